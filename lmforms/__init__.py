@@ -1,0 +1,58 @@
+"""lmforms: linear mixed models for Python, with R-like formulas and lme4's engine ideas.
+
+>>> import lmforms as lf
+>>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+>>> round(fit.criterion, 4)
+1743.6283
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import datasets as datasets
+    from . import errors as errors
+    from .control import Control as Control
+    from .model import MixedModel as MixedModel
+    from .model import lmer as lmer
+    from .results import MixedModelResults as MixedModelResults
+    from .storage import load as load
+
+__version__ = "0.1.0"
+
+# Names are imported when first used, so that `import lmforms` costs next to nothing.
+_HOME = {
+    "Control": "control",
+    "MixedModel": "model",
+    "MixedModelResults": "results",
+    "lmer": "model",
+    "load": "storage",
+}
+_MODULES = ("datasets", "errors")
+
+__all__ = [
+    "Control",
+    "MixedModel",
+    "MixedModelResults",
+    "__version__",
+    "datasets",
+    "errors",
+    "lmer",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    if name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'lmforms' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,44 @@
+"""Options of the engine, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import ArgumentError
+from .factor import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """How a model is fitted; the defaults suit almost every model.
+
+    Parameters
+    ----------
+    factor : {"auto", "dense", "cholmod", "superlu"}
+        How the Schur complement of the crossed factors is factored. ``"auto"`` measures
+        its pattern; ``fit.optimizer.blocks`` shows what was chosen.
+    max_evaluations : int
+        Evaluations of the criterion before the optimiser gives up.
+    tolerance : float
+        Stop when a Newton step promises to lower the criterion by less than this.
+    singular : float
+        A fit is singular when a random effect's smallest standard deviation, in any
+        direction and relative to σ, is below this (lme4's default; predictors are
+        measured in units of their own spread).
+
+    Examples
+    --------
+    >>> Control(max_evaluations=500).max_evaluations
+    500
+    """
+
+    factor: Path = "auto"
+    max_evaluations: int = 300
+    tolerance: float = 1e-10
+    singular: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if not self.max_evaluations >= 1:
+            raise ArgumentError("Control: max_evaluations must be at least 1.")
+        if not (self.tolerance > 0 and self.singular >= 0):
+            raise ArgumentError("Control: tolerance must be positive, singular not negative.")

@@ -1,0 +1,82 @@
+"""What every covariance structure of the random effects provides."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Covariance(ABC):
+    """Structure of the covariance of k random effects per level, σ²λλ'.
+
+    Parameters
+    ----------
+    k : int
+        Number of random effects per level.
+
+    Notes
+    -----
+    θ is free of bounds inside the engine: changing the sign of a column of λ leaves λλ'
+    alone, and :meth:`canonical` picks the representative with a non-negative diagonal.
+
+    `invariance` tells which changes of the basis of the random effects the structure
+    survives: b = Tb̃ has covariance T(λ̃λ̃')T', which is again unstructured for any
+    invertible T (``"linear"``), but diagonal only for a diagonal T (``"scale"``).
+    """
+
+    k: int
+    invariance: Literal["linear", "scale", "none"] = "none"
+
+    @property
+    @abstractmethod
+    def n_theta(self) -> int:
+        """Number of parameters θ."""
+
+    @abstractmethod
+    def factor(self, theta: FloatArray) -> FloatArray:
+        """Relative factor λ, k×k lower triangular."""
+
+    @abstractmethod
+    def derivative(self, theta: FloatArray) -> FloatArray:
+        """∂λ/∂θ_i stacked, shape (n_theta, k, k)."""
+
+    @abstractmethod
+    def theta(self, factor: FloatArray) -> FloatArray:
+        """θ of a lower-triangular factor that has this structure."""
+
+    @abstractmethod
+    def start(self) -> FloatArray:
+        """A starting value in a basis of unit mean square."""
+
+    @abstractmethod
+    def entries(self) -> list[tuple[int, int]]:
+        """(row, column) of each θ as an entry of λ, for names."""
+
+    @abstractmethod
+    def covariances(self) -> list[tuple[int, int]]:
+        """Pairs (i, j), i < j, whose covariance the structure estimates."""
+
+    def canonical(self, theta: FloatArray) -> FloatArray:
+        """The θ with the same λλ' and a non-negative diagonal of λ."""
+        return self.theta(canonical_factor(self.factor(theta)))
+
+    def transform(self, theta: FloatArray, basis: FloatArray) -> FloatArray:
+        """θ of T λλ' T', for a change of basis T that `invariance` allows."""
+        return self.theta(canonical_factor(basis @ self.factor(theta)))
+
+
+def canonical_factor(root: FloatArray) -> FloatArray:
+    """Lower-triangular λ with diagonal ≥ 0 and λλ' = root·root'.
+
+    By QR of the transpose, so that a singular `root` needs no care.
+    """
+    lower = np.asarray(np.linalg.qr(root.T, mode="r")).T
+    signs = np.where(np.diag(lower) < 0, -1.0, 1.0)
+    return np.asarray(np.tril(lower * signs))

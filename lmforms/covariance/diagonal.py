@@ -1,0 +1,52 @@
+"""Diagonal covariance, ``(x || g)`` or ``diag(x | g)``: independent random effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .base import Covariance, FloatArray
+
+
+@dataclass(frozen=True)
+class Diagonal(Covariance):
+    """λ = diag(θ): every column has its own variance and no covariances.
+
+    Unlike lme4's ``||``, which leaves the columns of a factor correlated, every column
+    of the basis is separate, whether it comes from a number or a factor.
+
+    Examples
+    --------
+    >>> Diagonal(2).factor(np.array([1.0, 0.5]))
+    array([[1. , 0. ],
+           [0. , 0.5]])
+    """
+
+    invariance: Literal["linear", "scale", "none"] = "scale"
+
+    @property
+    def n_theta(self) -> int:
+        return self.k
+
+    def entries(self) -> list[tuple[int, int]]:
+        return [(i, i) for i in range(self.k)]
+
+    def covariances(self) -> list[tuple[int, int]]:
+        return []
+
+    def factor(self, theta: FloatArray) -> FloatArray:
+        return np.diag(theta)
+
+    def derivative(self, theta: FloatArray) -> FloatArray:
+        out = np.zeros((self.k, self.k, self.k))
+        ix = np.arange(self.k)
+        out[ix, ix, ix] = 1.0
+        return out
+
+    def theta(self, factor: FloatArray) -> FloatArray:
+        return np.diag(factor).copy()
+
+    def start(self) -> FloatArray:
+        return np.ones(self.k)

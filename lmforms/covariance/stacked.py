@@ -1,0 +1,95 @@
+"""Several random terms on one grouping factor: λ is block-diagonal over the terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from .base import Covariance, FloatArray
+
+
+@dataclass(frozen=True)
+class Stacked(Covariance):
+    """The structures of the terms of one grouping factor, one below the other.
+
+    Examples
+    --------
+    >>> from lmforms.covariance import Unstructured
+    >>> Stacked.of([Unstructured(1), Unstructured(1)]).factor(np.array([1.0, 0.5]))
+    array([[1. , 0. ],
+           [0. , 0.5]])
+    """
+
+    parts: tuple[Covariance, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Sequence[Covariance]) -> Stacked:
+        """Stack `parts` in order."""
+        return cls(k=sum(p.k for p in parts), parts=tuple(parts))
+
+    @property
+    def n_theta(self) -> int:
+        return sum(p.n_theta for p in self.parts)
+
+    def column_slices(self) -> list[slice]:
+        """Columns of λ that belong to each part."""
+        ends = np.cumsum([0, *(p.k for p in self.parts)])
+        return [slice(a, b) for a, b in pairwise(ends)]
+
+    def theta_slices(self) -> list[slice]:
+        """Entries of θ that belong to each part."""
+        ends = np.cumsum([0, *(p.n_theta for p in self.parts)])
+        return [slice(a, b) for a, b in pairwise(ends)]
+
+    def entries(self) -> list[tuple[int, int]]:
+        return [
+            (s.start + i, s.start + j)
+            for p, s in zip(self.parts, self.column_slices(), strict=True)
+            for i, j in p.entries()
+        ]
+
+    def covariances(self) -> list[tuple[int, int]]:
+        return [
+            (s.start + i, s.start + j)
+            for p, s in zip(self.parts, self.column_slices(), strict=True)
+            for i, j in p.covariances()
+        ]
+
+    def factor(self, theta: FloatArray) -> FloatArray:
+        lam = np.zeros((self.k, self.k))
+        for p, c, t in zip(self.parts, self.column_slices(), self.theta_slices(), strict=True):
+            lam[c, c] = p.factor(theta[t])
+        return lam
+
+    def derivative(self, theta: FloatArray) -> FloatArray:
+        out = np.zeros((self.n_theta, self.k, self.k))
+        for p, c, t in zip(self.parts, self.column_slices(), self.theta_slices(), strict=True):
+            out[t, c, c] = p.derivative(theta[t])
+        return out
+
+    def theta(self, factor: FloatArray) -> FloatArray:
+        return np.concatenate(
+            [p.theta(factor[c, c]) for p, c in zip(self.parts, self.column_slices(), strict=True)]
+        )
+
+    def start(self) -> FloatArray:
+        return np.concatenate([p.start() for p in self.parts])
+
+    def canonical(self, theta: FloatArray) -> FloatArray:
+        return np.concatenate(
+            [p.canonical(theta[t]) for p, t in zip(self.parts, self.theta_slices(), strict=True)]
+        )
+
+    def transform(self, theta: FloatArray, basis: FloatArray) -> FloatArray:
+        """Part by part: `basis` must be block-diagonal over the parts."""
+        return np.concatenate(
+            [
+                p.transform(theta[t], basis[c, c])
+                for p, c, t in zip(
+                    self.parts, self.column_slices(), self.theta_slices(), strict=True
+                )
+            ]
+        )

@@ -1,0 +1,57 @@
+"""Unstructured covariance, ``(x | g)``: every variance and covariance is free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .base import Covariance, FloatArray
+
+
+@dataclass(frozen=True)
+class Unstructured(Covariance):
+    """λ is any lower-triangular matrix; θ its lower triangle, column by column.
+
+    References
+    ----------
+    Bates et al. (2015), section 2.2: θ as lme4 orders it.
+
+    Examples
+    --------
+    >>> Unstructured(2).factor(np.array([1.0, 0.5, 0.2]))
+    array([[1. , 0. ],
+           [0.5, 0.2]])
+    """
+
+    invariance: Literal["linear", "scale", "none"] = "linear"
+
+    @property
+    def n_theta(self) -> int:
+        return self.k * (self.k + 1) // 2
+
+    def entries(self) -> list[tuple[int, int]]:
+        return [(i, j) for j in range(self.k) for i in range(j, self.k)]
+
+    def covariances(self) -> list[tuple[int, int]]:
+        return [(i, j) for i in range(self.k) for j in range(i + 1, self.k)]
+
+    def factor(self, theta: FloatArray) -> FloatArray:
+        lam = np.zeros((self.k, self.k))
+        columns, rows = np.triu_indices(self.k)
+        lam[rows, columns] = theta
+        return lam
+
+    def derivative(self, theta: FloatArray) -> FloatArray:
+        out = np.zeros((self.n_theta, self.k, self.k))
+        columns, rows = np.triu_indices(self.k)
+        out[np.arange(self.n_theta), rows, columns] = 1.0
+        return out
+
+    def theta(self, factor: FloatArray) -> FloatArray:
+        columns, rows = np.triu_indices(self.k)
+        return np.asarray(factor[rows, columns])
+
+    def start(self) -> FloatArray:
+        return self.theta(np.eye(self.k))

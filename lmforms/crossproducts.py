@@ -1,0 +1,194 @@
+"""C = [Z X y]'R⁻¹[Z X y], blocked by grouping factor: all that the criterion needs of rows.
+
+Cross-products add up: rows in memory, a stream of chunks or the partitions of a cluster
+give the same fit, and once they are summed the cost of a fit no longer depends on n.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import NumericalError
+from .rows import FactorRows, ModelRows
+from .scaling import Scaling
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+DENSE_KEYS = 1 << 22
+"""Up to this many pairs of levels are counted in a table; beyond, by sorting."""
+
+
+@dataclass(frozen=True, eq=False)
+class FactorMoments:
+    """Sums over the rows of one grouping factor.
+
+    Attributes
+    ----------
+    zz : ndarray (q, k, k)
+        Z'R⁻¹Z, one block per level.
+    zr : ndarray (q, k, p + 1)
+        Z'R⁻¹[X y].
+    """
+
+    zz: FloatArray
+    zr: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class PairMoments:
+    """Z_a'R⁻¹Z_b of two grouping factors: one block for each pair of levels that meet.
+
+    Attributes
+    ----------
+    rows, cols : ndarray of int (m,)
+        The levels of a and b, sorted by row, then column.
+    blocks : ndarray (m, k_a, k_b)
+    """
+
+    rows: IntArray
+    cols: IntArray
+    blocks: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class CrossProducts:
+    """Sums over rows in the engine's units.
+
+    Attributes
+    ----------
+    scaling : Scaling
+        The units. Only cross-products in the same units can be added.
+    n : int
+        Number of rows.
+    log_det_residual : float
+        ln|R|.
+    rr : ndarray (p + 1, p + 1)
+        [X y]'R⁻¹[X y].
+    factors : tuple of FactorMoments
+    pairs : dict of (a, b), a < b, to PairMoments
+    """
+
+    scaling: Scaling
+    n: int
+    log_det_residual: float
+    rr: FloatArray
+    factors: tuple[FactorMoments, ...]
+    pairs: dict[tuple[int, int], PairMoments]
+
+    @property
+    def p(self) -> int:
+        """Number of fixed-effects columns."""
+        return len(self.rr) - 1
+
+    def __add__(self, other: CrossProducts) -> CrossProducts:
+        if self.scaling is not other.scaling:
+            raise ValueError("cross-products in different units cannot be added: share a Scaling.")
+        return CrossProducts(
+            scaling=self.scaling,
+            n=self.n + other.n,
+            log_det_residual=self.log_det_residual + other.log_det_residual,
+            rr=self.rr + other.rr,
+            factors=tuple(
+                FactorMoments(a.zz + b.zz, a.zr + b.zr)
+                for a, b in zip(self.factors, other.factors, strict=True)
+            ),
+            pairs={key: _merge(a, other.pairs[key]) for key, a in self.pairs.items()},
+        )
+
+
+def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
+    """Sum up `rows` in the units of `scaling`.
+
+    Parameters
+    ----------
+    rows : ModelRows
+    scaling : Scaling
+        From :func:`lmforms.scaling.choose_scaling`; chunks of one model share it.
+
+    Raises
+    ------
+    NumericalError
+        A sum is not finite.
+    """
+    X = scaling.x(rows.X)
+    y = (rows.y - X @ scaling.pilot) / scaling.y_scale
+    right = rows.residual.whiten(np.column_stack([X, y]))
+    bases = [
+        rows.residual.whiten(scale(f.basis))
+        for f, scale in zip(rows.factors, scaling.bases, strict=True)
+    ]
+    rr = right.T @ right
+    if not np.isfinite(rr).all():
+        raise NumericalError(
+            "the sums of squares overflow: rescale the response or the predictors."
+        )
+    moments = tuple(
+        FactorMoments(
+            zz=_sums_by_level(f, basis, basis, symmetric=True),
+            zr=_sums_by_level(f, basis, right),
+        )
+        for f, basis in zip(rows.factors, bases, strict=True)
+    )
+    pairs = {
+        (a, b): _pair(rows.factors[a], rows.factors[b], bases[a], bases[b])
+        for a in range(len(bases))
+        for b in range(a + 1, len(bases))
+    }
+    return CrossProducts(
+        scaling=scaling,
+        n=rows.n,
+        log_det_residual=rows.residual.log_determinant(),
+        rr=rr,
+        factors=moments,
+        pairs=pairs,
+    )
+
+
+def _sums_by_level(
+    factor: FactorRows, left: FloatArray, right: FloatArray, symmetric: bool = False
+) -> FloatArray:
+    """Σ over the rows of each level of ``left[i]' right[i]``, shape (q, k, m)."""
+    out = np.empty((factor.n_levels, left.shape[1], right.shape[1]))
+    for i in range(left.shape[1]):
+        for j in range(i if symmetric else 0, right.shape[1]):
+            product = left[:, i] * right[:, j]
+            out[:, i, j] = np.bincount(factor.codes, product, factor.n_levels)
+            if symmetric:
+                out[:, j, i] = out[:, i, j]
+    return out
+
+
+def _pair(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> PairMoments:
+    keys = a.codes * b.n_levels + b.codes
+    present, where = _distinct(keys, a.n_levels * b.n_levels)
+    blocks = np.empty((len(present), left.shape[1], right.shape[1]))
+    for i in range(left.shape[1]):
+        for j in range(right.shape[1]):
+            blocks[:, i, j] = np.bincount(where, left[:, i] * right[:, j], len(present))
+    return PairMoments(present // b.n_levels, present % b.n_levels, blocks)
+
+
+def _distinct(keys: IntArray, limit: int) -> tuple[IntArray, IntArray]:
+    """Sorted distinct keys, and the place of each key among them."""
+    if limit > DENSE_KEYS:
+        present, where = np.unique(keys, return_inverse=True)
+        return present, where.astype(np.intp)
+    found = np.zeros(limit, dtype=bool)
+    found[keys] = True
+    present = np.flatnonzero(found)
+    place = np.empty(limit, dtype=np.intp)
+    place[present] = np.arange(len(present))
+    return present, place[keys]
+
+
+def _merge(a: PairMoments, b: PairMoments) -> PairMoments:
+    width = 1 + max((int(c.max()) for c in (a.cols, b.cols) if len(c)), default=0)
+    keys = np.concatenate([a.rows * width + a.cols, b.rows * width + b.cols])
+    present, where = np.unique(keys, return_inverse=True)
+    blocks = np.zeros((len(present), *a.blocks.shape[1:]))
+    np.add.at(blocks, where, np.concatenate([a.blocks, b.blocks]))
+    return PairMoments(present // width, present % width, blocks)

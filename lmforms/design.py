@@ -1,0 +1,394 @@
+"""From a bound formula and a frame to y, X and the codes and bases of Z, labels kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .covariance import STRUCTURES, Covariance, Stacked
+from .errors import DataError, ModelError
+from .frame import Frame, Missing, group_codes, report_dropped
+from .residual import Independent, Residual, Weighted
+from .rows import FactorRows, ModelRows
+from .terms import BoundFormula, Evaluator, Scope, TermMatrix
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+BoolArray = npt.NDArray[np.bool_]
+
+RANK_TOLERANCE = 1e-7
+"""A column whose part outside the earlier ones is smaller than this share is dropped (as R)."""
+
+ROUNDING_TOLERANCE = 1e-12
+"""… and one whose part is rounding against its size before centring."""
+
+
+@dataclass(frozen=True, eq=False)
+class RandomTerm:
+    """A random term with its columns.
+
+    Attributes
+    ----------
+    label : str
+        Such as ``Days | Subject``.
+    group : int
+        Index of its grouping factor in the design.
+    columns : tuple of str
+        Names of its random effects.
+    matrix : TermMatrix
+        The basis (n, k) and how it was made.
+    covariance : Covariance
+        Its structure.
+    structure : str
+        Name of the structure.
+    """
+
+    label: str
+    group: int
+    columns: tuple[str, ...]
+    matrix: TermMatrix
+    covariance: Covariance
+    structure: str
+
+
+@dataclass(frozen=True, eq=False)
+class GroupingFactor:
+    """A grouping factor, with all random terms on it.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``batch:cask``.
+    levels : pandas.Index
+        Labels of the levels (a MultiIndex for an interaction).
+    codes : ndarray of int (n,)
+    terms : tuple of int
+        Indices of its random terms, in the order of the formula.
+    covariance : Stacked
+        Their structures, stacked.
+    columns : tuple of str
+        Names of all its random effects.
+    """
+
+    name: str
+    levels: pd.Index
+    codes: IntArray
+    terms: tuple[int, ...]
+    covariance: Stacked
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Everything numeric about a model, with its labels.
+
+    Attributes
+    ----------
+    bound : BoundFormula
+    frame : Frame
+        The rows and columns used.
+    y : ndarray (n,)
+        The response as evaluated.
+    offset : ndarray (n,)
+        Sum of all offsets.
+    residual : Residual
+    fixed : TermMatrix
+        All columns of X, before the rank check.
+    x_kept : ndarray of int
+        Columns of `fixed` that are independent of earlier ones.
+    terms : tuple of RandomTerm
+    groups : tuple of GroupingFactor
+    """
+
+    bound: BoundFormula
+    frame: Frame
+    y: FloatArray
+    offset: FloatArray
+    residual: Residual
+    fixed: TermMatrix
+    x_kept: IntArray
+    terms: tuple[RandomTerm, ...]
+    groups: tuple[GroupingFactor, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of rows used."""
+        return len(self.y)
+
+    @property
+    def index(self) -> pd.Index:
+        """Labels of the rows used."""
+        return self.frame.data.index
+
+    @property
+    def x_names(self) -> list[str]:
+        """Names of the columns of X."""
+        return [self.fixed.names[j] for j in self.x_kept]
+
+    @property
+    def x_dropped(self) -> list[str]:
+        """Names of the columns left out because they depend on earlier ones."""
+        kept = set(self.x_kept.tolist())
+        return [name for j, name in enumerate(self.fixed.names) if j not in kept]
+
+    @property
+    def X(self) -> FloatArray:
+        """Fixed-effects columns, (n, p)."""
+        if len(self.x_kept) == self.fixed.values.shape[1]:
+            return self.fixed.values
+        return self.fixed.values[:, self.x_kept]
+
+    def basis(self, group: GroupingFactor) -> FloatArray:
+        """Basis columns of all terms on a grouping factor, (n, k)."""
+        parts = [self.terms[t].matrix.values for t in group.terms]
+        return parts[0] if len(parts) == 1 else np.hstack(parts)
+
+    def rows(self, y: FloatArray | None = None) -> ModelRows:
+        """The rows as the engine wants them, with another response if given."""
+        response = self.y if y is None else y
+        return ModelRows(
+            y=response - self.offset,
+            X=self.X,
+            factors=tuple(FactorRows(g.codes, len(g.levels), self.basis(g)) for g in self.groups),
+            residual=self.residual,
+        )
+
+
+def build_design(
+    bound: BoundFormula,
+    frame: Frame,
+    scope: Scope,
+    *,
+    contrasts: Mapping[str, Any] | None = None,
+    missing: Missing = "drop",
+) -> Design:
+    """Evaluate every piece of the formula on the frame.
+
+    Parameters
+    ----------
+    bound : BoundFormula
+    frame : Frame
+        ``frame.extra`` may hold ``weights`` and ``offset``.
+    scope : Scope
+        The caller's names.
+    contrasts : mapping, optional
+        Coding of factors by column name.
+    missing : {"drop", "raise"}
+        What to do when a transformation gives NaN.
+
+    Raises
+    ------
+    DataError, ModelError
+        With the culprit's name.
+    """
+    evaluator = Evaluator(frame.data, scope, contrasts)
+    response = evaluator.matrix(bound.response, "the response")
+    fixed = evaluator.matrix(bound.fixed, "the fixed part")
+    random = [evaluator.matrix(t.expression, f"the random term ({t.label})") for t in bound.random]
+    offsets = [
+        evaluator.matrix(o, f"offset({p.label})")
+        for o, p in zip(bound.offsets, bound.formula.offsets, strict=True)
+    ]
+
+    made = {"the response": response, "the fixed part": fixed}
+    made |= {f"({t.label})": m for t, m in zip(bound.random, random, strict=True)}
+    made |= {f"offset({p.label})": m for p, m in zip(bound.formula.offsets, offsets, strict=True)}
+    absent = _undefined(made)
+    if absent:
+        incomplete = np.logical_or.reduce(list(absent.values()))
+        report_dropped(incomplete, absent, missing)
+        return build_design(
+            bound,
+            frame.without(incomplete),
+            scope,
+            contrasts=contrasts,
+            missing=missing,
+        )
+
+    y = _check_response(response, bound)
+    n = len(y)
+    offset = frame.extra.get("offset", np.zeros(n))
+    for matrix in offsets:
+        offset = offset + matrix.values.sum(axis=1)
+    weights = frame.extra.get("weights")
+    groups, terms = _random_parts(bound, random, evaluator)
+    _check_sizes(groups, terms, n)
+    return Design(
+        bound=bound,
+        frame=frame,
+        y=y,
+        offset=offset,
+        residual=Weighted(weights) if weights is not None else Independent(),
+        fixed=fixed,
+        x_kept=independent_columns(fixed.values),
+        terms=terms,
+        groups=groups,
+    )
+
+
+def _undefined(made: Mapping[str, TermMatrix]) -> dict[str, BoolArray]:
+    """Rows where a transformation gave NaN, by what gave it; infinities are refused."""
+    absent: dict[str, BoolArray] = {}
+    for what, matrix in made.items():
+        if np.isfinite(matrix.values).all():
+            continue
+        infinite = np.isinf(matrix.values)
+        if infinite.any():
+            row, column = np.argwhere(infinite)[0]
+            raise DataError(
+                f"`{matrix.names[column]}` in {what} is infinite in {int(infinite.sum())} rows "
+                f"(the first is row {row} of those used): mend or drop them."
+            )
+        for j in np.flatnonzero(np.isnan(matrix.values).any(axis=0)):
+            absent[matrix.names[j]] = np.isnan(matrix.values[:, j])
+    return absent
+
+
+def _check_response(response: TermMatrix, bound: BoundFormula) -> FloatArray:
+    piece = bound.formula.response
+    if len(response.names) != 1 or "[" in response.names[0].removeprefix(piece.label):
+        kind = "is not numeric" if len(response.terms) == 1 else "has several columns"
+        raise piece.error(f"the response `{piece.label}` {kind}; one numeric column is needed.")
+    y = np.ascontiguousarray(response.values[:, 0])
+    if len(y) > 1 and (y == y[0]).all():
+        raise ModelError(f"the response `{piece.label}` is constant ({y[0]:g}): nothing to model.")
+    return y
+
+
+# --- random terms -------------------------------------------------------------------------
+
+
+def _random_parts(
+    bound: BoundFormula, matrices: Sequence[TermMatrix], evaluator: Evaluator
+) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...]]:
+    order: dict[frozenset[str], int] = {}
+    members: list[list[int]] = []
+    terms: list[RandomTerm] = []
+    for i, (spec, matrix) in enumerate(zip(bound.random, matrices, strict=True)):
+        key = frozenset(f.expr for f in spec.group)
+        group = order.setdefault(key, len(order))
+        if group == len(members):
+            members.append([])
+        members[group].append(i)
+        zero = ~matrix.values.any(axis=0)
+        if zero.any():
+            name = matrix.names[int(np.flatnonzero(zero)[0])]
+            raise ModelError(f"the random term ({spec.label}): its column `{name}` is all zero.")
+        terms.append(
+            RandomTerm(
+                label=spec.label,
+                group=group,
+                columns=matrix.names,
+                matrix=matrix,
+                covariance=STRUCTURES[spec.structure](k=len(matrix.names)),
+                structure=spec.structure,
+            )
+        )
+    groups = []
+    for indices in members:
+        spec = bound.random[indices[0]]
+        codes, levels = _interaction([evaluator.factor(f) for f in spec.group], spec.group_name)
+        groups.append(
+            GroupingFactor(
+                name=spec.group_name,
+                levels=levels,
+                codes=codes,
+                terms=tuple(indices),
+                covariance=Stacked.of([terms[i].covariance for i in indices]),
+                columns=tuple(c for i in indices for c in terms[i].columns),
+            )
+        )
+    return tuple(groups), tuple(terms)
+
+
+def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IntArray, pd.Index]:
+    """Codes and labels of the combinations of levels that occur."""
+    coded = [group_codes(c) for c in components]
+    for (codes, _), part in zip(coded, name.split(":"), strict=False):
+        if (codes < 0).any():
+            raise DataError(f"the grouping factor `{part}` has missing labels after evaluation.")
+    if len(coded) == 1:
+        codes, levels = coded[0]
+        return codes, levels.rename(name)
+    keys = np.zeros(len(coded[0][0]), dtype=np.intp)
+    for codes, levels in coded:
+        keys = keys * len(levels) + codes
+    present, where = np.unique(keys, return_inverse=True)
+    first = np.empty(len(present), dtype=np.intp)
+    first[where[::-1]] = np.arange(len(where))[::-1]
+    labels = pd.MultiIndex.from_arrays(
+        [levels[codes[first]] for codes, levels in coded],
+        names=name.split(":") if name.count(":") == len(coded) - 1 else None,
+    )
+    return where.astype(np.intp), labels
+
+
+def _check_sizes(groups: Sequence[GroupingFactor], terms: Sequence[RandomTerm], n: int) -> None:
+    for group in groups:
+        q = len(group.levels)
+        if q < 2:
+            raise ModelError(
+                f"the grouping factor `{group.name}` has one level; a variance between levels "
+                "needs at least two. Leave the term out."
+            )
+    for term in terms:
+        q, k = len(groups[term.group].levels), len(term.columns)
+        if q * k >= n:
+            raise ModelError(
+                f"the random term ({term.label}) has {q} × {k} = {q * k} random effects for "
+                f"{n} rows: they cannot be told from the residuals. "
+                "Use fewer columns or a coarser grouping factor."
+            )
+
+
+# --- rank ---------------------------------------------------------------------------------
+
+
+def independent_columns(X: FloatArray) -> IntArray:
+    """Columns of X that do not depend linearly on earlier ones.
+
+    Householder elimination in column order on the R factor of X, so the earlier of two
+    dependent columns stays. Columns are centred first when one of them is constant, so a
+    shifted predictor (a year, a time stamp) is not mistaken for an intercept.
+
+    Parameters
+    ----------
+    X : ndarray (n, p)
+
+    Returns
+    -------
+    ndarray of int
+
+    Examples
+    --------
+    >>> independent_columns(np.array([[1.0, 2, 4, 1], [1, 3, 6, 2], [1, 5, 10, 9]]))
+    array([0, 1, 3])
+    """
+    n, p = X.shape
+    sizes = np.sqrt(np.mean(X**2, axis=0)) if n else np.zeros(p)
+    flat = (np.ptp(X, axis=0) == 0) & (sizes > 0)
+    work = X / np.where(sizes > 0, sizes, 1.0)
+    if flat.any():
+        keep = int(np.flatnonzero(flat)[0])
+        center = work.mean(axis=0)
+        center[keep] = 0.0
+        before = np.arange(p) < keep  # columns before the constant cannot be centred by it
+        center[before] = 0.0
+        work = work - center
+    r = np.asarray(np.linalg.qr(work, mode="r"))
+    norms = np.linalg.norm(r, axis=0)
+    kept: list[int] = []
+    basis = np.empty((r.shape[0], 0))
+    for j in range(p):
+        left = r[:, j] - basis @ (basis.T @ r[:, j])
+        left = left - basis @ (basis.T @ left)
+        size = float(np.linalg.norm(left))
+        if size > RANK_TOLERANCE * norms[j] and size > ROUNDING_TOLERANCE * np.sqrt(n):
+            kept.append(j)
+            basis = np.column_stack([basis, left / size])
+    return np.asarray(kept, dtype=np.intp)

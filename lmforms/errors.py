@@ -1,0 +1,93 @@
+"""Exceptions and warnings: each message says where, what, and what to do.
+
+Every exception derives from :class:`LmformsError` and from the built-in class a caller
+would expect; every warning from :class:`LmformsWarning`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LmformsError(Exception):
+    """Base class of every exception that lmforms raises."""
+
+
+class FormulaError(LmformsError, ValueError):
+    """The formula cannot be read; the message marks the offending place."""
+
+
+class DataError(LmformsError, ValueError):
+    """The data cannot be used as they are; the message names the culprit."""
+
+
+class ColumnError(DataError, KeyError):
+    """A name in the formula or an argument is not a column of the data."""
+
+    __str__ = Exception.__str__  # KeyError would print the message's repr
+
+
+class ModelError(LmformsError, ValueError):
+    """Formula and data are readable, but the model they describe cannot be fitted."""
+
+
+class ArgumentError(LmformsError, TypeError):
+    """An argument is unknown, of the wrong type, or contradicts another one."""
+
+
+class NumericalError(LmformsError, ArithmeticError):
+    """A factorisation failed or a non-finite number arose where none can be repaired."""
+
+
+class LmformsWarning(UserWarning):
+    """Base class of every warning that lmforms issues."""
+
+
+class MissingDataWarning(LmformsWarning):
+    """Rows with missing values were dropped."""
+
+
+class RankWarning(LmformsWarning):
+    """Columns of X that depend linearly on earlier ones were dropped."""
+
+
+class ConvergenceWarning(LmformsWarning):
+    """The optimiser stopped before its own test of convergence was met."""
+
+
+class SingularWarning(LmformsWarning):
+    """The fitted covariance of the random effects is singular."""
+
+
+def near_matches(name: str, known: Iterable[str]) -> str:
+    """A ``did you mean`` clause for `name` among `known`, or an empty string.
+
+    Examples
+    --------
+    >>> near_matches("Day", ["Days", "Subject"])
+    ' Did you mean `Days`?'
+    """
+    matches = difflib.get_close_matches(name, [str(k) for k in known], n=3, cutoff=0.6)
+    if not matches:
+        return ""
+    return f" Did you mean {' or '.join(f'`{m}`' for m in matches)}?"
+
+
+def mark(source: str, start: int, stop: int) -> str:
+    """The formula with a line of carets under ``source[start:stop]``.
+
+    Examples
+    --------
+    >>> print(mark("y ~ x + (1 | g", 8, 9))
+        y ~ x + (1 | g
+                ^
+    """
+    flat = source.replace("\n", " ").replace("\t", " ")
+    width = max(1, stop - start)
+    return f"    {flat}\n    {' ' * start}{'^' * width}"
+
+
+def formula_error(message: str, source: str, start: int, stop: int) -> FormulaError:
+    """A :class:`FormulaError` whose message shows the place it speaks of."""
+    return FormulaError(f"{message}\n{mark(source, start, stop)}")

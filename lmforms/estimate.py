@@ -1,0 +1,233 @@
+"""Fit rows: scale, sum, optimise, and carry the numbers back to the user's units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .control import Control
+from .covariance import Covariance, Stacked
+from .criterion import Problem, evaluate
+from .crossproducts import CrossProducts, cross_products
+from .errors import ModelError, NumericalError
+from .factor import System
+from .optimize import Optimum, minimize
+from .rows import ModelRows
+from .scaling import PERFECT_FIT, Scaling, choose_scaling
+
+FloatArray = npt.NDArray[np.float64]
+
+HUGE_RATIO = 1e4
+"""Standard deviations of random effects above this many σ raise the question of a perfect fit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A fit in the user's units, by grouping factor, without labels.
+
+    Attributes
+    ----------
+    problem : Problem
+        The criterion that was minimised (engine's units).
+    optimum : Optimum
+        Where, and how the optimiser ended.
+    theta : tuple of ndarray
+        θ of each grouping factor.
+    factors : tuple of ndarray (k, k)
+        Relative factors λ.
+    beta, cov_beta : ndarray (p,), (p, p)
+        Fixed effects and σ²(X'V₀⁻¹X)⁻¹.
+    sigma : float
+        Residual standard deviation.
+    b : tuple of ndarray (q, k)
+        Conditional modes of the random effects.
+    criterion : float
+        −2 × (restricted) log-likelihood.
+    singular : tuple of str
+        Label of each structure whose covariance is singular, as ``(factor, part)`` indices.
+    """
+
+    problem: Problem
+    optimum: Optimum
+    theta: tuple[FloatArray, ...]
+    factors: tuple[FloatArray, ...]
+    beta: FloatArray
+    cov_beta: FloatArray
+    sigma: float
+    b: tuple[FloatArray, ...]
+    criterion: float
+    singular: tuple[tuple[int, int], ...]
+
+    @property
+    def scaling(self) -> Scaling:
+        """The change of units."""
+        return self.problem.system.cp.scaling
+
+    @property
+    def n_theta(self) -> int:
+        """Number of covariance parameters."""
+        return self.problem.n_theta
+
+    def conditional_covariances(self) -> list[FloatArray]:
+        """Var(b | y) by level at the estimated θ and β, (q, k, k) for each factor.
+
+        σ²ΛA⁻¹Λ', with the covariances between terms on one grouping factor. As in lme4,
+        the uncertainty of β̂ is not in it.
+        """
+        blocks = self.optimum.evaluation.factor.level_blocks()
+        return [
+            self.sigma**2 * (m.linear @ block @ m.linear.T)
+            for m, block in zip(self.scaling.bases, blocks, strict=True)
+        ]
+
+
+def estimate(
+    rows: ModelRows,
+    covariances: Sequence[Covariance],
+    *,
+    reml: bool,
+    control: Control,
+    start: Sequence[FloatArray] | None = None,
+    fixed_theta: bool = False,
+) -> Estimate:
+    """Fit a model to rows in memory.
+
+    Parameters
+    ----------
+    rows : ModelRows
+    covariances : sequence of Covariance
+        One per grouping factor.
+    reml : bool
+    control : Control
+    start : sequence of ndarray, optional
+        θ of each grouping factor, in the user's units.
+    fixed_theta : bool
+        Evaluate at `start` and do not optimise.
+
+    Raises
+    ------
+    ModelError
+        No residual degrees of freedom, or residuals that are exactly zero.
+    """
+    n, p = rows.X.shape
+    if n <= p:
+        raise ModelError(
+            f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
+        )
+    scaling = choose_scaling(rows, tuple(covariances))
+    _refuse_perfect(rows, scaling)
+    return estimate_sums(
+        cross_products(rows, scaling),
+        covariances,
+        reml=reml,
+        control=control,
+        start=start,
+        fixed_theta=fixed_theta,
+    )
+
+
+def estimate_sums(
+    cp: CrossProducts,
+    covariances: Sequence[Covariance],
+    *,
+    reml: bool,
+    control: Control,
+    start: Sequence[FloatArray] | None = None,
+    fixed_theta: bool = False,
+) -> Estimate:
+    """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
+    problem = Problem(System(cp, control.factor), tuple(covariances), reml)
+    inner = None if start is None else _inner_theta(start, covariances, cp.scaling)
+    if fixed_theta:
+        assert inner is not None
+        at = evaluate(problem, inner)
+        optimum = Optimum(at, True, "evaluated at given θ", 1, (at.value,), 0.0)
+    else:
+        try:
+            optimum = minimize(problem, control, inner)
+        except NumericalError as exc:
+            raise NumericalError(f"the first evaluation failed: {exc}") from exc
+    return _report(problem, optimum, control)
+
+
+def _report(problem: Problem, optimum: Optimum, control: Control) -> Estimate:
+    at, cp = optimum.evaluation, problem.system.cp
+    scaling = cp.scaling
+    sigma = float(scaling.y_scale * np.sqrt(at.sigma2))
+    thetas, factors, singular = [], [], list[tuple[int, int]]()
+    for i, (covariance, s, basis) in enumerate(
+        zip(problem.covariances, problem.theta_slices(), scaling.bases, strict=True)
+    ):
+        lam = covariance.factor(at.theta[s])
+        if np.abs(lam).max() > HUGE_RATIO:
+            _refuse_explained(problem, at.theta)
+        thetas.append(covariance.transform(at.theta[s], basis.linear))
+        factors.append(covariance.factor(thetas[-1]))
+        singular += [(i, j) for j in _singular_parts(covariance, lam, control.singular)]
+    linear = scaling.x.linear
+    root = linear @ np.linalg.inv(at.root_x) if cp.p else np.empty((0, 0))
+    return Estimate(
+        problem=problem,
+        optimum=optimum,
+        theta=tuple(thetas),
+        factors=tuple(factors),
+        beta=scaling.beta(at.beta),
+        cov_beta=sigma**2 * (root @ root.T),
+        sigma=sigma,
+        b=tuple(
+            scaling.y_scale * (b @ m.linear.T) for b, m in zip(at.b, scaling.bases, strict=True)
+        ),
+        criterion=at.value + scaling.criterion_shift(problem.nu, problem.reml),
+        singular=tuple(singular),
+    )
+
+
+def _inner_theta(
+    start: Sequence[FloatArray], covariances: Sequence[Covariance], scaling: Scaling
+) -> FloatArray:
+    parts = [
+        c.transform(np.asarray(t, dtype=np.float64), m.inverse)
+        for c, t, m in zip(covariances, start, scaling.bases, strict=True)
+    ]
+    return np.concatenate([np.empty(0), *parts])
+
+
+def _singular_parts(covariance: Covariance, lam: FloatArray, tolerance: float) -> list[int]:
+    """Parts of a stacked structure with a direction of (relatively) no variance."""
+    blocks = [lam]
+    if isinstance(covariance, Stacked):
+        blocks = [lam[c, c] for c in covariance.column_slices()]
+    out = []
+    for j, block in enumerate(blocks):
+        d = np.linalg.svd(block, compute_uv=False)
+        if d.min() < tolerance * max(1.0, d.max()):
+            out.append(j)
+    return out
+
+
+def _refuse_perfect(rows: ModelRows, scaling: Scaling) -> None:
+    X = scaling.x(rows.X)
+    resid = rows.y - X @ scaling.pilot
+    size = float(np.sqrt(np.mean(rows.y**2)))
+    if not float(np.sqrt(np.mean(resid**2))) > PERFECT_FIT * size:
+        raise ModelError(
+            "the fixed effects explain the response exactly: no residual variance is left to "
+            "estimate. Is the response computed from the predictors?"
+        )
+
+
+def _refuse_explained(problem: Problem, theta: FloatArray) -> None:
+    """Raise if the residual variance goes to zero as the random effects grow."""
+    here = evaluate(problem, theta, order=0)
+    try:
+        beyond = evaluate(problem, 30.0 * theta, order=0)
+    except NumericalError:
+        beyond = None
+    if beyond is None or beyond.value < here.value or beyond.r2 < 0.1 * here.r2:
+        raise ModelError(
+            "fixed and random effects explain the response exactly: the residual variance goes "
+            "to zero. Is every row of a group the same?"
+        )

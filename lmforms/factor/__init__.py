@@ -1,0 +1,8 @@
+"""L_θ, the permuted Cholesky factor of Λ'Z'ZΛ + I, by block elimination."""
+
+from __future__ import annotations
+
+from .schur import have_cholmod
+from .system import BlockInfo, Factorization, Path, System
+
+__all__ = ["BlockInfo", "Factorization", "Path", "System", "have_cholmod"]

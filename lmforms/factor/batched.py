@@ -1,0 +1,70 @@
+"""Many small matrices at once: k×k blocks over the levels of a grouping factor.
+
+Loops run over k, operations over levels: LAPACK called once per 2×2 block costs more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import NumericalError
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def multiply(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Blockwise ``a @ b`` for (q, k, k) or (k, k) times (q, k, m)."""
+    if a.shape[-1] == 1:
+        return a * b
+    return a @ b
+
+
+def transposed(a: FloatArray) -> FloatArray:
+    """Blockwise transpose."""
+    return a.swapaxes(-1, -2)
+
+
+def cross(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Σ over levels of ``a[l]' b[l]``: (q, k, r) and (q, k, s) to (r, s)."""
+    return np.asarray(a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1]))
+
+
+def outer_sum(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Σ over levels of ``a[l] b[l]'``: (q, k, m) and (q, j, m) to (k, j)."""
+    return np.tensordot(a, b, axes=([0, 2], [0, 2]))
+
+
+def inverse_cholesky(a: FloatArray) -> tuple[FloatArray, float]:
+    """L⁻¹ for every block ``a[l] = L L'``, and ln|a| summed over blocks.
+
+    Parameters
+    ----------
+    a : ndarray (q, k, k)
+        Symmetric positive definite.
+
+    Raises
+    ------
+    NumericalError
+        A block is not positive definite.
+    """
+    k = a.shape[-1]
+    lower = np.zeros_like(a)
+    pivots = np.empty(a.shape[:2])
+    for j in range(k):
+        row = lower[:, j, :j]
+        pivots[:, j] = a[:, j, j] - np.einsum("qi,qi->q", row, row)
+        if not (pivots[:, j] > 0).all():
+            raise NumericalError("a diagonal block of Λ'Z'ZΛ + I is not positive definite.")
+        root = np.sqrt(pivots[:, j])
+        lower[:, j, j] = root
+        if j + 1 < k:
+            below = a[:, j + 1 :, j] - np.einsum("qij,qj->qi", lower[:, j + 1 :, :j], row)
+            lower[:, j + 1 :, j] = below / root[:, None]
+    inverse = np.zeros_like(a)
+    for i in range(k):
+        inverse[:, i, i] = 1.0 / lower[:, i, i]
+        if i:
+            partial = np.einsum("qj,qjm->qm", lower[:, i, :i], inverse[:, :i, :i])
+            inverse[:, i, :i] = -partial * inverse[:, i, i, None]
+    return inverse, float(np.log(pivots).sum())

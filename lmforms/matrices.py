@@ -1,0 +1,151 @@
+"""The matrices of a fitted model, for teaching and checking.
+
+In the notation of Bates et al. (2015): y = Xβ + Zb + e, b = Λu, and the permuted sparse
+Cholesky factor L with LL' = P(Λ'Z'R⁻¹ZΛ + I)P'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+if TYPE_CHECKING:
+    from .results import MixedModelResults
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelMatrices:
+    """Matrices of a fit. Columns of Z stand term by term, within a term level by level.
+
+    Attributes
+    ----------
+    y : Series (n,)
+        Response less offset.
+    X : DataFrame (n, p)
+    Z : scipy.sparse.csr_array (n, q)
+    Lambda : scipy.sparse.csr_array (q, q)
+        Relative covariance factor: Var(b) = σ²ΛΛ'.
+    A : scipy.sparse.csr_array (q, q)
+        Λ'Z'R⁻¹ZΛ + I.
+    L : scipy.sparse.csc_array (q, q)
+        Lower triangular, LL' = PAP'.
+    P : scipy.sparse.csr_array (q, q)
+        Fill-reducing permutation.
+    beta : Series (p,)
+    b, u : Series (q,)
+        Random effects b = Λu and spherical random effects u.
+    e : Series (n,)
+        Residuals.
+    z_names : pandas.MultiIndex (q,)
+        Grouping factor, level and effect of each column of Z.
+    relative_factors : list of ndarray (k, k)
+        λ of each term; Λ repeats it for every level.
+    """
+
+    y: pd.Series
+    X: pd.DataFrame
+    Z: Any
+    Lambda: Any
+    A: Any
+    L: Any
+    P: Any
+    beta: pd.Series
+    b: pd.Series
+    u: pd.Series
+    e: pd.Series
+    z_names: pd.MultiIndex
+    relative_factors: list[FloatArray]
+
+
+def model_matrices(fit: MixedModelResults) -> ModelMatrices:
+    """Assemble the matrices of a fit in the user's units.
+
+    Parameters
+    ----------
+    fit : MixedModelResults
+
+    Returns
+    -------
+    ModelMatrices
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> fit = lf.lmer("pr_dung ~ flies + (1 | oven_block)", lf.datasets.load("dung"))
+    >>> m = fit.matrices
+    >>> bool(np.allclose(m.y, m.X @ m.beta + m.Z @ m.b + m.e))
+    True
+    """
+    import scipy.sparse as sp
+
+    design = fit._design
+    index = design.index
+    pieces, lambdas, effects = [], [], []
+    names: list[tuple[str, Any, str]] = []
+    for term, lam in zip(design.terms, fit._relative_factors, strict=True):
+        group = design.groups[term.group]
+        q, k = len(group.levels), len(term.columns)
+        columns = (group.codes[:, None] * k + np.arange(k)).ravel()
+        ends = np.arange(design.n + 1) * k
+        values = term.matrix.values.ravel()
+        pieces.append(sp.csr_array((values, columns, ends), shape=(design.n, q * k)))
+        lambdas.append(sp.kron(sp.eye_array(q), sp.csr_array(lam)))
+        at = group.terms.index(design.terms.index(term))
+        span = group.covariance.column_slices()[at]
+        effects.append(fit.random_effects[group.name].to_numpy()[:, span].ravel())
+        names += [(group.name, level, c) for level in group.levels for c in term.columns]
+    Z = sp.hstack(pieces).tocsr() if pieces else sp.csr_array((design.n, 0))
+    Lambda = sp.block_diag(lambdas).tocsr() if lambdas else sp.csr_array((0, 0))
+    b = np.concatenate([np.empty(0), *effects])
+    whitened = _whitened(Z, fit)
+    ZL = whitened @ Lambda
+    A = (ZL.T @ ZL + sp.eye_array(Z.shape[1])).tocsr()
+    order, L = _permuted_cholesky(A)
+    P = sp.csr_array((np.ones(len(order)), (np.arange(len(order)), order)), shape=A.shape)
+    e = fit.residuals("response").to_numpy()
+    weighted = design.residual.whiten(design.residual.whiten(e))
+    u = Lambda.T @ (Z.T @ weighted)  # û = Λ'Z'R⁻¹(y − Xβ̂ − Zb̂), also for a singular Λ
+    z_names = pd.MultiIndex.from_tuples(names, names=["group", "level", "effect"])
+    return ModelMatrices(
+        y=pd.Series(fit._y - design.offset, index=index, name="y"),
+        X=pd.DataFrame(design.X, index=index, columns=design.x_names),
+        Z=Z,
+        Lambda=Lambda,
+        A=A,
+        L=L,
+        P=P,
+        beta=fit.params,
+        b=pd.Series(b, index=z_names, name="b"),
+        u=pd.Series(u, index=z_names, name="u"),
+        e=pd.Series(e, index=index, name="e"),
+        z_names=z_names,
+        relative_factors=fit._relative_factors,
+    )
+
+
+def _whitened(Z: Any, fit: MixedModelResults) -> Any:
+    """R^(−1/2)Z."""
+    import scipy.sparse as sp
+
+    root = fit._design.residual.whiten(np.ones(Z.shape[0]))
+    return sp.csr_array(sp.diags_array(root) @ Z)
+
+
+def _permuted_cholesky(A: Any) -> tuple[IntArray, Any]:
+    """A fill-reducing order and L with LL' = A[order][:, order]."""
+    import scipy.sparse as sp
+
+    from .factor.schur import SparseSolver, have_cholmod
+
+    if A.shape[0] == 0:
+        return np.empty(0, dtype=np.intp), sp.csc_array((0, 0))
+    solver = SparseSolver(sp.csc_matrix(A), "cholmod" if have_cholmod() else "superlu")
+    factored = solver.factor(sp.csc_matrix(A))
+    return factored.order, sp.csc_array(factored.lower)

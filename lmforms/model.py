@@ -1,0 +1,296 @@
+"""`MixedModel` and `lmer`: formula and data in, fitted model out."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .control import Control
+from .design import Design, build_design
+from .errors import (
+    ArgumentError,
+    ColumnError,
+    ConvergenceWarning,
+    DataError,
+    RankWarning,
+    SingularWarning,
+    near_matches,
+)
+from .estimate import estimate
+from .formula import parse_formula
+from .frame import Missing, beside, build_frame, caller_depth, column_names
+from .terms import Scope, bind
+
+if TYPE_CHECKING:
+    from .results import MixedModelResults
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class MixedModel:
+    """A linear mixed model, read and checked, ready to be fitted.
+
+    Parameters
+    ----------
+    formula : str
+        R-like, for example ``"y ~ x + (x | g)"``. A formula without random terms is
+        fitted as an ordinary (weighted) linear model, so that the two can be compared.
+    data : pandas, polars or pyarrow table, or mapping of arrays
+    weights : str or array (n,), optional
+        Var(e_i) = σ²/w_i. A column's name or an array; used as given, never normalised.
+    offset : str or array (n,), optional
+        Known part of the linear predictor, added to any ``offset()`` of the formula.
+    contrasts : mapping, optional
+        Coding of factors in the fixed and random expressions: column name to
+        ``"contr.sum"``, ``"contr.helmert"``, ``"contr.poly"``, … or a contrast matrix.
+        The default is treatment coding, for ordered factors too.
+    missing : {"drop", "raise"}
+        Rows with missing values are dropped with a warning that counts them, or refused.
+    context : mapping, optional
+        Names that calls in the formula may use. The caller's own variables by default.
+
+    Attributes
+    ----------
+    formula : MixedFormula
+    design : Design
+        y, X, Z with labels.
+
+    Raises
+    ------
+    FormulaError, ColumnError, DataError, ModelError, ArgumentError
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> model = lf.MixedModel("pr_dung ~ flies + (1 | oven_block)", lf.datasets.load("dung"))
+    >>> round(model.fit(reml=True).criterion, 4)
+    -89.4292
+    """
+
+    def __init__(
+        self,
+        formula: str,
+        data: Any,
+        *,
+        weights: str | npt.ArrayLike | None = None,
+        offset: str | npt.ArrayLike | None = None,
+        contrasts: Mapping[str, Any] | None = None,
+        missing: Missing = "drop",
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.formula = parse_formula(formula)
+        if context is not None and not isinstance(context, Mapping):
+            raise ArgumentError(f"context must be a mapping, not {type(context).__name__}.")
+        names = column_names(data)
+        reserved = [c for c in (weights, offset) if isinstance(c, str)]
+        bound = bind(self.formula, names, reserved=reserved)
+        if context is None:
+            self.scope = Scope.implicit(_caller_variables(), bound.outside)
+        else:
+            self.scope = Scope(context)
+        self.contrasts = _checked_contrasts(contrasts, bound.columns, names)
+        extra = {
+            "weights": beside("weights", weights, data),
+            "offset": beside("offset", offset, data),
+        }
+        frame = build_frame(
+            data,
+            bound.columns,
+            bare=bound.bare,
+            extra={name: values for name, values in extra.items() if values is not None},
+            missing=missing,
+        )
+        self.offset_column = offset if isinstance(offset, str) else None
+        self.design: Design = build_design(
+            bound, frame, self.scope, contrasts=self.contrasts, missing=missing
+        )
+        if self.design.x_dropped:
+            dropped = ", ".join(f"`{c}`" for c in self.design.x_dropped)
+            warnings.warn(
+                f"the fixed-effects columns are linearly dependent; dropped: {dropped}.",
+                RankWarning,
+                stacklevel=caller_depth(),
+            )
+
+    def fit(
+        self,
+        *,
+        reml: bool = True,
+        start: npt.ArrayLike | MixedModelResults | None = None,
+        control: Control | None = None,
+    ) -> MixedModelResults:
+        """Estimate the model.
+
+        Parameters
+        ----------
+        reml : bool
+            Restricted maximum likelihood (default) or maximum likelihood.
+        start : array or MixedModelResults, optional
+            θ to start from, in the order of ``results.theta``, or a fit to take it from.
+        control : Control, optional
+            Options of the engine.
+
+        Returns
+        -------
+        MixedModelResults
+
+        Warns
+        -----
+        ConvergenceWarning, SingularWarning
+        """
+        return self._fit(self.design.y, reml=reml, start=start, control=control)
+
+    def _fit(
+        self,
+        y: FloatArray,
+        *,
+        reml: bool,
+        start: npt.ArrayLike | MixedModelResults | None,
+        control: Control | None,
+    ) -> MixedModelResults:
+        from .results import MixedModelResults
+
+        if not isinstance(reml, (bool, np.bool_)):
+            raise ArgumentError(f"reml must be True or False, not {reml!r}.")
+        if control is not None and not isinstance(control, Control):
+            raise ArgumentError(f"control must be a lmforms.Control, not {type(control).__name__}.")
+        options = control or Control()
+        fitted = estimate(
+            self.design.rows(y),
+            [g.covariance for g in self.design.groups],
+            reml=bool(reml),
+            control=options,
+            start=self._start(start),
+        )
+        results = MixedModelResults(self, fitted, y, options)
+        if not results.converged:
+            warnings.warn(
+                f"not converged: {fitted.optimum.message}.",
+                ConvergenceWarning,
+                stacklevel=caller_depth(),
+            )
+        if results.is_singular:
+            warnings.warn(results.singular_message, SingularWarning, stacklevel=caller_depth())
+        return results
+
+    def _at(
+        self, theta: FloatArray, y: FloatArray, *, reml: bool, control: Control
+    ) -> MixedModelResults:
+        """The fit at a given θ, without optimising."""
+        from .results import MixedModelResults
+
+        fitted = estimate(
+            self.design.rows(y),
+            [g.covariance for g in self.design.groups],
+            reml=reml,
+            control=control,
+            start=self._start(theta),
+            fixed_theta=True,
+        )
+        return MixedModelResults(self, fitted, y, control)
+
+    def _start(self, start: Any) -> list[FloatArray] | None:
+        from .results import MixedModelResults, theta_by_group
+
+        if start is None:
+            return None
+        if isinstance(start, MixedModelResults):
+            start = start.theta
+        try:
+            theta = np.asarray(start, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ArgumentError("start must be an array of θ or a fitted model.") from None
+        wanted = sum(g.covariance.n_theta for g in self.design.groups)
+        if theta.shape != (wanted,) or not np.isfinite(theta).all():
+            raise ArgumentError(
+                f"start has shape {theta.shape}; this model has {wanted} finite parameters θ."
+            )
+        return theta_by_group(self.design, theta)
+
+
+def lmer(
+    formula: str,
+    data: Any,
+    *,
+    reml: bool = True,
+    weights: str | npt.ArrayLike | None = None,
+    offset: str | npt.ArrayLike | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    missing: Missing = "drop",
+    start: npt.ArrayLike | MixedModelResults | None = None,
+    control: Control | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> MixedModelResults:
+    """Fit a linear mixed model: :class:`MixedModel` and :meth:`MixedModel.fit` in one call.
+
+    Parameters
+    ----------
+    formula : str
+        R-like, for example ``"y ~ x + (x | g)"``.
+    data : pandas, polars or pyarrow table, or mapping of arrays
+    reml : bool
+        Restricted maximum likelihood (default) or maximum likelihood.
+    weights, offset, contrasts, missing, context
+        See :class:`MixedModel`.
+    start, control
+        See :meth:`MixedModel.fit`.
+
+    Returns
+    -------
+    MixedModelResults
+
+    References
+    ----------
+    Bates, Mächler, Bolker, Walker (2015), *Fitting Linear Mixed-Effects Models Using
+    lme4*, J. Stat. Software 67(1).
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    >>> fit.params.round(3)
+    Intercept    251.405
+    Days          10.467
+    dtype: float64
+    """
+    model = MixedModel(
+        formula,
+        data,
+        weights=weights,
+        offset=offset,
+        contrasts=contrasts,
+        missing=missing,
+        context=context,
+    )
+    return model.fit(reml=reml, start=start, control=control)
+
+
+# --- the caller's names -------------------------------------------------------------------
+
+
+def _caller_variables() -> Mapping[str, Any]:
+    """Variables of the first frame outside the package."""
+    frame = sys._getframe(caller_depth() - 1)
+    return {**frame.f_globals, **frame.f_locals}
+
+
+def _checked_contrasts(
+    contrasts: Mapping[str, Any] | None, used: Sequence[str], columns: Sequence[str]
+) -> dict[str, Any]:
+    if contrasts is None:
+        return {}
+    if not isinstance(contrasts, Mapping):
+        raise ArgumentError("contrasts must map column names to contrasts.")
+    for name in contrasts:
+        if name not in columns:
+            raise ColumnError(
+                f"contrasts: `{name}` is not a column of the data.{near_matches(name, columns)}"
+            )
+        if name not in used:
+            raise DataError(f"contrasts: `{name}` is not in the formula.")
+    return dict(contrasts)

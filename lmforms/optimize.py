@@ -1,0 +1,325 @@
+"""Trust-region Newton on the average information, with boundary logic and a fallback.
+
+θ has no bounds here: a negative diagonal of λ is the same model, so θ = 0 is an inner
+point, where the curvature term 2⟨G ∂λ, ∂λ⟩ of the information tells whether to leave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from .control import Control
+from .covariance import Covariance, Stacked, canonical_factor
+from .criterion import Evaluation, Problem, evaluate
+from .errors import NumericalError
+
+FloatArray = npt.NDArray[np.float64]
+
+RADIUS = 10.0
+"""First trust radius, in units where the information has a unit diagonal."""
+
+FLOOR = 1e-7
+"""Smallest |eigenvalue| of the scaled information that a Newton step divides by."""
+
+SADDLE = -1e-4
+"""A scaled eigenvalue below this at a stationary point is a way down, not rounding."""
+
+LOCAL = 1e-3
+"""Below this decrement the criterion is quadratic enough for secants to be believed."""
+
+SNAP = 1e-2
+"""Standard deviations (relative to σ) below this are tried at exactly zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """Where the optimiser stopped.
+
+    Attributes
+    ----------
+    evaluation : Evaluation
+        At the best θ seen, with gradient and information.
+    converged : bool
+    message : str
+        Why it stopped, and the remedy if it should not have.
+    n_evaluations : int
+    trace : tuple of float
+        The criterion at every evaluation, in order (engine's units).
+    decrement : float
+        Decrease of the criterion that one more Newton step promises.
+    """
+
+    evaluation: Evaluation
+    converged: bool
+    message: str
+    n_evaluations: int
+    trace: tuple[float, ...]
+    decrement: float
+
+
+class _Counter:
+    """Evaluations of one run: counts, keeps the trace, turns failures into +∞."""
+
+    def __init__(self, problem: Problem, limit: int) -> None:
+        self.problem, self.limit = problem, limit
+        self.trace: list[float] = []
+
+    def __call__(self, theta: FloatArray, order: int = 2) -> Evaluation | None:
+        try:
+            result = evaluate(self.problem, theta, order)
+        except NumericalError:
+            self.trace.append(float("inf"))
+            return None
+        self.trace.append(result.value)
+        return result
+
+    @property
+    def exhausted(self) -> bool:
+        return len(self.trace) >= self.limit
+
+
+def minimize(problem: Problem, control: Control, start: FloatArray | None = None) -> Optimum:
+    """Minimise the profiled criterion over θ.
+
+    Parameters
+    ----------
+    problem : Problem
+    control : Control
+    start : ndarray, optional
+        Where to begin; the structures' own start otherwise.
+
+    Raises
+    ------
+    NumericalError
+        The criterion cannot be evaluated at the start.
+    """
+    run = _Counter(problem, control.max_evaluations)
+    theta = problem.start() if start is None else np.asarray(start, dtype=np.float64)
+    best = evaluate(problem, theta)
+    run.trace.append(best.value)
+    if problem.n_theta == 0:
+        return Optimum(best, True, "no variance parameters: nothing to optimise", 1, (), 0.0)
+
+    best, decrement = _newton(run, best, control.tolerance)
+    for _ in range(5):  # a saddle, or a stall: look for a way down, then walk again
+        tolerance = _tolerance(best, control.tolerance)
+        other = _leave_saddle(run, best)
+        if other is None and decrement > tolerance and not run.exhausted:
+            other = _quasi_newton(run, best)
+        if other is None or run.exhausted:
+            break
+        best, decrement = _newton(run, other, control.tolerance)
+    best, decrement = _snap(run, best, decrement)
+    best = _canonical(run, best)
+
+    tolerance = _tolerance(best, control.tolerance)
+    if decrement <= tolerance:
+        message = "converged: a Newton step promises no further decrease"
+    elif run.exhausted:
+        message = (
+            f"stopped after {len(run.trace)} evaluations; raise Control(max_evaluations=…), "
+            "rescale the predictors or simplify the random terms"
+        )
+    else:
+        message = (
+            f"no step lowers the criterion although a decrease of {decrement:.2g} is predicted; "
+            "the criterion is flat to its own rounding, so simplify the random terms"
+        )
+    return Optimum(
+        evaluation=best,
+        converged=decrement <= tolerance,
+        message=message,
+        n_evaluations=len(run.trace),
+        trace=tuple(run.trace),
+        decrement=decrement,
+    )
+
+
+def _tolerance(best: Evaluation, tolerance: float) -> float:
+    """The wanted tolerance, but not below the criterion's own rounding."""
+    return max(tolerance, 64 * np.finfo(float).eps * abs(best.value))
+
+
+# --- Newton -------------------------------------------------------------------------------
+
+
+def _newton(run: _Counter, best: Evaluation, tolerance: float) -> tuple[Evaluation, float]:
+    """Trust-region Newton from `best`; the best point and its Newton decrement."""
+    radius = RADIUS
+    secant = np.zeros((len(best.theta),) * 2)
+    while True:
+        step_of, decrement = _model(best, secant)
+        if decrement <= _tolerance(best, tolerance):
+            # the model is trusted to the end: one more step brings θ itself to rest
+            polished = run(best.theta + step_of(radius)[0])
+            if polished is not None and polished.value <= best.value:
+                best = polished
+                decrement = min(decrement, _model(best)[1])
+            return best, decrement
+        if run.exhausted or radius < 1e-9:
+            return best, decrement
+        step, length, predicted = step_of(radius)
+        trial = run(best.theta + step)
+        actual = -np.inf if trial is None else best.value - trial.value
+        ratio = actual / predicted
+        if ratio < 0.25:
+            radius = 0.25 * length
+        elif ratio > 0.75 and length > 0.99 * radius:
+            radius *= 2.0
+        if trial is not None and actual > 0:
+            local = decrement < LOCAL and ratio > 0.25
+            secant = _learn(secant, best, trial) if local else np.zeros_like(secant)
+            best = trial
+
+
+def _learn(secant: FloatArray, old: Evaluation, new: Evaluation) -> FloatArray:
+    """What the average information misses of the true curvature, from two gradients (SR1).
+
+    H + E with E updated so that (H_new + E) s equals the change of the gradient over the
+    step s: near the optimum Newton's linear convergence becomes superlinear.
+
+    References
+    ----------
+    Nocedal, Wright (2006), *Numerical Optimization*, section 6.2.
+    """
+    assert new.gradient is not None
+    assert old.gradient is not None
+    assert new.information is not None
+    s = new.theta - old.theta
+    miss = new.gradient - old.gradient - (new.information + secant) @ s
+    along = float(miss @ s)
+    if abs(along) < 1e-8 * float(np.linalg.norm(miss) * np.linalg.norm(s)):
+        return secant
+    return secant + np.outer(miss, miss) / along
+
+
+def _model(
+    at: Evaluation, secant: FloatArray | float = 0.0
+) -> tuple[Callable[[float], tuple[FloatArray, float, float]], float]:
+    """The quadratic model at a point: steps by trust radius, and the Newton decrement."""
+    assert at.gradient is not None
+    assert at.information is not None
+    hessian = at.information + secant
+    scale = _scale(at.information)
+    values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
+    curvature = np.maximum(np.abs(values), FLOOR)
+    slope = vectors.T @ (at.gradient / scale)
+
+    def step(radius: float) -> tuple[FloatArray, float, float]:
+        z = -slope / curvature
+        if np.linalg.norm(z) > radius:
+            z = -slope / (curvature + _shift(slope, curvature, radius))
+        predicted = -float(slope @ z + 0.5 * curvature @ z**2)
+        return vectors @ z / scale, float(np.linalg.norm(z)), predicted
+
+    return step, 0.5 * float(slope**2 @ (1.0 / curvature))
+
+
+def _shift(slope: FloatArray, curvature: FloatArray, radius: float) -> float:
+    """μ with ‖(curvature + μ)⁻¹ slope‖ = radius, by bisection on ln μ."""
+    low, high = -40.0, float(np.log(np.linalg.norm(slope) / radius + 1e-300)) + 1.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        too_long = np.linalg.norm(slope / (curvature + np.exp(middle))) > radius
+        low, high = (middle, high) if too_long else (low, middle)
+    return float(np.exp(high))
+
+
+def _scale(information: FloatArray) -> FloatArray:
+    d = np.sqrt(np.abs(np.diag(information)))
+    return np.maximum(d, 1e-6 * d.max()) if d.max() > 0 else np.ones_like(d)
+
+
+# --- saddles, fallback, boundary ----------------------------------------------------------
+
+
+def _leave_saddle(run: _Counter, best: Evaluation) -> Evaluation | None:
+    """A lower point along a direction of negative curvature, or None."""
+    assert best.information is not None
+    scale = _scale(best.information)
+    values, vectors = np.linalg.eigh(best.information / np.outer(scale, scale))
+    found = best
+    for j in np.flatnonzero(values < SADDLE):
+        direction = vectors[:, j] / scale
+        for size in (0.01, 0.1, 1.0):
+            for sign in (1.0, -1.0):
+                if run.exhausted:
+                    break
+                trial = run(best.theta + sign * size * direction)
+                if trial is not None and trial.value < found.value - _tolerance(best, 1e-9):
+                    found = trial
+    return found if found is not best else None
+
+
+def _quasi_newton(run: _Counter, best: Evaluation) -> Evaluation | None:
+    """BFGS on the exact gradient, for the rare criterion on which Newton's model stalls."""
+    from scipy.optimize import minimize as scipy_minimize
+
+    assert best.information is not None
+    scale = _scale(best.information)
+
+    def objective(z: FloatArray) -> tuple[float, FloatArray]:
+        at = run(z / scale, 1)
+        if at is None or at.gradient is None:
+            return 1e300, np.zeros_like(z)
+        return at.value, at.gradient / scale
+
+    remaining = max(1, run.limit - len(run.trace))
+    result = scipy_minimize(
+        objective, best.theta * scale, jac=True, method="L-BFGS-B", options={"maxfun": remaining}
+    )
+    if not result.fun < best.value:
+        return None
+    return run(result.x / scale)
+
+
+def _snap(run: _Counter, best: Evaluation, decrement: float) -> tuple[Evaluation, float]:
+    """Put nearly singular directions exactly on the boundary if the criterion does not rise."""
+    problem = run.problem
+    theta = best.theta.copy()
+    for covariance, s in zip(problem.covariances, problem.theta_slices(), strict=True):
+        theta[s] = _boundary(covariance, theta[s])
+    if np.array_equal(theta, best.theta):
+        return best, decrement
+    snapped = run(theta)
+    rounding = 8 * np.finfo(float).eps * abs(best.value)
+    if snapped is None or snapped.value > best.value + rounding:
+        return best, decrement
+    return snapped, min(decrement, _model(snapped)[1])
+
+
+def _boundary(covariance: Covariance, theta: FloatArray) -> FloatArray:
+    """θ with its small singular values of λ set to zero, where the structure allows."""
+    if isinstance(covariance, Stacked):
+        return np.concatenate(
+            [
+                _boundary(part, theta[t])
+                for part, t in zip(covariance.parts, covariance.theta_slices(), strict=True)
+            ]
+        )
+    u, d, _ = np.linalg.svd(covariance.factor(theta))
+    if d.min() >= SNAP:
+        return theta
+    if covariance.invariance == "linear":
+        return covariance.theta(canonical_factor(u * np.where(d < SNAP, 0.0, d)))
+    if covariance.invariance == "scale":
+        return np.where(np.abs(theta) < SNAP, 0.0, theta)
+    return theta
+
+
+def _canonical(run: _Counter, best: Evaluation) -> Evaluation:
+    """The same point with non-negative diagonals, evaluated once more if it moved."""
+    problem = run.problem
+    theta = np.concatenate(
+        [
+            c.canonical(best.theta[s])
+            for c, s in zip(problem.covariances, problem.theta_slices(), strict=True)
+        ]
+    )
+    if np.array_equal(theta, best.theta):
+        return best
+    return run(theta) or replace(best)

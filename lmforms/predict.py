@@ -1,0 +1,168 @@
+"""Predictions for the model's own rows and for new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .errors import ArgumentError, ColumnError, DataError, near_matches
+from .frame import beside, column_names, missing_by_column, plain_table, raw_table, row_count
+from .terms import Evaluator, columns_of, factor_columns, listed
+
+if TYPE_CHECKING:
+    from .design import GroupingFactor
+    from .results import MixedModelResults
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def predict(
+    fit: MixedModelResults,
+    data: Any,
+    *,
+    random: str | Sequence[str],
+    new_levels: str,
+    offset: npt.ArrayLike | None,
+) -> pd.Series:
+    """See :meth:`lmforms.MixedModelResults.predict`."""
+    if new_levels not in ("raise", "zero"):
+        raise ArgumentError(f"new_levels={new_levels!r}: use 'raise' or 'zero'.")
+    terms = _chosen(fit, random)
+    if data is None:
+        if offset is not None:
+            raise ArgumentError("predict: offset needs new data.")
+        return _own_rows(fit, terms)
+
+    bound = fit._design.bound
+    needed = columns_of(bound.fixed).union(*(columns_of(o) for o in bound.offsets))
+    for t in terms:
+        needed |= columns_of(bound.random[t].expression)
+        needed |= {c for f in bound.random[t].group for c in factor_columns(f)}
+    wanted = [c for c in bound.columns if c in needed]
+    names = column_names(data)
+    absent = [c for c in wanted if c not in names]
+    if absent:
+        raise ColumnError(
+            f"predict: the new data lack `{absent[0]}`.{near_matches(absent[0], names)} "
+            f"Columns needed: {listed(wanted)}."
+        )
+    table = raw_table(data, wanted)
+    given = _given_offset(fit, data, offset)
+    n = len(given)
+    incomplete = np.logical_or.reduce([np.zeros(n, bool), *missing_by_column(table).values()])
+    rows = plain_table(table.loc[~incomplete], bare=bound.bare)
+    out = np.full(n, np.nan)
+    out[~incomplete] = _linear_predictor(fit, rows, terms, new_levels)
+    index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(n)
+    return pd.Series(out + given, index=index, name="predicted")
+
+
+def _chosen(fit: MixedModelResults, random: str | Sequence[str]) -> list[int]:
+    """Indices of the random terms to add."""
+    design = fit._design
+    if random == "all":
+        return list(range(len(design.terms)))
+    if random == "none":
+        return []
+    if isinstance(random, str):
+        random = [random]
+    chosen: set[int] = set()
+    labels = [t.label for t in design.terms]
+    groups = [design.groups[t.group].name for t in design.terms]
+    for name in random:
+        clean = " ".join(str(name).strip().removeprefix("(").removesuffix(")").split())
+        found = {i for i in range(len(labels)) if clean in (labels[i], groups[i])}
+        if not found:
+            known = list(dict.fromkeys([*groups, *labels]))
+            raise ArgumentError(
+                f"random: `{name}` is neither a grouping factor nor a random term."
+                f"{near_matches(clean, known)} Use 'all', 'none' or some of: {', '.join(known)}."
+            )
+        chosen |= found
+    return sorted(chosen)
+
+
+def _own_rows(fit: MixedModelResults, terms: Sequence[int]) -> pd.Series:
+    design = fit._design
+    values = design.X @ fit.params.to_numpy() + design.offset
+    for group in design.groups:
+        effects = fit.random_effects[group.name].to_numpy()
+        for t, span in zip(group.terms, group.covariance.column_slices(), strict=True):
+            if t in terms:
+                basis = design.terms[t].matrix.values
+                values = values + np.einsum("ik,ik->i", basis, effects[group.codes, span])
+    return pd.Series(values, index=design.index, name="predicted")
+
+
+def _linear_predictor(
+    fit: MixedModelResults, table: pd.DataFrame, terms: Sequence[int], new_levels: str
+) -> FloatArray:
+    design = fit._design
+    used = [c for c in fit.model.contrasts if c in table.columns]
+    evaluator = Evaluator(table, fit.model.scope, {c: fit.model.contrasts[c] for c in used})
+    fixed = evaluator.matrix(design.fixed.spec, "the fixed part")
+    values = fixed.values[:, design.x_kept] @ fit.params.to_numpy()
+    bound = design.bound
+    for parsed, piece in zip(bound.offsets, bound.formula.offsets, strict=True):
+        values += evaluator.matrix(parsed, f"offset({piece.label})").values.sum(axis=1)
+    for t in terms:
+        term = design.terms[t]
+        group = design.groups[term.group]
+        basis = evaluator.matrix(term.matrix.spec, f"the random term ({term.label})").values
+        labels = [evaluator.factor(f) for f in bound.random[t].group]
+        codes = _codes(group, bound.random[t].group_name, labels, new_levels)
+        span = group.covariance.column_slices()[group.terms.index(t)]
+        effects = fit.random_effects[group.name].to_numpy()[:, span]
+        known = codes >= 0
+        values[known] += np.einsum("ik,ik->i", basis[known], effects[codes[known]])
+    return np.asarray(values)
+
+
+def _codes(
+    group: GroupingFactor, name: str, labels: Sequence[pd.Series], new_levels: str
+) -> npt.NDArray[np.intp]:
+    """Codes of the model's levels; −1 for a new one."""
+    if len(labels) == 1:
+        given = pd.Index(labels[0].astype(object))
+        codes = pd.Index(group.levels.astype(object)).get_indexer(given)
+    else:
+        if name != group.name:  # the same interaction written in another order
+            order = [name.split(":").index(part) for part in group.name.split(":")]
+            labels = [labels[i] for i in order]
+        given = pd.MultiIndex.from_arrays([x.astype(object) for x in labels])
+        codes = pd.Index(group.levels.to_flat_index()).get_indexer(given.to_flat_index())
+    unknown = codes < 0
+    if unknown.any() and new_levels == "raise":
+        new = list(dict.fromkeys(given[unknown].tolist()))
+        shown = ", ".join(str(x) for x in new[:5]) + (", …" if len(new) > 5 else "")
+        raise DataError(
+            f"`{group.name}` has {len(new)} levels that were not in the data: {shown}. "
+            "Use new_levels='zero' to predict them without their random effects."
+        )
+    return np.asarray(codes, dtype=np.intp)
+
+
+def _given_offset(fit: MixedModelResults, data: Any, offset: npt.ArrayLike | None) -> FloatArray:
+    """The offset that came as an argument, for the new rows (zeros without one)."""
+    model = fit.model
+    column = model.offset_column
+    fitted_with_one = "offset" in fit._design.frame.extra
+    if offset is not None and not fitted_with_one:
+        raise ArgumentError("predict: the model was fitted without an offset argument.")
+    if offset is None and column is not None:
+        if column not in column_names(data):
+            raise ColumnError(
+                f"the model was fitted with offset='{column}': the new data need that column."
+            )
+        offset = column  # type: ignore[assignment]
+    if offset is None and fitted_with_one:
+        raise ArgumentError(
+            "the model was fitted with an offset array: give predict(offset=...) its values "
+            "for the new rows."
+        )
+    values = beside("offset", offset, data)
+    return np.zeros(row_count(data)) if values is None else values

@@ -1,0 +1,55 @@
+"""Independent residuals with known weights, R = diag(1/w)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+from .base import BoolArray, FloatArray, Residual
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted(Residual):
+    """Var(e_i) = σ²/w_i; the weights are used as given, never normalised.
+
+    Parameters
+    ----------
+    weights : ndarray (n,)
+
+    Raises
+    ------
+    DataError
+        A weight is zero, negative or not finite.
+
+    Notes
+    -----
+    A constant weight c leaves the log-likelihood and multiplies σ² by c, because
+    −Σ ln w enters the criterion.
+    """
+
+    weights: FloatArray
+
+    def __post_init__(self) -> None:
+        bad = ~(self.weights > 0) | ~np.isfinite(self.weights)
+        if bad.any():
+            first = int(np.flatnonzero(bad)[0])
+            raise DataError(
+                f"weights must be positive and finite; {int(bad.sum())} are not "
+                f"(the first is {self.weights[first]:g}, in row {first} of the rows used). "
+                "To leave a row out, drop it."
+            )
+
+    def whiten(self, rows: FloatArray) -> FloatArray:
+        root = np.sqrt(self.weights)
+        return rows * (root if rows.ndim == 1 else root[:, None])
+
+    def log_determinant(self) -> float:
+        return -float(np.log(self.weights).sum())
+
+    def variances(self) -> FloatArray:
+        return 1.0 / self.weights
+
+    def subset(self, rows: slice | BoolArray) -> Weighted:
+        return Weighted(self.weights[rows])
