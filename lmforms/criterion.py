@@ -63,6 +63,8 @@ class Evaluation:
         Upper triangular R_X with R_X'R_X = X'V₀⁻¹X.
     b : tuple of ndarray (q, k)
         Conditional modes of the random effects.
+    rounding : float
+        How far the value can be off because r² is a difference of larger sums.
     factor : Factorization
         The factored A.
     """
@@ -77,6 +79,7 @@ class Evaluation:
     nu: int
     root_x: FloatArray
     b: tuple[FloatArray, ...]
+    rounding: float
     factor: Factorization
 
     @property
@@ -196,6 +199,7 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
         nu=nu,
         root_x=np.asarray(root_x, dtype=np.float64),
         b=tuple(x[..., 0] for x in b),
+        rounding=float(np.finfo(float).eps * (8 * abs(value) + nu * cp.rr[p, p] / r2)),
         factor=factor,
     )
 

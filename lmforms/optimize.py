@@ -116,8 +116,9 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
     best, decrement = _snap(run, best, decrement)
     best = _canonical(run, best)
 
-    tolerance = _tolerance(best, control.tolerance)
-    if decrement <= tolerance:
+    # a decrease that rounding hides cannot be looked for any further
+    converged = decrement <= max(_tolerance(best, control.tolerance), best.rounding)
+    if converged:
         message = "converged: a Newton step promises no further decrease"
     elif run.exhausted:
         message = (
@@ -131,7 +132,7 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
         )
     return Optimum(
         evaluation=best,
-        converged=decrement <= tolerance,
+        converged=converged,
         message=message,
         n_evaluations=len(run.trace),
         trace=tuple(run.trace),
@@ -286,8 +287,7 @@ def _snap(run: _Counter, best: Evaluation, decrement: float) -> tuple[Evaluation
     if np.array_equal(theta, best.theta):
         return best, decrement
     snapped = run(theta)
-    rounding = 8 * np.finfo(float).eps * abs(best.value)
-    if snapped is None or snapped.value > best.value + rounding:
+    if snapped is None or snapped.value > best.value + best.rounding:
         return best, decrement
     return snapped, min(decrement, _model(snapped)[1])
 

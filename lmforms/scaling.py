@@ -156,9 +156,10 @@ def _orthonormal(columns: FloatArray) -> AffineMap:
         center[flat] = 0.0
         columns = columns - center
     sizes = _sizes(columns)
-    r = np.linalg.qr(columns / sizes, mode="r")
+    r = np.asarray(np.linalg.qr(columns / sizes, mode="r"))
     d = np.abs(np.diag(r))
     matrix = np.diag(1.0 / sizes)
     if len(d) == p and d.min() > ILL_CONDITIONED * d.max():
+        r = r * np.sign(np.diag(r))[:, None]  # the same units whatever the order of the rows
         matrix = matrix @ np.linalg.inv(r) * np.sqrt(n)
     return AffineMap(center, matrix, constant)

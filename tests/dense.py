@@ -1,0 +1,103 @@
+"""The slow twin: n×n matrices and explicit inverses, straight from the definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from lmforms.covariance import Covariance
+from lmforms.rows import FactorRows, ModelRows
+
+
+def dense_z(factor: FactorRows, n: int) -> np.ndarray:
+    """Z of one grouping factor, level by level."""
+    z = np.zeros((n, factor.n_levels * factor.k))
+    for a in range(factor.k):
+        z[np.arange(n), factor.codes * factor.k + a] = factor.basis[:, a]
+    return z
+
+
+@dataclass
+class Dense:
+    """Everything about a model at one θ, in the units of `rows`."""
+
+    value: float
+    beta: np.ndarray
+    r2: float
+    b: np.ndarray
+    cov_beta: np.ndarray  # / σ²
+    cov_b: np.ndarray  # Var(b | y) / σ²
+    information: np.ndarray
+    level_gradients: list[np.ndarray]
+
+
+def dense_fit(
+    rows: ModelRows, covariances: Sequence[Covariance], theta: np.ndarray, reml: bool
+) -> Dense:
+    n, p = rows.X.shape
+    r_inverse = np.eye(n)
+    variances = rows.residual.variances()
+    if variances is not None:
+        r_inverse = np.diag(1.0 / variances)
+    root = np.sqrt(r_inverse)
+    X, y = root @ rows.X, root @ rows.y
+    Z = np.hstack([root @ dense_z(f, n) for f in rows.factors])
+    lam, d_lam, sizes = [], [], []
+    start = 0
+    for f, c in zip(rows.factors, covariances, strict=True):
+        t = theta[start : start + c.n_theta]
+        start += c.n_theta
+        lam.append(np.kron(np.eye(f.n_levels), c.factor(t)))
+        d_lam.append([np.kron(np.eye(f.n_levels), d) for d in c.derivative(t)])
+        sizes.append(f.n_levels * f.k)
+    L = block_diag(*lam)
+    ends = np.cumsum([0, *sizes])
+    full = []
+    for i, ds in enumerate(d_lam):
+        for d in ds:
+            big = np.zeros_like(L)
+            big[ends[i] : ends[i + 1], ends[i] : ends[i + 1]] = d
+            full.append(big)
+
+    V0 = np.eye(n) + Z @ L @ L.T @ Z.T
+    Vi = np.linalg.inv(V0)
+    nu = n - p if reml else n
+    XVX = X.T @ Vi @ X
+    beta = np.linalg.solve(XVX, X.T @ Vi @ y)
+    resid = y - X @ beta
+    r2 = resid @ Vi @ resid
+    value = np.linalg.slogdet(V0)[1] + nu * (1 + np.log(2 * np.pi * r2 / nu))
+    value -= np.linalg.slogdet(r_inverse)[1]
+    if reml:
+        value += np.linalg.slogdet(XVX)[1]
+
+    P0 = Vi - Vi @ X @ np.linalg.inv(XVX) @ X.T @ Vi
+    t = Z.T @ Vi @ resid
+    M = Z.T @ (P0 if reml else Vi) @ Z - nu / r2 * np.outer(t, t)
+    s2 = r2 / nu
+    w = [Z @ (d @ L.T + L @ d.T) @ t for d in full]
+    m = len(full)
+    H = np.zeros((m, m))
+    for i in range(m):
+        for j in range(m):
+            H[i, j] = w[i] @ P0 @ w[j] / s2 - (w[i] @ P0 @ y) * (w[j] @ P0 @ y) / (nu * s2**2)
+            H[i, j] += 2 * np.sum(M * (full[i] @ full[j].T))
+    level_gradients = []
+    for i, f in enumerate(rows.factors):
+        blocks = M[ends[i] : ends[i + 1], ends[i] : ends[i + 1]]
+        blocks = blocks.reshape(f.n_levels, f.k, f.n_levels, f.k)
+        level_gradients.append(np.einsum("lalb->ab", blocks))
+    A = L.T @ Z.T @ Z @ L + np.eye(len(L))
+    return Dense(
+        value=float(value),
+        beta=beta,
+        r2=float(r2),
+        b=L @ L.T @ Z.T @ Vi @ resid,
+        cov_beta=np.linalg.inv(XVX),
+        cov_b=L @ np.linalg.inv(A) @ L.T,
+        information=H,
+        level_gradients=level_gradients,
+    )

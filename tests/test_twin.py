@@ -1,0 +1,136 @@
+"""Every path of the engine against n×n algebra with explicit inverses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from dense import dense_fit
+from hypothesis import given, settings
+from models import SmallModel, make_model, small_models
+
+from lmforms.criterion import Problem, evaluate
+from lmforms.crossproducts import cross_products
+from lmforms.factor import System, have_cholmod
+from lmforms.rows import FactorRows, ModelRows
+from lmforms.scaling import choose_scaling
+
+PATHS = ["dense", "superlu", *(["cholmod"] if have_cholmod() else [])]
+
+
+def scaled_rows(model: SmallModel) -> tuple[ModelRows, object]:
+    """The rows in the engine's units, for the twin."""
+    rows = model.rows
+    scaling = choose_scaling(rows, model.covariances)
+    X = scaling.x(rows.X)
+    return (
+        ModelRows(
+            y=(rows.y - X @ scaling.pilot) / scaling.y_scale,
+            X=X,
+            factors=tuple(
+                FactorRows(f.codes, f.n_levels, m(f.basis))
+                for f, m in zip(rows.factors, scaling.bases, strict=True)
+            ),
+            residual=rows.residual,
+        ),
+        scaling,
+    )
+
+
+def problem_of(model: SmallModel, path: str = "auto") -> tuple[Problem, ModelRows]:
+    inner, scaling = scaled_rows(model)
+    system = System(cross_products(model.rows, scaling), path)
+    return Problem(system, model.covariances, model.reml), inner
+
+
+@pytest.mark.parametrize("path", PATHS)
+@settings(max_examples=60, deadline=None)
+@given(model=small_models())
+def test_criterion_beta_and_modes(path, model):
+    problem, inner = problem_of(model, path)
+    fast = evaluate(problem, model.theta)
+    slow = dense_fit(inner, model.covariances, model.theta, model.reml)
+    assert fast.value == pytest.approx(slow.value, rel=1e-10, abs=1e-10)
+    assert fast.r2 == pytest.approx(slow.r2, rel=1e-10)
+    np.testing.assert_allclose(fast.beta, slow.beta, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(
+        np.concatenate([b.ravel() for b in fast.b]), slow.b, rtol=1e-8, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("path", PATHS)
+@settings(max_examples=60, deadline=None)
+@given(model=small_models())
+def test_derivatives(path, model):
+    problem, inner = problem_of(model, path)
+    fast = evaluate(problem, model.theta)
+    slow = dense_fit(inner, model.covariances, model.theta, model.reml)
+    for g, d in zip(fast.level_gradients, slow.level_gradients, strict=True):
+        np.testing.assert_allclose(g, d, rtol=1e-7, atol=1e-7 * np.abs(d).max())
+    scale = np.abs(slow.information).max()
+    np.testing.assert_allclose(fast.information, slow.information, rtol=1e-7, atol=1e-8 * scale)
+
+
+@settings(max_examples=40, deadline=None)
+@given(model=small_models())
+def test_gradient_is_the_derivative_of_the_dense_criterion(model):
+    problem, inner = problem_of(model)
+    gradient = evaluate(problem, model.theta, order=1).gradient
+    for i in range(model.n_theta):
+        step = np.zeros(model.n_theta)
+        step[i] = 1e-5
+        up = dense_fit(inner, model.covariances, model.theta + step, model.reml).value
+        down = dense_fit(inner, model.covariances, model.theta - step, model.reml).value
+        assert gradient[i] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@settings(max_examples=40, deadline=None)
+@given(model=small_models())
+def test_conditional_covariances(path, model):
+    problem, inner = problem_of(model, path)
+    blocks = evaluate(problem, model.theta, order=0).factor.level_blocks()
+    slow = dense_fit(inner, model.covariances, model.theta, model.reml).cov_b
+    at = 0
+    for block in blocks:
+        for level in block:
+            k = len(level)
+            expected = slow[at : at + k, at : at + k]
+            np.testing.assert_allclose(level, expected, rtol=1e-8, atol=1e-10)
+            at += k
+    assert at == len(slow)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_sparse_and_dense_coupling_agree(path, monkeypatch):
+    model = make_model(1, (7, 6, 5), (2, 1, 2), ("us", "us", "diag"), n=45)
+    problem, _ = problem_of(model)
+    dense = evaluate(problem, model.theta)
+    monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING", 0)
+    monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING_SHARE", 2.0)
+    sparse = evaluate(problem_of(model, path)[0], model.theta)
+    assert sparse.value == pytest.approx(dense.value, rel=1e-13)
+    np.testing.assert_allclose(sparse.gradient, dense.gradient, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(sparse.information, dense.information, rtol=1e-10, atol=1e-9)
+    for a, b in zip(sparse.factor.level_blocks(), dense.factor.level_blocks(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_no_random_terms_is_least_squares():
+    model = make_model(3, (), (), (), n=30, weighted=True)
+    problem, inner = problem_of(model)
+    fast = evaluate(problem, model.theta)
+    w = 1.0 / inner.residual.variances()
+    XtW = inner.X.T * w
+    np.testing.assert_allclose(fast.beta, np.linalg.solve(XtW @ inner.X, XtW @ inner.y), atol=1e-12)
+    assert fast.gradient.shape == (0,)
+    assert fast.information.shape == (0, 0)
+
+
+def test_signs_of_columns_of_lambda_do_not_matter():
+    model = make_model(5, (6, 5), (2, 2), ("us", "us"))
+    problem, _ = problem_of(model)
+    flipped = model.theta.copy()
+    flipped[:2] *= -1.0  # first column of the first λ
+    assert evaluate(problem, flipped, 0).value == pytest.approx(
+        evaluate(problem, model.theta, 0).value, rel=1e-14
+    )
