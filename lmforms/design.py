@@ -12,10 +12,11 @@ import pandas as pd
 
 from .covariance import STRUCTURES, Covariance, Stacked
 from .errors import DataError, ModelError
+from .evaluator import Evaluator, Scope, TermMatrix
 from .frame import Frame, Missing, group_codes, report_dropped
 from .residual import Independent, Residual, Weighted
 from .rows import FactorRows, ModelRows
-from .terms import BoundFormula, Evaluator, Scope, TermMatrix
+from .terms import BoundFormula
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]

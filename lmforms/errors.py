@@ -7,7 +7,7 @@ would expect; every warning from :class:`LmformsWarning`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class LmformsError(Exception):
@@ -72,6 +72,12 @@ def near_matches(name: str, known: Iterable[str]) -> str:
     if not matches:
         return ""
     return f" Did you mean {' or '.join(f'`{m}`' for m in matches)}?"
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Names for a message, shortened."""
+    shown = ", ".join(str(n) for n in names[:most])
+    return shown + (f", … ({len(names)} in all)" if len(names) > most else "")
 
 
 def mark(source: str, start: int, stop: int) -> str:

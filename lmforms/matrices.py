@@ -24,6 +24,8 @@ IntArray = npt.NDArray[np.intp]
 class ModelMatrices:
     """Matrices of a fit. Columns of Z stand term by term, within a term level by level.
 
+    Random effects are b = Λu here; texts that call b "u" mean :attr:`b`.
+
     Attributes
     ----------
     y : Series (n,)
@@ -62,6 +64,13 @@ class ModelMatrices:
     e: pd.Series
     z_names: pd.MultiIndex
     relative_factors: list[FloatArray]
+
+    def __repr__(self) -> str:
+        (n, p), q = self.X.shape, self.Z.shape[1]
+        return (
+            f"<ModelMatrices y = X beta + Z b + e, b = Lambda u: n = {n}, p = {p}, q = {q}, "
+            f"{self.Z.nnz} nonzeros in Z, {self.L.nnz} in L>"
+        )
 
 
 def model_matrices(fit: MixedModelResults) -> ModelMatrices:

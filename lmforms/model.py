@@ -22,9 +22,10 @@ from .errors import (
     near_matches,
 )
 from .estimate import estimate
+from .evaluator import Scope
 from .formula import parse_formula
 from .frame import Missing, beside, build_frame, caller_depth, column_names
-from .terms import Scope, bind
+from .terms import bind
 
 if TYPE_CHECKING:
     from .results import MixedModelResults
@@ -179,7 +180,7 @@ class MixedModel:
         return results
 
     def _at(
-        self, theta: FloatArray, y: FloatArray, *, reml: bool, control: Control
+        self, theta: npt.ArrayLike, y: FloatArray, *, reml: bool, control: Control
     ) -> MixedModelResults:
         """The fit at a given θ, without optimising."""
         from .results import MixedModelResults
@@ -189,7 +190,7 @@ class MixedModel:
             [g.covariance for g in self.design.groups],
             reml=reml,
             control=control,
-            start=self._start(theta),
+            start=self._start(np.asarray(theta)),
             fixed_theta=True,
         )
         return MixedModelResults(self, fitted, y, control)

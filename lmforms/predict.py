@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .errors import ArgumentError, ColumnError, DataError, near_matches
+from .errors import ArgumentError, ColumnError, DataError, listed, near_matches
+from .evaluator import Evaluator
 from .frame import beside, column_names, missing_by_column, plain_table, raw_table, row_count
-from .terms import Evaluator, columns_of, factor_columns, listed
+from .terms import columns_of, factor_columns
 
 if TYPE_CHECKING:
     from .design import GroupingFactor

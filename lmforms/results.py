@@ -300,6 +300,23 @@ class MixedModelResults:
         """criterion + ln(n) df_model, with n the number of rows also under REML (as lme4)."""
         return self.criterion + float(np.log(self.nobs)) * self.df_model
 
+    def criterion_at(self, theta: npt.ArrayLike) -> float:
+        """The criterion at another θ, profiled over β and σ.
+
+        Parameters
+        ----------
+        theta : array
+            As :attr:`theta`: per term in formula order.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
+        >>> bool(fit.criterion_at(fit.theta + 0.1) > fit.criterion)
+        True
+        """
+        return self.model._at(theta, self._y, reml=self.reml, control=self._control).criterion
+
     # --- status ---------------------------------------------------------------------------
 
     @property

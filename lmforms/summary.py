@@ -138,11 +138,9 @@ def summarize(fit: MixedModelResults) -> ModelSummary:
         ("Rows", str(fit.nobs)),
         ("Groups", groups or "none: ordinary least squares"),
         ("REML criterion" if fit.reml else "Deviance", f"{fit.criterion:.4f}"),
-        (
-            "Log-likelihood",
-            f"{fit.llf:.4f}   AIC: {fit.aic:.2f}   BIC: {fit.bic:.2f}",
-        ),
-        ("Scaled residuals", "  ".join(f"{v:.3f}" for v in scaled) + "  (min, quartiles, max)"),
+        ("Log-likelihood", f"{fit.llf:.4f}"),
+        ("AIC, BIC", f"{fit.aic:.2f}, {fit.bic:.2f}"),
+        ("Scaled residuals", ", ".join(f"{v:.3f}" for v in scaled) + " (min, quartiles, max)"),
     ]
     if mixed:
         word = "yes" if fit.converged else "NO"

@@ -56,10 +56,6 @@ class Covariance(ABC):
         """A starting value in a basis of unit mean square."""
 
     @abstractmethod
-    def entries(self) -> list[tuple[int, int]]:
-        """(row, column) of each θ as an entry of λ, for names."""
-
-    @abstractmethod
     def covariances(self) -> list[tuple[int, int]]:
         """Pairs (i, j), i < j, whose covariance the structure estimates."""
 

@@ -30,9 +30,6 @@ class Diagonal(Covariance):
     def n_theta(self) -> int:
         return self.k
 
-    def entries(self) -> list[tuple[int, int]]:
-        return [(i, i) for i in range(self.k)]
-
     def covariances(self) -> list[tuple[int, int]]:
         return []
 

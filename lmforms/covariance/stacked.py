@@ -44,13 +44,6 @@ class Stacked(Covariance):
         ends = np.cumsum([0, *(p.n_theta for p in self.parts)])
         return [slice(a, b) for a, b in pairwise(ends)]
 
-    def entries(self) -> list[tuple[int, int]]:
-        return [
-            (s.start + i, s.start + j)
-            for p, s in zip(self.parts, self.column_slices(), strict=True)
-            for i, j in p.entries()
-        ]
-
     def covariances(self) -> list[tuple[int, int]]:
         return [
             (s.start + i, s.start + j)

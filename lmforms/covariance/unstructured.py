@@ -31,9 +31,6 @@ class Unstructured(Covariance):
     def n_theta(self) -> int:
         return self.k * (self.k + 1) // 2
 
-    def entries(self) -> list[tuple[int, int]]:
-        return [(i, j) for j in range(self.k) for i in range(j, self.k)]
-
     def covariances(self) -> list[tuple[int, int]]:
         return [(i, j) for i in range(self.k) for j in range(i + 1, self.k)]
 
