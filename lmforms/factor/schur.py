@@ -18,6 +18,9 @@ from ..errors import NumericalError
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 
+PLAN_SIZE = 2e7
+"""Places of entries that Takahashi's recursion remembers; beyond, it finds them each time."""
+
 
 class FactoredSchur(Protocol):
     """A factored S."""
@@ -229,14 +232,17 @@ class SelectedInverse:
         self.indices = lower.indices.astype(np.intp)
         self._columns = np.repeat(np.arange(self.m), np.diff(self.indptr))
         self._keys = _keys(lower)
-        self._gather: list[IntArray | None] = []
-        for j in range(self.m):
-            below = self.indices[self.indptr[j] + 1 : self.indptr[j + 1]]
-            if not len(below):
-                self._gather.append(None)
-                continue
-            low, high = np.minimum.outer(below, below), np.maximum.outer(below, below)
-            self._gather.append(np.searchsorted(self._keys, low * self.m + high))
+        below = np.diff(self.indptr) - 1
+        self._columns_with_rows = np.flatnonzero(below)[::-1]
+        self._plan: dict[int, IntArray] = {}
+        if (below.astype(np.float64) ** 2).sum() <= PLAN_SIZE:
+            self._plan = {int(j): self._places(j) for j in self._columns_with_rows}
+
+    def _places(self, j: int) -> IntArray:
+        """Where Z[I, I] of column j is stored, (|I|, |I|)."""
+        rows = self.indices[self.indptr[j] + 1 : self.indptr[j + 1]]
+        low, high = np.minimum.outer(rows, rows), np.maximum.outer(rows, rows)
+        return np.searchsorted(self._keys, low * self.m + high)
 
     def __call__(self, lower: Any) -> Any:
         """S⁻¹ in the original order, as a symmetric CSR matrix on the pattern of L + L'."""
@@ -247,13 +253,11 @@ class SelectedInverse:
         diagonal = values[starts]
         z = np.empty_like(values)
         z[starts] = 1.0 / diagonal**2
-        for j in range(self.m - 1, -1, -1):
-            gather = self._gather[j]
-            if gather is None:
-                continue
+        for j in self._columns_with_rows:
+            places = self._plan[int(j)] if self._plan else self._places(j)
             span = slice(self.indptr[j] + 1, self.indptr[j + 1])
             column = values[span] / diagonal[j]
-            z[span] = -(z[gather] @ column)
+            z[span] = -(z[places] @ column)
             z[starts[j]] -= column @ z[span]
         rows, cols = self.order[self.indices], self.order[self._columns]
         off = rows != cols
