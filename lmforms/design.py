@@ -92,7 +92,9 @@ class Design:
     ----------
     bound : BoundFormula
     frame : Frame
-        The rows and columns used.
+        Complete rows of the columns used.
+    used : ndarray of bool
+        Rows of `frame` that are in the model: all but those a transformation made NaN.
     y : ndarray (n,)
         The response as evaluated.
     offset : ndarray (n,)
@@ -108,6 +110,7 @@ class Design:
 
     bound: BoundFormula
     frame: Frame
+    used: BoolArray
     y: FloatArray
     offset: FloatArray
     residual: Residual
@@ -124,7 +127,7 @@ class Design:
     @property
     def index(self) -> pd.Index:
         """Labels of the rows used."""
-        return self.frame.data.index
+        return self.frame.data.index[self.used]
 
     @property
     def x_names(self) -> list[str]:
@@ -199,29 +202,29 @@ def build_design(
     made = {"the response": response, "the fixed part": fixed}
     made |= {f"({t.label})": m for t, m in zip(bound.random, random, strict=True)}
     made |= {f"offset({p.label})": m for p, m in zip(bound.formula.offsets, offsets, strict=True)}
-    absent = _undefined(made)
-    if absent:
-        incomplete = np.logical_or.reduce(list(absent.values()))
-        report_dropped(incomplete, absent, missing)
-        return build_design(
-            bound,
-            frame.without(incomplete),
-            scope,
-            contrasts=contrasts,
-            missing=missing,
-        )
-
-    y = _check_response(response, bound)
-    n = len(y)
-    offset = frame.extra.get("offset", np.zeros(n))
+    labels = [[evaluator.factor(f) for f in t.group] for t in bound.random]
+    offset = frame.extra.get("offset", np.zeros(len(frame.data)))
     for matrix in offsets:
         offset = offset + matrix.values.sum(axis=1)
     weights = frame.extra.get("weights")
-    groups, terms = _random_parts(bound, random, evaluator)
-    _check_sizes(groups, terms, n)
+
+    used = np.ones(len(frame.data), dtype=bool)
+    absent = _undefined(made)
+    if absent:
+        used = ~np.logical_or.reduce(list(absent.values()))
+        report_dropped(~used, absent, missing)
+        response, fixed = response.subset(used), fixed.subset(used)
+        random = [m.subset(used) for m in random]
+        labels = [[series.loc[used] for series in parts] for parts in labels]
+        offset = offset[used]
+        weights = None if weights is None else weights[used]
+    y = _check_response(response, bound)
+    groups, terms = _random_parts(bound, random, labels)
+    _check_sizes(groups, terms, len(y))
     return Design(
         bound=bound,
         frame=frame,
+        used=used,
         y=y,
         offset=offset,
         residual=Weighted(weights) if weights is not None else Independent(),
@@ -265,7 +268,7 @@ def _check_response(response: TermMatrix, bound: BoundFormula) -> FloatArray:
 
 
 def _random_parts(
-    bound: BoundFormula, matrices: Sequence[TermMatrix], evaluator: Evaluator
+    bound: BoundFormula, matrices: Sequence[TermMatrix], labels: Sequence[Sequence[pd.Series]]
 ) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...]]:
     order: dict[frozenset[str], int] = {}
     members: list[list[int]] = []
@@ -293,7 +296,15 @@ def _random_parts(
     groups = []
     for indices in members:
         spec = bound.random[indices[0]]
-        codes, levels = _interaction([evaluator.factor(f) for f in spec.group], spec.group_name)
+        codes, levels = _interaction(labels[indices[0]], spec.group_name)
+        columns = [c for i in indices for c in terms[i].columns]
+        twice = next((c for c in columns if columns.count(c) > 1), None)
+        if twice is not None:
+            both = [f"({terms[i].label})" for i in indices if twice in terms[i].columns]
+            raise ModelError(
+                f"`{twice}` is a random effect of `{spec.group_name}` in {' and in '.join(both)}: "
+                "their variances cannot be told apart. Leave it out of one, as in (0 + x | g)."
+            )
         groups.append(
             GroupingFactor(
                 name=spec.group_name,
@@ -301,7 +312,7 @@ def _random_parts(
                 codes=codes,
                 terms=tuple(indices),
                 covariance=Stacked.of([terms[i].covariance for i in indices]),
-                columns=tuple(c for i in indices for c in terms[i].columns),
+                columns=tuple(columns),
             )
         )
     return tuple(groups), tuple(terms)

@@ -68,9 +68,11 @@ def near_matches(name: str, known: Iterable[str]) -> str:
     >>> near_matches("Day", ["Days", "Subject"])
     ' Did you mean `Days`?'
     """
-    matches = difflib.get_close_matches(name, [str(k) for k in known], n=3, cutoff=0.6)
-    if not matches:
+    by_lower = {str(k).lower(): str(k) for k in known}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
+    if not found:
         return ""
+    matches = [by_lower[m] for m in found]
     return f" Did you mean {' or '.join(f'`{m}`' for m in matches)}?"
 
 

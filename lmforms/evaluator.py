@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .errors import ArgumentError, ColumnError, DataError, FormulaError, listed, near_matches
-from .terms import factors_of
+from .formula import keyword_alias, unaliased
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
@@ -96,6 +96,10 @@ class TermMatrix:
     spec: ModelSpec
     terms: tuple[tuple[str, int, int], ...]
 
+    def subset(self, rows: npt.NDArray[np.bool_]) -> TermMatrix:
+        """Some of the rows."""
+        return replace(self, values=self.values[rows])
+
 
 class Evaluator:
     """Evaluates formulas on one data frame; factors met twice are evaluated once.
@@ -119,7 +123,11 @@ class Evaluator:
 
         self.data = data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in (contrasts or {}).items()}
-        context = LayeredMapping(coded, scope)
+        for name in data.columns:
+            if name not in coded and pd.api.types.is_bool_dtype(data[name].dtype):
+                coded[name] = C(data[name])  # booleans are factors, as in R
+        aliases = {keyword_alias(name): data[name] for name in data if keyword_alias(name)}
+        context = LayeredMapping(coded, aliases, scope)
         self._materializer = PandasMaterializer(data.drop(columns=list(coded)), context=context)
 
     def matrix(self, formula: SimpleFormula | ModelSpec, what: str) -> TermMatrix:
@@ -135,11 +143,6 @@ class Evaluator:
         from formulaic.errors import DataMismatchWarning, FormulaicError
 
         if not isinstance(formula, ModelSpec):
-            for factor in factors_of(formula):
-                if factor.expr in self.data and pd.api.types.is_bool_dtype(
-                    self.data[factor.expr].dtype
-                ):
-                    factor.kind = factor.Kind.CATEGORICAL
             formula = ModelSpec.from_spec(formula, na_action="ignore", output="numpy")
         elif formula.materializer_params is None:
             formula = formula.update(materializer_params={})
@@ -164,7 +167,7 @@ class Evaluator:
         spec = made.model_spec
         return TermMatrix(
             values=np.ascontiguousarray(values, dtype=np.float64),
-            names=tuple(str(c) for c in spec.column_names),
+            names=tuple(unaliased(str(c)) for c in spec.column_names),
             spec=spec,
             terms=tuple((str(t), ix.start, ix.stop) for t, ix in spec.term_slices.items()),
         )

@@ -17,6 +17,7 @@ J. Stat. Software 67(1), section 2.1, for the syntax of random terms.
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,14 @@ UNAVAILABLE_STRUCTURES = ("ar1", "cs", "exp", "gau", "homdiag", "mat", "ou", "rr
 """Structures known from glmmTMB and lme4 that this version does not fit: refused by name."""
 
 _OPENERS = {"(": ")", "[": "]"}
+
+_KEYWORDS = frozenset(keyword.kwlist) - frozenset(
+    ["True", "False", "None", "and", "or", "not", "is", "in", "if", "else", "for", "lambda"]
+)
+"""Python's words that cannot stand in an expression, and so must be names of columns."""
+
+_ALIAS = "ˍ"
+"""Appended to such a word inside a call, where Python would stumble over it."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +170,7 @@ def parse_formula(source: str) -> MixedFormula:
         _sort_term(sign, term, source, fixed, random, offsets)
     return MixedFormula(
         source=source,
-        response=_piece(source, [_span(left)]),
+        response=_expression(source, left),
         fixed=_piece(source, fixed),
         random=tuple(random),
         offsets=tuple(offsets),
@@ -311,7 +320,7 @@ def _sort_term(
             inner_bars = _bars(inner)
             if name == "offset" and not inner_bars:
                 refuse_minus("an offset")
-                offsets.append(_piece(source, [_span(inner)]))
+                offsets.append(_expression(source, inner))
                 return
             if inner_bars and name in STRUCTURES + UNAVAILABLE_STRUCTURES:
                 refuse_minus("a random term")
@@ -428,24 +437,86 @@ def _identity_piece(text: str, shift: int, source: str) -> Piece:
     return Piece(text, source, tuple(range(shift, shift + len(text))))
 
 
-def _piece(source: str, spans: Sequence[tuple[int, int]]) -> Piece:
-    """The spans of the source, joined; ``^`` inside calls becomes Python's ``**``.
+def _expression(source: str, tokens: Sequence[_Token]) -> Piece:
+    """A side of the formula that is arithmetic, not a sum of terms: one Python expression."""
+    if len(tokens) == 1 and tokens[0].kind != "operator":
+        return _piece(source, [_span(tokens)])
+    return _piece(source, [_span(tokens)], quoted=True)
 
-    R users write ``I(x^2)``; between terms, formulaic reads ``^`` itself.
+
+def _piece(source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = False) -> Piece:
+    """The spans of the source, joined and in formulaic's dialect.
+
+    Inside calls ``^`` becomes Python's ``**`` (R users write ``I(x^2)``) and a column named
+    like a Python keyword gets an alias; between terms ``%in%`` becomes ``:``, as in R.
+    With `quoted`, everything counts as inside a call.
     """
     chars: list[str] = []
     origin: list[int] = []
+
+    def put(new: str, at: int) -> None:
+        chars.extend(new)
+        origin.extend([at] * len(new))
+
+    def copy(first: int, last: int) -> None:
+        chars.extend(source[first:last])
+        origin.extend(range(first, last))
+
     for start, stop in spans:
         if chars:
-            chars.append(" ")
-            origin.append(start)
+            put(" ", start)
         text = source[start:stop]
-        in_call = _inside_calls(text)
-        for i, char in enumerate(text):
-            new = "**" if char == "^" and in_call[i] else char
-            chars.extend(new)
-            origin.extend([start + i] * len(new))
+        in_call = _inside_calls("{" + text + "}")[1:-1] if quoted else _inside_calls(text)
+        if quoted:
+            put("{", start)
+        i = 0
+        while i < len(text):
+            word = _word(text, i)
+            if text[i] == "`":
+                stop_tick = text.find("`", i + 1) + 1 or len(text)
+                name = text[i + 1 : stop_tick - 1]
+                aliased = in_call[i] and name in _KEYWORDS
+                if aliased:
+                    put(name + _ALIAS, start + i)
+                else:
+                    copy(start + i, start + stop_tick)
+                i = stop_tick
+            elif in_call[i] and word in _KEYWORDS:
+                put(word + _ALIAS, start + i)
+                i += len(word)
+            elif word:
+                copy(start + i, start + i + len(word))
+                i += len(word)
+            elif in_call[i] and text[i] == "^":
+                put("**", start + i)
+                i += 1
+            elif not in_call[i] and text[i : i + 4] == "%in%":
+                put(":", start + i)
+                i += 4
+            else:
+                copy(start + i, start + i + 1)
+                i += 1
+        if quoted:
+            put("}", stop - 1)
     return Piece("".join(chars), source, tuple(origin))
+
+
+def _word(text: str, i: int) -> str:
+    """The identifier that starts at ``text[i]``, or an empty string."""
+    stop = i
+    while stop < len(text) and text[i : stop + 1].isidentifier():
+        stop += 1
+    return text[i:stop]
+
+
+def unaliased(name: str) -> str:
+    """A name as the user wrote it, without the alias of keywords."""
+    return name.replace(_ALIAS, "")
+
+
+def keyword_alias(column: str) -> str | None:
+    """The name that a column called like a keyword has inside calls."""
+    return column + _ALIAS if column in _KEYWORDS else None
 
 
 def _inside_calls(text: str) -> list[bool]:
@@ -456,6 +527,7 @@ def _inside_calls(text: str) -> list[bool]:
         if quote:
             quote = "" if char == quote else quote
             continue
+        inside[i] = calls > 0
         if char in "\"'`":
             quote = char
         elif char in "([{":

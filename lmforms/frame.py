@@ -42,16 +42,6 @@ class Frame:
     kept: BoolArray
     extra: Mapping[str, FloatArray]
 
-    def without(self, bad: BoolArray) -> Frame:
-        """The frame less the rows where `bad`."""
-        kept = self.kept.copy()
-        kept[np.flatnonzero(kept)[bad]] = False
-        return Frame(
-            data=_tidy(self.data.loc[~bad]),
-            kept=kept,
-            extra={k: v[~bad] for k, v in self.extra.items()},
-        )
-
 
 def column_names(data: Any) -> list[str]:
     """Names of the columns of any table.

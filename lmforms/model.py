@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .arguments import named_arguments
 from .control import Control
 from .design import Design, build_design
 from .errors import (
@@ -73,6 +74,7 @@ class MixedModel:
     -89.4292
     """
 
+    @named_arguments
     def __init__(
         self,
         formula: str,
@@ -118,6 +120,7 @@ class MixedModel:
                 stacklevel=caller_depth(),
             )
 
+    @named_arguments
     def fit(
         self,
         *,
@@ -214,6 +217,7 @@ class MixedModel:
         return theta_by_group(self.design, theta)
 
 
+@named_arguments
 def lmer(
     formula: str,
     data: Any,

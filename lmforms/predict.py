@@ -141,7 +141,7 @@ def _codes(
         new = list(dict.fromkeys(given[unknown].tolist()))
         shown = ", ".join(str(x) for x in new[:5]) + (", …" if len(new) > 5 else "")
         raise DataError(
-            f"`{group.name}` has {len(new)} levels that were not in the data: {shown}. "
+            f"`{group.name}` has levels that were not in the data: {shown}. "
             "Use new_levels='zero' to predict them without their random effects."
         )
     return np.asarray(codes, dtype=np.intp)

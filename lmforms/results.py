@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .arguments import named_arguments
 from .control import Control
 from .errors import ArgumentError, DataError
 from .estimate import Estimate
@@ -140,6 +141,7 @@ class MixedModelResults:
         names = self._design.x_names
         return pd.DataFrame(self._estimate.cov_beta, index=names, columns=names)
 
+    @named_arguments
     def conf_int(self, level: float = 0.95, method: Literal["wald"] = "wald") -> pd.DataFrame:
         """Confidence intervals of the fixed effects.
 
@@ -251,6 +253,7 @@ class MixedModelResults:
         """Response less fitted values."""
         return self.residuals()
 
+    @named_arguments
     def residuals(self, kind: Literal["response", "pearson", "scaled"] = "response") -> pd.Series:
         """Residuals on the index of the data.
 
@@ -343,10 +346,12 @@ class MixedModelResults:
         if not self.is_singular:
             return ""
         terms = ", ".join(f"({label})" for label in self.singular_terms)
+        slopes = any(len(t.columns) > 1 for t in self._design.terms if t.label in terms)
+        remedy = "drop a random slope or its correlation (`||`)" if slopes else "drop the term"
         return (
             f"singular fit: the estimated covariance of {terms} has a direction with no variance "
             "(a standard deviation of 0 or a correlation of ±1). The fit is the optimum; "
-            "to remove the redundancy, drop a random slope or its correlation (`||`)."
+            f"to remove the redundancy, {remedy}."
         )
 
     @cached_property
@@ -379,6 +384,7 @@ class MixedModelResults:
 
         return model_matrices(self)
 
+    @named_arguments
     def summary(self) -> ModelSummary:
         """Tables of the fit: text, HTML, LaTeX, Markdown and DataFrames.
 
@@ -388,6 +394,7 @@ class MixedModelResults:
 
         return summarize(self)
 
+    @named_arguments
     def predict(
         self,
         data: Any = None,
@@ -422,6 +429,7 @@ class MixedModelResults:
 
         return predict(self, data, random=random, new_levels=new_levels, offset=offset)
 
+    @named_arguments
     def refit(
         self, y: npt.ArrayLike | None = None, *, reml: bool | None = None
     ) -> MixedModelResults:

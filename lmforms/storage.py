@@ -68,7 +68,7 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
         "names": sorted(model.scope.given),
         "offset_column": model.offset_column,
         "columns": columns,
-        "index": _labels(design.index),
+        "index": _labels(design.frame.data.index),
         "optimum": {
             "converged": fit.converged,
             "message": fit.optimizer.message,

@@ -55,15 +55,14 @@ class ModelSummary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th>"
-            f"<td style='text-align:left'>{escape(value)}</td></tr>"
-            for name, value in self.facts
-        )
-        parts = [f"<h4>{escape(self.title)}</h4><table>{rows}</table>"]
-        for name, table in self._rendered(escaped=True):
-            parts.append(f"<p><b>{escape(name)}</b></p>{table.as_html()}")
-        parts += [f"<p><i>Note: {escape(note)}</i></p>" for note in self.notes]
+        parts = [f"<p><strong>{escape(self.title)}</strong></p>"]
+        facts = [[value] for _, value in self.facts]
+        parts.append(_html([], [name for name, _ in self.facts], facts, "l"))
+        for key, name in _TITLES.items():
+            if key in self.tables:
+                parts.append(f"<p><strong>{escape(name)}</strong></p>")
+                parts.append(_html(*_cells(key, self.tables[key]), _ALIGNED[key]))
+        parts += [f"<p><em>Note: {escape(note)}</em></p>" for note in self.notes]
         return "<div class='lmforms-summary'>" + "".join(parts) + "</div>"
 
     def to_latex(self) -> str:
@@ -82,7 +81,7 @@ class ModelSummary:
             lines += ["", f"*Note: {note}*"]
         return "\n".join(lines)
 
-    def _rendered(self, escaped: bool = False) -> list[tuple[str, SimpleTable]]:
+    def _rendered(self) -> list[tuple[str, SimpleTable]]:
         from statsmodels.iolib.table import SimpleTable
 
         out = []
@@ -90,13 +89,10 @@ class ModelSummary:
             if key not in self.tables:
                 continue
             headers, stubs, cells = _cells(key, self.tables[key])
-            aligns = ("l" if key == "random" else "r") + "r" * (len(headers) - 1)
-            if escaped:
-                stubs = [escape(s) for s in stubs]
-                cells = [[escape(c) for c in row] for row in cells]
+            aligns = (_ALIGNED[key] + "r" * len(headers))[: len(headers)]
             table = SimpleTable(
                 cells,
-                headers=headers,
+                headers=_padded(headers, cells, aligns),
                 stubs=stubs,
                 txt_fmt={
                     "table_dec_above": "-",
@@ -104,9 +100,9 @@ class ModelSummary:
                     "header_dec_below": "-",
                     "colsep": "  ",
                     "data_aligns": aligns,
+                    "header_align": "r",
                     "stub_align": "l",
                 },
-                html_fmt={"data_aligns": aligns, "stub_align": "l"},
                 # a LaTeX tabular has one alignment for header and data
                 ltx_fmt={"data_aligns": "r", "header_align": "r", "stub_align": "l"},
             )
@@ -115,6 +111,9 @@ class ModelSummary:
 
 
 _TITLES = {"random": "Random effects", "fixed": "Fixed effects"}
+_ALIGNED = {"random": "l", "fixed": "r"}
+"""Alignment of the first columns; the others are numbers, to the right."""
+_PAD = "padding:2px 8px"
 
 
 def summarize(fit: MixedModelResults) -> ModelSummary:
@@ -219,6 +218,48 @@ def _aligned(values: Any) -> list[str]:
     if decimals + max(0, high) + 1 > WIDEST:
         return ["0" if v == 0 else f"{v:.{SIGNIFICANT}g}" for v in numbers]
     return [f"{v:.{decimals}f}" for v in numbers]
+
+
+def _padded(headers: list[str], cells: Sequence[Sequence[str]], aligns: str) -> list[str]:
+    """Headers as wide as their column, so that text headers stand left in a text table."""
+    widths = [max([len(h), *(len(row[j]) for row in cells)]) for j, h in enumerate(headers)]
+    return [f"{h:<{w}}" if a == "l" else h for h, w, a in zip(headers, widths, aligns, strict=True)]
+
+
+def _html(
+    headers: Sequence[str], stubs: Sequence[str], cells: Sequence[Sequence[str]], aligns: str
+) -> str:
+    """An HTML table that reads well without a style sheet, in light and dark themes."""
+    width = max((len(row) for row in cells), default=0)
+    aligns = (aligns + "r" * width)[:width]
+    word = {"l": "left", "r": "right"}
+
+    def cell(tag: str, value: str, align: str) -> str:
+        rule = ";border-bottom:1px solid currentColor" if tag == "th" else ""
+        text = escape(value.replace("-", "\N{MINUS SIGN}") if _is_number(value) else value)
+        return f'<{tag} style="text-align:{word[align]};{_PAD}{rule}">{text}</{tag}>'
+
+    head = ""
+    if headers:
+        shown = [cell("th", h, a) for h, a in zip(headers, aligns, strict=True)]
+        head = f"<thead><tr><td></td>{''.join(shown)}</tr></thead>"
+    body = "".join(
+        "<tr>"
+        + f'<th scope="row" style="text-align:left;{_PAD}">{escape(stub)}</th>'
+        + "".join(cell("td", value, a) for value, a in zip(row, aligns, strict=True))
+        + "</tr>"
+        for stub, row in zip(stubs, cells, strict=True)
+    )
+    style = "border-collapse:collapse;font-variant-numeric:tabular-nums"
+    return f'<table style="{style}">{head}<tbody>{body}</tbody></table>'
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _markdown(headers: Sequence[str], stubs: Sequence[str], cells: Sequence[Sequence[str]]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ColumnError, listed, near_matches
-from .formula import MixedFormula, Piece, translated
+from .formula import MixedFormula, Piece, translated, unaliased
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
@@ -233,8 +233,18 @@ def _names_in(factor: Factor) -> tuple[set[str], set[str]]:
         return set(), set()  # evaluating it will say what is wrong
     called = {id(_root(node.func)) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    quoted = {
+        str(node.args[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Q"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+    }
     return (
-        {aliases.get(n.id, n.id) for n in names if id(n) not in called},
+        {unaliased(aliases.get(n.id, n.id)) for n in names if id(n) not in called} | quoted,
         {n.id for n in names if id(n) in called},
     )
 
