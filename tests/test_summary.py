@@ -1,0 +1,143 @@
+"""The summary: complete, aligned, and the same figures in every format."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+import lmforms as lf
+
+
+def quiet(formula, data, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return lf.lmer(formula, data, **options)
+
+
+SLEEP = lf.datasets.load("sleepstudy")
+FIT = lf.lmer("Reaction ~ Days + (Days | Subject)", SLEEP)
+
+
+def test_text_has_the_figures_of_lme4():
+    text = str(FIT.summary())
+    for figure in ["1743.628", "612.0", "24.74", "35.07", "5.922", "654.9", "25.59", "0.066"]:
+        assert figure in text
+    for figure in ["251.4", "6.825", "36.838", "10.47", "1.54", "6.771", "1755.63", "1774.79"]:
+        assert figure in text
+    assert "Subject (18)" in text
+    assert "180" in text
+    assert "by REML" in text
+
+
+def test_no_p_values_yet():
+    assert not re.search(r"\bp\b|P>", str(FIT.summary()))
+
+
+def test_maximum_likelihood_is_named():
+    text = str(lf.lmer("Reaction ~ Days + (Days | Subject)", SLEEP, reml=False).summary())
+    assert "maximum likelihood" in text
+    assert "REML" not in text
+
+
+def test_columns_are_aligned():
+    lines = str(FIT.summary()).split("\n")
+    start = next(i for i, line in enumerate(lines) if line.startswith("Fixed effects"))
+    rules = [line for line in lines[start:] if line.startswith("---")]
+    rows = lines[start + 4 : start + 6]
+    assert len(rules) == 3
+    assert {len(row.rstrip()) for row in rows} <= {len(rules[0]), len(rules[0]) - 1}
+
+
+def test_str_and_print_of_the_fit_are_the_summary():
+    assert str(FIT) == str(FIT.summary()) == repr(FIT.summary())
+    assert "1743.6283" in repr(FIT)
+    assert "\n" not in repr(FIT)
+
+
+def test_tables_hold_full_precision():
+    tables = FIT.summary().tables
+    assert tables["fixed"]["estimate"].equals(FIT.params)
+    assert tables["fixed"]["t"].tolist() == FIT.tvalues.tolist()
+    assert tables["random"].equals(FIT.vcomp)
+
+
+@pytest.mark.parametrize("render", ["_repr_html_", "to_latex", "to_markdown"])
+def test_formats_show_the_same_figures(render):
+    text = getattr(FIT.summary(), render)()
+    for figure in ["251.4", "10.47", "36.838", "612.0", "25.59"]:
+        assert figure in text
+
+
+def test_html_is_balanced_and_escaped():
+    data = SLEEP.rename(columns={"Days": "a<b>&c"})
+    html = quiet("Reaction ~ `a<b>&c` + (1 | Subject)", data)._repr_html_()
+    assert "a<b>" not in html
+    assert "a&lt;b&gt;&amp;c" in html
+    for tag in ("table", "tr", "td", "div", "p"):
+        assert len(re.findall(rf"<{tag}\b", html)) == html.count(f"</{tag}>")
+
+
+def test_markdown_escapes_bars():
+    text = FIT.summary().to_markdown()
+    tables = [line for line in text.split("\n") if line.startswith("|")]
+    assert len({line.count("|") - line.count("\\|") for line in tables[-4:]}) == 1
+    assert "`Reaction ~ Days + (Days | Subject)`" in text
+
+
+def test_latex_escapes_underscores():
+    fit = lf.lmer("pr_dung ~ flies + (1 | oven_block)", lf.datasets.load("dung"))
+    text = fit.summary().to_latex()
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
+    assert not re.search(r"(?<!\\)_", re.sub(r"^%.*$", "", text, flags=re.M))
+
+
+def test_notes_on_singular_dropped_and_unconverged_fits():
+    singular = quiet("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff2")).summary()
+    assert "singular" in str(singular)
+    assert "singular" in singular._repr_html_()
+    assert "singular" in singular.to_markdown()
+    dropped = quiet("Reaction ~ Days + I(2*Days) + (1 | Subject)", SLEEP)
+    assert "dropped" in str(dropped.summary())
+    stopped = quiet(
+        "Reaction ~ Days + (Days | Subject)", SLEEP, control=lf.Control(max_evaluations=1)
+    )
+    assert "Converged" in str(stopped.summary())
+    assert "NO" in str(stopped.summary())
+    assert "max_evaluations" in str(stopped.summary())
+
+
+def test_correlations_stand_beside_their_term():
+    data = lf.datasets.load("Machines")
+    text = str(quiet("score ~ Machine + (Machine | Worker)", data).summary())
+    (row,) = [line for line in text.split("\n") if "Machine[T.C]" in line and "corr" not in line][
+        :1
+    ]
+    assert len(re.findall(r"-?\d+\.\d+", row)) == 4  # variance, standard deviation, 2 correlations
+
+
+def test_two_terms_on_one_group_are_told_apart():
+    text = str(quiet("Reaction ~ Days + (1 | Subject) + (0 + Days | Subject)", SLEEP).summary())
+    assert "corr." not in text
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_extreme_units_stay_readable(scale):
+    text = str(quiet("y ~ Days + (1 | Subject)", SLEEP.assign(y=scale * SLEEP["Reaction"])))
+    assert max(len(line) for line in text.split("\n")) < 110
+    assert "nan" not in text
+
+
+def test_linear_model_without_random_terms():
+    text = str(lf.lmer("Reaction ~ Days", SLEEP).summary())
+    assert "mixed" not in text.split("\n")[0]
+    assert "Random effects" not in text
+
+
+def test_figures_are_not_rounded_away():
+    tiny = quiet("y ~ Days + (Days | Subject)", SLEEP.assign(y=1e-5 * SLEEP["Reaction"]))
+    text = str(tiny.summary())
+    estimates = [float(v) for v in re.findall(r"^Days +(\S+)", text, flags=re.M)]
+    assert np.isclose(estimates[0], tiny.params["Days"], rtol=1e-3)
