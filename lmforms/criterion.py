@@ -35,7 +35,7 @@ import numpy.typing as npt
 from .covariance import Covariance
 from .errors import NumericalError
 from .factor import Factorization, System
-from .factor.batched import cross, outer_sum
+from .factor.batched import cross, multiply, outer_sum
 
 FloatArray = npt.NDArray[np.float64]
 Blocks = list[FloatArray]
@@ -121,10 +121,6 @@ class Problem:
         ends = np.cumsum([0, *(c.n_theta for c in self.covariances)])
         return [slice(int(a), int(b)) for a, b in pairwise(ends)]
 
-    def start(self) -> FloatArray:
-        """A starting value."""
-        return np.concatenate([np.empty(0), *(c.start() for c in self.covariances)])
-
 
 def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
     """The criterion at `theta` with derivatives up to `order`.
@@ -151,8 +147,9 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
     factor = system.factorize(lams)
 
     zr = [f.zr for f in cp.factors]
-    v = factor.solve(zr)
-    rr = cp.rr - factor.quadratic(zr, v) if v else cp.rr  # [X y]'V₀⁻¹[X y]
+    b0 = list(cp.scaling.b_pilot)
+    v, q = factor.marginal(zr, b0)
+    rr = _marginal_moments(cp.rr, zr, v, q, lams)  # [X y]'V₀⁻¹[X y]
     try:
         root_x = np.linalg.cholesky(rr[:p, :p]).T
     except np.linalg.LinAlgError:
@@ -168,11 +165,10 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
     if not np.isfinite(value):
         raise NumericalError("the criterion is not finite.")
     contrast = np.append(-beta, 1.0)[:, None]  # [X y] contrast = y − Xβ̂
-    b = [x @ contrast for x in v]
+    b = [(x + y) @ contrast for x, y in zip(b0, v, strict=True)]
 
     gradient = information = level_gradients = None
     if order >= 1:
-        q = factor.residual(zr, v)  # Z'V₀⁻¹[X y]
         t = [x @ contrast for x in q]
         fixed = [x[..., :p] @ np.linalg.inv(root_x) for x in q]  # V
         level_gradients = _level_gradients(problem, factor, t, fixed, nu / r2)
@@ -202,6 +198,17 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
         rounding=float(np.finfo(float).eps * (8 * abs(value) + nu * cp.rr[p, p] / r2)),
         factor=factor,
     )
+
+
+def _marginal_moments(
+    rr: FloatArray, zr: Blocks, v: Blocks, q: Blocks, lams: Sequence[FloatArray]
+) -> FloatArray:
+    """R'V₀⁻¹R = E'E + U'U with E = R* − Zv and U = Λ'Z'E: sums of squares, no difference."""
+    total = rr.copy()
+    for z, x, e, lam in zip(zr, v, q, lams, strict=True):
+        u = multiply(lam.T, e)
+        total += cross(u, u) - cross(z, x) - cross(x, e)
+    return np.asarray(0.5 * (total + total.T))
 
 
 def _level_gradients(
@@ -236,9 +243,8 @@ def _information(
         symmetric = d @ lam.T + lam @ d.swapaxes(1, 2)  # ∂λ_i λ' + λ ∂λ_i'
         directions[..., s] = np.tensordot(t_i[..., 0], symmetric, axes=(1, 2)).swapaxes(1, 2)
         c.append(directions)
-    g = factor.system.gram_times(c)
-    v = factor.solve(g)
-    quadratic = sum(cross(x, y) for x, y in zip(c, g, strict=True)) - factor.quadratic(g, v)
+    _, shrunk = factor.marginal([np.zeros_like(x) for x in c], c)  # Z'V₀⁻¹Zc
+    quadratic = np.sum([cross(x, y) for x, y in zip(c, shrunk, strict=True)], axis=0)
     vc = np.sum([cross(x, y) for x, y in zip(fixed, c, strict=True)], axis=0)
     ct = np.sum([cross(x, y) for x, y in zip(c, t, strict=True)], axis=0)
     s2 = r2 / nu

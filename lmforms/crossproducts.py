@@ -1,4 +1,6 @@
-"""C = [Z X y]'R⁻¹[Z X y], blocked by grouping factor: all that the criterion needs of rows.
+"""[Z R*]'R⁻¹[Z R*], blocked by grouping factor: all that the criterion needs of rows.
+
+R* is [X y] less pilot effects, which the scaling keeps (:mod:`lmforms.scaling`).
 
 Cross-products add up: rows in memory, a stream of chunks or the partitions of a cluster
 give the same fit, and once they are summed the cost of a fit no longer depends on n.
@@ -12,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import NumericalError
+from .pilot import row_values, sums_by_level
 from .rows import FactorRows, ModelRows
 from .scaling import Scaling
 
@@ -31,7 +34,7 @@ class FactorMoments:
     zz : ndarray (q, k, k)
         Z'R⁻¹Z, one block per level.
     zr : ndarray (q, k, p + 1)
-        Z'R⁻¹[X y].
+        Z'R⁻¹R*.
     """
 
     zz: FloatArray
@@ -67,7 +70,7 @@ class CrossProducts:
     log_det_residual : float
         ln|R|.
     rr : ndarray (p + 1, p + 1)
-        [X y]'R⁻¹[X y].
+        R*'R⁻¹R*, with R* = [X y] − ZB₀ (see :mod:`lmforms.scaling`).
     factors : tuple of FactorMoments
     pairs : dict of (a, b), a < b, to PairMoments
     """
@@ -114,13 +117,9 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     NumericalError
         A sum is not finite.
     """
-    X = scaling.x(rows.X)
-    y = (rows.y - X @ scaling.pilot) / scaling.y_scale
-    right = rows.residual.whiten(np.column_stack([X, y]))
-    bases = [
-        rows.residual.whiten(scale(f.basis))
-        for f, scale in zip(rows.factors, scaling.bases, strict=True)
-    ]
+    right, bases = scaling.whitened(rows)
+    for f, basis, effects in zip(rows.factors, bases, scaling.b_pilot, strict=True):
+        right -= row_values(f, basis, effects)
     rr = right.T @ right
     if not np.isfinite(rr).all():
         raise NumericalError(
@@ -128,8 +127,8 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
         )
     moments = tuple(
         FactorMoments(
-            zz=_sums_by_level(f, basis, basis, symmetric=True),
-            zr=_sums_by_level(f, basis, right),
+            zz=sums_by_level(f, basis, basis, symmetric=True),
+            zr=sums_by_level(f, basis, right),
         )
         for f, basis in zip(rows.factors, bases, strict=True)
     )
@@ -146,20 +145,6 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
         factors=moments,
         pairs=pairs,
     )
-
-
-def _sums_by_level(
-    factor: FactorRows, left: FloatArray, right: FloatArray, symmetric: bool = False
-) -> FloatArray:
-    """Σ over the rows of each level of ``left[i]' right[i]``, shape (q, k, m)."""
-    out = np.empty((factor.n_levels, left.shape[1], right.shape[1]))
-    for i in range(left.shape[1]):
-        for j in range(i if symmetric else 0, right.shape[1]):
-            product = left[:, i] * right[:, j]
-            out[:, i, j] = np.bincount(factor.codes, product, factor.n_levels)
-            if symmetric:
-                out[:, j, i] = out[:, i, j]
-    return out
 
 
 def _pair(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> PairMoments:

@@ -15,13 +15,17 @@ from .crossproducts import CrossProducts, cross_products
 from .errors import ModelError, NumericalError
 from .factor import System
 from .optimize import Optimum, minimize
+from .pilot import explained_exactly
 from .rows import ModelRows
-from .scaling import PERFECT_FIT, Scaling, choose_scaling
+from .scaling import EXPLAINED, Scaling, choose_scaling
 
 FloatArray = npt.NDArray[np.float64]
 
 HUGE_RATIO = 1e4
-"""Standard deviations of random effects above this many σ raise the question of a perfect fit."""
+"""Random effects this many σ wide raise the question whether there is a residual at all."""
+
+NO_RESIDUAL = 1e-11
+"""A residual standard deviation below this share of the response's spread is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +122,7 @@ def estimate(
             f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
         )
     scaling = choose_scaling(rows, tuple(covariances))
-    _refuse_perfect(rows, scaling)
-    return estimate_sums(
+    found = estimate_sums(
         cross_products(rows, scaling),
         covariances,
         reml=reml,
@@ -127,6 +130,19 @@ def estimate(
         start=start,
         fixed_theta=fixed_theta,
     )
+    if np.abs(found.optimum.evaluation.theta).max(initial=0.0) > HUGE_RATIO:
+        _refuse_explained(rows, scaling)
+    return found
+
+
+def _refuse_explained(rows: ModelRows, scaling: Scaling) -> None:
+    """Raise if X and Z leave nothing of the response: θ then goes to infinity."""
+    right, bases = scaling.whitened(rows)
+    columns = rows.X.shape[1] + sum(f.n_levels * f.k for f in rows.factors)
+    if rows.n > columns and explained_exactly(
+        rows.factors, bases, right[:, :-1], right[:, -1], NO_RESIDUAL
+    ):
+        raise ModelError(EXPLAINED)
 
 
 def estimate_sums(
@@ -156,14 +172,14 @@ def estimate_sums(
 def _report(problem: Problem, optimum: Optimum, control: Control) -> Estimate:
     at, cp = optimum.evaluation, problem.system.cp
     scaling = cp.scaling
+    if at.sigma2 < NO_RESIDUAL**2:
+        raise ModelError(EXPLAINED)
     sigma = float(scaling.y_scale * np.sqrt(at.sigma2))
     thetas, factors, singular = [], [], list[tuple[int, int]]()
     for i, (covariance, s, basis) in enumerate(
         zip(problem.covariances, problem.theta_slices(), scaling.bases, strict=True)
     ):
         lam = covariance.factor(at.theta[s])
-        if np.abs(lam).max() > HUGE_RATIO:
-            _refuse_explained(problem, at.theta)
         thetas.append(covariance.transform(at.theta[s], basis.linear))
         factors.append(covariance.factor(thetas[-1]))
         singular += [(i, j) for j in _singular_parts(covariance, lam, control.singular)]
@@ -203,31 +219,6 @@ def _singular_parts(covariance: Covariance, lam: FloatArray, tolerance: float) -
     out = []
     for j, block in enumerate(blocks):
         d = np.linalg.svd(block, compute_uv=False)
-        if d.min() < tolerance * max(1.0, d.max()):
+        if d.min() < tolerance:
             out.append(j)
     return out
-
-
-def _refuse_perfect(rows: ModelRows, scaling: Scaling) -> None:
-    X = scaling.x(rows.X)
-    resid = rows.y - X @ scaling.pilot
-    size = float(np.sqrt(np.mean(rows.y**2)))
-    if not float(np.sqrt(np.mean(resid**2))) > PERFECT_FIT * size:
-        raise ModelError(
-            "the fixed effects explain the response exactly: no residual variance is left to "
-            "estimate. Is the response computed from the predictors?"
-        )
-
-
-def _refuse_explained(problem: Problem, theta: FloatArray) -> None:
-    """Raise if the residual variance goes to zero as the random effects grow."""
-    here = evaluate(problem, theta, order=0)
-    try:
-        beyond = evaluate(problem, 30.0 * theta, order=0)
-    except NumericalError:
-        beyond = None
-    if beyond is None or beyond.value < here.value or beyond.r2 < 0.1 * here.r2:
-        raise ModelError(
-            "fixed and random effects explain the response exactly: the residual variance goes "
-            "to zero. Is every row of a group the same?"
-        )

@@ -16,6 +16,7 @@ from .control import Control
 from .covariance import Covariance, Stacked, canonical_factor
 from .criterion import Evaluation, Problem, evaluate
 from .errors import NumericalError
+from .start import moment_start
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -90,7 +91,7 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
     problem : Problem
     control : Control
     start : ndarray, optional
-        Where to begin; the structures' own start otherwise.
+        Where to begin; moment estimates otherwise.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
         The criterion cannot be evaluated at the start.
     """
     run = _Counter(problem, control.max_evaluations)
-    theta = problem.start() if start is None else np.asarray(start, dtype=np.float64)
+    theta = moment_start(problem) if start is None else np.asarray(start, dtype=np.float64)
     best = evaluate(problem, theta)
     run.trace.append(best.value)
     if problem.n_theta == 0:

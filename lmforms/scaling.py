@@ -1,4 +1,4 @@
-"""The engine's own units: orthonormal X and bases, response as a small residual.
+"""The engine's own units: orthonormal X and bases, and pilots that leave only residuals.
 
 A slope variable times 1e6, or shifted by 1e4, describes the same model. The engine works
 in units in which all such descriptions look alike, and results are carried back:
@@ -7,23 +7,34 @@ in units in which all such descriptions look alike, and results are carried back
     W̃ = W T_b           b = T_b b̃  (unstructured terms; diagonal ones are only rescaled)
     ỹ = (y − X̃γ)/s      γ from a pilot least-squares fit, s its residual size
 
-Subtracting the pilot fit keeps r² = ỹ'ỹ − … from cancelling; it changes no criterion.
+Sums of squares are taken of what two pilots leave: γ, and random effects B₀ of every
+column of R = [X̃ ỹ], so that R = R* + ZB₀ with a small R*. Any γ and B₀ describe the same
+model; good ones keep r² = y'y − … from cancelling when groups lie far apart.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from .covariance import Covariance, Stacked
+from .errors import ModelError
+from .pilot import random_pilot
 from .rows import ModelRows
 
 FloatArray = npt.NDArray[np.float64]
+Whitening = Callable[[FloatArray], FloatArray]
 
 ILL_CONDITIONED = 1e-9
 """Below this ratio of diagonal entries of R a basis is only rescaled, not orthogonalised."""
+
+EXPLAINED = (
+    "fixed and random effects explain the response exactly: no residual variance is left to "
+    "estimate. Are all rows of a group the same?"
+)
 
 PERFECT_FIT = 1e-12
 """Pilot residuals below this share of the response's size are rounding, not noise."""
@@ -75,22 +86,36 @@ class Scaling:
     ----------
     x : AffineMap
         For the columns of X.
-    pilot : ndarray (p,)
+    gamma : ndarray (p,)
         Pilot coefficients γ of X̃.
     y_scale : float
         s.
     bases : tuple of AffineMap
         For the basis of each grouping factor.
+    b_pilot : tuple of ndarray (q, k, p + 1)
+        B₀, pilot random effects of every column of [X̃ ỹ].
     """
 
     x: AffineMap
-    pilot: FloatArray
+    gamma: FloatArray
     y_scale: float
     bases: tuple[AffineMap, ...]
+    b_pilot: tuple[FloatArray, ...]
+
+    def whitened(self, rows: ModelRows) -> tuple[FloatArray, list[FloatArray]]:
+        """R^(−1/2)[X̃ ỹ] and R^(−1/2)W̃ of each factor, before the pilot B₀ is taken off."""
+        X = self.x(rows.X)
+        y = (rows.y - X @ self.gamma) / self.y_scale
+        right = rows.residual.whiten(np.column_stack([X, y]))
+        bases = [
+            rows.residual.whiten(scale(f.basis))
+            for f, scale in zip(rows.factors, self.bases, strict=True)
+        ]
+        return right, bases
 
     def beta(self, beta: FloatArray) -> FloatArray:
         """Fixed effects in the user's units."""
-        return np.asarray(self.x.linear @ (self.pilot + self.y_scale * beta))
+        return np.asarray(self.x.linear @ (self.gamma + self.y_scale * beta))
 
     def criterion_shift(self, nu: int, reml: bool) -> float:
         """What to add to the engine's criterion to have the user's."""
@@ -107,43 +132,67 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
         All rows, or the first chunk of a stream: any choice gives the same model.
     covariances : tuple of Covariance
         Structure of each grouping factor; it decides what its basis may undergo.
+
+    Raises
+    ------
+    ModelError
+        Fixed and random effects explain the response exactly.
     """
-    x = _orthonormal(rows.X)
-    X = x(rows.X)
     root = rows.residual.whiten
-    pilot = np.linalg.lstsq(root(X), root(rows.y), rcond=None)[0]
-    resid = rows.y - X @ pilot
-    scale = float(np.sqrt(np.mean(resid**2)))
-    size = float(np.sqrt(np.mean(rows.y**2)))
+    x = _orthonormal(rows.X, root)
+    X = x(rows.X)
+    gamma = np.linalg.lstsq(root(X), root(rows.y), rcond=None)[0]
+    size = _rms(root(rows.y))
+    scale = _rms(root(rows.y - X @ gamma))
     if not scale > PERFECT_FIT * size:
-        scale = max(size, 1.0)
-    bases = tuple(_basis_map(f.basis, c) for f, c in zip(rows.factors, covariances, strict=True))
-    return Scaling(x=x, pilot=np.asarray(pilot, dtype=np.float64), y_scale=scale, bases=bases)
+        raise ModelError(
+            "the fixed effects explain the response exactly: no residual variance is left to "
+            "estimate. Is the response computed from the predictors?"
+        )
+    bases = tuple(
+        _basis_map(f.basis, c, root) for f, c in zip(rows.factors, covariances, strict=True)
+    )
+    units = Scaling(x, np.asarray(gamma, dtype=np.float64), scale, bases, ())
+    right, whitened = units.whitened(rows)
+    pilot, left = random_pilot(rows.factors, whitened, right)
+    resid = left[:, -1] - left[:, :-1] @ np.linalg.lstsq(left[:, :-1], left[:, -1], rcond=None)[0]
+    columns = X.shape[1] + sum(f.n_levels * f.k for f in rows.factors)
+    if rows.n > columns and not _rms(resid) > PERFECT_FIT * max(1.0, size / scale):
+        raise ModelError(EXPLAINED)
+    return replace(units, b_pilot=pilot)
 
 
-def _basis_map(basis: FloatArray, covariance: Covariance) -> AffineMap:
+def _rms(values: FloatArray) -> float:
+    """Root mean square, without overflow."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return largest * float(np.sqrt(np.mean((values / largest) ** 2))) if largest > 0 else 0.0
+
+
+def _basis_map(basis: FloatArray, covariance: Covariance, root: Whitening) -> AffineMap:
     k = basis.shape[1]
     if covariance.invariance == "linear":
-        return _orthonormal(basis)
+        return _orthonormal(basis, root)
     matrix = np.eye(k)
     if isinstance(covariance, Stacked):
         if len(covariance.parts) == 1:
-            return _basis_map(basis, covariance.parts[0])
+            return _basis_map(basis, covariance.parts[0], root)
         for part, c in zip(covariance.parts, covariance.column_slices(), strict=True):
-            matrix[c, c] = _basis_map(basis[:, c], part).linear
+            matrix[c, c] = _basis_map(basis[:, c], part, root).linear
     elif covariance.invariance == "scale":
-        matrix = np.diag(1.0 / _sizes(basis))
+        matrix = np.diag(1.0 / _sizes(root(basis)))
     return AffineMap(np.zeros(k), matrix, None)
 
 
 def _sizes(columns: FloatArray) -> FloatArray:
     """Root mean square of each column, 1 for a column of zeros."""
-    rms = np.sqrt(np.mean(columns**2, axis=0))
+    largest = np.abs(columns).max(axis=0, initial=0.0)
+    largest = np.where(largest > 0, largest, 1.0)
+    rms = largest * np.sqrt(np.mean((columns / largest) ** 2, axis=0))
     return np.where(rms > 0, rms, 1.0)
 
 
-def _orthonormal(columns: FloatArray) -> AffineMap:
-    """The map to columns with unit mean squares and no correlation."""
+def _orthonormal(columns: FloatArray, root: Whitening) -> AffineMap:
+    """The map to columns with unit mean squares and no correlation once whitened."""
     n, p = columns.shape
     center = np.zeros(p)
     if p == 0:
@@ -155,6 +204,7 @@ def _orthonormal(columns: FloatArray) -> AffineMap:
         center = columns.mean(axis=0)
         center[flat] = 0.0
         columns = columns - center
+    columns = root(columns)
     sizes = _sizes(columns)
     r = np.asarray(np.linalg.qr(columns / sizes, mode="r"))
     d = np.abs(np.diag(r))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -90,7 +92,8 @@ def test_a_fit_without_parameters_to_optimise():
 
 def _without_factors(problem: Problem):
     cp = problem.system.cp
-    return type(cp)(cp.scaling, cp.n, cp.log_det_residual, cp.rr, (), {})
+    scaling = replace(cp.scaling, bases=(), b_pilot=())
+    return replace(cp, scaling=scaling, factors=(), pairs={})
 
 
 @settings(max_examples=25, deadline=None)

@@ -24,7 +24,7 @@ def scaled_rows(model: SmallModel) -> tuple[ModelRows, object]:
     X = scaling.x(rows.X)
     return (
         ModelRows(
-            y=(rows.y - X @ scaling.pilot) / scaling.y_scale,
+            y=(rows.y - X @ scaling.gamma) / scaling.y_scale,
             X=X,
             factors=tuple(
                 FactorRows(f.codes, f.n_levels, m(f.basis))

@@ -52,6 +52,10 @@ class Covariance(ABC):
         """θ of a lower-triangular factor that has this structure."""
 
     @abstractmethod
+    def nearest(self, covariance: FloatArray) -> FloatArray:
+        """θ whose λλ' is the given positive definite matrix, or what the structure keeps of it."""
+
+    @abstractmethod
     def start(self) -> FloatArray:
         """A starting value in a basis of unit mean square."""
 

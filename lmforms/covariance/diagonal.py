@@ -45,5 +45,8 @@ class Diagonal(Covariance):
     def theta(self, factor: FloatArray) -> FloatArray:
         return np.diag(factor).copy()
 
+    def nearest(self, covariance: FloatArray) -> FloatArray:
+        return np.sqrt(np.diag(covariance))
+
     def start(self) -> FloatArray:
         return np.ones(self.k)

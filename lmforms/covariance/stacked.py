@@ -68,6 +68,14 @@ class Stacked(Covariance):
             [p.theta(factor[c, c]) for p, c in zip(self.parts, self.column_slices(), strict=True)]
         )
 
+    def nearest(self, covariance: FloatArray) -> FloatArray:
+        return np.concatenate(
+            [
+                p.nearest(covariance[c, c])
+                for p, c in zip(self.parts, self.column_slices(), strict=True)
+            ]
+        )
+
     def start(self) -> FloatArray:
         return np.concatenate([p.start() for p in self.parts])
 

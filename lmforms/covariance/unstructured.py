@@ -50,5 +50,9 @@ class Unstructured(Covariance):
         columns, rows = np.triu_indices(self.k)
         return np.asarray(factor[rows, columns])
 
+    def nearest(self, covariance: FloatArray) -> FloatArray:
+        root = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+        return self.theta(root)
+
     def start(self) -> FloatArray:
         return self.theta(np.eye(self.k))

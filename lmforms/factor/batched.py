@@ -27,7 +27,8 @@ def transposed(a: FloatArray) -> FloatArray:
 
 def cross(a: FloatArray, b: FloatArray) -> FloatArray:
     """Σ over levels of ``a[l]' b[l]``: (q, k, r) and (q, k, s) to (r, s)."""
-    return np.asarray(a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1]))
+    rows = a.shape[0] * a.shape[1]
+    return np.asarray(a.reshape(rows, a.shape[-1]).T @ b.reshape(rows, b.shape[-1]))
 
 
 def outer_sum(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..crossproducts import CrossProducts, PairMoments
 from ..errors import ArgumentError, NumericalError
-from .batched import cross, inverse_cholesky, multiply, transposed
+from .batched import inverse_cholesky, multiply, transposed
 from .coupling import Coupling, DenseCoupling, SparseCoupling
 from .schur import DenseFactored, FactoredSchur, SparseSolver, have_cholmod
 
@@ -246,8 +246,8 @@ class Factorization:
         lam, zz = self.lams[system.lead], system.cp.factors[system.lead].zz
         k = lam.shape[0]
         a = multiply(multiply(lam.T, zz), lam) + np.eye(k)
-        root, self.log_det = inverse_cholesky(a)
-        self._h = multiply(lam, transposed(root))  # HH' = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁'
+        self._root, self.log_det = inverse_cholesky(a)
+        self._h = multiply(lam, transposed(self._root))  # HH' = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁'
         if system.coupling is None:
             return
         self._k = system.coupling.scaled(self._h)
@@ -298,22 +298,54 @@ class Factorization:
 
     # --- solving --------------------------------------------------------------------------
 
-    def solve(self, rhs: Blocks) -> Blocks:
-        """v = ΛA⁻¹Λ'rhs: from Z'x, the best linear predictor of b from x (times Z'Z …)."""
+    def _solve(self, w: Blocks) -> Blocks:
+        """ΛA⁻¹w."""
         system = self.system
-        if system.lead < 0:
-            return []
-        c = multiply(transposed(self._h), rhs[system.lead])
+        c = multiply(self._root, w[system.lead])
         if self._schur is None:
             return [multiply(self._h, c)]
-        below = system.flatten(rhs) - self._k.times(c)
-        flat = self._left(self._schur.solve(self._left(below, transpose=True)))
+        below = system.flatten(w) - self._left(self._k.times(c), transpose=True)
+        flat = self._left(self._schur.solve(below))
         lead = multiply(self._h, c - self._k.transposed_times(flat))
         return system.unflatten(lead, flat)
 
-    def residual(self, rhs: Blocks, v: Blocks) -> Blocks:
-        """Z'V₀⁻¹x from ``rhs = Z'x`` and ``v = solve(rhs)``, as rhs − Z'Z v."""
-        return [r - g for r, g in zip(rhs, self.system.gram_times(v), strict=True)]
+    def marginal(self, zr: Blocks, b0: Blocks) -> tuple[Blocks, Blocks]:
+        """V₀⁻¹ of R = R* + ZB₀, with V₀ = I + ZΛΛ'Z'.
+
+        Parameters
+        ----------
+        zr : list of ndarray (q, k, r)
+            Z'R*.
+        b0 : list of ndarray (q, k, r)
+            B₀.
+
+        Returns
+        -------
+        v : list of ndarray (q, k, r)
+            With V₀⁻¹R = R* − Zv; so B₀ + v is the best linear predictor of R's effects.
+        q : list of ndarray (q, k, r)
+            Z'V₀⁻¹R.
+
+        Notes
+        -----
+        v = ΛA⁻¹Λ'Z'R* − (I + ΛΛ'Z'Z)⁻¹B₀, and the last part is ΛA⁻¹Λ⁻¹B₀ where λ can be
+        inverted: small effects are then computed as small numbers, not as differences of
+        large ones. Where λ is singular it is B₀ − ΛA⁻¹Λ'Z'Z B₀.
+        """
+        if self.system.lead < 0:
+            return [], []
+        w, kept = [], []
+        for lam, r, b in zip(self.lams, zr, b0, strict=True):
+            regular = _is_regular(lam)
+            w_i = multiply(lam.T, r)
+            w.append(w_i - multiply(_inverse(lam), b) if regular else w_i)
+            kept.append(np.zeros_like(b) if regular else b)
+        if any(b.any() for b in kept):
+            gram = self.system.gram_times(kept)
+            w = [x + multiply(lam.T, g) for x, lam, g in zip(w, self.lams, gram, strict=True)]
+        v = [x - b for x, b in zip(self._solve(w), kept, strict=True)]
+        q = [r - g for r, g in zip(zr, self.system.gram_times(v), strict=True)]
+        return v, q
 
     # --- parts of inverses ----------------------------------------------------------------
 
@@ -338,26 +370,38 @@ class Factorization:
         system = self.system
         if system.lead < 0:
             return []
-        out: list[FloatArray] = [np.empty(0)] * len(self.lams)
-        zz = system.cp.factors[system.lead].zz
+        out = [
+            self._rest_sum(i) if i != system.lead else np.empty(0) for i in range(len(self.lams))
+        ]
+        out[system.lead] = self._lead_sum()
+        return [0.5 * (total + total.T) for total in out]
+
+    def _lead_sum(self) -> FloatArray:
+        system = self.system
+        lam, zz = self.lams[system.lead], system.cp.factors[system.lead].zz
+        q, k = system.shapes[system.lead]
+        if _is_regular(lam):  # λ⁻ᵀ(I − A⁻¹)λ⁻¹
+            inverse = multiply(transposed(self._root), self._root)
+            total = inverse.sum(axis=0)
+            if system.coupling is not None:
+                scaled = system.coupling.scaled(multiply(lam, inverse))
+                total = total + scaled.contracted_sum(self._outer_inverse())
+            root = _inverse(lam)
+            return np.asarray(root.T @ (q * np.eye(k) - total) @ root)
         m = multiply(self._h, transposed(self._h))
-        j = np.eye(zz.shape[-1]) - multiply(zz, m)
+        j = np.eye(k) - multiply(zz, m)
         total = multiply(j, zz).sum(axis=0)
         if system.coupling is not None:
-            total = total - system.coupling.scaled(transposed(j)).contracted_sum(
-                self._outer_inverse()
-            )
-            for i in system.rest:
-                out[i] = self._rest_sum(i)
-        out[system.lead] = 0.5 * (total + total.T)
-        return out
+            scaled = system.coupling.scaled(transposed(j))
+            total = total - scaled.contracted_sum(self._outer_inverse())
+        return np.asarray(total)
 
     def _rest_sum(self, i: int) -> FloatArray:
         lam = self.lams[i]
         q, k = self.system.shapes[i]
-        if np.linalg.svd(lam, compute_uv=False).min() > REGULAR:
+        if _is_regular(lam):
             inner = q * np.eye(k) - self._level_sum(self._schur_inverse(), i)
-            root = np.linalg.inv(lam)
+            root = _inverse(lam)
             return np.asarray(root.T @ inner @ root)
         # singular λ: B − BΛ₂S⁻¹Λ₂'B itself, over the columns of this factor
         schur, span = self._schur, self.system.spans[i]
@@ -376,7 +420,7 @@ class Factorization:
             a = right.reshape(self.system.m, -1, k)
             b = schur.solve(right).reshape(a.shape)
             total = total - np.einsum("mla,mlb->ab", a, b, optimize=True)
-        return 0.5 * (total + total.T)
+        return np.asarray(total)
 
     def _level_sum(self, matrix: Any, i: int) -> FloatArray:
         """Σ over levels of the diagonal blocks of factor i in an m×m matrix."""
@@ -403,7 +447,10 @@ class Factorization:
                 out[i] = self._level_blocks(q, i)
         return out
 
-    def quadratic(self, rhs: Blocks, v: Blocks) -> FloatArray:
-        """rhs'ΛA⁻¹Λ'rhs from ``v = solve(rhs)``, (r, r)."""
-        total = sum(cross(r, x) for r, x in zip(rhs, v, strict=True))
-        return np.asarray(total)
+
+def _inverse(lam: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.inv(lam), dtype=np.float64)
+
+
+def _is_regular(lam: FloatArray) -> bool:
+    return bool(np.linalg.svd(lam, compute_uv=False).min() > REGULAR)

@@ -1,0 +1,129 @@
+"""Pilot random effects: least squares on one grouping factor after the other.
+
+They need not be good, any values describe the same model; but where groups lie far apart,
+what they leave is small, and sums of squares of small numbers do not cancel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .rows import FactorRows
+
+FloatArray = npt.NDArray[np.float64]
+
+SWEEPS = 3
+"""Rounds over the grouping factors when there are several."""
+
+LONGEST = 500
+"""Rounds of the search for an exact fit."""
+
+STALLED = 0.98
+"""A round that leaves more than this of the rest is not on its way to zero."""
+
+RIDGE = 1e-10
+"""Added to a level's moments, relative to their size: a level may have too few rows."""
+
+
+def random_pilot(
+    factors: Sequence[FactorRows], bases: Sequence[FloatArray], right: FloatArray
+) -> tuple[tuple[FloatArray, ...], FloatArray]:
+    """Effects B₀ of each factor with a small rest ``right − Σ Z B₀``.
+
+    Parameters
+    ----------
+    factors : sequence of FactorRows
+    bases : sequence of ndarray (n, k)
+        Whitened bases.
+    right : ndarray (n, r)
+        Whitened columns.
+
+    Returns
+    -------
+    effects : tuple of ndarray (q, k, r)
+    rest : ndarray (n, r)
+    """
+    rest = right.copy()
+    effects = [np.zeros((f.n_levels, f.k, right.shape[1])) for f in factors]
+    order = sorted(range(len(factors)), key=lambda i: -factors[i].n_levels * factors[i].k)
+    moments = [
+        sums_by_level(f, basis, basis, symmetric=True)
+        for f, basis in zip(factors, bases, strict=True)
+    ]
+    # one factor needs one round, and another to mend what the ridge left
+    rounds = SWEEPS if len(factors) > 1 else sum(2 if f.k > 1 else 1 for f in factors)
+    for _ in range(rounds):
+        for i in order:
+            f, basis = factors[i], bases[i]
+            step = level_fit(moments[i], sums_by_level(f, basis, rest))
+            effects[i] += step
+            rest -= row_values(f, basis, step)
+    return tuple(effects), rest
+
+
+def explained_exactly(
+    factors: Sequence[FactorRows],
+    bases: Sequence[FloatArray],
+    X: FloatArray,
+    y: FloatArray,
+    tolerance: float,
+) -> bool:
+    """Whether X and Z leave nothing of y, by least squares in turn until it stalls.
+
+    Parameters
+    ----------
+    factors, bases
+        As in :func:`random_pilot`.
+    X, y : ndarray (n, p), (n,)
+        Whitened; y of size one.
+    tolerance : float
+        Root mean square of a rest that is nothing.
+    """
+    rest = y[:, None].copy()
+    size = np.inf
+    moments = [sums_by_level(f, w, w, symmetric=True) for f, w in zip(factors, bases, strict=True)]
+    for _ in range(LONGEST):
+        rest -= X @ np.linalg.lstsq(X, rest, rcond=None)[0]
+        for f, basis, zz in zip(factors, bases, moments, strict=True):
+            rest -= row_values(f, basis, level_fit(zz, sums_by_level(f, basis, rest)))
+        before, size = size, float(np.sqrt(np.mean(rest**2)))
+        if size <= tolerance:
+            return True
+        if size > STALLED * before:
+            return False
+    return False
+
+
+def row_values(factor: FactorRows, basis: FloatArray, effects: FloatArray) -> FloatArray:
+    """Z times effects (q, k, r), row by row: (n, r)."""
+    out = basis[:, :1] * effects[factor.codes, 0]
+    for a in range(1, basis.shape[1]):
+        out += basis[:, a : a + 1] * effects[factor.codes, a]
+    return np.asarray(out)
+
+
+def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
+    """Least squares within every level, (q, k, r), with a ridge against empty directions."""
+    if zz.shape[-1] == 1:
+        return np.asarray(zr / np.where(zz > 0, zz, 1.0))
+    k = zz.shape[-1]
+    size = np.einsum("qii->q", zz) / k
+    ridge = RIDGE * np.where(size > 0, size, 1.0)
+    return np.asarray(np.linalg.solve(zz + ridge[:, None, None] * np.eye(k), zr))
+
+
+def sums_by_level(
+    factor: FactorRows, left: FloatArray, right: FloatArray, symmetric: bool = False
+) -> FloatArray:
+    """Σ over the rows of each level of ``left[i]' right[i]``, shape (q, k, m)."""
+    out = np.empty((factor.n_levels, left.shape[1], right.shape[1]))
+    for i in range(left.shape[1]):
+        for j in range(i if symmetric else 0, right.shape[1]):
+            product = left[:, i] * right[:, j]
+            out[:, i, j] = np.bincount(factor.codes, product, factor.n_levels)
+            if symmetric:
+                out[:, j, i] = out[:, i, j]
+    return out
