@@ -138,20 +138,31 @@ def read_table(path: str, sep: str | None = None) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if sep is not None and not sep:
+        raise DataError("--sep is empty: give a character, such as --sep ';'.")
     file = Path(path)
     if not file.is_file():
         raise DataError(f"there is no file {path!r}.")
     tab = file.name.removesuffix(".gz").endswith((".tsv", ".tab"))
     try:
-        table = pd.read_csv(file, sep=sep or ("\t" if tab else ","))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            delimiter = sep or ("\t" if tab else ",")
+            engine = "c" if len(delimiter) == 1 else "python"
+            table = pd.read_csv(file, sep=delimiter, index_col=False, engine=engine)
     except pd.errors.EmptyDataError:
         raise DataError(f"{path!r} is empty.") from None
-    except (pd.errors.ParserError, UnicodeDecodeError, EOFError) as exc:
-        first = str(exc).strip().splitlines()[0]
+    except pd.errors.ParserWarning:
+        raise DataError(
+            f"{path!r} has rows that are longer than its header. A file with row names needs a "
+            "name for their column."
+        ) from None
+    except Exception as exc:  # pandas and each decompressor have errors of their own
+        first = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
         raise DataError(f"{path!r} cannot be read as delimited text: {first}") from None
-    if len(table.columns) == 1 and sep is None:
+    if len(table.columns) == 1:
         header = str(table.columns[0])
-        other = next((c for c in (";", "\t", "|", " ") if c in header.strip()), None)
+        other = next((c for c in (",", ";", "\t", "|", " ") if c in header.strip()), None)
         if other is not None:
             shown = {"\t": "'\\t'", " ": "' '"}.get(other, repr(other))
             raise DataError(

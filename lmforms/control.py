@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import get_args
 
 from .errors import ArgumentError
 from .factor import Path
@@ -38,7 +40,13 @@ class Control:
     singular: float = 1e-4
 
     def __post_init__(self) -> None:
-        if not self.max_evaluations >= 1:
-            raise ArgumentError("Control: max_evaluations must be at least 1.")
-        if not (self.tolerance > 0 and self.singular >= 0):
-            raise ArgumentError("Control: tolerance must be positive, singular not negative.")
+        if self.factor not in get_args(Path):
+            raise ArgumentError(
+                f"Control: factor={self.factor!r}; use one of {', '.join(get_args(Path))}."
+            )
+        if not isinstance(self.max_evaluations, Integral) or self.max_evaluations < 1:
+            raise ArgumentError("Control: max_evaluations must be a whole number of at least 1.")
+        if not (isinstance(self.tolerance, Real) and self.tolerance > 0):
+            raise ArgumentError("Control: tolerance must be a positive number.")
+        if not (isinstance(self.singular, Real) and self.singular >= 0):
+            raise ArgumentError("Control: singular must be a number, and not negative.")

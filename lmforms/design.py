@@ -104,6 +104,8 @@ class Design:
         All columns of X, before the rank check.
     x_kept : ndarray of int
         Columns of `fixed` that are independent of earlier ones.
+    offsets : tuple of TermMatrix
+        One for each ``offset()`` of the formula.
     terms : tuple of RandomTerm
     groups : tuple of GroupingFactor
     """
@@ -116,6 +118,7 @@ class Design:
     residual: Residual
     fixed: TermMatrix
     x_kept: IntArray
+    offsets: tuple[TermMatrix, ...]
     terms: tuple[RandomTerm, ...]
     groups: tuple[GroupingFactor, ...]
 
@@ -190,36 +193,25 @@ def build_design(
     DataError, ModelError
         With the culprit's name.
     """
-    evaluator = Evaluator(frame.data, scope, contrasts)
-    response = evaluator.matrix(bound.response, "the response")
-    fixed = evaluator.matrix(bound.fixed, "the fixed part")
-    random = [evaluator.matrix(t.expression, f"the random term ({t.label})") for t in bound.random]
-    offsets = [
-        evaluator.matrix(o, f"offset({p.label})")
-        for o, p in zip(bound.offsets, bound.formula.offsets, strict=True)
-    ]
-
-    made = {"the response": response, "the fixed part": fixed}
-    made |= {f"({t.label})": m for t, m in zip(bound.random, random, strict=True)}
-    made |= {f"offset({p.label})": m for p, m in zip(bound.formula.offsets, offsets, strict=True)}
-    labels = [[evaluator.factor(f) for f in t.group] for t in bound.random]
-    offset = frame.extra.get("offset", np.zeros(len(frame.data)))
-    for matrix in offsets:
-        offset = offset + matrix.values.sum(axis=1)
-    weights = frame.extra.get("weights")
-
+    pieces = _evaluate(bound, frame.data, scope, contrasts)
     used = np.ones(len(frame.data), dtype=bool)
-    absent = _undefined(made)
+    absent = _undefined(pieces)
     if absent:
         used = ~np.logical_or.reduce(list(absent.values()))
         report_dropped(~used, absent, missing)
-        response, fixed = response.subset(used), fixed.subset(used)
-        random = [m.subset(used) for m in random]
-        labels = [[series.loc[used] for series in parts] for parts in labels]
-        offset = offset[used]
-        weights = None if weights is None else weights[used]
-    y = _check_response(response, bound)
-    groups, terms = _random_parts(bound, random, labels)
+        settled = frame.with_categories_of(used)
+        if settled is not frame:  # a level that only these rows had has no column
+            pieces = _evaluate(bound, settled.data, scope, contrasts)
+        pieces = pieces.subset(used)
+    offset = frame.extra.get("offset", np.zeros(len(used)))[used]
+    if not np.isfinite(offset).all():
+        raise DataError("offset is infinite in some rows: mend or drop them.")
+    for matrix in pieces.offsets:
+        offset = offset + matrix.values[:, 0]
+    weights = frame.extra.get("weights")
+    weights = None if weights is None else weights[used]
+    y = _check_response(pieces.response, bound)
+    groups, terms = _random_parts(bound, pieces.random, pieces.labels)
     _check_sizes(groups, terms, len(y))
     return Design(
         bound=bound,
@@ -228,24 +220,71 @@ def build_design(
         y=y,
         offset=offset,
         residual=Weighted(weights) if weights is not None else Independent(),
-        fixed=fixed,
-        x_kept=independent_columns(fixed.values),
+        fixed=pieces.fixed,
+        x_kept=independent_columns(pieces.fixed.values),
+        offsets=pieces.offsets,
         terms=terms,
         groups=groups,
     )
 
 
-def _undefined(made: Mapping[str, TermMatrix]) -> dict[str, BoolArray]:
+@dataclass(frozen=True, eq=False)
+class _Pieces:
+    """Everything that the formula gives on a frame."""
+
+    response: TermMatrix
+    fixed: TermMatrix
+    random: tuple[TermMatrix, ...]
+    offsets: tuple[TermMatrix, ...]
+    labels: tuple[tuple[pd.Series, ...], ...]
+
+    def subset(self, rows: BoolArray) -> _Pieces:
+        return _Pieces(
+            response=self.response.subset(rows),
+            fixed=self.fixed.subset(rows),
+            random=tuple(m.subset(rows) for m in self.random),
+            offsets=tuple(m.subset(rows) for m in self.offsets),
+            labels=tuple(tuple(s.loc[rows] for s in parts) for parts in self.labels),
+        )
+
+
+def _evaluate(
+    bound: BoundFormula, data: pd.DataFrame, scope: Scope, contrasts: Mapping[str, Any] | None
+) -> _Pieces:
+    evaluator = Evaluator(data, scope, contrasts)
+    formula = bound.formula
+    offsets = [
+        evaluator.matrix(parsed, piece, "the offset")
+        for parsed, piece in zip(bound.offsets, formula.offsets, strict=True)
+    ]
+    for matrix, piece in zip(offsets, formula.offsets, strict=True):
+        if matrix.is_categorical or len(matrix.names) != 1:
+            raise piece.error(f"offset({piece.label}) is not one column of numbers.")
+    return _Pieces(
+        response=evaluator.matrix(bound.response, formula.response, "the response"),
+        fixed=evaluator.matrix(bound.fixed, formula.fixed, "the fixed part"),
+        random=tuple(
+            evaluator.matrix(t.expression, t.piece, f"the random term ({t.label})")
+            for t in bound.random
+        ),
+        offsets=tuple(offsets),
+        labels=tuple(
+            tuple(evaluator.factor(f, t.group_piece) for f in t.group) for t in bound.random
+        ),
+    )
+
+
+def _undefined(pieces: _Pieces) -> dict[str, BoolArray]:
     """Rows where a transformation gave NaN, by what gave it; infinities are refused."""
     absent: dict[str, BoolArray] = {}
-    for what, matrix in made.items():
+    for matrix in (pieces.response, pieces.fixed, *pieces.random, *pieces.offsets):
         if np.isfinite(matrix.values).all():
             continue
         infinite = np.isinf(matrix.values)
         if infinite.any():
             row, column = np.argwhere(infinite)[0]
             raise DataError(
-                f"`{matrix.names[column]}` in {what} is infinite in {int(infinite.sum())} rows "
+                f"`{matrix.names[column]}` is infinite in {int(infinite.sum())} rows "
                 f"(the first is row {row} of those used): mend or drop them."
             )
         for j in np.flatnonzero(np.isnan(matrix.values).any(axis=0)):
@@ -255,8 +294,8 @@ def _undefined(made: Mapping[str, TermMatrix]) -> dict[str, BoolArray]:
 
 def _check_response(response: TermMatrix, bound: BoundFormula) -> FloatArray:
     piece = bound.formula.response
-    if len(response.names) != 1 or "[" in response.names[0].removeprefix(piece.label):
-        kind = "is not numeric" if len(response.terms) == 1 else "has several columns"
+    if response.is_categorical or len(response.names) != 1:
+        kind = "is not numeric" if response.is_categorical else "has several columns"
         raise piece.error(f"the response `{piece.label}` {kind}; one numeric column is needed.")
     y = np.ascontiguousarray(response.values[:, 0])
     if len(y) > 1 and (y == y[0]).all():
@@ -279,10 +318,17 @@ def _random_parts(
         if group == len(members):
             members.append([])
         members[group].append(i)
+        dependent = set(range(len(matrix.names))) - set(independent_columns(matrix.values).tolist())
         zero = ~matrix.values.any(axis=0)
         if zero.any():
             name = matrix.names[int(np.flatnonzero(zero)[0])]
             raise ModelError(f"the random term ({spec.label}): its column `{name}` is all zero.")
+        if dependent:
+            name = matrix.names[min(dependent)]
+            raise ModelError(
+                f"the random term ({spec.label}): its column `{name}` depends linearly on the "
+                "earlier ones, so their variances cannot be told apart. Leave it out."
+            )
         terms.append(
             RandomTerm(
                 label=spec.label,
@@ -382,7 +428,7 @@ def independent_columns(X: FloatArray) -> IntArray:
     array([0, 1, 3])
     """
     n, p = X.shape
-    sizes = np.sqrt(np.mean(X**2, axis=0)) if n else np.zeros(p)
+    sizes = np.abs(X).max(axis=0, initial=0.0)
     flat = (np.ptp(X, axis=0) == 0) & (sizes > 0)
     work = X / np.where(sizes > 0, sizes, 1.0)
     if flat.any():

@@ -56,6 +56,10 @@ class ConvergenceWarning(LmformsWarning):
     """The optimiser stopped before its own test of convergence was met."""
 
 
+class IdentificationWarning(LmformsWarning):
+    """The data do not determine a variance: the criterion is flat along it."""
+
+
 class SingularWarning(LmformsWarning):
     """The fitted covariance of the random effects is singular."""
 

@@ -6,8 +6,10 @@ Stateful transforms (``scale``, ``poly``, ``bs`` …) remember what they learnt 
 
 from __future__ import annotations
 
+import builtins
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from .errors import ArgumentError, ColumnError, DataError, FormulaError, listed, near_matches
-from .formula import keyword_alias, unaliased
+from .formula import Piece, aliased, needs_alias, unaliased
+from .terms import factors_of, marked
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
@@ -61,6 +64,8 @@ class Scope(Mapping[str, Any]):
         return cls({n: variables[n] for n in names if n in variables and n not in taken})
 
     def __getitem__(self, name: str) -> Any:
+        if name != unaliased(name):
+            return self._function(unaliased(name))
         if name in self.given:
             return self.given[name]
         if name == "factor":
@@ -68,6 +73,15 @@ class Scope(Mapping[str, Any]):
 
             return C
         return _R_NAMES[name]
+
+    def _function(self, name: str) -> Any:
+        """A function (or module) whose name is also a column's."""
+        from formulaic.transforms import TRANSFORMS
+
+        for names in (self, TRANSFORMS, vars(builtins)):
+            if name in names:
+                return names[name]
+        raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter({**self.given, **_R_NAMES, "factor": None})
@@ -95,6 +109,12 @@ class TermMatrix:
     names: tuple[str, ...]
     spec: ModelSpec
     terms: tuple[tuple[str, int, int], ...]
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether any of it comes from a factor."""
+        kinds = [kind for kind, _ in self.spec.encoder_state.values()]
+        return any(kind.value == "categorical" for kind in kinds)
 
     def subset(self, rows: npt.NDArray[np.bool_]) -> TermMatrix:
         """Some of the rows."""
@@ -126,12 +146,20 @@ class Evaluator:
         for name in data.columns:
             if name not in coded and pd.api.types.is_bool_dtype(data[name].dtype):
                 coded[name] = C(data[name])  # booleans are factors, as in R
-        aliases = {keyword_alias(name): data[name] for name in data if keyword_alias(name)}
+        aliases = {aliased(name): data[name] for name in data if needs_alias(name)}
         context = LayeredMapping(coded, aliases, scope)
         self._materializer = PandasMaterializer(data.drop(columns=list(coded)), context=context)
 
-    def matrix(self, formula: SimpleFormula | ModelSpec, what: str) -> TermMatrix:
+    def matrix(self, formula: SimpleFormula | ModelSpec, piece: Piece, what: str) -> TermMatrix:
         """The columns of a formula, or of the spec of an earlier evaluation.
+
+        Parameters
+        ----------
+        formula : formulaic.SimpleFormula or formulaic.ModelSpec
+        piece : Piece
+            Where it stands in the user's formula, and
+        what : str
+            what it is, for messages.
 
         Raises
         ------
@@ -140,7 +168,7 @@ class Evaluator:
             was not there when the spec was made.
         """
         from formulaic import ModelSpec
-        from formulaic.errors import DataMismatchWarning, FormulaicError
+        from formulaic.errors import DataMismatchWarning
 
         if not isinstance(formula, ModelSpec):
             formula = ModelSpec.from_spec(formula, na_action="ignore", output="numpy")
@@ -150,60 +178,88 @@ class Evaluator:
         if not len(formula.formula):
             return TermMatrix(np.empty((n, 0)), (), formula, ())
         try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
+            with _quietly(), warnings.catch_warnings():
                 warnings.simplefilter("error", DataMismatchWarning)
                 made = self._materializer.get_model_matrix(formula)
                 values = np.asarray(made)
         except DataMismatchWarning as exc:
             raise DataError(f"{what}: {_first_sentence(exc)}.") from None
-        except (FormulaicError, ValueError, TypeError, KeyError, NameError) as exc:
-            raise self._explained(exc, what) from exc
+        except Exception as exc:  # calls in a formula can raise anything
+            raise self._explained(exc, formula.formula, piece, what) from exc
         if values.dtype.kind not in "fiub" or values.shape[0] != n:
-            raise DataError(
-                f"{what} gives {values.dtype} values of shape {values.shape}; "
-                f"numbers in {n} rows are needed."
-            )
+            wrong = f"gives {values.dtype} values of shape {values.shape}"
+            raise self._explained(TypeError(wrong), formula.formula, piece, what)
         spec = made.model_spec
         return TermMatrix(
             values=np.ascontiguousarray(values, dtype=np.float64),
             names=tuple(unaliased(str(c)) for c in spec.column_names),
             spec=spec,
-            terms=tuple((str(t), ix.start, ix.stop) for t, ix in spec.term_slices.items()),
+            terms=tuple((unaliased(str(t)), s.start, s.stop) for t, s in spec.term_slices.items()),
         )
 
-    def factor(self, factor: Factor) -> pd.Series:
+    def factor(self, factor: Factor, piece: Piece) -> pd.Series:
         """The values of one component of a grouping factor."""
         if factor.eval_method.value == "lookup":
-            return self.data[factor.expr]
+            return self.data[unaliased(factor.expr)]
+        what = "the grouping factor"
+        try:
+            value = self._value(factor)
+        except Exception as exc:  # calls in a formula can raise anything
+            raise self._explained(exc, [factor], piece, what) from exc
+        if np.ndim(value) != 1 or len(value) != len(self.data):
+            wrong = TypeError(f"gives a result of shape {np.shape(value)}")
+            raise self._explained(wrong, [factor], piece, what)
+        if isinstance(value, pd.Series):
+            return value
+        return pd.Series(np.asarray(value), index=self.data.index)
+
+    def _value(self, factor: Factor) -> Any:
+        """What the Python code of a factor gives."""
         from formulaic import ModelSpec
         from formulaic.utils.stateful_transforms import stateful_eval
 
         env = self._materializer.layered_context
-        try:
+        with _quietly():
             value = stateful_eval(factor.expr, env, {}, {}, ModelSpec(formula=[]))
-        except Exception as exc:
-            raise self._explained(exc, f"the grouping factor `{factor.expr}`") from exc
-        value = getattr(value, "__wrapped__", value)
-        values = pd.Series(np.asarray(value) if not isinstance(value, pd.Series) else value)
-        if len(values) != len(self.data):
-            raise DataError(
-                f"the grouping factor `{factor.expr}` has {len(values)} values for "
-                f"{len(self.data)} rows."
-            )
-        return values
+        return getattr(value, "__wrapped__", value)
 
-    def _explained(self, exc: Exception, what: str) -> DataError | FormulaError:
-        """An error of the package for whatever went wrong inside an expression."""
-        cause = str(exc)
-        unknown = _unknown_name(cause)
+    def _explained(
+        self, exc: Exception, factors: Iterable[Any], piece: Piece, what: str
+    ) -> DataError | FormulaError:
+        """An error of the package that marks the factor at fault."""
+        culprit, cause = None, exc
+        for factor in factors if isinstance(factors, list) else factors_of(factors):
+            if factor.eval_method.value != "python":
+                continue
+            try:
+                value = self._value(factor)
+                columns = value.values() if isinstance(value, dict) else [value]
+                shape = next((np.shape(c) for c in columns), ())
+                if len(shape) not in (1, 2) or shape[0] != len(self.data):
+                    culprit, cause = factor, TypeError(f"gives a result of shape {shape}")
+            except Exception as found:  # the same as `exc`, or one of several
+                culprit, cause = factor, found
+            if culprit is not None:
+                break
+        shown = piece.mark() if culprit is None else marked(culprit, piece)
+        name = what if culprit is None else f"`{unaliased(culprit.expr)}`"
+        text = str(cause).partition("\n")[0].rstrip(".") or type(cause).__name__
+        unknown = _unknown_name(text)
         if unknown is not None:
             known = [*map(str, self.data.columns)]
             return ColumnError(
                 f"{what}: `{unknown}` is neither a column of the data nor a name in scope."
-                f"{near_matches(unknown, known)} Columns: {listed(known)}."
+                f"{near_matches(unknown, known)} Columns used: {listed(known)}.\n{shown}"
             )
-        return DataError(f"{what} cannot be evaluated: {cause.splitlines()[0] if cause else exc!r}")
+        return DataError(f"{what}: {name} cannot be evaluated: {text}.\n{shown}")
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the warnings of whatever a formula calls: results are checked instead."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _first_sentence(exc: BaseException) -> str:
@@ -212,25 +268,49 @@ def _first_sentence(exc: BaseException) -> str:
 
 def _unknown_name(message: str) -> str | None:
     """The name in ``name 'x' is not defined`` or formulaic's words for the same."""
-    head, marker, _ = message.partition("' is not defined")
-    if marker:
-        return head.rpartition("name '")[2]
-    head, marker, _ = message.partition("` is not present in the dataset")
-    return head.rpartition("`")[2] if marker else None
+    head, found, _ = message.partition("' is not defined")
+    if found:
+        return unaliased(head.rpartition("name '")[2])
+    head, found, _ = message.partition("` is not present in the dataset")
+    return head.rpartition("`")[2] if found else None
+
+
+def check_contrasts(contrasts: Mapping[str, Any], data: pd.DataFrame) -> None:
+    """Refuse contrasts for what is no factor.
+
+    Raises
+    ------
+    DataError
+        A column of numbers.
+    ArgumentError
+        A contrast that is none.
+    """
+    for name, contrast in contrasts.items():
+        numeric = pd.api.types.is_numeric_dtype(data[name].dtype)
+        if numeric and not pd.api.types.is_bool_dtype(data[name].dtype):
+            raise DataError(
+                f"contrasts: `{name}` holds numbers; make it a factor first, "
+                f"data[{name!r}].astype('category')."
+            )
+        _contrast(name, contrast)
 
 
 def _contrast(name: str, contrast: Any) -> Any:
     """A formulaic contrast from ``"sum"``, ``"contr.sum"``, an object or a matrix."""
     from formulaic.transforms import ContrastsRegistry
+    from formulaic.transforms.contrasts import Contrasts
 
-    if not isinstance(contrast, str):
+    if isinstance(contrast, (Contrasts, np.ndarray, dict)):
         return contrast
-    key = contrast.removeprefix("contr.")
-    try:
-        return getattr(ContrastsRegistry, key)
-    except AttributeError:
-        known = [k for k in vars(ContrastsRegistry) if not k.startswith("_")]
+    if isinstance(contrast, type) and issubclass(contrast, Contrasts):
+        return contrast()
+    if isinstance(contrast, (list, tuple)) and np.ndim(contrast) == 2:
+        return np.asarray(contrast, dtype=np.float64)
+    key = contrast.removeprefix("contr.") if isinstance(contrast, str) else ""
+    known = [k for k in vars(ContrastsRegistry) if not k.startswith("_")]
+    if key not in known:
         raise ArgumentError(
             f"contrasts: `{contrast}` for `{name}` is unknown.{near_matches(key, known)} "
             f"Use one of {', '.join(sorted(known))}, or a contrast matrix."
-        ) from None
+        )
+    return getattr(ContrastsRegistry, key)

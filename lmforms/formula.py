@@ -21,7 +21,7 @@ import keyword
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .errors import FormulaError, formula_error
+from .errors import FormulaError, formula_error, mark
 
 STRUCTURES = ("us", "diag")
 """Names of covariance structures that may stand in front of ``(expr | group)``."""
@@ -36,8 +36,11 @@ _KEYWORDS = frozenset(keyword.kwlist) - frozenset(
 )
 """Python's words that cannot stand in an expression, and so must be names of columns."""
 
+_MODULES = ("np", "contr")
+"""Names that formulas use with a dot."""
+
 _ALIAS = "ˍ"
-"""Appended to such a word inside a call, where Python would stumble over it."""
+"""Appended to a name that means something else where it stands: see :func:`needs_alias`."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,19 @@ class Piece:
     @property
     def label(self) -> str:
         """The text with white space normalised, for display."""
-        return " ".join(self.text.split())
+        text = unaliased(" ".join(self.text.split()))
+        return text[1:-1] if text.startswith("{") and text.endswith("}") else text
 
     def error(self, message: str, start: int = 0, stop: int | None = None) -> FormulaError:
         """A formula error that marks ``text[start:stop]`` in the user's formula."""
+        return FormulaError(f"{message}\n{self.mark(start, stop)}")
+
+    def mark(self, start: int = 0, stop: int | None = None) -> str:
+        """The user's formula with carets under ``text[start:stop]``."""
         filled = [o for c, o in zip(self.text, self.origin, strict=True) if not c.isspace()]
-        marked = self.origin[start:stop] if stop is not None else tuple(filled)
-        first, last = (min(marked), max(marked)) if marked else (0, len(self.source) - 1)
-        return formula_error(message, self.source, first, last + 1)
+        places = self.origin[start:stop] if stop is not None else tuple(filled)
+        first, last = (min(places), max(places)) if places else (0, len(self.source) - 1)
+        return mark(self.source, first, last + 1)
 
 
 @dataclass(frozen=True)
@@ -200,6 +208,9 @@ def _tokenize(text: str, shift: int, source: str) -> list[_Token]:
             out.append(_Token(token.token, kind, shift + start, shift + stop))
     except FormulaSyntaxError as exc:
         raise translated(exc, _identity_piece(text, shift, source)) from None
+    for token in out:
+        if token.kind == "name" and not token.text.strip():
+            raise formula_error("an empty name.", source, token.start, token.stop)
     return out
 
 
@@ -320,6 +331,13 @@ def _sort_term(
             inner_bars = _bars(inner)
             if name == "offset" and not inner_bars:
                 refuse_minus("an offset")
+                if not inner:
+                    raise formula_error(
+                        "offset() needs a column or an expression.",
+                        source,
+                        term[0].start,
+                        term[0].stop,
+                    )
                 offsets.append(_expression(source, inner))
                 return
             if inner_bars and name in STRUCTURES + UNAVAILABLE_STRUCTURES:
@@ -475,9 +493,10 @@ def _piece(source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = Fals
             if text[i] == "`":
                 stop_tick = text.find("`", i + 1) + 1 or len(text)
                 name = text[i + 1 : stop_tick - 1]
-                aliased = in_call[i] and name in _KEYWORDS
-                if aliased:
+                if in_call[i] and keyword.iskeyword(name):
                     put(name + _ALIAS, start + i)
+                elif needs_alias(name) and not keyword.iskeyword(name):
+                    put(f"`{name}{_ALIAS}`", start + i)
                 else:
                     copy(start + i, start + stop_tick)
                 i = stop_tick
@@ -509,14 +528,44 @@ def _word(text: str, i: int) -> str:
     return text[i:stop]
 
 
+def with_functions_apart(piece: Piece, columns: Sequence[str]) -> Piece:
+    """The piece with an alias for every called name that is also a column's.
+
+    In ``log + log(w)`` with a column `log` the second is still the function, as in R.
+    """
+    text, taken = piece.text, set(columns)
+    quote, i = "", 0
+    chars: list[str] = []
+    origin: list[int] = []
+    while i < len(text):
+        word = "" if quote else _word(text, i)
+        stop = i + max(1, len(word))
+        if not word and text[i] in "\"'`" and quote in ("", text[i]):
+            quote = "" if quote else text[i]
+        follows = text[stop : stop + 1]
+        called = word in taken and (follows == "(" or (follows == "." and word in _MODULES))
+        chars.extend(text[i:stop] + _ALIAS * called)
+        origin.extend([*piece.origin[i:stop], *[piece.origin[stop - 1]] * called])
+        i = stop
+    return Piece("".join(chars), piece.source, tuple(origin))
+
+
 def unaliased(name: str) -> str:
     """A name as the user wrote it, without the alias of keywords."""
     return name.replace(_ALIAS, "")
 
 
-def keyword_alias(column: str) -> str | None:
-    """The name that a column called like a keyword has inside calls."""
-    return column + _ALIAS if column in _KEYWORDS else None
+def needs_alias(column: str) -> bool:
+    """Whether a column is called like a Python keyword or like a number.
+
+    Inside a call Python would stumble over the first; formulaic takes `` `1` `` for 1.
+    """
+    return keyword.iskeyword(column) or column.replace(".", "", 1).isdigit()
+
+
+def aliased(column: str) -> str:
+    """The name under which such a column is found."""
+    return column + _ALIAS
 
 
 def _inside_calls(text: str) -> list[bool]:

@@ -8,9 +8,10 @@ counted.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +42,21 @@ class Frame:
     data: pd.DataFrame
     kept: BoolArray
     extra: Mapping[str, FloatArray]
+
+    def with_categories_of(self, used: BoolArray) -> Frame:
+        """The same rows, without categories that only rows outside `used` have.
+
+        Those rows get another category: they are about to be dropped.
+        """
+        changed = {}
+        for name in self.data.columns:
+            column = self.data[name]
+            if isinstance(column.dtype, pd.CategoricalDtype):
+                kept = column[used].cat.remove_unused_categories()
+                if len(kept.cat.categories) < len(column.cat.categories):
+                    filled = column.where(column.isin(kept.cat.categories), kept.cat.categories[0])
+                    changed[name] = filled.cat.remove_unused_categories()
+        return replace(self, data=self.data.assign(**changed)) if changed else self
 
 
 def column_names(data: Any) -> list[str]:
@@ -158,6 +174,8 @@ def beside(name: str, values: Any, data: Any) -> FloatArray | None:
             )
         values = raw_table(data, [values])[values]
     n = row_count(data)
+    if np.iscomplexobj(values):
+        raise DataError(f"{name}: complex numbers cannot be used.")
     try:
         if isinstance(values, pd.Series):
             array = values.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -181,9 +199,14 @@ def group_codes(values: pd.Series) -> tuple[npt.NDArray[np.intp], pd.Index]:
         used = values.cat.remove_unused_categories()
         return used.cat.codes.to_numpy().astype(np.intp), pd.Index(used.cat.categories)
     try:
-        codes, levels = pd.factorize(values, sort=True)
-    except TypeError:  # labels of mixed types have no order
         codes, levels = pd.factorize(values)
+    except TypeError:
+        raise DataError(
+            f"the labels of `{values.name}` are {type(values.iloc[0]).__name__} objects; "
+            "labels must be hashable, such as text or numbers."
+        ) from None
+    with contextlib.suppress(TypeError):  # labels of mixed types have no order
+        codes, levels = pd.factorize(values, sort=True)
     return codes.astype(np.intp), pd.Index(levels)
 
 
@@ -290,7 +313,7 @@ def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
 def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     held = pd.api.types.infer_dtype(series, skipna=True)
     if held in ("string", "empty"):
-        return series.astype("category")
+        return series.astype(object).astype("category")
     if held == "boolean":
         return series.astype(bool)
     if held == "integer":

@@ -18,12 +18,13 @@ from .errors import (
     ColumnError,
     ConvergenceWarning,
     DataError,
+    IdentificationWarning,
     RankWarning,
     SingularWarning,
     near_matches,
 )
 from .estimate import estimate
-from .evaluator import Scope
+from .evaluator import Scope, check_contrasts
 from .formula import parse_formula
 from .frame import Missing, beside, build_frame, caller_depth, column_names
 from .terms import bind
@@ -108,6 +109,7 @@ class MixedModel:
             extra={name: values for name, values in extra.items() if values is not None},
             missing=missing,
         )
+        check_contrasts(self.contrasts, frame.data)
         self.offset_column = offset if isinstance(offset, str) else None
         self.design: Design = build_design(
             bound, frame, self.scope, contrasts=self.contrasts, missing=missing
@@ -145,7 +147,7 @@ class MixedModel:
 
         Warns
         -----
-        ConvergenceWarning, SingularWarning
+        ConvergenceWarning, IdentificationWarning, SingularWarning
         """
         return self._fit(self.design.y, reml=reml, start=start, control=control)
 
@@ -177,6 +179,10 @@ class MixedModel:
                 f"not converged: {fitted.optimum.message}.",
                 ConvergenceWarning,
                 stacklevel=caller_depth(),
+            )
+        if results.unidentified_terms:
+            warnings.warn(
+                results.unidentified_message, IdentificationWarning, stacklevel=caller_depth()
             )
         if results.is_singular:
             warnings.warn(results.singular_message, SingularWarning, stacklevel=caller_depth())

@@ -55,11 +55,43 @@ def predict(
     given = _given_offset(fit, data, offset)
     n = len(given)
     incomplete = np.logical_or.reduce([np.zeros(n, bool), *missing_by_column(table).values()])
-    rows = plain_table(table.loc[~incomplete], bare=bound.bare)
+    rows = _as_fitted(fit, plain_table(table.loc[~incomplete], bare=bound.bare))
     out = np.full(n, np.nan)
     out[~incomplete] = _linear_predictor(fit, rows, terms, new_levels)
     index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(n)
     return pd.Series(out + given, index=index, name="predicted")
+
+
+def _as_fitted(fit: MixedModelResults, rows: pd.DataFrame) -> pd.DataFrame:
+    """Predictors that were factors in the fit as factors with the same levels."""
+    design = fit._design
+    changed = {}
+    for name in rows.columns:
+        fitted = design.frame.data[name]
+        given = rows[name]
+        if name not in design.bound.bare or fitted.dtype == given.dtype:
+            continue
+        if isinstance(fitted.dtype, pd.CategoricalDtype):
+            levels = fitted.cat.categories
+        elif pd.api.types.is_bool_dtype(fitted.dtype):
+            levels = pd.Index([False, True], dtype=object)
+        elif isinstance(given.dtype, pd.CategoricalDtype):
+            raise DataError(f"predict: `{name}` was a number in the fit and is a factor now.")
+        else:
+            continue
+        values = pd.Index(given.astype(object))
+        if pd.api.types.is_bool_dtype(given.dtype) != (levels.inferred_type == "boolean"):
+            new = values[:1]  # True is not the level 1, nor 1 the level True
+        else:
+            new = values[~values.isin(levels)].unique()
+        if len(new):
+            raise DataError(
+                f"predict: `{name}` has levels that the model does not know: {listed(new, 5)}. "
+                f"It knows {listed(levels)}."
+            )
+        dtype = bool if pd.api.types.is_bool_dtype(fitted.dtype) else fitted.dtype
+        changed[name] = pd.Series(values, index=rows.index).astype(dtype)
+    return rows.assign(**changed) if changed else rows
 
 
 def _chosen(fit: MixedModelResults, random: str | Sequence[str]) -> list[int]:
@@ -71,6 +103,10 @@ def _chosen(fit: MixedModelResults, random: str | Sequence[str]) -> list[int]:
         return []
     if isinstance(random, str):
         random = [random]
+    if not isinstance(random, Sequence):
+        raise ArgumentError(
+            f"random={random!r}: use 'all', 'none' or a list of grouping factors or terms."
+        )
     chosen: set[int] = set()
     labels = [t.label for t in design.terms]
     groups = [design.groups[t.group].name for t in design.terms]
@@ -105,17 +141,19 @@ def _linear_predictor(
     design = fit._design
     used = [c for c in fit.model.contrasts if c in table.columns]
     evaluator = Evaluator(table, fit.model.scope, {c: fit.model.contrasts[c] for c in used})
-    fixed = evaluator.matrix(design.fixed.spec, "the fixed part")
-    values = fixed.values[:, design.x_kept] @ fit.params.to_numpy()
     bound = design.bound
-    for parsed, piece in zip(bound.offsets, bound.formula.offsets, strict=True):
-        values += evaluator.matrix(parsed, f"offset({piece.label})").values.sum(axis=1)
+    fixed = evaluator.matrix(design.fixed.spec, bound.formula.fixed, "the fixed part")
+    values = fixed.values[:, design.x_kept] @ fit.params.to_numpy()
+    for made, piece in zip(design.offsets, bound.formula.offsets, strict=True):
+        values += evaluator.matrix(made.spec, piece, "the offset").values[:, 0]
     for t in terms:
         term = design.terms[t]
         group = design.groups[term.group]
-        basis = evaluator.matrix(term.matrix.spec, f"the random term ({term.label})").values
-        labels = [evaluator.factor(f) for f in bound.random[t].group]
-        codes = _codes(group, bound.random[t].group_name, labels, new_levels)
+        spec = bound.random[t]
+        what = f"the random term ({term.label})"
+        basis = evaluator.matrix(term.matrix.spec, spec.piece, what).values
+        labels = [evaluator.factor(f, spec.group_piece) for f in spec.group]
+        codes = _codes(group, spec.group_name, labels, new_levels)
         span = group.covariance.column_slices()[group.terms.index(t)]
         effects = fit.random_effects[group.name].to_numpy()[:, span]
         known = codes >= 0

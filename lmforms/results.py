@@ -158,7 +158,7 @@ class MixedModelResults:
         DataFrame
             Columns ``lower`` and ``upper``.
         """
-        if not 0.0 < level < 1.0:
+        if not isinstance(level, (int, float, np.floating)) or not 0.0 < level < 1.0:
             raise ArgumentError(f"level={level!r}: a number between 0 and 1, such as 0.95.")
         if method != "wald":
             raise ArgumentError(f"method={method!r} is not available; use 'wald'.")
@@ -335,10 +335,28 @@ class MixedModelResults:
     @property
     def singular_terms(self) -> list[str]:
         """Labels of the random terms whose estimated covariance is singular."""
+        return self._labels(self._estimate.singular)
+
+    @property
+    def unidentified_terms(self) -> list[str]:
+        """Labels of the random terms whose variances the data cannot tell."""
+        return self._labels(self._estimate.flat)
+
+    def _labels(self, parts: Sequence[tuple[int, int]]) -> list[str]:
         design = self._design
-        return [
-            design.terms[design.groups[g].terms[part]].label for g, part in self._estimate.singular
-        ]
+        return [design.terms[design.groups[g].terms[part]].label for g, part in parts]
+
+    @property
+    def unidentified_message(self) -> str:
+        """Which variances the data cannot tell; empty where they can."""
+        if not self.unidentified_terms:
+            return ""
+        terms = ", ".join(f"({label})" for label in self.unidentified_terms)
+        return (
+            f"the data do not determine the variances of {terms}: the criterion is flat along "
+            "them, and their estimates are arbitrary. Is the same grouping among the fixed "
+            "effects or in another term? Leave one out."
+        )
 
     @property
     def singular_message(self) -> str:
@@ -456,6 +474,8 @@ class MixedModelResults:
         )
 
     def _new_response(self, y: npt.ArrayLike) -> FloatArray:
+        if np.iscomplexobj(y):
+            raise DataError("refit: y must be real.")
         index = self._design.index
         if isinstance(y, pd.Series) and not y.index.equals(index):
             if index.has_duplicates or not index.isin(y.index).all():

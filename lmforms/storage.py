@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .errors import DataError, LmformsWarning, NumericalError
+from .errors import DataError, LmformsError, LmformsWarning, NumericalError
+from .labels import decode, encode
 
 if TYPE_CHECKING:
     from .results import MixedModelResults
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 FORMAT = "lmforms-fit"
 FORMAT_VERSION = 1
 
-SAME_CRITERION = 1e-8
-"""Relative difference between stored and recomputed criterion that counts as damage."""
+SAME_FIGURES = 1e-8
+"""Relative difference between stored and recomputed figures that counts as damage."""
 
 
 def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
@@ -49,7 +50,7 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
         arrays[f"extra/{name}"] = values
     columns = []
     for i, name in enumerate(design.frame.data.columns):
-        facts, values = _column(design.frame.data[name], name)
+        facts, values = _column(design.frame.data[name])
         arrays[f"column/{i}"] = values
         columns.append({"name": name, **facts})
     meta = {
@@ -68,7 +69,7 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
         "names": sorted(model.scope.given),
         "offset_column": model.offset_column,
         "columns": columns,
-        "index": _labels(design.frame.data.index),
+        "index": encode(design.frame.data.index),
         "optimum": {
             "converged": fit.converged,
             "message": fit.optimizer.message,
@@ -85,7 +86,9 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
             archive.writestr(f"{name}.npy", buffer.getvalue())
 
 
-def load(path: str | PathLike[str], *, context: Mapping[str, Any] | None = None) -> Any:
+def load(
+    path: str | PathLike[str], *, context: Mapping[str, Any] | None = None
+) -> MixedModelResults:
     """Read a fit written by :meth:`lmforms.MixedModelResults.save`.
 
     Parameters
@@ -115,9 +118,6 @@ def load(path: str | PathLike[str], *, context: Mapping[str, Any] | None = None)
     >>> bool(abs(lf.load(path).criterion - fit.criterion) < 1e-9)
     True
     """
-    from .control import Control
-    from .model import MixedModel
-
     meta, arrays = _read(Path(path))
     given = dict(context or {})
     lacking = [name for name in meta["names"] if name not in given]
@@ -126,10 +126,35 @@ def load(path: str | PathLike[str], *, context: Mapping[str, Any] | None = None)
             f"load: the formula {meta['formula']!r} uses {', '.join(map(repr, lacking))} from "
             f"your code; give load(path, context={{{lacking[0]!r}: ...}})."
         )
+    try:
+        fit = _rebuilt(meta, arrays, given)
+    except LmformsError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, AssertionError) as exc:
+        raise _damaged(Path(path), exc) from exc
+    stored = np.append(arrays["beta"], [meta["criterion"], meta["sigma"]])
+    found = np.append(fit.params.to_numpy(), [fit.criterion, fit.sigma])
+    size = np.maximum(1.0, np.abs(stored)) if stored.shape == found.shape else np.inf
+    if stored.shape != found.shape or (np.abs(found - stored) > SAME_FIGURES * size).any():
+        raise NumericalError(
+            f"load: the criterion recomputed from the file is {fit.criterion:.8g}, the stored one "
+            f"{meta['criterion']:.8g}: the file is damaged or a function in `context` differs."
+        )
+    return fit
+
+
+def _rebuilt(
+    meta: dict[str, Any], arrays: dict[str, Any], given: dict[str, Any]
+) -> MixedModelResults:
+    """The fit of a file: the model anew, the criterion at the stored θ."""
+    from .control import Control
+    from .model import MixedModel
+
+    columns = meta["columns"]
     data = pd.DataFrame(
-        {c["name"]: _restored(c, arrays[f"column/{i}"]) for i, c in enumerate(meta["columns"])}
+        {c["name"]: _restored(c, arrays[f"column/{i}"]) for i, c in enumerate(columns)}
     )
-    data.index = _index(meta["index"])
+    data.index = decode(meta["index"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LmformsWarning)  # said when the model was fitted
         model = MixedModel(
@@ -148,12 +173,14 @@ def load(path: str | PathLike[str], *, context: Mapping[str, Any] | None = None)
     )
     status = {**meta["optimum"], "trace": tuple(meta["optimum"]["trace"])}
     fit._estimate = replace(fit._estimate, optimum=replace(fit._estimate.optimum, **status))
-    if abs(fit.criterion - meta["criterion"]) > SAME_CRITERION * max(1.0, abs(fit.criterion)):
-        raise NumericalError(
-            f"load: the criterion recomputed from the file is {fit.criterion:.8g}, the stored one "
-            f"{meta['criterion']:.8g}: the file is damaged or a function in `context` differs."
-        )
     return fit
+
+
+def _damaged(path: Path, exc: BaseException) -> DataError:
+    return DataError(
+        f"load: {str(path)!r} is not a fit saved by lmforms, or damaged "
+        f"({type(exc).__name__}: {exc})."
+    )
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -169,10 +196,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 for name in archive.namelist()
                 if name.endswith(".npy")
             }
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as exc:
-        raise DataError(f"load: {str(path)!r} is not a fit saved by lmforms ({exc}).") from None
-    if meta.get("format") != FORMAT:
+    except Exception as exc:  # zipfile, zlib, json and numpy have errors of their own
+        raise _damaged(path, exc) from None
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise DataError(f"load: {str(path)!r} is not a fit saved by lmforms.")
+    needed = ("format_version", "names", "formula", "criterion", "sigma")
+    absent = [key for key in needed if key not in meta]
+    if absent or "beta" not in arrays or not isinstance(meta["format_version"], int):
+        raise DataError(f"load: {str(path)!r} is damaged: {absent or 'beta or version'} is gone.")
     if meta["format_version"] > FORMAT_VERSION:
         raise DataError(
             f"load: {str(path)!r} has format version {meta['format_version']}, written by lmforms "
@@ -181,61 +212,26 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return meta, arrays
 
 
-# --- columns and labels as JSON and arrays --------------------------------------------------
+# --- columns as JSON and arrays ---------------------------------------------------------------
 
 
-def _column(series: pd.Series, name: str) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
+def _column(series: pd.Series) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
+    """What a column is, and its numbers or codes."""
     if isinstance(series.dtype, pd.CategoricalDtype):
-        facts = {"ordered": bool(series.cat.ordered), "levels": _labels(series.cat.categories)}
+        facts = {"ordered": bool(series.cat.ordered), "levels": encode(series.cat.categories)}
         return {"kind": "category", **facts}, series.cat.codes.to_numpy()
-    values = series.to_numpy()
-    if values.dtype.kind in "fiub":
-        return {"kind": "plain"}, values
-    if values.dtype.kind in "mM":
-        return {"kind": "time", "dtype": str(values.dtype)}, values.view(np.int64)
-    raise DataError(
-        f"save: the column `{name}` holds {series.dtype} values that cannot be written."
-    )
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "fiub":
+        return {"kind": "plain"}, series.to_numpy()
+    codes, levels = pd.factorize(series)
+    if not isinstance(levels, pd.Index):
+        levels = pd.Index(levels, tupleize_cols=False)
+    return {"kind": "labels", "levels": encode(levels)}, codes
 
 
 def _restored(facts: dict[str, Any], values: np.ndarray[Any, Any]) -> Any:
+    if facts["kind"] == "plain":
+        return values
+    levels = decode(facts["levels"])
     if facts["kind"] == "category":
-        levels = _index(facts["levels"])
         return pd.Categorical.from_codes(values, categories=levels, ordered=facts["ordered"])
-    if facts["kind"] == "time":
-        return values.view(facts["dtype"])
-    return values
-
-
-def _labels(index: pd.Index) -> dict[str, Any]:
-    """An index as JSON, with the type of its labels."""
-    if isinstance(index, pd.MultiIndex):
-        return {
-            "levels": [_labels(index.get_level_values(i)) for i in range(index.nlevels)],
-            "names": list(index.names),
-        }
-    if isinstance(index, pd.RangeIndex):
-        span = [index.start, index.stop, index.step]
-        return {"range": span, "name": index.name}
-    kind = index.dtype.kind if isinstance(index.dtype, np.dtype) else "O"
-    if kind in "mM":
-        values: list[Any] = [str(v) for v in index]
-        return {"values": values, "dtype": str(index.dtype), "name": index.name}
-    values = index.tolist()
-    if not all(isinstance(v, (str, int, float, bool)) for v in values):
-        values = [str(v) for v in values]
-    return {"values": values, "dtype": kind, "name": index.name}
-
-
-def _index(facts: dict[str, Any]) -> pd.Index:
-    if "levels" in facts:
-        return pd.MultiIndex.from_arrays(
-            [_index(level) for level in facts["levels"]], names=facts["names"]
-        )
-    if "range" in facts:
-        return pd.RangeIndex(*facts["range"], name=facts["name"])
-    dtype = facts["dtype"]
-    if dtype in ("O", "U", "b"):
-        return pd.Index(facts["values"], name=facts["name"])
-    kinds = {"f": np.float64, "i": np.int64, "u": np.uint64}
-    return pd.Index(facts["values"], dtype=kinds.get(dtype, dtype), name=facts["name"])
+    return levels.take(values).array

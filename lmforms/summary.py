@@ -148,6 +148,8 @@ def summarize(fit: MixedModelResults) -> ModelSummary:
     notes = []
     if fit.dropped:
         notes.append(f"columns dropped as linearly dependent: {', '.join(fit.dropped)}.")
+    if fit.unidentified_terms:
+        notes.append(fit.unidentified_message)
     if fit.is_singular:
         notes.append(fit.singular_message)
     if not fit.converged:

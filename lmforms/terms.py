@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import ColumnError, listed, near_matches
-from .formula import MixedFormula, Piece, translated, unaliased
+from .formula import MixedFormula, Piece, translated, unaliased, with_functions_apart
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
@@ -38,8 +38,8 @@ class BoundRandomTerm:
         Name of the covariance structure.
     label : str
         For messages and tables, such as ``Days | Subject``.
-    piece : Piece
-        Where the expression stands, for messages.
+    piece, group_piece : Piece
+        Where expression and group stand, for messages.
     """
 
     expression: SimpleFormula
@@ -47,11 +47,12 @@ class BoundRandomTerm:
     structure: str
     label: str
     piece: Piece
+    group_piece: Piece
 
     @property
     def group_name(self) -> str:
         """Name of the grouping factor, such as ``batch:cask``."""
-        return ":".join(f.expr for f in self.group)
+        return group_name(self.group)
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ def bind(
     ColumnError
         A name is not a column (with near matches).
     """
+    formula = _apart(formula, columns)
     response = _parse(formula.response, intercept=False)
     groups = [_parse_group(spec.group) for spec in formula.random]
     offsets = tuple(_parse(piece, intercept=False) for piece in formula.offsets)
@@ -124,10 +126,12 @@ def bind(
         if not len(expression):
             raise spec.expression.error("no column on the left of the bar; write `1` or `0 + x`.")
         for factors in alternatives:
-            name = ":".join(f.expr for f in factors)
+            name = group_name(factors)
             label = f"{spec.expression.label} | {name}"
             random.append(
-                BoundRandomTerm(expression, factors, spec.structure, label, spec.expression)
+                BoundRandomTerm(
+                    expression, factors, spec.structure, label, spec.expression, spec.group
+                )
             )
     _refuse_duplicates(random)
 
@@ -143,7 +147,7 @@ def bind(
             used |= factor_columns(factor) & set(columns)
             mentioned |= factor_columns(factor) | _called(factor)
             if factor.eval_method.value == "lookup":
-                bare.add(factor.expr)
+                bare.add(unaliased(factor.expr))
     for spec, alternatives in zip(formula.random, groups, strict=True):
         for factor in {f for fs in alternatives for f in fs}:
             _check_columns(factor, spec.group, columns)
@@ -156,6 +160,29 @@ def bind(
         columns=tuple(c for c in columns if c in used),
         bare=frozenset(bare),
         outside=frozenset(mentioned - set(columns)),
+    )
+
+
+def group_name(factors: Sequence[Factor]) -> str:
+    """Name of a grouping factor, such as ``batch:cask``."""
+    return ":".join(unaliased(f.expr) for f in factors)
+
+
+def _apart(formula: MixedFormula, columns: Sequence[str]) -> MixedFormula:
+    """The formula with functions kept apart from columns of the same name."""
+    return replace(
+        formula,
+        response=with_functions_apart(formula.response, columns),
+        fixed=with_functions_apart(formula.fixed, columns),
+        random=tuple(
+            replace(
+                spec,
+                expression=with_functions_apart(spec.expression, columns),
+                group=with_functions_apart(spec.group, columns),
+            )
+            for spec in formula.random
+        ),
+        offsets=tuple(with_functions_apart(piece, columns) for piece in formula.offsets),
     )
 
 
@@ -178,6 +205,8 @@ def _parse(piece: Piece, *, intercept: bool, available: Sequence[str] = ()) -> S
         raise translated(exc, piece) from None
     except SyntaxError as exc:
         raise piece.error(f"not valid Python inside a call: {exc.msg}.") from None
+    except (IndexError, ValueError) as exc:
+        raise piece.error(f"cannot be read: {exc}.") from None
 
 
 def _parse_group(piece: Piece) -> list[tuple[Factor, ...]]:
@@ -213,7 +242,7 @@ def factor_columns(factor: Factor) -> set[str]:
     (formulaic's own ``required_variables`` leaves out what stateful transforms need.)
     """
     if factor.eval_method.value == "lookup":
-        return {factor.expr}
+        return {unaliased(factor.expr)}
     return _names_in(factor)[0]
 
 
@@ -245,7 +274,7 @@ def _names_in(factor: Factor) -> tuple[set[str], set[str]]:
     }
     return (
         {unaliased(aliases.get(n.id, n.id)) for n in names if id(n) not in called} | quoted,
-        {n.id for n in names if id(n) in called},
+        {unaliased(n.id) for n in names if id(n) in called},
     )
 
 
@@ -258,15 +287,21 @@ def _root(node: ast.expr) -> ast.expr:
 
 def _check_columns(factor: Factor, piece: Piece, columns: Sequence[str]) -> None:
     """A bare name must be a column; names inside calls may come from the caller's scope."""
-    if factor.eval_method.value != "lookup" or factor.expr in columns:
+    name = unaliased(factor.expr)
+    if factor.eval_method.value != "lookup" or name in columns:
         return
-    start = piece.text.find(factor.expr)
-    stop = start + len(factor.expr) if start >= 0 else None
-    shown = str(piece.error("", max(start, 0), stop)).strip("\n")
     raise ColumnError(
-        f"`{factor.expr}` is not a column of the data.{near_matches(factor.expr, columns)} "
-        f"Columns: {listed(columns)}.\n{shown}"
+        f"`{name}` is not a column of the data.{near_matches(name, columns)} "
+        f"Columns: {listed(columns)}.\n{marked(factor, piece)}"
     )
+
+
+def marked(factor: Factor, piece: Piece) -> str:
+    """The formula with carets under a factor."""
+    token = factor.token
+    if token is None or token.source_start is None:
+        return piece.mark()
+    return piece.mark(token.source_start, (token.source_end or token.source_start) + 1)
 
 
 def _refuse_duplicates(random: Sequence[BoundRandomTerm]) -> None:

@@ -66,8 +66,6 @@ class System:
     """
 
     def __init__(self, cp: CrossProducts, path: Path = "auto") -> None:
-        if path not in ("auto", "dense", "cholmod", "superlu"):
-            raise ArgumentError(f"factor={path!r}: use 'auto', 'dense', 'cholmod' or 'superlu'.")
         self.cp = cp
         self.shapes = [f.zz.shape[:2] for f in cp.factors]
         sizes = [q * k for q, k in self.shapes]
