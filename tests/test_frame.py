@@ -64,9 +64,6 @@ def test_tables_of_any_kind(convert):
     assert_allclose(predicted, PLAIN.fittedvalues.to_numpy(), rtol=1e-9)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=DataError, reason="text of pandas' nullable type is no factor"
-)
 def test_nullable_text():
     fit = quiet(MODEL, DATA.astype({"s": "string"}), weights="w")
     assert_allclose(fit.params, PLAIN.params, rtol=1e-12)
@@ -134,7 +131,6 @@ def test_categories_emptied_by_missing_rows_are_dropped():
     assert fit.ngroups == {"g": 5}
 
 
-@pytest.mark.xfail(strict=True, reason="the empty level keeps its column of zeros")
 def test_categories_emptied_by_a_transformation_are_dropped():
     gaps = DATA.assign(x=np.where((DATA["f"] != "a") & (DATA["g"] != 2), DATA["w"], -1.0))
     with pytest.warns(MissingDataWarning):

@@ -42,10 +42,6 @@ def quiet(formula, data=DATA, **options):
 
 FIT = quiet("y ~ x*f + (x | g) + (1 | h)")
 
-STATEFUL_OFFSET = pytest.mark.xfail(
-    strict=True, reason="the transform inside offset() learns from the new rows"
-)
-
 
 @pytest.mark.parametrize(
     "formula",
@@ -70,8 +66,8 @@ STATEFUL_OFFSET = pytest.mark.xfail(
         "y ~ f + (f || g)",
         "y ~ x + offset(z) + (1 | g)",
         "y ~ x + offset(log(z)) + (1 | g)",
-        pytest.param("y ~ x + offset(scale(z)) + (1 | g)", marks=STATEFUL_OFFSET),
-        pytest.param("y ~ x + offset(center(z)) + (1 | g)", marks=STATEFUL_OFFSET),
+        "y ~ x + offset(scale(z)) + (1 | g)",
+        "y ~ x + offset(center(z)) + (1 | g)",
         "y ~ x + I(2*x) + (1 | g)",
         "y ~ x",
     ],

@@ -110,10 +110,6 @@ def test_round_trip_of_an_index(tmp_path, index):
     returned(quiet("y ~ x + (1 | g)", DATA.set_axis(index)), tmp_path)
 
 
-INDEX_KIND = pytest.mark.xfail(strict=True, reason="the kind of the index is lost: plain objects")
-
-
-@INDEX_KIND
 @pytest.mark.parametrize(
     "index",
     [
@@ -129,12 +125,6 @@ def test_round_trip_of_an_index_of_a_kind_of_its_own(tmp_path, index):
     returned(quiet("y ~ x + (1 | g)", DATA.set_axis(index)), tmp_path)
 
 
-INTERVALS = pytest.mark.xfail(strict=True, reason="categories that are intervals come back as text")
-NOT_WRITTEN = pytest.mark.xfail(
-    strict=True, raises=DataError, reason="such labels are refused by save"
-)
-
-
 @pytest.mark.parametrize(
     "labels",
     [
@@ -145,11 +135,11 @@ NOT_WRITTEN = pytest.mark.xfail(
         pd.Categorical(DAYS[DATA["g"]]),
         DATA["g"].astype("Int64"),
         DATA["g"] % 2 == 0,
-        pytest.param(pd.cut(DATA["x"], 4), marks=INTERVALS),
-        pytest.param(DAYS.tz_localize("UTC")[DATA["g"]], marks=NOT_WRITTEN),
-        pytest.param(DAYS.to_period("D")[DATA["g"]], marks=NOT_WRITTEN),
-        pytest.param([(int(v), 1) for v in DATA["g"]], marks=NOT_WRITTEN),
-        pytest.param([[1, "a", 2.5][v % 3] for v in DATA["g"]], marks=NOT_WRITTEN),
+        pd.cut(DATA["x"], 4),
+        DAYS.tz_localize("UTC")[DATA["g"]],
+        DAYS.to_period("D")[DATA["g"]],
+        [(int(v), 1) for v in DATA["g"]],
+        [[1, "a", 2.5][v % 3] for v in DATA["g"]],
     ],
     ids=[
         *("unused", "float", "dates", "spans", "dated", "nullable"),
@@ -299,20 +289,17 @@ def test_figures_that_do_not_belong_together(tmp_path, archive):
             lf.load(path)
 
 
-RAW = pytest.mark.xfail(strict=True, reason="an exception of Python or NumPy comes through")
-
-
 @pytest.mark.parametrize(
     "name, content",
     [
-        pytest.param("theta.npy", None, marks=RAW),
-        pytest.param("column/0.npy", None, marks=RAW),
-        pytest.param("meta.json", lambda m: [1], marks=RAW),
-        pytest.param("meta.json", lambda m: {k: m[k] for k in m if k != "formula"}, marks=RAW),
-        pytest.param("meta.json", lambda m: m | {"format_version": "2"}, marks=RAW),
-        pytest.param("meta.json", lambda m: m | {"control": {"new": 1}}, marks=RAW),
-        pytest.param("column/0.npy", np.ones(7), marks=RAW),
-        pytest.param("response.npy", np.ones(7), marks=RAW),
+        ("theta.npy", None),
+        ("column/0.npy", None),
+        ("meta.json", lambda m: [1]),
+        ("meta.json", lambda m: {k: m[k] for k in m if k != "formula"}),
+        ("meta.json", lambda m: m | {"format_version": "2"}),
+        ("meta.json", lambda m: m | {"control": {"new": 1}}),
+        ("column/0.npy", np.ones(7)),
+        ("response.npy", np.ones(7)),
         ("theta.npy", np.ones(7)),
         ("meta.json", lambda m: m | {"formula": "y ~ nope + (1 | g)"}),
         ("meta.json", None),
@@ -322,7 +309,6 @@ def test_parts_that_are_gone_or_odd(tmp_path, archive, name, content):
     refused(tmp_path, edited(archive, name, content))
 
 
-@pytest.mark.xfail(strict=True, reason="zlib.error comes through")
 def test_flipped_bytes(tmp_path, archive):
     path = tmp_path / "bad.lmf"
     for place in range(40, len(archive), 97):
