@@ -42,53 +42,6 @@ Blocks = list[FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
-    """The criterion at one θ, in the engine's units.
-
-    Attributes
-    ----------
-    theta : ndarray
-    value : float
-        −2 × (restricted) log-likelihood, profiled over β and σ.
-    gradient, information : ndarray or None
-        First derivative, and the curvature of the docstring above.
-    level_gradients : tuple of ndarray or None
-        G for each grouping factor.
-    beta : ndarray (p,)
-    r2 : float
-        Penalised residual sum of squares.
-    nu : int
-        n or n − p.
-    root_x : ndarray (p, p)
-        Upper triangular R_X with R_X'R_X = X'V₀⁻¹X.
-    b : tuple of ndarray (q, k)
-        Conditional modes of the random effects.
-    rounding : float
-        How far the value can be off because r² is a difference of larger sums.
-    factor : Factorization
-        The factored A.
-    """
-
-    theta: FloatArray
-    value: float
-    gradient: FloatArray | None
-    information: FloatArray | None
-    level_gradients: tuple[FloatArray, ...] | None
-    beta: FloatArray
-    r2: float
-    nu: int
-    root_x: FloatArray
-    b: tuple[FloatArray, ...]
-    rounding: float
-    factor: Factorization
-
-    @property
-    def sigma2(self) -> float:
-        """Residual variance, r²/ν."""
-        return self.r2 / self.nu
-
-
-@dataclass(frozen=True, eq=False)
 class Problem:
     """A criterion to be minimised over θ: cross-products, structures, ML or REML.
 
@@ -120,6 +73,56 @@ class Problem:
         """Entries of θ that belong to each grouping factor."""
         ends = np.cumsum([0, *(c.n_theta for c in self.covariances)])
         return [slice(int(a), int(b)) for a, b in pairwise(ends)]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The criterion at one θ, in the engine's units.
+
+    Attributes
+    ----------
+    problem : Problem
+        What was evaluated.
+    theta : ndarray
+    value : float
+        −2 × (restricted) log-likelihood, profiled over β and σ.
+    gradient, information : ndarray or None
+        First derivative, and the curvature of the docstring above.
+    level_gradients : tuple of ndarray or None
+        G for each grouping factor.
+    beta : ndarray (p,)
+    r2 : float
+        Penalised residual sum of squares.
+    nu : int
+        n or n − p.
+    root_x : ndarray (p, p)
+        Upper triangular R_X with R_X'R_X = X'V₀⁻¹X.
+    b : tuple of ndarray (q, k)
+        Conditional modes of the random effects.
+    rounding : float
+        How far the value can be off because r² is a difference of larger sums.
+    factor : Factorization
+        The factored A.
+    """
+
+    problem: Problem
+    theta: FloatArray
+    value: float
+    gradient: FloatArray | None
+    information: FloatArray | None
+    level_gradients: tuple[FloatArray, ...] | None
+    beta: FloatArray
+    r2: float
+    nu: int
+    root_x: FloatArray
+    b: tuple[FloatArray, ...]
+    rounding: float
+    factor: Factorization
+
+    @property
+    def sigma2(self) -> float:
+        """Residual variance, r²/ν."""
+        return self.r2 / self.nu
 
 
 def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
@@ -185,6 +188,7 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
                 problem, factor, lams, derivatives, level_gradients, t, fixed, r2
             )
     return Evaluation(
+        problem=problem,
         theta=np.array(theta, dtype=np.float64),
         value=float(value),
         gradient=gradient,

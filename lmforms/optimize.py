@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .control import Control
-from .covariance import Covariance, Stacked, canonical_factor
+from .covariance import Covariance, Stacked, canonical_factor, principal_chart
 from .criterion import Evaluation, Problem, evaluate
 from .errors import NumericalError
 from .start import moment_start
@@ -65,13 +65,13 @@ class Optimum:
 class _Counter:
     """Evaluations of one run: counts, keeps the trace, turns failures into +∞."""
 
-    def __init__(self, problem: Problem, limit: int) -> None:
-        self.problem, self.limit = problem, limit
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.trace: list[float] = []
 
-    def __call__(self, theta: FloatArray, order: int = 2) -> Evaluation | None:
+    def __call__(self, problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation | None:
         try:
-            result = evaluate(self.problem, theta, order)
+            result = evaluate(problem, theta, order)
         except NumericalError:
             self.trace.append(float("inf"))
             return None
@@ -98,9 +98,9 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
     NumericalError
         The criterion cannot be evaluated at the start.
     """
-    run = _Counter(problem, control.max_evaluations)
+    run = _Counter(control.max_evaluations)
     theta = moment_start(problem) if start is None else np.asarray(start, dtype=np.float64)
-    best = evaluate(problem, theta)
+    best = evaluate(*_charted(problem, theta))
     run.trace.append(best.value)
     if problem.n_theta == 0:
         return Optimum(best, True, "no variance parameters: nothing to optimise", 1, (), 0.0)
@@ -114,8 +114,7 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
         if other is None or run.exhausted:
             break
         best, decrement = _newton(run, other, control.tolerance)
-    best, decrement = _snap(run, best, decrement)
-    best = _canonical(run, best)
+    best, decrement = _settle(run, problem, best, decrement)
 
     # a decrease that rounding hides cannot be looked for any further
     converged = decrement <= max(_tolerance(best, control.tolerance), best.rounding)
@@ -157,7 +156,7 @@ def _newton(run: _Counter, best: Evaluation, tolerance: float) -> tuple[Evaluati
         step_of, decrement = _model(best, secant)
         if decrement <= _tolerance(best, tolerance):
             # the model is trusted to the end: one more step brings θ itself to rest
-            polished = run(best.theta + step_of(radius)[0])
+            polished = run(best.problem, best.theta + step_of(radius)[0])
             if polished is not None and polished.value <= best.value:
                 best = polished
                 decrement = min(decrement, _model(best)[1])
@@ -165,7 +164,9 @@ def _newton(run: _Counter, best: Evaluation, tolerance: float) -> tuple[Evaluati
         if run.exhausted or radius < 1e-9:
             return best, decrement
         step, length, predicted = step_of(radius)
-        trial = run(best.theta + step)
+        local = decrement < LOCAL
+        chart = (best.problem, best.theta + step)
+        trial = run(*(chart if local else _charted(*chart)))
         actual = -np.inf if trial is None else best.value - trial.value
         ratio = actual / predicted
         if ratio < 0.25:
@@ -173,8 +174,8 @@ def _newton(run: _Counter, best: Evaluation, tolerance: float) -> tuple[Evaluati
         elif ratio > 0.75 and length > 0.99 * radius:
             radius *= 2.0
         if trial is not None and actual > 0:
-            local = decrement < LOCAL and ratio > 0.25
-            secant = _learn(secant, best, trial) if local else np.zeros_like(secant)
+            learn = local and ratio > 0.25
+            secant = _learn(secant, best, trial) if learn else np.zeros_like(secant)
             best = trial
 
 
@@ -251,7 +252,7 @@ def _leave_saddle(run: _Counter, best: Evaluation) -> Evaluation | None:
             for sign in (1.0, -1.0):
                 if run.exhausted:
                     break
-                trial = run(best.theta + sign * size * direction)
+                trial = run(best.problem, best.theta + sign * size * direction)
                 if trial is not None and trial.value < found.value - _tolerance(best, 1e-9):
                     found = trial
     return found if found is not best else None
@@ -265,7 +266,7 @@ def _quasi_newton(run: _Counter, best: Evaluation) -> Evaluation | None:
     scale = _scale(best.information)
 
     def objective(z: FloatArray) -> tuple[float, FloatArray]:
-        at = run(z / scale, 1)
+        at = run(best.problem, z / scale, 1)
         if at is None or at.gradient is None:
             return 1e300, np.zeros_like(z)
         return at.value, at.gradient / scale
@@ -276,21 +277,47 @@ def _quasi_newton(run: _Counter, best: Evaluation) -> Evaluation | None:
     )
     if not result.fun < best.value:
         return None
-    return run(result.x / scale)
+    return run(best.problem, result.x / scale)
 
 
-def _snap(run: _Counter, best: Evaluation, decrement: float) -> tuple[Evaluation, float]:
-    """Put nearly singular directions exactly on the boundary if the criterion does not rise."""
-    problem = run.problem
-    theta = best.theta.copy()
-    for covariance, s in zip(problem.covariances, problem.theta_slices(), strict=True):
-        theta[s] = _boundary(covariance, theta[s])
-    if np.array_equal(theta, best.theta):
-        return best, decrement
-    snapped = run(theta)
-    if snapped is None or snapped.value > best.value + best.rounding:
-        return best, decrement
-    return snapped, min(decrement, _model(snapped)[1])
+def _charted(problem: Problem, theta: FloatArray) -> tuple[Problem, FloatArray]:
+    """The same point in the principal axes of each λ."""
+    charts = [
+        principal_chart(c, c.factor(theta[s]))
+        for c, s in zip(problem.covariances, problem.theta_slices(), strict=True)
+    ]
+    return (
+        replace(problem, covariances=tuple(c for c, _ in charts)),
+        np.concatenate([np.empty(0), *(t for _, t in charts)]),
+    )
+
+
+def _settle(
+    run: _Counter, problem: Problem, best: Evaluation, decrement: float
+) -> tuple[Evaluation, float]:
+    """The best point in the chart of `problem`, canonical, and on the boundary if it is near.
+
+    Nearly singular directions are put exactly on the boundary unless the criterion rises.
+    """
+    lams = [
+        c.factor(best.theta[s])
+        for c, s in zip(best.problem.covariances, best.problem.theta_slices(), strict=True)
+    ]
+    plain = np.concatenate(
+        [c.root_theta(lam) for c, lam in zip(problem.covariances, lams, strict=True)]
+    )
+    theta = np.concatenate(
+        [
+            _boundary(c, plain[s])
+            for c, s in zip(problem.covariances, problem.theta_slices(), strict=True)
+        ]
+    )
+    if not np.array_equal(theta, plain):
+        snapped = run(problem, theta)
+        if snapped is not None and snapped.value <= best.value + best.rounding:
+            return snapped, min(decrement, _model(snapped)[1])
+    settled = run(problem, plain)
+    return (best if settled is None else settled), decrement
 
 
 def _boundary(covariance: Covariance, theta: FloatArray) -> FloatArray:
@@ -310,17 +337,3 @@ def _boundary(covariance: Covariance, theta: FloatArray) -> FloatArray:
     if covariance.invariance == "scale":
         return np.where(np.abs(theta) < SNAP, 0.0, theta)
     return theta
-
-
-def _canonical(run: _Counter, best: Evaluation) -> Evaluation:
-    """The same point with non-negative diagonals, evaluated once more if it moved."""
-    problem = run.problem
-    theta = np.concatenate(
-        [
-            c.canonical(best.theta[s])
-            for c, s in zip(problem.covariances, problem.theta_slices(), strict=True)
-        ]
-    )
-    if np.array_equal(theta, best.theta):
-        return best
-    return run(theta) or replace(best)

@@ -9,10 +9,20 @@ from __future__ import annotations
 
 from .base import Covariance, canonical_factor
 from .diagonal import Diagonal
+from .rotated import Rotated, principal_chart
 from .stacked import Stacked
 from .unstructured import Unstructured
 
 STRUCTURES: dict[str, type[Covariance]] = {"us": Unstructured, "diag": Diagonal}
 """Structures by the name they have in a formula."""
 
-__all__ = ["STRUCTURES", "Covariance", "Diagonal", "Stacked", "Unstructured", "canonical_factor"]
+__all__ = [
+    "STRUCTURES",
+    "Covariance",
+    "Diagonal",
+    "Rotated",
+    "Stacked",
+    "Unstructured",
+    "canonical_factor",
+    "principal_chart",
+]

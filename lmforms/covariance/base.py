@@ -24,7 +24,7 @@ class Covariance(ABC):
     Notes
     -----
     θ is free of bounds inside the engine: changing the sign of a column of λ leaves λλ'
-    alone, and :meth:`canonical` picks the representative with a non-negative diagonal.
+    alone, and :meth:`root_theta` picks the representative with a non-negative diagonal.
 
     `invariance` tells which changes of the basis of the random effects the structure
     survives: b = Tb̃ has covariance T(λ̃λ̃')T', which is again unstructured for any
@@ -63,13 +63,13 @@ class Covariance(ABC):
     def covariances(self) -> list[tuple[int, int]]:
         """Pairs (i, j), i < j, whose covariance the structure estimates."""
 
-    def canonical(self, theta: FloatArray) -> FloatArray:
-        """The θ with the same λλ' and a non-negative diagonal of λ."""
-        return self.theta(canonical_factor(self.factor(theta)))
+    def root_theta(self, root: FloatArray) -> FloatArray:
+        """The θ with λλ' = root·root' and a non-negative diagonal of λ."""
+        return self.theta(canonical_factor(root))
 
     def transform(self, theta: FloatArray, basis: FloatArray) -> FloatArray:
         """θ of T λλ' T', for a change of basis T that `invariance` allows."""
-        return self.theta(canonical_factor(basis @ self.factor(theta)))
+        return self.root_theta(basis @ self.factor(theta))
 
 
 def canonical_factor(root: FloatArray) -> FloatArray:

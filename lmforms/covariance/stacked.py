@@ -79,9 +79,12 @@ class Stacked(Covariance):
     def start(self) -> FloatArray:
         return np.concatenate([p.start() for p in self.parts])
 
-    def canonical(self, theta: FloatArray) -> FloatArray:
+    def root_theta(self, root: FloatArray) -> FloatArray:
         return np.concatenate(
-            [p.canonical(theta[t]) for p, t in zip(self.parts, self.theta_slices(), strict=True)]
+            [
+                p.root_theta(root[c, c])
+                for p, c in zip(self.parts, self.column_slices(), strict=True)
+            ]
         )
 
     def transform(self, theta: FloatArray, basis: FloatArray) -> FloatArray:
