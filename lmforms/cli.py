@@ -161,7 +161,7 @@ def read_table(path: str, sep: str | None = None) -> pd.DataFrame:
         first = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
         raise DataError(f"{path!r} cannot be read as delimited text: {first}") from None
     if len(table.columns) == 1:
-        header = str(table.columns[0])
+        header = str(table.columns[0]).removeprefix("Unnamed: ")
         other = next((c for c in (",", ";", "\t", "|", " ") if c in header.strip()), None)
         if other is not None:
             shown = {"\t": "'\\t'", " ": "' '"}.get(other, repr(other))

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from .terms import factors_of, marked
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
-    from formulaic.parser.types import Factor
+    from formulaic.parser.types import Factor, Term
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -137,18 +138,63 @@ class Evaluator:
     def __init__(
         self, data: pd.DataFrame, scope: Scope, contrasts: Mapping[str, Any] | None = None
     ) -> None:
+        self.data = data
+        self._scope = scope
+        self._contrasts = contrasts or {}
+        self._columns: dict[str, FloatArray | None] = {}
+
+    @cached_property
+    def _materializer(self) -> Any:
         from formulaic.materializers import PandasMaterializer
         from formulaic.transforms import C
         from formulaic.utils.layered_mapping import LayeredMapping
 
-        self.data = data
-        coded = {name: C(data[name], _contrast(name, c)) for name, c in (contrasts or {}).items()}
+        data = self.data
+        coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
         for name in data.columns:
             if name not in coded and pd.api.types.is_bool_dtype(data[name].dtype):
                 coded[name] = C(data[name])  # booleans are factors, as in R
         aliases = {aliased(name): data[name] for name in data if needs_alias(name)}
-        context = LayeredMapping(coded, aliases, scope)
-        self._materializer = PandasMaterializer(data.drop(columns=list(coded)), context=context)
+        context = LayeredMapping(coded, aliases, self._scope)
+        return PandasMaterializer(data.drop(columns=list(coded)), context=context)
+
+    def _numbers(self, name: str) -> FloatArray | None:
+        """A column of numbers as float64; None for anything else."""
+        if name not in self._columns:
+            values = None
+            if name in self.data and name not in self._contrasts:
+                dtype = self.data[name].dtype
+                if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
+                    values = self.data[name].to_numpy(dtype=np.float64)
+            self._columns[name] = values
+        return self._columns[name]
+
+    def _products(self, terms: Iterable[Term]) -> tuple[list[str], list[FloatArray]] | None:
+        """Names and values when every term is 1 or a product of columns of numbers.
+
+        formulaic would give the same; small models spend most of their time in it.
+        """
+        names, columns = [], []
+        for term in terms:
+            product: FloatArray | None = None
+            parts = []
+            for factor in term.factors:
+                if factor.eval_method.value == "literal" and len(term.factors) == 1:
+                    product = np.ones(len(self.data)) if factor.expr == "1" else None
+                    parts.append("Intercept")
+                    break
+                if factor.eval_method.value != "lookup":
+                    return None
+                values = self._numbers(unaliased(factor.expr))
+                if values is None:
+                    return None
+                product = values if product is None else product * values
+                parts.append(unaliased(factor.expr))
+            if product is None:
+                return None
+            names.append(":".join(parts))
+            columns.append(product)
+        return names, columns
 
     def matrix(self, formula: SimpleFormula | ModelSpec, piece: Piece, what: str) -> TermMatrix:
         """The columns of a formula, or of the spec of an earlier evaluation.
@@ -177,6 +223,11 @@ class Evaluator:
         n = len(self.data)
         if not len(formula.formula):
             return TermMatrix(np.empty((n, 0)), (), formula, ())
+        products = self._products(formula.formula)
+        if products is not None:
+            names, columns = products
+            spans = tuple((name, j, j + 1) for j, name in enumerate(names))
+            return TermMatrix(np.column_stack(columns), tuple(names), formula, spans)
         try:
             with _quietly(), warnings.catch_warnings():
                 warnings.simplefilter("error", DataMismatchWarning)

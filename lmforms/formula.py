@@ -20,6 +20,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .errors import FormulaError, formula_error, mark
 
@@ -167,6 +168,11 @@ def parse_formula(source: str) -> MixedFormula:
         )
     if not source.strip():
         raise FormulaError("the formula is empty; write for example 'y ~ x + (1 | g)'.")
+    return _parsed(source)
+
+
+@lru_cache(maxsize=256)
+def _parsed(source: str) -> MixedFormula:
     tokens = _tokenize(source, 0, source)
     _check_balance(tokens, source)
     left, right = _split_sides(tokens, source)

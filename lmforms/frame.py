@@ -138,7 +138,7 @@ def plain_table(table: pd.DataFrame, *, bare: Iterable[str] = ()) -> pd.DataFram
     """Complete rows as floats, integers, booleans and categories without unused ones."""
     as_is = set(bare)
     plain = {c: _plain(table[c], c, as_is=c in as_is) for c in table.columns}
-    return _tidy(pd.DataFrame(plain, index=table.index))
+    return pd.DataFrame(plain, index=table.index)
 
 
 def report_dropped(incomplete: BoolArray, where: Mapping[str, BoolArray], missing: str) -> None:
@@ -196,7 +196,7 @@ def group_codes(values: pd.Series) -> tuple[npt.NDArray[np.intp], pd.Index]:
     Categories keep their order; other labels are sorted.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
-        used = values.cat.remove_unused_categories()
+        used = _used_categories(values)
         return used.cat.codes.to_numpy().astype(np.intp), pd.Index(used.cat.categories)
     try:
         codes, levels = pd.factorize(values)
@@ -292,7 +292,7 @@ def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     """The column as float64/integer/bool/category; refuse what cannot enter a model."""
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        return series.cat.remove_unused_categories()
+        return _used_categories(series)
     if pd.api.types.is_bool_dtype(dtype):
         return series.astype(bool)
     if pd.api.types.is_integer_dtype(dtype):
@@ -327,14 +327,12 @@ def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     )
 
 
-def _tidy(data: pd.DataFrame) -> pd.DataFrame:
-    """Without categories that no row uses any more."""
-    unused = {
-        c: data[c].cat.remove_unused_categories()
-        for c in data.columns
-        if isinstance(data[c].dtype, pd.CategoricalDtype)
-    }
-    return data.assign(**unused) if unused else data
+def _used_categories(series: pd.Series) -> pd.Series:
+    """Without categories that no row has (the same object if there are none)."""
+    codes = series.cat.codes.to_numpy()
+    count = len(series.cat.categories)
+    seen = np.bincount(codes[codes >= 0], minlength=count)
+    return series if seen.all() else series.cat.remove_unused_categories()
 
 
 def caller_depth() -> int:

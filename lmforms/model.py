@@ -92,7 +92,7 @@ class MixedModel:
             raise ArgumentError(f"context must be a mapping, not {type(context).__name__}.")
         names = column_names(data)
         reserved = [c for c in (weights, offset) if isinstance(c, str)]
-        bound = bind(self.formula, names, reserved=reserved)
+        bound = bind(self.formula, tuple(names), reserved=tuple(reserved))
         if context is None:
             self.scope = Scope.implicit(_caller_variables(), bound.outside)
         else:

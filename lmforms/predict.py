@@ -79,7 +79,7 @@ def _as_fitted(fit: MixedModelResults, rows: pd.DataFrame) -> pd.DataFrame:
             raise DataError(f"predict: `{name}` was a number in the fit and is a factor now.")
         else:
             continue
-        values = pd.Index(given.astype(object))
+        values = pd.Index(given.astype(object), dtype=object)
         if pd.api.types.is_bool_dtype(given.dtype) != (levels.inferred_type == "boolean"):
             new = values[:1]  # True is not the level 1, nor 1 the level True
         else:
@@ -166,8 +166,8 @@ def _codes(
 ) -> npt.NDArray[np.intp]:
     """Codes of the model's levels; −1 for a new one."""
     if len(labels) == 1:
-        given = pd.Index(labels[0].astype(object))
-        codes = pd.Index(group.levels.astype(object)).get_indexer(given)
+        given = pd.Index(labels[0].astype(object), dtype=object)
+        codes = group.levels.astype(object).get_indexer(given)
     else:
         if name != group.name:  # the same interaction written in another order
             order = [name.split(":").index(part) for part in group.name.split(":")]

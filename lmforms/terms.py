@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,8 +89,9 @@ class BoundFormula:
     outside: frozenset[str]
 
 
+@lru_cache(maxsize=64)
 def bind(
-    formula: MixedFormula, columns: Sequence[str], *, reserved: Sequence[str] = ()
+    formula: MixedFormula, columns: tuple[str, ...], *, reserved: tuple[str, ...] = ()
 ) -> BoundFormula:
     """Parse every piece of `formula` against the columns of the data.
 
@@ -97,10 +99,10 @@ def bind(
     ----------
     formula : MixedFormula
         From :func:`lmforms.formula.parse_formula`.
-    columns : sequence of str
+    columns : tuple of str
         Names of the data's columns. ``.`` stands for all of them but the response, the
         grouping factors and `reserved`.
-    reserved : sequence of str
+    reserved : tuple of str
         Columns that serve as weights or offset.
 
     Raises
