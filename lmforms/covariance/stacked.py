@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -30,19 +31,26 @@ class Stacked(Covariance):
         """Stack `parts` in order."""
         return cls(k=sum(p.k for p in parts), parts=tuple(parts))
 
-    @property
-    def n_theta(self) -> int:
+    @cached_property
+    def n_theta(self) -> int:  # type: ignore[override]
         return sum(p.n_theta for p in self.parts)
 
     def column_slices(self) -> list[slice]:
         """Columns of λ that belong to each part."""
-        ends = np.cumsum([0, *(p.k for p in self.parts)])
-        return [slice(a, b) for a, b in pairwise(ends)]
+        return self._slices[0]
 
     def theta_slices(self) -> list[slice]:
         """Entries of θ that belong to each part."""
-        ends = np.cumsum([0, *(p.n_theta for p in self.parts)])
-        return [slice(a, b) for a, b in pairwise(ends)]
+        return self._slices[1]
+
+    @cached_property
+    def _slices(self) -> tuple[list[slice], list[slice]]:
+        columns = accumulate((p.k for p in self.parts), initial=0)
+        thetas = accumulate((p.n_theta for p in self.parts), initial=0)
+        return (
+            [slice(a, b) for a, b in pairwise(columns)],
+            [slice(a, b) for a, b in pairwise(thetas)],
+        )
 
     def covariances(self) -> list[tuple[int, int]]:
         return [

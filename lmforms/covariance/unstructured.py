@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from .base import Covariance, FloatArray
+
+IntArray = npt.NDArray[np.intp]
+
+
+@lru_cache(maxsize=64)
+def _triangle(k: int) -> tuple[IntArray, IntArray]:
+    """Rows and columns of the lower triangle, column by column."""
+    columns, rows = np.triu_indices(k)
+    return rows, columns
 
 
 @dataclass(frozen=True)
@@ -36,19 +47,16 @@ class Unstructured(Covariance):
 
     def factor(self, theta: FloatArray) -> FloatArray:
         lam = np.zeros((self.k, self.k))
-        columns, rows = np.triu_indices(self.k)
-        lam[rows, columns] = theta
+        lam[_triangle(self.k)] = theta
         return lam
 
     def derivative(self, theta: FloatArray) -> FloatArray:
         out = np.zeros((self.n_theta, self.k, self.k))
-        columns, rows = np.triu_indices(self.k)
-        out[np.arange(self.n_theta), rows, columns] = 1.0
+        out[(np.arange(self.n_theta), *_triangle(self.k))] = 1.0
         return out
 
     def theta(self, factor: FloatArray) -> FloatArray:
-        columns, rows = np.triu_indices(self.k)
-        return np.asarray(factor[rows, columns])
+        return np.asarray(factor[_triangle(self.k)])
 
     def nearest(self, covariance: FloatArray) -> FloatArray:
         root = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
