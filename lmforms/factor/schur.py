@@ -18,6 +18,9 @@ from ..errors import NumericalError
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 
+MIRROR = 128
+"""Rows mirrored at a time: blocks that stay in the cache."""
+
 PLAN_SIZE = 2e7
 """Places of entries that Takahashi's recursion remembers; beyond, it finds them each time."""
 
@@ -55,7 +58,8 @@ class DenseFactored:
     def __post_init__(self) -> None:
         from scipy.linalg import lapack
 
-        lower, info = lapack.dpotrf(self.schur, lower=1, overwrite_a=1, clean=0)
+        # the transpose of a symmetric C array is the Fortran array that LAPACK takes uncopied
+        lower, info = lapack.dpotrf(self.schur.T, lower=1, overwrite_a=1, clean=0)
         if info != 0:
             raise NumericalError("the Schur complement of Λ'Z'ZΛ + I is not positive definite.")
         self.schur = lower
@@ -71,8 +75,13 @@ class DenseFactored:
         from scipy.linalg import lapack
 
         inverse, _ = lapack.dpotri(self.schur, lower=1)
-        lower = np.tril(inverse)
-        return np.asarray(lower + np.tril(inverse, -1).T)
+        upper = inverse.T  # a C array whose upper triangle is S⁻¹
+        for start in range(0, len(upper), MIRROR):
+            stop = min(start + MIRROR, len(upper))
+            upper[stop:, start:stop] = upper[start:stop, stop:].T
+            block = upper[start:stop, start:stop]
+            block[:] = np.triu(block) + np.triu(block, 1).T
+        return np.asarray(upper)
 
 
 # --- sparse -------------------------------------------------------------------------------
