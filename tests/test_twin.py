@@ -115,6 +115,20 @@ def test_sparse_and_dense_coupling_agree(path, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("columns", [(1, 1, 1), (2, 1, 2), (3, 2, 1)])
+def test_compiled_kernels_agree_with_their_twins(columns, monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING", 0)
+    monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING_SHARE", 2.0)
+    model = make_model(2, (7, 6, 5), columns, ("us", "us", "us"), n=45)
+    plain = evaluate(problem_of(model, "dense")[0], model.theta)
+    monkeypatch.setattr("lmforms.factor.coupling.COMPILED_WORK", 0.0)
+    compiled = evaluate(problem_of(model, "dense")[0], model.theta)
+    assert compiled.value == pytest.approx(plain.value, rel=1e-13)
+    np.testing.assert_allclose(compiled.gradient, plain.gradient, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(compiled.information, plain.information, rtol=1e-10, atol=1e-10)
+
+
 def test_no_random_terms_is_least_squares():
     model = make_model(3, (), (), (), n=30, weighted=True)
     problem, inner = problem_of(model)

@@ -12,6 +12,9 @@ from ..errors import NumericalError
 
 FloatArray = npt.NDArray[np.float64]
 
+MIRROR = 128
+"""Rows mirrored at a time: blocks that stay in the cache."""
+
 
 def multiply(a: FloatArray, b: FloatArray) -> FloatArray:
     """Blockwise ``a @ b`` for (q, k, k) or (k, k) times (q, k, m)."""
@@ -34,6 +37,20 @@ def cross(a: FloatArray, b: FloatArray) -> FloatArray:
 def outer_sum(a: FloatArray, b: FloatArray) -> FloatArray:
     """Σ over levels of ``a[l] b[l]'``: (q, k, m) and (q, j, m) to (k, j)."""
     return np.tensordot(a, b, axes=([0, 2], [0, 2]))
+
+
+def mirrored(a: FloatArray, lower: bool = True) -> FloatArray:
+    """Fill the other triangle of a symmetric C array, in place, block by block."""
+    for start in range(0, len(a), MIRROR):
+        stop = min(start + MIRROR, len(a))
+        block = a[start:stop, start:stop]
+        if lower:
+            a[start:stop, stop:] = a[stop:, start:stop].T
+            block[:] = np.tril(block) + np.tril(block, -1).T
+        else:
+            a[stop:, start:stop] = a[start:stop, stop:].T
+            block[:] = np.triu(block) + np.triu(block, 1).T
+    return a
 
 
 def inverse_cholesky(a: FloatArray) -> tuple[FloatArray, float]:

@@ -14,12 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import NumericalError
+from .batched import mirrored
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
-
-MIRROR = 128
-"""Rows mirrored at a time: blocks that stay in the cache."""
 
 PLAN_SIZE = 2e7
 """Places of entries that Takahashi's recursion remembers; beyond, it finds them each time."""
@@ -75,13 +73,7 @@ class DenseFactored:
         from scipy.linalg import lapack
 
         inverse, _ = lapack.dpotri(self.schur, lower=1)
-        upper = inverse.T  # a C array whose upper triangle is S⁻¹
-        for start in range(0, len(upper), MIRROR):
-            stop = min(start + MIRROR, len(upper))
-            upper[stop:, start:stop] = upper[start:stop, stop:].T
-            block = upper[start:stop, start:stop]
-            block[:] = np.triu(block) + np.triu(block, 1).T
-        return np.asarray(upper)
+        return mirrored(np.asarray(inverse).T, lower=False)
 
 
 # --- sparse -------------------------------------------------------------------------------

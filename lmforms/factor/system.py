@@ -115,8 +115,7 @@ class System:
             self.coupling = DenseCoupling(self._dense_coupling(q1, k1))
             self.gram = self._dense_gram()
             return
-        stacked = sp.vstack([self._bsr(i, self.lead).tocsr() for i in self.rest]).tocsr()
-        self.coupling = SparseCoupling(stacked, q1, k1)
+        self.coupling = self._sparse_coupling(q1, k1)
         if path == "dense" or (path == "auto" and self.m <= DENSE_SCHUR):
             self.gram = self._dense_gram()
             return
@@ -145,6 +144,24 @@ class System:
             part[pair.cols, pair.rows] = pair.blocks
             out[:, self.spans[i]] = part.reshape(q1, q * k, k1)
         return out
+
+    def _sparse_coupling(self, q1: int, k1: int) -> SparseCoupling:
+        levels, rows, values = [], [], []
+        for i in self.rest:
+            pair, (_, k) = self._pair(i, self.lead), self.shapes[i]
+            for a in range(k):
+                levels.append(pair.cols)
+                rows.append(self.spans[i].start + pair.rows * k + a)
+                values.append(pair.blocks[:, a])
+        level, row = np.concatenate(levels), np.concatenate(rows)
+        order = np.lexsort((row, level))
+        counts = np.bincount(level, minlength=q1)
+        return SparseCoupling(
+            values=np.ascontiguousarray(np.concatenate(values)[order]),
+            rows=row[order].astype(np.int32),
+            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
+            m=self.m,
+        )
 
     def _dense_gram(self) -> FloatArray:
         out = np.zeros((self.m, self.m))
@@ -249,17 +266,15 @@ class Factorization:
         if system.coupling is None:
             return
         self._k = system.coupling.scaled(self._h)
-        update = self._k.gram()
         if system.solver is None:
-            update = update if isinstance(update, np.ndarray) else update.toarray()
-            self._b = system.gram - update
+            self._b = system.gram - self._k.dense_gram()
             schur = self._two_sided(self._b)
             schur[np.diag_indices_from(schur)] += 1.0
             factored: FactoredSchur = DenseFactored(schur)
         else:
             import scipy.sparse as sp
 
-            self._b = system.gram - update
+            self._b = system.gram - self._k.gram()
             lam2 = self._lam2()
             factored = system.solver.factor(
                 (lam2.T @ self._b @ lam2 + sp.identity(system.m)).tocsc()
