@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .errors import ArgumentError, ColumnError, DataError, FormulaError, listed, near_matches
-from .formula import Piece, aliased, needs_alias, unaliased
+from .piece import Piece, aliased, needs_alias, unaliased
 from .terms import factors_of, marked
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ColumnError, listed, near_matches
-from .formula import MixedFormula, Piece, translated, unaliased, with_functions_apart
+from .formula import MixedFormula
+from .piece import Piece, translated, unaliased, with_functions_apart
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .factorization import Factorization
 from .schur import have_cholmod
-from .system import BlockInfo, Factorization, Path, System
+from .system import BlockInfo, Path, System
 
 __all__ = ["BlockInfo", "Factorization", "Path", "System", "have_cholmod"]

@@ -1,0 +1,250 @@
+"""A = Λ'Z'ZΛ + I factored at one θ: solves, and the parts of inverses that derivatives need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import NumericalError
+from .batched import inverse_cholesky, multiply, transposed
+from .schur import DenseFactored, FactoredSchur
+
+if TYPE_CHECKING:
+    from .system import System
+
+FloatArray = npt.NDArray[np.float64]
+Blocks = list[FloatArray]
+
+REGULAR = 1e-4
+"""Smallest singular value of λ for which λ⁻ᵀ(I − A⁻¹)λ⁻¹ keeps half the digits."""
+
+
+class Factorization:
+    """A = Λ'Z'ZΛ + I, factored.
+
+    Attributes
+    ----------
+    log_det : float
+        ln|A|.
+    """
+
+    def __init__(self, system: System, lams: Sequence[FloatArray]) -> None:
+        self.system = system
+        self.lams = list(lams)
+        self.log_det = 0.0
+        self._schur: FactoredSchur | None = None
+        self._inverse: Any = None
+        if system.lead < 0:
+            return
+        lam, zz = self.lams[system.lead], system.cp.factors[system.lead].zz
+        k = lam.shape[0]
+        a = multiply(multiply(lam.T, zz), lam) + np.eye(k)
+        self._root, self.log_det = inverse_cholesky(a)
+        self._h = multiply(lam, transposed(self._root))  # HH' = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁'
+        if system.coupling is None:
+            return
+        self._k = system.coupling.scaled(self._h)
+        if system.solver is None:
+            self._b = system.gram - self._k.dense_gram()
+            schur = self._two_sided(self._b)
+            schur[np.diag_indices_from(schur)] += 1.0
+            factored: FactoredSchur = DenseFactored(schur)
+        else:
+            import scipy.sparse as sp
+
+            self._b = system.gram - self._k.gram()
+            lam2 = self._lam2()
+            factored = system.solver.factor(
+                (lam2.T @ self._b @ lam2 + sp.identity(system.m)).tocsc()
+            )
+        self._schur = factored
+        self.log_det += factored.log_det
+        if not np.isfinite(self.log_det):
+            raise NumericalError("ln|Λ'Z'ZΛ + I| is not finite.")
+
+    # --- Λ₂ -------------------------------------------------------------------------------
+
+    def _left(self, x: FloatArray, transpose: bool = False) -> FloatArray:
+        """Λ₂x or Λ₂'x for x of shape (m, r)."""
+        out = np.empty_like(x)
+        for i in self.system.rest:
+            lam = self.lams[i].T if transpose else self.lams[i]
+            span = self.system.spans[i]
+            part = x[span].reshape(*self.system.shapes[i], -1)
+            out[span] = multiply(lam, part).reshape(x[span].shape)
+        return out
+
+    def _two_sided(self, x: FloatArray, outer: bool = False) -> FloatArray:
+        """Λ₂'xΛ₂, or with `outer` Λ₂xΛ₂', for a symmetric dense x."""
+        half = self._left(x, transpose=not outer)
+        return self._left(np.ascontiguousarray(half.T), transpose=not outer)
+
+    def _lam2(self) -> Any:
+        """Λ₂ as a sparse matrix."""
+        import scipy.sparse as sp
+
+        return sp.block_diag(
+            [sp.kron(sp.identity(self.system.shapes[i][0]), self.lams[i]) for i in self.system.rest]
+        ).tocsr()
+
+    # --- solving --------------------------------------------------------------------------
+
+    def _solve(self, w: Blocks) -> Blocks:
+        """ΛA⁻¹w."""
+        system = self.system
+        c = multiply(self._root, w[system.lead])
+        if self._schur is None:
+            return [multiply(self._h, c)]
+        below = system.flatten(w) - self._left(self._k.times(c), transpose=True)
+        flat = self._left(self._schur.solve(below))
+        lead = multiply(self._h, c - self._k.transposed_times(flat))
+        return system.unflatten(lead, flat)
+
+    def marginal(self, zr: Blocks, b0: Blocks) -> tuple[Blocks, Blocks]:
+        """V₀⁻¹ of R = R* + ZB₀, with V₀ = I + ZΛΛ'Z'.
+
+        Parameters
+        ----------
+        zr : list of ndarray (q, k, r)
+            Z'R*.
+        b0 : list of ndarray (q, k, r)
+            B₀.
+
+        Returns
+        -------
+        v : list of ndarray (q, k, r)
+            With V₀⁻¹R = R* − Zv; so B₀ + v is the best linear predictor of R's effects.
+        q : list of ndarray (q, k, r)
+            Z'V₀⁻¹R.
+
+        Notes
+        -----
+        v = ΛA⁻¹Λ'Z'R* − (I + ΛΛ'Z'Z)⁻¹B₀, and the last part is ΛA⁻¹Λ⁻¹B₀ where λ can be
+        inverted: small effects are then computed as small numbers, not as differences of
+        large ones. Where λ is singular it is B₀ − ΛA⁻¹Λ'Z'Z B₀.
+        """
+        if self.system.lead < 0:
+            return [], []
+        w, kept = [], []
+        for lam, r, b in zip(self.lams, zr, b0, strict=True):
+            regular = _is_regular(lam)
+            w_i = multiply(lam.T, r)
+            w.append(w_i - multiply(_inverse(lam), b) if regular else w_i)
+            kept.append(np.zeros_like(b) if regular else b)
+        if any(b.any() for b in kept):
+            gram = self.system.gram_times(kept)
+            w = [x + multiply(lam.T, g) for x, lam, g in zip(w, self.lams, gram, strict=True)]
+        v = [x - b for x, b in zip(self._solve(w), kept, strict=True)]
+        q = [r - g for r, g in zip(zr, self.system.gram_times(v), strict=True)]
+        return v, q
+
+    # --- parts of inverses ----------------------------------------------------------------
+
+    def _schur_inverse(self) -> Any:
+        if self._inverse is None and self._schur is not None:
+            self._inverse = self._schur.inverse()
+        return self._inverse
+
+    def _outer_inverse(self) -> Any:
+        """Q = Λ₂S⁻¹Λ₂' (sparse: on the pattern of S)."""
+        inverse = self._schur_inverse()
+        if isinstance(inverse, np.ndarray):
+            return self._two_sided(inverse, outer=True)
+        lam2 = self._lam2()
+        return (lam2 @ inverse @ lam2.T).tocsr()
+
+    def diagonal_sums(self) -> list[FloatArray]:
+        """Σ over levels of the diagonal blocks of Z'V₀⁻¹Z, (k, k) for each factor.
+
+        The derivative of ln|A| with respect to λλ' (engine notes, section 2).
+        """
+        system = self.system
+        if system.lead < 0:
+            return []
+        out = [
+            self._rest_sum(i) if i != system.lead else np.empty(0) for i in range(len(self.lams))
+        ]
+        out[system.lead] = self._lead_sum()
+        return [0.5 * (total + total.T) for total in out]
+
+    def _lead_sum(self) -> FloatArray:
+        system = self.system
+        lam, zz = self.lams[system.lead], system.cp.factors[system.lead].zz
+        q, k = system.shapes[system.lead]
+        if _is_regular(lam):  # λ⁻ᵀ(I − A⁻¹)λ⁻¹
+            inverse = multiply(transposed(self._root), self._root)
+            total = inverse.sum(axis=0)
+            if system.coupling is not None:
+                scaled = system.coupling.scaled(multiply(lam, inverse))
+                total = total + scaled.contracted_sum(self._outer_inverse())
+            root = _inverse(lam)
+            return np.asarray(root.T @ (q * np.eye(k) - total) @ root)
+        m = multiply(self._h, transposed(self._h))
+        j = np.eye(k) - multiply(zz, m)
+        total = multiply(j, zz).sum(axis=0)
+        if system.coupling is not None:
+            scaled = system.coupling.scaled(transposed(j))
+            total = total - scaled.contracted_sum(self._outer_inverse())
+        return np.asarray(total)
+
+    def _rest_sum(self, i: int) -> FloatArray:
+        lam = self.lams[i]
+        q, k = self.system.shapes[i]
+        if _is_regular(lam):
+            inner = q * np.eye(k) - self._level_sum(self._schur_inverse(), i)
+            root = _inverse(lam)
+            return np.asarray(root.T @ inner @ root)
+        # singular λ: B − BΛ₂S⁻¹Λ₂'B itself, over the columns of this factor
+        schur, span = self._schur, self.system.spans[i]
+        assert schur is not None
+        total = self._level_sum(self._b, i)
+        step = max(k, (1 << 22) // max(1, self.system.m) // k * k)
+        for start in range(span.start, span.stop, step):
+            stop = min(span.stop, start + step)
+            columns = self._b[:, start:stop]
+            columns = columns if isinstance(columns, np.ndarray) else columns.toarray()
+            right = self._left(columns, transpose=True)
+            product = right * schur.solve(right) if k == 1 else None
+            if product is not None:
+                total = total - product.sum()
+                continue
+            a = right.reshape(self.system.m, -1, k)
+            b = schur.solve(right).reshape(a.shape)
+            total = total - np.einsum("mla,mlb->ab", a, b, optimize=True)
+        return np.asarray(total)
+
+    def _level_sum(self, matrix: Any, i: int) -> FloatArray:
+        """Σ over levels of the diagonal blocks of factor i in an m×m matrix."""
+        return self._level_blocks(matrix, i).sum(axis=0)
+
+    def _level_blocks(self, matrix: Any, i: int) -> FloatArray:
+        q, k = self.system.shapes[i]
+        at = self.system.spans[i].start + np.arange(q * k).reshape(q, k)
+        rows, cols = np.repeat(at, k, axis=1), np.tile(at, (1, k))
+        return np.asarray(matrix[rows.ravel(), cols.ravel()]).reshape(q, k, k)
+
+    def level_blocks(self) -> list[FloatArray]:
+        """Diagonal blocks of ΛA⁻¹Λ' by level: σ² times them is Var(b | y), (q, k, k) each."""
+        system = self.system
+        if system.lead < 0:
+            return []
+        out: list[FloatArray] = [np.empty(0)] * len(self.lams)
+        m = multiply(self._h, transposed(self._h))
+        out[system.lead] = m
+        if system.coupling is not None:
+            q = self._outer_inverse()
+            out[system.lead] = m + system.coupling.scaled(m).contracted(q)
+            for i in system.rest:
+                out[i] = self._level_blocks(q, i)
+        return out
+
+
+def _inverse(lam: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.inv(lam), dtype=np.float64)
+
+
+def _is_regular(lam: FloatArray) -> bool:
+    return bool(np.linalg.svd(lam, compute_uv=False).min() > REGULAR)
