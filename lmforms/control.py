@@ -50,3 +50,5 @@ class Control:
             raise ArgumentError("Control: tolerance must be a positive number.")
         if not (isinstance(self.singular, Real) and self.singular >= 0):
             raise ArgumentError("Control: singular must be a number, and not negative.")
+        for name, kind in (("max_evaluations", int), ("tolerance", float), ("singular", float)):
+            object.__setattr__(self, name, kind(getattr(self, name)))

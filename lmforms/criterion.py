@@ -88,6 +88,9 @@ class Evaluation:
         −2 × (restricted) log-likelihood, profiled over β and σ.
     gradient, information : ndarray or None
         First derivative, and the curvature of the docstring above.
+    reference : ndarray or None
+        √(2⟨T ∂λ_i, ∂λ_i⟩) with T the part of G that comes from ln|A|: what √H_ii would be
+        without data, a measure for "no curvature".
     level_gradients : tuple of ndarray or None
         G for each grouping factor.
     beta : ndarray (p,)
@@ -110,6 +113,7 @@ class Evaluation:
     value: float
     gradient: FloatArray | None
     information: FloatArray | None
+    reference: FloatArray | None
     level_gradients: tuple[FloatArray, ...] | None
     beta: FloatArray
     r2: float
@@ -170,17 +174,21 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
     contrast = np.append(-beta, 1.0)[:, None]  # [X y] contrast = y − Xβ̂
     b = [(x + y) @ contrast for x, y in zip(b0, v, strict=True)]
 
-    gradient = information = level_gradients = None
+    gradient = information = reference = level_gradients = None
     if order >= 1:
         t = [x @ contrast for x in q]
         fixed = [x[..., :p] @ np.linalg.inv(root_x) for x in q]  # V
-        level_gradients = _level_gradients(problem, factor, t, fixed, nu / r2)
-        gradient = np.empty(problem.n_theta)
+        traces = factor.diagonal_sums()
+        level_gradients = _level_gradients(problem, traces, t, fixed, nu / r2)
+        gradient, reference = np.empty(problem.n_theta), np.empty(problem.n_theta)
         derivatives = [
             c.derivative(theta[s]) for c, s in zip(problem.covariances, parts, strict=True)
         ]
-        for g, lam, d, s in zip(level_gradients, lams, derivatives, parts, strict=True):
+        for g, trace, lam, d, s in zip(
+            level_gradients, traces, lams, derivatives, parts, strict=True
+        ):
             gradient[s] = 2.0 * np.einsum("ij,tij->t", g @ lam, d)
+            reference[s] = np.sqrt(2.0 * np.abs(np.einsum("tij,ik,tkj->t", d, trace, d)))
         if order >= 2 and problem.n_theta == 0:
             information = np.empty((0, 0))
         elif order >= 2:
@@ -193,15 +201,31 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
         value=float(value),
         gradient=gradient,
         information=information,
+        reference=reference,
         level_gradients=level_gradients,
         beta=beta,
         r2=r2,
         nu=nu,
         root_x=np.asarray(root_x, dtype=np.float64),
         b=tuple(x[..., 0] for x in b),
-        rounding=float(np.finfo(float).eps * (8 * abs(value) + nu * cp.rr[p, p] / r2)),
+        rounding=_rounding(system, lams, value, nu * cp.rr[p, p] / r2),
         factor=factor,
     )
+
+
+def _rounding(system: System, lams: Sequence[FloatArray], value: float, cancelled: float) -> float:
+    """How far the criterion can be off: its own digits, r² as a difference, and A's digits.
+
+    Between crossed factors λ'Z'Zλ is subtracted from itself, and what is left stands beside
+    the identity in A: digits are lost as the random effects outgrow σ.
+    """
+    swamped = 0.0
+    if len(lams) > 1:
+        swamped = max(
+            float(np.einsum("qii->q", f.zz).max() * np.square(lam).sum())
+            for f, lam in zip(system.cp.factors, lams, strict=True)
+        )
+    return float(np.finfo(float).eps * (64 * abs(value) + cancelled + swamped))
 
 
 def _marginal_moments(
@@ -216,11 +240,11 @@ def _marginal_moments(
 
 
 def _level_gradients(
-    problem: Problem, factor: Factorization, t: Blocks, fixed: Blocks, weight: float
+    problem: Problem, traces: Sequence[FloatArray], t: Blocks, fixed: Blocks, weight: float
 ) -> tuple[FloatArray, ...]:
     """G = Σ over levels of the diagonal blocks of M."""
     out = []
-    for trace, t_i, v_i in zip(factor.diagonal_sums(), t, fixed, strict=True):
+    for trace, t_i, v_i in zip(traces, t, fixed, strict=True):
         g = trace - weight * outer_sum(t_i, t_i)
         if problem.reml:
             g = g - outer_sum(v_i, v_i)

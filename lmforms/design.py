@@ -251,7 +251,7 @@ class _Pieces:
 def _evaluate(
     bound: BoundFormula, data: pd.DataFrame, scope: Scope, contrasts: Mapping[str, Any] | None
 ) -> _Pieces:
-    evaluator = Evaluator(data, scope, contrasts)
+    evaluator = Evaluator(data, scope, contrasts, bound.coded)
     formula = bound.formula
     offsets = [
         evaluator.matrix(parsed, piece, "the offset")

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from .control import Control
 from .covariance import Covariance, Stacked
-from .criterion import Evaluation, Problem, evaluate
+from .criterion import Problem, evaluate
 from .crossproducts import CrossProducts, cross_products
 from .errors import ModelError, NumericalError
 from .factor import System
+from .identify import unidentified_parts
 from .optimize import Optimum, minimize
 from .pilot import explained_exactly
 from .rows import ModelRows
@@ -23,9 +24,6 @@ FloatArray = npt.NDArray[np.float64]
 
 HUGE_RATIO = 1e4
 """Random effects this many σ wide raise the question whether there is a residual at all."""
-
-FLAT = 1e-8
-"""Curvature below this share of ln|A|'s own is none."""
 
 NO_RESIDUAL = 1e-11
 """A residual standard deviation below this share of the response's spread is rounding."""
@@ -172,10 +170,10 @@ def estimate_sums(
             optimum = minimize(problem, control, inner)
         except NumericalError as exc:
             raise NumericalError(f"the first evaluation failed: {exc}") from exc
-    return _report(problem, optimum, control)
+    return _report(problem, optimum, control, fixed_theta)
 
 
-def _report(problem: Problem, optimum: Optimum, control: Control) -> Estimate:
+def _report(problem: Problem, optimum: Optimum, control: Control, fixed_theta: bool) -> Estimate:
     at, cp = optimum.evaluation, problem.system.cp
     scaling = cp.scaling
     if at.sigma2 < NO_RESIDUAL**2:
@@ -204,32 +202,8 @@ def _report(problem: Problem, optimum: Optimum, control: Control) -> Estimate:
         ),
         criterion=at.value + scaling.criterion_shift(problem.nu, problem.reml),
         singular=tuple(singular),
-        flat=tuple(_flat_parts(problem, at)),
+        flat=() if fixed_theta else tuple(unidentified_parts(problem, optimum)),
     )
-
-
-def _flat_parts(problem: Problem, at: Evaluation) -> list[tuple[int, int]]:
-    """Parts in whose direction the criterion has no curvature at its optimum.
-
-    Measured against the curvature of ln|A|, 2⟨T ∂λ, ∂λ⟩ with T the diagonal blocks of
-    Z'V₀⁻¹Z: what is left after the fixed effects and other terms have explained the same.
-    """
-    if problem.n_theta == 0 or at.information is None:
-        return []
-    scale = np.empty(problem.n_theta)
-    owner = np.empty((problem.n_theta, 2), dtype=int)
-    slices = problem.theta_slices()
-    for i, (t, c, s) in enumerate(
-        zip(at.factor.diagonal_sums(), problem.covariances, slices, strict=True)
-    ):
-        d = c.derivative(at.theta[s])
-        scale[s] = np.sqrt(np.maximum(np.einsum("tij,ik,tkj->t", d, t, d), 1e-300))
-        parts = c.theta_slices() if isinstance(c, Stacked) else [slice(0, c.n_theta)]
-        for j, part in enumerate(parts):
-            owner[s][part] = (i, j)
-    values, vectors = np.linalg.eigh(at.information / np.outer(scale, scale))
-    flat = np.abs(vectors[:, np.abs(values) < FLAT]) > 0.1
-    return sorted({(int(i), int(j)) for i, j in owner[flat.any(axis=1)]})
 
 
 def _inner_theta(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import builtins
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -133,30 +133,39 @@ class Evaluator:
         The caller's names.
     contrasts : mapping of str to str or contrast object
         For columns used as factors.
+    coded : collection of str
+        Columns of whole numbers that calls make factors of; others enter calls as floats,
+        so that no power overflows.
     """
 
     def __init__(
-        self, data: pd.DataFrame, scope: Scope, contrasts: Mapping[str, Any] | None = None
+        self,
+        data: pd.DataFrame,
+        scope: Scope,
+        contrasts: Mapping[str, Any] | None = None,
+        coded: Collection[str] = (),
     ) -> None:
         self.data = data
+        self._coded = coded
         self._scope = scope
         self._contrasts = contrasts or {}
         self._columns: dict[str, FloatArray | None] = {}
 
     @cached_property
     def _materializer(self) -> Any:
-        from formulaic.materializers import PandasMaterializer
         from formulaic.transforms import C
         from formulaic.utils.layered_mapping import LayeredMapping
 
-        data = self.data
+        whole = [
+            name
+            for name, dtype in self.data.dtypes.items()
+            if name not in self._coded and isinstance(dtype, np.dtype) and dtype.kind in "iu"
+        ]
+        data = self.data.astype(dict.fromkeys(whole, np.float64)) if whole else self.data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
-        for name in data.columns:
-            if name not in coded and pd.api.types.is_bool_dtype(data[name].dtype):
-                coded[name] = C(data[name])  # booleans are factors, as in R
         aliases = {aliased(name): data[name] for name in data if needs_alias(name)}
         context = LayeredMapping(coded, aliases, self._scope)
-        return PandasMaterializer(data.drop(columns=list(coded)), context=context)
+        return _materializer_class()(data.drop(columns=list(coded)), context=context)
 
     def _numbers(self, name: str) -> FloatArray | None:
         """A column of numbers as float64; None for anything else."""
@@ -305,6 +314,23 @@ class Evaluator:
         return DataError(f"{what}: {name} cannot be evaluated: {text}.\n{shown}")
 
 
+@lru_cache(maxsize=1)
+def _materializer_class() -> Any:
+    """formulaic's materializer, but booleans (columns or conditions) are factors, as in R."""
+    from formulaic.materializers import PandasMaterializer
+    from interface_meta import override
+
+    class Materializer(PandasMaterializer):  # type: ignore[misc]
+        @override  # type: ignore[untyped-decorator]
+        def _is_categorical(self, values: Any) -> bool:
+            bare = getattr(values, "__wrapped__", values)
+            if pd.api.types.is_bool_dtype(getattr(bare, "dtype", None)):
+                return True
+            return bool(super()._is_categorical(values))
+
+    return Materializer
+
+
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Without the warnings of whatever a formula calls: results are checked instead."""
@@ -358,7 +384,7 @@ def _contrast(name: str, contrast: Any) -> Any:
     if isinstance(contrast, (list, tuple)) and np.ndim(contrast) == 2:
         return np.asarray(contrast, dtype=np.float64)
     key = contrast.removeprefix("contr.") if isinstance(contrast, str) else ""
-    known = [k for k in vars(ContrastsRegistry) if not k.startswith("_")]
+    known = [k for k in vars(ContrastsRegistry) if not k.startswith("_") and k != "custom"]
     if key not in known:
         raise ArgumentError(
             f"contrasts: `{contrast}` for `{name}` is unknown.{near_matches(key, known)} "

@@ -25,8 +25,8 @@ def encode(index: pd.Index) -> dict[str, Any]:
     """
     if isinstance(index, pd.MultiIndex):
         parts = [encode(index.get_level_values(i)) for i in range(index.nlevels)]
-        return {"kind": "multi", "parts": parts, "names": list(index.names)}
-    facts: dict[str, Any] = {"name": index.name}
+        return {"kind": "multi", "parts": parts, "names": [_element(n) for n in index.names]}
+    facts: dict[str, Any] = {"name": _element(index.name)}
     if isinstance(index, pd.RangeIndex):
         return {**facts, "kind": "range", "span": [index.start, index.stop, index.step]}
     if isinstance(index, pd.CategoricalIndex):
@@ -58,8 +58,8 @@ def decode(facts: dict[str, Any]) -> pd.Index:
     kind = facts["kind"]
     if kind == "multi":
         parts = [decode(part) for part in facts["parts"]]
-        return pd.MultiIndex.from_arrays(parts, names=facts["names"])
-    name = facts["name"]
+        return pd.MultiIndex.from_arrays(parts, names=[_restored(n) for n in facts["names"]])
+    name = _restored(facts["name"])
     if kind == "range":
         return pd.RangeIndex(*facts["span"], name=name)
     if kind == "category":

@@ -199,26 +199,28 @@ class MixedModel:
             [g.covariance for g in self.design.groups],
             reml=reml,
             control=control,
-            start=self._start(np.asarray(theta)),
+            start=self._start(np.asarray(theta), "theta"),
             fixed_theta=True,
         )
         return MixedModelResults(self, fitted, y, control)
 
-    def _start(self, start: Any) -> list[FloatArray] | None:
+    def _start(self, start: Any, name: str = "start") -> list[FloatArray] | None:
         from .results import MixedModelResults, theta_by_group
 
         if start is None:
             return None
         if isinstance(start, MixedModelResults):
             start = start.theta
+        if np.iscomplexobj(start):
+            raise ArgumentError(f"{name} must be real.")
         try:
             theta = np.asarray(start, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ArgumentError("start must be an array of θ or a fitted model.") from None
+            raise ArgumentError(f"{name} must be an array of θ or a fitted model.") from None
         wanted = sum(g.covariance.n_theta for g in self.design.groups)
         if theta.shape != (wanted,) or not np.isfinite(theta).all():
             raise ArgumentError(
-                f"start has shape {theta.shape}; this model has {wanted} finite parameters θ."
+                f"{name} has shape {theta.shape}; this model has {wanted} finite parameters θ."
             )
         return theta_by_group(self.design, theta)
 
@@ -299,6 +301,7 @@ def _checked_contrasts(
         raise ArgumentError("contrasts must map column names to contrasts.")
     for name in contrasts:
         if name not in columns:
+            name = str(name)
             raise ColumnError(
                 f"contrasts: `{name}` is not a column of the data.{near_matches(name, columns)}"
             )

@@ -29,8 +29,17 @@ FLOOR = 1e-7
 SADDLE = -1e-4
 """A scaled eigenvalue below this at a stationary point is a way down, not rounding."""
 
+FLATTEST = 1e-4
+"""√H below this share of its reference is rounding: no long steps on a flat criterion."""
+
 LOCAL = 1e-3
 """Below this decrement the criterion is quadratic enough for secants to be believed."""
+
+SIZES = (0.1, 1.0, 10.0, 100.0)
+"""Standard deviations, in units of σ, that are tried as a start beside the moments."""
+
+STALLED = 1e-6
+"""Promised decrease that counts as none when no step lowers the criterion."""
 
 SNAP = 1e-2
 """Standard deviations (relative to σ) below this are tried at exactly zero."""
@@ -48,8 +57,9 @@ class Optimum:
     message : str
         Why it stopped, and the remedy if it should not have.
     n_evaluations : int
+        Of the criterion with its derivatives.
     trace : tuple of float
-        The criterion at every evaluation, in order (engine's units).
+        The criterion at each of them, in order (engine's units).
     decrement : float
         Decrease of the criterion that one more Newton step promises.
     """
@@ -63,7 +73,7 @@ class Optimum:
 
 
 class _Counter:
-    """Evaluations of one run: counts, keeps the trace, turns failures into +∞."""
+    """Evaluations of one run: keeps the trace of those with derivatives, failures as +∞."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -73,9 +83,9 @@ class _Counter:
         try:
             result = evaluate(problem, theta, order)
         except NumericalError:
-            self.trace.append(float("inf"))
-            return None
-        self.trace.append(result.value)
+            result = None
+        if order > 0:
+            self.trace.append(float("inf") if result is None else result.value)
         return result
 
     @property
@@ -99,7 +109,7 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
         The criterion cannot be evaluated at the start.
     """
     run = _Counter(control.max_evaluations)
-    theta = moment_start(problem) if start is None else np.asarray(start, dtype=np.float64)
+    theta = _first(run, problem) if start is None else np.asarray(start, dtype=np.float64)
     best = evaluate(*_charted(problem, theta))
     run.trace.append(best.value)
     if problem.n_theta == 0:
@@ -117,7 +127,10 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
     best, decrement = _settle(run, problem, best, decrement)
 
     # a decrease that rounding hides cannot be looked for any further
-    converged = decrement <= max(_tolerance(best, control.tolerance), best.rounding)
+    small = max(_tolerance(best, control.tolerance), best.rounding)
+    if not run.exhausted:  # the walk stalled
+        small = max(small, STALLED * (1.0 + 1e-3 * abs(best.value)))
+    converged = bool(decrement <= small)
     if converged:
         message = "converged: a Newton step promises no further decrease"
     elif run.exhausted:
@@ -140,9 +153,21 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
     )
 
 
+def _first(run: _Counter, problem: Problem) -> FloatArray:
+    """Moment estimates, or, where slopes can make more than one valley, the lowest of some."""
+    moments = moment_start(problem)
+    if not any(c.k > 1 for c in problem.covariances):
+        return moments
+    plain = np.concatenate([c.start() for c in problem.covariances])
+    tries = [moments, *(size * plain for size in SIZES)]
+    values = [run(problem, theta, 0) for theta in tries]
+    heights = [np.inf if at is None else at.value for at in values]
+    return tries[int(np.argmin(heights))]
+
+
 def _tolerance(best: Evaluation, tolerance: float) -> float:
     """The wanted tolerance, but not below the criterion's own rounding."""
-    return max(tolerance, 64 * np.finfo(float).eps * abs(best.value))
+    return float(max(tolerance, 64 * np.finfo(float).eps * abs(best.value)))
 
 
 # --- Newton -------------------------------------------------------------------------------
@@ -207,7 +232,7 @@ def _model(
     assert at.gradient is not None
     assert at.information is not None
     hessian = at.information + secant
-    scale = _scale(at.information)
+    scale = _scale(at)
     values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
     curvature = np.maximum(np.abs(values), FLOOR)
     slope = vectors.T @ (at.gradient / scale)
@@ -232,8 +257,11 @@ def _shift(slope: FloatArray, curvature: FloatArray, radius: float) -> float:
     return float(np.exp(high))
 
 
-def _scale(information: FloatArray) -> FloatArray:
-    d = np.sqrt(np.abs(np.diag(information)))
+def _scale(at: Evaluation) -> FloatArray:
+    """√|H_ii|, but not below what counts as no curvature at all."""
+    assert at.information is not None
+    assert at.reference is not None
+    d = np.maximum(np.sqrt(np.abs(np.diag(at.information))), FLATTEST * at.reference)
     return np.maximum(d, 1e-6 * d.max()) if d.max() > 0 else np.ones_like(d)
 
 
@@ -243,7 +271,7 @@ def _scale(information: FloatArray) -> FloatArray:
 def _leave_saddle(run: _Counter, best: Evaluation) -> Evaluation | None:
     """A lower point along a direction of negative curvature, or None."""
     assert best.information is not None
-    scale = _scale(best.information)
+    scale = _scale(best)
     values, vectors = np.linalg.eigh(best.information / np.outer(scale, scale))
     found = best
     for j in np.flatnonzero(values < SADDLE):
@@ -263,7 +291,7 @@ def _quasi_newton(run: _Counter, best: Evaluation) -> Evaluation | None:
     from scipy.optimize import minimize as scipy_minimize
 
     assert best.information is not None
-    scale = _scale(best.information)
+    scale = _scale(best)
 
     def objective(z: FloatArray) -> tuple[float, FloatArray]:
         at = run(best.problem, z / scale, 1)

@@ -61,6 +61,7 @@ class Piece:
 
 
 def verbatim(text: str, shift: int, source: str) -> Piece:
+    """A piece that is a stretch of the source, starting at `shift`."""
     return Piece(text, source, tuple(range(shift, shift + len(text))))
 
 
@@ -162,7 +163,7 @@ def needs_alias(column: str) -> bool:
 
     Inside a call Python would stumble over the first; formulaic takes `` `1` `` for 1.
     """
-    return keyword.iskeyword(column) or column.replace(".", "", 1).isdigit()
+    return keyword.iskeyword(column) or column == "." or column.replace(".", "", 1).isdigit()
 
 
 def aliased(column: str) -> str:

@@ -65,17 +65,21 @@ def predict(
 def _as_fitted(fit: MixedModelResults, rows: pd.DataFrame) -> pd.DataFrame:
     """Predictors that were factors in the fit as factors with the same levels."""
     design = fit._design
+    predictors = columns_of(design.bound.fixed).union(
+        *(columns_of(t.expression) for t in design.bound.random),
+        *(columns_of(o) for o in design.bound.offsets),
+    )
     changed = {}
     for name in rows.columns:
-        fitted = design.frame.data[name]
-        given = rows[name]
-        if name not in design.bound.bare or fitted.dtype == given.dtype:
+        fitted, given = design.frame.data[name], rows[name]
+        if name not in predictors or fitted.dtype == given.dtype:
             continue
+        is_bool = pd.api.types.is_bool_dtype
         if isinstance(fitted.dtype, pd.CategoricalDtype):
             levels = fitted.cat.categories
-        elif pd.api.types.is_bool_dtype(fitted.dtype):
+        elif is_bool(fitted.dtype):
             levels = pd.Index([False, True], dtype=object)
-        elif isinstance(given.dtype, pd.CategoricalDtype):
+        elif isinstance(given.dtype, pd.CategoricalDtype) or is_bool(given.dtype):
             raise DataError(f"predict: `{name}` was a number in the fit and is a factor now.")
         else:
             continue
@@ -140,7 +144,8 @@ def _linear_predictor(
 ) -> FloatArray:
     design = fit._design
     used = [c for c in fit.model.contrasts if c in table.columns]
-    evaluator = Evaluator(table, fit.model.scope, {c: fit.model.contrasts[c] for c in used})
+    contrasts = {c: fit.model.contrasts[c] for c in used}
+    evaluator = Evaluator(table, fit.model.scope, contrasts, design.bound.coded)
     bound = design.bound
     fixed = evaluator.matrix(design.fixed.spec, bound.formula.fixed, "the fixed part")
     values = fixed.values[:, design.x_kept] @ fit.params.to_numpy()

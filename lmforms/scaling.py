@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .covariance import Covariance, Stacked
-from .errors import ModelError
+from .errors import ModelError, NumericalError
 from .pilot import random_pilot
 from .rows import ModelRows
 
@@ -35,6 +35,12 @@ EXPLAINED = (
     "fixed and random effects explain the response exactly: no residual variance is left to "
     "estimate. Are all rows of a group the same?"
 )
+
+LARGEST = 1e145
+"""Numbers beyond this, or below its inverse, cannot be squared and summed."""
+
+EMPTIED = 1e-6
+"""A column of which the pilot left less than this share is constant within groups."""
 
 PERFECT_FIT = 1e-12
 """Pilot residuals below this share of the response's size are rounding, not noise."""
@@ -139,6 +145,7 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
         Fixed and random effects explain the response exactly.
     """
     root = rows.residual.whiten
+    _check_magnitudes(rows)
     x = _orthonormal(rows.X, root)
     X = x(rows.X)
     gamma = np.linalg.lstsq(root(X), root(rows.y), rcond=None)[0]
@@ -155,11 +162,44 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
     units = Scaling(x, np.asarray(gamma, dtype=np.float64), scale, bases, ())
     right, whitened = units.whitened(rows)
     pilot, left = random_pilot(rows.factors, whitened, right)
+    # γ fits between groups too; within them, what the pilot left of X may fit better
+    delta = _within(left, right)
+    left[:, -1] -= left[:, :-1] @ delta
+    again, left[:, -1:] = random_pilot(rows.factors, whitened, left[:, -1:])
+    for effects, more in zip(pilot, again, strict=True):
+        effects[..., -1] += more[..., 0] - effects[..., :-1] @ delta
+    gamma = units.gamma + scale * delta
     resid = left[:, -1] - left[:, :-1] @ np.linalg.lstsq(left[:, :-1], left[:, -1], rcond=None)[0]
     columns = X.shape[1] + sum(f.n_levels * f.k for f in rows.factors)
     if rows.n > columns and not _rms(resid) > PERFECT_FIT * max(1.0, size / scale):
         raise ModelError(EXPLAINED)
-    return replace(units, b_pilot=pilot)
+    return replace(units, gamma=gamma, b_pilot=pilot)
+
+
+def _check_magnitudes(rows: ModelRows) -> None:
+    """Refuse numbers whose squares are beyond floating point."""
+    columns = {"response": rows.y[:, None], "predictors": rows.X}
+    columns |= (
+        {"random effects' predictors": np.hstack([f.basis for f in rows.factors])}
+        if (rows.factors)
+        else {}
+    )
+    for what, values in columns.items():
+        size = np.abs(values).max(axis=0, initial=0.0)
+        if (size > LARGEST).any() or ((size > 0) & (size < 1.0 / LARGEST)).any():
+            raise NumericalError(
+                f"the largest values of the {what} are between {size[size > 0].min():.3g} and "
+                f"{size.max():.3g}: squares are beyond floating point. Choose other units."
+            )
+
+
+def _within(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Regression of the last column on the others, in what the pilot left of them."""
+    before, after = _sizes(right[:, :-1]), np.sqrt(np.mean(left[:, :-1] ** 2, axis=0))
+    alive = np.flatnonzero(after > EMPTIED * before)
+    delta = np.zeros(left.shape[1] - 1)
+    delta[alive] = np.linalg.lstsq(left[:, alive], left[:, -1], rcond=1e-8)[0]
+    return delta
 
 
 def _rms(values: FloatArray) -> float:

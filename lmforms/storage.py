@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .errors import DataError, LmformsError, LmformsWarning, NumericalError
+from .errors import ArgumentError, DataError, LmformsError, LmformsWarning, NumericalError
 from .labels import decode, encode
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
             "trace": list(fit._estimate.optimum.trace),
         },
     }
-    with zipfile.ZipFile(Path(path), "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(_checked_path(path, "save"), "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("meta.json", json.dumps(meta, indent=1))
         for name, values in arrays.items():
             buffer = io.BytesIO()
@@ -118,7 +118,9 @@ def load(
     >>> bool(abs(lf.load(path).criterion - fit.criterion) < 1e-9)
     True
     """
-    meta, arrays = _read(Path(path))
+    if context is not None and not isinstance(context, Mapping):
+        raise ArgumentError(f"load: context must be a mapping, not {type(context).__name__}.")
+    meta, arrays = _read(_checked_path(path, "load"))
     given = dict(context or {})
     lacking = [name for name in meta["names"] if name not in given]
     if lacking:
@@ -181,6 +183,12 @@ def _damaged(path: Path, exc: BaseException) -> DataError:
         f"load: {str(path)!r} is not a fit saved by lmforms, or damaged "
         f"({type(exc).__name__}: {exc})."
     )
+
+
+def _checked_path(path: str | PathLike[str], what: str) -> Path:
+    if not isinstance(path, (str, PathLike)):
+        raise ArgumentError(f"{what}: a file's path is needed, not {type(path).__name__}.")
+    return Path(path)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -78,6 +78,8 @@ class BoundFormula:
         than inside a call): they must be numbers or factors.
     outside : frozenset of str
         Names in calls that are no columns: functions and variables of the caller.
+    coded : frozenset of str
+        Columns that calls make factors of, ``C(f)``: whole numbers stay whole there.
     """
 
     formula: MixedFormula
@@ -88,6 +90,7 @@ class BoundFormula:
     columns: tuple[str, ...]
     bare: frozenset[str]
     outside: frozenset[str]
+    coded: frozenset[str]
 
 
 @lru_cache(maxsize=64)
@@ -141,6 +144,7 @@ def bind(
     bare: set[str] = set()
     used: set[str] = set(group_names)
     mentioned = {name for factor in every_group for name in _called(factor)}
+    coded = {name for factor in every_group for name in _coded(factor)}
     sides = [(response, formula.response), (fixed, formula.fixed)]
     sides += [(r.expression, r.piece) for r in random]
     sides += list(zip(offsets, formula.offsets, strict=True))
@@ -149,6 +153,7 @@ def bind(
             _check_columns(factor, piece, columns)
             used |= factor_columns(factor) & set(columns)
             mentioned |= factor_columns(factor) | _called(factor)
+            coded |= _coded(factor)
             if factor.eval_method.value == "lookup":
                 bare.add(unaliased(factor.expr))
     for spec, alternatives in zip(formula.random, groups, strict=True):
@@ -163,6 +168,7 @@ def bind(
         columns=tuple(c for c in columns if c in used),
         bare=frozenset(bare),
         outside=frozenset(mentioned - set(columns)),
+        coded=frozenset(coded),
     )
 
 
@@ -254,6 +260,15 @@ def _called(factor: Factor) -> set[str]:
     return set() if factor.eval_method.value != "python" else _names_in(factor)[1]
 
 
+def _coded(factor: Factor) -> set[str]:
+    """Columns that a factor's calls of ``C``, ``factor`` or ``hashed`` code."""
+    if factor.eval_method.value != "python":
+        return set()
+    head, paren, rest = factor.expr.partition("(")
+    known = unaliased(head.strip()) in ("C", "factor", "hashed")
+    return {n for n in factor_columns(factor) if known and paren and n in rest}
+
+
 def _names_in(factor: Factor) -> tuple[set[str], set[str]]:
     """Names used as values and names called, in a factor that is Python code."""
     from formulaic.utils.code import sanitize_variable_names
@@ -263,7 +278,9 @@ def _names_in(factor: Factor) -> tuple[set[str], set[str]]:
         tree = ast.parse(sanitize_variable_names(factor.expr, {}, aliases), mode="eval")
     except SyntaxError:
         return set(), set()  # evaluating it will say what is wrong
-    called = {id(_root(node.func)) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    called = {id(_root(node.func)) for node in calls}
+    methods = {id(_root(node.func)) for node in calls if isinstance(node.func, ast.Attribute)}
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     quoted = {
         str(node.args[0].value)
@@ -276,7 +293,12 @@ def _names_in(factor: Factor) -> tuple[set[str], set[str]]:
         and isinstance(node.args[0].value, str)
     }
     return (
-        {unaliased(aliases.get(n.id, n.id)) for n in names if id(n) not in called} | quoted,
+        {
+            unaliased(aliases.get(n.id, n.id))
+            for n in names
+            if id(n) not in called or id(n) in methods
+        }
+        | quoted,
         {unaliased(n.id) for n in names if id(n) in called},
     )
 

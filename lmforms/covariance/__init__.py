@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .base import Covariance, canonical_factor
 from .diagonal import Diagonal
+from .fixed import Fixed
 from .rotated import Rotated, principal_chart
 from .stacked import Stacked
 from .unstructured import Unstructured
@@ -20,6 +21,7 @@ __all__ = [
     "STRUCTURES",
     "Covariance",
     "Diagonal",
+    "Fixed",
     "Rotated",
     "Stacked",
     "Unstructured",
