@@ -13,7 +13,7 @@ from .covariance import Covariance, Stacked
 from .criterion import Problem, evaluate
 from .crossproducts import CrossProducts, cross_products
 from .errors import ModelError, NumericalError
-from .factor import System
+from .factor import System, calm_threads
 from .identify import unidentified_parts
 from .optimize import Optimum, minimize
 from .pilot import explained_exactly
@@ -161,16 +161,17 @@ def estimate_sums(
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
     problem = Problem(System(cp, control.factor), tuple(covariances), reml)
     inner = None if start is None else _inner_theta(start, covariances, cp.scaling)
-    if fixed_theta:
-        assert inner is not None
-        at = evaluate(problem, inner)
-        optimum = Optimum(at, True, "evaluated at given θ", 1, (at.value,), 0.0)
-    else:
-        try:
-            optimum = minimize(problem, control, inner)
-        except NumericalError as exc:
-            raise NumericalError(f"the first evaluation failed: {exc}") from exc
-    return _report(problem, optimum, control, fixed_theta)
+    with calm_threads(problem.system.m):
+        if fixed_theta:
+            assert inner is not None
+            at = evaluate(problem, inner)
+            optimum = Optimum(at, True, "evaluated at given θ", 1, (at.value,), 0.0)
+        else:
+            try:
+                optimum = minimize(problem, control, inner)
+            except NumericalError as exc:
+                raise NumericalError(f"the first evaluation failed: {exc}") from exc
+        return _report(problem, optimum, control, fixed_theta)
 
 
 def _report(problem: Problem, optimum: Optimum, control: Control, fixed_theta: bool) -> Estimate:

@@ -5,5 +5,6 @@ from __future__ import annotations
 from .factorization import Factorization
 from .schur import have_cholmod
 from .system import BlockInfo, Path, System
+from .threads import calm_threads
 
-__all__ = ["BlockInfo", "Factorization", "Path", "System", "have_cholmod"]
+__all__ = ["BlockInfo", "Factorization", "Path", "System", "calm_threads", "have_cholmod"]
