@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .columns import constant_columns, root_mean_squares
 from .covariance import STRUCTURES, Covariance, Stacked
 from .errors import DataError, ModelError
 from .evaluator import Evaluator, Scope, TermMatrix
@@ -428,8 +429,8 @@ def independent_columns(X: FloatArray) -> IntArray:
     array([0, 1, 3])
     """
     n, p = X.shape
-    sizes = np.abs(X).max(axis=0, initial=0.0)
-    flat = (np.ptp(X, axis=0) == 0) & (sizes > 0)
+    sizes = root_mean_squares(X)
+    flat = constant_columns(X)
     work = X / np.where(sizes > 0, sizes, 1.0)
     if flat.any():
         keep = int(np.flatnonzero(flat)[0])

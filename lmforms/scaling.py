@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from .columns import constant_columns, root_mean_squares
 from .covariance import Covariance, Stacked
 from .errors import ModelError, NumericalError
 from .pilot import random_pilot
@@ -178,24 +179,20 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
 
 def _check_magnitudes(rows: ModelRows) -> None:
     """Refuse numbers whose squares are beyond floating point."""
-    columns = {"response": rows.y[:, None], "predictors": rows.X}
-    columns |= (
-        {"random effects' predictors": np.hstack([f.basis for f in rows.factors])}
-        if (rows.factors)
-        else {}
-    )
-    for what, values in columns.items():
-        size = np.abs(values).max(axis=0, initial=0.0)
+    parts = [("response", rows.y[:, None]), ("predictors", rows.X)]
+    parts += [("random effects' predictors", f.basis) for f in rows.factors]
+    for what, values in parts:
+        size = root_mean_squares(values)
         if (size > LARGEST).any() or ((size > 0) & (size < 1.0 / LARGEST)).any():
             raise NumericalError(
-                f"the largest values of the {what} are between {size[size > 0].min():.3g} and "
+                f"the sizes of the {what} are between {size[size > 0].min():.3g} and "
                 f"{size.max():.3g}: squares are beyond floating point. Choose other units."
             )
 
 
 def _within(left: FloatArray, right: FloatArray) -> FloatArray:
     """Regression of the last column on the others, in what the pilot left of them."""
-    before, after = _sizes(right[:, :-1]), np.sqrt(np.mean(left[:, :-1] ** 2, axis=0))
+    before, after = _sizes(right[:, :-1]), root_mean_squares(left[:, :-1])
     alive = np.flatnonzero(after > EMPTIED * before)
     delta = np.zeros(left.shape[1] - 1)
     delta[alive] = np.linalg.lstsq(left[:, alive], left[:, -1], rcond=1e-8)[0]
@@ -203,9 +200,8 @@ def _within(left: FloatArray, right: FloatArray) -> FloatArray:
 
 
 def _rms(values: FloatArray) -> float:
-    """Root mean square, without overflow."""
-    largest = float(np.abs(values).max(initial=0.0))
-    return largest * float(np.sqrt(np.mean((values / largest) ** 2))) if largest > 0 else 0.0
+    """Root mean square of a vector."""
+    return float(root_mean_squares(values[:, None])[0])
 
 
 def _basis_map(basis: FloatArray, covariance: Covariance, root: Whitening) -> AffineMap:
@@ -225,9 +221,7 @@ def _basis_map(basis: FloatArray, covariance: Covariance, root: Whitening) -> Af
 
 def _sizes(columns: FloatArray) -> FloatArray:
     """Root mean square of each column, 1 for a column of zeros."""
-    largest = np.abs(columns).max(axis=0, initial=0.0)
-    largest = np.where(largest > 0, largest, 1.0)
-    rms = largest * np.sqrt(np.mean((columns / largest) ** 2, axis=0))
+    rms = root_mean_squares(columns)
     return np.where(rms > 0, rms, 1.0)
 
 
@@ -237,9 +231,8 @@ def _orthonormal(columns: FloatArray, root: Whitening) -> AffineMap:
     center = np.zeros(p)
     if p == 0:
         return AffineMap(center, np.eye(0), None)
-    first = columns[0]
-    flat = np.flatnonzero((first != 0) & (columns == first).all(axis=0))
-    constant = next((int(j) for j in flat if first[j] == 1.0), None)
+    flat = np.flatnonzero(constant_columns(columns))
+    constant = next((int(j) for j in flat if columns[0, j] == 1.0), None)
     if constant is not None:
         center = columns.mean(axis=0)
         center[flat] = 0.0
