@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +15,7 @@ from .arguments import named_arguments
 from .control import Control
 from .errors import ArgumentError, DataError
 from .estimate import Estimate
-from .factor import BlockInfo
+from .status import OptimizerReport, singular_message, unidentified_message
 
 if TYPE_CHECKING:
     from .design import Design
@@ -26,41 +25,6 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 RESIDUAL_KINDS = ("response", "pearson", "scaled")
-
-
-@dataclass(frozen=True)
-class OptimizerReport:
-    """How the optimiser ended.
-
-    Attributes
-    ----------
-    converged : bool
-    message : str
-        Why it stopped, with the remedy if it should not have.
-    n_evaluations : int
-        Evaluations of the criterion (with gradient and information).
-    gradient_norm : float
-        Largest entry of the gradient at the end, in the engine's units.
-    decrement : float
-        Decrease of the criterion that one more Newton step promises.
-    trace : tuple of float
-        The criterion at every evaluation.
-    blocks : tuple of BlockInfo
-        What was done with each part of Λ'Z'ZΛ + I, and its size.
-    """
-
-    converged: bool
-    message: str
-    n_evaluations: int
-    gradient_norm: float
-    decrement: float
-    trace: tuple[float, ...]
-    blocks: tuple[BlockInfo, ...]
-
-    def __str__(self) -> str:
-        lines = [f"{self.message} ({self.n_evaluations} evaluations)"]
-        lines += [f"  {b.name}: {b.kind}, {b.size} columns, {b.bytes:,} bytes" for b in self.blocks]
-        return "\n".join(lines)
 
 
 class MixedModelResults:
@@ -349,28 +313,14 @@ class MixedModelResults:
     @property
     def unidentified_message(self) -> str:
         """Which variances the data cannot tell; empty where they can."""
-        if not self.unidentified_terms:
-            return ""
-        terms = ", ".join(f"({label})" for label in self.unidentified_terms)
-        return (
-            f"the data do not determine the variances of {terms}: the criterion is flat along "
-            "them, and their estimates are arbitrary. Is the same grouping among the fixed "
-            "effects or in another term? Leave one out."
-        )
+        return unidentified_message(self.unidentified_terms)
 
     @property
     def singular_message(self) -> str:
         """What is singular, and what to do about it; empty for a regular fit."""
-        if not self.is_singular:
-            return ""
-        terms = ", ".join(f"({label})" for label in self.singular_terms)
-        slopes = any(len(t.columns) > 1 for t in self._design.terms if t.label in terms)
-        remedy = "drop a random slope or its correlation (`||`)" if slopes else "drop the term"
-        return (
-            f"singular fit: the estimated covariance of {terms} has a direction with no variance "
-            "(a standard deviation of 0 or a correlation of ±1). The fit is the optimum; "
-            f"to remove the redundancy, {remedy}."
-        )
+        labels = self.singular_terms
+        slopes = any(len(t.columns) > 1 for t in self._design.terms if t.label in labels)
+        return singular_message(labels, slopes)
 
     @cached_property
     def optimizer(self) -> OptimizerReport:

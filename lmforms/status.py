@@ -1,0 +1,76 @@
+"""How a fit ended, in words: converged, singular, not identified, each with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .factor import BlockInfo
+
+
+@dataclass(frozen=True)
+class OptimizerReport:
+    """How the optimiser ended.
+
+    Attributes
+    ----------
+    converged : bool
+    message : str
+        Why it stopped, with the remedy if it should not have.
+    n_evaluations : int
+        Evaluations of the criterion (with gradient and information).
+    gradient_norm : float
+        Largest entry of the gradient at the end, in the engine's units.
+    decrement : float
+        Decrease of the criterion that one more Newton step promises.
+    trace : tuple of float
+        The criterion at every evaluation.
+    blocks : tuple of BlockInfo
+        What was done with each part of Λ'Z'ZΛ + I, and its size.
+    """
+
+    converged: bool
+    message: str
+    n_evaluations: int
+    gradient_norm: float
+    decrement: float
+    trace: tuple[float, ...]
+    blocks: tuple[BlockInfo, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.message} ({self.n_evaluations} evaluations)"]
+        lines += [f"  {b.name}: {b.kind}, {b.size} columns, {b.bytes:,} bytes" for b in self.blocks]
+        return "\n".join(lines)
+
+
+def singular_message(labels: Sequence[str], slopes: bool) -> str:
+    """What is singular, and what to do about it (empty for no labels).
+
+    Parameters
+    ----------
+    labels : sequence of str
+        The random terms concerned.
+    slopes : bool
+        Whether one of them has several random effects.
+    """
+    if not labels:
+        return ""
+    terms = ", ".join(f"({label})" for label in labels)
+    remedy = "drop a random slope or its correlation (`||`)" if slopes else "drop the term"
+    return (
+        f"singular fit: the estimated covariance of {terms} has a direction with no variance "
+        "(a standard deviation of 0 or a correlation of ±1). The fit is the optimum; "
+        f"to remove the redundancy, {remedy}."
+    )
+
+
+def unidentified_message(labels: Sequence[str]) -> str:
+    """Which variances the data cannot tell (empty for no labels)."""
+    if not labels:
+        return ""
+    terms = ", ".join(f"({label})" for label in labels)
+    return (
+        f"the data do not determine the variances of {terms}: the criterion is flat along "
+        "them, and their estimates are arbitrary. Is the same grouping among the fixed "
+        "effects or in another term? Leave one out."
+    )
