@@ -27,6 +27,9 @@ class Control:
         A fit is singular when a random effect's smallest standard deviation, in any
         direction and relative to σ, is below this (lme4's default; predictors are
         measured in units of their own spread).
+    memory : int
+        Bytes that the factor of crossed grouping factors may take; a model that would need
+        more is refused before anything is allocated.
 
     Examples
     --------
@@ -38,6 +41,7 @@ class Control:
     max_evaluations: int = 300
     tolerance: float = 1e-10
     singular: float = 1e-4
+    memory: int = 8 * 2**30
 
     def __post_init__(self) -> None:
         if self.factor not in get_args(Path):
@@ -50,5 +54,12 @@ class Control:
             raise ArgumentError("Control: tolerance must be a positive number.")
         if not (isinstance(self.singular, Real) and self.singular >= 0):
             raise ArgumentError("Control: singular must be a number, and not negative.")
-        for name, kind in (("max_evaluations", int), ("tolerance", float), ("singular", float)):
+        if not (isinstance(self.memory, Real) and self.memory > 0):
+            raise ArgumentError("Control: memory must be a positive number of bytes.")
+        for name, kind in (
+            ("memory", int),
+            ("max_evaluations", int),
+            ("tolerance", float),
+            ("singular", float),
+        ):
             object.__setattr__(self, name, kind(getattr(self, name)))

@@ -40,6 +40,10 @@ class NumericalError(LmformsError, ArithmeticError):
     """A factorisation failed or a non-finite number arose where none can be repaired."""
 
 
+class MemoryLimitError(ModelError, MemoryError):
+    """The model would need more memory than it may use."""
+
+
 class LmformsWarning(UserWarning):
     """Base class of every warning that lmforms issues."""
 

@@ -159,7 +159,7 @@ def estimate_sums(
     fixed_theta: bool = False,
 ) -> Estimate:
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
-    problem = Problem(System(cp, control.factor), tuple(covariances), reml)
+    problem = Problem(System(cp, control.factor, control.memory), tuple(covariances), reml)
     inner = None if start is None else _inner_theta(start, covariances, cp.scaling)
     with calm_threads(problem.system.m):
         if fixed_theta:

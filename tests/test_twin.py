@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from dense import dense_fit
 from hypothesis import given, settings
 from models import SmallModel, make_model, small_models
 
+import lmforms as lf
 from lmforms.criterion import Problem, evaluate
 from lmforms.crossproducts import cross_products
+from lmforms.errors import MemoryLimitError
 from lmforms.factor import System, have_cholmod
 from lmforms.rows import FactorRows, ModelRows
 from lmforms.scaling import choose_scaling
@@ -148,3 +151,19 @@ def test_signs_of_columns_of_lambda_do_not_matter():
     assert evaluate(problem, flipped, 0).value == pytest.approx(
         evaluate(problem, model.theta, 0).value, rel=1e-14
     )
+
+
+def test_what_would_not_fit_is_refused_before_it_is_allocated():
+    rng = np.random.default_rng(0)
+    n = 60_000
+    data = pd.DataFrame(
+        {
+            "y": rng.normal(size=n),
+            "a": rng.integers(0, 20_000, n),
+            "b": rng.integers(0, 15_000, n),
+        }
+    )
+    with pytest.raises(MemoryLimitError, match=r"GiB are allowed.*Control\(memory"):
+        lf.lmer("y ~ 1 + (1 | a) + (1 | b)", data, control=lf.Control(memory=10**6))
+    with pytest.raises(MemoryError):
+        lf.lmer("y ~ 1 + (1 | a) + (1 | b)", data, control=lf.Control(factor="dense", memory=10**8))

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..crossproducts import CrossProducts, PairMoments
-from ..errors import ArgumentError
+from ..errors import ArgumentError, MemoryLimitError
 from .batched import multiply, transposed
 from .coupling import Coupling, DenseCoupling, SparseCoupling
 from .factorization import Factorization
@@ -42,6 +42,16 @@ DENSE_COUPLING_SHARE = 0.25
 """… as it is when at least this share of its blocks is present (up to 64 times that size)."""
 
 
+FULL_WORK = 4.0
+"""With this many times more pairs of entries than places, CC' is full: no look at its pattern."""
+
+DENSE_COPIES = 5
+"""Arrays of the size of a dense Schur complement that an evaluation holds."""
+
+SPARSE_BYTES = 40
+"""Bytes for every entry of a sparse CC' while its pattern is analysed."""
+
+
 @dataclass(frozen=True)
 class BlockInfo:
     """One line of the table of blocks: what was done with a part of A, and its cost."""
@@ -61,10 +71,18 @@ class System:
     cp : CrossProducts
     path : {"auto", "dense", "cholmod", "superlu"}
         How to factor the Schur complement.
+    memory : int
+        Bytes that this may take.
+
+    Raises
+    ------
+    MemoryLimitError
+        Neither a dense nor a sparse factor fits.
     """
 
-    def __init__(self, cp: CrossProducts, path: Path = "auto") -> None:
+    def __init__(self, cp: CrossProducts, path: Path = "auto", memory: int = 8 * 2**30) -> None:
         self.cp = cp
+        self.memory = memory
         self.shapes = [f.zz.shape[:2] for f in cp.factors]
         sizes = [q * k for q, k in self.shapes]
         self.lead = int(np.argmax(sizes)) if sizes else -1
@@ -114,9 +132,14 @@ class System:
             self.gram = self._dense_gram()
             return
         self.coupling = self._sparse_coupling(q1, k1)
-        if path == "dense" or (path == "auto" and self.m <= DENSE_SCHUR):
+        # CC' has at most this many entries; far more pairs than places fill nearly all of them
+        pairs = min(self.coupling.work, float(self.m) ** 2)
+        full = self.coupling.work > FULL_WORK * float(self.m) ** 2
+        if path == "dense" or (path == "auto" and (self.m <= DENSE_SCHUR or full)):
+            self._need(DENSE_COPIES * 8 * float(self.m) ** 2)
             self.gram = self._dense_gram()
             return
+        self._need(SPARSE_BYTES * pairs)
         gram = self._sparse_gram()
         pattern = abs(gram) + abs(self.coupling.gram()) + sp.identity(self.m)
         backend = path if path != "auto" else ("cholmod" if have_cholmod() else "superlu")
@@ -130,9 +153,22 @@ class System:
             solver = SparseSolver(pattern.tocsc(), backend)
             dense = path == "auto" and 2 * solver.nnz > DENSE_FILL * self.m**2
         if dense:
+            self._need(DENSE_COPIES * 8 * float(self.m) ** 2)
             self.gram = self._dense_gram()
         else:
             self.solver, self.gram = solver, gram
+
+    def _need(self, size: float) -> None:
+        """Refuse what would not fit."""
+        if size <= self.memory:
+            return
+        fits = int(np.sqrt(self.memory / (8 * DENSE_COPIES)))
+        raise MemoryLimitError(
+            f"beside the largest grouping factor stand {self.m:,} random effects of crossed "
+            f"factors, whose factor would take about {size / 2**30:.1f} GiB; "
+            f"{self.memory / 2**30:.1f} GiB are allowed, enough for about {fits:,}. Use fewer "
+            "levels or random slopes, or raise Control(memory=…)."
+        )
 
     def _dense_coupling(self, q1: int, k1: int) -> FloatArray:
         out = np.zeros((q1, self.m, k1))
