@@ -174,15 +174,14 @@ def beside(name: str, values: Any, data: Any) -> FloatArray | None:
             )
         values = raw_table(data, [values])[values]
     n = row_count(data)
-    if np.iscomplexobj(values):
-        raise DataError(f"{name}: complex numbers cannot be used.")
-    try:
-        if isinstance(values, pd.Series):
-            array = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        else:
-            array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError(f"{name}: numbers are needed, not {type(values).__name__}.") from None
+    series = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values).ravel())
+    if series.dtype.kind == "O":  # numbers among None, say
+        series = series.infer_objects()
+    dtype = series.dtype
+    if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
+        held = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else f"{dtype} values"
+        raise DataError(f"{name}: real numbers are needed, not {held}.")
+    array = series.to_numpy(dtype=np.float64, na_value=np.nan).reshape(np.shape(values))
     if array.shape != (n,):
         raise DataError(
             f"{name} has shape {array.shape}; one number for each of the {n} rows is needed."

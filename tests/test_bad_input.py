@@ -356,3 +356,9 @@ def test_refit_to_no_response(fit, y, message):
 def test_attributes_that_are_not_there():
     with pytest.raises(AttributeError, match="nonsense"):
         lf.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("values", [["1"] * 80, pd.Categorical(["2"] * 80)])
+def test_weights_that_only_look_like_numbers(values):
+    with pytest.raises(DataError, match="weights: real numbers"):
+        lf.lmer(MODEL, DATA.assign(w=values[: len(DATA)]), weights="w")
