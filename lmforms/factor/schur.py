@@ -168,9 +168,9 @@ class SparseSolver:
 
         try:
             factored = self._symbolic.cholesky(matrix)
+            lower = factored.L().tocsc()
         except CholmodNotPositiveDefiniteError:
             raise NumericalError("the Schur complement is not positive definite.") from None
-        lower = factored.L().tocsc()
         lower.sort_indices()
         return lower, np.asarray(factored.P(), dtype=np.intp), factored
 
