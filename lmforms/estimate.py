@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .columns import root_mean_squares
 from .control import Control
 from .covariance import Covariance, Stacked
 from .criterion import Problem, evaluate
@@ -18,12 +19,17 @@ from .identify import unidentified_parts
 from .optimize import Optimum, minimize
 from .pilot import explained_exactly
 from .rows import ModelRows
-from .scaling import EXPLAINED, Scaling, choose_scaling
+from .scaling import PERFECT_FIT, Scaling, choose_scaling
 
 FloatArray = npt.NDArray[np.float64]
 
 HUGE_RATIO = 1e4
 """Random effects this many σ wide raise the question whether there is a residual at all."""
+
+EXPLAINED = (
+    "fixed and random effects explain the response exactly: no residual variance is left to "
+    "estimate. Are all rows of a group the same?"
+)
 
 NO_RESIDUAL = 1e-11
 """A residual standard deviation below this share of the response's spread is rounding."""
@@ -126,26 +132,39 @@ def estimate(
             f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
         )
     scaling = choose_scaling(rows, tuple(covariances))
+    cp = cross_products(rows, scaling)
+    _refuse_explained(rows, cp)
     found = estimate_sums(
-        cross_products(rows, scaling),
-        covariances,
-        reml=reml,
-        control=control,
-        start=start,
-        fixed_theta=fixed_theta,
+        cp, covariances, reml=reml, control=control, start=start, fixed_theta=fixed_theta
     )
     if np.abs(found.optimum.evaluation.theta).max(initial=0.0) > HUGE_RATIO:
-        _refuse_explained(rows, scaling)
+        _refuse_explained(rows, cp, thoroughly=True)
     return found
 
 
-def _refuse_explained(rows: ModelRows, scaling: Scaling) -> None:
-    """Raise if X and Z leave nothing of the response: θ then goes to infinity."""
+def _refuse_explained(rows: ModelRows, cp: CrossProducts, thoroughly: bool = False) -> None:
+    """Raise if X, or X and Z, leave nothing of the response: θ then goes to infinity.
+
+    What the pilots leave tells at once, but not always with several grouping factors;
+    `thoroughly` repeats them until they stall.
+    """
+    scaling = cp.scaling
     right, bases = scaling.whitened(rows)
-    columns = rows.X.shape[1] + sum(f.n_levels * f.k for f in rows.factors)
-    if rows.n > columns and explained_exactly(
-        rows.factors, bases, right[:, :-1], right[:, -1], NO_RESIDUAL
-    ):
+    X, y = right[:, :-1], right[:, -1]
+    size = float(root_mean_squares(rows.residual.whiten(rows.y)[:, None])[0])
+    nothing = PERFECT_FIT * max(1.0, size / scaling.y_scale)
+    if np.sqrt(np.mean(y**2)) <= nothing:
+        raise ModelError(
+            "the fixed effects explain the response exactly: no residual variance is left to "
+            "estimate. Is the response computed from the predictors?"
+        )
+    if rows.n <= cp.p + sum(f.n_levels * f.k for f in rows.factors):
+        return  # as many effects as rows leave nothing of anything
+    if thoroughly:
+        explained = explained_exactly(rows.factors, bases, X, y, NO_RESIDUAL)
+    else:
+        explained = bool(np.sqrt(cp.rr[-1, -1] / cp.n) <= nothing)
+    if explained:
         raise ModelError(EXPLAINED)
 
 

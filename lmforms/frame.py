@@ -174,19 +174,30 @@ def beside(name: str, values: Any, data: Any) -> FloatArray | None:
             )
         values = raw_table(data, [values])[values]
     n = row_count(data)
+    array = real_array(name, values)
+    if array.shape != (n,):
+        raise DataError(
+            f"{name} has shape {array.shape}; one number for each of the {n} rows is needed."
+        )
+    return array
+
+
+def real_array(name: str, values: Any) -> FloatArray:
+    """Numbers, not what looks like them, as float64 (missing ones as NaN).
+
+    Raises
+    ------
+    DataError
+        Text, labels, complex numbers or other objects.
+    """
     series = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values).ravel())
     if series.dtype.kind == "O":  # numbers among None, say
         series = series.infer_objects()
     dtype = series.dtype
     if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
         held = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else f"{dtype} values"
-        raise DataError(f"{name}: real numbers are needed, not {held}.")
-    array = series.to_numpy(dtype=np.float64, na_value=np.nan).reshape(np.shape(values))
-    if array.shape != (n,):
-        raise DataError(
-            f"{name} has shape {array.shape}; one number for each of the {n} rows is needed."
-        )
-    return array
+        raise DataError(f"{name}: real numbers are needed, and {held} are not numeric.")
+    return series.to_numpy(dtype=np.float64, na_value=np.nan).reshape(np.shape(values))
 
 
 def group_codes(values: pd.Series) -> tuple[npt.NDArray[np.intp], pd.Index]:

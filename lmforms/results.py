@@ -15,6 +15,7 @@ from .arguments import named_arguments
 from .control import Control
 from .errors import ArgumentError, DataError
 from .estimate import Estimate
+from .frame import real_array
 from .status import OptimizerReport, singular_message, unidentified_message
 
 if TYPE_CHECKING:
@@ -424,17 +425,12 @@ class MixedModelResults:
         )
 
     def _new_response(self, y: npt.ArrayLike) -> FloatArray:
-        if np.iscomplexobj(y):
-            raise DataError("refit: y must be real.")
         index = self._design.index
         if isinstance(y, pd.Series) and not y.index.equals(index):
             if index.has_duplicates or not index.isin(y.index).all():
                 raise DataError("refit: the index of y is not that of the rows used.")
             y = y.loc[index]
-        try:
-            values = np.asarray(y, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise DataError("refit: y must be numeric.") from None
+        values = real_array("refit: y", y)
         if values.shape != (self.nobs,):
             raise DataError(f"refit: y has shape {values.shape}; the model uses {self.nobs} rows.")
         if not np.isfinite(values).all():

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from .columns import constant_columns, root_mean_squares
 from .covariance import Covariance, Stacked
-from .errors import ModelError, NumericalError
+from .errors import NumericalError
 from .pilot import random_pilot
 from .rows import ModelRows
 
@@ -31,11 +31,6 @@ Whitening = Callable[[FloatArray], FloatArray]
 
 ILL_CONDITIONED = 1e-9
 """Below this ratio of diagonal entries of R a basis is only rescaled, not orthogonalised."""
-
-EXPLAINED = (
-    "fixed and random effects explain the response exactly: no residual variance is left to "
-    "estimate. Are all rows of a group the same?"
-)
 
 LARGEST = 1e145
 """Numbers beyond this, or below its inverse, cannot be squared and summed."""
@@ -136,14 +131,15 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
     Parameters
     ----------
     rows : ModelRows
-        All rows, or the first chunk of a stream: any choice gives the same model.
+        All rows, or a first chunk of a stream that is like the rest: the units only change
+        rounding, but much of it if the chunk's predictors are far smaller than the others.
     covariances : tuple of Covariance
         Structure of each grouping factor; it decides what its basis may undergo.
 
     Raises
     ------
-    ModelError
-        Fixed and random effects explain the response exactly.
+    NumericalError
+        Squares of the numbers are beyond floating point.
     """
     root = rows.residual.whiten
     _check_magnitudes(rows)
@@ -152,11 +148,8 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
     gamma = np.linalg.lstsq(root(X), root(rows.y), rcond=None)[0]
     size = _rms(root(rows.y))
     scale = _rms(root(rows.y - X @ gamma))
-    if not scale > PERFECT_FIT * size:
-        raise ModelError(
-            "the fixed effects explain the response exactly: no residual variance is left to "
-            "estimate. Is the response computed from the predictors?"
-        )
+    if not scale > PERFECT_FIT * size:  # rounding is no unit
+        scale = size if size > 0 else 1.0
     bases = tuple(
         _basis_map(f.basis, c, root) for f, c in zip(rows.factors, covariances, strict=True)
     )
@@ -169,12 +162,7 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
     again, left[:, -1:] = random_pilot(rows.factors, whitened, left[:, -1:])
     for effects, more in zip(pilot, again, strict=True):
         effects[..., -1] += more[..., 0] - effects[..., :-1] @ delta
-    gamma = units.gamma + scale * delta
-    resid = left[:, -1] - left[:, :-1] @ np.linalg.lstsq(left[:, :-1], left[:, -1], rcond=None)[0]
-    columns = X.shape[1] + sum(f.n_levels * f.k for f in rows.factors)
-    if rows.n > columns and not _rms(resid) > PERFECT_FIT * max(1.0, size / scale):
-        raise ModelError(EXPLAINED)
-    return replace(units, gamma=gamma, b_pilot=pilot)
+    return replace(units, gamma=units.gamma + scale * delta, b_pilot=pilot)
 
 
 def _check_magnitudes(rows: ModelRows) -> None:

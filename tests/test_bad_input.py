@@ -362,3 +362,9 @@ def test_attributes_that_are_not_there():
 def test_weights_that_only_look_like_numbers(values):
     with pytest.raises(DataError, match="weights: real numbers"):
         lf.lmer(MODEL, DATA.assign(w=values[: len(DATA)]), weights="w")
+
+
+def test_response_of_a_refit_that_only_looks_like_numbers():
+    fit = lf.lmer(MODEL, DATA)
+    with pytest.raises(DataError, match="refit"):
+        fit.refit([str(v) for v in DATA["y"]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,3 +77,20 @@ def test_half_weights_on_doubled_rows_are_the_same_sums():
     twice = once + once
     np.testing.assert_allclose(0.5 * twice.rr, once.rr, rtol=1e-15)
     np.testing.assert_allclose(0.5 * twice.pairs[0, 1].blocks, once.pairs[0, 1].blocks, rtol=1e-15)
+
+
+@pytest.mark.parametrize("first", [3, 10])
+def test_a_first_chunk_that_fits_exactly_may_choose_the_units(first):
+    model = lf.MixedModel("Reaction ~ Days + (1 | Subject)", lf.datasets.load("sleepstudy"))
+    rows = model.design.rows()
+    y = rows.y.copy()
+    y[:first] = y[0]
+    rows = replace(rows, y=y)
+    covariances = tuple(g.covariance for g in model.design.groups)
+    whole = estimate(rows, covariances, reml=True, control=Control())
+    scaling = choose_scaling(rows.subset(slice(0, first)), covariances)
+    total = cross_products(rows.subset(slice(0, first)), scaling) + cross_products(
+        rows.subset(slice(first, None)), scaling
+    )
+    streamed = estimate_sums(total, covariances, reml=True, control=Control())
+    assert streamed.criterion == pytest.approx(whole.criterion, rel=1e-10)
