@@ -102,14 +102,11 @@ class TermMatrix:
         formulaic's column names.
     spec : formulaic.ModelSpec
         What the transforms learnt; evaluate it again on new data.
-    terms : tuple of (str, int, int)
-        Name of each term with the range of its columns.
     """
 
     values: FloatArray
     names: tuple[str, ...]
     spec: ModelSpec
-    terms: tuple[tuple[str, int, int], ...]
 
     @property
     def is_categorical(self) -> bool:
@@ -231,12 +228,11 @@ class Evaluator:
             formula = formula.update(materializer_params={})
         n = len(self.data)
         if not len(formula.formula):
-            return TermMatrix(np.empty((n, 0)), (), formula, ())
+            return TermMatrix(np.empty((n, 0)), (), formula)
         products = self._products(formula.formula)
         if products is not None:
             names, columns = products
-            spans = tuple((name, j, j + 1) for j, name in enumerate(names))
-            return TermMatrix(np.column_stack(columns), tuple(names), formula, spans)
+            return TermMatrix(np.column_stack(columns), tuple(names), formula)
         try:
             with _quietly(), warnings.catch_warnings():
                 warnings.simplefilter("error", DataMismatchWarning)
@@ -254,7 +250,6 @@ class Evaluator:
             values=np.ascontiguousarray(values, dtype=np.float64),
             names=tuple(unaliased(str(c)) for c in spec.column_names),
             spec=spec,
-            terms=tuple((unaliased(str(t)), s.start, s.stop) for t, s in spec.term_slices.items()),
         )
 
     def factor(self, factor: Factor, piece: Piece) -> pd.Series:

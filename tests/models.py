@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from hypothesis import strategies as st
 
 from lmforms.covariance import Covariance, Diagonal, Stacked, Unstructured
@@ -75,4 +76,19 @@ def small_models(draw: st.DrawFn, max_factors: int = 3) -> SmallModel:
         reml=draw(st.booleans()),
         zeros=draw(st.booleans()),
         nested=draw(st.booleans()),
+    )
+
+
+def columns_of_every_kind(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    """Numbers, weights, a category, text, booleans, and six groups."""
+    return pd.DataFrame(
+        {
+            "y": rng.normal(size=n) + 2.0 * (np.arange(n) % 6),
+            "x": rng.normal(size=n),
+            "w": rng.uniform(1, 2, n),
+            "f": pd.Categorical(rng.choice(list("cab"), n), categories=["c", "a", "b"]),
+            "s": rng.choice(["u", "v"], n),
+            "b": rng.random(n) > 0.5,
+            "g": np.arange(n) % 6,
+        }
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from models import columns_of_every_kind
 from numpy.testing import assert_allclose
 
 import lmforms as lf
@@ -18,17 +19,7 @@ from lmforms.errors import DataError, LmformsError, NumericalError
 
 N = 60
 RNG = np.random.default_rng(9)
-DATA = pd.DataFrame(
-    {
-        "y": RNG.normal(size=N) + 2.0 * (np.arange(N) % 6),
-        "x": RNG.normal(size=N),
-        "w": RNG.uniform(1, 2, N),
-        "f": pd.Categorical(RNG.choice(list("cab"), N), categories=["c", "a", "b"]),
-        "s": RNG.choice(["u", "v"], N),
-        "b": RNG.random(N) > 0.5,
-        "g": np.arange(N) % 6,
-    }
-)
+DATA = columns_of_every_kind(RNG, N)
 DAYS = pd.date_range("2020-01-01", periods=N)
 
 
