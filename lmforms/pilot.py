@@ -16,7 +16,7 @@ from .rows import FactorRows
 FloatArray = npt.NDArray[np.float64]
 
 SWEEPS = 3
-"""Rounds over the grouping factors when there are several."""
+"""Rounds over the grouping factors when there are several, or several effects."""
 
 LONGEST = 500
 """Rounds of the search for an exact fit."""
@@ -24,8 +24,9 @@ LONGEST = 500
 STALLED = 0.98
 """A round that leaves more than this of the rest is not on its way to zero."""
 
-RIDGE = 1e-10
-"""Added to a level's moments, relative to their size: a level may have too few rows."""
+RIDGE = 1e-3
+"""Added to a level's moments, relative to their size. A level with too few or nearly dependent
+rows would get enormous effects, and with them the cancellation that the pilot is to prevent."""
 
 
 def random_pilot(
@@ -53,8 +54,8 @@ def random_pilot(
         sums_by_level(f, basis, basis, symmetric=True)
         for f, basis in zip(factors, bases, strict=True)
     ]
-    # one factor needs one round, and another to mend what the ridge left
-    rounds = SWEEPS if len(factors) > 1 else sum(2 if f.k > 1 else 1 for f in factors)
+    # one factor with one effect needs one round; others some more, to mend what the ridge left
+    rounds = SWEEPS if len(factors) > 1 else sum(SWEEPS if f.k > 1 else 1 for f in factors)
     for _ in range(rounds):
         for i in order:
             f, basis = factors[i], bases[i]

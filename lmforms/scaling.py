@@ -35,8 +35,8 @@ ILL_CONDITIONED = 1e-9
 LARGEST = 1e145
 """Numbers beyond this, or below its inverse, cannot be squared and summed."""
 
-EMPTIED = 1e-6
-"""A column of which the pilot left less than this share is constant within groups."""
+EMPTIED = 1e-2
+"""A column of which the pilot left less than this share says nothing about slopes within groups."""
 
 PERFECT_FIT = 1e-12
 """Pilot residuals below this share of the response's size are rounding, not noise."""
@@ -183,7 +183,7 @@ def _within(left: FloatArray, right: FloatArray) -> FloatArray:
     before, after = _sizes(right[:, :-1]), root_mean_squares(left[:, :-1])
     alive = np.flatnonzero(after > EMPTIED * before)
     delta = np.zeros(left.shape[1] - 1)
-    delta[alive] = np.linalg.lstsq(left[:, alive], left[:, -1], rcond=1e-8)[0]
+    delta[alive] = np.linalg.lstsq(left[:, alive], left[:, -1], rcond=EMPTIED)[0]
     return delta
 
 

@@ -167,3 +167,15 @@ def test_what_would_not_fit_is_refused_before_it_is_allocated():
         lf.lmer("y ~ 1 + (1 | a) + (1 | b)", data, control=lf.Control(memory=10**6))
     with pytest.raises(MemoryError):
         lf.lmer("y ~ 1 + (1 | a) + (1 | b)", data, control=lf.Control(factor="dense", memory=10**8))
+
+
+def test_a_level_of_nearly_equal_rows_does_not_spoil_the_sums():
+    model = make_model(7, (6, 4), (2, 1), ("us", "us"), n=40)
+    first = model.rows.factors[0]
+    few = np.flatnonzero(first.codes == 0)
+    first.basis[few, 1] = 2.0 + 1e-6 * np.arange(len(few))
+    problem, inner = problem_of(model)
+    assert max(np.abs(b).max() for b in problem.system.cp.scaling.b_pilot) < 100
+    fast = evaluate(problem, model.theta)
+    slow = dense_fit(inner, model.covariances, model.theta, model.reml)
+    assert fast.r2 == pytest.approx(slow.r2, rel=1e-11)
