@@ -26,8 +26,10 @@ information REML*, Biometrics 51(4), for the first part of H.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate, pairwise
+from math import isfinite, log, pi
 
 import numpy as np
 import numpy.typing as npt
@@ -71,8 +73,16 @@ class Problem:
 
     def theta_slices(self) -> list[slice]:
         """Entries of θ that belong to each grouping factor."""
-        ends = np.cumsum([0, *(c.n_theta for c in self.covariances)])
-        return [slice(int(a), int(b)) for a, b in pairwise(ends)]
+        return self._slices
+
+    def factors(self, theta: FloatArray) -> list[FloatArray]:
+        """Relative factors λ, one for each grouping factor."""
+        return [c.factor(theta[s]) for c, s in zip(self.covariances, self._slices, strict=True)]
+
+    @cached_property
+    def _slices(self) -> list[slice]:
+        ends = accumulate((c.n_theta for c in self.covariances), initial=0)
+        return [slice(a, b) for a, b in pairwise(ends)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +96,17 @@ class Evaluation:
     theta : ndarray
     value : float
         −2 × (restricted) log-likelihood, profiled over β and σ.
+    factor : Factorization
+        The factored A.
+    effects, marginal : list of ndarray (q, k, p + 1)
+        Best linear predictors of the random effects of [X y] as responses, and Z'V₀⁻¹[X y].
+    beta : ndarray (p,)
+    r2 : float
+        Penalised residual sum of squares.
+    nu : int
+        n or n − p.
+    inverse_root_x : ndarray (p, p)
+        R_X⁻¹ with upper triangular R_X, R_X'R_X = X'V₀⁻¹X.
     gradient, information : ndarray or None
         First derivative, and the curvature of the docstring above.
     reference : ndarray or None
@@ -93,40 +114,54 @@ class Evaluation:
         without data, a measure for "no curvature".
     level_gradients : tuple of ndarray or None
         G for each grouping factor.
-    beta : ndarray (p,)
-    r2 : float
-        Penalised residual sum of squares.
-    nu : int
-        n or n − p.
-    root_x : ndarray (p, p)
-        Upper triangular R_X with R_X'R_X = X'V₀⁻¹X.
-    b : tuple of ndarray (q, k)
-        Conditional modes of the random effects.
-    rounding : float
-        How far the value can be off because r² is a difference of larger sums.
-    factor : Factorization
-        The factored A.
     """
 
     problem: Problem
     theta: FloatArray
     value: float
-    gradient: FloatArray | None
-    information: FloatArray | None
-    reference: FloatArray | None
-    level_gradients: tuple[FloatArray, ...] | None
+    factor: Factorization
+    effects: Blocks
+    marginal: Blocks
     beta: FloatArray
     r2: float
     nu: int
-    root_x: FloatArray
-    b: tuple[FloatArray, ...]
-    rounding: float
-    factor: Factorization
+    inverse_root_x: FloatArray
+    gradient: FloatArray | None = None
+    information: FloatArray | None = None
+    reference: FloatArray | None = None
+    level_gradients: tuple[FloatArray, ...] | None = None
 
     @property
     def sigma2(self) -> float:
         """Residual variance, r²/ν."""
         return self.r2 / self.nu
+
+    @cached_property
+    def contrast(self) -> FloatArray:
+        """(p + 1, 1): [X y] times it is y − Xβ̂."""
+        return np.append(-self.beta, 1.0)[:, None]
+
+    @property
+    def b(self) -> tuple[FloatArray, ...]:
+        """Conditional modes of the random effects, (q, k) for each grouping factor."""
+        return tuple((x @ self.contrast)[..., 0] for x in self.effects)
+
+    @cached_property
+    def rounding(self) -> float:
+        """How far the value can be off: its own digits, r² as a difference, and A's digits.
+
+        Between crossed factors λ'Z'Zλ is subtracted from itself, and what is left stands
+        beside the identity in A: digits are lost as the random effects outgrow σ.
+        """
+        cp, lams = self.problem.system.cp, self.factor.lams
+        swamped = 0.0
+        if len(lams) > 1:
+            swamped = max(
+                float(np.einsum("qii->q", f.zz).max() * np.square(lam).sum())
+                for f, lam in zip(cp.factors, lams, strict=True)
+            )
+        cancelled = self.nu * cp.rr[-1, -1] / self.r2
+        return float(np.finfo(float).eps * (64 * abs(self.value) + cancelled + swamped))
 
 
 def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
@@ -145,87 +180,78 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
     NumericalError
         Λ'Z'ZΛ + I or X'V₀⁻¹X is not positive definite, or a number is not finite.
     """
-    system, cp, nu = problem.system, problem.system.cp, problem.nu
-    p = cp.p
-    parts = problem.theta_slices()
     if not np.isfinite(theta).all():
         raise NumericalError("θ is not finite.")
-    lams = [c.factor(theta[s]) for c, s in zip(problem.covariances, parts, strict=True)]
+    system, cp, nu = problem.system, problem.system.cp, problem.nu
+    p = cp.p
+    lams = problem.factors(theta)
     factor = system.factorize(lams)
 
     zr = [f.zr for f in cp.factors]
-    b0 = list(cp.scaling.b_pilot)
+    b0 = cp.scaling.b_pilot
     v, q = factor.marginal(zr, b0)
     rr = _marginal_moments(cp.rr, zr, v, q, lams)  # [X y]'V₀⁻¹[X y]
     try:
-        root_x = np.linalg.cholesky(rr[:p, :p]).T
+        lower = np.linalg.cholesky(rr[:p, :p])
     except np.linalg.LinAlgError:
         raise NumericalError("X'V₀⁻¹X is not positive definite at this θ.") from None
-    half = np.linalg.solve(root_x.T, rr[:p, p])
-    beta = np.linalg.solve(root_x, half)
+    inverse_root_x = np.linalg.inv(lower).T
+    half = rr[p, :p] @ inverse_root_x
     r2 = float(rr[p, p] - half @ half)
     if not r2 > 0:
         raise NumericalError("the penalised residual sum of squares is not positive.")
-    value = factor.log_det + nu * (1.0 + np.log(2.0 * np.pi * r2 / nu)) + cp.log_det_residual
+    value = factor.log_det + nu * (1.0 + log(2.0 * pi * r2 / nu)) + cp.log_det_residual
     if problem.reml:
-        value += 2.0 * float(np.log(np.diag(root_x)).sum())
-    if not np.isfinite(value):
+        value += 2.0 * float(np.log(lower.diagonal()).sum())
+    if not isfinite(value):
         raise NumericalError("the criterion is not finite.")
-    contrast = np.append(-beta, 1.0)[:, None]  # [X y] contrast = y − Xβ̂
-    b = [(x + y) @ contrast for x, y in zip(b0, v, strict=True)]
-
-    gradient = information = reference = level_gradients = None
-    if order >= 1:
-        t = [x @ contrast for x in q]
-        fixed = [x[..., :p] @ np.linalg.inv(root_x) for x in q]  # V
-        traces = factor.diagonal_sums()
-        level_gradients = _level_gradients(problem, traces, t, fixed, nu / r2)
-        gradient, reference = np.empty(problem.n_theta), np.empty(problem.n_theta)
-        derivatives = [
-            c.derivative(theta[s]) for c, s in zip(problem.covariances, parts, strict=True)
-        ]
-        for g, trace, lam, d, s in zip(
-            level_gradients, traces, lams, derivatives, parts, strict=True
-        ):
-            gradient[s] = 2.0 * np.einsum("ij,tij->t", g @ lam, d)
-            reference[s] = np.sqrt(2.0 * np.abs(np.einsum("tij,ik,tkj->t", d, trace, d)))
-        if order >= 2 and problem.n_theta == 0:
-            information = np.empty((0, 0))
-        elif order >= 2:
-            information = _information(
-                problem, factor, lams, derivatives, level_gradients, t, fixed, r2
-            )
-    return Evaluation(
+    at = Evaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
-        value=float(value),
+        value=value,
+        factor=factor,
+        effects=[x + y for x, y in zip(b0, v, strict=True)],
+        marginal=q,
+        beta=inverse_root_x @ half,
+        r2=r2,
+        nu=nu,
+        inverse_root_x=inverse_root_x,
+    )
+    return at if order == 0 else differentiate(at, order)
+
+
+def differentiate(at: Evaluation, order: int = 2) -> Evaluation:
+    """Add derivatives to an evaluation, whose factor they share.
+
+    With respect to ``at.theta`` as ``at.problem`` understands it: to have them in another
+    chart of the same λλ', replace both first (nothing here depends on the root λ that was
+    factored).
+    """
+    problem = at.problem
+    parts, p = problem.theta_slices(), len(at.beta)
+    lams = problem.factors(at.theta)
+    t = [x @ at.contrast for x in at.marginal]
+    fixed = [x[..., :p] @ at.inverse_root_x for x in at.marginal]  # V
+    traces = at.factor.diagonal_sums()
+    levels = _level_gradients(problem, traces, t, fixed, at.nu / at.r2)
+    derivatives = [
+        c.derivative(at.theta[s]) for c, s in zip(problem.covariances, parts, strict=True)
+    ]
+    gradient, reference = np.empty(problem.n_theta), np.empty(problem.n_theta)
+    for g, trace, lam, d, s in zip(levels, traces, lams, derivatives, parts, strict=True):
+        flat = d.reshape(len(d), lam.size)
+        gradient[s] = 2.0 * (flat @ (g @ lam).ravel())
+        reference[s] = np.sqrt(2.0 * np.abs((flat * (trace @ d).reshape(flat.shape)).sum(axis=1)))
+    information = None
+    if order >= 2:
+        information = _information(at, lams, derivatives, levels, t, fixed)
+    return replace(
+        at,
         gradient=gradient,
         information=information,
         reference=reference,
-        level_gradients=level_gradients,
-        beta=beta,
-        r2=r2,
-        nu=nu,
-        root_x=np.asarray(root_x, dtype=np.float64),
-        b=tuple(x[..., 0] for x in b),
-        rounding=_rounding(system, lams, value, nu * cp.rr[p, p] / r2),
-        factor=factor,
+        level_gradients=levels,
     )
-
-
-def _rounding(system: System, lams: Sequence[FloatArray], value: float, cancelled: float) -> float:
-    """How far the criterion can be off: its own digits, r² as a difference, and A's digits.
-
-    Between crossed factors λ'Z'Zλ is subtracted from itself, and what is left stands beside
-    the identity in A: digits are lost as the random effects outgrow σ.
-    """
-    swamped = 0.0
-    if len(lams) > 1:
-        swamped = max(
-            float(np.einsum("qii->q", f.zz).max() * np.square(lam).sum())
-            for f, lam in zip(system.cp.factors, lams, strict=True)
-        )
-    return float(np.finfo(float).eps * (64 * abs(value) + cancelled + swamped))
 
 
 def _marginal_moments(
@@ -253,30 +279,32 @@ def _level_gradients(
 
 
 def _information(
-    problem: Problem,
-    factor: Factorization,
+    at: Evaluation,
     lams: Sequence[FloatArray],
     derivatives: Sequence[FloatArray],
     level_gradients: Sequence[FloatArray],
     t: Blocks,
     fixed: Blocks,
-    r2: float,
 ) -> FloatArray:
     """H of the module's docstring."""
-    nu, m = problem.nu, problem.n_theta
-    parts = problem.theta_slices()
+    problem = at.problem
+    parts, m = problem.theta_slices(), problem.n_theta
+    if m == 0:
+        return np.empty((0, 0))
     c: Blocks = []
     for t_i, lam, d, s in zip(t, lams, derivatives, parts, strict=True):
         directions = np.zeros((*t_i.shape[:2], m))
         symmetric = d @ lam.T + lam @ d.swapaxes(1, 2)  # ∂λ_i λ' + λ ∂λ_i'
-        directions[..., s] = np.tensordot(t_i[..., 0], symmetric, axes=(1, 2)).swapaxes(1, 2)
+        across = symmetric.transpose(1, 2, 0).reshape(len(lam), -1)  # symmetric: either index
+        directions[..., s] = (t_i[..., 0] @ across).reshape(*t_i.shape[:2], -1)
         c.append(directions)
-    _, shrunk = factor.marginal([np.zeros_like(x) for x in c], c)  # Z'V₀⁻¹Zc
-    quadratic = np.sum([cross(x, y) for x, y in zip(c, shrunk, strict=True)], axis=0)
-    vc = np.sum([cross(x, y) for x, y in zip(fixed, c, strict=True)], axis=0)
-    ct = np.sum([cross(x, y) for x, y in zip(c, t, strict=True)], axis=0)
-    s2 = r2 / nu
-    h = (quadratic - vc.T @ vc) / s2 - (ct @ ct.T) / (nu * s2**2)
+    shrunk = at.factor.marginal_of_effects(c)  # Z'V₀⁻¹Zc
+    quadratic = sum(cross(x, y) for x, y in zip(c, shrunk, strict=True))
+    vc = sum(cross(x, y) for x, y in zip(fixed, c, strict=True))
+    ct = sum(cross(x, y) for x, y in zip(c, t, strict=True))
+    s2 = at.sigma2
+    h = (quadratic - vc.T @ vc) / s2 - (ct @ ct.T) / (at.nu * s2**2)
     for level, d, s in zip(level_gradients, derivatives, parts, strict=True):
-        h[s, s] += 2.0 * np.einsum("sij,tij->st", np.einsum("ij,sjk->sik", level, d), d)
+        flat = d.reshape(len(d), level.size)
+        h[s, s] += 2.0 * ((level @ d).reshape(flat.shape) @ flat.T)
     return np.asarray(0.5 * (h + h.T))

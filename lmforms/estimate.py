@@ -208,7 +208,7 @@ def _report(problem: Problem, optimum: Optimum, control: Control, fixed_theta: b
         factors.append(covariance.factor(thetas[-1]))
         singular += [(i, j) for j in _singular_parts(covariance, lam, control.singular)]
     linear = scaling.x.linear
-    root = linear @ np.linalg.inv(at.root_x) if cp.p else np.empty((0, 0))
+    root = linear @ at.inverse_root_x
     return Estimate(
         problem=problem,
         optimum=optimum,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .control import Control
 from .covariance import Covariance, Stacked, canonical_factor, principal_chart
-from .criterion import Evaluation, Problem, evaluate
+from .criterion import Evaluation, Problem, differentiate, evaluate
 from .errors import NumericalError
 from .start import moment_start
 
@@ -41,6 +41,9 @@ SIZES = (0.1, 1.0, 10.0, 100.0)
 STALLED = 1e-6
 """Promised decrease that counts as none when no step lowers the criterion."""
 
+AT_REST = 1e-14
+"""A decrement below this moves θ by less than 10⁻⁷ of its standard error."""
+
 SNAP = 1e-2
 """Standard deviations (relative to σ) below this are tried at exactly zero."""
 
@@ -57,9 +60,9 @@ class Optimum:
     message : str
         Why it stopped, and the remedy if it should not have.
     n_evaluations : int
-        Of the criterion with its derivatives.
+        How often the criterion was evaluated, trial starts and rejected steps included.
     trace : tuple of float
-        The criterion at each of them, in order (engine's units).
+        The criterion at each evaluation, in order (engine's units).
     decrement : float
         Decrease of the criterion that one more Newton step promises.
     """
@@ -72,20 +75,25 @@ class Optimum:
     decrement: float
 
 
-class _Counter:
-    """Evaluations of one run: keeps the trace of those with derivatives, failures as +∞."""
+class _Run:
+    """Evaluations of one run: keeps their trace, failures as +∞."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.trace: list[float] = []
 
-    def __call__(self, problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation | None:
+    def __call__(self, problem: Problem, theta: FloatArray) -> Evaluation | None:
+        """The value at θ; derivatives are added to points that are kept."""
         try:
-            result = evaluate(problem, theta, order)
+            return self.insist(problem, theta)
         except NumericalError:
-            result = None
-        if order > 0:
-            self.trace.append(float("inf") if result is None else result.value)
+            self.trace.append(float("inf"))
+            return None
+
+    def insist(self, problem: Problem, theta: FloatArray) -> Evaluation:
+        """The value at θ, or its error."""
+        result = evaluate(problem, theta, 0)
+        self.trace.append(result.value)
         return result
 
     @property
@@ -108,14 +116,14 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
     NumericalError
         The criterion cannot be evaluated at the start.
     """
-    run = _Counter(control.max_evaluations)
-    theta = _first(run, problem) if start is None else np.asarray(start, dtype=np.float64)
-    best = evaluate(*_charted(problem, theta))
-    run.trace.append(best.value)
+    run = _Run(control.max_evaluations)
     if problem.n_theta == 0:
-        return Optimum(best, True, "no variance parameters: nothing to optimise", 1, (), 0.0)
+        best = differentiate(run.insist(problem, np.empty(0)))
+        message = "no variance parameters: nothing to optimise"
+        return Optimum(best, True, message, 1, (best.value,), 0.0)
 
-    best, decrement = _newton(run, best, control.tolerance)
+    first = _first(run, problem) if start is None else run.insist(problem, np.asarray(start))
+    best, decrement = _newton(run, differentiate(_charted(first)), control.tolerance)
     for _ in range(5):  # a saddle, or a stall: look for a way down, then walk again
         tolerance = _tolerance(best, control.tolerance)
         other = _leave_saddle(run, best)
@@ -153,16 +161,17 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
     )
 
 
-def _first(run: _Counter, problem: Problem) -> FloatArray:
-    """Moment estimates, or, where slopes can make more than one valley, the lowest of some."""
+def _first(run: _Run, problem: Problem) -> Evaluation:
+    """At moment estimates, or, where slopes can make more than one valley, the lowest of some."""
     moments = moment_start(problem)
-    if not any(c.k > 1 for c in problem.covariances):
-        return moments
-    plain = np.concatenate([c.start() for c in problem.covariances])
-    tries = [moments, *(size * plain for size in SIZES)]
-    values = [run(problem, theta, 0) for theta in tries]
-    heights = [np.inf if at is None else at.value for at in values]
-    return tries[int(np.argmin(heights))]
+    tries = [moments]
+    if any(c.k > 1 for c in problem.covariances):
+        plain = np.concatenate([c.start() for c in problem.covariances])
+        tries += [size * plain for size in SIZES]
+    found = [at for theta in tries[: run.limit] if (at := run(problem, theta)) is not None]
+    if not found:
+        return run.insist(problem, moments)
+    return min(found, key=lambda at: at.value)
 
 
 def _tolerance(best: Evaluation, tolerance: float) -> float:
@@ -173,35 +182,39 @@ def _tolerance(best: Evaluation, tolerance: float) -> float:
 # --- Newton -------------------------------------------------------------------------------
 
 
-def _newton(run: _Counter, best: Evaluation, tolerance: float) -> tuple[Evaluation, float]:
+def _newton(run: _Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, float]:
     """Trust-region Newton from `best`; the best point and its Newton decrement."""
     radius = RADIUS
     secant = np.zeros((len(best.theta),) * 2)
-    while True:
-        step_of, decrement = _model(best, secant)
-        if decrement <= _tolerance(best, tolerance):
-            # the model is trusted to the end: one more step brings θ itself to rest
-            polished = run(best.problem, best.theta + step_of(radius)[0])
-            if polished is not None and polished.value <= best.value:
-                best = polished
-                decrement = min(decrement, _model(best)[1])
-            return best, decrement
+    step_of, decrement = _model(best, secant)
+    while decrement > _tolerance(best, tolerance):
         if run.exhausted or radius < 1e-9:
             return best, decrement
         step, length, predicted = step_of(radius)
-        local = decrement < LOCAL
-        chart = (best.problem, best.theta + step)
-        trial = run(*(chart if local else _charted(*chart)))
+        trial = run(best.problem, best.theta + step)
         actual = -np.inf if trial is None else best.value - trial.value
         ratio = actual / predicted
         if ratio < 0.25:
             radius = 0.25 * length
         elif ratio > 0.75 and length > 0.99 * radius:
             radius *= 2.0
-        if trial is not None and actual > 0:
-            learn = local and ratio > 0.25
-            secant = _learn(secant, best, trial) if learn else np.zeros_like(secant)
-            best = trial
+        if trial is None or not actual > 0:
+            continue
+        if decrement < LOCAL and ratio > 0.25:
+            trial = differentiate(trial)
+            secant = _learn(secant, best, trial)
+        else:
+            trial = differentiate(_charted(trial))
+            secant = np.zeros_like(secant)
+        best = trial
+        step_of, decrement = _model(best, secant)
+    if decrement > AT_REST:
+        # the model is trusted to the end: one more step brings θ itself to rest
+        polished = run(best.problem, best.theta + step_of(radius)[0])
+        if polished is not None and polished.value <= best.value:
+            best = differentiate(polished)
+            decrement = min(decrement, _model(best)[1])
+    return best, decrement
 
 
 def _learn(secant: FloatArray, old: Evaluation, new: Evaluation) -> FloatArray:
@@ -268,7 +281,7 @@ def _scale(at: Evaluation) -> FloatArray:
 # --- saddles, fallback, boundary ----------------------------------------------------------
 
 
-def _leave_saddle(run: _Counter, best: Evaluation) -> Evaluation | None:
+def _leave_saddle(run: _Run, best: Evaluation) -> Evaluation | None:
     """A lower point along a direction of negative curvature, or None."""
     assert best.information is not None
     scale = _scale(best)
@@ -283,10 +296,10 @@ def _leave_saddle(run: _Counter, best: Evaluation) -> Evaluation | None:
                 trial = run(best.problem, best.theta + sign * size * direction)
                 if trial is not None and trial.value < found.value - _tolerance(best, 1e-9):
                     found = trial
-    return found if found is not best else None
+    return differentiate(found) if found is not best else None
 
 
-def _quasi_newton(run: _Counter, best: Evaluation) -> Evaluation | None:
+def _quasi_newton(run: _Run, best: Evaluation) -> Evaluation | None:
     """BFGS on the exact gradient, for the rare criterion on which Newton's model stalls."""
     from scipy.optimize import minimize as scipy_minimize
 
@@ -294,10 +307,10 @@ def _quasi_newton(run: _Counter, best: Evaluation) -> Evaluation | None:
     scale = _scale(best)
 
     def objective(z: FloatArray) -> tuple[float, FloatArray]:
-        at = run(best.problem, z / scale, 1)
-        if at is None or at.gradient is None:
+        at = run(best.problem, z / scale)
+        if at is None:
             return 1e300, np.zeros_like(z)
-        return at.value, at.gradient / scale
+        return at.value, np.asarray(differentiate(at, 1).gradient) / scale
 
     remaining = max(1, run.limit - len(run.trace))
     result = scipy_minimize(
@@ -305,47 +318,43 @@ def _quasi_newton(run: _Counter, best: Evaluation) -> Evaluation | None:
     )
     if not result.fun < best.value:
         return None
-    return run(best.problem, result.x / scale)
+    found = run(best.problem, result.x / scale)
+    return None if found is None else differentiate(found)
 
 
-def _charted(problem: Problem, theta: FloatArray) -> tuple[Problem, FloatArray]:
+def _charted(at: Evaluation) -> Evaluation:
     """The same point in the principal axes of each λ."""
+    problem = at.problem
     charts = [
-        principal_chart(c, c.factor(theta[s]))
-        for c, s in zip(problem.covariances, problem.theta_slices(), strict=True)
+        principal_chart(c, lam)
+        for c, lam in zip(problem.covariances, problem.factors(at.theta), strict=True)
     ]
-    return (
-        replace(problem, covariances=tuple(c for c, _ in charts)),
-        np.concatenate([np.empty(0), *(t for _, t in charts)]),
+    return replace(
+        at,
+        problem=replace(problem, covariances=tuple(c for c, _ in charts)),
+        theta=np.concatenate([t for _, t in charts]),
     )
 
 
 def _settle(
-    run: _Counter, problem: Problem, best: Evaluation, decrement: float
+    run: _Run, problem: Problem, best: Evaluation, decrement: float
 ) -> tuple[Evaluation, float]:
     """The best point in the chart of `problem`, canonical, and on the boundary if it is near.
 
     Nearly singular directions are put exactly on the boundary unless the criterion rises.
     """
-    lams = [
-        c.factor(best.theta[s])
-        for c, s in zip(best.problem.covariances, best.problem.theta_slices(), strict=True)
-    ]
-    plain = np.concatenate(
-        [c.root_theta(lam) for c, lam in zip(problem.covariances, lams, strict=True)]
-    )
-    theta = np.concatenate(
-        [
-            _boundary(c, plain[s])
-            for c, s in zip(problem.covariances, problem.theta_slices(), strict=True)
-        ]
-    )
-    if not np.array_equal(theta, plain):
-        snapped = run(problem, theta)
+    lams = best.problem.factors(best.theta)
+    plain = [c.root_theta(lam) for c, lam in zip(problem.covariances, lams, strict=True)]
+    on_boundary = [_boundary(c, t) for c, t in zip(problem.covariances, plain, strict=True)]
+    theta = np.concatenate(plain)
+    if not all(map(np.array_equal, plain, on_boundary)):
+        snapped = run(problem, np.concatenate(on_boundary))
         if snapped is not None and snapped.value <= best.value + best.rounding:
+            snapped = differentiate(snapped)
             return snapped, min(decrement, _model(snapped)[1])
-    settled = run(problem, plain)
-    return (best if settled is None else settled), decrement
+    if best.problem.covariances == problem.covariances and np.array_equal(theta, best.theta):
+        return best, decrement
+    return differentiate(replace(best, problem=problem, theta=theta)), decrement
 
 
 def _boundary(covariance: Covariance, theta: FloatArray) -> FloatArray:

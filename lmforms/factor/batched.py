@@ -1,6 +1,7 @@
 """Many small matrices at once: k×k blocks over the levels of a grouping factor.
 
-Loops run over k, operations over levels: LAPACK called once per 2×2 block costs more.
+Loops run over k, operations over levels: LAPACK called once per 2×2 block costs more,
+unless the blocks are few.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ FloatArray = npt.NDArray[np.float64]
 
 MIRROR = 128
 """Rows mirrored at a time: blocks that stay in the cache."""
+
+FEW = 100
+"""Below this many blocks LAPACK's calls cost less than NumPy's."""
+
+INDEFINITE = "a diagonal block of Λ'Z'ZΛ + I is not positive definite."
 
 
 def multiply(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -36,7 +42,9 @@ def cross(a: FloatArray, b: FloatArray) -> FloatArray:
 
 def outer_sum(a: FloatArray, b: FloatArray) -> FloatArray:
     """Σ over levels of ``a[l] b[l]'``: (q, k, m) and (q, j, m) to (k, j)."""
-    return np.tensordot(a, b, axes=([0, 2], [0, 2]))
+    left = a.swapaxes(0, 1).reshape(a.shape[1], -1)
+    right = left if b is a else b.swapaxes(0, 1).reshape(b.shape[1], -1)
+    return left @ right.T
 
 
 def mirrored(a: FloatArray, lower: bool = True) -> FloatArray:
@@ -66,23 +74,45 @@ def inverse_cholesky(a: FloatArray) -> tuple[FloatArray, float]:
     NumericalError
         A block is not positive definite.
     """
-    k = a.shape[-1]
-    lower = np.zeros_like(a)
-    pivots = np.empty(a.shape[:2])
-    for j in range(k):
-        row = lower[:, j, :j]
-        pivots[:, j] = a[:, j, j] - np.einsum("qi,qi->q", row, row)
-        if not (pivots[:, j] > 0).all():
-            raise NumericalError("a diagonal block of Λ'Z'ZΛ + I is not positive definite.")
-        root = np.sqrt(pivots[:, j])
-        lower[:, j, j] = root
-        if j + 1 < k:
-            below = a[:, j + 1 :, j] - np.einsum("qij,qj->qi", lower[:, j + 1 :, :j], row)
-            lower[:, j + 1 :, j] = below / root[:, None]
-    inverse = np.zeros_like(a)
+    q, k, _ = a.shape
+    if k > 2 and q < FEW:
+        return _by_block(a)
+    # entry by entry: root[i][j] and inverse[i][j] hold one number for every level
+    root: list[list[FloatArray]] = [[] for _ in range(k)]
+    inverse: list[list[FloatArray]] = [[] for _ in range(k)]
+    pivots = np.empty((k, q))
     for i in range(k):
-        inverse[:, i, i] = 1.0 / lower[:, i, i]
-        if i:
-            partial = np.einsum("qj,qjm->qm", lower[:, i, :i], inverse[:, :i, :i])
-            inverse[:, i, :i] = -partial * inverse[:, i, i, None]
-    return inverse, float(np.log(pivots).sum())
+        for j in range(i):
+            entry = a[:, i, j]
+            for m in range(j):
+                entry = entry - root[i][m] * root[j][m]
+            root[i].append(entry * inverse[j][j])
+        pivots[i] = a[:, i, i]
+        for m in range(i):
+            pivots[i] -= root[i][m] ** 2
+        if not pivots[i].min() > 0:
+            raise NumericalError(INDEFINITE)
+        diagonal = np.sqrt(pivots[i])
+        root[i].append(diagonal)
+        reciprocal = 1.0 / diagonal
+        for j in range(i):
+            entry = root[i][j] * inverse[j][j]
+            for m in range(j + 1, i):
+                entry = entry + root[i][m] * inverse[m][j]
+            inverse[i].append(-entry * reciprocal)
+        inverse[i].append(reciprocal)
+    out = np.zeros_like(a)
+    for i in range(k):
+        for j in range(i + 1):
+            out[:, i, j] = inverse[i][j]
+    return out, float(np.log(pivots).sum())
+
+
+def _by_block(a: FloatArray) -> tuple[FloatArray, float]:
+    """The same by one LAPACK call per block: better for a few larger ones."""
+    try:
+        root = np.linalg.cholesky(a)
+    except np.linalg.LinAlgError:
+        raise NumericalError(INDEFINITE) from None
+    log_det = 2.0 * float(np.log(np.einsum("qii->qi", root)).sum())
+    return np.tril(np.linalg.inv(root)), log_det

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +67,11 @@ class Factorization:
         if not np.isfinite(self.log_det):
             raise NumericalError("ln|Λ'Z'ZΛ + I| is not finite.")
 
+    @cached_property
+    def _lam_inverses(self) -> list[FloatArray | None]:
+        """λ⁻¹ of each factor, None where λ is (nearly) singular."""
+        return [_regular_inverse(lam) for lam in self.lams]
+
     # --- Λ₂ -------------------------------------------------------------------------------
 
     def _left(self, x: FloatArray, transpose: bool = False) -> FloatArray:
@@ -103,7 +110,7 @@ class Factorization:
         lead = multiply(self._h, c - self._k.transposed_times(flat))
         return system.unflatten(lead, flat)
 
-    def marginal(self, zr: Blocks, b0: Blocks) -> tuple[Blocks, Blocks]:
+    def marginal(self, zr: Blocks, b0: Sequence[FloatArray]) -> tuple[Blocks, Blocks]:
         """V₀⁻¹ of R = R* + ZB₀, with V₀ = I + ZΛΛ'Z'.
 
         Parameters
@@ -128,18 +135,33 @@ class Factorization:
         """
         if self.system.lead < 0:
             return [], []
-        w, kept = [], []
-        for lam, r, b in zip(self.lams, zr, b0, strict=True):
-            regular = _is_regular(lam)
-            w_i = multiply(lam.T, r)
-            w.append(w_i - multiply(_inverse(lam), b) if regular else w_i)
-            kept.append(np.zeros_like(b) if regular else b)
-        if any(b.any() for b in kept):
-            gram = self.system.gram_times(kept)
-            w = [x + multiply(lam.T, g) for x, lam, g in zip(w, self.lams, gram, strict=True)]
-        v = [x - b for x, b in zip(self._solve(w), kept, strict=True)]
+        w = [multiply(lam.T, r) for lam, r in zip(self.lams, zr, strict=True)]
+        v = self._less_own(w, b0)
         q = [r - g for r, g in zip(zr, self.system.gram_times(v), strict=True)]
         return v, q
+
+    def marginal_of_effects(self, b: Blocks) -> Blocks:
+        """Z'V₀⁻¹Zb for effects b: :meth:`marginal` of R = ZB₀."""
+        if self.system.lead < 0:
+            return []
+        v = self._less_own([0.0] * len(b), b)
+        return [-g for g in self.system.gram_times(v)]
+
+    def _less_own(self, w: Sequence[Any], b0: Sequence[FloatArray]) -> Blocks:
+        """ΛA⁻¹w − (I + ΛΛ'Z'Z)⁻¹B₀ (see :meth:`marginal`); zeros in w may be 0.0."""
+        w = [
+            x if root is None else x - multiply(root, b)
+            for x, root, b in zip(w, self._lam_inverses, b0, strict=True)
+        ]
+        if not any(root is None for root in self._lam_inverses):
+            return self._solve(w)
+        kept = [
+            b if root is None else np.zeros_like(b)
+            for root, b in zip(self._lam_inverses, b0, strict=True)
+        ]
+        gram = self.system.gram_times(kept)
+        w = [x + multiply(lam.T, g) for x, lam, g in zip(w, self.lams, gram, strict=True)]
+        return [x - b for x, b in zip(self._solve(w), kept, strict=True)]
 
     # --- parts of inverses ----------------------------------------------------------------
 
@@ -174,13 +196,13 @@ class Factorization:
         system = self.system
         lam, zz = self.lams[system.lead], system.cp.factors[system.lead].zz
         q, k = system.shapes[system.lead]
-        if _is_regular(lam):  # λ⁻ᵀ(I − A⁻¹)λ⁻¹
+        root = self._lam_inverses[system.lead]
+        if root is not None:  # λ⁻ᵀ(I − A⁻¹)λ⁻¹
             inverse = multiply(transposed(self._root), self._root)
             total = inverse.sum(axis=0)
             if system.coupling is not None:
                 scaled = system.coupling.scaled(multiply(lam, inverse))
                 total = total + scaled.contracted_sum(self._outer_inverse())
-            root = _inverse(lam)
             return np.asarray(root.T @ (q * np.eye(k) - total) @ root)
         m = multiply(self._h, transposed(self._h))
         j = np.eye(k) - multiply(zz, m)
@@ -191,11 +213,10 @@ class Factorization:
         return np.asarray(total)
 
     def _rest_sum(self, i: int) -> FloatArray:
-        lam = self.lams[i]
         q, k = self.system.shapes[i]
-        if _is_regular(lam):
+        root = self._lam_inverses[i]
+        if root is not None:
             inner = q * np.eye(k) - self._level_sum(self._schur_inverse(), i)
-            root = _inverse(lam)
             return np.asarray(root.T @ inner @ root)
         # singular λ: B − BΛ₂S⁻¹Λ₂'B itself, over the columns of this factor
         schur, span = self._schur, self.system.spans[i]
@@ -242,9 +263,10 @@ class Factorization:
         return out
 
 
-def _inverse(lam: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.inv(lam), dtype=np.float64)
-
-
-def _is_regular(lam: FloatArray) -> bool:
-    return bool(np.linalg.svd(lam, compute_uv=False).min() > REGULAR)
+def _regular_inverse(lam: FloatArray) -> FloatArray | None:
+    """λ⁻¹, or None if λ is singular or nearly so (1/‖λ⁻¹‖ is at most the smallest singular value)."""
+    try:
+        inverse = np.asarray(np.linalg.inv(lam), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return None
+    return inverse if REGULAR * sqrt(np.vdot(inverse, inverse)) < 1.0 else None
