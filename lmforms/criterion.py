@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import accumulate, pairwise
 from math import isfinite, log, pi
 
@@ -299,12 +299,15 @@ def _information(
         directions[..., s] = (t_i[..., 0] @ across).reshape(*t_i.shape[:2], -1)
         c.append(directions)
     shrunk = at.factor.marginal_of_effects(c)  # Z'V₀⁻¹Zc
-    quadratic = sum(cross(x, y) for x, y in zip(c, shrunk, strict=True))
-    vc = sum(cross(x, y) for x, y in zip(fixed, c, strict=True))
-    ct = sum(cross(x, y) for x, y in zip(c, t, strict=True))
+    quadratic, vc, ct = _inner(c, shrunk), _inner(fixed, c), _inner(c, t)
     s2 = at.sigma2
     h = (quadratic - vc.T @ vc) / s2 - (ct @ ct.T) / (at.nu * s2**2)
     for level, d, s in zip(level_gradients, derivatives, parts, strict=True):
         flat = d.reshape(len(d), level.size)
         h[s, s] += 2.0 * ((level @ d).reshape(flat.shape) @ flat.T)
     return np.asarray(0.5 * (h + h.T))
+
+
+def _inner(a: Blocks, b: Blocks) -> FloatArray:
+    """a'b for matrices of random effects, (r, s)."""
+    return reduce(np.add, (cross(x, y) for x, y in zip(a, b, strict=True)))

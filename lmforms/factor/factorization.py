@@ -264,7 +264,7 @@ class Factorization:
 
 
 def _regular_inverse(lam: FloatArray) -> FloatArray | None:
-    """λ⁻¹, or None if λ is singular or nearly so (1/‖λ⁻¹‖ is at most the smallest singular value)."""
+    """λ⁻¹, or None if λ is (nearly) singular: its smallest singular value is at least 1/‖λ⁻¹‖."""
     try:
         inverse = np.asarray(np.linalg.inv(lam), dtype=np.float64)
     except np.linalg.LinAlgError:
