@@ -17,6 +17,7 @@ from .evaluator import Evaluator, Scope, TermMatrix
 from .frame import Frame, Missing, group_codes, report_dropped
 from .residual import Independent, Residual, Weighted
 from .rows import FactorRows, ModelRows
+from .table import Table
 from .terms import BoundFormula
 
 FloatArray = npt.NDArray[np.float64]
@@ -131,7 +132,7 @@ class Design:
     @property
     def index(self) -> pd.Index:
         """Labels of the rows used."""
-        return self.frame.data.index[self.used]
+        return self.frame.table.index[self.used]
 
     @property
     def x_names(self) -> list[str]:
@@ -194,15 +195,15 @@ def build_design(
     DataError, ModelError
         With the culprit's name.
     """
-    pieces = _evaluate(bound, frame.data, scope, contrasts)
-    used = np.ones(len(frame.data), dtype=bool)
+    pieces = _evaluate(bound, frame.table, scope, contrasts)
+    used = np.ones(frame.table.n, dtype=bool)
     absent = _undefined(pieces)
     if absent:
         used = ~np.logical_or.reduce(list(absent.values()))
         report_dropped(~used, absent, missing)
         settled = frame.with_categories_of(used)
         if settled is not frame:  # a level that only these rows had has no column
-            pieces = _evaluate(bound, settled.data, scope, contrasts)
+            pieces = _evaluate(bound, settled.table, scope, contrasts)
         pieces = pieces.subset(used)
     offset = frame.extra.get("offset", np.zeros(len(used)))[used]
     if not np.isfinite(offset).all():
@@ -250,9 +251,9 @@ class _Pieces:
 
 
 def _evaluate(
-    bound: BoundFormula, data: pd.DataFrame, scope: Scope, contrasts: Mapping[str, Any] | None
+    bound: BoundFormula, table: Table, scope: Scope, contrasts: Mapping[str, Any] | None
 ) -> _Pieces:
-    evaluator = Evaluator(data, scope, contrasts, bound.coded)
+    evaluator = Evaluator(table, scope, contrasts, bound.coded)
     formula = bound.formula
     offsets = [
         evaluator.matrix(parsed, piece, "the offset")

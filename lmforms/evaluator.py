@@ -1,4 +1,4 @@
-"""Evaluate parsed formulas on a data frame: columns with names, ready for new data.
+"""Evaluate parsed formulas on a table: columns with names, ready for new data.
 
 Stateful transforms (``scale``, ``poly``, ``bs`` …) remember what they learnt in a formulaic
 ``ModelSpec``; evaluating that on new data gives the same columns.
@@ -20,6 +20,7 @@ import pandas as pd
 
 from .errors import ArgumentError, ColumnError, DataError, FormulaError, listed, near_matches
 from .piece import Piece, aliased, needs_alias, unaliased
+from .table import Table
 from .terms import factors_of, marked
 
 if TYPE_CHECKING:
@@ -120,11 +121,11 @@ class TermMatrix:
 
 
 class Evaluator:
-    """Evaluates formulas on one data frame; factors met twice are evaluated once.
+    """Evaluates formulas on one table; factors met twice are evaluated once.
 
     Parameters
     ----------
-    data : pandas.DataFrame
+    table : Table
         Columns already of plain types (see :mod:`lmforms.frame`).
     scope : Scope
         The caller's names.
@@ -137,12 +138,12 @@ class Evaluator:
 
     def __init__(
         self,
-        data: pd.DataFrame,
+        table: Table,
         scope: Scope,
         contrasts: Mapping[str, Any] | None = None,
         coded: Collection[str] = (),
     ) -> None:
-        self.data = data
+        self.table = table
         self._coded = coded
         self._scope = scope
         self._contrasts = contrasts or {}
@@ -153,12 +154,13 @@ class Evaluator:
         from formulaic.transforms import C
         from formulaic.utils.layered_mapping import LayeredMapping
 
+        data = self.table.data
         whole = [
             name
-            for name, dtype in self.data.dtypes.items()
+            for name, dtype in data.dtypes.items()
             if name not in self._coded and isinstance(dtype, np.dtype) and dtype.kind in "iu"
         ]
-        data = self.data.astype(dict.fromkeys(whole, np.float64)) if whole else self.data
+        data = data.astype(dict.fromkeys(whole, np.float64)) if whole else data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
         aliases = {aliased(name): data[name] for name in data if needs_alias(name)}
         context = LayeredMapping(coded, aliases, self._scope)
@@ -168,10 +170,10 @@ class Evaluator:
         """A column of numbers as float64; None for anything else."""
         if name not in self._columns:
             values = None
-            if name in self.data and name not in self._contrasts:
-                dtype = self.data[name].dtype
+            if name in self.table and name not in self._contrasts:
+                dtype = self.table[name].dtype
                 if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
-                    values = self.data[name].to_numpy(dtype=np.float64)
+                    values = self.table[name].to_numpy(dtype=np.float64)
             self._columns[name] = values
         return self._columns[name]
 
@@ -186,7 +188,7 @@ class Evaluator:
             parts = []
             for factor in term.factors:
                 if factor.eval_method.value == "literal" and len(term.factors) == 1:
-                    product = np.ones(len(self.data)) if factor.expr == "1" else None
+                    product = np.ones(self.table.n) if factor.expr == "1" else None
                     parts.append("Intercept")
                     break
                 if factor.eval_method.value != "lookup":
@@ -226,7 +228,7 @@ class Evaluator:
             formula = ModelSpec.from_spec(formula, na_action="ignore", output="numpy")
         elif formula.materializer_params is None:
             formula = formula.update(materializer_params={})
-        n = len(self.data)
+        n = self.table.n
         if not len(formula.formula):
             return TermMatrix(np.empty((n, 0)), (), formula)
         products = self._products(formula.formula)
@@ -255,18 +257,18 @@ class Evaluator:
     def factor(self, factor: Factor, piece: Piece) -> pd.Series:
         """The values of one component of a grouping factor."""
         if factor.eval_method.value == "lookup":
-            return self.data[unaliased(factor.expr)]
+            return self.table[unaliased(factor.expr)]
         what = "the grouping factor"
         try:
             value = self._value(factor)
         except Exception as exc:  # calls in a formula can raise anything
             raise self._explained(exc, [factor], piece, what) from exc
-        if np.ndim(value) != 1 or len(value) != len(self.data):
+        if np.ndim(value) != 1 or len(value) != self.table.n:
             wrong = TypeError(f"gives a result of shape {np.shape(value)}")
             raise self._explained(wrong, [factor], piece, what)
         if isinstance(value, pd.Series):
             return value
-        return pd.Series(np.asarray(value), index=self.data.index)
+        return pd.Series(np.asarray(value), index=self.table.index)
 
     def _value(self, factor: Factor) -> Any:
         """What the Python code of a factor gives."""
@@ -290,7 +292,7 @@ class Evaluator:
                 value = self._value(factor)
                 columns = value.values() if isinstance(value, dict) else [value]
                 shape = next((np.shape(c) for c in columns), ())
-                if len(shape) not in (1, 2) or shape[0] != len(self.data):
+                if len(shape) not in (1, 2) or shape[0] != self.table.n:
                     culprit, cause = factor, TypeError(f"gives a result of shape {shape}")
             except Exception as found:  # the same as `exc`, or one of several
                 culprit, cause = factor, found
@@ -301,7 +303,7 @@ class Evaluator:
         text = str(cause).partition("\n")[0].rstrip(".") or type(cause).__name__
         unknown = _unknown_name(text)
         if unknown is not None:
-            known = [*map(str, self.data.columns)]
+            known = list(self.table)
             return ColumnError(
                 f"{what}: `{unknown}` is neither a column of the data nor a name in scope."
                 f"{near_matches(unknown, known)} Columns used: {listed(known)}.\n{shown}"
@@ -347,7 +349,7 @@ def _unknown_name(message: str) -> str | None:
     return head.rpartition("`")[2] if found else None
 
 
-def check_contrasts(contrasts: Mapping[str, Any], data: pd.DataFrame) -> None:
+def check_contrasts(contrasts: Mapping[str, Any], table: Table) -> None:
     """Refuse contrasts for what is no factor.
 
     Raises
@@ -358,8 +360,8 @@ def check_contrasts(contrasts: Mapping[str, Any], data: pd.DataFrame) -> None:
         A contrast that is none.
     """
     for name, contrast in contrasts.items():
-        numeric = pd.api.types.is_numeric_dtype(data[name].dtype)
-        if numeric and not pd.api.types.is_bool_dtype(data[name].dtype):
+        numeric = pd.api.types.is_numeric_dtype(table[name].dtype)
+        if numeric and not pd.api.types.is_bool_dtype(table[name].dtype):
             raise DataError(
                 f"contrasts: `{name}` holds numbers; make it a factor first, "
                 f"data[{name!r}].astype('category')."

@@ -1,9 +1,7 @@
 """From any table to the rows and columns a model uses.
 
-pandas, polars, pyarrow (through narwhals, the door that formulaic uses too) and mappings
-of arrays become one pandas frame of the needed columns, of plain types: floats, integers,
-booleans, and categories for whatever is text. Rows with missing values are dropped and
-counted.
+The needed columns in plain types: floats, integers, booleans, and categories for whatever
+is text. Rows with missing values are dropped and counted.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .errors import ArgumentError, ColumnError, DataError, MissingDataWarning, near_matches
+from .table import Table, column_names, raw_table, row_count
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -31,15 +30,15 @@ class Frame:
 
     Attributes
     ----------
-    data : pandas.DataFrame
+    table : Table
         The needed columns in plain types, on the user's index, complete rows only.
     kept : ndarray of bool, shape (rows given,)
-        Which of the given rows are in `data`.
+        Which of the given rows are in `table`.
     extra : mapping of str to ndarray
         Arrays that came beside the table (weights, offset), for the rows kept.
     """
 
-    data: pd.DataFrame
+    table: Table
     kept: BoolArray
     extra: Mapping[str, FloatArray]
 
@@ -49,34 +48,13 @@ class Frame:
         Those rows get another category: they are about to be dropped.
         """
         changed = {}
-        for name in self.data.columns:
-            column = self.data[name]
+        for name, column in self.table.items():
             if isinstance(column.dtype, pd.CategoricalDtype):
                 kept = column[used].cat.remove_unused_categories()
                 if len(kept.cat.categories) < len(column.cat.categories):
                     filled = column.where(column.isin(kept.cat.categories), kept.cat.categories[0])
                     changed[name] = filled.cat.remove_unused_categories()
-        return replace(self, data=self.data.assign(**changed)) if changed else self
-
-
-def column_names(data: Any) -> list[str]:
-    """Names of the columns of any table.
-
-    Raises
-    ------
-    DataError
-        `data` is no table, or has two columns of one name.
-    """
-    if isinstance(data, pd.DataFrame):
-        names = [c if isinstance(c, str) else str(c) for c in data.columns]
-    elif isinstance(data, Mapping):
-        names = [str(k) for k in data]
-    else:
-        names = list(_narwhals(data).columns)
-    duplicated = sorted({n for n in names if names.count(n) > 1}) if len(names) < 1000 else []
-    if duplicated:
-        raise DataError(f"the data have two columns named `{duplicated[0]}`: rename one.")
-    return names
+        return replace(self, table=self.table.assign(changed)) if changed else self
 
 
 def build_frame(
@@ -110,7 +88,7 @@ def build_frame(
     if missing not in ("drop", "raise"):
         raise ArgumentError(f"missing={missing!r}: use 'drop' or 'raise'.")
     table = raw_table(data, list(columns))
-    n = len(table) if len(table.columns) else row_count(data)
+    n = table.n if len(table) else row_count(data)
     if n == 0:
         raise DataError("the data have no rows.")
     arrays = dict(extra or {})
@@ -118,27 +96,36 @@ def build_frame(
     absent = missing_by_column(table)
     if "offset" in arrays:
         absent["offset"] = np.isnan(arrays["offset"])
-    incomplete = np.zeros(n, dtype=bool)
+    kept = np.ones(n, dtype=bool)
     for gaps in absent.values():
-        incomplete |= gaps
-    if incomplete.any():
-        report_dropped(incomplete, absent, missing)
-        table = table.loc[~incomplete]
-        arrays = {name: values[~incomplete] for name, values in arrays.items()}
-    plain = plain_table(table, bare=bare)
-    return Frame(data=plain, kept=~incomplete, extra=arrays)
+        kept &= ~gaps
+    if not kept.all():
+        report_dropped(~kept, absent, missing)
+        table = table.rows(kept)
+        arrays = {name: values[kept] for name, values in arrays.items()}
+    return Frame(table=plain_table(table, bare=bare), kept=kept, extra=arrays)
 
 
-def missing_by_column(table: pd.DataFrame) -> dict[str, BoolArray]:
-    """For each column, where it is missing."""
-    return {str(c): table[c].isna().to_numpy(dtype=bool) for c in table.columns}
+def missing_by_column(table: Table) -> dict[str, BoolArray]:
+    """For each column with missing values, where they are."""
+    absent = {name: _missing(column) for name, column in table.items()}
+    return {name: gaps for name, gaps in absent.items() if gaps is not None and gaps.any()}
 
 
-def plain_table(table: pd.DataFrame, *, bare: Iterable[str] = ()) -> pd.DataFrame:
+def _missing(column: pd.Series) -> BoolArray | None:
+    """Where a column is missing; None if its type has no missing values."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
+        return None
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
+        return np.isnan(column.to_numpy())
+    return column.isna().to_numpy(dtype=bool)
+
+
+def plain_table(table: Table, *, bare: Iterable[str] = ()) -> Table:
     """Complete rows as floats, integers, booleans and categories without unused ones."""
     as_is = set(bare)
-    plain = {c: _plain(table[c], c, as_is=c in as_is) for c in table.columns}
-    return pd.DataFrame(plain, index=table.index)
+    plain = {c: _plain(column, c, as_is=c in as_is) for c, column in table.items()}
+    return Table(plain, table.index)
 
 
 def report_dropped(incomplete: BoolArray, where: Mapping[str, BoolArray], missing: str) -> None:
@@ -206,8 +193,8 @@ def group_codes(values: pd.Series) -> tuple[npt.NDArray[np.intp], pd.Index]:
     Categories keep their order; other labels are sorted.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
-        used = _used_categories(values)
-        return used.cat.codes.to_numpy().astype(np.intp), pd.Index(used.cat.categories)
+        used = _used_categories(values).array
+        return used.codes.astype(np.intp), pd.Index(used.categories)
     try:
         codes, levels = pd.factorize(values)
     except TypeError:
@@ -220,73 +207,10 @@ def group_codes(values: pd.Series) -> tuple[npt.NDArray[np.intp], pd.Index]:
     return codes.astype(np.intp), pd.Index(levels)
 
 
-# --- any table to pandas ------------------------------------------------------------------
-
-
-def _narwhals(data: Any) -> Any:
-    import narwhals.stable.v1 as nw
-
-    try:
-        table = nw.from_native(data, eager_only=True)
-    except TypeError:
-        raise DataError(
-            "data must be a pandas, polars or pyarrow table or a mapping of arrays, "
-            f"not {type(data).__name__}."
-        ) from None
-    return table
-
-
-def row_count(data: Any) -> int:
-    """Number of rows of any table."""
-    if isinstance(data, Mapping) and not isinstance(data, pd.DataFrame):
-        return len(next(iter(data.values()), ()))
-    return len(data)
-
-
-def raw_table(data: Any, columns: list[str]) -> pd.DataFrame:
-    """The named columns of any table as a pandas frame, types as they came."""
-    if isinstance(data, pd.DataFrame):
-        names = [c if isinstance(c, str) else str(c) for c in data.columns]
-        positions = [names.index(c) for c in columns]
-        table = data.iloc[:, positions]
-        return table if list(table.columns) == columns else table.set_axis(columns, axis=1)
-    if isinstance(data, Mapping):
-        given = {str(k): v for k, v in data.items()}
-        lengths = {c: len(np.atleast_1d(np.asarray(given[c]))) for c in columns}
-        if len(set(lengths.values())) > 1:
-            shown = ", ".join(f"`{c}` {m}" for c, m in lengths.items())
-            raise DataError(f"the arrays differ in length: {shown}.")
-        return pd.DataFrame({c: _one_dimensional(c, given[c]) for c in columns})
-    table = _narwhals(data)
-    return pd.DataFrame({c: _from_narwhals(table[c]) for c in columns})
-
-
-def _one_dimensional(name: str, values: Any) -> Any:
-    if np.ndim(values) != 1:
-        raise DataError(f"`{name}` has {np.ndim(values)} dimensions; one is needed.")
-    return values
-
-
-def _from_narwhals(series: Any) -> Any:
-    """A column of any table library, without needing that library's own pandas bridge."""
-    import narwhals.stable.v1 as nw
-
-    dtype = series.dtype
-    if dtype.is_float() or (dtype.is_numeric() and series.null_count() and not dtype.is_decimal()):
-        return series.cast(nw.Float64).to_numpy()
-    if dtype.is_numeric() and not dtype.is_decimal():
-        return series.to_numpy()
-    if dtype in (nw.Categorical, nw.Enum):
-        categories = series.cat.get_categories().to_list()
-        return pd.Categorical(series.cast(nw.String).to_list(), categories=categories)
-    if dtype == nw.Boolean and not series.null_count():
-        return np.asarray(series.to_list(), dtype=bool)
-    if dtype.is_temporal():
-        return pd.to_datetime(pd.Series(series.to_list()), errors="coerce")
-    return pd.Series(series.to_list(), dtype=object)
-
-
 # --- plain types ---------------------------------------------------------------------------
+
+PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
+"""Types that stay as they are."""
 
 _REFUSED = {
     "datetime": "a date or time",
@@ -303,6 +227,8 @@ def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return _used_categories(series)
+    if dtype in PLAIN:
+        return series
     if pd.api.types.is_bool_dtype(dtype):
         return series.astype(bool)
     if pd.api.types.is_integer_dtype(dtype):
@@ -339,8 +265,8 @@ def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
 
 def _used_categories(series: pd.Series) -> pd.Series:
     """Without categories that no row has (the same object if there are none)."""
-    codes = series.cat.codes.to_numpy()
-    count = len(series.cat.categories)
+    values = series.array
+    codes, count = np.asarray(values.codes), len(values.categories)
     seen = np.bincount(codes[codes >= 0], minlength=count)
     return series if seen.all() else series.cat.remove_unused_categories()
 

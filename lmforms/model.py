@@ -26,7 +26,8 @@ from .errors import (
 from .estimate import estimate
 from .evaluator import Scope, check_contrasts
 from .formula import parse_formula
-from .frame import Missing, beside, build_frame, caller_depth, column_names
+from .frame import Missing, beside, build_frame, caller_depth
+from .table import column_names
 from .terms import bind
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class MixedModel:
             extra={name: values for name, values in extra.items() if values is not None},
             missing=missing,
         )
-        check_contrasts(self.contrasts, frame.data)
+        check_contrasts(self.contrasts, frame.table)
         self.offset_column = offset if isinstance(offset, str) else None
         self.design: Design = build_design(
             bound, frame, self.scope, contrasts=self.contrasts, missing=missing

@@ -11,7 +11,8 @@ import pandas as pd
 
 from .errors import ArgumentError, ColumnError, DataError, listed, near_matches
 from .evaluator import Evaluator
-from .frame import beside, column_names, missing_by_column, plain_table, raw_table, row_count
+from .frame import beside, missing_by_column, plain_table
+from .table import Table, column_names, raw_table, row_count
 from .terms import columns_of, factor_columns
 
 if TYPE_CHECKING:
@@ -55,14 +56,14 @@ def predict(
     given = _given_offset(fit, data, offset)
     n = len(given)
     incomplete = np.logical_or.reduce([np.zeros(n, bool), *missing_by_column(table).values()])
-    rows = _as_fitted(fit, plain_table(table.loc[~incomplete], bare=bound.bare))
+    rows = _as_fitted(fit, plain_table(table.rows(~incomplete), bare=bound.bare))
     out = np.full(n, np.nan)
     out[~incomplete] = _linear_predictor(fit, rows, terms, new_levels)
     index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(n)
     return pd.Series(out + given, index=index, name="predicted")
 
 
-def _as_fitted(fit: MixedModelResults, rows: pd.DataFrame) -> pd.DataFrame:
+def _as_fitted(fit: MixedModelResults, rows: Table) -> Table:
     """Predictors that were factors in the fit as factors with the same levels."""
     design = fit._design
     predictors = columns_of(design.bound.fixed).union(
@@ -70,8 +71,8 @@ def _as_fitted(fit: MixedModelResults, rows: pd.DataFrame) -> pd.DataFrame:
         *(columns_of(o) for o in design.bound.offsets),
     )
     changed = {}
-    for name in rows.columns:
-        fitted, given = design.frame.data[name], rows[name]
+    for name, given in rows.items():
+        fitted = design.frame.table[name]
         if name not in predictors or fitted.dtype == given.dtype:
             continue
         is_bool = pd.api.types.is_bool_dtype
@@ -95,7 +96,7 @@ def _as_fitted(fit: MixedModelResults, rows: pd.DataFrame) -> pd.DataFrame:
             )
         dtype = bool if pd.api.types.is_bool_dtype(fitted.dtype) else fitted.dtype
         changed[name] = pd.Series(values, index=rows.index).astype(dtype)
-    return rows.assign(**changed) if changed else rows
+    return rows.assign(changed)
 
 
 def _chosen(fit: MixedModelResults, random: str | Sequence[str]) -> list[int]:
@@ -140,10 +141,10 @@ def _own_rows(fit: MixedModelResults, terms: Sequence[int]) -> pd.Series:
 
 
 def _linear_predictor(
-    fit: MixedModelResults, table: pd.DataFrame, terms: Sequence[int], new_levels: str
+    fit: MixedModelResults, table: Table, terms: Sequence[int], new_levels: str
 ) -> FloatArray:
     design = fit._design
-    used = [c for c in fit.model.contrasts if c in table.columns]
+    used = [c for c in fit.model.contrasts if c in table]
     contrasts = {c: fit.model.contrasts[c] for c in used}
     evaluator = Evaluator(table, fit.model.scope, contrasts, design.bound.coded)
     bound = design.bound

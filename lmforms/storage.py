@@ -49,8 +49,8 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
     for name, values in design.frame.extra.items():
         arrays[f"extra/{name}"] = values
     columns = []
-    for i, name in enumerate(design.frame.data.columns):
-        facts, values = _column(design.frame.data[name])
+    for i, name in enumerate(design.frame.table):
+        facts, values = _column(design.frame.table[name])
         arrays[f"column/{i}"] = values
         columns.append({"name": name, **facts})
     meta = {
@@ -69,7 +69,7 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
         "names": sorted(model.scope.given),
         "offset_column": model.offset_column,
         "columns": columns,
-        "index": encode(design.frame.data.index),
+        "index": encode(design.frame.table.index),
         "optimum": {
             "converged": fit.converged,
             "message": fit.optimizer.message,
