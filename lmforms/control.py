@@ -22,7 +22,7 @@ class Control:
     max_evaluations : int
         Evaluations of the criterion before the optimiser gives up.
     tolerance : float
-        Stop when a Newton step promises to lower the criterion by less than this.
+        When a Newton step promises to lower the criterion by less than this it is the last.
     singular : float
         A fit is singular when a random effect's smallest standard deviation, in any
         direction and relative to σ, is below this (lme4's default; predictors are
@@ -39,7 +39,7 @@ class Control:
 
     factor: Path = "auto"
     max_evaluations: int = 300
-    tolerance: float = 1e-10
+    tolerance: float = 1e-8
     singular: float = 1e-4
     memory: int = 8 * 2**30
 

@@ -20,7 +20,7 @@ from .start import moment_start
 
 FloatArray = npt.NDArray[np.float64]
 
-RADIUS = 10.0
+RADIUS = 20.0
 """First trust radius, in units where the information has a unit diagonal."""
 
 FLOOR = 1e-7
@@ -32,16 +32,22 @@ SADDLE = -1e-4
 FLATTEST = 1e-4
 """√H below this share of its reference is rounding: no long steps on a flat criterion."""
 
-LOCAL = 1e-3
+LOCAL = 0.1
 """Below this decrement the criterion is quadratic enough for secants to be believed."""
 
 SIZES = (0.1, 1.0, 10.0, 100.0)
-"""Standard deviations, in units of σ, that are tried as a start beside the moments."""
+"""Standard deviations, in units of σ, tried as a start beside the moments if levels are uneven."""
+
+UNEVEN = 100.0
+"""A level with this many times the usual sum of squares: other starts are tried as well."""
 
 STALLED = 1e-6
 """Promised decrease that counts as none when no step lowers the criterion."""
 
-AT_REST = 1e-14
+AT_REST = 1e-3
+"""The last step is to leave less than this share of the tolerance."""
+
+NO_STEP = 1e-14
 """A decrement below this moves θ by less than 10⁻⁷ of its standard error."""
 
 SNAP = 1e-2
@@ -123,7 +129,7 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
         return Optimum(best, True, message, 1, (best.value,), 0.0)
 
     first = _first(run, problem) if start is None else run.insist(problem, np.asarray(start))
-    best, decrement = _newton(run, differentiate(_charted(first)), control.tolerance)
+    best, decrement, last = _newton(run, differentiate(_charted(first)), control.tolerance)
     for _ in range(5):  # a saddle, or a stall: look for a way down, then walk again
         tolerance = _tolerance(best, control.tolerance)
         other = _leave_saddle(run, best)
@@ -131,8 +137,13 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
             other = _quasi_newton(run, best)
         if other is None or run.exhausted:
             break
-        best, decrement = _newton(run, other, control.tolerance)
-    best, decrement = _settle(run, problem, best, decrement)
+        best, decrement, last = _newton(run, other, control.tolerance)
+    for _ in range(3):
+        best, decrement = _settle(run, problem, best, decrement, last)
+        if run.exhausted or not AT_REST * control.tolerance < decrement <= control.tolerance:
+            break
+        best = differentiate(_charted(best))
+        last = _model(best)[0](RADIUS)[0]
 
     # a decrease that rounding hides cannot be looked for any further
     small = max(_tolerance(best, control.tolerance), best.rounding)
@@ -165,13 +176,23 @@ def _first(run: _Run, problem: Problem) -> Evaluation:
     """At moment estimates, or, where slopes can make more than one valley, the lowest of some."""
     moments = moment_start(problem)
     tries = [moments]
-    if any(c.k > 1 for c in problem.covariances):
+    if _uneven(problem):
         plain = np.concatenate([c.start() for c in problem.covariances])
         tries += [size * plain for size in SIZES]
     found = [at for theta in tries[: run.limit] if (at := run(problem, theta)) is not None]
     if not found:
         return run.insist(problem, moments)
     return min(found, key=lambda at: at.value)
+
+
+def _uneven(problem: Problem) -> bool:
+    """Whether a slope's predictor spreads far more in one level than in most."""
+    for f in problem.system.cp.factors:
+        if f.zz.shape[-1] > 1:
+            sizes = np.einsum("qkk->qk", f.zz)
+            if (sizes.max(axis=0) > UNEVEN * np.median(sizes, axis=0)).any():
+                return True
+    return False
 
 
 def _tolerance(best: Evaluation, tolerance: float) -> float:
@@ -182,14 +203,18 @@ def _tolerance(best: Evaluation, tolerance: float) -> float:
 # --- Newton -------------------------------------------------------------------------------
 
 
-def _newton(run: _Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, float]:
-    """Trust-region Newton from `best`; the best point and its Newton decrement."""
+def _newton(run: _Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, float, FloatArray]:
+    """Trust-region Newton from `best`: the best point, its decrement, and the step to rest.
+
+    When the decrement is small the model is trusted to the end, and its last step is left
+    to be taken: it brings θ itself to rest.
+    """
     radius = RADIUS
     secant = np.zeros((len(best.theta),) * 2)
     step_of, decrement = _model(best, secant)
     while decrement > _tolerance(best, tolerance):
         if run.exhausted or radius < 1e-9:
-            return best, decrement
+            return best, decrement, np.zeros_like(best.theta)
         step, length, predicted = step_of(radius)
         trial = run(best.problem, best.theta + step)
         actual = -np.inf if trial is None else best.value - trial.value
@@ -208,13 +233,7 @@ def _newton(run: _Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, 
             secant = np.zeros_like(secant)
         best = trial
         step_of, decrement = _model(best, secant)
-    if decrement > AT_REST:
-        # the model is trusted to the end: one more step brings θ itself to rest
-        polished = run(best.problem, best.theta + step_of(radius)[0])
-        if polished is not None and polished.value <= best.value:
-            best = differentiate(polished)
-            decrement = min(decrement, _model(best)[1])
-    return best, decrement
+    return best, decrement, step_of(radius)[0]
 
 
 def _learn(secant: FloatArray, old: Evaluation, new: Evaluation) -> FloatArray:
@@ -289,7 +308,7 @@ def _leave_saddle(run: _Run, best: Evaluation) -> Evaluation | None:
     found = best
     for j in np.flatnonzero(values < SADDLE):
         direction = vectors[:, j] / scale
-        for size in (0.01, 0.1, 1.0):
+        for size in (0.001, 0.01, 0.1, 1.0):
             for sign in (1.0, -1.0):
                 if run.exhausted:
                     break
@@ -337,24 +356,46 @@ def _charted(at: Evaluation) -> Evaluation:
 
 
 def _settle(
-    run: _Run, problem: Problem, best: Evaluation, decrement: float
+    run: _Run, problem: Problem, best: Evaluation, decrement: float, last: FloatArray
 ) -> tuple[Evaluation, float]:
-    """The best point in the chart of `problem`, canonical, and on the boundary if it is near.
+    """The best point after its last step, in the chart of `problem`, canonical.
 
     Nearly singular directions are put exactly on the boundary unless the criterion rises.
     """
-    lams = best.problem.factors(best.theta)
-    plain = [c.root_theta(lam) for c, lam in zip(problem.covariances, lams, strict=True)]
-    on_boundary = [_boundary(c, t) for c, t in zip(problem.covariances, plain, strict=True)]
-    theta = np.concatenate(plain)
-    if not all(map(np.array_equal, plain, on_boundary)):
-        snapped = run(problem, np.concatenate(on_boundary))
-        if snapped is not None and snapped.value <= best.value + best.rounding:
-            snapped = differentiate(snapped)
-            return snapped, min(decrement, _model(snapped)[1])
+    if decrement <= NO_STEP:
+        last = np.zeros_like(last)
+    theta = _plain(problem, best, last)
+    snapped = np.concatenate(
+        [
+            _boundary(c, theta[s])
+            for c, s in zip(problem.covariances, problem.theta_slices(), strict=True)
+        ]
+    )
+    if not np.array_equal(snapped, theta):
+        trial = run(problem, snapped)
+        if trial is not None and trial.value <= best.value + best.rounding:
+            return _rested(trial, decrement)
+    if last.any():
+        trial = run(problem, theta)
+        if trial is not None and trial.value <= best.value:
+            return _rested(trial, decrement)
+        theta = _plain(problem, best)
     if best.problem.covariances == problem.covariances and np.array_equal(theta, best.theta):
         return best, decrement
     return differentiate(replace(best, problem=problem, theta=theta)), decrement
+
+
+def _plain(problem: Problem, at: Evaluation, step: FloatArray | float = 0.0) -> FloatArray:
+    """θ a step from `at`, canonical, as `problem` writes it."""
+    lams = at.problem.factors(at.theta + step)
+    roots = zip(problem.covariances, lams, strict=True)
+    return np.concatenate([c.root_theta(lam) for c, lam in roots])
+
+
+def _rested(at: Evaluation, decrement: float) -> tuple[Evaluation, float]:
+    """With derivatives, and the smaller of two decrements."""
+    at = differentiate(at)
+    return at, min(decrement, _model(at)[1])
 
 
 def _boundary(covariance: Covariance, theta: FloatArray) -> FloatArray:
