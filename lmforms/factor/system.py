@@ -73,6 +73,8 @@ class System:
         How to factor the Schur complement.
     memory : int
         Bytes that this may take.
+    largest : int, optional
+        Size of a dense Schur complement above which ``"auto"`` gives up.
 
     Raises
     ------
@@ -80,9 +82,16 @@ class System:
         Neither a dense nor a sparse factor fits.
     """
 
-    def __init__(self, cp: CrossProducts, path: Path = "auto", memory: int = 8 * 2**30) -> None:
+    def __init__(
+        self,
+        cp: CrossProducts,
+        path: Path = "auto",
+        memory: int = 8 * 2**30,
+        largest: int | None = None,
+    ) -> None:
         self.cp = cp
         self.memory = memory
+        self.largest = largest
         self.shapes = [f.zz.shape[:2] for f in cp.factors]
         sizes = [q * k for q, k in self.shapes]
         self.lead = int(np.argmax(sizes)) if sizes else -1
@@ -136,7 +145,7 @@ class System:
         pairs = min(self.coupling.work, float(self.m) ** 2)
         full = self.coupling.work > FULL_WORK * float(self.m) ** 2
         if path == "dense" or (path == "auto" and (self.m <= DENSE_SCHUR or full)):
-            self._need(DENSE_COPIES * 8 * float(self.m) ** 2)
+            self._need_dense()
             self.gram = self._dense_gram()
             return
         self._need(SPARSE_BYTES * pairs)
@@ -153,10 +162,16 @@ class System:
             solver = SparseSolver(pattern.tocsc(), backend)
             dense = path == "auto" and 2 * solver.nnz > DENSE_FILL * self.m**2
         if dense:
-            self._need(DENSE_COPIES * 8 * float(self.m) ** 2)
+            self._need_dense()
             self.gram = self._dense_gram()
         else:
             self.solver, self.gram = solver, gram
+
+    def _need_dense(self) -> None:
+        """Refuse a dense Schur complement that is too large."""
+        if self.largest is not None and self.m > self.largest:
+            raise MemoryLimitError(f"a dense factor of {self.m:,} random effects is not wanted.")
+        self._need(DENSE_COPIES * 8 * float(self.m) ** 2)
 
     def _need(self, size: float) -> None:
         """Refuse what would not fit."""
