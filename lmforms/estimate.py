@@ -87,6 +87,11 @@ class Estimate:
         return self.problem.system.cp.scaling
 
     @property
+    def is_exact(self) -> bool:
+        """Whether there is a factor of Λ'Z'ZΛ + I: not with conjugate gradients."""
+        return isinstance(self.problem, Problem)
+
+    @property
     def n_theta(self) -> int:
         """Number of covariance parameters."""
         return self.problem.n_theta
@@ -155,11 +160,9 @@ def _refuse_explained(rows: ModelRows, cp: CrossProducts, thoroughly: bool = Fal
     `thoroughly` repeats them until they stall.
     """
     scaling = cp.scaling
-    right, bases = scaling.whitened(rows)
-    X, y = right[:, :-1], right[:, -1]
     size = float(root_mean_squares(rows.residual.whiten(rows.y)[:, None])[0])
     nothing = PERFECT_FIT * max(1.0, size / scaling.y_scale)
-    if np.sqrt(np.mean(y**2)) <= nothing:
+    if np.sqrt(np.mean(scaling.response(rows) ** 2)) <= nothing:
         raise ModelError(
             "the fixed effects explain the response exactly: no residual variance is left to "
             "estimate. Is the response computed from the predictors?"
@@ -167,7 +170,8 @@ def _refuse_explained(rows: ModelRows, cp: CrossProducts, thoroughly: bool = Fal
     if rows.n <= cp.p + sum(f.n_levels * f.k for f in rows.factors):
         return  # as many effects as rows leave nothing of anything
     if thoroughly:
-        explained = explained_exactly(rows.factors, bases, X, y, NO_RESIDUAL)
+        right, bases = scaling.whitened(rows)
+        explained = explained_exactly(rows.factors, bases, right[:, :-1], right[:, -1], NO_RESIDUAL)
     else:
         explained = bool(np.sqrt(cp.rr[-1, -1] / cp.n) <= nothing)
     if explained:

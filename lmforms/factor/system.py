@@ -48,6 +48,10 @@ FULL_WORK = 4.0
 DENSE_COPIES = 5
 """Arrays of the size of a dense Schur complement that an evaluation holds."""
 
+SPARSE_WORK = 2e10
+"""Multiplications of a sparse factorisation that is still preferred to iterative solves: it
+takes about ten seconds, as the largest dense factor does."""
+
 SPARSE_BYTES = 40
 """Bytes for every entry of a sparse CC' while its pattern is analysed."""
 
@@ -74,7 +78,8 @@ class System:
     memory : int
         Bytes that this may take.
     largest : int, optional
-        Size of a dense Schur complement above which ``"auto"`` gives up.
+        Size of the Schur complement above which ``"auto"`` gives up on a factor that is
+        dense or costs as much.
 
     Raises
     ------
@@ -158,6 +163,10 @@ class System:
                 "or use 'superlu'."
             )
         dense = path == "auto" and pattern.nnz > DENSE_FILL * self.m**2
+        if not dense and self.largest is not None and self.m > self.largest:
+            from .fill import costs_more
+
+            dense = costs_more(pattern, backend, SPARSE_WORK)
         if not dense:
             solver = SparseSolver(pattern.tocsc(), backend)
             dense = path == "auto" and 2 * solver.nnz > DENSE_FILL * self.m**2
@@ -170,7 +179,7 @@ class System:
     def _need_dense(self) -> None:
         """Refuse a dense Schur complement that is too large."""
         if self.largest is not None and self.m > self.largest:
-            raise MemoryLimitError(f"a dense factor of {self.m:,} random effects is not wanted.")
+            raise MemoryLimitError(f"a factor of {self.m:,} entangled random effects is too slow.")
         self._need(DENSE_COPIES * 8 * float(self.m) ** 2)
 
     def _need(self, size: float) -> None:

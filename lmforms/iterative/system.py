@@ -63,14 +63,16 @@ class IterativeSystem:
             return
         import scipy.sparse as sp
 
-        self._down = sp.vstack([self._matrix(i, self.lead) for i in self.rest]).tocsr()
+        self._down = sp.vstack(
+            [self._matrix(i, self.lead, self.pairs[i]) for i in self.rest]
+        ).tocsr()
         self._up = self._down.T.tocsr()
         self._across = self._between() if len(self.rest) > 1 else None
 
-    def _matrix(self, a: int, b: int) -> Any:
+    def _matrix(self, a: int, b: int, pair: PairMoments) -> Any:
+        """Z_a'Z_b."""
         import scipy.sparse as sp
 
-        pair = _pair(self.cp, a, b)
         (qa, ka), (qb, kb) = self.shapes[a], self.shapes[b]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(pair.rows, minlength=qa))])
         return sp.bsr_matrix(
@@ -83,7 +85,7 @@ class IterativeSystem:
 
         def block(i: int, j: int) -> Any:
             if i != j:
-                return self._matrix(i, j)
+                return self._matrix(i, j, _pair(self.cp, i, j))
             size = self.shapes[i][0] * self.shapes[i][1]
             return sp.csr_matrix((size, size))
 
