@@ -48,7 +48,7 @@ def unidentified_parts(
     if problem.n_theta == 0 or at.information is None:
         return []
     if isinstance(problem, IterativeProblem) or isinstance(at, IterativeEvaluation):
-        return _suspects(problem, at, optimum.converged)
+        return _suspects(problem, at, converged=True)
     return [
         part for part in _suspects(problem, at, optimum.converged) if _is_free(problem, at, part)
     ]

@@ -76,8 +76,8 @@ def solve(
         z = precondition(r)
         target = tolerance**2 * _dots(r, z)
     else:
-        x = guess.copy()
         target = tolerance**2 * _dots(rhs, precondition(rhs))
+        x = np.where(target > 0, guess, 0.0)  # no residual is small beside nothing
         r = rhs - operator(x)
         z = precondition(r)
     size = _dots(r, z)
