@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import get_args
+from typing import Literal, get_args
 
 from .errors import ArgumentError
-from .factor import Path
+
+Engine = Literal["auto", "dense", "cholmod", "superlu", "cg"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +17,10 @@ class Control:
 
     Parameters
     ----------
-    factor : {"auto", "dense", "cholmod", "superlu"}
-        How the Schur complement of the crossed factors is factored. ``"auto"`` measures
-        its pattern; ``fit.optimizer.blocks`` shows what was chosen.
+    factor : {"auto", "dense", "cholmod", "superlu", "cg"}
+        How the Schur complement of the crossed factors is factored, or, with ``"cg"``,
+        solved by conjugate gradients and never formed (the likelihood is then an estimate).
+        ``"auto"`` measures its pattern; ``fit.optimizer.blocks`` shows what was chosen.
     max_evaluations : int
         Evaluations of the criterion before the optimiser gives up.
     tolerance : float
@@ -29,7 +31,11 @@ class Control:
         measured in units of their own spread).
     memory : int
         Bytes that the factor of crossed grouping factors may take; a model that would need
-        more is refused before anything is allocated.
+        more is fitted by conjugate gradients if ``factor="auto"``, and refused otherwise,
+        before anything is allocated.
+    seed : int
+        Of the random signs with which ``"cg"`` estimates traces: the same seed gives the
+        same fit.
 
     Examples
     --------
@@ -37,16 +43,17 @@ class Control:
     500
     """
 
-    factor: Path = "auto"
+    factor: Engine = "auto"
     max_evaluations: int = 300
     tolerance: float = 1e-8
     singular: float = 1e-4
     memory: int = 8 * 2**30
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.factor not in get_args(Path):
+        if self.factor not in get_args(Engine):
             raise ArgumentError(
-                f"Control: factor={self.factor!r}; use one of {', '.join(get_args(Path))}."
+                f"Control: factor={self.factor!r}; use one of {', '.join(get_args(Engine))}."
             )
         if not isinstance(self.max_evaluations, Integral) or self.max_evaluations < 1:
             raise ArgumentError("Control: max_evaluations must be a whole number of at least 1.")
@@ -56,8 +63,11 @@ class Control:
             raise ArgumentError("Control: singular must be a number, and not negative.")
         if not (isinstance(self.memory, Real) and self.memory > 0):
             raise ArgumentError("Control: memory must be a positive number of bytes.")
+        if not isinstance(self.seed, Integral) or self.seed < 0:
+            raise ArgumentError("Control: seed must be a whole number, and not negative.")
         for name, kind in (
             ("memory", int),
+            ("seed", int),
             ("max_evaluations", int),
             ("tolerance", float),
             ("singular", float),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .choice import analysed
 from .columns import root_mean_squares
 from .control import Control
 from .covariance import Covariance, Stacked
@@ -16,6 +17,8 @@ from .crossproducts import CrossProducts, cross_products
 from .errors import ModelError, NumericalError
 from .factor import System, calm_threads
 from .identify import unidentified_parts
+from .iterative import IterativeOptimum, IterativeProblem, evaluate_at
+from .iterative import minimize as find_zero
 from .optimize import Optimum, minimize
 from .pilot import explained_exactly
 from .rows import ModelRows
@@ -41,9 +44,9 @@ class Estimate:
 
     Attributes
     ----------
-    problem : Problem
-        The criterion that was minimised (engine's units).
-    optimum : Optimum
+    problem : Problem or IterativeProblem
+        The criterion that was minimised (engine's units), exactly or by its estimated score.
+    optimum : Optimum or IterativeOptimum
         Where, and how the optimiser ended.
     theta : tuple of ndarray
         θ of each grouping factor.
@@ -57,14 +60,16 @@ class Estimate:
         Conditional modes of the random effects.
     criterion : float
         −2 × (restricted) log-likelihood.
+    criterion_se : float
+        Its standard error where it is an estimate, 0 where it is exact.
     singular : tuple of (int, int)
         Structures whose covariance is singular, as indices (factor, part).
     flat : tuple of (int, int)
         Structures along which the criterion does not change.
     """
 
-    problem: Problem
-    optimum: Optimum
+    problem: Problem | IterativeProblem
+    optimum: Optimum | IterativeOptimum
     theta: tuple[FloatArray, ...]
     factors: tuple[FloatArray, ...]
     beta: FloatArray
@@ -72,6 +77,7 @@ class Estimate:
     sigma: float
     b: tuple[FloatArray, ...]
     criterion: float
+    criterion_se: float
     singular: tuple[tuple[int, int], ...]
     flat: tuple[tuple[int, int], ...]
 
@@ -79,6 +85,11 @@ class Estimate:
     def scaling(self) -> Scaling:
         """The change of units."""
         return self.problem.system.cp.scaling
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether there is a factor of Λ'Z'ZΛ + I: not with conjugate gradients."""
+        return isinstance(self.problem, Problem)
 
     @property
     def n_theta(self) -> int:
@@ -149,11 +160,9 @@ def _refuse_explained(rows: ModelRows, cp: CrossProducts, thoroughly: bool = Fal
     `thoroughly` repeats them until they stall.
     """
     scaling = cp.scaling
-    right, bases = scaling.whitened(rows)
-    X, y = right[:, :-1], right[:, -1]
     size = float(root_mean_squares(rows.residual.whiten(rows.y)[:, None])[0])
     nothing = PERFECT_FIT * max(1.0, size / scaling.y_scale)
-    if np.sqrt(np.mean(y**2)) <= nothing:
+    if np.sqrt(np.mean(scaling.response(rows) ** 2)) <= nothing:
         raise ModelError(
             "the fixed effects explain the response exactly: no residual variance is left to "
             "estimate. Is the response computed from the predictors?"
@@ -161,7 +170,8 @@ def _refuse_explained(rows: ModelRows, cp: CrossProducts, thoroughly: bool = Fal
     if rows.n <= cp.p + sum(f.n_levels * f.k for f in rows.factors):
         return  # as many effects as rows leave nothing of anything
     if thoroughly:
-        explained = explained_exactly(rows.factors, bases, X, y, NO_RESIDUAL)
+        right, bases = scaling.whitened(rows)
+        explained = explained_exactly(rows.factors, bases, right[:, :-1], right[:, -1], NO_RESIDUAL)
     else:
         explained = bool(np.sqrt(cp.rr[-1, -1] / cp.n) <= nothing)
     if explained:
@@ -178,22 +188,55 @@ def estimate_sums(
     fixed_theta: bool = False,
 ) -> Estimate:
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
-    problem = Problem(System(cp, control.factor, control.memory), tuple(covariances), reml)
+    system = analysed(cp, control)
     inner = None if start is None else _inner_theta(start, covariances, cp.scaling)
-    with calm_threads(problem.system.m):
-        if fixed_theta:
-            assert inner is not None
-            at = evaluate(problem, inner)
-            optimum = Optimum(at, True, "evaluated at given θ", 1, (at.value,), 0.0)
-        else:
-            try:
-                optimum = minimize(problem, control, inner)
-            except NumericalError as exc:
-                raise NumericalError(f"the first evaluation failed: {exc}") from exc
-        return _report(problem, optimum, control, fixed_theta)
+    with calm_threads(system.m if isinstance(system, System) else 1):
+        if isinstance(system, System):
+            return _exact(Problem(system, tuple(covariances), reml), control, inner, fixed_theta)
+        return _iterative(
+            IterativeProblem(system, tuple(covariances), reml, control.seed),
+            control,
+            inner,
+            fixed_theta,
+        )
 
 
-def _report(problem: Problem, optimum: Optimum, control: Control, fixed_theta: bool) -> Estimate:
+def _exact(
+    problem: Problem, control: Control, start: FloatArray | None, fixed_theta: bool
+) -> Estimate:
+    if fixed_theta:
+        assert start is not None
+        at = evaluate(problem, start)
+        optimum = Optimum(at, True, "evaluated at given θ", 1, (at.value,), 0.0)
+    else:
+        try:
+            optimum = minimize(problem, control, start)
+        except NumericalError as exc:
+            raise NumericalError(f"the first evaluation failed: {exc}") from exc
+    value = optimum.evaluation.value
+    return _report(problem, optimum, (value, 0.0), control, fixed_theta)
+
+
+def _iterative(
+    problem: IterativeProblem, control: Control, start: FloatArray | None, fixed_theta: bool
+) -> Estimate:
+    """By conjugate gradients: the criterion is an estimate with a standard error."""
+    if fixed_theta:
+        assert start is not None
+        optimum = evaluate_at(problem, start)
+    else:
+        optimum = find_zero(problem, control, start)
+    value = (optimum.value, optimum.value_se)
+    return _report(problem, optimum, value, control, fixed_theta)
+
+
+def _report(
+    problem: Problem | IterativeProblem,
+    optimum: Optimum | IterativeOptimum,
+    value: tuple[float, float],
+    control: Control,
+    fixed_theta: bool,
+) -> Estimate:
     at, cp = optimum.evaluation, problem.system.cp
     scaling = cp.scaling
     if at.sigma2 < NO_RESIDUAL**2:
@@ -220,7 +263,8 @@ def _report(problem: Problem, optimum: Optimum, control: Control, fixed_theta: b
         b=tuple(
             scaling.y_scale * (b @ m.linear.T) for b, m in zip(at.b, scaling.bases, strict=True)
         ),
-        criterion=at.value + scaling.criterion_shift(problem.nu, problem.reml),
+        criterion=value[0] + scaling.criterion_shift(problem.nu, problem.reml),
+        criterion_se=value[1],
         singular=tuple(singular),
         flat=() if fixed_theta else tuple(unidentified_parts(problem, optimum)),
     )

@@ -11,6 +11,7 @@ from .control import Control
 from .covariance import Covariance, Fixed, Stacked
 from .criterion import Evaluation, Problem
 from .errors import NumericalError
+from .iterative import IterativeEvaluation, IterativeOptimum, IterativeProblem
 from .optimize import Optimum, minimize
 
 FloatArray = npt.NDArray[np.float64]
@@ -28,27 +29,34 @@ LESS = 0.5
 """A suspect λ is made smaller by this factor: other terms can take over, but not give back."""
 
 
-def unidentified_parts(problem: Problem, optimum: Optimum) -> list[tuple[int, int]]:
+def unidentified_parts(
+    problem: Problem | IterativeProblem, optimum: Optimum | IterativeOptimum
+) -> list[tuple[int, int]]:
     """Parts (factor, part) whose variance could as well be another.
 
     Suspects have almost no curvature, measured against that of ln|A|, 2⟨T ∂λ, ∂λ⟩ with T
     the diagonal blocks of Z'V₀⁻¹Z. Each is then halved with the others adapting;
-    one whose criterion stays the same is not identified.
+    one whose criterion stays the same is not identified. Where the criterion is only
+    estimated, suspicion has to do.
 
     Parameters
     ----------
-    problem : Problem
-    optimum : Optimum
+    problem : Problem or IterativeProblem
+    optimum : Optimum or IterativeOptimum
     """
     at = optimum.evaluation
     if problem.n_theta == 0 or at.information is None:
         return []
+    if isinstance(problem, IterativeProblem) or isinstance(at, IterativeEvaluation):
+        return _suspects(problem, at, converged=True)
     return [
         part for part in _suspects(problem, at, optimum.converged) if _is_free(problem, at, part)
     ]
 
 
-def _suspects(problem: Problem, at: Evaluation, converged: bool) -> list[tuple[int, int]]:
+def _suspects(
+    problem: Problem | IterativeProblem, at: Evaluation | IterativeEvaluation, converged: bool
+) -> list[tuple[int, int]]:
     owner = np.empty((problem.n_theta, 2), dtype=int)
     runaway = set()
     slices = problem.theta_slices()

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .errors import ModelError
+
 if TYPE_CHECKING:
     from .results import MixedModelResults
 
@@ -84,6 +86,11 @@ def model_matrices(fit: MixedModelResults) -> ModelMatrices:
     -------
     ModelMatrices
 
+    Raises
+    ------
+    ModelError
+        The model was fitted by conjugate gradients: there is no L.
+
     Examples
     --------
     >>> import lmforms as lf
@@ -94,6 +101,12 @@ def model_matrices(fit: MixedModelResults) -> ModelMatrices:
     """
     import scipy.sparse as sp
 
+    if not fit._estimate.is_exact:
+        raise ModelError(
+            "fit.matrices holds the Cholesky factor L, which this model, fitted by conjugate "
+            "gradients, is too large for. Fit it with Control(factor='cholmod') or 'dense' if "
+            "memory allows."
+        )
     design = fit._design
     index = design.index
     pieces, lambdas, effects = [], [], []

@@ -244,6 +244,14 @@ class MixedModelResults:
         return self._estimate.criterion
 
     @property
+    def criterion_se(self) -> float:
+        """Standard error of `criterion`: 0 unless it was estimated (``factor="cg"``).
+
+        θ, β and the random effects are not concerned, see the page on large models.
+        """
+        return self._estimate.criterion_se
+
+    @property
     def llf(self) -> float:
         """Log-likelihood, restricted under REML."""
         return -0.5 * self.criterion

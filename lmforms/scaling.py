@@ -52,8 +52,10 @@ class AffineMap:
 
     def __call__(self, columns: FloatArray) -> FloatArray:
         """Map rows of columns."""
-        if self.constant is not None:
+        if self.constant is not None and self.center.any():
             columns = columns - self.center
+        if self.matrix.shape == (1, 1):  # BLAS would share a product with a number among threads
+            return np.asarray(columns * self.matrix[0])
         return np.asarray(columns @ self.matrix)
 
     @property
@@ -106,14 +108,21 @@ class Scaling:
 
     def whitened(self, rows: ModelRows) -> tuple[FloatArray, list[FloatArray]]:
         """R^(−1/2)[X̃ ỹ] and R^(−1/2)W̃ of each factor, before the pilot B₀ is taken off."""
-        X = self.x(rows.X)
-        y = (rows.y - X @ self.gamma) / self.y_scale
-        right = rows.residual.whiten(np.column_stack([X, y]))
+        right = rows.residual.whiten(np.column_stack(self._scaled(rows)))
         bases = [
             rows.residual.whiten(scale(f.basis))
             for f, scale in zip(rows.factors, self.bases, strict=True)
         ]
         return right, bases
+
+    def response(self, rows: ModelRows) -> FloatArray:
+        """R^(−1/2)ỹ, the last column of the first of :meth:`whitened`."""
+        return rows.residual.whiten(self._scaled(rows)[1])
+
+    def _scaled(self, rows: ModelRows) -> tuple[FloatArray, FloatArray]:
+        """X̃ and ỹ."""
+        X = self.x(rows.X)
+        return X, (rows.y - X @ self.gamma) / self.y_scale
 
     def beta(self, beta: FloatArray) -> FloatArray:
         """Fixed effects in the user's units."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
 from .criterion import Problem
 from .pilot import level_fit
+
+if TYPE_CHECKING:
+    from .iterative import IterativeProblem
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,7 +25,7 @@ INFORMATIVE = 1e-6
 """A level whose moments are closer to singular than this says nothing about λ."""
 
 
-def moment_start(problem: Problem) -> FloatArray:
+def moment_start(problem: Problem | IterativeProblem) -> FloatArray:
     """θ from the spread of the levels' own least-squares effects.
 
     With b̂_l the effects of level l fitted alone and s² the residual variance that the
@@ -32,7 +37,7 @@ def moment_start(problem: Problem) -> FloatArray:
 
     Parameters
     ----------
-    problem : Problem
+    problem : Problem or IterativeProblem
 
     Returns
     -------
@@ -63,7 +68,7 @@ def moment_start(problem: Problem) -> FloatArray:
     return np.concatenate(parts)
 
 
-def _residual_variance(problem: Problem) -> float:
+def _residual_variance(problem: Problem | IterativeProblem) -> float:
     """Of what pilots and fixed effects leave, per degree of freedom."""
     cp = problem.system.cp
     p = cp.p

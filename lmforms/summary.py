@@ -136,8 +136,8 @@ def summarize(fit: MixedModelResults) -> ModelSummary:
         ("Formula", fit.formula),
         ("Rows", str(fit.nobs)),
         ("Groups", groups or "none: ordinary least squares"),
-        ("REML criterion" if fit.reml else "Deviance", f"{fit.criterion:.4f}"),
-        ("Log-likelihood", f"{fit.llf:.4f}"),
+        ("REML criterion" if fit.reml else "Deviance", _estimated(fit.criterion, fit.criterion_se)),
+        ("Log-likelihood", _estimated(fit.llf, 0.5 * fit.criterion_se)),
         ("AIC, BIC", f"{fit.aic:.2f}, {fit.bic:.2f}"),
         ("Scaled residuals", ", ".join(f"{v:.3f}" for v in scaled) + " (min, quartiles, max)"),
     ]
@@ -152,12 +152,22 @@ def summarize(fit: MixedModelResults) -> ModelSummary:
         notes.append(fit.unidentified_message)
     if fit.is_singular:
         notes.append(fit.singular_message)
+    if not fit._estimate.is_exact:
+        notes.append(
+            "fitted by conjugate gradients: the likelihood, AIC and BIC are estimates; see "
+            "fit.criterion_se and fit.optimizer."
+        )
     if not fit.converged:
         notes.append(f"not converged: {fit.optimizer.message}.")
     tables = {"random": fit.vcomp} if mixed else {}
     if len(fixed):
         tables["fixed"] = fixed
     return ModelSummary(title, tuple(facts), tables, tuple(notes))
+
+
+def _estimated(value: float, error: float) -> str:
+    """A number, with its standard error where there is one."""
+    return f"{value:.4f}" + (f" ± {error:.2g} (estimated)" if error > 0 else "")
 
 
 # --- cells -----------------------------------------------------------------------------------

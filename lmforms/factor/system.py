@@ -48,6 +48,10 @@ FULL_WORK = 4.0
 DENSE_COPIES = 5
 """Arrays of the size of a dense Schur complement that an evaluation holds."""
 
+SPARSE_WORK = 2e10
+"""Multiplications of a sparse factorisation that is still preferred to iterative solves: it
+takes about ten seconds, as the largest dense factor does."""
+
 SPARSE_BYTES = 40
 """Bytes for every entry of a sparse CC' while its pattern is analysed."""
 
@@ -73,6 +77,9 @@ class System:
         How to factor the Schur complement.
     memory : int
         Bytes that this may take.
+    largest : int, optional
+        Size of the Schur complement above which ``"auto"`` gives up on a factor that is
+        dense or costs as much.
 
     Raises
     ------
@@ -80,9 +87,16 @@ class System:
         Neither a dense nor a sparse factor fits.
     """
 
-    def __init__(self, cp: CrossProducts, path: Path = "auto", memory: int = 8 * 2**30) -> None:
+    def __init__(
+        self,
+        cp: CrossProducts,
+        path: Path = "auto",
+        memory: int = 8 * 2**30,
+        largest: int | None = None,
+    ) -> None:
         self.cp = cp
         self.memory = memory
+        self.largest = largest
         self.shapes = [f.zz.shape[:2] for f in cp.factors]
         sizes = [q * k for q, k in self.shapes]
         self.lead = int(np.argmax(sizes)) if sizes else -1
@@ -136,7 +150,7 @@ class System:
         pairs = min(self.coupling.work, float(self.m) ** 2)
         full = self.coupling.work > FULL_WORK * float(self.m) ** 2
         if path == "dense" or (path == "auto" and (self.m <= DENSE_SCHUR or full)):
-            self._need(DENSE_COPIES * 8 * float(self.m) ** 2)
+            self._need_dense()
             self.gram = self._dense_gram()
             return
         self._need(SPARSE_BYTES * pairs)
@@ -149,14 +163,24 @@ class System:
                 "or use 'superlu'."
             )
         dense = path == "auto" and pattern.nnz > DENSE_FILL * self.m**2
+        if not dense and self.largest is not None and self.m > self.largest:
+            from .fill import costs_more
+
+            dense = costs_more(pattern, backend, SPARSE_WORK)
         if not dense:
             solver = SparseSolver(pattern.tocsc(), backend)
             dense = path == "auto" and 2 * solver.nnz > DENSE_FILL * self.m**2
         if dense:
-            self._need(DENSE_COPIES * 8 * float(self.m) ** 2)
+            self._need_dense()
             self.gram = self._dense_gram()
         else:
             self.solver, self.gram = solver, gram
+
+    def _need_dense(self) -> None:
+        """Refuse a dense Schur complement that is too large."""
+        if self.largest is not None and self.m > self.largest:
+            raise MemoryLimitError(f"a factor of {self.m:,} entangled random effects is too slow.")
+        self._need(DENSE_COPIES * 8 * float(self.m) ** 2)
 
     def _need(self, size: float) -> None:
         """Refuse what would not fit."""

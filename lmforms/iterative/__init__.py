@@ -1,0 +1,16 @@
+"""Crossed grouping factors too large for a Cholesky factor, by conjugate gradients."""
+
+from __future__ import annotations
+
+from .criterion import IterativeEvaluation, IterativeProblem
+from .optimize import IterativeOptimum, evaluate_at, minimize
+from .system import IterativeSystem
+
+__all__ = [
+    "IterativeEvaluation",
+    "IterativeOptimum",
+    "IterativeProblem",
+    "IterativeSystem",
+    "evaluate_at",
+    "minimize",
+]

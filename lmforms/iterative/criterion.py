@@ -1,0 +1,311 @@
+"""The score and the information of the profiled criterion, by conjugate gradients.
+
+The formulas are those of :mod:`lmforms.criterion`. β, r², t, V and the average information
+need solves only and are exact to the tolerance of the conjugate gradients; the sums of
+diagonal blocks of Z'V₀⁻¹Z are estimated (:mod:`lmforms.iterative.probes`). The value needs
+ln|A|, which nobody needs on the way to the optimum: :func:`log_likelihood` estimates it
+once, at the end.
+
+References
+----------
+Gilmour, Thompson, Cullis (1995), *Average information REML*, Biometrics 51(4);
+Matilainen, Mäntysaari, Lidauer, Strandén, Thompson (2013), *Employing a Monte Carlo
+algorithm in Newton-type methods for restricted maximum likelihood estimation of genetic
+parameters*, PLoS ONE 8(12), for its Monte Carlo form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from ..covariance import Covariance, canonical_factor
+from ..errors import NumericalError
+from ..factor.batched import cross, multiply, outer_sum
+from .lanczos import log_determinant
+from .operator import Operator
+from .probes import TraceEstimate, diagonal_sums, sign_probes
+from .system import IterativeSystem
+
+FloatArray = npt.NDArray[np.float64]
+Blocks = list[FloatArray]
+
+SEARCH_TOLERANCE = 1e-8
+"""Relative residual of the solves on the way to the optimum."""
+
+FINAL_TOLERANCE = 1e-12
+"""And of those that give the reported β, random effects and r²: so that neither the start
+nor the way shows in them (digits cost an iteration or two each)."""
+
+
+@dataclass(frozen=True, eq=False)
+class IterativeProblem:
+    """A criterion whose score is looked for by conjugate gradients.
+
+    Attributes
+    ----------
+    system : IterativeSystem
+    covariances : tuple of Covariance
+        One per grouping factor.
+    reml : bool
+    seed : int
+        Of the probes.
+    """
+
+    system: IterativeSystem
+    covariances: tuple[Covariance, ...]
+    reml: bool
+    seed: int = 0
+
+    @property
+    def n_theta(self) -> int:
+        """Number of parameters."""
+        return sum(c.n_theta for c in self.covariances)
+
+    @property
+    def nu(self) -> int:
+        """n, or n − p under REML."""
+        cp = self.system.cp
+        return cp.n - cp.p if self.reml else cp.n
+
+    def theta_slices(self) -> list[slice]:
+        """Entries of θ that belong to each grouping factor."""
+        ends = np.cumsum([0, *(c.n_theta for c in self.covariances)])
+        return [slice(int(a), int(b)) for a, b in pairwise(ends)]
+
+    def factors(self, theta: FloatArray) -> list[FloatArray]:
+        """λ of each grouping factor."""
+        return [
+            c.factor(theta[s]) for c, s in zip(self.covariances, self.theta_slices(), strict=True)
+        ]
+
+    def derivatives(self, theta: FloatArray) -> list[FloatArray]:
+        """∂λ of each grouping factor, (n_theta, k, k)."""
+        return [
+            c.derivative(theta[s])
+            for c, s in zip(self.covariances, self.theta_slices(), strict=True)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Warm:
+    """Solutions at one θ from which the solves at the next begin."""
+
+    right: FloatArray
+    probes: FloatArray
+    directions: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class IterativeEvaluation:
+    """The estimated score and information at one θ, in the engine's units.
+
+    Attributes
+    ----------
+    problem : IterativeProblem
+    theta : ndarray
+    gradient, information, reference
+        As in :class:`lmforms.criterion.Evaluation`, from estimated traces.
+    noise : ndarray (n_theta, n_theta)
+        Covariance of the gradient's error, from the spread of single probes.
+    level_gradients : tuple of ndarray
+        G for each grouping factor.
+    beta : ndarray (p,)
+    r2 : float
+    nu : int
+    inverse_root_x : ndarray (p, p)
+        R_X⁻¹ with upper triangular R_X, R_X'R_X = X'V₀⁻¹X.
+    b : tuple of ndarray (q, k)
+    factor : Operator
+        Where the exact engine has its factor.
+    warm : Warm
+    iterations : int
+        Of the conjugate gradients, the slowest column.
+    """
+
+    problem: IterativeProblem
+    theta: FloatArray
+    gradient: FloatArray
+    information: FloatArray
+    reference: FloatArray
+    noise: FloatArray
+    level_gradients: tuple[FloatArray, ...]
+    beta: FloatArray
+    r2: float
+    nu: int
+    inverse_root_x: FloatArray
+    b: tuple[FloatArray, ...]
+    factor: Operator
+    warm: Warm
+    iterations: int
+
+    @property
+    def sigma2(self) -> float:
+        """Residual variance, r²/ν."""
+        return self.r2 / self.nu
+
+
+def evaluate(
+    problem: IterativeProblem,
+    theta: FloatArray,
+    probes: FloatArray,
+    *,
+    tolerance: float = SEARCH_TOLERANCE,
+    warm: Warm | None = None,
+) -> IterativeEvaluation:
+    """The score and the information at `theta`.
+
+    Parameters
+    ----------
+    problem : IterativeProblem
+    theta : ndarray (n_theta,)
+        As the structures of `problem` understand it; the estimate depends on λλ' only.
+    probes : ndarray (m, s)
+        See :func:`lmforms.iterative.probes.diagonal_sums`.
+    tolerance : float
+        Of the conjugate gradients.
+    warm : Warm, optional
+        From an evaluation nearby.
+
+    Raises
+    ------
+    NumericalError
+        The conjugate gradients do not converge, X'V₀⁻¹X is not positive definite, or a
+        number is not finite.
+    """
+    system, cp, nu = problem.system, problem.system.cp, problem.nu
+    p, parts = cp.p, problem.theta_slices()
+    if not np.isfinite(theta).all():
+        raise NumericalError("θ is not finite.")
+    lams, derivatives = problem.factors(theta), problem.derivatives(theta)
+    # probes are seen through the root λ: always the same root of λλ', whatever the chart
+    operator = Operator(system, [canonical_factor(lam) for lam in lams])
+
+    zr, b0 = [f.zr for f in cp.factors], list(cp.scaling.b_pilot)
+    at = operator.marginal(zr, b0, tolerance=tolerance, guess=None if warm is None else warm.right)
+    rr = _marginal_moments(cp.rr, zr, at.v, at.q, at.u)
+    try:
+        lower = np.linalg.cholesky(rr[:p, :p])
+    except np.linalg.LinAlgError:
+        raise NumericalError("X'V₀⁻¹X is not positive definite at this θ.") from None
+    inverse_root_x = np.asarray(np.linalg.inv(lower).T)
+    half = rr[p, :p] @ inverse_root_x
+    beta = inverse_root_x @ half
+    r2 = float(rr[p, p] - half @ half)
+    if not (np.isfinite(r2) and r2 > 0):
+        raise NumericalError("the penalised residual sum of squares is not positive.")
+    contrast = np.append(-beta, 1.0)[:, None]  # [X y] contrast = y − Xβ̂
+    t = [x @ contrast for x in at.q]
+    fixed = [x[..., :p] @ inverse_root_x for x in at.q]  # V
+
+    traces = diagonal_sums(
+        operator, probes, tolerance=tolerance, guess=None if warm is None else warm.probes
+    )
+    levels = []
+    for trace, t_i, v_i in zip(traces.sums, t, fixed, strict=True):
+        g = trace - (nu / r2) * outer_sum(t_i, t_i)
+        levels.append(g - outer_sum(v_i, v_i) if problem.reml else g)
+    gradient, reference = np.empty(problem.n_theta), np.empty(problem.n_theta)
+    for g, trace, lam, d, s in zip(levels, traces.sums, lams, derivatives, parts, strict=True):
+        gradient[s] = 2.0 * np.einsum("ij,tij->t", g @ lam, d)
+        reference[s] = np.sqrt(2.0 * np.abs(np.einsum("tij,ik,tkj->t", d, trace, d)))
+    directions = _directions(t, lams, derivatives, parts)
+    shrunk = operator.marginal(
+        [np.zeros_like(c) for c in directions],
+        directions,
+        tolerance=tolerance,
+        guess=None if warm is None else warm.directions,
+    )
+    information = _information(directions, shrunk.q, fixed, t, r2, nu)
+    for g, d, s in zip(levels, derivatives, parts, strict=True):
+        information[s, s] += 2.0 * np.einsum("sij,tij->st", np.einsum("ij,sjk->sik", g, d), d)
+    return IterativeEvaluation(
+        problem=problem,
+        theta=np.array(theta, dtype=np.float64),
+        gradient=gradient,
+        information=0.5 * (information + information.T),
+        reference=reference,
+        noise=_noise(traces, lams, derivatives, parts),
+        level_gradients=tuple(levels),
+        beta=beta,
+        r2=r2,
+        nu=nu,
+        inverse_root_x=inverse_root_x,
+        b=tuple(((x + y) @ contrast)[..., 0] for x, y in zip(b0, at.v, strict=True)),
+        factor=operator,
+        warm=Warm(at.flat, traces.solution, shrunk.flat),
+        iterations=max(at.iterations, traces.iterations, shrunk.iterations),
+    )
+
+
+def log_likelihood(at: IterativeEvaluation) -> tuple[float, float]:
+    """−2 × (restricted) log-likelihood at an evaluated θ, and its standard error.
+
+    The error comes from ln|A| alone, by stochastic Lanczos quadrature
+    (:func:`lmforms.iterative.lanczos.log_determinant`).
+    """
+    problem = at.problem
+    probes = sign_probes(problem.system.m, problem.seed)
+    log_det, error = log_determinant(at.factor, probes)
+    value = log_det + at.nu * (1.0 + np.log(2.0 * np.pi * at.r2 / at.nu))
+    value += problem.system.cp.log_det_residual
+    if problem.reml:
+        value -= 2.0 * float(np.log(np.diag(at.inverse_root_x)).sum())
+    if not np.isfinite(value):
+        raise NumericalError("the criterion is not finite.")
+    return float(value), error
+
+
+def _marginal_moments(rr: FloatArray, zr: Blocks, v: Blocks, q: Blocks, u: Blocks) -> FloatArray:
+    """R'V₀⁻¹R = E'E + u'u with E = R* − Zv: least for the exact u, so its error is squared."""
+    total = rr.copy()
+    for z, x, e, y in zip(zr, v, q, u, strict=True):
+        total += cross(y, y) - cross(z, x) - cross(x, e)
+    return np.asarray(0.5 * (total + total.T))
+
+
+def _directions(
+    t: Blocks,
+    lams: Sequence[FloatArray],
+    derivatives: Sequence[FloatArray],
+    parts: Sequence[slice],
+) -> Blocks:
+    """c_i = (∂Λ_iΛ' + Λ∂Λ_i')t, in the columns of arrays (q, k, n_theta)."""
+    size = sum(s.stop - s.start for s in parts)
+    out: Blocks = []
+    for t_i, lam, d, s in zip(t, lams, derivatives, parts, strict=True):
+        c = np.zeros((*t_i.shape[:2], size))
+        symmetric = d @ lam.T + lam @ d.swapaxes(1, 2)
+        c[..., s] = np.tensordot(t_i[..., 0], symmetric, axes=(1, 2)).swapaxes(1, 2)
+        out.append(c)
+    return out
+
+
+def _information(
+    c: Blocks, shrunk: Blocks, fixed: Blocks, t: Blocks, r2: float, nu: int
+) -> FloatArray:
+    """w_i'P₀w_j/s² − (c_i't)(c_j't)/(ν s⁴) with w = Zc: average information."""
+    quadratic = np.sum([cross(x, y) for x, y in zip(c, shrunk, strict=True)], axis=0)
+    vc = np.sum([cross(x, y) for x, y in zip(fixed, c, strict=True)], axis=0)
+    ct = np.sum([cross(x, y) for x, y in zip(c, t, strict=True)], axis=0)
+    s2 = r2 / nu
+    return np.asarray((quadratic - vc.T @ vc) / s2 - (ct @ ct.T) / (nu * s2**2))
+
+
+def _noise(
+    traces: TraceEstimate,
+    lams: Sequence[FloatArray],
+    derivatives: Sequence[FloatArray],
+    parts: Sequence[slice],
+) -> FloatArray:
+    """Covariance of the mean over probes of the gradient's estimated part."""
+    count, size = len(traces.by_probe[0]), sum(s.stop - s.start for s in parts)
+    scores = np.empty((count, size))
+    for single, lam, d, s in zip(traces.by_probe, lams, derivatives, parts, strict=True):
+        scores[:, s] = 2.0 * np.einsum("pij,tij->pt", multiply(single, lam), d)
+    scores -= scores.mean(axis=0)
+    return np.asarray(scores.T @ scores / (count * max(1, count - 1)))
