@@ -16,7 +16,13 @@ from .rows import FactorRows
 FloatArray = npt.NDArray[np.float64]
 
 SWEEPS = 3
-"""Rounds over the grouping factors when there are several, or several effects."""
+"""Rounds over the grouping factors at most."""
+
+ENOUGH = 0.5
+"""A round that leaves more than this of every column's sum of squares is the last …"""
+
+NOTHING = 1e-8
+"""… where columns of which less than this is left do not count."""
 
 LONGEST = 500
 """Rounds of the search for an exact fit."""
@@ -54,14 +60,18 @@ def random_pilot(
         sums_by_level(f, basis, basis, symmetric=True)
         for f, basis in zip(factors, bases, strict=True)
     ]
-    # one factor with one effect needs one round; others some more, to mend what the ridge left
-    rounds = SWEEPS if len(factors) > 1 else sum(SWEEPS if f.k > 1 else 1 for f in factors)
-    for _ in range(rounds):
+    first = size = np.einsum("ij,ij->j", rest, rest)
+    for _ in range(SWEEPS):
         for i in order:
             f, basis = factors[i], bases[i]
             step = level_fit(moments[i], sums_by_level(f, basis, rest))
             effects[i] += step
             rest -= row_values(f, basis, step)
+        if len(factors) == 1 and factors[0].k == 1:
+            break  # least squares in one round; others mend what ridge and overlap left
+        before, size = size, np.einsum("ij,ij->j", rest, rest)
+        if not ((size < ENOUGH * before) & (size > NOTHING * first)).any():
+            break
     return tuple(effects), rest
 
 

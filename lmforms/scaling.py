@@ -167,6 +167,8 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
     pilot, left = random_pilot(rows.factors, whitened, right)
     # γ fits between groups too; within them, what the pilot left of X may fit better
     delta = _within(left, right)
+    if not delta.any():
+        return replace(units, b_pilot=pilot)
     left[:, -1] -= left[:, :-1] @ delta
     again, left[:, -1:] = random_pilot(rows.factors, whitened, left[:, -1:])
     for effects, more in zip(pilot, again, strict=True):
