@@ -25,26 +25,25 @@ information REML*, Biometrics 51(4), for the first part of H.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
-from itertools import accumulate, pairwise
+from functools import cached_property
 from math import isfinite, log, pi
 
 import numpy as np
 import numpy.typing as npt
 
-from .covariance import Covariance
 from .errors import NumericalError
 from .factor import Factorization, System
-from .factor.batched import cross, multiply, outer_sum
+from .factor.batched import multiply
+from .information import directions, gradient, information, level_gradients, marginal_moments
+from .problem import StructuredProblem
 
 FloatArray = npt.NDArray[np.float64]
 Blocks = list[FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class Problem(StructuredProblem):
     """A criterion to be minimised over θ: cross-products, structures, ML or REML.
 
     Attributes
@@ -57,32 +56,6 @@ class Problem:
     """
 
     system: System
-    covariances: tuple[Covariance, ...]
-    reml: bool
-
-    @property
-    def n_theta(self) -> int:
-        """Number of parameters."""
-        return sum(c.n_theta for c in self.covariances)
-
-    @property
-    def nu(self) -> int:
-        """n, or n − p under REML."""
-        cp = self.system.cp
-        return cp.n - cp.p if self.reml else cp.n
-
-    def theta_slices(self) -> list[slice]:
-        """Entries of θ that belong to each grouping factor."""
-        return self._slices
-
-    def factors(self, theta: FloatArray) -> list[FloatArray]:
-        """Relative factors λ, one for each grouping factor."""
-        return [c.factor(theta[s]) for c, s in zip(self.covariances, self._slices, strict=True)]
-
-    @cached_property
-    def _slices(self) -> list[slice]:
-        ends = accumulate((c.n_theta for c in self.covariances), initial=0)
-        return [slice(a, b) for a, b in pairwise(ends)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +163,8 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
     zr = [f.zr for f in cp.factors]
     b0 = cp.scaling.b_pilot
     v, q = factor.marginal(zr, b0)
-    rr = _marginal_moments(cp.rr, zr, v, q, lams)  # [X y]'V₀⁻¹[X y]
+    u = [multiply(lam.T, x) for lam, x in zip(lams, q, strict=True)]
+    rr = marginal_moments(cp.rr, zr, v, q, u)  # [X y]'V₀⁻¹[X y]
     try:
         lower = np.linalg.cholesky(rr[:p, :p])
     except np.linalg.LinAlgError:
@@ -227,87 +201,22 @@ def differentiate(at: Evaluation, order: int = 2) -> Evaluation:
     chart of the same λλ', replace both first (nothing here depends on the root λ that was
     factored).
     """
-    problem = at.problem
-    parts, p = problem.theta_slices(), len(at.beta)
-    lams = problem.factors(at.theta)
+    problem, p = at.problem, len(at.beta)
+    lams, derivatives = problem.factors(at.theta), problem.derivatives(at.theta)
     t = [x @ at.contrast for x in at.marginal]
     fixed = [x[..., :p] @ at.inverse_root_x for x in at.marginal]  # V
     traces = at.factor.diagonal_sums()
-    levels = _level_gradients(problem, traces, t, fixed, at.nu / at.r2)
-    derivatives = [
-        c.derivative(at.theta[s]) for c, s in zip(problem.covariances, parts, strict=True)
-    ]
-    gradient, reference = np.empty(problem.n_theta), np.empty(problem.n_theta)
-    for g, trace, lam, d, s in zip(levels, traces, lams, derivatives, parts, strict=True):
-        flat = d.reshape(len(d), lam.size)
-        gradient[s] = 2.0 * (flat @ (g @ lam).ravel())
-        reference[s] = np.sqrt(2.0 * np.abs((flat * (trace @ d).reshape(flat.shape)).sum(axis=1)))
-    information = None
+    levels = level_gradients(traces, t, fixed, at.nu / at.r2, problem.reml)
+    slope, reference = gradient(levels, traces, lams, derivatives)
+    curvature = None
     if order >= 2:
-        information = _information(at, lams, derivatives, levels, t, fixed)
+        c = directions(t, lams, derivatives)
+        shrunk = at.factor.marginal_of_effects(c)
+        curvature = information(c, shrunk, fixed, t, levels, derivatives, at.r2, at.nu)
     return replace(
         at,
-        gradient=gradient,
-        information=information,
+        gradient=slope,
+        information=curvature,
         reference=reference,
-        level_gradients=levels,
+        level_gradients=tuple(levels),
     )
-
-
-def _marginal_moments(
-    rr: FloatArray, zr: Blocks, v: Blocks, q: Blocks, lams: Sequence[FloatArray]
-) -> FloatArray:
-    """R'V₀⁻¹R = E'E + U'U with E = R* − Zv and U = Λ'Z'E: sums of squares, no difference."""
-    total = rr.copy()
-    for z, x, e, lam in zip(zr, v, q, lams, strict=True):
-        u = multiply(lam.T, e)
-        total += cross(u, u) - cross(z, x) - cross(x, e)
-    return np.asarray(0.5 * (total + total.T))
-
-
-def _level_gradients(
-    problem: Problem, traces: Sequence[FloatArray], t: Blocks, fixed: Blocks, weight: float
-) -> tuple[FloatArray, ...]:
-    """G = Σ over levels of the diagonal blocks of M."""
-    out = []
-    for trace, t_i, v_i in zip(traces, t, fixed, strict=True):
-        g = trace - weight * outer_sum(t_i, t_i)
-        if problem.reml:
-            g = g - outer_sum(v_i, v_i)
-        out.append(g)
-    return tuple(out)
-
-
-def _information(
-    at: Evaluation,
-    lams: Sequence[FloatArray],
-    derivatives: Sequence[FloatArray],
-    level_gradients: Sequence[FloatArray],
-    t: Blocks,
-    fixed: Blocks,
-) -> FloatArray:
-    """H of the module's docstring."""
-    problem = at.problem
-    parts, m = problem.theta_slices(), problem.n_theta
-    if m == 0:
-        return np.empty((0, 0))
-    c: Blocks = []
-    for t_i, lam, d, s in zip(t, lams, derivatives, parts, strict=True):
-        directions = np.zeros((*t_i.shape[:2], m))
-        symmetric = d @ lam.T + lam @ d.swapaxes(1, 2)  # ∂λ_i λ' + λ ∂λ_i'
-        across = symmetric.transpose(1, 2, 0).reshape(len(lam), -1)  # symmetric: either index
-        directions[..., s] = (t_i[..., 0] @ across).reshape(*t_i.shape[:2], -1)
-        c.append(directions)
-    shrunk = at.factor.marginal_of_effects(c)  # Z'V₀⁻¹Zc
-    quadratic, vc, ct = _inner(c, shrunk), _inner(fixed, c), _inner(c, t)
-    s2 = at.sigma2
-    h = (quadratic - vc.T @ vc) / s2 - (ct @ ct.T) / (at.nu * s2**2)
-    for level, d, s in zip(level_gradients, derivatives, parts, strict=True):
-        flat = d.reshape(len(d), level.size)
-        h[s, s] += 2.0 * ((level @ d).reshape(flat.shape) @ flat.T)
-    return np.asarray(0.5 * (h + h.T))
-
-
-def _inner(a: Blocks, b: Blocks) -> FloatArray:
-    """a'b for matrices of random effects, (r, s)."""
-    return reduce(np.add, (cross(x, y) for x, y in zip(a, b, strict=True)))

@@ -443,9 +443,10 @@ def independent_columns(X: FloatArray) -> IntArray:
     r = np.asarray(np.linalg.qr(work, mode="r"))
     norms = np.sqrt(np.einsum("ij,ij->j", r, r))
     pivots = np.abs(np.diagonal(r))
-    if len(pivots) == p and (
-        pivots > np.maximum(RANK_TOLERANCE * norms, ROUNDING_TOLERANCE * np.sqrt(n))
-    ).all():
+    if (
+        len(pivots) == p
+        and (pivots > np.maximum(RANK_TOLERANCE * norms, ROUNDING_TOLERANCE * np.sqrt(n))).all()
+    ):
         return np.arange(p)
     kept: list[int] = []
     basis = np.empty((r.shape[0], 0))

@@ -6,31 +6,21 @@ point, where the curvature term 2⟨G ∂λ, ∂λ⟩ of the information tells w
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from .control import Control
-from .covariance import Covariance, Stacked, canonical_factor, principal_chart
 from .criterion import Evaluation, Problem, differentiate, evaluate
 from .errors import NumericalError
+from .newton import QuadraticModel
 from .start import moment_start
 
 FloatArray = npt.NDArray[np.float64]
 
 RADIUS = 20.0
 """First trust radius, in units where the information has a unit diagonal."""
-
-FLOOR = 1e-7
-"""Smallest |eigenvalue| of the scaled information that a Newton step divides by."""
-
-SADDLE = -1e-4
-"""A scaled eigenvalue below this at a stationary point is a way down, not rounding."""
-
-FLATTEST = 1e-4
-"""√H below this share of its reference is rounding: no long steps on a flat criterion."""
 
 LOCAL = 0.1
 """Below this decrement the criterion is quadratic enough for secants to be believed."""
@@ -49,9 +39,6 @@ AT_REST = 1e-3
 
 NO_STEP = 1e-14
 """A decrement below this moves θ by less than 10⁻⁷ of its standard error."""
-
-SNAP = 1e-2
-"""Standard deviations (relative to σ) below this are tried at exactly zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +130,7 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
         if run.exhausted or not AT_REST * control.tolerance < decrement <= control.tolerance:
             break
         best = differentiate(_charted(best))
-        last = _model(best)[0](RADIUS)[0]
+        last = _model(best).step(RADIUS)[0]
 
     # a decrease that rounding hides cannot be looked for any further
     small = max(_tolerance(best, control.tolerance), best.rounding)
@@ -211,11 +198,11 @@ def _newton(run: _Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, 
     """
     radius = RADIUS
     secant = np.zeros((len(best.theta),) * 2)
-    step_of, decrement = _model(best, secant)
-    while decrement > _tolerance(best, tolerance):
+    model = _model(best)
+    while (decrement := model.decrement) > _tolerance(best, tolerance):
         if run.exhausted or radius < 1e-9:
             return best, decrement, np.zeros_like(best.theta)
-        step, length, predicted = step_of(radius)
+        step, length, predicted = model.step(radius)
         trial = run(best.problem, best.theta + step)
         actual = -np.inf if trial is None else best.value - trial.value
         ratio = actual / predicted
@@ -232,8 +219,8 @@ def _newton(run: _Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, 
             trial = differentiate(_charted(trial))
             secant = np.zeros_like(secant)
         best = trial
-        step_of, decrement = _model(best, secant)
-    return best, decrement, step_of(radius)[0]
+        model = _model(best, secant)
+    return best, decrement, model.step(radius)[0]
 
 
 def _learn(secant: FloatArray, old: Evaluation, new: Evaluation) -> FloatArray:
@@ -257,44 +244,12 @@ def _learn(secant: FloatArray, old: Evaluation, new: Evaluation) -> FloatArray:
     return secant + np.outer(miss, miss) / along
 
 
-def _model(
-    at: Evaluation, secant: FloatArray | float = 0.0
-) -> tuple[Callable[[float], tuple[FloatArray, float, float]], float]:
-    """The quadratic model at a point: steps by trust radius, and the Newton decrement."""
+def _model(at: Evaluation, secant: FloatArray | None = None) -> QuadraticModel:
+    """The quadratic model at a point."""
     assert at.gradient is not None
     assert at.information is not None
-    hessian = at.information + secant
-    scale = _scale(at)
-    values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
-    curvature = np.maximum(np.abs(values), FLOOR)
-    slope = vectors.T @ (at.gradient / scale)
-
-    def step(radius: float) -> tuple[FloatArray, float, float]:
-        z = -slope / curvature
-        if np.linalg.norm(z) > radius:
-            z = -slope / (curvature + _shift(slope, curvature, radius))
-        predicted = -float(slope @ z + 0.5 * curvature @ z**2)
-        return vectors @ z / scale, float(np.linalg.norm(z)), predicted
-
-    return step, 0.5 * float(slope**2 @ (1.0 / curvature))
-
-
-def _shift(slope: FloatArray, curvature: FloatArray, radius: float) -> float:
-    """μ with ‖(curvature + μ)⁻¹ slope‖ = radius, by bisection on ln μ."""
-    low, high = -40.0, float(np.log(np.linalg.norm(slope) / radius + 1e-300)) + 1.0
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        too_long = np.linalg.norm(slope / (curvature + np.exp(middle))) > radius
-        low, high = (middle, high) if too_long else (low, middle)
-    return float(np.exp(high))
-
-
-def _scale(at: Evaluation) -> FloatArray:
-    """√|H_ii|, but not below what counts as no curvature at all."""
-    assert at.information is not None
     assert at.reference is not None
-    d = np.maximum(np.sqrt(np.abs(np.diag(at.information))), FLATTEST * at.reference)
-    return np.maximum(d, 1e-6 * d.max()) if d.max() > 0 else np.ones_like(d)
+    return QuadraticModel.of(at.gradient, at.information, at.reference, secant)
 
 
 # --- saddles, fallback, boundary ----------------------------------------------------------
@@ -302,12 +257,8 @@ def _scale(at: Evaluation) -> FloatArray:
 
 def _leave_saddle(run: _Run, best: Evaluation) -> Evaluation | None:
     """A lower point along a direction of negative curvature, or None."""
-    assert best.information is not None
-    scale = _scale(best)
-    values, vectors = np.linalg.eigh(best.information / np.outer(scale, scale))
     found = best
-    for j in np.flatnonzero(values < SADDLE):
-        direction = vectors[:, j] / scale
+    for direction in _model(best).ways_down():
         for size in (0.001, 0.01, 0.1, 1.0):
             for sign in (1.0, -1.0):
                 if run.exhausted:
@@ -322,8 +273,7 @@ def _quasi_newton(run: _Run, best: Evaluation) -> Evaluation | None:
     """BFGS on the exact gradient, for the rare criterion on which Newton's model stalls."""
     from scipy.optimize import minimize as scipy_minimize
 
-    assert best.information is not None
-    scale = _scale(best)
+    scale = _model(best).scale
 
     def objective(z: FloatArray) -> tuple[float, FloatArray]:
         at = run(best.problem, z / scale)
@@ -343,16 +293,8 @@ def _quasi_newton(run: _Run, best: Evaluation) -> Evaluation | None:
 
 def _charted(at: Evaluation) -> Evaluation:
     """The same point in the principal axes of each λ."""
-    problem = at.problem
-    charts = [
-        principal_chart(c, lam)
-        for c, lam in zip(problem.covariances, problem.factors(at.theta), strict=True)
-    ]
-    return replace(
-        at,
-        problem=replace(problem, covariances=tuple(c for c, _ in charts)),
-        theta=np.concatenate([t for _, t in charts]),
-    )
+    problem, theta = at.problem.charted(at.theta)
+    return replace(at, problem=problem, theta=theta)
 
 
 def _settle(
@@ -365,12 +307,7 @@ def _settle(
     if decrement <= NO_STEP:
         last = np.zeros_like(last)
     theta = _plain(problem, best, last)
-    snapped = np.concatenate(
-        [
-            _boundary(c, theta[s])
-            for c, s in zip(problem.covariances, problem.theta_slices(), strict=True)
-        ]
-    )
+    snapped = problem.on_boundary(theta)
     if not np.array_equal(snapped, theta):
         trial = run(problem, snapped)
         if trial is not None and trial.value <= best.value + best.rounding:
@@ -387,31 +324,10 @@ def _settle(
 
 def _plain(problem: Problem, at: Evaluation, step: FloatArray | float = 0.0) -> FloatArray:
     """θ a step from `at`, canonical, as `problem` writes it."""
-    lams = at.problem.factors(at.theta + step)
-    roots = zip(problem.covariances, lams, strict=True)
-    return np.concatenate([c.root_theta(lam) for c, lam in roots])
+    return problem.root_theta(at.problem.factors(at.theta + step))
 
 
 def _rested(at: Evaluation, decrement: float) -> tuple[Evaluation, float]:
     """With derivatives, and the smaller of two decrements."""
     at = differentiate(at)
-    return at, min(decrement, _model(at)[1])
-
-
-def _boundary(covariance: Covariance, theta: FloatArray) -> FloatArray:
-    """θ with its small singular values of λ set to zero, where the structure allows."""
-    if isinstance(covariance, Stacked):
-        return np.concatenate(
-            [
-                _boundary(part, theta[t])
-                for part, t in zip(covariance.parts, covariance.theta_slices(), strict=True)
-            ]
-        )
-    u, d, _ = np.linalg.svd(covariance.factor(theta))
-    if d.min() >= SNAP:
-        return theta
-    if covariance.invariance == "linear":
-        return covariance.theta(canonical_factor(u * np.where(d < SNAP, 0.0, d)))
-    if covariance.invariance == "scale":
-        return np.where(np.abs(theta) < SNAP, 0.0, theta)
-    return theta
+    return at, min(decrement, _model(at).decrement)

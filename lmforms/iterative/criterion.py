@@ -18,14 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from ..covariance import Covariance, canonical_factor
+from ..covariance import canonical_factor
 from ..errors import NumericalError
-from ..factor.batched import cross, multiply, outer_sum
+from ..factor.batched import multiply
+from ..information import directions, gradient, information, level_gradients, marginal_moments
+from ..problem import StructuredProblem
 from .lanczos import log_determinant
 from .operator import Operator
 from .probes import TraceEstimate, diagonal_sums, sign_probes
@@ -43,7 +44,7 @@ nor the way shows in them (digits cost an iteration or two each)."""
 
 
 @dataclass(frozen=True, eq=False)
-class IterativeProblem:
+class IterativeProblem(StructuredProblem):
     """A criterion whose score is looked for by conjugate gradients.
 
     Attributes
@@ -57,38 +58,7 @@ class IterativeProblem:
     """
 
     system: IterativeSystem
-    covariances: tuple[Covariance, ...]
-    reml: bool
     seed: int = 0
-
-    @property
-    def n_theta(self) -> int:
-        """Number of parameters."""
-        return sum(c.n_theta for c in self.covariances)
-
-    @property
-    def nu(self) -> int:
-        """n, or n − p under REML."""
-        cp = self.system.cp
-        return cp.n - cp.p if self.reml else cp.n
-
-    def theta_slices(self) -> list[slice]:
-        """Entries of θ that belong to each grouping factor."""
-        ends = np.cumsum([0, *(c.n_theta for c in self.covariances)])
-        return [slice(int(a), int(b)) for a, b in pairwise(ends)]
-
-    def factors(self, theta: FloatArray) -> list[FloatArray]:
-        """λ of each grouping factor."""
-        return [
-            c.factor(theta[s]) for c, s in zip(self.covariances, self.theta_slices(), strict=True)
-        ]
-
-    def derivatives(self, theta: FloatArray) -> list[FloatArray]:
-        """∂λ of each grouping factor, (n_theta, k, k)."""
-        return [
-            c.derivative(theta[s])
-            for c, s in zip(self.covariances, self.theta_slices(), strict=True)
-        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +157,7 @@ def evaluate(
 
     zr, b0 = [f.zr for f in cp.factors], list(cp.scaling.b_pilot)
     at = operator.marginal(zr, b0, tolerance=tolerance, guess=None if warm is None else warm.right)
-    rr = _marginal_moments(cp.rr, zr, at.v, at.q, at.u)
+    rr = marginal_moments(cp.rr, zr, at.v, at.q, at.u)
     try:
         lower = np.linalg.cholesky(rr[:p, :p])
     except np.linalg.LinAlgError:
@@ -205,29 +175,21 @@ def evaluate(
     traces = diagonal_sums(
         operator, probes, tolerance=tolerance, guess=None if warm is None else warm.probes
     )
-    levels = []
-    for trace, t_i, v_i in zip(traces.sums, t, fixed, strict=True):
-        g = trace - (nu / r2) * outer_sum(t_i, t_i)
-        levels.append(g - outer_sum(v_i, v_i) if problem.reml else g)
-    gradient, reference = np.empty(problem.n_theta), np.empty(problem.n_theta)
-    for g, trace, lam, d, s in zip(levels, traces.sums, lams, derivatives, parts, strict=True):
-        gradient[s] = 2.0 * np.einsum("ij,tij->t", g @ lam, d)
-        reference[s] = np.sqrt(2.0 * np.abs(np.einsum("tij,ik,tkj->t", d, trace, d)))
-    directions = _directions(t, lams, derivatives, parts)
+    levels = level_gradients(traces.sums, t, fixed, nu / r2, problem.reml)
+    slope, reference = gradient(levels, traces.sums, lams, derivatives)
+    c = directions(t, lams, derivatives)
     shrunk = operator.marginal(
-        [np.zeros_like(c) for c in directions],
-        directions,
+        [np.zeros_like(x) for x in c],
+        c,
         tolerance=tolerance,
         guess=None if warm is None else warm.directions,
     )
-    information = _information(directions, shrunk.q, fixed, t, r2, nu)
-    for g, d, s in zip(levels, derivatives, parts, strict=True):
-        information[s, s] += 2.0 * np.einsum("sij,tij->st", np.einsum("ij,sjk->sik", g, d), d)
+    curvature = information(c, shrunk.q, fixed, t, levels, derivatives, r2, nu)
     return IterativeEvaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
-        gradient=gradient,
-        information=0.5 * (information + information.T),
+        gradient=slope,
+        information=curvature,
         reference=reference,
         noise=_noise(traces, lams, derivatives, parts),
         level_gradients=tuple(levels),
@@ -258,42 +220,6 @@ def log_likelihood(at: IterativeEvaluation) -> tuple[float, float]:
     if not np.isfinite(value):
         raise NumericalError("the criterion is not finite.")
     return float(value), error
-
-
-def _marginal_moments(rr: FloatArray, zr: Blocks, v: Blocks, q: Blocks, u: Blocks) -> FloatArray:
-    """R'V₀⁻¹R = E'E + u'u with E = R* − Zv: least for the exact u, so its error is squared."""
-    total = rr.copy()
-    for z, x, e, y in zip(zr, v, q, u, strict=True):
-        total += cross(y, y) - cross(z, x) - cross(x, e)
-    return np.asarray(0.5 * (total + total.T))
-
-
-def _directions(
-    t: Blocks,
-    lams: Sequence[FloatArray],
-    derivatives: Sequence[FloatArray],
-    parts: Sequence[slice],
-) -> Blocks:
-    """c_i = (∂Λ_iΛ' + Λ∂Λ_i')t, in the columns of arrays (q, k, n_theta)."""
-    size = sum(s.stop - s.start for s in parts)
-    out: Blocks = []
-    for t_i, lam, d, s in zip(t, lams, derivatives, parts, strict=True):
-        c = np.zeros((*t_i.shape[:2], size))
-        symmetric = d @ lam.T + lam @ d.swapaxes(1, 2)
-        c[..., s] = np.tensordot(t_i[..., 0], symmetric, axes=(1, 2)).swapaxes(1, 2)
-        out.append(c)
-    return out
-
-
-def _information(
-    c: Blocks, shrunk: Blocks, fixed: Blocks, t: Blocks, r2: float, nu: int
-) -> FloatArray:
-    """w_i'P₀w_j/s² − (c_i't)(c_j't)/(ν s⁴) with w = Zc: average information."""
-    quadratic = np.sum([cross(x, y) for x, y in zip(c, shrunk, strict=True)], axis=0)
-    vc = np.sum([cross(x, y) for x, y in zip(fixed, c, strict=True)], axis=0)
-    ct = np.sum([cross(x, y) for x, y in zip(c, t, strict=True)], axis=0)
-    s2 = r2 / nu
-    return np.asarray((quadratic - vc.T @ vc) / s2 - (ct @ ct.T) / (nu * s2**2))
 
 
 def _noise(

@@ -6,14 +6,14 @@ step is the integral of the score, ∫⟨G, d(λλ')⟩, taken by the trapezium 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ..control import Control
-from ..covariance import Covariance, Stacked, canonical_factor, principal_chart
 from ..errors import NumericalError
+from ..newton import SADDLE, QuadraticModel
 from ..start import moment_start
 from .criterion import (
     FINAL_TOLERANCE,
@@ -31,15 +31,6 @@ RADIUS = 10.0
 
 DECREMENT = 1e-9
 """A Newton step that promises less is none: 3e-5 standard errors, far below the probes' noise."""
-
-FLOOR = 1e-7
-"""Smallest |eigenvalue| of the scaled information that a Newton step divides by."""
-
-SADDLE = -1e-4
-"""A scaled eigenvalue below this at a zero of the score is a way down, not noise."""
-
-SNAP = 1e-2
-"""Standard deviations (relative to σ) below this are tried at exactly zero."""
 
 TURNS = 5
 """Saddles left, at most."""
@@ -101,7 +92,8 @@ class _Search:
 
     def first(self, problem: IterativeProblem, theta: FloatArray) -> _Point:
         self.heights.append(0.0)
-        return _Point(evaluate(*_charted(problem, theta), self.probes), 0.0)
+        chart, theta = problem.charted(theta)
+        return _Point(evaluate(chart, theta, self.probes), 0.0)
 
     def __call__(self, best: _Point, problem: IterativeProblem, theta: FloatArray) -> _Point | None:
         """Evaluate at `theta`, on from `best`; None if that fails."""
@@ -146,7 +138,7 @@ def minimize(
             break
         best = _newton(run, below, tolerance)
     best = _settle(run, best, problem, tolerance)
-    decrement = _Model.of(best.at).decrement
+    decrement = _model(best.at).decrement
     converged = bool(decrement <= SLACK * tolerance)
     if converged:
         message = (
@@ -163,7 +155,7 @@ def minimize(
             f"no step lowers the criterion although a decrease of {decrement:.2g} is predicted; "
             "simplify the random terms, or use Control(factor='auto', memory=…) with more memory"
         )
-    theta = _plain(problem, best.at)
+    theta = problem.root_theta(best.at.problem.factors(best.at.theta))
     return _finished(run, problem, theta, best.height, converged, message, decrement)
 
 
@@ -199,26 +191,6 @@ def _finished(
     )
 
 
-def _charted(problem: IterativeProblem, theta: FloatArray) -> tuple[IterativeProblem, FloatArray]:
-    """The same point in the principal axes of each λ (see :class:`lmforms.covariance.Rotated`)."""
-    charts = [
-        principal_chart(c, lam)
-        for c, lam in zip(problem.covariances, problem.factors(theta), strict=True)
-    ]
-    return (
-        replace(problem, covariances=tuple(c for c, _ in charts)),
-        np.concatenate([t for _, t in charts]),
-    )
-
-
-def _plain(problem: IterativeProblem, at: IterativeEvaluation) -> FloatArray:
-    """θ of an evaluated point in the chart of `problem`, canonical."""
-    lams = at.problem.factors(at.theta)
-    return np.concatenate(
-        [c.root_theta(lam) for c, lam in zip(problem.covariances, lams, strict=True)]
-    )
-
-
 def _climb(old: IterativeEvaluation, new: IterativeEvaluation) -> float:
     """How much higher the criterion is at `new`: the mean of both G times the change of λλ'."""
     total = 0.0
@@ -236,11 +208,11 @@ def _newton(run: _Search, best: _Point, tolerance: float) -> _Point:
     """Trust-region Newton from `best`."""
     radius = _radius(best.at)
     while True:
-        model = _Model.of(best.at)
+        model = _model(best.at)
         if model.decrement <= tolerance or run.exhausted or radius < 1e-9:
             return best
         step, length, predicted = model.step(radius)
-        trial = run(best, *_charted(best.at.problem, best.at.theta + step))
+        trial = run(best, *best.at.problem.charted(best.at.theta + step))
         actual = -np.inf if trial is None else best.height - trial.height
         ratio = actual / predicted
         if ratio < 0.25:
@@ -256,59 +228,23 @@ def _radius(at: IterativeEvaluation) -> float:
 
     With many levels even a good start is hundreds of standard errors from the optimum.
     """
-    return max(RADIUS, 0.5 * float(np.linalg.norm(at.theta * _scale(at))))
+    return max(RADIUS, 0.5 * float(np.linalg.norm(at.theta * _model(at).scale)))
 
 
-@dataclass(frozen=True, eq=False)
-class _Model:
-    """The quadratic model at a point, in the axes of the scaled information."""
-
-    scale: FloatArray
-    values: FloatArray
-    vectors: FloatArray
-    slope: FloatArray
-
-    @classmethod
-    def of(cls, at: IterativeEvaluation) -> _Model:
-        scale = _scale(at)
-        values, vectors = np.linalg.eigh(at.information / np.outer(scale, scale))
-        return cls(scale, values, vectors, vectors.T @ (at.gradient / scale))
-
-    @property
-    def curvature(self) -> FloatArray:
-        return np.maximum(np.abs(self.values), FLOOR)
-
-    @property
-    def decrement(self) -> float:
-        return 0.5 * float(self.slope**2 @ (1.0 / self.curvature))
-
-    def step(self, radius: float) -> tuple[FloatArray, float, float]:
-        """The step, its scaled length, and the decrease that it promises."""
-        z = -self.slope / self.curvature
-        shift = 1e-8
-        while np.linalg.norm(z) > radius:
-            z = -self.slope / (self.curvature + shift)
-            shift *= 1.5
-        predicted = -float(self.slope @ z + 0.5 * self.curvature @ z**2)
-        return self.vectors @ z / self.scale, float(np.linalg.norm(z)), predicted
-
-
-def _scale(at: IterativeEvaluation) -> FloatArray:
-    """√|H_ii|, but not below what counts as no curvature at all."""
-    d = np.maximum(np.sqrt(np.abs(np.diag(at.information))), 1e-4 * at.reference)
-    return np.maximum(d, 1e-6 * d.max()) if d.max() > 0 else np.ones_like(d)
+def _model(at: IterativeEvaluation) -> QuadraticModel:
+    """The quadratic model at a point."""
+    return QuadraticModel.of(at.gradient, at.information, at.reference)
 
 
 def _leave_saddle(run: _Search, best: _Point, tolerance: float) -> _Point | None:
     """A lower point along a direction of negative curvature, or None."""
-    model, problem, theta = _Model.of(best.at), best.at.problem, best.at.theta
-    for j in np.flatnonzero(model.values < SADDLE):
-        direction = model.vectors[:, j] / model.scale
+    problem, theta = best.at.problem, best.at.theta
+    for direction in _model(best.at).ways_down():
         for size in (1.0, 10.0, 0.1):
             for sign in (1.0, -1.0):
                 if run.exhausted:
                     return None
-                trial = run(best, *_charted(problem, theta + sign * size * direction))
+                trial = run(best, *problem.charted(theta + sign * size * direction))
                 if trial is not None and trial.height < best.height - tolerance:
                     return trial
     return None
@@ -316,44 +252,22 @@ def _leave_saddle(run: _Search, best: _Point, tolerance: float) -> _Point | None
 
 def _settle(run: _Search, best: _Point, problem: IterativeProblem, tolerance: float) -> _Point:
     """On the boundary if the optimum is near it and the criterion does not fall from there."""
-    plain = _plain(problem, best.at)
-    theta = np.concatenate(
-        [
-            _boundary(c, plain[s])
-            for c, s in zip(problem.covariances, problem.theta_slices(), strict=True)
-        ]
-    )
+    plain = problem.root_theta(best.at.problem.factors(best.at.theta))
+    theta = problem.on_boundary(plain)
     if np.array_equal(theta, plain) or run.exhausted:
         return best
     snapped = run(best, problem, theta)
     if snapped is None or snapped.height > best.height + SLACK * tolerance:
         return best
-    model = _Model.of(snapped.at)
+    model = _model(snapped.at)
     stays = model.decrement <= SLACK * tolerance and model.values.min() >= SADDLE
     return snapped if stays else best
 
 
-def _boundary(covariance: Covariance, theta: FloatArray) -> FloatArray:
-    """θ with its small singular values of λ set to zero, where the structure allows."""
-    if isinstance(covariance, Stacked):
-        return np.concatenate(
-            [
-                _boundary(part, theta[t])
-                for part, t in zip(covariance.parts, covariance.theta_slices(), strict=True)
-            ]
-        )
-    u, d, _ = np.linalg.svd(covariance.factor(theta))
-    if d.min() < SNAP and covariance.invariance == "linear":
-        return covariance.theta(canonical_factor(u * np.where(d < SNAP, 0.0, d)))
-    if d.min() < SNAP and covariance.invariance == "scale":
-        theta = np.where(np.abs(theta) < SNAP, 0.0, theta)
-    return theta
-
-
 def _noise(at: IterativeEvaluation) -> float:
     """Largest standard deviation of θ over seeds, in standard errors of θ."""
-    scale = _scale(at)
-    values, vectors = np.linalg.eigh(at.information / np.outer(scale, scale))
-    inverse = (vectors / np.maximum(np.abs(values), FLOOR)) @ vectors.T
+    model = _model(at)
+    scale = model.scale
+    inverse = (model.vectors / model.curvature) @ model.vectors.T
     noise = inverse @ (at.noise / np.outer(scale, scale)) @ inverse
     return float(np.sqrt(np.diag(noise) / (2.0 * np.diag(inverse))).max(initial=0.0))
