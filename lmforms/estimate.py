@@ -180,7 +180,7 @@ def estimate_sums(
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
     problem = Problem(System(cp, control.factor, control.memory), tuple(covariances), reml)
     inner = None if start is None else _inner_theta(start, covariances, cp.scaling)
-    with calm_threads(problem.system.m):
+    with calm_threads(problem.system.largest):
         if fixed_theta:
             assert inner is not None
             at = evaluate(problem, inner)

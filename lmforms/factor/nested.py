@@ -54,12 +54,12 @@ class NestedCoupling:
 
     def scaled(self, h: FloatArray) -> NestedCoupling:
         return NestedCoupling(
-            self.blocks * h if h.shape[-1] == 1 else self.blocks @ h, self.parents
+            self.blocks * h if h.shape[-1] == 1 else multiply(self.blocks, h), self.parents
         )
 
     def gram(self) -> FloatArray:
         """The diagonal blocks of CC', (q₂, k₂, k₂); there are no others."""
-        return self.parents.sums(self.blocks @ transposed(self.blocks))
+        return self.parents.sums(multiply(self.blocks, transposed(self.blocks)))
 
     def contracted_sum(self, q: FloatArray) -> FloatArray:
         if self.blocks.shape[-1] == 1:
@@ -68,7 +68,7 @@ class NestedCoupling:
         return np.tensordot(self.blocks, right, axes=([0, 1], [0, 1]))
 
     def contracted(self, q: FloatArray) -> FloatArray:
-        return transposed(self.blocks) @ multiply(q[self.parents.of], self.blocks)
+        return multiply(transposed(self.blocks), multiply(q[self.parents.of], self.blocks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +112,7 @@ class BlockSolver:
         self._zz = zz
         self._factor = factor
         self.nnz = zz.size
+        self.largest = 1
 
     def times(self, x: FloatArray) -> FloatArray:
         return multiply(self._zz, x.reshape(*self._zz.shape[:2], -1)).reshape(x.shape)

@@ -48,6 +48,10 @@ class SchurSolver(Protocol):
     def nnz(self) -> int:
         """Numbers in the factor."""
 
+    @property
+    def largest(self) -> int:
+        """Size of the largest dense block within it."""
+
     def times(self, x: FloatArray) -> FloatArray:
         """Z₂'Z₂x, (m, r)."""
 

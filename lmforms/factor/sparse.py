@@ -134,7 +134,7 @@ class SparseCholesky:
         full.sort_indices()
         return full, full.data.astype(np.int64) - 1
 
-    def _superlu_order(self) -> IntArray:
+    def _superlu_order(self) -> npt.NDArray[np.intp]:
         # an incomplete factorisation that drops everything orders like the complete one
         from scipy.sparse.linalg import spilu
 
@@ -218,6 +218,7 @@ class SparseSolver:
         self._where = where.astype(np.int32 if cholesky.nnz < 2**31 else np.int64)
         self.kind = f"sparse ({cholesky.backend})"
         self.nnz = cholesky.nnz
+        self.largest = int(cholesky.counts.max())
 
     def times(self, x: FloatArray) -> FloatArray:
         return np.asarray(self._full @ x)

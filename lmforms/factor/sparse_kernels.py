@@ -51,6 +51,11 @@ def _subtract(
         for i in range(bounds[part], bounds[part + 1]):
             for n in range(row_start[i], row_start[i + 1]):
                 e = by_row[n]
+                if k == 1:
+                    v = values[e, 0]
+                    for f in range(e, ends[e]):
+                        spread[rows[f]] += v * values[f, 0]
+                    continue
                 for f in range(e, ends[e]):
                     s = 0.0
                     for a in range(k):
@@ -93,12 +98,18 @@ def _contract(
             spread[i] *= 0.5
             for n in range(row_start[i], row_start[i + 1]):
                 e = by_row[n]
+                at = np.int64(level[e]) if len(level) else np.int64(part)
+                if k == 1:
+                    s = 0.0
+                    for f in range(e, ends[e]):
+                        s += spread[rows[f]] * values[f, 0]
+                    out[at, 0, 0] += values[e, 0] * s
+                    continue
                 right[:] = 0.0
                 for f in range(e, ends[e]):
                     w = spread[rows[f]]
                     for b in range(k):
                         right[b] += w * values[f, b]
-                at = np.int64(level[e]) if len(level) else np.int64(part)
                 for a in range(k):
                     for b in range(k):
                         out[at, a, b] += values[e, a] * right[b]

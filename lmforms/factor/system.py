@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ..crossproducts import CrossProducts, PairMoments
 from ..errors import ArgumentError, MemoryLimitError
 from .batched import multiply, transposed
-from .coupling import Coupling, DenseCoupling, Places, SparseCoupling
+from .coupling import DenseCoupling, Places, SparseCoupling
 from .factorization import Factorization
 from .nested import BlockSolver, NestedCoupling, Parents
 from .pattern import Pattern, node_pattern, scalar_pattern
@@ -105,7 +105,7 @@ class System:
         self.spans = {
             i: slice(int(a), int(b)) for i, a, b in zip(self.rest, ends[:-1], ends[1:], strict=True)
         }
-        self.coupling: Coupling | None = None
+        self.coupling: Any = None  # a Coupling
         self.gram: Any = None
         self.solver: SchurSolver | None = None
         if self.rest:
@@ -276,6 +276,11 @@ class System:
                     out[self.spans[i], self.spans[j]] = block
                     out[self.spans[j], self.spans[i]] = block.T
         return out
+
+    @property
+    def largest(self) -> int:
+        """Size of the largest dense block that LAPACK and BLAS work on (small ones apart)."""
+        return self.m if self.solver is None else self.solver.largest
 
     def blocks(self, names: Sequence[str]) -> list[BlockInfo]:
         """The table of blocks: kind, size, nonzeros, bytes."""
