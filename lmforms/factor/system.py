@@ -61,8 +61,8 @@ COUPLING_BYTES = 32
 PATTERN_BYTES = 96
 """Bytes for every entry of S on its pattern, with B, S⁻¹ and what finds their places."""
 
-FACTOR_BYTES = 64
-"""Bytes for every entry of a sparse factor, with its copies and the selected inverse."""
+FACTOR_BYTES = 80
+"""Bytes for every entry of a sparse factor, with copies, selected inverse and work space."""
 
 
 @dataclass(frozen=True)
