@@ -18,7 +18,8 @@ class Control:
     ----------
     factor : {"auto", "dense", "cholmod", "superlu"}
         How the Schur complement of the crossed factors is factored. ``"auto"`` measures
-        its pattern; ``fit.optimizer.blocks`` shows what was chosen.
+        its pattern (nested factors need none of these); ``fit.optimizer.blocks`` shows what
+        was chosen.
     max_evaluations : int
         Evaluations of the criterion before the optimiser gives up.
     tolerance : float
