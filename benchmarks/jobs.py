@@ -55,6 +55,95 @@ def nested(outer: int = 100_000, inner: int = 10) -> pd.DataFrame:
     return pd.DataFrame({"y": y, "a": pd.Categorical(a.astype(str)), "c": pd.Categorical(c)})
 
 
+def nested_slopes(outer: int = 20_000, inner: int = 10, rows: int = 5) -> pd.DataFrame:
+    """Intercepts and slopes of 200,000 units in 20,000 groups."""
+    rng = np.random.default_rng(6)
+    c = np.repeat(np.arange(outer * inner), rows)
+    a = c // inner
+    x = rng.normal(size=len(c))
+    by_a = rng.normal(size=(outer, 2)) * [1.0, 0.5]
+    by_c = rng.normal(size=(outer * inner, 2)) * [0.7, 0.4]
+    y = 1.0 + x + (by_a[a] + by_c[c]) @ [1.0, 0.0] + (by_a[a] + by_c[c])[:, 1] * x
+    y = y + rng.normal(size=len(c))
+    return pd.DataFrame({"y": y, "x": x, "a": _labels(a), "c": _labels(c)})
+
+
+def three_levels(a: int = 10_000, b: int = 10, c: int = 5, rows: int = 2) -> pd.DataFrame:
+    """Units in classes in schools: 500,000 in 100,000 in 10,000."""
+    rng = np.random.default_rng(7)
+    unit = np.repeat(np.arange(a * b * c), rows)
+    middle, outer = unit // c, unit // (b * c)
+    y = rng.normal(size=a)[outer] + 0.7 * rng.normal(size=a * b)[middle]
+    y = y + 0.5 * rng.normal(size=a * b * c)[unit] + rng.normal(size=len(unit))
+    return pd.DataFrame({"y": y, "a": _labels(outer), "b": _labels(middle), "c": _labels(unit)})
+
+
+def nested_items(
+    outer: int = 20_000, inner: int = 10, rows: int = 5, items: int = 50
+) -> pd.DataFrame:
+    """Nested units, each of which meets five of fifty items."""
+    rng = np.random.default_rng(8)
+    c = np.repeat(np.arange(outer * inner), rows)
+    a, i = c // inner, rng.integers(0, items, len(c))
+    y = rng.normal(size=outer)[a] + 0.7 * rng.normal(size=outer * inner)[c]
+    y = y + rng.normal(size=items)[i] + rng.normal(size=len(c))
+    return pd.DataFrame({"y": y, "a": _labels(a), "c": _labels(c), "i": _labels(i)})
+
+
+def teachers(
+    students: int = 50_000, schools: int = 100, staff: int = 20, rows: int = 5
+) -> pd.DataFrame:
+    """Students meet teachers of their school; one row in a hundred is of another school."""
+    rng = np.random.default_rng(9)
+    s = np.repeat(np.arange(students), rows)
+    school = s % schools
+    moved = rng.random(len(s)) < 0.01
+    school[moved] = rng.integers(0, schools, moved.sum())
+    t = school * staff + rng.integers(0, staff, len(s))
+    x = rng.normal(size=len(s))
+    by_s = rng.normal(size=(students, 2)) * [1.0, 0.3]
+    by_t = rng.normal(size=(schools * staff, 2)) * [0.5, 0.3]
+    y = 1.0 + x + by_s[s, 0] + by_t[t, 0] + (by_s[s, 1] + by_t[t, 1]) * x
+    y = y + rng.normal(size=len(s))
+    return pd.DataFrame({"y": y, "x": x, "s": _labels(s), "t": _labels(t)})
+
+
+def pupils(count: int = 100_000, schools: int = 2_000, years: int = 5) -> pd.DataFrame:
+    """Pupils in schools over years, who change schools now and then."""
+    rng = np.random.default_rng(10)
+    p, year = (v.ravel() for v in np.meshgrid(np.arange(count), np.arange(years), indexing="ij"))
+    school = np.empty((count, years), dtype=int)
+    school[:, 0] = np.arange(count) % schools
+    for t in range(1, years):  # to a school nearby
+        move = rng.random(count) < 0.05
+        school[:, t] = (school[:, t - 1] + move * rng.integers(1, 4, count)) % schools
+    school = school.ravel()
+    cohort = school * years + year
+    y = rng.normal(size=count)[p] + 0.5 * rng.normal(size=schools)[school]
+    y = y + 0.3 * rng.normal(size=schools * years)[cohort] + rng.normal(size=len(p))
+    return pd.DataFrame(
+        {"y": y, "p": _labels(p), "s": _labels(school), "sy": _labels(cohort), "t": _labels(year)}
+    )
+
+
+def neighbours(rows: int = 500_000) -> pd.DataFrame:
+    """Five crossed factors whose levels meet where they lie near each other on a line."""
+    rng = np.random.default_rng(11)
+    place = np.sort(rng.random(rows))
+    y = rng.normal(size=rows)
+    out = {}
+    for name, levels in zip("abcde", (100_000, 20_000, 10_000, 5_000, 2_000), strict=True):
+        near = place + rng.normal(0, 1.0 / levels, rows)
+        code = np.clip((near * levels).astype(int), 0, levels - 1)
+        y = y + 0.5 * rng.normal(size=levels)[code]
+        out[name] = _labels(code)
+    return pd.DataFrame({"y": y, **out})
+
+
+def _labels(codes: np.ndarray) -> pd.Categorical:
+    return pd.Categorical(codes.astype(str))
+
+
 def factorial() -> pd.DataFrame:
     """56 subjects × 32 items, three ±1 predictors over eight conditions (as kb07)."""
     rng = np.random.default_rng(4)
@@ -140,6 +229,39 @@ JOBS = {
             without=(("statsmodels", "minutes"),),
         ),
         Job("nested", "y ~ 1 + (1 | a) + (1 | c)", nested, repeats=1, without=_CROSSED),
+        Job(
+            "nested-slopes", "y ~ x + (x | a) + (x | c)", nested_slopes, repeats=1, without=_CROSSED
+        ),
+        Job(
+            "three-levels",
+            "y ~ 1 + (1 | a) + (1 | b) + (1 | c)",
+            three_levels,
+            repeats=1,
+            without=_CROSSED,
+        ),
+        Job(
+            "nested-items",
+            "y ~ 1 + (1 | a) + (1 | c) + (1 | i)",
+            nested_items,
+            repeats=1,
+            without=_CROSSED,
+        ),
+        Job("teachers", "y ~ x + (1 | s) + (1 | t)", teachers, repeats=1, without=_CROSSED),
+        Job("teachers-slopes", "y ~ x + (x | s) + (x | t)", teachers, repeats=1, without=_CROSSED),
+        Job(
+            "pupils",
+            "y ~ 1 + (1 | p) + (1 | s) + (1 | sy) + (1 | t)",
+            pupils,
+            repeats=1,
+            without=_CROSSED,
+        ),
+        Job(
+            "neighbours",
+            "y ~ 1 + (1 | a) + (1 | b) + (1 | c) + (1 | d) + (1 | e)",
+            neighbours,
+            repeats=1,
+            without=_CROSSED,
+        ),
         Job(
             "factorial",
             "rt ~ spkr*prec*load + (spkr+prec+load | subj) + (spkr+prec+load | item)",

@@ -43,7 +43,7 @@ def analysed(cp: CrossProducts, control: Control) -> System | IterativeSystem:
     if iterative.pattern_bytes > min(PATTERN_BYTES, control.memory):
         return iterative
     try:
-        return System(cp, "auto", control.memory, largest=LARGE_SCHUR)
+        return System(cp, "auto", control.memory, dense_up_to=LARGE_SCHUR)
     except MemoryLimitError:
         return iterative
 

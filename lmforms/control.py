@@ -20,7 +20,8 @@ class Control:
     factor : {"auto", "dense", "cholmod", "superlu", "cg"}
         How the Schur complement of the crossed factors is factored, or, with ``"cg"``,
         solved by conjugate gradients and never formed (the likelihood is then an estimate).
-        ``"auto"`` measures its pattern; ``fit.optimizer.blocks`` shows what was chosen.
+        ``"auto"`` measures its pattern (nested factors need none of these);
+        ``fit.optimizer.blocks`` shows what was chosen.
     max_evaluations : int
         Evaluations of the criterion before the optimiser gives up.
     tolerance : float

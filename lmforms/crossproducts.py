@@ -148,13 +148,33 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
 
 
 def _pair(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> PairMoments:
-    keys = a.codes * b.n_levels + b.codes
-    present, where = _distinct(keys, a.n_levels * b.n_levels)
+    present, where = _meetings(a, b)
     blocks = np.empty((len(present), left.shape[1], right.shape[1]))
     for i in range(left.shape[1]):
         for j in range(right.shape[1]):
             blocks[:, i, j] = np.bincount(where, left[:, i] * right[:, j], len(present))
     return PairMoments(present // b.n_levels, present % b.n_levels, blocks)
+
+
+def _meetings(a: FactorRows, b: FactorRows) -> tuple[IntArray, IntArray]:
+    """Level of a × levels of b + level of b of all that meet, ascending; each row's place."""
+    keys, limit = a.codes * b.n_levels + b.codes, a.n_levels * b.n_levels
+    if limit > DENSE_KEYS:  # where levels of one meet one of the other, nothing need be sorted
+        if (keys_of := _one_each(a, keys)) is not None and keys_of.min() >= 0:
+            return keys_of, a.codes
+        if (keys_of := _one_each(b, keys)) is not None and keys_of.min() >= 0:
+            order = np.argsort(keys_of)
+            place = np.empty(b.n_levels, dtype=np.intp)
+            place[order] = np.arange(b.n_levels)
+            return keys_of[order], place[b.codes]
+    return _distinct(keys, limit)
+
+
+def _one_each(factor: FactorRows, keys: IntArray) -> IntArray | None:
+    """The key that all rows of a level have (−1 without rows), if they have one."""
+    found = np.full(factor.n_levels, -1, dtype=np.intp)
+    found[factor.codes] = keys
+    return found if (found[factor.codes] == keys).all() else None
 
 
 def _distinct(keys: IntArray, limit: int) -> tuple[IntArray, IntArray]:

@@ -29,6 +29,12 @@ FloatArray = npt.NDArray[np.float64]
 HUGE_RATIO = 1e4
 """Random effects this many σ wide raise the question whether there is a residual at all."""
 
+MANY_ROWS = 50_000
+"""Products of so many rows …"""
+
+FEW_COLUMNS = 16
+"""… with so few columns gain nothing from threads, and lose where cores are shared."""
+
 EXPLAINED = (
     "fixed and random effects explain the response exactly: no residual variance is left to "
     "estimate. Are all rows of a group the same?"
@@ -142,9 +148,10 @@ def estimate(
         raise ModelError(
             f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
         )
-    scaling = choose_scaling(rows, tuple(covariances))
-    cp = cross_products(rows, scaling)
-    _refuse_explained(rows, cp)
+    with calm_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
+        scaling = choose_scaling(rows, tuple(covariances))
+        cp = cross_products(rows, scaling)
+        _refuse_explained(rows, cp)
     found = estimate_sums(
         cp, covariances, reml=reml, control=control, start=start, fixed_theta=fixed_theta
     )
@@ -190,7 +197,7 @@ def estimate_sums(
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
     system = analysed(cp, control)
     inner = None if start is None else _inner_theta(start, covariances, cp.scaling)
-    with calm_threads(system.m if isinstance(system, System) else 1):
+    with calm_threads(system.largest if isinstance(system, System) else 1):
         if isinstance(system, System):
             return _exact(Problem(system, tuple(covariances), reml), control, inner, fixed_theta)
         return _iterative(

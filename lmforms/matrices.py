@@ -164,10 +164,12 @@ def _permuted_cholesky(A: Any) -> tuple[IntArray, Any]:
     """A fill-reducing order and L with LL' = A[order][:, order]."""
     import scipy.sparse as sp
 
-    from .factor.schur import SparseSolver, have_cholmod
+    from .factor.sparse import SparseCholesky, have_cholmod
 
     if A.shape[0] == 0:
         return np.empty(0, dtype=np.intp), sp.csc_array((0, 0))
-    solver = SparseSolver(sp.csc_matrix(A), "cholmod" if have_cholmod() else "superlu")
-    factored = solver.factor(sp.csc_matrix(A))
-    return factored.order, sp.csc_array(factored.lower)
+    lower = sp.csc_matrix(sp.tril(A))
+    lower.sort_indices()
+    backend = "cholmod" if have_cholmod() else "superlu"
+    cholesky = SparseCholesky(lower.indptr, lower.indices, backend)
+    return cholesky.order, sp.csc_array(cholesky.factor(lower.data).lower)

@@ -120,10 +120,17 @@ def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
     """Least squares within every level, (q, k, r), with a ridge against empty directions."""
     if zz.shape[-1] == 1:
         return np.asarray(zr / np.where(zz > 0, zz, 1.0))
+    from .factor.batched import (  # the room below imports this one
+        inverse_cholesky,
+        multiply,
+        transposed,
+    )
+
     k = zz.shape[-1]
     size = np.einsum("qii->q", zz) / k
     ridge = RIDGE * np.where(size > 0, size, 1.0)
-    return np.asarray(np.linalg.solve(zz + ridge[:, None, None] * np.eye(k), zr))
+    root, _ = inverse_cholesky(zz + ridge[:, None, None] * np.eye(k))
+    return np.asarray(multiply(transposed(root), multiply(root, zr)))
 
 
 def sums_by_level(

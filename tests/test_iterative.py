@@ -15,7 +15,7 @@ from lmforms.control import Control
 from lmforms.criterion import Evaluation
 from lmforms.criterion import evaluate as evaluate_exactly
 from lmforms.errors import ArgumentError, MemoryLimitError, ModelError, NumericalError
-from lmforms.factor.fill import costs_more
+from lmforms.factor.takahashi import column_counts
 from lmforms.iterative import IterativeProblem, IterativeSystem
 from lmforms.iterative import evaluate_at as report_at
 from lmforms.iterative.conjugate import solve
@@ -346,6 +346,7 @@ def test_auto_goes_to_conjugate_gradients_where_no_factor_fits(monkeypatch):
 def test_auto_goes_to_conjugate_gradients_for_large_factors(monkeypatch):
     monkeypatch.setattr("lmforms.choice.LARGE_SCHUR", 500)
     monkeypatch.setattr("lmforms.factor.system.DENSE_SCHUR", 400)
+    monkeypatch.setattr("lmforms.factor.system.SPARSE_WORK", 1e7)
     monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING", 0)
     monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING_SHARE", 2.0)
     formula = "y ~ x + (1 | a) + (1 | b)"
@@ -361,16 +362,14 @@ def test_auto_goes_to_conjugate_gradients_for_large_factors(monkeypatch):
     assert chain.optimizer.blocks[-1].kind.startswith("sparse")
 
 
-def test_the_cost_of_a_factor_is_counted():
-    import scipy.sparse as sp
-
-    arrow = sp.csr_matrix(np.eye(30) + np.outer(np.eye(30)[0], np.ones(30)) * 0.1)
-    arrow = (arrow + arrow.T).tocsr()
-    full = sp.csr_matrix(np.ones((30, 30)))
-    assert not costs_more(arrow, "superlu", 30 * 900.0)
-    exact = float((np.arange(30, 0, -1.0) ** 2).sum())
-    assert not costs_more(full, "superlu", exact)
-    assert costs_more(full, "superlu", exact - 1.0)
+def test_the_fill_of_a_factor_is_counted_until_it_is_too_much():
+    full = np.tril(np.ones((30, 30), dtype=bool))
+    indptr = np.concatenate([[0], np.cumsum(full.sum(axis=0))])
+    cols, rows = np.nonzero(full.T)
+    assert len(cols) == indptr[-1]
+    counts = column_counts(indptr, rows, np.arange(30))
+    np.testing.assert_array_equal(counts, np.arange(30, 0, -1))
+    assert 100 < column_counts(indptr, rows, np.arange(30), 100.0).sum() < counts.sum()
 
 
 def test_nested_factors_are_refused():

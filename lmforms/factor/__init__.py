@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .factorization import Factorization
-from .schur import have_cholmod
+from .sparse import have_cholmod
 from .system import BlockInfo, Path, System
 from .threads import calm_threads
 

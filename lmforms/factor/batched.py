@@ -13,6 +13,12 @@ from ..errors import NumericalError
 
 FloatArray = npt.NDArray[np.float64]
 
+COMPILED_LEVELS = 50_000
+"""From this many levels on compiled products repay the import of numba …"""
+
+COMPILED_SIZE = 6
+"""… for blocks up to this size: larger ones are BLAS's."""
+
 MIRROR = 128
 """Rows mirrored at a time: blocks that stay in the cache."""
 
@@ -26,6 +32,12 @@ def multiply(a: FloatArray, b: FloatArray) -> FloatArray:
     """Blockwise ``a @ b`` for (q, k, k) or (k, k) times (q, k, m)."""
     if a.shape[-1] == 1:
         return a * b
+    if len(b) >= COMPILED_LEVELS and a.shape[-1] <= COMPILED_SIZE and b.ndim == 3:
+        try:
+            from . import batched_kernels
+        except ImportError:
+            return a @ b
+        return np.asarray(batched_kernels.multiply(a, b))
     return a @ b
 
 

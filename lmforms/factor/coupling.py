@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +29,15 @@ CHUNK = 1 << 22
 class Coupling(Protocol):
     """What the engine asks of C, shape (m, q₁k₁)."""
 
+    kind: ClassVar[str]
+
     @property
     def bytes(self) -> int:
         """Memory held."""
+
+    @property
+    def count(self) -> int:
+        """Numbers held."""
 
     def times(self, x: FloatArray) -> FloatArray:
         """C x, for x of shape (q₁, k₁, r); gives (m, r)."""
@@ -60,6 +66,11 @@ class DenseCoupling:
     """C as an array (q₁, m, k₁), level by level."""
 
     c: FloatArray
+    kind: ClassVar[str] = "dense"
+
+    @property
+    def count(self) -> int:
+        return self.c.size
 
     @property
     def bytes(self) -> int:
@@ -96,12 +107,11 @@ class DenseCoupling:
 
 
 @dataclass(frozen=True, eq=False)
-class SparseCoupling:
-    """C level by level of Z₁: the entries of level l are ``indptr[l]:indptr[l+1]``.
+class Places:
+    """Where C has entries, level by level of Z₁: ``rows[indptr[l]:indptr[l + 1]]``.
 
     Attributes
     ----------
-    values : ndarray (entries, k₁)
     rows : ndarray of int32 (entries,)
         Ascending within a level.
     indptr : ndarray of int32 (q₁ + 1,)
@@ -109,78 +119,133 @@ class SparseCoupling:
         Number of rows.
     """
 
-    values: FloatArray
     rows: IntArray
     indptr: IntArray
     m: int
 
     @property
     def bytes(self) -> int:
-        return int(self.values.nbytes + self.rows.nbytes + self.indptr.nbytes)
+        return int(self.rows.nbytes + self.indptr.nbytes)
 
     @cached_property
     def level(self) -> IntArray:
         """The level of every entry."""
-        return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
+        levels = np.arange(len(self.indptr) - 1, dtype=np.int32)
+        return np.repeat(levels, np.diff(self.indptr))
 
     @cached_property
     def work(self) -> float:
         """Pairs of entries of one level, summed: what CC' costs."""
         return float((np.diff(self.indptr).astype(np.float64) ** 2).sum())
 
-    def _column(self, a: int) -> Any:
+    @cached_property
+    def by_row(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Entries in the order of rows; where each row begins; where each entry's level ends."""
+        import scipy.sparse as sp
+
+        count = len(self.rows)
+        numbers = sp.csc_matrix(
+            (np.arange(count, dtype=np.int32), self.rows, self.indptr),
+            shape=(self.m, len(self.indptr) - 1),
+        ).tocsr()
+        ends = np.repeat(self.indptr[1:], np.diff(self.indptr))
+        return numbers.data, numbers.indptr.astype(np.int32), ends.astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class SparseCoupling:
+    """C by its entries.
+
+    Attributes
+    ----------
+    values : ndarray (entries, k₁)
+    places : Places
+    """
+
+    values: FloatArray
+    places: Places
+    kind: ClassVar[str] = "sparse"
+
+    @property
+    def count(self) -> int:
+        return self.values.size
+
+    @property
+    def bytes(self) -> int:
+        return self.values.nbytes + self.places.bytes
+
+    @cached_property
+    def _columns(self) -> list[Any]:
         """C of the a-th effect of every level, (m, q₁)."""
         import scipy.sparse as sp
 
-        shape = (self.m, len(self.indptr) - 1)
-        return sp.csc_matrix((self.values[:, a], self.rows, self.indptr), shape=shape)
+        places = self.places
+        shape = (places.m, len(places.indptr) - 1)
+        return [
+            sp.csc_matrix((column, places.rows, places.indptr), shape=shape)
+            for column in np.ascontiguousarray(self.values.T)
+        ]
 
     def times(self, x: FloatArray) -> FloatArray:
-        total = self._column(0) @ x[:, 0]
-        for a in range(1, x.shape[1]):
-            total += self._column(a) @ x[:, a]
-        return np.asarray(total)
+        return np.asarray(sum(c @ x[:, a] for a, c in enumerate(self._columns)))
 
     def transposed_times(self, x: FloatArray) -> FloatArray:
-        return np.stack([self._column(a).T @ x for a in range(self.values.shape[1])], axis=1)
+        out = np.empty((len(self.places.indptr) - 1, len(self._columns), x.shape[1]))
+        for a, c in enumerate(self._columns):
+            out[:, a] = c.T @ x
+        return out
 
     def scaled(self, h: FloatArray) -> SparseCoupling:
+        level = self.places.level
         if h.shape[-1] == 1:
-            values = self.values * h.reshape(-1, 1)[self.level]
-        else:
-            values = (self.values[:, None, :] @ h[self.level])[:, 0]
-        return SparseCoupling(np.ascontiguousarray(values), self.rows, self.indptr, self.m)
+            return SparseCoupling(self.values * h.reshape(-1, 1)[level], self.places)
+        # by columns: a product of a row with every block would copy all blocks
+        values = np.empty_like(self.values)
+        for b in range(h.shape[-1]):
+            terms = (self.values[:, a] * h[level, a, b] for a in range(h.shape[-1]))
+            values[:, b] = sum(terms)
+        return SparseCoupling(values, self.places)
 
     def gram(self) -> Any:
-        total = self._column(0) @ self._column(0).T
-        for a in range(1, self.values.shape[1]):
-            total = total + self._column(a) @ self._column(a).T
-        return total.tocsr()
+        """CC' as a sparse matrix."""
+        return sum(c @ c.T for c in self._columns).tocsr()
 
     def dense_gram(self) -> FloatArray:
         """CC' as an array."""
-        compiled = self._kernels()
+        compiled = compiled_kernels(self.places.work, dense=True)
         if compiled is None:
             return np.asarray(self.gram().toarray())
-        return mirrored(compiled.rank_update(self.indptr, self.rows, self.values, self.m))
+        places = self.places
+        return mirrored(compiled.rank_update(places.indptr, places.rows, self.values, places.m))
 
     def contracted_sum(self, q: Any) -> FloatArray:
-        compiled = self._kernels() if isinstance(q, np.ndarray) else None
+        dense = isinstance(q, np.ndarray)
+        compiled = compiled_kernels(self.places.work, dense)
+        if compiled is not None and dense:
+            places = self.places
+            return np.asarray(compiled.gather(places.indptr, places.rows, self.values, q))
         if compiled is not None:
-            return np.asarray(compiled.gather(self.indptr, self.rows, self.values, q))
+            return np.asarray(compiled.contracted_sum(self, q))
+        q = q if isinstance(q, np.ndarray) else q.full()
         k = self.values.shape[1]
         out = np.empty((k, k))
         for i in range(k):
             for j in range(i, k):
-                out[i, j] = out[j, i] = inner(self._column(i) @ self._column(j).T, q)
+                product = self._columns[i] @ self._columns[j].T
+                out[i, j] = out[j, i] = inner(product, q)
         return out
 
     def contracted(self, q: Any) -> FloatArray:
+        if not isinstance(q, np.ndarray):
+            compiled = compiled_kernels(self.places.work)
+            if compiled is not None:
+                return np.asarray(compiled.contracted(self, q))
+            q = q.full()
         k = self.values.shape[1]
-        levels = len(self.indptr) - 1
+        levels = len(self.places.indptr) - 1
         out = np.empty((levels, k, k))
-        step = max(1, CHUNK // (k * max(1, self.m)))
-        columns = [self._column(a).T.tocsr() for a in range(k)]
+        step = max(1, CHUNK // (k * max(1, self.places.m)))
+        columns = [c.T.tocsr() for c in self._columns]
         for start in range(0, levels, step):
             stop = min(levels, start + step)
             left = [c[start:stop] for c in columns]
@@ -190,15 +255,20 @@ class SparseCoupling:
             out[start:stop] = a @ b.swapaxes(1, 2)
         return out
 
-    def _kernels(self) -> Any:
-        """The compiled kernels, where they are worth their import and numba is installed."""
-        if self.work < COMPILED_WORK:
-            return None
-        try:
+
+def compiled_kernels(work: float, dense: bool = False) -> Any:
+    """The compiled loops, where `work` repays their import and numba is installed."""
+    if work < COMPILED_WORK:
+        return None
+    try:
+        if dense:
             from . import kernels
-        except ImportError:
-            return None
-        return kernels
+
+            return kernels
+        from . import sparse_kernels
+    except ImportError:
+        return None
+    return sparse_kernels
 
 
 def inner(a: Any, b: Any) -> float:

@@ -5,8 +5,8 @@ data, and is eliminated exactly. What remains is the Schur complement
 
     S = I + Λ₂'BΛ₂,   B = Z₂'Z₂ − C M C',   C = Z₂'Z₁,   M = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁',
 
-dense or sparse, as its measured pattern advises. Vectors in the space of Z are lists of
-arrays (q, k, r), one for each grouping factor in the order of the formula.
+dense, block-diagonal or sparse, as its measured pattern advises. Vectors in the space of Z
+are lists of arrays (q, k, r), one for each grouping factor in the order of the formula.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ import numpy.typing as npt
 from ..crossproducts import CrossProducts, PairMoments
 from ..errors import ArgumentError, MemoryLimitError
 from .batched import multiply, transposed
-from .coupling import Coupling, DenseCoupling, SparseCoupling
+from .coupling import DenseCoupling, Places, SparseCoupling
 from .factorization import Factorization
-from .schur import SparseSolver, have_cholmod
+from .nested import BlockSolver, NestedCoupling, Parents
+from .pattern import Pattern, node_pattern, scalar_pattern
+from .schur import SchurSolver
+from .sparse import SparseCholesky, SparseSolver, have_cholmod
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.integer[Any]]
 Blocks = list[FloatArray]
 Path = Literal["auto", "dense", "cholmod", "superlu"]
 
@@ -33,7 +37,10 @@ DENSE_SCHUR = 1_500
 """A Schur complement up to this size is dense: LAPACK is faster than any sparse code there."""
 
 DENSE_FILL = 0.2
-"""Above this share of nonzeros in the sparse factor, a dense one is faster and smaller."""
+"""Above this share of nonzeros in S, a dense factor is faster and smaller."""
+
+SPARSE_COST = 10.0
+"""A pair of entries of a sparse column takes as long as this many products in LAPACK."""
 
 DENSE_COUPLING = 1 << 20
 """C = Z₂'Z₁ with at most this many entries is held dense …"""
@@ -49,11 +56,16 @@ DENSE_COPIES = 5
 """Arrays of the size of a dense Schur complement that an evaluation holds."""
 
 SPARSE_WORK = 2e10
-"""Multiplications of a sparse factorisation that is still preferred to iterative solves: it
-takes about ten seconds, as the largest dense factor does."""
+"""Multiplications of a sparse factorisation that is still preferred to iterative solves."""
 
-SPARSE_BYTES = 40
-"""Bytes for every entry of a sparse CC' while its pattern is analysed."""
+COUPLING_BYTES = 32
+"""Bytes for every number of a sparse C, with its scaled copies and its index."""
+
+PATTERN_BYTES = 96
+"""Bytes for every entry of S on its pattern, with B, S⁻¹ and what finds their places."""
+
+FACTOR_BYTES = 80
+"""Bytes for every entry of a sparse factor, with copies, selected inverse and work space."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +89,9 @@ class System:
         How to factor the Schur complement.
     memory : int
         Bytes that this may take.
-    largest : int, optional
-        Size of the Schur complement above which ``"auto"`` gives up on a factor that is
-        dense or costs as much.
+    dense_up_to : int, optional
+        Refuse a larger dense factor, and a sparse one that costs as much, however much
+        memory there is.
 
     Raises
     ------
@@ -92,11 +104,11 @@ class System:
         cp: CrossProducts,
         path: Path = "auto",
         memory: int = 8 * 2**30,
-        largest: int | None = None,
+        dense_up_to: int | None = None,
     ) -> None:
         self.cp = cp
         self.memory = memory
-        self.largest = largest
+        self.dense_up_to = dense_up_to
         self.shapes = [f.zz.shape[:2] for f in cp.factors]
         sizes = [q * k for q, k in self.shapes]
         self.lead = int(np.argmax(sizes)) if sizes else -1
@@ -106,9 +118,9 @@ class System:
         self.spans = {
             i: slice(int(a), int(b)) for i, a, b in zip(self.rest, ends[:-1], ends[1:], strict=True)
         }
-        self.coupling: Coupling | None = None
+        self.coupling: Any = None  # a Coupling
         self.gram: Any = None
-        self.solver: SparseSolver | None = None
+        self.solver: SchurSolver | None = None
         if self.rest:
             self._analyse(path)
 
@@ -119,7 +131,7 @@ class System:
         if (a, b) in self.cp.pairs:
             return self.cp.pairs[a, b]
         pair = self.cp.pairs[b, a]
-        order = np.lexsort((pair.rows, pair.cols))
+        order = np.argsort(pair.cols, kind="stable")
         return PairMoments(pair.cols[order], pair.rows[order], transposed(pair.blocks[order]))
 
     def _bsr(self, a: int, b: int) -> Any:
@@ -132,67 +144,124 @@ class System:
         return sp.bsr_matrix((blocks, pair.cols, indptr), shape=(qa * ka, qb * kb))
 
     def _analyse(self, path: Path) -> None:
-        import scipy.sparse as sp
-
         q1, k1 = self.shapes[self.lead]
-        present = sum(
-            len(self._pair(i, self.lead).rows) * self.shapes[i][1] * k1 for i in self.rest
-        )
-        entries = self.m * q1 * k1
-        small = entries <= DENSE_COUPLING
-        full = present >= DENSE_COUPLING_SHARE * entries and entries <= 64 * DENSE_COUPLING
+        if path == "auto" and self._nested():
+            return
+        met = sum(len(self._pair(i, self.lead).rows) * self.shapes[i][1] for i in self.rest)
+        entries = self.m * q1
+        small = entries * k1 <= DENSE_COUPLING
+        full = met >= DENSE_COUPLING_SHARE * entries and entries * k1 <= 64 * DENSE_COUPLING
         if path in ("auto", "dense") and (small or full):
             self.coupling = DenseCoupling(self._dense_coupling(q1, k1))
             self.gram = self._dense_gram()
             return
+        self._need("blocks between the factors", met * k1, COUPLING_BYTES)
         self.coupling = self._sparse_coupling(q1, k1)
-        # CC' has at most this many entries; far more pairs than places fill nearly all of them
-        pairs = min(self.coupling.work, float(self.m) ** 2)
-        full = self.coupling.work > FULL_WORK * float(self.m) ** 2
+        # far more pairs of entries than places fill nearly all of CC'
+        full = self.coupling.places.work > FULL_WORK * float(self.m) ** 2
         if path == "dense" or (path == "auto" and (self.m <= DENSE_SCHUR or full)):
-            self._need_dense()
-            self.gram = self._dense_gram()
+            self._make_dense()
             return
-        self._need(SPARSE_BYTES * pairs)
-        gram = self._sparse_gram()
-        pattern = abs(gram) + abs(self.coupling.gram()) + sp.identity(self.m)
-        backend = path if path != "auto" else ("cholmod" if have_cholmod() else "superlu")
+        self.solver = self._sparse_solver(path)
+        if self.solver is None:
+            self._make_dense()
+
+    def _make_dense(self) -> None:
+        if self._too_large:
+            raise MemoryLimitError(f"a factor of {self.m:,} entangled random effects is too slow.")
+        self._need("dense factor", float(self.m) ** 2, DENSE_COPIES * 8)
+        self.gram = self._dense_gram()
+
+    @property
+    def _too_large(self) -> bool:
+        return self.dense_up_to is not None and self.m > self.dense_up_to
+
+    def _nested(self) -> bool:
+        """Whether S is block-diagonal, and if so, be ready for it."""
+        if len(self.rest) != 1:
+            return False
+        i, (q1, k1) = self.rest[0], self.shapes[self.lead]
+        pair, (q, k) = self._pair(self.lead, i), self.shapes[i]
+        if len(pair.rows) > q1 or (np.diff(pair.rows) == 0).any():
+            return False
+        parents, blocks = pair.cols, transposed(pair.blocks)
+        if len(pair.rows) < q1:  # levels without rows belong anywhere
+            parents, blocks = np.zeros(q1, dtype=pair.cols.dtype), np.zeros((q1, k, k1))
+            parents[pair.rows] = pair.cols
+            blocks[pair.rows] = transposed(pair.blocks)
+        self.coupling = NestedCoupling(blocks, Parents(parents, q))
+        self.solver = BlockSolver(self.cp.factors[i].zz, i)
+        return True
+
+    def _sparse_solver(self, path: Path) -> SparseSolver | None:
+        """The solver for a sparse S, or None if a dense one is better."""
+        assert isinstance(self.coupling, SparseCoupling)
+        auto = path == "auto"
+        backend = path if not auto else ("cholmod" if have_cholmod() else "superlu")
         if backend == "cholmod" and not have_cholmod():
             raise ArgumentError(
                 "factor='cholmod' needs scikit-sparse: pip install 'lmforms[cholmod]', "
                 "or use 'superlu'."
             )
-        dense = path == "auto" and pattern.nnz > DENSE_FILL * self.m**2
-        if not dense and self.largest is not None and self.m > self.largest:
-            from .fill import costs_more
+        square = float(self.m) ** 2
+        dense_fits = DENSE_COPIES * 8 * square <= self.memory and not self._too_large
+        most = self.memory / FACTOR_BYTES
+        if self._too_large:  # m columns with c entries each cost at least m c²
+            most = min(most, (SPARSE_WORK * self.m) ** 0.5)
 
-            dense = costs_more(pattern, backend, SPARSE_WORK)
-        if not dense:
-            solver = SparseSolver(pattern.tocsc(), backend)
-            dense = path == "auto" and 2 * solver.nnz > DENSE_FILL * self.m**2
-        if dense:
-            self._need_dense()
-            self.gram = self._dense_gram()
-        else:
-            self.solver, self.gram = solver, gram
+        def allowed(entries: float) -> None:
+            self._need("pattern", entries, PATTERN_BYTES)
 
-    def _need_dense(self) -> None:
-        """Refuse a dense Schur complement that is too large."""
-        if self.largest is not None and self.m > self.largest:
-            raise MemoryLimitError(f"a factor of {self.m:,} entangled random effects is too slow.")
-        self._need(DENSE_COPIES * 8 * float(self.m) ** 2)
+        pattern = scalar_pattern(
+            node_pattern(self._node_places(), allowed), self.shapes, self.spans
+        )
+        allowed(pattern.nnz)
+        if auto and dense_fits and 2 * pattern.nnz > DENSE_FILL * square:
+            return None
+        cholesky = SparseCholesky(pattern.indptr, pattern.indices, backend, most)
+        work = float((cholesky.counts.astype(np.float64) ** 2).sum())
+        if auto and dense_fits and SPARSE_COST * work > self.m * square:
+            return None
+        self._need("sparse factor", cholesky.nnz, FACTOR_BYTES)
+        if self._too_large and work > SPARSE_WORK:
+            self._make_dense()
+        return SparseSolver(pattern, self._gram_values(pattern), cholesky)
 
-    def _need(self, size: float) -> None:
+    def _need(self, what: str, entries: float, each: int) -> None:
         """Refuse what would not fit."""
-        if size <= self.memory:
+        if entries * each <= self.memory:
             return
-        fits = int(np.sqrt(self.memory / (8 * DENSE_COPIES)))
         raise MemoryLimitError(
             f"beside the largest grouping factor stand {self.m:,} random effects of crossed "
-            f"factors, whose factor would take about {size / 2**30:.1f} GiB; "
-            f"{self.memory / 2**30:.1f} GiB are allowed, enough for about {fits:,}. Use fewer "
-            "levels or random slopes, or raise Control(memory=…)."
+            f"factors, whose {what} would have {entries:,.0f} entries and take about "
+            f"{entries * each / 2**30:.2g} GiB; {self.memory / 2**30:.2g} GiB are allowed, enough "
+            f"for {self.memory // each:,}. Use fewer levels or random slopes, or raise "
+            "Control(memory=…)."
         )
+
+    def _node_places(self) -> Places:
+        """Which levels of the remaining factors meet each level of the leading one."""
+        pairs = {i: self._pair(i, self.lead) for i in self.rest}
+        if all(self.shapes[i][1] == 1 for i in self.rest):
+            assert isinstance(self.coupling, SparseCoupling)
+            return self.coupling.places
+        first = np.cumsum([0, *(self.shapes[i][0] for i in self.rest)])
+        level = np.concatenate([p.cols for p in pairs.values()])
+        row = np.concatenate([p.rows + f for p, f in zip(pairs.values(), first, strict=False)])
+        _, row, indptr = _by_level(level, row, self.shapes[self.lead][0])
+        return Places(row, indptr, int(first[-1]))
+
+    def _gram_values(self, pattern: Pattern) -> FloatArray:
+        """Z₂'Z₂ on the pattern."""
+        values = np.zeros(pattern.nnz)
+        for b in pattern.blocks:
+            if b.row == b.col:
+                values[b.at[b.own]] = self.cp.factors[b.row].zz
+            else:
+                pair = self._pair(b.col, b.row)
+                at = np.searchsorted(b.keys, pair.rows * self.shapes[b.row][0] + pair.cols)
+                values[b.at[at]] = transposed(pair.blocks)
+        return values
 
     def _dense_coupling(self, q1: int, k1: int) -> FloatArray:
         out = np.zeros((q1, self.m, k1))
@@ -212,13 +281,9 @@ class System:
                 rows.append(self.spans[i].start + pair.rows * k + a)
                 values.append(pair.blocks[:, a])
         level, row = np.concatenate(levels), np.concatenate(rows)
-        order = np.lexsort((row, level))
-        counts = np.bincount(level, minlength=q1)
+        order, row, indptr = _by_level(level, row, q1)
         return SparseCoupling(
-            values=np.ascontiguousarray(np.concatenate(values)[order]),
-            rows=row[order].astype(np.int32),
-            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
-            m=self.m,
+            np.ascontiguousarray(np.concatenate(values)[order]), Places(row, indptr, self.m)
         )
 
     def _dense_gram(self) -> FloatArray:
@@ -236,15 +301,10 @@ class System:
                     out[self.spans[j], self.spans[i]] = block.T
         return out
 
-    def _sparse_gram(self) -> Any:
-        import scipy.sparse as sp
-
-        rows: list[list[Any]] = []
-        for i in self.rest:
-            ends = np.arange(self.shapes[i][0] + 1)
-            own = sp.bsr_matrix((self.cp.factors[i].zz, ends[:-1], ends))
-            rows.append([own if i == j else self._bsr(i, j) for j in self.rest])
-        return sp.block_array(rows).tocsr()
+    @property
+    def largest(self) -> int:
+        """Size of the largest dense block that LAPACK and BLAS work on (small ones apart)."""
+        return self.m if self.solver is None else self.solver.largest
 
     def blocks(self, names: Sequence[str]) -> list[BlockInfo]:
         """The table of blocks: kind, size, nonzeros, bytes."""
@@ -255,8 +315,7 @@ class System:
         table = [BlockInfo(names[self.lead], f"diagonal of {k}×{k}", q * k, own.size, own.nbytes)]
         if self.coupling is not None:
             rest = ", ".join(names[i] for i in self.rest)
-            kind = "dense" if isinstance(self.coupling, DenseCoupling) else "sparse"
-            count = self.coupling.bytes // 8
+            kind, count = self.coupling.kind, self.coupling.count
             table.append(
                 BlockInfo(f"{rest} × {names[self.lead]}", kind, self.m, count, self.coupling.bytes)
             )
@@ -264,9 +323,8 @@ class System:
                 table.append(BlockInfo(rest, "dense", self.m, self.m**2, 8 * self.m**2))
             else:
                 nnz = self.solver.nnz
-                table.append(
-                    BlockInfo(rest, f"sparse ({self.solver.backend})", self.m, nnz, 16 * nnz)
-                )
+                each = 8 if isinstance(self.solver, BlockSolver) else 12
+                table.append(BlockInfo(rest, self.solver.kind, self.m, nnz, each * nnz))
         return table
 
     # --- algebra that does not depend on θ ------------------------------------------------
@@ -278,7 +336,8 @@ class System:
             return out
         flat = self.flatten(v)
         out[self.lead] = out[self.lead] + self.coupling.transposed_times(flat)
-        below = self.coupling.times(v[self.lead]) + self.gram @ flat
+        own = self.gram @ flat if self.solver is None else self.solver.times(flat)
+        below = self.coupling.times(v[self.lead]) + own
         for i in self.rest:
             out[i] = below[self.spans[i]].reshape(v[i].shape)
         return out
@@ -297,3 +356,10 @@ class System:
     def factorize(self, lams: Sequence[FloatArray]) -> Factorization:
         """Factor A for the relative factors λ of each grouping factor."""
         return Factorization(self, lams)
+
+
+def _by_level(level: IntArray, row: IntArray, count: int) -> tuple[IntArray, IntArray, IntArray]:
+    """The order of entries by level, then row; their rows; where each level begins."""
+    order = np.lexsort((row, level))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(level, minlength=count))])
+    return order, row[order].astype(np.int32), indptr.astype(np.int32)

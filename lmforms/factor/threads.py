@@ -6,6 +6,7 @@ matrices, one pool spins while the other works: ten times slower than one thread
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,9 +16,9 @@ THREADED_SCHUR = 2_000
 """From this size on SciPy's LAPACK keeps its threads; NumPy's BLAS never does."""
 
 
-@lru_cache(maxsize=1)
-def _pools() -> tuple[Any, Any]:
-    """Controllers of all BLAS libraries, and of all but SciPy's."""
+@lru_cache(maxsize=2)
+def _pools(cholmod: bool) -> tuple[Any, Any]:
+    """Controllers of all BLAS libraries, and of all but SciPy's; CHOLMOD may bring a third."""
     import scipy.linalg.lapack  # noqa: F401  (so that SciPy's library is among those found)
     from threadpoolctl import ThreadpoolController
 
@@ -27,11 +28,11 @@ def _pools() -> tuple[Any, Any]:
 
 
 @contextmanager
-def calm_threads(schur_size: int) -> Iterator[None]:
-    """Limit BLAS threads while a model with a Schur complement of this size is fitted."""
-    if schur_size == 0:  # NumPy alone, on small blocks
+def calm_threads(largest: int) -> Iterator[None]:
+    """Limit BLAS threads while a model with dense blocks up to this size is fitted."""
+    if largest == 0:  # NumPy alone, on small blocks
         yield
         return
-    every, others = _pools()
-    with (every if schur_size < THREADED_SCHUR else others).limit(limits=1):
+    every, others = _pools("sksparse" in sys.modules)
+    with (every if largest < THREADED_SCHUR else others).limit(limits=1):
         yield
