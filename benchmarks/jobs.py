@@ -65,7 +65,7 @@ JOBS = {
             "dung",
             "pr_dung ~ flies + (1 | oven_block)",
             partial(lf.datasets.load, "dung"),
-            "18 rows: what a call costs at least",
+            "what a call costs at least",
             repeats=11,
         ),
         Job(

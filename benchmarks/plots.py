@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,21 @@ STYLE = {
     "svg.hashsalt": "lmforms",
 }
 
-Line = tuple[str, str, str, np.ndarray, np.ndarray]
-"""Label, colour, dashes, x, y."""
+
+@dataclass(frozen=True)
+class Line:
+    """Points with a time, the name that stands at their end, and why they end."""
+
+    label: str
+    colour: str
+    dashes: str
+    x: np.ndarray
+    y: np.ndarray
+    end: str = ""
+
+    @property
+    def own(self) -> bool:
+        return self.label.startswith("lmforms")
 
 
 def draw(growth: dict[str, Any], folder: Path, ending: str = "svg") -> list[Path]:
@@ -51,63 +65,82 @@ def picture(curve: dict[str, Any], limit: float, path: Path) -> Path:
 
     with matplotlib.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(7.6, 4.6), layout="constrained")
-        lines = lines_of(curve)
-        for label, colour, dashes, x, y in lines:
-            own = label == "lmforms"
-            width, size = (2.6, 6) if own else (1.5, 4)
-            axes.plot(
-                x, y, dashes, color=colour, lw=width, marker="o", ms=size, zorder=3 if own else 2
-            )
+        lines = lines_of(curve, limit)
+        for line in lines:
+            width, size, order = (2.6, 6, 3) if line.own else (1.5, 4, 2)
+            style = {"color": line.colour, "lw": width, "marker": "o", "ms": size}
+            axes.plot(line.x, line.y, line.dashes, zorder=order, **style)
         axes.set(xscale="log", yscale="log", xlabel=curve["title"])
-        axes.set_title("seconds for a whole call", loc="left", fontsize=11, color=INK)
-        axes.grid(which="major", color=PALE, lw=0.8)
-        axes.set_axisbelow(True)
+        axes.set_title("time of a whole call", loc="left", fontsize=11, color=INK)
         axes.tick_params(which="both", length=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
-        ticks(axes, lines)
-        name_lines(axes, lines, limit)
+        scales(axes, lines)
+        name_lines(axes, lines)
         meta = {"Date": None} if path.suffix == ".svg" else {}
         figure.savefig(path, metadata=meta, dpi=150)
         plt.close(figure)
     return path
 
 
-def lines_of(curve: dict[str, Any]) -> list[Line]:
-    """Points with a time; for lmforms a second line if single evaluations were timed."""
+def lines_of(curve: dict[str, Any], limit: float) -> list[Line]:
+    """A line per peer; for lmforms a second one if single evaluations were timed."""
     lines = []
     for peer, points in curve["points"].items():
         done = [p for p in points if "seconds" in p]
         if not done:
             continue
-        x = np.array([p["x"] for p in done], dtype=float)
         # what is fitted without correlations is drawn dashed
-        dashes = "--" if any("no correlations" in p["remarks"] for p in done) else "-"
-        label = peer + (" (no correlations)" if dashes == "--" else "")
-        y = np.array([p["seconds"] for p in done])
-        lines.append((label, COLOURS.get(peer, INK), dashes, x, y))
+        loose = any("no correlations" in p["remarks"] for p in done)
+        lines.append(
+            Line(
+                label=peer + (" (no correlations)" if loose else ""),
+                colour=COLOURS.get(peer, INK),
+                dashes="--" if loose else "-",
+                x=np.array([p["x"] for p in done], dtype=float),
+                y=np.array([p["seconds"] for p in done]),
+                end="" if done[-1] is points[-1] else why_ended(points[-1], limit),
+            )
+        )
         told = [p for p in done if "evaluation" in p]
         if told:
             x = np.array([p["x"] for p in told], dtype=float)
             y = np.array([p["evaluation"] for p in told])
-            lines.append((f"{peer}, {EVALUATION}", COLOURS[peer], ":", x, y))
+            lines.append(Line(f"{peer}, {EVALUATION}", COLOURS[peer], ":", x, y))
     return lines
 
 
-def ticks(axes: Any, lines: list[Line]) -> None:
-    """Few, in words: 1 ms, 10 ms … and 1,000, 10,000 …"""
+def why_ended(point: dict[str, Any], limit: float) -> str:
+    """What happened at the first size that a peer did not master."""
+    return f", then > {limit:.0f} s" if "over" in point else ", then failed"
+
+
+def scales(axes: Any, lines: list[Line]) -> None:
+    """Room for names on the right; few ticks, in words, and a grid that ends with the data."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    values = np.concatenate([y for *_, y in lines])
+    sizes = np.unique(np.concatenate([line.x for line in lines]))
+    values = np.concatenate([line.y for line in lines])
+    left, right = sizes[0], sizes[-1]
+    span = max(right / left, 2.0)
     low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
+    axes.set_xlim(left / span**0.03, right * span**0.45)
     axes.set_ylim(10.0**low * 0.8, 10.0**high * 1.2)
-    axes.yaxis.set_major_locator(FixedLocator(10.0 ** np.arange(low, high + 1)))
+    few = sizes if len(sizes) <= 6 else np.array(spaced(sizes))
+    axes.xaxis.set_major_locator(FixedLocator(list(few)))
+    powers = right >= 1e4
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda v, _: in_powers(v) if powers else f"{v:.0f}")
+    )
+    axes.xaxis.label.set(x=0.5 * 1.03 / 1.48, ha="center")  # below the data
+    decades = 10.0 ** np.arange(low, high + 1)
+    axes.yaxis.set_major_locator(FixedLocator(list(decades)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: in_units(v)))
-    sizes = np.unique(np.concatenate([x for *_, x, _ in lines]))
-    if np.log10(sizes.max() / sizes.min()) < 2.5:
-        axes.xaxis.set_major_locator(FixedLocator(list(spaced(sizes))))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
+    grid = {"color": PALE, "lw": 0.8, "zorder": 0}
+    axes.hlines(decades, left / span**0.03, right, **grid)
+    axes.vlines(few, *axes.get_ylim(), **grid)
+    axes.spines["bottom"].set_bounds(left / span**0.03, right)
 
 
 def spaced(sizes: np.ndarray, apart: float = 0.06) -> list[float]:
@@ -127,29 +160,33 @@ def in_units(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
-def name_lines(axes: Any, lines: list[Line], limit: float) -> None:
-    """Each line's name beside its last point, moved up or down where names would touch."""
+def in_powers(size: float) -> str:
+    """10⁵ for 100,000."""
+    power = round(float(np.log10(size)))
+    if abs(size / 10.0**power - 1.0) > 1e-9:
+        return f"{size:,.0f}"
+    return "10" + str(power).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def name_lines(axes: Any, lines: list[Line]) -> None:
+    """Each line's name on the right, moved up or down where names would touch."""
     low, high = np.log10(axes.get_ylim())
-    right = max(x[-1] for *_, x, _ in lines)
-    left = min(x[0] for *_, x, _ in lines)
-    height = 0.052 * (high - low)
-    wanted = np.array([np.log10(y[-1]) for *_, y in lines])
-    places = apart(wanted, height, low, high)
-    span = right / left
-    axes.set_xlim(left / span**0.03, right * span**0.40)
-    axes.xaxis.set_major_locator(_within(axes.xaxis.get_major_locator(), right))
-    edge = right * span**0.05
-    for (label, colour, _, x, y), place in zip(lines, places, strict=True):
-        weight = "bold" if label.startswith("lmforms") else "normal"
-        stopped = f" (> {limit:.0f} s)" if x[-1] < right else ""
-        axes.plot([x[-1], edge], [y[-1], 10**place], color=colour, lw=0.6, alpha=0.6, zorder=1)
+    left, right = min(line.x[0] for line in lines), max(line.x[-1] for line in lines)
+    span = max(right / left, 2.0)
+    edge = right * span**0.045
+    wanted = np.array([np.log10(line.y[-1]) for line in lines])
+    places = 10.0 ** apart(wanted, 0.052 * (high - low), low, high)
+    for line, place in zip(lines, places, strict=True):
+        # a thin thread from the last point to the name
+        thread = {"color": line.colour, "lw": 0.7, "alpha": 0.7, "zorder": 1}
+        axes.plot([line.x[-1], edge], [line.y[-1], place], ":" if line.end else "-", **thread)
         axes.text(
-            edge * span**0.01,
-            10**place,
-            label + stopped,
-            color=colour,
+            edge * span**0.008,
+            place,
+            line.label + line.end,
+            color=line.colour,
             va="center",
-            weight=weight,
+            weight="bold" if line.own else "normal",
             fontsize=10,
         )
 
@@ -170,10 +207,3 @@ def apart(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarray
     places = np.empty_like(level)
     places[order] = level
     return places
-
-
-def _within(locator: Any, right: float) -> Any:
-    """The same ticks, but none beyond the data, where the names stand."""
-    from matplotlib.ticker import FixedLocator
-
-    return FixedLocator([t for t in locator() if t <= right * 1.001])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -18,6 +19,11 @@ from peers import HERE, Peer
 
 PATIENCE = 180.0
 """Seconds for a worker to import its peer and to read the data."""
+
+NO_MEMORY = re.compile(
+    r"out of memory|AllocError|bad_alloc|MemoryError|cannot allocate|memory allocation of", re.I
+)
+"""How programs say that they could not have what they asked for."""
 
 Cell = dict[str, Any]
 
@@ -149,8 +155,11 @@ def _listen(
 
 def _last_words(stderr: str, code: int) -> str:
     """The line that says what went wrong."""
+    if NO_MEMORY.search(stderr):
+        return "out of memory"
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "killed: out of memory?"
     lines = [x for x in lines if not x.startswith(("Calls:", "Execution halted"))]
-    return lines[-1] if lines else f"exit code {code}"
+    last = lines[-1] if lines else f"exit code {code}"
+    return re.sub(r"^(\w+\.)+(?=\w+: )", "", last)

@@ -33,7 +33,10 @@ def main() -> None:
     results = store.load(path)
     results.setdefault("jobs", {})
     if not args.only_tables:
-        results["about"] = machine.about(args.peers, args.python, args.threads)
+        old = results.get("about", {}).get("versions", {})
+        about = machine.about(args.peers, args.python, args.threads)
+        results["about"] = {**about, "versions": {**old, **about["versions"]}}
+        args.there = about["versions"]
         for part in args.parts:
             PART[part](args, results)
             store.save(path, results)
@@ -61,13 +64,13 @@ def arguments() -> argparse.Namespace:
 
 
 def run_jobs(args: argparse.Namespace, results: dict[str, Any]) -> None:
-    there = results["about"]["versions"]
-    peers = [PEERS[p] for p in args.peers if PEERS[p].package in there]
+    peers = [PEERS[p] for p in args.peers if PEERS[p].package in args.there]
     for name in args.jobs:
         changes = {"limit": args.limit, "repeats": args.repeats}
         job = replace(JOBS[name], **{k: v for k, v in changes.items() if v is not None})
         old = results["jobs"].get(name, {}).get("cells", {})
         found = run_job(job, peers, args)
+        found["machine"] = results["about"]["machine"]
         found["cells"] = {**old, **found["cells"]}
         results["jobs"][name] = found
         store.save(args.folder / "results.json", results)
@@ -129,15 +132,20 @@ def run_growth(args: argparse.Namespace, results: dict[str, Any]) -> None:
 
 
 def run_stress(args: argparse.Namespace, results: dict[str, Any]) -> None:
-    script("stress.py", ["--out", str(args.folder / "STRESS.md")], args)
+    """Not timed: one thread is best for many small models."""
+    script("stress.py", ["--out", str(args.folder / "STRESS.md")], args, threads=1)
 
 
 def script(
-    name: str, options: list[str], args: argparse.Namespace, capture: bool = False
+    name: str,
+    options: list[str],
+    args: argparse.Namespace,
+    capture: bool = False,
+    threads: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Another of our scripts, whose failure is not ours."""
     command = [sys.executable, str(HERE / name), *options]
-    environ = environment(args.threads)
+    environ = environment(threads or args.threads)
     return subprocess.run(command, capture_output=capture, text=True, check=False, env=environ)
 
 

@@ -12,6 +12,17 @@ from peers import LONG, PEERS
 
 Results = dict[str, Any]
 MIB = 2**20
+RULES = """\
+Every peer fits every job in a process of its own, one after the other on the same machine. Times
+are medians of whole calls (formula and frame in memory to fitted model); the first call is a
+warm-up and does not count. A call of more than {long:.0f} s is not repeated: if it is the first it
+counts, marked ¹. A cell `> 300 s` was stopped at its limit. Ratios are against lmforms in the same
+run. *Peak memory* is that of the process, *fit memory* what it adds to the peer's import and the
+data. *Evaluations* are the peer's own count (gpboost: iterations). The *criterion* is −2
+log-likelihood, restricted or not as the job says; gpboost has no REML, so its criterion is ML's.
+² marks models without the correlations of the random effects, which gpboost does not have.
+README.md says how to run all this.
+"""
 UNITS = {"n": "rows", "q": "levels", "theta": "parameters"}
 
 
@@ -20,7 +31,8 @@ def document(results: Results, growth: Results, stress: str) -> str:
     parts = [header(results), summary(results), asked(list(asks(results)))]
     parts += [floor(results["floor"])] if "floor" in results else []
     parts += [startup(results["startup"])] if "startup" in results else []
-    parts += [job(name, results["jobs"][name]) for name in in_order(results)]
+    machine = results["about"]["machine"]
+    parts += [job(name, results["jobs"][name], machine) for name in in_order(results)]
     parts += [growth_section(growth)] if growth.get("curves") else []
     parts += [stress_section(stress)] if stress else []
     return "\n".join(parts)
@@ -40,19 +52,8 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]], left: int = 1) ->
 def header(results: Results) -> str:
     about = results["about"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    return (
-        "# Results\n\n"
-        f"{about['machine']}; {about['threads']} threads; {versions}.\n\n"
-        "Every peer fits every job in a process of its own, one after the other on the same "
-        "machine. Times are medians of whole calls (formula and frame in memory to fitted "
-        "model); the first call is a warm-up and does not count, unless it takes more than "
-        f"{LONG:.0f} s: then it is the only one, marked ¹. Ratios are against lmforms in the same "
-        "run. *Peak memory* is that of the process, *fit memory* what it adds to imports and "
-        "data. ² marks models without the correlations of the random effects, which gpboost "
-        "does not have; it has no REML either, so its criterion is ML's. *evaluations* are the "
-        "peer's own count (gpboost: iterations). A cell `> 300 s` was stopped at its limit. "
-        "README.md says how to run it.\n"
-    )
+    rules = RULES.format(long=LONG)
+    return f"# Results\n\n{about['machine']}; {about['threads']} threads; {versions}.\n\n{rules}"
 
 
 def summary(results: Results) -> str:
@@ -104,8 +105,9 @@ def startup(found: Results) -> str:
     return text + table(["process", "median"], lines)
 
 
-def job(name: str, found: Results) -> str:
-    """One line per peer."""
+def job(name: str, found: Results, machine: str = "") -> str:
+    """One line per peer, and the machine where it is not the header's."""
+    elsewhere = f", {found['machine']}" if found["machine"] != machine else ""
     cells = found["cells"]
     own = base(cells)
     dates = sorted({c["date"] for c in cells.values() if "date" in c})
@@ -113,8 +115,8 @@ def job(name: str, found: Results) -> str:
     head = ["peer", "time", "× lmforms", "peak memory", "fit memory", "evaluations", "criterion"]
     method = "REML" if found["reml"] else "ML"
     return (
-        f"## {name}\n\n`{found['formula']}`, {found['rows']:,} rows, {method}; "
-        f"{found['about']}. Run on {' and '.join(dates)}.\n\n" + table(head, lines)
+        f"## {name}\n\n`{found['formula']}`, {found['rows']:,} rows, {method}: {found['about']}. "
+        f"Run on {' and '.join(dates)}{elsewhere}.\n\n" + table(head, lines)
     )
 
 
