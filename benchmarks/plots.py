@@ -34,7 +34,7 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Line:
-    """Points with a time, the name that stands at their end, and why they end."""
+    """Points with a time, the name at their end, why they end, and the least that came next."""
 
     label: str
     colour: str
@@ -42,6 +42,7 @@ class Line:
     x: np.ndarray
     y: np.ndarray
     end: str = ""
+    next_above: float = 0.0
 
     @property
     def own(self) -> bool:
@@ -90,6 +91,7 @@ def lines_of(curve: dict[str, Any], limit: float) -> list[Line]:
         if not done:
             continue
         # what is fitted without correlations is drawn dashed
+        last = points[-1]
         loose = any("no correlations" in p["remarks"] for p in done)
         lines.append(
             Line(
@@ -98,7 +100,8 @@ def lines_of(curve: dict[str, Any], limit: float) -> list[Line]:
                 dashes="--" if loose else "-",
                 x=np.array([p["x"] for p in done], dtype=float),
                 y=np.array([p["seconds"] for p in done]),
-                end="" if done[-1] is points[-1] else why_ended(points[-1], limit),
+                end="" if done[-1] is last else why_ended(last, limit),
+                next_above=limit if "over" in last else 0.0,
             )
         )
         told = [p for p in done if "evaluation" in p]
@@ -122,7 +125,8 @@ def scales(axes: Any, lines: list[Line]) -> None:
     values = np.concatenate([line.y for line in lines])
     left, right = sizes[0], sizes[-1]
     span = max(right / left, 2.0)
-    low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
+    most = max(values.max(), *(line.next_above for line in lines))
+    low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(most))
     axes.set_xlim(left / span**0.03, right * span**0.45)
     axes.set_ylim(10.0**low * 0.8, 10.0**high * 1.2)
     few = sizes if len(sizes) <= 6 else np.array(spaced(sizes))
@@ -174,7 +178,7 @@ def name_lines(axes: Any, lines: list[Line]) -> None:
     left, right = min(line.x[0] for line in lines), max(line.x[-1] for line in lines)
     span = max(right / left, 2.0)
     edge = right * span**0.045
-    wanted = np.array([np.log10(line.y[-1]) for line in lines])
+    wanted = np.log10([max(line.y[-1], line.next_above) for line in lines])
     places = 10.0 ** apart(wanted, 0.052 * (high - low), low, high)
     for line, place in zip(lines, places, strict=True):
         # a thin thread from the last point to the name

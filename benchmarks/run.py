@@ -74,7 +74,7 @@ def run_jobs(args: argparse.Namespace, results: dict[str, Any]) -> None:
         found["cells"] = {**old, **found["cells"]}
         results["jobs"][name] = found
         store.save(args.folder / "results.json", results)
-        sys.stderr.write(tables.job(name, found) + "\n")
+        sys.stderr.write(tables.job(name, found, found["machine"]) + "\n")
 
 
 def run_job(job: Job, peers: list[Peer], args: argparse.Namespace) -> dict[str, Any]:
