@@ -27,7 +27,7 @@ import plots
 import store
 from jobs import Job
 from peers import HERE, PEERS, Peer
-from processes import cell
+from processes import cell, leave_nothing_running
 
 LIMIT = 30.0
 """Seconds of a call beyond which a peer is not run at larger sizes."""
@@ -105,6 +105,7 @@ CURVES = {
 
 def main() -> None:
     args = arguments()
+    leave_nothing_running()
     path = args.folder / "growth.json"
     found = store.load(path)
     curves = found.setdefault("curves", {})

@@ -8,6 +8,7 @@ import re
 import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 from datetime import date
@@ -33,6 +34,16 @@ def environment(threads: int) -> dict[str, str]:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     path = os.pathsep.join(p for p in (str(HERE.parent), os.environ.get("PYTHONPATH")) if p)
     return {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path}
+
+
+def leave_nothing_running() -> None:
+    """Let a request to end us unwind, once, so that the worker of the moment ends, too."""
+
+    def unwind(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, unwind)
 
 
 def total_memory() -> int:
@@ -122,12 +133,11 @@ def _listen(
             stderr=errors,
             text=True,
             env=env,
-            start_new_session=True,
         )
 
         def stop() -> None:
             stopped.set()
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()  # sh and Rscript have become the worker itself
 
         def watch(seconds: float) -> threading.Timer:
             timer = threading.Timer(seconds, stop)

@@ -22,13 +22,14 @@ import store
 import tables
 from jobs import JOBS, Job
 from peers import HERE, PEERS, Peer
-from processes import cell, environment
+from processes import cell, environment, leave_nothing_running
 
 PARTS = ("startup", "jobs", "floor", "growth", "stress")
 
 
 def main() -> None:
     args = arguments()
+    leave_nothing_running()
     path = args.folder / "results.json"
     results = store.load(path)
     results.setdefault("jobs", {})
@@ -146,7 +147,14 @@ def script(
     """Another of our scripts, whose failure is not ours."""
     command = [sys.executable, str(HERE / name), *options]
     environ = environment(threads or args.threads)
-    return subprocess.run(command, capture_output=capture, text=True, check=False, env=environ)
+    pipe = subprocess.PIPE if capture else None
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environ) as process:
+        try:
+            out, errors = process.communicate()
+        except BaseException:
+            process.terminate()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
 
 
 PART = {
