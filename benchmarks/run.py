@@ -1,166 +1,169 @@
-"""Run every job with every installed peer, one after the other, and write the table."""
+"""Run every job with every installed peer, one after the other, and write RESULTS.md.
+
+python benchmarks/run.py                     # everything: hours
+python benchmarks/run.py --jobs insteval     # these jobs again, merged into the rest
+python benchmarks/run.py --only-tables       # RESULTS.md from the stored figures
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import exchange
+import machine
+import store
+import tables
 from jobs import JOBS, Job
+from peers import HERE, PEERS, Peer
+from processes import cell, environment, leave_nothing_running
 
-HERE = Path(__file__).resolve().parent
-PYTHON_PEERS = ("lmforms", "mixedlm", "statsmodels")
-PEERS = (*PYTHON_PEERS, "lme4")
-THREADS = "2"
+PARTS = ("startup", "jobs", "floor", "growth", "stress")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS))
+    args = arguments()
+    leave_nothing_running()
+    path = args.folder / "results.json"
+    results = store.load(path)
+    results.setdefault("jobs", {})
+    if not args.only_tables:
+        old = results.get("about", {}).get("versions", {})
+        about = machine.about(args.peers, args.python, args.threads)
+        results["about"] = {**about, "versions": {**old, **about["versions"]}}
+        args.there = about["versions"]
+        for part in args.parts:
+            PART[part](args, results)
+            store.save(path, results)
+    tables.write(args.folder, results, store.load(args.folder / "growth.json"))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, help="only these jobs")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these parts")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--python", default=sys.executable, help="interpreter of Python peers")
-    parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--limit", type=float, help="seconds per call, whatever the job says")
+    parser.add_argument("--repeats", type=int, help="timed calls, whatever the job says")
+    parser.add_argument("--memory", type=float, default=0.0, help="GiB a peer may have")
+    parser.add_argument("--only-tables", action="store_true")
+    parser.add_argument("--folder", type=Path, default=HERE, help="where the results are")
     args = parser.parse_args()
-    peers = [p for p in args.peers if installed(p, args.python)]
-    sections = [header(peers, args.python), startup()]
+    args.parts = args.parts or (["jobs"] if args.jobs else PARTS)
+    args.jobs = args.jobs or list(JOBS)
+    return args
+
+
+def run_jobs(args: argparse.Namespace, results: dict[str, Any]) -> None:
+    peers = [PEERS[p] for p in args.peers if PEERS[p].package in args.there]
     for name in args.jobs:
-        sections.append(job_table(JOBS[name], peers, args.python))
-        sys.stderr.write(sections[-1] + "\n")
-    args.out.write_text("\n".join(sections), encoding="utf-8")
+        changes = {"limit": args.limit, "repeats": args.repeats}
+        job = replace(JOBS[name], **{k: v for k, v in changes.items() if v is not None})
+        old = results["jobs"].get(name, {}).get("cells", {})
+        found = run_job(job, peers, args)
+        found["machine"] = results["about"]["machine"]
+        found["cells"] = {**old, **found["cells"]}
+        results["jobs"][name] = found
+        store.save(args.folder / "results.json", results)
+        sys.stderr.write(tables.job(name, found, found["machine"]) + "\n")
 
 
-def installed(peer: str, python: str) -> bool:
-    if peer == "lmforms":
-        return True
-    if peer == "lme4":
-        if shutil.which("Rscript") is None:
-            return False
-        check = ["Rscript", "-e", "library(lme4); library(jsonlite)"]
-    else:
-        check = [python, "-c", f"import {peer}"]
-    return subprocess.run(check, capture_output=True, check=False).returncode == 0
-
-
-def environment() -> dict[str, str]:
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    path = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, **dict.fromkeys(names, THREADS), "PYTHONPATH": path}
-
-
-def run_peer(job: Job, peer: str, python: str, folder: Path) -> dict[str, Any]:
-    data = job.data()
-    source = folder / "data.csv"
-    if not source.exists():
-        data.to_csv(source, index=False)
-    factors = ",".join(c for c in data if str(data[c].dtype) == "category")
-    if peer == "lme4":
-        command = ["Rscript", str(HERE / "worker.R"), str(source), factors, job.formula]
-        command += [str(job.reml).upper(), str(job.repeats)]
-    else:
-        interpreter = sys.executable if peer == "lmforms" else python
-        command = [interpreter, str(HERE / "worker.py"), peer, str(source), factors, job.formula]
-        command += ["--repeats", str(job.repeats), *([] if job.reml else ["--ml"])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
-    if done.returncode != 0:
-        return {"error": (done.stderr.strip().splitlines() or ["failed"])[-1]}
-    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
-
-
-def job_table(job: Job, peers: list[str], python: str) -> str:
-    without = dict(job.without)
-    lines = [
-        f"## {job.name}",
-        f"`{job.formula}`, {len(job.data()):,} rows, {'REML' if job.reml else 'ML'}",
-        "",
-        "| peer | time | × lmforms | peak memory | evaluations | criterion |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    base = None
-    with tempfile.TemporaryDirectory() as folder:
+def run_job(job: Job, peers: list[Peer], args: argparse.Namespace) -> dict[str, Any]:
+    """Make the data once, and let the peers have them in turn."""
+    cells: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = job.data()
+        rows = len(data)
+        exchange.write(data, folder)
+        del data
         for peer in peers:
-            if peer in without:
-                lines.append(f"| {peer} | – | – | – | – | {without[peer]} |")
+            if not peer.runs(job):
                 continue
-            got = run_peer(job, peer, python, Path(folder))
-            if "error" in got:
-                lines.append(f"| {peer} | – | – | – | – | failed: {got['error'][:80]} |")
-                continue
-            base = base or got["seconds"]
-            lines.append(
-                f"| {peer} | {seconds(got['seconds'])} | {got['seconds'] / base:.2f} | "
-                f"{got['memory'] / 2**20:.0f} MiB | {got['evaluations'] or '–'} | "
-                f"{got['criterion']:.7f} |"
+            why = peer.refuses(job)
+            cells[peer.name] = (
+                {"without": why}
+                if why
+                else cell(
+                    peer,
+                    job,
+                    folder,
+                    python=args.python,
+                    threads=args.threads,
+                    memory=int(args.memory * 2**30),
+                )
             )
-    return "\n".join([*lines, ""])
-
-
-def startup(runs: int = 7) -> str:
-    """Whole processes: what a user waits for before the first fit."""
-    script = "import pandas, formulaic, scipy.sparse"
-    data = str(HERE.parent / "datasets" / "dung.csv")
-    formula = "pr_dung ~ flies + (1 | oven_block)"
-    rows = {
-        "`import pandas`": ["-c", "import pandas"],
-        f"`{script}`": ["-c", script],
-        "`import lmforms`": ["-c", "import lmforms"],
-        "`from lmforms import lmer`": ["-c", "from lmforms import lmer"],
-        "`lmforms fit … dung.csv`": ["-m", "lmforms.cli", "fit", formula, data],
+    return {
+        "formula": job.formula,
+        "reml": job.reml,
+        "rows": rows,
+        "about": job.about,
+        "limit": job.limit,
+        "cells": cells,
     }
-    times: dict[str, list[float]] = {name: [] for name in rows}
-    for _ in range(runs):
-        for name, command in rows.items():
-            start = time.perf_counter()
-            subprocess.run(
-                [sys.executable, *command], capture_output=True, check=True, env=environment()
-            )
-            times[name].append(time.perf_counter() - start)
-    lines = ["## start-up", "Whole processes, in turn.", "", "| process | median |", "|---|---:|"]
-    lines += [f"| {name} | {seconds(statistics.median(t))} |" for name, t in times.items()]
-    return "\n".join([*lines, ""])
 
 
-def header(peers: list[str], python: str) -> str:
-    versions = [f"Python {platform.python_version()}"]
-    for peer in peers:
-        if peer == "lme4":
-            command = ["Rscript", "-e", "cat(as.character(packageVersion('lme4')))"]
-        else:
-            code = f"from importlib.metadata import version as v; print(v('{peer}'))"
-            command = [sys.executable if peer == "lmforms" else python, "-c", code]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        versions.append(f"{peer} {done.stdout.strip() or '(checkout)'}")
-    return "\n".join(
-        [
-            "# Results",
-            "",
-            f"{machine()}; {', '.join(versions)}; {THREADS} threads. Times are medians of whole "
-            "calls (formula to fitted model), ratios against lmforms in the same run.",
-            "",
-        ]
-    )
+def run_startup(args: argparse.Namespace, results: dict[str, Any]) -> None:
+    results["startup"] = machine.startup(args.threads)
 
 
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [x for x in info.read_text().splitlines() if x.startswith("model name")]
-        model = names[0].partition(":")[2].strip() if names else model
-    return f"{model}, {os.cpu_count()} cores, {platform.system()}"
+def run_floor(args: argparse.Namespace, results: dict[str, Any]) -> None:
+    """In a process of its own, whose threads are those of the jobs."""
+    done = script("floor.py", [], args, capture=True)
+    if done.returncode == 0:
+        results["floor"] = json.loads(done.stdout)
+    else:
+        results["floor"] = {"error": (done.stderr.strip().splitlines() or ["failed"])[-1]}
 
 
-def seconds(value: float) -> str:
-    return f"{value * 1e3:.1f} ms" if value < 1 else f"{value:.2f} s"
+def run_growth(args: argparse.Namespace, results: dict[str, Any]) -> None:
+    options = ["--python", args.python, "--threads", str(args.threads)]
+    options += ["--memory", str(args.memory), "--folder", str(args.folder)]
+    script("growth.py", [*options, "--peers", *args.peers], args)
 
+
+def run_stress(args: argparse.Namespace, results: dict[str, Any]) -> None:
+    """Not timed: one thread is best for many small models."""
+    script("stress.py", ["--out", str(args.folder / "STRESS.md")], args, threads=1)
+
+
+def script(
+    name: str,
+    options: list[str],
+    args: argparse.Namespace,
+    capture: bool = False,
+    threads: int | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Another of our scripts, whose failure is not ours."""
+    command = [sys.executable, str(HERE / name), *options]
+    environ = environment(threads or args.threads)
+    pipe = subprocess.PIPE if capture else None
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environ) as process:
+        try:
+            out, errors = process.communicate()
+        except BaseException:
+            process.terminate()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+PART = {
+    "startup": run_startup,
+    "jobs": run_jobs,
+    "floor": run_floor,
+    "growth": run_growth,
+    "stress": run_stress,
+}
 
 if __name__ == "__main__":
     main()

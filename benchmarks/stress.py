@@ -4,7 +4,7 @@ One to four grouping factors with one to four effects each, unbalanced, nested o
 near-singular and singular, badly scaled. A model is saturated when its effects and fixed
 effects outnumber the rows: its optimum may lie at infinity, and it is counted apart.
 
-    python benchmarks/stress.py [--models 500] [--restarts 6]
+    python benchmarks/stress.py [--models 500] [--restarts 6] [--out benchmarks/STRESS.md]
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -110,17 +111,47 @@ def table(outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
+ABOUT = """\
+# {models} random models against their restarts
+
+`python benchmarks/stress.py --models {models} --restarts {restarts}`: one to four grouping factors
+with one to four effects each, unbalanced, nested or crossed, near-singular and singular, predictors
+scaled by 10⁻³ to 10³ and shifted by up to 10³. The gap is how much lower than the reported
+criterion the best of {restarts} random restarts ends. Saturated models have at least as many
+effects as rows; their optimum may lie at infinity.
+
+{table}
+"""
+
+
+def page(outcomes: list[Outcome], restarts: int) -> str:
+    """STRESS.md: what was fitted, the table, and the models to look at."""
+    text = ABOUT.format(models=len(outcomes), restarts=restarts, table=table(outcomes))
+    return "\n".join([text, *(f"- {line}" for line in remarkable(outcomes))]).rstrip() + "\n"
+
+
+def remarkable(outcomes: list[Outcome]) -> list[str]:
+    """Regular models that did not converge, or whose restarts went lower."""
+    return [
+        f"seed {o.seed}, {o.n_theta} parameters: "
+        + (f"a restart ends {o.gap:.1e} lower" if o.converged else "not converged")
+        for o in outcomes
+        if not o.saturated and (not o.converged or o.gap > 1e-5)
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=500)
     parser.add_argument("--restarts", type=int, default=6)
+    parser.add_argument("--out", type=Path, help="write the page here")
     args = parser.parse_args()
     start = time.perf_counter()
     outcomes = [examine(seed, args.restarts) for seed in range(args.models)]
-    sys.stdout.write(table(outcomes) + "\n")
-    for o in outcomes:
-        if not o.saturated and (not o.converged or o.gap > 1e-5):
-            sys.stdout.write(f"look at {o}\n")
+    text = page(outcomes, args.restarts)
+    if args.out:
+        args.out.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
     sys.stderr.write(f"{time.perf_counter() - start:.0f} s\n")
 
 

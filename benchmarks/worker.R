@@ -1,15 +1,54 @@
-# lme4 on one job, in a process of its own: prints a line of JSON.
-# Rscript worker.R DATA.csv FACTORS FORMULA REML REPEATS   (FACTORS: comma-separated columns)
-suppressMessages({library(lme4); library(jsonlite)})
+# lme4 or glmmTMB on one job, in a process of its own; speaks as worker.py does.
+# Rscript worker.R PEER FOLDER FORMULA REML REPEATS LONG   (LONG: a call of more seconds is not repeated)
 args <- commandArgs(trailingOnly = TRUE)
-data <- read.csv(args[1])
-for (name in strsplit(args[2], ",")[[1]]) data[[name]] <- factor(data[[name]])
+peer <- args[1]
+suppressMessages({library(peer, character.only = TRUE); library(jsonlite)})
+
+read <- function(folder) {
+  about <- fromJSON(file.path(folder, "columns.json"))
+  n <- about$rows
+  columns <- lapply(seq_len(nrow(about$columns)), function(i) {
+    path <- function(ending) file.path(folder, paste0(i - 1, ending))
+    if (about$columns$kind[i] == "number") return(readBin(path(".bin"), "double", n))
+    codes <- readBin(path(".bin"), "integer", n, size = 4) + 1L
+    structure(codes, levels = readLines(path(".levels"), encoding = "UTF-8"), class = "factor")
+  })
+  names(columns) <- about$columns$name
+  as.data.frame(columns)
+}
+tell <- function(...) {
+  cat(toJSON(list(...), auto_unbox = TRUE, digits = NA, null = "null", na = "null"), "\n", sep = "")
+  flush(stdout())
+}
+resident <- function(field) {
+  line <- grep(paste0("^", field), readLines("/proc/self/status"), value = TRUE)
+  as.numeric(gsub("[^0-9]", "", line)) * 1024
+}
+quietly <- function(x) suppressMessages(suppressWarnings(x))
+fit <- list(
+  lme4 = function(formula, data, reml) {
+    model <- quietly(lmer(formula, data, REML = reml))
+    list(-2 * as.numeric(logLik(model)), model@optinfo$feval, NULL)
+  },
+  glmmTMB = function(formula, data, reml) {
+    model <- quietly(glmmTMB(formula, data, REML = reml))
+    # logLik() is NA where the Hessian is not positive definite; the objective is what it reached
+    flat <- !is.null(model$sdr) && !isTRUE(model$sdr$pdHess)
+    list(2 * model$fit$objective, model$fit$evaluations[["function"]], if (flat) "Hessian not positive definite")
+  }
+)[[peer]]
+
+data <- read(args[2])
 formula <- as.formula(args[3])
 reml <- args[4] == "TRUE"
-fit <- suppressMessages(suppressWarnings(lmer(formula, data, REML = reml)))
-times <- replicate(as.integer(args[5]),
-  system.time(suppressMessages(suppressWarnings(lmer(formula, data, REML = reml))))[["elapsed"]])
-peak <- as.numeric(sub("[^0-9]*([0-9]+).*", "\\1", grep("VmHWM", readLines("/proc/self/status"), value = TRUE))) * 1024
-cat(toJSON(list(seconds = median(times), fastest = min(times), memory = peak,
-  evaluations = fit@optinfo$feval, criterion = -2 * as.numeric(logLik(fit))),
-  auto_unbox = TRUE, digits = NA), "\n")
+invisible(gc())
+try(writeLines("5", "/proc/self/clear_refs"), silent = TRUE)
+tell(ready = resident("VmRSS"))
+for (i in seq_len(1 + as.integer(args[5]))) {
+  start <- as.numeric(Sys.time())
+  got <- fit(formula, data, reml)
+  seconds <- as.numeric(Sys.time()) - start
+  tell(seconds = seconds, memory = resident("VmHWM"), evaluations = got[[2]], criterion = got[[1]],
+    remark = got[[3]])
+  if (seconds > as.numeric(args[6])) break
+}

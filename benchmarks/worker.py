@@ -1,79 +1,94 @@
-"""One peer on one job, in a process of its own: prints a line of JSON."""
+"""One Python peer on one job, in a process of its own.
+
+Prints a line of JSON once the data are in memory, and one after every call, so that whoever
+waits can stop it at any call and keep the others.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import os
 import resource
-import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
-import pandas as pd
-
-Fit = Callable[[str, pd.DataFrame, bool], tuple[float, int | None]]
-
-
-def lmforms(formula: str, data: pd.DataFrame, reml: bool) -> tuple[float, int | None]:
-    import lmforms as lf
-
-    fit = lf.lmer(formula, data, reml=reml)
-    return fit.criterion, fit.optimizer.n_evaluations
-
-
-def mixedlm(formula: str, data: pd.DataFrame, reml: bool) -> tuple[float, int | None]:
-    import mixedlm
-
-    fit = mixedlm.lmer(formula, data, REML=reml)
-    return float(fit.deviance), getattr(fit, "n_iter", None)
-
-
-def statsmodels(formula: str, data: pd.DataFrame, reml: bool) -> tuple[float, int | None]:
-    import statsmodels.formula.api as smf
-
-    fixed, _, random = formula.partition("+ (") if "+ (" in formula else (formula, "", "")
-    expression, _, group = random.rstrip(") ").partition("|")
-    model = smf.mixedlm(fixed, data, groups=group.strip(), re_formula="~" + expression)
-    return -2.0 * float(model.fit(reml=reml).llf), None
-
-
-PEERS: dict[str, Fit] = {"lmforms": lmforms, "mixedlm": mixedlm, "statsmodels": statsmodels}
-
-
-def measure(fit: Fit, formula: str, data: pd.DataFrame, reml: bool, repeats: int) -> dict[str, Any]:
-    criterion, evaluations = fit(formula, data, reml)
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        fit(formula, data, reml)
-        times.append(time.perf_counter() - start)
-    return {
-        "seconds": statistics.median(times),
-        "fastest": min(times),
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "evaluations": evaluations,
-        "criterion": criterion,
-    }
+import exchange
+import fits
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("peer", choices=PEERS)
-    parser.add_argument("data", help="CSV file")
-    parser.add_argument("factors", help="its categorical columns, separated by commas")
+    parser.add_argument("peer", choices=fits.PROGRAMS)
+    parser.add_argument("folder", type=Path, help="data, as exchange.write left them")
     parser.add_argument("formula")
     parser.add_argument("--ml", action="store_true")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--long", type=float, default=20.0, help="a longer call is not repeated")
+    parser.add_argument("--evaluation", action="store_true", help="time one evaluation, too")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
-    factors = [name for name in args.factors.split(",") if name]
-    data = pd.read_csv(args.data, dtype=dict.fromkeys(factors, "str"))
-    data = data.astype(dict.fromkeys(factors, "category"))
-    result = measure(PEERS[args.peer], args.formula, data, not args.ml, args.repeats)
-    sys.stdout.write(json.dumps(result) + "\n")
+    out = own_stdout()
+    program = fits.PROGRAMS[args.peer]
+    importlib.import_module(program.module)
+    data = exchange.read(args.folder)
+    forget_peak()
+    tell(out, {"ready": resident("VmRSS")})
+    for _ in range(1 + args.repeats):
+        start = time.perf_counter()
+        criterion, evaluations = program.fit(args.formula, data, not args.ml)
+        seconds = time.perf_counter() - start
+        tell(
+            out,
+            {
+                "seconds": seconds,
+                "memory": resident("VmHWM"),
+                "evaluations": evaluations,
+                "criterion": criterion,
+            },
+        )
+        if seconds > args.long:
+            break
+    if args.evaluation:
+        problem, theta = fits.optimum(args.formula, data, not args.ml)
+        tell(out, {"evaluation": fits.evaluation_seconds(problem, theta)})
+
+
+def own_stdout() -> TextIO:
+    """Standard output for our lines alone: whatever a library prints goes to standard error."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return out
+
+
+def tell(out: TextIO, event: dict[str, Any]) -> None:
+    out.write(json.dumps(event) + "\n")
+    out.flush()
+
+
+def forget_peak() -> None:
+    """Let the peak start from what is held now, where the system can."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def resident(field: str) -> int:
+    """VmRSS or VmHWM in bytes; elsewhere than on Linux the peak for both.
+
+    The peak that getrusage tells would include the parent's at the time of its fork.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field + ":"))
 
 
 if __name__ == "__main__":

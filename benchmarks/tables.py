@@ -1,0 +1,202 @@
+"""RESULTS.md from results.json, growth.json and STRESS.md: text only, nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from asks import Ask, asks, base
+from jobs import JOBS
+from peers import LONG, PEERS
+
+Results = dict[str, Any]
+MIB = 2**20
+RULES = """\
+Every peer fits every job in a process of its own, one after the other on the same machine. Times
+are medians of whole calls (formula and frame in memory to fitted model); the first call is a
+warm-up and does not count. A call of more than {long:.0f} s is not repeated: if it is the first it
+counts, marked ¹. A cell `> 300 s` was stopped at its limit. Ratios are against lmforms in the same
+run. *Peak memory* is that of the process, *fit memory* what it adds to the peer's import and the
+data. *Evaluations* are the peer's own count (gpboost: iterations). The *criterion* is −2
+log-likelihood, restricted or not as the job says; gpboost has no REML, so its criterion is ML's.
+² marks models without the correlations of the random effects, which gpboost does not have.
+README.md says how to run all this.
+"""
+UNITS = {"n": "rows", "q": "levels", "theta": "parameters"}
+
+
+def document(results: Results, growth: Results, stress: str) -> str:
+    """The whole page."""
+    parts = [header(results), summary(results), asked(list(asks(results)))]
+    parts += [floor(results["floor"])] if "floor" in results else []
+    parts += [startup(results["startup"])] if "startup" in results else []
+    machine = results["about"]["machine"]
+    parts += [job(name, results["jobs"][name], machine) for name in in_order(results)]
+    parts += [growth_section(growth)] if growth.get("curves") else []
+    parts += [stress_section(stress)] if stress else []
+    return "\n".join(parts)
+
+
+def in_order(results: Results) -> list[str]:
+    """Jobs that were run, in the order of the list of jobs."""
+    return [name for name in JOBS if name in results["jobs"]]
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table, the first columns to the left and the others to the right."""
+    rule = ["---"] * left + ["---:"] * (len(head) - left)
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *lines)) + "\n"
+
+
+def header(results: Results) -> str:
+    about = results["about"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    rules = RULES.format(long=LONG)
+    return f"# Results\n\n{about['machine']}; {about['threads']} threads; {versions}.\n\n{rules}"
+
+
+def summary(results: Results) -> str:
+    """Jobs by peers, in units of lmforms' time."""
+    names = in_order(results)
+    cells = {name: results["jobs"][name]["cells"] for name in names}
+    peers = [p for p in PEERS if p != "lmforms" and any(p in cells[n] for n in names)]
+    lines = []
+    for name in names:
+        own = base(cells[name])
+        lines.append(
+            [
+                f"[{name}](#{name})",
+                time_of(cells[name].get("lmforms")),
+                *(ratio_of(cells[name], p, own) for p in peers),
+            ]
+        )
+    text = (
+        "## Summary\n\nTime in units of lmforms' (more than 1: lmforms is faster). Where lmforms "
+    )
+    text += "fails with its defaults, its variant is the unit.\n\n"
+    return text + table(["job", "lmforms", *(f"{p} ×" for p in peers)], lines)
+
+
+def asked(found: list[Ask]) -> str:
+    """Bounds, and what was measured."""
+    met = sum(ask.met for ask in found)
+    lines = [
+        [ask.text, f"{ask.measured:.2g}", f"≤ {ask.bound:.2g}", "yes" if ask.met else "**no**"]
+        for ask in found
+    ]
+    head = ["asked", "measured", "bound", "met"]
+    return f"### What was asked: {met} of {len(found)} met\n\n" + table(head, lines)
+
+
+def floor(found: Results) -> str:
+    text = "## One evaluation and its floor\n\n"
+    if "error" in found:
+        return text + f"Failed: {found['error']}\n"
+    text += f"`{found['job']}`, Schur complement of {found['size']:,} columns, {found['date']}: "
+    text += f"{found['ratio']:.2f} times the sum of its parts.\n\n"
+    lines = [[name, time(value)] for name, value in found["seconds"].items()]
+    return text + table(["what", "median"], lines)
+
+
+def startup(found: Results) -> str:
+    lines = [[name, time(value)] for name, value in found["seconds"].items()]
+    text = f"## Start-up\n\nWhole processes, in turn, {found['date']}.\n\n"
+    return text + table(["process", "median"], lines)
+
+
+def job(name: str, found: Results, machine: str = "") -> str:
+    """One line per peer, and the machine where it is not the header's."""
+    elsewhere = f", {found['machine']}" if found["machine"] != machine else ""
+    cells = found["cells"]
+    own = base(cells)
+    dates = sorted({c["date"] for c in cells.values() if "date" in c})
+    lines = [job_line(p, cells, own) for p in PEERS if p in cells]
+    head = ["peer", "time", "× lmforms", "peak memory", "fit memory", "evaluations", "criterion"]
+    method = "REML" if found["reml"] else "ML"
+    return (
+        f"## {name}\n\n`{found['formula']}`, {found['rows']:,} rows, {method}: {found['about']}. "
+        f"Run on {' and '.join(dates)}{elsewhere}.\n\n" + table(head, lines)
+    )
+
+
+def job_line(peer: str, cells: Results, own: str | None) -> list[str]:
+    cell = cells[peer]
+    if "seconds" not in cell:
+        why = cell.get("without") or ("failed: " + cell["error"] if "error" in cell else "–")
+        return [peer, time_of(cell), "–", "–", "–", "–", why.replace("|", "\\|")[:100]]
+    criterion = cell["criterion"]
+    reached = "not a number" if criterion is None else f"{criterion:.7f}"
+    marks = f" ({', '.join(cell['remarks'])})" if cell["remarks"] else ""
+    return [
+        peer,
+        time_of(cell),
+        ratio_of(cells, peer, own),
+        f"{cell['memory'] / MIB:,.0f} MiB",
+        f"{max(cell['memory'] - cell['baseline'], 0) / MIB:,.0f} MiB",
+        str(cell["evaluations"] or "–"),
+        reached + marks,
+    ]
+
+
+def time(seconds: float) -> str:
+    """Three digits or so, in the unit that suits."""
+    if seconds < 1e-2:
+        return f"{seconds * 1e3:.2f} ms"
+    if seconds < 1:
+        return f"{seconds * 1e3:.0f} ms"
+    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def time_of(cell: Results | None) -> str:
+    if cell is None or "without" in cell:
+        return "–"
+    if "over" in cell:
+        return f"> {cell['over']:.0f} s"
+    if "error" in cell:
+        return "failed"
+    return time(cell["seconds"]) + ("" if cell["counted"] else "¹")
+
+
+def ratio_of(cells: Results, peer: str, own: str | None) -> str:
+    cell = cells.get(peer)
+    if cell is None or "seconds" not in cell or own is None:
+        return time_of(cell)
+    ratio = cell["seconds"] / cells[own]["seconds"]
+    mark = "²" if "no correlations" in cell["remarks"] else ""
+    return (f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}") + mark
+
+
+def growth_section(growth: Results) -> str:
+    """The plots, each with its points."""
+    parts = [
+        "## Growth\n\nSeconds of a whole call; a peer whose call exceeds "
+        f"{growth['limit']:.0f} s is not run at larger sizes.\n"
+    ]
+    for name, curve in growth["curves"].items():
+        parts.append(f"### Against {curve['title']}\n\n{curve['about']}\n")
+        parts.append(f"![{curve['title']}](growth-{name}.svg)\n")
+        cells = curve["points"]
+        sizes = sorted({p["x"] for points in cells.values() for p in points})
+        lines = []
+        for x in sizes:
+            at = {q: next((p for p in points if p["x"] == x), None) for q, points in cells.items()}
+            lines.append([f"{x:,}", *(time_of(at[q]) for q in cells)])
+        parts.append(table([UNITS.get(name, name), *cells], lines, left=0))
+    return "\n".join(parts)
+
+
+def stress_section(stress: str) -> str:
+    """The table of STRESS.md, which says what the models are."""
+    lines = [line for line in stress.splitlines() if line.startswith("|")]
+    text = (
+        "## Random models\n\nDoes the optimiser find the optimum? See [STRESS.md](STRESS.md).\n\n"
+    )
+    return text + "\n".join(lines) + "\n"
+
+
+def write(folder: Path, results: Results, growth: Results) -> None:
+    """Write RESULTS.md beside the figures it is made from."""
+    stress = folder / "STRESS.md"
+    text = document(results, growth, stress.read_text("utf-8") if stress.exists() else "")
+    (folder / "RESULTS.md").write_text(text, encoding="utf-8")

@@ -1,0 +1,211 @@
+"""The benchmarks' data and tables: no peer is run, nothing is timed."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lmforms as lf
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+if not BENCHMARKS.exists():
+    pytest.skip("the source distribution has no benchmarks", allow_module_level=True)
+
+
+@pytest.fixture(autouse=True)
+def _modules(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+def called(seconds, **more):
+    cell = {
+        "seconds": seconds,
+        "fastest": seconds,
+        "first": seconds,
+        "counted": 3,
+        "memory": 300 * 2**20,
+        "baseline": 200 * 2**20,
+        "evaluations": 7,
+        "criterion": 1743.6282719585,
+        "remarks": [],
+        "date": "2026-01-02",
+    }
+    return {**cell, **more}
+
+
+def results():
+    job = {"reml": True, "rows": 180, "limit": 300.0, "machine": "a machine"}
+    return {
+        "about": {"machine": "a machine", "threads": 2, "versions": {"lme4": "1.1"}},
+        "floor": {
+            "job": "insteval",
+            "date": "2026-01-02",
+            "size": 1142,
+            "seconds": {"evaluation": 0.03, "dpotrf": 0.01},
+            "ratio": 1.25,
+        },
+        "jobs": {
+            "sleepstudy": {
+                **job,
+                "formula": "Reaction ~ Days + (Days | Subject)",
+                "about": "a job",
+                "cells": {
+                    "lmforms": called(0.004),
+                    "lme4": called(0.012, counted=0),
+                    "mixedlm": called(0.002, criterion=1743.0),
+                    "gpboost": called(0.001, remarks=["ML", "no correlations"]),
+                    "glmmTMB": {"over": 300.0, "remarks": [], "date": "2026-01-03"},
+                    "statsmodels": {"error": "a | b", "remarks": [], "date": "2026-01-02"},
+                },
+            },
+            "crossed-50k": {
+                **job,
+                "machine": "another machine",
+                "formula": "y ~ x + (1 | a) + (1 | b)",
+                "about": "a large job",
+                "cells": {
+                    "lmforms": {"error": "too large", "remarks": [], "date": "2026-01-02"},
+                    "lmforms (cg)": called(2.0),
+                    "lme4": called(6.0),
+                    "statsmodels": {"without": "minutes"},
+                },
+            },
+        },
+    }
+
+
+def growth():
+    points = [{"x": 10**k, **called(10.0 ** (k - 5), evaluation=1e-3)} for k in (3, 4, 5)]
+    slow = [{"x": 10**3, **called(9.0)}, {"x": 10**4, "over": 30.0, "remarks": []}]
+    curve = {"title": "number of rows", "about": "a curve"}
+    return {"limit": 30.0, "curves": {"n": {**curve, "points": {"lmforms": points, "lme4": slow}}}}
+
+
+def test_the_page_tells_every_cell(tmp_path):
+    import tables
+
+    (tmp_path / "STRESS.md").write_text("# models\n\n| models | count |\n|---|---:|\n| all | 5 |\n")
+    tables.write(tmp_path, results(), growth())
+    page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    assert "| [sleepstudy](#sleepstudy) | 4.00 ms | – | 3.00 | > 300 s | 0.50 | 0.25² |" in page
+    assert "| lme4 | 12 ms¹ | 3.00 | 300 MiB | 100 MiB | 7 | 1743.6282720 |" in page
+    assert "failed: a \\| b" in page
+    assert "Run on 2026-01-02 and 2026-01-03." in page
+    assert "Run on 2026-01-02, another machine." in page
+    assert "| lme4 | 6.00 s | 3.00 |" in page  # the variant is the unit where lmforms fails
+    assert "| 10,000 | 100 ms | > 30 s |" in page
+    assert "| all | 5 |" in page
+    for line in (line for line in page.splitlines() if line.startswith("|")):
+        assert line.replace("\\|", "").count("|") >= 3
+
+
+def test_asks_compare_only_the_same_model():
+    import asks
+
+    found = {ask.text: ask for ask in asks.asks(results())}
+    assert found["sleepstudy: lmforms ÷ the fastest peer (mixedlm)"].measured == pytest.approx(2.0)
+    assert found["crossed-50k: lmforms (cg) ÷ the fastest peer (lme4)"].met
+    [excess] = [ask for text, ask in found.items() if "above the lowest" in text]
+    assert excess.measured == pytest.approx(0.6282719585)
+    assert not excess.met
+
+
+def test_plots_are_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    import plots
+
+    [path] = plots.draw(growth(), tmp_path)
+    assert path.name == "growth-n.svg"
+    assert "<svg" in path.read_text(encoding="utf-8")
+    places = plots.apart(np.array([0.0, 0.01, 1.0]), 0.1, -1.0, 2.0)
+    assert np.diff(places).min() >= 0.1 - 1e-12
+
+
+def test_frames_survive_the_exchange(tmp_path):
+    import exchange
+    import frames
+
+    frame = frames.many_factors(200, (20, 5))
+    exchange.write(frame, tmp_path)
+    back = exchange.read(tmp_path)
+    pd.testing.assert_frame_equal(frame, back, check_categorical=False)
+    assert list(back["a"].astype(str)) == list(frame["a"].astype(str))
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("small-groups", {"groups": 30}),
+        ("slopes", {"groups": 30}),
+        ("nested", {"outer": 20, "inner": 3}),
+        ("ratings", {"rows": 500, "users": 40, "films": 20}),
+        ("crossed-50k", {"rows": 500, "levels": 40}),
+        ("five-factors", {"rows": 500, "levels": (40, 20, 10, 5, 4)}),
+    ],
+)
+def test_jobs_can_be_fitted_when_small(name, options):
+    from jobs import JOBS
+
+    job = JOBS[name]
+    data = job.data
+    frame = getattr(data, "func", data)(**options)
+    assert lf.lmer(job.formula, frame, reml=job.reml).converged
+
+
+def test_growth_curves_have_the_parameters_they_say():
+    import growth as curves
+
+    curve = curves.CURVES["theta"]
+    formula, data = curve.model(2)
+    frame = data.func(*data.args, groups=20, rows=8)
+    assert len(lf.lmer(formula, frame).theta) == curve.x(2) == 6
+
+
+def test_a_cell_is_the_median_after_the_first_call():
+    from processes import summary
+
+    events = [{"ready": 1}]
+    events += [
+        {"seconds": s, "memory": 2, "evaluations": 3, "criterion": 4.0} for s in (9.0, 1.0, 2.0)
+    ]
+    cell = summary([*events, {"evaluation": 0.1}])
+    assert (cell["seconds"], cell["first"], cell["counted"]) == (1.5, 9.0, 2)
+    assert cell["evaluation"] == 0.1
+    assert summary(events[:2])["seconds"] == 9.0
+    assert summary(events[:1]) == {}
+
+
+def test_variants_run_where_they_are_named_and_say_what_differs():
+    from jobs import JOBS
+    from peers import PEERS
+
+    cg, gpboost = PEERS["lmforms (cg)"], PEERS["gpboost"]
+    assert cg.runs(JOBS["ratings"])
+    assert not cg.runs(JOBS["dung"])
+    assert gpboost.remarks(JOBS["sleepstudy"]) == ["ML", "no correlations"]
+    assert gpboost.remarks(JOBS["factorial"]) == ["no correlations"]
+    assert gpboost.remarks(JOBS["ratings"]) == ["ML"]
+
+
+def test_results_are_kept_when_writing_is_interrupted(tmp_path):
+    import store
+
+    path = tmp_path / "results.json"
+    store.save(path, {"a": 1})
+    with pytest.raises(TypeError):
+        store.save(path, {"a": object()})
+    assert store.load(path) == {"a": 1}
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert store.load(tmp_path / "none.json") == {}
+
+
+def test_modules_do_not_shadow_installed_ones():
+    import importlib.metadata
+
+    ours = {path.stem for path in BENCHMARKS.glob("*.py")}
+    assert not ours & set(sys.stdlib_module_names)
+    assert not ours & set(importlib.metadata.packages_distributions())
