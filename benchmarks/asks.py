@@ -40,10 +40,11 @@ def asks(results: Results) -> Iterator[Ask]:
     for name, job in jobs.items():
         fastest = fastest_peer(job["cells"])
         own = base(job["cells"])
-        if fastest is not None and own is not None:
+        if fastest is not None:
             peer, seconds = fastest
-            ratio = job["cells"][own]["seconds"] / seconds
-            yield Ask(f"{name}: {own} ÷ the fastest peer ({peer})", ratio, 1.0)
+            ratio = job["cells"][own]["seconds"] / seconds if own else float("inf")
+            text = f"{name}: {own or 'lmforms'} ÷ the fastest peer ({peer})"
+            yield Ask(text, ratio, 1.0)
 
 
 def base(cells: dict[str, Any]) -> str | None:

@@ -168,6 +168,8 @@ def _last_words(stderr: str, code: int) -> str:
     if NO_MEMORY.search(stderr):
         return "out of memory"
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    if code in (-signal.SIGSEGV, 128 + signal.SIGSEGV):
+        return "crashed (segmentation fault)"
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "killed: out of memory?"
     lines = [x for x in lines if not x.startswith(("Calls:", "Execution halted"))]

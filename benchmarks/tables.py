@@ -131,7 +131,7 @@ def job_line(peer: str, cells: Results, own: str | None) -> list[str]:
     return [
         peer,
         time_of(cell),
-        ratio_of(cells, peer, own),
+        ratio_of(cells, peer, own) if own else "–",
         f"{cell['memory'] / MIB:,.0f} MiB",
         f"{max(cell['memory'] - cell['baseline'], 0) / MIB:,.0f} MiB",
         str(cell["evaluations"] or "–"),
