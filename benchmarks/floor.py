@@ -47,16 +47,15 @@ def parts(system: Any, repeats: int = 5) -> dict[str, float]:
 
     from lmforms.factor import calm_threads, kernels
 
-    indptr, rows, values = sparse_coupling(system)
+    places, values = system.coupling.places, system.coupling.values
     m = system.m
-    gram = kernels.rank_update(indptr, rows, values, m)
-    gram = np.asfortranarray(np.tril(gram) + np.tril(gram, -1).T)
+    out = np.zeros((m, m))
+    kernels.rank_update(places, values, out)
+    gram = -np.asfortranarray(np.tril(out) + np.tril(out, -1).T)
     gram[np.diag_indices(m)] += 1.0 + np.abs(gram).sum(axis=1)
     root, _ = lapack.dpotrf(gram, lower=1)
     with calm_threads(m):
-        times = {
-            "rank update": timed(lambda: kernels.rank_update(indptr, rows, values, m), repeats)
-        }
+        times = {"rank update": timed(lambda: kernels.rank_update(places, values, out), repeats)}
         # LAPACK works in place, on a copy whose time is taken off
         copy = timed(lambda: gram.copy("F"), repeats)
         for name, call, matrix in (
@@ -70,24 +69,6 @@ def parts(system: Any, repeats: int = 5) -> dict[str, float]:
 
             times[name] = max(timed(once, repeats) - copy, 0.0)
     return times
-
-
-def sparse_coupling(system: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The students' rows of Z₂'Z₁ as the kernel takes them, from the cross-products."""
-    levels, rows, values = [], [], []
-    for i in system.rest:
-        for (a, b), pair in system.cp.pairs.items():
-            if {a, b} != {i, system.lead}:
-                continue
-            level, row = (pair.cols, pair.rows) if b == system.lead else (pair.rows, pair.cols)
-            levels.append(level)
-            rows.append(system.spans[i].start + row)
-            values.append(pair.blocks.reshape(-1, 1))
-    level, row = np.concatenate(levels), np.concatenate(rows)
-    order = np.lexsort((row, level))
-    counts = np.bincount(level, minlength=system.shapes[system.lead][0])
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    return indptr, row[order].astype(np.int32), np.ascontiguousarray(np.concatenate(values)[order])
 
 
 if __name__ == "__main__":

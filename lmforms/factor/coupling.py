@@ -7,6 +7,7 @@ columns in all; H, J … are block-diagonal over the levels of Z₁, shape (q₁
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from .batched import mirrored
 
 FloatArray = npt.NDArray[np.float64]
+Lams = Sequence[tuple[FloatArray, slice]]  # λ of each remaining factor, and its rows of C
 IntArray = npt.NDArray[np.integer[Any]]
 
 COMPILED_WORK = 1e6
@@ -27,7 +29,12 @@ CHUNK = 1 << 22
 
 
 class Coupling(Protocol):
-    """What the engine asks of C, shape (m, q₁k₁)."""
+    """What the engine asks of C, shape (m, q₁k₁).
+
+    Beside a dense Schur complement it is also asked for ``shrunk(lams)``, Λ₂'C, and for
+    ``subtract_gram(out)``, which takes CC' from (at least) the lower triangle of an array.
+    Of a dense symmetric Q the lower triangle is enough.
+    """
 
     kind: ClassVar[str]
 
@@ -50,9 +57,6 @@ class Coupling(Protocol):
 
     def gram(self) -> Any:
         """CC', dense or sparse like C."""
-
-    def dense_gram(self) -> FloatArray:
-        """CC' as an array."""
 
     def contracted_sum(self, q: Any) -> FloatArray:
         """Σ_l C_l'Q C_l over the levels l of Z₁, (k₁, k₁), for a symmetric Q on CC'."""
@@ -86,19 +90,24 @@ class DenseCoupling:
     def scaled(self, h: FloatArray) -> DenseCoupling:
         return DenseCoupling(self.c * h if h.shape[-1] == 1 else self.c @ h)
 
-    def gram(self) -> FloatArray:
-        flat = self._flat()
-        return flat @ flat.T
+    def shrunk(self, lams: Lams) -> DenseCoupling:
+        c = np.empty_like(self.c)
+        for lam, span in lams:
+            part = self.c[:, span]
+            q, m, k = part.shape
+            c[:, span] = (lam.T @ part.reshape(q, -1, len(lam), k)).reshape(q, m, k)
+        return DenseCoupling(c)
 
-    def dense_gram(self) -> FloatArray:
-        return self.gram()
+    def subtract_gram(self, out: FloatArray) -> None:
+        flat = self._flat()
+        out -= flat @ flat.T
 
     def contracted_sum(self, q: FloatArray) -> FloatArray:
-        right = (q @ self._flat()).reshape(self.c.shape[1], *self.c.shape[::2])
+        right = (symmetric(q) @ self._flat()).reshape(self.c.shape[1], *self.c.shape[::2])
         return np.tensordot(self.c, right, axes=([0, 1], [1, 0]))
 
     def contracted(self, q: FloatArray) -> FloatArray:
-        right = (q @ self._flat()).reshape(self.c.shape[1], *self.c.shape[::2])
+        right = (symmetric(q) @ self._flat()).reshape(self.c.shape[1], *self.c.shape[::2])
         return np.einsum("qma,mqb->qab", self.c, right, optimize=True)
 
     def _flat(self) -> FloatArray:
@@ -137,6 +146,23 @@ class Places:
     def work(self) -> float:
         """Pairs of entries of one level, summed: what CC' costs."""
         return float((np.diff(self.indptr).astype(np.float64) ** 2).sum())
+
+    @cached_property
+    def row_work(self) -> FloatArray:
+        """Pairs of entries in the lower triangle of CC', by row."""
+        before = np.arange(len(self.rows)) - self.indptr[self.level]
+        return np.asarray(np.bincount(self.rows, before + 1.0, self.m), dtype=np.float64)
+
+    def blocks(self, start: int, stop: int, k: int) -> IntArray:
+        """Entries of rows `start` to `stop`, the k rows of one level in a row of the result."""
+        if (start, k) not in self._blocks:
+            mine = (self.rows >= start) & (self.rows < stop)
+            self._blocks[start, k] = np.flatnonzero(mine).reshape(-1, k)
+        return self._blocks[start, k]
+
+    @cached_property
+    def _blocks(self) -> dict[tuple[int, int], IntArray]:
+        return {}
 
     @cached_property
     def by_row(self) -> tuple[IntArray, IntArray, IntArray]:
@@ -210,23 +236,33 @@ class SparseCoupling:
         """CC' as a sparse matrix."""
         return sum(c @ c.T for c in self._columns).tocsr()
 
-    def dense_gram(self) -> FloatArray:
-        """CC' as an array."""
+    def shrunk(self, lams: Lams) -> SparseCoupling:
+        values = np.empty_like(self.values)
+        for lam, span in lams:
+            if len(lam) == 1 and len(lams) == 1:
+                return SparseCoupling(self.values * lam[0, 0], self.places)
+            at = self.places.blocks(span.start, span.stop, len(lam))
+            for b in range(len(lam)):
+                values[at[:, b]] = sum(
+                    lam[a, b] * self.values[at[:, a]] for a in range(len(lam)) if lam[a, b] != 0
+                )
+        return SparseCoupling(values, self.places)
+
+    def subtract_gram(self, out: FloatArray) -> None:
         compiled = compiled_kernels(self.places.work, dense=True)
         if compiled is None:
-            return np.asarray(self.gram().toarray())
-        places = self.places
-        return mirrored(compiled.rank_update(places.indptr, places.rows, self.values, places.m))
+            out -= self.gram().toarray()
+        else:
+            compiled.rank_update(self.places, self.values, out)
 
     def contracted_sum(self, q: Any) -> FloatArray:
         dense = isinstance(q, np.ndarray)
         compiled = compiled_kernels(self.places.work, dense)
         if compiled is not None and dense:
-            places = self.places
-            return np.asarray(compiled.gather(places.indptr, places.rows, self.values, q))
+            return np.asarray(compiled.gather(self.places, self.values, q))
         if compiled is not None:
             return np.asarray(compiled.contracted_sum(self, q))
-        q = q if isinstance(q, np.ndarray) else q.full()
+        q = symmetric(q) if dense else q.full()
         k = self.values.shape[1]
         out = np.empty((k, k))
         for i in range(k):
@@ -240,7 +276,7 @@ class SparseCoupling:
             compiled = compiled_kernels(self.places.work)
             if compiled is not None:
                 return np.asarray(compiled.contracted(self, q))
-            q = q.full()
+        q = symmetric(q) if isinstance(q, np.ndarray) else q.full()
         k = self.values.shape[1]
         levels = len(self.places.indptr) - 1
         out = np.empty((levels, k, k))
@@ -269,6 +305,11 @@ def compiled_kernels(work: float, dense: bool = False) -> Any:
     except ImportError:
         return None
     return sparse_kernels
+
+
+def symmetric(q: FloatArray) -> FloatArray:
+    """A whole symmetric matrix from its lower triangle, in place."""
+    return mirrored(q)
 
 
 def inner(a: Any, b: Any) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import NumericalError
-from .batched import inverse_cholesky, multiply, transposed
+from .batched import inverse_cholesky, mirrored, multiply, transposed
 from .schur import DenseFactored, FactoredSchur
 
 if TYPE_CHECKING:
@@ -48,19 +48,31 @@ class Factorization:
         self._h = multiply(lam, transposed(self._root))  # HH' = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁'
         if system.coupling is None:
             return
-        self._k = system.coupling.scaled(self._h)
-        if system.solver is None:
-            self._b = system.gram - self._k.dense_gram()
-            schur = self._two_sided(self._b)
-            schur[np.diag_indices_from(schur)] += 1.0
+        if system.solver is None:  # Λ₂ goes into C and S, so that S is made in one piece
+            rest = [(self.lams[i], system.spans[i]) for i in system.rest]
+            self._c = system.coupling.shrunk(rest)
+            self._k = self._c.scaled(self._h)
+            schur = system.shrunk_gram(self.lams)
+            self._k.subtract_gram(schur)
             factored: FactoredSchur = DenseFactored(schur)
         else:
-            self._b = system.solver.remaining(self._k)
+            self._c = system.coupling
+            self._k = self._c.scaled(self._h)
             factored = system.solver.factor(self._b, self.lams)
         self._schur = factored
         self.log_det += factored.log_det
         if not np.isfinite(self.log_det):
             raise NumericalError("ln|Λ'Z'ZΛ + I| is not finite.")
+
+    @cached_property
+    def _b(self) -> Any:
+        """B = Z₂'Z₂ − C M C'."""
+        system = self.system
+        if system.solver is not None:
+            return system.solver.remaining(self._k)
+        b = system.shrunk_gram()
+        system.coupling.scaled(self._h).subtract_gram(b)
+        return mirrored(b)
 
     @cached_property
     def _lam_inverses(self) -> list[FloatArray | None]:
@@ -79,11 +91,6 @@ class Factorization:
             out[span] = multiply(lam, part).reshape(x[span].shape)
         return out
 
-    def _two_sided(self, x: FloatArray, outer: bool = False) -> FloatArray:
-        """Λ₂'xΛ₂, or with `outer` Λ₂xΛ₂', for a symmetric dense x."""
-        half = self._left(x, transpose=not outer)
-        return self._left(np.ascontiguousarray(half.T), transpose=not outer)
-
     # --- solving --------------------------------------------------------------------------
 
     def _solve(self, w: Blocks) -> Blocks:
@@ -92,10 +99,13 @@ class Factorization:
         c = multiply(self._root, w[system.lead])
         if self._schur is None:
             return [multiply(self._h, c)]
-        below = system.flatten(w) - self._left(self._k.times(c), transpose=True)
-        flat = self._left(self._schur.solve(below))
-        lead = multiply(self._h, c - self._k.transposed_times(flat))
-        return system.unflatten(lead, flat)
+        below = self._k.times(c)
+        if system.solver is not None:
+            below = self._left(below, transpose=True)
+        flat = self._schur.solve(system.flatten(w) - below)
+        effects = self._left(flat)
+        above = self._k.transposed_times(flat if system.solver is None else effects)
+        return system.unflatten(multiply(self._h, c - above), effects)
 
     def marginal(self, zr: Blocks, b0: Sequence[FloatArray]) -> tuple[Blocks, Blocks]:
         """V₀⁻¹ of R = R* + ZB₀, with V₀ = I + ZΛΛ'Z'.
@@ -157,12 +167,11 @@ class Factorization:
             self._inverse = self._schur.inverse()
         return self._inverse
 
-    def _outer_inverse(self) -> Any:
-        """Q = Λ₂S⁻¹Λ₂', or as much of it as S has of places."""
+    def _inner_inverse(self) -> Any:
+        """Q with (A⁻¹)₁₁ = D⁻¹ + (C D⁻¹)'Q(C D⁻¹), for C as this factorisation has it."""
         inverse = self._schur_inverse()
-        if self.system.solver is not None:
-            return self.system.solver.outer(inverse, self.lams)
-        return self._two_sided(inverse, outer=True)
+        solver = self.system.solver
+        return inverse if solver is None else solver.outer(inverse, self.lams)
 
     def diagonal_sums(self) -> list[FloatArray]:
         """Σ over levels of the diagonal blocks of Z'V₀⁻¹Z, (k, k) for each factor.
@@ -187,15 +196,14 @@ class Factorization:
             inverse = multiply(transposed(self._root), self._root)
             total = inverse.sum(axis=0)
             if system.coupling is not None:
-                scaled = system.coupling.scaled(multiply(lam, inverse))
-                total = total + scaled.contracted_sum(self._outer_inverse())
+                scaled = self._c.scaled(multiply(lam, inverse))
+                total = total + scaled.contracted_sum(self._inner_inverse())
             return np.asarray(root.T @ (q * np.eye(k) - total) @ root)
         m = multiply(self._h, transposed(self._h))
         j = np.eye(k) - multiply(zz, m)
         total = multiply(j, zz).sum(axis=0)
         if system.coupling is not None:
-            scaled = system.coupling.scaled(transposed(j))
-            total = total - scaled.contracted_sum(self._outer_inverse())
+            total = total - self._c.scaled(transposed(j)).contracted_sum(self._inner_inverse())
         return np.asarray(total)
 
     def _rest_sum(self, i: int) -> FloatArray:
@@ -259,7 +267,8 @@ class Factorization:
         q, k = self.system.shapes[i]
         at = self.system.spans[i].start + np.arange(q * k).reshape(q, k)
         rows, cols = np.repeat(at, k, axis=1), np.tile(at, (1, k))
-        return np.asarray(matrix[rows.ravel(), cols.ravel()]).reshape(q, k, k)
+        blocks = np.tril(matrix[rows.ravel(), cols.ravel()].reshape(q, k, k))
+        return np.asarray(blocks + transposed(np.tril(blocks, -1)))
 
     def level_blocks(self) -> list[FloatArray]:
         """Diagonal blocks of ΛA⁻¹Λ' by level: σ² times them is Var(b | y), (q, k, k) each."""
@@ -270,10 +279,13 @@ class Factorization:
         m = multiply(self._h, transposed(self._h))
         out[system.lead] = m
         if system.coupling is not None:
-            q = self._outer_inverse()
-            out[system.lead] = m + system.coupling.scaled(m).contracted(q)
+            q = self._inner_inverse()
+            out[system.lead] = m + self._c.scaled(m).contracted(q)
             for i in system.rest:
-                out[i] = self._level_blocks(q, i)
+                own = self._level_blocks(q, i)
+                if system.solver is None:
+                    own = multiply(multiply(self.lams[i], own), self.lams[i].T)
+                out[i] = own
         return out
 
 

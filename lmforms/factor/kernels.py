@@ -3,7 +3,7 @@
 C = Z₂'Z₁ is held level by level of the leading factor: the entries of level l are
 ``rows[indptr[l]:indptr[l+1]]`` (ascending) with k numbers each. Both loops run over pairs of
 entries of one level, that is over CC' without ever forming its pattern. Their NumPy twins
-are :meth:`SparseCoupling.gram` and :func:`lmforms.factor.coupling.inner`.
+are :meth:`SparseCoupling.gram` and :meth:`SparseCoupling.contracted`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def _rank_update(indptr: Any, rows: Any, values: Any, out: Any, bounds: Any) -> 
                 if k == 1:
                     v = values[e, 0]
                     for f in range(start, e + 1):
-                        out[i, rows[f]] += v * values[f, 0]
+                        out[i, rows[f]] -= v * values[f, 0]
                 else:
                     for f in range(start, e + 1):
                         s = 0.0
                         for a in range(k):
                             s += values[e, a] * values[f, a]
-                        out[i, rows[f]] += s
+                        out[i, rows[f]] -= s
 
 
 @numba.njit(
@@ -78,19 +78,16 @@ def _gather(indptr: Any, rows: Any, values: Any, q: Any, parts: Any) -> Any:
     return total
 
 
-def rank_update(indptr: Any, rows: Any, values: Any, m: int) -> Any:
-    """CC' as a dense symmetric array (m, m)."""
-    out = np.zeros((m, m))
+def rank_update(places: Any, values: Any, out: Any) -> None:
+    """Take CC' from the lower triangle of `out`, (m, m)."""
     # as many pairs of entries in every range of rows
-    work = np.bincount(rows, np.concatenate([np.arange(n) for n in np.diff(indptr)]) + 1.0, m)
-    shares = np.cumsum(work) / max(work.sum(), 1.0)
+    shares = np.cumsum(places.row_work) / max(places.work, 1.0)
     bounds = np.searchsorted(shares, np.linspace(0.0, 1.0, PARTS + 1)[1:-1]) + 1
-    bounds = np.concatenate([[0], bounds, [m]]).astype(np.int32)
-    _rank_update(indptr, rows, values, out, bounds)
-    return out
+    bounds = np.concatenate([[0], bounds, [places.m]]).astype(np.int32)
+    _rank_update(places.indptr, places.rows, values, out, bounds)
 
 
-def gather(indptr: Any, rows: Any, values: Any, q: Any) -> Any:
-    """Σ over levels of C_l'Q C_l, (k, k), for a dense symmetric Q."""
-    total = _gather(indptr, rows, values, q, PARTS).sum(axis=0)
+def gather(places: Any, values: Any, q: Any) -> Any:
+    """Σ over levels of C_l'Q C_l, (k, k), for a symmetric Q of which the lower triangle is read."""
+    total = _gather(places.indptr, places.rows, values, q, PARTS).sum(axis=0)
     return total + total.T

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import NumericalError
-from .batched import mirrored
 
 FloatArray = npt.NDArray[np.float64]
 Shrink = Callable[[FloatArray], FloatArray]  # x ↦ Λ₂'x for x of shape (m, r)
@@ -73,7 +72,7 @@ class SchurSolver(Protocol):
 
 @dataclass
 class DenseFactored:
-    """S = LL' by LAPACK.
+    """S = LL' by LAPACK, which reads and writes the lower triangle only.
 
     Parameters
     ----------
@@ -87,21 +86,22 @@ class DenseFactored:
     def __post_init__(self) -> None:
         from scipy.linalg import lapack
 
-        # the transpose of a symmetric C array is the Fortran array that LAPACK takes uncopied
-        lower, info = lapack.dpotrf(self.schur.T, lower=1, overwrite_a=1, clean=0)
+        # a C array's lower triangle is the upper one of the Fortran array that LAPACK takes
+        root, info = lapack.dpotrf(self.schur.T, lower=0, overwrite_a=1, clean=0)
         if info != 0:
             raise NumericalError("the Schur complement of Λ'Z'ZΛ + I is not positive definite.")
-        self.schur = lower
-        self.log_det = 2.0 * float(np.log(np.diagonal(lower)).sum())
+        self.schur = root
+        self.log_det = 2.0 * float(np.log(np.diagonal(root)).sum())
 
     def solve(self, rhs: FloatArray) -> FloatArray:
         from scipy.linalg import lapack
 
-        solution, _ = lapack.dpotrs(self.schur, rhs, lower=1)
+        solution, _ = lapack.dpotrs(self.schur, rhs, lower=0)
         return np.asarray(solution).reshape(rhs.shape)
 
     def inverse(self) -> FloatArray:
+        """S⁻¹ in the lower triangle."""
         from scipy.linalg import lapack
 
-        inverse, _ = lapack.dpotri(self.schur, lower=1)
-        return mirrored(np.asarray(inverse).T, lower=False)
+        inverse, _ = lapack.dpotri(self.schur, lower=0)
+        return np.asarray(inverse).T

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..crossproducts import CrossProducts, PairMoments
 from ..errors import ArgumentError, MemoryLimitError
-from .batched import multiply, transposed
+from .batched import mirrored, multiply, transposed
 from .coupling import DenseCoupling, Places, SparseCoupling
 from .factorization import Factorization
 from .nested import BlockSolver, NestedCoupling, Parents
@@ -153,7 +153,7 @@ class System:
         full = met >= DENSE_COUPLING_SHARE * entries and entries * k1 <= 64 * DENSE_COUPLING
         if path in ("auto", "dense") and (small or full):
             self.coupling = DenseCoupling(self._dense_coupling(q1, k1))
-            self.gram = self._dense_gram()
+            self.gram = mirrored(self.shrunk_gram())
             return
         self._need("blocks between the factors", met * k1, COUPLING_BYTES)
         self.coupling = self._sparse_coupling(q1, k1)
@@ -170,7 +170,7 @@ class System:
         if self._too_large:
             raise MemoryLimitError(f"a factor of {self.m:,} entangled random effects is too slow.")
         self._need("dense factor", float(self.m) ** 2, DENSE_COPIES * 8)
-        self.gram = self._dense_gram()
+        self.gram = self._sparse_gram()
 
     @property
     def _too_large(self) -> bool:
@@ -286,20 +286,35 @@ class System:
             np.ascontiguousarray(np.concatenate(values)[order]), Places(row, indptr, self.m)
         )
 
-    def _dense_gram(self) -> FloatArray:
+    def shrunk_gram(self, lams: Sequence[FloatArray] | None = None) -> FloatArray:
+        """I + Λ₂'Z₂'Z₂Λ₂ in the lower triangle of an array; without `lams` Z₂'Z₂ itself."""
         out = np.zeros((self.m, self.m))
         for i in self.rest:
-            q, k = self.shapes[i]
-            level = np.arange(q)
-            part = np.zeros((q, k, q, k))
-            part[level, :, level] = self.cp.factors[i].zz
-            out[self.spans[i], self.spans[i]] = part.reshape(q * k, q * k)
+            own = self.cp.factors[i].zz
+            if lams is not None:
+                own = multiply(multiply(lams[i].T, own), lams[i]) + np.eye(own.shape[-1])
+            level = np.arange(len(own))
+            _put(out, (self.spans[i].start, self.spans[i].start), level, level, own)
             for j in self.rest:
                 if j > i:
-                    block = self._bsr(i, j).toarray()
-                    out[self.spans[i], self.spans[j]] = block
-                    out[self.spans[j], self.spans[i]] = block.T
+                    pair = self._pair(j, i)
+                    blocks = pair.blocks
+                    if lams is not None:
+                        blocks = multiply(multiply(lams[j].T, blocks), lams[i])
+                    corner = self.spans[j].start, self.spans[i].start
+                    _put(out, corner, pair.rows, pair.cols, blocks)
         return out
+
+    def _sparse_gram(self) -> Any:
+        """Z₂'Z₂ as a sparse matrix."""
+        import scipy.sparse as sp
+
+        rows: list[list[Any]] = []
+        for i in self.rest:
+            ends = np.arange(self.shapes[i][0] + 1)
+            own = sp.bsr_matrix((self.cp.factors[i].zz, ends[:-1], ends))
+            rows.append([own if i == j else self._bsr(i, j) for j in self.rest])
+        return sp.block_array(rows).tocsr()
 
     @property
     def largest(self) -> int:
@@ -363,3 +378,13 @@ def _by_level(level: IntArray, row: IntArray, count: int) -> tuple[IntArray, Int
     order = np.lexsort((row, level))
     indptr = np.concatenate([[0], np.cumsum(np.bincount(level, minlength=count))])
     return order, row[order].astype(np.int32), indptr.astype(np.int32)
+
+
+def _put(
+    out: FloatArray, corner: tuple[int, int], rows: IntArray, cols: IntArray, blocks: FloatArray
+) -> None:
+    """Write small blocks into an array: number n at row block rows[n], column block cols[n]."""
+    (top, left), (_, p, q) = corner, blocks.shape
+    for a in range(p):
+        for b in range(q):
+            out[top + rows * p + a, left + cols * q + b] = blocks[:, a, b]
