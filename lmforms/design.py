@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .columns import constant_columns, root_mean_squares
+from .columns import constant_columns, root_mean_squares, triangular_root
 from .covariance import STRUCTURES, Covariance, Stacked
 from .errors import DataError, ModelError
 from .evaluator import Evaluator, Scope, TermMatrix
@@ -440,7 +440,7 @@ def independent_columns(X: FloatArray) -> IntArray:
         before = np.arange(p) < keep  # columns before the constant cannot be centred by it
         center[before] = 0.0
         work = work - center
-    r = np.asarray(np.linalg.qr(work, mode="r"))
+    r = triangular_root(work)
     norms = np.sqrt(np.einsum("ij,ij->j", r, r))
     pivots = np.abs(np.diagonal(r))
     if (

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .columns import constant_columns, root_mean_squares
+from .columns import constant_columns, least_squares, root_mean_squares, triangular_root
 from .covariance import Covariance, Stacked
 from .errors import NumericalError
 from .pilot import random_pilot
@@ -154,7 +154,7 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
     _check_magnitudes(rows)
     x = _orthonormal(rows.X, root)
     X = x(rows.X)
-    gamma = np.linalg.lstsq(root(X), root(rows.y), rcond=None)[0]
+    gamma = least_squares(root(X), root(rows.y))
     size = _rms(root(rows.y))
     scale = _rms(root(rows.y - X @ gamma))
     if not scale > PERFECT_FIT * size:  # rounding is no unit
@@ -162,7 +162,7 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
     bases = tuple(
         _basis_map(f.basis, c, root) for f, c in zip(rows.factors, covariances, strict=True)
     )
-    units = Scaling(x, np.asarray(gamma, dtype=np.float64), scale, bases, ())
+    units = Scaling(x, gamma, scale, bases, ())
     right, whitened = units.whitened(rows)
     pilot, left = random_pilot(rows.factors, whitened, right)
     # γ fits between groups too; within them, what the pilot left of X may fit better
@@ -194,7 +194,7 @@ def _within(left: FloatArray, right: FloatArray) -> FloatArray:
     before, after = _sizes(right[:, :-1]), root_mean_squares(left[:, :-1])
     alive = np.flatnonzero(after > EMPTIED * before)
     delta = np.zeros(left.shape[1] - 1)
-    delta[alive] = np.linalg.lstsq(left[:, alive], left[:, -1], rcond=EMPTIED)[0]
+    delta[alive] = least_squares(left[:, alive], left[:, -1], EMPTIED)
     return delta
 
 
@@ -238,10 +238,9 @@ def _orthonormal(columns: FloatArray, root: Whitening) -> AffineMap:
         columns = columns - center
     columns = root(columns)
     sizes = _sizes(columns)
-    r = np.asarray(np.linalg.qr(columns / sizes, mode="r"))
-    d = np.abs(np.diag(r))
+    r = triangular_root(columns / sizes)  # the same units whatever the order of the rows
+    d = np.diag(r)
     matrix = np.diag(1.0 / sizes)
     if len(d) == p and d.min() > ILL_CONDITIONED * d.max():
-        r = r * np.sign(np.diag(r))[:, None]  # the same units whatever the order of the rows
         matrix = matrix @ np.linalg.inv(r) * np.sqrt(n)
     return AffineMap(center, matrix, constant)

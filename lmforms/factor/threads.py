@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-THREADED_SCHUR = 2_000
+THREADED_SCHUR = 1_000
 """From this size on SciPy's LAPACK keeps its threads; NumPy's BLAS never does."""
 
 
