@@ -27,9 +27,10 @@ def root_mean_squares(columns: FloatArray) -> FloatArray:
     n, p = columns.shape
     if n == 0:
         return np.zeros(p)
-    with np.errstate(over="ignore", under="ignore"):
-        squares = np.einsum("ij,ij->j", columns, columns) / n
+    squares = np.einsum("ij,ij->j", columns, columns) / n
     rms = np.sqrt(squares)
+    if p == 0 or (squares.min() > SAFE[0] and squares.max() < SAFE[1]):
+        return rms
     for j in np.flatnonzero(~((squares > SAFE[0]) & (squares < SAFE[1]))):
         largest = np.abs(columns[:, j]).max()
         if largest > 0:

@@ -317,7 +317,7 @@ def _settle(
         if trial is not None and trial.value <= best.value:
             return _rested(trial, decrement)
         theta = _plain(problem, best)
-    if best.problem.covariances == problem.covariances and np.array_equal(theta, best.theta):
+    if best.problem is problem and np.array_equal(theta, best.theta):
         return best, decrement
     return differentiate(replace(best, problem=problem, theta=theta)), decrement
 

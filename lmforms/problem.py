@@ -77,15 +77,16 @@ class StructuredProblem:
         return np.concatenate([np.empty(0), *(c.root_theta(lam) for c, lam in pairs)])
 
     def charted(self, theta: FloatArray) -> tuple[Self, FloatArray]:
-        """The same point in the principal axes of each λ (:class:`lmforms.covariance.Rotated`)."""
+        """The same point in the principal axes of each λ, where that matters (see `Rotated`)."""
         charts = [
             principal_chart(c, lam)
             for c, lam in zip(self.covariances, self.factors(theta), strict=True)
         ]
-        return (
-            replace(self, covariances=tuple(c for c, _ in charts)),
-            np.concatenate([np.empty(0), *(t for _, t in charts)]),
-        )
+        theta = np.concatenate([np.empty(0), *(t for _, t in charts)])
+        covariances = tuple(c for c, _ in charts)
+        if all(new is old for new, old in zip(covariances, self.covariances, strict=True)):
+            return self, theta
+        return replace(self, covariances=covariances), theta
 
     def on_boundary(self, theta: FloatArray) -> FloatArray:
         """θ with the small singular values of each λ set to zero, where a structure allows."""

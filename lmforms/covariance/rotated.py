@@ -10,6 +10,9 @@ from .base import Covariance, FloatArray
 from .stacked import Stacked
 from .unstructured import Unstructured
 
+ROUND = 0.1
+"""Smallest over largest standard deviation (of any direction) above which axes do not matter."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rotated(Covariance):
@@ -50,22 +53,29 @@ class Rotated(Covariance):
 def principal_chart(covariance: Covariance, lam: FloatArray) -> tuple[Covariance, FloatArray]:
     """The structure in the principal axes of `lam`, and θ of `lam` there.
 
+    A structure that is far from singular at `lam` stays as it is.
+
     Parameters
     ----------
     covariance : Covariance
         A structure, stacked, rotated already or not.
     lam : ndarray (k, k)
-        A root λ of this structure.
+        A root λ that it gives for some θ.
     """
     if isinstance(covariance, Stacked):
         charts = [
             principal_chart(part, lam[c, c])
             for part, c in zip(covariance.parts, covariance.column_slices(), strict=True)
         ]
-        return Stacked.of([c for c, _ in charts]), np.concatenate([t for _, t in charts])
+        theta = np.concatenate([t for _, t in charts])
+        parts = tuple(c for c, _ in charts)
+        same = all(new is old for new, old in zip(parts, covariance.parts, strict=True))
+        return covariance if same else Stacked.of(parts), theta
     inner = covariance.inner if isinstance(covariance, Rotated) else covariance
     if not isinstance(inner, Unstructured) or inner.k == 1:
         return covariance, covariance.theta(lam)
     axes, d, _ = np.linalg.svd(lam)
+    if d[-1] > ROUND * d[0]:
+        return covariance, covariance.theta(lam)
     chart = Rotated(k=inner.k, invariance=inner.invariance, inner=inner, axes=axes)
     return chart, inner.theta(np.diag(d))
