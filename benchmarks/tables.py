@@ -82,7 +82,12 @@ def asked(found: list[Ask]) -> str:
     """Bounds, and what was measured."""
     met = sum(ask.met for ask in found)
     lines = [
-        [ask.text, f"{ask.measured:.2g}", f"≤ {ask.bound:.2g}", "yes" if ask.met else "**no**"]
+        [
+            ask.text,
+            f"{ask.measured:.3g}",
+            f"{'≥' if ask.at_least else '≤'} {ask.bound:.2g}",
+            "yes" if ask.met else "**no**",
+        ]
         for ask in found
     ]
     head = ["asked", "measured", "bound", "met"]

@@ -12,7 +12,8 @@ from .iterative import IterativeSystem
 
 LARGE_SCHUR = 12_000
 """Beside the leading factor, this many random effects of crossed factors are fitted exactly at
-least: a dense factor takes seconds per evaluation there, and its time grows with the cube."""
+least: a dense factor takes some twenty seconds per evaluation there on two cores, and its time
+grows with the cube."""
 
 PATTERN_BYTES = 2**29
 """What may be spent, beyond that size, on finding out whether the Schur complement is sparse."""

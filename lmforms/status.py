@@ -18,7 +18,7 @@ class OptimizerReport:
     message : str
         Why it stopped, with the remedy if it should not have.
     n_evaluations : int
-        Evaluations of the criterion (with gradient and information).
+        Evaluations of the criterion, trial starts and rejected steps included.
     gradient_norm : float
         Largest entry of the gradient at the end, in the engine's units.
     decrement : float
@@ -39,8 +39,21 @@ class OptimizerReport:
 
     def __str__(self) -> str:
         lines = [f"{self.message} ({self.n_evaluations} evaluations)"]
-        lines += [f"  {b.name}: {b.kind}, {b.size} columns, {b.bytes:,} bytes" for b in self.blocks]
+        table = [(b.name, b.kind, f"{b.size:,} columns", _memory(b.bytes)) for b in self.blocks]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for name, kind, size, memory in table:
+            left = f"{name:<{widths[0]}}  {kind:<{widths[1]}}"
+            lines.append(f"  {left}  {size:>{widths[2]}}  {memory:>{widths[3]}}")
         return "\n".join(lines)
+
+
+def _memory(size: float) -> str:
+    """Bytes in a unit that suits them."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
 
 
 def singular_message(labels: Sequence[str], slopes: bool) -> str:

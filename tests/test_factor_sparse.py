@@ -267,5 +267,7 @@ def test_every_large_array_is_refused_before_it_is_made(path, memory, what):
     a, b = rng.integers(0, 20_000, n), rng.integers(0, 9_000, n)
     data = pd.DataFrame({"y": rng.normal(size=n), "a": a, "b": b})
     control = lf.Control(factor=path, memory=int(memory))
-    with pytest.raises(MemoryLimitError, match=rf"{what}.*are allowed, enough\s+for [\d,]+\."):
+    with pytest.raises(
+        MemoryLimitError, match=rf"{what}.*are allowed, enough\s+for [\d,]+ entries\."
+    ):
         lf.lmer("y ~ 1 + (1 | a) + (1 | b)", data, control=control)

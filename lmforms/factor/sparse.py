@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import NumericalError
+from ..errors import MemoryLimitError, NumericalError
 from .coupling import SparseCoupling, compiled_kernels
 from .pattern import OnPattern, Pattern
 from .schur import Shrink
@@ -117,13 +117,18 @@ class SparseCholesky:
         return self._cholmod(values) if self.backend == "cholmod" else self._superlu(values)
 
     def _cholmod(self, values: FloatArray) -> tuple[Any, Any]:
-        from sksparse.cholmod import CholmodNotPositiveDefiniteError
+        from sksparse.cholmod import CholmodNotPositiveDefiniteError, CholmodOutOfMemoryError
 
         try:
             factored = self._symbolic.cholesky(self._lower(values))
             lower = factored.L()
         except CholmodNotPositiveDefiniteError:
             raise NumericalError("the Schur complement is not positive definite.") from None
+        except CholmodOutOfMemoryError:
+            raise MemoryLimitError(
+                f"CHOLMOD found no memory for a factor with {self.nnz:,} entries: use "
+                "Control(factor='cg'), fewer levels or fewer random slopes."
+            ) from None
         lower.sort_indices()
         return lower, factored
 

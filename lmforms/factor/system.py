@@ -18,11 +18,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..crossproducts import CrossProducts, PairMoments
+from ..crossproducts import CrossProducts
 from ..errors import ArgumentError, MemoryLimitError
 from .batched import mirrored, multiply, transposed
 from .coupling import DenseCoupling, Places, SparseCoupling
 from .factorization import Factorization
+from .layout import Blocks, Layout
 from .nested import BlockSolver, NestedCoupling, Parents
 from .pattern import Pattern, node_pattern, scalar_pattern
 from .schur import SchurSolver
@@ -30,7 +31,6 @@ from .sparse import SparseCholesky, SparseSolver, have_cholmod
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
-Blocks = list[FloatArray]
 Path = Literal["auto", "dense", "cholmod", "superlu"]
 
 DENSE_SCHUR = 1_500
@@ -54,6 +54,9 @@ FULL_WORK = 4.0
 
 DENSE_COPIES = 5
 """Arrays of the size of a dense Schur complement that an evaluation holds."""
+
+THREADED_MOMENTS = 20_000
+"""Numbers in one factor's Z'Z above which BLAS would use threads, to no use."""
 
 SPARSE_WORK = 2e10
 """Multiplications of a sparse factorisation that is still preferred to iterative solves."""
@@ -79,7 +82,7 @@ class BlockInfo:
     bytes: int
 
 
-class System:
+class System(Layout):
     """A = Λ'Z'ZΛ + I with its pattern analysed; hold it and call :meth:`factorize`.
 
     Parameters
@@ -106,18 +109,9 @@ class System:
         memory: int = 8 * 2**30,
         dense_up_to: int | None = None,
     ) -> None:
-        self.cp = cp
+        super().__init__(cp)
         self.memory = memory
         self.dense_up_to = dense_up_to
-        self.shapes = [f.zz.shape[:2] for f in cp.factors]
-        sizes = [q * k for q, k in self.shapes]
-        self.lead = int(np.argmax(sizes)) if sizes else -1
-        self.rest = [i for i in range(len(sizes)) if i != self.lead]
-        ends = np.cumsum([0, *(sizes[i] for i in self.rest)])
-        self.m = int(ends[-1])
-        self.spans = {
-            i: slice(int(a), int(b)) for i, a, b in zip(self.rest, ends[:-1], ends[1:], strict=True)
-        }
         self.coupling: Any = None  # a Coupling
         self.gram: Any = None
         self.solver: SchurSolver | None = None
@@ -126,28 +120,11 @@ class System:
 
     # --- analysis -------------------------------------------------------------------------
 
-    def _pair(self, a: int, b: int) -> PairMoments:
-        """Z_a'Z_b for any a ≠ b."""
-        if (a, b) in self.cp.pairs:
-            return self.cp.pairs[a, b]
-        pair = self.cp.pairs[b, a]
-        order = np.argsort(pair.cols, kind="stable")
-        return PairMoments(pair.cols[order], pair.rows[order], transposed(pair.blocks[order]))
-
-    def _bsr(self, a: int, b: int) -> Any:
-        import scipy.sparse as sp
-
-        pair = self._pair(a, b)
-        (qa, ka), (qb, kb) = self.shapes[a], self.shapes[b]
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(pair.rows, minlength=qa))])
-        blocks = np.ascontiguousarray(pair.blocks)
-        return sp.bsr_matrix((blocks, pair.cols, indptr), shape=(qa * ka, qb * kb))
-
     def _analyse(self, path: Path) -> None:
         q1, k1 = self.shapes[self.lead]
         if path == "auto" and self._nested():
             return
-        met = sum(len(self._pair(i, self.lead).rows) * self.shapes[i][1] for i in self.rest)
+        met = sum(len(self.pair(i, self.lead).rows) * self.shapes[i][1] for i in self.rest)
         entries = self.m * q1
         small = entries * k1 <= DENSE_COUPLING
         full = met >= DENSE_COUPLING_SHARE * entries and entries * k1 <= 64 * DENSE_COUPLING
@@ -181,7 +158,7 @@ class System:
         if len(self.rest) != 1:
             return False
         i, (q1, k1) = self.rest[0], self.shapes[self.lead]
-        pair, (q, k) = self._pair(self.lead, i), self.shapes[i]
+        pair, (q, k) = self.pair(self.lead, i), self.shapes[i]
         if len(pair.rows) > q1 or (np.diff(pair.rows) == 0).any():
             return False
         parents, blocks = pair.cols, transposed(pair.blocks)
@@ -235,13 +212,13 @@ class System:
             f"beside the largest grouping factor stand {self.m:,} random effects of crossed "
             f"factors, whose {what} would have {entries:,.0f} entries and take about "
             f"{entries * each / 2**30:.2g} GiB; {self.memory / 2**30:.2g} GiB are allowed, enough "
-            f"for {self.memory // each:,}. Use fewer levels or random slopes, or raise "
+            f"for {self.memory // each:,} entries. Use fewer levels or random slopes, or raise "
             "Control(memory=…)."
         )
 
     def _node_places(self) -> Places:
         """Which levels of the remaining factors meet each level of the leading one."""
-        pairs = {i: self._pair(i, self.lead) for i in self.rest}
+        pairs = {i: self.pair(i, self.lead) for i in self.rest}
         if all(self.shapes[i][1] == 1 for i in self.rest):
             assert isinstance(self.coupling, SparseCoupling)
             return self.coupling.places
@@ -258,7 +235,7 @@ class System:
             if b.row == b.col:
                 values[b.at[b.own]] = self.cp.factors[b.row].zz
             else:
-                pair = self._pair(b.col, b.row)
+                pair = self.pair(b.col, b.row)
                 at = np.searchsorted(b.keys, pair.rows * self.shapes[b.row][0] + pair.cols)
                 values[b.at[at]] = transposed(pair.blocks)
         return values
@@ -266,7 +243,7 @@ class System:
     def _dense_coupling(self, q1: int, k1: int) -> FloatArray:
         out = np.zeros((q1, self.m, k1))
         for i in self.rest:
-            pair, (q, k) = self._pair(i, self.lead), self.shapes[i]
+            pair, (q, k) = self.pair(i, self.lead), self.shapes[i]
             part = np.zeros((q1, q, k, k1))
             part[pair.cols, pair.rows] = pair.blocks
             out[:, self.spans[i]] = part.reshape(q1, q * k, k1)
@@ -275,7 +252,7 @@ class System:
     def _sparse_coupling(self, q1: int, k1: int) -> SparseCoupling:
         levels, rows, values = [], [], []
         for i in self.rest:
-            pair, (_, k) = self._pair(i, self.lead), self.shapes[i]
+            pair, (_, k) = self.pair(i, self.lead), self.shapes[i]
             for a in range(k):
                 levels.append(pair.cols)
                 rows.append(self.spans[i].start + pair.rows * k + a)
@@ -297,7 +274,7 @@ class System:
             _put(out, (self.spans[i].start, self.spans[i].start), level, level, own)
             for j in self.rest:
                 if j > i:
-                    pair = self._pair(j, i)
+                    pair = self.pair(j, i)
                     blocks = pair.blocks
                     if lams is not None:
                         blocks = multiply(multiply(lams[j].T, blocks), lams[i])
@@ -313,13 +290,15 @@ class System:
         for i in self.rest:
             ends = np.arange(self.shapes[i][0] + 1)
             own = sp.bsr_matrix((self.cp.factors[i].zz, ends[:-1], ends))
-            rows.append([own if i == j else self._bsr(i, j) for j in self.rest])
+            rows.append([own if i == j else self.matrix(i, j) for j in self.rest])
         return sp.block_array(rows).tocsr()
 
     @property
     def largest(self) -> int:
-        """Size of the largest dense block that LAPACK and BLAS work on (small ones apart)."""
-        return self.m if self.solver is None else self.solver.largest
+        """Size of the largest dense block that LAPACK and BLAS work on; 0 if all are small."""
+        if self.rest:
+            return self.m if self.solver is None else self.solver.largest
+        return int(self.lead >= 0 and self.cp.factors[self.lead].zz.size > THREADED_MOMENTS)
 
     def blocks(self, names: Sequence[str]) -> list[BlockInfo]:
         """The table of blocks: kind, size, nonzeros, bytes."""
@@ -355,17 +334,6 @@ class System:
         below = self.coupling.times(v[self.lead]) + own
         for i in self.rest:
             out[i] = below[self.spans[i]].reshape(v[i].shape)
-        return out
-
-    def flatten(self, v: Blocks) -> FloatArray:
-        """The part of v that belongs to the remaining factors, (m, r)."""
-        return np.concatenate([v[i].reshape(-1, v[i].shape[-1]) for i in self.rest])
-
-    def unflatten(self, lead: FloatArray, flat: FloatArray) -> Blocks:
-        """Put the leading part and :meth:`flatten`'s back in the order of the formula."""
-        out: Blocks = [lead] * len(self.shapes)
-        for i in self.rest:
-            out[i] = flat[self.spans[i]].reshape(*self.shapes[i], -1)
         return out
 
     def factorize(self, lams: Sequence[FloatArray]) -> Factorization:

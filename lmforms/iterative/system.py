@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..crossproducts import CrossProducts, PairMoments
+from ..crossproducts import CrossProducts
 from ..factor import BlockInfo
 from ..factor.batched import multiply, transposed
+from ..factor.layout import Blocks, Layout
 
 FloatArray = npt.NDArray[np.float64]
-Blocks = list[FloatArray]
 
 SPARSE_BYTES = 40
 """Bytes for every entry of a sparse CC' while its pattern is analysed."""
@@ -28,7 +28,7 @@ SEPARATE = 0.01
 """A Schur complement whose connected parts fill less than this share of it is not for CG."""
 
 
-class IterativeSystem:
+class IterativeSystem(Layout):
     """Cross-products of crossed factors, ready to be multiplied with vectors.
 
     Parameters
@@ -37,47 +37,20 @@ class IterativeSystem:
 
     Attributes
     ----------
-    lead : int
-        The grouping factor that is eliminated.
-    rest : list of int
-        The others, whose columns stand below each other: m in all.
-    spans : dict of int to slice
-        Their columns.
     pairs : dict of int to PairMoments
         Z_i'Z₁ for each i of the rest, its levels in `rows`.
     """
 
     def __init__(self, cp: CrossProducts) -> None:
-        self.cp = cp
-        self.shapes = [f.zz.shape[:2] for f in cp.factors]
-        sizes = [q * k for q, k in self.shapes]
-        self.lead = int(np.argmax(sizes)) if sizes else -1
-        self.rest = [i for i in range(len(sizes)) if i != self.lead]
-        ends = np.cumsum([0, *(sizes[i] for i in self.rest)])
-        self.m = int(ends[-1])
-        self.spans = {
-            i: slice(int(a), int(b)) for i, a, b in zip(self.rest, ends[:-1], ends[1:], strict=True)
-        }
-        self.pairs = {i: _pair(cp, i, self.lead) for i in self.rest}
+        super().__init__(cp)
+        self.pairs = {i: self.pair(i, self.lead) for i in self.rest}
         if not self.rest:
             return
         import scipy.sparse as sp
 
-        self._down = sp.vstack(
-            [self._matrix(i, self.lead, self.pairs[i]) for i in self.rest]
-        ).tocsr()
+        self._down = sp.vstack([self.matrix(i, self.lead).tocsr() for i in self.rest]).tocsr()
         self._up = self._down.T.tocsr()
         self._across = self._between() if len(self.rest) > 1 else None
-
-    def _matrix(self, a: int, b: int, pair: PairMoments) -> Any:
-        """Z_a'Z_b."""
-        import scipy.sparse as sp
-
-        (qa, ka), (qb, kb) = self.shapes[a], self.shapes[b]
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(pair.rows, minlength=qa))])
-        return sp.bsr_matrix(
-            (np.ascontiguousarray(pair.blocks), pair.cols, indptr), shape=(qa * ka, qb * kb)
-        ).tocsr()
 
     def _between(self) -> Any:
         """Z₂'Z₂ without the blocks of a factor with itself."""
@@ -85,7 +58,7 @@ class IterativeSystem:
 
         def block(i: int, j: int) -> Any:
             if i != j:
-                return self._matrix(i, j, _pair(self.cp, i, j))
+                return self.matrix(i, j).tocsr()
             size = self.shapes[i][0] * self.shapes[i][1]
             return sp.csr_matrix((size, size))
 
@@ -128,17 +101,6 @@ class IterativeSystem:
         below = self.down(v[self.lead]) + self.across(flat)
         for i in self.rest:
             out[i] = out[i] + below[self.spans[i]].reshape(v[i].shape)
-        return out
-
-    def flatten(self, v: Blocks) -> FloatArray:
-        """The part of v that belongs to the remaining factors, (m, r)."""
-        return np.concatenate([v[i].reshape(-1, v[i].shape[-1]) for i in self.rest])
-
-    def unflatten(self, lead: FloatArray, flat: FloatArray) -> Blocks:
-        """Put the leading part and :meth:`flatten`'s back in the order of the formula."""
-        out: Blocks = [lead] * len(self.shapes)
-        for i in self.rest:
-            out[i] = flat[self.spans[i]].reshape(*self.shapes[i], -1)
         return out
 
     # --- sums over the pairs of levels that meet ------------------------------------------
@@ -215,15 +177,6 @@ class IterativeSystem:
 
 def _bytes(matrix: Any) -> int:
     return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
-
-
-def _pair(cp: CrossProducts, a: int, b: int) -> PairMoments:
-    """Z_a'Z_b for any a ≠ b, sorted by level of a."""
-    if (a, b) in cp.pairs:
-        return cp.pairs[a, b]
-    pair = cp.pairs[b, a]
-    order = np.argsort(pair.cols, kind="stable")
-    return PairMoments(pair.cols[order], pair.rows[order], transposed(pair.blocks[order]))
 
 
 def _sandwich(blocks: FloatArray, inner: FloatArray, at: npt.NDArray[np.intp]) -> FloatArray:
