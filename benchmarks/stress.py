@@ -26,7 +26,7 @@ from lmforms.factor import System
 from lmforms.optimize import minimize
 from lmforms.residual import Independent
 from lmforms.rows import FactorRows, ModelRows
-from lmforms.scaling import choose_scaling
+from lmforms.sums import choose_scaling
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,23 @@ class PairMoments:
     cols: IntArray
     blocks: FloatArray
 
+    def times(self, x: FloatArray, levels: int) -> FloatArray:
+        """Z_a'Z_b x, for x of shape (q_b, k_b, r); gives (levels, k_a, r)."""
+        return _block_sums(self.blocks, self.rows, x[self.cols], levels)
+
+    def transposed_times(self, x: FloatArray, levels: int) -> FloatArray:
+        """Z_b'Z_a x, for x of shape (q_a, k_a, r); gives (levels, k_b, r)."""
+        return _block_sums(self.blocks.swapaxes(1, 2), self.cols, x[self.rows], levels)
+
+
+def _block_sums(blocks: FloatArray, at: IntArray, x: FloatArray, levels: int) -> FloatArray:
+    out = np.empty((levels, blocks.shape[1], x.shape[2]))
+    for a in range(blocks.shape[1]):
+        for c in range(x.shape[2]):
+            terms = np.einsum("pb,pb->p", blocks[:, a], x[:, :, c])
+            out[:, a, c] = np.bincount(at, terms, levels)
+    return out
+
 
 @dataclass(frozen=True, eq=False)
 class CrossProducts:
@@ -110,7 +127,7 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     ----------
     rows : ModelRows
     scaling : Scaling
-        From :func:`lmforms.scaling.choose_scaling`; chunks of one model share it.
+        From :func:`lmforms.sums.choose_scaling`; chunks of one model share it.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from .columns import root_mean_squares
 from .control import Control
 from .covariance import Covariance, Stacked
 from .criterion import Problem, evaluate
-from .crossproducts import CrossProducts, cross_products
+from .crossproducts import CrossProducts
 from .errors import ModelError, NumericalError
 from .factor import System, calm_threads
 from .identify import unidentified_parts
@@ -22,7 +22,8 @@ from .iterative import minimize as find_zero
 from .optimize import Optimum, minimize
 from .pilot import explained_exactly
 from .rows import ModelRows
-from .scaling import PERFECT_FIT, Scaling, choose_scaling
+from .scaling import PERFECT_FIT, Scaling
+from .sums import summed
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -149,8 +150,7 @@ def estimate(
             f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
         )
     with calm_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
-        scaling = choose_scaling(rows, tuple(covariances))
-        cp = cross_products(rows, scaling)
+        cp = summed(rows, tuple(covariances))
         _refuse_explained(rows, cp)
     found = estimate_sums(
         cp, covariances, reml=reml, control=control, start=start, fixed_theta=fixed_theta

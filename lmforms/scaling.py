@@ -134,16 +134,19 @@ class Scaling:
         return float(shift - 2.0 * self.x.log_determinant() if reml else shift)
 
 
-def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scaling:
+def choose_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scaling:
     """Units in which X and the bases are orthonormal and the response is of size one.
 
     Parameters
     ----------
     rows : ModelRows
-        All rows, or a first chunk of a stream that is like the rest: the units only change
-        rounding, but much of it if the chunk's predictors are far smaller than the others.
     covariances : tuple of Covariance
         Structure of each grouping factor; it decides what its basis may undergo.
+
+    Returns
+    -------
+    Scaling
+        With pilot effects of zero.
 
     Raises
     ------
@@ -162,7 +165,12 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
     bases = tuple(
         _basis_map(f.basis, c, root) for f, c in zip(rows.factors, covariances, strict=True)
     )
-    units = Scaling(x, gamma, scale, bases, ())
+    pilot = tuple(np.zeros((f.n_levels, f.k, X.shape[1] + 1)) for f in rows.factors)
+    return Scaling(x, gamma, scale, bases, pilot)
+
+
+def with_pilot(rows: ModelRows, units: Scaling) -> Scaling:
+    """The same units with pilot effects from the rows (see :mod:`lmforms.pilot`)."""
     right, whitened = units.whitened(rows)
     pilot, left = random_pilot(rows.factors, whitened, right)
     # γ fits between groups too; within them, what the pilot left of X may fit better
@@ -173,7 +181,7 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
     again, left[:, -1:] = random_pilot(rows.factors, whitened, left[:, -1:])
     for effects, more in zip(pilot, again, strict=True):
         effects[..., -1] += more[..., 0] - effects[..., :-1] @ delta
-    return replace(units, gamma=units.gamma + scale * delta, b_pilot=pilot)
+    return replace(units, gamma=units.gamma + units.y_scale * delta, b_pilot=pilot)
 
 
 def _check_magnitudes(rows: ModelRows) -> None:

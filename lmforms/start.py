@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .criterion import Problem
 from .pilot import level_fit
+from .sums import unexplained
 
 if TYPE_CHECKING:
     from .iterative import IterativeProblem
@@ -69,11 +70,8 @@ def moment_start(problem: Problem | IterativeProblem) -> FloatArray:
 
 
 def _residual_variance(problem: Problem | IterativeProblem) -> float:
-    """Of what pilots and fixed effects leave, per degree of freedom."""
+    """Of what fixed and random effects leave, per degree of freedom."""
     cp = problem.system.cp
-    p = cp.p
-    explained = np.linalg.lstsq(cp.rr[:p, :p], cp.rr[:p, p], rcond=None)[0] @ cp.rr[:p, p]
-    rest = max(float(cp.rr[p, p] - explained), 0.0)
-    used = p + sum(f.zz.shape[0] * f.zz.shape[1] for f in cp.factors)
-    s2 = rest / max(cp.n - used, 0.1 * cp.n)
+    used = cp.p + sum(f.zz.shape[0] * f.zz.shape[1] for f in cp.factors)
+    s2 = unexplained(cp) / max(cp.n - used, 0.1 * cp.n)
     return max(s2, 1e-14)

@@ -16,7 +16,7 @@ from lmforms.criterion import Problem, evaluate
 from lmforms.crossproducts import cross_products
 from lmforms.estimate import estimate, estimate_sums
 from lmforms.factor import System
-from lmforms.scaling import choose_scaling
+from lmforms.sums import choose_scaling
 
 
 @settings(max_examples=50, deadline=None)

@@ -17,7 +17,7 @@ from lmforms.crossproducts import cross_products
 from lmforms.factor import System
 from lmforms.optimize import minimize
 from lmforms.rows import FactorRows, ModelRows
-from lmforms.scaling import choose_scaling
+from lmforms.sums import choose_scaling
 
 
 def simulated(seed: int) -> Problem:

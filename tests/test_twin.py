@@ -15,7 +15,7 @@ from lmforms.crossproducts import cross_products
 from lmforms.errors import MemoryLimitError
 from lmforms.factor import System, have_cholmod
 from lmforms.rows import FactorRows, ModelRows
-from lmforms.scaling import choose_scaling
+from lmforms.sums import choose_scaling
 
 PATHS = ["dense", "superlu", *(["cholmod"] if have_cholmod() else [])]
 
