@@ -9,14 +9,15 @@ give the same fit, and once they are summed the cost of a fit no longer depends 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import NumericalError
-from .pilot import row_values, sums_by_level
+from .pilot import SWEEPS, level_fit, row_values, sums_by_level
 from .rows import FactorRows, ModelRows
-from .scaling import Scaling
+from .scaling import EMPTIED, Scaling
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -104,6 +105,43 @@ class CrossProducts:
         """Number of fixed-effects columns."""
         return len(self.rr) - 1
 
+    @cached_property
+    def unexplained(self) -> float:
+        """What X and all effects, fitted in turn to the moments, leave of y'R⁻¹y.
+
+        Least squares on one grouping factor after the other, as :mod:`lmforms.pilot` does
+        with rows. A difference of sums: good to some digits of what there was.
+        """
+        rr, factors = self.rr.copy(), self.factors
+        zr = [f.zr for f in factors]
+        order = sorted(range(len(factors)), key=lambda i: -factors[i].zz.size)
+        single = len(factors) == 1 and factors[0].zz.shape[-1] == 1
+        for _ in range(1 if single else SWEEPS):
+            before = rr[-1, -1]
+            for i in order:
+                zz = factors[i].zz
+                step = level_fit(zz, zr[i])
+                left = zr[i] - (zz * step if zz.shape[-1] == 1 else zz @ step)
+                change = np.tensordot(step, zr[i] + left, axes=([0, 1], [0, 1]))
+                rr -= 0.5 * (change + change.T)
+                zr[i] = left
+                for j in order:
+                    if j != i:
+                        zr[j] = zr[j] - self._across(j, i, step)
+            if rr[-1, -1] > 0.5 * before:
+                break
+        alive = np.flatnonzero(np.diag(rr)[:-1] > EMPTIED**2 * np.diag(self.rr)[:-1])
+        fixed = rr[np.ix_(alive, alive)]
+        explained = rr[-1, alive] @ np.linalg.lstsq(fixed, rr[alive, -1], rcond=EMPTIED)[0]
+        return max(float(rr[-1, -1] - explained), 0.0)
+
+    def _across(self, j: int, i: int, x: FloatArray) -> FloatArray:
+        """Z_j'R⁻¹Z_i x."""
+        levels = len(self.factors[j].zz)
+        if (j, i) in self.pairs:
+            return self.pairs[j, i].times(x, levels)
+        return self.pairs[i, j].transposed_times(x, levels)
+
     def __add__(self, other: CrossProducts) -> CrossProducts:
         if self.scaling is not other.scaling:
             raise ValueError("cross-products in different units cannot be added: share a Scaling.")
@@ -136,7 +174,8 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     """
     right, bases = scaling.whitened(rows)
     for f, basis, effects in zip(rows.factors, bases, scaling.b_pilot, strict=True):
-        right -= row_values(f, basis, effects)
+        if effects.any():
+            right -= row_values(f, basis, effects)
     rr = right.T @ right
     if not np.isfinite(rr).all():
         raise NumericalError(

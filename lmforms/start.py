@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from .criterion import Problem
 from .pilot import level_fit
-from .sums import unexplained
 
 if TYPE_CHECKING:
     from .iterative import IterativeProblem
@@ -73,5 +72,5 @@ def _residual_variance(problem: Problem | IterativeProblem) -> float:
     """Of what fixed and random effects leave, per degree of freedom."""
     cp = problem.system.cp
     used = cp.p + sum(f.zz.shape[0] * f.zz.shape[1] for f in cp.factors)
-    s2 = unexplained(cp) / max(cp.n - used, 0.1 * cp.n)
+    s2 = cp.unexplained / max(cp.n - used, 0.1 * cp.n)
     return max(s2, 1e-14)
