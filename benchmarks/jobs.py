@@ -66,21 +66,21 @@ JOBS = {
             "pr_dung ~ flies + (1 | oven_block)",
             partial(lf.datasets.load, "dung"),
             "what a call costs at least",
-            repeats=11,
+            repeats=51,
         ),
         Job(
             "sleepstudy",
             "Reaction ~ Days + (Days | Subject)",
             partial(lf.datasets.load, "sleepstudy"),
             "the textbook's intercept and slope",
-            repeats=11,
+            repeats=51,
         ),
         Job(
             "penicillin",
             "diameter ~ 1 + (1 | plate) + (1 | sample)",
             partial(lf.datasets.load, "Penicillin"),
             "two small crossed factors",
-            repeats=11,
+            repeats=51,
             without=_CROSSED,
         ),
         Job(
@@ -88,7 +88,7 @@ JOBS = {
             "score ~ Machine + (Machine | Worker)",
             partial(lf.datasets.load, "Machines"),
             "three correlated effects on six workers",
-            repeats=11,
+            repeats=51,
         ),
         Job(
             "insteval",

@@ -8,6 +8,8 @@ are :meth:`SparseCoupling.gram` and :meth:`SparseCoupling.contracted`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numba
@@ -15,6 +17,10 @@ import numpy as np
 
 PARTS = 2 * numba.get_num_threads()
 """Row ranges worked on at a time: each writes rows of its own."""
+
+THREADED_WORK = 1e8
+"""Pairs of entries from which a second thread pays: OpenMP's threads go on spinning for some
+milliseconds, in the way of the LAPACK call that follows."""
 
 _INDEX, _VALUES = "int32[::1]", "float64[:, ::1]"
 
@@ -84,10 +90,23 @@ def rank_update(places: Any, values: Any, out: Any) -> None:
     shares = np.cumsum(places.row_work) / max(places.work, 1.0)
     bounds = np.searchsorted(shares, np.linspace(0.0, 1.0, PARTS + 1)[1:-1]) + 1
     bounds = np.concatenate([[0], bounds, [places.m]]).astype(np.int32)
-    _rank_update(places.indptr, places.rows, values, out, bounds)
+    with _threads(places.work):
+        _rank_update(places.indptr, places.rows, values, out, bounds)
 
 
 def gather(places: Any, values: Any, q: Any) -> Any:
     """Σ over levels of C_l'Q C_l, (k, k), for a symmetric Q of which the lower triangle is read."""
-    total = _gather(places.indptr, places.rows, values, q, PARTS).sum(axis=0)
+    with _threads(places.work):
+        total = _gather(places.indptr, places.rows, values, q, PARTS).sum(axis=0)
     return total + total.T
+
+
+@contextmanager
+def _threads(work: float) -> Iterator[None]:
+    """One thread for little work."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(before if work >= THREADED_WORK else 1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
