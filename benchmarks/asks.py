@@ -95,7 +95,9 @@ def base(cells: dict[str, Any]) -> str | None:
 def excess(cells: dict[str, Any]) -> float | None:
     """lmforms' criterion minus the lowest of those who minimise the same."""
     own = base(cells)
-    others = [c["criterion"] for p, c in cells.items() if p != own and _same_model(c)]
+    others = [
+        c["criterion"] for p, c in cells.items() if p.split()[0] != "lmforms" and _same_model(c)
+    ]
     others = [value for value in others if value is not None]
     if own is None or not others:
         return None
