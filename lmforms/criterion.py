@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isfinite, log, pi
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +34,9 @@ import numpy.typing as npt
 from .errors import NumericalError
 from .factor import Factorization, System
 from .factor.batched import multiply
-from .information import directions, gradient, information, level_gradients, marginal_moments
+from .information import directions, gradient, information, level_gradients
 from .problem import StructuredProblem
+from .profiled import Profiled, marginal_moments, profiled
 
 FloatArray = npt.NDArray[np.float64]
 Blocks = list[FloatArray]
@@ -73,13 +73,8 @@ class Evaluation:
         The factored A.
     effects, marginal : list of ndarray (q, k, p + 1)
         Best linear predictors of the random effects of [X y] as responses, and Z'V₀⁻¹[X y].
-    beta : ndarray (p,)
-    r2 : float
-        Penalised residual sum of squares.
-    nu : int
-        n or n − p.
-    inverse_root_x : ndarray (p, p)
-        R_X⁻¹ with upper triangular R_X, R_X'R_X = X'V₀⁻¹X.
+    fixed : Profiled
+        β, r² and R_X.
     gradient, information : ndarray or None
         First derivative, and the curvature of the docstring above.
     reference : ndarray or None
@@ -95,10 +90,7 @@ class Evaluation:
     factor: Factorization
     effects: Blocks
     marginal: Blocks
-    beta: FloatArray
-    r2: float
-    nu: int
-    inverse_root_x: FloatArray
+    fixed: Profiled
     gradient: FloatArray | None = None
     information: FloatArray | None = None
     reference: FloatArray | None = None
@@ -107,17 +99,12 @@ class Evaluation:
     @property
     def sigma2(self) -> float:
         """Residual variance, r²/ν."""
-        return self.r2 / self.nu
-
-    @cached_property
-    def contrast(self) -> FloatArray:
-        """(p + 1, 1): [X y] times it is y − Xβ̂."""
-        return np.append(-self.beta, 1.0)[:, None]
+        return self.fixed.r2 / self.fixed.nu
 
     @property
     def b(self) -> tuple[FloatArray, ...]:
         """Conditional modes of the random effects, (q, k) for each grouping factor."""
-        return tuple((x @ self.contrast)[..., 0] for x in self.effects)
+        return tuple((x @ self.fixed.contrast)[..., 0] for x in self.effects)
 
     @cached_property
     def rounding(self) -> float:
@@ -133,7 +120,7 @@ class Evaluation:
                 float(np.einsum("qii->q", f.zz).max() * np.square(lam).sum())
                 for f, lam in zip(cp.factors, lams, strict=True)
             )
-        cancelled = self.nu * cp.rr[-1, -1] / self.r2
+        cancelled = cp.rr[-1, -1] / self.sigma2
         return float(np.finfo(float).eps * (64 * abs(self.value) + cancelled + swamped))
 
 
@@ -156,7 +143,6 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
     if not np.isfinite(theta).all():
         raise NumericalError("θ is not finite.")
     system, cp, nu = problem.system, problem.system.cp, problem.nu
-    p = cp.p
     lams = problem.factors(theta)
     factor = system.factorize(lams)
 
@@ -164,32 +150,16 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
     b0 = cp.scaling.b_pilot
     v, q = factor.marginal(zr, b0)
     u = [multiply(lam.T, x) for lam, x in zip(lams, q, strict=True)]
-    rr = marginal_moments(cp.rr, zr, v, q, u)  # [X y]'V₀⁻¹[X y]
-    try:
-        lower = np.linalg.cholesky(rr[:p, :p])
-    except np.linalg.LinAlgError:
-        raise NumericalError("X'V₀⁻¹X is not positive definite at this θ.") from None
-    inverse_root_x = np.linalg.inv(lower).T
-    half = rr[p, :p] @ inverse_root_x
-    r2 = float(rr[p, p] - half @ half)
-    if not r2 > 0:
-        raise NumericalError("the penalised residual sum of squares is not positive.")
-    value = factor.log_det + nu * (1.0 + log(2.0 * pi * r2 / nu)) + cp.log_det_residual
-    if problem.reml:
-        value += 2.0 * float(np.log(lower.diagonal()).sum())
-    if not isfinite(value):
-        raise NumericalError("the criterion is not finite.")
+    moments = marginal_moments(cp.rr, zr, v, q, u)  # [X y]'V₀⁻¹[X y]
+    fixed = profiled(moments, nu)
     at = Evaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
-        value=value,
+        value=fixed.criterion(factor.log_det, cp.log_det_residual, problem.reml),
         factor=factor,
         effects=[x + y for x, y in zip(b0, v, strict=True)],
         marginal=q,
-        beta=inverse_root_x @ half,
-        r2=r2,
-        nu=nu,
-        inverse_root_x=inverse_root_x,
+        fixed=fixed,
     )
     return at if order == 0 else differentiate(at, order)
 
@@ -201,18 +171,18 @@ def differentiate(at: Evaluation, order: int = 2) -> Evaluation:
     chart of the same λλ', replace both first (nothing here depends on the root λ that was
     factored).
     """
-    problem, p = at.problem, len(at.beta)
+    problem, fit = at.problem, at.fixed
     lams, derivatives = problem.factors(at.theta), problem.derivatives(at.theta)
-    t = [x @ at.contrast for x in at.marginal]
-    fixed = [x[..., :p] @ at.inverse_root_x for x in at.marginal]  # V
+    t = [x @ fit.contrast for x in at.marginal]
+    fixed = [x[..., :-1] @ fit.inverse_root_x for x in at.marginal]  # V
     traces = at.factor.diagonal_sums()
-    levels = level_gradients(traces, t, fixed, at.nu / at.r2, problem.reml)
+    levels = level_gradients(traces, t, fixed, 1.0 / at.sigma2, problem.reml)
     slope, reference = gradient(levels, traces, lams, derivatives)
     curvature = None
     if order >= 2:
         c = directions(t, lams, derivatives)
         shrunk = at.factor.marginal_of_effects(c)
-        curvature = information(c, shrunk, fixed, t, levels, derivatives, at.r2, at.nu)
+        curvature = information(c, shrunk, fixed, t, levels, derivatives, fit.r2, fit.nu)
     return replace(
         at,
         gradient=slope,

@@ -258,13 +258,13 @@ def _report(
         factors.append(covariance.factor(thetas[-1]))
         singular += [(i, j) for j in _singular_parts(covariance, lam, control.singular)]
     linear = scaling.x.linear
-    root = linear @ at.inverse_root_x
+    root = linear @ at.fixed.inverse_root_x
     return Estimate(
         problem=problem,
         optimum=optimum,
         theta=tuple(thetas),
         factors=tuple(factors),
-        beta=scaling.beta(at.beta),
+        beta=scaling.beta(at.fixed.beta),
         cov_beta=sigma**2 * (root @ root.T),
         sigma=sigma,
         b=tuple(

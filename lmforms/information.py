@@ -94,7 +94,7 @@ def information(
         As above.
     r2, nu : float, int
     """
-    if (c and c[0].shape[-1] == 0) or not c:
+    if not c or c[0].shape[-1] == 0:
         return np.empty((0, 0))
     quadratic, vc, ct = _inner(c, shrunk), _inner(fixed, c), _inner(c, t)
     s2 = r2 / nu
@@ -106,17 +106,6 @@ def information(
         h[s, s] += 2.0 * ((level @ d).reshape(flat.shape) @ flat.T)
         start = s.stop
     return np.asarray(0.5 * (h + h.T))
-
-
-def marginal_moments(rr: FloatArray, zr: Blocks, v: Blocks, q: Blocks, u: Blocks) -> FloatArray:
-    """R'V₀⁻¹R = E'E + U'U with E = R* − Zv and U = Λ'Z'E: sums of squares, no difference.
-
-    It is least for the exact U, so that an error in U counts squared.
-    """
-    total = rr.copy()
-    for z, x, e, y in zip(zr, v, q, u, strict=True):
-        total += cross(y, y) - cross(z, x) - cross(x, e)
-    return np.asarray(0.5 * (total + total.T))
 
 
 def _inner(a: Blocks, b: Blocks) -> FloatArray:

@@ -102,3 +102,12 @@ def _shift(slope: FloatArray, curvature: FloatArray, radius: float) -> float:
         too_long = np.linalg.norm(slope / (curvature + np.exp(middle))) > radius
         low, high = (middle, high) if too_long else (low, middle)
     return float(np.exp(high))
+
+
+def next_radius(radius: float, length: float, ratio: float) -> float:
+    """Trust radius after a step of this length that kept `ratio` of its promise."""
+    if ratio < 0.25:
+        return 0.25 * length
+    if ratio > 0.75 and length > 0.99 * radius:
+        return 2.0 * radius
+    return radius

@@ -14,8 +14,9 @@ import numpy.typing as npt
 from .control import Control
 from .criterion import Evaluation, Problem, differentiate, evaluate
 from .errors import NumericalError
-from .newton import QuadraticModel
+from .newton import QuadraticModel, next_radius
 from .start import moment_start
+from .status import exhausted_message
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -140,10 +141,7 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
     if converged:
         message = "converged: a Newton step promises no further decrease"
     elif run.exhausted:
-        message = (
-            f"stopped after {len(run.trace)} evaluations; raise Control(max_evaluations=…), "
-            "rescale the predictors or simplify the random terms"
-        )
+        message = exhausted_message(len(run.trace))
     else:
         message = (
             f"no step lowers the criterion although a decrease of {decrement:.2g} is predicted; "
@@ -206,10 +204,7 @@ def _newton(run: _Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, 
         trial = run(best.problem, best.theta + step)
         actual = -np.inf if trial is None else best.value - trial.value
         ratio = actual / predicted
-        if ratio < 0.25:
-            radius = 0.25 * length
-        elif ratio > 0.75 and length > 0.99 * radius:
-            radius *= 2.0
+        radius = next_radius(radius, length, ratio)
         if trial is None or not actual > 0:
             continue
         if decrement < LOCAL and ratio > 0.25:

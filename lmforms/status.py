@@ -56,6 +56,14 @@ def _memory(size: float) -> str:
     return f"{size:.1f} GiB"
 
 
+def exhausted_message(evaluations: int) -> str:
+    """The iteration limit was met, and what to do about it."""
+    return (
+        f"stopped after {evaluations} evaluations; raise Control(max_evaluations=…), "
+        "rescale the predictors or simplify the random terms"
+    )
+
+
 def singular_message(labels: Sequence[str], slopes: bool) -> str:
     """What is singular, and what to do about it (empty for no labels).
 

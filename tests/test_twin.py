@@ -53,8 +53,8 @@ def test_criterion_beta_and_modes(path, model):
     fast = evaluate(problem, model.theta)
     slow = dense_fit(inner, model.covariances, model.theta, model.reml)
     assert fast.value == pytest.approx(slow.value, rel=1e-10, abs=1e-10)
-    assert fast.r2 == pytest.approx(slow.r2, rel=1e-10)
-    np.testing.assert_allclose(fast.beta, slow.beta, rtol=1e-8, atol=1e-10)
+    assert fast.fixed.r2 == pytest.approx(slow.r2, rel=1e-10)
+    np.testing.assert_allclose(fast.fixed.beta, slow.beta, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(
         np.concatenate([b.ravel() for b in fast.b]), slow.b, rtol=1e-8, atol=1e-9
     )
@@ -138,7 +138,9 @@ def test_no_random_terms_is_least_squares():
     fast = evaluate(problem, model.theta)
     w = 1.0 / inner.residual.variances()
     XtW = inner.X.T * w
-    np.testing.assert_allclose(fast.beta, np.linalg.solve(XtW @ inner.X, XtW @ inner.y), atol=1e-12)
+    np.testing.assert_allclose(
+        fast.fixed.beta, np.linalg.solve(XtW @ inner.X, XtW @ inner.y), atol=1e-12
+    )
     assert fast.gradient.shape == (0,)
     assert fast.information.shape == (0, 0)
 
@@ -180,4 +182,4 @@ def test_a_level_of_nearly_equal_rows_does_not_spoil_the_sums():
     assert max(np.abs(b).max() for b in problem.system.cp.scaling.b_pilot) < 100
     fast = evaluate(problem, model.theta)
     slow = dense_fit(inner, model.covariances, model.theta, model.reml)
-    assert fast.r2 == pytest.approx(slow.r2, rel=1e-11)
+    assert fast.fixed.r2 == pytest.approx(slow.r2, rel=1e-11)

@@ -80,3 +80,24 @@ def canonical_factor(root: FloatArray) -> FloatArray:
     lower = np.asarray(np.linalg.qr(root.T, mode="r")).T
     signs = np.where(np.diag(lower) < 0, -1.0, 1.0)
     return np.asarray(np.tril(lower * signs))
+
+
+REGULAR = 1e-4
+"""Smallest singular value of λ for which λ⁻ᵀ(I − A⁻¹)λ⁻¹ keeps half the digits."""
+
+
+def regular_inverse(lam: FloatArray) -> FloatArray | None:
+    """λ⁻¹, or None if λ is (nearly) singular: its smallest singular value is at least 1/‖λ⁻¹‖.
+
+    Examples
+    --------
+    >>> regular_inverse(np.array([[2.0]]))
+    array([[0.5]])
+    >>> regular_inverse(np.diag([1.0, 1e-6])) is None
+    True
+    """
+    try:
+        inverse = np.asarray(np.linalg.inv(lam), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return None
+    return inverse if REGULAR * np.sqrt(np.vdot(inverse, inverse)) < 1.0 else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, partial
-from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..covariance import REGULAR, regular_inverse
 from ..errors import NumericalError
 from .batched import inverse_cholesky, mirrored, multiply, transposed
 from .schur import DenseFactored, FactoredSchur
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 Blocks = list[FloatArray]
-
-REGULAR = 1e-4
-"""Smallest singular value of λ for which λ⁻ᵀ(I − A⁻¹)λ⁻¹ keeps half the digits."""
 
 
 class Factorization:
@@ -77,7 +74,7 @@ class Factorization:
     @cached_property
     def _lam_inverses(self) -> list[FloatArray | None]:
         """λ⁻¹ of each factor, None where λ is (nearly) singular."""
-        return [_regular_inverse(lam) for lam in self.lams]
+        return [regular_inverse(lam) for lam in self.lams]
 
     # --- Λ₂ -------------------------------------------------------------------------------
 
@@ -287,12 +284,3 @@ class Factorization:
                     own = multiply(multiply(self.lams[i], own), self.lams[i].T)
                 out[i] = own
         return out
-
-
-def _regular_inverse(lam: FloatArray) -> FloatArray | None:
-    """λ⁻¹, or None if λ is (nearly) singular: its smallest singular value is at least 1/‖λ⁻¹‖."""
-    try:
-        inverse = np.asarray(np.linalg.inv(lam), dtype=np.float64)
-    except np.linalg.LinAlgError:
-        return None
-    return inverse if REGULAR * sqrt(np.vdot(inverse, inverse)) < 1.0 else None

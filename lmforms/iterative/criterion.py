@@ -25,8 +25,9 @@ import numpy.typing as npt
 from ..covariance import canonical_factor
 from ..errors import NumericalError
 from ..factor.batched import multiply
-from ..information import directions, gradient, information, level_gradients, marginal_moments
+from ..information import directions, gradient, information, level_gradients
 from ..problem import StructuredProblem
+from ..profiled import Profiled, marginal_moments, profiled
 from .lanczos import log_determinant
 from .operator import Operator
 from .probes import TraceEstimate, diagonal_sums, sign_probes
@@ -84,11 +85,8 @@ class IterativeEvaluation:
         Covariance of the gradient's error, from the spread of single probes.
     level_gradients : tuple of ndarray
         G for each grouping factor.
-    beta : ndarray (p,)
-    r2 : float
-    nu : int
-    inverse_root_x : ndarray (p, p)
-        R_X⁻¹ with upper triangular R_X, R_X'R_X = X'V₀⁻¹X.
+    fixed : Profiled
+        β, r² and R_X.
     b : tuple of ndarray (q, k)
     factor : Operator
         Where the exact engine has its factor.
@@ -104,10 +102,7 @@ class IterativeEvaluation:
     reference: FloatArray
     noise: FloatArray
     level_gradients: tuple[FloatArray, ...]
-    beta: FloatArray
-    r2: float
-    nu: int
-    inverse_root_x: FloatArray
+    fixed: Profiled
     b: tuple[FloatArray, ...]
     factor: Operator
     warm: Warm
@@ -116,7 +111,7 @@ class IterativeEvaluation:
     @property
     def sigma2(self) -> float:
         """Residual variance, r²/ν."""
-        return self.r2 / self.nu
+        return self.fixed.r2 / self.fixed.nu
 
 
 def evaluate(
@@ -148,7 +143,7 @@ def evaluate(
         number is not finite.
     """
     system, cp, nu = problem.system, problem.system.cp, problem.nu
-    p, parts = cp.p, problem.theta_slices()
+    parts = problem.theta_slices()
     if not np.isfinite(theta).all():
         raise NumericalError("θ is not finite.")
     lams, derivatives = problem.factors(theta), problem.derivatives(theta)
@@ -157,25 +152,14 @@ def evaluate(
 
     zr, b0 = [f.zr for f in cp.factors], list(cp.scaling.b_pilot)
     at = operator.marginal(zr, b0, tolerance=tolerance, guess=None if warm is None else warm.right)
-    rr = marginal_moments(cp.rr, zr, at.v, at.q, at.u)
-    try:
-        lower = np.linalg.cholesky(rr[:p, :p])
-    except np.linalg.LinAlgError:
-        raise NumericalError("X'V₀⁻¹X is not positive definite at this θ.") from None
-    inverse_root_x = np.asarray(np.linalg.inv(lower).T)
-    half = rr[p, :p] @ inverse_root_x
-    beta = inverse_root_x @ half
-    r2 = float(rr[p, p] - half @ half)
-    if not (np.isfinite(r2) and r2 > 0):
-        raise NumericalError("the penalised residual sum of squares is not positive.")
-    contrast = np.append(-beta, 1.0)[:, None]  # [X y] contrast = y − Xβ̂
-    t = [x @ contrast for x in at.q]
-    fixed = [x[..., :p] @ inverse_root_x for x in at.q]  # V
+    fit = profiled(marginal_moments(cp.rr, zr, at.v, at.q, at.u), nu)
+    t = [x @ fit.contrast for x in at.q]
+    fixed = [x[..., :-1] @ fit.inverse_root_x for x in at.q]  # V
 
     traces = diagonal_sums(
         operator, probes, tolerance=tolerance, guess=None if warm is None else warm.probes
     )
-    levels = level_gradients(traces.sums, t, fixed, nu / r2, problem.reml)
+    levels = level_gradients(traces.sums, t, fixed, nu / fit.r2, problem.reml)
     slope, reference = gradient(levels, traces.sums, lams, derivatives)
     c = directions(t, lams, derivatives)
     shrunk = operator.marginal(
@@ -184,7 +168,7 @@ def evaluate(
         tolerance=tolerance,
         guess=None if warm is None else warm.directions,
     )
-    curvature = information(c, shrunk.q, fixed, t, levels, derivatives, r2, nu)
+    curvature = information(c, shrunk.q, fixed, t, levels, derivatives, fit.r2, nu)
     return IterativeEvaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
@@ -193,11 +177,8 @@ def evaluate(
         reference=reference,
         noise=_noise(traces, lams, derivatives, parts),
         level_gradients=tuple(levels),
-        beta=beta,
-        r2=r2,
-        nu=nu,
-        inverse_root_x=inverse_root_x,
-        b=tuple(((x + y) @ contrast)[..., 0] for x, y in zip(b0, at.v, strict=True)),
+        fixed=fit,
+        b=tuple(((x + y) @ fit.contrast)[..., 0] for x, y in zip(b0, at.v, strict=True)),
         factor=operator,
         warm=Warm(at.flat, traces.solution, shrunk.flat),
         iterations=max(at.iterations, traces.iterations, shrunk.iterations),
@@ -213,13 +194,8 @@ def log_likelihood(at: IterativeEvaluation) -> tuple[float, float]:
     problem = at.problem
     probes = sign_probes(problem.system.m, problem.seed)
     log_det, error = log_determinant(at.factor, probes)
-    value = log_det + at.nu * (1.0 + np.log(2.0 * np.pi * at.r2 / at.nu))
-    value += problem.system.cp.log_det_residual
-    if problem.reml:
-        value -= 2.0 * float(np.log(np.diag(at.inverse_root_x)).sum())
-    if not np.isfinite(value):
-        raise NumericalError("the criterion is not finite.")
-    return float(value), error
+    residual = problem.system.cp.log_det_residual
+    return at.fixed.criterion(log_det, residual, problem.reml), error
 
 
 def _noise(

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from ..errors import NumericalError
 from .conjugate import Operator as Product
-from .operator import Operator, is_regular
+from .operator import Operator
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -113,9 +113,10 @@ def _common_directions(operator: Operator) -> FloatArray:
     """Orthonormal: L' times "all levels alike", for each effect of each remaining factor."""
     system = operator.system
     columns = []
-    for i, lam in zip(system.rest, operator.rest_lams, strict=True):
+    for i in system.rest:
         q, k = system.shapes[i]
-        same = np.linalg.inv(lam) if is_regular(lam) else np.eye(k)
+        root = operator.lam_inverses[i]
+        same = np.eye(k) if root is None else root
         part = np.zeros((system.m, k))
         part[system.spans[i]] = np.tile(same, (q, 1))
         columns.append(part)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..covariance import regular_inverse
 from ..errors import ModelError
 from ..factor.batched import inverse_cholesky, multiply, transposed
 from .conjugate import solve
@@ -15,9 +16,6 @@ from .system import IterativeSystem
 
 FloatArray = npt.NDArray[np.float64]
 Blocks = list[FloatArray]
-
-REGULAR = 1e-4
-"""Smallest singular value of λ for which λ⁻¹ is used (as in the exact engine)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +54,8 @@ class Operator:
 
     Attributes
     ----------
+    lam_inverses : list of ndarray (k, k) or None
+        λ⁻¹ where λ is not (nearly) singular.
     log_det_known : float
         ln|Λ₁'Z₁'Z₁Λ₁ + I| + ln|T|: all of ln|A| but ln|T^(−½)ST^(−½)|.
     own : list of ndarray (q, k, k)
@@ -69,6 +69,7 @@ class Operator:
     def __init__(self, system: IterativeSystem, lams: Sequence[FloatArray]) -> None:
         self.system = system
         self.lams = list(lams)
+        self.lam_inverses = [regular_inverse(lam) for lam in self.lams]
         self.rest_lams = [self.lams[i] for i in system.rest]
         lam, zz = self.lams[system.lead], system.cp.factors[system.lead].zz
         a = multiply(multiply(lam.T, zz), lam) + np.eye(lam.shape[0])
@@ -130,13 +131,15 @@ class Operator:
             `flat` of a solve at a nearby θ.
         """
         system = self.system
-        w, kept, offset = [], [], []
-        for lam, r, b in zip(self.lams, zr, b0, strict=True):
-            w_i, regular = multiply(lam.T, r), is_regular(lam)
-            scaled = multiply(_inverse(lam), b) if regular else np.zeros_like(b)
-            w.append(w_i - scaled)
-            offset.append(scaled)
-            kept.append(np.zeros_like(b) if regular else b)
+        scaled = [
+            np.zeros_like(b) if root is None else multiply(root, b)
+            for root, b in zip(self.lam_inverses, b0, strict=True)
+        ]
+        kept = [
+            b if root is None else np.zeros_like(b)
+            for root, b in zip(self.lam_inverses, b0, strict=True)
+        ]
+        w = [multiply(lam.T, r) - x for lam, r, x in zip(self.lams, zr, scaled, strict=True)]
         if any(b.any() for b in kept):
             gram = system.gram_times(kept)
             w = [x + multiply(lam.T, g) for x, lam, g in zip(w, self.lams, gram, strict=True)]
@@ -150,7 +153,7 @@ class Operator:
         return Marginal(
             v=v,
             q=[r - g for r, g in zip(zr, system.gram_times(v), strict=True)],
-            u=[x + y for x, y in zip(solution, offset, strict=True)],
+            u=[x + y for x, y in zip(solution, scaled, strict=True)],
             flat=found.x,
             iterations=found.iterations,
         )
@@ -162,12 +165,3 @@ class Operator:
             "grouping factors, but this model was fitted by conjugate gradients. Fit it with "
             "Control(factor='dense') or 'cholmod' if memory allows."
         )
-
-
-def is_regular(lam: FloatArray) -> bool:
-    """Whether λ⁻¹ may be used."""
-    return bool(np.linalg.svd(lam, compute_uv=False).min() > REGULAR)
-
-
-def _inverse(lam: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.inv(lam), dtype=np.float64)

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from ..control import Control
 from ..errors import NumericalError
-from ..newton import SADDLE, QuadraticModel
+from ..newton import SADDLE, QuadraticModel, next_radius
 from ..start import moment_start
+from ..status import exhausted_message
 from .criterion import (
     FINAL_TOLERANCE,
     IterativeEvaluation,
@@ -146,10 +147,7 @@ def minimize(
             f"another seed would move θ by about {_noise(best.at):.0e} standard errors"
         )
     elif run.exhausted:
-        message = (
-            f"stopped after {len(run.heights)} evaluations; raise Control(max_evaluations=…), "
-            "rescale the predictors or simplify the random terms"
-        )
+        message = exhausted_message(len(run.heights))
     else:
         message = (
             f"no step lowers the criterion although a decrease of {decrement:.2g} is predicted; "
@@ -215,10 +213,7 @@ def _newton(run: _Search, best: _Point, tolerance: float) -> _Point:
         trial = run(best, *best.at.problem.charted(best.at.theta + step))
         actual = -np.inf if trial is None else best.height - trial.height
         ratio = actual / predicted
-        if ratio < 0.25:
-            radius = 0.25 * length
-        elif ratio > 0.75 and length > 0.99 * radius:
-            radius *= 2.0
+        radius = next_radius(radius, length, ratio)
         if trial is not None and actual > 0:
             best = trial
 

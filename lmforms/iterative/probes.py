@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from ..factor.batched import multiply, transposed
 from .conjugate import solve
-from .operator import Operator, is_regular
+from .operator import Operator
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -96,9 +96,10 @@ def diagonal_sums(
     parts = _Parts(operator, probes, found.x, crude, b_crude, coupled)
     by_probe: list[FloatArray] = [np.empty(0)] * len(operator.lams)
     for place, i in enumerate(system.rest):
-        if is_regular(operator.lams[i]):
-            by_probe[i] = _rest_regular(parts, place)
-    if not all(is_regular(lam) for lam in operator.rest_lams):
+        root = operator.lam_inverses[i]
+        if root is not None:
+            by_probe[i] = _rest_regular(parts, place, root)
+    if any(operator.lam_inverses[i] is None for i in system.rest):
         for place, total in _rest_singular(parts):
             by_probe[system.rest[place]] = total
     by_probe[system.lead] = _lead(parts)
@@ -133,14 +134,13 @@ def _outer(a: FloatArray, b: FloatArray) -> FloatArray:
     return out
 
 
-def _rest_regular(parts: _Parts, place: int) -> FloatArray:
+def _rest_regular(parts: _Parts, place: int, root: FloatArray) -> FloatArray:
     """λ⁻ᵀ(qI − Σ_l (S⁻¹)_ll)λ⁻¹."""
     operator = parts.operator
-    lam, jacobi = operator.rest_lams[place], operator.jacobi[place]
+    jacobi = operator.jacobi[place]
     q, k = jacobi.shape[:2]
     remainder = parts.solution - parts.crude + parts.coupled
     noisy = _outer(parts.levels(parts.probes, place), parts.levels(remainder, place))
-    root = np.linalg.inv(lam)
     inner = (q * np.eye(k) - jacobi.sum(axis=0)) - noisy
     return np.asarray(root.T @ inner @ root)
 
@@ -158,8 +158,8 @@ def _rest_singular(parts: _Parts) -> list[tuple[int, FloatArray]]:
     d_probes, d_crude = system.by_level(own, parts.probes), system.by_level(own, parts.crude)
     d_coupled = system.by_level(own, parts.coupled)
     out = []
-    for place, lam in enumerate(operator.rest_lams):
-        if is_regular(lam):
+    for place, i in enumerate(system.rest):
+        if operator.lam_inverses[i] is not None:
             continue
 
         def of(x: FloatArray, place: int = place) -> FloatArray:
@@ -181,8 +181,8 @@ def _lead(parts: _Parts) -> FloatArray:
     system = operator.system
     lam, zz = operator.lams[system.lead], system.cp.factors[system.lead].zz
     q, k = zz.shape[:2]
-    regular = is_regular(lam)
-    if regular:
+    root = operator.lam_inverses[system.lead]
+    if root is not None:
         inverse = multiply(transposed(operator.lead_root), operator.lead_root)
         known, x = inverse.sum(axis=0), multiply(lam, inverse)
     else:
@@ -202,8 +202,7 @@ def _lead(parts: _Parts) -> FloatArray:
     noisy = _outer(rising(parts.probes), rising(parts.solution - parts.crude))
     noisy = 0.5 * (noisy + transposed(noisy)) + _first_order(parts, x)
     total = exact + noisy
-    if regular:
-        root = np.linalg.inv(lam)
+    if root is not None:
         return np.asarray(root.T @ ((q * np.eye(k) - known) - total) @ root)
     return np.asarray(known - total)
 
