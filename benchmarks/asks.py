@@ -28,57 +28,66 @@ FASTER = [
 ]
 """Job, who, than whom, how many times."""
 
-LIMITS = [("crossed-50k", "lmforms", "seconds", 10.0), ("crossed-50k", "lmforms", "memory", 2.0)]
+LIMITS = [
+    ("crossed-50k", "lmforms (cg)", "seconds", 10.0),
+    ("crossed-50k", "lmforms (cg)", "memory", 2.0),
+]
 """Job, who, what (memory in GiB), at most."""
+
+SEEDS = 0.01
+"""How far θ may move between seeds of the conjugate gradients, in standard errors."""
 
 Results = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A statement, the number that was measured, and its bound.
+    """A statement, the number that was measured (if it was), and its bound.
 
     Attributes
     ----------
     text : str
-    measured, bound : float
+    measured : float or None
+    bound : float
     at_least : bool
         Whether the bound is the least that is asked, or the most.
     """
 
     text: str
-    measured: float
+    measured: float | None
     bound: float
     at_least: bool = False
 
     @property
     def met(self) -> bool:
-        """Whether it is as asked."""
+        """Whether it is as asked; what was not measured is not."""
+        if self.measured is None:
+            return False
         if self.at_least:
             return self.measured >= self.bound
         return self.measured <= self.bound
 
 
 def asks(results: Results) -> Iterator[Ask]:
-    """All that can be told from these results."""
+    """All that is asked, whether it was measured or not."""
     jobs = results.get("jobs", {})
     for name, own, peer, bound in FASTER:
         cells = jobs.get(name, {}).get("cells", {})
-        times = [seconds(cells.get(who, {})) for who in (own, peer)]
-        if times[0] is not None and times[1] is not None:
-            text = f"{name}: {own} faster than {peer}, times"
-            yield Ask(text, times[1] / times[0], bound, at_least=True)
+        time, other = cells.get(own, {}).get("seconds"), seconds(cells.get(peer, {}))
+        ratio = other / time if time and other else None
+        yield Ask(f"{name}: {own} faster than {peer}, times", ratio, bound, at_least=True)
     for name, own, what, bound in LIMITS:
-        cell = jobs.get(name, {}).get("cells", {}).get(own, {})
-        if what in cell:
-            unit, scale = ("s", 1.0) if what == "seconds" else ("GiB", 2.0**30)
-            yield Ask(f"{name}: {own}, {what}, {unit}", cell[what] / scale, bound)
-    if "ratio" in results.get("floor", {}):
-        text = "one InstEval evaluation with gradient and information ÷ (dpotrf + dpotri + "
-        yield Ask(text + "rank update)", results["floor"]["ratio"], FLOOR)
+        measured = jobs.get(name, {}).get("cells", {}).get(own, {}).get(what)
+        unit, scale = ("s", 1.0) if what == "seconds" else ("GiB", 2.0**30)
+        measured = None if measured is None else measured / scale
+        yield Ask(f"{name}: {own}, {what}, {unit}", measured, bound)
+    text = "crossed-50k: lmforms (cg), largest difference of θ between seeds, standard errors"
+    yield Ask(text, results.get("seeds", {}).get("difference"), SEEDS)
+    text = "one InstEval evaluation with gradient and information ÷ (dpotrf + dpotri + rank update)"
+    yield Ask(text, results.get("floor", {}).get("ratio"), FLOOR)
     gaps = [gap for job in jobs.values() if (gap := excess(job["cells"])) is not None]
-    if gaps:
-        yield Ask("−2 log-likelihood above the lowest of any peer, worst job", max(gaps), EXCESS)
+    text = "−2 log-likelihood above the lowest of any peer, worst job"
+    yield Ask(text, max(gaps, default=None), EXCESS)
 
 
 def seconds(cell: dict[str, Any]) -> float | None:

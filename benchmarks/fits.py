@@ -29,8 +29,7 @@ class Program:
 def lmforms(formula: str, data: pd.DataFrame, reml: bool, **options: Any) -> Outcome:
     import lmforms as lf
 
-    control = {"control": lf.Control(**options)} if options else {}
-    fit = lf.lmer(formula, data, reml=reml, **control)
+    fit = lf.lmer(formula, data, reml=reml, control=lf.Control(**options))
     return fit.criterion, fit.optimizer.n_evaluations
 
 
@@ -86,19 +85,22 @@ PROGRAMS = {
 }
 
 
-def optimum(formula: str, data: pd.DataFrame, reml: bool) -> tuple[Any, np.ndarray]:
-    """lmforms' problem and the θ at which it is smallest (in the engine's own chart)."""
+def optimum(formula: str, data: pd.DataFrame, reml: bool, **options: Any) -> Any:
+    """lmforms' evaluation at the optimum, in the engine's own units."""
     import lmforms as lf
 
-    at = lf.lmer(formula, data, reml=reml)._estimate.optimum.evaluation
-    return at.problem, at.theta
+    fit = lf.lmer(formula, data, reml=reml, control=lf.Control(**options))
+    if not fit.converged:
+        raise RuntimeError(fit.optimizer.message)
+    return fit._estimate.optimum.evaluation
 
 
-def evaluation_seconds(problem: Any, theta: np.ndarray, repeats: int = 15) -> float:
+def evaluation_seconds(at: Any, repeats: int = 15) -> float:
     """One evaluation with gradient and information, cross-products at hand: the median."""
     from lmforms.criterion import evaluate
     from lmforms.factor import calm_threads
 
+    problem, theta = at.problem, at.theta
     with calm_threads(problem.system.m):
         evaluate(problem, theta, 2)
         return timed(lambda: evaluate(problem, theta, 2), repeats)

@@ -24,10 +24,9 @@ ROUNDS = 7
 
 def measure(job: str = "insteval") -> dict[str, Any]:
     """Seconds of an evaluation and of its parts, medians of alternating rounds."""
-    problem, theta = optimum(JOBS[job].formula, JOBS[job].data(), JOBS[job].reml)
+    at = optimum(JOBS[job].formula, JOBS[job].data(), JOBS[job].reml)
     rounds = [
-        {"evaluation": evaluation_seconds(problem, theta, 5), **parts(problem.system)}
-        for _ in range(ROUNDS)
+        {"evaluation": evaluation_seconds(at, 5), **parts(at.problem.system)} for _ in range(ROUNDS)
     ]
     median = {name: float(np.median([r[name] for r in rounds])) for name in rounds[0]}
     floor = median["dpotrf"] + median["dpotri"] + median["rank update"]
@@ -35,7 +34,7 @@ def measure(job: str = "insteval") -> dict[str, Any]:
     return {
         "job": job,
         "date": date.today().isoformat(),
-        "size": problem.system.m,
+        "size": at.problem.system.m,
         "seconds": median,
         "ratio": ratio,
     }

@@ -125,9 +125,9 @@ def nested_slopes(outer: int = 20_000, inner: int = 10, rows: int = 5) -> pd.Dat
     x = rng.normal(size=len(c))
     by_a = rng.normal(size=(outer, 2)) * [1.0, 0.5]
     by_c = rng.normal(size=(outer * inner, 2)) * [0.7, 0.4]
-    y = 1.0 + x + (by_a[a] + by_c[c]) @ [1.0, 0.0] + (by_a[a] + by_c[c])[:, 1] * x
-    y = y + rng.normal(size=len(c))
-    return pd.DataFrame({"y": y, "x": x, "a": _labels(a), "c": _labels(c)})
+    b = by_a[a] + by_c[c]
+    y = 1.0 + x + b[:, 0] + b[:, 1] * x + rng.normal(size=len(c))
+    return pd.DataFrame({"y": y, "x": x, "a": factor(a), "c": factor(c)})
 
 
 def three_levels(a: int = 10_000, b: int = 10, c: int = 5, rows: int = 2) -> pd.DataFrame:
@@ -137,7 +137,7 @@ def three_levels(a: int = 10_000, b: int = 10, c: int = 5, rows: int = 2) -> pd.
     middle, outer = unit // c, unit // (b * c)
     y = rng.normal(size=a)[outer] + 0.7 * rng.normal(size=a * b)[middle]
     y = y + 0.5 * rng.normal(size=a * b * c)[unit] + rng.normal(size=len(unit))
-    return pd.DataFrame({"y": y, "a": _labels(outer), "b": _labels(middle), "c": _labels(unit)})
+    return pd.DataFrame({"y": y, "a": factor(outer), "b": factor(middle), "c": factor(unit)})
 
 
 def teachers(
@@ -151,30 +151,24 @@ def teachers(
     school[moved] = rng.integers(0, schools, moved.sum())
     t = school * staff + rng.integers(0, staff, len(s))
     x = rng.normal(size=len(s))
-    by_s = rng.normal(size=(students, 2)) * [1.0, 0.3]
-    by_t = rng.normal(size=(schools * staff, 2)) * [0.5, 0.3]
-    y = 1.0 + x + by_s[s, 0] + by_t[t, 0] + (by_s[s, 1] + by_t[t, 1]) * x
+    y = 1.0 + x + rng.normal(size=students)[s] + 0.5 * rng.normal(size=schools * staff)[t]
     y = y + rng.normal(size=len(s))
-    return pd.DataFrame({"y": y, "x": x, "s": _labels(s), "t": _labels(t)})
+    return pd.DataFrame({"y": y, "x": x, "s": factor(s), "t": factor(t)})
 
 
 def pupils(count: int = 100_000, schools: int = 2_000, years: int = 5) -> pd.DataFrame:
     """Pupils in schools over years, who change schools now and then."""
     rng = np.random.default_rng(10)
     p, year = (v.ravel() for v in np.meshgrid(np.arange(count), np.arange(years), indexing="ij"))
-    school = np.empty((count, years), dtype=int)
-    school[:, 0] = np.arange(count) % schools
+    attended = np.empty((count, years), dtype=int)
+    attended[:, 0] = np.arange(count) % schools
     for t in range(1, years):  # to a school nearby
         move = rng.random(count) < 0.05
-        school[:, t] = (school[:, t - 1] + move * rng.integers(1, 4, count)) % schools
-    school = school.ravel()
+        attended[:, t] = (attended[:, t - 1] + move * rng.integers(1, 4, count)) % schools
+    school = attended.ravel()
     cohort = school * years + year
     y = rng.normal(size=count)[p] + 0.5 * rng.normal(size=schools)[school]
     y = y + 0.3 * rng.normal(size=schools * years)[cohort] + rng.normal(size=len(p))
     return pd.DataFrame(
-        {"y": y, "p": _labels(p), "s": _labels(school), "sy": _labels(cohort), "t": _labels(year)}
+        {"y": y, "p": factor(p), "s": factor(school), "sy": factor(cohort), "t": factor(year)}
     )
-
-
-def _labels(codes: np.ndarray) -> pd.Categorical:
-    return pd.Categorical(codes.astype(str))

@@ -111,7 +111,6 @@ def main() -> None:
     curves = found.setdefault("curves", {})
     if not args.only_plots:
         found["about"] = machine.about(args.peers, args.python, args.threads)
-        found["limit"] = args.limit
         there = found["about"]["versions"]
         peers = [PEERS[p] for p in args.peers if PEERS[p].package in there]
         peers = [p for p in peers if not p.variant]

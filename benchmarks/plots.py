@@ -18,7 +18,7 @@ COLOURS = {
 }
 EVALUATION = "one evaluation"
 INK, PALE = "#333333", "#e4e4e4"
-STYLE = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 11,
     "text.color": INK,
@@ -34,7 +34,7 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Line:
-    """Points with a time, the name at their end, why they end, and the least that came next."""
+    """Points with a time, the name at their end, why they end, and where a call was stopped."""
 
     label: str
     colour: str
@@ -42,22 +42,27 @@ class Line:
     x: np.ndarray
     y: np.ndarray
     end: str = ""
-    next_above: float = 0.0
+    stopped: tuple[float, float] | None = None
 
     @property
     def own(self) -> bool:
         return self.label.startswith("lmforms")
 
+    @property
+    def last(self) -> tuple[float, float]:
+        """Where the name belongs: the last point, or size and limit of the call beyond it."""
+        return self.stopped or (float(self.x[-1]), float(self.y[-1]))
+
 
 def draw(growth: dict[str, Any], folder: Path, ending: str = "svg") -> list[Path]:
     """One picture for every curve."""
     return [
-        picture(curve, growth["limit"], folder / f"growth-{name}.{ending}")
+        picture(curve, folder / f"growth-{name}.{ending}")
         for name, curve in growth["curves"].items()
     ]
 
 
-def picture(curve: dict[str, Any], limit: float, path: Path) -> Path:
+def picture(curve: dict[str, Any], path: Path) -> Path:
     """Seconds against size, a line per peer with its name at its end."""
     import matplotlib
 
@@ -66,11 +71,13 @@ def picture(curve: dict[str, Any], limit: float, path: Path) -> Path:
 
     with matplotlib.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(7.6, 4.6), layout="constrained")
-        lines = lines_of(curve, limit)
+        lines = lines_of(curve)
         for line in lines:
             width, size, order = (2.6, 6, 3) if line.own else (1.5, 4, 2)
-            style = {"color": line.colour, "lw": width, "marker": "o", "ms": size}
+            style: dict[str, Any] = {"color": line.colour, "lw": width, "marker": "o", "ms": size}
             axes.plot(line.x, line.y, line.dashes, zorder=order, **style)
+            if line.stopped:  # it took longer than this
+                axes.plot(*line.stopped, "^", color=line.colour, mfc="white", ms=6, zorder=order)
         axes.set(xscale="log", yscale="log", xlabel=curve["title"])
         axes.set_title("time of a whole call", loc="left", fontsize=11, color=INK)
         axes.tick_params(which="both", length=0)
@@ -83,7 +90,7 @@ def picture(curve: dict[str, Any], limit: float, path: Path) -> Path:
     return path
 
 
-def lines_of(curve: dict[str, Any], limit: float) -> list[Line]:
+def lines_of(curve: dict[str, Any]) -> list[Line]:
     """A line per peer; for lmforms a second one if single evaluations were timed."""
     lines = []
     for peer, points in curve["points"].items():
@@ -100,8 +107,8 @@ def lines_of(curve: dict[str, Any], limit: float) -> list[Line]:
                 dashes="--" if loose else "-",
                 x=np.array([p["x"] for p in done], dtype=float),
                 y=np.array([p["seconds"] for p in done]),
-                end="" if done[-1] is last else why_ended(last, limit),
-                next_above=limit if "over" in last else 0.0,
+                end=why_ended(last),
+                stopped=(float(last["x"]), last["over"]) if "over" in last else None,
             )
         )
         told = [p for p in done if "evaluation" in p]
@@ -112,21 +119,22 @@ def lines_of(curve: dict[str, Any], limit: float) -> list[Line]:
     return lines
 
 
-def why_ended(point: dict[str, Any], limit: float) -> str:
-    """What happened at the first size that a peer did not master."""
-    return f", then > {limit:.0f} s" if "over" in point else ", then failed"
+def why_ended(last: dict[str, Any]) -> str:
+    """What happened at the first size that a peer did not master, if there is one."""
+    if "over" in last:
+        return f", then > {last['over']:g} s"
+    return ", then failed" if "error" in last else ""
 
 
 def scales(axes: Any, lines: list[Line]) -> None:
     """Room for names on the right; few ticks, in words, and a grid that ends with the data."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    sizes = np.unique(np.concatenate([line.x for line in lines]))
-    values = np.concatenate([line.y for line in lines])
+    sizes = np.unique(np.concatenate([np.append(line.x, line.last[0]) for line in lines]))
+    values = np.concatenate([np.append(line.y, line.last[1]) for line in lines])
     left, right = sizes[0], sizes[-1]
     span = max(right / left, 2.0)
-    most = max(values.max(), *(line.next_above for line in lines))
-    low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(most))
+    low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
     axes.set_xlim(left / span**0.03, right * span**0.45)
     axes.set_ylim(10.0**low * 0.8, 10.0**high * 1.2)
     few = sizes if len(sizes) <= 6 else np.array(spaced(sizes))
@@ -175,15 +183,18 @@ def in_powers(size: float) -> str:
 def name_lines(axes: Any, lines: list[Line]) -> None:
     """Each line's name on the right, moved up or down where names would touch."""
     low, high = np.log10(axes.get_ylim())
-    left, right = min(line.x[0] for line in lines), max(line.x[-1] for line in lines)
+    left, right = min(line.x[0] for line in lines), max(line.last[0] for line in lines)
     span = max(right / left, 2.0)
     edge = right * span**0.045
-    wanted = np.log10([max(line.y[-1], line.next_above) for line in lines])
+    # of calls that were stopped at the same limit, the smallest size is the slowest
+    wanted = np.array([np.log10(line.last[1]) - 1e-6 * np.log10(line.last[0]) for line in lines])
     places = 10.0 ** apart(wanted, 0.052 * (high - low), low, high)
     for line, place in zip(lines, places, strict=True):
-        # a thin thread from the last point to the name
+        # a thin thread from the last point to the name, dotted where no size was finished
         thread = {"color": line.colour, "lw": 0.7, "alpha": 0.7, "zorder": 1}
-        axes.plot([line.x[-1], edge], [line.y[-1], place], ":" if line.end else "-", **thread)
+        x, y = line.last
+        axes.plot([line.x[-1], x], [line.y[-1], y], ":", **{**thread, "lw": 1.2})
+        axes.plot([x, edge], [y, place], ":" if line.end else "-", **thread)
         axes.text(
             edge * span**0.008,
             place,

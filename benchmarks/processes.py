@@ -103,7 +103,6 @@ def summary(events: list[dict[str, Any]]) -> Cell:
     counted = times[1:] or times
     out = {
         "seconds": statistics.median(counted),
-        "fastest": min(counted),
         "first": times[0],
         "counted": len(counted) if len(times) > 1 else 0,
         "memory": calls[-1]["memory"],

@@ -12,7 +12,9 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,6 @@ import tables
 from jobs import JOBS, Job
 from peers import HERE, PEERS, Peer
 from processes import cell, environment, leave_nothing_running
-
-PARTS = ("startup", "jobs", "floor", "growth", "stress")
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--jobs", nargs="+", choices=JOBS, help="only these jobs")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these parts")
+    parser.add_argument("--parts", nargs="+", choices=PART, help="only these parts")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--python", default=sys.executable, help="interpreter of Python peers")
     parser.add_argument("--threads", type=int, default=2)
@@ -59,20 +59,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only-tables", action="store_true")
     parser.add_argument("--folder", type=Path, default=HERE, help="where the results are")
     args = parser.parse_args()
-    args.parts = args.parts or (["jobs"] if args.jobs else PARTS)
+    args.parts = args.parts or (["jobs"] if args.jobs else list(PART))
     args.jobs = args.jobs or list(JOBS)
     return args
 
 
 def run_jobs(args: argparse.Namespace, results: dict[str, Any]) -> None:
-    peers = [PEERS[p] for p in args.peers if PEERS[p].package in args.there]
+    peers = [PEERS[p] for p in args.peers]
+    absent = {p.name: {"without": "not installed"} for p in peers if p.package not in args.there}
+    peers = [p for p in peers if p.name not in absent]
     for name in args.jobs:
         changes = {"limit": args.limit, "repeats": args.repeats}
         job = replace(JOBS[name], **{k: v for k, v in changes.items() if v is not None})
         old = results["jobs"].get(name, {}).get("cells", {})
+        missing = {p: why for p, why in absent.items() if PEERS[p].runs(job)}
         found = run_job(job, peers, args)
         found["machine"] = results["about"]["machine"]
-        found["cells"] = {**old, **found["cells"]}
+        found["cells"] = {**missing, **old, **found["cells"]}
         results["jobs"][name] = found
         store.save(args.folder / "results.json", results)
         sys.stderr.write(tables.job(name, found, found["machine"]) + "\n")
@@ -108,7 +111,6 @@ def run_job(job: Job, peers: list[Peer], args: argparse.Namespace) -> dict[str, 
         "reml": job.reml,
         "rows": rows,
         "about": job.about,
-        "limit": job.limit,
         "cells": cells,
     }
 
@@ -117,24 +119,21 @@ def run_startup(args: argparse.Namespace, results: dict[str, Any]) -> None:
     results["startup"] = machine.startup(args.threads)
 
 
-def run_floor(args: argparse.Namespace, results: dict[str, Any]) -> None:
-    """In a process of its own, whose threads are those of the jobs."""
-    done = script("floor.py", [], args, capture=True)
+def run_script(
+    name: str, args: argparse.Namespace, results: dict[str, Any], threads: int | None = None
+) -> None:
+    """Keep what a script of ours prints; in a process of its own, whose threads are the jobs'."""
+    done = script(f"{name}.py", [], args, capture=True, threads=threads)
     if done.returncode == 0:
-        results["floor"] = json.loads(done.stdout)
+        results[name] = json.loads(done.stdout)
     else:
-        results["floor"] = {"error": (done.stderr.strip().splitlines() or ["failed"])[-1]}
+        results[name] = {"error": (done.stderr.strip().splitlines() or ["failed"])[-1]}
 
 
 def run_growth(args: argparse.Namespace, results: dict[str, Any]) -> None:
     options = ["--python", args.python, "--threads", str(args.threads)]
     options += ["--memory", str(args.memory), "--folder", str(args.folder)]
     script("growth.py", [*options, "--peers", *args.peers], args)
-
-
-def run_stress(args: argparse.Namespace, results: dict[str, Any]) -> None:
-    """Not timed: one thread is best for many small models."""
-    script("stress.py", ["--out", str(args.folder / "STRESS.md")], args, threads=1)
 
 
 def script(
@@ -157,12 +156,14 @@ def script(
     return subprocess.CompletedProcess(command, process.returncode, out, errors)
 
 
-PART = {
+PART: dict[str, Callable[[argparse.Namespace, dict[str, Any]], None]] = {
     "startup": run_startup,
     "jobs": run_jobs,
-    "floor": run_floor,
+    "floor": partial(run_script, "floor"),
+    "seeds": partial(run_script, "seeds"),
     "growth": run_growth,
-    "stress": run_stress,
+    # not timed: one thread is best for many small models
+    "stress": partial(run_script, "stress", threads=1),
 }
 
 if __name__ == "__main__":

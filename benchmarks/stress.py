@@ -2,18 +2,19 @@
 
 One to four grouping factors with one to four effects each, unbalanced, nested or crossed,
 near-singular and singular, badly scaled. A model is saturated when its effects and fixed
-effects outnumber the rows: its optimum may lie at infinity, and it is counted apart.
+effects are at least as many as the rows: its optimum may lie at infinity, and it is counted apart.
 
-    python benchmarks/stress.py [--models 500] [--restarts 6] [--out benchmarks/STRESS.md]
+    python benchmarks/stress.py [--models 500] [--restarts 6]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-import time
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import date
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,11 @@ from lmforms.optimize import minimize
 from lmforms.residual import Independent
 from lmforms.rows import FactorRows, ModelRows
 from lmforms.sums import choose_scaling
+
+GAP = 1e-5
+"""A restart that ends lower by more than this has found what the fit did not."""
+
+KINDS = ("regular", "saturated")
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,9 @@ def random_problem(seed: int) -> tuple[Problem, bool]:
     n = int(rng.integers(60, 400))
     X = np.column_stack([np.ones(n), rng.normal(size=(n, 2))])
     y = rng.normal(size=n) + X @ rng.normal(size=3)
-    factors, covariances, effects = [], [], 0
+    factors: list[FactorRows] = []
+    covariances: list[Stacked] = []
+    effects = 0
     for i in range(count):
         k = int(rng.integers(1, 5))
         q = min(int(rng.integers(4, 20)), (n - 1) // (k + 1))
@@ -90,69 +98,42 @@ def examine(seed: int, restarts: int) -> Outcome:
     return Outcome(seed, saturated, problem.n_theta, found.n_evaluations, found.converged, gap)
 
 
-def table(outcomes: list[Outcome]) -> str:
-    """One line for models that can be told, one for saturated ones."""
-    lines = [
-        "| models | count | converged | evaluations: median, 90 %, most | gap > 1e-5 | largest |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for name, saturated in (("regular", False), ("saturated", True)):
-        chosen = [o for o in outcomes if o.saturated == saturated]
-        if not chosen:
-            continue
-        counts = [o.evaluations for o in chosen]
-        gaps = np.array([o.gap for o in chosen])
-        told = np.array([o.converged for o in chosen])
-        quantiles = f"{np.median(counts):.0f}, {np.quantile(counts, 0.9):.0f}, {max(counts)}"
-        lines.append(
-            f"| {name} | {len(chosen)} | {told.sum()} | {quantiles} | "
-            f"{int((gaps[told] > 1e-5).sum())} | {gaps[told].max():.1e} |"
-        )
-    return "\n".join(lines)
+def summary(outcomes: list[Outcome]) -> dict[str, Any]:
+    """Counts of some models, and how much lower restarts ended where the fit converged."""
+    counts = np.array([o.evaluations for o in outcomes])
+    gaps = np.array([o.gap for o in outcomes if o.converged])
+    return {
+        "count": len(outcomes),
+        "converged": len(gaps),
+        "evaluations": [float(np.quantile(counts, share)) for share in (0.5, 0.9, 1.0)],
+        "gaps": int((gaps > GAP).sum()),
+        "largest": float(gaps.max(initial=0.0)),
+    }
 
 
-ABOUT = """\
-# {models} random models against their restarts
-
-`python benchmarks/stress.py --models {models} --restarts {restarts}`: one to four grouping factors
-with one to four effects each, unbalanced, nested or crossed, near-singular and singular, predictors
-scaled by 10⁻³ to 10³ and shifted by up to 10³. The gap is how much lower than the reported
-criterion the best of {restarts} random restarts ends. Saturated models have at least as many
-effects as rows; their optimum may lie at infinity.
-
-{table}
-"""
-
-
-def page(outcomes: list[Outcome], restarts: int) -> str:
-    """STRESS.md: what was fitted, the table, and the models to look at."""
-    text = ABOUT.format(models=len(outcomes), restarts=restarts, table=table(outcomes))
-    return "\n".join([text, *(f"- {line}" for line in remarkable(outcomes))]).rstrip() + "\n"
-
-
-def remarkable(outcomes: list[Outcome]) -> list[str]:
-    """Regular models that did not converge, or whose restarts went lower."""
-    return [
-        f"seed {o.seed}, {o.n_theta} parameters: "
-        + (f"a restart ends {o.gap:.1e} lower" if o.converged else "not converged")
-        for o in outcomes
-        if not o.saturated and (not o.converged or o.gap > 1e-5)
-    ]
+def measure(models: int, restarts: int) -> dict[str, Any]:
+    """Models that can be told and saturated ones; those of the first to look at."""
+    outcomes = [examine(seed, restarts) for seed in range(models)]
+    kinds = {kind: [o for o in outcomes if o.saturated == (kind == "saturated")] for kind in KINDS}
+    return {
+        "date": date.today().isoformat(),
+        "models": models,
+        "restarts": restarts,
+        "kinds": {kind: summary(chosen) for kind, chosen in kinds.items() if chosen},
+        "remarkable": [
+            {"seed": o.seed, "parameters": o.n_theta, "converged": o.converged, "gap": o.gap}
+            for o in kinds["regular"]
+            if not o.converged or o.gap > GAP
+        ],
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=500)
     parser.add_argument("--restarts", type=int, default=6)
-    parser.add_argument("--out", type=Path, help="write the page here")
     args = parser.parse_args()
-    start = time.perf_counter()
-    outcomes = [examine(seed, args.restarts) for seed in range(args.models)]
-    text = page(outcomes, args.restarts)
-    if args.out:
-        args.out.write_text(text, encoding="utf-8")
-    sys.stdout.write(text)
-    sys.stderr.write(f"{time.perf_counter() - start:.0f} s\n")
+    sys.stdout.write(json.dumps(measure(args.models, args.restarts), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""RESULTS.md from results.json, growth.json and STRESS.md: text only, nothing is run."""
+"""RESULTS.md from results.json and growth.json: text only, nothing is run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RULES = """\
 Every peer fits every job in a process of its own, one after the other on the same machine. Times
 are medians of whole calls (formula and frame in memory to fitted model); the first call is a
 warm-up and does not count. A call of more than {long:.0f} s is not repeated: if it is the first it
-counts, marked ¹. A cell `> 300 s` was stopped at its limit. Ratios are against lmforms in the same
+counts, marked ¹. A cell `> 100 s` was stopped at that limit. Ratios are against lmforms in the same
 run. *Peak memory* is that of the process, *fit memory* what it adds to the peer's import and the
 data. *Evaluations* are the peer's own count (gpboost: iterations). The *criterion* is −2
 log-likelihood, restricted or not as the job says; gpboost has no REML, so its criterion is ML's.
@@ -26,15 +26,16 @@ README.md says how to run all this.
 UNITS = {"n": "rows", "q": "levels", "theta": "parameters"}
 
 
-def document(results: Results, growth: Results, stress: str) -> str:
+def document(results: Results, growth: Results) -> str:
     """The whole page."""
     parts = [header(results), summary(results), asked(list(asks(results)))]
     parts += [floor(results["floor"])] if "floor" in results else []
+    parts += [seeds(results["seeds"])] if "seeds" in results else []
     parts += [startup(results["startup"])] if "startup" in results else []
     machine = results["about"]["machine"]
     parts += [job(name, results["jobs"][name], machine) for name in in_order(results)]
     parts += [growth_section(growth)] if growth.get("curves") else []
-    parts += [stress_section(stress)] if stress else []
+    parts += [stress(results["stress"])] if "stress" in results else []
     return "\n".join(parts)
 
 
@@ -58,11 +59,14 @@ def header(results: Results) -> str:
 
 def summary(results: Results) -> str:
     """Jobs by peers, in units of lmforms' time."""
-    names = in_order(results)
-    cells = {name: results["jobs"][name]["cells"] for name in names}
-    peers = [p for p in PEERS if p != "lmforms" and any(p in cells[n] for n in names)]
+    done = in_order(results)
+    cells = {name: results["jobs"][name]["cells"] for name in done}
+    peers = [p for p in PEERS if p != "lmforms"]
     lines = []
-    for name in names:
+    for name in JOBS:
+        if name not in done:
+            lines.append([name, "not run", *("–" for _ in peers)])
+            continue
         own = base(cells[name])
         lines.append(
             [
@@ -74,7 +78,8 @@ def summary(results: Results) -> str:
     text = (
         "## Summary\n\nTime in units of lmforms' (more than 1: lmforms is faster). Where lmforms "
     )
-    text += "fails with its defaults, its variant is the unit.\n\n"
+    text += "fails with its defaults, its variant is the unit. Why a peer has no figure (–) stands "
+    text += "in the job's own table.\n\n"
     return text + table(["job", "lmforms", *(f"{p} ×" for p in peers)], lines)
 
 
@@ -84,9 +89,9 @@ def asked(found: list[Ask]) -> str:
     lines = [
         [
             ask.text,
-            f"{ask.measured:.3g}",
+            "–" if ask.measured is None else f"{ask.measured:.3g}",
             f"{'≥' if ask.at_least else '≤'} {ask.bound:.2g}",
-            "yes" if ask.met else "**no**",
+            "not measured" if ask.measured is None else "yes" if ask.met else "**no**",
         ]
         for ask in found
     ]
@@ -104,6 +109,20 @@ def floor(found: Results) -> str:
     return text + table(["what", "median"], lines)
 
 
+def seeds(found: Results) -> str:
+    text = "## θ between seeds of the conjugate gradients\n\n"
+    if "error" in found:
+        return text + f"Failed: {found['error']}\n"
+    text += (
+        f'`{found["job"]}` with `Control(factor="cg", seed=…)`, {found["date"]}: any two differ '
+    )
+    text += f"by at most {found['difference']:.4f} standard errors.\n\n"
+    names = [f"θ{i}" for i in range(1, len(found["standard errors"]) + 1)]
+    lines = [[f"seed {i}", *(f"{x:.7f}" for x in theta)] for i, theta in enumerate(found["theta"])]
+    lines.append(["standard error", *(f"{x:.7f}" for x in found["standard errors"])])
+    return text + table(["", *names], lines)
+
+
 def startup(found: Results) -> str:
     lines = [[name, time(value)] for name, value in found["seconds"].items()]
     text = f"## Start-up\n\nWhole processes, in turn, {found['date']}.\n\n"
@@ -113,10 +132,14 @@ def startup(found: Results) -> str:
 def job(name: str, found: Results, machine: str = "") -> str:
     """One line per peer, and the machine where it is not the header's."""
     elsewhere = f", {found['machine']}" if found["machine"] != machine else ""
-    cells = found["cells"]
+    cells = {
+        who: found["cells"].get(who, {"without": peer.refuses(JOBS[name]) or "not run"})
+        for who, peer in PEERS.items()
+        if who in found["cells"] or peer.runs(JOBS[name])
+    }
     own = base(cells)
     dates = sorted({c["date"] for c in cells.values() if "date" in c})
-    lines = [job_line(p, cells, own) for p in PEERS if p in cells]
+    lines = [job_line(p, cells, own) for p in cells]
     head = ["peer", "time", "× lmforms", "peak memory", "fit memory", "evaluations", "criterion"]
     method = "REML" if found["reml"] else "ML"
     return (
@@ -157,7 +180,7 @@ def time_of(cell: Results | None) -> str:
     if cell is None or "without" in cell:
         return "–"
     if "over" in cell:
-        return f"> {cell['over']:.0f} s"
+        return f"> {cell['over']:g} s"
     if "error" in cell:
         return "failed"
     return time(cell["seconds"]) + ("" if cell["counted"] else "¹")
@@ -175,8 +198,8 @@ def ratio_of(cells: Results, peer: str, own: str | None) -> str:
 def growth_section(growth: Results) -> str:
     """The plots, each with its points."""
     parts = [
-        "## Growth\n\nSeconds of a whole call; a peer whose call exceeds "
-        f"{growth['limit']:.0f} s is not run at larger sizes.\n"
+        "## Growth\n\nTime of a whole call. A peer whose call exceeds its limit, which then stands "
+        "in the cell, or that fails, is not run at larger sizes.\n"
     ]
     for name, curve in growth["curves"].items():
         parts.append(f"### Against {curve['title']}\n\n{curve['about']}\n")
@@ -191,17 +214,43 @@ def growth_section(growth: Results) -> str:
     return "\n".join(parts)
 
 
-def stress_section(stress: str) -> str:
-    """The table of STRESS.md, which says what the models are."""
-    lines = [line for line in stress.splitlines() if line.startswith("|")]
-    text = (
-        "## Random models\n\nDoes the optimiser find the optimum? See [STRESS.md](STRESS.md).\n\n"
-    )
-    return text + "\n".join(lines) + "\n"
+STRESS = """\
+## {models} random models against their restarts
+
+`python benchmarks/stress.py --models {models} --restarts {restarts}`, {date}: one to four grouping
+factors with one to four effects each, unbalanced, nested or crossed, near-singular and singular,
+predictors scaled by 10⁻³ to 10³ and shifted by up to 10³. The gap is how much lower than the
+reported criterion the best of {restarts} random restarts ends. Saturated models have at least as
+many effects as rows; their optimum may lie at infinity.
+
+"""
+
+
+def stress(found: Results) -> str:
+    """Does the optimiser find the optimum, and how fast?"""
+    if "error" in found:
+        return f"## Random models\n\nFailed: {found['error']}\n"
+    head = ["models", "count", "converged", "evaluations: median, 90 %, most", "gap > 1e-5"]
+    lines = [
+        [
+            kind,
+            str(got["count"]),
+            str(got["converged"]),
+            ", ".join(f"{count:.0f}" for count in got["evaluations"]),
+            str(got["gaps"]),
+            f"{got['largest']:.1e}",
+        ]
+        for kind, got in found["kinds"].items()
+    ]
+    text = STRESS.format(**found) + table([*head, "largest"], lines)
+    remarks = [
+        f"- seed {o['seed']}, {o['parameters']} parameters: "
+        + (f"a restart ends {o['gap']:.1e} lower" if o["converged"] else "not converged")
+        for o in found["remarkable"]
+    ]
+    return text + "".join(f"\n{line}" for line in remarks) + "\n" * bool(remarks)
 
 
 def write(folder: Path, results: Results, growth: Results) -> None:
     """Write RESULTS.md beside the figures it is made from."""
-    stress = folder / "STRESS.md"
-    text = document(results, growth, stress.read_text("utf-8") if stress.exists() else "")
-    (folder / "RESULTS.md").write_text(text, encoding="utf-8")
+    (folder / "RESULTS.md").write_text(document(results, growth), encoding="utf-8")

@@ -54,8 +54,8 @@ def main() -> None:
         if seconds > args.long:
             break
     if args.evaluation:
-        problem, theta = fits.optimum(args.formula, data, not args.ml)
-        tell(out, {"evaluation": fits.evaluation_seconds(problem, theta)})
+        at = fits.optimum(args.formula, data, not args.ml)
+        tell(out, {"evaluation": fits.evaluation_seconds(at)})
 
 
 def own_stdout() -> TextIO:

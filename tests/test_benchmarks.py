@@ -24,7 +24,6 @@ def _modules(monkeypatch):
 def called(seconds, **more):
     cell = {
         "seconds": seconds,
-        "fastest": seconds,
         "first": seconds,
         "counted": 3,
         "memory": 300 * 2**20,
@@ -38,7 +37,7 @@ def called(seconds, **more):
 
 
 def results():
-    job = {"reml": True, "rows": 180, "limit": 300.0, "machine": "a machine"}
+    job = {"reml": True, "rows": 180, "machine": "a machine"}
     return {
         "about": {"machine": "a machine", "threads": 2, "versions": {"lme4": "1.1"}},
         "floor": {
@@ -47,6 +46,21 @@ def results():
             "size": 1142,
             "seconds": {"evaluation": 0.03, "dpotrf": 0.01},
             "ratio": 1.25,
+        },
+        "stress": {
+            "date": "2026-01-02",
+            "models": 5,
+            "restarts": 2,
+            "kinds": {
+                "regular": {
+                    "count": 5,
+                    "converged": 4,
+                    "evaluations": [7.0, 9.0, 12.0],
+                    "gaps": 0,
+                    "largest": 1e-9,
+                }
+            },
+            "remarkable": [{"seed": 3, "parameters": 2, "converged": False, "gap": 0.0}],
         },
         "jobs": {
             "sleepstudy": {
@@ -82,13 +96,12 @@ def growth():
     points = [{"x": 10**k, **called(10.0 ** (k - 5), evaluation=1e-3)} for k in (3, 4, 5)]
     slow = [{"x": 10**3, **called(9.0)}, {"x": 10**4, "over": 30.0, "remarks": []}]
     curve = {"title": "number of rows", "about": "a curve"}
-    return {"limit": 30.0, "curves": {"n": {**curve, "points": {"lmforms": points, "lme4": slow}}}}
+    return {"curves": {"n": {**curve, "points": {"lmforms": points, "lme4": slow}}}}
 
 
 def test_the_page_tells_every_cell(tmp_path):
     import tables
 
-    (tmp_path / "STRESS.md").write_text("# models\n\n| models | count |\n|---|---:|\n| all | 5 |\n")
     tables.write(tmp_path, results(), growth())
     page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     assert "| [sleepstudy](#sleepstudy) | 4.00 ms | – | 3.00 | > 300 s | 0.50 | 0.25² |" in page
@@ -98,7 +111,11 @@ def test_the_page_tells_every_cell(tmp_path):
     assert "Run on 2026-01-02, another machine." in page
     assert "| lme4 | 6.00 s | 3.00 |" in page  # the variant is the unit where lmforms fails
     assert "| 10,000 | 100 ms | > 30 s |" in page
-    assert "| all | 5 |" in page
+    assert "| regular | 5 | 4 | 7, 9, 12 | 0 | 1.0e-09 |" in page
+    assert "- seed 3, 2 parameters: not converged" in page
+    assert "| glmmTMB | – | – | – | – | – | not run |" in page  # nobody is left out
+    assert "| insteval | not run |" in page
+    assert "between seeds, standard errors | – | ≤ 0.01 | not measured |" in page
     for line in (line for line in page.splitlines() if line.startswith("|")):
         assert line.replace("\\|", "").count("|") >= 3
 
@@ -122,6 +139,9 @@ def test_plots_are_drawn(tmp_path):
     [path] = plots.draw(growth(), tmp_path)
     assert path.name == "growth-n.svg"
     assert "<svg" in path.read_text(encoding="utf-8")
+    [own, _, lme4] = plots.lines_of(growth()["curves"]["n"])
+    assert (own.end, lme4.end) == ("", ", then > 30 s")
+    assert (own.last, lme4.last) == ((1e5, 1.0), (1e4, 30.0))
     places = plots.apart(np.array([0.0, 0.01, 1.0]), 0.1, -1.0, 2.0)
     assert np.diff(places).min() >= 0.1 - 1e-12
 
@@ -137,12 +157,17 @@ def test_frames_survive_the_exchange(tmp_path):
     assert list(back["a"].astype(str)) == list(frame["a"].astype(str))
 
 
+@pytest.mark.filterwarnings("ignore::lmforms.errors.SingularWarning")  # years have no effect
 @pytest.mark.parametrize(
     "name, options",
     [
         ("small-groups", {"groups": 30}),
         ("slopes", {"groups": 30}),
         ("nested", {"outer": 20, "inner": 3}),
+        ("nested-slopes", {"outer": 20, "inner": 3}),
+        ("three-levels", {"a": 10, "b": 3, "c": 3}),
+        ("teachers", {"students": 100, "schools": 4, "staff": 3}),
+        ("pupils", {"count": 100, "schools": 8}),
         ("ratings", {"rows": 500, "users": 40, "films": 20}),
         ("crossed-50k", {"rows": 500, "levels": 40}),
         ("five-factors", {"rows": 500, "levels": (40, 20, 10, 5, 4)}),
@@ -155,6 +180,28 @@ def test_jobs_can_be_fitted_when_small(name, options):
     data = job.data
     frame = getattr(data, "func", data)(**options)
     assert lf.lmer(job.formula, frame, reml=job.reml).converged
+
+
+def test_seeds_differ_by_fractions_of_a_standard_error():
+    from functools import partial
+
+    import frames
+    import seeds
+    import tables
+    from jobs import Job
+
+    data = partial(frames.crossed, 5_000, 200)
+    found = seeds.measure(Job("small", "y ~ x + (1 | a) + (1 | b)", data), 2)
+    assert np.shape(found["theta"]) == (2, 2)
+    assert 0.0 < found["difference"] < 0.2
+    assert tables.seeds(found).count("| seed ") == 2
+
+
+def test_models_are_drawn_and_counted():
+    import stress
+
+    found = stress.measure(3, 1)
+    assert sum(kind["count"] for kind in found["kinds"].values()) == 3
 
 
 def test_growth_curves_have_the_parameters_they_say():
