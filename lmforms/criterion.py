@@ -31,6 +31,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from .curvature import pair_traces
 from .errors import NumericalError
 from .factor import Factorization, System
 from .factor.batched import multiply
@@ -164,8 +165,10 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
     return at if order == 0 else differentiate(at, order)
 
 
-def differentiate(at: Evaluation, order: int = 2) -> Evaluation:
+def differentiate(at: Evaluation, order: int = 2, exact: bool = False) -> Evaluation:
     """Add derivatives to an evaluation, whose factor they share.
+
+    `exact`: the information is the Hessian ∂²d itself (see :mod:`lmforms.curvature`).
 
     With respect to ``at.theta`` as ``at.problem`` understands it: to have them in another
     chart of the same λλ', replace both first (nothing here depends on the root λ that was
@@ -182,7 +185,8 @@ def differentiate(at: Evaluation, order: int = 2) -> Evaluation:
     if order >= 2:
         c = directions(t, lams, derivatives)
         shrunk = at.factor.marginal_of_effects(c)
-        curvature = information(c, shrunk, fixed, t, levels, derivatives, fit.r2, fit.nu)
+        pairs = pair_traces(at.factor, fixed, lams, derivatives, problem.reml) if exact else None
+        curvature = information(c, shrunk, fixed, t, levels, derivatives, fit.r2, fit.nu, pairs)
     return replace(
         at,
         gradient=slope,

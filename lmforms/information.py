@@ -81,8 +81,11 @@ def information(
     derivatives: Blocks,
     r2: float,
     nu: int,
+    pairs: FloatArray | None = None,
 ) -> FloatArray:
     """H of :mod:`lmforms.criterion`: average information and 2⟨G ∂λ_i, ∂λ_j⟩.
+
+    With the traces T of :mod:`lmforms.curvature` as `pairs`, the Hessian.
 
     Parameters
     ----------
@@ -98,7 +101,10 @@ def information(
         return np.empty((0, 0))
     quadratic, vc, ct = _inner(c, shrunk), _inner(fixed, c), _inner(c, t)
     s2 = r2 / nu
-    h = (quadratic - vc.T @ vc) / s2 - (ct @ ct.T) / (nu * s2**2)
+    h = (quadratic - vc.T @ vc) / s2
+    if pairs is not None:
+        h = 2.0 * h - pairs
+    h -= (ct @ ct.T) / (nu * s2**2)
     start = 0
     for level, d in zip(levels, derivatives, strict=True):
         s = slice(start, start + len(d))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from .control import Control
 from .criterion import Evaluation, Problem, differentiate, evaluate
+from .curvature import curvature_is_cheap
 from .errors import NumericalError
 from .newton import QuadraticModel, next_radius
 from .start import moment_start
@@ -24,7 +25,7 @@ RADIUS = 20.0
 """First trust radius, in units where the information has a unit diagonal."""
 
 LOCAL = 0.1
-"""Below this decrement the criterion is quadratic enough for secants to be believed."""
+"""Below this decrement the criterion is quadratic enough for its own Hessian, or secants."""
 
 SIZES = (0.1, 1.0, 10.0, 100.0)
 """Standard deviations, in units of σ, tried as a start beside the moments if levels are uneven."""
@@ -36,7 +37,10 @@ STALLED = 1e-6
 """Promised decrease that counts as none when no step lowers the criterion."""
 
 AT_REST = 1e-3
-"""The last step is to leave less than this share of the tolerance."""
+"""A last step that leaves more than this share of the tolerance is followed by another."""
+
+ROUNDS = 5
+"""Walks in all: after a last step, a saddle or a stall the walk is taken up again."""
 
 NO_STEP = 1e-14
 """A decrement below this moves θ by less than 10⁻⁷ of its standard error."""
@@ -117,21 +121,22 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
         return Optimum(best, True, message, 1, (best.value,), 0.0)
 
     first = _first(run, problem) if start is None else run.insist(problem, np.asarray(start))
-    best, decrement, last = _newton(run, differentiate(_charted(first)), control.tolerance)
-    for _ in range(5):  # a saddle, or a stall: look for a way down, then walk again
+    best = first
+    for _ in range(ROUNDS):
+        best, decrement, last = _newton(run, differentiate(_charted(best)), control.tolerance)
         tolerance = _tolerance(best, control.tolerance)
         other = _leave_saddle(run, best)
         if other is None and decrement > tolerance and not run.exhausted:
             other = _quasi_newton(run, best)
-        if other is None or run.exhausted:
-            break
-        best, decrement, last = _newton(run, other, control.tolerance)
-    for _ in range(3):
+        if other is not None:
+            best = other
+            continue
+        before = best.value
         best, decrement = _settle(run, problem, best, decrement, last)
-        if run.exhausted or not AT_REST * control.tolerance < decrement <= control.tolerance:
+        if run.exhausted or decrement <= AT_REST * tolerance or not best.value < before:
             break
-        best = differentiate(_charted(best))
-        last = _model(best).step(RADIUS)[0]
+    else:
+        best, decrement = _settle(run, problem, best, decrement, np.zeros_like(last))
 
     # a decrease that rounding hides cannot be looked for any further
     small = max(_tolerance(best, control.tolerance), best.rounding)
@@ -194,7 +199,7 @@ def _newton(run: _Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, 
     When the decrement is small the model is trusted to the end, and its last step is left
     to be taken: it brings θ itself to rest.
     """
-    radius = RADIUS
+    radius, exact = RADIUS, curvature_is_cheap(best.problem.system)
     secant = np.zeros((len(best.theta),) * 2)
     model = _model(best)
     while (decrement := model.decrement) > _tolerance(best, tolerance):
@@ -208,8 +213,9 @@ def _newton(run: _Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, 
         if trial is None or not actual > 0:
             continue
         if decrement < LOCAL and ratio > 0.25:
-            trial = differentiate(trial)
-            secant = _learn(secant, best, trial)
+            trial = differentiate(trial, exact=exact)
+            if not exact:
+                secant = _learn(secant, best, trial)
         else:
             trial = differentiate(_charted(trial))
             secant = np.zeros_like(secant)
@@ -306,11 +312,11 @@ def _settle(
     if not np.array_equal(snapped, theta):
         trial = run(problem, snapped)
         if trial is not None and trial.value <= best.value + best.rounding:
-            return _rested(trial, decrement)
+            return _rested(trial)
     if last.any():
         trial = run(problem, theta)
         if trial is not None and trial.value <= best.value:
-            return _rested(trial, decrement)
+            return _rested(trial)
         theta = _plain(problem, best)
     if best.problem is problem and np.array_equal(theta, best.theta):
         return best, decrement
@@ -322,7 +328,7 @@ def _plain(problem: Problem, at: Evaluation, step: FloatArray | float = 0.0) -> 
     return problem.root_theta(at.problem.factors(at.theta + step))
 
 
-def _rested(at: Evaluation, decrement: float) -> tuple[Evaluation, float]:
-    """With derivatives, and the smaller of two decrements."""
+def _rested(at: Evaluation) -> tuple[Evaluation, float]:
+    """With derivatives, and what a further step would promise."""
     at = differentiate(at)
-    return at, min(decrement, _model(at).decrement)
+    return at, _model(at).decrement
