@@ -23,6 +23,7 @@ from lmforms.factor import System, have_cholmod
 from lmforms.factor import takahashi as takahashi_room
 from lmforms.factor.batched import multiply
 from lmforms.factor.nested import BlockSolver
+from lmforms.factor.places import Places, ranges
 from lmforms.factor.sparse import SparseCholesky, SparseSolver
 from lmforms.residual import Independent
 from lmforms.rows import FactorRows, ModelRows
@@ -77,7 +78,7 @@ def nothing_is_small(monkeypatch):
     """What is chosen for large models, on small ones."""
     monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING", 0)
     monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING_SHARE", 2.0)
-    monkeypatch.setattr("lmforms.factor.coupling.COMPILED_WORK", 0.0)
+    monkeypatch.setattr("lmforms.factor.compiled.COMPILED_WORK", 0.0)
 
 
 # --- one answer ---------------------------------------------------------------------------
@@ -85,15 +86,17 @@ def nothing_is_small(monkeypatch):
 
 @pytest.mark.parametrize("kind", list(CODES))
 @pytest.mark.parametrize("k", [1, 2, 3])
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, True, "threaded"])
 def test_all_paths_agree(kind, k, compiled, monkeypatch):
     if compiled:
         pytest.importorskip("numba")
+    if compiled == "threaded":
+        monkeypatch.setattr("lmforms.factor.threads.THREADED_WORK", 0.0)
     model = model_of(kind, 1, k)
     _, dense = evaluated(model, "dense")
     monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING", 0)
     monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING_SHARE", 2.0)
-    monkeypatch.setattr("lmforms.factor.coupling.COMPILED_WORK", 0.0 if compiled else 1e99)
+    monkeypatch.setattr("lmforms.factor.compiled.COMPILED_WORK", 0.0 if compiled else 1e99)
     for path in ["auto", "dense", *BACKENDS]:
         system, at = evaluated(model, path)
         if path in BACKENDS:
@@ -187,7 +190,7 @@ def sparse_matrices(draw: st.DrawFn) -> sp.csc_matrix:
 @settings(max_examples=60, deadline=None)
 @given(matrix=sparse_matrices(), widest=st.sampled_from([1, 4, 64]))
 def test_selected_inverse(backend, matrix, widest):
-    numba_loops = pytest.importorskip("lmforms.factor.sparse_kernels")
+    numba_loops = pytest.importorskip("lmforms.factor.takahashi_kernels")
     lower = sp.tril(matrix, format="csc")
     lower.sort_indices()
     cholesky = SparseCholesky(lower.indptr, lower.indices, backend)
@@ -235,6 +238,22 @@ def test_compiled_products_of_blocks(transpose, shared, monkeypatch):
     expected = a @ b
     monkeypatch.setattr("lmforms.factor.batched.COMPILED_LEVELS", 0)
     np.testing.assert_allclose(multiply(a, b), expected, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_ranges_of_rows_share_the_pairs_of_entries(parts):
+    rng = np.random.default_rng(0)
+    p = sp.random(200, 900, 0.05, format="csc", random_state=rng)
+    p.sort_indices()
+    places = Places(p.indices.astype(np.int32), p.indptr.astype(np.int32), 200)
+    pairs = (np.diff(p.indptr) * (np.diff(p.indptr) + 1)).sum() / 2
+    for work in (places.row_work, places.column_work):
+        assert work.sum() == pairs
+        bounds = ranges(work, parts)
+        assert bounds[0] == 0
+        assert bounds[-1] == places.m
+        shares = np.add.reduceat(work, bounds[:-1])
+        assert np.abs(shares - pairs / parts).max() <= 2 * work.max()
 
 
 # --- sums over pairs of levels ------------------------------------------------------------

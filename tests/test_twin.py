@@ -119,13 +119,15 @@ def test_sparse_and_dense_coupling_agree(path, monkeypatch):
 
 
 @pytest.mark.parametrize("columns", [(1, 1, 1), (2, 1, 2), (3, 2, 1)])
-def test_compiled_kernels_agree_with_their_twins(columns, monkeypatch):
+@pytest.mark.parametrize("threaded_work", [0.0, np.inf])
+def test_compiled_kernels_agree_with_their_twins(columns, threaded_work, monkeypatch):
     pytest.importorskip("numba")
+    monkeypatch.setattr("lmforms.factor.threads.THREADED_WORK", threaded_work)
     monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING", 0)
     monkeypatch.setattr("lmforms.factor.system.DENSE_COUPLING_SHARE", 2.0)
     model = make_model(2, (7, 6, 5), columns, ("us", "us", "us"), n=45)
     plain = evaluate(problem_of(model, "dense")[0], model.theta)
-    monkeypatch.setattr("lmforms.factor.coupling.COMPILED_WORK", 0.0)
+    monkeypatch.setattr("lmforms.factor.compiled.COMPILED_WORK", 0.0)
     compiled = evaluate(problem_of(model, "dense")[0], model.theta)
     assert compiled.value == pytest.approx(plain.value, rel=1e-13)
     np.testing.assert_allclose(compiled.gradient, plain.gradient, rtol=1e-10, atol=1e-10)

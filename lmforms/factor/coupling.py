@@ -16,13 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .batched import mirrored
+from .compiled import compiled_kernels
+from .places import Places
 
 FloatArray = npt.NDArray[np.float64]
 Lams = Sequence[tuple[FloatArray, slice]]  # λ of each remaining factor, and its rows of C
-IntArray = npt.NDArray[np.integer[Any]]
-
-COMPILED_WORK = 1e6
-"""Pairs of entries in CC' above which compiled loops repay the import of numba."""
 
 CHUNK = 1 << 22
 """Numbers held at once when a dense strip of the size (levels × m) is needed."""
@@ -116,69 +114,6 @@ class DenseCoupling:
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
-    """Where C has entries, level by level of Z₁: ``rows[indptr[l]:indptr[l + 1]]``.
-
-    Attributes
-    ----------
-    rows : ndarray of int32 (entries,)
-        Ascending within a level.
-    indptr : ndarray of int32 (q₁ + 1,)
-    m : int
-        Number of rows.
-    """
-
-    rows: IntArray
-    indptr: IntArray
-    m: int
-
-    @property
-    def bytes(self) -> int:
-        return int(self.rows.nbytes + self.indptr.nbytes)
-
-    @cached_property
-    def level(self) -> IntArray:
-        """The level of every entry."""
-        levels = np.arange(len(self.indptr) - 1, dtype=np.int32)
-        return np.repeat(levels, np.diff(self.indptr))
-
-    @cached_property
-    def work(self) -> float:
-        """Pairs of entries of one level, summed: what CC' costs."""
-        return float((np.diff(self.indptr).astype(np.float64) ** 2).sum())
-
-    @cached_property
-    def row_work(self) -> FloatArray:
-        """Pairs of entries in the lower triangle of CC', by row."""
-        before = np.arange(len(self.rows)) - self.indptr[self.level]
-        return np.asarray(np.bincount(self.rows, before + 1.0, self.m), dtype=np.float64)
-
-    def blocks(self, start: int, stop: int, k: int) -> IntArray:
-        """Entries of rows `start` to `stop`, the k rows of one level in a row of the result."""
-        if (start, k) not in self._blocks:
-            mine = (self.rows >= start) & (self.rows < stop)
-            self._blocks[start, k] = np.flatnonzero(mine).reshape(-1, k)
-        return self._blocks[start, k]
-
-    @cached_property
-    def _blocks(self) -> dict[tuple[int, int], IntArray]:
-        return {}
-
-    @cached_property
-    def by_row(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Entries in the order of rows; where each row begins; where each entry's level ends."""
-        import scipy.sparse as sp
-
-        count = len(self.rows)
-        numbers = sp.csc_matrix(
-            (np.arange(count, dtype=np.int32), self.rows, self.indptr),
-            shape=(self.m, len(self.indptr) - 1),
-        ).tocsr()
-        ends = np.repeat(self.indptr[1:], np.diff(self.indptr))
-        return numbers.data, numbers.indptr.astype(np.int32), ends.astype(np.int32)
-
-
-@dataclass(frozen=True, eq=False)
 class SparseCoupling:
     """C by its entries.
 
@@ -249,7 +184,7 @@ class SparseCoupling:
         return SparseCoupling(values, self.places)
 
     def subtract_gram(self, out: FloatArray) -> None:
-        compiled = compiled_kernels(self.places.work, dense=True)
+        compiled = compiled_kernels("kernels", self.places.work)
         if compiled is None:
             out -= self.gram().toarray()
         else:
@@ -257,7 +192,7 @@ class SparseCoupling:
 
     def contracted_sum(self, q: Any) -> FloatArray:
         dense = isinstance(q, np.ndarray)
-        compiled = compiled_kernels(self.places.work, dense)
+        compiled = compiled_kernels("kernels" if dense else "sparse_kernels", self.places.work)
         if compiled is not None and dense:
             return np.asarray(compiled.gather(self.places, self.values, q))
         if compiled is not None:
@@ -273,7 +208,7 @@ class SparseCoupling:
 
     def contracted(self, q: Any) -> FloatArray:
         if not isinstance(q, np.ndarray):
-            compiled = compiled_kernels(self.places.work)
+            compiled = compiled_kernels("sparse_kernels", self.places.work)
             if compiled is not None:
                 return np.asarray(compiled.contracted(self, q))
         q = symmetric(q) if isinstance(q, np.ndarray) else q.full()
@@ -290,21 +225,6 @@ class SparseCoupling:
             a, b = np.stack([x.toarray() for x in left], axis=1), np.stack(right, axis=1)
             out[start:stop] = a @ b.swapaxes(1, 2)
         return out
-
-
-def compiled_kernels(work: float, dense: bool = False) -> Any:
-    """The compiled loops, where `work` repays their import and numba is installed."""
-    if work < COMPILED_WORK:
-        return None
-    try:
-        if dense:
-            from . import kernels
-
-            return kernels
-        from . import sparse_kernels
-    except ImportError:
-        return None
-    return sparse_kernels
 
 
 def symmetric(q: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..covariance import REGULAR, regular_inverse
 from ..errors import NumericalError
+from .assembly import dense_gram
 from .batched import inverse_cholesky, mirrored, multiply, transposed
 from .schur import DenseFactored, FactoredSchur
 
@@ -49,7 +50,7 @@ class Factorization:
             rest = [(self.lams[i], system.spans[i]) for i in system.rest]
             self._c = system.coupling.shrunk(rest)
             self._k = self._c.scaled(self._h)
-            schur = system.shrunk_gram(self.lams)
+            schur = dense_gram(system, self.lams)
             self._k.subtract_gram(schur)
             factored: FactoredSchur = DenseFactored(schur)
         else:
@@ -67,7 +68,7 @@ class Factorization:
         system = self.system
         if system.solver is not None:
             return system.solver.remaining(self._k)
-        b = system.shrunk_gram()
+        b = dense_gram(system)
         system.coupling.scaled(self._h).subtract_gram(b)
         return mirrored(b)
 

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .batched import multiply
-from .coupling import Places, compiled_kernels
+from .compiled import compiled_kernels
+from .places import Places
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -113,7 +114,7 @@ def node_pattern(places: Places, check: Callable[[float], None]) -> tuple[IntArr
     `check` is told the number of entries before they are allocated (or the best bound there
     is without compiled loops).
     """
-    compiled = compiled_kernels(places.work)
+    compiled = compiled_kernels("sparse_kernels", places.work)
     if compiled is not None:
         return compiled.neighbours(places, check)  # type: ignore[no-any-return]
     import scipy.sparse as sp

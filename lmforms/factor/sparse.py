@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import MemoryLimitError, NumericalError
-from .coupling import SparseCoupling, compiled_kernels
+from .compiled import compiled_kernels
+from .coupling import SparseCoupling
 from .pattern import OnPattern, Pattern
 from .schur import Shrink
 from .takahashi import SelectedInverse, column_counts, entry_keys
@@ -234,7 +235,7 @@ class SparseSolver:
 
     def remaining(self, k: SparseCoupling) -> OnPattern:
         values = self._gram.copy()
-        compiled = compiled_kernels(k.places.work)
+        compiled = compiled_kernels("sparse_kernels", k.places.work)
         if compiled is not None:
             compiled.subtract_gram(self.pattern, values, k)
         else:

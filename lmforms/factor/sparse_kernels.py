@@ -2,8 +2,7 @@
 
 C = Z₂'Z₁ is held as in :mod:`.kernels`. Here CC' meets numbers on a pattern (``start``,
 ``index``: the lower triangle by columns, which by symmetry is the upper one by rows), with one
-row spread out at a time. Twins: SciPy's products in :mod:`.coupling` and :mod:`.pattern`,
-:meth:`SelectedInverse._plain`.
+row spread out at a time. Twins: SciPy's products in :mod:`.coupling` and :mod:`.pattern`.
 
 References
 ----------
@@ -17,19 +16,17 @@ from typing import Any
 import numba
 import numpy as np
 
-from .takahashi import _column_counts
-
-PARTS = 2 * numba.get_num_threads()
-"""Ranges of rows worked on at a time."""
+from .places import ranges
+from .threads import loop_threads
 
 _INDEX, _VALUES = "int32[::1]", "float64[:, ::1]"
-_PLACES, _ENTRIES, _WORK = "int64[::1]", "float64[::1]", "int64[::1]"
+_PLACES, _ENTRIES = "int64[::1]", "float64[::1]"
 
 
 @numba.njit(
     [
         f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, "
-        f"{_VALUES}, {_WORK})"
+        f"{_VALUES}, {_PLACES})"
     ],
     cache=True,
     parallel=True,
@@ -69,7 +66,7 @@ def _subtract(
 @numba.njit(
     [
         f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, "
-        f"{_VALUES}, {_WORK}, {_INDEX}, float64[:, :, ::1])"
+        f"{_VALUES}, {_PLACES}, {_INDEX}, float64[:, :, ::1])"
     ],
     cache=True,
     parallel=True,
@@ -145,14 +142,6 @@ def _neighbours(
     return total
 
 
-def _bounds(places: Any, parts: int) -> Any:
-    """Ranges of rows with about as many pairs of entries each."""
-    by_row, row_start, ends = places.by_row
-    pairs = np.concatenate([[0], np.cumsum(ends[by_row] - by_row, dtype=np.float64)])[row_start]
-    inner = np.searchsorted(pairs, np.linspace(0.0, pairs[-1], parts + 1)[1:-1])
-    return np.concatenate([[0], inner, [places.m]]).astype(np.int64)
-
-
 def neighbours(places: Any, check: Any) -> Any:
     """The pattern of PP' + I (lower triangle): counted, checked, then filled."""
     start, none = np.empty(places.m + 1, dtype=np.int64), np.empty(0, dtype=np.int32)
@@ -165,23 +154,16 @@ def neighbours(places: Any, check: Any) -> Any:
 
 def subtract_gram(pattern: Any, out: Any, coupling: Any) -> None:
     """``out −= CC'`` on the pattern."""
-    places = coupling.places
-    _subtract(  # type: ignore[call-arg]
-        pattern.indptr,
-        pattern.indices,
-        out,
-        *places.by_row,
-        places.rows,
-        coupling.values,
-        _bounds(places, PARTS),
-    )
+    with loop_threads(coupling.places.work) as parts:
+        _subtract(pattern.indptr, pattern.indices, out, *_by_rows(coupling, parts))
 
 
 def contracted_sum(coupling: Any, q: Any) -> Any:
     """Σ over levels of C_l'Q C_l for Q on a pattern, (k, k)."""
     k = coupling.values.shape[1]
-    out = np.zeros((PARTS, k, k))
-    _contract_into(out, coupling, q, PARTS, np.empty(0, dtype=np.int32))
+    with loop_threads(coupling.places.work) as parts:
+        out = np.zeros((parts, k, k))
+        _contract_into(out, coupling, q, parts, np.empty(0, dtype=np.int32))
     total = out.sum(axis=0)
     return total + total.T
 
@@ -190,137 +172,17 @@ def contracted(coupling: Any, q: Any) -> Any:
     """C_l'Q C_l of every level for Q on a pattern, (q₁, k, k)."""
     places, k = coupling.places, coupling.values.shape[1]
     out = np.zeros((len(places.indptr) - 1, k, k))
-    _contract_into(out, coupling, q, 1, places.level)
+    with loop_threads(0.0):  # rows add to the same levels
+        _contract_into(out, coupling, q, 1, places.level)
     return out + out.swapaxes(1, 2)
 
 
 def _contract_into(out: Any, coupling: Any, q: Any, parts: int, level: Any) -> None:
+    pattern, entries = q.pattern, _by_rows(coupling, parts)
+    _contract(pattern.indptr, pattern.indices, q.values, *entries, level, out)  # type: ignore[call-arg]
+
+
+def _by_rows(coupling: Any, parts: int) -> tuple[Any, ...]:
+    """C as the loops take it: its entries by rows, and the ranges of rows."""
     places = coupling.places
-    _contract(  # type: ignore[call-arg]
-        q.pattern.indptr,
-        q.pattern.indices,
-        q.values,
-        *places.by_row,
-        places.rows,
-        coupling.values,
-        _bounds(places, parts),
-        level,
-        out,
-    )
-
-
-# --- Takahashi's recursion ----------------------------------------------------------------
-
-
-@numba.njit([f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_WORK}, {_ENTRIES})"], cache=True)
-def _selected_inverse(start: Any, index: Any, values: Any, panels: Any, z: Any) -> None:
-    tallest, widest = 0, 0
-    for n in range(len(panels) - 1):
-        last = panels[n + 1] - 1
-        tallest = max(tallest, start[last + 1] - start[last] - 1)
-        widest = max(widest, panels[n + 1] - panels[n])
-    single = np.empty(tallest)
-    space = np.empty(tallest * tallest if widest > 1 else 0)
-    for n in range(len(panels) - 2, -1, -1):
-        first, stop = panels[n], panels[n + 1]
-        width = stop - first
-        top = start[stop - 1] + 1
-        height = start[stop] - top
-        if width == 1:
-            pivot = values[top - 1]
-            z[top - 1] = 1.0 / (pivot * pivot)
-            for a in range(height):
-                single[a] = values[top + a] / pivot
-                z[top + a] = 0.0
-            for a in range(height):
-                i = index[top + a]
-                p = start[i]
-                y = single[a]
-                s = z[p] * y
-                p += 1
-                end = start[i + 1]
-                search = (end - p) > 8 * (height - a)
-                for b in range(a + 1, height):
-                    r = index[top + b]
-                    if search:
-                        low, high = p, end
-                        while low < high:
-                            middle = (low + high) >> 1
-                            if index[middle] < r:
-                                low = middle + 1
-                            else:
-                                high = middle
-                        p = low
-                    else:
-                        while index[p] != r:
-                            p += 1
-                    s += z[p] * single[b]
-                    z[top + b] -= z[p] * y
-                z[top + a] -= s
-            for a in range(height):
-                z[top - 1] -= single[a] * z[top + a]
-            continue
-        # Z[I, I] as an array
-        block = space[: height * height].reshape(height, height)
-        for a in range(height):
-            i = index[top + a]
-            p = start[i]
-            block[a, a] = z[p]
-            p += 1
-            end = start[i + 1]
-            search = (end - p) > 8 * (height - a)
-            for b in range(a + 1, height):
-                r = index[top + b]
-                if search:
-                    low, high = p, end
-                    while low < high:
-                        middle = (low + high) >> 1
-                        if index[middle] < r:
-                            low = middle + 1
-                        else:
-                            high = middle
-                    p = low
-                else:
-                    while index[p] != r:
-                        p += 1
-                block[a, b] = z[p]
-                block[b, a] = z[p]
-        root = np.zeros((width, width))  # L[J, J]⁻¹
-        for c in range(width):
-            root[c, c] = 1.0 / values[start[first + c]]
-            for r in range(c + 1, width):
-                s = 0.0
-                for d in range(c, r):
-                    s += values[start[first + d] + r - d] * root[d, c]
-                root[r, c] = -s / values[start[first + r]]
-        own = np.dot(root.T, root)
-        if height:
-            below = np.empty((height, width))
-            for c in range(width):
-                p = start[first + c] + width - c
-                for a in range(height):
-                    below[a, c] = values[p + a]
-            y = np.dot(below, root)
-            x = np.dot(block, y)
-            own += np.dot(y.T, x)
-            for c in range(width):
-                p = start[first + c] + width - c
-                for a in range(height):
-                    z[p + a] = -x[a, c]
-        for c in range(width):
-            p = start[first + c]
-            for r in range(c, width):
-                z[p + r - c] = own[r, c]
-
-
-def selected_inverse(plan: Any, values: Any) -> Any:
-    """S⁻¹ on the pattern of L, from L's numbers."""
-    z = np.empty(len(values))
-    _selected_inverse(plan.indptr, plan.indices, values, plan.panels, z)
-    return z
-
-
-column_counts = numba.njit([f"int64[::1]({_PLACES}, {_INDEX}, float64)"], cache=True)(
-    _column_counts
-)
-"""Entries of every column of L."""
+    return *places.by_row, places.rows, coupling.values, ranges(places.column_work, parts)

@@ -20,12 +20,20 @@ import numpy.typing as npt
 
 from ..crossproducts import CrossProducts
 from ..errors import ArgumentError, MemoryLimitError
+from .assembly import (
+    dense_coupling,
+    dense_gram,
+    gram_on,
+    node_places,
+    sparse_coupling,
+    sparse_gram,
+)
 from .batched import mirrored, multiply, transposed
-from .coupling import DenseCoupling, Places, SparseCoupling
+from .coupling import SparseCoupling
 from .factorization import Factorization
 from .layout import Blocks, Layout
 from .nested import BlockSolver, NestedCoupling, Parents
-from .pattern import Pattern, node_pattern, scalar_pattern
+from .pattern import node_pattern, scalar_pattern
 from .schur import SchurSolver
 from .sparse import SparseCholesky, SparseSolver, have_cholmod
 
@@ -47,7 +55,6 @@ DENSE_COUPLING = 1 << 20
 
 DENSE_COUPLING_SHARE = 0.25
 """… as it is when at least this share of its blocks is present (up to 64 times that size)."""
-
 
 FULL_WORK = 4.0
 """With this many times more pairs of entries than places, CC' is full: no look at its pattern."""
@@ -129,11 +136,11 @@ class System(Layout):
         small = entries * k1 <= DENSE_COUPLING
         full = met >= DENSE_COUPLING_SHARE * entries and entries * k1 <= 64 * DENSE_COUPLING
         if path in ("auto", "dense") and (small or full):
-            self.coupling = DenseCoupling(self._dense_coupling(q1, k1))
-            self.gram = mirrored(self.shrunk_gram())
+            self.coupling = dense_coupling(self)
+            self.gram = mirrored(dense_gram(self))
             return
         self._need("blocks between the factors", met * k1, COUPLING_BYTES)
-        self.coupling = self._sparse_coupling(q1, k1)
+        self.coupling = sparse_coupling(self)
         # far more pairs of entries than places fill nearly all of CC'
         full = self.coupling.places.work > FULL_WORK * float(self.m) ** 2
         if path == "dense" or (path == "auto" and (self.m <= DENSE_SCHUR or full)):
@@ -147,7 +154,7 @@ class System(Layout):
         if self._too_large:
             raise MemoryLimitError(f"a factor of {self.m:,} entangled random effects is too slow.")
         self._need("dense factor", float(self.m) ** 2, DENSE_COPIES * 8)
-        self.gram = self._sparse_gram()
+        self.gram = sparse_gram(self)
 
     @property
     def _too_large(self) -> bool:
@@ -189,9 +196,9 @@ class System(Layout):
         def allowed(entries: float) -> None:
             self._need("pattern", entries, PATTERN_BYTES)
 
-        pattern = scalar_pattern(
-            node_pattern(self._node_places(), allowed), self.shapes, self.spans
-        )
+        scalars = all(self.shapes[i][1] == 1 for i in self.rest)
+        places = self.coupling.places if scalars else node_places(self)
+        pattern = scalar_pattern(node_pattern(places, allowed), self.shapes, self.spans)
         allowed(pattern.nnz)
         if auto and dense_fits and 2 * pattern.nnz > DENSE_FILL * square:
             return None
@@ -202,7 +209,7 @@ class System(Layout):
         self._need("sparse factor", cholesky.nnz, FACTOR_BYTES)
         if self._too_large and work > SPARSE_WORK:
             self._make_dense()
-        return SparseSolver(pattern, self._gram_values(pattern), cholesky)
+        return SparseSolver(pattern, gram_on(self, pattern), cholesky)
 
     def _need(self, what: str, entries: float, each: int) -> None:
         """Refuse what would not fit."""
@@ -215,83 +222,6 @@ class System(Layout):
             f"for {self.memory // each:,} entries. Use fewer levels or random slopes, or raise "
             "Control(memory=…)."
         )
-
-    def _node_places(self) -> Places:
-        """Which levels of the remaining factors meet each level of the leading one."""
-        pairs = {i: self.pair(i, self.lead) for i in self.rest}
-        if all(self.shapes[i][1] == 1 for i in self.rest):
-            assert isinstance(self.coupling, SparseCoupling)
-            return self.coupling.places
-        first = np.cumsum([0, *(self.shapes[i][0] for i in self.rest)])
-        level = np.concatenate([p.cols for p in pairs.values()])
-        row = np.concatenate([p.rows + f for p, f in zip(pairs.values(), first, strict=False)])
-        _, row, indptr = _by_level(level, row, self.shapes[self.lead][0])
-        return Places(row, indptr, int(first[-1]))
-
-    def _gram_values(self, pattern: Pattern) -> FloatArray:
-        """Z₂'Z₂ on the pattern."""
-        values = np.zeros(pattern.nnz)
-        for b in pattern.blocks:
-            if b.row == b.col:
-                values[b.at[b.own]] = self.cp.factors[b.row].zz
-            else:
-                pair = self.pair(b.col, b.row)
-                at = np.searchsorted(b.keys, pair.rows * self.shapes[b.row][0] + pair.cols)
-                values[b.at[at]] = transposed(pair.blocks)
-        return values
-
-    def _dense_coupling(self, q1: int, k1: int) -> FloatArray:
-        out = np.zeros((q1, self.m, k1))
-        for i in self.rest:
-            pair, (q, k) = self.pair(i, self.lead), self.shapes[i]
-            part = np.zeros((q1, q, k, k1))
-            part[pair.cols, pair.rows] = pair.blocks
-            out[:, self.spans[i]] = part.reshape(q1, q * k, k1)
-        return out
-
-    def _sparse_coupling(self, q1: int, k1: int) -> SparseCoupling:
-        levels, rows, values = [], [], []
-        for i in self.rest:
-            pair, (_, k) = self.pair(i, self.lead), self.shapes[i]
-            for a in range(k):
-                levels.append(pair.cols)
-                rows.append(self.spans[i].start + pair.rows * k + a)
-                values.append(pair.blocks[:, a])
-        level, row = np.concatenate(levels), np.concatenate(rows)
-        order, row, indptr = _by_level(level, row, q1)
-        return SparseCoupling(
-            np.ascontiguousarray(np.concatenate(values)[order]), Places(row, indptr, self.m)
-        )
-
-    def shrunk_gram(self, lams: Sequence[FloatArray] | None = None) -> FloatArray:
-        """I + Λ₂'Z₂'Z₂Λ₂ in the lower triangle of an array; without `lams` Z₂'Z₂ itself."""
-        out = np.zeros((self.m, self.m))
-        for i in self.rest:
-            own = self.cp.factors[i].zz
-            if lams is not None:
-                own = multiply(multiply(lams[i].T, own), lams[i]) + np.eye(own.shape[-1])
-            level = np.arange(len(own))
-            _put(out, (self.spans[i].start, self.spans[i].start), level, level, own)
-            for j in self.rest:
-                if j > i:
-                    pair = self.pair(j, i)
-                    blocks = pair.blocks
-                    if lams is not None:
-                        blocks = multiply(multiply(lams[j].T, blocks), lams[i])
-                    corner = self.spans[j].start, self.spans[i].start
-                    _put(out, corner, pair.rows, pair.cols, blocks)
-        return out
-
-    def _sparse_gram(self) -> Any:
-        """Z₂'Z₂ as a sparse matrix."""
-        import scipy.sparse as sp
-
-        rows: list[list[Any]] = []
-        for i in self.rest:
-            ends = np.arange(self.shapes[i][0] + 1)
-            own = sp.bsr_matrix((self.cp.factors[i].zz, ends[:-1], ends))
-            rows.append([own if i == j else self.matrix(i, j) for j in self.rest])
-        return sp.block_array(rows).tocsr()
 
     @property
     def largest(self) -> int:
@@ -339,20 +269,3 @@ class System(Layout):
     def factorize(self, lams: Sequence[FloatArray]) -> Factorization:
         """Factor A for the relative factors λ of each grouping factor."""
         return Factorization(self, lams)
-
-
-def _by_level(level: IntArray, row: IntArray, count: int) -> tuple[IntArray, IntArray, IntArray]:
-    """The order of entries by level, then row; their rows; where each level begins."""
-    order = np.lexsort((row, level))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(level, minlength=count))])
-    return order, row[order].astype(np.int32), indptr.astype(np.int32)
-
-
-def _put(
-    out: FloatArray, corner: tuple[int, int], rows: IntArray, cols: IntArray, blocks: FloatArray
-) -> None:
-    """Write small blocks into an array: number n at row block rows[n], column block cols[n]."""
-    (top, left), (_, p, q) = corner, blocks.shape
-    for a in range(p):
-        for b in range(q):
-            out[top + rows * p + a, left + cols * q + b] = blocks[:, a, b]

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .coupling import compiled_kernels
+from .compiled import compiled_kernels
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -76,7 +76,7 @@ class SelectedInverse:
 
     def __call__(self, values: FloatArray) -> FloatArray:
         """Z on the pattern of L, from L's numbers."""
-        compiled = compiled_kernels(max(self.work, PER_COLUMN * self.m))
+        compiled = compiled_kernels("takahashi_kernels", max(self.work, PER_COLUMN * self.m))
         if compiled is not None:
             return np.asarray(compiled.selected_inverse(self, values))
         return self._plain(values)
@@ -134,7 +134,7 @@ def column_counts(
     entries = (np.ones(len(rows), dtype=np.int8), (np.maximum(rows, cols), np.minimum(rows, cols)))
     by_row = sp.csr_matrix(entries, shape=(m, m))
     start, index = by_row.indptr.astype(np.int64), by_row.indices.astype(np.int32)
-    compiled = compiled_kernels(PER_COLUMN * len(rows))
+    compiled = compiled_kernels("takahashi_kernels", PER_COLUMN * len(rows))
     count = _column_counts if compiled is None else compiled.column_counts
     return np.asarray(count(start, index, most))
 

@@ -1,7 +1,8 @@
-"""Keep the BLAS copies of NumPy and SciPy out of each other's way.
+"""Keep pools of threads out of each other's way: those of BLAS, and that of compiled loops.
 
-Their wheels bring an OpenBLAS each, with a pool of threads each. Called in turn on small
-matrices, one pool spins while the other works: ten times slower than one thread alone.
+The wheels of NumPy and SciPy bring an OpenBLAS each, with a pool of threads each. Called in
+turn on small matrices, one pool spins while the other works: ten times slower than one thread
+alone. OpenMP's threads spin likewise, for some milliseconds after a compiled loop.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from typing import Any
 
 THREADED_SCHUR = 1_000
 """From this size on SciPy's LAPACK keeps its threads; NumPy's BLAS never does."""
+
+THREADED_WORK = 1e8
+"""Pairs of entries from which a second thread pays in a compiled loop: below, what it gains is
+lost to the LAPACK call that follows."""
 
 
 @lru_cache(maxsize=2)
@@ -36,3 +41,17 @@ def calm_threads(largest: int) -> Iterator[None]:
     every, others = _pools("sksparse" in sys.modules)
     with (every if largest < THREADED_SCHUR else others).limit(limits=1):
         yield
+
+
+@contextmanager
+def loop_threads(work: float) -> Iterator[int]:
+    """Set the threads of a compiled loop over so many pairs of entries; gives their number."""
+    import numba
+
+    before = numba.get_num_threads()
+    threads = before if work >= THREADED_WORK else 1
+    numba.set_num_threads(threads)
+    try:
+        yield threads
+    finally:
+        numba.set_num_threads(before)
