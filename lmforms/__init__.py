@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import datasets as datasets
     from . import errors as errors
+    from . import relationship as relationship
     from .control import Control as Control
     from .model import MixedModel as MixedModel
     from .model import lmer as lmer
@@ -30,7 +31,7 @@ _HOME = {
     "lmer": "model",
     "load": "storage",
 }
-_MODULES = ("datasets", "errors")
+_MODULES = ("datasets", "errors", "relationship")
 
 __all__ = [
     "Control",
@@ -41,6 +42,7 @@ __all__ = [
     "errors",
     "lmer",
     "load",
+    "relationship",
 ]
 
 

@@ -32,6 +32,10 @@ class ModelError(LmformsError, ValueError):
     """Formula and data are readable, but the model they describe cannot be fitted."""
 
 
+class RelationshipError(LmformsError, ValueError):
+    """A known covariance of levels, or what it is to be made from, is not one."""
+
+
 class ArgumentError(LmformsError, TypeError):
     """An argument is unknown, of the wrong type, or contradicts another one."""
 

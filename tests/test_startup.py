@@ -26,12 +26,19 @@ def test_lmer_waits_with_formulaic_and_statsmodels():
     assert imported("from lmforms import lmer") <= {"pandas", "scipy"}
 
 
+def test_relationships_wait_with_everything():
+    assert imported("import lmforms as lf\nlf.relationship.Relationship") == set()
+
+
 def test_one_grouping_factor_needs_no_sparse_solver():
     code = "import lmforms as lf\nlf.lmer('Yield ~ 1 + (1 | Batch)', lf.datasets.load('Dyestuff'))"
     assert imported(code) <= {"pandas", "scipy", "formulaic"}
 
 
-@pytest.mark.parametrize("name", ["lmer", "MixedModel", "Control", "load", "datasets", "errors"])
+@pytest.mark.parametrize(
+    "name",
+    ["lmer", "MixedModel", "Control", "load", "datasets", "errors", "relationship"],
+)
 def test_public_names_are_there(name):
     import lmforms
 

@@ -1,0 +1,155 @@
+"""Who descends from whom: parents as places among the animals, in an order, without loops."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ColumnError, RelationshipError, near_matches
+from .labels import absent, check_hashable, named, other_type, values_of
+
+IntArray = npt.NDArray[np.int64]
+Column = list[Any]
+
+COLUMNS = "animal", "sire", "dam"
+"""Columns of a pedigree in a frame."""
+
+ON_CYCLE = 10
+"""Animals of a loop that a message names."""
+
+
+def columns_of(frame: Any) -> tuple[Column, Column, Column]:
+    """The three columns of a table with names."""
+    try:
+        names = [str(name) for name in getattr(frame, "columns", frame)]
+    except TypeError:
+        names = []
+    for name in COLUMNS:
+        if name not in names:
+            raise ColumnError(
+                f"A pedigree needs the columns `animal`, `sire` and `dam`; there is no `{name}`."
+                + near_matches(name, names)
+                + " Columns with other names: Pedigree.of(animal, sire, dam)."
+            )
+    animal, sire, dam = (values_of(frame[name]) for name in COLUMNS)
+    return animal, sire, dam
+
+
+def without_unknown(
+    animal: Column, parents: Sequence[Column], unknown: Collection[Any]
+) -> list[Column]:
+    """The columns of parents with None for unknown ones."""
+    marks = set(unknown)
+    for column in parents:
+        check_hashable(column)
+    same = [label for label in animal if label in marks]
+    if same:
+        raise RelationshipError(
+            f"Animal {named(same)} cannot be told from an unknown parent. Say what stands for "
+            "unknown parents, like `unknown=()` for None and NaN only."
+        )
+    return [[None if absent(p) or p in marks else p for p in column] for column in parents]
+
+
+def with_founders(animal: Column, parents: Sequence[Column]) -> tuple[Column, list[Column]]:
+    """Parents that are not listed come first, as founders."""
+    known = set(animal)
+    extra = list(dict.fromkeys(p for pair in zip(*parents) for p in pair if p is not None))
+    extra = [p for p in extra if p not in known]
+    return extra + animal, [[None] * len(extra) + column for column in parents]
+
+
+def places(animal: Column, parents: Sequence[Column]) -> list[IntArray]:
+    """Parents as places among the animals, −1 for unknown ones."""
+    index: dict[Hashable, int] = {label: i for i, label in enumerate(animal)}
+    index[None] = -1
+    found = [[index.get(p, -2) for p in column] for column in parents]
+    missing = [
+        p for column, at in zip(parents, found, strict=True) for p, i in zip(column, at) if i == -2
+    ]
+    if missing:
+        missing = list(dict.fromkeys(missing))
+        raise RelationshipError(
+            f"Parents that are not listed as animals: {named(missing)}."
+            + other_type(missing, animal)
+            + " `add_parents=True` adds them as founders."
+        )
+    return [np.array(at, dtype=np.int64) for at in found]
+
+
+def parents_first(animal: Sequence[Any], sire: IntArray, dam: IntArray) -> IntArray:
+    """An order in which parents come before their offspring, and nobody moves without need.
+
+    Raises
+    ------
+    RelationshipError
+        If an animal is its own ancestor; the message names the loop.
+    """
+    parents = list(zip(sire.tolist(), dam.tolist()))
+    NEW, OPEN, DONE = 0, 1, 2
+    state = [NEW] * len(parents)
+    order = []
+    for start in range(len(parents)):
+        stack = [start]
+        while stack:
+            i = stack[-1]
+            if state[i] == DONE:
+                stack.pop()
+                continue
+            state[i] = OPEN
+            waiting = [p for p in parents[i] if p >= 0 and state[p] != DONE]
+            if not waiting:
+                state[i] = DONE
+                order.append(i)
+                stack.pop()
+                continue
+            for p in waiting:
+                if state[p] == OPEN:
+                    loop = [j for j in stack[stack.index(p) :] if state[j] == OPEN]
+                    _refuse_loop([animal[j] for j in [*loop, p]])
+            stack.append(waiting[0])
+    return np.array(order, dtype=np.int64)
+
+
+def _refuse_loop(loop: Sequence[Any]) -> None:
+    shown = [repr(label) for label in loop]
+    if len(shown) > ON_CYCLE:
+        shown = [*shown[: ON_CYCLE - 2], "…", *shown[-2:]]
+    raise RelationshipError(
+        "An animal is its own ancestor, in the loop (each has the next as a parent) "
+        f"{' → '.join(shown)}."
+    )
+
+
+def check_order(animal: Sequence[Any], sire: IntArray, dam: IntArray) -> bool:
+    """Whether all parents are listed before their offspring."""
+    own = np.arange(len(animal))
+    return bool((np.maximum(sire, dam) < own).all())
+
+
+def refuse_order(animal: Sequence[Any], sire: IntArray, dam: IntArray) -> None:
+    """Name animals that are listed before a parent."""
+    own = np.arange(len(animal))
+    late = np.flatnonzero(np.maximum(sire, dam) >= own)
+    shown = []
+    for i in late[:5]:
+        parent = sire[i] if sire[i] >= i else dam[i]
+        shown.append(f"{animal[i]!r} before {animal[parent]!r}")
+    more = f", … ({len(late):,} in all)" if len(late) > 5 else ""
+    raise RelationshipError(
+        f"Animals are listed before their parents: {', '.join(shown)}{more}. "
+        "`sort=True` orders them."
+    )
+
+
+def generations(sire: IntArray, dam: IntArray) -> IntArray:
+    """0 for founders, else one more than the later parent's."""
+    found: list[int] = []
+    for s, d in zip(sire.tolist(), dam.tolist()):
+        a = found[s] if s >= 0 else -1
+        b = found[d] if d >= 0 else -1
+        found.append(1 + max(a, b))
+    return np.array(found, dtype=np.int64)

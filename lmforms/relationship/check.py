@@ -1,0 +1,261 @@
+"""From what a user gives to a :class:`~.forms.Form`: square, finite, no variance below 0.
+
+Each refusal names labels, and says by how much a tolerance is missed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ArgumentError, RelationshipError
+from .factors import Sparse, sparse_pivots
+from .forms import Dense, LowRank, Precision, SparseForm
+from .labels import Labels, named, other_type, values_of
+
+FloatArray = npt.NDArray[np.float64]
+
+SYMMETRIC = 1e-6
+"""Largest |K_ij − K_ji| relative to the largest |K_ij|: a matrix that went through single
+precision or six digits passes. Its symmetric part is what counts."""
+
+SEMIDEFINITE = 1e-6
+"""Lowest eigenvalue below zero relative to the largest, for the same reason. What lies below
+zero is left out of roots, which changes K by no more than this."""
+
+DETERMINED = 1e-12
+"""Smallest share of a level's precision that is left when others are eliminated. Four digits
+above rounding; an improper prior (say, an intrinsic autoregression) has a share of 0."""
+
+DENSE = 2_000
+"""A sparse matrix that is refused has its eigenvalues computed up to this size."""
+
+
+def is_sparse(matrix: Any) -> bool:
+    """Whether a matrix is one of scipy.sparse (a matrix or an array)."""
+    return type(matrix).__module__.startswith("scipy.sparse")
+
+
+def unpacked(obj: Any, labels: Any) -> tuple[Any, Any]:
+    """The bare matrix and its labels: a labelled frame, a pair, or a matrix beside labels.
+
+    Parameters
+    ----------
+    obj : DataFrame, tuple of (matrix, labels), ndarray or scipy.sparse matrix
+    labels : sequence or None
+    """
+    owned = None
+    if isinstance(obj, tuple):
+        if len(obj) != 2:
+            raise ArgumentError(f"A pair (matrix, labels) is needed, not {len(obj)} values.")
+        obj, owned = obj
+    if hasattr(obj, "index") and hasattr(obj, "to_numpy"):
+        if owned is None:
+            owned = obj.index
+        else:
+            raise ArgumentError("The frame carries its labels: give it alone, not in a pair.")
+        obj = obj.to_numpy()
+    if owned is None and labels is None:
+        raise ArgumentError(
+            "The rows need labels: give a labelled pandas frame or the argument `labels`."
+        )
+    if owned is not None and labels is not None:
+        raise ArgumentError("The labels are there twice: leave out the argument `labels`.")
+    return obj, labels if owned is None else owned
+
+
+def check_frame(obj: Any) -> None:
+    """Refuse a frame whose columns are not labelled like its rows."""
+    if not (hasattr(obj, "index") and hasattr(obj, "columns")):
+        return
+    rows, columns = values_of(obj.index), values_of(obj.columns)
+    if rows == columns or len(rows) != len(columns):  # the latter is refused as not square
+        return
+    apart = [r for r, c in zip(rows, columns, strict=True) if r != c]
+    if set(rows) == set(columns):
+        raise RelationshipError(
+            f"Rows and columns of the frame have the same labels in another order, from row "
+            f"{apart[0]!r} on. `K = K[K.index]` orders the columns like the rows."
+        )
+    strange = [c for c in columns if c not in set(rows)]
+    raise RelationshipError(
+        f"Columns and rows of the frame are labelled differently. Not among the rows: "
+        f"{named(strange)}."
+        + other_type(strange, rows)
+        + " If the order is the same, `K.columns = K.index` repairs it."
+    )
+
+
+def covariance(matrix: Any, labels: Labels) -> Dense | SparseForm:
+    """A checked K, dense or sparse as it was given."""
+    if is_sparse(matrix):
+        K = _symmetric_sparse(matrix, labels, "The covariance")
+        _check_sparse_semidefinite(K, labels)
+        return SparseForm(K)
+    dense = _symmetric_dense(matrix, labels, "The covariance")
+    _check_semidefinite(dense)
+    return Dense(dense)
+
+
+def low_rank(root: Any, labels: Labels) -> LowRank:
+    """A checked root (q, r)."""
+    factor = numbers(root.toarray() if is_sparse(root) else root, "The root")
+    if factor.ndim != 2:
+        raise RelationshipError(f"The root must be a matrix (q, r); it has shape {factor.shape}.")
+    _check_count(factor.shape[0], labels, "The root")
+    if not np.isfinite(factor).all():
+        where = [labels[i] for i in np.flatnonzero(~np.isfinite(factor).all(axis=1))]
+        raise RelationshipError(f"The root is not finite in the rows {named(where)}.")
+    return LowRank(factor.copy())
+
+
+def precision(matrix: Any, labels: Labels) -> Precision:
+    """A checked K⁻¹ with its triangle; a dense one becomes sparse."""
+    import scipy.sparse as sp
+
+    if not is_sparse(matrix):
+        matrix = sp.csc_matrix(_symmetric_dense(matrix, labels, "The precision"))
+    Q = _symmetric_sparse(matrix, labels, "The precision")
+    diagonal = Q.diagonal()
+    bad = [labels[i] for i in np.flatnonzero(~(diagonal > 0))]
+    if bad:
+        raise RelationshipError(f"The diagonal of the precision is not positive at {named(bad)}.")
+    scale = sp.diags(np.sqrt(diagonal))
+    shrink = sp.diags(1.0 / np.sqrt(diagonal))
+    scaled = (shrink @ Q @ shrink).tocsc()
+    found = sparse_pivots(scaled)
+    if found is None or found.pivots.min(initial=1.0) <= DETERMINED:
+        raise RelationshipError(
+            "The precision is not positive definite"
+            + _at_pivot(found, labels, DETERMINED)
+            + _spectrum(scaled, " (scaled to a unit diagonal)")
+            + ". An improper prior determines no covariance: add what it leaves open, or give "
+            "the covariance itself."
+        )
+    triangle = (
+        sp.diags(np.sqrt(found.pivots)) @ found.unit @ sp.diags(scale.diagonal()[found.order])
+    )
+    return Precision(Q, triangle.tocsr(), found.order)
+
+
+def numbers(matrix: Any, what: str) -> FloatArray:
+    """The matrix in double precision."""
+    if np.iscomplexobj(matrix):
+        raise RelationshipError(f"{what} must consist of real numbers.")
+    try:
+        return np.asarray(matrix, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RelationshipError(f"{what} must consist of real numbers.") from None
+
+
+def _check_count(q: int, labels: Labels, what: str) -> None:
+    if q != len(labels):
+        raise RelationshipError(f"{what} has {q:,} rows, but there are {len(labels):,} labels.")
+
+
+def _check_square(matrix: Any, labels: Labels, what: str) -> None:
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise RelationshipError(f"{what} must be square; it has shape {matrix.shape}.")
+    _check_count(matrix.shape[0], labels, what)
+
+
+def _symmetric_dense(matrix: Any, labels: Labels, what: str) -> FloatArray:
+    """The symmetric part, after its checks."""
+    K = numbers(matrix, what)
+    _check_square(K, labels, what)
+    if not np.isfinite(K).all():
+        i, j = np.argwhere(~np.isfinite(K))[0]
+        raise RelationshipError(f"{what} is {K[i, j]} at {_pair(labels, i, j)}.")
+    apart = np.abs(K - K.T)
+    if apart.max(initial=0.0) > SYMMETRIC * np.abs(K).max(initial=0.0):
+        i, j = np.unravel_index(int(apart.argmax()), apart.shape)
+        _refuse_asymmetry(K[i, j], K[j, i], _pair(labels, i, j), what)
+    return np.asarray(0.5 * (K + K.T))
+
+
+def _symmetric_sparse(matrix: Any, labels: Labels, what: str) -> Sparse:
+    import scipy.sparse as sp
+
+    _check_square(matrix, labels, what)
+    if matrix.dtype.kind not in "biuf":
+        raise RelationshipError(f"{what} must consist of real numbers.")
+    K = sp.csc_matrix(matrix, dtype=np.float64)
+    K.sum_duplicates()
+    if not np.isfinite(K.data).all():
+        entries = K.tocoo()
+        at = int(np.flatnonzero(~np.isfinite(entries.data))[0])
+        pair = _pair(labels, entries.row[at], entries.col[at])
+        raise RelationshipError(f"{what} is {entries.data[at]} at {pair}.")
+    apart = abs(K - K.T).tocoo()
+    if apart.data.max(initial=0.0) > SYMMETRIC * np.abs(K.data).max(initial=0.0):
+        at = int(apart.data.argmax())
+        i, j = sorted((apart.row[at], apart.col[at]))
+        _refuse_asymmetry(K[i, j], K[j, i], _pair(labels, i, j), what)
+    return (0.5 * (K + K.T)).tocsc()
+
+
+def _refuse_asymmetry(upper: float, lower: float, pair: str, what: str) -> None:
+    raise RelationshipError(
+        f"{what} is not symmetric. It differs by {abs(upper - lower):.3g} at {pair}: "
+        f"{upper:.6g} against {lower:.6g}."
+    )
+
+
+def _pair(labels: Labels, i: Any, j: Any) -> str:
+    return f"({labels[int(i)]!r}, {labels[int(j)]!r})"
+
+
+def _check_semidefinite(K: FloatArray) -> None:
+    """Cholesky of K + εI vouches for most; the eigenvalues decide about the rest."""
+    shifted = K.copy()
+    np.fill_diagonal(shifted, np.diagonal(K) + SEMIDEFINITE * np.diagonal(K).max(initial=0.0))
+    try:
+        np.linalg.cholesky(shifted)
+    except np.linalg.LinAlgError:
+        values = np.linalg.eigvalsh(K)
+        if values[0] < -SEMIDEFINITE * values[-1]:
+            raise RelationshipError(
+                "The covariance is not positive semi-definite"
+                + _lowest(values)
+                + ". Such a K gives some sum of levels a negative variance."
+            ) from None
+
+
+def _check_sparse_semidefinite(K: Sparse, labels: Labels) -> None:
+    import scipy.sparse as sp
+
+    if not K.nnz:
+        return
+    bound = float(abs(K).sum(axis=0).max())  # of the largest eigenvalue
+    found = sparse_pivots(K + SEMIDEFINITE * bound * sp.identity(K.shape[0], format="csc"))
+    if found is None or found.pivots.min() < 0:
+        raise RelationshipError(
+            "The covariance is not positive semi-definite"
+            + _at_pivot(found, labels, 0.0)
+            + _spectrum(K)
+            + ". Such a K gives some sum of levels a negative variance."
+        )
+
+
+def _at_pivot(found: Any, labels: Labels, least: float) -> str:
+    if found is None:
+        return ""
+    last = int(np.flatnonzero(found.pivots <= least)[-1])  # the first to be eliminated
+    return f", as eliminating level {labels[found.order[last]]!r} shows"
+
+
+def _spectrum(matrix: Sparse, how: str = "") -> str:
+    if matrix.shape[0] > DENSE:
+        return ""
+    return _lowest(np.linalg.eigvalsh(matrix.toarray()), how)
+
+
+def _lowest(values: npt.NDArray[Any], how: str = "") -> str:
+    return (
+        f": its lowest eigenvalue{how} is {values[0]:.3g}, {values[0] / abs(values[-1]):.2g} of "
+        f"the largest, {values[-1]:.3g}"
+        if values[-1] != 0
+        else f": its lowest eigenvalue{how} is {values[0]:.3g}, the largest is 0"
+    )

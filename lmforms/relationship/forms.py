@@ -1,0 +1,173 @@
+"""What a covariance can be given as, one class each: dense, sparse, a root, a precision.
+
+Forms are trusted: :mod:`.check` makes them from what a user gives, and the rest of the package
+from what is a covariance by construction.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .factors import Sparse, Triangle, dense_root, sparse_root
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+
+class Form(ABC):
+    """One covariance K of q levels, in one representation."""
+
+    name: str
+    """For people."""
+
+    @property
+    @abstractmethod
+    def q(self) -> int:
+        """Number of levels."""
+
+    @abstractmethod
+    def root(self) -> FloatArray | Sparse:
+        """L (q, r) with LL' = K and r the rank of K."""
+
+    @abstractmethod
+    def dense(self) -> FloatArray:
+        """K (q, q)."""
+
+    @abstractmethod
+    def marginal(self, at: IntArray) -> Form:
+        """The covariance of the levels at these places, in this order."""
+
+    @abstractmethod
+    def arranged(self, at: IntArray) -> Form:
+        """What stays of K when a model needs the levels `at`, these in front."""
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether :meth:`arranged` keeps levels that are not asked for, behind the others."""
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Form):
+    """K itself (q, q)."""
+
+    K: FloatArray
+    name = "dense"
+
+    @property
+    def q(self) -> int:
+        return len(self.K)
+
+    def root(self) -> FloatArray:
+        return dense_root(self.K)
+
+    def dense(self) -> FloatArray:
+        return self.K.copy()
+
+    def marginal(self, at: IntArray) -> Dense:
+        return Dense(self.K[np.ix_(at, at)])
+
+    arranged = marginal
+
+
+@dataclass(frozen=True, eq=False)
+class SparseForm(Form):
+    """K itself (q, q), with few entries."""
+
+    K: Sparse
+    name = "sparse"
+
+    @property
+    def q(self) -> int:
+        return int(self.K.shape[0])
+
+    def root(self) -> Sparse:
+        return sparse_root(self.K)
+
+    def dense(self) -> FloatArray:
+        return np.asarray(self.K.toarray())
+
+    def marginal(self, at: IntArray) -> SparseForm:
+        return SparseForm(self.K.tocsr()[at].tocsc()[:, at])
+
+    arranged = marginal
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank(Form):
+    """K = `factor` · `factor`' of (q, r), as it was given."""
+
+    factor: FloatArray
+    name = "root"
+
+    @property
+    def q(self) -> int:
+        return len(self.factor)
+
+    def root(self) -> FloatArray:
+        q, r = self.factor.shape
+        if r == 0 or q == 0:
+            return self.factor[:, :0].copy()
+        u, s, _ = np.linalg.svd(self.factor, full_matrices=False)
+        keep = s > max(q, r) * np.finfo(np.float64).eps * s[0]
+        return self.factor.copy() if keep.sum() == r else np.asarray(u[:, keep] * s[keep])
+
+    def dense(self) -> FloatArray:
+        return np.asarray(self.factor @ self.factor.T)
+
+    def marginal(self, at: IntArray) -> LowRank:
+        return LowRank(self.factor[at])
+
+    arranged = marginal
+
+
+@dataclass(frozen=True, eq=False)
+class Precision(Form):
+    """K⁻¹ = `matrix`, sparse, with a triangle that factors it.
+
+    Attributes
+    ----------
+    matrix : sparse (q, q)
+        Q = K⁻¹.
+    triangle : sparse (q, q)
+        Lower triangular W with Q[order][:, order] = W'W, so that ln|K| = −2 Σ ln Wᵢᵢ.
+    order : ndarray of int (q,)
+    """
+
+    matrix: Sparse
+    triangle: Sparse
+    order: IntArray
+    name = "sparse precision"
+
+    @property
+    def q(self) -> int:
+        return int(self.matrix.shape[0])
+
+    @property
+    def keeps_all(self) -> bool:
+        return True
+
+    def root(self) -> FloatArray:
+        out = np.empty((self.q, self.q))
+        out[self.order] = Triangle(self.triangle).solve(np.eye(self.q))
+        return out
+
+    def dense(self) -> FloatArray:
+        root = self.root()
+        return np.asarray(root @ root.T)
+
+    def marginal(self, at: IntArray) -> Dense:
+        # leaving levels out fills the inverse; K[at, at] = R'R with R = W⁻ᵀE
+        picks = np.zeros((self.q, len(at)))
+        picks[np.argsort(self.order)[at], np.arange(len(at))] = 1.0
+        half = Triangle(self.triangle).solve_transposed(picks)
+        return Dense(half.T @ half)
+
+    def arranged(self, at: IntArray) -> Precision:
+        new_place = np.argsort(at)
+        matrix = self.matrix.tocsr()[at].tocsc()[:, at]
+        return Precision(matrix, self.triangle, new_place[self.order])

@@ -1,0 +1,99 @@
+"""Inbreeding of ordered animals: from A itself for few, by Meuwissen and Luo's way for many."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .ancestry import generations
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+FEW = 1_000
+"""Up to this many animals A is made (8 MB) rather than numba loaded."""
+
+
+def tabular(sire: IntArray, dam: IntArray) -> FloatArray:
+    """A (n, n) by the tabular method: a row is the mean of the parents' rows.
+
+    Emik and Terrill (1949); Henderson (1976), Biometrics 32, 69–83.
+
+    Parameters
+    ----------
+    sire, dam : ndarray of int (n,)
+        Places of the parents, before their offspring; −1 if unknown.
+    """
+    n = len(sire)
+    A = np.zeros((n, n))
+    for i, (s, d) in enumerate(zip(sire.tolist(), dam.tolist())):
+        A[i, i] = 1.0
+        if s >= 0:
+            A[i, :i] += 0.5 * A[s, :i]
+        if d >= 0:
+            A[i, :i] += 0.5 * A[d, :i]
+        if s >= 0 and d >= 0:
+            A[i, i] += 0.5 * A[s, d]
+        A[:i, i] = A[i, :i]
+    return A
+
+
+def inbreeding(sire: IntArray, dam: IntArray) -> FloatArray:
+    """F (n,) = diagonal of A − 1."""
+    if len(sire) <= FEW:
+        return np.asarray(np.diagonal(tabular(sire, dam)) - 1.0)
+    return by_families(sire, dam)
+
+
+def mendelian(sire: IntArray, dam: IntArray, F: FloatArray) -> FloatArray:
+    """Variances of Mendelian sampling, D of A = TDT': 1 less ¼(1 + F) of each known parent.
+
+    Quaas (1976), Biometrics 32, 949–953.
+    """
+    lost = np.append(0.25 * (1.0 + F), 0.0)  # place −1 is an unknown parent
+    return np.asarray(1.0 - lost[sire] - lost[dam])
+
+
+def by_families(sire: IntArray, dam: IntArray) -> FloatArray:
+    """F (n,) without A, in O(n) memory.
+
+    With the row t of T that an animal inherits, t = ½(t_sire + t_dam) on its ancestors, its
+    variance is Σ t_k² d_k + d_own, and that is 1 + F (Meuwissen and Luo 1992, Genetics
+    Selection Evolution 24, 305–313). Full sibs share F, so it is found once per family; families
+    of a generation do not wait for each other and are taken several at a time.
+    """
+    from .inbreeding_kernel import inherited_variance
+
+    n = len(sire)
+    F, own = np.zeros(n), mendelian(sire, dam, np.zeros(n))
+    generation = generations(sire, dam)
+    crossed = np.flatnonzero((sire >= 0) & (dam >= 0))
+    if not len(crossed):
+        return F
+    keys, family = np.unique(sire[crossed] * n + dam[crossed], return_inverse=True)
+    first, second = np.divmod(keys, n)
+    born = 1 + np.maximum(generation[first], generation[second])
+    by_birth = np.argsort(born, kind="stable")  # families of one sire stay side by side
+    families = _runs(born[by_birth], by_birth)
+    animals = _runs(np.sort(generation), np.argsort(generation, kind="stable"))
+    of_animal = np.full(n, -1)
+    of_animal[crossed] = family
+    variance = np.zeros(len(keys))
+    for g in range(1, int(generation.max()) + 1):
+        mine = families.get(g)
+        offspring = animals[g]
+        own[offspring] = mendelian(sire[offspring], dam[offspring], F)
+        if mine is not None:
+            out = np.empty(len(mine))
+            inherited_variance(sire, dam, own, first[mine], second[mine], out)
+            variance[mine] = out
+            inner = offspring[of_animal[offspring] >= 0]
+            F[inner] = np.maximum(variance[of_animal[inner]] + own[inner] - 1.0, 0.0)
+    return F
+
+
+def _runs(keys: IntArray, values: npt.NDArray[np.intp]) -> dict[int, npt.NDArray[np.intp]]:
+    """Values by key, for ascending keys."""
+    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
+    parts = np.split(values, starts[1:])
+    return {int(keys[s]): part for s, part in zip(starts, parts, strict=True)}

@@ -1,0 +1,106 @@
+"""Labels of levels: unique, none missing, found again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ArgumentError, RelationshipError
+
+Labels = tuple[Hashable, ...]
+IntArray = npt.NDArray[np.intp]
+
+SHOWN = 5
+"""Culprits that a message names."""
+
+
+def values_of(column: Any) -> list[Any]:
+    """A column of any kind as a list of plain Python values.
+
+    Examples
+    --------
+    >>> values_of(np.arange(3))
+    [0, 1, 2]
+    """
+    plain = getattr(column, "tolist", None) or getattr(column, "to_list", None)
+    return list(plain() if plain else column)
+
+
+def named(culprits: Sequence[Any]) -> str:
+    """The first few culprits for a message, and how many there are.
+
+    Examples
+    --------
+    >>> named(["a", "b"]), named(range(1000))
+    ("'a', 'b'", '0, 1, 2, 3, 4, … (1,000 in all)')
+    """
+    shown = ", ".join(repr(c) for c in culprits[:SHOWN])
+    return shown + (f", … ({len(culprits):,} in all)" if len(culprits) > SHOWN else "")
+
+
+def absent(value: Any) -> bool:
+    """Whether a value is None, NaN, NaT or NA."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:  # pandas.NA will not say
+        return True
+
+
+def check_hashable(values: Iterable[Any]) -> None:
+    """Refuse lists and the like as labels."""
+    for value in values:
+        if not isinstance(value, Hashable):
+            raise ArgumentError(f"A label must be hashable, like text or a number: {value!r}.")
+
+
+def checked_labels(labels: Any, what: str = "Labels") -> Labels:
+    """The labels as a tuple, if none is missing and none there twice."""
+    values = values_of(labels)
+    missing = [i for i, value in enumerate(values) if absent(value)]
+    if missing:
+        raise RelationshipError(f"{what} are missing at position {named(missing)}.")
+    check_hashable(values)
+    if len(set(values)) < len(values):
+        twice = [value for value, count in Counter(values).items() if count > 1]
+        raise RelationshipError(f"{what} must be unique. More than once: {named(twice)}.")
+    return tuple(values)
+
+
+def positions(index: Mapping[Hashable, int], levels: Iterable[Any]) -> IntArray:
+    """Where each level is among the labels of `index`.
+
+    Raises
+    ------
+    RelationshipError
+        If a level has no label; the message names the first few.
+    """
+    values = values_of(levels)
+    check_hashable(values)
+    found = [index.get(value, -1) for value in values]
+    missing = [value for value, at in zip(values, found, strict=True) if at < 0]
+    if missing:
+        missing = list(dict.fromkeys(missing))
+        raise RelationshipError(
+            f"The relationship has no label for the levels {named(missing)}."
+            + other_type(missing, index)
+        )
+    return np.array(found, dtype=np.intp)
+
+
+def other_type(missing: Sequence[Any], known: Iterable[Any]) -> str:
+    """What to do if what is missing would be found as text, or an empty string."""
+    by_text = {str(label): label for label in known}
+    for value in missing:
+        label = by_text.get(str(value))
+        if label is not None:
+            return (
+                f" There is a label {label!r} ({type(label).__name__}), but not {value!r} "
+                f"({type(value).__name__}): give both the same type."
+            )
+    return ""

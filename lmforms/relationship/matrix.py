@@ -1,0 +1,225 @@
+"""One covariance of labelled levels, in whichever representation it has."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ArgumentError, RelationshipError
+from . import check
+from .factors import Sparse
+from .forms import Form
+from .labels import Labels, checked_labels, positions, values_of
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Relationship:
+    """A known covariance K between q levels, with their labels.
+
+    Make one with :meth:`of` (K itself), :meth:`from_root` (K = LL') or :meth:`from_precision`
+    (K⁻¹), or let :class:`Pedigree`, :func:`vanraden`, :func:`gaussian` or :func:`exponential`
+    do it.
+
+    Attributes
+    ----------
+    labels : tuple
+        Unique hashable values, in the order of the rows.
+    form : Form
+        The one representation: ``Dense``, ``SparseForm``, ``LowRank`` or ``Precision``.
+
+    Notes
+    -----
+    Random effects u of the levels have covariance σ²K. With LL' = K they are u = Lv for v of
+    covariance σ²I, whatever the rank of K.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> K = pd.DataFrame([[1, 0.5], [0.5, 1]], index=["a", "b"], columns=["a", "b"])
+    >>> Relationship.of(K)
+    Relationship(2 labels, dense)
+    >>> Relationship.of(K).aligned(["b"]).dense()
+    array([[1.]])
+    """
+
+    labels: Labels
+    form: Form
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", checked_labels(self.labels))
+        if self.form.q != len(self.labels):
+            raise RelationshipError(
+                f"The relationship has {self.form.q:,} rows, but {len(self.labels):,} labels."
+            )
+
+    @classmethod
+    def of(cls, obj: Any, labels: Any = None) -> Relationship:
+        """A covariance matrix with its labels.
+
+        Parameters
+        ----------
+        obj : DataFrame (q, q), tuple of (matrix, labels), matrix, or Relationship
+            The matrix is dense or of scipy.sparse. A Relationship is returned as it is.
+        labels : sequence of q values, optional
+            For a bare matrix.
+
+        Raises
+        ------
+        RelationshipError
+            If K is not square, finite, symmetric and positive semi-definite, or its labels are
+            not unique, missing, of another number, or not the same for rows and columns.
+        ArgumentError
+            If labels are missing or there twice.
+
+        Examples
+        --------
+        >>> Relationship.of(np.eye(2), labels=["a", "b"]).rank
+        2
+        """
+        if isinstance(obj, Relationship):
+            if labels is not None:
+                raise ArgumentError("A Relationship has its labels: leave out `labels`.")
+            return obj
+        check.check_frame(obj)
+        matrix, labels = check.unpacked(obj, labels)
+        names = checked_labels(labels)
+        return cls(names, check.covariance(matrix, names))
+
+    @classmethod
+    def from_root(cls, root: Any, labels: Any = None) -> Relationship:
+        """The covariance K = LL' of a root L.
+
+        Parameters
+        ----------
+        root : DataFrame, tuple of (matrix, labels) or matrix, (q, r)
+            Markers, for instance. The index of a frame has the labels.
+        labels : sequence of q values, optional
+
+        Examples
+        --------
+        >>> Relationship.from_root([[1.0], [2.0]], labels=["a", "b"]).dense()
+        array([[1., 2.],
+               [2., 4.]])
+        """
+        matrix, labels = check.unpacked(root, labels)
+        names = checked_labels(labels)
+        return cls(names, check.low_rank(matrix, names))
+
+    @classmethod
+    def from_precision(cls, precision: Any, labels: Any = None) -> Relationship:
+        """The covariance K = Q⁻¹ of a sparse precision Q.
+
+        Parameters
+        ----------
+        precision : DataFrame, tuple of (matrix, labels) or matrix, (q, q)
+            Positive definite. It is factored here, once, by SuperLU.
+        labels : sequence of q values, optional
+
+        Examples
+        --------
+        >>> Relationship.from_precision(np.diag([1.0, 4.0]), labels=["a", "b"]).dense()
+        array([[1.  , 0.  ],
+               [0.  , 0.25]])
+        """
+        check.check_frame(precision)
+        matrix, labels = check.unpacked(precision, labels)
+        names = checked_labels(labels)
+        return cls(names, check.precision(matrix, names))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"Relationship({len(self):,} labels, {self.form.name})"
+
+    @property
+    def rank(self) -> int:
+        """Rank of K. It costs what :meth:`root` does, except for a precision."""
+        return len(self) if self.form.keeps_all else int(self.form.root().shape[1])
+
+    def root(self) -> FloatArray | Sparse:
+        """L (q, r) with LL' = K and r the rank of K.
+
+        Dense: Cholesky's factor if K is safely regular, else eigenvectors times square roots
+        of the eigenvalues that are not zero. Sparse: the same block by block, a sparse matrix.
+        Root: as it was given, if its columns are independent. Precision: the inverse of
+        its triangle, which is dense.
+        """
+        return self.form.root()
+
+    def dense(self) -> FloatArray:
+        """K (q, q)."""
+        return self.form.dense()
+
+    def positions(self, levels: Iterable[Any]) -> IntArray:
+        """Where each level is among the labels; levels may repeat.
+
+        Parameters
+        ----------
+        levels : sequence of n values
+
+        Returns
+        -------
+        ndarray of int (n,)
+
+        Raises
+        ------
+        RelationshipError
+            If levels have no label: the message has the first few and their number.
+
+        Examples
+        --------
+        >>> Relationship.of(np.eye(2), labels=["a", "b"]).positions(["b", "a", "b"])
+        array([1, 0, 1])
+        """
+        return positions(self._index, levels)
+
+    def subset(self, levels: Iterable[Any]) -> Relationship:
+        """The covariance of some levels, in their order.
+
+        The others are integrated out, which for a precision gives a dense matrix.
+        """
+        levels = values_of(levels)
+        return Relationship(tuple(levels), self.form.marginal(self.positions(levels)))
+
+    def aligned(self, levels: Iterable[Any]) -> Relationship:
+        """What a model of these levels needs: they become the first labels, in their order.
+
+        Labels without a level are left out of a covariance. A precision keeps them behind the
+        others, as leaving them out would fill it: ancestors without records, for instance,
+        stay in the model and have no rows in Z.
+
+        Parameters
+        ----------
+        levels : sequence of unique values
+
+        Returns
+        -------
+        Relationship
+            Label i is level i for each of the levels.
+
+        Examples
+        --------
+        >>> K = Relationship.from_precision(np.diag([1.0, 4.0]), labels=["a", "b"])
+        >>> K.aligned(["b"]).labels
+        ('b', 'a')
+        """
+        levels = checked_labels(levels)
+        at = self.positions(levels)
+        if not self.form.keeps_all:
+            return Relationship(levels, self.form.arranged(at))
+        others = np.setdiff1d(np.arange(len(self)), at)
+        at = np.concatenate([at, others])
+        return Relationship(tuple(self.labels[i] for i in at), self.form.arranged(at))
+
+    @cached_property
+    def _index(self) -> dict[Hashable, int]:
+        return {label: i for i, label in enumerate(self.labels)}

@@ -1,0 +1,123 @@
+"""Covariances that fall off with distance, in the parametrisation of nlme's corSpatial classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ArgumentError, RelationshipError
+from . import check
+from .forms import Dense
+from .labels import checked_labels, named
+from .matrix import Relationship
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def gaussian(coordinates: Any, range_: float, *, labels: Any = None) -> Relationship:
+    """K_ij = exp(−(d_ij / range)²) with d the Euclidean distance.
+
+    Parameters
+    ----------
+    coordinates : DataFrame (q, d), or ndarray (q, d) or (q,)
+        A row per level; the index of a frame has the labels. Levels may share a place.
+    range_ : float
+        Positive, in the units of the coordinates: the correlation there is 1/e.
+    labels : sequence of q values, optional
+        For coordinates without an index.
+
+    Returns
+    -------
+    Relationship
+        Dense. Smooth kernels have eigenvalues that are zero to working precision:
+        ``rank`` may be less than q.
+
+    References
+    ----------
+    Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, section 5.3.2.
+
+    Examples
+    --------
+    >>> gaussian([0.0, 2.0], 2.0, labels=["left", "right"]).dense().round(3)
+    array([[1.   , 0.368],
+           [0.368, 1.   ]])
+    """
+    return _kernel(coordinates, range_, labels, square=True)
+
+
+def exponential(coordinates: Any, range_: float, *, labels: Any = None) -> Relationship:
+    """K_ij = exp(−d_ij / range) with d the Euclidean distance.
+
+    Parameters
+    ----------
+    coordinates : DataFrame (q, d), or ndarray (q, d) or (q,)
+        A row per level; the index of a frame has the labels. Levels may share a place.
+    range_ : float
+        Positive, in the units of the coordinates: the correlation there is 1/e.
+    labels : sequence of q values, optional
+        For coordinates without an index.
+
+    Returns
+    -------
+    Relationship
+        Dense.
+
+    References
+    ----------
+    Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, section 5.3.2.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> plots = pd.DataFrame({"row": [0, 0, 3], "column": [0, 0, 4]}, index=["a", "b", "c"])
+    >>> exponential(plots, 5.0).dense().round(3)
+    array([[1.   , 1.   , 0.368],
+           [1.   , 1.   , 0.368],
+           [0.368, 0.368, 1.   ]])
+    """
+    return _kernel(coordinates, range_, labels, square=False)
+
+
+def _kernel(coordinates: Any, range_: float, labels: Any, square: bool) -> Relationship:
+    places, labels = check.unpacked(coordinates, labels)
+    names = checked_labels(labels)
+    range_ = _checked_range(range_)
+    K = _distances(_checked_places(places, names)) / range_
+    if square:
+        np.multiply(K, K, out=K)
+    np.negative(K, out=K)
+    np.exp(K, out=K)
+    return Relationship(names, Dense(K))
+
+
+def _checked_range(range_: Any) -> float:
+    try:
+        number = float(range_)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"`range_` must be a number, not {range_!r}.") from None
+    if not (0 < number < np.inf):
+        raise RelationshipError(f"`range_` must be positive and finite; it is {number:g}.")
+    return number
+
+
+def _checked_places(places: Any, labels: tuple[Any, ...]) -> FloatArray:
+    points = check.numbers(places, "The coordinates")
+    points = points[:, None] if points.ndim == 1 else points
+    if points.ndim != 2 or points.shape[1] == 0:
+        raise RelationshipError(f"Coordinates must be (q, d); they have shape {points.shape}.")
+    if len(points) != len(labels):
+        raise RelationshipError(
+            f"There are coordinates of {len(points):,} levels, but {len(labels):,} labels."
+        )
+    bad = [labels[i] for i in np.flatnonzero(~np.isfinite(points).all(axis=1))]
+    if bad:
+        raise RelationshipError(f"Coordinates are not finite at {named(bad)}.")
+    return points
+
+
+def _distances(points: FloatArray) -> FloatArray:
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(points, points))
