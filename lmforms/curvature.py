@@ -57,10 +57,10 @@ def pair_traces(
     ends = np.cumsum([0, *(len(d) for d in changes)])
     out = np.empty((ends[-1], ends[-1]))
     for (a, b), square in squares.items():
-        left, right = changes[a], changes[b]
+        left, right = (changes[i].reshape(-1, lams[i].size) for i in (a, b))
         # square[i, j, i', j'] = Σ M[i, j] M[i', j'] over the levels of a and of b
-        inner = square.transpose(0, 2, 1, 3).reshape(left[0].size, right[0].size)
-        block = left.reshape(len(left), -1) @ inner @ right.reshape(len(right), -1).T
+        inner = square.transpose(0, 2, 1, 3).reshape(lams[a].size, lams[b].size)
+        block = left @ inner @ right.T
         out[ends[a] : ends[a + 1], ends[b] : ends[b + 1]] = block
         out[ends[b] : ends[b + 1], ends[a] : ends[a + 1]] = block.T
     return out
@@ -87,19 +87,17 @@ def _one_factor(factor: Factorization, v: FloatArray | None) -> FloatArray:
 def _few_levels(factor: Factorization, fixed: Blocks | None) -> dict[tuple[int, int], FloatArray]:
     """The same for each pair of grouping factors, from M written out."""
     shapes = factor.system.shapes
-    total = sum(q * k for q, k in shapes)
-    unit, out, start = np.eye(total), {}, 0
-    m = factor.marginal_of_effects(_split(unit, shapes))
+    ends = np.cumsum([0, *(q * k for q, k in shapes)])
+    m = _stack(factor.marginal_of_effects(_split(np.eye(ends[-1]), shapes)))
     if fixed is not None:
-        m = [x - (v.reshape(-1, v.shape[-1]) @ _stack(fixed).T).reshape(x.shape)
-             for x, v in zip(m, fixed, strict=True)]  # fmt: skip
+        v = _stack(fixed)
+        m -= v @ v.T
+    out = {}
     for a, (qa, ka) in enumerate(shapes):
-        start = sum(q * k for q, k in shapes[:a])
         for b, (qb, kb) in list(enumerate(shapes))[a:]:
-            block = m[a][..., start : start + qb * kb].reshape(qa, ka, qb, kb)
+            block = m[ends[a] : ends[a + 1], ends[b] : ends[b + 1]].reshape(qa, ka, qb, kb)
             flat = block.transpose(1, 3, 0, 2).reshape(ka * kb, qa * qb)
             out[a, b] = (flat @ flat.T).reshape(ka, kb, ka, kb)
-            start += qb * kb
     return out
 
 

@@ -31,6 +31,7 @@ class Dense:
     cov_beta: np.ndarray  # / σ²
     cov_b: np.ndarray  # Var(b | y) / σ²
     information: np.ndarray
+    hessian: np.ndarray
     level_gradients: list[np.ndarray]
 
 
@@ -80,11 +81,13 @@ def dense_fit(
     s2 = r2 / nu
     w = [Z @ (d @ L.T + L @ d.T) @ t for d in full]
     m = len(full)
-    H = np.zeros((m, m))
+    H, hessian = np.zeros((m, m)), np.zeros((m, m))
+    changes = [(P0 if reml else Vi) @ Z @ (d @ L.T + L @ d.T) @ Z.T for d in full]
     for i in range(m):
         for j in range(m):
             H[i, j] = w[i] @ P0 @ w[j] / s2 - (w[i] @ P0 @ y) * (w[j] @ P0 @ y) / (nu * s2**2)
             H[i, j] += 2 * np.sum(M * (full[i] @ full[j].T))
+            hessian[i, j] = H[i, j] + w[i] @ P0 @ w[j] / s2 - np.sum(changes[i] * changes[j].T)
     level_gradients = []
     for i, f in enumerate(rows.factors):
         blocks = M[ends[i] : ends[i + 1], ends[i] : ends[i + 1]]
@@ -99,5 +102,6 @@ def dense_fit(
         cov_beta=np.linalg.inv(XVX),
         cov_b=L @ np.linalg.inv(A) @ L.T,
         information=H,
+        hessian=hessian,
         level_gradients=level_gradients,
     )

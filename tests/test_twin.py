@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from models import SmallModel, make_model, small_models
 
 import lmforms as lf
-from lmforms.criterion import Problem, evaluate
+from lmforms.criterion import Problem, differentiate, evaluate
 from lmforms.crossproducts import cross_products
 from lmforms.errors import MemoryLimitError
 from lmforms.factor import System, have_cholmod
@@ -71,19 +71,25 @@ def test_derivatives(path, model):
         np.testing.assert_allclose(g, d, rtol=1e-7, atol=1e-7 * np.abs(d).max())
     scale = np.abs(slow.information).max()
     np.testing.assert_allclose(fast.information, slow.information, rtol=1e-7, atol=1e-8 * scale)
+    exact = differentiate(fast, exact=True).information
+    np.testing.assert_allclose(exact, slow.hessian, rtol=1e-7, atol=1e-7 * scale)
 
 
 @settings(max_examples=40, deadline=None)
 @given(model=small_models())
-def test_gradient_is_the_derivative_of_the_dense_criterion(model):
+def test_derivatives_are_those_of_the_dense_criterion(model):
     problem, inner = problem_of(model)
-    gradient = evaluate(problem, model.theta, order=1).gradient
+    at = differentiate(evaluate(problem, model.theta), exact=True)
+    gradient, hessian = at.gradient, at.information
     for i in range(model.n_theta):
         step = np.zeros(model.n_theta)
         step[i] = 1e-5
         up = dense_fit(inner, model.covariances, model.theta + step, model.reml).value
         down = dense_fit(inner, model.covariances, model.theta - step, model.reml).value
         assert gradient[i] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-5)
+        up, down = (evaluate(problem, model.theta + s, 1).gradient for s in (step, -step))
+        slope = (up - down) / 2e-5
+        np.testing.assert_allclose(hessian[i], slope, rtol=1e-5, atol=1e-5 * np.abs(slope).max())
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -139,8 +139,8 @@ def minimize(
             break
         best = _newton(run, below, tolerance)
     best = _settle(run, best, problem, tolerance)
-    decrement = _model(best.at).decrement
-    converged = bool(decrement <= SLACK * tolerance)
+    model = _model(best.at)
+    converged = bool(model.decrement <= SLACK * tolerance)
     if converged:
         message = (
             "converged: a Newton step on the estimated score promises no further decrease; "
@@ -150,18 +150,20 @@ def minimize(
         message = exhausted_message(len(run.heights))
     else:
         message = (
-            f"no step lowers the criterion although a decrease of {decrement:.2g} is predicted; "
+            f"no step lowers the criterion although a decrease of {model.decrement:.2g} is predicted; "
             "simplify the random terms, or use Control(factor='auto', memory=…) with more memory"
         )
-    theta = problem.root_theta(best.at.problem.factors(best.at.theta))
-    return _finished(run, problem, theta, best.height, converged, message, decrement)
+    # the end is evaluated anew in any case: the last step costs nothing
+    theta = best.at.theta + (model.step(RADIUS)[0] if converged else 0.0)
+    theta = problem.root_theta(best.at.problem.factors(theta))
+    return _finished(run, problem, theta, best.height, converged, message)
 
 
 def evaluate_at(problem: IterativeProblem, theta: FloatArray) -> IterativeOptimum:
     """The same report at a given θ, without a search."""
     run = _Search(problem, 1)
     run.heights.append(0.0)
-    return _finished(run, problem, theta, 0.0, True, "evaluated at given θ", 0.0)
+    return _finished(run, problem, theta, 0.0, True, "evaluated at given θ")
 
 
 def _finished(
@@ -171,7 +173,6 @@ def _finished(
     height: float,
     converged: bool,
     message: str,
-    decrement: float,
 ) -> IterativeOptimum:
     """Everything at θ from a cold start and to the last digits, whatever the way there."""
     last = evaluate(problem, theta, run.probes, tolerance=FINAL_TOLERANCE)
@@ -182,7 +183,7 @@ def _finished(
         message=message,
         n_evaluations=len(run.heights),
         trace=tuple(value + h - height for h in run.heights),
-        decrement=decrement,
+        decrement=_model(last).decrement,
         value=value,
         value_se=error,
         iterations=last.iterations,
