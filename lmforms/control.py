@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Literal, get_args
@@ -58,12 +59,12 @@ class Control:
             )
         if not isinstance(self.max_evaluations, Integral) or self.max_evaluations < 1:
             raise ArgumentError("Control: max_evaluations must be a whole number of at least 1.")
-        if not (isinstance(self.tolerance, Real) and self.tolerance > 0):
-            raise ArgumentError("Control: tolerance must be a positive number.")
-        if not (isinstance(self.singular, Real) and self.singular >= 0):
-            raise ArgumentError("Control: singular must be a number, and not negative.")
-        if not (isinstance(self.memory, Real) and self.memory > 0):
-            raise ArgumentError("Control: memory must be a positive number of bytes.")
+        if not (_finite(self.tolerance) and self.tolerance > 0):
+            raise ArgumentError("Control: tolerance must be a positive, finite number.")
+        if not (_finite(self.singular) and self.singular >= 0):
+            raise ArgumentError("Control: singular must be a finite number, and not negative.")
+        if not (_finite(self.memory) and self.memory > 0):
+            raise ArgumentError("Control: memory must be a positive, finite number of bytes.")
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise ArgumentError("Control: seed must be a whole number, and not negative.")
         for name, kind in (
@@ -74,3 +75,11 @@ class Control:
             ("singular", float),
         ):
             object.__setattr__(self, name, kind(getattr(self, name)))
+
+
+def _finite(value: object) -> bool:
+    """Whether it is a number that a float can hold."""
+    try:
+        return isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:
+        return False

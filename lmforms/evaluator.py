@@ -248,6 +248,10 @@ class Evaluator:
             wrong = f"gives {values.dtype} values of shape {values.shape}"
             raise self._explained(TypeError(wrong), formula.formula, piece, what)
         spec = made.model_spec
+        for factor in factors_of(spec.formula):  # formulaic would leave it out in silence
+            known = self._materializer.factor_cache.get(factor.expr)
+            if known is not None and known.values.__wrapped__ is None:
+                raise self._explained(TypeError("gives None"), [factor], piece, what)
         return TermMatrix(
             values=np.ascontiguousarray(values, dtype=np.float64),
             names=tuple(unaliased(str(c)) for c in spec.column_names),

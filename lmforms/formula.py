@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from .errors import FormulaError, formula_error
 from .piece import Piece, dialect, translated, verbatim
@@ -29,6 +30,9 @@ STRUCTURES = ("us", "diag")
 
 UNAVAILABLE_STRUCTURES = ("ar1", "cs", "exp", "gau", "homdiag", "mat", "ou", "rr", "toep")
 """Structures known from glmmTMB and lme4 that this version does not fit: refused by name."""
+
+HIGHEST_POWER = 6
+"""formulaic multiplies ``(a + b)^n`` out, which takes as many products as terms^n."""
 
 _OPENERS = {"(": ")", "[": "]"}
 
@@ -128,6 +132,7 @@ def parse_formula(source: str) -> MixedFormula:
 def _parsed(source: str) -> MixedFormula:
     tokens = _tokenize(source, 0, source)
     _check_balance(tokens, source)
+    _check_powers(tokens, source)
     left, right = _split_sides(tokens, source)
 
     fixed: list[tuple[int, int]] = []
@@ -206,6 +211,21 @@ def _check_balance(tokens: Sequence[_Token], source: str) -> None:
             stack[-1].start,
             stack[-1].stop,
         )
+
+
+def _check_powers(tokens: Sequence[_Token], source: str) -> None:
+    for operator, power in pairwise(tokens):
+        digits = power.text.lstrip("0")
+        if operator.kind != "operator" or operator.text not in ("^", "**") or not digits.isdigit():
+            continue
+        if len(digits) > 1 or int(digits) > HIGHEST_POWER:
+            raise formula_error(
+                f"interactions of more than {HIGHEST_POWER} terms: use a power of at most "
+                f"{HIGHEST_POWER}, or a * b * c; for powers of numbers write I(x^2) or poly(x, 2).",
+                source,
+                power.start,
+                power.stop,
+            )
 
 
 def _split_sides(tokens: Sequence[_Token], source: str) -> tuple[list[_Token], list[_Token]]:

@@ -177,7 +177,13 @@ def real_array(name: str, values: Any) -> FloatArray:
     DataError
         Text, labels, complex numbers or other objects.
     """
-    series = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values).ravel())
+    if isinstance(values, pd.Series):
+        series = values
+    else:
+        try:
+            series = pd.Series(np.ma.asarray(values).ravel())  # what is masked is missing
+        except ValueError:
+            raise DataError(f"{name}: real numbers are needed, not lists of them.") from None
     if series.dtype.kind == "O":  # numbers among None, say
         series = series.infer_objects()
     dtype = series.dtype
@@ -212,6 +218,9 @@ def group_codes(values: pd.Series) -> tuple[npt.NDArray[np.intp], pd.Index]:
 PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
 """Types that stay as they are."""
 
+LARGEST_INTEGER = np.iinfo(np.int64).max
+"""Whole numbers up to this are int64."""
+
 _REFUSED = {
     "datetime": "a date or time",
     "timedelta": "a time span",
@@ -232,7 +241,8 @@ def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     if pd.api.types.is_bool_dtype(dtype):
         return series.astype(bool)
     if pd.api.types.is_integer_dtype(dtype):
-        return series.astype(np.int64)
+        beyond = dtype.kind == "u" and len(series) and series.max() > LARGEST_INTEGER
+        return series.astype(np.uint64 if beyond else np.int64)
     if pd.api.types.is_float_dtype(dtype):
         return series.astype(np.float64)
     if dtype.kind == "O" or isinstance(dtype, pd.StringDtype) or dtype.kind in "UTS":
@@ -253,7 +263,13 @@ def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     if held == "boolean":
         return series.astype(bool)
     if held == "integer":
-        return series.astype(np.int64)
+        if series.abs().max() <= LARGEST_INTEGER:
+            return series.astype(np.int64)
+        if as_is:
+            raise DataError(
+                f"`{name}` holds whole numbers of more than 63 bits: make them floats, or text if "
+                "they are labels."
+            )
     if held in ("floating", "mixed-integer-float"):
         return series.astype(np.float64)
     if not as_is:

@@ -212,11 +212,13 @@ class MixedModel:
             return None
         if isinstance(start, MixedModelResults):
             start = start.theta
-        if np.iscomplexobj(start):
-            raise ArgumentError(f"{name} must be real.")
         try:
+            if np.iscomplexobj(start):
+                raise ArgumentError(f"{name} must be real.")
             theta = np.asarray(start, dtype=np.float64)
-        except (TypeError, ValueError):
+        except ArgumentError:
+            raise
+        except (TypeError, ValueError, OverflowError):
             raise ArgumentError(f"{name} must be an array of θ or a fitted model.") from None
         wanted = sum(g.covariance.n_theta for g in self.design.groups)
         if theta.shape != (wanted,) or not np.isfinite(theta).all():

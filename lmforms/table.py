@@ -113,7 +113,7 @@ def raw_table(data: Any, columns: list[str]) -> Table:
         names = [c if isinstance(c, str) else str(c) for c in data.columns]
         return Table({c: data.iloc[:, names.index(c)] for c in columns}, data.index)
     if isinstance(data, Mapping):
-        given = {str(k): v for k, v in data.items()}
+        given = {str(k): _rectangular(str(k), v) for k, v in data.items() if str(k) in columns}
         lengths = {c: len(np.atleast_1d(np.asarray(given[c]))) for c in columns}
         if len(set(lengths.values())) > 1:
             shown = ", ".join(f"`{c}` {m}" for c, m in lengths.items())
@@ -121,6 +121,16 @@ def raw_table(data: Any, columns: list[str]) -> Table:
         return Table.of(pd.DataFrame({c: _one_dimensional(c, given[c]) for c in columns}))
     table = _narwhals(data)
     return Table.of(pd.DataFrame({c: _from_narwhals(table[c]) for c in columns}))
+
+
+def _rectangular(name: str, values: Any) -> Any:
+    try:
+        np.shape(values)
+    except ValueError:  # lists of different lengths
+        raise DataError(
+            f"`{name}` holds lists of different lengths; numbers or text are needed."
+        ) from None
+    return values
 
 
 def _one_dimensional(name: str, values: Any) -> Any:

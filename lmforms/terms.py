@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ColumnError, listed, near_matches
+from .errors import ColumnError, FormulaError, listed, near_matches
 from .formula import MixedFormula
 from .piece import Piece, translated, unaliased, with_functions_apart
 
@@ -151,6 +151,8 @@ def bind(
     for parsed, piece in sides:
         for factor in factors_of(parsed):
             _check_columns(factor, piece, columns)
+            if parsed is not response:
+                _refuse_response(factor, piece, response)
             used |= factor_columns(factor) & set(columns)
             mentioned |= factor_columns(factor) | _called(factor)
             coded |= _coded(factor)
@@ -159,6 +161,7 @@ def bind(
     for spec, alternatives in zip(formula.random, groups, strict=True):
         for factor in {f for fs in alternatives for f in fs}:
             _check_columns(factor, spec.group, columns)
+            _refuse_response(factor, spec.group, response)
     return BoundFormula(
         formula=formula,
         response=response,
@@ -319,6 +322,16 @@ def _check_columns(factor: Factor, piece: Piece, columns: Sequence[str]) -> None
         f"`{name}` is not a column of the data.{near_matches(name, columns)} "
         f"Columns: {listed(columns)}.\n{marked(factor, piece)}"
     )
+
+
+def _refuse_response(factor: Factor, piece: Piece, response: SimpleFormula) -> None:
+    """A column cannot explain itself."""
+    own = list(factors_of(response))
+    if len(own) == 1 and own[0].eval_method.value == "lookup" and factor.expr == own[0].expr:
+        raise FormulaError(
+            f"`{unaliased(factor.expr)}` is the response: leave it out on the right of `~`.\n"
+            f"{marked(factor, piece)}"
+        )
 
 
 def marked(factor: Factor, piece: Piece) -> str:

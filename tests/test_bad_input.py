@@ -31,6 +31,7 @@ DATA = pd.DataFrame(
     }
 )
 MODEL = "y ~ x + f + (1 | g)"
+BEYOND = [10**30 + i for i in range(N)]
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +81,15 @@ def no_computing(monkeypatch):
         (DataError, "weights must be positive", MODEL, {"w": -1.0}, {"weights": "w"}),
         (DataError, "weights must be positive", MODEL, {"w": np.nan}, {"weights": "w"}),
         (DataError, "log\\(x\\).*infinite", "y ~ log(x) + (1|g)", {"x": 0.0}, {}),
+        (FormulaError, "`y` is the response.*\n.*\n {8}\\^$", "y ~ y + (1|g)", {}, {}),
+        (FormulaError, "`y` is the response", "y ~ x + x:y + (1|g)", {}, {}),
+        (FormulaError, "`y` is the response", "y ~ x + (y|g)", {}, {}),
+        (FormulaError, "`y` is the response", "y ~ x + (1|g:y)", {}, {}),
+        (FormulaError, "`y` is the response", "y ~ x + offset(y) + (1|g)", {}, {}),
+        (FormulaError, "power of at most 6", "y ~ (x + f)^1000000000 + (1|g)", {}, {}),
+        (FormulaError, "power of at most 6", "y ~ x + (x**" + "9" * 5000 + "|g)", {}, {}),
+        (DataError, "`y` holds whole numbers of more than 63 bits", MODEL, {"y": BEYOND}, {}),
+        (DataError, "`x` holds whole numbers of more than 63 bits", MODEL, {"x": BEYOND}, {}),
     ],
 )
 def test_is_refused_before_any_computing(error, message, formula, change, options):
@@ -130,6 +140,7 @@ def test_two_columns_of_one_name():
     [
         ({"x": 1.0}, "differ in length.*`x` 1"),
         ({"x": np.ones((N, 2))}, "`x` has 2 dimensions"),
+        ({"x": [[1]] * (N - 1) + [[1, 2]]}, "`x` holds lists of different lengths"),
         ({"x": np.ones(7)}, "differ in length.*`x` 7"),
     ],
 )
@@ -163,6 +174,7 @@ ARRAYS = [
     (DataError, "shape \\(\\)", 2.0),
     (DataError, "numbers", ["a"] * N),
     (DataError, "numbers", object()),
+    (DataError, "numbers.*not lists", [[1]] * (N - 1) + [[1, 2]]),
 ]
 
 
@@ -182,6 +194,52 @@ def test_infinite_offset(bad):
     refused(DataError, "offset", MODEL, DATA, offset=np.r_[bad, np.zeros(N - 1)])
 
 
+def test_what_is_masked_is_missing():
+    values = DATA["x"].abs() + 1.0
+    masked = np.ma.array(values, mask=np.arange(N) % 4 == 0)
+    refused(
+        DataError, "weights must be positive and finite; 15 are not", MODEL, DATA, weights=masked
+    )
+    with pytest.warns(lf.errors.MissingDataWarning, match="15 of 60 rows"):
+        found = lf.lmer(MODEL, DATA, offset=masked)
+    with pytest.warns(lf.errors.MissingDataWarning, match="15 of 60 rows"):
+        expected = lf.lmer(MODEL, DATA, offset=values.where(~masked.mask))
+    assert found.criterion == expected.criterion
+
+
+def test_a_call_that_gives_nothing_is_no_empty_term():
+    context = {"forgot": lambda x: None}
+    for formula in (
+        "y ~ f + forgot(x) + (1|g)",
+        "y ~ f + (forgot(x)|g)",
+        "y ~ x*forgot(x) + (1|g)",
+    ):
+        refused(DataError, r"`forgot\(x\)` cannot be evaluated", formula, DATA, context=context)
+
+
+@pytest.mark.parametrize("dtype", ["uint64", "UInt64"])
+def test_whole_numbers_of_64_bits_do_not_turn_negative(dtype, tmp_path):
+    ids = np.uint64(2**63) + DATA["g"].to_numpy(dtype=np.uint64)
+    plain = lf.lmer("y ~ x + (1|g)", DATA)
+    data = DATA.assign(g=pd.array(ids, dtype=dtype))
+    fit = lf.lmer("y ~ x + (1|g)", data)
+    assert fit.criterion == plain.criterion
+    assert list(fit.random_effects["g"].index) == [2**63 + i for i in range(6)]
+    fit.save(tmp_path / "fit.lmf")
+    for known in (fit, lf.load(tmp_path / "fit.lmf")):
+        np.testing.assert_allclose(known.predict(data), fit.fittedvalues, atol=1e-10)
+    x = np.random.default_rng(0).integers(0, 2**63, N).astype(np.uint64) * np.uint64(2)
+    whole = lf.lmer("y ~ x + (1|g)", DATA.assign(x=pd.array(x, dtype=dtype)))
+    real = lf.lmer("y ~ x + (1|g)", DATA.assign(x=x.astype(float)))
+    np.testing.assert_allclose(whole.params, real.params, rtol=1e-9)
+
+
+def test_labels_may_be_of_any_length():
+    data = DATA.assign(g=[10**30 + i % 6 for i in range(N)])
+    fit = lf.lmer("y ~ x + (1|g)", data)
+    assert fit.criterion == lf.lmer("y ~ x + (1|g)", DATA).criterion
+
+
 # --- options -------------------------------------------------------------------------------
 
 
@@ -197,6 +255,9 @@ def test_infinite_offset(bad):
         (ArgumentError, "start", {"start": 1.0}),
         (ArgumentError, "start", {"start": "auto"}),
         (ArgumentError, "start", {"start": {"theta": 1.0}}),
+        (ArgumentError, "start must be an array", {"start": [[1], [1, 2]]}),
+        (ArgumentError, "start must be an array", {"start": [10**400]}),
+        (ArgumentError, "start must be real", {"start": [1j]}),
         (ArgumentError, "control must be a lmforms.Control", {"control": {"tolerance": 1.0}}),
         (ArgumentError, "control must be a lmforms.Control", {"control": "bobyqa"}),
         (ArgumentError, "context", {"context": 5}),
@@ -245,6 +306,10 @@ def test_control_out_of_range(options):
         {"factor": "nonsense"},
         {"max_evaluations": 2.5},
         {"tolerance": float("nan")},
+        {"tolerance": 10**400},
+        {"memory": float("inf")},
+        {"memory": "8GB"},
+        {"singular": float("inf")},
     ],
     ids=str,
 )

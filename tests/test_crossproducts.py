@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from dense import dense_z
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import make_model, small_models
@@ -16,7 +17,10 @@ from lmforms.criterion import Problem, evaluate
 from lmforms.crossproducts import cross_products
 from lmforms.estimate import estimate, estimate_sums
 from lmforms.factor import System
-from lmforms.sums import choose_scaling
+from lmforms.pilot import RIDGE, SWEEPS
+from lmforms.rows import ModelRows
+from lmforms.scaling import EMPTIED, choose_units, with_pilot
+from lmforms.sums import choose_scaling, summed
 
 
 @settings(max_examples=50, deadline=None)
@@ -94,3 +98,100 @@ def test_a_first_chunk_that_fits_exactly_may_choose_the_units(first):
     )
     streamed = estimate_sums(total, covariances, reml=True, control=Control())
     assert streamed.criterion == pytest.approx(whole.criterion, rel=1e-10)
+
+
+# --- pilots -------------------------------------------------------------------------------
+
+
+def far_apart(model, far: float) -> ModelRows:
+    """The rows with effects of all levels `far` times the residual in y, and some in x."""
+    rng = np.random.default_rng(0)
+    y, X = model.rows.y.copy(), model.rows.X.copy()
+    for f in model.rows.factors:
+        effects = rng.normal(size=(f.n_levels, f.k))
+        y += far * np.einsum("ik,ik->i", f.basis, effects[f.codes])
+        X[:, 1] += 0.1 * far * rng.normal(size=f.n_levels)[f.codes]
+    return replace(model.rows, y=y, X=X)
+
+
+def answers(rows, model, scaling):
+    """Criterion, β and random effects in the user's units."""
+    problem = Problem(System(cross_products(rows, scaling)), model.covariances, model.reml)
+    at = evaluate(problem, model.theta, 0)
+    b = [scaling.y_scale * x @ m.linear.T for x, m in zip(at.b, scaling.bases, strict=True)]
+    value = at.value + scaling.criterion_shift(problem.nu, model.reml)
+    return value, scaling.beta(at.fixed.beta), np.concatenate([x.ravel() for x in b])
+
+
+@settings(max_examples=60, deadline=None)
+@given(model=small_models(), far=st.sampled_from([0.0, 1.0, 30.0]))
+def test_pilots_change_no_answer(model, far):
+    rows = far_apart(model, far)
+    units = choose_units(rows, model.covariances)
+    plain = answers(rows, model, units)
+    piloted = answers(rows, model, with_pilot(rows, units))
+    assert piloted[0] == pytest.approx(plain[0], rel=1e-9)
+    np.testing.assert_allclose(piloted[1], plain[1], rtol=1e-7, atol=1e-8 * (1 + far))
+    np.testing.assert_allclose(piloted[2], plain[2], rtol=1e-6, atol=1e-8 * (1 + far))
+
+
+@pytest.mark.parametrize("far, wanted", [(0.0, False), (1e3, True)])
+@pytest.mark.parametrize("columns", [(1, 1), (2, 1)])
+def test_pilots_are_taken_where_sums_would_cancel(far, wanted, columns):
+    model = make_model(6, (7, 5), columns, ("us", "us"), n=60)
+    rows = far_apart(model, far)
+    cp = summed(rows, model.covariances)
+    assert any(b.any() for b in cp.scaling.b_pilot) == wanted
+    plain = cross_products(rows, choose_units(rows, model.covariances))
+    if wanted:
+        assert cp.rr[-1, -1] < 1e-2 * plain.rr[-1, -1]
+    else:
+        np.testing.assert_array_equal(cp.rr, plain.rr)
+
+
+def dense_rest(rows: ModelRows, scaling) -> tuple[np.ndarray, list[np.ndarray]]:
+    """[X̃ ỹ] less what every factor in turn explains of it, and all Z̃, by n×n algebra."""
+    right, bases = scaling.whitened(rows)
+    factors = [replace(f, basis=w) for f, w in zip(rows.factors, bases, strict=True)]
+    order = sorted(factors, key=lambda f: -f.n_levels * f.k * f.k)
+    zs, fits = [dense_z(f, rows.n) for f in order], []
+    for f, z in zip(order, zs, strict=True):
+        zz = z.T @ z
+        if f.k > 1:
+            size = np.diag(zz).reshape(-1, f.k).mean(axis=1)
+            zz += np.diag(np.repeat(RIDGE * np.where(size > 0, size, 1.0), f.k))
+        fits.append(z @ np.linalg.pinv(zz, rcond=1e-14) @ z.T)
+    for _ in range(SWEEPS):
+        before = right[:, -1] @ right[:, -1]
+        for fit in fits:
+            right = right - fit @ right
+        if right[:, -1] @ right[:, -1] > 0.5 * before:
+            break
+    return right, zs
+
+
+@settings(max_examples=60, deadline=None)
+@given(model=small_models(), far=st.sampled_from([0.0, 1.0, 30.0]))
+def test_what_is_unexplained_against_dense_projections(model, far):
+    rows = far_apart(model, far)
+    units = choose_units(rows, model.covariances)
+    cp = cross_products(rows, units)
+    right, _ = units.whitened(rows)
+    rest, zs = dense_rest(rows, units)
+    X, y = rest[:, :-1], rest[:, -1]
+    alive = np.square(X).sum(axis=0) > EMPTIED**2 * np.square(right[:, :-1]).sum(axis=0)
+    X = X[:, alive]
+    left = y @ y - y @ X @ np.linalg.pinv(X.T @ X, rcond=EMPTIED) @ X.T @ y
+    assert cp.unexplained == pytest.approx(left, rel=1e-8, abs=1e-11 * cp.rr[-1, -1])
+    everything = np.hstack([*zs, right[:, :-1]])
+    least = right[:, -1] - everything @ np.linalg.pinv(everything, rcond=1e-10) @ right[:, -1]
+    assert least @ least <= cp.unexplained * (1 + 1e-8) + 1e-11 * cp.rr[-1, -1]
+    assert cp.unexplained <= cp.rr[-1, -1]
+
+
+def test_nothing_is_unexplained_where_groups_explain_all():
+    model = make_model(1, (6,), (1,), ("us",))
+    f = model.rows.factors[0]
+    rows = replace(model.rows, y=np.sqrt(1.0 + f.codes) + model.rows.X[:, 1])
+    cp = cross_products(rows, choose_units(rows, model.covariances))
+    assert 0.0 <= cp.unexplained < 1e-12 * cp.rr[-1, -1]

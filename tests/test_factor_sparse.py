@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from dense import dense_fit
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from models import SmallModel
 from test_twin import problem_of, scaled_rows
@@ -111,6 +111,7 @@ def test_all_paths_agree(kind, k, compiled, monkeypatch):
 
 
 @settings(max_examples=40, deadline=None)
+@example(kind="nested", seed=3499, k=3, zero=None)  # a singular value of λ of 1.02e-4
 @given(
     kind=st.sampled_from(["nested", "nested, parents scattered"]),
     seed=st.integers(0, 2**16),
@@ -127,8 +128,8 @@ def test_nested_factors_against_the_dense_twin(kind, seed, k, zero):
     assert fast.value == pytest.approx(slow.value, rel=1e-10)
     for g, d in zip(fast.level_gradients, slow.level_gradients, strict=True):
         np.testing.assert_allclose(g, d, rtol=1e-7, atol=1e-7 * np.abs(d).max())
-    scale = np.abs(slow.information).max()
-    np.testing.assert_allclose(fast.information, slow.information, rtol=1e-7, atol=1e-8 * scale)
+    scale = np.abs(slow.information).max()  # half the digits where λ is just REGULAR
+    np.testing.assert_allclose(fast.information, slow.information, rtol=1e-7, atol=1e-7 * scale)
 
 
 @pytest.mark.usefixtures("nothing_is_small")
@@ -290,3 +291,32 @@ def test_every_large_array_is_refused_before_it_is_made(path, memory, what):
         MemoryLimitError, match=rf"{what}.*are allowed, enough\s+for [\d,]+ entries\."
     ):
         lf.lmer("y ~ 1 + (1 | a) + (1 | b)", data, control=control)
+
+
+@pytest.mark.usefixtures("nothing_is_small")
+@pytest.mark.parametrize("stage", ["analyze", "cholesky", "L"])
+@pytest.mark.parametrize("error", ["CholmodOutOfMemoryError", "CholmodTooLargeError"])
+def test_cholmod_without_memory(stage, error, monkeypatch):
+    cholmod = pytest.importorskip("sksparse.cholmod")
+    real = cholmod.analyze
+
+    def fail(*args, **options):
+        raise getattr(cholmod, error)("no memory")
+
+    class Symbolic:
+        """Fails at one stage."""
+
+        def __init__(self, matrix, **options):
+            self.inner = real(matrix, **options)
+            self.P = self.inner.P
+
+        def cholesky(self, matrix):
+            return fail() if stage == "cholesky" else self
+
+        L = fail
+
+    monkeypatch.setattr(cholmod, "analyze", fail if stage == "analyze" else Symbolic)
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({c: rng.integers(0, 40, 300) for c in "abc"}).assign(y=rng.normal(size=300))
+    with pytest.raises(MemoryLimitError, match=r"CHOLMOD.*Control\(factor='cg'\)"):
+        lf.lmer("y ~ 1 + (1 | a) + (1 | b) + (1 | c)", data, control=lf.Control(factor="cholmod"))

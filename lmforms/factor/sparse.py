@@ -5,7 +5,8 @@ The pattern is analysed once; every θ then gives a frozen factored state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,20 @@ def have_cholmod() -> bool:
     return True
 
 
+@contextmanager
+def _cholmod_memory(what: str) -> Iterator[None]:
+    """CHOLMOD's errors of memory, or of integers that cannot count so many entries, as ours."""
+    from sksparse.cholmod import CholmodOutOfMemoryError, CholmodTooLargeError
+
+    try:
+        yield
+    except (CholmodOutOfMemoryError, CholmodTooLargeError):
+        raise MemoryLimitError(
+            f"CHOLMOD found no memory for {what}: use "
+            "Control(factor='cg'), fewer levels or fewer random slopes."
+        ) from None
+
+
 class SparseCholesky:
     """Fill-reducing order of a symmetric pattern, and factors of matrices on it.
 
@@ -66,7 +81,8 @@ class SparseCholesky:
         if backend == "cholmod":
             from sksparse.cholmod import analyze
 
-            self._symbolic = analyze(self._lower(self._generic()), mode="auto")
+            with _cholmod_memory(f"the pattern of {len(indices):,} entries"):
+                self._symbolic = analyze(self._lower(self._generic()), mode="auto")
             self.order = np.asarray(self._symbolic.P(), dtype=np.intp)
         else:
             self._full, self._from_lower = self._both_triangles()
@@ -118,18 +134,14 @@ class SparseCholesky:
         return self._cholmod(values) if self.backend == "cholmod" else self._superlu(values)
 
     def _cholmod(self, values: FloatArray) -> tuple[Any, Any]:
-        from sksparse.cholmod import CholmodNotPositiveDefiniteError, CholmodOutOfMemoryError
+        from sksparse.cholmod import CholmodNotPositiveDefiniteError
 
         try:
-            factored = self._symbolic.cholesky(self._lower(values))
-            lower = factored.L()
+            with _cholmod_memory(f"a factor with {self.nnz:,} entries"):
+                factored = self._symbolic.cholesky(self._lower(values))
+                lower = factored.L()
         except CholmodNotPositiveDefiniteError:
             raise NumericalError("the Schur complement is not positive definite.") from None
-        except CholmodOutOfMemoryError:
-            raise MemoryLimitError(
-                f"CHOLMOD found no memory for a factor with {self.nnz:,} entries: use "
-                "Control(factor='cg'), fewer levels or fewer random slopes."
-            ) from None
         lower.sort_indices()
         return lower, factored
 
