@@ -151,7 +151,8 @@ def minimize(
     else:
         message = (
             "no step lowers the criterion although a decrease of "
-            f"{model.decrement:.2g} is predicted; simplify the random terms, or use Control(factor='auto', memory=…) with more memory"
+            f"{model.decrement:.2g} is predicted; "
+            "simplify the random terms, or use Control(factor='auto', memory=…) with more memory"
         )
     # the end is evaluated anew in any case: the last step costs nothing
     theta = best.at.theta + (model.step(RADIUS)[0] if converged else 0.0)
