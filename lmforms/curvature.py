@@ -26,8 +26,8 @@ from .factor import Factorization, System
 FloatArray = npt.NDArray[np.float64]
 Blocks = Sequence[FloatArray]
 
-FEW_EFFECTS = 400
-"""Up to this many random effects M costs less than the evaluations that it saves."""
+FEW_EFFECTS = 150
+"""Up to this many random effects M costs less than an evaluation, and saves some."""
 
 
 def curvature_is_cheap(system: System) -> bool:
