@@ -175,6 +175,7 @@ def build_design(
     *,
     contrasts: Mapping[str, Any] | None = None,
     missing: Missing = "drop",
+    saturated: bool = False,
 ) -> Design:
     """Evaluate every piece of the formula on the frame.
 
@@ -189,6 +190,9 @@ def build_design(
         Coding of factors by column name.
     missing : {"drop", "raise"}
         What to do when a transformation gives NaN.
+    saturated : bool
+        Allow as many random effects as rows: a known covariance of the levels tells them
+        from residuals.
 
     Raises
     ------
@@ -214,7 +218,7 @@ def build_design(
     weights = None if weights is None else weights[used]
     y = _check_response(pieces.response, bound)
     groups, terms = _random_parts(bound, pieces.random, pieces.labels)
-    _check_sizes(groups, terms, len(y))
+    _check_sizes(groups, terms, len(y), saturated)
     return Design(
         bound=bound,
         frame=frame,
@@ -388,7 +392,9 @@ def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IntArray, 
     return where.astype(np.intp), labels
 
 
-def _check_sizes(groups: Sequence[GroupingFactor], terms: Sequence[RandomTerm], n: int) -> None:
+def _check_sizes(
+    groups: Sequence[GroupingFactor], terms: Sequence[RandomTerm], n: int, saturated: bool
+) -> None:
     for group in groups:
         q = len(group.levels)
         if q < 2:
@@ -398,7 +404,7 @@ def _check_sizes(groups: Sequence[GroupingFactor], terms: Sequence[RandomTerm], 
             )
     for term in terms:
         q, k = len(groups[term.group].levels), len(term.columns)
-        if q * k >= n:
+        if q * k >= n and not saturated:
             raise ModelError(
                 f"the random term ({term.label}) has {q} × {k} = {q * k} random effects for "
                 f"{n} rows: they cannot be told from the residuals. "
