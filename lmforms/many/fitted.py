@@ -97,7 +97,7 @@ def spectral_fit(
         inside = rho > NO_RESIDUAL**2 * spectrum.n
         good, scale, eta, rho = good[inside], scale[inside], eta[inside], rho[inside]
     responses = Responses(spectrum, reml, eta**2, rho)
-    tau, value, converged = minimize(responses, spectrum.values)
+    tau, value, converged = minimize(responses, spectrum.values, spectrum.saturated)
     sigma = scale * np.sqrt(responses.r2(tau) / responses.nu)
     theta = np.sqrt(tau)
     beta, variance = fixed_effects(spectrum, eta, tau)

@@ -152,7 +152,10 @@ def gwas(
     NotEstimableWarning
         Markers that depend linearly on the fixed effects: their rows are NaN.
     ConvergenceWarning
-        No residual variance is left.
+        The (restricted) likelihood has no maximum with a residual variance. Where a known
+        covariance has a null vector among the fixed effects (a marker-based one has 1) and each
+        level one row, the likelihood by ML is without bound; its highest local maximum is taken,
+        and ``converged`` is False, the likelihood ratio NaN, if there is none.
 
     References
     ----------

@@ -61,7 +61,7 @@ class Null:
         eta, rest = spectrum.rotate(y[:, None])
         rho = np.zeros(1) if rest is None else np.einsum("ij,ij->j", rest, rest)
         model = Responses(spectrum, reml, eta**2, rho)
-        found = minimize(model, spectrum.values)
+        found = minimize(model, spectrum.values, spectrum.saturated)
         return cls(
             spectrum=spectrum,
             reml=reml,
@@ -126,7 +126,7 @@ def scan(null: Null, markers: FloatArray, usable: BoolArray, test: Test, refit: 
     scale = np.sqrt(inside[where] / spectrum.n)  # markers of size one
     model = _model(null, left[:, where] / scale)
     if refit == "each":
-        found = minimize(model, spectrum.values)
+        found = minimize(model, spectrum.values, spectrum.saturated)
         tau, value, converged = found.tau, found.value, found.converged
         a, b, c = model.products(tau)
     else:
@@ -142,6 +142,7 @@ def scan(null: Null, markers: FloatArray, usable: BoolArray, test: Test, refit: 
         statistic = b / np.sqrt(a * sigma2)
     if test == "lrt":
         statistic = np.maximum(null.value - value, 0.0)
+        statistic[~converged] = np.nan  # a likelihood without a maximum has no ratio
     df = spectrum.n - spectrum.p - 1
     p = 2.0 * stdtr(df, -np.abs(statistic)) if test == "wald" else chdtrc(1, statistic)
     out.put(

@@ -3,6 +3,11 @@
 A coarse grid in ln τ is evaluated for all criteria in one matrix product. Every local minimum
 of it starts a Newton iteration in its own bracket; all go on side by side until each has
 converged. The lowest is compared with the criterion at τ = 0 itself.
+
+The likelihood can rise for ever with τ: if G has a null vector within X and every other direction
+is a random effect, as for a marker-based G (its null vector is 1), a record per individual and an
+intercept, then by ML as σ² → 0. Its highest local maximum is wanted then, as with the bounds that
+other software puts on τ. REML does not see the null vector.
 """
 
 from __future__ import annotations
@@ -16,14 +21,20 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
 
-LOWEST, HIGHEST = 1e-7, 1e14
-"""The grid spans these τ, in units of the reciprocal mean eigenvalue."""
+LOWEST, HIGHEST = 1e-7, 1e18
+"""The grid spans these τ, in units of the reciprocal mean eigenvalue …"""
+
+SATURATED = 1e10
+"""… but ends here where random effects span all that X leaves: beyond, nothing changes."""
 
 SPACING = 0.7
 """In ln τ: sums of 1/(1 + τs) do not turn twice within so little."""
 
 BELOW = 40.0
 """A minimum below the grid but not at zero is sought this much further down, in ln τ."""
+
+LEVEL = 1e-3
+"""A criterion that falls faster than this at the end of the grid falls without bound."""
 
 REST = 1e-7
 """A Newton step in ln τ below this is the last: its error is of the order of its square."""
@@ -61,14 +72,14 @@ class Found(NamedTuple):
     converged: BoolArray
 
 
-def grid_for(eigenvalues: FloatArray) -> FloatArray:
+def grid_for(eigenvalues: FloatArray, saturated: bool = False) -> FloatArray:
     """ln τ of the grid."""
     middle = float(eigenvalues.mean()) if len(eigenvalues) else 1.0
-    low, high = np.log(LOWEST / middle), np.log(HIGHEST / middle)
+    low, high = np.log(LOWEST / middle), np.log((SATURATED if saturated else HIGHEST) / middle)
     return np.linspace(low, high, int((high - low) / SPACING) + 1)
 
 
-def minimize(criteria: Criteria, eigenvalues: FloatArray) -> Found:
+def minimize(criteria: Criteria, eigenvalues: FloatArray, saturated: bool = False) -> Found:
     """The lowest minimum of each criterion over τ ≥ 0.
 
     Parameters
@@ -76,12 +87,14 @@ def minimize(criteria: Criteria, eigenvalues: FloatArray) -> Found:
     criteria : Criteria
     eigenvalues : ndarray (m,)
         Of the covariance: they say where criteria can change.
+    saturated : bool
+        Whether nothing is outside of the random effects' reach.
 
     Returns
     -------
     Found
-        `converged` is False where the criterion still falls at the end of the grid: no
-        residual variance is left.
+        `converged` is False where the lowest is at the end of the grid, or there is no local
+        minimum: no residual variance is left.
     """
     count = len(criteria)
     tau, converged = np.zeros(count), np.ones(count, dtype=bool)
@@ -89,24 +102,34 @@ def minimize(criteria: Criteria, eigenvalues: FloatArray) -> Found:
     value = criteria.values(tau, everything)
     if not len(eigenvalues):
         return Found(tau, value, converged)
-    x = grid_for(eigenvalues)
+    x = grid_for(eigenvalues, saturated)
     waiting = _local_minima(criteria.grid(np.exp(x)))
     falling = criteria.slope_at_zero() < 0
+    settled = ~falling  # has a local minimum
+    endless = np.zeros(count, dtype=bool)
     while len(which := np.flatnonzero(np.isfinite(waiting).any(axis=1))):
         at = waiting[which].argmin(axis=1)
         waiting[which, at] = np.inf
         keep = (at > 0) | falling[which]  # else the minimum is at zero
         which, at = which[keep], at[keep]
-        lowest, highest = at == 0, at == len(x) - 1
-        low = np.where(lowest, x[0] - BELOW, x[np.maximum(at - 1, 0)])
+        low = np.where(at == 0, x[0] - BELOW, x[np.maximum(at - 1, 0)])
         high = x[np.minimum(at + 1, len(x) - 1)]
         end, good = _newton(criteria, which, x[at], low, high)
-        good &= ~(highest & (end >= x[-1]))
+        last = end >= x[-1]
+        if last.any():
+            slope, _ = criteria.derivatives(np.exp(end[last]), which[last])
+            endless[which[last][slope < -LEVEL]] = True
+            good &= ~last
+            last[last] = slope < -LEVEL
         found = criteria.values(np.exp(end), which)
-        better = found < value[which]
+        settled[which] |= ~last
+        better = (found < value[which]) & ~last
         chosen = which[better]
         tau[chosen], value[chosen] = np.exp(end[better]), found[better]
         converged[chosen] = good[better]
+    lost = np.flatnonzero(endless & ~settled)
+    tau[lost], converged[lost] = np.exp(x[-1]), False
+    value[lost] = criteria.values(tau[lost], lost)
     return Found(tau, value, converged)
 
 
