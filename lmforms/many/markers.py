@@ -306,7 +306,7 @@ def _warn(found: Scanned, varies: BoolArray, names: list[Any]) -> None:
         (
             varies & ~found.collinear & ~found.converged,
             ConvergenceWarning,
-            "were tested by a model that leaves no residual variance",
+            "have a likelihood with no maximum where a residual variance is left",
         ),
     ):
         if which.any():
