@@ -108,9 +108,7 @@ def markers(share: float, refit: str) -> dict[str, Any]:
     time_all, found = seconds(lambda: scan(m))
     with_marker = data.assign(marker=counts[:, 0].astype(float))
     time_one, _ = seconds(
-        lambda: lf.lmer_many(
-            "~ x + marker + (1 | id)", with_marker, ["y"], relationship=K
-        ),
+        lambda: lf.lmer_many("~ x + marker + (1 | id)", with_marker, ["y"], relationship=K),
     )
     V = 0.5 * K.dense() + np.eye(n)
     time_dense, _ = seconds(lambda: np.linalg.cholesky(V), 2)

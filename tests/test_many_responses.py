@@ -256,7 +256,9 @@ def test_chunks_streams_and_forms_agree():
     parts = lf.lmer_many("~ x + (1 | g)", data, iter([Y[:, :3], Y[:, 3:]]), stream=True, chunk=4)
     parts = list(parts)
     assert [len(p) for p in parts] == [3, 4, 4, 1]
-    pd.testing.assert_frame_equal(pd.concat([p.fixed for p in parts], ignore_index=True), whole.fixed)
+    pd.testing.assert_frame_equal(
+        pd.concat([p.fixed for p in parts], ignore_index=True), whole.fixed
+    )
     names = [f"y{j}" for j in range(Y.shape[1])]
     wide = pd.concat([data, pd.DataFrame(Y, columns=names)], axis=1)
     for formula in ("~ x + (1 | g)", ". ~ x + (1 | g)", "anything ~ x + (1 | g)", "y0 ~ x+(1|g)"):

@@ -8,7 +8,8 @@ analysis of their factor and trial values of θ (:mod:`.shared`).
 
 from __future__ import annotations
 
+from .fitter import ManyFits
 from .markers import gwas
-from .responses import ManyFits, lmer_many
+from .responses import lmer_many
 
 __all__ = ["ManyFits", "gwas", "lmer_many"]

@@ -80,9 +80,7 @@ def column_count(given: Any) -> int | None:
     return int(shape[1]) if len(shape) == 2 else 1
 
 
-def _pieces(
-    given: Any, what: str, n: int, step: int, rows: Rows, first: int
-) -> Iterator[Chunk]:
+def _pieces(given: Any, what: str, n: int, step: int, rows: Rows, first: int) -> Iterator[Chunk]:
     if hasattr(given, "to_pandas"):  # polars, pyarrow
         given = given.to_pandas()
     if isinstance(given, pd.Series):

@@ -52,8 +52,10 @@ class Fitted:
             np.full((count, p), np.nan),
             np.full(count, np.nan),
             np.full(count, np.nan),
-            *(np.zeros(count, dtype=bool) for _ in range(3)),
-            np.ones(count, dtype=bool),
+            converged=np.zeros(count, dtype=bool),
+            singular=np.zeros(count, dtype=bool),
+            flat=np.zeros(count, dtype=bool),
+            degenerate=np.ones(count, dtype=bool),
         )
 
     def put(self, where: npt.NDArray[np.intp], part: Fitted) -> None:
@@ -64,7 +66,7 @@ class Fitted:
 
 def constant(Y: FloatArray) -> BoolArray:
     """Which columns have one value."""
-    return np.asarray((Y == Y[0]).all(axis=0))
+    return np.asarray((Y[0] == Y).all(axis=0))
 
 
 def spectral_fit(

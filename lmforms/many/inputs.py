@@ -222,9 +222,7 @@ def relationship_for(design: Design, relationship: Any) -> Relationship | None:
                     f"{near_matches(str(name), names) or ' It has: ' + ', '.join(names) + '.'}"
                 )
         if len(relationship) != 1:
-            raise ArgumentError(
-                f"relationship: one covariance is needed, not {len(relationship)}."
-            )
+            raise ArgumentError(f"relationship: one covariance is needed, not {len(relationship)}.")
         relationship = next(iter(relationship.values()))
     return Relationship.of(relationship)
 

@@ -202,7 +202,8 @@ class Markers:
             c[rows] = u @ self.y**2 + self.yy
         return a, b, c
 
-    def _value(self, a: FloatArray, b: FloatArray, c: FloatArray, log_det: FloatArray) -> FloatArray:
+    def _value(self, abc: Sums, log_det: FloatArray) -> FloatArray:
+        a, b, c = abc
         value = log_det + self.nu * np.log(c - b**2 / a) + self._constant
         return value + np.log(a) if self.reml else value
 
@@ -211,7 +212,7 @@ class Markers:
         log_det = np.empty(len(which))
         for rows in blocks(len(which), self.g.shape[1]):
             log_det[rows] = self.spectrum.log_det(tau[rows], self.reml)
-        return self._value(*self.products(tau, which), log_det)
+        return self._value(self.products(tau, which), log_det)
 
     def grid(self, tau: FloatArray) -> FloatArray:
         """Criterion of all markers at each of some τ, (c, g)."""
@@ -219,7 +220,7 @@ class Markers:
         a = self.g**2 @ u + self.gg[:, None]
         b = self.g @ (self.y[:, None] * u) + self.gy[:, None]
         c = self.y**2 @ u + self.yy
-        return self._value(a, b, c, self.spectrum.log_det(tau, self.reml))
+        return self._value((a, b, c), self.spectrum.log_det(tau, self.reml))
 
     def derivatives(self, tau: FloatArray, which: IntArray) -> tuple[FloatArray, FloatArray]:
         """First and second derivative in ln τ of the markers `which`."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ..choice import analysed
 from ..columns import root_mean_squares
 from ..control import Control
 from ..covariance import Covariance
@@ -28,7 +29,6 @@ from ..rows import ModelRows
 from ..scaling import PERFECT_FIT, choose_units
 from ..start import moment_start
 from ..sums import CANCELS, summed
-from ..choice import analysed
 from .fitted import Fitted
 
 FloatArray = npt.NDArray[np.float64]
@@ -112,7 +112,7 @@ class Shared:
                     fit = self._from(cp, next(starts))  # type: ignore[arg-type]
             except (ModelError, NumericalError):
                 continue
-            _fill(out, j, fit, self.design)
+            _fill(out, int(j), fit, self.design)
         return out
 
     def _cross_products(self, Y: FloatArray) -> list[CrossProducts | None]:
@@ -120,7 +120,7 @@ class Shared:
         assert hasattr(self.system, "cp")
         base: CrossProducts = self.system.cp
         whole = self.rows.residual.whiten(Y)
-        gamma = np.linalg.lstsq(self.right, whole, rcond=None)[0]
+        gamma = np.asarray(np.linalg.lstsq(self.right, whole, rcond=None)[0], dtype=np.float64)
         left = whole - self.right @ gamma
         scale = root_mean_squares(left)
         good = scale > PERFECT_FIT * root_mean_squares(whole)
