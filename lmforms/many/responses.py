@@ -148,8 +148,8 @@ def lmer_many(
     >>> many = lf.lmer_many("~ 1 + (1 | batch)", pastes, Y)
     >>> many.fits[["response", "theta", "sigma"]].round(4)
        response   theta   sigma
-    0  strength  0.5207  2.9113
-    1    logged  0.5204  0.0485
+    0  strength  0.6711  2.7249
+    1    logged  0.6818  0.0452
     """
     reml, stream = check_flag("reml", reml), check_flag("stream", stream)
     check_choice("missing", missing, ("raise", "drop"))
