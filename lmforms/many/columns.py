@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..errors import ArgumentError, DataError, listed
+from ..errors import ArgumentError, ColumnError, DataError, near_matches
 from ..relationship.labels import named
 
 FloatArray = npt.NDArray[np.float64]
@@ -115,14 +116,14 @@ def _pieces(given: Any, what: str, n: int, step: int, rows: Rows, first: int) ->
 
 
 def _check_numeric(table: pd.DataFrame, what: str) -> None:
-    kinds = table.dtypes
-    bad = [
-        name
-        for name, kind in zip(table.columns, kinds, strict=True)
-        if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind))
-        or pd.api.types.is_complex_dtype(kind)
-    ]
-    if bad:
+    kinds = table.dtypes.to_numpy()
+    strange = {
+        kind
+        for kind in set(kinds)
+        if not pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_complex_dtype(kind)
+    }
+    if strange:
+        bad = [name for name, kind in zip(table.columns, kinds, strict=True) if kind in strange]
         raise DataError(f"the {what} {named(bad)} are not numeric.")
 
 
@@ -135,12 +136,14 @@ def rows_like(index: pd.Index, labelled: bool) -> Rows:
                 f"the {what} have {len(table)} rows; one for each of the {len(index)} rows of "
                 "the data is needed."
             )
-        if labelled and not table.index.equals(index):
-            other = index.difference(table.index)
+        if table.index.equals(index):
+            return np.arange(len(table))
+        other = index.difference(table.index)
+        if labelled or not len(other):
             why = f"labels {named(list(other))} are missing" if len(other) else "in another order"
             raise DataError(
-                f"the row labels of the {what} are not those of the data ({why}). Use "
-                f"`.loc[data.index]`, or `.to_numpy()` if the rows do match."
+                f"the row labels of the {what} are not those of the data ({why}). Put them in "
+                "its order, as by `.loc[data.index]`, or use `.to_numpy()` if the rows do match."
             )
         return np.arange(len(table))
 
@@ -155,18 +158,17 @@ def refuse_infinite(chunk: Chunk, what: str) -> None:
         raise DataError(f"infinite values in the {what} {named(culprits)}: mend or drop them.")
 
 
-def columns_named(names: Sequence[str], known: Sequence[str]) -> None:
+def columns_named(names: Sequence[str], known: Collection[str]) -> None:
     """Refuse names twice or names of no column."""
-    from ..errors import ColumnError, near_matches
-
+    there = set(known)
     for name in names:
-        if name not in known:
+        if name not in there:
             raise ColumnError(
                 f"responses: `{name}` is not a column of the data.{near_matches(name, known)}"
             )
-    twice = sorted({n for n in names if list(names).count(n) > 1}) if len(names) < 10_000 else []
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise ArgumentError(f"responses are named more than once: {listed(twice)}.")
+        raise ArgumentError(f"responses are named more than once: {named(twice)}.")
 
 
 def reporter(progress: Any, total: int | None, what: str) -> Callable[[int], None]:

@@ -81,9 +81,13 @@ class Source:
         parse = with_response if beside_formula else _with_own_response
         names = column_names(data)
         text, placeholder, left = parse(formula, names)
-        frame = raw_table(data, names).data
+        if isinstance(data, pd.DataFrame):
+            frame = data.copy(deep=False)
+            frame.columns = pd.Index(names)
+        else:
+            frame = raw_table(data, names).data
         if placeholder is not None:
-            frame = frame.assign(**{placeholder: np.arange(len(frame), dtype=np.float64)})
+            frame[placeholder] = np.arange(len(frame), dtype=np.float64)
         taken = [*reserved, *([left] if left in names else [])]
         if isinstance(weights, str):
             taken.append(weights)
