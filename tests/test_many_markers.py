@@ -159,7 +159,7 @@ def test_derivatives_against_differences():
     data, counts, known, _, codes = example("repeated")
     design = lf.MixedModel("y ~ x + (1 | id)", data).design
     root = np.linalg.cholesky(known.loc[design.groups[0].levels, design.groups[0].levels])
-    parts = spectrum_of(design.rows(), root)
+    parts = spectrum_of(design.rows(), root=root)
     eta, rest = parts.rotate(parts.project(counts.to_numpy(float)[codes]))
     own, left = parts.rotate(parts.project(design.y[:, None]))
     gg, gy = np.einsum("ij,ij->j", rest, rest), left[:, 0] @ rest

@@ -92,7 +92,7 @@ class Fitter:
             design, places = self.source.design(None if rows.all() else rows)
             work: Spectrum | Shared
             if is_spectral(design) or self.source.relationship is not None:
-                work = spectrum(design, self.source.relationship, self.control)
+                work = spectrum(design, self.source.relationship, self.control, self.reml)
             else:
                 work = Shared.of(design, self.reml, self.control)
             if len(self._prepared) >= PATTERNS:

@@ -26,6 +26,7 @@ from ..formula import parse_formula
 from ..frame import Missing, beside, build_frame, caller_depth
 from ..model import _caller_variables
 from ..relationship import Relationship
+from ..relationship.forms import LowRank
 from ..table import column_names, raw_table
 from ..terms import bind
 from .spectral import Spectrum, spectrum_of
@@ -179,7 +180,7 @@ def is_spectral(design: Design) -> bool:
     return len(design.groups) == 1 and len(design.groups[0].columns) == 1
 
 
-def spectrum(design: Design, relationship: Any, control: Control) -> Spectrum:
+def spectrum(design: Design, relationship: Any, control: Control, reml: bool) -> Spectrum:
     """The decomposition that serves all responses of a model with one component.
 
     Raises
@@ -198,19 +199,24 @@ def spectrum(design: Design, relationship: Any, control: Control) -> Spectrum:
             f"formula has {', '.join(f'({t.label})' for t in design.terms) or 'none'}."
         )
     group = design.groups[0]
-    root = None
+    n, width, root, K = design.n, len(group.levels), None, None
     if known is not None:
-        L = known.subset(list(group.levels)).root()
-        root = np.asarray(L if isinstance(L, np.ndarray) else L.toarray(), dtype=np.float64)
-    width = len(group.levels) if root is None else root.shape[1]
-    needed = COPIES * 8.0 * design.n * min(width, design.n)
+        known = known.subset(list(group.levels))
+        if isinstance(known.form, LowRank):
+            width = known.form.factor.shape[1]
+    needed = COPIES * 8.0 * n * (width if 2 * width < n else n)
     if needed > control.memory:
         raise MemoryLimitError(
-            f"the decomposition of {design.n:,} rows by {width:,} random effects takes about "
+            f"the decomposition of {n:,} rows by {width:,} random effects takes about "
             f"{needed / 2**30:.2g} GiB; {control.memory / 2**30:.2g} GiB are allowed. Raise "
             "Control(memory=…) if there is more."
         )
-    return spectrum_of(design.rows(), root)
+    if known is not None and 2 * width < n:
+        L = known.form.factor if isinstance(known.form, LowRank) else known.root()
+        root = np.asarray(L if isinstance(L, np.ndarray) else L.toarray(), dtype=np.float64)
+    elif known is not None:
+        K = known.dense()
+    return spectrum_of(design.rows(), root=root, covariance=K, ml=not reml)
 
 
 def relationship_for(design: Design, relationship: Any) -> Relationship | None:

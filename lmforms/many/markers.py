@@ -181,7 +181,7 @@ def gwas(
     again = _refit(test, refit)
     source = Source.of(formula, data, weights=weights, missing="raise", relationship=relationship)
     design, _ = source.design()
-    parts = spectrum(design, relationship, check_control(control))
+    parts = spectrum(design, relationship, check_control(control), method)
     null = Null.of(parts, _response(design, parts), method)
     told = reporter(progress, column_count(markers), "markers")
     rows = rows_by_label(design, source.data.index)

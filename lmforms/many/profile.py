@@ -144,7 +144,7 @@ class Responses:
     def slope_at_zero(self) -> FloatArray:
         """∂d/∂τ at τ = 0."""
         s = self.spectrum.values
-        eigen = s if self.reml else self.spectrum.marginal
+        eigen = self.spectrum.eigenvalues(self.reml)
         r2 = self.squares.sum(axis=1) + self.rest
         return np.asarray(eigen.sum() - self.nu * (self.squares @ s) / r2)
 
@@ -249,7 +249,7 @@ class Markers:
     def slope_at_zero(self) -> FloatArray:
         """∂d/∂τ at τ = 0."""
         s = self.spectrum.values
-        eigen = s if self.reml else self.spectrum.marginal
+        eigen = self.spectrum.eigenvalues(self.reml)
         a = np.einsum("ij,ij->i", self.g, self.g) + self.gg
         b = self.g @ self.y + self.gy
         c = self.y @ self.y + self.yy
@@ -263,4 +263,4 @@ class Markers:
 def _log_det(
     w: Weights, tau: FloatArray, spectrum: Spectrum, reml: bool
 ) -> tuple[FloatArray, FloatArray]:
-    return w.log_det() if reml else Weights.at(tau, spectrum.marginal).log_det()
+    return w.log_det() if reml else Weights.at(tau, spectrum.eigenvalues(reml)).log_det()

@@ -55,8 +55,8 @@ class Spectrum:
         Rows and fixed-effects columns.
     values, vectors : ndarray (m,), (n, m)
         s and U.
-    marginal : ndarray
-        d, the positive eigenvalues of G.
+    marginal : ndarray or None
+        d, the positive eigenvalues of G, if they were asked for.
     q, pseudo_inverse : ndarray (n, p), (p, n)
         Q and X⁺.
     slopes : ndarray (p, m)
@@ -75,7 +75,7 @@ class Spectrum:
     p: int
     values: FloatArray
     vectors: FloatArray
-    marginal: FloatArray
+    marginal: FloatArray | None
     q: FloatArray
     pseudo_inverse: FloatArray
     slopes: FloatArray
@@ -95,9 +95,16 @@ class Spectrum:
         """n − p or n."""
         return self.n - self.p if reml else self.n
 
+    def eigenvalues(self, reml: bool) -> FloatArray:
+        """Those whose ln(1 + τ·) are in the criterion."""
+        if reml:
+            return self.values
+        assert self.marginal is not None
+        return self.marginal
+
     def log_det(self, tau: FloatArray, reml: bool) -> FloatArray:
         """ln|V₀|, or Σ ln(1 + τs_j) for REML, at each τ."""
-        eigen = self.values if reml else self.marginal
+        eigen = self.eigenvalues(reml)
         return np.asarray(np.log1p(tau[:, None] * eigen).sum(axis=1))
 
     def constant(self, reml: bool) -> float:
@@ -120,7 +127,13 @@ class Spectrum:
         return eta, projected - self.vectors @ eta.T
 
 
-def spectrum_of(rows: ModelRows, root: FloatArray | None = None) -> Spectrum:
+def spectrum_of(
+    rows: ModelRows,
+    *,
+    root: FloatArray | None = None,
+    covariance: FloatArray | None = None,
+    ml: bool = True,
+) -> Spectrum:
     """Decompose the covariance of a model with one scalar random term.
 
     Parameters
@@ -128,35 +141,57 @@ def spectrum_of(rows: ModelRows, root: FloatArray | None = None) -> Spectrum:
     rows : ModelRows
         With one grouping factor of one column; y is not used.
     root : ndarray (levels, r), optional
-        L with LL' = K, the known covariance of the levels; the identity otherwise.
+        L with LL' = K, the known covariance of the levels. Best where r is below n.
+    covariance : ndarray (levels, levels), optional
+        K itself: best where there are about as many levels as rows.
+    ml : bool
+        Whether the eigenvalues of G are needed.
+
+    Notes
+    -----
+    Without `root` and `covariance` K is the identity.
     """
-    n, p = rows.X.shape
-    X, F, size = rows.residual.whiten(rows.X), random_columns(rows, root), 1.0
     basis = rows.residual.whiten(rows.factors[0].basis)
-    size = float(root_mean_squares(basis)[0])
-    q, pseudo_inverse, within, log_det_x = _least_squares(X)
-    values, vectors = _projected_spectrum(F, q)
-    loads = F.T @ vectors
-    ahead = pseudo_inverse @ F  # X⁺F
-    slopes = ahead @ loads
-    right = loads / np.sqrt(values)
-    left = ahead - (ahead @ right) @ right.T
-    d = _marginal_spectrum(F)
+    q, pseudo_inverse, within, log_det_x = _least_squares(rows.residual.whiten(rows.X))
+    G: FloatArray | None = None
+    if covariance is not None:
+        codes = rows.factors[0].codes
+        G = covariance[np.ix_(codes, codes)] * basis * basis.T
+    else:
+        F = random_columns(rows, root)
+        if 2 * F.shape[1] >= rows.n:
+            G = F @ F.T
+    if G is None:
+        values, vectors = _thin(F, q)
+        loads = F.T @ vectors
+        ahead = pseudo_inverse @ F  # X⁺F
+        slopes = ahead @ loads
+        right = loads / np.sqrt(values)
+        left = ahead - (ahead @ right) @ right.T
+        hidden = np.einsum("pq,pq->p", left, left)
+        gram = F.T @ F
+    else:
+        values, vectors = _full(G, q)
+        ahead = pseudo_inverse @ G
+        slopes = ahead @ vectors
+        hidden = np.einsum("pn,pn->p", ahead, pseudo_inverse)
+        hidden = np.maximum(hidden - (slopes**2 / values).sum(axis=1), 0.0)
+        gram = G
     return Spectrum(
-        n=n,
-        p=p,
+        n=rows.n,
+        p=rows.X.shape[1],
         values=values,
         vectors=vectors,
-        marginal=d,
+        marginal=_positive(gram) if ml else None,
         q=q,
         pseudo_inverse=pseudo_inverse,
         slopes=slopes,
         spread=slopes**2 / values,
-        hidden=np.einsum("pq,pq->p", left, left),
+        hidden=hidden,
         within=within,
         log_det_x=log_det_x,
         log_det_residual=rows.residual.log_determinant(),
-        size=size,
+        size=float(root_mean_squares(basis)[0]),
     )
 
 
@@ -182,27 +217,28 @@ def _least_squares(X: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, f
     return q, np.asarray(back @ q.T), np.einsum("ij,ij->i", back, back), log_det
 
 
-def _projected_spectrum(F: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """s and U of SFF'S, by the smaller of F and G."""
-    n, width = F.shape
+def _thin(F: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """s and U of SFF'S from the singular values of SF."""
     left = F - q @ (q.T @ F)
     left -= q @ (q.T @ left)
-    most = n - q.shape[1]
-    if 2 * width < n:
-        u, d, _ = np.linalg.svd(left, full_matrices=False)
-        keep = np.flatnonzero(d > SINGULAR_VALUE * d.max(initial=0.0))[:most]
-        return np.asarray(d[keep] ** 2), np.ascontiguousarray(u[:, keep])
-    from scipy.linalg import eigh
+    u, d, _ = np.linalg.svd(left, full_matrices=False)
+    keep = np.flatnonzero(d > SINGULAR_VALUE * d.max(initial=0.0))[: len(F) - q.shape[1]]
+    return np.asarray(d[keep] ** 2), np.ascontiguousarray(u[:, keep])
 
-    d, u = eigh(left @ left.T, overwrite_a=True, check_finite=False)
+
+def _full(G: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """s and U of SGS from its own eigenvalues."""
+    left = G - q @ (q.T @ G)
+    left -= (left @ q) @ q.T
+    d, u = np.linalg.eigh(left)
     d, u = d[::-1], u[:, ::-1]
-    keep = np.flatnonzero(d > EIGENVALUE * n * d.max(initial=0.0))[:most]
+    n = len(G)
+    keep = np.flatnonzero(d > EIGENVALUE * n * d.max(initial=0.0))[: n - q.shape[1]]
     return d[keep].copy(), np.ascontiguousarray(u[:, keep])
 
 
-def _marginal_spectrum(F: FloatArray) -> FloatArray:
-    """Positive eigenvalues of FF'."""
-    gram = F.T @ F if F.shape[1] <= F.shape[0] else F @ F.T
-    off = gram - np.diag(np.diagonal(gram))
-    d = np.linalg.eigvalsh(gram) if off.any() else np.sort(np.diagonal(gram))
-    return np.asarray(d[d > EIGENVALUE * d.max(initial=0.0)])
+def _positive(gram: FloatArray) -> FloatArray:
+    """Positive eigenvalues."""
+    plain = np.diagonal(gram)
+    d = np.sort(plain) if (gram == np.diag(plain)).all() else np.linalg.eigvalsh(gram)
+    return np.asarray(d[d > EIGENVALUE * len(gram) * d.max(initial=0.0)])
