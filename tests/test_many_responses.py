@@ -14,6 +14,7 @@ from lmforms.errors import (
     ColumnError,
     DataError,
     FormulaError,
+    IdentificationWarning,
     MissingDataWarning,
     ModelError,
     NotEstimableWarning,
@@ -243,6 +244,29 @@ def test_groups_far_apart():
     Y[:, 0] += 1e6 * codes
     many = lf.lmer_many("~ x + (1 | g)", data, Y[:, :2])
     compare(many, 0, 0, single("~ x + (1 | g)", data, Y[:, 0]), 1e-5)
+
+
+@pytest.mark.parametrize("formula", ["~ 0 + (1 | g)", "~ (1 | g)", "~ x + (1 | g)"])
+def test_few_rows(formula):
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"g": list("aabbb"), "x": rng.normal(size=5)})
+    Y = rng.normal(size=(5, 6)) + 3
+    many = lf.lmer_many(formula, data, Y)
+    for j in range(6):
+        compare(many, j, j, single(formula, data, Y[:, j]), 1e-4)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_groups_among_the_fixed_effects(known):
+    """X hides the random effects: REML cannot tell their variance, ML says zero."""
+    data, Y = example(r=3)
+    labels = sorted(data["g"].unique())
+    K = pd.DataFrame(np.eye(12) + 0.1, labels, labels) if known else None
+    with pytest.warns(IdentificationWarning, match="3 of 3 responses"):
+        many = lf.lmer_many("~ g + (1 | g)", data, Y, relationship=K)
+    assert many.fits["sigma"].notna().all()
+    ml = lf.lmer_many("~ g + (1 | g)", data, Y, relationship=K, reml=False)
+    assert (ml.fits["theta"] == 0).all()
 
 
 # --- forms of input -----------------------------------------------------------------------

@@ -42,7 +42,10 @@ SINGULAR_VALUE = 1e-8
 """Singular values of SF below this share of the largest are none."""
 
 EIGENVALUE = 1e-13
-"""The same for eigenvalues of SGS, where G itself is decomposed."""
+"""The same for eigenvalues of SGS, where G itself is decomposed; and against the size of G."""
+
+NOTHING = 1e-13
+"""Singular values of SF below this share of F are rounding: X hides all of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +225,8 @@ def _thin(F: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
     left = F - q @ (q.T @ F)
     left -= q @ (q.T @ left)
     u, d, _ = np.linalg.svd(left, full_matrices=False)
-    keep = np.flatnonzero(d > SINGULAR_VALUE * d.max(initial=0.0))[: len(F) - q.shape[1]]
+    least = max(SINGULAR_VALUE * d.max(initial=0.0), NOTHING * np.linalg.norm(F))
+    keep = np.flatnonzero(d > least)[: len(F) - q.shape[1]]
     return np.asarray(d[keep] ** 2), np.ascontiguousarray(u[:, keep])
 
 
@@ -233,7 +237,8 @@ def _full(G: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
     d, u = np.linalg.eigh(left)
     d, u = d[::-1], u[:, ::-1]
     n = len(G)
-    keep = np.flatnonzero(d > EIGENVALUE * n * d.max(initial=0.0))[: n - q.shape[1]]
+    least = EIGENVALUE * max(n * d.max(initial=0.0), np.linalg.norm(G))
+    keep = np.flatnonzero(d > least)[: n - q.shape[1]]
     return d[keep].copy(), np.ascontiguousarray(u[:, keep])
 
 
