@@ -37,7 +37,7 @@ BoolArray = npt.NDArray[np.bool_]
 SIZES = (0.1, 0.3, 1.0, 3.0)
 """Multiples of the plain start that are tried."""
 
-MOMENTS = 12
+MOMENTS = 32
 """Responses whose moment estimates are tried for all."""
 
 
