@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .estimate import estimate
+from .fit import VarCompFit
 from .model import Component, ComponentModel
 
-__all__ = ["Component", "ComponentModel"]
+__all__ = ["Component", "ComponentModel", "VarCompFit", "estimate"]

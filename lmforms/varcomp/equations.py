@@ -62,6 +62,12 @@ class Equations:
         """Whether M is factored as a sparse matrix."""
         return self._sparse is not None
 
+    @property
+    def nonzeros(self) -> int:
+        """Entries of the factor."""
+        m = self.sums.m
+        return m * (m + 1) // 2 if self._sparse is None else self._sparse.cholesky.nnz
+
     @cached_property
     def dense_zz(self) -> FloatArray:
         """Z'Z, dense."""
@@ -198,7 +204,7 @@ class _Sparse(FactoredEquations):
         form = self.equations._sparse
         assert form is not None
         plan = form.cholesky.plan
-        return self._selected[plan.indptr[:-1]][form.place]
+        return np.asarray(self._selected[plan.indptr[:-1]][form.place])
 
     def traces(self) -> FloatArray:
         form = self.equations._sparse
@@ -206,7 +212,7 @@ class _Sparse(FactoredEquations):
         terms = form.precision * form.twice * self._selected[form.where]
         starts = [s.start for s in self.equations.sums.spans]
         component = np.searchsorted(starts, form.cols, side="right") - 1
-        return np.bincount(component, terms, len(starts))
+        return np.asarray(np.bincount(component, terms, len(starts)))
 
 
 class _SparseForm:
@@ -238,7 +244,7 @@ class _SparseForm:
     def where(self) -> IntArray:
         """Where the entries of the pattern are in L."""
         a, b = self.place[self.rows], self.place[self.cols]
-        return self.cholesky.plan.places(np.minimum(a, b), np.maximum(a, b))
+        return np.asarray(self.cholesky.plan.places(np.minimum(a, b), np.maximum(a, b)))
 
     def values(self, d: FloatArray) -> FloatArray:
         """M's numbers on the pattern."""

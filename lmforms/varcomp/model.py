@@ -159,8 +159,8 @@ class ComponentModel:
     ) -> ComponentModel:
         """From y (n,), X (n, p) of full rank, and Z_i (n, q_i) dense or sparse, by name.
 
-        K_i may be a :class:`~lmforms.relationship.Relationship` or a bare matrix in the order of the
-        columns of Z_i; the identity without one.
+        K_i may be a :class:`~lmforms.relationship.Relationship` or a bare matrix in the order
+        of the columns of Z_i; the identity without one.
         """
         import scipy.sparse as sp
 
@@ -180,7 +180,7 @@ class ComponentModel:
             matrix = sp.csr_matrix(z, dtype=np.float64)
             if matrix.shape[0] != len(y):
                 raise ArgumentError(f"Z[{name!r}] has {matrix.shape[0]} rows, y has {len(y)}.")
-            labels = tuple(range(matrix.shape[1]))
+            labels: tuple[Any, ...] = tuple(range(matrix.shape[1]))
             known = K.get(name)
             if known is not None and not isinstance(known, Relationship):
                 known = Relationship.of(known, labels)

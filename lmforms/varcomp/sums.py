@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,7 +146,7 @@ def sums_of(model: ComponentModel) -> Sums:
     return Sums(
         n=n,
         p=p,
-        spans=tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)),
+        spans=tuple(slice(int(a), int(b)) for a, b in pairwise(ends)),
         zz=zz,
         precision=sp.block_diag(precision, format="csc") if precision else sp.csc_matrix((0, 0)),
         log_det_precision=np.array([c.log_det_precision for c in model.components]),
