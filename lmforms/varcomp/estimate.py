@@ -27,8 +27,8 @@ FloatArray = npt.NDArray[np.float64]
 HALVINGS = 12
 """A Newton step is halved so many times before an EM step is taken in its place."""
 
-TOLERANCE = 1e-13
-"""Promised gain of the log-likelihood: variances are then within some 10⁻⁷ standard errors."""
+TOLERANCE = 1e-15
+"""Promised gain of the log-likelihood: variances are then within 10⁻⁷ standard errors."""
 
 EM_TRIES = 20
 """Every so many EM steps …"""
@@ -145,8 +145,7 @@ def _result(
     model: ComponentModel, method: str, path: _Path, at: Likelihood, tolerance: float, limit: int
 ) -> VarCompFit:
     left = steps.decrement(at)
-    rounding = ROUNDING * max(1.0, abs(at.criterion))
-    converged = left <= max(tolerance, rounding)
+    converged = left <= max(tolerance, _rounding(at))
     if converged:
         message = "converged: a Newton step promises no further gain"
         zero = [n for n, v in zip(model.names, at.variances, strict=False) if v == 0]
@@ -203,9 +202,13 @@ def _walk(path: _Path, at: Likelihood, method: str, tolerance: float, limit: int
     """Steps of one method until none promises anything."""
     move: Callable[[_Path, Likelihood, str], tuple[Likelihood, str] | None]
     move = _em_step if method in _EM else _newton_step
+    before = np.inf
     for i in range(limit):
-        if steps.decrement(at) <= tolerance:
+        left = steps.decrement(at)
+        hidden = left <= _rounding(at)  # in the criterion; derivatives see a little further
+        if left <= tolerance or (hidden and left >= before):
             break
+        before = left
         found = _to_zero(path, at) if method in _EM and i % EM_TRIES == EM_TRIES - 1 else None
         found = found or move(path, at, method)
         if found is None:
@@ -256,7 +259,12 @@ def _newton_step(path: _Path, at: Likelihood, method: str) -> tuple[Likelihood, 
 
 def _higher(new: Likelihood, old: Likelihood) -> bool:
     """Whether the criterion rises by more than its rounding."""
-    return bool(new.criterion > old.criterion + ROUNDING * max(1.0, abs(old.criterion)))
+    return bool(new.criterion > old.criterion + _rounding(old))
+
+
+def _rounding(at: Likelihood) -> float:
+    """By how much a computed criterion may be off."""
+    return float(ROUNDING * max(1.0, abs(at.criterion)))
 
 
 def _quasi_newton(

@@ -37,8 +37,8 @@ from .sums import Sums
 FloatArray = npt.NDArray[np.float64]
 
 LEAST = 1e-10
-"""What stands for γ = 0, as a share of σ²: derivatives would be 0/0. The criterion is off by
-about as much, and derivatives keep five digits."""
+"""What stands for γ = 0, as a share of σ²: derivatives would be 0/0, and keep five digits so. The
+criterion is brought back by its slope."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +144,9 @@ class Likelihood:
         if self.reml:
             value -= 2.0 * float(np.log(np.diagonal(self._inverse_root_x)).sum())
         value += self.nu * np.log(2.0 * np.pi * self.scale) + self.quadratic / self.scale
+        lifted = self.ratios - self.variances[:-1] / self.scale
+        if (lifted > 0).any():
+            value += 2.0 * self.scale * float(lifted @ self.score[:-1])
         return float(value)
 
     # --- the score --------------------------------------------------------------------------

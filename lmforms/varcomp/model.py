@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, DataError, ModelError, listed, near_matches
+from ..errors import ArgumentError, DataError, ModelError
+from ..related import check_relationship
 from ..relationship import Relationship
 
 if TYPE_CHECKING:
@@ -143,8 +144,8 @@ class ComponentModel:
         """
         from ..model import MixedModel
 
-        model = MixedModel(formula, data, weights=weights, offset=offset)
-        return component_model(model.design, relationship)
+        model = MixedModel(formula, data, weights=weights, offset=offset, relationship=relationship)
+        return component_model(model.design, model.relationship)
 
     @classmethod
     def of_matrices(
@@ -174,7 +175,7 @@ class ComponentModel:
         if X.shape[1] and np.linalg.matrix_rank(X) < X.shape[1]:
             raise DataError("the columns of X are linearly dependent: leave some out.")
         K = dict(K or {})
-        _known(K, list(Z), "Z")
+        check_relationship(K, list(Z))
         components = []
         for name, z in Z.items():
             matrix = sp.csr_matrix(z, dtype=np.float64)
@@ -197,12 +198,15 @@ class ComponentModel:
         return cls(y, X, tuple(components), tuple(names), w)
 
 
-def component_model(
-    design: Design, relationship: Mapping[str, Any] | None = None
-) -> ComponentModel:
-    """The components of a design whose random terms are scalars."""
-    relationship = dict(relationship or {})
-    _known(relationship, [g.name for g in design.groups], "the formula")
+def component_model(design: Design, relationship: Mapping[str, Relationship]) -> ComponentModel:
+    """The components of a design whose random terms are scalars.
+
+    Parameters
+    ----------
+    design : Design
+    relationship : mapping of str to Relationship
+        In the order of the design's levels, from :func:`lmforms.related.relate`.
+    """
     rows = design.rows()
     components: list[Component] = []
     for group in design.groups:
@@ -217,7 +221,7 @@ def component_model(
     )
 
 
-def _of_group(design: Design, group: GroupingFactor, known: Any) -> list[Component]:
+def _of_group(design: Design, group: GroupingFactor, known: Relationship | None) -> list[Component]:
     import scipy.sparse as sp
 
     if group.covariance.covariances():
@@ -226,9 +230,6 @@ def _of_group(design: Design, group: GroupingFactor, known: Any) -> list[Compone
             f"components are single variances: write `||` in place of `|`."
         )
     labels = tuple(group.levels)
-    if known is not None:
-        known = Relationship.of(known).aligned(labels)
-        labels = known.labels
     basis = design.basis(group)
     shape = (design.n, len(labels))
     start = np.arange(design.n + 1)
@@ -251,12 +252,3 @@ def _component(name: str, Z: Any, labels: tuple[Any, ...], known: Relationship |
         log_det = 2.0 * float(np.log(np.abs(form.triangle.diagonal())).sum())
         return Component(name, Z, labels, None, form.matrix.tocsc(), log_det)
     return Component(name, Z, labels, known.root())
-
-
-def _known(given: Mapping[str, Any], names: list[str], where: str) -> None:
-    for name in given:
-        if name not in names:
-            raise ArgumentError(
-                f"relationship: `{name}` is no grouping factor of {where}; there are "
-                f"{listed(names)}.{near_matches(str(name), names)}"
-            )
