@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from . import datasets as datasets
     from . import errors as errors
     from . import relationship as relationship
+    from . import varcomp as varcomp
     from .control import Control as Control
     from .model import MixedModel as MixedModel
     from .model import lmer as lmer
@@ -31,7 +32,7 @@ _HOME = {
     "lmer": "model",
     "load": "storage",
 }
-_MODULES = ("datasets", "errors", "relationship")
+_MODULES = ("datasets", "errors", "relationship", "varcomp")
 
 __all__ = [
     "Control",
@@ -43,6 +44,7 @@ __all__ = [
     "lmer",
     "load",
     "relationship",
+    "varcomp",
 ]
 
 
