@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from dense import DenseModel
+from dense_components import DenseModel
 
 import lmforms as lf
 from lmforms.errors import (

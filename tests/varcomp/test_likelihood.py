@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from dense import DenseModel
+from dense_components import DenseModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
