@@ -99,7 +99,7 @@ def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) 
         )
     optima = [_refined(profile, *bracket, tolerance) for bracket in brackets]
     best = min([-np.inf, *(x for x, _ in optima)], key=profile.value)
-    if profile.limit < profile.value(best) - FLAT:
+    if profile.limit <= profile.value(best) + FLAT:  # rounding makes optima far out
         raise ModelError(
             f"the likelihood is highest where {name} explains every row and no residual variance "
             "is left (λ = 0). Records repeated within levels, or a covariance of lower rank, "

@@ -138,7 +138,7 @@ class _Block(Sampler):
             lower = np.linalg.cholesky(0.5 * (xx + xx.T))
         except np.linalg.LinAlgError:
             raise NumericalError("X'V⁻¹X is not positive definite.") from None
-        return np.linalg.solve(lower.T, np.linalg.solve(lower, xy)), lower
+        return np.asarray(np.linalg.solve(lower.T, np.linalg.solve(lower, xy))), np.asarray(lower)
 
 
 class Dense(_Block):

@@ -175,8 +175,9 @@ def _by_rows(
 
 def _rotated(model: ComponentModel, sums: Sums, root: FloatArray) -> tuple[FloatArray, FloatArray]:
     """X̃ (n, p) and ỹ (n,) of the sums."""
-    x = root[:, None] * model.X
-    x = np.linalg.solve(sums.x_root.T, x.T).T if sums.p else x
+    x = np.asarray(root[:, None] * model.X)
+    if sums.p:
+        x = np.asarray(np.linalg.solve(sums.x_root.T, x.T).T)
     return x, root * (model.y - model.X @ sums.gamma) / sums.scale
 
 
