@@ -56,8 +56,10 @@ def genomic(seed, n=60, levels=40, markers=300, repeats=True, weights=None):
     rng = np.random.default_rng(seed)
     counts = rng.binomial(2, rng.uniform(0.2, 0.8, markers), (levels, markers)).astype(float)
     K = lf.relationship.vanraden(counts, labels=range(levels), monomorphic="drop")
-    codes = np.r_[np.arange(levels), rng.integers(0, levels, n - levels)] if repeats else (
-        np.arange(n) % levels
+    codes = (
+        np.r_[np.arange(levels), rng.integers(0, levels, n - levels)]
+        if repeats
+        else (np.arange(n) % levels)
     )
     z = np.zeros((n, levels))
     z[np.arange(n), codes] = 1
@@ -181,9 +183,7 @@ def test_no_residual_left():
     # every row its own effect, all of the signal along the direction of most variance
     d = np.r_[100.0, np.ones(9)]
     y = np.r_[10.0, np.full(9, 1.0)]
-    model = ComponentModel.of_matrices(
-        y, np.empty((10, 0)), {"g": np.eye(10)}, {"g": np.diag(d)}
-    )
+    model = ComponentModel.of_matrices(y, np.empty((10, 0)), {"g": np.eye(10)}, {"g": np.diag(d)})
     with pytest.raises(ModelError, match="no residual variance"):
         emma(model)
 
