@@ -147,19 +147,29 @@ def test_precision(n, q, reml):
     assert fit.criterion == pytest.approx(inner, rel=1e-10)
 
 
-def test_more_effects_than_rows_with_a_root():
-    rng = np.random.default_rng(8)
+def wide(seed):
+    """More effects than rows, of which they explain all: every λ is possible, 0 included."""
+    rng = np.random.default_rng(seed)
     z = rng.normal(size=(25, 40))
-    y = z @ rng.normal(size=40) * 0.4 + rng.normal(size=25)
-    model = ComponentModel.of_matrices(y, np.empty((25, 0)), {"snp": z})
-    try:
-        fit = emma(model)
-    except ModelError as error:  # full rank: the dense criterion must fall to the end as well
-        assert "no residual" in str(error)
-        values = [dense_criterion(model, np.exp(t), True) for t in np.linspace(-12, 16, 57)]
-        assert np.argmin(values) == 56
-    else:
-        assert fit.ratios.iloc[0] == pytest.approx(dense_optimum(model, True), rel=1e-6)
+    y = z @ rng.normal(size=40) * 0.4 + 2 * rng.normal(size=25)
+    return ComponentModel.of_matrices(y, np.empty((25, 0)), {"snp": z})
+
+
+def test_more_effects_than_rows():
+    fit = emma(wide(5))
+    assert fit.ratios.iloc[0] == pytest.approx(dense_optimum(wide(5), True), rel=1e-6)
+
+
+def test_more_effects_than_rows_at_the_boundary():
+    assert emma(wide(10)).variances["snp"] == 0
+    assert dense_optimum(wide(10), True) < 1e-4
+
+
+def test_more_effects_than_rows_and_no_residual():
+    values = [dense_criterion(wide(2), np.exp(t), True) for t in np.linspace(-12, 16, 57)]
+    assert np.argmin(values) == 56
+    with pytest.raises(ModelError, match="no residual variance"):
+        emma(wide(2))
 
 
 def test_several_optima():

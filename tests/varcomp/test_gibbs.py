@@ -357,12 +357,13 @@ def test_missing_package(package, monkeypatch):
         return real(name, *args, **kwargs)
 
     fit = gibbs(one_way("Rail"), draws=5, chains=1, seed=1)
+    calls = {
+        "arviz": fit.diagnostics,
+        "tqdm": lambda: gibbs(one_way("Rail"), draws=5, progress=True),
+    }
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(MissingPackageError, match=r"lmforms\[bayes\]"):
-        if package == "arviz":
-            fit.diagnostics()
-        else:
-            gibbs(one_way("Rail"), draws=5, progress=True)
+        calls[package]()
 
 
 def test_lazy():
