@@ -34,7 +34,7 @@ STEP = 0.5
 """Of the grid of ln λ: every part of the criterion varies over at least one unit of it."""
 
 MARGIN = np.log(1e7)
-"""How far beyond 1/d_max and 1/d_min the grid goes: there the ratios are 0 and ∞ in effect."""
+"""How far beyond 1/d_max and 1/d_min the grid goes, unless the residuals are smaller still."""
 
 REFINEMENTS = 100
 """Newton steps and bisections of one optimum: bisection alone needs 33 for 1e-10."""
@@ -170,11 +170,11 @@ class _Profile:
         self.steps.append(np.array([np.exp(x) * scale, scale]))
         self.criteria.append(self.value(x))
         self.kinds.append(kind)
-        s, w = (g / (1.0 + g) for g in (np.exp(x) * spec.d, np.exp(x) * self.determinant))
-        a = np.sum(spec.eta**2 * s * (1.0 - s)) / q
-        b = np.sum(spec.eta**2 * s * (1.0 - s) * (1.0 - 2.0 * s)) / q
-        first = w.sum() - self.nu * a
-        return float(first), float(np.sum(w * (1.0 - w)) - self.nu * (b + a * a))
+        t, left = (1.0 / (1.0 + np.exp(x) * d) for d in (spec.d, self.determinant))
+        each = spec.eta**2 * (1.0 - t) * t / q  # t = 1 − s, where 1 − s would cancel
+        a, b = each.sum(), (each * (2.0 * t - 1.0)).sum()
+        first = np.sum(1.0 - left) - self.nu * a
+        return float(first), float(np.sum((1.0 - left) * left) - self.nu * (b + a * a))
 
     @property
     def limit(self) -> float:
@@ -191,8 +191,10 @@ class _Profile:
 
     def grid(self) -> FloatArray:
         """Of ln γ."""
-        d = self.spectrum.d
-        return np.arange(-np.log(d[-1]) - MARGIN, -np.log(d[0]) + MARGIN + STEP, STEP)
+        s = self.spectrum
+        share = s.rest / (s.rest + s.eta @ s.eta)
+        beyond = max(MARGIN, np.log(self.nu / share)) if share > 0 else MARGIN
+        return np.arange(-np.log(s.d[-1]) - MARGIN, -np.log(s.d[0]) + beyond + STEP, STEP)
 
 
 def _brackets(profile: _Profile) -> list[tuple[float, float]]:

@@ -35,6 +35,9 @@ WIDE = 1 << 28
 NULL = 1e-12
 """A direction with less than this share of the largest d is one that the data do not see."""
 
+ROUNDING = 1e-13
+"""What is left of ỹ at less than this share is rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
@@ -49,7 +52,7 @@ class Spectrum:
     eta : ndarray (k,)
         U'ỹ.
     rest : float
-        ỹ'ỹ − η'η; zero if there is nothing else.
+        ỹ'ỹ − η'η, from the rows, where it does not cancel; zero if there is nothing else.
     full : ndarray (j,), optional
         Positive eigenvalues of ZKZ' itself, for maximum likelihood.
     basis : ndarray (m, k)
@@ -106,8 +109,7 @@ def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> Spectr
     d, eta, basis, cross, all_cross, full_d = solve(model, component, sums, full)
     seen = d > NULL * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
     d, eta, basis, cross = d[seen], eta[seen], basis[:, seen], cross[:, seen]
-    total = float(sums.rr[sums.p, sums.p])
-    rest = 0.0 if len(d) >= n - sums.p else max(total - float(eta @ eta), 0.0)
+    rest = 0.0 if len(d) >= n - sums.p else _rest(model, sums, basis @ (eta / np.sqrt(d)))
     if full_d is not None:
         full_d = full_d[full_d > NULL * full_d.max(initial=0.0)]
     return Spectrum(
@@ -116,7 +118,7 @@ def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> Spectr
         size=component.size,
         d=d,
         eta=eta,
-        rest=rest if rest > NULL * total else 0.0,
+        rest=rest if rest > ROUNDING**2 * float(sums.rr[sums.p, sums.p]) else 0.0,
         full=full_d,
         basis=basis,
         cross=cross,
@@ -171,6 +173,16 @@ def _by_rows(
         spread = 1.0 / np.sqrt(d)
         basis, cross = half @ u * spread, gx.T @ u * spread
     return d, u.T @ y, basis, cross, x.T @ gx, eigh(g, eigvals_only=True) if full else None
+
+
+def _rest(model: ComponentModel, sums: Sums, a: FloatArray) -> float:
+    """The sum of squares of S(ỹ − Za)."""
+    root = np.ones(sums.n) if model.weights is None else np.sqrt(model.weights)
+    x, y = _rotated(model, sums, root)
+    component = model.components[0]
+    left = y - root * (component.Z @ component.effects(a))
+    left = left - x @ (x.T @ left)
+    return float(left @ left)
 
 
 def _rotated(model: ComponentModel, sums: Sums, root: FloatArray) -> tuple[FloatArray, FloatArray]:

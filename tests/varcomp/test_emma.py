@@ -232,3 +232,17 @@ def test_too_large(monkeypatch):
     monkeypatch.setattr("lmforms.varcomp.spectrum.MOST", 5)
     with pytest.raises(ModelError, match="method='ai'"):
         emma(ComponentModel.of_formula(ONE_WAY["Dyestuff"], lf.datasets.load("Dyestuff")))
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("small", [1e-3, 1e-6, 1e-9])
+def test_hardly_any_residual(small, reml):
+    # balanced, so that the estimates are ANOVA's
+    rng = np.random.default_rng(2)
+    z = np.repeat(np.eye(6), 5, axis=0)
+    y = z @ rng.normal(size=6) + small * rng.normal(size=30)
+    fit = emma(ComponentModel.of_matrices(y, np.ones((30, 1)), {"g": z}), reml=reml)
+    means = y.reshape(6, 5).mean(axis=1)
+    within = ((y.reshape(6, 5) - means[:, None]) ** 2).sum() / 24
+    between = ((means - means.mean()) ** 2).sum() / (5 if reml else 6) - within / 5
+    np.testing.assert_allclose(fit.variances, [between, within], rtol=1e-6)
