@@ -73,6 +73,12 @@ def gibbs(
     MissingPackageError
         `progress` without tqdm.
 
+    Notes
+    -----
+    The chain moves a variance by about √(2/q) of itself, for q effects: where effects are many
+    and say little each (an animal model), draws are correlated over long stretches and more of
+    them are needed. :meth:`GibbsFit.diagnostics` tells.
+
     Examples
     --------
     >>> import lmforms as lf

@@ -34,6 +34,9 @@ from .sums import Sums
 
 FloatArray = npt.NDArray[np.float64]
 
+DIAGONAL = 2_000
+"""One component of up to so many effects is diagonalised although it is sparse: in seconds."""
+
 
 class Sampler(ABC):
     """Draws in the units of the sums.
@@ -218,13 +221,8 @@ def _sparse_root(precision: Any) -> tuple[Any, Any] | None:
 
 def sampler_of(model: ComponentModel, sums: Sums) -> Sampler:
     """The cheapest for a model."""
-    equations = Equations(sums) if len(model.components) != 1 else None
-    if equations is None:
-        if affordable(sums) and (not sums.is_sparse or sums.m <= DIAGONAL):
-            return Diagonal(model, sums)
-        equations = Equations(sums)
+    one = len(model.components) == 1 and affordable(sums)
+    if one and (not sums.is_sparse or sums.m <= DIAGONAL):
+        return Diagonal(model, sums)
+    equations = Equations(sums)
     return (Sparse if equations.is_sparse else Dense)(model, equations)
-
-
-DIAGONAL = 2_000
-"""One component of up to so many effects is diagonalised although it is sparse: in seconds."""

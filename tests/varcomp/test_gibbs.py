@@ -109,6 +109,12 @@ def test_joint_mode_is_reml(name):
     assert (np.abs(mode - reml) <= ERRORS * error + 1e-3).all()
 
 
+def test_joint_mode_at_the_boundary():
+    mode = gibbs(one_way("Dyestuff2"), seed=3).joint_mode
+    assert mode["Batch"] < 0.05 * mode["Residual"]
+    assert mode["Residual"] == pytest.approx(13.806, rel=0.05)
+
+
 def test_joint_mode_is_reml_crossed():
     model = penicillin()
     reml = np.log(estimate(model).variances.to_numpy())
