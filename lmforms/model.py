@@ -165,9 +165,11 @@ class MixedModel:
             Options of the engine.
         method : str
             ``"auto"``, or an estimator of :mod:`lmforms.varcomp` for models whose random
-            terms are single variances: ``"ai"``, ``"newton"``, ``"fisher"``, ``"em"``, … All
-            reach the same optimum; `auto` is the fastest, and takes ``"ai"`` for a model
-            with a `relationship`.
+            terms are single variances: ``"ai"``, ``"newton"``, ``"fisher"``, ``"em"``,
+            ``"em-fixed-point"``, ``"quasi-newton"``, ``"emma"`` (one term). All reach the
+            same optimum; `auto` is the fastest, and takes ``"ai"`` for a model with a
+            `relationship`. ``"gibbs"`` reports the joint posterior mode under flat priors,
+            with Monte-Carlo error (``Control(seed=…)``).
 
         Returns
         -------
@@ -228,7 +230,7 @@ class MixedModel:
         from .results import MixedModelResults
 
         if self.relationship:
-            from .varcomp.report import design_at
+            from .varcomp.designs import design_at
 
             start = self._start(np.asarray(theta), "theta") or []
             related = design_at(self.design, self.relationship, y, start, reml, control)
@@ -252,7 +254,7 @@ class MixedModel:
         method: str,
     ) -> Estimate | ComponentEstimate:
         """By an estimator of variance components."""
-        from .varcomp.report import estimate_design
+        from .varcomp.designs import estimate_design
 
         return estimate_design(
             self.design,

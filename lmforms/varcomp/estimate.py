@@ -123,9 +123,10 @@ def estimate(
     Name: variance, dtype: float64
     """
     if method not in METHODS:
+        known = (*METHODS, "emma", "gibbs")
         raise ArgumentError(
-            f"method {method!r} is unknown.{near_matches(str(method), METHODS)} "
-            f"Use one of {', '.join(METHODS)}."
+            f"method {method!r} is unknown here.{near_matches(str(method), known)} Use one of "
+            f"{', '.join(METHODS)}; `emma` and `gibbs` are functions of lmforms.varcomp."
         )
     if not (np.isfinite(tolerance) and tolerance > 0):
         raise ArgumentError(f"tolerance must be positive, not {tolerance!r}.")

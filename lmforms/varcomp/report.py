@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ..control import Control
-from ..errors import ArgumentError
-from ..estimate import Estimate
-from ..estimate import estimate as engine_estimate
 from ..factor.system import BlockInfo
 from ..status import OptimizerReport
 from . import steps
-from .equations import Equations
-from .estimate import TOLERANCE, estimate
 from .fit import VarCompFit
-from .likelihood import likelihood
-from .model import component_model
-from .sums import sums_of
 
 if TYPE_CHECKING:
     from ..design import Design
-    from ..relationship import Relationship
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -178,92 +167,6 @@ class ComponentEstimate:
             trace=tuple(fit.criteria.tolist()),
             blocks=(BlockInfo(", ".join(names), kind, m, nonzeros, 8 * nonzeros),),
         )
-
-
-def estimate_design(
-    design: Design,
-    relationship: Mapping[str, Relationship],
-    y: FloatArray,
-    *,
-    reml: bool,
-    start: Sequence[FloatArray] | None,
-    control: Control | None,
-    method: str,
-) -> Estimate | ComponentEstimate:
-    """Fit a design by a named estimator of variance components.
-
-    Without known covariances the result is the engine's own at these variances.
-    """
-    options = control or Control()
-    if options.factor != "auto":
-        raise ArgumentError(
-            f"Control(factor={options.factor!r}) is for method='auto' without a relationship."
-        )
-    model = replace(component_model(design, relationship), y=y - design.offset)
-    ratios = None
-    if start is not None:
-        theta = np.concatenate([np.empty(0), *start])
-        ratios = np.append(theta**2, 1.0)
-        ratios *= float(np.var(model.y)) / (1.0 + len(theta))
-    found = estimate(
-        model,
-        "ai" if method == "auto" else method,
-        reml=reml,
-        start=ratios,
-        tolerance=TOLERANCE if control is None else options.tolerance,
-        max_iterations=None if control is None else options.max_evaluations,
-        memory=options.memory,
-    )
-    related = ComponentEstimate(design, found, options.singular)
-    if relationship:
-        return related
-    ordinary = engine_estimate(
-        design.rows(y),
-        [g.covariance for g in design.groups],
-        reml=reml,
-        control=options,
-        start=related.theta,
-        fixed_theta=True,
-    )
-    report = related.report([g.name for g in design.groups])
-    shift = ordinary.scaling.criterion_shift(ordinary.problem.nu, reml)
-    status = replace(
-        ordinary.optimum,
-        converged=report.converged,
-        message=report.message,
-        n_evaluations=report.n_evaluations,
-        decrement=report.decrement,
-        trace=tuple(t - shift for t in report.trace),
-    )
-    return replace(ordinary, optimum=status, flat=related.flat)
-
-
-def design_at(
-    design: Design,
-    relationship: Mapping[str, Relationship],
-    y: FloatArray,
-    theta: Sequence[FloatArray],
-    reml: bool,
-    control: Control,
-) -> ComponentEstimate:
-    """A design with known covariances at given θ, with β and σ² profiled out."""
-    model = replace(component_model(design, relationship), y=y - design.offset)
-    equations = Equations(sums_of(model), control.memory)
-    ratios = np.concatenate(list(theta)) ** 2
-    unit = likelihood(equations, np.append(ratios, 1.0), reml)
-    at = replace(unit, variances=np.append(ratios, 1.0) * unit.profiled_scale)
-    fit = VarCompFit(
-        model=model,
-        method="given",
-        reml=reml,
-        steps=at.variances[None] * at.sums.scale**2,
-        criteria=np.array([at.criterion + at.sums.criterion_shift(reml)]),
-        kinds=("given",),
-        converged=True,
-        message="evaluated at given θ",
-        likelihood=at,
-    )
-    return ComponentEstimate(design, fit, control.singular)
 
 
 def _diagonal(left: object, right: object, inner: FloatArray) -> FloatArray:

@@ -319,3 +319,20 @@ def test_singular_fits_are_said():
     data = lf.datasets.load("Dyestuff2")
     with pytest.warns(SingularWarning):
         lf.lmer("Yield ~ 1 + (1 | Batch)", data, method="ai")
+
+
+def test_emma_and_gibbs_give_ordinary_results():
+    formula, data = CLASSICS["Dyestuff"], lf.datasets.load("Dyestuff")
+    plain = lf.lmer(formula, data)
+    emma = lf.lmer(formula, data, method="emma")
+    np.testing.assert_allclose(emma.theta, plain.theta, rtol=1e-6)
+    assert emma.optimizer.message.startswith("emma")
+    mode = lf.lmer(formula, data, method="gibbs", control=lf.Control(seed=3))
+    np.testing.assert_allclose(mode.theta, plain.theta, rtol=0.05)
+    assert "posterior mode" in mode.optimizer.message
+    with pytest.raises(ArgumentError, match="start"):
+        lf.lmer(formula, data, method="emma", start=[1.0])
+    with pytest.raises(ArgumentError, match="ML"):
+        lf.lmer(formula, data, method="gibbs", reml=False)
+    with pytest.raises(ModelError, match="ai"):
+        lf.lmer(CLASSICS["Penicillin"], lf.datasets.load("Penicillin"), method="emma")
