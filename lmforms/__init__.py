@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from . import datasets as datasets
     from . import errors as errors
     from . import relationship as relationship
+    from . import varcomp as varcomp
     from .control import Control as Control
     from .many import ManyFits as ManyFits
     from .many import gwas as gwas
@@ -37,7 +38,7 @@ _HOME = {
     "lmer_many": "many",
     "load": "storage",
 }
-_MODULES = ("datasets", "errors", "relationship")
+_MODULES = ("datasets", "errors", "relationship", "varcomp")
 
 __all__ = [
     "Control",
@@ -52,6 +53,7 @@ __all__ = [
     "lmer_many",
     "load",
     "relationship",
+    "varcomp",
 ]
 
 

@@ -69,7 +69,7 @@ def pair_traces(
 def _one_factor(factor: Factorization, v: FloatArray | None) -> FloatArray:
     """Σ over pairs of levels of M ⊗ M, where M = blocks − VV'."""
     (q, k), *_ = factor.system.shapes
-    (blocks,) = factor.marginal_of_effects([np.broadcast_to(np.eye(k), (q, k, k))])
+    (blocks,) = factor.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
     flat = blocks.reshape(q, k * k)
     square = flat.T @ flat
     if v is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,7 +175,7 @@ def build_design(
     *,
     contrasts: Mapping[str, Any] | None = None,
     missing: Missing = "drop",
-    saturated: bool = False,
+    related: Collection[str] = (),
 ) -> Design:
     """Evaluate every piece of the formula on the frame.
 
@@ -190,9 +190,8 @@ def build_design(
         Coding of factors by column name.
     missing : {"drop", "raise"}
         What to do when a transformation gives NaN.
-    saturated : bool
-        Allow as many random effects as rows: a known covariance of the levels tells them
-        from residuals.
+    related : collection of str
+        Grouping factors whose levels have a known covariance: one row for each will do.
 
     Raises
     ------
@@ -218,7 +217,7 @@ def build_design(
     weights = None if weights is None else weights[used]
     y = _check_response(pieces.response, bound)
     groups, terms = _random_parts(bound, pieces.random, pieces.labels)
-    _check_sizes(groups, terms, len(y), saturated)
+    _check_sizes(groups, terms, len(y), related)
     return Design(
         bound=bound,
         frame=frame,
@@ -393,7 +392,10 @@ def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IntArray, 
 
 
 def _check_sizes(
-    groups: Sequence[GroupingFactor], terms: Sequence[RandomTerm], n: int, saturated: bool
+    groups: Sequence[GroupingFactor],
+    terms: Sequence[RandomTerm],
+    n: int,
+    related: Collection[str],
 ) -> None:
     for group in groups:
         q = len(group.levels)
@@ -404,7 +406,7 @@ def _check_sizes(
             )
     for term in terms:
         q, k = len(groups[term.group].levels), len(term.columns)
-        if q * k >= n and not saturated:
+        if q * k >= n and groups[term.group].name not in related:
             raise ModelError(
                 f"the random term ({term.label}) has {q} × {k} = {q * k} random effects for "
                 f"{n} rows: they cannot be told from the residuals. "

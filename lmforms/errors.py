@@ -48,6 +48,10 @@ class MemoryLimitError(ModelError, MemoryError):
     """The model would need more memory than it may use."""
 
 
+class MissingPackageError(LmformsError, ImportError):
+    """An optional package is needed and not installed; the message names the extra."""
+
+
 class LmformsWarning(UserWarning):
     """Base class of every warning that lmforms issues."""
 

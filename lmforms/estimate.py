@@ -23,6 +23,7 @@ from .optimize import Optimum, minimize
 from .pilot import explained_exactly
 from .rows import ModelRows
 from .scaling import PERFECT_FIT, Scaling
+from .status import OptimizerReport
 from .sums import summed
 
 FloatArray = npt.NDArray[np.float64]
@@ -99,9 +100,45 @@ class Estimate:
         return isinstance(self.problem, Problem)
 
     @property
+    def reml(self) -> bool:
+        """Whether the criterion is the restricted one."""
+        return self.problem.reml
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimiser's own test of convergence was met."""
+        return self.optimum.converged
+
+    @property
+    def message(self) -> str:
+        """Why it stopped."""
+        return self.optimum.message
+
+    @property
     def n_theta(self) -> int:
         """Number of covariance parameters."""
         return self.problem.n_theta
+
+    def report(self, names: Sequence[str]) -> OptimizerReport:
+        """How the optimiser ended.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Of the grouping factors.
+        """
+        optimum = self.optimum
+        gradient = optimum.evaluation.gradient
+        shift = self.scaling.criterion_shift(self.problem.nu, self.reml)
+        return OptimizerReport(
+            converged=optimum.converged,
+            message=optimum.message,
+            n_evaluations=optimum.n_evaluations,
+            gradient_norm=0.0 if gradient is None else float(np.abs(gradient).max(initial=0.0)),
+            decrement=optimum.decrement,
+            trace=tuple(t + shift for t in optimum.trace),
+            blocks=tuple(self.problem.system.blocks(names)),
+        )
 
     def conditional_covariances(self) -> list[FloatArray]:
         """Var(b | y) by level at the estimated θ and β, (q, k, k) for each factor.

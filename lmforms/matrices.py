@@ -101,6 +101,11 @@ def model_matrices(fit: MixedModelResults) -> ModelMatrices:
     """
     import scipy.sparse as sp
 
+    if fit.model.relationship:
+        raise ModelError(
+            "fit.matrices writes Λ without a known covariance of levels: see lmforms.mme for the "
+            "equations of a model with relationship=."
+        )
     if not fit._estimate.is_exact:
         raise ModelError(
             "fit.matrices holds the Cholesky factor L, which this model, fitted by conjugate "

@@ -23,15 +23,18 @@ from .errors import (
     SingularWarning,
     near_matches,
 )
-from .estimate import estimate
+from .estimate import Estimate, estimate
 from .evaluator import Scope, check_contrasts
 from .formula import parse_formula
 from .frame import Missing, beside, build_frame, caller_depth
+from .related import check_relationship, relate
 from .table import column_names
 from .terms import bind
 
 if TYPE_CHECKING:
+    from .relationship import Relationship
     from .results import MixedModelResults
+    from .varcomp.report import ComponentEstimate
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -55,6 +58,11 @@ class MixedModel:
         The default is treatment coding, for ordered factors too.
     missing : {"drop", "raise"}
         Rows with missing values are dropped with a warning that counts them, or refused.
+    relationship : mapping, optional
+        Known covariance K of the levels of a grouping factor, by its name: a labelled square
+        frame, a (matrix, labels) pair or a :class:`lmforms.relationship.Relationship`. Its
+        random effects have covariance σ_i²K; levels without rows are predicted too. All
+        random terms are then single variances: ``(1 | g)`` or ``(x || g)``.
     context : mapping, optional
         Names that calls in the formula may use. The caller's own variables by default.
 
@@ -63,10 +71,11 @@ class MixedModel:
     formula : MixedFormula
     design : Design
         y, X, Z with labels.
+    relationship : dict of str to Relationship
 
     Raises
     ------
-    FormulaError, ColumnError, DataError, ModelError, ArgumentError
+    FormulaError, ColumnError, DataError, ModelError, ArgumentError, RelationshipError
 
     Examples
     --------
@@ -86,6 +95,7 @@ class MixedModel:
         offset: str | npt.ArrayLike | None = None,
         contrasts: Mapping[str, Any] | None = None,
         missing: Missing = "drop",
+        relationship: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> None:
         self.formula = parse_formula(formula)
@@ -112,9 +122,20 @@ class MixedModel:
         )
         check_contrasts(self.contrasts, frame.table)
         self.offset_column = offset if isinstance(offset, str) else None
-        self.design: Design = build_design(
-            bound, frame, self.scope, contrasts=self.contrasts, missing=missing
+        given = check_relationship(
+            relationship, list(dict.fromkeys(spec.group_name for spec in bound.random))
         )
+        self.design: Design = build_design(
+            bound,
+            frame,
+            self.scope,
+            contrasts=self.contrasts,
+            missing=missing,
+            related=given,
+        )
+        self.relationship: dict[str, Relationship] = {}
+        if given:
+            self.design, self.relationship = relate(self.design, given)
         if self.design.x_dropped:
             dropped = ", ".join(f"`{c}`" for c in self.design.x_dropped)
             warnings.warn(
@@ -130,6 +151,7 @@ class MixedModel:
         reml: bool = True,
         start: npt.ArrayLike | MixedModelResults | None = None,
         control: Control | None = None,
+        method: str = "auto",
     ) -> MixedModelResults:
         """Estimate the model.
 
@@ -141,6 +163,13 @@ class MixedModel:
             θ to start from, in the order of ``results.theta``, or a fit to take it from.
         control : Control, optional
             Options of the engine.
+        method : str
+            ``"auto"``, or an estimator of :mod:`lmforms.varcomp` for models whose random
+            terms are single variances: ``"ai"``, ``"newton"``, ``"fisher"``, ``"em"``,
+            ``"em-fixed-point"``, ``"quasi-newton"``, ``"emma"`` (one term). All reach the
+            same optimum; `auto` is the fastest, and takes ``"ai"`` for a model with a
+            `relationship`. ``"gibbs"`` reports the joint posterior mode under flat priors,
+            with Monte-Carlo error (``Control(seed=…)``).
 
         Returns
         -------
@@ -150,7 +179,7 @@ class MixedModel:
         -----
         ConvergenceWarning, IdentificationWarning, SingularWarning
         """
-        return self._fit(self.design.y, reml=reml, start=start, control=control)
+        return self._fit(self.design.y, reml=reml, start=start, control=control, method=method)
 
     def _fit(
         self,
@@ -159,6 +188,7 @@ class MixedModel:
         reml: bool,
         start: npt.ArrayLike | MixedModelResults | None,
         control: Control | None,
+        method: str,
     ) -> MixedModelResults:
         from .results import MixedModelResults
 
@@ -167,17 +197,21 @@ class MixedModel:
         if control is not None and not isinstance(control, Control):
             raise ArgumentError(f"control must be a lmforms.Control, not {type(control).__name__}.")
         options = control or Control()
-        fitted = estimate(
-            self.design.rows(y),
-            [g.covariance for g in self.design.groups],
-            reml=bool(reml),
-            control=options,
-            start=self._start(start),
-        )
-        results = MixedModelResults(self, fitted, y, options)
+        fitted: Estimate | ComponentEstimate
+        if self.relationship or method != "auto":
+            fitted = self._components(y, bool(reml), self._start(start), control, method)
+        else:
+            fitted = estimate(
+                self.design.rows(y),
+                [g.covariance for g in self.design.groups],
+                reml=bool(reml),
+                control=options,
+                start=self._start(start),
+            )
+        results = MixedModelResults(self, fitted, y, options, method)
         if not results.converged:
             warnings.warn(
-                f"not converged: {fitted.optimum.message}.",
+                f"not converged: {fitted.message}.",
                 ConvergenceWarning,
                 stacklevel=caller_depth(),
             )
@@ -195,6 +229,12 @@ class MixedModel:
         """The fit at a given θ, without optimising."""
         from .results import MixedModelResults
 
+        if self.relationship:
+            from .varcomp.designs import design_at
+
+            start = self._start(np.asarray(theta), "theta") or []
+            related = design_at(self.design, self.relationship, y, start, reml, control)
+            return MixedModelResults(self, related, y, control)
         fitted = estimate(
             self.design.rows(y),
             [g.covariance for g in self.design.groups],
@@ -204,6 +244,27 @@ class MixedModel:
             fixed_theta=True,
         )
         return MixedModelResults(self, fitted, y, control)
+
+    def _components(
+        self,
+        y: FloatArray,
+        reml: bool,
+        start: list[FloatArray] | None,
+        control: Control | None,
+        method: str,
+    ) -> Estimate | ComponentEstimate:
+        """By an estimator of variance components."""
+        from .varcomp.designs import estimate_design
+
+        return estimate_design(
+            self.design,
+            self.relationship,
+            y,
+            reml=reml,
+            start=start,
+            control=control,
+            method=method,
+        )
 
     def _start(self, start: Any, name: str = "start") -> list[FloatArray] | None:
         from .results import MixedModelResults, theta_by_group
@@ -238,6 +299,8 @@ def lmer(
     offset: str | npt.ArrayLike | None = None,
     contrasts: Mapping[str, Any] | None = None,
     missing: Missing = "drop",
+    relationship: Mapping[str, Any] | None = None,
+    method: str = "auto",
     start: npt.ArrayLike | MixedModelResults | None = None,
     control: Control | None = None,
     context: Mapping[str, Any] | None = None,
@@ -251,9 +314,9 @@ def lmer(
     data : pandas, polars or pyarrow table, or mapping of arrays
     reml : bool
         Restricted maximum likelihood (default) or maximum likelihood.
-    weights, offset, contrasts, missing, context
+    weights, offset, contrasts, missing, relationship, context
         See :class:`MixedModel`.
-    start, control
+    method, start, control
         See :meth:`MixedModel.fit`.
 
     Returns
@@ -281,9 +344,10 @@ def lmer(
         offset=offset,
         contrasts=contrasts,
         missing=missing,
+        relationship=relationship,
         context=context,
     )
-    return model.fit(reml=reml, start=start, control=control)
+    return model.fit(reml=reml, start=start, control=control, method=method)
 
 
 # --- the caller's names -------------------------------------------------------------------

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .matrices import ModelMatrices
     from .model import MixedModel
     from .summary import ModelSummary
+    from .varcomp.report import ComponentEstimate
 
 FloatArray = npt.NDArray[np.float64]
 RESIDUAL_KINDS = ("response", "pearson", "scaled")
@@ -45,12 +46,18 @@ class MixedModelResults:
     """
 
     def __init__(
-        self, model: MixedModel, estimate: Estimate, response: FloatArray, control: Control
+        self,
+        model: MixedModel,
+        estimate: Estimate | ComponentEstimate,
+        response: FloatArray,
+        control: Control,
+        method: str = "auto",
     ) -> None:
         self.model = model
         self._estimate = estimate
         self._y = response
         self._control = control
+        self._method = method
 
     # --- what was fitted ------------------------------------------------------------------
 
@@ -66,7 +73,7 @@ class MixedModelResults:
     @property
     def reml(self) -> bool:
         """Whether the fit is by restricted maximum likelihood."""
-        return self._estimate.problem.reml
+        return self._estimate.reml
 
     @property
     def nobs(self) -> int:
@@ -298,7 +305,7 @@ class MixedModelResults:
     @property
     def converged(self) -> bool:
         """Whether the optimiser's own test of convergence was met."""
-        return self._estimate.optimum.converged
+        return self._estimate.converged
 
     @property
     def is_singular(self) -> bool:
@@ -334,23 +341,7 @@ class MixedModelResults:
     @cached_property
     def optimizer(self) -> OptimizerReport:
         """Status of the optimiser: message, evaluations, gradient, blocks of the factor."""
-        optimum = self._estimate.optimum
-        gradient = optimum.evaluation.gradient
-        names = [g.name for g in self._design.groups]
-        return OptimizerReport(
-            converged=optimum.converged,
-            message=optimum.message,
-            n_evaluations=optimum.n_evaluations,
-            gradient_norm=float(np.abs(gradient).max())
-            if gradient is not None and len(gradient)
-            else 0.0,
-            decrement=optimum.decrement,
-            trace=tuple(
-                t + self._estimate.scaling.criterion_shift(self._estimate.problem.nu, self.reml)
-                for t in optimum.trace
-            ),
-            blocks=tuple(self._estimate.problem.system.blocks(names)),
-        )
+        return self._estimate.report([g.name for g in self._design.groups])
 
     # --- further --------------------------------------------------------------------------
 
@@ -430,6 +421,7 @@ class MixedModelResults:
             reml=self.reml if reml is None else reml,
             start=None if self.is_singular else self,
             control=self._control,
+            method=self._method,
         )
 
     def _new_response(self, y: npt.ArrayLike) -> FloatArray:

@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .errors import ArgumentError, DataError, LmformsError, LmformsWarning, NumericalError
+from .errors import (
+    ArgumentError,
+    DataError,
+    LmformsError,
+    LmformsWarning,
+    ModelError,
+    NumericalError,
+)
+from .estimate import Estimate
 from .labels import decode, encode
 
 if TYPE_CHECKING:
@@ -37,7 +45,12 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
     """See :meth:`lmforms.MixedModelResults.save`."""
     from . import __version__
 
-    model, design = fit.model, fit._design
+    model, design, estimate = fit.model, fit._design, fit._estimate
+    if not isinstance(estimate, Estimate):
+        raise ModelError(
+            "save: a fit with relationship= cannot be written yet; keep the covariance and "
+            "fit.theta, and fit again with start=."
+        )
     for name, contrast in model.contrasts.items():
         if not isinstance(contrast, (str, np.ndarray, list)):
             raise DataError(f"save: the contrast object for `{name}` cannot be written; name it.")
@@ -75,7 +88,7 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
             "message": fit.optimizer.message,
             "n_evaluations": fit.optimizer.n_evaluations,
             "decrement": fit.optimizer.decrement,
-            "trace": list(fit._estimate.optimum.trace),
+            "trace": list(estimate.optimum.trace),
         },
     }
     with zipfile.ZipFile(_checked_path(path, "save"), "w", zipfile.ZIP_DEFLATED) as archive:
@@ -174,7 +187,9 @@ def _rebuilt(
         arrays["theta"], arrays["response"], reml=meta["reml"], control=Control(**meta["control"])
     )
     status = {**meta["optimum"], "trace": tuple(meta["optimum"]["trace"])}
-    fit._estimate = replace(fit._estimate, optimum=replace(fit._estimate.optimum, **status))
+    estimate = fit._estimate
+    assert isinstance(estimate, Estimate)
+    fit._estimate = replace(estimate, optimum=replace(estimate.optimum, **status))
     return fit
 
 

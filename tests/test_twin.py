@@ -191,3 +191,14 @@ def test_a_level_of_nearly_equal_rows_does_not_spoil_the_sums():
     fast = evaluate(problem, model.theta)
     slow = dense_fit(inner, model.covariances, model.theta, model.reml)
     assert fast.fixed.r2 == pytest.approx(slow.r2, rel=1e-11)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_compiled_products_of_blocks_agree_with_numpys(columns, monkeypatch):
+    pytest.importorskip("numba")
+    model = make_model(4, (9,), (columns,), ("us",), n=60)
+    plain = differentiate(evaluate(problem_of(model)[0], model.theta), exact=True)
+    monkeypatch.setattr("lmforms.factor.batched.COMPILED_LEVELS", 1)
+    compiled = differentiate(evaluate(problem_of(model)[0], model.theta), exact=True)
+    np.testing.assert_allclose(compiled.gradient, plain.gradient, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(compiled.information, plain.information, rtol=1e-10, atol=1e-10)

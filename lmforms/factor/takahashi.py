@@ -30,7 +30,7 @@ from .compiled import compiled_kernels
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
 
-WIDEST = 64
+WIDEST = 256
 """Columns taken together at most."""
 
 PER_COLUMN = 50.0

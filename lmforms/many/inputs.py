@@ -127,7 +127,7 @@ class Source:
             frame,
             Scope.implicit(self.scope, bound.outside),
             missing=self.missing,
-            saturated=self.relationship is not None,
+            related=() if self.relationship is None else {t.group_name for t in bound.random},
         )
         if design.x_dropped:
             dropped = ", ".join(f"`{c}`" for c in design.x_dropped)

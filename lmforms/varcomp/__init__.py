@@ -1,0 +1,22 @@
+"""Variance components by every textbook method, checked against each other."""
+
+from __future__ import annotations
+
+from .emma import emma
+from .estimate import estimate
+from .fit import VarCompFit
+from .gibbs import gibbs
+from .model import Component, ComponentModel
+from .posterior import GibbsFit
+from .priors import InverseChiSquared
+
+__all__ = [
+    "Component",
+    "ComponentModel",
+    "GibbsFit",
+    "InverseChiSquared",
+    "VarCompFit",
+    "emma",
+    "estimate",
+    "gibbs",
+]

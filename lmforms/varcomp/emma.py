@@ -1,0 +1,222 @@
+r"""EMMA: one component, one eigendecomposition, then every variance ratio costs O(q).
+
+With λ = σ²/σ_u², γ = 1/λ and the spectrum (d, η, rest) of the model (:mod:`.spectrum`), β and
+σ² = Q(γ)/ν profiled out, Q(γ) = y'P₀y = Σ η_j²/(1 + γd_j) + rest, the criterion is
+
+    −2 ln L = ν[1 + ln(2πQ/ν)] + Σ ln(1 + γd_j) + const,      ν = n − p (REML),
+
+and for ML ν = n, with the eigenvalues of ZKZ' itself in the sum. With s_j = γd_j/(1 + γd_j),
+
+    ∂/∂ln γ    = −ν A/Q + Σ s_j,                       A = Σ η_j² s_j(1 − s_j),
+    ∂²/∂ln γ²  = −ν(B/Q + A²/Q²) + Σ s_j(1 − s_j),     B = Σ η_j² s_j(1 − s_j)(1 − 2s_j).
+
+Sheet, section 7 (EMMA), with its erratum: ln|V/σ²| = Σ ln(1 + d_j/λ). Kang et al. (2008).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ModelError
+from .equations import Equations
+from .fit import VarCompFit
+from .likelihood import likelihood
+from .model import ComponentModel
+from .spectrum import Spectrum, spectrum
+from .sums import Sums, sums_of
+
+FloatArray = npt.NDArray[np.float64]
+
+STEP = 0.5
+"""Of the grid of ln λ: every part of the criterion varies over at least one unit of it."""
+
+MARGIN = np.log(1e7)
+"""How far beyond 1/d_max and 1/d_min the grid goes, unless the residuals are smaller still."""
+
+REFINEMENTS = 100
+"""Newton steps and bisections of one optimum: bisection alone needs 33 for 1e-10."""
+
+FLAT = 1e-8
+"""Differences of −2 ln L that are rounding."""
+
+METHODS = "'ai', 'em', 'newton', 'fisher' and 'quasi-newton'"
+
+
+def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) -> VarCompFit:
+    """Variance components of a model with one component, to the global optimum.
+
+    After one eigendecomposition the criterion is looked at on a grid over ln λ; every interval
+    in which its derivative changes sign is refined by Newton's method between brackets, and
+    the best of these optima and of σ_u² = 0 is taken.
+
+    Parameters
+    ----------
+    model : ComponentModel
+        With one component, of any covariance.
+    reml : bool
+    tolerance : float
+        Of ln λ.
+
+    Returns
+    -------
+    VarCompFit
+        Its trace has every λ that was looked at; the last row is the estimate.
+
+    Raises
+    ------
+    ModelError
+        Another number of components; too large to be dense; X explains the component; or the
+        likelihood is highest where no residual variance is left.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> from lmforms.varcomp import ComponentModel, emma
+    >>> model = ComponentModel.of_formula("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
+    >>> emma(model).variances.round(2).to_dict()
+    {'Batch': 1764.05, 'Residual': 2451.25}
+    """
+    if len(model.components) != 1:
+        raise ModelError(
+            f"EMMA diagonalises one component, and the model has {len(model.components)}: "
+            f"the methods {METHODS} do it."
+        )
+    name, sums = model.names[0], sums_of(model)
+    profile = _Profile(spectrum(model, sums, full=not reml), sums, reml)
+    if not len(profile.spectrum.d):
+        raise ModelError(
+            f"the columns of X explain all that {name} could: its variance is not determined. "
+            "Leave one of them out."
+        )
+    brackets = _brackets(profile)
+    if np.ptp(profile.criteria) < FLAT:
+        raise ModelError(
+            f"the data do not tell the variance of {name} from the residual's: the likelihood is "
+            "the same for every ratio. Records repeated within levels, or a covariance, would."
+        )
+    optima = [_refined(profile, *bracket, tolerance) for bracket in brackets]
+    best = min([-np.inf, *(x for x, _ in optima)], key=profile.value)
+    if profile.limit <= profile.value(best) + FLAT:  # rounding makes optima far out
+        raise ModelError(
+            f"the likelihood is highest where {name} explains every row and no residual variance "
+            "is left (λ = 0). Records repeated within levels, or a covariance of lower rank, "
+            "would tell the two apart."
+        )
+    converged = all(good for x, good in optima if x == best)
+    profile.visit(best, "optimum")
+    criteria, steps = np.array(profile.criteria), np.array(profile.steps)
+    return VarCompFit(
+        model=model,
+        method="emma",
+        reml=reml,
+        steps=steps,
+        criteria=criteria,
+        kinds=tuple(profile.kinds),
+        converged=converged,
+        message=_message(name, best, len(optima), converged),
+        likelihood=likelihood(Equations(sums), steps[-1] / sums.scale**2, reml),
+    )
+
+
+def _message(name: str, best: float, count: int, converged: bool) -> str:
+    if not converged:
+        return "the optimum was not refined to `tolerance`: raise it"
+    others = f"; the best of {count} optima inside" if count > 1 else ""
+    if best == -np.inf:
+        worse = f"; {count} optima inside are worse" if count else ""
+        return f"converged at the boundary: the variance of {name} is zero{worse}"
+    return f"converged: the derivative is zero{others}"
+
+
+@dataclass(eq=False)
+class _Profile:
+    """The criterion as a function of x = ln γ, and a record of where it was looked at."""
+
+    spectrum: Spectrum
+    sums: Sums
+    reml: bool
+    steps: list[FloatArray] = field(default_factory=list)
+    criteria: list[float] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+
+    @property
+    def nu(self) -> int:
+        return self.spectrum.n - self.spectrum.p if self.reml else self.spectrum.n
+
+    @property
+    def determinant(self) -> FloatArray:
+        """Eigenvalues of which ln|V| is made."""
+        return self.spectrum.d if self.spectrum.full is None else self.spectrum.full
+
+    def quadratic(self, x: float) -> float:
+        """Q."""
+        s = self.spectrum
+        return float(np.sum(s.eta**2 / (1.0 + np.exp(x) * s.d)) + s.rest)
+
+    def value(self, x: float) -> float:
+        """−2 ln L in the user's units."""
+        q = self.quadratic(x)
+        inner = self.nu * (1.0 + np.log(2.0 * np.pi * q / self.nu))
+        inner += np.log1p(np.exp(x) * self.determinant).sum()
+        return float(inner + self.sums.criterion_shift(self.reml))
+
+    def visit(self, x: float, kind: str) -> tuple[float, float]:
+        """Derivatives in x, with a row for the trace."""
+        spec, q = self.spectrum, self.quadratic(x)
+        scale = q / self.nu * self.sums.scale**2
+        self.steps.append(np.array([np.exp(x) * scale, scale]))
+        self.criteria.append(self.value(x))
+        self.kinds.append(kind)
+        t, left = (1.0 / (1.0 + np.exp(x) * d) for d in (spec.d, self.determinant))
+        each = spec.eta**2 * (1.0 - t) * t / q  # t = 1 − s, where 1 − s would cancel
+        a, b = each.sum(), (each * (2.0 * t - 1.0)).sum()
+        first = np.sum(1.0 - left) - self.nu * a
+        return float(first), float(np.sum((1.0 - left) * left) - self.nu * (b + a * a))
+
+    @property
+    def limit(self) -> float:
+        """The value where λ → 0, no residual: −∞ if it has no bound there."""
+        s, fewer = self.spectrum, self.nu - len(self.determinant)
+        if s.rest > 0 or fewer < 0:
+            return np.inf
+        if fewer:
+            return -np.inf
+        q = np.sum(s.eta**2 / s.d)
+        inner = self.nu * (1.0 + np.log(2.0 * np.pi * q / self.nu))
+        inner += np.log(self.determinant).sum()
+        return float(inner + self.sums.criterion_shift(self.reml))
+
+    def grid(self) -> FloatArray:
+        """Of ln γ."""
+        s = self.spectrum
+        share = s.rest / (s.rest + s.eta @ s.eta)
+        beyond = max(MARGIN, np.log(self.nu / share)) if share > 0 else MARGIN
+        return np.arange(-np.log(s.d[-1]) - MARGIN, -np.log(s.d[0]) + beyond + STEP, STEP)
+
+
+def _brackets(profile: _Profile) -> list[tuple[float, float]]:
+    """Intervals of the grid in which the criterion turns from falling to rising."""
+    profile.visit(-np.inf, "boundary")
+    grid = profile.grid()
+    slopes = np.array([profile.visit(x, "grid")[0] for x in grid])
+    turns = np.flatnonzero((slopes[:-1] < 0) & (slopes[1:] >= 0))
+    return [(grid[i], grid[i + 1]) for i in turns]
+
+
+def _refined(profile: _Profile, low: float, high: float, tolerance: float) -> tuple[float, bool]:
+    """The zero of the derivative in an interval, and whether it was found."""
+    x, kind = 0.5 * (low + high), "bisection"
+    for _ in range(REFINEMENTS):
+        first, second = profile.visit(x, kind)
+        low, high = (x, high) if first < 0 else (low, x)
+        new = x - first / second if second > 0 else np.nan
+        kind = "newton" if low < new < high else "bisection"
+        if kind == "bisection":
+            new = 0.5 * (low + high)
+        if abs(new - x) <= tolerance or first == 0:
+            return (x if first == 0 else new), True
+        x = new
+    return x, False

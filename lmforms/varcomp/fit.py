@@ -1,0 +1,160 @@
+"""What every estimator of variance components returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from .likelihood import Likelihood
+from .model import ComponentModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+
+RESIDUAL = "Residual"
+"""Name of the last variance."""
+
+
+@dataclass(frozen=True, eq=False)
+class VarCompFit:
+    """Estimated variance components, in the user's units.
+
+    Attributes
+    ----------
+    model : ComponentModel
+    method : str
+    reml : bool
+    steps : ndarray (t, r + 1)
+        The variances at every iteration, start and end included.
+    criteria : ndarray (t,)
+        −2 × (restricted) log-likelihood at each.
+    kinds : tuple of str
+        What each step was: ``"start"``, ``"ai"``, ``"em"`` …
+    converged : bool
+    message : str
+        Why it stopped, and the remedy if it should not have.
+    likelihood : Likelihood
+        At the estimate, in the units of its sums.
+    """
+
+    model: ComponentModel
+    method: str
+    reml: bool
+    steps: FloatArray
+    criteria: FloatArray
+    kinds: tuple[str, ...]
+    converged: bool
+    message: str
+    likelihood: Likelihood
+
+    @property
+    def names(self) -> list[str]:
+        """Of the variances; the last is the residual's."""
+        return [*self.model.names, RESIDUAL]
+
+    @property
+    def n_iterations(self) -> int:
+        """Steps taken."""
+        return len(self.steps) - 1
+
+    @property
+    def variances(self) -> pd.Series:
+        """σ_1², …, σ²."""
+        import pandas as pd
+
+        return pd.Series(self.steps[-1], index=self.names, name="variance")
+
+    @property
+    def ratios(self) -> pd.Series:
+        """σ_i²/σ² of the components."""
+        return (self.variances[:-1] / self.variances.iloc[-1]).rename("ratio")
+
+    @property
+    def criterion(self) -> float:
+        """−2 × (restricted) log-likelihood."""
+        return float(self.criteria[-1])
+
+    @property
+    def llf(self) -> float:
+        """The (restricted) log-likelihood."""
+        return -0.5 * self.criterion
+
+    @property
+    def trace(self) -> pd.DataFrame:
+        """Every iteration: its kind, criterion and variances."""
+        import pandas as pd
+
+        out = pd.DataFrame(self.steps, columns=self.names)
+        out.insert(0, "criterion", self.criteria)
+        out.insert(0, "step", list(self.kinds))
+        return out
+
+    def information(self, kind: str = "average") -> pd.DataFrame:
+        """Of the variances: ``"average"``, ``"observed"`` or ``"expected"``.
+
+        The last two need the inverse of the equations, dense.
+        """
+        import pandas as pd
+
+        from ..errors import ArgumentError
+
+        if kind not in ("average", "observed", "expected"):
+            raise ArgumentError(f"kind must be 'average', 'observed' or 'expected', not {kind!r}.")
+        inner = getattr(self.likelihood, kind) / self.likelihood.sums.scale**4
+        return pd.DataFrame(inner, index=self.names, columns=self.names)
+
+    @cached_property
+    def bse(self) -> pd.Series:
+        """Standard errors of the variances, from the average information.
+
+        NaN for a variance of zero: the likelihood is not quadratic there, and the others'
+        are given it.
+        """
+        import pandas as pd
+
+        free = self.steps[-1] > 0
+        out = np.full(len(free), np.nan)
+        inner = self.information().to_numpy()[np.ix_(free, free)]
+        out[free] = np.sqrt(np.diag(np.linalg.inv(inner)))
+        return pd.Series(out, index=self.names, name="se")
+
+    @property
+    def params(self) -> pd.Series:
+        """β̂."""
+        import pandas as pd
+
+        sums = self.likelihood.sums
+        return pd.Series(sums.beta(self.likelihood.beta), index=list(self.model.x_names))
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance of β̂."""
+        import pandas as pd
+
+        sums, names = self.likelihood.sums, list(self.model.x_names)
+        back = np.linalg.inv(sums.x_root) * sums.scale
+        return pd.DataFrame(back @ self.likelihood.cov_beta @ back.T, index=names, columns=names)
+
+    @property
+    def random_effects(self) -> dict[str, pd.Series]:
+        """û of each component by its labels."""
+        import pandas as pd
+
+        sums = self.likelihood.sums
+        a = sums.scale * self.likelihood.effects
+        return {
+            c.name: pd.Series(c.effects(a[s]), index=pd.Index(c.labels), name=c.name)
+            for c, s in zip(self.model.components, sums.spans, strict=True)
+        }
+
+    def __repr__(self) -> str:
+        lines = [f"VarCompFit by {self.method!r} ({'REML' if self.reml else 'ML'})"]
+        for name, value, se in zip(self.names, self.variances, self.bse, strict=True):
+            lines.append(f"  {name:<20} {value:12.6g}  (se {se:.4g})")
+        lines.append(f"  criterion {self.criterion:.6f}, {self.n_iterations} steps: {self.message}")
+        return "\n".join(lines)

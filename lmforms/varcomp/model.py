@@ -1,0 +1,254 @@
+"""A model of variance components: y = Xβ + ΣZᵢuᵢ + e, uᵢ ~ N(0, σᵢ²Kᵢ), e ~ N(0, σ²W⁻¹).
+
+From a formula or from matrices; what is common to every textbook estimator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ArgumentError, DataError, ModelError
+from ..related import check_relationship
+from ..relationship import Relationship
+
+if TYPE_CHECKING:
+    from ..design import Design, GroupingFactor
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """One random term with one variance.
+
+    Its effects u = La have covariance σ²K: a has precision Q/σ² (Q = I if there is a root L).
+
+    Attributes
+    ----------
+    name : str
+        Such as ``animal`` or ``Days | Subject``.
+    Z : sparse (n, q)
+    labels : tuple
+        Of the q effects u.
+    root : ndarray or sparse (q, r), optional
+        L with LL' = K. Directions in which K has no variance are not there.
+    precision : sparse (q, q), optional
+        Q = K⁻¹.
+    log_det_precision : float
+        ln|Q|.
+    """
+
+    name: str
+    Z: Any
+    labels: tuple[Any, ...]
+    root: Any = None
+    precision: Any = None
+    log_det_precision: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """Number of effects a: the rank of K."""
+        return int(self.Z.shape[1] if self.root is None else self.root.shape[1])
+
+    def shrunk(self, x: Any) -> Any:
+        """L'x for x of (q, …)."""
+        return x if self.root is None else self.root.T @ x
+
+    def effects(self, a: FloatArray) -> FloatArray:
+        """u = La."""
+        return a if self.root is None else np.asarray(self.root @ a)
+
+    def covariance(self) -> FloatArray:
+        """K, dense."""
+        if self.root is not None:
+            root = self.root if isinstance(self.root, np.ndarray) else self.root.toarray()
+            return np.asarray(root @ root.T)
+        if self.precision is None:
+            return np.eye(self.Z.shape[1])
+        return np.asarray(np.linalg.inv(self.precision.toarray()))
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentModel:
+    """y, X and the components, with names.
+
+    Make one with :meth:`of_formula` or :meth:`of_matrices`.
+
+    Attributes
+    ----------
+    y : ndarray (n,)
+        Response less offset.
+    X : ndarray (n, p)
+        Of full rank.
+    components : tuple of Component
+    x_names : tuple of str
+    weights : ndarray (n,), optional
+        Var(e_i) = σ²/w_i.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> from lmforms.varcomp import ComponentModel
+    >>> model = ComponentModel.of_formula("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
+    >>> [c.name for c in model.components]
+    ['Batch']
+    """
+
+    y: FloatArray
+    X: FloatArray
+    components: tuple[Component, ...]
+    x_names: tuple[str, ...]
+    weights: FloatArray | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.y)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the components."""
+        return tuple(c.name for c in self.components)
+
+    @classmethod
+    def of_formula(
+        cls,
+        formula: str,
+        data: Any,
+        *,
+        relationship: Mapping[str, Any] | None = None,
+        weights: Any = None,
+        offset: Any = None,
+    ) -> ComponentModel:
+        """From a formula whose random terms are scalars: ``(1 | g)``, ``(x || g)``.
+
+        Parameters
+        ----------
+        formula, data, weights, offset
+            As for :func:`lmforms.lmer`.
+        relationship : mapping, optional
+            Known covariance K of a grouping factor's levels, by its name: a labelled frame,
+            a (matrix, labels) pair or a :class:`lmforms.relationship.Relationship`.
+
+        Raises
+        ------
+        ModelError
+            A term has correlated effects.
+        RelationshipError
+            A level has no label in K.
+        """
+        from ..model import MixedModel
+
+        model = MixedModel(formula, data, weights=weights, offset=offset, relationship=relationship)
+        return component_model(model.design, model.relationship)
+
+    @classmethod
+    def of_matrices(
+        cls,
+        y: npt.ArrayLike,
+        X: npt.ArrayLike,
+        Z: Mapping[str, Any],
+        K: Mapping[str, Any] | None = None,
+        *,
+        weights: npt.ArrayLike | None = None,
+        x_names: Sequence[str] | None = None,
+    ) -> ComponentModel:
+        """From y (n,), X (n, p) of full rank, and Z_i (n, q_i) dense or sparse, by name.
+
+        K_i may be a :class:`~lmforms.relationship.Relationship` or a bare matrix in the order
+        of the columns of Z_i; the identity without one.
+        """
+        import scipy.sparse as sp
+
+        y, X = np.asarray(y, dtype=np.float64), np.asarray(X, dtype=np.float64)
+        if y.ndim != 1 or X.ndim != 2 or len(X) != len(y):
+            raise ArgumentError(
+                f"y has shape {y.shape} and X {X.shape}: (n,) and (n, p) are meant."
+            )
+        if not (np.isfinite(y).all() and np.isfinite(X).all()):
+            raise DataError("y and X must be finite.")
+        if X.shape[1] and np.linalg.matrix_rank(X) < X.shape[1]:
+            raise DataError("the columns of X are linearly dependent: leave some out.")
+        K = dict(K or {})
+        check_relationship(K, list(Z))
+        components = []
+        for name, z in Z.items():
+            matrix = sp.csr_matrix(z, dtype=np.float64)
+            if matrix.shape[0] != len(y):
+                raise ArgumentError(f"Z[{name!r}] has {matrix.shape[0]} rows, y has {len(y)}.")
+            labels: tuple[Any, ...] = tuple(range(matrix.shape[1]))
+            known = K.get(name)
+            if known is not None and not isinstance(known, Relationship):
+                known = Relationship.of(known, labels)
+            if known is not None and len(known) != matrix.shape[1]:
+                raise ArgumentError(
+                    f"K[{name!r}] has {len(known)} rows, Z[{name!r}] {matrix.shape[1]} columns."
+                )
+            labels = labels if known is None else known.labels
+            components.append(_component(name, matrix, labels, known))
+        names = x_names or [f"x{j + 1}" for j in range(X.shape[1])]
+        w = None if weights is None else np.asarray(weights, dtype=np.float64)
+        if w is not None and (w.shape != y.shape or not (w > 0).all()):
+            raise ArgumentError("weights must be positive, one for each row.")
+        return cls(y, X, tuple(components), tuple(names), w)
+
+
+def component_model(design: Design, relationship: Mapping[str, Relationship]) -> ComponentModel:
+    """The components of a design whose random terms are scalars.
+
+    Parameters
+    ----------
+    design : Design
+    relationship : mapping of str to Relationship
+        In the order of the design's levels, from :func:`lmforms.related.relate`.
+    """
+    rows = design.rows()
+    components: list[Component] = []
+    for group in design.groups:
+        components += _of_group(design, group, relationship.get(group.name))
+    variances = rows.residual.variances()
+    return ComponentModel(
+        y=rows.y,
+        X=rows.X,
+        components=tuple(components),
+        x_names=tuple(design.x_names),
+        weights=None if variances is None else 1.0 / variances,
+    )
+
+
+def _of_group(design: Design, group: GroupingFactor, known: Relationship | None) -> list[Component]:
+    import scipy.sparse as sp
+
+    if group.covariance.covariances():
+        raise ModelError(
+            f"the effects of ({group.columns[0]}, … | {group.name}) are correlated; variance "
+            f"components are single variances: write `||` in place of `|`."
+        )
+    labels = tuple(group.levels)
+    basis = design.basis(group)
+    shape = (design.n, len(labels))
+    start = np.arange(design.n + 1)
+    out = []
+    for j, column in enumerate(group.columns):
+        one = len(group.columns) == 1 and column == "Intercept"
+        name = group.name if one else f"{column} | {group.name}"
+        z = sp.csr_matrix((basis[:, j].copy(), group.codes, start), shape=shape)
+        out.append(_component(name, z, labels, known))
+    return out
+
+
+def _component(name: str, Z: Any, labels: tuple[Any, ...], known: Relationship | None) -> Component:
+    from ..relationship.forms import Precision
+
+    if known is None:
+        return Component(name, Z, labels)
+    form = known.form
+    if isinstance(form, Precision):
+        log_det = 2.0 * float(np.log(np.abs(form.triangle.diagonal())).sum())
+        return Component(name, Z, labels, None, form.matrix.tocsc(), log_det)
+    return Component(name, Z, labels, known.root())

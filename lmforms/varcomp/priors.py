@@ -1,0 +1,154 @@
+"""Priors of variances, and whether they leave a posterior.
+
+v ~ νS/χ²_ν has density ∝ v^(−ν/2−1) exp(−νS/(2v)); ν = −2 and S = 0 is flat (sheet, section 7).
+The posterior can be improper although every full conditional is a distribution, and a Gibbs
+sampler does not notice (Hobert and Casella 1996, JASA 91, 1461–1473). The likelihood has the
+tail v^(−t/2), t the rank of SZ_i, and at v = 0 it is positive:
+
+- t + Σν > 0 for every set of components, t the rank of theirs together, as all of them → ∞;
+- n − p + Σν > 0 over all, the residual included;
+- ν < 0 or S > 0 for a component, as its v → 0; for the residual too if nothing is left of the
+  rows that the effects do not explain.
+
+For one component these are Hobert and Casella's conditions; for several they are necessary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ArgumentError, ModelError, listed, near_matches
+from .sums import Sums
+
+FloatArray = npt.NDArray[np.float64]
+
+RANKED = 500
+"""Effects up to which the rank of a set of components is computed; else their number less p."""
+
+SETS = 4
+"""Sets of up to so many components are looked at."""
+
+
+@dataclass(frozen=True)
+class InverseChiSquared:
+    """The scaled inverse chi-squared prior of a variance: νS/χ²_ν.
+
+    Attributes
+    ----------
+    nu : float
+        Degrees of freedom ν: what the prior is worth in observations. −2 with scale 0 is flat.
+    scale : float
+        S, in the units of the variance: where the prior is centred.
+
+    Examples
+    --------
+    >>> InverseChiSquared(4, 100.0)
+    InverseChiSquared(nu=4, scale=100.0)
+    """
+
+    nu: float
+    scale: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.nu) and np.isfinite(self.scale) and self.scale >= 0):
+            raise ArgumentError(
+                f"a prior has a finite nu and a scale of zero or more, not {self.nu}, {self.scale}."
+            )
+        if self.scale > 0 and self.nu <= 0:
+            raise ArgumentError(
+                f"nu = {self.nu} with scale = {self.scale}: a scale has a meaning for nu > 0 only; "
+                "the flat prior is InverseChiSquared(-2, 0)."
+            )
+
+
+FLAT = InverseChiSquared(-2.0, 0.0)
+"""p(v) ∝ 1."""
+
+Priors = InverseChiSquared | Mapping[str, InverseChiSquared] | None
+
+
+def priors_of(prior: Priors, names: list[str]) -> tuple[InverseChiSquared, ...]:
+    """One prior for each variance, the residual's last; flat where none is given."""
+    if prior is None or isinstance(prior, InverseChiSquared):
+        return (prior or FLAT,) * len(names)
+    if not isinstance(prior, Mapping) or not all(
+        isinstance(value, InverseChiSquared) for value in prior.values()
+    ):
+        raise ArgumentError(
+            "prior must be an InverseChiSquared, or a mapping of them by the names of variances: "
+            f"{listed(names)}."
+        )
+    for name in prior:
+        if name not in names:
+            raise ArgumentError(
+                f"prior: there is no variance `{name}`, but {listed(names)}."
+                f"{near_matches(str(name), names)}"
+            )
+    return tuple(prior.get(name, FLAT) for name in names)
+
+
+def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[str]) -> None:
+    """Refuse priors that leave no posterior.
+
+    Raises
+    ------
+    ModelError
+    """
+    count = len(names) - 1
+    for name, prior in zip(names[:-1], priors[:-1], strict=True):
+        if prior.nu >= 0 and prior.scale == 0:
+            _refuse(f"its mass is at zero variance of {name} (nu ≥ 0 without a scale)", name)
+    for size in range(1, min(count, SETS) + 1):
+        for chosen in combinations(range(count), size):
+            nu = sum(priors[i].nu for i in chosen)
+            rank = _rank(sums, chosen) if nu < 0 else np.inf
+            if rank + nu <= 0:
+                of = " and ".join(names[i] for i in chosen)
+                _refuse(
+                    f"{of} has {rank:g} effects that X does not explain, and nu = {nu:g} leaves "
+                    f"{rank + nu:g} degrees of freedom",
+                    names[chosen[0]],
+                )
+    left, nu = sums.n - sums.p, sum(p.nu for p in priors)
+    if left + nu <= 0:
+        _refuse(f"n − p = {left} and nu = {nu:g} leave {left + nu:g} degrees of freedom", names[-1])
+    last, every = priors[-1], tuple(range(count))
+    loose = last.nu >= 0 and last.scale == 0 and sums.m <= RANKED
+    if loose and _rank(sums, every) >= left:
+        _refuse("the effects explain every row, and its mass is at no residual", names[-1])
+
+
+def tails_of(sums: Sums, priors: tuple[InverseChiSquared, ...]) -> FloatArray:
+    """t of every component: the posterior of its variance has a tail of v^(−1−t/2) or heavier."""
+    count = len(priors) - 1
+    return np.array([_rank(sums, (i,)) + priors[i].nu for i in range(count)])
+
+
+def _refuse(why: str, name: str) -> None:
+    raise ModelError(
+        f"the posterior is improper: {why}. Give a proper prior, such as "
+        f"prior={{{name!r}: InverseChiSquared(4, s)}} with s the variance you would expect."
+    )
+
+
+def _rank(sums: Sums, chosen: tuple[int, ...]) -> float:
+    """Rank of S[Z_i …], or a bound."""
+    if not chosen:
+        return 0.0
+    at = np.concatenate([np.arange(s.start, s.stop) for s in (sums.spans[i] for i in chosen)])
+    if len(at) > RANKED:
+        return float(len(at) - sums.p)
+    block = (
+        sums.zz[np.ix_(at, at)]
+        if isinstance(sums.zz, np.ndarray)
+        else (sums.zz.tocsr()[at][:, at].toarray())
+    )
+    zx = sums.zr[at, : sums.p]
+    spread = np.sqrt(np.maximum(np.diag(block), np.finfo(float).tiny))
+    inner = (block - zx @ zx.T) / spread[:, None] / spread
+    return float(np.linalg.matrix_rank(inner, tol=1e-9 * len(at), hermitian=True))

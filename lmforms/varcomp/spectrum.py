@@ -1,0 +1,201 @@
+"""One component in the basis that diagonalises it: what EMMA and one-component Gibbs work in.
+
+With X̃ an orthonormal basis of X's columns, S = I − X̃X̃', ZL the effects of unit variance
+(K = LL'; rows times √w) and SZL = U√D E' its thin singular value decomposition, the data are
+
+    η = U'ỹ,    η_j ~ N(0, σ² + σ_u² d_j),    and what is left, of variance σ² throughout.
+
+Sheet, section 7 (EMMA), where U and D are of ZKZ'; S is what integrates β out (Kang et al. 2008,
+Genetics 178, 1709–1723). U and D come from the smaller of two symmetric problems: E'(L'Z'SZL)E
+(q × q, from cross-products; with a precision Q the generalised Z'SZ e = d Q e) or SZKZ'S (n × n).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ModelError
+from .sums import Sums
+
+if TYPE_CHECKING:
+    from .model import Component, ComponentModel
+
+FloatArray = npt.NDArray[np.float64]
+
+MOST = 6_000
+"""The smaller of n and q up to which this is done: a few minutes and 1 GB. It is dense."""
+
+WIDE = 1 << 28
+"""Numbers (2 GB) of a dense n × q matrix up to which the n × n problem is formed."""
+
+NULL = 1e-12
+"""A direction with less than this share of the largest d is one that the data do not see."""
+
+ROUNDING = 1e-13
+"""What is left of ỹ at less than this share is rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """The data of one component, diagonal.
+
+    Attributes
+    ----------
+    n, p, size : int
+        Rows, columns of X, effects (rank of K).
+    d : ndarray (k,)
+        Positive eigenvalues of SZKZ'S, ascending.
+    eta : ndarray (k,)
+        U'ỹ.
+    rest : float
+        ỹ'ỹ − η'η, from the rows, where it does not cancel; zero if there is nothing else.
+    full : ndarray (j,), optional
+        Positive eigenvalues of ZKZ' itself, for maximum likelihood.
+    basis : ndarray (m, k)
+        a = basis · c for the c_j ~ N(0, σ_u²) that the data see.
+    cross : ndarray (p, k)
+        X̃'Z · basis.
+    loose : ndarray (p, p)
+        Root of the covariance of X̃'Za that the other directions have, for σ_u² = 1.
+    """
+
+    n: int
+    p: int
+    size: int
+    d: FloatArray
+    eta: FloatArray
+    rest: float
+    full: FloatArray | None
+    basis: FloatArray
+    cross: FloatArray
+    loose: FloatArray
+
+
+def affordable(sums: Sums) -> bool:
+    """Whether one component is small enough for :func:`spectrum`."""
+    n, m = sums.n, sums.m
+    return min(n, m) <= MOST and (m <= n or n * m <= WIDE)
+
+
+def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> Spectrum:
+    """Diagonalise the one component of a model.
+
+    Parameters
+    ----------
+    model : ComponentModel
+    sums : Sums
+        Its cross-products.
+    full : bool
+        Whether the eigenvalues of ZKZ' are needed too.
+
+    Raises
+    ------
+    ModelError
+        It is too large to be dense.
+    """
+    n, m = sums.n, sums.m
+    if not affordable(sums):
+        raise ModelError(
+            f"{n:,} rows and {m:,} effects are too many for a dense eigendecomposition "
+            f"(the smaller of the two may be {MOST:,}): use method='ai', which keeps sparse "
+            "equations sparse."
+        )
+    component = model.components[0]
+    solve = _by_effects if m <= n else _by_rows
+    d, eta, basis, cross, all_cross, full_d = solve(model, component, sums, full)
+    seen = d > NULL * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
+    d, eta, basis, cross = d[seen], eta[seen], basis[:, seen], cross[:, seen]
+    rest = 0.0 if len(d) >= n - sums.p else _rest(model, sums, basis @ (eta / np.sqrt(d)))
+    if full_d is not None:
+        full_d = full_d[full_d > NULL * full_d.max(initial=0.0)]
+    return Spectrum(
+        n=n,
+        p=sums.p,
+        size=component.size,
+        d=d,
+        eta=eta,
+        rest=rest if rest > ROUNDING**2 * float(sums.rr[sums.p, sums.p]) else 0.0,
+        full=full_d,
+        basis=basis,
+        cross=cross,
+        loose=_root(all_cross - cross @ cross.T),
+    )
+
+
+def _by_effects(
+    model: ComponentModel, component: Component, sums: Sums, full: bool
+) -> tuple[Any, ...]:
+    """From the q × q matrix, by cross-products alone."""
+    from scipy.linalg import cho_factor, cho_solve, eigh
+
+    zz = sums.zz if isinstance(sums.zz, np.ndarray) else sums.zz.toarray()
+    zx, zy = sums.zr[:, : sums.p], sums.zr[:, sums.p]
+    q = None if component.precision is None else component.precision.toarray()
+    d, basis = eigh(zz - zx @ zx.T, q)
+    d = np.maximum(d, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        eta = (basis.T @ zy) / np.sqrt(d)
+    back = zx if q is None else cho_solve(cho_factor(q), zx)
+    full_d = eigh(zz, q, eigvals_only=True) if full else None
+    return d, eta, basis, zx.T @ basis, zx.T @ back, full_d
+
+
+def _by_rows(
+    model: ComponentModel, component: Component, sums: Sums, full: bool
+) -> tuple[Any, ...]:
+    """From the n × n matrix, where there are more effects than rows."""
+    import scipy.sparse as sp
+    from scipy.linalg import eigh
+
+    root = np.ones(sums.n) if model.weights is None else np.sqrt(model.weights)
+    z = sp.diags(root) @ component.Z
+    if component.precision is None:
+        half = component.shrunk(z.T)
+        half = half if isinstance(half, np.ndarray) else half.toarray()
+        g = half.T @ half
+    else:
+        from scipy.sparse.linalg import splu
+
+        half = splu(component.precision.tocsc()).solve(z.T.toarray())
+        g = z @ half
+    g = 0.5 * (g + g.T)
+    x, y = _rotated(model, sums, root)
+    gx = g @ x
+    s = g - x @ gx.T - gx @ x.T + x @ (x.T @ gx) @ x.T
+    d, u = eigh(0.5 * (s + s.T))
+    d = np.maximum(d, 0.0)
+    u = u - x @ (x.T @ u)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = 1.0 / np.sqrt(d)
+        basis, cross = half @ u * spread, gx.T @ u * spread
+    return d, u.T @ y, basis, cross, x.T @ gx, eigh(g, eigvals_only=True) if full else None
+
+
+def _rest(model: ComponentModel, sums: Sums, a: FloatArray) -> float:
+    """The sum of squares of S(ỹ − Za)."""
+    root = np.ones(sums.n) if model.weights is None else np.sqrt(model.weights)
+    x, y = _rotated(model, sums, root)
+    component = model.components[0]
+    left = y - root * (component.Z @ component.effects(a))
+    left = left - x @ (x.T @ left)
+    return float(left @ left)
+
+
+def _rotated(model: ComponentModel, sums: Sums, root: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """X̃ (n, p) and ỹ (n,) of the sums."""
+    x = np.asarray(root[:, None] * model.X)
+    if sums.p:
+        x = np.asarray(np.linalg.solve(sums.x_root.T, x.T).T)
+    return x, root * (model.y - model.X @ sums.gamma) / sums.scale
+
+
+def _root(a: FloatArray) -> FloatArray:
+    """R with RR' = A, for A positive semi-definite up to rounding."""
+    if not len(a):
+        return a
+    values, vectors = np.linalg.eigh(0.5 * (a + a.T))
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

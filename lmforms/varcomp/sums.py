@@ -1,0 +1,159 @@
+"""Cross-products of a variance-component model, in units that do not cancel.
+
+Rows are multiplied by √w, X is replaced by an orthonormal basis of its columns and y by what
+least squares leave of it, in units of its spread: [Z X̃ ỹ]'[Z X̃ ỹ] is all that estimation needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ModelError
+
+if TYPE_CHECKING:
+    from .model import ComponentModel
+
+FloatArray = npt.NDArray[np.float64]
+
+EXPLAINED = 1e-10
+"""A response of which X leaves less than this share has no residual."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """[Z X̃ ỹ]'[Z X̃ ỹ], and the way back to the user's units.
+
+    Attributes
+    ----------
+    n, p : int
+        Rows and columns of X.
+    spans : tuple of slice
+        The effects of each component among the m of all.
+    zz : ndarray or sparse (m, m)
+        Z'Z.
+    precision : sparse (m, m)
+        Q, block-diagonal over the components.
+    log_det_precision : ndarray (r,)
+        ln|Q_i|.
+    zr : ndarray (m, p + 1)
+        Z'[X̃ ỹ].
+    rr : ndarray (p + 1, p + 1)
+    x_root : ndarray (p, p)
+        X = X̃ · x_root.
+    gamma : ndarray (p,)
+        Least-squares coefficients that were taken off y.
+    scale : float
+        Spread of what they left: y − Xγ = scale · ỹ.
+    log_det_residual : float
+        −Σ ln w.
+    """
+
+    n: int
+    p: int
+    spans: tuple[slice, ...]
+    zz: Any
+    precision: Any
+    log_det_precision: FloatArray
+    zr: FloatArray
+    rr: FloatArray
+    x_root: FloatArray
+    gamma: FloatArray
+    scale: float
+    log_det_residual: float
+
+    @property
+    def m(self) -> int:
+        """Random effects in all."""
+        return int(self.zr.shape[0])
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether Z'Z is."""
+        return not isinstance(self.zz, np.ndarray)
+
+    @cached_property
+    def sizes(self) -> FloatArray:
+        """Mean variance of Z_iu_i for σ²_i = 1, roughly: trace(Z'Z)/n over the mean of diag Q."""
+        zz, q = self.zz.diagonal(), self.precision.diagonal()
+        means = [zz[s].sum() / self.n / q[s].mean() for s in self.spans]
+        return np.maximum(np.array(means, dtype=np.float64), np.finfo(float).tiny)
+
+    def beta(self, inner: FloatArray) -> FloatArray:
+        """Coefficients of X from those of X̃ and ỹ."""
+        return np.asarray(self.gamma + self.scale * np.linalg.solve(self.x_root, inner))
+
+    def criterion_shift(self, reml: bool) -> float:
+        """What the units add to −2 ln L."""
+        nu = self.n - self.p if reml else self.n
+        shift = 2.0 * nu * np.log(self.scale) + self.log_det_residual
+        if reml:
+            shift += 2.0 * float(np.log(np.abs(np.diag(self.x_root))).sum())
+        return float(shift)
+
+
+def sums_of(model: ComponentModel) -> Sums:
+    """Sum up the rows of a model.
+
+    Raises
+    ------
+    ModelError
+        X explains the response exactly, or leaves no degrees of freedom.
+    """
+    import scipy.sparse as sp
+
+    n, p = model.X.shape
+    if n <= p:
+        raise ModelError(f"{n} rows and {p} columns of X leave nothing for the residuals.")
+    weights = np.ones(n) if model.weights is None else model.weights
+    root = np.sqrt(weights)
+    X, y = root[:, None] * model.X, root * model.y
+    basis, x_root = np.linalg.qr(X) if p else (X, np.empty((0, 0)))
+    gamma_inner = basis.T @ y
+    left = y - basis @ gamma_inner
+    left -= basis @ (basis.T @ left)
+    scale = float(np.linalg.norm(left) / np.sqrt(n - p))
+    if not scale > EXPLAINED * float(np.sqrt(np.mean(y**2))):
+        raise ModelError("the columns of X explain the response exactly: nothing is left to split.")
+    right = np.column_stack([basis, left / scale])
+
+    blocks = [sp.diags(root) @ c.Z for c in model.components]
+    zr, rows = [], []
+    dense = any(isinstance(c.root, np.ndarray) for c in model.components)
+    for c, z in zip(model.components, blocks, strict=True):
+        zr.append(c.shrunk(z.T @ right))
+        row = []
+        for d, w in zip(model.components, blocks, strict=True):
+            block = c.shrunk(d.shrunk((z.T @ w).T).T)
+            row.append(block.toarray() if dense and sp.issparse(block) else block)
+        rows.append(row)
+    ends = np.cumsum([0, *(len(x) for x in zr)])
+    if not model.components:
+        zz: Any = np.empty((0, 0))
+    elif dense:
+        zz = np.block(rows)
+    else:
+        zz = sp.bmat(rows, format="csc")
+    precision = [
+        sp.identity(len(x), format="csc") if c.precision is None else c.precision
+        for c, x in zip(model.components, zr, strict=True)
+    ]
+    return Sums(
+        n=n,
+        p=p,
+        spans=tuple(slice(int(a), int(b)) for a, b in pairwise(ends)),
+        zz=zz,
+        precision=sp.block_diag(precision, format="csc") if precision else sp.csc_matrix((0, 0)),
+        log_det_precision=np.array([c.log_det_precision for c in model.components]),
+        zr=np.concatenate(zr) if zr else np.empty((0, p + 1)),
+        rr=right.T @ right,
+        x_root=x_root,
+        gamma=np.linalg.solve(x_root, gamma_inner) if p else np.empty(0),
+        scale=scale,
+        log_det_residual=-float(np.log(weights).sum()),
+    )

@@ -1,0 +1,338 @@
+"""Every estimator at the engine's optimum; known covariances against direct maximisation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from dense_components import DenseModel
+
+import lmforms as lf
+from lmforms.errors import (
+    ArgumentError,
+    ConvergenceWarning,
+    ModelError,
+    RelationshipError,
+    SingularWarning,
+)
+from lmforms.relationship import Pedigree, Relationship, vanraden
+from lmforms.varcomp import ComponentModel, estimate
+from lmforms.varcomp.estimate import METHODS
+
+CLASSICS = {
+    "dung": "pr_dung ~ flies + (1 | oven_block)",
+    "Rail": "travel ~ 1 + (1 | Rail)",
+    "Dyestuff": "Yield ~ 1 + (1 | Batch)",
+    "Penicillin": "diameter ~ 1 + (1 | plate) + (1 | sample)",
+}
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", CLASSICS)
+def test_every_method_reaches_the_engines_optimum(name, method, reml):
+    data = lf.datasets.load(name)
+    engine = lf.lmer(CLASSICS[name], data, reml=reml)
+    found = estimate(ComponentModel.of_formula(CLASSICS[name], data), method, reml=reml)
+    assert found.converged, found.message
+    np.testing.assert_allclose(found.ratios, engine.theta**2, rtol=1e-6)
+    assert found.criterion == pytest.approx(engine.criterion, abs=1e-9)
+    assert found.variances["Residual"] == pytest.approx(engine.scale, rel=1e-6)
+    np.testing.assert_allclose(found.params, engine.params, rtol=1e-7)
+    np.testing.assert_allclose(found.cov_params(), engine.cov_params(), rtol=1e-5)
+    for group, effects in engine.random_effects.items():
+        np.testing.assert_allclose(
+            found.random_effects[group], effects.to_numpy()[:, 0], rtol=1e-5, atol=1e-7
+        )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_variance_of_zero_is_found(method):
+    formula, data = "Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff2")
+    found = estimate(ComponentModel.of_formula(formula, data), method)
+    assert found.converged
+    assert found.variances["Batch"] == 0.0
+    assert "boundary" in found.message
+    assert np.isnan(found.bse["Batch"])
+    assert found.criterion == pytest.approx(161.828273, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["em", "ai", "newton", "fisher"])
+def test_likelihood_never_falls_along_the_path(method):
+    found = estimate(
+        ComponentModel.of_formula(CLASSICS["Penicillin"], lf.datasets.load("Penicillin")), method
+    )
+    assert (np.diff(found.criteria) <= 1e-9).all()
+    assert found.trace["step"].iloc[0] == "start"
+    assert found.n_iterations == len(found.trace) - 1
+
+
+def test_methods_of_lmer_give_ordinary_results():
+    formula, data = CLASSICS["Penicillin"], lf.datasets.load("Penicillin")
+    plain, em = lf.lmer(formula, data), lf.lmer(formula, data, method="em")
+    np.testing.assert_allclose(em.theta, plain.theta, rtol=1e-6)
+    assert em.optimizer.message.startswith("em: converged")
+    assert em.optimizer.n_evaluations > plain.optimizer.n_evaluations
+    assert em.optimizer.trace[-1] == pytest.approx(em.criterion, abs=1e-8)
+    assert "Penicillin" not in str(em.summary())
+    np.testing.assert_allclose(
+        em.random_effects_cov["plate"], plain.random_effects_cov["plate"], rtol=1e-5
+    )
+    again = em.refit()
+    assert again.optimizer.message.startswith("em: ")
+
+
+@pytest.fixture(scope="module")
+def animals() -> tuple[Pedigree, pd.DataFrame]:
+    """600 animals over six generations; the first 60 without records."""
+    rng = np.random.default_rng(11)
+    n, per = 600, 100
+    sire, dam, a = np.zeros(n, int), np.zeros(n, int), rng.normal(size=n)
+    for g in range(1, 6):
+        older = np.arange((g - 1) * per, g * per)
+        fathers, mothers = older[:10], older[50:]
+        for i in range(g * per, (g + 1) * per):
+            f, m = rng.choice(fathers), rng.choice(mothers)
+            sire[i], dam[i] = f + 1, m + 1
+            a[i] = 0.5 * (a[f] + a[m]) + rng.normal() * np.sqrt(0.5)
+    x = rng.normal(size=n)
+    herd = rng.integers(0, 12, n)
+    y = 10 + x + 1.2 * a + rng.normal(size=12)[herd] * 0.5 + rng.normal(size=n)
+    frame = pd.DataFrame({"y": y, "x": x, "animal": np.arange(1, n + 1), "herd": herd.astype(str)})
+    return Pedigree.of(np.arange(1, n + 1), sire, dam), frame.iloc[60:]
+
+
+ANIMAL = "y ~ x + (1 | animal) + (1 | herd)"
+
+
+def test_pedigree_model_against_direct_maximisation(animals):
+    pedigree, data = animals
+    fit = lf.lmer(ANIMAL, data, relationship={"animal": pedigree.as_relationship()})
+    dense = DenseModel.of(
+        ComponentModel.of_formula(
+            ANIMAL, data, relationship={"animal": pedigree.as_relationship()}
+        ),
+        True,
+    )
+    best = dense.optimum(np.array([1.0, 0.3, 1.0]))
+    np.testing.assert_allclose(fit.theta**2, best[:2] / best[2], rtol=1e-6)
+    assert fit.criterion == pytest.approx(dense.at(best)[0], abs=1e-8)
+    assert fit.ngroups == {"animal": 600, "herd": 12}
+
+    # BLUPs and their covariances from V alone; parents without records included
+    A = pedigree.relationship()
+    Z = np.eye(600)[data["animal"].to_numpy() - 1]
+    V = sum(v * part for v, part in zip(best, dense.parts, strict=True))
+    Vi = np.linalg.inv(V)
+    u = best[0] * A @ Z.T @ Vi @ (dense.y - dense.X @ fit.params.to_numpy())
+    labels = np.asarray(fit.random_effects["animal"].index, dtype=int)
+    np.testing.assert_allclose(
+        fit.random_effects["animal"].to_numpy()[:, 0], u[labels - 1], atol=1e-5
+    )
+    conditional = best[0] * A - best[0] ** 2 * A @ Z.T @ Vi @ Z @ A
+    np.testing.assert_allclose(
+        fit.random_effects_cov["animal"][:, 0, 0], np.diag(conditional)[labels - 1], rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_on_the_pedigree_model(animals, method):
+    pedigree, data = animals
+    known = {"animal": pedigree.as_relationship()}
+    fit = lf.lmer(ANIMAL, data, relationship=known)
+    model = ComponentModel.of_formula(ANIMAL, data, relationship=known)
+    found = estimate(model, method)
+    assert found.converged, found.message
+    np.testing.assert_allclose(found.ratios, fit.theta**2, rtol=1e-6)
+
+
+def test_forms_of_one_covariance_give_one_fit(animals):
+    pedigree, data = animals
+    A = pd.DataFrame(pedigree.relationship(), index=pedigree.labels, columns=pedigree.labels)
+    shuffled = A.sample(frac=1, random_state=1)
+    shuffled = shuffled[shuffled.index]
+    by_precision = lf.lmer(ANIMAL, data, relationship={"animal": pedigree.as_relationship()})
+    by_frame = lf.lmer(ANIMAL, data, relationship={"animal": shuffled})
+    assert by_frame.criterion == pytest.approx(by_precision.criterion, abs=1e-8)
+    left, right = (f.random_effects["animal"].sort_index() for f in (by_frame, by_precision))
+    np.testing.assert_allclose(left, right, atol=1e-6)
+    np.testing.assert_allclose(
+        by_frame.criterion_at(by_frame.theta * 1.1),
+        by_precision.criterion_at(by_frame.theta * 1.1),
+        atol=1e-8,
+    )
+    new = pd.DataFrame({"x": [0.0], "animal": [1], "herd": ["3"]})  # a parent without records
+    assert by_frame.predict(new)[0] == pytest.approx(by_precision.predict(new)[0], abs=1e-6)
+
+
+@pytest.mark.parametrize("rank", ["full", "low"])
+def test_genomic_model_against_direct_maximisation(rank):
+    rng = np.random.default_rng(5)
+    n, m = 80, 400 if rank == "full" else 30
+    markers = rng.binomial(2, rng.uniform(0.1, 0.9, m), size=(n, m)).astype(float)
+    labels = [f"line{i}" for i in range(n)]
+    known = vanraden(markers, labels=labels)
+    centred = markers - markers.mean(axis=0)
+    y = 2 + centred @ rng.normal(size=m) / np.sqrt(m) + rng.normal(size=n) * 0.7
+    data = pd.DataFrame({"y": y, "line": labels})
+    fit = lf.lmer("y ~ 1 + (1 | line)", data, relationship={"line": known})
+    model = ComponentModel.of_formula("y ~ 1 + (1 | line)", data, relationship={"line": known})
+    best = DenseModel.of(model, True).optimum(np.array([0.5, 0.5]))
+    np.testing.assert_allclose(fit.theta**2, best[:1] / best[1:], rtol=1e-6)
+    for method in METHODS:
+        np.testing.assert_allclose(estimate(model, method).ratios, fit.theta**2, rtol=1e-6)
+
+
+def test_identity_is_no_relationship():
+    data = lf.datasets.load("Dyestuff")
+    batches = sorted(data["Batch"].unique())
+    known = Relationship.of(np.eye(len(batches)), batches)
+    plain = lf.lmer("Yield ~ 1 + (1 | Batch)", data)
+    fit = lf.lmer("Yield ~ 1 + (1 | Batch)", data, relationship={"Batch": known})
+    assert fit.criterion == pytest.approx(plain.criterion, abs=1e-9)
+    np.testing.assert_allclose(fit.theta, plain.theta, rtol=1e-7)
+    pd.testing.assert_frame_equal(fit.vcomp, plain.vcomp, rtol=1e-6)
+    np.testing.assert_allclose(fit.fittedvalues, plain.fittedvalues, rtol=1e-7)
+
+
+def test_slopes_with_known_covariance_and_weights():
+    rng = np.random.default_rng(2)
+    q, n = 12, 150
+    root = rng.normal(size=(q, q))
+    known = Relationship.of(root @ root.T / q, [f"g{i}" for i in range(q)])
+    codes, x = rng.integers(0, q, n), rng.normal(size=n)
+    u = np.linalg.cholesky(known.dense()) @ rng.normal(size=(q, 2))
+    y = 1 + x + u[codes, 0] + 0.6 * u[codes, 1] * x + rng.normal(size=n)
+    data = pd.DataFrame({"y": y, "x": x, "g": [f"g{c}" for c in codes], "w": rng.uniform(1, 3, n)})
+    fit = lf.lmer("y ~ x + (x || g)", data, relationship={"g": known}, weights="w")
+    model = ComponentModel.of_formula(
+        "y ~ x + (x || g)", data, relationship={"g": known}, weights="w"
+    )
+    best = DenseModel.of(model, True).optimum(np.array([1.0, 0.5, 1.0]))
+    np.testing.assert_allclose(fit.theta**2, best[:2] / best[2], rtol=1e-6)
+    assert fit.random_effects_cov["g"].shape == (q, 2, 2)
+    assert list(fit.random_effects["g"].columns) == ["Intercept", "x"]
+
+
+# --- bad input --------------------------------------------------------------------------------
+
+
+def one_way() -> pd.DataFrame:
+    return lf.datasets.load("Dyestuff")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"relationship": [1]}, ArgumentError, "must map a grouping factor"),
+        ({"relationship": {"Bach": np.eye(6)}}, ArgumentError, "Did you mean|did you mean"),
+        ({"relationship": {"Batch": np.eye(6)}}, ArgumentError, "labels"),
+        ({"relationship": {"Batch": (np.eye(5), list("ABCDE"))}}, RelationshipError, "F"),
+        (
+            {"relationship": {"Batch": (np.diag([1, 1, 1, 1, 1, -1.0]), list("ABCDEF"))}},
+            RelationshipError,
+            "semi-definite",
+        ),
+        ({"method": "reml"}, ArgumentError, "unknown"),
+        ({"method": "em", "control": lf.Control(factor="dense")}, ArgumentError, "factor"),
+    ],
+)
+def test_bad_arguments(options, error, words):
+    with pytest.raises(error, match=words):
+        lf.lmer("Yield ~ 1 + (1 | Batch)", one_way(), **options)
+
+
+def test_correlated_effects_are_refused():
+    data = lf.datasets.load("sleepstudy")
+    with pytest.raises(ModelError, match=r"\|\|"):
+        lf.lmer("Reaction ~ Days + (Days | Subject)", data, method="em")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"start": {"Batch": 1.0}}, "Residual"),
+        ({"start": [1.0]}, "2 variances"),
+        ({"start": [1.0, 0.0]}, "must be positive"),
+        ({"start": ["a", 1.0]}, "numbers"),
+        ({"tolerance": 0.0}, "tolerance"),
+        ({"max_iterations": 0}, "max_iterations"),
+        ({"method": "amx"}, "unknown"),
+    ],
+)
+def test_bad_options_of_estimate(options, words):
+    model = ComponentModel.of_formula("Yield ~ 1 + (1 | Batch)", one_way())
+    with pytest.raises(ArgumentError, match=words):
+        estimate(model, **options)
+
+
+def test_bad_matrices():
+    y, X, Z = np.arange(6.0), np.ones((6, 1)), np.eye(3)[[0, 0, 1, 1, 2, 2]]
+    with pytest.raises(ArgumentError, match="rows"):
+        ComponentModel.of_matrices(y, X, {"a": Z[:5]})
+    with pytest.raises(lf.errors.DataError, match="dependent"):
+        ComponentModel.of_matrices(y, np.ones((6, 2)), {"a": Z})
+    with pytest.raises(lf.errors.DataError, match="finite"):
+        ComponentModel.of_matrices(np.full(6, np.nan), X, {"a": Z})
+    with pytest.raises(ArgumentError, match="no grouping factor"):
+        ComponentModel.of_matrices(y, X, {"a": Z}, {"b": np.eye(3)})
+    with pytest.raises(ArgumentError, match="weights"):
+        ComponentModel.of_matrices(y, X, {"a": Z}, weights=-np.ones(6))
+    with pytest.raises(ModelError, match="explain"):
+        estimate(ComponentModel.of_matrices(np.ones(6), X, {"a": Z}))
+    with pytest.raises(ModelError, match="nothing for the residuals"):
+        estimate(ComponentModel.of_matrices(y, np.eye(6), {"a": Z}))
+
+
+def test_too_few_iterations_are_said():
+    with pytest.warns(ConvergenceWarning, match="max_iterations"):
+        lf.lmer(
+            CLASSICS["Penicillin"],
+            lf.datasets.load("Penicillin"),
+            method="em",
+            control=lf.Control(max_evaluations=3),
+        )
+
+
+def test_one_record_each_without_a_covariance_to_tell_is_refused():
+    n = 30
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"y": rng.normal(size=n), "id": np.arange(n)})
+    with pytest.raises(ModelError, match="cannot be told"):
+        lf.lmer("y ~ 1 + (1 | id)", data, method="ai")
+    known = Relationship.of(np.eye(n), np.arange(n))
+    with pytest.warns(lf.errors.IdentificationWarning, match="id"):
+        lf.lmer("y ~ 1 + (1 | id)", data, relationship={"id": known})
+
+
+def test_a_related_fit_says_what_it_cannot(tmp_path, animals):
+    pedigree, data = animals
+    fit = lf.lmer(ANIMAL, data, relationship={"animal": pedigree.as_relationship()})
+    with pytest.raises(ModelError, match="save"):
+        fit.save(tmp_path / "fit.lmf")
+    with pytest.raises(ModelError, match=r"lmforms\.mme"):
+        _ = fit.matrices
+    assert "600" in str(fit.summary())
+
+
+def test_singular_fits_are_said():
+    data = lf.datasets.load("Dyestuff2")
+    with pytest.warns(SingularWarning):
+        lf.lmer("Yield ~ 1 + (1 | Batch)", data, method="ai")
+
+
+def test_emma_and_gibbs_give_ordinary_results():
+    formula, data = CLASSICS["Dyestuff"], lf.datasets.load("Dyestuff")
+    plain = lf.lmer(formula, data)
+    emma = lf.lmer(formula, data, method="emma")
+    np.testing.assert_allclose(emma.theta, plain.theta, rtol=1e-6)
+    assert emma.optimizer.message.startswith("emma")
+    mode = lf.lmer(formula, data, method="gibbs", control=lf.Control(seed=3))
+    np.testing.assert_allclose(mode.theta, plain.theta, rtol=0.05)
+    assert "posterior mode" in mode.optimizer.message
+    with pytest.raises(ArgumentError, match="start"):
+        lf.lmer(formula, data, method="emma", start=[1.0])
+    with pytest.raises(ArgumentError, match="ML"):
+        lf.lmer(formula, data, method="gibbs", reml=False)
+    with pytest.raises(ModelError, match="ai"):
+        lf.lmer(CLASSICS["Penicillin"], lf.datasets.load("Penicillin"), method="emma")

@@ -1,0 +1,105 @@
+"""Value, score and informations against explicit inverses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from dense_components import DenseModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmforms.errors import MemoryLimitError, NumericalError
+from lmforms.relationship import Pedigree, Relationship
+from lmforms.varcomp import ComponentModel
+from lmforms.varcomp import equations as module
+from lmforms.varcomp.equations import Equations
+from lmforms.varcomp.likelihood import likelihood
+from lmforms.varcomp.sums import sums_of
+
+KINDS = ("plain", "dense", "low rank", "sparse", "precision")
+
+
+def relationship_of(kind: str, q: int, rng: np.random.Generator) -> Relationship | None:
+    labels = tuple(range(q))
+    if kind == "plain":
+        return None
+    if kind == "dense":
+        root = rng.normal(size=(q, q + 2))
+        return Relationship.of(root @ root.T / q, labels)
+    if kind == "low rank":
+        return Relationship.from_root(rng.normal(size=(q, max(1, q // 2))), labels)
+    if kind == "sparse":
+        pairs = sp.block_diag([np.array([[1.0, 0.5], [0.5, 1.0]])] * ((q + 1) // 2)).tocsr()
+        return Relationship.of(pairs[:q][:, :q], labels)
+    parents = [[0, 0] if i < 3 else sorted(rng.choice(i, 2, replace=False) + 1) for i in range(q)]
+    sire, dam = np.array(parents).T
+    return Pedigree.of(np.arange(1, q + 1), sire, dam).as_relationship()
+
+
+def random_model(seed: int, kinds: tuple[str, ...]) -> ComponentModel:
+    rng = np.random.default_rng(seed)
+    n, p = int(rng.integers(25, 50)), int(rng.integers(0, 3))
+    X = np.column_stack([np.ones((n, min(p, 1))), rng.normal(size=(n, max(0, p - 1)))])
+    Z, K, y = {}, {}, rng.normal(size=n) * 2 + 5
+    for i, kind in enumerate(kinds):
+        q = int(rng.integers(4, 9))
+        z = np.eye(q)[rng.integers(0, q, n)] * (rng.normal(size=(n, 1)) if i == 1 else 1.0)
+        known = relationship_of(kind, q, rng)
+        Z[f"t{i}"] = z
+        if known is not None:
+            K[f"t{i}"] = known
+        y = y + z @ rng.normal(size=q)
+    weights = rng.uniform(0.5, 2.0, n) if seed % 2 else None
+    return ComponentModel.of_matrices(y, X, Z, K, weights=weights)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=3).map(tuple),
+    reml=st.booleans(),
+    force_sparse=st.booleans(),
+)
+def test_likelihood_against_explicit_inverses(seed, kinds, reml, force_sparse):
+    model = random_model(seed, kinds)
+    rng = np.random.default_rng(seed + 1)
+    variances = np.exp(rng.normal(size=len(kinds) + 1))
+    with pytest.MonkeyPatch.context() as patch:
+        if force_sparse:
+            patch.setattr(module, "SMALL", 0)
+            patch.setattr(module, "FILLED", 2.0)
+        sums = sums_of(model)
+        equations = Equations(sums)
+    assert equations.is_sparse == (force_sparse and sums.is_sparse)
+    unit = sums.scale**2
+    at = likelihood(equations, variances / unit, reml)
+    value, score, average, expected = DenseModel.of(model, reml).at(variances)
+    assert at.criterion + sums.criterion_shift(reml) == pytest.approx(value, rel=1e-10, abs=1e-8)
+    scale = np.sqrt(np.diag(expected))
+    np.testing.assert_allclose(at.score / unit / scale, score / scale, atol=1e-8, rtol=1e-8)
+    np.testing.assert_allclose(at.average / unit**2, average, rtol=1e-7, atol=1e-9 * average.max())
+    np.testing.assert_allclose(
+        at.expected / unit**2, expected, rtol=1e-7, atol=1e-9 * expected.max()
+    )
+    np.testing.assert_allclose(at.observed, 2 * at.average - at.expected)
+
+
+def test_a_variance_of_zero_has_a_likelihood_and_a_slope():
+    model = random_model(3, ("plain", "dense"))
+    sums = sums_of(model)
+    at = likelihood(Equations(sums), np.array([0.0, 0.4, 0.6]) / sums.scale**2, True)
+    value, score, *_ = DenseModel.of(model, True).at(np.array([0.0, 0.4, 0.6]))
+    assert at.criterion + sums.criterion_shift(True) == pytest.approx(value, abs=1e-6)
+    np.testing.assert_allclose(at.score / sums.scale**2, score, rtol=1e-4, atol=1e-4)
+
+
+def test_what_cannot_be_computed_is_refused():
+    model = random_model(5, ("plain",))
+    equations = Equations(sums_of(model))
+    with pytest.raises(NumericalError, match="residual variance"):
+        likelihood(equations, np.array([1.0, 0.0]), True)
+    with pytest.raises(NumericalError, match="not negative"):
+        equations.factor(np.array([-1.0]))
+    with pytest.raises(MemoryLimitError, match="sparse precision"):
+        Equations(sums_of(random_model(5, ("dense",))), memory=10.0)
