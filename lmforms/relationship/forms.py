@@ -112,7 +112,8 @@ class LowRank(Form):
         q, r = self.factor.shape
         if r == 0 or q == 0:
             return self.factor[:, :0].copy()
-        u, s, _ = np.linalg.svd(self.factor, full_matrices=False)
+        square = _square_root(self.factor) if r > q else self.factor
+        u, s, _ = np.linalg.svd(square, full_matrices=False)
         keep = s > max(q, r) * np.finfo(np.float64).eps * s[0]
         return self.factor.copy() if keep.sum() == r else np.asarray(u[:, keep] * s[keep])
 
@@ -123,6 +124,15 @@ class LowRank(Form):
         return LowRank(self.factor[at])
 
     arranged = marginal
+
+
+def _square_root(factor: FloatArray) -> FloatArray:
+    """T (q, q) with TT' = LL' for a wide L (q, r), more markers than individuals, in blocks."""
+    q, r = factor.shape
+    upper = np.empty((0, q))
+    for start in range(0, r, 2 * q):
+        upper = np.linalg.qr(np.vstack([upper, factor[:, start : start + 2 * q].T]), mode="r")
+    return np.asarray(upper.T)
 
 
 @dataclass(frozen=True, eq=False)
