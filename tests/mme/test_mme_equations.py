@@ -1,0 +1,223 @@
+"""The equations and all that is around them, against dense inverses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from mme_models import MODELS, Dense, dung, low_rank, pedigree, penicillin, weighted
+
+import lmforms as lf
+from lmforms.errors import ArgumentError, DataError, MemoryLimitError
+from lmforms.mme import MixedModelEquations, dense
+from lmforms.varcomp import ComponentModel
+from lmforms.varcomp.equations import Equations
+from lmforms.varcomp.likelihood import likelihood
+from lmforms.varcomp.sums import sums_of
+
+close = np.testing.assert_allclose
+
+
+@pytest.fixture(params=MODELS, ids=lambda f: f.__name__)
+def both(request):
+    model, variances = request.param()
+    return MixedModelEquations(model, variances), Dense(model, variances)
+
+
+def test_V_and_P(both):
+    mme, twin = both
+    close(mme.V, twin.V, rtol=1e-11, atol=1e-12 * twin.V.max())
+    close(mme.P, twin.P, atol=1e-9 * np.abs(twin.P).max())
+    close(mme.V_inverse, twin.Vi, atol=1e-9 * np.abs(twin.Vi).max())
+    close(mme.V_inverse_times(mme.model.y), twin.Vi @ twin.y, rtol=1e-7, atol=1e-10)
+
+
+def test_blue_and_blup(both):
+    mme, twin = both
+    found = mme.solve()
+    close(found.beta, twin.beta, rtol=1e-9)
+    for u, want in zip(found.random_effects.values(), twin.u):
+        close(u, want, atol=1e-9 * np.abs(want).max())
+    fitted = twin.X @ twin.beta + sum(Z @ u for Z, u in zip(twin.Z, twin.u))
+    close(found.fitted, fitted, rtol=1e-9)
+    close(found.residuals, twin.y - fitted, atol=1e-9 * np.abs(twin.y).max())
+    assert found.converged
+
+
+def test_both_forms_have_the_direct_solution(both):
+    mme, _ = both
+    g = mme.solve().g
+    for form in ("ratio", "variance"):
+        C, r = mme.C(form).toarray(), mme.r(form)
+        close(np.linalg.solve(C, r), g, rtol=1e-7, atol=1e-9 * np.abs(g).max())
+        R0 = 1.0 if mme.model.weights is None else mme.model.weights
+        scale = 1.0 if form == "ratio" else mme.variances["Residual"]
+        W = mme.W.toarray()
+        whole = W.T @ np.diag(R0 * np.ones(mme.model.n)) @ W / scale + mme.Sigma(form).toarray()
+        close(C, whole, atol=1e-10 * np.abs(C).max())
+        close(r, W.T @ (R0 * mme.model.y) / scale, rtol=1e-9, atol=1e-9 * np.abs(r).max())
+
+
+def test_accuracy(both):
+    mme, twin = both
+    close(mme.cov_beta, twin.cov_beta, rtol=1e-8, atol=1e-9 * twin.cov_beta.max())
+    rows = zip(mme.model.names, twin.pev, twin.var_u, strict=True)
+    for name, pev, var in rows:
+        close(mme.pev[name], pev, rtol=1e-8)
+        close(mme.reliability[name], 1 - pev / var, atol=1e-8)
+        assert mme.pev[name].index.equals(mme.solve().random_effects[name].index)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_likelihood_term_by_term(both, reml):
+    mme, twin = both
+    table = mme.loglik(reml=reml)
+    assert table.contribution["ln L"] == pytest.approx(twin.llf(reml), rel=1e-10, abs=1e-9)
+    assert table.value["ln|V|"] == pytest.approx(np.linalg.slogdet(twin.V)[1], abs=1e-8)
+    assert table.value["y'Py"] == pytest.approx(twin.y @ twin.P @ twin.y, rel=1e-9)
+    if reml:
+        want = -np.linalg.slogdet(twin.cov_beta)[1]
+        assert table.value["ln|X'V⁻¹X|"] == pytest.approx(want, abs=1e-8)
+    assert ("ln|X'V⁻¹X|" in table.index) == reml
+    sums = sums_of(mme.model)
+    inner = np.array(list(mme.variances.values())) / sums.scale**2
+    criterion = likelihood(Equations(sums), inner, reml).criterion + sums.criterion_shift(reml)
+    assert -2 * table.contribution["ln L"] == pytest.approx(criterion, rel=1e-11)
+
+
+def test_properties(both):
+    mme, _ = both
+    table = mme.properties()
+    assert table.correct_holds.all(), table
+    wrong = set(table.claim[~table.holds])
+    assert wrong == {"PVP = V", "y'Py = y'e", "V⁻¹ = I − Z(Z'Z + K⁻¹)⁻¹Z'", "W'W + Σ = W'y"}
+
+
+def test_with_unit_variances_the_sheet_is_right_about_more():
+    model, _ = penicillin()
+    mme = MixedModelEquations(model, {"plate": 1, "sample": 1, "Residual": 1})
+    table = mme.properties()
+    assert set(table.claim[~table.holds]) == {"PVP = V", "W'W + Σ = W'y"}
+
+
+def test_shrinkage():
+    model = ComponentModel.of_formula(
+        "pr_dung ~ flies + (1 | oven_block)", lf.datasets.load("dung").iloc[:-4]
+    )
+    mme = MixedModelEquations(model, {"oven_block": 4e-5, "Residual": 6e-5})
+    found = mme.solve()
+    codes = model.components[0].Z.indices
+    counts = np.bincount(codes)
+    assert len(set(counts)) > 1
+    shrink = mme.shrinkage("oven_block")
+    close(shrink, counts / (counts + 1.5), rtol=1e-12)
+    means = np.bincount(codes, model.y - found.fixed) / counts
+    close(found.random_effects["oven_block"], shrink * means, rtol=1e-9)
+    weights = MixedModelEquations(*weighted()).shrinkage("Subject")
+    assert ((weights > 0) & (weights < 1)).all()
+    with pytest.raises(ArgumentError, match="related"):
+        MixedModelEquations(*pedigree()).shrinkage("animal")
+    with pytest.raises(ArgumentError, match="Did you mean `oven_block`"):
+        mme.shrinkage("oven_blok")
+
+
+def test_a_variance_of_zero():
+    model, variances = pedigree()
+    mme = MixedModelEquations(model, variances | {"animal": 0.0})
+    smaller = ComponentModel(model.y, model.X, model.components[1:], model.x_names)
+    twin = MixedModelEquations(smaller, {k: variances[k] for k in ("herd", "Residual")})
+    for method in ("direct", "pcg", "gauss_seidel"):
+        found = mme.solve(method)
+        assert (found.random_effects["animal"] == 0).all()
+        close(found.random_effects["herd"], twin.solve().random_effects["herd"], atol=1e-9)
+        assert len(found.g) == 7
+    assert np.isinf(mme.lambdas["animal"])
+    assert (mme.pev["animal"] == 0).all()
+    assert mme.reliability["animal"].isna().all()
+    close(mme.V, twin.V)
+    close(mme.V_inverse, twin.V_inverse, atol=1e-12)
+    close(mme.loglik().contribution["ln L"], twin.loglik().contribution["ln L"], rtol=1e-12)
+    assert mme.properties().correct_holds.all()
+    model, variances = penicillin()
+    assert (MixedModelEquations(model, variances | {"plate": 0}).shrinkage("plate") == 0).all()
+
+
+def test_no_random_term_is_least_squares():
+    rng = np.random.default_rng(2)
+    X, y = np.column_stack([np.ones(9), rng.normal(size=9)]), rng.normal(size=9)
+    mme = MixedModelEquations(ComponentModel.of_matrices(y, X, {}), {"Residual": 2.0})
+    want = np.linalg.lstsq(X, y, rcond=None)[0]
+    for method in ("direct", "pcg", "gauss_seidel"):
+        close(mme.solve(method).beta, want, atol=1e-10)
+    close(mme.V_inverse, np.eye(9) / 2)
+    assert mme.properties().correct_holds.all()
+    assert mme.pev == {}
+
+
+def test_labels_and_tables():
+    mme = MixedModelEquations(*pedigree())
+    assert mme.labels[0] == ("fixed", "x1")
+    assert mme.labels[2] == ("animal", "a0")
+    C = mme.table("C", "variance")
+    close(C.to_numpy(), mme.C("variance").toarray())
+    assert C.index.equals(mme.labels)
+    assert mme.table("W").shape == mme.W.shape
+    assert mme.table("r").shape == (67, 1)
+    assert mme.table("V").shape == (120, 120)
+    rooted = MixedModelEquations(*low_rank())
+    assert rooted.labels[2:9].get_level_values(1).tolist() == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_variances_in_any_order_and_as_series():
+    model, variances = penicillin()
+    series = pd.Series(variances)[::-1]
+    mme = lf.mme.equations(model, variances=series)
+    assert list(mme.variances) == ["plate", "sample", "Residual"]
+    assert mme.variances == variances
+
+
+@pytest.mark.parametrize(
+    "given, error, match",
+    [
+        ({"plate": 1, "sample": 1}, ArgumentError, "Residual missing"),
+        ({"plate": 1, "Residual": 1}, ArgumentError, "sample missing"),
+        ({"plate": 1, "sampl": 1, "Residual": 1}, ArgumentError, "Did you mean `sample`"),
+        ({"plate": -1, "sample": 1, "Residual": 1}, DataError, "`plate` is -1"),
+        ({"plate": np.nan, "sample": 1, "Residual": 1}, DataError, "finite"),
+        ({"plate": np.inf, "sample": 1, "Residual": 1}, DataError, "finite"),
+        ({"plate": 1, "sample": 1, "Residual": 0}, DataError, "must be positive"),
+        ({"plate": "much", "sample": 1, "Residual": 1}, ArgumentError, "'much'"),
+        ({"plate": None, "sample": 1, "Residual": 1}, ArgumentError, "None"),
+        ([1, 1, 1], ArgumentError, "mapping"),
+    ],
+)
+def test_variances_that_are_refused(given, error, match):
+    model, _ = penicillin()
+    with pytest.raises(error, match=match):
+        MixedModelEquations(model, given)
+
+
+def test_other_errors(monkeypatch):
+    model, variances = dung()
+    mme = MixedModelEquations(model, variances)
+    for call in (mme.C, mme.Sigma, mme.r):
+        with pytest.raises(ArgumentError, match="'ratio' or 'variance'"):
+            call("lambda")
+    with pytest.raises(ArgumentError, match="what must be"):
+        mme.table("Q")
+    with pytest.raises(ArgumentError, match="needs 18 rows"):
+        mme.V_inverse_times(np.ones(3))
+    with pytest.raises(ArgumentError, match="alone"):
+        lf.mme.equations(model, lf.datasets.load("dung"), variances=variances)
+    with pytest.raises(ArgumentError, match="ComponentModel is needed"):
+        lf.mme.equations(3, variances=variances)
+    monkeypatch.setattr(dense, "MOST", 10)
+    fresh = MixedModelEquations(model, variances)
+    with pytest.raises(MemoryLimitError, match="18 × 18"):
+        fresh.properties()
+    for name in ("V", "P", "V_inverse"):
+        with pytest.raises(MemoryLimitError, match="up to 10"):
+            getattr(fresh, name)
+    with pytest.raises(MemoryLimitError, match="W would be"):
+        fresh.table("W")
+    assert fresh.solve().converged
