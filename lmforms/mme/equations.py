@@ -244,7 +244,7 @@ class MixedModelEquations:
         """
         given = {"tolerance": tolerance, "max_iterations": max_iterations}
         options |= {name: value for name, value in given.items() if value is not None}
-        found = solvers.solve(method, self._system, self.model, self._restricted, options)
+        found = solvers.solve(method, self._system, self.model, lambda: self._restricted, options)
         return labelled(self.model, self._system, self.labels, found)
 
     # --- accuracy -----------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..varcomp import ComponentModel
-from .iterations import TOLERANCE, Iterations, check_options, finished
+from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
 from .spectral import Spectrum, spectrum
 from .system import System
 
@@ -29,9 +29,6 @@ MOST = 20_000
 
 COMPILED_UPDATES = 100_000
 """Coefficients updated in Python, half a second, before numba repays its import."""
-
-GAIN = 0.5
-"""Sweeps that do not lower residuals made afresh to this share of the last meet rounding."""
 
 
 def gauss_seidel(
@@ -114,7 +111,7 @@ def _sweeps(
             compiled = True  # or numba is not there
         sweep(*parts)
         trace.append(system.size_of(W.T @ e - system.Sigma @ g) / start)
-        if trace[-1] <= tolerance or len(trace) > most:
+        if trace[-1] <= max(tolerance, EPSILON) or len(trace) > most:
             e[:] = system.y - W @ g  # rounding has piled up in the updated residuals
             trace[-1] = system.size_of(W.T @ e - system.Sigma @ g) / start
             if trace[-1] > GAIN * fresh:

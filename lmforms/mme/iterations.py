@@ -20,6 +20,12 @@ FloatArray = npt.NDArray[np.float64]
 TOLERANCE = 1e-12
 """Of the residual of the equations: their condition may cost four digits before results show it."""
 
+EPSILON = float(np.finfo(np.float64).eps)
+"""An updated residual below this says nothing: it is made afresh."""
+
+GAIN = 0.5
+"""Going on from a fresh residual must at least halve it; what does not has met rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class Iterations:

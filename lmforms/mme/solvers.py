@@ -12,7 +12,7 @@ from ..errors import ArgumentError, listed
 from ..varcomp import ComponentModel
 from ..varcomp.likelihood import Likelihood
 from .gauss_seidel import gauss_seidel
-from .iterations import TOLERANCE, Iterations, check_options, finished
+from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
 from .system import System
 
 FloatArray = npt.NDArray[np.float64]
@@ -20,9 +20,6 @@ Operator = Callable[[FloatArray], FloatArray]
 
 MOST = 1_000
 """Conjugate gradients that take longer want another preconditioner."""
-
-GAIN = 0.5
-"""A fresh start that does not lower the true residual to this share of it meets rounding."""
 
 OPTIONS = {
     "direct": (),
@@ -36,10 +33,19 @@ def solve(
     method: str,
     system: System,
     model: ComponentModel,
-    likelihood: Likelihood,
+    likelihood: Callable[[], Likelihood],
     options: dict[str, Any],
 ) -> Iterations:
     """By the method of this name.
+
+    Parameters
+    ----------
+    method : {"direct", "pcg", "gauss_seidel"}
+    system : System
+    model : ComponentModel
+    likelihood : callable
+        Makes the factor; the iterative methods do without.
+    options : dict
 
     Raises
     ------
@@ -53,7 +59,7 @@ def solve(
             known = listed(OPTIONS[method]) or "none"
             raise ArgumentError(f"method={method!r} has no option `{name}`; it has {known}.")
     if method == "direct":
-        return direct(system, likelihood)
+        return direct(system, likelihood())
     if method == "pcg":
         return pcg(system, **options)
     return gauss_seidel(system, model, **options)
@@ -134,7 +140,7 @@ def _run(
         g += step * direction
         left = left - step * image
         trace.append(system.size_of(left) / start)
-        if trace[-1] <= tolerance:
+        if trace[-1] <= max(tolerance, EPSILON):
             return
         solved = precondition(left)
         last, product = product, float(left @ solved)

@@ -28,7 +28,7 @@ def weighted():
     rng = np.random.default_rng(3)
     data = lf.datasets.load("sleepstudy").assign(w=rng.uniform(0.2, 4, 180))
     model = ComponentModel.of_formula("Reaction ~ Days + (Days || Subject)", data, weights="w")
-    return model, {"Subject": 600.0, "Days | Subject": 35.0, "Residual": 650.0}
+    return model, {"Intercept | Subject": 600.0, "Days | Subject": 35.0, "Residual": 650.0}
 
 
 def pedigree(n=60, seed=1):

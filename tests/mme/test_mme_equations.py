@@ -113,7 +113,7 @@ def test_shrinkage():
     close(shrink, counts / (counts + 1.5), rtol=1e-12)
     means = np.bincount(codes, model.y - found.fixed) / counts
     close(found.random_effects["oven_block"], shrink * means, rtol=1e-9)
-    weights = MixedModelEquations(*weighted()).shrinkage("Subject")
+    weights = MixedModelEquations(*weighted()).shrinkage("Intercept | Subject")
     assert ((weights > 0) & (weights < 1)).all()
     with pytest.raises(ArgumentError, match="related"):
         MixedModelEquations(*pedigree()).shrinkage("animal")
