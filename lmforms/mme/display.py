@@ -31,8 +31,24 @@ def labels(model: ComponentModel, system: System) -> pd.MultiIndex:
     for i in system.terms:
         c = model.components[i]
         own = c.labels if c.root is None else range(1, c.size + 1)
-        out += [(c.name, label) for label in own]
+        out += [(c.name, _as_one(label)) for label in own]
     return pd.MultiIndex.from_tuples(out, names=["term", "label"])
+
+
+def _as_one(label: Any) -> Any:
+    """The label of a nested level as it is written: A:a."""
+    return ":".join(map(str, label)) if isinstance(label, tuple) else label
+
+
+def levels(component: Component) -> pd.Index:
+    """The labels of a term; those of a nested one by factor."""
+    import pandas as pd
+
+    name, own = component.name, component.labels
+    if not (own and isinstance(own[0], tuple)):
+        return pd.Index(own, name=name)
+    factors = name.rsplit(" | ", 1)[-1].split(":")
+    return pd.MultiIndex.from_tuples(own, names=factors if len(factors) == len(own[0]) else None)
 
 
 def labelled(value: Any, index: pd.MultiIndex, what: str) -> pd.DataFrame:
@@ -110,7 +126,7 @@ def one_term(component: Component, values: FloatArray, name: str) -> pd.Series:
     """One number for each level."""
     import pandas as pd
 
-    return pd.Series(values, index=pd.Index(component.labels, name=component.name), name=name)
+    return pd.Series(values, index=levels(component), name=name)
 
 
 def by_term(model: ComponentModel, values: Sequence[FloatArray], name: str) -> dict[str, pd.Series]:

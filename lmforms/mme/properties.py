@@ -153,6 +153,13 @@ def claims(x: Pieces) -> list[Claim]:
             "(V/σ²ₑ)⁻¹ = R₀⁻¹ − R₀⁻¹Z(Z'R₀⁻¹Z + K⁻¹λ)⁻¹Z'R₀⁻¹",
             _apart(_woodbury(x.half, x.weights), x.residual * V_inverse),
         ),
+        Claim(
+            2,
+            "|V|: announced, not printed",
+            np.nan,
+            "ln|V/σ²ₑ| = ln|Z'R₀⁻¹Z + K⁻¹λ| + ln|K/λ| + ln|R₀|",
+            _apart(_log_det(x.half, x.weights), np.linalg.slogdet(x.V / x.residual)[1]),
+        ),
         holds(3, "u = σᵢ²KᵢZᵢ'V⁻¹(y − Xb)", _apart(*predictors)),
         holds(3, "(X'X)b = X'(y − ΣZᵢuᵢ)", _apart(*x.normal)),
         Claim(4, "W'W + Σ = W'y", np.nan, "(W'W + Σ)g = W'y", _apart(*x.equations)),
@@ -165,6 +172,12 @@ def _woodbury(half: FloatArray, weights: FloatArray) -> FloatArray:
     wide = weights[:, None] * half
     inner = half.T @ wide + np.eye(half.shape[1])
     return np.asarray(np.diag(weights) - wide @ np.linalg.solve(inner, wide.T))
+
+
+def _log_det(half: FloatArray, weights: FloatArray) -> float:
+    """ln|diag(1/w) + half·half'|."""
+    inner = half.T @ (weights[:, None] * half) + np.eye(half.shape[1])
+    return float(np.linalg.slogdet(inner)[1] - np.log(weights).sum())
 
 
 def _apart(a: Any, b: Any, scale: Any = None) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..varcomp import ComponentModel
+from .display import one_term
 from .iterations import Iterations
 from .system import System
 
@@ -87,7 +88,7 @@ def labelled(
     fitted = fixed.copy()
     for i, c in enumerate(model.components):
         u = c.effects(g[span_of[i]]) if i in span_of else np.zeros(len(c.labels))
-        effects[c.name] = pd.Series(u, index=pd.Index(c.labels, name=c.name), name="u")
+        effects[c.name] = one_term(c, u, "u")
         fitted += c.Z @ u
     return Solution(
         beta=pd.Series(beta, index=pd.Index(model.x_names), name="b"),

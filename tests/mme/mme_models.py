@@ -24,6 +24,13 @@ def penicillin():
     return model, {"plate": 0.717, "sample": 3.73, "Residual": 0.302}
 
 
+def nested():
+    model = ComponentModel.of_formula(
+        "strength ~ 1 + (1 | batch / cask)", lf.datasets.load("Pastes")
+    )
+    return model, {"batch": 1.66, "batch:cask": 8.4, "Residual": 0.68}
+
+
 def weighted():
     rng = np.random.default_rng(3)
     data = lf.datasets.load("sleepstudy").assign(w=rng.uniform(0.2, 4, 180))
@@ -87,7 +94,10 @@ def _incidence(codes, q):
     return sp.csr_matrix((np.ones(len(codes)), (np.arange(len(codes)), codes)), (len(codes), q))
 
 
-MODELS = [dung, penicillin, weighted, pedigree, low_rank, dense_kernel, families, weighted_low_rank]
+MODELS = [
+    *(dung, penicillin, nested, weighted, pedigree),
+    *(low_rank, weighted_low_rank, dense_kernel, families),
+]
 
 
 class Dense:

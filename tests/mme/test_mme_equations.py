@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from mme_models import MODELS, Dense, dung, low_rank, pedigree, penicillin, weighted
+from mme_models import MODELS, Dense, dung, low_rank, nested, pedigree, penicillin, weighted
 
 import lmforms as lf
 from lmforms.errors import ArgumentError, DataError, MemoryLimitError
@@ -16,6 +16,8 @@ from lmforms.varcomp.likelihood import likelihood
 from lmforms.varcomp.sums import sums_of
 
 close = np.testing.assert_allclose
+
+ALWAYS_WRONG = {"PVP = V", "|V|: announced, not printed", "W'W + Σ = W'y"}
 
 
 @pytest.fixture(params=MODELS, ids=lambda f: f.__name__)
@@ -90,14 +92,35 @@ def test_properties(both):
     table = mme.properties()
     assert table.correct_holds.all(), table
     wrong = set(table.claim[~table.holds])
-    assert wrong == {"PVP = V", "y'Py = y'e", "V⁻¹ = I − Z(Z'Z + K⁻¹)⁻¹Z'", "W'W + Σ = W'y"}
+    assert wrong == {"y'Py = y'e", "V⁻¹ = I − Z(Z'Z + K⁻¹)⁻¹Z'", *ALWAYS_WRONG}
 
 
 def test_with_unit_variances_the_sheet_is_right_about_more():
     model, _ = penicillin()
     mme = MixedModelEquations(model, {"plate": 1, "sample": 1, "Residual": 1})
     table = mme.properties()
-    assert set(table.claim[~table.holds]) == {"PVP = V", "W'W + Σ = W'y"}
+    assert set(table.claim[~table.holds]) == ALWAYS_WRONG
+
+
+def test_textbook():
+    # Mrode (2014), Linear Models for the Prediction of Animal Breeding Values, example 3.1
+    calves = pd.DataFrame({"calf": [4, 5, 6, 7, 8], "sex": list("mffmm")})
+    calves["gain"] = [4.5, 2.9, 3.9, 3.5, 5.0]
+    sire, dam = [0, 0, 0, 1, 3, 1, 4, 3], [0, 0, 0, 0, 2, 2, 5, 6]
+    known = lf.relationship.Pedigree.of(range(1, 9), sire, dam).as_relationship()
+    mme = lf.mme.equations(
+        "gain ~ 0 + sex + (1 | calf)",
+        calves,
+        variances={"calf": 20, "Residual": 40},
+        relationship={"calf": known},
+    )
+    found = mme.solve()
+    close(found.beta, [3.404, 4.358], atol=1.1e-3)
+    u = [0.098, -0.019, -0.041, -0.009, -0.186, 0.177, -0.249, 0.183]
+    close(found.random_effects["calf"].sort_index(), u, atol=6e-4)
+    pev = np.array([0.471, 0.492, 0.456, 0.428, 0.428, 0.442, 0.442, 0.422])
+    close(mme.pev["calf"].sort_index() / 40, pev, atol=6e-4)
+    close(mme.reliability["calf"].sort_index(), 1 - 2 * pev, atol=1.1e-3)
 
 
 def test_shrinkage():
@@ -166,6 +189,12 @@ def test_labels_and_tables():
     assert mme.table("V").shape == (120, 120)
     rooted = MixedModelEquations(*low_rank())
     assert rooted.labels[2:9].get_level_values(1).tolist() == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_nested_levels_by_factor():
+    mme = MixedModelEquations(*nested())
+    assert mme.solve().random_effects["batch:cask"].index.names == ["batch", "cask"]
+    assert mme.labels[-1] == ("batch:cask", "J:c")
 
 
 def test_variances_in_any_order_and_as_series():
