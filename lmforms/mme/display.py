@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ArgumentError
 from ..varcomp.likelihood import Likelihood
 from ..varcomp.model import Component, ComponentModel
 from .dense import check_size
@@ -16,6 +17,8 @@ from .system import System
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .equations import MixedModelEquations
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -60,6 +63,16 @@ def labelled(value: Any, index: pd.MultiIndex, what: str) -> pd.DataFrame:
     check_size(max(value.shape), what)
     rows = pd.RangeIndex(value.shape[0], name="row") if what == "W" else index
     return pd.DataFrame(value.toarray(), index=rows, columns=index)
+
+
+def table(mme: MixedModelEquations, what: str, form: str) -> pd.DataFrame:
+    """One of the matrices of the equations, by its name."""
+    if what in ("V", "P"):
+        return square(getattr(mme, what))
+    if what not in ("W", "Sigma", "C", "r"):
+        raise ArgumentError(f"what must be 'W', 'Sigma', 'C', 'r', 'V' or 'P', not {what!r}.")
+    value = mme.W if what == "W" else getattr(mme, what)(form)
+    return labelled(value, mme.labels, what)
 
 
 def square(matrix: FloatArray) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,8 @@ class MixedModelEquations:
     Attributes
     ----------
     model : ComponentModel
-    variances : dict
-        σ_i² by name, in the order of the model, ``Residual`` last. Given as a mapping or Series.
+    variances : mapping or Series
+        σ_i² by name, and σ² as ``Residual``; afterwards a dict in the order of the model.
 
     Notes
     -----
@@ -52,7 +53,7 @@ class MixedModelEquations:
     """
 
     model: ComponentModel
-    variances: dict[str, float]
+    variances: Mapping[str, float]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variances", checked_variances(self.model, self.variances))
@@ -66,12 +67,6 @@ class MixedModelEquations:
     @cached_property
     def _system(self) -> System:
         return system_of(self.model, self._values)
-
-    def _likelihood(self, reml: bool = True) -> Likelihood:
-        restricted = self._restricted
-        if reml:
-            return restricted
-        return replace(restricted, reml=False)
 
     @cached_property
     def _restricted(self) -> Likelihood:
@@ -163,7 +158,7 @@ class MixedModelEquations:
         (n−r)·ln 2π   53.2984      -26.6492
         ln L              NaN     -159.8271
         """
-        return display.loglik(self._likelihood(reml), self._values)
+        return display.loglik(replace(self._restricted, reml=bool(reml)), self._values)
 
     # --- the equations ------------------------------------------------------------------------
 
@@ -201,12 +196,7 @@ class MixedModelEquations:
         what : {"W", "Sigma", "C", "r", "V", "P"}
         form : {"ratio", "variance"}
         """
-        if what in ("V", "P"):
-            return display.square(getattr(self, what))
-        if what not in ("W", "Sigma", "C", "r"):
-            raise ArgumentError(f"what must be 'W', 'Sigma', 'C', 'r', 'V' or 'P', not {what!r}.")
-        value = self.W if what == "W" else getattr(self, what)(form)
-        return display.labelled(value, self.labels, what)
+        return display.table(self, what, form)
 
     def solve(
         self,

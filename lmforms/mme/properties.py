@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..varcomp import Component
 from ..varcomp.fit import RESIDUAL
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def pieces(mme: MixedModelEquations) -> Pieces:
     predictors, blocks, scales = [], [np.empty((model.n, 0))], [np.empty(0)]
     for c in model.components:
         variance = mme.variances[c.name]
-        root = np.linalg.cholesky(c.covariance()) if c.root is None else c.root
+        root = _root(c)
         blocks.append(_dense(c.Z @ root))
         scales.append(np.full(root.shape[1], np.sqrt(variance / mme.variances[RESIDUAL])))
         u = variance * (root @ (root.T @ (c.Z.T @ gls)))
@@ -112,6 +113,17 @@ def pieces(mme: MixedModelEquations) -> Pieces:
         normal=(Xw.T @ solution.fixed, Xw.T @ (model.y - (solution.fitted - solution.fixed))),
         equations=(mme.C() @ solution.g.to_numpy(), mme.r()),
     )
+
+
+def _root(component: Component) -> Any:
+    """L with LL' = K."""
+    import scipy.sparse as sp
+
+    if component.root is not None:
+        return component.root
+    if component.precision is None:
+        return sp.identity(component.size, format="csr")
+    return np.linalg.cholesky(component.covariance())
 
 
 def _dense(matrix: Any) -> FloatArray:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from mme_models import MODELS, Dense, dung, low_rank, nested, pedigree, penicillin, weighted
 
 import lmforms as lf
@@ -175,6 +178,36 @@ def test_no_random_term_is_least_squares():
     close(mme.V_inverse, np.eye(9) / 2)
     assert mme.properties().correct_holds.all()
     assert mme.pev == {}
+
+
+def test_rows_twice_with_half_weights():
+    model, variances = weighted()
+    twice = ComponentModel.of_matrices(
+        np.tile(model.y, 2),
+        np.tile(model.X, (2, 1)),
+        {c.name: sp.vstack([c.Z, c.Z]) for c in model.components},
+        weights=np.tile(model.weights / 2, 2),
+    )
+    a, b = (MixedModelEquations(m, variances) for m in (model, twice))
+    close(a.C().toarray(), b.C().toarray(), rtol=1e-12, atol=1e-9)
+    close(a.solve().g, b.solve().g, rtol=1e-8)
+    for name in model.names:
+        close(a.pev[name], b.pev[name], rtol=1e-9)
+
+
+def test_rows_in_another_order():
+    model, variances = pedigree()
+    order = np.random.default_rng(0).permutation(model.n)
+    other = ComponentModel(
+        model.y[order],
+        model.X[order],
+        tuple(replace(c, Z=c.Z[order]) for c in model.components),
+        model.x_names,
+    )
+    a, b = (MixedModelEquations(m, variances) for m in (model, other))
+    close(a.solve().g, b.solve().g, atol=1e-11)
+    close(a.V[np.ix_(order, order)], b.V, atol=1e-13)
+    close(a.loglik(), b.loglik(), rtol=1e-11)
 
 
 def test_labels_and_tables():
