@@ -12,7 +12,7 @@ from ..errors import ArgumentError
 from ..varcomp.likelihood import Likelihood
 from ..varcomp.model import Component, ComponentModel
 from .dense import check_size
-from .properties import HOLDS, Claim
+from .properties import Claim
 from .system import System
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def square(matrix: FloatArray) -> pd.DataFrame:
     return pd.DataFrame(matrix, index=index, columns=index)
 
 
-def claims(of: Sequence[Claim]) -> pd.DataFrame:
+def claims(of: Sequence[Claim], tolerance: float) -> pd.DataFrame:
     """Claims as a table; what is not printed wrong is its own correct statement."""
     import pandas as pd
 
@@ -91,10 +91,10 @@ def claims(of: Sequence[Claim]) -> pd.DataFrame:
         {
             "section": [c.section for c in of],
             "claim": [c.claim for c in of],
-            "holds": [c.deviation <= HOLDS for c in of],
+            "holds": [c.deviation <= tolerance for c in of],
             "deviation": [c.deviation for c in of],
             "correct": [c.correct or c.claim for c in of],
-            "correct_holds": [c.correct_deviation <= HOLDS for c in of],
+            "correct_holds": [c.correct_deviation <= tolerance for c in of],
             "correct_deviation": [c.correct_deviation for c in of],
         }
     )

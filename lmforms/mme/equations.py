@@ -17,7 +17,7 @@ from ..varcomp.fit import RESIDUAL
 from ..varcomp.likelihood import Likelihood
 from ..varcomp.sums import sums_of
 from . import accuracy, dense, display, solvers
-from .properties import claims, pieces
+from .properties import claims, pieces, tolerance
 from .solution import Solution, labelled
 from .system import System, divisor, system_of, woodbury
 from .variances import checked_variances
@@ -134,7 +134,8 @@ class MixedModelEquations:
             ``section``, ``claim`` as printed, whether it ``holds``, its largest ``deviation``
             relative to the largest entry compared, the ``correct`` statement and its deviation.
         """
-        return display.claims(claims(pieces(self)))
+        found = pieces(self)
+        return display.claims(claims(found), tolerance(found))
 
     def loglik(self, reml: bool = True) -> pd.DataFrame:
         """The (restricted) log-likelihood term by term (section 2, with what is missing there).

@@ -2,7 +2,8 @@
 
 Both iterative solvers have one rule. With r = W'y − Cg, what the equations leave, and D the
 diagonal of C, they stop when √(r'D⁻¹r) is no more than the tolerance times what it is at g = 0.
-Neither the units of y nor those of X change that.
+Neither the units of y nor those of X change that. The rule is about the equations: where columns
+of W nearly depend on each other, coefficients may have fewer digits than the residual suggests.
 """
 
 from __future__ import annotations

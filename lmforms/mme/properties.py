@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 HOLDS = 1e-8
-"""Largest relative deviation of what counts as equal: half the digits, as V is inverted."""
+"""Largest relative deviation of what counts as equal: half the digits, as V is inverted …"""
+
+ROUNDING = 10.0 * float(np.finfo(np.float64).eps)
+"""… or this times the condition of V, if it is worse …"""
+
+LAX = 1e-4
+"""… but never more."""
 
 
 class Claim(NamedTuple):
@@ -130,12 +136,19 @@ def _dense(matrix: Any) -> FloatArray:
     return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
 
 
+def tolerance(x: Pieces) -> float:
+    """What counts as equal here; the condition of V is at most ‖V‖₁ over its smallest R."""
+    condition = np.abs(x.V).sum(axis=0).max() * x.weights.max() / x.residual
+    return float(min(max(HOLDS, ROUNDING * condition), LAX))
+
+
 def claims(x: Pieces) -> list[Claim]:
     """The claims of sections 2 to 4 and the trace behind section 7."""
     n, p = x.X.shape
     V_inverse = np.linalg.inv(x.V)
     yPy = x.y @ x.P @ x.y
     PVP = x.P @ x.V @ x.P
+    log_det = float(np.linalg.slogdet(x.V / x.residual)[1])
     trace = float(np.sum(x.P * x.V))
 
     def holds(section: int, claim: str, deviation: float) -> Claim:
@@ -170,7 +183,7 @@ def claims(x: Pieces) -> list[Claim]:
             "|V|: announced, not printed",
             np.nan,
             "ln|V/σ²ₑ| = ln|Z'R₀⁻¹Z + K⁻¹λ| + ln|K/λ| + ln|R₀|",
-            _apart(_log_det(x.half, x.weights), np.linalg.slogdet(x.V / x.residual)[1]),
+            _apart(_log_det(x.half, x.weights), log_det, max(1.0, abs(log_det))),
         ),
         holds(3, "u = σᵢ²KᵢZᵢ'V⁻¹(y − Xb)", _apart(*predictors)),
         holds(3, "(X'X)b = X'(y − ΣZᵢuᵢ)", _apart(*x.normal)),

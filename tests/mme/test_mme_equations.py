@@ -105,6 +105,14 @@ def test_with_unit_variances_the_sheet_is_right_about_more():
     assert set(table.claim[~table.holds]) == ALWAYS_WRONG
 
 
+@pytest.mark.parametrize("size", [1e-8, 1e8])
+def test_variances_far_apart(size):
+    model, variances = dung()
+    table = MixedModelEquations(model, variances | {"oven_block": size * 6e-5}).properties()
+    assert table.correct_holds.all()
+    assert not table.holds[table.claim == "PVP = V"].any()
+
+
 def test_textbook():
     # Mrode (2014), Linear Models for the Prediction of Animal Breeding Values, example 3.1
     calves = pd.DataFrame({"calf": [4, 5, 6, 7, 8], "sex": list("mffmm")})
