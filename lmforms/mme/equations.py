@@ -40,9 +40,10 @@ class MixedModelEquations:
 
     Notes
     -----
-    Sections are those of the cheat sheet. Terms with a singular K have coefficients a with u = La,
-    LL' = K, and Q = I for K⁻¹: see :mod:`lmforms.mme.system`. Dense n×n matrices are made up to
-    5,000 rows; everything else is sparse.
+    Sections are those of the cheat sheet. A term whose K was given as a matrix or a root, of
+    whatever rank, has coefficients a with u = La, LL' = K, and Q = I for K⁻¹: see
+    :mod:`lmforms.mme.system`. Dense n×n matrices are made up to 5,000 rows; everything else is
+    sparse.
 
     Raises
     ------
@@ -255,7 +256,7 @@ class MixedModelEquations:
     def reliability(self) -> dict[str, pd.Series]:
         """1 − PEV_j/(K_jjσ_i²), the squared correlation of u_j and û_j.
 
-        NaN where u_j does not vary. With an estimated mean it may fall below zero by rounding only.
+        NaN where u_j does not vary.
         """
         pev = [v.to_numpy() for v in self.pev.values()]
         values = accuracy.reliabilities(self.model, self._restricted, self._values, pev)
