@@ -246,6 +246,17 @@ def test_variances_in_any_order_and_as_series():
     assert mme.variances == variances
 
 
+@pytest.mark.parametrize("make", [penicillin, pedigree, low_rank], ids=lambda f: f.__name__)
+def test_at_the_estimate_of_varcomp(make):
+    model, _ = make()
+    fit = lf.varcomp.estimate(model)
+    mme = lf.mme.equations(model, variances=fit.variances)
+    assert mme.loglik().contribution["ln L"] == pytest.approx(fit.llf, rel=1e-9)
+    close(mme.solve().beta, fit.params, rtol=1e-6)
+    for name, u in fit.random_effects.items():
+        close(mme.solve().random_effects[name], u, atol=1e-6 * np.abs(u).max() + 1e-12)
+
+
 @pytest.mark.parametrize(
     "given, error, match",
     [
