@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import datasets as datasets
     from . import errors as errors
+    from . import mme as mme
     from . import relationship as relationship
     from . import varcomp as varcomp
     from .control import Control as Control
@@ -38,7 +39,7 @@ _HOME = {
     "lmer_many": "many",
     "load": "storage",
 }
-_MODULES = ("datasets", "errors", "relationship", "varcomp")
+_MODULES = ("datasets", "errors", "mme", "relationship", "varcomp")
 
 __all__ = [
     "Control",
@@ -52,6 +53,7 @@ __all__ = [
     "lmer",
     "lmer_many",
     "load",
+    "mme",
     "relationship",
     "varcomp",
 ]

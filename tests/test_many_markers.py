@@ -155,6 +155,20 @@ def test_equals_single_fits():
         assert scan["theta"][j] == pytest.approx(fit.theta[0], rel=1e-5)
 
 
+def test_equals_single_fits_with_a_known_covariance():
+    data, counts, known, _, codes = example("repeated")
+    scan = lf.gwas("y ~ x + (1 | id)", data, counts.iloc[:, :3], known)
+    many = lf.lmer_many("~ x + (1 | id)", data, ["y"], relationship=known)
+    single = lf.lmer("y ~ x + (1 | id)", data, relationship={"id": known})
+    assert many.fits["criterion"][0] == pytest.approx(single.criterion, abs=1e-7)
+    assert many.fits["theta"][0] == pytest.approx(single.theta[0], rel=1e-4)
+    for j in range(3):
+        marked = data.assign(g=counts.iloc[codes, j].to_numpy())
+        fit = lf.lmer("y ~ x + g + (1 | id)", marked, relationship={"id": known})
+        assert scan["effect"][j] == pytest.approx(fit.params["g"], rel=1e-5)
+        assert scan["se"][j] == pytest.approx(fit.bse["g"], rel=1e-5)
+
+
 def test_derivatives_against_differences():
     data, counts, known, _, codes = example("repeated")
     design = lf.MixedModel("y ~ x + (1 | id)", data).design

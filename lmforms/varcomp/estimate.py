@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, NumericalError, near_matches
+from ..errors import ArgumentError, ModelError, NumericalError, near_matches
 from . import steps
 from .equations import Equations
 from .fit import RESIDUAL, VarCompFit
@@ -35,6 +35,9 @@ EM_TRIES = 20
 
 SMALL = 0.05
 """… variances below this share of σ² that shrink are tried at zero: EM gets there as 1/t."""
+
+TINY = 1e-4
+"""A residual variance below this share of what X leaves raises the question if there is any."""
 
 ROUNDING = 64 * np.finfo(float).eps
 """Share of the criterion by which it may rise and still not be said to."""
@@ -104,6 +107,8 @@ def estimate(
     ------
     ArgumentError
         An unknown method, or a start that does not fit the model.
+    ModelError
+        The components explain every row, and no residual is left.
     MemoryLimitError
         A dense matrix would not fit.
 
@@ -139,7 +144,21 @@ def estimate(
     path.add(at, "start")
     walk = _quasi_newton if method == "quasi-newton" else _walk
     at = _settled(path, walk(path, at, method, tolerance, int(limit)))
+    _refuse_explained(path, at, model)
     return _result(model, method, path, at, tolerance, int(limit))
+
+
+def _refuse_explained(path: _Path, at: Likelihood, model: ComponentModel) -> None:
+    """Raise if σ² shrinks without end: where it is tiny, the score has no digits to tell."""
+    if at.scale > TINY:
+        return
+    less = path.at(np.append(at.variances[:-1], 0.01 * at.scale))
+    if less.criterion < at.criterion - 1e-3:
+        raise ModelError(
+            f"{' and '.join(model.names)} explain every row and no residual variance is left. "
+            "Records repeated within levels, or a covariance of lower rank, would tell the two "
+            "apart."
+        )
 
 
 def _result(
