@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import datasets as datasets
     from . import errors as errors
+    from . import mme as mme
     from . import relationship as relationship
     from . import varcomp as varcomp
     from .control import Control as Control
@@ -32,7 +33,7 @@ _HOME = {
     "lmer": "model",
     "load": "storage",
 }
-_MODULES = ("datasets", "errors", "relationship", "varcomp")
+_MODULES = ("datasets", "errors", "mme", "relationship", "varcomp")
 
 __all__ = [
     "Control",
@@ -43,6 +44,7 @@ __all__ = [
     "errors",
     "lmer",
     "load",
+    "mme",
     "relationship",
     "varcomp",
 ]

@@ -1,0 +1,21 @@
+"""The mixed-model equations at given variances: for teaching, and for checking other code.
+
+Nothing is estimated here. For y = Xb + ΣZᵢuᵢ + e with uᵢ ~ N(0, Kᵢσᵢ²), e ~ N(0, Iσ²) and
+variances that are known, :class:`MixedModelEquations` has every matrix a textbook writes down, the
+solutions by three ways, their accuracies, and a table that says which textbook identities hold.
+
+>>> import lmforms as lf
+>>> mme = lf.mme.equations("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"),
+...                        variances={"Batch": 1764, "Residual": 2451})
+>>> mme.solve().random_effects["Batch"].round(2).to_list()
+[-17.61, 0.39, 28.56, -23.08, 56.73, -45.0]
+"""
+
+from __future__ import annotations
+
+from .entry import equations
+from .equations import MixedModelEquations
+from .iterations import Iterations
+from .solution import Solution
+
+__all__ = ["Iterations", "MixedModelEquations", "Solution", "equations"]

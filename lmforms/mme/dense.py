@@ -1,0 +1,65 @@
+"""V and P as n×n matrices, for data small enough to look at."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import MemoryLimitError, NumericalError
+from ..varcomp import ComponentModel
+
+FloatArray = npt.NDArray[np.float64]
+
+MOST = 5_000
+"""Rows or columns of a dense matrix: 200 MB for one, and several are needed."""
+
+
+def check_size(size: int, what: str) -> None:
+    """Refuse a dense matrix that is too large to be made for show.
+
+    Raises
+    ------
+    MemoryLimitError
+    """
+    if size > MOST:
+        raise MemoryLimitError(
+            f"{what} would be a dense matrix of {size:,} × {size:,}; they are made up to {MOST:,}. "
+            "V_inverse_times(), C() and solve() stay sparse and do without."
+        )
+
+
+def covariance(model: ComponentModel, variances: FloatArray) -> FloatArray:
+    """V = ΣZ_iK_iZ_i'σ_i² + Rσ², (n, n): cheat sheet, section 1."""
+    check_size(model.n, "V")
+    weights = np.ones(model.n) if model.weights is None else model.weights
+    out = np.diag(variances[-1] / weights)
+    for component, variance in zip(model.components, variances[:-1], strict=True):
+        if component.precision is not None:
+            check_size(component.size, f"K of `{component.name}`")
+            out += variance * (component.Z @ (component.Z @ component.covariance()).T)
+        else:
+            half = component.Z if component.root is None else component.Z @ component.root
+            product = half @ half.T
+            out += variance * (product if isinstance(product, np.ndarray) else product.toarray())
+    return np.asarray(0.5 * (out + out.T))
+
+
+def projection(V: FloatArray, X: FloatArray) -> FloatArray:
+    """P = V⁻¹ − V⁻¹X(X'V⁻¹X)⁻¹X'V⁻¹, (n, n).
+
+    With V = LL' and an orthonormal basis Q of L⁻¹X it is L⁻ᵀ(I − QQ')L⁻¹: no difference
+    of two large matrices is taken.
+    """
+    from scipy.linalg import solve_triangular
+
+    try:
+        lower = np.linalg.cholesky(V)
+    except np.linalg.LinAlgError:
+        raise NumericalError(
+            "V is not positive definite to working precision: its variances lie too far apart."
+        ) from None
+    inverse = solve_triangular(lower, np.eye(len(V)), lower=True)
+    if X.shape[1]:
+        basis, _ = np.linalg.qr(inverse @ X)
+        inverse = inverse - basis @ (basis.T @ inverse)
+    return np.asarray(inverse.T @ inverse)

@@ -1,0 +1,165 @@
+"""Gauss–Seidel with residual update: one coefficient at a time, no equations formed.
+
+Cheat sheet, section 5, for each coefficient j in turn:
+
+    g_j ← (w_j'e + w_j'w_j g_j) / (w_j'w_j + λ_j),    e ← e − w_j · (change of g_j),
+
+with λ_j = 0 for fixed effects and λ_i for a term with K = I. A term with a root of K has the
+columns ZU and penalties λ_i/d_j of section 6. One with a sparse precision Q keeps its columns:
+λ_iQ_jj stands for λ_j, and λ_i Σ_{k≠j} Q_jk g_k is taken off w_j'e.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..varcomp import ComponentModel
+from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
+from .spectral import Spectrum, spectrum
+from .system import System
+
+FloatArray = npt.NDArray[np.float64]
+
+MOST = 20_000
+"""Sweeps. Fixed and random effects of the same levels approach each other slowly."""
+
+COMPILED_UPDATES = 100_000
+"""Coefficients updated in Python, half a second, before numba repays its import."""
+
+
+def gauss_seidel(
+    system: System,
+    model: ComponentModel,
+    *,
+    tolerance: float = TOLERANCE,
+    max_iterations: int = MOST,
+    compiled: bool | None = None,
+) -> Iterations:
+    """Solve by sweeps over the coefficients.
+
+    Parameters
+    ----------
+    system : System
+    model : ComponentModel
+        For the roots of K.
+    tolerance : float
+        See :mod:`.iterations` for the rule.
+    max_iterations : int
+        Sweeps.
+    compiled : bool, optional
+        Whether the loop is compiled; once it has run long enough by default.
+
+    References
+    ----------
+    Legarra and Misztal (2008), Journal of Dairy Science 91, 360–366.
+    """
+    check_options(tolerance, max_iterations)
+    rotated, spectra = _rotated(system, model)
+    g, trace = _sweeps(rotated, tolerance, max_iterations, compiled)
+    for span, own in spectra:
+        g[span] = own.coefficients(g[span])
+    remedy = "Raise `max_iterations`, or use method='pcg' or 'direct'."
+    return finished(g, "gauss_seidel", trace, tolerance, max_iterations, remedy)
+
+
+def _rotated(system: System, model: ComponentModel) -> tuple[System, list[tuple[slice, Spectrum]]]:
+    """The system with columns ZU and penalties λ/d for terms that have a root."""
+    import scipy.sparse as sp
+
+    weights = np.ones(model.n) if model.weights is None else model.weights
+    shown = [model.components[i] for i in system.terms]
+    blocks, precisions, spectra = [system.W[:, system.spans[0]]], [], []
+    for component, span, q in zip(shown, system.spans[1:], system.precisions, strict=True):
+        if component.root is None:
+            blocks.append(system.W[:, span])
+            precisions.append(q)
+            continue
+        own = spectrum(component)
+        spectra.append((span, own))
+        blocks.append(sp.diags(np.sqrt(weights)) @ sp.csc_matrix(component.Z @ own.U))
+        precisions.append(sp.diags(1.0 / own.d, format="csc"))
+    W = sp.hstack(blocks, format="csc")
+    return replace(system, W=W, precisions=tuple(precisions)), spectra
+
+
+def _sweeps(
+    system: System, tolerance: float, most: int, compiled: bool | None
+) -> tuple[FloatArray, list[float]]:
+    """Sweep until the residuals of the equations are small: coefficients and trace."""
+    W = system.W
+    W.sum_duplicates()
+    off = system.Sigma.tolil()
+    off.setdiag(0.0)
+    off = off.tocsc()
+    off.eliminate_zeros()
+    g, e = np.zeros(system.size), system.y.copy()
+    parts = (
+        *(W.indptr, W.indices, W.data, system.squares, system.diagonal),
+        *(off.indptr, off.indices, off.data, g, e),
+    )
+    start = system.size_of(system.r)
+    trace = [1.0 if start else 0.0]
+    sweep: Any = _kernel(compiled)
+    fresh = np.inf
+    while trace[-1] > tolerance and len(trace) <= most:
+        if compiled is None and sweep is sweep_in_python and len(trace) * len(g) > COMPILED_UPDATES:
+            sweep = _kernel(True)
+            compiled = True  # or numba is not there
+        sweep(*parts)
+        trace.append(system.size_of(W.T @ e - system.Sigma @ g) / start)
+        if trace[-1] <= max(tolerance, EPSILON) or len(trace) > most:
+            e[:] = system.y - W @ g  # rounding has piled up in the updated residuals
+            trace[-1] = system.size_of(W.T @ e - system.Sigma @ g) / start
+            if trace[-1] > GAIN * fresh:
+                break
+            fresh = trace[-1]
+    return g, trace
+
+
+def _kernel(compiled: bool | None) -> Any:
+    if compiled:
+        try:
+            from .gauss_seidel_kernel import sweep
+        except ImportError:
+            return sweep_in_python
+        return sweep
+    return sweep_in_python
+
+
+def sweep_in_python(
+    indptr: Any,
+    rows: Any,
+    data: FloatArray,
+    squares: FloatArray,
+    diagonal: FloatArray,
+    off_indptr: Any,
+    off_rows: Any,
+    off_data: FloatArray,
+    g: FloatArray,
+    e: FloatArray,
+) -> None:
+    """One sweep over all coefficients; g and e are changed in place.
+
+    Parameters
+    ----------
+    indptr, rows, data : ndarray
+        Columns of W.
+    squares, diagonal : ndarray
+        w_j'w_j and w_j'w_j + λ_j.
+    off_indptr, off_rows, off_data : ndarray
+        Columns of Σ without its diagonal.
+    g, e : ndarray
+        Coefficients (p + m,) and residuals (n,).
+    """
+    for j in range(len(g)):
+        own = slice(indptr[j], indptr[j + 1])
+        at, w = rows[own], data[own]
+        off = slice(off_indptr[j], off_indptr[j + 1])
+        right = w @ e[at] + squares[j] * g[j] - off_data[off] @ g[off_rows[off]]
+        new = right / diagonal[j]
+        e[at] -= w * (new - g[j])
+        g[j] = new

@@ -1,0 +1,170 @@
+"""Solutions of the equations: by a factor, and by preconditioned conjugate gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ArgumentError, listed
+from ..varcomp import ComponentModel
+from ..varcomp.likelihood import Likelihood
+from .gauss_seidel import gauss_seidel
+from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
+from .system import System
+
+FloatArray = npt.NDArray[np.float64]
+Operator = Callable[[FloatArray], FloatArray]
+
+MOST = 1_000
+"""Conjugate gradients that take longer want another preconditioner."""
+
+OPTIONS = {
+    "direct": (),
+    "pcg": ("tolerance", "max_iterations", "preconditioner"),
+    "gauss_seidel": ("tolerance", "max_iterations", "compiled"),
+}
+"""What each method can be told."""
+
+
+def solve(
+    method: str,
+    system: System,
+    model: ComponentModel,
+    likelihood: Callable[[], Likelihood],
+    options: dict[str, Any],
+) -> Iterations:
+    """By the method of this name.
+
+    Parameters
+    ----------
+    method : {"direct", "pcg", "gauss_seidel"}
+    system : System
+    model : ComponentModel
+    likelihood : callable
+        Makes the factor; the iterative methods do without.
+    options : dict
+
+    Raises
+    ------
+    ArgumentError
+        There is no such method, or it has no such option.
+    """
+    if method not in OPTIONS:
+        raise ArgumentError(f"method must be one of {listed(list(OPTIONS))}, not {method!r}.")
+    for name in options:
+        if name not in OPTIONS[method]:
+            known = listed(OPTIONS[method]) or "none"
+            raise ArgumentError(f"method={method!r} has no option `{name}`; it has {known}.")
+    if method == "direct":
+        return direct(system, likelihood())
+    if method == "pcg":
+        return pcg(system, **options)
+    return gauss_seidel(system, model, **options)
+
+
+def direct(system: System, likelihood: Likelihood) -> Iterations:
+    """From the factor of :mod:`lmforms.varcomp.equations`, X eliminated.
+
+    Parameters
+    ----------
+    system : System
+    likelihood : Likelihood
+        At the same variances; terms whose variance is zero have no coefficients.
+    """
+    sums = likelihood.sums
+    effects = sums.scale * likelihood.effects
+    parts = [effects[s] for s, v in zip(sums.spans, likelihood.ratios, strict=True) if v > 0]
+    g = np.concatenate([sums.beta(likelihood.beta), *parts])
+    start = system.size_of(system.r)
+    left = system.size_of(system.r - system.times(g)) / start if start else 0.0
+    message = f"Solved by a factor: relative residual {left:.1e}."
+    return Iterations(g, "direct", True, np.array([left]), message)
+
+
+def pcg(
+    system: System,
+    *,
+    preconditioner: str = "jacobi",
+    tolerance: float = TOLERANCE,
+    max_iterations: int = MOST,
+) -> Iterations:
+    """Preconditioned conjugate gradients; C is multiplied with, never formed.
+
+    Parameters
+    ----------
+    system : System
+    preconditioner : {"jacobi", "block"}
+        The diagonal of C, or its diagonal blocks: X'X and each Z_i'Z_i + Q_iλ_i, factored.
+    tolerance : float
+        See :mod:`.iterations` for the rule. Once the recurrence meets it, the residual is computed
+        anew, and the iterations go on from there if that does not.
+    max_iterations : int
+
+    References
+    ----------
+    Hestenes and Stiefel (1952); Strandén and Lidauer (1999), Journal of Dairy Science 82,
+    2779–2787, for mixed-model equations.
+    """
+    check_options(tolerance, max_iterations)
+    precondition = _preconditioner(system, preconditioner)
+    start = system.size_of(system.r)
+    g, trace = np.zeros(system.size), [1.0 if start else 0.0]
+    before = np.inf
+    while trace[-1] > tolerance and len(trace) <= max_iterations and trace[-1] <= GAIN * before:
+        before = trace[-1]
+        _run(system, precondition, g, trace, start, tolerance, max_iterations)
+        trace[-1] = system.size_of(system.r - system.times(g)) / start
+    remedy = "Raise `max_iterations`, or try preconditioner='block' or method='direct'."
+    return finished(g, "pcg", trace, tolerance, max_iterations, remedy)
+
+
+def _run(
+    system: System,
+    precondition: Operator,
+    g: FloatArray,
+    trace: list[float],
+    start: float,
+    tolerance: float,
+    most: int,
+) -> None:
+    """Iterate from g, in place, until the recurrence's residual is small."""
+    left = system.r - system.times(g)
+    solved = precondition(left)
+    direction, product = solved, float(left @ solved)
+    while len(trace) <= most and product > 0:
+        image = system.times(direction)
+        step = product / float(direction @ image)
+        g += step * direction
+        left = left - step * image
+        trace.append(system.size_of(left) / start)
+        if trace[-1] <= max(tolerance, EPSILON):
+            return
+        solved = precondition(left)
+        last, product = product, float(left @ solved)
+        direction = solved + (product / last) * direction
+
+
+def _preconditioner(system: System, name: str) -> Operator:
+    if name == "jacobi":
+        return lambda x: x / system.diagonal
+    if name != "block":
+        raise ArgumentError(f"preconditioner must be 'jacobi' or 'block', not {name!r}.")
+    from scipy.sparse.linalg import splu
+
+    solvers = []
+    for span in system.spans:
+        columns = system.W[:, span]
+        if columns.shape[1]:
+            block = (columns.T @ columns + system.Sigma[span, span]).tocsc()
+            solvers.append((span, splu(block, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0)))
+
+    def precondition(x: FloatArray) -> FloatArray:
+        out = np.empty_like(x)
+        for span, lu in solvers:
+            out[span] = lu.solve(x[span])
+        return out
+
+    return precondition
