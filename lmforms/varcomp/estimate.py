@@ -16,8 +16,10 @@ import numpy.typing as npt
 
 from ..errors import ArgumentError, ModelError, NumericalError, near_matches
 from . import steps
+from .emma import emma
 from .equations import Equations
-from .fit import RESIDUAL, VarCompFit
+from .fit import RESIDUAL, VarCompFit, evaluated
+from .gibbs import gibbs
 from .likelihood import Likelihood, likelihood
 from .model import ComponentModel
 from .sums import Sums, sums_of
@@ -46,7 +48,10 @@ LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
 """Iterations where there are many; 100 for the others."""
 
 METHODS = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
-"""What :func:`estimate` knows itself."""
+"""Those that take steps from a start …"""
+
+OTHERS = ("emma", "gibbs")
+"""… and those that do not."""
 
 
 @dataclass
@@ -74,9 +79,10 @@ def estimate(
     *,
     reml: bool = True,
     start: Mapping[str, float] | npt.ArrayLike | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     max_iterations: int | None = None,
     memory: float = 8 * 2**30,
+    seed: Any = None,
 ) -> VarCompFit:
     """Variance components by (restricted) maximum likelihood.
 
@@ -89,15 +95,19 @@ def estimate(
         L-BFGS-B on the exact score. The first three halve a step that does not raise the
         likelihood, and take an EM step where that does not help or the information is not
         positive definite. ``"newton"`` and ``"fisher"`` invert a dense matrix of all effects.
+        ``"emma"`` is :func:`emma`, for one component; ``"gibbs"`` the joint posterior mode of
+        :func:`gibbs` under flat priors. These two have no use for a start or a limit.
     reml : bool
     start : mapping of names to variances, or array (r + 1,), optional
         Variances to start from, the residual's last; equal shares otherwise.
-    tolerance : float
-        Promised gain of the log-likelihood at which to stop.
+    tolerance : float, optional
+        Promised gain of the log-likelihood at which to stop, 10⁻¹⁵.
     max_iterations : int, optional
         100; 20,000 for EM.
     memory : float
         Bytes that a dense matrix may take.
+    seed : int or numpy Generator, optional
+        Of ``"gibbs"``.
 
     Returns
     -------
@@ -128,11 +138,9 @@ def estimate(
     Name: variance, dtype: float64
     """
     if method not in METHODS:
-        known = (*METHODS, "emma", "gibbs")
-        raise ArgumentError(
-            f"method {method!r} is unknown here.{near_matches(str(method), known)} Use one of "
-            f"{', '.join(METHODS)}; `emma` and `gibbs` are functions of lmforms.varcomp."
-        )
+        return _other(model, method, reml, start, tolerance, max_iterations, memory, seed)
+    if tolerance is None:
+        tolerance = TOLERANCE
     if not (np.isfinite(tolerance) and tolerance > 0):
         raise ArgumentError(f"tolerance must be positive, not {tolerance!r}.")
     limit = LIMITS.get(method, 100) if max_iterations is None else max_iterations
@@ -146,6 +154,42 @@ def estimate(
     at = _settled(path, walk(path, at, method, tolerance, int(limit)))
     _refuse_explained(path, at, model)
     return _result(model, method, path, at, tolerance, int(limit))
+
+
+def _other(
+    model: ComponentModel,
+    method: str,
+    reml: bool,
+    start: Any,
+    tolerance: float | None,
+    max_iterations: int | None,
+    memory: float,
+    seed: Any,
+) -> VarCompFit:
+    """By a method that takes no steps from a start."""
+    if method not in OTHERS:
+        known = (*METHODS, *OTHERS)
+        raise ArgumentError(
+            f"method {method!r} is unknown.{near_matches(str(method), known)} "
+            f"Use one of {', '.join(known)}."
+        )
+    given = {"start": start, "max_iterations": max_iterations, "tolerance": tolerance}
+    unused = [name for name, value in given.items() if value is not None]
+    if unused:
+        raise ArgumentError(f"method={method!r} has no use for {', '.join(unused)}.")
+    if method == "emma":
+        return emma(model, reml=reml)
+    if not reml:
+        raise ArgumentError("method='gibbs' has no counterpart of ML: leave reml=True.")
+    drawn = gibbs(model, seed=seed)
+    equations = Equations(sums_of(model), memory)
+    mode = drawn.joint_mode.to_numpy() / equations.sums.scale**2
+    chains, draws = drawn.variance_draws.shape[:2]
+    message = (
+        f"joint posterior mode of {chains} chains of {draws} draws with flat priors; "
+        "lmforms.varcomp.gibbs gives the draws"
+    )
+    return evaluated(model, likelihood(equations, mode, True), method, message)
 
 
 def _refuse_explained(path: _Path, at: Likelihood, model: ComponentModel) -> None:
