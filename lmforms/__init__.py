@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from . import relationship as relationship
     from . import varcomp as varcomp
     from .control import Control as Control
+    from .many import ManyFits as ManyFits
+    from .many import gwas as gwas
+    from .many import lmer_many as lmer_many
     from .model import MixedModel as MixedModel
     from .model import lmer as lmer
     from .results import MixedModelResults as MixedModelResults
@@ -28,21 +31,27 @@ __version__ = "0.1.0"
 # Names are imported when first used, so that `import lmforms` costs next to nothing.
 _HOME = {
     "Control": "control",
+    "ManyFits": "many",
     "MixedModel": "model",
     "MixedModelResults": "results",
+    "gwas": "many",
     "lmer": "model",
+    "lmer_many": "many",
     "load": "storage",
 }
 _MODULES = ("datasets", "errors", "mme", "relationship", "varcomp")
 
 __all__ = [
     "Control",
+    "ManyFits",
     "MixedModel",
     "MixedModelResults",
     "__version__",
     "datasets",
     "errors",
+    "gwas",
     "lmer",
+    "lmer_many",
     "load",
     "mme",
     "relationship",

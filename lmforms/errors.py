@@ -76,6 +76,10 @@ class SingularWarning(LmformsWarning):
     """The fitted covariance of the random effects is singular."""
 
 
+class NotEstimableWarning(LmformsWarning):
+    """Among many responses or markers some cannot be fitted: their rows are NaN."""
+
+
 def near_matches(name: str, known: Iterable[str]) -> str:
     """A ``did you mean`` clause for `name` among `known`, or an empty string.
 

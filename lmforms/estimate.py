@@ -236,7 +236,8 @@ def estimate_sums(
     inner = None if start is None else _inner_theta(start, covariances, cp.scaling)
     with calm_threads(system.largest if isinstance(system, System) else 1):
         if isinstance(system, System):
-            return _exact(Problem(system, tuple(covariances), reml), control, inner, fixed_theta)
+            problem = Problem(system, tuple(covariances), reml)
+            return estimate_exact(problem, control, inner, fixed_theta)
         return _iterative(
             IterativeProblem(system, tuple(covariances), reml, control.seed),
             control,
@@ -245,9 +246,10 @@ def estimate_sums(
         )
 
 
-def _exact(
-    problem: Problem, control: Control, start: FloatArray | None, fixed_theta: bool
+def estimate_exact(
+    problem: Problem, control: Control, start: FloatArray | None = None, fixed_theta: bool = False
 ) -> Estimate:
+    """Fit an analysed problem, from θ in the engine's units (see :func:`estimate`)."""
     if fixed_theta:
         assert start is not None
         at = evaluate(problem, start)

@@ -251,4 +251,7 @@ def _component(name: str, Z: Any, labels: tuple[Any, ...], known: Relationship |
     if isinstance(form, Precision):
         log_det = 2.0 * float(np.log(np.abs(form.triangle.diagonal())).sum())
         return Component(name, Z, labels, None, form.matrix.tocsc(), log_det)
-    return Component(name, Z, labels, known.root())
+    root = known.root()
+    if root.shape[1] == 0:
+        raise ModelError(f"relationship: the covariance of `{name}` is zero everywhere.")
+    return Component(name, Z, labels, root)

@@ -336,3 +336,23 @@ def test_emma_and_gibbs_give_ordinary_results():
         lf.lmer(formula, data, method="gibbs", reml=False)
     with pytest.raises(ModelError, match="ai"):
         lf.lmer(CLASSICS["Penicillin"], lf.datasets.load("Penicillin"), method="emma")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_levels_that_explain_every_row_are_refused(method):
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 12, 60)
+    data = pd.DataFrame({"y": levels * 1.5, "x": rng.normal(size=60), "g": levels})
+    known = Relationship.of(np.eye(12) + 0.3, np.arange(12))
+    model = ComponentModel.of_formula("y ~ x + (1 | g)", data, relationship={"g": known})
+    with pytest.raises(ModelError, match="no residual variance"):
+        estimate(model, method)
+
+
+def test_a_covariance_of_zero_is_refused():
+    with pytest.raises(ModelError, match="zero everywhere"):
+        lf.lmer(
+            "Yield ~ 1 + (1 | Batch)",
+            one_way(),
+            relationship={"Batch": (np.zeros((6, 6)), list("ABCDEF"))},
+        )

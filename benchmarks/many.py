@@ -1,0 +1,217 @@
+"""Many responses, many markers, many animals: time, speed-up over refitting, peak memory.
+
+Each measurement runs in a process of its own; what is printed is one object of all.
+
+    python benchmarks/many.py                       # all
+    python benchmarks/many.py responses null each   # some
+    python benchmarks/many.py --small               # a tenth of the size
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+import warnings
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import lmforms as lf
+
+
+def seconds(call: Any, repeats: int = 1) -> tuple[float, Any]:
+    """The shortest time of some calls, and the last result."""
+    times, result = [], None
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = call()
+        times.append(time.perf_counter() - start)
+    return min(times), result
+
+
+def grouped(n: int, levels: int, r: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Rows in levels, and responses with variances from zero to twice the residual one."""
+    rng = np.random.default_rng(1)
+    g = rng.permutation(np.arange(n) % levels)
+    data = pd.DataFrame({"g": g, "h": rng.integers(0, 10, n), "x": rng.normal(size=n)})
+    Y = rng.normal(size=(n, r))
+    effects = rng.normal(size=(levels, r)) * np.sqrt(rng.uniform(0, 2, r))
+    Y += effects[g]
+    return data, Y
+
+
+def responses(share: float) -> dict[str, Any]:
+    """10⁵ responses × 500 rows, 50 levels."""
+    r = int(100_000 * share)
+    data, Y = grouped(500, 50, r)
+    lf.lmer_many("~ x + (1 | g)", data, Y[:, :10])
+    before = held()
+    time_all, many = seconds(lambda: lf.lmer_many("~ x + (1 | g)", data, Y))
+    most = peak()
+    one = data.assign(y=Y[:, 0])
+    time_one, _ = seconds(lambda: lf.lmer("y ~ x + (1 | g)", one), 5)
+    return {
+        "responses": r,
+        "seconds": time_all,
+        "fits_per_second": r / time_all,
+        "single_fit_ms": 1e3 * time_one,
+        "times_faster": time_one * r / time_all,
+        "converged": float(many.fits["converged"].mean()),
+        "singular": float(many.fits["singular"].mean()),
+        "peak_mb": most,
+        "held_before_mb": before,
+    }
+
+
+def general(share: float) -> dict[str, Any]:
+    """Responses × 500 rows, crossed intercepts: the general path."""
+    r = int(1_000 * share)
+    data, Y = grouped(500, 50, r)
+    formula = "~ x + (1 | g) + (1 | h)"
+    time_all, _ = seconds(lambda: lf.lmer_many(formula, data, Y))
+    one = data.assign(y=Y[:, 0])
+    warnings.simplefilter("ignore")
+    time_one, _ = seconds(lambda: lf.lmer("y" + formula, one), 5)
+    return {
+        "responses": r,
+        "fits_per_second": r / time_all,
+        "single_fit_ms": 1e3 * time_one,
+        "times_faster": time_one * r / time_all,
+        "peak_mb": peak(),
+    }
+
+
+def markers(share: float, refit: str) -> dict[str, Any]:
+    """20,000 markers × 2,000 individuals; one refit with the single-model path for comparison.
+
+    A refit is `lmer` with the marker in the formula. For scale, ten dense Cholesky factors
+    per marker are extrapolated too.
+    """
+    n, m = int(2_000 * np.sqrt(share)), int(20_000 * share)
+    rng = np.random.default_rng(2)
+    counts = rng.binomial(2, rng.uniform(0.05, 0.5, m), (n, m)).astype(np.int8)
+    ids = [f"i{k}" for k in range(n)]
+    K = lf.relationship.vanraden(counts[:, : 5 * n], labels=ids)
+    effects = rng.normal(size=200) / np.sqrt(100)
+    y = counts[:, :200] @ effects + rng.normal(size=n)
+    data = pd.DataFrame({"id": ids, "x": rng.normal(size=n), "y": y})
+    formula, before = "y ~ x + (1 | id)", held()
+
+    def scan(columns: int) -> pd.DataFrame:
+        return lf.gwas(formula, data, counts[:, :columns], K, refit=refit)
+
+    time_first, _ = seconds(lambda: scan(1))  # the decomposition
+    time_all, found = seconds(lambda: scan(m))
+    most = peak()
+    with_marker = data.assign(marker=counts[:, 0].astype(float))
+    time_one, _ = seconds(
+        lambda: lf.lmer("y ~ x + marker + (1 | id)", with_marker, relationship={"id": K}),
+    )
+    V = 0.5 * K.dense() + np.eye(n)
+    time_dense, _ = seconds(lambda: np.linalg.cholesky(V), 2)
+    return {
+        "markers": m,
+        "individuals": n,
+        "refit": refit,
+        "seconds": time_all,
+        "decomposition_seconds": time_first,
+        "markers_per_second": m / time_all,
+        "one_refit_seconds": time_one,
+        "times_faster": time_one * m / time_all,
+        "one_dense_cholesky_seconds": time_dense,
+        "times_faster_than_ten_choleskys_each": 10 * time_dense * m / time_all,
+        "converged": float(found["converged"].mean()),
+        "peak_mb": most,
+        "held_before_mb": before,
+    }
+
+
+def pedigree(share: float, sires: int, dams: int, generations: int) -> dict[str, Any]:
+    """10⁵ animals in generations bred from some sires and dams; 90 % have records in 200 herds."""
+    n = int(100_000 * share)
+    per = n // generations
+    rng = np.random.default_rng(1)
+    sire, dam, value = np.zeros(n, int), np.zeros(n, int), rng.normal(size=n)
+    for g in range(1, generations):
+        older, now = rng.permutation(per) + (g - 1) * per, slice(g * per, (g + 1) * per)
+        fathers, mothers = older[:sires], older[sires : sires + dams]
+        f, m = rng.choice(fathers, per), rng.choice(mothers, per)
+        sire[now], dam[now] = f + 1, m + 1
+        value[now] = 0.5 * (value[f] + value[m]) + np.sqrt(0.5) * rng.normal(size=per)
+    animal, herd, x = np.arange(1, n + 1), rng.integers(0, 200, n), rng.normal(size=n)
+    y = 3 + 0.5 * x + np.sqrt(0.3) * value + 0.3 * rng.normal(size=200)[herd]
+    y += np.sqrt(0.7) * rng.normal(size=n)
+    data = pd.DataFrame({"y": y, "x": x, "animal": animal, "herd": herd}).iloc[n // 10 :]
+    held()
+    time_inverse, known = seconds(lambda: lf.relationship.Pedigree.of(animal, sire, dam))
+    time_inverse += seconds(known.as_relationship)[0]
+    K = known.as_relationship()
+    time_fit, fit = seconds(
+        lambda: lf.lmer("y ~ x + (1 | animal) + (1 | herd)", data, relationship={"animal": K})
+    )
+    return {
+        "animals": n,
+        "sires_dams_per_generation": f"{sires} and {dams} of {per}",
+        "inverse_seconds": time_inverse,
+        "seconds": time_fit,
+        "evaluations": fit.optimizer.n_evaluations,
+        "factor_entries": fit.optimizer.blocks[0].nonzeros,
+        "heritability": float(fit.vcomp["variance"][0] / fit.vcomp["variance"].sum()),
+        "peak_mb": peak(),
+    }
+
+
+def status(field: str) -> float:
+    """A line of Linux' table of this process, in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
+
+
+def held() -> float:
+    """What is resident now, in MB; the peak starts again from here."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return status("VmRSS")
+
+
+def peak() -> float:
+    """Largest resident set since :func:`held`, in MB."""
+    return status("VmHWM")
+
+
+JOBS = {
+    "responses": responses,
+    "general": general,
+    "each": lambda share: markers(share, "each"),
+    "null": lambda share: markers(share, "null"),
+    "pedigree": lambda share: pedigree(share, 50, 1000, 20),
+    "pedigree, wide": lambda share: pedigree(share, 250, 2500, 20),
+}
+
+
+def main() -> None:
+    """Run jobs, each in its own process, and print an object of their figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("jobs", nargs="*", help=", ".join(JOBS))
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    share = 0.1 if options.small else 1.0
+    if options.here:
+        print(json.dumps(JOBS[options.jobs[0]](share)))
+        return
+    found: dict[str, Any] = {"date": date.today().isoformat()}
+    for name in options.jobs or list(JOBS):
+        command = [sys.executable, __file__, name, "--here"] + ["--small"] * options.small
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""Many fits that share their random effects: thousands of responses, thousands of markers.
+
+With one variance component everything is rotated once by the eigenvectors of its covariance
+(:mod:`.spectral`); a response or a marker is then a row of numbers, and all of them are fitted
+side by side (:mod:`.profile`, :mod:`.search`). Other structures share cross-products, the
+analysis of their factor and trial values of θ (:mod:`.shared`).
+"""
+
+from __future__ import annotations
+
+from .fitter import ManyFits
+from .markers import gwas
+from .responses import lmer_many
+
+__all__ = ["ManyFits", "gwas", "lmer_many"]

@@ -1,0 +1,135 @@
+"""Estimates of many responses as arrays, and how they come from a spectrum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..control import Control
+from ..estimate import NO_RESIDUAL
+from ..scaling import PERFECT_FIT
+from .profile import Responses, blocks
+from .search import minimize
+from .spectral import Spectrum
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Estimates of c responses; NaN where there are none.
+
+    Attributes
+    ----------
+    theta : ndarray (c, n_theta)
+        In the order of the formula.
+    beta, se : ndarray (c, p)
+    sigma, criterion : ndarray (c,)
+    converged, singular, flat, degenerate : ndarray of bool (c,)
+        `flat`: the criterion does not tell the variances apart. `degenerate`: constant, or
+        explained exactly.
+    """
+
+    theta: FloatArray
+    beta: FloatArray
+    se: FloatArray
+    sigma: FloatArray
+    criterion: FloatArray
+    converged: BoolArray
+    singular: BoolArray
+    flat: BoolArray
+    degenerate: BoolArray
+
+    @classmethod
+    def empty(cls, count: int, n_theta: int, p: int) -> Fitted:
+        """Everything NaN, to be filled in."""
+        return cls(
+            np.full((count, n_theta), np.nan),
+            np.full((count, p), np.nan),
+            np.full((count, p), np.nan),
+            np.full(count, np.nan),
+            np.full(count, np.nan),
+            converged=np.zeros(count, dtype=bool),
+            singular=np.zeros(count, dtype=bool),
+            flat=np.zeros(count, dtype=bool),
+            degenerate=np.ones(count, dtype=bool),
+        )
+
+    def put(self, where: npt.NDArray[np.intp], part: Fitted) -> None:
+        """Fill in the estimates of some responses."""
+        for name in self.__dataclass_fields__:
+            getattr(self, name)[where] = getattr(part, name)
+
+
+def constant(Y: FloatArray) -> BoolArray:
+    """Which columns have one value."""
+    return np.asarray((Y[0] == Y).all(axis=0))
+
+
+def spectral_fit(
+    spectrum: Spectrum, Y: FloatArray, usable: BoolArray, reml: bool, control: Control
+) -> Fitted:
+    """Fit whitened responses (n, c), offsets taken off, of a model with one component.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    Y : ndarray (n, c)
+    usable : ndarray of bool (c,)
+        False for a response that is known not to have a fit.
+    reml : bool
+    control : Control
+        Its `singular` is used.
+    """
+    out = Fitted.empty(Y.shape[1], 1, spectrum.p)
+    least = spectrum.pseudo_inverse @ Y
+    left = spectrum.project(Y)
+    total = np.einsum("ij,ij->j", left, left)
+    whole = np.einsum("ij,ij->j", Y, Y)
+    good = np.flatnonzero(usable & (total > PERFECT_FIT**2 * whole) & np.isfinite(whole))
+    if not len(good):
+        return out
+    scale = np.sqrt(total[good] / spectrum.n)
+    eta, rest = spectrum.rotate(left[:, good] / scale)
+    rho = np.zeros(len(good)) if rest is None else np.einsum("ij,ij->j", rest, rest)
+    if rest is not None:  # nothing left within the random effects' reach
+        inside = rho > NO_RESIDUAL**2 * spectrum.n
+        good, scale, eta, rho = good[inside], scale[inside], eta[inside], rho[inside]
+    responses = Responses(spectrum, reml, eta**2, rho)
+    tau, value, converged = minimize(responses, spectrum.values, spectrum.saturated)
+    sigma = scale * np.sqrt(responses.r2(tau) / responses.nu)
+    theta = np.sqrt(tau)
+    beta, variance = fixed_effects(spectrum, eta, tau)
+    flat = np.full(len(good), reml and not len(spectrum.values))
+    out.put(
+        good,
+        Fitted(
+            theta=theta[:, None],
+            beta=least[:, good].T - scale[:, None] * beta,
+            se=sigma[:, None] * np.sqrt(variance),
+            sigma=sigma,
+            criterion=value + 2.0 * responses.nu * np.log(scale),
+            converged=converged,
+            singular=theta * spectrum.size < control.singular,
+            flat=flat,
+            degenerate=np.zeros(len(good), dtype=bool),
+        ),
+    )
+    return out
+
+
+def fixed_effects(
+    spectrum: Spectrum, eta: FloatArray, tau: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """What β̂ differs from least squares by, and Var(β̂)/σ², (c, p) each."""
+    p = spectrum.p
+    shift, variance = np.empty((len(tau), p)), np.empty((len(tau), p))
+    for rows in blocks(len(tau), len(spectrum.values)):
+        t = tau[rows, None]
+        w = t / (1.0 + t * spectrum.values)
+        shift[rows] = (w * eta[rows]) @ spectrum.slopes.T
+        variance[rows] = w @ spectrum.spread.T + spectrum.within + t * spectrum.hidden
+    return shift, variance

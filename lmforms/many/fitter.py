@@ -1,0 +1,180 @@
+"""From chunks of responses to tables: designs by missing rows, warnings with counts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..control import Control
+from ..design import Design
+from ..errors import (
+    ConvergenceWarning,
+    DataError,
+    IdentificationWarning,
+    ModelError,
+    NotEstimableWarning,
+)
+from ..frame import caller_depth
+from ..relationship.labels import named
+from .columns import Chunk, refuse_infinite
+from .fitted import Fitted, constant, spectral_fit
+from .inputs import Source, is_spectral, spectrum
+from .shared import Shared
+from .spectral import Spectrum
+from .tables import frames
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+BoolArray = npt.NDArray[np.bool_]
+
+PATTERNS = 32
+"""Designs for patterns of missing values that are kept at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class ManyFits:
+    """Fits of one model to many responses, as tidy tables.
+
+    Attributes
+    ----------
+    fixed : DataFrame
+        One row per response and fixed effect: ``response, term, estimate, se, statistic, p``;
+        ``p`` is two-sided and from the normal distribution.
+    fits : DataFrame
+        One row per response: ``response``, θ (``theta``, or ``theta[0]``, ``theta[1]``, …),
+        ``sigma, criterion, llf, nobs, converged, singular``.
+    variances : DataFrame
+        One row per response and variance or covariance: ``response, group, name1, name2,
+        variance, sdcor``, as ``vcomp`` of a single fit.
+    """
+
+    fixed: pd.DataFrame
+    fits: pd.DataFrame
+    variances: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.fits)
+
+    def __repr__(self) -> str:
+        good = int(self.fits["converged"].sum())
+        return f"ManyFits({len(self):,} responses, {good:,} converged)"
+
+    @classmethod
+    def joined(cls, parts: Sequence[ManyFits]) -> ManyFits:
+        """Several of them as one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            *(
+                pd.concat([getattr(part, name) for part in parts], ignore_index=True)
+                for name in ("fixed", "fits", "variances")
+            )
+        )
+
+
+class Fitter:
+    """Designs and what was made of them, by the pattern of missing rows."""
+
+    def __init__(self, source: Source, reml: bool, control: Control) -> None:
+        self.source, self.reml, self.control = source, reml, control
+        self._prepared: dict[bytes, tuple[Design, IntArray, Spectrum | Shared]] = {}
+        self._whole = self._prepare(np.ones(source.n, dtype=bool))
+
+    def _prepare(self, rows: BoolArray) -> tuple[Design, IntArray, Spectrum | Shared]:
+        key = rows.tobytes()
+        if key not in self._prepared:
+            design, places = self.source.design(None if rows.all() else rows)
+            work: Spectrum | Shared
+            if is_spectral(design) or self.source.relationship is not None:
+                work = spectrum(design, self.source.relationship, self.control, self.reml)
+            else:
+                work = Shared.of(design, self.reml, self.control)
+            if len(self._prepared) >= PATTERNS:
+                del self._prepared[list(self._prepared)[1]]
+            self._prepared[key] = design, places, work
+        return self._prepared[key]
+
+    def fit(self, chunk: Chunk) -> ManyFits:
+        """Fit the responses of a chunk."""
+        refuse_infinite(chunk, "responses")
+        design, places, _ = self._whole
+        absent = np.isnan(_taken(chunk.values, places))
+        gaps: BoolArray = np.asarray(absent.any(axis=0))
+        if gaps.any() and self.source.missing == "raise":
+            culprits = [chunk.names[j] for j in np.flatnonzero(gaps)]
+            raise DataError(
+                f"missing values in the responses {named(culprits)}. Fill them, or use "
+                "missing='drop' to leave out the rows of each that are missing."
+            )
+        p, n_theta = design.X.shape[1], sum(t.covariance.n_theta for t in design.terms)
+        out = Fitted.empty(len(gaps), n_theta, p)
+        nobs = np.full(len(gaps), len(places))
+        for which in _by_pattern(absent, gaps):
+            rows = np.ones(self.source.n, dtype=bool)
+            rows[places[absent[:, which[0]]]] = False
+            nobs[which] = rows[places].sum()
+            try:
+                own = chunk.values if len(which) == len(gaps) else chunk.values[:, which]
+                out.put(which, self._fit(rows, own, design))
+            except ModelError:
+                if not gaps[which[0]]:
+                    raise
+        _warn(out, chunk.names)
+        return ManyFits(*frames(design, out, chunk.names, nobs))
+
+    def _fit(self, rows: BoolArray, Y: FloatArray, full: Design) -> Fitted:
+        """Fit responses that have the same rows."""
+        design, places, work = self._prepare(rows)
+        if design.x_names != full.x_names:
+            raise ModelError("columns of X depend on each other in the rows that are left.")
+        Y = _taken(Y, places)
+        usable = ~constant(Y)
+        Y = Y - design.offset[:, None] if design.offset.any() else Y
+        if isinstance(work, Shared):
+            return work.fit(Y, usable)
+        return spectral_fit(work, design.residual.whiten(Y), usable, self.reml, self.control)
+
+
+def _taken(values: FloatArray, places: IntArray) -> FloatArray:
+    """Some rows, without a copy if they are all."""
+    return values if len(places) == len(values) else values[places]
+
+
+def _by_pattern(absent: BoolArray, gaps: BoolArray) -> list[IntArray]:
+    """Places of the responses that miss the same rows."""
+    patterns = [np.flatnonzero(~gaps)] if not gaps.all() else []
+    seen: dict[bytes, list[int]] = {}
+    for j in np.flatnonzero(gaps):
+        seen.setdefault(absent[:, j].tobytes(), []).append(int(j))
+    return patterns + [np.asarray(which) for which in seen.values()]
+
+
+def _warn(out: Fitted, names: list[Any]) -> None:
+    """One warning of each kind, with counts and the first names."""
+    for which, category, what in (
+        (
+            out.degenerate,
+            NotEstimableWarning,
+            "are constant, or explained exactly: their rows are NaN",
+        ),
+        (
+            ~out.converged & ~out.degenerate,
+            ConvergenceWarning,
+            "did not converge, or have no residual variance",
+        ),
+        (
+            out.flat & ~out.degenerate,
+            IdentificationWarning,
+            "do not determine the variances: the criterion is flat along one of them",
+        ),
+    ):
+        if which.any():
+            culprits = named([names[j] for j in np.flatnonzero(which)])
+            text = f"{int(which.sum()):,} of {len(which):,} responses {what}: {culprits}."
+            warnings.warn(text, category, stacklevel=caller_depth())

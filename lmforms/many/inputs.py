@@ -1,0 +1,258 @@
+"""What many fits have in common: the formula's right side, its rows, the known covariance."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..control import Control
+from ..design import Design, build_design
+from ..errors import (
+    ArgumentError,
+    MemoryLimitError,
+    ModelError,
+    RankWarning,
+    formula_error,
+    near_matches,
+)
+from ..evaluator import Scope
+from ..formula import parse_formula
+from ..frame import Missing, beside, build_frame, caller_depth
+from ..model import _caller_variables
+from ..relationship import Relationship
+from ..relationship.forms import LowRank
+from ..table import column_names, raw_table
+from ..terms import bind
+from .spectral import Spectrum, spectrum_of
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+BoolArray = npt.NDArray[np.bool_]
+
+COPIES = 4
+"""Arrays of the size of F or G that the decomposition holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A formula and its data, from which designs for subsets of the rows can be made.
+
+    Attributes
+    ----------
+    formula : str
+        With a response on its left that is a column of `data`.
+    data : DataFrame
+        All columns of the caller's table.
+    reserved : tuple of str
+        Columns that ``.`` does not stand for.
+    weights : ndarray (n,) or None
+    missing : {"drop", "raise"}
+    scope : mapping
+        The caller's variables.
+    relationship : Relationship or mapping or None
+    """
+
+    formula: str
+    data: pd.DataFrame
+    reserved: tuple[str, ...]
+    weights: FloatArray | None
+    missing: Missing
+    scope: Mapping[str, Any]
+    relationship: Any
+
+    @classmethod
+    def of(
+        cls,
+        formula: str,
+        data: Any,
+        *,
+        weights: Any,
+        missing: Missing,
+        relationship: Any,
+        reserved: Sequence[str] = (),
+        beside_formula: bool = False,
+    ) -> Source:
+        """Read the arguments; `beside_formula`: the response is not in the formula."""
+        parse = with_response if beside_formula else _with_own_response
+        names = column_names(data)
+        text, placeholder, left = parse(formula, names)
+        if isinstance(data, pd.DataFrame):
+            frame = data.copy(deep=False)
+            frame.columns = pd.Index(names)
+        else:
+            frame = raw_table(data, names).data
+        if placeholder is not None:
+            frame[placeholder] = np.arange(len(frame), dtype=np.float64)
+        taken = [*reserved, *([left] if left in names else [])]
+        if isinstance(weights, str):
+            taken.append(weights)
+        return cls(
+            formula=text,
+            data=frame,
+            reserved=tuple(taken),
+            weights=beside("weights", weights, data),
+            missing=missing,
+            scope=_caller_variables(),
+            relationship=relationship,
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of rows given."""
+        return len(self.data)
+
+    def design(self, rows: BoolArray | None = None) -> tuple[Design, IntArray]:
+        """The design of all or some of the rows, and the places of the rows it uses."""
+        data, weights = self.data, self.weights
+        places = np.arange(self.n)
+        if rows is not None:
+            data, places = data.loc[rows], places[rows]
+            weights = None if weights is None else weights[rows]
+        bound = bind(parse_formula(self.formula), tuple(data.columns), reserved=self.reserved)
+        frame = build_frame(
+            data,
+            bound.columns,
+            bare=bound.bare,
+            extra={} if weights is None else {"weights": weights},
+            missing=self.missing,
+        )
+        design = build_design(
+            bound,
+            frame,
+            Scope.implicit(self.scope, bound.outside),
+            missing=self.missing,
+            related=() if self.relationship is None else {t.group_name for t in bound.random},
+        )
+        if design.x_dropped:
+            dropped = ", ".join(f"`{c}`" for c in design.x_dropped)
+            warnings.warn(
+                f"the fixed-effects columns are linearly dependent; dropped: {dropped}.",
+                RankWarning,
+                stacklevel=caller_depth(),
+            )
+        n, p = design.X.shape
+        if n <= p:
+            raise ModelError(
+                f"{n} rows and {p} independent fixed-effects columns leave nothing for the "
+                "residuals."
+            )
+        return design, places[frame.kept][design.used]
+
+
+def _with_own_response(formula: str, names: Sequence[str]) -> tuple[str, None, str]:
+    parsed = parse_formula(formula)
+    return formula, None, parsed.response.label
+
+
+def with_response(formula: str, names: Sequence[str]) -> tuple[str, str | None, str]:
+    """The formula with a placeholder on its left, the placeholder, and what stood there.
+
+    Examples
+    --------
+    >>> with_response("~ x + (1 | g)", ["x", "g"])
+    ('response ~ x + (1 | g)', 'response', '')
+    """
+    if not isinstance(formula, str) or "~" not in formula:
+        parse_formula(formula)  # says what is wrong
+    left, _, right = formula.partition("~")
+    given = left.strip().strip("`")
+    if given not in ("", ".") and given not in names and not given.isidentifier():
+        raise formula_error(
+            "the responses are given beside the formula; its left side is empty, a dot or a name.",
+            formula,
+            0,
+            len(left.rstrip()),
+        )
+    name = "response"
+    while name in names or name in right:
+        name += "_"
+    return f"{name} ~{right}", name, given
+
+
+def is_spectral(design: Design) -> bool:
+    """Whether the model has one variance component."""
+    return len(design.groups) == 1 and len(design.groups[0].columns) == 1
+
+
+def spectrum(design: Design, relationship: Any, control: Control, reml: bool) -> Spectrum:
+    """The decomposition that serves all responses of a model with one component.
+
+    Raises
+    ------
+    ModelError
+        The relationship belongs to no single scalar random term.
+    RelationshipError
+        Levels have no label in it.
+    MemoryLimitError
+        Its arrays would not fit.
+    """
+    known = relationship_for(design, relationship)
+    if not is_spectral(design):
+        raise ModelError(
+            "one random term with one column, such as (1 | g) or (0 + x | g), is needed here; the "
+            f"formula has {', '.join(f'({t.label})' for t in design.terms) or 'none'}."
+        )
+    group = design.groups[0]
+    n, width, root, K = design.n, len(group.levels), None, None
+    if known is not None:
+        known = known.subset(list(group.levels))
+        if isinstance(known.form, LowRank):
+            width = known.form.factor.shape[1]
+    needed = COPIES * 8.0 * n * (width if 2 * width < n else n)
+    if needed > control.memory:
+        raise MemoryLimitError(
+            f"the decomposition of {n:,} rows by {width:,} random effects takes about "
+            f"{needed / 2**30:.2g} GiB; {control.memory / 2**30:.2g} GiB are allowed. Raise "
+            "Control(memory=…) if there is more."
+        )
+    if known is not None and 2 * width < n:
+        L = known.form.factor if isinstance(known.form, LowRank) else known.root()
+        root = np.asarray(L if isinstance(L, np.ndarray) else L.toarray(), dtype=np.float64)
+    elif known is not None:
+        K = known.dense()
+    return spectrum_of(design.rows(), root=root, covariance=K, ml=not reml)
+
+
+def relationship_for(design: Design, relationship: Any) -> Relationship | None:
+    """The known covariance of the levels of the one grouping factor."""
+    if relationship is None:
+        return None
+    if isinstance(relationship, Mapping) and not isinstance(relationship, pd.DataFrame):
+        names = [g.name for g in design.groups]
+        for name in relationship:
+            if name not in names:
+                raise ArgumentError(
+                    f"relationship: `{name}` is not a grouping factor of the formula."
+                    f"{near_matches(str(name), names) or ' It has: ' + ', '.join(names) + '.'}"
+                )
+        if len(relationship) != 1:
+            raise ArgumentError(f"relationship: one covariance is needed, not {len(relationship)}.")
+        relationship = next(iter(relationship.values()))
+    return Relationship.of(relationship)
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """A bool, or an ArgumentError."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{name} must be True or False, not {value!r}.")
+    return bool(value)
+
+
+def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
+    """Refuse anything but the allowed values."""
+    if not any(value is a or (isinstance(value, str) and value == a) for a in allowed):
+        shown = ", ".join(repr(a) for a in allowed)
+        raise ArgumentError(f"{name}={value!r}: use one of {shown}.")
+
+
+def check_control(control: Any) -> Control:
+    """The options, or the default ones."""
+    if control is not None and not isinstance(control, Control):
+        raise ArgumentError(f"control must be a lmforms.Control, not {type(control).__name__}.")
+    return control or Control()

@@ -1,0 +1,274 @@
+"""`gwas`: one response, many markers as one more fixed effect each."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..arguments import named_arguments
+from ..control import Control
+from ..design import Design
+from ..errors import (
+    ArgumentError,
+    ConvergenceWarning,
+    DataError,
+    ModelError,
+    NotEstimableWarning,
+)
+from ..frame import caller_depth
+from ..relationship.labels import named
+from ..scaling import PERFECT_FIT
+from .columns import (
+    Progress,
+    chunk_size,
+    chunks,
+    column_count,
+    refuse_infinite,
+    reporter,
+)
+from .genotypes import checked, rows_by_label
+from .inputs import Source, check_choice, check_control, check_flag, spectrum
+from .scan import Null, Refit, Scanned, Test, scan
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@overload
+def gwas(
+    formula: str,
+    data: Any,
+    markers: Any,
+    relationship: Any = ...,
+    *,
+    test: Test = ...,
+    reml: bool | None = ...,
+    refit: Refit | None = ...,
+    weights: str | npt.ArrayLike | None = ...,
+    missing: Literal["raise", "mean"] = ...,
+    monomorphic: Literal["raise", "nan"] = ...,
+    chunk: int | None = ...,
+    stream: Literal[False] = ...,
+    progress: Progress = ...,
+    control: Control | None = ...,
+) -> pd.DataFrame: ...
+
+
+@overload
+def gwas(
+    formula: str,
+    data: Any,
+    markers: Any,
+    relationship: Any = ...,
+    *,
+    test: Test = ...,
+    reml: bool | None = ...,
+    refit: Refit | None = ...,
+    weights: str | npt.ArrayLike | None = ...,
+    missing: Literal["raise", "mean"] = ...,
+    monomorphic: Literal["raise", "nan"] = ...,
+    chunk: int | None = ...,
+    stream: Literal[True],
+    progress: Progress = ...,
+    control: Control | None = ...,
+) -> Iterator[pd.DataFrame]: ...
+
+
+@named_arguments
+def gwas(
+    formula: str,
+    data: Any,
+    markers: Any,
+    relationship: Any = None,
+    *,
+    test: Test = "wald",
+    reml: bool | None = None,
+    refit: Refit | None = None,
+    weights: str | npt.ArrayLike | None = None,
+    missing: Literal["raise", "mean"] = "raise",
+    monomorphic: Literal["raise", "nan"] = "raise",
+    chunk: int | None = None,
+    stream: bool = False,
+    progress: Progress = False,
+    control: Control | None = None,
+) -> pd.DataFrame | Iterator[pd.DataFrame]:
+    """Test many markers, each as one more fixed effect of a mixed model.
+
+    One eigen-decomposition serves all; the variance ratio is estimated again with each marker
+    (exactly, as by FaST-LMM or GEMMA) or taken from the model without (EMMAX, P3D).
+
+    Parameters
+    ----------
+    formula : str
+        The null model, with one scalar random term: ``"y ~ x + (1 | id)"``.
+    data : pandas, polars or pyarrow table, or mapping of arrays
+        Without missing values in the columns used.
+    markers : array (n, m), DataFrame, or iterator of chunks of these
+        Numbers of any type. Rows of an array are those of `data`. Those of a DataFrame are
+        found by its index, which has the levels of the grouping factor (individuals), or is
+        that of `data`.
+    relationship : Relationship, DataFrame, (matrix, labels), or mapping of one, optional
+        Known covariance between the levels of the grouping factor.
+    test : {"wald", "lrt", "score"}
+        Wald: t with n − p − 1 degrees of freedom. Likelihood ratio and score: χ² with one.
+    reml : bool, optional
+        REML for the Wald and score tests, ML for the likelihood ratio unless you say; a
+        likelihood ratio by REML is refused.
+    refit : {"each", "null"}, optional
+        ``"each"`` unless the test is a score test, which has only the null model.
+    weights : str or array (n,), optional
+        Var(e_i) = σ²/w_i.
+    missing : {"raise", "mean"}
+        Missing counts are refused, or replaced by the marker's mean over the rows of `data`.
+    monomorphic : {"raise", "nan"}
+        Markers that do not vary are refused, or give NaN.
+    chunk : int, optional
+        Markers tested at a time; 32 MB of them otherwise.
+    stream : bool
+        Give an iterator of frames, one for each chunk, instead of all at once.
+    progress : bool or callable
+        True writes to standard error; a function is called with (done, total), total None
+        for an iterator.
+    control : Control, optional
+        Options of the engine, of which only `memory` matters here.
+
+    Returns
+    -------
+    DataFrame, or an iterator of them
+        One row per marker: ``marker, effect, se, statistic, p, theta, converged``; θ² is the
+        ratio of the variance component to the residual variance. The score test's effect is a
+        single step from the null model.
+
+    Warns
+    -----
+    NotEstimableWarning
+        Markers that depend linearly on the fixed effects: their rows are NaN.
+    ConvergenceWarning
+        The (restricted) likelihood has no maximum with a residual variance. Where a known
+        covariance has a null vector among the fixed effects (a marker-based one has 1) and each
+        level one row, the likelihood by ML is without bound; its highest local maximum is taken,
+        and ``converged`` is False, the likelihood ratio NaN, if there is none.
+
+    References
+    ----------
+    Kang et al. (2008), Genetics 178 (EMMA); Kang et al. (2010), Nature Genetics 42 (EMMAX);
+    Lippert et al. (2011), Nature Methods 8; Zhou, Stephens (2012), Nature Genetics 44.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> rng = np.random.default_rng(1)
+    >>> ids = [f"i{k}" for k in range(60)]
+    >>> counts = pd.DataFrame(rng.integers(0, 3, (60, 40)), index=ids)
+    >>> K = lf.relationship.vanraden(counts)
+    >>> data = pd.DataFrame({"id": ids, "y": rng.normal(size=60) + counts[7].to_numpy()})
+    >>> scan = lf.gwas("y ~ 1 + (1 | id)", data, counts, K)
+    >>> int(scan.loc[scan["p"].idxmin(), "marker"])
+    7
+    """
+    check_choice("test", test, ("wald", "lrt", "score"))
+    check_choice("missing", missing, ("raise", "mean"))
+    check_choice("monomorphic", monomorphic, ("raise", "nan"))
+    stream = check_flag("stream", stream)
+    method = _method(test, reml)
+    again = _refit(test, refit)
+    source = Source.of(formula, data, weights=weights, missing="raise", relationship=relationship)
+    design, _ = source.design()
+    parts = spectrum(design, relationship, check_control(control), method)
+    null = Null.of(parts, _response(design, parts), method)
+    told = reporter(progress, column_count(markers), "markers")
+    rows = rows_by_label(design, source.data.index)
+    pieces = chunks(markers, "markers", design.n, chunk_size(chunk, design.n), rows)
+
+    def frames() -> Iterator[pd.DataFrame]:
+        done = 0
+        for piece in pieces:
+            refuse_infinite(piece, "markers")
+            filled, varies = checked(piece, missing, monomorphic)
+            found = scan(null, design.residual.whiten(filled), varies, test, again)
+            _warn(found, varies, piece.names)
+            yield _frame(found, piece.names)
+            done += len(piece.names)
+            told(done)
+
+    if stream:
+        return frames()
+    every = list(frames())
+    if not every:
+        raise DataError("there are no markers.")
+    return pd.concat(every, ignore_index=True)
+
+
+def _method(test: str, reml: Any) -> bool:
+    if reml is None:
+        return test != "lrt"
+    if check_flag("reml", reml) and test == "lrt":
+        raise ArgumentError(
+            "test='lrt' with reml=True: restricted likelihoods of models with different fixed "
+            "effects cannot be compared. Use reml=False, or test='wald'."
+        )
+    return bool(reml)
+
+
+def _refit(test: str, refit: Any) -> Refit:
+    if refit is None:
+        return "null" if test == "score" else "each"
+    check_choice("refit", refit, ("each", "null"))
+    if test == "score" and refit == "each":
+        raise ArgumentError(
+            "test='score' has only the null model to fit: use refit='null', or test='wald'."
+        )
+    return "each" if refit == "each" else "null"
+
+
+def _response(design: Design, parts: Any) -> FloatArray:
+    """The response, whitened and projected."""
+    if design.n <= parts.p + 1:
+        raise ModelError(f"{design.n} rows leave nothing for residuals beside a marker.")
+    y = design.residual.whiten(design.y - design.offset)[:, None]
+    left = parts.project(y)
+    if not np.linalg.norm(left) > PERFECT_FIT * np.linalg.norm(y):
+        raise ModelError(
+            "the fixed effects explain the response exactly: there is nothing to test."
+        )
+    return np.asarray(left[:, 0])
+
+
+def _warn(found: Scanned, varies: BoolArray, names: list[Any]) -> None:
+    for which, category, what in (
+        (
+            found.collinear,
+            NotEstimableWarning,
+            "depend linearly on the fixed effects: their rows are NaN",
+        ),
+        (
+            varies & ~found.collinear & ~found.converged,
+            ConvergenceWarning,
+            "have a likelihood with no maximum where a residual variance is left",
+        ),
+    ):
+        if which.any():
+            culprits = named([names[j] for j in np.flatnonzero(which)])
+            text = f"{int(which.sum()):,} of {len(names):,} markers {what}: {culprits}."
+            warnings.warn(text, category, stacklevel=caller_depth())
+
+
+def _frame(found: Scanned, names: list[Any]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "marker": pd.Index(names, tupleize_cols=False),
+            "effect": found.effect,
+            "se": found.se,
+            "statistic": found.statistic,
+            "p": found.p,
+            "theta": found.theta,
+            "converged": found.converged,
+        }
+    )

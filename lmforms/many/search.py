@@ -1,0 +1,167 @@
+"""The minimum over τ ≥ 0 of many criteria at once: a grid, then safeguarded Newton steps.
+
+A coarse grid in ln τ is evaluated for all criteria in one matrix product. Every local minimum
+of it starts a Newton iteration in its own bracket; all go on side by side until each has
+converged. The lowest is compared with the criterion at τ = 0 itself.
+
+The likelihood can rise for ever with τ: if G has a null vector within X and every other direction
+is a random effect, as for a marker-based G (its null vector is 1), a record per individual and an
+intercept, then by ML as σ² → 0. Its highest local maximum is wanted then, as with the bounds that
+other software puts on τ. REML does not see the null vector.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+BoolArray = npt.NDArray[np.bool_]
+
+LOWEST, HIGHEST = 1e-7, 1e18
+"""The grid spans these τ, in units of the reciprocal mean eigenvalue …"""
+
+SATURATED = 1e10
+"""… but ends here where random effects span all that X leaves: beyond, nothing changes."""
+
+SPACING = 0.7
+"""In ln τ: sums of 1/(1 + τs) do not turn twice within so little."""
+
+BELOW = 40.0
+"""A minimum below the grid but not at zero is sought this much further down, in ln τ."""
+
+LEVEL = 1e-3
+"""A criterion that falls faster than this at the end of the grid falls without bound."""
+
+REST = 1e-7
+"""A Newton step in ln τ below this is the last: its error is of the order of its square."""
+
+SETTLED = 1e-5
+"""Smaller steps than this count as convergence when the steps run out."""
+
+STEPS = 80
+"""Newton steps or bisections at most."""
+
+
+class Criteria(Protocol):
+    """Many criteria as functions of τ."""
+
+    def __len__(self) -> int: ...
+
+    def grid(self, tau: FloatArray) -> FloatArray:
+        """All criteria at each τ, (r, g)."""
+
+    def values(self, tau: FloatArray, which: IntArray) -> FloatArray:
+        """Criteria `which` at their τ."""
+
+    def derivatives(self, tau: FloatArray, which: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Two derivatives in ln τ of the criteria `which`."""
+
+    def slope_at_zero(self) -> FloatArray:
+        """∂d/∂τ at τ = 0."""
+
+
+class Found(NamedTuple):
+    """Minima: τ, the criterion there, and whether the search ended well."""
+
+    tau: FloatArray
+    value: FloatArray
+    converged: BoolArray
+
+
+def grid_for(eigenvalues: FloatArray, saturated: bool = False) -> FloatArray:
+    """ln τ of the grid."""
+    middle = float(eigenvalues.mean()) if len(eigenvalues) else 1.0
+    low, high = np.log(LOWEST / middle), np.log((SATURATED if saturated else HIGHEST) / middle)
+    return np.linspace(low, high, int((high - low) / SPACING) + 1)
+
+
+def minimize(criteria: Criteria, eigenvalues: FloatArray, saturated: bool = False) -> Found:
+    """The lowest minimum of each criterion over τ ≥ 0.
+
+    Parameters
+    ----------
+    criteria : Criteria
+    eigenvalues : ndarray (m,)
+        Of the covariance: they say where criteria can change.
+    saturated : bool
+        Whether nothing is outside of the random effects' reach.
+
+    Returns
+    -------
+    Found
+        `converged` is False where the lowest is at the end of the grid, or there is no local
+        minimum: no residual variance is left.
+    """
+    count = len(criteria)
+    tau, converged = np.zeros(count), np.ones(count, dtype=bool)
+    everything = np.arange(count)
+    value = criteria.values(tau, everything)
+    if not len(eigenvalues):
+        return Found(tau, value, converged)
+    x = grid_for(eigenvalues, saturated)
+    waiting = _local_minima(criteria.grid(np.exp(x)))
+    falling = criteria.slope_at_zero() < 0
+    settled = ~falling  # has a local minimum
+    endless = np.zeros(count, dtype=bool)
+    while len(which := np.flatnonzero(np.isfinite(waiting).any(axis=1))):
+        at = waiting[which].argmin(axis=1)
+        waiting[which, at] = np.inf
+        keep = (at > 0) | falling[which]  # else the minimum is at zero
+        which, at = which[keep], at[keep]
+        low = np.where(at == 0, x[0] - BELOW, x[np.maximum(at - 1, 0)])
+        high = x[np.minimum(at + 1, len(x) - 1)]
+        end, good = _newton(criteria, which, x[at], low, high)
+        last = end >= x[-1]
+        if last.any():
+            slope, _ = criteria.derivatives(np.exp(end[last]), which[last])
+            endless[which[last][slope < -LEVEL]] = True
+            good &= ~last
+            last[last] = slope < -LEVEL
+        found = criteria.values(np.exp(end), which)
+        settled[which] |= ~last
+        better = (found < value[which]) & ~last
+        chosen = which[better]
+        tau[chosen], value[chosen] = np.exp(end[better]), found[better]
+        converged[chosen] = good[better]
+    lost = np.flatnonzero(endless & ~settled)
+    tau[lost], converged[lost] = np.exp(x[-1]), False
+    value[lost] = criteria.values(tau[lost], lost)
+    return Found(tau, value, converged)
+
+
+def _local_minima(values: FloatArray) -> FloatArray:
+    """Values (r, g) where no neighbour is lower, elsewhere +∞."""
+    padded = np.pad(values, ((0, 0), (1, 1)), constant_values=np.inf)
+    lowest = (values <= padded[:, :-2]) & (values < padded[:, 2:])
+    return np.where(lowest, values, np.inf)
+
+
+def _newton(
+    criteria: Criteria, which: IntArray, start: FloatArray, low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, BoolArray]:
+    """Zeros of the first derivative within brackets: ln τ, and whether it came to rest."""
+    x, low, high = start.copy(), low.copy(), high.copy()
+    moved = np.full(len(x), np.inf)
+    active = np.arange(len(x))
+    for _ in range(STEPS):
+        slope, curvature = criteria.derivatives(np.exp(x[active]), which[active])
+        here = x[active]
+        high[active] = np.where(slope > 0, here, high[active])
+        low[active] = np.where(slope > 0, low[active], here)
+        a, b = low[active], high[active]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = -slope / curvature
+            target = here + step
+            newton = (curvature > 0) & (target > a) & (target < b)
+        target = np.where(newton, target, 0.5 * (a + b))
+        target = np.where(slope == 0, here, target)
+        moved[active] = np.abs(target - here)
+        x[active] = target
+        active = active[moved[active] > REST]
+        if not len(active):
+            break
+    return x, moved <= SETTLED
