@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ArgumentError, ModelError, near_matches
+from ..factor import calm_threads
 from . import steps
 from .emma import emma
 from .equations import Equations
@@ -116,13 +117,15 @@ def estimate(
     if not (isinstance(limit, (int, np.integer)) and limit > 0):
         raise ArgumentError(f"max_iterations must be a positive whole number, not {limit!r}.")
     sums = sums_of(model)
-    path = Path(Equations(sums, memory), bool(reml), [], [], [])
-    at = path.at(_start(start, model, sums))
-    path.add(at, "start")
-    go = quasi_newton if method == "quasi-newton" else walk
-    at = settled(path, go(path, at, method, tolerance, int(limit)))
-    _refuse_explained(path, at, model)
-    return _result(model, method, path, at, tolerance, int(limit))
+    equations = Equations(sums, memory)
+    path = Path(equations, bool(reml), [], [], [])
+    with calm_threads(equations.largest):
+        at = path.at(_start(start, model, sums))
+        path.add(at, "start")
+        go = quasi_newton if method == "quasi-newton" else walk
+        at = settled(path, go(path, at, method, tolerance, int(limit)))
+        _refuse_explained(path, at, model)
+        return _result(model, method, path, at, tolerance, int(limit))
 
 
 def _other(

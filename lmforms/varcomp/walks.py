@@ -1,7 +1,7 @@
 """The walks of iterative estimators over the likelihood: steps, halvings, boundary.
 
-A step of a Newton-like method is cut at zero and halved until the likelihood rises; where that
-does not help, or the information is not positive definite, an EM step is taken.
+A step of a Newton-like method is cut short of zero and halved until the likelihood rises; where
+that does not help, or the information is not positive definite, an EM step is taken.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ FloatArray = npt.NDArray[np.float64]
 
 HALVINGS = 12
 """A Newton step is halved so many times before an EM step is taken in its place."""
+
+SHRINK = 0.1
+"""What is left of a variance that a step would make negative, but that does not belong at zero."""
 
 EM_TRIES = 20
 """Every so many EM steps …"""
@@ -113,7 +116,13 @@ def _newton_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, s
         new = at.variances + 0.5**k * step
         if not new[-1] > 0:
             continue
-        trial = path.at(np.maximum(new, 0.0))
+        below = new < 0
+        if below.any():  # to zero if the likelihood wants it there, else only towards it
+            trial = path.at(np.where(below, 0.0, new))
+            if not higher(trial, at) and (trial.score[below] <= 0).all():
+                return trial, method
+            new = np.where(below, SHRINK * at.variances, new)
+        trial = path.at(new)
         if not higher(trial, at):
             return trial, method
     trial = path.at(steps.em(at))
