@@ -1,6 +1,6 @@
-"""Many responses, many markers: fits per second, speed-up over refitting, peak memory.
+"""Many responses, many markers, many animals: time, speed-up over refitting, peak memory.
 
-Each measurement runs in a process of its own and prints one line of JSON.
+Each measurement runs in a process of its own; what is printed is one object of all.
 
     python benchmarks/many.py                       # all
     python benchmarks/many.py responses null each   # some
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import warnings
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,41 @@ def markers(share: float, refit: str) -> dict[str, Any]:
     }
 
 
+def pedigree(share: float, sires: int, dams: int, generations: int) -> dict[str, Any]:
+    """10⁵ animals in generations bred from some sires and dams; 90 % have records in 200 herds."""
+    n = int(100_000 * share)
+    per = n // generations
+    rng = np.random.default_rng(1)
+    sire, dam, value = np.zeros(n, int), np.zeros(n, int), rng.normal(size=n)
+    for g in range(1, generations):
+        older, now = rng.permutation(per) + (g - 1) * per, slice(g * per, (g + 1) * per)
+        fathers, mothers = older[:sires], older[sires : sires + dams]
+        f, m = rng.choice(fathers, per), rng.choice(mothers, per)
+        sire[now], dam[now] = f + 1, m + 1
+        value[now] = 0.5 * (value[f] + value[m]) + np.sqrt(0.5) * rng.normal(size=per)
+    animal, herd, x = np.arange(1, n + 1), rng.integers(0, 200, n), rng.normal(size=n)
+    y = 3 + 0.5 * x + np.sqrt(0.3) * value + 0.3 * rng.normal(size=200)[herd]
+    y += np.sqrt(0.7) * rng.normal(size=n)
+    data = pd.DataFrame({"y": y, "x": x, "animal": animal, "herd": herd}).iloc[n // 10 :]
+    held()
+    time_inverse, known = seconds(lambda: lf.relationship.Pedigree.of(animal, sire, dam))
+    time_inverse += seconds(known.as_relationship)[0]
+    K = known.as_relationship()
+    time_fit, fit = seconds(
+        lambda: lf.lmer("y ~ x + (1 | animal) + (1 | herd)", data, relationship={"animal": K})
+    )
+    return {
+        "animals": n,
+        "sires_dams_per_generation": f"{sires} and {dams} of {per}",
+        "inverse_seconds": time_inverse,
+        "seconds": time_fit,
+        "evaluations": fit.optimizer.n_evaluations,
+        "factor_entries": fit.optimizer.blocks[0].nonzeros,
+        "heritability": float(fit.vcomp["variance"][0] / fit.vcomp["variance"].sum()),
+        "peak_mb": peak(),
+    }
+
+
 def status(field: str) -> float:
     """A line of Linux' table of this process, in MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -153,22 +189,28 @@ JOBS = {
     "general": general,
     "each": lambda share: markers(share, "each"),
     "null": lambda share: markers(share, "null"),
+    "pedigree": lambda share: pedigree(share, 50, 1000, 20),
+    "pedigree, wide": lambda share: pedigree(share, 250, 2500, 20),
 }
 
 
 def main() -> None:
-    """Run jobs, each in its own process."""
+    """Run jobs, each in its own process, and print an object of their figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("jobs", nargs="*", help=", ".join(JOBS))
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    share = 0.1 if options.small else 1.0
+    if options.here:
+        print(json.dumps(JOBS[options.jobs[0]](share)))
+        return
+    found: dict[str, Any] = {"date": date.today().isoformat()}
     for name in options.jobs or list(JOBS):
-        if options.here:
-            print(json.dumps({"job": name, **JOBS[name](0.1 if options.small else 1.0)}))
-            continue
-        flags = ["--small"] if options.small else []
-        subprocess.run([sys.executable, __file__, name, "--here", *flags], check=True)
+        command = [sys.executable, __file__, name, "--here"] + ["--small"] * options.small
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -161,6 +161,7 @@ PART: dict[str, Callable[[argparse.Namespace, dict[str, Any]], None]] = {
     "jobs": run_jobs,
     "floor": partial(run_script, "floor"),
     "seeds": partial(run_script, "seeds"),
+    "many": partial(run_script, "many"),
     "growth": run_growth,
     # not timed: one thread is best for many small models
     "stress": partial(run_script, "stress", threads=1),

@@ -36,6 +36,7 @@ def document(results: Results, growth: Results) -> str:
     parts += [job(name, results["jobs"][name], machine) for name in in_order(results)]
     parts += [growth_section(growth)] if growth.get("curves") else []
     parts += [stress(results["stress"])] if "stress" in results else []
+    parts += [many(results["many"])] if "many" in results else []
     return "\n".join(parts)
 
 
@@ -249,6 +250,45 @@ def stress(found: Results) -> str:
         for o in found["remarkable"]
     ]
     return text + "".join(f"\n{line}" for line in remarks) + "\n" * bool(remarks)
+
+
+MANY = {
+    "responses": "responses × 500 rows, 50 levels",
+    "general": "responses × 500 rows, two crossed factors",
+    "each": "markers × 2,000 individuals, variances anew for each",
+    "null": "markers × 2,000 individuals, variances of the null model",
+    "pedigree": "animals, 20 generations, 50 sires and 1,000 dams in each",
+    "pedigree, wide": "animals, 20 generations, 250 sires and 2,500 dams in each",
+}
+
+
+def many(found: Results) -> str:
+    """Many responses, markers and animals."""
+    text = "## Many responses, markers, animals\n\n"
+    if "error" in found:
+        return text + f"Failed: {found['error']}\n"
+    text += (
+        f"`python benchmarks/many.py`, {found['date']}. *Times faster* is against `lmer` on one "
+        "of them, times their number; for markers `lmer(relationship=)` decomposes K each time.\n\n"
+    )
+    lines = []
+    for name, what in MANY.items():
+        if name not in found:
+            continue
+        got = found[name]
+        count = got.get("responses") or got.get("markers") or got.get("animals")
+        took = got.get("seconds") or count / got["fits_per_second"]
+        faster = f"{got['times_faster']:,.0f}" if "times_faster" in got else "–"
+        lines.append(
+            [
+                f"{count:,} {what}",
+                time(took),
+                f"{count / took:,.0f}",
+                faster,
+                f"{got['peak_mb']:,.0f} MB",
+            ]
+        )
+    return text + table(["job", "time", "per second", "times faster", "peak memory"], lines)
 
 
 def write(folder: Path, results: Results, growth: Results) -> None:

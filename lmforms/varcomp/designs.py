@@ -13,10 +13,9 @@ from ..control import Control
 from ..errors import ArgumentError
 from ..estimate import Estimate
 from ..estimate import estimate as engine_estimate
-from .emma import emma
 from .equations import Equations
-from .estimate import TOLERANCE, estimate
-from .fit import VarCompFit
+from .estimate import OTHERS, estimate
+from .fit import VarCompFit, evaluated
 from .likelihood import likelihood
 from .model import ComponentModel, component_model
 from .report import ComponentEstimate
@@ -87,7 +86,8 @@ def design_at(
     equations = Equations(sums_of(model), control.memory)
     ratios = np.append(np.concatenate(list(theta)) ** 2, 1.0)
     scale = likelihood(equations, ratios, reml).profiled_scale
-    fit = _evaluated(model, equations, ratios * scale, reml, "given", "evaluated at given θ")
+    at = likelihood(equations, ratios * scale, reml)
+    fit = evaluated(model, at, "given", "evaluated at given θ")
     return ComponentEstimate(design, fit, control.singular)
 
 
@@ -99,63 +99,19 @@ def _found(
     control: Control | None,
 ) -> VarCompFit:
     """The fit by a method, with the options that it has."""
-    if method in ("emma", "gibbs"):
-        if start is not None:
-            raise ArgumentError(f"start: method={method!r} has no use for one.")
-        if method == "emma":
-            return emma(model, reml=reml)
-        return _joint_mode(model, reml, control or Control())
     variances = None
     if start is not None:
         ratios = np.concatenate([np.empty(0), *start]) ** 2
         variances = np.append(ratios, 1.0) * float(np.var(model.y)) / (1.0 + len(ratios))
     options = control or Control()
+    steps = control is not None and method not in OTHERS
     return estimate(
         model,
         "ai" if method == "auto" else method,
         reml=reml,
         start=variances,
-        tolerance=TOLERANCE if control is None else options.tolerance,
-        max_iterations=None if control is None else options.max_evaluations,
+        tolerance=options.tolerance if steps else None,
+        max_iterations=options.max_evaluations if steps else None,
         memory=options.memory,
-    )
-
-
-def _joint_mode(model: ComponentModel, reml: bool, control: Control) -> VarCompFit:
-    """The joint posterior mode of the variances under flat priors, REML's twin."""
-    from .gibbs import gibbs
-
-    if not reml:
-        raise ArgumentError("method='gibbs' has no counterpart of ML: leave reml=True.")
-    drawn = gibbs(model, seed=control.seed)
-    equations = Equations(sums_of(model), control.memory)
-    variances = drawn.joint_mode.to_numpy() / equations.sums.scale**2
-    chains, draws = drawn.variance_draws.shape[:2]
-    message = (
-        f"joint posterior mode of {chains} chains of {draws} draws with flat priors; "
-        "lmforms.varcomp.gibbs gives the draws"
-    )
-    return _evaluated(model, equations, variances, reml, "gibbs", message)
-
-
-def _evaluated(
-    model: ComponentModel,
-    equations: Equations,
-    variances: FloatArray,
-    reml: bool,
-    method: str,
-    message: str,
-) -> VarCompFit:
-    """A model at given variances, in the units of the sums."""
-    at = likelihood(equations, variances, reml)
-    return VarCompFit(
-        model=model,
-        method=method,
-        reml=reml,
-        steps=at.variances[None] * at.sums.scale**2,
-        criteria=np.array([at.criterion + at.sums.criterion_shift(reml)]),
-        kinds=("given",),
-        converged=True,
-        message=message,
-        likelihood=at,
+        seed=options.seed,
     )

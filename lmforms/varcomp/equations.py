@@ -63,6 +63,11 @@ class Equations:
         return self._sparse is not None
 
     @property
+    def largest(self) -> int:
+        """Size of the largest dense block that LAPACK and BLAS work on."""
+        return self.sums.m if self._sparse is None else int(self._sparse.cholesky.counts.max())
+
+    @property
     def nonzeros(self) -> int:
         """Entries of the factor."""
         m = self.sums.m

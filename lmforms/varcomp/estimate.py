@@ -7,65 +7,40 @@ likelihood does not fall.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, ModelError, NumericalError, near_matches
+from ..errors import ArgumentError, ModelError, near_matches
+from ..factor import calm_threads
 from . import steps
+from .emma import emma
 from .equations import Equations
-from .fit import RESIDUAL, VarCompFit
+from .fit import RESIDUAL, VarCompFit, evaluated
+from .gibbs import gibbs
 from .likelihood import Likelihood, likelihood
 from .model import ComponentModel
 from .sums import Sums, sums_of
+from .walks import Path, quasi_newton, rounding, settled, walk
 
 FloatArray = npt.NDArray[np.float64]
-
-HALVINGS = 12
-"""A Newton step is halved so many times before an EM step is taken in its place."""
 
 TOLERANCE = 1e-15
 """Promised gain of the log-likelihood: variances are then within 10⁻⁷ standard errors."""
 
-EM_TRIES = 20
-"""Every so many EM steps …"""
-
-SMALL = 0.05
-"""… variances below this share of σ² that shrink are tried at zero: EM gets there as 1/t."""
-
 TINY = 1e-4
 """A residual variance below this share of what X leaves raises the question if there is any."""
-
-ROUNDING = 64 * np.finfo(float).eps
-"""Share of the criterion by which it may rise and still not be said to."""
 
 LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
 """Iterations where there are many; 100 for the others."""
 
 METHODS = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
-"""What :func:`estimate` knows itself."""
+"""Those that take steps from a start …"""
 
-
-@dataclass
-class _Path:
-    """The points that a method went through."""
-
-    equations: Equations
-    reml: bool
-    points: list[FloatArray]
-    criteria: list[float]
-    kinds: list[str]
-
-    def at(self, variances: FloatArray) -> Likelihood:
-        return likelihood(self.equations, variances, self.reml)
-
-    def add(self, at: Likelihood, kind: str) -> None:
-        self.points.append(at.variances)
-        self.criteria.append(at.criterion)
-        self.kinds.append(kind)
+OTHERS = ("emma", "gibbs")
+"""… and those that do not."""
 
 
 def estimate(
@@ -74,9 +49,10 @@ def estimate(
     *,
     reml: bool = True,
     start: Mapping[str, float] | npt.ArrayLike | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     max_iterations: int | None = None,
     memory: float = 8 * 2**30,
+    seed: Any = None,
 ) -> VarCompFit:
     """Variance components by (restricted) maximum likelihood.
 
@@ -89,15 +65,19 @@ def estimate(
         L-BFGS-B on the exact score. The first three halve a step that does not raise the
         likelihood, and take an EM step where that does not help or the information is not
         positive definite. ``"newton"`` and ``"fisher"`` invert a dense matrix of all effects.
+        ``"emma"`` is :func:`emma`, for one component; ``"gibbs"`` the joint posterior mode of
+        :func:`gibbs` under flat priors. These two have no use for a start or a limit.
     reml : bool
     start : mapping of names to variances, or array (r + 1,), optional
         Variances to start from, the residual's last; equal shares otherwise.
-    tolerance : float
-        Promised gain of the log-likelihood at which to stop.
+    tolerance : float, optional
+        Promised gain of the log-likelihood at which to stop, 10⁻¹⁵.
     max_iterations : int, optional
         100; 20,000 for EM.
     memory : float
         Bytes that a dense matrix may take.
+    seed : int or numpy Generator, optional
+        Of ``"gibbs"``.
 
     Returns
     -------
@@ -128,27 +108,63 @@ def estimate(
     Name: variance, dtype: float64
     """
     if method not in METHODS:
-        known = (*METHODS, "emma", "gibbs")
-        raise ArgumentError(
-            f"method {method!r} is unknown here.{near_matches(str(method), known)} Use one of "
-            f"{', '.join(METHODS)}; `emma` and `gibbs` are functions of lmforms.varcomp."
-        )
+        return _other(model, method, reml, start, tolerance, max_iterations, memory, seed)
+    if tolerance is None:
+        tolerance = TOLERANCE
     if not (np.isfinite(tolerance) and tolerance > 0):
         raise ArgumentError(f"tolerance must be positive, not {tolerance!r}.")
     limit = LIMITS.get(method, 100) if max_iterations is None else max_iterations
     if not (isinstance(limit, (int, np.integer)) and limit > 0):
         raise ArgumentError(f"max_iterations must be a positive whole number, not {limit!r}.")
     sums = sums_of(model)
-    path = _Path(Equations(sums, memory), bool(reml), [], [], [])
-    at = path.at(_start(start, model, sums))
-    path.add(at, "start")
-    walk = _quasi_newton if method == "quasi-newton" else _walk
-    at = _settled(path, walk(path, at, method, tolerance, int(limit)))
-    _refuse_explained(path, at, model)
-    return _result(model, method, path, at, tolerance, int(limit))
+    equations = Equations(sums, memory)
+    path = Path(equations, bool(reml), [], [], [])
+    with calm_threads(equations.largest):
+        at = path.at(_start(start, model, sums))
+        path.add(at, "start")
+        go = quasi_newton if method == "quasi-newton" else walk
+        at = settled(path, go(path, at, method, tolerance, int(limit)))
+        _refuse_explained(path, at, model)
+        return _result(model, method, path, at, tolerance, int(limit))
 
 
-def _refuse_explained(path: _Path, at: Likelihood, model: ComponentModel) -> None:
+def _other(
+    model: ComponentModel,
+    method: str,
+    reml: bool,
+    start: Any,
+    tolerance: float | None,
+    max_iterations: int | None,
+    memory: float,
+    seed: Any,
+) -> VarCompFit:
+    """By a method that takes no steps from a start."""
+    if method not in OTHERS:
+        known = (*METHODS, *OTHERS)
+        raise ArgumentError(
+            f"method {method!r} is unknown.{near_matches(str(method), known)} "
+            f"Use one of {', '.join(known)}."
+        )
+    given = {"start": start, "max_iterations": max_iterations, "tolerance": tolerance}
+    unused = [name for name, value in given.items() if value is not None]
+    if unused:
+        raise ArgumentError(f"method={method!r} has no use for {', '.join(unused)}.")
+    if method == "emma":
+        return emma(model, reml=reml)
+    if not reml:
+        raise ArgumentError("method='gibbs' has no counterpart of ML: leave reml=True.")
+    drawn = gibbs(model, seed=seed)
+    equations = Equations(sums_of(model), memory)
+    mode = drawn.joint_mode.to_numpy() / equations.sums.scale**2
+    chains, draws = drawn.variance_draws.shape[:2]
+    message = (
+        f"joint posterior mode of {chains} chains of {draws} draws with flat priors; "
+        "lmforms.varcomp.gibbs gives the draws"
+    )
+    return evaluated(model, likelihood(equations, mode, True), method, message)
+
+
+def _refuse_explained(path: Path, at: Likelihood, model: ComponentModel) -> None:
     """Raise if σ² shrinks without end: where it is tiny, the score has no digits to tell."""
     if at.scale > TINY:
         return
@@ -162,10 +178,10 @@ def _refuse_explained(path: _Path, at: Likelihood, model: ComponentModel) -> Non
 
 
 def _result(
-    model: ComponentModel, method: str, path: _Path, at: Likelihood, tolerance: float, limit: int
+    model: ComponentModel, method: str, path: Path, at: Likelihood, tolerance: float, limit: int
 ) -> VarCompFit:
     left = steps.decrement(at)
-    converged = left <= max(tolerance, _rounding(at))
+    converged = left <= max(tolerance, rounding(at))
     if converged:
         message = "converged: a Newton step promises no further gain"
         zero = [n for n, v in zip(model.names, at.variances, strict=False) if v == 0]
@@ -213,123 +229,3 @@ def _start(start: Any, model: ComponentModel, sums: Sums) -> FloatArray:
     if not values[-1] > 0:
         raise ArgumentError("start: the residual variance must be positive.")
     return values / sums.scale**2
-
-
-# --- walks --------------------------------------------------------------------------------
-
-
-def _walk(path: _Path, at: Likelihood, method: str, tolerance: float, limit: int) -> Likelihood:
-    """Steps of one method until none promises anything."""
-    move: Callable[[_Path, Likelihood, str], tuple[Likelihood, str] | None]
-    move = _em_step if method in _EM else _newton_step
-    before = np.inf
-    for i in range(limit):
-        left = steps.decrement(at)
-        hidden = left <= _rounding(at)  # in the criterion; derivatives see a little further
-        if left <= tolerance or (hidden and left >= before):
-            break
-        before = left
-        found = _to_zero(path, at) if method in _EM and i % EM_TRIES == EM_TRIES - 1 else None
-        found = found or move(path, at, method)
-        if found is None:
-            break
-        at, kind = found
-        path.add(at, kind)
-    return at
-
-
-_EM = {"em": steps.em, "em-fixed-point": steps.em_fixed_point}
-
-
-def _em_step(path: _Path, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
-    new = path.at(_EM[method](at))
-    if method == "em-fixed-point" and _higher(new, at):
-        new, method = path.at(steps.em(at)), "em"
-    return None if np.array_equal(new.variances, at.variances) else (new, method)
-
-
-def _to_zero(path: _Path, at: Likelihood) -> tuple[Likelihood, str] | None:
-    """Small variances that shrink put to zero, where EM only arrives after infinite time."""
-    shrinks = at.score[:-1] < 0
-    small = (at.variances[:-1] > 0) & (at.variances[:-1] * at.sums.sizes < SMALL * at.scale)
-    zero = np.append(shrinks & small, False)
-    if not zero.any():
-        return None
-    trial = path.at(np.where(zero, 0.0, at.variances))
-    if _higher(trial, at) or (trial.score[zero] > 0).any():
-        return None
-    return trial, "boundary"
-
-
-def _newton_step(path: _Path, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
-    """The step, cut at zero and halved until the likelihood rises; an EM step otherwise."""
-    step = steps.newton(at, steps.INFORMATIONS[method])
-    for k in range(HALVINGS):
-        if step is None:
-            break
-        new = at.variances + 0.5**k * step
-        if not new[-1] > 0:
-            continue
-        trial = path.at(np.maximum(new, 0.0))
-        if not _higher(trial, at):
-            return trial, method
-    trial = path.at(steps.em(at))
-    return None if _higher(trial, at) else (trial, "em")
-
-
-def _higher(new: Likelihood, old: Likelihood) -> bool:
-    """Whether the criterion rises by more than its rounding."""
-    return bool(new.criterion > old.criterion + _rounding(old))
-
-
-def _rounding(at: Likelihood) -> float:
-    """By how much a computed criterion may be off."""
-    return float(ROUNDING * max(1.0, abs(at.criterion)))
-
-
-def _quasi_newton(
-    path: _Path, at: Likelihood, method: str, tolerance: float, limit: int
-) -> Likelihood:
-    """L-BFGS-B in units in which the average information at the start has a unit diagonal."""
-    from scipy.optimize import minimize
-
-    del tolerance  # L-BFGS-B goes on until rounding stops it
-    best = at
-    for _ in range(3):  # in units of where the last round ended
-        units = 1.0 / np.sqrt(np.maximum(np.diag(best.average), np.finfo(float).tiny))
-
-        def objective(x: FloatArray, units: FloatArray = units) -> tuple[float, FloatArray]:
-            nonlocal best
-            try:
-                now = path.at(np.maximum(x * units, 0.0))
-            except NumericalError:
-                return 1e300, np.zeros_like(x)
-            path.add(now, method)
-            if now.criterion < best.criterion:
-                best = now
-            return now.criterion, -2.0 * now.score * units
-
-        r = len(units) - 1
-        low = np.append(np.zeros(r), 1e-8 * best.scale / units[-1])
-        minimize(
-            objective,
-            best.variances / units,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(float(x), None) for x in low],
-            options={"ftol": 1e-16, "gtol": 1e-10, "maxfun": 10 * limit, "maxiter": limit},
-        )
-    path.add(best, method)
-    return best
-
-
-def _settled(path: _Path, at: Likelihood) -> Likelihood:
-    """Variances that are held near zero put there, unless the likelihood falls."""
-    held = ~steps.free(at)
-    if not (at.variances[held] > 0).any():
-        return at
-    trial = path.at(np.where(held, 0.0, at.variances))
-    if _higher(trial, at):
-        return at
-    path.add(trial, "boundary")
-    return trial

@@ -158,3 +158,19 @@ class VarCompFit:
             lines.append(f"  {name:<20} {value:12.6g}  (se {se:.4g})")
         lines.append(f"  criterion {self.criterion:.6f}, {self.n_iterations} steps: {self.message}")
         return "\n".join(lines)
+
+
+def evaluated(model: ComponentModel, at: Likelihood, method: str, message: str) -> VarCompFit:
+    """A fit that took no steps."""
+    sums = at.sums
+    return VarCompFit(
+        model=model,
+        method=method,
+        reml=at.reml,
+        steps=at.variances[None] * sums.scale**2,
+        criteria=np.array([at.criterion + sums.criterion_shift(at.reml)]),
+        kinds=("given",),
+        converged=True,
+        message=message,
+        likelihood=at,
+    )

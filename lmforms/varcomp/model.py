@@ -18,6 +18,7 @@ from ..relationship import Relationship
 
 if TYPE_CHECKING:
     from ..design import Design, GroupingFactor
+    from ..relationship.forms import Precision
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -41,6 +42,8 @@ class Component:
         Q = K⁻¹.
     log_det_precision : float
         ln|Q|.
+    size_of_precision : float
+        Mean variance that Q gives an effect, roughly.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Component:
     root: Any = None
     precision: Any = None
     log_det_precision: float = 0.0
+    size_of_precision: float = 1.0
 
     @property
     def size(self) -> int:
@@ -242,6 +246,14 @@ def _of_group(design: Design, group: GroupingFactor, known: Relationship | None)
     return out
 
 
+def _size(form: Precision) -> float:
+    """Mean of the diagonal of Q⁻¹, from a few draws."""
+    from ..relationship.factors import Triangle
+
+    draws = np.random.default_rng(0).normal(size=(form.q, 4))
+    return float(np.square(Triangle(form.triangle).solve(draws)).mean())
+
+
 def _component(name: str, Z: Any, labels: tuple[Any, ...], known: Relationship | None) -> Component:
     from ..relationship.forms import Precision
 
@@ -250,7 +262,7 @@ def _component(name: str, Z: Any, labels: tuple[Any, ...], known: Relationship |
     form = known.form
     if isinstance(form, Precision):
         log_det = 2.0 * float(np.log(np.abs(form.triangle.diagonal())).sum())
-        return Component(name, Z, labels, None, form.matrix.tocsc(), log_det)
+        return Component(name, Z, labels, None, form.matrix.tocsc(), log_det, _size(form))
     root = known.root()
     if root.shape[1] == 0:
         raise ModelError(f"relationship: the covariance of `{name}` is zero everywhere.")

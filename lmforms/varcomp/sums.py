@@ -39,8 +39,8 @@ class Sums:
         Z'Z.
     precision : sparse (m, m)
         Q, block-diagonal over the components.
-    log_det_precision : ndarray (r,)
-        ln|Q_i|.
+    log_det_precision, sizes_of_precision : ndarray (r,)
+        ln|Q_i|, and the mean variance that Q_i gives an effect.
     zr : ndarray (m, p + 1)
         Z'[X̃ ỹ].
     rr : ndarray (p + 1, p + 1)
@@ -60,6 +60,7 @@ class Sums:
     zz: Any
     precision: Any
     log_det_precision: FloatArray
+    sizes_of_precision: FloatArray
     zr: FloatArray
     rr: FloatArray
     x_root: FloatArray
@@ -79,10 +80,10 @@ class Sums:
 
     @cached_property
     def sizes(self) -> FloatArray:
-        """Mean variance of Z_iu_i for σ²_i = 1, roughly: trace(Z'Z)/n over the mean of diag Q."""
-        zz, q = self.zz.diagonal(), self.precision.diagonal()
-        means = [zz[s].sum() / self.n / q[s].mean() for s in self.spans]
-        return np.maximum(np.array(means, dtype=np.float64), np.finfo(float).tiny)
+        """Mean variance of Z_iu_i for σ²_i = 1, roughly."""
+        zz = self.zz.diagonal()
+        means = np.array([zz[s].sum() / self.n for s in self.spans])
+        return np.maximum(means * self.sizes_of_precision, np.finfo(float).tiny)
 
     def beta(self, inner: FloatArray) -> FloatArray:
         """Coefficients of X from those of X̃ and ỹ."""
@@ -150,6 +151,7 @@ def sums_of(model: ComponentModel) -> Sums:
         zz=zz,
         precision=sp.block_diag(precision, format="csc") if precision else sp.csc_matrix((0, 0)),
         log_det_precision=np.array([c.log_det_precision for c in model.components]),
+        sizes_of_precision=np.array([c.size_of_precision for c in model.components]),
         zr=np.concatenate(zr) if zr else np.empty((0, p + 1)),
         rr=right.T @ right,
         x_root=x_root,
