@@ -34,7 +34,10 @@ TINY = 1e-4
 """A residual variance below this share of what X leaves raises the question if there is any."""
 
 LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
-"""Iterations where there are many; 100 for the others."""
+"""Iterations where there are many …"""
+
+LIMIT = 1_000
+"""… and for the others, of which Fisher scoring is linear where the information is poor."""
 
 METHODS = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
 """Those that take steps from a start …"""
@@ -63,8 +66,9 @@ def estimate(
         ``"ai"`` average information, ``"newton"`` observed, ``"fisher"`` expected information;
         ``"em"`` and ``"em-fixed-point"``, the two forms of the cheat sheet; ``"quasi-newton"``
         L-BFGS-B on the exact score. The first three halve a step that does not raise the
-        likelihood, and take an EM step where that does not help or the information is not
-        positive definite. ``"newton"`` and ``"fisher"`` invert a dense matrix of all effects.
+        likelihood, and take an EM step where that does not help; where the observed
+        information is not positive definite, the average information serves. ``"newton"`` and
+        ``"fisher"`` invert a dense matrix of all effects.
         ``"emma"`` is :func:`emma`, for one component; ``"gibbs"`` the joint posterior mode of
         :func:`gibbs` under flat priors. These two have no use for a start or a limit.
     reml : bool
@@ -73,7 +77,7 @@ def estimate(
     tolerance : float, optional
         Promised gain of the log-likelihood at which to stop, 10⁻¹⁵.
     max_iterations : int, optional
-        100; 20,000 for EM.
+        1,000; 20,000 for EM.
     memory : float
         Bytes that a dense matrix may take.
     seed : int or numpy Generator, optional
@@ -113,7 +117,7 @@ def estimate(
         tolerance = TOLERANCE
     if not (np.isfinite(tolerance) and tolerance > 0):
         raise ArgumentError(f"tolerance must be positive, not {tolerance!r}.")
-    limit = LIMITS.get(method, 100) if max_iterations is None else max_iterations
+    limit = LIMITS.get(method, LIMIT) if max_iterations is None else max_iterations
     if not (isinstance(limit, (int, np.integer)) and limit > 0):
         raise ArgumentError(f"max_iterations must be a positive whole number, not {limit!r}.")
     sums = sums_of(model)

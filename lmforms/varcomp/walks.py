@@ -1,7 +1,8 @@
 """The walks of iterative estimators over the likelihood: steps, halvings, boundary.
 
-A step of a Newton-like method is cut short of zero and halved until the likelihood rises; where
-that does not help, or the information is not positive definite, an EM step is taken.
+A step of a Newton-like method is cut short of zero and halved until the likelihood rises. Where
+the information is not positive definite the average information takes its place; where no step
+helps, an EM step is taken.
 """
 
 from __future__ import annotations
@@ -108,11 +109,13 @@ def _to_zero(path: Path, at: Likelihood) -> tuple[Likelihood, str] | None:
 
 
 def _newton_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
-    """The step, cut at zero and halved until the likelihood rises; an EM step otherwise."""
+    """The step, cut short of zero and halved until the likelihood rises; EM's otherwise."""
     step = steps.newton(at, steps.INFORMATIONS[method])
-    for k in range(HALVINGS):
-        if step is None:
-            break
+    if step is None:  # far from the optimum, or near zero, −∂²l is often not positive definite
+        method = "ai"
+        step = steps.newton(at, steps.INFORMATIONS[method])
+    for k in range(HALVINGS if step is not None else 0):
+        assert step is not None
         new = at.variances + 0.5**k * step
         if not new[-1] > 0:
             continue
@@ -156,9 +159,9 @@ def quasi_newton(
                 now = path.at(np.maximum(x * units, 0.0))
             except NumericalError:
                 return 1e300, np.zeros_like(x)
-            path.add(now, method)
             if now.criterion < best.criterion:
                 best = now
+                path.add(now, method)
             return now.criterion, -2.0 * now.score * units
 
         r = len(units) - 1
@@ -171,7 +174,6 @@ def quasi_newton(
             bounds=[(float(x), None) for x in low],
             options={"ftol": 1e-16, "gtol": 1e-10, "maxfun": 10 * limit, "maxiter": limit},
         )
-    path.add(best, method)
     return best
 
 

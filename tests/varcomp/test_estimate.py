@@ -57,6 +57,23 @@ def test_a_variance_of_zero_is_found(method):
     assert found.criterion == pytest.approx(161.828273, abs=1e-5)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("seed", [3, 5, 7])
+def test_no_heritability_from_a_far_start(seed, method):
+    rng = np.random.default_rng(seed)
+    n = 90
+    sire, dam = np.zeros(n, int), np.zeros(n, int)
+    for i in range(20, n):
+        sire[i], dam[i] = rng.choice(i, 2, replace=False) + 1
+    known = Pedigree.of(np.arange(1, n + 1), sire, dam).as_relationship()
+    data = pd.DataFrame({"animal": np.arange(21, n + 1), "y": rng.normal(size=70)})
+    model = ComponentModel.of_formula("y ~ 1 + (1 | animal)", data, relationship={"animal": known})
+    wanted = estimate(model, "emma")
+    found = estimate(model, method, start=[0.05, 3.0])
+    assert found.converged, found.message
+    assert found.criterion == pytest.approx(wanted.criterion, abs=1e-7)
+
+
 @pytest.mark.parametrize("method", ["em", "ai", "newton", "fisher"])
 def test_likelihood_never_falls_along_the_path(method):
     found = estimate(
