@@ -215,7 +215,7 @@ def _least_squares(X: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, f
 
     sizes = root_mean_squares(X)
     q, r = np.linalg.qr(X / sizes)
-    back = solve_triangular(r, np.eye(len(sizes))) / sizes[:, None]
+    back = (solve_triangular(r, np.eye(len(sizes))) if len(sizes) else r) / sizes[:, None]
     log_det = 2.0 * float(np.log(np.abs(np.diag(r)) * sizes).sum())
     return q, np.asarray(back @ q.T), np.einsum("ij,ij->i", back, back), log_det
 

@@ -162,6 +162,8 @@ class _Dense(FactoredEquations):
     def solve(self, rhs: FloatArray) -> FloatArray:
         from scipy.linalg import cho_solve
 
+        if rhs.size == 0:  # older LAPACK wrappers refuse empty arrays
+            return rhs.copy()
         return np.asarray(cho_solve((self.lower, True), rhs, check_finite=False))
 
     @cached_property
