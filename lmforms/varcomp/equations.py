@@ -9,6 +9,7 @@ which hold at γ = 0 too, and ln|V/σ²| = ln|M| − ln|Q|, for V/σ² = I + ZD 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -114,28 +115,28 @@ class Equations:
 
 
 @dataclass(frozen=True, eq=False)
-class FactoredEquations:
+class FactoredEquations(ABC):
     """M, factored: solves, its determinant and traces of its inverse."""
 
     equations: Equations
     spread: FloatArray
 
     @property
+    @abstractmethod
     def log_det(self) -> float:
         """ln|M|."""
-        raise NotImplementedError
 
+    @abstractmethod
     def solve(self, rhs: FloatArray) -> FloatArray:
         """M⁻¹ rhs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def traces(self) -> FloatArray:
         """tr(Q_i (M⁻¹)_ii) for each component."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inverse_diagonal(self) -> FloatArray:
         """Diagonal of M⁻¹, (m,)."""
-        raise NotImplementedError
 
     def inverse(self) -> FloatArray:
         """M⁻¹, dense."""
