@@ -129,9 +129,10 @@ class LowRank(Form):
 def _square_root(factor: FloatArray) -> FloatArray:
     """T (q, q) with TT' = LL' for a wide L (q, r), more markers than individuals, in blocks."""
     q, r = factor.shape
-    upper = np.empty((0, q))
+    upper: FloatArray = np.empty((0, q))
     for start in range(0, r, 2 * q):
-        upper = np.linalg.qr(np.vstack([upper, factor[:, start : start + 2 * q].T]), mode="r")
+        block = factor[:, start : start + 2 * q].T
+        upper = np.asarray(np.linalg.qr(np.vstack([upper, block]), mode="r"), dtype=np.float64)
     return np.asarray(upper.T)
 
 
