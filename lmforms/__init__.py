@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import datasets as datasets
     from . import errors as errors
+    from . import latent as latent
     from . import mme as mme
     from . import relationship as relationship
     from . import varcomp as varcomp
@@ -39,7 +40,7 @@ _HOME = {
     "lmer_many": "many",
     "load": "storage",
 }
-_MODULES = ("datasets", "errors", "mme", "relationship", "varcomp")
+_MODULES = ("datasets", "errors", "latent", "mme", "relationship", "varcomp")
 
 __all__ = [
     "Control",
@@ -50,6 +51,7 @@ __all__ = [
     "datasets",
     "errors",
     "gwas",
+    "latent",
     "lmer",
     "lmer_many",
     "load",

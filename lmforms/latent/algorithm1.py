@@ -1,0 +1,120 @@
+"""Algorithm 1 of Banh's "Linear Mixed Forms", with the inverses that its printed form lacks.
+
+Each step refreshes α, β, u by regression on the codes and then, in turn, one code:
+
+    t ≡ 0 (mod 3):  K + H = Yα(α'α)⁻¹, with K kept
+    t ≡ 1:          K = Xβ(β'β)⁻¹
+    t ≡ 2:          H = Zu(u'u)⁻¹
+
+As printed the three lines multiply by α'α, β'β, u'u instead, so that codes grow or die out with
+the square of the loadings. Nothing makes F fall from step to step here: it is reported, not
+minimised.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import NumericalError
+from .als import FLOOR, Walk, loadings_given
+from .canonical import canonical
+from .objective import Codes, FloatArray, Loadings, Modalities, Weights, objective
+from .solves import solve_symmetric
+from .status import FormStatus, exhausted, reached
+
+TURNS = 3
+
+
+def algorithm1(
+    data: Modalities,
+    codes: Codes,
+    weights: Weights,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    tol: float = 1e-9,
+    max_iter: int = 500,
+) -> Walk:
+    """Run the iteration from given codes.
+
+    Parameters
+    ----------
+    data : Modalities
+        Y complete.
+    codes : Codes
+    weights : Weights
+        For the reported F only: the iteration knows no weights.
+    l1, l2 : float
+        Elastic net on α, β, u after each regression; see :func:`shrunk`.
+    tol : float
+        Stop once F changes by less than this share over three steps.
+    max_iter : int
+        Most steps.
+
+    Raises
+    ------
+    NumericalError
+        A code or loading is no longer finite.
+    """
+    trace: list[float] = []
+    floor = FLOOR * sum(w * s for w, s in zip(weights, data.squares()))
+    message, done = exhausted(max_iter), False
+    for t in range(max_iter):
+        loadings = _refreshed(data, codes, weights, l1, l2)
+        codes = step(data, codes, loadings, t)
+        value = objective(data, codes, loadings, weights)
+        if not np.isfinite(value):
+            raise NumericalError(
+                f"Algorithm 1 left the finite numbers in step {t}: the shrinkage l1={l1:g}, "
+                f"l2={l2:g} may have emptied the loadings; make it smaller, or use "
+                'method="als".'
+            )
+        trace.append(value)
+        if t >= TURNS and abs(trace[-1 - TURNS] - value) <= tol * value + floor:
+            message, done = reached(tol), True
+            break
+    loadings = _refreshed(data, codes, weights, l1, l2)
+    trace.append(objective(data, codes, loadings, weights))
+    codes, loadings = canonical(codes, loadings, weights)
+    return Walk(codes, loadings, tuple(trace), FormStatus(done, message, len(trace) - 1))
+
+
+def step(data: Modalities, codes: Codes, loadings: Loadings, t: int) -> Codes:
+    """The code whose turn it is at step t.
+
+    Examples
+    --------
+    >>> one, data = np.ones((1, 1)), Modalities(*(np.array([[c], [1.0]]) for c in (5.0, 2.0, 3.0)))
+    >>> codes = Codes(np.ones((2, 1)), np.ones((2, 1)))
+    >>> step(data, codes, Loadings(one, one, one), 0).H.ravel()  # Y − K
+    array([4., 0.])
+    """
+    K, H = codes
+    alpha, beta, u = loadings
+    turn = t % TURNS
+    if turn == 0:
+        return Codes(K, _projected(data.Y, alpha) - K)
+    if turn == 1:
+        return Codes(_projected(data.X, beta), H)
+    return Codes(K, _projected(data.Z, u))
+
+
+def shrunk(A: FloatArray, l1: float, l2: float) -> FloatArray:
+    """Soft-thresholded by l1 and divided by 1 + l2: the elastic net at an orthonormal design.
+
+    Examples
+    --------
+    >>> shrunk(np.array([3.0, -0.5, -2.0]), l1=1.0, l2=1.0)
+    array([ 1. , -0. , -0.5])
+    """
+    return np.sign(A) * np.maximum(np.abs(A) - l1, 0.0) / (1.0 + l2)
+
+
+def _refreshed(data: Modalities, codes: Codes, weights: Weights, l1: float, l2: float) -> Loadings:
+    found = loadings_given(data, codes, weights, 0.0)
+    return Loadings(*(shrunk(A, l1, l2) for A in found)) if l1 or l2 else found
+
+
+def _projected(A: object, loading: FloatArray) -> FloatArray:
+    """A·loading·(loading'loading)⁻¹."""
+    product = A @ loading  # type: ignore[operator]
+    return np.ascontiguousarray(solve_symmetric(loading.T @ loading, product.T).T)

@@ -1,0 +1,138 @@
+"""How many components: held-out rows or entries, rank by rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ArgumentError, DataError
+from .encoding import encoded, second_moments
+from .facts import noise_precisions, residual_variances
+from .fitting import Options, fitted_walk
+from .form import LinearMixedForm
+from .inputs import block, modalities
+from .objective import BoolArray, Modalities
+
+
+def choose_rank(
+    Y: Any,
+    X: Any,
+    Z: Any,
+    ranks: Iterable[int] = (1, 2, 3, 4, 5),
+    held: str = "rows",
+    folds: int = 5,
+    seed: int = 0,
+    shrink: bool = False,
+    **params: Any,
+) -> pd.DataFrame:
+    """Cross-validated prediction of Y for each rank.
+
+    Parameters
+    ----------
+    Y, X, Z : as for :meth:`LinearMixedForm.fit`
+    ranks : iterable of int
+    held : {"rows", "entries"}
+        Rows: the Y of held-out rows is predicted from their X and Z. Entries: held-out entries
+        of Y are reconstructed from all else.
+    folds : int
+        Parts that rows or entries are divided into at random.
+    seed : int
+        For that division.
+    shrink : bool
+        How held-out rows are encoded; see :meth:`LinearMixedForm.encode`.
+    **params
+        Further parameters of :class:`LinearMixedForm`.
+
+    Returns
+    -------
+    DataFrame
+        One row per rank and fold: ``rank``, ``fold``, ``n_held`` (entries of Y), ``error`` (mean
+        squared error), ``share`` (1 − squared error over the sum of squares of what was held
+        out, about zero) and ``converged``. Means by rank: ``.groupby("rank")["share"].mean()``.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> rng = np.random.default_rng(0)
+    >>> K, H = rng.normal(size=(2, 60, 2))
+    >>> noisy = lambda A: A + 0.1 * rng.normal(size=A.shape)
+    >>> Y, X, Z = (noisy(C @ rng.normal(size=(2, 6))) for C in (K + H, K, H))
+    >>> table = lf.latent.choose_rank(Y, X, Z, ranks=[1, 2, 3])
+    >>> table.groupby("rank")["share"].mean().gt(0.9).to_dict()
+    {1: False, 2: True, 3: True}
+    """
+    if held not in ("rows", "entries"):
+        raise ArgumentError(f"held={held!r} is neither 'rows' nor 'entries'.")
+    data = modalities(block(Y, "Y", missing=True), block(X, "X"), block(Z, "Z"))
+    whole = np.ones(data.Y.shape, dtype=bool) if data.seen is None else data.seen
+    rng = np.random.default_rng(seed)
+    divide = _rows_held if held == "rows" else _entries_held
+    divided = list(divide(whole, folds, rng))
+    table = []
+    for rank in ranks:
+        options = Options.of(LinearMixedForm(rank, **params).get_params())
+        for fold, (kept, out) in enumerate(divided):
+            guess, converged = _predicted(data, kept, held, options, shrink)
+            chosen = out if held == "entries" else out[~kept]
+            truth = data.Y if held == "entries" else data.Y[~kept]
+            square = float(np.sum((truth - guess)[chosen] ** 2))
+            total = float(np.sum(truth[chosen] ** 2))
+            count = int(chosen.sum())
+            share = 1.0 - square / total if total > 0 else np.nan
+            table.append((rank, fold, count, square / max(count, 1), share, converged))
+    return pd.DataFrame(table, columns=["rank", "fold", "n_held", "error", "share", "converged"])
+
+
+def _rows_held(
+    seen: BoolArray, folds: int, rng: np.random.Generator
+) -> Iterator[tuple[BoolArray, BoolArray]]:
+    """Rows that are kept (n,), and the entries of the others that count (n, m)."""
+    fold = _divided(len(seen), folds, "rows", rng)
+    for i in range(folds):
+        yield fold != i, seen & (fold == i)[:, None]
+
+
+def _entries_held(
+    seen: BoolArray, folds: int, rng: np.random.Generator
+) -> Iterator[tuple[BoolArray, BoolArray]]:
+    """Entries that are kept (n, m), and those that are held out."""
+    places = np.flatnonzero(seen)
+    fold = np.full(seen.size, -1)
+    fold[places] = _divided(len(places), folds, "known entries of Y", rng)
+    for i in range(folds):
+        out = (fold == i).reshape(seen.shape)
+        if not (seen & ~out).any(axis=0).all():
+            raise DataError(
+                f"With folds={folds} a column of Y would have no entry left: use more folds, or "
+                'held="rows".'
+            )
+        yield seen & ~out, out
+
+
+def _divided(n: int, folds: int, what: str, rng: np.random.Generator) -> np.ndarray:
+    if not 2 <= folds <= n:
+        raise ArgumentError(f"folds={folds} must be from 2 to {n}, the number of {what}.")
+    return rng.permutation(np.arange(n) % folds)
+
+
+def _predicted(
+    data: Modalities, kept: BoolArray, held: str, options: Options, shrink: bool
+) -> tuple[np.ndarray, bool]:
+    """Y of all rows, or of those held out, and whether the fit met its tolerance."""
+    if held == "entries":
+        masked = Modalities(np.where(kept, data.Y, 0.0), data.X, data.Z, kept)
+        walk, _ = fitted_walk(masked, options)
+        return (walk.codes.K + walk.codes.H) @ walk.loadings.alpha.T, walk.status.converged
+    fitted = data.rows(np.flatnonzero(kept))
+    walk, weights = fitted_walk(fitted, options)
+    if shrink:
+        variances = residual_variances(fitted, walk.codes, walk.loadings)
+        weights = noise_precisions(fitted, variances)
+    others = np.flatnonzero(~kept)
+    given = {"X": data.X[others], "Z": data.Z[others]}
+    moments = second_moments(walk.codes)
+    codes = encoded(given, walk.loadings, weights, options.ridge, moments, shrink)
+    return (codes.K + codes.H) @ walk.loadings.alpha.T, walk.status.converged

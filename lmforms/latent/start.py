@@ -1,0 +1,113 @@
+"""Where the iteration begins. It decides much: K and H must start in *one* latent basis.
+
+α serves both codes, while leading singular vectors of X and of Z share no basis. The aligned
+start finds one through Y:
+
+1. K₀, H₀: leading left singular vectors of X and Z;
+2. Y regressed on [K₀ H₀] gives C = [C₁; C₂], 2k×m;
+3. W, the leading right singular vectors of C; then K = K₀C₁W, H = H₀C₂W.
+
+It is exact on data that a form of rank k explains without error. If C carries fewer than k
+directions, the rest are those in which K₀ and H₀ explain most of X and Z.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.linalg as sla
+import scipy.sparse as sp
+
+from .objective import Codes, FloatArray, Modalities
+from .solves import masked_gram, solve_each, solve_symmetric
+
+OVERSAMPLING = 10  # columns of a random range beyond the rank
+POWERS = 2  # rounds that sharpen it
+EXACT_WORK = 2e8  # n·c·min(n, c) up to which LAPACK's SVD is taken for dense data
+NEGLIGIBLE = 1e-10  # singular values below this share of the largest carry nothing
+
+
+class Leading(NamedTuple):
+    """Leading left singular vectors (n, k) and singular values (k,)."""
+
+    vectors: FloatArray
+    values: FloatArray
+
+
+def leading(A: Any, k: int, rng: np.random.Generator) -> Leading:
+    """The k leading left singular vectors and values of a dense or sparse matrix.
+
+    Large or sparse matrices are projected on a random range (Halko, Martinsson & Tropp 2011),
+    which needs products with A and A' only.
+
+    Examples
+    --------
+    >>> A = np.diag([3.0, 2.0, 1.0])
+    >>> leading(A, 2, np.random.default_rng(0)).values.round(12)
+    array([3., 2.])
+    >>> leading(sp.csr_array(A), 2, np.random.default_rng(0)).values.round(12)
+    array([3., 2.])
+    """
+    n, c = A.shape
+    if not sp.issparse(A) and float(n) * c * min(n, c) <= EXACT_WORK:
+        vectors, values, _ = sla.svd(A, full_matrices=False, check_finite=False)
+        return Leading(np.ascontiguousarray(vectors[:, :k]), values[:k])
+    basis = np.linalg.qr(A @ rng.standard_normal((c, min(k + OVERSAMPLING, n, c))))[0]
+    for _ in range(POWERS):
+        basis = np.linalg.qr(A @ np.linalg.qr(A.T @ basis)[0])[0]
+    small, values, _ = np.linalg.svd((A.T @ basis).T, full_matrices=False)
+    return Leading(basis @ small[:, :k], values[:k])
+
+
+def aligned(data: Modalities, X: Leading, Z: Leading) -> Codes:
+    """K and H in one basis, from the leading vectors of X and Z.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> K, H = rng.normal(size=(9, 2)), rng.normal(size=(9, 2))
+    >>> a, b, u = (rng.normal(size=(c, 2)) for c in (3, 4, 5))
+    >>> data = Modalities((K + H) @ a.T, K @ b.T, H @ u.T)
+    >>> start = aligned(data, leading(data.X, 2, rng), leading(data.Z, 2, rng))
+    >>> S = start.K + start.H
+    >>> bool(np.allclose(S @ np.linalg.lstsq(S, data.Y, rcond=None)[0], data.Y))
+    True
+    """
+    k = len(X.values)
+    both = np.hstack([X.vectors, Z.vectors])
+    C = _regression(data, both)
+    _, values, vt = np.linalg.svd(C, full_matrices=False)
+    carried = int(np.sum(values > NEGLIGIBLE * max(values.max(initial=0.0), 1e-300)))
+    W = vt[: min(k, carried)].T
+    at_x = _completed(C[:k] @ W, X.values)
+    at_z = _completed(C[k:] @ W, Z.values)
+    return Codes(X.vectors @ at_x, Z.vectors @ at_z)
+
+
+def random_codes(data: Modalities, k: int, rng: np.random.Generator) -> Codes:
+    """Independent standard normal codes."""
+    return Codes(rng.standard_normal((data.n, k)), rng.standard_normal((data.n, k)))
+
+
+def _regression(data: Modalities, both: FloatArray) -> FloatArray:
+    """Coefficients (2k, m) of Y on [K₀ H₀], over the entries of Y that are seen."""
+    if data.seen is None:
+        return solve_symmetric(both.T @ both, both.T @ data.Y)
+    return solve_each(masked_gram(both, data.seen), data.Y.T @ both).T
+
+
+def _completed(found: FloatArray, values: FloatArray) -> FloatArray:
+    """Coordinates (k, r) in the singular basis, filled up to (k, k).
+
+    What is added explains most of the matrix beyond `found`, at the size of `found`.
+    """
+    k, r = found.shape
+    if r == k:
+        return found
+    basis = np.linalg.qr(found)[0] if r else np.zeros((k, 0))
+    rest = np.diag(values) - basis @ (basis.T * values)
+    directions, sizes, _ = np.linalg.svd(rest)
+    size = np.linalg.norm(found, axis=0).mean() if r else 1.0
+    scale = sizes[: k - r] / max(sizes[0], 1e-300) * (size if size > 0 else 1.0)
+    return np.hstack([found, directions[:, : k - r] * scale])

@@ -1,0 +1,47 @@
+"""How a fit of a form ended, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FormStatus:
+    """How the iteration ended.
+
+    Attributes
+    ----------
+    converged : bool
+    message : str
+        Why it stopped, with the remedy if it should not have.
+    n_iter : int
+        Sweeps that were kept.
+    n_accelerated : int
+        Sweeps that Anderson's rule made longer.
+    n_rejected : int
+        Steps of that rule that would have raised F and were replaced by a plain sweep.
+    """
+
+    converged: bool
+    message: str
+    n_iter: int
+    n_accelerated: int = 0
+    n_rejected: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.n_iter} sweeps)"
+
+
+def reached(tol: float) -> str:
+    """The test of convergence was met."""
+    return f"The last sweep changed F by less than {tol:g} of its value."
+
+
+def settled() -> str:
+    """Rounding decides whether F falls."""
+    return "F can fall no further in floating point."
+
+
+def exhausted(max_iter: int) -> str:
+    """The iteration limit was met, and what to do about it."""
+    return f"{max_iter} sweeps were made and F still changes: increase `max_iter` or `tol`."
