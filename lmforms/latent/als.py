@@ -216,12 +216,11 @@ def _polished(
     ridge: float,
     value: float,
 ) -> tuple[Codes, Loadings, float]:
-    """Regressions at the last codes, if they lower F, and the canonical form."""
+    """The canonical form, and regressions at its codes if they lower F."""
+    codes, loadings = canonical(codes, loadings, None if ridge else weights)
     refreshed = loadings_given(data, codes, weights, ridge)
     after = objective(data, codes, refreshed, weights, ridge)
-    if after <= value:
-        loadings, value = refreshed, after
-    codes, loadings = canonical(codes, loadings, None if ridge else weights)
-    if ridge:
-        value = min(value, objective(data, codes, loadings, weights, ridge))
-    return codes, loadings, value
+    before = objective(data, codes, loadings, weights, ridge)
+    if after <= before:
+        loadings = refreshed
+    return codes, loadings, min(value, before, after)
