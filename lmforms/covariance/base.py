@@ -82,8 +82,8 @@ def canonical_factor(root: FloatArray) -> FloatArray:
     return np.asarray(np.tril(lower * signs))
 
 
-REGULAR = 1e-4
-"""Smallest singular value of λ for which λ⁻ᵀ(I − A⁻¹)λ⁻¹ keeps half the digits."""
+REGULAR = 1e-3
+"""Smallest singular value of λ for which λ⁻ᵀ(I − A⁻¹)λ⁻¹ is used: it keeps ten digits there."""
 
 
 def regular_inverse(lam: FloatArray) -> FloatArray | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..covariance import REGULAR, regular_inverse
+from ..covariance import regular_inverse
 from ..errors import NumericalError
 from .assembly import dense_gram
 from .batched import inverse_cholesky, mirrored, multiply, transposed
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 Blocks = list[FloatArray]
+
+
+LIFT = 1e-4
+"""What a singular λ of many levels is lifted to, in units of the level's own information."""
 
 
 class Factorization:
@@ -243,7 +247,7 @@ class Factorization:
         """The same with singular λ of the remaining factors lifted off zero.
 
         The sums are smooth functions of λλ'. Against B, a lift of ε² is an error of ε²B and
-        leaves rounding of 1/(ε²B): at ε²B = 10⁻⁸ both are half the digits, as at `REGULAR`.
+        leaves rounding of 1/(ε²B): at ε²B = 10⁻⁸, `LIFT` squared, both are half the digits.
         """
         lams = list(self.lams)
         for i in self.system.rest:
@@ -251,9 +255,11 @@ class Factorization:
                 blocks = self._level_blocks(self._b, i)
                 size = float(np.sqrt(np.square(np.einsum("qii->qi", blocks)).mean()))
                 u, d, vt = np.linalg.svd(lams[i])
-                lift = REGULAR / np.sqrt(max(size, np.finfo(float).tiny))
-                lams[i] = (u * np.maximum(d, lift)) @ vt
-        return Factorization(self.system, lams)
+                lift = LIFT / np.sqrt(max(size, np.finfo(float).tiny))
+                if d.min() < lift:
+                    lams[i] = (u * np.maximum(d, lift)) @ vt
+        lifted = any(new is not old for new, old in zip(lams, self.lams, strict=True))
+        return Factorization(self.system, lams) if lifted else self
 
     def _level_sum(self, matrix: Any, i: int) -> FloatArray:
         """Σ over levels of the diagonal blocks of factor i in an m×m matrix."""
