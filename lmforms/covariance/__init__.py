@@ -7,7 +7,7 @@ grouping factor, Λ = I_q ⊗ λ, whatever the formula says.
 
 from __future__ import annotations
 
-from .base import REGULAR, Covariance, canonical_factor, regular_inverse
+from .base import Covariance, canonical_factor, regular_inverse
 from .diagonal import Diagonal
 from .fixed import Fixed
 from .rotated import Rotated, principal_chart
@@ -18,7 +18,6 @@ STRUCTURES: dict[str, type[Covariance]] = {"us": Unstructured, "diag": Diagonal}
 """Structures by the name they have in a formula."""
 
 __all__ = [
-    "REGULAR",
     "STRUCTURES",
     "Covariance",
     "Diagonal",
