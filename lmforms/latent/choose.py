@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError
-from .encoding import encoded, second_moments
+from .data import BoolArray, Modalities, Modality
+from .encoding import Given, encoded, second_moments
 from .facts import noise_precisions, residual_variances
 from .fitting import Options, fitted_walk
 from .form import LinearMixedForm
-from .inputs import block, modalities
-from .objective import BoolArray, Modalities
+from .inputs import blocks, check_vary, modalities
 
 
 def choose_rank(
@@ -66,8 +66,12 @@ def choose_rank(
     """
     if held not in ("rows", "entries"):
         raise ArgumentError(f"held={held!r} is neither 'rows' nor 'entries'.")
-    data = modalities(block(Y, "Y", missing=True), block(X, "X"), block(Z, "Z"))
-    whole = np.ones(data.Y.shape, dtype=bool) if data.seen is None else data.seen
+    checked = blocks(Y, X, Z)
+    data = modalities(checked)
+    check_vary(checked)
+    names = [b.name for b in checked]
+    response = data.response
+    whole = np.ones(response.shape, dtype=bool) if response.seen is None else response.seen
     rng = np.random.default_rng(seed)
     divide = _rows_held if held == "rows" else _entries_held
     divided = list(divide(whole, folds, rng))
@@ -75,9 +79,9 @@ def choose_rank(
     for rank in ranks:
         options = Options.of(LinearMixedForm(rank, **params).get_params())
         for fold, (kept, out) in enumerate(divided):
-            guess, converged = _predicted(data, kept, held, options, shrink)
+            guess, converged = _predicted(data, names, kept, held, options, shrink)
             chosen = out if held == "entries" else out[~kept]
-            truth = data.Y if held == "entries" else data.Y[~kept]
+            truth = response.values if held == "entries" else response.values[~kept]
             square = float(np.sum((truth - guess)[chosen] ** 2))
             total = float(np.sum(truth[chosen] ** 2))
             count = int(chosen.sum())
@@ -119,20 +123,27 @@ def _divided(n: int, folds: int, what: str, rng: np.random.Generator) -> np.ndar
 
 
 def _predicted(
-    data: Modalities, kept: BoolArray, held: str, options: Options, shrink: bool
+    data: Modalities,
+    names: list[str],
+    kept: BoolArray,
+    held: str,
+    options: Options,
+    shrink: bool,
 ) -> tuple[np.ndarray, bool]:
     """Y of all rows, or of those held out, and whether the fit met its tolerance."""
     if held == "entries":
-        masked = Modalities(np.where(kept, data.Y, 0.0), data.X, data.Z, kept)
-        walk, _ = fitted_walk(masked, options)
-        return (walk.codes.K + walk.codes.H) @ walk.loadings.alpha.T, walk.status.converged
-    fitted = data.rows(np.flatnonzero(kept))
-    walk, weights = fitted_walk(fitted, options)
-    if shrink:
-        variances = residual_variances(fitted, walk.codes, walk.loadings)
-        weights = noise_precisions(fitted, variances)
-    others = np.flatnonzero(~kept)
-    given = {"X": data.X[others], "Z": data.Z[others]}
-    moments = second_moments(walk.codes)
-    codes = encoded(given, walk.loadings, weights, options.ridge, moments, shrink)
-    return (codes.K + codes.H) @ walk.loadings.alpha.T, walk.status.converged
+        response = data.response
+        masked = Modality(np.where(kept, response.values, 0.0), response.side, kept)
+        walk, _ = fitted_walk(Modalities((masked, *data.parts[1:])), names, options)
+        codes = walk.codes
+    else:
+        fitted = data.rows(np.flatnonzero(kept))
+        walk, weights = fitted_walk(fitted, names, options)
+        if shrink:
+            variances = residual_variances(fitted, walk.codes, walk.loadings)
+            weights = noise_precisions(fitted, variances)
+        others = data.rows(np.flatnonzero(~kept))
+        given = [Given(*g) for g in zip(others, walk.loadings, weights)][1:]
+        codes = encoded(given, options.ridge, second_moments(walk.codes), shrink)
+    response_code = codes.behind(data.response.side)
+    return response_code @ walk.loadings[0].T, walk.status.converged

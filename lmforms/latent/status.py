@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,15 @@ class FormStatus:
     n_iter: int
     n_accelerated: int = 0
     n_rejected: int = 0
+
+    def followed_by(self, other: FormStatus) -> FormStatus:
+        """How two descents ended of which the second took up the first."""
+        return replace(
+            other,
+            n_iter=self.n_iter + other.n_iter,
+            n_accelerated=self.n_accelerated + other.n_accelerated,
+            n_rejected=self.n_rejected + other.n_rejected,
+        )
 
     def __str__(self) -> str:
         return f"{self.message} ({self.n_iter} sweeps)"
