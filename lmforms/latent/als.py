@@ -18,7 +18,7 @@ import numpy as np
 
 from .anderson import Anderson
 from .canonical import canonical
-from .data import FloatArray, Modalities, Modality, chunks
+from .data import FloatArray, Modalities, chunks
 from .objective import Codes, Loadings, Weights, objective
 from .solves import masked_gram, solve_each, solve_symmetric
 from .status import FormStatus, exhausted, reached, settled
@@ -59,18 +59,31 @@ def loadings_given(data: Modalities, codes: Codes, weights: Weights, ridge: floa
     >>> [round(float(A[0, 0]), 12) for A in found]
     [3.0, 2.0, 5.0]
     """
-    return tuple(
-        _regression(part, codes.behind(part.side), ridge / w) for part, w in zip(data, weights)
-    )
+    return _regressed(data, codes, _crosses(data, codes), weights, ridge)
 
 
-def _regression(part: Modality, code: FloatArray, ridge: float) -> FloatArray:
-    """(c, k) coefficients of the columns of a modality on a code."""
-    penalty = ridge * np.eye(code.shape[1])
-    right = part.values.T @ code
-    if part.seen is not None:
-        return solve_each(masked_gram(code, part.seen) + penalty, right)
-    return solve_symmetric(code.T @ code + penalty, right.T).T
+def _crosses(data: Modalities, codes: Codes) -> list[FloatArray]:
+    """A_j'C_j (c_j, k) of each modality."""
+    return [part.values.T @ codes.behind(part.side) for part in data]
+
+
+def _regressed(
+    data: Modalities,
+    codes: Codes,
+    crosses: list[FloatArray],
+    weights: Weights,
+    ridge: float,
+) -> Loadings:
+    """Coefficients of the columns of each modality on its code, given A_j'C_j."""
+    found = []
+    for part, cross, w in zip(data, crosses, weights):
+        code = codes.behind(part.side)
+        penalty = ridge / w * np.eye(code.shape[1])
+        if part.seen is not None:
+            found.append(solve_each(masked_gram(code, part.seen) + penalty, cross))
+        else:
+            found.append(solve_symmetric(code.T @ code + penalty, cross.T).T)
+    return tuple(found)
 
 
 def codes_given(
@@ -99,7 +112,10 @@ def codes_given(
     if any(masked):
         _solve_rows(found, right, data, loadings, weights, own)
     codes = Codes(np.ascontiguousarray(found[:, :k]), np.ascontiguousarray(found[:, k:]))
-    return codes, objective(data, codes, loadings, weights, ridge, products)
+    inners = [
+        float(np.vdot(product, codes.behind(part.side))) for part, product in zip(data, products)
+    ]
+    return codes, objective(data, codes, loadings, weights, ridge, inners)
 
 
 def _solve_rows(
@@ -205,17 +221,16 @@ def _polished(
     ridge: float,
     value: float,
 ) -> tuple[Codes, Loadings, float]:
-    """The canonical form, regressions at its codes if they lower F, and F there.
+    """The canonical form with regressions at its codes, and F there.
 
     Codes that run away, as they can where entries are missing and the rank is too high, lose
     their digits beside each other in canonical form. They are then left as they are.
     """
-    balanced, found = canonical(codes, loadings, None if ridge else weights)
-    after = objective(data, balanced, found, weights, ridge)
-    refreshed = loadings_given(data, balanced, weights, ridge)
-    lowest = objective(data, balanced, refreshed, weights, ridge)
-    if lowest <= after:
-        found, after = refreshed, lowest
+    balanced, _ = canonical(codes, loadings, None if ridge else weights)
+    crosses = _crosses(data, balanced)
+    found = _regressed(data, balanced, crosses, weights, ridge)
+    inners = [float(np.vdot(cross, L)) for cross, L in zip(crosses, found)]
+    after = objective(data, balanced, found, weights, ridge, inners)
     rounding = ROUNDING * sum(w * part.square for w, part in zip(weights, data))
     if after > value * (1.0 + ROUNDING) + rounding:
         return codes, loadings, value

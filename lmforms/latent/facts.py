@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .data import FloatArray, Modalities, Modality, Side, squared_norm
-from .objective import Codes, Loadings, residual_squares
+from .objective import Codes, Loadings
 
 # Share of the mean square that is the least noise assumed: data without any would divide by zero.
 NOISELESS = 1e-14
@@ -47,17 +47,21 @@ def form_residual(codes: Codes, loadings: Loadings, sides: tuple[Side, ...]) -> 
     return FormIdentity(e, squared_norm(e) / squared_norm(left))
 
 
-def explained_shares(data: Modalities, codes: Codes, loadings: Loadings) -> list[float]:
-    """1 − ‖residual‖²/‖·‖² of each modality, about zero, over the entries seen."""
-    squares = residual_squares(data, codes, loadings)
-    return [1.0 - rest / part.square for rest, part in zip(squares, data)]
-
-
 def residual_variances(
     data: Modalities, codes: Codes, loadings: Loadings
 ) -> tuple[FloatArray, ...]:
     """Mean squared residual of each column: the diagonals D of the implied covariances."""
     return tuple(_by_column(part, codes.behind(part.side), L) for part, L in zip(data, loadings))
+
+
+def explained_shares(data: Modalities, variances: tuple[FloatArray, ...]) -> list[float]:
+    """1 − ‖residual‖²/‖·‖² of each modality, about zero, over the entries seen."""
+    return [1.0 - float(np.sum(D * _known(part))) / part.square for part, D in zip(data, variances)]
+
+
+def _known(part: Modality) -> Any:
+    """Entries seen in each column."""
+    return part.shape[0] if part.seen is None else part.seen.sum(axis=0)
 
 
 def noise_precisions(data: Modalities, variances: tuple[FloatArray, ...]) -> tuple[float, ...]:
@@ -94,7 +98,7 @@ def _by_column(part: Modality, code: FloatArray, loading: FloatArray) -> FloatAr
     A = part.values
     if part.seen is not None:
         rest = np.where(part.seen, A - code @ loading.T, 0.0)
-        return np.einsum("ij,ij->j", rest, rest) / part.seen.sum(axis=0)
+        return np.einsum("ij,ij->j", rest, rest) / _known(part)
     if sp.issparse(A):
         squares = np.asarray(A.multiply(A).sum(axis=0)).ravel()
     else:

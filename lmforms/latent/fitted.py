@@ -96,7 +96,7 @@ class Fitted:
             weights,
             variances,
             facts.noise_precisions(data, variances),
-            facts.explained_shares(data, codes, loadings),
+            facts.explained_shares(data, variances),
         )
         parts = {b.name: Part(b.name, b.side, b.columns, *figures) for b, *figures in per_part}
         rows = next((b.rows for b in blocks if b.rows is not None), None)

@@ -56,7 +56,7 @@ def default_weights(data: Modalities) -> Weights:
 
 
 def residual_square(
-    part: Modality, code: FloatArray, loading: FloatArray, product: FloatArray | None = None
+    part: Modality, code: FloatArray, loading: FloatArray, inner: float | None = None
 ) -> float:
     """‖A − code·loading'‖² over the entries seen.
 
@@ -65,8 +65,8 @@ def residual_square(
     part : Modality (n, c)
     code : ndarray (n, k)
     loading : ndarray (c, k)
-    product : ndarray (n, k), optional
-        A·loading where it is known already.
+    inner : float, optional
+        ⟨A, code·loading'⟩ where it is known already.
 
     Examples
     --------
@@ -76,26 +76,17 @@ def residual_square(
     [30.0, 30.0]
     """
     if part.seen is None:
-        product = part.values @ loading if product is None else product
-        expanded, largest = _expanded(part.square, product, code, loading)
-        if expanded > EXPANDED_SHARE * largest:
+        if inner is None:
+            inner = float(np.vdot(part.values @ loading, code))
+        # codes and loadings of very different size cancel within the last term: its entries are
+        # what F is a difference of, not their sum
+        last = (code.T @ code) * (loading.T @ loading)
+        expanded = part.square - 2.0 * inner + float(last.sum())
+        if expanded > EXPANDED_SHARE * max(part.square, float(np.abs(last).max())):
             return expanded
         if sp.issparse(part.values):
             return _in_orthonormal_basis(part, code, loading)
     return _formed(part, code, loading)
-
-
-def _expanded(
-    square: float, product: FloatArray, code: FloatArray, loading: FloatArray
-) -> tuple[float, float]:
-    """‖A‖² − 2⟨A·loading, code⟩ + ⟨code'code, loading'loading⟩, and its largest term.
-
-    Codes and loadings of very different size cancel within the last term, so that its entries
-    are what counts, not their sum.
-    """
-    inner = (code.T @ code) * (loading.T @ loading)
-    expanded = square - 2.0 * float(np.vdot(product, code)) + float(inner.sum())
-    return expanded, max(square, float(np.abs(inner).max()))
 
 
 def _in_orthonormal_basis(part: Modality, code: FloatArray, loading: FloatArray) -> float:
@@ -117,34 +108,15 @@ def _formed(part: Modality, code: FloatArray, loading: FloatArray) -> float:
     return total
 
 
-def residual_squares(
-    data: Modalities,
-    codes: Codes,
-    loadings: Loadings,
-    products: Sequence[FloatArray | None] | None = None,
-) -> tuple[float, ...]:
-    """‖A_j − C_jL_j'‖² of each modality."""
-    known = [None] * len(loadings) if products is None else products
-    return tuple(
-        residual_square(part, codes.behind(part.side), L, product)
-        for part, L, product in zip(data, loadings, known)
-    )
-
-
-def penalty(codes: Codes, loadings: Loadings) -> float:
-    """‖K‖² + ‖H‖² + Σ‖L_j‖², what ρ multiplies."""
-    return sum(squared_norm(A) for A in (*codes, *loadings))
-
-
 def objective(
     data: Modalities,
     codes: Codes,
     loadings: Loadings,
     weights: Weights,
     ridge: float = 0.0,
-    products: Sequence[FloatArray | None] | None = None,
+    inners: Sequence[float | None] | None = None,
 ) -> float:
-    """F at given codes and loadings.
+    """F at given codes and loadings; `inners` are ⟨A_j, C_jL_j'⟩ where they are known.
 
     Examples
     --------
@@ -154,6 +126,7 @@ def objective(
     >>> objective(data, Codes(K, H), (one, one, one), (1.0, 1.0, 1.0), ridge=0.5)
     2.5
     """
-    squares = residual_squares(data, codes, loadings, products)
-    fit = sum(w * s for w, s in zip(weights, squares))
-    return fit + (ridge * penalty(codes, loadings) if ridge else 0.0)
+    fit = 0.0
+    for part, L, w, inner in zip(data, loadings, weights, inners or [None] * len(loadings)):
+        fit += w * residual_square(part, codes.behind(part.side), L, inner)
+    return fit + (ridge * sum(map(squared_norm, (*codes, *loadings))) if ridge else 0.0)
