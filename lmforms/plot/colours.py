@@ -111,7 +111,7 @@ def texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
     if labels is True:
         return [short(label) for label in (range(n) if rows is None else rows)]
     if not isinstance(labels, pd.Series):
-        labels = pd.Series(list(labels), dtype=object)  # integers stay so beside None
+        labels = np.array(list(labels), dtype=object)  # integers stay so beside None
     found = by_row(labels, n, rows, "labels")
     return ["" if missing else short(text) for text, missing in zip(found, found.isna())]
 

@@ -216,8 +216,8 @@ def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     True
     """
     form = read.fitted(form)
-    share = form.covariance_share(data, of)
     implied = form.implied_covariance(of)
+    share = form.covariance_share(data, of)
     labels = list(implied.columns) if isinstance(implied, pd.DataFrame) else range(len(implied))
     title = f"{of}: data above, form below, share rebuilt {share:.3f}"
     return drawing.triangles(read.second_moments(data), np.asarray(implied), labels, title, ax)
