@@ -1,0 +1,11 @@
+"""Pictures: each takes the object and ``ax=``, and returns the matplotlib Axes it drew on.
+
+matplotlib is imported when something is drawn: ``pip install 'lmforms[plot]'``.
+"""
+
+from __future__ import annotations
+
+from .latent import codes, covariance, loadings
+from .search import objective, rank
+
+__all__ = ["codes", "covariance", "loadings", "objective", "rank"]
