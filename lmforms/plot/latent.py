@@ -41,7 +41,7 @@ def loadings(
     form : LinearMixedForm or FormRegressor
         Fitted.
     modality : str
-        "Y", "X" or "Z".
+        Its name: "Y", "X", "Z", or as the fit was given.
     components : int or sequence of int, optional
         Counted from 1; default all.
     top : int, optional
@@ -188,7 +188,7 @@ def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     data : DataFrame, array or sparse matrix
         Complete rows of the modality, with the columns of the fit.
     of : str
-        "Y", "X" or "Z".
+        Its name.
     ax : matplotlib Axes, optional
 
     Returns

@@ -61,9 +61,7 @@ def loadings_of(form: Any, modality: str) -> tuple[np.ndarray, list[Any]]:
     ArgumentError
         There is no such modality.
     """
-    known = getattr(form, "loadings_", None)
-    if known is None:
-        known = {"Y": form.alpha_, "X": form.beta_, "Z": form.u_}
+    known = form.loadings_
     if modality not in known:
         raise ArgumentError(
             f"There is no modality {modality!r}: the form has {listed(list(known))}."

@@ -257,3 +257,5 @@ class TestTheFormItself:
         again = clone(first).set_params(start=first).fit(Y, X, Z)
         assert again.status_.n_iter < first.status_.n_iter
         assert again.objective_ <= first.objective_ * (1 + 1e-12)
+        twin = clone(LinearMixedForm(2, start=first))
+        assert twin.fit(Y, X, Z).status_.n_iter < first.status_.n_iter
