@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ..caller import caller_depth
 from ..errors import ConvergenceWarning
 from .data import Modalities, Side
 from .fitted import Fitted
@@ -154,7 +155,7 @@ class LinearMixedForm(FittedForm, Parameters):
         check_vary(checked)
         self._fit(checked, data)
         if not self.status_.converged:
-            warnings.warn(self.status_.message, ConvergenceWarning, stacklevel=2)
+            warnings.warn(self.status_.message, ConvergenceWarning, stacklevel=caller_depth())
         return self
 
     def _fit(self, blocks: tuple[Block, ...], data: Modalities) -> None:
