@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..errors import ArgumentError, DataError
+from ..caller import caller_depth
+from ..errors import ArgumentError, ConvergenceWarning, DataError
 from .data import BoolArray, Modalities, Modality
 from .encoding import Given, encoded, second_moments
 from .facts import noise_precisions, residual_variances
 from .fitting import Options, fitted_walk
 from .form import LinearMixedForm
 from .inputs import blocks, check_vary, modalities
+
+COARSE = 1e-6  # tolerance
 
 
 def choose_rank(
@@ -44,7 +48,8 @@ def choose_rank(
     shrink : bool
         How held-out rows are encoded; see :meth:`LinearMixedForm.encode`.
     **params
-        Further parameters of :class:`LinearMixedForm`.
+        Further parameters of :class:`LinearMixedForm`. `tol` is 1e-6 if not given: that is
+        enough to compare ranks, and a rank above that of the data makes the descent crawl.
 
     Returns
     -------
@@ -52,6 +57,11 @@ def choose_rank(
         One row per rank and fold: ``rank``, ``fold``, ``n_held`` (entries of Y), ``error`` (mean
         squared error), ``share`` (1 − squared error over the sum of squares of what was held
         out, about zero) and ``converged``. Means by rank: ``.groupby("rank")["share"].mean()``.
+
+    Warns
+    -----
+    ConvergenceWarning
+        A fit did not meet its tolerance.
 
     Examples
     --------
@@ -77,7 +87,7 @@ def choose_rank(
     divided = list(divide(whole, folds, rng))
     table = []
     for rank in ranks:
-        options = Options.of(LinearMixedForm(rank, **params).get_params())
+        options = Options.of(LinearMixedForm(rank, **{"tol": COARSE, **params}).get_params())
         for fold, (kept, out) in enumerate(divided):
             guess, converged = _predicted(data, names, kept, held, options, shrink)
             chosen = out if held == "entries" else out[~kept]
@@ -87,7 +97,15 @@ def choose_rank(
             count = int(chosen.sum())
             share = 1.0 - square / total if total > 0 else np.nan
             table.append((rank, fold, count, square / max(count, 1), share, converged))
-    return pd.DataFrame(table, columns=["rank", "fold", "n_held", "error", "share", "converged"])
+    found = pd.DataFrame(table, columns=["rank", "fold", "n_held", "error", "share", "converged"])
+    if not found["converged"].all():
+        warnings.warn(
+            f"{(~found['converged']).sum()} of {len(found)} fits did not meet their tolerance "
+            "(the column `converged` says which): increase `max_iter` or `tol`.",
+            ConvergenceWarning,
+            stacklevel=caller_depth(),
+        )
+    return found
 
 
 def _rows_held(

@@ -229,3 +229,9 @@ def test_choose_rank_finds_the_rank(held):
     share = table.groupby("rank")["share"].mean()
     assert share[2] > share[1] + 0.05
     assert share[3] < share[2] + 0.02
+
+
+def test_choose_rank_warns_of_fits_that_did_not_converge():
+    with pytest.warns(ConvergenceWarning, match="4 of 8 fits.*`converged`"):
+        table = choose_rank(*noisy(0, n=100, noise=1.0), ranks=[1, 5], folds=4, max_iter=12)
+    assert table.loc[~table["converged"], "rank"].eq(5).all()
