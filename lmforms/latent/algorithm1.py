@@ -16,12 +16,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import NumericalError
-from .als import Walk, loadings_given, rounding_floor
+from .als import Walk, loadings_given, rose, rounding_floor
 from .canonical import canonical
 from .data import FloatArray, Modalities, Side
 from .objective import Codes, Loadings, Weights, objective
 from .solves import solve_symmetric
-from .status import FormStatus, exhausted, reached
+from .status import FormStatus, exhausted, reached, runaway
 
 TURNS = tuple(Side)  # K + H, K, H
 
@@ -75,7 +75,11 @@ def algorithm1(
             break
     loadings = _refreshed(data, codes, weights, l1, l2)
     trace.append(objective(data, codes, loadings, weights))
-    codes, loadings = canonical(codes, loadings, weights)
+    balanced = canonical(codes, loadings, weights)
+    if rose(objective(data, *balanced, weights), trace[-1], data, weights):
+        message, done = runaway(), False  # one code has lost its digits beside the other
+    else:
+        codes, loadings = balanced
     return Walk(codes, loadings, tuple(trace), FormStatus(done, message, len(trace) - 1))
 
 

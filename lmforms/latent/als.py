@@ -165,6 +165,12 @@ def rounding_floor(data: Modalities, weights: Weights) -> float:
     return FLOOR * sum(w * part.square for w, part in zip(weights, data))
 
 
+def rose(after: float, before: float, data: Modalities, weights: Weights) -> bool:
+    """Whether F is larger by more than the rounding of two ways to compute it."""
+    rounding = ROUNDING * sum(w * part.square for w, part in zip(weights, data))
+    return after > before * (1.0 + ROUNDING) + rounding
+
+
 def minimise(
     data: Modalities,
     loadings: Loadings,
@@ -231,7 +237,6 @@ def _polished(
     found = _regressed(data, balanced, crosses, weights, ridge)
     inners = [float(np.vdot(cross, L)) for cross, L in zip(crosses, found)]
     after = objective(data, balanced, found, weights, ridge, inners)
-    rounding = ROUNDING * sum(w * part.square for w, part in zip(weights, data))
-    if after > value * (1.0 + ROUNDING) + rounding:
+    if rose(after, value, data, weights):
         return codes, loadings, value
     return balanced, found, after

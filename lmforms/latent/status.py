@@ -56,3 +56,8 @@ def settled() -> str:
 def exhausted(max_iter: int) -> str:
     """The iteration limit was met, and what to do about it."""
     return f"F still changes after {max_iter} sweeps: increase `max_iter` or `tol`."
+
+
+def runaway() -> str:
+    """Codes grew until one had lost its digits beside the other."""
+    return 'The codes grow without end, as Algorithm 1 lets them: use method="als".'

@@ -198,6 +198,20 @@ def test_algorithm1_is_a_method():
     assert (exact.explained_ > 1 - 1e-12).all()
 
 
+def test_algorithm1_says_when_its_codes_run_away():
+    """What is reported is F of the codes at hand, however large they are."""
+    data = noisy(0, noise=1.0)
+    with pytest.warns(ConvergenceWarning, match="without end"):
+        form = LinearMixedForm(2, method="algorithm1", max_iter=3000).fit(*data)
+    assert np.linalg.norm(form.H_) > 1e10
+    rests = [A - form.reconstruction(name) for name, A in zip("YXZ", data)]
+    F = sum(w * np.sum(R**2) for w, R in zip(form.weights_, rests))
+    assert form.objective_ == pytest.approx(F, rel=1e-9)
+    np.testing.assert_allclose(
+        form.explained_, [1 - np.sum(R**2) / np.sum(A**2) for A, R in zip(data, rests)], rtol=1e-6
+    )
+
+
 def test_algorithm1_shrinks_its_loadings():
     params = {"method": "algorithm1", "max_iter": 6, "tol": 0.0}
     with pytest.warns(ConvergenceWarning):
