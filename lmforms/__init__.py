@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import errors as errors
     from . import latent as latent
     from . import mme as mme
+    from . import plot as plot
     from . import relationship as relationship
     from . import varcomp as varcomp
     from .control import Control as Control
@@ -40,7 +41,7 @@ _HOME = {
     "lmer_many": "many",
     "load": "storage",
 }
-_MODULES = ("datasets", "errors", "latent", "mme", "relationship", "varcomp")
+_MODULES = ("datasets", "errors", "latent", "mme", "plot", "relationship", "varcomp")
 
 __all__ = [
     "Control",
@@ -56,6 +57,7 @@ __all__ = [
     "lmer_many",
     "load",
     "mme",
+    "plot",
     "relationship",
     "varcomp",
 ]

@@ -13,7 +13,8 @@ from ..errors import ConvergenceWarning
 from . import facts
 from .encoding import second_moments
 from .fitting import Options, fitted_walk
-from .inputs import block, modalities
+from .inputs import Block, block, modalities
+from .objective import Modalities
 from .parameters import Parameters
 from .uses import NAMES, FittedForm
 
@@ -134,9 +135,15 @@ class LinearMixedForm(FittedForm, Parameters):
         ArgumentError
             A parameter is out of its range, or not one of the method's.
         """
-        options = Options.of(self.get_params())
         blocks = block(Y, "Y", missing=True), block(X, "X"), block(Z, "Z")
-        data = modalities(*blocks)
+        self._fitted(blocks, modalities(*blocks))
+        if not self.status_.converged:
+            warnings.warn(self.status_.message, ConvergenceWarning, stacklevel=2)
+        return self
+
+    def _fitted(self, blocks: Sequence[Block], data: Modalities) -> LinearMixedForm:
+        """Itself, fitted to data that were checked before; nothing is warned of."""
+        options = Options.of(self.get_params())
         walk, weights = fitted_walk(data, options)
         codes, loadings = walk.codes, walk.loadings
         self.rank_, self.weights_, self.status_ = options.rank, weights, walk.status
@@ -156,6 +163,4 @@ class LinearMixedForm(FittedForm, Parameters):
         columns, D = self._columns["Y"], self._variances["Y"]
         self.D_ = D if columns is None else pd.Series(D, index=columns, name="D")
         self._rows = rows
-        if not walk.status.converged:
-            warnings.warn(walk.status.message, ConvergenceWarning, stacklevel=2)
         return self
