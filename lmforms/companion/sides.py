@@ -141,11 +141,11 @@ def fitted_form(
     ------
     ArgumentError, DataError, ModelError
     """
-    form = LinearMixedForm(1, tol=default_tolerance(Y, sides)).set_params(**params)
     seen = ~np.isnan(Y)
     empty = names[~seen.any(axis=0)]
     if len(empty):
         raise DataError(f"forms: no value of {listed(list(empty))} is known: leave it out.")
+    form = LinearMixedForm(1, tol=default_tolerance(Y, sides)).set_params(**params)
     Y, X, Z = (sides.weighted(A) for A in (Y, sides.X, sides.Z))
     data = Modalities(np.where(seen, Y, 0.0), X, Z, None if seen.all() else seen)
     form.set_params(rank=default_rank(X, Z) if rank is None else rank)

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 import lmforms as lf
 from lmforms.companion.comparison import cancel, exchanged, likeness
-from lmforms.companion.sides import COUNT, default_rank
+from lmforms.companion.sides import COUNT, Sides, default_rank, fitted_form
 from lmforms.errors import (
     ArgumentError,
     ConvergenceWarning,
@@ -289,16 +289,21 @@ def test_random_slopes_of_many_responses(sleep):
     np.testing.assert_allclose(rows["fixed"] + rows["random"], alone.fittedvalues, atol=1e-4)
 
 
-def test_weights_and_rows_dropped_for_all(sleep):
+def test_weights_offsets_and_rows_dropped_for_all(sleep):
     Y, w = simulated(sleep, m=2), np.linspace(0.5, 2.0, len(sleep))
     data = sleep.assign(Days=sleep["Days"].astype(float).mask(sleep["Days"] == 4))
     with pytest.warns(lf.errors.MissingDataWarning):
-        many = lf.lmer_many("~ Days + (1 | Subject)", data, Y, weights=w, missing="drop")
+        many = lf.lmer_many(
+            "~ Days + offset(Days) + (1 | Subject)", data, Y, weights=w, missing="drop"
+        )
     found = many.forms(tol=1e-6)
     kept = sleep["Days"] != 4
-    alone = lf.lmer("y1 ~ Days + (1 | Subject)", sleep.assign(y1=Y["y1"])[kept], weights=w[kept])
+    alone = lf.lmer(
+        "y1 ~ Days + offset(Days) + (1 | Subject)", sleep.assign(y1=Y["y1"])[kept], weights=w[kept]
+    )
     rows = found.rows("y1")
     assert rows.index.equals(sleep.index[kept])
+    np.testing.assert_allclose(rows["y"], (Y["y1"] - sleep["Days"])[kept])
     np.testing.assert_allclose(rows["residual"], alone.resid, atol=1e-5)
 
 
@@ -371,6 +376,12 @@ def test_many_fits_with_a_relationship_point_to_lmer(sleep):
     many = lf.lmer_many("~ Days + (1 | Subject)", sleep, simulated(sleep, m=2), relationship=K)
     with pytest.raises(ModelError, match="fit each"):
         many.forms()
+
+
+def test_a_response_that_was_never_measured_is_named(fit, sleep):
+    Y = np.column_stack([sleep["Reaction"], np.full(len(sleep), np.nan)])
+    with pytest.raises(DataError, match="lost"):
+        fitted_form(Y, pd.Index(["Reaction", "lost"]), Sides.of(fit.model.design), None, {})
 
 
 def test_an_unknown_response(fit):
