@@ -9,30 +9,14 @@ Each measurement runs in a process of its own; what is printed is one object of 
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
-import time
 import warnings
-from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from alone import held, main, peak, seconds
 
 import lmforms as lf
-
-
-def seconds(call: Any, repeats: int = 1) -> tuple[float, Any]:
-    """The shortest time of some calls, and the last result."""
-    times, result = [], None
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = call()
-        times.append(time.perf_counter() - start)
-    return min(times), result
 
 
 def grouped(n: int, levels: int, r: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -167,23 +151,6 @@ def pedigree(share: float, sires: int, dams: int, generations: int) -> dict[str,
     }
 
 
-def status(field: str) -> float:
-    """A line of Linux' table of this process, in MB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
-
-
-def held() -> float:
-    """What is resident now, in MB; the peak starts again from here."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return status("VmRSS")
-
-
-def peak() -> float:
-    """Largest resident set since :func:`held`, in MB."""
-    return status("VmHWM")
-
-
 JOBS = {
     "responses": responses,
     "general": general,
@@ -194,24 +161,5 @@ JOBS = {
 }
 
 
-def main() -> None:
-    """Run jobs, each in its own process, and print an object of their figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("jobs", nargs="*", help=", ".join(JOBS))
-    parser.add_argument("--small", action="store_true")
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    share = 0.1 if options.small else 1.0
-    if options.here:
-        print(json.dumps(JOBS[options.jobs[0]](share)))
-        return
-    found: dict[str, Any] = {"date": date.today().isoformat()}
-    for name in options.jobs or list(JOBS):
-        command = [sys.executable, __file__, name, "--here"] + ["--small"] * options.small
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        found[name] = json.loads(done.stdout.splitlines()[-1])
-    print(json.dumps(found, indent=1))
-
-
 if __name__ == "__main__":
-    main()
+    main(JOBS, __file__, __doc__)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .caller import caller_depth
 from .errors import ArgumentError, ColumnError, DataError, MissingDataWarning, near_matches
 from .table import Table, column_names, raw_table, row_count
 
@@ -285,15 +286,3 @@ def _used_categories(series: pd.Series) -> pd.Series:
     codes, count = np.asarray(values.codes), len(values.categories)
     seen = np.bincount(codes[codes >= 0], minlength=count)
     return series if seen.all() else series.cat.remove_unused_categories()
-
-
-def caller_depth() -> int:
-    """Stack level of the first frame outside the package, for warnings."""
-    import sys
-
-    depth, frame = 1, sys._getframe(1)
-    package = __name__.partition(".")[0]
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
-        frame = frame.f_back  # type: ignore[assignment]
-        depth += 1
-    return depth

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arguments import named_arguments
+from .caller import caller_depth, caller_variables
 from .control import Control
 from .design import Design, build_design
 from .errors import (
@@ -26,7 +26,7 @@ from .errors import (
 from .estimate import Estimate, estimate
 from .evaluator import Scope, check_contrasts
 from .formula import parse_formula
-from .frame import Missing, beside, build_frame, caller_depth
+from .frame import Missing, beside, build_frame
 from .related import check_relationship, relate
 from .table import column_names
 from .terms import bind
@@ -105,7 +105,7 @@ class MixedModel:
         reserved = [c for c in (weights, offset) if isinstance(c, str)]
         bound = bind(self.formula, tuple(names), reserved=tuple(reserved))
         if context is None:
-            self.scope = Scope.implicit(_caller_variables(), bound.outside)
+            self.scope = Scope.implicit(caller_variables(), bound.outside)
         else:
             self.scope = Scope(context)
         self.contrasts = _checked_contrasts(contrasts, bound.columns, names)
@@ -348,15 +348,6 @@ def lmer(
         context=context,
     )
     return model.fit(reml=reml, start=start, control=control, method=method)
-
-
-# --- the caller's names -------------------------------------------------------------------
-
-
-def _caller_variables() -> Mapping[str, Any]:
-    """Variables of the first frame outside the package."""
-    frame = sys._getframe(caller_depth() - 1)
-    return {**frame.f_globals, **frame.f_locals}
 
 
 def _checked_contrasts(

@@ -384,6 +384,6 @@ def test_bad_input():
     known = pd.DataFrame(np.eye(3), index=list("abc"), columns=list("abc"))
     refused(RelationshipError, "no label", formula, data, Y, relationship=known)
     refused(ModelError, "one random term", "~ x + (x | g)", data, Y, relationship=known)
-    refused(ArgumentError, "`h` is not a grouping", formula, data, Y, relationship={"h": known})
+    refused(ArgumentError, "`h` is no grouping", formula, data, Y, relationship={"h": known})
     small = lf.Control(memory=1000)
     refused(lf.errors.MemoryLimitError, "decomposition", formula, data, Y, control=small)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..caller import caller_depth
 from ..errors import ArgumentError, ConvergenceWarning, DataError, listed, near_matches
-from ..frame import caller_depth
 from ..latent import LinearMixedForm
 from .comparison import Likeness, likeness
 from .display import as_html, as_text

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..errors import DataError, ModelError, listed
+from ..errors import ModelError
+from ..latent.data import Modalities, Side, squared_norm
 from ..latent.form import LinearMixedForm
-from ..latent.inputs import Block
-from ..latent.objective import Modalities, Weights, squared_norm
+from ..latent.inputs import Block, modalities
 from ..matrices import random_design
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-COUNT = Weights(Y=0.01, X=100.0, Z=1.0)
-"""What the modalities count in F, each in units of its ‖·‖².
+COUNT = (0.01, 100.0, 1.0)
+"""What Y, X and Z count in F, each in units of its ‖·‖².
 
 A mixed model knows X exactly and y with noise. With equal weights the codes bend until they
 reproduce that noise; so y may choose among the directions of X and Z and hardly make new ones."""
@@ -141,33 +141,29 @@ def fitted_form(
     ------
     ArgumentError, DataError, ModelError
     """
-    seen = ~np.isnan(Y)
-    empty = names[~seen.any(axis=0)]
-    if len(empty):
-        raise DataError(f"forms: no value of {listed(list(empty))} is known: leave it out.")
+    blocks = (
+        Block("Y", Side.RESPONSE, sides.weighted(Y), sides.index, names),
+        Block("X", Side.FIXED, sides.weighted(sides.X), sides.index, sides.x_names),
+        Block("Z", Side.RANDOM, sides.weighted(sides.Z), sides.index, sides.z_names),
+    )
+    data = modalities(blocks)
     form = LinearMixedForm(1, tol=default_tolerance(Y, sides)).set_params(**params)
-    Y, X, Z = (sides.weighted(A) for A in (Y, sides.X, sides.Z))
-    data = Modalities(np.where(seen, Y, 0.0), X, Z, None if seen.all() else seen)
-    form.set_params(rank=default_rank(X, Z) if rank is None else rank)
+    form.set_params(rank=default_rank(*(b.values for b in blocks[1:])) if rank is None else rank)
     if "weights" not in params:
         form.set_params(weights=default_weights(data))
-    blocks = [
-        Block("Y", Y, sides.index, names),
-        Block("X", X, sides.index, sides.x_names),
-        Block("Z", Z, sides.index, sides.z_names),
-    ]
-    return form._fitted(blocks, data)
+    form._fit(blocks, data)
+    return form
 
 
-def default_weights(data: Modalities) -> Weights:
+def default_weights(data: Modalities) -> tuple[float, ...]:
     """`COUNT`, each over ‖·‖² of its modality.
 
     Examples
     --------
-    >>> default_weights(Modalities(np.ones((4, 1)), np.ones((4, 1)), np.ones((4, 1))))
-    Weights(Y=0.0025, X=25.0, Z=0.25)
+    >>> default_weights(Modalities.of(np.ones((4, 1)), np.ones((4, 1)), np.ones((4, 1))))
+    (0.0025, 25.0, 0.25)
     """
-    return Weights(*(count / square for count, square in zip(COUNT, data.squares())))
+    return tuple(count / part.square for count, part in zip(COUNT, data))
 
 
 def default_tolerance(Y: FloatArray, sides: Sides) -> float:
@@ -176,7 +172,7 @@ def default_tolerance(Y: FloatArray, sides: Sides) -> float:
         return LOOSEST
     centred = (Y - np.nanmean(Y), Y)
     varies, whole = (squared_norm(np.nan_to_num(sides.weighted(A))) for A in centred)
-    return min(LOOSEST, SETTLED * COUNT.Y * varies / whole)
+    return min(LOOSEST, SETTLED * COUNT[0] * varies / whole)
 
 
 def default_rank(X: FloatArray, Z: Any) -> int:
@@ -209,5 +205,5 @@ def barely_counts(form: LinearMixedForm, sides: Sides, Y: FloatArray) -> float |
     values = directions(sides.weighted(sides.X))
     own = squared_norm(np.nan_to_num(sides.weighted(Y)))
     ratio = float(values[0] / values[-1])
-    small = form.weights_.X * values[-1] ** 2 < form.weights_.Y * own
+    small = form.weights_["X"] * values[-1] ** 2 < form.weights_["Y"] * own
     return ratio if small and ratio > UNEVEN else None

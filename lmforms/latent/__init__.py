@@ -18,7 +18,7 @@ from __future__ import annotations
 from .choose import choose_rank
 from .facts import FormIdentity
 from .form import LinearMixedForm
-from .objective import Codes, Loadings, Weights
+from .objective import Codes
 from .status import FormStatus
 
 __all__ = [
@@ -26,7 +26,5 @@ __all__ = [
     "FormIdentity",
     "FormStatus",
     "LinearMixedForm",
-    "Loadings",
-    "Weights",
     "choose_rank",
 ]

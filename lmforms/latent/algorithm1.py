@@ -16,13 +16,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import NumericalError
-from .als import FLOOR, Walk, loadings_given
+from .als import Walk, loadings_given, rounding_floor
 from .canonical import canonical
-from .objective import Codes, FloatArray, Loadings, Modalities, Weights, objective
+from .data import FloatArray, Modalities, Side
+from .objective import Codes, Loadings, Weights, objective
 from .solves import solve_symmetric
 from .status import FormStatus, exhausted, reached
 
-TURNS = 3
+TURNS = tuple(Side)  # K + H, K, H
 
 
 def algorithm1(
@@ -39,10 +40,10 @@ def algorithm1(
     Parameters
     ----------
     data : Modalities
-        Y complete.
+        Complete.
     codes : Codes
     weights : Weights
-        For the reported F only: the iteration knows no weights.
+        For the reported F, and between modalities of one side: the paper knows no weights.
     l1, l2 : float
         Elastic net on α, β, u after each regression; see :func:`shrunk`.
     tol : float
@@ -56,11 +57,11 @@ def algorithm1(
         A code or loading is no longer finite.
     """
     trace: list[float] = []
-    floor = FLOOR * sum(w * s for w, s in zip(weights, data.squares()))
+    floor = rounding_floor(data, weights)
     message, done = exhausted(max_iter), False
     for t in range(max_iter):
         loadings = _refreshed(data, codes, weights, l1, l2)
-        codes = step(data, codes, loadings, t)
+        codes = step(data, codes, loadings, weights, t)
         value = objective(data, codes, loadings, weights)
         if not np.isfinite(value):
             raise NumericalError(
@@ -69,7 +70,7 @@ def algorithm1(
                 'method="als".'
             )
         trace.append(value)
-        if t >= TURNS and abs(trace[-1 - TURNS] - value) <= tol * value + floor:
+        if t >= len(TURNS) and abs(trace[-1 - len(TURNS)] - value) <= tol * value + floor:
             message, done = reached(tol), True
             break
     loadings = _refreshed(data, codes, weights, l1, l2)
@@ -78,24 +79,22 @@ def algorithm1(
     return Walk(codes, loadings, tuple(trace), FormStatus(done, message, len(trace) - 1))
 
 
-def step(data: Modalities, codes: Codes, loadings: Loadings, t: int) -> Codes:
+def step(data: Modalities, codes: Codes, loadings: Loadings, weights: Weights, t: int) -> Codes:
     """The code whose turn it is at step t.
 
     Examples
     --------
-    >>> one, data = np.ones((1, 1)), Modalities(*(np.array([[c], [1.0]]) for c in (5.0, 2.0, 3.0)))
+    >>> one = np.ones((1, 1))
+    >>> data = Modalities.of(*(np.array([[c], [1.0]]) for c in (5.0, 2.0, 3.0)))
     >>> codes = Codes(np.ones((2, 1)), np.ones((2, 1)))
-    >>> step(data, codes, Loadings(one, one, one), 0).H.ravel()  # Y − K
+    >>> step(data, codes, (one,) * 3, (1.0,) * 3, 0).H.ravel()  # Y − K
     array([4., 0.])
     """
-    K, H = codes
-    alpha, beta, u = loadings
-    turn = t % TURNS
-    if turn == 0:
-        return Codes(K, _projected(data.Y, alpha) - K)
-    if turn == 1:
-        return Codes(_projected(data.X, beta), H)
-    return Codes(K, _projected(data.Z, u))
+    side = TURNS[t % len(TURNS)]
+    found = _projected(data, loadings, weights, side)
+    if side is Side.RESPONSE:
+        return Codes(codes.K, found - codes.K)
+    return Codes(found, codes.H) if side is Side.FIXED else Codes(codes.K, found)
 
 
 def shrunk(A: FloatArray, l1: float, l2: float) -> FloatArray:
@@ -111,10 +110,12 @@ def shrunk(A: FloatArray, l1: float, l2: float) -> FloatArray:
 
 def _refreshed(data: Modalities, codes: Codes, weights: Weights, l1: float, l2: float) -> Loadings:
     found = loadings_given(data, codes, weights, 0.0)
-    return Loadings(*(shrunk(A, l1, l2) for A in found)) if l1 or l2 else found
+    return tuple(shrunk(A, l1, l2) for A in found) if l1 or l2 else found
 
 
-def _projected(A: object, loading: FloatArray) -> FloatArray:
-    """A·loading·(loading'loading)⁻¹."""
-    product = A @ loading  # type: ignore[operator]
-    return np.ascontiguousarray(solve_symmetric(loading.T @ loading, product.T).T)
+def _projected(data: Modalities, loadings: Loadings, weights: Weights, side: Side) -> FloatArray:
+    """A·L(L'L)⁻¹ of the modality of a side; of several, (Σ wA·L)(Σ wL'L)⁻¹."""
+    chosen = [(p, L, w) for p, L, w in zip(data, loadings, weights) if p.side is side]
+    product = sum(w * (p.values @ L) for p, L, w in chosen)
+    gram = np.sum([w * (L.T @ L) for _, L, w in chosen], axis=0)
+    return np.ascontiguousarray(solve_symmetric(gram, product.T).T)

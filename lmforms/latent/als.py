@@ -18,24 +18,15 @@ import numpy as np
 
 from .anderson import Anderson
 from .canonical import canonical
-from .objective import (
-    Codes,
-    FloatArray,
-    Loadings,
-    Modalities,
-    Parts,
-    Weights,
-    chunks,
-    objective,
-    residual_square,
-    squared_norm,
-    weighted,
-)
+from .data import FloatArray, Modalities, chunks
+from .objective import Codes, Loadings, Weights, objective
 from .solves import masked_gram, solve_each, solve_symmetric
 from .status import FormStatus, exhausted, reached, settled
 
 # F is a sum of squares taken off each other: below this share of its start it is rounding.
 FLOOR = 1e-28
+# Two ways to compute the same F agree to this share of F and of ‖·‖².
+ROUNDING = 1e-14
 
 
 class Walk(NamedTuple):
@@ -46,99 +37,108 @@ class Walk(NamedTuple):
     trace: tuple[float, ...]
     status: FormStatus
 
+    def followed_by(self, walk: Walk) -> Walk:
+        """A walk on the data that began where this one ended on R, with this one before it.
+
+        Values on R are as exact as sums of squares: those below the first on the data were
+        rounding.
+        """
+        before = tuple(value for value in self.trace if value > walk.trace[0])
+        status = self.status.followed_by(walk.status)
+        return walk._replace(trace=before + walk.trace, status=status)
+
 
 def loadings_given(data: Modalities, codes: Codes, weights: Weights, ridge: float) -> Loadings:
-    """α, β, u that minimise F at given K, H: three regressions.
+    """Loadings that minimise F at given K, H: one regression for each modality.
 
     Examples
     --------
     >>> K, H = np.array([[1.0], [0.0], [1.0]]), np.array([[0.0], [1.0], [1.0]])
-    >>> data = Modalities(3 * (K + H), 2 * K, 5 * H)
-    >>> found = loadings_given(data, Codes(K, H), Weights(1, 1, 1), 0.0)
+    >>> data = Modalities.of(3 * (K + H), 2 * K, 5 * H)
+    >>> found = loadings_given(data, Codes(K, H), (1.0, 1.0, 1.0), 0.0)
     >>> [round(float(A[0, 0]), 12) for A in found]
     [3.0, 2.0, 5.0]
     """
-    K, H = codes
-    S = K + H
-    if data.seen is None:
-        alpha = _regression(data.Y, S, ridge / weights.Y)
-    else:
-        gram = masked_gram(S, data.seen) + ridge / weights.Y * np.eye(S.shape[1])
-        alpha = solve_each(gram, data.Y.T @ S)
-    beta = _regression(data.X, K, ridge / weights.X)
-    return Loadings(alpha, beta, _regression(data.Z, H, ridge / weights.Z))
+    return _regressed(data, codes, _crosses(data, codes), weights, ridge)
 
 
-def _regression(A: object, code: FloatArray, ridge: float) -> FloatArray:
-    """(c, k) coefficients of the columns of A on a code."""
-    gram = code.T @ code + ridge * np.eye(code.shape[1])
-    return solve_symmetric(gram, (A.T @ code).T).T  # type: ignore[attr-defined]
+def _crosses(data: Modalities, codes: Codes) -> list[FloatArray]:
+    """A_j'C_j (c_j, k) of each modality."""
+    return [part.values.T @ codes.behind(part.side) for part in data]
+
+
+def _regressed(
+    data: Modalities,
+    codes: Codes,
+    crosses: list[FloatArray],
+    weights: Weights,
+    ridge: float,
+) -> Loadings:
+    """Coefficients of the columns of each modality on its code, given A_j'C_j."""
+    found = []
+    for part, cross, w in zip(data, crosses, weights):
+        code = codes.behind(part.side)
+        penalty = ridge / w * np.eye(code.shape[1])
+        if part.seen is not None:
+            found.append(solve_each(masked_gram(code, part.seen) + penalty, cross))
+        else:
+            found.append(solve_symmetric(code.T @ code + penalty, cross.T).T)
+    return tuple(found)
 
 
 def codes_given(
     data: Modalities, loadings: Loadings, weights: Weights, ridge: float
 ) -> tuple[Codes, float]:
-    """K, H that minimise F at given α, β, u, and F there.
+    """K, H that minimise F at given loadings, and F there.
 
     Examples
     --------
     >>> K, H = np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]])
-    >>> data, loadings = Modalities(K + H, K, H), Loadings(*np.ones((3, 1, 1)))
-    >>> found, F = codes_given(data, loadings, Weights(1, 1, 1), 0.0)
+    >>> found, F = codes_given(Modalities.of(K + H, K, H), (*np.ones((3, 1, 1)),), (1.0,) * 3, 0.0)
     >>> bool(np.allclose(found.K, K) and np.allclose(found.H, H)), round(F, 12)
     (True, 0.0)
     """
-    alpha, beta, u = loadings
-    k = alpha.shape[1]
-    products = data.Y @ alpha, data.X @ beta, data.Z @ u
-    right = np.hstack(
-        [
-            weights.Y * products[0] + weights.X * products[1],
-            weights.Y * products[0] + weights.Z * products[2],
-        ]
-    )
-    own = _own_blocks(loadings, weights, ridge)
-    both = np.tile(weights.Y * (alpha.T @ alpha), (2, 2))
-    found = solve_symmetric(own + both, right.T).T
-    if data.seen is not None:
-        _solve_rows(found, right, data, alpha, weights, own)
-    K, H = np.ascontiguousarray(found[:, :k]), np.ascontiguousarray(found[:, k:])
-    squares = data.squares()
-    sums = Parts(
-        residual_square(data.Y, K + H, alpha, data.seen, products[0], squares.Y),
-        residual_square(data.X, K, beta, None, products[1], squares.X),
-        residual_square(data.Z, H, u, None, products[2], squares.Z),
-        sum(squared_norm(A) for A in (K, H, *loadings)) if ridge else 0.0,
-    )
-    return Codes(K, H), weighted(sums, weights, ridge)
-
-
-def _own_blocks(loadings: Loadings, weights: Weights, ridge: float) -> FloatArray:
-    """The part of the 2k×2k system that X, Z and the ridge give."""
-    _, beta, u = loadings
-    k = beta.shape[1]
-    system = ridge * np.eye(2 * k)
-    system[:k, :k] += weights.X * (beta.T @ beta)
-    system[k:, k:] += weights.Z * (u.T @ u)
-    return system
+    k = loadings[0].shape[1]
+    products = [part.values @ L for part, L in zip(data, loadings)]
+    right = np.zeros((data.n, 2 * k))
+    for part, product, w in zip(data, products, weights):
+        for half, share in zip((slice(k), slice(k, None)), part.side.value):
+            if share:
+                right[:, half] += w * product
+    masked = [part.seen is not None for part in data]
+    grams = [part.side.spread(w * (L.T @ L)) for part, L, w in zip(data, loadings, weights)]
+    own = sum((g for g, gaps in zip(grams, masked) if not gaps), ridge * np.eye(2 * k))
+    found = solve_symmetric(sum((g for g, gaps in zip(grams, masked) if gaps), own), right.T).T
+    if any(masked):
+        _solve_rows(found, right, data, loadings, weights, own)
+    codes = Codes(np.ascontiguousarray(found[:, :k]), np.ascontiguousarray(found[:, k:]))
+    inners = [
+        float(np.vdot(product, codes.behind(part.side))) for part, product in zip(data, products)
+    ]
+    return codes, objective(data, codes, loadings, weights, ridge, inners)
 
 
 def _solve_rows(
     found: FloatArray,
     right: FloatArray,
     data: Modalities,
-    alpha: FloatArray,
+    loadings: Loadings,
     weights: Weights,
     own: FloatArray,
 ) -> None:
-    """Solve again, each on its own, the rows with missing entries."""
-    assert data.seen is not None
-    gaps = np.flatnonzero(~data.seen.all(axis=1))
-    k = alpha.shape[1]
-    for part in chunks(len(gaps), max(4 * k * k, alpha.shape[0])):
-        rows = gaps[part]
-        gram = weights.Y * masked_gram(alpha, data.seen[rows].T)
-        found[rows] = solve_each(own + np.tile(gram, (1, 2, 2)), right[rows])
+    """Solve again, each on its own, the rows with missing entries; `own` is what all share."""
+    masked = [
+        (part.side, w, L, part.seen)
+        for part, w, L in zip(data, weights, loadings)
+        if part.seen is not None
+    ]
+    gaps = np.flatnonzero(np.any([~seen.all(axis=1) for *_, seen in masked], axis=0))
+    for chosen in chunks(len(gaps), own.size + sum(len(L) for _, _, L, _ in masked)):
+        rows = gaps[chosen]
+        systems = np.tile(own, (len(rows), 1, 1))
+        for side, w, L, seen in masked:
+            systems += side.spread(w * masked_gram(L, seen[rows].T))
+        found[rows] = solve_each(systems, right[rows])
 
 
 def sweep(
@@ -149,8 +149,8 @@ def sweep(
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> data = Modalities(*(rng.normal(size=(8, c)) for c in (3, 4, 5)))
-    >>> codes, weights = Codes(rng.normal(size=(8, 2)), rng.normal(size=(8, 2))), Weights(1, 1, 1)
+    >>> data = Modalities.of(*(rng.normal(size=(8, c)) for c in (3, 4, 5)))
+    >>> codes, weights = Codes(*rng.normal(size=(2, 8, 2))), (1.0, 1.0, 1.0)
     >>> once, _, first = sweep(data, codes, weights)
     >>> sweep(data, once, weights)[2] <= first
     True
@@ -158,6 +158,11 @@ def sweep(
     loadings = loadings_given(data, codes, weights, ridge)
     found, value = codes_given(data, loadings, weights, ridge)
     return found, loadings, value
+
+
+def rounding_floor(data: Modalities, weights: Weights) -> float:
+    """What of F is rounding."""
+    return FLOOR * sum(w * part.square for w, part in zip(weights, data))
 
 
 def minimise(
@@ -176,7 +181,7 @@ def minimise(
     """
     rule = Anderson(np.sqrt(weights))
     codes, value = codes_given(data, loadings, weights, ridge)
-    floor = FLOOR * sum(w * s for w, s in zip(weights, data.squares()))
+    floor = rounding_floor(data, weights)
     trace, rejected, accelerated = [value], 0, 0
     message, done = exhausted(max_iter), False
     for _ in range(max_iter):
@@ -201,9 +206,9 @@ def minimise(
             message, done = reached(tol), True
             break
     sweeps = len(trace) - 1
-    codes, loadings, last = _polished(data, codes, loadings, weights, ridge, value)
-    if last < value:
-        trace.append(last)
+    codes, loadings, value = _polished(data, codes, loadings, weights, ridge, value)
+    if value < trace[-1]:
+        trace.append(value)
     status = FormStatus(done, message, sweeps, accelerated, rejected)
     return Walk(codes, loadings, tuple(trace), status)
 
@@ -216,11 +221,17 @@ def _polished(
     ridge: float,
     value: float,
 ) -> tuple[Codes, Loadings, float]:
-    """The canonical form, and regressions at its codes if they lower F."""
-    codes, loadings = canonical(codes, loadings, None if ridge else weights)
-    refreshed = loadings_given(data, codes, weights, ridge)
-    after = objective(data, codes, refreshed, weights, ridge)
-    before = objective(data, codes, loadings, weights, ridge)
-    if after <= before:
-        loadings = refreshed
-    return codes, loadings, min(value, before, after)
+    """The canonical form with regressions at its codes, and F there.
+
+    Codes that run away, as they can where entries are missing and the rank is too high, lose
+    their digits beside each other in canonical form. They are then left as they are.
+    """
+    balanced, _ = canonical(codes, loadings, None if ridge else weights)
+    crosses = _crosses(data, balanced)
+    found = _regressed(data, balanced, crosses, weights, ridge)
+    inners = [float(np.vdot(cross, L)) for cross, L in zip(crosses, found)]
+    after = objective(data, balanced, found, weights, ridge, inners)
+    rounding = ROUNDING * sum(w * part.square for w, part in zip(weights, data))
+    if after > value * (1.0 + ROUNDING) + rounding:
+        return codes, loadings, value
+    return balanced, found, after

@@ -11,7 +11,8 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from .objective import FloatArray, Loadings
+from .data import FloatArray
+from .objective import Loadings
 
 MEMORY = 8  # pairs looked back on; more gain little and cost a copy of the loadings each
 RCOND = 1e-10
@@ -22,8 +23,8 @@ class Anderson:
 
     Parameters
     ----------
-    scales : array of three
-        Units in which α, β, u are compared.
+    scales : array
+        Units in which the loadings of each modality are compared.
     """
 
     def __init__(self, scales: npt.ArrayLike) -> None:
@@ -64,4 +65,4 @@ class Anderson:
     def _split(self, joined: FloatArray, like: Loadings) -> Loadings:
         ends = np.cumsum([A.size for A in like])[:-1]
         found = np.split(joined, ends)
-        return Loadings(*(f.reshape(A.shape) / s for f, A, s in zip(found, like, self._scales)))
+        return tuple(f.reshape(A.shape) / s for f, A, s in zip(found, like, self._scales))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..errors import ArgumentError, DataError
-from .encoding import encoded, second_moments
+from ..caller import caller_depth
+from ..errors import ArgumentError, ConvergenceWarning, DataError
+from .data import BoolArray, Modalities, Modality
+from .encoding import Given, encoded, second_moments
 from .facts import noise_precisions, residual_variances
 from .fitting import Options, fitted_walk
 from .form import LinearMixedForm
-from .inputs import block, modalities
-from .objective import BoolArray, Modalities
+from .inputs import blocks, check_vary, modalities
+
+COARSE = 1e-6  # tolerance
 
 
 def choose_rank(
@@ -44,7 +48,8 @@ def choose_rank(
     shrink : bool
         How held-out rows are encoded; see :meth:`LinearMixedForm.encode`.
     **params
-        Further parameters of :class:`LinearMixedForm`.
+        Further parameters of :class:`LinearMixedForm`. `tol` is 1e-6 if not given: that is
+        enough to compare ranks, and a rank above that of the data makes the descent crawl.
 
     Returns
     -------
@@ -52,6 +57,11 @@ def choose_rank(
         One row per rank and fold: ``rank``, ``fold``, ``n_held`` (entries of Y), ``error`` (mean
         squared error), ``share`` (1 − squared error over the sum of squares of what was held
         out, about zero) and ``converged``. Means by rank: ``.groupby("rank")["share"].mean()``.
+
+    Warns
+    -----
+    ConvergenceWarning
+        A fit did not meet its tolerance.
 
     Examples
     --------
@@ -66,24 +76,36 @@ def choose_rank(
     """
     if held not in ("rows", "entries"):
         raise ArgumentError(f"held={held!r} is neither 'rows' nor 'entries'.")
-    data = modalities(block(Y, "Y", missing=True), block(X, "X"), block(Z, "Z"))
-    whole = np.ones(data.Y.shape, dtype=bool) if data.seen is None else data.seen
+    checked = blocks(Y, X, Z)
+    data = modalities(checked)
+    check_vary(checked)
+    names = [b.name for b in checked]
+    response = data.response
+    whole = np.ones(response.shape, dtype=bool) if response.seen is None else response.seen
     rng = np.random.default_rng(seed)
     divide = _rows_held if held == "rows" else _entries_held
     divided = list(divide(whole, folds, rng))
     table = []
     for rank in ranks:
-        options = Options.of(LinearMixedForm(rank, **params).get_params())
+        options = Options.of(LinearMixedForm(rank, **{"tol": COARSE, **params}).get_params())
         for fold, (kept, out) in enumerate(divided):
-            guess, converged = _predicted(data, kept, held, options, shrink)
+            guess, converged = _predicted(data, names, kept, held, options, shrink)
             chosen = out if held == "entries" else out[~kept]
-            truth = data.Y if held == "entries" else data.Y[~kept]
+            truth = response.values if held == "entries" else response.values[~kept]
             square = float(np.sum((truth - guess)[chosen] ** 2))
             total = float(np.sum(truth[chosen] ** 2))
             count = int(chosen.sum())
             share = 1.0 - square / total if total > 0 else np.nan
             table.append((rank, fold, count, square / max(count, 1), share, converged))
-    return pd.DataFrame(table, columns=["rank", "fold", "n_held", "error", "share", "converged"])
+    found = pd.DataFrame(table, columns=["rank", "fold", "n_held", "error", "share", "converged"])
+    if not found["converged"].all():
+        warnings.warn(
+            f"{(~found['converged']).sum()} of {len(found)} fits did not meet their tolerance "
+            "(the column `converged` says which): increase `max_iter` or `tol`.",
+            ConvergenceWarning,
+            stacklevel=caller_depth(),
+        )
+    return found
 
 
 def _rows_held(
@@ -119,20 +141,27 @@ def _divided(n: int, folds: int, what: str, rng: np.random.Generator) -> np.ndar
 
 
 def _predicted(
-    data: Modalities, kept: BoolArray, held: str, options: Options, shrink: bool
+    data: Modalities,
+    names: list[str],
+    kept: BoolArray,
+    held: str,
+    options: Options,
+    shrink: bool,
 ) -> tuple[np.ndarray, bool]:
     """Y of all rows, or of those held out, and whether the fit met its tolerance."""
     if held == "entries":
-        masked = Modalities(np.where(kept, data.Y, 0.0), data.X, data.Z, kept)
-        walk, _ = fitted_walk(masked, options)
-        return (walk.codes.K + walk.codes.H) @ walk.loadings.alpha.T, walk.status.converged
-    fitted = data.rows(np.flatnonzero(kept))
-    walk, weights = fitted_walk(fitted, options)
-    if shrink:
-        variances = residual_variances(fitted, walk.codes, walk.loadings)
-        weights = noise_precisions(fitted, variances)
-    others = np.flatnonzero(~kept)
-    given = {"X": data.X[others], "Z": data.Z[others]}
-    moments = second_moments(walk.codes)
-    codes = encoded(given, walk.loadings, weights, options.ridge, moments, shrink)
-    return (codes.K + codes.H) @ walk.loadings.alpha.T, walk.status.converged
+        response = data.response
+        masked = Modality(np.where(kept, response.values, 0.0), response.side, kept)
+        walk, _ = fitted_walk(Modalities((masked, *data.parts[1:])), names, options)
+        codes = walk.codes
+    else:
+        fitted = data.rows(np.flatnonzero(kept))
+        walk, weights = fitted_walk(fitted, names, options)
+        if shrink:
+            variances = residual_variances(fitted, walk.codes, walk.loadings)
+            weights = noise_precisions(fitted, variances)
+        others = data.rows(np.flatnonzero(~kept))
+        given = [Given(*g) for g in zip(others, walk.loadings, weights)][1:]
+        codes = encoded(given, options.ridge, second_moments(walk.codes), shrink)
+    response_code = codes.behind(data.response.side)
+    return response_code @ walk.loadings[0].T, walk.status.converged

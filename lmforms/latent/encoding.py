@@ -18,14 +18,25 @@ It is the same where L is large against the noise v, and tends to zero where it 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .objective import Codes, FloatArray, Loadings, Weights
+from .data import FloatArray, Modality
+from .objective import Codes
 from .solves import solve_symmetric
 
+EVERY = slice(None)
 OPEN = 1e-10  # directions of A below this share of the largest are left open by the data
+
+
+class Given(NamedTuple):
+    """A modality of the rows to encode, its loadings (c, k) and its weight."""
+
+    part: Modality
+    loading: FloatArray
+    weight: float
 
 
 def second_moments(codes: Codes) -> FloatArray:
@@ -34,33 +45,16 @@ def second_moments(codes: Codes) -> FloatArray:
     return both.T @ both / len(both)
 
 
-def designs(loadings: Loadings) -> dict[str, FloatArray]:
-    """What turns (K, H) into each modality, (c, 2k)."""
-    alpha, beta, u = loadings
-    return {
-        "Y": np.hstack([alpha, alpha]),
-        "X": np.hstack([beta, np.zeros_like(beta)]),
-        "Z": np.hstack([np.zeros_like(u), u]),
-    }
-
-
 def encoded(
-    given: dict[str, Any],
-    loadings: Loadings,
-    weights: Weights,
-    ridge: float,
-    moments: FloatArray,
-    shrink: bool = False,
+    given: Sequence[Given], ridge: float, moments: FloatArray, shrink: bool = False
 ) -> Codes:
     """K and H of new rows.
 
     Parameters
     ----------
-    given : dict
-        Any of Y, X, Z as matrices of the same rows; NaN may stand in Y.
-    loadings : Loadings
-    weights : Weights
-        As in F; with `shrink` the reciprocals of the noise v of each modality.
+    given : sequence of Given
+        Modalities of the same rows, at least one. Weights are those of F; with `shrink` the
+        reciprocals of the noise v of each modality.
     ridge : float
         As in F; `shrink` has no use for it.
     moments : ndarray (2k, 2k)
@@ -70,17 +64,16 @@ def encoded(
 
     Examples
     --------
+    >>> from lmforms.latent.data import Side
     >>> one = np.ones((1, 1))
-    >>> codes = encoded({"Y": np.array([[4.0]])}, Loadings(one, one, one), Weights(1, 1, 1), 0.0,
-    ...                 np.diag([3.0, 1.0]))
+    >>> Y = Given(Modality(np.array([[4.0]]), Side.RESPONSE), one, 1.0)
+    >>> codes = encoded([Y], 0.0, np.diag([3.0, 1.0]))
     >>> codes.K.round(12), codes.H.round(12)  # K varied three times as much as H
     (array([[3.]]), array([[1.]]))
     """
-    n = next(iter(given.values())).shape[0]
-    both = np.empty((n, len(moments)))
+    both = np.empty((given[0].part.shape[0], len(moments)))
     for rows, seen in _patterns(given):
-        part = {name: A[rows] for name, A in given.items()}
-        system, right = _equations(part, seen, loadings, weights)
+        system, right = _equations(given, rows, seen)
         both[rows] = (
             _predicted(system, right, moments)
             if shrink
@@ -90,30 +83,32 @@ def encoded(
     return Codes(both[:, :k].copy(), both[:, k:].copy())
 
 
-def _patterns(given: dict[str, Any]) -> list[tuple[Any, Any]]:
-    """Rows that lack the same entries of Y, and the columns they have."""
-    if "Y" not in given or not np.isnan(given["Y"]).any():
-        return [(slice(None), slice(None))]
-    kinds, codes = np.unique(~np.isnan(given["Y"]), axis=0, return_inverse=True)
-    codes = codes.ravel()
-    return [(np.flatnonzero(codes == i), np.flatnonzero(kind)) for i, kind in enumerate(kinds)]
+def _patterns(given: Sequence[Given]) -> list[tuple[Any, list[Any]]]:
+    """Rows that lack the same entries, and the columns of each modality that they have."""
+    masks = [g.part.seen for g in given if g.part.seen is not None]
+    if not masks:
+        return [(EVERY, [EVERY] * len(given))]
+    kinds, codes = np.unique(np.hstack(masks), axis=0, return_inverse=True)
+    ends = np.cumsum([mask.shape[1] for mask in masks])[:-1]
+    found = []
+    for i, kind in enumerate(kinds):
+        known = iter(np.split(kind, ends))
+        columns = [EVERY if g.part.seen is None else np.flatnonzero(next(known)) for g in given]
+        found.append((np.flatnonzero(codes.ravel() == i), columns))
+    return found
 
 
 def _equations(
-    given: dict[str, Any], seen: Any, loadings: Loadings, weights: Weights
+    given: Sequence[Given], rows: Any, seen: Sequence[Any]
 ) -> tuple[FloatArray, FloatArray]:
     """Σ w L'L and the rows of Σ w L'·row."""
-    k = loadings.alpha.shape[1]
-    system = np.zeros((2 * k, 2 * k))
+    system: Any = 0.0
     right: Any = 0.0
-    for name, design in designs(loadings).items():
-        if name not in given:
-            continue
-        A, weight = given[name], getattr(weights, name)
-        if name == "Y":
-            A, design = A[:, seen], design[seen]
-        system += weight * (design.T @ design)
-        right = right + weight * (A @ design)
+    for (part, loading, weight), columns in zip(given, seen):
+        L = part.side.design(loading[columns])
+        system = system + weight * (L.T @ L)
+        values = part.values if rows is EVERY else part.values[rows]  # sparse slices are copies
+        right = right + weight * ((values if columns is EVERY else values[:, columns]) @ L)
     return system, right
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from ..errors import ArgumentError, DataError, ModelError
+from ..errors import ArgumentError, DataError, ModelError, listed
 from .algorithm1 import algorithm1
 from .als import Walk, codes_given, loadings_given, minimise
 from .canonical import canonical
-from .objective import Codes, Loadings, Modalities, Weights, default_weights
-from .start import NEGLIGIBLE, Leading, aligned, leading, random_codes
+from .compress import compressed
+from .data import Modalities, Side
+from .objective import Codes, Loadings, Weights, default_weights
+from .start import Leading, aligned, leading_of, random_codes
 
 METHODS = ("als", "algorithm1")
 STARTS = ("svd", "random")
+LATENT = (Side.FIXED, Side.RANDOM)  # each with a code of its own
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Options:
 
     rank: int
     method: str
-    weights: Weights | None
+    weights: tuple[float, ...] | Mapping[str, float] | None
     ridge: float
     l1: float
     l2: float
@@ -68,7 +72,7 @@ class Options:
         )
 
 
-def fitted_walk(data: Modalities, options: Options) -> tuple[Walk, Weights]:
+def fitted_walk(data: Modalities, names: Sequence[str], options: Options) -> tuple[Walk, Weights]:
     """The walk with the least F among those from all starts, and the weights.
 
     Raises
@@ -76,32 +80,60 @@ def fitted_walk(data: Modalities, options: Options) -> tuple[Walk, Weights]:
     DataError
         Y has missing entries and the method takes none.
     ModelError
-        The rank is above what X or Z carry.
+        The rank is above what one side carries.
     ArgumentError
-        A start is unknown or does not fit.
+        A start is unknown or does not fit, or weights do not.
     """
-    if options.method == "algorithm1" and data.seen is not None:
+    if options.method == "algorithm1" and not data.complete:
         raise DataError('Y has missing entries, which only method="als" can take.')
-    weights = options.weights or default_weights(data)
-    _check_size(data, options.rank)
+    weights = _ordered(options.weights, names) or default_weights(data)
+    _check_size(data, names, options.rank)
     rng = np.random.default_rng(options.seed)
-    X, Z = (leading(A, options.rank, rng) for A in (data.X, data.Z))
-    for name, found in (("X", X), ("Z", Z)):
-        _check_rank(name, found, options.rank)
+    core, X, Z = _subspaces(data, weights, options, rng)
+    for side, found in zip(LATENT, (X, Z)):
+        _check_rank(_names_of(side, data, names), found, options.rank)
     walks = []
     for start in options.starts:
-        codes, loadings = _started(data, start, X, Z, weights, options, rng)
+        codes, loadings = _started(core, names, start, X, Z, weights, options, rng)
         if options.method == "als":
-            settings = options.ridge, options.tol, options.max_iter
-            walks.append(minimise(data, loadings, weights, *settings))
+            walks.append(_descent(data, core, loadings, weights, options))
         else:
             shrinkage = options.l1, options.l2, options.tol, options.max_iter
             walks.append(algorithm1(data, codes, weights, *shrinkage))
     return min(walks, key=lambda walk: walk.trace[-1]), weights
 
 
+def _subspaces(
+    data: Modalities, weights: Weights, options: Options, rng: np.random.Generator
+) -> tuple[Modalities, Leading, Leading]:
+    """What to begin the descent on, and the leading vectors of both sides there.
+
+    Where the compressed problem lacks directions the data themselves are asked: it has lost
+    those that are weak.
+    """
+    small = compressed(data, options.rank) if options.method == "als" else None
+    for core in (small or data, data):
+        X, Z = (leading_of(core, side, weights, options.rank, rng) for side in LATENT)
+        if core is data or min(X.carried, Z.carried) >= options.rank:
+            break
+    return core, X, Z
+
+
+def _descent(
+    data: Modalities, core: Modalities, loadings: Loadings, weights: Weights, options: Options
+) -> Walk:
+    """A descent on the compressed problem, if there is one, and on the data from there."""
+    settings = weights, options.ridge, options.tol
+    if core is data or options.max_iter == 1:
+        return minimise(data, loadings, *settings, options.max_iter)
+    coarse = minimise(core, loadings, *settings, options.max_iter - 1)
+    left = options.max_iter - coarse.status.n_iter
+    return coarse.followed_by(minimise(data, coarse.loadings, *settings, left))
+
+
 def _started(
     data: Modalities,
+    names: Sequence[str],
     start: Any,
     X: Leading,
     Z: Leading,
@@ -114,35 +146,50 @@ def _started(
         codes = aligned(data, X, Z) if start == "svd" else random_codes(data, options.rank, rng)
         loadings = loadings_given(data, codes, weights, options.ridge)
         return canonical(codes, loadings, None if options.ridge else weights)
-    previous: Loadings | None = getattr(start, "_loadings", None)
+    previous: Mapping[str, Any] | None = getattr(start, "loadings_", None)
     if previous is None:
         raise ArgumentError(
             f"start={start!r} is neither 'svd' nor 'random' nor a fitted LinearMixedForm."
         )
-    shapes = [(A.shape[1], options.rank) for A in (data.Y, data.X, data.Z)]
-    if [A.shape for A in previous] != shapes:
+    shapes = {name: (part.shape[1], options.rank) for name, part in zip(names, data)}
+    if {name: A.shape for name, A in previous.items()} != shapes:
         raise ArgumentError(
             "The fit given as start= has another rank or other columns: start from 'svd'."
         )
-    return codes_given(data, previous, weights, options.ridge)[0], previous
+    loadings = tuple(np.asarray(previous[name], dtype=np.float64) for name in names)
+    return codes_given(data, loadings, weights, options.ridge)[0], loadings
 
 
-def _check_size(data: Modalities, rank: int) -> None:
-    for name, A in (("X", data.X), ("Z", data.Z)):
-        if rank > min(A.shape):
+def _names_of(side: Side, data: Modalities, names: Sequence[str]) -> str:
+    return listed([name for name, part in zip(names, data) if part.side is side])
+
+
+def _check_size(data: Modalities, names: Sequence[str], rank: int) -> None:
+    for side in LATENT:
+        columns = sum(part.shape[1] for part in data if part.side is side)
+        if rank > min(data.n, columns):
             raise ModelError(
-                f"rank={rank} is above what {name} can carry: it has {A.shape[0]} rows and "
-                f"{A.shape[1]} columns. Take rank={min(A.shape)} or less."
+                f"rank={rank} is above what {_names_of(side, data, names)} can carry: {data.n} "
+                f"rows and {columns} columns. Take rank={min(data.n, columns)} or less."
             )
 
 
-def _check_rank(name: str, found: Leading, rank: int) -> None:
-    carried = int(np.sum(found.values > NEGLIGIBLE * found.values[0]))
-    if carried < rank:
+def _check_rank(names: str, found: Leading, rank: int) -> None:
+    if found.carried < rank:
         raise ModelError(
-            f"rank={rank} is above what {name} carries: {carried} of its directions differ from "
-            f"zero. Take rank={carried} or less."
+            f"rank={rank} is above what {names} carries: {found.carried} of its directions "
+            f"differ from zero. Take rank={found.carried} or less."
         )
+
+
+def _ordered(given: tuple[float, ...] | Mapping[str, float] | None, names: Sequence[str]) -> Any:
+    """Weights in the order of the modalities."""
+    if given is None:
+        return None
+    fits = set(given) == set(names) if isinstance(given, Mapping) else len(given) == len(names)
+    if not fits:
+        raise ArgumentError(f"weights= needs one number for each of {listed(list(names))}.")
+    return tuple(given[name] for name in names) if isinstance(given, Mapping) else given
 
 
 def _number(params: Mapping[str, Any], name: str) -> float:
@@ -159,17 +206,15 @@ def _count(params: Mapping[str, Any], name: str) -> int:
     return int(value)
 
 
-def _weights(given: Any) -> Weights | None:
+def _weights(given: Any) -> tuple[float, ...] | dict[str, float] | None:
+    """Positive numbers, by name or in order."""
     if given is None:
         return None
-    if isinstance(given, Mapping):
-        if set(given) != set(Weights._fields):
-            raise ArgumentError("weights= needs one number for each of Y, X and Z.")
-        given = [given[name] for name in Weights._fields]
+    pairs = given.items() if isinstance(given, (Mapping, pd.Series)) else None
     try:
-        found = Weights(*(float(w) for w in given))
+        numbers = [float(w) for w in (given if pairs is None else dict(pairs).values())]
     except (TypeError, ValueError) as error:
-        raise ArgumentError("weights= needs one number for each of Y, X and Z.") from error
-    if not all(0 < w < np.inf for w in found):
-        raise ArgumentError(f"weights={tuple(found)} must be positive numbers.")
-    return found
+        raise ArgumentError("weights= needs one number for each modality.") from error
+    if not all(0 < w < np.inf for w in numbers):
+        raise ArgumentError(f"weights={tuple(numbers)} must be positive numbers.")
+    return tuple(numbers) if pairs is None else dict(zip(dict(pairs), numbers))

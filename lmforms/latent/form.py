@@ -9,18 +9,20 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ..caller import caller_depth
 from ..errors import ConvergenceWarning
-from . import facts
-from .encoding import second_moments
+from .data import Modalities, Side
+from .fitted import Fitted
 from .fitting import Options, fitted_walk
-from .inputs import Block, block, modalities
-from .objective import Modalities
+from .inputs import Block, blocks, check_vary, modalities
 from .parameters import Parameters
-from .uses import NAMES, FittedForm
+from .uses import FittedForm, labelled
 
 
 class LinearMixedForm(FittedForm, Parameters):
-    """Y ≈ (K+H)α', X ≈ Kβ', Z ≈ Hu': three matrices of the same rows, two latent codes.
+    """Y ≈ (K+H)α', X ≈ Kβ', Z ≈ Hu': matrices of the same rows, two latent codes.
+
+    Of the fixed-like X and the random-like Z there may be several, each with its own loadings.
 
     Parameters
     ----------
@@ -28,8 +30,8 @@ class LinearMixedForm(FittedForm, Parameters):
         Number k of latent components; at most what X and Z carry.
     method : {"als", "algorithm1"}
         Exact block-coordinate descent on F, or the paper's iteration as corrected.
-    weights : tuple of three or mapping, optional
-        What Y, X, Z count in F. Default: 1/‖·‖² of each.
+    weights : sequence or mapping, optional
+        What each modality counts in F, in order or by name. Default: 1/‖·‖² of each.
     ridge : float
         ρ of F, for "als".
     l1, l2 : float
@@ -49,15 +51,18 @@ class LinearMixedForm(FittedForm, Parameters):
     K_, H_ : (n, k)
         Codes, in canonical form.
     alpha_, beta_, u_ : (m, k), (p, k), (q, k)
-        Loadings of Y, X, Z.
+        Loadings of Y, X, Z. Where a side has several modalities, a dict of them.
+    loadings_ : dict
+        All loadings by the name of their modality.
     D_ : (m,)
         Mean squared residual of each column of Y.
-    weights_ : Weights
+    weights_ : Series
+        By modality.
     objective_trace_ : ndarray
         F, sweep by sweep.
     objective_ : float
     explained_ : Series
-        1 − ‖residual‖²/‖·‖² of Y, X and Z, about zero.
+        1 − ‖residual‖²/‖·‖² by modality, about zero.
     status_ : FormStatus
     rank_ : int
 
@@ -65,7 +70,8 @@ class LinearMixedForm(FittedForm, Parameters):
     -----
     There are no intercepts: centre columns whose means are not of interest. Rows and columns
     of frames keep their labels; with bare arrays the attributes are arrays. A sparse X or Z
-    stays sparse; a sparse Y is made dense.
+    stays sparse; a sparse Y is made dense. Tall data are descended on through their
+    cross-products, which are as large as the columns squared, and then on themselves.
 
     References
     ----------
@@ -82,11 +88,6 @@ class LinearMixedForm(FittedForm, Parameters):
     >>> bool(np.allclose(form.transform(X=X, Z=Z, to="Y"), Y))
     True
     """
-
-    alpha_: Any
-    beta_: Any
-    u_: Any
-    D_: Any
 
     def __init__(
         self,
@@ -120,6 +121,7 @@ class LinearMixedForm(FittedForm, Parameters):
         Y : DataFrame or array (n, m)
             NaN where not measured ("als" only).
         X, Z : DataFrame, array or sparse matrix (n, p), (n, q)
+            Or a list of these, called X1, X2, …, or a mapping from names to them.
 
         Returns
         -------
@@ -133,34 +135,52 @@ class LinearMixedForm(FittedForm, Parameters):
         ModelError
             The rank is above what the data carry.
         ArgumentError
-            A parameter is out of its range, or not one of the method's.
+            A parameter is out of its range, or not one of the method's; names are not unique.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> rng = np.random.default_rng(0)
+        >>> K, H = rng.normal(size=(2, 40, 2))
+        >>> Y, image, sound, site = (
+        ...     C @ rng.normal(size=(2, 5)) for C in (K + H, K, K, H))
+        >>> form = lf.latent.LinearMixedForm(rank=2).fit(
+        ...     Y, {"image": image, "sound": sound}, {"site": site})
+        >>> guess = form.transform(X={"image": image}, Z={"site": site}, to="sound")
+        >>> bool(np.allclose(guess, sound))
+        True
         """
-        blocks = block(Y, "Y", missing=True), block(X, "X"), block(Z, "Z")
-        self._fitted(blocks, modalities(*blocks))
+        checked = blocks(Y, X, Z)
+        data = modalities(checked)
+        check_vary(checked)
+        self._fit(checked, data)
         if not self.status_.converged:
-            warnings.warn(self.status_.message, ConvergenceWarning, stacklevel=2)
+            warnings.warn(self.status_.message, ConvergenceWarning, stacklevel=caller_depth())
         return self
 
-    def _fitted(self, blocks: Sequence[Block], data: Modalities) -> LinearMixedForm:
-        """Itself, fitted to data that were checked before; nothing is warned of."""
+    def _fit(self, blocks: tuple[Block, ...], data: Modalities) -> None:
+        """Fit checked data, whether or not they vary."""
         options = Options.of(self.get_params())
-        walk, weights = fitted_walk(data, options)
-        codes, loadings = walk.codes, walk.loadings
-        self.rank_, self.weights_, self.status_ = options.rank, weights, walk.status
+        walk, weights = fitted_walk(data, [b.name for b in blocks], options)
+        self._left = left = Fitted.of(blocks, data, walk, weights, options.ridge)
+        self.rank_, self.status_ = options.rank, walk.status
         self.objective_trace_ = np.array(walk.trace)
         self.objective_ = walk.trace[-1]
-        self.explained_ = pd.Series(facts.explained_shares(data, codes, loadings), name="explained")
-        self._codes, self._loadings = codes, loadings
-        self._moments = second_moments(codes)
-        self._columns = {b.name: b.columns for b in blocks}
-        self._variances = facts.residual_variances(data, codes, loadings)
-        self._precisions = facts.noise_precisions(data, self._variances)
-        rows = next((b.rows for b in blocks if b.rows is not None), None)
-        self.K_, self.H_ = (self._labelled(A, rows) for A in codes)
-        self.alpha_, self.beta_, self.u_ = (
-            self._labelled(A, self._columns[name]) for A, name in zip(loadings, NAMES)
+        self.K_, self.H_ = (labelled(A, left.rows) for A in left.codes)
+        self.loadings_ = {p.name: labelled(p.loading, p.columns) for p in left.parts.values()}
+        self.alpha_, self.beta_, self.u_ = (self._loadings_of(side) for side in Side)
+        self.weights_, self.explained_ = (
+            pd.Series({p.name: getattr(p, what) for p in left.parts.values()}, name=what)
+            for what in ("weight", "explained")
         )
-        columns, D = self._columns["Y"], self._variances["Y"]
-        self.D_ = D if columns is None else pd.Series(D, index=columns, name="D")
-        self._rows = rows
-        return self
+        response = next(iter(left.parts.values()))
+        self.D_ = response.variances
+        if response.columns is not None:
+            self.D_ = pd.Series(self.D_, index=response.columns, name="D")
+
+    def _loadings_of(self, side: Side) -> Any:
+        """The loadings of a side: one matrix, or several by name."""
+        found = {
+            p.name: self.loadings_[p.name] for p in self._left.parts.values() if p.side is side
+        }
+        return found if len(found) > 1 else next(iter(found.values()))

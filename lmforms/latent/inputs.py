@@ -1,7 +1,12 @@
-"""From what users hold to checked matrices with labels, or an error that names the culprit."""
+"""From what users hold to checked matrices with labels, or an error that names the culprit.
+
+X and Z may each be one matrix, a list of them or a mapping from names to them. One is called by
+its letter, those of a list X1, X2, …
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +14,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..errors import DataError, listed
-from .objective import Modalities
+from ..errors import ArgumentError, DataError, listed
+from .data import Modalities, Modality, Side
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +25,13 @@ class Block:
     Attributes
     ----------
     name : str
-        Y, X or Z.
+    side : Side
     values : ndarray or scipy.sparse.csr_array (n, c)
     rows, columns : pandas.Index or None
     """
 
     name: str
+    side: Side
     values: Any
     rows: pd.Index | None = None
     columns: pd.Index | None = None
@@ -35,16 +41,71 @@ class Block:
         return str(self.columns[place]) if self.columns is not None else f"column {place}"
 
 
-def block(data: Any, name: str, missing: bool = False) -> Block:
-    """A frame, array or sparse matrix as a :class:`Block` of finite floats.
+def named(data: Any, letter: str) -> dict[str, Any]:
+    """Matrices of one side by name.
 
     Parameters
     ----------
-    data : DataFrame, Series, array or sparse matrix
-    name : str
-        For messages.
-    missing : bool
-        Whether NaN may stand in it.
+    data : a matrix, a list of matrices or None, or a mapping from names to matrices
+    letter : str
+        What one is called, and a list's are called with their number.
+
+    Raises
+    ------
+    ArgumentError
+        A list or mapping is empty, or a name is not a string.
+
+    Examples
+    --------
+    >>> list(named(np.eye(2), "X")), list(named([np.eye(2), None, np.ones((2, 3))], "X"))
+    (['X'], ['X1', 'X3'])
+    """
+    if isinstance(data, Mapping):
+        found = dict(data)
+        odd = [repr(name) for name in found if not isinstance(name, str)]
+        if odd:
+            raise ArgumentError(f"The names in {letter} must be strings, not {listed(odd)}.")
+    elif _is_list_of_matrices(data):
+        found = {f"{letter}{i}": A for i, A in enumerate(data, 1) if A is not None}
+    else:
+        return {letter: data}
+    if not found:
+        raise ArgumentError(f"{letter} holds no matrix: give one, or several in a list or mapping.")
+    return found
+
+
+def _is_list_of_matrices(data: Any) -> bool:
+    """A list of numbers or of rows is one matrix."""
+    if not isinstance(data, (list, tuple)):
+        return False
+    return all(A is None or getattr(A, "ndim", 0) == 2 for A in data)
+
+
+def blocks(Y: Any, X: Any, Z: Any) -> tuple[Block, ...]:
+    """All modalities of a fit, checked one by one, the response first.
+
+    Raises
+    ------
+    ArgumentError
+        Two have the same name.
+    DataError
+        See :func:`block`.
+    """
+    fixed, random = named(X, "X"), named(Z, "Z")
+    twice = [name for name in random if name in fixed] + [n for n in (*fixed, *random) if n == "Y"]
+    if twice:
+        raise ArgumentError(f"Two modalities are called {listed(twice)}: give each its own name.")
+    return (
+        block(Y, "Y", Side.RESPONSE),
+        *(block(A, name, Side.FIXED) for name, A in fixed.items()),
+        *(block(A, name, Side.RANDOM) for name, A in random.items()),
+    )
+
+
+def block(data: Any, name: str, side: Side) -> Block:
+    """A frame, array or sparse matrix as a :class:`Block` of floats.
+
+    They are finite, but for NaN in a response.
 
     Raises
     ------
@@ -53,47 +114,70 @@ def block(data: Any, name: str, missing: bool = False) -> Block:
 
     Examples
     --------
-    >>> block([[1, 2], [3, 4]], "X").values
+    >>> block([[1, 2], [3, 4]], "X", Side.FIXED).values
     array([[1., 2.],
            [3., 4.]])
     """
     if isinstance(data, pd.Series):
         data = data.to_frame()
     if isinstance(data, pd.DataFrame):
-        found = Block(name, _frame_values(data, name), data.index, data.columns)
+        found = Block(name, side, _frame_values(data, name), data.index, data.columns)
     elif sp.issparse(data):
-        found = Block(name, sp.csr_array(data).astype(np.float64))
+        values = _sparse_values(data, name)
+        found = Block(name, side, values.toarray() if side is Side.RESPONSE else values)
     else:
-        found = Block(name, _array_values(data, name))
+        found = Block(name, side, _array_values(data, name))
     if 0 in found.values.shape:
         n, c = found.values.shape
         raise DataError(f"{name} is empty: {n} rows and {c} columns.")
-    _check_finite(found, missing)
+    _check_finite(found)
     return found
 
 
-def modalities(Y: Block, X: Block, Z: Block) -> Modalities:
-    """Three blocks of the same rows as what the numerical side sees.
+def modalities(blocks: Sequence[Block]) -> Modalities:
+    """Blocks of the same rows as what the numerical side sees.
 
     Raises
     ------
     DataError
-        Row counts or row labels differ, a modality is constant, a column of Y is never seen.
+        Row counts or row labels differ, a column of Y is never seen.
     """
-    check_rows([Y, X, Z])
-    Y = dense(Y)
-    seen = ~np.isnan(Y.values)
-    for part in (Y, X, Z):
-        _check_varies(part)
-    if seen.all():
-        return Modalities(Y.values, X.values, Z.values)
-    unseen = [Y.label(int(j)) for j in np.flatnonzero(~seen.any(axis=0))]
-    if unseen:
-        raise DataError(f"Y has no known entry in {listed(unseen)}: drop what was never measured.")
-    return Modalities(np.where(seen, Y.values, 0.0), X.values, Z.values, seen)
+    check_rows(blocks)
+    for found in blocks:
+        known = ~np.isnan(found.values).all(axis=0) if found.side is Side.RESPONSE else np.True_
+        if not known.all():
+            unseen = listed([found.label(int(j)) for j in np.flatnonzero(~known)])
+            raise DataError(
+                f"{found.name} has no known entry in {unseen}: drop what was never measured."
+            )
+    return Modalities(tuple(modality(found) for found in blocks))
 
 
-def check_rows(blocks: list[Block]) -> None:
+def modality(found: Block) -> Modality:
+    """Values with zeros for NaN, and where there were none."""
+    if found.side is Side.RESPONSE and np.isnan(found.values).any():
+        seen = ~np.isnan(found.values)
+        return Modality(np.where(seen, found.values, 0.0), found.side, seen)
+    return Modality(found.values, found.side)
+
+
+def check_vary(blocks: Sequence[Block]) -> None:
+    """Refuse a modality of which no column varies.
+
+    Raises
+    ------
+    DataError
+    """
+    for found in blocks:
+        if not _varies(found.values):
+            raise DataError(
+                f"{found.name} is constant: none of its columns varies over the rows, so that "
+                "there is nothing to decompose. Leave the intercept out and centre the columns "
+                "instead."
+            )
+
+
+def check_rows(blocks: Sequence[Block]) -> None:
     """Refuse blocks whose rows are not the same.
 
     Raises
@@ -134,13 +218,6 @@ def check_columns(found: Block, expected: int, columns: pd.Index | None, place: 
         )
 
 
-def dense(found: Block) -> Block:
-    """The same block as an array."""
-    if not sp.issparse(found.values):
-        return found
-    return Block(found.name, found.values.toarray(), found.rows, found.columns)
-
-
 def _frame_values(data: pd.DataFrame, name: str) -> np.ndarray:
     odd = [str(c) for c, kind in zip(data.columns, data.dtypes) if not _numeric(kind)]
     if odd:
@@ -154,6 +231,16 @@ def _frame_values(data: pd.DataFrame, name: str) -> np.ndarray:
 def _numeric(kind: Any) -> bool:
     real = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind)
     return bool(real or pd.api.types.is_bool_dtype(kind))
+
+
+def _sparse_values(data: Any, name: str) -> sp.csr_array:
+    if data.dtype.kind not in "biuf":
+        raise DataError(f"{name} is not numeric: its entries are of type {data.dtype}.")
+    values = sp.csr_array(data).astype(np.float64, copy=False)
+    if not values.has_canonical_format:  # entries of one place would count one by one in ‖·‖²
+        values = values.copy()
+        values.sum_duplicates()
+    return values
 
 
 def _array_values(data: Any, name: str) -> np.ndarray:
@@ -174,10 +261,10 @@ def _array_values(data: Any, name: str) -> np.ndarray:
     return values
 
 
-def _check_finite(found: Block, missing: bool) -> None:
-    A = found.values
+def _check_finite(found: Block) -> None:
+    A, missing = found.values, found.side is Side.RESPONSE
     entries = A.data if sp.issparse(A) else A
-    if np.isfinite(entries).all():
+    if np.isfinite(np.vdot(entries, entries)):  # no mask as large as the data
         return
     bad = np.isinf(entries) if missing else ~np.isfinite(entries)
     if not bad.any():
@@ -192,17 +279,10 @@ def _check_finite(found: Block, missing: bool) -> None:
     raise DataError(f"{found.name} has missing or infinite entries in {names}. {way}")
 
 
-def _check_varies(found: Block) -> None:
-    A = found.values
+def _varies(A: Any) -> bool:
     if sp.issparse(A):
-        varies = (A.max(axis=0) - A.min(axis=0)).count_nonzero() > 0
-    else:  # a few rows tell as a rule
-        varies = any(
-            (np.fmax.reduce(rows, axis=0) > np.fmin.reduce(rows, axis=0)).any()
-            for rows in (A[:1000], A)
-        )
-    if not varies:
-        raise DataError(
-            f"{found.name} is constant: none of its columns varies over the rows, so that there "
-            "is nothing to decompose. Leave the intercept out and centre the columns instead."
-        )
+        return bool((A.max(axis=0) - A.min(axis=0)).count_nonzero() > 0)
+    return any(  # a few rows tell as a rule
+        (np.fmax.reduce(rows, axis=0) > np.fmin.reduce(rows, axis=0)).any()
+        for rows in (A[:1000], A)
+    )

@@ -1,37 +1,34 @@
-"""F, what a linear mixed form minimises, and its parts: pure functions of arrays.
+"""F, what a linear mixed form minimises: pure functions of arrays.
 
-    F = w_Y‖Y − (K+H)α'‖² + w_X‖X − Kβ'‖² + w_Z‖Z − Hu'‖² + ρ(‖α‖² + ‖β‖² + ‖u‖² + ‖K‖² + ‖H‖²)
+    F = Σ_j w_j‖A_j − C_jL_j'‖² + ρ(‖K‖² + ‖H‖² + Σ_j‖L_j‖²),   C_j = K + H, K or H.
 
-Norms are Frobenius norms; entries of Y that are missing are left out of the first. A sparse
-matrix is only ever multiplied: ‖Z − Hu'‖² = ‖Z‖² − 2⟨Zu, H⟩ + ⟨H'H, u'u⟩.
+For one response Y, one fixed-like X and one random-like Z with loadings α, β, u this is
+
+    w_Y‖Y − (K+H)α'‖² + w_X‖X − Kβ'‖² + w_Z‖Z − Hu'‖² + ρ(…).
+
+Norms are Frobenius norms; entries that are missing are left out. A sparse matrix is only ever
+multiplied: ‖Z − Hu'‖² = ‖Z‖² − 2⟨Zu, H⟩ + ⟨H'H, u'u⟩.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from .data import FloatArray, Modalities, Modality, Side, chunks, squared_norm
 
-# Below this share of ‖A‖² the expanded square has lost two digits; dense residuals are then
-# formed, a few rows at a time.
+# The expanded square is a difference of larger numbers; below this share of the largest of
+# them, two digits are lost and a slower way is taken.
 EXPANDED_SHARE = 1e-2
-CHUNK_ENTRIES = 2**20  # entries of a matrix that are looked at together: 8 MiB
 
+Weights = tuple[float, ...]
+"""What each modality counts in F, in the order of the modalities."""
 
-class Weights(NamedTuple):
-    """What each modality counts in F."""
-
-    Y: float
-    X: float
-    Z: float
+Loadings = tuple[FloatArray, ...]
+"""What turns codes into columns, (c_j, k) each, in the order of the modalities."""
 
 
 class Codes(NamedTuple):
@@ -40,70 +37,11 @@ class Codes(NamedTuple):
     K: Any
     H: Any
 
-
-class Loadings(NamedTuple):
-    """α (m, k), β (p, k), u (q, k): what turns codes into columns of Y, X, Z."""
-
-    alpha: FloatArray
-    beta: FloatArray
-    u: FloatArray
-
-
-class Parts(NamedTuple):
-    """Squared residuals ‖·‖² of the three modalities, unweighted, and the squares under ρ."""
-
-    Y: float
-    X: float
-    Z: float
-    penalty: float
-
-
-@dataclass(frozen=True, eq=False)
-class Modalities:
-    """Y (n, m), X (n, p), Z (n, q), checked; missing entries of Y hold zero.
-
-    Attributes
-    ----------
-    Y : ndarray
-    X, Z : ndarray or scipy.sparse.csr_array
-    seen : ndarray of bool (n, m), optional
-        Where Y is known; None if everywhere.
-    """
-
-    Y: FloatArray
-    X: Any
-    Z: Any
-    seen: BoolArray | None = None
-
-    @property
-    def n(self) -> int:
-        """Number of rows."""
-        return int(self.Y.shape[0])
-
-    def rows(self, chosen: Any) -> Modalities:
-        """Some of the rows."""
-        seen = None if self.seen is None else self.seen[chosen]
-        return Modalities(self.Y[chosen], self.X[chosen], self.Z[chosen], seen)
-
-    def squares(self) -> Weights:
-        """‖Y‖², ‖X‖², ‖Z‖² over what is known."""
-        return self._squares
-
-    @cached_property
-    def _squares(self) -> Weights:
-        return Weights(*(squared_norm(A) for A in (self.Y, self.X, self.Z)))
-
-
-def squared_norm(A: Any) -> float:
-    """‖A‖²_F of a dense or sparse matrix.
-
-    Examples
-    --------
-    >>> squared_norm(np.array([[3.0, 0.0], [0.0, 4.0]]))
-    25.0
-    """
-    values = A.data if sp.issparse(A) else A
-    return float(np.vdot(values, values))
+    def behind(self, side: Side) -> Any:
+        """The code behind a modality of that side."""
+        if side is Side.RESPONSE:
+            return self.K + self.H
+        return self.K if side is Side.FIXED else self.H
 
 
 def default_weights(data: Modalities) -> Weights:
@@ -111,94 +49,84 @@ def default_weights(data: Modalities) -> Weights:
 
     Examples
     --------
-    >>> data = Modalities(np.eye(2), 2 * np.eye(2), np.eye(2))
-    >>> default_weights(data)
-    Weights(Y=0.5, X=0.125, Z=0.5)
+    >>> default_weights(Modalities.of(np.eye(2), 2 * np.eye(2), np.eye(2)))
+    (0.5, 0.125, 0.5)
     """
-    return Weights(*(1.0 / s for s in data.squares()))
-
-
-def chunks(n: int, width: int) -> Iterator[slice]:
-    """Slices of rows with about `CHUNK_ENTRIES` entries each."""
-    step = max(1, CHUNK_ENTRIES // max(width, 1))
-    for first in range(0, n, step):
-        yield slice(first, min(first + step, n))
+    return tuple(1.0 / part.square for part in data)
 
 
 def residual_square(
-    A: Any,
-    code: FloatArray,
-    loading: FloatArray,
-    seen: BoolArray | None = None,
-    product: FloatArray | None = None,
-    square: float | None = None,
+    part: Modality, code: FloatArray, loading: FloatArray, inner: float | None = None
 ) -> float:
     """‖A − code·loading'‖² over the entries seen.
 
     Parameters
     ----------
-    A : (n, c) ndarray or sparse matrix
+    part : Modality (n, c)
     code : ndarray (n, k)
     loading : ndarray (c, k)
-    seen : ndarray of bool (n, c), optional
-    product, square : optional
-        A·loading and ‖A‖² where they are known already.
+    inner : float, optional
+        ⟨A, code·loading'⟩ where it is known already.
 
     Examples
     --------
     >>> A, code = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[1.0], [2.0]])
     >>> loading = np.array([[1.0], [0.0]])
-    >>> residual_square(A, code, loading), residual_square(sp.csr_array(A), code, loading)
-    (30.0, 30.0)
+    >>> [residual_square(Modality(B, Side.FIXED), code, loading) for B in (A, sp.csr_array(A))]
+    [30.0, 30.0]
     """
-    if seen is None:
-        square = squared_norm(A) if square is None else square
-        product = A @ loading if product is None else product
-        inner = float(np.vdot(code.T @ code, loading.T @ loading))
-        expanded = square - 2.0 * float(np.vdot(product, code)) + inner
-        if sp.issparse(A):
-            return max(expanded, 0.0)
-        if expanded > EXPANDED_SHARE * square:
+    if part.seen is None:
+        if inner is None:
+            inner = float(np.vdot(part.values @ loading, code))
+        # codes and loadings of very different size cancel within the last term: its entries are
+        # what F is a difference of, not their sum
+        last = (code.T @ code) * (loading.T @ loading)
+        expanded = part.square - 2.0 * inner + float(last.sum())
+        if expanded > EXPANDED_SHARE * max(part.square, float(np.abs(last).max())):
             return expanded
+        if sp.issparse(part.values):
+            return _in_orthonormal_basis(part, code, loading)
+    return _formed(part, code, loading)
+
+
+def _in_orthonormal_basis(part: Modality, code: FloatArray, loading: FloatArray) -> float:
+    """The expanded square with code = QR, where nothing cancels but ‖A‖² and the fit itself."""
+    basis, upper = np.linalg.qr(code)
+    mapped = loading @ upper.T
+    cross = float(np.vdot(part.values @ mapped, basis))
+    return max(part.square - 2.0 * cross + squared_norm(mapped), 0.0)
+
+
+def _formed(part: Modality, code: FloatArray, loading: FloatArray) -> float:
+    """The sum of squared residuals, a few rows at a time."""
     total = 0.0
-    for part in chunks(*A.shape):
-        rest = A[part] - code[part] @ loading.T
-        if seen is not None:
-            rest *= seen[part]
-        total += float(np.vdot(rest, rest))
+    for rows in chunks(*part.shape):
+        rest = part.values[rows] - code[rows] @ loading.T
+        if part.seen is not None:
+            rest *= part.seen[rows]
+        total += squared_norm(rest)
     return total
 
 
-def parts(data: Modalities, codes: Codes, loadings: Loadings) -> Parts:
-    """The squares that F adds up, before weights and ρ."""
-    alpha, beta, u = loadings
-    K, H = codes
-    squares = data.squares()
-    return Parts(
-        residual_square(data.Y, K + H, alpha, data.seen, square=squares.Y),
-        residual_square(data.X, K, beta, square=squares.X),
-        residual_square(data.Z, H, u, square=squares.Z),
-        sum(squared_norm(A) for A in (*codes, *loadings)),
-    )
-
-
 def objective(
-    data: Modalities, codes: Codes, loadings: Loadings, weights: Weights, ridge: float = 0.0
+    data: Modalities,
+    codes: Codes,
+    loadings: Loadings,
+    weights: Weights,
+    ridge: float = 0.0,
+    inners: Sequence[float | None] | None = None,
 ) -> float:
-    """F at given codes and loadings.
+    """F at given codes and loadings; `inners` are ⟨A_j, C_jL_j'⟩ where they are known.
 
     Examples
     --------
     >>> K, H = np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]])
     >>> one = np.ones((1, 1))
-    >>> data = Modalities(K + H, K, H)
-    >>> objective(data, Codes(K, H), Loadings(one, one, one), Weights(1.0, 1.0, 1.0), ridge=0.5)
+    >>> data = Modalities.of(K + H, K, H)
+    >>> objective(data, Codes(K, H), (one, one, one), (1.0, 1.0, 1.0), ridge=0.5)
     2.5
     """
-    return weighted(parts(data, codes, loadings), weights, ridge)
-
-
-def weighted(found: Parts, weights: Weights, ridge: float) -> float:
-    """F from its parts."""
-    fit = weights.Y * found.Y + weights.X * found.X + weights.Z * found.Z
-    return fit + (ridge * found.penalty if ridge else 0.0)
+    fit = 0.0
+    for part, L, w, inner in zip(data, loadings, weights, inners or [None] * len(loadings)):
+        fit += w * residual_square(part, codes.behind(part.side), L, inner)
+    return fit + (ridge * sum(map(squared_norm, (*codes, *loadings))) if ridge else 0.0)

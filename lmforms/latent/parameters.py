@@ -40,6 +40,10 @@ class Parameters:
             setattr(self, name, value)
         return self
 
+    def __sklearn_clone__(self: Self) -> Self:
+        """Shares its parameters: scikit-learn would clone a fit given as `start=`, unfitted."""
+        return type(self)(**self.get_params())
+
     def __repr__(self) -> str:
         said = []
         for name, parameter in self._parameters().items():

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg as sla
 
-from .objective import BoolArray, chunks
-
-FloatArray = npt.NDArray[np.float64]
+from .data import BoolArray, FloatArray, chunks
 
 # A pivot or eigenvalue below this share of the largest is rounding, not information.
 SINGULAR = 1e-14

@@ -8,7 +8,8 @@ start finds one through Y:
 3. W, the leading right singular vectors of C; then K = K₀C₁W, H = H₀C₂W.
 
 It is exact on data that a form of rank k explains without error. If C carries fewer than k
-directions, the rest are those in which K₀ and H₀ explain most of X and Z.
+directions, the rest are those in which K₀ and H₀ explain most of X and Z. Several modalities
+of one side stand side by side in it, each times √w.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import numpy as np
 import scipy.linalg as sla
 import scipy.sparse as sp
 
-from .objective import Codes, FloatArray, Modalities
+from .data import FloatArray, Modalities, Modality, Side
+from .objective import Codes, Weights
 from .solves import masked_gram, solve_each, solve_symmetric
 
 OVERSAMPLING = 10  # columns of a random range beyond the rank
@@ -33,6 +35,11 @@ class Leading(NamedTuple):
 
     vectors: FloatArray
     values: FloatArray
+
+    @property
+    def carried(self) -> int:
+        """Number of values that are more than rounding."""
+        return int(np.sum(self.values > NEGLIGIBLE * self.values.max(initial=0.0)))
 
 
 def leading(A: Any, k: int, rng: np.random.Generator) -> Leading:
@@ -60,23 +67,44 @@ def leading(A: Any, k: int, rng: np.random.Generator) -> Leading:
     return Leading(basis @ small[:, :k], values[:k])
 
 
+def leading_of(
+    data: Modalities, side: Side, weights: Weights, k: int, rng: np.random.Generator
+) -> Leading:
+    """The leading vectors of all modalities of a side.
+
+    Of several, only the leading part of each is looked at.
+
+    Examples
+    --------
+    >>> data = Modalities.of(np.eye(3), np.diag([3.0, 2.0, 1.0]), np.eye(3))
+    >>> leading_of(data, Side.FIXED, (1.0, 1.0, 1.0), 2, np.random.default_rng(0)).values
+    array([3., 2.])
+    """
+    chosen = [(part, w) for part, w in zip(data, weights) if part.side is side]
+    found = [leading(part.values, k, rng) for part, _ in chosen]
+    if len(found) == 1:
+        return found[0]
+    stacked = np.hstack([np.sqrt(w) * V * s for (V, s), (_, w) in zip(found, chosen)])
+    return leading(stacked, k, rng)
+
+
 def aligned(data: Modalities, X: Leading, Z: Leading) -> Codes:
-    """K and H in one basis, from the leading vectors of X and Z.
+    """K and H in one basis, from the leading vectors of both sides.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> K, H = rng.normal(size=(9, 2)), rng.normal(size=(9, 2))
     >>> a, b, u = (rng.normal(size=(c, 2)) for c in (3, 4, 5))
-    >>> data = Modalities((K + H) @ a.T, K @ b.T, H @ u.T)
-    >>> start = aligned(data, leading(data.X, 2, rng), leading(data.Z, 2, rng))
+    >>> Y, X, Z = (K + H) @ a.T, K @ b.T, H @ u.T
+    >>> start = aligned(Modalities.of(Y, X, Z), leading(X, 2, rng), leading(Z, 2, rng))
     >>> S = start.K + start.H
-    >>> bool(np.allclose(S @ np.linalg.lstsq(S, data.Y, rcond=None)[0], data.Y))
+    >>> bool(np.allclose(S @ np.linalg.lstsq(S, Y, rcond=None)[0], Y))
     True
     """
     k = len(X.values)
     both = np.hstack([X.vectors, Z.vectors])
-    C = _regression(data, both)
+    C = _regression(data.response, both)
     _, values, vt = np.linalg.svd(C, full_matrices=False)
     carried = int(np.sum(values > NEGLIGIBLE * max(values.max(initial=0.0), 1e-300)))
     W = vt[: min(k, carried)].T
@@ -90,11 +118,11 @@ def random_codes(data: Modalities, k: int, rng: np.random.Generator) -> Codes:
     return Codes(rng.standard_normal((data.n, k)), rng.standard_normal((data.n, k)))
 
 
-def _regression(data: Modalities, both: FloatArray) -> FloatArray:
+def _regression(response: Modality, both: FloatArray) -> FloatArray:
     """Coefficients (2k, m) of Y on [K₀ H₀], over the entries of Y that are seen."""
-    if data.seen is None:
-        return solve_symmetric(both.T @ both, both.T @ data.Y)
-    return solve_each(masked_gram(both, data.seen), data.Y.T @ both).T
+    if response.seen is None:
+        return solve_symmetric(both.T @ both, both.T @ response.values)
+    return solve_each(masked_gram(both, response.seen), response.values.T @ both).T
 
 
 def _completed(found: FloatArray, values: FloatArray) -> FloatArray:

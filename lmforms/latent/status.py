@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,17 @@ class FormStatus:
     n_accelerated: int = 0
     n_rejected: int = 0
 
+    def followed_by(self, other: FormStatus) -> FormStatus:
+        """How two descents ended of which the second took up the first."""
+        n_iter = self.n_iter + other.n_iter
+        return replace(
+            other,
+            message=other.message if other.converged else exhausted(n_iter),
+            n_iter=n_iter,
+            n_accelerated=self.n_accelerated + other.n_accelerated,
+            n_rejected=self.n_rejected + other.n_rejected,
+        )
+
     def __str__(self) -> str:
         return f"{self.message} ({self.n_iter} sweeps)"
 
@@ -44,4 +55,4 @@ def settled() -> str:
 
 def exhausted(max_iter: int) -> str:
     """The iteration limit was met, and what to do about it."""
-    return f"{max_iter} sweeps were made and F still changes: increase `max_iter` or `tol`."
+    return f"F still changes after {max_iter} sweeps: increase `max_iter` or `tol`."

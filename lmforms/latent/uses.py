@@ -6,31 +6,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DataError
 from . import facts
+from .data import Side
 from .encoding import encoded
-from .inputs import Block, block, check_columns, check_rows, dense
-from .objective import Codes, FloatArray, Loadings, Weights
-
-NAMES = Weights._fields
-_LOADING = dict(zip(NAMES, Loadings._fields))
+from .fitted import Fitted
+from .inputs import block, check_rows, named
+from .objective import Codes
 
 
 class FittedForm:
     """The uses of a form, given what its fit has left behind."""
 
-    ridge: float
-    weights_: Weights
-    K_: Any
-    H_: Any
-    _codes: Codes
-    _loadings: Loadings
-    _moments: FloatArray
-    _precisions: Weights
-    _variances: dict[str, FloatArray]
-    _columns: dict[str, pd.Index | None]
-    _rows: pd.Index | None
+    _left: Fitted
 
     def encode(self, Y: Any = None, X: Any = None, Z: Any = None, shrink: bool = False) -> Codes:
         """Codes K and H of rows, from any of their modalities.
@@ -67,17 +57,26 @@ class FittedForm:
         >>> bool(np.allclose(codes.K, form.K_[:3]) and np.allclose(codes.H, form.H_[:3]))
         True
         """
-        self._check_fitted()
-        given = {name: A for name, A in zip(NAMES, (Y, X, Z)) if A is not None}
-        if not given:
+        fit = self._fitted()
+        sides = ((Y, "Y", Side.RESPONSE), (X, "X", Side.FIXED), (Z, "Z", Side.RANDOM))
+        matrices = [
+            (name, A, side)
+            for data, letter, side in sides
+            if data is not None
+            for name, A in named(data, letter).items()
+        ]
+        if not matrices:
             raise ArgumentError("encode() needs rows of at least one of Y, X and Z.")
-        blocks = [self._known(block(A, name, missing=name == "Y")) for name, A in given.items()]
+        blocks = []
+        for name, A, side in matrices:
+            if fit.part(name).side is not side:
+                raise ArgumentError(f"{name} was not fitted on this side: pass it as it was.")
+            blocks.append(block(A, name, side))
         check_rows(blocks)
-        values = {b.name: dense(b).values if b.name == "Y" else b.values for b in blocks}
-        weights = self._precisions if shrink else self.weights_
-        found = encoded(values, self._loadings, weights, float(self.ridge), self._moments, shrink)
+        given = [fit.part(b.name).given(b, shrink) for b in blocks]
+        found = encoded(given, fit.ridge, fit.moments, shrink)
         rows = next((b.rows for b in blocks if b.rows is not None), None)
-        return Codes(*(self._labelled(A, rows) for A in found))
+        return Codes(*(labelled(A, rows) for A in found))
 
     def decode(self, codes: Codes, to: str = "Y") -> Any:
         """One modality from codes: (K+H)α', Kβ' or Hu'.
@@ -102,16 +101,18 @@ class FittedForm:
         >>> bool(np.allclose(form.decode(form.encode(Z=Z), to="Z"), Z))
         True
         """
-        self._check_fitted()
-        self._check_name(to)
-        K, H = codes
-        code = {"Y": lambda: K + H, "X": lambda: K, "Z": lambda: H}[to]()
-        values = np.asarray(code, dtype=np.float64) @ getattr(self._loadings, _LOADING[to]).T
-        columns = self._columns[to]
+        part = self._fitted().part(to)
+        code = Codes(*codes).behind(part.side)
+        values = np.asarray(code, dtype=np.float64)
+        if values.ndim != 2 or values.shape[1] != part.loading.shape[1]:
+            raise DataError(
+                f"Codes of shape {values.shape} are not those of this form, which has "
+                f"{part.loading.shape[1]} components: take them from encode()."
+            )
         rows = code.index if isinstance(code, pd.DataFrame) else None
-        if rows is None and columns is None:
-            return values
-        return pd.DataFrame(values, index=rows, columns=columns)
+        if rows is None and part.columns is None:
+            return values @ part.loading.T
+        return pd.DataFrame(values @ part.loading.T, index=rows, columns=part.columns)
 
     def transform(
         self, Y: Any = None, X: Any = None, Z: Any = None, to: str = "Y", shrink: bool = False
@@ -137,7 +138,7 @@ class FittedForm:
         >>> bool(np.allclose(form.transform(X=X, Y=Y, to="Z"), Z))
         True
         """
-        self._check_name(to)
+        self._fitted().part(to)  # before the work
         return self.decode(self.encode(Y=Y, X=X, Z=Z, shrink=shrink), to)
 
     def reconstruction(self, of: str = "Y") -> Any:
@@ -153,8 +154,8 @@ class FittedForm:
         >>> bool(np.allclose(form.reconstruction("Y"), Y))
         True
         """
-        self._check_fitted()
-        return self.decode(Codes(self.K_, self.H_), of)
+        fit = self._fitted()
+        return self.decode(Codes(*(labelled(A, fit.rows) for A in fit.codes)), of)
 
     def form_identity(self) -> facts.FormIdentity:
         """The paper's full expression, (K+H)(α'α) = K(β'β) + H(u'u) + e, and e.
@@ -171,9 +172,12 @@ class FittedForm:
         >>> form.form_identity().e.shape
         (40, 2)
         """
-        self._check_fitted()
-        found = facts.form_residual(self._codes, self._loadings)
-        return facts.FormIdentity(self._labelled(found.e, self._rows), found.share)
+        fit = self._fitted()
+        parts = fit.parts.values()
+        found = facts.form_residual(
+            fit.codes, tuple(p.loading for p in parts), tuple(p.side for p in parts)
+        )
+        return facts.FormIdentity(labelled(found.e, fit.rows), found.share)
 
     def implied_covariance(self, of: str = "Y") -> Any:
         """Second moments of a modality's columns, about zero, as the form implies them.
@@ -191,10 +195,9 @@ class FittedForm:
         >>> bool(np.allclose(form.implied_covariance("X"), X.T @ X / 40))
         True
         """
-        self._check_fitted()
-        self._check_name(of)
-        found = facts.implied(of, self._codes, self._loadings, self._variances[of])
-        columns = self._columns[of]
+        part = self._fitted().part(of)
+        found = facts.implied(part.side, part.loading, self._left.moments, part.variances)
+        columns = part.columns
         return found if columns is None else pd.DataFrame(found, index=columns, columns=columns)
 
     def covariance_share(self, data: Any, of: str = "Y") -> float:
@@ -216,26 +219,21 @@ class FittedForm:
         >>> round(form.covariance_share(Z, of="Z"), 6)
         1.0
         """
-        known = self._known(block(data, of))
-        return facts.rebuilt_share(known.values, np.asarray(self.implied_covariance(of)))
+        part = self._fitted().part(of)
+        found = block(data, of, part.side)
+        part.check(found)
+        if np.isnan(found.values.data if sp.issparse(found.values) else found.values).any():
+            raise DataError(f"{of} has missing entries: pass complete rows.")
+        return facts.rebuilt_share(found.values, np.asarray(self.implied_covariance(of)))
 
-    def _labelled(self, A: np.ndarray, index: pd.Index | None) -> Any:
-        if index is None:
-            return A
-        return pd.DataFrame(A, index=index, columns=[f"c{j + 1}" for j in range(A.shape[1])])
-
-    def _known(self, found: Block) -> Block:
-        """Refuse rows whose columns are not those of the fit."""
-        loading = _LOADING[found.name]
-        expected = getattr(self._loadings, loading).shape[0]
-        check_columns(found, expected, self._columns[found.name], f"form.{loading}_.index")
-        return found
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "_loadings"):
+    def _fitted(self) -> Fitted:
+        if not hasattr(self, "_left"):
             raise ArgumentError("This form is not fitted yet: call fit(Y, X, Z) first.")
+        return self._left
 
-    @staticmethod
-    def _check_name(name: str) -> None:
-        if name not in NAMES:
-            raise ArgumentError(f"There is no modality {name!r}: it is one of 'Y', 'X', 'Z'.")
+
+def labelled(A: np.ndarray, index: pd.Index | None) -> Any:
+    """Rows of codes or loadings as a frame with components c1, c2, … if they have labels."""
+    if index is None:
+        return A
+    return pd.DataFrame(A, index=index, columns=[f"c{j + 1}" for j in range(A.shape[1])])

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..caller import caller_depth, caller_variables
 from ..control import Control
 from ..design import Design, build_design
 from ..errors import (
@@ -19,12 +20,11 @@ from ..errors import (
     ModelError,
     RankWarning,
     formula_error,
-    near_matches,
 )
 from ..evaluator import Scope
 from ..formula import parse_formula
-from ..frame import Missing, beside, build_frame, caller_depth
-from ..model import _caller_variables
+from ..frame import Missing, beside, build_frame
+from ..related import check_relationship
 from ..relationship import Relationship
 from ..relationship.forms import LowRank
 from ..table import column_names, raw_table
@@ -98,7 +98,7 @@ class Source:
             reserved=tuple(taken),
             weights=beside("weights", weights, data),
             missing=missing,
-            scope=_caller_variables(),
+            scope=caller_variables(),
             relationship=relationship,
         )
 
@@ -224,13 +224,7 @@ def relationship_for(design: Design, relationship: Any) -> Relationship | None:
     if relationship is None:
         return None
     if isinstance(relationship, Mapping) and not isinstance(relationship, pd.DataFrame):
-        names = [g.name for g in design.groups]
-        for name in relationship:
-            if name not in names:
-                raise ArgumentError(
-                    f"relationship: `{name}` is not a grouping factor of the formula."
-                    f"{near_matches(str(name), names) or ' It has: ' + ', '.join(names) + '.'}"
-                )
+        relationship = check_relationship(relationship, [g.name for g in design.groups])
         if len(relationship) != 1:
             raise ArgumentError(f"relationship: one covariance is needed, not {len(relationship)}.")
         relationship = next(iter(relationship.values()))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ArgumentError, MissingPackageError
+from .axes import RULE, point_style, several
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from ..companion import Forms
 
 PANELS = {"fixed": ("fixed", "Xβ̂", "Kα'"), "random": ("random", "Zb̂", "Hα'")}
-MANY_POINTS = 2000  # beyond these, points shrink and are stored as pixels
 MARGIN = 0.06  # of the range, left free on each side
-INK, RULE = "#0b5cad", "0.7"
 
 
 def companion(forms: Forms, response: Any = None, ax: Any = None) -> list[Any]:
@@ -53,7 +51,7 @@ def companion(forms: Forms, response: Any = None, ax: Any = None) -> list[Any]:
     ['Xβ̂ (model)', 'Zb̂ (model)']
     """
     rows, table = forms.rows(response), forms.likeness(response)
-    panels = _panels(ax)
+    panels = several(ax, 2, (8.4, 4.6))
     for panel, part in zip(panels, PANELS):
         _scatter(panel, rows, part)
         _titled(panel, part, table.loc[part])
@@ -64,27 +62,11 @@ def companion(forms: Forms, response: Any = None, ax: Any = None) -> list[Any]:
     return panels
 
 
-def _panels(ax: Any) -> list[Any]:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise MissingPackageError(
-            "Pictures are drawn by matplotlib: pip install 'lmforms[plot]'."
-        ) from None
-    if ax is None:
-        return list(plt.subplots(1, 2, figsize=(8.4, 4.6), layout="constrained")[1])
-    given = list(np.ravel(np.asarray(ax, dtype=object)))
-    if len(given) != 2 or not all(isinstance(a, plt.Axes) for a in given):
-        raise ArgumentError("ax= needs two of matplotlib's Axes, as from pyplot.subplots(1, 2).")
-    return given
-
-
 def _scatter(panel: Any, rows: pd.DataFrame, part: str) -> None:
     _, model, form = PANELS[part]
     x, y = rows[part].to_numpy(), rows[f"{part}_form"].to_numpy()
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
-    few = len(x) <= MANY_POINTS
     low, high = _limits(x, y)
     panel.axline((low, low), slope=1.0, color=RULE, lw=1.0, zorder=1, label="equal")
     if len(x) and abs(y.mean() - x.mean()) > MARGIN * (high - low):
@@ -97,16 +79,7 @@ def _scatter(panel: Any, rows: pd.DataFrame, part: str) -> None:
             zorder=1,
             label="equal, but for the means",
         )
-    panel.scatter(
-        x,
-        y,
-        s=20 if few else 6,
-        alpha=0.55 if few else 0.3,
-        linewidths=0,
-        color=INK,
-        rasterized=not few,
-        zorder=2,
-    )
+    panel.scatter(x, y, zorder=2, **point_style(len(x)))
     panel.set(xlim=(low, high), ylim=(low, high), aspect="equal", adjustable="box")
     panel.set(xlabel=f"{model} (model)", ylabel=f"{form} (form)")
     panel.spines[["top", "right"]].set_visible(False)

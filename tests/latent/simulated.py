@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from hypothesis import strategies as st
 
-from lmforms.latent.objective import Modalities, Weights
+from lmforms.latent.data import Modalities
 
 
 def form_data(rng, n=40, sizes=(6, 7, 8), k=3, noise=0.0):
@@ -35,6 +35,6 @@ def problems(draw):
         seen = rng.random(Y.shape) < draw(st.sampled_from([0.5, 0.9]))
         seen[0] = True
         Y = np.where(seen, Y, 0.0)
-    weights = Weights(*(10.0 ** draw(st.integers(-3, 3)) for _ in range(3)))
+    weights = tuple(10.0 ** draw(st.integers(-3, 3)) for _ in range(3))
     ridge = draw(st.sampled_from([0.0, 1e-6, 0.1, 10.0]))
-    return Modalities(Y, X, Z, seen), weights, ridge, k, rng
+    return Modalities.of(Y, X, Z, seen), weights, ridge, k, rng

@@ -11,7 +11,8 @@ from simulated import form_data, problems
 
 import lmforms as lf
 from lmforms.latent.als import codes_given, loadings_given, minimise, sweep
-from lmforms.latent.objective import Codes, Loadings, Modalities, Weights, objective
+from lmforms.latent.data import Modalities
+from lmforms.latent.objective import Codes, objective
 from lmforms.latent.start import aligned, leading, random_codes
 
 few = settings(deadline=None, max_examples=40)
@@ -19,7 +20,7 @@ few = settings(deadline=None, max_examples=40)
 
 def slack(data, weights, value):
     """1e-12 of F, and the rounding of the sums of squares that F is a difference of."""
-    return 1e-12 * value + 1e-14 * sum(w * s for w, s in zip(weights, data.squares()))
+    return 1e-12 * value + 1e-14 * sum(w * part.square for w, part in zip(weights, data))
 
 
 @few
@@ -61,7 +62,7 @@ def test_both_steps_are_minima(problem):
     codes = random_codes(data, k, rng)
     loadings = loadings_given(data, codes, weights, ridge)
     at = objective(data, codes, loadings, weights, ridge)
-    moved = Loadings(*(A + 0.1 * rng.normal(size=A.shape) for A in loadings))
+    moved = tuple(A + 0.1 * rng.normal(size=A.shape) for A in loadings)
     assert objective(data, codes, moved, weights, ridge) >= at - slack(data, weights, at)
     found, value = codes_given(data, loadings, weights, ridge)
     assert value == pytest.approx(
@@ -76,19 +77,12 @@ def test_both_steps_are_minima(problem):
 def test_objective_is_what_its_formula_says(problem):
     data, weights, ridge, k, rng = problem
     codes = random_codes(data, k, rng)
-    loadings = Loadings(*(rng.normal(size=(A.shape[1], k)) for A in (data.Y, data.X, data.Z)))
-    K, H = codes
-    alpha, beta, u = loadings
-    X, Z = (A.toarray() if sp.issparse(A) else A for A in (data.X, data.Z))
-    rest = data.Y - (K + H) @ alpha.T
-    if data.seen is not None:
-        rest = rest[data.seen]
-    dense = (
-        weights.Y * np.sum(rest**2)
-        + weights.X * np.sum((X - K @ beta.T) ** 2)
-        + weights.Z * np.sum((Z - H @ u.T) ** 2)
-        + ridge * sum(np.sum(A**2) for A in (*codes, *loadings))
-    )
+    loadings = tuple(rng.normal(size=(part.shape[1], k)) for part in data)
+    dense = ridge * sum(np.sum(A**2) for A in (*codes, *loadings))
+    for part, w, L, code in zip(data, weights, loadings, (sum(codes), *codes)):
+        A = part.values.toarray() if sp.issparse(part.values) else part.values
+        rest = A - code @ L.T
+        dense += w * np.sum((rest if part.seen is None else rest[part.seen]) ** 2)
     assert objective(data, codes, loadings, weights, ridge) == pytest.approx(dense, rel=1e-12)
 
 
@@ -114,7 +108,7 @@ def test_noiseless_data_with_gaps_are_recovered():
 def test_the_aligned_start_is_exact_where_separate_bases_are_not():
     rng = np.random.default_rng(5)
     Y, X, Z = form_data(rng, 60, (10, 12, 14), 3)
-    data, weights = Modalities(Y, X, Z), Weights(1.0, 1.0, 1.0)
+    data, weights = Modalities.of(Y, X, Z), (1.0, 1.0, 1.0)
     at = aligned(data, leading(X, 3, rng), leading(Z, 3, rng))
     separate = Codes(*(np.linalg.svd(A)[0][:, :3] for A in (X, Z)))
     F = [objective(data, c, loadings_given(data, c, weights, 0.0), weights) for c in (at, separate)]
@@ -127,8 +121,8 @@ def test_sparse_and_dense_twins_agree(seed):
     rng = np.random.default_rng(seed)
     Y, X, _ = form_data(rng, 30, (5, 6, 9), 2, noise=0.3)
     Z = np.where(rng.random((30, 9)) < 0.4, rng.normal(size=(30, 9)), 0.0)
-    data = [Modalities(Y, X, A) for A in (Z, sp.csr_array(Z))]
-    weights = Weights(1.0, 2.0, 3.0)
+    data = [Modalities.of(Y, X, A) for A in (Z, sp.csr_array(Z))]
+    weights = 1.0, 2.0, 3.0
     start = loadings_given(data[0], random_codes(data[0], 2, rng), weights, 0.1)
     (codes, F), (twin, F_twin) = (codes_given(d, start, weights, 0.1) for d in data)
     assert F_twin == pytest.approx(F, rel=1e-11)
@@ -159,14 +153,14 @@ def test_masked_columns_and_rows_are_the_regressions_one_by_one():
     rng = np.random.default_rng(7)
     Y, X, Z = form_data(rng, 20, (6, 5, 5), 2, noise=0.5)
     seen = rng.random(Y.shape) < 0.7
-    data, weights = Modalities(np.where(seen, Y, 0.0), X, Z, seen), Weights(0.7, 1.1, 1.3)
+    data, weights = Modalities.of(np.where(seen, Y, 0.0), X, Z, seen), (0.7, 1.1, 1.3)
     codes = random_codes(data, 2, rng)
     loadings = loadings_given(data, codes, weights, 0.0)
     S = codes.K + codes.H
     for j in range(6):
         rows = seen[:, j]
         expected = np.linalg.lstsq(S[rows], Y[rows, j], rcond=None)[0]
-        np.testing.assert_allclose(loadings.alpha[j], expected, atol=1e-10)
+        np.testing.assert_allclose(loadings[0][j], expected, atol=1e-10)
     found, _ = codes_given(data, loadings, weights, 0.0)
     alpha, beta, u = loadings
     zero = np.zeros((5, 2))

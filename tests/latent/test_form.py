@@ -12,10 +12,10 @@ from simulated import form_data
 
 import lmforms as lf
 from lmforms.errors import ConvergenceWarning
-from lmforms.latent import Codes, LinearMixedForm, Loadings, choose_rank
+from lmforms.latent import Codes, LinearMixedForm, choose_rank
 from lmforms.latent.algorithm1 import step
 from lmforms.latent.canonical import canonical
-from lmforms.latent.objective import Modalities
+from lmforms.latent.data import Modalities
 
 few = settings(deadline=None, max_examples=20)
 
@@ -38,19 +38,19 @@ def fitted(data, k=2, **params):
 def test_canonical_form_undoes_any_invertible_map(seed, k):
     rng = np.random.default_rng(seed)
     codes = Codes(*rng.normal(size=(2, 20, k)))
-    loadings = Loadings(*(rng.normal(size=(c, k)) for c in (4, 5, 6)))
+    loadings = tuple(rng.normal(size=(c, k)) for c in (4, 5, 6))
     weights = rng.uniform(0.5, 2, size=3)
     T = np.linalg.qr(rng.normal(size=(k, k)))[0] * rng.uniform(0.2, 5, size=k)
     mapped = (
         Codes(*(A @ T for A in codes)),
-        Loadings(*(A @ np.linalg.inv(T).T for A in loadings)),
+        tuple(A @ np.linalg.inv(T).T for A in loadings),
     )
     here, there = (canonical(*pair, weights) for pair in ((codes, loadings), mapped))
     for a, b in zip((*here[0], *here[1]), (*there[0], *there[1])):
         np.testing.assert_allclose(a, b, atol=1e-8)
     (K, H), (alpha, beta, _) = here
-    np.testing.assert_allclose(K @ beta.T, codes.K @ loadings.beta.T, atol=1e-10)
-    np.testing.assert_allclose((K + H) @ alpha.T, sum(codes) @ loadings.alpha.T, atol=1e-10)
+    np.testing.assert_allclose(K @ beta.T, codes.K @ loadings[1].T, atol=1e-10)
+    np.testing.assert_allclose((K + H) @ alpha.T, sum(codes) @ loadings[0].T, atol=1e-10)
     grams = K.T @ K + H.T @ H, sum(w * A.T @ A for w, A in zip(weights, here[1]))
     np.testing.assert_allclose(grams[0], grams[1], atol=1e-9)
     np.testing.assert_allclose(grams[0], np.diag(np.diag(grams[0])), atol=1e-9)
@@ -175,13 +175,15 @@ def test_labels_are_kept():
 
 def test_algorithm1_makes_the_corrected_steps():
     Y, X, Z = noisy(8, noise=0.05)
-    data, codes = Modalities(Y, X, Z), Codes(*np.random.default_rng(0).normal(size=(2, 60, 2)))
+    data, codes = Modalities.of(Y, X, Z), Codes(*np.random.default_rng(0).normal(size=(2, 60, 2)))
     inv = np.linalg.inv
-    loadings = Loadings(*(np.random.default_rng(1).normal(size=(c, 2)) for c in (6, 7, 8)))
+    loadings = tuple(np.random.default_rng(1).normal(size=(c, 2)) for c in (6, 7, 8))
     a, b, u = loadings
-    np.testing.assert_allclose(step(data, codes, loadings, 3).H, Y @ a @ inv(a.T @ a) - codes.K)
-    np.testing.assert_allclose(step(data, codes, loadings, 4).K, X @ b @ inv(b.T @ b))
-    np.testing.assert_allclose(step(data, codes, loadings, 5).H, Z @ u @ inv(u.T @ u))
+    np.testing.assert_allclose(
+        step(data, codes, loadings, (1.0,) * 3, 3).H, Y @ a @ inv(a.T @ a) - codes.K
+    )
+    np.testing.assert_allclose(step(data, codes, loadings, (1.0,) * 3, 4).K, X @ b @ inv(b.T @ b))
+    np.testing.assert_allclose(step(data, codes, loadings, (1.0,) * 3, 5).H, Z @ u @ inv(u.T @ u))
 
 
 def test_algorithm1_is_a_method():
@@ -227,3 +229,9 @@ def test_choose_rank_finds_the_rank(held):
     share = table.groupby("rank")["share"].mean()
     assert share[2] > share[1] + 0.05
     assert share[3] < share[2] + 0.02
+
+
+def test_choose_rank_warns_of_fits_that_did_not_converge():
+    with pytest.warns(ConvergenceWarning, match="4 of 8 fits.*`converged`"):
+        table = choose_rank(*noisy(0, n=100, noise=1.0), ranks=[1, 5], folds=4, max_iter=12)
+    assert table.loc[~table["converged"], "rank"].eq(5).all()

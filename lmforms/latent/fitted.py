@@ -1,0 +1,117 @@
+"""What a fit of a form leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ..errors import ArgumentError, near_matches
+from . import facts
+from .als import Walk
+from .data import FloatArray, Modalities, Side
+from .encoding import Given, second_moments
+from .inputs import Block, check_columns, modality
+from .objective import Codes, Weights
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One modality of a fit.
+
+    Attributes
+    ----------
+    name : str
+    side : Side
+    columns : pandas.Index or None
+    loading : ndarray (c, k)
+    weight : float
+        In F.
+    variances : ndarray (c,)
+        D: mean squared residual of each column.
+    precision : float
+        The reciprocal of their mean.
+    explained : float
+    """
+
+    name: str
+    side: Side
+    columns: pd.Index | None
+    loading: FloatArray
+    weight: float
+    variances: FloatArray
+    precision: float
+    explained: float
+
+    def given(self, found: Block, shrink: bool) -> Given:
+        """New rows of this modality, to be encoded; see :func:`.inputs.check_columns`."""
+        self.check(found)
+        return Given(modality(found), self.loading, self.precision if shrink else self.weight)
+
+    def check(self, found: Block) -> None:
+        """Refuse rows whose columns are not those of the fit.
+
+        Raises
+        ------
+        DataError
+        """
+        check_columns(found, len(self.loading), self.columns, f'form.loadings_["{self.name}"]')
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Codes and moments of the rows fitted, and the modalities.
+
+    Attributes
+    ----------
+    parts : dict of Part
+        By name, the response first.
+    codes : Codes
+    moments : ndarray (2k, 2k)
+    ridge : float
+    rows : pandas.Index or None
+    """
+
+    parts: dict[str, Part]
+    codes: Codes
+    moments: FloatArray
+    ridge: float
+    rows: pd.Index | None
+
+    @classmethod
+    def of(
+        cls,
+        blocks: tuple[Block, ...],
+        data: Modalities,
+        walk: Walk,
+        weights: Weights,
+        ridge: float,
+    ) -> Fitted:
+        """From data and the walk on them."""
+        codes, loadings = walk.codes, walk.loadings
+        variances = facts.residual_variances(data, codes, loadings)
+        per_part = zip(
+            blocks,
+            loadings,
+            weights,
+            variances,
+            facts.noise_precisions(data, variances),
+            facts.explained_shares(data, variances),
+        )
+        parts = {b.name: Part(b.name, b.side, b.columns, *figures) for b, *figures in per_part}
+        rows = next((b.rows for b in blocks if b.rows is not None), None)
+        return cls(parts, codes, second_moments(codes), ridge, rows)
+
+    def part(self, name: str) -> Part:
+        """A modality by name.
+
+        Raises
+        ------
+        ArgumentError
+        """
+        if name not in self.parts:
+            raise ArgumentError(
+                f"There is no modality {name!r}: the form was fitted with "
+                f"{', '.join(self.parts)}.{near_matches(name, self.parts)}"
+            )
+        return self.parts[name]

@@ -1,0 +1,101 @@
+"""matplotlib at arm's length: imported when a picture is drawn, Axes made or checked, ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ArgumentError, MissingPackageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TICKS = 40  # labels along one side that can still be read
+LETTERS = 28  # of a label
+RULE = "0.75"  # grey of lines that are there to compare with
+MANY_POINTS = 2000  # beyond these, points shrink and are stored as pixels
+
+
+def pyplot() -> Any:
+    """`matplotlib.pyplot`, or an error that names the extra.
+
+    Raises
+    ------
+    MissingPackageError
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise MissingPackageError(
+            "Pictures are drawn by matplotlib: pip install 'lmforms[plot]'."
+        ) from None
+    return plt
+
+
+def one(ax: Any, size: tuple[float, float]) -> Axes:
+    """The Axes given, or one of a new figure of `size` inches.
+
+    Raises
+    ------
+    ArgumentError
+        What was given is something else.
+    """
+    return several(None if ax is None else [ax], 1, size)[0]
+
+
+def several(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:
+    """The Axes given, or `count` side by side in a new figure of `size` inches.
+
+    Raises
+    ------
+    ArgumentError
+        What was given is something else, or has another length.
+    """
+    plt = pyplot()
+    if ax is None:
+        figure = plt.figure(figsize=size, layout="constrained")
+        return list(figure.subplots(1, count, squeeze=False)[0])
+    given = [ax] if isinstance(ax, plt.Axes) else list(np.ravel(np.asarray(ax, dtype=object)))
+    if not all(isinstance(a, plt.Axes) for a in given):
+        raise ArgumentError(
+            f"ax={ax!r} is not of matplotlib's Axes: take them from matplotlib.pyplot.subplots()."
+        )
+    if len(given) != count:
+        raise ArgumentError(
+            f"ax= holds {len(given)} Axes and {count} are drawn on: pass {count}, or draw less."
+        )
+    return given
+
+
+def short(label: Any) -> str:
+    """A label cut to what fits beside an axis.
+
+    Examples
+    --------
+    >>> short("a" * 40)
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaa…'
+    """
+    text = str(label)
+    return text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
+
+
+def thinned(labels: Sequence[Any], most: int = TICKS) -> tuple[np.ndarray, list[str]]:
+    """Places and texts of at most `most` labels, evenly apart.
+
+    Examples
+    --------
+    >>> thinned(["a", "b", "c", "d", "e"], most=3)
+    (array([0, 2, 4]), ['a', 'c', 'e'])
+    """
+    step = -(-len(labels) // most)
+    places = np.arange(0, len(labels), step)
+    return places, [short(labels[int(i)]) for i in places]
+
+
+def point_style(n: int) -> dict[str, Any]:
+    """Size and transparency of n points, and whether they are stored as pixels."""
+    if n > MANY_POINTS:
+        return {"s": 6, "alpha": 0.4, "linewidths": 0, "rasterized": True}
+    return {"s": 22, "alpha": 0.85, "linewidths": 0}

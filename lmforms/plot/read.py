@@ -1,0 +1,185 @@
+"""What the pictures of a form show, as plain arrays: codes, loadings, the table of ranks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ArgumentError, DataError, listed, near_matches
+
+SYMBOLS = {"Y": "α", "X": "β", "Z": "u"}
+CODES = ("K", "H", "K+H")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Cross-validated shares by rank.
+
+    Attributes
+    ----------
+    ranks : ndarray of int (r,)
+        Ascending.
+    means, errors : ndarray (r,)
+        Mean share over folds, and its standard error; NaN with one fold.
+    best : int
+        The rank with the greatest mean.
+    simplest : int, optional
+        The least rank whose mean is within one standard error of the best; None without errors.
+    """
+
+    ranks: np.ndarray
+    means: np.ndarray
+    errors: np.ndarray
+    best: int
+    simplest: int | None
+
+
+def fitted(form: Any) -> Any:
+    """The form itself, or that of a regressor which holds one.
+
+    Raises
+    ------
+    ArgumentError
+        It is not a form, or not fitted.
+    """
+    found = getattr(form, "form_", form)
+    if hasattr(found, "K_") and hasattr(found, "H_"):
+        return found
+    if hasattr(found, "get_params") and hasattr(found, "fit"):
+        raise ArgumentError("This form is not fitted yet: call its fit() first.")
+    raise ArgumentError(f"A fitted LinearMixedForm is wanted, not {type(form).__name__}.")
+
+
+def loadings_of(form: Any, modality: str) -> tuple[np.ndarray, list[Any]]:
+    """Loadings (columns, k) of a modality, and what its columns are called.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such modality.
+    """
+    known = form.loadings_
+    if modality not in known:
+        raise ArgumentError(
+            f"There is no modality {modality!r}: the form has {listed(list(known))}."
+            f"{near_matches(str(modality), known)}"
+        )
+    found = known[modality]
+    labels = list(found.index) if isinstance(found, pd.DataFrame) else list(range(len(found)))
+    return np.asarray(found, dtype=np.float64), labels
+
+
+def code_sizes(form: Any, modality: str) -> np.ndarray:
+    """Root mean squares (k,) of the code behind a modality: K, H or their sum.
+
+    Which it is can be seen from what unit codes decode to.
+    """
+    K, H = (np.asarray(A, dtype=np.float64) for A in (form.K_, form.H_))
+    one, none = np.eye(K.shape[1]), np.zeros((K.shape[1], K.shape[1]))
+    behind = [np.any(form.decode(pair, to=modality)) for pair in ((one, none), (none, one))]
+    return np.sqrt(np.mean((behind[0] * K + behind[1] * H) ** 2, axis=0))
+
+
+def codes_of(form: Any, of: str) -> np.ndarray:
+    """K, H or their sum, (n, k).
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if of not in CODES:
+        raise ArgumentError(f"of={of!r} is not one of {listed(CODES)}, or a sequence of these.")
+    K, H = (np.asarray(A, dtype=np.float64) for A in (form.K_, form.H_))
+    return {"K": K, "H": H, "K+H": K + H}[of]
+
+
+def chosen(components: Any, k: int) -> list[int]:
+    """Components, counted from 1 as in the labels c1, c2, …, as places; None is all.
+
+    Raises
+    ------
+    ArgumentError
+
+    Examples
+    --------
+    >>> chosen((1, 3), 3), chosen(None, 2)
+    ([0, 2], [0, 1])
+    """
+    if components is None:
+        return list(range(k))
+    given = [components] if np.ndim(components) == 0 else list(components)
+    for c in given:
+        if isinstance(c, bool) or not isinstance(c, (int, np.integer)) or not 1 <= c <= k:
+            raise ArgumentError(
+                f"components={components!r}: each is a whole number from 1 to the rank, {k}."
+            )
+    if not given or len(set(given)) < len(given):
+        raise ArgumentError(f"components={components!r} must name at least one, each once.")
+    return [int(c) - 1 for c in given]
+
+
+def compared(table: Any) -> Ranks:
+    """Means and standard errors by rank, the best, and the simplest that is as good.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`lmforms.latent.choose_rank`.
+
+    Raises
+    ------
+    ArgumentError, DataError
+        It is no such table, or has no share at all.
+
+    Examples
+    --------
+    >>> shares = [0.4, 0.6, 0.79, 0.83, 0.80, 0.84]
+    >>> found = compared(pd.DataFrame({"rank": [1, 1, 2, 2, 3, 3], "fold": [0, 1] * 3,
+    ...                                "share": shares, "converged": True}))
+    >>> found.best, found.simplest
+    (3, 2)
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise ArgumentError(f"The table of choose_rank is wanted, not {type(table).__name__}.")
+    absent = [c for c in ("rank", "fold", "share", "converged") if c not in table]
+    if absent:
+        raise DataError(f"The table has no column {listed(absent)}: pass that of choose_rank.")
+    grouped = table.groupby("rank", sort=True)["share"].agg(["mean", "sem"])
+    means = grouped["mean"].to_numpy(dtype=np.float64)
+    if not np.isfinite(means).any():
+        raise DataError("The table holds no share: nothing was held out that could be predicted.")
+    ranks = grouped.index.to_numpy()
+    errors = grouped["sem"].to_numpy(dtype=np.float64)
+    top = int(np.nanargmax(means))
+    if not np.isfinite(errors[top]):
+        return Ranks(ranks, means, errors, int(ranks[top]), None)
+    with np.errstate(invalid="ignore"):
+        simplest = int(ranks[np.flatnonzero(means >= means[top] - errors[top])[0]])
+    return Ranks(ranks, means, errors, int(ranks[top]), simplest)
+
+
+def longest(values: np.ndarray, top: Any) -> np.ndarray:
+    """Places of the `top` rows of greatest norm, greatest first.
+
+    Raises
+    ------
+    ArgumentError
+
+    Examples
+    --------
+    >>> longest(np.array([[1.0], [-3.0], [2.0]]), 2)
+    array([1, 2])
+    """
+    if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
+        raise ArgumentError(f"top={top!r} must be a whole number, at least 1.")
+    return np.argsort(-np.linalg.norm(values, axis=1), kind="stable")[: int(top)]
+
+
+def second_moments(data: Any) -> np.ndarray:
+    """A'A/n of a frame, array or sparse matrix."""
+    A = data if hasattr(data, "toarray") else np.asarray(data, dtype=np.float64)
+    S = (A.T @ A) / A.shape[0]
+    return S.toarray() if hasattr(S, "toarray") else S
