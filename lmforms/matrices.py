@@ -16,6 +16,7 @@ import pandas as pd
 from .errors import ModelError
 
 if TYPE_CHECKING:
+    from .design import Design
     from .results import MixedModelResults
 
 FloatArray = npt.NDArray[np.float64]
@@ -114,21 +115,14 @@ def model_matrices(fit: MixedModelResults) -> ModelMatrices:
         )
     design = fit._design
     index = design.index
-    pieces, lambdas, effects = [], [], []
-    names: list[tuple[str, Any, str]] = []
+    lambdas, effects = [], []
     for term, lam in zip(design.terms, fit._relative_factors, strict=True):
         group = design.groups[term.group]
-        q, k = len(group.levels), len(term.columns)
-        columns = (group.codes[:, None] * k + np.arange(k)).ravel()
-        ends = np.arange(design.n + 1) * k
-        values = term.matrix.values.ravel()
-        pieces.append(sp.csr_array((values, columns, ends), shape=(design.n, q * k)))
-        lambdas.append(sp.kron(sp.eye_array(q), sp.csr_array(lam)))
+        lambdas.append(sp.kron(sp.eye_array(len(group.levels)), sp.csr_array(lam)))
         at = group.terms.index(design.terms.index(term))
         span = group.covariance.column_slices()[at]
         effects.append(fit.random_effects[group.name].to_numpy()[:, span].ravel())
-        names += [(group.name, level, c) for level in group.levels for c in term.columns]
-    Z = sp.hstack(pieces).tocsr() if pieces else sp.csr_array((design.n, 0))
+    Z, z_names = random_design(design)
     Lambda = sp.block_diag(lambdas).tocsr() if lambdas else sp.csr_array((0, 0))
     b = np.concatenate([np.empty(0), *effects])
     whitened = _whitened(Z, fit)
@@ -139,7 +133,6 @@ def model_matrices(fit: MixedModelResults) -> ModelMatrices:
     e = fit.residuals("response").to_numpy()
     weighted = design.residual.whiten(design.residual.whiten(e))
     u = Lambda.T @ (Z.T @ weighted)  # û = Λ'Z'R⁻¹(y − Xβ̂ − Zb̂), also for a singular Λ
-    z_names = pd.MultiIndex.from_tuples(names, names=["group", "level", "effect"])
     return ModelMatrices(
         y=pd.Series(fit._y - design.offset, index=index, name="y"),
         X=pd.DataFrame(design.X, index=index, columns=design.x_names),
@@ -155,6 +148,43 @@ def model_matrices(fit: MixedModelResults) -> ModelMatrices:
         z_names=z_names,
         relative_factors=fit._relative_factors,
     )
+
+
+def random_design(design: Design) -> tuple[Any, pd.MultiIndex]:
+    """Z in the user's units, term by term and within a term level by level.
+
+    Parameters
+    ----------
+    design : Design
+
+    Returns
+    -------
+    Z : scipy.sparse.csr_array (n, q)
+    names : pandas.MultiIndex (q,)
+        Grouping factor, level and effect of each column.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> model = lf.MixedModel("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
+    >>> Z, names = random_design(model.design)
+    >>> Z.shape, names[0]
+    ((30, 6), ('Batch', 'A', 'Intercept'))
+    """
+    import scipy.sparse as sp
+
+    pieces = []
+    names: list[tuple[str, Any, str]] = []
+    for term in design.terms:
+        group = design.groups[term.group]
+        q, k = len(group.levels), len(term.columns)
+        columns = (group.codes[:, None] * k + np.arange(k)).ravel()
+        ends = np.arange(design.n + 1) * k
+        values = term.matrix.values.ravel()
+        pieces.append(sp.csr_array((values, columns, ends), shape=(design.n, q * k)))
+        names += [(group.name, level, c) for level in group.levels for c in term.columns]
+    Z = sp.hstack(pieces).tocsr() if pieces else sp.csr_array((design.n, 0))
+    return Z, pd.MultiIndex.from_tuples(names, names=["group", "level", "effect"])
 
 
 def _whitened(Z: Any, fit: MixedModelResults) -> Any:

@@ -19,6 +19,7 @@ from .frame import real_array
 from .status import OptimizerReport, singular_message, unidentified_message
 
 if TYPE_CHECKING:
+    from .companion import Forms
     from .design import Design
     from .matrices import ModelMatrices
     from .model import MixedModel
@@ -396,6 +397,45 @@ class MixedModelResults:
         from .predict import predict
 
         return predict(self, data, random=random, new_levels=new_levels, offset=offset)
+
+    def forms(self, rank: int | None = None, **params: Any) -> Forms:
+        """A linear mixed form of this model's y, X and Z, beside the fit.
+
+        Y ≈ (K+H)α', X ≈ Kβ', Z ≈ Hu' with Y the response less its offset, X the independent
+        columns, Z all random terms side by side, and every row multiplied by √w where there are
+        prior weights. It knows neither θ nor a `relationship`.
+
+        Parameters
+        ----------
+        rank : int, optional
+            All that X carries by default, at most what Z carries, and at most 20.
+        **params
+            Of :class:`lmforms.latent.LinearMixedForm`. By default `weights` let Y count 0.01, X
+            100 and Z 1, each over its ‖·‖², as y alone has noise in a mixed model
+            (``weights=None`` counts all alike), and `tol` is at most 1e-9, less where the variation
+            of y is a small part of F.
+
+        Returns
+        -------
+        Forms
+
+        Raises
+        ------
+        ModelError
+            No fixed or no random effects, or a rank above what X or Z carry.
+        ArgumentError
+            A parameter is unknown or out of its range.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+        >>> fit.forms(rank=2).table.loc["random", "correlation"].round(2)
+        np.float64(0.96)
+        """
+        from .companion import companion
+
+        return companion(self, rank, params)
 
     @named_arguments
     def refit(

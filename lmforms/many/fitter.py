@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,10 @@ from .inputs import Source, is_spectral, spectrum
 from .shared import Shared
 from .spectral import Spectrum
 from .tables import frames
+
+if TYPE_CHECKING:
+    from ..companion import Forms
+    from .origin import Origin
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -57,6 +61,7 @@ class ManyFits:
     fixed: pd.DataFrame
     fits: pd.DataFrame
     variances: pd.DataFrame
+    _origin: Origin | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.fits)
@@ -64,6 +69,46 @@ class ManyFits:
     def __repr__(self) -> str:
         good = int(self.fits["converged"].sum())
         return f"ManyFits({len(self):,} responses, {good:,} converged)"
+
+    def forms(self, rank: int | None = None, **params: Any) -> Forms:
+        """A linear mixed form of all responses with the model's X and Z, beside the fits.
+
+        As :meth:`lmforms.MixedModelResults.forms`, with Y all responses at once: they share the
+        codes and should be in one unit. Missing ones are left out of F. The responses are read
+        again from what :func:`lmforms.lmer_many` was given, and Zb̂ is found at the variances of
+        the table, at the cost of one evaluation for each response.
+
+        Parameters
+        ----------
+        rank : int, optional
+        **params
+            Of :class:`lmforms.latent.LinearMixedForm`.
+
+        Returns
+        -------
+        Forms
+
+        Raises
+        ------
+        DataError
+            The fits came from a stream, or the responses have changed since.
+        ModelError
+            They have a relationship; no fixed or no random effects; a rank above what X or Z
+            carry.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> import numpy as np
+        >>> pastes = lf.datasets.load("Pastes")
+        >>> Y = pastes[["strength"]].assign(rooted=np.sqrt(pastes["strength"]))
+        >>> many = lf.lmer_many("~ 1 + (1 | batch)", pastes, Y)
+        >>> many.forms(tol=1e-6).responses
+        ('strength', 'rooted')
+        """
+        from .companion import many_forms
+
+        return many_forms(self, rank, params)
 
     @classmethod
     def joined(cls, parts: Sequence[ManyFits]) -> ManyFits:
@@ -85,6 +130,11 @@ class Fitter:
         self.source, self.reml, self.control = source, reml, control
         self._prepared: dict[bytes, tuple[Design, IntArray, Spectrum | Shared]] = {}
         self._whole = self._prepare(np.ones(source.n, dtype=bool))
+
+    @property
+    def design(self) -> Design:
+        """Of all rows."""
+        return self._whole[0]
 
     def _prepare(self, rows: BoolArray) -> tuple[Design, IntArray, Spectrum | Shared]:
         key = rows.tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal, overload
 
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from .columns import (
 )
 from .fitter import Fitter, ManyFits
 from .inputs import Source, check_choice, check_control, check_flag
+from .origin import Origin
 
 
 @overload
@@ -184,7 +186,8 @@ def lmer_many(
     found = list(fits())
     if not found:
         raise DataError("there are no responses.")
-    return ManyFits.joined(found)
+    origin = Origin.of(source, fitter.design, responses, labelled, fitter.reml, fitter.control)
+    return replace(ManyFits.joined(found), _origin=origin)
 
 
 def _names(responses: Any) -> list[str] | None:

@@ -5,7 +5,8 @@ matplotlib is imported when something is drawn: ``pip install 'lmforms[plot]'``.
 
 from __future__ import annotations
 
+from .companion import companion
 from .latent import codes, covariance, loadings
 from .search import objective, rank
 
-__all__ = ["codes", "covariance", "loadings", "objective", "rank"]
+__all__ = ["codes", "companion", "covariance", "loadings", "objective", "rank"]

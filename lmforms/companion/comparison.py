@@ -1,0 +1,104 @@
+"""What a mixed model and a form say of the same rows, in numbers: pure functions of arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+FLAT = 1e-10
+"""A spread below this share of the size is rounding: the values are constant."""
+
+CANCELS = 2.0
+"""Squares of two parts that exceed those of their sum so many times cancel each other."""
+
+APART = 0.1
+"""A share of a part that is worth a word if it is missing."""
+
+
+class Likeness(NamedTuple):
+    """How one part of the model and its counterpart compare; moments weigh rows as the model does.
+
+    Attributes
+    ----------
+    mean_model, mean_form : float
+    sd_model, sd_form : float
+        About these means.
+    correlation : float
+        NaN if either is constant.
+    explained : float
+        1 − the squares of their difference over those of the model's part, both about their
+        means; NaN if that is constant.
+    rms_difference : float
+        Root mean squared difference, means included.
+    """
+
+    mean_model: float
+    mean_form: float
+    sd_model: float
+    sd_form: float
+    correlation: float
+    explained: float
+    rms_difference: float
+
+
+def likeness(model: FloatArray, form: FloatArray, w: FloatArray | None = None) -> Likeness:
+    """Compare two parts of the same rows.
+
+    Parameters
+    ----------
+    model, form : ndarray (n,)
+    w : ndarray (n,), optional
+        Prior weights.
+
+    Examples
+    --------
+    >>> same = likeness(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
+    >>> same.correlation.__round__(6), same.explained.__round__(6), same.rms_difference
+    (1.0, 1.0, 1.0)
+    """
+    a, b = float(np.average(model, weights=w)), float(np.average(form, weights=w))
+    sd_a, sd_b = (_spread(x, mean, w) for x, mean in ((model, a), (form, b)))
+    gap = model - form
+    correlation = explained = np.nan
+    if sd_a > 0:
+        explained = 1.0 - float(np.average((gap - (a - b)) ** 2, weights=w)) / sd_a**2
+        if sd_b > 0:
+            correlation = float(np.average((model - a) * (form - b), weights=w)) / (sd_a * sd_b)
+    rms = float(np.sqrt(np.average(gap**2, weights=w)))
+    return Likeness(a, b, sd_a, sd_b, correlation, explained, rms)
+
+
+def _spread(x: FloatArray, mean: float, w: FloatArray | None) -> float:
+    """The standard deviation, zero for rounding."""
+    spread = float(np.sqrt(np.average((x - mean) ** 2, weights=w)))
+    return spread if spread > FLAT * float(np.abs(x).max()) else 0.0
+
+
+def cancel(first: FloatArray, second: FloatArray) -> bool:
+    """Whether two parts are much larger than their sum.
+
+    Examples
+    --------
+    >>> cancel(np.array([10.0]), np.array([-9.0])), cancel(np.array([10.0]), np.array([1.0]))
+    (True, False)
+    """
+    whole = float(np.sum((first + second) ** 2))
+    return float(np.sum(first**2) + np.sum(second**2)) > CANCELS * whole
+
+
+def exchanged(fixed: Likeness, fitted: Likeness) -> bool:
+    """Whether model and form differ in the fixed part and agree in the sum of both parts.
+
+    Examples
+    --------
+    >>> part = Likeness(0.0, 0.0, 1.0, 1.0, 0.6, 0.3, 0.9)
+    >>> exchanged(part, part._replace(explained=0.99)), exchanged(part, part)
+    (True, False)
+    """
+    apart = (1.0 - fixed.explained) * fixed.sd_model**2
+    left = (1.0 - fitted.explained) * fitted.sd_model**2
+    return fixed.explained < 1.0 - APART and left < APART * apart

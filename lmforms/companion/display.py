@@ -1,0 +1,131 @@
+"""A companion as text and HTML."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ..summary import _html
+
+if TYPE_CHECKING:
+    from .forms import Forms
+
+SHOWN = 20
+"""Responses in a printed table."""
+
+DIGITS = 5
+"""Of the largest number in a table."""
+
+MOST_DECIMALS = 12
+
+HEADING = "Model and form"
+LINES = {
+    "fixed": "fixed: Xβ̂, Kα'",
+    "random": "random: Zb̂, Hα'",
+    "fitted": "fitted",
+    "residual": "residual",
+}
+COLUMNS = {
+    "mean_model": "mean model",
+    "mean_form": "mean form",
+    "sd_model": "sd model",
+    "sd_form": "sd form",
+    "correlation": "corr.",
+    "explained": "explained",
+    "rms_difference": "rms diff.",
+}
+SHARES = ("correlation", "explained")
+COMPARED = ("fixed", "random", "fitted")
+
+
+def as_text(forms: Forms) -> str:
+    """Title, facts, table and notes."""
+    title, facts = _title(forms), _facts(forms)
+    width = max(len(name) for name, _ in facts) + 2
+    blocks = [title, "=" * len(title), *(f"{name + ':':<{width}}{value}" for name, value in facts)]
+    blocks += ["", HEADING, *_ruled(*_cells(forms))]
+    blocks += _more(forms)
+    for note in forms.notes:
+        blocks += ["", f"Note: {note}"]
+    return "\n".join(blocks)
+
+
+def as_html(forms: Forms) -> str:
+    """The same for a notebook."""
+    facts = _facts(forms)
+    parts = [f"<p><strong>{escape(_title(forms))}</strong></p>"]
+    parts.append(_html([], [name for name, _ in facts], [[value] for _, value in facts], "l"))
+    parts.append(f"<p><strong>{HEADING}</strong></p>")
+    parts.append(_html(*_cells(forms), "r"))
+    parts += [f"<p>{escape(line)}</p>" for line in _more(forms) if line]
+    parts += [f"<p><em>Note: {escape(note)}</em></p>" for note in forms.notes]
+    return "<div class='lmforms-summary'>" + "".join(parts) + "</div>"
+
+
+def _title(forms: Forms) -> str:
+    return f"Linear mixed form of rank {forms.form.rank_} beside a mixed model"
+
+
+def _facts(forms: Forms) -> list[tuple[str, str]]:
+    form = forms.form
+    (m, _), (p, _), (q, _) = (np.shape(A) for A in (form.alpha_, form.beta_, form.u_))
+    shares = ", ".join(f"{name} {share:.3f}" for name, share in form.explained_.items())
+    return [
+        ("Formula", forms.formula),
+        ("Rows", str(len(form.K_))),
+        ("Columns", f"Y {m}, X {p}, Z {q}"),
+        ("Explained", shares),
+        ("Converged", f"{'yes' if form.status_.converged else 'NO'}, {form.status_.n_iter} sweeps"),
+    ]
+
+
+def _more(forms: Forms) -> list[str]:
+    left = len(forms.responses) - SHOWN
+    return ["", f"… and {left} more: see `table`."] if left > 0 else []
+
+
+def _cells(forms: Forms) -> tuple[list[str], list[str], list[list[str]]]:
+    """Headers, stubs and cells: a line for each part, or for each of several responses."""
+    if not forms.stacked:
+        return (list(COLUMNS.values()), *_by_part(forms.table))
+    shown = [forms.likeness(name) for name in forms.responses[:SHOWN]]
+    headers = [f"{part} {COLUMNS[share]}" for part in COMPARED for share in SHARES]
+    cells = [
+        [_share(table.loc[part, share]) for part in COMPARED for share in SHARES] for table in shown
+    ]
+    return headers, [str(name) for name in forms.responses[:SHOWN]], cells
+
+
+def _by_part(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Stubs and cells of one response: what has a unit with common decimals."""
+    sizes = table.drop(columns=list(SHARES)).abs().max(axis=None)
+    decimals = DIGITS - 1 - int(np.floor(np.log10(sizes))) if sizes > 0 else 0
+    columns = []
+    for name in COLUMNS:
+        places = min(max(decimals, 0), MOST_DECIMALS)
+        shares = name in SHARES
+        columns.append([_share(v) if shares else _plain(v, places) for v in table[name]])
+    return [LINES[str(part)] for part in table.index], [list(row) for row in zip(*columns)]
+
+
+def _share(value: float) -> str:
+    return "" if np.isnan(value) else _plain(value, 3)
+
+
+def _plain(value: float, decimals: int) -> str:
+    """Without a sign if it is rounded to zero."""
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def _ruled(headers: list[str], stubs: list[str], cells: list[list[str]]) -> list[str]:
+    """Lines of a text table in the manner of a model's summary."""
+    columns = [[h, *(row[j] for row in cells)] for j, h in enumerate(headers)]
+    columns = [[v.rjust(max(map(len, column))) for v in column] for column in columns]
+    first = [v.ljust(max(map(len, stubs))) for v in ("", *stubs)]
+    lines = ["  ".join(row) for row in zip(first, *columns)]
+    rule = "-" * len(lines[0])
+    return [rule, lines[0], rule, *lines[1:], rule]

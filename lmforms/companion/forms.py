@@ -1,0 +1,245 @@
+"""`Forms`: a fitted form, what the model says of the same rows, and how the two compare."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..caller import caller_depth
+from ..errors import ArgumentError, ConvergenceWarning, DataError, listed, near_matches
+from ..latent import LinearMixedForm
+from .comparison import Likeness, likeness
+from .display import as_html, as_text
+from .notes import notes_of
+from .sides import Sides, fitted_form, random_part
+
+if TYPE_CHECKING:
+    from ..results import MixedModelResults
+
+FloatArray = npt.NDArray[np.float64]
+
+PARTS = ("fixed", "random", "fitted", "residual")
+
+
+@dataclass(frozen=True, eq=False)
+class Forms:
+    """A linear mixed form of a model's own y, X and Z, beside the fitted model.
+
+    Made by :meth:`lmforms.MixedModelResults.forms` and :meth:`lmforms.ManyFits.forms`.
+
+    Attributes
+    ----------
+    form : LinearMixedForm
+        Fitted to rows √w·(y − offset, X, Z), with w the prior weights (1 without any). Columns
+        of X bear the names of their coefficients, those of Z the grouping factor, level and
+        effect.
+    table : DataFrame
+        Rows `fixed` (Xβ̂ and Kα'), `random` (Zb̂ and Hα'), `fitted` (their sums) and `residual`;
+        columns as described in Notes. With several responses the first level of the index is
+        the response.
+    frame : DataFrame
+        Row by row, in units of the response: `y` (offset taken off), `fixed` and `random` (Xβ̂,
+        Zb̂), `residual`, and the same from the form: `fixed_form` (Kα'), `random_form` (Hα'),
+        `residual_form`. With several responses they stand one below the other.
+    notes : tuple of str
+        What stands in the way of a comparison.
+    formula : str
+    responses : tuple
+        Names.
+    stacked : bool
+        Whether the response is a level of the index of `table` and `frame`.
+
+    Notes
+    -----
+    ``table`` has the means of both, their standard deviations about these, their `correlation`,
+    the share of the model's variation that the form's part has `explained` (1 − squared
+    differences over squares, both about their means) and the root mean squared difference. Rows
+    weigh as they do in the model. A constant part, such as Xβ̂ of an intercept, has neither
+    correlation nor share.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> fit = lf.lmer("Reaction ~ Days + (1 | Subject)", lf.datasets.load("sleepstudy"))
+    >>> fit.forms().table["correlation"].round(2)
+    fixed       1.0
+    random      1.0
+    fitted      1.0
+    residual    1.0
+    Name: correlation, dtype: float64
+    """
+
+    form: LinearMixedForm
+    table: pd.DataFrame
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+    formula: str
+    responses: tuple[Any, ...]
+    stacked: bool = False
+
+    def rows(self, response: Any = None) -> pd.DataFrame:
+        """`frame` of one response.
+
+        Parameters
+        ----------
+        response : optional
+            Its name; the first by default.
+
+        Raises
+        ------
+        ArgumentError
+            There is none of this name.
+        """
+        return self._of(self.frame, response)
+
+    def likeness(self, response: Any = None) -> pd.DataFrame:
+        """`table` of one response, as :meth:`rows`."""
+        return self._of(self.table, response)
+
+    def plot(self, response: Any = None, ax: Any = None) -> Any:
+        """Kα' against Xβ̂ and Hα' against Zb̂, row by row.
+
+        Parameters
+        ----------
+        response : optional
+            Its name; the first by default.
+        ax : two matplotlib Axes, optional
+
+        Returns
+        -------
+        list of matplotlib Axes
+        """
+        from ..plot.companion import companion as draw
+
+        return draw(self, response=response, ax=ax)
+
+    def _of(self, frame: pd.DataFrame, response: Any) -> pd.DataFrame:
+        name = self.responses[0] if response is None else response
+        if name not in self.responses:
+            known = [str(r) for r in self.responses]
+            raise ArgumentError(
+                f"there is no response {name!r}.{near_matches(str(name), known)} "
+                f"Those of the form: {listed(known)}."
+            )
+        return frame.loc[name] if self.stacked else frame
+
+    def __repr__(self) -> str:
+        (n, k), m = np.shape(self.form.K_), len(self.responses)
+        of = f"{m} responses" if m > 1 else repr(self.formula)
+        return f"<Forms of {of}: rank {k}, {n} rows>"
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
+
+def companion(fit: MixedModelResults, rank: int | None, params: Mapping[str, Any]) -> Forms:
+    """See :meth:`lmforms.MixedModelResults.forms`."""
+    design = fit._design
+    sides = Sides.of(design)
+    fixed = design.X @ fit.params.to_numpy()
+    random = random_part(design, fit._estimate.b)
+    name = design.bound.formula.response.label
+    parts = (fit._y - design.offset)[:, None], fixed[:, None], random[:, None]
+    return beside(sides, (name,), *parts, rank, params, fit.formula)
+
+
+def beside(
+    sides: Sides,
+    responses: tuple[Any, ...],
+    Y: FloatArray,
+    fixed: FloatArray,
+    random: FloatArray,
+    rank: int | None,
+    params: Mapping[str, Any],
+    formula: str,
+    stacked: bool = False,
+) -> Forms:
+    """Fit the form and set it beside Xβ̂ and Zb̂.
+
+    Parameters
+    ----------
+    sides : Sides
+    responses : tuple
+        m names.
+    Y, fixed, random : ndarray (n, m)
+        Responses less offsets, Xβ̂ and Zb̂; NaN where missing.
+    rank : int, optional
+    params : mapping
+        Of the form.
+    formula : str
+    stacked : bool
+        Whether tables have the response in their index.
+
+    Raises
+    ------
+    DataError
+        Two responses have one name.
+    """
+    twice = [name for name, count in Counter(responses).items() if count > 1]
+    if twice:
+        raise DataError(f"forms: several responses are named {listed(twice)}: rename them.")
+    names = pd.Index(responses, tupleize_cols=False)
+    form = fitted_form(Y, names, sides, rank, params)
+    if not form.status_.converged:
+        warnings.warn(form.status_.message, ConvergenceWarning, stacklevel=caller_depth())
+    alpha = np.asarray(form.alpha_).T
+    K, H = (sides.unweighted(np.asarray(C) @ alpha) for C in (form.K_, form.H_))
+    w = None if sides.root is None else sides.root**2
+    frames, tables = {}, {}
+    for j, name in enumerate(responses):
+        rows = pd.DataFrame(
+            {
+                "y": Y[:, j],
+                "fixed": fixed[:, j],
+                "fixed_form": K[:, j],
+                "random": random[:, j],
+                "random_form": H[:, j],
+                "residual": Y[:, j] - fixed[:, j] - random[:, j],
+                "residual_form": Y[:, j] - K[:, j] - H[:, j],
+            },
+            index=sides.index,
+        )
+        frames[name], tables[name] = rows, _table(rows, w)
+    first = responses[0]
+    return Forms(
+        form=form,
+        table=_stacked(tables, ["part"]) if stacked else tables[first],
+        frame=_stacked(frames, list(sides.index.names)) if stacked else frames[first],
+        notes=notes_of(form, sides, Y, K, H, list(tables.values())),
+        formula=formula,
+        responses=responses,
+        stacked=stacked,
+    )
+
+
+def _stacked(parts: Mapping[Any, pd.DataFrame], names: list[Any]) -> pd.DataFrame:
+    """Frames one below the other, with their names as the first level of the index."""
+    return pd.concat(
+        list(parts.values()),
+        keys=pd.Index(list(parts), tupleize_cols=False),
+        names=["response", *names],
+    )
+
+
+def _table(rows: pd.DataFrame, w: FloatArray | None) -> pd.DataFrame:
+    """One line for each of `PARTS`, over the rows that both sides know."""
+    known = (rows["y"] + rows["fixed"]).notna().to_numpy()
+    if not known.any():
+        return pd.DataFrame(np.nan, index=list(PARTS), columns=list(Likeness._fields))
+    rows = rows[known]
+    w = None if w is None else w[known]
+    rows = rows.assign(
+        fitted=rows["fixed"] + rows["random"], fitted_form=rows["fixed_form"] + rows["random_form"]
+    )
+    lines = [likeness(rows[p].to_numpy(), rows[f"{p}_form"].to_numpy(), w) for p in PARTS]
+    return pd.DataFrame(lines, index=list(PARTS))

@@ -1,0 +1,65 @@
+"""What many fits were made from, so that rows can be asked for later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..control import Control
+from ..evaluator import Scope
+from .columns import chunks, is_stream, rows_like
+from .inputs import Source
+
+if TYPE_CHECKING:
+    from ..design import Design
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """What many fits were made from; the responses are the caller's own object, not a copy.
+
+    Attributes
+    ----------
+    source : Source
+    responses : array or table
+    labelled : bool
+        Whether the rows of the data have labels of the caller's.
+    reml : bool
+    control : Control
+    """
+
+    source: Source
+    responses: Any
+    labelled: bool
+    reml: bool
+    control: Control
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        design: Design,
+        responses: Any,
+        labelled: bool,
+        reml: bool,
+        control: Control,
+    ) -> Origin | None:
+        """None for a stream of responses, which is gone by now.
+
+        Of the caller's variables only those that the formula uses are kept.
+        """
+        if is_stream(responses):
+            return None
+        used = Scope.implicit(source.scope, design.bound.outside).given
+        return cls(replace(source, scope=used), responses, labelled, reml, control)
+
+    def columns(self) -> tuple[list[Any], FloatArray]:
+        """Names and values of the responses, (rows of the data, m)."""
+        rows = rows_like(self.source.data.index, self.labelled)
+        parts = list(chunks(self.responses, "responses", self.source.n, 1 << 62, rows))
+        return [name for p in parts for name in p.names], np.hstack([p.values for p in parts])
