@@ -84,11 +84,22 @@ def hidden(activation: nn.Module, width: int = RANK, bias: bool = True) -> Linea
     return LinearHead(first, activation, nn.Linear(width, CLASSES))
 
 
+def twin() -> LinearHead:
+    """A linear map of rank k that starts where the form starts, and has no solving in it."""
+    head = hidden(nn.Identity(), bias=False)
+    first, _, last = head.layers
+    for loading in (*first.weight.data.split(HALF, dim=1), last.weight.data):
+        nn.init.orthogonal_(loading)
+    nn.init.zeros_(last.bias)
+    return head
+
+
 HEADS: dict[str, Callable[[], nn.Module]] = {
     "form layer": FormHead,
     "form layer, F in the loss": lambda: FormHead(SHARE_OF_F),
     "two linear layers, ReLU": lambda: hidden(nn.ReLU()),
     "two linear layers, ReLU, 64 wide": lambda: hidden(nn.ReLU(), width=64),
     "two linear layers, no activation": lambda: hidden(nn.Identity(), bias=False),
+    "the same, started as the form": twin,
     "one linear layer": lambda: LinearHead(nn.Linear(2 * HALF, CLASSES)),
 }

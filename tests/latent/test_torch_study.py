@@ -30,6 +30,7 @@ def test_heads_have_as_many_parameters(network):
     form = count("form layer")
     assert form == count("form layer, F in the loss")
     assert form == count("two linear layers, no activation")
+    assert form == count("the same, started as the form")
     assert 0 < count("two linear layers, ReLU") - form <= 12  # biases, in the other's favour
 
 
@@ -56,3 +57,16 @@ def test_a_form_head_learns_and_says_no_more_than_a_matrix(network):
     zero = torch.zeros(5, 64)
     apart = head(X, zero) + head(zero, Z) - head.bias
     torch.testing.assert_close(head(X, Z), apart)
+
+
+def test_the_twin_starts_as_the_form_does(network):
+    form, twin = network.HEADS["form layer"](), network.HEADS["the same, started as the form"]()
+    first, _, last = twin.layers
+    with torch.no_grad():
+        for loading, start in zip(
+            (form.form.beta, form.form.u, form.form.alpha),
+            (*first.weight.mT.split(64), last.weight),
+        ):
+            loading.copy_(start)
+    X, Z = torch.randn(2, 5, 64)
+    torch.testing.assert_close(form(X, Z) * (1 + form.form.ridge), twin(X, Z))
