@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-OPTIONAL = {"sklearn": ["lmforms/latent/sklearn.py"]}
+OPTIONAL = {"sklearn": ["lmforms/latent/sklearn.py"], "torch": ["lmforms/latent/torch"]}
 collect_ignore = [
     path for package, paths in OPTIONAL.items() if find_spec(package) is None for path in paths
 ]

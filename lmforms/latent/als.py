@@ -30,12 +30,26 @@ ROUNDING = 1e-14
 
 
 class Walk(NamedTuple):
-    """Where a minimisation ended, and the way there."""
+    """Where a minimisation ended, and the way there.
+
+    Attributes
+    ----------
+    codes : Codes
+    loadings : Loadings
+    trace : tuple of float
+    status : FormStatus
+    moments : ndarray (2k, 2k), optional
+        Σ of the codes, and
+    variances : tuple of ndarray, optional
+        D of the columns, where they were estimated beside.
+    """
 
     codes: Codes
     loadings: Loadings
     trace: tuple[float, ...]
     status: FormStatus
+    moments: FloatArray | None = None
+    variances: tuple[FloatArray, ...] | None = None
 
     def followed_by(self, walk: Walk) -> Walk:
         """A walk on the data that began where this one ended on R, with this one before it.

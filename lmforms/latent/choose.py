@@ -12,8 +12,9 @@ import pandas as pd
 from ..caller import caller_depth
 from ..errors import ArgumentError, ConvergenceWarning, DataError
 from .data import BoolArray, Modalities, Modality
-from .encoding import Given, encoded, second_moments
-from .facts import noise_precisions, residual_variances
+from .encoding import Given, encoded
+from .facts import noise_precisions
+from .fitted import implied_law
 from .fitting import Options, fitted_walk
 from .form import LinearMixedForm
 from .inputs import blocks, check_vary, modalities
@@ -29,7 +30,7 @@ def choose_rank(
     held: str = "rows",
     folds: int = 5,
     seed: int = 0,
-    shrink: bool = False,
+    shrink: bool = True,
     **params: Any,
 ) -> pd.DataFrame:
     """Cross-validated prediction of Y for each rank.
@@ -157,11 +158,10 @@ def _predicted(
     else:
         fitted = data.rows(np.flatnonzero(kept))
         walk, weights = fitted_walk(fitted, names, options)
-        if shrink:
-            variances = residual_variances(fitted, walk.codes, walk.loadings)
-            weights = noise_precisions(fitted, variances)
+        moments, variances = implied_law(fitted, walk)
+        scales: Any = noise_precisions(fitted, variances) if shrink else weights
         others = data.rows(np.flatnonzero(~kept))
-        given = [Given(*g) for g in zip(others, walk.loadings, weights)][1:]
-        codes = encoded(given, options.ridge, second_moments(walk.codes), shrink)
+        given = [Given(*g) for g in zip(others, walk.loadings, scales)][1:]
+        codes = encoded(given, options.ridge, moments, shrink)
     response_code = codes.behind(data.response.side)
     return response_code @ walk.loadings[0].T, walk.status.converged

@@ -79,6 +79,13 @@ class Modality:
         """‖·‖² over what is known."""
         return squared_norm(self.values)
 
+    @cached_property
+    def squares(self) -> FloatArray:
+        """‖·‖² of each column, over what is known."""
+        if sp.issparse(self.values):
+            return np.asarray(self.values.multiply(self.values).sum(axis=0)).ravel()
+        return np.einsum("ij,ij->j", self.values, self.values)
+
     def rows(self, chosen: Any) -> Modality:
         """Some of the rows."""
         seen = None if self.seen is None else self.seen[chosen]

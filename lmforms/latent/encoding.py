@@ -9,11 +9,11 @@ on what is determined, over the rows that the form was fitted on; this does not 
 basis of the codes.
 
 With `shrink` the code is instead its best linear prediction, E[c | row] under the covariance
-D + LΣL' that the form implies, D taken equal within a modality:
+D + LΣL' that the form implies, D diagonal:
 
-    (Σ⁻¹ + Σ L'L/v) c = Σ L'·row/v.
+    (Σ⁻¹ + Σ L'D⁻¹L) c = Σ L'D⁻¹·row.
 
-It is the same where L is large against the noise v, and tends to zero where it is not.
+It is the same where L is large against the noise D, and tends to zero where it is not.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ OPEN = 1e-10  # directions of A below this share of the largest are left open by
 
 
 class Given(NamedTuple):
-    """A modality of the rows to encode, its loadings (c, k) and its weight."""
+    """A modality of the rows to encode, its loadings (c, k), and its weight or those of columns."""
 
     part: Modality
     loading: FloatArray
-    weight: float
+    weight: float | FloatArray
 
 
 def second_moments(codes: Codes) -> FloatArray:
@@ -54,7 +54,7 @@ def encoded(
     ----------
     given : sequence of Given
         Modalities of the same rows, at least one. Weights are those of F; with `shrink` the
-        reciprocals of the noise v of each modality.
+        reciprocals of the noise D of each column.
     ridge : float
         As in F; `shrink` has no use for it.
     moments : ndarray (2k, 2k)
@@ -106,9 +106,10 @@ def _equations(
     right: Any = 0.0
     for (part, loading, weight), columns in zip(given, seen):
         L = part.side.design(loading[columns])
-        system = system + weight * (L.T @ L)
+        weighted = L * np.broadcast_to(weight, len(loading))[columns, None]
+        system = system + weighted.T @ L
         values = part.values if rows is EVERY else part.values[rows]  # sparse slices are copies
-        right = right + weight * ((values if columns is EVERY else values[:, columns]) @ L)
+        right = right + (values if columns is EVERY else values[:, columns]) @ weighted
     return system, right
 
 

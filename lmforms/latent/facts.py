@@ -64,10 +64,10 @@ def _known(part: Modality) -> Any:
     return part.shape[0] if part.seen is None else part.seen.sum(axis=0)
 
 
-def noise_precisions(data: Modalities, variances: tuple[FloatArray, ...]) -> tuple[float, ...]:
-    """1/v of each modality: v the mean of D over its columns, and not quite zero."""
+def noise_precisions(data: Modalities, variances: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:
+    """1/D of each column, of D not quite zero."""
     return tuple(
-        1.0 / max(float(D.mean()), NOISELESS * part.square / (data.n * D.size))
+        1.0 / np.maximum(D, NOISELESS * part.square / (data.n * D.size))
         for part, D in zip(data, variances)
     )
 
@@ -99,10 +99,6 @@ def _by_column(part: Modality, code: FloatArray, loading: FloatArray) -> FloatAr
     if part.seen is not None:
         rest = np.where(part.seen, A - code @ loading.T, 0.0)
         return np.einsum("ij,ij->j", rest, rest) / _known(part)
-    if sp.issparse(A):
-        squares = np.asarray(A.multiply(A).sum(axis=0)).ravel()
-    else:
-        squares = np.einsum("ij,ij->j", A, A)
     cross = np.einsum("jk,jk->j", A.T @ code, loading)
     fitted = np.einsum("jk,kl,jl->j", loading, code.T @ code, loading)
-    return np.maximum(squares - 2.0 * cross + fitted, 0.0) / A.shape[0]
+    return np.maximum(part.squares - 2.0 * cross + fitted, 0.0) / A.shape[0]

@@ -28,9 +28,9 @@ class Part:
     weight : float
         In F.
     variances : ndarray (c,)
-        D: mean squared residual of each column.
-    precision : float
-        The reciprocal of their mean.
+        D: mean squared residual of each column, or its noise by maximum likelihood.
+    precisions : ndarray (c,)
+        Their reciprocals.
     explained : float
     """
 
@@ -40,13 +40,13 @@ class Part:
     loading: FloatArray
     weight: float
     variances: FloatArray
-    precision: float
+    precisions: FloatArray
     explained: float
 
     def given(self, found: Block, shrink: bool) -> Given:
         """New rows of this modality, to be encoded; see :func:`.inputs.check_columns`."""
         self.check(found)
-        return Given(modality(found), self.loading, self.precision if shrink else self.weight)
+        return Given(modality(found), self.loading, self.precisions if shrink else self.weight)
 
     def check(self, found: Block) -> None:
         """Refuse rows whose columns are not those of the fit.
@@ -70,6 +70,8 @@ class Fitted:
     moments : ndarray (2k, 2k)
     ridge : float
     rows : pandas.Index or None
+    shrunken : bool
+        Whether the codes are predictions, and those of new rows should be.
     """
 
     parts: dict[str, Part]
@@ -77,6 +79,7 @@ class Fitted:
     moments: FloatArray
     ridge: float
     rows: pd.Index | None
+    shrunken: bool
 
     @classmethod
     def of(
@@ -88,19 +91,20 @@ class Fitted:
         ridge: float,
     ) -> Fitted:
         """From data and the walk on them."""
-        codes, loadings = walk.codes, walk.loadings
-        variances = facts.residual_variances(data, codes, loadings)
+        moments, variances = implied_law(data, walk)
+        estimated = walk.variances is not None
+        left = facts.residual_variances(data, walk.codes, walk.loadings) if estimated else variances
         per_part = zip(
             blocks,
-            loadings,
+            walk.loadings,
             weights,
             variances,
             facts.noise_precisions(data, variances),
-            facts.explained_shares(data, variances),
+            facts.explained_shares(data, left),
         )
         parts = {b.name: Part(b.name, b.side, b.columns, *figures) for b, *figures in per_part}
         rows = next((b.rows for b in blocks if b.rows is not None), None)
-        return cls(parts, codes, second_moments(codes), ridge, rows)
+        return cls(parts, walk.codes, moments, ridge, rows, estimated)
 
     def part(self, name: str) -> Part:
         """A modality by name.
@@ -115,3 +119,10 @@ class Fitted:
                 f"{', '.join(self.parts)}.{near_matches(name, self.parts)}"
             )
         return self.parts[name]
+
+
+def implied_law(data: Modalities, walk: Walk) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+    """Σ of the codes and D of the columns: estimated beside, or as they are in the rows fitted."""
+    if walk.moments is not None and walk.variances is not None:
+        return walk.moments, walk.variances
+    return second_moments(walk.codes), facts.residual_variances(data, walk.codes, walk.loadings)

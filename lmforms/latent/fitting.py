@@ -16,10 +16,12 @@ from .als import Walk, codes_given, loadings_given, minimise
 from .canonical import canonical
 from .compress import compressed
 from .data import Modalities, Side
+from .likelihood import maximise
 from .objective import Codes, Loadings, Weights, default_weights
 from .start import Leading, aligned, leading_of, random_codes
 
-METHODS = ("als", "algorithm1")
+METHODS = ("als", "ml", "algorithm1")
+ROUGH = 1e-6  # tolerance of the descent that likelihood begins from
 STARTS = ("svd", "random")
 LATENT = (Side.FIXED, Side.RANDOM)  # each with a code of its own
 
@@ -51,10 +53,9 @@ class Options:
         if method not in METHODS:
             raise ArgumentError(f"method={method!r} is not one of {', '.join(METHODS)}.")
         numbers = {name: _number(params, name) for name in ("ridge", "l1", "l2", "tol")}
-        if method == "als" and (numbers["l1"] or numbers["l2"]):
-            raise ArgumentError('l1 and l2 belong to method="algorithm1"; "als" has ridge.')
-        if method == "algorithm1" and numbers["ridge"]:
-            raise ArgumentError('ridge belongs to method="als"; "algorithm1" has l1 and l2.')
+        for name, only in (("l1", "algorithm1"), ("l2", "algorithm1"), ("ridge", "als")):
+            if numbers[name] and method != only:
+                raise ArgumentError(f'{name} belongs to method="{only}", not to "{method}".')
         start, seed = params["start"], params["seed"]
         starts = tuple(start) if isinstance(start, (list, tuple)) else (start,)
         if not starts:
@@ -84,7 +85,7 @@ def fitted_walk(data: Modalities, names: Sequence[str], options: Options) -> tup
     ArgumentError
         A start is unknown or does not fit, or weights do not.
     """
-    if options.method == "algorithm1" and not data.complete:
+    if options.method != "als" and not data.complete:
         raise DataError('Y has missing entries, which only method="als" can take.')
     weights = _ordered(options.weights, names) or default_weights(data)
     _check_size(data, names, options.rank)
@@ -95,11 +96,7 @@ def fitted_walk(data: Modalities, names: Sequence[str], options: Options) -> tup
     walks = []
     for start in options.starts:
         codes, loadings = _started(core, names, start, X, Z, weights, options, rng)
-        if options.method == "als":
-            walks.append(_descent(data, core, loadings, weights, options))
-        else:
-            shrinkage = options.l1, options.l2, options.tol, options.max_iter
-            walks.append(algorithm1(data, codes, weights, *shrinkage))
+        walks.append(_walked(data, core, codes, loadings, weights, options))
     return min(walks, key=lambda walk: walk.trace[-1]), weights
 
 
@@ -111,12 +108,30 @@ def _subspaces(
     Where the compressed problem lacks directions the data themselves are asked: it has lost
     those that are weak.
     """
-    small = compressed(data, options.rank) if options.method == "als" else None
+    small = None if options.method == "algorithm1" else compressed(data, options.rank)
     for core in (small or data, data):
         X, Z = (leading_of(core, side, weights, options.rank, rng) for side in LATENT)
         if core is data or min(X.carried, Z.carried) >= options.rank:
             break
     return core, X, Z
+
+
+def _walked(
+    data: Modalities,
+    core: Modalities,
+    codes: Codes,
+    loadings: Loadings,
+    weights: Weights,
+    options: Options,
+) -> Walk:
+    """From one start, by the method asked for."""
+    tol, max_iter = options.tol, options.max_iter
+    if options.method == "als":
+        return _descent(data, core, loadings, weights, options)
+    if options.method == "ml":
+        rough = minimise(core, loadings, weights, tol=ROUGH, max_iter=max_iter)
+        return maximise(data, core, rough, weights, tol, max_iter)
+    return algorithm1(data, codes, weights, options.l1, options.l2, tol, max_iter)
 
 
 def _descent(

@@ -28,8 +28,9 @@ class LinearMixedForm(FittedForm, Parameters):
     ----------
     rank : int
         Number k of latent components; at most what X and Z carry.
-    method : {"als", "algorithm1"}
-        Exact block-coordinate descent on F, or the paper's iteration as corrected.
+    method : {"als", "ml", "algorithm1"}
+        Exact block-coordinate descent on F; maximum likelihood of the covariance that the form
+        implies; or the paper's iteration as corrected.
     weights : sequence or mapping, optional
         What each modality counts in F, in order or by name. Default: 1/‖·‖² of each.
     ridge : float
@@ -40,7 +41,8 @@ class LinearMixedForm(FittedForm, Parameters):
         The aligned start, random codes, or the loadings of an earlier fit of this rank on the
         same columns. Of a list all are tried and the fit with the least F is kept.
     tol : float
-        Stop once a sweep lowers F by less than this share of F.
+        Stop once a sweep lowers F by less than this share of F; for "ml", −2 log-likelihood by
+        less than this for each entry of the data.
     max_iter : int
         Most sweeps.
     seed : int, optional
@@ -49,17 +51,17 @@ class LinearMixedForm(FittedForm, Parameters):
     Attributes
     ----------
     K_, H_ : (n, k)
-        Codes, in canonical form.
+        Codes, in canonical form; for "ml", E[K], E[H] given the row.
     alpha_, beta_, u_ : (m, k), (p, k), (q, k)
         Loadings of Y, X, Z. Where a side has several modalities, a dict of them.
     loadings_ : dict
         All loadings by the name of their modality.
     D_ : (m,)
-        Mean squared residual of each column of Y.
+        Mean squared residual of each column of Y; for "ml", its noise.
     weights_ : Series
         By modality.
     objective_trace_ : ndarray
-        F, sweep by sweep.
+        F, sweep by sweep; for "ml", −2 log-likelihood.
     objective_ : float
     explained_ : Series
         1 − ‖residual‖²/‖·‖² by modality, about zero.
@@ -92,7 +94,7 @@ class LinearMixedForm(FittedForm, Parameters):
     def __init__(
         self,
         rank: int,
-        method: Literal["als", "algorithm1"] = "als",
+        method: Literal["als", "ml", "algorithm1"] = "als",
         weights: Sequence[float] | Mapping[str, float] | None = None,
         ridge: float = 0.0,
         l1: float = 0.0,

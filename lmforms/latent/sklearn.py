@@ -111,7 +111,7 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         random: Any = None,
         centre: bool | Literal["y"] = True,
         shrink: bool = True,
-        method: Literal["als", "algorithm1"] = "als",
+        method: Literal["als", "ml", "algorithm1"] = "als",
         weights: Sequence[float] | Mapping[str, float] | None = None,
         ridge: float = 0.0,
         l1: float = 0.0,

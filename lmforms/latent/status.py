@@ -53,9 +53,14 @@ def settled() -> str:
     return "F can fall no further in floating point."
 
 
-def exhausted(max_iter: int) -> str:
+def reached_likelihood(tol: float) -> str:
+    """The test of convergence of EM was met."""
+    return f"The last step changed the likelihood by less than {tol:g} for each entry."
+
+
+def exhausted(max_iter: int, what: str = "F") -> str:
     """The iteration limit was met, and what to do about it."""
-    return f"F still changes after {max_iter} sweeps: increase `max_iter` or `tol`."
+    return f"{what} still changes after {max_iter} sweeps: increase `max_iter` or `tol`."
 
 
 def runaway() -> str:

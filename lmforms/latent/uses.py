@@ -22,19 +22,22 @@ class FittedForm:
 
     _left: Fitted
 
-    def encode(self, Y: Any = None, X: Any = None, Z: Any = None, shrink: bool = False) -> Codes:
+    def encode(
+        self, Y: Any = None, X: Any = None, Z: Any = None, shrink: bool | None = None
+    ) -> Codes:
         """Codes K and H of rows, from any of their modalities.
 
         They minimise F for what is given. Y alone determines K + H only and X alone K only;
         the rest is then set to its linear regression on what is determined, over the rows of
         the fit. With `shrink` the codes are instead best linear predictions under the
-        covariance that the form implies, with equal noise within a modality.
+        covariance D + LΣL' that the form implies.
 
         Parameters
         ----------
         Y, X, Z : DataFrame, array or sparse matrix, optional
             At least one, with the columns of the fit. NaN may stand in Y.
-        shrink : bool
+        shrink : bool, optional
+            Default: as the codes of the fit are made, by prediction for ``method="ml"`` only.
 
         Returns
         -------
@@ -73,6 +76,7 @@ class FittedForm:
                 raise ArgumentError(f"{name} was not fitted on this side: pass it as it was.")
             blocks.append(block(A, name, side))
         check_rows(blocks)
+        shrink = fit.shrunken if shrink is None else shrink
         given = [fit.part(b.name).given(b, shrink) for b in blocks]
         found = encoded(given, fit.ridge, fit.moments, shrink)
         rows = next((b.rows for b in blocks if b.rows is not None), None)
@@ -85,7 +89,8 @@ class FittedForm:
         ----------
         codes : Codes
             From :meth:`encode`, or any pair of (rows, k).
-        to : {"Y", "X", "Z"}
+        to : str
+            Its name.
 
         Returns
         -------
@@ -115,14 +120,18 @@ class FittedForm:
         return pd.DataFrame(values @ part.loading.T, index=rows, columns=part.columns)
 
     def transform(
-        self, Y: Any = None, X: Any = None, Z: Any = None, to: str = "Y", shrink: bool = False
+        self, Y: Any = None, X: Any = None, Z: Any = None, to: str = "Y", shrink: bool = True
     ) -> Any:
         """One modality of rows predicted from any others: encoded, then decoded.
 
         Parameters
         ----------
-        Y, X, Z, shrink : as for :meth:`encode`
-        to : {"Y", "X", "Z"}
+        Y, X, Z : as for :meth:`encode`
+        to : str
+            Its name.
+        shrink : bool
+            Predict the codes instead of minimising F, which would make a weak component's code
+            noise divided by a small loading.
 
         Returns
         -------
@@ -207,7 +216,8 @@ class FittedForm:
         ----------
         data : DataFrame, array or sparse matrix
             Complete rows of the modality `of`.
-        of : {"Y", "X", "Z"}
+        of : str
+            Its name.
 
         Examples
         --------

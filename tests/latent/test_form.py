@@ -151,7 +151,7 @@ def test_shrunk_codes_are_best_linear_predictions():
     zero = np.zeros_like
     L = np.vstack([np.hstack([form.beta_, zero(form.beta_)]), np.hstack([zero(form.u_), form.u_])])
     rests = X - form.K_ @ form.beta_.T, Z - form.H_ @ form.u_.T
-    noise = np.repeat([np.mean(R**2) for R in rests], [7, 8])
+    noise = np.concatenate([np.mean(R**2, axis=0) for R in rests])
     dense = np.hstack([X, Z]) @ np.linalg.solve(L @ moments @ L.T + np.diag(noise), L @ moments)
     codes = form.encode(X=X, Z=Z, shrink=True)
     np.testing.assert_allclose(np.hstack(codes), dense, atol=1e-8)
