@@ -20,7 +20,7 @@ from .likelihood import maximise
 from .objective import Codes, Loadings, Weights, default_weights
 from .start import Leading, aligned, leading_of, random_codes
 
-METHODS = ("als", "ml", "algorithm1")
+TOLERANCES = {"als": 1e-9, "ml": 1e-6, "algorithm1": 1e-9}
 ROUGH = 1e-6  # tolerance of the descent that likelihood begins from
 STARTS = ("svd", "random")
 LATENT = (Side.FIXED, Side.RANDOM)  # each with a code of its own
@@ -50,8 +50,9 @@ class Options:
         ArgumentError
         """
         method = params["method"]
-        if method not in METHODS:
-            raise ArgumentError(f"method={method!r} is not one of {', '.join(METHODS)}.")
+        if not isinstance(method, str) or method not in TOLERANCES:
+            raise ArgumentError(f"method={method!r} is not one of {', '.join(TOLERANCES)}.")
+        params = {**params, "tol": TOLERANCES[method] if params["tol"] is None else params["tol"]}
         numbers = {name: _number(params, name) for name in ("ridge", "l1", "l2", "tol")}
         for name, only in (("l1", "algorithm1"), ("l2", "algorithm1"), ("ridge", "als")):
             if numbers[name] and method != only:

@@ -40,9 +40,9 @@ class LinearMixedForm(FittedForm, Parameters):
     start : {"svd", "random"}, LinearMixedForm, or a list of these
         The aligned start, random codes, or the loadings of an earlier fit of this rank on the
         same columns. Of a list all are tried and the fit with the least F is kept.
-    tol : float
-        Stop once a sweep lowers F by less than this share of F; for "ml", −2 log-likelihood by
-        less than this for each entry of the data.
+    tol : float, optional
+        Stop once a sweep lowers F by less than this share of F, 1e-9 by default; for "ml",
+        −2 log-likelihood by less than this for each entry of the data, 1e-6 by default.
     max_iter : int
         Most sweeps.
     seed : int, optional
@@ -58,6 +58,10 @@ class LinearMixedForm(FittedForm, Parameters):
         All loadings by the name of their modality.
     D_ : (m,)
         Mean squared residual of each column of Y; for "ml", its noise.
+    variances_ : dict
+        The same of all modalities.
+    moments_ : (2k, 2k)
+        Σ: second moments of (K, H) about zero; for "ml", their estimate.
     weights_ : Series
         By modality.
     objective_trace_ : ndarray
@@ -100,7 +104,7 @@ class LinearMixedForm(FittedForm, Parameters):
         l1: float = 0.0,
         l2: float = 0.0,
         start: Any = "svd",
-        tol: float = 1e-9,
+        tol: float | None = None,
         max_iter: int = 500,
         seed: int | None = None,
     ) -> None:
@@ -175,10 +179,14 @@ class LinearMixedForm(FittedForm, Parameters):
             pd.Series({p.name: getattr(p, what) for p in left.parts.values()}, name=what)
             for what in ("weight", "explained")
         )
-        response = next(iter(left.parts.values()))
-        self.D_ = response.variances
-        if response.columns is not None:
-            self.D_ = pd.Series(self.D_, index=response.columns, name="D")
+        self.moments_ = left.moments
+        self.variances_ = {
+            p.name: p.variances
+            if p.columns is None
+            else pd.Series(p.variances, p.columns, name="D")
+            for p in left.parts.values()
+        }
+        self.D_ = next(iter(self.variances_.values()))
 
     def _loadings_of(self, side: Side) -> Any:
         """The loadings of a side: one matrix, or several by name."""

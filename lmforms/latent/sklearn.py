@@ -117,7 +117,7 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         l1: float = 0.0,
         l2: float = 0.0,
         start: Any = "svd",
-        tol: float = 1e-9,
+        tol: float | None = None,
         max_iter: int = 500,
         seed: int | None = None,
     ) -> None:

@@ -80,7 +80,8 @@ def test_frames_and_weights_of_the_form_are_taken_over():
     form = LinearMixedForm(2, weights=(3.0, 0.2, 1.0), ridge=0.1).fit(*frames)
     layer = LinearMixedFormLayer.from_form(form)
     made = layer(X=torch.tensor(data[1]), Y=torch.tensor(data[0]), to="Z").detach()
-    np.testing.assert_allclose(made, form.transform(X=data[1], Y=data[0], to="Z"), atol=1e-12)
+    wanted = form.transform(X=data[1], Y=data[0], to="Z", shrink=False)
+    np.testing.assert_allclose(made, wanted, atol=1e-12)
     for ours, theirs in zip(layer.to_loadings(), (form.alpha_, form.beta_, form.u_)):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -319,3 +320,20 @@ def test_open_directions_of_a_badly_scaled_sigma_keep_the_rank_of_a():
     root = torch.diag(torch.tensor([1.0, 1e-3, 1.0, 1.0], dtype=torch.float64))
     found = solve.minimal(A, b, 0.0, root)
     torch.testing.assert_close(found, torch.tensor([[1.0, 1.0, 0.0, 0.0]], dtype=torch.float64))
+
+
+def test_a_form_by_likelihood_is_taken_over_with_its_noise():
+    Y, X, Z = form_data(np.random.default_rng(5), 60, (4, 5, 6), 2, noise=0.3)
+    form = LinearMixedForm(2, method="ml").fit(Y, X, Z)
+    layer = LinearMixedFormLayer.from_form(form)
+    assert layer.shrink
+    np.testing.assert_allclose(layer.moments, form.moments_, atol=1e-12)
+    gaps = np.where(Y > 1, np.nan, Y)
+    for rows in ({"X": X}, {"X": X, "Z": Z}, {"Y": gaps, "Z": Z}):
+        made = layer(**{name: torch.tensor(A) for name, A in rows.items()}, to="Y").detach()
+        np.testing.assert_allclose(made, form.transform(**rows, to="Y"), atol=1e-9)
+    twin = LinearMixedFormLayer(4, 5, 6, 2, shrink=True, dtype=torch.float64)
+    twin.load_state_dict(layer.state_dict())
+    np.testing.assert_array_equal(
+        twin(X=torch.tensor(X)).detach(), layer(X=torch.tensor(X)).detach()
+    )

@@ -5,13 +5,21 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ...errors import ArgumentError, DataError, ModelError
-from ..objective import Weights
+
+
+class Weights(NamedTuple):
+    """What each modality counts."""
+
+    Y: float
+    X: float
+    Z: float
+
 
 NAMES = Weights._fields
 DTYPES = (torch.float32, torch.float64)

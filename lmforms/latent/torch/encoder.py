@@ -97,7 +97,7 @@ class Encoder(nn.Module):
             if made.shape != rows.shape:
                 raise DataError(f"{name} is {tuple(rows.shape)}, its codes {codes[0].shape}.")
             rest = torch.where(rows.isnan(), 0.0, rows - made) if name == "Y" else rows - made
-            total = total + weights[name] * rest.square().sum()
+            total = total + (weights[name] * rest.square()).sum()
         if not self.ridge:
             return total
         return total + self.ridge * sum(
@@ -130,7 +130,7 @@ class Encoder(nn.Module):
         if K.numel() == 0 or not bool((K.isfinite() & H.isfinite()).all()):
             raise DataError("Second moments need finite codes of at least one row.")
         with torch.no_grad():
-            self.root.copy_(solve.moments_root(K.detach(), H.detach()))
+            self.root.copy_(solve.square_root(solve.second_moments(K.detach(), H.detach())))
 
     def _columns(self) -> dict[str, int]:
         return {"Y": self.n_Y, "X": self.n_X, "Z": self.n_Z}
@@ -139,4 +139,10 @@ class Encoder(nn.Module):
         return solve.designs(self.alpha, self.beta, self.u)
 
     def _weights(self) -> dict[str, Tensor]:
-        return dict(zip(check.NAMES, self.log_weights.exp()))
+        """What each column counts, by modality."""
+        columns = list(self._columns().values())
+        scales = self.log_scales.split(columns)
+        return {
+            name: (log + scale).exp()
+            for name, log, scale in zip(check.NAMES, self.log_weights, scales)
+        }

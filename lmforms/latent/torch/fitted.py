@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...errors import ArgumentError
+from ..data import FloatArray
 from ..form import LinearMixedForm
-from ..objective import Codes, Loadings, Weights
 
 # As in the form: the least noise assumed, as a share of the mean square.
 NOISELESS = 1e-14
 
 
-def parts(form: Any) -> tuple[Loadings, Codes]:
-    """Loadings and codes of a fitted form, as arrays without labels."""
+class Loadings(NamedTuple):
+    """α (m, k), β (p, k), u (q, k)."""
+
+    alpha: FloatArray
+    beta: FloatArray
+    u: FloatArray
+
+
+def loadings_of(form: Any) -> Loadings:
+    """Loadings of a fitted form of three matrices, as arrays without labels."""
     if not isinstance(form, LinearMixedForm):
         raise ArgumentError(f"from_form() takes a LinearMixedForm, not {type(form).__name__}.")
     if not hasattr(form, "alpha_"):
         raise ArgumentError("This form is not fitted yet: call fit(Y, X, Z) first.")
     held = (form.alpha_, form.beta_, form.u_)
-    if any(isinstance(A, (list, tuple, Mapping)) for A in held):
+    if any(isinstance(A, Mapping) for A in held):
         raise ArgumentError("from_form() takes a form of three matrices, not of lists of them.")
-    arrays = (np.array(A, dtype=np.float64) for A in held)
-    return Loadings(*arrays), Codes(*(np.array(A, dtype=np.float64) for A in (form.K_, form.H_)))
+    return Loadings(*(np.array(A, dtype=np.float64) for A in held))
 
 
-def precisions(form: LinearMixedForm, loadings: Loadings, codes: Codes) -> Weights:
-    """1/v of Y, X, Z: v the mean over columns of what the form leaves of their second moments."""
+def precisions(form: LinearMixedForm) -> FloatArray:
+    """1/D of all columns, those of Y first."""
     found = []
-    for name, L, code in zip(Weights._fields, loadings, (codes.K + codes.H, *codes)):
+    for name, D in form.variances_.items():
         whole = np.diag(np.asarray(form.implied_covariance(name)))
-        explained = np.einsum("jk,kl,jl->j", L, code.T @ code / len(code), L)
-        v = np.mean(whole - explained)
-        found.append(1.0 / max(v, NOISELESS * np.mean(whole)))
-    return Weights(*found)
+        found.append(1.0 / np.maximum(D, NOISELESS * np.mean(whole)))
+    return np.concatenate(found)

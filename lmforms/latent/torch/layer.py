@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ...errors import ArgumentError
 from ..form import LinearMixedForm
-from ..objective import Loadings
 from . import check, fitted, solve
 from .encoder import Encoder
+from .fitted import Loadings
 
 RIDGE = 1e-3
 TARGETS = ("Y", "X", "Z", "K+H", "codes")
@@ -47,7 +47,7 @@ class LinearMixedFormLayer(Encoder):
         ρ is zero, nothing depends on them.
     shrink : bool
         Predict codes under their second moments Σ instead, (Σ⁻¹ + A)⁻¹b, as `shrink` does in
-        :meth:`LinearMixedForm.encode`; weights are then reciprocals of noise variances.
+        :meth:`LinearMixedForm.encode`; weights and scales are then reciprocals of noise variances.
     device : torch.device, optional
     dtype : {torch.float32, torch.float64}, optional
 
@@ -56,6 +56,9 @@ class LinearMixedFormLayer(Encoder):
     alpha, beta, u : Parameter (n_Y, k), (n_X, k), (n_Z, k)
         Start with orthonormal columns (rows, if n_Y < k).
     log_weights : Parameter or buffer (3,)
+    log_scales : buffer (n_Y + n_X + n_Z,)
+        What a column counts beside the others of its modality; zeros but from
+        :meth:`from_form`, where noise differs from column to column.
     root : buffer (2k, 2k)
         R with RR' = Σ. What the rows given leave open (H, where only X is) is set to its
         regression on the rest under Σ, the identity until :meth:`set_moments`: then H = 0
@@ -108,6 +111,7 @@ class LinearMixedFormLayer(Encoder):
             self.log_weights = nn.Parameter(torch.tensor(logs, **kind))
         else:
             self.register_buffer("log_weights", torch.tensor(logs, **kind))
+        self.register_buffer("log_scales", torch.zeros(self.n_Y + self.n_X + self.n_Z, **kind))
         self.register_buffer("root", torch.eye(2 * self.rank, **kind))
         self.reset_parameters()
 
@@ -154,7 +158,7 @@ class LinearMixedFormLayer(Encoder):
     def from_form(
         cls,
         form: LinearMixedForm,
-        shrink: bool = False,
+        shrink: bool | None = None,
         learn_weights: bool = False,
         device: Any = None,
         dtype: Any = torch.float64,
@@ -165,8 +169,8 @@ class LinearMixedFormLayer(Encoder):
         ----------
         form : LinearMixedForm
             Fitted to three matrices.
-        shrink : bool
-            As in :meth:`LinearMixedForm.encode`.
+        shrink : bool, optional
+            As in :meth:`LinearMixedForm.encode`, with its default.
         learn_weights, device, dtype : as of the constructor
 
         Raises
@@ -183,11 +187,11 @@ class LinearMixedFormLayer(Encoder):
         >>> form = lf.latent.LinearMixedForm(rank=2).fit(Y, X, Z)
         >>> layer = LinearMixedFormLayer.from_form(form)
         >>> made = layer(X=torch.tensor(X), to="Y").detach().numpy()
-        >>> bool(np.allclose(made, form.transform(X=X, to="Y")))
+        >>> bool(np.allclose(made, form.transform(X=X, to="Y", shrink=False)))
         True
         """
-        loadings, codes = fitted.parts(form)
-        weights = fitted.precisions(form, loadings, codes) if shrink else form.weights_
+        loadings = fitted.loadings_of(form)
+        shrink = form.method == "ml" if shrink is None else shrink
         m, p, q = (len(L) for L in loadings)
         layer = cls(
             m,
@@ -195,7 +199,7 @@ class LinearMixedFormLayer(Encoder):
             q,
             loadings.alpha.shape[1],
             ridge=None if shrink else float(form.ridge),
-            weights=weights,
+            weights=None if shrink else form.weights_,
             learn_weights=learn_weights,
             shrink=shrink,
             device=device,
@@ -204,7 +208,9 @@ class LinearMixedFormLayer(Encoder):
         with torch.no_grad():
             for name, values in loadings._asdict().items():
                 getattr(layer, name).copy_(torch.from_numpy(values))
-            layer.root.copy_(solve.moments_root(*(torch.from_numpy(C) for C in codes)))
+            if shrink:
+                layer.log_scales.copy_(torch.from_numpy(np.log(fitted.precisions(form))))
+            layer.root.copy_(solve.square_root(torch.from_numpy(form.moments_)))
         return layer
 
     def to_loadings(self) -> Loadings:

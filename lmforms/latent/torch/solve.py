@@ -61,7 +61,7 @@ def equations(
     forms : dict
         From :func:`designs`.
     weights : dict
-        A scalar tensor for each modality.
+        For each modality a scalar tensor, or one with an entry for each column.
 
     Examples
     --------
@@ -74,16 +74,17 @@ def equations(
     A: Tensor = 0.0
     b: Tensor = 0.0
     for name, rows in given.items():
-        L, w = forms[name], weights[name]
+        L = forms[name]
+        weighted = weights[name].expand(len(L)).unsqueeze(1) * L
         missing = rows.isnan() if name == "Y" else None
         if missing is not None and bool(missing.any()):
             rows = rows.masked_fill(missing, 0.0)
-            outer = (L.unsqueeze(2) * L.unsqueeze(1)).flatten(1)  # (m, 4k²)
+            outer = (weighted.unsqueeze(2) * L.unsqueeze(1)).flatten(1)  # (m, 4k²)
             gram = (~missing).to(L.dtype) @ outer
-            A = A + w * gram.unflatten(-1, (L.shape[1], L.shape[1]))
+            A = A + gram.unflatten(-1, (L.shape[1], L.shape[1]))
         else:
-            A = A + w * (L.mT @ L)
-        b = b + w * (rows @ L)
+            A = A + weighted.mT @ L
+        b = b + rows @ weighted
     return Equations(A, b)
 
 
@@ -131,18 +132,23 @@ def predicted(A: Tensor, b: Tensor, root: Tensor) -> Tensor:
     return _solved(inner, b @ root) @ root.mT
 
 
-def moments_root(K: Tensor, H: Tensor) -> Tensor:
-    """R (2k, 2k) with RR' = [K H]'[K H]/n.
+def second_moments(K: Tensor, H: Tensor) -> Tensor:
+    """[K H]'[K H]/n, (2k, 2k)."""
+    both = torch.cat([K, H], dim=-1)
+    both = both.reshape(-1, both.shape[-1])
+    return both.mT @ both / len(both)
+
+
+def square_root(moments: Tensor) -> Tensor:
+    """R with RR' = Σ, symmetric.
 
     Examples
     --------
-    >>> moments_root(torch.tensor([[2.0], [-2.0]]), torch.tensor([[1.0], [1.0]]))
+    >>> square_root(torch.diag(torch.tensor([4.0, 1.0])))
     tensor([[2., 0.],
             [0., 1.]])
     """
-    both = torch.cat([K, H], dim=-1)
-    both = both.reshape(-1, both.shape[-1])
-    values, vectors = torch.linalg.eigh(both.mT @ both / len(both))
+    values, vectors = torch.linalg.eigh(moments)
     return (vectors * values.clamp_min(0.0).sqrt()) @ vectors.mT
 
 
