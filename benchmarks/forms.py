@@ -93,6 +93,7 @@ JOBS = {
     "dense": lambda share: fitted(dense_data(share), RANK, tol=0.0, max_iter=SWEEPS),
     "dense, default tolerance": lambda share: fitted(dense_data(share), CARRIED),
     "dense, sweeps on rows only": direct,
+    "dense, likelihood": lambda share: fitted(dense_data(share), CARRIED, method="ml"),
     "sparse Z": lambda share: fitted(sparse_data(share), 5, tol=0.0, max_iter=SWEEPS),
     "pls": pls,
 }

@@ -211,9 +211,10 @@ def minimise(
         if proposed is not plain:
             if fresh < value:
                 accelerated += 1
+                rule.accepted()
             else:
                 rejected += 1
-                rule.forget()
+                rule.refused()
                 proposed = plain
                 following, fresh = codes_given(data, proposed, weights, ridge)
         if not fresh < value:

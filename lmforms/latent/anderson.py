@@ -1,7 +1,9 @@
-"""Anderson's acceleration of the sweeps: the next loadings from the last few pairs.
+"""Longer steps: the next loadings from the last few sweeps.
 
-With θ the loadings and g(θ) those after a sweep, the rule looks for the combination of past
-steps whose residual g(θ) − θ is least, and goes where that combination leads.
+With θ the loadings and g(θ) those after a sweep, Anderson's rule looks for the combination of past
+steps whose residual g(θ) − θ is least, and goes where that combination leads: towards a point
+where nothing moves, which a saddle is too. There it is refused, as F would rise; the sweep itself
+is then stretched, further each time, until that fails in turn.
 """
 
 from __future__ import annotations
@@ -30,9 +32,15 @@ class Anderson:
     def __init__(self, scales: npt.ArrayLike) -> None:
         self._scales = np.asarray(scales, dtype=np.float64)
         self._pairs: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=MEMORY + 1)
+        self._stretch = 0.0
 
-    def forget(self) -> None:
-        """Empty the memory but for the last pair."""
+    def accepted(self) -> None:
+        """What was proposed lowered F."""
+        self._stretch *= 2.0
+
+    def refused(self) -> None:
+        """What was proposed would have raised F: the memory misleads, or the stretch is too long."""
+        self._stretch = 0.0 if self._stretch else 1.0
         while len(self._pairs) > 1:
             self._pairs.popleft()
 
@@ -48,6 +56,8 @@ class Anderson:
         """
         image = self._joined(plain)
         self._pairs.append((image, image - self._joined(loadings)))
+        if self._stretch:
+            return self._split(image + self._stretch * self._pairs[-1][1], plain)
         if len(self._pairs) < 2:
             return plain
         images = np.stack([g for g, _ in self._pairs])

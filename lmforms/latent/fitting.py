@@ -20,7 +20,12 @@ from .likelihood import maximise
 from .objective import Codes, Loadings, Weights, default_weights
 from .start import Leading, aligned, leading_of, random_codes
 
-TOLERANCES = {"als": 1e-9, "ml": 1e-6, "algorithm1": 1e-9}
+# tolerance and most sweeps of each method, unless they are given
+DEFAULTS = {
+    "als": {"tol": 1e-9, "max_iter": 500},
+    "ml": {"tol": 1e-6, "max_iter": 2000},
+    "algorithm1": {"tol": 1e-9, "max_iter": 500},
+}
 ROUGH = 1e-6  # tolerance of the descent that likelihood begins from
 STARTS = ("svd", "random")
 LATENT = (Side.FIXED, Side.RANDOM)  # each with a code of its own
@@ -50,9 +55,9 @@ class Options:
         ArgumentError
         """
         method = params["method"]
-        if not isinstance(method, str) or method not in TOLERANCES:
-            raise ArgumentError(f"method={method!r} is not one of {', '.join(TOLERANCES)}.")
-        params = {**params, "tol": TOLERANCES[method] if params["tol"] is None else params["tol"]}
+        if not isinstance(method, str) or method not in DEFAULTS:
+            raise ArgumentError(f"method={method!r} is not one of {', '.join(DEFAULTS)}.")
+        params = {**params, **{k: v for k, v in DEFAULTS[method].items() if params[k] is None}}
         numbers = {name: _number(params, name) for name in ("ridge", "l1", "l2", "tol")}
         for name, only in (("l1", "algorithm1"), ("l2", "algorithm1"), ("ridge", "als")):
             if numbers[name] and method != only:

@@ -43,8 +43,8 @@ class LinearMixedForm(FittedForm, Parameters):
     tol : float, optional
         Stop once a sweep lowers F by less than this share of F, 1e-9 by default; for "ml",
         −2 log-likelihood by less than this for each entry of the data, 1e-6 by default.
-    max_iter : int
-        Most sweeps.
+    max_iter : int, optional
+        Most sweeps; 500 by default, 2,000 for "ml", whose sweeps are shorter steps.
     seed : int, optional
         For random starts and randomised singular vectors; 0 if not given.
 
@@ -105,7 +105,7 @@ class LinearMixedForm(FittedForm, Parameters):
         l2: float = 0.0,
         start: Any = "svd",
         tol: float | None = None,
-        max_iter: int = 500,
+        max_iter: int | None = None,
         seed: int | None = None,
     ) -> None:
         self.rank = rank

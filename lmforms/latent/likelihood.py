@@ -165,9 +165,10 @@ def maximise(
             following = None if trial is None else expectation(core, trial, n)
             if trial is not None and following is not None and following.deviance < found.deviance:
                 accelerated, law_next = accelerated + 1, trial
+                rule.accepted()
             else:
                 rejected, following = rejected + 1, None
-                rule.forget()
+                rule.refused()
         if following is None:
             following = expectation(core, plain, n)
         if not following.deviance < found.deviance:
