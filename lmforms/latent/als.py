@@ -211,7 +211,6 @@ def minimise(
         if proposed is not plain:
             if fresh < value:
                 accelerated += 1
-                rule.accepted()
             else:
                 rejected += 1
                 rule.refused()

@@ -2,8 +2,8 @@
 
 With θ the loadings and g(θ) those after a sweep, Anderson's rule looks for the combination of past
 steps whose residual g(θ) − θ is least, and goes where that combination leads: towards a point
-where nothing moves, which a saddle is too. There it is refused, as F would rise; the sweep itself
-is then stretched, further each time, until that fails in turn.
+where nothing moves, which a saddle is too. There it is refused, as F would rise, and turned round:
+what leads to a saddle leads away from it, by as much as the steps have been growing.
 """
 
 from __future__ import annotations
@@ -32,15 +32,11 @@ class Anderson:
     def __init__(self, scales: npt.ArrayLike) -> None:
         self._scales = np.asarray(scales, dtype=np.float64)
         self._pairs: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=MEMORY + 1)
-        self._stretch = 0.0
-
-    def accepted(self) -> None:
-        """What was proposed lowered F."""
-        self._stretch *= 2.0
+        self._sense = 1.0
 
     def refused(self) -> None:
-        """What was proposed would have raised F: the memory misleads, or the stretch is too long."""
-        self._stretch = 0.0 if self._stretch else 1.0
+        """What was proposed would have raised F: turn round, and forget all but the last pair."""
+        self._sense = -self._sense
         while len(self._pairs) > 1:
             self._pairs.popleft()
 
@@ -56,8 +52,6 @@ class Anderson:
         """
         image = self._joined(plain)
         self._pairs.append((image, image - self._joined(loadings)))
-        if self._stretch:
-            return self._split(image + self._stretch * self._pairs[-1][1], plain)
         if len(self._pairs) < 2:
             return plain
         images = np.stack([g for g, _ in self._pairs])
@@ -67,7 +61,7 @@ class Anderson:
         weights = np.linalg.pinv(gram, rcond=RCOND, hermitian=True) @ (steps @ rests[-1])
         if not np.isfinite(weights).all():
             return plain
-        return self._split(images[-1] - weights @ np.diff(images, axis=0), plain)
+        return self._split(images[-1] - self._sense * (weights @ np.diff(images, axis=0)), plain)
 
     def _joined(self, loadings: Loadings) -> FloatArray:
         return np.concatenate([s * A.ravel() for s, A in zip(self._scales, loadings)])

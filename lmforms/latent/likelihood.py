@@ -165,7 +165,6 @@ def maximise(
             following = None if trial is None else expectation(core, trial, n)
             if trial is not None and following is not None and following.deviance < found.deviance:
                 accelerated, law_next = accelerated + 1, trial
-                rule.accepted()
             else:
                 rejected, following = rejected + 1, None
                 rule.refused()
