@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .anderson import Anderson
 from .canonical import canonical
 from .data import FloatArray, Modalities, chunks
+from .descent import descend
 from .objective import Codes, Loadings, Weights, objective
 from .solves import masked_gram, solve_each, solve_symmetric
 from .status import FormStatus, exhausted, reached, settled
@@ -193,43 +193,32 @@ def minimise(
     tol: float = 1e-9,
     max_iter: int = 500,
 ) -> Walk:
-    """Sweeps with Anderson's acceleration, from given loadings, until F falls no more.
+    """Sweeps, made longer, from given loadings until F falls no more.
 
-    What is iterated are the loadings, as K and H follow from them; F(α, β, u) with the codes at
-    their minimum decides. A step that Anderson's rule proposes and that would raise F is
-    replaced by the plain sweep, and the memory of the rule is emptied.
+    What is iterated are the loadings, as K and H follow from them: F(α, β, u) with the codes at
+    their minimum decides.
     """
-    rule = Anderson(np.sqrt(weights))
-    codes, value = codes_given(data, loadings, weights, ridge)
     floor = rounding_floor(data, weights)
-    trace, rejected, accelerated = [value], 0, 0
-    message, done = exhausted(max_iter), False
-    for _ in range(max_iter):
-        plain = loadings_given(data, codes, weights, ridge)
-        proposed = rule.propose(loadings, plain)
-        following, fresh = codes_given(data, proposed, weights, ridge)
-        if proposed is not plain:
-            if fresh < value:
-                accelerated += 1
-            else:
-                rejected += 1
-                rule.refused()
-                proposed = plain
-                following, fresh = codes_given(data, proposed, weights, ridge)
-        if not fresh < value:
-            message, done = settled(), True
-            break
-        fall, value = value - fresh, fresh
-        loadings, codes = proposed, following
-        trace.append(value)
-        if value <= floor or fall <= tol * value:
-            message, done = reached(tol), True
-            break
+
+    def evaluate(given: Loadings) -> tuple[float, Codes]:
+        codes, value = codes_given(data, given, weights, ridge)
+        return value, codes
+
+    end = descend(
+        loadings,
+        evaluate,
+        lambda codes: loadings_given(data, codes, weights, ridge),
+        np.sqrt(weights),
+        lambda value, fall: value <= floor or fall <= tol * value,
+        max_iter,
+    )
+    trace = end.trace
     sweeps = len(trace) - 1
-    codes, loadings, value = _polished(data, codes, loadings, weights, ridge, value)
+    codes, loadings, value = _polished(data, end.found, end.point, weights, ridge, trace[-1])
     if value < trace[-1]:
         trace.append(value)
-    status = FormStatus(done, message, sweeps, accelerated, rejected)
+    message = settled() if end.settled else reached(tol) if end.enough else exhausted(max_iter)
+    status = FormStatus(end.enough, message, sweeps, end.accelerated, end.rejected)
     return Walk(codes, loadings, tuple(trace), status)
 
 

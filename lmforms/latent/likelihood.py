@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .als import Walk
-from .anderson import Anderson
 from .canonical import canonical
 from .data import FloatArray, Modalities
+from .descent import descend
 from .objective import Codes, Loadings, Weights
 from .solves import solve_symmetric
 from .status import FormStatus, exhausted, reached_likelihood
@@ -151,36 +151,24 @@ def maximise(
     entries = n * sum(part.shape[1] for part in data)
     both = np.hstack(walk.codes)
     law = maximisation(core, Expectation(both, np.zeros((both.shape[1],) * 2), np.inf), n)
-    rule = Anderson(_scales(data, law))
-    found = expectation(core, law, n)
-    trace, accelerated, rejected = [found.deviance], 0, 0
-    message, done = exhausted(max_iter, "The likelihood"), False
-    for _ in range(max_iter):
-        plain = maximisation(core, found, n)
-        flat = plain.flat()
-        proposed = rule.propose(law.flat(), flat)
-        law_next, following = plain, None
-        if proposed is not flat:
-            trial = plain.like(proposed)
-            following = None if trial is None else expectation(core, trial, n)
-            if trial is not None and following is not None and following.deviance < found.deviance:
-                accelerated, law_next = accelerated + 1, trial
-            else:
-                rejected, following = rejected + 1, None
-                rule.refused()
-        if following is None:
-            following = expectation(core, plain, n)
-        if not following.deviance < found.deviance:
-            message, done = reached_likelihood(tol), True
-            break
-        fall = found.deviance - following.deviance
-        law, found = law_next, following
-        trace.append(found.deviance)
-        if fall <= tol * entries:
-            message, done = reached_likelihood(tol), True
-            break
-    status = FormStatus(done, message, len(trace) - 1, accelerated, rejected)
-    return _balanced(data, law, weights, tuple(trace), status)
+
+    def evaluate(given: Law) -> tuple[float, Expectation]:
+        found = expectation(core, given, n)
+        return found.deviance, found
+
+    end = descend(
+        law,
+        evaluate,
+        lambda found: maximisation(core, found, n),
+        _scales(data, law),
+        lambda value, fall: fall <= tol * entries,
+        max_iter,
+        flat=Law.flat,
+        restored=law.like,
+    )
+    message = reached_likelihood(tol) if end.enough else exhausted(max_iter, "The likelihood")
+    status = FormStatus(end.enough, message, len(end.trace) - 1, end.accelerated, end.rejected)
+    return _balanced(data, end.point, weights, tuple(end.trace), status)
 
 
 def _balanced(
