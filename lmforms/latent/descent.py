@@ -58,6 +58,7 @@ def descend(
     scales: npt.ArrayLike,
     enough: Callable[[float, float], bool],
     max_iter: int,
+    patience: int = 1,
     flat: Callable[[Any], Arrays] = tuple,
     restored: Callable[[Arrays], Any] = tuple,
 ) -> Descent:
@@ -78,6 +79,8 @@ def descend(
     enough : callable
         Of the objective and its last fall: whether to stop.
     max_iter : int
+    patience : int
+        How many times in a row it must say so.
     flat, restored : callable
         From θ to arrays without constraints, and back; None where there is no way back.
 
@@ -90,7 +93,7 @@ def descend(
     """
     rule = Anderson(scales)
     value, found = evaluate(point)
-    trace, accelerated, rejected = [value], 0, 0
+    trace, accelerated, rejected, agreed = [value], 0, 0, 0
     for _ in range(max_iter):
         plain = sweep(found)
         proposed = rule.propose(flat(point), flat(plain))
@@ -109,7 +112,8 @@ def descend(
             return Descent(point, found, trace, accelerated, rejected, True, True)
         fall, value, point, found = value - fresh, fresh, following, after
         trace.append(value)
-        if enough(value, fall):
+        agreed = agreed + 1 if enough(value, fall) else 0
+        if agreed == patience:
             return Descent(point, found, trace, accelerated, rejected, True, False)
     return Descent(point, found, trace, accelerated, rejected, False, False)
 

@@ -42,7 +42,7 @@ class LinearMixedForm(FittedForm, Parameters):
         same columns. Of a list all are tried and the fit with the least F is kept.
     tol : float, optional
         Stop once a sweep lowers F by less than this share of F, 1e-9 by default; for "ml",
-        −2 log-likelihood by less than this for each entry of the data, 1e-6 by default.
+        five steps each −2 log-likelihood by less than this for each entry of the data, 1e-6.
     max_iter : int, optional
         Most sweeps; 500 by default, 2,000 for "ml", whose sweeps are shorter steps.
     seed : int, optional

@@ -29,6 +29,8 @@ from .status import FormStatus, exhausted, reached_likelihood
 # D of a column is not below this share of its mean square: the likelihood of data without noise
 # has no bound.
 LEAST_NOISE = 1e-8
+# EM is slow on plateaus that it leaves again: so many small falls in a row are an end.
+PATIENCE = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +165,7 @@ def maximise(
         _scales(data, law),
         lambda value, fall: fall <= tol * entries,
         max_iter,
+        PATIENCE,
         flat=Law.flat,
         restored=law.like,
     )

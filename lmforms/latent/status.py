@@ -55,7 +55,7 @@ def settled() -> str:
 
 def reached_likelihood(tol: float) -> str:
     """The test of convergence of EM was met."""
-    return f"The last step changed the likelihood by less than {tol:g} for each entry."
+    return f"The last steps changed the likelihood by less than {tol:g} for each entry."
 
 
 def exhausted(max_iter: int, what: str = "F") -> str:

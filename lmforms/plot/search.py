@@ -85,14 +85,14 @@ def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
 
 
 def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any = None) -> Axes:
-    """F sweep by sweep, and where it rose.
+    """The objective sweep by sweep, and where it rose.
 
     Parameters
     ----------
     form : LinearMixedForm or FormRegressor
         Fitted.
     excess : bool
-        Draw F less its least value, on a logarithmic scale: how fast the descent closes in.
+        Draw it less its least value, on a logarithmic scale: how fast the descent closes in.
     label : str, optional
         For a legend, where several forms are drawn on one `ax`.
     ax : matplotlib Axes, optional
@@ -134,7 +134,8 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
         ax.plot(at, height[at], "^", ms=6, mfc="none", color=line.get_color(), label=name)
     if excess or height.max() > 10 * height.min() > 0:
         ax.set_yscale("log")
-    ax.set(xlabel="sweep", ylabel="F − least F" if excess else "objective F")
+    name = "−2 log-likelihood" if form.method == "ml" else "F"
+    ax.set(xlabel="sweep", ylabel=f"{name} less its least value" if excess else name)
     ax.xaxis.get_major_locator().set_params(integer=True)
     if not form.status_.converged:
         ax.set_title("stopped before its tolerance was met", fontsize="medium", loc="left")
