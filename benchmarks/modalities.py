@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from modality_data import PAIRS, STUDIES, Samples
-from modality_directions import few_directions
+from modality_data import PAIRS, QUESTIONS, STUDIES, Samples
 from modality_forms import FORMS, PAIRED
 from modality_methods import CHOICES, LINES, PEERS, Method
+from modality_ranks import equal_ranks
 from modality_tables import document
 
 SPLITS = 10
@@ -82,7 +82,9 @@ def chosen(method: Method, seen: Samples, inner: Sequence[tuple[Samples, Samples
     return choices[int(np.argmin(errors))]
 
 
-def outcome(method: Method, samples: Samples, new: np.ndarray, inner: Sequence) -> Outcome:
+def outcome(
+    method: Method, samples: Samples, new: np.ndarray, inner: Sequence[tuple[Samples, Samples]]
+) -> Outcome:
     """Tuned on the rows seen, fitted on them afresh, scored on the others."""
     seen, other = samples.split(new)
     choice = chosen(method, seen, inner)
@@ -92,29 +94,38 @@ def outcome(method: Method, samples: Samples, new: np.ndarray, inner: Sequence) 
     return Outcome(share(other.blocks[other.target], guess), choice, seconds)
 
 
-def study(samples: Samples, methods: Sequence[Method], splits: int) -> dict[str, list[Outcome]]:
-    """Every method on the same splits and the same inner folds."""
-    found: dict[str, list[Outcome]] = {method.name: [] for method in methods}
+def study(
+    samples: Samples, methods: Sequence[Method], splits: int, targets: Sequence[str] = ("Y",)
+) -> dict[str, dict[str, list[Outcome]]]:
+    """Every target by every method, on the same splits and the same inner folds."""
+    found: dict[str, dict[str, list[Outcome]]]
+    found = {target: {method.name: [] for method in methods} for target in targets}
     for i, new in enumerate(held_out(len(samples.blocks["Y"]), splits)):
         inner = folds(samples.rows(~new), i)
-        for method in methods:
-            found[method.name].append(outcome(method, samples, new, inner))
+        for target, lists in found.items():
+            asked = samples.toward(target)
+            aimed = [(part.toward(target), left.toward(target)) for part, left in inner]
+            for method in methods:
+                lists[method.name].append(outcome(method, asked, new, aimed))
     return found
 
 
 def run(splits: int, only: str) -> dict[str, Any]:
-    """All studies whose name contains `only`, as plain figures."""
+    """All data whose name contains `only`, as plain figures."""
     started = time.perf_counter()
     parts: dict[str, dict[str, Any]] = {"three": {}, "two": {}}
     for part, studies, forms in (("three", STUDIES, FORMS), ("two", PAIRS, PAIRED)):
         for name in (name for name in studies if only in name):
             samples = studies[name]()
-            found = study(samples, (*LINES, *PEERS, *forms), splits)
-            parts[part][name] = {
-                "sizes": {block: A.shape for block, A in samples.blocks.items()},
-                "outcomes": {m: [figures(one) for one in ones] for m, ones in found.items()},
-            }
-    few = {} if only else few_directions(held_out, splits)
+            found = study(samples, (*LINES, *PEERS, *forms), splits, tuple(QUESTIONS[name]))
+            for target, question in QUESTIONS[name].items():
+                parts[part][question] = {
+                    "sizes": {block: A.shape for block, A in samples.blocks.items()},
+                    "outcomes": {
+                        m: [figures(one) for one in ones] for m, ones in found[target].items()
+                    },
+                }
+    ranks = {} if only else equal_ranks(held_out, splits)
     packages = ("numpy", "scipy", "scikit-learn", "statsmodels")
     about = {
         "date": date.today().isoformat(),
@@ -124,13 +135,13 @@ def run(splits: int, only: str) -> dict[str, Any]:
         "folds": FOLDS,
         "choices": CHOICES,
     }
-    return {"about": about, **parts, "directions": few}
+    return {"about": about, **parts, "ranks": ranks}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--splits", type=int, default=SPLITS)
-    parser.add_argument("--only", default="", help="studies whose name contains this")
+    parser.add_argument("--only", default="", help="data whose name contains this")
     parser.add_argument("--only-tables", action="store_true", help="from the stored figures")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # iterations that end at their limit: the score tells

@@ -24,7 +24,7 @@ class Samples:
     one_unit : bool
         Columns of a block share a unit: the block has one scale, not each of its columns.
     forms : dict
-        Forms fitted to these rows, which several ways of prediction share.
+        Forms fitted to these rows, whatever is predicted with them.
     """
 
     blocks: dict[str, np.ndarray]
@@ -39,6 +39,10 @@ class Samples:
     def rows(self, chosen: np.ndarray) -> Samples:
         blocks = {name: A[chosen] for name, A in self.blocks.items()}
         return replace(self, blocks=blocks, forms={})
+
+    def toward(self, target: str) -> Samples:
+        """The same rows and forms with another modality to predict."""
+        return replace(self, target=target)
 
     def split(self, new: np.ndarray) -> tuple[Samples, Samples]:
         """Rows seen and new ones, centred and scaled by what is seen."""
@@ -99,17 +103,35 @@ def without(blocks: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
 
 
 STUDIES: dict[str, Callable[[], Samples]] = {
-    "digits: middle from above and below": lambda: Samples(digits(), one_unit=True),
-    "digits: above from middle and below": lambda: Samples(digits(), "X", one_unit=True),
-    "tumours: worst from mean and error": lambda: Samples(tumours()),
-    "tumours: mean from worst and error": lambda: Samples(tumours(), "X"),
-    "fertility: 1994–2010 from 1960–76 and 1977–93": lambda: Samples(fertility()),
-    "fertility: 1960–76 from later years": lambda: Samples(fertility(), "X"),
-    "schools: teachers from pupils and results": lambda: Samples(schools()),
-    "schools: pupils from teachers and results": lambda: Samples(schools(), "X"),
+    "digits": lambda: Samples(digits(), one_unit=True),
+    "tumours": lambda: Samples(tumours()),
+    "fertility": lambda: Samples(fertility()),
+    "schools": lambda: Samples(schools()),
 }
 PAIRS: dict[str, Callable[[], Samples]] = {
-    "digits: lower half from upper": lambda: Samples(halves(), one_unit=True),
-    "tumours: worst from mean": lambda: Samples(without(tumours(), "Z")),
-    "fertility: 1994–2010 from 1960–76": lambda: Samples(without(fertility(), "Z")),
+    "digits, halves": lambda: Samples(halves(), one_unit=True),
+    "tumours, two": lambda: Samples(without(tumours(), "Z")),
+    "fertility, two": lambda: Samples(without(fertility(), "Z")),
+}
+# What is asked of each, by the modality that is predicted.
+QUESTIONS: dict[str, dict[str, str]] = {
+    "digits": {
+        "Y": "digits: middle from above and below",
+        "X": "digits: above from middle and below",
+    },
+    "tumours": {
+        "Y": "tumours: worst from mean and error",
+        "X": "tumours: mean from worst and error",
+    },
+    "fertility": {
+        "Y": "fertility: 1994–2010 from 1960–76 and 1977–93",
+        "X": "fertility: 1960–76 from later years",
+    },
+    "schools": {
+        "Y": "schools: teachers from pupils and results",
+        "X": "schools: pupils from teachers and results",
+    },
+    "digits, halves": {"Y": "digits: lower half from upper"},
+    "tumours, two": {"Y": "tumours: worst from mean"},
+    "fertility, two": {"Y": "fertility: 1994–2010 from 1960–76"},
 }

@@ -1,4 +1,4 @@
-"""Three ways to predict with a linear mixed form, as methods of the comparison."""
+"""Linear mixed forms and their own predictions, as methods of the comparison."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 from modality_data import Samples
-from modality_methods import CHOICES, PENALTIES, Choice, Method, ridge, spread
+from modality_methods import Choice, Method, spread
 
 import lmforms as lf
 
-TOL = 1e-4  # prediction gains nothing from more
+TOL = {"als": 1e-4, "ml": 1e-5}  # prediction gains nothing from more
+RANKS = 6
+SECOND = {"als": (1 / 3, 1.0, 3.0), "ml": (10, 50, 500)}
 
 
 def as_pair(samples: Samples, how: str, axes: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -26,61 +28,35 @@ def as_pair(samples: Samples, how: str, axes: np.ndarray | None = None) -> dict[
     return {**samples.blocks, "X": B[:, ::2], "Z": B[:, 1::2]}
 
 
-def encoder(form: Any, blocks: dict[str, np.ndarray]) -> np.ndarray:
-    """Orthonormal axes (columns of the blocks, ≤ 2k) of what the form's codes see of these blocks.
-
-    Codes are linear in a row: those of the unit vectors are the map.
-    """
-    sizes = [A.shape[1] for A in blocks.values()]
-    units = np.split(np.eye(sum(sizes)), np.cumsum(sizes)[:-1], axis=1)
-    axes, values, _ = np.linalg.svd(np.hstack(form.encode(**dict(zip(blocks, units)))))
-    return axes[:, : int(np.sum(values > 1e-10 * values[0]))]
-
-
 @dataclass(frozen=True)
 class Form:
-    """A linear mixed form, and one of three ways to predict with it.
+    """A linear mixed form; `transform` predicts.
 
-    use : "shrink", transform(shrink=True); "codes", ridge regression of the target on what the
-    codes of the other modalities see of them; "calibrated", the codes of the fit regressed on
-    that, then decoded.
+    method : "als" or "ml". The second thing chosen, beside the rank, is what Y counts in F
+    beside its default, or the most steps.
     pair : what X and Z are if one modality is given: "twice", "columns" or "components" (odd
     and even ones).
     """
 
     name: str
-    use: str
+    method: str
     pair: str = "components"
-    weights: tuple[float, ...] = (1 / 3, 1.0, 3.0)
 
     def choices(self, seen: Samples) -> list[Choice]:
-        values = self.weights if self.use == "shrink" else PENALTIES
-        ranks = spread(self._most(self._blocks(seen, seen)), CHOICES // len(PENALTIES))
-        return list(product(ranks, values))
+        ranks = spread(self._most(self._blocks(seen, seen)), RANKS)
+        return list(product(ranks, SECOND[self.method]))
 
     def predictions(self, choices, seen, new):
         known, asked = self._blocks(seen, seen), self._blocks(seen, new)
+        asked = {name: A for name, A in asked.items() if name != seen.target}
         most = self._most(known)
         found = []
-        for rank, value in choices:
-            key = (self.pair, min(rank, most), value if self.use == "shrink" else 1.0)
+        for rank, second in choices:
+            key = (self.method, self.pair, min(rank, most), second)
             if key not in seen.forms:
-                seen.forms[key] = fitted(known, *key[1:])
-            found.append(self._predicted(seen.forms[key], known, asked, seen.target, value))
+                seen.forms[key] = fitted(known, min(rank, most), self.method, second)
+            found.append(seen.forms[key].transform(**asked, to=seen.target))
         return found
-
-    def _predicted(self, form, known, asked, target, penalty):
-        old, new = (
-            {name: A for name, A in blocks.items() if name != target} for blocks in (known, asked)
-        )
-        if self.use == "shrink":
-            return form.transform(**new, to=target, shrink=True)
-        axes = encoder(form, old)
-        scores, turned = (np.hstack(list(rows.values())) @ axes for rows in (old, new))
-        if self.use == "codes":
-            return turned @ ridge(scores, known[target], penalty)
-        guess = turned @ ridge(scores, np.hstack([form.K_, form.H_]), penalty)
-        return form.decode((guess[:, : form.rank_], guess[:, form.rank_ :]), to=target)
 
     def _blocks(self, seen: Samples, samples: Samples) -> dict[str, np.ndarray]:
         if self.pair != "components" or "Z" in samples.blocks:
@@ -94,20 +70,20 @@ class Form:
         return int(min(np.linalg.matrix_rank(blocks[name]) for name in ("X", "Z")))
 
 
-def fitted(blocks: dict[str, np.ndarray], rank: int, weight: float) -> Any:
-    """A form; `weight` is what Y counts beside the default."""
+def fitted(blocks: dict[str, np.ndarray], rank: int, method: str, second: float) -> Any:
+    """A form of that rank; of "als" by the weight of Y, of "ml" by the most steps."""
+    if method == "ml":
+        return lf.latent.LinearMixedForm(rank, "ml", tol=TOL["ml"], max_iter=int(second)).fit(
+            **blocks
+        )
     sizes = {name: float(np.sum(A**2)) for name, A in blocks.items()}
-    weights = {name: (weight if name == "Y" else 1.0) / size for name, size in sizes.items()}
-    return lf.latent.LinearMixedForm(rank, weights=weights, tol=TOL).fit(**blocks)
+    weights = {name: (second if name == "Y" else 1.0) / size for name, size in sizes.items()}
+    return lf.latent.LinearMixedForm(rank, weights=weights, tol=TOL["als"]).fit(**blocks)
 
 
-FORMS: tuple[Method, ...] = (
-    Form("form, shrink", "shrink"),
-    Form("form, calibrated", "calibrated"),
-    Form("form, codes", "codes"),
-)
+FORMS: tuple[Method, ...] = (Form("form, shrink", "als"), Form("form, ML", "ml"))
 PAIRED: tuple[Method, ...] = (
-    Form("form, X = Z", "codes", "twice"),
-    Form("form, columns", "codes", "columns"),
-    Form("form, components", "codes", "components"),
+    Form("ML, X = Z", "ml", "twice"),
+    Form("ML, columns", "ml", "columns"),
+    Form("ML, components", "ml", "components"),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from modality_forms import FORMS, PAIRED
 from modality_methods import PEERS
-from modality_text import DIRECTIONS, HEAD, READING, THREE, TWO
+from modality_text import HEAD, RANKS, READING, THREE, TWO
 from tables import table
 
 Outcomes = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -22,19 +22,23 @@ def document(results: Mapping[str, Any]) -> str:
     parts = [HEAD.format(**{**about, "versions": versions, "minutes": round(about["minutes"])})]
     parts += [summary("Three modalities", three, [m.name for m in FORMS], THREE)]
     parts += [summary("Two modalities", two, [m.name for m in PAIRED], TWO), READING]
-    parts += [directions(results["directions"])] if results["directions"] else []
+    parts += [ranks(results["ranks"])] if results["ranks"] else []
     parts += ["## Every method\n"]
     parts += [each(name, found) for part in (three, two) for name, found in part.items()]
     return "\n".join(parts)
 
 
-def directions(found: Mapping[str, Any]) -> str:
-    """Shares for a few directions: one table per study."""
+def ranks(found: Mapping[str, Any]) -> str:
+    """Mean shares at equal ranks: one table per study, with what ML is ahead of PLS by."""
     parts = []
     for name, study in found.items():
-        lines = [[head, *(f"{x:.4f}" for x in means)] for head, means in study["shares"].items()]
-        parts.append(f"{name}:\n\n{table(['', *(f'k = {k}' for k in study['ranks'])], lines)}")
-    return "\n".join(["## A few directions\n", DIRECTIONS, *parts])
+        shares = {method: np.array(lines) for method, lines in study["shares"].items()}
+        lines = [[m, *(f"{x:.4f}" for x in A.mean(axis=0))] for m, A in shares.items()]
+        gaps = (shares["form, ML"] - shares["PLS"]).T
+        lines.append(["form, ML minus PLS", *(differences(gap) for gap in gaps)])
+        heads = ["", *(f"k = {k}" for k in study["ranks"])]
+        parts.append(f"{name}:\n\n{table(heads, lines)}")
+    return "\n".join(["## At equal ranks\n", RANKS, *parts])
 
 
 def shares(outcomes: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -47,11 +51,16 @@ def best_peer(out: Outcomes) -> str:
 
 
 def against(out: Outcomes, name: str) -> str:
-    """Mean and spread of the paired difference from the best peer; splits won and lost."""
+    """Paired difference from the best peer; splits won and lost."""
     gap = shares(out[name]) - shares(out[best_peer(out)])
     won, lost = int((gap > EVEN).sum()), int((gap < -EVEN).sum())
-    spread = gap.std(ddof=1) if len(gap) > 1 else 0.0
-    return f"{signed(gap.mean())} ± {spread:.4f} ({won}:{lost})"
+    return f"{differences(gap)} ({won}:{lost})"
+
+
+def differences(gap: np.ndarray) -> str:
+    """Mean and its standard error over splits."""
+    error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else 0.0
+    return f"{signed(gap.mean())} ± {error:.4f}"
 
 
 def signed(x: float) -> str:
