@@ -15,9 +15,10 @@ from .data import BoolArray, Modalities, Modality
 from .encoding import Given, encoded
 from .facts import noise_precisions
 from .fitted import implied_law
-from .fitting import Options, fitted_walk
+from .fitting import fitted_walk
 from .form import LinearMixedForm
 from .inputs import blocks, check_vary, modalities
+from .options import Options
 
 COARSE = 1e-6  # tolerance
 

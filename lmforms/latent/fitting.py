@@ -3,80 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from ..errors import ArgumentError, DataError, ModelError, listed
 from .algorithm1 import algorithm1
 from .als import Walk, codes_given, loadings_given, minimise
 from .canonical import canonical
 from .compress import compressed
-from .data import Modalities, Side
-from .likelihood import maximise
+from .data import FloatArray, Modalities, Side
+from .likelihood import Law, first_law, fitted_by_likelihood, standardised
 from .objective import Codes, Loadings, Weights, default_weights
+from .options import STARTS, Options
 from .start import Leading, aligned, leading_of, random_codes
 
-# tolerance and most sweeps of each method, unless they are given
-DEFAULTS = {
-    "als": {"tol": 1e-9, "max_iter": 500},
-    "ml": {"tol": 1e-6, "max_iter": 2000},
-    "algorithm1": {"tol": 1e-9, "max_iter": 500},
-}
-ROUGH = 1e-6  # tolerance of the descent that likelihood begins from
-STARTS = ("svd", "random")
+ROUGH, ROUGH_SWEEPS = 1e-6, 500  # of the descent that likelihood begins from
 LATENT = (Side.FIXED, Side.RANDOM)  # each with a code of its own
-
-
-@dataclass(frozen=True)
-class Options:
-    """The parameters of a form, checked."""
-
-    rank: int
-    method: str
-    weights: tuple[float, ...] | Mapping[str, float] | None
-    ridge: float
-    l1: float
-    l2: float
-    starts: tuple[Any, ...]
-    tol: float
-    max_iter: int
-    seed: int
-
-    @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Options:
-        """From what a user gave.
-
-        Raises
-        ------
-        ArgumentError
-        """
-        method = params["method"]
-        if not isinstance(method, str) or method not in DEFAULTS:
-            raise ArgumentError(f"method={method!r} is not one of {', '.join(DEFAULTS)}.")
-        params = {**params, **{k: v for k, v in DEFAULTS[method].items() if params[k] is None}}
-        numbers = {name: _number(params, name) for name in ("ridge", "l1", "l2", "tol")}
-        for name, only in (("l1", "algorithm1"), ("l2", "algorithm1"), ("ridge", "als")):
-            if numbers[name] and method != only:
-                raise ArgumentError(f'{name} belongs to method="{only}", not to "{method}".')
-        start, seed = params["start"], params["seed"]
-        starts = tuple(start) if isinstance(start, (list, tuple)) else (start,)
-        if not starts:
-            raise ArgumentError("start= is an empty list: name 'svd', 'random' or a fit.")
-        if seed is not None and (not isinstance(seed, Integral) or seed < 0):
-            raise ArgumentError(f"seed={seed!r} must be a whole number, at least 0, or None.")
-        return cls(
-            rank=_count(params, "rank"),
-            method=method,
-            weights=_weights(params["weights"]),
-            starts=starts,
-            max_iter=_count(params, "max_iter"),
-            seed=0 if seed is None else int(seed),
-            **numbers,
-        )
 
 
 def fitted_walk(data: Modalities, names: Sequence[str], options: Options) -> tuple[Walk, Weights]:
@@ -95,49 +38,109 @@ def fitted_walk(data: Modalities, names: Sequence[str], options: Options) -> tup
         raise DataError('Y has missing entries, which only method="als" can take.')
     weights = _ordered(options.weights, names) or default_weights(data)
     _check_size(data, names, options.rank)
-    rng = np.random.default_rng(options.seed)
-    core, X, Z = _subspaces(data, weights, options, rng)
-    for side, found in zip(LATENT, (X, Z)):
+    ground = _ground(data, weights, options)
+    for side, found in zip(LATENT, (ground.X, ground.Z)):
         _check_rank(_names_of(side, data, names), found, options.rank)
-    walks = []
-    for start in options.starts:
-        codes, loadings = _started(core, names, start, X, Z, weights, options, rng)
-        walks.append(_walked(data, core, codes, loadings, weights, options))
+    walk = _likelihood if options.method == "ml" else _least_squares
+    walks = [walk(data, names, start, ground, weights, options) for start in options.starts]
     return min(walks, key=lambda walk: walk.trace[-1]), weights
 
 
-def _subspaces(
-    data: Modalities, weights: Weights, options: Options, rng: np.random.Generator
-) -> tuple[Modalities, Leading, Leading]:
-    """What to begin the descent on, and the leading vectors of both sides there.
+class Ground(NamedTuple):
+    """What walks begin on.
 
-    Where the compressed problem lacks directions the data themselves are asked: it has lost
-    those that are weak.
+    Attributes
+    ----------
+    core : Modalities
+        R in place of the data, or the data; for likelihood with standardised columns.
+    scales : tuple of ndarray
+        What the columns of the core were divided by.
+    weights : tuple of float
+        For least squares on the core.
+    X, Z : Leading
+        Leading vectors of both sides of the core.
+    rng : Generator
     """
+
+    core: Modalities
+    scales: tuple[FloatArray, ...]
+    weights: Weights
+    X: Leading
+    Z: Leading
+    rng: np.random.Generator
+
+
+def _ground(data: Modalities, weights: Weights, options: Options) -> Ground:
+    """R if that pays and has all directions: it has lost those that are weak."""
+    rng = np.random.default_rng(options.seed)
     small = None if options.method == "algorithm1" else compressed(data, options.rank)
-    for core in (small or data, data):
-        X, Z = (leading_of(core, side, weights, options.rank, rng) for side in LATENT)
-        if core is data or min(X.carried, Z.carried) >= options.rank:
+    for given in (small or data, data):
+        core, own = given, weights
+        scales: tuple[FloatArray, ...] = ()
+        if options.method == "ml":
+            core, scales = standardised(given, data.n)
+            own = default_weights(core)
+        X, Z = (leading_of(core, side, own, options.rank, rng) for side in LATENT)
+        if given is data or min(X.carried, Z.carried) >= options.rank:
             break
-    return core, X, Z
+    return Ground(core, scales, own, X, Z, rng)
 
 
-def _walked(
+def _least_squares(
     data: Modalities,
-    core: Modalities,
-    codes: Codes,
-    loadings: Loadings,
+    names: Sequence[str],
+    start: Any,
+    ground: Ground,
     weights: Weights,
     options: Options,
 ) -> Walk:
-    """From one start, by the method asked for."""
-    tol, max_iter = options.tol, options.max_iter
+    """By descent or by the paper's iteration, from one start."""
+    if isinstance(start, str) and start in STARTS:
+        codes, loadings = _fresh(start, ground, options)
+    else:
+        _check_start(start, data, names, options.rank)
+        loadings = tuple(np.asarray(start.loadings_[name], dtype=np.float64) for name in names)
+        codes = codes_given(ground.core, loadings, weights, options.ridge)[0]
     if options.method == "als":
-        return _descent(data, core, loadings, weights, options)
-    if options.method == "ml":
-        rough = minimise(core, loadings, weights, tol=ROUGH, max_iter=max_iter)
-        return maximise(data, core, rough, weights, tol, max_iter)
-    return algorithm1(data, codes, weights, options.l1, options.l2, tol, max_iter)
+        return _descent(data, ground.core, loadings, weights, options)
+    shrinkage = options.l1, options.l2, options.tol, options.max_iter
+    return algorithm1(data, codes, weights, *shrinkage)
+
+
+def _likelihood(
+    data: Modalities,
+    names: Sequence[str],
+    start: Any,
+    ground: Ground,
+    weights: Weights,
+    options: Options,
+) -> Walk:
+    """By maximum likelihood, from a rough descent or from what an earlier fit implies."""
+    core, scales = ground.core, ground.scales
+    if isinstance(start, str) and start in STARTS:
+        _, loadings = _fresh(start, ground, options)
+        rough = minimise(core, loadings, ground.weights, tol=ROUGH, max_iter=ROUGH_SWEEPS)
+        law = first_law(core, rough.codes, data.n)
+    else:
+        _check_start(start, data, names, options.rank)
+        loadings, variances = (
+            tuple(np.asarray(part[name], dtype=np.float64) for name in names)
+            for part in (start.loadings_, start.variances_)
+        )
+        law = Law(loadings, variances, start.moments_)
+        law = law.scaled(tuple(1.0 / scale for scale in scales))
+    return fitted_by_likelihood(data, core, scales, law, weights, options.tol, options.max_iter)
+
+
+def _fresh(start: str, ground: Ground, options: Options) -> tuple[Codes, Loadings]:
+    """Codes and loadings of the aligned or a random start, balanced."""
+    core, ridge = ground.core, options.ridge
+    if start == "svd":
+        codes = aligned(core, ground.X, ground.Z)
+    else:
+        codes = random_codes(core, options.rank, ground.rng)
+    loadings = loadings_given(core, codes, ground.weights, ridge)
+    return canonical(codes, loadings, None if ridge else ground.weights)
 
 
 def _descent(
@@ -152,33 +155,17 @@ def _descent(
     return coarse.followed_by(minimise(data, coarse.loadings, *settings, left))
 
 
-def _started(
-    data: Modalities,
-    names: Sequence[str],
-    start: Any,
-    X: Leading,
-    Z: Leading,
-    weights: Weights,
-    options: Options,
-    rng: np.random.Generator,
-) -> tuple[Codes, Loadings]:
-    """Codes and loadings to begin with, balanced."""
-    if isinstance(start, str) and start in STARTS:
-        codes = aligned(data, X, Z) if start == "svd" else random_codes(data, options.rank, rng)
-        loadings = loadings_given(data, codes, weights, options.ridge)
-        return canonical(codes, loadings, None if options.ridge else weights)
+def _check_start(start: Any, data: Modalities, names: Sequence[str], rank: int) -> None:
     previous: Mapping[str, Any] | None = getattr(start, "loadings_", None)
     if previous is None:
         raise ArgumentError(
             f"start={start!r} is neither 'svd' nor 'random' nor a fitted LinearMixedForm."
         )
-    shapes = {name: (part.shape[1], options.rank) for name, part in zip(names, data)}
+    shapes = {name: (part.shape[1], rank) for name, part in zip(names, data)}
     if {name: A.shape for name, A in previous.items()} != shapes:
         raise ArgumentError(
             "The fit given as start= has another rank or other columns: start from 'svd'."
         )
-    loadings = tuple(np.asarray(previous[name], dtype=np.float64) for name in names)
-    return codes_given(data, loadings, weights, options.ridge)[0], loadings
 
 
 def _names_of(side: Side, data: Modalities, names: Sequence[str]) -> str:
@@ -211,31 +198,3 @@ def _ordered(given: tuple[float, ...] | Mapping[str, float] | None, names: Seque
     if not fits:
         raise ArgumentError(f"weights= needs one number for each of {listed(list(names))}.")
     return tuple(given[name] for name in names) if isinstance(given, Mapping) else given
-
-
-def _number(params: Mapping[str, Any], name: str) -> float:
-    value = params[name]
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < np.inf:
-        raise ArgumentError(f"{name}={value!r} must be a number that is not negative.")
-    return float(value)
-
-
-def _count(params: Mapping[str, Any], name: str) -> int:
-    value = params[name]
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ArgumentError(f"{name}={value!r} must be a whole number, at least 1.")
-    return int(value)
-
-
-def _weights(given: Any) -> tuple[float, ...] | dict[str, float] | None:
-    """Positive numbers, by name or in order."""
-    if given is None:
-        return None
-    pairs = given.items() if isinstance(given, (Mapping, pd.Series)) else None
-    try:
-        numbers = [float(w) for w in (given if pairs is None else dict(pairs).values())]
-    except (TypeError, ValueError) as error:
-        raise ArgumentError("weights= needs one number for each modality.") from error
-    if not all(0 < w < np.inf for w in numbers):
-        raise ArgumentError(f"weights={tuple(numbers)} must be positive numbers.")
-    return tuple(numbers) if pairs is None else dict(zip(dict(pairs), numbers))

@@ -13,8 +13,9 @@ from ..caller import caller_depth
 from ..errors import ConvergenceWarning
 from .data import Modalities, Side
 from .fitted import Fitted
-from .fitting import Options, fitted_walk
+from .fitting import fitted_walk
 from .inputs import Block, blocks, check_vary, modalities
+from .options import Options
 from .parameters import Parameters
 from .uses import FittedForm, labelled
 

@@ -14,14 +14,15 @@ weak component does not make its code large: what least squares lacks in predict
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 
 from .als import Walk
 from .canonical import canonical
-from .data import FloatArray, Modalities
-from .descent import descend
+from .data import FloatArray, Modalities, Modality
+from .descent import Descent, descend
 from .objective import Codes, Loadings, Weights
 from .solves import solve_symmetric
 from .status import FormStatus, exhausted, reached_likelihood
@@ -50,6 +51,14 @@ class Law:
     variances: tuple[FloatArray, ...]
     moments: FloatArray
 
+    def scaled(self, scales: tuple[FloatArray, ...]) -> Law:
+        """The law of columns times `scales`."""
+        return Law(
+            tuple(s[:, None] * L for s, L in zip(scales, self.loadings)),
+            tuple(s**2 * D for s, D in zip(scales, self.variances)),
+            self.moments,
+        )
+
     def flat(self) -> tuple[FloatArray, ...]:
         """As Anderson's rule sees it: unconstrained but for Σ."""
         return (*self.loadings, *(np.log(D) for D in self.variances), self.moments)
@@ -58,6 +67,8 @@ class Law:
         """The inverse; None where Σ is no covariance."""
         j = len(self.loadings)
         moments = (flat[-1] + flat[-1].T) / 2
+        if not np.isfinite(moments).all():
+            return None
         if np.linalg.eigvalsh(moments)[0] <= 0:
             return None
         return Law(flat[:j], tuple(np.exp(f) for f in flat[j:-1]), moments)
@@ -127,57 +138,75 @@ def maximisation(data: Modalities, found: Expectation, n: int) -> Law:
     return Law(tuple(loadings), tuple(variances), moments / n)
 
 
-def maximise(
-    data: Modalities,
-    core: Modalities,
-    walk: Walk,
-    weights: Weights,
-    tol: float,
-    max_iter: int,
-) -> Walk:
-    """EM with Anderson's acceleration from a least-squares fit.
+def standardised(data: Modalities, n: int) -> tuple[Modalities, tuple[FloatArray, ...]]:
+    """Columns over their root mean squares, and these: the likelihood knows no units, and neither
+    should the least-squares fit that it begins with.
+
+    Examples
+    --------
+    >>> data = Modalities.of(*(np.array([[c], [-c]]) for c in (1.0, 2.0, 3.0)))
+    >>> same, scales = standardised(data, 2)
+    >>> same.parts[2].values.ravel(), scales[2]
+    (array([ 1., -1.]), array([3.]))
+    """
+    parts, scales = [], []
+    for part in data:
+        scale = np.sqrt(part.squares / n)
+        scale = np.where(scale > 0, scale, 1.0)
+        values = part.values * (1.0 / scale)  # of a sparse matrix too
+        parts.append(Modality(sp.csr_array(values) if sp.issparse(values) else values, part.side))
+        scales.append(scale)
+    return Modalities(tuple(parts)), tuple(scales)
+
+
+def first_law(core: Modalities, codes: Codes, n: int) -> Law:
+    """What codes of a least-squares fit imply: loadings by regression, and what these leave."""
+    both = np.hstack(codes)
+    return maximisation(core, Expectation(both, np.zeros((both.shape[1],) * 2), np.inf), n)
+
+
+def maximise(core: Modalities, law: Law, n: int, tol: float, max_iter: int) -> Descent:
+    """EM, its steps made longer.
 
     Parameters
     ----------
-    data, core : Modalities
-        The data, and R or the data again.
-    walk : Walk
-        Where to begin, on `core`.
-    weights : Weights
-        For the canonical form.
+    core : Modalities
+        The data, or R in their place.
+    law : Law
+        Where to begin.
+    n : int
+        Number of rows of the data.
     tol : float
-        Stop once a step lowers −2 log-likelihood by less than this for each entry of the data.
+        Stop once steps lower −2 log-likelihood by less than this for each entry of the data.
     max_iter : int
     """
-    n = data.n
-    entries = n * sum(part.shape[1] for part in data)
-    both = np.hstack(walk.codes)
-    law = maximisation(core, Expectation(both, np.zeros((both.shape[1],) * 2), np.inf), n)
+    entries = n * sum(part.shape[1] for part in core)
 
     def evaluate(given: Law) -> tuple[float, Expectation]:
         found = expectation(core, given, n)
         return found.deviance, found
 
-    end = descend(
+    return descend(
         law,
         evaluate,
         lambda found: maximisation(core, found, n),
-        _scales(data, law),
+        _scales(law),
         lambda value, fall: fall <= tol * entries,
         max_iter,
         PATIENCE,
         flat=Law.flat,
         restored=law.like,
     )
-    message = reached_likelihood(tol) if end.enough else exhausted(max_iter, "The likelihood")
-    status = FormStatus(end.enough, message, len(end.trace) - 1, end.accelerated, end.rejected)
-    return _balanced(data, end.point, weights, tuple(end.trace), status)
 
 
-def _balanced(
-    data: Modalities, law: Law, weights: Weights, trace: tuple[float, ...], status: FormStatus
+def balanced_walk(
+    data: Modalities,
+    law: Law,
+    weights: Weights,
+    trace: tuple[float, ...],
+    status: FormStatus,
 ) -> Walk:
-    """The codes of all rows, in canonical form."""
+    """The codes of all rows, in canonical form, and the law in the same basis."""
     both = expectation(data, law, data.n).codes
     k = both.shape[1] // 2
     codes = Codes(np.ascontiguousarray(both[:, :k]), np.ascontiguousarray(both[:, k:]))
@@ -186,12 +215,46 @@ def _balanced(
     return Walk(balanced, loadings, trace, status, T.T @ law.moments @ T, law.variances)
 
 
-def _scales(data: Modalities, law: Law) -> list[float]:
+def fitted_by_likelihood(
+    data: Modalities,
+    core: Modalities,
+    scales: tuple[FloatArray, ...],
+    law: Law,
+    weights: Weights,
+    tol: float,
+    max_iter: int,
+) -> Walk:
+    """From a law of the standardised core to the walk on the data.
+
+    Parameters
+    ----------
+    data : Modalities
+    core, scales
+        From :func:`standardised`.
+    law : Law
+        Where to begin, of the standardised columns.
+    weights : Weights
+        For the canonical form.
+    tol, max_iter
+        As for :func:`maximise`.
+    """
+    floored = tuple(
+        np.maximum(D, _floor(part.squares / data.n)) for D, part in zip(law.variances, core)
+    )
+    end = maximise(core, replace(law, variances=floored), data.n, tol, max_iter)
+    units = 2.0 * data.n * sum(float(np.log(scale).sum()) for scale in scales)
+    message = reached_likelihood(tol) if end.enough else exhausted(max_iter, "The likelihood")
+    status = FormStatus(end.enough, message, len(end.trace) - 1, end.accelerated, end.rejected)
+    trace = tuple(value + units for value in end.trace)
+    return balanced_walk(data, end.point.scaled(scales), weights, trace, status)
+
+
+def _scales(law: Law) -> list[float]:
     """Units in which Anderson's rule compares loadings, log D and Σ."""
     k = len(law.moments) // 2
     size = float(np.trace(law.moments)) / (2 * k)
     loading = [np.sqrt(size / float(D.mean())) for D in law.variances]
-    return [*loading, *(1.0 for _ in data), 1.0 / size]
+    return [*loading, *(1.0 for _ in loading), 1.0 / size]
 
 
 def _floor(mean_squares: FloatArray) -> FloatArray:

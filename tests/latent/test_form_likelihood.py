@@ -198,3 +198,26 @@ def test_the_first_law_is_the_least_squares_fit():
     np.testing.assert_allclose(law.loadings[1], expected)
     left = data.parts[1].values - both[:, :2] @ expected.T
     np.testing.assert_allclose(law.variances[1], np.mean(left**2, axis=0))
+
+
+def test_units_of_columns_do_not_matter():
+    Y, X, Z = form_data(np.random.default_rng(6), 100, (4, 5, 6), 2, 0.5)
+    here = LinearMixedForm(2, method="ml", tol=1e-8).fit(Y, X, Z)
+    scales = 10.0 ** np.arange(-2, 3)
+    there = LinearMixedForm(2, method="ml", tol=1e-8).fit(1e6 * Y, X * scales, Z)
+    units = 2 * 100 * (4 * np.log(1e6) + np.log(scales).sum())
+    assert there.objective_ == pytest.approx(here.objective_ + units, abs=1e-3)
+    np.testing.assert_allclose(
+        there.transform(X=X * scales, Z=Z) / 1e6, here.transform(X=X, Z=Z), atol=1e-3
+    )
+
+
+def test_a_fit_is_taken_up_where_it_ended():
+    data = form_data(np.random.default_rng(7), 100, (4, 5, 6), 2, 1.0)
+    first = LinearMixedForm(2, method="ml", tol=1e-4).fit(*data)
+    again = LinearMixedForm(2, method="ml", tol=1e-9, start=first).fit(*data)
+    assert again.objective_trace_[0] == pytest.approx(first.objective_, rel=1e-9)
+    assert again.objective_ <= first.objective_
+    descent = LinearMixedForm(2).fit(*data)
+    from_descent = LinearMixedForm(2, method="ml", start=descent).fit(*data)
+    assert from_descent.objective_ < from_descent.objective_trace_[0]
