@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..errors import ModelError
 from ..latent.data import Modalities, Side, squared_norm
+from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
 from ..latent.inputs import Block, modalities
 from ..matrices import random_design
@@ -147,6 +148,7 @@ def fitted_form(
         Block("Z", Side.RANDOM, sides.weighted(sides.Z), sides.index, sides.z_names),
     )
     data = modalities(blocks)
+    check_sizes(data, [b.name for b in blocks], 1)
     form = LinearMixedForm(1, tol=default_tolerance(Y, sides)).set_params(**params)
     form.set_params(rank=default_rank(*(b.values for b in blocks[1:])) if rank is None else rank)
     if "weights" not in params:

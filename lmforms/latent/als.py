@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .canonical import canonical
 from .data import FloatArray, Modalities, chunks
@@ -198,7 +199,7 @@ def minimise(
     What is iterated are the loadings, as K and H follow from them: F(α, β, u) with the codes at
     their minimum decides.
     """
-    floor = rounding_floor(data, weights)
+    floor, roots = rounding_floor(data, weights), np.sqrt(weights)
 
     def evaluate(given: Loadings) -> tuple[float, Codes]:
         codes, value = codes_given(data, given, weights, ridge)
@@ -208,9 +209,10 @@ def minimise(
         loadings,
         evaluate,
         lambda codes: loadings_given(data, codes, weights, ridge),
-        np.sqrt(weights),
+        roots,
         lambda value, fall: value <= floor or fall <= tol * value,
         max_iter,
+        restored=lambda proposed, plain: proposed if ridge else in_basis_of(plain, proposed, roots),
     )
     trace = end.trace
     sweeps = len(trace) - 1
@@ -220,6 +222,28 @@ def minimise(
     message = settled() if end.settled else reached(tol) if end.enough else exhausted(max_iter)
     status = FormStatus(end.enough, message, sweeps, end.accelerated, end.rejected)
     return Walk(codes, loadings, tuple(trace), status)
+
+
+def in_basis_of(there: Loadings, loadings: Loadings, roots: npt.ArrayLike) -> Loadings | None:
+    """Loadings times the T that brings them nearest to others; None where T is singular.
+
+    F without a ridge is the same at both, and an acceleration that has no reason to stay in one
+    basis may run away along it.
+
+    Examples
+    --------
+    >>> there = tuple(np.array([[1.0, 2.0], [3.0, 5.0]]) for _ in range(3))
+    >>> found = in_basis_of(there, tuple(1e9 * L[:, ::-1] for L in there), np.ones(3))
+    >>> bool(np.allclose(found[0], there[0]))
+    True
+    """
+    stacked, wanted = (
+        np.vstack([r * L for r, L in zip(np.asarray(roots), given)]) for given in (loadings, there)
+    )
+    T, _, rank, _ = np.linalg.lstsq(stacked, wanted, rcond=None)
+    if rank < len(T) or np.linalg.matrix_rank(T) < len(T):
+        return None
+    return tuple(L @ T for L in loadings)
 
 
 def _polished(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from .data import BoolArray, Modalities, Modality
 from .encoding import Given, encoded
 from .facts import noise_precisions
 from .fitted import implied_law
-from .fitting import fitted_walk
+from .fitting import check_sizes, fitted_walk
 from .form import LinearMixedForm
 from .inputs import blocks, check_vary, modalities
 from .options import Options
@@ -78,18 +79,25 @@ def choose_rank(
     """
     if held not in ("rows", "entries"):
         raise ArgumentError(f"held={held!r} is neither 'rows' nor 'entries'.")
+    chosen_options = _options(ranks, params)
+    for name, value in (("folds", folds), ("seed", seed)):
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+            raise ArgumentError(f"{name}={value!r} must be a whole number, not negative.")
+    if held == "entries" and chosen_options[0].method != "als":
+        raise ArgumentError("held='entries' leaves gaps in Y, which only method='als' takes.")
     checked = blocks(Y, X, Z)
     data = modalities(checked)
     check_vary(checked)
     names = [b.name for b in checked]
+    for options in chosen_options:
+        check_sizes(data, names, options.rank)
     response = data.response
     whole = np.ones(response.shape, dtype=bool) if response.seen is None else response.seen
     rng = np.random.default_rng(seed)
     divide = _rows_held if held == "rows" else _entries_held
     divided = list(divide(whole, folds, rng))
     table = []
-    for rank in ranks:
-        options = Options.of(LinearMixedForm(rank, **{"tol": COARSE, **params}).get_params())
+    for options in chosen_options:
         for fold, (kept, out) in enumerate(divided):
             guess, converged = _predicted(data, names, kept, held, options, shrink)
             chosen = out if held == "entries" else out[~kept]
@@ -98,7 +106,7 @@ def choose_rank(
             total = float(np.sum(truth[chosen] ** 2))
             count = int(chosen.sum())
             share = 1.0 - square / total if total > 0 else np.nan
-            table.append((rank, fold, count, square / max(count, 1), share, converged))
+            table.append((options.rank, fold, count, square / max(count, 1), share, converged))
     found = pd.DataFrame(table, columns=["rank", "fold", "n_held", "error", "share", "converged"])
     if not found["converged"].all():
         warnings.warn(
@@ -116,6 +124,7 @@ def _rows_held(
     """Rows that are kept (n,), and the entries of the others that count (n, m)."""
     fold = _divided(len(seen), folds, "rows", rng)
     for i in range(folds):
+        _check_known(seen[fold != i], folds)
         yield fold != i, seen & (fold == i)[:, None]
 
 
@@ -128,12 +137,27 @@ def _entries_held(
     fold[places] = _divided(len(places), folds, "known entries of Y", rng)
     for i in range(folds):
         out = (fold == i).reshape(seen.shape)
-        if not (seen & ~out).any(axis=0).all():
-            raise DataError(
-                f"With folds={folds} a column of Y would have no entry left: use more folds, or "
-                'held="rows".'
-            )
+        _check_known(seen & ~out, folds)
         yield seen & ~out, out
+
+
+def _check_known(kept: BoolArray, folds: int) -> None:
+    if not kept.any(axis=0).all():
+        raise DataError(
+            f"With folds={folds} a column of Y would have no entry left in one of them: use more "
+            "folds, or drop the column."
+        )
+
+
+def _options(ranks: Any, params: dict[str, Any]) -> list[Options]:
+    """Of every rank, checked before any work."""
+    if "rank" in params:
+        raise ArgumentError("choose_rank() takes ranks=, a sequence, not rank=.")
+    asked = list(ranks) if np.iterable(ranks) and not isinstance(ranks, str) else []
+    if not asked:
+        raise ArgumentError(f"ranks={ranks!r} must be a sequence of whole numbers.")
+    form = LinearMixedForm(1).set_params(**{"tol": COARSE, **params})
+    return [Options.of({**form.get_params(), "rank": rank}) for rank in asked]
 
 
 def _divided(n: int, folds: int, what: str, rng: np.random.Generator) -> np.ndarray:

@@ -27,8 +27,8 @@ SWEEPS = 30
 def compressed(data: Modalities, rank: int) -> Modalities | None:
     """R in place of D, or None where D has gaps or R would not pay.
 
-    Each modality is divided by its norm before products are summed, so that none is lost beside
-    another in the rounding.
+    Products are taken in units of the columns' norms, so that none is lost beside another in the
+    rounding.
 
     Examples
     --------
@@ -43,15 +43,13 @@ def compressed(data: Modalities, rank: int) -> Modalities | None:
     widths = [part.shape[1] for part in data]
     if not data.complete or not _pays(data, sum(widths), rank):
         return None
-    norms = [np.sqrt(part.square) for part in data]
-    values, vectors = np.linalg.eigh(_products(data, norms))
+    norms = np.concatenate([np.sqrt(part.squares) for part in data])
+    norms[norms == 0] = 1.0
+    values, vectors = np.linalg.eigh(_products(data) / np.outer(norms, norms))
     root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
-    blocks = np.split(root, np.cumsum(widths)[:-1], axis=1)
+    blocks = np.split(root * norms, np.cumsum(widths)[:-1], axis=1)
     return Modalities(
-        tuple(
-            Modality(np.ascontiguousarray(norm * block), part.side)
-            for part, block, norm in zip(data, blocks, norms)
-        )
+        tuple(Modality(np.ascontiguousarray(A), part.side) for A, part in zip(blocks, data))
     )
 
 
@@ -62,14 +60,12 @@ def _pays(data: Modalities, total: int, rank: int) -> bool:
     return data.n >= TALL * total and once < SWEEPS * 4.0 * rank * stored
 
 
-def _products(data: Modalities, norms: list[Any]) -> FloatArray:
-    """D'D, block by block, in units of the norms."""
+def _products(data: Modalities) -> FloatArray:
+    """D'D, block by block."""
     rows: list[list[FloatArray]] = []
-    for i, (left, a) in enumerate(zip(data, norms)):
-        row = []
-        for j, (right, b) in enumerate(zip(data, norms)):
-            product = rows[j][i].T if j < i else _dense(left.values.T @ right.values) / (a * b)
-            row.append(product)
+    for i, left in enumerate(data):
+        row = [rows[j][i].T for j in range(i)]
+        row += [_dense(left.values.T @ right.values) for right in data.parts[i:]]
         rows.append(row)
     return np.block(rows)
 

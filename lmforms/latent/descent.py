@@ -60,7 +60,7 @@ def descend(
     max_iter: int,
     patience: int = 1,
     flat: Callable[[Any], Arrays] = tuple,
-    restored: Callable[[Arrays], Any] = tuple,
+    restored: Callable[[Arrays, Any], Any] = lambda proposed, plain: proposed,
 ) -> Descent:
     """Sweeps until the objective falls no more, or by little enough.
 
@@ -81,8 +81,11 @@ def descend(
     max_iter : int
     patience : int
         How many times in a row it must say so.
-    flat, restored : callable
-        From θ to arrays without constraints, and back; None where there is no way back.
+    flat : callable
+        From θ to arrays without constraints.
+    restored : callable
+        From what is proposed in such arrays, and the θ that a plain sweep gives, to a θ; None
+        where it is none.
 
     Examples
     --------
@@ -99,10 +102,11 @@ def descend(
         proposed = rule.propose(flat(point), flat(plain))
         following, fresh, after = plain, np.inf, None
         if proposed is not None:
-            trial = restored(proposed)
+            trial = restored(proposed, plain)
             fresh, after = (np.inf, None) if trial is None else evaluate(trial)
             if fresh < value:
                 accelerated, following = accelerated + 1, trial
+                rule.accepted()
             else:
                 rejected += 1
                 rule.refused()
@@ -131,12 +135,19 @@ class Anderson:
         self._scales = np.asarray(scales, dtype=np.float64)
         self._pairs: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=MEMORY + 1)
         self._sense = 1.0
+        self._pause = self._left = 0
+
+    def accepted(self) -> None:
+        """What was proposed lowered the objective."""
+        self._pause = 0
 
     def refused(self) -> None:
-        """What was proposed would have raised F: turn round, and forget all but the last pair."""
+        """It would have risen: turn round, and gather new pairs, more each time in a row."""
         self._sense = -self._sense
         while len(self._pairs) > 1:
             self._pairs.popleft()
+        self._left = self._pause
+        self._pause = min(2 * self._pause + 1, MEMORY)
 
     def propose(self, start: Arrays, end: Arrays) -> Arrays | None:
         """θ to try next; None if nothing better than `end` is known.
@@ -148,6 +159,9 @@ class Anderson:
         """
         image = self._joined(end)
         self._pairs.append((image, image - self._joined(start)))
+        if self._left:
+            self._left -= 1
+            return None
         if len(self._pairs) < 2:
             return None
         images = np.stack([g for g, _ in self._pairs])
@@ -155,9 +169,8 @@ class Anderson:
         steps = np.diff(rests, axis=0)
         gram = steps @ steps.T
         weights = np.linalg.pinv(gram, rcond=RCOND, hermitian=True) @ (steps @ rests[-1])
-        if not np.isfinite(weights).all():
-            return None
-        return self._split(images[-1] - self._sense * (weights @ np.diff(images, axis=0)), end)
+        found = images[-1] - self._sense * (weights @ np.diff(images, axis=0))
+        return self._split(found, end) if np.isfinite(found).all() else None
 
     def _joined(self, point: Arrays) -> FloatArray:
         return np.concatenate([s * A.ravel() for s, A in zip(self._scales, point)])

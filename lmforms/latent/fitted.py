@@ -106,6 +106,25 @@ class Fitted:
         rows = next((b.rows for b in blocks if b.rows is not None), None)
         return cls(parts, walk.codes, moments, ridge, rows, estimated)
 
+    def check_same(self, blocks: tuple[Block, ...]) -> None:
+        """Refuse to start a fit of other modalities from this one.
+
+        Raises
+        ------
+        ArgumentError
+        """
+        for b in blocks:
+            known = self.parts.get(b.name)
+            if (
+                known is None
+                or known.side is not b.side
+                or not same_labels(known.columns, b.columns)
+            ):
+                raise ArgumentError(
+                    f"The fit given as start= has another {b.name}, or other columns there: start "
+                    "from 'svd'."
+                )
+
     def part(self, name: str) -> Part:
         """A modality by name.
 
@@ -113,12 +132,17 @@ class Fitted:
         ------
         ArgumentError
         """
-        if name not in self.parts:
+        if not isinstance(name, str) or name not in self.parts:
             raise ArgumentError(
                 f"There is no modality {name!r}: the form was fitted with "
-                f"{', '.join(self.parts)}.{near_matches(name, self.parts)}"
+                f"{', '.join(self.parts)}.{near_matches(str(name), self.parts)}"
             )
         return self.parts[name]
+
+
+def same_labels(here: pd.Index | None, there: pd.Index | None) -> bool:
+    """Whether labels are the same, as far as both sides have some."""
+    return here is None or there is None or here.equals(there)
 
 
 def implied_law(data: Modalities, walk: Walk) -> tuple[FloatArray, tuple[FloatArray, ...]]:

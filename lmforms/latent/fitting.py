@@ -19,6 +19,7 @@ from .options import STARTS, Options
 from .start import Leading, aligned, leading_of, random_codes
 
 ROUGH, ROUGH_SWEEPS = 1e-6, 500  # of the descent that likelihood begins from
+LEAST, MOST = 1e-290, 1e290  # of ‖·‖²
 LATENT = (Side.FIXED, Side.RANDOM)  # each with a code of its own
 
 
@@ -36,8 +37,8 @@ def fitted_walk(data: Modalities, names: Sequence[str], options: Options) -> tup
     """
     if options.method != "als" and not data.complete:
         raise DataError('Y has missing entries, which only method="als" can take.')
+    check_sizes(data, names, options.rank)
     weights = _ordered(options.weights, names) or default_weights(data)
-    _check_size(data, names, options.rank)
     ground = _ground(data, weights, options)
     for side, found in zip(LATENT, (ground.X, ground.Z)):
         _check_rank(_names_of(side, data, names), found, options.rank)
@@ -172,7 +173,20 @@ def _names_of(side: Side, data: Modalities, names: Sequence[str]) -> str:
     return listed([name for name, part in zip(names, data) if part.side is side])
 
 
-def _check_size(data: Modalities, names: Sequence[str], rank: int) -> None:
+def check_sizes(data: Modalities, names: Sequence[str], rank: int) -> None:
+    """Refuse entries whose squares leave floating point, and a rank above the columns.
+
+    Raises
+    ------
+    DataError, ModelError
+    """
+    for name, part in zip(names, data):
+        if not LEAST < part.square < MOST:
+            say = "large" if part.square > LEAST else "small, or zero,"
+            raise DataError(
+                f"The entries of {name} are so {say} that their squares are lost: bring them to "
+                "another unit, or leave it out."
+            )
     for side in LATENT:
         columns = sum(part.shape[1] for part in data if part.side is side)
         if rank > min(data.n, columns):

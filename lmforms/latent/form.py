@@ -168,6 +168,9 @@ class LinearMixedForm(FittedForm, Parameters):
     def _fit(self, blocks: tuple[Block, ...], data: Modalities) -> None:
         """Fit checked data, whether or not they vary."""
         options = Options.of(self.get_params())
+        for start in options.starts:
+            if isinstance(start, FittedForm) and hasattr(start, "_left"):
+                start._left.check_same(blocks)
         walk, weights = fitted_walk(data, [b.name for b in blocks], options)
         self._left = left = Fitted.of(blocks, data, walk, weights, options.ridge)
         self.rank_, self.status_ = options.rank, walk.status

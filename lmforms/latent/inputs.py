@@ -67,6 +67,11 @@ def named(data: Any, letter: str) -> dict[str, Any]:
             raise ArgumentError(f"The names in {letter} must be strings, not {listed(odd)}.")
     elif _is_list_of_matrices(data):
         found = {f"{letter}{i}": A for i, A in enumerate(data, 1) if A is not None}
+    elif isinstance(data, (list, tuple)) and any(hasattr(A, "shape") for A in data):
+        raise ArgumentError(
+            f"{letter} is a list of which not all are matrices: put vectors side by side "
+            "(numpy.column_stack), or give each as a matrix of one column."
+        )
     else:
         return {letter: data}
     if not found:
@@ -78,7 +83,7 @@ def _is_list_of_matrices(data: Any) -> bool:
     """A list of numbers or of rows is one matrix."""
     if not isinstance(data, (list, tuple)):
         return False
-    return all(A is None or getattr(A, "ndim", 0) == 2 for A in data)
+    return all(A is None or len(getattr(A, "shape", ())) == 2 for A in data)
 
 
 def blocks(Y: Any, X: Any, Z: Any) -> tuple[Block, ...]:
@@ -118,6 +123,8 @@ def block(data: Any, name: str, side: Side) -> Block:
     array([[1., 2.],
            [3., 4.]])
     """
+    if data is None:
+        raise DataError(f"{name} is None: pass an array, a frame or a sparse matrix.")
     if isinstance(data, pd.Series):
         data = data.to_frame()
     if isinstance(data, pd.DataFrame):
@@ -236,7 +243,8 @@ def _numeric(kind: Any) -> bool:
 def _sparse_values(data: Any, name: str) -> sp.csr_array:
     if data.dtype.kind not in "biuf":
         raise DataError(f"{name} is not numeric: its entries are of type {data.dtype}.")
-    values = sp.csr_array(data).astype(np.float64, copy=False)
+    column = data.reshape((-1, 1)) if data.ndim == 1 else data
+    values = sp.csr_array(column).astype(np.float64, copy=False)
     if not values.has_canonical_format:  # entries of one place would count one by one in ‖·‖²
         values = values.copy()
         values.sum_duplicates()
@@ -245,11 +253,15 @@ def _sparse_values(data: Any, name: str) -> sp.csr_array:
 
 def _array_values(data: Any, name: str) -> np.ndarray:
     try:
+        if isinstance(data, np.ma.MaskedArray):
+            data = np.ma.filled(data.astype(np.float64), np.nan)
         values = np.asarray(data)
-        if np.iscomplexobj(values) or values.dtype.kind not in "biufO":
+        if values.dtype.kind not in "biufO":
             raise TypeError(f"entries of type {values.dtype}")
+        if values.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in values.flat):
+            raise TypeError("entries are text")
         values = np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
             f"{name} is not numeric ({error}): pass an array of numbers, a frame of numeric "
             "columns or a sparse matrix."

@@ -32,6 +32,7 @@ from .status import FormStatus, exhausted, reached_likelihood
 LEAST_NOISE = 1e-8
 # EM is slow on plateaus that it leaves again: so many small falls in a row are an end.
 PATIENCE = 5
+FAR = 20.0  # of log D: no step that is worth trying goes there
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +64,13 @@ class Law:
         """As Anderson's rule sees it: unconstrained but for Σ."""
         return (*self.loadings, *(np.log(D) for D in self.variances), self.moments)
 
-    def like(self, flat: tuple[FloatArray, ...]) -> Law | None:
-        """The inverse; None where Σ is no covariance."""
-        j = len(self.loadings)
+    @staticmethod
+    def restored(flat: tuple[FloatArray, ...], plain: Law) -> Law | None:
+        """The inverse; None where Σ is no covariance, or D far from that of a plain step."""
+        j = len(plain.loadings)
         moments = (flat[-1] + flat[-1].T) / 2
-        if not np.isfinite(moments).all():
-            return None
-        if np.linalg.eigvalsh(moments)[0] <= 0:
+        far = any(np.abs(f - np.log(D)).max() > FAR for f, D in zip(flat[j:-1], plain.variances))
+        if far or not np.linalg.eigvalsh(moments)[0] > 0:
             return None
         return Law(flat[:j], tuple(np.exp(f) for f in flat[j:-1]), moments)
 
@@ -195,7 +196,7 @@ def maximise(core: Modalities, law: Law, n: int, tol: float, max_iter: int) -> D
         max_iter,
         PATIENCE,
         flat=Law.flat,
-        restored=law.like,
+        restored=Law.restored,
     )
 
 

@@ -87,11 +87,11 @@ def _weights(given: Any) -> tuple[float, ...] | dict[str, float] | None:
     """Positive numbers, by name or in order."""
     if given is None:
         return None
-    pairs = given.items() if isinstance(given, (Mapping, pd.Series)) else None
+    pairs = dict(given.items()) if isinstance(given, (Mapping, pd.Series)) else None
     try:
-        numbers = [float(w) for w in (given if pairs is None else dict(pairs).values())]
+        numbers = [float(w) for w in (given if pairs is None else pairs.values())]
     except (TypeError, ValueError) as error:
         raise ArgumentError("weights= needs one number for each modality.") from error
     if not all(0 < w < np.inf for w in numbers):
         raise ArgumentError(f"weights={tuple(numbers)} must be positive numbers.")
-    return tuple(numbers) if pairs is None else dict(zip(dict(pairs), numbers))
+    return tuple(numbers) if pairs is None else dict(zip(pairs, numbers))

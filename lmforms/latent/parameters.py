@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import reprlib
 from typing import Any, TypeVar
 
 from ..errors import ArgumentError, near_matches
@@ -44,6 +45,7 @@ class Parameters:
         """Shares its parameters: scikit-learn would clone a fit given as `start=`, unfitted."""
         return type(self)(**self.get_params())
 
+    @reprlib.recursive_repr()  # a fit may be its own start
     def __repr__(self) -> str:
         said = []
         for name, parameter in self._parameters().items():

@@ -150,7 +150,9 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         FormRegressor
             Itself.
         """
-        if not (isinstance(self.centre, (bool, np.bool_)) or self.centre == "y"):
+        if not isinstance(self.centre, (bool, np.bool_)) and not (
+            isinstance(self.centre, str) and self.centre == "y"
+        ):
             raise ArgumentError(f"centre={self.centre!r} is not one of True, False and 'y'.")
         self._check_sparse(X)
         given, rows = X, (X.index if isinstance(X, pd.DataFrame) else None)
@@ -159,7 +161,7 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         X, y = validate_data(self, X, y, **asked, **TABLE)
         y = np.asarray(y.toarray() if sp.issparse(y) else y, dtype=np.float64)
         self._choose(given)
-        self.X_mean_ = X.mean(axis=0) if self.centre is True else np.zeros(X.shape[1])
+        self.X_mean_ = X.mean(axis=0) if self._centres_X() else np.zeros(X.shape[1])
         self.y_mean_ = y.mean(axis=0) if self.centre else np.zeros(y.shape[1:])[()]
         names = getattr(self, "feature_names_in_", None)
         sides = [
@@ -218,15 +220,19 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         if input_features is not None:
             known = getattr(self, "feature_names_in_", input_features)
-            if len(input_features) != self.n_features_in_ or list(input_features) != list(known):
+            given = list(input_features) if np.iterable(input_features) else []
+            if len(given) != self.n_features_in_ or given != list(known):
                 raise DataError(
                     f"input_features= are not the {self.n_features_in_} columns of the fit."
                 )
         ranks = range(1, self.form_.rank_ + 1)
         return np.array([f"{code}{j}" for code in "KH" for j in ranks], dtype=object)
 
+    def _centres_X(self) -> bool:
+        return isinstance(self.centre, (bool, np.bool_)) and bool(self.centre)
+
     def _check_sparse(self, X: Any) -> None:
-        if sp.issparse(X) and self.centre is True:
+        if sp.issparse(X) and self._centres_X():
             raise DataError(
                 "X is sparse and centring would fill it: pass centre='y' to centre y only, "
                 "centre=False, or a dense X."
@@ -256,7 +262,7 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self.centre is not True
+        tags.input_tags.sparse = not self._centres_X()
         tags.target_tags.multi_output = True
         return tags
 

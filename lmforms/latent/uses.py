@@ -28,9 +28,9 @@ class FittedForm:
         """Codes K and H of rows, from any of their modalities.
 
         They minimise F for what is given. Y alone determines K + H only and X alone K only;
-        the rest is then set to its linear regression on what is determined, over the rows of
-        the fit. With `shrink` the codes are instead best linear predictions under the
-        covariance D + LΣL' that the form implies.
+        the rest, of which F but for its ridge knows nothing, is then set to its linear
+        regression on what is determined, over the rows of the fit. With `shrink` the codes are
+        instead best linear predictions under the covariance D + LΣL' that the form implies.
 
         Parameters
         ----------
@@ -107,17 +107,11 @@ class FittedForm:
         True
         """
         part = self._fitted().part(to)
-        code = Codes(*codes).behind(part.side)
-        values = np.asarray(code, dtype=np.float64)
-        if values.ndim != 2 or values.shape[1] != part.loading.shape[1]:
-            raise DataError(
-                f"Codes of shape {values.shape} are not those of this form, which has "
-                f"{part.loading.shape[1]} components: take them from encode()."
-            )
-        rows = code.index if isinstance(code, pd.DataFrame) else None
+        found, rows = checked_codes(codes, part.loading.shape[1])
+        values = found.behind(part.side) @ part.loading.T
         if rows is None and part.columns is None:
-            return values @ part.loading.T
-        return pd.DataFrame(values @ part.loading.T, index=rows, columns=part.columns)
+            return values
+        return pd.DataFrame(values, index=rows, columns=part.columns)
 
     def transform(
         self, Y: Any = None, X: Any = None, Z: Any = None, to: str = "Y", shrink: bool = True
@@ -240,6 +234,31 @@ class FittedForm:
         if not hasattr(self, "_left"):
             raise ArgumentError("This form is not fitted yet: call fit(Y, X, Z) first.")
         return self._left
+
+
+def checked_codes(codes: Any, rank: int) -> tuple[Codes, pd.Index | None]:
+    """K and H as arrays (rows, k), and their row labels.
+
+    Raises
+    ------
+    DataError
+    """
+    try:
+        K, H = (np.asarray(block(C, name, Side.FIXED).values) for C, name in zip(codes, "KH"))
+        pair = len(codes) == 2
+    except DataError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise DataError("Codes are a pair (K, H), as encode() gives it.") from error
+    if not pair or K.shape != H.shape or K.shape[1] != rank:
+        raise DataError(
+            f"Codes of shape {K.shape} and {H.shape} are not those of this form, which has "
+            f"{rank} components: take them from encode()."
+        )
+    rows = [C.index for C in codes if isinstance(C, pd.DataFrame)]
+    if len(rows) == 2 and not rows[0].equals(rows[1]):
+        raise DataError("K and H have different row labels: put them in one order.")
+    return Codes(K, H), rows[0] if rows else None
 
 
 def labelled(A: np.ndarray, index: pd.Index | None) -> Any:

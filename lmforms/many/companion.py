@@ -26,7 +26,7 @@ IntArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
 
 SAME = 1e-6
-"""Relative difference between σ̂ found again and in the table: the responses are others."""
+"""Difference of σ̂ or β̂ found again and in the table, relative to the larger: other responses."""
 
 
 def many_forms(fits: ManyFits, rank: int | None, params: Mapping[str, Any]) -> Forms:
@@ -61,6 +61,7 @@ def _parts(
     """Xβ̂ and Zb̂ on the rows of each response; NaN elsewhere and where there is no fit."""
     theta = fits.fits.filter(regex=r"^theta(\[\d+\])?$").to_numpy()
     sigma = fits.fits["sigma"].to_numpy()
+    beta = fits.fixed["estimate"].to_numpy().reshape(len(fits.fits), -1)
     fixed, random = np.full_like(Y, np.nan), np.full_like(Y, np.nan)
     designs: dict[bytes, tuple[Design, IntArray]] = {}
     for j in np.flatnonzero(np.isfinite(sigma)):
@@ -78,7 +79,8 @@ def _parts(
             start=theta_by_group(design, theta[j]),
             fixed_theta=True,
         )
-        if abs(found.sigma - sigma[j]) > SAME * sigma[j]:
+        slack = SAME * max(sigma[j], float(np.abs(beta[j]).max()))
+        if abs(found.sigma - sigma[j]) > slack or np.abs(found.beta - beta[j]).max() > slack:
             raise _changed()
         fixed[own, j], random[own, j] = design.X @ found.beta, random_part(design, found.b)
     return fixed[places], random[places]

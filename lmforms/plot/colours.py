@@ -110,6 +110,8 @@ def texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
         return []
     if labels is True:
         return [short(label) for label in (range(n) if rows is None else rows)]
+    if not np.iterable(labels) or isinstance(labels, str):
+        raise ArgumentError(f"labels={labels!r} must be True or one text for each row.")
     if not isinstance(labels, pd.Series):
         labels = np.array(list(labels), dtype=object)  # integers stay so beside None
     found = by_row(labels, n, rows, "labels")

@@ -154,7 +154,7 @@ def codes(
     pair = read.chosen(components, k)
     if len(pair) != 2:
         raise ArgumentError(f"components={components!r}: codes() draws two of them.")
-    kinds = [of] if isinstance(of, str) else list(of)
+    kinds = [of] if isinstance(of, str) else list(of) if np.iterable(of) else [of]
     places = [read.codes_of(form, kind)[:, pair] for kind in kinds]
     if not places:
         raise ArgumentError("of= is empty: name one of K, H and K+H.")

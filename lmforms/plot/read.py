@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError, listed, near_matches
+from ..latent.data import Side
+from ..latent.inputs import block
 
 SYMBOLS = {"Y": "α", "X": "β", "Z": "u"}
 CODES = ("K", "H", "K+H")
@@ -62,7 +64,7 @@ def loadings_of(form: Any, modality: str) -> tuple[np.ndarray, list[Any]]:
         There is no such modality.
     """
     known = form.loadings_
-    if modality not in known:
+    if not isinstance(modality, str) or modality not in known:
         raise ArgumentError(
             f"There is no modality {modality!r}: the form has {listed(list(known))}."
             f"{near_matches(str(modality), known)}"
@@ -180,6 +182,6 @@ def longest(values: np.ndarray, top: Any) -> np.ndarray:
 
 def second_moments(data: Any) -> np.ndarray:
     """A'A/n of a frame, array or sparse matrix."""
-    A = data if hasattr(data, "toarray") else np.asarray(data, dtype=np.float64)
+    A = block(data, "data", Side.FIXED).values
     S = (A.T @ A) / A.shape[0]
     return S.toarray() if hasattr(S, "toarray") else S

@@ -45,7 +45,7 @@ def model(rank=2, **params):
 # scikit-learn tries tables of two columns and up: one is fixed, and the rank is one. It also
 # tries noise, on which a descent crawls.
 @parametrize_with_checks(
-    [FormRegressor(fixed=[0]), FormRegressor(random=[0], centre="y", tol=1e-6)]
+    [FormRegressor(fixed=[0], tol=1e-6), FormRegressor(random=[0], centre="y", tol=1e-6)]
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

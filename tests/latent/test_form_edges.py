@@ -1,0 +1,180 @@
+"""What a hostile reader tried: each of these once gave a bare error or a wrong number."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+import lmforms as lf
+from lmforms.errors import ArgumentError, DataError
+from lmforms.latent import LinearMixedForm, choose_rank, fitting
+from lmforms.latent.als import in_basis_of
+
+
+def made(n=60, k=2, m=4, p=5, q=6, noise=0.5, seed=0):
+    rng = np.random.default_rng(seed)
+    K, H = rng.normal(size=(2, n, k))
+    return tuple(
+        C @ rng.normal(size=(k, c)) + noise * rng.normal(size=(n, c))
+        for C, c in ((K + H, m), (K, p), (H, q))
+    )
+
+
+Y, X, Z = made()
+
+
+@pytest.mark.parametrize("k, n, noise, seed", [(2, 60, 4, 351757), (3, 100, 2, 14)])
+def test_loadings_do_not_run_away_along_a_basis(k, n, noise, seed):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = made(n, m=3, p=4, q=4, noise=noise, seed=seed)
+        form = LinearMixedForm(k, tol=1e-6, max_iter=2000).fit(*data)
+    assert max(np.abs(L).max() for L in form.loadings_.values()) < 1e6
+
+
+def test_a_singular_proposal_is_none():
+    there = tuple(np.random.default_rng(0).normal(size=(3, 4, 2)))
+    flat = tuple(np.outer(L[:, 0], [1.0, 2.0]) for L in there)
+    assert in_basis_of(there, flat, np.ones(3)) is None
+
+
+@pytest.mark.parametrize("unit", [1.0, 2e-12, 4.4e6])
+def test_units_of_a_response_do_not_decide_a_companion(unit):
+    sleep = lf.datasets.load("sleepstudy")
+    sleep["Reaction"] *= unit
+    forms = lf.lmer("Reaction ~ Days + (1 | Subject)", sleep).forms()
+    assert forms.form.status_.converged
+    assert forms.table.loc["random", "explained"] > 0.98
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-6, 1e8])
+def test_likelihood_through_cross_products_knows_no_units(monkeypatch, scale):
+    Y, X, Z = made(400)
+    X[:, 0] *= scale
+    there = LinearMixedForm(2, method="ml").fit(Y, X, Z)
+    monkeypatch.setattr(fitting, "compressed", lambda data, rank: None)
+    here = LinearMixedForm(2, method="ml").fit(Y, X, Z)
+    assert there.objective_ == pytest.approx(here.objective_, abs=1e-2)
+    np.testing.assert_allclose(there.variances_["X"], here.variances_["X"], rtol=1e-3)
+
+
+def test_masked_arrays_have_gaps():
+    masked = np.ma.masked_greater(Y, 2.0)
+    here, there = (LinearMixedForm(2).fit(A, X, Z) for A in (masked, masked.filled(np.nan)))
+    assert here.objective_ == there.objective_
+    with pytest.raises(DataError, match="X has missing"):
+        LinearMixedForm(2).fit(Y, np.ma.masked_greater(X, 1.0), Z)
+
+
+def test_one_dimensional_sparse_arrays_are_columns():
+    form = LinearMixedForm(1, tol=1e-6, max_iter=3000).fit(Y, sp.coo_array(X[:, 0]), Z)
+    assert form.beta_.shape == (1, 1)
+
+
+def test_no_warning_of_numpy_leaks_from_likelihood():
+    for n, m, k, seed in ((62, 1, 1, 87), (77, 4, 1, 304)):
+        Y, X, Z = made(n, m=m, p=2, q=6, noise=3, seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            LinearMixedForm(k, method="ml").fit(Y, X * 1e-5 + 5, Z)
+
+
+def test_weights_of_a_fit_are_weights():
+    form = LinearMixedForm(2).fit(Y, X, Z)
+    again = LinearMixedForm(2, weights=form.weights_).fit(Y, X, Z)
+    assert again.objective_ == pytest.approx(form.objective_)
+
+
+@pytest.mark.parametrize(
+    "data, error, message",
+    [
+        ((Y * 1e155, X, Z), DataError, "entries of Y are so large"),
+        ((Y * 1e-165, X, Z), DataError, "entries of Y are so small"),
+        ((Y, None, Z), DataError, "X is None"),
+        ((Y, {"a": X, "b": None}, Z), DataError, "b is None"),
+        ((Y, [X[:, 0], X[:, 1]], Z), ArgumentError, "X is a list.*column_stack"),
+        ((Y, np.array([["1", "2"]] * 60, dtype=object), Z), DataError, "X is not numeric.*text"),
+    ],
+)
+def test_bad_matrices(data, error, message):
+    with pytest.raises(error, match=message):
+        LinearMixedForm(1).fit(*data)
+
+
+def test_bad_codes():
+    form = LinearMixedForm(2).fit(Y, X, Z)
+    K, H = form.K_, form.H_
+    frames = [pd.DataFrame(A[:3], index=list(rows)) for A, rows in ((K, "abc"), (H, "cba"))]
+    assert form.decode(([[1.0, 2.0]], [[3.0, 4.0]])).shape == (1, 4)
+    np.testing.assert_allclose(form.decode((K[:3], H[:3]))[0], form.reconstruction()[0])
+    for codes, message in (
+        ((K[:3], H[:1]), "shape"),
+        ((K[:3], H[:3, :1]), "shape"),
+        (frames, "different row labels"),
+        (5, "pair"),
+        ((K, H, K), "pair|shape"),
+        ((np.full((2, 2), "a"), H[:2]), "not numeric"),
+    ):
+        with pytest.raises(DataError, match=message):
+            form.decode(codes)
+    for name in (None, 0, ["Y"]):
+        with pytest.raises(ArgumentError, match="no modality"):
+            form.decode((K, H), to=name)
+        with pytest.raises(ArgumentError, match="no modality"):
+            form.implied_covariance(name)
+
+
+def test_a_start_has_the_same_columns_and_sides():
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    form = LinearMixedForm(2).fit(Y, frame, Z)
+    with pytest.raises(ArgumentError, match="another X, or other columns"):
+        LinearMixedForm(2, start=form).fit(Y, frame[list("edcba")], Z)
+    sided = LinearMixedForm(2).fit(Y, {"u": X}, {"v": X[:, ::-1] + Z[:, :5]})
+    with pytest.raises(ArgumentError, match="another"):
+        LinearMixedForm(2, start=sided).fit(Y, {"v": X}, {"u": X[:, ::-1] + Z[:, :5]})
+    form.set_params(start=form)
+    assert "start=..." in repr(form)
+
+
+@pytest.mark.parametrize(
+    "params, error, message",
+    [
+        ({"rank": 3}, ArgumentError, "ranks="),
+        ({"foo": 3}, ArgumentError, "no parameter 'foo'"),
+        ({"ranks": 3}, ArgumentError, "ranks=3"),
+        ({"ranks": []}, ArgumentError, "ranks="),
+        ({"ranks": [1, 2.0]}, ArgumentError, "rank=2.0"),
+        ({"ranks": [1, 9]}, lf.errors.ModelError, "rank=9"),
+        ({"folds": 2.5}, ArgumentError, "folds=2.5"),
+        ({"seed": -1}, ArgumentError, "seed=-1"),
+        ({"held": "entries", "method": "ml"}, ArgumentError, "only method='als'"),
+    ],
+)
+def test_choose_rank_checks_before_it_fits(monkeypatch, params, error, message):
+    monkeypatch.setattr("lmforms.latent.choose.fitted_walk", None)
+    with pytest.raises(error, match=message):
+        choose_rank(Y, X, Z, **params)
+
+
+def test_choose_rank_refuses_a_column_that_a_fold_does_not_know():
+    gaps = Y.copy()
+    gaps[1:, 0] = np.nan
+    with pytest.raises(DataError, match="no entry left"):
+        choose_rank(gaps, X, Z, ranks=[1])
+
+
+def test_changed_responses_are_noticed_and_zero_ones_refused():
+    sleep = lf.datasets.load("sleepstudy")
+    responses = np.random.default_rng(0).normal(size=(180, 3)) + sleep[["Days"]].to_numpy()
+    many = lf.lmer_many("~ Days + (1 | Subject)", sleep, responses)
+    responses += 1.0
+    with pytest.raises(DataError, match="changed"):
+        many.forms()
+    with pytest.warns(lf.errors.NotEstimableWarning):
+        zero = lf.lmer_many("~ Days + (1 | Subject)", sleep, np.zeros((180, 2)))
+    with pytest.raises(DataError, match="Y are so small, or zero"):
+        zero.forms()
