@@ -13,7 +13,7 @@ from .als import Walk, codes_given, loadings_given, minimise
 from .canonical import canonical
 from .compress import compressed
 from .data import FloatArray, Modalities, Side
-from .likelihood import Law, first_law, fitted_by_likelihood, standardised
+from .likelihood import LEAST_NOISE, Law, first_law, fitted_by_likelihood, standardised
 from .objective import Codes, Loadings, Weights, default_weights
 from .options import STARTS, Options
 from .start import Leading, aligned, leading_of, random_codes
@@ -130,6 +130,7 @@ def _likelihood(
         )
         law = Law(loadings, variances, start.moments_)
         law = law.scaled(tuple(1.0 / scale for scale in scales))
+        law = law.with_noise(core, data.n, LEAST_NOISE)
     return fitted_by_likelihood(data, core, scales, law, weights, options.tol, options.max_iter)
 
 

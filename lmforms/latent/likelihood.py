@@ -24,12 +24,15 @@ from .canonical import canonical
 from .data import FloatArray, Modalities, Modality
 from .descent import Descent, descend
 from .objective import Codes, Loadings, Weights
-from .solves import solve_symmetric
+from .solves import SINGULAR, solve_symmetric
 from .status import FormStatus, exhausted, reached_likelihood
 
 # D of a column is not below this share of its mean square: the likelihood of data without noise
 # has no bound.
-LEAST_NOISE = 1e-8
+LEAST_NOISE = 1e-4
+# EM leaves a small D slowly, and least squares may explain a column exactly: D begins at no less
+# than this share.
+FIRST_NOISE = 0.1
 # EM is slow on plateaus that it leaves again: so many small falls in a row are an end.
 PATIENCE = 5
 FAR = 20.0  # of log D: no step that is worth trying goes there
@@ -60,19 +63,45 @@ class Law:
             self.moments,
         )
 
+    def with_noise(self, data: Modalities, n: int, share: float) -> Law:
+        """D no less than a share of the mean squares of its columns."""
+        floors = (_floor(part.squares / n, share) for part in data)
+        variances = tuple(np.maximum(D, least) for D, least in zip(self.variances, floors))
+        return replace(self, variances=variances)
+
+    def in_units(self) -> Law:
+        """The same law in a basis in which K and H together have unit moments.
+
+        Any basis says the same; in this one rounding hurts least, and a walk cannot drift along
+        bases.
+        """
+        k = len(self.moments) // 2
+        total = self.moments[:k, :k] + self.moments[k:, k:]
+        values = np.linalg.eigvalsh(total)
+        if not values[0] > SINGULAR * values[-1]:
+            return self
+        root = np.linalg.cholesky(total)  # eigenvectors would jump from step to step
+        T = np.kron(np.eye(2), np.linalg.inv(root).T)
+        return Law(tuple(L @ root for L in self.loadings), self.variances, T.T @ self.moments @ T)
+
     def flat(self) -> tuple[FloatArray, ...]:
         """As Anderson's rule sees it: unconstrained but for Σ."""
         return (*self.loadings, *(np.log(D) for D in self.variances), self.moments)
 
     @staticmethod
-    def restored(flat: tuple[FloatArray, ...], plain: Law) -> Law | None:
-        """The inverse; None where Σ is no covariance, or D far from that of a plain step."""
+    def restored(
+        flat: tuple[FloatArray, ...], plain: Law, floors: tuple[FloatArray, ...]
+    ) -> Law | None:
+        """The inverse, D no less than its floor; None where Σ is no covariance, or D far from
+        that of a plain step.
+        """
         j = len(plain.loadings)
         moments = (flat[-1] + flat[-1].T) / 2
         far = any(np.abs(f - np.log(D)).max() > FAR for f, D in zip(flat[j:-1], plain.variances))
         if far or not np.linalg.eigvalsh(moments)[0] > 0:
             return None
-        return Law(flat[:j], tuple(np.exp(f) for f in flat[j:-1]), moments)
+        variances = (np.maximum(np.exp(f), least) for f, least in zip(flat[j:-1], floors))
+        return Law(flat[:j], tuple(variances), moments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +165,7 @@ def maximisation(data: Modalities, found: Expectation, n: int) -> Law:
         left = (part.squares - np.einsum("jk,jk->j", cross, L)) / n
         loadings.append(L)
         variances.append(np.maximum(left, _floor(part.squares / n)))
-    return Law(tuple(loadings), tuple(variances), moments / n)
+    return Law(tuple(loadings), tuple(variances), moments / n).in_units()
 
 
 def standardised(data: Modalities, n: int) -> tuple[Modalities, tuple[FloatArray, ...]]:
@@ -163,7 +192,8 @@ def standardised(data: Modalities, n: int) -> tuple[Modalities, tuple[FloatArray
 def first_law(core: Modalities, codes: Codes, n: int) -> Law:
     """What codes of a least-squares fit imply: loadings by regression, and what these leave."""
     both = np.hstack(codes)
-    return maximisation(core, Expectation(both, np.zeros((both.shape[1],) * 2), np.inf), n)
+    law = maximisation(core, Expectation(both, np.zeros((both.shape[1],) * 2), np.inf), n)
+    return law.with_noise(core, n, FIRST_NOISE)
 
 
 def maximise(core: Modalities, law: Law, n: int, tol: float, max_iter: int) -> Descent:
@@ -182,6 +212,7 @@ def maximise(core: Modalities, law: Law, n: int, tol: float, max_iter: int) -> D
     max_iter : int
     """
     entries = n * sum(part.shape[1] for part in core)
+    floors = tuple(_floor(part.squares / n) for part in core)
 
     def evaluate(given: Law) -> tuple[float, Expectation]:
         found = expectation(core, given, n)
@@ -196,7 +227,7 @@ def maximise(core: Modalities, law: Law, n: int, tol: float, max_iter: int) -> D
         max_iter,
         PATIENCE,
         flat=Law.flat,
-        restored=Law.restored,
+        restored=lambda flat, plain: Law.restored(flat, plain, floors),
     )
 
 
@@ -239,10 +270,7 @@ def fitted_by_likelihood(
     tol, max_iter
         As for :func:`maximise`.
     """
-    floored = tuple(
-        np.maximum(D, _floor(part.squares / data.n)) for D, part in zip(law.variances, core)
-    )
-    end = maximise(core, replace(law, variances=floored), data.n, tol, max_iter)
+    end = maximise(core, law, data.n, tol, max_iter)
     units = 2.0 * data.n * sum(float(np.log(scale).sum()) for scale in scales)
     message = reached_likelihood(tol) if end.enough else exhausted(max_iter, "The likelihood")
     status = FormStatus(end.enough, message, len(end.trace) - 1, end.accelerated, end.rejected)
@@ -258,5 +286,6 @@ def _scales(law: Law) -> list[float]:
     return [*loading, *(1.0 for _ in loading), 1.0 / size]
 
 
-def _floor(mean_squares: FloatArray) -> FloatArray:
-    return LEAST_NOISE * np.maximum(mean_squares, LEAST_NOISE * mean_squares.max())
+def _floor(mean_squares: FloatArray, share: float = LEAST_NOISE) -> FloatArray:
+    """A share of the mean squares; columns of zeros count as small ones."""
+    return share * np.maximum(mean_squares, LEAST_NOISE * mean_squares.max())

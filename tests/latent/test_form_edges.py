@@ -178,3 +178,19 @@ def test_changed_responses_are_noticed_and_zero_ones_refused():
         zero = lf.lmer_many("~ Days + (1 | Subject)", sleep, np.zeros((180, 2)))
     with pytest.raises(DataError, match="Y are so small, or zero"):
         zero.forms()
+
+
+def test_columns_that_hardly_vary_do_not_stop_likelihood():
+    """A column of zeros has no noise to estimate, and an acceleration must not make it less."""
+    rng = np.random.default_rng(3)
+    Y, X, Z = made(300, k=3, p=8, q=8)
+    rare = np.where(rng.random(300) < 0.01, 1.0, 0.0)[:, None]
+    X = np.hstack([X, np.zeros((300, 2)), rare])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        form = LinearMixedForm(5, method="ml", tol=1e-5, max_iter=5000).fit(Y, X, Z)
+    assert form.status_.converged
+    plain = LinearMixedForm(5, method="ml", tol=1e-5, max_iter=5000).fit(
+        Y, X[:, [*range(8), 10]], Z
+    )
+    np.testing.assert_allclose(form.reconstruction(), plain.reconstruction(), atol=0.05)

@@ -194,9 +194,13 @@ def test_the_first_law_is_the_least_squares_fit():
     data = Modalities.of(*form_data(rng, 30, (4, 5, 6), 2, 0.3))
     both = rng.normal(size=(30, 4))
     law = maximisation(data, Expectation(both, np.zeros((4, 4)), np.inf), 30)
-    expected = np.linalg.lstsq(both[:, :2], data.parts[1].values, rcond=None)[0].T
-    np.testing.assert_allclose(law.loadings[1], expected)
-    left = data.parts[1].values - both[:, :2] @ expected.T
+    K, X = both[:, :2], data.parts[1].values
+    expected = np.linalg.lstsq(K, X, rcond=None)[0].T
+    # in another basis: compare what the code explains of the second moments
+    explained = law.loadings[1] @ law.moments[:2, :2] @ law.loadings[1].T
+    np.testing.assert_allclose(explained, expected @ (K.T @ K / 30) @ expected.T, atol=1e-12)
+    np.testing.assert_allclose(law.moments[:2, :2] + law.moments[2:, 2:], np.eye(2), atol=1e-12)
+    left = X - K @ expected.T
     np.testing.assert_allclose(law.variances[1], np.mean(left**2, axis=0))
 
 
