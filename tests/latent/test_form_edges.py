@@ -71,7 +71,10 @@ def test_masked_arrays_have_gaps():
 
 
 def test_one_dimensional_sparse_arrays_are_columns():
-    form = LinearMixedForm(1, tol=1e-6, max_iter=3000).fit(Y, sp.coo_array(X[:, 0]), Z)
+    column = sp.coo_array(X[:, 0])
+    if column.ndim != 1:
+        pytest.skip("this SciPy makes a row of it")
+    form = LinearMixedForm(1, tol=1e-6, max_iter=3000).fit(Y, column, Z)
     assert form.beta_.shape == (1, 1)
 
 
