@@ -83,7 +83,10 @@ def test_no_warning_of_numpy_leaks_from_likelihood():
         Y, X, Z = made(n, m=m, p=2, q=6, noise=3, seed=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)
-            LinearMixedForm(k, method="ml").fit(Y, X * 1e-5 + 5, Z)
+            form = LinearMixedForm(k, method="ml").fit(Y, X * 1e-5 + 5, Z)
+        assert np.isfinite(form.objective_trace_).all()
+        for A, D in zip((Y, X * 1e-5 + 5, Z), form.variances_.values()):
+            assert (0.999e-4 * np.mean(A**2, axis=0) <= D).all()  # the floor the chapter names
 
 
 def test_weights_of_a_fit_are_weights():

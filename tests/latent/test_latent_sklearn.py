@@ -262,3 +262,13 @@ class TestTheFormItself:
         assert again.objective_ <= first.objective_ * (1 + 1e-12)
         twin = clone(LinearMixedForm(2, start=first))
         assert twin.fit(Y, X, Z).status_.n_iter < first.status_.n_iter
+
+
+def test_a_boolean_of_numpy_centres_too():
+    both = np.hstack([X + 5.0, Z + 3.0])
+    fits = [
+        FormRegressor(2, fixed=slice(0, X.shape[1]), centre=c, tol=1e-6).fit(both, Y + 7.0)
+        for c in (True, np.True_)
+    ]
+    np.testing.assert_array_equal(fits[0].predict(both), fits[1].predict(both))
+    np.testing.assert_allclose(fits[1].X_mean_, both.mean(axis=0))
