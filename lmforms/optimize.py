@@ -18,6 +18,7 @@ from .errors import NumericalError
 from .newton import QuadraticModel, next_radius
 from .start import moment_start
 from .status import exhausted_message
+from .variance_curves import is_delicate, other_minima, without_each_part
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -41,6 +42,12 @@ AT_REST = 1e-3
 
 ROUNDS = 5
 """Walks in all: after a last step, a saddle or a stall the walk is taken up again."""
+
+FEW_CANDIDATES, CANDIDATES = 3, 8
+"""Searches from elsewhere, in a row, that find nothing lower: usually, and in delicate models."""
+
+SAME_OPTIMUM = 1e-6
+"""Criteria closer than this are of one optimum."""
 
 NO_STEP = 1e-14
 """A decrement below this moves θ by less than 10⁻⁷ of its standard error."""
@@ -99,7 +106,12 @@ class _Run:
         return len(self.trace) >= self.limit
 
 
-def minimize(problem: Problem, control: Control, start: FloatArray | None = None) -> Optimum:
+def minimize(
+    problem: Problem,
+    control: Control,
+    start: FloatArray | None = None,
+    other_optima: bool = True,
+) -> Optimum:
     """Minimise the profiled criterion over θ.
 
     Parameters
@@ -108,6 +120,8 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
     control : Control
     start : ndarray, optional
         Where to begin; moment estimates otherwise.
+    other_optima : bool
+        Look beyond the nearest optimum.
 
     Raises
     ------
@@ -121,22 +135,10 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
         return Optimum(best, True, message, 1, (best.value,), 0.0)
 
     first = _first(run, problem) if start is None else run.insist(problem, np.asarray(start))
-    best = first
-    for _ in range(ROUNDS):
-        best, decrement, last = _newton(run, differentiate(_charted(best)), control.tolerance)
-        tolerance = _tolerance(best, control.tolerance)
-        other = _leave_saddle(run, best)
-        if other is None and decrement > tolerance and not run.exhausted:
-            other = _quasi_newton(run, best)
-        if other is not None:
-            best = other
-            continue
-        before = best.value
-        best, decrement = _settle(run, problem, best, decrement, last)
-        if run.exhausted or decrement <= AT_REST * tolerance or not best.value < before:
-            break
-    else:
-        best, decrement = _settle(run, problem, best, decrement, np.zeros_like(last))
+    best, decrement = _local_minimum(run, problem, first, control.tolerance)
+    others: list[float] = []
+    if other_optima:
+        best, decrement, others = _lower_optima(run, problem, best, decrement, control.tolerance)
 
     # a decrease that rounding hides cannot be looked for any further
     small = max(_tolerance(best, control.tolerance), best.rounding)
@@ -160,6 +162,65 @@ def minimize(problem: Problem, control: Control, start: FloatArray | None = None
         trace=tuple(run.trace),
         decrement=decrement,
     )
+
+
+def _lower_optima(
+    run: _Run, problem: Problem, best: Evaluation, decrement: float, tolerance: float
+) -> tuple[Evaluation, float, list[float]]:
+    """The lowest of `best` and the optima that searches from elsewhere lead to; the others."""
+    others: list[float] = []
+    delicate = is_delicate(problem)
+    failures = 0
+    starts = _other_starts(run, best, delicate)
+    while starts and failures < (CANDIDATES if delicate else FEW_CANDIDATES) and not run.exhausted:
+        begin = run(problem, starts.pop(0))
+        if begin is None:
+            continue
+        found, left = _local_minimum(run, problem, begin, tolerance)
+        if found.value < best.value - SAME_OPTIMUM:
+            others.append(best.value)
+            best, decrement, failures = found, left, 0
+            starts = _other_starts(run, best, delicate)
+        else:
+            failures += 1
+            others.append(found.value)
+    return best, decrement, others
+
+
+def _other_starts(run: _Run, best: Evaluation, delicate: bool) -> list[FloatArray]:
+    """θ of other minima along one variance, seen from `best` and, in delicate models, from
+    where one part of it has no variance, lowest first."""
+    found = [(best.value + c.change, c.theta) for c in other_minima(best)]
+    if delicate:
+        for theta in without_each_part(best.problem, best.theta):
+            at = run(best.problem, theta)
+            if at is not None:
+                found += [(at.value + c.change, c.theta) for c in other_minima(at)]
+                found.append((at.value, at.theta))
+    return [theta for _, theta in sorted(found, key=lambda start: start[0])]
+
+
+def _local_minimum(
+    run: _Run, problem: Problem, first: Evaluation, tolerance: float
+) -> tuple[Evaluation, float]:
+    """The minimum that leads down from `first`, and what a further step there promises."""
+    best = first
+    for _ in range(ROUNDS):
+        best, decrement, last = _newton(run, differentiate(_charted(best)), tolerance)
+        least = _tolerance(best, tolerance)
+        other = _leave_saddle(run, best)
+        if other is None and decrement > least and not run.exhausted:
+            other = _quasi_newton(run, best)
+        if other is not None:
+            best = other
+            continue
+        before = best.value
+        best, decrement = _settle(run, problem, best, decrement, last)
+        if run.exhausted or decrement <= AT_REST * least or not best.value < before:
+            break
+    else:
+        best, decrement = _settle(run, problem, best, decrement, np.zeros_like(last))
+    return best, decrement
 
 
 def _first(run: _Run, problem: Problem) -> Evaluation:

@@ -30,6 +30,9 @@ class Diagonal(Covariance):
     def n_theta(self) -> int:
         return self.k
 
+    def variance_axes(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return np.eye(self.k), np.diag(lam) ** 2
+
     def covariances(self) -> list[tuple[int, int]]:
         return []
 
