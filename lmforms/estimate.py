@@ -12,7 +12,7 @@ from .choice import analysed
 from .columns import root_mean_squares
 from .control import Control
 from .covariance import Covariance, Stacked
-from .criterion import Problem, evaluate
+from .criterion import Evaluation, Problem, evaluate
 from .crossproducts import CrossProducts
 from .errors import ModelError, NumericalError
 from .factor import System, calm_threads
@@ -22,6 +22,7 @@ from .iterative import minimize as find_zero
 from .optimize import Optimum, minimize
 from .pilot import explained_exactly
 from .rows import ModelRows
+from .saturation import NO_RESIDUAL_LEFT, is_saturated, refuse_unbounded_likelihood
 from .scaling import PERFECT_FIT, Scaling
 from .status import OptimizerReport
 from .sums import summed
@@ -30,6 +31,9 @@ FloatArray = npt.NDArray[np.float64]
 
 HUGE_RATIO = 1e4
 """Random effects this many σ wide raise the question whether there is a residual at all."""
+
+FURTHER, LEVEL = 10.0, 1e-2
+"""A criterion that rises by less than this when all θ grow tenfold has its infimum at σ = 0."""
 
 MANY_ROWS = 50_000
 """Products of so many rows …"""
@@ -186,6 +190,8 @@ def estimate(
         raise ModelError(
             f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
         )
+    if not (reml or fixed_theta):
+        refuse_unbounded_likelihood(rows, covariances)
     with calm_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
         cp = summed(rows, tuple(covariances))
         _refuse_explained(rows, cp)
@@ -193,8 +199,22 @@ def estimate(
         cp, covariances, reml=reml, control=control, start=start, fixed_theta=fixed_theta
     )
     if np.abs(found.optimum.evaluation.theta).max(initial=0.0) > HUGE_RATIO:
+        if not fixed_theta and _falls_for_ever(found) and is_saturated(rows):
+            raise ModelError(NO_RESIDUAL_LEFT.format(n=n))
         _refuse_explained(rows, cp, thoroughly=True)
     return found
+
+
+def _falls_for_ever(found: Estimate) -> bool:
+    """Whether the criterion does not rise although all random effects outgrow σ further."""
+    at = found.optimum.evaluation
+    if not isinstance(at, Evaluation):
+        return False
+    try:
+        further = evaluate(at.problem, FURTHER * at.theta, 0)
+    except NumericalError:
+        return True
+    return further.value <= at.value + LEVEL
 
 
 def _refuse_explained(rows: ModelRows, cp: CrossProducts, thoroughly: bool = False) -> None:

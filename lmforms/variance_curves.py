@@ -1,4 +1,4 @@
-r"""The criterion along one variance at a time, as far as it goes: where are other optima?
+r"""The criterion along one variance at a time, as far as it goes, to find other optima.
 
 With δ added to the variance of the random effects of one grouping factor in direction u,
 V₀ becomes V₀ + δZ_uZ_u', Z_u = Z(I ⊗ u). From the eigenvalues d_j and eigenvectors Q of
@@ -27,8 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .covariance import Stacked
-from .criterion import Evaluation, Problem
+from .criterion import Evaluation
 from .curvature import has_few_effects, marginal_matrix
 
 FloatArray = npt.NDArray[np.float64]
@@ -52,15 +51,6 @@ MANY_LEVELS = 200
 
 BINS, BINNED_RANGE = 128, 1e8
 """… in so many intervals of ln d, over a range of this ratio and all below."""
-
-DELICATE_EFFECTS = 300
-"""Models with more random effects than this have enough levels for one optimum."""
-
-CROWDED = 0.5
-"""With more columns of X and Z than this share of n, few rows speak for each."""
-
-UNEVEN = 20.0
-"""A level with this many times the usual sum of squares can pull variances its own way."""
 
 WIDEST = 30
 """Curves of models with more columns of X than this would cost too much."""
@@ -174,32 +164,6 @@ def other_minima(at: Evaluation) -> list[Candidate]:
             )
             found.append(Candidate(float(changes[j, g]), theta))
     return sorted(found, key=lambda candidate: candidate.change)
-
-
-def is_delicate(problem: Problem) -> bool:
-    """Whether a small model's levels differ much in what they know, or effects are many for n."""
-    cp = problem.system.cp
-    effects = sum(q * k for q, k in problem.system.shapes)
-    if effects > DELICATE_EFFECTS:
-        return False
-    if effects + cp.p >= CROWDED * cp.n:
-        return True
-    for f in cp.factors:
-        sizes = np.einsum("qkk->kq", f.zz)
-        if (sizes.max(axis=1) > UNEVEN * np.median(sizes, axis=1)).any():
-            return True
-    return False
-
-
-def without_each_part(problem: Problem, theta: FloatArray) -> Iterator[FloatArray]:
-    """θ with the variances of one part set to zero, for each part that has some."""
-    for covariance, s in zip(problem.covariances, problem.theta_slices(), strict=True):
-        parts = covariance.theta_slices() if isinstance(covariance, Stacked) else [slice(None)]
-        for part in parts:
-            out = theta.copy()
-            out[s][part] = 0.0
-            if not np.array_equal(out, theta):
-                yield out
 
 
 def _residualised(at: Evaluation, i: int) -> FloatArray:

@@ -74,6 +74,10 @@ class Covariance(ABC):
         """
         return np.empty((self.k, 0)), np.empty(0)
 
+    def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
+        """Matrices (k, r) whose columns a λ of rank r can span, generic ones where many can."""
+        return [np.eye(self.k)]
+
     def transform(self, theta: FloatArray, basis: FloatArray) -> FloatArray:
         """θ of T λλ' T', for a change of basis T that `invariance` allows."""
         return self.root_theta(basis @ self.factor(theta))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, product
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -61,6 +61,9 @@ class Stacked(Covariance):
             for p, c in zip(self.parts, self.column_slices(), strict=True)
         ]
         return block_diag(*(u for u, _ in own)), np.concatenate([v for _, v in own])
+
+    def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
+        return [block_diag(*maps) for maps in product(*(p.column_maps(rng) for p in self.parts))]
 
     def covariances(self) -> list[tuple[int, int]]:
         return [

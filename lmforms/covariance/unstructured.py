@@ -61,6 +61,9 @@ class Unstructured(Covariance):
         u = np.concatenate([axes, plus / SQRT2, minus / SQRT2], axis=1)
         return u, np.append(d**2, np.zeros(2 * len(i)))
 
+    def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
+        return [rng.normal(size=(self.k, r)) for r in range(self.k)] + [np.eye(self.k)]
+
     def covariances(self) -> list[tuple[int, int]]:
         return [(i, j) for i in range(self.k) for j in range(i + 1, self.k)]
 

@@ -120,11 +120,13 @@ def best_restart(found: Estimate, seed: int, restarts: int = RESTARTS) -> float:
 
 def _minimum(problem: Problem, start: np.ndarray) -> float:
     """By one local search (older versions have no other)."""
-    options = {"other_optima": False} if "other_optima" in signature(minimize).parameters else {}
+    options = {"globally": False} if "globally" in signature(minimize).parameters else {}
     return minimize(problem, Control(), start, **options).evaluation.value
 
 
-def gaps(kind: str, tries: int, seed: int, restarts: int = RESTARTS) -> Iterator[tuple[int, str, float]]:
+def gaps(
+    kind: str, tries: int, seed: int, restarts: int = RESTARTS
+) -> Iterator[tuple[int, str, float]]:
     """(seed, outcome, gap) of each model."""
     for s in range(seed, seed + tries):
         model = random_model(s, kind)
