@@ -28,7 +28,9 @@ from .objective import Codes
 from .solves import solve_symmetric
 
 EVERY = slice(None)
-OPEN = 1e-10  # directions of A below this share of the largest are left open by the data
+# Directions of A below this share of the largest are left open by the data. What is open is zero
+# up to rounding, 1e-15; modalities whose weights differ by a factor of 1e10 leave nothing open.
+OPEN = 1e-12
 
 
 class Given(NamedTuple):

@@ -108,7 +108,7 @@ class FittedForm:
         """
         part = self._fitted().part(to)
         found, rows = checked_codes(codes, part.loading.shape[1])
-        values = found.behind(part.side) @ part.loading.T
+        values = found.behind(part.side) @ part.loading.T + part.offset
         if rows is None and part.columns is None:
             return values
         return pd.DataFrame(values, index=rows, columns=part.columns)
@@ -200,6 +200,7 @@ class FittedForm:
         """
         part = self._fitted().part(of)
         found = facts.implied(part.side, part.loading, self._left.moments, part.variances)
+        found = found + np.outer(part.offset, part.offset)
         columns = part.columns
         return found if columns is None else pd.DataFrame(found, index=columns, columns=columns)
 
