@@ -17,9 +17,9 @@ from ..errors import DataError
 from .als import Walk
 from .data import FloatArray, Modalities
 
-# A range below this share of the largest entry of a column, or of the widest range of its
-# modality, is no variation. Rounding of the entries themselves, of a mean taken off or of a sum of
-# many rows stays below 1e-14; columns that were measured at all vary by more than 1e-10.
+# A range below this share of the largest entry of its column is no variation, and a column whose
+# entries are below this share of the widest range beside it is what rounding has left of a mean
+# taken off. Rounding stays below 1e-14 of either, and what was measured above 1e-10.
 FLAT = 1e-12
 
 Constants = tuple[FloatArray, ...]
@@ -34,8 +34,8 @@ def constant_values(A: Any, beside: bool = True) -> FloatArray:
     A : ndarray or scipy.sparse.csr_array (n, c)
         NaN is left out of account.
     beside : bool
-        Whether a column may also be called flat beside the others: if their means have been taken
-        off, rounding is all that a constant column has left.
+        Whether a column may also be called flat as it is nothing beside the others: if means have
+        been taken off, rounding is all that a constant column has left.
 
     Examples
     --------
@@ -48,7 +48,9 @@ def constant_values(A: Any, beside: bool = True) -> FloatArray:
         low, high = (end.reduce(A, axis=0) for end in (np.fmin, np.fmax))
     half = high / 2.0 - low / 2.0  # the range itself may overflow
     size = np.maximum(np.abs(low), np.abs(high))
-    flat = half <= FLAT * np.maximum(size, half.max(initial=0.0) if beside else 0.0)
+    flat = half <= FLAT * size
+    if beside:
+        flat |= size <= FLAT * half.max(initial=0.0)
     return np.where(flat, low + half, np.nan)
 
 
