@@ -260,13 +260,14 @@ def _polished(
     ridge: float,
     value: float,
 ) -> tuple[Codes, Loadings, float]:
-    """The canonical form, its codes the minimum given its loadings, and F there.
+    """A last sweep in canonical form, its codes the minimum given its loadings, and F there.
 
     So `encode` finds the same codes again. Codes that run away, as they can where entries are
     missing and the rank is too high, lose their digits beside each other in canonical form. They
     are then left as they are.
     """
-    _, balanced = canonical(codes, loadings, None if ridge else weights)
+    fresh = loadings_given(data, codes, weights, ridge)
+    _, balanced = canonical(codes, fresh, None if ridge else weights)
     found, after = codes_given(data, balanced, weights, ridge)
     if rose(after, value, data, weights):
         return codes, loadings, value
