@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import runpy
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -363,3 +365,9 @@ def test_a_companion_by_likelihood_names_the_intercept():
     with pytest.raises(ModelError, match=r"X has no column that varies.*als"):
         alone.forms(method="ml")
     assert alone.forms(method="als").form.rank_ == 1
+
+
+def test_random_forms_with_constant_columns_have_no_faults():
+    path = Path(__file__).parents[1] / "fuzz" / "latent_columns.py"
+    faulty, kinds = runpy.run_path(str(path))["run"](tries=12, seed=7)
+    assert not faulty, kinds
