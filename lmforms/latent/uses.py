@@ -31,6 +31,7 @@ class FittedForm:
         the rest, of which F but for its ridge knows nothing, is then set to its linear
         regression on what is determined, over the rows of the fit. With `shrink` the codes are
         instead best linear predictions under the covariance D + LΣL' that the form implies.
+        Columns that the fit left out (`constants_`) are not looked at, whatever they hold.
 
         Parameters
         ----------
