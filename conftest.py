@@ -32,7 +32,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if not session.config.getoption("numprocesses", None) or session.config.option.collectonly:
         return
     root = session.config.rootpath
-    modules = (path.relative_to(root).with_suffix("") for path in root.glob("lmforms/**/*kernel*.py"))
-    commands = [[sys.executable, "-c", f"import {'.'.join(m.parts)}"] for m in modules]
+    kernels = [path.relative_to(root) for path in root.glob("lmforms/**/*kernel*.py")]
+    commands = [
+        [sys.executable, "-c", f"import {'.'.join(k.with_suffix('').parts)}"] for k in kernels
+    ]
     for process in [subprocess.Popen(command, cwd=root) for command in commands]:
         process.wait()
