@@ -1,10 +1,40 @@
-"""Doctests of modules that stand on an optional package are left out where it is missing."""
+"""How the tests run: side by side in processes, each of one thread, of compiled loops made once."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 
+import pytest
+
+# doctests of modules that stand on an optional package, where it is missing
 OPTIONAL = {"sklearn": ["lmforms/latent/sklearn.py"], "torch": ["lmforms/latent/torch"]}
 collect_ignore = [
     path for package, paths in OPTIONAL.items() if find_spec(package) is None for path in paths
 ]
+
+# Before NumPy is loaded, and inherited by every worker: several processes of several BLAS threads
+# each are many times slower than as many processes of one.
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """`-n auto` starts no workers for files or tests that are named on the command line."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    return 0 if named else None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile Numba's loops into its cache, so that the workers need not do so each."""
+    if not session.config.getoption("numprocesses", None) or session.config.option.collectonly:
+        return
+    root = session.config.rootpath
+    kernels = [path.relative_to(root) for path in root.glob("lmforms/**/*kernel*.py")]
+    commands = [
+        [sys.executable, "-c", f"import {'.'.join(k.with_suffix('').parts)}"] for k in kernels
+    ]
+    for process in [subprocess.Popen(command, cwd=root) for command in commands]:
+        process.wait()

@@ -73,7 +73,11 @@ class IdentificationWarning(LmformsWarning):
 
 
 class SingularWarning(LmformsWarning):
-    """The fitted covariance of the random effects is singular."""
+    """A fitted covariance is singular: of the random effects, or of the noise of a form."""
+
+
+class ConstantColumnWarning(LmformsWarning):
+    """Columns that do not vary over the rows were left out of a likelihood."""
 
 
 class NotEstimableWarning(LmformsWarning):

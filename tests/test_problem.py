@@ -47,7 +47,7 @@ models = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(model=models)
 def test_a_chart_has_the_criterion_and_derivatives_of_its_dense_twin(model):
     problem, inner = problem_of(model)

@@ -75,7 +75,7 @@ def test_derivatives(path, model):
     np.testing.assert_allclose(exact, slow.hessian, rtol=1e-7, atol=1e-7 * scale)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(model=small_models())
 def test_derivatives_are_those_of_the_dense_criterion(model):
     problem, inner = problem_of(model)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..errors import ModelError
+from ..latent.constant import constant_values
 from ..latent.data import Modalities, Side, squared_norm
 from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
@@ -150,11 +151,25 @@ def fitted_form(
     data = modalities(blocks)
     check_sizes(data, [b.name for b in blocks], 1)
     form = LinearMixedForm(1, tol=default_tolerance(Y, sides)).set_params(**params)
-    form.set_params(rank=default_rank(*(b.values for b in blocks[1:])) if rank is None else rank)
+    if rank is None:
+        X, Z = (b.values for b in blocks[1:])
+        rank = default_rank(_varying(X) if form.method == "ml" else X, Z)
+    form.set_params(rank=rank)
     if "weights" not in params:
         form.set_params(weights=default_weights(data))
     form._fit(blocks, data)
     return form
+
+
+def _varying(X: FloatArray) -> FloatArray:
+    """The columns of X that a likelihood does not leave out."""
+    constants = constant_values(X)
+    if not np.isnan(constants).any():
+        raise ModelError(
+            "forms: X has no column that varies, such as an intercept alone, and a likelihood "
+            'cannot be fitted to it: use method="als".'
+        )
+    return X[:, np.isnan(constants)]
 
 
 def default_weights(data: Modalities) -> tuple[float, ...]:

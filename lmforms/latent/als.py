@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .canonical import canonical
-from .data import FloatArray, Modalities, chunks
+from .data import BoolArray, FloatArray, Modalities, chunks
 from .descent import descend
 from .objective import Codes, Loadings, Weights, objective
 from .solves import masked_gram, solve_each, solve_symmetric
@@ -43,6 +43,10 @@ class Walk(NamedTuple):
         Σ of the codes, and
     variances : tuple of ndarray, optional
         D of the columns, where they were estimated beside.
+    at_floor : tuple of ndarray of bool, optional
+        Columns whose D ended at the least noise there is.
+    constants : tuple of ndarray, optional
+        The constants of columns that were left out, NaN for others; None if none was.
     """
 
     codes: Codes
@@ -51,6 +55,8 @@ class Walk(NamedTuple):
     status: FormStatus
     moments: FloatArray | None = None
     variances: tuple[FloatArray, ...] | None = None
+    at_floor: tuple[BoolArray, ...] | None = None
+    constants: tuple[FloatArray, ...] | None = None
 
     def followed_by(self, walk: Walk) -> Walk:
         """A walk on the data that began where this one ended on R, with this one before it.
@@ -254,16 +260,15 @@ def _polished(
     ridge: float,
     value: float,
 ) -> tuple[Codes, Loadings, float]:
-    """The canonical form with regressions at its codes, and F there.
+    """A last sweep in canonical form, its codes the minimum given its loadings, and F there.
 
-    Codes that run away, as they can where entries are missing and the rank is too high, lose
-    their digits beside each other in canonical form. They are then left as they are.
+    So `encode` finds the same codes again. Codes that run away, as they can where entries are
+    missing and the rank is too high, lose their digits beside each other in canonical form. They
+    are then left as they are.
     """
-    balanced, _ = canonical(codes, loadings, None if ridge else weights)
-    crosses = _crosses(data, balanced)
-    found = _regressed(data, balanced, crosses, weights, ridge)
-    inners = [float(np.vdot(cross, L)) for cross, L in zip(crosses, found)]
-    after = objective(data, balanced, found, weights, ridge, inners)
+    fresh = loadings_given(data, codes, weights, ridge)
+    _, balanced = canonical(codes, fresh, None if ridge else weights)
+    found, after = codes_given(data, balanced, weights, ridge)
     if rose(after, value, data, weights):
         return codes, loadings, value
-    return balanced, found, after
+    return found, balanced, after

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..caller import caller_depth
 from ..errors import ArgumentError, ConvergenceWarning, DataError
+from .als import Walk
 from .data import BoolArray, Modalities, Modality
 from .encoding import Given, encoded
 from .facts import noise_precisions
@@ -19,6 +20,7 @@ from .fitted import implied_law
 from .fitting import check_sizes, fitted_walk
 from .form import LinearMixedForm
 from .inputs import blocks, check_vary, modalities
+from .notices import warn_of_columns
 from .options import Options
 
 COARSE = 1e-6  # tolerance
@@ -65,6 +67,8 @@ def choose_rank(
     -----
     ConvergenceWarning
         A fit did not meet its tolerance.
+    ConstantColumnWarning, SingularWarning
+        As for :meth:`LinearMixedForm.fit`, in any of the fits.
 
     Examples
     --------
@@ -96,17 +100,20 @@ def choose_rank(
     rng = np.random.default_rng(seed)
     divide = _rows_held if held == "rows" else _entries_held
     divided = list(divide(whole, folds, rng))
-    table = []
+    table, walks = [], []
     for options in chosen_options:
         for fold, (kept, out) in enumerate(divided):
-            guess, converged = _predicted(data, names, kept, held, options, shrink)
+            guess, walk = _predicted(data, names, kept, held, options, shrink)
             chosen = out if held == "entries" else out[~kept]
             truth = response.values if held == "entries" else response.values[~kept]
             square = float(np.sum((truth - guess)[chosen] ** 2))
             total = float(np.sum(truth[chosen] ** 2))
             count = int(chosen.sum())
             share = 1.0 - square / total if total > 0 else np.nan
-            table.append((options.rank, fold, count, square / max(count, 1), share, converged))
+            error = square / max(count, 1)
+            table.append((options.rank, fold, count, error, share, walk.status.converged))
+            walks.append(walk)
+    warn_of_columns(checked, walks)
     found = pd.DataFrame(table, columns=["rank", "fold", "n_held", "error", "share", "converged"])
     if not found["converged"].all():
         warnings.warn(
@@ -173,8 +180,8 @@ def _predicted(
     held: str,
     options: Options,
     shrink: bool,
-) -> tuple[np.ndarray, bool]:
-    """Y of all rows, or of those held out, and whether the fit met its tolerance."""
+) -> tuple[np.ndarray, Walk]:
+    """Y of all rows, or of those held out, and the fit."""
     if held == "entries":
         response = data.response
         masked = Modality(np.where(kept, response.values, 0.0), response.side, kept)
@@ -188,5 +195,7 @@ def _predicted(
         others = data.rows(np.flatnonzero(~kept))
         given = [Given(*g) for g in zip(others, walk.loadings, scales)][1:]
         codes = encoded(given, options.ridge, moments, shrink)
-    response_code = codes.behind(data.response.side)
-    return response_code @ walk.loadings[0].T, walk.status.converged
+    guess = codes.behind(data.response.side) @ walk.loadings[0].T
+    if walk.constants is not None:
+        guess += np.nan_to_num(walk.constants[0])
+    return guess, walk

@@ -91,6 +91,12 @@ class Modality:
         seen = None if self.seen is None else self.seen[chosen]
         return Modality(self.values[chosen], self.side, seen)
 
+    def columns(self, chosen: Any) -> Modality:
+        """Some of the columns."""
+        values = self.values[:, chosen]
+        values = values if sp.issparse(values) else np.ascontiguousarray(values)
+        return Modality(values, self.side, None if self.seen is None else self.seen[:, chosen])
+
 
 @dataclass(frozen=True, eq=False)
 class Modalities:

@@ -23,12 +23,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .data import FloatArray, Modality
+from .data import FloatArray, Modality, squared_norm
 from .objective import Codes
 from .solves import solve_symmetric
 
 EVERY = slice(None)
-OPEN = 1e-10  # directions of A below this share of the largest are left open by the data
+# Directions of Σ L'L/‖L‖² below this share of the largest are left open by the data. What is open
+# is zero up to rounding, 1e-15. Weights have no part in it, as they are positive.
+OPEN = 1e-12
 
 
 class Given(NamedTuple):
@@ -77,7 +79,7 @@ def encoded(
         both[rows] = (
             _predicted(system, right, moments)
             if shrink
-            else _minimal(system, right, ridge, moments)
+            else _minimal(system, right, ridge, moments, _determined(given, seen))
         )
     k = len(moments) // 2
     return Codes(both[:, :k].copy(), both[:, k:].copy())
@@ -121,16 +123,29 @@ def _predicted(system: FloatArray, right: FloatArray, moments: FloatArray) -> Fl
     return solve_symmetric(inner, (right @ root).T).T @ root.T
 
 
+def _determined(given: Sequence[Given], seen: Sequence[Any]) -> FloatArray | None:
+    """A basis (2k, r) of the directions of codes that are determined; None if all are."""
+    total: Any = 0.0
+    for (part, loading, _), columns in zip(given, seen):
+        L = part.side.design(loading[columns])
+        total = total + L.T @ L / (squared_norm(L) or 1.0)
+    values, vectors = np.linalg.eigh(total)
+    kept = values > OPEN * max(values[-1], 0.0)
+    return None if kept.all() else vectors[:, kept]
+
+
 def _minimal(
-    system: FloatArray, right: FloatArray, ridge: float, moments: FloatArray
+    system: FloatArray,
+    right: FloatArray,
+    ridge: float,
+    moments: FloatArray,
+    basis: FloatArray | None,
 ) -> FloatArray:
     """Codes that minimise F, and where it leaves them open, their regression on the rest."""
-    values, vectors = np.linalg.eigh(system)
-    kept = values > OPEN * max(values[-1], 0.0)
-    basis = vectors[:, kept]
-    determined = (right @ basis) / (values[kept] + ridge)
-    if kept.all():
-        return determined @ basis.T
+    if basis is None:
+        return solve_symmetric(system + ridge * np.eye(len(system)), right.T).T
+    inside = basis.T @ system @ basis + ridge * np.eye(basis.shape[1])
+    determined = solve_symmetric(inside, (right @ basis).T).T
     # E[c | V'c] = ΣV(V'ΣV)⁻¹V'c
     inner = np.linalg.pinv(basis.T @ moments @ basis, hermitian=True)
     return determined @ (inner @ (basis.T @ moments))

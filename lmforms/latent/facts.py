@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,9 @@ import scipy.sparse as sp
 from .data import FloatArray, Modalities, Modality, Side, squared_norm
 from .objective import Codes, Loadings
 
-# Share of the mean square that is the least noise assumed: data without any would divide by zero.
-NOISELESS = 1e-14
+# Share of a column's mean square that is the least noise assumed: data without any would divide
+# by zero, and with less the systems of codes would be solved in rounding.
+NOISELESS = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +56,14 @@ def residual_variances(
     return tuple(_by_column(part, codes.behind(part.side), L) for part, L in zip(data, loadings))
 
 
-def explained_shares(data: Modalities, variances: tuple[FloatArray, ...]) -> list[float]:
-    """1 − ‖residual‖²/‖·‖² of each modality, about zero, over the entries seen."""
-    return [1.0 - float(np.sum(D * _known(part))) / part.square for part, D in zip(data, variances)]
+def explained_shares(
+    data: Modalities, variances: tuple[FloatArray, ...], counted: Sequence[Any]
+) -> list[float]:
+    """1 − ‖residual‖²/‖·‖² of the counted columns of each modality, about zero, where seen."""
+    return [
+        1.0 - float(np.sum((D * _known(part))[chosen])) / float(np.sum(part.squares[chosen]))
+        for part, D, chosen in zip(data, variances, counted)
+    ]
 
 
 def _known(part: Modality) -> Any:
@@ -65,11 +72,19 @@ def _known(part: Modality) -> Any:
 
 
 def noise_precisions(data: Modalities, variances: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:
-    """1/D of each column, of D not quite zero."""
-    return tuple(
-        1.0 / np.maximum(D, NOISELESS * part.square / (data.n * D.size))
-        for part, D in zip(data, variances)
-    )
+    """1/D of each column, of D not quite zero; zero for a column of zeros, which says nothing.
+
+    Examples
+    --------
+    >>> data = Modalities.of(np.array([[1.0, 0.0]]), np.eye(1), np.eye(1))
+    >>> noise_precisions(data, (np.array([0.5, 0.0]), np.ones(1), np.ones(1)))[0]
+    array([2., 0.])
+    """
+    found = []
+    for part, D in zip(data, variances):
+        noise = np.maximum(D, NOISELESS * part.squares / _known(part))
+        found.append(np.divide(1.0, noise, out=np.zeros_like(noise), where=noise > 0))
+    return tuple(found)
 
 
 def implied(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, near_matches
 from . import facts
 from .als import Walk
+from .constant import varying
 from .data import FloatArray, Modalities, Side
 from .encoding import Given, second_moments
 from .inputs import Block, check_columns, modality
@@ -30,8 +32,10 @@ class Part:
     variances : ndarray (c,)
         D: mean squared residual of each column, or its noise by maximum likelihood.
     precisions : ndarray (c,)
-        Their reciprocals.
+        Their reciprocals; zero for columns that were left out.
     explained : float
+    constants : ndarray (c,)
+        The constants of columns that were left out; NaN for all others.
     """
 
     name: str
@@ -42,6 +46,12 @@ class Part:
     variances: FloatArray
     precisions: FloatArray
     explained: float
+    constants: FloatArray
+
+    @property
+    def offset(self) -> FloatArray:
+        """What stands in the columns beside what codes say: their constants, or zero."""
+        return np.nan_to_num(self.constants)
 
     def given(self, found: Block, shrink: bool) -> Given:
         """New rows of this modality, to be encoded; see :func:`.inputs.check_columns`."""
@@ -93,14 +103,17 @@ class Fitted:
         """From data and the walk on them."""
         moments, variances = implied_law(data, walk)
         estimated = walk.variances is not None
+        constants = walk.constants or tuple(np.full(len(L), np.nan) for L in walk.loadings)
+        precisions = facts.noise_precisions(data, variances)
         left = facts.residual_variances(data, walk.codes, walk.loadings) if estimated else variances
         per_part = zip(
             blocks,
             walk.loadings,
             weights,
             variances,
-            facts.noise_precisions(data, variances),
-            facts.explained_shares(data, left),
+            (np.where(np.isnan(c), p, 0.0) for c, p in zip(constants, precisions)),
+            facts.explained_shares(data, left, varying(constants)),
+            constants,
         )
         parts = {b.name: Part(b.name, b.side, b.columns, *figures) for b, *figures in per_part}
         rows = next((b.rows for b in blocks if b.rows is not None), None)

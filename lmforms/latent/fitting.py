@@ -12,6 +12,7 @@ from .algorithm1 import algorithm1
 from .als import Walk, codes_given, loadings_given, minimise
 from .canonical import canonical
 from .compress import compressed
+from .constant import constants_of, only_varying, varying, with_constants
 from .data import FloatArray, Modalities, Side
 from .likelihood import LEAST_NOISE, Law, first_law, fitted_by_likelihood, standardised
 from .objective import Codes, Loadings, Weights, default_weights
@@ -29,7 +30,7 @@ def fitted_walk(data: Modalities, names: Sequence[str], options: Options) -> tup
     Raises
     ------
     DataError
-        Y has missing entries and the method takes none.
+        Y has missing entries and the method takes none; of a modality no column varies.
     ModelError
         The rank is above what one side carries.
     ArgumentError
@@ -37,14 +38,48 @@ def fitted_walk(data: Modalities, names: Sequence[str], options: Options) -> tup
     """
     if options.method != "als" and not data.complete:
         raise DataError('Y has missing entries, which only method="als" can take.')
+    starts = [_start(start, data, names, options.rank) for start in options.starts]
+    constants = constants_of(data, names) if options.method == "ml" else None
+    if constants is None:
+        return _walk_from(starts, data, names, options)
+    starts = [s if isinstance(s, str) else s.of(varying(constants)) for s in starts]
+    walk, weights = _walk_from(starts, only_varying(data, constants), names, options)
+    return with_constants(walk, constants), weights
+
+
+def _walk_from(
+    starts: Sequence[str | Start], data: Modalities, names: Sequence[str], options: Options
+) -> tuple[Walk, Weights]:
+    """The same of data whose columns all take part."""
     check_sizes(data, names, options.rank)
     weights = _ordered(options.weights, names) or default_weights(data)
     ground = _ground(data, weights, options)
     for side, found in zip(LATENT, (ground.X, ground.Z)):
         _check_rank(_names_of(side, data, names), found, options.rank)
     walk = _likelihood if options.method == "ml" else _least_squares
-    walks = [walk(data, names, start, ground, weights, options) for start in options.starts]
+    walks = [walk(data, start, ground, weights, options) for start in starts]
     return min(walks, key=lambda walk: walk.trace[-1]), weights
+
+
+class Start(NamedTuple):
+    """What an earlier fit has found, in the order of the modalities.
+
+    Attributes
+    ----------
+    loadings, variances : tuple of ndarray (c_j, k), (c_j,)
+    moments : ndarray (2k, 2k)
+    """
+
+    loadings: Loadings
+    variances: tuple[FloatArray, ...]
+    moments: FloatArray
+
+    def of(self, columns: Sequence[Any]) -> Start:
+        """The same of some of the columns."""
+        loadings, variances = (
+            tuple(A[chosen] for A, chosen in zip(parts, columns)) for parts in self[:2]
+        )
+        return Start(loadings, variances, self.moments)
 
 
 class Ground(NamedTuple):
@@ -89,18 +124,16 @@ def _ground(data: Modalities, weights: Weights, options: Options) -> Ground:
 
 def _least_squares(
     data: Modalities,
-    names: Sequence[str],
-    start: Any,
+    start: str | Start,
     ground: Ground,
     weights: Weights,
     options: Options,
 ) -> Walk:
     """By descent or by the paper's iteration, from one start."""
-    if isinstance(start, str) and start in STARTS:
+    if isinstance(start, str):
         codes, loadings = _fresh(start, ground, options)
     else:
-        _check_start(start, data, names, options.rank)
-        loadings = tuple(np.asarray(start.loadings_[name], dtype=np.float64) for name in names)
+        loadings = start.loadings
         codes = codes_given(ground.core, loadings, weights, options.ridge)[0]
     if options.method == "als":
         return _descent(data, ground.core, loadings, weights, options)
@@ -110,26 +143,19 @@ def _least_squares(
 
 def _likelihood(
     data: Modalities,
-    names: Sequence[str],
-    start: Any,
+    start: str | Start,
     ground: Ground,
     weights: Weights,
     options: Options,
 ) -> Walk:
     """By maximum likelihood, from a rough descent or from what an earlier fit implies."""
     core, scales = ground.core, ground.scales
-    if isinstance(start, str) and start in STARTS:
+    if isinstance(start, str):
         _, loadings = _fresh(start, ground, options)
         rough = minimise(core, loadings, ground.weights, tol=ROUGH, max_iter=ROUGH_SWEEPS)
         law = first_law(core, rough.codes, data.n)
     else:
-        _check_start(start, data, names, options.rank)
-        loadings, variances = (
-            tuple(np.asarray(part[name], dtype=np.float64) for name in names)
-            for part in (start.loadings_, start.variances_)
-        )
-        law = Law(loadings, variances, start.moments_)
-        law = law.scaled(tuple(1.0 / scale for scale in scales))
+        law = Law(*start).scaled(tuple(1.0 / scale for scale in scales))
         law = law.with_noise(core, data.n, LEAST_NOISE)
     return fitted_by_likelihood(data, core, scales, law, weights, options.tol, options.max_iter)
 
@@ -157,7 +183,10 @@ def _descent(
     return coarse.followed_by(minimise(data, coarse.loadings, *settings, left))
 
 
-def _check_start(start: Any, data: Modalities, names: Sequence[str], rank: int) -> None:
+def _start(start: Any, data: Modalities, names: Sequence[str], rank: int) -> str | Start:
+    """One of `STARTS`, or what a fit has found."""
+    if isinstance(start, str) and start in STARTS:
+        return start
     previous: Mapping[str, Any] | None = getattr(start, "loadings_", None)
     if previous is None:
         raise ArgumentError(
@@ -168,6 +197,11 @@ def _check_start(start: Any, data: Modalities, names: Sequence[str], rank: int) 
         raise ArgumentError(
             "The fit given as start= has another rank or other columns: start from 'svd'."
         )
+    loadings, variances = (
+        tuple(np.asarray(part[name], dtype=np.float64) for name in names)
+        for part in (start.loadings_, start.variances_)
+    )
+    return Start(loadings, variances, start.moments_)
 
 
 def _names_of(side: Side, data: Modalities, names: Sequence[str]) -> str:

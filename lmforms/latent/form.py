@@ -15,6 +15,7 @@ from .data import Modalities, Side
 from .fitted import Fitted
 from .fitting import fitted_walk
 from .inputs import Block, blocks, check_vary, modalities
+from .notices import warn_of_columns
 from .options import Options
 from .parameters import Parameters
 from .uses import FittedForm, labelled
@@ -63,13 +64,16 @@ class LinearMixedForm(FittedForm, Parameters):
         The same of all modalities.
     moments_ : (2k, 2k)
         Σ: second moments of (K, H) about zero; for "ml", their estimate.
+    constants_ : dict
+        The value of columns that were left out of the likelihood as they do not vary, NaN for all
+        others; by modality.
     weights_ : Series
         By modality.
     objective_trace_ : ndarray
         F, sweep by sweep; for "ml", −2 log-likelihood.
     objective_ : float
     explained_ : Series
-        1 − ‖residual‖²/‖·‖² by modality, about zero.
+        1 − ‖residual‖²/‖·‖² by modality, about zero, of the columns that were not left out.
     status_ : FormStatus
     rank_ : int
 
@@ -144,6 +148,15 @@ class LinearMixedForm(FittedForm, Parameters):
         ArgumentError
             A parameter is out of its range, or not one of the method's; names are not unique.
 
+        Warns
+        -----
+        ConvergenceWarning
+            The tolerance was not met.
+        ConstantColumnWarning
+            Columns do not vary, and were left out of the likelihood ("ml").
+        SingularWarning
+            The codes explain columns exactly: their noise is at its floor ("ml").
+
         Examples
         --------
         >>> import lmforms as lf
@@ -184,13 +197,12 @@ class LinearMixedForm(FittedForm, Parameters):
             for what in ("weight", "explained")
         )
         self.moments_ = left.moments
-        self.variances_ = {
-            p.name: p.variances
-            if p.columns is None
-            else pd.Series(p.variances, p.columns, name="D")
-            for p in left.parts.values()
-        }
+        self.variances_, self.constants_ = (
+            {p.name: _by_column(getattr(p, what), p.columns, name) for p in left.parts.values()}
+            for what, name in (("variances", "D"), ("constants", "constant"))
+        )
         self.D_ = next(iter(self.variances_.values()))
+        warn_of_columns(blocks, [walk])
 
     def _loadings_of(self, side: Side) -> Any:
         """The loadings of a side: one matrix, or several by name."""
@@ -198,3 +210,7 @@ class LinearMixedForm(FittedForm, Parameters):
             p.name: self.loadings_[p.name] for p in self._left.parts.values() if p.side is side
         }
         return found if len(found) > 1 else next(iter(found.values()))
+
+
+def _by_column(values: np.ndarray, columns: pd.Index | None, name: str) -> Any:
+    return values if columns is None else pd.Series(values, columns, name=name)

@@ -15,6 +15,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ..errors import ArgumentError, DataError, listed
+from .constant import check_some_vary, constant_values
 from .data import Modalities, Modality, Side
 
 
@@ -176,12 +177,7 @@ def check_vary(blocks: Sequence[Block]) -> None:
     DataError
     """
     for found in blocks:
-        if not _varies(found.values):
-            raise DataError(
-                f"{found.name} is constant: none of its columns varies over the rows, so that "
-                "there is nothing to decompose. Leave the intercept out and centre the columns "
-                "instead."
-            )
+        check_some_vary(found.name, constant_values(found.values))
 
 
 def check_rows(blocks: Sequence[Block]) -> None:
@@ -289,12 +285,3 @@ def _check_finite(found: Block) -> None:
         else "Only Y may have gaps: impute these entries or drop the rows."
     )
     raise DataError(f"{found.name} has missing or infinite entries in {names}. {way}")
-
-
-def _varies(A: Any) -> bool:
-    if sp.issparse(A):
-        return bool((A.max(axis=0) - A.min(axis=0)).count_nonzero() > 0)
-    return any(  # a few rows tell as a rule
-        (np.fmax.reduce(rows, axis=0) > np.fmin.reduce(rows, axis=0)).any()
-        for rows in (A[:1000], A)
-    )

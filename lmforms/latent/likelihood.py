@@ -30,6 +30,8 @@ from .status import FormStatus, exhausted, reached_likelihood
 # D of a column is not below this share of its mean square: the likelihood of data without noise
 # has no bound.
 LEAST_NOISE = 1e-4
+# A column whose D ended below so many times that floor has no noise that the fit could find.
+NEAR_FLOOR = 2.0
 # EM leaves a small D slowly, and least squares may explain a column exactly: D begins at no less
 # than this share.
 FIRST_NOISE = 0.1
@@ -65,7 +67,7 @@ class Law:
 
     def with_noise(self, data: Modalities, n: int, share: float) -> Law:
         """D no less than a share of the mean squares of its columns."""
-        floors = (_floor(part.squares / n, share) for part in data)
+        floors = (share * part.squares / n for part in data)
         variances = tuple(np.maximum(D, least) for D, least in zip(self.variances, floors))
         return replace(self, variances=variances)
 
@@ -164,7 +166,7 @@ def maximisation(data: Modalities, found: Expectation, n: int) -> Law:
         L = solve_symmetric(behind.T @ moments @ behind, cross.T).T
         left = (part.squares - np.einsum("jk,jk->j", cross, L)) / n
         loadings.append(L)
-        variances.append(np.maximum(left, _floor(part.squares / n)))
+        variances.append(np.maximum(left, LEAST_NOISE * part.squares / n))
     return Law(tuple(loadings), tuple(variances), moments / n).in_units()
 
 
@@ -182,7 +184,6 @@ def standardised(data: Modalities, n: int) -> tuple[Modalities, tuple[FloatArray
     parts, scales = [], []
     for part in data:
         scale = np.sqrt(part.squares / n)
-        scale = np.where(scale > 0, scale, 1.0)
         values = part.values * (1.0 / scale)  # of a sparse matrix too
         parts.append(Modality(sp.csr_array(values) if sp.issparse(values) else values, part.side))
         scales.append(scale)
@@ -212,7 +213,7 @@ def maximise(core: Modalities, law: Law, n: int, tol: float, max_iter: int) -> D
     max_iter : int
     """
     entries = n * sum(part.shape[1] for part in core)
-    floors = tuple(_floor(part.squares / n) for part in core)
+    floors = tuple(LEAST_NOISE * part.squares / n for part in core)
 
     def evaluate(given: Law) -> tuple[float, Expectation]:
         found = expectation(core, given, n)
@@ -275,7 +276,9 @@ def fitted_by_likelihood(
     message = reached_likelihood(tol) if end.enough else exhausted(max_iter, "The likelihood")
     status = FormStatus(end.enough, message, len(end.trace) - 1, end.accelerated, end.rejected)
     trace = tuple(value + units for value in end.trace)
-    return balanced_walk(data, end.point.scaled(scales), weights, trace, status)
+    walk = balanced_walk(data, end.point.scaled(scales), weights, trace, status)
+    near = (NEAR_FLOOR * LEAST_NOISE * part.squares / data.n for part in core)
+    return walk._replace(at_floor=tuple(map(np.less, end.point.variances, near)))
 
 
 def _scales(law: Law) -> list[float]:
@@ -284,8 +287,3 @@ def _scales(law: Law) -> list[float]:
     size = float(np.trace(law.moments)) / (2 * k)
     loading = [np.sqrt(size / float(D.mean())) for D in law.variances]
     return [*loading, *(1.0 for _ in loading), 1.0 / size]
-
-
-def _floor(mean_squares: FloatArray, share: float = LEAST_NOISE) -> FloatArray:
-    """A share of the mean squares; columns of zeros count as small ones."""
-    return share * np.maximum(mean_squares, LEAST_NOISE * mean_squares.max())

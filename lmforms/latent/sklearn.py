@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ..errors import ArgumentError, DataError, MissingPackageError
+from .constant import constant_values
 from .division import divided
 from .form import LinearMixedForm
 
@@ -164,12 +165,15 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         self.X_mean_ = X.mean(axis=0) if self._centres_X() else np.zeros(X.shape[1])
         self.y_mean_ = y.mean(axis=0) if self.centre else np.zeros(y.shape[1:])[()]
         names = getattr(self, "feature_names_in_", None)
+        rests = _rests(X, self.X_mean_) if self._centres_X() else X
         sides = [
-            _labelled(self._centred(X, chosen), rows, None if names is None else names[chosen])
+            _labelled(rests[:, chosen], rows, None if names is None else names[chosen])
             for chosen in (self.fixed_, self.random_)
         ]
+        y = y.reshape(len(y), -1)
+        y = _rests(y, self.y_mean_) if self.centre else y
         form = LinearMixedForm(**{name: getattr(self, name) for name in _shared()})
-        self.form_ = form.fit(_labelled(y - self.y_mean_, rows, targets), *sides)
+        self.form_ = form.fit(_labelled(y, rows, targets), *sides)
         self.n_iter_ = self.form_.status_.n_iter
         return self
 
@@ -265,6 +269,13 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.sparse = not self._centres_X()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _rests(A: npt.NDArray[np.float64], mean: Any) -> npt.NDArray[np.float64]:
+    """A less its means; exact zeros in columns that do not vary, where rounding would be left."""
+    rests = A - mean
+    rests[:, ~np.isnan(constant_values(A, beside=False))] = 0.0
+    return rests
 
 
 def _labelled(A: Any, rows: pd.Index | None, columns: Any) -> Any:

@@ -31,6 +31,7 @@ class FittedForm:
         the rest, of which F but for its ridge knows nothing, is then set to its linear
         regression on what is determined, over the rows of the fit. With `shrink` the codes are
         instead best linear predictions under the covariance D + LΣL' that the form implies.
+        Columns that the fit left out (`constants_`) are not looked at, whatever they hold.
 
         Parameters
         ----------
@@ -108,7 +109,7 @@ class FittedForm:
         """
         part = self._fitted().part(to)
         found, rows = checked_codes(codes, part.loading.shape[1])
-        values = found.behind(part.side) @ part.loading.T
+        values = found.behind(part.side) @ part.loading.T + part.offset
         if rows is None and part.columns is None:
             return values
         return pd.DataFrame(values, index=rows, columns=part.columns)
@@ -200,6 +201,7 @@ class FittedForm:
         """
         part = self._fitted().part(of)
         found = facts.implied(part.side, part.loading, self._left.moments, part.variances)
+        found = found + np.outer(part.offset, part.offset)
         columns = part.columns
         return found if columns is None else pd.DataFrame(found, index=columns, columns=columns)
 

@@ -51,6 +51,7 @@ def test_reduced_rank_is_the_best_of_its_rank():
     assert all(penalised((u[:, :2] * s[:2]) @ vt[:2]) > penalised(best) for u, s, vt in rivals)
 
 
+@pytest.mark.slow
 def test_targets_share_forms_and_nothing_else(samples):
     """Both questions at once give what each gives alone, and fit no form twice."""
     from modalities import study
@@ -102,6 +103,7 @@ def test_held_out_rows_are_not_looked_at(samples):
     assert found[0][1] == found[1][1]
 
 
+@pytest.mark.slow
 def test_tables_name_the_best_peer_and_what_was_won(samples):
     from modalities import study
     from modality_forms import FORMS

@@ -26,8 +26,10 @@ class DenseModel:
         weights = np.ones(model.n) if model.weights is None else model.weights
         return cls(model.y, model.X, (*parts, np.diag(1.0 / weights)), reml)
 
-    def at(self, variances: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-        """−2 ln L, the score, average and expected information."""
+    def value_and_score(
+        self, variances: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        """−2 ln L and the score; P, and T: P for REML, V⁻¹ for ML."""
         n, p = self.X.shape
         V = sum(v * part for v, part in zip(variances, self.parts, strict=True))
         Vi = np.linalg.inv(V)
@@ -39,19 +41,24 @@ class DenseModel:
         value = np.linalg.slogdet(V)[1] + self.y @ Py + nu * np.log(2 * np.pi)
         if self.reml:
             value += np.linalg.slogdet(XVX)[1]
-        score = np.array([-0.5 * (np.trace(T @ A) - Py @ A @ Py) for A in self.parts])
+        score = np.array([-0.5 * ((T * A.T).sum() - Py @ A @ Py) for A in self.parts])
+        return float(value), score, P, T
+
+    def at(self, variances: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        """−2 ln L, the score, average and expected information."""
+        value, score, P, T = self.value_and_score(variances)
+        Py = P @ self.y
         average = np.array([[0.5 * Py @ A @ P @ B @ Py for B in self.parts] for A in self.parts])
-        expected = np.array(
-            [[0.5 * np.trace(T @ A @ T @ B) for B in self.parts] for A in self.parts]
-        )
-        return float(value), score, average, expected
+        TA = [T @ A for A in self.parts]
+        expected = np.array([[0.5 * (a * b.T).sum() for b in TA] for a in TA])
+        return value, score, average, expected
 
     def optimum(self, start: np.ndarray) -> np.ndarray:
         """Variances by direct maximisation over their logarithms."""
 
         def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
             v = np.exp(x)
-            value, score, *_ = self.at(v)
+            value, score, *_ = self.value_and_score(v)
             return value, -2.0 * score * v
 
         options = {"gtol": 1e-9, "maxiter": 500}

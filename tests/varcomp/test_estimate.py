@@ -101,13 +101,13 @@ def test_methods_of_lmer_give_ordinary_results():
 
 @pytest.fixture(scope="module")
 def animals() -> tuple[Pedigree, pd.DataFrame]:
-    """600 animals over six generations; the first 60 without records."""
-    rng = np.random.default_rng(11)
-    n, per = 600, 100
+    """360 animals over six generations; the first 36 without records."""
+    rng = np.random.default_rng(13)
+    n, per = 360, 60
     sire, dam, a = np.zeros(n, int), np.zeros(n, int), rng.normal(size=n)
     for g in range(1, 6):
         older = np.arange((g - 1) * per, g * per)
-        fathers, mothers = older[:10], older[50:]
+        fathers, mothers = older[:6], older[30:]
         for i in range(g * per, (g + 1) * per):
             f, m = rng.choice(fathers), rng.choice(mothers)
             sire[i], dam[i] = f + 1, m + 1
@@ -116,7 +116,7 @@ def animals() -> tuple[Pedigree, pd.DataFrame]:
     herd = rng.integers(0, 12, n)
     y = 10 + x + 1.2 * a + rng.normal(size=12)[herd] * 0.5 + rng.normal(size=n)
     frame = pd.DataFrame({"y": y, "x": x, "animal": np.arange(1, n + 1), "herd": herd.astype(str)})
-    return Pedigree.of(np.arange(1, n + 1), sire, dam), frame.iloc[60:]
+    return Pedigree.of(np.arange(1, n + 1), sire, dam), frame.iloc[36:]
 
 
 ANIMAL = "y ~ x + (1 | animal) + (1 | herd)"
@@ -134,11 +134,11 @@ def test_pedigree_model_against_direct_maximisation(animals):
     best = dense.optimum(np.array([1.0, 0.3, 1.0]))
     np.testing.assert_allclose(fit.theta**2, best[:2] / best[2], rtol=1e-6)
     assert fit.criterion == pytest.approx(dense.at(best)[0], abs=1e-8)
-    assert fit.ngroups == {"animal": 600, "herd": 12}
+    assert fit.ngroups == {"animal": 360, "herd": 12}
 
     # BLUPs and their covariances from V alone; parents without records included
     A = pedigree.relationship()
-    Z = np.eye(600)[data["animal"].to_numpy() - 1]
+    Z = np.eye(360)[data["animal"].to_numpy() - 1]
     V = sum(v * part for v, part in zip(best, dense.parts, strict=True))
     Vi = np.linalg.inv(V)
     u = best[0] * A @ Z.T @ Vi @ (dense.y - dense.X @ fit.params.to_numpy())
@@ -185,7 +185,7 @@ def test_forms_of_one_covariance_give_one_fit(animals):
 @pytest.mark.parametrize("rank", ["full", "low"])
 def test_genomic_model_against_direct_maximisation(rank):
     rng = np.random.default_rng(5)
-    n, m = 80, 400 if rank == "full" else 30
+    n, m = 60, 300 if rank == "full" else 30
     markers = rng.binomial(2, rng.uniform(0.1, 0.9, m), size=(n, m)).astype(float)
     labels = [f"line{i}" for i in range(n)]
     known = vanraden(markers, labels=labels)
@@ -329,7 +329,7 @@ def test_a_related_fit_says_what_it_cannot(tmp_path, animals):
         fit.save(tmp_path / "fit.lmf")
     with pytest.raises(ModelError, match=r"lmforms\.mme"):
         _ = fit.matrices
-    assert "600" in str(fit.summary())
+    assert "360" in str(fit.summary())
 
 
 def test_singular_fits_are_said():

@@ -61,7 +61,7 @@ def test_ratio_of_one_way(name, prior):
     prior = prior and InverseChiSquared(prior.nu, prior.scale * unit)
     fit = gibbs(model, draws=3000, prior=prior, seed=7)
     gamma = fit.variance_draws[:, :, 0] / fit.variance_draws[:, :, 1]
-    t = np.linspace(-16, 14, 3001)  # ln γ
+    t = np.linspace(-16, 14, 601)  # ln γ
     nu, s = (prior.nu, prior.scale) if prior else (-2.0, 0.0)
     left = model.n - 1
     log_p = np.empty_like(t)
@@ -197,7 +197,7 @@ def conditional(model, v):
     return mean, np.block([[cov_beta, cross], [cross.T, cov_u]])
 
 
-def drawn(sampler, sums, model, v, count=6000):
+def drawn(sampler, sums, model, v, count=3000):
     """(β, u) in the user's units at fixed variances."""
     rng = np.random.default_rng(11)
     inner = v / sums.scale**2
@@ -271,9 +271,9 @@ def test_squares(kind, monkeypatch):
 def test_diagonal_and_dense_agree(make, monkeypatch):
     model = make()
     prior = InverseChiSquared(4, 0.5)
-    fast = gibbs(model, draws=2000, prior=prior, seed=1)
+    fast = gibbs(model, draws=800, warmup=200, prior=prior, seed=1)
     monkeypatch.setattr("lmforms.varcomp.samplers.affordable", lambda sums: False)
-    slow = gibbs(model, draws=2000, prior=prior, seed=2)
+    slow = gibbs(model, draws=800, warmup=200, prior=prior, seed=2)
     assert "diagonalised" in fast.sampler
     assert "dense Cholesky" in slow.sampler
     a, b = fast.diagnostics()["mcse_mean"], slow.diagnostics()["mcse_mean"]
@@ -285,9 +285,9 @@ def test_diagonal_and_dense_agree(make, monkeypatch):
 
 def test_sparse_posterior(monkeypatch):
     model = penicillin()
-    dense = gibbs(model, draws=1000, warmup=200, seed=1)
+    dense = gibbs(model, draws=400, warmup=100, seed=1)
     forced_sparse(monkeypatch, sums_of(model))
-    sparse = gibbs(model, draws=1000, warmup=200, seed=1)
+    sparse = gibbs(model, draws=400, warmup=100, seed=1)
     assert "sparse factor" in sparse.sampler
     logs = [np.log(f.variance_draws) for f in (dense, sparse)]
     for i in range(3):

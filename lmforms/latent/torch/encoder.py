@@ -42,7 +42,7 @@ class Encoder(nn.Module):
         return Codes(*found.split(self.rank, dim=-1))
 
     def decode(self, codes: Codes, to: str = "Y") -> Tensor:
-        """One modality from codes: (K+H)α', Kβ' or Hu'.
+        """One modality from codes: (K+H)α', Kβ' or Hu', and the constants of a form.
 
         Parameters
         ----------
@@ -57,7 +57,7 @@ class Encoder(nn.Module):
         if to not in check.NAMES:
             raise ArgumentError(f"There is no modality {to!r}: it is one of 'Y', 'X', 'Z'.")
         both = torch.cat(check.codes(codes, self.rank, self.alpha), dim=-1)
-        return both @ self._designs()[to].mT
+        return both @ self._designs()[to].mT + self._by_modality(self.offsets)[to]
 
     def objective(
         self,
@@ -140,9 +140,12 @@ class Encoder(nn.Module):
 
     def _weights(self) -> dict[str, Tensor]:
         """What each column counts, by modality."""
-        columns = list(self._columns().values())
-        scales = self.log_scales.split(columns)
+        scales = self._by_modality(self.log_scales)
         return {
-            name: (log + scale).exp()
-            for name, log, scale in zip(check.NAMES, self.log_weights, scales)
+            name: (log + scales[name]).exp() for name, log in zip(check.NAMES, self.log_weights)
         }
+
+    def _by_modality(self, values: Tensor) -> dict[str, Tensor]:
+        """Entries for all columns, modality by modality."""
+        columns = self._columns()
+        return dict(zip(columns, values.split(list(columns.values()))))

@@ -1,4 +1,4 @@
-"""What the layer takes over from a fitted form: arrays, by the form's public attributes."""
+"""What the layer takes over from a fitted form: arrays without labels."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import numpy as np
 from ...errors import ArgumentError
 from ..data import FloatArray
 from ..form import LinearMixedForm
-
-# As in the form: the least noise assumed, as a share of the mean square.
-NOISELESS = 1e-14
 
 
 class Loadings(NamedTuple):
@@ -36,9 +33,16 @@ def loadings_of(form: Any) -> Loadings:
 
 
 def precisions(form: LinearMixedForm) -> FloatArray:
-    """1/D of all columns, those of Y first."""
-    found = []
-    for name, D in form.variances_.items():
-        whole = np.diag(np.asarray(form.implied_covariance(name)))
-        found.append(1.0 / np.maximum(D, NOISELESS * np.mean(whole)))
-    return np.concatenate(found)
+    """1/D of all columns, those of Y first; zero for columns that were left out."""
+    return np.concatenate([part.precisions for part in form._left.parts.values()])
+
+
+def offsets(form: LinearMixedForm) -> FloatArray:
+    """The constants of columns that were left out, zero for all others."""
+    return np.concatenate([part.offset for part in form._left.parts.values()])
+
+
+def counted(form: LinearMixedForm) -> FloatArray:
+    """Ones, and zeros for columns that were left out."""
+    constants = np.concatenate([part.constants for part in form._left.parts.values()])
+    return np.isnan(constants).astype(np.float64)

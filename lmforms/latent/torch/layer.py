@@ -58,7 +58,11 @@ class LinearMixedFormLayer(Encoder):
     log_weights : Parameter or buffer (3,)
     log_scales : buffer (n_Y + n_X + n_Z,)
         What a column counts beside the others of its modality; zeros but from
-        :meth:`from_form`, where noise differs from column to column.
+        :meth:`from_form`, where noise differs from column to column, and columns that the form
+        left out do not count (−∞).
+    offsets : buffer (n_Y + n_X + n_Z,)
+        What is added to decoded columns: zeros but for the constants of columns that a form of
+        :meth:`from_form` left out.
     root : buffer (2k, 2k)
         R with RR' = Σ. What the rows given leave open (H, where only X is) is set to its
         regression on the rest under Σ, the identity until :meth:`set_moments`: then H = 0
@@ -112,6 +116,7 @@ class LinearMixedFormLayer(Encoder):
         else:
             self.register_buffer("log_weights", torch.tensor(logs, **kind))
         self.register_buffer("log_scales", torch.zeros(self.n_Y + self.n_X + self.n_Z, **kind))
+        self.register_buffer("offsets", torch.zeros_like(self.log_scales))
         self.register_buffer("root", torch.eye(2 * self.rank, **kind))
         self.reset_parameters()
 
@@ -208,8 +213,9 @@ class LinearMixedFormLayer(Encoder):
         with torch.no_grad():
             for name, values in loadings._asdict().items():
                 getattr(layer, name).copy_(torch.from_numpy(values))
-            if shrink:
-                layer.log_scales.copy_(torch.from_numpy(np.log(fitted.precisions(form))))
+            scales = torch.from_numpy(fitted.precisions(form) if shrink else fitted.counted(form))
+            layer.log_scales.copy_(scales.log())
+            layer.offsets.copy_(torch.from_numpy(fitted.offsets(form)))
             layer.root.copy_(solve.square_root(torch.from_numpy(form.moments_)))
         return layer
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 # Eigenvalues of A below this share of the largest are open directions. In double precision it
 # is the bound of the NumPy encoder; in single, what rounding of A leaves apart from zero.
-OPEN = {torch.float64: 1e-10, torch.float32: 1e-5}
+OPEN = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
 class Equations(NamedTuple):

@@ -1,0 +1,57 @@
+"""Warnings of columns that a likelihood leaves out, or that it finds no noise in."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..caller import caller_depth
+from ..errors import ConstantColumnWarning, SingularWarning, listed
+from .als import Walk
+from .inputs import Block
+from .likelihood import LEAST_NOISE
+
+
+def warn_of_columns(blocks: Sequence[Block], walks: Sequence[Walk]) -> None:
+    """Name the columns that any of some walks on the same modalities has left out, or that have no
+    noise of their own there.
+
+    Warns
+    -----
+    ConstantColumnWarning, SingularWarning
+    """
+    left_out = _named(
+        blocks, [[~np.isnan(c) for c in w.constants] for w in walks if w.constants is not None]
+    )
+    if left_out:
+        warnings.warn(
+            f"Columns that do not vary over the rows were left out of the likelihood: {left_out}. "
+            "They are predicted by their constant, and encode() takes no notice of them. If one "
+            "of them does vary, bring it to the unit of the columns beside it; else drop it.",
+            ConstantColumnWarning,
+            stacklevel=caller_depth(),
+        )
+    at_floor = _named(blocks, [w.at_floor for w in walks if w.at_floor is not None])
+    if at_floor:
+        warnings.warn(
+            f"The noise is at its floor, {LEAST_NOISE:g} of a column's mean square, in {at_floor}: "
+            "the codes explain these columns exactly, as they can explain one that occurs twice, "
+            "has a large mean, or has a component to itself. Drop duplicates, centre the columns "
+            "or lower the rank.",
+            SingularWarning,
+            stacklevel=caller_depth(),
+        )
+
+
+def _named(blocks: Sequence[Block], masks: Sequence[Sequence[np.ndarray]]) -> str:
+    """The columns chosen by any of the masks (of each modality), by modality."""
+    if not masks:
+        return ""
+    found = []
+    for b, of_block in zip(blocks, zip(*masks)):
+        places = np.flatnonzero(np.any(of_block, axis=0))
+        if len(places):
+            found.append(f"{b.name} ({listed([b.label(int(j)) for j in places])})")
+    return ", ".join(found)
