@@ -32,9 +32,9 @@ from .curvature import has_few_effects, marginal_matrix
 
 FloatArray = npt.NDArray[np.float64]
 
-STEPS = np.append(-np.inf, np.linspace(0.0, 1.0, 36))
-"""Where a curve is evaluated, from no variance (−∞) and the smallest to the largest, by their
-logarithms. Sums of 1/(1 + δd) turn slowly in ln δ."""
+STEPS = np.linspace(0.0, 1.0, 36)
+"""Where a curve is evaluated, from the logarithm of the smallest variance to that of the largest.
+Sums of 1/(1 + δd) turn slowly in ln δ."""
 
 BELOW, ABOVE = 1e-3, 1e4
 """The smallest and largest variance of a curve, in units of what the levels that know most and
@@ -73,12 +73,18 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """What the criterion needs along each of s directions.
+    """The criterion along s directions of one grouping factor, from what it needs.
 
     Attributes
     ----------
+    at : Evaluation
+        Through which the curves go.
+    index : int
+        The grouping factor.
+    vectors : ndarray (k, s)
+        Directions u.
     variances : ndarray (s,)
-        Of the random effects at the point through which the curves go, relative to σ².
+        Of the random effects along u at this point, relative to σ².
     d : ndarray (s, m)
     squares : ndarray (s, m, r, r)
         c_jc_j'.
@@ -86,6 +92,9 @@ class Curves:
         How many levels each d and cc' stand for.
     """
 
+    at: Evaluation
+    index: int
+    vectors: FloatArray
     variances: FloatArray
     d: FloatArray
     squares: FloatArray
@@ -97,10 +106,13 @@ class Curves:
         largest = alone.max(axis=1, keepdims=True)
         known = np.maximum(alone, IGNORANT * largest).min(axis=1, keepdims=True)
         low, high = np.log(BELOW / largest), np.log(ABOVE / known)
-        return np.exp(low + (high - low) * STEPS)
+        points = np.exp(low + (high - low) * STEPS)
+        return np.concatenate([np.zeros((len(points), 1)), points], axis=1)
 
-    def changes(self, at: Evaluation, grid: FloatArray) -> FloatArray:
+    @np.errstate(divide="ignore", invalid="ignore", over="ignore")
+    def changes(self, grid: FloatArray) -> FloatArray:
         """The criterion less that of `at`, (s, points); +∞ where rounding spoils it."""
+        at = self.at
         s, m, r = self.squares.shape[:3]
         delta = (grid - self.variances[:, None])[:, None]
         scale = 1.0 + delta * self.d[..., None]  # (s, m, points)
@@ -118,6 +130,49 @@ class Curves:
         out += at.fixed.nu * np.log(left[:, -1, -1] / at.fixed.r2)
         return np.where(np.isfinite(out), out, np.inf)
 
+    def theta(self, j: int, variance: float) -> FloatArray:
+        """θ with this variance along direction j."""
+        problem, u = self.at.problem, self.vectors[:, j]
+        lam = self.at.factor.lams[self.index]
+        changed = lam @ lam.T + (variance - self.variances[j]) * np.outer(u, u)
+        theta = self.at.theta.copy()
+        theta[problem.theta_slices()[self.index]] = problem.covariances[self.index].root_theta(
+            _root(changed)
+        )
+        return theta
+
+
+def variance_curves(at: Evaluation) -> list[Curves]:
+    """The curves of each grouping factor through `at`.
+
+    None where factors cross and have too many levels for the eigenvalues, or X has very many
+    columns.
+    """
+    problem, cp = at.problem, at.problem.system.cp
+    crossed = len(cp.factors) > 1
+    if cp.p > WIDEST or (crossed and not has_few_effects(problem.system)):
+        return []
+    matrix = marginal_matrix(at.factor) if crossed else None
+    curves = []
+    begin = 0
+    for i, (q, k) in enumerate(problem.system.shapes):
+        own = slice(begin, begin + q * k)
+        begin = own.stop
+        axes = problem.covariances[i].variance_axes(at.factor.lams[i])
+        u, variances = axes
+        if not len(variances):
+            continue
+        c = np.einsum("ks,qkr->sqr", u, _residualised(at, i))
+        if matrix is None:
+            (zz,) = at.factor.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
+            moments = _by_level(np.einsum("ks,qkl,ls->sq", u, zz, u), c)
+        else:
+            block = matrix[own, own].reshape(q, k, q, k)
+            d, vectors = np.linalg.eigh(np.einsum("ks,akbl,ls->sab", u, block, u))
+            moments = _each(np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c)
+        curves.append(Curves(at, i, *axes, *moments))
+    return curves
+
 
 def other_minima(at: Evaluation) -> list[Candidate]:
     """Local minima of the curves through `at`, other than `at`, lowest first.
@@ -125,44 +180,13 @@ def other_minima(at: Evaluation) -> list[Candidate]:
     Parameters
     ----------
     at : Evaluation
-
-    Returns
-    -------
-    list of Candidate
-        None where factors cross and have too many levels for the eigenvalues.
     """
-    problem, cp = at.problem, at.problem.system.cp
-    crossed = len(cp.factors) > 1
-    if cp.p > WIDEST or (crossed and not has_few_effects(problem.system)):
-        return []
-    matrix = marginal_matrix(at.factor) if crossed else None
-    found: list[Candidate] = []
-    begin = 0
-    for i, (q, k) in enumerate(problem.system.shapes):
-        own = slice(begin, begin + q * k)
-        begin = own.stop
-        lam = at.factor.lams[i]
-        u, variances = problem.covariances[i].variance_axes(lam)
-        if not len(variances):
-            continue
-        c = np.einsum("ks,qkr->sqr", u, _residualised(at, i))
-        if matrix is None:
-            (zz,) = at.factor.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
-            curves = _by_level(variances, np.einsum("ks,qkl,ls->sq", u, zz, u), c)
-        else:
-            block = matrix[own, own].reshape(q, k, q, k)
-            d, vectors = np.linalg.eigh(np.einsum("ks,akbl,ls->sab", u, block, u))
-            curves = _each(variances, np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c)
-        with np.errstate(all="ignore"):
-            grid = curves.grid()
-            changes = curves.changes(at, grid)
-        for j, g in _apart(grid, changes, variances):
-            change = grid[j, g] - variances[j]
-            theta = at.theta.copy()
-            theta[problem.theta_slices()[i]] = problem.covariances[i].root_theta(
-                _root(lam @ lam.T + change * np.outer(u[:, j], u[:, j]))
-            )
-            found.append(Candidate(float(changes[j, g]), theta))
+    found = []
+    for curves in variance_curves(at):
+        grid = curves.grid()
+        changes = curves.changes(grid)
+        for j, g in _apart(grid, changes, curves.variances):
+            found.append(Candidate(float(changes[j, g]), curves.theta(j, grid[j, g])))
     return sorted(found, key=lambda candidate: candidate.change)
 
 
@@ -173,28 +197,33 @@ def _residualised(at: Evaluation, i: int) -> FloatArray:
     return np.concatenate([fixed, marginal @ fit.contrast], axis=-1)
 
 
-def _each(variances: FloatArray, d: FloatArray, c: FloatArray) -> Curves:
-    return Curves(variances, d, c[..., :, None] * c[..., None, :], np.ones_like(d))
+Moments = tuple[FloatArray, FloatArray, FloatArray]
 
 
-def _by_level(variances: FloatArray, d: FloatArray, c: FloatArray) -> Curves:
+def _each(d: FloatArray, c: FloatArray) -> Moments:
+    """d, cc' and how many levels each stands for."""
+    return d, c[..., :, None] * c[..., None, :], np.ones_like(d)
+
+
+def _by_level(d: FloatArray, c: FloatArray) -> Moments:
     """For levels that do not meet; where they are many, those with like d as one."""
     s, q, r = c.shape
     if q <= MANY_LEVELS:
-        return _each(variances, d, c)
+        return _each(d, c)
     share = np.maximum(d / d.max(axis=1, keepdims=True), 1.0 / BINNED_RANGE)
     which = (np.log(share) * ((1 - BINS) / np.log(BINNED_RANGE))).astype(np.intp)
     which += np.arange(s)[:, None] * BINS
 
     def sums(values: FloatArray) -> FloatArray:
-        return np.bincount(which.ravel(), values.ravel(), s * BINS).reshape(s, BINS)
+        total = np.bincount(which.ravel(), values.ravel(), s * BINS)
+        return np.asarray(total.reshape(s, BINS), dtype=np.float64)
 
     counts = sums(np.ones_like(d))
     squares = np.empty((s, BINS, r, r))
     for a in range(r):
         for b in range(a + 1):
             squares[..., a, b] = squares[..., b, a] = sums(c[..., a] * c[..., b])
-    return Curves(variances, sums(d) / np.maximum(counts, 1.0), squares, counts)
+    return sums(d) / np.maximum(counts, 1.0), squares, counts
 
 
 def _apart(

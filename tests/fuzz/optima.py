@@ -104,6 +104,11 @@ def random_model(seed: int, kind: str) -> RandomModel:
     )
 
 
+def fitted(model: RandomModel) -> Estimate:
+    """The fit of a random model."""
+    return estimate(model.rows, model.covariances, reml=model.reml, control=Control())
+
+
 def best_restart(found: Estimate, seed: int, restarts: int = RESTARTS) -> float:
     """The lowest criterion (engine's units) of fits from random θ."""
     rng = np.random.default_rng([seed, 99])
@@ -133,7 +138,7 @@ def gaps(
         if not model.covariances:
             continue
         try:
-            found = estimate(model.rows, model.covariances, reml=model.reml, control=Control())
+            found = fitted(model)
         except LmformsError as error:
             yield s, f"{type(error).__name__}: {error}", 0.0
             continue
