@@ -9,20 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from .choice import analysed
-from .columns import root_mean_squares
 from .control import Control
 from .covariance import Covariance, Stacked
 from .criterion import Problem, evaluate
 from .crossproducts import CrossProducts
 from .errors import ModelError, NumericalError
+from .exact_fit import DOUBTFUL, explained
 from .factor import System, calm_threads
 from .identify import unidentified_parts
 from .iterative import IterativeOptimum, IterativeProblem, evaluate_at
 from .iterative import minimize as find_zero
 from .optimize import Optimum, minimize
-from .pilot import explained_exactly
 from .rows import ModelRows
-from .scaling import PERFECT_FIT, Scaling
+from .scaling import Scaling
 from .status import OptimizerReport
 from .sums import summed
 
@@ -42,8 +41,10 @@ EXPLAINED = (
     "estimate. Are all rows of a group the same?"
 )
 
-NO_RESIDUAL = 1e-11
-"""A residual standard deviation below this share of the response's spread is rounding."""
+EXPLAINED_BY_FIXED = (
+    "the fixed effects explain the response exactly: no residual variance is left to estimate. "
+    "Is the response computed from the predictors?"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,38 +189,33 @@ def estimate(
         )
     with calm_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
         cp = summed(rows, tuple(covariances))
-        _refuse_explained(rows, cp)
-    found = estimate_sums(
-        cp, covariances, reml=reml, control=control, start=start, fixed_theta=fixed_theta
-    )
-    if np.abs(found.optimum.evaluation.theta).max(initial=0.0) > HUGE_RATIO:
-        _refuse_explained(rows, cp, thoroughly=True)
+    scaling = cp.scaling
+    left = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
+    if doubtful := left <= DOUBTFUL * scaling.resolution:
+        refuse_explained(rows)
+    try:
+        found = estimate_sums(
+            cp, covariances, reml=reml, control=control, start=start, fixed_theta=fixed_theta
+        )
+    except NumericalError:
+        if not doubtful:  # far out there may be no digits to evaluate anything
+            refuse_explained(rows)
+        raise
+    if not doubtful and wide(found):
+        refuse_explained(rows)
     return found
 
 
-def _refuse_explained(rows: ModelRows, cp: CrossProducts, thoroughly: bool = False) -> None:
-    """Raise if X, or X and Z, leave nothing of the response: θ then goes to infinity.
+def wide(found: Estimate) -> bool:
+    """Whether random effects are so much wider than σ that there may be no residual at all."""
+    return bool(np.abs(found.optimum.evaluation.theta).max(initial=0.0) > HUGE_RATIO)
 
-    What the pilots leave tells at once, but not always with several grouping factors;
-    `thoroughly` repeats them until they stall.
-    """
-    scaling = cp.scaling
-    size = float(root_mean_squares(rows.residual.whiten(rows.y)[:, None])[0])
-    nothing = PERFECT_FIT * max(1.0, size / scaling.y_scale)
-    if np.sqrt(np.mean(scaling.response(rows) ** 2)) <= nothing:
-        raise ModelError(
-            "the fixed effects explain the response exactly: no residual variance is left to "
-            "estimate. Is the response computed from the predictors?"
-        )
-    if rows.n <= cp.p + sum(f.n_levels * f.k for f in rows.factors):
-        return  # as many effects as rows leave nothing of anything
-    if thoroughly:
-        right, bases = scaling.whitened(rows)
-        explained = explained_exactly(rows.factors, bases, right[:, :-1], right[:, -1], NO_RESIDUAL)
-    else:
-        explained = bool(np.sqrt(cp.rr[-1, -1] / cp.n) <= nothing)
-    if explained:
-        raise ModelError(EXPLAINED)
+
+def refuse_explained(rows: ModelRows) -> None:
+    """Raise if X, or X and Z, leave nothing of the response: θ then goes to infinity."""
+    found = explained(rows)
+    if found.by_all:
+        raise ModelError(EXPLAINED_BY_FIXED if found.by_fixed else EXPLAINED)
 
 
 def estimate_sums(
@@ -285,9 +281,9 @@ def _report(
 ) -> Estimate:
     at, cp = optimum.evaluation, problem.system.cp
     scaling = cp.scaling
-    if at.sigma2 < NO_RESIDUAL**2:
-        raise ModelError(EXPLAINED)
     sigma = float(scaling.y_scale * np.sqrt(at.sigma2))
+    if sigma <= scaling.resolution:
+        raise ModelError(EXPLAINED)
     thetas, factors, singular = [], [], list[tuple[int, int]]()
     for i, (covariance, s, basis) in enumerate(
         zip(problem.covariances, problem.theta_slices(), scaling.bases, strict=True)

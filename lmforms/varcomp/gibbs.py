@@ -187,8 +187,7 @@ def _start(sampler: Sampler, rng: np.random.Generator) -> FloatArray:
 def _betas(inner: FloatArray, sums: Any) -> FloatArray:
     """Coefficients of X from those of X̃."""
     flat = inner.reshape(-1, sums.p).T
-    back = sums.scale * np.linalg.solve(sums.x_root, flat)
-    return np.asarray((sums.gamma[:, None] + back).T.reshape(inner.shape))
+    return np.asarray(sums.beta(flat).T.reshape(inner.shape))
 
 
 def _bar(iterations: Iterable[int]) -> Iterable[int]:
