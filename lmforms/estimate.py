@@ -14,7 +14,7 @@ from .covariance import Covariance, Stacked
 from .criterion import Problem, evaluate
 from .crossproducts import CrossProducts
 from .errors import ModelError, NumericalError
-from .exact_fit import DOUBTFUL, explained
+from .exact_fit import DOUBTFUL, Explained, explained
 from .factor import System, calm_threads
 from .identify import unidentified_parts
 from .iterative import IterativeOptimum, IterativeProblem, evaluate_at
@@ -29,6 +29,12 @@ FloatArray = npt.NDArray[np.float64]
 
 HUGE_RATIO = 1e4
 """Random effects this many σ wide raise the question whether there is a residual at all."""
+
+AGREES = 0.9
+"""σ² may miss what the rows say there by this factor, and does by orders if digits are lost …"""
+
+ROUGHLY = 0.01
+"""… or by this one, if they say it only by chance: some random effects are not wide."""
 
 MANY_ROWS = 50_000
 """Products of so many rows …"""
@@ -191,19 +197,38 @@ def estimate(
         cp = summed(rows, tuple(covariances))
     scaling = cp.scaling
     left = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
-    if doubtful := left <= DOUBTFUL * scaling.resolution:
-        refuse_explained(rows)
+    doubt = refuse_explained(rows) if left <= DOUBTFUL * scaling.resolution else None
     try:
         found = estimate_sums(
             cp, covariances, reml=reml, control=control, start=start, fixed_theta=fixed_theta
         )
     except NumericalError:
-        if not doubtful:  # far out there may be no digits to evaluate anything
+        if doubt is None:  # far out there may be no digits to evaluate anything
             refuse_explained(rows)
         raise
-    if not doubtful and wide(found):
-        refuse_explained(rows)
+    if wide(found):
+        _check_sigma(found, doubt or refuse_explained(rows), rows)
     return found
+
+
+def _check_sigma(found: Estimate, least: Explained, rows: ModelRows) -> None:
+    """Raise if σ² is not what the rows say: there wide random effects cost it its digits.
+
+    νσ² is no less than what least squares leave, and that is (ν − q)σ² where all q random
+    effects are wide; if only some are, about that.
+    """
+    nu, count = found.problem.nu, sum(f.n_levels * f.k for f in rows.factors)
+    narrowest = min(np.abs(np.diag(lam)).min() for lam in found.factors)
+    margin = AGREES if narrowest > HUGE_RATIO else ROUGHLY
+    low = least.sum_of_squares / nu
+    high = least.sum_of_squares / (nu - count) if nu > count else np.inf
+    if low * AGREES <= found.sigma**2 <= high / margin or least.any_response:
+        return
+    raise NumericalError(
+        f"a residual standard deviation of about {np.sqrt(low):.1e} is left beside random effects "
+        f"{np.abs(found.optimum.evaluation.theta).max():.0e} times as wide: too many digits are "
+        "lost to estimate it. Is the response computed from the levels?"
+    )
 
 
 def wide(found: Estimate) -> bool:
@@ -211,11 +236,12 @@ def wide(found: Estimate) -> bool:
     return bool(np.abs(found.optimum.evaluation.theta).max(initial=0.0) > HUGE_RATIO)
 
 
-def refuse_explained(rows: ModelRows) -> None:
+def refuse_explained(rows: ModelRows) -> Explained:
     """Raise if X, or X and Z, leave nothing of the response: θ then goes to infinity."""
     found = explained(rows)
     if found.by_all:
         raise ModelError(EXPLAINED_BY_FIXED if found.by_fixed else EXPLAINED)
+    return found
 
 
 def estimate_sums(

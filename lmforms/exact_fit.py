@@ -118,11 +118,14 @@ class Explained:
     any_response : bool
         X and the random effects leave nothing of any response: there are as many of them as
         rows. `by_all` is False then, for it says nothing about this one.
+    sum_of_squares : float
+        Of what X and the random effects leave, whitened.
     """
 
     by_fixed: bool
     by_all: bool
-    any_response: bool = False
+    any_response: bool
+    sum_of_squares: float
 
 
 def explained(rows: ModelRows) -> Explained:
@@ -163,12 +166,12 @@ def explained_by(
     target = root * (y - c)
     left, reach = space.beside_fixed(target)
     if _is_rounding(left, size, reach, root):
-        return Explained(True, True)
+        return Explained(True, True, False, float(left @ left))
     left, more = space.beside_all(left, lambda r: _is_rounding(r, size, reach, root))
     if not _is_rounding(left, size, reach + more, root):
-        return Explained(False, False)
+        return Explained(False, False, False, float(left @ left))
     full = space.is_full(len(y))
-    return Explained(False, not full, full)
+    return Explained(False, not full, full, float(left @ left))
 
 
 def _is_rounding(left: FloatArray, size: float, reach: FloatArray, root: FloatArray) -> bool:

@@ -10,11 +10,14 @@ import numpy.typing as npt
 from ..control import Control
 from ..exact_fit import Checked
 from .profile import Responses, blocks
-from .search import minimize
+from .search import HIGHEST, minimize
 from .spectral import Spectrum
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+
+BEYOND = 1e4
+"""How far above the ratio of what random effects explain to what they leave τ is sought."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +108,10 @@ def spectral_fit(
         inside = checked.leave_a_residual(scale * np.sqrt(rho / spectrum.n), good)
         good, scale, eta, rho = good[inside], scale[inside], eta[inside], rho[inside]
     responses = Responses(spectrum, reml, eta**2, rho)
-    tau, value, converged = minimize(responses, spectrum.values, spectrum.saturated)
+    with np.errstate(divide="ignore"):
+        ratio = float((eta**2).sum(axis=1).max(initial=0.0) / rho.min(initial=np.inf))
+    highest = max(HIGHEST, BEYOND * ratio) if rest is not None and len(good) else HIGHEST
+    tau, value, converged = minimize(responses, spectrum.values, spectrum.saturated, highest)
     sigma = scale * np.sqrt(responses.r2(tau) / responses.nu)
     theta = np.sqrt(tau)
     beta, variance = fixed_effects(spectrum, eta, tau)

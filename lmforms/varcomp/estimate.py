@@ -18,7 +18,7 @@ from ..factor import calm_threads
 from . import steps
 from .emma import emma
 from .equations import Equations
-from .explained import explained, no_residual
+from .explained import LOST, explained, no_residual, refuse_lost
 from .fit import RESIDUAL, VarCompFit, evaluated
 from .gibbs import gibbs
 from .likelihood import Likelihood, likelihood
@@ -36,9 +36,6 @@ TINY = 1e-4
 
 WIDE = 1e8
 """Components so much wider than the residuals leave 10⁻⁸ of a response that they explain."""
-
-LOST = 1e-10
-"""Below this share it is a difference of sums with five digits or fewer."""
 
 SHRUNK = 0.1
 """Where effects would explain any response, σ² is made smaller by this factor …"""
@@ -139,8 +136,8 @@ def estimate(
     with calm_threads(equations.largest):
         at = path.at(_start(start, model, sums))
         path.add(at, "start")
-        if _leaves_little(path) and explained(model).by_all:
-            raise ModelError(no_residual(model))
+        if _leaves_little(path):
+            refuse_lost(model, sums)
         go = quasi_newton if method == "quasi-newton" else walk
         at = settled(path, go(path, at, method, tolerance, int(limit)))
         if at.scale <= TINY:
@@ -199,12 +196,6 @@ def _check_residual(path: Path, at: Likelihood, model: ComponentModel) -> None:
         less = path.at(np.append(at.variances[:-1], SHRUNK * at.scale))
         if at.scale < LOST or less.criterion < at.criterion + RISE:
             raise ModelError(no_residual(model))
-    elif at.scale < LOST:
-        raise NumericalError(
-            f"the residual variance is about {at.scale:.0e} of what X leaves: it is lost in "
-            "rounding here. method='emma' (one term) and, without a relationship, method='auto' "
-            "sum up residuals and keep its digits."
-        )
 
 
 def _result(

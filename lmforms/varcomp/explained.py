@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import exact_fit
-from ..errors import ModelError
+from ..errors import ModelError, NumericalError
 
 if TYPE_CHECKING:
     from .model import ComponentModel
+    from .sums import Sums
+
+LOST = 1e-10
+"""A residual variance below this share of what X leaves is a difference of sums with five digits
+or fewer."""
 
 
 def doubtful(model: ComponentModel, left: float) -> bool:
@@ -41,6 +46,26 @@ def refuse_explained_by_fixed(model: ComponentModel) -> None:
         raise ModelError(
             "the columns of X explain the response exactly: no residual variance is left to "
             "split. Is the response computed from the predictors?"
+        )
+
+
+def refuse_lost(model: ComponentModel, sums: Sums) -> None:
+    """Raise if components leave nothing of y, or too little for sums of squares to show.
+
+    Raises
+    ------
+    ModelError, NumericalError
+    """
+    found = explained(model)
+    if found.by_all:
+        raise ModelError(no_residual(model))
+    share = found.sum_of_squares / (model.n * sums.scale**2)
+    if share < LOST and not found.any_response:
+        known = any(c.root is not None or c.precision is not None for c in model.components)
+        raise NumericalError(
+            f"{' and '.join(model.names)} leave only {share:.0e} of what X leaves of the "
+            "response: that is lost in rounding where variance components are estimated from "
+            "sums of squares." + ("" if known else " Use method='auto', which sums up residuals.")
         )
 
 
