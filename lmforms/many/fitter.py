@@ -225,7 +225,8 @@ def _warn(out: Fitted, names: list[Any]) -> None:
         (
             out.degenerate,
             NotEstimableWarning,
-            "are constant, or explained exactly: their rows are NaN",
+            "are constant, explained exactly or left with a residual that is lost in rounding: "
+            "their rows are NaN",
         ),
         (
             ~out.converged & ~out.degenerate,

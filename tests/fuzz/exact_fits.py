@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 import lmforms as lf
-from lmforms.errors import LmformsError, ModelError
+from lmforms.errors import ConvergenceWarning, LmformsError, ModelError, NumericalError
 
 NOISE = 400.0
 METHODS = ("auto", "ai", "newton", "fisher", "em", "quasi-newton", "emma", "many", "reversed")
@@ -56,21 +56,25 @@ def fitted(method: str) -> Callable[[str, pd.DataFrame, bool], float]:
     """A function that gives σ, NaN for "explained exactly"."""
 
     def run(formula: str, data: pd.DataFrame, reml: bool) -> float:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
             if method == "many":
                 right = formula.partition("~")[2]
                 found: Any = lf.lmer_many(f"~{right}", data, data[["y"]], reml=reml)
-                return float(found.fits["sigma"].iloc[0])
+                if not np.isnan(sigma := float(found.fits["sigma"].iloc[0])):
+                    return sigma
             if method == "reversed":
                 data = data.iloc[::-1]
-            options = {} if method in ("auto", "reversed") else {"method": method}
+            options = {} if method in ("auto", "reversed", "many") else {"method": method}
             try:
-                return float(lf.lmer(formula, data, reml=reml, **options).sigma)
+                sigma = float(lf.lmer(formula, data, reml=reml, **options).sigma)
             except ModelError as exc:
                 if "explain" in str(exc):
                     return float("nan")
                 raise
+            if any(issubclass(w.category, ConvergenceWarning) for w in told):
+                raise NumericalError("not converged: digits are lost")
+            return sigma
 
     return run
 
