@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,9 @@ BoolArray = npt.NDArray[np.bool_]
 SAFE = 1e-280, 1e280
 """Mean squares between these were computed without over- or underflow."""
 
+AWAY = 1.0 / 16.0
+"""A number is taken off a response that spreads over less than this share of its size. All values
+are then within a factor of two of each other, and their differences have no rounding at all."""
 
 APART = 1e-3
 """Columns of which at least this share lies outside the others: their moments keep the digits."""
@@ -50,6 +55,46 @@ def constant_columns(columns: FloatArray) -> BoolArray:
     for j in np.flatnonzero(flat):
         flat[j] = bool((columns[:, j] == first[j]).all())
     return np.asarray(flat)
+
+
+def take_off(y: FloatArray, X: FloatArray) -> tuple[Any, FloatArray]:
+    """A number c for each response and w with Xw = 1, so that y − c has fewer digits to lose.
+
+    Parameters
+    ----------
+    y : ndarray (n,) or (n, r)
+    X : ndarray (n, p)
+
+    Returns
+    -------
+    c : float or ndarray (r,)
+        Zero where nothing is gained, or no columns of X add up to a constant.
+    w : ndarray (p,)
+        The coefficients of y are those of y − c and cw.
+
+    Examples
+    --------
+    >>> c, w = take_off(np.array([1e12 + 0.5, 1e12 + 0.25]), np.ones((2, 1)))
+    >>> float(c), w
+    (1000000000000.5, array([1.]))
+    """
+    low, high, first = y.min(axis=0), y.max(axis=0), y[0]
+    gains = high - low < AWAY * np.maximum(np.abs(low), np.abs(high))
+    w = _constant_combination(X) if X.shape[1] and np.any(gains) else None
+    if w is None:
+        return 0.0 * first, np.zeros(X.shape[1])
+    return np.where(gains, first, 0.0)[()], w
+
+
+def _constant_combination(X: FloatArray) -> FloatArray | None:
+    """w with Xw = 1 exactly: a constant column, or the indicators of all levels."""
+    w = np.zeros(X.shape[1])
+    flat = np.flatnonzero(constant_columns(X))
+    if len(flat):
+        w[flat[0]] = 1.0 / X[0, flat[0]]
+        return w
+    w = np.round(np.linalg.lstsq(X, np.ones(len(X)), rcond=None)[0])
+    return w if (X @ w == 1.0).all() else None
 
 
 def triangular_root(columns: FloatArray) -> FloatArray:

@@ -165,7 +165,12 @@ class Design:
             X=self.X,
             factors=tuple(FactorRows(g.codes, len(g.levels), self.basis(g)) for g in self.groups),
             residual=self.residual,
+            size=self.response_size(response),
         )
+
+    def response_size(self, y: FloatArray) -> float:
+        """Largest absolute value among a response and the offset."""
+        return float(max(np.abs(y).max(initial=0.0), np.abs(self.offset).max(initial=0.0)))
 
 
 def build_design(

@@ -9,21 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from .choice import analysed
-from .columns import root_mean_squares
 from .control import Control
 from .covariance import Covariance, Stacked
 from .criterion import Evaluation, Problem, evaluate
 from .crossproducts import CrossProducts
 from .errors import ModelError, NumericalError
+from .exact_fit import DOUBTFUL, Explained, explained
 from .factor import System, calm_threads
 from .identify import unidentified_parts
 from .iterative import IterativeOptimum, IterativeProblem, evaluate_at
 from .iterative import minimize as find_zero
 from .optimize import Optimum, minimize
-from .pilot import explained_exactly
 from .rows import ModelRows
-from .saturation import NO_RESIDUAL_LEFT, is_saturated, refuse_unbounded_likelihood
-from .scaling import PERFECT_FIT, Scaling
+from .saturation import NO_RESIDUAL_LEFT, refuse_unbounded_likelihood
+from .scaling import Scaling
 from .status import OptimizerReport
 from .sums import summed
 
@@ -34,6 +33,12 @@ HUGE_RATIO = 1e4
 
 FURTHER, LEVEL = 10.0, 1e-2
 """A criterion that rises by less than this when all θ grow tenfold has its infimum at σ = 0."""
+
+AGREES = 0.9
+"""σ² may miss what the rows say there by this factor, and does by orders if digits are lost …"""
+
+ROUGHLY = 0.01
+"""… or by this one, if they say it only by chance: some random effects are not wide."""
 
 MANY_ROWS = 50_000
 """Products of so many rows …"""
@@ -46,8 +51,10 @@ EXPLAINED = (
     "estimate. Are all rows of a group the same?"
 )
 
-NO_RESIDUAL = 1e-11
-"""A residual standard deviation below this share of the response's spread is rounding."""
+EXPLAINED_BY_FIXED = (
+    "the fixed effects explain the response exactly: no residual variance is left to estimate. "
+    "Is the response computed from the predictors?"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,18 +201,25 @@ def estimate(
         refuse_unbounded_likelihood(rows, covariances)
     with calm_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
         cp = summed(rows, tuple(covariances))
-        _refuse_explained(rows, cp)
-    found = estimate_sums(
-        cp, covariances, reml=reml, control=control, start=start, fixed_theta=fixed_theta
-    )
-    if np.abs(found.optimum.evaluation.theta).max(initial=0.0) > HUGE_RATIO:
-        if not fixed_theta and _falls_for_ever(found) and is_saturated(rows):
+    scaling = cp.scaling
+    left = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
+    doubt = refuse_explained(rows) if left <= DOUBTFUL * scaling.resolution else None
+    try:
+        found = _from_sums(cp, covariances, reml, control, start, fixed_theta)
+    except NumericalError:
+        if doubt is None:  # far out there may be no digits to evaluate anything
+            refuse_explained(rows)
+        raise
+    if wide(found):
+        least = doubt or refuse_explained(rows)
+        if least.any_response and not fixed_theta and _is_level(found):
             raise ModelError(NO_RESIDUAL_LEFT.format(n=n))
-        _refuse_explained(rows, cp, thoroughly=True)
+        _check_sigma(found, least, rows)
+    _refuse_no_residual(found)
     return found
 
 
-def _falls_for_ever(found: Estimate) -> bool:
+def _is_level(found: Estimate) -> bool:
     """Whether the criterion does not rise although all random effects outgrow σ further."""
     at = found.optimum.evaluation
     if not isinstance(at, Evaluation):
@@ -217,29 +231,37 @@ def _falls_for_ever(found: Estimate) -> bool:
     return further.value <= at.value + LEVEL
 
 
-def _refuse_explained(rows: ModelRows, cp: CrossProducts, thoroughly: bool = False) -> None:
-    """Raise if X, or X and Z, leave nothing of the response: θ then goes to infinity.
+def _check_sigma(found: Estimate, least: Explained, rows: ModelRows) -> None:
+    """Raise if σ² is not what the rows say: there wide random effects cost it its digits.
 
-    What the pilots leave tells at once, but not always with several grouping factors;
-    `thoroughly` repeats them until they stall.
+    νσ² is no less than what least squares leave, and that is (ν − q)σ² where all q random
+    effects are wide; if only some are, about that.
     """
-    scaling = cp.scaling
-    size = float(root_mean_squares(rows.residual.whiten(rows.y)[:, None])[0])
-    nothing = PERFECT_FIT * max(1.0, size / scaling.y_scale)
-    if np.sqrt(np.mean(scaling.response(rows) ** 2)) <= nothing:
-        raise ModelError(
-            "the fixed effects explain the response exactly: no residual variance is left to "
-            "estimate. Is the response computed from the predictors?"
-        )
-    if rows.n <= cp.p + sum(f.n_levels * f.k for f in rows.factors):
-        return  # as many effects as rows leave nothing of anything
-    if thoroughly:
-        right, bases = scaling.whitened(rows)
-        explained = explained_exactly(rows.factors, bases, right[:, :-1], right[:, -1], NO_RESIDUAL)
-    else:
-        explained = bool(np.sqrt(cp.rr[-1, -1] / cp.n) <= nothing)
-    if explained:
-        raise ModelError(EXPLAINED)
+    nu, count = found.problem.nu, sum(f.n_levels * f.k for f in rows.factors)
+    narrowest = min(np.abs(np.diag(lam)).min() for lam in found.factors)
+    margin = AGREES if narrowest > HUGE_RATIO else ROUGHLY
+    low = least.sum_of_squares / nu
+    high = least.sum_of_squares / (nu - count) if nu > count else np.inf
+    if low * AGREES <= found.sigma**2 <= high / margin or least.any_response:
+        return
+    raise NumericalError(
+        f"a residual standard deviation of about {np.sqrt(low):.1e} is left beside random effects "
+        f"{np.abs(found.optimum.evaluation.theta).max():.0e} times as wide: too many digits are "
+        "lost to estimate it. Is the response computed from the levels?"
+    )
+
+
+def wide(found: Estimate) -> bool:
+    """Whether random effects are so much wider than σ that there may be no residual at all."""
+    return bool(np.abs(found.optimum.evaluation.theta).max(initial=0.0) > HUGE_RATIO)
+
+
+def refuse_explained(rows: ModelRows) -> Explained:
+    """Raise if X, or X and Z, leave nothing of the response: θ then goes to infinity."""
+    found = explained(rows)
+    if found.by_all:
+        raise ModelError(EXPLAINED_BY_FIXED if found.by_fixed else EXPLAINED)
+    return found
 
 
 def estimate_sums(
@@ -252,6 +274,24 @@ def estimate_sums(
     fixed_theta: bool = False,
 ) -> Estimate:
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
+    found = _from_sums(cp, covariances, reml, control, start, fixed_theta)
+    _refuse_no_residual(found)
+    return found
+
+
+def _refuse_no_residual(found: Estimate) -> None:
+    if found.sigma <= found.scaling.resolution:
+        raise ModelError(EXPLAINED)
+
+
+def _from_sums(
+    cp: CrossProducts,
+    covariances: Sequence[Covariance],
+    reml: bool,
+    control: Control,
+    start: Sequence[FloatArray] | None,
+    fixed_theta: bool,
+) -> Estimate:
     system = analysed(cp, control)
     inner = None if start is None else _inner_theta(start, covariances, cp.scaling)
     with calm_threads(system.largest if isinstance(system, System) else 1):
@@ -305,8 +345,6 @@ def _report(
 ) -> Estimate:
     at, cp = optimum.evaluation, problem.system.cp
     scaling = cp.scaling
-    if at.sigma2 < NO_RESIDUAL**2:
-        raise ModelError(EXPLAINED)
     sigma = float(scaling.y_scale * np.sqrt(at.sigma2))
     thetas, factors, singular = [], [], list[tuple[int, int]]()
     for i, (covariance, s, basis) in enumerate(

@@ -24,12 +24,6 @@ ENOUGH = 0.5
 NOTHING = 1e-8
 """… where columns of which less than this is left do not count."""
 
-LONGEST = 500
-"""Rounds of the search for an exact fit."""
-
-STALLED = 0.98
-"""A round that leaves more than this of the rest is not on its way to zero."""
-
 RIDGE = 1e-3
 """Added to a level's moments, relative to their size. A level with too few or nearly dependent
 rows would get enormous effects, and with them the cancellation that the pilot is to prevent."""
@@ -73,39 +67,6 @@ def random_pilot(
         if not ((size < ENOUGH * before) & (size > NOTHING * first)).any():
             break
     return tuple(effects), rest
-
-
-def explained_exactly(
-    factors: Sequence[FactorRows],
-    bases: Sequence[FloatArray],
-    X: FloatArray,
-    y: FloatArray,
-    tolerance: float,
-) -> bool:
-    """Whether X and Z leave nothing of y, by least squares in turn until it stalls.
-
-    Parameters
-    ----------
-    factors, bases
-        As in :func:`random_pilot`.
-    X, y : ndarray (n, p), (n,)
-        Whitened; y of size one.
-    tolerance : float
-        Root mean square of a rest that is nothing.
-    """
-    rest = y[:, None].copy()
-    size = np.inf
-    moments = [sums_by_level(f, w, w, symmetric=True) for f, w in zip(factors, bases, strict=True)]
-    for _ in range(LONGEST):
-        rest -= X @ np.linalg.lstsq(X, rest, rcond=None)[0]
-        for f, basis, zz in zip(factors, bases, moments, strict=True):
-            rest -= row_values(f, basis, level_fit(zz, sums_by_level(f, basis, rest)))
-        before, size = size, float(np.sqrt(np.mean(rest**2)))
-        if size <= tolerance:
-            return True
-        if size > STALLED * before:
-            return False
-    return False
 
 
 def row_values(factor: FactorRows, basis: FloatArray, effects: FloatArray) -> FloatArray:

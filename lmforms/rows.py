@@ -50,12 +50,15 @@ class ModelRows:
     factors : tuple of FactorRows
         One per grouping factor.
     residual : Residual
+    size : float
+        Largest absolute value of what y was made of (response, offset), if above y's own.
     """
 
     y: FloatArray
     X: FloatArray
     factors: tuple[FactorRows, ...]
     residual: Residual
+    size: float = 0.0
 
     @property
     def n(self) -> int:
@@ -71,4 +74,5 @@ class ModelRows:
                 FactorRows(f.codes[rows], f.n_levels, f.basis[rows]) for f in self.factors
             ),
             residual=self.residual.subset(rows),
+            size=self.size,
         )

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 
 from .covariance import Covariance
 from .errors import ModelError
+from .exact_fit import Effects, columns_of, explain_any_response
 from .rows import FactorRows, ModelRows
 
 FloatArray = npt.NDArray[np.float64]
@@ -70,15 +71,6 @@ def refuse_unbounded_likelihood(rows: ModelRows, covariances: Sequence[Covarianc
             raise ModelError(UNBOUNDED.format(n=n, which=which))
 
 
-def is_saturated(rows: ModelRows) -> bool:
-    """Whether X and Z together span all rows."""
-    n, p = rows.X.shape
-    if p + sum(f.n_levels * f.k for f in rows.factors) < n:
-        return False
-    Z = _columns(rows.factors, [f.basis for f in rows.factors])
-    return spans_all_rows(sp.hstack([sp.csr_array(rows.X), Z]))
-
-
 def spans_all_rows(columns: sp.sparray) -> bool:
     """Whether the rank of columns (n, m) is n.
 
@@ -94,21 +86,12 @@ def spans_all_rows(columns: sp.sparray) -> bool:
     if n <= DENSE_ROWS:
         values = np.linalg.svd(columns.toarray(), compute_uv=False)
         return bool(values[n - 1] > DEPENDENT * values[0])
-    from scipy.sparse.linalg import lsmr
-
-    target = np.random.default_rng(0).normal(size=n)
-    left = lsmr(columns, target, atol=1e-12, btol=1e-12, conlim=0.0, maxiter=4 * n)[3]
-    return bool(left < 1e-6 * np.linalg.norm(target))
+    return explain_any_response(np.empty((n, 0)), [Effects(columns.tocsr())], n)
 
 
-def _columns(factors: Sequence[FactorRows], bases: Sequence[FloatArray]) -> sp.csc_array:
+def _columns(factors: Sequence[FactorRows], bases: Sequence[FloatArray]) -> sp.sparray:
     """Z with these bases in the place of the factors' own."""
-    blocks = []
-    for f, basis in zip(factors, bases, strict=True):
-        n, k = basis.shape
-        index = np.arange(n).repeat(k), (f.codes[:, None] * k + np.arange(k)).ravel()
-        blocks.append(sp.csc_array((basis.ravel(), index), shape=(n, f.n_levels * k)))
-    return sp.csc_array(sp.hstack(blocks))
+    return sp.hstack([columns_of(f, basis) for f, basis in zip(factors, bases, strict=True)])
 
 
 def _subsets(

@@ -5,7 +5,7 @@ in units in which all such descriptions look alike, and results are carried back
 
     X̃ = (X − 1c')T      β = A β̃,  A the matrix with X̃ = XA
     W̃ = W T_b           b = T_b b̃  (unstructured terms; diagonal ones are only rescaled)
-    ỹ = (y − X̃γ)/s      γ from a pilot least-squares fit, s its residual size
+    ỹ = (y − c − X̃γ)/s  c a value of y, γ a pilot least-squares fit, s its residual size
 
 Sums of squares are taken of what two pilots leave: γ, and random effects B₀ of every
 column of R = [X̃ ỹ], so that R = R* + ZB₀ with a small R*. Any γ and B₀ describe the same
@@ -20,9 +20,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .columns import constant_columns, least_squares, root_mean_squares, triangular_root
+from .columns import (
+    constant_columns,
+    least_squares,
+    root_mean_squares,
+    take_off,
+    triangular_root,
+)
 from .covariance import Covariance, Stacked
 from .errors import NumericalError
+from .exact_fit import resolution
 from .pilot import random_pilot
 from .rows import ModelRows
 
@@ -38,8 +45,9 @@ LARGEST = 1e145
 EMPTIED = 1e-2
 """A column of which the pilot left less than this share says nothing about slopes within groups."""
 
-PERFECT_FIT = 1e-12
-"""Pilot residuals below this share of the response's size are rounding, not noise."""
+NO_UNIT = 1e-12
+"""Pilot residuals below this share of the response are no unit: they may be rounding. The unit
+decides nothing else."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,12 @@ class Scaling:
         Pilot coefficients γ of X̃.
     y_scale : float
         s.
+    shift : float
+        Taken off the response before anything else (see :func:`lmforms.columns.take_off`).
+    shift_beta : ndarray (p,)
+        What the shift adds to the coefficients of X.
+    resolution : float
+        Residuals, whitened and in the user's units, that are rounding.
     bases : tuple of AffineMap
         For the basis of each grouping factor.
     b_pilot : tuple of ndarray (q, k, p + 1)
@@ -103,30 +117,26 @@ class Scaling:
     x: AffineMap
     gamma: FloatArray
     y_scale: float
+    shift: float
+    shift_beta: FloatArray
+    resolution: float
     bases: tuple[AffineMap, ...]
     b_pilot: tuple[FloatArray, ...]
 
     def whitened(self, rows: ModelRows) -> tuple[FloatArray, list[FloatArray]]:
         """R^(−1/2)[X̃ ỹ] and R^(−1/2)W̃ of each factor, before the pilot B₀ is taken off."""
-        right = rows.residual.whiten(np.column_stack(self._scaled(rows)))
+        X = self.x(rows.X)
+        y = (rows.y - self.shift - X @ self.gamma) / self.y_scale
+        right = rows.residual.whiten(np.column_stack([X, y]))
         bases = [
             rows.residual.whiten(scale(f.basis))
             for f, scale in zip(rows.factors, self.bases, strict=True)
         ]
         return right, bases
 
-    def response(self, rows: ModelRows) -> FloatArray:
-        """R^(−1/2)ỹ, the last column of the first of :meth:`whitened`."""
-        return rows.residual.whiten(self._scaled(rows)[1])
-
-    def _scaled(self, rows: ModelRows) -> tuple[FloatArray, FloatArray]:
-        """X̃ and ỹ."""
-        X = self.x(rows.X)
-        return X, (rows.y - X @ self.gamma) / self.y_scale
-
     def beta(self, beta: FloatArray) -> FloatArray:
         """Fixed effects in the user's units."""
-        return np.asarray(self.x.linear @ (self.gamma + self.y_scale * beta))
+        return np.asarray(self.x.linear @ (self.gamma + self.y_scale * beta) + self.shift_beta)
 
     def criterion_shift(self, nu: int, reml: bool) -> float:
         """What to add to the engine's criterion to have the user's."""
@@ -157,16 +167,19 @@ def choose_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scalin
     _check_magnitudes(rows)
     x = _orthonormal(rows.X, root)
     X = x(rows.X)
-    gamma = least_squares(root(X), root(rows.y))
-    size = _rms(root(rows.y))
-    scale = _rms(root(rows.y - X @ gamma))
-    if not scale > PERFECT_FIT * size:  # rounding is no unit
+    shift, w = take_off(rows.y, rows.X)
+    y = rows.y - shift
+    gamma = least_squares(root(X), root(y))
+    size = _rms(root(y))
+    scale = _rms(root(y - X @ gamma))
+    if not scale > NO_UNIT * size:
         scale = size if size > 0 else 1.0
+    least = resolution(max(rows.size, np.abs(rows.y).max(initial=0.0)), root(np.ones(rows.n)))
     bases = tuple(
         _basis_map(f.basis, c, root) for f, c in zip(rows.factors, covariances, strict=True)
     )
     pilot = tuple(np.zeros((f.n_levels, f.k, X.shape[1] + 1)) for f in rows.factors)
-    return Scaling(x, gamma, scale, bases, pilot)
+    return Scaling(x, gamma, scale, float(shift), shift * w, float(least), bases, pilot)
 
 
 def with_pilot(rows: ModelRows, units: Scaling) -> Scaling:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fuzz import optima
 import numpy as np
 import pandas as pd
 import pytest
+from fuzz import optima
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import small_models
@@ -132,12 +132,13 @@ def test_the_advice_for_a_saturated_design_works():
 
 def test_ml_is_refused_where_some_of_the_terms_saturate():
     rng = np.random.default_rng(1)
-    data = pd.DataFrame({"y": rng.normal(size=12), "x": rng.normal(size=12)})
-    data["g"], data["h"] = np.repeat(range(4), 3), np.tile(range(6), 2)
-    data["u"] = rng.normal(size=12)
-    # (1 + u | g), (1 | h) and X span all rows; so do the random effects alone once x joins
-    with pytest.raises(ModelError, match="without bound"):
-        lf.lmer("y ~ x + u + (1 + u | g) + (1 | h)", data, reml=False)
+    n = 12
+    data = pd.DataFrame({"y": rng.normal(size=n), "x": rng.normal(size=n), "g": [0, 1, 2, 3] * 3})
+    data["u"], data["v"] = rng.normal(size=(2, n))
+    # all random effects span all rows; without v they do so only together with X
+    lf.lmer("y ~ 1 + (1 + u + v | g)", data)
+    with pytest.raises(ModelError, match="those of the random effects of some .* do not"):
+        lf.lmer("y ~ x + u + v + x:u + (1 + u + v | g)", data, reml=False)
 
 
 def test_a_saturated_design_that_leaves_no_residual_is_refused():

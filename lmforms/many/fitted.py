@@ -8,14 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..control import Control
-from ..estimate import NO_RESIDUAL
-from ..scaling import PERFECT_FIT
+from ..exact_fit import Checked
 from .profile import Responses, blocks
-from .search import minimize
+from .search import HIGHEST, minimize
 from .spectral import Spectrum
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+
+BEYOND = 1e4
+"""How far above the ratio of what random effects explain to what they leave τ is sought."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,12 @@ def constant(Y: FloatArray) -> BoolArray:
 
 
 def spectral_fit(
-    spectrum: Spectrum, Y: FloatArray, usable: BoolArray, reml: bool, control: Control
+    spectrum: Spectrum,
+    Y: FloatArray,
+    usable: BoolArray,
+    checked: Checked,
+    reml: bool,
+    control: Control,
 ) -> Fitted:
     """Fit whitened responses (n, c), offsets taken off, of a model with one component.
 
@@ -80,6 +87,8 @@ def spectral_fit(
     Y : ndarray (n, c)
     usable : ndarray of bool (c,)
         False for a response that is known not to have a fit.
+    checked : Checked
+        Tells which of them are explained exactly.
     reml : bool
     control : Control
         Its `singular` is used.
@@ -88,18 +97,21 @@ def spectral_fit(
     least = spectrum.pseudo_inverse @ Y
     left = spectrum.project(Y)
     total = np.einsum("ij,ij->j", left, left)
-    whole = np.einsum("ij,ij->j", Y, Y)
-    good = np.flatnonzero(usable & (total > PERFECT_FIT**2 * whole) & np.isfinite(whole))
+    good = np.flatnonzero(usable & np.isfinite(total))
+    good = good[checked.leave_a_residual(np.sqrt(total[good] / spectrum.n), good)]
     if not len(good):
         return out
     scale = np.sqrt(total[good] / spectrum.n)
     eta, rest = spectrum.rotate(left[:, good] / scale)
     rho = np.zeros(len(good)) if rest is None else np.einsum("ij,ij->j", rest, rest)
-    if rest is not None:  # nothing left within the random effects' reach
-        inside = rho > NO_RESIDUAL**2 * spectrum.n
+    if rest is not None:
+        inside = checked.leave_a_residual(scale * np.sqrt(rho / spectrum.n), good)
         good, scale, eta, rho = good[inside], scale[inside], eta[inside], rho[inside]
     responses = Responses(spectrum, reml, eta**2, rho)
-    tau, value, converged = minimize(responses, spectrum.values, spectrum.saturated)
+    with np.errstate(divide="ignore"):
+        ratio = float((eta**2).sum(axis=1).max(initial=0.0) / rho.min(initial=np.inf))
+    highest = max(HIGHEST, BEYOND * ratio) if rest is not None and len(good) else HIGHEST
+    tau, value, converged = minimize(responses, spectrum.values, spectrum.saturated, highest)
     sigma = scale * np.sqrt(responses.r2(tau) / responses.nu)
     theta = np.sqrt(tau)
     beta, variance = fixed_effects(spectrum, eta, tau)

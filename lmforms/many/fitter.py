@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..columns import take_off
 from ..control import Control
 from ..design import Design
 from ..errors import (
@@ -20,11 +22,12 @@ from ..errors import (
     ModelError,
     NotEstimableWarning,
 )
+from ..exact_fit import Checked
 from ..frame import caller_depth
 from ..relationship.labels import named
 from .columns import Chunk, refuse_infinite
 from .fitted import Fitted, constant, spectral_fit
-from .inputs import Source, is_spectral, spectrum
+from .inputs import Source, is_spectral, random_effects, spectrum
 from .shared import Shared
 from .spectral import Spectrum
 from .tables import frames
@@ -185,10 +188,21 @@ class Fitter:
             raise ModelError("columns of X depend on each other in the rows that are left.")
         Y = _taken(Y, places)
         usable = ~constant(Y)
-        Y = Y - design.offset[:, None] if design.offset.any() else Y
+        size = np.maximum(np.abs(Y.max(axis=0)), np.abs(Y.min(axis=0)))
+        if design.offset.any():
+            Y = Y - design.offset[:, None]
+            size = np.maximum(size, np.abs(design.offset).max())
+        shift, shift_beta = take_off(Y, design.X)
+        Y = Y - shift if shift.any() else Y
         if isinstance(work, Shared):
-            return work.fit(Y, usable)
-        return spectral_fit(work, design.residual.whiten(Y), usable, self.reml, self.control)
+            found = work.fit(Y, usable, size)
+        else:
+            effects = partial(random_effects, design, self.source.relationship)
+            checked = Checked(Y, design.X, effects, design.residual.whiten(np.ones(len(Y))), size)
+            whitened = design.residual.whiten(Y)
+            found = spectral_fit(work, whitened, usable, checked, self.reml, self.control)
+        found.beta[:] += np.outer(shift, shift_beta)
+        return found
 
 
 def _taken(values: FloatArray, places: IntArray) -> FloatArray:
@@ -211,7 +225,8 @@ def _warn(out: Fitted, names: list[Any]) -> None:
         (
             out.degenerate,
             NotEstimableWarning,
-            "are constant, or explained exactly: their rows are NaN",
+            "are constant, explained exactly or left with a residual that is lost in rounding: "
+            "their rows are NaN",
         ),
         (
             ~out.converged & ~out.degenerate,

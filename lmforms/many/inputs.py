@@ -22,6 +22,7 @@ from ..errors import (
     formula_error,
 )
 from ..evaluator import Scope
+from ..exact_fit import Effects, columns_of
 from ..formula import parse_formula
 from ..frame import Missing, beside, build_frame
 from ..related import check_relationship
@@ -217,6 +218,13 @@ def spectrum(design: Design, relationship: Any, control: Control, reml: bool) ->
     elif known is not None:
         K = known.dense()
     return spectrum_of(design.rows(), root=root, covariance=K, ml=not reml)
+
+
+def random_effects(design: Design, relationship: Any) -> list[Effects]:
+    """The random effects of that model as columns."""
+    rows, known = design.rows(), relationship_for(design, relationship)
+    root = None if known is None else known.subset(list(design.groups[0].levels)).root()
+    return [Effects(columns_of(f, rows.residual.whiten(f.basis)), root) for f in rows.factors]
 
 
 def relationship_for(design: Design, relationship: Any) -> Relationship | None:

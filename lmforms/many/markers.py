@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..arguments import named_arguments
+from ..columns import root_mean_squares, take_off
 from ..control import Control
 from ..design import Design
 from ..errors import (
@@ -20,9 +22,9 @@ from ..errors import (
     ModelError,
     NotEstimableWarning,
 )
+from ..exact_fit import Checked
 from ..frame import caller_depth
 from ..relationship.labels import named
-from ..scaling import PERFECT_FIT
 from .columns import (
     Progress,
     chunk_size,
@@ -32,8 +34,9 @@ from .columns import (
     reporter,
 )
 from .genotypes import checked, rows_by_label
-from .inputs import Source, check_choice, check_control, check_flag, spectrum
+from .inputs import Source, check_choice, check_control, check_flag, random_effects, spectrum
 from .scan import Null, Refit, Scanned, Test, scan
+from .spectral import Spectrum
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -182,7 +185,7 @@ def gwas(
     source = Source.of(formula, data, weights=weights, missing="raise", relationship=relationship)
     design, _ = source.design()
     parts = spectrum(design, relationship, check_control(control), method)
-    null = Null.of(parts, _response(design, parts), method)
+    null = Null.of(parts, _response(design, relationship, parts), method)
     told = reporter(progress, column_count(markers), "markers")
     rows = rows_by_label(design, source.data.index)
     pieces = chunks(markers, "markers", design.n, chunk_size(chunk, design.n), rows)
@@ -228,16 +231,25 @@ def _refit(test: str, refit: Any) -> Refit:
     return "each" if refit == "each" else "null"
 
 
-def _response(design: Design, parts: Any) -> FloatArray:
+def _response(design: Design, relationship: Any, parts: Spectrum) -> FloatArray:
     """The response, whitened and projected."""
     if design.n <= parts.p + 1:
         raise ModelError(f"{design.n} rows leave nothing for residuals beside a marker.")
-    y = design.residual.whiten(design.y - design.offset)[:, None]
-    left = parts.project(y)
-    if not np.linalg.norm(left) > PERFECT_FIT * np.linalg.norm(y):
-        raise ModelError(
-            "the fixed effects explain the response exactly: there is nothing to test."
-        )
+    y = (design.y - design.offset)[:, None]
+    y = y - take_off(y, design.X)[0]
+    left = parts.project(design.residual.whiten(y))
+    _, rest = parts.rotate(left)
+    checked = Checked(
+        y,
+        design.X,
+        partial(random_effects, design, relationship),
+        design.residual.whiten(np.ones(design.n)),
+        np.array([design.response_size(design.y)]),
+    )
+    size = root_mean_squares(left if rest is None else rest)
+    if not checked.leave_a_residual(size, np.array([0]))[0]:
+        by = "fixed effects" if checked.explained(0).by_fixed else "fixed and random effects"
+        raise ModelError(f"the {by} explain the response exactly: there is nothing to test.")
     return np.asarray(left[:, 0])
 
 

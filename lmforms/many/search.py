@@ -72,14 +72,21 @@ class Found(NamedTuple):
     converged: BoolArray
 
 
-def grid_for(eigenvalues: FloatArray, saturated: bool = False) -> FloatArray:
+def grid_for(
+    eigenvalues: FloatArray, saturated: bool = False, highest: float = HIGHEST
+) -> FloatArray:
     """ln τ of the grid."""
     middle = float(eigenvalues.mean()) if len(eigenvalues) else 1.0
-    low, high = np.log(LOWEST / middle), np.log((SATURATED if saturated else HIGHEST) / middle)
+    low, high = np.log(LOWEST / middle), np.log((SATURATED if saturated else highest) / middle)
     return np.linspace(low, high, int((high - low) / SPACING) + 1)
 
 
-def minimize(criteria: Criteria, eigenvalues: FloatArray, saturated: bool = False) -> Found:
+def minimize(
+    criteria: Criteria,
+    eigenvalues: FloatArray,
+    saturated: bool = False,
+    highest: float = HIGHEST,
+) -> Found:
     """The lowest minimum of each criterion over τ ≥ 0.
 
     Parameters
@@ -89,6 +96,8 @@ def minimize(criteria: Criteria, eigenvalues: FloatArray, saturated: bool = Fals
         Of the covariance: they say where criteria can change.
     saturated : bool
         Whether nothing is outside of the random effects' reach.
+    highest : float
+        Where the grid ends otherwise.
 
     Returns
     -------
@@ -102,7 +111,7 @@ def minimize(criteria: Criteria, eigenvalues: FloatArray, saturated: bool = Fals
     value = criteria.values(tau, everything)
     if not len(eigenvalues):
         return Found(tau, value, converged)
-    x = grid_for(eigenvalues, saturated)
+    x = grid_for(eigenvalues, saturated, highest)
     waiting = _local_minima(criteria.grid(np.exp(x)))
     falling = criteria.slope_at_zero() < 0
     settled = ~falling  # has a local minimum

@@ -8,7 +8,6 @@ best trial is where the engine's Newton iteration starts for each of them.
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,13 +21,14 @@ from ..criterion import Problem
 from ..crossproducts import CrossProducts, FactorMoments, cross_products
 from ..design import Design
 from ..errors import ModelError, NumericalError
-from ..estimate import Estimate, estimate_exact, estimate_sums
+from ..estimate import Estimate, estimate, estimate_exact, wide
+from ..exact_fit import DOUBTFUL, columns_of, resolution
 from ..factor import System, calm_threads
 from ..results import theta_in_formula_order
 from ..rows import ModelRows
-from ..scaling import PERFECT_FIT, choose_units
+from ..scaling import choose_units
 from ..start import moment_start
-from ..sums import CANCELS, summed
+from ..sums import CANCELS
 from .fitted import Fitted
 
 FloatArray = npt.NDArray[np.float64]
@@ -69,18 +69,11 @@ class Shared:
     @classmethod
     def of(cls, design: Design, reml: bool, control: Control) -> Shared:
         """Sum up and analyse."""
-        from scipy.sparse import csr_matrix
-
         rows = design.rows()
         covariances = tuple(g.covariance for g in design.groups)
         units = choose_units(rows, covariances)
         right, bases = units.whitened(rows)
-        matrices = []
-        for f, basis in zip(rows.factors, bases, strict=True):
-            columns = f.codes[:, None] * f.k + np.arange(f.k)
-            indptr = np.arange(0, rows.n * f.k + 1, f.k)
-            shape = (rows.n, f.n_levels * f.k)
-            matrices.append(csr_matrix((basis.ravel(), columns.ravel(), indptr), shape=shape))
+        matrices = [columns_of(f, w) for f, w in zip(rows.factors, bases, strict=True)]
         system = analysed(cross_products(rows, units), control)
         return cls(design, reml, control, rows, system, right[:, :-1], matrices)
 
@@ -89,8 +82,11 @@ class Shared:
         """Structure of each grouping factor."""
         return tuple(g.covariance for g in self.design.groups)
 
-    def fit(self, Y: FloatArray, usable: BoolArray) -> Fitted:
-        """Fit responses (n, c), offsets taken off and not whitened."""
+    def fit(self, Y: FloatArray, usable: BoolArray, size: FloatArray) -> Fitted:
+        """Fit responses (n, c), offsets taken off and not whitened.
+
+        `size` (c,) is the largest absolute value that they were made of.
+        """
         n_theta = sum(t.covariance.n_theta for t in self.design.terms)
         out = Fitted.empty(Y.shape[1], n_theta, self.rows.X.shape[1])
         good = np.flatnonzero(usable)
@@ -98,32 +94,35 @@ class Shared:
             return out
         sums = [
             cp if cp is not None and cp.rr[-1, -1] <= CANCELS * cp.unexplained else None
-            for cp in self._cross_products(Y[:, good])
+            for cp in self._cross_products(Y[:, good], size[good])
         ]
         simple = [cp for cp in sums if cp is not None]
         starts = iter(self._starts(simple) if isinstance(self.system, System) else simple)
         for j, cp in zip(good, sums, strict=True):
             try:
                 if cp is None or not isinstance(self.system, System):
-                    fit = self._alone(Y[:, j])
+                    fit = self._alone(Y[:, j], size[j])
                     if cp is not None:
                         next(starts)
                 else:
                     fit = self._from(cp, next(starts))  # type: ignore[arg-type]
+                    if wide(fit):
+                        fit = self._alone(Y[:, j], size[j])
             except (ModelError, NumericalError):
                 continue
             _fill(out, int(j), fit, self.design)
         return out
 
-    def _cross_products(self, Y: FloatArray) -> list[CrossProducts | None]:
-        """Cross-products of every response; None where X explains it."""
+    def _cross_products(self, Y: FloatArray, size: FloatArray) -> list[CrossProducts | None]:
+        """Cross-products of every response; None where X may explain it exactly."""
         assert hasattr(self.system, "cp")
         base: CrossProducts = self.system.cp
         whole = self.rows.residual.whiten(Y)
         gamma = np.asarray(np.linalg.lstsq(self.right, whole, rcond=None)[0], dtype=np.float64)
         left = whole - self.right @ gamma
         scale = root_mean_squares(left)
-        good = scale > PERFECT_FIT * root_mean_squares(whole)
+        least = resolution(size, self.rows.residual.whiten(np.ones(self.rows.n)))
+        good = scale > DOUBTFUL * least
         left = left / np.where(good, scale, 1.0)
         xy = self.right.T @ left
         yy = np.einsum("ij,ij->j", left, left)
@@ -141,7 +140,14 @@ class Shared:
                 zr = f.zr.copy()
                 zr[..., -1] = z[:, j].reshape(zr.shape[:2])
                 factors.append(FactorMoments(f.zz, zr))
-            scaling = replace(base.scaling, gamma=gamma[:, j], y_scale=float(scale[j]))
+            scaling = replace(
+                base.scaling,
+                gamma=gamma[:, j],
+                y_scale=float(scale[j]),
+                shift=0.0,
+                shift_beta=np.zeros(base.p),
+                resolution=float(least[j]),
+            )
             out.append(replace(base, scaling=scaling, rr=rr, factors=tuple(factors)))
         return out
 
@@ -204,15 +210,10 @@ class Shared:
         with calm_threads(problem.system.largest):
             return estimate_exact(problem, self.control, start)
 
-    def _alone(self, y: FloatArray) -> Estimate:
+    def _alone(self, y: FloatArray, size: float) -> Estimate:
         """As a single model: pilots where sums of squares cancel, or another engine."""
-        rows = replace(self.rows, y=y)
-        cp = summed(rows, self.covariances)
-        size = float(root_mean_squares(rows.residual.whiten(y)[:, None])[0])
-        left = math.sqrt(cp.rr[-1, -1] / cp.n)
-        if left <= PERFECT_FIT * max(1.0, size / cp.scaling.y_scale):
-            raise ModelError("fixed and random effects explain the response exactly.")
-        return estimate_sums(cp, self.covariances, reml=self.reml, control=self.control)
+        rows = replace(self.rows, y=y, size=float(size))
+        return estimate(rows, self.covariances, reml=self.reml, control=self.control)
 
 
 def _fill(out: Fitted, j: int, fit: Estimate, design: Design) -> None:

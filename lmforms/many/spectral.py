@@ -44,8 +44,9 @@ SINGULAR_VALUE = 1e-8
 EIGENVALUE = 1e-13
 """The same for eigenvalues of SGS, where G itself is decomposed; and against the size of G."""
 
-NOTHING = 1e-13
-"""Singular values of SF below this share of F are rounding: X hides all of it."""
+NOTHING = 1e-10
+"""Singular values of SF below this share of F are rounding, of 10⁻¹⁵ or so: X hides all of it.
+Columns that are kept as independent have 10⁻⁷."""
 
 
 @dataclass(frozen=True, eq=False)

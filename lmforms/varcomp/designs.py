@@ -47,7 +47,7 @@ def estimate_design(
         raise ArgumentError(
             f"Control(factor={options.factor!r}) is for method='auto' without a relationship."
         )
-    model = replace(component_model(design, relationship), y=y - design.offset)
+    model = _model(design, relationship, y)
     found = _found(model, method, reml, start, control)
     related = ComponentEstimate(design, found, options.singular)
     if relationship:
@@ -82,13 +82,22 @@ def design_at(
     control: Control,
 ) -> ComponentEstimate:
     """A design with known covariances at given θ, with β and σ² profiled out."""
-    model = replace(component_model(design, relationship), y=y - design.offset)
+    model = _model(design, relationship, y)
     equations = Equations(sums_of(model), control.memory)
     ratios = np.append(np.concatenate(list(theta)) ** 2, 1.0)
     scale = likelihood(equations, ratios, reml).profiled_scale
     at = likelihood(equations, ratios * scale, reml)
     fit = evaluated(model, at, "given", "evaluated at given θ")
     return ComponentEstimate(design, fit, control.singular)
+
+
+def _model(
+    design: Design, relationship: Mapping[str, Relationship], y: FloatArray
+) -> ComponentModel:
+    """The components of a design with another response."""
+    return replace(
+        component_model(design, relationship), y=y - design.offset, size=design.response_size(y)
+    )
 
 
 def _found(

@@ -39,8 +39,8 @@ MARGIN = np.log(1e7)
 REFINEMENTS = 100
 """Newton steps and bisections of one optimum: bisection alone needs 33 for 1e-10."""
 
-FLAT = 1e-8
-"""Differences of −2 ln L that are rounding."""
+FLAT = 1e-6
+"""Differences of −2 ln L that are none; its rounding is 10⁻⁹ or less for a value of 10⁶."""
 
 METHODS = "'ai', 'em', 'newton', 'fisher' and 'quasi-newton'"
 

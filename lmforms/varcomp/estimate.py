@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, ModelError, near_matches
+from ..errors import ArgumentError, ModelError, NumericalError, near_matches
 from ..factor import calm_threads
 from . import steps
 from .emma import emma
 from .equations import Equations
+from .explained import LOST, explained, no_residual, refuse_lost
 from .fit import RESIDUAL, VarCompFit, evaluated
 from .gibbs import gibbs
 from .likelihood import Likelihood, likelihood
@@ -32,6 +33,15 @@ TOLERANCE = 1e-15
 
 TINY = 1e-4
 """A residual variance below this share of what X leaves raises the question if there is any."""
+
+WIDE = 1e8
+"""Components so much wider than the residuals leave 10⁻⁸ of a response that they explain."""
+
+SHRUNK = 0.1
+"""Where effects would explain any response, σ² is made smaller by this factor …"""
+
+RISE = 1e-3
+"""… and belongs at zero if −2 ln L does not rise by this. Its rounding at `LOST` is below 10⁻⁴."""
 
 LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
 """Iterations where there are many …"""
@@ -126,9 +136,12 @@ def estimate(
     with calm_threads(equations.largest):
         at = path.at(_start(start, model, sums))
         path.add(at, "start")
+        if _leaves_little(path):
+            refuse_lost(model, sums)
         go = quasi_newton if method == "quasi-newton" else walk
         at = settled(path, go(path, at, method, tolerance, int(limit)))
-        _refuse_explained(path, at, model)
+        if at.scale <= TINY:
+            _check_residual(path, at, model)
         return _result(model, method, path, at, tolerance, int(limit))
 
 
@@ -168,17 +181,21 @@ def _other(
     return evaluated(model, likelihood(equations, mode, True), method, message)
 
 
-def _refuse_explained(path: Path, at: Likelihood, model: ComponentModel) -> None:
-    """Raise if σ² shrinks without end: where it is tiny, the score has no digits to tell."""
-    if at.scale > TINY:
-        return
-    less = path.at(np.append(at.variances[:-1], 0.01 * at.scale))
-    if less.criterion < at.criterion - 1e-3:
-        raise ModelError(
-            f"{' and '.join(model.names)} explain every row and no residual variance is left. "
-            "Records repeated within levels, or a covariance of lower rank, would tell the two "
-            "apart."
-        )
+def _leaves_little(path: Path) -> bool:
+    """Whether wide components leave next to nothing, or so little that nothing can be computed."""
+    sizes = path.equations.sums.sizes
+    try:
+        return path.at(np.append(WIDE / sizes, 1.0)).profiled_scale <= TINY
+    except NumericalError:
+        return True
+
+
+def _check_residual(path: Path, at: Likelihood, model: ComponentModel) -> None:
+    """Raise if σ² shrinks without end, or to where sums of squares have no digits for it."""
+    if explained(model).any_response:
+        less = path.at(np.append(at.variances[:-1], SHRUNK * at.scale))
+        if at.scale < LOST or less.criterion < at.criterion + RISE:
+            raise ModelError(no_residual(model))
 
 
 def _result(

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ArgumentError, MissingPackageError, ModelError
+from .explained import refuse_lost
 from .fit import RESIDUAL
 from .posterior import GibbsFit
 from .priors import Priors, check_proper, priors_of, tails_of
@@ -105,6 +106,8 @@ def gibbs(
     names = [*model.names, RESIDUAL]
     priors = priors_of(prior, names)
     check_proper(sums, priors, names)
+    if not priors[-1].nu * priors[-1].scale > 0:  # else the prior holds the residual up
+        refuse_lost(model, sums)
     sampler = sampler_of(model, sums)
     nu = np.array([p.nu for p in priors])
     added = nu * np.array([p.scale for p in priors]) / sums.scale**2
@@ -187,8 +190,7 @@ def _start(sampler: Sampler, rng: np.random.Generator) -> FloatArray:
 def _betas(inner: FloatArray, sums: Any) -> FloatArray:
     """Coefficients of X from those of X̃."""
     flat = inner.reshape(-1, sums.p).T
-    back = sums.scale * np.linalg.solve(sums.x_root, flat)
-    return np.asarray((sums.gamma[:, None] + back).T.reshape(inner.shape))
+    return np.asarray(sums.beta(flat).T.reshape(inner.shape))
 
 
 def _bar(iterations: Iterable[int]) -> Iterable[int]:

@@ -98,7 +98,10 @@ class Likelihood:
         try:
             lower = np.linalg.cholesky(self._moments[:p, :p])
         except np.linalg.LinAlgError:
-            raise NumericalError("X'V⁻¹X is not positive definite.") from None
+            raise NumericalError(
+                "X'V⁻¹X is not positive definite: its digits are lost where random effects are "
+                "far wider than the residuals. Without a relationship, method='auto' keeps them."
+            ) from None
         return np.asarray(np.linalg.inv(lower).T, dtype=np.float64)
 
     @cached_property

@@ -93,6 +93,8 @@ class ComponentModel:
     x_names : tuple of str
     weights : ndarray (n,), optional
         Var(e_i) = σ²/w_i.
+    size : float
+        Largest absolute value of what y was made of (response, offset), if above y's own.
 
     Examples
     --------
@@ -108,6 +110,12 @@ class ComponentModel:
     components: tuple[Component, ...]
     x_names: tuple[str, ...]
     weights: FloatArray | None = None
+    size: float = 0.0
+
+    @property
+    def root_weights(self) -> FloatArray:
+        """√w, (n,)."""
+        return np.ones(self.n) if self.weights is None else np.sqrt(self.weights)
 
     @property
     def n(self) -> int:
@@ -222,6 +230,7 @@ def component_model(design: Design, relationship: Mapping[str, Relationship]) ->
         components=tuple(components),
         x_names=tuple(design.x_names),
         weights=None if variances is None else 1.0 / variances,
+        size=rows.size,
     )
 
 

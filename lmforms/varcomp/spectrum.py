@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError
+from .explained import doubtful, explained
 from .sums import Sums
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ WIDE = 1 << 28
 
 NULL = 1e-12
 """A direction with less than this share of the largest d is one that the data do not see."""
-
-ROUNDING = 1e-13
-"""What is left of ỹ at less than this share is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +108,8 @@ def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> Spectr
     seen = d > NULL * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
     d, eta, basis, cross = d[seen], eta[seen], basis[:, seen], cross[:, seen]
     rest = 0.0 if len(d) >= n - sums.p else _rest(model, sums, basis @ (eta / np.sqrt(d)))
+    if rest and doubtful(model, sums.scale * np.sqrt(rest / n)) and explained(model).by_all:
+        rest = 0.0
     if full_d is not None:
         full_d = full_d[full_d > NULL * full_d.max(initial=0.0)]
     return Spectrum(
@@ -118,7 +118,7 @@ def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> Spectr
         size=component.size,
         d=d,
         eta=eta,
-        rest=rest if rest > ROUNDING**2 * float(sums.rr[sums.p, sums.p]) else 0.0,
+        rest=rest,
         full=full_d,
         basis=basis,
         cross=cross,
@@ -151,7 +151,7 @@ def _by_rows(
     import scipy.sparse as sp
     from scipy.linalg import eigh
 
-    root = np.ones(sums.n) if model.weights is None else np.sqrt(model.weights)
+    root = model.root_weights
     z = sp.diags(root) @ component.Z
     if component.precision is None:
         half = component.shrunk(z.T)
@@ -177,7 +177,7 @@ def _by_rows(
 
 def _rest(model: ComponentModel, sums: Sums, a: FloatArray) -> float:
     """The sum of squares of S(ỹ − Za)."""
-    root = np.ones(sums.n) if model.weights is None else np.sqrt(model.weights)
+    root = model.root_weights
     x, y = _rotated(model, sums, root)
     component = model.components[0]
     left = y - root * (component.Z @ component.effects(a))
@@ -190,7 +190,7 @@ def _rotated(model: ComponentModel, sums: Sums, root: FloatArray) -> tuple[Float
     x = np.asarray(root[:, None] * model.X)
     if sums.p:
         x = np.asarray(np.linalg.solve(sums.x_root.T, x.T).T)
-    return x, root * (model.y - model.X @ sums.gamma) / sums.scale
+    return x, root * (model.y - sums.shift - model.X @ sums.gamma) / sums.scale
 
 
 def _root(a: FloatArray) -> FloatArray:

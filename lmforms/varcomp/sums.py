@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..columns import take_off
 from ..errors import ModelError
+from .explained import doubtful, refuse_explained_by_fixed
 
 if TYPE_CHECKING:
     from .model import ComponentModel
 
 FloatArray = npt.NDArray[np.float64]
-
-EXPLAINED = 1e-10
-"""A response of which X leaves less than this share has no residual."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +45,14 @@ class Sums:
     rr : ndarray (p + 1, p + 1)
     x_root : ndarray (p, p)
         X = X̃ · x_root.
+    shift : float
+        Taken off y before anything else.
     gamma : ndarray (p,)
-        Least-squares coefficients that were taken off y.
+        Least-squares coefficients of the rest …
+    shift_beta : ndarray (p,)
+        … and those of the shift.
     scale : float
-        Spread of what they left: y − Xγ = scale · ỹ.
+        Spread of what they left: y − c − Xγ = scale · ỹ.
     log_det_residual : float
         −Σ ln w.
     """
@@ -64,7 +67,9 @@ class Sums:
     zr: FloatArray
     rr: FloatArray
     x_root: FloatArray
+    shift: float
     gamma: FloatArray
+    shift_beta: FloatArray
     scale: float
     log_det_residual: float
 
@@ -86,8 +91,9 @@ class Sums:
         return np.maximum(means * self.sizes_of_precision, np.finfo(float).tiny)
 
     def beta(self, inner: FloatArray) -> FloatArray:
-        """Coefficients of X from those of X̃ and ỹ."""
-        return np.asarray(self.gamma + self.scale * np.linalg.solve(self.x_root, inner))
+        """Coefficients of X, (p,) or (p, r), from those of X̃ and ỹ."""
+        back = (self.scale * np.linalg.solve(self.x_root, inner)).T + self.gamma
+        return np.asarray((back + self.shift_beta).T)
 
     def criterion_shift(self, reml: bool) -> float:
         """What the units add to −2 ln L."""
@@ -111,16 +117,16 @@ def sums_of(model: ComponentModel) -> Sums:
     n, p = model.X.shape
     if n <= p:
         raise ModelError(f"{n} rows and {p} columns of X leave nothing for the residuals.")
-    weights = np.ones(n) if model.weights is None else model.weights
-    root = np.sqrt(weights)
-    X, y = root[:, None] * model.X, root * model.y
+    root = model.root_weights
+    shift, constant = take_off(model.y, model.X)
+    X, y = root[:, None] * model.X, root * (model.y - shift)
     basis, x_root = np.linalg.qr(X) if p else (X, np.empty((0, 0)))
     gamma_inner = basis.T @ y
     left = y - basis @ gamma_inner
     left -= basis @ (basis.T @ left)
     scale = float(np.linalg.norm(left) / np.sqrt(n - p))
-    if not scale > EXPLAINED * float(np.sqrt(np.mean(y**2))):
-        raise ModelError("the columns of X explain the response exactly: nothing is left to split.")
+    if doubtful(model, scale):
+        refuse_explained_by_fixed(model)
     right = np.column_stack([basis, left / scale])
 
     blocks = [sp.diags(root) @ c.Z for c in model.components]
@@ -155,7 +161,9 @@ def sums_of(model: ComponentModel) -> Sums:
         zr=np.concatenate(zr) if zr else np.empty((0, p + 1)),
         rr=right.T @ right,
         x_root=x_root,
+        shift=float(shift),
         gamma=np.linalg.solve(x_root, gamma_inner) if p else np.empty(0),
+        shift_beta=shift * constant,
         scale=scale,
-        log_det_residual=-float(np.log(weights).sum()),
+        log_det_residual=-2.0 * float(np.log(root).sum()),
     )

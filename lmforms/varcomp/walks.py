@@ -157,12 +157,13 @@ def quasi_newton(
             nonlocal best
             try:
                 now = path.at(np.maximum(x * units, 0.0))
+                value, slope = now.criterion, -2.0 * now.score * units
             except NumericalError:
                 return 1e300, np.zeros_like(x)
             if now.criterion < best.criterion:
                 best = now
                 path.add(now, method)
-            return now.criterion, -2.0 * now.score * units
+            return value, slope
 
         r = len(units) - 1
         low = np.append(np.zeros(r), 1e-8 * best.scale / units[-1])
