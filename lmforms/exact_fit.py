@@ -140,7 +140,7 @@ def columns_of(factor: FactorRows, basis: FloatArray) -> Any:
 
     n, k = basis.shape
     columns = factor.codes[:, None] * k + np.arange(k)
-    indptr = np.arange(0, n * k + 1, k)
+    indptr = k * np.arange(n + 1)
     return csr_matrix((basis.ravel(), columns.ravel(), indptr), shape=(n, factor.n_levels * k))
 
 

@@ -47,7 +47,7 @@ BARRIER = 1e-4
 """A rise of the criterion by less than this does not separate two optima."""
 
 MANY_LEVELS = 200
-"""More levels than this are taken together where their d are alike: …"""
+"""More levels than this are taken together where they know as much: …"""
 
 BINS, BINNED_RANGE = 128, 1e8
 """… in so many intervals of ln d, over a range of this ratio and all below."""
@@ -102,7 +102,7 @@ class Curves:
 
     def grid(self) -> FloatArray:
         """Variances from zero on, (s, points)."""
-        alone = self.d / np.maximum(1.0 - self.variances[:, None] * self.d, IGNORANT)
+        alone = _alone(self.d, self.variances)
         largest = alone.max(axis=1, keepdims=True)
         known = np.maximum(alone, IGNORANT * largest).min(axis=1, keepdims=True)
         low, high = np.log(BELOW / largest), np.log(ABOVE / known)
@@ -165,7 +165,7 @@ def variance_curves(at: Evaluation) -> list[Curves]:
         c = np.einsum("ks,qkr->sqr", u, _residualised(at, i))
         if matrix is None:
             (zz,) = at.factor.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
-            moments = _by_level(np.einsum("ks,qkl,ls->sq", u, zz, u), c)
+            moments = _by_level(np.einsum("ks,qkl,ls->sq", u, zz, u), c, variances)
         else:
             block = matrix[own, own].reshape(q, k, q, k)
             d, vectors = np.linalg.eigh(np.einsum("ks,akbl,ls->sab", u, block, u))
@@ -205,12 +205,13 @@ def _each(d: FloatArray, c: FloatArray) -> Moments:
     return d, c[..., :, None] * c[..., None, :], np.ones_like(d)
 
 
-def _by_level(d: FloatArray, c: FloatArray) -> Moments:
-    """For levels that do not meet; where they are many, those with like d as one."""
+def _by_level(d: FloatArray, c: FloatArray, variances: FloatArray) -> Moments:
+    """For levels that do not meet; where they are many, those that know as much as one."""
     s, q, r = c.shape
     if q <= MANY_LEVELS:
         return _each(d, c)
-    share = np.maximum(d / d.max(axis=1, keepdims=True), 1.0 / BINNED_RANGE)
+    alone = _alone(d, variances)
+    share = np.maximum(alone / alone.max(axis=1, keepdims=True), 1.0 / BINNED_RANGE)
     which = (np.log(share) * ((1 - BINS) / np.log(BINNED_RANGE))).astype(np.intp)
     which += np.arange(s)[:, None] * BINS
 
@@ -223,7 +224,13 @@ def _by_level(d: FloatArray, c: FloatArray) -> Moments:
     for a in range(r):
         for b in range(a + 1):
             squares[..., a, b] = squares[..., b, a] = sums(c[..., a] * c[..., b])
-    return sums(d) / np.maximum(counts, 1.0), squares, counts
+    mean = sums(alone) / np.maximum(counts, 1.0)
+    return mean / (1.0 + variances[:, None] * mean), squares, counts
+
+
+def _alone(d: FloatArray, variances: FloatArray) -> FloatArray:
+    """The d of the model without this variance."""
+    return np.asarray(d / np.maximum(1.0 - variances[:, None] * d, IGNORANT))
 
 
 def _apart(
