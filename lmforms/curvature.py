@@ -32,8 +32,19 @@ FEW_EFFECTS = 150
 
 def curvature_is_cheap(system: System) -> bool:
     """Whether the traces are worth their price while a criterion is minimised."""
-    shapes = system.shapes
-    return len(shapes) == 1 or sum(q * k for q, k in shapes) <= FEW_EFFECTS
+    return len(system.shapes) == 1 or has_few_effects(system)
+
+
+def has_few_effects(system: System) -> bool:
+    """Whether a dense matrix over all random effects costs little."""
+    return sum(q * k for q, k in system.shapes) <= FEW_EFFECTS
+
+
+def marginal_matrix(factor: Factorization) -> FloatArray:
+    """Z'V₀⁻¹Z written out, grouping factors one after the other, levels before columns."""
+    shapes = factor.system.shapes
+    size = sum(q * k for q, k in shapes)
+    return _stack(factor.marginal_of_effects(_split(np.eye(size), shapes)))
 
 
 def pair_traces(
@@ -88,7 +99,7 @@ def _few_levels(factor: Factorization, fixed: Blocks | None) -> dict[tuple[int, 
     """The same for each pair of grouping factors, from M written out."""
     shapes = factor.system.shapes
     ends = np.cumsum([0, *(q * k for q, k in shapes)])
-    m = _stack(factor.marginal_of_effects(_split(np.eye(ends[-1]), shapes)))
+    m = marginal_matrix(factor)
     if fixed is not None:
         v = _stack(fixed)
         m -= v @ v.T

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .choice import analysed
 from .control import Control
 from .covariance import Covariance, Stacked
-from .criterion import Problem, evaluate
+from .criterion import Evaluation, Problem, evaluate
 from .crossproducts import CrossProducts
 from .errors import ModelError, NumericalError
 from .exact_fit import DOUBTFUL, Explained, explained
@@ -21,6 +21,7 @@ from .iterative import IterativeOptimum, IterativeProblem, evaluate_at
 from .iterative import minimize as find_zero
 from .optimize import Optimum, minimize
 from .rows import ModelRows
+from .saturation import NO_RESIDUAL_LEFT, refuse_unbounded_likelihood
 from .scaling import Scaling
 from .status import OptimizerReport
 from .sums import summed
@@ -29,6 +30,9 @@ FloatArray = npt.NDArray[np.float64]
 
 HUGE_RATIO = 1e4
 """Random effects this many σ wide raise the question whether there is a residual at all."""
+
+FURTHER, LEVEL = 10.0, 1e-2
+"""A criterion that rises by less than this when all θ grow tenfold has its infimum at σ = 0."""
 
 AGREES = 0.9
 """σ² may miss what the rows say there by this factor, and does by orders if digits are lost …"""
@@ -193,22 +197,38 @@ def estimate(
         raise ModelError(
             f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
         )
+    if not (reml or fixed_theta):
+        refuse_unbounded_likelihood(rows, covariances)
     with calm_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
         cp = summed(rows, tuple(covariances))
     scaling = cp.scaling
     left = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
     doubt = refuse_explained(rows) if left <= DOUBTFUL * scaling.resolution else None
     try:
-        found = estimate_sums(
-            cp, covariances, reml=reml, control=control, start=start, fixed_theta=fixed_theta
-        )
+        found = _from_sums(cp, covariances, reml, control, start, fixed_theta)
     except NumericalError:
         if doubt is None:  # far out there may be no digits to evaluate anything
             refuse_explained(rows)
         raise
     if wide(found):
-        _check_sigma(found, doubt or refuse_explained(rows), rows)
+        least = doubt or refuse_explained(rows)
+        if least.any_response and not fixed_theta and _is_level(found):
+            raise ModelError(NO_RESIDUAL_LEFT.format(n=n))
+        _check_sigma(found, least, rows)
+    _refuse_no_residual(found)
     return found
+
+
+def _is_level(found: Estimate) -> bool:
+    """Whether the criterion does not rise although all random effects outgrow σ further."""
+    at = found.optimum.evaluation
+    if not isinstance(at, Evaluation):
+        return False
+    try:
+        further = evaluate(at.problem, FURTHER * at.theta, 0)
+    except NumericalError:
+        return True
+    return further.value <= at.value + LEVEL
 
 
 def _check_sigma(found: Estimate, least: Explained, rows: ModelRows) -> None:
@@ -254,6 +274,24 @@ def estimate_sums(
     fixed_theta: bool = False,
 ) -> Estimate:
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
+    found = _from_sums(cp, covariances, reml, control, start, fixed_theta)
+    _refuse_no_residual(found)
+    return found
+
+
+def _refuse_no_residual(found: Estimate) -> None:
+    if found.sigma <= found.scaling.resolution:
+        raise ModelError(EXPLAINED)
+
+
+def _from_sums(
+    cp: CrossProducts,
+    covariances: Sequence[Covariance],
+    reml: bool,
+    control: Control,
+    start: Sequence[FloatArray] | None,
+    fixed_theta: bool,
+) -> Estimate:
     system = analysed(cp, control)
     inner = None if start is None else _inner_theta(start, covariances, cp.scaling)
     with calm_threads(system.largest if isinstance(system, System) else 1):
@@ -308,8 +346,6 @@ def _report(
     at, cp = optimum.evaluation, problem.system.cp
     scaling = cp.scaling
     sigma = float(scaling.y_scale * np.sqrt(at.sigma2))
-    if sigma <= scaling.resolution:
-        raise ModelError(EXPLAINED)
     thetas, factors, singular = [], [], list[tuple[int, int]]()
     for i, (covariance, s, basis) in enumerate(
         zip(problem.covariances, problem.theta_slices(), scaling.bases, strict=True)

@@ -140,7 +140,7 @@ def columns_of(factor: FactorRows, basis: FloatArray) -> Any:
 
     n, k = basis.shape
     columns = factor.codes[:, None] * k + np.arange(k)
-    indptr = np.arange(0, n * k + 1, k)
+    indptr = k * np.arange(n + 1)
     return csr_matrix((basis.ravel(), columns.ravel(), indptr), shape=(n, factor.n_levels * k))
 
 
@@ -170,8 +170,18 @@ def explained_by(
     left, more = space.beside_all(left, lambda r: _is_rounding(r, size, reach, root))
     if not _is_rounding(left, size, reach + more, root):
         return Explained(False, False, False, float(left @ left))
-    full = space.is_full(len(y))
+    full = explain_any_response(root[:, None] * X, effects, len(y))
     return Explained(False, not full, full, float(left @ left))
+
+
+def explain_any_response(X: FloatArray, effects: Sequence[Effects], n: int) -> bool:
+    """Whether X (n, p) and random effects, both whitened, leave nothing of any response."""
+    if X.shape[1] + sum(e.count for e in effects) < n:
+        return False
+    space = _Space(X, effects)
+    noise, _ = space.beside_fixed(np.random.default_rng(0).normal(size=n))
+    left, _ = space.beside_all(noise, lambda r: False)
+    return bool(root_mean_squares(left[:, None])[0] < GENERIC)
 
 
 def _is_rounding(left: FloatArray, size: float, reach: FloatArray, root: FloatArray) -> bool:
@@ -273,11 +283,3 @@ class _Space:
                 break
         parts = zip(self._effects, self._sizes, ends[:-1], ends[1:], strict=True)
         return left, np.asarray(sum(e.reach(a[i:j] / s) for e, s, i, j in parts))
-
-    def is_full(self, n: int) -> bool:
-        """Whether nothing is left of any response."""
-        if self._X.shape[1] + sum(e.count for e in self._effects) < n:
-            return False
-        noise = np.random.default_rng(0).normal(size=n)
-        left, _ = self.beside_all(self._projected(noise), lambda r: False)
-        return bool(root_mean_squares(left[:, None])[0] < GENERIC)

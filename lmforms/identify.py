@@ -98,7 +98,7 @@ def _is_free(problem: Problem, at: Evaluation, part: tuple[int, int]) -> bool:
     covariances = tuple(held if k == i else c for k, c in enumerate(problem.covariances))
     rest = replace(problem, covariances=covariances)
     try:
-        found = minimize(rest, Control(max_evaluations=40), np.concatenate(others))
+        found = minimize(rest, Control(max_evaluations=40), np.concatenate(others), False)
     except NumericalError:
         return False
     return found.evaluation.value <= at.value + max(UNCHANGED, at.rounding)

@@ -64,6 +64,27 @@ def exhausted_message(evaluations: int) -> str:
     )
 
 
+CLOSE = 2.0
+"""Optima of −2 log-likelihood this close are hardly less likely than the lowest."""
+
+
+def other_optima_message(higher: Sequence[float]) -> str:
+    """That another optimum is close (empty for none).
+
+    Parameters
+    ----------
+    higher : sequence of float
+        How much higher the criterion is at the other optima that were met.
+    """
+    close = [value for value in higher if value < CLOSE]
+    if not close:
+        return ""
+    return (
+        f"; another local optimum of −2 log-likelihood is only {min(close):.2g} higher, with other "
+        "variances: the data hardly tell them apart"
+    )
+
+
 def singular_message(labels: Sequence[str], slopes: bool) -> str:
     """What is singular, and what to do about it (empty for no labels).
 

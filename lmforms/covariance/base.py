@@ -67,6 +67,17 @@ class Covariance(ABC):
         """The θ with λλ' = root·root' and a non-negative diagonal of λ."""
         return self.theta(canonical_factor(root))
 
+    def variance_axes(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Directions u (k, s) in which variance can be added to λλ', and what can be taken off.
+
+        λλ' + δuu' has this structure for every δ ≥ −v, with v (s,) the second array.
+        """
+        return np.empty((self.k, 0)), np.empty(0)
+
+    def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
+        """Matrices (k, r) whose columns a λ of rank r can span, generic ones where many can."""
+        return [np.eye(self.k)]
+
     def transform(self, theta: FloatArray, basis: FloatArray) -> FloatArray:
         """θ of T λλ' T', for a change of basis T that `invariance` allows."""
         return self.root_theta(basis @ self.factor(theta))

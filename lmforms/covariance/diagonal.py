@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -29,6 +30,13 @@ class Diagonal(Covariance):
     @property
     def n_theta(self) -> int:
         return self.k
+
+    def variance_axes(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return np.eye(self.k), np.diag(lam) ** 2
+
+    def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
+        chosen = product((False, True), repeat=self.k)
+        return [np.eye(self.k)[:, np.array(c, dtype=bool)] for c in chosen]
 
     def covariances(self) -> list[tuple[int, int]]:
         return []

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, product
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from .base import Covariance, FloatArray
 
@@ -51,6 +52,18 @@ class Stacked(Covariance):
             [slice(a, b) for a, b in pairwise(columns)],
             [slice(a, b) for a, b in pairwise(thetas)],
         )
+
+    def variance_axes(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
+        if len(self.parts) == 1:
+            return self.parts[0].variance_axes(lam)
+        own = [
+            p.variance_axes(lam[c, c])
+            for p, c in zip(self.parts, self.column_slices(), strict=True)
+        ]
+        return block_diag(*(u for u, _ in own)), np.concatenate([v for _, v in own])
+
+    def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
+        return [block_diag(*maps) for maps in product(*(p.column_maps(rng) for p in self.parts))]
 
     def covariances(self) -> list[tuple[int, int]]:
         return [

@@ -13,12 +13,21 @@ from .base import Covariance, FloatArray
 
 IntArray = npt.NDArray[np.intp]
 
+SQRT2 = np.sqrt(2.0)
+
 
 @lru_cache(maxsize=64)
 def _triangle(k: int) -> tuple[IntArray, IntArray]:
     """Rows and columns of the lower triangle, column by column."""
     columns, rows = np.triu_indices(k)
     return rows, columns
+
+
+@lru_cache(maxsize=64)
+def _pairs(k: int) -> tuple[IntArray, IntArray]:
+    """All i < j."""
+    i, j = np.triu_indices(k, 1)
+    return i, j
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,19 @@ class Unstructured(Covariance):
     @property
     def n_theta(self) -> int:
         return self.k * (self.k + 1) // 2
+
+    def variance_axes(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The principal axes, and the diagonals between any two of them."""
+        if self.k == 1:
+            return np.ones((1, 1)), lam[0] ** 2
+        axes, d, _ = np.linalg.svd(lam)
+        i, j = _pairs(self.k)
+        plus, minus = axes[:, i] + axes[:, j], axes[:, i] - axes[:, j]
+        u = np.concatenate([axes, plus / SQRT2, minus / SQRT2], axis=1)
+        return u, np.append(d**2, np.zeros(2 * len(i)))
+
+    def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
+        return [rng.normal(size=(self.k, r)) for r in range(self.k)] + [np.eye(self.k)]
 
     def covariances(self) -> list[tuple[int, int]]:
         return [(i, j) for i in range(self.k) for j in range(i + 1, self.k)]
