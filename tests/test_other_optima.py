@@ -62,11 +62,15 @@ def test_levels_taken_together_draw_the_same_curve():
     at = lf.lmer("y ~ x + (x | g)", data)._estimate.optimum.evaluation
     (curves,) = variance_curves(at)
     assert curves.d.shape[1] < 500
-    grid = curves.grid()[:, [0, 12, 18, 24]]
-    for j, variances in enumerate(grid):
-        for variance, change in zip(variances, curves.changes(grid)[j], strict=True):
+    grid = curves.grid()
+    near = 0
+    for j, changes in enumerate(curves.changes(grid)):
+        for variance, change in zip(grid[j], changes, strict=True):
             exact = evaluate(at.problem, curves.theta(j, variance), 0).value - at.value
-            assert change == pytest.approx(exact, rel=0.1, abs=0.1)
+            if exact < 1000:  # far away they need not agree
+                near += 1
+                assert change == pytest.approx(exact, rel=0.1, abs=0.1)
+    assert near > 40
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0, 0.7e-5, 1e7 / 7])
