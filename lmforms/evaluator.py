@@ -6,12 +6,14 @@ Stateful transforms (``scale``, ``poly``, ``bs`` …) remember what they learnt 
 
 from __future__ import annotations
 
+import ast
 import builtins
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +21,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from .errors import ArgumentError, ColumnError, DataError, FormulaError, listed, near_matches
+from .expression import HELPERS, evaluable, parse
 from .piece import Piece, aliased, needs_alias, unaliased
 from .table import Table
 from .terms import factors_of, marked
+from .transforms import ELEMENTWISE, FALLBACKS, HINTS, stateful
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
@@ -29,16 +33,8 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-_R_NAMES: dict[str, Any] = {
-    "TRUE": True,
-    "FALSE": False,
-    "pi": np.pi,
-    **{
-        name: getattr(np, name)
-        for name in ("sqrt", "abs", "sin", "cos", "tan", "log1p", "expm1", "sign", "floor")
-    },
-}
-"""What R users write without a prefix and formulaic does not know."""
+WIDEST = 2**53
+"""Whole numbers up to this are floats without loss."""
 
 
 class Scope(Mapping[str, Any]):
@@ -62,7 +58,7 @@ class Scope(Mapping[str, Any]):
         """
         from formulaic.transforms import TRANSFORMS
 
-        taken = {*TRANSFORMS, *_R_NAMES, "factor"}
+        taken = {*TRANSFORMS, *_own_names()}
         return cls({n: variables[n] for n in names if n in variables and n not in taken})
 
     def __getitem__(self, name: str) -> Any:
@@ -70,11 +66,8 @@ class Scope(Mapping[str, Any]):
             return self._function(unaliased(name))
         if name in self.given:
             return self.given[name]
-        if name == "factor":
-            from formulaic.transforms import C
-
-            return C
-        return _R_NAMES[name]
+        own = _own_names()
+        return own[name] if name in own else FALLBACKS[name]
 
     def _function(self, name: str) -> Any:
         """A function (or module) whose name is also a column's."""
@@ -86,10 +79,18 @@ class Scope(Mapping[str, Any]):
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter({**self.given, **_R_NAMES, "factor": None})
+        return iter({**self.given, **_own_names(), **FALLBACKS})
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+
+@cache
+def _own_names() -> dict[str, Any]:
+    """What formulas call without a prefix and formulaic does not know."""
+    from formulaic.transforms import C
+
+    return {"pi": np.pi, "factor": C, **ELEMENTWISE, **stateful()}
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ class TermMatrix:
     @property
     def is_categorical(self) -> bool:
         """Whether any of it comes from a factor."""
-        kinds = [kind for kind, _ in self.spec.encoder_state.values()]
-        return any(kind.value == "categorical" for kind in kinds)
+        states = [self.spec.encoder_state.get(f.expr) for f in factors_of(self.spec.formula)]
+        return any(state is not None and state[0].value == "categorical" for state in states)
 
     def subset(self, rows: npt.NDArray[np.bool_]) -> TermMatrix:
         """Some of the rows."""
@@ -131,9 +132,6 @@ class Evaluator:
         The caller's names.
     contrasts : mapping of str to str or contrast object
         For columns used as factors.
-    coded : collection of str
-        Columns of whole numbers that calls make factors of; others enter calls as floats,
-        so that no power overflows.
     """
 
     def __init__(
@@ -141,13 +139,28 @@ class Evaluator:
         table: Table,
         scope: Scope,
         contrasts: Mapping[str, Any] | None = None,
-        coded: Collection[str] = (),
     ) -> None:
         self.table = table
-        self._coded = coded
         self._scope = scope
         self._contrasts = contrasts or {}
         self._columns: dict[str, FloatArray | None] = {}
+        self._learnt: dict[str, dict[str, Any]] = {"transform_state": {}, "encoder_state": {}}
+
+    @cached_property
+    def _whole(self) -> list[str]:
+        """Columns of whole numbers."""
+        dtypes = {name: column.dtype for name, column in self.table.items()}
+        return [n for n, d in dtypes.items() if isinstance(d, np.dtype) and d.kind in "iu"]
+
+    @cached_property
+    def _wide(self) -> list[str]:
+        """Columns of whole numbers that floats cannot hold."""
+        values = {name: self.table[name].to_numpy() for name in self._whole}
+        return [
+            name
+            for name, v in values.items()
+            if len(v) and (int(v.max()) > WIDEST or int(v.min()) < -WIDEST)
+        ]
 
     @cached_property
     def _materializer(self) -> Any:
@@ -155,16 +168,40 @@ class Evaluator:
         from formulaic.utils.layered_mapping import LayeredMapping
 
         data = self.table.data
-        whole = [
-            name
-            for name, dtype in data.dtypes.items()
-            if name not in self._coded and isinstance(dtype, np.dtype) and dtype.kind in "iu"
-        ]
-        data = data.astype(dict.fromkeys(whole, np.float64)) if whole else data
+        data = data.astype(dict.fromkeys(self._whole, np.float64)) if self._whole else data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
         aliases = {aliased(name): data[name] for name in data if needs_alias(name)}
         context = LayeredMapping(coded, aliases, self._scope)
-        return _materializer_class()(data.drop(columns=list(coded)), context=context)
+        made = _materializer_class()(data.drop(columns=list(coded)), context=context)
+        made.code = self._code
+        return made
+
+    def _code(self, expr: str, *, labels: bool = False) -> tuple[str, dict[str, Any]]:
+        """Python code for an expression of the formula, and names that it needs besides."""
+        expression = parse(expr)
+        code = evaluable(
+            expression, self.resolve, whole=self._whole, wide=self._wide, labels=labels
+        )
+        given = self._materializer.layered_context
+        quoted = {i: given[name] for i, name in expression.quoted.items() if name in given}
+        return code, {**HELPERS, "__labels": self.table.__getitem__, **quoted}
+
+    def resolve(self, node: ast.expr) -> Any:
+        """The function or constant that a name or attribute in a formula stands for.
+
+        None for columns and what is unknown.
+        """
+        from formulaic.transforms import TRANSFORMS
+
+        if isinstance(node, ast.Name) and node.id not in self.table:
+            for names in (self._scope, TRANSFORMS, vars(builtins)):
+                if node.id in names:
+                    return names[node.id]
+        if isinstance(node, ast.Attribute):
+            owner = self.resolve(node.value)
+            if isinstance(owner, ModuleType) or owner is TRANSFORMS["contr"]:
+                return getattr(owner, node.attr, None)
+        return None
 
     def _numbers(self, name: str) -> FloatArray | None:
         """A column of numbers as float64; None for anything else."""
@@ -225,7 +262,10 @@ class Evaluator:
         from formulaic.errors import DataMismatchWarning
 
         if not isinstance(formula, ModelSpec):
-            formula = ModelSpec.from_spec(formula, na_action="ignore", output="numpy")
+            # shared by all parts of the formula, since a factor that two have is evaluated once
+            formula = ModelSpec.from_spec(
+                formula, na_action="ignore", output="numpy", **self._learnt
+            )
         elif formula.materializer_params is None:
             formula = formula.update(materializer_params={})
         n = self.table.n
@@ -244,6 +284,10 @@ class Evaluator:
             raise DataError(f"{what}: {_first_sentence(exc)}.") from None
         except Exception as exc:  # calls in a formula can raise anything
             raise self._explained(exc, formula.formula, piece, what) from exc
+        if len(set(made.model_spec.column_names)) < len(made.model_spec.column_names):
+            names = list(made.model_spec.column_names)
+            twice = next(name for name in names if names.count(name) > 1)
+            raise piece.error(f"two columns of {what} are called `{twice}`: rename one.")
         if values.dtype.kind not in "fiub" or values.shape[0] != n:
             wrong = f"gives {values.dtype} values of shape {values.shape}"
             raise self._explained(TypeError(wrong), formula.formula, piece, what)
@@ -252,6 +296,11 @@ class Evaluator:
             known = self._materializer.factor_cache.get(factor.expr)
             if known is not None and known.values.__wrapped__ is None:
                 raise self._explained(TypeError("gives None"), [factor], piece, what)
+            if known is not None and known.metadata.kind.value == "categorical":
+                absent = np.asarray(pd.isna(known.values.__wrapped__))
+                if absent.ndim == 1 and absent.any():  # formulaic: as the reference level
+                    wrong = f"gives missing labels in {int(absent.sum())} rows"
+                    raise self._explained(TypeError(wrong), [factor], piece, what)
         return TermMatrix(
             values=np.ascontiguousarray(values, dtype=np.float64),
             names=tuple(unaliased(str(c)) for c in spec.column_names),
@@ -264,7 +313,7 @@ class Evaluator:
             return self.table[unaliased(factor.expr)]
         what = "the grouping factor"
         try:
-            value = self._value(factor)
+            value = self.value(factor, labels=True)
         except Exception as exc:  # calls in a formula can raise anything
             raise self._explained(exc, [factor], piece, what) from exc
         if np.ndim(value) != 1 or len(value) != self.table.n:
@@ -274,14 +323,13 @@ class Evaluator:
             return value
         return pd.Series(np.asarray(value), index=self.table.index)
 
-    def _value(self, factor: Factor) -> Any:
-        """What the Python code of a factor gives."""
+    def value(self, factor: Factor, spec: ModelSpec | None = None, *, labels: bool = False) -> Any:
+        """What the code of a factor gives, with what the transforms of `spec` learnt."""
         from formulaic import ModelSpec
-        from formulaic.utils.stateful_transforms import stateful_eval
 
-        env = self._materializer.layered_context
+        spec = ModelSpec(formula=[], transform_state={}) if spec is None else spec
         with _quietly():
-            value = stateful_eval(factor.expr, env, {}, {}, ModelSpec(formula=[]))
+            value, _ = self._materializer.evaluated(factor.expr, {}, spec, labels=labels)
         return getattr(value, "__wrapped__", value)
 
     def _explained(
@@ -293,7 +341,7 @@ class Evaluator:
             if factor.eval_method.value != "python":
                 continue
             try:
-                value = self._value(factor)
+                value = self.value(factor)
                 columns = value.values() if isinstance(value, dict) else [value]
                 shape = next((np.shape(c) for c in columns), ())
                 if len(shape) not in (1, 2) or shape[0] != self.table.n:
@@ -304,10 +352,14 @@ class Evaluator:
                 break
         shown = piece.mark() if culprit is None else marked(culprit, piece)
         name = what if culprit is None else f"`{unaliased(culprit.expr)}`"
-        text = str(cause).partition("\n")[0].rstrip(".") or type(cause).__name__
+        text = _reason(cause)
         unknown = _unknown_name(text)
         if unknown is not None:
             known = list(self.table)
+            if unknown in HINTS:
+                return ColumnError(
+                    f"{what}: `{unknown}` of R is not available: {HINTS[unknown]}.\n{shown}"
+                )
             return ColumnError(
                 f"{what}: `{unknown}` is neither a column of the data nor a name in scope."
                 f"{near_matches(unknown, known)} Columns used: {listed(known)}.\n{shown}"
@@ -319,9 +371,28 @@ class Evaluator:
 def _materializer_class() -> Any:
     """formulaic's materializer, but booleans (columns or conditions) are factors, as in R."""
     from formulaic.materializers import PandasMaterializer
+    from formulaic.utils.layered_mapping import LayeredMapping
+    from formulaic.utils.stateful_transforms import stateful_eval
     from interface_meta import override
 
     class Materializer(PandasMaterializer):  # type: ignore[misc]
+        code: Callable[..., tuple[str, dict[str, Any]]]
+
+        @override  # type: ignore[untyped-decorator]
+        def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> Any:
+            return self.evaluated(expr, metadata, spec)
+
+        def evaluated(
+            self, expr: str, metadata: Any, spec: ModelSpec, *, labels: bool = False
+        ) -> Any:
+            """formulaic's evaluation, of code that gives operators R's meaning."""
+            code, names = self.code(expr, labels=labels)
+            variables: set[Any] = set()
+            env = LayeredMapping(names, self.layered_context)
+            state = spec.transform_state
+            value = stateful_eval(code, env, {code: metadata}, state, spec, variables=variables)
+            return value, variables
+
         @override  # type: ignore[untyped-decorator]
         def _is_categorical(self, values: Any) -> bool:
             bare = getattr(values, "__wrapped__", values)
@@ -342,6 +413,14 @@ def _quietly() -> Iterator[None]:
 
 def _first_sentence(exc: BaseException) -> str:
     return str(exc).split(". They")[0].split("\n")[0].rstrip(".")
+
+
+def _reason(exc: BaseException) -> str:
+    """The first line of an error, or what to do about it."""
+    text = str(exc).partition("\n")[0].rstrip(".") or type(exc).__name__
+    if "truth value of a" in text:
+        return "conditions on columns are written ifelse(x > 0, a, b), and joined by & and |"
+    return text
 
 
 def _unknown_name(message: str) -> str | None:

@@ -1,7 +1,7 @@
 """Pieces of a formula: text in formulaic's dialect that knows its place in the user's formula.
 
 The dialect differs from R's in a few ways that are bridged here: ``^`` inside calls,
-``%in%``, columns named like Python keywords, numbers or functions.
+columns named like Python keywords, numbers or functions.
 """
 
 from __future__ import annotations
@@ -69,8 +69,7 @@ def dialect(source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = Fal
     """The spans of the source, joined and in formulaic's dialect.
 
     Inside calls ``^`` becomes Python's ``**`` (R users write ``I(x^2)``) and a column named
-    like a Python keyword gets an alias; between terms ``%in%`` becomes ``:``, as in R.
-    With `quoted`, everything counts as inside a call.
+    like a Python keyword gets an alias. With `quoted`, everything counts as inside a call.
     """
     chars: list[str] = []
     origin: list[int] = []
@@ -112,9 +111,6 @@ def dialect(source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = Fal
             elif in_call[i] and text[i] == "^":
                 put("**", start + i)
                 i += 1
-            elif not in_call[i] and text[i : i + 4] == "%in%":
-                put(":", start + i)
-                i += 4
             else:
                 copy(start + i, start + i + 1)
                 i += 1
@@ -190,20 +186,3 @@ def _inside_calls(text: str) -> list[bool]:
             calls -= depth.pop()
         inside[i] = calls > 0
     return inside
-
-
-def translated(exc: Exception, piece: Piece) -> FormulaError:
-    """formulaic's parsing error as ours, its mark moved into the user's formula."""
-    message, _, context = str(exc).partition("\n")
-    context = context.strip("\n").replace("\x1b[1;31m", "").replace("\x1b[0m", "")
-    message = message.strip().rstrip(".")
-    if "quote context" in message:
-        message = f"`{message.rsplit(':', 1)[-1].strip()}` is missing at the end"
-    start, stop = context.find("⧛"), context.find("⧚") - 1
-    if 0 <= start < stop:
-        # formulaic may mark blanks around the culprit: keep to what is written
-        marked = piece.text[start:stop]
-        start += len(marked) - len(marked.lstrip())
-        stop -= len(marked) - len(marked.rstrip())
-        return piece.error(f"{message}.", start, stop)
-    return piece.error(f"{message}.")

@@ -146,7 +146,7 @@ def _linear_predictor(
     design = fit._design
     used = [c for c in fit.model.contrasts if c in table]
     contrasts = {c: fit.model.contrasts[c] for c in used}
-    evaluator = Evaluator(table, fit.model.scope, contrasts, design.bound.coded)
+    evaluator = Evaluator(table, fit.model.scope, contrasts)
     bound = design.bound
     fixed = evaluator.matrix(design.fixed.spec, bound.formula.fixed, "the fixed part")
     values = fixed.values[:, design.x_kept] @ fit.params.to_numpy()

@@ -1,0 +1,471 @@
+"""Code inside the calls of a formula, ``I(x > 0 & b)``: R's rules, evaluated as Python.
+
+Python's ``&``, ``|`` bind tighter than comparisons, and its booleans add up to booleans; R
+users mean something else by the same text. So the operators are translated to Python's
+``and``, ``or`` and ``not``, whose precedence is R's; what the tree then says is evaluated
+element by element, with booleans as the numbers 0 and 1 in arithmetic.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import operator
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .piece import unaliased
+
+R_NAMES = {
+    "as.factor": "factor",
+    "as.numeric": "as_numeric",
+    "as.double": "as_numeric",
+    "as.integer": "as_integer",
+    "as.logical": "as_logical",
+    "as.character": "as_character",
+    "is.na": "is_na",
+    "Boundary.knots": "boundary_knots",
+    "NULL": "None",
+    "TRUE": "True",
+    "FALSE": "False",
+}
+"""R's words that are no Python names, or mean a constant."""
+
+_INFIX = {"%%": "__modulo", "%/%": "__quotient", "%in%": "__member"}
+"""R's operators that bind tighter than ``*``, as names between two ``@``."""
+
+_LEXEME = re.compile(
+    r"""(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")
+    |`(?P<quoted>[^`]*)`
+    |(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?P<integer>L?)(?!\w)
+    |(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)
+    |(?P<infix>%%|%/%|%[a-z*]+%)
+    |(?P<operator>&&|\|\||!=|&|\||!)
+    """,
+    re.VERBOSE,
+)
+
+_WORDS = {"&": " and ", "|": " or ", "!": " not ", "!=": "!="}
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Parsed code.
+
+    Attributes
+    ----------
+    tree : ast.Expression
+        With R's meaning of the operators: see :func:`evaluate`.
+    quoted : dict of str to str
+        Names in backticks that are no identifiers, by the identifiers used instead.
+    """
+
+    tree: ast.Expression
+    quoted: dict[str, str]
+
+    def name(self, identifier: str) -> str:
+        """The name as the user wrote it."""
+        return unaliased(self.quoted.get(identifier, identifier))
+
+
+@lru_cache(maxsize=512)
+def parse(code: str) -> Expression:
+    """Read code by R's rules of precedence.
+
+    Raises
+    ------
+    SyntaxError
+        It is neither Python nor R, or an expression that is neither safely.
+
+    Examples
+    --------
+    >>> ast.unparse(parse("x > 0 & !b | z %% 2 == 1").tree)
+    'x > 0 and (not b) or __modulo(z, 2) == 1'
+    """
+    quoted: dict[str, str] = {}
+    text = _python(code, quoted).strip()
+    try:
+        tree = ast.parse(text, mode="eval")
+    except (ValueError, RecursionError, MemoryError) as exc:
+        raise SyntaxError(str(exc) or "too deeply nested") from None
+    except SyntaxError as exc:
+        raise SyntaxError(_advice(code) or exc.msg) from None
+    tree = _Infix(text).visit(tree)
+    return Expression(tree, quoted)
+
+
+def _python(code: str, quoted: dict[str, str]) -> str:
+    """The text with R's operators and words as Python's."""
+
+    def replaced(found: re.Match[str]) -> str:
+        if found["quoted"] is not None:
+            name = found["quoted"]
+            if name.isidentifier() and not keyword.iskeyword(name):
+                return name
+            identifier = "_" + "".join(c if c.isalnum() else "_" for c in name)
+            while quoted.setdefault(identifier, name) != name:
+                identifier += "_"
+            return identifier
+        if found["name"]:
+            return R_NAMES.get(unaliased(found["name"]), found["name"])
+        if found["number"]:
+            return found["number"]
+        if found["infix"]:
+            if found["infix"] not in _INFIX:
+                raise SyntaxError(f"the operator {found['infix']} is not available")
+            return f" @ {_INFIX[found['infix']]} @ "
+        if found["operator"] in ("&&", "||"):
+            raise SyntaxError(f"{found['operator']} is for single values: write {found[0][0]}")
+        return _WORDS[found["operator"]] if found["operator"] else found[0]
+
+    return _LEXEME.sub(replaced, code)
+
+
+def _advice(code: str) -> str:
+    if "!" in code.replace("!=", ""):
+        return "put what `!` negates in parentheses with it, as in (!b)"
+    if "<-" in code or "function" in code:
+        return "not an expression of columns"
+    return ""
+
+
+class _Infix(ast.NodeTransformer):
+    """``a @ __modulo @ b`` as a call, binding tighter than ``*`` and ``/`` as R's operators."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.encode().splitlines(keepends=True)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """Bottom up, so that what stands on the left is in order already."""
+        marker = node.left
+        if not (
+            isinstance(node.op, ast.MatMult)
+            and isinstance(marker, ast.BinOp)
+            and isinstance(marker.op, ast.MatMult)
+            and isinstance(marker.right, ast.Name)
+            and marker.right.id in _INFIX.values()
+        ):
+            self.generic_visit(node)
+            return node
+        wrapped = self._closed_between(marker.left, marker.right)
+        left, right = self.visit(marker.left), self.visit(node.right)
+        if (
+            not wrapped
+            and isinstance(left, ast.BinOp)
+            and isinstance(left.op, (ast.Mult, ast.Div, ast.Mod, ast.FloorDiv))
+        ):
+            inner = ast.copy_location(ast.Call(marker.right, [left.right, right], []), node)
+            return ast.copy_location(ast.BinOp(left.left, left.op, inner), node)
+        return ast.copy_location(ast.Call(marker.right, [left, right], []), node)
+
+    def _closed_between(self, left: ast.expr, right: ast.expr) -> bool:
+        """Whether a parenthesis closes after `left`."""
+        assert left.end_lineno is not None
+        assert left.end_col_offset is not None
+        if left.end_lineno != right.lineno:
+            between = self._lines[left.end_lineno - 1][left.end_col_offset :]
+        else:
+            between = self._lines[right.lineno - 1][left.end_col_offset : right.col_offset]
+        return b")" in between
+
+
+def names(expression: Expression) -> Iterator[ast.Name]:
+    """All names but those of the translation."""
+    for node in ast.walk(expression.tree):
+        if isinstance(node, ast.Name) and node.id not in _INFIX.values():
+            yield node
+
+
+# --- evaluation -----------------------------------------------------------------------------
+
+
+def evaluable(
+    expression: Expression,
+    resolve: Callable[[ast.expr], Any],
+    *,
+    whole: Collection[str] = (),
+    wide: Collection[str] = (),
+    labels: bool = False,
+) -> str:
+    """Python code that gives the expression R's meaning; :data:`HELPERS` must be in scope.
+
+    Parameters
+    ----------
+    expression : Expression
+    resolve : callable
+        The function that a node names, None if unknown.
+    whole : collection of str
+        Columns of whole numbers. They enter arithmetic as floats, so that no power
+        overflows, and codings as they are, by ``__labels("name")``.
+    wide : collection of str
+        Those among them that floats cannot hold: they are refused in arithmetic.
+    labels : bool
+        The values are to be labels of groups: ``I(id)`` leaves whole numbers as they are.
+    """
+    tree = ast.parse(ast.unparse(expression.tree), mode="eval")  # a copy to change
+    if labels and isinstance(tree.body, ast.Call) and ast.unparse(tree.body.func) == "I":
+        argument = tree.body.args[:1]
+        if argument and isinstance(argument[0], ast.Name):
+            tree.body.func = ast.Name("C", ast.Load())
+    changed = _Elementwise(expression, resolve, whole, wide).visit(tree)
+    return ast.unparse(ast.fix_missing_locations(changed))
+
+
+class _Elementwise(ast.NodeTransformer):
+    def __init__(
+        self,
+        expression: Expression,
+        resolve: Callable[[ast.expr], Any],
+        whole: Collection[str],
+        wide: Collection[str],
+    ) -> None:
+        self._expression = expression
+        self._resolve = resolve
+        self._whole = whole
+        self._wide = wide
+        self._coding = False
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        name = self._expression.name(node.id)
+        if self._coding and name in self._whole:
+            return ast.Call(ast.Name("__labels", ast.Load()), [ast.Constant(name)], [])
+        if name in self._wide:
+            raise TypeError(
+                f"`{name}` has whole numbers beyond 2^53, which calculations would round: "
+                "make it text, or use C() of it"
+            )
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Pow):
+            return _call("__power", node.left, node.right)
+        if isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)):
+            return ast.BinOp(_number(node.left), node.op, _number(node.right))
+        return node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Not):
+            return _call("__not", node.operand)
+        if isinstance(node.op, (ast.USub, ast.UAdd)):
+            return ast.UnaryOp(node.op, _number(node.operand))
+        return node
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        self.generic_visit(node)
+        name = "__and" if isinstance(node.op, ast.And) else "__or"
+        made = node.values[0]
+        for value in node.values[1:]:
+            made = _call(name, made, value)
+        return made
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        self.generic_visit(node)
+        if len(node.ops) > 1:
+            raise TypeError("comparisons in a row: write (a < b) & (b < c)")
+        name = _COMPARISONS.get(type(node.ops[0]))
+        return node if name is None else _call(name, node.left, node.comparators[0])
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        outside, self._coding = self._coding, self._coding or is_coding(node)
+        self.generic_visit(node)
+        self._coding = outside
+        function = self._resolve(node.func)
+        if isinstance(function, np.ufunc) and not any(t.startswith("?") for t in function.types):
+            node.args = [a if isinstance(a, ast.Starred) else _number(a) for a in node.args]
+        return node
+
+
+def _call(name: str, *args: ast.expr) -> ast.Call:
+    return ast.Call(ast.Name(name, ast.Load()), list(args), [])
+
+
+def _number(node: ast.expr) -> ast.expr:
+    """The node, as numbers if its values are booleans."""
+    return node if isinstance(node, ast.Constant) else _call("__number", node)
+
+
+def number(value: Any) -> Any:
+    """Booleans as 0.0 and 1.0, anything else as it is."""
+    if isinstance(value, (bool, np.bool_)):
+        return float(value)
+    if getattr(getattr(value, "dtype", None), "kind", "") == "b":
+        return value.astype(np.float64)
+    return value
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    base, exponent = number(base), number(exponent)
+    if isinstance(base, (int, float)) and isinstance(exponent, (int, float)):
+        return float(np.power(float(base), float(exponent)))  # 9^9^9 is no task for integers
+    if getattr(getattr(base, "dtype", None), "kind", "") in ("i", "u"):
+        base = base.astype(np.float64)
+    return base**exponent
+
+
+def _logical(value: Any) -> Any:
+    """Truth of each element; text has none."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind == "b" or np.ndim(value) == 0:
+        return value
+    if kind not in "iuf":
+        raise TypeError("conditions are booleans or numbers, not labels: compare them, f == 'a'")
+    _refuse_missing(value)
+    return value != 0
+
+
+def _refuse_missing(*values: Any) -> None:
+    for value in values:
+        if getattr(getattr(value, "dtype", None), "kind", "") == "f" and np.isnan(value).any():
+            count = int(np.isnan(value).sum())
+            raise ValueError(
+                f"a condition on values that are NaN in {count} rows: compute it beforehand"
+            )
+
+
+def _both(left: Any, right: Any) -> Any:
+    if np.ndim(left) == 0 and np.ndim(right) == 0:
+        return left and right
+    return np.logical_and(_logical(left), _logical(right))
+
+
+def _either(left: Any, right: Any) -> Any:
+    if np.ndim(left) == 0 and np.ndim(right) == 0:
+        return left or right
+    return np.logical_or(_logical(left), _logical(right))
+
+
+def _negated(value: Any) -> Any:
+    return not value if np.ndim(value) == 0 else np.logical_not(_logical(value))
+
+
+def _holds(value: Any) -> str:
+    """``"text"``, ``"numbers"`` (booleans among them) or nothing that is known."""
+    dtype = getattr(value, "dtype", None)
+    if isinstance(dtype, pd.CategoricalDtype):
+        held = dtype.categories.inferred_type
+        return {"string": "text", "integer": "numbers", "floating": "numbers"}.get(held, "")
+    if isinstance(value, str):
+        return "text"
+    kind = "f" if isinstance(value, (bool, int, float)) else getattr(dtype, "kind", "")
+    return "numbers" if kind in tuple("biuf") else ""
+
+
+def _compared(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def result(left: Any, right: Any) -> Any:
+        _refuse_missing(left, right)
+        if {_holds(left), _holds(right)} == {"text", "numbers"}:
+            raise TypeError("compares text with numbers: put labels in quotes, f == '1'")
+        return compare(left, right)
+
+    return result
+
+
+def _modulo(left: Any, right: Any) -> Any:
+    return number(left) % number(right)
+
+
+def _quotient(left: Any, right: Any) -> Any:
+    return number(left) // number(right)
+
+
+def _member(values: Any, table: Any) -> Any:
+    return pd.Series(values).isin(list(np.atleast_1d(table)))
+
+
+_COMPARISONS: dict[type[ast.cmpop], str] = {
+    ast.Eq: "__eq",
+    ast.NotEq: "__ne",
+    ast.Lt: "__lt",
+    ast.LtE: "__le",
+    ast.Gt: "__gt",
+    ast.GtE: "__ge",
+}
+
+HELPERS: Mapping[str, Callable[..., Any]] = {
+    "__number": number,
+    "__power": _power,
+    "__and": _both,
+    "__or": _either,
+    "__not": _negated,
+    "__modulo": _modulo,
+    "__quotient": _quotient,
+    "__member": _member,
+    **{name: _compared(getattr(operator, name.strip("_"))) for name in _COMPARISONS.values()},
+}
+"""What evaluated code calls for operators."""
+
+
+CODING = ("C", "factor", "hashed")
+"""Functions that make factors of columns: their whole numbers stay whole."""
+
+
+def is_coding(call: ast.Call) -> bool:
+    """Whether a call makes a factor of its arguments."""
+    return isinstance(call.func, ast.Name) and unaliased(call.func.id) in CODING
+
+
+# --- row by row? ----------------------------------------------------------------------------
+
+
+def is_elementwise(
+    node: ast.AST, is_column: Callable[[str], bool], resolve: Callable[[ast.expr], Any]
+) -> bool:
+    """Whether code is made of functions that are known to treat each row by itself.
+
+    What is not may be so all the same: :mod:`lmforms.rowwise` tries.
+    """
+
+    def known(part: ast.AST) -> bool:
+        return is_elementwise(part, is_column, resolve)
+
+    match node:
+        case ast.Expression():
+            return known(node.body)
+        case ast.Constant():
+            return True
+        case ast.Name():
+            return is_column(node.id) or np.isscalar(resolve(node))
+        case ast.Attribute():
+            return np.isscalar(resolve(node)) or isinstance(resolve(node), type)
+        case ast.Tuple() | ast.List():
+            return all(known(e) for e in node.elts)
+        case ast.BinOp():
+            return known(node.left) and known(node.right)
+        case ast.UnaryOp():
+            return known(node.operand)
+        case ast.BoolOp():
+            return all(known(v) for v in node.values)
+        case ast.Compare():
+            return known(node.left) and all(known(c) for c in node.comparators)
+        case ast.Call():
+            if isinstance(node.func, ast.Name) and node.func.id in _INFIX.values():
+                return all(known(a) for a in node.args)
+            function = resolve(node.func)
+            return (_is_elementwise_function(function) or _takes_labels(node.func)) and all(
+                known(a) for a in [*node.args, *(k.value for k in node.keywords)]
+            )
+    return False
+
+
+def _is_elementwise_function(function: Any) -> bool:
+    if isinstance(function, np.ufunc):
+        return function.signature is None
+    return bool(
+        getattr(function, "__is_stateful_transform__", False)  # remembers what it learnt
+        or getattr(function, "is_elementwise", False)
+        or any(function is known for known in (abs, round, np.where, np.clip, np.round))
+    )
+
+
+def _takes_labels(func: ast.expr) -> bool:
+    """``I``, ``C`` and the codings that it takes."""
+    text = unaliased(ast.unparse(func))
+    return text in ("I", "Treatment", *CODING) or text.startswith("contr.")
