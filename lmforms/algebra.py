@@ -210,8 +210,9 @@ class _Reader:
         """A factor, a number or a sum in parentheses."""
         token = self.peek()
         if token is None or token.kind == "operator" or token.text == ")":
-            ended = token is None or token.text == ")"
-            at = (before or token or self.tokens[-1]) if ended else token
+            at = token or self.tokens[-1]
+            if before is not None and at.kind != "operator":
+                at = before
             raise self.error(f"`{at.text}` lacks an operand.", at)
         self.place += 1
         if token.text == "(" and token.kind == "context":
@@ -240,8 +241,8 @@ class _Reader:
         """Every term of one side times every term of the other."""
         if not left or not right:
             raise self.error(
-                f"nothing to multiply beside `{operator.text}`: 1 and 0 stand for the intercept and "
-                "can only be added; a column times a number is I(2 * x).",
+                f"nothing to multiply beside `{operator.text}`: 1 and 0 stand for the intercept "
+                "and can only be added; a column times a number is I(2 * x).",
                 operator,
             )
         made: Terms = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +22,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from .errors import ArgumentError, ColumnError, DataError, FormulaError, listed, near_matches
-from .expression import HELPERS, evaluable, parse
+from .expression import HELPERS, evaluable, is_elementwise, parse
 from .piece import Piece, aliased, needs_alias, unaliased
+from .rowwise import depends_on_other_rows
 from .table import Table
-from .terms import factors_of, marked
+from .terms import factor_columns, factors_of, marked
 from .transforms import ELEMENTWISE, FALLBACKS, HINTS, stateful
 
 if TYPE_CHECKING:
@@ -331,6 +333,31 @@ class Evaluator:
         with _quietly():
             value, _ = self._materializer.evaluated(factor.expr, {}, spec, labels=labels)
         return getattr(value, "__wrapped__", value)
+
+    def depends_on_other_rows(self, factor: Factor, spec: ModelSpec | None = None) -> bool:
+        """Whether a factor's values on new rows would be another function of them.
+
+        The evaluator's table holds the rows of the fit. What the transforms of `spec` learnt
+        is remembered and does not count.
+        """
+        if factor.eval_method.value != "python":
+            return False
+        expression = parse(factor.expr)
+
+        def is_column(identifier: str) -> bool:
+            name = expression.name(identifier)
+            return name in self.table and name not in self._contrasts
+
+        if is_elementwise(expression.tree, is_column, self.resolve):
+            return False
+
+        def evaluate(rows: Table) -> Any:
+            evaluator = Evaluator(rows, self._scope, self._contrasts)
+            return evaluator.value(factor, copy.deepcopy(spec), labels=spec is None)
+
+        used = factor_columns(factor)
+        table = Table({n: v for n, v in self.table.items() if n in used}, self.table.index)
+        return depends_on_other_rows(evaluate, table)
 
     def _explained(
         self, exc: Exception, factors: Iterable[Any], piece: Piece, what: str

@@ -13,6 +13,8 @@ from typing import Literal
 
 from .errors import FormulaError
 
+Kind = Literal["operator", "context", "name", "value", "python"]
+
 DEEPEST = 50
 """Parentheses inside parentheses: more would exhaust the recursion of Python's parser."""
 
@@ -38,7 +40,7 @@ class Token:
     """
 
     text: str
-    kind: Literal["operator", "context", "name", "value", "python"]
+    kind: Kind
     start: int
     stop: int
 
@@ -95,7 +97,9 @@ def tokens_of(text: str, complain: Complain) -> list[Token]:
                     stop += len(_WORD.match(text, stop)[0])  # type: ignore[index]
                 else:
                     stop = _closed(text, stop, complain, i)
-            kind = "python" if stop > word.end() else "value" if _is_number(word[0]) else "name"
+            kind: Kind = (
+                "python" if stop > word.end() else "value" if _is_number(word[0]) else "name"
+            )
             token = Token(text[i:stop], kind, i, stop)
         else:
             stop = _OPERATOR.match(text, i).end()  # type: ignore[union-attr]

@@ -34,9 +34,8 @@ def ifelse(test: Any, yes: Any, no: Any) -> Any:
     >>> ifelse(np.array([True, False]), 1.0, [5.0, 7.0])
     array([1., 7.])
     """
-    if isinstance(getattr(test, "dtype", None), np.dtype) and test.dtype.kind == "f":
-        if np.isnan(test).any():
-            raise ValueError("the condition is NaN in some rows")
+    if getattr(getattr(test, "dtype", None), "kind", "") == "f" and np.isnan(test).any():
+        raise ValueError("the condition is NaN in some rows")
     parts = [
         p.astype(object) if isinstance(getattr(p, "dtype", None), pd.CategoricalDtype) else p
         for p in (yes, no)

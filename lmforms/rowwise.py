@@ -1,0 +1,111 @@
+"""Whether an expression treats each row by itself, so that new rows can be given to it.
+
+``I(x - x.mean())`` is another function of x on other rows: a model may be fitted with it,
+and predictions for new rows would silently be wrong. Code made of elementwise functions is
+known to be safe; other code is evaluated on some of the rows of the fit and compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .table import Table
+
+IntArray = npt.NDArray[np.intp]
+
+SAME = 1e-8
+"""Difference from the value among all rows, by the largest, that is no rounding: elementwise
+functions differ by some 1e-16, and what depends on other rows by a share of the spread."""
+
+FEW = 12
+"""Rows in a sample."""
+
+
+def depends_on_other_rows(evaluate: Callable[[Table], Any], table: Table) -> bool:
+    """Whether the values of some rows change when others are left out, or fail.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Gives the values of an expression on a table of rows.
+    table : Table
+        The columns that the expression uses.
+
+    Examples
+    --------
+    >>> rows = Table.of(pd.DataFrame({"x": [1.0, 2.0, 5.0]}))
+    >>> depends_on_other_rows(lambda t: t["x"] - t["x"].min(), rows)
+    True
+    >>> depends_on_other_rows(lambda t: t["x"].clip(0, 2), rows)
+    False
+    """
+    everywhere = _columns(evaluate(table))
+    for rows in samples(table):
+        chosen = Table.of(table.data.iloc[rows].reset_index(drop=True))
+        try:
+            here = _columns(evaluate(chosen))
+        except Exception:  # the user's code may raise anything
+            return True
+        if here.keys() != everywhere.keys():
+            return True
+        if not all(_same(here[name], everywhere[name][rows]) for name in here):
+            return True
+    return False
+
+
+def samples(table: Table) -> Iterator[IntArray]:
+    """Rows without some values of each column, in reversed order.
+
+    What depends on a minimum or maximum changes where those are left out, what depends on
+    ranks, means or neighbours changes everywhere.
+    """
+    n = table.n
+    yield np.arange(n)[::-1][:FEW]
+    yield np.arange(n)[::-1][n // 2 : n // 2 + 2]
+    for column in table.values():
+        codes, levels = pd.factorize(column, sort=_sortable(column))
+        for absent in {0, len(levels) - 1}:
+            rows = np.flatnonzero(codes != absent)[::-1]
+            if len(rows):
+                yield rows[:: max(1, len(rows) // FEW)][:FEW]
+                yield rows[:2]
+
+
+def _sortable(column: pd.Series) -> bool:
+    return column.dtype.kind in "biufmM"
+
+
+def _columns(values: Any) -> dict[Any, npt.NDArray[Any]]:
+    """Values of an expression as arrays over rows, by name."""
+    values = getattr(values, "__wrapped__", values)
+    if isinstance(values, dict):
+        return {k: v for name, part in values.items() for k, v in _under(name, part)}
+    if isinstance(values, pd.DataFrame):
+        return {name: np.asarray(values[name]) for name in values}
+    array = np.asarray(values)
+    if array.ndim == 2:
+        return dict(enumerate(array.T))
+    return {"": array.reshape(-1)}
+
+
+def _under(name: Any, part: Any) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
+    for inner, values in _columns(part).items():
+        yield (name, inner), values
+
+
+def _same(here: npt.NDArray[Any], there: npt.NDArray[Any]) -> bool:
+    if here.shape != there.shape:
+        return False
+    if here.dtype.kind in "biuf" and there.dtype.kind in "biuf":
+        a, b = here.astype(np.float64), there.astype(np.float64)
+        size = max(np.nanmax(np.abs(b), initial=0.0), np.finfo(float).tiny)
+        return bool(np.allclose(a, b, rtol=0.0, atol=SAME * size, equal_nan=True))
+    return all(
+        x is y or x == y or (pd.isna(x) and pd.isna(y))
+        for x, y in zip(here.tolist(), there.tolist(), strict=True)
+    )
