@@ -21,7 +21,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .errors import ArgumentError, ColumnError, DataError, FormulaError, listed, near_matches
+from .coding import check_size
+from .errors import (
+    ArgumentError,
+    ColumnError,
+    DataError,
+    FormulaError,
+    LmformsError,
+    listed,
+    near_matches,
+)
 from .expression import HELPERS, evaluable, is_elementwise, parse
 from .piece import Piece, aliased, needs_alias, unaliased
 from .rowwise import depends_on_other_rows
@@ -282,6 +291,8 @@ class Evaluator:
                 warnings.simplefilter("error", DataMismatchWarning)
                 made = self._materializer.get_model_matrix(formula)
                 values = np.asarray(made)
+        except LmformsError as exc:
+            raise type(exc)(f"{what}: {exc}\n{piece.mark()}") from None
         except DataMismatchWarning as exc:
             raise DataError(f"{what}: {_first_sentence(exc)}.") from None
         except Exception as exc:  # calls in a formula can raise anything
@@ -426,6 +437,12 @@ def _materializer_class() -> Any:
             if pd.api.types.is_bool_dtype(getattr(bare, "dtype", None)):
                 return True
             return bool(super()._is_categorical(values))
+
+        @override  # type: ignore[untyped-decorator]
+        def _get_scoped_terms(self, terms: Iterable[Term], ensure_full_rank: bool = True) -> Any:
+            terms = list(terms)
+            check_size(terms, self.factor_cache, self.nrows)
+            return super()._get_scoped_terms(terms, ensure_full_rank)
 
     return Materializer
 

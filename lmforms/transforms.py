@@ -153,14 +153,19 @@ def stateful() -> dict[str, Callable[..., Any]]:
                 values, df, knots, bool(intercept), boundary_knots
             )
             _state["spline"] = {}
-        basis = natural_cubic_spline(
-            values,
-            knots=_state["inner"],
-            lower_bound=_state["bounds"][0],
-            upper_bound=_state["bounds"][1],
-            _state=_state["spline"],
-        )
-        columns = list(basis.__wrapped__.values())
+        low, high = _state["bounds"]
+        if _state["inner"]:
+            basis = natural_cubic_spline(
+                values,
+                knots=_state["inner"],
+                lower_bound=low,
+                upper_bound=high,
+                _state=_state["spline"],
+            )
+            columns = list(basis.__wrapped__.values())
+        else:  # a straight line
+            share = (values - low) / (high - low)
+            columns = [1.0 - share, share]
         kept = columns if intercept else columns[1:]
         return FactorValues(
             {i + 1: column for i, column in enumerate(kept)},
