@@ -144,10 +144,12 @@ class _Reader:
         sign = self.take("+", "-")
         if sign is None:
             return self.product(before)
-        if sign.text == "+":
-            return self.signed(sign)
-        self.removed(sign)  # there is nothing yet to remove it from
-        return {}
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.error("too many signs.", sign)
+        terms = self.signed(sign) if sign.text == "+" else self.removed(sign)
+        self.depth -= 1
+        return terms if sign.text == "+" else {}  # there is nothing yet to remove it from
 
     def removed(self, sign: Token) -> Terms:
         """What a minus takes away: terms, and the intercept by its 1."""
@@ -234,8 +236,8 @@ class _Reader:
             raise self.error(_no_term(token.text), token)
         if token.kind == "name" and token.text == "." and token.stop - token.start == 1:
             named = [Token(name, "name", token.start, token.stop) for name in self.available]
-            return {frozenset([t.text]): (t,) for t in named}
-        return {frozenset([token.text]): (token,)}
+            return {frozenset([_key(t)]): (t,) for t in named}
+        return {frozenset([_key(token)]): (token,)}
 
     def crossed(self, left: Terms, right: Terms, operator: Token) -> Terms:
         """Every term of one side times every term of the other."""
@@ -248,7 +250,7 @@ class _Reader:
         made: Terms = {}
         for a in left.values():
             for b in right.values():
-                factors = {**{t.text: t for t in a}, **{t.text: t for t in b}}
+                factors = {_key(t): t for t in (*a, *b)}
                 made.setdefault(frozenset(factors), tuple(factors.values()))
             self.check_count(made, operator)
         return made
@@ -260,7 +262,7 @@ class _Reader:
 
     def union(self, terms: Terms) -> Terms:
         """One term with all factors of all terms."""
-        factors = {t.text: t for term in terms.values() for t in term}
+        factors = {_key(t): t for term in terms.values() for t in term}
         return {frozenset(factors): tuple(factors.values())} if factors else {}
 
     def check_count(self, terms: Terms, operator: Token) -> None:
@@ -270,6 +272,12 @@ class _Reader:
                 "power, or write the terms that you want.",
                 operator,
             )
+
+
+def _key(token: Token) -> str:
+    """What makes factors the same: a column may be called like a call, `` `log(x)` ``."""
+    called = token.kind == "python" and not token.text.isidentifier()
+    return "{" + token.text + "}" if called else token.text
 
 
 def _is_whole(text: str) -> bool:

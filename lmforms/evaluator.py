@@ -30,9 +30,10 @@ from .errors import (
     LmformsError,
     listed,
     near_matches,
+    shortened,
 )
 from .expression import HELPERS, evaluable, is_elementwise, parse
-from .piece import Piece, aliased, needs_alias, unaliased
+from .piece import Piece, aliased, joined, needs_alias, unaliased
 from .rowwise import depends_on_other_rows
 from .table import Table
 from .terms import factor_columns, factors_of, marked
@@ -182,6 +183,7 @@ class Evaluator:
         data = data.astype(dict.fromkeys(self._whole, np.float64)) if self._whole else data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
         aliases = {aliased(name): data[name] for name in data if needs_alias(name)}
+        aliases |= {joined(name): data[name] for name in data if "." in name}
         context = LayeredMapping(coded, aliases, self._scope)
         made = _materializer_class()(data.drop(columns=list(coded)), context=context)
         made.code = self._code
@@ -375,9 +377,9 @@ class Evaluator:
     ) -> DataError | FormulaError:
         """An error of the package that marks the factor at fault."""
         culprit, cause = None, exc
-        for factor in factors if isinstance(factors, list) else factors_of(factors):
-            if factor.eval_method.value != "python":
-                continue
+        called = factors if isinstance(factors, list) else factors_of(factors)
+        called = [f for f in called if f.eval_method.value == "python"]
+        for factor in called:
             try:
                 value = self.value(factor)
                 columns = value.values() if isinstance(value, dict) else [value]
@@ -388,8 +390,10 @@ class Evaluator:
                 culprit, cause = factor, found
             if culprit is not None:
                 break
+        if culprit is None and len(called) == 1:
+            culprit = called[0]
         shown = piece.mark() if culprit is None else marked(culprit, piece)
-        name = what if culprit is None else f"`{unaliased(culprit.expr)}`"
+        name = "it" if culprit is None else f"`{shortened(unaliased(culprit.expr))}`"
         text = _reason(cause)
         unknown = _unknown_name(text)
         if unknown is not None:

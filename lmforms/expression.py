@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from .piece import unaliased
+from .transforms import HINTS
 
 R_NAMES = {
     "as.factor": "factor",
@@ -113,6 +114,9 @@ def _python(code: str, quoted: dict[str, str]) -> str:
                 identifier += "_"
             return identifier
         if found["name"]:
+            hint = HINTS.get(unaliased(found["name"])) if "." in found["name"] else None
+            if hint is not None:
+                raise SyntaxError(f"{unaliased(found['name'])} of R is not available: {hint}")
             return R_NAMES.get(unaliased(found["name"]), found["name"])
         if found["number"]:
             return found["number"]

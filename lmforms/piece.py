@@ -7,7 +7,8 @@ columns named like Python keywords, numbers or functions.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from .errors import FormulaError, mark
@@ -22,6 +23,12 @@ _MODULES = ("np", "contr")
 
 _ALIAS = "ˍ"
 """Appended to a name that means something else where it stands: see :func:`needs_alias`."""
+
+
+_DOT = "ˌ"
+"""Stands for the dot in names of columns such as ``Sepal.Length`` inside calls."""
+
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.\w+)+")
 
 
 @dataclass(frozen=True)
@@ -130,13 +137,20 @@ def _word(text: str, i: int) -> str:
 def with_functions_apart(piece: Piece, columns: Sequence[str]) -> Piece:
     """The piece with an alias for every called name that is also a column's.
 
-    In ``log + log(w)`` with a column `log` the second is still the function, as in R.
+    In ``log + log(w)`` with a column `log` the second is still the function, as in R. Columns
+    whose names have dots are no attributes: ``log(Sepal.Length)``.
     """
     text, taken = piece.text, set(columns)
     quote, i = "", 0
     chars: list[str] = []
     origin: list[int] = []
     while i < len(text):
+        column = "" if quote else _dotted_column(text, i, taken)
+        if column:
+            chars.extend(joined(column))
+            origin.extend(piece.origin[i : i + len(column)])
+            i += len(column)
+            continue
         word = "" if quote else _word(text, i)
         stop = i + max(1, len(word))
         if not word and text[i] in "\"'`" and quote in ("", text[i]):
@@ -149,9 +163,25 @@ def with_functions_apart(piece: Piece, columns: Sequence[str]) -> Piece:
     return Piece("".join(chars), piece.source, tuple(origin))
 
 
+def _dotted_column(text: str, i: int, columns: Collection[str]) -> str:
+    """The column with dots in its name that starts at ``text[i]``, or an empty string."""
+    found = None if text[i - 1 : i] in (".", "`") else _DOTTED.match(text, i)
+    name = found[0] if found else ""
+    if found and text[found.end() : found.end() + 1] == "(":
+        name = name.rpartition(".")[0]  # a method of the column
+    while "." in name and name not in columns:
+        name = name.rpartition(".")[0]
+    return name if "." in name else ""
+
+
+def joined(column: str) -> str:
+    """The name, as one identifier, of a column with dots."""
+    return column.replace(".", _DOT)
+
+
 def unaliased(name: str) -> str:
     """A name as the user wrote it, without the alias of keywords."""
-    return name.replace(_ALIAS, "")
+    return name.replace(_ALIAS, "").replace(_DOT, ".")
 
 
 def needs_alias(column: str) -> bool:

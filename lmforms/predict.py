@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .errors import ArgumentError, ColumnError, DataError, listed, near_matches
+from .errors import ArgumentError, ColumnError, DataError, listed, near_matches, shortened
 from .evaluator import Evaluator
 from .frame import beside, missing_by_column, plain_table
 from .piece import Piece, unaliased
@@ -191,9 +191,10 @@ def _check_row_by_row(fit: MixedModelResults, terms: Sequence[int]) -> None:
     for factors, learnt, piece in used:
         for factor in factors:
             if evaluator.depends_on_other_rows(factor, learnt):
+                name = shortened(unaliased(factor.expr))
                 raise DataError(
-                    f"predict: `{unaliased(factor.expr)}` depends on the other rows, so it is "
-                    "another function on new data. Use what is remembered, such as center(x), "
+                    f"predict: `{name}` depends on the other rows, so it is another "
+                    "function on new data. Use what is remembered, such as center(x), "
                     "scale(x) or poly(x, 2), or compute it as a column of both tables.\n"
                     f"{marked(factor, piece)}"
                 )

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .algebra import expand
-from .errors import ColumnError, FormulaError, listed, near_matches
+from .errors import ColumnError, FormulaError, listed, near_matches, shortened
 from .expression import names, parse
 from .formula import MixedFormula
 from .lexer import Token
@@ -224,7 +224,9 @@ def _factor(token: Token, piece: Piece) -> Factor:
             parse(name)
         except SyntaxError as exc:
             raise piece.error(
-                f"`{unaliased(name)}` cannot be read: {exc.msg}.", token.start, token.stop
+                f"`{shortened(unaliased(name))}` cannot be read: {exc.msg}.",
+                token.start,
+                token.stop,
             ) from None
     place = Place(name, source_start=token.start, source_end=token.stop - 1)
     return Factor(name, eval_method=method, token=place)
@@ -314,9 +316,9 @@ def _check_columns(factor: Factor, piece: Piece, columns: Sequence[str]) -> None
 
 
 def _refuse_response(factor: Factor, piece: Piece, response: SimpleFormula) -> None:
-    """A column cannot explain itself."""
+    """A response cannot explain itself."""
     own = list(factors_of(response))
-    if len(own) == 1 and own[0].eval_method.value == "lookup" and factor.expr == own[0].expr:
+    if len(own) == 1 and factor.expr == own[0].expr:
         raise FormulaError(
             f"`{unaliased(factor.expr)}` is the response: leave it out on the right of `~`.\n"
             f"{marked(factor, piece)}"
