@@ -32,7 +32,7 @@ from .errors import (
     near_matches,
     shortened,
 )
-from .expression import HELPERS, evaluable, is_elementwise, parse
+from .expression import HELPERS, evaluable, is_elementwise, parse, stateful_calls
 from .piece import Piece, aliased, joined, needs_alias, unaliased
 from .rowwise import depends_on_other_rows
 from .table import Table
@@ -186,18 +186,26 @@ class Evaluator:
         aliases |= {joined(name): data[name] for name in data if "." in name}
         context = LayeredMapping(coded, aliases, self._scope)
         made = _materializer_class()(data.drop(columns=list(coded)), context=context)
-        made.code = self._code
+        made.run = self._run
         return made
 
-    def _code(self, expr: str, *, labels: bool = False) -> tuple[str, dict[str, Any]]:
-        """Python code for an expression of the formula, and names that it needs besides."""
+    def _run(self, expr: str, spec: ModelSpec, *, labels: bool = False) -> Any:
+        """What an expression of the formula gives; its transforms learn into `spec`."""
         expression = parse(expr)
         code = evaluable(
             expression, self.resolve, whole=self._whole, wide=self._wide, labels=labels
         )
-        given = self._materializer.layered_context
-        quoted = {i: given[name] for i, name in expression.quoted.items() if name in given}
-        return code, {**HELPERS, "__labels": self.table.__getitem__, **quoted}
+        code = stateful_calls(code, self.resolve, spec.transform_state)
+        context = self._materializer.layered_context
+        names = {
+            node.id: context[name]
+            for node in ast.walk(code)
+            if isinstance(node, ast.Name)
+            and (name := expression.quoted.get(node.id, node.id)) in context
+        }
+        own = {"__labels": self.table.__getitem__, "__state": spec.transform_state}
+        own |= {"__spec": spec, "__context": context}
+        return eval(compile(code, "<formula>", "eval"), {**names, **HELPERS, **own})
 
     def resolve(self, node: ast.expr) -> Any:
         """The function or constant that a name or attribute in a formula stands for.
@@ -344,7 +352,7 @@ class Evaluator:
 
         spec = ModelSpec(formula=[], transform_state={}) if spec is None else spec
         with _quietly():
-            value, _ = self._materializer.evaluated(factor.expr, {}, spec, labels=labels)
+            value = self._run(factor.expr, spec, labels=labels)
         return getattr(value, "__wrapped__", value)
 
     def depends_on_other_rows(self, factor: Factor, spec: ModelSpec | None = None) -> bool:
@@ -413,27 +421,14 @@ class Evaluator:
 def _materializer_class() -> Any:
     """formulaic's materializer, but booleans (columns or conditions) are factors, as in R."""
     from formulaic.materializers import PandasMaterializer
-    from formulaic.utils.layered_mapping import LayeredMapping
-    from formulaic.utils.stateful_transforms import stateful_eval
     from interface_meta import override
 
     class Materializer(PandasMaterializer):  # type: ignore[misc]
-        code: Callable[..., tuple[str, dict[str, Any]]]
+        run: Callable[[str, ModelSpec], Any]
 
         @override  # type: ignore[untyped-decorator]
         def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> Any:
-            return self.evaluated(expr, metadata, spec)
-
-        def evaluated(
-            self, expr: str, metadata: Any, spec: ModelSpec, *, labels: bool = False
-        ) -> Any:
-            """formulaic's evaluation, of code that gives operators R's meaning."""
-            code, names = self.code(expr, labels=labels)
-            variables: set[Any] = set()
-            env = LayeredMapping(names, self.layered_context)
-            state = spec.transform_state
-            value = stateful_eval(code, env, {code: metadata}, state, spec, variables=variables)
-            return value, variables
+            return self.run(expr, spec), set()
 
         @override  # type: ignore[untyped-decorator]
         def _is_categorical(self, values: Any) -> bool:

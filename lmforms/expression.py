@@ -196,8 +196,8 @@ def evaluable(
     whole: Collection[str] = (),
     wide: Collection[str] = (),
     labels: bool = False,
-) -> str:
-    """Python code that gives the expression R's meaning; :data:`HELPERS` must be in scope.
+) -> ast.Expression:
+    """Code that gives the expression R's meaning; :data:`HELPERS` must be in scope.
 
     Parameters
     ----------
@@ -217,8 +217,34 @@ def evaluable(
         argument = tree.body.args[:1]
         if argument and isinstance(argument[0], ast.Name):
             tree.body.func = ast.Name("C", ast.Load())
-    changed = _Elementwise(expression, resolve, whole, wide).visit(tree)
-    return ast.unparse(ast.fix_missing_locations(changed))
+    changed: ast.Expression = _Elementwise(expression, resolve, whole, wide).visit(tree)
+    return changed
+
+
+def stateful_calls(
+    tree: ast.Expression, resolve: Callable[[ast.expr], Any], state: dict[str, dict[str, Any]]
+) -> ast.Expression:
+    """The code with calls of formulaic's stateful transforms handed what they learnt.
+
+    Parameters
+    ----------
+    state : dict
+        By the text of each call; transforms that are new learn into it. The code finds it as
+        ``__state``, and the rest of what formulaic's transforms may ask for.
+    """
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(resolve(node.func), "__is_stateful_transform__", False)
+    ]
+    for call, text in [(call, ast.unparse(call)) for call in calls]:
+        state.setdefault(text, {})
+        own = ast.Subscript(ast.Name("__state", ast.Load()), ast.Constant(text), ast.Load())
+        given = {"_state": own, "_spec": ast.Name("__spec", ast.Load())}
+        given["_context"] = ast.Name("__context", ast.Load())
+        call.keywords += [ast.keyword(name, value) for name, value in given.items()]
+    return ast.fix_missing_locations(tree)
 
 
 class _Elementwise(ast.NodeTransformer):

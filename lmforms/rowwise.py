@@ -59,18 +59,19 @@ def depends_on_other_rows(evaluate: Callable[[Table], Any], table: Table) -> boo
 
 
 def samples(table: Table) -> Iterator[IntArray]:
-    """Rows without some values of each column, in reversed order.
+    """Rows in reversed order; and for each column those of its lower and of its upper values.
 
-    What depends on a minimum or maximum changes where those are left out, what depends on
-    ranks, means or neighbours changes everywhere.
+    What depends on a minimum, a mean or a rank changes among the lower or the upper values,
+    what depends on neighbours in a reversed order.
     """
     n = table.n
     yield np.arange(n)[::-1][:FEW]
     yield np.arange(n)[::-1][n // 2 : n // 2 + 2]
     for column in table.values():
         codes, levels = pd.factorize(column, sort=_sortable(column))
-        for absent in {0, len(levels) - 1}:
-            rows = np.flatnonzero(codes != absent)[::-1]
+        lower = codes < len(levels) / 2
+        for part in (lower, ~lower):
+            rows = np.flatnonzero(part)[::-1]
             if len(rows):
                 yield rows[:: max(1, len(rows) // FEW)][:FEW]
                 yield rows[:2]
