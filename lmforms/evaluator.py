@@ -319,7 +319,8 @@ class Evaluator:
             known = self._materializer.factor_cache.get(factor.expr)
             if known is not None and known.values.__wrapped__ is None:
                 raise self._explained(TypeError("gives None"), [factor], piece, what)
-            if known is not None and known.metadata.kind.value == "categorical":
+            called = factor.eval_method.value == "python"
+            if known is not None and called and known.metadata.kind.value == "categorical":
                 absent = np.asarray(pd.isna(known.values.__wrapped__))
                 if absent.ndim == 1 and absent.any():  # formulaic: as the reference level
                     wrong = f"gives missing labels in {int(absent.sum())} rows"
