@@ -196,7 +196,8 @@ class _Reader:
                     "(a + b)^2; powers of numbers are written I(x^2).",
                     operator if token is None else token,
                 )
-            if int(token.text) > HIGHEST_POWER:
+            digits = token.text.lstrip("0")
+            if len(digits) > 2 or int(digits) > HIGHEST_POWER:
                 raise self.error(
                     f"interactions of more than {HIGHEST_POWER} terms: use a power of at most "
                     f"{HIGHEST_POWER}; for powers of numbers write I(x^2) or poly(x, 2).",
@@ -204,7 +205,7 @@ class _Reader:
                 )
             self.place += 1
             base = terms
-            for _ in range(int(token.text) - 1):
+            for _ in range(int(digits) - 1):
                 terms = self.joined(terms, self.crossed(terms, base, operator), operator)
         return terms
 
@@ -281,7 +282,7 @@ def _key(token: Token) -> str:
 
 
 def _is_whole(text: str) -> bool:
-    return text.isascii() and text.isdigit() and int(text[:9]) >= 1
+    return text.isascii() and text.isdigit() and text.strip("0") != ""
 
 
 def _no_term(text: str) -> str:

@@ -308,7 +308,9 @@ class _Elementwise(ast.NodeTransformer):
         self.generic_visit(node)
         self._coding = outside
         function = self._resolve(node.func)
-        if isinstance(function, np.ufunc) and not any(t.startswith("?") for t in function.types):
+        if isinstance(function, np.ufunc) and (
+            function in (np.add, np.multiply) or not any(t.startswith("?") for t in function.types)
+        ):
             node.args = [a if isinstance(a, ast.Starred) else _number(a) for a in node.args]
         return node
 

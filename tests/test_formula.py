@@ -587,6 +587,7 @@ X, Z, H, B = (DATA[c].to_numpy() for c in ("x", "z", "h", "b"))
         ("exp(b)", np.exp(1.0 * B)),
         ("sqrt(b)", 1.0 * B),
         ("np.log1p(b)", np.log1p(1.0 * B)),
+        ("np.add(b, x > 0)", 1.0 * B + (X > 0)),
         ("exp10(x)", 10.0**X),
         ("I(x > 0 & b)", (X > 0) & B),
         ("I(b & x > 0)", B & (X > 0)),
