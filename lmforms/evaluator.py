@@ -32,9 +32,10 @@ from .errors import (
     near_matches,
     shortened,
 )
-from .expression import HELPERS, evaluable, is_elementwise, parse, stateful_calls
+from .expression import evaluable, parse, stateful_calls
+from .operators import HELPERS
 from .piece import Piece, aliased, joined, needs_alias, unaliased
-from .rowwise import depends_on_other_rows
+from .rowwise import depends_on_other_rows, is_elementwise
 from .table import Table
 from .terms import factor_columns, factors_of, marked
 from .transforms import ELEMENTWISE, FALLBACKS, HINTS, stateful
@@ -182,8 +183,9 @@ class Evaluator:
         data = self.table.data
         data = data.astype(dict.fromkeys(self._whole, np.float64)) if self._whole else data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
-        aliases = {aliased(name): data[name] for name in data if needs_alias(name)}
-        aliases |= {joined(name): data[name] for name in data if "." in name}
+        given = {name: coded.get(name, data[name]) for name in data}
+        aliases = {aliased(name): given[name] for name in given if needs_alias(name)}
+        aliases |= {joined(name): given[name] for name in given if "." in name}
         context = LayeredMapping(coded, aliases, self._scope)
         made = _materializer_class()(data.drop(columns=list(coded)), context=context)
         made.run = self._run
@@ -347,13 +349,17 @@ class Evaluator:
             return value
         return pd.Series(np.asarray(value), index=self.table.index)
 
-    def value(self, factor: Factor, spec: ModelSpec | None = None, *, labels: bool = False) -> Any:
-        """What the code of a factor gives, with what the transforms of `spec` learnt."""
+    def value(
+        self, factor: Factor, learnt: dict[str, Any] | None = None, *, labels: bool = False
+    ) -> Any:
+        """What the code of a factor gives; its transforms know `learnt`, and learn into it."""
         from formulaic import ModelSpec
 
-        spec = ModelSpec(formula=[], transform_state={}) if spec is None else spec
+        state = {} if learnt is None else learnt
         with _quietly():
-            value = self._run(factor.expr, spec, labels=labels)
+            value = self._run(
+                factor.expr, ModelSpec(formula=[], transform_state=state), labels=labels
+            )
         return getattr(value, "__wrapped__", value)
 
     def depends_on_other_rows(self, factor: Factor, spec: ModelSpec | None = None) -> bool:
@@ -374,8 +380,9 @@ class Evaluator:
             return False
 
         def evaluate(rows: Table) -> Any:
+            learnt = {} if spec is None else copy.deepcopy(spec.transform_state)
             evaluator = Evaluator(rows, self._scope, self._contrasts)
-            return evaluator.value(factor, copy.deepcopy(spec), labels=spec is None)
+            return evaluator.value(factor, learnt, labels=spec is None)
 
         used = factor_columns(factor)
         table = Table({n: v for n, v in self.table.items() if n in used}, self.table.index)

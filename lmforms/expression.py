@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import ast
 import keyword
-import operator
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from .operators import COMPARISONS
 from .piece import unaliased
 from .transforms import HINTS
 
@@ -38,7 +37,7 @@ R_NAMES = {
 }
 """R's words that are no Python names, or mean a constant."""
 
-_INFIX = {"%%": "__modulo", "%/%": "__quotient", "%in%": "__member"}
+INFIX = {"%%": "__modulo", "%/%": "__quotient", "%in%": "__member"}
 """R's operators that bind tighter than ``*``, as names between two ``@``."""
 
 _LEXEME = re.compile(
@@ -121,9 +120,9 @@ def _python(code: str, quoted: dict[str, str]) -> str:
         if found["number"]:
             return found["number"]
         if found["infix"]:
-            if found["infix"] not in _INFIX:
+            if found["infix"] not in INFIX:
                 raise SyntaxError(f"the operator {found['infix']} is not available")
-            return f" @ {_INFIX[found['infix']]} @ "
+            return f" @ {INFIX[found['infix']]} @ "
         if found["operator"] in ("&&", "||"):
             raise SyntaxError(f"{found['operator']} is for single values: write {found[0][0]}")
         return _WORDS[found["operator"]] if found["operator"] else found[0]
@@ -153,7 +152,7 @@ class _Infix(ast.NodeTransformer):
             and isinstance(marker, ast.BinOp)
             and isinstance(marker.op, ast.MatMult)
             and isinstance(marker.right, ast.Name)
-            and marker.right.id in _INFIX.values()
+            and marker.right.id in INFIX.values()
         ):
             self.generic_visit(node)
             return node
@@ -182,7 +181,7 @@ class _Infix(ast.NodeTransformer):
 def names(expression: Expression) -> Iterator[ast.Name]:
     """All names but those of the translation."""
     for node in ast.walk(expression.tree):
-        if isinstance(node, ast.Name) and node.id not in _INFIX.values():
+        if isinstance(node, ast.Name) and node.id not in INFIX.values():
             yield node
 
 
@@ -197,7 +196,7 @@ def evaluable(
     wide: Collection[str] = (),
     labels: bool = False,
 ) -> ast.Expression:
-    """Code that gives the expression R's meaning; :data:`HELPERS` must be in scope.
+    """Code that gives the expression R's meaning; it calls :data:`lmforms.operators.HELPERS`.
 
     Parameters
     ----------
@@ -300,7 +299,7 @@ class _Elementwise(ast.NodeTransformer):
         self.generic_visit(node)
         if len(node.ops) > 1:
             raise TypeError("comparisons in a row: write (a < b) & (b < c)")
-        name = _COMPARISONS.get(type(node.ops[0]))
+        name = COMPARISONS.get(type(node.ops[0]))
         return node if name is None else _call(name, node.left, node.comparators[0])
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
@@ -324,117 +323,6 @@ def _number(node: ast.expr) -> ast.expr:
     return node if isinstance(node, ast.Constant) else _call("__number", node)
 
 
-def number(value: Any) -> Any:
-    """Booleans as 0.0 and 1.0, anything else as it is."""
-    if isinstance(value, (bool, np.bool_)):
-        return float(value)
-    if getattr(getattr(value, "dtype", None), "kind", "") == "b":
-        return value.astype(np.float64)
-    return value
-
-
-def _power(base: Any, exponent: Any) -> Any:
-    base, exponent = number(base), number(exponent)
-    if isinstance(base, (int, float)) and isinstance(exponent, (int, float)):
-        return float(np.power(float(base), float(exponent)))  # 9^9^9 is no task for integers
-    if getattr(getattr(base, "dtype", None), "kind", "") in ("i", "u"):
-        base = base.astype(np.float64)
-    return base**exponent
-
-
-def _logical(value: Any) -> Any:
-    """Truth of each element; text has none."""
-    kind = getattr(getattr(value, "dtype", None), "kind", "")
-    if kind == "b" or np.ndim(value) == 0:
-        return value
-    if kind not in "iuf":
-        raise TypeError("conditions are booleans or numbers, not labels: compare them, f == 'a'")
-    _refuse_missing(value)
-    return value != 0
-
-
-def _refuse_missing(*values: Any) -> None:
-    for value in values:
-        if getattr(getattr(value, "dtype", None), "kind", "") == "f" and np.isnan(value).any():
-            count = int(np.isnan(value).sum())
-            raise ValueError(
-                f"a condition on values that are NaN in {count} rows: compute it beforehand"
-            )
-
-
-def _both(left: Any, right: Any) -> Any:
-    if np.ndim(left) == 0 and np.ndim(right) == 0:
-        return left and right
-    return np.logical_and(_logical(left), _logical(right))
-
-
-def _either(left: Any, right: Any) -> Any:
-    if np.ndim(left) == 0 and np.ndim(right) == 0:
-        return left or right
-    return np.logical_or(_logical(left), _logical(right))
-
-
-def _negated(value: Any) -> Any:
-    return not value if np.ndim(value) == 0 else np.logical_not(_logical(value))
-
-
-def _holds(value: Any) -> str:
-    """``"text"``, ``"numbers"`` (booleans among them) or nothing that is known."""
-    dtype = getattr(value, "dtype", None)
-    if isinstance(dtype, pd.CategoricalDtype):
-        held = dtype.categories.inferred_type
-        return {"string": "text", "integer": "numbers", "floating": "numbers"}.get(held, "")
-    if isinstance(value, str):
-        return "text"
-    kind = "f" if isinstance(value, (bool, int, float)) else getattr(dtype, "kind", "")
-    return "numbers" if kind in tuple("biuf") else ""
-
-
-def _compared(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def result(left: Any, right: Any) -> Any:
-        _refuse_missing(left, right)
-        if {_holds(left), _holds(right)} == {"text", "numbers"}:
-            raise TypeError("compares text with numbers: put labels in quotes, f == '1'")
-        return compare(left, right)
-
-    return result
-
-
-def _modulo(left: Any, right: Any) -> Any:
-    return number(left) % number(right)
-
-
-def _quotient(left: Any, right: Any) -> Any:
-    return number(left) // number(right)
-
-
-def _member(values: Any, table: Any) -> Any:
-    return pd.Series(values).isin(list(np.atleast_1d(table)))
-
-
-_COMPARISONS: dict[type[ast.cmpop], str] = {
-    ast.Eq: "__eq",
-    ast.NotEq: "__ne",
-    ast.Lt: "__lt",
-    ast.LtE: "__le",
-    ast.Gt: "__gt",
-    ast.GtE: "__ge",
-}
-
-HELPERS: Mapping[str, Callable[..., Any]] = {
-    "__number": number,
-    "__power": _power,
-    "__and": _both,
-    "__or": _either,
-    "__not": _negated,
-    "__modulo": _modulo,
-    "__quotient": _quotient,
-    "__member": _member,
-    **{name: _compared(getattr(operator, name.strip("_"))) for name in _COMPARISONS.values()},
-}
-"""What evaluated code calls for operators."""
-
-
 CODING = ("C", "factor", "hashed")
 """Functions that make factors of columns: their whole numbers stay whole."""
 
@@ -442,62 +330,3 @@ CODING = ("C", "factor", "hashed")
 def is_coding(call: ast.Call) -> bool:
     """Whether a call makes a factor of its arguments."""
     return isinstance(call.func, ast.Name) and unaliased(call.func.id) in CODING
-
-
-# --- row by row? ----------------------------------------------------------------------------
-
-
-def is_elementwise(
-    node: ast.AST, is_column: Callable[[str], bool], resolve: Callable[[ast.expr], Any]
-) -> bool:
-    """Whether code is made of functions that are known to treat each row by itself.
-
-    What is not may be so all the same: :mod:`lmforms.rowwise` tries.
-    """
-
-    def known(part: ast.AST) -> bool:
-        return is_elementwise(part, is_column, resolve)
-
-    match node:
-        case ast.Expression():
-            return known(node.body)
-        case ast.Constant():
-            return True
-        case ast.Name():
-            return is_column(node.id) or np.isscalar(resolve(node))
-        case ast.Attribute():
-            return np.isscalar(resolve(node)) or isinstance(resolve(node), type)
-        case ast.Tuple() | ast.List():
-            return all(known(e) for e in node.elts)
-        case ast.BinOp():
-            return known(node.left) and known(node.right)
-        case ast.UnaryOp():
-            return known(node.operand)
-        case ast.BoolOp():
-            return all(known(v) for v in node.values)
-        case ast.Compare():
-            return known(node.left) and all(known(c) for c in node.comparators)
-        case ast.Call():
-            if isinstance(node.func, ast.Name) and node.func.id in _INFIX.values():
-                return all(known(a) for a in node.args)
-            function = resolve(node.func)
-            return (_is_elementwise_function(function) or _takes_labels(node.func)) and all(
-                known(a) for a in [*node.args, *(k.value for k in node.keywords)]
-            )
-    return False
-
-
-def _is_elementwise_function(function: Any) -> bool:
-    if isinstance(function, np.ufunc):
-        return function.signature is None
-    return bool(
-        getattr(function, "__is_stateful_transform__", False)  # remembers what it learnt
-        or getattr(function, "is_elementwise", False)
-        or any(function is known for known in (abs, round, np.where, np.clip, np.round))
-    )
-
-
-def _takes_labels(func: ast.expr) -> bool:
-    """``I``, ``C`` and the codings that it takes."""
-    text = unaliased(ast.unparse(func))
-    return text in ("I", "Treatment", *CODING) or text.startswith("contr.")

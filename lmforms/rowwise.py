@@ -7,6 +7,7 @@ known to be safe; other code is evaluated on some of the rows of the fit and com
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .expression import CODING, INFIX
+from .piece import unaliased
 from .table import Table
 
 IntArray = npt.NDArray[np.intp]
@@ -24,6 +27,62 @@ functions differ by some 1e-16, and what depends on other rows by a share of the
 
 FEW = 12
 """Rows in a sample."""
+
+
+def is_elementwise(
+    node: ast.AST, is_column: Callable[[str], bool], resolve: Callable[[ast.expr], Any]
+) -> bool:
+    """Whether code is made of functions that are known to treat each row by itself.
+
+    What is not may be so all the same: :func:`depends_on_other_rows` tries.
+    """
+
+    def known(part: ast.AST) -> bool:
+        return is_elementwise(part, is_column, resolve)
+
+    match node:
+        case ast.Expression():
+            return known(node.body)
+        case ast.Constant():
+            return True
+        case ast.Name():
+            return is_column(node.id) or np.isscalar(resolve(node))
+        case ast.Attribute():
+            return np.isscalar(resolve(node)) or isinstance(resolve(node), type)
+        case ast.Tuple() | ast.List():
+            return all(known(e) for e in node.elts)
+        case ast.BinOp():
+            return known(node.left) and known(node.right)
+        case ast.UnaryOp():
+            return known(node.operand)
+        case ast.BoolOp():
+            return all(known(v) for v in node.values)
+        case ast.Compare():
+            return known(node.left) and all(known(c) for c in node.comparators)
+        case ast.Call():
+            if isinstance(node.func, ast.Name) and node.func.id in INFIX.values():
+                return all(known(a) for a in node.args)
+            function = resolve(node.func)
+            return (_is_elementwise_function(function) or _takes_labels(node.func)) and all(
+                known(a) for a in [*node.args, *(k.value for k in node.keywords)]
+            )
+    return False
+
+
+def _is_elementwise_function(function: Any) -> bool:
+    if isinstance(function, np.ufunc):
+        return function.signature is None
+    return bool(
+        getattr(function, "__is_stateful_transform__", False)  # remembers what it learnt
+        or getattr(function, "is_elementwise", False)
+        or any(function is known for known in (abs, round, np.where, np.clip, np.round))
+    )
+
+
+def _takes_labels(func: ast.expr) -> bool:
+    """``I``, ``C`` and the codings that it takes."""
+    text = unaliased(ast.unparse(func))
+    return text in ("I", "Treatment", *CODING) or text.startswith("contr.")
 
 
 def depends_on_other_rows(evaluate: Callable[[Table], Any], table: Table) -> bool:

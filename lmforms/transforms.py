@@ -190,8 +190,8 @@ def natural_knots(
 
     Examples
     --------
-    >>> natural_knots(np.arange(11.0), 3, None, False, None)
-    ([3.3333333333333335, 6.666666666666667], (0.0, 10.0))
+    >>> natural_knots(np.arange(9.0), 4, None, False, None)
+    ([2.0, 4.0, 6.0], (0.0, 8.0))
     """
     ends = (np.nanmin(x), np.nanmax(x)) if boundary_knots is None else sorted(boundary_knots)
     low, high = float(ends[0]), float(ends[-1])

@@ -31,7 +31,7 @@ SLOW = 1.0
 """Seconds of work that no formula on this table may take."""
 
 LIMIT = 5.0
-"""Seconds after which a try is stopped."""
+"""Seconds of work after which a try is stopped."""
 
 FITTED = 0.05
 """Share of the tries that are fitted to compare predictions."""
@@ -161,7 +161,7 @@ class Stopped(BaseException):
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Stop the work inside after some seconds, where the system can."""
+    """Stop the work inside after some seconds of processor time, where the system can."""
     if not hasattr(signal, "setitimer"):
         yield
         return
@@ -169,13 +169,13 @@ def limited(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise Stopped
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def fault_of(text: str, data: pd.DataFrame, *, fitted: bool) -> str | None:
