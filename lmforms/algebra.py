@@ -188,7 +188,7 @@ class _Reader:
     def power(self, before: Token | None) -> Terms:
         """``a^2``."""
         terms = self.atom(before)
-        while (operator := self.take("^", "**")) is not None:
+        if (operator := self.take("^", "**")) is not None:
             token = self.peek()
             if token is None or token.kind != "value" or not _is_whole(token.text):
                 raise self.error(
@@ -207,6 +207,9 @@ class _Reader:
             base = terms
             for _ in range(int(digits) - 1):
                 terms = self.joined(terms, self.crossed(terms, base, operator), operator)
+            again = self.take("^", "**")
+            if again is not None:
+                raise self.error("a power of a power: put the inner one in parentheses.", again)
         return terms
 
     def atom(self, before: Token | None) -> Terms:
@@ -216,6 +219,8 @@ class _Reader:
             at = token or self.tokens[-1]
             if before is not None and at.kind != "operator":
                 at = before
+            if at.text == ")":
+                raise self.error("nothing in these parentheses.", at)
             raise self.error(f"`{at.text}` lacks an operand.", at)
         self.place += 1
         if token.text == "(" and token.kind == "context":
@@ -295,6 +300,10 @@ def _no_term(text: str) -> str:
 
 
 def _misplaced(operator: str) -> str:
+    if operator in ("|", "||"):
+        return f"`{operator}` has no meaning inside a random term: write one term for each group."
+    if operator in ("−", "–"):
+        return f"`{operator}` is no minus sign: write `-`."
     if operator in ("[", "]", "}"):
         return f"`{operator}` has no meaning here: group terms by parentheses."
     if operator in (",", ";"):

@@ -221,6 +221,7 @@ FALLBACKS: dict[str, Any] = {"T": True, "F": False, "c": c}
 HINTS = {
     "as": "write factor(x), or convert the column before",
     "NA": "use is.na(x), or drop rows before",
+    "offset": "it is a term of its own, y ~ x + offset(z)",
     "cut": "make the column before, data['part'] = pd.cut(data['x'], [0, 1, 2])",
     "interaction": "write f:g",
     "relevel": "write C(f, contr.treatment('b'))",
