@@ -89,7 +89,9 @@ def parse(code: str) -> Expression:
     'x > 0 and (not b) or __modulo(z, 2) == 1'
     """
     quoted: dict[str, str] = {}
-    text = _python(code, quoted).strip()
+    text = f"({_python(code, quoted).strip()})"  # so that lines may end anywhere
+    if text == "()":
+        raise SyntaxError("nothing is in it")
     try:
         tree = ast.parse(text, mode="eval")
     except (ValueError, RecursionError, MemoryError) as exc:

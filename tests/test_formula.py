@@ -148,6 +148,7 @@ def test_criterion_of_lme4(name, formula, expected):
         (" y\n~ x\t+ \n ( x\n|\ng ) ", "y ~ x + (x | g)"),
         ("y~x+(x|g)", "y  ~  x  +  ( x  |  g )"),
         ("y ~ `x` + (`x` | `g`)", "y ~ x + (x | g)"),
+        ("y\n- z ~ x + {x\n* z} + offset(z +\nx) + (1 | g)", "I(y-z) ~ x+x:z+offset(x+z)+(1|g)"),
     ],
 )
 def test_equivalent_formulas(one, other):
