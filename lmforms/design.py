@@ -261,7 +261,7 @@ class _Pieces:
 def _evaluate(
     bound: BoundFormula, table: Table, scope: Scope, contrasts: Mapping[str, Any] | None
 ) -> _Pieces:
-    evaluator = Evaluator(table, scope, contrasts, bound.coded)
+    evaluator = Evaluator(table, scope, contrasts)
     formula = bound.formula
     offsets = [
         evaluator.matrix(parsed, piece, "the offset")

@@ -106,6 +106,11 @@ def listed(names: Sequence[str], most: int = 12) -> str:
     return shown + (f", … ({len(names)} in all)" if len(names) > most else "")
 
 
+def shortened(code: str, most: int = 60) -> str:
+    """A piece of code for a message, its end left out if it is long."""
+    return code if len(code) <= most else f"{code[:most]}…"
+
+
 def mark(source: str, start: int, stop: int) -> str:
     """The formula with a line of carets under ``source[start:stop]``.
 

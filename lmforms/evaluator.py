@@ -6,22 +6,39 @@ Stateful transforms (``scale``, ``poly``, ``bs`` …) remember what they learnt 
 
 from __future__ import annotations
 
+import ast
 import builtins
+import copy
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .errors import ArgumentError, ColumnError, DataError, FormulaError, listed, near_matches
-from .piece import Piece, aliased, needs_alias, unaliased
+from .coding import check_size
+from .errors import (
+    ArgumentError,
+    ColumnError,
+    DataError,
+    FormulaError,
+    LmformsError,
+    listed,
+    near_matches,
+    shortened,
+)
+from .expression import evaluable, parse, stateful_calls
+from .operators import HELPERS
+from .piece import Piece, aliased, joined, needs_alias, unaliased
+from .rowwise import depends_on_other_rows, is_elementwise
 from .table import Table
-from .terms import factors_of, marked
+from .terms import factor_columns, factors_of, marked
+from .transforms import ELEMENTWISE, FALLBACKS, HINTS, stateful
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
@@ -29,16 +46,8 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-_R_NAMES: dict[str, Any] = {
-    "TRUE": True,
-    "FALSE": False,
-    "pi": np.pi,
-    **{
-        name: getattr(np, name)
-        for name in ("sqrt", "abs", "sin", "cos", "tan", "log1p", "expm1", "sign", "floor")
-    },
-}
-"""What R users write without a prefix and formulaic does not know."""
+WIDEST = 2**53
+"""Whole numbers up to this are floats without loss."""
 
 
 class Scope(Mapping[str, Any]):
@@ -62,7 +71,7 @@ class Scope(Mapping[str, Any]):
         """
         from formulaic.transforms import TRANSFORMS
 
-        taken = {*TRANSFORMS, *_R_NAMES, "factor"}
+        taken = {*TRANSFORMS, *_own_names()}
         return cls({n: variables[n] for n in names if n in variables and n not in taken})
 
     def __getitem__(self, name: str) -> Any:
@@ -70,11 +79,8 @@ class Scope(Mapping[str, Any]):
             return self._function(unaliased(name))
         if name in self.given:
             return self.given[name]
-        if name == "factor":
-            from formulaic.transforms import C
-
-            return C
-        return _R_NAMES[name]
+        own = _own_names()
+        return own[name] if name in own else FALLBACKS[name]
 
     def _function(self, name: str) -> Any:
         """A function (or module) whose name is also a column's."""
@@ -86,10 +92,18 @@ class Scope(Mapping[str, Any]):
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter({**self.given, **_R_NAMES, "factor": None})
+        return iter({**self.given, **_own_names(), **FALLBACKS})
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+
+@cache
+def _own_names() -> dict[str, Any]:
+    """What formulas call without a prefix and formulaic does not know."""
+    from formulaic.transforms import C
+
+    return {"pi": np.pi, "factor": C, **ELEMENTWISE, **stateful()}
 
 
 @dataclass(frozen=True)
@@ -112,8 +126,8 @@ class TermMatrix:
     @property
     def is_categorical(self) -> bool:
         """Whether any of it comes from a factor."""
-        kinds = [kind for kind, _ in self.spec.encoder_state.values()]
-        return any(kind.value == "categorical" for kind in kinds)
+        states = [self.spec.encoder_state.get(f.expr) for f in factors_of(self.spec.formula)]
+        return any(state is not None and state[0].value == "categorical" for state in states)
 
     def subset(self, rows: npt.NDArray[np.bool_]) -> TermMatrix:
         """Some of the rows."""
@@ -131,9 +145,6 @@ class Evaluator:
         The caller's names.
     contrasts : mapping of str to str or contrast object
         For columns used as factors.
-    coded : collection of str
-        Columns of whole numbers that calls make factors of; others enter calls as floats,
-        so that no power overflows.
     """
 
     def __init__(
@@ -141,13 +152,28 @@ class Evaluator:
         table: Table,
         scope: Scope,
         contrasts: Mapping[str, Any] | None = None,
-        coded: Collection[str] = (),
     ) -> None:
         self.table = table
-        self._coded = coded
         self._scope = scope
         self._contrasts = contrasts or {}
         self._columns: dict[str, FloatArray | None] = {}
+        self._learnt: dict[str, dict[str, Any]] = {"transform_state": {}, "encoder_state": {}}
+
+    @cached_property
+    def _whole(self) -> list[str]:
+        """Columns of whole numbers."""
+        dtypes = {name: column.dtype for name, column in self.table.items()}
+        return [n for n, d in dtypes.items() if isinstance(d, np.dtype) and d.kind in "iu"]
+
+    @cached_property
+    def _wide(self) -> list[str]:
+        """Columns of whole numbers that floats cannot hold."""
+        values = {name: self.table[name].to_numpy() for name in self._whole}
+        return [
+            name
+            for name, v in values.items()
+            if len(v) and (int(v.max()) > WIDEST or int(v.min()) < -WIDEST)
+        ]
 
     @cached_property
     def _materializer(self) -> Any:
@@ -155,16 +181,50 @@ class Evaluator:
         from formulaic.utils.layered_mapping import LayeredMapping
 
         data = self.table.data
-        whole = [
-            name
-            for name, dtype in data.dtypes.items()
-            if name not in self._coded and isinstance(dtype, np.dtype) and dtype.kind in "iu"
-        ]
-        data = data.astype(dict.fromkeys(whole, np.float64)) if whole else data
+        data = data.astype(dict.fromkeys(self._whole, np.float64)) if self._whole else data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
-        aliases = {aliased(name): data[name] for name in data if needs_alias(name)}
+        given = {name: coded.get(name, data[name]) for name in data}
+        aliases = {aliased(name): given[name] for name in given if needs_alias(name)}
+        aliases |= {joined(name): given[name] for name in given if "." in name}
         context = LayeredMapping(coded, aliases, self._scope)
-        return _materializer_class()(data.drop(columns=list(coded)), context=context)
+        made = _materializer_class()(data.drop(columns=list(coded)), context=context)
+        made.run = self._run
+        return made
+
+    def _run(self, expr: str, spec: ModelSpec, *, labels: bool = False) -> Any:
+        """What an expression of the formula gives; its transforms learn into `spec`."""
+        expression = parse(expr)
+        code = evaluable(
+            expression, self.resolve, whole=self._whole, wide=self._wide, labels=labels
+        )
+        code = stateful_calls(code, self.resolve, spec.transform_state)
+        context = self._materializer.layered_context
+        names = {
+            node.id: context[name]
+            for node in ast.walk(code)
+            if isinstance(node, ast.Name)
+            and (name := expression.quoted.get(node.id, node.id)) in context
+        }
+        own = {"__labels": self.table.__getitem__, "__state": spec.transform_state}
+        own |= {"__spec": spec, "__context": context}
+        return eval(compile(code, "<formula>", "eval"), {**names, **HELPERS, **own})
+
+    def resolve(self, node: ast.expr) -> Any:
+        """The function or constant that a name or attribute in a formula stands for.
+
+        None for columns and what is unknown.
+        """
+        from formulaic.transforms import TRANSFORMS
+
+        if isinstance(node, ast.Name) and node.id not in self.table:
+            for names in (self._scope, TRANSFORMS, vars(builtins)):
+                if node.id in names:
+                    return names[node.id]
+        if isinstance(node, ast.Attribute):
+            owner = self.resolve(node.value)
+            if isinstance(owner, ModuleType) or owner is TRANSFORMS["contr"]:
+                return getattr(owner, node.attr, None)
+        return None
 
     def _numbers(self, name: str) -> FloatArray | None:
         """A column of numbers as float64; None for anything else."""
@@ -225,7 +285,10 @@ class Evaluator:
         from formulaic.errors import DataMismatchWarning
 
         if not isinstance(formula, ModelSpec):
-            formula = ModelSpec.from_spec(formula, na_action="ignore", output="numpy")
+            # shared by all parts of the formula, since a factor that two have is evaluated once
+            formula = ModelSpec.from_spec(
+                formula, na_action="ignore", output="numpy", **self._learnt
+            )
         elif formula.materializer_params is None:
             formula = formula.update(materializer_params={})
         n = self.table.n
@@ -240,10 +303,16 @@ class Evaluator:
                 warnings.simplefilter("error", DataMismatchWarning)
                 made = self._materializer.get_model_matrix(formula)
                 values = np.asarray(made)
+        except LmformsError as exc:
+            raise type(exc)(f"{what}: {exc}\n{piece.mark()}") from None
         except DataMismatchWarning as exc:
             raise DataError(f"{what}: {_first_sentence(exc)}.") from None
         except Exception as exc:  # calls in a formula can raise anything
             raise self._explained(exc, formula.formula, piece, what) from exc
+        if len(set(made.model_spec.column_names)) < len(made.model_spec.column_names):
+            names = list(made.model_spec.column_names)
+            twice = next(name for name in names if names.count(name) > 1)
+            raise piece.error(f"two columns of {what} are called `{twice}`: rename one.")
         if values.dtype.kind not in "fiub" or values.shape[0] != n:
             wrong = f"gives {values.dtype} values of shape {values.shape}"
             raise self._explained(TypeError(wrong), formula.formula, piece, what)
@@ -252,6 +321,12 @@ class Evaluator:
             known = self._materializer.factor_cache.get(factor.expr)
             if known is not None and known.values.__wrapped__ is None:
                 raise self._explained(TypeError("gives None"), [factor], piece, what)
+            called = factor.eval_method.value == "python"
+            if known is not None and called and known.metadata.kind.value == "categorical":
+                absent = np.asarray(pd.isna(known.values.__wrapped__))
+                if absent.ndim == 1 and absent.any():  # formulaic: as the reference level
+                    wrong = f"gives missing labels in {int(absent.sum())} rows"
+                    raise self._explained(TypeError(wrong), [factor], piece, what)
         return TermMatrix(
             values=np.ascontiguousarray(values, dtype=np.float64),
             names=tuple(unaliased(str(c)) for c in spec.column_names),
@@ -264,7 +339,7 @@ class Evaluator:
             return self.table[unaliased(factor.expr)]
         what = "the grouping factor"
         try:
-            value = self._value(factor)
+            value = self.value(factor, labels=True)
         except Exception as exc:  # calls in a formula can raise anything
             raise self._explained(exc, [factor], piece, what) from exc
         if np.ndim(value) != 1 or len(value) != self.table.n:
@@ -274,26 +349,55 @@ class Evaluator:
             return value
         return pd.Series(np.asarray(value), index=self.table.index)
 
-    def _value(self, factor: Factor) -> Any:
-        """What the Python code of a factor gives."""
+    def value(
+        self, factor: Factor, learnt: dict[str, Any] | None = None, *, labels: bool = False
+    ) -> Any:
+        """What the code of a factor gives; its transforms know `learnt`, and learn into it."""
         from formulaic import ModelSpec
-        from formulaic.utils.stateful_transforms import stateful_eval
 
-        env = self._materializer.layered_context
+        state = {} if learnt is None else learnt
         with _quietly():
-            value = stateful_eval(factor.expr, env, {}, {}, ModelSpec(formula=[]))
+            value = self._run(
+                factor.expr, ModelSpec(formula=[], transform_state=state), labels=labels
+            )
         return getattr(value, "__wrapped__", value)
+
+    def depends_on_other_rows(self, factor: Factor, spec: ModelSpec | None = None) -> bool:
+        """Whether a factor's values on new rows would be another function of them.
+
+        The evaluator's table holds the rows of the fit. What the transforms of `spec` learnt
+        is remembered and does not count.
+        """
+        if factor.eval_method.value != "python":
+            return False
+        expression = parse(factor.expr)
+
+        def is_column(identifier: str) -> bool:
+            name = expression.name(identifier)
+            return name in self.table and name not in self._contrasts
+
+        if is_elementwise(expression.tree, is_column, self.resolve):
+            return False
+
+        def evaluate(rows: Table) -> Any:
+            learnt = {} if spec is None else copy.deepcopy(spec.transform_state)
+            evaluator = Evaluator(rows, self._scope, self._contrasts)
+            return evaluator.value(factor, learnt, labels=spec is None)
+
+        used = factor_columns(factor)
+        table = Table({n: v for n, v in self.table.items() if n in used}, self.table.index)
+        return depends_on_other_rows(evaluate, table)
 
     def _explained(
         self, exc: Exception, factors: Iterable[Any], piece: Piece, what: str
     ) -> DataError | FormulaError:
         """An error of the package that marks the factor at fault."""
         culprit, cause = None, exc
-        for factor in factors if isinstance(factors, list) else factors_of(factors):
-            if factor.eval_method.value != "python":
-                continue
+        called = factors if isinstance(factors, list) else factors_of(factors)
+        called = [f for f in called if f.eval_method.value == "python"]
+        for factor in called:
             try:
-                value = self._value(factor)
+                value = self.value(factor)
                 columns = value.values() if isinstance(value, dict) else [value]
                 shape = next((np.shape(c) for c in columns), ())
                 if len(shape) not in (1, 2) or shape[0] != self.table.n:
@@ -302,12 +406,18 @@ class Evaluator:
                 culprit, cause = factor, found
             if culprit is not None:
                 break
+        if culprit is None and len(called) == 1:
+            culprit = called[0]
         shown = piece.mark() if culprit is None else marked(culprit, piece)
-        name = what if culprit is None else f"`{unaliased(culprit.expr)}`"
-        text = str(cause).partition("\n")[0].rstrip(".") or type(cause).__name__
+        name = "it" if culprit is None else f"`{shortened(unaliased(culprit.expr))}`"
+        text = _reason(cause)
         unknown = _unknown_name(text)
         if unknown is not None:
             known = list(self.table)
+            if unknown in HINTS:
+                return ColumnError(
+                    f"{what}: `{unknown}` of R is not available: {HINTS[unknown]}.\n{shown}"
+                )
             return ColumnError(
                 f"{what}: `{unknown}` is neither a column of the data nor a name in scope."
                 f"{near_matches(unknown, known)} Columns used: {listed(known)}.\n{shown}"
@@ -322,12 +432,24 @@ def _materializer_class() -> Any:
     from interface_meta import override
 
     class Materializer(PandasMaterializer):  # type: ignore[misc]
+        run: Callable[[str, ModelSpec], Any]
+
+        @override  # type: ignore[untyped-decorator]
+        def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> Any:
+            return self.run(expr, spec), set()
+
         @override  # type: ignore[untyped-decorator]
         def _is_categorical(self, values: Any) -> bool:
             bare = getattr(values, "__wrapped__", values)
             if pd.api.types.is_bool_dtype(getattr(bare, "dtype", None)):
                 return True
             return bool(super()._is_categorical(values))
+
+        @override  # type: ignore[untyped-decorator]
+        def _get_scoped_terms(self, terms: Iterable[Term], ensure_full_rank: bool = True) -> Any:
+            terms = list(terms)
+            check_size(terms, self.factor_cache, self.nrows)
+            return super()._get_scoped_terms(terms, ensure_full_rank)
 
     return Materializer
 
@@ -342,6 +464,14 @@ def _quietly() -> Iterator[None]:
 
 def _first_sentence(exc: BaseException) -> str:
     return str(exc).split(". They")[0].split("\n")[0].rstrip(".")
+
+
+def _reason(exc: BaseException) -> str:
+    """The first line of an error, or what to do about it."""
+    text = str(exc).partition("\n")[0].rstrip(".") or type(exc).__name__
+    if "truth value of a" in text:
+        return "conditions on columns are written ifelse(x > 0, a, b), and joined by & and |"
+    return text
 
 
 def _unknown_name(message: str) -> str | None:

@@ -1,12 +1,11 @@
 """Read ``y ~ fixed + (expr | group) + diag(expr | group) + offset(z)``.
 
-The text is split on formulaic's own tokens, never by pattern matching: random terms and
-offsets are lifted out of the right-hand side and what stays is an ordinary formula for
-formulaic. The lifted places are blanked, so positions in every piece are positions in
-the user's formula and errors can point there.
+Random terms and offsets are lifted out of the right-hand side; what stays is an ordinary
+sum of terms. Every piece knows where its characters stand in the user's formula, so that
+errors can point there.
 
     y ~ x + (1 + x | g/h) - 1
-        ───               ───   fixed part, for formulaic
+        ───               ───   fixed part
              ──────   ───       one RandomTermSpec per grouping factor: g, g:h
 
 References
@@ -20,21 +19,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 from .errors import FormulaError, formula_error
-from .piece import Piece, dialect, translated, verbatim
+from .lexer import DEEPEST, Token, tokens_of
+from .piece import Piece, dialect
 
 STRUCTURES = ("us", "diag")
 """Names of covariance structures that may stand in front of ``(expr | group)``."""
 
 UNAVAILABLE_STRUCTURES = ("ar1", "cs", "exp", "gau", "homdiag", "mat", "ou", "rr", "toep")
 """Structures known from glmmTMB and lme4 that this version does not fit: refused by name."""
-
-HIGHEST_POWER = 6
-"""formulaic multiplies ``(a + b)^n`` out, which takes as many products as terms^n."""
-
-_OPENERS = {"(": ")", "[": "]"}
 
 
 @dataclass(frozen=True)
@@ -88,14 +82,6 @@ class MixedFormula:
         return " ".join(self.source.split())
 
 
-@dataclass(frozen=True)
-class _Token:
-    text: str
-    kind: str  # "operator", "context", "name", "value", "python"
-    start: int
-    stop: int
-
-
 def parse_formula(source: str) -> MixedFormula:
     """Split a mixed-model formula.
 
@@ -130,9 +116,8 @@ def parse_formula(source: str) -> MixedFormula:
 
 @lru_cache(maxsize=256)
 def _parsed(source: str) -> MixedFormula:
-    tokens = _tokenize(source, 0, source)
+    tokens = tokens_of(source, lambda text, i, j: formula_error(text, source, i, j))
     _check_balance(tokens, source)
-    _check_powers(tokens, source)
     left, right = _split_sides(tokens, source)
 
     fixed: list[tuple[int, int]] = []
@@ -149,55 +134,26 @@ def _parsed(source: str) -> MixedFormula:
     )
 
 
-# --- tokens -----------------------------------------------------------------------------
+# --- sides and terms ---------------------------------------------------------------------
 
 
-def _tokenize(text: str, shift: int, source: str) -> list[_Token]:
-    """formulaic's tokens of `text`, operators split into single ones, placed in `source`."""
-    from formulaic.errors import FormulaSyntaxError
-    from formulaic.parser.algos.tokenize import tokenize
-
-    out: list[_Token] = []
-    try:
-        for token in tokenize(text):
-            start, stop = token.source_start or 0, (token.source_end or 0) + 1
-            kind = token.kind.value if token.kind is not None else "operator"
-            if kind == "operator" and text[start] != "%":
-                out.extend(_operators(text, start, stop, shift))
-                continue
-            if text[start - 1 : start] in ("`", "{", "%"):
-                start -= 1
-            if text[stop : stop + 1] in ("`", "}", "%"):
-                stop += 1
-            out.append(_Token(token.token, kind, shift + start, shift + stop))
-    except FormulaSyntaxError as exc:
-        raise translated(exc, verbatim(text, shift, source)) from None
-    for token in out:
-        if token.kind == "name" and not token.text.strip():
-            raise formula_error("an empty name.", source, token.start, token.stop)
-    return out
-
-
-def _operators(text: str, start: int, stop: int, shift: int) -> Iterator[_Token]:
-    """Split a run such as ``~-`` or ``+ -`` into operators; ``||`` and ``**`` stay whole."""
-    i = start
-    while i < stop:
-        if text[i].isspace():
-            i += 1
-            continue
-        width = 2 if text[i : i + 2] in ("||", "**") else 1
-        yield _Token(text[i : i + width], "operator", shift + i, shift + i + width)
-        i += width
-
-
-def _check_balance(tokens: Sequence[_Token], source: str) -> None:
-    stack: list[_Token] = []
+def _check_balance(tokens: Sequence[Token], source: str) -> None:
+    stack: list[Token] = []
     for token in tokens:
         if token.kind != "context":
             continue
-        if token.text in _OPENERS:
+        if token.text == "(":
             stack.append(token)
-        elif not stack or _OPENERS[stack.pop().text] != token.text:
+            if len(stack) > DEEPEST:
+                raise formula_error(
+                    f"more than {DEEPEST} parentheses inside each other.",
+                    source,
+                    token.start,
+                    token.stop,
+                )
+        elif stack:
+            stack.pop()
+        else:
             raise formula_error(
                 f"`{token.text}` closes nothing: remove it, or open it with `(` before.",
                 source,
@@ -206,29 +162,14 @@ def _check_balance(tokens: Sequence[_Token], source: str) -> None:
             )
     if stack:
         raise formula_error(
-            f"`{stack[-1].text}` is never closed: add `{_OPENERS[stack[-1].text]}`.",
+            "`(` is never closed: add `)`.",
             source,
             stack[-1].start,
             stack[-1].stop,
         )
 
 
-def _check_powers(tokens: Sequence[_Token], source: str) -> None:
-    for operator, power in pairwise(tokens):
-        digits = power.text.lstrip("0")
-        if operator.kind != "operator" or operator.text not in ("^", "**") or not digits.isdigit():
-            continue
-        if len(digits) > 1 or int(digits) > HIGHEST_POWER:
-            raise formula_error(
-                f"interactions of more than {HIGHEST_POWER} terms: use a power of at most "
-                f"{HIGHEST_POWER}, or a * b * c; for powers of numbers write I(x^2) or poly(x, 2).",
-                source,
-                power.start,
-                power.stop,
-            )
-
-
-def _split_sides(tokens: Sequence[_Token], source: str) -> tuple[list[_Token], list[_Token]]:
+def _split_sides(tokens: Sequence[Token], source: str) -> tuple[list[Token], list[Token]]:
     tildes = [i for i, t in enumerate(tokens) if t.kind == "operator" and t.text == "~"]
     if not tildes:
         raise formula_error(
@@ -264,12 +205,12 @@ def _split_sides(tokens: Sequence[_Token], source: str) -> tuple[list[_Token], l
     return left, right
 
 
-def _additive(tokens: Sequence[_Token]) -> Iterator[tuple[_Token | None, list[_Token]]]:
+def _additive(tokens: Sequence[Token]) -> Iterator[tuple[Token | None, list[Token]]]:
     """The terms between top-level ``+`` and ``-``, each with its last sign."""
-    depth, sign, term = 0, None, list[_Token]()
+    depth, sign, term = 0, None, list[Token]()
     for token in tokens:
         if token.kind == "context":
-            depth += 1 if token.text in _OPENERS else -1
+            depth += 1 if token.text == "(" else -1
         if depth == 0 and token.kind == "operator" and token.text in ("+", "-"):
             if term or sign is not None:
                 yield sign, term
@@ -283,8 +224,8 @@ def _additive(tokens: Sequence[_Token]) -> Iterator[tuple[_Token | None, list[_T
 
 
 def _sort_term(
-    sign: _Token | None,
-    term: list[_Token],
+    sign: Token | None,
+    term: list[Token],
     source: str,
     fixed: list[tuple[int, int]],
     random: list[RandomTermSpec],
@@ -359,29 +300,29 @@ def _sort_term(
         _sort_term(inner_sign or sign, inner_term, source, fixed, random, offsets)
 
 
-def _bars(tokens: Sequence[_Token], at_depth: int | None = 0) -> list[_Token]:
+def _bars(tokens: Sequence[Token], at_depth: int | None = 0) -> list[Token]:
     """The ``|`` and ``||`` tokens at a depth of parentheses (``None``: at any)."""
     depth, found = 0, []
     for token in tokens:
         if token.kind == "context":
-            depth += 1 if token.text in _OPENERS else -1
+            depth += 1 if token.text == "(" else -1
         elif token.kind == "operator" and token.text in ("|", "||") and at_depth in (None, depth):
             found.append(token)
     return found
 
 
-def _wrapped(tokens: Sequence[_Token]) -> bool:
+def _wrapped(tokens: Sequence[Token]) -> bool:
     """Whether one pair of parentheses encloses all tokens."""
     depth = 0
     for i, token in enumerate(tokens):
         if token.kind == "context":
-            depth += 1 if token.text in _OPENERS else -1
+            depth += 1 if token.text == "(" else -1
         if depth == 0 and i < len(tokens) - 1:
             return False
     return bool(tokens) and tokens[0].kind == "context"
 
 
-def _call(token: _Token, source: str) -> tuple[str, list[_Token]] | None:
+def _call(token: Token, source: str) -> tuple[str, list[Token]] | None:
     """Name and inner tokens of ``name(...)``; None for any other Python code."""
     text = source[token.start : token.stop]
     name, paren, rest = text.partition("(")
@@ -389,11 +330,17 @@ def _call(token: _Token, source: str) -> tuple[str, list[_Token]] | None:
     if not paren or name not in known or not rest.endswith(")"):
         return None
     shift = token.start + len(name) + 1
-    return name, _tokenize(rest[:-1], shift, source)
+
+    def complain(message: str, start: int, stop: int) -> FormulaError:
+        return formula_error(message, source, shift + start, shift + stop)
+
+    inner = [t.moved(shift) for t in tokens_of(rest[:-1], complain)]
+    _check_balance(inner, source)
+    return name, inner
 
 
 def _random_term(
-    tokens: Sequence[_Token], bars: Sequence[_Token], structure: str, source: str
+    tokens: Sequence[Token], bars: Sequence[Token], structure: str, source: str
 ) -> RandomTermSpec:
     if len(bars) > 1:
         raise formula_error(
@@ -425,12 +372,12 @@ def _random_term(
 # --- pieces -----------------------------------------------------------------------------
 
 
-def _span(tokens: Sequence[_Token | None]) -> tuple[int, int]:
+def _span(tokens: Sequence[Token | None]) -> tuple[int, int]:
     placed = [t for t in tokens if t is not None]
     return (placed[0].start, placed[-1].stop) if placed else (0, 0)
 
 
-def _expression(source: str, tokens: Sequence[_Token]) -> Piece:
+def _expression(source: str, tokens: Sequence[Token]) -> Piece:
     """A side of the formula that is arithmetic, not a sum of terms: one Python expression."""
     if len(tokens) == 1 and tokens[0].kind != "operator":
         return dialect(source, [_span(tokens)])

@@ -1,13 +1,14 @@
 """Pieces of a formula: text in formulaic's dialect that knows its place in the user's formula.
 
 The dialect differs from R's in a few ways that are bridged here: ``^`` inside calls,
-``%in%``, columns named like Python keywords, numbers or functions.
+columns named like Python keywords, numbers or functions.
 """
 
 from __future__ import annotations
 
 import keyword
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from .errors import FormulaError, mark
@@ -22,6 +23,12 @@ _MODULES = ("np", "contr")
 
 _ALIAS = "ˍ"
 """Appended to a name that means something else where it stands: see :func:`needs_alias`."""
+
+
+_DOT = "ˌ"
+"""Stands for the dot in names of columns such as ``Sepal.Length`` inside calls."""
+
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.\w+)+")
 
 
 @dataclass(frozen=True)
@@ -69,8 +76,7 @@ def dialect(source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = Fal
     """The spans of the source, joined and in formulaic's dialect.
 
     Inside calls ``^`` becomes Python's ``**`` (R users write ``I(x^2)``) and a column named
-    like a Python keyword gets an alias; between terms ``%in%`` becomes ``:``, as in R.
-    With `quoted`, everything counts as inside a call.
+    like a Python keyword gets an alias. With `quoted`, everything counts as inside a call.
     """
     chars: list[str] = []
     origin: list[int] = []
@@ -112,9 +118,6 @@ def dialect(source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = Fal
             elif in_call[i] and text[i] == "^":
                 put("**", start + i)
                 i += 1
-            elif not in_call[i] and text[i : i + 4] == "%in%":
-                put(":", start + i)
-                i += 4
             else:
                 copy(start + i, start + i + 1)
                 i += 1
@@ -134,13 +137,20 @@ def _word(text: str, i: int) -> str:
 def with_functions_apart(piece: Piece, columns: Sequence[str]) -> Piece:
     """The piece with an alias for every called name that is also a column's.
 
-    In ``log + log(w)`` with a column `log` the second is still the function, as in R.
+    In ``log + log(w)`` with a column `log` the second is still the function, as in R. Columns
+    whose names have dots are no attributes: ``log(Sepal.Length)``.
     """
     text, taken = piece.text, set(columns)
     quote, i = "", 0
     chars: list[str] = []
     origin: list[int] = []
     while i < len(text):
+        column = "" if quote else _dotted_column(text, i, taken)
+        if column:
+            chars.extend(joined(column))
+            origin.extend(piece.origin[i : i + len(column)])
+            i += len(column)
+            continue
         word = "" if quote else _word(text, i)
         stop = i + max(1, len(word))
         if not word and text[i] in "\"'`" and quote in ("", text[i]):
@@ -153,9 +163,25 @@ def with_functions_apart(piece: Piece, columns: Sequence[str]) -> Piece:
     return Piece("".join(chars), piece.source, tuple(origin))
 
 
+def _dotted_column(text: str, i: int, columns: Collection[str]) -> str:
+    """The column with dots in its name that starts at ``text[i]``, or an empty string."""
+    found = None if text[i - 1 : i] in (".", "`") else _DOTTED.match(text, i)
+    name = found[0] if found else ""
+    if found and text[found.end() : found.end() + 1] == "(":
+        name = name.rpartition(".")[0]  # a method of the column
+    while "." in name and name not in columns:
+        name = name.rpartition(".")[0]
+    return name if "." in name else ""
+
+
+def joined(column: str) -> str:
+    """The name, as one identifier, of a column with dots."""
+    return column.replace(".", _DOT)
+
+
 def unaliased(name: str) -> str:
     """A name as the user wrote it, without the alias of keywords."""
-    return name.replace(_ALIAS, "")
+    return name.replace(_ALIAS, "").replace(_DOT, ".")
 
 
 def needs_alias(column: str) -> bool:
@@ -190,20 +216,3 @@ def _inside_calls(text: str) -> list[bool]:
             calls -= depth.pop()
         inside[i] = calls > 0
     return inside
-
-
-def translated(exc: Exception, piece: Piece) -> FormulaError:
-    """formulaic's parsing error as ours, its mark moved into the user's formula."""
-    message, _, context = str(exc).partition("\n")
-    context = context.strip("\n").replace("\x1b[1;31m", "").replace("\x1b[0m", "")
-    message = message.strip().rstrip(".")
-    if "quote context" in message:
-        message = f"`{message.rsplit(':', 1)[-1].strip()}` is missing at the end"
-    start, stop = context.find("⧛"), context.find("⧚") - 1
-    if 0 <= start < stop:
-        # formulaic may mark blanks around the culprit: keep to what is written
-        marked = piece.text[start:stop]
-        start += len(marked) - len(marked.lstrip())
-        stop -= len(marked) - len(marked.rstrip())
-        return piece.error(f"{message}.", start, stop)
-    return piece.error(f"{message}.")

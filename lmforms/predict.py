@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .errors import ArgumentError, ColumnError, DataError, listed, near_matches
+from .errors import ArgumentError, ColumnError, DataError, listed, near_matches, shortened
 from .evaluator import Evaluator
 from .frame import beside, missing_by_column, plain_table
+from .piece import Piece, unaliased
 from .table import Table, column_names, raw_table, row_count
-from .terms import columns_of, factor_columns
+from .terms import columns_of, factor_columns, factors_of, marked
 
 if TYPE_CHECKING:
+    from formulaic import ModelSpec
+    from formulaic.parser.types import Factor
+
     from .design import GroupingFactor
     from .results import MixedModelResults
 
@@ -144,9 +148,10 @@ def _linear_predictor(
     fit: MixedModelResults, table: Table, terms: Sequence[int], new_levels: str
 ) -> FloatArray:
     design = fit._design
+    _check_row_by_row(fit, terms)
     used = [c for c in fit.model.contrasts if c in table]
     contrasts = {c: fit.model.contrasts[c] for c in used}
-    evaluator = Evaluator(table, fit.model.scope, contrasts, design.bound.coded)
+    evaluator = Evaluator(table, fit.model.scope, contrasts)
     bound = design.bound
     fixed = evaluator.matrix(design.fixed.spec, bound.formula.fixed, "the fixed part")
     values = fixed.values[:, design.x_kept] @ fit.params.to_numpy()
@@ -165,6 +170,34 @@ def _linear_predictor(
         known = codes >= 0
         values[known] += np.einsum("ik,ik->i", basis[known], effects[codes[known]])
     return np.asarray(values)
+
+
+def _check_row_by_row(fit: MixedModelResults, terms: Sequence[int]) -> None:
+    """Refuse expressions that mean something else on other rows than those of the fit."""
+    design = fit._design
+    bound = design.bound
+    evaluator = Evaluator(design.frame.table, fit.model.scope, fit.model.contrasts)
+    used: list[tuple[Iterable[Factor], ModelSpec | None, Piece]] = [
+        (factors_of(bound.fixed), design.fixed.spec, bound.formula.fixed)
+    ]
+    for parsed, made, piece in zip(
+        bound.offsets, design.offsets, bound.formula.offsets, strict=True
+    ):
+        used.append((factors_of(parsed), made.spec, piece))
+    for t in terms:
+        spec = bound.random[t]
+        used.append((factors_of(spec.expression), design.terms[t].matrix.spec, spec.piece))
+        used.append((spec.group, None, spec.group_piece))
+    for factors, learnt, piece in used:
+        for factor in factors:
+            if evaluator.depends_on_other_rows(factor, learnt):
+                name = shortened(unaliased(factor.expr))
+                raise DataError(
+                    f"predict: `{name}` depends on the other rows, so it is another "
+                    "function on new data. Use what is remembered, such as center(x), "
+                    "scale(x) or poly(x, 2), or compute it as a column of both tables.\n"
+                    f"{marked(factor, piece)}"
+                )
 
 
 def _codes(

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ColumnError, FormulaError, listed, near_matches
+from .algebra import expand
+from .errors import ColumnError, FormulaError, listed, near_matches, shortened
+from .expression import names, parse
 from .formula import MixedFormula
-from .piece import Piece, translated, unaliased, with_functions_apart
+from .lexer import Token
+from .piece import Piece, aliased, needs_alias, unaliased, with_functions_apart
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
@@ -78,8 +81,6 @@ class BoundFormula:
         than inside a call): they must be numbers or factors.
     outside : frozenset of str
         Names in calls that are no columns: functions and variables of the caller.
-    coded : frozenset of str
-        Columns that calls make factors of, ``C(f)``: whole numbers stay whole there.
     """
 
     formula: MixedFormula
@@ -90,7 +91,6 @@ class BoundFormula:
     columns: tuple[str, ...]
     bare: frozenset[str]
     outside: frozenset[str]
-    coded: frozenset[str]
 
 
 @lru_cache(maxsize=64)
@@ -140,22 +140,23 @@ def bind(
                 )
             )
     _refuse_duplicates(random)
+    _refuse_ambiguous_groups(random)
 
     bare: set[str] = set()
     used: set[str] = set(group_names)
     mentioned = {name for factor in every_group for name in _called(factor)}
-    coded = {name for factor in every_group for name in _coded(factor)}
     sides = [(response, formula.response), (fixed, formula.fixed)]
     sides += [(r.expression, r.piece) for r in random]
     sides += list(zip(offsets, formula.offsets, strict=True))
+    texts: dict[str, str] = {}
     for parsed, piece in sides:
         for factor in factors_of(parsed):
+            _refuse_ambiguous_name(factor, piece, texts, predictor=parsed is not response)
             _check_columns(factor, piece, columns)
             if parsed is not response:
                 _refuse_response(factor, piece, response)
             used |= factor_columns(factor) & set(columns)
             mentioned |= factor_columns(factor) | _called(factor)
-            coded |= _coded(factor)
             if factor.eval_method.value == "lookup":
                 bare.add(unaliased(factor.expr))
     for spec, alternatives in zip(formula.random, groups, strict=True):
@@ -171,7 +172,6 @@ def bind(
         columns=tuple(c for c in columns if c in used),
         bare=frozenset(bare),
         outside=frozenset(mentioned - set(columns)),
-        coded=frozenset(coded),
     )
 
 
@@ -202,34 +202,46 @@ def _apart(formula: MixedFormula, columns: Sequence[str]) -> MixedFormula:
 
 
 def _parse(piece: Piece, *, intercept: bool, available: Sequence[str] = ()) -> SimpleFormula:
-    from formulaic import Formula
-    from formulaic.errors import FormulaicError
-    from formulaic.parser import DefaultFormulaParser
+    """A piece as formulaic's terms."""
+    from formulaic import SimpleFormula
+    from formulaic.parser.types import Factor, Term
 
-    parser = DefaultFormulaParser(include_intercept=intercept, feature_flags=set())
-    context = {
-        "__formulaic_variables_available__": list(available),
-        "__formulaic_variables_used_lhs__": [],
-    }
-    try:
-        return Formula(piece.text, _parser=parser, _context=context)
-    except FormulaicError as exc:
-        raise translated(exc, piece) from None
-    except SyntaxError as exc:
-        raise piece.error(f"not valid Python inside a call: {exc.msg}.") from None
-    except (IndexError, ValueError) as exc:
-        raise piece.error(f"cannot be read: {exc}.") from None
+    expansion = expand(piece, intercept=intercept, available=available)
+    terms = [Term([_factor(t, piece) for t in term]) for term in expansion.terms]
+    one = [Term([Factor("1", eval_method="literal")])] if expansion.intercept else []
+    return SimpleFormula([*one, *terms])
+
+
+def _factor(token: Token, piece: Piece) -> Factor:
+    """A name or call as formulaic's factor, its code read once to see that it can be."""
+    from formulaic.parser.types import Factor
+    from formulaic.parser.types import Token as Place
+
+    method = "python" if token.kind == "python" else "lookup"
+    name = aliased(token.text) if method == "lookup" and needs_alias(token.text) else token.text
+    if method == "python":
+        try:
+            parse(name)
+        except SyntaxError as exc:
+            raise piece.error(
+                f"`{shortened(unaliased(name))}` cannot be read: {exc.msg}.",
+                token.start,
+                token.stop,
+            ) from None
+    place = Place(name, source_start=token.start, source_end=token.stop - 1)
+    return Factor(name, eval_method=method, token=place)
 
 
 def _parse_group(piece: Piece) -> list[tuple[Factor, ...]]:
     """The grouping factors of ``a``, ``a:b``, ``a/b``, ``a*b`` …, each as its components."""
-    groups = []
-    for term in _parse(piece, intercept=False):
-        if any(f.eval_method.value == "literal" for f in term.factors):
-            raise piece.error(
-                "a grouping factor is a column or an interaction of columns, not a number."
-            )
-        groups.append(tuple(term.factors))
+    expansion = expand(piece, intercept=False)
+    for token in expansion.constants:
+        raise piece.error(
+            "a grouping factor is a column or an interaction of columns, not a number.",
+            token.start,
+            token.stop,
+        )
+    groups = [tuple(_factor(t, piece) for t in term) for term in expansion.terms]
     if not groups:
         raise piece.error("no grouping factor is left on the right of the bar.")
     return groups
@@ -263,46 +275,25 @@ def _called(factor: Factor) -> set[str]:
     return set() if factor.eval_method.value != "python" else _names_in(factor)[1]
 
 
-def _coded(factor: Factor) -> set[str]:
-    """Columns that a factor's calls of ``C``, ``factor`` or ``hashed`` code."""
-    if factor.eval_method.value != "python":
-        return set()
-    head, paren, rest = factor.expr.partition("(")
-    known = unaliased(head.strip()) in ("C", "factor", "hashed")
-    return {n for n in factor_columns(factor) if known and paren and n in rest}
-
-
 def _names_in(factor: Factor) -> tuple[set[str], set[str]]:
-    """Names used as values and names called, in a factor that is Python code."""
-    from formulaic.utils.code import sanitize_variable_names
-
-    aliases: dict[str, str] = {}
-    try:
-        tree = ast.parse(sanitize_variable_names(factor.expr, {}, aliases), mode="eval")
-    except SyntaxError:
-        return set(), set()  # evaluating it will say what is wrong
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    """Names used as values and names called, in a factor that is code."""
+    expression = parse(factor.expr)
+    calls = [node for node in ast.walk(expression.tree) if isinstance(node, ast.Call)]
     called = {id(_root(node.func)) for node in calls}
     methods = {id(_root(node.func)) for node in calls if isinstance(node.func, ast.Attribute)}
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    found = list(names(expression))
     quoted = {
         str(node.args[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
+        for node in calls
+        if isinstance(node.func, ast.Name)
         and node.func.id == "Q"
         and node.args
         and isinstance(node.args[0], ast.Constant)
         and isinstance(node.args[0].value, str)
     }
     return (
-        {
-            unaliased(aliases.get(n.id, n.id))
-            for n in names
-            if id(n) not in called or id(n) in methods
-        }
-        | quoted,
-        {unaliased(n.id) for n in names if id(n) in called},
+        {expression.name(n.id) for n in found if id(n) not in called or id(n) in methods} | quoted,
+        {expression.name(n.id) for n in found if id(n) in called},
     )
 
 
@@ -325,9 +316,9 @@ def _check_columns(factor: Factor, piece: Piece, columns: Sequence[str]) -> None
 
 
 def _refuse_response(factor: Factor, piece: Piece, response: SimpleFormula) -> None:
-    """A column cannot explain itself."""
+    """A response cannot explain itself."""
     own = list(factors_of(response))
-    if len(own) == 1 and own[0].eval_method.value == "lookup" and factor.expr == own[0].expr:
+    if len(own) == 1 and factor.expr == own[0].expr:
         raise FormulaError(
             f"`{unaliased(factor.expr)}` is the response: leave it out on the right of `~`.\n"
             f"{marked(factor, piece)}"
@@ -340,6 +331,39 @@ def marked(factor: Factor, piece: Piece) -> str:
     if token is None or token.source_start is None:
         return piece.mark()
     return piece.mark(token.source_start, (token.source_end or token.source_start) + 1)
+
+
+def _refuse_ambiguous_name(
+    factor: Factor, piece: Piece, texts: dict[str, str], *, predictor: bool
+) -> None:
+    """Names that stand for two things; `texts` collects what each text has been."""
+    name, method = unaliased(factor.expr), factor.eval_method.value
+    if predictor and name == "Intercept" and method == "lookup":
+        raise FormulaError(
+            "a column called `Intercept` cannot be told from the model's own intercept: rename it."
+            f"\n{marked(factor, piece)}"
+        )
+    if texts.setdefault(name, method) != method and not name.isidentifier():
+        raise FormulaError(
+            f"`{name}` is a column and a call of the same text: rename the column.\n"
+            f"{marked(factor, piece)}"
+        )
+
+
+def _refuse_ambiguous_groups(random: Sequence[BoundRandomTerm]) -> None:
+    """Results are found by the names of grouping factors: each must be one factor."""
+    seen: dict[str, frozenset[str]] = {}
+    for term in random:
+        factors = frozenset(f.expr for f in term.group)
+        if term.group_name == "Residual":
+            raise term.group_piece.error(
+                "a grouping factor called `Residual` cannot be told from the residuals in tables "
+                "of variances: rename it."
+            )
+        if seen.setdefault(term.group_name, factors) != factors:
+            raise term.group_piece.error(
+                f"two grouping factors are called `{term.group_name}`: rename a column."
+            )
 
 
 def _refuse_duplicates(random: Sequence[BoundRandomTerm]) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import random
+import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from fuzz import formulas as fuzz_formulas
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import lmforms as lf
+from lmforms.algebra import expand
 from lmforms.errors import (
     ColumnError,
     DataError,
@@ -21,6 +26,7 @@ from lmforms.errors import (
     ModelError,
     SingularWarning,
 )
+from lmforms.piece import dialect
 
 N = 96
 
@@ -142,6 +148,7 @@ def test_criterion_of_lme4(name, formula, expected):
         (" y\n~ x\t+ \n ( x\n|\ng ) ", "y ~ x + (x | g)"),
         ("y~x+(x|g)", "y  ~  x  +  ( x  |  g )"),
         ("y ~ `x` + (`x` | `g`)", "y ~ x + (x | g)"),
+        ("y\n- z ~ x + {x\n* z} + offset(z +\nx) + (1 | g)", "I(y-z) ~ x+x:z+offset(x+z)+(1|g)"),
     ],
 )
 def test_equivalent_formulas(one, other):
@@ -544,3 +551,462 @@ def test_order_of_rows_and_names_of_levels_do_not_matter(rows, names):
     assert_allclose(other.params, one.params, rtol=1e-6)
     ours = other.random_effects["g"].loc[[f"level {names[i]}" for i in range(8)]]
     assert_allclose(ours.to_numpy(), one.random_effects["g"].to_numpy(), rtol=1e-4, atol=1e-6)
+
+
+# --- R's rules inside calls --------------------------------------------------------------------
+
+REFERENCE = json.loads((Path(__file__).parent / "reference" / "formula_fits.json").read_text())
+
+
+@pytest.mark.parametrize("entry", REFERENCE["fits"], ids=lambda e: e["formula"])
+def test_expressions_as_lme4_reads_them(entry):
+    data = lf.datasets.load("sleepstudy").assign(late=lambda d: d["Days"] > 4)
+    model = fit(entry["formula"], data, reml=False)
+    assert_allclose(model.criterion, entry["deviance"], rtol=1e-9)
+    new = pd.DataFrame({"Days": np.array(REFERENCE["days"], dtype=float)})
+    new["late"] = new["Days"] > 4
+    assert_allclose(model.predict(new, random="none"), entry["predicted"], rtol=1e-5)
+
+
+def values(expression: str, data: pd.DataFrame = DATA) -> np.ndarray:
+    """The last column that an expression gives."""
+    return lf.MixedModel(f"y ~ {expression}", data, context={}).design.fixed.values[:, -1]
+
+
+X, Z, H, B = (DATA[c].to_numpy() for c in ("x", "z", "h", "b"))
+
+
+@pytest.mark.parametrize(
+    "expression, expected",
+    [
+        ("I((x > 0) + (z > 1.5))", 1.0 * (X > 0) + (Z > 1.5)),
+        ("I((x > 0) - b)", 1.0 * (X > 0) - B),
+        ("I(-b)", -1.0 * B),
+        ("I(b * b + b)", 2.0 * B),
+        ("I(b^2 + 1)", B + 1.0),
+        ("I(b / 3)", B / 3.0),
+        ("exp(b)", np.exp(1.0 * B)),
+        ("sqrt(b)", 1.0 * B),
+        ("np.log1p(b)", np.log1p(1.0 * B)),
+        ("np.add(b, x > 0)", 1.0 * B + (X > 0)),
+        ("exp10(x)", 10.0**X),
+        ("I(x > 0 & b)", (X > 0) & B),
+        ("I(b & x > 0)", B & (X > 0)),
+        ("I(x > 0 | b & z > 1.5)", (X > 0) | (B & (Z > 1.5))),
+        ("I((x > 0 | b) & z > 1.5)", ((X > 0) | B) & (Z > 1.5)),
+        ("I(!b)", ~B),
+        ("I(!x > 0 & b)", ~(X > 0) & B),
+        ("I(not x > 0 and b)", ~(X > 0) & B),
+        ("I(x > 0 and z < 1.5 or b)", ((X > 0) & (Z < 1.5)) | B),
+        ("I(h == 1 | h == 2)", (H == 1) | (H == 2)),
+        ("I((x > 0) == TRUE)", X > 0),
+        ("I(h %in% c(1, 3))", (H == 1) | (H == 3)),
+        ("I(f %in% ['a', 'b'])", DATA["f"].isin(["a", "b"]).to_numpy()),
+        ("I(f == 'a' & s != 'u')", ((DATA["f"] == "a") & (DATA["s"] != "u")).to_numpy()),
+        ("I(2 * h %% 4)", 2.0 * (H % 4)),
+        ("I((2 * h) %% 4)", (2.0 * H) % 4),
+        ("I(h %/% 2 * 3)", H // 2 * 3.0),
+        ("I(12 / h %/% 2 + 0 * x)", None),
+        ("I(-h %% 4)", (-H) % 4.0),
+        ("I(x - h %% 4 %% 3)", X - H % 4 % 3),
+        ("I(-x^2)", -(X**2)),
+        ("I(z^x^2)", Z ** (X**2)),
+        ("I(2^-h)", 2.0**-H),
+        ("I(h^30)", (1.0 * H) ** 30),
+        ("I(x * 3L)", 3 * X),
+        ("ifelse(x > 0 & b, x, -1)", np.where((X > 0) & B, X, -1.0)),
+        ("as.integer(z * 3)", np.trunc(3 * Z)),
+        ("as.numeric(b)", 1.0 * B),
+        ("as.logical(h)", H != 0),
+        ("round(x, 1)", X.round(1)),
+        ("pmax(x, z)", np.maximum(X, Z)),
+        ("I(x * T)", X),
+    ],
+)
+def test_operators_mean_what_they_mean_in_r(expression, expected):
+    if expected is None:
+        with pytest.raises(DataError, match="infinite"):
+            values(expression)
+        return
+    assert_allclose(values(expression), np.asarray(expected, dtype=float), rtol=1e-15)
+
+
+def test_the_callers_own_short_names_come_first():
+    context = {"T": 3.0, "c": lambda v: v + 1.0}
+    model = lf.MixedModel("y ~ I(x*T) + c(z)", DATA, context=context)
+    assert_allclose(model.design.X[:, 1:], np.column_stack([3.0 * X, Z + 1.0]))
+
+
+@pytest.mark.parametrize(
+    "expression, message",
+    [
+        ("I(x > 0 && b)", "write &"),
+        ("I(x > 0 || b)", r"write \|"),
+        ("I(0 < x < 1)", r"\(a < b\) & \(b < c\)"),
+        ("I(x > 0 == TRUE)", r"\(a < b\) & \(b < c\)"),
+        ("I(x if b else z)", "ifelse"),
+        ("I(x + !b)", "parentheses"),
+        ("I(f & b)", "compare them"),
+        ("I(f == 1)", "quotes"),
+        ("I(h == '1')", "quotes"),
+        ("I(log(x) > 0)", "NaN"),
+        ("s.map({'u': 'k'})", "missing labels"),
+        ("as.numeric(f)", "numbers and booleans"),
+        ("I(x %o% z)", "%o%"),
+        ("I(x %foo% z)", "%foo%"),
+    ],
+)
+def test_code_that_could_be_misread_is_refused(expression, message):
+    with pytest.raises(LmformsError, match=message) as caught:
+        values(expression)
+    assert "^^^" in str(caught.value)
+
+
+@pytest.mark.parametrize("right", ["I(f == ')')", 'I(f == "(")', "I(s != '|') + (1 | g)"])
+def test_brackets_and_bars_in_text_are_text(right):
+    assert "Intercept" in lf.MixedModel(f"y ~ {right}", DATA, context={}).design.x_names
+
+
+# --- R's words ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "word, instead",
+    [
+        ("ordered(f)", "C(f, contr.poly)"),
+        ("as.ordered(f)", "C(f, contr.poly)"),
+        ("relevel(f, ref='b')", "C(f, contr.treatment('b'))"),
+        ("interaction(f, s)", "f:g"),
+        ("paste(f, s)", "f:g"),
+        ("mean(x)", "center(x)"),
+        ("sd(x)", "scale(x)"),
+        ("s(x)", "cr(x, df=5, constraints='center')"),
+        ("rcs(x, 4)", "ns(x, df=4)"),
+        ("I(x * NA)", "is.na(x)"),
+        ("cut(x, 3)", "pd.cut(data['x'], [0, 1, 2])"),
+    ],
+)
+def test_words_of_r_get_advice_that_works(word, instead):
+    with pytest.raises(LmformsError) as caught:
+        values(word)
+    assert instead in str(caught.value)
+    if "pd.cut" in instead:
+        data = DATA.assign(part=pd.cut(DATA["x"], [-9, 0, 9]))
+        assert len(lf.MixedModel("y ~ part + (1|g)", data).design.x_names) == 2
+    else:
+        lf.MixedModel(f"y ~ z + {instead}", DATA, context={})
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("y ~ as.factor(h) + (1|g)", "y ~ factor(h) + (1|g)"),
+        ("y ~ x + (1|as.factor(g))", "y ~ x + (1|g)"),
+        ("y ~ as.character(h) + (1|g)", "y ~ factor(h) + (1|g)"),
+        ("y ~ bs(x, df = 5L, include_intercept = FALSE) + (1|g)", "y ~ bs(x, df=5) + (1|g)"),
+        ("y ~ (x) + (0 + z) + (1|g)", "y ~ 0 + x + z + (1|g)"),
+        ("y ~ f %in% (s + h) + (1|g)", "y ~ f:s:h + (1|g)"),
+    ],
+)
+def test_words_of_r_that_work(one, other):
+    same(one, other)
+
+
+# --- the algebra of terms ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "right, intercept, labels",
+    [  # R's terms(): its intercept and labels
+        ("(1+x):f", 1, "x:f"),
+        ("(0+x):f", 0, "x:f"),
+        ("f/(1+x)", 1, "f f:x"),
+        ("(1+x)^2", 1, "x"),
+        ("(0+x)", 0, "x"),
+        ("x-(1+z)", 0, "x"),
+        ("x-(0+z)", 1, "x"),
+        ("-(-x)", 1, ""),
+        ("-(-1)", 1, ""),
+        ("x- -z", 1, "x"),
+        ("x+-1", 0, "x"),
+        ("(x+z)-z", 1, "x"),
+        ("(x+z)^2-x:z", 1, "x z"),
+        ("a%in%(b+c)", 1, "a:b:c"),
+        ("(a+b)%in%c", 1, "a:c b:c"),
+        ("(a+b)/c", 1, "a b a:b:c"),
+        ("a/(b+c)", 1, "a a:b a:c"),
+        ("a/b/c", 1, "a a:b a:b:c"),
+        ("a/b*c", 1, "a c a:b a:c a:b:c"),
+        ("a*b/c", 1, "a b a:b a:b:c"),
+        ("a:b*c", 1, "c a:b a:b:c"),
+        ("a+b^2", 1, "a b"),
+        ("(a*b)^2", 1, "a b a:b"),
+        ("(a:b+c)^3", 1, "c a:b a:b:c"),
+        ("x:x", 1, "x"),
+        ("a-a", 1, ""),
+        ("0-0", 1, ""),
+        ("1-1", 0, ""),
+        ("a:b%in%c", 1, "a:b:c"),
+        ("a*b%in%c", 1, "a b:c a:b:c"),
+        ("(a+b+a:b)-(a)", 1, "b a:b"),
+        ("-x+x", 1, "x"),
+        ("x-x+x", 1, "x"),
+        ("b:a", 1, "b:a"),
+        ("c:a+a:c", 1, "c:a"),
+        ("a:c+b", 1, "b a:c"),
+    ],
+)
+def test_terms_are_those_of_r(right, intercept, labels):
+    found = expand(dialect(right, [(0, len(right))]), intercept=True)
+    assert found.intercept == bool(intercept)
+    assert [":".join(t.text for t in term) for term in found.terms] == labels.split()
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "y ~ ⟨2⟩:x",
+        "y ~ x + ⟨2⟩",
+        "y ~ x⟨:⟩1",
+        "y ~ 1⟨*⟩x",
+        "y ~ (0)⟨/⟩x",
+        "y ~ x^⟨(⟩0)",
+        "y ~ x^⟨²⟩",
+        "y ~ x^⟨-⟩1",
+        "y ~ x^⟨2.5⟩",
+        "y ~ (x + z)^⟨99999999999999999999⟩",
+        "y ~ x + (1|g^⟨.⟩)",
+        "y ~ x + us(x | (⟨]⟩g))",
+        "y ~ x ⟨==⟩ z",
+        "y ~ ⟨!⟩b",
+        "y ~ f ⟨&⟩ s",
+        "y ~ x ⟨%foo%⟩ z",
+        "y ~ ⟨poly(bs(x,df=4),2)⟩ + (1|g)",
+        "y ~ x + (1 | g + ⟨1⟩)",
+        "y ~ ⟨I(yield x)⟩",
+    ],
+)
+def test_refusal_marks_the_place(marked):
+    formula = marked.replace("⟨", "").replace("⟩", "")
+    with pytest.raises(LmformsError) as caught:
+        fit(formula)
+    *_, shown, carets = str(caught.value).split("\n")
+    start, stop = marked.index("⟨"), marked.index("⟩") - 1
+    assert shown == f"    {formula}"
+    assert carets == "    " + " " * start + "^" * (stop - start)
+
+
+MANY = DATA.assign(
+    **{f"a{i}": np.roll(X, i) for i in range(16)},
+    **{f"c{i}": np.roll(DATA["s"], i) for i in range(16)},
+)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        "(" + " + ".join(f"a{i}" for i in range(10)) + ")^6",
+        "(.)^6",
+        "*".join(f"a{i}" for i in range(16)),
+        "*".join(f"c{i}" for i in range(16)),
+        ":".join(f"c{i}" for i in range(16)),
+        ":".join(f"c{i}" for i in range(8)),
+        "x + (" + "*".join(f"a{i}" for i in range(16)) + " | g)",
+        "x + (1 | " + "*".join(f"c{i}" for i in range(16)) + ")",
+        "(" * 100 + "x" + ")" * 100,
+        "I(" + "(" * 100 + "x" + ")" * 101,
+        "-" * 3000 + "x",
+        "I(" + "-" * 5000 + "x)",
+        "I(" + "+".join(["x"] * 5000) + ")",
+        "I(9^9^9^9^9 * x)",
+    ],
+    ids=lambda right: right[:24],
+)
+def test_formulas_that_would_take_for_ever_are_refused_at_once(right):
+    start = time.process_time()
+    with pytest.raises(LmformsError):
+        lf.MixedModel(f"y ~ {right}", MANY, context={})
+    assert time.process_time() - start < 5.0
+
+
+def test_columns_that_would_fill_the_memory_are_refused():
+    n = 4000
+    data = pd.DataFrame({"y": np.arange(n) % 7.0, "p": np.arange(n), "q": np.arange(n) // 2})
+    with pytest.raises(MemoryError, match="columns"):
+        lf.MixedModel("y ~ factor(p):factor(q)", data, context={})
+
+
+# --- ambiguous names ------------------------------------------------------------------------------
+
+
+def test_dot_stands_for_columns_with_whole_numbers_as_names():
+    data = pd.DataFrame({"y": X, 0: Z, 1: 1.0 * H, "g": DATA["g"]})
+    assert lf.MixedModel("y ~ . + (1|g)", data).design.x_names == ["Intercept", "0", "1"]
+    named = pd.DataFrame({"y": X, "p": Z, "q": 1.0 * H, "g": DATA["g"]})
+    assert_allclose(criterion("y ~ . + (1|g)", data), criterion("y ~ p + q + (1|g)", named))
+
+
+def test_columns_with_dots_inside_calls():
+    data = DATA.rename(columns={"z": "Sepal.Length", "x": "x.y"}).assign(x=X)
+    same_as = "y ~ log(z) + I(x*z) + z.clip(0, 1.5) + (log(z)|g)"
+    dotted = (
+        "y ~ log(Sepal.Length) + I(x.y*Sepal.Length) + Sepal.Length.clip(0, 1.5)"
+        " + (log(Sepal.Length)|g)"
+    )
+    model = fit(dotted, data)
+    assert_allclose(model.criterion, criterion(same_as), rtol=1e-9)
+    assert "log(Sepal.Length)" in model.params.index
+
+
+@pytest.mark.parametrize("name", ["a.b", "7", "class", "a b"])
+@pytest.mark.parametrize("wrapped", ["`{}`", "I(`{}`)"])
+def test_contrasts_reach_columns_with_any_name(name, wrapped):
+    renamed = DATA.rename(columns={"f": name})
+    model = lf.MixedModel(f"y ~ {wrapped.format(name)}", renamed, contrasts={name: "contr.sum"})
+    plain = lf.MixedModel("y ~ f", DATA, contrasts={"f": "contr.sum"})
+    assert_allclose(model.design.X, plain.design.X)
+
+
+@pytest.mark.parametrize(
+    "formula, message",
+    [
+        ("y ~ Intercept + (1|g)", "`Intercept`"),
+        ("y ~ 0 + Intercept", "`Intercept`"),
+        ("y ~ . + (1|g)", "`Intercept`"),
+        ("y ~ x + (Intercept|g)", "`Intercept`"),
+        ("y ~ x + (1|Residual)", "`Residual`"),
+        ("y ~ x + (1|g/s) + (1|`g:s`)", "`g:s`"),
+        ("y ~ f + `f[T.b]`", "`f.T.b.`"),
+        ("y ~ log(z) + `log(z)`", "column and a call"),
+        ("log(z) ~ x + log(z)", "is the response"),
+    ],
+)
+def test_names_that_stand_for_two_things_are_refused(formula, message):
+    data = DATA.assign(
+        **{"Intercept": X, "Residual": DATA["g"], "g:s": H, "f[T.b]": X, "log(z)": X}
+    )
+    with pytest.raises(LmformsError, match=message):
+        fit(formula, data)
+
+
+def test_wide_whole_numbers_keep_apart_in_calls():
+    data = DATA.assign(id=2**60 + DATA["g"])
+    assert_allclose(criterion("y ~ x + (1|I(id))", data), criterion("y ~ x + (1|g)"))
+    assert_allclose(criterion("y ~ x + (1|C(id))", data), criterion("y ~ x + (1|g)"))
+    for formula in ("y ~ I(id %% 8)", "y ~ x + (1|I(id + 1))", "y ~ log(id)"):
+        with pytest.raises(DataError, match="`id` has whole numbers beyond"):
+            fit(formula, data)
+
+
+# --- new rows ----------------------------------------------------------------------------------
+
+DAYS = DATA.assign(day=DATA["h"] * 1.0, when=pd.date_range("2024-01-01", periods=N))
+
+
+def centred(v):
+    return v - v.mean()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "I(day - day.mean())",
+        "I(day - day.min())",
+        "I(day - min(day))",
+        "I(day / np.max(day))",
+        "I((when - when.min()).dt.days)",
+        "I(z > z.median())",
+        "centred(z)",
+        "pd.qcut(z, 3)",
+        "pd.cut(day, 3)",
+        "z.rank()",
+        "z.cumsum()",
+        "z.shift().fillna(1)",
+        "lag(z).fillna(1)",
+        "I(z - z.iloc[0])",
+        "I(z[::-1].to_numpy())",
+        "I(z - z.groupby(f).transform('mean'))",
+        "z.clip(z.quantile(.1), z.quantile(.9))",
+        "z.round(1).map(z.round(1).value_counts())",
+        "I(day * rows)",
+        "np.random.normal(size=len(day))",
+        "ifelse(z > np.mean(z), 1, 0)",
+        "scale(z - z.min())",
+        "poly(z.rank(), 2)",
+    ],
+)
+def test_expressions_that_depend_on_other_rows_are_fitted_but_not_predicted(expression):
+    names = {"centred": centred, "pd": pd, "rows": np.arange(N)}
+    for formula in (f"y ~ {expression} + (1|g)", f"y ~ x + offset(0 * x) + (0 + {expression}|g)"):
+        model = fit(formula, DAYS, context=names)
+        assert len(model.predict()) == N
+        with pytest.raises(DataError, match=r"depends on the other rows.*center") as caught:
+            model.predict(DAYS)
+        assert "^^^" in str(caught.value)
+        if "offset" in formula:
+            model.predict(DAYS, random="none")
+
+
+def test_groups_and_offsets_that_depend_on_other_rows_are_not_predicted():
+    for formula in ("y ~ x + (1|pd.qcut(z, 4))", "y ~ x + offset(z - z.mean()) + (1|g)"):
+        with pytest.raises(DataError, match="depends on the other rows"):
+            fit(formula, DAYS, context={"pd": pd}).predict(DAYS)
+
+
+def test_the_advice_for_new_rows_works():
+    new = DAYS.iloc[:10]
+    plain = fit("y ~ day + (1|g)", DAYS).predict(new)
+    assert_allclose(fit("y ~ center(day) + (1|g)", DAYS).predict(new), plain, rtol=1e-6)
+    assert_allclose(fit("y ~ scale(day) + (1|g)", DAYS).predict(new), plain, rtol=1e-6)
+    column = DAYS.assign(day=DAYS["day"] - DAYS["day"].mean())
+    assert_allclose(fit("y ~ day + (1|g)", column).predict(column.iloc[:10]), plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "double(x)",
+        "ifelse(x > 0, x, 0)",
+        "x.clip(0, 1)",
+        "I(when.dt.month.astype(float))",
+        "f.map({'a': 'p', 'b': 'p', 'c': 'q'})",
+        "np.where(b & (x > 0), 1.0, 0.0)",
+        "I(scale(x)^2)",
+        "I(h %in% c(1, 2))",
+        "I((lambda v: np.maximum(v, 0))(x))",
+        "C(h, contr.sum)",
+        "ns(x, df=3)",
+        "I(x * four)",
+        "pd.cut(x, [-9, 0, 9])",
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_row_by_row_expressions_are_predicted(expression, seed):
+    rows = np.random.default_rng(seed).permutation(N)
+    names = {"double": double, "pd": pd, "four": 4.0}
+    model = fit(f"y ~ {expression} + (1|g)", DAYS.iloc[rows], context=names)
+    new = DAYS.iloc[:11]
+    assert_allclose(model.predict(new), model.predict().loc[new.index], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "formula, random",
+    [
+        ("y ~ offset(scale(x)) + scale(x) + (1|g)", "all"),
+        ("y ~ 1 + (0 + scale(x)|g) + (0 + scale(x)|h)", "h"),
+        ("y ~ 1 + (0 + poly(x, 2)|g) + (1 + poly(x, 2)|h)", "h"),
+        ("y ~ 1 + (0 + C(f)|g) + (0 + C(f)|h)", "h"),
+    ],
+)
+def test_what_a_transform_learnt_serves_every_part_that_uses_it(formula, random):
+    model = fit(formula)
+    some = DATA[DATA["f"] != "a"].iloc[:9]
+    expected = model.predict(DATA, random=random).loc[some.index]
+    assert_allclose(model.predict(some, random=random), expected, rtol=1e-9)
+
+
+# --- the fuzzer --------------------------------------------------------------------------------
+
+
+def test_random_formulas():
+    assert fuzz_formulas.run(150, seed=5)["faults"] == 0
