@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..errors import ArgumentError, MissingPackageError, ModelError
 from .fit import RESIDUAL
-from .posterior import GibbsFit
+from .posterior import GibbsFit, all_draws
 from .priors import Priors, check_proper, priors_of, tails_of
 from .samplers import Sampler, sampler_of
 from .sums import sums_of
@@ -186,7 +186,7 @@ def _start(sampler: Sampler, rng: np.random.Generator) -> FloatArray:
 
 def _betas(inner: FloatArray, sums: Any) -> FloatArray:
     """Coefficients of X from those of X̃."""
-    flat = inner.reshape(-1, sums.p).T
+    flat = all_draws(inner).T
     back = sums.scale * np.linalg.solve(sums.x_root, flat)
     return np.asarray((sums.gamma[:, None] + back).T.reshape(inner.shape))
 

@@ -116,7 +116,7 @@ class GibbsFit:
 
         s = self._squares
         found = [_mode(s[:, [i]], self.degrees[[i]])[0] for i in range(len(self.names))]
-        flat = self.beta_draws.reshape(-1, self.beta_draws.shape[2])
+        flat = all_draws(self.beta_draws)
         return pd.Series([*found, *(_kernel_mode(x) for x in flat.T)], index=self._index())
 
     def summary(self, quantiles: Sequence[float] = QUANTILES) -> pd.DataFrame:
@@ -137,8 +137,7 @@ class GibbsFit:
 
         if not all(0 <= q <= 1 for q in quantiles):
             raise ArgumentError(f"quantiles must be between 0 and 1: {tuple(quantiles)}.")
-        x = np.concatenate([self.variance_draws, self.beta_draws], axis=2)
-        x = x.reshape(-1, x.shape[2])
+        x = all_draws(np.concatenate([self.variance_draws, self.beta_draws], axis=2))
         mean = x.mean(axis=0)
         sd = x.std(axis=0, ddof=1) if len(x) > 1 else np.full(x.shape[1], np.nan)
         mean[: len(self.tails)][self.tails <= 2] = np.inf
@@ -183,7 +182,7 @@ class GibbsFit:
 
     @property
     def _squares(self) -> FloatArray:
-        return self.squares.reshape(-1, self.squares.shape[2])
+        return all_draws(self.squares)
 
     def _frame(self, x: FloatArray, names: list[str]) -> pd.DataFrame:
         import pandas as pd
@@ -191,10 +190,15 @@ class GibbsFit:
         index = pd.MultiIndex.from_product(
             [range(x.shape[0]), range(x.shape[1])], names=["chain", "draw"]
         )
-        return pd.DataFrame(x.reshape(-1, x.shape[2]), index=index, columns=names)
+        return pd.DataFrame(all_draws(x), index=index, columns=names)
 
     def __repr__(self) -> str:
         return f"GibbsFit: {self.message} ({self.sampler})\n{self.summary().to_string()}"
+
+
+def all_draws(x: FloatArray) -> FloatArray:
+    """Draws of all chains below each other, also of no parameters."""
+    return x.reshape(x.shape[0] * x.shape[1], x.shape[2])
 
 
 def _arviz() -> Any:
