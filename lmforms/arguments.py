@@ -1,15 +1,25 @@
-"""Misnamed keyword arguments: an error of the package's own, with near matches."""
+"""Arguments checked by one function each, with errors of the package's own."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+import math
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .errors import ArgumentError, near_matches
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .control import Control
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+SHOWN = 60
+"""Characters of a value that a message shows."""
 
 
 def named_arguments(function: F) -> F:
@@ -24,15 +34,149 @@ def named_arguments(function: F) -> F:
     ...
     lmforms.errors.ArgumentError: fit() has no argument `REML`. Did you mean `reml`?
     """
-    known = [name for name in inspect.signature(function).parameters if name != "self"]
+    signature = inspect.signature(function)
+    known = [name for name in signature.parameters if name not in ("self", "cls")]
+    label = function.__qualname__.removesuffix(".__init__")
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         for name in kwargs:
             if name not in known:
-                label = function.__qualname__.removesuffix(".__init__")
-                hint = near_matches(name, known) or f" It has: {', '.join(known)}."
+                has = f" It has: {', '.join(known)}." if known else " It has none."
+                hint = near_matches(name, known) or has
                 raise ArgumentError(f"{label}() has no argument `{name}`.{hint}")
         return function(*args, **kwargs)
 
     return cast(F, checked)
+
+
+def shown(value: object) -> str:
+    """A value for a message: its repr on one line, and not much of it."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({type(value).__name__})"
+
+
+def one_of(name: str, value: Any, choices: Sequence[str], *, says: str = "") -> str:
+    """One of some texts.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument.
+    value : object
+    choices : sequence of str
+    says : str
+        What a message adds.
+
+    Examples
+    --------
+    >>> one_of("missing", "dorp", ("drop", "raise"))
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: missing='dorp': use one of 'drop', 'raise'. Did you mean `drop`?
+    """
+    if isinstance(value, str) and value in choices:
+        return str(value)
+    hint = near_matches(value, choices) if isinstance(value, str) else ""
+    listed = ", ".join(repr(choice) for choice in choices)
+    raise ArgumentError(f"{name}={shown(value)}: use one of {listed}.{hint}{says}")
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False, of Python or NumPy.
+
+    Examples
+    --------
+    >>> flag("reml", "yes")
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: reml must be True or False, not 'yes'.
+    """
+    if _is_flag(value):
+        return bool(value)
+    raise ArgumentError(f"{name} must be True or False, not {shown(value)}.")
+
+
+def whole(name: str, value: Any, *, least: int = 0) -> int:
+    """A whole number of at least `least`.
+
+    Examples
+    --------
+    >>> whole("chains", True, least=1)
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: chains must be a whole number of at least 1, not True.
+    """
+    if isinstance(value, Integral) and not _is_flag(value) and value >= least:
+        return int(value)
+    raise ArgumentError(f"{name} must be a whole number of at least {least}, not {shown(value)}.")
+
+
+def number(name: str, value: Any, *, least: float = -math.inf) -> float:
+    """A finite number of at least `least`."""
+    found = _finite(value)
+    if found is not None and found >= least:
+        return found
+    bound = "" if least == -math.inf else f" of at least {least:g}"
+    raise ArgumentError(f"{name} must be a finite number{bound}, not {shown(value)}.")
+
+
+def positive(name: str, value: Any) -> float:
+    """A finite number above zero.
+
+    Examples
+    --------
+    >>> positive("tolerance", float("nan"))
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: tolerance must be a positive, finite number, not nan.
+    """
+    found = _finite(value)
+    if found is not None and found > 0:
+        return found
+    raise ArgumentError(f"{name} must be a positive, finite number, not {shown(value)}.")
+
+
+def share(name: str, value: Any) -> float:
+    """A number between 0 and 1, both excluded."""
+    found = _finite(value)
+    if found is not None and 0 < found < 1:
+        return found
+    raise ArgumentError(f"{name} must be a number between 0 and 1, not {shown(value)}.")
+
+
+def generator(name: str, seed: Any) -> np.random.Generator:
+    """Random numbers from a seed, or from whatever else NumPy makes them of."""
+    import numpy as np
+
+    try:
+        if not _is_flag(seed):
+            return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        pass
+    raise ArgumentError(
+        f"{name} must be a whole number of at least 0, a numpy Generator or None, "
+        f"not {shown(seed)}."
+    )
+
+
+def control_of(value: Any) -> Control:
+    """The options, or the default ones."""
+    from .control import Control
+
+    if value is None or isinstance(value, Control):
+        return value or Control()
+    raise ArgumentError(f"control must be a lmforms.Control, not {shown(value)}.")
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool) or type(value).__name__ == "bool" and hasattr(value, "dtype")
+
+
+def _finite(value: object) -> float | None:
+    """A real number as a float, None if it is none, not finite, or too large."""
+    try:
+        found = float(value) if isinstance(value, Real) and not _is_flag(value) else math.nan
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None

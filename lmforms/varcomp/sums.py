@@ -17,12 +17,18 @@ import numpy.typing as npt
 from ..errors import ModelError
 
 if TYPE_CHECKING:
-    from .model import ComponentModel
+    from .model import Component, ComponentModel
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 EXPLAINED = 1e-10
 """A response of which X leaves less than this share has no residual."""
+
+
+NOTHING_LEFT = 1e-10
+"""X explains a component of which it leaves less than this share, in norm: rounding leaves 1e-14,
+and a slope far from its origin is worth 1e-7."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +58,9 @@ class Sums:
         Spread of what they left: y − Xγ = scale · ỹ.
     log_det_residual : float
         −Σ ln w.
+    explained : ndarray of bool (r,)
+        Components that lie in the span of X: the restricted likelihood does not know their
+        variances, and the likelihood is highest without them.
     """
 
     n: int
@@ -67,6 +76,7 @@ class Sums:
     gamma: FloatArray
     scale: float
     log_det_residual: float
+    explained: BoolArray
 
     @property
     def m(self) -> int:
@@ -158,4 +168,14 @@ def sums_of(model: ComponentModel) -> Sums:
         gamma=np.linalg.solve(x_root, gamma_inner) if p else np.empty(0),
         scale=scale,
         log_det_residual=-float(np.log(weights).sum()),
+        explained=np.array([_is_explained(c, root, basis) for c in model.components], dtype=bool),
     )
+
+
+def _is_explained(component: Component, root: FloatArray, basis: FloatArray) -> bool:
+    """Whether √w ZLa lies in the span of an orthonormal basis: tried with random signs for a."""
+    a = np.random.default_rng(0).choice([-1.0, 1.0], component.size)
+    whole = left = root * (component.Z @ component.effects(a))
+    for _ in range(2):  # again, for what rounding left of the first time
+        left = left - basis @ (basis.T @ left)
+    return bool(np.linalg.norm(left) <= NOTHING_LEFT * np.linalg.norm(whole))
