@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .control import Control
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 SHOWN = 60
 """Characters of a value that a message shows."""
@@ -34,7 +35,12 @@ def named_arguments(function: F) -> F:
     ...
     lmforms.errors.ArgumentError: fit() has no argument `REML`. Did you mean `reml`?
     """
+    if isinstance(function, type):  # a dataclass, whose constructor is checked
+        function.__init__ = named_arguments(function.__init__)  # type: ignore[misc]
+        return function
     signature = inspect.signature(function)
+    if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
+        return function  # checks what is in its **params itself
     known = [name for name in signature.parameters if name not in ("self", "cls")]
     label = function.__qualname__.removesuffix(".__init__")
 
@@ -97,8 +103,8 @@ def flag(name: str, value: Any) -> bool:
     raise ArgumentError(f"{name} must be True or False, not {shown(value)}.")
 
 
-def whole(name: str, value: Any, *, least: int = 0) -> int:
-    """A whole number of at least `least`.
+def whole(name: str, value: Any, *, least: int = 0, most: int | None = None) -> int:
+    """A whole number of at least `least`, and at most `most` if there is such a bound.
 
     Examples
     --------
@@ -107,17 +113,20 @@ def whole(name: str, value: Any, *, least: int = 0) -> int:
     ...
     lmforms.errors.ArgumentError: chains must be a whole number of at least 1, not True.
     """
-    if isinstance(value, Integral) and not _is_flag(value) and value >= least:
+    good = isinstance(value, Integral) and not _is_flag(value) and value >= least
+    if good and (most is None or value <= most):
         return int(value)
-    raise ArgumentError(f"{name} must be a whole number of at least {least}, not {shown(value)}.")
+    bound = f"of at least {least}" if most is None else f"from {least} to {most:,}"
+    raise ArgumentError(f"{name} must be a whole number {bound}, not {shown(value)}.")
 
 
-def number(name: str, value: Any, *, least: float = -math.inf) -> float:
-    """A finite number of at least `least`."""
+def number(name: str, value: Any, *, least: float = -math.inf, most: float = math.inf) -> float:
+    """A finite number from `least` to `most`."""
     found = _finite(value)
-    if found is not None and found >= least:
+    if found is not None and least <= found <= most:
         return found
     bound = "" if least == -math.inf else f" of at least {least:g}"
+    bound = bound if most == math.inf else f" from {least:g} to {most:g}"
     raise ArgumentError(f"{name} must be a finite number{bound}, not {shown(value)}.")
 
 
@@ -160,6 +169,40 @@ def generator(name: str, seed: Any) -> np.random.Generator:
     )
 
 
+def instance(name: str, value: Any, kind: type[T], way: str = "") -> T:
+    """An object of a class of this package.
+
+    Parameters
+    ----------
+    name : str
+    value : object
+    kind : type
+    way : str
+        How to get one, for the message.
+    """
+    if isinstance(value, kind):
+        return value
+    hint = f": {way}" if way else ""
+    raise ArgumentError(f"{name} must be a {kind.__name__}, not {shown(value)}{hint}.")
+
+
+def mapping(name: str, value: Any, of: str) -> Mapping[Any, Any]:
+    """A mapping, of what `of` says."""
+    if isinstance(value, Mapping):
+        return value
+    raise ArgumentError(f"{name} must be a mapping of {of}, not {shown(value)}.")
+
+
+def sequence(name: str, value: Any, of: str) -> list[Any]:
+    """A list of what comes one after the other in a sequence, which text is not."""
+    try:
+        if not isinstance(value, (str, bytes)):
+            return list(value)
+    except TypeError:
+        pass
+    raise ArgumentError(f"{name} must be a sequence of {of}, not {shown(value)}.")
+
+
 def control_of(value: Any) -> Control:
     """The options, or the default ones."""
     from .control import Control
@@ -170,7 +213,7 @@ def control_of(value: Any) -> Control:
 
 
 def _is_flag(value: object) -> bool:
-    return isinstance(value, bool) or type(value).__name__ == "bool" and hasattr(value, "dtype")
+    return isinstance(value, bool) or (type(value).__name__ == "bool" and hasattr(value, "dtype"))
 
 
 def _finite(value: object) -> float | None:

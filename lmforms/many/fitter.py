@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..arguments import named_arguments
 from ..control import Control
 from ..design import Design
 from ..errors import (
@@ -70,6 +71,7 @@ class ManyFits:
         good = int(self.fits["converged"].sum())
         return f"ManyFits({len(self):,} responses, {good:,} converged)"
 
+    @named_arguments
     def forms(self, rank: int | None = None, **params: Any) -> Forms:
         """A linear mixed form of all responses with the model's X and Z, beside the fits.
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 import numpy.typing as npt
 import pandas as pd
 
-from ..arguments import named_arguments
+from ..arguments import control_of, flag, named_arguments, one_of
 from ..control import Control
 from ..errors import (
     ArgumentError,
@@ -26,7 +26,7 @@ from .columns import (
     rows_like,
 )
 from .fitter import Fitter, ManyFits
-from .inputs import Source, check_choice, check_control, check_flag
+from .inputs import Source
 from .origin import Origin
 
 
@@ -153,8 +153,8 @@ def lmer_many(
     0  strength  0.6711  2.7249
     1    logged  0.6818  0.0452
     """
-    reml, stream = check_flag("reml", reml), check_flag("stream", stream)
-    check_choice("missing", missing, ("raise", "drop"))
+    reml, stream = flag("reml", reml), flag("stream", stream)
+    one_of("missing", missing, ("raise", "drop"))
     own = _names(responses)
     source = Source.of(
         formula,
@@ -168,7 +168,7 @@ def lmer_many(
     if own is not None:
         columns_named(own, list(source.data.columns))
         responses = source.data[own]
-    fitter = Fitter(source, reml, check_control(control))
+    fitter = Fitter(source, reml, control_of(control))
     step = chunk_size(chunk, source.n)
     told = reporter(progress, column_count(responses), "responses")
     labelled = isinstance(data, pd.DataFrame)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import flag
 from ..varcomp import ComponentModel
 from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
 from .spectral import Spectrum, spectrum
@@ -59,7 +60,9 @@ def gauss_seidel(
     """
     check_options(tolerance, max_iterations)
     rotated, spectra = _rotated(system, model)
-    g, trace = _sweeps(rotated, tolerance, max_iterations, compiled)
+    g, trace = _sweeps(
+        rotated, tolerance, max_iterations, None if compiled is None else flag("compiled", compiled)
+    )
     for span, own in spectra:
         g[span] = own.coefficients(g[span])
     remedy = "Raise `max_iterations`, or use method='pcg' or 'direct'."

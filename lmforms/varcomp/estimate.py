@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arguments import flag, generator, named_arguments, one_of, positive, whole
+from ..control import STARTLESS, STEPPING
 from ..errors import ArgumentError, ModelError
 from ..factor import calm_threads
 from . import steps
@@ -23,7 +24,7 @@ from .equations import Equations
 from .fit import RESIDUAL, VarCompFit, evaluated
 from .gibbs import gibbs
 from .likelihood import Likelihood, likelihood
-from .model import ComponentModel
+from .model import ComponentModel, component_model_of
 from .sums import Sums, sums_of
 from .walks import Path, quasi_newton, rounding, settled, walk
 
@@ -41,12 +42,6 @@ LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
 
 LIMIT = 1_000
 """… and for the others, of which Fisher scoring is linear where the information is poor."""
-
-METHODS = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
-"""Those that take steps from a start …"""
-
-OTHERS = ("emma", "gibbs")
-"""… and those that do not."""
 
 
 @named_arguments
@@ -115,12 +110,13 @@ def estimate(
     Residual    2451.25
     Name: variance, dtype: float64
     """
-    method = one_of("method", method, (*METHODS, *OTHERS))
+    model = component_model_of(model)
+    method = one_of("method", method, (*STEPPING, *STARTLESS))
     reml = flag("reml", reml)
     memory = positive("memory", memory)
     given = {"start": start, "max_iterations": max_iterations, "tolerance": tolerance}
     unused = [name for name, value in given.items() if value is not None]
-    if method in OTHERS and unused:
+    if method in STARTLESS and unused:
         raise ArgumentError(f"method={method!r} has no use for {', '.join(unused)}.")
     if method == "gibbs" and not reml:
         raise ArgumentError("method='gibbs' has no counterpart of ML: leave reml=True.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import named_arguments, one_of
 from . import steps
 from .likelihood import Likelihood
 from .model import ComponentModel
@@ -100,6 +101,7 @@ class VarCompFit:
         out.insert(0, "step", list(self.kinds))
         return out
 
+    @named_arguments
     def information(self, kind: str = "average") -> pd.DataFrame:
         """Of the variances: ``"average"``, ``"observed"`` or ``"expected"``.
 
@@ -107,21 +109,20 @@ class VarCompFit:
         """
         import pandas as pd
 
-        from ..errors import ArgumentError
-
-        if kind not in ("average", "observed", "expected"):
-            raise ArgumentError(f"kind must be 'average', 'observed' or 'expected', not {kind!r}.")
+        kind = one_of("kind", kind, ("average", "observed", "expected"))
         inner = getattr(self.likelihood, kind) / self.likelihood.sums.scale**4
         return pd.DataFrame(inner, index=self.names, columns=self.names)
 
     @cached_property
     def flat(self) -> BoolArray:
-        """Which variances the data do not tell, (r + 1,): the likelihood does not change along them.
+        """Which variances the data do not tell, (r + 1,): along them the likelihood is flat.
 
         Where X explains a component, that is so by REML alone.
         """
         at = self.likelihood
-        known = np.append(~at.sums.explained, True) if self.reml else np.ones(len(at.variances), bool)
+        known = (
+            np.append(~at.sums.explained, True) if self.reml else np.ones(len(at.variances), bool)
+        )
         chosen = np.flatnonzero(steps.free(at) & known)
         inner = at.average[np.ix_(chosen, chosen)]
         scale = np.sqrt(np.diag(inner))
@@ -153,6 +154,7 @@ class VarCompFit:
         sums = self.likelihood.sums
         return pd.Series(sums.beta(self.likelihood.beta), index=list(self.model.x_names))
 
+    @named_arguments
     def cov_params(self) -> pd.DataFrame:
         """Covariance of β̂."""
         import pandas as pd

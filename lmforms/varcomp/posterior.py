@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, MissingPackageError
+from ..arguments import named_arguments, number, sequence
+from ..errors import MissingPackageError
 from .fit import RESIDUAL
 from .model import ComponentModel
 from .priors import InverseChiSquared
@@ -119,6 +120,7 @@ class GibbsFit:
         flat = all_draws(self.beta_draws)
         return pd.Series([*found, *(_kernel_mode(x) for x in flat.T)], index=self._index())
 
+    @named_arguments
     def summary(self, quantiles: Sequence[float] = QUANTILES) -> pd.DataFrame:
         """Mean, sd, mode and quantiles of each variance and coefficient.
 
@@ -135,8 +137,8 @@ class GibbsFit:
         """
         import pandas as pd
 
-        if not all(0 <= q <= 1 for q in quantiles):
-            raise ArgumentError(f"quantiles must be between 0 and 1: {tuple(quantiles)}.")
+        quantiles = sequence("quantiles", quantiles, "numbers from 0 to 1")
+        quantiles = [number("quantiles", q, least=0.0, most=1.0) for q in quantiles]
         x = all_draws(np.concatenate([self.variance_draws, self.beta_draws], axis=2))
         mean = x.mean(axis=0)
         sd = x.std(axis=0, ddof=1) if len(x) > 1 else np.full(x.shape[1], np.nan)
@@ -147,6 +149,7 @@ class GibbsFit:
             columns[f"{100 * q:g}%"] = np.quantile(x, q, axis=0)
         return pd.DataFrame(columns, index=self._index())
 
+    @named_arguments
     def to_inferencedata(self) -> Any:
         """The draws as an ArviZ InferenceData with ``variance`` and ``beta``.
 
@@ -161,6 +164,7 @@ class GibbsFit:
             dims={"variance": ["component"], "beta": ["coefficient"]},
         )
 
+    @named_arguments
     def diagnostics(self) -> pd.DataFrame:
         """R-hat, effective sample sizes and Monte-Carlo errors, by ArviZ.
 
