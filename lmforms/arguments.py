@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -62,7 +62,7 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({type(value).__name__})"
 
 
-def one_of(name: str, value: Any, choices: Sequence[str], *, says: str = "") -> str:
+def one_of(name: str, value: Any, choices: Collection[str], *, says: str = "") -> str:
     """One of some texts.
 
     Parameters
@@ -70,7 +70,7 @@ def one_of(name: str, value: Any, choices: Sequence[str], *, says: str = "") -> 
     name : str
         Of the argument.
     value : object
-    choices : sequence of str
+    choices : collection of str
     says : str
         What a message adds.
 
@@ -113,9 +113,10 @@ def whole(name: str, value: Any, *, least: int = 0, most: int | None = None) -> 
     ...
     lmforms.errors.ArgumentError: chains must be a whole number of at least 1, not True.
     """
-    good = isinstance(value, Integral) and not _is_flag(value) and value >= least
-    if good and (most is None or value <= most):
-        return int(value)
+    if isinstance(value, Integral) and not _is_flag(value):
+        found = int(value)
+        if found >= least and (most is None or found <= most):
+            return found
     bound = f"of at least {least}" if most is None else f"from {least} to {most:,}"
     raise ArgumentError(f"{name} must be a whole number {bound}, not {shown(value)}.")
 

@@ -234,7 +234,7 @@ class MixedModelResults:
         kind : {"response", "pearson", "scaled"}
             y − ŷ; times √w; times √w/σ̂.
         """
-        kind = one_of("kind", kind, RESIDUAL_KINDS)
+        one_of("kind", kind, RESIDUAL_KINDS)
         values = self._y - self._fitted
         if kind != "response":
             values = self._design.residual.whiten(values)

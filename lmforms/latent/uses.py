@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..arguments import flag, named_arguments, one_of
+from ..arguments import flag, named_arguments
 from ..errors import ArgumentError, DataError
 from . import facts
 from .data import Side
@@ -109,7 +109,7 @@ class FittedForm:
         >>> bool(np.allclose(form.decode(form.encode(Z=Z), to="Z"), Z))
         True
         """
-        part = self._fitted().part(one_of("to", to, self._fitted().parts))
+        part = self._fitted().part(to, "to")
         found, rows = checked_codes(codes, part.loading.shape[1])
         values = found.behind(part.side) @ part.loading.T
         if rows is None and part.columns is None:
@@ -145,7 +145,7 @@ class FittedForm:
         >>> bool(np.allclose(form.transform(X=X, Y=Y, to="Z"), Z))
         True
         """
-        one_of("to", to, self._fitted().parts)  # before the work
+        self._fitted().part(to, "to")  # before the work
         shrink = flag("shrink", shrink)
         return self.decode(self.encode(Y=Y, X=X, Z=Z, shrink=shrink), to)
 
@@ -164,7 +164,7 @@ class FittedForm:
         True
         """
         fit = self._fitted()
-        of = one_of("of", of, fit.parts)
+        fit.part(of, "of")
         return self.decode(Codes(*(labelled(A, fit.rows) for A in fit.codes)), of)
 
     @named_arguments
@@ -207,7 +207,7 @@ class FittedForm:
         >>> bool(np.allclose(form.implied_covariance("X"), X.T @ X / 40))
         True
         """
-        part = self._fitted().part(one_of("of", of, self._fitted().parts))
+        part = self._fitted().part(of, "of")
         found = facts.implied(part.side, part.loading, self._left.moments, part.variances)
         columns = part.columns
         return found if columns is None else pd.DataFrame(found, index=columns, columns=columns)
@@ -233,7 +233,7 @@ class FittedForm:
         >>> round(form.covariance_share(Z, of="Z"), 6)
         1.0
         """
-        part = self._fitted().part(one_of("of", of, self._fitted().parts))
+        part = self._fitted().part(of, "of")
         found = block(data, of, part.side)
         part.check(found)
         if np.isnan(found.values.data if sp.issparse(found.values) else found.values).any():

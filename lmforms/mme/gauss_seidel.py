@@ -101,8 +101,8 @@ def _sweeps(
     off.eliminate_zeros()
     g, e = np.zeros(system.size), system.y.copy()
     parts = (
-        *(W.indptr, W.indices, W.data, system.squares, system.diagonal),
-        *(off.indptr, off.indices, off.data, g, e),
+        *(*_columns(W), system.squares, system.diagonal),
+        *(*_columns(off), g, e),
     )
     start = system.size_of(system.r)
     trace = [1.0 if start else 0.0]
@@ -121,6 +121,11 @@ def _sweeps(
                 break
             fresh = trace[-1]
     return g, trace
+
+
+def _columns(A: Any) -> tuple[Any, Any, FloatArray]:
+    """A sparse matrix by columns, as the compiled sweep takes it."""
+    return A.indptr.astype(np.int64), A.indices.astype(np.int64), A.data
 
 
 def _kernel(compiled: bool | None) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from dense_components import DenseModel
 
 import lmforms as lf
+from lmforms.control import STEPPING as METHODS
 from lmforms.errors import (
     ArgumentError,
     ConvergenceWarning,
@@ -17,7 +18,6 @@ from lmforms.errors import (
 )
 from lmforms.relationship import Pedigree, Relationship, vanraden
 from lmforms.varcomp import ComponentModel, estimate
-from lmforms.varcomp.estimate import METHODS
 
 CLASSICS = {
     "dung": "pr_dung ~ flies + (1 | oven_block)",
