@@ -96,11 +96,11 @@ def flag(name: str, value: Any) -> bool:
     >>> flag("reml", "yes")
     Traceback (most recent call last):
     ...
-    lmforms.errors.ArgumentError: reml must be True or False, not 'yes'.
+    lmforms.errors.ArgumentError: reml='yes': True or False is needed.
     """
     if _is_flag(value):
         return bool(value)
-    raise ArgumentError(f"{name} must be True or False, not {shown(value)}.")
+    raise ArgumentError(f"{name}={shown(value)}: True or False is needed.")
 
 
 def whole(name: str, value: Any, *, least: int = 0, most: int | None = None) -> int:
@@ -111,14 +111,14 @@ def whole(name: str, value: Any, *, least: int = 0, most: int | None = None) -> 
     >>> whole("chains", True, least=1)
     Traceback (most recent call last):
     ...
-    lmforms.errors.ArgumentError: chains must be a whole number of at least 1, not True.
+    lmforms.errors.ArgumentError: chains=True: a whole number of at least 1 is needed.
     """
     if isinstance(value, Integral) and not _is_flag(value):
         found = int(value)
         if found >= least and (most is None or found <= most):
             return found
     bound = f"of at least {least}" if most is None else f"from {least} to {most:,}"
-    raise ArgumentError(f"{name} must be a whole number {bound}, not {shown(value)}.")
+    raise ArgumentError(f"{name}={shown(value)}: a whole number {bound} is needed.")
 
 
 def number(name: str, value: Any, *, least: float = -math.inf, most: float = math.inf) -> float:
@@ -128,7 +128,7 @@ def number(name: str, value: Any, *, least: float = -math.inf, most: float = mat
         return found
     bound = "" if least == -math.inf else f" of at least {least:g}"
     bound = bound if most == math.inf else f" from {least:g} to {most:g}"
-    raise ArgumentError(f"{name} must be a finite number{bound}, not {shown(value)}.")
+    raise ArgumentError(f"{name}={shown(value)}: a finite number{bound} is needed.")
 
 
 def positive(name: str, value: Any) -> float:
@@ -139,12 +139,12 @@ def positive(name: str, value: Any) -> float:
     >>> positive("tolerance", float("nan"))
     Traceback (most recent call last):
     ...
-    lmforms.errors.ArgumentError: tolerance must be a positive, finite number, not nan.
+    lmforms.errors.ArgumentError: tolerance=nan: a positive, finite number is needed.
     """
     found = _finite(value)
     if found is not None and found > 0:
         return found
-    raise ArgumentError(f"{name} must be a positive, finite number, not {shown(value)}.")
+    raise ArgumentError(f"{name}={shown(value)}: a positive, finite number is needed.")
 
 
 def share(name: str, value: Any) -> float:
@@ -152,7 +152,7 @@ def share(name: str, value: Any) -> float:
     found = _finite(value)
     if found is not None and 0 < found < 1:
         return found
-    raise ArgumentError(f"{name} must be a number between 0 and 1, not {shown(value)}.")
+    raise ArgumentError(f"{name}={shown(value)}: a number between 0 and 1 is needed.")
 
 
 def generator(name: str, seed: Any) -> np.random.Generator:
@@ -165,8 +165,7 @@ def generator(name: str, seed: Any) -> np.random.Generator:
     except (TypeError, ValueError):
         pass
     raise ArgumentError(
-        f"{name} must be a whole number of at least 0, a numpy Generator or None, "
-        f"not {shown(seed)}."
+        f"{name}={shown(seed)}: a whole number of at least 0, a numpy Generator or None is needed."
     )
 
 

@@ -61,7 +61,7 @@ def test_loops_compile_where_nothing_can_be_written(tmp_path):
     shutil.copytree(Path(lmforms.__file__).parent, copy, ignore=ignored)
     for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
         (folder / "__pycache__").touch()
-    nowhere = {name: os.devnull for name in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA")}
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), os.devnull)
     code = """
 import numba, numpy as np
 from lmforms.factor import batched, batched_kernels

@@ -49,9 +49,7 @@ def _rank_update(indptr: Any, rows: Any, values: Any, out: Any, bounds: Any) -> 
                         out[i, rows[f]] -= s
 
 
-@compiled(
-    f"float64[:, :, ::1]({_INDEX}, {_INDEX}, {_VALUES}, {_VALUES}, int64)", parallel=True
-)
+@compiled(f"float64[:, :, ::1]({_INDEX}, {_INDEX}, {_VALUES}, {_VALUES}, int64)", parallel=True)
 def _gather(indptr: Any, rows: Any, values: Any, q: Any, parts: Any) -> Any:
     k = values.shape[1]
     levels = len(indptr) - 1

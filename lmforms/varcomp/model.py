@@ -214,7 +214,7 @@ class ComponentModel:
                 )
         w = None if weights is None else real_array("weights", weights)
         if w is not None and (w.shape != y.shape or not ((w > 0) & np.isfinite(w)).all()):
-            raise DataError("weights must be positive and finite, one for each row.")
+            raise ArgumentError("weights must be positive and finite, one for each row.")
         return cls(y, X, tuple(components), tuple(names), w)
 
 

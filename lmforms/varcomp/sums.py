@@ -173,8 +173,8 @@ def sums_of(model: ComponentModel) -> Sums:
 
 
 def _is_explained(component: Component, root: FloatArray, basis: FloatArray) -> bool:
-    """Whether √w ZLa lies in the span of an orthonormal basis: tried with random signs for a."""
-    a = np.random.default_rng(0).choice([-1.0, 1.0], component.size)
+    """Whether √w ZLa lies in the span of an orthonormal basis: tried with a random a."""
+    a = np.random.default_rng(0).normal(size=component.size)
     whole = left = root * (component.Z @ component.effects(a))
     for _ in range(2):  # again, for what rounding left of the first time
         left = left - basis @ (basis.T @ left)
