@@ -20,11 +20,12 @@ from ..errors import (
     IdentificationWarning,
     ModelError,
     NotEstimableWarning,
+    RankWarning,
 )
 from ..frame import caller_depth
 from ..relationship.labels import named
 from .columns import Chunk, refuse_infinite
-from .fitted import Fitted, constant, spectral_fit
+from .fitted import Fitted, constant, spectral_fit, widened
 from .inputs import Source, is_spectral, spectrum
 from .shared import Shared
 from .spectral import Spectrum
@@ -141,7 +142,10 @@ class Fitter:
     def _prepare(self, rows: BoolArray) -> tuple[Design, IntArray, Spectrum | Shared]:
         key = rows.tobytes()
         if key not in self._prepared:
-            design, places = self.source.design(None if rows.all() else rows)
+            with warnings.catch_warnings():
+                if not rows.all():  # one warning for all responses comes later
+                    warnings.simplefilter("ignore", RankWarning)
+                design, places = self.source.design(None if rows.all() else rows)
             work: Spectrum | Shared
             if is_spectral(design) or self.source.relationship is not None:
                 work = spectrum(design, self.source.relationship, self.control, self.reml)
@@ -183,14 +187,15 @@ class Fitter:
     def _fit(self, rows: BoolArray, Y: FloatArray, full: Design) -> Fitted:
         """Fit responses that have the same rows."""
         design, places, work = self._prepare(rows)
-        if design.x_names != full.x_names:
-            raise ModelError("columns of X depend on each other in the rows that are left.")
         Y = _taken(Y, places)
         usable = ~constant(Y)
         Y = Y - design.offset[:, None] if design.offset.any() else Y
         if isinstance(work, Shared):
-            return work.fit(Y, usable)
-        return spectral_fit(work, design.residual.whiten(Y), usable, self.reml, self.control)
+            found = work.fit(Y, usable)
+        else:
+            whitened = design.residual.whiten(Y)
+            found = spectral_fit(work, whitened, usable, self.reml, self.control)
+        return found if design is full else widened(found, design, full)
 
 
 def _taken(values: FloatArray, places: IntArray) -> FloatArray:
@@ -213,7 +218,13 @@ def _warn(out: Fitted, names: list[Any]) -> None:
         (
             out.degenerate,
             NotEstimableWarning,
-            "are constant, or explained exactly: their rows are NaN",
+            "are constant, explained exactly, or have too few rows: their rows are NaN",
+        ),
+        (
+            np.isnan(out.beta).any(axis=1) & ~out.degenerate,
+            NotEstimableWarning,
+            "lack a level or a column of the fixed effects in their rows: its coefficient is NaN, "
+            "and contrasts are to the first level that is there",
         ),
         (
             ~out.converged & ~out.degenerate,

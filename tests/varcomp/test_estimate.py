@@ -274,7 +274,7 @@ def test_correlated_effects_are_refused():
         ({"start": ["a", 1.0]}, "numbers"),
         ({"tolerance": 0.0}, "tolerance"),
         ({"max_iterations": 0}, "max_iterations"),
-        ({"method": "amx"}, "unknown"),
+        ({"method": "amx"}, "method='amx'"),
     ],
 )
 def test_bad_options_of_estimate(options, words):
