@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,8 +41,9 @@ def compiled(signature: str, *, parallel: bool = False) -> Callable[[F], F]:
 
     def compile_it(function: F) -> F:
         try:
-            return numba.njit([signature], cache=True, parallel=parallel)(function)  # type: ignore[no-any-return]
+            cached = numba.njit([signature], cache=True, parallel=parallel)
+            return cast(F, cached(function))
         except Exception:  # an error of the loop itself comes again
-            return numba.njit([signature], parallel=parallel)(function)  # type: ignore[no-any-return]
+            return cast(F, numba.njit([signature], parallel=parallel)(function))
 
     return compile_it

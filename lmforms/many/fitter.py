@@ -114,6 +114,7 @@ class ManyFits:
         return many_forms(self, rank, params)
 
     @classmethod
+    @named_arguments
     def joined(cls, parts: Sequence[ManyFits]) -> ManyFits:
         """Several of them as one."""
         if len(parts) == 1:

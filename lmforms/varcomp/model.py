@@ -60,14 +60,17 @@ class Component:
         """Number of effects a: the rank of K."""
         return int(self.Z.shape[1] if self.root is None else self.root.shape[1])
 
+    @named_arguments
     def shrunk(self, x: Any) -> Any:
         """L'x for x of (q, …)."""
         return x if self.root is None else self.root.T @ x
 
+    @named_arguments
     def effects(self, a: FloatArray) -> FloatArray:
         """u = La."""
         return a if self.root is None else np.asarray(self.root @ a)
 
+    @named_arguments
     def covariance(self) -> FloatArray:
         """K, dense."""
         if self.root is not None:
