@@ -213,7 +213,9 @@ def control_of(value: Any) -> Control:
 
 
 def _is_flag(value: object) -> bool:
-    return isinstance(value, bool) or (type(value).__name__ == "bool" and hasattr(value, "dtype"))
+    """Whether it is a bool of Python's or, by the name it has in NumPy 1 or 2, of NumPy's."""
+    named = type(value).__name__ in ("bool", "bool_") and hasattr(value, "dtype")
+    return isinstance(value, bool) or (named and not hasattr(value, "__len__"))
 
 
 def _finite(value: object) -> float | None:

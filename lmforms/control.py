@@ -32,11 +32,11 @@ class Control:
         ``"auto"`` measures its pattern (nested factors need none of these);
         ``fit.optimizer.blocks`` shows what was chosen.
     max_evaluations : int
-        Evaluations of the criterion before the optimiser gives up. The default leaves an
-        estimator of :mod:`lmforms.varcomp` its own number of iterations …
+        Evaluations of the criterion before the optimiser gives up. Left at its default, an
+        estimator of :mod:`lmforms.varcomp` keeps its own limit.
     tolerance : float
         When a Newton step promises to lower the criterion by less than this it is the last.
-        … and its own tolerance.
+        Left at its default, an estimator of :mod:`lmforms.varcomp` keeps its own tolerance.
     singular : float
         A fit is singular when a random effect's smallest standard deviation, in any
         direction and relative to σ, is below this (lme4's default; predictors are

@@ -229,7 +229,7 @@ class MixedModel:
         if self.relationship:
             from .varcomp.designs import design_at
 
-            start = self._start(np.asarray(theta), "theta") or []
+            start = self._start(theta, "theta") or []
             related = design_at(self.design, self.relationship, y, start, reml, control)
             return MixedModelResults(self, related, y, control)
         fitted = estimate(
@@ -237,7 +237,7 @@ class MixedModel:
             [g.covariance for g in self.design.groups],
             reml=reml,
             control=control,
-            start=self._start(np.asarray(theta), "theta"),
+            start=self._start(theta, "theta"),
             fixed_theta=True,
         )
         return MixedModelResults(self, fitted, y, control)

@@ -75,7 +75,10 @@ def column_count(given: Any) -> int | None:
     """Columns of an array or table, None for an iterator."""
     if is_stream(given):
         return None
-    shape = np.shape(given)
+    try:
+        shape = np.shape(given)
+    except ValueError:  # lists of different lengths, which are refused when they are read
+        return None
     return int(shape[1]) if len(shape) == 2 else 1
 
 

@@ -104,7 +104,8 @@ def lmer_many(
     missing : {"raise", "drop"}
         Missing values in predictors or responses: an error, or the row is dropped, for one
         response only where just that is missing. Responses that miss the same rows share
-        their work.
+        their work. One whose rows lack a level or a column has NaN there, and is otherwise what
+        :func:`lmforms.lmer` makes of its rows.
     chunk : int, optional
         Responses fitted at a time; 32 MB of them otherwise.
     stream : bool

@@ -124,11 +124,9 @@ def estimate(
     limit = LIMITS.get(method, LIMIT)
     if max_iterations is not None:
         limit = whole("max_iterations", max_iterations, least=1)
-    if method == "gibbs":
-        seed = generator("seed", seed)
     sums = sums_of(model)
     begin = _start(start, model, sums)
-    options = _Options(reml, tolerance, limit, memory, seed)
+    options = _Options(reml, tolerance, limit, memory, generator("seed", seed))
     if not sums.explained.any():
         return _by_method(model, sums, method, begin, options)
     kept = np.flatnonzero(~sums.explained)
@@ -143,7 +141,7 @@ class _Options:
     tolerance: float
     limit: int
     memory: float
-    seed: np.random.Generator | None
+    seed: np.random.Generator
 
 
 def _by_method(
@@ -170,7 +168,7 @@ def _by_method(
 
 
 def _joint_mode(
-    model: ComponentModel, equations: Equations, seed: np.random.Generator | None
+    model: ComponentModel, equations: Equations, seed: np.random.Generator
 ) -> VarCompFit:
     """The mode of what the Gibbs sampler draws from."""
     drawn = gibbs(model, seed=seed)

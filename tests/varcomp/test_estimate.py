@@ -433,3 +433,13 @@ def test_draws_without_fixed_effects():
     drawn = gibbs(model, draws=30, warmup=5, chains=2, seed=1)
     assert drawn.beta_draws.shape == (2, 30, 0)
     assert list(drawn.summary().index.get_level_values("kind")) == ["variance", "variance"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_names_of_one_grouping_are_said_by_every_method(method):
+    data = grouped().assign(again=lambda d: "level " + d["g"])
+    with pytest.warns() as said:
+        fit = lf.lmer("y ~ 1 + (1 | g) + (1 | again)", data, method=method)
+    assert {w.category for w in said} == {IdentificationWarning}
+    single = lf.lmer("y ~ 1 + (1 | g)", data)
+    assert fit.criterion == pytest.approx(single.criterion, abs=1e-7)
