@@ -50,7 +50,7 @@ class InverseChiSquared:
     Examples
     --------
     >>> InverseChiSquared(4, 100.0)
-    InverseChiSquared(nu=4, scale=100.0)
+    InverseChiSquared(nu=4.0, scale=100.0)
     """
 
     nu: float
