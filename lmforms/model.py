@@ -194,16 +194,17 @@ class MixedModel:
 
         reml, options = flag("reml", reml), control_of(control)
         method = one_of("method", method, METHODS)
+        begin = None if start is None else self._start(start)
         fitted: Estimate | ComponentEstimate
         if self.relationship or method != "auto":
-            fitted = self._components(y, reml, self._start(start), options, method)
+            fitted = self._components(y, reml, begin, options, method)
         else:
             fitted = estimate(
                 self.design.rows(y),
                 [g.covariance for g in self.design.groups],
                 reml=reml,
                 control=options,
-                start=self._start(start),
+                start=begin,
             )
         results = MixedModelResults(self, fitted, y, options, method)
         if not results.converged:
@@ -229,7 +230,7 @@ class MixedModel:
         if self.relationship:
             from .varcomp.designs import design_at
 
-            start = self._start(theta, "theta") or []
+            start = self._start(theta, "theta")
             related = design_at(self.design, self.relationship, y, start, reml, control)
             return MixedModelResults(self, related, y, control)
         fitted = estimate(
@@ -263,11 +264,9 @@ class MixedModel:
             method=method,
         )
 
-    def _start(self, start: Any, name: str = "start") -> list[FloatArray] | None:
+    def _start(self, start: Any, name: str = "start") -> list[FloatArray]:
         from .results import MixedModelResults, theta_by_group
 
-        if start is None:
-            return None
         if isinstance(start, MixedModelResults):
             start = start.theta
         try:
