@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Literal, get_args
 
-from .errors import ArgumentError
+from .arguments import named_arguments, number, one_of, positive, whole
 
 Engine = Literal["auto", "dense", "cholmod", "superlu", "cg"]
 
+STEPPING = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
+"""Estimators of variance components that take steps from a start …"""
 
+STARTLESS = ("emma", "gibbs")
+"""… and those that do not."""
+
+METHODS = ("auto", *STEPPING, *STARTLESS)
+"""What `method` of a fit may be."""
+
+
+@named_arguments
 @dataclass(frozen=True, kw_only=True)
 class Control:
     """How a model is fitted; the defaults suit almost every model.
@@ -24,9 +32,11 @@ class Control:
         ``"auto"`` measures its pattern (nested factors need none of these);
         ``fit.optimizer.blocks`` shows what was chosen.
     max_evaluations : int
-        Evaluations of the criterion before the optimiser gives up.
+        Evaluations of the criterion before the optimiser gives up. Left at its default, an
+        estimator of :mod:`lmforms.varcomp` keeps its own limit.
     tolerance : float
         When a Newton step promises to lower the criterion by less than this it is the last.
+        Left at its default, an estimator of :mod:`lmforms.varcomp` keeps its own tolerance.
     singular : float
         A fit is singular when a random effect's smallest standard deviation, in any
         direction and relative to σ, is below this (lme4's default; predictors are
@@ -53,33 +63,13 @@ class Control:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.factor not in get_args(Engine):
-            raise ArgumentError(
-                f"Control: factor={self.factor!r}; use one of {', '.join(get_args(Engine))}."
-            )
-        if not isinstance(self.max_evaluations, Integral) or self.max_evaluations < 1:
-            raise ArgumentError("Control: max_evaluations must be a whole number of at least 1.")
-        if not (_finite(self.tolerance) and self.tolerance > 0):
-            raise ArgumentError("Control: tolerance must be a positive, finite number.")
-        if not (_finite(self.singular) and self.singular >= 0):
-            raise ArgumentError("Control: singular must be a finite number, and not negative.")
-        if not (_finite(self.memory) and self.memory > 0):
-            raise ArgumentError("Control: memory must be a positive, finite number of bytes.")
-        if not isinstance(self.seed, Integral) or self.seed < 0:
-            raise ArgumentError("Control: seed must be a whole number, and not negative.")
-        for name, kind in (
-            ("memory", int),
-            ("seed", int),
-            ("max_evaluations", int),
-            ("tolerance", float),
-            ("singular", float),
-        ):
-            object.__setattr__(self, name, kind(getattr(self, name)))
-
-
-def _finite(value: object) -> bool:
-    """Whether it is a number that a float can hold."""
-    try:
-        return isinstance(value, Real) and math.isfinite(value)
-    except OverflowError:
-        return False
+        checked = {
+            "factor": one_of("Control: factor", self.factor, get_args(Engine)),
+            "max_evaluations": whole("Control: max_evaluations", self.max_evaluations, least=1),
+            "tolerance": positive("Control: tolerance", self.tolerance),
+            "singular": number("Control: singular", self.singular, least=0.0),
+            "memory": int(positive("Control: memory", self.memory)),
+            "seed": whole("Control: seed", self.seed),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)

@@ -113,7 +113,7 @@ def _few_levels(factor: Factorization, fixed: Blocks | None) -> dict[tuple[int, 
 
 
 def _stack(blocks: Blocks) -> FloatArray:
-    return np.concatenate([x.reshape(-1, x.shape[-1]) for x in blocks])
+    return np.concatenate([x.reshape(x.shape[0] * x.shape[1], x.shape[2]) for x in blocks])
 
 
 def _split(matrix: FloatArray, shapes: Sequence[tuple[int, int]]) -> list[FloatArray]:

@@ -20,7 +20,8 @@ from typing import Any
 
 import pandas as pd
 
-from .errors import DataError
+from .arguments import named_arguments, shown
+from .errors import ArgumentError, DataError
 
 __all__ = ["ColumnInfo", "DatasetInfo", "info", "list", "load"]
 
@@ -131,6 +132,7 @@ class DatasetInfo:
         return "\n".join(lines)
 
 
+@named_arguments
 def load(name: str) -> pd.DataFrame:
     """Load a bundled data set.
 
@@ -176,6 +178,7 @@ def load(name: str) -> pd.DataFrame:
     return frame
 
 
+@named_arguments
 def list() -> pd.DataFrame:
     """List the bundled data sets.
 
@@ -204,6 +207,7 @@ def list() -> pd.DataFrame:
     )
 
 
+@named_arguments
 def info(name: str) -> DatasetInfo:
     """Tell what a bundled data set is and where it comes from.
 
@@ -234,8 +238,10 @@ def info(name: str) -> DatasetInfo:
 
 
 def _canonical(name: str) -> str:
+    if not isinstance(name, str):
+        raise ArgumentError(f"name must be that of a data set, not {shown(name)}.")
     names = _names()
-    key = str(name).lower()
+    key = name.lower()
     if key in names:
         return names[key]
     near = [names[match] for match in get_close_matches(key, names, n=3, cutoff=0.5)]

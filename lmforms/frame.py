@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .arguments import one_of
 from .caller import caller_depth
-from .errors import ArgumentError, ColumnError, DataError, MissingDataWarning, near_matches
+from .errors import ColumnError, DataError, MissingDataWarning, near_matches
 from .table import Table, column_names, raw_table, row_count
 
 FloatArray = npt.NDArray[np.float64]
@@ -86,8 +87,7 @@ def build_frame(
     DataError
         Empty table, no complete row, or a type that cannot enter a model.
     """
-    if missing not in ("drop", "raise"):
-        raise ArgumentError(f"missing={missing!r}: use 'drop' or 'raise'.")
+    one_of("missing", missing, ("drop", "raise"))
     table = raw_table(data, list(columns))
     n = table.n if len(table) else row_count(data)
     if n == 0:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import named_arguments
+from .arguments import control_of, flag, named_arguments, one_of
 from .caller import caller_depth, caller_variables
-from .control import Control
+from .control import METHODS, Control
 from .design import Design, build_design
 from .errors import (
     ArgumentError,
@@ -26,7 +26,7 @@ from .errors import (
 from .estimate import Estimate, estimate
 from .evaluator import Scope, check_contrasts
 from .formula import parse_formula
-from .frame import Missing, beside, build_frame
+from .frame import Missing, beside, build_frame, real_array
 from .related import check_relationship, relate
 from .table import column_names
 from .terms import bind
@@ -192,21 +192,19 @@ class MixedModel:
     ) -> MixedModelResults:
         from .results import MixedModelResults
 
-        if not isinstance(reml, (bool, np.bool_)):
-            raise ArgumentError(f"reml must be True or False, not {reml!r}.")
-        if control is not None and not isinstance(control, Control):
-            raise ArgumentError(f"control must be a lmforms.Control, not {type(control).__name__}.")
-        options = control or Control()
+        reml, options = flag("reml", reml), control_of(control)
+        method = one_of("method", method, METHODS)
+        begin = None if start is None else self._start(start)
         fitted: Estimate | ComponentEstimate
         if self.relationship or method != "auto":
-            fitted = self._components(y, bool(reml), self._start(start), control, method)
+            fitted = self._components(y, reml, begin, options, method)
         else:
             fitted = estimate(
                 self.design.rows(y),
                 [g.covariance for g in self.design.groups],
-                reml=bool(reml),
+                reml=reml,
                 control=options,
-                start=self._start(start),
+                start=begin,
             )
         results = MixedModelResults(self, fitted, y, options, method)
         if not results.converged:
@@ -232,7 +230,7 @@ class MixedModel:
         if self.relationship:
             from .varcomp.designs import design_at
 
-            start = self._start(np.asarray(theta), "theta") or []
+            start = self._start(theta, "theta")
             related = design_at(self.design, self.relationship, y, start, reml, control)
             return MixedModelResults(self, related, y, control)
         fitted = estimate(
@@ -240,7 +238,7 @@ class MixedModel:
             [g.covariance for g in self.design.groups],
             reml=reml,
             control=control,
-            start=self._start(np.asarray(theta), "theta"),
+            start=self._start(theta, "theta"),
             fixed_theta=True,
         )
         return MixedModelResults(self, fitted, y, control)
@@ -250,7 +248,7 @@ class MixedModel:
         y: FloatArray,
         reml: bool,
         start: list[FloatArray] | None,
-        control: Control | None,
+        control: Control,
         method: str,
     ) -> Estimate | ComponentEstimate:
         """By an estimator of variance components."""
@@ -266,21 +264,15 @@ class MixedModel:
             method=method,
         )
 
-    def _start(self, start: Any, name: str = "start") -> list[FloatArray] | None:
+    def _start(self, start: Any, name: str = "start") -> list[FloatArray]:
         from .results import MixedModelResults, theta_by_group
 
-        if start is None:
-            return None
         if isinstance(start, MixedModelResults):
             start = start.theta
         try:
-            if np.iscomplexobj(start):
-                raise ArgumentError(f"{name} must be real.")
-            theta = np.asarray(start, dtype=np.float64)
-        except ArgumentError:
-            raise
-        except (TypeError, ValueError, OverflowError):
-            raise ArgumentError(f"{name} must be an array of θ or a fitted model.") from None
+            theta = real_array(name, start)
+        except DataError as error:
+            raise ArgumentError(f"{error} Give an array of θ or a fitted model.") from None
         wanted = sum(g.covariance.n_theta for g in self.design.groups)
         if theta.shape != (wanted,) or not np.isfinite(theta).all():
             raise ArgumentError(

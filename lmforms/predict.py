@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .arguments import one_of, sequence
 from .errors import ArgumentError, ColumnError, DataError, listed, near_matches, shortened
 from .evaluator import Evaluator
 from .frame import beside, missing_by_column, plain_table
@@ -35,8 +36,7 @@ def predict(
     offset: npt.ArrayLike | None,
 ) -> pd.Series:
     """See :meth:`lmforms.MixedModelResults.predict`."""
-    if new_levels not in ("raise", "zero"):
-        raise ArgumentError(f"new_levels={new_levels!r}: use 'raise' or 'zero'.")
+    new_levels = one_of("new_levels", new_levels, ("raise", "zero"))
     terms = _chosen(fit, random)
     if data is None:
         if offset is not None:
@@ -106,16 +106,11 @@ def _as_fitted(fit: MixedModelResults, rows: Table) -> Table:
 def _chosen(fit: MixedModelResults, random: str | Sequence[str]) -> list[int]:
     """Indices of the random terms to add."""
     design = fit._design
-    if random == "all":
-        return list(range(len(design.terms)))
-    if random == "none":
-        return []
     if isinstance(random, str):
-        random = [random]
-    if not isinstance(random, Sequence):
-        raise ArgumentError(
-            f"random={random!r}: use 'all', 'none' or a list of grouping factors or terms."
-        )
+        if random == "all":
+            return list(range(len(design.terms)))
+        random = [] if random == "none" else [random]
+    random = sequence("random", random, "grouping factors or terms, or 'all' or 'none'")
     chosen: set[int] = set()
     labels = [t.label for t in design.terms]
     groups = [design.groups[t.group].name for t in design.terms]

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .arguments import named_arguments
-from .control import Control
-from .errors import ArgumentError, DataError
+from .arguments import flag, named_arguments, one_of, share
+from .control import STARTLESS, Control
+from .errors import DataError
 from .estimate import Estimate
 from .frame import real_array
 from .status import OptimizerReport, singular_message, unidentified_message
@@ -109,6 +109,7 @@ class MixedModelResults:
         """Fixed effects divided by their standard errors."""
         return self.params / self.bse
 
+    @named_arguments
     def cov_params(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects, σ²(X'V₀⁻¹X)⁻¹."""
         names = self._design.x_names
@@ -131,10 +132,8 @@ class MixedModelResults:
         DataFrame
             Columns ``lower`` and ``upper``.
         """
-        if not isinstance(level, (int, float, np.floating)) or not 0.0 < level < 1.0:
-            raise ArgumentError(f"level={level!r}: a number between 0 and 1, such as 0.95.")
-        if method != "wald":
-            raise ArgumentError(f"method={method!r} is not available; use 'wald'.")
+        level = share("level", level)
+        one_of("method", method, ("wald",))
         from scipy.special import ndtri
 
         half = float(ndtri(0.5 + 0.5 * level)) * self.bse
@@ -235,8 +234,7 @@ class MixedModelResults:
         kind : {"response", "pearson", "scaled"}
             y − ŷ; times √w; times √w/σ̂.
         """
-        if kind not in RESIDUAL_KINDS:
-            raise ArgumentError(f"kind={kind!r}: use one of {', '.join(RESIDUAL_KINDS)}.")
+        one_of("kind", kind, RESIDUAL_KINDS)
         values = self._y - self._fitted
         if kind != "response":
             values = self._design.residual.whiten(values)
@@ -284,6 +282,7 @@ class MixedModelResults:
         """criterion + ln(n) df_model, with n the number of rows also under REML (as lme4)."""
         return self.criterion + float(np.log(self.nobs)) * self.df_model
 
+    @named_arguments
     def criterion_at(self, theta: npt.ArrayLike) -> float:
         """The criterion at another θ, profiled over β and σ.
 
@@ -398,6 +397,7 @@ class MixedModelResults:
 
         return predict(self, data, random=random, new_levels=new_levels, offset=offset)
 
+    @named_arguments
     def forms(self, rank: int | None = None, **params: Any) -> Forms:
         """A linear mixed form of this model's y, X and Z, beside the fit.
 
@@ -453,13 +453,15 @@ class MixedModelResults:
 
         Notes
         -----
-        The optimiser starts from this fit's θ, unless it is singular.
+        By the same `method`, which starts from this fit's θ, unless it is singular or the method
+        has no use for a start.
         """
         response = self._y if y is None else self._new_response(y)
+        has_start = self._method not in STARTLESS
         return self.model._fit(
             response,
-            reml=self.reml if reml is None else reml,
-            start=None if self.is_singular else self,
+            reml=self.reml if reml is None else flag("reml", reml),
+            start=self if has_start and not self.is_singular else None,
             control=self._control,
             method=self._method,
         )
@@ -479,6 +481,7 @@ class MixedModelResults:
             raise DataError("refit: y is constant.")
         return values
 
+    @named_arguments
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fit to a file that :func:`lmforms.load` reads.
 

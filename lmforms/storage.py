@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .arguments import named_arguments
 from .errors import (
     ArgumentError,
     DataError,
@@ -99,6 +100,7 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
             archive.writestr(f"{name}.npy", buffer.getvalue())
 
 
+@named_arguments
 def load(
     path: str | PathLike[str], *, context: Mapping[str, Any] | None = None
 ) -> MixedModelResults:

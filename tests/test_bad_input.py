@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
+from fuzz import calls
 
 import lmforms as lf
 from lmforms import model
@@ -255,9 +257,9 @@ def test_labels_may_be_of_any_length():
         (ArgumentError, "start", {"start": 1.0}),
         (ArgumentError, "start", {"start": "auto"}),
         (ArgumentError, "start", {"start": {"theta": 1.0}}),
-        (ArgumentError, "start must be an array", {"start": [[1], [1, 2]]}),
-        (ArgumentError, "start must be an array", {"start": [10**400]}),
-        (ArgumentError, "start must be real", {"start": [1j]}),
+        (ArgumentError, "start: real numbers", {"start": [[1], [1, 2]]}),
+        (ArgumentError, "start: real numbers", {"start": [10**400]}),
+        (ArgumentError, "start: real numbers", {"start": [1j]}),
         (ArgumentError, "control must be a lmforms.Control", {"control": {"tolerance": 1.0}}),
         (ArgumentError, "control must be a lmforms.Control", {"control": "bobyqa"}),
         (ArgumentError, "context", {"context": 5}),
@@ -433,3 +435,37 @@ def test_response_of_a_refit_that_only_looks_like_numbers():
     fit = lf.lmer(MODEL, DATA)
     with pytest.raises(DataError, match="refit"):
         fit.refit([str(v) for v in DATA["y"]])
+
+
+# --- every public call ------------------------------------------------------------------------
+
+
+def test_wrong_arguments_of_the_whole_api_are_named():
+    """A few of the cases of the fuzzer, which knows them all."""
+    tries, faults = calls.run(tries=250, seed=20)
+    assert (tries, faults) == (250, [])
+
+
+def public_callables():
+    """What the namespaces of the package offer, and the methods of what they return."""
+    spaces = (lf, lf.varcomp, lf.mme, lf.latent, lf.relationship, lf.plot, lf.datasets)
+    for space in spaces:
+        for name in space.__all__:
+            found = getattr(space, name)
+            if not isinstance(found, type):
+                if callable(found):
+                    yield f"{space.__name__}.{name}", found
+                continue
+            for method, value in vars(found).items():
+                inner = getattr(value, "__func__", value)
+                if not method.startswith("_") and inspect.isfunction(inner):
+                    yield f"{name}.{method}", inner
+
+
+@pytest.mark.parametrize(("name", "function"), list(public_callables()))
+def test_unknown_keywords_are_refused_by_name(name, function):
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        pytest.skip("hands them on to what it calls")
+    with pytest.raises(ArgumentError, match="has no argument `no_such_argument`"):
+        function(no_such_argument=1)

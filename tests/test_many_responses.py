@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -387,3 +388,40 @@ def test_bad_input():
     refused(ArgumentError, "`h` is no grouping", formula, data, Y, relationship={"h": known})
     small = lf.Control(memory=1000)
     refused(lf.errors.MemoryLimitError, "decomposition", formula, data, Y, control=small)
+
+
+@pytest.mark.parametrize(
+    "formula", ["~ x + f + (1 | g)", "~ 0 + f + (1 | g) + (1 | h)", "~ x + (0 + f | g)"]
+)
+def test_a_response_without_a_level_is_that_of_lmer_on_its_own_rows(formula):
+    rng = np.random.default_rng(3)
+    n = 80
+    data = pd.DataFrame({"g": rng.integers(0, 6, n), "h": rng.integers(0, 5, n)})
+    data["x"], data["f"] = rng.normal(size=n), rng.choice(list("abc"), n)
+    y = rng.normal(size=n) + rng.normal(size=6)[data["g"]]
+    Y = pd.DataFrame({lost: np.where(data["f"] == lost, np.nan, y) for lost in "abc"})
+    Y["whole"] = y
+    with pytest.warns(lf.errors.NotEstimableWarning) if "f" in formula[:9] else nullcontext():
+        many = lf.lmer_many(formula, data, Y, missing="drop")
+    assert many.fits["converged"].all()
+    for name in Y:
+        own = data[Y[name].notna()].assign(y=Y[name])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", lf.errors.SingularWarning)
+            one = lf.lmer("y " + formula, own)
+        criterion = many.fits.set_index("response")["criterion"][name]
+        assert criterion == pytest.approx(one.criterion, abs=1e-6)
+        fixed = many.fixed[many.fixed["response"] == name].set_index("term")["estimate"].dropna()
+        assert list(fixed.index) == list(one.params.index)
+        np.testing.assert_allclose(fixed, one.params, rtol=1e-4)
+        variances = many.variances[many.variances["response"] == name]["variance"].dropna()
+        np.testing.assert_allclose(variances, one.vcomp["variance"], rtol=1e-3, atol=1e-4)
+
+
+def test_many_responses_without_fixed_effects():
+    pastes = lf.datasets.load("Pastes")
+    formula = "strength ~ 0 + (1 | batch) + (1 | cask)"
+    many = lf.lmer_many(formula.removeprefix("strength"), pastes, ["strength"])
+    wanted = lf.lmer(formula, pastes, reml=False).criterion  # the same without fixed effects
+    assert many.fits["criterion"].item() == pytest.approx(wanted, abs=1e-8)
+    assert lf.lmer(formula, pastes).criterion == pytest.approx(wanted, abs=1e-8)

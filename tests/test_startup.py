@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import lmforms
 
 HEAVY = ["formulaic", "matplotlib", "numba", "pandas", "scipy", "sksparse", "statsmodels"]
 
@@ -40,14 +45,52 @@ def test_one_grouping_factor_needs_no_sparse_solver():
     ["lmer", "MixedModel", "Control", "load", "datasets", "errors", "relationship"],
 )
 def test_public_names_are_there(name):
-    import lmforms
-
     assert name in dir(lmforms)
     assert getattr(lmforms, name) is not None
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    import lmforms
-
     with pytest.raises(AttributeError, match="nonsense"):
         _ = lmforms.nonsense
+
+
+def test_loops_compile_where_nothing_can_be_written(tmp_path):
+    """A read-only install and home: files stand where folders of the cache would be."""
+    copy = tmp_path / "lmforms"
+    ignored = shutil.ignore_patterns("__pycache__", "_datasets")
+    shutil.copytree(Path(lmforms.__file__).parent, copy, ignore=ignored)
+    for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
+        (folder / "__pycache__").touch()
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), os.devnull)
+    code = """
+import numba, numpy as np
+from lmforms.factor import batched, batched_kernels
+from lmforms.relationship import Pedigree
+try:
+    numba.njit(cache=True)(batched.multiply)
+except RuntimeError as error:
+    assert "no locator" in str(error)
+else:
+    raise AssertionError("there is a place for the cache")
+a = np.random.default_rng(0).normal(size=(50_000, 2, 2))
+assert np.allclose(batched.multiply(a, a), a @ a)
+n = 1_100
+selfed = [0, *range(1, n)]
+assert Pedigree.of(range(1, n + 1), selfed, selfed).inbreeding()[2] == 0.75
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA")} | nowhere
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_compiled_loop_can_do_without_a_cache():
+    package = Path(lmforms.__file__).parent
+    cached = [path.name for path in package.rglob("*.py") if "cache=True" in path.read_text()]
+    assert cached == ["compiled.py"]

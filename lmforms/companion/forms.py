@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..arguments import named_arguments, shown
 from ..caller import caller_depth
 from ..errors import ArgumentError, ConvergenceWarning, DataError, listed, near_matches
 from ..latent import LinearMixedForm
@@ -84,6 +85,7 @@ class Forms:
     responses: tuple[Any, ...]
     stacked: bool = False
 
+    @named_arguments
     def rows(self, response: Any = None) -> pd.DataFrame:
         """`frame` of one response.
 
@@ -99,10 +101,12 @@ class Forms:
         """
         return self._of(self.frame, response)
 
+    @named_arguments
     def likeness(self, response: Any = None) -> pd.DataFrame:
         """`table` of one response, as :meth:`rows`."""
         return self._of(self.table, response)
 
+    @named_arguments
     def plot(self, response: Any = None, ax: Any = None) -> Any:
         """Kα' against Xβ̂ and Hα' against Zb̂, row by row.
 
@@ -122,10 +126,10 @@ class Forms:
 
     def _of(self, frame: pd.DataFrame, response: Any) -> pd.DataFrame:
         name = self.responses[0] if response is None else response
-        if name not in self.responses:
+        if not isinstance(name, Hashable) or name not in set(self.responses):
             known = [str(r) for r in self.responses]
             raise ArgumentError(
-                f"there is no response {name!r}.{near_matches(str(name), known)} "
+                f"there is no response {shown(name)}.{near_matches(str(name), known)} "
                 f"Those of the form: {listed(known)}."
             )
         return frame.loc[name] if self.stacked else frame

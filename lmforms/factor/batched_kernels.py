@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 _BLOCKS = "float64[:, :, :]"  # of any strides: transposed views come as they are
 
 
-@numba.njit([f"void({_BLOCKS}, {_BLOCKS}, float64[:, :, ::1])"], cache=True)
+@compiled(f"void({_BLOCKS}, {_BLOCKS}, float64[:, :, ::1])")
 def _multiply(a: Any, b: Any, out: Any) -> None:
     step = 0 if len(a) == 1 else 1  # memory is the limit: threads gain nothing
     rows, inner, cols = a.shape[1], a.shape[2], b.shape[2]

@@ -13,6 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from .compiled import compiled
 from .places import ranges
 from .threads import loop_threads
 
@@ -23,9 +24,7 @@ this halves the time even of one thread."""
 _INDEX, _VALUES, _BOUNDS = "int32[::1]", "float64[:, ::1]", "int64[::1]"
 
 
-@numba.njit(
-    [f"void({_INDEX}, {_INDEX}, {_VALUES}, {_VALUES}, {_BOUNDS})"], cache=True, parallel=True
-)
+@compiled(f"void({_INDEX}, {_INDEX}, {_VALUES}, {_VALUES}, {_BOUNDS})", parallel=True)
 def _rank_update(indptr: Any, rows: Any, values: Any, out: Any, bounds: Any) -> None:
     k = values.shape[1]
     for part in numba.prange(len(bounds) - 1):
@@ -50,11 +49,7 @@ def _rank_update(indptr: Any, rows: Any, values: Any, out: Any, bounds: Any) -> 
                         out[i, rows[f]] -= s
 
 
-@numba.njit(
-    [f"float64[:, :, ::1]({_INDEX}, {_INDEX}, {_VALUES}, {_VALUES}, int64)"],
-    cache=True,
-    parallel=True,
-)
+@compiled(f"float64[:, :, ::1]({_INDEX}, {_INDEX}, {_VALUES}, {_VALUES}, int64)", parallel=True)
 def _gather(indptr: Any, rows: Any, values: Any, q: Any, parts: Any) -> Any:
     k = values.shape[1]
     levels = len(indptr) - 1

@@ -16,6 +16,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from .compiled import compiled
 from .places import ranges
 from .threads import loop_threads
 
@@ -23,12 +24,9 @@ _INDEX, _VALUES = "int32[::1]", "float64[:, ::1]"
 _PLACES, _ENTRIES = "int64[::1]", "float64[::1]"
 
 
-@numba.njit(
-    [
-        f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, "
-        f"{_VALUES}, {_PLACES})"
-    ],
-    cache=True,
+@compiled(
+    f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, "
+    f"{_VALUES}, {_PLACES})",
     parallel=True,
 )
 def _subtract(
@@ -63,12 +61,9 @@ def _subtract(
                 spread[index[p]] = 0.0
 
 
-@numba.njit(
-    [
-        f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, "
-        f"{_VALUES}, {_PLACES}, {_INDEX}, float64[:, :, ::1])"
-    ],
-    cache=True,
+@compiled(
+    f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, "
+    f"{_VALUES}, {_PLACES}, {_INDEX}, float64[:, :, ::1])",
     parallel=True,
 )
 def _contract(
@@ -112,9 +107,7 @@ def _contract(
                         out[at, a, b] += values[e, a] * right[b]
 
 
-@numba.njit(
-    [f"int64({_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, {_PLACES}, {_INDEX}, boolean)"], cache=True
-)
+@compiled(f"int64({_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, {_PLACES}, {_INDEX}, boolean)")
 def _neighbours(
     by_row: Any, row_start: Any, ends: Any, rows: Any, start: Any, index: Any, fill: Any
 ) -> Any:

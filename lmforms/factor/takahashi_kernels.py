@@ -10,6 +10,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from .compiled import compiled
 from .takahashi import _column_counts
 
 FAR = 8
@@ -111,7 +112,7 @@ def _panel(start: Any, values: Any, first: Any, width: Any, block: Any, z: Any) 
             z[p + r - c] = own[r, c]
 
 
-@numba.njit([f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_PLACES}, {_ENTRIES})"], cache=True)
+@compiled(f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_PLACES}, {_ENTRIES})")
 def _selected_inverse(start: Any, index: Any, values: Any, panels: Any, z: Any) -> None:
     tallest, widest = 0, 0
     for n in range(len(panels) - 1):
@@ -139,7 +140,5 @@ def selected_inverse(plan: Any, values: Any) -> Any:
     return z
 
 
-column_counts = numba.njit([f"int64[::1]({_PLACES}, {_INDEX}, float64)"], cache=True)(
-    _column_counts
-)
+column_counts = compiled(f"int64[::1]({_PLACES}, {_INDEX}, float64)")(_column_counts)
 """Entries of every column of L."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..arguments import flag, named_arguments, one_of, sequence, whole
 from ..caller import caller_depth
 from ..errors import ArgumentError, ConvergenceWarning, DataError
 from .als import Walk
@@ -26,6 +26,7 @@ from .options import Options
 COARSE = 1e-6  # tolerance
 
 
+@named_arguments
 def choose_rank(
     Y: Any,
     X: Any,
@@ -81,12 +82,9 @@ def choose_rank(
     >>> table.groupby("rank")["share"].mean().gt(0.9).to_dict()
     {1: False, 2: True, 3: True}
     """
-    if held not in ("rows", "entries"):
-        raise ArgumentError(f"held={held!r} is neither 'rows' nor 'entries'.")
+    held = one_of("held", held, ("rows", "entries"))
     chosen_options = _options(ranks, params)
-    for name, value in (("folds", folds), ("seed", seed)):
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
-            raise ArgumentError(f"{name}={value!r} must be a whole number, not negative.")
+    folds, seed, shrink = whole("folds", folds), whole("seed", seed), flag("shrink", shrink)
     if held == "entries" and chosen_options[0].method != "als":
         raise ArgumentError("held='entries' leaves gaps in Y, which only method='als' takes.")
     checked = blocks(Y, X, Z)
@@ -96,10 +94,10 @@ def choose_rank(
     for options in chosen_options:
         check_sizes(data, names, options.rank)
     response = data.response
-    whole = np.ones(response.shape, dtype=bool) if response.seen is None else response.seen
+    known = np.ones(response.shape, dtype=bool) if response.seen is None else response.seen
     rng = np.random.default_rng(seed)
     divide = _rows_held if held == "rows" else _entries_held
-    divided = list(divide(whole, folds, rng))
+    divided = list(divide(known, folds, rng))
     table, walks = [], []
     for options in chosen_options:
         for fold, (kept, out) in enumerate(divided):
@@ -160,9 +158,9 @@ def _options(ranks: Any, params: dict[str, Any]) -> list[Options]:
     """Of every rank, checked before any work."""
     if "rank" in params:
         raise ArgumentError("choose_rank() takes ranks=, a sequence, not rank=.")
-    asked = list(ranks) if np.iterable(ranks) and not isinstance(ranks, str) else []
+    asked = [whole("ranks", rank, least=1) for rank in sequence("ranks", ranks, "whole numbers")]
     if not asked:
-        raise ArgumentError(f"ranks={ranks!r} must be a sequence of whole numbers.")
+        raise ArgumentError("ranks is empty: name at least one.")
     form = LinearMixedForm(1).set_params(**{"tol": COARSE, **params})
     return [Options.of({**form.get_params(), "rank": rank}) for rank in asked]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..errors import ArgumentError, near_matches
+from ..arguments import one_of
+from ..errors import ArgumentError
 from . import facts
 from .als import Walk
 from .constant import varying
@@ -138,19 +139,14 @@ class Fitted:
                     "from 'svd'."
                 )
 
-    def part(self, name: str) -> Part:
-        """A modality by name.
+    def part(self, name: str, argument: str = "modality") -> Part:
+        """A modality by its name, which is the value of `argument`.
 
         Raises
         ------
         ArgumentError
         """
-        if not isinstance(name, str) or name not in self.parts:
-            raise ArgumentError(
-                f"There is no modality {name!r}: the form was fitted with "
-                f"{', '.join(self.parts)}.{near_matches(str(name), self.parts)}"
-            )
-        return self.parts[name]
+        return self.parts[one_of(argument, name, self.parts)]
 
 
 def same_labels(here: pd.Index | None, there: pd.Index | None) -> bool:

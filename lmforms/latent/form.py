@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ..arguments import named_arguments
 from ..caller import caller_depth
 from ..errors import ConvergenceWarning
 from .data import Modalities, Side
@@ -100,6 +101,7 @@ class LinearMixedForm(FittedForm, Parameters):
     True
     """
 
+    @named_arguments
     def __init__(
         self,
         rank: int,
@@ -124,6 +126,7 @@ class LinearMixedForm(FittedForm, Parameters):
         self.max_iter = max_iter
         self.seed = seed
 
+    @named_arguments
     def fit(self, Y: Any, X: Any, Z: Any) -> LinearMixedForm:
         """Find codes and loadings.
 

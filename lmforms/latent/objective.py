@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from ..arguments import named_arguments
 from .data import FloatArray, Modalities, Modality, Side, chunks, squared_norm
 
 # The expanded square is a difference of larger numbers; below this share of the largest of
@@ -37,6 +38,7 @@ class Codes(NamedTuple):
     K: Any
     H: Any
 
+    @named_arguments
     def behind(self, side: Side) -> Any:
         """The code behind a modality of that side."""
         if side is Side.RESPONSE:

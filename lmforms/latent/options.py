@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..arguments import number, one_of, whole
 from ..errors import ArgumentError
 
 # tolerance and most sweeps of each method, unless they are given
@@ -45,10 +45,11 @@ class Options:
         ArgumentError
         """
         method = params["method"]
-        if not isinstance(method, str) or method not in DEFAULTS:
-            raise ArgumentError(f"method={method!r} is not one of {', '.join(DEFAULTS)}.")
+        method = one_of("method", method, list(DEFAULTS))
         params = {**params, **{k: v for k, v in DEFAULTS[method].items() if params[k] is None}}
-        numbers = {name: _number(params, name) for name in ("ridge", "l1", "l2", "tol")}
+        numbers = {
+            name: number(name, params[name], least=0.0) for name in ("ridge", "l1", "l2", "tol")
+        }
         for name, only in (("l1", "algorithm1"), ("l2", "algorithm1"), ("ridge", "als")):
             if numbers[name] and method != only:
                 raise ArgumentError(f'{name} belongs to method="{only}", not to "{method}".')
@@ -56,31 +57,15 @@ class Options:
         starts = tuple(start) if isinstance(start, (list, tuple)) else (start,)
         if not starts:
             raise ArgumentError("start= is an empty list: name 'svd', 'random' or a fit.")
-        if seed is not None and (not isinstance(seed, Integral) or seed < 0):
-            raise ArgumentError(f"seed={seed!r} must be a whole number, at least 0, or None.")
         return cls(
-            rank=_count(params, "rank"),
+            rank=whole("rank", params["rank"], least=1),
             method=method,
             weights=_weights(params["weights"]),
             starts=starts,
-            max_iter=_count(params, "max_iter"),
-            seed=0 if seed is None else int(seed),
+            max_iter=whole("max_iter", params["max_iter"], least=1),
+            seed=0 if seed is None else whole("seed", seed),
             **numbers,
         )
-
-
-def _number(params: Mapping[str, Any], name: str) -> float:
-    value = params[name]
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < np.inf:
-        raise ArgumentError(f"{name}={value!r} must be a number that is not negative.")
-    return float(value)
-
-
-def _count(params: Mapping[str, Any], name: str) -> int:
-    value = params[name]
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ArgumentError(f"{name}={value!r} must be a whole number, at least 1.")
-    return int(value)
 
 
 def _weights(given: Any) -> tuple[float, ...] | dict[str, float] | None:

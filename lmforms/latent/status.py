@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..arguments import named_arguments
+
 
 @dataclass(frozen=True)
 class FormStatus:
@@ -28,6 +30,7 @@ class FormStatus:
     n_accelerated: int = 0
     n_rejected: int = 0
 
+    @named_arguments
     def followed_by(self, other: FormStatus) -> FormStatus:
         """How two descents ended of which the second took up the first."""
         n_iter = self.n_iter + other.n_iter

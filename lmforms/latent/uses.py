@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from ..arguments import flag, named_arguments
 from ..errors import ArgumentError, DataError
 from . import facts
 from .data import Side
@@ -22,6 +23,7 @@ class FittedForm:
 
     _left: Fitted
 
+    @named_arguments
     def encode(
         self, Y: Any = None, X: Any = None, Z: Any = None, shrink: bool | None = None
     ) -> Codes:
@@ -77,12 +79,13 @@ class FittedForm:
                 raise ArgumentError(f"{name} was not fitted on this side: pass it as it was.")
             blocks.append(block(A, name, side))
         check_rows(blocks)
-        shrink = fit.shrunken if shrink is None else shrink
+        shrink = fit.shrunken if shrink is None else flag("shrink", shrink)
         given = [fit.part(b.name).given(b, shrink) for b in blocks]
         found = encoded(given, fit.ridge, fit.moments, shrink)
         rows = next((b.rows for b in blocks if b.rows is not None), None)
         return Codes(*(labelled(A, rows) for A in found))
 
+    @named_arguments
     def decode(self, codes: Codes, to: str = "Y") -> Any:
         """One modality from codes: (K+H)α', Kβ' or Hu'.
 
@@ -107,13 +110,14 @@ class FittedForm:
         >>> bool(np.allclose(form.decode(form.encode(Z=Z), to="Z"), Z))
         True
         """
-        part = self._fitted().part(to)
+        part = self._fitted().part(to, "to")
         found, rows = checked_codes(codes, part.loading.shape[1])
         values = found.behind(part.side) @ part.loading.T + part.offset
         if rows is None and part.columns is None:
             return values
         return pd.DataFrame(values, index=rows, columns=part.columns)
 
+    @named_arguments
     def transform(
         self, Y: Any = None, X: Any = None, Z: Any = None, to: str = "Y", shrink: bool = True
     ) -> Any:
@@ -142,9 +146,11 @@ class FittedForm:
         >>> bool(np.allclose(form.transform(X=X, Y=Y, to="Z"), Z))
         True
         """
-        self._fitted().part(to)  # before the work
+        self._fitted().part(to, "to")  # before the work
+        shrink = flag("shrink", shrink)
         return self.decode(self.encode(Y=Y, X=X, Z=Z, shrink=shrink), to)
 
+    @named_arguments
     def reconstruction(self, of: str = "Y") -> Any:
         """What the form makes of one modality of the rows it was fitted on.
 
@@ -159,8 +165,10 @@ class FittedForm:
         True
         """
         fit = self._fitted()
+        fit.part(of, "of")
         return self.decode(Codes(*(labelled(A, fit.rows) for A in fit.codes)), of)
 
+    @named_arguments
     def form_identity(self) -> facts.FormIdentity:
         """The paper's full expression, (K+H)(α'α) = K(β'β) + H(u'u) + e, and e.
 
@@ -183,6 +191,7 @@ class FittedForm:
         )
         return facts.FormIdentity(labelled(found.e, fit.rows), found.share)
 
+    @named_arguments
     def implied_covariance(self, of: str = "Y") -> Any:
         """Second moments of a modality's columns, about zero, as the form implies them.
 
@@ -199,12 +208,13 @@ class FittedForm:
         >>> bool(np.allclose(form.implied_covariance("X"), X.T @ X / 40))
         True
         """
-        part = self._fitted().part(of)
+        part = self._fitted().part(of, "of")
         found = facts.implied(part.side, part.loading, self._left.moments, part.variances)
         found = found + np.outer(part.offset, part.offset)
         columns = part.columns
         return found if columns is None else pd.DataFrame(found, index=columns, columns=columns)
 
+    @named_arguments
     def covariance_share(self, data: Any, of: str = "Y") -> float:
         """How much of A'A/n the implied covariance rebuilds: 1 − ‖difference‖²/‖A'A/n‖².
 
@@ -225,7 +235,7 @@ class FittedForm:
         >>> round(form.covariance_share(Z, of="Z"), 6)
         1.0
         """
-        part = self._fitted().part(of)
+        part = self._fitted().part(of, "of")
         found = block(data, of, part.side)
         part.check(found)
         if np.isnan(found.values.data if sp.issparse(found.values) else found.values).any():
@@ -251,10 +261,10 @@ def checked_codes(codes: Any, rank: int) -> tuple[Codes, pd.Index | None]:
     except DataError:
         raise
     except (TypeError, ValueError) as error:
-        raise DataError("Codes are a pair (K, H), as encode() gives it.") from error
+        raise DataError("codes must be a pair (K, H), as encode() gives it.") from error
     if not pair or K.shape != H.shape or K.shape[1] != rank:
         raise DataError(
-            f"Codes of shape {K.shape} and {H.shape} are not those of this form, which has "
+            f"codes of shape {K.shape} and {H.shape} are not those of this form, which has "
             f"{rank} components: take them from encode()."
         )
     rows = [C.index for C in codes if isinstance(C, pd.DataFrame)]

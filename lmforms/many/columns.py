@@ -6,13 +6,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..arguments import whole
 from ..errors import ArgumentError, ColumnError, DataError, near_matches
 from ..relationship.labels import named
 
@@ -38,9 +38,7 @@ def chunk_size(chunk: Any, n: int) -> int:
     """Columns per chunk."""
     if chunk is None:
         return max(1, CHUNK // max(1, n))
-    if not isinstance(chunk, Integral) or isinstance(chunk, bool) or chunk < 1:
-        raise ArgumentError(f"chunk={chunk!r}: a whole number of columns, at least 1.")
-    return int(chunk)
+    return whole("chunk", chunk, least=1)
 
 
 def chunks(given: Any, what: str, n: int, step: int, rows: Rows) -> Iterator[Chunk]:
@@ -77,7 +75,10 @@ def column_count(given: Any) -> int | None:
     """Columns of an array or table, None for an iterator."""
     if is_stream(given):
         return None
-    shape = np.shape(given)
+    try:
+        shape = np.shape(given)
+    except ValueError:  # lists of different lengths, which are refused when they are read
+        return None
     return int(shape[1]) if len(shape) == 2 else 1
 
 
@@ -97,7 +98,11 @@ def _pieces(given: Any, what: str, n: int, step: int, rows: Rows, first: int) ->
         return
     if hasattr(given, "tocsc"):
         raise DataError(f"the {what} are a sparse matrix: give chunks of `.toarray()`.")
-    array = np.ma.asarray(given) if isinstance(given, np.ma.MaskedArray) else np.asarray(given)
+    masked = isinstance(given, np.ma.MaskedArray)
+    try:
+        array = np.ma.asarray(given) if masked else np.asarray(given)
+    except ValueError:
+        raise DataError(f"the {what} are lists of different lengths.") from None
     if array.ndim == 1:
         array = array[:, None]
     if array.dtype.kind not in "fiub":

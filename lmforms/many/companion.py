@@ -76,11 +76,15 @@ def _parts(
             [g.covariance for g in design.groups],
             reml=origin.reml,
             control=origin.control,
-            start=theta_by_group(design, theta[j]),
+            start=theta_by_group(design, theta[j][~np.isnan(theta[j])]),
             fixed_theta=True,
         )
-        slack = SAME * max(sigma[j], float(np.abs(beta[j]).max()))
-        if abs(found.sigma - sigma[j]) > slack or np.abs(found.beta - beta[j]).max() > slack:
+        known = beta[j][~np.isnan(beta[j])]
+        slack = SAME * max(sigma[j], float(np.abs(known).max(initial=0.0)))
+        if (
+            abs(found.sigma - sigma[j]) > slack
+            or np.abs(found.beta - known).max(initial=0.0) > slack
+        ):
             raise _changed()
         fixed[own, j], random[own, j] = design.X @ found.beta, random_part(design, found.b)
     return fixed[places], random[places]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ..control import Control
+from ..design import Design
+from ..errors import ModelError
 from ..exact_fit import Checked
 from .profile import Responses, blocks
 from .search import HIGHEST, minimize
@@ -64,6 +66,41 @@ class Fitted:
         """Fill in the estimates of some responses."""
         for name in self.__dataclass_fields__:
             getattr(self, name)[where] = getattr(part, name)
+
+
+def widened(part: Fitted, own: Design, full: Design) -> Fitted:
+    """Fits of some rows with places for all columns of the full design; NaN where rows lack one.
+
+    Raises
+    ------
+    ModelError
+        The rows have a column that the full design has not.
+    """
+    names = {name: j for j, name in enumerate(full.x_names)}
+    entries = {entry: j for j, entry in enumerate(_entries(full))}
+    try:
+        fixed = [names[name] for name in own.x_names]
+        random = [entries[entry] for entry in _entries(own)]
+    except KeyError as missing:
+        raise ModelError(f"{missing.args[0]} is a column of some rows only.") from None
+    theta, beta, se = (
+        np.full((len(part.sigma), count), np.nan)
+        for count in (len(entries), len(names), len(names))
+    )
+    theta[:, random], beta[:, fixed], se[:, fixed] = part.theta, part.beta, part.se
+    return replace(part, theta=theta, beta=beta, se=se)
+
+
+def _entries(design: Design) -> list[tuple[int, str, str]]:
+    """Term, row and column of λ of every θ, in the order of the formula."""
+    out = []
+    for t, term in enumerate(design.terms):
+        columns = term.columns
+        if term.covariance.n_theta == len(columns):
+            out += [(t, c, c) for c in columns]
+        else:
+            out += [(t, r, c) for j, c in enumerate(columns) for r in columns[j:]]
+    return out
 
 
 def constant(Y: FloatArray) -> BoolArray:

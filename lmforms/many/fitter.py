@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..arguments import named_arguments
 from ..columns import take_off
 from ..control import Control
 from ..design import Design
@@ -21,12 +22,13 @@ from ..errors import (
     IdentificationWarning,
     ModelError,
     NotEstimableWarning,
+    RankWarning,
 )
 from ..exact_fit import Checked
 from ..frame import caller_depth
 from ..relationship.labels import named
 from .columns import Chunk, refuse_infinite
-from .fitted import Fitted, constant, spectral_fit
+from .fitted import Fitted, constant, spectral_fit, widened
 from .inputs import Source, is_spectral, random_effects, spectrum
 from .shared import Shared
 from .spectral import Spectrum
@@ -73,6 +75,7 @@ class ManyFits:
         good = int(self.fits["converged"].sum())
         return f"ManyFits({len(self):,} responses, {good:,} converged)"
 
+    @named_arguments
     def forms(self, rank: int | None = None, **params: Any) -> Forms:
         """A linear mixed form of all responses with the model's X and Z, beside the fits.
 
@@ -114,6 +117,7 @@ class ManyFits:
         return many_forms(self, rank, params)
 
     @classmethod
+    @named_arguments
     def joined(cls, parts: Sequence[ManyFits]) -> ManyFits:
         """Several of them as one."""
         if len(parts) == 1:
@@ -142,7 +146,10 @@ class Fitter:
     def _prepare(self, rows: BoolArray) -> tuple[Design, IntArray, Spectrum | Shared]:
         key = rows.tobytes()
         if key not in self._prepared:
-            design, places = self.source.design(None if rows.all() else rows)
+            with warnings.catch_warnings():
+                if not rows.all():  # one warning for all responses comes later
+                    warnings.simplefilter("ignore", RankWarning)
+                design, places = self.source.design(None if rows.all() else rows)
             work: Spectrum | Shared
             if is_spectral(design) or self.source.relationship is not None:
                 work = spectrum(design, self.source.relationship, self.control, self.reml)
@@ -184,8 +191,6 @@ class Fitter:
     def _fit(self, rows: BoolArray, Y: FloatArray, full: Design) -> Fitted:
         """Fit responses that have the same rows."""
         design, places, work = self._prepare(rows)
-        if design.x_names != full.x_names:
-            raise ModelError("columns of X depend on each other in the rows that are left.")
         Y = _taken(Y, places)
         usable = ~constant(Y)
         size = np.maximum(np.abs(Y.max(axis=0)), np.abs(Y.min(axis=0)))
@@ -202,7 +207,7 @@ class Fitter:
             whitened = design.residual.whiten(Y)
             found = spectral_fit(work, whitened, usable, checked, self.reml, self.control)
         found.beta[:] += np.outer(shift, shift_beta)
-        return found
+        return found if design is full else widened(found, design, full)
 
 
 def _taken(values: FloatArray, places: IntArray) -> FloatArray:
@@ -225,8 +230,14 @@ def _warn(out: Fitted, names: list[Any]) -> None:
         (
             out.degenerate,
             NotEstimableWarning,
-            "are constant, explained exactly or left with a residual that is lost in rounding: "
-            "their rows are NaN",
+            "are constant, explained exactly, have too few rows, or are left with a residual that "
+            "is lost in rounding: their rows are NaN",
+        ),
+        (
+            np.isnan(out.beta).any(axis=1) & ~out.degenerate,
+            NotEstimableWarning,
+            "lack a level or a column of the fixed effects in their rows: its coefficient is NaN, "
+            "and contrasts are to the first level that is there",
         ),
         (
             ~out.converged & ~out.degenerate,

@@ -237,24 +237,3 @@ def relationship_for(design: Design, relationship: Any) -> Relationship | None:
             raise ArgumentError(f"relationship: one covariance is needed, not {len(relationship)}.")
         relationship = next(iter(relationship.values()))
     return Relationship.of(relationship)
-
-
-def check_flag(name: str, value: Any) -> bool:
-    """A bool, or an ArgumentError."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ArgumentError(f"{name} must be True or False, not {value!r}.")
-    return bool(value)
-
-
-def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
-    """Refuse anything but the allowed values."""
-    if not any(value is a or (isinstance(value, str) and value == a) for a in allowed):
-        shown = ", ".join(repr(a) for a in allowed)
-        raise ArgumentError(f"{name}={value!r}: use one of {shown}.")
-
-
-def check_control(control: Any) -> Control:
-    """The options, or the default ones."""
-    if control is not None and not isinstance(control, Control):
-        raise ArgumentError(f"control must be a lmforms.Control, not {type(control).__name__}.")
-    return control or Control()

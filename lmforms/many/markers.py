@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..arguments import named_arguments
+from ..arguments import control_of, flag, named_arguments, one_of
 from ..columns import root_mean_squares, take_off
 from ..control import Control
 from ..design import Design
@@ -34,7 +34,7 @@ from .columns import (
     reporter,
 )
 from .genotypes import checked, rows_by_label
-from .inputs import Source, check_choice, check_control, check_flag, random_effects, spectrum
+from .inputs import Source, random_effects, spectrum
 from .scan import Null, Refit, Scanned, Test, scan
 from .spectral import Spectrum
 
@@ -176,15 +176,15 @@ def gwas(
     >>> int(scan.loc[scan["p"].idxmin(), "marker"])
     7
     """
-    check_choice("test", test, ("wald", "lrt", "score"))
-    check_choice("missing", missing, ("raise", "mean"))
-    check_choice("monomorphic", monomorphic, ("raise", "nan"))
-    stream = check_flag("stream", stream)
+    one_of("test", test, ("wald", "lrt", "score"))
+    one_of("missing", missing, ("raise", "mean"))
+    one_of("monomorphic", monomorphic, ("raise", "nan"))
+    stream = flag("stream", stream)
     method = _method(test, reml)
     again = _refit(test, refit)
     source = Source.of(formula, data, weights=weights, missing="raise", relationship=relationship)
     design, _ = source.design()
-    parts = spectrum(design, relationship, check_control(control), method)
+    parts = spectrum(design, relationship, control_of(control), method)
     null = Null.of(parts, _response(design, relationship, parts), method)
     told = reporter(progress, column_count(markers), "markers")
     rows = rows_by_label(design, source.data.index)
@@ -212,7 +212,7 @@ def gwas(
 def _method(test: str, reml: Any) -> bool:
     if reml is None:
         return test != "lrt"
-    if check_flag("reml", reml) and test == "lrt":
+    if flag("reml", reml) and test == "lrt":
         raise ArgumentError(
             "test='lrt' with reml=True: restricted likelihoods of models with different fixed "
             "effects cannot be compared. Use reml=False, or test='wald'."
@@ -223,7 +223,7 @@ def _method(test: str, reml: Any) -> bool:
 def _refit(test: str, refit: Any) -> Refit:
     if refit is None:
         return "null" if test == "score" else "each"
-    check_choice("refit", refit, ("each", "null"))
+    one_of("refit", refit, ("each", "null"))
     if test == "score" and refit == "each":
         raise ArgumentError(
             "test='score' has only the null model to fit: use refit='null', or test='wald'."

@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 import numpy.typing as npt
 import pandas as pd
 
-from ..arguments import named_arguments
+from ..arguments import control_of, flag, named_arguments, one_of
 from ..control import Control
 from ..errors import (
     ArgumentError,
@@ -26,7 +26,7 @@ from .columns import (
     rows_like,
 )
 from .fitter import Fitter, ManyFits
-from .inputs import Source, check_choice, check_control, check_flag
+from .inputs import Source
 from .origin import Origin
 
 
@@ -104,7 +104,8 @@ def lmer_many(
     missing : {"raise", "drop"}
         Missing values in predictors or responses: an error, or the row is dropped, for one
         response only where just that is missing. Responses that miss the same rows share
-        their work.
+        their work. One whose rows lack a level or a column has NaN there, and is otherwise what
+        :func:`lmforms.lmer` makes of its rows.
     chunk : int, optional
         Responses fitted at a time; 32 MB of them otherwise.
     stream : bool
@@ -153,8 +154,8 @@ def lmer_many(
     0  strength  0.6711  2.7249
     1    logged  0.6818  0.0452
     """
-    reml, stream = check_flag("reml", reml), check_flag("stream", stream)
-    check_choice("missing", missing, ("raise", "drop"))
+    reml, stream = flag("reml", reml), flag("stream", stream)
+    one_of("missing", missing, ("raise", "drop"))
     own = _names(responses)
     source = Source.of(
         formula,
@@ -168,7 +169,7 @@ def lmer_many(
     if own is not None:
         columns_named(own, list(source.data.columns))
         responses = source.data[own]
-    fitter = Fitter(source, reml, check_control(control))
+    fitter = Fitter(source, reml, control_of(control))
     step = chunk_size(chunk, source.n)
     told = reporter(progress, column_count(responses), "responses")
     labelled = isinstance(data, pd.DataFrame)

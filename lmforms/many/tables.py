@@ -69,9 +69,14 @@ def _variances(design: Design, out: Fitted, labels: pd.Index) -> pd.DataFrame:
     scale = out.sigma**2
     for term in design.terms:
         stop = start + term.covariance.n_theta
-        lam = _factors(term.covariance, out.theta[:, start:stop])
+        theta = out.theta[:, start:stop]
+        lam = _factors(term.covariance, np.nan_to_num(theta))
         start = stop
         cov = scale[:, None, None] * (lam @ lam.swapaxes(1, 2))
+        absent = np.isnan(
+            _factors(term.covariance, theta)[:, range(len(lam[0])), range(len(lam[0]))]
+        )
+        cov[absent[:, :, None] | absent[:, None, :]] = np.nan
         sd = np.sqrt(np.einsum("rkk->rk", cov))
         group = design.groups[term.group].name
         for i, name in enumerate(term.columns):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, listed, near_matches
+from ..arguments import one_of
+from ..errors import ArgumentError
 from ..varcomp import Component, ComponentModel
 from ..varcomp.likelihood import Likelihood
 
@@ -91,12 +92,7 @@ def shrinkage(
     model: ComponentModel, variances: FloatArray, name: str
 ) -> tuple[Component, FloatArray]:
     """w_j'w_j/(w_j'w_j + λ) of the levels of a term with K = I."""
-    if name not in model.names:
-        raise ArgumentError(
-            f"there is no term `{name}`; there are {listed(model.names)}."
-            f"{near_matches(name, model.names)}"
-        )
-    i = model.names.index(name)
+    i = model.names.index(one_of("name", name, model.names))
     component = model.components[i]
     if component.root is not None or component.precision is not None:
         raise ArgumentError(

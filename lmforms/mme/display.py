@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError
+from ..arguments import one_of
 from ..varcomp.likelihood import Likelihood
 from ..varcomp.model import Component, ComponentModel
 from .dense import check_size
 from .properties import Claim
-from .system import System
+from .system import FORMS, System
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .equations import MixedModelEquations
 
 FloatArray = npt.NDArray[np.float64]
+
+TABLES = ("W", "Sigma", "C", "r", "V", "P")
+"""What :func:`table` shows."""
 
 FIXED = "fixed"
 """Stands for the term of the columns of X."""
@@ -67,10 +70,9 @@ def labelled(value: Any, index: pd.MultiIndex, what: str) -> pd.DataFrame:
 
 def table(mme: MixedModelEquations, what: str, form: str) -> pd.DataFrame:
     """One of the matrices of the equations, by its name."""
+    what, form = one_of("what", what, TABLES), one_of("form", form, FORMS)
     if what in ("V", "P"):
         return square(getattr(mme, what))
-    if what not in ("W", "Sigma", "C", "r"):
-        raise ArgumentError(f"what must be 'W', 'Sigma', 'C', 'r', 'V' or 'P', not {what!r}.")
     value = mme.W if what == "W" else getattr(mme, what)(form)
     return labelled(value, mme.labels, what)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..arguments import named_arguments, shown
 from ..errors import ArgumentError
 from ..varcomp import ComponentModel
 from .equations import MixedModelEquations
 
 
+@named_arguments
 def equations(
     model: str | ComponentModel,
     data: Any = None,
@@ -51,7 +53,7 @@ def equations(
     if isinstance(model, str):
         model = ComponentModel.of_formula(model, data, relationship=relationship, weights=weights)
     elif not isinstance(model, ComponentModel):
-        raise ArgumentError(f"a formula or a ComponentModel is needed, not {type(model).__name__}.")
+        raise ArgumentError(f"model must be a formula or a ComponentModel, not {shown(model)}.")
     elif not (data is None and relationship is None and weights is None):
         raise ArgumentError("a ComponentModel has its data: give it and `variances` alone.")
     return MixedModelEquations(model, variances)

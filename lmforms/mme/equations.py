@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import flag, named_arguments
 from ..errors import ArgumentError
+from ..frame import real_array
 from ..varcomp import ComponentModel
 from ..varcomp.equations import Equations
 from ..varcomp.fit import RESIDUAL
 from ..varcomp.likelihood import Likelihood
+from ..varcomp.model import component_model_of
 from ..varcomp.sums import sums_of
 from . import accuracy, dense, display, solvers
 from .properties import claims, pieces, tolerance
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 
+@named_arguments
 @dataclass(frozen=True, eq=False, repr=False)
 class MixedModelEquations:
     """(W'W + Σ)g = W'y and its relatives, each computed when first asked for.
@@ -57,6 +61,7 @@ class MixedModelEquations:
     variances: Mapping[str, float]
 
     def __post_init__(self) -> None:
+        component_model_of(self.model)
         object.__setattr__(self, "variances", checked_variances(self.model, self.variances))
 
     # --- numbers that everything uses -------------------------------------------------------
@@ -104,6 +109,7 @@ class MixedModelEquations:
         dense.check_size(self.model.n, "the inverse of V")
         return self.V_inverse_times(np.eye(self.model.n))
 
+    @named_arguments
     def V_inverse_times(self, x: npt.ArrayLike) -> FloatArray:
         """V⁻¹x by Woodbury's identity, without V (section 2, where λ is missing).
 
@@ -121,11 +127,12 @@ class MixedModelEquations:
         >>> mme.V_inverse_times(np.ones(30))[:2]  # 1/(σ² + 5σ_1²)
         array([0.16666667, 0.16666667])
         """
-        x = np.asarray(x, dtype=np.float64)
+        x = real_array("x", x)
         if x.ndim not in (1, 2) or len(x) != self.model.n:
             raise ArgumentError(f"x has shape {x.shape}; it needs {self.model.n:,} rows.")
         return woodbury(self.model, self._restricted.factored, x) / self._values[-1]
 
+    @named_arguments
     def properties(self) -> pd.DataFrame:
         """Whether the identities of the sheet hold here, as printed and as corrected.
 
@@ -138,6 +145,7 @@ class MixedModelEquations:
         found = pieces(self)
         return display.claims(claims(found), tolerance(found))
 
+    @named_arguments
     def loglik(self, reml: bool = True) -> pd.DataFrame:
         """The (restricted) log-likelihood term by term (section 2, with what is missing there).
 
@@ -160,7 +168,7 @@ class MixedModelEquations:
         (n−r)·ln 2π   53.2984      -26.6492
         ln L              NaN     -159.8271
         """
-        return display.loglik(replace(self._restricted, reml=bool(reml)), self._values)
+        return display.loglik(replace(self._restricted, reml=flag("reml", reml)), self._values)
 
     # --- the equations ------------------------------------------------------------------------
 
@@ -178,18 +186,22 @@ class MixedModelEquations:
             return self._system.W
         return sp.diags(1.0 / np.sqrt(self.model.weights)) @ self._system.W
 
+    @named_arguments
     def Sigma(self, form: str = "ratio") -> Any:
         """Σ = diag(0, K_i⁻¹λ_i), sparse, or diag(0, K_i⁻¹/σ_i²) for ``form="variance"``."""
         return self._system.Sigma / divisor(self._system, form)
 
+    @named_arguments
     def C(self, form: str = "ratio") -> Any:
         """C = W'W + Σ, sparse, or W'R⁻¹W + G⁻¹ for ``form="variance"`` (section 4)."""
         return self._system.C / divisor(self._system, form)
 
+    @named_arguments
     def r(self, form: str = "ratio") -> FloatArray:
         """r = W'y, (p + m,), or W'R⁻¹y for ``form="variance"`` (section 4)."""
         return self._system.r / divisor(self._system, form)
 
+    @named_arguments
     def table(self, what: str, form: str = "ratio") -> pd.DataFrame:
         """A matrix with its labels, dense, to be looked at.
 
@@ -200,6 +212,7 @@ class MixedModelEquations:
         """
         return display.table(self, what, form)
 
+    @named_arguments
     def solve(
         self,
         method: str = "direct",
@@ -262,6 +275,7 @@ class MixedModelEquations:
         values = accuracy.reliabilities(self.model, self._restricted, self._values, pev)
         return display.by_term(self.model, values, "reliability")
 
+    @named_arguments
     def shrinkage(self, name: str) -> pd.Series:
         """n_j/(n_j + λ) of each level j of a term with K = I (section 5).
 

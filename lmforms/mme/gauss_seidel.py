@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import flag
 from ..varcomp import ComponentModel
 from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
 from .spectral import Spectrum, spectrum
@@ -59,7 +60,9 @@ def gauss_seidel(
     """
     check_options(tolerance, max_iterations)
     rotated, spectra = _rotated(system, model)
-    g, trace = _sweeps(rotated, tolerance, max_iterations, compiled)
+    g, trace = _sweeps(
+        rotated, tolerance, max_iterations, None if compiled is None else flag("compiled", compiled)
+    )
     for span, own in spectra:
         g[span] = own.coefficients(g[span])
     remedy = "Raise `max_iterations`, or use method='pcg' or 'direct'."
@@ -98,8 +101,8 @@ def _sweeps(
     off.eliminate_zeros()
     g, e = np.zeros(system.size), system.y.copy()
     parts = (
-        *(W.indptr, W.indices, W.data, system.squares, system.diagonal),
-        *(off.indptr, off.indices, off.data, g, e),
+        *(*_columns(W), system.squares, system.diagonal),
+        *(*_columns(off), g, e),
     )
     start = system.size_of(system.r)
     trace = [1.0 if start else 0.0]
@@ -118,6 +121,11 @@ def _sweeps(
                 break
             fresh = trace[-1]
     return g, trace
+
+
+def _columns(A: Any) -> tuple[Any, Any, FloatArray]:
+    """A sparse matrix by columns, as the compiled sweep takes it."""
+    return A.indptr.astype(np.int64), A.indices.astype(np.int64), A.data
 
 
 def _kernel(compiled: bool | None) -> Any:

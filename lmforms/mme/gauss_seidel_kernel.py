@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
+from ..factor.compiled import compiled
+
+_PLACES, _ENTRIES = "int64[::1]", "float64[::1]"
+_COLUMNS = f"{_PLACES}, {_PLACES}, {_ENTRIES}"
 
 
-@numba.njit(cache=True)
+@compiled(f"void({_COLUMNS}, {_ENTRIES}, {_ENTRIES}, {_COLUMNS}, {_ENTRIES}, {_ENTRIES})")
 def sweep(
     indptr: Any,
     rows: Any,

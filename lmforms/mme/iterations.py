@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, ConvergenceWarning
+from ..arguments import share, whole
+from ..errors import ConvergenceWarning
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -57,10 +58,8 @@ class Iterations:
 
 def check_options(tolerance: float, most: int) -> None:
     """Refuse a tolerance or a number of iterations that means nothing."""
-    if not 0 < tolerance < 1:
-        raise ArgumentError(f"tolerance must lie between 0 and 1, not {tolerance!r}.")
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-        raise ArgumentError(f"max_iterations must be a positive integer, not {most!r}.")
+    share("tolerance", tolerance)
+    whole("max_iterations", most, least=1)
 
 
 def finished(

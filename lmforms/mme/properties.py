@@ -207,5 +207,10 @@ def _log_det(half: FloatArray, weights: FloatArray) -> float:
 
 def _apart(a: Any, b: Any, scale: Any = None) -> float:
     """Largest |a − b| relative to the largest entry of both, or of `scale`."""
-    entries = np.maximum(np.abs(a).max(), np.abs(b).max()) if scale is None else np.abs(scale).max()
-    return float(np.abs(np.asarray(a) - b).max() / entries) if entries else 0.0
+    entries = max(_largest(a), _largest(b)) if scale is None else _largest(scale)
+    return _largest(np.asarray(a) - b) / entries if entries else 0.0
+
+
+def _largest(x: Any) -> float:
+    """Largest absolute entry; zero if there is none."""
+    return float(np.abs(x).max(initial=0.0))

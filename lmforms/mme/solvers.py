@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import one_of
 from ..errors import ArgumentError, listed
 from ..varcomp import ComponentModel
 from ..varcomp.likelihood import Likelihood
@@ -52,8 +53,7 @@ def solve(
     ArgumentError
         There is no such method, or it has no such option.
     """
-    if method not in OPTIONS:
-        raise ArgumentError(f"method must be one of {listed(list(OPTIONS))}, not {method!r}.")
+    method = one_of("method", method, list(OPTIONS))
     for name in options:
         if name not in OPTIONS[method]:
             known = listed(OPTIONS[method]) or "none"
@@ -148,10 +148,8 @@ def _run(
 
 
 def _preconditioner(system: System, name: str) -> Operator:
-    if name == "jacobi":
+    if one_of("preconditioner", name, ("jacobi", "block")) == "jacobi":
         return lambda x: x / system.diagonal
-    if name != "block":
-        raise ArgumentError(f"preconditioner must be 'jacobi' or 'block', not {name!r}.")
     from scipy.sparse.linalg import splu
 
     solvers = []

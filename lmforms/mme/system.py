@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError
+from ..arguments import one_of
 from ..varcomp import ComponentModel
 from ..varcomp.equations import FactoredEquations
 
@@ -126,9 +126,7 @@ def system_of(model: ComponentModel, variances: FloatArray) -> System:
 
 def divisor(system: System, form: str) -> float:
     """What the λ form is divided by: 1, or σ² for the R⁻¹/G⁻¹ form."""
-    if form not in FORMS:
-        raise ArgumentError(f"form must be 'ratio' or 'variance', not {form!r}.")
-    return 1.0 if form == "ratio" else system.residual
+    return 1.0 if one_of("form", form, FORMS) == "ratio" else system.residual
 
 
 def woodbury(model: ComponentModel, factored: FactoredEquations, x: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arguments import shown
 from ..errors import ArgumentError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def several(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:
     given = [ax] if isinstance(ax, plt.Axes) else list(np.ravel(np.asarray(ax, dtype=object)))
     if not all(isinstance(a, plt.Axes) for a in given):
         raise ArgumentError(
-            f"ax={ax!r} is not of matplotlib's Axes: take them from matplotlib.pyplot.subplots()."
+            f"ax={shown(ax)} is not of matplotlib's Axes: "
+            "take them from matplotlib.pyplot.subplots()."
         )
     if len(given) != count:
         raise ArgumentError(

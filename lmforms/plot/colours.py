@@ -61,7 +61,11 @@ def by_row(values: Any, n: int, rows: pd.Index | None, argument: str) -> pd.Seri
                 "index it like the form's K_, or pass an array in the order of its rows."
             )
         return values.reindex(rows).reset_index(drop=True)
-    if np.ndim(values) != 1:
+    try:
+        dimensions = np.ndim(values)
+    except ValueError:  # lists of different lengths
+        dimensions = 2
+    if dimensions != 1:
         raise DataError(f"{argument}= must hold one value for each of the {n} rows of the form.")
     found = pd.Series(values).reset_index(drop=True)
     if len(found) != n:

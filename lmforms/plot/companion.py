@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arguments import instance, named_arguments
 from .axes import RULE, point_style, several
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ PANELS = {"fixed": ("fixed", "Xβ̂", "Kα'"), "random": ("random", "Zb̂", "Hα
 MARGIN = 0.06  # of the range, left free on each side
 
 
+@named_arguments
 def companion(forms: Forms, response: Any = None, ax: Any = None) -> list[Any]:
     """Each part of the form against its counterpart in the model, row by row.
 
@@ -50,6 +52,9 @@ def companion(forms: Forms, response: Any = None, ax: Any = None) -> list[Any]:
     >>> [panel.get_xlabel() for panel in lf.plot.companion(fit.forms())]
     ['Xβ̂ (model)', 'Zb̂ (model)']
     """
+    from ..companion import Forms
+
+    forms = instance("forms", forms, Forms, "fit.forms() makes them")
     rows, table = forms.rows(response), forms.likeness(response)
     panels = several(ax, 2, (8.4, 4.6))
     for panel, part in zip(panels, PANELS):

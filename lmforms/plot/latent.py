@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..arguments import flag, named_arguments, sequence, shown
 from ..errors import ArgumentError
 from . import colours, drawing, read
 from .axes import RULE, TICKS, several
@@ -19,6 +20,7 @@ DODGED = 5  # components whose points can stand side by side in one row
 FACE = 3.5  # inches of a panel of codes
 
 
+@named_arguments
 def loadings(
     form: Any,
     modality: str = "Y",
@@ -76,7 +78,7 @@ def loadings(
     """
     form = read.fitted(form)
     values, labels = read.loadings_of(form, modality)
-    if not raw:
+    if not flag("raw", raw):
         values = values * read.code_sizes(form, modality)
     shown = read.chosen(components, values.shape[1])
     values = values[:, shown]
@@ -89,6 +91,7 @@ def loadings(
     return draw(values, labels, names, symbol, modality, ax)
 
 
+@named_arguments
 def codes(
     form: Any,
     components: Sequence[int] = (1, 2),
@@ -147,14 +150,14 @@ def codes(
     >>> [ax.get_title() for ax in panels]
     ['K', 'H', 'K+H']
     """
-    form = read.fitted(form)
+    form, common = read.fitted(form), flag("common", common)
     k = np.shape(form.K_)[1]
     if k < 2:
         raise ArgumentError("This form has one component, and codes() draws two of them.")
     pair = read.chosen(components, k)
     if len(pair) != 2:
-        raise ArgumentError(f"components={components!r}: codes() draws two of them.")
-    kinds = [of] if isinstance(of, str) else list(of) if np.iterable(of) else [of]
+        raise ArgumentError(f"components={shown(components)}: codes() draws two of them.")
+    kinds = [of] if isinstance(of, str) else sequence("of", of, "K, H and K+H")
     places = [read.codes_of(form, kind)[:, pair] for kind in kinds]
     if not places:
         raise ArgumentError("of= is empty: name one of K, H and K+H.")
@@ -174,6 +177,7 @@ def codes(
     return panels[0] if isinstance(of, str) else np.array(panels, dtype=object)
 
 
+@named_arguments
 def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     """Second moments of a modality: those of the data above the diagonal, the form's below.
 

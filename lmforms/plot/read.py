@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..errors import ArgumentError, DataError, listed, near_matches
+from ..arguments import one_of, sequence, shown, whole
+from ..errors import ArgumentError, DataError, listed
 from ..latent.data import Side
 from ..latent.inputs import block
 
@@ -51,8 +53,8 @@ def fitted(form: Any) -> Any:
     if hasattr(found, "K_") and hasattr(found, "H_"):
         return found
     if hasattr(found, "get_params") and hasattr(found, "fit"):
-        raise ArgumentError("This form is not fitted yet: call its fit() first.")
-    raise ArgumentError(f"A fitted LinearMixedForm is wanted, not {type(form).__name__}.")
+        raise ArgumentError("form is not fitted yet: call its fit() first.")
+    raise ArgumentError(f"form must be a fitted LinearMixedForm, not {shown(form)}.")
 
 
 def loadings_of(form: Any, modality: str) -> tuple[np.ndarray, list[Any]]:
@@ -64,12 +66,7 @@ def loadings_of(form: Any, modality: str) -> tuple[np.ndarray, list[Any]]:
         There is no such modality.
     """
     known = form.loadings_
-    if not isinstance(modality, str) or modality not in known:
-        raise ArgumentError(
-            f"There is no modality {modality!r}: the form has {listed(list(known))}."
-            f"{near_matches(str(modality), known)}"
-        )
-    found = known[modality]
+    found = known[one_of("modality", modality, list(known))]
     labels = list(found.index) if isinstance(found, pd.DataFrame) else list(range(len(found)))
     return np.asarray(found, dtype=np.float64), labels
 
@@ -92,8 +89,7 @@ def codes_of(form: Any, of: str) -> np.ndarray:
     ------
     ArgumentError
     """
-    if of not in CODES:
-        raise ArgumentError(f"of={of!r} is not one of {listed(CODES)}, or a sequence of these.")
+    of = one_of("of", of, CODES, says=" Or a sequence of these.")
     K, H = (np.asarray(A, dtype=np.float64) for A in (form.K_, form.H_))
     return {"K": K, "H": H, "K+H": K + H}[of]
 
@@ -112,15 +108,12 @@ def chosen(components: Any, k: int) -> list[int]:
     """
     if components is None:
         return list(range(k))
-    given = [components] if np.ndim(components) == 0 else list(components)
-    for c in given:
-        if isinstance(c, bool) or not isinstance(c, (int, np.integer)) or not 1 <= c <= k:
-            raise ArgumentError(
-                f"components={components!r}: each is a whole number from 1 to the rank, {k}."
-            )
-    if not given or len(set(given)) < len(given):
-        raise ArgumentError(f"components={components!r} must name at least one, each once.")
-    return [int(c) - 1 for c in given]
+    single = isinstance(components, Integral)
+    given = [components] if single else sequence("components", components, "whole numbers")
+    found = [whole("components", c, least=1, most=k) - 1 for c in given]
+    if not found or len(set(found)) < len(found):
+        raise ArgumentError(f"components={shown(components)} must name at least one, each once.")
+    return found
 
 
 def compared(table: Any) -> Ranks:
@@ -145,7 +138,7 @@ def compared(table: Any) -> Ranks:
     (3, 2)
     """
     if not isinstance(table, pd.DataFrame):
-        raise ArgumentError(f"The table of choose_rank is wanted, not {type(table).__name__}.")
+        raise ArgumentError(f"table must be that of choose_rank, not {shown(table)}.")
     absent = [c for c in ("rank", "fold", "share", "converged") if c not in table]
     if absent:
         raise DataError(f"The table has no column {listed(absent)}: pass that of choose_rank.")
@@ -175,9 +168,8 @@ def longest(values: np.ndarray, top: Any) -> np.ndarray:
     >>> longest(np.array([[1.0], [-3.0], [2.0]]), 2)
     array([1, 2])
     """
-    if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
-        raise ArgumentError(f"top={top!r} must be a whole number, at least 1.")
-    return np.argsort(-np.linalg.norm(values, axis=1), kind="stable")[: int(top)]
+    top = whole("top", top, least=1)
+    return np.argsort(-np.linalg.norm(values, axis=1), kind="stable")[:top]
 
 
 def second_moments(data: Any) -> np.ndarray:

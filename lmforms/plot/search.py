@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..arguments import flag, named_arguments, shown
+from ..errors import ArgumentError
 from . import read
 from .axes import RULE, TICKS, one
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@named_arguments
 def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
     """Cross-validated share of Y by rank, from the table of `choose_rank`.
 
@@ -84,6 +87,7 @@ def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
     return ax
 
 
+@named_arguments
 def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any = None) -> Axes:
     """The objective sweep by sweep, and where it rose.
 
@@ -119,17 +123,19 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     >>> bool(np.array_equal(ax.lines[0].get_ydata(), form.objective_trace_))
     True
     """
-    form = read.fitted(form)
+    form, excess = read.fitted(form), flag("excess", excess)
+    if label is not None and not isinstance(label, str):
+        raise ArgumentError(f"label must be text, not {shown(label)}.")
     trace = np.asarray(form.objective_trace_, dtype=np.float64)
     rises = np.flatnonzero(np.diff(trace) > 0) + 1
     height = trace - trace.min() if excess else trace
     sweeps = np.arange(len(trace))
-    shown = height > 0 if excess else np.ones(len(trace), dtype=bool)  # no logarithm of zero
+    drawn = height > 0 if excess else np.ones(len(trace), dtype=bool)  # no logarithm of zero
     ax = one(ax, (5.5, 3.4))
     marker = "o" if len(trace) <= TICKS else None
-    (line,) = ax.plot(sweeps[shown], height[shown], lw=1.4, ms=3, marker=marker, label=label)
-    if shown[rises].any():
-        at = rises[shown[rises]]
+    (line,) = ax.plot(sweeps[drawn], height[drawn], lw=1.4, ms=3, marker=marker, label=label)
+    if drawn[rises].any():
+        at = rises[drawn[rises]]
         name = "F rose" if label is None else f"{label}: F rose"
         ax.plot(at, height[at], "^", ms=6, mfc="none", color=line.get_color(), label=name)
     if excess or height.max() > 10 * height.min() > 0:

@@ -42,9 +42,9 @@ def without_unknown(
     animal: Column, parents: Sequence[Column], unknown: Collection[Any]
 ) -> list[Column]:
     """The columns of parents with None for unknown ones."""
-    marks = set(unknown)
-    for column in parents:
+    for column in (*parents, unknown):
         check_hashable(column)
+    marks = set(unknown)
     same = [label for label in animal if label in marks]
     if same:
         raise RelationshipError(

@@ -38,31 +38,37 @@ def is_sparse(matrix: Any) -> bool:
     return type(matrix).__module__.startswith("scipy.sparse")
 
 
-def unpacked(obj: Any, labels: Any) -> tuple[Any, Any]:
+def unpacked(what: str, obj: Any, labels: Any) -> tuple[Any, Any]:
     """The bare matrix and its labels: a labelled frame, a pair, or a matrix beside labels.
 
     Parameters
     ----------
+    what : str
+        The argument that it is.
     obj : DataFrame, tuple of (matrix, labels), ndarray or scipy.sparse matrix
     labels : sequence or None
     """
     owned = None
     if isinstance(obj, tuple):
         if len(obj) != 2:
-            raise ArgumentError(f"A pair (matrix, labels) is needed, not {len(obj)} values.")
+            raise ArgumentError(
+                f"{what}: a pair (matrix, labels) is needed, not {len(obj)} values."
+            )
         obj, owned = obj
     if hasattr(obj, "index") and hasattr(obj, "to_numpy"):
         if owned is None:
             owned = obj.index
         else:
-            raise ArgumentError("The frame carries its labels: give it alone, not in a pair.")
+            raise ArgumentError(
+                f"{what}: the frame carries its labels: give it alone, not in a pair."
+            )
         obj = obj.to_numpy()
     if owned is None and labels is None:
         raise ArgumentError(
-            "The rows need labels: give a labelled pandas frame or the argument `labels`."
+            f"{what}: the rows need labels. Give a labelled pandas frame or the argument `labels`."
         )
     if owned is not None and labels is not None:
-        raise ArgumentError("The labels are there twice: leave out the argument `labels`.")
+        raise ArgumentError(f"{what}: the labels are there twice. Leave out the argument `labels`.")
     return obj, labels if owned is None else owned
 
 
@@ -142,12 +148,12 @@ def precision(matrix: Any, labels: Labels) -> Precision:
 
 def numbers(matrix: Any, what: str) -> FloatArray:
     """The matrix in double precision."""
-    if np.iscomplexobj(matrix):
-        raise RelationshipError(f"{what} must consist of real numbers.")
     try:
-        return np.asarray(matrix, dtype=np.float64)
+        if not np.iscomplexobj(matrix):
+            return np.asarray(matrix, dtype=np.float64)
     except (TypeError, ValueError):
-        raise RelationshipError(f"{what} must consist of real numbers.") from None
+        pass
+    raise RelationshipError(f"{what} must consist of real numbers.")
 
 
 def _check_count(q: int, labels: Labels, what: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, RelationshipError
+from ..arguments import named_arguments, one_of, whole
+from ..errors import RelationshipError
 from . import check
 from .forms import Dense
 from .labels import checked_labels, named, values_of
@@ -22,6 +23,7 @@ BLOCK = 1 << 22
 """Numbers of a block of markers in double precision: 32 MB."""
 
 
+@named_arguments
 def vanraden(
     markers: Any,
     *,
@@ -79,17 +81,11 @@ def vanraden(
            [-0.615,  0.769, -0.154],
            [-0.846, -0.154,  1.   ]])
     """
-    for name, value, allowed in (
-        ("method", method, (1, 2)),
-        ("missing", missing, ("mean", "raise")),
-        ("monomorphic", monomorphic, ("raise", "drop")),
-    ):
-        if value not in allowed:
-            raise ArgumentError(
-                f"`{name}` must be {allowed[0]!r} or {allowed[1]!r}, not {value!r}."
-            )
+    method = 1 if whole("method", method, least=1, most=2) == 1 else 2
+    one_of("missing", missing, ("mean", "raise"))
+    one_of("monomorphic", monomorphic, ("raise", "drop"))
     columns = values_of(markers.columns) if hasattr(markers, "columns") else None
-    matrix, labels = check.unpacked(markers, labels)
+    matrix, labels = check.unpacked("markers", markers, labels)
     names = checked_labels(labels)
     counts = _checked_counts(matrix, len(names))
     found = _survey(counts)
@@ -122,7 +118,10 @@ class _Survey:
 
 
 def _checked_counts(matrix: Any, n: int) -> npt.NDArray[Any]:
-    counts = np.asarray(matrix)
+    try:
+        counts = np.asarray(matrix)
+    except ValueError:
+        raise RelationshipError("Markers must be a matrix (n, m), not lists of lengths.") from None
     if counts.ndim != 2 or counts.shape[1] == 0:
         raise RelationshipError(f"Markers must be (n, m); they have shape {counts.shape}.")
     if counts.shape[0] != n:

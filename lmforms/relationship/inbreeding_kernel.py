@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from ..factor.compiled import compiled
 
 WIDTH = 64
 """Families at a time: those of one generation share most of their ancestors."""
@@ -14,28 +15,25 @@ SHIFT = 6
 """Ancestors are looked for in blocks of 2⁶ animals, as most may be none."""
 
 
-@numba.njit("void(float64[::1], float64[::1], float64)", cache=True)
+@compiled("void(float64[::1], float64[::1], float64)")
 def _add_squares(total: Any, share: Any, d: Any) -> None:
     for c in range(len(share)):
         total[c] += share[c] * share[c] * d
 
 
-@numba.njit("void(float64[::1], float64[::1])", cache=True)
+@compiled("void(float64[::1], float64[::1])")
 def _add_half(to: Any, share: Any) -> None:
     for c in range(len(to)):
         to[c] += 0.5 * share[c]
 
 
-@numba.njit("void(float64[::1], float64[::1])", cache=True)
+@compiled("void(float64[::1], float64[::1])")
 def _set_half(to: Any, share: Any) -> None:
     for c in range(len(to)):
         to[c] = 0.5 * share[c]
 
 
-@numba.njit(
-    ["void(int64[::1], int64[::1], float64[::1], int64[::1], int64[::1], float64[::1])"],
-    cache=True,
-)
+@compiled("void(int64[::1], int64[::1], float64[::1], int64[::1], int64[::1], float64[::1])")
 def inherited_variance(sire: Any, dam: Any, own: Any, first: Any, second: Any, out: Any) -> None:
     """Σ_k t_k² own_k with t the mean of the rows of T of the parents `first` and `second`.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import shown
 from ..errors import ArgumentError, RelationshipError
 
 Labels = tuple[Hashable, ...]
@@ -28,6 +29,14 @@ def values_of(column: Any) -> list[Any]:
     """
     plain = getattr(column, "tolist", None) or getattr(column, "to_list", None)
     return list(plain() if plain else column)
+
+
+def listed_values(name: str, column: Any) -> list[Any]:
+    """A column of any kind as a list, or an ArgumentError that names it."""
+    try:
+        return values_of(column)
+    except TypeError:
+        raise ArgumentError(f"{name} must be a sequence, not {shown(column)}.") from None
 
 
 def named(culprits: Sequence[Any]) -> str:
@@ -56,12 +65,12 @@ def check_hashable(values: Iterable[Any]) -> None:
     """Refuse lists and the like as labels."""
     for value in values:
         if not isinstance(value, Hashable):
-            raise ArgumentError(f"A label must be hashable, like text or a number: {value!r}.")
+            raise ArgumentError(f"A label must be hashable, like text or a number: {shown(value)}.")
 
 
 def checked_labels(labels: Any, what: str = "Labels") -> Labels:
     """The labels as a tuple, if none is missing and none there twice."""
-    values = values_of(labels)
+    values = listed_values(what, labels)
     missing = [i for i, value in enumerate(values) if absent(value)]
     if missing:
         raise RelationshipError(f"{what} are missing at position {named(missing)}.")
@@ -80,7 +89,7 @@ def positions(index: Mapping[Hashable, int], levels: Iterable[Any]) -> IntArray:
     RelationshipError
         If a level has no label; the message names the first few.
     """
-    values = values_of(levels)
+    values = listed_values("levels", levels)
     check_hashable(values)
     found = [index.get(value, -1) for value in values]
     missing = [value for value, at in zip(values, found, strict=True) if at < 0]

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import named_arguments
 from ..errors import ArgumentError, RelationshipError
 from . import check
 from .factors import Sparse
 from .forms import Form
-from .labels import Labels, checked_labels, positions, values_of
+from .labels import Labels, checked_labels, listed_values, positions
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -61,6 +62,7 @@ class Relationship:
             )
 
     @classmethod
+    @named_arguments
     def of(cls, obj: Any, labels: Any = None) -> Relationship:
         """A covariance matrix with its labels.
 
@@ -89,11 +91,12 @@ class Relationship:
                 raise ArgumentError("A Relationship has its labels: leave out `labels`.")
             return obj
         check.check_frame(obj)
-        matrix, labels = check.unpacked(obj, labels)
+        matrix, labels = check.unpacked("relationship", obj, labels)
         names = checked_labels(labels)
         return cls(names, check.covariance(matrix, names))
 
     @classmethod
+    @named_arguments
     def from_root(cls, root: Any, labels: Any = None) -> Relationship:
         """The covariance K = LL' of a root L.
 
@@ -109,11 +112,12 @@ class Relationship:
         array([[1., 2.],
                [2., 4.]])
         """
-        matrix, labels = check.unpacked(root, labels)
+        matrix, labels = check.unpacked("root", root, labels)
         names = checked_labels(labels)
         return cls(names, check.low_rank(matrix, names))
 
     @classmethod
+    @named_arguments
     def from_precision(cls, precision: Any, labels: Any = None) -> Relationship:
         """The covariance K = Q⁻¹ of a sparse precision Q.
 
@@ -130,7 +134,7 @@ class Relationship:
                [0.  , 0.25]])
         """
         check.check_frame(precision)
-        matrix, labels = check.unpacked(precision, labels)
+        matrix, labels = check.unpacked("precision", precision, labels)
         names = checked_labels(labels)
         return cls(names, check.precision(matrix, names))
 
@@ -145,6 +149,7 @@ class Relationship:
         """Rank of K. It costs what :meth:`root` does, except for a precision."""
         return len(self) if self.form.keeps_all else int(self.form.root().shape[1])
 
+    @named_arguments
     def root(self) -> FloatArray | Sparse:
         """L (q, r) with LL' = K and r the rank of K.
 
@@ -155,10 +160,12 @@ class Relationship:
         """
         return self.form.root()
 
+    @named_arguments
     def dense(self) -> FloatArray:
         """K (q, q)."""
         return self.form.dense()
 
+    @named_arguments
     def positions(self, levels: Iterable[Any]) -> IntArray:
         """Where each level is among the labels; levels may repeat.
 
@@ -182,14 +189,16 @@ class Relationship:
         """
         return positions(self._index, levels)
 
+    @named_arguments
     def subset(self, levels: Iterable[Any]) -> Relationship:
         """The covariance of some levels, in their order.
 
         The others are integrated out, which for a precision gives a dense matrix.
         """
-        levels = values_of(levels)
+        levels = listed_values("levels", levels)
         return Relationship(tuple(levels), self.form.marginal(self.positions(levels)))
 
+    @named_arguments
     def aligned(self, levels: Iterable[Any]) -> Relationship:
         """What a model of these levels needs: they become the first labels, in their order.
 
@@ -212,7 +221,7 @@ class Relationship:
         >>> K.aligned(["b"]).labels
         ('b', 'a')
         """
-        levels = checked_labels(levels)
+        levels = checked_labels(levels, "Levels")
         at = self.positions(levels)
         if not self.form.keeps_all:
             return Relationship(levels, self.form.arranged(at))

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import flag, named_arguments, sequence
 from ..errors import ArgumentError, RelationshipError
 from . import ancestry
 from .factors import Sparse
 from .forms import Precision
 from .inbreeding import inbreeding, mendelian, tabular
-from .labels import Labels, checked_labels, named, values_of
+from .labels import Labels, checked_labels, listed_values, named
 from .matrix import Relationship
 
 FloatArray = npt.NDArray[np.float64]
@@ -73,6 +74,7 @@ class Pedigree:
     dam: IntArray
 
     @classmethod
+    @named_arguments
     def of(
         cls,
         animal: Any,
@@ -108,9 +110,11 @@ class Pedigree:
         >>> Pedigree.of(["child", "mother"], [None, None], ["mother", None], sort=True).labels
         ('mother', 'child')
         """
+        sort, add_parents = flag("sort", sort), flag("add_parents", add_parents)
+        marks = sequence("unknown", unknown, "what stands for an unknown parent")
         names, parents = _columns(animal, sire, dam)
         labels = list(checked_labels(names, "Animals"))
-        known = ancestry.without_unknown(labels, parents, unknown)
+        known = ancestry.without_unknown(labels, parents, marks)
         if add_parents:
             labels, known = ancestry.with_founders(labels, known)
         s, d = ancestry.places(labels, known)
@@ -130,6 +134,7 @@ class Pedigree:
         founders = int(((self.sire < 0) & (self.dam < 0)).sum())
         return f"Pedigree({len(self):,} animals, {founders:,} founders)"
 
+    @named_arguments
     def inbreeding(self) -> FloatArray:
         """Coefficients of inbreeding F (n,): the diagonal of A less 1.
 
@@ -147,10 +152,12 @@ class Pedigree:
         """
         return self._inbreeding.copy()
 
+    @named_arguments
     def relationship(self) -> FloatArray:
         """The numerator relationship A (n, n), dense, by the tabular method."""
         return tabular(self.sire, self.dam)
 
+    @named_arguments
     def factor(self) -> PedigreeFactor:
         """T⁻¹ and D of A = TDT' (Quaas 1976, Biometrics 32, 949–953)."""
         import scipy.sparse as sp
@@ -167,6 +174,7 @@ class Pedigree:
         inverse = sp.coo_matrix((np.concatenate(data), where), shape=(n, n)).tocsr()
         return PedigreeFactor(inverse, mendelian(self.sire, self.dam, self._inbreeding))
 
+    @named_arguments
     def precision(self) -> Sparse:
         """A⁻¹ (n, n), sparse, by Henderson's rules with inbreeding.
 
@@ -195,6 +203,7 @@ class Pedigree:
         where = rows[there], columns[there]
         return sp.coo_matrix((data[there], where), shape=(n, n)).tocsc()
 
+    @named_arguments
     def as_relationship(self) -> Relationship:
         """A as its sparse inverse with labels, factored already.
 
@@ -234,7 +243,8 @@ def _columns(animal: Any, sire: Any, dam: Any) -> tuple[list[Any], list[list[Any
     elif sire is None or dam is None:
         raise ArgumentError("Pedigree.of takes a frame, or the three columns animal, sire, dam.")
     else:
-        names, sires, dams = values_of(animal), values_of(sire), values_of(dam)
+        given = (("animal", animal), ("sire", sire), ("dam", dam))
+        names, sires, dams = (listed_values(name, column) for name, column in given)
     if not len(names) == len(sires) == len(dams):
         raise RelationshipError(
             f"There are {len(names):,} animals, but {len(sires):,} sires and {len(dams):,} dams."

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, RelationshipError
+from ..arguments import named_arguments, positive
+from ..errors import RelationshipError
 from . import check
 from .forms import Dense
 from .labels import checked_labels, named
@@ -16,6 +17,7 @@ from .matrix import Relationship
 FloatArray = npt.NDArray[np.float64]
 
 
+@named_arguments
 def gaussian(coordinates: Any, range_: float, *, labels: Any = None) -> Relationship:
     """K_ij = exp(−(d_ij / range)²) with d the Euclidean distance.
 
@@ -47,6 +49,7 @@ def gaussian(coordinates: Any, range_: float, *, labels: Any = None) -> Relation
     return _kernel(coordinates, range_, labels, square=True)
 
 
+@named_arguments
 def exponential(coordinates: Any, range_: float, *, labels: Any = None) -> Relationship:
     """K_ij = exp(−d_ij / range) with d the Euclidean distance.
 
@@ -81,25 +84,15 @@ def exponential(coordinates: Any, range_: float, *, labels: Any = None) -> Relat
 
 
 def _kernel(coordinates: Any, range_: float, labels: Any, square: bool) -> Relationship:
-    places, labels = check.unpacked(coordinates, labels)
+    range_ = positive("range_", range_)
+    places, labels = check.unpacked("coordinates", coordinates, labels)
     names = checked_labels(labels)
-    range_ = _checked_range(range_)
     K = _distances(_checked_places(places, names)) / range_
     if square:
         np.multiply(K, K, out=K)
     np.negative(K, out=K)
     np.exp(K, out=K)
     return Relationship(names, Dense(K))
-
-
-def _checked_range(range_: Any) -> float:
-    try:
-        number = float(range_)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"`range_` must be a number, not {range_!r}.") from None
-    if not (0 < number < np.inf):
-        raise RelationshipError(f"`range_` must be positive and finite; it is {number:g}.")
-    return number
 
 
 def _checked_places(places: Any, labels: tuple[Any, ...]) -> FloatArray:

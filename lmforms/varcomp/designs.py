@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..control import Control
+from ..control import STARTLESS, Control
 from ..errors import ArgumentError
 from ..estimate import Estimate
 from ..estimate import estimate as engine_estimate
 from .equations import Equations
-from .estimate import OTHERS, estimate
+from .estimate import estimate
 from .fit import VarCompFit, evaluated
 from .likelihood import likelihood
 from .model import ComponentModel, component_model
@@ -35,28 +35,27 @@ def estimate_design(
     *,
     reml: bool,
     start: Sequence[FloatArray] | None,
-    control: Control | None,
+    control: Control,
     method: str,
 ) -> Estimate | ComponentEstimate:
     """Fit a design by a named estimator of variance components.
 
     Without known covariances the result is the engine's own at these variances.
     """
-    options = control or Control()
-    if options.factor != "auto":
+    if control.factor != "auto":
         raise ArgumentError(
-            f"Control(factor={options.factor!r}) is for method='auto' without a relationship."
+            f"Control(factor={control.factor!r}) is for method='auto' without a relationship."
         )
     model = _model(design, relationship, y)
     found = _found(model, method, reml, start, control)
-    related = ComponentEstimate(design, found, options.singular)
+    related = ComponentEstimate(design, found, control.singular)
     if relationship:
         return related
     ordinary = engine_estimate(
         design.rows(y),
         [g.covariance for g in design.groups],
         reml=reml,
-        control=options,
+        control=control,
         start=related.theta,
         fixed_theta=True,
     )
@@ -105,22 +104,22 @@ def _found(
     method: str,
     reml: bool,
     start: Sequence[FloatArray] | None,
-    control: Control | None,
+    control: Control,
 ) -> VarCompFit:
     """The fit by a method, with the options that it has."""
     variances = None
     if start is not None:
         ratios = np.concatenate([np.empty(0), *start]) ** 2
         variances = np.append(ratios, 1.0) * float(np.var(model.y)) / (1.0 + len(ratios))
-    options = control or Control()
-    steps = control is not None and method not in OTHERS
+    tolerance = control.tolerance if control.tolerance != Control.tolerance else None
+    limit = control.max_evaluations if control.max_evaluations != Control.max_evaluations else None
     return estimate(
         model,
         "ai" if method == "auto" else method,
         reml=reml,
         start=variances,
-        tolerance=options.tolerance if steps else None,
-        max_iterations=options.max_evaluations if steps else None,
-        memory=options.memory,
-        seed=options.seed,
+        tolerance=None if method in STARTLESS else tolerance,
+        max_iterations=None if method in STARTLESS else limit,
+        memory=control.memory,
+        seed=control.seed,
     )

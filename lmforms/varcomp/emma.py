@@ -20,11 +20,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import flag, named_arguments, positive
 from ..errors import ModelError
 from .equations import Equations
 from .fit import VarCompFit
 from .likelihood import likelihood
-from .model import ComponentModel
+from .model import ComponentModel, component_model_of
 from .spectrum import Spectrum, spectrum
 from .sums import Sums, sums_of
 
@@ -45,6 +46,7 @@ FLAT = 1e-6
 METHODS = "'ai', 'em', 'newton', 'fisher' and 'quasi-newton'"
 
 
+@named_arguments
 def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) -> VarCompFit:
     """Variance components of a model with one component, to the global optimum.
 
@@ -79,6 +81,8 @@ def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) 
     >>> emma(model).variances.round(2).to_dict()
     {'Batch': 1764.05, 'Residual': 2451.25}
     """
+    model, reml = component_model_of(model), flag("reml", reml)
+    tolerance = positive("tolerance", tolerance)
     if len(model.components) != 1:
         raise ModelError(
             f"EMMA diagonalises one component, and the model has {len(model.components)}: "

@@ -171,6 +171,9 @@ class _Dense(FactoredEquations):
     def _inverse(self) -> FloatArray:
         from scipy.linalg import lapack
 
+        if not self.lower.size:  # LAPACK prints a complaint
+            return self.lower
+
         inverse, info = lapack.dpotri(self.lower, lower=1)
         if info:
             raise NumericalError("the mixed-model equations are singular.")

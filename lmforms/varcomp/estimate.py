@@ -8,12 +8,15 @@ likelihood does not fall.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, ModelError, NumericalError, near_matches
+from ..arguments import flag, generator, named_arguments, one_of, positive, whole
+from ..control import STARTLESS, STEPPING
+from ..errors import ArgumentError, ModelError, NumericalError
 from ..factor import calm_threads
 from . import steps
 from .emma import emma
@@ -22,11 +25,12 @@ from .explained import LOST, explained, no_residual, refuse_lost
 from .fit import RESIDUAL, VarCompFit, evaluated
 from .gibbs import gibbs
 from .likelihood import Likelihood, likelihood
-from .model import ComponentModel
+from .model import ComponentModel, component_model_of
 from .sums import Sums, sums_of
 from .walks import Path, quasi_newton, rounding, settled, walk
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
 
 TOLERANCE = 1e-15
 """Promised gain of the log-likelihood: variances are then within 10⁻⁷ standard errors."""
@@ -49,13 +53,8 @@ LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
 LIMIT = 1_000
 """… and for the others, of which Fisher scoring is linear where the information is poor."""
 
-METHODS = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
-"""Those that take steps from a start …"""
 
-OTHERS = ("emma", "gibbs")
-"""… and those that do not."""
-
-
+@named_arguments
 def estimate(
     model: ComponentModel,
     method: str = "ai",
@@ -121,64 +120,93 @@ def estimate(
     Residual    2451.25
     Name: variance, dtype: float64
     """
-    if method not in METHODS:
-        return _other(model, method, reml, start, tolerance, max_iterations, memory, seed)
-    if tolerance is None:
-        tolerance = TOLERANCE
-    if not (np.isfinite(tolerance) and tolerance > 0):
-        raise ArgumentError(f"tolerance must be positive, not {tolerance!r}.")
-    limit = LIMITS.get(method, LIMIT) if max_iterations is None else max_iterations
-    if not (isinstance(limit, (int, np.integer)) and limit > 0):
-        raise ArgumentError(f"max_iterations must be a positive whole number, not {limit!r}.")
+    model = component_model_of(model)
+    method = one_of("method", method, (*STEPPING, *STARTLESS))
+    reml = flag("reml", reml)
+    memory = positive("memory", memory)
+    given = {"start": start, "max_iterations": max_iterations, "tolerance": tolerance}
+    unused = [name for name, value in given.items() if value is not None]
+    if method in STARTLESS and unused:
+        raise ArgumentError(f"method={method!r} has no use for {', '.join(unused)}.")
+    if method == "gibbs" and not reml:
+        raise ArgumentError("method='gibbs' has no counterpart of ML: leave reml=True.")
+    tolerance = TOLERANCE if tolerance is None else positive("tolerance", tolerance)
+    limit = LIMITS.get(method, LIMIT)
+    if max_iterations is not None:
+        limit = whole("max_iterations", max_iterations, least=1)
     sums = sums_of(model)
-    equations = Equations(sums, memory)
-    path = Path(equations, bool(reml), [], [], [])
+    begin = _start(start, model, sums)
+    options = _Options(reml, tolerance, limit, memory, generator("seed", seed))
+    if not sums.explained.any():
+        return _by_method(model, sums, method, begin, options)
+    kept = np.flatnonzero(~sums.explained)
+    rest = replace(model, components=tuple(model.components[i] for i in kept))
+    found = _by_method(rest, sums_of(rest), method, begin[[*kept, -1]], options)
+    return _with_explained(model, sums, found, kept, memory)
+
+
+@dataclass(frozen=True)
+class _Options:
+    reml: bool
+    tolerance: float
+    limit: int
+    memory: float
+    seed: np.random.Generator
+
+
+def _by_method(
+    model: ComponentModel, sums: Sums, method: str, start: FloatArray, options: _Options
+) -> VarCompFit:
+    """Estimate components of which X leaves something."""
+    equations = Equations(sums, options.memory)
+    if not model.components:
+        alone = likelihood(equations, np.ones(1), options.reml).profiled_scale
+        at = likelihood(equations, np.array([alone]), options.reml)
+        return evaluated(model, at, method, "converged: without random effects σ² is explicit")
+    if method == "emma":
+        return emma(model, reml=options.reml)
+    if method == "gibbs":
+        return _joint_mode(model, equations, options.seed)
+    path = Path(equations, options.reml, [], [], [])
     with calm_threads(equations.largest):
-        at = path.at(_start(start, model, sums))
+        at = path.at(start)
         path.add(at, "start")
         if _leaves_little(path):
             refuse_lost(model, sums)
         go = quasi_newton if method == "quasi-newton" else walk
-        at = settled(path, go(path, at, method, tolerance, int(limit)))
+        at = settled(path, go(path, at, method, options.tolerance, options.limit))
         if at.scale <= TINY:
             _check_residual(path, at, model)
-        return _result(model, method, path, at, tolerance, int(limit))
+        return _result(model, method, path, at, options.tolerance, options.limit)
 
 
-def _other(
-    model: ComponentModel,
-    method: str,
-    reml: bool,
-    start: Any,
-    tolerance: float | None,
-    max_iterations: int | None,
-    memory: float,
-    seed: Any,
+def _joint_mode(
+    model: ComponentModel, equations: Equations, seed: np.random.Generator
 ) -> VarCompFit:
-    """By a method that takes no steps from a start."""
-    if method not in OTHERS:
-        known = (*METHODS, *OTHERS)
-        raise ArgumentError(
-            f"method {method!r} is unknown.{near_matches(str(method), known)} "
-            f"Use one of {', '.join(known)}."
-        )
-    given = {"start": start, "max_iterations": max_iterations, "tolerance": tolerance}
-    unused = [name for name, value in given.items() if value is not None]
-    if unused:
-        raise ArgumentError(f"method={method!r} has no use for {', '.join(unused)}.")
-    if method == "emma":
-        return emma(model, reml=reml)
-    if not reml:
-        raise ArgumentError("method='gibbs' has no counterpart of ML: leave reml=True.")
+    """The mode of what the Gibbs sampler draws from."""
     drawn = gibbs(model, seed=seed)
-    equations = Equations(sums_of(model), memory)
     mode = drawn.joint_mode.to_numpy() / equations.sums.scale**2
     chains, draws = drawn.variance_draws.shape[:2]
     message = (
         f"joint posterior mode of {chains} chains of {draws} draws with flat priors; "
         "lmforms.varcomp.gibbs gives the draws"
     )
-    return evaluated(model, likelihood(equations, mode, True), method, message)
+    return evaluated(model, likelihood(equations, mode, True), "gibbs", message)
+
+
+def _with_explained(
+    model: ComponentModel, sums: Sums, found: VarCompFit, kept: IntArray, memory: float
+) -> VarCompFit:
+    """A fit of the other components, with those put back that lie in the span of X.
+
+    Their variances are zero by ML; by REML any would do, and they are given the residual's.
+    """
+    steps = np.zeros((len(found.steps), len(model.components) + 1))
+    if found.reml:
+        steps[:, :-1] = found.steps[:, -1:] / sums.sizes
+    steps[:, [*kept, -1]] = found.steps
+    at = likelihood(Equations(sums, memory), steps[-1] / sums.scale**2, found.reml)
+    return replace(found, model=model, steps=steps, likelihood=at)
 
 
 def _leaves_little(path: Path) -> bool:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import named_arguments, one_of
+from . import steps
 from .likelihood import Likelihood
 from .model import ComponentModel
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+FLAT = 1e-9
+"""A scaled information with an eigenvalue below this does not tell its variances apart."""
 
 RESIDUAL = "Residual"
 """Name of the last variance."""
@@ -95,6 +101,7 @@ class VarCompFit:
         out.insert(0, "step", list(self.kinds))
         return out
 
+    @named_arguments
     def information(self, kind: str = "average") -> pd.DataFrame:
         """Of the variances: ``"average"``, ``"observed"`` or ``"expected"``.
 
@@ -102,23 +109,38 @@ class VarCompFit:
         """
         import pandas as pd
 
-        from ..errors import ArgumentError
-
-        if kind not in ("average", "observed", "expected"):
-            raise ArgumentError(f"kind must be 'average', 'observed' or 'expected', not {kind!r}.")
+        kind = one_of("kind", kind, ("average", "observed", "expected"))
         inner = getattr(self.likelihood, kind) / self.likelihood.sums.scale**4
         return pd.DataFrame(inner, index=self.names, columns=self.names)
+
+    @cached_property
+    def flat(self) -> BoolArray:
+        """Which variances the data do not tell, (r + 1,): along them the likelihood is flat.
+
+        Where X explains a component, that is so by REML alone.
+        """
+        at = self.likelihood
+        known = (
+            np.append(~at.sums.explained, True) if self.reml else np.ones(len(at.variances), bool)
+        )
+        chosen = np.flatnonzero(steps.free(at) & known)
+        inner = at.average[np.ix_(chosen, chosen)]
+        scale = np.sqrt(np.diag(inner))
+        values, vectors = np.linalg.eigh(inner / np.outer(scale, scale))
+        out = ~known
+        out[chosen] = (np.abs(vectors[:, values < FLAT]) > 0.1).any(axis=1)
+        return out
 
     @cached_property
     def bse(self) -> pd.Series:
         """Standard errors of the variances, from the average information.
 
         NaN for a variance of zero: the likelihood is not quadratic there, and the others'
-        are given it.
+        are given it. NaN too for variances that the data do not tell.
         """
         import pandas as pd
 
-        free = self.steps[-1] > 0
+        free = (self.steps[-1] > 0) & ~self.flat
         out = np.full(len(free), np.nan)
         inner = self.information().to_numpy()[np.ix_(free, free)]
         out[free] = np.sqrt(np.diag(np.linalg.inv(inner)))
@@ -132,6 +154,7 @@ class VarCompFit:
         sums = self.likelihood.sums
         return pd.Series(sums.beta(self.likelihood.beta), index=list(self.model.x_names))
 
+    @named_arguments
     def cov_params(self) -> pd.DataFrame:
         """Covariance of β̂."""
         import pandas as pd

@@ -10,25 +10,31 @@ the single variances are of other functions, and are not.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, MissingPackageError, ModelError
+from ..arguments import flag, generator, named_arguments, whole
+from ..errors import MemoryLimitError, MissingPackageError, ModelError
 from .explained import refuse_lost
 from .fit import RESIDUAL
-from .posterior import GibbsFit
+from .model import ComponentModel, component_model_of
+from .posterior import GibbsFit, all_draws
 from .priors import Priors, check_proper, priors_of, tails_of
 from .samplers import Sampler, sampler_of
 from .sums import sums_of
 
-if TYPE_CHECKING:
-    from .model import ComponentModel
-
 FloatArray = npt.NDArray[np.float64]
 
+MOST = 10**9
+"""Iterations that nobody waits for."""
 
+MEMORY = 8 * 2**30
+"""Bytes that draws may take."""
+
+
+@named_arguments
 def gibbs(
     model: ComponentModel,
     *,
@@ -92,14 +98,10 @@ def gibbs(
     >>> bool(1000 < fit.summary().loc[("variance", "Batch"), "mean"] < 3000)
     True
     """
-    for name, value, least in (
-        ("draws", draws, 1),
-        ("warmup", warmup, 0),
-        ("chains", chains, 1),
-        ("thin", thin, 1),
-    ):
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise ArgumentError(f"{name} must be an integer of {least} or more, not {value!r}.")
+    model = component_model_of(model)
+    draws, chains = whole("draws", draws, least=1), whole("chains", chains, least=1)
+    warmup, thin = whole("warmup", warmup, most=MOST), whole("thin", thin, least=1, most=MOST)
+    progress, rng = flag("progress", progress), generator("seed", seed)
     if not model.components:
         raise ModelError("the model has no component: its residual variance needs no sampling.")
     sums = sums_of(model)
@@ -112,7 +114,13 @@ def gibbs(
     nu = np.array([p.nu for p in priors])
     added = nu * np.array([p.scale for p in priors]) / sums.scale**2
 
-    rngs = np.random.default_rng(seed).spawn(chains)
+    kept = 8.0 * draws * chains * (2 * len(names) + sums.p)
+    if kept > MEMORY:
+        raise MemoryLimitError(
+            f"draws={draws:,} in chains={chains:,} take {kept / 2**30:.1f} GiB, more than the "
+            f"{MEMORY / 2**30:.0f} GiB that they may: `thin` keeps one iteration of several."
+        )
+    rngs = rng.spawn(chains)
     run = _Run(sampler, rngs, sampler.degrees + nu, added, (draws, sums.p))
     iterations: Iterable[int] = range(warmup + draws * thin)
     if progress:
@@ -189,7 +197,7 @@ def _start(sampler: Sampler, rng: np.random.Generator) -> FloatArray:
 
 def _betas(inner: FloatArray, sums: Any) -> FloatArray:
     """Coefficients of X from those of X̃."""
-    flat = inner.reshape(-1, sums.p).T
+    flat = all_draws(inner).T
     return np.asarray(sums.beta(flat).T.reshape(inner.shape))
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, DataError, ModelError
-from ..related import check_relationship
+from ..arguments import instance, mapping, named_arguments, sequence
+from ..errors import ArgumentError, DataError, ModelError, near_matches
+from ..frame import real_array
 from ..relationship import Relationship
 
 if TYPE_CHECKING:
@@ -59,14 +60,17 @@ class Component:
         """Number of effects a: the rank of K."""
         return int(self.Z.shape[1] if self.root is None else self.root.shape[1])
 
+    @named_arguments
     def shrunk(self, x: Any) -> Any:
         """L'x for x of (q, …)."""
         return x if self.root is None else self.root.T @ x
 
+    @named_arguments
     def effects(self, a: FloatArray) -> FloatArray:
         """u = La."""
         return a if self.root is None else np.asarray(self.root @ a)
 
+    @named_arguments
     def covariance(self) -> FloatArray:
         """K, dense."""
         if self.root is not None:
@@ -128,6 +132,7 @@ class ComponentModel:
         return tuple(c.name for c in self.components)
 
     @classmethod
+    @named_arguments
     def of_formula(
         cls,
         formula: str,
@@ -160,6 +165,7 @@ class ComponentModel:
         return component_model(model.design, model.relationship)
 
     @classmethod
+    @named_arguments
     def of_matrices(
         cls,
         y: npt.ArrayLike,
@@ -177,7 +183,7 @@ class ComponentModel:
         """
         import scipy.sparse as sp
 
-        y, X = np.asarray(y, dtype=np.float64), np.asarray(X, dtype=np.float64)
+        y, X = real_array("y", y), real_array("X", X)
         if y.ndim != 1 or X.ndim != 2 or len(X) != len(y):
             raise ArgumentError(
                 f"y has shape {y.shape} and X {X.shape}: (n,) and (n, p) are meant."
@@ -186,11 +192,18 @@ class ComponentModel:
             raise DataError("y and X must be finite.")
         if X.shape[1] and np.linalg.matrix_rank(X) < X.shape[1]:
             raise DataError("the columns of X are linearly dependent: leave some out.")
-        K = dict(K or {})
-        check_relationship(K, list(Z))
+        Z = mapping("Z", Z, "matrices by the names of terms")
+        K = {} if K is None else mapping("K", K, "covariances by the names of terms")
+        for name in K:
+            if name not in Z:
+                raise ArgumentError(
+                    f"K: there is no term `{name}` in Z.{near_matches(str(name), Z)}"
+                )
         components = []
         for name, z in Z.items():
-            matrix = sp.csr_matrix(z, dtype=np.float64)
+            matrix = sp.csr_matrix(
+                z if sp.issparse(z) else real_array(f"Z[{name!r}]", z), dtype=float
+            )
             if matrix.shape[0] != len(y):
                 raise ArgumentError(f"Z[{name!r}] has {matrix.shape[0]} rows, y has {len(y)}.")
             labels: tuple[Any, ...] = tuple(range(matrix.shape[1]))
@@ -203,11 +216,22 @@ class ComponentModel:
                 )
             labels = labels if known is None else known.labels
             components.append(_component(name, matrix, labels, known))
-        names = x_names or [f"x{j + 1}" for j in range(X.shape[1])]
-        w = None if weights is None else np.asarray(weights, dtype=np.float64)
-        if w is not None and (w.shape != y.shape or not (w > 0).all()):
-            raise ArgumentError("weights must be positive, one for each row.")
+        names = [f"x{j + 1}" for j in range(X.shape[1])]
+        if x_names is not None:
+            names = sequence("x_names", x_names, "names of the columns of X")
+            if len(names) != X.shape[1]:
+                raise ArgumentError(
+                    f"x_names has {len(names)} names for {X.shape[1]} columns of X."
+                )
+        w = None if weights is None else real_array("weights", weights)
+        if w is not None and (w.shape != y.shape or not ((w > 0) & np.isfinite(w)).all()):
+            raise ArgumentError("weights must be positive and finite, one for each row.")
         return cls(y, X, tuple(components), tuple(names), w)
+
+
+def component_model_of(model: Any) -> ComponentModel:
+    """The model itself, or an ArgumentError that says how to make one."""
+    return instance("model", model, ComponentModel, "ComponentModel.of_formula(…) makes one")
 
 
 def component_model(design: Design, relationship: Mapping[str, Relationship]) -> ComponentModel:

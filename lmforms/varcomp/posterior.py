@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ArgumentError, MissingPackageError
+from ..arguments import named_arguments, number, sequence
+from ..errors import MissingPackageError
 from .fit import RESIDUAL
 from .model import ComponentModel
 from .priors import InverseChiSquared
@@ -116,9 +117,10 @@ class GibbsFit:
 
         s = self._squares
         found = [_mode(s[:, [i]], self.degrees[[i]])[0] for i in range(len(self.names))]
-        flat = self.beta_draws.reshape(-1, self.beta_draws.shape[2])
+        flat = all_draws(self.beta_draws)
         return pd.Series([*found, *(_kernel_mode(x) for x in flat.T)], index=self._index())
 
+    @named_arguments
     def summary(self, quantiles: Sequence[float] = QUANTILES) -> pd.DataFrame:
         """Mean, sd, mode and quantiles of each variance and coefficient.
 
@@ -135,10 +137,9 @@ class GibbsFit:
         """
         import pandas as pd
 
-        if not all(0 <= q <= 1 for q in quantiles):
-            raise ArgumentError(f"quantiles must be between 0 and 1: {tuple(quantiles)}.")
-        x = np.concatenate([self.variance_draws, self.beta_draws], axis=2)
-        x = x.reshape(-1, x.shape[2])
+        quantiles = sequence("quantiles", quantiles, "numbers from 0 to 1")
+        quantiles = [number("quantiles", q, least=0.0, most=1.0) for q in quantiles]
+        x = all_draws(np.concatenate([self.variance_draws, self.beta_draws], axis=2))
         mean = x.mean(axis=0)
         sd = x.std(axis=0, ddof=1) if len(x) > 1 else np.full(x.shape[1], np.nan)
         mean[: len(self.tails)][self.tails <= 2] = np.inf
@@ -148,6 +149,7 @@ class GibbsFit:
             columns[f"{100 * q:g}%"] = np.quantile(x, q, axis=0)
         return pd.DataFrame(columns, index=self._index())
 
+    @named_arguments
     def to_inferencedata(self) -> Any:
         """The draws as an ArviZ InferenceData with ``variance`` and ``beta``.
 
@@ -162,6 +164,7 @@ class GibbsFit:
             dims={"variance": ["component"], "beta": ["coefficient"]},
         )
 
+    @named_arguments
     def diagnostics(self) -> pd.DataFrame:
         """R-hat, effective sample sizes and Monte-Carlo errors, by ArviZ.
 
@@ -183,7 +186,7 @@ class GibbsFit:
 
     @property
     def _squares(self) -> FloatArray:
-        return self.squares.reshape(-1, self.squares.shape[2])
+        return all_draws(self.squares)
 
     def _frame(self, x: FloatArray, names: list[str]) -> pd.DataFrame:
         import pandas as pd
@@ -191,10 +194,15 @@ class GibbsFit:
         index = pd.MultiIndex.from_product(
             [range(x.shape[0]), range(x.shape[1])], names=["chain", "draw"]
         )
-        return pd.DataFrame(x.reshape(-1, x.shape[2]), index=index, columns=names)
+        return pd.DataFrame(all_draws(x), index=index, columns=names)
 
     def __repr__(self) -> str:
         return f"GibbsFit: {self.message} ({self.sampler})\n{self.summary().to_string()}"
+
+
+def all_draws(x: FloatArray) -> FloatArray:
+    """Draws of all chains below each other, also of no parameters."""
+    return x.reshape(x.shape[0] * x.shape[1], x.shape[2])
 
 
 def _arviz() -> Any:

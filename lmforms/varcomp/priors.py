@@ -22,6 +22,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import named_arguments, number
 from ..errors import ArgumentError, ModelError, listed, near_matches
 from .sums import Sums
 
@@ -34,6 +35,7 @@ SETS = 4
 """Sets of up to so many components are looked at."""
 
 
+@named_arguments
 @dataclass(frozen=True)
 class InverseChiSquared:
     """The scaled inverse chi-squared prior of a variance: νS/χ²_ν.
@@ -48,17 +50,15 @@ class InverseChiSquared:
     Examples
     --------
     >>> InverseChiSquared(4, 100.0)
-    InverseChiSquared(nu=4, scale=100.0)
+    InverseChiSquared(nu=4.0, scale=100.0)
     """
 
     nu: float
     scale: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.nu) and np.isfinite(self.scale) and self.scale >= 0):
-            raise ArgumentError(
-                f"a prior has a finite nu and a scale of zero or more, not {self.nu}, {self.scale}."
-            )
+        object.__setattr__(self, "nu", number("nu", self.nu))
+        object.__setattr__(self, "scale", number("scale", self.scale, least=0.0))
         if self.scale > 0 and self.nu <= 0:
             raise ArgumentError(
                 f"nu = {self.nu} with scale = {self.scale}: a scale has a meaning for nu > 0 only; "

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-FLAT = 1e-9
-"""A scaled information with an eigenvalue below this does not tell its variances apart."""
-
 
 @dataclass(frozen=True, eq=False)
 class ComponentEstimate:
@@ -107,14 +104,7 @@ class ComponentEstimate:
     @property
     def flat(self) -> tuple[tuple[int, int], ...]:
         """Components along which the likelihood does not change."""
-        at = self.fit.likelihood
-        chosen = steps.free(at)
-        inner = at.average[np.ix_(chosen, chosen)]
-        scale = np.sqrt(np.diag(inner))
-        values, vectors = np.linalg.eigh(inner / np.outer(scale, scale))
-        involved = np.zeros(len(chosen), dtype=bool)
-        involved[np.flatnonzero(chosen)] = (np.abs(vectors[:, values < FLAT]) > 0.1).any(axis=1)
-        return self._parts(involved[:-1])
+        return self._parts(self.fit.flat[:-1])
 
     def _parts(self, chosen: npt.NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
         """(grouping factor, term) of the chosen components."""

@@ -34,6 +34,10 @@ INFORMATIONS: dict[str, Information] = {
 AT_ZERO = 1e-5
 """A variance below this share of σ², with a score that points down, is at the boundary."""
 
+SINGULAR = 1e-5
+"""A pivot of the scaled information's root below this is of variances that the data do not tell
+apart, between which a step would be arbitrary: rounding leaves 1e-7."""
+
 
 def em(at: Likelihood) -> FloatArray:
     """EM's first form."""
@@ -54,7 +58,7 @@ def free(at: Likelihood) -> npt.NDArray[np.bool_]:
 
 
 def newton(at: Likelihood, information: Information) -> FloatArray | None:
-    """I⁻¹s over the free variances; None if I is not positive definite."""
+    """I⁻¹s over the free variances; None if I is not safely positive definite."""
     chosen = free(at)
     inner = information(at)[np.ix_(chosen, chosen)]
     scale = np.sqrt(np.abs(np.diag(inner)))
@@ -62,6 +66,8 @@ def newton(at: Likelihood, information: Information) -> FloatArray | None:
     try:
         root = np.linalg.cholesky(inner / np.outer(scale, scale))
     except np.linalg.LinAlgError:
+        return None
+    if np.diag(root).min() < SINGULAR:
         return None
     half = np.linalg.solve(root, at.score[chosen] / scale)
     step = np.zeros(len(chosen))

@@ -19,9 +19,15 @@ from ..errors import ModelError
 from .explained import doubtful, refuse_explained_by_fixed
 
 if TYPE_CHECKING:
-    from .model import ComponentModel
+    from .model import Component, ComponentModel
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+NOTHING_LEFT = 1e-10
+"""X explains a component of which it leaves less than this share, in norm: rounding leaves 1e-14,
+and a slope far from its origin is worth 1e-7."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +61,9 @@ class Sums:
         Spread of what they left: y − c − Xγ = scale · ỹ.
     log_det_residual : float
         −Σ ln w.
+    explained : ndarray of bool (r,)
+        Components that lie in the span of X: the restricted likelihood does not know their
+        variances, and the likelihood is highest without them.
     """
 
     n: int
@@ -72,6 +81,7 @@ class Sums:
     shift_beta: FloatArray
     scale: float
     log_det_residual: float
+    explained: BoolArray
 
     @property
     def m(self) -> int:
@@ -166,4 +176,14 @@ def sums_of(model: ComponentModel) -> Sums:
         shift_beta=shift * constant,
         scale=scale,
         log_det_residual=-2.0 * float(np.log(root).sum()),
+        explained=np.array([_is_explained(c, root, basis) for c in model.components], dtype=bool),
     )
+
+
+def _is_explained(component: Component, root: FloatArray, basis: FloatArray) -> bool:
+    """Whether √w ZLa lies in the span of an orthonormal basis: tried with a random a."""
+    a = np.random.default_rng(0).normal(size=component.size)
+    whole = left = root * (component.Z @ component.effects(a))
+    for _ in range(2):  # again, for what rounding left of the first time
+        left = left - basis @ (basis.T @ left)
+    return bool(np.linalg.norm(left) <= NOTHING_LEFT * np.linalg.norm(whole))

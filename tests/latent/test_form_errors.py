@@ -63,7 +63,7 @@ def test_rank_above_what_the_data_carry():
     [
         ({"rank": 0}, "rank=0"),
         ({"rank": 1.5}, "rank=1.5"),
-        ({"method": "em"}, "als, ml, algorithm1"),
+        ({"method": "em"}, "'als', 'ml', 'algorithm1'"),
         ({"ridge": -1.0}, "ridge=-1.0"),
         ({"ridge": np.nan}, "ridge=nan"),
         ({"l1": 0.1}, 'l1 belongs to method="algorithm1", not to "als"'),

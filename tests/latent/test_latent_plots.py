@@ -137,7 +137,7 @@ def test_loadings_by_name_of_a_form_that_has_them(bare):
     ax = lf.plot.loadings(Several(), "X2", components=2)
     np.testing.assert_allclose(ax.lines[-1].get_xdata(), bare.beta_[:, 1] * rms(bare.K_)[1])
     assert texts(ax.get_yticklabels()) == list("abcdefg")
-    with pytest.raises(ArgumentError, match="'Z': the form has Y, X2"):
+    with pytest.raises(ArgumentError, match="modality='Z': use one of 'Y', 'X2'"):
         lf.plot.loadings(Several(), "Z")
 
 
@@ -312,16 +312,28 @@ def test_pictures_can_be_written(form, tmp_path):
     "draw, error, message",
     [
         (lambda f: lf.plot.loadings(LinearMixedForm(2)), ArgumentError, "not fitted"),
-        (lambda f: lf.plot.loadings([1, 2]), ArgumentError, "LinearMixedForm is wanted, not list"),
-        (lambda f: lf.plot.loadings(f, "W"), ArgumentError, "'W': the form has Y, X, Z"),
-        (lambda f: lf.plot.loadings(f, components=4), ArgumentError, "from 1 to the rank, 3"),
+        (
+            lambda f: lf.plot.loadings([1, 2]),
+            ArgumentError,
+            "form must be a fitted LinearMixedForm",
+        ),
+        (
+            lambda f: lf.plot.loadings(f, "W"),
+            ArgumentError,
+            "modality='W': use one of 'Y', 'X', 'Z'",
+        ),
+        (
+            lambda f: lf.plot.loadings(f, components=4),
+            ArgumentError,
+            "components=4: a whole number from 1 to 3",
+        ),
         (lambda f: lf.plot.loadings(f, components=0), ArgumentError, "from 1"),
         (lambda f: lf.plot.loadings(f, components=[1, 1]), ArgumentError, "each once"),
         (lambda f: lf.plot.loadings(f, components=[]), ArgumentError, "at least one"),
         (lambda f: lf.plot.loadings(f, top=0), ArgumentError, "top=0"),
         (lambda f: lf.plot.loadings(f, ax="here"), ArgumentError, "'here'.*subplots"),
         (lambda f: lf.plot.codes(f, components=(1, 2, 3)), ArgumentError, "two of them"),
-        (lambda f: lf.plot.codes(f, of="G"), ArgumentError, "'G' is not one of K, H, K\\+H"),
+        (lambda f: lf.plot.codes(f, of="G"), ArgumentError, "of='G': use one of 'K', 'H'"),
         (lambda f: lf.plot.codes(f, of=[]), ArgumentError, "empty"),
         (lambda f: lf.plot.codes(f, color="tumour"), ArgumentError, "not a colour"),
         (lambda f: lf.plot.codes(f, color=[1, 2]), DataError, "2 values and the form has 50 rows"),
@@ -342,10 +354,10 @@ def test_pictures_can_be_written(form, tmp_path):
             ArgumentError,
             "holds 1 Axes and 3",
         ),
-        (lambda f: lf.plot.rank([1]), ArgumentError, "table of choose_rank is wanted, not list"),
+        (lambda f: lf.plot.rank([1]), ArgumentError, "table must be that of choose_rank"),
         (lambda f: lf.plot.rank(pd.DataFrame({"rank": [1]})), DataError, "fold, share, converged"),
         (lambda f: lf.plot.rank(table({1: [np.nan]})), DataError, "no share"),
-        (lambda f: lf.plot.objective(None), ArgumentError, "not NoneType"),
+        (lambda f: lf.plot.objective(None), ArgumentError, "form must be .* not None"),
         (lambda f: lf.plot.covariance(f, FRAMES[0], "W"), ArgumentError, "'W'"),
         (lambda f: lf.plot.covariance(f, FRAMES[1], "Y"), DataError, "7 columns"),
     ],

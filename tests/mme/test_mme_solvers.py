@@ -116,13 +116,13 @@ def test_zero_response_beside_a_fixed_part():
 @pytest.mark.parametrize(
     "method, options, match",
     [
-        ("cholesky", {}, "method must be one of"),
+        ("cholesky", {}, "method='cholesky': use one of"),
         ("direct", {"tolerance": 1e-3}, "no option `tolerance`; it has none"),
         ("gauss_seidel", {"preconditioner": "block"}, "no option `preconditioner`"),
-        ("pcg", {"preconditioner": "ilu"}, "'jacobi' or 'block'"),
+        ("pcg", {"preconditioner": "ilu"}, "'jacobi', 'block'"),
         ("pcg", {"tolerance": 0.0}, "between 0 and 1"),
-        ("pcg", {"max_iterations": 0}, "positive integer"),
-        ("gauss_seidel", {"max_iterations": 1.5}, "positive integer"),
+        ("pcg", {"max_iterations": 0}, "whole number of at least 1"),
+        ("gauss_seidel", {"max_iterations": 1.5}, "whole number of at least 1"),
     ],
 )
 def test_errors(method, options, match):

@@ -8,16 +8,17 @@ import pytest
 from dense_components import DenseModel
 
 import lmforms as lf
+from lmforms.control import STEPPING as METHODS
 from lmforms.errors import (
     ArgumentError,
     ConvergenceWarning,
+    IdentificationWarning,
     ModelError,
     RelationshipError,
     SingularWarning,
 )
 from lmforms.relationship import Pedigree, Relationship, vanraden
-from lmforms.varcomp import ComponentModel, estimate
-from lmforms.varcomp.estimate import METHODS
+from lmforms.varcomp import ComponentModel, estimate, gibbs
 
 CLASSICS = {
     "dung": "pr_dung ~ flies + (1 | oven_block)",
@@ -250,7 +251,7 @@ def one_way() -> pd.DataFrame:
             RelationshipError,
             "semi-definite",
         ),
-        ({"method": "reml"}, ArgumentError, "unknown"),
+        ({"method": "reml"}, ArgumentError, "method='reml'"),
         ({"method": "em", "control": lf.Control(factor="dense")}, ArgumentError, "factor"),
     ],
 )
@@ -274,7 +275,7 @@ def test_correlated_effects_are_refused():
         ({"start": ["a", 1.0]}, "numbers"),
         ({"tolerance": 0.0}, "tolerance"),
         ({"max_iterations": 0}, "max_iterations"),
-        ({"method": "amx"}, "unknown"),
+        ({"method": "amx"}, "method='amx'"),
     ],
 )
 def test_bad_options_of_estimate(options, words):
@@ -291,7 +292,7 @@ def test_bad_matrices():
         ComponentModel.of_matrices(y, np.ones((6, 2)), {"a": Z})
     with pytest.raises(lf.errors.DataError, match="finite"):
         ComponentModel.of_matrices(np.full(6, np.nan), X, {"a": Z})
-    with pytest.raises(ArgumentError, match="no grouping factor"):
+    with pytest.raises(ArgumentError, match="K: there is no term `b`"):
         ComponentModel.of_matrices(y, X, {"a": Z}, {"b": np.eye(3)})
     with pytest.raises(ArgumentError, match="weights"):
         ComponentModel.of_matrices(y, X, {"a": Z}, weights=-np.ones(6))
@@ -373,3 +374,72 @@ def test_a_covariance_of_zero_is_refused():
             one_way(),
             relationship={"Batch": (np.zeros((6, 6)), list("ABCDEF"))},
         )
+
+
+# --- all methods alike ------------------------------------------------------------------------
+
+EVERY_METHOD = (*METHODS, "emma", "gibbs")
+
+
+def grouped(seed: int = 1) -> pd.DataFrame:
+    """Rows and levels in an order of their own, in odd units."""
+    rng = np.random.default_rng(seed)
+    g = rng.permutation(np.arange(60) % 6)
+    y = 1e3 * np.pi**seed * (rng.normal(size=60) + rng.normal(size=6)[g])
+    return pd.DataFrame({"g": rng.permutation(list("abcdef"))[g], "x": g % 2 + 0.1 * y, "y": y})
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("method", EVERY_METHOD)
+def test_a_term_that_the_fixed_effects_explain_is_said_by_every_method(method, seed):
+    formula, data = "y ~ g + (1 | g)", grouped(seed)
+    with pytest.warns(IdentificationWarning):
+        plain = lf.lmer(formula, data)
+    with pytest.warns() as said:
+        fit = lf.lmer(formula, data, method=method)
+    assert {w.category for w in said} == {IdentificationWarning}
+    assert fit.criterion == pytest.approx(plain.criterion, abs=1e-7)
+    np.testing.assert_allclose(fit.params, plain.params, rtol=1e-6)
+    assert np.isnan(estimate(ComponentModel.of_formula(formula, data), method).bse["g"])
+    if method != "gibbs":
+        with pytest.warns(SingularWarning):
+            assert lf.lmer(formula, data, method=method, reml=False).theta == 0
+
+
+@pytest.mark.parametrize("method", EVERY_METHOD)
+@pytest.mark.parametrize("formula", ["y ~ 1", "y ~ 0 + (1 | g)"])
+def test_models_without_random_or_fixed_terms(formula, method, capfd):
+    data = grouped()
+    for reml in (True, False)[: 1 if method == "gibbs" else 2]:
+        fit = lf.lmer(formula, data, method=method, reml=reml)
+        wanted = lf.lmer(formula, data, reml=reml).criterion
+        assert fit.criterion == pytest.approx(wanted, abs=1e-2 if method == "gibbs" else 1e-8)
+    assert fit.cov_params().shape == (len(fit.params),) * 2
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("method", EVERY_METHOD)
+def test_refit_is_by_the_same_method_with_the_same_options(method):
+    formula, data = "y ~ 1 + (1 | g)", grouped()
+    again = lf.lmer(formula, data, method=method).refit(data["y"] + data["x"])
+    direct = lf.lmer(formula, data.assign(y=data["y"] + data["x"]), method=method)
+    assert again.optimizer.message.startswith(method)
+    assert again.converged
+    assert again.criterion == pytest.approx(direct.criterion, abs=1e-7)
+
+
+def test_draws_without_fixed_effects():
+    model = ComponentModel.of_formula("y ~ 0 + (1 | g)", grouped())
+    drawn = gibbs(model, draws=30, warmup=5, chains=2, seed=1)
+    assert drawn.beta_draws.shape == (2, 30, 0)
+    assert list(drawn.summary().index.get_level_values("kind")) == ["variance", "variance"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_names_of_one_grouping_are_said_by_every_method(method):
+    data = grouped().assign(again=lambda d: "level " + d["g"])
+    with pytest.warns() as said:
+        fit = lf.lmer("y ~ 1 + (1 | g) + (1 | again)", data, method=method)
+    assert {w.category for w in said} == {IdentificationWarning}
+    single = lf.lmer("y ~ 1 + (1 | g)", data)
+    assert fit.criterion == pytest.approx(single.criterion, abs=1e-7)
