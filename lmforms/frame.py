@@ -18,6 +18,7 @@ import pandas as pd
 
 from .caller import caller_depth
 from .errors import ArgumentError, ColumnError, DataError, MissingDataWarning, near_matches
+from .numerals import refuse_missing_marks, refuse_numbers_as_text
 from .table import Table, column_names, raw_table, row_count
 
 FloatArray = npt.NDArray[np.float64]
@@ -260,7 +261,9 @@ def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
 def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     held = pd.api.types.infer_dtype(series, skipna=True)
     if held in ("string", "empty"):
-        return series.astype(object).astype("category")
+        labels = series.astype(object).astype("category")
+        (refuse_numbers_as_text if as_is else refuse_missing_marks)(name, labels)
+        return labels
     if held == "boolean":
         return series.astype(bool)
     if held == "integer":
@@ -275,6 +278,8 @@ def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
         return series.astype(np.float64)
     if not as_is:
         return series  # labels of a grouping factor, or the argument of a call
+    if held in ("mixed", "mixed-integer"):
+        refuse_numbers_as_text(name, series)
     raise DataError(
         f"`{name}` holds objects ({held}): convert it to numbers, or to text or a category."
     )
