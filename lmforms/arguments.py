@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from . import borrowed
 from .errors import ArgumentError, near_matches
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,7 +23,7 @@ def named_arguments(function: F) -> F:
     >>> fit(REML=False)
     Traceback (most recent call last):
     ...
-    lmforms.errors.ArgumentError: fit() has no argument `REML`. Did you mean `reml`?
+    lmforms.errors.ArgumentError: fit() has no argument `REML`. Use `reml`: reml=True or reml=False.
     """
     known = [name for name in inspect.signature(function).parameters if name != "self"]
 
@@ -31,7 +32,8 @@ def named_arguments(function: F) -> F:
         for name in kwargs:
             if name not in known:
                 label = function.__qualname__.removesuffix(".__init__")
-                hint = near_matches(name, known) or f" It has: {', '.join(known)}."
+                hint = borrowed.hint(name, known, label)
+                hint = hint or near_matches(name, known) or f" It has: {', '.join(known)}."
                 raise ArgumentError(f"{label}() has no argument `{name}`.{hint}")
         return function(*args, **kwargs)
 

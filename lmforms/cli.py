@@ -198,15 +198,18 @@ def _fit(args: argparse.Namespace) -> str:
 
 def _roles(bound: BoundFormula) -> tuple[set[str], set[str]]:
     """Columns that are labels in a formula, and columns that may be numbers (or both)."""
-    from .terms import columns_of, factor_columns
+    from .piece import unaliased
+    from .terms import factor_columns, factors_of
 
     sides = [bound.response, bound.fixed, *bound.offsets, *(t.expression for t in bound.random)]
     grouping = {f for term in bound.random for f in term.group}
+    every = grouping.union(*map(factors_of, sides))
     plain = {f for f in grouping if f.eval_method.value == "lookup"}
-    labels = bound.coded.union(*map(factor_columns, plain))
-    numbers = set[str]().union(*map(columns_of, sides), *map(factor_columns, grouping - plain))
+    coding = {f for f in every if unaliased(f.expr.partition("(")[0].strip()) in ("C", "factor")}
+    labels = set[str]().union(*map(factor_columns, plain | coding))
+    numbers = set[str]().union(*map(factor_columns, every - plain - coding)) | bound.bare
     known = set(bound.columns)
-    return labels & known, (numbers - bound.coded | bound.bare) & known
+    return labels & known, numbers & known
 
 
 def _check_target(path: str) -> None:

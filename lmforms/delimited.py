@@ -136,10 +136,9 @@ class DelimitedFile:
         self.source, head = _opened(path, self.shown)
         self.sep = dialect.separator(Path(path).name)
         found = [m for m in _COMPRESSED if head.startswith(m)]
-        self.compression = _COMPRESSED[found[0]] if found else "infer"
-        if path == "-" and not found:
-            self.compression = None
-        if self.compression != "infer" or not _named_compressed(path):
+        by_name = "infer" if _named_compressed(path) else None
+        self.compression = _COMPRESSED[found[0]] if found else by_name
+        if self.compression is None:
             self._check_start(head)
         self._check_header()
 
@@ -238,8 +237,6 @@ class DelimitedFile:
 
     def _check_start(self, head: bytes) -> None:
         """Refuse what is no text by its first bytes."""
-        if self.compression not in ("infer", None):
-            return
         for mark, encoding in _BYTE_ORDER_MARKS.items():
             if head.startswith(mark) and _is_utf8(self.dialect):
                 raise DataError(
@@ -249,7 +246,7 @@ class DelimitedFile:
         for mark, what in _OTHER_FORMATS.items():
             if head.startswith(mark):
                 raise DataError(f"{self.shown} is {what}: save it as CSV.")
-        if head.startswith(b"PK\x03\x04") and not self.path.endswith(".zip"):
+        if head.startswith(b"PK\x03\x04"):
             raise DataError(f"{self.shown} is a spreadsheet or archive: save it as CSV.")
         if b"\x00" in head and _is_utf8(self.dialect):
             wide = head[1::2].count(0) > len(head) // 4, head[::2].count(0) > len(head) // 4

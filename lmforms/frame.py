@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +17,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from .caller import caller_depth
-from .errors import ArgumentError, ColumnError, DataError, MissingDataWarning, near_matches
+from .errors import (
+    ArgumentError,
+    ColumnError,
+    DataError,
+    MissingDataError,
+    MissingDataWarning,
+    near_matches,
+)
 from .numerals import refuse_missing_marks, refuse_numbers_as_text
 from .table import Table, column_names, raw_table, row_count
 
@@ -38,11 +45,14 @@ class Frame:
         Which of the given rows are in `table`.
     extra : mapping of str to ndarray
         Arrays that came beside the table (weights, offset), for the rows kept.
+    incomplete : Table
+        The other rows, types as they came.
     """
 
     table: Table
     kept: BoolArray
     extra: Mapping[str, FloatArray]
+    incomplete: Table = field(default_factory=Table)
 
     def with_categories_of(self, used: BoolArray) -> Frame:
         """The same rows, without categories that only rows outside `used` have.
@@ -101,11 +111,12 @@ def build_frame(
     kept = np.ones(n, dtype=bool)
     for gaps in absent.values():
         kept &= ~gaps
+    incomplete = Table()
     if not kept.all():
         report_dropped(~kept, absent, missing)
-        table = table.rows(kept)
+        incomplete, table = table.rows(~kept), table.rows(kept)
         arrays = {name: values[kept] for name, values in arrays.items()}
-    return Frame(table=plain_table(table, bare=bare), kept=kept, extra=arrays)
+    return Frame(plain_table(table, bare=bare), kept, arrays, incomplete)
 
 
 def missing_by_column(table: Table) -> dict[str, BoolArray]:
@@ -139,7 +150,7 @@ def report_dropped(incomplete: BoolArray, where: Mapping[str, BoolArray], missin
         raise DataError(f"all {n} rows have a missing value: in {shown}.")
     text = f"{m} of {n} rows have missing values: in {shown}"
     if missing == "raise":
-        raise DataError(f"{text}. Fill or drop them, or use missing='drop'.")
+        raise MissingDataError(text, list(counts))
     warnings.warn(f"{text}. They are dropped.", MissingDataWarning, stacklevel=caller_depth())
 
 

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MISSING_MARKS = frozenset(
-    ["", ".", "..", "?", "-", "--", "*", "na", "n/a", "n.a.", "nan", "null", "nil"]
-    + ["<na>", "#n/a", "#na", "#null!", "#div/0!", "#value!"]
-)
+    ("", ".", "..", "?", "-", "--", "*", "na", "n/a", "n.a.", "nan", "null", "nil", "<na>")
+) | {"#n/a", "#na", "#null!", "#div/0!", "#value!"}
 """What stands for a missing value in files, in lower case."""
 
 FEW_ROWS = 0.1
