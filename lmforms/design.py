@@ -327,7 +327,9 @@ def _random_parts(
         zero = ~matrix.values.any(axis=0)
         if zero.any():
             name = matrix.names[int(np.flatnonzero(zero)[0])]
-            raise ModelError(f"the random term {spec.written}: its column `{name}` is all zero.")
+            raise ModelError(
+                f"the random term {spec.written}: its column `{name}` is all zero. Leave it out."
+            )
         if dependent:
             name = matrix.names[min(dependent)]
             raise ModelError(

@@ -291,9 +291,7 @@ def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
         return series  # labels of a grouping factor, or the argument of a call
     if held in ("mixed", "mixed-integer"):
         refuse_numbers_as_text(name, series)
-    raise DataError(
-        f"`{name}` holds objects ({held}): convert it to numbers, or to text or a category."
-    )
+    raise DataError(f"`{name}` holds objects ({held}): convert it to numbers or to a category.")
 
 
 def _used_categories(series: pd.Series) -> pd.Series:
