@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
-import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
 import lmforms as lf
 from lmforms.errors import LmformsError, LmformsWarning
 from lmforms.latent import LinearMixedForm, choose_rank
-from lmforms.mme import MixedModelEquations
 from lmforms.relationship import Pedigree, Relationship, vanraden
 from lmforms.varcomp import ComponentModel, InverseChiSquared, estimate, gibbs
 
@@ -479,8 +477,8 @@ case(
 case(
     "(x || g/k)",
     lambda: lmer("y ~ x + (x || g/k)", _SHIFTS),
-    "(1 | g) in place of (x || g/k)",
-    lambda: regular("y ~ x + (1 | g)", _SHIFTS),
+    "write (1 | g) + (0 + x | g:k) in place of (x || g/k)",
+    lambda: regular("y ~ x + (1 | g) + (0 + x | g:k)", _SHIFTS),
 )
 case(
     "singular, related",
@@ -689,6 +687,340 @@ case(
     lambda: Pedigree.of(PEDIGREE),
     "`unknown=()`",
     lambda: Pedigree.of(PEDIGREE, unknown=()),
+)
+
+
+# --- markers -------------------------------------------------------------------------------------
+
+_THERE = np.arange(N * 12).reshape(N, 12) % 100 != 7
+_HOLES = COUNTS.astype(float).where(_THERE)
+_CODED = COUNTS.where(_THERE, 9)
+_LINES = Pedigree.of(range(1, 61), range(60), range(60))
+_STILL = COUNTS.set_axis([f"m{i}" for i in range(12)], axis=1).assign(same=1)
+case(
+    "holes",
+    lambda: vanraden(_HOLES, missing="raise"),
+    "`missing='mean'`",
+    lambda: vanraden(_HOLES, missing="mean"),
+)
+case(
+    "a code for missing",
+    lambda: vanraden(_CODED),
+    "must be NaN",
+    lambda: vanraden(_CODED.astype(float).replace(9, np.nan), missing="mean"),
+)
+case(
+    "markers that do not vary",
+    lambda: vanraden(_STILL),
+    "`monomorphic='drop'`",
+    lambda: vanraden(_STILL, monomorphic="drop"),
+)
+case(
+    "parents that are fully inbred",
+    lambda: _LINES.as_relationship(),
+    "Relationship.of(pedigree.relationship(), pedigree.labels)",
+    lambda: Relationship.of(_LINES.relationship(), _LINES.labels),
+)
+
+
+# --- many responses and markers ------------------------------------------------------------------
+
+_LOST = PEOPLE.assign(y=PEOPLE["y"].where(PEOPLE["id"] != "i5"))
+_KEEP = _LOST[["y"]].notna().all(axis=1)
+_ROWS = COUNTS.reset_index(drop=True)
+_Y = DATA[["y", "z"]].to_numpy()
+_YGAP = DATA[["y"]].assign(z=DATA["z"].where(DATA.index != 4))
+
+
+def gwas(data: Any = PEOPLE, markers: Any = COUNTS, **options: Any) -> Any:
+    return lf.gwas("y ~ 1 + (1 | id)", data, markers, RELATED, **options)
+
+
+case(
+    "gwas: missing phenotype",
+    lambda: gwas(_LOST),
+    "keep = data[['y']].notna().all(axis=1), data[keep], markers[keep]",
+    lambda: gwas(_LOST[_KEEP]),
+    lambda: gwas(_LOST[_KEEP], _ROWS[_KEEP]),
+    lambda: gwas(_LOST[_KEEP], COUNTS.to_numpy()[_KEEP]),
+)
+case(
+    "gwas: missing counts",
+    lambda: gwas(markers=_HOLES),
+    "missing='mean'",
+    lambda: gwas(markers=_HOLES, missing="mean"),
+)
+case(
+    "gwas: markers that do not vary",
+    lambda: gwas(markers=_STILL),
+    "monomorphic='nan'",
+    lambda: gwas(markers=_STILL, monomorphic="nan"),
+)
+case(
+    "gwas: REML ratio",
+    lambda: gwas(test="lrt", reml=True),
+    "reml=False, or test='wald'",
+    lambda: gwas(test="lrt", reml=False),
+    lambda: gwas(test="wald", reml=True),
+)
+case(
+    "gwas: score",
+    lambda: gwas(test="score", refit="each"),
+    "refit='null', or test='wald'",
+    lambda: gwas(test="score", refit="null"),
+    lambda: gwas(test="wald", refit="each"),
+)
+case(
+    "gwas: transposed",
+    lambda: gwas(markers=COUNTS.to_numpy().T),
+    "use `.T`",
+    lambda: gwas(markers=COUNTS.to_numpy()),
+)
+case(
+    "gwas: two terms",
+    lambda: lf.gwas("y ~ (1 | id) + (1 | h)", PEOPLE, COUNTS, RELATED),
+    "(1 | g)",
+    gwas,
+)
+case(
+    "gwas: labels of others",
+    lambda: gwas(markers=COUNTS.set_axis(range(100, 100 + N))),
+    "an array is taken row by row",
+    lambda: gwas(markers=COUNTS.to_numpy()),
+    gwas,
+)
+case(
+    "many: missing responses",
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, _YGAP),
+    "missing='drop'",
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, _YGAP, missing="drop"),
+)
+case(
+    "many: missing predictors",
+    lambda: lf.lmer_many("~ x + (1 | g)", _GAPS, _Y),
+    "missing='drop'",
+    lambda: lf.lmer_many("~ x + (1 | g)", _GAPS, _Y, missing="drop"),
+)
+case(
+    "many: another order",
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, DATA[["y", "z"]][::-1]),
+    ".loc[data.index]",
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, DATA[["y", "z"]][::-1].loc[DATA.index]),
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, DATA[["y", "z"]][::-1].to_numpy()),
+)
+case(
+    "many: sparse",
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, sp.csc_matrix(_Y)),
+    "`.toarray()`",
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, iter([sp.csc_matrix(_Y).toarray()])),
+)
+case(
+    "many: forms of a stream",
+    lambda: next(lf.lmer_many("~ x + (1 | g)", DATA, _Y, stream=True)).forms(),
+    "the responses as an array or table",
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, _Y).forms(),
+)
+case(
+    "many: forms of relatives",
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, _Y, relationship=K).forms(),
+    "lmforms.lmer(…, relationship=…)",
+    lambda: lmer(relationship={"g": K}).forms(),
+)
+case(
+    "many: a formula on the left",
+    lambda: lf.lmer_many("log(y) ~ x + (1 | g)", DATA, _Y),
+    "empty, a dot or a name",
+    *(
+        lambda left=left: lf.lmer_many(f"{left}~ x + (1 | g)", DATA, _Y)
+        for left in ("", ". ", "y ", "trait ")
+    ),
+)
+
+# --- variance components and equations -----------------------------------------------------------
+
+_MODEL = ComponentModel.of_formula(MODEL, DATA)
+_FEW = ComponentModel.of_formula("y ~ factor(g) + (1 | g)", DATA)
+_CROSSED = ComponentModel.of_formula("y ~ x + (1 | g) + (1 | h)", DATA)
+case(
+    "EMMA with two terms",
+    lambda: estimate(_CROSSED, "emma"),
+    "ai",
+    lambda: estimate(_CROSSED, "ai"),
+)
+case(
+    "EMMA with a start",
+    lambda: estimate(_MODEL, "emma", start=[1.0, 1.0]),
+    "has no use for start",
+    lambda: estimate(_MODEL, "emma"),
+)
+case(
+    "a start without names",
+    lambda: estimate(_CROSSED, "ai", start=[1.0]),
+    "g, h, Residual",
+    lambda: estimate(_CROSSED, "ai", start=[1.0, 1.0, 1.0]),
+    lambda: estimate(_CROSSED, "ai", start={"g": 1.0, "h": 1.0, "Residual": 1.0}),
+)
+case(
+    "gibbs by ML",
+    lambda: lmer(method="gibbs", reml=False),
+    "leave reml=True",
+    lambda: lmer(method="gibbs"),
+)
+case(
+    "an improper posterior",
+    lambda: gibbs(_FEW, draws=20, warmup=5, seed=1),
+    "InverseChiSquared(4, s)",
+    lambda: gibbs(_FEW, draws=20, warmup=5, seed=1, prior={"g": InverseChiSquared(4, 1.0)}),
+)
+case(
+    "factor with a relationship",
+    lambda: lmer(relationship={"g": K}, control=lf.Control(factor="superlu")),
+    "method='auto' without a relationship",
+    lambda: lmer(control=lf.Control(factor="superlu")),
+    lambda: lmer(relationship={"g": K}),
+)
+case(
+    "variances without names",
+    lambda: lf.mme.equations(MODEL, DATA, variances=[1.0, 1.0]),
+    "{'g': …, 'Residual': …}",
+    lambda: lf.mme.equations(MODEL, DATA, variances={"g": 1.0, "Residual": 1.0}),
+)
+case(
+    "no residual variance",
+    lambda: lf.mme.equations(MODEL, DATA, variances={"g": 1.0, "Residual": 0.0}),
+    "must be positive",
+    lambda: lf.mme.equations(MODEL, DATA, variances={"g": 0.0, "Residual": 1.0}),
+)
+case(
+    "matrices of relatives",
+    lambda: lmer(relationship={"g": K}).matrices,
+    "lmforms.mme",
+    lambda: lf.mme.equations(
+        MODEL, DATA, relationship={"g": K}, variances={"g": 1.0, "Residual": 1.0}
+    ).C(),
+)
+
+# --- files ---------------------------------------------------------------------------------------
+
+_KNOWN = lmer(relationship={"g": K})
+case(
+    "saving relatives",
+    lambda: _KNOWN.save("fit.lmf"),
+    "fit again with start=",
+    lambda: lmer(relationship={"g": K}, start=_KNOWN.theta),
+)
+
+
+def bend(x: Any) -> Any:
+    return x**3
+
+
+def loaded(tmp: Any, **options: Any) -> Any:
+    path = tmp / "fit.lmf"
+    lmer("y ~ bend(x) + (1 | g)").save(path)
+    return lf.load(path, **options)
+
+
+def test_functions_of_a_loaded_fit(tmp_path):
+    assert "load(path, context={'bend': ...})" in said_by(lambda: loaded(tmp_path))
+    assert loaded(tmp_path, context={"bend": bend}).nobs == N
+
+
+# --- forms ---------------------------------------------------------------------------------------
+
+_X, _Z = DATA[["x", "w"]], pd.DataFrame(RNG.normal(size=(N, 4)))
+_R = pd.DataFrame(RNG.normal(size=(N, 3)))
+
+
+def form(rank: int = 1, Y: Any = _R, X: Any = _X, Z: Any = _Z, **options: Any) -> LinearMixedForm:
+    return LinearMixedForm(rank, **options).fit(Y, X, Z)
+
+
+FORM = form()
+case("a rank above the columns", lambda: form(3), "Take rank=2 or less", lambda: form(2))
+case(
+    "gaps by likelihood",
+    lambda: form(Y=_R.where(_R > -2), method="ml"),
+    'method="als"',
+    lambda: form(Y=_R.where(_R > -2), method="als"),
+)
+case(
+    "categories",
+    lambda: form(X=DATA[["x", "f"]]),
+    "pandas.get_dummies",
+    lambda: form(X=pd.get_dummies(DATA[["x", "f"]])),
+)
+case(
+    "other columns",
+    lambda: FORM.encode(X=_X[["w", "x"]]),
+    "select them with X[",
+    lambda: FORM.encode(X=_X[["w", "x"]][["x", "w"]]),
+)
+case(
+    "another order of rows",
+    lambda: form(X=_X[::-1]),
+    ".loc[Y.index]",
+    lambda: form(X=_X[::-1].loc[_R.index]),
+)
+case("no rows", lambda: FORM.encode(), "at least one of Y, X and Z", lambda: FORM.encode(X=_X))
+case(
+    "before the fit",
+    lambda: LinearMixedForm(1).encode(X=_X),
+    "call fit(Y, X, Z) first",
+    lambda: form().encode(X=_X),
+)
+case("another start", lambda: form(start=form(2)), "start from 'svd'", lambda: form(start="svd"))
+case(
+    "a vector in a list",
+    lambda: form(X=[_X, _X["x"]]),
+    "numpy.column_stack",
+    lambda: form(X=np.column_stack([_X, _X["x"]])),
+    lambda: form(X=[_X, _X[["x"]]]),
+)
+case(
+    "only an intercept",
+    lambda: form(X=pd.DataFrame({"one": np.ones(N)})),
+    "Leave the intercept out",
+    lambda: form(X=_X.assign(x=_X["x"] - _X["x"].mean())),
+)
+case(
+    "rank= of choose_rank",
+    lambda: choose_rank(_R, _X, _Z, rank=1),
+    "ranks=",
+    lambda: choose_rank(_R, _X, _Z, ranks=[1], folds=2),
+)
+case(
+    "folds",
+    lambda: choose_rank(_R, _X, _Z, ranks=[1], folds=1),
+    "from 2 to",
+    lambda: choose_rank(_R, _X, _Z, ranks=[1], folds=2),
+)
+
+case(
+    "names of both sides",
+    lambda: form(X={"a": _X}, Z={"a": _Z}),
+    "give each its own name",
+    lambda: form(X={"a": _X}, Z={"b": _Z}),
+)
+case(
+    "another number of weights",
+    lambda: form(weights=[1, 2]),
+    "one number for each of Y, X, Z",
+    lambda: form(weights=[1, 2, 3]),
+)
+case(
+    "no data set",
+    lambda: lf.datasets.load("sleepstudi"),
+    "lmforms.datasets.list()",
+    lambda: lf.datasets.list(),
+    lambda: lf.datasets.load("sleepstudy"),
+)
+case("forms without Z", lambda: lmer("y ~ x").forms(), "such as (1 | g)", lambda: lmer().forms())
+case(
+    "forms without X",
+    lambda: lmer("y ~ 0 + (1 | g)").forms(),
+    "with an intercept",
+    lambda: lmer("y ~ 1 + (1 | g)").forms(),
 )
 
 
