@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
+import gzip
 import io
+import lzma
 import re
 import shlex
 import sys
@@ -138,8 +141,7 @@ class DelimitedFile:
         found = [m for m in _COMPRESSED if head.startswith(m)]
         by_name = "infer" if _named_compressed(path) else None
         self.compression = _COMPRESSED[found[0]] if found else by_name
-        if self.compression is None:
-            self._check_start(head)
+        self._check_start(_unpacked(self.source, self.compression, head))
         self._check_header()
 
     @cached_property
@@ -237,12 +239,14 @@ class DelimitedFile:
 
     def _check_start(self, head: bytes) -> None:
         """Refuse what is no text by its first bytes."""
-        for mark, encoding in _BYTE_ORDER_MARKS.items():
-            if head.startswith(mark) and _is_utf8(self.dialect):
-                raise DataError(
-                    f"{self.shown} cannot be read as UTF-8: it is {encoding.upper()}. Say "
-                    f"--encoding {encoding}."
-                )
+        said = self.dialect.encoding
+        marks = (name for mark, name in _BYTE_ORDER_MARKS.items() if head.startswith(mark))
+        found = next(marks, None)
+        if found is not None and not codecs.lookup(said).name.startswith(found):
+            raise DataError(
+                f"{self.shown} cannot be read as {said.upper()}: it is {found.upper()}. Say "
+                f"--encoding {found}."
+            )
         for mark, what in _OTHER_FORMATS.items():
             if head.startswith(mark):
                 raise DataError(f"{self.shown} is {what}: save it as CSV.")
@@ -382,6 +386,20 @@ def _opened(path: str, named: str) -> tuple[str | io.BytesIO, bytes]:
         return io.BytesIO(content), content[:1024]
     with file.open("rb") as opened:
         return path, opened.read(1024)
+
+
+def _unpacked(source: str | io.BytesIO, compression: str | None, head: bytes) -> bytes:
+    """How the text in a compressed file begins; nothing if that cannot be told here."""
+    if compression is None:
+        return head
+    opener: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+    if compression not in opener:
+        return b""
+    try:
+        with opener[compression](source) as opened:
+            return bytes(opened.read(len(head)))
+    except (OSError, EOFError, lzma.LZMAError):  # reading all of it will say what is wrong
+        return b""
 
 
 def _quoted(text: str) -> str:

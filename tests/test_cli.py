@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from fuzz import command_line
 
 import lmforms as lf
 from lmforms.cli import main
@@ -403,6 +404,11 @@ def test_standard_input(capsys, monkeypatch, written):
     assert "standard input is empty" in bad(capsys, "fit", MODEL, "-")
     monkeypatch.setattr(sys, "stdin", None)
     assert "closed" in bad(capsys, "fit", MODEL, "-")
+
+
+def test_hostile_files_and_arguments():
+    for kind, counted in command_line.tally(12, seed=1).items():
+        assert not counted.faults, kind
 
 
 # --- streams ---------------------------------------------------------------------------------
