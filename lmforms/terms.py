@@ -359,5 +359,5 @@ def _refuse_duplicates(random: Sequence[BoundRandomTerm]) -> None:
     for term in random:
         key = (str(term.expression), frozenset(f.expr for f in term.group))
         if key in seen:
-            raise term.piece.error(f"the random term {term.written} is there twice.")
+            raise term.piece.error(f"the random term {term.written} is there twice: leave one out.")
         seen.add(key)
