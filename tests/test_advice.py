@@ -1023,6 +1023,97 @@ case(
     lambda: lmer("y ~ 1 + (1 | g)").forms(),
 )
 
+# --- engines, memory, units ----------------------------------------------------------------------
+
+_BOTH = "y ~ x + (1 | g) + (1 | h)", DATA.assign(y=DATA["y"] + 2 * DATA["h"])
+CG = lmer(*_BOTH, control=lf.Control(factor="cg"))
+case(
+    "nested conjugate gradients",
+    lambda: lmer("y ~ x + (1 | g/k)", control=lf.Control(factor="cg")),
+    "use factor='auto'",
+    lambda: lmer("y ~ x + (1 | g/k)", control=lf.Control(factor="auto")),
+)
+case(
+    "an engine of no name",
+    lambda: lf.Control(factor="qr"),
+    "auto",
+    lambda: lf.Control(factor="auto"),
+)
+case(
+    "little memory for many",
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, _Y, control=lf.Control(memory=8)),
+    "Raise Control(memory=…)",
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, _Y, control=lf.Control(memory=2**24)),
+)
+case(
+    "variances by conjugate gradients",
+    lambda: CG.random_effects_cov,
+    "Control(factor='dense')",
+    lambda: lmer(*_BOTH, control=lf.Control(factor="dense")).random_effects_cov,
+)
+case(
+    "matrices by conjugate gradients",
+    lambda: CG.matrices,
+    "'dense'",
+    lambda: lmer(*_BOTH, control=lf.Control(factor="dense")).matrices.L,
+)
+case(
+    "a dense covariance in little memory",
+    lambda: estimate(ComponentModel.of_formula(MODEL, DATA, relationship={"g": K}), memory=1000),
+    "`memory`: raise it, or use a sparse precision",
+    lambda: estimate(ComponentModel.of_formula(MODEL, DATA, relationship={"g": K}), memory=2**20),
+)
+case("tiny numbers", lambda: form(Y=_R * 1e-200), "another unit", lambda: form(Y=_R))
+case(
+    "missing='keep'",
+    lambda: lmer(missing="keep"),
+    "'drop'",
+    lambda: lmer(missing="drop"),
+    lambda: lmer(missing="raise"),
+)
+case("an empty formula", lambda: lmer(" "), "'y ~ x + (1 | g)'", lmer)
+case(
+    "a term twice",
+    lambda: lmer("y ~ (1 | g) + (1 | g)"),
+    "leave one out",
+    lambda: lmer("y ~ (1 | g)"),
+)
+case(
+    "intervals",
+    lambda: FIT.conf_int(method="profile"),
+    "'wald'",
+    lambda: FIT.conf_int(method="wald"),
+)
+case(
+    "deviance residuals",
+    lambda: FIT.residuals(kind="deviance"),
+    "pearson",
+    lambda: FIT.residuals(kind="pearson"),
+)
+case(
+    "a frame in a pair",
+    lambda: Relationship.of((K, range(8))),
+    "give it alone",
+    lambda: Relationship.of(K),
+)
+case(
+    "a model with data",
+    lambda: lf.mme.equations(_MODEL, DATA, variances={"g": 1.0, "Residual": 1.0}),
+    "alone",
+    lambda: lf.mme.equations(_MODEL, variances={"g": 1.0, "Residual": 1.0}),
+)
+case("infinite markers", lambda: gwas(markers=_HOLES.fillna(np.inf)), "mend or drop", gwas)
+case("forms too early", lambda: form(max_iter=1), "max_iter", lambda: form(max_iter=500))
+case("no matrix", lambda: form(X=[]), "give one, or several", lambda: form(X=[_X]))
+case("None", lambda: form(Y=None), "pass an array", lambda: form(Y=_R.to_numpy()))
+case(
+    "other rows",
+    lambda: form(X=_X[:-1]),
+    "Select the rows",
+    lambda: form(Y=_R[:-1], X=_X[:-1], Z=_Z[:-1]),
+)
+case("never measured", lambda: form(Y=_R.assign(gone=np.nan)), "drop what was never measured", form)
+
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_advice(case: Case) -> None:
