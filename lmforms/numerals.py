@@ -26,6 +26,8 @@ FEW_ROWS = 0.1
 ENOUGH_NUMBERS = 5
 """Levels of a factor that are numbers by chance, such as doses beside a control, are fewer."""
 
+_CATEGORY = "data[{0!r}].astype('category'), in polars .cast(polars.Categorical)"
+
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*", re.ASCII)
 
@@ -87,25 +89,24 @@ def refuse_numbers_as_text(name: str, column: pd.Series) -> None:
     """
     entries = column.astype(str).value_counts()
     counts = {str(text): int(count) for text, count in entries.items()}
-    target = f"data[{name!r}]"
+    labels = f"If these are labels, make it a category: {_CATEGORY.format(name)}."
     if has_decimal_commas(counts):
         raise DataError(
             f"`{name}` is text with decimal commas, such as {shown(_with_comma(counts))}. Make it "
-            f"numbers, {target}.str.replace(',', '.').astype(float), or, if these are labels, a "
-            f"category, {target}.astype('category')."
+            f"numbers: data[{name!r}].str.replace(',', '.').astype(float), in polars "
+            f".str.replace(',', '.').cast(float). {labels}"
         )
     if all(map(is_number, counts)) and any("." in text for text in counts):
         raise DataError(
             f"`{name}` is text, and all its entries are numbers, such as {shown(counts)}. Make it "
-            f"numbers, {target}.astype(float), or, if these are labels, a category, "
-            f"{target}.astype('category')."
+            f"numbers: data[{name!r}].astype(float), in polars .cast(float). {labels}"
         )
     found = strays(counts)
     if found:
         raise DataError(
-            f"`{name}` is text: its entries are numbers but for {shown(found)}. If these are "
-            f"missing values, make it numbers, pandas.to_numeric({target}, errors='coerce'); if "
-            f"all are labels, make it a category, {target}.astype('category')."
+            f"`{name}` is text: its entries are numbers but for {shown(found)}. If that is a "
+            f"missing value, make it numbers: pandas.to_numeric(data[{name!r}], errors='coerce'), "
+            f"in polars .cast(float, strict=False). {labels}"
         )
 
 
@@ -125,8 +126,8 @@ def refuse_missing_marks(name: str, column: pd.Series) -> None:
     if len(marks) and len(others) and all(map(is_number, others)):
         raise DataError(
             f"the labels of `{name}` are numbers but for {shown(marks)}. If that is a missing "
-            f"value, replace it, data[{name!r}].replace({marks[0]!r}, None); if it is a label, "
-            f"make the column a category, data[{name!r}].astype('category')."
+            f"value, replace it: data[{name!r}].replace({marks[0]!r}, None). If it is a label, "
+            f"make the column a category: {_CATEGORY.format(name)}."
         )
 
 

@@ -256,11 +256,33 @@ case(
     lambda: lmer(MODEL, numbers(_MARKED)),
     lambda: lmer("y ~ 1 + (1 | x)", category([*"1213." * 9, *"123"])),
 )
+_POLARS = pl.DataFrame({**DATA[["y", "g"]].to_dict("list"), "x": _MARKED})
+_POLARS_COMMAS = _POLARS.with_columns(x=pl.Series(_COMMAS))
 case(
     "marks in polars",
-    lambda: lmer(MODEL, pl.DataFrame(DATA.assign(x=_MARKED).to_dict("list"))),
-    "pandas.to_numeric(data['x'], errors='coerce')",
-    lambda: lmer(MODEL, numbers(_MARKED)),
+    lambda: lmer(MODEL, _POLARS),
+    "in polars .cast(float, strict=False)",
+    lambda: lmer(MODEL, _POLARS.with_columns(x=_POLARS["x"].cast(float, strict=False))),
+)
+case(
+    "decimal commas in polars",
+    lambda: lmer(MODEL, _POLARS_COMMAS),
+    "in polars .str.replace(',', '.').cast(float)",
+    lambda: lmer(
+        MODEL, _POLARS_COMMAS.with_columns(x=pl.Series(_COMMAS).str.replace(",", ".").cast(float))
+    ),
+    lambda: lmer(
+        MODEL, _POLARS.with_columns(x=pl.Series(["1,5", "2,5"] * 24).cast(pl.Categorical))
+    ),
+)
+case(
+    "marks among the labels of polars",
+    lambda: lmer(MODEL, _POLARS.with_columns(x=pl.col("y"), g=pl.Series(["1", "2", "."] * 16))),
+    "data['g'].replace('.', None)",
+    lambda: lmer(
+        MODEL,
+        _POLARS.with_columns(x=pl.col("g"), g=pl.Series(["1", "2", "."] * 16).replace(".", None)),
+    ),
 )
 case(
     "marks among objects",
