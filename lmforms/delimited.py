@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
 import io
-import lzma
 import re
 import shlex
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from .errors import ArgumentError, ColumnError, DataError, near_matches
-from .numerals import has_decimal_commas, shown, strays
+from .numerals import commas_in, has_decimal_commas, is_number, shown, strays
+from .textfile import TextFile, is_utf8
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,30 +27,7 @@ MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "<NA>", "#N/A", "NULL", "null")
 SEPARATORS = {r"\t": "\t", "tab": "\t", r"\s+": r"\s+", "space": r"\s+"}
 """What a delimiter may be called on a command line, besides any one character."""
 
-_BYTE_ORDER_MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-
-_COMPRESSED = {
-    b"\x1f\x8b": "gzip",
-    b"BZh": "bz2",
-    b"\xfd7zXZ\x00": "xz",
-    b"\x28\xb5\x2f\xfd": "zstd",
-}
-"""How compressed bytes begin."""
-
-_OTHER_FORMATS = {
-    b"PAR1": "a Parquet file",
-    b"ARROW1": "an Arrow file",
-    b"\x89HDF": "an HDF5 file",
-    b"\xd0\xcf\x11\xe0": "a spreadsheet",
-    b"%PDF": "a PDF file",
-}
-
-_INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
+_INTEGER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 """Whole numbers of 64 bits, written in the one way in which they are printed."""
 
 
@@ -133,15 +107,10 @@ class DelimitedFile:
     """
 
     def __init__(self, path: str, dialect: Dialect) -> None:
-        self.path = path
         self.dialect = dialect
-        self.shown = "standard input" if path == "-" else repr(path)
-        self.source, head = _opened(path, self.shown)
         self.sep = dialect.separator(Path(path).name)
-        found = [m for m in _COMPRESSED if head.startswith(m)]
-        by_name = "infer" if _named_compressed(path) else None
-        self.compression = _COMPRESSED[found[0]] if found else by_name
-        self._check_start(_unpacked(self.source, self.compression, head))
+        self.file = TextFile(path, dialect.encoding)
+        self.shown = self.file.shown
         self._check_header()
 
     @cached_property
@@ -203,17 +172,18 @@ class DelimitedFile:
         """The file or some of its lines, by pandas."""
         import pandas as pd
 
-        if isinstance(self.source, io.BytesIO):
-            self.source.seek(0)
+        source, encoding = self.file.source, self.dialect.encoding
+        if isinstance(source, io.BytesIO):
+            source.seek(0)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 return pd.read_csv(
-                    self.source,
+                    source,
                     sep=sep or self.sep,
                     decimal=self.dialect.decimal,
-                    encoding="utf-8-sig" if _is_utf8(self.dialect) else self.dialect.encoding,
-                    compression=self.compression,
+                    encoding="utf-8-sig" if is_utf8(encoding) else encoding,
+                    compression=self.file.compression,
                     index_col=False,
                     engine="c",
                     low_memory=False,
@@ -228,7 +198,7 @@ class DelimitedFile:
                 "needs a name for their column."
             ) from None
         except UnicodeError:
-            self._refuse_encoding()
+            self.file.refuse_encoding()
         except MemoryError:
             raise
         except Exception as exc:  # pandas and each decompressor have errors of their own
@@ -236,38 +206,6 @@ class DelimitedFile:
             raise DataError(
                 f"{self.shown} cannot be read as delimited text: {first.rstrip('.')}."
             ) from None
-
-    def _check_start(self, head: bytes) -> None:
-        """Refuse what is no text by its first bytes."""
-        said = self.dialect.encoding
-        marks = (name for mark, name in _BYTE_ORDER_MARKS.items() if head.startswith(mark))
-        found = next(marks, None)
-        if found is not None and not codecs.lookup(said).name.startswith(found):
-            raise DataError(
-                f"{self.shown} cannot be read as {said.upper()}: it is {found.upper()}. Say "
-                f"--encoding {found}."
-            )
-        for mark, what in _OTHER_FORMATS.items():
-            if head.startswith(mark):
-                raise DataError(f"{self.shown} is {what}: save it as CSV.")
-        if head.startswith(b"PK\x03\x04"):
-            raise DataError(f"{self.shown} is a spreadsheet or archive: save it as CSV.")
-        if b"\x00" in head and _is_utf8(self.dialect):
-            wide = head[1::2].count(0) > len(head) // 4, head[::2].count(0) > len(head) // 4
-            way = " Is it UTF-16? Say --encoding utf-16-le." if wide == (True, False) else ""
-            way = " Is it UTF-16? Say --encoding utf-16-be." if wide == (False, True) else way
-            raise DataError(f"{self.shown} cannot be read as text: it has zero bytes.{way}")
-
-    def _refuse_encoding(self) -> NoReturn:
-        """Name the encoding that failed, and one that serves if it was UTF-8."""
-        if _is_utf8(self.dialect):
-            raise DataError(
-                f"{self.shown} cannot be read as UTF-8. Files of older programs are often "
-                "--encoding latin-1 or --encoding cp1252."
-            ) from None
-        raise DataError(
-            f"{self.shown} cannot be read as {self.dialect.encoding}: give another --encoding."
-        ) from None
 
     def _check_header(self) -> None:
         if len(self.header) == 1:
@@ -300,14 +238,20 @@ class DelimitedFile:
         """Text as it is if these are labels; a column of numbers with a few strays is refused."""
         entries = column.dropna().astype(str).value_counts()
         counts = {str(text): int(count) for text, count in entries.items()}
-        commas = has_decimal_commas(counts)
-        if commas and self.dialect.decimal == ".":
-            raise DataError(
-                f"`{name}` has decimal commas, such as {shown([t for t in counts if ',' in t])}: "
-                f"say --decimal ','; if these are labels, --text {_quoted(name)}."
-            )
-        if self.dialect.decimal != ".":
+        if self.dialect.decimal == ".":
+            kind = commas_in(counts)
+            if kind:
+                way = "say --decimal ','" if kind != "thousands" else "take them out"
+                hint = " (or take them out, if they group thousands)" if kind == "either" else ""
+                raise DataError(
+                    f"`{name}` has numbers with commas, such as "
+                    f"{shown([t for t in counts if ',' in t])}: {way}{hint}; if these are labels, "
+                    f"say --text {_quoted(name)}."
+                )
+        else:
             counts = {t.replace(self.dialect.decimal, "."): n for t, n in counts.items()}
+        if all(map(is_number, counts)):  # whole numbers of more than 64 bits
+            return column.astype(float)
         found = strays(counts)
         if found:
             marks = " ".join(f"--na {_quoted(text)}" for text in found[:5])
@@ -369,47 +313,6 @@ def _exact_floats() -> dict[str, str]:
     return {"float_precision": "round_trip"} if (major, minor) < (3, 1) else {}
 
 
-def _opened(path: str, named: str) -> tuple[str | io.BytesIO, bytes]:
-    """What pandas is to read, twice if need be, and how it begins."""
-    if path == "-":
-        if sys.stdin is None:
-            raise DataError("standard input is closed.")
-        content = sys.stdin.buffer.read()
-        return io.BytesIO(content), content[:1024]
-    file = Path(path)
-    if not path or not file.exists():
-        raise DataError(f"there is no file {named}.")
-    if file.is_dir():
-        raise DataError(f"{named} is a folder: there is no file to read.")
-    if not file.is_file():  # a pipe is read once
-        content = file.read_bytes()
-        return io.BytesIO(content), content[:1024]
-    with file.open("rb") as opened:
-        return path, opened.read(1024)
-
-
-def _unpacked(source: str | io.BytesIO, compression: str | None, head: bytes) -> bytes:
-    """How the text in a compressed file begins; nothing if that cannot be told here."""
-    if compression is None:
-        return head
-    opener: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
-    if compression not in opener:
-        return b""
-    try:
-        with opener[compression](source) as opened:
-            return bytes(opened.read(len(head)))
-    except (OSError, EOFError, lzma.LZMAError):  # reading all of it will say what is wrong
-        return b""
-
-
 def _quoted(text: str) -> str:
     """For a shell, in quotes even where it does without."""
     return shlex.quote(text) if "'" in text else f"'{text}'"
-
-
-def _named_compressed(path: str) -> bool:
-    return path.endswith((".gz", ".bz2", ".zip", ".xz", ".zst", ".tar"))
-
-
-def _is_utf8(dialect: Dialect) -> bool:
-    return codecs.lookup(dialect.encoding).name in ("utf-8", "utf-8-sig")

@@ -29,6 +29,7 @@ ENOUGH_NUMBERS = 5
 _CATEGORY = "data[{0!r}].astype('category'), in polars .cast(polars.Categorical)"
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(,\d{3})+(\.\d*)?\s*", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*", re.ASCII)
 
 
@@ -66,11 +67,29 @@ def strays(counts: Mapping[str, int]) -> list[str]:
     return others if rare or all(map(is_missing_mark, others)) else []
 
 
+def commas_in(texts: Collection[str]) -> str:
+    """What commas mean if all texts are numbers but for them.
+
+    Returns
+    -------
+    {"", "decimal", "thousands", "either"}
+
+    Examples
+    --------
+    >>> commas_in(["1,5", "12"]), commas_in(["1,234", "1,234,567"]), commas_in(["1,234", "12"])
+    ('decimal', 'thousands', 'either')
+    """
+    known = [text for text in texts if not is_missing_mark(text) and not is_number(text)]
+    decimal = bool(known) and all(map(_DECIMAL_COMMA.fullmatch, known))
+    thousands = bool(known) and all(map(_THOUSANDS.fullmatch, known))
+    if decimal and thousands:
+        return "either"
+    return "decimal" if decimal else "thousands" if thousands else ""
+
+
 def has_decimal_commas(texts: Collection[str]) -> bool:
     """Whether they would all be numbers if a comma were a point."""
-    known = [text for text in texts if not is_missing_mark(text)]
-    commas = [_DECIMAL_COMMA.fullmatch(text) is not None for text in known]
-    return any(commas) and all(c or is_number(t) for c, t in zip(commas, known, strict=True))
+    return commas_in(texts) in ("decimal", "either")
 
 
 def refuse_numbers_as_text(name: str, column: pd.Series) -> None:
@@ -90,11 +109,14 @@ def refuse_numbers_as_text(name: str, column: pd.Series) -> None:
     entries = column.astype(str).value_counts()
     counts = {str(text): int(count) for text, count in entries.items()}
     labels = f"If these are labels, make it a category: {_CATEGORY.format(name)}."
-    if has_decimal_commas(counts):
+    kind = commas_in(counts)
+    if kind:
+        point = "" if kind == "thousands" else "."
+        hint = " (.str.replace(',', ''), if they group thousands)" if kind == "either" else ""
         raise DataError(
-            f"`{name}` is text with decimal commas, such as {shown(_with_comma(counts))}. Make it "
-            f"numbers: data[{name!r}].str.replace(',', '.').astype(float), in polars "
-            f".str.replace(',', '.').cast(float). {labels}"
+            f"`{name}` is text of numbers with commas, such as {shown(_with_comma(counts))}. Make "
+            f"it numbers: data[{name!r}].str.replace(',', '{point}').astype(float){hint}, in "
+            f"polars .cast(float) after .str.replace_all. {labels}"
         )
     if all(map(is_number, counts)) and any("." in text for text in counts):
         raise DataError(

@@ -267,9 +267,10 @@ case(
 case(
     "decimal commas in polars",
     lambda: lmer(MODEL, _POLARS_COMMAS),
-    "in polars .str.replace(',', '.').cast(float)",
+    "in polars .cast(float) after .str.replace_all",
     lambda: lmer(
-        MODEL, _POLARS_COMMAS.with_columns(x=pl.Series(_COMMAS).str.replace(",", ".").cast(float))
+        MODEL,
+        _POLARS_COMMAS.with_columns(x=pl.Series(_COMMAS).str.replace_all(",", ".").cast(float)),
     ),
     lambda: lmer(
         MODEL, _POLARS.with_columns(x=pl.Series(["1,5", "2,5"] * 24).cast(pl.Categorical))
@@ -1135,6 +1136,14 @@ case(
     lambda: form(Y=_R[:-1], X=_X[:-1], Z=_Z[:-1]),
 )
 case("never measured", lambda: form(Y=_R.assign(gone=np.nan)), "drop what was never measured", form)
+
+_GROUPED = [f"1,{100 + i},{200 + i}" for i in range(N)]
+case(
+    "thousands",
+    lambda: lmer(MODEL, DATA.assign(x=_GROUPED)),
+    ".str.replace(',', '')",
+    lambda: lmer(MODEL, DATA.assign(x=pd.Series(_GROUPED).str.replace(",", "").astype(float))),
+)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -354,6 +354,20 @@ def test_numbers_as_missing_values(capsys, written):
     assert "1 of 40" in capsys.readouterr().err
 
 
+def test_commas_that_group_thousands(capsys, written):
+    g = ["abcd"[i % 4] for i in range(40)]
+    grouped = written(g, [f"{1 + i % 9},234,{567 + i}" for i in range(40)], sep=";")
+    assert "take them out" in bad(capsys, "fit", MODEL, grouped, "--sep", ";")
+    either = written(g, [f"{i},234" for i in range(1, 41)], sep=";")
+    assert "if they group thousands" in bad(capsys, "fit", MODEL, either, "--sep", ";")
+
+
+def test_whole_numbers_beyond_64_bits_are_numbers(capsys, written):
+    large = [str(10**25 * (1 + i % 7)) for i in range(40)]
+    out = good(capsys, "fit", MODEL, written(["abcd"[i % 4] for i in range(40)], large))
+    assert "x[T." not in out
+
+
 def test_semicolons_and_decimal_commas(capsys, written):
     g = ["abcd"[i % 4] for i in range(40)]
     x = [f"{i % 7},5" for i in range(40)]
