@@ -59,7 +59,8 @@ def _without_variance(term: RandomTerm, factor: FloatArray, tolerance: float) ->
     """Columns whose random effects have no variance, to speak of beside σ."""
     sizes = np.linalg.norm(factor, axis=1) * root_mean_squares(term.matrix.values)
     still = np.flatnonzero(sizes < tolerance)
-    if not len(still) and term.structure == "diag":  # one is, in units of its column's spread
+    if not len(still) and (term.structure == "diag" or len(sizes) == 1):
+        # one is, in units of its column's spread
         still = np.array([sizes.argmin()])
     return [int(j) for j in still]
 
@@ -89,18 +90,18 @@ def _remedy(design: Design, same: Sequence[int], still: Mapping[int, Sequence[in
     new = []
     for t in same:
         term, name = design.terms[t], random[t].group_name
-        kept = _kept(term, still.get(t, []))
-        if not still.get(t, [None]):
-            new.append(f"({first.piece.label} || {name})")
-        elif t not in still:
+        if t not in still:
             new.append(random[t].written)
-        elif kept:
+        elif not still[t]:  # correlations, which the other bar leaves out
+            new.append(f"({first.piece.label} || {name})")
+        elif kept := _kept(term, still[t]):
             bar = "||" if term.structure == "diag" and len(kept) > 1 else "|"
             start = [] if "1" in kept else ["0"]
             new.append(f"({' + '.join([*start, *kept])} {bar} {name})")
     if not new:
         return f"drop {whole}"
-    slopes = "" if any(still.get(t, [None]) for t in same) else "drop a random slope, or "
+    only_correlated = not any(still.get(t) for t in same)
+    slopes = "drop a random slope, or " if only_correlated else ""
     return f"{slopes}write {' + '.join(new)} in place of {whole}"
 
 
