@@ -20,10 +20,10 @@ def named_arguments(function: F) -> F:
     --------
     >>> @named_arguments
     ... def fit(*, reml=True): ...
-    >>> fit(REML=False)
+    >>> fit(RMEL=False)
     Traceback (most recent call last):
     ...
-    lmforms.errors.ArgumentError: fit() has no argument `REML`. Use `reml`: reml=True or reml=False.
+    lmforms.errors.ArgumentError: fit() has no argument `RMEL`. Did you mean `reml`?
     """
     known = [name for name in inspect.signature(function).parameters if name != "self"]
 

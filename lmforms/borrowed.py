@@ -9,18 +9,21 @@ from .errors import ArgumentError
 
 OTHER_NAMES: dict[str, tuple[str, str]] = {
     "reml": ("reml", "reml=True or reml=False"),
-    "ml": ("reml", "reml=False is maximum likelihood"),
-    "newdata": ("data", "data= takes the new rows"),
-    "exog": ("data", "data= takes the new rows"),
-    "re_form": ("random", "random='none' leaves all random effects out, random='all' adds them"),
-    "reform": ("random", "random='none' leaves all random effects out, random='all' adds them"),
-    "re_formula": ("random", "random='none' leaves all random effects out, random='all' adds them"),
-    "allow_new_levels": ("new_levels", "new_levels='zero' predicts them without random effects"),
+    "ml": ("reml", "reml=False for maximum likelihood"),
+    "newdata": ("data", "predict(data=new)"),
+    "exog": ("data", "predict(data=new)"),
+    "re_form": ("random", "random='none' without and random='all' with all random effects"),
+    "reform": ("random", "random='none' without and random='all' with all random effects"),
+    "re_formula": ("random", "random='none' without and random='all' with all random effects"),
+    "allow_new_levels": (
+        "new_levels",
+        "new_levels='zero', which predicts them without random effects",
+    ),
     "na_action": ("missing", "missing='drop' or missing='raise'"),
-    "alpha": ("level", "level=0.95 is alpha=0.05"),
+    "alpha": ("level", "level=0.95 for alpha=0.05"),
     "conf_level": ("level", "level=0.95"),
-    "newresp": ("y", "y= takes the new response"),
-    "start_params": ("start", "start= takes θ, or a fitted model"),
+    "newresp": ("y", "refit(y=new)"),
+    "start_params": ("start", "start=fit.theta"),
 }
 """Names of arguments that are called otherwise here: the one to use, and how."""
 
@@ -94,16 +97,16 @@ def hint(name: str, known: Collection[str], function: str) -> str:
     Examples
     --------
     >>> hint("REML", ["formula", "reml"], "lmer")
-    ' Use `reml`: reml=True or reml=False.'
+    ' Did you mean `reml`? As in reml=True or reml=False.'
     """
     word = name.lower().replace(".", "_")
     if function == "MixedModel" and word in OF_FIT:
         return f" In two steps {OF_FIT[word]}."
     other, how = OTHER_NAMES.get(word, ("", ""))
     if other in known:
-        return f" Use `{other}`: {how}."
+        return f" Did you mean `{other}`? As in {how}."
     if function == "MixedModelResults.residuals" and word == "type":
-        return " Use `kind`: kind='response', 'pearson' or 'scaled'."
+        return " Did you mean `kind`? As in kind='response', 'pearson' or 'scaled'."
     return f" {ABSENT[word][0].upper()}{ABSENT[word][1:]}." if word in ABSENT else ""
 
 

@@ -273,7 +273,10 @@ def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     held = pd.api.types.infer_dtype(series, skipna=True)
     if held in ("string", "empty"):
         labels = series.astype(object).astype("category")
-        (refuse_numbers_as_text if as_is else refuse_missing_marks)(name, labels)
+        if as_is:
+            refuse_numbers_as_text(name, labels)
+        else:
+            refuse_missing_marks(name, labels)
         return labels
     if held == "boolean":
         return series.astype(bool)

@@ -104,7 +104,7 @@ def said_by(fails: Callable[[], Any]) -> str:
 FIT = lf.lmer(MODEL, DATA)
 
 for _word, _says, _options in [
-    ("REML", "Use `reml`", {"reml": False}),
+    ("REML", "Did you mean `reml`", {"reml": False}),
     ("groups", "(1 | g)", {}),
     ("re_formula", "'(x | g)'", {}),
     ("vc_formula", "(1 | g) + (1 | h)", {}),
@@ -133,8 +133,8 @@ case("rows for subset", lambda: lmer(subset=1), "subset", lambda: lmer(MODEL, DA
 for _word, _says, _options in [
     ("re.form", "random='none'", {"random": "none"}),
     ("re_formula", "random='all'", {"random": "all"}),
-    ("newdata", "Use `data`", {"data": DATA}),
-    ("exog", "Use `data`", {"data": DATA}),
+    ("newdata", "Did you mean `data`", {"data": DATA}),
+    ("exog", "Did you mean `data`", {"data": DATA}),
     ("allow.new.levels", "new_levels='zero'", {"new_levels": "zero"}),
     ("type", "leave it out", {}),
     ("se.fit", "leave it out", {}),
@@ -148,7 +148,7 @@ for _word, _says, _options in [
 case(
     "conf_int(alpha=)",
     lambda: FIT.conf_int(alpha=0.1),
-    "level=0.95 is alpha=0.05",
+    "level=0.95 for alpha=0.05",
     lambda: FIT.conf_int(level=0.9),
 )
 case(
