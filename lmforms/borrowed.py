@@ -119,7 +119,7 @@ def refuse_method(method: Any) -> None:
     """
     said = _METHODS.get(method.lower()) if isinstance(method, str) else None
     if said is not None:
-        raise ArgumentError(f"method={method!r}: {said}.")
+        raise ArgumentError(f"method={method!r} is unknown: {said}.")
 
 
 def refuse_options(control: Any) -> None:
