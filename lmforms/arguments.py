@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from . import borrowed
 from .errors import ArgumentError, near_matches
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ def named_arguments(function: F) -> F:
     --------
     >>> @named_arguments
     ... def fit(*, reml=True): ...
-    >>> fit(REML=False)
+    >>> fit(RMEL=False)
     Traceback (most recent call last):
     ...
-    lmforms.errors.ArgumentError: fit() has no argument `REML`. Did you mean `reml`?
+    lmforms.errors.ArgumentError: fit() has no argument `RMEL`. Did you mean `reml`?
     """
     if isinstance(function, type):  # a dataclass, whose constructor is checked
         function.__init__ = named_arguments(function.__init__)  # type: ignore[misc]
@@ -49,7 +50,7 @@ def named_arguments(function: F) -> F:
         for name in kwargs:
             if name not in known:
                 has = f" It has: {', '.join(known)}." if known else " It has none."
-                hint = near_matches(name, known) or has
+                hint = borrowed.hint(name, known, label) or near_matches(name, known) or has
                 raise ArgumentError(f"{label}() has no argument `{name}`.{hint}")
         return function(*args, **kwargs)
 

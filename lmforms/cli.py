@@ -3,19 +3,50 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from .errors import DataError, LmformsError, LmformsWarning
+from .delimited import DelimitedFile, Dialect, read_table
+from .errors import ArgumentError, DataError, LmformsError, LmformsWarning
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from .terms import BoundFormula
 
-USAGE_ERROR = 2
-"""Exit status of anything the user can mend."""
+__all__ = ["main", "read_table"]
+
+OK = 0
+FAILED = 1
+"""Formula, data and model do not go together, or a file cannot be read or written."""
+USAGE = 2
+"""The command line itself is wrong."""
+INTERNAL = 70
+"""A fault of lmforms (EX_SOFTWARE of sysexits.h)."""
+INTERRUPTED = 130
+"""Ctrl-C, as a shell reports it: 128 + SIGINT."""
+CLOSED_PIPE = 141
+"""Whoever read the output has gone, as after `| head`: 128 + SIGPIPE."""
+
+LABELS = """\
+Grouping factors keep their labels as they are written: 01 and 1 are two levels.
+Columns without a name are left out.
+
+"""
+
+EXIT_STATUS = """\
+exit status:
+  0    done; warnings, if any, are on standard error
+  1    the formula, the data and the model do not go together, or a file cannot be
+       read or written
+  2    the command line is wrong
+  70   a fault of lmforms: please report it
+  130  interrupted (Ctrl-C)
+  141  the reader of the output has gone, as after `| head`
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,41 +56,94 @@ def main(argv: Sequence[str] | None = None) -> int:
     ----------
     argv : sequence of str, optional
         Arguments without the program's name; ``sys.argv`` by default.
+
+    Raises
+    ------
+    SystemExit
+        The arguments cannot be parsed (status 2), or ``--help`` was asked for.
     """
-    args = _parser().parse_args(argv)
     try:
+        args = _parser().parse_args(argv)
         with warnings.catch_warnings():
             warnings.simplefilter("always", LmformsWarning)
-            warnings.showwarning = _show_warning  # type: ignore[assignment]
-            text = args.run(args)
-    except (LmformsError, OSError) as exc:
-        message = str(exc) if isinstance(exc, LmformsError) else f"{exc.filename}: {exc.strerror}"
-        sys.stderr.write(f"lmforms: {message}\n")
-        return USAGE_ERROR
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:  # `| head` has seen enough
-        sys.stderr.close()
-    return 0
+            warnings.showwarning = _show_warning
+            return _write(args.run(args) + "\n")
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except ArgumentError as exc:
+        return _failed(exc, USAGE)
+    except LmformsError as exc:
+        return _failed(exc, FAILED)
+    except OSError as exc:
+        where = f"{exc.filename}: " if exc.filename is not None else ""
+        return _failed(f"{where}{exc.strerror or exc}", FAILED)
+    except MemoryError:
+        return _failed("there is not enough memory.", FAILED)
+    except Exception as exc:
+        at = traceback.extract_tb(exc.__traceback__)[-1]
+        place = f"{Path(at.filename).name}, line {at.lineno}"
+        said = " ".join(str(exc).split())
+        return _failed(
+            f"internal error, please report it: {type(exc).__name__} in {place}: {said}", INTERNAL
+        )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Help and errors go where everything goes: to streams that may be closed or full."""
+
+    def print_help(self, file: Any = None) -> NoReturn:
+        sys.exit(_write(self.format_help()))
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(_failed(f"{message}\n{self.format_usage().rstrip()}", USAGE))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="lmforms", description="Linear mixed models with R-like formulas."
+    parser = _Parser(
+        prog="lmforms",
+        description="Linear mixed models with R-like formulas.",
+        epilog=EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    fit = commands.add_parser("fit", help="fit a model to a file and print its summary")
+    fit = commands.add_parser(
+        "fit",
+        help="fit a model to a file and print its summary",
+        epilog=LABELS + EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     fit.add_argument("formula", metavar="FORMULA", help='such as "y ~ x + (1 | g)"')
-    fit.add_argument("file", metavar="FILE", help="CSV or TSV (also compressed), with a header")
+    fit.add_argument(
+        "file", metavar="FILE", help="CSV or TSV (also compressed), with a header; - is stdin"
+    )
     fit.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
     fit.add_argument("--weights", metavar="COLUMN", help="column of weights")
     fit.add_argument("--offset", metavar="COLUMN", help="column of a known offset")
     fit.add_argument(
         "--missing", choices=("drop", "raise"), default="drop", help="rows with missing values"
     )
-    fit.add_argument("--sep", metavar="CHAR", help="delimiter (default: tab for .tsv, else comma)")
+    fit.add_argument(
+        "--sep", metavar="CHAR", help=r"delimiter (default: tab for .tsv, else comma); '\s+': space"
+    )
+    fit.add_argument("--decimal", metavar="CHAR", default=".", help="decimal point (default: .)")
+    fit.add_argument("--encoding", metavar="NAME", default="utf-8", help="(default: utf-8)")
+    fit.add_argument(
+        "--na",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="missing value, besides NA, NaN, NULL and nothing (may be repeated)",
+    )
+    fit.add_argument(
+        "--text",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="column of labels: a factor, even of numbers or NA (may be repeated)",
+    )
     fit.add_argument(
         "--format", choices=("text", "html", "latex", "markdown"), default="text", help="of output"
     )
@@ -76,18 +160,31 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fit(args: argparse.Namespace) -> str:
+    dialect = Dialect(args.sep, args.decimal, args.encoding, tuple(args.na), tuple(args.text))
+    if args.save is not None:
+        _check_target(args.save)
+    from .formula import parse_formula
+    from .terms import bind
+
+    formula = parse_formula(args.formula)
+    file = DelimitedFile(args.file, dialect)
+    reserved = tuple(name for name in (args.weights, args.offset) if name is not None)
+    bound = bind(formula, tuple(file.columns), reserved=reserved)
+    labels, numbers = _roles(bound)
+    data = file.table(labels, numbers | (set(reserved) & set(file.columns)))
+
     from .model import lmer
 
     fit = lmer(
         args.formula,
-        read_table(args.file, args.sep),
+        data,
         reml=not args.ml,
         weights=args.weights,
         offset=args.offset,
         missing=args.missing,
         context={},
     )
-    if args.save:
+    if args.save is not None:
         fit.save(args.save)
     summary = fit.summary()
     render = {
@@ -97,6 +194,32 @@ def _fit(args: argparse.Namespace) -> str:
         "markdown": summary.to_markdown,
     }
     return render[args.format]()
+
+
+def _roles(bound: BoundFormula) -> tuple[set[str], set[str]]:
+    """Columns that are labels in a formula, and columns that may be numbers (or both)."""
+    from .piece import unaliased
+    from .terms import factor_columns, factors_of
+
+    sides = [bound.response, bound.fixed, *bound.offsets, *(t.expression for t in bound.random)]
+    grouping = {f for term in bound.random for f in term.group}
+    every = grouping.union(*map(factors_of, sides))
+    plain = {f for f in grouping if f.eval_method.value == "lookup"}
+    coding = {f for f in every if unaliased(f.expr.partition("(")[0].strip()) in ("C", "factor")}
+    labels = set[str]().union(*map(factor_columns, plain | coding))
+    numbers = set[str]().union(*map(factor_columns, every - plain - coding)) | bound.bare
+    known = set(bound.columns)
+    return labels & known, numbers & known
+
+
+def _check_target(path: str) -> None:
+    """Refuse before the fit what could not be written after it."""
+    if not path or path == "-":
+        raise ArgumentError(f"--save {path!r}: give the name of a file, such as --save fit.lmf.")
+    if Path(path).is_dir():
+        raise DataError(f"--save {path!r} is a folder: give the name of a file in it.")
+    if not Path(path).parent.is_dir():
+        raise DataError(f"--save {path!r}: there is no folder {str(Path(path).parent)!r}.")
 
 
 def _datasets(args: argparse.Namespace) -> str:
@@ -122,59 +245,56 @@ def _versions(args: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def read_table(path: str, sep: str | None = None) -> pd.DataFrame:
-    """Read a delimited text file with a header.
+# --- streams, each of which may be closed or full -------------------------------------------
 
-    Parameters
-    ----------
-    path : str
-    sep : str, optional
-        Delimiter; a tab for ``.tsv`` and a comma for anything else by default.
 
-    Raises
-    ------
-    DataError
-        The file is not there, is empty, is no text, or has another delimiter.
-    """
-    import pandas as pd
-
-    if sep is not None and not sep:
-        raise DataError("--sep is empty: give a character, such as --sep ';'.")
-    file = Path(path)
-    if not file.is_file():
-        raise DataError(f"there is no file {path!r}.")
-    tab = file.name.removesuffix(".gz").endswith((".tsv", ".tab"))
+def _write(text: str) -> int:
+    """Put text on standard output; the exit status is returned."""
+    if sys.stdout is None:
+        return _failed("standard output is closed.", FAILED)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            delimiter = sep or ("\t" if tab else ",")
-            engine = "c" if len(delimiter) == 1 else "python"
-            table = pd.read_csv(file, sep=delimiter, index_col=False, engine=engine)
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path!r} is empty.") from None
-    except pd.errors.ParserWarning:
-        raise DataError(
-            f"{path!r} has rows that are longer than its header. A file with row names needs a "
-            "name for their column."
-        ) from None
-    except Exception as exc:  # pandas and each decompressor have errors of their own
-        first = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
-        raise DataError(f"{path!r} cannot be read as delimited text: {first}") from None
-    if len(table.columns) == 1:
-        header = str(table.columns[0]).removeprefix("Unnamed: ")
-        other = next((c for c in (",", ";", "\t", "|", " ") if c in header.strip()), None)
-        if other is not None:
-            shown = {"\t": "'\\t'", " ": "' '"}.get(other, repr(other))
-            raise DataError(
-                f"{path!r} has one column, named {header!r}: is its delimiter {shown}? "
-                "Say so with --sep."
-            )
-    return table
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError as exc:  # a terminal without Greek letters
+            sys.stdout.write(text.encode(exc.encoding, "replace").decode(exc.encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _abandon(sys.stdout)
+        return CLOSED_PIPE
+    except (OSError, ValueError) as exc:
+        _abandon(sys.stdout)
+        return _failed(f"standard output: {getattr(exc, 'strerror', None) or exc}", FAILED)
+    return OK
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _failed(message: object, status: int) -> int:
+    _say(f"lmforms: {message}\n")
+    return status
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, LmformsWarning):
-        sys.stderr.write(f"lmforms: warning: {message}\n")
+        _say(f"lmforms: warning: {' '.join(str(message).split())}\n")
+
+
+def _say(text: str) -> None:
+    """Put text on standard error, or nowhere."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        _abandon(sys.stderr)
+
+
+def _abandon(stream: IO[str]) -> None:
+    """Let what is left in the buffer of a stream go nowhere when Python ends."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):  # a stream of a test's own
+        pass
 
 
 if __name__ == "__main__":

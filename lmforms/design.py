@@ -18,7 +18,7 @@ from .frame import Frame, Missing, group_codes, report_dropped
 from .residual import Independent, Residual, Weighted
 from .rows import FactorRows, ModelRows
 from .table import Table
-from .terms import BoundFormula
+from .terms import BoundFormula, BoundRandomTerm
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -222,7 +222,7 @@ def build_design(
     weights = None if weights is None else weights[used]
     y = _check_response(pieces.response, bound)
     groups, terms = _random_parts(bound, pieces.random, pieces.labels)
-    _check_sizes(groups, terms, len(y), related)
+    _check_sizes(groups, terms, bound.random, len(y), related)
     return Design(
         bound=bound,
         frame=frame,
@@ -274,7 +274,7 @@ def _evaluate(
         response=evaluator.matrix(bound.response, formula.response, "the response"),
         fixed=evaluator.matrix(bound.fixed, formula.fixed, "the fixed part"),
         random=tuple(
-            evaluator.matrix(t.expression, t.piece, f"the random term ({t.label})")
+            evaluator.matrix(t.expression, t.piece, f"the random term {t.written}")
             for t in bound.random
         ),
         offsets=tuple(offsets),
@@ -332,11 +332,13 @@ def _random_parts(
         zero = ~matrix.values.any(axis=0)
         if zero.any():
             name = matrix.names[int(np.flatnonzero(zero)[0])]
-            raise ModelError(f"the random term ({spec.label}): its column `{name}` is all zero.")
+            raise ModelError(
+                f"the random term {spec.written}: its column `{name}` is all zero. Leave it out."
+            )
         if dependent:
             name = matrix.names[min(dependent)]
             raise ModelError(
-                f"the random term ({spec.label}): its column `{name}` depends linearly on the "
+                f"the random term {spec.written}: its column `{name}` depends linearly on the "
                 "earlier ones, so their variances cannot be told apart. Leave it out."
             )
         terms.append(
@@ -356,7 +358,7 @@ def _random_parts(
         columns = [c for i in indices for c in terms[i].columns]
         twice = next((c for c in columns if columns.count(c) > 1), None)
         if twice is not None:
-            both = [f"({terms[i].label})" for i in indices if twice in terms[i].columns]
+            both = [bound.random[i].written for i in indices if twice in terms[i].columns]
             raise ModelError(
                 f"`{twice}` is a random effect of `{spec.group_name}` in {' and in '.join(both)}: "
                 "their variances cannot be told apart. Leave it out of one, as in (0 + x | g)."
@@ -399,6 +401,7 @@ def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IntArray, 
 def _check_sizes(
     groups: Sequence[GroupingFactor],
     terms: Sequence[RandomTerm],
+    random: Sequence[BoundRandomTerm],
     n: int,
     related: Collection[str],
 ) -> None:
@@ -409,11 +412,11 @@ def _check_sizes(
                 f"the grouping factor `{group.name}` has one level; a variance between levels "
                 "needs at least two. Leave the term out."
             )
-    for term in terms:
+    for term, written in zip(terms, (t.written for t in random), strict=True):
         q, k = len(groups[term.group].levels), len(term.columns)
         if q * k >= n and groups[term.group].name not in related:
             raise ModelError(
-                f"the random term ({term.label}) has {q} × {k} = {q * k} random effects for "
+                f"the random term {written} has {q} × {k} = {q * k} random effects for "
                 f"{n} rows: they cannot be told from the residuals. "
                 "Use fewer columns or a coarser grouping factor."
             )

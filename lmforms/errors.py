@@ -22,6 +22,30 @@ class DataError(LmformsError, ValueError):
     """The data cannot be used as they are; the message names the culprit."""
 
 
+class MissingDataError(DataError):
+    """Rows with missing values are not to be dropped, and there are some.
+
+    Parameters
+    ----------
+    found : str
+        How many.
+    columns : sequence of str
+        Where: columns, or expressions of the formula.
+    remedy : str
+        What to do about it.
+    """
+
+    def __init__(
+        self,
+        found: str,
+        columns: Sequence[str],
+        remedy: str = "Fill or drop them, or use missing='drop'.",
+    ) -> None:
+        super().__init__(f"{found}. {remedy}")
+        self.found = found
+        self.columns = tuple(columns)
+
+
 class ColumnError(DataError, KeyError):
     """A name in the formula or an argument is not a column of the data."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +18,14 @@ import pandas as pd
 
 from .arguments import one_of
 from .caller import caller_depth
-from .errors import ColumnError, DataError, MissingDataWarning, near_matches
+from .errors import (
+    ColumnError,
+    DataError,
+    MissingDataError,
+    MissingDataWarning,
+    near_matches,
+)
+from .numerals import refuse_missing_marks, refuse_numbers_as_text
 from .table import Table, column_names, raw_table, row_count
 
 FloatArray = npt.NDArray[np.float64]
@@ -38,11 +45,14 @@ class Frame:
         Which of the given rows are in `table`.
     extra : mapping of str to ndarray
         Arrays that came beside the table (weights, offset), for the rows kept.
+    incomplete : Table
+        The other rows, types as they came.
     """
 
     table: Table
     kept: BoolArray
     extra: Mapping[str, FloatArray]
+    incomplete: Table = field(default_factory=Table)
 
     def with_categories_of(self, used: BoolArray) -> Frame:
         """The same rows, without categories that only rows outside `used` have.
@@ -100,11 +110,12 @@ def build_frame(
     kept = np.ones(n, dtype=bool)
     for gaps in absent.values():
         kept &= ~gaps
+    incomplete = Table()
     if not kept.all():
         report_dropped(~kept, absent, missing)
-        table = table.rows(kept)
+        incomplete, table = table.rows(~kept), table.rows(kept)
         arrays = {name: values[kept] for name, values in arrays.items()}
-    return Frame(table=plain_table(table, bare=bare), kept=kept, extra=arrays)
+    return Frame(plain_table(table, bare=bare), kept, arrays, incomplete)
 
 
 def missing_by_column(table: Table) -> dict[str, BoolArray]:
@@ -138,7 +149,7 @@ def report_dropped(incomplete: BoolArray, where: Mapping[str, BoolArray], missin
         raise DataError(f"all {n} rows have a missing value: in {shown}.")
     text = f"{m} of {n} rows have missing values: in {shown}"
     if missing == "raise":
-        raise DataError(f"{text}. Fill or drop them, or use missing='drop'.")
+        raise MissingDataError(text, list(counts))
     warnings.warn(f"{text}. They are dropped.", MissingDataWarning, stacklevel=caller_depth())
 
 
@@ -260,7 +271,12 @@ def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
 def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     held = pd.api.types.infer_dtype(series, skipna=True)
     if held in ("string", "empty"):
-        return series.astype(object).astype("category")
+        labels = series.astype(object).astype("category")
+        if as_is:
+            refuse_numbers_as_text(name, labels)
+        else:
+            refuse_missing_marks(name, labels)
+        return labels
     if held == "boolean":
         return series.astype(bool)
     if held == "integer":
@@ -275,9 +291,9 @@ def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
         return series.astype(np.float64)
     if not as_is:
         return series  # labels of a grouping factor, or the argument of a call
-    raise DataError(
-        f"`{name}` holds objects ({held}): convert it to numbers, or to text or a category."
-    )
+    if held in ("mixed", "mixed-integer"):
+        refuse_numbers_as_text(name, series)
+    raise DataError(f"`{name}` holds objects ({held}): convert it to numbers or to a category.")
 
 
 def _used_categories(series: pd.Series) -> pd.Series:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arguments import control_of, flag, named_arguments, one_of
+from .borrowed import refuse_method, refuse_options
 from .caller import caller_depth, caller_variables
 from .control import METHODS, Control
 from .design import Design, build_design
@@ -60,9 +61,10 @@ class MixedModel:
         Rows with missing values are dropped with a warning that counts them, or refused.
     relationship : mapping, optional
         Known covariance K of the levels of a grouping factor, by its name: a labelled square
-        frame, a (matrix, labels) pair or a :class:`lmforms.relationship.Relationship`. Its
-        random effects have covariance σ_i²K; levels without rows are predicted too. All
-        random terms are then single variances: ``(1 | g)`` or ``(x || g)``.
+        frame, a (matrix, labels) pair, a :class:`lmforms.relationship.Relationship` or a
+        :class:`lmforms.relationship.Pedigree`. Its random effects have covariance σ_i²K;
+        levels without rows are predicted too. All random terms are then single variances:
+        ``(1 | g)`` or ``(x || g)``.
     context : mapping, optional
         Names that calls in the formula may use. The caller's own variables by default.
 
@@ -192,6 +194,8 @@ class MixedModel:
     ) -> MixedModelResults:
         from .results import MixedModelResults
 
+        refuse_method(method)
+        refuse_options(control)
         reml, options = flag("reml", reml), control_of(control)
         method = one_of("method", method, METHODS)
         begin = None if start is None else self._start(start)

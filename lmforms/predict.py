@@ -14,14 +14,15 @@ from .errors import ArgumentError, ColumnError, DataError, listed, near_matches,
 from .evaluator import Evaluator
 from .frame import beside, missing_by_column, plain_table
 from .piece import Piece, unaliased
+from .relationship.labels import named, other_type, values_of
 from .table import Table, column_names, raw_table, row_count
-from .terms import columns_of, factor_columns, factors_of, marked
+from .terms import BoundRandomTerm, columns_of, factor_columns, factors_of, marked
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec
     from formulaic.parser.types import Factor
 
-    from .design import GroupingFactor
+    from .design import Design, GroupingFactor
     from .results import MixedModelResults
 
 FloatArray = npt.NDArray[np.float64]
@@ -76,7 +77,7 @@ def _as_fitted(fit: MixedModelResults, rows: Table) -> Table:
     )
     changed = {}
     for name, given in rows.items():
-        fitted = design.frame.table[name]
+        fitted = _as_used(design, name)
         if name not in predictors or fitted.dtype == given.dtype:
             continue
         is_bool = pd.api.types.is_bool_dtype
@@ -85,7 +86,10 @@ def _as_fitted(fit: MixedModelResults, rows: Table) -> Table:
         elif is_bool(fitted.dtype):
             levels = pd.Index([False, True], dtype=object)
         elif isinstance(given.dtype, pd.CategoricalDtype) or is_bool(given.dtype):
-            raise DataError(f"predict: `{name}` was a number in the fit and is a factor now.")
+            raise DataError(
+                f"predict: `{name}` was a number in the fit and is a factor now: make it numbers, "
+                f"as by pandas.to_numeric(data[{name!r}])."
+            )
         else:
             continue
         values = pd.Index(given.astype(object), dtype=object)
@@ -94,13 +98,23 @@ def _as_fitted(fit: MixedModelResults, rows: Table) -> Table:
         else:
             new = values[~values.isin(levels)].unique()
         if len(new):
+            new, known = values_of(new), values_of(levels)
+            way = other_type(new, known) or _lost_rows(design, [name], new)
             raise DataError(
-                f"predict: `{name}` has levels that the model does not know: {listed(new, 5)}. "
-                f"It knows {listed(levels)}."
+                f"predict: `{name}` has levels that the model does not know: {named(new)}. "
+                f"It knows {named(known)}.{way}"
             )
         dtype = bool if pd.api.types.is_bool_dtype(fitted.dtype) else fitted.dtype
         changed[name] = pd.Series(values, index=rows.index).astype(dtype)
     return rows.assign(changed)
+
+
+def _as_used(design: Design, name: str) -> pd.Series:
+    """A column of the fit, without levels that only rows have which a transformation made NaN."""
+    column = design.frame.table[name]
+    if not isinstance(column.dtype, pd.CategoricalDtype) or design.used.all():
+        return column
+    return column[design.used].cat.remove_unused_categories()
 
 
 def _chosen(fit: MixedModelResults, random: str | Sequence[str]) -> list[int]:
@@ -156,10 +170,10 @@ def _linear_predictor(
         term = design.terms[t]
         group = design.groups[term.group]
         spec = bound.random[t]
-        what = f"the random term ({term.label})"
+        what = f"the random term {spec.written}"
         basis = evaluator.matrix(term.matrix.spec, spec.piece, what).values
         labels = [evaluator.factor(f, spec.group_piece) for f in spec.group]
-        codes = _codes(group, spec.group_name, labels, new_levels)
+        codes = _codes(design, group, spec, labels, new_levels)
         span = group.covariance.column_slices()[group.terms.index(t)]
         effects = fit.random_effects[group.name].to_numpy()[:, span]
         known = codes >= 0
@@ -196,13 +210,18 @@ def _check_row_by_row(fit: MixedModelResults, terms: Sequence[int]) -> None:
 
 
 def _codes(
-    group: GroupingFactor, name: str, labels: Sequence[pd.Series], new_levels: str
+    design: Design,
+    group: GroupingFactor,
+    spec: BoundRandomTerm,
+    labels: Sequence[pd.Series],
+    new_levels: str,
 ) -> npt.NDArray[np.intp]:
     """Codes of the model's levels; −1 for a new one."""
     if len(labels) == 1:
         given = pd.Index(labels[0].astype(object), dtype=object)
         codes = group.levels.astype(object).get_indexer(given)
     else:
+        name = spec.group_name
         if name != group.name:  # the same interaction written in another order
             order = [name.split(":").index(part) for part in group.name.split(":")]
             labels = [labels[i] for i in order]
@@ -211,12 +230,25 @@ def _codes(
     unknown = codes < 0
     if unknown.any() and new_levels == "raise":
         new = list(dict.fromkeys(given[unknown].tolist()))
-        shown = ", ".join(str(x) for x in new[:5]) + (", …" if len(new) > 5 else "")
-        raise DataError(
-            f"`{group.name}` has levels that were not in the data: {shown}. "
-            "Use new_levels='zero' to predict them without their random effects."
+        known = group.levels.to_flat_index() if len(labels) > 1 else group.levels
+        columns = [unaliased(f.expr) for f in spec.group]
+        way = other_type(new, known) or (
+            f"{_lost_rows(design, columns, new)} Use new_levels='zero' to predict them without "
+            "their random effects."
         )
+        raise DataError(f"`{group.name}` has levels that no row of the fit has: {named(new)}.{way}")
     return np.asarray(codes, dtype=np.intp)
+
+
+def _lost_rows(design: Design, columns: Sequence[str], levels: Sequence[Any]) -> str:
+    """Which of the levels had rows that were dropped, for a message."""
+    seen: set[Any] = set()
+    for table in (design.frame.incomplete, design.frame.table.rows(~design.used)):
+        if all(name in table for name in columns):
+            values = [values_of(table[name].astype(object)) for name in columns]
+            seen |= set(values[0] if len(columns) == 1 else zip(*values, strict=True))
+    lost = [level for level in levels if level in seen]
+    return f" All rows of {named(lost)} were dropped for missing values." if lost else ""
 
 
 def _given_offset(fit: MixedModelResults, data: Any, offset: npt.ArrayLike | None) -> FloatArray:

@@ -16,7 +16,8 @@ from .control import STARTLESS, Control
 from .errors import DataError
 from .estimate import Estimate
 from .frame import real_array
-from .status import OptimizerReport, singular_message, unidentified_message
+from .singular import singular_message
+from .status import OptimizerReport, unidentified_message
 
 if TYPE_CHECKING:
     from .companion import Forms
@@ -315,28 +316,34 @@ class MixedModelResults:
     @property
     def singular_terms(self) -> list[str]:
         """Labels of the random terms whose estimated covariance is singular."""
-        return self._labels(self._estimate.singular)
+        return [self._design.terms[t].label for t in self._places(self._estimate.singular)]
 
     @property
     def unidentified_terms(self) -> list[str]:
         """Labels of the random terms whose variances the data cannot tell."""
-        return self._labels(self._estimate.flat)
+        return [self._design.terms[t].label for t in self._places(self._estimate.flat)]
 
-    def _labels(self, parts: Sequence[tuple[int, int]]) -> list[str]:
-        design = self._design
-        return [design.terms[design.groups[g].terms[part]].label for g, part in parts]
+    def _places(self, parts: Sequence[tuple[int, int]]) -> list[int]:
+        """Places in the formula of the parts of grouping factors."""
+        return [self._design.groups[g].terms[part] for g, part in parts]
 
     @property
     def unidentified_message(self) -> str:
         """Which variances the data cannot tell; empty where they can."""
-        return unidentified_message(self.unidentified_terms)
+        random = self._design.bound.random
+        return unidentified_message([random[t].written for t in self._places(self._estimate.flat)])
 
     @property
     def singular_message(self) -> str:
         """What is singular, and what to do about it; empty for a regular fit."""
-        labels = self.singular_terms
-        slopes = any(len(t.columns) > 1 for t in self._design.terms if t.label in labels)
-        return singular_message(labels, slopes)
+        places = self._places(self._estimate.singular)
+        return singular_message(
+            self._design,
+            places,
+            self._relative_factors,
+            self._control.singular,
+            self.model.relationship,
+        )
 
     @cached_property
     def optimizer(self) -> OptimizerReport:

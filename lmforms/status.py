@@ -85,34 +85,12 @@ def other_optima_message(higher: Sequence[float]) -> str:
     )
 
 
-def singular_message(labels: Sequence[str], slopes: bool) -> str:
-    """What is singular, and what to do about it (empty for no labels).
-
-    Parameters
-    ----------
-    labels : sequence of str
-        The random terms concerned.
-    slopes : bool
-        Whether one of them has several random effects.
-    """
-    if not labels:
-        return ""
-    terms = ", ".join(f"({label})" for label in labels)
-    remedy = "drop a random slope or its correlation (`||`)" if slopes else "drop the term"
-    return (
-        f"singular fit: the estimated covariance of {terms} has a direction with no variance "
-        "(a standard deviation of 0 or a correlation of ±1). The fit is the optimum; "
-        f"to remove the redundancy, {remedy}."
-    )
-
-
 def unidentified_message(labels: Sequence[str]) -> str:
-    """Which variances the data cannot tell (empty for no labels)."""
+    """Which variances the data cannot tell, of terms as they are written (empty for none)."""
     if not labels:
         return ""
-    terms = ", ".join(f"({label})" for label in labels)
     return (
-        f"the data do not determine the variances of {terms}: the criterion is flat along "
-        "them, and their estimates are arbitrary. Is the same grouping among the fixed "
+        f"the data do not determine the variances of {', '.join(labels)}: the criterion is flat "
+        "along them, and their estimates are arbitrary. Is the same grouping among the fixed "
         "effects or in another term? Leave one out."
     )

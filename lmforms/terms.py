@@ -59,6 +59,18 @@ class BoundRandomTerm:
         """Name of the grouping factor, such as ``batch:cask``."""
         return group_name(self.group)
 
+    @property
+    def written(self) -> str:
+        """The term as the user wrote it, such as ``(Days || Subject)``, for messages."""
+        return self.as_written_by(self.group_name)
+
+    def as_written_by(self, group: str) -> str:
+        """The term with `group` on the right of its bar."""
+        between = self.piece.source[max(self.piece.origin) + 1 : min(self.group_piece.origin)]
+        bar = "||" if "||" in between else "|"
+        inner = f"({self.piece.label} {bar} {group})"
+        return inner if bar == "||" or self.structure == "us" else self.structure + inner
+
 
 @dataclass(frozen=True)
 class BoundFormula:
@@ -371,5 +383,5 @@ def _refuse_duplicates(random: Sequence[BoundRandomTerm]) -> None:
     for term in random:
         key = (str(term.expression), frozenset(f.expr for f in term.group))
         if key in seen:
-            raise term.piece.error(f"the random term ({term.label}) is there twice.")
+            raise term.piece.error(f"the random term {term.written} is there twice: leave one out.")
         seen.add(key)

@@ -1,14 +1,16 @@
-"""The command line: exit status 0 with a summary, or 2 with one message on stderr."""
+"""The command line: status 0 with a summary, or another with one message on stderr."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from fuzz import command_line
 
 import lmforms as lf
 from lmforms.cli import main
@@ -30,8 +32,8 @@ def good(capsys, *argv: str) -> str:
     return out
 
 
-def bad(capsys, *argv: str) -> str:
-    assert main(argv) == 2
+def bad(capsys, *argv: str, status: int = 1) -> str:
+    assert main(argv) == status
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("lmforms: ")
@@ -147,7 +149,7 @@ def test_wrong_delimiter(capsys, tmp_path, sep):
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4, "cannot be read"),
         ("pr_dung,flies\n1,2\n".encode("utf-16"), "cannot be read"),
         (b"pr_dung,flies,oven_block\n1,2,3\n1,2,3,4,5\n", "cannot be read"),
-        (b"\x00\x01\x02\x03", "pr_dung"),
+        (b"\x00\x01\x02\x03", "zero bytes"),
     ],
     ids=["empty", "blank", "header", "binary", "utf-16", "ragged", "zeros"],
 )
@@ -178,7 +180,7 @@ def test_rows_longer_than_the_header(capsys, tmp_path):
 
 
 def test_empty_delimiter(capsys, dung):
-    bad(capsys, "fit", FORMULA, dung, "--sep", "")
+    bad(capsys, "fit", FORMULA, dung, "--sep", "", status=2)
 
 
 @pytest.mark.parametrize(
@@ -203,12 +205,27 @@ def test_bad_formulas(capsys, dung, formula, message):
         (["--weights", "name"], "weights"),
         (["--weights", "flies"], "positive"),
         (["--offset", "nope"], "nope"),
-        (["--sep", "abc"], "pr_dung"),
         (["--save", "no/such/folder/fit.lmf"], "no/such/folder"),
     ],
 )
 def test_bad_options(capsys, dung, options, message):
     assert message in bad(capsys, "fit", FORMULA, dung, *options)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--sep", "abc"], "one character"),
+        (["--decimal", "xy"], "--decimal"),
+        (["--decimal", ","], "--sep ';'"),
+        (["--encoding", "utf-99"], "utf-8"),
+        (["--encoding", "base64"], "utf-8"),
+        (["--save", ""], "fit.lmf"),
+        (["--save", "-"], "fit.lmf"),
+    ],
+)
+def test_options_that_cannot_be(capsys, dung, options, message):
+    assert message in bad(capsys, "fit", FORMULA, dung, *options, status=2)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +252,7 @@ def test_as_a_process(dung, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "-89.4292" in done.stdout
     failed = run("fit", "pr_dung ~ fly", dung)
-    assert (failed.returncode, failed.stdout) == (2, "")
+    assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.count("\n") == 3  # message, formula, carets
 
 
@@ -247,3 +264,268 @@ def test_read_table_types(tmp_path):
     table = read_table(str(path))
     assert table["a"].dtype == "int64"
     assert pd.isna(table.loc[1, "b"])
+
+
+# --- labels, numbers and missing values of a file ------------------------------------------------
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A function that writes columns y, x and g to a file and gives its path."""
+
+    def write(g, x=None, *, sep=",", decimal=".", encoding="utf-8", header="y,x,g", name="d.csv"):
+        n = len(g)
+        y = [f"{6 * sorted(set(g)).index(g[i]) + (5 * i) % 7 + 0.25}" for i in range(n)]
+        x = [f"{(3 * i) % 8 + 0.5}" for i in range(n)] if x is None else x
+        rows = [sep.join([a.replace(".", decimal), b, c]) for a, b, c in zip(y, x, g)]
+        text = "\n".join([header.replace(",", sep), *rows])
+        path = tmp_path / name
+        path.write_bytes(text.encode(encoding))
+        return str(path)
+
+    return write
+
+
+MODEL = "y ~ x + (1 | g)"
+
+
+def test_labels_stay_apart(capsys, written):
+    path = written([["01", "1", "1.0", "001"][i % 4] for i in range(40)])
+    assert "g (4)" in good(capsys, "fit", MODEL, path)
+
+
+def test_labels_beyond_double_precision_stay_apart(capsys, written):
+    ids = [str(2**53 + i % 8) for i in range(40)]
+    ids[3] = ""
+    path = written(ids)
+    assert main(["fit", MODEL, path]) == 0
+    assert "g (8)" in capsys.readouterr().out
+
+
+def test_whole_numbers_are_sorted_as_such(tmp_path, capsys, written):
+    path = written([["1", "2", "10"][i % 3] for i in range(30)])
+    good(capsys, "fit", MODEL, path, "--save", str(tmp_path / "f.lmf"))
+    assert list(lf.load(tmp_path / "f.lmf").random_effects["g"].index) == [1, 2, 10]
+
+
+def test_levels_that_look_missing(capsys, written):
+    path = written([["NA", "None", "b"][i % 3] for i in range(30)])
+    assert main(["fit", MODEL, path]) == 0  # rows without a country are dropped, and counted
+    out, err = capsys.readouterr()
+    assert "10 of 30" in err
+    assert "g (2)" in out
+    assert "g (3)" in good(capsys, "fit", MODEL, path, "--text", "g")
+
+
+def test_text_makes_a_factor_of_numbers(capsys, written):
+    x = [str(1 + i % 3) for i in range(30)]
+    path = written(["abc"[i % 3] + "k" * (i % 2) for i in range(30)], x)
+    assert "x[T.3]" in good(capsys, "fit", MODEL, path, "--text", "x")
+    assert "x[T.3]" not in good(capsys, "fit", MODEL, path)
+    assert "`xx`" not in bad(capsys, "fit", MODEL, path, "--text", "xx")
+
+
+def test_a_column_that_is_both_number_and_label(capsys, written):
+    g = [["01", "1", "2"][i % 3] for i in range(30)]
+    assert "'01', '1'" in bad(capsys, "fit", "y ~ g + (1 | g)", written(g))
+    g = ["abc"[i % 3] for i in range(30)]
+    x = [["01", "1", "2"][i % 4 % 3] for i in range(30)]
+    assert "factor(x)[T.1]" in good(capsys, "fit", "y ~ factor(x) + (1 | g)", written(g, x))
+
+
+@pytest.mark.parametrize("mark", [".", "n.a.", "-", "?", "missing"])
+def test_strays_among_numbers(capsys, written, mark):
+    x = [f"{i}.5" for i in range(40)]
+    x[7] = mark
+    path = written(["abcd"[i % 4] for i in range(40)], x)
+    message = bad(capsys, "fit", MODEL, path)
+    assert f"`x` are numbers but for '{mark}'" in message
+    assert f"--na '{mark}'" in message
+    assert main(["fit", MODEL, path, "--na", mark]) == 0
+    assert "1 of 40" in capsys.readouterr().err
+    assert main(["fit", "y ~ 0 + (1 | x)", path, "--text", "x"]) == 1  # 40 levels of 40 rows
+
+
+def test_numbers_as_missing_values(capsys, written):
+    x = [f"{i}.5" for i in range(40)]
+    x[7] = "-999"
+    path = written(["abcd"[i % 4] for i in range(40)], x)
+    assert main(["fit", MODEL, path, "--na", "-999"]) == 0
+    assert "1 of 40" in capsys.readouterr().err
+
+
+def test_commas_that_group_thousands(capsys, written):
+    g = ["abcd"[i % 4] for i in range(40)]
+    grouped = written(g, [f"{1 + i % 9},234,{567 + i}" for i in range(40)], sep=";")
+    assert "take them out" in bad(capsys, "fit", MODEL, grouped, "--sep", ";")
+    either = written(g, [f"{i},234" for i in range(1, 41)], sep=";")
+    assert "if they group thousands" in bad(capsys, "fit", MODEL, either, "--sep", ";")
+
+
+def test_whole_numbers_beyond_64_bits_are_numbers(capsys, written):
+    large = [str(10**25 * (1 + i % 7)) for i in range(40)]
+    out = good(capsys, "fit", MODEL, written(["abcd"[i % 4] for i in range(40)], large))
+    assert "x[T." not in out
+
+
+def test_semicolons_and_decimal_commas(capsys, written):
+    g = ["abcd"[i % 4] for i in range(40)]
+    x = [f"{i % 7},5" for i in range(40)]
+    path = written(g, x, sep=";", decimal=",")
+    assert "--sep ';' --decimal ','" in bad(capsys, "fit", MODEL, path)
+    assert "--decimal ','" in bad(capsys, "fit", MODEL, path, "--sep", ";")
+    comma = good(capsys, "fit", MODEL, path, "--sep", ";", "--decimal", ",")
+    point = written(g, [text.replace(",", ".") for text in x], name="point.csv")
+    assert comma == good(capsys, "fit", MODEL, point)
+
+
+@pytest.mark.parametrize(
+    "encoding, advice",
+    [("utf-16", "utf-16"), ("utf-16-le", "utf-16-le"), ("utf-32", "utf-32"), ("cp1252", "cp1252")],
+)
+def test_encodings(capsys, written, encoding, advice):
+    path = written(["äöüß"[i % 4] for i in range(40)], encoding=encoding)
+    assert f"--encoding {advice}" in bad(capsys, "fit", MODEL, path)
+    assert "g (4)" in good(capsys, "fit", MODEL, path, "--encoding", advice)
+    assert "cannot be read as" in bad(capsys, "fit", MODEL, path, "--encoding", "ascii")
+
+
+def test_headers(capsys, written):
+    g = ["abcd"[i % 4] for i in range(40)]
+    assert "two columns named 'y'" in bad(capsys, "fit", MODEL, written(g, header="y,y,g"))
+    assert "g (4)" in good(capsys, "fit", MODEL, written(g, header=" y, x ,g"))
+    out = good(capsys, "fit", "y ~ . + (1 | g)", written(g, header="y,,g"))
+    assert "Unnamed" not in out
+    assert "no names" in bad(capsys, "fit", MODEL, written(g, header=",,"))
+
+
+def test_folders_and_other_formats(capsys, tmp_path):
+    assert "folder" in bad(capsys, "fit", MODEL, str(tmp_path))
+    assert "folder" in bad(capsys, "fit", MODEL, "x.csv", "--save", str(tmp_path))
+    for start, what in [(b"PAR1", "Parquet"), (b"PK\x03\x04", "spreadsheet")]:
+        (tmp_path / "d.xlsx").write_bytes(start + bytes(50))
+        assert what in bad(capsys, "fit", MODEL, str(tmp_path / "d.xlsx"))
+
+
+def test_standard_input(capsys, monkeypatch, written):
+    path = written(["abcd"[i % 4] for i in range(40)])
+    content = Path(path).read_bytes()
+    expected = good(capsys, "fit", MODEL, path)
+    for given in (content, gzip.compress(content)):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        assert good(capsys, "fit", MODEL, "-") == expected
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    assert "standard input is empty" in bad(capsys, "fit", MODEL, "-")
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "closed" in bad(capsys, "fit", MODEL, "-")
+
+
+def test_hostile_files_and_arguments():
+    for kind, counted in command_line.tally(12, seed=1).items():
+        assert not counted.faults, kind
+
+
+# --- streams ---------------------------------------------------------------------------------
+
+
+class Broken(io.StringIO):
+    """A stream that cannot be written to."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "stream, status",
+    [
+        (Broken(BrokenPipeError(32, "Broken pipe")), 141),
+        (Broken(OSError(28, "No space left on device")), 1),
+        (None, 1),
+    ],
+)
+@pytest.mark.parametrize("argv", [["versions"], ["fit", FORMULA, "dung"], ["--help"]])
+def test_standard_output_that_cannot_be_written(capsys, monkeypatch, dung, stream, status, argv):
+    monkeypatch.setattr(sys, "stdout", stream)
+    argv = [dung if text == "dung" else text for text in argv]
+    try:
+        found = main(argv)
+    except SystemExit as done:
+        found = done.code
+    assert found == status
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stream", [Broken(OSError(28, "No space left on device")), None])
+@pytest.mark.parametrize("argv, status", [(["fit", "y ~", "d.csv"], 1), (["fit"], 2)])
+def test_standard_error_that_cannot_be_written(monkeypatch, stream, argv, status):
+    monkeypatch.setattr(sys, "stderr", stream)
+    try:
+        found = main(argv)
+    except SystemExit as done:
+        found = done.code
+    assert found == status
+
+
+def test_letters_that_a_terminal_lacks(monkeypatch, dung):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert main(["fit", FORMULA, dung]) == 0
+    assert b"-89.4292" in raw.getvalue()
+
+
+@pytest.mark.parametrize(
+    "error, status, said",
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (MemoryError(), 1, "not enough memory"),
+        (ZeroDivisionError("by nought"), 70, "internal error"),
+        (PermissionError(13, "Permission denied", "d.csv"), 1, "d.csv: Permission denied"),
+    ],
+)
+def test_exit_statuses(capsys, monkeypatch, dung, error, status, said):
+    def fail(*args: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lmforms.cli.DelimitedFile", fail)
+    assert main(["fit", FORMULA, dung]) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert "Traceback" not in err
+    assert err.count("\n") == (1 if said else 0)
+
+
+def test_exit_statuses_are_documented(capsys):
+    for argv in (["--help"], ["fit", "--help"]):
+        with pytest.raises(SystemExit) as caught:
+            main(argv)
+        assert caught.value.code == 0
+        out = capsys.readouterr().out
+        for status in (0, 1, 2, 70, 130, 141):
+            assert f"\n  {status} " in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_streams_of_a_shell():
+    command = f"{sys.executable} -m lmforms.cli"
+    script = f"""
+    set -o pipefail
+    {command} versions | true; echo pipe $?
+    {command} versions >&- ; echo closed $?
+    {command} fat 2>&- ; echo error $?
+    if test -e /dev/full; then {command} versions > /dev/full; echo full $?; else echo full 1; fi
+    """
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=Path(lf.__file__).parent.parent,
+        check=False,
+    )
+    assert done.stdout.split("\n") == ["pipe 141", "closed 1", "error 2", "full 1", ""]
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr

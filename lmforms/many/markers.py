@@ -19,6 +19,7 @@ from ..errors import (
     ArgumentError,
     ConvergenceWarning,
     DataError,
+    MissingDataError,
     ModelError,
     NotEstimableWarning,
 )
@@ -115,7 +116,7 @@ def gwas(
         Numbers of any type. Rows of an array are those of `data`. Those of a DataFrame are
         found by its index, which has the levels of the grouping factor (individuals), or is
         that of `data`.
-    relationship : Relationship, DataFrame, (matrix, labels), or mapping of one, optional
+    relationship : Relationship, Pedigree, DataFrame, (matrix, labels), or mapping of one
         Known covariance between the levels of the grouping factor.
     test : {"wald", "lrt", "score"}
         Wald: t with n − p − 1 degrees of freedom. Likelihood ratio and score: χ² with one.
@@ -183,7 +184,7 @@ def gwas(
     method = _method(test, reml)
     again = _refit(test, refit)
     source = Source.of(formula, data, weights=weights, missing="raise", relationship=relationship)
-    design, _ = source.design()
+    design = _design(source)
     parts = spectrum(design, relationship, control_of(control), method)
     null = Null.of(parts, _response(design, relationship, parts), method)
     told = reporter(progress, column_count(markers), "markers")
@@ -207,6 +208,18 @@ def gwas(
     if not every:
         raise DataError("there are no markers.")
     return pd.concat(every, ignore_index=True)
+
+
+def _design(source: Source) -> Design:
+    """The model without markers, on all rows."""
+    try:
+        return source.design()[0]
+    except MissingDataError as exc:
+        columns = [name for name in exc.columns if name in source.data]
+        remedy = "Fill them, or drop these rows of the data, and of markers that are row by row"
+        if columns:
+            remedy += f": keep = data[{columns!r}].notna().all(axis=1), data[keep], markers[keep]"
+        raise MissingDataError(exc.found, exc.columns, f"{remedy}.") from None
 
 
 def _method(test: str, reml: Any) -> bool:

@@ -96,7 +96,7 @@ def lmer_many(
         DataFrames, and is read chunk by chunk.
     reml : bool
         Restricted maximum likelihood (default) or maximum likelihood.
-    relationship : Relationship, DataFrame, (matrix, labels), or mapping of one, optional
+    relationship : Relationship, Pedigree, DataFrame, (matrix, labels), or mapping of one
         Known covariance K between the levels of the grouping factor, for a model with one
         scalar random term; the mapping is from the factor's name.
     weights : str or array (n,), optional

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ColumnError, RelationshipError, near_matches
+from ..errors import ColumnError, DataError, RelationshipError, near_matches
+from ..numerals import is_missing_mark
 from .labels import absent, check_hashable, named, other_type, values_of
 
 IntArray = npt.NDArray[np.int64]
@@ -17,15 +18,20 @@ Column = list[Any]
 COLUMNS = "animal", "sire", "dam"
 """Columns of a pedigree in a frame."""
 
+WORDS_FOR_NONE = frozenset(["none", "unknown", "unk", "missing", "-1", "-9", "-99", "-999"])
+"""What stands for an unknown parent, besides marks of missing values and numbers below one."""
+
 ON_CYCLE = 10
 """Animals of a loop that a message names."""
 
 
 def columns_of(frame: Any) -> tuple[Column, Column, Column]:
     """The three columns of a table with names."""
+    from ..table import column_names
+
     try:
-        names = [str(name) for name in getattr(frame, "columns", frame)]
-    except TypeError:
+        names = column_names(frame)
+    except DataError:  # no table
         names = []
     for name in COLUMNS:
         if name not in names:
@@ -54,15 +60,47 @@ def without_unknown(
     return [[None if absent(p) or p in marks else p for p in column] for column in parents]
 
 
-def with_founders(animal: Column, parents: Sequence[Column]) -> tuple[Column, list[Column]]:
-    """Parents that are not listed come first, as founders."""
+def with_founders(
+    animal: Column, parents: Sequence[Column], unknown: Collection[Any]
+) -> tuple[Column, list[Column]]:
+    """Parents that are not listed come first, as founders.
+
+    Raises
+    ------
+    RelationshipError
+        Not those that seem to stand for unknown parents, which would become one ancestor of many,
+        nor those that are listed as another type.
+    """
     known = set(animal)
     extra = list(dict.fromkeys(p for pair in zip(*parents) for p in pair if p is not None))
     extra = [p for p in extra if p not in known]
+    way = _unknown_parents(extra, unknown) or other_type(extra, animal)
+    if way:
+        raise RelationshipError(f"Parents that are not listed as animals: {named(extra)}.{way}")
     return extra + animal, [[None] * len(extra) + column for column in parents]
 
 
-def places(animal: Column, parents: Sequence[Column]) -> list[IntArray]:
+def _unknown_parents(missing: Sequence[Any], unknown: Collection[Any]) -> str:
+    """What to do if some of the parents that are not listed stand for none, or nothing."""
+    marks = [p for p in missing if _stands_for_none(p)]
+    if not marks:
+        return ""
+    every = [*unknown, *marks]
+    return (
+        f" {named(marks)} seems to stand for unknown parents: say so by `unknown={every!r}`, or "
+        "list it if it is an animal."
+    )
+
+
+def _stands_for_none(parent: Any) -> bool:
+    """Whether a label is what files have for unknown parents."""
+    if isinstance(parent, str):
+        text = parent.strip().lower()
+        return is_missing_mark(text) or text in WORDS_FOR_NONE or not text.strip("0.")
+    return isinstance(parent, (int, float)) and parent <= 0
+
+
+def places(animal: Column, parents: Sequence[Column], unknown: Collection[Any]) -> list[IntArray]:
     """Parents as places among the animals, −1 for unknown ones."""
     index: dict[Hashable, int] = {label: i for i, label in enumerate(animal)}
     index[None] = -1
@@ -74,8 +112,11 @@ def places(animal: Column, parents: Sequence[Column]) -> list[IntArray]:
         missing = list(dict.fromkeys(missing))
         raise RelationshipError(
             f"Parents that are not listed as animals: {named(missing)}."
-            + other_type(missing, animal)
-            + " `add_parents=True` adds them as founders."
+            + (
+                _unknown_parents(missing, unknown)
+                or other_type(missing, animal)
+                or " `add_parents=True` adds them as founders."
+            )
         )
     return [np.array(at, dtype=np.int64) for at in found]
 

@@ -27,8 +27,11 @@ def values_of(column: Any) -> list[Any]:
     >>> values_of(np.arange(3))
     [0, 1, 2]
     """
-    plain = getattr(column, "tolist", None) or getattr(column, "to_list", None)
-    return list(plain() if plain else column)
+    for name in ("tolist", "to_list", "to_pylist"):  # NumPy and pandas, polars, Arrow
+        plain = getattr(column, name, None)
+        if plain is not None:
+            return list(plain())
+    return list(column)
 
 
 def listed_values(name: str, column: Any) -> list[Any]:
@@ -103,13 +106,39 @@ def positions(index: Mapping[Hashable, int], levels: Iterable[Any]) -> IntArray:
 
 
 def other_type(missing: Sequence[Any], known: Iterable[Any]) -> str:
-    """What to do if what is missing would be found as text, or an empty string."""
-    by_text = {str(label): label for label in known}
+    """What to do if what is missing is there as text, or as a number; or an empty string.
+
+    Examples
+    --------
+    >>> other_type([1, 2], ["1", "2"])
+    " There is a label '1' (str), but not 1 (int): give both the same type, by `.astype(str)`."
+    """
+    by_text = {_plain_text(label): label for label in known}
     for value in missing:
-        label = by_text.get(str(value))
-        if label is not None:
-            return (
-                f" There is a label {label!r} ({type(label).__name__}), but not {value!r} "
-                f"({type(value).__name__}): give both the same type."
-            )
+        label = by_text.get(_plain_text(value))
+        if label is None:
+            continue
+        if type(label) is type(value):
+            return f" There is a label {label!r}, but not {value!r}: write both in one way."
+        return (
+            f" There is a label {label!r} ({type(label).__name__}), but not {value!r} "
+            f"({type(value).__name__}): give both the same type, {_conversion(missing, label)}."
+        )
     return ""
+
+
+def _plain_text(label: Any) -> str:
+    """How a number, or the text of it, would be printed."""
+    text = str(label).strip()
+    whole, point, rest = text.partition(".")
+    return whole if point and not rest.strip("0") and whole.lstrip("+-").isdigit() else text
+
+
+def _conversion(missing: Sequence[Any], label: Any) -> str:
+    """How a column that holds what is missing gets the type of a label."""
+    if isinstance(label, str):
+        whole = all(isinstance(value, float) and value.is_integer() for value in missing)
+        return f"by `{'.astype(int)' if whole else ''}.astype(str)`"
+    if all(isinstance(value, str) and value.lstrip("-").isdigit() for value in missing):
+        return "by `.astype(int)`"
+    return "as text, say"

@@ -68,8 +68,9 @@ class Relationship:
 
         Parameters
         ----------
-        obj : DataFrame (q, q), tuple of (matrix, labels), matrix, or Relationship
-            The matrix is dense or of scipy.sparse. A Relationship is returned as it is.
+        obj : DataFrame (q, q), tuple of (matrix, labels), matrix, Relationship or Pedigree
+            The matrix is dense or of scipy.sparse. A Relationship is returned as it is, and a
+            :class:`Pedigree` stands for the covariance of its animals.
         labels : sequence of q values, optional
             For a bare matrix.
 
@@ -86,10 +87,12 @@ class Relationship:
         >>> Relationship.of(np.eye(2), labels=["a", "b"]).rank
         2
         """
-        if isinstance(obj, Relationship):
+        convert = getattr(obj, "as_relationship", lambda: obj)  # of a Pedigree
+        known = convert()
+        if isinstance(known, Relationship):
             if labels is not None:
-                raise ArgumentError("A Relationship has its labels: leave out `labels`.")
-            return obj
+                raise ArgumentError(f"A {type(obj).__name__} has its labels: leave out `labels`.")
+            return known
         check.check_frame(obj)
         matrix, labels = check.unpacked("relationship", obj, labels)
         names = checked_labels(labels)

@@ -89,13 +89,15 @@ class Pedigree:
 
         Parameters
         ----------
-        animal : DataFrame with columns `animal`, `sire` and `dam`, or sequence of n values
+        animal : table with columns `animal`, `sire` and `dam`, or sequence of n values
+            A pandas, polars or Arrow table, or a mapping of columns.
         sire, dam : sequence of n values
             Labels of the parents. None, NaN and what is in `unknown` are unknown.
         sort : bool
             Whether to put parents before their offspring, where they are not; nobody else moves.
         add_parents : bool
-            Whether parents that are not listed become founders, in front of the others.
+            Whether parents that are not listed become founders, in front of the others; not
+            those that seem to stand for an unknown parent, like "NA".
         unknown : collection
             By default 0, "" and "0".
 
@@ -116,8 +118,8 @@ class Pedigree:
         labels = list(checked_labels(names, "Animals"))
         known = ancestry.without_unknown(labels, parents, marks)
         if add_parents:
-            labels, known = ancestry.with_founders(labels, known)
-        s, d = ancestry.places(labels, known)
+            labels, known = ancestry.with_founders(labels, known, unknown)
+        s, d = ancestry.places(labels, known, unknown)
         if not ancestry.check_order(labels, s, d):
             order = ancestry.parents_first(labels, s, d)  # a loop is the worse of two errors
             if not sort:

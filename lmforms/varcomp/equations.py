@@ -53,9 +53,10 @@ class Equations:
                 self._sparse = None
         if self._sparse is None and 16.0 * sums.m**2 > memory:
             raise MemoryLimitError(
-                f"{sums.m:,} random effects with a dense covariance need "
-                f"{16.0 * sums.m**2 / 2**30:.1f} GiB, more than the {memory / 2**30:.1f} GiB of "
-                "`memory`: use a sparse precision (Pedigree.as_relationship()) or a low-rank root."
+                f"{sums.m:,} random effects whose equations are dense need "
+                f"{16.0 * sums.m**2 / 2**30:.2g} GiB, more than the {memory / 2**30:.2g} GiB of "
+                "`memory`: raise it, or use a sparse precision (Pedigree.as_relationship()) or a "
+                "low-rank root."
             )
 
     @property

@@ -150,7 +150,8 @@ class ComponentModel:
             As for :func:`lmforms.lmer`.
         relationship : mapping, optional
             Known covariance K of a grouping factor's levels, by its name: a labelled frame,
-            a (matrix, labels) pair or a :class:`lmforms.relationship.Relationship`.
+            a (matrix, labels) pair, a :class:`lmforms.relationship.Relationship` or a
+            :class:`lmforms.relationship.Pedigree`.
 
         Raises
         ------
