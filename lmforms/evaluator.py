@@ -19,9 +19,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from .errors import ArgumentError, ColumnError, DataError, FormulaError, listed, near_matches
+from .exact import EXACT_FLOATS
 from .piece import Piece, aliased, needs_alias, unaliased
 from .table import Table
-from .terms import factors_of, marked
+from .terms import factor_columns, factors_of, is_discrete, marked
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
@@ -235,6 +236,7 @@ class Evaluator:
         if products is not None:
             names, columns = products
             return TermMatrix(np.column_stack(columns), tuple(names), formula)
+        self._refuse_rounding(factors_of(formula.formula))
         try:
             with _quietly(), warnings.catch_warnings():
                 warnings.simplefilter("error", DataMismatchWarning)
@@ -248,6 +250,7 @@ class Evaluator:
             wrong = f"gives {values.dtype} values of shape {values.shape}"
             raise self._explained(TypeError(wrong), formula.formula, piece, what)
         spec = made.model_spec
+        _refuse_alike(spec)
         for factor in factors_of(spec.formula):  # formulaic would leave it out in silence
             known = self._materializer.factor_cache.get(factor.expr)
             if known is not None and known.values.__wrapped__ is None:
@@ -261,25 +264,50 @@ class Evaluator:
     def factor(self, factor: Factor, piece: Piece) -> pd.Series:
         """The values of one component of a grouping factor."""
         if factor.eval_method.value == "lookup":
-            return self.table[unaliased(factor.expr)]
+            name = unaliased(factor.expr)
+            return self.table[name].rename(name)
         what = "the grouping factor"
+        exact = self._beyond_floats(factor)
         try:
-            value = self._value(factor)
+            value = self._value(factor, exact)
         except Exception as exc:  # calls in a formula can raise anything
             raise self._explained(exc, [factor], piece, what) from exc
         if np.ndim(value) != 1 or len(value) != self.table.n:
             wrong = TypeError(f"gives a result of shape {np.shape(value)}")
             raise self._explained(wrong, [factor], piece, what)
-        if isinstance(value, pd.Series):
-            return value
-        return pd.Series(np.asarray(value), index=self.table.index)
+        if not isinstance(value, pd.Series):
+            value = pd.Series(np.asarray(value), index=self.table.index)
+        if exact and value.dtype.kind == "f":
+            raise DataError(_rounded(factor, exact))
+        return value.rename(unaliased(factor.expr))
 
-    def _value(self, factor: Factor) -> Any:
-        """What the Python code of a factor gives."""
+    def _beyond_floats(self, factor: Factor) -> dict[str, pd.Series]:
+        """Columns of a call whose whole numbers no float holds, as Python's own integers."""
+        columns = {n: self.table[n] for n in factor_columns(factor) if n in self.table}
+        return {
+            (aliased(name) if needs_alias(name) else name): column.astype(object)
+            for name, column in columns.items()
+            if column.dtype.kind in "iu" and np.abs(column.astype(float)).max() >= EXACT_FLOATS
+        }
+
+    def _refuse_rounding(self, factors: Iterable[Factor]) -> None:
+        """Refuse comparisons and remainders of numbers that calls round to floats."""
+        for factor in factors:
+            if factor.eval_method.value != "python" or not is_discrete(factor):
+                continue
+            beyond = self._beyond_floats(factor)
+            coded = {aliased(n) if needs_alias(n) else n for n in self._coded}
+            if beyond and not set(beyond) <= coded:
+                raise DataError(_rounded(factor, beyond))
+
+    def _value(self, factor: Factor, exact: Mapping[str, pd.Series] | None = None) -> Any:
+        """What the Python code of a factor gives, with other values of some columns."""
         from formulaic import ModelSpec
+        from formulaic.utils.layered_mapping import LayeredMapping
         from formulaic.utils.stateful_transforms import stateful_eval
 
         env = self._materializer.layered_context
+        env = LayeredMapping(exact, env) if exact else env
         with _quietly():
             value = stateful_eval(factor.expr, env, {}, {}, ModelSpec(formula=[]))
         return getattr(value, "__wrapped__", value)
@@ -338,6 +366,26 @@ def _quietly() -> Iterator[None]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
+
+
+def _rounded(factor: Factor, columns: Iterable[str]) -> str:
+    shown = listed([f"`{unaliased(name)}`" for name in columns])
+    return (
+        f"`{unaliased(factor.expr)}` computes with whole numbers of {shown} beyond 2**53, which "
+        "floats cannot tell apart: make the column that you need of them before."
+    )
+
+
+def _refuse_alike(spec: ModelSpec) -> None:
+    """Levels that are different but written alike would share a column's name, or a column."""
+    for expr, (_, state) in spec.encoder_state.items():
+        levels = list(state.get("categories", ())) if isinstance(state, dict) else []
+        if len({str(level) for level in levels}) < len(levels):
+            twice = next(v for i, v in enumerate(levels) if str(v) in map(str, levels[:i]))
+            raise DataError(
+                f"`{unaliased(expr)}` has different levels that are all written {str(twice)!r}: "
+                "make all levels text, or all numbers."
+            )
 
 
 def _first_sentence(exc: BaseException) -> str:

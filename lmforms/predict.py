@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -181,14 +183,45 @@ def _codes(
         given = pd.MultiIndex.from_arrays([x.astype(object) for x in labels])
         codes = pd.Index(group.levels.to_flat_index()).get_indexer(given.to_flat_index())
     unknown = codes < 0
-    if unknown.any() and new_levels == "raise":
-        new = list(dict.fromkeys(given[unknown].tolist()))
+    if not unknown.any():
+        return np.asarray(codes, dtype=np.intp)
+    new = list(dict.fromkeys(given[unknown].tolist()))
+    known = group.levels
+    parts = range(known.nlevels) if isinstance(known, pd.MultiIndex) else None
+    for i in parts or [0]:
+        own = known if parts is None else known.get_level_values(i)
+        _refuse_other_type(group.name, new if parts is None else [x[i] for x in new], own)
+    if new_levels == "raise":
         shown = ", ".join(str(x) for x in new[:5]) + (", …" if len(new) > 5 else "")
         raise DataError(
             f"`{group.name}` has levels that were not in the data: {shown}. "
             "Use new_levels='zero' to predict them without their random effects."
         )
     return np.asarray(codes, dtype=np.intp)
+
+
+def _refuse_other_type(name: str, new: Sequence[Any], known: pd.Index) -> None:
+    """A label of another type than all known ones, or written like one, is no new level."""
+    labels = known.unique().tolist()
+    kinds = {_kind(label) for label in labels}
+    written = {str(label): label for label in labels}
+    there = set(labels)
+    for label in new:
+        like = written.get(str(label), labels[0])
+        if label not in there and (_kind(label) not in kinds or str(label) in written):
+            raise DataError(
+                f"`{name}` holds {label!r} ({type(label).__name__}) where the data had labels like "
+                f"{like!r} ({type(like).__name__}): give both the same type."
+            )
+
+
+def _kind(label: Any) -> str:
+    """Labels of different kinds are never equal."""
+    if isinstance(label, (bool, Number)):
+        return "number"
+    if isinstance(label, dt.datetime):  # with pandas' own
+        return "moment" if label.tzinfo is None else "moment in a zone"
+    return "span" if isinstance(label, dt.timedelta) else type(label).__name__
 
 
 def _given_offset(fit: MixedModelResults, data: Any, offset: npt.ArrayLike | None) -> FloatArray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ArgumentError, RelationshipError
+from ..exact import exact_column
 
 Labels = tuple[Hashable, ...]
 IntArray = npt.NDArray[np.intp]
@@ -26,8 +27,11 @@ def values_of(column: Any) -> list[Any]:
     >>> values_of(np.arange(3))
     [0, 1, 2]
     """
-    plain = getattr(column, "tolist", None) or getattr(column, "to_list", None)
-    return list(plain() if plain else column)
+    if isinstance(column, (list, tuple)):
+        return list(column)
+    if hasattr(column, "__len__") and not isinstance(column, (str, Mapping, Set)):
+        return list(exact_column("labels", column).tolist())
+    return list(column)
 
 
 def named(culprits: Sequence[Any]) -> str:
