@@ -45,28 +45,30 @@ def row_places(what: str, labels: pd.Index, rows: pd.Index, *, more: bool = Fals
     """
     if labels.equals(rows):
         return np.arange(len(rows))
-    way = (
-        "Order its rows like those of the data, as by `.loc[data.index]`, or give `.to_numpy()` "
-        "if they do match row by row."
-    )
-    if len(labels) != len(rows) and not more:
-        raise DataError(f"{what} has {len(labels)} rows; the data have {len(rows)}. {way}")
-    if not (labels.is_unique and rows.is_unique):
+    known = labels.is_unique and rows.is_unique
+    at = _places(labels, rows) if known else np.empty(0, dtype=np.intp)
+    lost = rows[at < 0].tolist() if known else []
+    if len(labels) != len(rows) and not (more and known):
+        way = " Select them by `.loc[data.index]`." if known and not lost else ""
+        raise DataError(f"{what} has {len(labels)} rows; the data have {len(rows)} rows.{way}")
+    way = "Give `.to_numpy()` if its rows are those of the data one by one."
+    if not known:
         raise DataError(
             f"the row labels of {what} are not those of the data in their order, and some are "
             f"there twice. {way}"
         )
+    if lost:
+        shown = listed([repr(label) for label in lost], SHOWN)
+        raise DataError(f"the row labels of {what} are not those of the data: no {shown}. {way}")
+    return at
+
+
+def _places(labels: pd.Index, rows: pd.Index) -> IntArray:
+    """Places of `rows` among unique labels, −1 where there is none."""
     try:
-        at = labels.get_indexer(rows)
+        return np.asarray(labels.get_indexer(rows), dtype=np.intp)
     except (TypeError, ValueError):  # labels that cannot be compared
-        at = np.full(len(rows), -1)
-    if (at < 0).any():
-        lost = [repr(label) for label in rows[at < 0].tolist()]
-        raise DataError(
-            f"the row labels of {what} are not those of the data: {listed(lost, SHOWN)} "
-            f"{'is' if len(lost) == 1 else 'are'} not among them. {way}"
-        )
-    return np.asarray(at, dtype=np.intp)
+        return np.full(len(rows), -1, dtype=np.intp)
 
 
 def in_order(what: str, values: Any, rows: pd.Index, *, more: bool = False) -> Any:

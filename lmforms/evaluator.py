@@ -134,7 +134,7 @@ class Evaluator:
         For columns used as factors.
     coded : collection of str
         Columns of whole numbers that calls make factors of; others enter calls as floats,
-        so that no power overflows.
+        so that no power overflows, and dates as moments, so that they have ``.dt``.
     """
 
     def __init__(
@@ -162,6 +162,12 @@ class Evaluator:
             if name not in self._coded and isinstance(dtype, np.dtype) and dtype.kind in "iu"
         ]
         data = data.astype(dict.fromkeys(whole, np.float64)) if whole else data
+        days = [
+            name
+            for name, dtype in data.dtypes.items()
+            if dtype == object and pd.api.types.infer_dtype(data[name]) == "date"
+        ]
+        data = data.astype(dict.fromkeys(days, "datetime64[s]")) if days else data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
         aliases = {aliased(name): data[name] for name in data if needs_alias(name)}
         context = LayeredMapping(coded, aliases, self._scope)

@@ -191,11 +191,18 @@ def real_array(name: str, values: Any) -> FloatArray:
     series = exact_column(name, values if len(shape) == 1 else np.ma.asarray(values).ravel())
     dtype = series.dtype
     if dtype.kind == "O" and pd.api.types.infer_dtype(series, skipna=True) in NUMBERS:
-        series = series.astype("Float64")  # numbers among None, say
+        series = _floats(name, series)  # numbers among None, say
     elif not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
         held = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else f"{dtype} values"
         raise DataError(f"{name}: real numbers are needed, and {held} are not numeric.")
     return series.to_numpy(dtype=np.float64, na_value=np.nan).reshape(shape)
+
+
+def _floats(name: str, series: pd.Series) -> pd.Series:
+    try:
+        return series.astype("Float64")
+    except OverflowError:
+        raise DataError(f"{name}: numbers too large for double precision.") from None
 
 
 def group_codes(values: pd.Series) -> tuple[npt.NDArray[np.intp], pd.Index]:

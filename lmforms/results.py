@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .align import in_order
 from .arguments import named_arguments
 from .control import Control
 from .errors import ArgumentError, DataError
@@ -465,12 +466,7 @@ class MixedModelResults:
         )
 
     def _new_response(self, y: npt.ArrayLike) -> FloatArray:
-        index = self._design.index
-        if isinstance(y, pd.Series) and not y.index.equals(index):
-            if index.has_duplicates or not index.isin(y.index).all():
-                raise DataError("refit: the index of y is not that of the rows used.")
-            y = y.loc[index]
-        values = real_array("refit: y", y)
+        values = real_array("refit: y", in_order("refit: y", y, self._design.index, more=True))
         if values.shape != (self.nobs,):
             raise DataError(f"refit: y has shape {values.shape}; the model uses {self.nobs} rows.")
         if not np.isfinite(values).all():

@@ -35,11 +35,6 @@ class Table(Mapping[str, pd.Series]):
     columns: dict[str, pd.Series] = field(default_factory=dict)
     index: pd.Index = field(default_factory=lambda: pd.RangeIndex(0))
 
-    @classmethod
-    def of(cls, data: pd.DataFrame) -> Table:
-        """The columns of a pandas frame with unique names."""
-        return cls({str(name): column for name, column in data.items()}, data.index)
-
     @property
     def n(self) -> int:
         """Number of rows."""
@@ -81,6 +76,8 @@ def column_names(data: Any) -> list[str]:
         names = [c if isinstance(c, str) else str(c) for c in data.columns]
     elif isinstance(data, Mapping):
         names = [str(k) for k in data]
+    elif isinstance(getattr(data, "column_names", None), list):  # Arrow allows a name twice
+        names = data.column_names
     else:
         names = list(_narwhals(data).columns)
     if len(set(names)) < len(names):

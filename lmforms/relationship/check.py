@@ -141,12 +141,14 @@ def precision(matrix: Any, labels: Labels) -> Precision:
 
 
 def numbers(matrix: Any, what: str) -> FloatArray:
-    """The matrix in double precision."""
-    if np.iscomplexobj(matrix):
-        raise RelationshipError(f"{what} must consist of real numbers.")
+    """The matrix in double precision, NaN where it is masked."""
+    array = matrix if isinstance(matrix, np.ma.MaskedArray) else np.asarray(matrix)
     try:
-        return np.asarray(matrix, dtype=np.float64)
-    except (TypeError, ValueError):
+        if array.dtype.kind not in "biufO" or np.iscomplexobj(array):
+            raise TypeError
+        array = array.astype(np.float64) if isinstance(array, np.ma.MaskedArray) else array
+        return np.asarray(np.ma.filled(array, np.nan), dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise RelationshipError(f"{what} must consist of real numbers.") from None
 
 

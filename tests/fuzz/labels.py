@@ -399,6 +399,8 @@ def _outcome(
     if role == "call":
         model = lf.MixedModel("y ~ 1 + (1 | I(id))", data)
         group = model.design.groups[0]
+        if pool == "date":  # calls see moments
+            wanted = [pd.Timestamp(v) for v in wanted]
         return check_levels(list(group.levels), group.codes, wanted)
     if role == "nested":
         model = lf.MixedModel("y ~ 1 + (1 | g:id)", data)
@@ -418,7 +420,7 @@ def _outcome(
         return found
     fit = model.fit()
     effects = fit.random_effects["id"].iloc[:, 0].tolist()
-    effect = {str(v): effects[next(c for c, k in zip(group.codes, wanted) if same(k, v))]
+    effect = {repr(v): effects[next(c for c, k in zip(group.codes, wanted) if same(k, v))]
               for v in wanted}
     mean = fit.params.iloc[0]
     if role == "text":  # text for what is no text, and a number for text
@@ -433,7 +435,7 @@ def _outcome(
     for rows in (new, {"id": [v for v in order if v is not None]}):
         got = fit.predict(rows).to_numpy()
         got = got[~np.isnan(got)]
-        expected = [mean + effect[str(v)] for v in order if v is not None]
+        expected = [mean + effect[repr(v)] for v in order if v is not None]
         if len(got) != len(expected) or not np.allclose(got, expected, atol=1e-9):
             return "predictions belong to other levels"
     return ""
