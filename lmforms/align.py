@@ -98,5 +98,13 @@ def by_name(what: str, values: Any, names: pd.Index) -> Any:
     DataError
         Other names.
     """
-    numbered = isinstance(values, pd.Series) and values.index.equals(pd.RangeIndex(len(values)))
-    return values if numbered else in_order(what, values, names)
+    if not isinstance(values, pd.Series) or values.index.equals(pd.RangeIndex(len(values))):
+        return values
+    known = values.index.is_unique and names.is_unique
+    at = _places(values.index, names) if known else np.full(len(names), -1)
+    if len(values) != len(names) or (at < 0).any():
+        raise DataError(
+            f"{what} has the names {listed(list(values.index), SHOWN)}; there must be one value "
+            f"for each of {listed(list(names), SHOWN)}."
+        )
+    return values.iloc[at]

@@ -26,7 +26,7 @@ from .errors import (
 from .estimate import Estimate, estimate
 from .evaluator import Scope, check_contrasts
 from .formula import parse_formula
-from .frame import Missing, beside, build_frame
+from .frame import Missing, beside, build_frame, real_array
 from .related import check_relationship, relate
 from .table import column_names
 from .terms import bind
@@ -232,7 +232,7 @@ class MixedModel:
         if self.relationship:
             from .varcomp.designs import design_at
 
-            start = self._start(np.asarray(theta), "theta") or []
+            start = self._start(np.ma.asarray(theta), "theta") or []
             related = design_at(self.design, self.relationship, y, start, reml, control)
             return MixedModelResults(self, related, y, control)
         fitted = estimate(
@@ -240,7 +240,7 @@ class MixedModel:
             [g.covariance for g in self.design.groups],
             reml=reml,
             control=control,
-            start=self._start(np.asarray(theta), "theta"),
+            start=self._start(np.ma.asarray(theta), "theta"),
             fixed_theta=True,
         )
         return MixedModelResults(self, fitted, y, control)
@@ -276,7 +276,7 @@ class MixedModel:
         try:
             if np.iscomplexobj(start):
                 raise ArgumentError(f"{name} must be real.")
-            theta = np.asarray(start, dtype=np.float64)
+            theta = real_array(name, start)
         except ArgumentError:
             raise
         except (TypeError, ValueError, OverflowError):

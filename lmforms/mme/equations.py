@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ArgumentError
+from ..frame import real_array
 from ..varcomp import ComponentModel
 from ..varcomp.equations import Equations
 from ..varcomp.fit import RESIDUAL
@@ -121,7 +122,7 @@ class MixedModelEquations:
         >>> mme.V_inverse_times(np.ones(30))[:2]  # 1/(σ² + 5σ_1²)
         array([0.16666667, 0.16666667])
         """
-        x = np.asarray(x, dtype=np.float64)
+        x = real_array("x", x)
         if x.ndim not in (1, 2) or len(x) != self.model.n:
             raise ArgumentError(f"x has shape {x.shape}; it needs {self.model.n:,} rows.")
         return woodbury(self.model, self._restricted.factored, x) / self._values[-1]

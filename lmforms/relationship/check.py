@@ -144,8 +144,10 @@ def numbers(matrix: Any, what: str) -> FloatArray:
     """The matrix in double precision, NaN where it is masked."""
     array = matrix if isinstance(matrix, np.ma.MaskedArray) else np.asarray(matrix)
     try:
-        if array.dtype.kind not in "biufO" or np.iscomplexobj(array):
+        if array.dtype.kind not in "biufO":
             raise TypeError
+        if array.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in array.flat):
+            raise TypeError  # digits are not numbers
         array = array.astype(np.float64) if isinstance(array, np.ma.MaskedArray) else array
         return np.asarray(np.ma.filled(array, np.nan), dtype=np.float64)
     except (TypeError, ValueError, OverflowError):

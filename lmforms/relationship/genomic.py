@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from ..align import by_name
 from ..errors import ArgumentError, RelationshipError
@@ -100,7 +101,8 @@ def vanraden(
         p, flat = found.mean / 2.0, found.flat
     else:
         if columns is not None:
-            frequencies = by_name("frequencies", frequencies, markers.columns)
+            named_so = pd.Index(columns, tupleize_cols=False)
+            frequencies = by_name("frequencies", frequencies, named_so)
         p = _checked_frequencies(frequencies, counts.shape[1])
         flat = (p <= 0.0) | (p >= 1.0)
     if flat.any() and monomorphic == "raise":
@@ -136,8 +138,6 @@ def _checked_counts(matrix: Any, n: int) -> npt.NDArray[Any]:
             counts = counts.astype(np.result_type(counts.dtype, np.float32)).filled(np.nan)
         counts = np.asarray(counts)
     elif counts.dtype.kind == "O":  # nullable columns of pandas arrive as objects
-        import pandas as pd
-
         counts = np.ma.filled(counts, np.nan)
         try:
             counts = check.numbers(np.where(pd.isna(counts), np.nan, counts), "Markers")

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from ..align import in_order
 from ..errors import ArgumentError, RelationshipError
 from . import ancestry
 from .factors import Sparse
@@ -89,7 +91,8 @@ class Pedigree:
         ----------
         animal : DataFrame with columns `animal`, `sire` and `dam`, or sequence of n values
         sire, dam : sequence of n values
-            Labels of the parents. None, NaN and what is in `unknown` are unknown.
+            Labels of the parents. None, NaN and what is in `unknown` are unknown. Rows of Series
+            are found by their index.
         sort : bool
             Whether to put parents before their offspring, where they are not; nobody else moves.
         add_parents : bool
@@ -234,6 +237,11 @@ def _columns(animal: Any, sire: Any, dam: Any) -> tuple[list[Any], list[list[Any
     elif sire is None or dam is None:
         raise ArgumentError("Pedigree.of takes a frame, or the three columns animal, sire, dam.")
     else:
+        if isinstance(animal, pd.Series):
+            sire, dam = (
+                in_order(f"`{what}`", parent, animal.index)
+                for what, parent in (("sire", sire), ("dam", dam))
+            )
         names, sires, dams = values_of(animal), values_of(sire), values_of(dam)
     if not len(names) == len(sires) == len(dams):
         raise RelationshipError(

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from ..align import in_order
 from ..errors import ArgumentError, DataError, ModelError
+from ..frame import real_array
 from ..related import check_relationship
 from ..relationship import Relationship
+from ..relationship.check import is_sparse
 
 if TYPE_CHECKING:
     from ..design import Design, GroupingFactor
@@ -165,11 +169,25 @@ class ComponentModel:
         """From y (n,), X (n, p) of full rank, and Z_i (n, q_i) dense or sparse, by name.
 
         K_i may be a :class:`~lmforms.relationship.Relationship` or a bare matrix in the order
-        of the columns of Z_i; the identity without one.
-        """
-        import scipy.sparse as sp
+        of the columns of Z_i; the identity without one. Rows of Series and frames are found by
+        their index, which must be the same for all; where Z_i is a frame with names of columns,
+        those of K_i are found by them.
 
-        y, X = np.asarray(y, dtype=np.float64), np.asarray(X, dtype=np.float64)
+        Raises
+        ------
+        ArgumentError
+            Shapes that do not fit together.
+        DataError
+            Missing values, no real numbers, other row labels, or dependent columns of X.
+        """
+        rows = _row_labels(y, X, *Z.values(), weights)
+        if rows is not None:
+            y, X, weights = (
+                in_order(what, given, rows)
+                for what, given in (("y", y), ("X", X), ("weights", weights))
+            )
+            Z = {name: in_order(f"Z[{name!r}]", z, rows) for name, z in Z.items()}
+        y, X = real_array("y", y), real_array("X", X)
         if y.ndim != 1 or X.ndim != 2 or len(X) != len(y):
             raise ArgumentError(
                 f"y has shape {y.shape} and X {X.shape}: (n,) and (n, p) are meant."
@@ -182,23 +200,27 @@ class ComponentModel:
         check_relationship(K, list(Z))
         components = []
         for name, z in Z.items():
-            matrix = sp.csr_matrix(z, dtype=np.float64)
+            matrix = _real_design(name, z)
             if matrix.shape[0] != len(y):
                 raise ArgumentError(f"Z[{name!r}] has {matrix.shape[0]} rows, y has {len(y)}.")
             labels: tuple[Any, ...] = tuple(range(matrix.shape[1]))
+            own = _column_labels(z)
             known = K.get(name)
             if known is not None and not isinstance(known, Relationship):
-                known = Relationship.of(known, labels)
+                has_labels = isinstance(known, (tuple, pd.DataFrame))
+                known = Relationship.of(known, None if has_labels else own or labels)
+            if known is not None and own is not None and known.labels != own:
+                known = known.aligned(own)
             if known is not None and len(known) != matrix.shape[1]:
                 raise ArgumentError(
                     f"K[{name!r}] has {len(known)} rows, Z[{name!r}] {matrix.shape[1]} columns."
                 )
-            labels = labels if known is None else known.labels
+            labels = (own or labels) if known is None else known.labels
             components.append(_component(name, matrix, labels, known))
         names = x_names or [f"x{j + 1}" for j in range(X.shape[1])]
-        w = None if weights is None else np.asarray(weights, dtype=np.float64)
-        if w is not None and (w.shape != y.shape or not (w > 0).all()):
-            raise ArgumentError("weights must be positive, one for each row.")
+        w = None if weights is None else real_array("weights", weights)
+        if w is not None and (w.shape != y.shape or not ((w > 0) & np.isfinite(w)).all()):
+            raise ArgumentError("weights must be positive and finite, one for each row.")
         return cls(y, X, tuple(components), tuple(names), w)
 
 
@@ -223,6 +245,31 @@ def component_model(design: Design, relationship: Mapping[str, Relationship]) ->
         x_names=tuple(design.x_names),
         weights=None if variances is None else 1.0 / variances,
     )
+
+
+def _row_labels(*given: Any) -> pd.Index | None:
+    """Labels of the rows of the first that has any."""
+    labelled = (g.index for g in given if isinstance(g, (pd.Series, pd.DataFrame)))
+    return next(labelled, None)
+
+
+def _column_labels(z: Any) -> tuple[Any, ...] | None:
+    """Names of the columns of a frame, unless they are only numbered."""
+    if not isinstance(z, pd.DataFrame) or z.columns.equals(pd.RangeIndex(z.shape[1])):
+        return None
+    return tuple(z.columns.tolist())
+
+
+def _real_design(name: str, z: Any) -> Any:
+    """Z_i as a sparse matrix of real numbers."""
+    import scipy.sparse as sp
+
+    if is_sparse(z) and z.dtype.kind not in "biuf":
+        raise DataError(f"Z[{name!r}]: real numbers are needed.")
+    matrix = sp.csr_matrix(z if is_sparse(z) else real_array(f"Z[{name!r}]", z), dtype=np.float64)
+    if not np.isfinite(matrix.data).all():
+        raise DataError(f"Z[{name!r}] must be finite.")
+    return matrix
 
 
 def _of_group(design: Design, group: GroupingFactor, known: Relationship | None) -> list[Component]:
