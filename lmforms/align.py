@@ -54,12 +54,12 @@ def row_places(what: str, labels: pd.Index, rows: pd.Index, *, more: bool = Fals
     way = "Give `.to_numpy()` if its rows are those of the data one by one."
     if not known:
         raise DataError(
-            f"the row labels of {what} are not those of the data in their order, and some are "
-            f"there twice. {way}"
+            f"{what} has its row labels in another order than the data, and some are there "
+            f"twice. {way}"
         )
     if lost:
         shown = listed([repr(label) for label in lost], SHOWN)
-        raise DataError(f"the row labels of {what} are not those of the data: no {shown}. {way}")
+        raise DataError(f"{what} has other row labels than the data: no {shown}. {way}")
     return at
 
 

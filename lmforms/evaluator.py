@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import builtins
 import warnings
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +21,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from .errors import ArgumentError, ColumnError, DataError, FormulaError, listed, near_matches
-from .exact import EXACT_FLOATS
+from .exact import is_dates
 from .piece import Piece, aliased, needs_alias, unaliased
 from .table import Table
-from .terms import factor_columns, factors_of, is_discrete, marked
+from .terms import factors_of, marked
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
@@ -162,11 +164,7 @@ class Evaluator:
             if name not in self._coded and isinstance(dtype, np.dtype) and dtype.kind in "iu"
         ]
         data = data.astype(dict.fromkeys(whole, np.float64)) if whole else data
-        days = [
-            name
-            for name, dtype in data.dtypes.items()
-            if dtype == object and pd.api.types.infer_dtype(data[name]) == "date"
-        ]
+        days = [name for name in data if is_dates(data[name])]
         data = data.astype(dict.fromkeys(days, "datetime64[s]")) if days else data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
         aliases = {aliased(name): data[name] for name in data if needs_alias(name)}
@@ -242,7 +240,6 @@ class Evaluator:
         if products is not None:
             names, columns = products
             return TermMatrix(np.column_stack(columns), tuple(names), formula)
-        self._refuse_rounding(factors_of(formula.formula))
         try:
             with _quietly(), warnings.catch_warnings():
                 warnings.simplefilter("error", DataMismatchWarning)
@@ -273,47 +270,24 @@ class Evaluator:
             name = unaliased(factor.expr)
             return self.table[name].rename(name)
         what = "the grouping factor"
-        exact = self._beyond_floats(factor)
         try:
-            value = self._value(factor, exact)
+            value = self._value(factor)
         except Exception as exc:  # calls in a formula can raise anything
             raise self._explained(exc, [factor], piece, what) from exc
         if np.ndim(value) != 1 or len(value) != self.table.n:
             wrong = TypeError(f"gives a result of shape {np.shape(value)}")
             raise self._explained(wrong, [factor], piece, what)
-        if not isinstance(value, pd.Series):
-            value = pd.Series(np.asarray(value), index=self.table.index)
-        if exact and value.dtype.kind == "f":
-            raise DataError(_rounded(factor, exact))
-        return value.rename(unaliased(factor.expr))
+        name = unaliased(factor.expr)
+        if isinstance(value, pd.Series):
+            return value.rename(name)
+        return pd.Series(np.asarray(value), index=self.table.index, name=name)
 
-    def _beyond_floats(self, factor: Factor) -> dict[str, pd.Series]:
-        """Columns of a call whose whole numbers no float holds, as Python's own integers."""
-        columns = {n: self.table[n] for n in factor_columns(factor) if n in self.table}
-        return {
-            (aliased(name) if needs_alias(name) else name): column.astype(object)
-            for name, column in columns.items()
-            if column.dtype.kind in "iu" and np.abs(column.astype(float)).max() >= EXACT_FLOATS
-        }
-
-    def _refuse_rounding(self, factors: Iterable[Factor]) -> None:
-        """Refuse comparisons and remainders of numbers that calls round to floats."""
-        for factor in factors:
-            if factor.eval_method.value != "python" or not is_discrete(factor):
-                continue
-            beyond = self._beyond_floats(factor)
-            coded = {aliased(n) if needs_alias(n) else n for n in self._coded}
-            if beyond and not set(beyond) <= coded:
-                raise DataError(_rounded(factor, beyond))
-
-    def _value(self, factor: Factor, exact: Mapping[str, pd.Series] | None = None) -> Any:
-        """What the Python code of a factor gives, with other values of some columns."""
+    def _value(self, factor: Factor) -> Any:
+        """What the Python code of a factor gives."""
         from formulaic import ModelSpec
-        from formulaic.utils.layered_mapping import LayeredMapping
         from formulaic.utils.stateful_transforms import stateful_eval
 
         env = self._materializer.layered_context
-        env = LayeredMapping(exact, env) if exact else env
         with _quietly():
             value = stateful_eval(factor.expr, env, {}, {}, ModelSpec(formula=[]))
         return getattr(value, "__wrapped__", value)
@@ -374,23 +348,15 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-def _rounded(factor: Factor, columns: Iterable[str]) -> str:
-    shown = listed([f"`{unaliased(name)}`" for name in columns])
-    return (
-        f"`{unaliased(factor.expr)}` computes with whole numbers of {shown} beyond 2**53, which "
-        "floats cannot tell apart: make the column that you need of them before."
-    )
-
-
 def _refuse_alike(spec: ModelSpec) -> None:
-    """Levels that are different but written alike would share a column's name, or a column."""
+    """Levels that differ but are written alike would share a column of X."""
     for expr, (_, state) in spec.encoder_state.items():
         levels = list(state.get("categories", ())) if isinstance(state, dict) else []
-        if len({str(level) for level in levels}) < len(levels):
-            twice = next(v for i, v in enumerate(levels) if str(v) in map(str, levels[:i]))
+        text, count = max(Counter(map(str, levels)).items(), key=itemgetter(1), default=("", 0))
+        if count > 1:
             raise DataError(
-                f"`{unaliased(expr)}` has different levels that are all written {str(twice)!r}: "
-                "make all levels text, or all numbers."
+                f"`{unaliased(expr)}` has different levels that are all written {text!r}: "
+                "make all of them text, or all numbers."
             )
 
 

@@ -59,6 +59,12 @@ def exact_column(name: str, values: Any) -> pd.Series:
     return _from_library(name, values)
 
 
+def is_dates(column: pd.Series) -> bool:
+    """Whether a column of objects holds Python's dates."""
+    held = pd.api.types.infer_dtype(column, skipna=True) if column.dtype.kind == "O" else ""
+    return isinstance(column.dtype, np.dtype) and held == "date"
+
+
 def _from_series(name: str, series: pd.Series) -> pd.Series:
     dtype = series.dtype
     if isinstance(dtype, pd.ArrowDtype):
@@ -66,11 +72,9 @@ def _from_series(name: str, series: pd.Series) -> pd.Series:
         return made.set_axis(series.index)
     if isinstance(dtype, pd.CategoricalDtype):
         levels = dtype.categories
-        if not isinstance(levels.dtype, np.dtype) and isinstance(
-            levels.dtype, (pd.ArrowDtype, pd.StringDtype)
-        ):
-            plain = _from_series(name, pd.Series(levels.array)).astype(object)
-            levels = pd.Index(plain.to_numpy(), dtype=object, tupleize_cols=False)
+        if isinstance(levels.dtype, (pd.ArrowDtype, pd.StringDtype)) and levels.dtype != "str":
+            held = _from_series(name, pd.Series(levels.array)).to_numpy()
+            levels = pd.Index(held.tolist() if held.dtype == object else held, tupleize_cols=False)
             codes = pd.Categorical.from_codes(series.cat.codes, levels, ordered=dtype.ordered)
             return pd.Series(codes, index=series.index)
         return series
@@ -206,9 +210,7 @@ def _from_polars(name: str, series: Any) -> pd.Series:
         letter = "M" if dtype == nw.Datetime else "m"
         return _moments(name, ticks.fill_null(0).to_numpy(), absent, letter, dtype.time_unit, zone)
     if dtype == nw.Time:
-        ticks = series.cast(nw.Int64).fill_null(0).to_numpy()
-        if (ticks % NANOSECONDS).any():
-            _refuse(name, "times of day with nanoseconds")
+        _check_times(name, series.cast(nw.Int64).fill_null(0).to_numpy())
     return _objects(series.to_list())
 
 
@@ -234,6 +236,8 @@ def _from_arrow(name: str, values: Any) -> pd.Series:
         letter = "M" if types.is_timestamp(kind) else "m"
         ticks, absent = _filled(values.cast(pa.int64()), 0)
         return _moments(name, ticks, absent, letter, kind.unit, zone)
+    if kind == pa.time64("ns"):
+        _check_times(name, _filled(values.cast(pa.int64()), 0)[0])
     return _listed(name, values)
 
 
@@ -274,6 +278,11 @@ def _from_dictionary(name: str, values: Any) -> pd.Series:
     categories = pd.Index(distinct, tupleize_cols=False)
     ordered = bool(kind.ordered)
     return pd.Series(pd.Categorical.from_codes(np.concatenate(found), categories, ordered=ordered))
+
+
+def _check_times(name: str, nanoseconds: npt.NDArray[Any]) -> None:
+    if (nanoseconds % NANOSECONDS).any():
+        _refuse(name, "times of day with nanoseconds")
 
 
 def _whole(values: npt.NDArray[Any], absent: BoolArray) -> pd.Series:

@@ -272,17 +272,6 @@ def _coded(factor: Factor) -> set[str]:
     return {n for n in factor_columns(factor) if known and paren and n in rest}
 
 
-def is_discrete(factor: Factor) -> bool:
-    """Whether a factor's code compares numbers or takes remainders of them."""
-    from formulaic.utils.code import sanitize_variable_names
-
-    try:
-        tree = ast.parse(sanitize_variable_names(factor.expr, {}, {}), mode="eval")
-    except SyntaxError:
-        return False  # evaluating it will say what is wrong
-    return any(isinstance(n, (ast.Compare, ast.Mod, ast.FloorDiv)) for n in ast.walk(tree))
-
-
 def _names_in(factor: Factor) -> tuple[set[str], set[str]]:
     """Names used as values and names called, in a factor that is Python code."""
     from formulaic.utils.code import sanitize_variable_names

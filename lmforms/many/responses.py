@@ -92,8 +92,8 @@ def lmer_many(
     data : pandas, polars or pyarrow table, or mapping of arrays
         n rows of predictors and grouping factors.
     responses : array (n, r), DataFrame, list of column names, or iterator of chunks
-        Rows as in `data`; those of a DataFrame are found by its index. An iterator gives arrays (n, c) or
-        DataFrames, and is read chunk by chunk.
+        Rows as in `data`; those of a DataFrame are found by its index. An iterator gives arrays
+        (n, c) or DataFrames, and is read chunk by chunk.
     reml : bool
         Restricted maximum likelihood (default) or maximum likelihood.
     relationship : Relationship, DataFrame, (matrix, labels), or mapping of one, optional

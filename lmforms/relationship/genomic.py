@@ -133,17 +133,17 @@ def _checked_counts(matrix: Any, n: int) -> npt.NDArray[Any]:
     if counts.shape[0] != n:
         raise RelationshipError(f"There are markers of {len(counts):,} rows, but {n:,} labels.")
     if isinstance(counts, np.ma.MaskedArray) and counts.dtype.kind in "biuf":
-        absent = np.ma.getmaskarray(counts)
-        if absent.any():
-            counts = counts.astype(np.result_type(counts.dtype, np.float32)).filled(np.nan)
-        counts = np.asarray(counts)
-    elif counts.dtype.kind == "O":  # nullable columns of pandas arrive as objects
+        if np.ma.is_masked(counts):
+            wide = counts.astype(np.result_type(counts.dtype, np.float32))
+            return np.asarray(np.ma.filled(wide, np.nan))
+        return np.asarray(counts)
+    if counts.dtype.kind == "O":  # nullable columns of pandas arrive as objects
         counts = np.ma.filled(counts, np.nan)
         try:
-            counts = check.numbers(np.where(pd.isna(counts), np.nan, counts), "Markers")
+            return check.numbers(np.where(pd.isna(counts), np.nan, counts), "Markers")
         except RelationshipError:
             raise RelationshipError("Markers must be numbers: copies of one allele.") from None
-    elif counts.dtype.kind not in "biuf":
+    if counts.dtype.kind not in "biuf":
         raise RelationshipError("Markers must be numbers: copies of one allele.")
     return counts
 

@@ -100,6 +100,7 @@ def _arrow(kind: Any, **options: Any) -> Build:
 
 def _dictionary(kind: Any) -> Build:
     """Chunks with different dictionaries."""
+
     def build(v: Values) -> Any:
         parts = [pa.array(p, kind).dictionary_encode() for p in (v[:20], v[20:])]
         return pa.chunked_array(parts)
@@ -109,6 +110,7 @@ def _dictionary(kind: Any) -> Build:
 
 def _odd_dictionary(kind: Any) -> Build:
     """A dictionary with a value twice and a missing one."""
+
     def build(v: Values) -> Any:
         levels = list(dict.fromkeys(x for x in v if x is not None))
         levels = [*levels, levels[0], None]
@@ -385,7 +387,14 @@ def attempt(name: str, pool: str, role: str, gaps: bool, rng: np.random.Generato
 
 
 def _outcome(
-    name: str, pool: str, role: str, data: Any, values: Values, kept: Values, wanted: Values, build: Build
+    name: str,
+    pool: str,
+    role: str,
+    data: Any,
+    values: Values,
+    kept: Values,
+    wanted: Values,
+    build: Build,
 ) -> str:
     if role == "factor":
         model = lf.MixedModel("y ~ C(id) + (1 | g)", data)
@@ -399,7 +408,7 @@ def _outcome(
     if role == "call":
         model = lf.MixedModel("y ~ 1 + (1 | I(id))", data)
         group = model.design.groups[0]
-        if pool == "date":  # calls see moments
+        if isinstance(group.levels[0], pd.Timestamp) and pool == "date":  # as calls see dates
             wanted = [pd.Timestamp(v) for v in wanted]
         return check_levels(list(group.levels), group.codes, wanted)
     if role == "nested":
@@ -420,8 +429,9 @@ def _outcome(
         return found
     fit = model.fit()
     effects = fit.random_effects["id"].iloc[:, 0].tolist()
-    effect = {repr(v): effects[next(c for c, k in zip(group.codes, wanted) if same(k, v))]
-              for v in wanted}
+    effect = {
+        repr(v): effects[next(c for c, k in zip(group.codes, wanted) if same(k, v))] for v in wanted
+    }
     mean = fit.params.iloc[0]
     if role == "text":  # text for what is no text, and a number for text
         other = [str(v) if not isinstance(v, str) else 1 for v in wanted]
