@@ -176,10 +176,6 @@ def attempt(use: str, spoil: str, rng: np.random.Generator) -> str:
     else:
         attribute, function = USES[use]
         given = case.data["x"] if attribute == "x" else getattr(case, attribute)
-    if (use == "frequencies" and spoil == "numbered") or (use in ARRAYS and spoil not in FLAT):
-        return ""  # a plain sequence, and matrices with labels of their own
-    if use == "pedigree" and spoil in FLAT:
-        return ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         wanted = None if use in ARRAYS else np.asarray(function(case, given))
