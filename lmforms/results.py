@@ -387,8 +387,8 @@ class MixedModelResults:
         new_levels : {"raise", "zero"}
             A level that was not in the data is refused, or has random effects 0.
         offset : array, optional
-            For a model fitted with an offset array: its values for the new rows. An
-            offset column or an ``offset()`` in the formula is taken from `data`.
+            For a model fitted with an offset array: its values for the new rows, or a Series
+            with their labels. An offset column or an ``offset()`` in the formula is taken from `data`.
 
         Returns
         -------
@@ -448,7 +448,7 @@ class MixedModelResults:
         ----------
         y : array, optional
             New response: one value for each row used (`nobs`), or a Series with their
-            index.
+            labels, in whatever order.
         reml : bool, optional
             As before by default.
 
