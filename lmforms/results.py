@@ -388,7 +388,8 @@ class MixedModelResults:
             A level that was not in the data is refused, or has random effects 0.
         offset : array, optional
             For a model fitted with an offset array: its values for the new rows, or a Series
-            with their labels. An offset column or an ``offset()`` in the formula is taken from `data`.
+            with their labels. An offset column or an ``offset()`` in the formula is taken from
+            `data`.
 
         Returns
         -------
