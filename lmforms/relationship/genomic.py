@@ -8,9 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from ..align import by_name
 from ..errors import ArgumentError, RelationshipError
 from . import check
 from .forms import Dense
@@ -101,6 +99,10 @@ def vanraden(
         p, flat = found.mean / 2.0, found.flat
     else:
         if columns is not None:
+            import pandas as pd
+
+            from ..align import by_name
+
             named_so = pd.Index(columns, tupleize_cols=False)
             frequencies = by_name("frequencies", frequencies, named_so)
         p = _checked_frequencies(frequencies, counts.shape[1])
@@ -138,6 +140,8 @@ def _checked_counts(matrix: Any, n: int) -> npt.NDArray[Any]:
             return np.asarray(np.ma.filled(wide, np.nan))
         return np.asarray(counts)
     if counts.dtype.kind == "O":  # nullable columns of pandas arrive as objects
+        import pandas as pd
+
         counts = np.ma.filled(counts, np.nan)
         try:
             return check.numbers(np.where(pd.isna(counts), np.nan, counts), "Markers")

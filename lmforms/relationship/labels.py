@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ArgumentError, RelationshipError
-from ..exact import exact_column
 
 Labels = tuple[Hashable, ...]
 IntArray = npt.NDArray[np.intp]
@@ -30,6 +29,8 @@ def values_of(column: Any) -> list[Any]:
     if isinstance(column, (list, tuple)):
         return list(column)
     if hasattr(column, "__len__") and not isinstance(column, (str, Mapping, Set)):
+        from ..exact import exact_column  # pandas, which bare labels do without
+
         return list(exact_column("labels", column).tolist())
     return list(column)
 

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from ..align import in_order
 from ..errors import ArgumentError, RelationshipError
 from . import ancestry
 from .factors import Sparse
@@ -237,7 +235,9 @@ def _columns(animal: Any, sire: Any, dam: Any) -> tuple[list[Any], list[list[Any
     elif sire is None or dam is None:
         raise ArgumentError("Pedigree.of takes a frame, or the three columns animal, sire, dam.")
     else:
-        if isinstance(animal, pd.Series):
+        if hasattr(animal, "index") and hasattr(animal, "iloc"):
+            from ..align import in_order
+
             sire, dam = (
                 in_order(f"`{what}`", parent, animal.index)
                 for what, parent in (("sire", sire), ("dam", dam))
