@@ -385,10 +385,9 @@ def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IntArray, 
     if len(coded) == 1:
         codes, levels = coded[0]
         return codes, levels.rename(name)
-    keys = np.zeros(len(coded[0][0]), dtype=np.intp)
-    for codes, levels in coded:
-        keys = keys * len(levels) + codes
-    present, where = np.unique(keys, return_inverse=True)
+    where, present = coded[0][0], coded[0][1]
+    for codes, levels in coded[1:]:  # counted anew each time, so that no product overflows
+        present, where = np.unique(where * len(levels) + codes, return_inverse=True)
     first = np.empty(len(present), dtype=np.intp)
     first[where[::-1]] = np.arange(len(where))[::-1]
     labels = pd.MultiIndex.from_arrays(

@@ -10,10 +10,12 @@ import ast
 import builtins
 import copy
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
+from operator import itemgetter
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ from .errors import (
     near_matches,
     shortened,
 )
+from .exact import is_dates
 from .expression import evaluable, parse, stateful_calls
 from .operators import HELPERS
 from .piece import Piece, aliased, joined, needs_alias, unaliased
@@ -182,6 +185,8 @@ class Evaluator:
 
         data = self.table.data
         data = data.astype(dict.fromkeys(self._whole, np.float64)) if self._whole else data
+        days = [name for name in data if is_dates(data[name])]
+        data = data.astype(dict.fromkeys(days, "datetime64[s]")) if days else data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
         given = {name: coded.get(name, data[name]) for name in data}
         aliases = {aliased(name): given[name] for name in given if needs_alias(name)}
@@ -317,6 +322,7 @@ class Evaluator:
             wrong = f"gives {values.dtype} values of shape {values.shape}"
             raise self._explained(TypeError(wrong), formula.formula, piece, what)
         spec = made.model_spec
+        _refuse_alike(spec)
         for factor in factors_of(spec.formula):  # formulaic would leave it out in silence
             known = self._materializer.factor_cache.get(factor.expr)
             if known is not None and known.values.__wrapped__ is None:
@@ -336,7 +342,8 @@ class Evaluator:
     def factor(self, factor: Factor, piece: Piece) -> pd.Series:
         """The values of one component of a grouping factor."""
         if factor.eval_method.value == "lookup":
-            return self.table[unaliased(factor.expr)]
+            name = unaliased(factor.expr)
+            return self.table[name].rename(name)
         what = "the grouping factor"
         try:
             value = self.value(factor, labels=True)
@@ -345,9 +352,10 @@ class Evaluator:
         if np.ndim(value) != 1 or len(value) != self.table.n:
             wrong = TypeError(f"gives a result of shape {np.shape(value)}")
             raise self._explained(wrong, [factor], piece, what)
+        name = unaliased(factor.expr)
         if isinstance(value, pd.Series):
-            return value
-        return pd.Series(np.asarray(value), index=self.table.index)
+            return value.rename(name)
+        return pd.Series(np.asarray(value), index=self.table.index, name=name)
 
     def value(
         self, factor: Factor, learnt: dict[str, Any] | None = None, *, labels: bool = False
@@ -460,6 +468,18 @@ def _quietly() -> Iterator[None]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
+
+
+def _refuse_alike(spec: ModelSpec) -> None:
+    """Levels that differ but are written alike would share a column of X."""
+    for expr, (_, state) in spec.encoder_state.items():
+        levels = list(state.get("categories", ())) if isinstance(state, dict) else []
+        text, count = max(Counter(map(str, levels)).items(), key=itemgetter(1), default=("", 0))
+        if count > 1:
+            raise DataError(
+                f"`{unaliased(expr)}` has different levels that are all written {text!r}: "
+                "make all of them text, or all numbers."
+            )
 
 
 def _first_sentence(exc: BaseException) -> str:

@@ -45,6 +45,10 @@ crossed factors a rest that is still shrinking shows correlations of 10⁻⁴ an
 ITERATIONS = 2_000
 """Of one pass."""
 
+CANCELLED = 1e6
+"""Effects this many times larger than the response explain nothing by cancelling: they stand on
+columns that X has already taken up, of which only rounding is left."""
+
 GENERIC = 1e-6
 """Effects that leave less than this of random numbers leave nothing of anything. If there are
 fewer than rows, at least 1/√n is left."""
@@ -185,7 +189,7 @@ def explain_any_response(X: FloatArray, effects: Sequence[Effects], n: int) -> b
 
 
 def _is_rounding(left: FloatArray, size: float, reach: FloatArray, root: FloatArray) -> bool:
-    largest = max(size, float((reach / root).max(initial=0.0)))
+    largest = max(size, min(float((reach / root).max(initial=0.0)), CANCELLED * size))
     return bool(root_mean_squares(left[:, None])[0] <= resolution(largest, root))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .align import in_order
 from .arguments import one_of
 from .caller import caller_depth
 from .errors import (
@@ -25,12 +26,16 @@ from .errors import (
     MissingDataWarning,
     near_matches,
 )
+from .exact import EXACT_FLOATS, exact_column
 from .numerals import refuse_missing_marks, refuse_numbers_as_text
-from .table import Table, column_names, raw_table, row_count
+from .table import Table, column_names, raw_table, row_labels
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Missing = Literal["drop", "raise"]
+
+NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean", "empty")
+"""What pandas calls objects that are all numbers."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def build_frame(
     """
     one_of("missing", missing, ("drop", "raise"))
     table = raw_table(data, list(columns))
-    n = table.n if len(table) else row_count(data)
+    n = table.n
     if n == 0:
         raise DataError("the data have no rows.")
     arrays = dict(extra or {})
@@ -128,8 +133,8 @@ def _missing(column: pd.Series) -> BoolArray | None:
     """Where a column is missing; None if its type has no missing values."""
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
         return None
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
-        return np.isnan(column.to_numpy())
+    if pd.api.types.is_float_dtype(column.dtype):  # nullable ones may hold NaN beside NA
+        return np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
     return column.isna().to_numpy(dtype=bool)
 
 
@@ -172,8 +177,9 @@ def beside(name: str, values: Any, data: Any) -> FloatArray | None:
                 f"{name}={values!r} is not a column of the data.{near_matches(values, names)}"
             )
         values = raw_table(data, [values])[values]
-    n = row_count(data)
-    array = real_array(name, values)
+    rows = row_labels(data)
+    n = len(rows)
+    array = real_array(name, in_order(name, values, rows))
     if array.shape != (n,):
         raise DataError(
             f"{name} has shape {array.shape}; one number for each of the {n} rows is needed."
@@ -189,30 +195,45 @@ def real_array(name: str, values: Any) -> FloatArray:
     DataError
         Text, labels, complex numbers or other objects.
     """
-    if isinstance(values, pd.Series):
-        series = values
-    else:
-        try:
-            series = pd.Series(np.ma.asarray(values).ravel())  # what is masked is missing
-        except ValueError:
-            raise DataError(f"{name}: real numbers are needed, not lists of them.") from None
-    if series.dtype.kind == "O":  # numbers among None, say
-        series = series.infer_objects()
+    try:
+        shape = np.shape(values)
+    except ValueError:
+        raise DataError(f"{name}: real numbers are needed, not lists of them.") from None
+    series = exact_column(name, values if len(shape) == 1 else np.ma.asarray(values).ravel())
     dtype = series.dtype
-    if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
+    if dtype.kind == "O" and pd.api.types.infer_dtype(series, skipna=True) in NUMBERS:
+        series = _floats(name, series)  # numbers among None, say
+    elif not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
         held = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else f"{dtype} values"
         raise DataError(f"{name}: real numbers are needed, and {held} are not numeric.")
-    return series.to_numpy(dtype=np.float64, na_value=np.nan).reshape(np.shape(values))
+    return series.to_numpy(dtype=np.float64, na_value=np.nan).reshape(shape)
+
+
+def _floats(name: str, series: pd.Series) -> pd.Series:
+    try:
+        return series.astype("Float64")
+    except OverflowError:
+        raise DataError(f"{name}: numbers too large for double precision.") from None
 
 
 def group_codes(values: pd.Series) -> tuple[npt.NDArray[np.intp], pd.Index]:
     """Integer codes and level labels of a grouping variable, unused levels left out.
 
     Categories keep their order; other labels are sorted.
+
+    Raises
+    ------
+    DataError
+        Labels that are not hashable, or whole numbers that floats cannot tell apart.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         used = _used_categories(values).array
-        return used.codes.astype(np.intp), pd.Index(used.categories)
+        _refuse_rounded(values.name, used.categories)
+        return used.codes.astype(np.intp), used.categories
+    if values.dtype.kind == "O":  # of a call, say
+        values = _plain_object(values, str(values.name), as_is=False)
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            return group_codes(values)
     try:
         codes, levels = pd.factorize(values)
     except TypeError:
@@ -222,7 +243,22 @@ def group_codes(values: pd.Series) -> tuple[npt.NDArray[np.intp], pd.Index]:
         ) from None
     with contextlib.suppress(TypeError):  # labels of mixed types have no order
         codes, levels = pd.factorize(values, sort=True)
-    return codes.astype(np.intp), pd.Index(levels)
+    _refuse_rounded(values.name, levels)
+    return codes.astype(np.intp), pd.Index(levels, tupleize_cols=False)
+
+
+def _refuse_rounded(name: Any, levels: Any) -> None:
+    """Whole numbers as floats so large that other numbers may have been rounded to them."""
+    if levels.dtype.kind != "f":
+        return
+    levels = np.asarray(levels)
+    rounded = levels[np.isfinite(levels) & (np.abs(levels) >= EXACT_FLOATS)]
+    if len(rounded):
+        raise DataError(
+            f"the labels of `{name}` are floats as large as {rounded[-1]:.17g}, where neighbouring "
+            "whole numbers are the same float: read them as whole numbers (Int64 where some are "
+            "missing) or as text."
+        )
 
 
 # --- plain types ---------------------------------------------------------------------------
@@ -271,7 +307,10 @@ def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
 def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     held = pd.api.types.infer_dtype(series, skipna=True)
     if held in ("string", "empty"):
-        labels = series.astype(object).astype("category")
+        try:
+            labels = series.astype(object).astype("category")
+        except UnicodeEncodeError:
+            raise DataError(f"`{name}` holds text that is no valid Unicode.") from None
         if as_is:
             refuse_numbers_as_text(name, labels)
         else:
@@ -287,8 +326,16 @@ def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
                 f"`{name}` holds whole numbers of more than 63 bits: make them floats, or text if "
                 "they are labels."
             )
-    if held in ("floating", "mixed-integer-float"):
+    if held == "floating":
         return series.astype(np.float64)
+    if held == "mixed-integer-float":
+        if all(abs(v) <= EXACT_FLOATS for v in series if not isinstance(v, (float, np.floating))):
+            return series.astype(np.float64)
+        if as_is:
+            raise DataError(
+                f"`{name}` holds whole numbers beyond 2**53 among floats: make them all floats, or "
+                "text if they are labels."
+            )
     if not as_is:
         return series  # labels of a grouping factor, or the argument of a call
     if held in ("mixed", "mixed-integer"):

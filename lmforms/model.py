@@ -50,9 +50,10 @@ class MixedModel:
         fitted as an ordinary (weighted) linear model, so that the two can be compared.
     data : pandas, polars or pyarrow table, or mapping of arrays
     weights : str or array (n,), optional
-        Var(e_i) = σ²/w_i. A column's name or an array; used as given, never normalised.
+        Var(e_i) = σ²/w_i. A column's name or an array; used as given, never normalised. Rows
+        of a Series are found by their labels.
     offset : str or array (n,), optional
-        Known part of the linear predictor, added to any ``offset()`` of the formula.
+        As `weights`: known part of the linear predictor, added to any ``offset()`` of the formula.
     contrasts : mapping, optional
         Coding of factors in the fixed and random expressions: column name to
         ``"contr.sum"``, ``"contr.helmert"``, ``"contr.poly"``, … or a contrast matrix.

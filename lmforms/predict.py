@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -228,11 +230,20 @@ def _codes(
         given = pd.MultiIndex.from_arrays([x.astype(object) for x in labels])
         codes = pd.Index(group.levels.to_flat_index()).get_indexer(given.to_flat_index())
     unknown = codes < 0
-    if unknown.any() and new_levels == "raise":
-        new = list(dict.fromkeys(given[unknown].tolist()))
-        known = group.levels.to_flat_index() if len(labels) > 1 else group.levels
+    if not unknown.any():
+        return np.asarray(codes, dtype=np.intp)
+    new = list(dict.fromkeys(given[unknown].tolist()))
+    levels = group.levels
+    known = levels.to_flat_index() if len(labels) > 1 else levels
+    way = other_type(new, known)
+    if not way:
+        parts = range(levels.nlevels) if isinstance(levels, pd.MultiIndex) else None
+        for i in parts or [0]:
+            own = levels if parts is None else levels.get_level_values(i)
+            _refuse_other_type(group.name, new if parts is None else [x[i] for x in new], own)
+    if way or new_levels == "raise":
         columns = [unaliased(f.expr) for f in spec.group]
-        way = other_type(new, known) or (
+        way = way or (
             f"{_lost_rows(design, columns, new)} Use new_levels='zero' to predict them without "
             "their random effects."
         )
@@ -249,6 +260,30 @@ def _lost_rows(design: Design, columns: Sequence[str], levels: Sequence[Any]) ->
             seen |= set(values[0] if len(columns) == 1 else zip(*values, strict=True))
     lost = [level for level in levels if level in seen]
     return f" All rows of {named(lost)} were dropped for missing values." if lost else ""
+
+
+def _refuse_other_type(name: str, new: Sequence[Any], known: pd.Index) -> None:
+    """A label of another type than all known ones, or written like one, is no new level."""
+    labels = known.unique().tolist()
+    kinds = {_kind(label) for label in labels}
+    written = {str(label): label for label in labels}
+    there = set(labels)
+    for label in new:
+        like = written.get(str(label), labels[0])
+        if label not in there and (_kind(label) not in kinds or str(label) in written):
+            raise DataError(
+                f"`{name}` holds {label!r} ({type(label).__name__}) where the data had labels like "
+                f"{like!r} ({type(like).__name__}): give both the same type."
+            )
+
+
+def _kind(label: Any) -> str:
+    """Labels of different kinds are never equal."""
+    if isinstance(label, (bool, Number)):
+        return "number"
+    if isinstance(label, dt.datetime):  # with pandas' own
+        return "moment" if label.tzinfo is None else "moment in a zone"
+    return "span" if isinstance(label, dt.timedelta) else type(label).__name__
 
 
 def _given_offset(fit: MixedModelResults, data: Any, offset: npt.ArrayLike | None) -> FloatArray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .design import Design, GroupingFactor
-from .errors import ArgumentError, ModelError, listed, near_matches
+from .errors import ArgumentError, ModelError, RelationshipError, listed, near_matches
 
 if TYPE_CHECKING:
     from .relationship import Relationship
@@ -71,7 +71,14 @@ def _labelled(group: GroupingFactor, given: Any) -> tuple[GroupingFactor, Relati
 
     known = Relationship.of(given)
     levels = list(group.levels)
-    known.positions(levels)  # every level has a label
+    try:
+        known.positions(levels)
+    except RelationshipError as exc:
+        raise RelationshipError(f"relationship of `{group.name}`: {exc}") from None
     present = set(levels)
     labels = levels + [x for x in known.labels if x not in present]
-    return replace(group, levels=pd.Index(labels, name=group.levels.name)), known.aligned(labels)
+    mixed = pd.api.types.infer_dtype(labels).startswith("mixed")
+    index = pd.Index(
+        labels, dtype=object if mixed else None, name=group.levels.name, tupleize_cols=False
+    )
+    return replace(group, levels=index), known.aligned(labels)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .align import in_order
 from .arguments import flag, named_arguments, one_of, share
 from .control import STARTLESS, Control
 from .errors import DataError
@@ -392,8 +393,9 @@ class MixedModelResults:
         new_levels : {"raise", "zero"}
             A level that was not in the data is refused, or has random effects 0.
         offset : array, optional
-            For a model fitted with an offset array: its values for the new rows. An
-            offset column or an ``offset()`` in the formula is taken from `data`.
+            For a model fitted with an offset array: its values for the new rows, or a Series
+            with their labels. An offset column or an ``offset()`` in the formula is taken from
+            `data`.
 
         Returns
         -------
@@ -454,7 +456,7 @@ class MixedModelResults:
         ----------
         y : array, optional
             New response: one value for each row used (`nobs`), or a Series with their
-            index.
+            labels, in whatever order.
         reml : bool, optional
             As before by default.
 
@@ -474,12 +476,7 @@ class MixedModelResults:
         )
 
     def _new_response(self, y: npt.ArrayLike) -> FloatArray:
-        index = self._design.index
-        if isinstance(y, pd.Series) and not y.index.equals(index):
-            if index.has_duplicates or not index.isin(y.index).all():
-                raise DataError("refit: the index of y is not that of the rows used.")
-            y = y.loc[index]
-        values = real_array("refit: y", y)
+        values = real_array("refit: y", in_order("refit: y", y, self._design.index, more=True))
         if values.shape != (self.nobs,):
             raise DataError(f"refit: y has shape {values.shape}; the model uses {self.nobs} rows.")
         if not np.isfinite(values).all():

@@ -97,7 +97,7 @@ def depends_on_other_rows(evaluate: Callable[[Table], Any], table: Table) -> boo
 
     Examples
     --------
-    >>> rows = Table.of(pd.DataFrame({"x": [1.0, 2.0, 5.0]}))
+    >>> rows = Table({"x": pd.Series([1.0, 2.0, 5.0])}, pd.RangeIndex(3))
     >>> depends_on_other_rows(lambda t: t["x"] - t["x"].min(), rows)
     True
     >>> depends_on_other_rows(lambda t: t["x"].clip(0, 2), rows)
@@ -105,7 +105,8 @@ def depends_on_other_rows(evaluate: Callable[[Table], Any], table: Table) -> boo
     """
     everywhere = _columns(evaluate(table))
     for rows in samples(table):
-        chosen = Table.of(table.data.iloc[rows].reset_index(drop=True))
+        columns = {name: c.iloc[rows].reset_index(drop=True) for name, c in table.items()}
+        chosen = Table(columns, pd.RangeIndex(len(rows)))
         try:
             here = _columns(evaluate(chosen))
         except Exception:  # the user's code may raise anything

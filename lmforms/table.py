@@ -6,7 +6,7 @@ Libraries other than pandas come in through narwhals, the door that formulaic us
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .errors import DataError
+from .align import in_order
+from .errors import DataError, listed
+from .exact import exact_column, from_narwhals
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -32,11 +34,6 @@ class Table(Mapping[str, pd.Series]):
 
     columns: dict[str, pd.Series] = field(default_factory=dict)
     index: pd.Index = field(default_factory=lambda: pd.RangeIndex(0))
-
-    @classmethod
-    def of(cls, data: pd.DataFrame) -> Table:
-        """The columns of a pandas frame with unique names."""
-        return cls({str(name): column for name, column in data.items()}, data.index)
 
     @property
     def n(self) -> int:
@@ -79,6 +76,8 @@ def column_names(data: Any) -> list[str]:
         names = [c if isinstance(c, str) else str(c) for c in data.columns]
     elif isinstance(data, Mapping):
         names = [str(k) for k in data]
+    elif isinstance(getattr(data, "column_names", None), list):  # Arrow allows a name twice
+        names = data.column_names
     else:
         names = list(_narwhals(data).columns)
     if len(set(names)) < len(names):
@@ -100,59 +99,82 @@ def _narwhals(data: Any) -> Any:
     return table
 
 
+def row_labels(data: Any) -> pd.Index:
+    """Labels of the rows of any table: numbers, unless pandas gave others.
+
+    Those of a mapping are the labels of the first Series in it.
+
+    Raises
+    ------
+    DataError
+        An entry of a mapping is no column, or of another length than the others.
+    """
+    if isinstance(data, pd.DataFrame):
+        return data.index
+    if isinstance(data, Mapping):
+        lengths = {str(name): _length(str(name), values) for name, values in data.items()}
+        if len(set(lengths.values())) > 1:
+            most = Counter(lengths.values()).most_common(1)[0][0]
+            odd = [f"`{name}` has {count}" for name, count in lengths.items() if count != most]
+            raise DataError(f"the columns differ in length: {listed(odd, 5)}, others have {most}.")
+        indexes = (values.index for values in data.values() if isinstance(values, pd.Series))
+        return next(indexes, pd.RangeIndex(next(iter(lengths.values()), 0)))
+    return pd.RangeIndex(len(data))
+
+
 def row_count(data: Any) -> int:
     """Number of rows of any table."""
-    if isinstance(data, Mapping) and not isinstance(data, pd.DataFrame):
-        return len(next(iter(data.values()), ()))
-    return len(data)
+    return len(row_labels(data))
 
 
 def raw_table(data: Any, columns: list[str]) -> Table:
-    """The named columns of any table, types as they came."""
+    """The named columns of any table, each value as it stood there."""
+    rows = row_labels(data)
     if isinstance(data, pd.DataFrame):
         names = [c if isinstance(c, str) else str(c) for c in data.columns]
-        return Table({c: data.iloc[:, names.index(c)] for c in columns}, data.index)
+        given = {c: data.iloc[:, names.index(c)] for c in columns}
+        return Table({c: exact_column(c, values) for c, values in given.items()}, rows)
     if isinstance(data, Mapping):
-        given = {str(k): _rectangular(str(k), v) for k, v in data.items() if str(k) in columns}
-        lengths = {c: len(np.atleast_1d(np.asarray(given[c]))) for c in columns}
-        if len(set(lengths.values())) > 1:
-            shown = ", ".join(f"`{c}` {m}" for c, m in lengths.items())
-            raise DataError(f"the arrays differ in length: {shown}.")
-        return Table.of(pd.DataFrame({c: _one_dimensional(c, given[c]) for c in columns}))
+        return Table(_of_mapping({str(k): v for k, v in data.items()}, columns, rows), rows)
     table = _narwhals(data)
-    return Table.of(pd.DataFrame({c: _from_narwhals(table[c]) for c in columns}))
+    return Table({c: from_narwhals(c, table[c]) for c in columns}, rows)
 
 
-def _rectangular(name: str, values: Any) -> Any:
-    try:
-        np.shape(values)
-    except ValueError:  # lists of different lengths
+def _of_mapping(
+    data: Mapping[str, Any], columns: list[str], rows: pd.Index
+) -> dict[str, pd.Series]:
+    """Columns of a mapping: Series by their labels, anything else row by row."""
+    moved, placed = None, None
+    made = {}
+    for name, values in data.items():
+        if isinstance(values, pd.Series):
+            if not values.index.equals(rows):
+                moved = name
+                values = in_order(f"`{name}`", values, rows)
+        else:
+            placed = name
+        if name in columns:
+            made[name] = exact_column(name, values).set_axis(rows)
+    if moved is not None and placed is not None:
         raise DataError(
-            f"`{name}` holds lists of different lengths; numbers or text are needed."
-        ) from None
-    return values
+            f"`{moved}` has its rows in another order than other Series, and `{placed}` has no "
+            "labels to say in which: make one table of them."
+        )
+    return {name: made[name] for name in columns}
 
 
-def _one_dimensional(name: str, values: Any) -> Any:
-    if np.ndim(values) != 1:
-        raise DataError(f"`{name}` has {np.ndim(values)} dimensions; one is needed.")
-    return values
-
-
-def _from_narwhals(series: Any) -> Any:
-    """A column of any table library, without needing that library's own pandas bridge."""
-    import narwhals.stable.v1 as nw
-
-    dtype = series.dtype
-    if dtype.is_float() or (dtype.is_numeric() and series.null_count() and not dtype.is_decimal()):
-        return series.cast(nw.Float64).to_numpy()
-    if dtype.is_numeric() and not dtype.is_decimal():
-        return series.to_numpy()
-    if dtype in (nw.Categorical, nw.Enum):
-        categories = series.cat.get_categories().to_list()
-        return pd.Categorical(series.cast(nw.String).to_list(), categories=categories)
-    if dtype == nw.Boolean and not series.null_count():
-        return np.asarray(series.to_list(), dtype=bool)
-    if dtype.is_temporal():
-        return pd.to_datetime(pd.Series(series.to_list()), errors="coerce")
-    return pd.Series(series.to_list(), dtype=object)
+def _length(name: str, values: Any) -> int:
+    """Number of rows of an entry of a mapping."""
+    if isinstance(values, (str, bytes, Mapping, Set)) or not hasattr(values, "__len__"):
+        count = None
+    else:
+        try:
+            count = len(values)
+        except TypeError:  # arrays without dimensions
+            count = None
+    if count is None:
+        raise DataError(
+            f"`{name}` is a {type(values).__name__}, not a column: a list, an array or a Series "
+            "is needed."
+        )
+    return count

@@ -16,6 +16,8 @@ import lmforms as lf
 from lmforms.columns import take_off
 from lmforms.errors import ModelError
 from lmforms.relationship import Relationship
+from lmforms.varcomp import ComponentModel
+from lmforms.varcomp.explained import explained
 
 sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
 import exact_fits
@@ -154,6 +156,16 @@ def test_nearly_collinear_predictors_do_not_hide_an_exact_fit():
         lf.lmer, ["y ~ x + near + (1 | g)", "y ~ near + x + (1 | g)"], data, groups=["g"]
     )
     assert made == ("ModelError",)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_effects_that_the_fixed_ones_take_up_explain_nothing(seed):
+    data = DATA.sample(frac=1.0, random_state=seed)
+    model = ComponentModel.of_formula("e ~ factor(g) + (1 | g)", data)
+    found = explained(model)
+    assert not found.by_all
+    assert not found.any_response
+    assert found.sum_of_squares > 1.0
 
 
 def test_many_responses_and_scans_use_the_same_definition():

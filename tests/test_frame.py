@@ -11,7 +11,7 @@ from models import columns_of_every_kind
 from numpy.testing import assert_allclose
 
 import lmforms as lf
-from lmforms.errors import DataError, MissingDataWarning
+from lmforms.errors import DataError, LmformsError, MissingDataWarning
 from lmforms.frame import group_codes
 
 pl = pytest.importorskip("polars")
@@ -235,3 +235,188 @@ def test_warnings_point_at_the_caller():
     with pytest.warns(MissingDataWarning) as caught:
         lf.MixedModel("y ~ x + (1 | g)", GAPS)
     assert caught[0].filename == __file__
+
+
+# --- labels survive being read ----------------------------------------------------------------
+
+BIG = 2**53
+IDS = [BIG + i % 8 for i in range(N)]
+SOME = [None if i % 9 == 0 else v for i, v in enumerate(IDS)]
+
+
+def levels_of(data, formula="y ~ 1 + (1 | id)"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MissingDataWarning)
+        return lf.MixedModel(formula, data).design.groups[0].levels.tolist()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        SOME,
+        pl.Series(SOME),
+        pa.array(SOME),
+        pa.array(SOME).dictionary_encode(),
+        np.ma.array(IDS, mask=[v is None for v in SOME]),
+        pd.Series(SOME, dtype="Int64"),
+    ],
+    ids=["list", "polars", "pyarrow", "dictionary", "masked", "nullable"],
+)
+def test_long_whole_numbers_with_missing_ones(column):
+    assert sorted(levels_of({"y": DATA["y"].tolist(), "id": column})) == sorted(set(IDS))
+
+
+@pytest.mark.parametrize("maker", [pl.DataFrame, pa.table, dict], ids=["polars", "arrow", "dict"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [pd.Timestamp(0) + pd.Timedelta(i % 4, "ns") for i in range(N)],
+        [pd.Timedelta(i % 4, "ns") for i in range(N)],
+    ],
+    ids=["moments", "spans"],
+)
+def test_nanoseconds(maker, labels):
+    column = labels
+    if maker is not dict:
+        kind = pa.timestamp("ns") if isinstance(labels[0], pd.Timestamp) else pa.duration("ns")
+        column = pa.array(labels, kind)
+        column = pl.from_arrow(column) if maker is pl.DataFrame else column
+    assert levels_of(maker({"y": DATA["y"].tolist(), "id": column})) == sorted(set(labels))
+
+
+@pytest.mark.parametrize("label", ["None", "nan", "NA", "<NA>", ""])
+@pytest.mark.parametrize("maker", [pl.DataFrame, pa.table, dict, pd.DataFrame])
+def test_text_that_looks_missing_is_a_level(maker, label):
+    assert label in levels_of(maker({"y": DATA["y"].tolist(), "id": [label, "b", "c"] * (N // 3)}))
+
+
+def test_dictionaries_that_differ_between_chunks():
+    parts = [[7, 8, None, 9], [9, 8, 10, 7]] * (N // 8)
+    column = pa.chunked_array([pa.array(p, pa.int64()).dictionary_encode() for p in parts])
+    assert levels_of(pa.table({"y": DATA["y"].tolist(), "id": column})) == [7, 8, 9, 10]
+
+
+def test_times_that_python_cannot_hold_are_refused():
+    column = pa.array([1, 2] * (N // 2), pa.int64()).cast(pa.time64("ns"))
+    table = pa.table({"y": DATA["y"].tolist(), "id": column})
+    for data in (table, pl.from_arrow(table)):
+        with pytest.raises(DataError, match="`id` holds times of day with nanoseconds"):
+            levels_of(data)
+
+
+def test_floats_that_stand_for_several_whole_numbers_are_refused():
+    data = DATA.assign(id=np.array(IDS, dtype=float))
+    with pytest.raises(DataError, match="`id` are floats as large as"):
+        levels_of(data)
+
+
+def test_levels_written_alike_are_refused_in_the_fixed_part():
+    data = DATA.assign(id=pd.Series([0, "1", 1] * (N // 3), dtype=object).astype("category"))
+    with pytest.raises(DataError, match="`id` has different levels that are all written '1'"):
+        lf.MixedModel("y ~ id + (1 | g)", data)
+
+
+def test_categories_of_nullable_text():
+    data = DATA.assign(s=DATA["s"].astype("string").astype("category"))
+    assert_allclose(quiet(MODEL, data, weights="w").params, PLAIN.params, rtol=1e-12)
+
+
+def test_interactions_of_many_factors_with_many_levels():
+    rng = np.random.default_rng(3)
+    names = list("abcdefg")
+    columns = {c: np.r_[0:2048, rng.integers(0, 2048, 2048)] for c in names}
+    columns["y"] = rng.normal(size=4096)
+    twice = {c: np.concatenate([v, v]) for c, v in columns.items()}
+    levels = lf.MixedModel(f"y ~ 1 + (1 | {':'.join(names)})", twice).design.groups[0].levels
+    assert len(levels) == len(set(zip(*(columns[c].tolist() for c in names), strict=True)))
+
+
+def test_dates_have_parts_in_calls():
+    days = pl.Series(pd.date_range("2020", periods=N).date)
+    data = pl.DataFrame({"y": DATA["y"].tolist(), "g": DATA["g"].tolist(), "day": days})
+    fit = quiet("y ~ I(day.dt.day) + (1 | g)", data)
+    assert fit.nobs == N
+    twice = pl.concat([data, data.with_columns(pl.col("y") + 1)]).rename({"day": "id"})
+    assert levels_of(twice) == days.to_list()
+
+
+def test_names_of_columns_twice():
+    y, g = pa.array(DATA["y"]), pa.array(DATA["g"])
+    table = pa.Table.from_arrays([y, g, g], names=["y", "g", "g"])
+    with pytest.raises(DataError, match="two columns named `g`"):
+        lf.lmer("y ~ 1 + (1 | g)", table)
+
+
+def test_some_of_the_fuzzer():
+    from fuzz.labels import run
+
+    count, _, faults = run(60, seed=int(RNG.integers(1_000_000)))
+    assert count > 50
+    assert not faults
+
+
+# --- rows are found by their labels -----------------------------------------------------------
+
+
+def test_some_of_the_fuzzer_of_rows():
+    from fuzz.row_order import run
+
+    assert not run(25, seed=int(RNG.integers(1_000_000)))
+
+
+LABELLED = DATA.set_axis([f"r{i}" for i in range(N)])
+OTHER = np.random.default_rng(5).permutation(N)
+
+
+@pytest.mark.parametrize("name", ["weights", "offset"])
+def test_series_beside_the_data_are_found_by_their_labels(name):
+    wanted = quiet("y ~ x + (1 | g)", LABELLED, **{name: LABELLED["w"].to_numpy()})
+    found = quiet("y ~ x + (1 | g)", LABELLED, **{name: LABELLED["w"].iloc[OTHER]})
+    assert found.criterion == wanted.criterion
+    for strange in (DATA["w"], LABELLED["w"].iloc[:9], LABELLED["w"].set_axis(np.arange(N) // 2)):
+        with pytest.raises(DataError, match=f"^{name} has"):
+            quiet("y ~ x + (1 | g)", LABELLED, **{name: strange})
+
+
+def test_offset_of_new_rows_is_found_by_its_labels():
+    fit = quiet("y ~ x + (1 | g)", LABELLED, offset=LABELLED["w"])
+    wanted = fit.predict(LABELLED, offset=LABELLED["w"].to_numpy())
+    assert fit.predict(LABELLED, offset=LABELLED["w"].iloc[OTHER]).equals(wanted)
+    with pytest.raises(DataError, match="offset has other row labels"):
+        fit.predict(LABELLED, offset=DATA["w"])
+
+
+def test_series_of_a_mapping_are_found_by_their_labels():
+    columns = {c: LABELLED[c] for c in ("y", "x", "g")}
+    wanted = quiet("y ~ x + (1 | g)", columns)
+    assert list(wanted.fittedvalues.index) == list(LABELLED.index)
+    found = quiet("y ~ x + (1 | g)", columns | {"x": LABELLED["x"].iloc[OTHER]})
+    assert found.criterion == wanted.criterion
+    with pytest.raises(DataError, match="`x` has other row labels"):
+        quiet("y ~ x + (1 | g)", columns | {"x": DATA["x"]})
+    moved = columns | {"x": LABELLED["x"].iloc[OTHER], "g": LABELLED["g"].to_numpy()}
+    with pytest.raises(DataError, match="`g` has no labels to say in which"):
+        quiet("y ~ x + (1 | g)", moved)
+
+
+def test_masked_and_complex_arrays_beside_the_data():
+    masked = np.ma.array(DATA["w"], mask=np.arange(N) < 2)
+    with pytest.warns(MissingDataWarning, match="2 of 72"):
+        assert quiet("y ~ x + (1 | g)", DATA, offset=masked).nobs == N - 2
+    for name in ("weights", "offset"):
+        with pytest.raises(DataError, match="complex numbers are not numeric"):
+            quiet("y ~ x + (1 | g)", DATA, **{name: DATA["w"].to_numpy() + 0j})
+
+
+@pytest.mark.parametrize("new_levels", ["raise", "zero"])
+@pytest.mark.parametrize(
+    "known, given",
+    [([1, 2, 3], ["1", "2", "9"]), (["1", "2", "3"], [1, 2, 9]), ([1, 2, 3], [b"1"] * 3)],
+)
+def test_labels_of_another_type_are_no_new_levels(known, given, new_levels):
+    fit = quiet("y ~ 1 + (1 | id)", DATA.assign(id=known * (N // 3)))
+    with pytest.raises(LmformsError, match=r"`id` .* give both the same type"):
+        fit.predict({"id": given}, new_levels=new_levels)
+    nested = quiet("y ~ 1 + (1 | s:id)", DATA.assign(id=known * (N // 3)))
+    with pytest.raises(LmformsError, match=r"`s:id` .* give both the same type"):
+        nested.predict({"id": given, "s": DATA["s"].iloc[:3].tolist()}, new_levels=new_levels)

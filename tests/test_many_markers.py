@@ -325,3 +325,12 @@ def test_ambiguous_index():
     with pytest.raises(DataError, match="in different orders"):
         lf.gwas("y ~ x + (1 | id)", data, markers, known)
     lf.gwas("y ~ x + (1 | id)", data.set_index(pd.Index(IDS)), markers, known)
+
+
+def test_markers_with_the_row_labels_of_the_data_in_another_order():
+    data, counts, known, _, codes = example("one each")
+    data.index = [f"row {i}" for i in range(N)]
+    by_row = counts.iloc[codes].set_axis(data.index)
+    wanted = lf.gwas("y ~ x + (1 | id)", data, by_row.to_numpy(), known)
+    found = lf.gwas("y ~ x + (1 | id)", data, by_row[::-1], known)
+    assert found["p"].tolist() == wanted["p"].tolist()

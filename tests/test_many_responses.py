@@ -356,6 +356,21 @@ def refused(error, match, *args, **options):
         lf.lmer_many(*args, **options)
 
 
+def test_rows_of_tables_are_found_by_their_labels():
+    data, Y = example(r=3)
+    data.index = [f"r{i}" for i in range(len(data))]
+    formula, table = "~ x + (1 | g)", pd.DataFrame(Y, index=data.index)
+    wanted = lf.lmer_many(formula, data, Y).fits["criterion"]
+    shuffled = table.sample(frac=1, random_state=0)
+    found = lf.lmer_many(formula, data, shuffled)
+    assert found.fits["criterion"].tolist() == wanted.tolist()
+    weights = pd.Series(np.arange(1.0, len(Y) + 1), index=data.index)
+    assert (
+        lf.lmer_many(formula, data, Y, weights=weights[::-1]).fits["sigma"].tolist()
+        == lf.lmer_many(formula, data, Y, weights=weights.to_numpy()).fits["sigma"].tolist()
+    )
+
+
 def test_bad_input():
     data, Y = example(r=3)
     formula = "~ x + (1 | g)"
@@ -363,10 +378,10 @@ def test_bad_input():
     refused(DataError, "2 rows", formula, data, pd.DataFrame(Y[:2]))
     refused(DataError, "not numeric", formula, data, pd.DataFrame(Y).astype(str))
     refused(DataError, "real numbers", formula, data, Y.astype(complex))
-    shuffled = pd.DataFrame(Y).sample(frac=1, random_state=0)
-    refused(DataError, "in another order", formula, data, shuffled)
     strange = pd.DataFrame(Y, index=[f"r{i}" for i in range(len(Y))])
-    refused(DataError, r"0, 1, 2, 3, 4, … \(120 in all\) are missing", formula, data, strange)
+    refused(DataError, r"no 0, 1, 2, 3, 4, … \(120 in all\)", formula, data, strange)
+    twice = pd.DataFrame(Y, index=np.arange(len(Y)) // 2)
+    refused(DataError, "some are there twice", formula, data, twice)
     refused(ColumnError, "Did you mean `x`", formula, data, ["X"])
     refused(ArgumentError, "more than once", formula, data, ["w", "w"])
     refused(ArgumentError, "only text", formula, data, ["w", 3])

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..align import row_places
 from ..arguments import whole
 from ..errors import ArgumentError, ColumnError, DataError, near_matches
 from ..relationship.labels import named
@@ -54,7 +55,7 @@ def chunks(given: Any, what: str, n: int, step: int, rows: Rows) -> Iterator[Chu
     step : int
         Columns per chunk.
     rows : callable
-        For a table: the place of each row of the data in it.
+        For a table with row labels: the place of each row of the data in it.
     """
     if not is_stream(given):
         yield from _pieces(given, what, n, step, rows, 0)
@@ -83,13 +84,16 @@ def column_count(given: Any) -> int | None:
 
 
 def _pieces(given: Any, what: str, n: int, step: int, rows: Rows, first: int) -> Iterator[Chunk]:
+    labelled = isinstance(given, (pd.Series, pd.DataFrame))
     if hasattr(given, "to_pandas"):  # polars, pyarrow
         given = given.to_pandas()
     if isinstance(given, pd.Series):
         given = given.to_frame()
     if isinstance(given, pd.DataFrame):
         _check_numeric(given, what)
-        at = rows(given, what)
+        if not labelled and len(given) != n:
+            raise DataError(f"the {what} have {len(given)} rows; the data have {n} rows.")
+        at = rows(given, what) if labelled else np.arange(n)
         same = len(at) == len(given) and bool((at == np.arange(len(given))).all())
         for start in range(0, given.shape[1], step):
             part = given.iloc[:, start : start + step]
@@ -132,27 +136,9 @@ def _check_numeric(table: pd.DataFrame, what: str) -> None:
         raise DataError(f"the {what} {named(bad)} are not numeric.")
 
 
-def rows_like(index: pd.Index, labelled: bool) -> Rows:
-    """Tables must have the rows of the data, in their order."""
-
-    def places(table: pd.DataFrame, what: str) -> IntArray:
-        if len(table) != len(index):
-            raise DataError(
-                f"the {what} have {len(table)} rows; one for each of the {len(index)} rows of "
-                "the data is needed."
-            )
-        if table.index.equals(index):
-            return np.arange(len(table))
-        other = index.difference(table.index)
-        if labelled or not len(other):
-            why = f"labels {named(list(other))} are missing" if len(other) else "in another order"
-            raise DataError(
-                f"the row labels of the {what} are not those of the data ({why}). Put them in "
-                "its order, as by `.loc[data.index]`, or use `.to_numpy()` if the rows do match."
-            )
-        return np.arange(len(table))
-
-    return places
+def rows_like(index: pd.Index) -> Rows:
+    """Tables have the rows of the data, found by their labels."""
+    return lambda table, what: row_places(f"the table of {what}", table.index, index)
 
 
 def refuse_infinite(chunk: Chunk, what: str) -> None:

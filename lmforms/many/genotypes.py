@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..align import row_places
 from ..design import Design
 from ..errors import DataError, RelationshipError
 from ..relationship.labels import named
@@ -40,8 +41,8 @@ def rows_by_label(design: Design, index: pd.Index) -> Rows:
                     "data another index."
                 )
             return np.asarray(at, dtype=np.intp)
-        if like_data:
-            return np.arange(len(table))
+        if len(table) == len(index) and index.isin(table.index).all():
+            return row_places(f"the table of {what}", table.index, index)
         lost: list[Hashable] = [group.levels[i] for i in np.flatnonzero(by_level < 0)]
         raise RelationshipError(
             f"the {what} have no row for the levels {named(lost)} of `{group.name}`. Their index "

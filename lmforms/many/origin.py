@@ -27,15 +27,12 @@ class Origin:
     ----------
     source : Source
     responses : array or table
-    labelled : bool
-        Whether the rows of the data have labels of the caller's.
     reml : bool
     control : Control
     """
 
     source: Source
     responses: Any
-    labelled: bool
     reml: bool
     control: Control
 
@@ -45,7 +42,6 @@ class Origin:
         source: Source,
         design: Design,
         responses: Any,
-        labelled: bool,
         reml: bool,
         control: Control,
     ) -> Origin | None:
@@ -56,10 +52,10 @@ class Origin:
         if is_stream(responses):
             return None
         used = Scope.implicit(source.scope, design.bound.outside).given
-        return cls(replace(source, scope=used), responses, labelled, reml, control)
+        return cls(replace(source, scope=used), responses, reml, control)
 
     def columns(self) -> tuple[list[Any], FloatArray]:
         """Names and values of the responses, (rows of the data, m)."""
-        rows = rows_like(self.source.data.index, self.labelled)
+        rows = rows_like(self.source.data.index)
         parts = list(chunks(self.responses, "responses", self.source.n, 1 << 62, rows))
         return [name for p in parts for name in p.names], np.hstack([p.values for p in parts])

@@ -92,8 +92,8 @@ def lmer_many(
     data : pandas, polars or pyarrow table, or mapping of arrays
         n rows of predictors and grouping factors.
     responses : array (n, r), DataFrame, list of column names, or iterator of chunks
-        Rows as in `data`; a DataFrame must have its index. An iterator gives arrays (n, c) or
-        DataFrames, and is read chunk by chunk.
+        Rows as in `data`; those of a DataFrame are found by its index. An iterator gives arrays
+        (n, c) or DataFrames, and is read chunk by chunk.
     reml : bool
         Restricted maximum likelihood (default) or maximum likelihood.
     relationship : Relationship, Pedigree, DataFrame, (matrix, labels), or mapping of one
@@ -172,8 +172,7 @@ def lmer_many(
     fitter = Fitter(source, reml, control_of(control))
     step = chunk_size(chunk, source.n)
     told = reporter(progress, column_count(responses), "responses")
-    labelled = isinstance(data, pd.DataFrame)
-    parts = chunks(responses, "responses", source.n, step, rows_like(source.data.index, labelled))
+    parts = chunks(responses, "responses", source.n, step, rows_like(source.data.index))
 
     def fits() -> Iterator[ManyFits]:
         done = 0
@@ -187,7 +186,7 @@ def lmer_many(
     found = list(fits())
     if not found:
         raise DataError("there are no responses.")
-    origin = Origin.of(source, fitter.design, responses, labelled, fitter.reml, fitter.control)
+    origin = Origin.of(source, fitter.design, responses, fitter.reml, fitter.control)
     return replace(ManyFits.joined(found), _origin=origin)
 
 

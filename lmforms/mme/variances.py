@@ -42,6 +42,9 @@ def checked_variances(model: ComponentModel, given: Any) -> dict[str, float]:
                 "variances must be a mapping of names to numbers: "
                 f"{{{', '.join(f'{n!r}: …' for n in names)}}}."
             )
+        twice = list(given.index[given.index.duplicated()])
+        if twice:
+            raise ArgumentError(f"variances: {listed(twice)} twice.")
         given = given.to_dict()
     for name in given:
         if name not in names:

@@ -147,13 +147,17 @@ def precision(matrix: Any, labels: Labels) -> Precision:
 
 
 def numbers(matrix: Any, what: str) -> FloatArray:
-    """The matrix in double precision."""
+    """The matrix in double precision, NaN where it is masked."""
+    array = matrix if isinstance(matrix, np.ma.MaskedArray) else np.asarray(matrix)
     try:
-        if not np.iscomplexobj(matrix):
-            return np.asarray(matrix, dtype=np.float64)
-    except (TypeError, ValueError):
-        pass
-    raise RelationshipError(f"{what} must consist of real numbers.")
+        if array.dtype.kind not in "biufO":
+            raise TypeError
+        if array.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in array.flat):
+            raise TypeError  # digits are not numbers
+        array = array.astype(np.float64) if isinstance(array, np.ma.MaskedArray) else array
+        return np.asarray(np.ma.filled(array, np.nan), dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise RelationshipError(f"{what} must consist of real numbers.") from None
 
 
 def _check_count(q: int, labels: Labels, what: str) -> None:

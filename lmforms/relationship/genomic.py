@@ -48,8 +48,8 @@ def vanraden(
     method : {1, 2}
         1 weights markers by their variance, 2 scales each to variance one.
     frequencies : sequence of m numbers, optional
-        Frequencies of the counted allele in the base population, in the order of the columns;
-        otherwise those of the markers that are given.
+        Frequencies of the counted allele in the base population, in the order of the columns,
+        or a Series with their names; otherwise those of the markers that are given.
     labels : sequence of n values, optional
         For markers without an index.
     missing : {"mean", "raise"}
@@ -94,6 +94,13 @@ def vanraden(
     if frequencies is None:
         p, flat = found.mean / 2.0, found.flat
     else:
+        if columns is not None:
+            import pandas as pd
+
+            from ..align import by_name
+
+            named_so = pd.Index(columns, tupleize_cols=False)
+            frequencies = by_name("frequencies", frequencies, named_so)
         p = _checked_frequencies(frequencies, counts.shape[1])
         flat = (p <= 0.0) | (p >= 1.0)
     if flat.any() and monomorphic == "raise":
@@ -119,20 +126,28 @@ class _Survey:
 
 def _checked_counts(matrix: Any, n: int) -> npt.NDArray[Any]:
     try:
-        counts = np.asarray(matrix)
+        counts = matrix if isinstance(matrix, np.ma.MaskedArray) else np.asarray(matrix)
     except ValueError:
         raise RelationshipError("Markers must be a matrix (n, m), not lists of lengths.") from None
     if counts.ndim != 2 or counts.shape[1] == 0:
         raise RelationshipError(f"Markers must be (n, m); they have shape {counts.shape}.")
     if counts.shape[0] != n:
         raise RelationshipError(f"There are markers of {len(counts):,} rows, but {n:,} labels.")
-    if counts.dtype.kind not in "biuf":  # nullable columns of pandas arrive as objects
+    if isinstance(counts, np.ma.MaskedArray) and counts.dtype.kind in "biuf":
+        if np.ma.is_masked(counts):
+            wide = counts.astype(np.result_type(counts.dtype, np.float32))
+            return np.asarray(np.ma.filled(wide, np.nan))
+        return np.asarray(counts)
+    if counts.dtype.kind == "O":  # nullable columns of pandas arrive as objects
         import pandas as pd
 
+        counts = np.ma.filled(counts, np.nan)
         try:
-            counts = np.where(pd.isna(counts), np.nan, counts).astype(np.float32)
-        except (TypeError, ValueError):
+            return check.numbers(np.where(pd.isna(counts), np.nan, counts), "Markers")
+        except RelationshipError:
             raise RelationshipError("Markers must be numbers: copies of one allele.") from None
+    if counts.dtype.kind not in "biuf":
+        raise RelationshipError("Markers must be numbers: copies of one allele.")
     return counts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,12 @@ def values_of(column: Any) -> list[Any]:
     >>> values_of(np.arange(3))
     [0, 1, 2]
     """
-    for name in ("tolist", "to_list", "to_pylist"):  # NumPy and pandas, polars, Arrow
-        plain = getattr(column, name, None)
-        if plain is not None:
-            return list(plain())
+    if isinstance(column, (list, tuple)):
+        return list(column)
+    if hasattr(column, "__len__") and not isinstance(column, (str, Mapping, Set)):
+        from ..exact import exact_column  # pandas, which bare labels do without
+
+        return list(exact_column("labels", column).tolist())
     return list(column)
 
 

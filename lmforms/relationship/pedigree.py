@@ -92,7 +92,8 @@ class Pedigree:
         animal : table with columns `animal`, `sire` and `dam`, or sequence of n values
             A pandas, polars or Arrow table, or a mapping of columns.
         sire, dam : sequence of n values
-            Labels of the parents. None, NaN and what is in `unknown` are unknown.
+            Labels of the parents. None, NaN and what is in `unknown` are unknown. Rows of Series
+            are found by their index.
         sort : bool
             Whether to put parents before their offspring, where they are not; nobody else moves.
         add_parents : bool
@@ -245,6 +246,13 @@ def _columns(animal: Any, sire: Any, dam: Any) -> tuple[list[Any], list[list[Any
     elif sire is None or dam is None:
         raise ArgumentError("Pedigree.of takes a frame, or the three columns animal, sire, dam.")
     else:
+        if hasattr(animal, "index") and hasattr(animal, "iloc"):
+            from ..align import in_order
+
+            sire, dam = (
+                in_order(f"`{what}`", parent, animal.index)
+                for what, parent in (("sire", sire), ("dam", dam))
+            )
         given = (("animal", animal), ("sire", sire), ("dam", dam))
         names, sires, dams = (listed_values(name, column) for name, column in given)
     if not len(names) == len(sires) == len(dams):

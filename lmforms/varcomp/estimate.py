@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from ..align import by_name
 from ..arguments import flag, generator, named_arguments, one_of, positive, whole
 from ..control import STARTLESS, STEPPING
 from ..errors import ArgumentError, ModelError, NumericalError
@@ -81,7 +83,7 @@ def estimate(
         ``"emma"`` is :func:`emma`, for one component; ``"gibbs"`` the joint posterior mode of
         :func:`gibbs` under flat priors. These two have no use for a start or a limit.
     reml : bool
-    start : mapping of names to variances, or array (r + 1,), optional
+    start : mapping or Series of names to variances, or array (r + 1,), optional
         Variances to start from, the residual's last; equal shares otherwise.
     tolerance : float, optional
         Promised gain of the log-likelihood at which to stop, 10⁻¹⁵.
@@ -263,6 +265,7 @@ def _start(start: Any, model: ComponentModel, sums: Sums) -> FloatArray:
     if start is None:
         share = 1.0 / len(names)
         return np.append(share / sums.sizes, share)
+    start = by_name("start", start, pd.Index(names))
     if isinstance(start, Mapping):
         if sorted(start) != sorted(names):
             raise ArgumentError(f"start must name {', '.join(names)}, not {', '.join(start)}.")

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from ..align import in_order
 from ..arguments import instance, mapping, named_arguments, sequence
 from ..errors import ArgumentError, DataError, ModelError, near_matches
 from ..frame import real_array
 from ..relationship import Relationship
+from ..relationship.check import is_sparse
 
 if TYPE_CHECKING:
     from ..design import Design, GroupingFactor
@@ -180,10 +183,25 @@ class ComponentModel:
         """From y (n,), X (n, p) of full rank, and Z_i (n, q_i) dense or sparse, by name.
 
         K_i may be a :class:`~lmforms.relationship.Relationship` or a bare matrix in the order
-        of the columns of Z_i; the identity without one.
-        """
-        import scipy.sparse as sp
+        of the columns of Z_i; the identity without one. Rows of Series and frames are found by
+        their index, which must be the same for all; where Z_i is a frame with names of columns,
+        those of K_i are found by them.
 
+        Raises
+        ------
+        ArgumentError
+            Shapes that do not fit together.
+        DataError
+            Missing values, no real numbers, other row labels, or dependent columns of X.
+        """
+        Z = mapping("Z", Z, "matrices by the names of terms")
+        rows = _row_labels(y, X, *Z.values(), weights)
+        if rows is not None:
+            y, X, weights = (
+                in_order(what, given, rows)
+                for what, given in (("y", y), ("X", X), ("weights", weights))
+            )
+            Z = {name: in_order(f"Z[{name!r}]", z, rows) for name, z in Z.items()}
         y, X = real_array("y", y), real_array("X", X)
         if y.ndim != 1 or X.ndim != 2 or len(X) != len(y):
             raise ArgumentError(
@@ -193,7 +211,6 @@ class ComponentModel:
             raise DataError("y and X must be finite.")
         if X.shape[1] and np.linalg.matrix_rank(X) < X.shape[1]:
             raise DataError("the columns of X are linearly dependent: leave some out.")
-        Z = mapping("Z", Z, "matrices by the names of terms")
         K = {} if K is None else mapping("K", K, "covariances by the names of terms")
         for name in K:
             if name not in Z:
@@ -202,20 +219,22 @@ class ComponentModel:
                 )
         components = []
         for name, z in Z.items():
-            matrix = sp.csr_matrix(
-                z if sp.issparse(z) else real_array(f"Z[{name!r}]", z), dtype=float
-            )
+            matrix = _real_design(name, z)
             if matrix.shape[0] != len(y):
                 raise ArgumentError(f"Z[{name!r}] has {matrix.shape[0]} rows, y has {len(y)}.")
             labels: tuple[Any, ...] = tuple(range(matrix.shape[1]))
+            own = _column_labels(z)
             known = K.get(name)
             if known is not None and not isinstance(known, Relationship):
-                known = Relationship.of(known, labels)
+                has_labels = isinstance(known, (tuple, pd.DataFrame))
+                known = Relationship.of(known, None if has_labels else own or labels)
+            if known is not None and own is not None and known.labels != own:
+                known = known.aligned(own)
             if known is not None and len(known) != matrix.shape[1]:
                 raise ArgumentError(
                     f"K[{name!r}] has {len(known)} rows, Z[{name!r}] {matrix.shape[1]} columns."
                 )
-            labels = labels if known is None else known.labels
+            labels = (own or labels) if known is None else known.labels
             components.append(_component(name, matrix, labels, known))
         names = [f"x{j + 1}" for j in range(X.shape[1])]
         if x_names is not None:
@@ -257,6 +276,31 @@ def component_model(design: Design, relationship: Mapping[str, Relationship]) ->
         weights=None if variances is None else 1.0 / variances,
         size=rows.size,
     )
+
+
+def _row_labels(*given: Any) -> pd.Index | None:
+    """Labels of the rows of the first that has any."""
+    labelled = (g.index for g in given if isinstance(g, (pd.Series, pd.DataFrame)))
+    return next(labelled, None)
+
+
+def _column_labels(z: Any) -> tuple[Any, ...] | None:
+    """Names of the columns of a frame, unless they are only numbered."""
+    if not isinstance(z, pd.DataFrame) or z.columns.equals(pd.RangeIndex(z.shape[1])):
+        return None
+    return tuple(z.columns.tolist())
+
+
+def _real_design(name: str, z: Any) -> Any:
+    """Z_i as a sparse matrix of real numbers."""
+    import scipy.sparse as sp
+
+    if is_sparse(z) and z.dtype.kind not in "biuf":
+        raise DataError(f"Z[{name!r}]: real numbers are needed.")
+    matrix = sp.csr_matrix(z if is_sparse(z) else real_array(f"Z[{name!r}]", z), dtype=np.float64)
+    if not np.isfinite(matrix.data).all():
+        raise DataError(f"Z[{name!r}] must be finite.")
+    return matrix
 
 
 def _of_group(design: Design, group: GroupingFactor, known: Relationship | None) -> list[Component]:

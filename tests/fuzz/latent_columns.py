@@ -112,4 +112,4 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     faulty, kinds = run(given.tries, given.seed)
-    print(f"{given.tries} tries, {faulty} faulty: {dict(kinds)}")  # noqa: T201
+    print(f"{given.tries} tries, {faulty} faulty: {dict(kinds)}")

@@ -2,8 +2,8 @@
 
 Four kinds of models: ``single`` (one random term), ``harsh`` (up to three terms; few and
 uneven levels, weights over orders of magnitude, heavy tails), ``benign`` (ordinary designs) and
-``saturated`` (as many columns of X and Z as rows, or more). Fits above the best restart by more than `GAP` that came without a warning of the
-optimiser count as faults.
+``saturated`` (as many columns of X and Z as rows, or more). Fits above the best restart by more
+than `GAP` that came without a warning of the optimiser count as faults.
 
     python tests/fuzz/optima.py --kind single --tries 1000 --seed 1
 """
@@ -19,8 +19,8 @@ from inspect import signature
 import numpy as np
 
 from lmforms.control import Control
-from lmforms.criterion import Problem
 from lmforms.covariance import Covariance, Diagonal, Stacked, Unstructured
+from lmforms.criterion import Problem
 from lmforms.errors import LmformsError
 from lmforms.estimate import Estimate, estimate
 from lmforms.optimize import minimize

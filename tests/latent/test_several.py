@@ -188,7 +188,7 @@ def test_bad_blocks():
     with pytest.raises(ArgumentError, match="each of Y, X1, X2, Z"):
         LinearMixedForm(1, weights=(1, 1, 1)).fit(Y, [X1, X2], Z1)
     form = LinearMixedForm(1, max_iter=3000).fit(Y, {"left": X1, "right": X2}, Z1)
-    with pytest.raises(ArgumentError, match=r"'X'.*left, right, Z"):
+    with pytest.raises(ArgumentError, match=r"'X'.*'left', 'right', 'Z'"):
         form.encode(X=X1)
     with pytest.raises(ArgumentError, match="left was not fitted on this side"):
         form.encode(Z={"left": X1})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lmforms.errors import ArgumentError, RelationshipError
+from lmforms.errors import ArgumentError, DataError, RelationshipError
 from lmforms.relationship import genomic, vanraden
 
 N, M = 12, 40
@@ -112,7 +112,31 @@ def test_refused(markers, options, message):
 
 @pytest.mark.parametrize("option", ["method", "missing", "monomorphic"])
 def test_options(option):
-    with pytest.raises(ArgumentError, match=f"`{option}` must be"):
+    with pytest.raises(ArgumentError, match=f"{option}='other': "):
         vanraden(COUNTS, labels=LABELS, **{option: "other"})
     with pytest.raises(ArgumentError, match="need labels"):
         vanraden(COUNTS)
+
+
+def test_masked_counts_are_missing_and_complex_ones_refused():
+    counts = np.random.default_rng(2).integers(0, 3, (6, 9)).astype(np.int8)
+    gaps = counts.astype(float)
+    gaps[0, 0] = np.nan
+    masked = np.ma.array(counts, mask=np.isnan(gaps))
+    wanted = vanraden(gaps, labels="abcdef").dense()
+    np.testing.assert_allclose(vanraden(masked, labels="abcdef").dense(), wanted, rtol=1e-6)
+    with pytest.raises(RelationshipError, match="missing in 0"):
+        vanraden(masked, labels="abcdef", missing="raise")
+    for strange in (counts + 1j, (counts + 0j).astype(object), counts.astype(str)):
+        with pytest.raises(RelationshipError, match="must be numbers"):
+            vanraden(strange, labels="abcdef")
+
+
+def test_frequencies_are_found_by_the_names_of_their_markers():
+    rng = np.random.default_rng(2)
+    counts = pd.DataFrame(rng.integers(0, 3, (6, 9)), columns=[f"m{j}" for j in range(9)])
+    p = pd.Series(rng.uniform(0.2, 0.8, 9), index=counts.columns)
+    wanted = vanraden(counts, frequencies=p.to_numpy()).dense()
+    np.testing.assert_array_equal(vanraden(counts, frequencies=p[::-1]).dense(), wanted)
+    with pytest.raises(DataError, match="frequencies has the names"):
+        vanraden(counts, frequencies=p.rename(str.upper))

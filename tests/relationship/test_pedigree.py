@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pedigrees import by_gene_dropping, parents, random_parents
 
-from lmforms.errors import ArgumentError, ColumnError, RelationshipError
+from lmforms.errors import ArgumentError, ColumnError, DataError, RelationshipError
 from lmforms.relationship import Pedigree
 from lmforms.relationship.ancestry import generations
 from lmforms.relationship.inbreeding import by_families, inbreeding, mendelian, tabular
@@ -213,3 +213,11 @@ def test_columns_that_are_not_there():
         Pedigree.of(["a"], ["b"])
     with pytest.raises(ArgumentError, match="hashable"):
         Pedigree.of(["a"], [["b"]], [0])
+
+
+def test_parents_are_found_by_their_row_labels():
+    animal = pd.Series(["s", "d", "o"], index=[5, 6, 7])
+    sire, dam = (pd.Series([0, 0, p], index=[5, 6, 7]) for p in "sd")
+    assert Pedigree.of(animal, sire[::-1], dam).sire.tolist() == [-1, -1, 0]
+    with pytest.raises(DataError, match="`dam` has other row labels"):
+        Pedigree.of(animal, sire, dam.reset_index(drop=True))

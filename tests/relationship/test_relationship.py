@@ -264,3 +264,20 @@ def test_levels_without_a_label():
         r.positions([f"a{i}" for i in range(9)])
     with pytest.raises(RelationshipError, match="must be unique"):
         r.aligned(["1", "1"])
+
+
+@pytest.mark.parametrize(
+    "make", [Relationship.of, Relationship.from_root, Relationship.from_precision]
+)
+def test_masked_numbers_are_missing_and_complex_ones_refused(make):
+    masked = np.ma.array(np.eye(2), mask=[[True, False], [False, False]])
+    with pytest.raises(RelationshipError, match="'a'"):
+        make(masked, labels=["a", "b"])
+    for matrix in (np.eye(2) + 0j, (np.eye(2) + 0j).astype(object), np.eye(2).astype(str)):
+        with pytest.raises(RelationshipError, match="real numbers"):
+            make(matrix, labels=["a", "b"])
+
+
+def test_labels_of_nanoseconds_stay_apart():
+    moments = np.array([1, 2], dtype="datetime64[ns]")
+    assert Relationship.of(np.eye(2), labels=moments).labels == tuple(pd.to_datetime(moments))

@@ -12,6 +12,7 @@ from lmforms.control import STEPPING as METHODS
 from lmforms.errors import (
     ArgumentError,
     ConvergenceWarning,
+    DataError,
     IdentificationWarning,
     ModelError,
     RelationshipError,
@@ -443,3 +444,38 @@ def test_two_names_of_one_grouping_are_said_by_every_method(method):
     assert {w.category for w in said} == {IdentificationWarning}
     single = lf.lmer("y ~ 1 + (1 | g)", data)
     assert fit.criterion == pytest.approx(single.criterion, abs=1e-7)
+
+
+def test_rows_and_levels_of_frames_are_found_by_their_labels():
+    rng = np.random.default_rng(4)
+    rows, levels = [f"r{i}" for i in range(30)], list("abcde")
+    y = pd.Series(rng.normal(size=30), index=rows)
+    X = pd.DataFrame({"one": 1.0, "x": rng.normal(size=30)}, index=rows)
+    Z = pd.DataFrame(np.eye(5)[np.arange(30) % 5], index=rows, columns=levels)
+    root = rng.normal(size=(5, 5))
+    K = pd.DataFrame(root @ root.T + np.eye(5), index=levels, columns=levels)
+    w = pd.Series(rng.uniform(1, 2, 30), index=rows)
+    plain = [a.to_numpy() for a in (y, X, Z, K, w)]
+    wanted = ComponentModel.of_matrices(
+        plain[0], plain[1], {"g": plain[2]}, {"g": plain[3]}, weights=plain[4]
+    )
+    other, order = rng.permutation(30), list("ecabd")
+    found = ComponentModel.of_matrices(
+        y, X.iloc[other], {"g": Z.iloc[other[::-1]]}, {"g": K.loc[order, order]}, weights=w[::-1]
+    )
+    np.testing.assert_allclose(estimate(found).variances, estimate(wanted).variances, rtol=1e-9)
+    with pytest.raises(DataError, match="X has other row labels"):
+        ComponentModel.of_matrices(y, X.reset_index(drop=True), {"g": Z})
+    start = pd.Series({"Residual": 2.0, "g": 1.0})
+    np.testing.assert_allclose(estimate(wanted, start=start).steps[0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("spoil", [lambda a: a + 0j, lambda a: np.ma.array(a, mask=a == a.max())])
+@pytest.mark.parametrize("place", range(4))
+def test_masked_and_complex_matrices_are_refused(spoil, place):
+    rng = np.random.default_rng(4)
+    parts = [rng.normal(size=30), np.ones((30, 1)), np.eye(5)[np.arange(30) % 5], np.ones(30)]
+    parts[place] = spoil(parts[place])
+    y, X, Z, w = parts
+    with pytest.raises((DataError, ArgumentError), match=r"real numbers|finite"):
+        ComponentModel.of_matrices(y, X, {"g": Z}, weights=w)
