@@ -148,8 +148,11 @@ def is_delicate(problem: Problem) -> bool:
     if columns >= FULL * cp.n:
         return True
     bound = UNBALANCED if columns >= CROWDED * cp.n else UNEVEN
-    sizes = [np.einsum("qkk->kq", f.zz) for f in cp.factors]
-    return any((size.max(axis=1) > bound * np.median(size, axis=1)).any() for size in sizes)
+    for f in cp.factors:
+        sizes = np.sort(np.einsum("qkk->kq", f.zz), axis=1)
+        if (sizes[:, -1] > bound * sizes[:, sizes.shape[1] // 2]).any():
+            return True
+    return False
 
 
 def without_each_part(problem: Problem, theta: FloatArray) -> Iterator[FloatArray]:

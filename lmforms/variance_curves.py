@@ -237,14 +237,13 @@ def _apart(
     grid: FloatArray, changes: FloatArray, variances: FloatArray
 ) -> Iterator[tuple[int, int]]:
     """Local minima (direction, point) that a rise separates from the variance now."""
-    rising = changes[:, 1:] > changes[:, :-1]
-    lowest = np.empty(changes.shape, dtype=bool)
-    lowest[:, 0] = rising[:, 0]
-    lowest[:, 1:-1] = rising[:, 1:] & ~rising[:, :-1]
-    lowest[:, -1] = changes[:, -1] < -BARRIER  # the criterion may level off far out
-    for j in np.flatnonzero((lowest.sum(axis=1) > 1) | (changes.min(axis=1) < -BARRIER)):
+    falls, rises = changes[:, 1:] <= changes[:, :-1], changes[:, 1:] > changes[:, :-1]
+    turns = np.count_nonzero(falls[:, :-1] & rises[:, 1:], axis=1) + rises[:, 0]
+    for j in np.flatnonzero((turns > 1) | (changes.min(axis=1) < -BARRIER)):
         f, here = changes[j], int(np.searchsorted(grid[j], variances[j]))
-        for g in np.flatnonzero(lowest[j]):
+        lowest = np.append(rises[j], f[-1] < -BARRIER)  # it may level off far out
+        lowest[1:] &= falls[j]
+        for g in np.flatnonzero(lowest):
             between = f[g:here] if g < here else f[here : g + 1]
             if max(0.0, between.max(initial=0.0)) - f[g] > BARRIER:
                 yield int(j), int(g)
