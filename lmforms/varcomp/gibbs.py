@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..arguments import flag, generator, named_arguments, whole
 from ..errors import MemoryLimitError, MissingPackageError, ModelError
+from ..factor import calm_threads
 from .explained import refuse_lost
 from .fit import RESIDUAL
 from .model import ComponentModel, component_model_of
@@ -126,8 +127,9 @@ def gibbs(
     if progress:
         iterations = _bar(iterations)
     try:
-        for i in iterations:
-            run.step(keep=i >= warmup and (i - warmup + 1) % thin == 0)
+        with calm_threads(len(sums.zr)):
+            for i in iterations:
+                run.step(keep=i >= warmup and (i - warmup + 1) % thin == 0)
     except KeyboardInterrupt:
         if not run.kept:
             raise
