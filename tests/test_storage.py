@@ -15,7 +15,7 @@ from models import columns_of_every_kind
 from numpy.testing import assert_allclose
 
 import lmforms as lf
-from lmforms.errors import DataError, LmformsError, NumericalError
+from lmforms.errors import ContextWarning, DataError, LmformsError, NumericalError
 
 N = 60
 RNG = np.random.default_rng(9)
@@ -189,7 +189,8 @@ def test_functions_of_the_caller_are_asked_for(tmp_path):
         return 2.0 * values
 
     fit = quiet("y ~ twice(x) + (1 | g)", context={"twice": twice})
-    returned(fit, tmp_path, context={"twice": twice})
+    with pytest.warns(ContextWarning, match=r"'twice'.*load\(path, context="):
+        returned(fit, tmp_path, context={"twice": twice})
     with pytest.raises(DataError, match="'twice'"):
         lf.load(tmp_path / "fit.lmf")
     with pytest.raises(NumericalError, match="context"):

@@ -1,0 +1,52 @@
+"""Columns of a table as facts in JSON and one array of numbers or codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..errors import DataError
+from ..labels import decode, encode
+from .archive import Archive
+
+NUMBERS = "fiub"
+"""NumPy's letters for floats, integers and booleans."""
+
+
+def described(series: pd.Series) -> tuple[dict[str, Any], npt.NDArray[Any]]:
+    """What a column is, and its numbers or codes.
+
+    Raises
+    ------
+    DataError
+        Its labels cannot be written; the message names the column.
+    """
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in NUMBERS:
+        return {"kind": "plain"}, series.to_numpy()
+    try:
+        if isinstance(series.dtype, pd.CategoricalDtype):
+            facts = {"ordered": bool(series.cat.ordered), "levels": encode(series.cat.categories)}
+            return {"kind": "category", **facts}, series.cat.codes.to_numpy()
+        codes, levels = pd.factorize(series.array)
+        index = pd.Index(levels, dtype=series.dtype, tupleize_cols=False)
+        return {"kind": "labels", "levels": encode(index)}, codes
+    except DataError as exc:
+        raise DataError(
+            f"save: the column `{series.name}`: {exc} Make it text, "
+            f"data[{series.name!r}].astype(str), and fit again."
+        ) from None
+
+
+def restored(facts: dict[str, Any], archive: Archive, name: str, n: int) -> Any:
+    """The column that :func:`described` took apart, from the array `name` of the file."""
+    if facts["kind"] == "plain":
+        return archive.array(name, n, NUMBERS)
+    levels, codes = decode(facts["levels"]), archive.array(name, n, "i")
+    if len(codes) and not 0 <= codes.min() <= codes.max() < len(levels):
+        raise archive.damaged(f"{name} has codes without a label")
+    if facts["kind"] == "category":
+        return pd.Categorical.from_codes(codes, categories=levels, ordered=facts["ordered"])
+    return levels.take(codes).array
