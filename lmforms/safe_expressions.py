@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
     from .terms import BoundFormula
 
-Kind = Literal["number", "labels", "text", "list", "coding", "factor", "given"]
-"""Labels are a column of objects, and given is what functions and variables of the caller are."""
+Kind = Literal["number", "basis", "labels", "factor", "coding", "text", "list", "given"]
+"""Numbers are a column or one of them, a basis several columns, labels a column of objects;
+given is what functions and variables of the caller are."""
 
 Number = int | float
 
@@ -230,7 +231,8 @@ class _Checker:
         return plain if name != plain and plain in self._columns and needs_alias(plain) else None
 
     def _from_context(self, name: str) -> Part:
-        if name.startswith("__") or (hasattr(builtins, name) and name not in self._given):
+        own = unaliased(name)
+        if own.startswith("__") or (hasattr(builtins, own) and name not in self._given):
             raise ForbiddenError(f"`{name}` is Python's own, and not allowed in a saved formula")
         self.outside.add(name)
         value = self._given.get(name)
@@ -332,12 +334,12 @@ class _Checker:
             if column not in self._columns:
                 raise ForbiddenError(f"{_shown(node)} names no column")
             return self._of_column(str(column))
-        self._count_columns(function, node, parts)
+        wide = self._count_columns(function, node, parts)
         if name in ("C", "factor", "hashed"):
             return Part("factor")
         if parts and parts[0].kind not in ("number", "given"):
-            raise ForbiddenError(f"{_shown(node)} transforms what is no number")
-        return Part("number")
+            raise ForbiddenError(f"{_shown(node)} transforms what is no column of numbers")
+        return Part("basis" if wide else "number")
 
     def _function(self, node: ast.expr) -> tuple[Any, str]:
         """What is called and its name; None for a function of the caller."""
@@ -359,10 +361,13 @@ class _Checker:
             raise ForbiddenError(f"`{name}` is no function")
         return self._language[name], name
 
-    def _count_columns(self, function: Any, node: ast.Call, parts: list[Part]) -> None:
-        """Add up the columns that a transform is asked for, and bound them."""
-        names = list(signature(function).parameters)[: len(node.args)]
-        names += [str(k.arg) for k in node.keywords]
+    def _count_columns(self, function: Any, node: ast.Call, parts: list[Part]) -> bool:
+        """Add up the columns that a transform is asked for, and bound them.
+
+        Whether it may make several.
+        """
+        known = list(signature(function).parameters)
+        names = [*known[: len(node.args)], *(str(k.arg) for k in node.keywords)]
         self.basis += 1
         for name, part in zip(names, parts, strict=False):
             if name not in SIZES or part.kind != "number":
@@ -373,6 +378,7 @@ class _Checker:
                     "saved formula"
                 )
             self.basis += max(0, int(part.value))
+        return any(name in SIZES for name in known)
 
 
 def _is_coding(value: Any) -> bool:

@@ -23,6 +23,7 @@ from ..errors import (
     ArgumentError,
     ContextWarning,
     DataError,
+    FormulaError,
     LmformsError,
     LmformsWarning,
     MemoryLimitError,
@@ -247,7 +248,10 @@ def _rebuilt(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
 
 def _check_expressions(formula: str, table: Table, given: Mapping[str, Any]) -> None:
     """Refuse a formula that holds more than the whitelist, or names that are not given."""
-    bound = bind(parse_formula(formula), tuple(table))
+    try:
+        bound = bind(parse_formula(formula), tuple(table))
+    except (RecursionError, MemoryError):
+        raise FormulaError("load: the formula is nested too deeply.") from None
     names = names_from_context(bound, _objects(table), table.n, given, "load")
     lacking = [name for name in names if name not in given]
     if lacking:
