@@ -20,22 +20,15 @@ import ast
 import builtins
 import math
 import operator
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from .errors import FormulaError
 from .evaluator import Scope
-from .piece import Piece, aliased, needs_alias, unaliased
-from .terms import factors_of, marked
-
-if TYPE_CHECKING:
-    from formulaic.parser.types import Factor
-
-    from .terms import BoundFormula
+from .piece import aliased, needs_alias, unaliased
 
 Kind = Literal["number", "basis", "labels", "factor", "coding", "text", "list", "given"]
 """Numbers are a column or one of them, a basis several columns, labels a column of objects;
@@ -55,14 +48,6 @@ SIZES = ("df", "degree", "levels")
 
 MOST_COLUMNS = 1000
 """… which a single one may ask for. Polynomials and splines are done for far below this."""
-
-WAY_OUT = (
-    "Make a column of it, or a function with a name of its own, and fit with "
-    "context={'name': function}."
-)
-
-LARGEST_BASIS = 2**27
-"""Numbers (rows times columns, 1 GiB) that all transforms of a formula may make."""
 
 LARGEST_INTEGER = 2**63 - 1
 """Beyond it NumPy computes with Python's integers, whose powers have no end."""
@@ -88,85 +73,69 @@ _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 @dataclass(frozen=True)
 class Part:
-    """What an expression gives: its kind, and its value where no column is in it."""
+    """What an expression gives.
+
+    Attributes
+    ----------
+    kind : str
+    value : number, optional
+        Where no column is in it.
+    width : int
+        Columns that it makes as a predictor, at most.
+    """
 
     kind: Kind
     value: Number | None = None
+    width: int = 1
 
 
 class ForbiddenError(Exception):
-    """An expression is not in the whitelist; the text says why and what to do."""
+    """An expression is not in the whitelist; the text says why."""
 
 
-def names_from_context(
-    bound: BoundFormula,
-    labels: Collection[str],
-    rows: int,
-    given: Mapping[str, Any],
-    what: str,
-) -> list[str]:
-    """Check every expression of a formula; return the names it needs from ``context=``.
+class ExpressionChecker:
+    """Walks the syntax trees of expressions and collects the names that it does not know.
 
     Parameters
     ----------
-    bound : BoundFormula
-    labels : collection of str
-        Columns of the data that hold objects, so that arithmetic with them is Python's own.
-    rows : int
+    columns : collection of str
+        Of the data.
+    objects : collection of str
+        Those that hold objects, so that arithmetic with them is Python's own.
     given : mapping
         What ``context=`` holds.
-    what : str
-        ``"save"`` or ``"load"``, for messages.
+    distinct : callable
+        How many different rows some columns have, at most.
 
-    Raises
-    ------
-    FormulaError
-        An expression is outside the whitelist; the message marks it and says the way out.
+    Attributes
+    ----------
+    outside : set of str
+        Names met so far that must come from ``context=``.
     """
-    checker = _Checker(bound.columns, labels, given)
-    for factor, piece in _expressions(bound):
-        try:
-            checker.check(factor.expr)
-            if checker.basis * rows > LARGEST_BASIS:
-                raise ForbiddenError(
-                    f"the transforms of the formula make {checker.basis} columns of {rows} rows, "
-                    f"and at most {LARGEST_BASIS:,} numbers are allowed: use a smaller basis"
-                )
-        except ForbiddenError as exc:
-            hint = WAY_OUT if what == "save" else "Nothing of the file was evaluated."
-            raise FormulaError(f"{what}: {exc}. {hint}\n{marked(factor, piece)}") from None
-    return sorted(checker.outside)
-
-
-def _expressions(bound: BoundFormula) -> Iterator[tuple[Factor, Piece]]:
-    """Everything that will be evaluated, with the place where it stands."""
-    formula = bound.formula
-    sides = [(bound.response, formula.response), (bound.fixed, formula.fixed)]
-    sides += [(term.expression, term.piece) for term in bound.random]
-    sides += list(zip(bound.offsets, formula.offsets, strict=True))
-    for parsed, piece in sides:
-        yield from ((f, piece) for f in factors_of(parsed) if f.eval_method.value == "python")
-    for term in bound.random:
-        for factor in term.group:
-            if factor.eval_method.value == "python":
-                yield factor, term.group_piece
-
-
-class _Checker:
-    """Walks syntax trees; collects names that are not known and counts columns to be made."""
 
     def __init__(
-        self, columns: Collection[str], labels: Collection[str], given: Mapping[str, Any]
+        self,
+        columns: Collection[str],
+        objects: Collection[str],
+        given: Mapping[str, Any],
+        distinct: Callable[[Collection[str]], int],
     ) -> None:
         from formulaic.transforms import TRANSFORMS
 
-        self._columns, self._labels, self._given = set(columns), set(labels), given
+        self._columns, self._objects = set(columns), set(objects)
+        self._given, self._distinct = given, distinct
         self._language = {**TRANSFORMS, **Scope()}
         self._aliases: dict[str, str] = {}
         self.outside: set[str] = set()
-        self.basis = 0
 
-    def check(self, expression: str) -> None:
+    def check(self, expression: str) -> Part:
+        """What an expression gives.
+
+        Raises
+        ------
+        ForbiddenError
+            It holds something that is not in the whitelist.
+        """
         from formulaic.utils.code import sanitize_variable_names
 
         known = dict.fromkeys([*self._columns, *self._given, *self._language])
@@ -174,7 +143,7 @@ class _Checker:
         self._aliases = {}
         try:
             tree = ast.parse(sanitize_variable_names(expression, known, self._aliases), mode="eval")
-            self._part(tree.body)
+            return self._part(tree.body)
         except (RecursionError, MemoryError):
             raise ForbiddenError("an expression is nested too deeply") from None
         except (SyntaxError, ValueError) as exc:
@@ -220,7 +189,7 @@ class _Checker:
         raise ForbiddenError(f"`{node.id}` is a function, and stands where a value is needed")
 
     def _of_column(self, name: str) -> Part:
-        return Part("labels" if name in self._labels else "number")
+        return Part("labels" if name in self._objects else "number")
 
     def _column(self, identifier: str) -> str | None:
         """The column that an identifier stands for."""
@@ -271,7 +240,7 @@ class _Checker:
     def _sequence(self, node: ast.List | ast.Tuple) -> Part:
         for item in node.elts:
             self._part(item)
-        return Part("list")
+        return Part("list", width=len(node.elts))
 
     def _mapping(self, node: ast.Dict) -> Part:
         for item in (*node.keys, *node.values):
@@ -334,12 +303,19 @@ class _Checker:
             if column not in self._columns:
                 raise ForbiddenError(f"{_shown(node)} names no column")
             return self._of_column(str(column))
-        wide = self._count_columns(function, node, parts)
         if name in ("C", "factor", "hashed"):
-            return Part("factor")
+            return Part("factor", width=self._levels(node.args[0]) if node.args else 1)
+        width = self._columns_made(function, node, parts)
         if parts and parts[0].kind not in ("number", "given"):
             raise ForbiddenError(f"{_shown(node)} transforms what is no column of numbers")
-        return Part("basis" if wide else "number")
+        return Part("number") if width is None else Part("basis", width=width)
+
+    def _levels(self, node: ast.expr) -> int:
+        """Levels that a factor made of an expression can have."""
+        if isinstance(node, ast.Compare):
+            return 2
+        names = (self._column(n.id) for n in ast.walk(node) if isinstance(n, ast.Name))
+        return self._distinct({name for name in names if name is not None})
 
     def _function(self, node: ast.expr) -> tuple[Any, str]:
         """What is called and its name; None for a function of the caller."""
@@ -361,24 +337,24 @@ class _Checker:
             raise ForbiddenError(f"`{name}` is no function")
         return self._language[name], name
 
-    def _count_columns(self, function: Any, node: ast.Call, parts: list[Part]) -> bool:
-        """Add up the columns that a transform is asked for, and bound them.
-
-        Whether it may make several.
-        """
+    def _columns_made(self, function: Any, node: ast.Call, parts: list[Part]) -> int | None:
+        """Columns that a transform is asked for, bounded; None if it always makes one."""
         known = list(signature(function).parameters)
+        if not any(name in SIZES for name in known):
+            return None
         names = [*known[: len(node.args)], *(str(k.arg) for k in node.keywords)]
-        self.basis += 1
+        made = 1
         for name, part in zip(names, parts, strict=False):
-            if name not in SIZES or part.kind != "number":
-                continue
-            if part.value is None or not part.value <= MOST_COLUMNS:
-                raise ForbiddenError(
-                    f"`{name}` of {_shown(node)} must be a number of at most {MOST_COLUMNS} in a "
-                    "saved formula"
-                )
-            self.basis += max(0, int(part.value))
-        return any(name in SIZES for name in known)
+            if part.kind == "list":  # knots
+                made += part.width
+            elif name in SIZES:
+                if part.value is None or not 0 <= part.value <= MOST_COLUMNS:
+                    raise ForbiddenError(
+                        f"`{name}` of {_shown(node)} must be a number between 0 and {MOST_COLUMNS} "
+                        "in a saved formula"
+                    )
+                made += int(part.value)
+        return made
 
 
 def _is_coding(value: Any) -> bool:

@@ -45,8 +45,8 @@ def restored(facts: dict[str, Any], archive: Archive, name: str, n: int) -> Any:
     if facts["kind"] == "plain":
         return archive.array(name, n, NUMBERS)
     levels, codes = decode(facts["levels"]), archive.array(name, n, "i")
-    if len(codes) and not 0 <= codes.min() <= codes.max() < len(levels):
-        raise archive.damaged(f"{name} has codes without a label")
+    if n and not 0 <= codes.min() <= codes.max() < len(levels) <= n:
+        raise archive.damaged(f"the labels of {name} are not those of its codes")
     if facts["kind"] == "category":
         return pd.Categorical.from_codes(codes, categories=levels, ordered=facts["ordered"])
     return levels.take(codes).array

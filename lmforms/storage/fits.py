@@ -33,11 +33,10 @@ from ..errors import (
 from ..estimate import Estimate
 from ..formula import parse_formula
 from ..labels import encode
-from ..safe_expressions import names_from_context
 from ..table import Table
 from ..terms import bind
 from .archive import Archive, opened, write_archive
-from .atomic import checked_path
+from .atomic import checked_path, file_error
 from .columns import described, restored
 from .contents import (
     FORMAT,
@@ -46,6 +45,7 @@ from .contents import (
     Contents,
     checked_contents,
 )
+from .formulas import names_from_context
 
 if TYPE_CHECKING:
     from ..results import MixedModelResults
@@ -93,7 +93,7 @@ def _taken_apart(
             f"save: the formula has {len(source)} characters, and {LONGEST_FORMULA} can be read "
             "back: use shorter names of columns, or `.`."
         )
-    names = names_from_context(design.bound, _objects(table), table.n, model.scope.given, "save")
+    names = names_from_context(design.bound, table, model.scope.given, "save")
     arrays: dict[str, npt.NDArray[Any]] = {
         "response": fit._y,
         "theta": fit.theta,
@@ -193,7 +193,11 @@ def load(
     if context is not None and not isinstance(context, Mapping):
         raise ArgumentError(f"load: context must be a mapping, not {type(context).__name__}.")
     file = checked_path(path, "load")
-    if not file.is_file():
+    try:
+        there = file.is_file()
+    except OSError as exc:
+        raise file_error(exc, file, "load", "read") from exc
+    if not there:
         raise DataError(f"load: there is no file {str(file)!r}.")
     with opened(file) as archive:
         try:
@@ -252,18 +256,13 @@ def _check_expressions(formula: str, table: Table, given: Mapping[str, Any]) -> 
         bound = bind(parse_formula(formula), tuple(table))
     except (RecursionError, MemoryError):
         raise FormulaError("load: the formula is nested too deeply.") from None
-    names = names_from_context(bound, _objects(table), table.n, given, "load")
+    names = names_from_context(bound, table, given, "load")
     lacking = [name for name in names if name not in given]
     if lacking:
         raise DataError(
             f"load: the formula {formula!r} uses {', '.join(map(repr, lacking))} from your code; "
             f"{_load_with(lacking)}."
         )
-
-
-def _objects(table: Table) -> list[str]:
-    """Columns that do not hold numbers or dates of a NumPy type."""
-    return [name for name, column in table.items() if column.dtype.kind == "O"]
 
 
 def _load_with(names: list[str]) -> str:
