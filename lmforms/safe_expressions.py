@@ -270,8 +270,9 @@ class ExpressionChecker:
         if not isinstance(node.value, ast.Name):
             return None
         for name, module in (("np", np), ("contr", self._language["contr"])):
-            written = aliased(name) if name in self._columns else name
-            if node.value.id == written and self._given.get(name, module) is module:
+            written = node.value.id == aliased(name)
+            written |= node.value.id == name and name not in self._columns
+            if written and self._given.get(name, module) is module:
                 value = getattr(module, node.attr, None)
                 return value if isinstance(value, (np.ufunc, float)) or _is_coding(value) else None
         return None
@@ -303,9 +304,11 @@ class ExpressionChecker:
             if column not in self._columns:
                 raise ForbiddenError(f"{_shown(node)} names no column")
             return self._of_column(str(column))
-        if name in ("C", "factor", "hashed"):
+        if name in ("C", "factor"):
             return Part("factor", width=self._levels(node.args[0]) if node.args else 1)
         width = self._columns_made(function, node, parts)
+        if name == "hashed":
+            return Part("factor", width=width or 1)
         if parts and parts[0].kind not in ("number", "given"):
             raise ForbiddenError(f"{_shown(node)} transforms what is no column of numbers")
         return Part("number") if width is None else Part("basis", width=width)
@@ -328,8 +331,6 @@ class ExpressionChecker:
         if not isinstance(node, ast.Name):
             raise ForbiddenError(f"the call of {_shown(node)} is not allowed in a saved formula")
         name = unaliased(node.id)
-        if node.id == name and self._column(name) is not None:
-            raise ForbiddenError(f"`{name}` is a column, and is called like a function")
         if name in self._given or name not in self._language:
             self._from_context(name)
             return None, name

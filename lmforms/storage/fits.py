@@ -110,7 +110,9 @@ def _taken_apart(
     try:
         index = encode(table.index)
     except DataError as exc:
-        raise DataError(f"save: the index of the data: {exc} Use data.reset_index().") from None
+        raise DataError(
+            f"save: the index of the data: {exc} Use data.reset_index(drop=True)."
+        ) from None
     optimum = estimate.optimum
     meta = {
         "format": FORMAT,
