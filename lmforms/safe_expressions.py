@@ -19,7 +19,6 @@ from __future__ import annotations
 import ast
 import builtins
 import math
-import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from inspect import signature
@@ -29,19 +28,30 @@ import numpy as np
 
 from .evaluator import Scope
 from .piece import aliased, needs_alias, unaliased
+from .safe_arithmetic import (
+    OPERATORS,
+    SIGNS,
+    ForbiddenError,
+    Number,
+    checked_number,
+    computed,
+    shown,
+)
 
 Kind = Literal["number", "basis", "labels", "factor", "coding", "text", "list", "given"]
 """Numbers are a column or one of them, a basis several columns, labels a column of objects;
 given is what functions and variables of the caller are."""
 
-Number = int | float
-
-DATE_PARTS = (
-    *("year", "quarter", "month", "day", "hour", "minute", "second", "microsecond", "nanosecond"),
-    *("dayofweek", "day_of_week", "weekday", "dayofyear", "day_of_year", "days_in_month"),
-    *("days", "seconds", "microseconds", "nanoseconds"),
-)
-"""What ``<column>.dt.`` may be followed by: properties of pandas' dates and spans."""
+DATE_PARTS: dict[str, int | None] = {
+    **dict.fromkeys(("dayofweek", "day_of_week", "weekday"), 7),
+    **dict.fromkeys(("dayofyear", "day_of_year"), 366),
+    **{"quarter": 4, "month": 12, "day": 31, "days_in_month": 4},
+    **{"hour": 24, "minute": 60, "second": 60},
+    **dict.fromkeys(("year", "days", "seconds", "microsecond", "microseconds"), None),
+    **dict.fromkeys(("nanosecond", "nanoseconds"), None),
+}
+"""What ``<column>.dt.`` may be followed by: properties of pandas' dates and spans, and how many
+values they have where that is little."""
 
 SIZES = ("df", "degree", "levels")
 """Parameters of transforms that say how many columns they make …"""
@@ -49,25 +59,6 @@ SIZES = ("df", "degree", "levels")
 MOST_COLUMNS = 1000
 """… which a single one may ask for. Polynomials and splines are done for far below this."""
 
-LARGEST_INTEGER = 2**63 - 1
-"""Beyond it NumPy computes with Python's integers, whose powers have no end."""
-
-_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-}
-_SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {
-    ast.UAdd: operator.pos,
-    ast.USub: operator.neg,
-    ast.Invert: operator.invert,
-}
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
@@ -87,10 +78,6 @@ class Part:
     kind: Kind
     value: Number | None = None
     width: int = 1
-
-
-class ForbiddenError(Exception):
-    """An expression is not in the whitelist; the text says why."""
 
 
 class ExpressionChecker:
@@ -165,7 +152,7 @@ class ExpressionChecker:
             ast.UnaryOp: self._sign,
         }
         if type(node) not in visit:
-            raise ForbiddenError(f"{_shown(node)} is not allowed in a saved formula")
+            raise ForbiddenError(f"{shown(node)} is not allowed in a saved formula")
         return visit[type(node)](node)
 
     def _constant(self, node: ast.Constant) -> Part:
@@ -173,7 +160,7 @@ class ExpressionChecker:
             return Part("text")
         if node.value is None:
             return Part("list")
-        return _number(node.value, node)
+        return Part("number", checked_number(node.value, shown(node)))
 
     def _name(self, node: ast.Name) -> Part:
         column = self._column(node.id)
@@ -206,35 +193,38 @@ class ExpressionChecker:
         self.outside.add(name)
         value = self._given.get(name)
         if isinstance(value, (bool, int, float)):
-            return _number(value, ast.Name(name))
+            return Part("number", checked_number(value, name))
         return Part("list" if isinstance(value, (str, bytes, list, tuple, Mapping)) else "given")
 
     def _operation(self, node: ast.BinOp) -> Part:
-        if type(node.op) not in _ARITHMETIC:
-            raise ForbiddenError(f"the operator of {_shown(node)} is not allowed")
+        if type(node.op) not in OPERATORS:
+            raise ForbiddenError(f"the operator of {shown(node)} is not allowed")
         left, right = self._operand(node.left), self._operand(node.right)
         if left.value is None or right.value is None:
             return Part("number")
-        return _computed(node, _ARITHMETIC[type(node.op)], left.value, right.value)
+        value = computed(shown(node), OPERATORS[type(node.op)], left.value, right.value)
+        return Part("number", value)
 
     def _sign(self, node: ast.UnaryOp) -> Part:
-        if type(node.op) not in _SIGNS:
-            raise ForbiddenError(f"the operator of {_shown(node)} is not allowed")
+        if type(node.op) not in SIGNS:
+            raise ForbiddenError(f"the operator of {shown(node)} is not allowed")
         part = self._operand(node.operand)
-        return part if part.value is None else _computed(node, _SIGNS[type(node.op)], part.value)
+        if part.value is None:
+            return part
+        return Part("number", computed(shown(node), SIGNS[type(node.op)], part.value))
 
     def _operand(self, node: ast.expr) -> Part:
         part = self._part(node)
         if part.kind not in ("number", "given"):
-            raise ForbiddenError(f"{_shown(node)} is no number, and stands in arithmetic")
+            raise ForbiddenError(f"{shown(node)} is no number, and stands in arithmetic")
         return part
 
     def _comparison(self, node: ast.Compare) -> Part:
         if not all(isinstance(op, _COMPARISONS) for op in node.ops):
-            raise ForbiddenError(f"{_shown(node)} is not allowed: compare by == or <")
+            raise ForbiddenError(f"{shown(node)} is not allowed: compare by == or <")
         for part in (self._part(side) for side in (node.left, *node.comparators)):
             if part.kind not in ("number", "labels", "text", "given"):
-                raise ForbiddenError(f"{_shown(node)} compares what has no order")
+                raise ForbiddenError(f"{shown(node)} compares what has no order")
         return Part("number")
 
     def _sequence(self, node: ast.List | ast.Tuple) -> Part:
@@ -245,7 +235,7 @@ class ExpressionChecker:
     def _mapping(self, node: ast.Dict) -> Part:
         for item in (*node.keys, *node.values):
             if item is None:
-                raise ForbiddenError(f"{_shown(node)} is not allowed in a saved formula")
+                raise ForbiddenError(f"{shown(node)} is not allowed in a saved formula")
             self._part(item)
         return Part("list")
 
@@ -261,7 +251,7 @@ class ExpressionChecker:
             if isinstance(column, ast.Name) and self._column(column.id) is not None:
                 return Part("number")
         raise ForbiddenError(
-            f"the attribute {_shown(node)} is not allowed in a saved formula, only np.<ufunc>, "
+            f"the attribute {shown(node)} is not allowed in a saved formula, only np.<ufunc>, "
             "contr.<coding> and <column>.dt.<part of a date>"
         )
 
@@ -281,12 +271,12 @@ class ExpressionChecker:
         function, name = self._function(node.func)
         for keyword in node.keywords:
             if keyword.arg is None or keyword.arg.startswith("_"):
-                raise ForbiddenError(f"the arguments of {_shown(node)} are not allowed")
+                raise ForbiddenError(f"the arguments of {shown(node)} are not allowed")
         values = [*node.args, *(k.value for k in node.keywords)]
         if isinstance(function, np.ufunc):
             if node.keywords or len(node.args) > function.nin:
                 raise ForbiddenError(
-                    f"{_shown(node)} may have {function.nin} arguments in a saved formula, without "
+                    f"{shown(node)} may have {function.nin} arguments in a saved formula, without "
                     "keywords"
                 )
             for value in values:
@@ -302,7 +292,7 @@ class ExpressionChecker:
         if name == "Q":
             column = getattr(values[0], "value", None) if len(values) == 1 else None
             if column not in self._columns:
-                raise ForbiddenError(f"{_shown(node)} names no column")
+                raise ForbiddenError(f"{shown(node)} names no column")
             return self._of_column(str(column))
         if name in ("C", "factor"):
             return Part("factor", width=self._levels(node.args[0]) if node.args else 1)
@@ -310,13 +300,15 @@ class ExpressionChecker:
         if name == "hashed":
             return Part("factor", width=width or 1)
         if parts and parts[0].kind not in ("number", "given"):
-            raise ForbiddenError(f"{_shown(node)} transforms what is no column of numbers")
+            raise ForbiddenError(f"{shown(node)} transforms what is no column of numbers")
         return Part("number") if width is None else Part("basis", width=width)
 
     def _levels(self, node: ast.expr) -> int:
         """Levels that a factor made of an expression can have."""
         if isinstance(node, ast.Compare):
             return 2
+        if isinstance(node, ast.Attribute) and DATE_PARTS.get(node.attr):
+            return int(DATE_PARTS[node.attr] or 0)
         names = (self._column(n.id) for n in ast.walk(node) if isinstance(n, ast.Name))
         return self._distinct({name for name in names if name is not None})
 
@@ -326,10 +318,10 @@ class ExpressionChecker:
             function = self._member(node)
             if function is None or isinstance(function, float):
                 self._attribute(node)
-                raise ForbiddenError(f"{_shown(node)} is no function")
+                raise ForbiddenError(f"{shown(node)} is no function")
             return function, node.attr
         if not isinstance(node, ast.Name):
-            raise ForbiddenError(f"the call of {_shown(node)} is not allowed in a saved formula")
+            raise ForbiddenError(f"the call of {shown(node)} is not allowed in a saved formula")
         name = unaliased(node.id)
         if name in self._given or name not in self._language:
             self._from_context(name)
@@ -351,7 +343,7 @@ class ExpressionChecker:
             elif name in SIZES:
                 if part.value is None or not 0 <= part.value <= MOST_COLUMNS:
                     raise ForbiddenError(
-                        f"`{name}` of {_shown(node)} must be a number between 0 and {MOST_COLUMNS} "
+                        f"`{name}` of {shown(node)} must be a number between 0 and {MOST_COLUMNS} "
                         "in a saved formula"
                     )
                 made += int(part.value)
@@ -364,29 +356,3 @@ def _is_coding(value: Any) -> bool:
     from formulaic.transforms.patsy_compat import Treatment
 
     return value is Treatment or (isinstance(value, type) and issubclass(value, Contrasts))
-
-
-def _number(value: Any, node: ast.expr) -> Part:
-    if not isinstance(value, (bool, int, float)):
-        raise ForbiddenError(f"{_shown(node)} is not allowed in a saved formula")
-    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-        raise ForbiddenError(
-            f"{_shown(node)} has more than 63 bits: write it with a point, such as 1e20"
-        )
-    return Part("number", value)
-
-
-def _computed(node: ast.expr, compute: Callable[..., Any], *values: Number) -> Part:
-    """The value of arithmetic without columns, computed only where it is harmless."""
-    try:
-        if compute is operator.pow:
-            math.pow(*values)  # has no integers that grow for ever
-        return _number(compute(*values), node)
-    except (ArithmeticError, ValueError, TypeError) as exc:
-        raise ForbiddenError(f"{_shown(node)} cannot be computed ({exc})") from None
-
-
-def _shown(node: ast.expr) -> str:
-    """An expression in a message, shortened."""
-    text = unaliased(ast.unparse(node))
-    return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}…`"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import FormulaError, MemoryLimitError
 from ..piece import unaliased
-from ..safe_expressions import ExpressionChecker, ForbiddenError
+from ..safe_arithmetic import ForbiddenError
+from ..safe_expressions import ExpressionChecker
 from ..terms import marked
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def names_from_context(
         raise MemoryLimitError(
             f"{what}: the formula makes up to {columns:,} columns of {table.n:,} rows, and a "
             f"saved fit may have {LARGEST_DESIGN:,} numbers in them. Use a random term for a "
-            "factor of many levels."
+            "factor of many levels, and a column of the data for a factor that is computed."
         )
     return sorted(checker.outside)
 
