@@ -57,7 +57,8 @@ SIZES = ("df", "degree", "levels")
 """Parameters of transforms that say how many columns they make …"""
 
 MOST_COLUMNS = 1000
-"""… which a single one may ask for. Polynomials and splines are done for far below this."""
+"""… which a single one may ask for, and the most entries of a list, such as knots. Polynomials
+and splines are done for far below this."""
 
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
@@ -228,6 +229,8 @@ class ExpressionChecker:
         return Part("number")
 
     def _sequence(self, node: ast.List | ast.Tuple) -> Part:
+        if len(node.elts) > MOST_COLUMNS:
+            raise ForbiddenError(f"{shown(node)} has more than {MOST_COLUMNS} entries")
         for item in node.elts:
             self._part(item)
         return Part("list", width=len(node.elts))

@@ -223,6 +223,14 @@ def test_what_cannot_be_saved_is_refused_with_a_way_out(tmp_path):
     quiet("y ~ x + (1 | g)", DATA.set_axis(pd.Index(own)).reset_index(drop=True)).save(path)
 
 
+def test_a_formula_that_is_too_long_can_be_written_shorter(tmp_path, monkeypatch):
+    monkeypatch.setattr("lmforms.storage.fits.LONGEST_FORMULA", 60)
+    data = DATA[["y", "g", "x"]].rename(columns={"x": "x" * 60})
+    with pytest.raises(DataError, match=r"save: .*or `\.`"):
+        quiet(f"y ~ {'x' * 60} + (1 | g)", data).save(tmp_path / "fit.lmf")
+    returned(quiet("y ~ . + (1 | g)", data), tmp_path)
+
+
 def test_twice(tmp_path):
     once = returned(quiet("y ~ x + (x | g)"), tmp_path)
     assert returned(once, tmp_path).criterion == once.criterion

@@ -240,9 +240,10 @@ def _rebuilt(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
             context=given,
         )
     model.offset_column = contents.offset_column
-    theta, response = archive.array("theta"), archive.array("response", model.design.n)
-    if not np.isfinite(response).all():
-        raise archive.damaged("the response is not finite")
+    theta = archive.array("theta", sum(g.covariance.n_theta for g in model.design.groups))
+    response = archive.array("response", model.design.n)
+    if not (np.isfinite(theta).all() and np.isfinite(response).all()):
+        raise archive.damaged("θ or the response is not finite")
     fit = model._at(theta, response, reml=contents.reml, control=contents.control)
     fit._method = contents.method
     fit._estimate = _with_status(fit, contents, archive)
