@@ -272,6 +272,9 @@ def test_contrast_objects_are_refused(tmp_path):
     matrix = np.array([[1.0], [0], [-1]])
     returned(quiet("y ~ f + (1 | g)", contrasts={"f": matrix}), tmp_path)
     returned(quiet("y ~ f + (1 | g)", contrasts={"f": "contr.sum"}), tmp_path)
+    fit.model.contrasts = {"f": np.full((3, 2), np.nan)}
+    with pytest.raises(DataError, match=r"save: .*'contrasts'"):
+        fit.save(tmp_path / "fit.lmf")
 
 
 # --- damage ---------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ class Contents:
 
 
 def checked_contents(meta: Mapping[str, Any], damaged: Callable[[str], DataError]) -> Contents:
-    """The header as read from JSON, every field of the type and range that it must have.
+    """The header as it stands in JSON, every field of the type and range that it must have.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def checked_contents(meta: Mapping[str, Any], damaged: Callable[[str], DataError
             raise damaged(f"the field {name!r} is unknown")
     for name, is_right in _CHECKS.items():
         if name not in meta or not is_right(meta[name]):
-            raise damaged(f"the field {name!r} is gone or odd")
+            raise damaged(f"the field {name!r} is gone or not what it must be")
     optimum = meta["optimum"]
     return Contents(
         formula=meta["formula"],

@@ -38,13 +38,7 @@ from ..terms import bind
 from .archive import Archive, opened, write_archive
 from .atomic import checked_path, file_error
 from .columns import described, restored
-from .contents import (
-    FORMAT,
-    FORMAT_VERSION,
-    LONGEST_FORMULA,
-    Contents,
-    checked_contents,
-)
+from .contents import FORMAT, FORMAT_VERSION, LONGEST_FORMULA, Contents, checked_contents
 from .formulas import names_from_context
 
 if TYPE_CHECKING:
@@ -59,6 +53,7 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
     """See :meth:`lmforms.MixedModelResults.save`."""
     target = checked_path(path, "save")
     meta, arrays, names = _taken_apart(fit)
+    checked_contents(meta, _not_written)  # what is written can be read
     write_archive(target, meta, arrays)
     if names:
         warnings.warn(
@@ -67,6 +62,10 @@ def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
             ContextWarning,
             stacklevel=caller_depth(),
         )
+
+
+def _not_written(why: str) -> DataError:
+    return DataError(f"save: the fit cannot be written: {why}.")
 
 
 def _taken_apart(
