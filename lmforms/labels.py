@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -173,13 +174,17 @@ def _arrow_dictionary(values: list[Any], codes: str, kind: str, ordered: bool) -
     return pd.arrays.ArrowExtensionArray(plain)
 
 
-_TEMPORAL: dict[str, Any] = {
-    "time": pd.Timestamp,
-    "span": pd.Timedelta,
-    "moment": datetime.datetime.fromisoformat,
-    "date": datetime.date.fromisoformat,
-    "clock": datetime.time.fromisoformat,
+_TEMPORAL: dict[str, tuple[Any, Callable[[str], Any]]] = {
+    "time": (pd.Timestamp, pd.Timestamp),
+    "span": (pd.Timedelta, pd.Timedelta),
+    "moment": (datetime.datetime, datetime.datetime.fromisoformat),
+    "date": (datetime.date, datetime.date.fromisoformat),
+    "clock": (datetime.time, datetime.time.fromisoformat),
 }
+"""Types that are written as ISO text, the special ones first, and what reads it."""
+
+LONGEST_INTEGER = 10_000
+"""Bits of a label; Python reads no more than 4,300 digits from text."""
 
 
 def _element(value: Any) -> Any:
@@ -188,6 +193,8 @@ def _element(value: Any) -> Any:
         return ["numpy", [str(value.dtype), int(value.view(np.int64))]]
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
+        raise DataError(f"whole numbers of {value.bit_length()} bits cannot be written as labels.")
     if value is None or type(value) in (str, bool, int, float):
         return value
     if value is pd.NA:
@@ -202,13 +209,7 @@ def _element(value: Any) -> Any:
         return ["bytes", value.hex()]
     if isinstance(value, Decimal):
         return ["decimal", str(value)]
-    for kind, of in (
-        ("time", pd.Timestamp),
-        ("span", pd.Timedelta),
-        ("moment", datetime.datetime),
-        ("date", datetime.date),
-        ("clock", datetime.time),
-    ):
+    for kind, (of, _) in _TEMPORAL.items():
         if isinstance(value, of):
             return [kind, value.isoformat()]
     raise DataError(f"labels of type {type(value).__name__} cannot be written: {value!r}.")
@@ -234,4 +235,4 @@ def _restored(value: Any) -> Any:
         return np.int64(content[1]).view(_temporal(content[0]))
     if not isinstance(content, str):
         raise TypeError(f"{content!r} is no {kind}")
-    return _TEMPORAL[kind](content)
+    return _TEMPORAL[kind][1](content)

@@ -49,4 +49,4 @@ def restored(facts: dict[str, Any], archive: Archive, name: str, n: int) -> Any:
         raise archive.damaged(f"the labels of {name} are not those of its codes")
     if facts["kind"] == "category":
         return pd.Categorical.from_codes(codes, categories=levels, ordered=facts["ordered"])
-    return levels.take(codes).array
+    return pd.Series(levels.take(codes).array, dtype=levels.dtype)  # objects stay objects

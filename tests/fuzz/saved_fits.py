@@ -383,6 +383,7 @@ def label_kinds(rng: np.random.Generator, n: int) -> dict[str, Callable[[], obje
         "periods": lambda: days.to_period("D")[c],
         "intervals": lambda: pd.cut(c, 3),
         "date objects": lambda: [days[v].date() for v in c],
+        "NumPy dates": lambda: pd.Series([days[v].to_datetime64() for v in c], dtype=object).array,
         "times": lambda: [datetime.time(int(v)) for v in c],
         "decimals": lambda: [Decimal(int(v)) / 7 for v in c],
         "bytes": lambda: [b"s%d" % v for v in c],
