@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import signal
 import stat
 import threading
 import tracemalloc
@@ -549,7 +548,6 @@ def test_after_a_failure_the_old_file_is_there(tmp_path, monkeypatch, where, err
 
 def test_a_file_that_does_not_fit_is_gone(tmp_path):
     resource = pytest.importorskip("resource")
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
