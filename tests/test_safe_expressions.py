@@ -140,7 +140,7 @@ def test_random_places_for_code(tmp_path):
         ("hashed(f, 10**9)", "between 0 and"),
         ("bs(bs(x, df=900), df=900)", "no column of numbers"),
         ("I(" + "-" * 5_000 + "x)", "nested too deeply"),
-        ("I(x" + " + x" * 5_000 + ")", "nested too deeply"),
+        ("I(x" + "+x" * 5_000 + ")", "nested too deeply"),
     ],
 )
 def test_what_is_outside_the_whitelist(expression, reason, saved, tmp_path):

@@ -29,6 +29,7 @@ from lmforms.errors import (
     LmformsError,
     NumericalError,
 )
+from lmforms.labels import encode
 
 N = 60
 RNG = np.random.default_rng(9)
@@ -217,8 +218,8 @@ def test_what_cannot_be_saved_is_refused_with_a_way_out(tmp_path):
         quiet("y ~ x + (1 | g)", DATA.assign(g=own)).save(path)
     data = DATA.assign(g=own)
     quiet("y ~ x + (1 | g)", data.assign(g=data["g"].astype(str))).save(path)
-    with pytest.raises(DataError, match=r"save: the column `g`.*bits"):
-        quiet("y ~ x + (1 | g)", DATA.assign(g=[10**5000 + int(v) for v in DATA["g"]])).save(path)
+    with pytest.raises(DataError, match="bits cannot be written"):
+        encode(pd.Index([10**5000, 1], dtype=object))
     with pytest.raises(DataError, match=r"save: the index.*data.reset_index\(drop=True\)"):
         quiet("y ~ x + (1 | g)", DATA.set_axis(pd.Index(own))).save(path)
     quiet("y ~ x + (1 | g)", DATA.set_axis(pd.Index(own)).reset_index(drop=True)).save(path)

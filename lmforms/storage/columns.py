@@ -30,7 +30,8 @@ def described(series: pd.Series) -> tuple[dict[str, Any], npt.NDArray[Any]]:
         if isinstance(series.dtype, pd.CategoricalDtype):
             facts = {"ordered": bool(series.cat.ordered), "levels": encode(series.cat.categories)}
             return {"kind": "category", **facts}, series.cat.codes.to_numpy()
-        codes, levels = pd.factorize(series.array)
+        # pandas would look into objects of a Series for a type of their own
+        codes, levels = pd.factorize(series.to_numpy() if series.dtype == object else series)
         index = pd.Index(levels, dtype=series.dtype, tupleize_cols=False)
         return {"kind": "labels", "levels": encode(index)}, codes
     except DataError as exc:
