@@ -22,9 +22,7 @@ OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
+    ast.Pow: math.pow,  # as evaluation computes it: integers would grow for ever
 }
 SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.UAdd: operator.pos,
@@ -60,7 +58,7 @@ def checked_number(value: Any, written: str) -> Number:
 
 
 def computed(written: str, compute: Callable[..., Any], *values: Number) -> Number:
-    """The value of an operator of `OPERATORS` or `SIGNS`.
+    """The value of an operator of `OPERATORS` or `SIGNS`, or of a function of numbers.
 
     Raises
     ------
@@ -69,12 +67,10 @@ def computed(written: str, compute: Callable[..., Any], *values: Number) -> Numb
 
     Examples
     --------
-    >>> computed("2**10", operator.pow, 2, 10)
-    1024
+    >>> computed("2**10", math.pow, 2, 10)
+    1024.0
     """
     try:
-        if compute is operator.pow:
-            math.pow(*values)  # has no integers that grow for ever
         return checked_number(compute(*values), written)
     except (ArithmeticError, ValueError, TypeError) as exc:
         raise ForbiddenError(f"{written} cannot be computed ({exc})") from None

@@ -1,46 +1,35 @@
-"""Which Python expressions a saved formula may hold: a whitelist, checked before evaluation.
+"""Which expressions a saved formula may hold: a whitelist, checked before evaluation.
 
-The calls and the arithmetic of a formula are Python code. A fit that is loaded may come from
-anyone, so its formula may hold nothing but
+The calls and the arithmetic of a formula are code. A fit that is loaded may come from anyone,
+so its formula may hold nothing but
 
-- columns of the data and numbers, with arithmetic, comparisons, ``&`` and ``|``;
+- columns of the data and numbers, with arithmetic, comparisons, ``&``, ``|``, ``!`` and R's
+  ``%%``, ``%/%``, ``%in%``;
 - calls of the formula language's own functions, of ``np.<ufunc>`` and of functions that the
   caller gives as ``context=``;
 - attributes of three kinds: ``np.<ufunc>``, ``contr.<coding>``, ``<column>.dt.<part of a date>``;
 - text, lists and codings as arguments of calls, such as the knots of a spline.
 
 The same check at saving refuses what could not be loaded. What is checked is the syntax tree
-of the very text that will be evaluated, after its names were made identifiers and
-normalised as Python does.
+of :func:`lmforms.expression.parse`, which is what the evaluator evaluates, and what names mean
+is looked up where the evaluator does: in :func:`lmforms.transforms.language`.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from inspect import signature
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from .evaluator import Scope
-from .piece import aliased, needs_alias, unaliased
-from .safe_arithmetic import (
-    OPERATORS,
-    SIGNS,
-    ForbiddenError,
-    Number,
-    checked_number,
-    computed,
-    shown,
-)
-
-Kind = Literal["number", "basis", "labels", "factor", "coding", "text", "list", "given"]
-"""Numbers are a column or one of them, a basis several columns, labels a column of objects;
-given is what functions and variables of the caller are."""
+from .expression import INFIX, Expression, parse
+from .operators import COMPARISONS
+from .piece import aliased, joined, needs_alias
+from .safe_arithmetic import OPERATORS, SIGNS, ForbiddenError, checked_number, computed, shown
+from .safe_calls import NUMBERS, VALUES, Part, called, is_coding, listed
+from .transforms import FALLBACKS, language
 
 DATE_PARTS: dict[str, int | None] = {
     **dict.fromkeys(("dayofweek", "day_of_week", "weekday"), 7),
@@ -52,33 +41,6 @@ DATE_PARTS: dict[str, int | None] = {
 }
 """What ``<column>.dt.`` may be followed by: properties of pandas' dates and spans, and how many
 values they have where that is little."""
-
-SIZES = ("df", "degree", "levels")
-"""Parameters of transforms that say how many columns they make …"""
-
-MOST_COLUMNS = 1000
-"""… which a single one may ask for, and the most entries of a list, such as knots. Polynomials
-and splines are done for far below this."""
-
-_COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
-
-
-@dataclass(frozen=True)
-class Part:
-    """What an expression gives.
-
-    Attributes
-    ----------
-    kind : str
-    value : number, optional
-        Where no column is in it.
-    width : int
-        Columns that it makes as a predictor, at most.
-    """
-
-    kind: Kind
-    value: Number | None = None
-    width: int = 1
 
 
 class ExpressionChecker:
@@ -108,15 +70,16 @@ class ExpressionChecker:
         given: Mapping[str, Any],
         distinct: Callable[[Collection[str]], int],
     ) -> None:
-        from formulaic.transforms import TRANSFORMS
-
-        self._columns, self._objects = set(columns), set(objects)
+        self._columns = {name: name for name in columns}
+        self._columns |= {aliased(name): name for name in columns if needs_alias(name)}
+        self._columns |= {joined(name): name for name in columns if "." in name}
+        self._objects = set(objects)
         self._given, self._distinct = given, distinct
-        self._language = {**TRANSFORMS, **Scope()}
-        self._aliases: dict[str, str] = {}
+        self._language = {**FALLBACKS, **language()}
+        self._expression: Expression
         self.outside: set[str] = set()
 
-    def check(self, expression: str) -> Part:
+    def check(self, code: str) -> Part:
         """What an expression gives.
 
         Raises
@@ -124,18 +87,8 @@ class ExpressionChecker:
         ForbiddenError
             It holds something that is not in the whitelist.
         """
-        from formulaic.utils.code import sanitize_variable_names
-
-        known = dict.fromkeys([*self._columns, *self._given, *self._language])
-        known |= dict.fromkeys(aliased(c) for c in self._columns if needs_alias(c))
-        self._aliases = {}
-        try:
-            tree = ast.parse(sanitize_variable_names(expression, known, self._aliases), mode="eval")
-            return self._part(tree.body)
-        except (RecursionError, MemoryError):
-            raise ForbiddenError("an expression is nested too deeply") from None
-        except (SyntaxError, ValueError) as exc:
-            raise ForbiddenError(f"an expression is not valid Python ({exc})") from None
+        self._expression = parse(code)
+        return self._part(self._expression.tree.body)
 
     # --- nodes ----------------------------------------------------------------------------
 
@@ -143,6 +96,7 @@ class ExpressionChecker:
         visit: dict[type[ast.expr], Callable[[Any], Part]] = {
             ast.Attribute: self._attribute,
             ast.BinOp: self._operation,
+            ast.BoolOp: self._condition,
             ast.Call: self._call,
             ast.Compare: self._comparison,
             ast.Constant: self._constant,
@@ -164,32 +118,30 @@ class ExpressionChecker:
         return Part("number", checked_number(node.value, shown(node)))
 
     def _name(self, node: ast.Name) -> Part:
-        column = self._column(node.id)
+        column = self._column(node)
         if column is not None:
             return self._of_column(column)
-        if node.id in self._given or node.id not in self._language:
-            return self._from_context(node.id)
-        value = self._language[node.id]
+        name = self._expression.name(node.id)
+        if name in self._given or name not in self._language:
+            return self._from_context(name)
+        value = self._language[name]
         if isinstance(value, (bool, int, float)):
             return Part("number", value)
-        if _is_coding(value):
+        if is_coding(value):
             return Part("coding")
-        raise ForbiddenError(f"`{node.id}` is a function, and stands where a value is needed")
+        raise ForbiddenError(f"`{name}` is a function, and stands where a value is needed")
 
     def _of_column(self, name: str) -> Part:
-        return Part("labels" if name in self._objects else "number")
+        if name in self._objects:
+            return Part("labels", width=self._distinct([name]))
+        return Part("number")
 
-    def _column(self, identifier: str) -> str | None:
-        """The column that an identifier stands for."""
-        name = self._aliases.get(identifier, identifier)
-        if name in self._columns:
-            return name
-        plain = unaliased(name)
-        return plain if name != plain and plain in self._columns and needs_alias(plain) else None
+    def _column(self, node: ast.Name) -> str | None:
+        """The column that a name stands for."""
+        return self._columns.get(self._expression.quoted.get(node.id, node.id))
 
     def _from_context(self, name: str) -> Part:
-        own = unaliased(name)
-        if own.startswith("__") or (hasattr(builtins, own) and name not in self._given):
+        if name.startswith("__") or (hasattr(builtins, name) and name not in self._given):
             raise ForbiddenError(f"`{name}` is Python's own, and not allowed in a saved formula")
         self.outside.add(name)
         value = self._given.get(name)
@@ -207,51 +159,51 @@ class ExpressionChecker:
         return Part("number", value)
 
     def _sign(self, node: ast.UnaryOp) -> Part:
-        if type(node.op) not in SIGNS:
-            raise ForbiddenError(f"the operator of {shown(node)} is not allowed")
         part = self._operand(node.operand)
+        if isinstance(node.op, ast.Not):
+            return Part("number")
         if part.value is None:
             return part
         return Part("number", computed(shown(node), SIGNS[type(node.op)], part.value))
 
+    def _condition(self, node: ast.BoolOp) -> Part:
+        for side in node.values:
+            self._operand(side)
+        return Part("number")
+
     def _operand(self, node: ast.expr) -> Part:
         part = self._part(node)
-        if part.kind not in ("number", "given"):
+        if part.kind not in NUMBERS:
             raise ForbiddenError(f"{shown(node)} is no number, and stands in arithmetic")
         return part
 
     def _comparison(self, node: ast.Compare) -> Part:
-        if not all(isinstance(op, _COMPARISONS) for op in node.ops):
+        if not all(type(op) in COMPARISONS for op in node.ops):
             raise ForbiddenError(f"{shown(node)} is not allowed: compare by == or <")
         for part in (self._part(side) for side in (node.left, *node.comparators)):
-            if part.kind not in ("number", "labels", "text", "given"):
+            if part.kind not in VALUES:
                 raise ForbiddenError(f"{shown(node)} compares what has no order")
         return Part("number")
 
     def _sequence(self, node: ast.List | ast.Tuple) -> Part:
-        if len(node.elts) > MOST_COLUMNS:
-            raise ForbiddenError(f"{shown(node)} has more than {MOST_COLUMNS} entries")
-        for item in node.elts:
-            self._part(item)
-        return Part("list", width=len(node.elts))
+        return listed(node, [self._part(item) for item in node.elts])
 
     def _mapping(self, node: ast.Dict) -> Part:
-        for item in (*node.keys, *node.values):
-            if item is None:
-                raise ForbiddenError(f"{shown(node)} is not allowed in a saved formula")
-            self._part(item)
-        return Part("list")
+        items = [item for item in (*node.keys, *node.values) if item is not None]
+        if len(items) != 2 * len(node.keys):
+            raise ForbiddenError(f"{shown(node)} is not allowed in a saved formula")
+        return listed(node, [self._part(item) for item in items])
 
     def _attribute(self, node: ast.Attribute) -> Part:
         owner, name = node.value, node.attr
         value = self._member(node)
         if isinstance(value, float):
-            return Part("number", value if math.isfinite(value) else None)
-        if _is_coding(value):
+            return Part("number", value)
+        if is_coding(value):
             return Part("coding")
         if isinstance(owner, ast.Attribute) and owner.attr == "dt" and name in DATE_PARTS:
             column = owner.value
-            if isinstance(column, ast.Name) and self._column(column.id) is not None:
+            if isinstance(column, ast.Name) and self._column(column) is not None:
                 return Part("number")
         raise ForbiddenError(
             f"the attribute {shown(node)} is not allowed in a saved formula, only np.<ufunc>, "
@@ -267,53 +219,50 @@ class ExpressionChecker:
             written |= node.value.id == name and name not in self._columns
             if written and self._given.get(name, module) is module:
                 value = getattr(module, node.attr, None)
-                return value if isinstance(value, (np.ufunc, float)) or _is_coding(value) else None
+                return value if isinstance(value, (np.ufunc, float)) or is_coding(value) else None
         return None
 
     def _call(self, node: ast.Call) -> Part:
+        if isinstance(node.func, ast.Name) and node.func.id in INFIX.values():
+            return self._infix(node)
         function, name = self._function(node.func)
         for keyword in node.keywords:
             if keyword.arg is None or keyword.arg.startswith("_"):
                 raise ForbiddenError(f"the arguments of {shown(node)} are not allowed")
-        values = [*node.args, *(k.value for k in node.keywords)]
-        if isinstance(function, np.ufunc):
-            if node.keywords or len(node.args) > function.nin:
-                raise ForbiddenError(
-                    f"{shown(node)} may have {function.nin} arguments in a saved formula, without "
-                    "keywords"
-                )
-            for value in values:
-                self._operand(value)
-            return Part("number")
-        parts = [self._part(value) for value in values]
+        if name == "Q" and function is not None:
+            return self._quoted(node)
+        parts = [self._part(value) for value in (*node.args, *(k.value for k in node.keywords))]
         if function is None:  # of the caller, who answers for it
             return Part("given")
-        if _is_coding(function):
-            return Part("coding")
-        if name == "I":
-            return parts[0] if len(parts) == 1 else Part("number")
-        if name == "Q":
-            column = getattr(values[0], "value", None) if len(values) == 1 else None
-            if column not in self._columns:
-                raise ForbiddenError(f"{shown(node)} names no column")
-            return self._of_column(str(column))
-        if name in ("C", "factor"):
-            return Part("factor", width=self._levels(node.args[0]) if node.args else 1)
-        width = self._columns_made(function, node, parts)
-        if name == "hashed":
-            return Part("factor", width=width or 1)
-        if parts and parts[0].kind not in ("number", "given"):
-            raise ForbiddenError(f"{shown(node)} transforms what is no column of numbers")
-        return Part("number") if width is None else Part("basis", width=width)
+        return called(node, function, name, parts, lambda: self._levels(node))
 
-    def _levels(self, node: ast.expr) -> int:
-        """Levels that a factor made of an expression can have."""
-        if isinstance(node, ast.Compare):
+    def _infix(self, node: ast.Call) -> Part:
+        """``%in%`` and the two of division."""
+        left, right = (self._part(argument) for argument in node.args)
+        if node.func.id == INFIX["%in%"]:  # type: ignore[attr-defined]
+            fit = left.kind in VALUES and right.kind in (*VALUES, "list")
+        else:
+            fit = left.kind in NUMBERS and right.kind in NUMBERS
+        if not fit:
+            raise ForbiddenError(f"{shown(node)} has operands of the wrong kind")
+        return Part("number")
+
+    def _quoted(self, node: ast.Call) -> Part:
+        column = getattr(node.args[0], "value", None) if len(node.args) == 1 else None
+        if not isinstance(column, str) or column not in self._columns.values() or node.keywords:
+            raise ForbiddenError(f"{shown(node)} names no column")
+        return self._of_column(column)
+
+    def _levels(self, node: ast.Call) -> int:
+        """Levels that a factor made by a call can have."""
+        argument = node.args[0] if node.args else node
+        if isinstance(argument, ast.Compare):
             return 2
-        if isinstance(node, ast.Attribute) and DATE_PARTS.get(node.attr):
-            return int(DATE_PARTS[node.attr] or 0)
-        names = (self._column(n.id) for n in ast.walk(node) if isinstance(n, ast.Name))
-        return self._distinct({name for name in names if name is not None})
+        if isinstance(argument, ast.Attribute) and DATE_PARTS.get(argument.attr):
+            return int(DATE_PARTS[argument.attr] or 0)
+        names = {self._column(n) for n in ast.walk(node) if isinstance(n, ast.Name)}
+        names |= {str(n.value) for n in ast.walk(node) if isinstance(n, ast.Constant)}  # of Q
+        return self._distinct([name for name in self._columns if name in names])
 
     def _function(self, node: ast.expr) -> tuple[Any, str]:
         """What is called and its name; None for a function of the caller."""
@@ -323,39 +272,12 @@ class ExpressionChecker:
                 self._attribute(node)
                 raise ForbiddenError(f"{shown(node)} is no function")
             return function, node.attr
-        if not isinstance(node, ast.Name):
+        if not isinstance(node, ast.Name) or self._column(node) is not None:
             raise ForbiddenError(f"the call of {shown(node)} is not allowed in a saved formula")
-        name = unaliased(node.id)
+        name = self._expression.name(node.id)
         if name in self._given or name not in self._language:
             self._from_context(name)
             return None, name
         if not callable(self._language[name]):
             raise ForbiddenError(f"`{name}` is no function")
         return self._language[name], name
-
-    def _columns_made(self, function: Any, node: ast.Call, parts: list[Part]) -> int | None:
-        """Columns that a transform is asked for, bounded; None if it always makes one."""
-        known = list(signature(function).parameters)
-        if not any(name in SIZES for name in known):
-            return None
-        names = [*known[: len(node.args)], *(str(k.arg) for k in node.keywords)]
-        made = 1
-        for name, part in zip(names, parts, strict=False):
-            if part.kind == "list":  # knots
-                made += part.width
-            elif name in SIZES:
-                if part.value is None or not 0 <= part.value <= MOST_COLUMNS:
-                    raise ForbiddenError(
-                        f"`{name}` of {shown(node)} must be a number between 0 and {MOST_COLUMNS} "
-                        "in a saved formula"
-                    )
-                made += int(part.value)
-        return made
-
-
-def _is_coding(value: Any) -> bool:
-    """Whether it is a class of contrasts, or a function of the language that makes one."""
-    from formulaic.transforms.contrasts import Contrasts
-    from formulaic.transforms.patsy_compat import Treatment
-
-    return value is Treatment or (isinstance(value, type) and issubclass(value, Contrasts))

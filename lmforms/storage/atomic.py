@@ -28,7 +28,9 @@ def checked_path(path: str | PathLike[str], what: str) -> Path:
         raise ArgumentError(f"{what}: a file's path is needed, not {type(path).__name__}.")
     text = os.fspath(path)
     if not text or "\0" in text:
-        raise ArgumentError(f"{what}: {text!r} is no path of a file.")
+        raise ArgumentError(
+            f"{what}: {text!r} is no path of a file: give its name, such as 'fit.lmf'."
+        )
     return Path(text)
 
 

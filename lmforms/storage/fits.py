@@ -31,6 +31,7 @@ from ..errors import (
     NumericalError,
 )
 from ..estimate import Estimate
+from ..evaluator import Scope
 from ..formula import parse_formula
 from ..labels import encode
 from ..table import Table
@@ -236,7 +237,7 @@ def _rebuilt(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
             weights=weights,
             offset=offset,
             contrasts=contents.contrasts,
-            context=given,
+            context=Scope(given, python=False),
         )
     model.offset_column = contents.offset_column
     theta = archive.array("theta", sum(g.covariance.n_theta for g in model.design.groups))

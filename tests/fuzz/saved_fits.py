@@ -308,16 +308,53 @@ PAYLOADS = (
     f"(z := __import__('os').{STEP})",
     f"poly(x, __import__('os').{STEP})",
     f"f == str(__import__('os').{STEP})",
+    f"`-import__`('os').{STEP}",
+    f"__builtins__['__import__']('os').{STEP}",
+    f"__context['__builtins__']['__import__']('os').{STEP}",
+    f"__spec.__class__.__init__.__globals__['sys'].modules['os'].{STEP}",
+    f"__state.update(a=__import__('os').{STEP})",
+    f"__labels.__self__.__class__.__init__.__globals__['os'].{STEP}",
+    f"__number.__globals__['pd'].io.common.os.{STEP}",
+    f"__power.__globals__['operator'].attrgetter('x')(__import__('os').{STEP})",
+    f"__member(x, [__import__('os').{STEP}])",
+    f"`__number`(__import__('os').{STEP})",
+    f"_5f_5f_import_5f_5f_('os').{STEP}",
+    f"__ｂuiltins__['__import__']('os').{STEP}",
+    f"ｅval(\"__import__('os').{STEP}\")",
+    f"ns(x, knots=__import__('os').{STEP})",
+    f"ifelse(x > 0, __import__('os').{STEP}, x)",
+    f"x %in% __import__('os').{STEP}",
+    f"x @ __member @ __import__('os').{STEP}",
+    f"c(1, __import__('os').{STEP})",
+    f"as.numeric.__globals__['pd'].io.common.os.{STEP}",
+    f"is.na.__globals__['pd'].io.common.os.{STEP}",
+    f"`a b`.map(lambda v: __import__('os').{STEP})",
+    f"`__power`.__class__ or __import__('os').{STEP}",
+    f"x ** __import__('os').{STEP}",
+    f"(x > 0 | __import__('os').{STEP})",
+    f"r'\\' or __import__('os').{STEP} or r'\\'",
+    f"round(__import__('os').{STEP})",
+    f"breakpoint() or __import__('os').{STEP}",
+    f"Q.__wrapped__.__globals__['__builtins__']['__import__']('os').{STEP}",
 )
 WRAPPERS = (
     *("{}", "I({})", "I(x + 0*{})", "scale({})", "C({})", "np.log({})", "poly(x, {})"),
     *("I(x if {} else x)", "bs(x, df={})", "C(f, {})", "I(x[{}])", "I(not {})", "lag(x, {})"),
     *("I(f == {})", "np.add(x, {})", "C(f, levels=[{}])", "helper({})", "Q({})"),
+    *("ifelse({}, x, 0)", "ifelse(x > 0, {}, 0)", "as.numeric({})", "pmin(x, {})", "I(!{})"),
+    *("I(x %in% c({}))", "I({} %% 2)", "I({} ** 2)", "I(x > 0 & {})", "ns(x, df={})", "factor({})"),
+    *("I(`a b` + {})", "I(`__number` + {})", "I(`__import__` * {})", "log(`if` + {})"),
 )
 PLACES = (
     *("y ~ {} + (1 | g)", "y ~ x + (1 | {})", "y ~ x + ({} | g)", "{} ~ x + (1 | g)"),
     *("y ~ x + offset({}) + (1 | g)", "y ~ x:{} + (1 | g)", "y ~ {{{}}} + (1 | g)"),
 )
+
+
+NAMES = ("a b", "__number", "__import__", "if", "log")
+"""Columns of odd names, of names of helpers and of functions."""
+
+CODED = "y ~ x + f + I(`a b` + `__number` * `__import__` + `if` - log) + (1 | g)"
 
 
 def helper(values: object) -> object:
@@ -329,7 +366,7 @@ def formulas(tries: int, seed: int, folder: Path) -> list[str]:
     """Files whose formula runs code if it is evaluated: the code does not run."""
     rng = np.random.default_rng(seed)
     path = folder / "fit.lmf"
-    fitted("y ~ x + f + (1 | g)", table(rng), {}).save(path)
+    fitted(CODED, table(rng).assign(**dict.fromkeys(NAMES, 1.5)), {}).save(path)
     parts = members(path.read_bytes())
     meta = json.loads(parts["meta.json"])
     faults = []
