@@ -26,15 +26,13 @@ NUMBERS = ("number", "given")
 VALUES = ("number", "labels", "text", "given")
 """What may be compared."""
 
-SIZES = ("df", "degree", "levels")
-"""Parameters of transforms that say how many columns they make …"""
+LONGEST_LIST = 1000
+"""Entries of a list, such as knots."""
 
-MOST_COLUMNS = 1000
-"""… which a single one may ask for, and the most entries of a list, such as knots. Polynomials
-and splines are done for far below this."""
-
-FACTORS = ("C", "factor")
-"""Functions that make a factor of a column."""
+SIZES = {"df": 1000, "levels": 1000, "degree": 50}
+"""Parameters of transforms that say how many columns they make, and the most that each may ask
+for. The time that splines take grows with the square of the degree; polynomials are
+lost to rounding far below."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +87,11 @@ def called(
         return _of_elements(node, name, parts, levels)
     if not all(map(_is_constant, parts[1:])):
         raise ForbiddenError(f"{shown(node)} has more than one argument that is no constant")
-    if name in FACTORS:
+    if name in ("C", "factor", "hashed"):
         if parts and parts[0].kind not in VALUES:
             raise ForbiddenError(f"{shown(node)} is no factor of a column")
-        return Part("factor", width=levels())
-    if name == "hashed":
-        return Part("factor", width=_columns_made(function, node, parts) or 1)
+        width = _columns_made(function, node, parts) if name == "hashed" else None
+        return Part("factor", width=width or levels())
     if name != "lag" and not getattr(function, "__is_stateful_transform__", False):
         raise ForbiddenError(f"the call {shown(node)} is not allowed in a saved formula")
     if parts and parts[0].kind not in NUMBERS:
@@ -110,8 +107,8 @@ def listed(node: ast.expr, items: Sequence[Part]) -> Part:
     ------
     ForbiddenError
     """
-    if len(items) > MOST_COLUMNS:
-        raise ForbiddenError(f"{shown(node)} has more than {MOST_COLUMNS} entries")
+    if len(items) > LONGEST_LIST:
+        raise ForbiddenError(f"{shown(node)} has more than {LONGEST_LIST} entries")
     for item in items:
         if not _is_constant(item):
             raise ForbiddenError(f"{shown(node)} is no list of constants")
@@ -175,9 +172,9 @@ def _columns_made(function: Any, node: ast.Call, parts: Sequence[Part]) -> int |
         if part.kind == "list":  # knots
             made += part.width
         elif name in SIZES:
-            if part.value is None or not 0 <= part.value <= MOST_COLUMNS:
+            if part.value is None or not 0 <= part.value <= SIZES[name]:
                 raise ForbiddenError(
-                    f"`{name}` of {shown(node)} must be a number between 0 and {MOST_COLUMNS} "
+                    f"`{name}` of {shown(node)} must be a number between 0 and {SIZES[name]} "
                     "in a saved formula"
                 )
             made += int(part.value)

@@ -25,6 +25,9 @@ LARGEST_DESIGN = 2**28
 """Numbers (2 GiB) in all columns that a formula makes. A small file can ask for any number of
 them: a factor with a level for each row has a column for each row."""
 
+MOST_COLUMNS = 5000
+"""The time that finding dependent columns takes grows with their square."""
+
 WAY_OUT = (
     "Make a column of it, or a function with a name of its own, and fit with "
     "context={'name': function}."
@@ -83,11 +86,12 @@ def names_from_context(
     for term in bound.random:
         for factor in term.group:
             width(factor, term.group_piece)
-    if columns * table.n > LARGEST_DESIGN:
+    if columns > MOST_COLUMNS or columns * table.n > LARGEST_DESIGN:
         raise MemoryLimitError(
             f"{what}: the formula makes up to {columns:,} columns of {table.n:,} rows, and a "
-            f"saved fit may have {LARGEST_DESIGN:,} numbers in them. Use a random term for a "
-            "factor of many levels, and a column of the data for a factor that is computed."
+            f"saved fit may have {MOST_COLUMNS:,} columns with {LARGEST_DESIGN:,} numbers. Use a "
+            "random term for a factor of many levels, and a column of the data for a factor that "
+            "is computed."
         )
     return sorted(checker.outside)
 
