@@ -81,6 +81,12 @@ class Expression:
         """The name as the user wrote it."""
         return unaliased(self.quoted.get(identifier, identifier))
 
+    def written(self, text: str) -> str:
+        """A message about the code, with the names that the user wrote."""
+        for identifier, name in self.quoted.items():
+            text = text.replace(identifier, name)
+        return text
+
 
 @lru_cache(maxsize=512)
 def parse(code: str) -> Expression:
@@ -137,7 +143,8 @@ def _python(code: str, quoted: dict[str, str]) -> str:
             if hint is not None:
                 raise SyntaxError(f"{unaliased(found['name'])} of R is not available: {hint}")
             own = R_NAMES.get(unaliased(found["name"]))
-            if own is not None or keyword.iskeyword(found["name"]):
+            is_attribute = found.start() > 0 and code[found.start() - 1] == "."
+            if own is not None or is_attribute or keyword.iskeyword(found["name"]):
                 return own or found["name"]
             name, dot, attributes = found["name"].partition(".")
             return _identifier(name, quoted) + dot + attributes

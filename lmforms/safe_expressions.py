@@ -88,7 +88,10 @@ class ExpressionChecker:
             It holds something that is not in the whitelist.
         """
         self._expression = parse(code)
-        return self._part(self._expression.tree.body)
+        try:
+            return self._part(self._expression.tree.body)
+        except ForbiddenError as exc:
+            raise ForbiddenError(self._expression.written(str(exc))) from None
 
     # --- nodes ----------------------------------------------------------------------------
 

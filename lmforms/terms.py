@@ -2,7 +2,7 @@
 
 :mod:`lmforms.formula` splits the text, this module parses the pieces, and
 :mod:`lmforms.evaluator` makes matrices of them. Apart from these two only
-:mod:`lmforms.safe_expressions` imports formulaic, to know its functions.
+:mod:`lmforms.transforms` and :mod:`lmforms.safe_calls` import formulaic, for its functions.
 """
 
 from __future__ import annotations

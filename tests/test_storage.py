@@ -586,6 +586,14 @@ def test_what_is_no_path(path):
             call(path)
 
 
+def test_an_empty_path_says_what_a_path_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArgumentError, match=r"such as 'fit\.lmf'"):
+        FIT.save("")
+    FIT.save("fit.lmf")
+    assert lf.load("fit.lmf").criterion == pytest.approx(FIT.criterion, rel=1e-12)
+
+
 def test_unknown_arguments():
     with pytest.raises(ArgumentError, match="Did you mean `context`"):
         lf.load("fit.lmf", contxt={})

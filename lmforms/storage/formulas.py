@@ -25,7 +25,7 @@ LARGEST_DESIGN = 2**28
 """Numbers (2 GiB) in all columns that a formula makes. A small file can ask for any number of
 them: a factor with a level for each row has a column for each row."""
 
-MOST_COLUMNS = 5000
+MOST_COLUMNS = 2000
 """The time that finding dependent columns takes grows with their square."""
 
 WAY_OUT = (
