@@ -72,6 +72,12 @@ class MemoryLimitError(ModelError, MemoryError):
     """The model would need more memory than it may use."""
 
 
+class FileError(LmformsError, OSError):
+    """A file cannot be read or written; the message names it and says why."""
+
+    __str__ = Exception.__str__  # OSError would print its number and the path instead
+
+
 class MissingPackageError(LmformsError, ImportError):
     """An optional package is needed and not installed; the message names the extra."""
 
@@ -106,6 +112,10 @@ class ConstantColumnWarning(LmformsWarning):
 
 class NotEstimableWarning(LmformsWarning):
     """Among many responses or markers some cannot be fitted: their rows are NaN."""
+
+
+class ContextWarning(LmformsWarning):
+    """A saved formula calls functions of yours, which :func:`lmforms.load` must be given."""
 
 
 def near_matches(name: str, known: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from operator import itemgetter
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -35,13 +35,13 @@ from .errors import (
     shortened,
 )
 from .exact import is_dates
-from .expression import evaluable, parse, stateful_calls
+from .expression import Expression, evaluable, parse, stateful_calls
 from .operators import HELPERS
 from .piece import Piece, aliased, joined, needs_alias, unaliased
 from .rowwise import depends_on_other_rows, is_elementwise
 from .table import Table
 from .terms import factor_columns, factors_of, marked
-from .transforms import ELEMENTWISE, FALLBACKS, HINTS, stateful
+from .transforms import FALLBACKS, HINTS, language
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
@@ -54,16 +54,22 @@ WIDEST = 2**53
 
 
 class Scope(Mapping[str, Any]):
-    """Names that calls in a formula may use: given ones above those R users expect.
+    """Names that calls in a formula may use: given ones above those of every formula.
 
     Parameters
     ----------
     given : mapping
         Functions and variables of the caller.
+    python : bool
+        Whether Python's own functions, such as ``round``, are among the names. Formulas from
+        files do without.
     """
 
-    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, given: Mapping[str, Any] | None = None, *, python: bool = True) -> None:
         self.given = {} if given is None else dict(given)
+        self._layers = [self.given, language(), FALLBACKS]
+        if python:
+            self._layers.append({k: v for k, v in vars(builtins).items() if k[0] != "_"})
 
     @classmethod
     def implicit(cls, variables: Mapping[str, Any], names: Iterable[str]) -> Scope:
@@ -72,41 +78,21 @@ class Scope(Mapping[str, Any]):
         So a ``from math import log``, or a variable called ``C``, breaks no formula; to
         replace a transform, give it by ``context=``.
         """
-        from formulaic.transforms import TRANSFORMS
-
-        taken = {*TRANSFORMS, *_own_names()}
+        taken = language()
         return cls({n: variables[n] for n in names if n in variables and n not in taken})
 
     def __getitem__(self, name: str) -> Any:
-        if name != unaliased(name):
-            return self._function(unaliased(name))
-        if name in self.given:
-            return self.given[name]
-        own = _own_names()
-        return own[name] if name in own else FALLBACKS[name]
-
-    def _function(self, name: str) -> Any:
-        """A function (or module) whose name is also a column's."""
-        from formulaic.transforms import TRANSFORMS
-
-        for names in (self, TRANSFORMS, vars(builtins)):
+        name = unaliased(name)  # a column may be called like the function
+        for names in self._layers:
             if name in names:
                 return names[name]
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter({**self.given, **_own_names(), **FALLBACKS})
+        return iter({name for names in self._layers for name in names})
 
     def __len__(self) -> int:
         return len(list(iter(self)))
-
-
-@cache
-def _own_names() -> dict[str, Any]:
-    """What formulas call without a prefix and formulaic does not know."""
-    from formulaic.transforms import C
-
-    return {"pi": np.pi, "factor": C, **ELEMENTWISE, **stateful()}
 
 
 @dataclass(frozen=True)
@@ -199,10 +185,9 @@ class Evaluator:
     def _run(self, expr: str, spec: ModelSpec, *, labels: bool = False) -> Any:
         """What an expression of the formula gives; its transforms learn into `spec`."""
         expression = parse(expr)
-        code = evaluable(
-            expression, self.resolve, whole=self._whole, wide=self._wide, labels=labels
-        )
-        code = stateful_calls(code, self.resolve, spec.transform_state)
+        resolve = partial(self.resolve, expression)
+        code = evaluable(expression, resolve, whole=self._whole, wide=self._wide, labels=labels)
+        code = stateful_calls(code, resolve, spec.transform_state)
         context = self._materializer.layered_context
         names = {
             node.id: context[name]
@@ -211,23 +196,25 @@ class Evaluator:
             and (name := expression.quoted.get(node.id, node.id)) in context
         }
         own = {"__labels": self.table.__getitem__, "__state": spec.transform_state}
-        own |= {"__spec": spec, "__context": context}
-        return eval(compile(code, "<formula>", "eval"), {**names, **HELPERS, **own})
+        own |= {"__spec": spec, "__context": context, "__builtins__": {}}
+        try:
+            return eval(compile(code, "<formula>", "eval"), {**names, **HELPERS, **own})
+        except NameError as exc:
+            if exc.name not in expression.quoted:
+                raise
+            raise NameError(f"name '{expression.name(exc.name)}' is not defined") from None
 
-    def resolve(self, node: ast.expr) -> Any:
-        """The function or constant that a name or attribute in a formula stands for.
+    def resolve(self, expression: Expression, node: ast.expr) -> Any:
+        """The function or constant that a name or attribute in an expression stands for.
 
         None for columns and what is unknown.
         """
-        from formulaic.transforms import TRANSFORMS
-
-        if isinstance(node, ast.Name) and node.id not in self.table:
-            for names in (self._scope, TRANSFORMS, vars(builtins)):
-                if node.id in names:
-                    return names[node.id]
+        if isinstance(node, ast.Name):
+            name = expression.quoted.get(node.id, node.id)
+            return None if name in self.table else self._scope.get(name)
         if isinstance(node, ast.Attribute):
-            owner = self.resolve(node.value)
-            if isinstance(owner, ModuleType) or owner is TRANSFORMS["contr"]:
+            owner = self.resolve(expression, node.value)
+            if isinstance(owner, ModuleType) or owner is language()["contr"]:
                 return getattr(owner, node.attr, None)
         return None
 
@@ -384,7 +371,7 @@ class Evaluator:
             name = expression.name(identifier)
             return name in self.table and name not in self._contrasts
 
-        if is_elementwise(expression.tree, is_column, self.resolve):
+        if is_elementwise(expression.tree, is_column, partial(self.resolve, expression)):
             return False
 
         def evaluate(rows: Table) -> Any:

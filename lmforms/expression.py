@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .operators import COMPARISONS
-from .piece import unaliased
+from .piece import aliased, unaliased
 from .transforms import HINTS
 
 R_NAMES = {
@@ -39,6 +40,10 @@ R_NAMES = {
 
 INFIX = {"%%": "__modulo", "%/%": "__quotient", "%in%": "__member"}
 """R's operators that bind tighter than ``*``, as names between two ``@``."""
+
+DEEPEST_TREE = 150
+"""Levels of the syntax tree. Walking through takes some four calls of Python for each, and
+Python stops at 1,000 calls inside each other, those of the user's program among them."""
 
 _LEXEME = re.compile(
     r"""(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")
@@ -60,18 +65,27 @@ class Expression:
 
     Attributes
     ----------
+    text : str
+        The code as Python, with R's meaning of the operators: see :func:`evaluable`.
     tree : ast.Expression
-        With R's meaning of the operators: see :func:`evaluate`.
+        What Python reads in `text`.
     quoted : dict of str to str
-        Names in backticks that are no identifiers, by the identifiers used instead.
+        Names that Python would not read as they stand, by the identifiers used instead.
     """
 
+    text: str
     tree: ast.Expression
     quoted: dict[str, str]
 
     def name(self, identifier: str) -> str:
         """The name as the user wrote it."""
         return unaliased(self.quoted.get(identifier, identifier))
+
+    def written(self, text: str) -> str:
+        """A message about the code, with the names that the user wrote."""
+        for identifier, name in self.quoted.items():
+            text = text.replace(identifier, name)
+        return text
 
 
 @lru_cache(maxsize=512)
@@ -94,12 +108,28 @@ def parse(code: str) -> Expression:
         raise SyntaxError("nothing is in it")
     try:
         tree = ast.parse(text, mode="eval")
-    except (ValueError, RecursionError, MemoryError) as exc:
-        raise SyntaxError(str(exc) or "too deeply nested") from None
+    except (RecursionError, MemoryError):
+        raise SyntaxError("it is nested too deeply") from None
+    except ValueError as exc:
+        raise SyntaxError(str(exc)) from None
     except SyntaxError as exc:
         raise SyntaxError(_advice(code) or exc.msg) from None
-    tree = _Infix(text).visit(tree)
-    return Expression(tree, quoted)
+    _check_depth(tree)
+    text = ast.unparse(_Infix(text).visit(tree))
+    return Expression(text, ast.parse(text, mode="eval"), quoted)
+
+
+def _check_depth(tree: ast.AST) -> None:
+    """Refuse what would exhaust Python's recursion when it is walked through."""
+    level, depth = [tree], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST_TREE:
+            raise SyntaxError(
+                f"it is nested too deeply, or has more than {DEEPEST_TREE} operators in a row: "
+                "make a column of a part of it"
+            )
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
 
 
 def _python(code: str, quoted: dict[str, str]) -> str:
@@ -107,18 +137,17 @@ def _python(code: str, quoted: dict[str, str]) -> str:
 
     def replaced(found: re.Match[str]) -> str:
         if found["quoted"] is not None:
-            name = found["quoted"]
-            if name.isidentifier() and not keyword.iskeyword(name):
-                return name
-            identifier = "_" + "".join(c if c.isalnum() else "_" for c in name)
-            while quoted.setdefault(identifier, name) != name:
-                identifier += "_"
-            return identifier
+            return _identifier(found["quoted"], quoted)
         if found["name"]:
             hint = HINTS.get(unaliased(found["name"])) if "." in found["name"] else None
             if hint is not None:
                 raise SyntaxError(f"{unaliased(found['name'])} of R is not available: {hint}")
-            return R_NAMES.get(unaliased(found["name"]), found["name"])
+            own = R_NAMES.get(unaliased(found["name"]))
+            is_attribute = found.start() > 0 and code[found.start() - 1] == "."
+            if own is not None or is_attribute or keyword.iskeyword(found["name"]):
+                return own or found["name"]
+            name, dot, attributes = found["name"].partition(".")
+            return _identifier(name, quoted) + dot + attributes
         if found["number"]:
             return found["number"]
         if found["infix"]:
@@ -130,6 +159,21 @@ def _python(code: str, quoted: dict[str, str]) -> str:
         return _WORDS[found["operator"]] if found["operator"] else found[0]
 
     return _LEXEME.sub(replaced, code)
+
+
+def _identifier(name: str, quoted: dict[str, str]) -> str:
+    """The name if Python reads it as it stands, or an identifier instead, added to `quoted`.
+
+    Python would read a fullwidth ``x`` as ``x``. Names with an underscore in front are among
+    the replaced ones, so that none is taken for a replacement or for a helper of evaluation.
+    """
+    as_read = unicodedata.normalize("NFKC", name) == name
+    if as_read and name.isidentifier() and not keyword.iskeyword(name) and name[0] != "_":
+        return name
+    parts = [c if c.isascii() and c.isalnum() else f"_{ord(c):x}_" for c in name]
+    identifier = "_" + "".join(parts)
+    quoted[identifier] = name
+    return identifier
 
 
 def _advice(code: str) -> str:
@@ -213,11 +257,11 @@ def evaluable(
     labels : bool
         The values are to be labels of groups: ``I(id)`` leaves whole numbers as they are.
     """
-    tree = ast.parse(ast.unparse(expression.tree), mode="eval")  # a copy to change
+    tree = ast.parse(expression.text, mode="eval")  # a copy to change
     if labels and isinstance(tree.body, ast.Call) and ast.unparse(tree.body.func) == "I":
         argument = tree.body.args[:1]
         if argument and isinstance(argument[0], ast.Name):
-            tree.body.func = ast.Name("C", ast.Load())
+            tree.body.func = ast.Name(aliased("C"), ast.Load())
     changed: ast.Expression = _Elementwise(expression, resolve, whole, wide).visit(tree)
     return changed
 

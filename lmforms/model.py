@@ -110,7 +110,7 @@ class MixedModel:
         if context is None:
             self.scope = Scope.implicit(caller_variables(), bound.outside)
         else:
-            self.scope = Scope(context)
+            self.scope = context if isinstance(context, Scope) else Scope(context)
         self.contrasts = _checked_contrasts(contrasts, bound.columns, names)
         extra = {
             "weights": beside("weights", weights, data),

@@ -156,7 +156,8 @@ def with_functions_apart(piece: Piece, columns: Sequence[str]) -> Piece:
         if not word and text[i] in "\"'`" and quote in ("", text[i]):
             quote = "" if quote else text[i]
         follows = text[stop : stop + 1]
-        called = word in taken and (follows == "(" or (follows == "." and word in _MODULES))
+        is_function = follows == "(" or (follows == "." and word in _MODULES)
+        called = word in taken and is_function and text[i - 1 : i] != "."
         chars.extend(text[i:stop] + _ALIAS * called)
         origin.extend([*piece.origin[i:stop], *[piece.origin[stop - 1]] * called])
         i = stop

@@ -490,7 +490,34 @@ class MixedModelResults:
         """Write the fit to a file that :func:`lmforms.load` reads.
 
         A zip archive of JSON and plain arrays: the formula, the options, the columns of
-        the data that the model uses, and the estimates. No pickled code.
+        the data that the model uses, and the estimates. No code, pickled or other.
+
+        The file appears in one step: until then, and after any failure, `path` holds what it
+        held before. An existing file keeps its mode; a symbolic link stays a link.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        FormulaError
+            The formula holds Python code that :func:`lmforms.load` would not evaluate.
+        DataError, ModelError
+            Something else cannot be written; the message says what to do.
+        FileError
+            The file cannot be written: the folder is not there or read-only, the disk is full.
+
+        Warns
+        -----
+        ContextWarning
+            The formula calls functions of yours, which `load` must be given as ``context=``.
+
+        Examples
+        --------
+        >>> import lmforms as lf, tempfile, pathlib
+        >>> fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
+        >>> fit.save(pathlib.Path(tempfile.mkdtemp()) / "dyestuff.lmf")
         """
         from .storage import save
 

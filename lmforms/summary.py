@@ -78,7 +78,7 @@ class ModelSummary:
             if key in self.tables:
                 lines += ["", f"**{title}**", "", _markdown(*_cells(key, self.tables[key]))]
         for note in self.notes:
-            lines += ["", f"*Note: {note}*"]
+            lines += ["", f"*Note: {_no_tags(note)}*"]
         return "\n".join(lines)
 
     def _rendered(self) -> list[tuple[str, SimpleTable]]:
@@ -276,11 +276,18 @@ def _is_number(text: str) -> bool:
 
 def _markdown(headers: Sequence[str], stubs: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     def line(values: Sequence[str]) -> str:
-        return "| " + " | ".join(v.replace("|", "\\|") for v in values) + " |"
+        return "| " + " | ".join(_no_tags(v).replace("|", "\\|") for v in values) + " |"
 
     rows = [line(["", *headers]), line(["---"] + ["---:"] * len(headers))]
     return "\n".join(rows + [line([s, *row]) for s, row in zip(stubs, cells, strict=True)])
 
 
 def _code(name: str, value: str) -> str:
-    return f"`{value}`" if name == "Formula" else value
+    if name != "Formula":
+        return _no_tags(value)
+    return f"`` {value} ``" if "`" in value else f"`{value}`"
+
+
+def _no_tags(text: str) -> str:
+    """Text in which Markdown finds no HTML: labels come with the data."""
+    return text.replace("<", "&lt;")

@@ -1,7 +1,8 @@
 """The pieces of a formula as formulaic's terms, and the columns they need.
 
 :mod:`lmforms.formula` splits the text, this module parses the pieces, and
-:mod:`lmforms.evaluator` makes matrices of them; no other module imports formulaic.
+:mod:`lmforms.evaluator` makes matrices of them. Apart from these two only
+:mod:`lmforms.transforms` and :mod:`lmforms.safe_calls` import formulaic, for its functions.
 """
 
 from __future__ import annotations

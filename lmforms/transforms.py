@@ -215,6 +215,14 @@ def natural_knots(
     return [float(k) for k in inner], (low, high)
 
 
+@cache
+def language() -> dict[str, Any]:
+    """What names mean in every formula, unless ``context=`` or a column has them."""
+    from formulaic.transforms import TRANSFORMS, C
+
+    return {**TRANSFORMS, "pi": np.pi, "factor": C, **ELEMENTWISE, **stateful()}
+
+
 FALLBACKS: dict[str, Any] = {"T": True, "F": False, "c": c}
 """Short names of R: used unless the caller has a variable of that name."""
 

@@ -1010,3 +1010,55 @@ def test_what_a_transform_learnt_serves_every_part_that_uses_it(formula, random)
 
 def test_random_formulas():
     assert fuzz_formulas.run(150, seed=5)["faults"] == 0
+
+
+# --- names of columns inside calls ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a b", "a-b"),
+        ("a b", "_a_b"),
+        ("a b", "_a_20_b"),
+        ("ｘ", "w"),
+        ("ｘ", "x"),
+        ("a²", "a2"),
+        ("__number", "__power"),
+        ("__import__", "-import__"),
+        ("_", "__"),
+        ("class", "_class"),
+        ("log", "C"),
+        ("if", "I"),
+    ],
+)
+def test_columns_of_odd_names_are_not_confused(names):
+    data = DATA.rename(columns={"x": "k"})
+    first, second = data["k"].to_numpy(), data["z"].to_numpy()
+    odd = data.drop(columns=["k", "z"]).assign(**dict(zip(names, (first, second), strict=True)))
+    a, b = (f"`{name}`" for name in names)
+    for text in (f"scale({a}) + scale({b})", f"I({a} * 2 + {b}**2) + I({a} > 0 & {b} > 1.5)"):
+        plain = text.replace(a, "k").replace(b, "z")
+        expected = fit(f"y ~ {plain} + (1 | g)", data)
+        found = fit(f"y ~ {text} + (1 | g)", odd)
+        assert_allclose(found.params, expected.params, rtol=1e-10)
+        assert_allclose(found.predict(odd[::-1]), expected.predict(data[::-1]), rtol=1e-10)
+
+
+def test_attributes_called_like_columns_are_functions():
+    data = DATA.assign(log=DATA["z"] ** 2 + 1.0)
+    found = fit("y ~ np.log(z) + log + log(log) + (1 | g)", data)
+    expected = fit("y ~ np.log(z) + w + log(w) + (1 | g)", data.rename(columns={"log": "w"}))
+    assert_allclose(found.params, expected.params, rtol=1e-10)
+
+
+def test_labels_beside_a_column_called_c():
+    data = DATA.assign(C=DATA["z"], id=DATA["g"] + 2**53)
+    found = fit("y ~ C + (1 | I(id))", data)
+    assert found.criterion == pytest.approx(fit("y ~ z + (1 | g)").criterion, rel=1e-12)
+
+
+def test_long_sums_are_refused_before_python_gives_up():
+    assert fit(f"y ~ I({'+'.join(['x'] * 120)}) + (1 | g)").nobs == N
+    with pytest.raises(FormulaError, match="operators in a row"):
+        fit(f"y ~ I({'+'.join(['x'] * 400)}) + (1 | g)")

@@ -1,0 +1,5 @@
+"""Save a fit and load it again: JSON and plain arrays in a zip archive, never pickled code."""
+
+from .fits import load, save
+
+__all__ = ["load", "save"]

@@ -1,0 +1,105 @@
+"""Whether the formula of a saved fit may be evaluated, and what it needs for that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FormulaError, MemoryLimitError
+from ..piece import unaliased
+from ..safe_arithmetic import ForbiddenError
+from ..safe_expressions import ExpressionChecker
+from ..terms import marked
+
+if TYPE_CHECKING:
+    from formulaic import SimpleFormula
+    from formulaic.parser.types import Factor
+
+    from ..piece import Piece
+    from ..table import Table
+    from ..terms import BoundFormula
+
+LARGEST_DESIGN = 2**28
+"""Numbers (2 GiB) in all columns that a formula makes. A small file can ask for any number of
+them: a factor with a level for each row has a column for each row."""
+
+MOST_COLUMNS = 2000
+"""The time that finding dependent columns takes grows with their square."""
+
+WAY_OUT = (
+    "Make a column of it, or a function with a name of its own, and fit with "
+    "context={'name': function}."
+)
+
+
+def names_from_context(
+    bound: BoundFormula, table: Table, given: Mapping[str, Any], what: str
+) -> list[str]:
+    """Check a formula; return the names that it needs from ``context=``.
+
+    Parameters
+    ----------
+    bound : BoundFormula
+    table : Table
+        Its columns.
+    given : mapping
+        What ``context=`` holds.
+    what : str
+        ``"save"`` or ``"load"``, for messages.
+
+    Raises
+    ------
+    FormulaError
+        An expression is outside the whitelist; the message marks it and says the way out.
+    MemoryLimitError
+        The columns that it makes would be too many.
+    """
+    objects = [name for name, column in table.items() if column.dtype.kind == "O"]
+
+    @cache
+    def levels(name: str) -> int:
+        return int(table[name].nunique())
+
+    def distinct(names: Collection[str]) -> int:
+        return min(table.n, prod(levels(name) for name in names))
+
+    checker = ExpressionChecker(bound.columns, objects, given, distinct)
+
+    def width(factor: Factor, piece: Piece) -> int:
+        if factor.eval_method.value == "literal":
+            return 1
+        if factor.eval_method.value == "lookup":
+            name = unaliased(factor.expr)
+            is_factor = name in objects or table[name].dtype.kind == "b"
+            return levels(name) if is_factor else 1
+        try:
+            return checker.check(factor.expr).width
+        except ForbiddenError as exc:
+            hint = WAY_OUT if what == "save" else "Nothing of the file was evaluated."
+            raise FormulaError(f"{what}: {exc}. {hint}\n{marked(factor, piece)}") from None
+
+    columns = 0
+    for parsed, piece in _sides(bound):
+        columns += sum(prod(width(f, piece) for f in term.factors) for term in parsed)
+    for term in bound.random:
+        for factor in term.group:
+            width(factor, term.group_piece)
+    if columns > MOST_COLUMNS or columns * table.n > LARGEST_DESIGN:
+        raise MemoryLimitError(
+            f"{what}: the formula makes up to {columns:,} columns of {table.n:,} rows, and a "
+            f"saved fit may have {MOST_COLUMNS:,} columns with {LARGEST_DESIGN:,} numbers. Use a "
+            "random term for a factor of many levels, and a column of the data for a factor that "
+            "is computed."
+        )
+    return sorted(checker.outside)
+
+
+def _sides(bound: BoundFormula) -> Iterator[tuple[SimpleFormula, Piece]]:
+    """The parts of a formula that make columns, with the place where they stand."""
+    formula = bound.formula
+    yield bound.response, formula.response
+    yield bound.fixed, formula.fixed
+    yield from ((term.expression, term.piece) for term in bound.random)
+    yield from zip(bound.offsets, formula.offsets, strict=True)
