@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from ..errors import DataError
 from .als import Walk
-from .data import FloatArray, Modalities
+from .data import BoolArray, FloatArray, Modalities
 
 # A range below this share of the largest entry of its column is no variation, and a column whose
 # entries are below this share of the widest range beside it is what rounding has left of a mean
@@ -42,16 +42,38 @@ def constant_values(A: Any, beside: bool = True) -> FloatArray:
     >>> constant_values(np.array([[1.0, 0.0, 5.0], [2.0, 1e-17, 5.0]])).round(9)
     array([nan,  0.,  5.])
     """
+    low, half, size = _ranges(A)
+    flat = half <= FLAT * size
+    if beside:
+        flat |= size <= FLAT * half.max(initial=0.0)
+    return np.where(flat, low + half, np.nan)
+
+
+def only_rounding(A: Any) -> BoolArray:
+    """Columns that are nothing beside the others: zeros, or what is left of them by rounding.
+
+    Parameters
+    ----------
+    A : ndarray or scipy.sparse.csr_array (n, c)
+        NaN is left out of account.
+
+    Examples
+    --------
+    >>> only_rounding(np.array([[1.0, 1e-17, 5.0], [2.0, 1e-17, 5.0]]))
+    array([False,  True, False])
+    """
+    _, half, size = _ranges(A)
+    return size <= FLAT * half.max(initial=0.0)
+
+
+def _ranges(A: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The least entry of each column, half its range, and its largest entry without the sign."""
     if sp.issparse(A):
         low, high = (np.ravel(end(axis=0).toarray()) for end in (A.min, A.max))
     else:
         low, high = (end.reduce(A, axis=0) for end in (np.fmin, np.fmax))
     half = high / 2.0 - low / 2.0  # the range itself may overflow
-    size = np.maximum(np.abs(low), np.abs(high))
-    flat = half <= FLAT * size
-    if beside:
-        flat |= size <= FLAT * half.max(initial=0.0)
-    return np.where(flat, low + half, np.nan)
+    return low, half, np.maximum(np.abs(low), np.abs(high))
 
 
 def constants_of(data: Modalities, names: Sequence[str]) -> Constants | None:

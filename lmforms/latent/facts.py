@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from .constant import only_rounding
 from .data import FloatArray, Modalities, Modality, Side, squared_norm
 from .objective import Codes, Loadings
 
@@ -74,6 +75,9 @@ def _known(part: Modality) -> Any:
 def noise_precisions(data: Modalities, variances: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:
     """1/D of each column, of D not quite zero; zero for a column of zeros, which says nothing.
 
+    Nor does what rounding has left of one, as when the mean of a constant has been taken off: its
+    D would be smaller than that of all others by powers of ten.
+
     Examples
     --------
     >>> data = Modalities.of(np.array([[1.0, 0.0]]), np.eye(1), np.eye(1))
@@ -83,7 +87,8 @@ def noise_precisions(data: Modalities, variances: tuple[FloatArray, ...]) -> tup
     found = []
     for part, D in zip(data, variances):
         noise = np.maximum(D, NOISELESS * part.squares / _known(part))
-        found.append(np.divide(1.0, noise, out=np.zeros_like(noise), where=noise > 0))
+        speaks = (noise > 0) & ~only_rounding(part.values)
+        found.append(np.divide(1.0, noise, out=np.zeros_like(noise), where=speaks))
     return tuple(found)
 
 

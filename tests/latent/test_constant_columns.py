@@ -159,6 +159,28 @@ OPTIONS = {
 }
 
 
+@pytest.mark.parametrize("method", ["als", "algorithm1"])
+@pytest.mark.parametrize("ulps", [0, 1, 1000])
+@pytest.mark.parametrize("unit", [1.0, 0.37, 1e9])
+def test_predictions_by_least_squares_do_not_listen_to_rounding(method, ulps, unit):
+    """A constant column whose mean was taken off, whatever rounding has left of it."""
+    Y, X, Z = data(14)
+    rng = np.random.default_rng(15)
+    left = unit * np.spacing(0.3) * (ulps * rng.normal(size=60) + (ulps > 0))
+    wide = np.insert(unit * X, 2, left, axis=1)
+    other = wide.copy()
+    other[:, 2] = 0.2 * unit  # is not constant in new rows
+    zeros = wide.copy()
+    zeros[:, 2] = 0.0
+    options = {"method": method, "max_iter": 60}
+    form, plain = (quiet(LinearMixedForm(2, **options), Y, A, Z)[0] for A in (wide, zeros))
+    truth = plain.transform(X=other, Z=Z)
+    np.testing.assert_allclose(form.transform(X=other, Z=Z), truth, atol=1e-6 * np.abs(truth).max())
+    if method == "als":
+        shares = [choose_rank(Y, A, Z, ranks=[2], folds=3)["share"] for A in (wide, zeros)]
+        np.testing.assert_allclose(*shares, atol=1e-6)
+
+
 @pytest.mark.parametrize("method", ["als", "ml"])
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("shape", ["plain", "centred", "blocks", "gaps", "tall", "thin Y"])
