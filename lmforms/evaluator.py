@@ -86,11 +86,11 @@ class Scope(Mapping[str, Any]):
         return own[name] if name in own else FALLBACKS[name]
 
     def _function(self, name: str) -> Any:
-        """A function (or module) whose name is also a column's."""
+        """A function (or module) whose name is also a column's or a variable's."""
         from formulaic.transforms import TRANSFORMS
 
-        for names in (self, TRANSFORMS, vars(builtins)):
-            if name in names:
+        for names in (self.given, _own_names(), FALLBACKS, TRANSFORMS, vars(builtins)):
+            if callable(names.get(name)) or isinstance(names.get(name), ModuleType):
                 return names[name]
         raise KeyError(name)
 
@@ -185,7 +185,7 @@ class Evaluator:
 
         data = self.table.data
         data = data.astype(dict.fromkeys(self._whole, np.float64)) if self._whole else data
-        days = [name for name in data if is_dates(data[name])]
+        days = [name for name in data if is_dates(self.table[name])]
         data = data.astype(dict.fromkeys(days, "datetime64[s]")) if days else data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
         given = {name: coded.get(name, data[name]) for name in data}
@@ -291,9 +291,7 @@ class Evaluator:
 
         if not isinstance(formula, ModelSpec):
             # shared by all parts of the formula, since a factor that two have is evaluated once
-            formula = ModelSpec.from_spec(
-                formula, na_action="ignore", output="numpy", **self._learnt
-            )
+            formula = ModelSpec(formula, na_action="ignore", output="numpy", **self._learnt)
         elif formula.materializer_params is None:
             formula = formula.update(materializer_params={})
         n = self.table.n
