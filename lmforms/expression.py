@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -107,18 +108,15 @@ def _python(code: str, quoted: dict[str, str]) -> str:
 
     def replaced(found: re.Match[str]) -> str:
         if found["quoted"] is not None:
-            name = found["quoted"]
-            if name.isidentifier() and not keyword.iskeyword(name):
-                return name
-            identifier = "_" + "".join(c if c.isalnum() else "_" for c in name)
-            while quoted.setdefault(identifier, name) != name:
-                identifier += "_"
-            return identifier
+            return _identifier(found["quoted"], quoted)
         if found["name"]:
             hint = HINTS.get(unaliased(found["name"])) if "." in found["name"] else None
             if hint is not None:
                 raise SyntaxError(f"{unaliased(found['name'])} of R is not available: {hint}")
-            return R_NAMES.get(unaliased(found["name"]), found["name"])
+            if "." in found["name"] or keyword.iskeyword(found["name"]):
+                return R_NAMES.get(unaliased(found["name"]), found["name"])
+            name = R_NAMES.get(unaliased(found["name"]), found["name"])
+            return name if keyword.iskeyword(name) else _identifier(name, quoted)
         if found["number"]:
             return found["number"]
         if found["infix"]:
@@ -130,6 +128,18 @@ def _python(code: str, quoted: dict[str, str]) -> str:
         return _WORDS[found["operator"]] if found["operator"] else found[0]
 
     return _LEXEME.sub(replaced, code)
+
+
+def _identifier(name: str, quoted: dict[str, str]) -> str:
+    """The name itself, or what stands for it where Python reads another name or none."""
+    same = unicodedata.normalize("NFKC", name) == name  # Python takes µ (micro) for μ (mu)
+    own = name.startswith("__")  # see lmforms.operators.HELPERS
+    if name.isidentifier() and not keyword.iskeyword(name) and same and not own:
+        return name
+    identifier = "_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
+    while quoted.setdefault(identifier, name) != name:
+        identifier += "_"
+    return identifier
 
 
 def _advice(code: str) -> str:
@@ -306,7 +316,10 @@ class _Elementwise(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         outside, self._coding = self._coding, self._coding or is_coding(node)
-        self.generic_visit(node)
+        if not isinstance(node.func, ast.Name):  # a name is a function's, also if a column has it
+            node.func = self.visit(node.func)
+        node.args = [self.visit(argument) for argument in node.args]
+        node.keywords = [self.visit(argument) for argument in node.keywords]
         self._coding = outside
         function = self._resolve(node.func)
         if isinstance(function, np.ufunc) and (

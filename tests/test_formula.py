@@ -894,7 +894,7 @@ def test_names_that_stand_for_two_things_are_refused(formula, message):
 
 def test_variables_do_not_hide_functions():
     c, T = [1, 2], 2.0  # noqa: F841 - found by the formulas
-    apart = values("f %in% c('a', 'b')")
+    apart = DATA["f"].isin(["a", "b"])
     assert_allclose(lf.MixedModel("y ~ I(f %in% c('a', 'b'))", DATA).design.X[:, 1], apart)
     assert_allclose(lf.MixedModel("y ~ I(x * T)", DATA).design.X[:, 1], 2.0 * X)
 
@@ -938,6 +938,28 @@ def test_rounding_is_that_of_r():
     assert_array_equal(rounded(x, 1), [0, 0.1, 0.2, 0.3, 0.4, -2, -1, 2.5, np.nan, 1e300])
     assert_array_equal(rounded(y, 2), [0, 0.01, 0.06, 0.16, 0.16, 0.28, 2.67])
     assert_array_equal(rounded(np.array([1234.5, 150.0, 250.0]), -2), [1200, 200, 200])
+
+
+@pytest.mark.parametrize("name", ["µ", "e\u0301", "__number", "__state", "１", "名前"])
+def test_names_that_python_reads_as_others(name):
+    data = DATA.rename(columns={"x": name})
+    for call, same in ((f"scale(`{name}`)", "scale(x)"), (f"I(`{name}`^2)", "I(x^2)")):
+        model = fit(f"y ~ {call} + (1|g)", data)
+        assert_allclose(model.criterion, criterion(f"y ~ {same} + (1|g)"))
+        assert_allclose(model.predict(data[:9]), model.fittedvalues[:9])
+
+
+def test_a_grouping_factor_with_the_name_of_a_function():
+    data = DATA.assign(factor=DATA["g"], log=2**60 + DATA["g"])
+    assert_allclose(criterion("y ~ x + (1|factor(factor))", data), criterion("y ~ x + (1|g)"))
+    assert_allclose(criterion("y ~ log(z) + (1|log)", data), criterion("y ~ log(z) + (1|g)"))
+    model = fit("y ~ x + (1|`a  (b)`)", DATA.assign(**{"a  (b)": DATA["g"]}))
+    assert_allclose(model.predict(random="a  (b)"), model.predict())
+
+
+def test_reserved_letters_are_refused():
+    with pytest.raises(FormulaError, match="rename the column"):
+        fit("y ~ x + (1 | `xˍ`)", DATA.assign(xˍ=DATA["g"]))
 
 
 def test_wide_whole_numbers_keep_apart_in_calls():
