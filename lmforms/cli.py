@@ -94,6 +94,12 @@ class _Parser(argparse.ArgumentParser):
     def print_help(self, file: Any = None) -> NoReturn:
         sys.exit(_write(self.format_help()))
 
+    def _get_values(self, action: Any, arg_strings: list[str]) -> Any:
+        """``--na=--`` as it stands: before Python 3.13 argparse takes the value away."""
+        if action.option_strings and arg_strings == ["--"]:
+            return "--"
+        return super()._get_values(action, arg_strings)  # type: ignore[misc]
+
     def error(self, message: str) -> NoReturn:
         sys.exit(_failed(f"{message}\n{self.format_usage().rstrip()}", USAGE))
 
@@ -198,18 +204,17 @@ def _fit(args: argparse.Namespace) -> str:
 
 def _roles(bound: BoundFormula) -> tuple[set[str], set[str]]:
     """Columns that are labels in a formula, and columns that may be numbers (or both)."""
-    from .piece import unaliased
-    from .terms import factor_columns, factors_of
+    from .terms import factor_columns, factors_of, label_columns
 
     sides = [bound.response, bound.fixed, *bound.offsets, *(t.expression for t in bound.random)]
     grouping = {f for term in bound.random for f in term.group}
-    every = grouping.union(*map(factors_of, sides))
-    plain = {f for f in grouping if f.eval_method.value == "lookup"}
-    coding = {f for f in every if unaliased(f.expr.partition("(")[0].strip()) in ("C", "factor")}
-    labels = set[str]().union(*map(factor_columns, plain | coding))
-    numbers = set[str]().union(*map(factor_columns, every - plain - coding)) | bound.bare
+    labels, numbers = set[str](), set[str]()
+    for factor in grouping.union(*map(factors_of, sides)):
+        coded = label_columns(factor, grouping=factor in grouping)
+        labels |= coded
+        numbers |= factor_columns(factor) - coded
     known = set(bound.columns)
-    return labels & known, numbers & known
+    return labels & known, (numbers | bound.bare) & known
 
 
 def _check_target(path: str) -> None:

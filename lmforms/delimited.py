@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import re
 import shlex
@@ -213,8 +214,21 @@ class DelimitedFile:
         twice = [name for name, count in Counter(self.columns).items() if count > 1]
         if twice:
             raise DataError(f"{self.shown} has two columns named {shown(twice)}: rename one.")
+        if self.header[0].startswith("#"):
+            self._check_comment()
         if not self.columns:
             raise DataError(f"{self.shown} has no names of columns in its first line.")
+
+    def _check_comment(self) -> None:
+        """Refuse a first line that is a comment: the next has another number of fields."""
+        with contextlib.suppress(DataError):  # lines of several lengths
+            second = self._read(header=None, skiprows=1, nrows=1, dtype=str)
+            if second.shape[1] == len(self.header):
+                return
+        raise DataError(
+            f"the first line of {self.shown} is a comment, {shown([self.header[0]])}: the names of "
+            "the columns must stand there. Take it out, as by tail -n +2."
+        )
 
     def _check_delimiter(self, line: str) -> None:
         """Refuse a single column that another delimiter would divide."""
@@ -226,7 +240,7 @@ class DelimitedFile:
             )
             if len(rows) and rows.shape[1] == 1:
                 continue  # part of the name
-            way = f"--sep {_quoted(other)}" if other != "\t" else r"--sep '\t'"
+            way = _option("--sep", other) if other != "\t" else r"--sep '\t'"
             if other != "," and any(has_decimal_commas(rows[c].tolist()) for c in rows):
                 way += " --decimal ','"
             raise DataError(
@@ -246,7 +260,7 @@ class DelimitedFile:
                 raise DataError(
                     f"`{name}` has numbers with commas, such as "
                     f"{shown([t for t in counts if ',' in t])}: {way}{hint}; if these are labels, "
-                    f"say --text {_quoted(name)}."
+                    f"say {_option('--text', name)}."
                 )
         else:
             counts = {t.replace(self.dialect.decimal, "."): n for t, n in counts.items()}
@@ -254,10 +268,10 @@ class DelimitedFile:
             return column.astype(float)
         found = strays(counts)
         if found:
-            marks = " ".join(f"--na {_quoted(text)}" for text in found[:5])
+            marks = " ".join(_option("--na", text) for text in found[:5])
             raise DataError(
                 f"the entries of `{name}` are numbers but for {shown(found)}. If these are "
-                f"missing values, say {marks}; if all are labels, --text {_quoted(name)}."
+                f"missing values, say {marks}; if all are labels, {_option('--text', name)}."
             )
         return column
 
@@ -270,20 +284,29 @@ class DelimitedFile:
             numbers = pd.to_numeric(texts)
         except (ValueError, TypeError):
             return self._numbers_if_meant(name, column)
-        if numbers.nunique() < column.nunique():
-            first = column[~column.duplicated() & numbers.duplicated(keep=False)]
+        distinct = column.drop_duplicates()
+        values = numbers[distinct.index]
+        again = values[values.duplicated()].dropna()
+        if len(again):
+            alike = distinct[values == again.iloc[0]]
             raise DataError(
-                f"`{name}` is a number and a label in the formula, and {shown(first[:2].tolist())} "
-                f"are one number: write them in one way, or say --text {_quoted(name)}."
+                f"`{name}` is a number and a label in the formula, and {shown(alike[:2].tolist())} "
+                f"are one number: write them in one way, or say {_option('--text', name)}."
             )
         return numbers
 
 
 def _labels(column: pd.Series) -> pd.Series:
     """Whole numbers if each is written as it is printed, else the text itself."""
-    if all(map(_INTEGER.fullmatch, column.dropna())):
-        return column.astype("Int64" if column.hasnans else "int64")
-    return column.astype("category")
+    import pandas as pd
+
+    levels = column.astype("category")
+    texts = levels.cat.categories
+    if not len(texts) or not all(map(_INTEGER.fullmatch, texts)):
+        return levels
+    codes = levels.cat.codes.to_numpy()
+    values = texts.astype("int64").to_numpy()[codes]
+    return pd.Series(pd.arrays.IntegerArray(values, codes < 0) if column.hasnans else values)
 
 
 def read_table(path: str, sep: str | None = None, **dialect: Any) -> pd.DataFrame:
@@ -311,6 +334,11 @@ def _exact_floats() -> dict[str, str]:
 
     major, minor = (int(part) for part in pd.__version__.split(".")[:2])
     return {"float_precision": "round_trip"} if (major, minor) < (3, 1) else {}
+
+
+def _option(name: str, value: str) -> str:
+    """An option with its value, also where that looks like an option."""
+    return f"{name}{'=' if value.startswith('-') and value != '-' else ' '}{_quoted(value)}"
 
 
 def _quoted(text: str) -> str:

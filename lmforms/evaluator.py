@@ -82,10 +82,11 @@ class Scope(Mapping[str, Any]):
         return cls({n: variables[n] for n in names if n in variables and n not in taken})
 
     def __getitem__(self, name: str) -> Any:
-        name = unaliased(name)  # a column may be called like the function
+        plain = unaliased(name)
         for names in self._layers:
-            if name in names:
-                return names[name]
+            # what is called like a column, or like a variable, is meant as a function
+            if plain in names and (name == plain or _can_be_called(names[plain])):
+                return names[plain]
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -93,6 +94,10 @@ class Scope(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+
+def _can_be_called(value: Any) -> bool:
+    return callable(value) or isinstance(value, ModuleType)
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,7 @@ class Evaluator:
 
         data = self.table.data
         data = data.astype(dict.fromkeys(self._whole, np.float64)) if self._whole else data
-        days = [name for name in data if is_dates(data[name])]
+        days = [name for name in data if is_dates(self.table[name])]
         data = data.astype(dict.fromkeys(days, "datetime64[s]")) if days else data
         coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
         given = {name: coded.get(name, data[name]) for name in data}
@@ -278,9 +283,7 @@ class Evaluator:
 
         if not isinstance(formula, ModelSpec):
             # shared by all parts of the formula, since a factor that two have is evaluated once
-            formula = ModelSpec.from_spec(
-                formula, na_action="ignore", output="numpy", **self._learnt
-            )
+            formula = ModelSpec(formula, na_action="ignore", output="numpy", **self._learnt)
         elif formula.materializer_params is None:
             formula = formula.update(materializer_params={})
         n = self.table.n

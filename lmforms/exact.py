@@ -6,6 +6,7 @@ whole numbers through floats, nanoseconds through microseconds, or labels throug
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -61,8 +62,9 @@ def exact_column(name: str, values: Any) -> pd.Series:
 
 def is_dates(column: pd.Series) -> bool:
     """Whether a column of objects holds Python's dates."""
-    held = pd.api.types.infer_dtype(column, skipna=True) if column.dtype.kind == "O" else ""
-    return isinstance(column.dtype, np.dtype) and held == "date"
+    if not isinstance(column.dtype, np.dtype) or column.dtype.kind != "O":
+        return False
+    return pd.api.types.infer_dtype(column, skipna=True) == "date"
 
 
 def _from_series(name: str, series: pd.Series) -> pd.Series:
@@ -135,6 +137,11 @@ def _from_sequence(name: str, values: list[Any]) -> pd.Series:
         return pd.Series(np.array(values, dtype=np.float64 if kinds <= {float} else bool))
     if len(kinds) == 1 and issubclass(next(iter(kinds)), (np.number, np.bool_)):
         return _from_array(name, np.array(values))
+    times = kinds - {type(None), type(pd.NaT)}
+    if times and all(issubclass(kind, (dt.datetime, dt.timedelta)) for kind in times):
+        column = _objects(values)
+        made = column.infer_objects()  # columns of times, unless of several zones
+        return made if made.dropna().eq(column.dropna()).all() else column
     return _objects(values)
 
 

@@ -350,7 +350,10 @@ class _Elementwise(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         outside, self._coding = self._coding, self._coding or is_coding(node)
-        self.generic_visit(node)
+        if not isinstance(node.func, ast.Name):  # a name is a function's, also if a column has it
+            node.func = self.visit(node.func)
+        node.args = [self.visit(argument) for argument in node.args]
+        node.keywords = [self.visit(argument) for argument in node.keywords]
         self._coding = outside
         function = self._resolve(node.func)
         if isinstance(function, np.ufunc) and (
@@ -369,8 +372,28 @@ def _number(node: ast.expr) -> ast.expr:
     return node if isinstance(node, ast.Constant) else _call("__number", node)
 
 
-CODING = ("C", "factor", "hashed")
-"""Functions that make factors of columns: their whole numbers stay whole."""
+CODING = ("C", "factor", "hashed", "as_character")
+"""Functions that make labels of columns: their whole numbers stay whole."""
+
+
+def label_names(expression: Expression, *, grouping: bool = False) -> set[str]:
+    """Columns that are used as labels only: each time the argument of what makes a factor.
+
+    Parameters
+    ----------
+    expression : Expression
+    grouping : bool
+        Of a grouping factor, in which ``I(id)`` makes labels too.
+    """
+    calls = [node for node in ast.walk(expression.tree) if isinstance(node, ast.Call)]
+    coding = [c for c in calls if is_coding(c)]
+    top = expression.tree.body
+    if grouping and isinstance(top, ast.Call) and ast.unparse(top.func) == "I":
+        coding.append(top)
+    coded = [c.args[0] for c in coding if c.args and isinstance(c.args[0], ast.Name)]
+    ids = {id(name) for name in coded}
+    others = {expression.name(name.id) for name in names(expression) if id(name) not in ids}
+    return {expression.name(name.id) for name in coded} - others
 
 
 def is_coding(call: ast.Call) -> bool:

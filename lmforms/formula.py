@@ -22,7 +22,7 @@ from functools import lru_cache
 
 from .errors import FormulaError, formula_error
 from .lexer import DEEPEST, Token, tokens_of
-from .piece import Piece, dialect
+from .piece import RESERVED, Piece, dialect
 
 STRUCTURES = ("us", "diag")
 """Names of covariance structures that may stand in front of ``(expr | group)``."""
@@ -108,6 +108,14 @@ def parse_formula(source: str) -> MixedFormula:
     if not isinstance(source, str):
         raise FormulaError(
             f"a formula is a string such as 'y ~ x + (1 | g)', not {type(source).__name__}."
+        )
+    if any(mark in source for mark in RESERVED):
+        found = next(mark for mark in RESERVED if mark in source)
+        raise formula_error(
+            f"names with the letter {found} cannot be used: rename the column.",
+            source,
+            source.index(found),
+            source.index(found) + 1,
         )
     if not source.strip():
         raise FormulaError("the formula is empty; write for example 'y ~ x + (1 | g)'.")

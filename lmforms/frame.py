@@ -135,6 +135,8 @@ def _missing(column: pd.Series) -> BoolArray | None:
         return None
     if pd.api.types.is_float_dtype(column.dtype):  # nullable ones may hold NaN beside NA
         return np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return np.asarray(column.array.codes) < 0
     return column.isna().to_numpy(dtype=bool)
 
 

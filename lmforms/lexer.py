@@ -33,7 +33,8 @@ class Token:
     Attributes
     ----------
     text : str
-        Without the backticks of a name and the braces of ``{...}``.
+        Without the backticks of a name and the braces of ``{...}``; of calls as
+        :func:`spaced` writes them.
     kind : str
     start, stop : int
         ``source[start:stop]`` is the token with its quotes.
@@ -82,7 +83,7 @@ def tokens_of(text: str, complain: Complain) -> list[Token]:
             token = Token(text[i + 1 : stop - 1], "name", i, stop)
         elif char == "{":
             stop = _closed(text, i, complain, i)
-            token = Token(text[i + 1 : stop - 1], "python", i, stop)
+            token = Token(spaced(text[i + 1 : stop - 1]), "python", i, stop)
         elif char in "'\"":
             stop = _quoted(text, i, complain)
             token = Token(text[i:stop], "value", i, stop)
@@ -100,13 +101,53 @@ def tokens_of(text: str, complain: Complain) -> list[Token]:
             kind: Kind = (
                 "python" if stop > word.end() else "value" if _is_number(word[0]) else "name"
             )
-            token = Token(text[i:stop], kind, i, stop)
+            written = text[i:stop]
+            token = Token(spaced(written) if kind == "python" else written, kind, i, stop)
         else:
             stop = _OPERATOR.match(text, i).end()  # type: ignore[union-attr]
             token = Token(text[i:stop], "operator", i, stop)
         tokens.append(token)
         i = token.stop
     return tokens
+
+
+_CODE = re.compile(
+    r"""(?P<space>\s+)|(?P<text>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`[^`]*`)
+    |(?P<word>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\w*|\w+(?:\.\w+)*)
+    |(?P<operator>%[^%\s]*%|\*\*|//|\|\||&&|[<>=!]=|[-+*/^@%<>&|!~])|.""",
+    re.VERBOSE | re.DOTALL,
+)
+
+_BEFORE_OPERANDS = ("and", "or", "not", "in", "is", "if", "else", "lambda")
+"""Words after which a sign has one operand."""
+
+
+def spaced(code: str) -> str:
+    """Code with the same blanks wherever it was written: one call has one name.
+
+    Examples
+    --------
+    >>> spaced("poly( x,2 )"), spaced("I(-x^2 + c( 1,3 ))"), spaced("bs(z , df = 4)")
+    ('poly(x, 2)', 'I(-x ^ 2 + c(1, 3))', 'bs(z, df=4)')
+    """
+    made: list[str] = []
+    operand = word = gap = False  # whether an operand, a word, white space came just before
+    for found in _CODE.finditer(code):
+        text, kind = found[0], found.lastgroup
+        if kind == "space":
+            gap = True
+            continue
+        if kind == "operator":
+            made.append(f" {text} " if operand else " " * word + text)
+            operand = word = False
+        elif kind in ("word", "text"):
+            made.append(" " * (gap and word) + text)
+            operand, word = text not in _BEFORE_OPERANDS, True
+        else:
+            made.append(" " * (word and not operand) + (text + " " if text in ",:" else text))
+            operand, word = text in ")]}.", text in ")]}"
+        gap = False
+    return "".join(made).strip()
 
 
 def _is_number(word: str) -> bool:

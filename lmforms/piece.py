@@ -28,6 +28,9 @@ _ALIAS = "ˍ"
 _DOT = "ˌ"
 """Stands for the dot in names of columns such as ``Sepal.Length`` inside calls."""
 
+RESERVED = (_ALIAS, _DOT)
+"""Letters that no name in a formula may have."""
+
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.\w+)+")
 
 

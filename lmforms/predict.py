@@ -132,7 +132,8 @@ def _chosen(fit: MixedModelResults, random: str | Sequence[str]) -> list[int]:
     groups = [design.groups[t.group].name for t in design.terms]
     for name in random:
         clean = " ".join(str(name).strip().removeprefix("(").removesuffix(")").split())
-        found = {i for i in range(len(labels)) if clean in (labels[i], groups[i])}
+        pairs = list(zip(labels, groups, strict=True))
+        found = {i for i, pair in enumerate(pairs) if clean in pair or name in pair}
         if not found:
             known = list(dict.fromkeys([*groups, *labels]))
             raise ArgumentError(
@@ -234,13 +235,9 @@ def _codes(
         return np.asarray(codes, dtype=np.intp)
     new = list(dict.fromkeys(given[unknown].tolist()))
     levels = group.levels
-    known = levels.to_flat_index() if len(labels) > 1 else levels
-    way = other_type(new, known)
-    if not way:
-        parts = range(levels.nlevels) if isinstance(levels, pd.MultiIndex) else None
-        for i in parts or [0]:
-            own = levels if parts is None else levels.get_level_values(i)
-            _refuse_other_type(group.name, new if parts is None else [x[i] for x in new], own)
+    parts = list(zip(*new, strict=True)) if len(labels) > 1 else [new]
+    ways = (_other_type(part, levels.get_level_values(i)) for i, part in enumerate(parts))
+    way = next(filter(None, ways), "")
     if way or new_levels == "raise":
         columns = [unaliased(f.expr) for f in spec.group]
         way = way or (
@@ -262,19 +259,19 @@ def _lost_rows(design: Design, columns: Sequence[str], levels: Sequence[Any]) ->
     return f" All rows of {named(lost)} were dropped for missing values." if lost else ""
 
 
-def _refuse_other_type(name: str, new: Sequence[Any], known: pd.Index) -> None:
-    """A label of another type than all known ones, or written like one, is no new level."""
+def _other_type(given: Sequence[Any], known: pd.Index) -> str:
+    """What to do about labels that are no new levels: written like one, or of another type."""
     labels = known.unique().tolist()
-    kinds = {_kind(label) for label in labels}
-    written = {str(label): label for label in labels}
-    there = set(labels)
-    for label in new:
-        like = written.get(str(label), labels[0])
-        if label not in there and (_kind(label) not in kinds or str(label) in written):
-            raise DataError(
-                f"`{name}` holds {label!r} ({type(label).__name__}) where the data had labels like "
-                f"{like!r} ({type(like).__name__}): give both the same type."
-            )
+    there, kinds = set(labels), {_kind(label) for label in labels}
+    new = [label for label in given if label not in there]
+    other = next((label for label in new if _kind(label) not in kinds), None)
+    way = other_type(new, labels)
+    if way or other is None:
+        return way
+    return (
+        f" {other!r} is {type(other).__name__} where the data had labels like {labels[0]!r} "
+        f"({type(labels[0]).__name__}): give both the same type."
+    )
 
 
 def _kind(label: Any) -> str:

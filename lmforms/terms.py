@@ -18,10 +18,11 @@ import numpy.typing as npt
 
 from .algebra import expand
 from .errors import ColumnError, FormulaError, listed, near_matches, shortened
-from .expression import names, parse
+from .expression import label_names, names, parse
 from .formula import MixedFormula
 from .lexer import Token
 from .piece import Piece, aliased, needs_alias, unaliased, with_functions_apart
+from .transforms import FALLBACKS
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
@@ -129,7 +130,7 @@ def bind(
     ColumnError
         A name is not a column (with near matches).
     """
-    formula = _apart(formula, columns)
+    formula = _apart(formula, (*columns, *FALLBACKS))
     response = _parse(formula.response, intercept=False)
     groups = [_parse_group(spec.group) for spec in formula.random]
     offsets = tuple(_parse(piece, intercept=False) for piece in formula.offsets)
@@ -193,21 +194,21 @@ def group_name(factors: Sequence[Factor]) -> str:
     return ":".join(unaliased(f.expr) for f in factors)
 
 
-def _apart(formula: MixedFormula, columns: Sequence[str]) -> MixedFormula:
-    """The formula with functions kept apart from columns of the same name."""
+def _apart(formula: MixedFormula, values: Sequence[str]) -> MixedFormula:
+    """The formula with functions kept apart from columns and variables of the same name."""
     return replace(
         formula,
-        response=with_functions_apart(formula.response, columns),
-        fixed=with_functions_apart(formula.fixed, columns),
+        response=with_functions_apart(formula.response, values),
+        fixed=with_functions_apart(formula.fixed, values),
         random=tuple(
             replace(
                 spec,
-                expression=with_functions_apart(spec.expression, columns),
-                group=with_functions_apart(spec.group, columns),
+                expression=with_functions_apart(spec.expression, values),
+                group=with_functions_apart(spec.group, values),
             )
             for spec in formula.random
         ),
-        offsets=tuple(with_functions_apart(piece, columns) for piece in formula.offsets),
+        offsets=tuple(with_functions_apart(piece, values) for piece in formula.offsets),
     )
 
 
@@ -281,6 +282,13 @@ def factor_columns(factor: Factor) -> set[str]:
     if factor.eval_method.value == "lookup":
         return {unaliased(factor.expr)}
     return _names_in(factor)[0]
+
+
+def label_columns(factor: Factor, *, grouping: bool) -> set[str]:
+    """Columns that a factor uses as labels, not as numbers."""
+    if factor.eval_method.value == "lookup":
+        return factor_columns(factor) if grouping else set()
+    return label_names(parse(factor.expr), grouping=grouping)
 
 
 def _called(factor: Factor) -> set[str]:

@@ -333,6 +333,38 @@ def test_a_column_that_is_both_number_and_label(capsys, written):
     assert "factor(x)[T.1]" in good(capsys, "fit", "y ~ factor(x) + (1 | g)", written(g, x))
 
 
+@pytest.mark.parametrize("call", ["I", "C", "factor", "as.factor", "as.character"])
+def test_labels_in_calls_stay_as_they_are_written(capsys, written, call):
+    path = written([["01", "1", "2"][i % 3] for i in range(30)])
+    assert f"{call}(g) (3)" in good(capsys, "fit", f"{MODEL.split('+')[0]} + (1 | {call}(g))", path)
+
+
+def test_the_alike_labels_are_named(capsys, written):
+    x = [["3", "1.0", "2", "1"][i % 4] for i in range(30)]
+    message = bad(
+        capsys, "fit", "y ~ x + C(x) + (1 | g)", written(["ab"[i % 2] for i in range(30)], x)
+    )
+    assert "'1.0', '1' are one number" in message
+
+
+def test_a_comment_is_no_header(capsys, dung):
+    text = Path(dung).read_text()
+    for comment in ("# made on Monday", "# made on Monday, by me"):
+        Path(dung).write_text(f"{comment}\n{text}")
+        assert "is a comment, '# made on Monday'" in bad(capsys, "fit", FORMULA, dung)
+    Path(dung).write_text(f"#{text}")  # a name may begin so
+    assert "Did you mean `#pr_dung`?" in bad(capsys, "fit", FORMULA, dung)
+
+
+@pytest.mark.parametrize("mark", ["--", "-x y"])
+def test_strays_that_look_like_options(capsys, written, mark):
+    x = [mark if i == 7 else f"{i}.5" for i in range(40)]
+    path = written(["abcd"[i % 4] for i in range(40)], x)
+    assert f"say --na='{mark}'" in bad(capsys, "fit", MODEL, path)
+    assert main(["fit", MODEL, path, f"--na={mark}"]) == 0
+    assert "1 of 40" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("mark", [".", "n.a.", "-", "?", "missing"])
 def test_strays_among_numbers(capsys, written, mark):
     x = [f"{i}.5" for i in range(40)]

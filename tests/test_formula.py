@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import random
 import time
@@ -14,7 +15,7 @@ import pytest
 from fuzz import formulas as fuzz_formulas
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import lmforms as lf
 from lmforms.algebra import expand
@@ -26,7 +27,9 @@ from lmforms.errors import (
     ModelError,
     SingularWarning,
 )
+from lmforms.lexer import spaced
 from lmforms.piece import dialect
+from lmforms.transforms import rounded
 
 N = 96
 
@@ -889,8 +892,79 @@ def test_names_that_stand_for_two_things_are_refused(formula, message):
         fit(formula, data)
 
 
+def test_variables_do_not_hide_functions():
+    c, T = [1, 2], 2.0  # noqa: F841 - found by the formulas
+    apart = DATA["f"].isin(["a", "b"])
+    assert_allclose(lf.MixedModel("y ~ I(f %in% c('a', 'b'))", DATA).design.X[:, 1], apart)
+    assert_allclose(lf.MixedModel("y ~ I(x * T)", DATA).design.X[:, 1], 2.0 * X)
+
+
+def test_one_call_has_one_name_however_it_is_spaced():
+    names = ["Intercept", "poly(x, 2)[1]", "poly(x, 2)[2]", "I(x ** 2 - 1):z"]
+    for formula in (
+        "y ~ poly( x,2 ) + I(x^2-1):z",
+        "y ~ poly(x, 2) + poly(x,2) + I( x ^ 2 - 1 ):z",
+    ):
+        assert lf.MixedModel(formula, DATA).design.x_names == names
+    assert lf.MixedModel("y ~ log(z+1) * x - log( z + 1 )", DATA).design.x_names == [
+        *("Intercept", "x", "log(z + 1):x")
+    ]
+    with pytest.raises(ModelError, match="cannot be told apart"):
+        lf.MixedModel("y ~ x + (1 | factor(g)) + (x | factor( g ))", DATA)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x if x>0 else -x",
+        "not(b)and x<-1",
+        "f(*a,k = -2,n=[1,-2])",
+        "lambda v:v+1",
+        "{'a  b':1}[ s ]",
+        "x.clip(0 ,1) .mean()",
+        "-x**-2+1e-3*x - -1",
+        "r'a' in(b,'c')",
+    ],
+)
+def test_spacing_leaves_the_meaning(code):
+    assert ast.dump(ast.parse(spaced(code))) == ast.dump(ast.parse(code))
+    assert spaced(spaced(code)) == spaced(code)
+
+
+def test_rounding_is_that_of_r():
+    """R 4.2.2: ``round(x, 1)`` and ``round(y, 2)``."""
+    x = np.array([0.05, 0.15, 0.25, 0.35, 0.45, -1.95, -1.05, 2.5, np.nan, 1e300])
+    y = np.array([0.005, 0.015, 0.065, 0.155, 0.165, 0.285, 2.675])
+    assert_array_equal(rounded(x, 1), [0, 0.1, 0.2, 0.3, 0.4, -2, -1, 2.5, np.nan, 1e300])
+    assert_array_equal(rounded(y, 2), [0, 0.01, 0.06, 0.16, 0.16, 0.28, 2.67])
+    assert_array_equal(rounded(np.array([1234.5, 150.0, 250.0]), -2), [1200, 200, 200])
+
+
+@pytest.mark.parametrize("name", ["µ", "e\u0301", "__number", "__state", "１", "名前"])
+def test_names_that_python_reads_as_others(name):
+    data = DATA.rename(columns={"x": name})
+    for call, same in ((f"scale(`{name}`)", "scale(x)"), (f"I(`{name}`^2)", "I(x^2)")):
+        model = fit(f"y ~ {call} + (1|g)", data)
+        assert_allclose(model.criterion, criterion(f"y ~ {same} + (1|g)"))
+        assert_allclose(model.predict(data[:9]), model.fittedvalues[:9])
+
+
+def test_a_grouping_factor_with_the_name_of_a_function():
+    data = DATA.assign(factor=DATA["g"], log=2**60 + DATA["g"])
+    assert_allclose(criterion("y ~ x + (1|factor(factor))", data), criterion("y ~ x + (1|g)"))
+    assert_allclose(criterion("y ~ log(z) + (1|log)", data), criterion("y ~ log(z) + (1|g)"))
+    model = fit("y ~ x + (1|`a  (b)`)", DATA.assign(**{"a  (b)": DATA["g"]}))
+    assert_allclose(model.predict(random="a  (b)"), model.predict())
+
+
+def test_reserved_letters_are_refused():
+    with pytest.raises(FormulaError, match="rename the column"):
+        fit("y ~ x + (1 | `xˍ`)", DATA.assign(xˍ=DATA["g"]))
+
+
 def test_wide_whole_numbers_keep_apart_in_calls():
     data = DATA.assign(id=2**60 + DATA["g"])
+    assert_allclose(criterion("y ~ x + (1|as.character(id))", data), criterion("y ~ x + (1|g)"))
     assert_allclose(criterion("y ~ x + (1|I(id))", data), criterion("y ~ x + (1|g)"))
     assert_allclose(criterion("y ~ x + (1|C(id))", data), criterion("y ~ x + (1|g)"))
     for formula in ("y ~ I(id %% 8)", "y ~ x + (1|I(id + 1))", "y ~ log(id)"):

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 
 import lmforms as lf
 from lmforms.errors import DataError, LmformsError, MissingDataWarning
+from lmforms.exact import exact_column
 from lmforms.frame import group_codes
 
 pl = pytest.importorskip("polars")
@@ -420,3 +421,13 @@ def test_labels_of_another_type_are_no_new_levels(known, given, new_levels):
     nested = quiet("y ~ 1 + (1 | s:id)", DATA.assign(id=known * (N // 3)))
     with pytest.raises(LmformsError, match=r"`s:id` .* give both the same type"):
         nested.predict({"id": given, "s": DATA["s"].iloc[:3].tolist()}, new_levels=new_levels)
+
+
+def test_lists_of_moments_are_columns_of_moments():
+    when = pd.date_range("2024-01-01", periods=N, freq="h")
+    table = {**{c: DATA[c].tolist() for c in DATA}, "when": when.tolist()}
+    lists = lf.MixedModel("y ~ I(when > '2024-01-02') + I(when.dt.hour) + (1 | g)", table)
+    frame = lf.MixedModel(lists.formula.source, DATA.assign(when=when))
+    assert_allclose(lists.design.X, frame.design.X)
+    mixed = [pd.Timestamp(1), pd.Timestamp("2024-01-01", tz="UTC"), None]
+    assert exact_column("when", mixed).tolist() == mixed
