@@ -213,17 +213,22 @@ def estimate(
     if wide(found):
         least = doubt or refuse_explained(rows)
         if least.any_response and not fixed_theta and _is_level(found):
-            raise ModelError(NO_RESIDUAL_LEFT.format(n=n))
+            raise ModelError(NO_RESIDUAL_LEFT.format(n=n, which="restricted " if reml else ""))
         _check_sigma(found, least, rows)
     _refuse_no_residual(found)
     return found
 
 
 def _is_level(found: Estimate) -> bool:
-    """Whether the criterion does not rise although all random effects outgrow σ further."""
+    """Whether the criterion does not rise although all random effects outgrow σ further.
+
+    So it is, too, where rounding of the criterion would hide a rise.
+    """
     at = found.optimum.evaluation
     if not isinstance(at, Evaluation):
         return False
+    if at.rounding > LEVEL:
+        return True
     try:
         further = evaluate(at.problem, FURTHER * at.theta, 0)
     except NumericalError:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from .control import Control
-from .covariance import Covariance, Fixed, Stacked
-from .criterion import Evaluation, Problem
+from .covariance import Covariance, Stacked
+from .criterion import Evaluation, Problem, evaluate
 from .errors import NumericalError
 from .iterative import IterativeEvaluation, IterativeOptimum, IterativeProblem
 from .optimize import Optimum, minimize
@@ -25,8 +25,14 @@ RUNAWAY = 1e5
 UNCHANGED = 1e-6
 """A criterion that rises by less than this, however a variance is changed, does not know it."""
 
+STEP = 0.5
+"""Steps along a flat direction, in units of θ or, if that is larger, of the largest θ."""
+
 LESS = 0.5
-"""A suspect λ is made smaller by this factor: other terms can take over, but not give back."""
+"""A runaway λ is made smaller by this factor."""
+
+MOVED = 0.01
+"""A search that leaves less than this share of a step has found the variances again."""
 
 
 def unidentified_parts(
@@ -34,10 +40,11 @@ def unidentified_parts(
 ) -> list[tuple[int, int]]:
     """Parts (factor, part) whose variance could as well be another.
 
-    Suspects have almost no curvature, measured against that of ln|A|, 2⟨T ∂λ, ∂λ⟩ with T
-    the diagonal blocks of Z'V₀⁻¹Z. Each is then halved with the others adapting;
-    one whose criterion stays the same is not identified. Where the criterion is only
-    estimated, suspicion has to do.
+    Suspect are directions with almost no curvature, measured against that of ln|A|,
+    2⟨T ∂λ, ∂λ⟩ with T the diagonal blocks of Z'V₀⁻¹Z, and random effects far wider than σ. A
+    search begins some way along each; parts whose variances it does not find again, though the
+    criterion is the same, are not identified. Where the criterion is only estimated, suspicion
+    has to do.
 
     Parameters
     ----------
@@ -47,30 +54,62 @@ def unidentified_parts(
     at = optimum.evaluation
     if problem.n_theta == 0 or at.information is None:
         return []
+    flat = _flat_directions(at)
     if isinstance(problem, IterativeProblem) or isinstance(at, IterativeEvaluation):
-        return _suspects(problem, at, converged=True)
-    return [
-        part for part in _suspects(problem, at, optimum.converged) if _is_free(problem, at, part)
-    ]
+        owned = np.abs(flat) > 0.1
+        runaway = _runaway(problem, at, converged=True)
+        return [
+            part
+            for part, entries in _entries(problem)
+            if part in runaway or owned[:, entries].any()
+        ]
+    free: set[tuple[int, int]] = set()
+    for start in _starts(problem, at, flat, optimum.converged):
+        free |= _not_found_again(problem, at, start)
+    return sorted(free)
 
 
-def _suspects(
-    problem: Problem | IterativeProblem, at: Evaluation | IterativeEvaluation, converged: bool
-) -> list[tuple[int, int]]:
-    owner = np.empty((problem.n_theta, 2), dtype=int)
-    runaway = set()
-    slices = problem.theta_slices()
-    for i, (c, s) in enumerate(zip(problem.covariances, slices, strict=True)):
-        lam = c.factor(at.theta[s])
-        for j, (columns, part) in enumerate(_parts(c)):
-            owner[s][part] = (i, j)
-            if not converged or np.abs(lam[columns, columns]).max() > RUNAWAY:
-                runaway.add((i, j))
+def _flat_directions(at: Evaluation | IterativeEvaluation) -> FloatArray:
+    """Directions of θ with almost no curvature, (m, n_theta), in units of the reference."""
     assert at.reference is not None
     scale = np.maximum(at.reference, 1e-150)
     values, vectors = np.linalg.eigh(np.asarray(at.information) / np.outer(scale, scale))
-    flat = np.abs(vectors[:, np.abs(values) < SUSPECT]) > 0.1
-    return sorted(runaway | {(int(i), int(j)) for i, j in owner[flat.any(axis=1)]})
+    return np.asarray(vectors[:, np.abs(values) < SUSPECT].T)
+
+
+def _starts(
+    problem: Problem, at: Evaluation, flat: FloatArray, converged: bool
+) -> Iterator[FloatArray]:
+    """θ elsewhere, where the criterion may be the same."""
+    assert at.reference is not None
+    for direction in flat / np.maximum(at.reference, 1e-150):
+        direction = direction / np.abs(direction).max()
+        size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > MOVED]).max())
+        yield at.theta + np.copysign(size, direction @ at.theta) * direction  # −θ is the same
+    runaway = _runaway(problem, at, converged)
+    for part, entries in _entries(problem):
+        if part in runaway:
+            theta = at.theta.copy()
+            theta[entries] *= LESS
+            yield theta
+
+
+def _runaway(
+    problem: Problem | IterativeProblem, at: Evaluation | IterativeEvaluation, converged: bool
+) -> set[tuple[int, int]]:
+    """Parts with very wide random effects; all of them if the search did not end."""
+    return {
+        part
+        for part, entries in _entries(problem)
+        if not converged or np.abs(at.theta[entries]).max(initial=0.0) > RUNAWAY
+    }
+
+
+def _entries(problem: Problem | IterativeProblem) -> Iterator[tuple[tuple[int, int], slice]]:
+    """Each part and its entries of θ."""
+    for i, (c, s) in enumerate(zip(problem.covariances, problem.theta_slices(), strict=True)):
+        for j, (_, part) in enumerate(_parts(c)):
+            yield (i, j), slice(s.start + part.start, s.start + part.stop)
 
 
 def _parts(covariance: Covariance) -> list[tuple[slice, slice]]:
@@ -80,25 +119,30 @@ def _parts(covariance: Covariance) -> list[tuple[slice, slice]]:
     return [(slice(0, covariance.k), slice(0, covariance.n_theta))]
 
 
-def _is_free(problem: Problem, at: Evaluation, part: tuple[int, int]) -> bool:
-    """Whether λ of a part can be changed at no cost."""
-    i, j = part
-    covariance, s = problem.covariances[i], problem.theta_slices()[i]
-    columns, _ = _parts(covariance)[j]
-    lam = covariance.factor(at.theta[s])[columns, columns]
-    size = np.abs(lam).max()
-    changed = LESS * lam if size > 1e-3 else np.eye(len(lam))
-    held: Covariance = Fixed(k=len(lam), value=changed)
-    kept = np.empty(0)
-    if isinstance(covariance, Stacked):
-        held = Stacked.of([held if k == j else p for k, p in enumerate(covariance.parts)])
-        entries = [t for k, t in enumerate(covariance.theta_slices()) if k != j]
-        kept = np.concatenate([kept, *(at.theta[s][t] for t in entries)])
-    others = [kept if k == i else at.theta[t] for k, t in enumerate(problem.theta_slices())]
-    covariances = tuple(held if k == i else c for k, c in enumerate(problem.covariances))
-    rest = replace(problem, covariances=covariances)
+def _not_found_again(problem: Problem, at: Evaluation, start: FloatArray) -> set[tuple[int, int]]:
+    """Parts with other variances at `start` or where a search from there ends, if no higher."""
+    highest = at.value + max(UNCHANGED, at.rounding)
     try:
-        found = minimize(rest, Control(max_evaluations=40), np.concatenate(others), False)
+        found = evaluate(problem, start, 0)
+        if found.value > highest:
+            found = minimize(problem, Control(max_evaluations=40), start, False).evaluation
     except NumericalError:
-        return False
-    return found.evaluation.value <= at.value + max(UNCHANGED, at.rounding)
+        return set()
+    if found.value > highest:
+        return set()
+    steps, moves = _changes(problem, at.theta, start), _changes(problem, at.theta, found.theta)
+    least = MOVED * max(steps.values())
+    return {part for part, move in moves.items() if move > MOVED * max(steps[part], least)}
+
+
+def _changes(
+    problem: Problem, old: FloatArray, new: FloatArray
+) -> dict[tuple[int, int], np.float64]:
+    """The largest change of the covariances of each part."""
+    out = {}
+    pairs = zip(problem.factors(old), problem.factors(new), strict=True)
+    for i, (lam_old, lam_new) in enumerate(pairs):
+        change = np.abs(lam_new @ lam_new.T - lam_old @ lam_old.T)
+        for j, (columns, _) in enumerate(_parts(problem.covariances[i])):
+            out[i, j] = change[columns, columns].max()
+    return out

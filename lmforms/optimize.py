@@ -88,19 +88,20 @@ def minimize(
         _first(run, problem) if start is None else run.evaluate_or_raise(problem, np.asarray(start))
     )
     best, decrement = local_minimum(run, problem, first, control.tolerance)
+    exhausted = run.exhausted  # the looks elsewhere have a limit of their own
     others: tuple[float, ...] = ()
-    if globally and not run.exhausted:
+    if globally and not exhausted:
         best, decrement, others = lowest_optimum(run, problem, best, decrement, control.tolerance)
 
     # a decrease that rounding hides cannot be looked for any further
     small = max(value_tolerance(best, control.tolerance), best.rounding)
-    if not run.exhausted:  # the search stalled
+    if not exhausted:  # the search stalled
         small = max(small, STALLED * (1.0 + 1e-3 * abs(best.value)))
     converged = bool(decrement <= small)
     if converged:
         message = "converged: a Newton step promises no further decrease"
         message += other_optima_message([value - best.value for value in others])
-    elif run.exhausted:
+    elif exhausted:
         message = exhausted_message(len(run.trace))
     else:
         message = (

@@ -37,7 +37,7 @@ ROUGH = 1e-3
 if that may make it the lowest: within ten times this."""
 
 SAME_OPTIMUM = 1e-5
-"""A criterion that is not lower by more than this is no other optimum."""
+"""A criterion that is not lower by more than this, or than rounding, is no other optimum."""
 
 SAME_VALUE, SAME_COVARIANCE = 0.02, 0.1
 """Ends of rough searches that differ by less, in value or relative to the covariances."""
@@ -82,12 +82,14 @@ def lowest_optimum(
     met = [best.value]
     for _ in range(LOWER_OPTIMA):
         lower = None
+        clearly_lower = best.value - max(SAME_OPTIMUM, best.rounding)
         for begin in _starts(explore, best, delicate):
             found = rough_minimum(explore, problem, begin, ROUGH)
-            if found.value < best.value + 10.0 * ROUGH and not _same_covariances(found, best):
+            near = found.value < best.value + 10.0 * ROUGH
+            if found.value < clearly_lower or (near and not _same_covariances(found, best)):
                 found, left = local_minimum(explore, problem, found, tolerance)
             met.append(found.value)
-            if found.value < best.value - SAME_OPTIMUM:
+            if found.value < clearly_lower:
                 lower = found, left
                 break
         if lower is None or explore.exhausted:

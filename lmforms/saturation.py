@@ -39,7 +39,7 @@ UNBOUNDED = (
 )
 
 NO_RESIDUAL_LEFT = (
-    "the columns of the fixed and random effects span all {n} rows, and the restricted "
+    "the columns of the fixed and random effects span all {n} rows, and the {which}"
     "likelihood is highest where no residual variance is left. Leave out a random slope or a term."
 )
 

@@ -73,16 +73,13 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """The criterion along s directions of one grouping factor, from what it needs.
+    """The criterion along s directions, from what it needs.
 
     Attributes
     ----------
-    at : Evaluation
-        Through which the curves go.
-    index : int
-        The grouping factor.
-    vectors : ndarray (k, s)
-        Directions u.
+    r2, nu : float
+        y'P₀y at the point through which the curves go, and ν.
+    reml : bool
     variances : ndarray (s,)
         Of the random effects along u at this point, relative to σ².
     d : ndarray (s, m)
@@ -92,13 +89,20 @@ class Curves:
         How many levels each d and cc' stand for.
     """
 
-    at: Evaluation
-    index: int
-    vectors: FloatArray
+    r2: float
+    nu: float
+    reml: bool
     variances: FloatArray
     d: FloatArray
     squares: FloatArray
     counts: FloatArray
+
+    def other_minima(self) -> Iterator[tuple[int, float, float]]:
+        """Local minima that a rise separates from this point: (direction, variance, change)."""
+        grid = self.grid()
+        changes = self.changes(grid)
+        for j, g in _apart(grid, changes, self.variances):
+            yield j, float(grid[j, g]), float(changes[j, g])
 
     def grid(self) -> FloatArray:
         """Variances from zero on, (s, points)."""
@@ -111,55 +115,53 @@ class Curves:
 
     @np.errstate(divide="ignore", invalid="ignore", over="ignore")
     def changes(self, grid: FloatArray) -> FloatArray:
-        """The criterion less that of `at`, (s, points); +∞ where rounding spoils it."""
-        at = self.at
+        """The criterion less that of the point, (s, points); +∞ where rounding spoils it."""
         s, m, r = self.squares.shape[:3]
         delta = (grid - self.variances[:, None])[:, None]
         scale = 1.0 + delta * self.d[..., None]  # (s, m, points)
         out = (self.counts[:, None] @ np.log(scale))[:, 0]
         taken = self.squares.reshape(s, m, r * r).swapaxes(1, 2) @ (delta / scale)
-        left = np.diag(np.append(np.ones(r - 1), at.fixed.r2))[..., None] - taken.reshape(
-            s, r, r, -1
-        )
+        left = np.diag(np.append(np.ones(r - 1), self.r2))[..., None] - taken.reshape(s, r, r, -1)
         for a in range(r - 1):  # Gaussian elimination of the columns of X
             pivot = left[:, a, a]
-            if at.problem.reml:
+            if self.reml:
                 out += np.log(pivot)
             below = left[:, a + 1 :, a]
             left[:, a + 1 :, a + 1 :] -= below[:, :, None] * (below / pivot[:, None])[:, None]
-        out += at.fixed.nu * np.log(left[:, -1, -1] / at.fixed.r2)
+        out += self.nu * np.log(left[:, -1, -1] / self.r2)
         return np.where(np.isfinite(out), out, np.inf)
 
-    def theta(self, j: int, variance: float) -> FloatArray:
-        """θ with this variance along direction j."""
-        problem, u = self.at.problem, self.vectors[:, j]
-        lam = self.at.factor.lams[self.index]
-        changed = lam @ lam.T + (variance - self.variances[j]) * np.outer(u, u)
-        theta = self.at.theta.copy()
-        theta[problem.theta_slices()[self.index]] = problem.covariances[self.index].root_theta(
-            _root(changed)
-        )
-        return theta
 
-
-def variance_curves(at: Evaluation) -> list[Curves]:
-    """The curves of each grouping factor through `at`.
+def other_minima(at: Evaluation) -> list[Candidate]:
+    """Local minima of the curves through `at`, other than `at`, lowest first.
 
     None where factors cross and have too many levels for the eigenvalues, or X has very many
     columns.
+
+    Parameters
+    ----------
+    at : Evaluation
     """
+    found = []
+    for i, vectors, curves in variance_curves(at):
+        for j, variance, change in curves.other_minima():
+            more = variance - curves.variances[j]
+            found.append(Candidate(change, theta_with(at, i, vectors[:, j], more)))
+    return sorted(found, key=lambda candidate: candidate.change)
+
+
+def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
+    """Of each grouping factor: its index, directions u (k, s), and the curves along them."""
     problem, cp = at.problem, at.problem.system.cp
     crossed = len(cp.factors) > 1
     if cp.p > WIDEST or (crossed and not has_few_effects(problem.system)):
-        return []
+        return
     matrix = marginal_matrix(at.factor) if crossed else None
-    curves = []
     begin = 0
     for i, (q, k) in enumerate(problem.system.shapes):
         own = slice(begin, begin + q * k)
         begin = own.stop
-        axes = problem.covariances[i].variance_axes(at.factor.lams[i])
-        u, variances = axes
+        u, variances = problem.covariances[i].variance_axes(at.factor.lams[i])
         if not len(variances):
             continue
         c = np.einsum("ks,qkr->sqr", u, _residualised(at, i))
@@ -169,25 +171,17 @@ def variance_curves(at: Evaluation) -> list[Curves]:
         else:
             block = matrix[own, own].reshape(q, k, q, k)
             d, vectors = np.linalg.eigh(np.einsum("ks,akbl,ls->sab", u, block, u))
-            moments = _each(np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c)
-        curves.append(Curves(at, i, *axes, *moments))
-    return curves
+            moments = each_level(np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c)
+        yield i, u, Curves(at.fixed.r2, at.fixed.nu, problem.reml, variances, *moments)
 
 
-def other_minima(at: Evaluation) -> list[Candidate]:
-    """Local minima of the curves through `at`, other than `at`, lowest first.
-
-    Parameters
-    ----------
-    at : Evaluation
-    """
-    found = []
-    for curves in variance_curves(at):
-        grid = curves.grid()
-        changes = curves.changes(grid)
-        for j, g in _apart(grid, changes, curves.variances):
-            found.append(Candidate(float(changes[j, g]), curves.theta(j, grid[j, g])))
-    return sorted(found, key=lambda candidate: candidate.change)
+def theta_with(at: Evaluation, i: int, u: FloatArray, more: float) -> FloatArray:
+    """θ with a larger variance of the random effects of factor i along u."""
+    problem, lam = at.problem, at.factor.lams[i]
+    changed = _root(lam @ lam.T + more * np.outer(u, u))
+    theta = at.theta.copy()
+    theta[problem.theta_slices()[i]] = problem.covariances[i].root_theta(changed)
+    return theta
 
 
 def _residualised(at: Evaluation, i: int) -> FloatArray:
@@ -200,7 +194,7 @@ def _residualised(at: Evaluation, i: int) -> FloatArray:
 Moments = tuple[FloatArray, FloatArray, FloatArray]
 
 
-def _each(d: FloatArray, c: FloatArray) -> Moments:
+def each_level(d: FloatArray, c: FloatArray) -> Moments:
     """d, cc' and how many levels each stands for."""
     return d, c[..., :, None] * c[..., None, :], np.ones_like(d)
 
@@ -209,7 +203,7 @@ def _by_level(d: FloatArray, c: FloatArray, variances: FloatArray) -> Moments:
     """For levels that do not meet; where they are many, those that know as much as one."""
     s, q, r = c.shape
     if q <= MANY_LEVELS:
-        return _each(d, c)
+        return each_level(d, c)
     alone = _alone(d, variances)
     share = np.maximum(alone / alone.max(axis=1, keepdims=True), 1.0 / BINNED_RANGE)
     which = (np.log(share) * ((1 - BINS) / np.log(BINNED_RANGE))).astype(np.intp)

@@ -284,6 +284,23 @@ def test_grouping_among_the_fixed_effects_is_told():
         assert fit.unidentified_terms == ["1 | gg"]
 
 
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ x:factor(g) + (x || gg)",
+        "y ~ x:factor(g) + (x | gg)",
+        "y ~ x:factor(g) + (0 + x | gg)",
+    ],
+)
+def test_single_directions_among_the_fixed_effects_are_told(formula):
+    for seed in range(2):
+        data = small(seed)
+        for order in (data.index, np.random.default_rng(seed).permutation(len(data))):
+            fit = quiet(formula, data.loc[order].assign(y=lambda d: d["y"] / 3.0))
+            assert len(fit.unidentified_terms) == 1
+            assert not quiet(formula, data.loc[order], reml=False).unidentified_terms
+
+
 def test_responses_centred_by_group_are_no_false_alarm():
     data = lf.datasets.load("sleepstudy")
     data["y"] = data["Reaction"] - data.groupby("Subject")["Reaction"].transform("mean")

@@ -15,7 +15,7 @@ from lmforms.crossproducts import cross_products
 from lmforms.errors import ModelError, SingularWarning
 from lmforms.factor import System
 from lmforms.sums import choose_scaling
-from lmforms.variance_curves import other_minima, variance_curves
+from lmforms.variance_curves import other_minima, theta_with, variance_curves
 
 
 def two_optima() -> tuple[pd.DataFrame, list[float]]:
@@ -45,12 +45,13 @@ def test_curves_are_the_criterion_at_other_variances(model):
     scaling = choose_scaling(model.rows, model.covariances)
     problem = Problem(System(cross_products(model.rows, scaling)), model.covariances, model.reml)
     at = evaluate(problem, model.theta, 0)
-    for curves in variance_curves(at):
+    for i, vectors, curves in variance_curves(at):
         grid = curves.grid()[:, [0, 10, 16, 22]]
         changes = curves.changes(grid)
         for j, variances in enumerate(grid):
             for variance, change in zip(variances, changes[j], strict=True):
-                exact = evaluate(problem, curves.theta(j, variance), 0).value - at.value
+                theta = theta_with(at, i, vectors[:, j], variance - curves.variances[j])
+                exact = evaluate(problem, theta, 0).value - at.value
                 assert change == pytest.approx(exact, abs=1e-6 * (1 + abs(exact)))
 
 
@@ -60,13 +61,14 @@ def test_levels_taken_together_draw_the_same_curve():
     x = rng.normal(size=3000)
     data = {"y": rng.normal(size=500)[g] + rng.normal(size=3000), "x": x, "g": g}
     at = lf.lmer("y ~ x + (x | g)", data)._estimate.optimum.evaluation
-    (curves,) = variance_curves(at)
+    ((_, vectors, curves),) = variance_curves(at)
     assert curves.d.shape[1] < 500
     grid = curves.grid()
     near = 0
     for j, changes in enumerate(curves.changes(grid)):
         for variance, change in zip(grid[j], changes, strict=True):
-            exact = evaluate(at.problem, curves.theta(j, variance), 0).value - at.value
+            theta = theta_with(at, 0, vectors[:, j], variance - curves.variances[j])
+            exact = evaluate(at.problem, theta, 0).value - at.value
             if exact < 1000:  # far away they need not agree
                 near += 1
                 assert change == pytest.approx(exact, rel=0.1, abs=0.1)
@@ -146,3 +148,25 @@ def test_a_saturated_design_that_leaves_no_residual_is_refused():
     model = optima.random_model(75, "harsh")
     with pytest.raises(ModelError, match="no residual variance is left"):
         optima.fitted(model)
+
+
+@pytest.mark.parametrize("related", [False, True])
+@pytest.mark.parametrize("method", ["auto", "ai", "newton", "fisher", "em", "quasi-newton"])
+def test_every_method_finds_the_lower_optimum(method, related):
+    data, weights = two_optima()
+    levels = np.unique(data["g"])
+    known = {"g": pd.DataFrame(np.eye(len(levels)), levels, levels)} if related else None
+    fit = lf.lmer(
+        "y ~ 1 + (1 | g)", data, weights=weights, reml=False, method=method, relationship=known
+    )
+    assert fit.criterion == pytest.approx(81.0195837614, abs=1e-6)  # as lme4
+
+
+def test_a_lower_value_at_the_same_variances_is_rounding():
+    rng = np.random.default_rng([247, 0])
+    for _ in range(1):
+        g, h = rng.integers(8, size=30), rng.integers(5, size=30)
+        y = 1e4 * rng.normal(size=8)[g] + rng.normal(size=30)
+        weights = 10.0 ** rng.uniform(-8, 8, 30)
+        data = {"y": y, "g": g, "h": h, "x": rng.normal(size=30)}
+        assert lf.lmer("y ~ x + (1 | g) + (1 | h)", data, weights=weights).converged

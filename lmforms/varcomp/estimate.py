@@ -2,7 +2,8 @@
 
 Every method stops when a Newton step on the average information promises to raise the
 log-likelihood by less than `tolerance`; a variance that goes to zero is put there if the
-likelihood does not fall.
+likelihood does not fall. In small models it walks again from lower minima of the criterion along
+single variances.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from ..arguments import flag, generator, named_arguments, one_of, positive, whol
 from ..control import STARTLESS, STEPPING
 from ..errors import ArgumentError, ModelError, NumericalError
 from ..factor import calm_threads
+from ..other_optima import LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
+from ..status import other_optima_message
 from . import steps
 from .emma import emma
 from .equations import Equations
@@ -28,6 +31,7 @@ from .fit import RESIDUAL, VarCompFit, evaluated
 from .gibbs import gibbs
 from .likelihood import Likelihood, likelihood
 from .model import ComponentModel, component_model_of
+from .other_optima import other_minima
 from .sums import Sums, sums_of
 from .walks import Path, quasi_newton, rounding, settled, walk
 
@@ -48,6 +52,9 @@ SHRUNK = 0.1
 
 RISE = 1e-3
 """… and belongs at zero if −2 ln L does not rise by this. Its rounding at `LOST` is below 10⁻⁴."""
+
+STALLED = 1e-9
+"""Promised gain that counts as none when no step raises the likelihood: rounding hides it."""
 
 LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
 """Iterations where there are many …"""
@@ -175,11 +182,49 @@ def _by_method(
         path.add(at, "start")
         if _leaves_little(path):
             refuse_lost(model, sums)
-        go = quasi_newton if method == "quasi-newton" else walk
-        at = settled(path, go(path, at, method, options.tolerance, options.limit))
+        at = _walked(path, at, method, options)
         if at.scale <= TINY:
             _check_residual(path, at, model)
-        return _result(model, method, path, at, options.tolerance, options.limit)
+        at, others = _lowest(path, at, method, options)
+        found = _result(model, method, path, at, options.tolerance, options.limit)
+        return replace(found, message=found.message + others) if found.converged else found
+
+
+def _walked(path: Path, at: Likelihood, method: str, options: _Options) -> Likelihood:
+    """Where a method leads to."""
+    go = quasi_newton if method == "quasi-newton" else walk
+    return settled(path, go(path, at, method, options.tolerance, options.limit))
+
+
+def _lowest(path: Path, at: Likelihood, method: str, options: _Options) -> tuple[Likelihood, str]:
+    """Walks again from other minima along each variance; adds to the path what ends lower.
+
+    Where the residual variance goes to zero the likelihood may have no bound: not there.
+    """
+    met = [at.criterion]
+    for _ in range(LOWER_OPTIMA):
+        lower = None
+        for ratios in other_minima(at):
+            aside = Path(path.equations, path.reml, [], [], [])
+            try:
+                scale = aside.at(np.append(ratios, 1.0)).profiled_scale
+                begin = aside.at(np.append(ratios, 1.0) * scale)
+                aside.add(begin, "start")
+                end = _walked(aside, begin, method, options)
+            except NumericalError:
+                continue
+            if end.scale <= TINY:
+                continue
+            met.append(end.criterion)
+            if end.criterion < at.criterion - max(SAME_OPTIMUM, rounding(at)):
+                lower = end
+                path.extend(aside)
+                break
+        if lower is None:
+            break
+        at = lower
+    higher = [value - at.criterion for value in met]
+    return at, other_optima_message([value for value in higher if value > SAME_VALUE])
 
 
 def _joint_mode(
@@ -231,14 +276,14 @@ def _check_residual(path: Path, at: Likelihood, model: ComponentModel) -> None:
 def _result(
     model: ComponentModel, method: str, path: Path, at: Likelihood, tolerance: float, limit: int
 ) -> VarCompFit:
-    left = steps.decrement(at)
-    converged = left <= max(tolerance, rounding(at))
+    left, exhausted = steps.decrement(at), len(path.points) > limit
+    converged = left <= max(tolerance, rounding(at), 0.0 if exhausted else STALLED)
     if converged:
         message = "converged: a Newton step promises no further gain"
         zero = [n for n, v in zip(model.names, at.variances, strict=False) if v == 0]
         if zero:
             message += f"; {', '.join(zero)} at the boundary, zero"
-    elif len(path.points) > limit:
+    elif exhausted:
         message = (
             f"stopped after {limit} iterations with a gain of {left:.1g} in sight: raise "
             "max_iterations, or use method='ai'"

@@ -134,8 +134,8 @@ class Likelihood:
         return np.asarray(self.factored.spread * self.b)
 
     @cached_property
-    def _fixed(self) -> FloatArray:
-        """B, (m, p)."""
+    def b_of_x(self) -> FloatArray:
+        """B: as `b` for the columns of XR_X⁻¹, (m, p)."""
         return np.asarray(self._solved[:, : self.sums.p] @ self._inverse_root_x)
 
     # --- the value --------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Likelihood:
         """tr(Q_iM^ii), with X's part under REML: tr(Q_i C^ii) of the sheet."""
         out = self.factored.traces()
         if self.reml:
-            out = out + self._by_component(self._fixed, self.factored.precision_times(self._fixed))
+            out = out + self._by_component(self.b_of_x, self.factored.precision_times(self.b_of_x))
         return out
 
     def _by_component(self, x: FloatArray, y: FloatArray) -> FloatArray:
@@ -209,7 +209,7 @@ class Likelihood:
         for i, s in enumerate(spans):
             z[s, i] = self.b[s] / self.ratios[i]
         qz = self.factored.precision_times(z)
-        half = self.factored.precision_times(self._fixed).T @ z
+        half = self.factored.precision_times(self.b_of_x).T @ z
         f = z.T @ qz - qz.T @ self.factored.solve(qz) - half.T @ half
         return self._bordered(0.5 * (f + f.T), self.squares) / (2.0 * self.scale**3)
 
@@ -218,7 +218,7 @@ class Likelihood:
         """E, (r + 1, r + 1). Dense in the number of effects."""
         inverse = self.factored.inverse()
         if self.reml:
-            inverse = inverse + self._fixed @ self._fixed.T
+            inverse = inverse + self.b_of_x @ self.b_of_x.T
         e = np.eye(self.sums.m) - np.asarray(self.sums.precision.T @ inverse).T
         spans = self.sums.spans
         t = np.empty((len(spans),) * 2)

@@ -64,6 +64,12 @@ class Path:
         self.criteria.append(at.criterion)
         self.kinds.append(kind)
 
+    def extend(self, other: Path) -> None:
+        """Go on along another path."""
+        self.points += other.points
+        self.criteria += other.criteria
+        self.kinds += other.kinds
+
 
 def walk(path: Path, at: Likelihood, method: str, tolerance: float, limit: int) -> Likelihood:
     """Steps of one method until none promises anything."""

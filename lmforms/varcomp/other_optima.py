@@ -1,0 +1,50 @@
+"""Other optima of variance components: the criterion along one component's variance at a time.
+
+The curves are those of :mod:`lmforms.variance_curves`. With U the eigenvectors of Z_i'V₀⁻¹Z_i in
+the metric of Q_i, U'Q_iU = I, and from the factored equations (:mod:`.equations`)
+
+    Z_i'V₀⁻¹Z_i = [Q − QM⁻¹Q]_ii / γ_i,    c = U'Q_i[B_i, b_i] / √γ_i.
+
+With one component its curve is the whole criterion.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..variance_curves import WIDEST, Curves, each_level
+from .likelihood import Likelihood
+
+FloatArray = npt.NDArray[np.float64]
+
+FEW_EFFECTS = 300
+"""Models with more random effects than this have enough levels for one optimum."""
+
+
+def other_minima(at: Likelihood) -> list[FloatArray]:
+    """Ratios σ_i²/σ² of local minima of the curves through `at`, lowest first.
+
+    Parameters
+    ----------
+    at : Likelihood
+        With the σ² that belongs to its ratios.
+    """
+    if at.sums.m > FEW_EFFECTS or at.sums.p > WIDEST:
+        return []
+    from scipy.linalg import eigh
+
+    q = at.equations.dense_precision
+    known = q - q @ at.factored.inverse() @ q
+    moments = np.column_stack([at.b_of_x, at.b])
+    found = []
+    for i, (s, ratio) in enumerate(zip(at.sums.spans, at.ratios, strict=True)):
+        d, vectors = eigh(known[s, s] / ratio, q[s, s])
+        c = vectors.T @ q[s, s] @ moments[s] / np.sqrt(ratio)
+        levels = each_level(np.maximum(d, 0.0)[None], c[None])
+        curves = Curves(at.quadratic, at.nu, at.reml, np.array([ratio]), *levels)
+        for _, variance, change in curves.other_minima():
+            ratios = at.variances[:-1] / at.scale
+            ratios[i] = variance
+            found.append((change, ratios))
+    return [ratios for _, ratios in sorted(found, key=lambda candidate: candidate[0])]
