@@ -937,6 +937,7 @@ def loaded(tmp: Any, **options: Any) -> Any:
     return lf.load(path, **options)
 
 
+@pytest.mark.filterwarnings("ignore::lmforms.errors.ContextWarning")
 def test_functions_of_a_loaded_fit(tmp_path):
     assert "load(path, context={'bend': ...})" in said_by(lambda: loaded(tmp_path))
     assert loaded(tmp_path, context={"bend": bend}).nobs == N
