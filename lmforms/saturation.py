@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from .covariance import Covariance
 from .errors import ModelError
@@ -61,6 +61,8 @@ def refuse_unbounded_likelihood(rows: ModelRows, covariances: Sequence[Covarianc
     widths = [f.n_levels * f.k for f in rows.factors]
     if p == 0 or p + sum(widths) < n:
         return
+    import scipy.sparse as sp
+
     for bases in _subsets(rows.factors, covariances):
         width = sum(f.n_levels * b.shape[1] for f, b in zip(rows.factors, bases, strict=True))
         if p + width < n:
@@ -71,7 +73,7 @@ def refuse_unbounded_likelihood(rows: ModelRows, covariances: Sequence[Covarianc
             raise ModelError(UNBOUNDED.format(n=n, which=which))
 
 
-def spans_all_rows(columns: sp.sparray) -> bool:
+def spans_all_rows(columns: Any) -> bool:
     """Whether the rank of columns (n, m) is n.
 
     By singular values, or, for many rows, by whether random numbers can be combined from the
@@ -80,6 +82,8 @@ def spans_all_rows(columns: sp.sparray) -> bool:
     n, m = columns.shape
     if m < n:
         return False
+    import scipy.sparse as sp
+
     columns = sp.csc_array(columns)
     norms = np.sqrt(np.asarray(columns.multiply(columns).sum(axis=0)).ravel())
     columns = columns @ sp.diags_array(1.0 / np.where(norms > 0, norms, 1.0))
@@ -89,8 +93,10 @@ def spans_all_rows(columns: sp.sparray) -> bool:
     return explain_any_response(np.empty((n, 0)), [Effects(columns.tocsr())], n)
 
 
-def _columns(factors: Sequence[FactorRows], bases: Sequence[FloatArray]) -> sp.sparray:
+def _columns(factors: Sequence[FactorRows], bases: Sequence[FloatArray]) -> Any:
     """Z with these bases in the place of the factors' own."""
+    import scipy.sparse as sp
+
     return sp.hstack([columns_of(f, basis) for f, basis in zip(factors, bases, strict=True)])
 
 

@@ -8,7 +8,6 @@ from functools import cached_property
 from itertools import accumulate, pairwise, product
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from .base import Covariance, FloatArray
 
@@ -60,10 +59,10 @@ class Stacked(Covariance):
             p.variance_axes(lam[c, c])
             for p, c in zip(self.parts, self.column_slices(), strict=True)
         ]
-        return block_diag(*(u for u, _ in own)), np.concatenate([v for _, v in own])
+        return _diagonal_of([u for u, _ in own]), np.concatenate([v for _, v in own])
 
     def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
-        return [block_diag(*maps) for maps in product(*(p.column_maps(rng) for p in self.parts))]
+        return [_diagonal_of(maps) for maps in product(*(p.column_maps(rng) for p in self.parts))]
 
     def covariances(self) -> list[tuple[int, int]]:
         return [
@@ -118,3 +117,12 @@ class Stacked(Covariance):
                 )
             ]
         )
+
+
+def _diagonal_of(blocks: Sequence[FloatArray]) -> FloatArray:
+    """A matrix with these blocks along its diagonal (SciPy's would have to be imported)."""
+    ends = np.cumsum([(0, 0), *(b.shape for b in blocks)], axis=0)
+    out = np.zeros(ends[-1])
+    for (i, j), b in zip(ends[:-1], blocks, strict=True):
+        out[i : i + len(b), j : j + b.shape[1]] = b
+    return out
