@@ -23,6 +23,9 @@ MISSING_MARKS = frozenset(
 FEW_ROWS = 0.1
 """No larger share of the rows can be strays: a factor has more rows at a level that counts."""
 
+FEW_TEXTS, MANY_NUMBERS = 2, 12
+"""So few texts beside so many numbers are marks of missing values, however many rows they have."""
+
 ENOUGH_NUMBERS = 5
 """Levels of a factor that are numbers by chance, such as doses beside a control, are fewer."""
 
@@ -57,6 +60,8 @@ def strays(counts: Mapping[str, int]) -> list[str]:
     ['.']
     >>> strays({"10 mg": 9, "20 mg": 9, "none": 9})
     []
+    >>> strays({**{str(i): 1 for i in range(40)}, "missing": 9})
+    ['missing']
     """
     others = [text for text in counts if not is_number(text)]
     numbers = len(counts) - len(others)
@@ -64,7 +69,8 @@ def strays(counts: Mapping[str, int]) -> list[str]:
         return []
     rows = sum(counts[text] for text in others)
     rare = rows <= FEW_ROWS * sum(counts.values()) and numbers >= ENOUGH_NUMBERS
-    return others if rare or all(map(is_missing_mark, others)) else []
+    marks = len(others) <= FEW_TEXTS and numbers >= MANY_NUMBERS
+    return others if rare or marks or all(map(is_missing_mark, others)) else []
 
 
 def commas_in(texts: Collection[str]) -> str:
