@@ -220,7 +220,6 @@ COLUMNS: dict[str, tuple[Build, tuple[str, ...]]] = {
     "polars Int64": (_polars(pl.Int64), INTEGERS),
     "polars Int8": (_polars(pl.Int8), ("small",)),
     "polars UInt64": (_polars(pl.UInt64), ("unsigned",)),
-    "polars Int128": (_polars(pl.Int128), ("small", "big", "edge", "unsigned", "huge")),
     "polars Float64": (_polars(pl.Float64), ("float",)),
     "polars Float32": (_polars(pl.Float32), ("float32",)),
     "polars Boolean": (_polars(pl.Boolean), ("bool",)),
@@ -254,7 +253,6 @@ COLUMNS: dict[str, tuple[Build, tuple[str, ...]]] = {
     "arrow bool": (_arrow(pa.bool_()), ("bool",)),
     "arrow string": (_arrow(pa.string()), ("text",)),
     "arrow large string": (_arrow(pa.large_string()), ("text",)),
-    "arrow string view": (_arrow(pa.string_view()), ("text",)),
     "arrow binary": (_arrow(pa.binary()), ("bytes",)),
     "arrow large binary": (_arrow(pa.large_binary()), ("bytes",)),
     "arrow fixed binary": (_arrow(pa.binary(4)), ("wide",)),
@@ -316,6 +314,16 @@ COLUMNS: dict[str, tuple[Build, tuple[str, ...]]] = {
     "index": (lambda v: pd.Index(_objects(v), dtype=object), ("text", "big", "date")),
     "extension array": (lambda v: pd.array(v, dtype="Int64"), INTEGERS),
 }  # fmt: skip
+# types that the oldest polars and pyarrow do not have
+if hasattr(pa, "string_view"):
+    COLUMNS["arrow string view"] = (_arrow(pa.string_view()), ("text",))
+if not hasattr(pa, "uuid"):
+    COLUMNS.pop("arrow extension", None)
+if hasattr(pl, "Int128"):
+    COLUMNS["polars Int128"] = (
+        _polars(pl.Int128),
+        ("small", "big", "edge", "unsigned", "huge"),
+    )
 
 ROLES = ("group", "factor", "call", "nested", "relationship", "predict", "text")
 
