@@ -8,7 +8,10 @@ import pytest
 pytest.importorskip("sklearn")
 
 # to stop early is one of the choices
-pytestmark = pytest.mark.filterwarnings("ignore::lmforms.errors.ConvergenceWarning")
+pytestmark = [  # ranks are tried up to the highest
+    pytest.mark.filterwarnings("ignore::lmforms.errors.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::lmforms.errors.SingularWarning"),
+]
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
