@@ -45,6 +45,10 @@ SAME_VALUE, SAME_COVARIANCE = 0.02, 0.1
 DELICATE_EFFECTS = 300
 """Models with more random effects than this have enough levels for one optimum."""
 
+MANY_EFFECTS = 5_000
+"""With more random effects than this and levels that know about as much, curves are not drawn for
+several parameters: they would cost a tenth of the fit."""
+
 CROWDED, FULL = 0.5, 0.9
 """With more columns of X and Z than these shares of n few rows speak for each. The first alone is
 usual in balanced designs, which have one optimum."""
@@ -77,6 +81,9 @@ def lowest_optimum(
     others : tuple of float
         The criterion at the others, lowest first.
     """
+    effects = sum(q * k for q, k in problem.system.shapes)
+    if problem.n_theta > 1 and effects > MANY_EFFECTS and not _is_uneven(problem, UNEVEN):
+        return best, decrement, ()
     delicate = is_delicate(problem)
     explore = Run(EVALUATIONS * run.limit)
     met = [best.value]
@@ -150,7 +157,12 @@ def is_delicate(problem: Problem) -> bool:
     if columns >= FULL * cp.n:
         return True
     bound = UNBALANCED if columns >= CROWDED * cp.n else UNEVEN
-    for f in cp.factors:
+    return _is_uneven(problem, bound)
+
+
+def _is_uneven(problem: Problem, bound: float) -> bool:
+    """Whether a level has this many times the usual sum of squares."""
+    for f in problem.system.cp.factors:
         sizes = np.sort(np.einsum("qkk->kq", f.zz), axis=1)
         if (sizes[:, -1] > bound * sizes[:, sizes.shape[1] // 2]).any():
             return True
