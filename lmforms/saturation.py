@@ -35,7 +35,7 @@ MOST_SUBSETS = 200
 UNBOUNDED = (
     "the columns of the fixed and random effects span all {n} rows, those of the random effects "
     "{which}do not: the likelihood grows without bound as the residual variance goes to zero. "
-    "Leave out a random slope or a term, or fit by REML (reml=True), which is bounded."
+    "Leave out a random slope or a term, or try REML (reml=True), which is bounded."
 )
 
 NO_RESIDUAL_LEFT = (
