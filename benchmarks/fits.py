@@ -97,8 +97,8 @@ def optimum(formula: str, data: pd.DataFrame, reml: bool, **options: Any) -> Any
 
 def evaluation_seconds(at: Any, repeats: int = 15) -> float:
     """One evaluation with gradient and information, cross-products at hand: the median."""
-    from lmforms.criterion import evaluate
-    from lmforms.factor import calm_threads
+    from lmforms.engine.criterion.evaluate import evaluate
+    from lmforms.engine.factor import calm_threads
 
     problem, theta = at.problem, at.theta
     with calm_threads(problem.system.m):

@@ -44,7 +44,8 @@ def parts(system: Any, repeats: int = 5) -> dict[str, float]:
     """dpotrf, dpotri and the compiled rank update at the size of this system."""
     from scipy.linalg import lapack
 
-    from lmforms.factor import calm_threads, kernels
+    from lmforms.engine.factor import calm_threads
+    from lmforms.engine.factor import coupling_kernels as kernels
 
     places, values = system.coupling.places, system.coupling.values
     m = system.m

@@ -20,14 +20,14 @@ import numpy as np
 
 from lmforms import Control
 from lmforms.covariance import Diagonal, Stacked, Unstructured
-from lmforms.criterion import Problem
-from lmforms.crossproducts import cross_products
+from lmforms.engine.criterion.evaluate import Problem
+from lmforms.engine.factor import System
+from lmforms.engine.optimize.minimize import minimize
+from lmforms.engine.rows import FactorRows, ModelRows
+from lmforms.engine.sums.build import choose_scaling
+from lmforms.engine.sums.cross_products import cross_products
 from lmforms.errors import LmformsError
-from lmforms.factor import System
-from lmforms.optimize import minimize
 from lmforms.residual import Independent
-from lmforms.rows import FactorRows, ModelRows
-from lmforms.sums import choose_scaling
 
 GAP = 1e-5
 """A restart that ends lower by more than this has found what the fit did not."""

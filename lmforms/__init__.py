@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .many import lmer_many as lmer_many
     from .model import MixedModel as MixedModel
     from .model import lmer as lmer
-    from .results import MixedModelResults as MixedModelResults
+    from .results.model_results import MixedModelResults as MixedModelResults
     from .storage import load as load
 
 __version__ = "0.1.0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from .arguments import named_arguments, number, one_of, positive, whole
+from .support.arguments import named_arguments, number, one_of, positive, whole
 
 Engine = Literal["auto", "dense", "cholmod", "superlu", "cg"]
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import pandas as pd
 
-from .arguments import named_arguments, shown
 from .errors import ArgumentError, DataError
+from .support.arguments import named_arguments, shown
 
 __all__ = ["ColumnInfo", "DatasetInfo", "info", "list", "load"]
 

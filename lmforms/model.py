@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import control_of, flag, named_arguments, one_of
-from .borrowed import refuse_method, refuse_options
-from .caller import caller_depth, caller_variables
 from .control import METHODS, Control
-from .design import Design, build_design
+from .data.design import Design, build_design
+from .data.frame import Missing, beside, build_frame, real_array
+from .data.table import column_names
+from .engine.estimate import Estimate, estimate
 from .errors import (
     ArgumentError,
     ColumnError,
@@ -24,17 +24,17 @@ from .errors import (
     SingularWarning,
     near_matches,
 )
-from .estimate import Estimate, estimate
-from .evaluator import Scope, check_contrasts
-from .formula import parse_formula
-from .frame import Missing, beside, build_frame, real_array
-from .related import check_relationship, relate
-from .table import column_names
-from .terms import bind
+from .formula.evaluator import Scope, check_contrasts
+from .formula.parse import parse_formula
+from .formula.terms import bind
+from .relationship.related import check_relationship, relate
+from .support.arguments import control_of, flag, named_arguments, one_of
+from .support.caller import caller_depth, caller_variables
+from .support.other_packages import refuse_method, refuse_options
 
 if TYPE_CHECKING:
     from .relationship import Relationship
-    from .results import MixedModelResults
+    from .results.model_results import MixedModelResults
     from .varcomp.report import ComponentEstimate
 
 FloatArray = npt.NDArray[np.float64]
@@ -193,7 +193,7 @@ class MixedModel:
         control: Control | None,
         method: str,
     ) -> MixedModelResults:
-        from .results import MixedModelResults
+        from .results.model_results import MixedModelResults
 
         refuse_method(method)
         refuse_options(control)
@@ -230,7 +230,7 @@ class MixedModel:
         self, theta: npt.ArrayLike, y: FloatArray, *, reml: bool, control: Control
     ) -> MixedModelResults:
         """The fit at a given θ, without optimising."""
-        from .results import MixedModelResults
+        from .results.model_results import MixedModelResults
 
         if self.relationship:
             from .varcomp.designs import design_at
@@ -270,7 +270,7 @@ class MixedModel:
         )
 
     def _start(self, start: Any, name: str = "start") -> list[FloatArray]:
-        from .results import MixedModelResults, theta_by_group
+        from .results.model_results import MixedModelResults, theta_by_group
 
         if isinstance(start, MixedModelResults):
             start = start.theta

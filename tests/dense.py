@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from lmforms.covariance import Covariance
-from lmforms.rows import FactorRows, ModelRows
+from lmforms.engine.rows import FactorRows, ModelRows
 
 
 def dense_z(factor: FactorRows, n: int) -> np.ndarray:

@@ -9,8 +9,12 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from lmforms.covariance import Covariance, Diagonal, Stacked, Unstructured
+from lmforms.engine.criterion.evaluate import Problem
+from lmforms.engine.factor import System
+from lmforms.engine.rows import FactorRows, ModelRows
+from lmforms.engine.sums.build import choose_scaling
+from lmforms.engine.sums.cross_products import cross_products
 from lmforms.residual import Independent, Weighted
-from lmforms.rows import FactorRows, ModelRows
 
 
 @dataclass
@@ -92,3 +96,28 @@ def columns_of_every_kind(rng: np.random.Generator, n: int) -> pd.DataFrame:
             "g": np.arange(n) % 6,
         }
     )
+
+
+def scaled_rows(model: SmallModel) -> tuple[ModelRows, object]:
+    """The rows in the engine's units, for the twin."""
+    rows = model.rows
+    scaling = choose_scaling(rows, model.covariances)
+    X = scaling.x(rows.X)
+    return (
+        ModelRows(
+            y=(rows.y - X @ scaling.gamma) / scaling.y_scale,
+            X=X,
+            factors=tuple(
+                FactorRows(f.codes, f.n_levels, m(f.basis))
+                for f, m in zip(rows.factors, scaling.bases, strict=True)
+            ),
+            residual=rows.residual,
+        ),
+        scaling,
+    )
+
+
+def problem_of(model: SmallModel, path: str = "auto") -> tuple[Problem, ModelRows]:
+    inner, scaling = scaled_rows(model)
+    system = System(cross_products(model.rows, scaling), path)
+    return Problem(system, model.covariances, model.reml), inner

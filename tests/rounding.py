@@ -17,11 +17,11 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
-import lmforms.sums
-from lmforms.crossproducts import CrossProducts, cross_products
+import lmforms.engine.sums.build
+from lmforms.engine.rows import ModelRows
+from lmforms.engine.sums.cross_products import CrossProducts, cross_products
+from lmforms.engine.sums.scaling import Scaling
 from lmforms.errors import LmformsError, LmformsWarning
-from lmforms.rows import ModelRows
-from lmforms.scaling import Scaling
 
 FACTORS = (3.0, 0.7, 1e5 / 7.0)
 """No powers of two: products are rounded."""
@@ -94,7 +94,12 @@ def _variants(
     for formula in formulas[1:]:
         yield "terms in another order", formula, data, plain
     first, last = formulas[0], formulas[-1]
-    yield "sums in chunks", first, data, patch.object(lmforms.sums, "cross_products", _in_chunks)
+    yield (
+        "sums in chunks",
+        first,
+        data,
+        patch.object(lmforms.engine.sums.build, "cross_products", _in_chunks),
+    )
     yield "columns in another order", first, data[data.columns[::-1]], plain
     for k in range(2):
         yield f"rows permuted ({k})", last, data.iloc[rng.permutation(len(data))], plain
@@ -118,7 +123,7 @@ def _variants(
         "rows permuted, response divided, sums in chunks",
         last,
         changed,
-        patch.object(lmforms.sums, "cross_products", _in_chunks),
+        patch.object(lmforms.engine.sums.build, "cross_products", _in_chunks),
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from fuzz import command_line
 
 import lmforms as lf
+from lmforms import cli
 from lmforms.cli import main
 
 FORMULA = "pr_dung ~ flies + (1 | oven_block)"
@@ -522,7 +523,7 @@ def test_exit_statuses(capsys, monkeypatch, dung, error, status, said):
     def fail(*args: object) -> None:
         raise error
 
-    monkeypatch.setattr("lmforms.cli.DelimitedFile", fail)
+    monkeypatch.setattr(cli, "DelimitedFile", fail)
     assert main(["fit", FORMULA, dung]) == status
     out, err = capsys.readouterr()
     assert out == ""

@@ -64,7 +64,7 @@ def test_loops_compile_where_nothing_can_be_written(tmp_path):
     nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), os.devnull)
     code = """
 import numba, numpy as np
-from lmforms.factor import batched, batched_kernels
+from lmforms.engine.linalg import batched, batched_kernels
 from lmforms.relationship import Pedigree
 try:
     numba.njit(cache=True)(batched.multiply)

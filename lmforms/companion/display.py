@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..summary import _html
+from ..results.summary import _html
 
 if TYPE_CHECKING:
     from .forms import Forms

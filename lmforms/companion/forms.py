@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..arguments import named_arguments, shown
-from ..caller import caller_depth
 from ..errors import ArgumentError, ConvergenceWarning, DataError, listed, near_matches
 from ..latent import LinearMixedForm
+from ..support.arguments import named_arguments, shown
+from ..support.caller import caller_depth
 from .comparison import Likeness, likeness
 from .display import as_html, as_text
 from .notes import notes_of
 from .sides import Sides, fitted_form, random_part
 
 if TYPE_CHECKING:
-    from ..results import MixedModelResults
+    from ..results.model_results import MixedModelResults
 
 FloatArray = npt.NDArray[np.float64]
 

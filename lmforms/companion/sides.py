@@ -16,10 +16,10 @@ from ..latent.data import Modalities, Side, squared_norm
 from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
 from ..latent.inputs import Block, modalities
-from ..matrices import random_design
+from ..results.matrices import random_design
 
 if TYPE_CHECKING:
-    from ..design import Design
+    from ..data.design import Design
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..arguments import flag, named_arguments, one_of, sequence, whole
-from ..caller import caller_depth
 from ..errors import ArgumentError, ConvergenceWarning, DataError
+from ..support.arguments import flag, named_arguments, one_of, sequence, whole
+from ..support.caller import caller_depth
 from .als import Walk
 from .data import BoolArray, Modalities, Modality
 from .encoding import Given, encoded

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..arguments import one_of
 from ..errors import ArgumentError
+from ..support.arguments import one_of
 from . import facts
 from .als import Walk
 from .constant import varying

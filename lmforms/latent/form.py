@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ..arguments import named_arguments
-from ..caller import caller_depth
 from ..errors import ConvergenceWarning
+from ..support.arguments import named_arguments
+from ..support.caller import caller_depth
 from .data import Modalities, Side
 from .fitted import Fitted
 from .fitting import fitted_walk

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..caller import caller_depth
 from ..errors import ConstantColumnWarning, SingularWarning, listed
+from ..support.caller import caller_depth
 from .als import Walk
 from .inputs import Block
 from .likelihood import LEAST_NOISE

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from ..arguments import named_arguments
+from ..support.arguments import named_arguments
 from .data import FloatArray, Modalities, Modality, Side, chunks, squared_norm
 
 # The expanded square is a difference of larger numbers; below this share of the largest of

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..arguments import number, one_of, whole
 from ..errors import ArgumentError
+from ..support.arguments import number, one_of, whole
 
 # tolerance and most sweeps of each method, unless they are given
 DEFAULTS = {

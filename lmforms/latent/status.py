@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..arguments import named_arguments
+from ..support.arguments import named_arguments
 
 
 @dataclass(frozen=True)

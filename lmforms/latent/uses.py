@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from ..arguments import flag, named_arguments
 from ..errors import ArgumentError, DataError
+from ..support.arguments import flag, named_arguments
 from . import facts
 from .data import Side
 from .encoding import encoded

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..align import row_places
-from ..arguments import whole
+from ..data.align import row_places
 from ..errors import ArgumentError, ColumnError, DataError, near_matches
 from ..relationship.labels import named
+from ..support.arguments import whole
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]

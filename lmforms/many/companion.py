@@ -12,12 +12,12 @@ import numpy.typing as npt
 from ..companion import Forms
 from ..companion.forms import beside
 from ..companion.sides import Sides, random_part
+from ..engine.estimate import estimate
 from ..errors import DataError, LmformsWarning, ModelError
-from ..estimate import estimate
-from ..results import theta_by_group
+from ..results.model_results import theta_by_group
 
 if TYPE_CHECKING:
-    from ..design import Design
+    from ..data.design import Design
     from .fitter import ManyFits
     from .origin import Origin
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..control import Control
-from ..design import Design
+from ..data.design import Design
+from ..engine.exact_fit import Checked
 from ..errors import ModelError
-from ..exact_fit import Checked
 from .profile import Responses, blocks
 from .search import HIGHEST, minimize
 from .spectral import Spectrum

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..arguments import named_arguments
-from ..columns import take_off
 from ..control import Control
-from ..design import Design
+from ..data.design import Design
+from ..data.frame import caller_depth
+from ..engine.exact_fit import Checked
+from ..engine.linalg.column_sizes import take_off
 from ..errors import (
     ConvergenceWarning,
     DataError,
@@ -24,9 +25,8 @@ from ..errors import (
     NotEstimableWarning,
     RankWarning,
 )
-from ..exact_fit import Checked
-from ..frame import caller_depth
 from ..relationship.labels import named
+from ..support.arguments import named_arguments
 from .columns import Chunk, refuse_infinite
 from .fitted import Fitted, constant, spectral_fit, widened
 from .inputs import Source, is_spectral, random_effects, spectrum

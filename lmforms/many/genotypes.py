@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..align import row_places
-from ..design import Design
+from ..data.align import row_places
+from ..data.design import Design
 from ..errors import DataError, RelationshipError
 from ..relationship.labels import named
 from .columns import Chunk, Rows

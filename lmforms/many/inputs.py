@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..caller import caller_depth, caller_variables
 from ..control import Control
-from ..design import Design, build_design
+from ..data.design import Design, build_design
+from ..data.frame import Missing, beside, build_frame
+from ..data.table import column_names, raw_table
+from ..engine.exact_fit import Effects, columns_of
 from ..errors import (
     ArgumentError,
     MemoryLimitError,
@@ -21,15 +23,13 @@ from ..errors import (
     RankWarning,
     formula_error,
 )
-from ..evaluator import Scope
-from ..exact_fit import Effects, columns_of
-from ..formula import parse_formula
-from ..frame import Missing, beside, build_frame
-from ..related import check_relationship
+from ..formula.evaluator import Scope
+from ..formula.parse import parse_formula
+from ..formula.terms import bind
 from ..relationship import Relationship
 from ..relationship.forms import LowRank
-from ..table import column_names, raw_table
-from ..terms import bind
+from ..relationship.related import check_relationship
+from ..support.caller import caller_depth, caller_variables
 from .spectral import Spectrum, spectrum_of
 
 FloatArray = npt.NDArray[np.float64]

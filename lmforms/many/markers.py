@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..arguments import control_of, flag, named_arguments, one_of
-from ..columns import root_mean_squares, take_off
 from ..control import Control
-from ..design import Design
+from ..data.design import Design
+from ..data.frame import caller_depth
+from ..engine.exact_fit import Checked
+from ..engine.linalg.column_sizes import root_mean_squares, take_off
 from ..errors import (
     ArgumentError,
     ConvergenceWarning,
@@ -23,9 +24,8 @@ from ..errors import (
     ModelError,
     NotEstimableWarning,
 )
-from ..exact_fit import Checked
-from ..frame import caller_depth
 from ..relationship.labels import named
+from ..support.arguments import control_of, flag, named_arguments, one_of
 from .columns import (
     Progress,
     chunk_size,

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..control import Control
-from ..evaluator import Scope
+from ..formula.evaluator import Scope
 from .columns import chunks, is_stream, rows_like
 from .inputs import Source
 
 if TYPE_CHECKING:
-    from ..design import Design
+    from ..data.design import Design
 
 FloatArray = npt.NDArray[np.float64]
 

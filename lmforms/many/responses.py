@@ -9,13 +9,13 @@ from typing import Any, Literal, overload
 import numpy.typing as npt
 import pandas as pd
 
-from ..arguments import control_of, flag, named_arguments, one_of
 from ..control import Control
+from ..data.frame import Missing
 from ..errors import (
     ArgumentError,
     DataError,
 )
-from ..frame import Missing
+from ..support.arguments import control_of, flag, named_arguments, one_of
 from .columns import (
     Progress,
     chunk_size,

@@ -13,22 +13,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..choice import analysed
-from ..columns import root_mean_squares
 from ..control import Control
 from ..covariance import Covariance
-from ..criterion import Problem
-from ..crossproducts import CrossProducts, FactorMoments, cross_products
-from ..design import Design
+from ..data.design import Design
+from ..engine.choice import analysed
+from ..engine.criterion.evaluate import Problem
+from ..engine.estimate import Estimate, estimate, estimate_exact, wide
+from ..engine.exact_fit import DOUBTFUL, columns_of, resolution
+from ..engine.factor import System, calm_threads
+from ..engine.linalg.column_sizes import root_mean_squares
+from ..engine.optimize.starting_values import moment_start
+from ..engine.rows import ModelRows
+from ..engine.sums.build import CANCELS
+from ..engine.sums.cross_products import CrossProducts, FactorMoments, cross_products
+from ..engine.sums.scaling import choose_units
 from ..errors import ModelError, NumericalError
-from ..estimate import Estimate, estimate, estimate_exact, wide
-from ..exact_fit import DOUBTFUL, columns_of, resolution
-from ..factor import System, calm_threads
-from ..results import theta_in_formula_order
-from ..rows import ModelRows
-from ..scaling import choose_units
-from ..start import moment_start
-from ..sums import CANCELS
+from ..results.model_results import theta_in_formula_order
 from .fitted import Fitted
 
 FloatArray = npt.NDArray[np.float64]

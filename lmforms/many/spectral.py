@@ -33,8 +33,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..columns import root_mean_squares
-from ..rows import ModelRows
+from ..engine.linalg.column_sizes import root_mean_squares
+from ..engine.rows import ModelRows
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..design import Design
+from ..data.design import Design
 from .fitted import Fitted
 
 FloatArray = npt.NDArray[np.float64]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import one_of
 from ..errors import ArgumentError
+from ..support.arguments import one_of
 from ..varcomp import Component, ComponentModel
 from ..varcomp.likelihood import Likelihood
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import one_of
+from ..support.arguments import one_of
 from ..varcomp.likelihood import Likelihood
 from ..varcomp.model import Component, ComponentModel
 from .dense import check_size

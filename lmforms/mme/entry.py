@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..arguments import named_arguments, shown
 from ..errors import ArgumentError
+from ..support.arguments import named_arguments, shown
 from ..varcomp import ComponentModel
 from .equations import MixedModelEquations
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import flag, named_arguments
+from ..data.frame import real_array
 from ..errors import ArgumentError
-from ..frame import real_array
+from ..support.arguments import flag, named_arguments
 from ..varcomp import ComponentModel
 from ..varcomp.equations import Equations
 from ..varcomp.fit import RESIDUAL

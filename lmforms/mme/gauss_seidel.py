@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import flag
+from ..support.arguments import flag
 from ..varcomp import ComponentModel
 from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
 from .spectral import Spectrum, spectrum

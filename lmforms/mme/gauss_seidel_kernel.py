@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..factor.compiled import compiled
+from ..engine.linalg.compiled import compiled
 
 _PLACES, _ENTRIES = "int64[::1]", "float64[::1]"
 _COLUMNS = f"{_PLACES}, {_PLACES}, {_ENTRIES}"

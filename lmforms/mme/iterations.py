@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import share, whole
 from ..errors import ConvergenceWarning
+from ..support.arguments import share, whole
 
 FloatArray = npt.NDArray[np.float64]
 

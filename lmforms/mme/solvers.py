@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import one_of
 from ..errors import ArgumentError, listed
+from ..support.arguments import one_of
 from ..varcomp import ComponentModel
 from ..varcomp.likelihood import Likelihood
 from .gauss_seidel import gauss_seidel

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import one_of
+from ..support.arguments import one_of
 from ..varcomp import ComponentModel
 from ..varcomp.equations import FactoredEquations
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arguments import shown
 from ..errors import ArgumentError, MissingPackageError
+from ..support.arguments import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arguments import instance, named_arguments
+from ..support.arguments import instance, named_arguments
 from .axes import RULE, point_style, several
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..arguments import flag, named_arguments, sequence, shown
 from ..errors import ArgumentError
+from ..support.arguments import flag, named_arguments, sequence, shown
 from . import colours, drawing, read
 from .axes import RULE, TICKS, several
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..arguments import one_of, sequence, shown, whole
 from ..errors import ArgumentError, DataError, listed
 from ..latent.data import Side
 from ..latent.inputs import block
+from ..support.arguments import one_of, sequence, shown, whole
 
 SYMBOLS = {"Y": "α", "X": "β", "Z": "u"}
 CODES = ("K", "H", "K+H")

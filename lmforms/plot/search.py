@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..arguments import flag, named_arguments, shown
 from ..errors import ArgumentError
+from ..support.arguments import flag, named_arguments, shown
 from . import read
 from .axes import RULE, TICKS, one
 

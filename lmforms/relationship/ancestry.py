@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..data.numerals import is_missing_mark
 from ..errors import ColumnError, DataError, RelationshipError, near_matches
-from ..numerals import is_missing_mark
 from .labels import absent, check_hashable, named, other_type, values_of
 
 IntArray = npt.NDArray[np.int64]
@@ -27,7 +27,7 @@ ON_CYCLE = 10
 
 def columns_of(frame: Any) -> tuple[Column, Column, Column]:
     """The three columns of a table with names."""
-    from ..table import column_names
+    from ..data.table import column_names
 
     try:
         names = column_names(frame)

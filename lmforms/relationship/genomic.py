@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import named_arguments, one_of, whole
 from ..errors import RelationshipError
+from ..support.arguments import named_arguments, one_of, whole
 from . import check
 from .forms import Dense
 from .labels import checked_labels, named, values_of
@@ -97,7 +97,7 @@ def vanraden(
         if columns is not None:
             import pandas as pd
 
-            from ..align import by_name
+            from ..data.align import by_name
 
             named_so = pd.Index(columns, tupleize_cols=False)
             frequencies = by_name("frequencies", frequencies, named_so)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..factor.compiled import compiled
+from ..engine.linalg.compiled import compiled
 
 WIDTH = 64
 """Families at a time: those of one generation share most of their ancestors."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import shown
 from ..errors import ArgumentError, RelationshipError
+from ..support.arguments import shown
 
 Labels = tuple[Hashable, ...]
 IntArray = npt.NDArray[np.intp]
@@ -30,7 +30,7 @@ def values_of(column: Any) -> list[Any]:
     if isinstance(column, (list, tuple)):
         return list(column)
     if hasattr(column, "__len__") and not isinstance(column, (str, Mapping, Set)):
-        from ..exact import exact_column  # pandas, which bare labels do without
+        from ..data.exact_columns import exact_column  # pandas, which bare labels do without
 
         return list(exact_column("labels", column).tolist())
     return list(column)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import named_arguments
 from ..errors import ArgumentError, RelationshipError
+from ..support.arguments import named_arguments
 from . import check
 from .factors import Sparse
 from .forms import Form

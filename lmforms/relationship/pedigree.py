@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import flag, named_arguments, sequence
 from ..errors import ArgumentError, RelationshipError
+from ..support.arguments import flag, named_arguments, sequence
 from . import ancestry
 from .factors import Sparse
 from .forms import Precision
@@ -247,7 +247,7 @@ def _columns(animal: Any, sire: Any, dam: Any) -> tuple[list[Any], list[list[Any
         raise ArgumentError("Pedigree.of takes a frame, or the three columns animal, sire, dam.")
     else:
         if hasattr(animal, "index") and hasattr(animal, "iloc"):
-            from ..align import in_order
+            from ..data.align import in_order
 
             sire, dam = (
                 in_order(f"`{what}`", parent, animal.index)

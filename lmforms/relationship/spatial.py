@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import named_arguments, positive
 from ..errors import RelationshipError
+from ..support.arguments import named_arguments, positive
 from . import check
 from .forms import Dense
 from .labels import checked_labels, named

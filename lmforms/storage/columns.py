@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..errors import DataError
-from ..labels import decode, encode
 from .archive import Archive
+from .labels import decode, encode
 
 NUMBERS = "fiub"
 """NumPy's letters for floats, integers and booleans."""

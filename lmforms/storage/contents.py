@@ -13,8 +13,8 @@ import pandas as pd
 
 from ..control import Control
 from ..errors import DataError
-from ..labels import decode
 from .archive import DIGEST
+from .labels import decode
 
 FORMAT = "lmforms-fit"
 FORMAT_VERSION = 2
@@ -47,7 +47,7 @@ class Contents:
     optimum : dict
         How the optimiser ended.
     singular, flat : tuple of (int, int), or None
-        Structures, as in :class:`lmforms.estimate.Estimate`; None where it was not written.
+        Structures, as in :class:`lmforms.engine.estimate.Estimate`; None where it was not written.
     has_digest : bool
         Whether the file says what its content must add up to.
     """

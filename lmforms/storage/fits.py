@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..arguments import named_arguments
-from ..caller import caller_depth
+from ..data.table import Table, raw_table
+from ..engine.estimate import Estimate
 from ..errors import (
     ArgumentError,
     ContextWarning,
@@ -30,20 +30,20 @@ from ..errors import (
     ModelError,
     NumericalError,
 )
-from ..estimate import Estimate
-from ..evaluator import Scope
-from ..formula import parse_formula
-from ..labels import encode
-from ..table import Table, raw_table
-from ..terms import bind
+from ..formula.evaluator import Scope
+from ..formula.parse import parse_formula
+from ..formula.terms import bind
+from ..support.arguments import named_arguments
+from ..support.caller import caller_depth
 from .archive import Archive, opened, write_archive
 from .atomic import checked_path, file_error
 from .columns import described, restored
 from .contents import FORMAT, FORMAT_VERSION, LONGEST_FORMULA, Contents, checked_contents
 from .formulas import names_from_context
+from .labels import encode
 
 if TYPE_CHECKING:
-    from ..results import MixedModelResults
+    from ..results.model_results import MixedModelResults
 
 SAME_FIGURES = 1e-6
 """Relative difference between stored and recomputed figures that counts as damage. Another

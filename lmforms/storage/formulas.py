@@ -8,18 +8,18 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FormulaError, MemoryLimitError
-from ..piece import unaliased
-from ..safe_arithmetic import ForbiddenError
-from ..safe_expressions import ExpressionChecker
-from ..terms import marked
+from ..formula.piece import unaliased
+from ..formula.terms import marked
+from .safe_arithmetic import ForbiddenError
+from .safe_expressions import ExpressionChecker
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
     from formulaic.parser.types import Factor
 
-    from ..piece import Piece
-    from ..table import Table
-    from ..terms import BoundFormula
+    from ..data.table import Table
+    from ..formula.piece import Piece
+    from ..formula.terms import BoundFormula
 
 LARGEST_DESIGN = 2**28
 """Numbers (2 GiB) in all columns that a formula makes. A small file can ask for any number of

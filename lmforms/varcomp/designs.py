@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..control import STARTLESS, Control
+from ..engine.estimate import Estimate
+from ..engine.estimate import estimate as engine_estimate
 from ..errors import ArgumentError
-from ..estimate import Estimate
-from ..estimate import estimate as engine_estimate
 from .equations import Equations
 from .estimate import estimate
 from .fit import VarCompFit, evaluated
@@ -22,7 +22,7 @@ from .report import ComponentEstimate
 from .sums import sums_of
 
 if TYPE_CHECKING:
-    from ..design import Design
+    from ..data.design import Design
     from ..relationship import Relationship
 
 FloatArray = npt.NDArray[np.float64]

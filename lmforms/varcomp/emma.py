@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import flag, named_arguments, positive
 from ..errors import ModelError
+from ..support.arguments import flag, named_arguments, positive
 from .equations import Equations
 from .fit import VarCompFit
 from .likelihood import likelihood

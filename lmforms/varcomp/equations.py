@@ -233,7 +233,7 @@ class _SparseForm:
     def __init__(self, sums: Sums) -> None:
         import scipy.sparse as sp
 
-        from ..factor.sparse import SparseCholesky, have_cholmod
+        from ..engine.factor.sparse import SparseCholesky, have_cholmod
 
         zz, q = (sp.tril(x, format="coo") for x in (sums.zz, sums.precision))
         m = sums.m

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..align import by_name
-from ..arguments import flag, generator, named_arguments, one_of, positive, whole
 from ..control import STARTLESS, STEPPING
+from ..data.align import by_name
+from ..engine.factor import calm_threads
+from ..engine.optimize.other_optima import LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
+from ..engine.status import other_optima_message
 from ..errors import ArgumentError, ModelError, NumericalError
-from ..factor import calm_threads
-from ..other_optima import LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
-from ..status import other_optima_message
+from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole
 from . import steps
 from .emma import emma
 from .equations import Equations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import exact_fit
+from ..engine import exact_fit
 from ..errors import ModelError, NumericalError
 
 if TYPE_CHECKING:

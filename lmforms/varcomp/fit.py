@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import named_arguments, one_of
+from ..support.arguments import named_arguments, one_of
 from . import steps
 from .likelihood import Likelihood
 from .model import ComponentModel

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import flag, generator, named_arguments, whole
+from ..engine.factor import calm_threads
 from ..errors import MemoryLimitError, MissingPackageError, ModelError
-from ..factor import calm_threads
+from ..support.arguments import flag, generator, named_arguments, whole
 from .explained import refuse_lost
 from .fit import RESIDUAL
 from .model import ComponentModel, component_model_of

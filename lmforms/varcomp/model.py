@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..align import in_order
-from ..arguments import instance, mapping, named_arguments, sequence
+from ..data.align import in_order
+from ..data.frame import real_array
 from ..errors import ArgumentError, DataError, ModelError, near_matches
-from ..frame import real_array
 from ..relationship import Relationship
 from ..relationship.check import is_sparse
+from ..support.arguments import instance, mapping, named_arguments, sequence
 
 if TYPE_CHECKING:
-    from ..design import Design, GroupingFactor
+    from ..data.design import Design, GroupingFactor
     from ..relationship.forms import Precision
 
 FloatArray = npt.NDArray[np.float64]
@@ -261,7 +261,7 @@ def component_model(design: Design, relationship: Mapping[str, Relationship]) ->
     ----------
     design : Design
     relationship : mapping of str to Relationship
-        In the order of the design's levels, from :func:`lmforms.related.relate`.
+        In the order of the design's levels, from :func:`lmforms.relationship.related.relate`.
     """
     rows = design.rows()
     components: list[Component] = []

@@ -1,7 +1,8 @@
 """Other optima of variance components: the criterion along one component's variance at a time.
 
-The curves are those of :mod:`lmforms.variance_curves`. With U the eigenvectors of Z_i'V₀⁻¹Z_i in
-the metric of Q_i, U'Q_iU = I, and from the factored equations (:mod:`.equations`)
+The curves are those of :mod:`lmforms.engine.optimize.variance_curves`. With U the eigenvectors
+of Z_i'V₀⁻¹Z_i in the metric of Q_i, U'Q_iU = I, and from the factored equations
+(:mod:`.equations`)
 
     Z_i'V₀⁻¹Z_i = [Q − QM⁻¹Q]_ii / γ_i,    c = U'Q_i[B_i, b_i] / √γ_i.
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..variance_curves import WIDEST, Curves, each_level
+from ..engine.optimize.variance_curves import WIDEST, Curves, each_level
 from .likelihood import Likelihood
 
 FloatArray = npt.NDArray[np.float64]

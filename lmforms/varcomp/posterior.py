@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import named_arguments, number, sequence
 from ..errors import MissingPackageError
+from ..support.arguments import named_arguments, number, sequence
 from .fit import RESIDUAL
 from .model import ComponentModel
 from .priors import InverseChiSquared

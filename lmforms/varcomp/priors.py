@@ -22,8 +22,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import named_arguments, number
 from ..errors import ArgumentError, ModelError, listed, near_matches
+from ..support.arguments import named_arguments, number
 from .sums import Sums
 
 FloatArray = npt.NDArray[np.float64]

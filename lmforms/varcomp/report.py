@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..factor.system import BlockInfo
-from ..status import OptimizerReport
+from ..engine.factor.system import BlockInfo
+from ..engine.status import OptimizerReport
 from . import steps
 from .fit import VarCompFit
 
 if TYPE_CHECKING:
-    from ..design import Design
+    from ..data.design import Design
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -24,7 +24,7 @@ FloatArray = npt.NDArray[np.float64]
 class ComponentEstimate:
     """A fitted model of variance components, by grouping factor, without labels.
 
-    The counterpart of :class:`lmforms.estimate.Estimate`, whose attributes these are.
+    The counterpart of :class:`lmforms.engine.estimate.Estimate`, whose attributes these are.
 
     Attributes
     ----------

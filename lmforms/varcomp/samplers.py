@@ -210,7 +210,7 @@ def _sparse_root(precision: Any) -> tuple[Any, Any] | None:
         return None
     import scipy.sparse as sp
 
-    from ..factor.sparse import SparseCholesky, have_cholmod
+    from ..engine.factor.sparse import SparseCholesky, have_cholmod
 
     lower = sp.tril(precision, format="csc")
     lower.sort_indices()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..columns import take_off
+from ..engine.linalg.column_sizes import take_off
 from ..errors import ModelError
 from .explained import doubtful, refuse_explained_by_fixed
 

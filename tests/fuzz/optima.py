@@ -20,12 +20,12 @@ import numpy as np
 
 from lmforms.control import Control
 from lmforms.covariance import Covariance, Diagonal, Stacked, Unstructured
-from lmforms.criterion import Problem
+from lmforms.engine.criterion.evaluate import Problem
+from lmforms.engine.estimate import Estimate, estimate
+from lmforms.engine.optimize.minimize import minimize
+from lmforms.engine.rows import FactorRows, ModelRows
 from lmforms.errors import LmformsError
-from lmforms.estimate import Estimate, estimate
-from lmforms.optimize import minimize
 from lmforms.residual import Independent, Weighted
-from lmforms.rows import FactorRows, ModelRows
 
 KINDS = ["", "single", "harsh", "benign", "saturated"]
 

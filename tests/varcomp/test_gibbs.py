@@ -16,7 +16,8 @@ from test_emma import ONE_WAY, genomic, pedigree_like
 import lmforms as lf
 from lmforms.errors import ArgumentError, MissingPackageError, ModelError
 from lmforms.relationship import Relationship
-from lmforms.varcomp import ComponentModel, InverseChiSquared, emma, estimate, gibbs
+from lmforms.varcomp import ComponentModel, InverseChiSquared, emma, estimate, gibbs, samplers
+from lmforms.varcomp import equations as equations_module
 from lmforms.varcomp.equations import Equations
 from lmforms.varcomp.samplers import Dense, Diagonal, Sparse
 from lmforms.varcomp.sums import sums_of
@@ -169,8 +170,8 @@ def crossed(seed=0, precision=True):
 
 
 def forced_sparse(monkeypatch, sums):
-    monkeypatch.setattr("lmforms.varcomp.equations.SMALL", 0)
-    monkeypatch.setattr("lmforms.varcomp.equations.FILLED", 10.0)
+    monkeypatch.setattr(equations_module, "SMALL", 0)
+    monkeypatch.setattr(equations_module, "FILLED", 10.0)
     equations = Equations(sums)
     assert equations.is_sparse
     return equations
@@ -272,7 +273,7 @@ def test_diagonal_and_dense_agree(make, monkeypatch):
     model = make()
     prior = InverseChiSquared(4, 0.5)
     fast = gibbs(model, draws=800, warmup=200, prior=prior, seed=1)
-    monkeypatch.setattr("lmforms.varcomp.samplers.affordable", lambda sums: False)
+    monkeypatch.setattr(samplers, "affordable", lambda sums: False)
     slow = gibbs(model, draws=800, warmup=200, prior=prior, seed=2)
     assert "diagonalised" in fast.sampler
     assert "dense Cholesky" in slow.sampler

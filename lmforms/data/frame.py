@@ -1,0 +1,353 @@
+"""From any table to the rows and columns a model uses.
+
+The needed columns in plain types: floats, integers, booleans, and categories for whatever
+is text. Rows with missing values are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..errors import (
+    ColumnError,
+    DataError,
+    MissingDataError,
+    MissingDataWarning,
+    near_matches,
+)
+from ..support.arguments import one_of
+from ..support.caller import caller_depth
+from .align import in_order
+from .exact_columns import EXACT_FLOATS, exact_column
+from .numerals import refuse_missing_marks, refuse_numbers_as_text
+from .table import Table, column_names, raw_table, row_labels
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+Missing = Literal["drop", "raise"]
+
+NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean", "empty")
+"""What pandas calls objects that are all numbers."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The rows and columns of one model.
+
+    Attributes
+    ----------
+    table : Table
+        The needed columns in plain types, on the user's index, complete rows only.
+    kept : ndarray of bool, shape (rows given,)
+        Which of the given rows are in `table`.
+    extra : mapping of str to ndarray
+        Arrays that came beside the table (weights, offset), for the rows kept.
+    incomplete : Table
+        The other rows, types as they came.
+    """
+
+    table: Table
+    kept: BoolArray
+    extra: Mapping[str, FloatArray]
+    incomplete: Table = field(default_factory=Table)
+
+    def with_categories_of(self, used: BoolArray) -> Frame:
+        """The same rows, without categories that only rows outside `used` have.
+
+        Those rows get another category: they are about to be dropped.
+        """
+        changed = {}
+        for name, column in self.table.items():
+            if isinstance(column.dtype, pd.CategoricalDtype):
+                kept = column[used].cat.remove_unused_categories()
+                if len(kept.cat.categories) < len(column.cat.categories):
+                    filled = column.where(column.isin(kept.cat.categories), kept.cat.categories[0])
+                    changed[name] = filled.cat.remove_unused_categories()
+        return replace(self, table=self.table.assign(changed)) if changed else self
+
+
+def build_frame(
+    data: Any,
+    columns: Iterable[str],
+    *,
+    bare: Iterable[str] = (),
+    extra: Mapping[str, FloatArray] | None = None,
+    missing: Missing = "drop",
+) -> Frame:
+    """Take the needed columns, in plain types, without incomplete rows.
+
+    Parameters
+    ----------
+    data : pandas, polars or pyarrow table, or mapping of arrays
+    columns : iterable of str
+        The columns needed.
+    bare : iterable of str
+        Columns that enter the model as they are: numbers or factors, nothing else.
+        Others are labels of grouping factors or arguments of calls, of any type.
+    extra : mapping of str to ndarray (n,), optional
+        Arrays beside the table, from :func:`beside`. A missing offset drops its row; a
+        missing weight does not, since that is an error (see :class:`~.residual.Weighted`).
+    missing : {"drop", "raise"}
+
+    Raises
+    ------
+    DataError
+        Empty table, no complete row, or a type that cannot enter a model.
+    """
+    one_of("missing", missing, ("drop", "raise"))
+    table = raw_table(data, list(columns))
+    n = table.n
+    if n == 0:
+        raise DataError("the data have no rows.")
+    arrays = dict(extra or {})
+
+    absent = missing_by_column(table)
+    if "offset" in arrays:
+        absent["offset"] = np.isnan(arrays["offset"])
+    kept = np.ones(n, dtype=bool)
+    for gaps in absent.values():
+        kept &= ~gaps
+    incomplete = Table()
+    if not kept.all():
+        report_dropped(~kept, absent, missing)
+        incomplete, table = table.rows(~kept), table.rows(kept)
+        arrays = {name: values[kept] for name, values in arrays.items()}
+    return Frame(plain_table(table, bare=bare), kept, arrays, incomplete)
+
+
+def missing_by_column(table: Table) -> dict[str, BoolArray]:
+    """For each column with missing values, where they are."""
+    absent = {name: _missing(column) for name, column in table.items()}
+    return {name: gaps for name, gaps in absent.items() if gaps is not None and gaps.any()}
+
+
+def _missing(column: pd.Series) -> BoolArray | None:
+    """Where a column is missing; None if its type has no missing values."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
+        return None
+    if pd.api.types.is_float_dtype(column.dtype):  # nullable ones may hold NaN beside NA
+        return np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return np.asarray(column.array.codes) < 0
+    return column.isna().to_numpy(dtype=bool)
+
+
+def plain_table(table: Table, *, bare: Iterable[str] = ()) -> Table:
+    """Complete rows as floats, integers, booleans and categories without unused ones."""
+    as_is = set(bare)
+    plain = {c: _plain(column, c, as_is=c in as_is) for c, column in table.items()}
+    return Table(plain, table.index)
+
+
+def report_dropped(incomplete: BoolArray, where: Mapping[str, BoolArray], missing: str) -> None:
+    """Warn about incomplete rows, or raise as `missing` asks, naming the columns."""
+    counts = {name: int(gaps.sum()) for name, gaps in where.items() if gaps.any()}
+    shown = ", ".join(f"`{name}` ({count})" for name, count in counts.items())
+    m, n = int(incomplete.sum()), len(incomplete)
+    if m == n:
+        raise DataError(f"all {n} rows have a missing value: in {shown}.")
+    text = f"{m} of {n} rows have missing values: in {shown}"
+    if missing == "raise":
+        raise MissingDataError(text, list(counts))
+    warnings.warn(f"{text}. They are dropped.", MissingDataWarning, stacklevel=caller_depth())
+
+
+def beside(name: str, values: Any, data: Any) -> FloatArray | None:
+    """An argument that is a column's name or an array, as an array (None stays None).
+
+    Raises
+    ------
+    ColumnError
+        The column does not exist.
+    DataError
+        It does not hold one number for each row.
+    """
+    if values is None:
+        return None
+    if isinstance(values, str):
+        names = column_names(data)
+        if values not in names:
+            raise ColumnError(
+                f"{name}={values!r} is not a column of the data.{near_matches(values, names)}"
+            )
+        values = raw_table(data, [values])[values]
+    rows = row_labels(data)
+    n = len(rows)
+    array = real_array(name, in_order(name, values, rows))
+    if array.shape != (n,):
+        raise DataError(
+            f"{name} has shape {array.shape}; one number for each of the {n} rows is needed."
+        )
+    return array
+
+
+def real_array(name: str, values: Any) -> FloatArray:
+    """Numbers, not what looks like them, as float64 (missing ones as NaN).
+
+    Raises
+    ------
+    DataError
+        Text, labels, complex numbers or other objects.
+    """
+    try:
+        shape = np.shape(values)
+    except ValueError:
+        raise DataError(f"{name}: real numbers are needed, not lists of them.") from None
+    series = exact_column(name, values if len(shape) == 1 else np.ma.asarray(values).ravel())
+    dtype = series.dtype
+    if dtype.kind == "O" and pd.api.types.infer_dtype(series, skipna=True) in NUMBERS:
+        series = _floats(name, series)  # numbers among None, say
+    elif not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
+        held = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else f"{dtype} values"
+        raise DataError(f"{name}: real numbers are needed, and {held} are not numeric.")
+    return series.to_numpy(dtype=np.float64, na_value=np.nan).reshape(shape)
+
+
+def _floats(name: str, series: pd.Series) -> pd.Series:
+    try:
+        return series.astype("Float64")
+    except OverflowError:
+        raise DataError(f"{name}: numbers too large for double precision.") from None
+
+
+def group_codes(values: pd.Series) -> tuple[npt.NDArray[np.intp], pd.Index]:
+    """Integer codes and level labels of a grouping variable, unused levels left out.
+
+    Categories keep their order; other labels are sorted.
+
+    Raises
+    ------
+    DataError
+        Labels that are not hashable, or whole numbers that floats cannot tell apart.
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        used = _used_categories(values).array
+        _refuse_rounded(values.name, used.categories)
+        return used.codes.astype(np.intp), used.categories
+    if values.dtype.kind == "O":  # of a call, say
+        values = _plain_object(values, str(values.name), as_is=False)
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            return group_codes(values)
+    try:
+        codes, levels = pd.factorize(values)
+    except TypeError:
+        raise DataError(
+            f"the labels of `{values.name}` are {type(values.iloc[0]).__name__} objects; "
+            "labels must be hashable, such as text or numbers."
+        ) from None
+    with contextlib.suppress(TypeError):  # labels of mixed types have no order
+        codes, levels = pd.factorize(values, sort=True)
+    _refuse_rounded(values.name, levels)
+    return codes.astype(np.intp), pd.Index(levels, tupleize_cols=False)
+
+
+def _refuse_rounded(name: Any, levels: Any) -> None:
+    """Whole numbers as floats so large that other numbers may have been rounded to them."""
+    if levels.dtype.kind != "f":
+        return
+    levels = np.asarray(levels)
+    rounded = levels[np.isfinite(levels) & (np.abs(levels) >= EXACT_FLOATS)]
+    if len(rounded):
+        raise DataError(
+            f"the labels of `{name}` are floats as large as {rounded[-1]:.17g}, where neighbouring "
+            "whole numbers are the same float: read them as whole numbers (Int64 where some are "
+            "missing) or as text."
+        )
+
+
+# --- plain types ---------------------------------------------------------------------------
+
+PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
+"""Types that stay as they are."""
+
+LARGEST_INTEGER = np.iinfo(np.int64).max
+"""Whole numbers up to this are int64."""
+
+_REFUSED = {
+    "datetime": "a date or time",
+    "timedelta": "a time span",
+    "period": "a period",
+    "interval": "an interval",
+    "complex": "complex numbers",
+    "decimal": "decimal objects",
+}
+
+
+def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
+    """The column as float64/integer/bool/category; refuse what cannot enter a model."""
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _used_categories(series)
+    if dtype in PLAIN:
+        return series
+    if pd.api.types.is_bool_dtype(dtype):
+        return series.astype(bool)
+    if pd.api.types.is_integer_dtype(dtype):
+        beyond = dtype.kind == "u" and len(series) and series.max() > LARGEST_INTEGER
+        return series.astype(np.uint64 if beyond else np.int64)
+    if pd.api.types.is_float_dtype(dtype):
+        return series.astype(np.float64)
+    if dtype.kind == "O" or isinstance(dtype, pd.StringDtype) or dtype.kind in "UTS":
+        return _plain_object(series, name, as_is=as_is)
+    if not as_is:
+        return series  # a call in the formula makes something of it, or a grouping does
+    kind = next((k for k in _REFUSED if k in str(dtype)), str(dtype))
+    raise DataError(
+        f"`{name}` holds {_REFUSED.get(kind, f'values of type {dtype}')}: convert it to numbers "
+        f"or to a category before it can be a predictor."
+    )
+
+
+def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
+    held = pd.api.types.infer_dtype(series, skipna=True)
+    if held in ("string", "empty"):
+        try:
+            labels = series.astype(object).astype("category")
+        except UnicodeEncodeError:
+            raise DataError(f"`{name}` holds text that is no valid Unicode.") from None
+        if as_is:
+            refuse_numbers_as_text(name, labels)
+        else:
+            refuse_missing_marks(name, labels)
+        return labels
+    if held == "boolean":
+        return series.astype(bool)
+    if held == "integer":
+        if series.abs().max() <= LARGEST_INTEGER:
+            return series.astype(np.int64)
+        if as_is:
+            raise DataError(
+                f"`{name}` holds whole numbers of more than 63 bits: make them floats, or text if "
+                "they are labels."
+            )
+    if held == "floating":
+        return series.astype(np.float64)
+    if held == "mixed-integer-float":
+        if all(abs(v) <= EXACT_FLOATS for v in series if not isinstance(v, (float, np.floating))):
+            return series.astype(np.float64)
+        if as_is:
+            raise DataError(
+                f"`{name}` holds whole numbers beyond 2**53 among floats: make them all floats, or "
+                "text if they are labels."
+            )
+    if not as_is:
+        return series  # labels of a grouping factor, or the argument of a call
+    if held in ("mixed", "mixed-integer"):
+        refuse_numbers_as_text(name, series)
+    raise DataError(f"`{name}` holds objects ({held}): convert it to numbers or to a category.")
+
+
+def _used_categories(series: pd.Series) -> pd.Series:
+    """Without categories that no row has (the same object if there are none)."""
+    values = series.array
+    codes, count = np.asarray(values.codes), len(values.categories)
+    seen = np.bincount(codes[codes >= 0], minlength=count)
+    return series if seen.all() else series.cat.remove_unused_categories()

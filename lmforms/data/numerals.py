@@ -1,0 +1,169 @@
+"""Columns of numbers that a few entries have turned into text.
+
+One ``.`` or ``n/a`` makes text of a column, and a model takes text for a factor: one coefficient
+for every number. Here is told whether that was meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MISSING_MARKS = frozenset(
+    ("", ".", "..", "?", "-", "--", "*", "na", "n/a", "n.a.", "nan", "null", "nil", "<na>")
+) | {"#n/a", "#na", "#null!", "#div/0!", "#value!"}
+"""What stands for a missing value in files, in lower case."""
+
+FEW_ROWS = 0.1
+"""No larger share of the rows can be strays: a factor has more rows at a level that counts."""
+
+FEW_TEXTS, MANY_NUMBERS = 2, 12
+"""So few texts beside so many numbers are marks of missing values, however many rows they have."""
+
+ENOUGH_NUMBERS = 5
+"""Levels of a factor that are numbers by chance, such as doses beside a control, are fewer."""
+
+_CATEGORY = "data[{0!r}].astype('category'), in polars .cast(polars.Categorical)"
+
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(,\d{3})+(\.\d*)?\s*", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*", re.ASCII)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number, without thousands separators."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def is_missing_mark(text: str) -> bool:
+    """Whether a text usually stands for a missing value."""
+    return text.strip().lower() in MISSING_MARKS
+
+
+def strays(counts: Mapping[str, int]) -> list[str]:
+    """Entries that keep a column of numbers from being one; none if it is a factor.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        How many rows each entry has.
+
+    Examples
+    --------
+    >>> strays({"1.5": 3, "2.5": 4, ".": 1})
+    ['.']
+    >>> strays({"10 mg": 9, "20 mg": 9, "none": 9})
+    []
+    >>> strays({**{str(i): 1 for i in range(40)}, "missing": 9})
+    ['missing']
+    """
+    others = [text for text in counts if not is_number(text)]
+    numbers = len(counts) - len(others)
+    if not others or not numbers:
+        return []
+    rows = sum(counts[text] for text in others)
+    rare = rows <= FEW_ROWS * sum(counts.values()) and numbers >= ENOUGH_NUMBERS
+    marks = len(others) <= FEW_TEXTS and numbers >= MANY_NUMBERS
+    return others if rare or marks or all(map(is_missing_mark, others)) else []
+
+
+def commas_in(texts: Collection[str]) -> str:
+    """What commas mean if all texts are numbers but for them.
+
+    Returns
+    -------
+    {"", "decimal", "thousands", "either"}
+
+    Examples
+    --------
+    >>> commas_in(["1,5", "12"]), commas_in(["1,234", "1,234,567"]), commas_in(["1,234", "12"])
+    ('decimal', 'thousands', 'either')
+    """
+    known = [text for text in texts if not is_missing_mark(text) and not is_number(text)]
+    decimal = bool(known) and all(map(_DECIMAL_COMMA.fullmatch, known))
+    thousands = bool(known) and all(map(_THOUSANDS.fullmatch, known))
+    if decimal and thousands:
+        return "either"
+    return "decimal" if decimal else "thousands" if thousands else ""
+
+
+def has_decimal_commas(texts: Collection[str]) -> bool:
+    """Whether they would all be numbers if a comma were a point."""
+    return commas_in(texts) in ("decimal", "either")
+
+
+def refuse_numbers_as_text(name: str, column: pd.Series) -> None:
+    """Refuse a predictor or response, a column of text, that is meant as numbers.
+
+    Parameters
+    ----------
+    name : str
+    column : Series
+        Categories that were text, or a mixture of text and numbers.
+
+    Raises
+    ------
+    DataError
+        It names the entries that are no numbers.
+    """
+    entries = column.astype(str).value_counts()
+    counts = {str(text): int(count) for text, count in entries.items()}
+    labels = f"If these are labels, make it a category: {_CATEGORY.format(name)}."
+    kind = commas_in(counts)
+    if kind:
+        point = "" if kind == "thousands" else "."
+        hint = " (.str.replace(',', ''), if they group thousands)" if kind == "either" else ""
+        raise DataError(
+            f"`{name}` is text of numbers with commas, such as {shown(_with_comma(counts))}. Make "
+            f"it numbers: data[{name!r}].str.replace(',', '{point}').astype(float){hint}, in "
+            f"polars .cast(float) after .str.replace_all. {labels}"
+        )
+    if all(map(is_number, counts)) and any("." in text for text in counts):
+        raise DataError(
+            f"`{name}` is text, and all its entries are numbers, such as {shown(counts)}. Make it "
+            f"numbers: data[{name!r}].astype(float), in polars .cast(float). {labels}"
+        )
+    found = strays(counts)
+    if found:
+        raise DataError(
+            f"`{name}` is text: its entries are numbers but for {shown(found)}. If that is a "
+            f"missing value, make it numbers: pandas.to_numeric(data[{name!r}], errors='coerce'), "
+            f"in polars .cast(float, strict=False). {labels}"
+        )
+
+
+def refuse_missing_marks(name: str, column: pd.Series) -> None:
+    """Refuse labels, a column of categories that were text, with a mark of a missing value.
+
+    They are labels all the same unless the others are numbers.
+
+    Raises
+    ------
+    DataError
+        It names the marks.
+    """
+    levels = column.cat.categories
+    marks = levels[levels.isin([*MISSING_MARKS, *map(str.upper, MISSING_MARKS)])]
+    others = levels.difference(marks)
+    if len(marks) and len(others) and all(map(is_number, others)):
+        raise DataError(
+            f"the labels of `{name}` are numbers but for {shown(marks)}. If that is a missing "
+            f"value, replace it: data[{name!r}].replace({marks[0]!r}, None). If it is a label, "
+            f"make the column a category: {_CATEGORY.format(name)}."
+        )
+
+
+def _with_comma(texts: Collection[str]) -> list[str]:
+    return [text for text in texts if "," in text]
+
+
+def shown(texts: Collection[str], most: int = 5) -> str:
+    """A few entries in quotes, for a message."""
+    some = ", ".join(repr(text) for text in list(texts)[:most])
+    return some + (f", … ({len(texts)} in all)" if len(texts) > most else "")

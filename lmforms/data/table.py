@@ -1,0 +1,180 @@
+"""Any table as named pandas columns: pandas, polars, pyarrow or a mapping of arrays.
+
+Libraries other than pandas come in through narwhals, the door that formulaic uses too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..errors import DataError, listed
+from .align import in_order
+from .exact_columns import exact_column, from_narwhals
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Table(Mapping[str, pd.Series]):
+    """Columns on one index; a pandas frame only for those who need one.
+
+    Attributes
+    ----------
+    columns : dict of str to Series
+    index : pandas.Index
+    """
+
+    columns: dict[str, pd.Series] = field(default_factory=dict)
+    index: pd.Index = field(default_factory=lambda: pd.RangeIndex(0))
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.index)
+
+    @cached_property
+    def data(self) -> pd.DataFrame:
+        """All of it as one frame."""
+        return pd.DataFrame(self.columns, index=self.index)
+
+    def rows(self, chosen: BoolArray) -> Table:
+        """Some of the rows."""
+        columns = {name: column[chosen] for name, column in self.columns.items()}
+        return Table(columns, self.index[chosen])
+
+    def assign(self, changed: Mapping[str, pd.Series]) -> Table:
+        """The same table with other columns under some of the names."""
+        return Table({**self.columns, **changed}, self.index) if changed else self
+
+    def __getitem__(self, name: str) -> pd.Series:
+        return self.columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+def column_names(data: Any) -> list[str]:
+    """Names of the columns of any table.
+
+    Raises
+    ------
+    DataError
+        `data` is no table, or has two columns of one name.
+    """
+    if isinstance(data, pd.DataFrame):
+        names = [c if isinstance(c, str) else str(c) for c in data.columns]
+    elif isinstance(data, Mapping):
+        names = [str(k) for k in data]
+    elif isinstance(getattr(data, "column_names", None), list):  # Arrow allows a name twice
+        names = data.column_names
+    else:
+        names = list(_narwhals(data).columns)
+    if len(set(names)) < len(names):
+        twice = min(name for name, count in Counter(names).items() if count > 1)
+        raise DataError(f"the data have two columns named `{twice}`: rename one.")
+    return names
+
+
+def _narwhals(data: Any) -> Any:
+    import narwhals.stable.v1 as nw
+
+    try:
+        table = nw.from_native(data, eager_only=True)
+    except TypeError:
+        raise DataError(
+            "data must be a pandas, polars or pyarrow table or a mapping of arrays, "
+            f"not {type(data).__name__}."
+        ) from None
+    return table
+
+
+def row_labels(data: Any) -> pd.Index:
+    """Labels of the rows of any table: numbers, unless pandas gave others.
+
+    Those of a mapping are the labels of the first Series in it.
+
+    Raises
+    ------
+    DataError
+        An entry of a mapping is no column, or of another length than the others.
+    """
+    if isinstance(data, pd.DataFrame):
+        return data.index
+    if isinstance(data, Mapping):
+        lengths = {str(name): _length(str(name), values) for name, values in data.items()}
+        if len(set(lengths.values())) > 1:
+            most = Counter(lengths.values()).most_common(1)[0][0]
+            odd = [f"`{name}` has {count}" for name, count in lengths.items() if count != most]
+            raise DataError(f"the columns differ in length: {listed(odd, 5)}, others have {most}.")
+        indexes = (values.index for values in data.values() if isinstance(values, pd.Series))
+        return next(indexes, pd.RangeIndex(next(iter(lengths.values()), 0)))
+    return pd.RangeIndex(len(data))
+
+
+def row_count(data: Any) -> int:
+    """Number of rows of any table."""
+    return len(row_labels(data))
+
+
+def raw_table(data: Any, columns: list[str]) -> Table:
+    """The named columns of any table, each value as it stood there."""
+    rows = row_labels(data)
+    if isinstance(data, pd.DataFrame):
+        names = [c if isinstance(c, str) else str(c) for c in data.columns]
+        given = {c: data.iloc[:, names.index(c)] for c in columns}
+        return Table({c: exact_column(c, values) for c, values in given.items()}, rows)
+    if isinstance(data, Mapping):
+        return Table(_of_mapping({str(k): v for k, v in data.items()}, columns, rows), rows)
+    table = _narwhals(data)
+    return Table({c: from_narwhals(c, table[c]) for c in columns}, rows)
+
+
+def _of_mapping(
+    data: Mapping[str, Any], columns: list[str], rows: pd.Index
+) -> dict[str, pd.Series]:
+    """Columns of a mapping: Series by their labels, anything else row by row."""
+    moved, placed = None, None
+    made = {}
+    for name, values in data.items():
+        if isinstance(values, pd.Series):
+            if not values.index.equals(rows):
+                moved = name
+                values = in_order(f"`{name}`", values, rows)
+        else:
+            placed = name
+        if name in columns:
+            made[name] = exact_column(name, values).set_axis(rows)
+    if moved is not None and placed is not None:
+        raise DataError(
+            f"`{moved}` has its rows in another order than other Series, and `{placed}` has no "
+            "labels to say in which: make one table of them."
+        )
+    return {name: made[name] for name in columns}
+
+
+def _length(name: str, values: Any) -> int:
+    """Number of rows of an entry of a mapping."""
+    if isinstance(values, (str, bytes, Mapping, Set)) or not hasattr(values, "__len__"):
+        count = None
+    else:
+        try:
+            count = len(values)
+        except TypeError:  # arrays without dimensions
+            count = None
+    if count is None:
+        raise DataError(
+            f"`{name}` is a {type(values).__name__}, not a column: a list, an array or a Series "
+            "is needed."
+        )
+    return count

@@ -1,0 +1,1 @@
+"""The numerical side: arrays in, arrays out. It knows neither pandas nor formulas."""

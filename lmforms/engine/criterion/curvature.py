@@ -1,0 +1,123 @@
+"""What the average information leaves out of the curvature: traces over all pairs of levels.
+
+With M = Z'V₀⁻¹Z, less VV' under REML (V = Z'V₀⁻¹X R_X⁻¹), and D_i = ∂(λλ')/∂θ_i,
+
+    T_ij = tr(M D_i M D_j),        ∂²d/∂θ_i∂θ_j = H_ij + w_i'P₀w_j/s² − T_ij,
+
+with H from :mod:`lmforms.engine.criterion.evaluate`; ½T is the expected information. M is dense
+in the levels, so this is for models with one grouping factor, whose M is block-diagonal but for
+VV', or with few levels.
+
+References
+----------
+Gilmour, Thompson, Cullis (1995), *Average information REML*, Biometrics 51(4); Searle,
+Casella, McCulloch (1992), *Variance Components*, section 6.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ..factor import Factorization, System
+
+FloatArray = npt.NDArray[np.float64]
+Blocks = Sequence[FloatArray]
+
+FEW_EFFECTS = 150
+"""Up to this many random effects M costs less than an evaluation, and saves some."""
+
+
+def curvature_is_cheap(system: System) -> bool:
+    """Whether the traces are worth their price while a criterion is minimised."""
+    return len(system.shapes) == 1 or has_few_effects(system)
+
+
+def has_few_effects(system: System) -> bool:
+    """Whether a dense matrix over all random effects costs little."""
+    return sum(q * k for q, k in system.shapes) <= FEW_EFFECTS
+
+
+def marginal_matrix(factor: Factorization) -> FloatArray:
+    """Z'V₀⁻¹Z written out, grouping factors one after the other, levels before columns."""
+    shapes = factor.system.shapes
+    size = sum(q * k for q, k in shapes)
+    return _stack(factor.marginal_of_effects(_split(np.eye(size), shapes)))
+
+
+def pair_traces(
+    factor: Factorization, fixed: Blocks, lams: Blocks, derivatives: Blocks, reml: bool
+) -> FloatArray:
+    """T, (n_theta, n_theta).
+
+    Parameters
+    ----------
+    factor : Factorization
+    fixed : sequence of ndarray (q, k, p)
+        V.
+    lams, derivatives : sequence of ndarray (k, k), (n_theta, k, k)
+    reml : bool
+    """
+    changes = [d @ lam.T + lam @ d.swapaxes(1, 2) for lam, d in zip(lams, derivatives, strict=True)]
+    if len(lams) == 1:
+        squares = {(0, 0): _one_factor(factor, fixed[0] if reml else None)}
+    else:
+        squares = _few_levels(factor, fixed if reml else None)
+    ends = np.cumsum([0, *(len(d) for d in changes)])
+    out = np.empty((ends[-1], ends[-1]))
+    for (a, b), square in squares.items():
+        left, right = (changes[i].reshape(-1, lams[i].size) for i in (a, b))
+        # square[i, j, i', j'] = Σ M[i, j] M[i', j'] over the levels of a and of b
+        inner = square.transpose(0, 2, 1, 3).reshape(lams[a].size, lams[b].size)
+        block = left @ inner @ right.T
+        out[ends[a] : ends[a + 1], ends[b] : ends[b + 1]] = block
+        out[ends[b] : ends[b + 1], ends[a] : ends[a + 1]] = block.T
+    return out
+
+
+def _one_factor(factor: Factorization, v: FloatArray | None) -> FloatArray:
+    """Σ over pairs of levels of M ⊗ M, where M = blocks − VV'."""
+    (q, k), *_ = factor.system.shapes
+    (blocks,) = factor.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
+    flat = blocks.reshape(q, k * k)
+    square = flat.T @ flat
+    if v is not None:
+        own = (v @ v.swapaxes(1, 2)).reshape(q, k * k)
+        mixed = flat.T @ own
+        square = square - mixed - mixed.T
+        wide = v.reshape(q, -1)
+        p = v.shape[-1]
+        gram = (wide.T @ wide).reshape(k, p, k, p).transpose(0, 2, 1, 3).reshape(k * k, p * p)
+        across = (gram @ gram.T).reshape(k, k, k, k).transpose(0, 2, 1, 3)
+        return square.reshape(k, k, k, k) + across
+    return square.reshape(k, k, k, k)
+
+
+def _few_levels(factor: Factorization, fixed: Blocks | None) -> dict[tuple[int, int], FloatArray]:
+    """The same for each pair of grouping factors, from M written out."""
+    shapes = factor.system.shapes
+    ends = np.cumsum([0, *(q * k for q, k in shapes)])
+    m = marginal_matrix(factor)
+    if fixed is not None:
+        v = _stack(fixed)
+        m -= v @ v.T
+    out = {}
+    for a, (qa, ka) in enumerate(shapes):
+        for b, (qb, kb) in list(enumerate(shapes))[a:]:
+            block = m[ends[a] : ends[a + 1], ends[b] : ends[b + 1]].reshape(qa, ka, qb, kb)
+            flat = block.transpose(1, 3, 0, 2).reshape(ka * kb, qa * qb)
+            out[a, b] = (flat @ flat.T).reshape(ka, kb, ka, kb)
+    return out
+
+
+def _stack(blocks: Blocks) -> FloatArray:
+    return np.concatenate([x.reshape(x.shape[0] * x.shape[1], x.shape[2]) for x in blocks])
+
+
+def _split(matrix: FloatArray, shapes: Sequence[tuple[int, int]]) -> list[FloatArray]:
+    """Rows of a matrix by grouping factor, (q, k, r) each."""
+    ends = np.cumsum([q * k for q, k in shapes])[:-1]
+    parts = np.split(matrix, ends)
+    return [x.reshape(q, k, -1) for x, (q, k) in zip(parts, shapes, strict=True)]

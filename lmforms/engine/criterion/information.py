@@ -1,0 +1,119 @@
+"""Gradient and average information of the criterion from what a solver found.
+
+The formulas stand in :mod:`lmforms.engine.criterion.evaluate`. Everything here is small: sums
+over levels have been taken, or are taken once, and θ has few entries.
+
+References
+----------
+Gilmour, Thompson, Cullis (1995), *Average information REML*, Biometrics 51(4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from ..linalg.batched import cross, outer_sum
+
+FloatArray = npt.NDArray[np.float64]
+Blocks = Sequence[FloatArray]
+
+
+def level_gradients(
+    traces: Blocks, t: Blocks, fixed: Blocks, weight: float, reml: bool
+) -> list[FloatArray]:
+    """G = Σ over levels of the diagonal blocks of M, (k, k) for each grouping factor.
+
+    Parameters
+    ----------
+    traces : sequence of ndarray (k, k)
+        The part of Z'V₀⁻¹Z.
+    t : sequence of ndarray (q, k, 1)
+    fixed : sequence of ndarray (q, k, p)
+        V = Z'V₀⁻¹X R_X⁻¹.
+    weight : float
+        ν/r².
+    reml : bool
+    """
+    out = []
+    for trace, t_i, v_i in zip(traces, t, fixed, strict=True):
+        g = trace - weight * outer_sum(t_i, t_i)
+        out.append(g - outer_sum(v_i, v_i) if reml else g)
+    return out
+
+
+def gradient(
+    levels: Blocks, traces: Blocks, lams: Blocks, derivatives: Blocks
+) -> tuple[FloatArray, FloatArray]:
+    """∂d/∂θ_i = 2⟨Gλ, ∂λ_i⟩, and the reference √(2⟨T ∂λ_i, ∂λ_i⟩) with T the traces."""
+    slopes, references = [np.empty(0)], [np.empty(0)]
+    for g, trace, lam, d in zip(levels, traces, lams, derivatives, strict=True):
+        flat = d.reshape(len(d), lam.size)
+        slopes.append(2.0 * (flat @ (g @ lam).ravel()))
+        sizes = (flat * (trace @ d).reshape(flat.shape)).sum(axis=1)
+        references.append(np.sqrt(2.0 * np.abs(sizes)))
+    return np.concatenate(slopes), np.concatenate(references)
+
+
+def directions(t: Blocks, lams: Blocks, derivatives: Blocks) -> list[FloatArray]:
+    """c_i = (∂Λ_iΛ' + Λ∂Λ_i')t, in the columns of arrays (q, k, n_theta)."""
+    size = sum(len(d) for d in derivatives)
+    out, start = [], 0
+    for t_i, lam, d in zip(t, lams, derivatives, strict=True):
+        c = np.zeros((*t_i.shape[:2], size))
+        symmetric = d @ lam.T + lam @ d.swapaxes(1, 2)
+        across = symmetric.transpose(1, 2, 0).reshape(len(lam), -1)  # symmetric: either index
+        c[..., start : start + len(d)] = (t_i[..., 0] @ across).reshape(*t_i.shape[:2], -1)
+        start += len(d)
+        out.append(c)
+    return out
+
+
+def information(
+    c: Blocks,
+    shrunk: Blocks,
+    fixed: Blocks,
+    t: Blocks,
+    levels: Blocks,
+    derivatives: Blocks,
+    r2: float,
+    nu: int,
+    pairs: FloatArray | None = None,
+) -> FloatArray:
+    """H of :mod:`lmforms.engine.criterion.evaluate`: average information and 2⟨G ∂λ_i, ∂λ_j⟩.
+
+    With the traces T of :mod:`lmforms.engine.criterion.curvature` as `pairs`, the Hessian.
+
+    Parameters
+    ----------
+    c : sequence of ndarray (q, k, n_theta)
+        From :func:`directions`.
+    shrunk : sequence of ndarray (q, k, n_theta)
+        Z'V₀⁻¹Zc.
+    fixed, t, levels, derivatives
+        As above.
+    r2, nu : float, int
+    """
+    if not c or c[0].shape[-1] == 0:
+        return np.empty((0, 0))
+    quadratic, vc, ct = _inner(c, shrunk), _inner(fixed, c), _inner(c, t)
+    s2 = r2 / nu
+    h = (quadratic - vc.T @ vc) / s2
+    if pairs is not None:
+        h = 2.0 * h - pairs
+    h -= (ct @ ct.T) / (nu * s2**2)
+    start = 0
+    for level, d in zip(levels, derivatives, strict=True):
+        s = slice(start, start + len(d))
+        flat = d.reshape(len(d), level.size)
+        h[s, s] += 2.0 * ((level @ d).reshape(flat.shape) @ flat.T)
+        start = s.stop
+    return np.asarray(0.5 * (h + h.T))
+
+
+def _inner(a: Blocks, b: Blocks) -> FloatArray:
+    """a'b for matrices of random effects, (r, s)."""
+    return reduce(np.add, (cross(x, y) for x, y in zip(a, b, strict=True)))

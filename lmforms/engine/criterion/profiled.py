@@ -1,0 +1,97 @@
+"""β and σ profiled out of the criterion, once [X y]'V₀⁻¹[X y] is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, log, pi
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import NumericalError
+from ..linalg.batched import cross
+
+FloatArray = npt.NDArray[np.float64]
+Blocks = Sequence[FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Profiled:
+    """What least squares under V₀ give.
+
+    Attributes
+    ----------
+    beta : ndarray (p,)
+    r2 : float
+        Penalised residual sum of squares.
+    nu : int
+        n or n − p.
+    inverse_root_x : ndarray (p, p)
+        R_X⁻¹ with upper triangular R_X, R_X'R_X = X'V₀⁻¹X.
+    """
+
+    beta: FloatArray
+    r2: float
+    nu: int
+    inverse_root_x: FloatArray
+
+    @property
+    def contrast(self) -> FloatArray:
+        """(p + 1, 1): [X y] times it is y − Xβ̂."""
+        return np.append(-self.beta, 1.0)[:, None]
+
+    def criterion(self, log_det: float, log_det_residual: float, reml: bool) -> float:
+        """ln|A| + [REML] ln|X'V₀⁻¹X| + ν(1 + ln(2πr²/ν)) + ln|R|.
+
+        Raises
+        ------
+        NumericalError
+            It is not finite.
+        """
+        value = log_det + self.nu * (1.0 + log(2.0 * pi * self.r2 / self.nu)) + log_det_residual
+        if reml:
+            value -= 2.0 * float(np.log(self.inverse_root_x.diagonal()).sum())
+        if not isfinite(value):
+            raise NumericalError("the criterion is not finite.")
+        return float(value)
+
+
+def profiled(moments: FloatArray, nu: int) -> Profiled:
+    """Least squares from [X y]'V₀⁻¹[X y].
+
+    Raises
+    ------
+    NumericalError
+        X'V₀⁻¹X is not positive definite, or nothing is left of y.
+    """
+    p = len(moments) - 1
+    try:
+        lower = np.linalg.cholesky(moments[:p, :p])
+    except np.linalg.LinAlgError:
+        raise NumericalError("X'V₀⁻¹X is not positive definite at this θ.") from None
+    inverse_root_x = np.asarray(np.linalg.inv(lower), dtype=np.float64).T
+    half = moments[p, :p] @ inverse_root_x
+    r2 = float(moments[p, p] - half @ half)
+    if not (isfinite(r2) and r2 > 0):
+        raise NumericalError("the penalised residual sum of squares is not positive.")
+    return Profiled(inverse_root_x @ half, r2, nu, inverse_root_x)
+
+
+def marginal_moments(rr: FloatArray, zr: Blocks, v: Blocks, q: Blocks, u: Blocks) -> FloatArray:
+    """R'V₀⁻¹R = E'E + U'U with E = R* − Zv and U = Λ'Z'E: sums of squares, no difference.
+
+    It is least for the exact U, so that an error in U counts squared.
+
+    Parameters
+    ----------
+    rr : ndarray (r, r)
+        R*'R*.
+    zr, v, q : sequence of ndarray (q, k, r)
+        Z'R*, v, and Z'E = Z'V₀⁻¹R.
+    u : sequence of ndarray (q, k, r)
+    """
+    total = rr.copy()
+    for z, x, e, y in zip(zr, v, q, u, strict=True):
+        total += cross(y, y) - cross(z, x) - cross(x, e)
+    return np.asarray(0.5 * (total + total.T))

@@ -1,0 +1,81 @@
+"""How Z'Z is split: the grouping factor with most columns leads, the others stand below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..linalg.batched import transposed
+from ..sums.cross_products import CrossProducts, PairMoments
+
+FloatArray = npt.NDArray[np.float64]
+Blocks = list[FloatArray]
+
+
+class Layout:
+    """Which factor leads, and where the columns of the others are.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+
+    Attributes
+    ----------
+    shapes : list of (int, int)
+        Levels q and effects k of every grouping factor.
+    lead : int
+        The factor that is eliminated (−1 without any).
+    rest : list of int
+        The others, whose columns stand below each other: m in all.
+    spans : dict of int to slice
+        Their columns.
+    """
+
+    def __init__(self, cp: CrossProducts) -> None:
+        self.cp = cp
+        self.shapes = [f.zz.shape[:2] for f in cp.factors]
+        sizes = [q * k for q, k in self.shapes]
+        self.lead = int(np.argmax(sizes)) if sizes else -1
+        self.rest = [i for i in range(len(sizes)) if i != self.lead]
+        ends = np.cumsum([0, *(sizes[i] for i in self.rest)])
+        self.m = int(ends[-1])
+        self.spans = {
+            i: slice(int(a), int(b)) for i, a, b in zip(self.rest, ends[:-1], ends[1:], strict=True)
+        }
+        self._turned: dict[tuple[int, int], PairMoments] = {}
+
+    def pair(self, a: int, b: int) -> PairMoments:
+        """Z_a'Z_b for any a ≠ b, sorted by level of a."""
+        if (a, b) in self.cp.pairs:
+            return self.cp.pairs[a, b]
+        if (a, b) not in self._turned:
+            pair = self.cp.pairs[b, a]
+            order = np.argsort(pair.cols, kind="stable")
+            self._turned[a, b] = PairMoments(
+                pair.cols[order], pair.rows[order], transposed(pair.blocks[order])
+            )
+        return self._turned[a, b]
+
+    def matrix(self, a: int, b: int) -> Any:
+        """Z_a'Z_b as a sparse matrix of blocks."""
+        import scipy.sparse as sp
+
+        pair = self.pair(a, b)
+        (qa, ka), (qb, kb) = self.shapes[a], self.shapes[b]
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(pair.rows, minlength=qa))])
+        blocks = np.ascontiguousarray(pair.blocks)
+        return sp.bsr_matrix((blocks, pair.cols, indptr), shape=(qa * ka, qb * kb))
+
+    def flatten(self, v: Sequence[FloatArray]) -> FloatArray:
+        """The part of v, (q, k, r) by factor, that belongs to the remaining factors, (m, r)."""
+        return np.concatenate([v[i].reshape(-1, v[i].shape[-1]) for i in self.rest])
+
+    def unflatten(self, lead: FloatArray, flat: FloatArray) -> Blocks:
+        """Put the leading part and :meth:`flatten`'s back in the order of the formula."""
+        out: Blocks = [lead] * len(self.shapes)
+        for i in self.rest:
+            out[i] = flat[self.spans[i]].reshape(*self.shapes[i], -1)
+        return out

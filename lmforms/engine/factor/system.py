@@ -1,0 +1,271 @@
+"""The matrix A = Λ'Z'ZΛ + I: analysed once, factored for every θ, solved, inverted in part.
+
+The grouping factor with most columns leads: its block of A is block-diagonal whatever the
+data, and is eliminated exactly. What remains is the Schur complement
+
+    S = I + Λ₂'BΛ₂,   B = Z₂'Z₂ − C M C',   C = Z₂'Z₁,   M = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁',
+
+dense, block-diagonal or sparse, as its measured pattern advises. Vectors in the space of Z
+are lists of arrays (q, k, r), one for each grouping factor in the order of the formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import ArgumentError, MemoryLimitError
+from ..linalg.batched import mirrored, multiply, transposed
+from ..sums.cross_products import CrossProducts
+from .assembly import (
+    dense_coupling,
+    dense_gram,
+    gram_on,
+    node_places,
+    sparse_coupling,
+    sparse_gram,
+)
+from .coupling import SparseCoupling
+from .factorization import Factorization
+from .layout import Blocks, Layout
+from .nested import BlockSolver, NestedCoupling, Parents
+from .pattern import node_pattern, scalar_pattern
+from .schur import SchurSolver
+from .sparse import SparseCholesky, SparseSolver, have_cholmod
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.integer[Any]]
+Path = Literal["auto", "dense", "cholmod", "superlu"]
+
+DENSE_SCHUR = 1_500
+"""A Schur complement up to this size is dense: LAPACK is faster than any sparse code there."""
+
+DENSE_FILL = 0.2
+"""Above this share of nonzeros in S, a dense factor is faster and smaller."""
+
+SPARSE_COST = 10.0
+"""A pair of entries of a sparse column takes as long as this many products in LAPACK."""
+
+DENSE_COUPLING = 1 << 20
+"""C = Z₂'Z₁ with at most this many entries is held dense …"""
+
+DENSE_COUPLING_SHARE = 0.25
+"""… as it is when at least this share of its blocks is present (up to 64 times that size)."""
+
+FULL_WORK = 4.0
+"""With this many times more pairs of entries than places, CC' is full: no look at its pattern."""
+
+DENSE_COPIES = 5
+"""Arrays of the size of a dense Schur complement that an evaluation holds."""
+
+THREADED_MOMENTS = 20_000
+"""Numbers in one factor's Z'Z above which BLAS would use threads, to no use."""
+
+SPARSE_WORK = 2e10
+"""Multiplications of a sparse factorisation that is still preferred to iterative solves."""
+
+COUPLING_BYTES = 32
+"""Bytes for every number of a sparse C, with its scaled copies and its index."""
+
+PATTERN_BYTES = 96
+"""Bytes for every entry of S on its pattern, with B, S⁻¹ and what finds their places."""
+
+FACTOR_BYTES = 80
+"""Bytes for every entry of a sparse factor, with copies, selected inverse and work space."""
+
+
+@dataclass(frozen=True)
+class BlockInfo:
+    """One line of the table of blocks: what was done with a part of A, and its cost."""
+
+    name: str
+    kind: str
+    size: int
+    nonzeros: int
+    bytes: int
+
+
+class System(Layout):
+    """A = Λ'Z'ZΛ + I with its pattern analysed; hold it and call :meth:`factorize`.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+    path : {"auto", "dense", "cholmod", "superlu"}
+        How to factor the Schur complement.
+    memory : int
+        Bytes that this may take.
+    dense_up_to : int, optional
+        Refuse a larger dense factor, and a sparse one that costs as much, however much
+        memory there is.
+
+    Raises
+    ------
+    MemoryLimitError
+        Neither a dense nor a sparse factor fits.
+    """
+
+    def __init__(
+        self,
+        cp: CrossProducts,
+        path: Path = "auto",
+        memory: int = 8 * 2**30,
+        dense_up_to: int | None = None,
+    ) -> None:
+        super().__init__(cp)
+        self.memory = memory
+        self.dense_up_to = dense_up_to
+        self.coupling: Any = None  # a Coupling
+        self.gram: Any = None
+        self.solver: SchurSolver | None = None
+        if self.rest:
+            self._analyse(path)
+
+    # --- analysis -------------------------------------------------------------------------
+
+    def _analyse(self, path: Path) -> None:
+        q1, k1 = self.shapes[self.lead]
+        if path == "auto" and self._nested():
+            return
+        met = sum(len(self.pair(i, self.lead).rows) * self.shapes[i][1] for i in self.rest)
+        entries = self.m * q1
+        small = entries * k1 <= DENSE_COUPLING
+        full = met >= DENSE_COUPLING_SHARE * entries and entries * k1 <= 64 * DENSE_COUPLING
+        if path in ("auto", "dense") and (small or full):
+            self.coupling = dense_coupling(self)
+            self.gram = mirrored(dense_gram(self))
+            return
+        self._need("blocks between the factors", met * k1, COUPLING_BYTES)
+        self.coupling = sparse_coupling(self)
+        # far more pairs of entries than places fill nearly all of CC'
+        full = self.coupling.places.work > FULL_WORK * float(self.m) ** 2
+        if path == "dense" or (path == "auto" and (self.m <= DENSE_SCHUR or full)):
+            self._make_dense()
+            return
+        self.solver = self._sparse_solver(path)
+        if self.solver is None:
+            self._make_dense()
+
+    def _make_dense(self) -> None:
+        if self._too_large:
+            raise MemoryLimitError(f"a factor of {self.m:,} entangled random effects is too slow.")
+        self._need("dense factor", float(self.m) ** 2, DENSE_COPIES * 8)
+        self.gram = sparse_gram(self)
+
+    @property
+    def _too_large(self) -> bool:
+        return self.dense_up_to is not None and self.m > self.dense_up_to
+
+    def _nested(self) -> bool:
+        """Whether S is block-diagonal, and if so, be ready for it."""
+        if len(self.rest) != 1:
+            return False
+        i, (q1, k1) = self.rest[0], self.shapes[self.lead]
+        pair, (q, k) = self.pair(self.lead, i), self.shapes[i]
+        if len(pair.rows) > q1 or (np.diff(pair.rows) == 0).any():
+            return False
+        parents, blocks = pair.cols, transposed(pair.blocks)
+        if len(pair.rows) < q1:  # levels without rows belong anywhere
+            parents, blocks = np.zeros(q1, dtype=pair.cols.dtype), np.zeros((q1, k, k1))
+            parents[pair.rows] = pair.cols
+            blocks[pair.rows] = transposed(pair.blocks)
+        self.coupling = NestedCoupling(blocks, Parents(parents, q))
+        self.solver = BlockSolver(self.cp.factors[i].zz, i)
+        return True
+
+    def _sparse_solver(self, path: Path) -> SparseSolver | None:
+        """The solver for a sparse S, or None if a dense one is better."""
+        assert isinstance(self.coupling, SparseCoupling)
+        auto = path == "auto"
+        backend = path if not auto else ("cholmod" if have_cholmod() else "superlu")
+        if backend == "cholmod" and not have_cholmod():
+            raise ArgumentError(
+                "factor='cholmod' needs scikit-sparse: pip install 'lmforms[cholmod]', "
+                "or use 'superlu'."
+            )
+        square = float(self.m) ** 2
+        dense_fits = DENSE_COPIES * 8 * square <= self.memory and not self._too_large
+        most = self.memory / FACTOR_BYTES
+        if self._too_large:  # m columns with c entries each cost at least m c²
+            most = min(most, (SPARSE_WORK * self.m) ** 0.5)
+
+        def allowed(entries: float) -> None:
+            self._need("pattern", entries, PATTERN_BYTES)
+
+        scalars = all(self.shapes[i][1] == 1 for i in self.rest)
+        places = self.coupling.places if scalars else node_places(self)
+        pattern = scalar_pattern(node_pattern(places, allowed), self.shapes, self.spans)
+        allowed(pattern.nnz)
+        if auto and dense_fits and 2 * pattern.nnz > DENSE_FILL * square:
+            return None
+        cholesky = SparseCholesky(pattern.indptr, pattern.indices, backend, most)
+        work = float((cholesky.counts.astype(np.float64) ** 2).sum())
+        if auto and dense_fits and SPARSE_COST * work > self.m * square:
+            return None
+        self._need("sparse factor", cholesky.nnz, FACTOR_BYTES)
+        if self._too_large and work > SPARSE_WORK:
+            self._make_dense()
+        return SparseSolver(pattern, gram_on(self, pattern), cholesky)
+
+    def _need(self, what: str, entries: float, each: int) -> None:
+        """Refuse what would not fit."""
+        if entries * each <= self.memory:
+            return
+        raise MemoryLimitError(
+            f"beside the largest grouping factor stand {self.m:,} random effects of crossed "
+            f"factors, whose {what} would have {entries:,.0f} entries and take about "
+            f"{entries * each / 2**30:.2g} GiB; {self.memory / 2**30:.2g} GiB are allowed, enough "
+            f"for {self.memory // each:,} entries. Use fewer levels or random slopes, or raise "
+            "Control(memory=…)."
+        )
+
+    @property
+    def largest(self) -> int:
+        """Size of the largest dense block that LAPACK and BLAS work on; 0 if all are small."""
+        if self.rest:
+            return self.m if self.solver is None else self.solver.largest
+        return int(self.lead >= 0 and self.cp.factors[self.lead].zz.size > THREADED_MOMENTS)
+
+    def blocks(self, names: Sequence[str]) -> list[BlockInfo]:
+        """The table of blocks: kind, size, nonzeros, bytes."""
+        if self.lead < 0:
+            return []
+        q, k = self.shapes[self.lead]
+        own = self.cp.factors[self.lead].zz
+        table = [BlockInfo(names[self.lead], f"diagonal of {k}×{k}", q * k, own.size, own.nbytes)]
+        if self.coupling is not None:
+            rest = ", ".join(names[i] for i in self.rest)
+            kind, count = self.coupling.kind, self.coupling.count
+            table.append(
+                BlockInfo(f"{rest} × {names[self.lead]}", kind, self.m, count, self.coupling.bytes)
+            )
+            if self.solver is None:
+                table.append(BlockInfo(rest, "dense", self.m, self.m**2, 8 * self.m**2))
+            else:
+                nnz = self.solver.nnz
+                each = 8 if isinstance(self.solver, BlockSolver) else 12
+                table.append(BlockInfo(rest, self.solver.kind, self.m, nnz, each * nnz))
+        return table
+
+    # --- algebra that does not depend on θ ------------------------------------------------
+
+    def gram_times(self, v: Blocks) -> Blocks:
+        """Z'Z v."""
+        out = [multiply(f.zz, x) for f, x in zip(self.cp.factors, v, strict=True)]
+        if self.coupling is None:
+            return out
+        flat = self.flatten(v)
+        out[self.lead] = out[self.lead] + self.coupling.transposed_times(flat)
+        own = self.gram @ flat if self.solver is None else self.solver.times(flat)
+        below = self.coupling.times(v[self.lead]) + own
+        for i in self.rest:
+            out[i] = below[self.spans[i]].reshape(v[i].shape)
+        return out
+
+    def factorize(self, lams: Sequence[FloatArray]) -> Factorization:
+        """Factor A for the relative factors λ of each grouping factor."""
+        return Factorization(self, lams)

@@ -1,0 +1,1 @@
+"""Linear algebra and compiled loops that know nothing of mixed models."""

@@ -1,0 +1,130 @@
+"""Many small matrices at once: k×k blocks over the levels of a grouping factor.
+
+Loops run over k, operations over levels: LAPACK called once per 2×2 block costs more,
+unless the blocks are few.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import NumericalError
+
+FloatArray = npt.NDArray[np.float64]
+
+COMPILED_LEVELS = 50_000
+"""From this many levels on compiled products repay the import of numba …"""
+
+COMPILED_SIZE = 6
+"""… for blocks up to this size: larger ones are BLAS's."""
+
+MIRROR = 128
+"""Rows mirrored at a time: blocks that stay in the cache."""
+
+FEW = 100
+"""Below this many blocks LAPACK's calls cost less than NumPy's."""
+
+INDEFINITE = "a diagonal block of Λ'Z'ZΛ + I is not positive definite."
+
+
+def multiply(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Blockwise ``a @ b`` for (q, k, k) or (k, k) times (q, k, m)."""
+    if a.shape[-1] == 1:
+        return a * b
+    if len(b) >= COMPILED_LEVELS and a.shape[-1] <= COMPILED_SIZE and b.ndim == 3:
+        try:
+            from . import batched_kernels
+        except ImportError:
+            return a @ b
+        return np.asarray(batched_kernels.multiply(a, b))
+    return a @ b
+
+
+def transposed(a: FloatArray) -> FloatArray:
+    """Blockwise transpose."""
+    return a.swapaxes(-1, -2)
+
+
+def cross(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Σ over levels of ``a[l]' b[l]``: (q, k, r) and (q, k, s) to (r, s)."""
+    rows = a.shape[0] * a.shape[1]
+    return np.asarray(a.reshape(rows, a.shape[-1]).T @ b.reshape(rows, b.shape[-1]))
+
+
+def outer_sum(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Σ over levels of ``a[l] b[l]'``: (q, k, m) and (q, j, m) to (k, j)."""
+    left = a.swapaxes(0, 1).reshape(a.shape[1], -1)
+    right = left if b is a else b.swapaxes(0, 1).reshape(b.shape[1], -1)
+    return left @ right.T
+
+
+def mirrored(a: FloatArray, lower: bool = True) -> FloatArray:
+    """Fill the other triangle of a symmetric C array, in place, block by block."""
+    for start in range(0, len(a), MIRROR):
+        stop = min(start + MIRROR, len(a))
+        block = a[start:stop, start:stop]
+        if lower:
+            a[start:stop, stop:] = a[stop:, start:stop].T
+            block[:] = np.tril(block) + np.tril(block, -1).T
+        else:
+            a[stop:, start:stop] = a[start:stop, stop:].T
+            block[:] = np.triu(block) + np.triu(block, 1).T
+    return a
+
+
+def inverse_cholesky(a: FloatArray) -> tuple[FloatArray, float]:
+    """L⁻¹ for every block ``a[l] = L L'``, and ln|a| summed over blocks.
+
+    Parameters
+    ----------
+    a : ndarray (q, k, k)
+        Symmetric positive definite.
+
+    Raises
+    ------
+    NumericalError
+        A block is not positive definite.
+    """
+    q, k, _ = a.shape
+    if k > 2 and q < FEW:
+        return _by_block(a)
+    # entry by entry: root[i][j] and inverse[i][j] hold one number for every level
+    root: list[list[FloatArray]] = [[] for _ in range(k)]
+    inverse: list[list[FloatArray]] = [[] for _ in range(k)]
+    pivots = np.empty((k, q))
+    for i in range(k):
+        for j in range(i):
+            entry = a[:, i, j]
+            for m in range(j):
+                entry = entry - root[i][m] * root[j][m]
+            root[i].append(entry * inverse[j][j])
+        pivots[i] = a[:, i, i]
+        for m in range(i):
+            pivots[i] -= root[i][m] ** 2
+        if not pivots[i].min() > 0:
+            raise NumericalError(INDEFINITE)
+        diagonal = np.sqrt(pivots[i])
+        root[i].append(diagonal)
+        reciprocal = 1.0 / diagonal
+        for j in range(i):
+            entry = root[i][j] * inverse[j][j]
+            for m in range(j + 1, i):
+                entry = entry + root[i][m] * inverse[m][j]
+            inverse[i].append(-entry * reciprocal)
+        inverse[i].append(reciprocal)
+    out = np.zeros_like(a)
+    for i in range(k):
+        for j in range(i + 1):
+            out[:, i, j] = inverse[i][j]
+    return out, float(np.log(pivots).sum())
+
+
+def _by_block(a: FloatArray) -> tuple[FloatArray, float]:
+    """The same by one LAPACK call per block: better for a few larger ones."""
+    try:
+        root = np.linalg.cholesky(a)
+    except np.linalg.LinAlgError:
+        raise NumericalError(INDEFINITE) from None
+    log_det = 2.0 * float(np.log(np.einsum("qii->qi", root)).sum())
+    return np.tril(np.linalg.inv(root)), log_det

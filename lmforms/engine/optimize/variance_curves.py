@@ -1,0 +1,249 @@
+r"""The criterion along one variance at a time, as far as it goes, to find other optima.
+
+With δ added to the variance of the random effects of one grouping factor in direction u,
+V₀ becomes V₀ + δZ_uZ_u', Z_u = Z(I ⊗ u). From the eigenvalues d_j and eigenvectors Q of
+Z_u'V₀⁻¹Z_u and the rows c_j of Q'Z_u'V₀⁻¹[XR_X⁻¹, y − Xβ̂] the criterion of every δ follows,
+
+.. math::
+
+    \ln|V_0| \to \ln|V_0| + \sum_j \ln(1 + δd_j), \qquad
+    M = \mathrm{diag}(I, r^2) \to M - \sum_j \frac{δ}{1 + δd_j} c_jc_j'.
+
+With one grouping factor Z_u'V₀⁻¹Z_u is diagonal, and if it has one variance the curve is the
+whole criterion. A curve that rises and falls again leads to an optimum that a local search
+does not see.
+
+References
+----------
+Henn, Hodges (2014), *Multiple local maxima in restricted likelihoods and posterior
+distributions for mixed linear models*, International Statistical Review 82(1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..criterion.curvature import has_few_effects, marginal_matrix
+from ..criterion.evaluate import Evaluation
+
+FloatArray = npt.NDArray[np.float64]
+
+STEPS = np.linspace(0.0, 1.0, 36)
+"""Where a curve is evaluated, from the logarithm of the smallest variance to that of the largest.
+Sums of 1/(1 + δd) turn slowly in ln δ."""
+
+BELOW, ABOVE = 1e-3, 1e4
+"""The smallest and largest variance of a curve, in units of what the levels that know most and
+those that know least can tell from zero. Beyond, the criterion is straight."""
+
+IGNORANT = 1e-12
+"""A level that knows less than this share of what another knows has no say in these."""
+
+BARRIER = 1e-4
+"""A rise of the criterion by less than this does not separate two optima."""
+
+MANY_LEVELS = 200
+"""More levels than this are taken together where they know as much: …"""
+
+BINS, BINNED_RANGE = 128, 1e8
+"""… in so many intervals of ln d, over a range of this ratio and all below."""
+
+WIDEST = 30
+"""Curves of models with more columns of X than this would cost too much."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A local minimum of a curve, where a search may begin.
+
+    Attributes
+    ----------
+    change : float
+        Its criterion less that of the point through which the curve goes.
+    theta : ndarray
+    """
+
+    change: float
+    theta: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """The criterion along s directions, from what it needs.
+
+    Attributes
+    ----------
+    r2, nu : float
+        y'P₀y at the point through which the curves go, and ν.
+    reml : bool
+    variances : ndarray (s,)
+        Of the random effects along u at this point, relative to σ².
+    d : ndarray (s, m)
+    squares : ndarray (s, m, r, r)
+        c_jc_j'.
+    counts : ndarray (s, m)
+        How many levels each d and cc' stand for.
+    """
+
+    r2: float
+    nu: float
+    reml: bool
+    variances: FloatArray
+    d: FloatArray
+    squares: FloatArray
+    counts: FloatArray
+
+    def other_minima(self) -> Iterator[tuple[int, float, float]]:
+        """Local minima that a rise separates from this point: (direction, variance, change)."""
+        grid = self.grid()
+        changes = self.changes(grid)
+        for j, g in _apart(grid, changes, self.variances):
+            yield j, float(grid[j, g]), float(changes[j, g])
+
+    def grid(self) -> FloatArray:
+        """Variances from zero on, (s, points)."""
+        alone = _alone(self.d, self.variances)
+        largest = alone.max(axis=1, keepdims=True)
+        known = np.maximum(alone, IGNORANT * largest).min(axis=1, keepdims=True)
+        low, high = np.log(BELOW / largest), np.log(ABOVE / known)
+        points = np.exp(low + (high - low) * STEPS)
+        return np.concatenate([np.zeros((len(points), 1)), points], axis=1)
+
+    @np.errstate(divide="ignore", invalid="ignore", over="ignore")
+    def changes(self, grid: FloatArray) -> FloatArray:
+        """The criterion less that of the point, (s, points); +∞ where rounding spoils it."""
+        s, m, r = self.squares.shape[:3]
+        delta = (grid - self.variances[:, None])[:, None]
+        scale = 1.0 + delta * self.d[..., None]  # (s, m, points)
+        out = (self.counts[:, None] @ np.log(scale))[:, 0]
+        taken = self.squares.reshape(s, m, r * r).swapaxes(1, 2) @ (delta / scale)
+        left = np.diag(np.append(np.ones(r - 1), self.r2))[..., None] - taken.reshape(s, r, r, -1)
+        for a in range(r - 1):  # Gaussian elimination of the columns of X
+            pivot = left[:, a, a]
+            if self.reml:
+                out += np.log(pivot)
+            below = left[:, a + 1 :, a]
+            left[:, a + 1 :, a + 1 :] -= below[:, :, None] * (below / pivot[:, None])[:, None]
+        out += self.nu * np.log(left[:, -1, -1] / self.r2)
+        return np.where(np.isfinite(out), out, np.inf)
+
+
+def other_minima(at: Evaluation) -> list[Candidate]:
+    """Local minima of the curves through `at`, other than `at`, lowest first.
+
+    None where factors cross and have too many levels for the eigenvalues, or X has very many
+    columns.
+
+    Parameters
+    ----------
+    at : Evaluation
+    """
+    found = []
+    for i, vectors, curves in variance_curves(at):
+        for j, variance, change in curves.other_minima():
+            more = variance - curves.variances[j]
+            found.append(Candidate(change, theta_with(at, i, vectors[:, j], more)))
+    return sorted(found, key=lambda candidate: candidate.change)
+
+
+def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
+    """Of each grouping factor: its index, directions u (k, s), and the curves along them."""
+    problem, cp = at.problem, at.problem.system.cp
+    crossed = len(cp.factors) > 1
+    if cp.p > WIDEST or (crossed and not has_few_effects(problem.system)):
+        return
+    matrix = marginal_matrix(at.factor) if crossed else None
+    begin = 0
+    for i, (q, k) in enumerate(problem.system.shapes):
+        own = slice(begin, begin + q * k)
+        begin = own.stop
+        u, variances = problem.covariances[i].variance_axes(at.factor.lams[i])
+        if not len(variances):
+            continue
+        c = np.einsum("ks,qkr->sqr", u, _residualised(at, i))
+        if matrix is None:
+            (zz,) = at.factor.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
+            moments = _by_level(np.einsum("ks,qkl,ls->sq", u, zz, u), c, variances)
+        else:
+            block = matrix[own, own].reshape(q, k, q, k)
+            d, vectors = np.linalg.eigh(np.einsum("ks,akbl,ls->sab", u, block, u))
+            moments = each_level(np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c)
+        yield i, u, Curves(at.fixed.r2, at.fixed.nu, problem.reml, variances, *moments)
+
+
+def theta_with(at: Evaluation, i: int, u: FloatArray, more: float) -> FloatArray:
+    """θ with a larger variance of the random effects of factor i along u."""
+    problem, lam = at.problem, at.factor.lams[i]
+    changed = _root(lam @ lam.T + more * np.outer(u, u))
+    theta = at.theta.copy()
+    theta[problem.theta_slices()[i]] = problem.covariances[i].root_theta(changed)
+    return theta
+
+
+def _residualised(at: Evaluation, i: int) -> FloatArray:
+    """Z'V₀⁻¹[XR_X⁻¹, y − Xβ̂] of a grouping factor, (q, k, p + 1)."""
+    marginal, fit = at.marginal[i], at.fixed
+    fixed = marginal[..., :-1] @ fit.inverse_root_x
+    return np.concatenate([fixed, marginal @ fit.contrast], axis=-1)
+
+
+Moments = tuple[FloatArray, FloatArray, FloatArray]
+
+
+def each_level(d: FloatArray, c: FloatArray) -> Moments:
+    """d, cc' and how many levels each stands for."""
+    return d, c[..., :, None] * c[..., None, :], np.ones_like(d)
+
+
+def _by_level(d: FloatArray, c: FloatArray, variances: FloatArray) -> Moments:
+    """For levels that do not meet; where they are many, those that know as much as one."""
+    s, q, r = c.shape
+    if q <= MANY_LEVELS:
+        return each_level(d, c)
+    alone = _alone(d, variances)
+    share = np.maximum(alone / alone.max(axis=1, keepdims=True), 1.0 / BINNED_RANGE)
+    which = (np.log(share) * ((1 - BINS) / np.log(BINNED_RANGE))).astype(np.intp)
+    which += np.arange(s)[:, None] * BINS
+
+    def sums(values: FloatArray) -> FloatArray:
+        total = np.bincount(which.ravel(), values.ravel(), s * BINS)
+        return np.asarray(total.reshape(s, BINS), dtype=np.float64)
+
+    counts = sums(np.ones_like(d))
+    squares = np.empty((s, BINS, r, r))
+    for a in range(r):
+        for b in range(a + 1):
+            squares[..., a, b] = squares[..., b, a] = sums(c[..., a] * c[..., b])
+    mean = sums(alone) / np.maximum(counts, 1.0)
+    return mean / (1.0 + variances[:, None] * mean), squares, counts
+
+
+def _alone(d: FloatArray, variances: FloatArray) -> FloatArray:
+    """The d of the model without this variance."""
+    return np.asarray(d / np.maximum(1.0 - variances[:, None] * d, IGNORANT))
+
+
+def _apart(
+    grid: FloatArray, changes: FloatArray, variances: FloatArray
+) -> Iterator[tuple[int, int]]:
+    """Local minima (direction, point) that a rise separates from the variance now."""
+    falls, rises = changes[:, 1:] <= changes[:, :-1], changes[:, 1:] > changes[:, :-1]
+    turns = np.count_nonzero(falls[:, :-1] & rises[:, 1:], axis=1) + rises[:, 0]
+    for j in np.flatnonzero((turns > 1) | (changes.min(axis=1) < -BARRIER)):
+        f, here = changes[j], int(np.searchsorted(grid[j], variances[j]))
+        lowest = np.append(rises[j], f[-1] < -BARRIER)  # it may level off far out
+        lowest[1:] &= falls[j]
+        for g in np.flatnonzero(lowest):
+            between = f[g:here] if g < here else f[here : g + 1]
+            if max(0.0, between.max(initial=0.0)) - f[g] > BARRIER:
+                yield int(j), int(g)
+
+
+def _root(covariance: FloatArray) -> FloatArray:
+    """The symmetric root, which keeps zeros between blocks."""
+    d, vectors = np.linalg.eigh(covariance)
+    return np.asarray((vectors * np.sqrt(np.maximum(d, 0.0))) @ vectors.T)

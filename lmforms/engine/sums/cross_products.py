@@ -1,0 +1,256 @@
+"""[Z R*]'R⁻¹[Z R*], blocked by grouping factor: all that the criterion needs of rows.
+
+R* is [X y] less pilot effects, which the scaling keeps (:mod:`lmforms.engine.sums.scaling`).
+
+Cross-products add up: rows in memory, a stream of chunks or the partitions of a cluster
+give the same fit, and once they are summed the cost of a fit no longer depends on n.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import NumericalError
+from ..rows import FactorRows, ModelRows
+from .pilot import SWEEPS, level_fit, row_values, sums_by_level
+from .scaling import EMPTIED, Scaling
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+DENSE_KEYS = 1 << 22
+"""Up to this many pairs of levels are counted in a table; beyond, by sorting."""
+
+
+@dataclass(frozen=True, eq=False)
+class FactorMoments:
+    """Sums over the rows of one grouping factor.
+
+    Attributes
+    ----------
+    zz : ndarray (q, k, k)
+        Z'R⁻¹Z, one block per level.
+    zr : ndarray (q, k, p + 1)
+        Z'R⁻¹R*.
+    """
+
+    zz: FloatArray
+    zr: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class PairMoments:
+    """Z_a'R⁻¹Z_b of two grouping factors: one block for each pair of levels that meet.
+
+    Attributes
+    ----------
+    rows, cols : ndarray of int (m,)
+        The levels of a and b, sorted by row, then column.
+    blocks : ndarray (m, k_a, k_b)
+    """
+
+    rows: IntArray
+    cols: IntArray
+    blocks: FloatArray
+
+    def times(self, x: FloatArray, levels: int) -> FloatArray:
+        """Z_a'Z_b x, for x of shape (q_b, k_b, r); gives (levels, k_a, r)."""
+        return _block_sums(self.blocks, self.rows, x[self.cols], levels)
+
+    def transposed_times(self, x: FloatArray, levels: int) -> FloatArray:
+        """Z_b'Z_a x, for x of shape (q_a, k_a, r); gives (levels, k_b, r)."""
+        return _block_sums(self.blocks.swapaxes(1, 2), self.cols, x[self.rows], levels)
+
+
+def _block_sums(blocks: FloatArray, at: IntArray, x: FloatArray, levels: int) -> FloatArray:
+    out = np.empty((levels, blocks.shape[1], x.shape[2]))
+    for a in range(blocks.shape[1]):
+        for c in range(x.shape[2]):
+            terms = np.einsum("pb,pb->p", blocks[:, a], x[:, :, c])
+            out[:, a, c] = np.bincount(at, terms, levels)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class CrossProducts:
+    """Sums over rows in the engine's units.
+
+    Attributes
+    ----------
+    scaling : Scaling
+        The units. Only cross-products in the same units can be added.
+    n : int
+        Number of rows.
+    log_det_residual : float
+        ln|R|.
+    rr : ndarray (p + 1, p + 1)
+        R*'R⁻¹R*, with R* = [X y] − ZB₀ (see :mod:`lmforms.engine.sums.scaling`).
+    factors : tuple of FactorMoments
+    pairs : dict of (a, b), a < b, to PairMoments
+    """
+
+    scaling: Scaling
+    n: int
+    log_det_residual: float
+    rr: FloatArray
+    factors: tuple[FactorMoments, ...]
+    pairs: dict[tuple[int, int], PairMoments]
+
+    @property
+    def p(self) -> int:
+        """Number of fixed-effects columns."""
+        return len(self.rr) - 1
+
+    @cached_property
+    def unexplained(self) -> float:
+        """What X and all effects, fitted in turn to the moments, leave of y'R⁻¹y.
+
+        Least squares on one grouping factor after the other, as
+        :mod:`lmforms.engine.sums.pilot` does with rows. A difference of sums: good to some
+        digits of what there was.
+        """
+        rr, factors = self.rr.copy(), self.factors
+        zr = [f.zr for f in factors]
+        order = sorted(range(len(factors)), key=lambda i: -factors[i].zz.size)
+        single = len(factors) == 1 and factors[0].zz.shape[-1] == 1
+        for _ in range(1 if single else SWEEPS):
+            before = rr[-1, -1]
+            for i in order:
+                zz = factors[i].zz
+                step = level_fit(zz, zr[i])
+                left = zr[i] - (zz * step if zz.shape[-1] == 1 else zz @ step)
+                change = np.tensordot(step, zr[i] + left, axes=([0, 1], [0, 1]))
+                rr -= 0.5 * (change + change.T)
+                zr[i] = left
+                for j in order:
+                    if j != i:
+                        zr[j] = zr[j] - self._across(j, i, step)
+            if rr[-1, -1] > 0.5 * before:
+                break
+        alive = np.flatnonzero(np.diag(rr)[:-1] > EMPTIED**2 * np.diag(self.rr)[:-1])
+        fixed = rr[np.ix_(alive, alive)]
+        explained = rr[-1, alive] @ np.linalg.lstsq(fixed, rr[alive, -1], rcond=EMPTIED)[0]
+        return max(float(rr[-1, -1] - explained), 0.0)
+
+    def _across(self, j: int, i: int, x: FloatArray) -> FloatArray:
+        """Z_j'R⁻¹Z_i x."""
+        levels = len(self.factors[j].zz)
+        if (j, i) in self.pairs:
+            return self.pairs[j, i].times(x, levels)
+        return self.pairs[i, j].transposed_times(x, levels)
+
+    def __add__(self, other: CrossProducts) -> CrossProducts:
+        if self.scaling is not other.scaling:
+            raise ValueError("cross-products in different units cannot be added: share a Scaling.")
+        return CrossProducts(
+            scaling=self.scaling,
+            n=self.n + other.n,
+            log_det_residual=self.log_det_residual + other.log_det_residual,
+            rr=self.rr + other.rr,
+            factors=tuple(
+                FactorMoments(a.zz + b.zz, a.zr + b.zr)
+                for a, b in zip(self.factors, other.factors, strict=True)
+            ),
+            pairs={key: _merge(a, other.pairs[key]) for key, a in self.pairs.items()},
+        )
+
+
+def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
+    """Sum up `rows` in the units of `scaling`.
+
+    Parameters
+    ----------
+    rows : ModelRows
+    scaling : Scaling
+        From :func:`lmforms.engine.sums.build.choose_scaling`; chunks of one model share it.
+
+    Raises
+    ------
+    NumericalError
+        A sum is not finite.
+    """
+    right, bases = scaling.whitened(rows)
+    for f, basis, effects in zip(rows.factors, bases, scaling.b_pilot, strict=True):
+        if effects.any():
+            right -= row_values(f, basis, effects)
+    rr = right.T @ right
+    if not np.isfinite(rr).all():
+        raise NumericalError(
+            "the sums of squares overflow: rescale the response or the predictors."
+        )
+    moments = tuple(
+        FactorMoments(
+            zz=sums_by_level(f, basis, basis, symmetric=True),
+            zr=sums_by_level(f, basis, right),
+        )
+        for f, basis in zip(rows.factors, bases, strict=True)
+    )
+    pairs = {
+        (a, b): _pair(rows.factors[a], rows.factors[b], bases[a], bases[b])
+        for a in range(len(bases))
+        for b in range(a + 1, len(bases))
+    }
+    return CrossProducts(
+        scaling=scaling,
+        n=rows.n,
+        log_det_residual=rows.residual.log_determinant(),
+        rr=rr,
+        factors=moments,
+        pairs=pairs,
+    )
+
+
+def _pair(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> PairMoments:
+    present, where = _meetings(a, b)
+    blocks = np.empty((len(present), left.shape[1], right.shape[1]))
+    for i in range(left.shape[1]):
+        for j in range(right.shape[1]):
+            blocks[:, i, j] = np.bincount(where, left[:, i] * right[:, j], len(present))
+    return PairMoments(present // b.n_levels, present % b.n_levels, blocks)
+
+
+def _meetings(a: FactorRows, b: FactorRows) -> tuple[IntArray, IntArray]:
+    """Level of a × levels of b + level of b of all that meet, ascending; each row's place."""
+    keys, limit = a.codes * b.n_levels + b.codes, a.n_levels * b.n_levels
+    if limit > DENSE_KEYS:  # where levels of one meet one of the other, nothing need be sorted
+        if (keys_of := _one_each(a, keys)) is not None and keys_of.min() >= 0:
+            return keys_of, a.codes
+        if (keys_of := _one_each(b, keys)) is not None and keys_of.min() >= 0:
+            order = np.argsort(keys_of)
+            place = np.empty(b.n_levels, dtype=np.intp)
+            place[order] = np.arange(b.n_levels)
+            return keys_of[order], place[b.codes]
+    return _distinct(keys, limit)
+
+
+def _one_each(factor: FactorRows, keys: IntArray) -> IntArray | None:
+    """The key that all rows of a level have (−1 without rows), if they have one."""
+    found = np.full(factor.n_levels, -1, dtype=np.intp)
+    found[factor.codes] = keys
+    return found if (found[factor.codes] == keys).all() else None
+
+
+def _distinct(keys: IntArray, limit: int) -> tuple[IntArray, IntArray]:
+    """Sorted distinct keys, and the place of each key among them."""
+    if limit > DENSE_KEYS:
+        present, where = np.unique(keys, return_inverse=True)
+        return present, where.astype(np.intp)
+    found = np.zeros(limit, dtype=bool)
+    found[keys] = True
+    present = np.flatnonzero(found)
+    place = np.empty(limit, dtype=np.intp)
+    place[present] = np.arange(len(present))
+    return present, place[keys]
+
+
+def _merge(a: PairMoments, b: PairMoments) -> PairMoments:
+    width = 1 + max((int(c.max()) for c in (a.cols, b.cols) if len(c)), default=0)
+    keys = np.concatenate([a.rows * width + a.cols, b.rows * width + b.cols])
+    present, where = np.unique(keys, return_inverse=True)
+    blocks = np.zeros((len(present), *a.blocks.shape[1:]))
+    np.add.at(blocks, where, np.concatenate([a.blocks, b.blocks]))
+    return PairMoments(present // width, present % width, blocks)

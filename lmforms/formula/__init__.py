@@ -1,0 +1,1 @@
+"""Formulas: text to terms to columns, on formulaic."""

@@ -1,0 +1,83 @@
+"""How large the columns of interactions would be, before they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ..errors import FormulaError, MemoryLimitError
+
+if TYPE_CHECKING:
+    from formulaic.parser.types import Term
+
+MOST_FACTORS = 8
+"""Factors (not numbers) in one interaction: the columns at least double with each."""
+
+MOST_MARGINS = 64
+"""Margins of an interaction that the formula lacks; finding its columns takes their square."""
+
+MOST_BYTES = 8 * 2**30
+"""Columns of one part of the formula, as in :attr:`lmforms.Control.memory`."""
+
+
+def check_size(terms: Sequence[Term], evaluated: Mapping[str, Any], n: int) -> None:
+    """Refuse terms that would take very long or much memory to code.
+
+    Parameters
+    ----------
+    terms : sequence of formulaic Term
+    evaluated : mapping of str to formulaic EvaluatedFactor
+        Values of each factor, by its text.
+    n : int
+        Number of rows.
+
+    Raises
+    ------
+    FormulaError, MemoryLimitError
+    """
+    spanned: dict[frozenset[str], set[frozenset[str]]] = {}
+    columns = 0
+    for term in terms:
+        factors = [f.expr for f in term.factors]
+        coded = [e for e in factors if evaluated[e].metadata.spans_intercept]
+        numbers = frozenset(factors) - frozenset(coded)
+        if len(coded) > MOST_FACTORS:
+            raise FormulaError(
+                f"an interaction of {len(coded)} factors, at most {MOST_FACTORS} are possible: "
+                "combine some of them into one column before."
+            )
+        margins = {
+            frozenset(chosen)
+            for size in range(len(coded) + 1)
+            for chosen in combinations(coded, size)
+        }
+        seen = spanned.setdefault(numbers, set())
+        if len(margins - seen) > MOST_MARGINS:
+            raise FormulaError(
+                f"an interaction of {len(coded)} factors without their main effects: write it with "
+                "`*`, or combine the factors into one column before."
+            )
+        seen |= margins
+        if len(factors) > 1:
+            columns += prod(_width(evaluated[e]) for e in factors)
+    if 8.0 * n * columns > MOST_BYTES:
+        raise MemoryLimitError(
+            f"its interactions have some {columns:,} columns for {n:,} rows: leave some out, use "
+            "factors with fewer levels, or make them grouping factors of random terms."
+        )
+
+
+def _width(factor: Any) -> int:
+    """Columns that a factor gives at most."""
+    values = factor.values.__wrapped__
+    if isinstance(values, dict):
+        return sum(not str(name).startswith("__") for name in values)
+    if factor.metadata.kind.value != "categorical":
+        return values.shape[1] if getattr(values, "ndim", 1) == 2 else 1
+    if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
+        return len(values.dtype.categories)
+    return int(pd.Series(values).nunique())

@@ -1,0 +1,210 @@
+"""The matrices of a fitted model, for teaching and checking.
+
+In the notation of Bates et al. (2015): y = Xβ + Zb + e, b = Λu, and the permuted sparse
+Cholesky factor L with LL' = P(Λ'Z'R⁻¹ZΛ + I)P'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..errors import ModelError
+
+if TYPE_CHECKING:
+    from ..data.design import Design
+    from .model_results import MixedModelResults
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelMatrices:
+    """Matrices of a fit. Columns of Z stand term by term, within a term level by level.
+
+    Random effects are b = Λu here; texts that call b "u" mean :attr:`b`.
+
+    Attributes
+    ----------
+    y : Series (n,)
+        Response less offset.
+    X : DataFrame (n, p)
+    Z : scipy.sparse.csr_array (n, q)
+    Lambda : scipy.sparse.csr_array (q, q)
+        Relative covariance factor: Var(b) = σ²ΛΛ'.
+    A : scipy.sparse.csr_array (q, q)
+        Λ'Z'R⁻¹ZΛ + I.
+    L : scipy.sparse.csc_array (q, q)
+        Lower triangular, LL' = PAP'.
+    P : scipy.sparse.csr_array (q, q)
+        Fill-reducing permutation.
+    beta : Series (p,)
+    b, u : Series (q,)
+        Random effects b = Λu and spherical random effects u.
+    e : Series (n,)
+        Residuals.
+    z_names : pandas.MultiIndex (q,)
+        Grouping factor, level and effect of each column of Z.
+    relative_factors : list of ndarray (k, k)
+        λ of each term; Λ repeats it for every level.
+    """
+
+    y: pd.Series
+    X: pd.DataFrame
+    Z: Any
+    Lambda: Any
+    A: Any
+    L: Any
+    P: Any
+    beta: pd.Series
+    b: pd.Series
+    u: pd.Series
+    e: pd.Series
+    z_names: pd.MultiIndex
+    relative_factors: list[FloatArray]
+
+    def __repr__(self) -> str:
+        (n, p), q = self.X.shape, self.Z.shape[1]
+        return (
+            f"<ModelMatrices y = X beta + Z b + e, b = Lambda u: n = {n}, p = {p}, q = {q}, "
+            f"{self.Z.nnz} nonzeros in Z, {self.L.nnz} in L>"
+        )
+
+
+def model_matrices(fit: MixedModelResults) -> ModelMatrices:
+    """Assemble the matrices of a fit in the user's units.
+
+    Parameters
+    ----------
+    fit : MixedModelResults
+
+    Returns
+    -------
+    ModelMatrices
+
+    Raises
+    ------
+    ModelError
+        The model was fitted by conjugate gradients: there is no L.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> fit = lf.lmer("pr_dung ~ flies + (1 | oven_block)", lf.datasets.load("dung"))
+    >>> m = fit.matrices
+    >>> bool(np.allclose(m.y, m.X @ m.beta + m.Z @ m.b + m.e))
+    True
+    """
+    import scipy.sparse as sp
+
+    if fit.model.relationship:
+        raise ModelError(
+            "fit.matrices writes Λ without a known covariance of levels: see lmforms.mme for the "
+            "equations of a model with relationship=."
+        )
+    if not fit._estimate.is_exact:
+        raise ModelError(
+            "fit.matrices holds the Cholesky factor L, which this model, fitted by conjugate "
+            "gradients, is too large for. Fit it with Control(factor='cholmod') or 'dense' if "
+            "memory allows."
+        )
+    design = fit._design
+    index = design.index
+    lambdas, effects = [], []
+    for term, lam in zip(design.terms, fit._relative_factors, strict=True):
+        group = design.groups[term.group]
+        lambdas.append(sp.kron(sp.eye_array(len(group.levels)), sp.csr_array(lam)))
+        at = group.terms.index(design.terms.index(term))
+        span = group.covariance.column_slices()[at]
+        effects.append(fit.random_effects[group.name].to_numpy()[:, span].ravel())
+    Z, z_names = random_design(design)
+    Lambda = sp.block_diag(lambdas).tocsr() if lambdas else sp.csr_array((0, 0))
+    b = np.concatenate([np.empty(0), *effects])
+    whitened = _whitened(Z, fit)
+    ZL = whitened @ Lambda
+    A = (ZL.T @ ZL + sp.eye_array(Z.shape[1])).tocsr()
+    order, L = _permuted_cholesky(A)
+    P = sp.csr_array((np.ones(len(order)), (np.arange(len(order)), order)), shape=A.shape)
+    e = fit.residuals("response").to_numpy()
+    weighted = design.residual.whiten(design.residual.whiten(e))
+    u = Lambda.T @ (Z.T @ weighted)  # û = Λ'Z'R⁻¹(y − Xβ̂ − Zb̂), also for a singular Λ
+    return ModelMatrices(
+        y=pd.Series(fit._y - design.offset, index=index, name="y"),
+        X=pd.DataFrame(design.X, index=index, columns=design.x_names),
+        Z=Z,
+        Lambda=Lambda,
+        A=A,
+        L=L,
+        P=P,
+        beta=fit.params,
+        b=pd.Series(b, index=z_names, name="b"),
+        u=pd.Series(u, index=z_names, name="u"),
+        e=pd.Series(e, index=index, name="e"),
+        z_names=z_names,
+        relative_factors=fit._relative_factors,
+    )
+
+
+def random_design(design: Design) -> tuple[Any, pd.MultiIndex]:
+    """Z in the user's units, term by term and within a term level by level.
+
+    Parameters
+    ----------
+    design : Design
+
+    Returns
+    -------
+    Z : scipy.sparse.csr_array (n, q)
+    names : pandas.MultiIndex (q,)
+        Grouping factor, level and effect of each column.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> model = lf.MixedModel("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
+    >>> Z, names = random_design(model.design)
+    >>> Z.shape, names[0]
+    ((30, 6), ('Batch', 'A', 'Intercept'))
+    """
+    import scipy.sparse as sp
+
+    pieces = []
+    names: list[tuple[str, Any, str]] = []
+    for term in design.terms:
+        group = design.groups[term.group]
+        q, k = len(group.levels), len(term.columns)
+        columns = (group.codes[:, None] * k + np.arange(k)).ravel()
+        ends = np.arange(design.n + 1) * k
+        values = term.matrix.values.ravel()
+        pieces.append(sp.csr_array((values, columns, ends), shape=(design.n, q * k)))
+        names += [(group.name, level, c) for level in group.levels for c in term.columns]
+    Z = sp.hstack(pieces).tocsr() if pieces else sp.csr_array((design.n, 0))
+    return Z, pd.MultiIndex.from_tuples(names, names=["group", "level", "effect"])
+
+
+def _whitened(Z: Any, fit: MixedModelResults) -> Any:
+    """R^(−1/2)Z."""
+    import scipy.sparse as sp
+
+    root = fit._design.residual.whiten(np.ones(Z.shape[0]))
+    return sp.csr_array(sp.diags_array(root) @ Z)
+
+
+def _permuted_cholesky(A: Any) -> tuple[IntArray, Any]:
+    """A fill-reducing order and L with LL' = A[order][:, order]."""
+    import scipy.sparse as sp
+
+    from ..engine.factor.sparse import SparseCholesky, have_cholmod
+
+    if A.shape[0] == 0:
+        return np.empty(0, dtype=np.intp), sp.csc_array((0, 0))
+    lower = sp.csc_matrix(sp.tril(A))
+    lower.sort_indices()
+    backend = "cholmod" if have_cholmod() else "superlu"
+    cholesky = SparseCholesky(lower.indptr, lower.indices, backend)
+    return cholesky.order, sp.csc_array(cholesky.factor(lower.data).lower)

@@ -1,0 +1,128 @@
+"""What a singular fit says: which random effects have no variance, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.design import Design, RandomTerm
+from ..engine.linalg.column_sizes import root_mean_squares
+from ..formula.piece import unaliased
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def singular_message(
+    design: Design,
+    terms: Sequence[int],
+    factors: Sequence[FloatArray],
+    tolerance: float,
+    related: Collection[str] = (),
+) -> str:
+    """What is singular, and what to do about it (empty for no terms).
+
+    Parameters
+    ----------
+    design : Design
+    terms : sequence of int
+        Places of the singular terms in the formula.
+    factors : sequence of ndarray (k, k)
+        Relative covariance factor of each of the formula's terms.
+    tolerance : float
+        Standard deviations below it, relative to σ, are zero.
+    related : collection of str
+        Grouping factors with a `relationship`.
+    """
+    if not terms:
+        return ""
+    random = design.bound.random
+    still = {t: _without_variance(design.terms[t], factors[t], tolerance) for t in terms}
+    found = [
+        f"{_finding(design.terms[t], factors[t], still[t])} in {random[t].written}" for t in terms
+    ]
+    remedies = []
+    for piece in dict.fromkeys(id(random[t].group_piece) for t in terms):
+        same = [t for t, bound in enumerate(random) if id(bound.group_piece) == piece]
+        remedy = _remedy(design, same, still)
+        if remedy.startswith("drop (") and random[same[0]].group_name in related:
+            remedy += " and its relationship"
+        remedies.append(remedy)
+    return (
+        f"singular fit: {'; '.join(found)}. The fit is the optimum; to remove the redundancy, "
+        f"{', and '.join(remedies)}."
+    )
+
+
+def _without_variance(term: RandomTerm, factor: FloatArray, tolerance: float) -> list[int]:
+    """Columns whose random effects have no variance, to speak of beside σ."""
+    sizes = np.linalg.norm(factor, axis=1) * root_mean_squares(term.matrix.values)
+    still = np.flatnonzero(sizes < tolerance)
+    if not len(still) and (term.structure == "diag" or len(sizes) == 1):
+        # one is, in units of its column's spread
+        still = np.array([sizes.argmin()])
+    return [int(j) for j in still]
+
+
+def _finding(term: RandomTerm, factor: FloatArray, still: Sequence[int]) -> str:
+    names = [f"`{name}`" for name in term.columns]
+    if still:
+        plural = "variances" if len(still) > 1 else "variance"
+        return f"the estimated {plural} of {_listed([names[j] for j in still])} 0"
+    if len(names) == 2:
+        sign = "−" if factor[0] @ factor[1] < 0 else ""
+        return f"the estimated correlation of {names[0]} and {names[1]} is {sign}1"
+    return f"some combination of {', '.join(names)} has no variance"
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} is"
+    return f"{', '.join(names[:-1])} and {names[-1]} are"
+
+
+def _remedy(design: Design, same: Sequence[int], still: Mapping[int, Sequence[int]]) -> str:
+    """What to write in place of a term of the formula, which is several with ``g/h``."""
+    random = design.bound.random
+    first = random[same[0]]
+    whole = first.as_written_by(first.group_piece.label)
+    new = []
+    for t in same:
+        term, name = design.terms[t], random[t].group_name
+        if t not in still:
+            new.append(random[t].written)
+        elif not still[t]:  # correlations, which the other bar leaves out
+            new.append(f"({first.piece.label} || {name})")
+        elif kept := _kept(term, still[t]):
+            bar = "||" if term.structure == "diag" and len(kept) > 1 else "|"
+            start = [] if "1" in kept else ["0"]
+            new.append(f"({' + '.join([*start, *kept])} {bar} {name})")
+    if not new:
+        return f"drop {whole}"
+    only_correlated = not any(still.get(t) for t in same)
+    slopes = "drop a random slope, or " if only_correlated else ""
+    return f"{slopes}write {' + '.join(new)} in place of {whole}"
+
+
+def _kept(term: RandomTerm, still: Sequence[int]) -> list[str]:
+    """Parts of the expression that stay if those with a column in `still` go."""
+    parts = _parts(term)
+    gone = {name for name, columns in parts.items() if set(columns) & set(still)}
+    kept = [name for name in parts if name not in gone]
+    if "1" in gone and any(len(parts[name]) > 1 for name in kept):
+        return ["1"]  # without an intercept a factor would have a column more instead
+    if not kept and len(still) < len(term.columns):
+        return ["1"]  # only some levels of a factor have no variance
+    return kept
+
+
+def _parts(term: RandomTerm) -> dict[str, list[int]]:
+    """Terms of the expression with the places of their columns."""
+    terms = [unaliased(str(t)) for t in term.matrix.spec.formula]
+    if len(terms) == len(term.columns):
+        return {name: [j] for j, name in enumerate(terms)}
+    return {
+        unaliased(str(t)): list(range(span.start, span.stop))
+        for t, span in term.matrix.spec.term_slices.items()
+    }

@@ -1,0 +1,1 @@
+"""What every room may use: checked arguments, and who called."""

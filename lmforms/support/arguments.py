@@ -1,0 +1,228 @@
+"""Arguments checked by one function each, with errors of the package's own."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Collection, Mapping
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from ..errors import ArgumentError, near_matches
+from . import other_packages as borrowed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..control import Control
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+SHOWN = 60
+"""Characters of a value that a message shows."""
+
+
+def named_arguments(function: F) -> F:
+    """Refuse keywords that `function` does not have, saying which it may have meant.
+
+    Examples
+    --------
+    >>> @named_arguments
+    ... def fit(*, reml=True): ...
+    >>> fit(RMEL=False)
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: fit() has no argument `RMEL`. Did you mean `reml`?
+    """
+    if isinstance(function, type):  # a dataclass, whose constructor is checked
+        function.__init__ = named_arguments(function.__init__)  # type: ignore[misc]
+        return function
+    signature = inspect.signature(function)
+    if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
+        return function  # checks what is in its **params itself
+    known = [name for name in signature.parameters if name not in ("self", "cls")]
+    label = function.__qualname__.removesuffix(".__init__")
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        for name in kwargs:
+            if name not in known:
+                has = f" It has: {', '.join(known)}." if known else " It has none."
+                hint = borrowed.hint(name, known, label) or near_matches(name, known) or has
+                raise ArgumentError(f"{label}() has no argument `{name}`.{hint}")
+        return function(*args, **kwargs)
+
+    return cast(F, checked)
+
+
+def shown(value: object) -> str:
+    """A value for a message: its repr on one line, and not much of it."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({type(value).__name__})"
+
+
+def one_of(name: str, value: Any, choices: Collection[str], *, says: str = "") -> str:
+    """One of some texts.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument.
+    value : object
+    choices : collection of str
+    says : str
+        What a message adds.
+
+    Examples
+    --------
+    >>> one_of("missing", "dorp", ("drop", "raise"))
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: missing='dorp': use one of 'drop', 'raise'. Did you mean `drop`?
+    """
+    if isinstance(value, str) and value in choices:
+        return str(value)
+    hint = near_matches(value, choices) if isinstance(value, str) else ""
+    listed = ", ".join(repr(choice) for choice in choices)
+    raise ArgumentError(f"{name}={shown(value)}: use one of {listed}.{hint}{says}")
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False, of Python or NumPy.
+
+    Examples
+    --------
+    >>> flag("reml", "yes")
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: reml='yes': True or False is needed.
+    """
+    if _is_flag(value):
+        return bool(value)
+    raise ArgumentError(f"{name}={shown(value)}: True or False is needed.")
+
+
+def whole(name: str, value: Any, *, least: int = 0, most: int | None = None) -> int:
+    """A whole number of at least `least`, and at most `most` if there is such a bound.
+
+    Examples
+    --------
+    >>> whole("chains", True, least=1)
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: chains=True: a whole number of at least 1 is needed.
+    """
+    if isinstance(value, Integral) and not _is_flag(value):
+        found = int(value)
+        if found >= least and (most is None or found <= most):
+            return found
+    bound = f"of at least {least}" if most is None else f"from {least} to {most:,}"
+    raise ArgumentError(f"{name}={shown(value)}: a whole number {bound} is needed.")
+
+
+def number(name: str, value: Any, *, least: float = -math.inf, most: float = math.inf) -> float:
+    """A finite number from `least` to `most`."""
+    found = _finite(value)
+    if found is not None and least <= found <= most:
+        return found
+    bound = "" if least == -math.inf else f" of at least {least:g}"
+    bound = bound if most == math.inf else f" from {least:g} to {most:g}"
+    raise ArgumentError(f"{name}={shown(value)}: a finite number{bound} is needed.")
+
+
+def positive(name: str, value: Any) -> float:
+    """A finite number above zero.
+
+    Examples
+    --------
+    >>> positive("tolerance", float("nan"))
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: tolerance=nan: a positive, finite number is needed.
+    """
+    found = _finite(value)
+    if found is not None and found > 0:
+        return found
+    raise ArgumentError(f"{name}={shown(value)}: a positive, finite number is needed.")
+
+
+def share(name: str, value: Any) -> float:
+    """A number between 0 and 1, both excluded."""
+    found = _finite(value)
+    if found is not None and 0 < found < 1:
+        return found
+    raise ArgumentError(f"{name}={shown(value)}: a number between 0 and 1 is needed.")
+
+
+def generator(name: str, seed: Any) -> np.random.Generator:
+    """Random numbers from a seed, or from whatever else NumPy makes them of."""
+    import numpy as np
+
+    try:
+        if not _is_flag(seed):
+            return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        pass
+    raise ArgumentError(
+        f"{name}={shown(seed)}: a whole number of at least 0, a numpy Generator or None is needed."
+    )
+
+
+def instance(name: str, value: Any, kind: type[T], way: str = "") -> T:
+    """An object of a class of this package.
+
+    Parameters
+    ----------
+    name : str
+    value : object
+    kind : type
+    way : str
+        How to get one, for the message.
+    """
+    if isinstance(value, kind):
+        return value
+    hint = f": {way}" if way else ""
+    raise ArgumentError(f"{name} must be a {kind.__name__}, not {shown(value)}{hint}.")
+
+
+def mapping(name: str, value: Any, of: str) -> Mapping[Any, Any]:
+    """A mapping, of what `of` says."""
+    if isinstance(value, Mapping):
+        return value
+    raise ArgumentError(f"{name} must be a mapping of {of}, not {shown(value)}.")
+
+
+def sequence(name: str, value: Any, of: str) -> list[Any]:
+    """A list of what comes one after the other in a sequence, which text is not."""
+    try:
+        if not isinstance(value, (str, bytes)):
+            return list(value)
+    except TypeError:
+        pass
+    raise ArgumentError(f"{name} must be a sequence of {of}, not {shown(value)}.")
+
+
+def control_of(value: Any) -> Control:
+    """The options, or the default ones."""
+    from ..control import Control
+
+    if value is None or isinstance(value, Control):
+        return value or Control()
+    raise ArgumentError(f"control must be a lmforms.Control, not {shown(value)}.")
+
+
+def _is_flag(value: object) -> bool:
+    """Whether it is a bool of Python's or, by the name it has in NumPy 1 or 2, of NumPy's."""
+    named = type(value).__name__ in ("bool", "bool_") and hasattr(value, "dtype")
+    return isinstance(value, bool) or (named and not hasattr(value, "__len__"))
+
+
+def _finite(value: object) -> float | None:
+    """A real number as a float, None if it is none, not finite, or too large."""
+    try:
+        found = float(value) if isinstance(value, Real) and not _is_flag(value) else math.nan
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None

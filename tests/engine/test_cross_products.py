@@ -1,0 +1,197 @@
+"""Cross-products add up: split the rows anywhere, get the same fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from dense import dense_z
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models import make_model, small_models
+
+import lmforms as lf
+from lmforms.control import Control
+from lmforms.engine.criterion.evaluate import Problem, evaluate
+from lmforms.engine.estimate import estimate, estimate_sums
+from lmforms.engine.factor import System
+from lmforms.engine.rows import ModelRows
+from lmforms.engine.sums.build import choose_scaling, summed
+from lmforms.engine.sums.cross_products import cross_products
+from lmforms.engine.sums.pilot import RIDGE, SWEEPS
+from lmforms.engine.sums.scaling import EMPTIED, choose_units, with_pilot
+
+
+@settings(max_examples=50, deadline=None)
+@given(model=small_models(), data=st.data())
+def test_chunks_add_up(model, data):
+    n = model.rows.n
+    cuts = sorted(data.draw(st.lists(st.integers(0, n), min_size=1, max_size=4)))
+    scaling = choose_scaling(model.rows, model.covariances)
+    whole = cross_products(model.rows, scaling)
+    parts = [
+        cross_products(model.rows.subset(slice(a, b)), scaling)
+        for a, b in zip([0, *cuts], [*cuts, n], strict=True)
+    ]
+    total = sum(parts[1:], start=parts[0])
+    assert total.n == n
+    np.testing.assert_allclose(total.rr, whole.rr, rtol=1e-12, atol=1e-11)
+    for a, b in zip(total.factors, whole.factors, strict=True):
+        np.testing.assert_allclose(a.zz, b.zz, rtol=1e-12, atol=1e-11)
+        np.testing.assert_allclose(a.zr, b.zr, rtol=1e-12, atol=1e-11)
+    value = [
+        evaluate(Problem(System(cp), model.covariances, model.reml), model.theta).value
+        for cp in (total, whole)
+    ]
+    assert value[0] == pytest.approx(value[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("formula", ["Reaction ~ Days + (Days | Subject)"])
+@pytest.mark.parametrize("size", [1, 7, 50, 179])
+def test_a_stream_gives_the_same_fit(formula, size):
+    model = lf.MixedModel(formula, lf.datasets.load("sleepstudy"))
+    rows = model.design.rows()
+    covariances = [g.covariance for g in model.design.groups]
+    whole = estimate(rows, covariances, reml=True, control=Control())
+    scaling = choose_scaling(rows.subset(slice(0, 30)), tuple(covariances))  # the first rows only
+    total = None
+    for start in range(0, rows.n, size):
+        part = cross_products(rows.subset(slice(start, start + size)), scaling)
+        total = part if total is None else total + part
+    streamed = estimate_sums(total, covariances, reml=True, control=Control())
+    assert streamed.criterion == pytest.approx(whole.criterion, rel=1e-12)
+    np.testing.assert_allclose(streamed.beta, whole.beta, rtol=1e-9)
+    np.testing.assert_allclose(streamed.theta[0], whole.theta[0], rtol=1e-6, atol=1e-7)
+    assert streamed.sigma == pytest.approx(whole.sigma, rel=1e-8)
+
+
+def test_different_units_cannot_be_added():
+    model = make_model(2, (5,), (1,), ("us",))
+    a = cross_products(model.rows, choose_scaling(model.rows, model.covariances))
+    b = cross_products(model.rows, choose_scaling(model.rows, model.covariances))
+    with pytest.raises(ValueError, match="share a Scaling"):
+        a + b
+
+
+def test_half_weights_on_doubled_rows_are_the_same_sums():
+    model = make_model(4, (5, 4), (2, 1), ("us", "us"), weighted=True)
+    scaling = choose_scaling(model.rows, model.covariances)
+    once = cross_products(model.rows, scaling)
+    twice = once + once
+    np.testing.assert_allclose(0.5 * twice.rr, once.rr, rtol=1e-15)
+    np.testing.assert_allclose(0.5 * twice.pairs[0, 1].blocks, once.pairs[0, 1].blocks, rtol=1e-15)
+
+
+@pytest.mark.parametrize("first", [3, 10])
+def test_a_first_chunk_that_fits_exactly_may_choose_the_units(first):
+    model = lf.MixedModel("Reaction ~ Days + (1 | Subject)", lf.datasets.load("sleepstudy"))
+    rows = model.design.rows()
+    y = rows.y.copy()
+    y[:first] = y[0]
+    rows = replace(rows, y=y)
+    covariances = tuple(g.covariance for g in model.design.groups)
+    whole = estimate(rows, covariances, reml=True, control=Control())
+    scaling = choose_scaling(rows.subset(slice(0, first)), covariances)
+    total = cross_products(rows.subset(slice(0, first)), scaling) + cross_products(
+        rows.subset(slice(first, None)), scaling
+    )
+    streamed = estimate_sums(total, covariances, reml=True, control=Control())
+    assert streamed.criterion == pytest.approx(whole.criterion, rel=1e-10)
+
+
+# --- pilots -------------------------------------------------------------------------------
+
+
+def far_apart(model, far: float) -> ModelRows:
+    """The rows with effects of all levels `far` times the residual in y, and some in x."""
+    rng = np.random.default_rng(0)
+    y, X = model.rows.y.copy(), model.rows.X.copy()
+    for f in model.rows.factors:
+        effects = rng.normal(size=(f.n_levels, f.k))
+        y += far * np.einsum("ik,ik->i", f.basis, effects[f.codes])
+        X[:, 1] += 0.1 * far * rng.normal(size=f.n_levels)[f.codes]
+    return replace(model.rows, y=y, X=X)
+
+
+def answers(rows, model, scaling):
+    """Criterion, β and random effects in the user's units."""
+    problem = Problem(System(cross_products(rows, scaling)), model.covariances, model.reml)
+    at = evaluate(problem, model.theta, 0)
+    b = [scaling.y_scale * x @ m.linear.T for x, m in zip(at.b, scaling.bases, strict=True)]
+    value = at.value + scaling.criterion_shift(problem.nu, model.reml)
+    return value, scaling.beta(at.fixed.beta), np.concatenate([x.ravel() for x in b])
+
+
+@settings(max_examples=60, deadline=None)
+@given(model=small_models(), far=st.sampled_from([0.0, 1.0, 30.0]))
+def test_pilots_change_no_answer(model, far):
+    rows = far_apart(model, far)
+    units = choose_units(rows, model.covariances)
+    plain = answers(rows, model, units)
+    piloted = answers(rows, model, with_pilot(rows, units))
+    assert piloted[0] == pytest.approx(plain[0], rel=1e-9)
+    np.testing.assert_allclose(piloted[1], plain[1], rtol=1e-7, atol=1e-8 * (1 + far))
+    np.testing.assert_allclose(piloted[2], plain[2], rtol=1e-6, atol=1e-8 * (1 + far))
+
+
+@pytest.mark.parametrize("far, wanted", [(0.0, False), (1e3, True)])
+@pytest.mark.parametrize("columns", [(1, 1), (2, 1)])
+def test_pilots_are_taken_where_sums_would_cancel(far, wanted, columns):
+    model = make_model(6, (7, 5), columns, ("us", "us"), n=60)
+    rows = far_apart(model, far)
+    cp = summed(rows, model.covariances)
+    assert any(b.any() for b in cp.scaling.b_pilot) == wanted
+    plain = cross_products(rows, choose_units(rows, model.covariances))
+    if wanted:
+        assert cp.rr[-1, -1] < 1e-2 * plain.rr[-1, -1]
+    else:
+        np.testing.assert_array_equal(cp.rr, plain.rr)
+
+
+def dense_rest(rows: ModelRows, scaling) -> tuple[np.ndarray, list[np.ndarray]]:
+    """[X̃ ỹ] less what every factor in turn explains of it, and all Z̃, by n×n algebra."""
+    right, bases = scaling.whitened(rows)
+    factors = [replace(f, basis=w) for f, w in zip(rows.factors, bases, strict=True)]
+    order = sorted(factors, key=lambda f: -f.n_levels * f.k * f.k)
+    zs, fits = [dense_z(f, rows.n) for f in order], []
+    for f, z in zip(order, zs, strict=True):
+        zz = z.T @ z
+        if f.k > 1:
+            size = np.diag(zz).reshape(-1, f.k).mean(axis=1)
+            zz += np.diag(np.repeat(RIDGE * np.where(size > 0, size, 1.0), f.k))
+        fits.append(z @ np.linalg.pinv(zz, rcond=1e-14) @ z.T)
+    for _ in range(SWEEPS):
+        before = right[:, -1] @ right[:, -1]
+        for fit in fits:
+            right = right - fit @ right
+        if right[:, -1] @ right[:, -1] > 0.5 * before:
+            break
+    return right, zs
+
+
+@settings(max_examples=60, deadline=None)
+@given(model=small_models(), far=st.sampled_from([0.0, 1.0, 30.0]))
+def test_what_is_unexplained_against_dense_projections(model, far):
+    rows = far_apart(model, far)
+    units = choose_units(rows, model.covariances)
+    cp = cross_products(rows, units)
+    right, _ = units.whitened(rows)
+    rest, zs = dense_rest(rows, units)
+    X, y = rest[:, :-1], rest[:, -1]
+    alive = np.square(X).sum(axis=0) > EMPTIED**2 * np.square(right[:, :-1]).sum(axis=0)
+    X = X[:, alive]
+    left = y @ y - y @ X @ np.linalg.pinv(X.T @ X, rcond=EMPTIED) @ X.T @ y
+    assert cp.unexplained == pytest.approx(left, rel=1e-8, abs=1e-11 * cp.rr[-1, -1])
+    everything = np.hstack([*zs, right[:, :-1]])
+    least = right[:, -1] - everything @ np.linalg.pinv(everything, rcond=1e-10) @ right[:, -1]
+    assert least @ least <= cp.unexplained * (1 + 1e-8) + 1e-11 * cp.rr[-1, -1]
+    assert cp.unexplained <= cp.rr[-1, -1]
+
+
+def test_nothing_is_unexplained_where_groups_explain_all():
+    model = make_model(1, (6,), (1,), ("us",))
+    f = model.rows.factors[0]
+    rows = replace(model.rows, y=np.sqrt(1.0 + f.codes) + model.rows.X[:, 1])
+    cp = cross_products(rows, choose_units(rows, model.covariances))
+    assert 0.0 <= cp.unexplained < 1e-12 * cp.rr[-1, -1]

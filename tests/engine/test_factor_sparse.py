@@ -1,0 +1,325 @@
+"""Sparse, block-diagonal and dense Schur complements: one answer, and what does not fit."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from dense import dense_fit
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from models import SmallModel, problem_of, scaled_rows
+
+import lmforms as lf
+from lmforms.covariance import Unstructured
+from lmforms.engine.criterion.evaluate import Problem, evaluate
+from lmforms.engine.factor import System, have_cholmod, sparse
+from lmforms.engine.factor import system as system_module
+from lmforms.engine.factor.coupling_pattern import Places, ranges
+from lmforms.engine.factor.nested import BlockSolver
+from lmforms.engine.factor.sparse import SparseCholesky, SparseSolver
+from lmforms.engine.linalg import batched, threads
+from lmforms.engine.linalg import compiled as compiled_module
+from lmforms.engine.linalg import takahashi as takahashi_room
+from lmforms.engine.linalg.batched import multiply
+from lmforms.engine.rows import FactorRows, ModelRows
+from lmforms.engine.sums import cross_products as cross_products_module
+from lmforms.engine.sums.cross_products import cross_products
+from lmforms.errors import MemoryLimitError
+from lmforms.residual import Independent
+
+BACKENDS = ["superlu", *(["cholmod"] if have_cholmod() else [])]
+CODES = {
+    "nested": lambda rng, n: [np.arange(n) // 2, np.arange(n) // 8],
+    "nested, parents scattered": lambda rng, n: [
+        np.arange(n) // 2,
+        (np.arange(n) // 2 * 7) % 11,
+    ],
+    "three levels": lambda rng, n: [np.arange(n) // 2, np.arange(n) // 6, np.arange(n) // 24],
+    "middle first": lambda rng, n: [np.arange(n) // 6, np.arange(n) // 2, np.arange(n) // 24],
+    "nested and crossed": lambda rng, n: [
+        np.arange(n) // 2,
+        np.arange(n) // 8,
+        rng.permutation(np.arange(n) % 4),
+    ],
+    "neighbours": lambda rng, n: [
+        np.arange(n) // 2,
+        np.minimum((np.arange(n) + rng.integers(0, 3, n)) // 4, n // 4),
+        np.minimum((np.arange(n) + rng.integers(0, 4, n)) // 7, n // 7),
+    ],
+}
+
+
+def model_of(kind: str, seed: int, k: int, n: int = 72, zero: int | None = None) -> SmallModel:
+    rng = np.random.default_rng(seed)
+    factors = []
+    for codes in CODES[kind](rng, n):
+        _, codes = np.unique(codes, return_inverse=True)
+        basis = np.column_stack([np.ones(n), rng.normal(size=(n, k - 1)) + 1.0])
+        factors.append(FactorRows(codes.astype(np.intp), int(codes.max()) + 1, basis))
+    covariances = tuple(Unstructured(k) for _ in factors)
+    thetas = [rng.normal(size=c.n_theta) for c in covariances]
+    if zero is not None:
+        thetas[zero % len(thetas)][:] = 0.0
+    X = np.column_stack([np.ones(n), rng.normal(size=n)])
+    y = 5.0 + X[:, 1] + rng.normal(size=n)
+    rows = ModelRows(y, X, tuple(factors), Independent())
+    return SmallModel(rows, covariances, np.concatenate(thetas), True)
+
+
+def evaluated(model: SmallModel, path: str):
+    _, scaling = scaled_rows(model)
+    system = System(cross_products(model.rows, scaling), path)
+    return system, evaluate(Problem(system, model.covariances, model.reml), model.theta)
+
+
+@pytest.fixture
+def nothing_is_small(monkeypatch):
+    """What is chosen for large models, on small ones."""
+    monkeypatch.setattr(system_module, "DENSE_COUPLING", 0)
+    monkeypatch.setattr(system_module, "DENSE_COUPLING_SHARE", 2.0)
+    monkeypatch.setattr(compiled_module, "COMPILED_WORK", 0.0)
+
+
+# --- one answer ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", list(CODES))
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("compiled", [False, True, "threaded"])
+def test_all_paths_agree(kind, k, compiled, monkeypatch):
+    if compiled:
+        pytest.importorskip("numba")
+    if compiled == "threaded":
+        monkeypatch.setattr(threads, "THREADED_WORK", 0.0)
+    model = model_of(kind, 1, k)
+    _, dense = evaluated(model, "dense")
+    monkeypatch.setattr(system_module, "DENSE_COUPLING", 0)
+    monkeypatch.setattr(system_module, "DENSE_COUPLING_SHARE", 2.0)
+    monkeypatch.setattr(compiled_module, "COMPILED_WORK", 0.0 if compiled else 1e99)
+    for path in ["auto", "dense", *BACKENDS]:
+        system, at = evaluated(model, path)
+        if path in BACKENDS:
+            assert isinstance(system.solver, SparseSolver)
+            assert system.blocks("abc"[: len(system.shapes)])[-1].kind == f"sparse ({path})"
+        assert at.value == pytest.approx(dense.value, rel=1e-12)
+        np.testing.assert_allclose(at.gradient, dense.gradient, rtol=1e-9, atol=1e-9)
+        scale = np.abs(dense.information).max()
+        np.testing.assert_allclose(at.information, dense.information, rtol=1e-9, atol=1e-9 * scale)
+        for a, b in zip(at.factor.level_blocks(), dense.factor.level_blocks(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@example(kind="nested", seed=3499, k=3, zero=None)  # a singular value of λ of 1.02e-4
+@given(
+    kind=st.sampled_from(["nested", "nested, parents scattered"]),
+    seed=st.integers(0, 2**16),
+    k=st.integers(1, 3),
+    zero=st.none() | st.integers(0, 1),
+)
+def test_nested_factors_against_the_dense_twin(kind, seed, k, zero):
+    model = model_of(kind, seed, k, n=40, zero=zero)
+    problem, inner = problem_of(model)
+    assert isinstance(problem.system.solver, BlockSolver)
+    assert problem.system.blocks("ab")[-1].kind == "block diagonal"
+    fast = evaluate(problem, model.theta)
+    slow = dense_fit(inner, model.covariances, model.theta, model.reml)
+    assert fast.value == pytest.approx(slow.value, rel=1e-10)
+    for g, d in zip(fast.level_gradients, slow.level_gradients, strict=True):
+        np.testing.assert_allclose(g, d, rtol=1e-7, atol=1e-7 * np.abs(d).max())
+    scale = np.abs(slow.information).max()
+    np.testing.assert_allclose(fast.information, slow.information, rtol=1e-7, atol=1e-8 * scale)
+
+
+@pytest.mark.usefixtures("nothing_is_small")
+@pytest.mark.parametrize("kind", ["three levels", "neighbours"])
+@pytest.mark.parametrize("k", [1, 2])
+def test_zero_variance_of_very_many_levels(kind, k, monkeypatch):
+    for zero in range(3):
+        model = model_of(kind, 2, k, zero=zero)
+        _, exact = evaluated(model, "superlu")
+        with monkeypatch.context() as m:
+            m.setattr(sparse, "STRIPS", 0)
+            _, lifted = evaluated(model, "superlu")
+        for a, b in zip(lifted.level_gradients, exact.level_gradients, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * np.abs(b).max())
+        np.testing.assert_allclose(lifted.gradient, exact.gradient, rtol=1e-5, atol=1e-5)
+
+
+def test_levels_without_rows():
+    model = model_of("nested", 3, 2)
+    more = tuple(FactorRows(f.codes + 2, f.n_levels + 3, f.basis) for f in model.rows.factors)
+    rows = ModelRows(model.rows.y, model.rows.X, more, Independent())
+    wider = SmallModel(rows, model.covariances, model.theta, True)
+    for path in ["auto", *BACKENDS]:
+        assert evaluated(wider, path)[1].value == pytest.approx(
+            evaluated(model, "dense")[1].value, rel=1e-12
+        )
+
+
+def test_without_scikit_sparse(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sksparse.cholmod", None)
+    assert not have_cholmod()
+    model = model_of("three levels", 4, 1)
+    monkeypatch.setattr(system_module, "DENSE_COUPLING", 0)
+    monkeypatch.setattr(system_module, "DENSE_COUPLING_SHARE", 2.0)
+    monkeypatch.setattr(system_module, "DENSE_SCHUR", 0)
+    monkeypatch.setattr(system_module, "FULL_WORK", np.inf)
+    monkeypatch.setattr(system_module, "DENSE_FILL", np.inf)
+    monkeypatch.setattr(system_module, "SPARSE_COST", 0.0)
+    system, _ = evaluated(model, "auto")
+    assert system.blocks("abc")[-1].kind == "sparse (superlu)"
+
+
+# --- sparse factors and Takahashi's recursion ---------------------------------------------
+
+
+@st.composite
+def sparse_matrices(draw: st.DrawFn) -> sp.csc_matrix:
+    """Random sparse positive definite matrices, with dense corners now and then."""
+    m = draw(st.integers(1, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    a = np.where(rng.random((m, m)) < draw(st.floats(0.0, 0.3)), rng.normal(size=(m, m)), 0.0)
+    dense = draw(st.integers(0, m))
+    a[:dense, :dense] = rng.normal(size=(dense, dense))
+    a = a + a.T
+    return sp.csc_matrix(a + np.diag(1.0 + np.abs(a).sum(axis=1)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(max_examples=60, deadline=None)
+@given(matrix=sparse_matrices(), widest=st.sampled_from([1, 4, 64]))
+def test_selected_inverse(backend, matrix, widest):
+    numba_loops = pytest.importorskip("lmforms.engine.linalg.takahashi_kernels")
+    lower = sp.tril(matrix, format="csc")
+    lower.sort_indices()
+    cholesky = SparseCholesky(lower.indptr, lower.indices, backend)
+    factored = cholesky.factor(lower.data)
+    plan = factored.plan
+    permuted = matrix.toarray()[np.ix_(cholesky.order, cholesky.order)]
+    L = factored.lower.toarray()
+    np.testing.assert_allclose(L @ L.T, permuted, atol=1e-12 * np.abs(permuted).max())
+    assert factored.log_det == pytest.approx(np.linalg.slogdet(permuted)[1], rel=1e-12, abs=1e-12)
+
+    columns = np.repeat(np.arange(plan.m), np.diff(plan.indptr))
+    expected = np.linalg.inv(permuted)[plan.indices, columns]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(takahashi_room, "WIDEST", widest)
+        compiled = numba_loops.selected_inverse(plan, factored.values)
+    for z in (plan._plain(factored.values), compiled):
+        np.testing.assert_allclose(z, expected, rtol=1e-9, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(max_examples=40, deadline=None)
+@given(matrix=sparse_matrices())
+def test_fill_is_known_before_factoring(backend, matrix):
+    lower = sp.tril(matrix, format="csc")
+    lower.sort_indices()
+    cholesky = SparseCholesky(lower.indptr, lower.indices, backend)
+    permuted = (matrix.toarray() != 0)[np.ix_(cholesky.order, cholesky.order)]
+    filled = permuted.copy()  # elimination on the graph
+    for j in range(len(filled)):
+        below = j + 1 + np.flatnonzero(filled[j + 1 :, j])
+        filled[np.ix_(below, below)] = True
+    np.testing.assert_array_equal(cholesky.counts, np.tril(filled).sum(axis=0))
+    held = cholesky.factor(lower.data).lower.toarray() != 0
+    assert not (held & ~np.tril(filled)).any()
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_compiled_products_of_blocks(transpose, shared, monkeypatch):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(30, 3, 3)), rng.normal(size=(30, 3, 2))
+    a = a[0] if shared else a
+    a = a.swapaxes(-1, -2) if transpose else a
+    expected = a @ b
+    monkeypatch.setattr(batched, "COMPILED_LEVELS", 0)
+    np.testing.assert_allclose(multiply(a, b), expected, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_ranges_of_rows_share_the_pairs_of_entries(parts):
+    rng = np.random.default_rng(0)
+    p = sp.random(200, 900, 0.05, format="csc", random_state=rng)
+    p.sort_indices()
+    places = Places(p.indices.astype(np.int32), p.indptr.astype(np.int32), 200)
+    pairs = (np.diff(p.indptr) * (np.diff(p.indptr) + 1)).sum() / 2
+    for work in (places.row_work, places.column_work):
+        assert work.sum() == pairs
+        bounds = ranges(work, parts)
+        assert bounds[0] == 0
+        assert bounds[-1] == places.m
+        shares = np.add.reduceat(work, bounds[:-1])
+        assert np.abs(shares - pairs / parts).max() <= 2 * work.max()
+
+
+# --- sums over pairs of levels ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", list(CODES))
+def test_pairs_of_many_levels(kind, monkeypatch):
+    model = model_of(kind, 5, 2)
+    plain = problem_of(model)[0].system.cp
+    monkeypatch.setattr(cross_products_module, "DENSE_KEYS", 0)
+    sorted_ = problem_of(model)[0].system.cp
+    for key, pair in plain.pairs.items():
+        other = sorted_.pairs[key]
+        np.testing.assert_array_equal(pair.rows, other.rows)
+        np.testing.assert_array_equal(pair.cols, other.cols)
+        np.testing.assert_allclose(pair.blocks, other.blocks, rtol=1e-13)
+
+
+# --- memory -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", BACKENDS)
+@pytest.mark.parametrize(
+    "memory, what",
+    [(10**6, "blocks between the factors"), (10**7, "pattern"), (3e7, "sparse factor")],
+)
+def test_every_large_array_is_refused_before_it_is_made(path, memory, what):
+    rng = np.random.default_rng(0)
+    n = 60_000
+    a, b = rng.integers(0, 20_000, n), rng.integers(0, 9_000, n)
+    data = pd.DataFrame({"y": rng.normal(size=n), "a": a, "b": b})
+    control = lf.Control(factor=path, memory=int(memory))
+    with pytest.raises(
+        MemoryLimitError, match=rf"{what}.*are allowed, enough\s+for [\d,]+ entries\."
+    ):
+        lf.lmer("y ~ 1 + (1 | a) + (1 | b)", data, control=control)
+
+
+@pytest.mark.usefixtures("nothing_is_small")
+@pytest.mark.parametrize("stage", ["analyze", "cholesky", "L"])
+@pytest.mark.parametrize("error", ["CholmodOutOfMemoryError", "CholmodTooLargeError"])
+def test_cholmod_without_memory(stage, error, monkeypatch):
+    cholmod = pytest.importorskip("sksparse.cholmod")
+    real = cholmod.analyze
+
+    def fail(*args, **options):
+        raise getattr(cholmod, error)("no memory")
+
+    class Symbolic:
+        """Fails at one stage."""
+
+        def __init__(self, matrix, **options):
+            self.inner = real(matrix, **options)
+            self.P = self.inner.P
+
+        def cholesky(self, matrix):
+            return fail() if stage == "cholesky" else self
+
+        L = fail
+
+    monkeypatch.setattr(cholmod, "analyze", fail if stage == "analyze" else Symbolic)
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({c: rng.integers(0, 40, 300) for c in "abc"}).assign(y=rng.normal(size=300))
+    with pytest.raises(MemoryLimitError, match=r"CHOLMOD.*Control\(factor='cg'\)"):
+        lf.lmer("y ~ 1 + (1 | a) + (1 | b) + (1 | c)", data, control=lf.Control(factor="cholmod"))

@@ -1,0 +1,131 @@
+"""θ and its charts: the same point in principal axes, with its own derivatives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from dense import dense_fit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models import SmallModel, make_model, problem_of, small_models
+
+from lmforms.covariance import Rotated, Stacked, Unstructured
+from lmforms.engine.criterion.evaluate import differentiate, evaluate
+
+STRUCTURES = [("us", "us"), ("us", "diag"), ("stacked", "us")]
+
+
+def nearly_singular(seed: int, structures: tuple[str, ...], smallest: float) -> SmallModel:
+    """A model at λ = UDV' with `smallest` as last standard deviation of unstructured parts."""
+    model = make_model(seed, (6, 5), (3, 2), structures, n=45, reml=bool(seed % 2))
+    rng = np.random.default_rng(seed)
+
+    def theta(c):
+        if isinstance(c, Stacked):
+            return np.concatenate([theta(part) for part in c.parts])
+        if not isinstance(c, Unstructured) or c.k == 1:
+            return rng.normal(size=c.n_theta)
+        u = np.linalg.qr(rng.normal(size=(c.k, c.k)))[0]
+        return c.root_theta(u * np.r_[rng.uniform(1.0, 2.0, c.k - 1), smallest])
+
+    return replace(model, theta=np.concatenate([theta(c) for c in model.covariances]))
+
+
+def unrotated(covariances) -> bool:
+    parts = [p for c in covariances for p in (c.parts if isinstance(c, Stacked) else (c,))]
+    return not any(isinstance(p, Rotated) for p in parts)
+
+
+models = st.builds(
+    nearly_singular,
+    seed=st.integers(0, 2**16),
+    structures=st.sampled_from(STRUCTURES),
+    smallest=st.sampled_from([0.0, 1e-6, 0.05]),
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(model=models)
+def test_a_chart_has_the_criterion_and_derivatives_of_its_dense_twin(model):
+    problem, inner = problem_of(model)
+    charted, at = problem.charted(model.theta)
+    assert not unrotated(charted.covariances)
+    for new, old in zip(charted.factors(at), problem.factors(model.theta), strict=True):
+        np.testing.assert_allclose(new @ new.T, old @ old.T, atol=1e-12)
+    fast = evaluate(charted, at)
+    slow = dense_fit(inner, charted.covariances, at, model.reml)
+    assert fast.value == pytest.approx(evaluate(problem, model.theta, 0).value, rel=1e-11)
+    assert fast.value == pytest.approx(slow.value, rel=1e-10)
+    scale = np.abs(slow.information).max()
+    np.testing.assert_allclose(fast.information, slow.information, rtol=1e-7, atol=1e-8 * scale)
+    for i, step in enumerate(1e-5 * np.eye(len(at))):
+        up, down = (
+            dense_fit(inner, charted.covariances, at + s, model.reml).value for s in (step, -step)
+        )
+        assert fast.gradient[i] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(model=models)
+def test_an_evaluation_may_change_its_chart(model):
+    problem, _ = problem_of(model)
+    charted, at = problem.charted(model.theta)
+    moved = differentiate(replace(evaluate(problem, model.theta, 0), problem=charted, theta=at))
+    fresh = evaluate(charted, at)
+    np.testing.assert_allclose(moved.gradient, fresh.gradient, rtol=1e-8, atol=1e-8)
+    scale = np.abs(fresh.information).max()
+    np.testing.assert_allclose(moved.information, fresh.information, rtol=1e-8, atol=1e-9 * scale)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**16), structures=st.sampled_from(STRUCTURES))
+def test_gradients_of_two_charts_obey_the_chain_rule(seed, structures):
+    model = nearly_singular(seed, structures, 0.05)
+    problem, _ = problem_of(model)
+    charted, at = problem.charted(model.theta)
+
+    def back(t):
+        return problem.root_theta(charted.factors(t))
+
+    jacobian = np.column_stack(
+        [(back(at + s) - back(at - s)) / 2e-6 for s in 1e-6 * np.eye(len(at))]
+    )
+    there, here = evaluate(charted, at, 1).gradient, evaluate(problem, back(at), 1).gradient
+    np.testing.assert_allclose(there, jacobian.T @ here, rtol=1e-5, atol=1e-5)
+
+
+def test_far_from_singular_nothing_is_charted():
+    model = nearly_singular(1, ("us", "us"), 0.9)
+    problem, _ = problem_of(model)
+    same, theta = problem.charted(model.theta)
+    assert same is problem
+    np.testing.assert_array_equal(theta, model.theta)
+
+
+def test_a_chart_of_a_chart_starts_from_the_structure_itself():
+    model = nearly_singular(2, ("us", "us"), 0.01)
+    problem, _ = problem_of(model)
+    once, at = problem.charted(model.theta)
+    twice, there = once.charted(at + 0.01)
+    for c, part in zip(twice.covariances, twice.theta_slices(), strict=True):
+        assert isinstance(c.inner, Unstructured)
+        lam = c.inner.factor(there[part])
+        np.testing.assert_array_equal(lam, np.diag(np.diag(lam)))  # in its own axes
+    assert evaluate(twice, there, 0).value == pytest.approx(evaluate(once, at + 0.01, 0).value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(model=small_models())
+def test_theta_comes_back_from_its_factors_up_to_signs(model):
+    problem, _ = problem_of(model)
+    lams = problem.factors(model.theta)
+    theta = problem.root_theta(lams)
+    np.testing.assert_allclose(problem.root_theta(problem.factors(theta)), theta, atol=1e-12)
+    for new, old in zip(problem.factors(theta), lams, strict=True):
+        d = np.diag(old)
+        assert (np.diag(new) >= 0).all()
+        np.testing.assert_allclose(new @ new.T, old @ old.T, atol=1e-12)
+        if np.abs(d).min() > 1e-2:  # regular: the root is unique but for signs of columns
+            np.testing.assert_allclose(new, old * np.sign(d), atol=1e-11)
