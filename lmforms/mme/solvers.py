@@ -6,17 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ArgumentError, listed
 from ..support.arguments import one_of
+from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from ..varcomp.likelihood import Likelihood
 from .gauss_seidel import gauss_seidel
 from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
 from .system import System
 
-FloatArray = npt.NDArray[np.float64]
 Operator = Callable[[FloatArray], FloatArray]
 
 MOST = 1_000

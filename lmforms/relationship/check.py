@@ -1,4 +1,4 @@
-"""From what a user gives to a :class:`~.forms.Form`: square, finite, no variance below 0.
+"""From what a user gives to a :class:`~.forms.Representation`: square, finite, no variance below 0.
 
 Each refusal names labels, and says by how much a tolerance is missed.
 """
@@ -8,14 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ArgumentError, RelationshipError
+from ..support.arrays import AnyArray, FloatArray
 from .factors import Sparse, sparse_pivots
-from .forms import Dense, LowRank, Precision, SparseForm
 from .labels import Labels, named, other_type, values_of
-
-FloatArray = npt.NDArray[np.float64]
+from .representations import Dense, LowRank, Precision, SparseForm
 
 SYMMETRIC = 1e-6
 """Largest |K_ij − K_ji| relative to the largest |K_ij|: a matrix that went through single
@@ -262,7 +260,7 @@ def _spectrum(matrix: Sparse, how: str = "") -> str:
     return _lowest(np.linalg.eigvalsh(matrix.toarray()), how)
 
 
-def _lowest(values: npt.NDArray[Any], how: str = "") -> str:
+def _lowest(values: AnyArray, how: str = "") -> str:
     return (
         f": its lowest eigenvalue{how} is {values[0]:.3g}, {values[0] / abs(values[-1]):.2g} of "
         f"the largest, {values[-1]:.3g}"

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
+from ..support.arrays import FloatArray, IndexArray
+
 Sparse = Any  # scipy.sparse matrices carry no types
 
 COMFORTABLE = 1e-8
@@ -104,7 +103,7 @@ class Pivoted(NamedTuple):
 
     unit: Sparse
     pivots: FloatArray
-    order: IntArray
+    order: IndexArray
 
 
 def sparse_pivots(S: Sparse) -> Pivoted | None:

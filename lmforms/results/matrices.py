@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..errors import ModelError
+from ..support.arrays import FloatArray, IndexArray
 
 if TYPE_CHECKING:
     from ..data.design import Design
     from .model_results import MixedModelResults
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +192,7 @@ def _whitened(Z: Any, fit: MixedModelResults) -> Any:
     return sp.csr_array(sp.diags_array(root) @ Z)
 
 
-def _permuted_cholesky(A: Any) -> tuple[IntArray, Any]:
+def _permuted_cholesky(A: Any) -> tuple[IndexArray, Any]:
     """A fill-reducing order and L with LL' = A[order][:, order]."""
     import scipy.sparse as sp
 

@@ -15,13 +15,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import MemoryLimitError, NumericalError
+from ..support.arrays import FloatArray, IndexArray
 from .sums import Sums
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 
 SMALL = 300
 """Up to this many effects a dense factor is faster than a sparse one."""
@@ -253,7 +250,7 @@ class _SparseForm:
         self.twice = np.where(self.rows == self.cols, 1.0, 2.0)
 
     @cached_property
-    def where(self) -> IntArray:
+    def where(self) -> IndexArray:
         """Where the entries of the pattern are in L."""
         a, b = self.place[self.rows], self.place[self.cols]
         return np.asarray(self.cholesky.plan.places(np.minimum(a, b), np.maximum(a, b)))

@@ -24,15 +24,13 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import NumericalError
+from ..support.arrays import FloatArray
 from .equations import Equations
 from .model import ComponentModel
 from .spectrum import affordable, spectrum
 from .sums import Sums
-
-FloatArray = npt.NDArray[np.float64]
 
 DIAGONAL = 2_000
 """One component of up to so many effects is diagonalised although it is sparse: in seconds."""

@@ -18,7 +18,7 @@ from lmforms.covariance import Unstructured
 from lmforms.engine.criterion.evaluate import Problem, evaluate
 from lmforms.engine.factor import System, have_cholmod, sparse
 from lmforms.engine.factor import system as system_module
-from lmforms.engine.factor.coupling_pattern import Places, ranges
+from lmforms.engine.factor.coupling_pattern import SparsityPattern, ranges
 from lmforms.engine.factor.nested import BlockSolver
 from lmforms.engine.factor.sparse import SparseCholesky, SparseSolver
 from lmforms.engine.linalg import batched, threads
@@ -249,7 +249,7 @@ def test_ranges_of_rows_share_the_pairs_of_entries(parts):
     rng = np.random.default_rng(0)
     p = sp.random(200, 900, 0.05, format="csc", random_state=rng)
     p.sort_indices()
-    places = Places(p.indices.astype(np.int32), p.indptr.astype(np.int32), 200)
+    places = SparsityPattern(p.indices.astype(np.int32), p.indptr.astype(np.int32), 200)
     pairs = (np.diff(p.indptr) * (np.diff(p.indptr) + 1)).sum() / 2
     for work in (places.row_work, places.column_work):
         assert work.sum() == pairs

@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import MemoryLimitError, NumericalError
+from ...support.arrays import FloatArray, IndexArray, IntArray
 from ..linalg.compiled import compiled_kernels
 from ..linalg.takahashi import SelectedInverse, column_counts, entry_keys
 from .coupling import SparseCoupling
-from .pattern import OnPattern, Pattern
+from .pattern import PatternMatrix, SymmetricPattern
 from .schur import Shrink
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
 
 STRIPS = 2_000
 """Up to this size dense strips of BΛ₂ are solved for, where λ is singular."""
@@ -77,7 +74,7 @@ class SparseCholesky:
         # CHOLMOD and SuperLU want 32 bits
         self._indptr, self._indices = indptr.astype(np.int32), indices.astype(np.int32)
         self.backend = backend
-        self.order: npt.NDArray[np.intp]
+        self.order: IndexArray
         if backend == "cholmod":
             from sksparse.cholmod import analyze
 
@@ -156,7 +153,7 @@ class SparseCholesky:
         full.sort_indices()
         return full, full.data.astype(np.int64) - 1
 
-    def _superlu_order(self) -> npt.NDArray[np.intp]:
+    def _superlu_order(self) -> IndexArray:
         # an incomplete factorisation that drops everything orders like the complete one
         from scipy.sparse.linalg import spilu
 
@@ -226,10 +223,12 @@ class SparseSolver:
         Of the same pattern.
     """
 
-    def __init__(self, pattern: Pattern, gram: FloatArray, cholesky: SparseCholesky) -> None:
+    def __init__(
+        self, pattern: SymmetricPattern, gram: FloatArray, cholesky: SparseCholesky
+    ) -> None:
         self.pattern = pattern
         self._gram = gram
-        self._full = OnPattern(gram, pattern).full()
+        self._full = PatternMatrix(gram, pattern).full()
         self._full.eliminate_zeros()  # most of the pattern is fill
         self._cholesky = cholesky
         place = np.empty(pattern.m, dtype=np.int64)
@@ -245,7 +244,7 @@ class SparseSolver:
     def times(self, x: FloatArray) -> FloatArray:
         return np.asarray(self._full @ x)
 
-    def remaining(self, k: SparseCoupling) -> OnPattern:
+    def remaining(self, k: SparseCoupling) -> PatternMatrix:
         values = self._gram.copy()
         compiled = compiled_kernels("factor.sparse_kernels", k.places.work)
         if compiled is not None:
@@ -258,9 +257,9 @@ class SparseSolver:
             low = fill.indices >= of
             at = np.searchsorted(keys, entry_keys(fill.indptr, fill.indices)[low])
             values[at] -= fill.data[low]
-        return OnPattern(values, self.pattern)
+        return PatternMatrix(values, self.pattern)
 
-    def factor(self, b: OnPattern, lams: Sequence[FloatArray]) -> SparseFactored:
+    def factor(self, b: PatternMatrix, lams: Sequence[FloatArray]) -> SparseFactored:
         values = self.pattern.two_sided(b.values, lams)
         values[self.pattern.indptr[:-1]] += 1.0
         return self._cholesky.factor(values)
@@ -268,18 +267,18 @@ class SparseSolver:
     def _kept(self, z: FloatArray) -> FloatArray:
         return z[self._where]
 
-    def outer(self, z: FloatArray, lams: Sequence[FloatArray]) -> OnPattern:
-        return OnPattern(self.pattern.two_sided(self._kept(z), lams, outer=True), self.pattern)
+    def outer(self, z: FloatArray, lams: Sequence[FloatArray]) -> PatternMatrix:
+        return PatternMatrix(self.pattern.two_sided(self._kept(z), lams, outer=True), self.pattern)
 
-    def level_blocks(self, values: OnPattern | FloatArray, i: int) -> FloatArray:
+    def level_blocks(self, values: PatternMatrix | FloatArray, i: int) -> FloatArray:
         block = next(b for b in self.pattern.blocks if b.row == b.col == i)
         places = block.at[block.own]
-        if isinstance(values, OnPattern):
+        if isinstance(values, PatternMatrix):
             return values.values[places]
         return values[self._where[places]]
 
     def unshrunk_sum(
-        self, b: OnPattern, factored: SparseFactored, shrink: Shrink, i: int
+        self, b: PatternMatrix, factored: SparseFactored, shrink: Shrink, i: int
     ) -> FloatArray | None:
         m = self.pattern.m
         if m > STRIPS:

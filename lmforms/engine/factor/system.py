@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import ArgumentError, MemoryLimitError
+from ...support.arrays import FloatArray
 from ..linalg.batched import mirrored, multiply, transposed
 from ..sums.cross_products import CrossProducts
 from .assembly import (
@@ -37,8 +37,6 @@ from .pattern import node_pattern, scalar_pattern
 from .schur import SchurSolver
 from .sparse import SparseCholesky, SparseSolver, have_cholmod
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
 Path = Literal["auto", "dense", "cholmod", "superlu"]
 
 DENSE_SCHUR = 1_500

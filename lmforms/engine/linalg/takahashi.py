@@ -23,12 +23,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray, IntArray
 from .compiled import compiled_kernels
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
 
 WIDEST = 256
 """Columns taken together at most."""
