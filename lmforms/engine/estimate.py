@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..control import Control
-from ..covariance import Covariance, Stacked
+from ..covariance import Covariance
 from ..errors import ModelError, NumericalError
 from ..support.arrays import FloatArray
 from .choice import analysed
 from .criterion.evaluate import Evaluation, Problem, evaluate
+from .criterion.problem import StructuredProblem
 from .exact_fit import DOUBTFUL, Explained, explained
 from .factor import System, calm_threads
 from .iterative import IterativeOptimum, IterativeProblem, evaluate_at
@@ -349,14 +350,12 @@ def _report(
     at, cp = optimum.evaluation, problem.system.cp
     scaling = cp.scaling
     sigma = float(scaling.y_scale * np.sqrt(at.sigma2))
-    thetas, factors, singular = [], [], list[tuple[int, int]]()
-    for i, (covariance, s, basis) in enumerate(
-        zip(problem.covariances, problem.theta_slices(), scaling.bases, strict=True)
+    thetas, factors = [], []
+    for covariance, s, basis in zip(
+        problem.covariances, problem.theta_slices(), scaling.bases, strict=True
     ):
-        lam = covariance.factor(at.theta[s])
         thetas.append(covariance.transform(at.theta[s], basis.linear))
         factors.append(covariance.factor(thetas[-1]))
-        singular += [(i, j) for j in _singular_parts(covariance, lam, control.singular)]
     linear = scaling.x.linear
     root = linear @ at.fixed.inverse_root_x
     return Estimate(
@@ -372,7 +371,7 @@ def _report(
         ),
         criterion=value[0] + scaling.criterion_shift(problem.nu, problem.reml),
         criterion_se=value[1],
-        singular=tuple(singular),
+        singular=tuple(_singular_parts(problem, at.theta, control.singular)),
         flat=() if fixed_theta else tuple(unidentified_parts(problem, optimum)),
     )
 
@@ -387,14 +386,13 @@ def _inner_theta(
     return np.concatenate([np.empty(0), *parts])
 
 
-def _singular_parts(covariance: Covariance, lam: FloatArray, tolerance: float) -> list[int]:
-    """Parts of a stacked structure with a direction of (relatively) no variance."""
-    blocks = [lam]
-    if isinstance(covariance, Stacked):
-        blocks = [lam[c, c] for c in covariance.column_slices()]
-    out = []
-    for j, block in enumerate(blocks):
-        d = np.linalg.svd(block, compute_uv=False)
-        if d.min() < tolerance:
-            out.append(j)
-    return out
+def _singular_parts(
+    problem: StructuredProblem, theta: FloatArray, tolerance: float
+) -> list[tuple[int, int]]:
+    """Parts whose λ has a singular value below `tolerance`."""
+    lams = problem.factors(theta)
+    return [
+        (i, j)
+        for (i, j), c, _ in problem.parts()
+        if np.linalg.svd(lams[i][c, c], compute_uv=False).min() < tolerance
+    ]

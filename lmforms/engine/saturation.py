@@ -103,7 +103,7 @@ def _subsets(
 ) -> Iterator[list[FloatArray]]:
     """Bases of all random effects, and of those that λ can leave when it is singular."""
     rng = np.random.default_rng(0)
-    choices = [c.column_maps(rng) for c in covariances]
+    choices = [c.column_spaces(rng) for c in covariances]
     if np.prod([float(len(c)) for c in choices]) > MOST_SUBSETS:
         choices = [[np.empty((c.k, 0)), np.eye(c.k)] for c in covariances]
     for maps in sorted(product(*choices), key=lambda maps: -sum(m.shape[1] for m in maps)):

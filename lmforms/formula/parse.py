@@ -20,11 +20,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ..covariance import STRUCTURES as COVARIANCES
 from ..errors import FormulaError, formula_error
 from .lexer import DEEPEST, Token, tokens_of
 from .piece import RESERVED, Piece, dialect
 
-STRUCTURES = ("us", "diag")
+STRUCTURES = tuple(COVARIANCES)
 """Names of covariance structures that may stand in front of ``(expr | group)``."""
 
 UNAVAILABLE_STRUCTURES = ("ar1", "cs", "exp", "gau", "homdiag", "mat", "ou", "rr", "toep")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import SmallModel, make_model, problem_of, small_models
 
-from lmforms.covariance import Rotated, Stacked, Unstructured
+import lmforms as lf
+from lmforms.covariance import Covariance, Rotated, Stacked, Unstructured
 from lmforms.engine.criterion.evaluate import differentiate, evaluate
+from lmforms.engine.estimate import estimate
 
 STRUCTURES = [("us", "us"), ("us", "diag"), ("stacked", "us")]
 
@@ -132,3 +134,43 @@ def test_theta_comes_back_from_its_factors_up_to_signs(model):
         np.testing.assert_allclose(new @ new.T, old @ old.T, atol=1e-12)
         if np.abs(d).min() > 1e-2:  # regular: the root is unique but for signs of columns
             np.testing.assert_allclose(new, old * np.sign(d), atol=1e-11)
+
+
+@dataclass(frozen=True)
+class Homogeneous(Covariance):
+    """λ = θI, with no more than a structure must define."""
+
+    @property
+    def n_theta(self):
+        return 1
+
+    def factor(self, theta):
+        return theta[0] * np.eye(self.k)
+
+    def derivative(self, theta):
+        return np.eye(self.k)[None]
+
+    def theta(self, factor):
+        return factor[:1, 0].copy()
+
+    def nearest(self, covariance):
+        return np.sqrt([np.trace(covariance) / self.k])
+
+    def start(self):
+        return np.ones(1)
+
+    def covariances(self):
+        return []
+
+
+@pytest.mark.parametrize("stack", [False, True])
+def test_a_structure_of_ones_own(stack):
+    machines = lf.datasets.load("Machines")
+    design = lf.MixedModel("score ~ Machine + (0 + Machine | Worker)", machines).design
+    own = Stacked.of([Homogeneous(3)]) if stack else Homogeneous(3)
+    found = estimate(design.rows(), [own], reml=True, control=lf.Control())
+    twin = lf.lmer("score ~ Machine + (1 | Worker:Machine)", machines)
+    assert found.criterion == pytest.approx(twin.criterion, rel=1e-12)
+    np.testing.assert_allclose(found.theta[0], twin.theta, rtol=1e-6)
+    assert not found.singular
+    assert not found.flat

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -9,7 +10,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from ...covariance import Covariance, Stacked, canonical_factor, principal_chart
+from ...covariance import Covariance
 from ...support.arrays import FloatArray
 from ..sums.cross_products import CrossProducts
 
@@ -76,12 +77,10 @@ class StructuredProblem:
 
     def in_principal_axes(self, theta: FloatArray) -> tuple[Self, FloatArray]:
         """The same point in the principal axes of each λ, where that matters (see `Rotated`)."""
-        charts = [
-            principal_chart(c, lam)
-            for c, lam in zip(self.covariances, self.factors(theta), strict=True)
-        ]
-        theta = np.concatenate([np.empty(0), *(t for _, t in charts)])
-        covariances = tuple(c for c, _ in charts)
+        pairs = zip(self.covariances, self.factors(theta), strict=True)
+        found = [c.in_principal_axes(lam) for c, lam in pairs]
+        theta = np.concatenate([np.empty(0), *(t for _, t in found)])
+        covariances = tuple(c for c, _ in found)
         if all(new is old for new, old in zip(covariances, self.covariances, strict=True)):
             return self, theta
         return replace(self, covariances=covariances), theta
@@ -89,22 +88,10 @@ class StructuredProblem:
     def on_boundary(self, theta: FloatArray) -> FloatArray:
         """θ with the small singular values of each λ set to zero, where a structure allows."""
         pairs = zip(self.covariances, self._slices, strict=True)
-        return np.concatenate([np.empty(0), *(_boundary(c, theta[s]) for c, s in pairs)])
+        return np.concatenate([np.empty(0), *(c.with_zeros(theta[s], SNAP) for c, s in pairs)])
 
-
-def _boundary(covariance: Covariance, theta: FloatArray) -> FloatArray:
-    if isinstance(covariance, Stacked):
-        return np.concatenate(
-            [
-                _boundary(part, theta[t])
-                for part, t in zip(covariance.parts, covariance.theta_slices(), strict=True)
-            ]
-        )
-    u, d, _ = np.linalg.svd(covariance.factor(theta))
-    if d.min() >= SNAP:
-        return theta
-    if covariance.invariance == "linear":
-        return covariance.theta(canonical_factor(u * np.where(d < SNAP, 0.0, d)))
-    if covariance.invariance == "scale":
-        return np.where(np.abs(theta) < SNAP, 0.0, theta)
-    return theta
+    def parts(self) -> Iterator[tuple[tuple[int, int], slice, slice]]:
+        """Each random term as (grouping factor, part), its columns of λ, its entries of θ."""
+        for i, (c, s) in enumerate(zip(self.covariances, self._slices, strict=True)):
+            for j, (own, t) in enumerate(zip(c.column_slices(), c.theta_slices(), strict=True)):
+                yield (i, j), own, slice(s.start + t.start, s.start + t.stop)

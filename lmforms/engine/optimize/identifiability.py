@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...control import Control
-from ...covariance import Covariance, Stacked
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from ..criterion.evaluate import Evaluation, Problem, evaluate
@@ -58,7 +57,7 @@ def unidentified_parts(
         runaway = _runaway(problem, at, converged=True)
         return [
             part
-            for part, entries in _entries(problem)
+            for part, _, entries in problem.parts()
             if part in runaway or owned[:, entries].any()
         ]
     free: set[tuple[int, int]] = set()
@@ -85,7 +84,7 @@ def _starts(
         size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > MOVED]).max())
         yield at.theta + np.copysign(size, direction @ at.theta) * direction  # −θ is the same
     runaway = _runaway(problem, at, converged)
-    for part, entries in _entries(problem):
+    for part, _, entries in problem.parts():
         if part in runaway:
             theta = at.theta.copy()
             theta[entries] *= LESS
@@ -98,23 +97,9 @@ def _runaway(
     """Parts with very wide random effects; all of them if the search did not end."""
     return {
         part
-        for part, entries in _entries(problem)
+        for part, _, entries in problem.parts()
         if not converged or np.abs(at.theta[entries]).max(initial=0.0) > RUNAWAY
     }
-
-
-def _entries(problem: Problem | IterativeProblem) -> Iterator[tuple[tuple[int, int], slice]]:
-    """Each part and its entries of θ."""
-    for i, (c, s) in enumerate(zip(problem.covariances, problem.theta_slices(), strict=True)):
-        for j, (_, part) in enumerate(_parts(c)):
-            yield (i, j), slice(s.start + part.start, s.start + part.stop)
-
-
-def _parts(covariance: Covariance) -> list[tuple[slice, slice]]:
-    """Columns of λ and entries of θ of each part."""
-    if isinstance(covariance, Stacked):
-        return list(zip(covariance.column_slices(), covariance.theta_slices(), strict=True))
-    return [(slice(0, covariance.k), slice(0, covariance.n_theta))]
 
 
 def _not_found_again(problem: Problem, at: Evaluation, start: FloatArray) -> set[tuple[int, int]]:
@@ -137,10 +122,6 @@ def _changes(
     problem: Problem, old: FloatArray, new: FloatArray
 ) -> dict[tuple[int, int], np.float64]:
     """The largest change of the covariances of each part."""
-    out = {}
     pairs = zip(problem.factors(old), problem.factors(new), strict=True)
-    for i, (lam_old, lam_new) in enumerate(pairs):
-        change = np.abs(lam_new @ lam_new.T - lam_old @ lam_old.T)
-        for j, (columns, _) in enumerate(_parts(problem.covariances[i])):
-            out[i, j] = change[columns, columns].max()
-    return out
+    changes = [np.abs(b @ b.T - a @ a.T) for a, b in pairs]
+    return {(i, j): changes[i][c, c].max() for (i, j), c, _ in problem.parts()}

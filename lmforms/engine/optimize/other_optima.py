@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...covariance import Stacked
 from ...support.arrays import FloatArray
 from ..criterion.evaluate import Evaluation, Problem
 from .local_search import Run, local_minimum, rough_minimum
@@ -169,10 +168,8 @@ def _is_uneven(problem: Problem, bound: float) -> bool:
 
 def without_each_part(problem: Problem, theta: FloatArray) -> Iterator[FloatArray]:
     """θ with the variances of one part set to zero, for each part that has some."""
-    for covariance, s in zip(problem.covariances, problem.theta_slices(), strict=True):
-        parts = covariance.theta_slices() if isinstance(covariance, Stacked) else [slice(None)]
-        for part in parts:
-            out = theta.copy()
-            out[s][part] = 0.0
-            if not np.array_equal(out, theta):
-                yield out
+    for _, _, entries in problem.parts():
+        out = theta.copy()
+        out[entries] = 0.0
+        if not np.array_equal(out, theta):
+            yield out

@@ -159,7 +159,7 @@ def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
     for i, (q, k) in enumerate(problem.system.shapes):
         own = slice(begin, begin + q * k)
         begin = own.stop
-        u, variances = problem.covariances[i].variance_axes(at.factor.lams[i])
+        u, variances = problem.covariances[i].variance_directions(at.factor.lams[i])
         if not len(variances):
             continue
         c = np.einsum("ks,qkr->sqr", u, _residualised(at, i))

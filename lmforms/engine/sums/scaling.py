@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...covariance import Covariance, Stacked
+from ...covariance import Covariance, Invariance
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from ..exact_fit import resolution
@@ -225,17 +225,21 @@ def _rms(values: FloatArray) -> float:
 
 
 def _basis_map(basis: FloatArray, covariance: Covariance, root: Whitening) -> AffineMap:
-    k = basis.shape[1]
-    if covariance.invariance == "linear":
-        return _orthonormal(basis, root)
-    matrix = np.eye(k)
-    if isinstance(covariance, Stacked):
-        if len(covariance.parts) == 1:
-            return _basis_map(basis, covariance.parts[0], root)
-        for part, c in zip(covariance.parts, covariance.column_slices(), strict=True):
-            matrix[c, c] = _basis_map(basis[:, c], part, root).linear
-    elif covariance.invariance == "scale":
-        matrix = np.diag(1.0 / _sizes(root(basis)))
+    """The map to a basis of unit mean squares, as far as the structure allows it."""
+    maps = [(c, _standardising(basis[:, c], kind, root)) for c, kind in covariance.invariances()]
+    if len(maps) == 1:
+        return maps[0][1]
+    matrix = np.eye(basis.shape[1])
+    for c, block in maps:
+        matrix[c, c] = block.linear
+    return AffineMap(np.zeros(len(matrix)), matrix, None)
+
+
+def _standardising(columns: FloatArray, invariance: Invariance, root: Whitening) -> AffineMap:
+    if invariance == "linear":
+        return _orthonormal(columns, root)
+    k = columns.shape[1]
+    matrix = np.diag(1.0 / _sizes(root(columns))) if invariance == "scale" else np.eye(k)
     return AffineMap(np.zeros(k), matrix, None)
 
 
