@@ -242,8 +242,7 @@ class MixedModel:
             [g.covariance for g in self.design.groups],
             reml=reml,
             control=control,
-            start=self._start(theta, "theta"),
-            fixed_theta=True,
+            at=self._start(theta, "theta"),
         )
         return MixedModelResults(self, fitted, y, control)
 

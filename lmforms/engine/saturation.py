@@ -36,11 +36,6 @@ UNBOUNDED = (
     "Leave out a random slope or a term, or try REML (reml=True), which is bounded."
 )
 
-NO_RESIDUAL_LEFT = (
-    "the columns of the fixed and random effects span all {n} rows, and the {which}"
-    "likelihood is highest where no residual variance is left. Leave out a random slope or a term."
-)
-
 
 def refuse_unbounded_likelihood(rows: ModelRows, covariances: Sequence[Covariance]) -> None:
     """Raise if the likelihood (ML) has no maximum whatever the response is.

@@ -17,11 +17,12 @@ from ..covariance import Covariance
 from ..data.design import Design
 from ..engine.choice import analysed
 from ..engine.criterion.evaluate import Problem
-from ..engine.estimate import Estimate, estimate, estimate_exact, wide
+from ..engine.estimate import Estimate, estimate, estimate_exact
 from ..engine.exact_fit import DOUBTFUL, columns_of, resolution
 from ..engine.factor import System, calm_threads
 from ..engine.linalg.column_sizes import root_mean_squares
 from ..engine.optimize.starting_values import moment_start
+from ..engine.residual_variance import has_wide_effects
 from ..engine.rows import ModelRows
 from ..engine.sums.build import CANCELS
 from ..engine.sums.cross_products import CrossProducts, FactorMoments, cross_products
@@ -103,7 +104,7 @@ class Shared:
                         next(starts)
                 else:
                     fit = self._from(cp, next(starts))  # type: ignore[arg-type]
-                    if wide(fit):
+                    if has_wide_effects(fit.optimum.evaluation.theta):
                         fit = self._alone(Y[:, j], size[j])
             except (ModelError, NumericalError):
                 continue

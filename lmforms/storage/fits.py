@@ -98,11 +98,9 @@ def _taken_apart(
         "response": fit._y,
         "theta": fit.theta,
         "beta": fit.params.to_numpy(),
+        "gradient": estimate.optimum.evaluation.gradient,
         **{f"extra/{name}": values for name, values in design.frame.extra.items()},
     }
-    gradient = estimate.optimum.evaluation.gradient
-    if gradient is not None:
-        arrays["gradient"] = gradient
     columns = []
     for i, name in enumerate(table):
         facts, arrays[f"column/{i}"] = described(table[name])
@@ -279,8 +277,7 @@ def _with_status(fit: MixedModelResults, contents: Contents, archive: Archive) -
     optimum: Any = replace(estimate.optimum, **contents.optimum)  # exact or iterative
     at = optimum.evaluation
     if "gradient" in archive:
-        length = None if at.gradient is None else len(at.gradient)
-        gradient = archive.array("gradient", length)
+        gradient = archive.array("gradient", len(at.gradient))
         optimum = replace(optimum, evaluation=replace(at, gradient=gradient))
     parts = [len(group.terms) for group in fit._design.groups]
     found = {}

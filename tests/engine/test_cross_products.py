@@ -117,7 +117,7 @@ def far_apart(model, far: float) -> ModelRows:
 def answers(rows, model, scaling):
     """Criterion, β and random effects in the user's units."""
     problem = Problem(System(cross_products(rows, scaling)), model.covariances, model.reml)
-    at = evaluate(problem, model.theta, 0)
+    at = evaluate(problem, model.theta)
     b = [scaling.y_scale * x @ m.linear.T for x, m in zip(at.b, scaling.bases, strict=True)]
     value = at.value + scaling.criterion_shift(problem.nu, model.reml)
     return value, scaling.beta(at.fixed.beta), np.concatenate([x.ravel() for x in b])

@@ -15,7 +15,7 @@ from models import SmallModel, problem_of, scaled_rows
 
 import lmforms as lf
 from lmforms.covariance import Unstructured
-from lmforms.engine.criterion.evaluate import Problem, evaluate
+from lmforms.engine.criterion.evaluate import Problem, differentiate, evaluate
 from lmforms.engine.factor import System, have_cholmod, sparse
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.factor.coupling_pattern import SparsityPattern, ranges
@@ -73,7 +73,8 @@ def model_of(kind: str, seed: int, k: int, n: int = 72, zero: int | None = None)
 def evaluated(model: SmallModel, path: str):
     _, scaling = scaled_rows(model)
     system = System(cross_products(model.rows, scaling), path)
-    return system, evaluate(Problem(system, model.covariances, model.reml), model.theta)
+    problem = Problem(system, model.covariances, model.reml)
+    return system, differentiate(evaluate(problem, model.theta))
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_nested_factors_against_the_dense_twin(kind, seed, k, zero):
     problem, inner = problem_of(model)
     assert isinstance(problem.system.solver, BlockSolver)
     assert problem.system.blocks("ab")[-1].kind == "block diagonal"
-    fast = evaluate(problem, model.theta)
+    fast = differentiate(evaluate(problem, model.theta))
     slow = dense_fit(inner, model.covariances, model.theta, model.reml)
     assert fast.value == pytest.approx(slow.value, rel=1e-10)
     for g, d in zip(fast.level_gradients, slow.level_gradients, strict=True):

@@ -12,7 +12,7 @@ from models import SmallModel, make_model, problem_of
 import lmforms as lf
 from lmforms.control import Control
 from lmforms.engine import choice
-from lmforms.engine.criterion.evaluate import Evaluation
+from lmforms.engine.criterion.evaluate import Differentiated, differentiate
 from lmforms.engine.criterion.evaluate import evaluate as evaluate_exactly
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.iterative import IterativeProblem, IterativeSystem, optimize
@@ -49,10 +49,10 @@ def basis(m: int, seed: int = 0) -> np.ndarray:
     return np.sqrt(m) * np.linalg.qr(square)[0]
 
 
-def twins(model: SmallModel) -> tuple[Evaluation, IterativeEvaluation]:
+def twins(model: SmallModel) -> tuple[Differentiated, IterativeEvaluation]:
     """The exact evaluation, and the iterative one with exact traces."""
     problem, _ = problem_of(model)
-    exact = evaluate_exactly(problem, model.theta)
+    exact = differentiate(evaluate_exactly(problem, model.theta))
     system = IterativeSystem(problem.system.cp)
     iterative = IterativeProblem(system, problem.covariances, problem.reml)
     return exact, evaluate(iterative, model.theta, basis(system.m), tolerance=1e-13)
@@ -184,7 +184,7 @@ def test_what_blocks_can_tell_is_not_left_to_the_probes():
     second.codes[:] = first.codes[: len(second.codes)]
     theta = rng.normal(size=model.n_theta)
     problem, _ = problem_of(model)
-    exact = evaluate_exactly(problem, theta)
+    exact = differentiate(evaluate_exactly(problem, theta))
     system = IterativeSystem(problem.system.cp)
     operator = Operator(system, problem.factors(theta))
     found = diagonal_sums(operator, sign_probes(system.m, 3, 2), tolerance=1e-13)
@@ -441,5 +441,5 @@ def test_a_report_at_given_theta_needs_no_search():
     problem, _ = problem_of(model)
     system = IterativeSystem(problem.system.cp)
     found = report_at(IterativeProblem(system, problem.covariances, True), model.theta)
-    exact = evaluate_exactly(problem, model.theta, 0)
+    exact = evaluate_exactly(problem, model.theta)
     assert found.value == pytest.approx(exact.value, abs=4 * found.value_se + 1e-3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,8 +22,12 @@ def quadratic(seed: int, eigenvalues: list[float]) -> tuple[np.ndarray, np.ndarr
     return units * rng.normal(size=m), 0.5 * (information + information.T)
 
 
+def point(gradient: np.ndarray, information: np.ndarray, reference: np.ndarray) -> SimpleNamespace:
+    return SimpleNamespace(gradient=gradient, information=information, reference=reference)
+
+
 def model_of(gradient: np.ndarray, information: np.ndarray, **options) -> QuadraticModel:
-    return QuadraticModel.of(gradient, information, np.zeros(len(gradient)), **options)
+    return QuadraticModel.of(point(gradient, information, np.zeros(len(gradient))), **options)
 
 
 seeds = st.integers(0, 2**16)
@@ -92,11 +98,11 @@ def test_secants_add_to_the_curvature():
 
 
 def test_a_flat_criterion_is_measured_by_its_reference():
-    flat = QuadraticModel.of(np.array([1e-12]), np.array([[0.0]]), np.array([10.0]))
+    flat = QuadraticModel.of(point(np.array([1e-12]), np.array([[0.0]]), np.array([10.0])))
     step, length, _ = flat.step(20.0)
     assert step[0] == pytest.approx(-1e-12 / (FLATTEST * 10.0) ** 2 / FLOOR)
     assert length == pytest.approx(-step[0] * FLATTEST * 10.0)
-    nothing = QuadraticModel.of(np.zeros(2), np.zeros((2, 2)), np.zeros(2))
+    nothing = QuadraticModel.of(point(np.zeros(2), np.zeros((2, 2)), np.zeros(2)))
     np.testing.assert_array_equal(nothing.step(20.0)[0], 0.0)
 
 

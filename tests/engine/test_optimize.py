@@ -117,7 +117,7 @@ def test_invariances(model, seed):
     for r in (rows, other):
         scaling = choose_scaling(r, model.covariances)
         problem = Problem(System(cross_products(r, scaling)), model.covariances, model.reml)
-        value = evaluate(problem, model.theta, 0).value
+        value = evaluate(problem, model.theta).value
         values.append(value + scaling.criterion_shift(problem.nu, model.reml))
     shift = 2.0 * problem.nu * np.log(1e3)
     assert values[1] - shift == pytest.approx(values[0], rel=1e-9, abs=1e-8)

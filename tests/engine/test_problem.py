@@ -56,9 +56,9 @@ def test_a_chart_has_the_criterion_and_derivatives_of_its_dense_twin(model):
     assert not unrotated(rotated.covariances)
     for new, old in zip(rotated.factors(at), problem.factors(model.theta), strict=True):
         np.testing.assert_allclose(new @ new.T, old @ old.T, atol=1e-12)
-    fast = evaluate(rotated, at)
+    fast = differentiate(evaluate(rotated, at))
     slow = dense_fit(inner, rotated.covariances, at, model.reml)
-    assert fast.value == pytest.approx(evaluate(problem, model.theta, 0).value, rel=1e-11)
+    assert fast.value == pytest.approx(evaluate(problem, model.theta).value, rel=1e-11)
     assert fast.value == pytest.approx(slow.value, rel=1e-10)
     scale = np.abs(slow.information).max()
     np.testing.assert_allclose(fast.information, slow.information, rtol=1e-7, atol=1e-8 * scale)
@@ -74,8 +74,8 @@ def test_a_chart_has_the_criterion_and_derivatives_of_its_dense_twin(model):
 def test_an_evaluation_may_change_its_chart(model):
     problem, _ = problem_of(model)
     rotated, at = problem.in_principal_axes(model.theta)
-    moved = differentiate(replace(evaluate(problem, model.theta, 0), problem=rotated, theta=at))
-    fresh = evaluate(rotated, at)
+    moved = differentiate(evaluate(problem, model.theta).reparametrised(rotated, at))
+    fresh = differentiate(evaluate(rotated, at))
     np.testing.assert_allclose(moved.gradient, fresh.gradient, rtol=1e-8, atol=1e-8)
     scale = np.abs(fresh.information).max()
     np.testing.assert_allclose(moved.information, fresh.information, rtol=1e-8, atol=1e-9 * scale)
@@ -95,8 +95,8 @@ def test_gradients_of_two_charts_obey_the_chain_rule(seed, structures):
         [(back(at + s) - back(at - s)) / 2e-6 for s in 1e-6 * np.eye(len(at))]
     )
     there, here = (
-        evaluate(rotated, at, 1).gradient,
-        evaluate(problem, back(at), 1).gradient,
+        differentiate(evaluate(rotated, at)).gradient,
+        differentiate(evaluate(problem, back(at))).gradient,
     )
     np.testing.assert_allclose(there, jacobian.T @ here, rtol=1e-5, atol=1e-5)
 
@@ -118,7 +118,7 @@ def test_a_chart_of_a_chart_starts_from_the_structure_itself():
         assert isinstance(c.inner, Unstructured)
         lam = c.inner.factor(there[part])
         np.testing.assert_array_equal(lam, np.diag(np.diag(lam)))  # in its own axes
-    assert evaluate(twice, there, 0).value == pytest.approx(evaluate(once, at + 0.01, 0).value)
+    assert evaluate(twice, there).value == pytest.approx(evaluate(once, at + 0.01).value)
 
 
 @settings(max_examples=60, deadline=None)

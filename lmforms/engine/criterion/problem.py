@@ -1,4 +1,4 @@
-"""What every form of the criterion shares: θ of all grouping factors, and its charts."""
+"""What both engines' problems share: θ of all grouping factors and its parametrisations."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from typing import Protocol, Self
 import numpy as np
 
 from ...covariance import Covariance
-from ...support.arrays import FloatArray
+from ...support.arrays import Blocks, FloatArray
 from ..sums.cross_products import CrossProducts
 
-SNAP = 1e-2
+TRIED_AT_ZERO = 1e-2
 """Standard deviations (relative to σ) below this are tried at exactly zero."""
 
 
-class Summed(Protocol):
-    """Whatever was made of cross-products."""
+class AnalysedSums(Protocol):
+    """Cross-products that either engine has analysed."""
 
     @property
     def cp(self) -> CrossProducts:
         """The cross-products."""
+
+    def gram_times(self, v: Blocks) -> Blocks:
+        """Z'Z v, for v of shape (q, k, r) by grouping factor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +35,13 @@ class StructuredProblem:
 
     Attributes
     ----------
-    system : object with cross-products ``cp``
+    system : AnalysedSums
     covariances : tuple of Covariance
         One per grouping factor.
     reml : bool
     """
 
-    system: Summed
+    system: AnalysedSums
     covariances: tuple[Covariance, ...]
     reml: bool
 
@@ -88,7 +91,8 @@ class StructuredProblem:
     def on_boundary(self, theta: FloatArray) -> FloatArray:
         """θ with the small singular values of each λ set to zero, where a structure allows."""
         pairs = zip(self.covariances, self._slices, strict=True)
-        return np.concatenate([np.empty(0), *(c.with_zeros(theta[s], SNAP) for c, s in pairs)])
+        zeroed = (c.with_zeros(theta[s], TRIED_AT_ZERO) for c, s in pairs)
+        return np.concatenate([np.empty(0), *zeroed])
 
     def parts(self) -> Iterator[tuple[tuple[int, int], slice, slice]]:
         """Each random term as (grouping factor, part), its columns of λ, its entries of θ."""

@@ -137,7 +137,7 @@ def minimize(
             break
         best = _newton(run, below, tolerance)
     best = _settle(run, best, problem, tolerance)
-    model = _model(best.at)
+    model = QuadraticModel.of(best.at)
     converged = bool(model.decrement <= SLACK * tolerance)
     if converged:
         message = (
@@ -182,7 +182,7 @@ def _finished(
         message=message,
         n_evaluations=len(run.heights),
         trace=tuple(value + h - height for h in run.heights),
-        decrement=_model(last).decrement,
+        decrement=QuadraticModel.of(last).decrement,
         value=value,
         value_se=error,
         iterations=last.iterations,
@@ -206,7 +206,7 @@ def _newton(run: _Search, best: _Point, tolerance: float) -> _Point:
     """Trust-region Newton from `best`."""
     radius = _radius(best.at)
     while True:
-        model = _model(best.at)
+        model = QuadraticModel.of(best.at)
         if model.decrement <= tolerance or run.exhausted or radius < 1e-9:
             return best
         step, length, predicted = model.step(radius)
@@ -223,18 +223,13 @@ def _radius(at: IterativeEvaluation) -> float:
 
     With many levels even a good start is hundreds of standard errors from the optimum.
     """
-    return max(RADIUS, 0.5 * float(np.linalg.norm(at.theta * _model(at).scale)))
-
-
-def _model(at: IterativeEvaluation) -> QuadraticModel:
-    """The quadratic model at a point."""
-    return QuadraticModel.of(at.gradient, at.information, at.reference)
+    return max(RADIUS, 0.5 * float(np.linalg.norm(at.theta * QuadraticModel.of(at).scale)))
 
 
 def _leave_saddle(run: _Search, best: _Point, tolerance: float) -> _Point | None:
     """A lower point along a direction of negative curvature, or None."""
     problem, theta = best.at.problem, best.at.theta
-    for direction in _model(best.at).negative_curvature_directions():
+    for direction in QuadraticModel.of(best.at).negative_curvature_directions():
         for size in (1.0, 10.0, 0.1):
             for sign in (1.0, -1.0):
                 if run.exhausted:
@@ -254,14 +249,14 @@ def _settle(run: _Search, best: _Point, problem: IterativeProblem, tolerance: fl
     snapped = run(best, problem, theta)
     if snapped is None or snapped.height > best.height + SLACK * tolerance:
         return best
-    model = _model(snapped.at)
+    model = QuadraticModel.of(snapped.at)
     stays = model.decrement <= SLACK * tolerance and model.values.min() >= SADDLE
     return snapped if stays else best
 
 
 def _noise(at: IterativeEvaluation) -> float:
     """Largest standard deviation of θ over seeds, in standard errors of θ."""
-    model = _model(at)
+    model = QuadraticModel.of(at)
     scale = model.scale
     inverse = (model.vectors / model.curvature) @ model.vectors.T
     noise = inverse @ (at.noise / np.outer(scale, scale)) @ inverse

@@ -6,14 +6,12 @@ point, where the curvature term 2⟨G ∂λ, ∂λ⟩ of the information tells w
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from ..criterion.curvature import curvature_is_cheap
-from ..criterion.evaluate import Evaluation, Problem, differentiate, evaluate
+from ..criterion.evaluate import Differentiated, Evaluation, Problem, differentiate, evaluate
 from .newton import QuadraticModel, next_radius
 
 RADIUS = 20.0
@@ -49,7 +47,7 @@ class Run:
 
     def evaluate_or_raise(self, problem: Problem, theta: FloatArray) -> Evaluation:
         """The value at θ, or its error."""
-        result = evaluate(problem, theta, 0)
+        result = evaluate(problem, theta)
         self.trace.append(result.value)
         return result
 
@@ -61,20 +59,20 @@ class Run:
 
 def local_minimum(
     run: Run, problem: Problem, first: Evaluation, tolerance: float
-) -> tuple[Evaluation, float]:
+) -> tuple[Differentiated, float]:
     """The minimum that leads down from `first`, and what a further step there promises."""
-    best = first
     for _ in range(ROUNDS):
-        best, decrement, last = _newton(run, differentiate(_in_principal_axes(best)), tolerance)
+        best, decrement, last = _newton(run, _in_principal_axes(first), tolerance)
         least = value_tolerance(best, tolerance)
         other = _leave_saddle(run, best)
         if other is None and decrement > least and not run.exhausted:
             other = _quasi_newton(run, best)
         if other is not None:
-            best = other
+            first = best = other
             continue
         before = best.value
         best, decrement = _settle(run, problem, best, decrement, last)
+        first = best
         if run.exhausted or decrement <= AT_REST * least or not best.value < before:
             break
     else:
@@ -86,12 +84,12 @@ def rough_minimum(run: Run, problem: Problem, first: Evaluation, tolerance: floa
     """Where a search from `first` leads to, to a coarse `tolerance`."""
     best = first
     for _ in range(ROUNDS):
-        best, _, _ = _newton(run, differentiate(_in_principal_axes(best)), tolerance)
-        other = _leave_saddle(run, best)
+        found, _, _ = _newton(run, _in_principal_axes(best), tolerance)
+        other = _leave_saddle(run, found)
+        best = found if other is None else other
         if other is None:
             break
-        best = other
-    return replace(best, problem=problem, theta=_plain(problem, best))
+    return best.reparametrised(problem, _plain(problem, best))
 
 
 def value_tolerance(best: Evaluation, tolerance: float) -> float:
@@ -102,7 +100,9 @@ def value_tolerance(best: Evaluation, tolerance: float) -> float:
 # --- Newton -------------------------------------------------------------------------------
 
 
-def _newton(run: Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, float, FloatArray]:
+def _newton(
+    run: Run, best: Differentiated, tolerance: float
+) -> tuple[Differentiated, float, FloatArray]:
     """Trust-region Newton from `best`: the best point, its decrement, and the step to rest.
 
     When the decrement is small the model is trusted to the end, and its last step is left
@@ -110,7 +110,7 @@ def _newton(run: Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, f
     """
     radius, exact = RADIUS, curvature_is_cheap(best.problem.system)
     secant = np.zeros((len(best.theta),) * 2)
-    model = _model(best)
+    model = QuadraticModel.of(best)
     while (decrement := model.decrement) > value_tolerance(best, tolerance):
         if run.exhausted or radius < 1e-9:
             return best, decrement, np.zeros_like(best.theta)
@@ -122,18 +122,18 @@ def _newton(run: Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, f
         if trial is None or not actual > 0:
             continue
         if decrement < LOCAL and ratio > 0.25:
-            trial = differentiate(trial, exact=exact)
+            found = differentiate(trial, exact=exact)
             if not exact:
-                secant = _learn(secant, best, trial)
+                secant = _learn(secant, best, found)
         else:
-            trial = differentiate(_in_principal_axes(trial))
+            found = _in_principal_axes(trial)
             secant = np.zeros_like(secant)
-        best = trial
-        model = _model(best, secant)
+        best = found
+        model = QuadraticModel.of(best, secant)
     return best, decrement, model.step(radius)[0]
 
 
-def _learn(secant: FloatArray, old: Evaluation, new: Evaluation) -> FloatArray:
+def _learn(secant: FloatArray, old: Differentiated, new: Differentiated) -> FloatArray:
     """What the average information misses of the true curvature, from two gradients (SR1).
 
     H + E with E updated so that (H_new + E) s equals the change of the gradient over the
@@ -143,9 +143,6 @@ def _learn(secant: FloatArray, old: Evaluation, new: Evaluation) -> FloatArray:
     ----------
     Nocedal, Wright (2006), *Numerical Optimization*, section 6.2.
     """
-    assert new.gradient is not None
-    assert old.gradient is not None
-    assert new.information is not None
     s = new.theta - old.theta
     miss = new.gradient - old.gradient - (new.information + secant) @ s
     along = float(miss @ s)
@@ -154,21 +151,13 @@ def _learn(secant: FloatArray, old: Evaluation, new: Evaluation) -> FloatArray:
     return secant + np.outer(miss, miss) / along
 
 
-def _model(at: Evaluation, secant: FloatArray | None = None) -> QuadraticModel:
-    """The quadratic model at a point."""
-    assert at.gradient is not None
-    assert at.information is not None
-    assert at.reference is not None
-    return QuadraticModel.of(at.gradient, at.information, at.reference, secant)
-
-
 # --- saddles, fallback, boundary ----------------------------------------------------------
 
 
-def _leave_saddle(run: Run, best: Evaluation) -> Evaluation | None:
+def _leave_saddle(run: Run, best: Differentiated) -> Differentiated | None:
     """A lower point along a direction of negative curvature, or None."""
-    found = best
-    for direction in _model(best).negative_curvature_directions():
+    found: Evaluation = best
+    for direction in QuadraticModel.of(best).negative_curvature_directions():
         for size in (0.001, 0.01, 0.1, 1.0):
             for sign in (1.0, -1.0):
                 if run.exhausted:
@@ -179,17 +168,17 @@ def _leave_saddle(run: Run, best: Evaluation) -> Evaluation | None:
     return differentiate(found) if found is not best else None
 
 
-def _quasi_newton(run: Run, best: Evaluation) -> Evaluation | None:
+def _quasi_newton(run: Run, best: Differentiated) -> Differentiated | None:
     """BFGS on the exact gradient, for the rare criterion on which Newton's model stalls."""
     from scipy.optimize import minimize as scipy_minimize
 
-    scale = _model(best).scale
+    scale = QuadraticModel.of(best).scale
 
     def objective(z: FloatArray) -> tuple[float, FloatArray]:
         at = run(best.problem, z / scale)
         if at is None:
             return 1e300, np.zeros_like(z)
-        return at.value, np.asarray(differentiate(at, 1).gradient) / scale
+        return at.value, differentiate(at).gradient / scale
 
     remaining = max(1, run.limit - len(run.trace))
     result = scipy_minimize(
@@ -201,15 +190,14 @@ def _quasi_newton(run: Run, best: Evaluation) -> Evaluation | None:
     return None if found is None else differentiate(found)
 
 
-def _in_principal_axes(at: Evaluation) -> Evaluation:
-    """The same point in the principal axes of each λ."""
-    problem, theta = at.problem.in_principal_axes(at.theta)
-    return replace(at, problem=problem, theta=theta)
+def _in_principal_axes(at: Evaluation) -> Differentiated:
+    """The same point in the principal axes of each λ, with derivatives."""
+    return differentiate(at.reparametrised(*at.problem.in_principal_axes(at.theta)))
 
 
 def _settle(
-    run: Run, problem: Problem, best: Evaluation, decrement: float, last: FloatArray
-) -> tuple[Evaluation, float]:
+    run: Run, problem: Problem, best: Differentiated, decrement: float, last: FloatArray
+) -> tuple[Differentiated, float]:
     """The best point after its last step, in the chart of `problem`, canonical.
 
     Nearly singular directions are put exactly on the boundary unless the criterion rises.
@@ -229,7 +217,7 @@ def _settle(
         theta = _plain(problem, best)
     if best.problem is problem and np.array_equal(theta, best.theta):
         return best, decrement
-    return differentiate(replace(best, problem=problem, theta=theta)), decrement
+    return differentiate(best.reparametrised(problem, theta)), decrement
 
 
 def _plain(problem: Problem, at: Evaluation, step: FloatArray | float = 0.0) -> FloatArray:
@@ -237,7 +225,7 @@ def _plain(problem: Problem, at: Evaluation, step: FloatArray | float = 0.0) -> 
     return problem.root_theta(at.problem.factors(at.theta + step))
 
 
-def _rested(at: Evaluation) -> tuple[Evaluation, float]:
+def _rested(at: Evaluation) -> tuple[Differentiated, float]:
     """With derivatives, and what a further step would promise."""
-    at = differentiate(at)
-    return at, _model(at).decrement
+    found = differentiate(at)
+    return found, QuadraticModel.of(found).decrement

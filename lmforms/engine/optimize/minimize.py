@@ -8,7 +8,7 @@ import numpy as np
 
 from ...control import Control
 from ...support.arrays import FloatArray
-from ..criterion.evaluate import Evaluation, Problem, differentiate
+from ..criterion.evaluate import Differentiated, Evaluation, Problem, differentiate, evaluate
 from ..status import exhausted_message, other_optima_message
 from .local_search import Run, local_minimum, value_tolerance
 from .other_optima import lowest_optimum
@@ -30,8 +30,8 @@ class Optimum:
 
     Attributes
     ----------
-    evaluation : Evaluation
-        At the best θ seen, with gradient and information.
+    evaluation : Differentiated
+        At the best θ seen.
     converged : bool
     message : str
         Why it stopped, and the remedy if it should not have.
@@ -45,13 +45,29 @@ class Optimum:
         The criterion at higher local optima that were met, lowest first.
     """
 
-    evaluation: Evaluation
+    evaluation: Differentiated
     converged: bool
     message: str
     n_evaluations: int
     trace: tuple[float, ...]
     decrement: float
     other_optima: tuple[float, ...] = ()
+
+    @property
+    def value(self) -> float:
+        """The criterion there (engine's units)."""
+        return self.evaluation.value
+
+    @property
+    def value_se(self) -> float:
+        """Its standard error: it is exact."""
+        return 0.0
+
+
+def evaluate_at(problem: Problem, theta: FloatArray) -> Optimum:
+    """The same at a given θ, without a search."""
+    at = differentiate(evaluate(problem, theta))
+    return Optimum(at, True, "evaluated at given θ", 1, (at.value,), 0.0)
 
 
 def minimize(

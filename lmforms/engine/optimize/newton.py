@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +22,25 @@ SADDLE = -1e-4
 
 FLATTEST = 1e-4
 """√H below this share of its reference is rounding: no long steps on a flat criterion."""
+
+
+class Derivatives(Protocol):
+    """What a quadratic model is made of: an evaluation of either engine has it.
+
+    See :class:`lmforms.engine.criterion.evaluate.Differentiated`.
+    """
+
+    @property
+    def gradient(self) -> FloatArray:
+        """∂d, (m,)."""
+
+    @property
+    def information(self) -> FloatArray:
+        """H, (m, m)."""
+
+    @property
+    def reference(self) -> FloatArray:
+        """What √H_ii would be without data, (m,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,28 +63,21 @@ class QuadraticModel:
     slope: FloatArray
 
     @classmethod
-    def of(
-        cls,
-        gradient: FloatArray,
-        information: FloatArray,
-        reference: FloatArray,
-        secant: FloatArray | None = None,
-    ) -> QuadraticModel:
-        """The model of an evaluation.
+    def of(cls, at: Derivatives, secant: FloatArray | None = None) -> QuadraticModel:
+        """The model at a point.
 
         Parameters
         ----------
-        gradient, information, reference : ndarray (m,), (m, m), (m,)
-            See :class:`lmforms.engine.criterion.evaluate.Evaluation`.
+        at : Differentiated or IterativeEvaluation
         secant : ndarray (m, m), optional
             What is known to be missing in the information.
         """
-        d = np.maximum(np.sqrt(np.abs(information.diagonal())), FLATTEST * reference)
+        d = np.maximum(np.sqrt(np.abs(at.information.diagonal())), FLATTEST * at.reference)
         largest = d.max(initial=0.0)
         scale = np.maximum(d, 1e-6 * largest) if largest > 0 else np.ones_like(d)
-        hessian = information if secant is None else information + secant
+        hessian = at.information if secant is None else at.information + secant
         values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
-        return cls(scale, values, vectors, vectors.T @ (gradient / scale))
+        return cls(scale, values, vectors, vectors.T @ (at.gradient / scale))
 
     @property
     def curvature(self) -> FloatArray:

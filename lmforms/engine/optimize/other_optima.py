@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...support.arrays import FloatArray
-from ..criterion.evaluate import Evaluation, Problem
+from ..criterion.evaluate import Differentiated, Evaluation, Problem
 from .local_search import Run, local_minimum, rough_minimum
 from .variance_curves import other_minima
 
@@ -56,8 +56,8 @@ with more than the second is enough in a crowded design."""
 
 
 def lowest_optimum(
-    run: Run, problem: Problem, best: Evaluation, decrement: float, tolerance: float
-) -> tuple[Evaluation, float, tuple[float, ...]]:
+    run: Run, problem: Problem, best: Differentiated, decrement: float, tolerance: float
+) -> tuple[Differentiated, float, tuple[float, ...]]:
     """The lowest of `best` and of the optima that searches from elsewhere lead to.
 
     Parameters
@@ -65,7 +65,7 @@ def lowest_optimum(
     run : Run
         That led to `best`; evaluations from other starts are added to its trace.
     problem : Problem
-    best : Evaluation
+    best : Differentiated
         A local optimum.
     decrement : float
         What a Newton step there promises.
@@ -91,11 +91,13 @@ def lowest_optimum(
             found = rough_minimum(explore, problem, begin, ROUGH)
             near = found.value < best.value + 10.0 * ROUGH
             if found.value < clearly_lower or (near and not _same_covariances(found, best)):
-                found, left = local_minimum(explore, problem, found, tolerance)
-            met.append(found.value)
-            if found.value < clearly_lower:
-                lower = found, left
-                break
+                there, left = local_minimum(explore, problem, found, tolerance)
+                met.append(there.value)
+                if there.value < clearly_lower:
+                    lower = there, left
+                    break
+            else:
+                met.append(found.value)
         if lower is None or explore.exhausted:
             break
         best, decrement = lower
