@@ -19,7 +19,7 @@ from ..engine.choice import analysed
 from ..engine.criterion.evaluate import Problem
 from ..engine.estimate import Estimate, estimate, estimate_exact
 from ..engine.exact_fit import DOUBTFUL, columns_of, resolution
-from ..engine.factor import System, calm_threads
+from ..engine.factor import Factorization, System, calm_threads
 from ..engine.linalg.column_sizes import root_mean_squares
 from ..engine.optimize.starting_values import moment_start
 from ..engine.residual_variance import has_wide_effects
@@ -177,7 +177,7 @@ class Shared:
         base, p = self.system.cp, self.system.cp.p
         problem = Problem(self.system, self.covariances, self.reml)
         try:
-            factor = self.system.factorize(problem.factors(theta))
+            factor = Factorization(self.system, problem.factors(theta))
         except NumericalError:
             return np.full(len(sums), np.inf)
         zr = []

@@ -14,6 +14,7 @@ from lmforms.control import Control
 from lmforms.engine import choice
 from lmforms.engine.criterion.evaluate import Differentiated, differentiate
 from lmforms.engine.criterion.evaluate import evaluate as evaluate_exactly
+from lmforms.engine.factor import Factorization
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.iterative import IterativeProblem, IterativeSystem, optimize
 from lmforms.engine.iterative import evaluate_at as report_at
@@ -127,7 +128,7 @@ def test_an_indefinite_operator_is_an_error():
 def test_the_operator_is_the_schur_complement(model):
     problem, _ = problem_of(model, "dense")
     lams = problem.factors(model.theta)
-    factor = problem.system.factorize(lams)
+    factor = Factorization(problem.system, lams)
     system = IterativeSystem(problem.system.cp)
     operator = Operator(system, lams)
     inverse = mirrored(np.ascontiguousarray(factor._schur_inverse()))

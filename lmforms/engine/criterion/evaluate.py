@@ -159,7 +159,7 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
         raise NumericalError("θ is not finite.")
     system, cp, nu = problem.system, problem.system.cp, problem.nu
     lams = problem.factors(theta)
-    factor = system.factorize(lams)
+    factor = Factorization(system, lams)
 
     zr = [f.zr for f in cp.factors]
     b0 = cp.scaling.b_pilot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,7 @@ from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import inverse_cholesky, mirrored, multiply, transposed
 from .assembly import dense_gram
 from .schur import DenseFactored, FactoredSchur
-
-if TYPE_CHECKING:
-    from .system import System
-
+from .system import System
 
 LIFT = 1e-4
 """What a singular λ of many levels is lifted to, in units of the level's own information."""

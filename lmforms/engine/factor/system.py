@@ -1,4 +1,4 @@
-"""The matrix A = Λ'Z'ZΛ + I: analysed once, factored for every θ, solved, inverted in part.
+"""The matrix A = Λ'Z'ZΛ + I analysed once, for all θ: which blocks it has and how to factor them.
 
 The grouping factor with most columns leads: its block of A is block-diagonal whatever the
 data, and is eliminated exactly. What remains is the Schur complement
@@ -18,7 +18,6 @@ from typing import Any, Literal
 import numpy as np
 
 from ...errors import ArgumentError, MemoryLimitError
-from ...support.arrays import FloatArray
 from ..linalg.batched import mirrored, multiply, transposed
 from ..sums.cross_products import CrossProducts
 from .assembly import (
@@ -30,7 +29,6 @@ from .assembly import (
     sparse_gram,
 )
 from .coupling import SparseCoupling
-from .factorization import Factorization
 from .layout import Blocks, Layout
 from .nested import BlockSolver, NestedCoupling, Parents
 from .pattern import node_pattern, scalar_pattern
@@ -88,7 +86,7 @@ class BlockInfo:
 
 
 class System(Layout):
-    """A = Λ'Z'ZΛ + I with its pattern analysed; hold it and call :meth:`factorize`.
+    """A = Λ'Z'ZΛ + I with its pattern analysed; :class:`Factorization` factors it at one θ.
 
     Parameters
     ----------
@@ -263,7 +261,3 @@ class System(Layout):
         for i in self.rest:
             out[i] = below[self.spans[i]].reshape(v[i].shape)
         return out
-
-    def factorize(self, lams: Sequence[FloatArray]) -> Factorization:
-        """Factor A for the relative factors λ of each grouping factor."""
-        return Factorization(self, lams)

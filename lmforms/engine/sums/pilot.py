@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...support.arrays import FloatArray
+from ..linalg.batched import inverse_cholesky, multiply, transposed
 from ..rows import FactorRows
 
 SWEEPS = 3
@@ -79,12 +80,6 @@ def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
     """Least squares within every level, (q, k, r), with a ridge against empty directions."""
     if zz.shape[-1] == 1:
         return np.asarray(zr / np.where(zz > 0, zz, 1.0))
-    from ..linalg.batched import (  # the room below imports this one
-        inverse_cholesky,
-        multiply,
-        transposed,
-    )
-
     k = zz.shape[-1]
     size = np.einsum("qii->q", zz) / k
     ridge = RIDGE * np.where(size > 0, size, 1.0)
