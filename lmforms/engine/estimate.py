@@ -12,19 +12,20 @@ from ..covariance import Covariance
 from ..errors import ModelError, NumericalError
 from ..support.arrays import FloatArray
 from . import iterative
-from .choice import analysed
+from .choice import analyse
 from .criterion.evaluate import Problem
 from .criterion.problem import StructuredProblem
-from .exact_fit import DOUBTFUL
-from .factor import System, calm_threads
+from .exact_fit import CHECKED_RATIO
+from .factor import System
 from .iterative import IterativeOptimum, IterativeProblem
+from .linalg.threads import limited_blas_threads
 from .optimize.identifiability import suspicious_parts, unidentified_parts
 from .optimize.minimize import Optimum, evaluate_at, minimize
 from .residual_variance import check_sigma, has_wide_effects, refuse_explained, refuse_zero_sigma
 from .rows import ModelRows
 from .saturation import refuse_unbounded_likelihood
 from .status import OptimizerReport
-from .sums.build import summed
+from .sums.build import sums_of_rows
 from .sums.cross_products import CrossProducts
 from .sums.scaling import Scaling
 
@@ -176,11 +177,11 @@ def estimate(
         )
     if not reml and at is None:
         refuse_unbounded_likelihood(rows, covariances)
-    with calm_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
-        cp = summed(rows, tuple(covariances))
+    with limited_blas_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
+        cp = sums_of_rows(rows, tuple(covariances))
     scaling = cp.scaling
     left = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
-    checked = refuse_explained(rows) if left <= DOUBTFUL * scaling.resolution else None
+    checked = refuse_explained(rows) if left <= CHECKED_RATIO * scaling.resolution else None
     try:
         found = _from_sums(cp, covariances, reml, control, start, at)
     except NumericalError:
@@ -227,10 +228,10 @@ def _from_sums(
     start: Sequence[FloatArray] | None,
     at: Sequence[FloatArray] | None,
 ) -> Estimate:
-    system, structures = analysed(cp, control), tuple(covariances)
+    system, structures = analyse(cp, control), tuple(covariances)
     begin = None if start is None else _engine_theta(start, structures, cp.scaling)
     fixed = None if at is None else _engine_theta(at, structures, cp.scaling)
-    with calm_threads(system.largest if isinstance(system, System) else 1):
+    with limited_blas_threads(system.largest if isinstance(system, System) else 1):
         if isinstance(system, System):
             problem = Problem(system, structures, reml)
             if fixed is None:

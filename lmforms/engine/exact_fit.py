@@ -21,32 +21,32 @@ from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .linalg.column_sizes import root_mean_squares, subtract_shift
 from .rows import FactorRows, ModelRows
 
-ROUNDINGS = 16.0
+ROUNDING_UNITS = 16.0
 """Residuals of so many units in the last place of the largest value are rounding. An exact fit
 leaves 0.3, or 1 or 2 after some arithmetic; data with three decimals at 10¹² leave hundreds."""
 
-DOUBTFUL = 1e9
+CHECKED_RATIO = 1e9
 """Only residuals below so many times that are looked at row by row. No rounding, however enlarged
 by columns that nearly depend on each other, makes an exact fit look larger."""
 
-PASSES = 4
+LEAST_SQUARES_PASSES = 4
 """Least squares are repeated so often on what they leave, which mends their rounding …"""
 
-NO_GAIN = 0.5
+SLOW_PASS = 0.5
 """… unless more than this is left."""
 
-GRADIENT = 1e-10
+LEAST_SQUARES_TOLERANCE = 1e-10
 """Least squares have ended when columns and rest are as uncorrelated as this. In poorly connected
 crossed factors a rest that is still shrinking shows correlations of 10⁻⁴ and more."""
 
-ITERATIONS = 2_000
+LEAST_SQUARES_ITERATIONS = 2_000
 """Of one pass."""
 
-CANCELLED = 1e6
+LARGEST_CANCELLING = 1e6
 """Effects this many times larger than the response explain nothing by cancelling: they stand on
 columns that X has already taken up, of which only rounding is left."""
 
-GENERIC = 1e-6
+RANDOM_NUMBERS_LEFT = 1e-6
 """Effects that leave less than this of random numbers leave nothing of anything. If there are
 fewer than rows, at least 1/√n is left."""
 
@@ -62,7 +62,7 @@ def resolution(size: Any, root: FloatArray | None = None) -> Any:
         Square roots of the weights.
     """
     heavy = 1.0 if root is None else float(root_mean_squares(root[:, None])[0])
-    return ROUNDINGS * np.finfo(np.float64).eps * heavy * size
+    return ROUNDING_UNITS * np.finfo(np.float64).eps * heavy * size
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,13 +162,13 @@ def explained_by(
         Largest absolute value of what y was made of, if that is larger than y.
     """
     c, _ = subtract_shift(y, X)
-    space = _Space(root[:, None] * X, effects)
+    space = _LeastSquares(root[:, None] * X, effects)
     size = max(size, float(np.abs(y).max(initial=0.0)))
     target = root * (y - c)
-    left, reach = space.beside_fixed(target)
+    left, reach = space.residual_of_fixed(target)
     if _is_rounding(left, size, reach, root):
         return Explained(True, True, False, float(left @ left))
-    left, more = space.beside_all(left, lambda r: _is_rounding(r, size, reach, root))
+    left, more = space.residual_of_all(left, lambda r: _is_rounding(r, size, reach, root))
     if not _is_rounding(left, size, reach + more, root):
         return Explained(False, False, False, float(left @ left))
     full = explain_any_response(root[:, None] * X, effects, len(y))
@@ -179,19 +179,19 @@ def explain_any_response(X: FloatArray, effects: Sequence[Effects], n: int) -> b
     """Whether X (n, p) and random effects, both whitened, leave nothing of any response."""
     if X.shape[1] + sum(e.count for e in effects) < n:
         return False
-    space = _Space(X, effects)
-    noise, _ = space.beside_fixed(np.random.default_rng(0).normal(size=n))
-    left, _ = space.beside_all(noise, lambda r: False)
-    return bool(root_mean_squares(left[:, None])[0] < GENERIC)
+    space = _LeastSquares(X, effects)
+    noise, _ = space.residual_of_fixed(np.random.default_rng(0).normal(size=n))
+    left, _ = space.residual_of_all(noise, lambda r: False)
+    return bool(root_mean_squares(left[:, None])[0] < RANDOM_NUMBERS_LEFT)
 
 
 def _is_rounding(left: FloatArray, size: float, reach: FloatArray, root: FloatArray) -> bool:
-    largest = max(size, min(float((reach / root).max(initial=0.0)), CANCELLED * size))
+    largest = max(size, min(float((reach / root).max(initial=0.0)), LARGEST_CANCELLING * size))
     return bool(root_mean_squares(left[:, None])[0] <= resolution(largest, root))
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class ExactFitCheck:
     """Many responses of one model, each looked at only where there is doubt.
 
     Attributes
@@ -220,7 +220,7 @@ class Checked:
             Root mean squares of what least squares left of them, with whatever rounding.
         which : ndarray of int (m,)
         """
-        good = left > DOUBTFUL * resolution(self.size[which], self.root)
+        good = left > CHECKED_RATIO * resolution(self.size[which], self.root)
         for i in np.flatnonzero(~good):
             j = which[i]
             good[i] = not self.explained(j).by_all and left[i] > 0
@@ -232,7 +232,7 @@ class Checked:
         return explained_by(self.Y[:, j], self.X, self.effects(), self.root, size)
 
 
-class _Space:
+class _LeastSquares:
     """Whitened X and random effects, and what least squares on them leave."""
 
     def __init__(self, X: FloatArray, effects: Sequence[Effects]) -> None:
@@ -242,7 +242,7 @@ class _Space:
         self._effects = effects
         self._sizes = [e.sizes() for e in effects]
 
-    def beside_fixed(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def residual_of_fixed(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What X leaves of y, and the absolute values that were added up in each row."""
         coefficients = np.linalg.lstsq(self._r, self._q.T @ y, rcond=None)[0]
         return self._projected(y), np.abs(self._X) @ np.abs(coefficients)
@@ -251,7 +251,7 @@ class _Space:
         left = y - self._q @ (self._q.T @ y)
         return np.asarray(left - self._q @ (self._q.T @ left))
 
-    def beside_all(self, left: FloatArray, enough: Any) -> tuple[FloatArray, FloatArray]:
+    def residual_of_all(self, left: FloatArray, is_small: Any) -> tuple[FloatArray, FloatArray]:
         """The same for X and the random effects, of what X left."""
         from scipy.sparse.linalg import LinearOperator, lsmr
 
@@ -273,14 +273,19 @@ class _Space:
             return np.concatenate([e.transposed_times(x) / s for e, s in parts])
 
         operator = LinearOperator((len(left), len(a)), times, transposed, dtype=np.float64)
-        options = {"atol": GRADIENT, "btol": 0.0, "conlim": 0.0, "maxiter": ITERATIONS}
+        options = {
+            "atol": LEAST_SQUARES_TOLERANCE,
+            "btol": 0.0,
+            "conlim": 0.0,
+            "maxiter": LEAST_SQUARES_ITERATIONS,
+        }
         size = float(np.linalg.norm(left))
-        for _ in range(PASSES):
+        for _ in range(LEAST_SQUARES_PASSES):
             step = lsmr(operator, left / size, **options)[0] * size
             a += step
             left = self._projected(left - times(step))
             before, size = size, float(np.linalg.norm(left))
-            if size == 0.0 or size > NO_GAIN * before or enough(left):
+            if size == 0.0 or size > SLOW_PASS * before or is_small(left):
                 break
         parts = zip(self._effects, self._sizes, ends[:-1], ends[1:], strict=True)
         return left, np.asarray(sum(e.reach(a[i:j] / s) for e, s, i, j in parts))

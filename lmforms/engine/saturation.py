@@ -21,10 +21,10 @@ from ..support.arrays import FloatArray
 from .exact_fit import Effects, columns_of, explain_any_response
 from .rows import FactorRows, ModelRows
 
-DEPENDENT = 1e-9
+RANK_TOLERANCE = 1e-9
 """A singular value below this share of the largest, of columns of length one, is zero."""
 
-DENSE_ROWS = 800
+MOST_SVD_ROWS = 800
 """Up to this many rows ranks come from singular values, beyond from least squares."""
 
 MOST_SUBSETS = 200
@@ -80,9 +80,9 @@ def spans_all_rows(columns: Any) -> bool:
     columns = sp.csc_array(columns)
     norms = np.sqrt(np.asarray(columns.multiply(columns).sum(axis=0)).ravel())
     columns = columns @ sp.diags_array(1.0 / np.where(norms > 0, norms, 1.0))
-    if n <= DENSE_ROWS:
+    if n <= MOST_SVD_ROWS:
         values = np.linalg.svd(columns.toarray(), compute_uv=False)
-        return bool(values[n - 1] > DEPENDENT * values[0])
+        return bool(values[n - 1] > RANK_TOLERANCE * values[0])
     return explain_any_response(np.empty((n, 0)), [Effects(columns.tocsr())], n)
 
 

@@ -64,7 +64,7 @@ def exhausted_message(evaluations: int) -> str:
     )
 
 
-CLOSE = 2.0
+NEARLY_AS_LIKELY = 2.0
 """Optima of −2 log-likelihood this close are hardly less likely than the lowest."""
 
 
@@ -76,7 +76,7 @@ def other_optima_message(higher: Sequence[float]) -> str:
     higher : sequence of float
         How much higher the criterion is at the other optima that were met.
     """
-    close = [value for value in higher if value < CLOSE]
+    close = [value for value in higher if value < NEARLY_AS_LIKELY]
     if not close:
         return ""
     return (

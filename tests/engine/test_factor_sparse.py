@@ -169,9 +169,9 @@ def test_without_scikit_sparse(monkeypatch):
     monkeypatch.setattr(system_module, "DENSE_COUPLING", 0)
     monkeypatch.setattr(system_module, "DENSE_COUPLING_SHARE", 2.0)
     monkeypatch.setattr(system_module, "DENSE_SCHUR", 0)
-    monkeypatch.setattr(system_module, "FULL_WORK", np.inf)
+    monkeypatch.setattr(system_module, "FULL_PAIR_RATIO", np.inf)
     monkeypatch.setattr(system_module, "DENSE_FILL", np.inf)
-    monkeypatch.setattr(system_module, "SPARSE_COST", 0.0)
+    monkeypatch.setattr(system_module, "SPARSE_COST_RATIO", 0.0)
     system, _ = evaluated(model, "auto")
     assert system.blocks("abc")[-1].kind == "sparse (superlu)"
 
@@ -268,7 +268,7 @@ def test_ranges_of_rows_share_the_pairs_of_entries(parts):
 def test_pairs_of_many_levels(kind, monkeypatch):
     model = model_of(kind, 5, 2)
     plain = problem_of(model)[0].system.cp
-    monkeypatch.setattr(cross_products_module, "DENSE_KEYS", 0)
+    monkeypatch.setattr(cross_products_module, "MOST_TABULATED_PAIRS", 0)
     sorted_ = problem_of(model)[0].system.cp
     for key, pair in plain.pairs.items():
         other = sorted_.pairs[key]

@@ -23,7 +23,7 @@ import numpy as np
 from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, System
 
-FEW_EFFECTS = 150
+MOST_DENSE_EFFECTS = 150
 """Up to this many random effects M costs less than an evaluation, and saves some."""
 
 
@@ -34,7 +34,7 @@ def curvature_is_cheap(system: System) -> bool:
 
 def has_few_effects(system: System) -> bool:
     """Whether a dense matrix over all random effects costs little."""
-    return sum(q * k for q, k in system.shapes) <= FEW_EFFECTS
+    return sum(q * k for q, k in system.shapes) <= MOST_DENSE_EFFECTS
 
 
 def marginal_matrix(factor: Factorization) -> FloatArray:

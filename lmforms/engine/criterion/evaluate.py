@@ -200,7 +200,7 @@ def differentiate(at: Evaluation, exact: bool = False) -> Differentiated:
     levels = level_gradients(traces, t, fixed, 1.0 / at.sigma2, problem.reml)
     slope, reference = gradient(levels, traces, lams, derivatives)
     c = directions(t, lams, derivatives)
-    shrunk = at.factor.marginal_of_effects(c)
+    marginal_c = at.factor.marginal_of_effects(c)
     pairs = pair_traces(at.factor, fixed, lams, derivatives, problem.reml) if exact else None
     return Differentiated(
         problem=problem,
@@ -211,7 +211,9 @@ def differentiate(at: Evaluation, exact: bool = False) -> Differentiated:
         marginal=at.marginal,
         fixed=fit,
         gradient=slope,
-        information=information(c, shrunk, fixed, t, levels, derivatives, fit.r2, fit.nu, pairs),
+        information=information(
+            c, marginal_c, fixed, t, levels, derivatives, fit.r2, fit.nu, pairs
+        ),
         reference=reference,
         level_gradients=tuple(levels),
     )

@@ -70,7 +70,7 @@ def directions(t: Blocks, lams: Blocks, derivatives: Blocks) -> list[FloatArray]
 
 def information(
     c: Blocks,
-    shrunk: Blocks,
+    marginal_c: Blocks,
     fixed: Blocks,
     t: Blocks,
     levels: Blocks,
@@ -87,7 +87,7 @@ def information(
     ----------
     c : sequence of ndarray (q, k, n_theta)
         From :func:`directions`.
-    shrunk : sequence of ndarray (q, k, n_theta)
+    marginal_c : sequence of ndarray (q, k, n_theta)
         Z'V₀⁻¹Zc.
     fixed, t, levels, derivatives
         As above.
@@ -95,7 +95,7 @@ def information(
     """
     if not c or c[0].shape[-1] == 0:
         return np.empty((0, 0))
-    quadratic, vc, ct = _inner(c, shrunk), _inner(fixed, c), _inner(c, t)
+    quadratic, vc, ct = _inner(c, marginal_c), _inner(fixed, c), _inner(c, t)
     s2 = r2 / nu
     h = (quadratic - vc.T @ vc) / s2
     if pairs is not None:

@@ -17,10 +17,10 @@ COMPILED_LEVELS = 50_000
 COMPILED_SIZE = 6
 """… for blocks up to this size: larger ones are BLAS's."""
 
-MIRROR = 128
+MIRRORED_ROWS = 128
 """Rows mirrored at a time: blocks that stay in the cache."""
 
-FEW = 100
+MOST_LAPACK_BLOCKS = 100
 """Below this many blocks LAPACK's calls cost less than NumPy's."""
 
 INDEFINITE = "a diagonal block of Λ'Z'ZΛ + I is not positive definite."
@@ -59,8 +59,8 @@ def outer_sum(a: FloatArray, b: FloatArray) -> FloatArray:
 
 def mirrored(a: FloatArray, lower: bool = True) -> FloatArray:
     """Fill the other triangle of a symmetric C array, in place, block by block."""
-    for start in range(0, len(a), MIRROR):
-        stop = min(start + MIRROR, len(a))
+    for start in range(0, len(a), MIRRORED_ROWS):
+        stop = min(start + MIRRORED_ROWS, len(a))
         block = a[start:stop, start:stop]
         if lower:
             a[start:stop, stop:] = a[stop:, start:stop].T
@@ -85,7 +85,7 @@ def inverse_cholesky(a: FloatArray) -> tuple[FloatArray, float]:
         A block is not positive definite.
     """
     q, k, _ = a.shape
-    if k > 2 and q < FEW:
+    if k > 2 and q < MOST_LAPACK_BLOCKS:
         return _by_block(a)
     # entry by entry: root[i][j] and inverse[i][j] hold one number for every level
     root: list[list[FloatArray]] = [[] for _ in range(k)]

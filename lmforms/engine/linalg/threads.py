@@ -33,7 +33,7 @@ def _pools(cholmod: bool) -> tuple[Any, Any]:
 
 
 @contextmanager
-def calm_threads(largest: int) -> Iterator[None]:
+def limited_blas_threads(largest: int) -> Iterator[None]:
     """Limit BLAS threads while a model with dense blocks up to this size is fitted."""
     if largest == 0:  # NumPy alone, on small blocks
         yield

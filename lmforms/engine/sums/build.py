@@ -7,12 +7,12 @@ from ..rows import ModelRows
 from .cross_products import CrossProducts, cross_products
 from .scaling import Scaling, choose_units, with_pilot
 
-CANCELS = 30.0
-"""When effects and X explain all but this part of the response, r² is to be summed, not
+CANCELLATION_RATIO = 30.0
+"""When effects and X explain all but this part of the response, r² is to be sums_of_rows, not
 subtracted: one digit and a half may be lost."""
 
 
-def summed(rows: ModelRows, covariances: tuple[Covariance, ...]) -> CrossProducts:
+def sums_of_rows(rows: ModelRows, covariances: tuple[Covariance, ...]) -> CrossProducts:
     """Cross-products of rows in memory, in units that suit them.
 
     Parameters
@@ -28,7 +28,7 @@ def summed(rows: ModelRows, covariances: tuple[Covariance, ...]) -> CrossProduct
     """
     units = choose_units(rows, covariances)
     plain = cross_products(rows, units)
-    if plain.rr[-1, -1] <= CANCELS * plain.unexplained:
+    if plain.rr[-1, -1] <= CANCELLATION_RATIO * plain.unexplained:
         return plain
     return cross_products(rows, with_pilot(rows, units))
 
@@ -43,4 +43,4 @@ def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scal
         predictors are far smaller than the others.
     covariances : tuple of Covariance
     """
-    return summed(rows, covariances).scaling
+    return sums_of_rows(rows, covariances).scaling

@@ -16,10 +16,10 @@ import numpy as np
 from ...errors import NumericalError
 from ...support.arrays import FloatArray, IndexArray
 from ..rows import FactorRows, ModelRows
-from .pilot import SWEEPS, level_fit, row_values, sums_by_level
-from .scaling import EMPTIED, Scaling
+from .pilot import PILOT_SWEEPS, level_fit, row_values, sums_by_level
+from .scaling import LEAST_WITHIN_SHARE, Scaling
 
-DENSE_KEYS = 1 << 22
+MOST_TABULATED_PAIRS = 1 << 22
 """Up to this many pairs of levels are counted in a table; beyond, by sorting."""
 
 
@@ -114,7 +114,7 @@ class CrossProducts:
         zr = [f.zr for f in factors]
         order = sorted(range(len(factors)), key=lambda i: -factors[i].zz.size)
         single = len(factors) == 1 and factors[0].zz.shape[-1] == 1
-        for _ in range(1 if single else SWEEPS):
+        for _ in range(1 if single else PILOT_SWEEPS):
             before = rr[-1, -1]
             for i in order:
                 zz = factors[i].zz
@@ -128,9 +128,11 @@ class CrossProducts:
                         zr[j] = zr[j] - self._across(j, i, step)
             if rr[-1, -1] > 0.5 * before:
                 break
-        alive = np.flatnonzero(np.diag(rr)[:-1] > EMPTIED**2 * np.diag(self.rr)[:-1])
+        alive = np.flatnonzero(np.diag(rr)[:-1] > LEAST_WITHIN_SHARE**2 * np.diag(self.rr)[:-1])
         fixed = rr[np.ix_(alive, alive)]
-        explained = rr[-1, alive] @ np.linalg.lstsq(fixed, rr[alive, -1], rcond=EMPTIED)[0]
+        explained = (
+            rr[-1, alive] @ np.linalg.lstsq(fixed, rr[alive, -1], rcond=LEAST_WITHIN_SHARE)[0]
+        )
         return max(float(rr[-1, -1] - explained), 0.0)
 
     def _across(self, j: int, i: int, x: FloatArray) -> FloatArray:
@@ -213,7 +215,9 @@ def _pair(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> 
 def _meetings(a: FactorRows, b: FactorRows) -> tuple[IndexArray, IndexArray]:
     """Level of a × levels of b + level of b of all that meet, ascending; each row's place."""
     keys, limit = a.codes * b.n_levels + b.codes, a.n_levels * b.n_levels
-    if limit > DENSE_KEYS:  # where levels of one meet one of the other, nothing need be sorted
+    if (
+        limit > MOST_TABULATED_PAIRS
+    ):  # where levels of one meet one of the other, nothing need be sorted
         if (keys_of := _one_each(a, keys)) is not None and keys_of.min() >= 0:
             return keys_of, a.codes
         if (keys_of := _one_each(b, keys)) is not None and keys_of.min() >= 0:
@@ -233,7 +237,7 @@ def _one_each(factor: FactorRows, keys: IndexArray) -> IndexArray | None:
 
 def _distinct(keys: IndexArray, limit: int) -> tuple[IndexArray, IndexArray]:
     """Sorted distinct keys, and the place of each key among them."""
-    if limit > DENSE_KEYS:
+    if limit > MOST_TABULATED_PAIRS:
         present, where = np.unique(keys, return_inverse=True)
         return present, where.astype(np.intp)
     found = np.zeros(limit, dtype=bool)

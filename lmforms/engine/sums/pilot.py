@@ -14,16 +14,16 @@ from ...support.arrays import FloatArray
 from ..linalg.batched import inverse_cholesky, multiply, transposed
 from ..rows import FactorRows
 
-SWEEPS = 3
+PILOT_SWEEPS = 3
 """Rounds over the grouping factors at most."""
 
-ENOUGH = 0.5
+SLOW_SWEEP = 0.5
 """A round that leaves more than this of every column's sum of squares is the last …"""
 
-NOTHING = 1e-8
+NEGLIGIBLE_COLUMN = 1e-8
 """… where columns of which less than this is left do not count."""
 
-RIDGE = 1e-3
+RELATIVE_RIDGE = 1e-3
 """Added to a level's moments, relative to their size. A level with too few or nearly dependent
 rows would get enormous effects, and with them the cancellation that the pilot is to prevent."""
 
@@ -54,7 +54,7 @@ def random_pilot(
         for f, basis in zip(factors, bases, strict=True)
     ]
     first = size = np.einsum("ij,ij->j", rest, rest)
-    for _ in range(SWEEPS):
+    for _ in range(PILOT_SWEEPS):
         for i in order:
             f, basis = factors[i], bases[i]
             step = level_fit(moments[i], sums_by_level(f, basis, rest))
@@ -63,7 +63,7 @@ def random_pilot(
         if len(factors) == 1 and factors[0].k == 1:
             break  # least squares in one round; others mend what ridge and overlap left
         before, size = size, np.einsum("ij,ij->j", rest, rest)
-        if not ((size < ENOUGH * before) & (size > NOTHING * first)).any():
+        if not ((size < SLOW_SWEEP * before) & (size > NEGLIGIBLE_COLUMN * first)).any():
             break
     return tuple(effects), rest
 
@@ -82,7 +82,7 @@ def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
         return np.asarray(zr / np.where(zz > 0, zz, 1.0))
     k = zz.shape[-1]
     size = np.einsum("qii->q", zz) / k
-    ridge = RIDGE * np.where(size > 0, size, 1.0)
+    ridge = RELATIVE_RIDGE * np.where(size > 0, size, 1.0)
     root, _ = inverse_cholesky(zz + ridge[:, None, None] * np.eye(k))
     return np.asarray(multiply(transposed(root), multiply(root, zr)))
 

@@ -33,18 +33,18 @@ from ..linalg.column_sizes import (
 from ..rows import ModelRows
 from .pilot import random_pilot
 
-Whitening = Callable[[FloatArray], FloatArray]
+LinearMap = Callable[[FloatArray], FloatArray]
 
 ILL_CONDITIONED = 1e-9
 """Below this ratio of diagonal entries of R a basis is only rescaled, not orthogonalised."""
 
-LARGEST = 1e145
+LARGEST_SQUARABLE = 1e145
 """Numbers beyond this, or below its inverse, cannot be squared and summed."""
 
-EMPTIED = 1e-2
+LEAST_WITHIN_SHARE = 1e-2
 """A column of which the pilot left less than this share says nothing about slopes within groups."""
 
-NO_UNIT = 1e-12
+LEAST_UNIT_SHARE = 1e-12
 """Pilot residuals below this share of the response are no unit: they may be rounding. The unit
 decides nothing else."""
 
@@ -172,7 +172,7 @@ def choose_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scalin
     gamma = least_squares(root(X), root(y))
     size = _rms(root(y))
     scale = _rms(root(y - X @ gamma))
-    if not scale > NO_UNIT * size:
+    if not scale > LEAST_UNIT_SHARE * size:
         scale = size if size > 0 else 1.0
     least = resolution(max(rows.size, np.abs(rows.y).max(initial=0.0)), root(np.ones(rows.n)))
     bases = tuple(
@@ -203,7 +203,9 @@ def _check_magnitudes(rows: ModelRows) -> None:
     parts += [("random effects' predictors", f.basis) for f in rows.factors]
     for what, values in parts:
         size = root_mean_squares(values)
-        if (size > LARGEST).any() or ((size > 0) & (size < 1.0 / LARGEST)).any():
+        if (size > LARGEST_SQUARABLE).any() or (
+            (size > 0) & (size < 1.0 / LARGEST_SQUARABLE)
+        ).any():
             raise NumericalError(
                 f"the sizes of the {what} are between {size[size > 0].min():.3g} and "
                 f"{size.max():.3g}: squares are beyond floating point. Choose other units."
@@ -213,9 +215,9 @@ def _check_magnitudes(rows: ModelRows) -> None:
 def _within(left: FloatArray, right: FloatArray) -> FloatArray:
     """Regression of the last column on the others, in what the pilot left of them."""
     before, after = _sizes(right[:, :-1]), root_mean_squares(left[:, :-1])
-    alive = np.flatnonzero(after > EMPTIED * before)
+    alive = np.flatnonzero(after > LEAST_WITHIN_SHARE * before)
     delta = np.zeros(left.shape[1] - 1)
-    delta[alive] = least_squares(left[:, alive], left[:, -1], EMPTIED)
+    delta[alive] = least_squares(left[:, alive], left[:, -1], LEAST_WITHIN_SHARE)
     return delta
 
 
@@ -224,7 +226,7 @@ def _rms(values: FloatArray) -> float:
     return float(root_mean_squares(values[:, None])[0])
 
 
-def _basis_map(basis: FloatArray, covariance: Covariance, root: Whitening) -> AffineMap:
+def _basis_map(basis: FloatArray, covariance: Covariance, root: LinearMap) -> AffineMap:
     """The map to a basis of unit mean squares, as far as the structure allows it."""
     maps = [(c, _standardising(basis[:, c], kind, root)) for c, kind in covariance.invariances()]
     if len(maps) == 1:
@@ -235,7 +237,7 @@ def _basis_map(basis: FloatArray, covariance: Covariance, root: Whitening) -> Af
     return AffineMap(np.zeros(len(matrix)), matrix, None)
 
 
-def _standardising(columns: FloatArray, invariance: Invariance, root: Whitening) -> AffineMap:
+def _standardising(columns: FloatArray, invariance: Invariance, root: LinearMap) -> AffineMap:
     if invariance == "linear":
         return _orthonormal(columns, root)
     k = columns.shape[1]
@@ -249,7 +251,7 @@ def _sizes(columns: FloatArray) -> FloatArray:
     return np.where(rms > 0, rms, 1.0)
 
 
-def _orthonormal(columns: FloatArray, root: Whitening) -> AffineMap:
+def _orthonormal(columns: FloatArray, root: LinearMap) -> AffineMap:
     """The map to columns with unit mean squares and no correlation once whitened."""
     n, p = columns.shape
     center = np.zeros(p)
