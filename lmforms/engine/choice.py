@@ -6,21 +6,21 @@ import numpy as np
 
 from ..control import Control
 from ..errors import ArgumentError, MemoryLimitError
-from .factor import System
+from .factor import Path, System
 from .iterative import IterativeSystem
 from .sums.cross_products import CrossProducts
 
 ALWAYS_EXACT_COLUMNS = 12_000
-"""Beside the leading factor, this many random effects of crossed factors are fitted exactly at
-least: a dense factor takes some twenty seconds per evaluation there on two cores, and its time
-grows with the cube."""
+"""With up to so many random effects beside the leading factor's a model is fitted exactly. At this
+size a dense factor takes some twenty seconds per evaluation on two cores, and its time grows with
+the cube."""
 
 PATTERN_ANALYSIS_BYTES = 2**29
-"""What may be spent, beyond that size, on finding out whether the Schur complement is sparse."""
+"""Beyond that size, most bytes for determining whether the Schur complement is sparse."""
 
 
 def analyse(cp: CrossProducts, control: Control) -> System | IterativeSystem:
-    """The system to be solved, by the engine that `control` names or the sizes advise.
+    """The system to be solved, by the engine of `control` or the one that suits the sizes.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ def analyse(cp: CrossProducts, control: Control) -> System | IterativeSystem:
     Raises
     ------
     ArgumentError
-        Conjugate gradients were asked for where they do not serve.
+        Conjugate gradients were requested for a model that they do not suit.
     MemoryLimitError
-        Nothing fits.
+        No engine fits into memory.
     """
     if control.factor == "cg":
         return _iterative_on_request(cp)
     if control.factor != "auto" or _columns_beside_largest(cp) <= ALWAYS_EXACT_COLUMNS:
-        return _exact_if_it_fits(cp, control)
+        return _exact_if_it_fits(cp, control.factor, control.memory)
     iterative = IterativeSystem(cp)
     if iterative.is_separate():
         return System(cp, "auto", control.memory)
@@ -49,12 +49,11 @@ def analyse(cp: CrossProducts, control: Control) -> System | IterativeSystem:
         return iterative
 
 
-def _exact_if_it_fits(cp: CrossProducts, control: Control) -> System | IterativeSystem:
-    assert control.factor != "cg"
+def _exact_if_it_fits(cp: CrossProducts, path: Path, memory: int) -> System | IterativeSystem:
     try:
-        return System(cp, control.factor, control.memory)
+        return System(cp, path, memory)
     except MemoryLimitError:
-        if control.factor != "auto":
+        if path != "auto":
             raise
         iterative = IterativeSystem(cp)
         if iterative.is_separate():

@@ -1,4 +1,4 @@
-"""Fit rows: scale, sum, optimise, and carry the numbers back to the user's units."""
+"""Fit rows: scale, sum, optimise, and transform the estimates to the user's units."""
 
 from __future__ import annotations
 
@@ -29,11 +29,9 @@ from .sums.build import sums_of_rows
 from .sums.cross_products import CrossProducts
 from .sums.scaling import Scaling
 
-MANY_ROWS = 50_000
-"""Products of so many rows …"""
-
-FEW_COLUMNS = 16
-"""… with so few columns gain nothing from threads, and lose where cores are shared."""
+MANY_ROWS, FEW_COLUMNS = 50_000, 16
+"""Products of at least so many rows and at most so many columns are not faster with threads, and
+slower where cores are shared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +43,7 @@ class Estimate:
     problem : Problem or IterativeProblem
         The criterion that was minimised (engine's units), exactly or by its estimated score.
     optimum : Optimum or IterativeOptimum
-        Where, and how the optimiser ended.
+        The end of the search, and why it ended.
     theta : tuple of ndarray
         θ of each grouping factor.
     factors : tuple of ndarray (k, k)
@@ -61,9 +59,9 @@ class Estimate:
     criterion_se : float
         Its standard error where it is an estimate, 0 where it is exact.
     singular : tuple of (int, int)
-        Structures whose covariance is singular, as indices (factor, part).
+        Random terms whose covariance is singular, as indices (factor, part).
     flat : tuple of (int, int)
-        Structures along which the criterion does not change.
+        Random terms along whose variances the criterion does not change.
     """
 
     problem: Problem | IterativeProblem
@@ -96,7 +94,7 @@ class Estimate:
 
     @property
     def converged(self) -> bool:
-        """Whether the optimiser's own test of convergence was met."""
+        """Whether the optimiser's test of convergence was passed."""
         return self.optimum.converged
 
     @property
@@ -229,19 +227,19 @@ def _from_sums(
     at: Sequence[FloatArray] | None,
 ) -> Estimate:
     system, structures = analyse(cp, control), tuple(covariances)
-    begin = None if start is None else _engine_theta(start, structures, cp.scaling)
+    first = None if start is None else _engine_theta(start, structures, cp.scaling)
     fixed = None if at is None else _engine_theta(at, structures, cp.scaling)
     with limited_blas_threads(system.largest if isinstance(system, System) else 1):
         if isinstance(system, System):
             problem = Problem(system, structures, reml)
             if fixed is None:
-                return estimate_exact(problem, control, begin)
+                return estimate_exact(problem, control, first)
             return _in_user_units(problem, evaluate_at(problem, fixed), control, [])
         estimated = IterativeProblem(system, structures, reml, control.seed)
         if fixed is not None:
             found = iterative.evaluate_at(estimated, fixed)
             return _in_user_units(estimated, found, control, [])
-        found = iterative.minimize(estimated, control, begin)
+        found = iterative.minimize(estimated, control, first)
         flat = suspicious_parts(estimated, found.evaluation.theta, found.evaluation)
         return _in_user_units(estimated, found, control, flat)
 

@@ -5,7 +5,7 @@ n − p (REML) and r² the penalised residual sum of squares,
 
     d(θ) = ln|A| + [REML] ln|X'V₀⁻¹X| + ν(1 + ln(2πr²/ν)) + ln|R|.
 
-Everything about the derivatives hangs on one matrix,
+All derivatives follow from one matrix,
 
     M = ∂d/∂(ΛΛ') = Z'V₀⁻¹Z − (ν/r²) t t' − [REML] V V',
     t = Z'V₀⁻¹(y − Xβ̂),   V = Z'V₀⁻¹X R_X⁻¹,   R_X'R_X = X'V₀⁻¹X,
@@ -104,20 +104,20 @@ class Evaluation:
 
     @cached_property
     def rounding(self) -> float:
-        """How far the value can be off: its own digits, r² as a difference, and A's digits.
+        """Bound of the value's rounding error: its own digits, r² as a difference, and A's digits.
 
-        Between crossed factors λ'Z'Zλ is subtracted from itself, and what is left stands
-        beside the identity in A: digits are lost as the random effects outgrow σ.
+        Between crossed factors λ'Z'Zλ cancels, and the remainder is added to the identity in A:
+        digits are lost as the random effects become wide relative to σ.
         """
         cp, lams = self.problem.system.cp, self.factor.lams
-        swamped = 0.0
+        largest = 0.0
         if len(lams) > 1:
-            swamped = max(
+            largest = max(
                 float(np.einsum("qii->q", f.zz).max() * np.square(lam).sum())
                 for f, lam in zip(cp.factors, lams, strict=True)
             )
         cancelled = cp.rr[-1, -1] / self.sigma2
-        return float(np.finfo(float).eps * (64 * abs(self.value) + cancelled + swamped))
+        return float(np.finfo(float).eps * (64 * abs(self.value) + cancelled + largest))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
-"""Gradient and average information of the criterion from what a solver found.
+"""Gradient and average information of the criterion, for the exact and the iterative engine.
 
-The formulas stand in :mod:`lmforms.engine.criterion.evaluate`. Everything here is small: sums
-over levels have been taken, or are taken once, and θ has few entries.
+The formulas are in :mod:`lmforms.engine.criterion.evaluate`. Costs are small: sums over levels
+have been taken, or are taken once, and θ has few entries.
 
 References
 ----------

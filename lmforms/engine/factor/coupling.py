@@ -27,10 +27,10 @@ STRIP_NUMBERS = 1 << 22
 
 
 class Coupling(Protocol):
-    """What the engine asks of C, shape (m, q₁k₁).
+    """What the engine needs of C, shape (m, q₁k₁).
 
-    Beside a dense Schur complement it is also asked for ``left_scaled(lams)``, Λ₂'C, and for
-    ``subtract_gram(out)``, which takes CC' from (at least) the lower triangle of an array.
+    With a dense Schur complement it also needs ``left_scaled(lams)``, Λ₂'C, and
+    ``subtract_gram(out)``, which subtracts CC' from (at least) the lower triangle of an array.
     Of a dense symmetric Q the lower triangle is enough.
     """
 
@@ -38,11 +38,11 @@ class Coupling(Protocol):
 
     @property
     def bytes(self) -> int:
-        """Memory held."""
+        """Memory used."""
 
     @property
     def count(self) -> int:
-        """Numbers held."""
+        """Numbers stored."""
 
     def times(self, x: FloatArray) -> FloatArray:
         """C x, for x of shape (q₁, k₁, r); gives (m, r)."""

@@ -1,6 +1,6 @@
 """Loops over a sparse coupling block C, compiled by numba; imported only for large models.
 
-C = Z₂'Z₁ is held level by level of the leading factor: the entries of level l are
+C = Z₂'Z₁ is stored level by level of the leading factor: the entries of level l are
 ``rows[indptr[l]:indptr[l+1]]`` (ascending) with k numbers each. Both loops run over pairs of
 entries of one level, that is over CC' without ever forming its pattern. Their NumPy twins
 are :meth:`SparseCoupling.gram` and :meth:`SparseCoupling.contracted`.

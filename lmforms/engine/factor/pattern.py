@@ -148,7 +148,7 @@ def scalar_pattern(
     factor_of = np.repeat(np.arange(len(rest), dtype=np.int8), counts)
     first = np.concatenate([[0], np.cumsum(counts)])
     width = np.repeat([shapes[i][1] for i in rest], counts)
-    begin = np.concatenate([[0], np.cumsum(width)])  # of the scalars of a node
+    first_scalar = np.concatenate([[0], np.cumsum(width)])  # of each node
     cols = np.repeat(np.arange(len(width), dtype=np.int32), np.diff(indptr))
     # a column of nodes of width k is k columns, each one entry shorter than the one before
     above = np.concatenate([[0], np.cumsum(width[rows])])
@@ -173,12 +173,12 @@ def scalar_pattern(
             if len(own):
                 low = np.tril(places[own])
                 places[own] = low + np.triu(low.swapaxes(1, 2), 1)
-            scalars = np.broadcast_to(begin[row][:, None, None] + b, places.shape).copy()
-            scalars[own] = np.maximum(scalars[own], begin[row[own]][:, None, None] + a)
+            scalars = np.broadcast_to(first_scalar[row][:, None, None] + b, places.shape).copy()
+            scalars[own] = np.maximum(scalars[own], first_scalar[row[own]][:, None, None] + a)
             indices[places] = scalars
             keys = (col.astype(np.int64) - first[c]) * shapes[i][0] + (row - first[r])
             blocks.append(PatternBlocks(i, j, keys, places.astype(small), own))
     starts = base[np.repeat(np.arange(len(width)), width)]
-    within = np.arange(begin[-1]) - np.repeat(begin[:-1], width)
+    within = np.arange(first_scalar[-1]) - np.repeat(first_scalar[:-1], width)
     starts = starts + within * np.repeat(length, width) - within * (within - 1) // 2
     return SymmetricPattern(np.append(starts, base[-1]), indices, tuple(blocks), spans)

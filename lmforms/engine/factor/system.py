@@ -1,6 +1,6 @@
 """The matrix A = Λ'Z'ZΛ + I analysed once, for all θ: which blocks it has and how to factor them.
 
-The grouping factor with most columns leads: its block of A is block-diagonal whatever the
+The grouping factor with most columns is the leading one: its block of A is block-diagonal whatever the
 data, and is eliminated exactly. What remains is the Schur complement
 
     S = I + Λ₂'BΛ₂,   B = Z₂'Z₂ − C M C',   C = Z₂'Z₁,   M = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁',
@@ -47,7 +47,7 @@ SPARSE_COST_RATIO = 10.0
 """Time of a pair of entries of a sparse column over that of a product in LAPACK."""
 
 DENSE_COUPLING = 1 << 20
-"""C = Z₂'Z₁ with at most this many entries is held dense …"""
+"""C = Z₂'Z₁ with at most this many entries is stored dense …"""
 
 DENSE_COUPLING_SHARE = 0.25
 """… as it is when at least this share of its blocks is present (up to 64 times that size)."""

@@ -98,8 +98,8 @@ def _quadrature(diagonals: list[FloatArray], links: list[FloatArray]) -> FloatAr
     at = np.arange(steps)
     tridiagonal[:, at, at] = np.stack(diagonals, axis=1)
     if links:
-        beside = np.stack(links, axis=1)
-        tridiagonal[:, at[1:], at[:-1]] = tridiagonal[:, at[:-1], at[1:]] = beside
+        off_diagonal = np.stack(links, axis=1)
+        tridiagonal[:, at[1:], at[:-1]] = tridiagonal[:, at[:-1], at[1:]] = off_diagonal
     values, vectors = np.linalg.eigh(tridiagonal)
     if not (values > 0).all():
         raise NumericalError("the Schur complement of Λ'Z'ZΛ + I is not positive definite.")

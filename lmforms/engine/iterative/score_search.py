@@ -1,7 +1,7 @@
 """The zero of the estimated score, by trust-region Newton steps on the average information.
 
 As :mod:`lmforms.engine.optimize.minimize`, but without values of the criterion: how far it
-falls along a step is the integral of the score, ∫⟨G, d(λλ')⟩, taken by the trapezium rule.
+falls along a step is the integral of the score, ∫⟨G, d(λλ')⟩, by the trapezoidal rule.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class IterativeOptimum:
         The criterion at each of them, in order: the estimate at the last θ and the changes
         according to the score (engine's units).
     decrement : float
-        Decrease of the criterion that one more Newton step promises.
+        Predicted decrease of the criterion by one more Newton step.
     value : float
         Estimated criterion at the last θ (engine's units).
     value_se : float

@@ -12,16 +12,16 @@ from ...errors import NumericalError
 from ...support.arrays import FloatArray
 
 COMPILED_LEVELS = 50_000
-"""From this many levels on compiled products repay the import of numba …"""
+"""From this many levels on compiled products are worth the import of numba …"""
 
 COMPILED_SIZE = 6
-"""… for blocks up to this size: larger ones are BLAS's."""
+"""… for blocks up to this size: BLAS is faster for larger ones."""
 
 MIRRORED_ROWS = 128
-"""Rows mirrored at a time: blocks that stay in the cache."""
+"""Rows mirrored at a time, so that blocks stay in the cache."""
 
 MOST_LAPACK_BLOCKS = 100
-"""Below this many blocks LAPACK's calls cost less than NumPy's."""
+"""For fewer blocks a LAPACK call for each costs less than NumPy's operations over levels."""
 
 INDEFINITE = "a diagonal block of Λ'Z'ZΛ + I is not positive definite."
 
@@ -119,7 +119,7 @@ def inverse_cholesky(a: FloatArray) -> tuple[FloatArray, float]:
 
 
 def _by_block(a: FloatArray) -> tuple[FloatArray, float]:
-    """The same by one LAPACK call per block: better for a few larger ones."""
+    """The same by one LAPACK call per block, for few and larger blocks."""
     try:
         root = np.linalg.cholesky(a)
     except np.linalg.LinAlgError:

@@ -1,4 +1,4 @@
-"""Sizes of columns and what depends on them, fast for long ones and safe for enormous ones."""
+"""Sizes of columns and related numbers, fast for long columns and safe from overflow."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 from ...support.arrays import BoolArray, FloatArray
 
 SAFE_MEAN_SQUARES = 1e-280, 1e280
-"""Mean squares between these were computed without over- or underflow."""
+"""Mean squares between these have been computed without over- or underflow."""
 
 SHIFTED_SPREAD = 1.0 / 16.0
-"""A number is taken off a response that spreads over less than this share of its size. All values
-are then within a factor of two of each other, and their differences have no rounding at all."""
+"""A number is subtracted from a response if its range is less than this share of its size. All
+values are then within a factor of two of each other, and their differences are exact."""
 
 INDEPENDENT_SHARE = 1e-3
-"""Columns of which at least this share lies outside the others: their moments keep the digits."""
+"""Least squares use the moments if at least this share of every column is independent of the
+others: they then lose few digits."""
 
 
 def root_mean_squares(columns: FloatArray) -> FloatArray:
@@ -56,7 +57,7 @@ def constant_columns(columns: FloatArray) -> BoolArray:
 
 
 def subtract_shift(y: FloatArray, X: FloatArray) -> tuple[Any, FloatArray]:
-    """A number c for each response and w with Xw = 1, so that y − c has fewer digits to lose.
+    """A number c for each response and w with Xw = 1, so that y − c loses fewer digits.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def _constant_combination(X: FloatArray) -> FloatArray | None:
 def triangular_root(columns: FloatArray) -> FloatArray:
     """R of columns = QR, upper triangular with a positive diagonal, (min(n, p), p).
 
-    From the moments where columns are well apart, by Householder elimination otherwise.
+    From the moments where columns are nearly orthogonal, else by Householder elimination.
 
     Parameters
     ----------
@@ -132,5 +133,5 @@ def _cholesky_if_independent(moments: FloatArray) -> FloatArray | None:
         root = np.linalg.cholesky(moments).T
     except np.linalg.LinAlgError:
         return None
-    apart = np.diagonal(root) > INDEPENDENT_SHARE * np.sqrt(np.diagonal(moments))
-    return np.asarray(root) if apart.all() else None
+    independent = np.diagonal(root) > INDEPENDENT_SHARE * np.sqrt(np.diagonal(moments))
+    return np.asarray(root) if independent.all() else None

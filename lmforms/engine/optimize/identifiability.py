@@ -51,8 +51,8 @@ OWN_SHARE = 0.1
 def unidentified_parts(problem: Problem, optimum: Optimum) -> list[Part]:
     """Random terms whose variance could as well be another.
 
-    From some way along each suspicious direction a search begins. Terms whose variances it does
-    not find again, though the criterion is the same, are not identified.
+    A search starts at some distance along each suspicious direction. Terms whose variances it
+    does not find again, though the criterion is the same, are not identified.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def unidentified_parts(problem: Problem, optimum: Optimum) -> list[Part]:
 
 
 def suspicious_parts(problem: StructuredProblem, theta: FloatArray, at: Derivatives) -> list[Part]:
-    """Random terms that are suspicious: all that is known where the criterion is an estimate.
+    """Random terms that are suspicious, for a criterion that is only estimated.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class Optimum:
     Attributes
     ----------
     evaluation : Differentiated
-        At the best θ seen.
+        At the best θ.
     converged : bool
     message : str
         Why it stopped, and the remedy if it should not have.
@@ -42,7 +42,7 @@ class Optimum:
     decrement : float
         Predicted decrease of the criterion by one more Newton step.
     other_optima : tuple of float
-        The criterion at higher local optima that were met, lowest first.
+        The criterion at higher local optima that were found, lowest first.
     """
 
     evaluation: Differentiated

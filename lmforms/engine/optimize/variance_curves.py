@@ -61,7 +61,7 @@ class Candidate:
     Attributes
     ----------
     change : float
-        Its criterion less that of the point through which the curve goes.
+        Its criterion less that of the point on which the curve is based.
     theta : ndarray
     """
 
@@ -84,7 +84,7 @@ class Curves:
     squares : ndarray (s, m, r, r)
         c_jc_j'.
     counts : ndarray (s, m)
-        How many levels each d and cc' stand for.
+        Number of levels with each d and cc'.
     """
 
     r2: float
@@ -193,7 +193,7 @@ Moments = tuple[FloatArray, FloatArray, FloatArray]
 
 
 def single_levels(d: FloatArray, c: FloatArray) -> Moments:
-    """d, cc' and how many levels each stands for."""
+    """d, cc' and counts of one for each level."""
     return d, c[..., :, None] * c[..., None, :], np.ones_like(d)
 
 
@@ -242,6 +242,6 @@ def _separate_minima(
 
 
 def _root(covariance: FloatArray) -> FloatArray:
-    """The symmetric root, which keeps zeros between blocks."""
+    """The symmetric root, which preserves zeros between blocks."""
     d, vectors = np.linalg.eigh(covariance)
     return np.asarray((vectors * np.sqrt(np.maximum(d, 0.0))) @ vectors.T)
