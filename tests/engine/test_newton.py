@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmforms.engine.criterion.information import LocalDerivatives
 from lmforms.engine.optimize.newton import (
     LEAST_EIGENVALUE,
     LEAST_SCALE,
@@ -28,8 +27,8 @@ def quadratic(seed: int, eigenvalues: list[float]) -> tuple[np.ndarray, np.ndarr
     return units * rng.normal(size=m), 0.5 * (information + information.T)
 
 
-def point(gradient: np.ndarray, information: np.ndarray, reference: np.ndarray) -> SimpleNamespace:
-    return SimpleNamespace(gradient=gradient, information=information, reference=reference)
+def point(gradient: np.ndarray, information: np.ndarray, reference: np.ndarray) -> LocalDerivatives:
+    return LocalDerivatives(gradient, information, reference, ())
 
 
 def model_of(gradient: np.ndarray, information: np.ndarray, **options) -> QuadraticModel:

@@ -35,7 +35,13 @@ from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, System
 from ..linalg.batched import multiply
 from .curvature import pair_traces
-from .information import directions, gradient, information, level_gradients
+from .information import (
+    LocalDerivatives,
+    directions,
+    gradient,
+    information,
+    level_gradients,
+)
 from .problem import StructuredProblem
 from .profiled import Profiled, marginal_moments, profiled
 
@@ -121,24 +127,8 @@ class Evaluation:
 
 
 @dataclass(frozen=True, eq=False)
-class Differentiated(Evaluation):
-    """The criterion at one θ with its derivatives.
-
-    Attributes
-    ----------
-    gradient, information : ndarray (n_theta,), (n_theta, n_theta)
-        First derivative, and the curvature H of the docstring above.
-    reference : ndarray (n_theta,)
-        √(2⟨T ∂λ_i, ∂λ_i⟩) with T the part of G that comes from ln|A|. It is what √H_ii would be
-        without data, and the scale on which a curvature counts as zero.
-    level_gradients : tuple of ndarray (k, k)
-        G for each grouping factor.
-    """
-
-    gradient: FloatArray
-    information: FloatArray
-    reference: FloatArray
-    level_gradients: tuple[FloatArray, ...]
+class Differentiated(Evaluation, LocalDerivatives):
+    """The criterion at one θ with its derivatives."""
 
 
 def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:

@@ -10,12 +10,34 @@ Gilmour, Thompson, Cullis (1995), *Average information REML*, Biometrics 51(4).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import cross, outer_sum
+
+
+@dataclass(frozen=True, eq=False)
+class LocalDerivatives:
+    """Derivatives of the criterion at one θ.
+
+    Attributes
+    ----------
+    gradient, information : ndarray (n_theta,), (n_theta, n_theta)
+        First derivative, and the curvature H of :mod:`lmforms.engine.criterion.evaluate`.
+    reference : ndarray (n_theta,)
+        √(2⟨T ∂λ_i, ∂λ_i⟩) with T the part of G that comes from ln|A|. It is what √H_ii would be
+        without data, and the scale on which a curvature counts as zero.
+    level_gradients : tuple of ndarray (k, k)
+        G for each grouping factor.
+    """
+
+    gradient: FloatArray
+    information: FloatArray
+    reference: FloatArray
+    level_gradients: tuple[FloatArray, ...]
 
 
 def level_gradients(

@@ -23,7 +23,13 @@ import numpy as np
 from ...covariance import canonical_factor
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
-from ..criterion.information import directions, gradient, information, level_gradients
+from ..criterion.information import (
+    LocalDerivatives,
+    directions,
+    gradient,
+    information,
+    level_gradients,
+)
 from ..criterion.problem import StructuredProblem
 from ..criterion.profiled import Profiled, marginal_moments, profiled
 from ..linalg.batched import multiply
@@ -68,19 +74,15 @@ class NearbySolutions:
 
 
 @dataclass(frozen=True, eq=False)
-class IterativeEvaluation:
-    """The estimated score and information at one θ, in the engine's units.
+class IterativeEvaluation(LocalDerivatives):
+    """The estimated score and information at one θ, from estimated traces (engine's units).
 
     Attributes
     ----------
     problem : IterativeProblem
     theta : ndarray
-    gradient, information, reference
-        As in :class:`lmforms.engine.criterion.evaluate.Differentiated`, from estimated traces.
     noise : ndarray (n_theta, n_theta)
         Covariance of the gradient's error, from the spread of single probes.
-    level_gradients : tuple of ndarray
-        G for each grouping factor.
     fixed : Profiled
         β, r² and R_X.
     b : tuple of ndarray (q, k)
@@ -93,11 +95,7 @@ class IterativeEvaluation:
 
     problem: IterativeProblem
     theta: FloatArray
-    gradient: FloatArray
-    information: FloatArray
-    reference: FloatArray
     noise: FloatArray
-    level_gradients: tuple[FloatArray, ...]
     fixed: Profiled
     b: tuple[FloatArray, ...]
     factor: SchurOperator

@@ -33,16 +33,10 @@ class IterativeSystem(Layout):
     Parameters
     ----------
     cp : CrossProducts
-
-    Attributes
-    ----------
-    pairs : dict of int to PairMoments
-        Z_i'Z₁ for each i of the rest, its levels in `rows`.
     """
 
     def __init__(self, cp: CrossProducts) -> None:
         super().__init__(cp)
-        self.pairs = {i: self.pair(i, self.lead) for i in self.rest}
         if not self.rest:
             return
         import scipy.sparse as sp
@@ -99,7 +93,7 @@ class IterativeSystem(Layout):
         """Diagonal blocks of C N C', for N block-diagonal with blocks (q₁, k₁, k₁)."""
         out = []
         for i in self.rest:
-            pair = self.pairs[i]
+            pair = self.pair(i, self.lead)
             products = _two_sided(pair.blocks, inner, pair.cols)
             out.append(_sums(products, pair.rows, self.shapes[i][0]))
         return out
@@ -109,7 +103,7 @@ class IterativeSystem(Layout):
         q, k = self.shapes[self.lead]
         total = np.zeros((q, k, k))
         for i, block in zip(self.rest, inner, strict=True):
-            pair = self.pairs[i]
+            pair = self.pair(i, self.lead)
             products = _two_sided(transposed(pair.blocks), block, pair.rows)
             total += _sums(products, pair.cols, q)
         return total
@@ -124,7 +118,8 @@ class IterativeSystem(Layout):
         """
         if not self.rest:
             return True
-        if all(len(p.rows) <= self.shapes[self.lead][0] for p in self.pairs.values()):
+        q1 = self.shapes[self.lead][0]
+        if all(len(self.pair(i, self.lead).rows) <= q1 for i in self.rest):
             return True  # each level of the lead occurs with one level of each of the others
         import scipy.sparse as sp
         from scipy.sparse.csgraph import connected_components

@@ -14,9 +14,9 @@ from ...control import Control
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from ..criterion.evaluate import Differentiated, Problem, evaluate
+from ..criterion.information import LocalDerivatives
 from ..criterion.problem import StructuredProblem
 from .minimize import Optimum, minimize
-from .newton import Derivatives
 
 Part = tuple[int, int]  # grouping factor, and random term within it
 
@@ -67,14 +67,17 @@ def unidentified_parts(problem: Problem, optimum: Optimum) -> list[Part]:
     return sorted(free)
 
 
-def suspicious_parts(problem: StructuredProblem, theta: FloatArray, at: Derivatives) -> list[Part]:
+def suspicious_parts(
+    problem: StructuredProblem, theta: FloatArray, at: LocalDerivatives
+) -> list[Part]:
     """Random terms that are suspicious, for a criterion that is only estimated.
 
     Parameters
     ----------
     problem : StructuredProblem
     theta : ndarray (n_theta,)
-    at : object with derivatives at `theta`
+    at : LocalDerivatives
+        At `theta`.
     """
     if problem.n_theta == 0:
         return []
@@ -83,7 +86,7 @@ def suspicious_parts(problem: StructuredProblem, theta: FloatArray, at: Derivati
     return [part for part, _, s in problem.parts() if part in wide or in_flat_direction[s].any()]
 
 
-def _flat_directions(at: Derivatives) -> FloatArray:
+def _flat_directions(at: LocalDerivatives) -> FloatArray:
     """Directions of θ with almost no curvature, (m, n_theta), in units of the reference."""
     scale = np.maximum(at.reference, SMALLEST_REFERENCE)
     values, vectors = np.linalg.eigh(at.information / np.outer(scale, scale))

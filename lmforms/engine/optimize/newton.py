@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from ...support.arrays import FloatArray
+from ..criterion.information import LocalDerivatives
 
 LEAST_EIGENVALUE = 1e-7
 """Smallest |eigenvalue| of the scaled information that a Newton step divides by."""
@@ -25,25 +25,6 @@ LEAST_SCALE = 1e-4
 
 LEAST_RADIUS = 1e-9
 """A search ends when the trust radius is below this: no step lowers the criterion."""
-
-
-class Derivatives(Protocol):
-    """What a quadratic model is made of: an evaluation of either engine has it.
-
-    See :class:`lmforms.engine.criterion.evaluate.Differentiated`.
-    """
-
-    @property
-    def gradient(self) -> FloatArray:
-        """∂d, (m,)."""
-
-    @property
-    def information(self) -> FloatArray:
-        """H, (m, m)."""
-
-    @property
-    def reference(self) -> FloatArray:
-        """What √H_ii would be without data, (m,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +47,12 @@ class QuadraticModel:
     slope: FloatArray
 
     @classmethod
-    def of(cls, at: Derivatives, secant: FloatArray | None = None) -> QuadraticModel:
+    def of(cls, at: LocalDerivatives, secant: FloatArray | None = None) -> QuadraticModel:
         """The model at a point.
 
         Parameters
         ----------
-        at : Differentiated or IterativeEvaluation
+        at : LocalDerivatives
         secant : ndarray (m, m), optional
             What is known to be missing in the information.
         """
