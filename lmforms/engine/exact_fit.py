@@ -255,7 +255,9 @@ class _LeastSquares:
         left = y - self._q @ (self._q.T @ y)
         return np.asarray(left - self._q @ (self._q.T @ left))
 
-    def residual_of_all(self, left: FloatArray, is_small: Any) -> tuple[FloatArray, FloatArray]:
+    def residual_of_all(
+        self, left: FloatArray, is_small: Callable[[FloatArray], bool]
+    ) -> tuple[FloatArray, FloatArray]:
         """The same on X and the random effects, from the residuals on X."""
         from scipy.sparse.linalg import LinearOperator, lsmr
 

@@ -23,7 +23,7 @@ RestFactors = Sequence[tuple[FloatArray, slice]]
 """λ of each remaining factor, and its rows of C."""
 
 STRIP_NUMBERS = 1 << 22
-"""Numbers in a dense strip of C'QC, which is computed some levels at a time."""
+"""Numbers in a dense strip of a large product, which is computed some levels at a time."""
 
 
 class Coupling(Protocol):

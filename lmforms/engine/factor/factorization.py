@@ -13,15 +13,13 @@ from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import inverse_cholesky, mirrored, multiply, transposed
 from .assembly import dense_gram
+from .coupling import STRIP_NUMBERS
 from .schur import DenseFactored, FactoredSchur
 from .system import System
 
 LEAST_RELATIVE_LAMBDA = 1e-4
 """Smallest singular value that replaces zero in a singular λ of many levels, relative to the
 inverse root of a level's information (see :meth:`Factorization._regularised`)."""
-
-STRIP_NUMBERS = 1 << 22
-"""Numbers in a dense strip of BΛ₂S⁻¹Λ₂'B, which is computed some columns at a time."""
 
 
 class Factorization:

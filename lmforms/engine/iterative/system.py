@@ -19,7 +19,7 @@ from ..factor.layout import Blocks, Layout
 from ..linalg.batched import multiply, transposed
 from ..sums.cross_products import CrossProducts
 
-PATTERN_ENTRY_BYTES = 40
+PRODUCT_ENTRY_BYTES = 40
 """Bytes for every entry of a sparse CC' while its pattern is analysed."""
 
 SEPARABLE_SHARE = 0.01
@@ -137,7 +137,7 @@ class IterativeSystem(Layout):
         entries = np.diff(self._coupling_transposed.indptr).astype(np.float64)
         k = self.shapes[self.lead][1]
         pairs = float((entries**2).sum()) / k  # the k columns of a level have one pattern
-        return PATTERN_ENTRY_BYTES * min(pairs, float(self.m) ** 2)
+        return PRODUCT_ENTRY_BYTES * min(pairs, float(self.m) ** 2)
 
     def blocks(self, names: Sequence[str]) -> list[BlockInfo]:
         """The table of blocks: kind, size, nonzeros, bytes."""

@@ -26,7 +26,7 @@ LOW_CURVATURE = 1e-5
 SMALLEST_REFERENCE = 1e-150
 """In place of a reference of zero, so that nothing is divided by zero."""
 
-WIDE_EFFECTS = 1e5
+VERY_WIDE_EFFECTS = 1e5
 """Random effects with a standard deviation of more than this many σ are suspicious as well: where
 the criterion is flat, the search may take θ anywhere."""
 
@@ -40,7 +40,7 @@ STEP = 0.5
 WIDE_SHRINKAGE = 0.5
 """Factor by which a very large λ is reduced to see whether the criterion changes."""
 
-NEGLIGIBLE_SHARE = 0.01
+FOUND_AGAIN_SHARE = 0.01
 """Variances have been found again if a search leaves less than this share of the change with which
 it began; entries of a direction below this share of its largest are no part of it."""
 
@@ -97,7 +97,7 @@ def _starts(problem: Problem, at: Differentiated, converged: bool) -> Iterator[F
     """θ elsewhere, where the criterion may be the same."""
     for direction in _flat_directions(at) / np.maximum(at.reference, SMALLEST_REFERENCE):
         direction = direction / np.abs(direction).max()
-        size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > NEGLIGIBLE_SHARE]).max())
+        size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > FOUND_AGAIN_SHARE]).max())
         yield at.theta + np.copysign(size, direction @ at.theta) * direction  # −θ is the same
     wide = _wide_parts(problem, at.theta)
     for part, _, entries in problem.parts():
@@ -112,7 +112,7 @@ def _wide_parts(problem: StructuredProblem, theta: FloatArray) -> set[Part]:
     return {
         part
         for part, _, entries in problem.parts()
-        if np.abs(theta[entries]).max(initial=0.0) > WIDE_EFFECTS
+        if np.abs(theta[entries]).max(initial=0.0) > VERY_WIDE_EFFECTS
     }
 
 
@@ -128,9 +128,9 @@ def _not_found_again(problem: Problem, at: Differentiated, start: FloatArray) ->
     if found.value > highest:
         return set()
     steps, moves = _changes(problem, at.theta, start), _changes(problem, at.theta, found.theta)
-    least = NEGLIGIBLE_SHARE * max(steps.values())
+    least = FOUND_AGAIN_SHARE * max(steps.values())
     return {
-        part for part, move in moves.items() if move > NEGLIGIBLE_SHARE * max(steps[part], least)
+        part for part, move in moves.items() if move > FOUND_AGAIN_SHARE * max(steps[part], least)
     }
 
 

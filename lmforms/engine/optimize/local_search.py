@@ -20,7 +20,7 @@ FIRST_RADIUS = 20.0
 QUADRATIC_DECREMENT = 0.1
 """Below this decrement the criterion is nearly quadratic: the exact Hessian or secants are used."""
 
-NEGLIGIBLE_SHARE = 1e-3
+LEAST_DECREMENT_SHARE = 1e-3
 """The search goes on if the last step leaves a decrement above this share of the tolerance."""
 
 MOST_SEARCHES = 5
@@ -83,7 +83,7 @@ def local_minimum(
         before = best.value
         best, decrement = _final_point(run, problem, best, decrement, last)
         first = best
-        if run.exhausted or decrement <= NEGLIGIBLE_SHARE * least or not best.value < before:
+        if run.exhausted or decrement <= LEAST_DECREMENT_SHARE * least or not best.value < before:
             break
     else:
         best, decrement = _final_point(run, problem, best, decrement, np.zeros_like(last))

@@ -17,7 +17,7 @@ from .starting_values import moment_start
 START_SIZES = (0.1, 1.0, 10.0, 100.0)
 """Standard deviations, in units of σ, tried as starts beside the moments if levels are uneven."""
 
-UNEVEN_RATIO = 100.0
+UNEVEN_SLOPE_RATIO = 100.0
 """Other starts are tried if a level has this many times the median sum of squares of a slope."""
 
 STALLED_DECREMENT = 1e-6
@@ -153,6 +153,6 @@ def _has_uneven_slopes(problem: Problem) -> bool:
     for f in problem.system.cp.factors:
         if f.zz.shape[-1] > 1:
             sizes = np.einsum("qkk->qk", f.zz)
-            if (sizes.max(axis=0) > UNEVEN_RATIO * np.median(sizes, axis=0)).any():
+            if (sizes.max(axis=0) > UNEVEN_SLOPE_RATIO * np.median(sizes, axis=0)).any():
                 return True
     return False

@@ -103,7 +103,7 @@ def lowest_optimum(
             break
         best, decrement = lower
     run.trace += explore.trace
-    return best, decrement, _distinct(sorted(met), best.value)
+    return best, decrement, _distinct_values(sorted(met), best.value)
 
 
 def _same_covariances(a: Evaluation, b: Evaluation) -> bool:
@@ -115,7 +115,7 @@ def _same_covariances(a: Evaluation, b: Evaluation) -> bool:
     return True
 
 
-def _distinct(values: list[float], lowest: float) -> tuple[float, ...]:
+def _distinct_values(values: list[float], lowest: float) -> tuple[float, ...]:
     """Values above the lowest that differ from each other."""
     out: list[float] = []
     for value in values:

@@ -221,7 +221,7 @@ def _pair_keys(a: FactorRows, b: FactorRows) -> tuple[IndexArray, IndexArray]:
             place = np.empty(b.n_levels, dtype=np.intp)
             place[order] = np.arange(b.n_levels)
             return keys_of[order], place[b.codes]
-    return _distinct(keys, limit)
+    return _distinct_keys(keys, limit)
 
 
 def _one_each(factor: FactorRows, keys: IndexArray) -> IndexArray | None:
@@ -231,7 +231,7 @@ def _one_each(factor: FactorRows, keys: IndexArray) -> IndexArray | None:
     return found if (found[factor.codes] == keys).all() else None
 
 
-def _distinct(keys: IndexArray, limit: int) -> tuple[IndexArray, IndexArray]:
+def _distinct_keys(keys: IndexArray, limit: int) -> tuple[IndexArray, IndexArray]:
     """Sorted distinct keys, and the place of each key among them."""
     if limit > MOST_TABULATED_PAIRS:
         present, where = np.unique(keys, return_inverse=True)
