@@ -145,10 +145,10 @@ def test_zero_variance_of_very_many_levels(kind, k, monkeypatch):
         _, exact = evaluated(model, "superlu")
         with monkeypatch.context() as m:
             m.setattr(sparse, "STRIPS", 0)
-            _, lifted = evaluated(model, "superlu")
-        for a, b in zip(lifted.level_gradients, exact.level_gradients, strict=True):
+            _, regularised = evaluated(model, "superlu")
+        for a, b in zip(regularised.level_gradients, exact.level_gradients, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * np.abs(b).max())
-        np.testing.assert_allclose(lifted.gradient, exact.gradient, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(regularised.gradient, exact.gradient, rtol=1e-5, atol=1e-5)
 
 
 def test_levels_without_rows():

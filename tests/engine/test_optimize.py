@@ -75,7 +75,7 @@ def test_any_start_reaches_the_optimum(start):
     assert fit.theta[0] > 0.5
 
 
-def test_zero_is_snapped_to_when_it_is_the_optimum():
+def test_zero_is_reached_exactly_when_it_is_the_optimum():
     with pytest.warns(lf.errors.SingularWarning, match="variance of `Intercept` is 0"):
         fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff2"))
     assert fit.theta[0] == 0.0

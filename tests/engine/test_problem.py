@@ -1,4 +1,4 @@
-"""θ and its charts: the same point in principal axes, with its own derivatives."""
+"""θ and its parametrisations: the same point in principal axes, with its own derivatives."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ models = st.builds(
 
 @settings(max_examples=20, deadline=None)
 @given(model=models)
-def test_a_chart_has_the_criterion_and_derivatives_of_its_dense_twin(model):
+def test_principal_axes_have_the_criterion_and_derivatives_of_their_dense_twin(model):
     problem, inner = problem_of(model)
     rotated, at = problem.in_principal_axes(model.theta)
     assert not unrotated(rotated.covariances)
@@ -71,7 +71,7 @@ def test_a_chart_has_the_criterion_and_derivatives_of_its_dense_twin(model):
 
 @settings(max_examples=40, deadline=None)
 @given(model=models)
-def test_an_evaluation_may_change_its_chart(model):
+def test_an_evaluation_may_be_reparametrised(model):
     problem, _ = problem_of(model)
     rotated, at = problem.in_principal_axes(model.theta)
     moved = differentiate(evaluate(problem, model.theta).reparametrised(rotated, at))
@@ -83,7 +83,7 @@ def test_an_evaluation_may_change_its_chart(model):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**16), structures=st.sampled_from(STRUCTURES))
-def test_gradients_of_two_charts_obey_the_chain_rule(seed, structures):
+def test_gradients_of_two_parametrisations_obey_the_chain_rule(seed, structures):
     model = nearly_singular(seed, structures, 0.05)
     problem, _ = problem_of(model)
     rotated, at = problem.in_principal_axes(model.theta)
@@ -101,7 +101,7 @@ def test_gradients_of_two_charts_obey_the_chain_rule(seed, structures):
     np.testing.assert_allclose(there, jacobian.T @ here, rtol=1e-5, atol=1e-5)
 
 
-def test_far_from_singular_nothing_is_charted():
+def test_far_from_singular_the_parametrisation_stays():
     model = nearly_singular(1, ("us", "us"), 0.9)
     problem, _ = problem_of(model)
     same, theta = problem.in_principal_axes(model.theta)
@@ -109,7 +109,7 @@ def test_far_from_singular_nothing_is_charted():
     np.testing.assert_array_equal(theta, model.theta)
 
 
-def test_a_chart_of_a_chart_starts_from_the_structure_itself():
+def test_principal_axes_of_a_rotated_structure_start_from_the_structure_itself():
     model = nearly_singular(2, ("us", "us"), 0.01)
     problem, _ = problem_of(model)
     once, at = problem.in_principal_axes(model.theta)

@@ -91,8 +91,7 @@ class _Evaluator:
 
     def first(self, problem: IterativeProblem, theta: FloatArray) -> _Point:
         self.changes.append(0.0)
-        chart, theta = problem.in_principal_axes(theta)
-        return _Point(evaluate(chart, theta, self.probes), 0.0)
+        return _Point(evaluate(*problem.in_principal_axes(theta), self.probes), 0.0)
 
     def __call__(self, best: _Point, problem: IterativeProblem, theta: FloatArray) -> _Point | None:
         """Evaluate at `theta`, starting from the solutions at `best`; None if that fails."""
@@ -159,7 +158,7 @@ def minimize(
 
 
 def evaluate_at(problem: IterativeProblem, theta: FloatArray) -> IterativeOptimum:
-    """The same report at a given θ, without a search."""
+    """The report of a search, for a given θ without searching."""
     run = _Evaluator(problem, 1)
     run.changes.append(0.0)
     return _finished(run, problem, theta, 0.0, True, "evaluated at given θ")

@@ -65,7 +65,7 @@ class Optimum:
 
 
 def evaluate_at(problem: Problem, theta: FloatArray) -> Optimum:
-    """The same at a given θ, without a search."""
+    """The report of a search, for a given θ without searching."""
     at = differentiate(evaluate(problem, theta))
     return Optimum(at, True, "evaluated at given θ", 1, (at.value,), 0.0)
 
