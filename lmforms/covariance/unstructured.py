@@ -140,9 +140,6 @@ class Rotated(Covariance):
     def in_principal_axes(self, lam: FloatArray) -> tuple[Covariance, FloatArray]:
         return _principal_axes(self, self.inner, lam)
 
-    def variance_directions(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return self.inner.variance_directions(lam)
-
 
 def _principal_axes(
     current: Covariance, inner: Unstructured, lam: FloatArray
