@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..data.rows import own_rows, random_names
 from ..errors import ModelError
 from ..latent.constant import constant_values
 from ..latent.data import Modalities, Side, squared_norm
 from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
 from ..latent.inputs import Block, modalities
-from ..results.matrices import random_design
 from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class FormInputs:
                 "forms: the model has no fixed effects, so that there is no X to put beside Z. "
                 "Fit it with an intercept."
             )
-        Z, names = random_design(design)
+        Z, names = own_rows(design).random_columns(), random_names(design)
         variances = design.residual.variances()
         root = None if variances is None else 1.0 / np.sqrt(variances)
         return cls(design.X, Z, root, design.index, pd.Index(design.x_names), names)

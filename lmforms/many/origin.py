@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..control import Control
-from ..formula.evaluator import Scope
+from ..formula.scope import Scope
 from ..support.arrays import FloatArray
 from .columns import chunks, is_stream, rows_like
 from .inputs import Source

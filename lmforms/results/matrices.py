@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..data.rows import own_rows, random_names
 from ..errors import ModelError
 from ..support.arrays import FloatArray, IndexArray
 
 if TYPE_CHECKING:
-    from ..data.design import Design
     from .model_results import MixedModelResults
 
 
@@ -119,7 +119,7 @@ def model_matrices(fit: MixedModelResults) -> ModelMatrices:
         at = group.terms.index(design.terms.index(term))
         span = group.covariance.column_slices()[at]
         effects.append(fit.random_effects[group.name].to_numpy()[:, span].ravel())
-    Z, z_names = random_design(design)
+    Z, z_names = own_rows(design).random_columns(), random_names(design)
     Lambda = sp.block_diag(lambdas).tocsr() if lambdas else sp.csr_array((0, 0))
     b = np.concatenate([np.empty(0), *effects])
     whitened = _whitened(Z, fit)
@@ -145,43 +145,6 @@ def model_matrices(fit: MixedModelResults) -> ModelMatrices:
         z_names=z_names,
         relative_factors=fit._relative_factors,
     )
-
-
-def random_design(design: Design) -> tuple[Any, pd.MultiIndex]:
-    """Z in the user's units, term by term and within a term level by level.
-
-    Parameters
-    ----------
-    design : Design
-
-    Returns
-    -------
-    Z : scipy.sparse.csr_array (n, q)
-    names : pandas.MultiIndex (q,)
-        Grouping factor, level and effect of each column.
-
-    Examples
-    --------
-    >>> import lmforms as lf
-    >>> model = lf.MixedModel("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
-    >>> Z, names = random_design(model.design)
-    >>> Z.shape, names[0]
-    ((30, 6), ('Batch', 'A', 'Intercept'))
-    """
-    import scipy.sparse as sp
-
-    pieces = []
-    names: list[tuple[str, Any, str]] = []
-    for term in design.terms:
-        group = design.groups[term.group]
-        q, k = len(group.levels), len(term.columns)
-        columns = (group.codes[:, None] * k + np.arange(k)).ravel()
-        ends = np.arange(design.n + 1) * k
-        values = term.matrix.values.ravel()
-        pieces.append(sp.csr_array((values, columns, ends), shape=(design.n, q * k)))
-        names += [(group.name, level, c) for level in group.levels for c in term.columns]
-    Z = sp.hstack(pieces).tocsr() if pieces else sp.csr_array((design.n, 0))
-    return Z, pd.MultiIndex.from_tuples(names, names=["group", "level", "effect"])
 
 
 def _whitened(Z: Any, fit: MixedModelResults) -> Any:

@@ -24,6 +24,7 @@ from .singular import singular_message
 if TYPE_CHECKING:
     from ..companion import Forms
     from ..data.design import Design
+    from ..data.rows import DesignMatrices
     from ..model import MixedModel
     from ..varcomp.report import ComponentEstimate
     from .matrices import ModelMatrices
@@ -402,9 +403,74 @@ class MixedModelResults:
         Series
             On the index of `data`; NaN where a predictor is missing.
         """
-        from .predict import predict
+        from .predict import predict, rows_of
 
-        return predict(self, data, random=random, new_levels=new_levels, offset=offset)
+        rows = rows_of(
+            self._design,
+            data,
+            random=random,
+            new_levels=new_levels,
+            offset=offset,
+            what="predict",
+        )
+        return predict(rows, self._estimate.beta, self._estimate.b)
+
+    @named_arguments
+    def design(
+        self,
+        new_data: Any = None,
+        *,
+        random: Literal["all", "none"] | Sequence[str] = "all",
+        new_levels: Literal["raise", "zero"] = "raise",
+        offset: npt.ArrayLike | None = None,
+    ) -> DesignMatrices:
+        """The matrices of the model for its own rows or for new ones.
+
+        Parameters
+        ----------
+        new_data, random, new_levels, offset
+            As `data` and the others of :meth:`predict`. Columns of Z of random effects that are
+            left out are zero, so that one vector of random effects fits all.
+
+        Returns
+        -------
+        DesignMatrices
+            X, Z and the offset: :meth:`predict` with the same arguments is X β̂ + Z b̂ + offset.
+            In rows with a missing predictor X and the offset are NaN.
+
+        Raises
+        ------
+        ColumnError, DataError, ArgumentError
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> import numpy as np
+        >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+        >>> new = {"Days": [0, 10], "Subject": ["308", "309"]}
+        >>> rows = fit.design(new)
+        >>> rows
+        <DesignMatrices X beta + Z b + offset: n = 2, p = 2, q = 36, 4 nonzeros in Z>
+        >>> rows.X
+           Intercept  Days
+        0        1.0   0.0
+        1        1.0  10.0
+        >>> b = fit.matrices.b
+        >>> bool(np.allclose(rows.X @ fit.params + rows.Z @ b + rows.offset, fit.predict(new)))
+        True
+        """
+        from ..data.rows import design_matrices
+        from .predict import rows_of
+
+        rows = rows_of(
+            self._design,
+            new_data,
+            random=random,
+            new_levels=new_levels,
+            offset=offset,
+            what="design",
+        )
+        return design_matrices(rows)
 
     @named_arguments
     def forms(self, rank: int | None = None, **params: Any) -> Forms:

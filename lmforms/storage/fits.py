@@ -29,8 +29,8 @@ from ..errors import (
     ModelError,
     NumericalError,
 )
-from ..formula.evaluator import Scope
 from ..formula.parse import parse_formula
+from ..formula.scope import Scope
 from ..formula.terms import bind
 from ..support.arguments import named_arguments
 from ..support.arrays import AnyArray, FloatArray
@@ -75,30 +75,31 @@ def _taken_apart(
     """Header and arrays of a file, and the names that loading needs from ``context=``."""
     from .. import __version__
 
-    model, design, estimate = fit.model, fit._design, fit._estimate
+    design, estimate = fit._design, fit._estimate
     if not isinstance(estimate, Estimate):
         raise ModelError(
             "save: a fit with relationship= cannot be written yet; keep the covariance and "
             "fit.theta, and fit again with start=."
         )
-    for name, contrast in model.contrasts.items():
+    read = design.formula_data
+    for name, contrast in read.contrasts.items():
         if not isinstance(contrast, (str, np.ndarray, list, tuple)):
             raise DataError(
                 f"save: the contrast object for `{name}` cannot be written; name it, as in "
                 f"contrasts={{{name!r}: 'contr.sum'}}, or give its matrix."
             )
-    source, table = model.formula.source, design.frame.table
+    source, table = read.formula.source, read.frame.table
     if len(source) > LONGEST_FORMULA:
         raise DataError(
             f"save: the formula has {len(source)} characters, and {LONGEST_FORMULA} can be read "
             "back: use shorter names of columns, or `.`."
         )
-    names = names_from_context(design.bound, table, model.scope.given, "save")
+    names = names_from_context(read.bound, table, read.scope.given, "save")
     arrays: dict[str, AnyArray] = {
         "response": fit._y,
         "theta": fit.theta,
         "beta": fit.params.to_numpy(),
-        **{f"extra/{name}": values for name, values in design.frame.extra.items()},
+        **{f"extra/{name}": values for name, values in read.frame.extra.items()},
     }
     gradient = estimate.optimum.evaluation.gradient
     if gradient is not None:
@@ -126,9 +127,9 @@ def _taken_apart(
         "control": asdict(fit._control),
         "contrasts": {
             k: v if isinstance(v, str) else np.asarray(v, dtype=np.float64).tolist()
-            for k, v in model.contrasts.items()
+            for k, v in read.contrasts.items()
         },
-        "offset_column": model.offset_column,
+        "offset_column": read.offset_column,
         "columns": columns,
         "index": index,
         "optimum": {
@@ -239,7 +240,8 @@ def _rebuilt(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
             contrasts=contents.contrasts,
             context=Scope(given, python=False),
         )
-    model.offset_column = contents.offset_column
+    read = replace(model.design.formula_data, offset_column=contents.offset_column)
+    model.design = replace(model.design, formula_data=read)
     theta = archive.array("theta", sum(g.covariance.n_theta for g in model.design.groups))
     response = archive.array("response", model.design.n)
     if not (np.isfinite(theta).all() and np.isfinite(response).all()):

@@ -11,6 +11,7 @@ import threading
 import tracemalloc
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -276,7 +277,8 @@ def test_contrast_objects_are_refused(tmp_path):
     matrix = np.array([[1.0], [0], [-1]])
     returned(quiet("y ~ f + (1 | g)", contrasts={"f": matrix}), tmp_path)
     returned(quiet("y ~ f + (1 | g)", contrasts={"f": "contr.sum"}), tmp_path)
-    fit.model.contrasts = {"f": np.full((3, 2), np.nan)}
+    read = replace(fit.model.design.formula_data, contrasts={"f": np.full((3, 2), np.nan)})
+    fit.model.design = replace(fit.model.design, formula_data=read)
     with pytest.raises(DataError, match=r"save: .*'contrasts'"):
         fit.save(tmp_path / "fit.lmf")
 
