@@ -169,8 +169,8 @@ def _fit(args: argparse.Namespace) -> str:
     dialect = Dialect(args.sep, args.decimal, args.encoding, tuple(args.na), tuple(args.text))
     if args.save is not None:
         _check_target(args.save)
+    from .formula.bind import bind
     from .formula.parse import parse_formula
-    from .formula.terms import bind
 
     formula = parse_formula(args.formula)
     file = DelimitedFile(args.file, dialect)
@@ -204,7 +204,7 @@ def _fit(args: argparse.Namespace) -> str:
 
 def _roles(bound: BoundFormula) -> tuple[set[str], set[str]]:
     """Columns that are labels in a formula, and columns that may be numbers (or both)."""
-    from .formula.terms import factor_columns, factors_of, label_columns
+    from .formula.factors import factor_columns, factors_of, label_columns
 
     sides = [bound.response, bound.fixed, *bound.offsets, *(t.expression for t in bound.random)]
     grouping = {f for term in bound.random for f in term.group}

@@ -17,8 +17,9 @@ import pandas as pd
 
 from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches, shortened
 from ..formula.evaluator import Evaluator
+from ..formula.factors import columns_of, factor_columns, factors_of, marked
 from ..formula.piece import Piece, unaliased
-from ..formula.terms import BoundRandomTerm, columns_of, factor_columns, factors_of, marked
+from ..formula.terms import BoundRandomTerm
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .design import Design, GroupingFactor
 from .frame import column_or_array, missing_by_column, plain_table

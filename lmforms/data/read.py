@@ -9,10 +9,11 @@ from typing import Any
 import numpy.typing as npt
 
 from ..errors import ArgumentError, ColumnError, DataError, near_matches
+from ..formula.bind import bind
 from ..formula.contrasts import check_contrasts
 from ..formula.parse import MixedFormula, parse_formula
 from ..formula.scope import Scope
-from ..formula.terms import BoundFormula, bind
+from ..formula.terms import BoundFormula
 from ..support.caller import caller_variables
 from .frame import Frame, Missing, build_frame, column_or_array
 from .table import column_names

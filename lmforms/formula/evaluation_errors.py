@@ -9,8 +9,8 @@ import numpy as np
 
 from ..data.table import Table
 from ..errors import ColumnError, DataError, FormulaError, listed, near_matches, shortened
+from .factors import marked
 from .piece import Piece, unaliased
-from .terms import marked
 from .transforms import HINTS
 
 if TYPE_CHECKING:

@@ -24,15 +24,16 @@ from ..data.table import Table
 from ..errors import DataError, FormulaError, LmformsError
 from ..support.arrays import FloatArray
 from .contrasts import contrast_object
+from .elementwise_code import evaluable, stateful_calls
 from .evaluation_errors import explained, first_sentence
-from .expression import Expression, evaluable, parse, stateful_calls
+from .expression import Expression, parse
+from .factors import factor_columns, factors_of
 from .materializer import materializer_class, without_warnings
 from .operators import HELPERS
 from .piece import Piece, aliased, joined, needs_alias, unaliased
 from .rowwise import depends_on_other_rows, is_elementwise
 from .scope import Scope
 from .term_matrix import TermMatrix
-from .terms import factor_columns, factors_of
 from .transforms import language
 
 if TYPE_CHECKING:

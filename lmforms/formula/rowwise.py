@@ -16,7 +16,8 @@ import pandas as pd
 
 from ..data.table import Table
 from ..support.arrays import AnyArray, IndexArray
-from .expression import CODING, INFIX
+from .codings import CODING
+from .expression import INFIX
 from .piece import unaliased
 
 SAME = 1e-8

@@ -29,9 +29,9 @@ from ..errors import (
     ModelError,
     NumericalError,
 )
+from ..formula.bind import bind
 from ..formula.parse import parse_formula
 from ..formula.scope import Scope
-from ..formula.terms import bind
 from ..support.arguments import named_arguments
 from ..support.arrays import AnyArray, FloatArray
 from ..support.caller import caller_depth

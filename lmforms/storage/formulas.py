@@ -8,8 +8,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FormulaError, MemoryLimitError
+from ..formula.factors import marked
 from ..formula.piece import unaliased
-from ..formula.terms import marked
 from .safe_arithmetic import ForbiddenError
 from .safe_expressions import ExpressionChecker
 
