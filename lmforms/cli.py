@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from .data.delimited import DelimitedFile, Dialect, read_table
+from .data.delimited import DelimitedFile, read_table
+from .data.file_dialect import Dialect
 from .errors import ArgumentError, DataError, LmformsError, LmformsWarning
 
 if TYPE_CHECKING:

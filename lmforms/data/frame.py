@@ -27,7 +27,7 @@ from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.caller import caller_depth
 from .align import in_order
 from .exact_columns import EXACT_FLOATS, exact_column
-from .numerals import refuse_missing_marks, refuse_numbers_as_text
+from .plain_types import plain_objects, plain_table, used_categories
 from .table import Table, column_names, raw_table, row_labels
 
 Missing = Literal["drop", "raise"]
@@ -138,13 +138,6 @@ def _missing(column: pd.Series) -> BoolArray | None:
     return column.isna().to_numpy(dtype=bool)
 
 
-def plain_table(table: Table, *, bare: Iterable[str] = ()) -> Table:
-    """Complete rows as floats, integers, booleans and categories without unused ones."""
-    as_is = set(bare)
-    plain = {c: _plain(column, c, as_is=c in as_is) for c, column in table.items()}
-    return Table(plain, table.index)
-
-
 def report_dropped(incomplete: BoolArray, where: Mapping[str, BoolArray], missing: str) -> None:
     """Warn about incomplete rows, or raise as `missing` asks, naming the columns."""
     counts = {name: int(gaps.sum()) for name, gaps in where.items() if gaps.any()}
@@ -227,11 +220,11 @@ def group_codes(values: pd.Series) -> tuple[IndexArray, pd.Index]:
         Labels that are not hashable, or whole numbers that floats cannot tell apart.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
-        used = _used_categories(values).array
+        used = used_categories(values).array
         _refuse_rounded(values.name, used.categories)
         return used.codes.astype(np.intp), used.categories
     if values.dtype.kind == "O":  # of a call, say
-        values = _plain_object(values, str(values.name), as_is=False)
+        values = plain_objects(values, str(values.name), as_is=False)
         if isinstance(values.dtype, pd.CategoricalDtype):
             return group_codes(values)
     try:
@@ -259,93 +252,3 @@ def _refuse_rounded(name: Any, levels: Any) -> None:
             "whole numbers are the same float: read them as whole numbers (Int64 where some are "
             "missing) or as text."
         )
-
-
-# --- plain types ---------------------------------------------------------------------------
-
-PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
-"""Types that stay as they are."""
-
-LARGEST_INTEGER = np.iinfo(np.int64).max
-"""Whole numbers up to this are int64."""
-
-_REFUSED = {
-    "datetime": "a date or time",
-    "timedelta": "a time span",
-    "period": "a period",
-    "interval": "an interval",
-    "complex": "complex numbers",
-    "decimal": "decimal objects",
-}
-
-
-def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
-    """The column as float64/integer/bool/category; refuse what cannot enter a model."""
-    dtype = series.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        return _used_categories(series)
-    if dtype in PLAIN:
-        return series
-    if pd.api.types.is_bool_dtype(dtype):
-        return series.astype(bool)
-    if pd.api.types.is_integer_dtype(dtype):
-        beyond = dtype.kind == "u" and len(series) and series.max() > LARGEST_INTEGER
-        return series.astype(np.uint64 if beyond else np.int64)
-    if pd.api.types.is_float_dtype(dtype):
-        return series.astype(np.float64)
-    if dtype.kind == "O" or isinstance(dtype, pd.StringDtype) or dtype.kind in "UTS":
-        return _plain_object(series, name, as_is=as_is)
-    if not as_is:
-        return series  # a call in the formula makes something of it, or a grouping does
-    kind = next((k for k in _REFUSED if k in str(dtype)), str(dtype))
-    raise DataError(
-        f"`{name}` holds {_REFUSED.get(kind, f'values of type {dtype}')}: convert it to numbers "
-        f"or to a category before it can be a predictor."
-    )
-
-
-def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
-    held = pd.api.types.infer_dtype(series, skipna=True)
-    if held in ("string", "empty"):
-        try:
-            labels = series.astype(object).astype("category")
-        except UnicodeEncodeError:
-            raise DataError(f"`{name}` holds text that is no valid Unicode.") from None
-        if as_is:
-            refuse_numbers_as_text(name, labels)
-        else:
-            refuse_missing_marks(name, labels)
-        return labels
-    if held == "boolean":
-        return series.astype(bool)
-    if held == "integer":
-        if series.abs().max() <= LARGEST_INTEGER:
-            return series.astype(np.int64)
-        if as_is:
-            raise DataError(
-                f"`{name}` holds whole numbers of more than 63 bits: make them floats, or text if "
-                "they are labels."
-            )
-    if held == "floating":
-        return series.astype(np.float64)
-    if held == "mixed-integer-float":
-        if all(abs(v) <= EXACT_FLOATS for v in series if not isinstance(v, (float, np.floating))):
-            return series.astype(np.float64)
-        if as_is:
-            raise DataError(
-                f"`{name}` holds whole numbers beyond 2**53 among floats: make them all floats, or "
-                "text if they are labels."
-            )
-    if not as_is:
-        return series  # labels of a grouping factor, or the argument of a call
-    if held in ("mixed", "mixed-integer"):
-        refuse_numbers_as_text(name, series)
-    raise DataError(f"`{name}` holds objects ({held}): convert it to numbers or to a category.")
-
-
-def _used_categories(series: pd.Series) -> pd.Series:
-    """Without categories that no row has (the same object if there are none)."""
-    values = series.array
-    codes, count = np.asarray(values.codes), len(values.categories)
-    seen = np.bincount(codes[codes >= 0], minlength=count)
-    return series if seen.all() else series.cat.remove_unused_categories()

@@ -22,8 +22,9 @@ from ..formula.piece import Piece, unaliased
 from ..formula.terms import BoundRandomTerm
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .design import Design, GroupingFactor
-from .frame import column_or_array, missing_by_column, plain_table
+from .frame import column_or_array, missing_by_column
 from .label_messages import named, other_type, values_of
+from .plain_types import plain_table
 from .rows import DesignRows, TermRows
 from .table import Table, column_names, raw_table, row_count
 
