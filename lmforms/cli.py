@@ -215,7 +215,7 @@ def _roles(bound: BoundFormula) -> tuple[set[str], set[str]]:
         labels |= coded
         numbers |= factor_columns(factor) - coded
     known = set(bound.columns)
-    return labels & known, (numbers | bound.bare) & known
+    return labels & known, (numbers | bound.direct_columns) & known
 
 
 def _check_target(path: str) -> None:

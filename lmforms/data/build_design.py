@@ -44,28 +44,28 @@ def build_design(read: FormulaData, *, related: Collection[str] = ()) -> Design:
     """
     bound, frame = read.bound, read.frame
     parts = _evaluate(read, frame.table)
-    used = np.ones(frame.table.n, dtype=bool)
+    in_model = np.ones(frame.table.n, dtype=bool)
     absent = _undefined(parts)
     if absent:
-        used = ~np.logical_or.reduce(list(absent.values()))
-        report_dropped(~used, absent, read.missing)
-        settled = frame.with_categories_of(used)
+        in_model = ~np.logical_or.reduce(list(absent.values()))
+        report_dropped(~in_model, absent, read.missing)
+        settled = frame.with_categories_of(in_model)
         if settled is not frame:  # a level that only these rows had has no column
             parts = _evaluate(read, settled.table)
-        parts = parts.subset(used)
-    offset = frame.extra.get("offset", np.zeros(len(used)))[used]
+        parts = parts.subset(in_model)
+    offset = frame.extra.get("offset", np.zeros(len(in_model)))[in_model]
     if not np.isfinite(offset).all():
         raise DataError("offset is infinite in some rows: mend or drop them.")
     for matrix in parts.offsets:
         offset = offset + matrix.values[:, 0]
     weights = frame.extra.get("weights")
-    weights = None if weights is None else weights[used]
+    weights = None if weights is None else weights[in_model]
     y = _check_response(parts.response, bound)
     groups, terms = random_parts(bound, parts.random, parts.labels)
     check_sizes(groups, terms, bound.random, len(y), related)
     design = Design(
         formula_data=read,
-        used=used,
+        in_model=in_model,
         y=y,
         offset=offset,
         residual=Weighted(weights) if weights is not None else Independent(),
@@ -109,22 +109,22 @@ def _evaluate(read: FormulaData, table: Table) -> _Parts:
     evaluator = Evaluator(table, read.scope, read.contrasts)
     bound, formula = read.bound, read.bound.formula
     offsets = [
-        evaluator.matrix(parsed, piece, "the offset")
-        for parsed, piece in zip(bound.offsets, formula.offsets, strict=True)
+        evaluator.matrix(parsed, part, "the offset")
+        for parsed, part in zip(bound.offsets, formula.offsets, strict=True)
     ]
-    for matrix, piece in zip(offsets, formula.offsets, strict=True):
+    for matrix, part in zip(offsets, formula.offsets, strict=True):
         if matrix.is_categorical or len(matrix.names) != 1:
-            raise piece.error(f"offset({piece.label}) is not one column of numbers.")
+            raise part.error(f"offset({part.label}) is not one column of numbers.")
     return _Parts(
         response=evaluator.matrix(bound.response, formula.response, "the response"),
         fixed=evaluator.matrix(bound.fixed, formula.fixed, "the fixed part"),
         random=tuple(
-            evaluator.matrix(t.expression, t.piece, f"the random term {t.written}")
+            evaluator.matrix(t.expression, t.part, f"the random term {t.written}")
             for t in bound.random
         ),
         offsets=tuple(offsets),
         labels=tuple(
-            tuple(evaluator.factor(f, t.group_piece) for f in t.group) for t in bound.random
+            tuple(evaluator.factor(f, t.group_part) for f in t.group) for t in bound.random
         ),
     )
 
@@ -148,11 +148,11 @@ def _undefined(parts: _Parts) -> dict[str, BoolArray]:
 
 
 def _check_response(response: TermMatrix, bound: BoundFormula) -> FloatArray:
-    piece = bound.formula.response
+    part = bound.formula.response
     if response.is_categorical or len(response.names) != 1:
         kind = "is not numeric" if response.is_categorical else "has several columns"
-        raise piece.error(f"the response `{piece.label}` {kind}; one numeric column is needed.")
+        raise part.error(f"the response `{part.label}` {kind}; one numeric column is needed.")
     y = np.ascontiguousarray(response.values[:, 0])
     if len(y) > 1 and (y == y[0]).all():
-        raise ModelError(f"the response `{piece.label}` is constant ({y[0]:g}): nothing to model.")
+        raise ModelError(f"the response `{part.label}` is constant ({y[0]:g}): nothing to model.")
     return y

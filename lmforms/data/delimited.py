@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ColumnError, DataError, near_matches
 from .file_dialect import MISSING, Dialect, option_text
-from .numerals import commas_in, has_decimal_commas, is_number, shown, strays
+from .numerals import commas_in, has_decimal_commas, is_number, non_numeric_entries, shown
 from .text_files import TextFile, is_utf8
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class DelimitedFile:
             )
 
     def _numbers_if_meant(self, name: str, column: pd.Series) -> pd.Series:
-        """Text as it is if these are labels; a column of numbers with a few strays is refused."""
+        """Text as it is if these are labels; refuse numbers with a few other entries."""
         entries = column.dropna().astype(str).value_counts()
         counts = {str(text): int(count) for text, count in entries.items()}
         if self.dialect.decimal == ".":
@@ -199,7 +199,7 @@ class DelimitedFile:
             counts = {t.replace(self.dialect.decimal, "."): n for t, n in counts.items()}
         if all(map(is_number, counts)):  # whole numbers of more than 64 bits
             return column.astype(float)
-        found = strays(counts)
+        found = non_numeric_entries(counts)
         if found:
             marks = " ".join(option_text("--na", text) for text in found[:5])
             raise DataError(

@@ -80,7 +80,7 @@ class Design:
     ----------
     formula_data : FormulaData
         The formula and the rows that it was evaluated on.
-    used : ndarray of bool
+    in_model : ndarray of bool
         Rows of its frame that are in the model: all but those a transformation made NaN.
     y : ndarray (n,)
         The response as evaluated.
@@ -98,7 +98,7 @@ class Design:
     """
 
     formula_data: FormulaData
-    used: BoolArray
+    in_model: BoolArray
     y: FloatArray
     offset: FloatArray
     residual: Residual
@@ -126,7 +126,7 @@ class Design:
     @property
     def index(self) -> pd.Index:
         """Labels of the rows used."""
-        return self.frame.table.index[self.used]
+        return self.frame.table.index[self.in_model]
 
     @property
     def x_names(self) -> list[str]:

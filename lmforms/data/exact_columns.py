@@ -24,7 +24,7 @@ from .arrow_columns import (
     time_column,
 )
 
-EXACT_FLOATS = 2**53
+MAX_EXACT_INTEGER = 2**53
 """Up to here every whole number is a double; beyond it neighbours share one."""
 
 

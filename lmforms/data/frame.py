@@ -25,14 +25,14 @@ from ..errors import (
 from ..support.arguments import one_of
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.caller import caller_depth
-from .align import in_order
-from .exact_columns import EXACT_FLOATS, exact_column
+from .align import in_row_order
+from .exact_columns import MAX_EXACT_INTEGER, exact_column
 from .plain_types import plain_objects, plain_table, used_categories
 from .table import Table, column_names, raw_table, row_labels
 
 Missing = Literal["drop", "raise"]
 
-NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean", "empty")
+NUMERIC_KINDS = ("integer", "floating", "mixed-integer-float", "boolean", "empty")
 """What pandas calls objects that are all numbers."""
 
 
@@ -44,7 +44,7 @@ class Frame:
     ----------
     table : Table
         The needed columns in plain types, on the user's index, complete rows only.
-    kept : ndarray of bool, shape (rows given,)
+    complete : ndarray of bool, shape (rows given,)
         Which of the given rows are in `table`.
     extra : mapping of str to ndarray
         Arrays that came beside the table (weights, offset), for the rows kept.
@@ -53,7 +53,7 @@ class Frame:
     """
 
     table: Table
-    kept: BoolArray
+    complete: BoolArray
     extra: Mapping[str, FloatArray]
     incomplete: Table = field(default_factory=Table)
 
@@ -76,7 +76,7 @@ def build_frame(
     data: Any,
     columns: Iterable[str],
     *,
-    bare: Iterable[str] = (),
+    direct: Iterable[str] = (),
     extra: Mapping[str, FloatArray] | None = None,
     missing: Missing = "drop",
 ) -> Frame:
@@ -87,7 +87,7 @@ def build_frame(
     data : pandas, polars or pyarrow table, or mapping of arrays
     columns : iterable of str
         The columns needed.
-    bare : iterable of str
+    direct : iterable of str
         Columns that enter the model as they are: numbers or factors, nothing else.
         Others are labels of grouping factors or arguments of calls, of any type.
     extra : mapping of str to ndarray (n,), optional
@@ -110,15 +110,15 @@ def build_frame(
     absent = missing_by_column(table)
     if "offset" in arrays:
         absent["offset"] = np.isnan(arrays["offset"])
-    kept = np.ones(n, dtype=bool)
+    complete = np.ones(n, dtype=bool)
     for gaps in absent.values():
-        kept &= ~gaps
+        complete &= ~gaps
     incomplete = Table()
-    if not kept.all():
-        report_dropped(~kept, absent, missing)
-        incomplete, table = table.rows(~kept), table.rows(kept)
-        arrays = {name: values[kept] for name, values in arrays.items()}
-    return Frame(plain_table(table, bare=bare), kept, arrays, incomplete)
+    if not complete.all():
+        report_dropped(~complete, absent, missing)
+        incomplete, table = table.rows(~complete), table.rows(complete)
+        arrays = {name: values[complete] for name, values in arrays.items()}
+    return Frame(plain_table(table, direct=direct), complete, arrays, incomplete)
 
 
 def missing_by_column(table: Table) -> dict[str, BoolArray]:
@@ -172,7 +172,7 @@ def column_or_array(name: str, values: Any, data: Any) -> FloatArray | None:
         values = raw_table(data, [values])[values]
     rows = row_labels(data)
     n = len(rows)
-    array = real_array(name, in_order(name, values, rows))
+    array = real_array(name, in_row_order(name, values, rows))
     if array.shape != (n,):
         raise DataError(
             f"{name} has shape {array.shape}; one number for each of the {n} rows is needed."
@@ -194,7 +194,7 @@ def real_array(name: str, values: Any) -> FloatArray:
         raise DataError(f"{name}: real numbers are needed, not lists of them.") from None
     series = exact_column(name, values if len(shape) == 1 else np.ma.asarray(values).ravel())
     dtype = series.dtype
-    if dtype.kind == "O" and pd.api.types.infer_dtype(series, skipna=True) in NUMBERS:
+    if dtype.kind == "O" and pd.api.types.infer_dtype(series, skipna=True) in NUMERIC_KINDS:
         series = _floats(name, series)  # numbers among None, say
     elif not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
         held = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else f"{dtype} values"
@@ -245,7 +245,7 @@ def _refuse_rounded(name: Any, levels: Any) -> None:
     if levels.dtype.kind != "f":
         return
     levels = np.asarray(levels)
-    rounded = levels[np.isfinite(levels) & (np.abs(levels) >= EXACT_FLOATS)]
+    rounded = levels[np.isfinite(levels) & (np.abs(levels) >= MAX_EXACT_INTEGER)]
     if len(rounded):
         raise DataError(
             f"the labels of `{name}` are floats as large as {rounded[-1]:.17g}, where neighbouring "

@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches, shortened
+from ..formula.aliases import unaliased
 from ..formula.evaluator import Evaluator
 from ..formula.factors import columns_of, factor_columns, factors_of, marked
-from ..formula.piece import Piece, unaliased
+from ..formula.formula_part import FormulaPart
 from ..formula.terms import BoundRandomTerm
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .design import Design, GroupingFactor
@@ -73,20 +74,20 @@ def new_rows(
     n = len(given)
     gaps = missing_by_column(table).values()
     complete = ~np.logical_or.reduce([np.zeros(n, dtype=bool), *gaps])
-    table = _as_fitted(design, plain_table(table.rows(complete), bare=bound.bare), what)
+    table = _as_fitted(design, plain_table(table.rows(complete), direct=bound.direct_columns), what)
     _check_row_by_row(design, terms, what)
     contrasts = {name: c for name, c in read.contrasts.items() if name in table}
     evaluator = Evaluator(table, read.scope, contrasts)
     fixed = evaluator.matrix(design.fixed.spec, bound.formula.fixed, "the fixed part")
     total = np.zeros(table.n)
-    for made, piece in zip(design.offsets, bound.formula.offsets, strict=True):
-        total += evaluator.matrix(made.spec, piece, "the offset").values[:, 0]
+    for made, part in zip(design.offsets, bound.formula.offsets, strict=True):
+        total += evaluator.matrix(made.spec, part, "the offset").values[:, 0]
     found = {}
     for t in terms:
         term, spec = design.terms[t], bound.random[t]
         where = f"the random term {spec.written}"
-        basis = evaluator.matrix(term.matrix.spec, spec.piece, where).values
-        labels = [evaluator.factor(f, spec.group_piece) for f in spec.group]
+        basis = evaluator.matrix(term.matrix.spec, spec.part, where).values
+        labels = [evaluator.factor(f, spec.group_part) for f in spec.group]
         codes = _codes(design, design.groups[term.group], spec, labels, new_levels)
         found[t] = TermRows(_spread(codes, complete, -1), _spread(basis, complete, 0.0))
     return DesignRows(
@@ -169,27 +170,27 @@ def _as_fitted(design: Design, rows: Table, what: str) -> Table:
 def _as_used(design: Design, name: str) -> pd.Series:
     """A column of the fit, without levels that only rows have which a transformation made NaN."""
     column = design.frame.table[name]
-    if not isinstance(column.dtype, pd.CategoricalDtype) or design.used.all():
+    if not isinstance(column.dtype, pd.CategoricalDtype) or design.in_model.all():
         return column
-    return column[design.used].cat.remove_unused_categories()
+    return column[design.in_model].cat.remove_unused_categories()
 
 
 def _check_row_by_row(design: Design, terms: Sequence[int], what: str) -> None:
     """Refuse expressions that mean something else on other rows than those of the fit."""
     read, bound = design.formula_data, design.bound
     evaluator = Evaluator(read.frame.table, read.scope, read.contrasts)
-    used: list[tuple[Iterable[Factor], ModelSpec | None, Piece]] = [
+    used: list[tuple[Iterable[Factor], ModelSpec | None, FormulaPart]] = [
         (factors_of(bound.fixed), design.fixed.spec, bound.formula.fixed)
     ]
-    for parsed, made, piece in zip(
+    for parsed, made, part in zip(
         bound.offsets, design.offsets, bound.formula.offsets, strict=True
     ):
-        used.append((factors_of(parsed), made.spec, piece))
+        used.append((factors_of(parsed), made.spec, part))
     for t in terms:
         spec = bound.random[t]
-        used.append((factors_of(spec.expression), design.terms[t].matrix.spec, spec.piece))
-        used.append((spec.group, None, spec.group_piece))
-    for factors, learnt, piece in used:
+        used.append((factors_of(spec.expression), design.terms[t].matrix.spec, spec.part))
+        used.append((spec.group, None, spec.group_part))
+    for factors, learnt, part in used:
         for factor in factors:
             if evaluator.depends_on_other_rows(factor, learnt):
                 name = shortened(unaliased(factor.expr))
@@ -197,7 +198,7 @@ def _check_row_by_row(design: Design, terms: Sequence[int], what: str) -> None:
                     f"{what}: `{name}` depends on the other rows, so it is another "
                     "function on new data. Use what is remembered, such as center(x), "
                     "scale(x) or poly(x, 2), or compute it as a column of both tables.\n"
-                    f"{marked(factor, piece)}"
+                    f"{marked(factor, part)}"
                 )
 
 
@@ -240,7 +241,7 @@ def _codes(
 def _lost_rows(design: Design, columns: Sequence[str], levels: Sequence[Any]) -> str:
     """Which of the levels had rows that were dropped, for a message."""
     seen: set[Any] = set()
-    for table in (design.frame.incomplete, design.frame.table.rows(~design.used)):
+    for table in (design.frame.incomplete, design.frame.table.rows(~design.in_model)):
         if all(name in table for name in columns):
             values = [values_of(table[name].astype(object)) for name in columns]
             seen |= set(values[0] if len(columns) == 1 else zip(*values, strict=True))

@@ -20,13 +20,14 @@ MISSING_MARKS = frozenset(
 ) | {"#n/a", "#na", "#null!", "#div/0!", "#value!"}
 """What stands for a missing value in files, in lower case."""
 
-FEW_ROWS = 0.1
-"""No larger share of the rows can be strays: a factor has more rows at a level that counts."""
+MAX_RARE_SHARE = 0.1
+"""Entries that are no numbers are taken for mistakes in at most this share of the rows: a level of
+a factor has more."""
 
-FEW_TEXTS, MANY_NUMBERS = 2, 12
+MAX_MARKS, MIN_NUMBERS_BESIDE_MARKS = 2, 12
 """So few texts beside so many numbers are marks of missing values, however many rows they have."""
 
-ENOUGH_NUMBERS = 5
+MIN_NUMBERS_BESIDE_RARE = 5
 """Levels of a factor that are numbers by chance, such as doses beside a control, are fewer."""
 
 _CATEGORY = "data[{0!r}].astype('category'), in polars .cast(polars.Categorical)"
@@ -46,7 +47,7 @@ def is_missing_mark(text: str) -> bool:
     return text.strip().lower() in MISSING_MARKS
 
 
-def strays(counts: Mapping[str, int]) -> list[str]:
+def non_numeric_entries(counts: Mapping[str, int]) -> list[str]:
     """Entries that keep a column of numbers from being one; none if it is a factor.
 
     Parameters
@@ -56,11 +57,11 @@ def strays(counts: Mapping[str, int]) -> list[str]:
 
     Examples
     --------
-    >>> strays({"1.5": 3, "2.5": 4, ".": 1})
+    >>> non_numeric_entries({"1.5": 3, "2.5": 4, ".": 1})
     ['.']
-    >>> strays({"10 mg": 9, "20 mg": 9, "none": 9})
+    >>> non_numeric_entries({"10 mg": 9, "20 mg": 9, "none": 9})
     []
-    >>> strays({**{str(i): 1 for i in range(40)}, "missing": 9})
+    >>> non_numeric_entries({**{str(i): 1 for i in range(40)}, "missing": 9})
     ['missing']
     """
     others = [text for text in counts if not is_number(text)]
@@ -68,8 +69,8 @@ def strays(counts: Mapping[str, int]) -> list[str]:
     if not others or not numbers:
         return []
     rows = sum(counts[text] for text in others)
-    rare = rows <= FEW_ROWS * sum(counts.values()) and numbers >= ENOUGH_NUMBERS
-    marks = len(others) <= FEW_TEXTS and numbers >= MANY_NUMBERS
+    rare = rows <= MAX_RARE_SHARE * sum(counts.values()) and numbers >= MIN_NUMBERS_BESIDE_RARE
+    marks = len(others) <= MAX_MARKS and numbers >= MIN_NUMBERS_BESIDE_MARKS
     return others if rare or marks or all(map(is_missing_mark, others)) else []
 
 
@@ -129,7 +130,7 @@ def refuse_numbers_as_text(name: str, column: pd.Series) -> None:
             f"`{name}` is text, and all its entries are numbers, such as {shown(counts)}. Make it "
             f"numbers: data[{name!r}].astype(float), in polars .cast(float). {labels}"
         )
-    found = strays(counts)
+    found = non_numeric_entries(counts)
     if found:
         raise DataError(
             f"`{name}` is text: its entries are numbers but for {shown(found)}. If that is a "

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from .exact_columns import EXACT_FLOATS
+from .exact_columns import MAX_EXACT_INTEGER
 from .numerals import refuse_missing_marks, refuse_numbers_as_text
 from .table import Table
 
-PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
+PLAIN_DTYPES = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
 """Types that stay as they are."""
 
-LARGEST_INTEGER = np.iinfo(np.int64).max
+MAX_INT64 = np.iinfo(np.int64).max
 """Whole numbers up to this are int64."""
 
 _REFUSED = {
@@ -28,9 +28,9 @@ _REFUSED = {
 }
 
 
-def plain_table(table: Table, *, bare: Iterable[str] = ()) -> Table:
+def plain_table(table: Table, *, direct: Iterable[str] = ()) -> Table:
     """Complete rows as floats, integers, booleans and categories without unused ones."""
-    as_is = set(bare)
+    as_is = set(direct)
     plain = {c: _plain(column, c, as_is=c in as_is) for c, column in table.items()}
     return Table(plain, table.index)
 
@@ -40,12 +40,12 @@ def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return used_categories(series)
-    if dtype in PLAIN:
+    if dtype in PLAIN_DTYPES:
         return series
     if pd.api.types.is_bool_dtype(dtype):
         return series.astype(bool)
     if pd.api.types.is_integer_dtype(dtype):
-        beyond = dtype.kind == "u" and len(series) and series.max() > LARGEST_INTEGER
+        beyond = dtype.kind == "u" and len(series) and series.max() > MAX_INT64
         return series.astype(np.uint64 if beyond else np.int64)
     if pd.api.types.is_float_dtype(dtype):
         return series.astype(np.float64)
@@ -76,7 +76,7 @@ def plain_objects(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     if held == "boolean":
         return series.astype(bool)
     if held == "integer":
-        if series.abs().max() <= LARGEST_INTEGER:
+        if series.abs().max() <= MAX_INT64:
             return series.astype(np.int64)
         if as_is:
             raise DataError(
@@ -86,7 +86,8 @@ def plain_objects(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     if held == "floating":
         return series.astype(np.float64)
     if held == "mixed-integer-float":
-        if all(abs(v) <= EXACT_FLOATS for v in series if not isinstance(v, (float, np.floating))):
+        whole = (v for v in series if not isinstance(v, (float, np.floating)))
+        if all(abs(v) <= MAX_EXACT_INTEGER for v in whole):
             return series.astype(np.float64)
         if as_is:
             raise DataError(

@@ -93,7 +93,7 @@ def read_formula_data(
     bound = bind(parsed, tuple(names), reserved=(*reserved, *taken))
     if context is None:
         known = caller_variables() if variables is None else variables
-        scope = Scope.implicit(known, bound.outside)
+        scope = Scope.implicit(known, bound.free_names)
     else:
         scope = context if isinstance(context, Scope) else Scope(context)
     codings = _checked_contrasts(contrasts, bound.columns, names)
@@ -104,7 +104,7 @@ def read_formula_data(
     frame = build_frame(
         data,
         bound.columns,
-        bare=bound.bare,
+        direct=bound.direct_columns,
         extra={name: values for name, values in extra.items() if values is not None},
         missing=missing,
     )

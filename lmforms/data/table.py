@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..errors import DataError, listed
 from ..support.arrays import BoolArray
-from .align import in_order
+from .align import in_row_order
 from .exact_columns import exact_column, from_narwhals
 
 
@@ -147,7 +147,7 @@ def _of_mapping(
         if isinstance(values, pd.Series):
             if not values.index.equals(rows):
                 moved = name
-                values = in_order(f"`{name}`", values, rows)
+                values = in_row_order(f"`{name}`", values, rows)
         else:
             placed = name
         if name in columns:

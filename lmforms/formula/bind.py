@@ -8,11 +8,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..errors import ColumnError, FormulaError, listed, near_matches, shortened
+from .aliases import aliased, needs_alias, unaliased
 from .expression import parse
 from .factors import called_names, columns_of, factor_columns, factors_of, group_name, marked
+from .formula_part import FormulaPart, with_function_aliases
 from .lexer import Token
 from .parse import MixedFormula
-from .piece import Piece, aliased, needs_alias, unaliased, with_functions_apart
 from .term_algebra import expand
 from .terms import BoundFormula, BoundRandomTerm
 from .transforms import FALLBACKS
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def bind(
     formula: MixedFormula, columns: tuple[str, ...], *, reserved: tuple[str, ...] = ()
 ) -> BoundFormula:
-    """Parse every piece of `formula` against the columns of the data.
+    """Parse every part of `formula` against the columns of the data.
 
     Parameters
     ----------
@@ -41,14 +42,14 @@ def bind(
     Raises
     ------
     FormulaError
-        A piece cannot be parsed.
+        A part cannot be parsed.
     ColumnError
         A name is not a column (with near matches).
     """
-    formula = _apart(formula, (*columns, *FALLBACKS))
+    formula = _with_function_aliases(formula, (*columns, *FALLBACKS))
     response = _parse(formula.response, intercept=False)
     groups = [_parse_group(spec.group) for spec in formula.random]
-    offsets = tuple(_parse(piece, intercept=False) for piece in formula.offsets)
+    offsets = tuple(_parse(part, intercept=False) for part in formula.offsets)
 
     every_group = {f for alternatives in groups for factors in alternatives for f in factors}
     group_names = {name for factor in every_group for name in factor_columns(factor)}
@@ -71,23 +72,23 @@ def bind(
     _refuse_duplicates(random)
     _refuse_ambiguous_groups(random)
 
-    bare: set[str] = set()
+    direct: set[str] = set()
     used: set[str] = set(group_names)
-    mentioned = {name for factor in every_group for name in called_names(factor)}
+    names_in_calls = {name for factor in every_group for name in called_names(factor)}
     sides = [(response, formula.response), (fixed, formula.fixed)]
-    sides += [(r.expression, r.piece) for r in random]
+    sides += [(r.expression, r.part) for r in random]
     sides += list(zip(offsets, formula.offsets, strict=True))
     texts: dict[str, str] = {}
-    for parsed, piece in sides:
+    for parsed, part in sides:
         for factor in factors_of(parsed):
-            _refuse_ambiguous_name(factor, piece, texts, predictor=parsed is not response)
-            _check_columns(factor, piece, columns)
+            _refuse_ambiguous_name(factor, part, texts, predictor=parsed is not response)
+            _check_columns(factor, part, columns)
             if parsed is not response:
-                _refuse_response(factor, piece, response)
+                _refuse_response(factor, part, response)
             used |= factor_columns(factor) & set(columns)
-            mentioned |= factor_columns(factor) | called_names(factor)
+            names_in_calls |= factor_columns(factor) | called_names(factor)
             if factor.eval_method.value == "lookup":
-                bare.add(unaliased(factor.expr))
+                direct.add(unaliased(factor.expr))
     for spec, alternatives in zip(formula.random, groups, strict=True):
         for factor in {f for fs in alternatives for f in fs}:
             _check_columns(factor, spec.group, columns)
@@ -99,44 +100,44 @@ def bind(
         random=tuple(random),
         offsets=offsets,
         columns=tuple(c for c in columns if c in used),
-        bare=frozenset(bare),
-        outside=frozenset(mentioned - set(columns)),
+        direct_columns=frozenset(direct),
+        free_names=frozenset(names_in_calls - set(columns)),
     )
 
 
-def _apart(formula: MixedFormula, values: Sequence[str]) -> MixedFormula:
+def _with_function_aliases(formula: MixedFormula, values: Sequence[str]) -> MixedFormula:
     """The formula with functions kept apart from columns and variables of the same name."""
     return replace(
         formula,
-        response=with_functions_apart(formula.response, values),
-        fixed=with_functions_apart(formula.fixed, values),
+        response=with_function_aliases(formula.response, values),
+        fixed=with_function_aliases(formula.fixed, values),
         random=tuple(
             replace(
                 spec,
-                expression=with_functions_apart(spec.expression, values),
-                group=with_functions_apart(spec.group, values),
+                expression=with_function_aliases(spec.expression, values),
+                group=with_function_aliases(spec.group, values),
             )
             for spec in formula.random
         ),
-        offsets=tuple(with_functions_apart(piece, values) for piece in formula.offsets),
+        offsets=tuple(with_function_aliases(part, values) for part in formula.offsets),
     )
 
 
 # --- parsing ----------------------------------------------------------------------------
 
 
-def _parse(piece: Piece, *, intercept: bool, available: Sequence[str] = ()) -> SimpleFormula:
-    """A piece as formulaic's terms."""
+def _parse(part: FormulaPart, *, intercept: bool, available: Sequence[str] = ()) -> SimpleFormula:
+    """A part as formulaic's terms."""
     from formulaic import SimpleFormula
     from formulaic.parser.types import Factor, Term
 
-    expansion = expand(piece, intercept=intercept, available=available)
-    terms = [Term([_factor(t, piece) for t in term]) for term in expansion.terms]
+    expansion = expand(part, intercept=intercept, available=available)
+    terms = [Term([_factor(t, part) for t in term]) for term in expansion.terms]
     one = [Term([Factor("1", eval_method="literal")])] if expansion.intercept else []
     return SimpleFormula([*one, *terms])
 
 
-def _factor(token: Token, piece: Piece) -> Factor:
+def _factor(token: Token, part: FormulaPart) -> Factor:
     """A name or call as formulaic's factor, its code read once to see that it can be."""
     from formulaic.parser.types import Factor
     from formulaic.parser.types import Token as Place
@@ -147,7 +148,7 @@ def _factor(token: Token, piece: Piece) -> Factor:
         try:
             parse(name)
         except SyntaxError as exc:
-            raise piece.error(
+            raise part.error(
                 f"`{shortened(unaliased(name))}` cannot be read: {exc.msg}.",
                 token.start,
                 token.stop,
@@ -156,56 +157,56 @@ def _factor(token: Token, piece: Piece) -> Factor:
     return Factor(name, eval_method=method, token=place)
 
 
-def _parse_group(piece: Piece) -> list[tuple[Factor, ...]]:
+def _parse_group(part: FormulaPart) -> list[tuple[Factor, ...]]:
     """The grouping factors of ``a``, ``a:b``, ``a/b``, ``a*b`` …, each as its components."""
-    expansion = expand(piece, intercept=False)
+    expansion = expand(part, intercept=False)
     for token in expansion.constants:
-        raise piece.error(
+        raise part.error(
             "a grouping factor is a column or an interaction of columns, not a number.",
             token.start,
             token.stop,
         )
-    groups = [tuple(_factor(t, piece) for t in term) for term in expansion.terms]
+    groups = [tuple(_factor(t, part) for t in term) for term in expansion.terms]
     if not groups:
-        raise piece.error("no grouping factor is left on the right of the bar.")
+        raise part.error("no grouping factor is left on the right of the bar.")
     return groups
 
 
-def _check_columns(factor: Factor, piece: Piece, columns: Sequence[str]) -> None:
+def _check_columns(factor: Factor, part: FormulaPart, columns: Sequence[str]) -> None:
     """A bare name must be a column; names inside calls may come from the caller's scope."""
     name = unaliased(factor.expr)
     if factor.eval_method.value != "lookup" or name in columns:
         return
     raise ColumnError(
         f"`{name}` is not a column of the data.{near_matches(name, columns)} "
-        f"Columns: {listed(columns)}.\n{marked(factor, piece)}"
+        f"Columns: {listed(columns)}.\n{marked(factor, part)}"
     )
 
 
-def _refuse_response(factor: Factor, piece: Piece, response: SimpleFormula) -> None:
+def _refuse_response(factor: Factor, part: FormulaPart, response: SimpleFormula) -> None:
     """A response cannot explain itself."""
     own = list(factors_of(response))
     if len(own) == 1 and factor.expr == own[0].expr:
         raise FormulaError(
             f"`{unaliased(factor.expr)}` is the response: leave it out on the right of `~`.\n"
-            f"{marked(factor, piece)}"
+            f"{marked(factor, part)}"
         )
 
 
 def _refuse_ambiguous_name(
-    factor: Factor, piece: Piece, texts: dict[str, str], *, predictor: bool
+    factor: Factor, part: FormulaPart, texts: dict[str, str], *, predictor: bool
 ) -> None:
     """Names that stand for two things; `texts` collects what each text has been."""
     name, method = unaliased(factor.expr), factor.eval_method.value
     if predictor and name == "Intercept" and method == "lookup":
         raise FormulaError(
             "a column called `Intercept` cannot be told from the model's own intercept: rename it."
-            f"\n{marked(factor, piece)}"
+            f"\n{marked(factor, part)}"
         )
     if texts.setdefault(name, method) != method and not name.isidentifier():
         raise FormulaError(
             f"`{name}` is a column and a call of the same text: rename the column.\n"
-            f"{marked(factor, piece)}"
+            f"{marked(factor, part)}"
         )
 
 
@@ -215,12 +216,12 @@ def _refuse_ambiguous_groups(random: Sequence[BoundRandomTerm]) -> None:
     for term in random:
         factors = frozenset(f.expr for f in term.group)
         if term.group_name == "Residual":
-            raise term.group_piece.error(
+            raise term.group_part.error(
                 "a grouping factor called `Residual` cannot be told from the residuals in tables "
                 "of variances: rename it."
             )
         if seen.setdefault(term.group_name, factors) != factors:
-            raise term.group_piece.error(
+            raise term.group_part.error(
                 f"two grouping factors are called `{term.group_name}`: rename a column."
             )
 
@@ -230,5 +231,5 @@ def _refuse_duplicates(random: Sequence[BoundRandomTerm]) -> None:
     for term in random:
         key = (str(term.expression), frozenset(f.expr for f in term.group))
         if key in seen:
-            raise term.piece.error(f"the random term {term.written} is there twice: leave one out.")
+            raise term.part.error(f"the random term {term.written} is there twice: leave one out.")
         seen.add(key)

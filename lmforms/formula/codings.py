@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from .aliases import unaliased
 from .expression import Expression, names
-from .piece import unaliased
 
 CODING = ("C", "factor", "hashed", "as_character")
 """Functions that make labels of columns: their whole numbers stay whole."""

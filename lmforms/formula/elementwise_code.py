@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from .aliases import aliased
 from .codings import is_coding
 from .expression import Expression
 from .operators import COMPARISONS
-from .piece import aliased
 
 
 def evaluable(
     expression: Expression,
     resolve: Callable[[ast.expr], Any],
     *,
-    whole: Collection[str] = (),
-    wide: Collection[str] = (),
+    integers: Collection[str] = (),
+    inexact: Collection[str] = (),
     labels: bool = False,
 ) -> ast.Expression:
     """Code that gives the expression R's meaning.
@@ -31,10 +31,10 @@ def evaluable(
     expression : Expression
     resolve : callable
         The function that a node names, None if unknown.
-    whole : collection of str
+    integers : collection of str
         Columns of whole numbers. They enter arithmetic as floats, so that no power
         overflows, and codings as they are, by ``__labels("name")``.
-    wide : collection of str
+    inexact : collection of str
         Those among them that floats cannot hold: they are refused in arithmetic.
     labels : bool
         The values are to be labels of groups: ``I(id)`` leaves whole numbers as they are.
@@ -44,7 +44,7 @@ def evaluable(
         argument = tree.body.args[:1]
         if argument and isinstance(argument[0], ast.Name):
             tree.body.func = ast.Name(aliased("C"), ast.Load())
-    changed: ast.Expression = _Elementwise(expression, resolve, whole, wide).visit(tree)
+    changed: ast.Expression = _Elementwise(expression, resolve, integers, inexact).visit(tree)
     return changed
 
 
@@ -79,20 +79,20 @@ class _Elementwise(ast.NodeTransformer):
         self,
         expression: Expression,
         resolve: Callable[[ast.expr], Any],
-        whole: Collection[str],
-        wide: Collection[str],
+        integers: Collection[str],
+        inexact: Collection[str],
     ) -> None:
         self._expression = expression
         self._resolve = resolve
-        self._whole = whole
-        self._wide = wide
+        self._integers = integers
+        self._inexact_integers = inexact
         self._coding = False
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         name = self._expression.name(node.id)
-        if self._coding and name in self._whole:
+        if self._coding and name in self._integers:
             return ast.Call(ast.Name("__labels", ast.Load()), [ast.Constant(name)], [])
-        if name in self._wide:
+        if name in self._inexact_integers:
             raise TypeError(
                 f"`{name}` has whole numbers beyond 2^53, which calculations would round: "
                 "make it text, or use C() of it"

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..data.table import Table
 from ..errors import ColumnError, DataError, FormulaError, listed, near_matches, shortened
+from .aliases import unaliased
 from .factors import marked
-from .piece import Piece, unaliased
+from .formula_part import FormulaPart
 from .transforms import HINTS
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def explained(
     factors: Iterable[Factor],
     evaluate: Callable[[Factor], Any],
     table: Table,
-    piece: Piece,
+    part: FormulaPart,
     what: str,
 ) -> DataError | FormulaError:
     """An error of the package that marks the factor at fault.
@@ -37,7 +38,7 @@ def explained(
         Evaluates one of them.
     table : Table
         The columns that the formula uses.
-    piece : Piece
+    part : FormulaPart
         Where it stands in the user's formula, and
     what : str
         what it is, for messages.
@@ -57,7 +58,7 @@ def explained(
             break
     if found is None and len(called) == 1:
         found = called[0]
-    place = piece.mark() if found is None else marked(found, piece)
+    place = part.mark() if found is None else marked(found, part)
     name = "it" if found is None else f"`{shortened(unaliased(found.expr))}`"
     text = _reason(cause)
     unknown = _unknown_name(text)

@@ -19,18 +19,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..data.exact_columns import EXACT_FLOATS, is_dates
+from ..data.exact_columns import MAX_EXACT_INTEGER, is_dates
 from ..data.table import Table
 from ..errors import DataError, FormulaError, LmformsError
 from ..support.arrays import FloatArray
+from .aliases import aliased, needs_alias, unaliased, without_dots
 from .contrasts import contrast_object
 from .elementwise_code import evaluable, stateful_calls
 from .evaluation_errors import explained, first_sentence
 from .expression import Expression, parse
 from .factors import factor_columns, factors_of
+from .formula_part import FormulaPart
 from .materializer import materializer_class, without_warnings
 from .operators import HELPERS
-from .piece import Piece, aliased, joined, needs_alias, unaliased
 from .rowwise import depends_on_other_rows, is_elementwise
 from .scope import Scope
 from .term_matrix import TermMatrix
@@ -67,19 +68,19 @@ class Evaluator:
         self._learnt: dict[str, dict[str, Any]] = {"transform_state": {}, "encoder_state": {}}
 
     @cached_property
-    def _whole(self) -> list[str]:
+    def _integers(self) -> list[str]:
         """Columns of whole numbers."""
         dtypes = {name: column.dtype for name, column in self.table.items()}
         return [n for n, d in dtypes.items() if isinstance(d, np.dtype) and d.kind in "iu"]
 
     @cached_property
-    def _wide(self) -> list[str]:
+    def _inexact_integers(self) -> list[str]:
         """Columns of whole numbers that floats cannot hold."""
-        values = {name: self.table[name].to_numpy() for name in self._whole}
+        values = {name: self.table[name].to_numpy() for name in self._integers}
         return [
             name
             for name, v in values.items()
-            if len(v) and (int(v.max()) > EXACT_FLOATS or int(v.min()) < -EXACT_FLOATS)
+            if len(v) and (int(v.max()) > MAX_EXACT_INTEGER or int(v.min()) < -MAX_EXACT_INTEGER)
         ]
 
     @cached_property
@@ -88,7 +89,7 @@ class Evaluator:
         from formulaic.utils.layered_mapping import LayeredMapping
 
         data = self.table.data
-        data = data.astype(dict.fromkeys(self._whole, np.float64)) if self._whole else data
+        data = data.astype(dict.fromkeys(self._integers, np.float64)) if self._integers else data
         days = [name for name in data if is_dates(self.table[name])]
         data = data.astype(dict.fromkeys(days, "datetime64[s]")) if days else data
         coded = {
@@ -96,7 +97,7 @@ class Evaluator:
         }
         given = {name: coded.get(name, data[name]) for name in data}
         aliases = {aliased(name): given[name] for name in given if needs_alias(name)}
-        aliases |= {joined(name): given[name] for name in given if "." in name}
+        aliases |= {without_dots(name): given[name] for name in given if "." in name}
         context = LayeredMapping(coded, aliases, self._scope)
         made = materializer_class()(data.drop(columns=list(coded)), context=context)
         made.run = self._run
@@ -106,7 +107,13 @@ class Evaluator:
         """What an expression of the formula gives; its transforms learn into `spec`."""
         expression = parse(expr)
         resolve = partial(self.resolve, expression)
-        code = evaluable(expression, resolve, whole=self._whole, wide=self._wide, labels=labels)
+        code = evaluable(
+            expression,
+            resolve,
+            integers=self._integers,
+            inexact=self._inexact_integers,
+            labels=labels,
+        )
         code = stateful_calls(code, resolve, spec.transform_state)
         context = self._materializer.layered_context
         names = {
@@ -176,13 +183,15 @@ class Evaluator:
             columns.append(product)
         return names, columns
 
-    def matrix(self, formula: SimpleFormula | ModelSpec, piece: Piece, what: str) -> TermMatrix:
+    def matrix(
+        self, formula: SimpleFormula | ModelSpec, part: FormulaPart, what: str
+    ) -> TermMatrix:
         """The columns of a formula, or of the spec of an earlier evaluation.
 
         Parameters
         ----------
         formula : formulaic.SimpleFormula or formulaic.ModelSpec
-        piece : Piece
+        part : FormulaPart
             Where it stands in the user's formula, and
         what : str
             what it is, for messages.
@@ -207,7 +216,7 @@ class Evaluator:
         products = self._products(formula.formula)
         if products is not None:
             names, columns = products
-            _refuse_same_names(names, piece, what)
+            _refuse_same_names(names, part, what)
             return TermMatrix(np.column_stack(columns), tuple(names), formula)
         try:
             with without_warnings(), warnings.catch_warnings():
@@ -215,22 +224,22 @@ class Evaluator:
                 made = self._materializer.get_model_matrix(formula)
                 values = np.asarray(made)
         except LmformsError as exc:
-            raise type(exc)(f"{what}: {exc}\n{piece.mark()}") from None
+            raise type(exc)(f"{what}: {exc}\n{part.mark()}") from None
         except DataMismatchWarning as exc:
             raise DataError(f"{what}: {first_sentence(exc)}.") from None
         except Exception as exc:  # calls in a formula can raise anything
-            raise self._explained(exc, factors_of(formula.formula), piece, what) from exc
+            raise self._explained(exc, factors_of(formula.formula), part, what) from exc
         spec = made.model_spec
         names = [unaliased(str(c)) for c in spec.column_names]
-        _refuse_same_names(names, piece, what)
+        _refuse_same_names(names, part, what)
         if values.dtype.kind not in "fiub" or values.shape[0] != n:
             wrong = TypeError(f"gives {values.dtype} values of shape {values.shape}")
-            raise self._explained(wrong, factors_of(formula.formula), piece, what)
+            raise self._explained(wrong, factors_of(formula.formula), part, what)
         _refuse_same_text(spec)
         for factor in factors_of(spec.formula):
             problem = self._unusable(factor)
             if problem:
-                raise self._explained(TypeError(problem), [factor], piece, what)
+                raise self._explained(TypeError(problem), [factor], part, what)
         return TermMatrix(np.ascontiguousarray(values, dtype=np.float64), tuple(names), spec)
 
     def _unusable(self, factor: Factor) -> str:
@@ -247,7 +256,7 @@ class Evaluator:
                 return f"gives missing labels in {int(absent.sum())} rows"
         return ""
 
-    def factor(self, factor: Factor, piece: Piece) -> pd.Series:
+    def factor(self, factor: Factor, part: FormulaPart) -> pd.Series:
         """The values of one component of a grouping factor."""
         if factor.eval_method.value == "lookup":
             name = unaliased(factor.expr)
@@ -256,10 +265,10 @@ class Evaluator:
         try:
             value = self.value(factor, labels=True)
         except Exception as exc:  # calls in a formula can raise anything
-            raise self._explained(exc, [factor], piece, what) from exc
+            raise self._explained(exc, [factor], part, what) from exc
         if np.ndim(value) != 1 or len(value) != self.table.n:
             wrong = TypeError(f"gives a result of shape {np.shape(value)}")
-            raise self._explained(wrong, [factor], piece, what)
+            raise self._explained(wrong, [factor], part, what)
         name = unaliased(factor.expr)
         if isinstance(value, pd.Series):
             return value.rename(name)
@@ -305,15 +314,15 @@ class Evaluator:
         return depends_on_other_rows(evaluate, table)
 
     def _explained(
-        self, exc: Exception, factors: Iterable[Factor], piece: Piece, what: str
+        self, exc: Exception, factors: Iterable[Factor], part: FormulaPart, what: str
     ) -> DataError | FormulaError:
-        return explained(exc, factors, self.value, self.table, piece, what)
+        return explained(exc, factors, self.value, self.table, part, what)
 
 
-def _refuse_same_names(names: Sequence[str], piece: Piece, what: str) -> None:
+def _refuse_same_names(names: Sequence[str], part: FormulaPart, what: str) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise piece.error(f"two columns of {what} are called `{twice[0]}`: rename one.")
+        raise part.error(f"two columns of {what} are called `{twice[0]}`: rename one.")
 
 
 def _refuse_same_text(spec: ModelSpec) -> None:

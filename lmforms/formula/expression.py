@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .piece import unaliased
+from .aliases import unaliased
 from .transforms import HINTS
 
 R_NAMES = {
@@ -37,7 +37,7 @@ R_NAMES = {
 INFIX = {"%%": "__modulo", "%/%": "__quotient", "%in%": "__member"}
 """R's operators that bind tighter than ``*``, as names between two ``@``."""
 
-DEEPEST_TREE = 150
+MAX_SYNTAX_DEPTH = 150
 """Levels of the syntax tree. Walking through takes some four calls of Python for each, and
 Python stops at 1,000 calls inside each other, those of the user's program among them."""
 
@@ -99,7 +99,7 @@ def parse(code: str) -> Expression:
     'x > 0 and (not b) or __modulo(z, 2) == 1'
     """
     quoted: dict[str, str] = {}
-    text = f"({_python(code, quoted).strip()})"  # so that lines may end anywhere
+    text = f"({_python_text(code, quoted).strip()})"  # so that lines may end anywhere
     if text == "()":
         raise SyntaxError("nothing is in it")
     try:
@@ -111,7 +111,7 @@ def parse(code: str) -> Expression:
     except SyntaxError as exc:
         raise SyntaxError(_advice(code) or exc.msg) from None
     _check_depth(tree)
-    text = ast.unparse(_Infix(text).visit(tree))
+    text = ast.unparse(_InfixOperators(text).visit(tree))
     return Expression(text, ast.parse(text, mode="eval"), quoted)
 
 
@@ -120,15 +120,15 @@ def _check_depth(tree: ast.AST) -> None:
     level, depth = [tree], 0
     while level:
         depth += 1
-        if depth > DEEPEST_TREE:
+        if depth > MAX_SYNTAX_DEPTH:
             raise SyntaxError(
-                f"it is nested too deeply, or has more than {DEEPEST_TREE} operators in a row: "
+                f"it is nested too deeply, or has more than {MAX_SYNTAX_DEPTH} operators in a row: "
                 "make a column of a part of it"
             )
         level = [child for node in level for child in ast.iter_child_nodes(node)]
 
 
-def _python(code: str, quoted: dict[str, str]) -> str:
+def _python_text(code: str, quoted: dict[str, str]) -> str:
     """The text with R's operators and words as Python's."""
 
     def replaced(found: re.Match[str]) -> str:
@@ -180,7 +180,7 @@ def _advice(code: str) -> str:
     return ""
 
 
-class _Infix(ast.NodeTransformer):
+class _InfixOperators(ast.NodeTransformer):
     """``a @ __modulo @ b`` as a call, binding tighter than ``*`` and ``/`` as R's operators."""
 
     def __init__(self, text: str) -> None:

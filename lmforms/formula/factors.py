@@ -6,9 +6,10 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from .aliases import unaliased
 from .codings import label_names
 from .expression import names, parse
-from .piece import Piece, unaliased
+from .formula_part import FormulaPart
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
@@ -84,9 +85,9 @@ def group_name(factors: Sequence[Factor]) -> str:
     return ":".join(unaliased(f.expr) for f in factors)
 
 
-def marked(factor: Factor, piece: Piece) -> str:
+def marked(factor: Factor, part: FormulaPart) -> str:
     """The formula with carets under a factor."""
     token = factor.token
     if token is None or token.source_start is None:
-        return piece.mark()
-    return piece.mark(token.source_start, (token.source_end or token.source_start) + 1)
+        return part.mark()
+    return part.mark(token.source_start, (token.source_end or token.source_start) + 1)

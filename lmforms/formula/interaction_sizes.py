@@ -14,13 +14,13 @@ from ..errors import FormulaError, MemoryLimitError
 if TYPE_CHECKING:
     from formulaic.parser.types import Term
 
-MOST_FACTORS = 8
+MAX_FACTORS = 8
 """Factors (not numbers) in one interaction: the columns at least double with each."""
 
-MOST_MARGINS = 64
+MAX_MISSING_MARGINS = 64
 """Margins of an interaction that the formula lacks; finding its columns takes their square."""
 
-MOST_BYTES = 8 * 2**30
+MAX_COLUMN_BYTES = 8 * 2**30
 """Columns of one part of the formula, as in :attr:`lmforms.Control.memory`."""
 
 
@@ -45,9 +45,9 @@ def check_size(terms: Sequence[Term], evaluated: Mapping[str, Any], n: int) -> N
         factors = [f.expr for f in term.factors]
         coded = [e for e in factors if evaluated[e].metadata.spans_intercept]
         numbers = frozenset(factors) - frozenset(coded)
-        if len(coded) > MOST_FACTORS:
+        if len(coded) > MAX_FACTORS:
             raise FormulaError(
-                f"an interaction of {len(coded)} factors, at most {MOST_FACTORS} are possible: "
+                f"an interaction of {len(coded)} factors, at most {MAX_FACTORS} are possible: "
                 "combine some of them into one column before."
             )
         margins = {
@@ -56,7 +56,7 @@ def check_size(terms: Sequence[Term], evaluated: Mapping[str, Any], n: int) -> N
             for chosen in combinations(coded, size)
         }
         seen = spanned.setdefault(numbers, set())
-        if len(margins - seen) > MOST_MARGINS:
+        if len(margins - seen) > MAX_MISSING_MARGINS:
             raise FormulaError(
                 f"an interaction of {len(coded)} factors without their main effects: write it with "
                 "`*`, or combine the factors into one column before."
@@ -64,7 +64,7 @@ def check_size(terms: Sequence[Term], evaluated: Mapping[str, Any], n: int) -> N
         seen |= margins
         if len(factors) > 1:
             columns += prod(_width(evaluated[e]) for e in factors)
-    if 8.0 * n * columns > MOST_BYTES:
+    if 8.0 * n * columns > MAX_COLUMN_BYTES:
         raise MemoryLimitError(
             f"its interactions have some {columns:,} columns for {n:,} rows: leave some out, use "
             "factors with fewer levels, or make them grouping factors of random terms."

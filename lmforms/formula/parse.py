@@ -1,7 +1,7 @@
 """Read ``y ~ fixed + (expr | group) + diag(expr | group) + offset(z)``.
 
 Random terms and offsets are lifted out of the right-hand side; what stays is an ordinary
-sum of terms. Every piece knows where its characters stand in the user's formula, so that
+sum of terms. Every part knows where its characters stand in the user's formula, so that
 errors can point there.
 
     y ~ x + (1 + x | g/h) - 1
@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ..errors import FormulaError, formula_error
+from .aliases import RESERVED
+from .formula_part import FormulaPart, dialect
 from .lexer import Token, tokens_of
-from .piece import RESERVED, Piece, dialect
 from .token_groups import (
     additive_terms,
     bars_in,
@@ -45,16 +46,16 @@ class RandomTermSpec:
 
     Attributes
     ----------
-    expression : Piece
+    expression : FormulaPart
         Left of the bar.
-    group : Piece
+    group : FormulaPart
         Right of the bar, as written (``g/h`` gives two specs with the same `group`).
     structure : str
         ``"us"`` (unstructured) or ``"diag"``.
     """
 
-    expression: Piece
-    group: Piece
+    expression: FormulaPart
+    group: FormulaPart
     structure: str
 
     @property
@@ -72,19 +73,19 @@ class MixedFormula:
     ----------
     source : str
         The formula as given.
-    response, fixed : Piece
+    response, fixed : FormulaPart
         The two sides without random terms and offsets.
     random : tuple of RandomTermSpec
         In the order of the formula; empty for an ordinary linear model.
-    offsets : tuple of Piece
+    offsets : tuple of FormulaPart
         The arguments of each ``offset(...)``.
     """
 
     source: str
-    response: Piece
-    fixed: Piece
+    response: FormulaPart
+    fixed: FormulaPart
     random: tuple[RandomTermSpec, ...]
-    offsets: tuple[Piece, ...]
+    offsets: tuple[FormulaPart, ...]
 
     def __str__(self) -> str:
         return " ".join(self.source.split())
@@ -183,7 +184,7 @@ class _TermSorter:
     source: str
     fixed: list[tuple[int, int]] = field(default_factory=list)
     random: list[RandomTermSpec] = field(default_factory=list)
-    offsets: list[Piece] = field(default_factory=list)
+    offsets: list[FormulaPart] = field(default_factory=list)
 
     def add(self, sign: Token | None, term: list[Token]) -> None:
         """Put one additive term where it belongs."""
@@ -295,7 +296,7 @@ def _random_term(
     )
 
 
-def _arithmetic(source: str, tokens: Sequence[Token]) -> Piece:
+def _arithmetic(source: str, tokens: Sequence[Token]) -> FormulaPart:
     """A side of the formula that is arithmetic, not a sum of terms: one Python expression."""
     is_one = len(tokens) == 1 and tokens[0].kind != "operator"
     return dialect(source, [span_of(tokens)], quoted=not is_one)

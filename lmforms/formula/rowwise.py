@@ -16,15 +16,15 @@ import pandas as pd
 
 from ..data.table import Table
 from ..support.arrays import AnyArray, IndexArray
+from .aliases import unaliased
 from .codings import CODING
 from .expression import INFIX
-from .piece import unaliased
 
-SAME = 1e-8
+ROUNDING_SHARE = 1e-8
 """Difference from the value among all rows, by the largest, that is no rounding: elementwise
 functions differ by some 1e-16, and what depends on other rows by a share of the spread."""
 
-FEW = 12
+SAMPLE_ROWS = 12
 """Rows in a sample."""
 
 
@@ -124,7 +124,7 @@ def samples(table: Table) -> Iterator[IndexArray]:
     what depends on neighbours in a reversed order.
     """
     n = table.n
-    yield np.arange(n)[::-1][:FEW]
+    yield np.arange(n)[::-1][:SAMPLE_ROWS]
     yield np.arange(n)[::-1][n // 2 : n // 2 + 2]
     for column in table.values():
         codes, levels = pd.factorize(column, sort=_sortable(column))
@@ -132,7 +132,7 @@ def samples(table: Table) -> Iterator[IndexArray]:
         for part in (lower, ~lower):
             rows = np.flatnonzero(part)[::-1]
             if len(rows):
-                yield rows[:: max(1, len(rows) // FEW)][:FEW]
+                yield rows[:: max(1, len(rows) // SAMPLE_ROWS)][:SAMPLE_ROWS]
                 yield rows[:2]
 
 
@@ -164,7 +164,7 @@ def _same(here: AnyArray, there: AnyArray) -> bool:
     if here.dtype.kind in "biuf" and there.dtype.kind in "biuf":
         a, b = here.astype(np.float64), there.astype(np.float64)
         size = max(np.nanmax(np.abs(b), initial=0.0), np.finfo(float).tiny)
-        return bool(np.allclose(a, b, rtol=0.0, atol=SAME * size, equal_nan=True))
+        return bool(np.allclose(a, b, rtol=0.0, atol=ROUNDING_SHARE * size, equal_nan=True))
     return all(
         x is y or x == y or (pd.isna(x) and pd.isna(y))
         for x, y in zip(here.tolist(), there.tolist(), strict=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from .piece import unaliased
+from .aliases import unaliased
 from .transforms import FALLBACKS, language
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .aliases import unaliased
 from .factors import factors_of
-from .piece import unaliased
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .factors import group_name
+from .formula_part import FormulaPart
 from .parse import MixedFormula
-from .piece import Piece
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BoundRandomTerm:
-    """A random term for one grouping factor, its pieces parsed.
+    """A random term for one grouping factor, its parts parsed.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class BoundRandomTerm:
         Name of the covariance structure.
     label : str
         For messages and tables, such as ``Days | Subject``.
-    piece, group_piece : Piece
+    part, group_part : FormulaPart
         Where expression and group stand, for messages.
     """
 
@@ -42,8 +42,8 @@ class BoundRandomTerm:
     group: tuple[Factor, ...]
     structure: str
     label: str
-    piece: Piece
-    group_piece: Piece
+    part: FormulaPart
+    group_part: FormulaPart
 
     @property
     def group_name(self) -> str:
@@ -57,9 +57,9 @@ class BoundRandomTerm:
 
     def as_written_by(self, group: str) -> str:
         """The term with `group` on the right of its bar."""
-        between = self.piece.source[max(self.piece.origin) + 1 : min(self.group_piece.origin)]
+        between = self.part.source[max(self.part.origin) + 1 : min(self.group_part.origin)]
         bar = "||" if "||" in between else "|"
-        inner = f"({self.piece.label} {bar} {group})"
+        inner = f"({self.part.label} {bar} {group})"
         return inner if bar == "||" or self.structure == "us" else self.structure + inner
 
 
@@ -79,10 +79,10 @@ class BoundFormula:
         The ``offset(...)`` terms.
     columns : tuple of str
         Every column needed, in the order of the data.
-    bare : frozenset of str
+    direct_columns : frozenset of str
         Columns used as such in the response, fixed part or a random expression (rather
         than inside a call): they must be numbers or factors.
-    outside : frozenset of str
+    free_names : frozenset of str
         Names in calls that are no columns: functions and variables of the caller.
     """
 
@@ -92,5 +92,5 @@ class BoundFormula:
     random: tuple[BoundRandomTerm, ...]
     offsets: tuple[SimpleFormula, ...]
     columns: tuple[str, ...]
-    bare: frozenset[str]
-    outside: frozenset[str]
+    direct_columns: frozenset[str]
+    free_names: frozenset[str]

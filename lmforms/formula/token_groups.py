@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..errors import FormulaError, formula_error
-from .lexer import DEEPEST, Token
+from .lexer import MAX_NESTING, Token
 
 
 def token_error(message: str, source: str, first: Token, last: Token | None = None) -> FormulaError:
@@ -17,13 +17,15 @@ def check_parentheses(tokens: Sequence[Token], source: str) -> None:
     """Refuse parentheses without a partner, and too many inside each other."""
     stack: list[Token] = []
     for token in tokens:
-        if token.kind != "context":
+        if token.kind != "parenthesis":
             continue
         if token.text == "(":
             stack.append(token)
-            if len(stack) > DEEPEST:
+            if len(stack) > MAX_NESTING:
                 raise token_error(
-                    f"more than {DEEPEST} parentheses inside each other.", source, token
+                    f"more than {MAX_NESTING} parentheses inside each other.",
+                    source,
+                    token,
                 )
         elif stack:
             stack.pop()
@@ -41,7 +43,7 @@ def with_depths(tokens: Sequence[Token]) -> Iterator[tuple[Token, int]]:
     """Each token with the number of parentheses open after it."""
     depth = 0
     for token in tokens:
-        if token.kind == "context":
+        if token.kind == "parenthesis":
             depth += 1 if token.text == "(" else -1
         yield token, depth
 

@@ -125,7 +125,7 @@ class Source:
                 f"{n} rows and {p} independent fixed-effects columns leave nothing for the "
                 "residuals."
             )
-        return design, places[design.frame.kept][design.used]
+        return design, places[design.frame.complete][design.in_model]
 
 
 def _with_own_response(formula: str, names: Sequence[str]) -> tuple[str, None, str]:

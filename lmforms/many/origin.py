@@ -49,7 +49,7 @@ class Origin:
         """
         if is_stream(responses):
             return None
-        used = Scope.implicit(source.scope, design.bound.outside).given
+        used = Scope.implicit(source.scope, design.bound.free_names).given
         return cls(replace(source, scope=used), responses, reml, control)
 
     def columns(self) -> tuple[list[Any], FloatArray]:

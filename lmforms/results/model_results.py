@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..control import STARTLESS, Control
-from ..data.align import in_order
+from ..data.align import in_row_order
 from ..data.frame import real_array
 from ..engine.estimate import Estimate
 from ..engine.status import OptimizerReport, unidentified_message
@@ -542,7 +542,8 @@ class MixedModelResults:
         )
 
     def _new_response(self, y: npt.ArrayLike) -> FloatArray:
-        values = real_array("refit: y", in_order("refit: y", y, self._design.index, more=True))
+        y = in_row_order("refit: y", y, self._design.index, allow_more=True)
+        values = real_array("refit: y", y)
         if values.shape != (self.nobs,):
             raise DataError(f"refit: y has shape {values.shape}; the model uses {self.nobs} rows.")
         if not np.isfinite(values).all():

@@ -71,8 +71,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None], what: str = "save
     """
     try:
         target = Path(os.path.realpath(path))
-        old = _regular(target)
-        with _beside(target) as (file, temporary):
+        old = _existing_file(target)
+        with _temporary_file(target) as (file, temporary):
             write(file)
             file.flush()
             if old is not None:
@@ -85,7 +85,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None], what: str = "save
         raise file_error(exc, path, what, "written") from exc
 
 
-def _regular(target: Path) -> os.stat_result | None:
+def _existing_file(target: Path) -> os.stat_result | None:
     """What is known of the file that is there; None if there is none."""
     try:
         found = target.stat()
@@ -110,7 +110,7 @@ def _keep_permissions(file: Path, old: os.stat_result) -> None:
 
 
 @contextmanager
-def _beside(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
+def _temporary_file(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """A new file in the folder of `target`, gone at the end unless it was renamed."""
     temporary = target.parent / f".lmforms-{secrets.token_hex(8)}.tmp"
     try:

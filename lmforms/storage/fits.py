@@ -37,15 +37,15 @@ from ..support.arrays import AnyArray, FloatArray
 from ..support.caller import caller_depth
 from .archive import Archive, opened, write_archive
 from .atomic import checked_path, file_error
-from .columns import described, restored
-from .contents import FORMAT, FORMAT_VERSION, LONGEST_FORMULA, Contents, checked_contents
+from .columns import decode_column, encode_column
+from .contents import FORMAT, FORMAT_VERSION, MAX_FORMULA_LENGTH, Contents, checked_contents
 from .formulas import names_from_context
-from .labels import encode
+from .index_json import encode_index
 
 if TYPE_CHECKING:
     from ..results.model_results import MixedModelResults
 
-SAME_FIGURES = 1e-6
+FIGURE_TOLERANCE = 1e-6
 """Relative difference between stored and recomputed figures that counts as damage. Another
 processor's rounding stays below 1e-8; figures of other data or another function are far off."""
 
@@ -53,7 +53,7 @@ processor's rounding stays below 1e-8; figures of other data or another function
 def save(fit: MixedModelResults, path: str | PathLike[str]) -> None:
     """See :meth:`lmforms.MixedModelResults.save`."""
     target = checked_path(path, "save")
-    meta, arrays, names = _taken_apart(fit)
+    meta, arrays, names = _file_contents(fit)
     checked_contents(meta, _not_written)  # what is written can be read
     write_archive(target, meta, arrays)
     if names:
@@ -69,7 +69,7 @@ def _not_written(why: str) -> DataError:
     return DataError(f"save: the fit cannot be written: {why}.")
 
 
-def _taken_apart(
+def _file_contents(
     fit: MixedModelResults,
 ) -> tuple[dict[str, Any], dict[str, AnyArray], list[str]]:
     """Header and arrays of a file, and the names that loading needs from ``context=``."""
@@ -89,9 +89,9 @@ def _taken_apart(
                 f"contrasts={{{name!r}: 'contr.sum'}}, or give its matrix."
             )
     source, table = read.formula.source, read.frame.table
-    if len(source) > LONGEST_FORMULA:
+    if len(source) > MAX_FORMULA_LENGTH:
         raise DataError(
-            f"save: the formula has {len(source)} characters, and {LONGEST_FORMULA} can be read "
+            f"save: the formula has {len(source)} characters, and {MAX_FORMULA_LENGTH} can be read "
             "back: use shorter names of columns, or `.`."
         )
     names = names_from_context(read.bound, table, read.scope.given, "save")
@@ -106,10 +106,10 @@ def _taken_apart(
         arrays["gradient"] = gradient
     columns = []
     for i, name in enumerate(table):
-        facts, arrays[f"column/{i}"] = described(table[name])
+        facts, arrays[f"column/{i}"] = encode_column(table[name])
         columns.append({"name": name, **facts})
     try:
-        index = encode(table.index)
+        index = encode_index(table.index)
     except DataError as exc:
         raise DataError(
             f"save: the index of the data: {exc} Use data.reset_index(drop=True)."
@@ -204,7 +204,7 @@ def load(
         raise DataError(f"load: there is no file {str(file)!r}.")
     with opened(file) as archive:
         try:
-            fit = _rebuilt(archive, dict(context or {}))
+            fit = _fit_from_archive(archive, dict(context or {}))
         except LmformsError as exc:
             exc.add_note(f"while {str(file)!r} was loaded")
             raise
@@ -215,7 +215,7 @@ def load(
     return fit
 
 
-def _rebuilt(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
+def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
     """The fit of a file: the model anew, the criterion at the stored θ."""
     from ..model import MixedModel
 
@@ -226,7 +226,10 @@ def _rebuilt(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
         for name in ("extra/weights", "extra/offset")
     )
     data = pd.DataFrame(
-        {c["name"]: restored(c, archive, f"column/{i}", n) for i, c in enumerate(contents.columns)}
+        {
+            c["name"]: decode_column(c, archive, f"column/{i}", n)
+            for i, c in enumerate(contents.columns)
+        }
     )
     data.index = contents.index
     _check_expressions(contents.formula, raw_table(data, list(data)), given)
@@ -304,7 +307,7 @@ def _check_figures(fit: MixedModelResults, contents: Contents, beta: FloatArray)
         size = np.abs(found)
         size[:-2] = np.maximum(size[:-2], fit.bse.to_numpy())
         size[-2] = max(1.0, size[-2])
-        if (np.abs(found - stored) <= SAME_FIGURES * size).all():
+        if (np.abs(found - stored) <= FIGURE_TOLERANCE * size).all():
             return
     raise NumericalError(
         f"load: the criterion recomputed from the file is {fit.criterion:.8g}, the stored one "

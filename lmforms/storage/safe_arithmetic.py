@@ -8,11 +8,11 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from ..formula.piece import unaliased
+from ..formula.aliases import unaliased
 
 Number = int | float
 
-LARGEST_INTEGER = 2**63 - 1
+MAX_INTEGER = 2**63 - 1
 """Beyond it NumPy computes with Python's integers, whose powers have no end."""
 
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -50,7 +50,7 @@ def checked_number(value: Any, written: str) -> Number:
     """
     if not isinstance(value, (bool, int, float)):
         raise ForbiddenError(f"{written} is not allowed in a saved formula")
-    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
         raise ForbiddenError(
             f"{written} has more than 63 bits: write it with a point, such as 1e20"
         )
@@ -76,7 +76,7 @@ def computed(written: str, compute: Callable[..., Any], *values: Number) -> Numb
         raise ForbiddenError(f"{written} cannot be computed ({exc})") from None
 
 
-def shown(node: ast.expr) -> str:
+def quoted(node: ast.expr) -> str:
     """An expression in a message, shortened."""
     text = unaliased(ast.unparse(node))
     return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}…`"

@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import ArgumentError, near_matches
-from . import other_packages as borrowed
+from . import other_packages
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
-SHOWN = 60
+MAX_REPR_LENGTH = 60
 """Characters of a value that a message shows."""
 
 
@@ -50,7 +50,7 @@ def named_arguments(function: F) -> F:
         for name in kwargs:
             if name not in known:
                 has = f" It has: {', '.join(known)}." if known else " It has none."
-                hint = borrowed.hint(name, known, label) or near_matches(name, known) or has
+                hint = other_packages.hint(name, known, label) or near_matches(name, known) or has
                 raise ArgumentError(f"{label}() has no argument `{name}`.{hint}")
         return function(*args, **kwargs)
 
@@ -60,7 +60,9 @@ def named_arguments(function: F) -> F:
 def shown(value: object) -> str:
     """A value for a message: its repr on one line, and not much of it."""
     text = " ".join(repr(value).split())
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({type(value).__name__})"
+    if len(text) <= MAX_REPR_LENGTH:
+        return text
+    return f"{text[:MAX_REPR_LENGTH]}… ({type(value).__name__})"
 
 
 def one_of(name: str, value: Any, choices: Collection[str], *, says: str = "") -> str:

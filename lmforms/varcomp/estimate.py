@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..control import STARTLESS, STEPPING
-from ..data.align import by_name
+from ..data.align import in_name_order
 from ..engine.factor import calm_threads
 from ..engine.optimize.other_optima import LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
 from ..engine.status import other_optima_message
@@ -308,7 +308,7 @@ def _start(start: Any, model: ComponentModel, sums: Sums) -> FloatArray:
     if start is None:
         share = 1.0 / len(names)
         return np.append(share / sums.sizes, share)
-    start = by_name("start", start, pd.Index(names))
+    start = in_name_order("start", start, pd.Index(names))
     if isinstance(start, Mapping):
         if sorted(start) != sorted(names):
             raise ArgumentError(f"start must name {', '.join(names)}, not {', '.join(start)}.")

@@ -26,8 +26,8 @@ from lmforms.errors import (
     ModelError,
     SingularWarning,
 )
+from lmforms.formula.formula_part import dialect
 from lmforms.formula.lexer import spaced
-from lmforms.formula.piece import dialect
 from lmforms.formula.term_algebra import expand
 from lmforms.formula.transforms import rounded
 
