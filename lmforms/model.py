@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .control import METHODS, Control
+from .control import METHODS, Control, control_of
 from .data.build_design import build_design
 from .data.design import Design
 from .data.frame import Missing, real_array
@@ -23,7 +23,7 @@ from .errors import (
     SingularWarning,
 )
 from .relationship.model_relationships import align_relationships, check_relationship
-from .support.arguments import control_of, flag, named_arguments, one_of
+from .support.arguments import flag, named_arguments, one_of
 from .support.arrays import FloatArray
 from .support.caller import caller_depth
 from .support.other_packages import refuse_method, refuse_options

@@ -1,4 +1,4 @@
-"""The one rule for rows of what stands beside a table: found by their labels, or refused.
+"""Match the rows of Series, frames and arrays that are given beside a table.
 
 A pandas Series or frame has row labels. If they are those of the table, in whatever order, its
 rows are put in the table's order; anything else is refused. Arrays have no labels and are taken
@@ -16,7 +16,7 @@ from ..errors import DataError, listed
 from ..support.arrays import IndexArray
 
 MAX_LABELS_SHOWN = 5
-"""Labels that a message names."""
+"""Labels that a message lists."""
 
 
 def row_positions(
@@ -29,7 +29,7 @@ def row_positions(
     what : str
         What has the labels, for messages.
     labels, rows : pandas.Index
-        Of what stands beside the table, and of the table.
+        Of the given object, and of the table.
     allow_more : bool
         Whether there may be labels that the table does not have.
 

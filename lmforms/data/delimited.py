@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ColumnError, DataError, near_matches
 from .file_dialect import MISSING, Dialect, option_text
-from .numerals import commas_in, has_decimal_commas, is_number, non_numeric_entries, shown
+from .label_messages import named
+from .numerals import commas_in, has_decimal_commas, is_number, non_numeric_entries
 from .text_files import TextFile, is_utf8
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class DelimitedFile:
             self._check_delimiter(self.header[0])
         twice = [name for name, count in Counter(self.columns).items() if count > 1]
         if twice:
-            raise DataError(f"{self.shown} has two columns named {shown(twice)}: rename one.")
+            raise DataError(f"{self.shown} has two columns named {named(twice)}: rename one.")
         if self.header[0].startswith("#"):
             self._check_comment()
         if not self.columns:
@@ -159,7 +160,7 @@ class DelimitedFile:
             if second.shape[1] == len(self.header):
                 return
         raise DataError(
-            f"the first line of {self.shown} is a comment, {shown([self.header[0]])}: the names of "
+            f"the first line of {self.shown} is a comment, {named([self.header[0]])}: the names of "
             "the columns must stand there. Take it out, as by tail -n +2."
         )
 
@@ -192,7 +193,7 @@ class DelimitedFile:
                 hint = " (or take them out, if they group thousands)" if kind == "either" else ""
                 raise DataError(
                     f"`{name}` has numbers with commas, such as "
-                    f"{shown([t for t in counts if ',' in t])}: {way}{hint}; if these are labels, "
+                    f"{named([t for t in counts if ',' in t])}: {way}{hint}; if these are labels, "
                     f"say {option_text('--text', name)}."
                 )
         else:
@@ -203,7 +204,7 @@ class DelimitedFile:
         if found:
             marks = " ".join(option_text("--na", text) for text in found[:5])
             raise DataError(
-                f"the entries of `{name}` are numbers but for {shown(found)}. If these are "
+                f"the entries of `{name}` are numbers but for {named(found)}. If these are "
                 f"missing values, say {marks}; if all are labels, {option_text('--text', name)}."
             )
         return column
@@ -223,7 +224,7 @@ class DelimitedFile:
         if len(again):
             alike = distinct[values == again.iloc[0]]
             raise DataError(
-                f"`{name}` is a number and a label in the formula, and {shown(alike[:2].tolist())} "
+                f"`{name}` is a number and a label in the formula, and {named(alike[:2].tolist())} "
                 f"are one number: write them in one way, or say {option_text('--text', name)}."
             )
         return numbers

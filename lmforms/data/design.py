@@ -175,7 +175,7 @@ class Design:
         return parts[0] if len(parts) == 1 else np.hstack(parts)
 
     def rows(self, y: FloatArray | None = None) -> ModelRows:
-        """The rows as the engine wants them, with another response if given."""
+        """The rows as the engine takes them, with another response if given."""
         response = self.y if y is None else y
         return ModelRows(
             y=response - self.offset,

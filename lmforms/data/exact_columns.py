@@ -1,7 +1,7 @@
 """One column of any library as a pandas Series that holds exactly the same values.
 
-A label survives being read, or is refused with the name of its column. So nothing here passes
-whole numbers through floats, nanoseconds through microseconds, or labels through text.
+A column that cannot be held exactly is refused by name. So whole numbers are never converted to
+floats, nanoseconds to microseconds, or labels to text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .arrow_columns import (
 )
 
 MAX_EXACT_INTEGER = 2**53
-"""Up to here every whole number is a double; beyond it neighbours share one."""
+"""Whole numbers up to this are exact in double precision."""
 
 
 def exact_column(name: str, values: Any) -> pd.Series:

@@ -181,7 +181,7 @@ def column_or_array(name: str, values: Any, data: Any) -> FloatArray | None:
 
 
 def real_array(name: str, values: Any) -> FloatArray:
-    """Numbers, not what looks like them, as float64 (missing ones as NaN).
+    """Real numbers as float64 (missing ones as NaN); text is refused even if it looks like them.
 
     Raises
     ------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from itertools import islice
 from typing import Any
 
 MAX_VALUES_SHOWN = 5
@@ -26,7 +27,7 @@ def values_of(column: Any) -> list[Any]:
     return list(column)
 
 
-def named(values: Sequence[Any]) -> str:
+def named(values: Collection[Any]) -> str:
     """The first few values for a message, and how many there are.
 
     Examples
@@ -34,7 +35,7 @@ def named(values: Sequence[Any]) -> str:
     >>> named(["a", "b"]), named(range(1000))
     ("'a', 'b'", '0, 1, 2, 3, 4, … (1,000 in all)')
     """
-    shown = ", ".join(repr(v) for v in values[:MAX_VALUES_SHOWN])
+    shown = ", ".join(repr(v) for v in islice(values, MAX_VALUES_SHOWN))
     return shown + (f", … ({len(values):,} in all)" if len(values) > MAX_VALUES_SHOWN else "")
 
 

@@ -168,7 +168,7 @@ def _as_fitted(design: Design, rows: Table, what: str) -> Table:
 
 
 def _as_used(design: Design, name: str) -> pd.Series:
-    """A column of the fit, without levels that only rows have which a transformation made NaN."""
+    """A column of the fit, without levels that only rows outside the model have."""
     column = design.frame.table[name]
     if not isinstance(column.dtype, pd.CategoricalDtype) or design.in_model.all():
         return column
@@ -265,7 +265,7 @@ def _other_type(given: Sequence[Any], known: pd.Index) -> str:
 
 
 def _kind(label: Any) -> str:
-    """Labels of different kinds are never equal."""
+    """The kind of a label: labels of different kinds are never equal."""
     if isinstance(label, (bool, Number)):
         return "number"
     if isinstance(label, dt.datetime):  # with pandas' own

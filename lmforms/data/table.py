@@ -1,6 +1,6 @@
 """Any table as named pandas columns: pandas, polars, pyarrow or a mapping of arrays.
 
-Libraries other than pandas come in through narwhals, the door that formulaic uses too.
+Libraries other than pandas are read by narwhals, as in formulaic.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names in code that mean something else where they stand, and the aliases that replace them.
+"""Aliases of column names that Python or formulaic would read as something else.
 
 Columns may be called like Python keywords, numbers or functions, or have dots in their names.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import keyword
 
 ALIAS = "ˍ"
-"""Appended to a name that means something else where it stands: see :func:`needs_alias`."""
+"""Appended to a name to make its alias: see :func:`needs_alias`."""
 
 DOT = "ˌ"
 """Stands for the dot in names of columns such as ``Sepal.Length`` inside calls."""
@@ -30,7 +30,7 @@ def unaliased(name: str) -> str:
 def needs_alias(column: str) -> bool:
     """Whether a column is called like a Python keyword or like a number.
 
-    Inside a call Python would stumble over the first; formulaic takes `` `1` `` for 1.
+    Python cannot parse the first inside a call; formulaic reads `` `1` `` as the number 1.
     """
     return keyword.iskeyword(column) or column == "." or column.replace(".", "", 1).isdigit()
 

@@ -138,7 +138,7 @@ def _parse(part: FormulaPart, *, intercept: bool, available: Sequence[str] = ())
 
 
 def _factor(token: Token, part: FormulaPart) -> Factor:
-    """A name or call as formulaic's factor, its code read once to see that it can be."""
+    """A name or call as formulaic's factor; code that cannot be parsed is refused."""
     from formulaic.parser.types import Factor
     from formulaic.parser.types import Token as Place
 
@@ -184,7 +184,7 @@ def _check_columns(factor: Factor, part: FormulaPart, columns: Sequence[str]) ->
 
 
 def _refuse_response(factor: Factor, part: FormulaPart, response: SimpleFormula) -> None:
-    """A response cannot explain itself."""
+    """Refuse the response as a predictor."""
     own = list(factors_of(response))
     if len(own) == 1 and factor.expr == own[0].expr:
         raise FormulaError(
@@ -196,7 +196,7 @@ def _refuse_response(factor: Factor, part: FormulaPart, response: SimpleFormula)
 def _refuse_ambiguous_name(
     factor: Factor, part: FormulaPart, texts: dict[str, str], *, predictor: bool
 ) -> None:
-    """Names that stand for two things; `texts` collects what each text has been."""
+    """Refuse names with two meanings; `texts` records the meaning of each name so far."""
     name, method = unaliased(factor.expr), factor.eval_method.value
     if predictor and name == "Intercept" and method == "lookup":
         raise FormulaError(
@@ -211,7 +211,7 @@ def _refuse_ambiguous_name(
 
 
 def _refuse_ambiguous_groups(random: Sequence[BoundRandomTerm]) -> None:
-    """Results are found by the names of grouping factors: each must be one factor."""
+    """Refuse two grouping factors of one name: results are looked up by these names."""
     seen: dict[str, frozenset[str]] = {}
     for term in random:
         factors = frozenset(f.expr for f in term.group)

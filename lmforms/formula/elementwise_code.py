@@ -51,7 +51,7 @@ def evaluable(
 def stateful_calls(
     tree: ast.Expression, resolve: Callable[[ast.expr], Any], state: dict[str, dict[str, Any]]
 ) -> ast.Expression:
-    """The code with calls of formulaic's stateful transforms handed what they learnt.
+    """Pass their state to the calls of formulaic's stateful transforms.
 
     Parameters
     ----------
@@ -132,7 +132,8 @@ class _Elementwise(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         outside, self._coding = self._coding, self._coding or is_coding(node)
-        if not isinstance(node.func, ast.Name):  # a name is a function's, also if a column has it
+        # a called name is a function, even if a column has it
+        if not isinstance(node.func, ast.Name):
             node.func = self.visit(node.func)
         node.args = [self.visit(argument) for argument in node.args]
         node.keywords = [self.visit(argument) for argument in node.keywords]

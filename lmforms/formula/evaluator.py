@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class Evaluator:
-    """Evaluates formulas on one table; factors met twice are evaluated once.
+    """Evaluates formulas on one table; a factor that occurs twice is evaluated once.
 
     Parameters
     ----------

@@ -38,8 +38,8 @@ INFIX = {"%%": "__modulo", "%/%": "__quotient", "%in%": "__member"}
 """R's operators that bind tighter than ``*``, as names between two ``@``."""
 
 MAX_SYNTAX_DEPTH = 150
-"""Levels of the syntax tree. Walking through takes some four calls of Python for each, and
-Python stops at 1,000 calls inside each other, those of the user's program among them."""
+"""Bound on the depth of the syntax tree. Visiting a level takes some four nested calls, and Python
+allows 1,000, those of the user's program included."""
 
 _LEXEME = re.compile(
     r"""(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")
@@ -91,7 +91,7 @@ def parse(code: str) -> Expression:
     Raises
     ------
     SyntaxError
-        It is neither Python nor R, or an expression that is neither safely.
+        It is neither Python nor R, or too deep.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def parse(code: str) -> Expression:
 
 
 def _check_depth(tree: ast.AST) -> None:
-    """Refuse what would exhaust Python's recursion when it is walked through."""
+    """Refuse a tree that would exhaust Python's recursion limit."""
     level, depth = [tree], 0
     while level:
         depth += 1

@@ -1,7 +1,7 @@
-"""Parts of a formula: text in formulaic's dialect that knows its place in the user's formula.
+"""Parts of a formula as translated text, with the position of each character in the source.
 
-The dialect differs from R's in a few ways that are bridged here: ``^`` inside calls,
-columns named like Python keywords, numbers or functions.
+The translation replaces what Python reads otherwise than R: ``^`` inside calls, and columns
+named like Python keywords, numbers or functions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class FormulaPart:
     Attributes
     ----------
     text : str
-        What formulaic is to parse.
+        The translated text.
     source : str
         The whole formula as the user wrote it.
     origin : tuple of int
@@ -66,8 +66,10 @@ def verbatim(text: str, shift: int, source: str) -> FormulaPart:
     return FormulaPart(text, source, tuple(range(shift, shift + len(text))))
 
 
-def dialect(source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = False) -> FormulaPart:
-    """The spans of the source, joined and in formulaic's dialect.
+def translated(
+    source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = False
+) -> FormulaPart:
+    """The spans of the source, joined and translated.
 
     Inside calls ``^`` becomes Python's ``**`` (R users write ``I(x^2)``) and a column named
     like a Python keyword gets an alias. With `quoted`, everything counts as inside a call.

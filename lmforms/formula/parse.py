@@ -1,8 +1,8 @@
 """Read ``y ~ fixed + (expr | group) + diag(expr | group) + offset(z)``.
 
-Random terms and offsets are lifted out of the right-hand side; what stays is an ordinary
-sum of terms. Every part knows where its characters stand in the user's formula, so that
-errors can point there.
+Random terms and offsets are taken out of the right-hand side; the rest is an ordinary sum of
+terms. Every part records the positions of its characters in the user's formula, so that errors
+can mark them.
 
     y ~ x + (1 + x | g/h) - 1
         ───               ───   fixed part
@@ -22,7 +22,7 @@ from functools import lru_cache
 
 from ..errors import FormulaError, formula_error
 from .aliases import RESERVED
-from .formula_part import FormulaPart, dialect
+from .formula_part import FormulaPart, translated
 from .lexer import Token, tokens_of
 from .token_groups import (
     additive_terms,
@@ -42,7 +42,7 @@ UNAVAILABLE_STRUCTURES = ("ar1", "cs", "exp", "gau", "homdiag", "mat", "ou", "rr
 
 @dataclass(frozen=True)
 class RandomTermSpec:
-    """One random term of the formula, before it meets data.
+    """One random term of the formula, before the columns of the data are known.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ def _parsed(source: str) -> MixedFormula:
     return MixedFormula(
         source=source,
         response=_arithmetic(source, left),
-        fixed=dialect(source, sorter.fixed),
+        fixed=translated(source, sorter.fixed),
         random=tuple(sorter.random),
         offsets=tuple(sorter.offsets),
     )
@@ -290,8 +290,8 @@ def _random_term(
             f"nothing on the {side} of `{bar.text}`: {what} is needed there.", source, bar
         )
     return RandomTermSpec(
-        expression=dialect(source, [span_of(left)]),
-        group=dialect(source, [span_of(right)]),
+        expression=translated(source, [span_of(left)]),
+        group=translated(source, [span_of(right)]),
         structure="diag" if bar.text == "||" else structure,
     )
 
@@ -299,4 +299,4 @@ def _random_term(
 def _arithmetic(source: str, tokens: Sequence[Token]) -> FormulaPart:
     """A side of the formula that is arithmetic, not a sum of terms: one Python expression."""
     is_one = len(tokens) == 1 and tokens[0].kind != "operator"
-    return dialect(source, [span_of(tokens)], quoted=not is_one)
+    return translated(source, [span_of(tokens)], quoted=not is_one)

@@ -21,8 +21,9 @@ from .codings import CODING
 from .expression import INFIX
 
 ROUNDING_SHARE = 1e-8
-"""Difference from the value among all rows, by the largest, that is no rounding: elementwise
-functions differ by some 1e-16, and what depends on other rows by a share of the spread."""
+"""Largest difference between values on some and on all rows that counts as rounding, relative to
+the largest value. Elementwise functions differ by 1e-16, functions of other rows by a share of
+the spread."""
 
 SAMPLE_ROWS = 12
 """Rows in a sample."""
@@ -33,7 +34,7 @@ def is_elementwise(
 ) -> bool:
     """Whether code is made of functions that are known to treat each row by itself.
 
-    What is not may be so all the same: :func:`depends_on_other_rows` tries.
+    Other code may be elementwise too: :func:`depends_on_other_rows` tests it.
     """
 
     def known(part: ast.AST) -> bool:

@@ -12,7 +12,7 @@ from .transforms import FALLBACKS, language
 
 
 class Scope(Mapping[str, Any]):
-    """Names that calls in a formula may use: given ones above those of every formula.
+    """Names that calls in a formula may use: those of the caller before those of every formula.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Scope(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         plain = unaliased(name)
         for names in self._layers:
-            # what is called like a column, or like a variable, is meant as a function
+            # the alias of a name stands for a function only
             if plain in names and (name == plain or _can_be_called(names[plain])):
                 return names[plain]
         raise KeyError(name)

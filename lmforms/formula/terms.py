@@ -65,7 +65,7 @@ class BoundRandomTerm:
 
 @dataclass(frozen=True)
 class BoundFormula:
-    """A mixed-model formula that has met the names of the data's columns.
+    """A mixed-model formula, parsed with the names of the data's columns.
 
     Attributes
     ----------

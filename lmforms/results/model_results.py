@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import STARTLESS, Control
+from ..control import METHODS_WITHOUT_START, Control
 from ..data.align import in_row_order
 from ..data.frame import real_array
 from ..engine.estimate import Estimate
@@ -403,7 +403,7 @@ class MixedModelResults:
         Series
             On the index of `data`; NaN where a predictor is missing.
         """
-        from .predict import predict, rows_of
+        from .predict import rows_of
 
         rows = rows_of(
             self._design,
@@ -413,7 +413,8 @@ class MixedModelResults:
             offset=offset,
             what="predict",
         )
-        return predict(rows, self._estimate.beta, self._estimate.b)
+        values = rows.linear_predictor(self._estimate.beta, self._estimate.b)
+        return pd.Series(values, index=rows.index, name="predicted")
 
     @named_arguments
     def design(
@@ -532,7 +533,7 @@ class MixedModelResults:
         has no use for a start.
         """
         response = self._y if y is None else self._new_response(y)
-        has_start = self._method not in STARTLESS
+        has_start = self._method not in METHODS_WITHOUT_START
         return self.model._fit(
             response,
             reml=self.reml if reml is None else flag("reml", reml),

@@ -1,4 +1,4 @@
-"""Predictions and designs of the model's own rows and of new ones."""
+"""The rows of a prediction: the model's own or new ones, with all or some random terms."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
-import pandas as pd
 
 from ..data.new_rows import new_rows
 from ..data.rows import DesignRows, own_rows
 from ..errors import ArgumentError, near_matches
 from ..support.arguments import one_of, sequence
-from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
     from ..data.design import Design
-
-
-def predict(rows: DesignRows, beta: FloatArray, b: Sequence[FloatArray]) -> pd.Series:
-    """Xβ + Zb + offset of some rows, labelled."""
-    return pd.Series(rows.linear_predictor(beta, b), index=rows.index, name="predicted")
 
 
 def rows_of(

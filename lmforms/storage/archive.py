@@ -1,7 +1,7 @@
-"""One zip archive of ``meta.json`` and ``.npy`` arrays: written whole, read with suspicion.
+"""One zip archive of ``meta.json`` and ``.npy`` arrays, written in one step and read within bounds.
 
-A file may come from anyone. Only the members that are asked for are read, each no further
-than what a file of this size may hold, and arrays of plain numbers in the shape that the
+A file may come from anyone. Only the members that are asked for are read, each up to the bound
+for a file of this size, and arrays of plain numbers in the shape that the
 caller expects; nothing is extracted, unpickled or evaluated.
 """
 
@@ -30,17 +30,17 @@ PlainArray = AnyArray
 META = "meta.json"
 
 MIN_ALLOWANCE = {True: 2**22, False: 2**26}
-"""Bytes that JSON (True) and all arrays (False) may take whatever the size of the file …"""
+"""Bytes that JSON (True) and all arrays (False) may always take."""
 
 EXPANSION = {True: 10, False: 100}
-"""… and beyond that, bytes for each byte of the file. JSON takes some 20 times its size as
-Python objects. What deflate packs tighter than this is stored as it is."""
+"""Bytes that JSON (True) and all arrays (False) may take for each byte of the file. JSON takes some
+20 times its size as Python objects. What would be deflated further than this is stored."""
 
 MAX_LEVEL_GAIN = 4
-"""zipfile's level of compression packs less than so many times tighter than the fastest one."""
+"""Bound on how many times smaller zipfile's output is than that of the fastest level."""
 
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Others are decompressed by zipfile without a bound."""
+"""Methods whose output zipfile bounds."""
 
 MAX_ITEM_BYTES = 8
 """Bytes of one number."""
@@ -92,7 +92,7 @@ def _deflated(content: bytes) -> int:
 def digest(meta: Mapping[str, Any], arrays: Mapping[str, PlainArray]) -> str:
     """SHA-256 of `meta` (without the digest itself) and of arrays, in the order of their names.
 
-    It tells damage, not forgery: whoever writes a file can write its digest.
+    It detects damage, not forgery.
     """
     rest = {key: value for key, value in meta.items() if key != DIGEST}
     found = hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())

@@ -1,4 +1,4 @@
-"""Write a file in one step: whoever opens its path finds the old file or the new one, whole."""
+"""Write a file in one step: its path holds the old content or the new, never a part of it."""
 
 from __future__ import annotations
 
@@ -48,12 +48,11 @@ def file_error(exc: OSError, path: Path, what: str, doing: str) -> FileError:
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None], what: str = "save") -> None:
-    """Let `write` fill a new file, and put it in the place of `path`.
+    """Let `write` fill a new file, and replace `path` by it.
 
-    The new file grows beside the old one under a name of its own, reaches the disk, and takes
-    the old one's place in one step. It has the mode of the file that it replaces; a symbolic
-    link stays, and the file that it leads to is replaced. After a failure, an interrupt
-    included, the old file is there as it was and nothing else.
+    The new file is written under a temporary name in the same folder, synced to the disk, and
+    renamed. It keeps the mode of the file that it replaces; of a symbolic link the target is
+    replaced. After a failure or an interrupt the old file is unchanged.
 
     Parameters
     ----------
@@ -86,7 +85,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None], what: str = "save
 
 
 def _existing_file(target: Path) -> os.stat_result | None:
-    """What is known of the file that is there; None if there is none."""
+    """Status of the file at `target`, None if there is none."""
     try:
         found = target.stat()
     except FileNotFoundError:
@@ -123,7 +122,7 @@ def _temporary_file(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the new name reach the disk where the system can do that."""
+    """Sync the renamed entry to the disk where the system can do that."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

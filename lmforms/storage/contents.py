@@ -80,7 +80,7 @@ def checked_contents(meta: Mapping[str, Any], damaged: Callable[[str], DataError
     Raises
     ------
     DataError
-        A field is gone, unknown or odd, or the file is of a newer version.
+        A field is missing, unknown or invalid, or the file is of a newer version.
     ArgumentError
         An option of `Control` is out of its range.
     """

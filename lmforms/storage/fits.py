@@ -1,4 +1,4 @@
-"""Fits to files and back.
+"""Save fits to files and load them.
 
 The file holds the model's columns, its options and the estimates; loading builds the
 design from them and evaluates the criterion at the stored θ, so a loaded fit can do all

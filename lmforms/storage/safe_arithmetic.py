@@ -1,4 +1,4 @@
-"""Arithmetic with the numbers of a saved formula, such as ``10**6``: computed only if harmless."""
+"""Arithmetic with the numbers of a saved formula, such as ``10**6``, computed within bounds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..formula.aliases import unaliased
 Number = int | float
 
 MAX_INTEGER = 2**63 - 1
-"""Beyond it NumPy computes with Python's integers, whose powers have no end."""
+"""Beyond it NumPy computes with Python's integers, which grow without bound."""
 
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -22,7 +22,7 @@ OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
-    ast.Pow: math.pow,  # as evaluation computes it: integers would grow for ever
+    ast.Pow: math.pow,  # in floats, as in evaluation: integers would grow without bound
 }
 SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.UAdd: operator.pos,

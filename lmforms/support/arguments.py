@@ -15,8 +15,6 @@ from . import other_packages
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..control import Control
-
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -159,7 +157,7 @@ def share(name: str, value: Any) -> float:
 
 
 def generator(name: str, seed: Any) -> np.random.Generator:
-    """Random numbers from a seed, or from whatever else NumPy makes them of."""
+    """A random generator, from a seed or whatever else NumPy accepts."""
     import numpy as np
 
     try:
@@ -197,22 +195,13 @@ def mapping(name: str, value: Any, of: str) -> Mapping[Any, Any]:
 
 
 def sequence(name: str, value: Any, of: str) -> list[Any]:
-    """A list of what comes one after the other in a sequence, which text is not."""
+    """The elements of a sequence as a list; text is refused."""
     try:
         if not isinstance(value, (str, bytes)):
             return list(value)
     except TypeError:
         pass
     raise ArgumentError(f"{name} must be a sequence of {of}, not {shown(value)}.")
-
-
-def control_of(value: Any) -> Control:
-    """The options, or the default ones."""
-    from ..control import Control
-
-    if value is None or isinstance(value, Control):
-        return value or Control()
-    raise ArgumentError(f"control must be a lmforms.Control, not {shown(value)}.")
 
 
 def _is_flag(value: object) -> bool:

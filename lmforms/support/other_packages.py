@@ -1,4 +1,4 @@
-"""Words of R and statsmodels given as arguments, and what to write here instead."""
+"""Argument names of R and statsmodels, and their equivalents here."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ UNAVAILABLE_ARGUMENTS: dict[str, str] = {
     "parm": "all fixed effects have a row: select them by .loc",
     "ddf": "tests of fixed effects print t alone: leave it out",
 }
-"""Names of arguments that do not exist here, and the way to the same."""
+"""Names of arguments that do not exist here, and how to do the same."""
 
 FIT_ARGUMENTS = {
     "reml": "it belongs to fit(reml=…)",

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import STARTLESS, STEPPING
+from ..control import METHODS_WITH_START, METHODS_WITHOUT_START
 from ..data.align import in_name_order
 from ..engine.factor import calm_threads
 from ..engine.optimize.other_optima import LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
@@ -128,12 +128,12 @@ def estimate(
     Name: variance, dtype: float64
     """
     model = component_model_of(model)
-    method = one_of("method", method, (*STEPPING, *STARTLESS))
+    method = one_of("method", method, (*METHODS_WITH_START, *METHODS_WITHOUT_START))
     reml = flag("reml", reml)
     memory = positive("memory", memory)
     given = {"start": start, "max_iterations": max_iterations, "tolerance": tolerance}
     unused = [name for name, value in given.items() if value is not None]
-    if method in STARTLESS and unused:
+    if method in METHODS_WITHOUT_START and unused:
         raise ArgumentError(f"method={method!r} has no use for {', '.join(unused)}.")
     if method == "gibbs" and not reml:
         raise ArgumentError("method='gibbs' has no counterpart of ML: leave reml=True.")
