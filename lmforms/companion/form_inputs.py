@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from ..data.rows import own_rows, random_names
+from ..data.random_design import random_names
+from ..data.rows import own_rows
 from ..errors import ModelError
 from ..latent.constant import constant_values
 from ..latent.data import Modalities, Side, squared_norm
@@ -106,14 +107,6 @@ class FormInputs:
     def unweighted(self, A: FloatArray) -> FloatArray:
         """The rows of A over √w."""
         return A if self.root is None else A / self.root[:, None]
-
-
-def random_part(design: Design, b: Sequence[FloatArray]) -> FloatArray:
-    """Zb of random effects (levels, k) by grouping factor."""
-    out = np.zeros(design.n)
-    for group, effects in zip(design.groups, b, strict=True):
-        out += np.einsum("ik,ik->i", design.basis(group), effects[group.codes])
-    return out
 
 
 def fitted_form(

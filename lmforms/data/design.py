@@ -164,11 +164,6 @@ class Design:
             return self.fixed.values
         return self.fixed.values[:, self.x_kept]
 
-    def term_columns(self, term: int) -> slice:
-        """Columns of a random term among the random effects of its grouping factor."""
-        group = self.groups[self.terms[term].group]
-        return group.covariance.column_slices()[group.terms.index(term)]
-
     def basis(self, group: GroupingFactor) -> FloatArray:
         """Basis columns of all terms on a grouping factor, (n, k)."""
         parts = [self.terms[t].matrix.values for t in group.terms]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .design import Design
+from .random_design import random_names, term_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +63,10 @@ class DesignRows:
             Random effects of each grouping factor.
         """
         values = self.X @ beta + self.offset
+        columns_of = term_columns(self.design)
         for t, rows in self.terms.items():
-            term = self.design.terms[t]
-            effects = b[term.group][:, self.design.term_columns(t)]
+            g, columns = columns_of[t]
+            effects = b[g][:, columns]
             known = rows.codes >= 0
             values[known] += np.einsum("ik,ik->i", rows.basis[known], effects[rows.codes[known]])
         return np.asarray(values)
@@ -148,23 +150,3 @@ def design_matrices(rows: DesignRows) -> DesignMatrices:
         offset=pd.Series(rows.offset, index=rows.index, name="offset"),
         z_names=random_names(design),
     )
-
-
-def random_names(design: Design) -> pd.MultiIndex:
-    """Grouping factor, level and effect of each column of Z.
-
-    Examples
-    --------
-    >>> import lmforms as lf
-    >>> model = lf.MixedModel("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
-    >>> random_names(model.design)[0]
-    ('Batch', 'A', 'Intercept')
-    """
-    names = [
-        (group.name, level, column)
-        for term in design.terms
-        for group in [design.groups[term.group]]
-        for level in group.levels
-        for column in term.columns
-    ]
-    return pd.MultiIndex.from_tuples(names, names=["group", "level", "effect"])

@@ -103,3 +103,8 @@ def _column_parts(bound: BoundFormula) -> Iterator[tuple[SimpleFormula, FormulaP
     yield bound.fixed, formula.fixed
     yield from ((term.expression, term.part) for term in bound.random)
     yield from zip(bound.offsets, formula.offsets, strict=True)
+
+
+def load_with(names: list[str]) -> str:
+    """How to give `load` names from the user's code."""
+    return f"give load(path, context={{{', '.join(f'{name!r}: ...' for name in names)}}})"
