@@ -17,11 +17,11 @@ from ..formula.terms import BoundFormula
 from ..residual import Independent, Weighted
 from ..support.arrays import BoolArray, FloatArray
 from ..support.caller import caller_depth
+from ..support.table import Table
 from .design import Design
 from .frame import report_dropped
 from .random_terms import check_sizes, random_parts
 from .read import FormulaData
-from .table import Table
 
 
 def build_design(read: FormulaData, *, related: Collection[str] = ()) -> Design:

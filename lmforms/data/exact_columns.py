@@ -24,9 +24,6 @@ from .arrow_columns import (
     time_column,
 )
 
-MAX_EXACT_INTEGER = 2**53
-"""Whole numbers up to this are exact in double precision."""
-
 
 def exact_column(name: str, values: Any) -> pd.Series:
     """The values of one column, in a type that holds each of them.
@@ -61,13 +58,6 @@ def exact_column(name: str, values: Any) -> pd.Series:
     if isinstance(values, Sequence):
         return _from_sequence(name, list(values))
     return _from_library(name, values)
-
-
-def is_dates(column: pd.Series) -> bool:
-    """Whether a column of objects holds Python's dates."""
-    if not isinstance(column.dtype, np.dtype) or column.dtype.kind != "O":
-        return False
-    return pd.api.types.infer_dtype(column, skipna=True) == "date"
 
 
 def _from_series(name: str, series: pd.Series) -> pd.Series:

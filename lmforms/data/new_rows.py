@@ -22,12 +22,13 @@ from ..formula.factors import columns_of, factor_columns, factors_of, marked
 from ..formula.formula_part import FormulaPart
 from ..formula.terms import BoundRandomTerm
 from ..support.arrays import BoolArray, FloatArray, IndexArray
+from ..support.table import Table
 from .design import Design, GroupingFactor
 from .frame import column_or_array, missing_by_column
 from .label_messages import named, other_type, values_of
 from .plain_types import plain_table
 from .rows import DesignRows, TermRows
-from .table import Table, column_names, raw_table, row_count
+from .table import column_names, raw_table, row_count
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.table import Table
 from ..errors import ArgumentError, DataError, near_matches
+from ..support.table import Table
 
 
 def check_contrasts(contrasts: Mapping[str, Any], table: Table) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.table import Table
 from ..errors import ColumnError, DataError, FormulaError, listed, near_matches, shortened
+from ..support.table import Table
 from .aliases import unaliased
 from .factors import marked
 from .formula_part import FormulaPart

@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..data.exact_columns import MAX_EXACT_INTEGER, is_dates
-from ..data.table import Table
 from ..errors import DataError, FormulaError, LmformsError
 from ..support.arrays import FloatArray
+from ..support.table import MAX_EXACT_INTEGER, Table, is_dates
 from .aliases import aliased, needs_alias, unaliased, without_dots
 from .contrasts import contrast_object
 from .elementwise_code import evaluable, stateful_calls

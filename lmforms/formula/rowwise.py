@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.table import Table
 from ..support.arrays import AnyArray, IndexArray
+from ..support.table import Table
 from .aliases import unaliased
 from .codings import CODING
 from .expression import INFIX

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from formulaic import SimpleFormula
     from formulaic.parser.types import Factor
 
-    from ..data.table import Table
     from ..formula.formula_part import FormulaPart
     from ..formula.terms import BoundFormula
+    from ..support.table import Table
 
 MAX_NUMBERS = 2**28
 """Numbers (2 GiB) in all columns that a formula makes. A small file can ask for any number of

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.table import Table, raw_table
+from ..data.table import raw_table
 from ..engine.estimate import Estimate
 from ..errors import (
     ArgumentError,
@@ -35,6 +35,7 @@ from ..results.model_results import MixedModelResults
 from ..results.state import FitState
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray
+from ..support.table import Table
 from .archive import Archive, opened
 from .atomic import checked_path, file_error
 from .columns import decode_column
