@@ -18,7 +18,7 @@ import pandas as pd
 from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches, shortened
 from ..formula.aliases import unaliased
 from ..formula.evaluator import Evaluator
-from ..formula.factors import columns_of, factor_columns, factors_of, marked
+from ..formula.factors import columns_of, factor_columns, factors_of, mark_factor
 from ..formula.formula_part import FormulaPart
 from ..formula.terms import BoundRandomTerm
 from ..support.arrays import BoolArray, FloatArray, IndexArray
@@ -199,7 +199,7 @@ def _check_row_by_row(design: Design, terms: Sequence[int], what: str) -> None:
                     f"{what}: `{name}` depends on the other rows, so it is another "
                     "function on new data. Use what is remembered, such as center(x), "
                     "scale(x) or poly(x, 2), or compute it as a column of both tables.\n"
-                    f"{marked(factor, part)}"
+                    f"{mark_factor(factor, part)}"
                 )
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import ColumnError, FormulaError, listed, near_matches, shortened
 from .aliases import aliased, needs_alias, unaliased
-from .expression import parse
-from .factors import called_names, columns_of, factor_columns, factors_of, group_name, marked
+from .expression import parse_code
+from .factors import called_names, columns_of, factor_columns, factors_of, group_name, mark_factor
 from .formula_part import FormulaPart, with_function_aliases
 from .lexer import Token
 from .parse import MixedFormula
@@ -146,7 +146,7 @@ def _factor(token: Token, part: FormulaPart) -> Factor:
     name = aliased(token.text) if method == "lookup" and needs_alias(token.text) else token.text
     if method == "python":
         try:
-            parse(name)
+            parse_code(name)
         except SyntaxError as exc:
             raise part.error(
                 f"`{shortened(unaliased(name))}` cannot be read: {exc.msg}.",
@@ -179,7 +179,7 @@ def _check_columns(factor: Factor, part: FormulaPart, columns: Sequence[str]) ->
         return
     raise ColumnError(
         f"`{name}` is not a column of the data.{near_matches(name, columns)} "
-        f"Columns: {listed(columns)}.\n{marked(factor, part)}"
+        f"Columns: {listed(columns)}.\n{mark_factor(factor, part)}"
     )
 
 
@@ -189,7 +189,7 @@ def _refuse_response(factor: Factor, part: FormulaPart, response: SimpleFormula)
     if len(own) == 1 and factor.expr == own[0].expr:
         raise FormulaError(
             f"`{unaliased(factor.expr)}` is the response: leave it out on the right of `~`.\n"
-            f"{marked(factor, part)}"
+            f"{mark_factor(factor, part)}"
         )
 
 
@@ -201,12 +201,12 @@ def _refuse_ambiguous_name(
     if predictor and name == "Intercept" and method == "lookup":
         raise FormulaError(
             "a column called `Intercept` cannot be told from the model's own intercept: rename it."
-            f"\n{marked(factor, part)}"
+            f"\n{mark_factor(factor, part)}"
         )
     if texts.setdefault(name, method) != method and not name.isidentifier():
         raise FormulaError(
             f"`{name}` is a column and a call of the same text: rename the column.\n"
-            f"{marked(factor, part)}"
+            f"{mark_factor(factor, part)}"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .aliases import aliased
-from .codings import is_coding
+from .codings import makes_labels
 from .expression import Expression
 from .operators import COMPARISONS
 
@@ -131,7 +131,7 @@ class _Elementwise(ast.NodeTransformer):
         return node if name is None else _call(name, node.left, node.comparators[0])
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        outside, self._coding = self._coding, self._coding or is_coding(node)
+        outside, self._coding = self._coding, self._coding or makes_labels(node)
         # a called name is a function, even if a column has it
         if not isinstance(node.func, ast.Name):
             node.func = self.visit(node.func)

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ColumnError, DataError, FormulaError, listed, near_matches, shortened
 from ..support.table import Table
 from .aliases import unaliased
-from .factors import marked
+from .factors import mark_factor
 from .formula_part import FormulaPart
 from .transforms import HINTS
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from formulaic.parser.types import Factor
 
 
-def explained(
+def evaluation_error(
     exc: Exception,
     factors: Iterable[Factor],
     evaluate: Callable[[Factor], Any],
@@ -58,7 +58,7 @@ def explained(
             break
     if found is None and len(called) == 1:
         found = called[0]
-    place = part.mark() if found is None else marked(found, part)
+    place = part.mark() if found is None else mark_factor(found, part)
     name = "it" if found is None else f"`{shortened(unaliased(found.expr))}`"
     text = _reason(cause)
     unknown = _unknown_name(text)

@@ -25,8 +25,8 @@ from ..support.table import MAX_EXACT_INTEGER, Table, is_dates
 from .aliases import aliased, needs_alias, unaliased, without_dots
 from .contrasts import contrast_object
 from .elementwise_code import evaluable, stateful_calls
-from .evaluation_errors import explained, first_sentence
-from .expression import Expression, parse
+from .evaluation_errors import evaluation_error, first_sentence
+from .expression import Expression, parse_code
 from .factors import factor_columns, factors_of
 from .formula_part import FormulaPart
 from .materializer import materializer_class, without_warnings
@@ -104,7 +104,7 @@ class Evaluator:
 
     def _run(self, expr: str, spec: ModelSpec, *, labels: bool = False) -> Any:
         """What an expression of the formula gives; its transforms learn into `spec`."""
-        expression = parse(expr)
+        expression = parse_code(expr)
         resolve = partial(self.resolve, expression)
         code = evaluable(
             expression,
@@ -294,7 +294,7 @@ class Evaluator:
         """
         if factor.eval_method.value != "python":
             return False
-        expression = parse(factor.expr)
+        expression = parse_code(factor.expr)
 
         def is_column(identifier: str) -> bool:
             name = expression.name(identifier)
@@ -315,7 +315,7 @@ class Evaluator:
     def _explained(
         self, exc: Exception, factors: Iterable[Factor], part: FormulaPart, what: str
     ) -> DataError | FormulaError:
-        return explained(exc, factors, self.value, self.table, part, what)
+        return evaluation_error(exc, factors, self.value, self.table, part, what)
 
 
 def _refuse_same_names(names: Sequence[str], part: FormulaPart, what: str) -> None:

@@ -85,7 +85,7 @@ class Expression:
 
 
 @lru_cache(maxsize=512)
-def parse(code: str) -> Expression:
+def parse_code(code: str) -> Expression:
     """Read code by R's rules of precedence.
 
     Raises
@@ -95,7 +95,7 @@ def parse(code: str) -> Expression:
 
     Examples
     --------
-    >>> ast.unparse(parse("x > 0 & !b | z %% 2 == 1").tree)
+    >>> ast.unparse(parse_code("x > 0 & !b | z %% 2 == 1").tree)
     'x > 0 and (not b) or __modulo(z, 2) == 1'
     """
     quoted: dict[str, str] = {}
@@ -220,7 +220,7 @@ class _InfixOperators(ast.NodeTransformer):
         return b")" in between
 
 
-def names(expression: Expression) -> Iterator[ast.Name]:
+def names_in(expression: Expression) -> Iterator[ast.Name]:
     """All names but those of the translation."""
     for node in ast.walk(expression.tree):
         if isinstance(node, ast.Name) and node.id not in INFIX.values():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .aliases import unaliased
 from .codings import label_names
-from .expression import names, parse
+from .expression import names_in, parse_code
 from .formula_part import FormulaPart
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def label_columns(factor: Factor, *, grouping: bool) -> set[str]:
     """Columns that a factor uses as labels, not as numbers."""
     if factor.eval_method.value == "lookup":
         return factor_columns(factor) if grouping else set()
-    return label_names(parse(factor.expr), grouping=grouping)
+    return label_names(parse_code(factor.expr), grouping=grouping)
 
 
 def called_names(factor: Factor) -> set[str]:
@@ -53,11 +53,11 @@ def called_names(factor: Factor) -> set[str]:
 
 def _names_in(factor: Factor) -> tuple[set[str], set[str]]:
     """Names used as values and names called, in a factor that is code."""
-    expression = parse(factor.expr)
+    expression = parse_code(factor.expr)
     calls = [node for node in ast.walk(expression.tree) if isinstance(node, ast.Call)]
     called = {id(_root(node.func)) for node in calls}
     methods = {id(_root(node.func)) for node in calls if isinstance(node.func, ast.Attribute)}
-    found = list(names(expression))
+    found = list(names_in(expression))
     quoted = {
         str(node.args[0].value)
         for node in calls
@@ -85,7 +85,7 @@ def group_name(factors: Sequence[Factor]) -> str:
     return ":".join(unaliased(f.expr) for f in factors)
 
 
-def marked(factor: Factor, part: FormulaPart) -> str:
+def mark_factor(factor: Factor, part: FormulaPart) -> str:
     """The formula with carets under a factor."""
     token = factor.token
     if token is None or token.source_start is None:

@@ -61,11 +61,6 @@ class FormulaPart:
         return mark(self.source, first, last + 1)
 
 
-def verbatim(text: str, shift: int, source: str) -> FormulaPart:
-    """A part that is a stretch of the source, starting at `shift`."""
-    return FormulaPart(text, source, tuple(range(shift, shift + len(text))))
-
-
 def translated(
     source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = False
 ) -> FormulaPart:

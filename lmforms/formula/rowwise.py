@@ -17,7 +17,7 @@ import pandas as pd
 from ..support.arrays import AnyArray, IndexArray
 from ..support.table import Table
 from .aliases import unaliased
-from .codings import CODING
+from .codings import LABEL_FUNCTIONS
 from .expression import INFIX
 
 ROUNDING_SHARE = 1e-8
@@ -82,7 +82,7 @@ def _is_elementwise_function(function: Any) -> bool:
 def _takes_labels(func: ast.expr) -> bool:
     """``I``, ``C`` and the codings that it takes."""
     text = unaliased(ast.unparse(func))
-    return text in ("I", "Treatment", *CODING) or text.startswith("contr.")
+    return text in ("I", "Treatment", *LABEL_FUNCTIONS) or text.startswith("contr.")
 
 
 def depends_on_other_rows(evaluate: Callable[[Table], Any], table: Table) -> bool:

@@ -69,9 +69,9 @@ def expand(part: FormulaPart, *, intercept: bool, available: Sequence[str] = ())
 
     Examples
     --------
-    >>> from lmforms.formula.formula_part import verbatim
+    >>> from lmforms.formula.formula_part import translated
     >>> text = "(a + b)^2 - 1"
-    >>> found = expand(verbatim(text, 0, text), intercept=True)
+    >>> found = expand(translated(text, [(0, len(text))]), intercept=True)
     >>> [":".join(t.text for t in term) for term in found.terms], found.intercept
     (['a', 'b', 'a:b'], False)
     """

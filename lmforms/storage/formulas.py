@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import FormulaError, MemoryLimitError
 from ..formula.aliases import unaliased
-from ..formula.factors import marked
+from ..formula.factors import mark_factor
 from .safe_arithmetic import ForbiddenError
 from .safe_expressions import ExpressionChecker
 
@@ -78,7 +78,7 @@ def names_from_context(
             return checker.check(factor.expr).width
         except ForbiddenError as exc:
             hint = SAVE_ADVICE if what == "save" else "Nothing of the file was evaluated."
-            raise FormulaError(f"{what}: {exc}. {hint}\n{marked(factor, part)}") from None
+            raise FormulaError(f"{what}: {exc}. {hint}\n{mark_factor(factor, part)}") from None
 
     columns = 0
     for parsed, part in _column_parts(bound):

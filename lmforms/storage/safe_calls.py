@@ -81,7 +81,7 @@ def type_of_call(
     """
     if isinstance(function, np.ufunc):
         return _of_ufunc(node, function, types)
-    if is_coding(function):
+    if is_contrast(function):
         return ValueType("coding")
     if name == "c":
         return type_of_list(node, types)
@@ -124,7 +124,7 @@ def _is_constant(inferred: ValueType) -> bool:
     return inferred.value is not None or inferred.kind in ("text", "list", "coding", "given")
 
 
-def is_coding(value: Any) -> bool:
+def is_contrast(value: Any) -> bool:
     """Whether it is a class of contrasts, or a function of the language that makes one."""
     from formulaic.transforms.contrasts import Contrasts
     from formulaic.transforms.patsy_compat import Treatment

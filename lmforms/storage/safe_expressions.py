@@ -11,7 +11,7 @@ so its formula may hold nothing but
 - text, lists and codings as arguments of calls, such as the knots of a spline.
 
 The same check at saving refuses what could not be loaded. What is checked is the syntax tree
-of :func:`lmforms.formula.expression.parse`, which is what the evaluator evaluates, and what
+of :func:`lmforms.formula.expression.parse_code`, which is what the evaluator evaluates, and what
 names mean is looked up where the evaluator does: in
 :func:`lmforms.formula.transforms.language`.
 """
@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 
 from ..formula.aliases import aliased, needs_alias, without_dots
-from ..formula.expression import INFIX, Expression, parse
+from ..formula.expression import INFIX, Expression, parse_code
 from ..formula.operators import COMPARISONS
 from ..formula.transforms import FALLBACKS, language
 from .safe_arithmetic import OPERATORS, SIGNS, ForbiddenError, checked_number, computed, quoted
-from .safe_calls import NUMBERS, VALUES, ValueType, is_coding, type_of_call, type_of_list
+from .safe_calls import NUMBERS, VALUES, ValueType, is_contrast, type_of_call, type_of_list
 
 DATE_PARTS: dict[str, int | None] = {
     **dict.fromkeys(("dayofweek", "day_of_week", "weekday"), 7),
@@ -88,7 +88,7 @@ class ExpressionChecker:
         ForbiddenError
             It holds something that is not in the whitelist.
         """
-        self._expression = parse(code)
+        self._expression = parse_code(code)
         try:
             return self._type(self._expression.tree.body)
         except ForbiddenError as exc:
@@ -131,7 +131,7 @@ class ExpressionChecker:
         value = self._language[name]
         if isinstance(value, (bool, int, float)):
             return ValueType("number", value)
-        if is_coding(value):
+        if is_contrast(value):
             return ValueType("coding")
         raise ForbiddenError(f"`{name}` is a function, and stands where a value is needed")
 
@@ -205,7 +205,7 @@ class ExpressionChecker:
         value = self._member(node)
         if isinstance(value, float):
             return ValueType("number", value)
-        if is_coding(value):
+        if is_contrast(value):
             return ValueType("coding")
         if isinstance(owner, ast.Attribute) and owner.attr == "dt" and name in DATE_PARTS:
             column = owner.value
@@ -225,7 +225,7 @@ class ExpressionChecker:
             written |= node.value.id == name and name not in self._columns
             if written and self._given.get(name, module) is module:
                 value = getattr(module, node.attr, None)
-                return value if isinstance(value, (np.ufunc, float)) or is_coding(value) else None
+                return value if isinstance(value, (np.ufunc, float)) or is_contrast(value) else None
         return None
 
     def _call(self, node: ast.Call) -> ValueType:
