@@ -102,7 +102,7 @@ def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IndexArray
         codes, levels = coded[0]
         return codes, levels.rename(name)
     where, present = coded[0][0], coded[0][1]
-    for codes, levels in coded[1:]:  # counted anew each time, so that no product overflows
+    for codes, levels in coded[1:]:  # recoded at each step, so that no product overflows
         present, where = np.unique(where * len(levels) + codes, return_inverse=True)
     first = np.empty(len(present), dtype=np.intp)
     first[where[::-1]] = np.arange(len(where))[::-1]

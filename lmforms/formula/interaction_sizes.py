@@ -1,4 +1,4 @@
-"""How large the columns of interactions would be, before they are made."""
+"""The size of the columns of interactions, checked before they are made."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from formulaic.parser.types import Term
 
 MAX_FACTORS = 8
-"""Factors (not numbers) in one interaction: the columns at least double with each."""
+"""Largest number of factors (not numbers) in one interaction: each at least doubles the columns."""
 
 MAX_MISSING_MARGINS = 64
-"""Margins of an interaction that the formula lacks; finding its columns takes their square."""
+"""Largest number of margins of an interaction that the formula may lack: the time to find its
+columns grows with their square."""
 
 MAX_COLUMN_BYTES = 8 * 2**30
-"""Columns of one part of the formula, as in :attr:`lmforms.Control.memory`."""
+"""Bytes that the columns of one part of the formula may take, as :attr:`lmforms.Control.memory`."""
 
 
 def check_size(terms: Sequence[Term], evaluated: Mapping[str, Any], n: int) -> None:

@@ -16,7 +16,7 @@ from ..errors import FormulaError
 TokenKind = Literal["operator", "parenthesis", "name", "value", "python"]
 
 MAX_NESTING = 50
-"""Parentheses inside parentheses: more would exhaust the recursion of Python's parser."""
+"""Largest depth of parentheses: more would exhaust the recursion of Python's parser."""
 
 CLOSING_BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
@@ -123,7 +123,7 @@ _BEFORE_OPERANDS = ("and", "or", "not", "in", "is", "if", "else", "lambda")
 
 
 def spaced(code: str) -> str:
-    """Code with the same blanks wherever it was written: one call has one name.
+    """Code with normalised white space, so that one call has one name.
 
     Examples
     --------

@@ -23,9 +23,8 @@ def number(value: Any) -> Any:
 def _power(base: Any, exponent: Any) -> Any:
     base, exponent = number(base), number(exponent)
     if isinstance(base, (int, float)) and isinstance(exponent, (int, float)):
-        return float(
-            np.power(float(base), float(exponent))
-        )  # integer powers such as 9^9^9 would not end
+        # in floats, since integer powers such as 9^9^9 would not end
+        return float(np.power(float(base), float(exponent)))
     if getattr(getattr(base, "dtype", None), "kind", "") in ("i", "u"):
         base = base.astype(np.float64)
     return base**exponent

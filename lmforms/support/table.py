@@ -17,7 +17,7 @@ MAX_EXACT_INTEGER = 2**53
 
 @dataclass(frozen=True, eq=False)
 class Table(Mapping[str, pd.Series]):
-    """Columns on one index; a pandas frame only for those who need one.
+    """Columns on one index, without the cost of a pandas frame.
 
     Attributes
     ----------
