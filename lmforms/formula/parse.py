@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from ..covariance import STRUCTURES
 from ..errors import FormulaError, formula_error
 from .aliases import RESERVED
 from .formula_part import FormulaPart, translated
@@ -33,10 +34,7 @@ from .token_groups import (
     token_error,
 )
 
-STRUCTURE_NAMES = ("us", "diag")
-"""Names of covariance structures that may stand in front of ``(expr | group)``."""
-
-UNAVAILABLE_STRUCTURE_NAMES = ("ar1", "cs", "exp", "gau", "homdiag", "mat", "ou", "rr", "toep")
+UNAVAILABLE_STRUCTURES = ("ar1", "cs", "exp", "gau", "homdiag", "mat", "ou", "rr", "toep")
 """Structures known from glmmTMB and lme4 that this version does not fit: refused by name."""
 
 
@@ -232,10 +230,10 @@ class _TermSorter:
         if name == "offset" or not bars:
             return False
         self._refuse_minus(sign, [token], "a random term")
-        if name not in STRUCTURE_NAMES:
+        if name not in STRUCTURES:
             raise formula_error(
                 f"the covariance structure `{name}` is not available; "
-                f"use one of {', '.join(f'`{s}(...)`' for s in STRUCTURE_NAMES)}.",
+                f"use one of {', '.join(f'`{s}(...)`' for s in STRUCTURES)}.",
                 self.source,
                 token.start,
                 token.start + len(name),
@@ -257,7 +255,7 @@ def _known_call(token: Token, source: str) -> tuple[str, list[Token]] | None:
     """Name and inner tokens of ``offset(...)`` or ``structure(...)``; None for other code."""
     text = source[token.start : token.stop]
     name, paren, rest = text.partition("(")
-    known = ("offset", *STRUCTURE_NAMES, *UNAVAILABLE_STRUCTURE_NAMES)
+    known = ("offset", *STRUCTURES, *UNAVAILABLE_STRUCTURES)
     if not paren or name not in known or not rest.endswith(")"):
         return None
     shift = token.start + len(name) + 1
