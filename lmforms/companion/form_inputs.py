@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..data.random_design import random_design
+from ..data.random_design import random_names
+from ..data.rows import own_rows
 from ..errors import ModelError
 from ..latent.constant import constant_values
 from ..latent.data import Modalities, Side, squared_norm
@@ -90,7 +91,7 @@ class FormInputs:
                 "forms: the model has no fixed effects, so that there is no X to put beside Z. "
                 "Fit it with an intercept."
             )
-        Z, names = random_design(design)
+        Z, names = own_rows(design).random_columns(), random_names(design)
         variances = design.residual.variances()
         root = None if variances is None else 1.0 / np.sqrt(variances)
         return cls(design.X, Z, root, design.index, pd.Index(design.x_names), names)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import Control
+from ..control import Control, control_of
 from ..data.design import Design
 from ..data.frame import caller_depth
 from ..engine.exact_fit import Checked
@@ -25,7 +25,7 @@ from ..errors import (
     NotEstimableWarning,
 )
 from ..relationship.labels import named
-from ..support.arguments import control_of, flag, named_arguments, one_of
+from ..support.arguments import flag, named_arguments, one_of
 from ..support.arrays import BoolArray, FloatArray
 from .columns import (
     Progress,

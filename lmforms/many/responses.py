@@ -9,13 +9,13 @@ from typing import Any, Literal, overload
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import Control
+from ..control import Control, control_of
 from ..data.frame import Missing
 from ..errors import (
     ArgumentError,
     DataError,
 )
-from ..support.arguments import control_of, flag, named_arguments, one_of
+from ..support.arguments import flag, named_arguments, one_of
 from .columns import (
     Progress,
     chunk_size,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..control import STARTLESS, Control
+from ..control import METHODS_WITHOUT_START, Control
 from ..engine.estimate import Estimate
 from ..engine.estimate import estimate as engine_estimate
 from ..errors import ArgumentError
@@ -116,8 +116,8 @@ def _found(
         "ai" if method == "auto" else method,
         reml=reml,
         start=variances,
-        tolerance=None if method in STARTLESS else tolerance,
-        max_iterations=None if method in STARTLESS else limit,
+        tolerance=None if method in METHODS_WITHOUT_START else tolerance,
+        max_iterations=None if method in METHODS_WITHOUT_START else limit,
         memory=control.memory,
         seed=control.seed,
     )
