@@ -97,13 +97,13 @@ def optimum(formula: str, data: pd.DataFrame, reml: bool, **options: Any) -> Any
 
 def evaluation_seconds(at: Any, repeats: int = 15) -> float:
     """One evaluation with gradient and information, cross-products at hand: the median."""
-    from lmforms.engine.criterion.evaluate import evaluate
-    from lmforms.engine.factor import calm_threads
+    from lmforms.engine.criterion.evaluate import differentiate, evaluate
+    from lmforms.engine.linalg.threads import limited_blas_threads
 
     problem, theta = at.problem, at.theta
-    with calm_threads(problem.system.m):
-        evaluate(problem, theta, 2)
-        return timed(lambda: evaluate(problem, theta, 2), repeats)
+    with limited_blas_threads(problem.system.m):
+        differentiate(evaluate(problem, theta))
+        return timed(lambda: differentiate(evaluate(problem, theta)), repeats)
 
 
 def timed(call: Callable[[], Any], repeats: int) -> float:

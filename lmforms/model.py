@@ -230,8 +230,7 @@ def state_at(
             [g.covariance for g in model.design.groups],
             reml=reml,
             control=control,
-            start=by_group,
-            fixed_theta=True,
+            at=by_group,
         )
     return _state(model, fitted, response, control, method)
 

@@ -74,8 +74,7 @@ def _parts(
             [g.covariance for g in design.groups],
             reml=origin.reml,
             control=origin.control,
-            start=theta_by_group(design, theta[j][~np.isnan(theta[j])]),
-            fixed_theta=True,
+            at=theta_by_group(design, theta[j][~np.isnan(theta[j])]),
         )
         known = beta[j][~np.isnan(beta[j])]
         slack = SAME * max(sigma[j], float(np.abs(known).max(initial=0.0)))

@@ -14,7 +14,7 @@ import pandas as pd
 from ..control import Control, control_of
 from ..data.design import Design
 from ..data.frame import caller_depth
-from ..engine.exact_fit import Checked
+from ..engine.exact_fit import ExactFitCheck
 from ..engine.linalg.column_sizes import root_mean_squares, subtract_shift
 from ..errors import (
     ArgumentError,
@@ -250,7 +250,7 @@ def _response(design: Design, relationship: Any, parts: CovarianceSpectrum) -> F
     y = y - subtract_shift(y, design.X)[0]
     left = parts.project(design.residual.whiten(y))
     _, rest = parts.rotate(left)
-    checked = Checked(
+    checked = ExactFitCheck(
         y,
         design.X,
         partial(random_effects, design, relationship),

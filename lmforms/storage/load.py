@@ -186,8 +186,7 @@ def _with_status(state: FitState, contents: Contents, archive: Archive) -> Estim
     optimum: Any = replace(estimate.optimum, **contents.optimum)  # exact or iterative
     at = optimum.evaluation
     if "gradient" in archive:
-        length = None if at.gradient is None else len(at.gradient)
-        gradient = archive.array("gradient", length)
+        gradient = archive.array("gradient", len(at.gradient))
         optimum = replace(optimum, evaluation=replace(at, gradient=gradient))
     parts = [len(group.terms) for group in state.design.groups]
     found = {}

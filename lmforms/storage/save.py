@@ -71,11 +71,9 @@ def _contents_of(
         "response": state.response,
         "theta": theta_in_formula_order(design, estimate.theta),
         "beta": estimate.beta,
+        "gradient": estimate.optimum.evaluation.gradient,
         **{f"extra/{name}": values for name, values in read.frame.extra.items()},
     }
-    gradient = estimate.optimum.evaluation.gradient
-    if gradient is not None:
-        arrays["gradient"] = gradient
     columns = []
     for i, name in enumerate(table):
         facts, arrays[f"column/{i}"] = encode_column(table[name])

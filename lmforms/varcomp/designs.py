@@ -54,8 +54,7 @@ def estimate_design(
         [g.covariance for g in design.groups],
         reml=reml,
         control=control,
-        start=related.theta,
-        fixed_theta=True,
+        at=related.theta,
     )
     report = related.report([g.name for g in design.groups])
     shift = ordinary.scaling.criterion_shift(ordinary.problem.nu, reml)

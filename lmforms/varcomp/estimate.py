@@ -18,8 +18,8 @@ import pandas as pd
 
 from ..control import METHODS_WITH_START, METHODS_WITHOUT_START
 from ..data.align import in_name_order
-from ..engine.factor import calm_threads
-from ..engine.optimize.other_optima import LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
+from ..engine.linalg.threads import limited_blas_threads
+from ..engine.optimize.other_optima import MOST_LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
 from ..engine.status import other_optima_message
 from ..errors import ArgumentError, ModelError, NumericalError
 from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole
@@ -175,7 +175,7 @@ def _by_method(
     if method == "gibbs":
         return _joint_mode(model, equations, options.seed)
     path = Path(equations, options.reml, [], [], [])
-    with calm_threads(equations.largest):
+    with limited_blas_threads(equations.largest):
         at = path.at(start)
         path.add(at, "start")
         if _leaves_little(path):
@@ -200,7 +200,7 @@ def _lowest(path: Path, at: Likelihood, method: str, options: _Options) -> tuple
     Where the residual variance goes to zero the likelihood may have no bound: not there.
     """
     met = [at.criterion]
-    for _ in range(LOWER_OPTIMA):
+    for _ in range(MOST_LOWER_OPTIMA):
         lower = None
         for ratios in other_minima(at):
             aside = Path(path.equations, path.reml, [], [], [])

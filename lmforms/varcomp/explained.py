@@ -22,7 +22,7 @@ or fewer."""
 def doubtful(model: ComponentModel, left: float) -> bool:
     """Whether residuals of this root mean square, whitened, are to be looked at row by row."""
     size = max(model.size, float(np.abs(model.y).max(initial=0.0)))
-    return left <= exact_fit.DOUBTFUL * exact_fit.resolution(size, model.root_weights)
+    return left <= exact_fit.CHECKED_RATIO * exact_fit.resolution(size, model.root_weights)
 
 
 def explained(model: ComponentModel) -> exact_fit.Explained:
