@@ -36,7 +36,7 @@ from .support.other_packages import refuse_method, refuse_options
 if TYPE_CHECKING:
     from .relationship import Relationship
     from .results.model_results import MixedModelResults
-    from .varcomp.report import ComponentEstimate
+    from .varcomp.component_estimate import ComponentEstimate
 
 
 class MixedModel:
@@ -232,7 +232,7 @@ class MixedModel:
         from .results.model_results import MixedModelResults
 
         if self.relationship:
-            from .varcomp.designs import design_at
+            from .varcomp.design_estimates import design_at
 
             start = self._start(theta, "theta")
             related = design_at(self.design, self.relationship, y, start, reml, control)
@@ -256,7 +256,7 @@ class MixedModel:
         method: str,
     ) -> Estimate | ComponentEstimate:
         """By an estimator of variance components."""
-        from .varcomp.designs import estimate_design
+        from .varcomp.design_estimates import estimate_design
 
         return estimate_design(
             self.design,

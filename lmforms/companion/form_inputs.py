@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ModelError
-from ..latent.constant import constant_values
-from ..latent.data import Modalities, Side, squared_norm
+from ..latent.constant_columns import constant_values
 from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
 from ..latent.inputs import Block, modalities
+from ..latent.modalities import Modalities, Side, squared_norm
 from ..results.matrices import random_design
 from ..support.arrays import FloatArray
 
@@ -73,12 +73,12 @@ class FormInputs:
 
     @classmethod
     def of(cls, design: Design) -> FormInputs:
-        """The sides of a design.
+        """The inputs of a form from a design.
 
         Raises
         ------
         ModelError
-            One of them is empty.
+            There is no X or no Z.
         """
         if not design.terms:
             raise ModelError(
@@ -119,7 +119,7 @@ def random_part(design: Design, b: Sequence[FloatArray]) -> FloatArray:
 def fitted_form(
     Y: FloatArray,
     names: pd.Index,
-    sides: FormInputs,
+    inputs: FormInputs,
     rank: int | None,
     params: Mapping[str, Any],
 ) -> LinearMixedForm:
@@ -132,7 +132,7 @@ def fitted_form(
     Y : ndarray (n, m)
         Responses less offsets; NaN where missing.
     names : pandas.Index (m,)
-    sides : FormInputs
+    inputs : FormInputs
     rank : int, optional
         All that X carries by default, at most what Z carries, and at most `MOST`.
     params : mapping
@@ -143,13 +143,13 @@ def fitted_form(
     ArgumentError, DataError, ModelError
     """
     blocks = (
-        Block("Y", Side.RESPONSE, sides.weighted(Y), sides.index, names),
-        Block("X", Side.FIXED, sides.weighted(sides.X), sides.index, sides.x_names),
-        Block("Z", Side.RANDOM, sides.weighted(sides.Z), sides.index, sides.z_names),
+        Block("Y", Side.RESPONSE, inputs.weighted(Y), inputs.index, names),
+        Block("X", Side.FIXED, inputs.weighted(inputs.X), inputs.index, inputs.x_names),
+        Block("Z", Side.RANDOM, inputs.weighted(inputs.Z), inputs.index, inputs.z_names),
     )
     data = modalities(blocks)
     check_sizes(data, [b.name for b in blocks], 1)
-    form = LinearMixedForm(1, tol=default_tolerance(Y, sides)).set_params(**params)
+    form = LinearMixedForm(1, tol=default_tolerance(Y, inputs)).set_params(**params)
     if rank is None:
         X, Z = (b.values for b in blocks[1:])
         rank = default_rank(_varying(X) if form.method == "ml" else X, Z)
@@ -182,12 +182,12 @@ def default_weights(data: Modalities) -> tuple[float, ...]:
     return tuple(count / part.square for count, part in zip(COUNT, data))
 
 
-def default_tolerance(Y: FloatArray, sides: FormInputs) -> float:
+def default_tolerance(Y: FloatArray, inputs: FormInputs) -> float:
     """`LOOSEST` for several responses; for one, `SETTLED` of what its variation counts."""
     if Y.shape[1] > 1:
         return LOOSEST
     centred = (Y - np.nanmean(Y), Y)
-    varies, whole = (squared_norm(np.nan_to_num(sides.weighted(A))) for A in centred)
+    varies, whole = (squared_norm(np.nan_to_num(inputs.weighted(A))) for A in centred)
     return min(LOOSEST, SETTLED * COUNT[0] * varies / whole)
 
 
@@ -216,10 +216,10 @@ def directions(A: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.svd(np.linalg.qr(A, mode="r"), compute_uv=False))
 
 
-def barely_counts(form: LinearMixedForm, sides: FormInputs, Y: FloatArray) -> float | None:
+def barely_counts(form: LinearMixedForm, inputs: FormInputs, Y: FloatArray) -> float | None:
     """Largest over smallest direction of X, if the smallest counts less in F than y does."""
-    values = directions(sides.weighted(sides.X))
-    own = squared_norm(np.nan_to_num(sides.weighted(Y)))
+    values = directions(inputs.weighted(inputs.X))
+    own = squared_norm(np.nan_to_num(inputs.weighted(Y)))
     ratio = float(values[0] / values[-1])
     small = form.weights_["X"] * values[-1] ** 2 < form.weights_["Y"] * own
     return ratio if small and ratio > UNEVEN else None

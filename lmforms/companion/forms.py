@@ -148,16 +148,16 @@ class Forms:
 def companion(fit: MixedModelResults, rank: int | None, params: Mapping[str, Any]) -> Forms:
     """See :meth:`lmforms.MixedModelResults.forms`."""
     design = fit._design
-    sides = FormInputs.of(design)
+    inputs = FormInputs.of(design)
     fixed = design.X @ fit.params.to_numpy()
     random = random_part(design, fit._estimate.b)
     name = design.bound.formula.response.label
     parts = (fit._y - design.offset)[:, None], fixed[:, None], random[:, None]
-    return beside(sides, (name,), *parts, rank, params, fit.formula)
+    return compare_with_form(inputs, (name,), *parts, rank, params, fit.formula)
 
 
-def beside(
-    sides: FormInputs,
+def compare_with_form(
+    inputs: FormInputs,
     responses: tuple[Any, ...],
     Y: FloatArray,
     fixed: FloatArray,
@@ -171,7 +171,7 @@ def beside(
 
     Parameters
     ----------
-    sides : FormInputs
+    inputs : FormInputs
     responses : tuple
         m names.
     Y, fixed, random : ndarray (n, m)
@@ -192,12 +192,12 @@ def beside(
     if twice:
         raise DataError(f"forms: several responses are named {listed(twice)}: rename them.")
     names = pd.Index(responses, tupleize_cols=False)
-    form = fitted_form(Y, names, sides, rank, params)
+    form = fitted_form(Y, names, inputs, rank, params)
     if not form.status_.converged:
         warnings.warn(form.status_.message, ConvergenceWarning, stacklevel=caller_depth())
     alpha = np.asarray(form.alpha_).T
-    K, H = (sides.unweighted(np.asarray(C) @ alpha) for C in (form.K_, form.H_))
-    w = None if sides.root is None else sides.root**2
+    K, H = (inputs.unweighted(np.asarray(C) @ alpha) for C in (form.K_, form.H_))
+    w = None if inputs.root is None else inputs.root**2
     frames, tables = {}, {}
     for j, name in enumerate(responses):
         rows = pd.DataFrame(
@@ -210,15 +210,15 @@ def beside(
                 "residual": Y[:, j] - fixed[:, j] - random[:, j],
                 "residual_form": Y[:, j] - K[:, j] - H[:, j],
             },
-            index=sides.index,
+            index=inputs.index,
         )
         frames[name], tables[name] = rows, _table(rows, w)
     first = responses[0]
     return Forms(
         form=form,
         table=_stacked(tables, ["part"]) if stacked else tables[first],
-        frame=_stacked(frames, list(sides.index.names)) if stacked else frames[first],
-        notes=notes_of(form, sides, Y, K, H, list(tables.values())),
+        frame=_stacked(frames, list(inputs.index.names)) if stacked else frames[first],
+        notes=notes_of(form, inputs, Y, K, H, list(tables.values())),
         formula=formula,
         responses=responses,
         stacked=stacked,

@@ -21,7 +21,7 @@ UNEQUAL = 100.0
 
 def notes_of(
     form: LinearMixedForm,
-    sides: FormInputs,
+    inputs: FormInputs,
     Y: FloatArray,
     K: FloatArray,
     H: FloatArray,
@@ -32,24 +32,24 @@ def notes_of(
     Parameters
     ----------
     form : LinearMixedForm
-    sides : FormInputs
+    inputs : FormInputs
     Y, K, H : ndarray (n, m)
         Responses, Kα' and Hα'.
     tables : sequence of DataFrame
         For each response.
     """
     notes = []
-    k, p = form.rank_, sides.X.shape[1]
+    k, p = form.rank_, inputs.X.shape[1]
     if k < p:
         notes.append(f"rank {k} is below that of X ({p}): Kα' has not all directions of Xβ̂.")
-    ratio = barely_counts(form, sides, Y)
+    ratio = barely_counts(form, inputs, Y)
     if ratio is not None:
         notes.append(
             f"the largest direction of X is {ratio:.0f} times the smallest, which hardly counts: "
             "centre and scale the predictors, as in scale(x)."
         )
     lines = [(_line(t, "fixed"), _line(t, "fitted")) for t in tables]
-    if cancel(sides.weighted(K), sides.weighted(H)) or any(exchanged(*pair) for pair in lines):
+    if cancel(inputs.weighted(K), inputs.weighted(H)) or any(exchanged(*pair) for pair in lines):
         notes.append(
             "Kα' and Hα' take from each other: X and Z have a direction in common, such as an "
             "intercept or a predictor that is constant within levels, and F hardly says which of "

@@ -15,10 +15,10 @@ them, by a descent whose objective never rises or by the paper's iteration as co
 
 from __future__ import annotations
 
-from .choose import choose_rank
-from .derived import FormIdentity
+from .derived_quantities import FormIdentity
 from .form import LinearMixedForm
 from .objective import Codes
+from .rank_choice import choose_rank
 from .status import FormStatus
 
 __all__ = [

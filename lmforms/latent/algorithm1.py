@@ -19,9 +19,9 @@ from ..errors import NumericalError
 from ..support.arrays import FloatArray
 from .als import FormEstimate, loadings_given, rose, rounding_floor
 from .canonical import canonical
-from .data import Modalities, Side
+from .modalities import Modalities, Side
+from .normal_equations import solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
-from .solves import solve_symmetric
 from .status import FormStatus, exhausted, reached, runaway
 
 TURNS = tuple(Side)  # K + H, K, H

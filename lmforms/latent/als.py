@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..support.arrays import BoolArray, FloatArray
+from .accelerated_descent import descend
 from .canonical import canonical
-from .data import Modalities, chunks
-from .descent import descend
+from .modalities import Modalities, chunks
+from .normal_equations import masked_gram, solve_each, solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
-from .solves import masked_gram, solve_each, solve_symmetric
 from .status import FormStatus, exhausted, reached, settled
 
 # F is a sum of squares taken off each other: below this share of its start it is rounding.

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..support.arrays import FloatArray
-from .data import Modalities, Modality
+from .modalities import Modalities, Modality
 
 TALL = 4  # rows for each column from which R is much smaller than D
 # Sums and their eigenvectors run near the machine's peak, the thin products of a sweep far from

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..support.arrays import FloatArray
-from .data import Modality, squared_norm
+from .modalities import Modality, squared_norm
+from .normal_equations import solve_symmetric
 from .objective import Codes
-from .solves import solve_symmetric
 
 EVERY = slice(None)
 # Directions of Σ L'L/‖L‖² below this share of the largest are left open by the data. What is open
@@ -67,7 +67,7 @@ def encoded(
 
     Examples
     --------
-    >>> from lmforms.latent.data import Side
+    >>> from lmforms.latent.modalities import Side
     >>> one = np.ones((1, 1))
     >>> Y = Given(Modality(np.array([[4.0]]), Side.RESPONSE), one, 1.0)
     >>> codes = encoded([Y], 0.0, np.diag([3.0, 1.0]))

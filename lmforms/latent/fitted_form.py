@@ -10,11 +10,11 @@ import scipy.sparse as sp
 
 from ..errors import ArgumentError, DataError
 from ..support.arguments import flag, named_arguments
-from . import derived as facts
-from .data import Side
+from . import derived_quantities as derived
 from .encoding import encoded
-from .fitted import Fitted
+from .form_fit import Fitted
 from .inputs import block, check_rows, named
+from .modalities import Side
 from .objective import Codes
 
 
@@ -173,7 +173,7 @@ class FittedForm:
         return self.decode(Codes(*(labelled(A, fit.rows) for A in fit.codes)), of)
 
     @named_arguments
-    def form_identity(self) -> facts.FormIdentity:
+    def form_identity(self) -> derived.FormIdentity:
         """The paper's full expression, (K+H)(α'α) = K(β'β) + H(u'u) + e, and e.
 
         The decomposition does not make e small: see the chapter on forms.
@@ -190,10 +190,10 @@ class FittedForm:
         """
         fit = self._fitted()
         parts = fit.parts.values()
-        found = facts.form_residual(
+        found = derived.form_residual(
             fit.codes, tuple(p.loading for p in parts), tuple(p.side for p in parts)
         )
-        return facts.FormIdentity(labelled(found.e, fit.rows), found.share)
+        return derived.FormIdentity(labelled(found.e, fit.rows), found.share)
 
     @named_arguments
     def implied_covariance(self, of: str = "Y") -> Any:
@@ -213,7 +213,7 @@ class FittedForm:
         True
         """
         part = self._fitted().part(of, "of")
-        found = facts.implied(part.side, part.loading, self._left.moments, part.variances)
+        found = derived.implied(part.side, part.loading, self._left.moments, part.variances)
         found = found + np.outer(part.offset, part.offset)
         columns = part.columns
         return found if columns is None else pd.DataFrame(found, index=columns, columns=columns)
@@ -244,7 +244,7 @@ class FittedForm:
         part.check(found)
         if np.isnan(found.values.data if sp.issparse(found.values) else found.values).any():
             raise DataError(f"{of} has missing entries: pass complete rows.")
-        return facts.rebuilt_share(found.values, np.asarray(self.implied_covariance(of)))
+        return derived.rebuilt_share(found.values, np.asarray(self.implied_covariance(of)))
 
     def _fitted(self) -> Fitted:
         if not hasattr(self, "_left"):

@@ -13,12 +13,12 @@ from .algorithm1 import algorithm1
 from .als import FormEstimate, codes_given, loadings_given, minimise
 from .canonical import canonical
 from .compression import compressed
-from .constant import constants_of, only_varying, varying, with_constants
-from .data import Modalities, Side
+from .constant_columns import constants_of, only_varying, varying, with_constants
 from .likelihood import LEAST_NOISE, FactorModel, fitted_by_likelihood, initial_model, standardised
+from .modalities import Modalities, Side
 from .objective import Codes, Loadings, Weights, default_weights
 from .options import STARTS, Options
-from .start import Leading, aligned, leading_of, random_codes
+from .starting_codes import Leading, aligned, leading_of, random_codes
 
 ROUGH, ROUGH_SWEEPS = 1e-6, 500  # of the descent that likelihood begins from
 LEAST, MOST = 1e-290, 1e290  # of ‖·‖²

@@ -13,13 +13,13 @@ from ..errors import ConvergenceWarning
 from ..support.arguments import named_arguments
 from ..support.caller import caller_depth
 from .column_warnings import warn_of_columns
-from .data import Modalities, Side
-from .fitted import Fitted
 from .fitted_form import FittedForm, labelled
 from .fitting import best_fit
+from .form_fit import Fitted
 from .inputs import Block, blocks, check_vary, modalities
+from .modalities import Modalities, Side
 from .options import Options
-from .parameters import Parameters
+from .sklearn_parameters import Parameters
 
 
 class LinearMixedForm(FittedForm, Parameters):

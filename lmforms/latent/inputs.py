@@ -15,8 +15,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ..errors import ArgumentError, DataError, listed
-from .constant import check_some_vary, constant_values
-from .data import Modalities, Modality, Side
+from .constant_columns import check_some_vary, constant_values
+from .modalities import Modalities, Modality, Side
 
 
 @dataclass(frozen=True, eq=False)

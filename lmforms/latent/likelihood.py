@@ -20,12 +20,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..support.arrays import FloatArray
+from .accelerated_descent import Descent, descend
 from .als import FormEstimate
 from .canonical import canonical
-from .data import Modalities, Modality
-from .descent import Descent, descend
+from .modalities import Modalities, Modality
+from .normal_equations import SINGULAR, solve_symmetric
 from .objective import Codes, Loadings, Weights
-from .solves import SINGULAR, solve_symmetric
 from .status import FormStatus, exhausted, reached_likelihood
 
 # D of a column is not below this share of its mean square: the likelihood of data without noise

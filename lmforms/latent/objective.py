@@ -20,7 +20,7 @@ import scipy.sparse as sp
 
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray
-from .data import Modalities, Modality, Side, chunks, squared_norm
+from .modalities import Modalities, Modality, Side, chunks, squared_norm
 
 # The expanded square is a difference of larger numbers; below this share of the largest of
 # them, two digits are lost and a slower way is taken.

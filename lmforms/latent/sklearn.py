@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from ..errors import ArgumentError, DataError, MissingPackageError
 from ..support.arrays import AnyArray, FloatArray, IndexArray
 from .column_sides import divided
-from .constant import constant_values
+from .constant_columns import constant_values
 from .form import LinearMixedForm
 
 try:

@@ -27,7 +27,7 @@ from ..errors import (
 from ..relationship.labels import named
 from ..support.arguments import control_of, flag, named_arguments, one_of
 from ..support.arrays import BoolArray, FloatArray
-from .columns import (
+from .column_chunks import (
     Progress,
     chunk_size,
     chunks,
@@ -35,8 +35,8 @@ from .columns import (
     refuse_infinite,
     reporter,
 )
-from .genotypes import checked, rows_by_label
 from .inputs import Source, random_effects, spectrum
+from .marker_values import checked, rows_by_label
 from .scan import Null, Refit, Scanned, Test, scan
 from .spectral import CovarianceSpectrum
 

@@ -16,7 +16,8 @@ from ..errors import (
     DataError,
 )
 from ..support.arguments import control_of, flag, named_arguments, one_of
-from .columns import (
+from .chunk_fitter import ChunkFitter
+from .column_chunks import (
     Progress,
     chunk_size,
     chunks,
@@ -25,9 +26,9 @@ from .columns import (
     reporter,
     rows_like,
 )
-from .fitter import Fitter, ManyFits
+from .fit_inputs import FitInputs
 from .inputs import Source
-from .origin import Origin
+from .many_fits import ManyFits
 
 
 @overload
@@ -169,7 +170,7 @@ def lmer_many(
     if own is not None:
         columns_named(own, list(source.data.columns))
         responses = source.data[own]
-    fitter = Fitter(source, reml, control_of(control))
+    fitter = ChunkFitter(source, reml, control_of(control))
     step = chunk_size(chunk, source.n)
     told = reporter(progress, column_count(responses), "responses")
     parts = chunks(responses, "responses", source.n, step, rows_like(source.data.index))
@@ -186,8 +187,8 @@ def lmer_many(
     found = list(fits())
     if not found:
         raise DataError("there are no responses.")
-    origin = Origin.of(source, fitter.design, responses, fitter.reml, fitter.control)
-    return replace(ManyFits.joined(found), _origin=origin)
+    inputs = FitInputs.of(source, fitter.design, responses, fitter.reml, fitter.control)
+    return replace(ManyFits.joined(found), _inputs=inputs)
 
 
 def _names(responses: Any) -> list[str] | None:

@@ -1,6 +1,6 @@
 r"""Tests of markers against a null model with one variance component.
 
-With A, B, C of :mod:`.profile` at τ and σ² = r²/ν:
+With A, B, C of :mod:`.profiled_criteria` at τ and σ² = r²/ν:
 
 * Wald: b = B/A, standard error σ/√A, t with n − p − 1 degrees of freedom;
 * likelihood ratio: twice the difference of maximised log-likelihoods (ML), χ² with one;
@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .profile import Markers, Responses, Weights
-from .search import minimize
+from .profiled_criteria import Markers, Responses, Weights
 from .spectral import CovarianceSpectrum
+from .tau_search import minimize
 
 Test = Literal["wald", "lrt", "score"]
 Refit = Literal["each", "null"]

@@ -13,9 +13,9 @@ solutions by three ways, their accuracies, and a table that says which textbook 
 
 from __future__ import annotations
 
-from .entry import equations
-from .equations import MixedModelEquations
+from .from_formula import equations
 from .iterations import Iterations
+from .mixed_model_equations import MixedModelEquations
 from .solution import Solution
 
 __all__ = ["Iterations", "MixedModelEquations", "Solution", "equations"]

@@ -19,9 +19,9 @@ import numpy as np
 from ..support.arguments import flag
 from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
+from .henderson_system import HendersonSystem
 from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
-from .spectral import KernelSpectrum, spectrum
-from .system import System
+from .kernel_spectrum import KernelSpectrum, spectrum
 
 MOST = 20_000
 """Sweeps. Fixed and random effects of the same levels approach each other slowly."""
@@ -31,7 +31,7 @@ COMPILED_UPDATES = 100_000
 
 
 def gauss_seidel(
-    system: System,
+    system: HendersonSystem,
     model: ComponentModel,
     *,
     tolerance: float = TOLERANCE,
@@ -42,7 +42,7 @@ def gauss_seidel(
 
     Parameters
     ----------
-    system : System
+    system : HendersonSystem
     model : ComponentModel
         For the roots of K.
     tolerance : float
@@ -68,8 +68,8 @@ def gauss_seidel(
 
 
 def _rotated(
-    system: System, model: ComponentModel
-) -> tuple[System, list[tuple[slice, KernelSpectrum]]]:
+    system: HendersonSystem, model: ComponentModel
+) -> tuple[HendersonSystem, list[tuple[slice, KernelSpectrum]]]:
     """The system with columns ZU and penalties λ/d for terms that have a root."""
     import scipy.sparse as sp
 
@@ -90,7 +90,7 @@ def _rotated(
 
 
 def _sweeps(
-    system: System, tolerance: float, most: int, compiled: bool | None
+    system: HendersonSystem, tolerance: float, most: int, compiled: bool | None
 ) -> tuple[FloatArray, list[float]]:
     """Sweep until the residuals of the equations are small: coefficients and trace."""
     W = system.W

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
-from .display import one_term
+from .henderson_system import HendersonSystem
 from .iterations import Iterations
-from .system import System
+from .tables import one_term
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,8 +64,8 @@ class Solution:
         )
 
 
-def labelled(
-    model: ComponentModel, system: System, index: pd.MultiIndex, found: Iterations
+def labelled_solution(
+    model: ComponentModel, system: HendersonSystem, index: pd.MultiIndex, found: Iterations
 ) -> Solution:
     """Coefficients with the model's names.
 

@@ -13,8 +13,8 @@ from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from ..varcomp.likelihood import Likelihood
 from .gauss_seidel import gauss_seidel
+from .henderson_system import HendersonSystem
 from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
-from .system import System
 
 Operator = Callable[[FloatArray], FloatArray]
 
@@ -31,7 +31,7 @@ OPTIONS = {
 
 def solve(
     method: str,
-    system: System,
+    system: HendersonSystem,
     model: ComponentModel,
     likelihood: Callable[[], Likelihood],
     options: dict[str, Any],
@@ -41,7 +41,7 @@ def solve(
     Parameters
     ----------
     method : {"direct", "pcg", "gauss_seidel"}
-    system : System
+    system : HendersonSystem
     model : ComponentModel
     likelihood : callable
         Makes the factor; the iterative methods do without.
@@ -64,12 +64,12 @@ def solve(
     return gauss_seidel(system, model, **options)
 
 
-def direct(system: System, likelihood: Likelihood) -> Iterations:
+def direct(system: HendersonSystem, likelihood: Likelihood) -> Iterations:
     """From the factor of :mod:`lmforms.varcomp.equations`, X eliminated.
 
     Parameters
     ----------
-    system : System
+    system : HendersonSystem
     likelihood : Likelihood
         At the same variances; terms whose variance is zero have no coefficients.
     """
@@ -84,7 +84,7 @@ def direct(system: System, likelihood: Likelihood) -> Iterations:
 
 
 def pcg(
-    system: System,
+    system: HendersonSystem,
     *,
     preconditioner: str = "jacobi",
     tolerance: float = TOLERANCE,
@@ -94,7 +94,7 @@ def pcg(
 
     Parameters
     ----------
-    system : System
+    system : HendersonSystem
     preconditioner : {"jacobi", "block"}
         The diagonal of C, or its diagonal blocks: X'X and each Z_i'Z_i + Q_iλ_i, factored.
     tolerance : float
@@ -121,7 +121,7 @@ def pcg(
 
 
 def _run(
-    system: System,
+    system: HendersonSystem,
     precondition: Operator,
     g: FloatArray,
     trace: list[float],
@@ -146,7 +146,7 @@ def _run(
         direction = solved + (product / last) * direction
 
 
-def _preconditioner(system: System, name: str) -> Operator:
+def _preconditioner(system: HendersonSystem, name: str) -> Operator:
     if one_of("preconditioner", name, ("jacobi", "block")) == "jacobi":
         return lambda x: x / system.diagonal
     from scipy.sparse.linalg import splu

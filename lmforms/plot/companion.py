@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..support.arguments import instance, named_arguments
+from ..errors import ArgumentError
+from ..support.arguments import named_arguments, shown
 from .axes import RULE, point_style, several
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..companion import Forms
-
 PANELS = {"fixed": ("fixed", "Xβ̂", "Kα'"), "random": ("random", "Zb̂", "Hα'")}
 MARGIN = 0.06  # of the range, left free on each side
 
 
+class PlottedForms(Protocol):
+    """What is drawn of :class:`lmforms.companion.Forms`."""
+
+    @property
+    def responses(self) -> tuple[Any, ...]:
+        """Names."""
+
+    def rows(self, response: Any) -> pd.DataFrame:
+        """Each part of the model and of the form, row by row."""
+
+    def likeness(self, response: Any) -> pd.DataFrame:
+        """How each part of the model and of the form compare."""
+
+
 @named_arguments
-def companion(forms: Forms, response: Any = None, ax: Any = None) -> list[Any]:
+def companion(forms: PlottedForms, response: Any = None, ax: Any = None) -> list[Any]:
     """Each part of the form against its counterpart in the model, row by row.
 
     Rows on the grey line are the same in both. The dashed line has the same slope and goes
@@ -52,9 +65,8 @@ def companion(forms: Forms, response: Any = None, ax: Any = None) -> list[Any]:
     >>> [panel.get_xlabel() for panel in lf.plot.companion(fit.forms())]
     ['Xβ̂ (model)', 'Zb̂ (model)']
     """
-    from ..companion import Forms
-
-    forms = instance("forms", forms, Forms, "fit.forms() makes them")
+    if not all(hasattr(forms, name) for name in ("responses", "rows", "likeness")):
+        raise ArgumentError(f"forms must be a Forms, not {shown(forms)}: fit.forms() makes them.")
     rows, table = forms.rows(response), forms.likeness(response)
     panels = several(ax, 2, (8.4, 4.6))
     for panel, part in zip(panels, PANELS):

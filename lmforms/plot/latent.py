@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, sequence, shown
-from . import colours, drawing, read
+from . import colours, drawing, form_arrays
 from .axes import RULE, TICKS, several
 
 if TYPE_CHECKING:
@@ -76,17 +76,19 @@ def loadings(
     >>> ax.get_xlabel()
     'loading β × rms code'
     """
-    form = read.fitted(form)
-    values, labels = read.loadings_of(form, modality)
+    form = form_arrays.fitted(form)
+    values, labels = form_arrays.loadings_of(form, modality)
     if not flag("raw", raw):
-        values = values * read.code_sizes(form, modality)
-    shown = read.chosen(components, values.shape[1])
+        values = values * form_arrays.code_sizes(form, modality)
+    shown = form_arrays.chosen(components, values.shape[1])
     values = values[:, shown]
     if top is not None:
-        order = read.longest(values, top)
+        order = form_arrays.longest(values, top)
         values, labels = values[order], [labels[i] for i in order]
     names = [f"c{j + 1}" for j in shown]
-    symbol = f"loading {read.SYMBOLS.get(modality, '')}".rstrip() + ("" if raw else " × rms code")
+    symbol = f"loading {form_arrays.SYMBOLS.get(modality, '')}".rstrip() + (
+        "" if raw else " × rms code"
+    )
     draw = drawing.dots if len(labels) <= TICKS and len(shown) <= DODGED else drawing.heat
     return draw(values, labels, names, symbol, modality, ax)
 
@@ -150,15 +152,15 @@ def codes(
     >>> [ax.get_title() for ax in panels]
     ['K', 'H', 'K+H']
     """
-    form, common = read.fitted(form), flag("common", common)
+    form, common = form_arrays.fitted(form), flag("common", common)
     k = np.shape(form.K_)[1]
     if k < 2:
         raise ArgumentError("This form has one component, and codes() draws two of them.")
-    pair = read.chosen(components, k)
+    pair = form_arrays.chosen(components, k)
     if len(pair) != 2:
         raise ArgumentError(f"components={shown(components)}: codes() draws two of them.")
     kinds = [of] if isinstance(of, str) else sequence("of", of, "K, H and K+H")
-    places = [read.codes_of(form, kind)[:, pair] for kind in kinds]
+    places = [form_arrays.codes_of(form, kind)[:, pair] for kind in kinds]
     if not places:
         raise ArgumentError("of= is empty: name one of K, H and K+H.")
     rows = form.K_.index if isinstance(form.K_, pd.DataFrame) else None
@@ -219,9 +221,11 @@ def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     >>> bool(np.allclose(shown, shown.T))
     True
     """
-    form = read.fitted(form)
+    form = form_arrays.fitted(form)
     implied = form.implied_covariance(of)
     share = form.covariance_share(data, of)
     labels = list(implied.columns) if isinstance(implied, pd.DataFrame) else range(len(implied))
     title = f"{of}: data above, form below, share rebuilt {share:.3f}"
-    return drawing.triangles(read.second_moments(data), np.asarray(implied), labels, title, ax)
+    return drawing.triangles(
+        form_arrays.second_moments(data), np.asarray(implied), labels, title, ax
+    )

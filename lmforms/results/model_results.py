@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..companion import Forms
     from ..data.design import Design
     from ..model import MixedModel
-    from ..varcomp.report import ComponentEstimate
+    from ..varcomp.component_estimate import ComponentEstimate
     from .matrices import ModelMatrices
     from .summary import ModelSummary
 

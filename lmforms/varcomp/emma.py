@@ -1,7 +1,7 @@
 r"""EMMA: one component, one eigendecomposition, then every variance ratio costs O(q).
 
-With λ = σ²/σ_u², γ = 1/λ and the spectrum (d, η, rest) of the model (:mod:`.spectrum`), β and
-σ² = Q(γ)/ν profiled out, Q(γ) = y'P₀y = Σ η_j²/(1 + γd_j) + rest, the criterion is
+With λ = σ²/σ_u², γ = 1/λ, the spectrum (d, η, rest) of the model (:mod:`.component_spectrum`), and
+β and σ² = Q(γ)/ν profiled out, Q(γ) = y'P₀y = Σ η_j²/(1 + γd_j) + rest, the criterion is
 
     −2 ln L = ν[1 + ln(2πQ/ν)] + Σ ln(1 + γd_j) + const,      ν = n − p (REML),
 
@@ -22,11 +22,11 @@ import numpy as np
 from ..errors import ModelError
 from ..support.arguments import flag, named_arguments, positive
 from ..support.arrays import FloatArray
+from .component_spectrum import ComponentSpectrum, spectrum
 from .equations import Equations
 from .fit import VarCompFit
 from .likelihood import likelihood
 from .model import ComponentModel, component_model_of
-from .spectrum import ComponentSpectrum, spectrum
 from .sums import Sums, sums_of
 
 STEP = 0.5

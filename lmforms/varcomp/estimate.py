@@ -24,7 +24,7 @@ from ..engine.status import other_optima_message
 from ..errors import ArgumentError, ModelError, NumericalError
 from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole
 from ..support.arrays import FloatArray, IndexArray
-from . import steps
+from . import estimator_steps
 from .emma import emma
 from .equations import Equations
 from .explained import LOST, explained, no_residual, refuse_lost
@@ -179,7 +179,7 @@ def _by_method(
         at = path.at(start)
         path.add(at, "start")
         if _leaves_little(path):
-            refuse_lost(model, sums)
+            refuse_lost(model, sums.scale)
         at = _iterated(path, at, method, options)
         if at.scale <= TINY:
             _check_residual(path, at, model)
@@ -274,7 +274,7 @@ def _check_residual(path: Path, at: Likelihood, model: ComponentModel) -> None:
 def _result(
     model: ComponentModel, method: str, path: Path, at: Likelihood, tolerance: float, limit: int
 ) -> VarCompFit:
-    left, exhausted = steps.decrement(at), len(path.points) > limit
+    left, exhausted = estimator_steps.decrement(at), len(path.points) > limit
     converged = left <= max(tolerance, rounding(at), 0.0 if exhausted else STALLED)
     if converged:
         message = "converged: a Newton step promises no further gain"

@@ -12,7 +12,6 @@ from ..errors import ModelError, NumericalError
 
 if TYPE_CHECKING:
     from .model import ComponentModel
-    from .sums import Sums
 
 LOST = 1e-10
 """A residual variance below this share of what X leaves is a difference of sums with five digits
@@ -49,8 +48,10 @@ def refuse_explained_by_fixed(model: ComponentModel) -> None:
         )
 
 
-def refuse_lost(model: ComponentModel, sums: Sums) -> None:
+def refuse_lost(model: ComponentModel, scale: float) -> None:
     """Raise if components leave nothing of y, or too little for sums of squares to show.
+
+    `scale` is the spread of what X leaves of y.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def refuse_lost(model: ComponentModel, sums: Sums) -> None:
     found = explained(model)
     if found.by_all:
         raise ModelError(no_residual(model))
-    share = found.sum_of_squares / (model.n * sums.scale**2)
+    share = found.sum_of_squares / (model.n * scale**2)
     if share < LOST and not found.any_response:
         known = any(c.root is not None or c.precision is not None for c in model.components)
         raise NumericalError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..support.arguments import named_arguments, one_of
 from ..support.arrays import BoolArray, FloatArray
-from . import steps
+from . import estimator_steps
 from .likelihood import Likelihood
 from .model import ComponentModel
 
@@ -121,7 +121,7 @@ class VarCompFit:
         known = (
             np.append(~at.sums.explained, True) if self.reml else np.ones(len(at.variances), bool)
         )
-        chosen = np.flatnonzero(steps.free(at) & known)
+        chosen = np.flatnonzero(estimator_steps.free(at) & known)
         inner = at.average[np.ix_(chosen, chosen)]
         scale = np.sqrt(np.diag(inner))
         values, vectors = np.linalg.eigh(inner / np.outer(scale, scale))

@@ -108,7 +108,7 @@ def gibbs(
     priors = priors_of(prior, names)
     check_proper(sums, priors, names)
     if not priors[-1].nu * priors[-1].scale > 0:  # else the prior holds the residual up
-        refuse_lost(model, sums)
+        refuse_lost(model, sums.scale)
     sampler = sampler_of(model, sums)
     nu = np.array([p.nu for p in priors])
     added = nu * np.array([p.scale for p in priors]) / sums.scale**2

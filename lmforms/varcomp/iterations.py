@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
-from . import steps
+from . import estimator_steps
 from .equations import Equations
 from .likelihood import Likelihood, likelihood
 
@@ -75,7 +75,7 @@ def iterate(path: Path, at: Likelihood, method: str, tolerance: float, limit: in
     move = _em_step if method in _EM else _newton_step
     before = np.inf
     for i in range(limit):
-        left = steps.decrement(at)
+        left = estimator_steps.decrement(at)
         hidden = left <= rounding(at)  # in the criterion; derivatives see a little further
         if left <= tolerance or (hidden and left >= before):
             break
@@ -89,13 +89,13 @@ def iterate(path: Path, at: Likelihood, method: str, tolerance: float, limit: in
     return at
 
 
-_EM = {"em": steps.em, "em-fixed-point": steps.em_fixed_point}
+_EM = {"em": estimator_steps.em, "em-fixed-point": estimator_steps.em_fixed_point}
 
 
 def _em_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
     new = path.at(_EM[method](at))
     if method == "em-fixed-point" and higher(new, at):
-        new, method = path.at(steps.em(at)), "em"
+        new, method = path.at(estimator_steps.em(at)), "em"
     return None if np.array_equal(new.variances, at.variances) else (new, method)
 
 
@@ -114,10 +114,10 @@ def _to_zero(path: Path, at: Likelihood) -> tuple[Likelihood, str] | None:
 
 def _newton_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
     """The step, cut short of zero and halved until the likelihood rises; EM's otherwise."""
-    step = steps.newton(at, steps.INFORMATIONS[method])
+    step = estimator_steps.newton(at, estimator_steps.INFORMATIONS[method])
     if step is None:  # far from the optimum, or near zero, −∂²l is often not positive definite
         method = "ai"
-        step = steps.newton(at, steps.INFORMATIONS[method])
+        step = estimator_steps.newton(at, estimator_steps.INFORMATIONS[method])
     for k in range(HALVINGS if step is not None else 0):
         assert step is not None
         new = at.variances + 0.5**k * step
@@ -132,7 +132,7 @@ def _newton_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, s
         trial = path.at(new)
         if not higher(trial, at):
             return trial, method
-    trial = path.at(steps.em(at))
+    trial = path.at(estimator_steps.em(at))
     return None if higher(trial, at) else (trial, "em")
 
 
@@ -184,7 +184,7 @@ def quasi_newton(
 
 def settled(path: Path, at: Likelihood) -> Likelihood:
     """Variances that are held near zero put there, unless the likelihood falls."""
-    held = ~steps.free(at)
+    held = ~estimator_steps.free(at)
     if not (at.variances[held] > 0).any():
         return at
     trial = path.at(np.where(held, 0.0, at.variances))

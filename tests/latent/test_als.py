@@ -11,9 +11,9 @@ from simulated import form_data, problems
 
 import lmforms as lf
 from lmforms.latent.als import codes_given, loadings_given, minimise, sweep
-from lmforms.latent.data import Modalities
+from lmforms.latent.modalities import Modalities
 from lmforms.latent.objective import Codes, objective
-from lmforms.latent.start import aligned, leading, random_codes
+from lmforms.latent.starting_codes import aligned, leading, random_codes
 
 few = settings(deadline=None, max_examples=40)
 

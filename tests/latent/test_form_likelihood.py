@@ -15,8 +15,8 @@ from simulated import form_data
 
 from lmforms.errors import DataError, SingularWarning
 from lmforms.latent import LinearMixedForm, choose_rank, fitting
-from lmforms.latent.data import Modalities, Modality, Side
 from lmforms.latent.likelihood import Expectation, FactorModel, expectation, maximisation
+from lmforms.latent.modalities import Modalities, Modality, Side
 
 few = settings(deadline=None, max_examples=25)
 

@@ -21,9 +21,9 @@ from lmforms.errors import (
     NotEstimableWarning,
     RelationshipError,
 )
-from lmforms.many.profile import Responses
-from lmforms.many.search import minimize
+from lmforms.many.profiled_criteria import Responses
 from lmforms.many.spectral import spectrum_of
+from lmforms.many.tau_search import minimize
 
 SCALAR = ("~ x + (1 | g)", "~ x + (0 + x | g)", "~ 0 + x + (1 | g)")
 GENERAL = ("~ x + (x | g)", "~ x + (1 | g) + (1 | h)", "~ x + (x || g)", "~ x")

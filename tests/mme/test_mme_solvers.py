@@ -9,7 +9,7 @@ from mme_models import MODELS, dung, families, pedigree, penicillin
 
 from lmforms.errors import ArgumentError, ConvergenceWarning
 from lmforms.mme import MixedModelEquations, gauss_seidel
-from lmforms.mme.spectral import spectrum
+from lmforms.mme.kernel_spectrum import spectrum
 from lmforms.varcomp.model import Component
 
 close = np.testing.assert_allclose

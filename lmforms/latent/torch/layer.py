@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ...errors import ArgumentError
 from ..form import LinearMixedForm
-from . import check, fitted, solve
+from . import check, form_arrays, solve
 from .encoder import Encoder
-from .fitted import Loadings
+from .form_arrays import Loadings
 
 RIDGE = 1e-3
 TARGETS = ("Y", "X", "Z", "K+H", "codes")
@@ -195,7 +195,7 @@ class LinearMixedFormLayer(Encoder):
         >>> bool(np.allclose(made, form.transform(X=X, to="Y", shrink=False)))
         True
         """
-        loadings = fitted.loadings_of(form)
+        loadings = form_arrays.loadings_of(form)
         shrink = form.method == "ml" if shrink is None else shrink
         m, p, q = (len(L) for L in loadings)
         layer = cls(
@@ -213,9 +213,11 @@ class LinearMixedFormLayer(Encoder):
         with torch.no_grad():
             for name, values in loadings._asdict().items():
                 getattr(layer, name).copy_(torch.from_numpy(values))
-            scales = torch.from_numpy(fitted.precisions(form) if shrink else fitted.counted(form))
+            scales = torch.from_numpy(
+                form_arrays.precisions(form) if shrink else form_arrays.counted(form)
+            )
             layer.log_scales.copy_(scales.log())
-            layer.offsets.copy_(torch.from_numpy(fitted.offsets(form)))
+            layer.offsets.copy_(torch.from_numpy(form_arrays.offsets(form)))
             layer.root.copy_(solve.square_root(torch.from_numpy(form.moments_)))
         return layer
 

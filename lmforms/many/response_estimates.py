@@ -11,9 +11,9 @@ from ..data.design import Design
 from ..engine.exact_fit import Checked
 from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .profile import Responses, blocks
-from .search import HIGHEST, minimize
+from .profiled_criteria import Responses, blocks
 from .spectral import CovarianceSpectrum
+from .tau_search import HIGHEST, minimize
 
 BEYOND = 1e4
 """How far above the ratio of what random effects explain to what they leave τ is sought."""

@@ -12,7 +12,7 @@ from ..data.design import Design
 from ..errors import DataError, RelationshipError
 from ..relationship.labels import named
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .columns import Chunk, Rows
+from .column_chunks import Chunk, Rows
 
 
 def rows_by_label(design: Design, index: pd.Index) -> Rows:

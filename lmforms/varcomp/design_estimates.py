@@ -13,12 +13,12 @@ from ..engine.estimate import Estimate
 from ..engine.estimate import estimate as engine_estimate
 from ..errors import ArgumentError
 from ..support.arrays import FloatArray
+from .component_estimate import ComponentEstimate
 from .equations import Equations
 from .estimate import estimate
 from .fit import VarCompFit, evaluated
 from .likelihood import likelihood
 from .model import ComponentModel, component_model
-from .report import ComponentEstimate
 from .sums import sums_of
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import pandas as pd
 from ..errors import ArgumentError
 from ..support.arguments import one_of
 from ..support.arrays import FloatArray
-from . import derived as facts
+from . import derived_quantities as derived
 from .als import FormEstimate
-from .constant import varying
-from .data import Modalities, Side
+from .constant_columns import varying
 from .encoding import Given, second_moments
 from .inputs import Block, check_columns, modality
+from .modalities import Modalities, Side
 from .objective import Codes, Weights
 
 
@@ -106,15 +106,17 @@ class Fitted:
         moments, variances = implied_model(data, walk)
         estimated = walk.variances is not None
         constants = walk.constants or tuple(np.full(len(L), np.nan) for L in walk.loadings)
-        precisions = facts.noise_precisions(data, variances)
-        left = facts.residual_variances(data, walk.codes, walk.loadings) if estimated else variances
+        precisions = derived.noise_precisions(data, variances)
+        left = (
+            derived.residual_variances(data, walk.codes, walk.loadings) if estimated else variances
+        )
         per_part = zip(
             blocks,
             walk.loadings,
             weights,
             variances,
             (np.where(np.isnan(c), p, 0.0) for c, p in zip(constants, precisions)),
-            facts.explained_shares(data, left, varying(constants)),
+            derived.explained_shares(data, left, varying(constants)),
             constants,
         )
         parts = {b.name: Part(b.name, b.side, b.columns, *figures) for b, *figures in per_part}
@@ -161,4 +163,4 @@ def implied_model(
     """Σ of the codes and D of the columns: estimated beside, or as they are in the rows fitted."""
     if walk.moments is not None and walk.variances is not None:
         return walk.moments, walk.variances
-    return second_moments(walk.codes), facts.residual_variances(data, walk.codes, walk.loadings)
+    return second_moments(walk.codes), derived.residual_variances(data, walk.codes, walk.loadings)

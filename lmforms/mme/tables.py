@@ -7,32 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..support.arguments import one_of
 from ..support.arrays import FloatArray
 from ..varcomp.likelihood import Likelihood
 from ..varcomp.model import Component, ComponentModel
-from .dense import check_size
-from .properties import Claim
-from .system import FORMS, System
+from .dense_covariance import check_dense_size
+from .henderson_system import HendersonSystem
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .equations import MixedModelEquations
-
 
 TABLES = ("W", "Sigma", "C", "r", "V", "P")
-"""What :func:`table` shows."""
+"""What :meth:`lmforms.mme.MixedModelEquations.table` shows."""
 
-FIXED = "fixed"
+FIXED_TERM = "fixed"
 """Stands for the term of the columns of X."""
 
 
-def labels(model: ComponentModel, system: System) -> pd.MultiIndex:
+def labels(model: ComponentModel, system: HendersonSystem) -> pd.MultiIndex:
     """Term and label of each coefficient; those of a root are numbered from 1."""
     import pandas as pd
 
-    out: list[tuple[Any, Any]] = [(FIXED, name) for name in model.x_names]
+    out: list[tuple[Any, Any]] = [(FIXED_TERM, name) for name in model.x_names]
     for i in system.terms:
         c = model.components[i]
         own = c.labels if c.root is None else range(1, c.size + 1)
@@ -56,49 +52,23 @@ def levels(component: Component) -> pd.Index:
     return pd.MultiIndex.from_tuples(own, names=factors if len(factors) == len(own[0]) else None)
 
 
-def labelled(value: Any, index: pd.MultiIndex, what: str) -> pd.DataFrame:
+def labelled_matrix(value: Any, index: pd.MultiIndex, what: str) -> pd.DataFrame:
     """W, Σ, C or r as a frame."""
     import pandas as pd
 
     if what == "r":
         return pd.DataFrame({"r": value}, index=index)
-    check_size(max(value.shape), what)
+    check_dense_size(max(value.shape), what)
     rows = pd.RangeIndex(value.shape[0], name="row") if what == "W" else index
     return pd.DataFrame(value.toarray(), index=rows, columns=index)
 
 
-def table(mme: MixedModelEquations, what: str, form: str) -> pd.DataFrame:
-    """One of the matrices of the equations, by its name."""
-    what, form = one_of("what", what, TABLES), one_of("form", form, FORMS)
-    if what in ("V", "P"):
-        return square(getattr(mme, what))
-    value = mme.W if what == "W" else getattr(mme, what)(form)
-    return labelled(value, mme.labels, what)
-
-
-def square(matrix: FloatArray) -> pd.DataFrame:
+def rows_by_rows(matrix: FloatArray) -> pd.DataFrame:
     """V or P as a frame of rows by rows."""
     import pandas as pd
 
     index = pd.RangeIndex(len(matrix), name="row")
     return pd.DataFrame(matrix, index=index, columns=index)
-
-
-def claims(of: Sequence[Claim], tolerance: float) -> pd.DataFrame:
-    """Claims as a table; what is not printed wrong is its own correct statement."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        {
-            "section": [c.section for c in of],
-            "claim": [c.claim for c in of],
-            "holds": [c.deviation <= tolerance for c in of],
-            "deviation": [c.deviation for c in of],
-            "correct": [c.correct or c.claim for c in of],
-            "correct_holds": [c.correct_deviation <= tolerance for c in of],
-            "correct_deviation": [c.correct_deviation for c in of],
-        }
-    )
 
 
 def loglik(at: Likelihood, variances: FloatArray) -> pd.DataFrame:

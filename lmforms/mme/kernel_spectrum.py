@@ -13,7 +13,7 @@ import numpy as np
 
 from ..support.arrays import FloatArray
 from ..varcomp.model import Component
-from .dense import check_size
+from .dense_covariance import check_dense_size
 
 ORTHOGONAL = 1e-12
 """Columns of a root with cosines below this are eigenvectors already."""
@@ -64,7 +64,7 @@ def spectrum(component: Component) -> KernelSpectrum:
     cosines = np.abs(shown.data[apart]) / np.sqrt(d[shown.row[apart]] * d[shown.col[apart]])
     if (d > 0).all() and cosines.max(initial=0.0) < ORTHOGONAL:
         return KernelSpectrum(root @ sp.diags(1.0 / np.sqrt(d)), d)
-    check_size(root.shape[0], f"The eigenvectors of K of `{component.name}`")
+    check_dense_size(root.shape[0], f"The eigenvectors of K of `{component.name}`")
     dense = root if isinstance(root, np.ndarray) else root.toarray()
     U, s, V = np.linalg.svd(dense, full_matrices=False)
     return KernelSpectrum(U, s**2, V.T / s)

@@ -20,12 +20,12 @@ from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from ..varcomp.equations import FactoredEquations
 
-FORMS = ("ratio", "variance")
+EQUATION_FORMS = ("ratio", "variance")
 """λ form: everything times σ², as on the sheet; R⁻¹/G⁻¹ form: Henderson's."""
 
 
 @dataclass(frozen=True, eq=False)
-class System:
+class HendersonSystem:
     """Rows times √w, and what is added to their cross-products.
 
     Attributes
@@ -96,7 +96,7 @@ class System:
         return float(np.sqrt(np.sum(residuals**2 / self.diagonal)))
 
 
-def system_of(model: ComponentModel, variances: FloatArray) -> System:
+def system_of(model: ComponentModel, variances: FloatArray) -> HendersonSystem:
     """The equations of a model at these variances (r + 1,), the residual's last."""
     import scipy.sparse as sp
 
@@ -111,7 +111,7 @@ def system_of(model: ComponentModel, variances: FloatArray) -> System:
         precisions.append(sp.identity(component.size, format="csc") if own is None else own)
         lambdas.append(variances[-1] / variances[i])
     ends = np.cumsum([0, *(b.shape[1] for b in blocks)])
-    return System(
+    return HendersonSystem(
         y=root * model.y,
         W=(sp.diags(root) @ sp.hstack(blocks)).tocsc(),
         precisions=tuple(precisions),
@@ -122,9 +122,9 @@ def system_of(model: ComponentModel, variances: FloatArray) -> System:
     )
 
 
-def divisor(system: System, form: str) -> float:
+def divisor(system: HendersonSystem, form: str) -> float:
     """What the λ form is divided by: 1, or σ² for the R⁻¹/G⁻¹ form."""
-    return 1.0 if one_of("form", form, FORMS) == "ratio" else system.residual
+    return 1.0 if one_of("form", form, EQUATION_FORMS) == "ratio" else system.residual
 
 
 def woodbury(model: ComponentModel, factored: FactoredEquations, x: FloatArray) -> FloatArray:

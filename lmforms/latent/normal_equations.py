@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from ..support.arrays import BoolArray, FloatArray
-from .data import chunks
+from .modalities import chunks
 
 # A pivot or eigenvalue below this share of the largest is rounding, not information.
 SINGULAR = 1e-14

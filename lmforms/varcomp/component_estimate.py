@@ -11,7 +11,7 @@ import numpy as np
 from ..engine.factor.system import BlockInfo
 from ..engine.status import OptimizerReport
 from ..support.arrays import BoolArray, FloatArray
-from . import steps
+from . import estimator_steps
 from .fit import VarCompFit
 
 if TYPE_CHECKING:
@@ -145,13 +145,13 @@ class ComponentEstimate:
         form = at.equations.is_sparse
         nonzeros = at.equations.nonzeros
         kind = "sparse equations" if form else "dense equations"
-        free = steps.free(at)
+        free = estimator_steps.free(at)
         return OptimizerReport(
             converged=fit.converged,
             message=f"{fit.method}: {fit.message}",
             n_evaluations=len(fit.criteria),
             gradient_norm=float(np.abs(at.variances * at.score)[free].max()),
-            decrement=2.0 * steps.decrement(at),
+            decrement=2.0 * estimator_steps.decrement(at),
             trace=tuple(fit.criteria.tolist()),
             blocks=(BlockInfo(", ".join(names), kind, m, nonzeros, 8 * nonzeros),),
         )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, shown
-from . import read
+from . import form_arrays
 from .axes import RULE, TICKS, one
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
     >>> lf.plot.rank(table).get_xlabel()
     'rank'
     """
-    found = read.compared(table)
+    found = form_arrays.compared(table)
     ax = one(ax, (5.5, 3.6))
     fold = table["fold"].to_numpy()
     spread = np.unique(fold, return_inverse=True)[1] / max(len(np.unique(fold)) - 1, 1) - 0.5
@@ -123,7 +123,7 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     >>> bool(np.array_equal(ax.lines[0].get_ydata(), form.objective_trace_))
     True
     """
-    form, excess = read.fitted(form), flag("excess", excess)
+    form, excess = form_arrays.fitted(form), flag("excess", excess)
     if label is not None and not isinstance(label, str):
         raise ArgumentError(f"label must be text, not {shown(label)}.")
     trace = np.asarray(form.objective_trace_, dtype=np.float64)
@@ -150,7 +150,7 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     return ax
 
 
-def _marked(ax: Axes, found: read.Ranks) -> None:
+def _marked(ax: Axes, found: form_arrays.Ranks) -> None:
     """The best rank, the simplest that is as good, and the bound between them."""
     means = dict(zip(found.ranks.tolist(), found.means))
     best = means[found.best]

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ArgumentError
 from ..support.arguments import named_arguments, shown
 from ..varcomp import ComponentModel
-from .equations import MixedModelEquations
+from .mixed_model_equations import MixedModelEquations
 
 
 @named_arguments

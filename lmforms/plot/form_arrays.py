@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError, listed
-from ..latent.data import Side
 from ..latent.inputs import block
+from ..latent.modalities import Side
 from ..support.arguments import one_of, sequence, shown, whole
 
 SYMBOLS = {"Y": "α", "X": "β", "Z": "u"}

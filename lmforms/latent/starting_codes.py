@@ -21,9 +21,9 @@ import scipy.linalg as sla
 import scipy.sparse as sp
 
 from ..support.arrays import FloatArray
-from .data import Modalities, Modality, Side
+from .modalities import Modalities, Modality, Side
+from .normal_equations import masked_gram, solve_each, solve_symmetric
 from .objective import Codes, Weights
-from .solves import masked_gram, solve_each, solve_symmetric
 
 OVERSAMPLING = 10  # columns of a random range beyond the rank
 POWERS = 2  # rounds that sharpen it

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from ..errors import DataError
 from ..support.arrays import BoolArray, FloatArray
 from .als import FormEstimate
-from .data import Modalities
+from .modalities import Modalities
 
 # A range below this share of the largest entry of its column is no variation, and a column whose
 # entries are below this share of the widest range beside it is what rounding has left of a mean

@@ -29,7 +29,7 @@ from ..engine.sums.scaling import choose_units
 from ..errors import ModelError, NumericalError
 from ..results.model_results import theta_in_formula_order
 from ..support.arrays import BoolArray, FloatArray
-from .fitted import Fitted
+from .response_estimates import Fitted
 
 SIZES = (0.1, 0.3, 1.0, 3.0)
 """Multiples of the plain start that are tried."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..support.arrays import FloatArray
-from ..varcomp import Component
+from ..varcomp import Component, ComponentModel
 from ..varcomp.fit import RESIDUAL
+from .solution import Solution
 
 if TYPE_CHECKING:
-    from .equations import MixedModelEquations
+    import pandas as pd
 
 
 HOLDS = 1e-8
@@ -47,7 +49,7 @@ class Claim(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class IdentityInputs:
     """What the claims are about: dense, in the user's rows.
 
     Attributes
@@ -88,35 +90,55 @@ class Pieces:
     equations: tuple[FloatArray, FloatArray]
 
 
-def pieces(mme: MixedModelEquations) -> Pieces:
-    """From V and P on one side, and from the solved equations on the other."""
-    model, solution, V = mme.model, mme.solve(), mme.V
+def identity_inputs(
+    model: ComponentModel,
+    variances: Mapping[str, float],
+    V: FloatArray,
+    P: FloatArray,
+    solution: Solution,
+    C: Any,
+    r: FloatArray,
+) -> IdentityInputs:
+    """From V and P on one side, and from the solved equations on the other.
+
+    Parameters
+    ----------
+    model : ComponentModel
+    variances : mapping
+        By name, the residual's included.
+    V, P : ndarray (n, n)
+    solution : Solution
+    C : sparse (p + m, p + m)
+        W'W + Σ.
+    r : ndarray (p + m,)
+        W'y.
+    """
     gls = np.asarray(np.linalg.solve(V, model.y - solution.fixed), dtype=np.float64)
     weights = np.ones(model.n) if model.weights is None else model.weights
     predictors, blocks, scales = [], [np.empty((model.n, 0))], [np.empty(0)]
     for c in model.components:
-        variance = mme.variances[c.name]
+        variance = variances[c.name]
         root = _root(c)
         blocks.append(_dense(c.Z @ root))
-        scales.append(np.full(root.shape[1], np.sqrt(variance / mme.variances[RESIDUAL])))
+        scales.append(np.full(root.shape[1], np.sqrt(variance / variances[RESIDUAL])))
         u = variance * (root @ (root.T @ (c.Z.T @ gls)))
         predictors.append((solution.random_effects[c.name].to_numpy(), np.asarray(u)))
     unscaled = np.hstack(blocks)
     Xw = weights[:, None] * model.X
-    return Pieces(
+    return IdentityInputs(
         y=model.y,
         residuals=solution.residuals,
         weights=weights,
         X=model.X,
         V=V,
-        P=mme.P,
+        P=P,
         predictors=predictors,
         half=unscaled * np.concatenate(scales),
         unscaled=unscaled,
-        residual=mme.variances[RESIDUAL],
+        residual=variances[RESIDUAL],
         gls=gls,
         normal=(Xw.T @ solution.fixed, Xw.T @ (model.y - (solution.fitted - solution.fixed))),
-        equations=(mme.C() @ solution.g.to_numpy(), mme.r()),
+        equations=(C @ solution.g.to_numpy(), r),
     )
 
 
@@ -135,13 +157,13 @@ def _dense(matrix: Any) -> FloatArray:
     return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
 
 
-def tolerance(x: Pieces) -> float:
+def tolerance(x: IdentityInputs) -> float:
     """What counts as equal here; the condition of V is at most ‖V‖₁ over its smallest R."""
     condition = np.abs(x.V).sum(axis=0).max() * x.weights.max() / x.residual
     return float(min(max(HOLDS, ROUNDING * condition), LAX))
 
 
-def claims(x: Pieces) -> list[Claim]:
+def claims(x: IdentityInputs) -> list[Claim]:
     """The claims of sections 2 to 4 and the trace behind section 7."""
     n, p = x.X.shape
     V_inverse = np.linalg.inv(x.V)
@@ -157,38 +179,55 @@ def claims(x: Pieces) -> list[Claim]:
         np.zeros(1)
     ] * 2
     return [
-        holds(2, "PX = 0", _apart(x.P @ x.X, 0.0, V_inverse @ x.X)),
-        holds(2, "Py = V⁻¹(y − Xb)", _apart(x.P @ x.y, x.gls)),
-        Claim(2, "PVP = V", _apart(PVP, x.V), "PVP = P", _apart(PVP, x.P)),
+        holds(2, "PX = 0", _deviation(x.P @ x.X, 0.0, V_inverse @ x.X)),
+        holds(2, "Py = V⁻¹(y − Xb)", _deviation(x.P @ x.y, x.gls)),
+        Claim(2, "PVP = V", _deviation(PVP, x.V), "PVP = P", _deviation(PVP, x.P)),
         Claim(
             2,
             "y'Py = y'e",
-            _apart(yPy, x.y @ x.residuals),
+            _deviation(yPy, x.y @ x.residuals),
             "y'Py = y'V⁻¹(y − Xb) = y'R₀⁻¹ê/σ²ₑ, ê = y − Xb − Zu",
             max(
-                _apart(yPy, x.y @ x.gls),
-                _apart(yPy, x.y @ (x.weights * x.residuals) / x.residual),
+                _deviation(yPy, x.y @ x.gls),
+                _deviation(yPy, x.y @ (x.weights * x.residuals) / x.residual),
             ),
         ),
         Claim(
             2,
             "V⁻¹ = I − Z(Z'Z + K⁻¹)⁻¹Z'",
-            _apart(_woodbury(x.unscaled, np.ones(n)), V_inverse),
+            _deviation(_woodbury(x.unscaled, np.ones(n)), V_inverse),
             "(V/σ²ₑ)⁻¹ = R₀⁻¹ − R₀⁻¹Z(Z'R₀⁻¹Z + K⁻¹λ)⁻¹Z'R₀⁻¹",
-            _apart(_woodbury(x.half, x.weights), x.residual * V_inverse),
+            _deviation(_woodbury(x.half, x.weights), x.residual * V_inverse),
         ),
         Claim(
             2,
             "|V|: announced, not printed",
             np.nan,
             "ln|V/σ²ₑ| = ln|Z'R₀⁻¹Z + K⁻¹λ| + ln|K/λ| + ln|R₀|",
-            _apart(_log_det(x.half, x.weights), log_det, max(1.0, abs(log_det))),
+            _deviation(_log_det(x.half, x.weights), log_det, max(1.0, abs(log_det))),
         ),
-        holds(3, "u = σᵢ²KᵢZᵢ'V⁻¹(y − Xb)", _apart(*predictors)),
-        holds(3, "(X'X)b = X'(y − ΣZᵢuᵢ)", _apart(*x.normal)),
-        Claim(4, "W'W + Σ = W'y", np.nan, "(W'W + Σ)g = W'y", _apart(*x.equations)),
-        holds(7, "tr(PV) = n − r, r the rank of X", _apart(trace, float(n - p))),
+        holds(3, "u = σᵢ²KᵢZᵢ'V⁻¹(y − Xb)", _deviation(*predictors)),
+        holds(3, "(X'X)b = X'(y − ΣZᵢuᵢ)", _deviation(*x.normal)),
+        Claim(4, "W'W + Σ = W'y", np.nan, "(W'W + Σ)g = W'y", _deviation(*x.equations)),
+        holds(7, "tr(PV) = n − r, r the rank of X", _deviation(trace, float(n - p))),
     ]
+
+
+def table_of_claims(of: Sequence[Claim], tolerance: float) -> pd.DataFrame:
+    """Claims as a table; a claim that is printed right is its own correct statement."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "section": [c.section for c in of],
+            "claim": [c.claim for c in of],
+            "holds": [c.deviation <= tolerance for c in of],
+            "deviation": [c.deviation for c in of],
+            "correct": [c.correct or c.claim for c in of],
+            "correct_holds": [c.correct_deviation <= tolerance for c in of],
+            "correct_deviation": [c.correct_deviation for c in of],
+        }
+    )
 
 
 def _woodbury(half: FloatArray, weights: FloatArray) -> FloatArray:
@@ -204,7 +243,7 @@ def _log_det(half: FloatArray, weights: FloatArray) -> float:
     return float(np.linalg.slogdet(inner)[1] - np.log(weights).sum())
 
 
-def _apart(a: Any, b: Any, scale: Any = None) -> float:
+def _deviation(a: Any, b: Any, scale: Any = None) -> float:
     """Largest |a − b| relative to the largest entry of both, or of `scale`."""
     entries = max(_largest(a), _largest(b)) if scale is None else _largest(scale)
     return _largest(np.asarray(a) - b) / entries if entries else 0.0

@@ -15,13 +15,13 @@ from ..support.arrays import BoolArray
 from ..support.caller import caller_depth
 from .als import FormEstimate
 from .column_warnings import warn_of_columns
-from .data import Modalities, Modality
-from .derived import noise_precisions
+from .derived_quantities import noise_precisions
 from .encoding import Given, encoded
-from .fitted import implied_model
 from .fitting import best_fit, check_sizes
 from .form import LinearMixedForm
+from .form_fit import implied_model
 from .inputs import blocks, check_vary, modalities
+from .modalities import Modalities, Modality
 from .options import Options
 
 COARSE = 1e-6  # tolerance

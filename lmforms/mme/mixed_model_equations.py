@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..data.frame import real_array
 from ..errors import ArgumentError
-from ..support.arguments import flag, named_arguments
+from ..support.arguments import flag, named_arguments, one_of
 from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from ..varcomp.equations import Equations
@@ -20,10 +20,10 @@ from ..varcomp.fit import RESIDUAL
 from ..varcomp.likelihood import Likelihood
 from ..varcomp.model import component_model_of
 from ..varcomp.sums import sums_of
-from . import accuracy, dense, display, solvers
-from .properties import claims, pieces, tolerance
-from .solution import Solution, labelled
-from .system import System, divisor, system_of, woodbury
+from . import accuracy, dense_covariance, solvers, tables
+from .henderson_system import EQUATION_FORMS, HendersonSystem, divisor, system_of, woodbury
+from .identities import claims, identity_inputs, table_of_claims, tolerance
+from .solution import Solution, labelled_solution
 from .variances import checked_variances
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class MixedModelEquations:
     -----
     Sections are those of the cheat sheet. A term whose K was given as a matrix or a root, of
     whatever rank, has coefficients a with u = La, LL' = K, and Q = I for K⁻¹: see
-    :mod:`lmforms.mme.system`. Dense n×n matrices are made up to 5,000 rows; everything else is
-    sparse.
+    :mod:`lmforms.mme.henderson_system`. Dense n×n matrices are made up to 5,000 rows; everything
+    else is sparse.
 
     Raises
     ------
@@ -70,7 +70,7 @@ class MixedModelEquations:
         return np.array(list(self.variances.values()))
 
     @cached_property
-    def _system(self) -> System:
+    def _system(self) -> HendersonSystem:
         return system_of(self.model, self._values)
 
     @cached_property
@@ -95,17 +95,17 @@ class MixedModelEquations:
     @cached_property
     def V(self) -> FloatArray:
         """V = ΣZ_iK_iZ_i'σ_i² + Rσ², (n, n), dense (section 1)."""
-        return dense.covariance(self.model, self._values)
+        return dense_covariance.covariance(self.model, self._values)
 
     @cached_property
     def P(self) -> FloatArray:
         """P = V⁻¹ − V⁻¹X(X'V⁻¹X)⁻¹X'V⁻¹, (n, n), dense, from V itself (section 2)."""
-        return dense.projection(self.V, self.model.X)
+        return dense_covariance.projection(self.V, self.model.X)
 
     @property
     def V_inverse(self) -> FloatArray:
         """V⁻¹, (n, n), dense, by :meth:`V_inverse_times`."""
-        dense.check_size(self.model.n, "the inverse of V")
+        dense_covariance.check_dense_size(self.model.n, "the inverse of V")
         return self.V_inverse_times(np.eye(self.model.n))
 
     @named_arguments
@@ -141,8 +141,10 @@ class MixedModelEquations:
             ``section``, ``claim`` as printed, whether it ``holds``, its largest ``deviation``
             relative to the largest entry compared, the ``correct`` statement and its deviation.
         """
-        found = pieces(self)
-        return display.claims(claims(found), tolerance(found))
+        found = identity_inputs(
+            self.model, self.variances, self.V, self.P, self.solve(), self.C(), self.r()
+        )
+        return table_of_claims(claims(found), tolerance(found))
 
     @named_arguments
     def loglik(self, reml: bool = True) -> pd.DataFrame:
@@ -167,14 +169,14 @@ class MixedModelEquations:
         (n−r)·ln 2π   53.2984      -26.6492
         ln L              NaN     -159.8271
         """
-        return display.loglik(replace(self._restricted, reml=flag("reml", reml)), self._values)
+        return tables.loglik(replace(self._restricted, reml=flag("reml", reml)), self._values)
 
     # --- the equations ------------------------------------------------------------------------
 
     @cached_property
     def labels(self) -> pd.MultiIndex:
         """Names of the coefficients g: term (``fixed`` for X) and label."""
-        return display.labels(self.model, self._system)
+        return tables.labels(self.model, self._system)
 
     @cached_property
     def W(self) -> Any:
@@ -209,7 +211,12 @@ class MixedModelEquations:
         what : {"W", "Sigma", "C", "r", "V", "P"}
         form : {"ratio", "variance"}
         """
-        return display.table(self, what, form)
+        what = one_of("what", what, tables.TABLES)
+        form = one_of("form", form, EQUATION_FORMS)
+        if what in ("V", "P"):
+            return tables.rows_by_rows(getattr(self, what))
+        value = self.W if what == "W" else getattr(self, what)(form)
+        return tables.labelled_matrix(value, self.labels, what)
 
     @named_arguments
     def solve(
@@ -249,20 +256,20 @@ class MixedModelEquations:
         given = {"tolerance": tolerance, "max_iterations": max_iterations}
         options |= {name: value for name, value in given.items() if value is not None}
         found = solvers.solve(method, self._system, self.model, lambda: self._restricted, options)
-        return labelled(self.model, self._system, self.labels, found)
+        return labelled_solution(self.model, self._system, self.labels, found)
 
     # --- accuracy -----------------------------------------------------------------------------
 
     @property
     def cov_beta(self) -> pd.DataFrame:
         """(X'V⁻¹X)⁻¹ = σ²C^bb, the covariance of b."""
-        return display.cov_beta(self.model, self._restricted)
+        return tables.cov_beta(self.model, self._restricted)
 
     @cached_property
     def pev(self) -> dict[str, pd.Series]:
         """Var(u_j − û_j) of each level: the diagonal of σ²C^ii, of u = La for a root."""
         values = accuracy.error_variances(self.model, self._restricted)
-        return display.by_term(self.model, values, "pev")
+        return tables.by_term(self.model, values, "pev")
 
     @cached_property
     def reliability(self) -> dict[str, pd.Series]:
@@ -272,7 +279,7 @@ class MixedModelEquations:
         """
         pev = [v.to_numpy() for v in self.pev.values()]
         values = accuracy.reliabilities(self.model, self._restricted, self._values, pev)
-        return display.by_term(self.model, values, "reliability")
+        return tables.by_term(self.model, values, "reliability")
 
     @named_arguments
     def shrinkage(self, name: str) -> pd.Series:
@@ -287,7 +294,7 @@ class MixedModelEquations:
             Of the term.
         """
         component, value = accuracy.shrinkage(self.model, self._values, name)
-        return display.one_term(component, value, "shrinkage")
+        return tables.one_term(component, value, "shrinkage")
 
     def __repr__(self) -> str:
         p, m = self.model.X.shape[1], sum(c.size for c in self.model.components)

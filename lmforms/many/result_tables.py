@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..data.design import Design
 from ..support.arrays import FloatArray, IndexArray
-from .fitted import Fitted
+from .response_estimates import Fitted
 
 
 def frames(

@@ -10,7 +10,7 @@ import numpy as np
 from ..control import Control
 from ..formula.evaluator import Scope
 from ..support.arrays import FloatArray
-from .columns import chunks, is_stream, rows_like
+from .column_chunks import chunks, is_stream, rows_like
 from .inputs import Source
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Origin:
+class FitInputs:
     """What many fits were made from; the responses are the caller's own object, not a copy.
 
     Attributes
@@ -42,7 +42,7 @@ class Origin:
         responses: Any,
         reml: bool,
         control: Control,
-    ) -> Origin | None:
+    ) -> FitInputs | None:
         """None for a stream of responses, which is gone by now.
 
         Of the caller's variables only those that the formula uses are kept.

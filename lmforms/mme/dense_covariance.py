@@ -12,7 +12,7 @@ MOST = 5_000
 """Rows or columns of a dense matrix: 200 MB for one, and several are needed."""
 
 
-def check_size(size: int, what: str) -> None:
+def check_dense_size(size: int, what: str) -> None:
     """Refuse a dense matrix that is too large to be made for show.
 
     Raises
@@ -28,12 +28,12 @@ def check_size(size: int, what: str) -> None:
 
 def covariance(model: ComponentModel, variances: FloatArray) -> FloatArray:
     """V = ΣZ_iK_iZ_i'σ_i² + Rσ², (n, n): cheat sheet, section 1."""
-    check_size(model.n, "V")
+    check_dense_size(model.n, "V")
     weights = np.ones(model.n) if model.weights is None else model.weights
     out = np.diag(variances[-1] / weights)
     for component, variance in zip(model.components, variances[:-1], strict=True):
         if component.precision is not None:
-            check_size(component.size, f"K of `{component.name}`")
+            check_dense_size(component.size, f"K of `{component.name}`")
             out += variance * (component.Z @ (component.Z @ component.covariance()).T)
         else:
             half = component.Z if component.root is None else component.Z @ component.root
