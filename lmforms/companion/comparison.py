@@ -8,13 +8,13 @@ import numpy as np
 
 from ..support.arrays import FloatArray
 
-FLAT = 1e-10
+CONSTANT_SPREAD = 1e-10
 """A spread below this share of the size is rounding: the values are constant."""
 
-CANCELS = 2.0
+CANCELLING_RATIO = 2.0
 """Squares of two parts that exceed those of their sum so many times cancel each other."""
 
-APART = 0.1
+NOTABLE_SHARE = 0.1
 """A share of a part that is worth a word if it is missing."""
 
 
@@ -74,7 +74,7 @@ def likeness(model: FloatArray, form: FloatArray, w: FloatArray | None = None) -
 def _spread(x: FloatArray, mean: float, w: FloatArray | None) -> float:
     """The standard deviation, zero for rounding."""
     spread = float(np.sqrt(np.average((x - mean) ** 2, weights=w)))
-    return spread if spread > FLAT * float(np.abs(x).max()) else 0.0
+    return spread if spread > CONSTANT_SPREAD * float(np.abs(x).max()) else 0.0
 
 
 def cancel(first: FloatArray, second: FloatArray) -> bool:
@@ -86,7 +86,7 @@ def cancel(first: FloatArray, second: FloatArray) -> bool:
     (True, False)
     """
     whole = float(np.sum((first + second) ** 2))
-    return float(np.sum(first**2) + np.sum(second**2)) > CANCELS * whole
+    return float(np.sum(first**2) + np.sum(second**2)) > CANCELLING_RATIO * whole
 
 
 def exchanged(fixed: Likeness, fitted: Likeness) -> bool:
@@ -100,4 +100,4 @@ def exchanged(fixed: Likeness, fitted: Likeness) -> bool:
     """
     apart = (1.0 - fixed.explained) * fixed.sd_model**2
     left = (1.0 - fitted.explained) * fitted.sd_model**2
-    return fixed.explained < 1.0 - APART and left < APART * apart
+    return fixed.explained < 1.0 - NOTABLE_SHARE and left < NOTABLE_SHARE * apart

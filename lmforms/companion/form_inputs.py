@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from ..data.design import Design
 
 
-COUNT = (0.01, 100.0, 1.0)
+RELATIVE_WEIGHTS = (0.01, 100.0, 1.0)
 """What Y, X and Z count in F, each in units of its ‖·‖².
 
 A mixed model knows X exactly and y with noise. With equal weights the codes bend until they
 reproduce that noise; so y may choose among the directions of X and Z and hardly make new ones."""
 
-SETTLED = 3e-8
+RESPONSE_TOLERANCE = 3e-8
 """A sweep may change F by this share of what the variation of one response counts in it. Where
 levels have equally many rows all directions of Z begin alike, and F, mostly what the rank leaves
 of Z, seems to stand still long before H has turned to the one that y varies with."""
 
-LOOSEST = 1e-9
+LARGEST_TOLERANCE = 1e-9
 """The tolerance of a form without a mixed model."""
 
-MOST = 20
+LARGEST_DEFAULT_RANK = 20
 """Default ranks end here: a sweep costs rank² for each row."""
 
-UNEVEN = 30.0
+UNEVEN_DIRECTIONS_RATIO = 30.0
 """Directions of X whose sizes differ by less are no matter of units."""
 
-CARRIED = 1e-8
+NEGLIGIBLE_SINGULAR_VALUE = 1e-8
 """Singular values below this share of the largest carry nothing."""
 
 
@@ -134,7 +134,7 @@ def fitted_form(
     names : pandas.Index (m,)
     inputs : FormInputs
     rank : int, optional
-        All that X carries by default, at most what Z carries, and at most `MOST`.
+        All that X carries by default, at most what Z carries, and at most `LARGEST_DEFAULT_RANK`.
     params : mapping
         Of :class:`LinearMixedForm`; `weights` and `tol` have defaults of their own here.
 
@@ -172,34 +172,34 @@ def _varying(X: FloatArray) -> FloatArray:
 
 
 def default_weights(data: Modalities) -> tuple[float, ...]:
-    """`COUNT`, each over ‖·‖² of its modality.
+    """`RELATIVE_WEIGHTS`, each over ‖·‖² of its modality.
 
     Examples
     --------
     >>> default_weights(Modalities.of(np.ones((4, 1)), np.ones((4, 1)), np.ones((4, 1))))
     (0.0025, 25.0, 0.25)
     """
-    return tuple(count / part.square for count, part in zip(COUNT, data))
+    return tuple(count / part.square for count, part in zip(RELATIVE_WEIGHTS, data))
 
 
 def default_tolerance(Y: FloatArray, inputs: FormInputs) -> float:
-    """`LOOSEST` for several responses; for one, `SETTLED` of what its variation counts."""
+    """The tolerance of F; for one response it depends on how much y's variation counts in F."""
     if Y.shape[1] > 1:
-        return LOOSEST
+        return LARGEST_TOLERANCE
     centred = (Y - np.nanmean(Y), Y)
     varies, whole = (squared_norm(np.nan_to_num(inputs.weighted(A))) for A in centred)
-    return min(LOOSEST, SETTLED * COUNT[0] * varies / whole)
+    return min(LARGEST_TOLERANCE, RESPONSE_TOLERANCE * RELATIVE_WEIGHTS[0] * varies / whole)
 
 
 def default_rank(X: FloatArray, Z: Any) -> int:
-    """All that X carries, at most what Z carries, and at most `MOST`.
+    """All that X carries, at most what Z carries, and at most `LARGEST_DEFAULT_RANK`.
 
     Examples
     --------
     >>> default_rank(np.vander([1.0, 2.0, 3.0, 4.0], 2), np.eye(4))
     2
     """
-    most = min(carried(X), MOST)
+    most = min(carried(X), LARGEST_DEFAULT_RANK)
     # almost surely the product has as many directions as Z, up to `most`
     sketch = np.random.default_rng(0).standard_normal((Z.shape[1], most))
     return min(most, carried(np.asarray(Z @ sketch)))
@@ -208,7 +208,7 @@ def default_rank(X: FloatArray, Z: Any) -> int:
 def carried(A: FloatArray) -> int:
     """How many directions of a dense matrix differ from zero."""
     values = directions(A)
-    return int(np.sum(values > CARRIED * values[0]))
+    return int(np.sum(values > NEGLIGIBLE_SINGULAR_VALUE * values[0]))
 
 
 def directions(A: FloatArray) -> FloatArray:
@@ -222,4 +222,4 @@ def barely_counts(form: LinearMixedForm, inputs: FormInputs, Y: FloatArray) -> f
     own = squared_norm(np.nan_to_num(inputs.weighted(Y)))
     ratio = float(values[0] / values[-1])
     small = form.weights_["X"] * values[-1] ** 2 < form.weights_["Y"] * own
-    return ratio if small and ratio > UNEVEN else None
+    return ratio if small and ratio > UNEVEN_DIRECTIONS_RATIO else None

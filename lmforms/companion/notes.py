@@ -12,10 +12,10 @@ from ..support.arrays import FloatArray
 from .comparison import Likeness, cancel, exchanged
 from .form_inputs import FormInputs, barely_counts
 
-LITTLE = 0.5
+LITTLE_EXPLAINED = 0.5
 """A share of Zb̂ that is worth a note."""
 
-UNEQUAL = 100.0
+UNEQUAL_RESPONSES_RATIO = 100.0
 """Responses whose sizes differ by this factor are not in one unit."""
 
 
@@ -55,16 +55,16 @@ def notes_of(
             "intercept or a predictor that is constant within levels, and F hardly says which of "
             "them has it. Compare their sum."
         )
-    if any(t.loc["random", "explained"] < LITTLE for t in tables):
+    if any(t.loc["random", "explained"] < LITTLE_EXPLAINED for t in tables):
         notes.append(
             f"Hα' explains little of Zb̂: of the directions of Z, H has {k}, chosen for Z more "
             f"than for y. Let Y count more by weights={', or raise the rank' if k < p else ''}."
         )
     sizes = np.sqrt(np.nanmean(Y**2, axis=0))
-    if sizes.max() > UNEQUAL * sizes.min():
+    if sizes.max() > UNEQUAL_RESPONSES_RATIO * sizes.min():
         notes.append(
-            "the largest response is more than "
-            f"{UNEQUAL:.0f} times the smallest, which hardly counts: bring them to one unit."
+            f"the largest response is more than {UNEQUAL_RESPONSES_RATIO:.0f} times the smallest, "
+            "which hardly counts: bring them to one unit."
         )
     if not form.status_.converged:
         notes.append(f"not converged: {form.status_.message}")

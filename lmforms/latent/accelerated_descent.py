@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from ..support.arrays import FloatArray
 
-MEMORY = 8  # pairs looked back on; more gain little and cost a copy of θ each
-RCOND = 1e-10
+HISTORY = 8  # pairs looked back on; more gain little and cost a copy of θ each
+CUTOFF = 1e-10
 
 
 Arrays = tuple[FloatArray, ...]
@@ -133,7 +133,7 @@ class Anderson:
 
     def __init__(self, scales: npt.ArrayLike) -> None:
         self._scales = np.asarray(scales, dtype=np.float64)
-        self._pairs: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=MEMORY + 1)
+        self._pairs: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=HISTORY + 1)
         self._sense = 1.0
         self._pause = self._left = 0
 
@@ -147,7 +147,7 @@ class Anderson:
         while len(self._pairs) > 1:
             self._pairs.popleft()
         self._left = self._pause
-        self._pause = min(2 * self._pause + 1, MEMORY)
+        self._pause = min(2 * self._pause + 1, HISTORY)
 
     def propose(self, start: Arrays, end: Arrays) -> Arrays | None:
         """θ to try next; None if nothing better than `end` is known.
@@ -168,7 +168,7 @@ class Anderson:
         rests = np.stack([f for _, f in self._pairs])
         steps = np.diff(rests, axis=0)
         gram = steps @ steps.T
-        weights = np.linalg.pinv(gram, rcond=RCOND, hermitian=True) @ (steps @ rests[-1])
+        weights = np.linalg.pinv(gram, rcond=CUTOFF, hermitian=True) @ (steps @ rests[-1])
         found = images[-1] - self._sense * (weights @ np.diff(images, axis=0))
         return self._split(found, end) if np.isfinite(found).all() else None
 

@@ -24,7 +24,7 @@ from .normal_equations import solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
 from .status import FormStatus, exhausted, reached, runaway
 
-TURNS = tuple(Side)  # K + H, K, H
+UPDATE_ORDER = tuple(Side)  # K + H, K, H
 
 
 def algorithm1(
@@ -71,7 +71,8 @@ def algorithm1(
                 'method="als".'
             )
         trace.append(value)
-        if t >= len(TURNS) and abs(trace[-1 - len(TURNS)] - value) <= tol * value + floor:
+        cycle = len(UPDATE_ORDER)
+        if t >= cycle and abs(trace[-1 - cycle] - value) <= tol * value + floor:
             message, done = reached(tol), True
             break
     loadings = _refreshed(data, codes, weights, l1, l2)
@@ -95,7 +96,7 @@ def step(data: Modalities, codes: Codes, loadings: Loadings, weights: Weights, t
     >>> step(data, codes, (one,) * 3, (1.0,) * 3, 0).H.ravel()  # Y − K
     array([4., 0.])
     """
-    side = TURNS[t % len(TURNS)]
+    side = UPDATE_ORDER[t % len(UPDATE_ORDER)]
     found = _projected(data, loadings, weights, side)
     if side is Side.RESPONSE:
         return Codes(codes.K, found - codes.K)

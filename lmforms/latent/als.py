@@ -26,9 +26,9 @@ from .objective import Codes, Loadings, Weights, objective
 from .status import FormStatus, exhausted, reached, settled
 
 # F is a sum of squares taken off each other: below this share of its start it is rounding.
-FLOOR = 1e-28
+OBJECTIVE_FLOOR = 1e-28
 # Two ways to compute the same F agree to this share of F and of ‖·‖².
-ROUNDING = 1e-14
+OBJECTIVE_ROUNDING = 1e-14
 
 
 class FormEstimate(NamedTuple):
@@ -184,13 +184,13 @@ def sweep(
 
 def rounding_floor(data: Modalities, weights: Weights) -> float:
     """What of F is rounding."""
-    return FLOOR * sum(w * part.square for w, part in zip(weights, data))
+    return OBJECTIVE_FLOOR * sum(w * part.square for w, part in zip(weights, data))
 
 
 def rose(after: float, before: float, data: Modalities, weights: Weights) -> bool:
     """Whether F is larger by more than the rounding of two ways to compute it."""
-    rounding = ROUNDING * sum(w * part.square for w, part in zip(weights, data))
-    return after > before * (1.0 + ROUNDING) + rounding
+    rounding = OBJECTIVE_ROUNDING * sum(w * part.square for w, part in zip(weights, data))
+    return after > before * (1.0 + OBJECTIVE_ROUNDING) + rounding
 
 
 def minimise(

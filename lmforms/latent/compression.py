@@ -19,10 +19,10 @@ import scipy.sparse as sp
 from ..support.arrays import FloatArray
 from .modalities import Modalities, Modality
 
-TALL = 4  # rows for each column from which R is much smaller than D
+ROWS_PER_COLUMN = 4  # rows for each column from which R is much smaller than D
 # Sums and their eigenvectors run near the machine's peak, the thin products of a sweep far from
 # it: what they cost in multiplications of a sweep, and a few sweeps more, are made up for.
-SWEEPS = 30
+SWEEPS_SAVED = 30
 
 
 def compressed(data: Modalities, rank: int) -> Modalities | None:
@@ -58,7 +58,7 @@ def _pays(data: Modalities, total: int, rank: int) -> bool:
     """Whether R is small and costs less than some sweeps on D."""
     stored = sum(part.values.nnz if sp.issparse(part.values) else part.values.size for part in data)
     once = stored * total + 10.0 * total**3
-    return data.n >= TALL * total and once < SWEEPS * 4.0 * rank * stored
+    return data.n >= ROWS_PER_COLUMN * total and once < SWEEPS_SAVED * 4.0 * rank * stored
 
 
 def _products(data: Modalities) -> FloatArray:

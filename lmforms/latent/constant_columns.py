@@ -21,7 +21,7 @@ from .modalities import Modalities
 # A range below this share of the largest entry of its column is no variation, and a column whose
 # entries are below this share of the widest range beside it is what rounding has left of a mean
 # taken off. Rounding stays below 1e-14 of either, and what was measured above 1e-10.
-FLAT = 1e-12
+CONSTANT_RANGE = 1e-12
 
 Constants = tuple[FloatArray, ...]
 """By modality, the constant of each column that does not vary and NaN for the others."""
@@ -44,9 +44,9 @@ def constant_values(A: Any, beside: bool = True) -> FloatArray:
     array([nan,  0.,  5.])
     """
     low, half, size = _ranges(A)
-    flat = half <= FLAT * size
+    flat = half <= CONSTANT_RANGE * size
     if beside:
-        flat |= size <= FLAT * half.max(initial=0.0)
+        flat |= size <= CONSTANT_RANGE * half.max(initial=0.0)
     return np.where(flat, low + half, np.nan)
 
 
@@ -64,7 +64,7 @@ def only_rounding(A: Any) -> BoolArray:
     array([False,  True, False])
     """
     _, half, size = _ranges(A)
-    return size <= FLAT * half.max(initial=0.0)
+    return size <= CONSTANT_RANGE * half.max(initial=0.0)
 
 
 def _ranges(A: Any) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -16,7 +16,7 @@ from .objective import Codes, Loadings
 
 # Share of a column's mean square that is the least noise assumed: data without any would divide
 # by zero, and with less the systems of codes would be solved in rounding.
-NOISELESS = 1e-10
+LEAST_NOISE_SHARE = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ def noise_precisions(data: Modalities, variances: tuple[FloatArray, ...]) -> tup
     """
     found = []
     for part, D in zip(data, variances):
-        noise = np.maximum(D, NOISELESS * part.squares / _known(part))
+        noise = np.maximum(D, LEAST_NOISE_SHARE * part.squares / _known(part))
         speaks = (noise > 0) & ~only_rounding(part.values)
         found.append(np.divide(1.0, noise, out=np.zeros_like(noise), where=speaks))
     return tuple(found)

@@ -28,10 +28,10 @@ from .modalities import Modality, squared_norm
 from .normal_equations import solve_symmetric
 from .objective import Codes
 
-EVERY = slice(None)
+ALL = slice(None)
 # Directions of Σ L'L/‖L‖² below this share of the largest are left open by the data. What is open
 # is zero up to rounding, 1e-15. Weights have no part in it, as they are positive.
-OPEN = 1e-12
+UNDETERMINED = 1e-12
 
 
 class Given(NamedTuple):
@@ -90,13 +90,13 @@ def _patterns(given: Sequence[Given]) -> list[tuple[Any, list[Any]]]:
     """Rows that lack the same entries, and the columns of each modality that they have."""
     masks = [g.part.seen for g in given if g.part.seen is not None]
     if not masks:
-        return [(EVERY, [EVERY] * len(given))]
+        return [(ALL, [ALL] * len(given))]
     kinds, codes = np.unique(np.hstack(masks), axis=0, return_inverse=True)
     ends = np.cumsum([mask.shape[1] for mask in masks])[:-1]
     found = []
     for i, kind in enumerate(kinds):
         known = iter(np.split(kind, ends))
-        columns = [EVERY if g.part.seen is None else np.flatnonzero(next(known)) for g in given]
+        columns = [ALL if g.part.seen is None else np.flatnonzero(next(known)) for g in given]
         found.append((np.flatnonzero(codes.ravel() == i), columns))
     return found
 
@@ -111,8 +111,8 @@ def _equations(
         L = part.side.design(loading[columns])
         weighted = L * np.broadcast_to(weight, len(loading))[columns, None]
         system = system + weighted.T @ L
-        values = part.values if rows is EVERY else part.values[rows]  # sparse slices are copies
-        right = right + (values if columns is EVERY else values[:, columns]) @ weighted
+        values = part.values if rows is ALL else part.values[rows]  # sparse slices are copies
+        right = right + (values if columns is ALL else values[:, columns]) @ weighted
     return system, right
 
 
@@ -131,7 +131,7 @@ def _determined(given: Sequence[Given], seen: Sequence[Any]) -> FloatArray | Non
         L = part.side.design(loading[columns])
         total = total + L.T @ L / (squared_norm(L) or 1.0)
     values, vectors = np.linalg.eigh(total)
-    kept = values > OPEN * max(values[-1], 0.0)
+    kept = values > UNDETERMINED * max(values[-1], 0.0)
     return None if kept.all() else vectors[:, kept]
 
 

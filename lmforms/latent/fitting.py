@@ -20,9 +20,9 @@ from .objective import Codes, Loadings, Weights, default_weights
 from .options import STARTS, Options
 from .starting_codes import Leading, aligned, leading_of, random_codes
 
-ROUGH, ROUGH_SWEEPS = 1e-6, 500  # of the descent that likelihood begins from
-LEAST, MOST = 1e-290, 1e290  # of ‖·‖²
-LATENT = (Side.FIXED, Side.RANDOM)  # each with a code of its own
+ROUGH_TOLERANCE, ROUGH_SWEEPS = 1e-6, 500  # of the descent that likelihood begins from
+SMALLEST_SQUARE, LARGEST_SQUARE = 1e-290, 1e290  # of ‖·‖²
+CODE_SIDES = (Side.FIXED, Side.RANDOM)  # each with a code of its own
 
 
 def best_fit(
@@ -57,7 +57,7 @@ def _fit_from(
     check_sizes(data, names, options.rank)
     weights = _ordered(options.weights, names) or default_weights(data)
     ground = _starting_point(data, weights, options)
-    for side, found in zip(LATENT, (ground.X, ground.Z)):
+    for side, found in zip(CODE_SIDES, (ground.X, ground.Z)):
         _check_rank(_names_of(side, data, names), found, options.rank)
     walk = _likelihood if options.method == "ml" else _least_squares
     walks = [walk(data, start, ground, weights, options) for start in starts]
@@ -119,7 +119,7 @@ def _starting_point(data: Modalities, weights: Weights, options: Options) -> Sta
         if options.method == "ml":
             core, scales = standardised(given, data.n)
             own = default_weights(core)
-        X, Z = (leading_of(core, side, own, options.rank, rng) for side in LATENT)
+        X, Z = (leading_of(core, side, own, options.rank, rng) for side in CODE_SIDES)
         if given is data or min(X.carried, Z.carried) >= options.rank:
             break
     return StartingPoint(core, scales, own, X, Z, rng)
@@ -155,7 +155,7 @@ def _likelihood(
     core, scales = ground.core, ground.scales
     if isinstance(start, str):
         _, loadings = _fresh(start, ground, options)
-        rough = minimise(core, loadings, ground.weights, tol=ROUGH, max_iter=ROUGH_SWEEPS)
+        rough = minimise(core, loadings, ground.weights, tol=ROUGH_TOLERANCE, max_iter=ROUGH_SWEEPS)
         law = initial_model(core, rough.codes, data.n)
     else:
         law = FactorModel(*start).scaled(tuple(1.0 / scale for scale in scales))
@@ -219,13 +219,13 @@ def check_sizes(data: Modalities, names: Sequence[str], rank: int) -> None:
     DataError, ModelError
     """
     for name, part in zip(names, data):
-        if not LEAST < part.square < MOST:
-            say = "large" if part.square > LEAST else "small, or zero,"
+        if not SMALLEST_SQUARE < part.square < LARGEST_SQUARE:
+            say = "large" if part.square > SMALLEST_SQUARE else "small, or zero,"
             raise DataError(
                 f"The entries of {name} are so {say} that their squares are lost: bring them to "
                 "another unit, or leave it out."
             )
-    for side in LATENT:
+    for side in CODE_SIDES:
         columns = sum(part.shape[1] for part in data if part.side is side)
         if rank > min(data.n, columns):
             raise ModelError(

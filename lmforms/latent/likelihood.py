@@ -24,7 +24,7 @@ from .accelerated_descent import Descent, descend
 from .als import FormEstimate
 from .canonical import canonical
 from .modalities import Modalities, Modality
-from .normal_equations import SINGULAR, solve_symmetric
+from .normal_equations import SINGULAR_PIVOT, solve_symmetric
 from .objective import Codes, Loadings, Weights
 from .status import FormStatus, exhausted, reached_likelihood
 
@@ -38,7 +38,7 @@ NEAR_FLOOR = 2.0
 FIRST_NOISE = 0.1
 # EM is slow on plateaus that it leaves again: so many small falls in a row are an end.
 PATIENCE = 5
-FAR = 20.0  # of log D: no step that is worth trying goes there
+LARGEST_LOG_STEP = 20.0  # of log D: no step that is worth trying goes there
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class FactorModel:
         k = len(self.moments) // 2
         total = self.moments[:k, :k] + self.moments[k:, k:]
         values = np.linalg.eigvalsh(total)
-        if not values[0] > SINGULAR * values[-1]:
+        if not values[0] > SINGULAR_PIVOT * values[-1]:
             return self
         root = np.linalg.cholesky(total)  # eigenvectors would jump from step to step
         T = np.kron(np.eye(2), np.linalg.inv(root).T)
@@ -102,8 +102,8 @@ class FactorModel:
         """
         j = len(plain.loadings)
         moments = (flat[-1] + flat[-1].T) / 2
-        far = any(np.abs(f - np.log(D)).max() > FAR for f, D in zip(flat[j:-1], plain.variances))
-        if far or not np.linalg.eigvalsh(moments)[0] > 0:
+        steps = [np.abs(f - np.log(D)).max() for f, D in zip(flat[j:-1], plain.variances)]
+        if max(steps) > LARGEST_LOG_STEP or not np.linalg.eigvalsh(moments)[0] > 0:
             return None
         variances = (np.maximum(np.exp(f), least) for f, least in zip(flat[j:-1], floors))
         return FactorModel(flat[:j], tuple(variances), moments)

@@ -9,7 +9,7 @@ from ..support.arrays import BoolArray, FloatArray
 from .modalities import chunks
 
 # A pivot or eigenvalue below this share of the largest is rounding, not information.
-SINGULAR = 1e-14
+SINGULAR_PIVOT = 1e-14
 
 
 def solve_symmetric(A: FloatArray, B: FloatArray) -> FloatArray:
@@ -23,7 +23,7 @@ def solve_symmetric(A: FloatArray, B: FloatArray) -> FloatArray:
     try:
         factor = sla.cholesky(A, lower=True, check_finite=False)
         pivots = np.diag(factor) ** 2 / np.maximum(np.diag(A), np.finfo(float).tiny)
-        if pivots.min(initial=1.0) > SINGULAR:
+        if pivots.min(initial=1.0) > SINGULAR_PIVOT:
             return sla.cho_solve((factor, True), B, check_finite=False)
     except np.linalg.LinAlgError:
         pass
@@ -41,7 +41,7 @@ def solve_each(A: FloatArray, B: FloatArray) -> FloatArray:
     """
     try:
         pivots = np.diagonal(np.linalg.cholesky(A), axis1=1, axis2=2) ** 2
-        if (pivots > SINGULAR * np.diagonal(A, axis1=1, axis2=2)).all():
+        if (pivots > SINGULAR_PIVOT * np.diagonal(A, axis1=1, axis2=2)).all():
             return np.linalg.solve(A, B[..., None])[..., 0].astype(np.float64, copy=False)
     except np.linalg.LinAlgError:
         pass
@@ -68,6 +68,6 @@ def masked_gram(code: FloatArray, seen: BoolArray) -> FloatArray:
 
 def _inverted(values: FloatArray) -> FloatArray:
     """Reciprocals of eigenvalues, zero for those that are rounding."""
-    cut = SINGULAR * np.abs(values).max(axis=-1, keepdims=True, initial=0.0)
+    cut = SINGULAR_PIVOT * np.abs(values).max(axis=-1, keepdims=True, initial=0.0)
     kept = values > cut
     return np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)

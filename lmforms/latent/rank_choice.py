@@ -24,7 +24,7 @@ from .inputs import blocks, check_vary, modalities
 from .modalities import Modalities, Modality
 from .options import Options
 
-COARSE = 1e-6  # tolerance
+DEFAULT_TOLERANCE = 1e-6  # tolerance
 
 
 @named_arguments
@@ -162,7 +162,7 @@ def _options(ranks: Any, params: dict[str, Any]) -> list[Options]:
     asked = [whole("ranks", rank, least=1) for rank in sequence("ranks", ranks, "whole numbers")]
     if not asked:
         raise ArgumentError("ranks is empty: name at least one.")
-    form = LinearMixedForm(1).set_params(**{"tol": COARSE, **params})
+    form = LinearMixedForm(1).set_params(**{"tol": DEFAULT_TOLERANCE, **params})
     return [Options.of({**form.get_params(), "rank": rank}) for rank in asked]
 
 

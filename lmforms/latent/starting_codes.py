@@ -26,9 +26,9 @@ from .normal_equations import masked_gram, solve_each, solve_symmetric
 from .objective import Codes, Weights
 
 OVERSAMPLING = 10  # columns of a random range beyond the rank
-POWERS = 2  # rounds that sharpen it
+POWER_ITERATIONS = 2  # rounds that sharpen it
 EXACT_WORK = 2e8  # n·c·min(n, c) up to which LAPACK's SVD is taken for dense data
-NEGLIGIBLE = 1e-10  # singular values below this share of the largest carry nothing
+NEGLIGIBLE_SINGULAR_VALUE = 1e-10  # singular values below this share of the largest carry nothing
 
 
 class Leading(NamedTuple):
@@ -40,7 +40,7 @@ class Leading(NamedTuple):
     @property
     def carried(self) -> int:
         """Number of values that are more than rounding."""
-        return int(np.sum(self.values > NEGLIGIBLE * self.values.max(initial=0.0)))
+        return int(np.sum(self.values > NEGLIGIBLE_SINGULAR_VALUE * self.values.max(initial=0.0)))
 
 
 def leading(A: Any, k: int, rng: np.random.Generator) -> Leading:
@@ -62,7 +62,7 @@ def leading(A: Any, k: int, rng: np.random.Generator) -> Leading:
         vectors, values, _ = sla.svd(A, full_matrices=False, check_finite=False)
         return Leading(np.ascontiguousarray(vectors[:, :k]), values[:k])
     basis = np.linalg.qr(A @ rng.standard_normal((c, min(k + OVERSAMPLING, n, c))))[0]
-    for _ in range(POWERS):
+    for _ in range(POWER_ITERATIONS):
         basis = np.linalg.qr(A @ np.linalg.qr(A.T @ basis)[0])[0]
     small, values, _ = np.linalg.svd((A.T @ basis).T, full_matrices=False)
     return Leading(basis @ small[:, :k], values[:k])
@@ -107,7 +107,7 @@ def aligned(data: Modalities, X: Leading, Z: Leading) -> Codes:
     both = np.hstack([X.vectors, Z.vectors])
     C = _regression(data.response, both)
     _, values, vt = np.linalg.svd(C, full_matrices=False)
-    carried = int(np.sum(values > NEGLIGIBLE * max(values.max(initial=0.0), 1e-300)))
+    carried = int(np.sum(values > NEGLIGIBLE_SINGULAR_VALUE * max(values.max(initial=0.0), 1e-300)))
     W = vt[: min(k, carried)].T
     at_x = _completed(C[:k] @ W, X.values)
     at_z = _completed(C[k:] @ W, Z.values)

@@ -31,7 +31,7 @@ from .result_tables import frames
 from .shared_system import Shared
 from .spectral import CovarianceSpectrum
 
-PATTERNS = 32
+MOST_PATTERNS_KEPT = 32
 """Designs for patterns of missing values that are kept at a time."""
 
 
@@ -60,7 +60,7 @@ class ChunkFitter:
                 work = spectrum(design, self.source.relationship, self.control, self.reml)
             else:
                 work = Shared.of(design, self.reml, self.control)
-            if len(self._prepared) >= PATTERNS:
+            if len(self._prepared) >= MOST_PATTERNS_KEPT:
                 del self._prepared[list(self._prepared)[1]]
             self._prepared[key] = design, places, work
         return self._prepared[key]

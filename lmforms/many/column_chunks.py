@@ -17,7 +17,7 @@ from ..relationship.labels import named
 from ..support.arguments import whole
 from ..support.arrays import FloatArray, IndexArray
 
-CHUNK = 1 << 22
+CHUNK_ENTRIES = 1 << 22
 """Numbers in a chunk of columns, unless the caller says how many columns it has."""
 
 Progress = bool | Callable[[int, int | None], Any]
@@ -35,7 +35,7 @@ class Chunk:
 def chunk_size(chunk: Any, n: int) -> int:
     """Columns per chunk."""
     if chunk is None:
-        return max(1, CHUNK // max(1, n))
+        return max(1, CHUNK_ENTRIES // max(1, n))
     return whole("chunk", chunk, least=1)
 
 

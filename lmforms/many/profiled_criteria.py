@@ -29,7 +29,7 @@ import numpy as np
 from ..support.arrays import FloatArray, IndexArray
 from .spectral import CovarianceSpectrum
 
-BLOCK = 1 << 16
+CACHED_ENTRIES = 1 << 16
 """Numbers that a pass works on at a time: temporaries stay in cache."""
 
 Sums = tuple[FloatArray, FloatArray, FloatArray]
@@ -37,7 +37,7 @@ Sums = tuple[FloatArray, FloatArray, FloatArray]
 
 def blocks(count: int, width: int) -> Iterator[slice]:
     """Slices of `count` rows of this width that fit into cache."""
-    step = max(1, BLOCK // max(1, width))
+    step = max(1, CACHED_ENTRIES // max(1, width))
     for start in range(0, count, step):
         yield slice(start, min(count, start + step))
 

@@ -13,9 +13,9 @@ from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .profiled_criteria import Responses, blocks
 from .spectral import CovarianceSpectrum
-from .tau_search import HIGHEST, minimize
+from .tau_search import HIGHEST_TAU, minimize
 
-BEYOND = 1e4
+TAU_MARGIN = 1e4
 """How far above the ratio of what random effects explain to what they leave τ is sought."""
 
 
@@ -144,7 +144,9 @@ def spectral_fit(
     responses = Responses(spectrum, reml, eta**2, rho)
     with np.errstate(divide="ignore"):
         ratio = float((eta**2).sum(axis=1).max(initial=0.0) / rho.min(initial=np.inf))
-    highest = max(HIGHEST, BEYOND * ratio) if rest is not None and len(good) else HIGHEST
+    highest = HIGHEST_TAU
+    if rest is not None and len(good):
+        highest = max(highest, TAU_MARGIN * ratio)
     tau, value, converged = minimize(responses, spectrum.values, spectrum.saturated, highest)
     sigma = scale * np.sqrt(responses.r2(tau) / responses.nu)
     theta = np.sqrt(tau)

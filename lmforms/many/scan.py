@@ -22,7 +22,7 @@ from .tau_search import minimize
 Test = Literal["wald", "lrt", "score"]
 Refit = Literal["each", "null"]
 
-COLLINEAR = 1e-7
+COLLINEAR_SHARE = 1e-7
 """A marker of which X leaves less than this share depends on X (as for columns of X)."""
 
 
@@ -115,7 +115,7 @@ def scan(null: Null, markers: FloatArray, usable: BoolArray, test: Test, refit: 
     whole = np.einsum("ij,ij->j", markers, markers)
     left = spectrum.project(markers)
     inside = np.einsum("ij,ij->j", left, left)
-    good = inside > COLLINEAR**2 * whole
+    good = inside > COLLINEAR_SHARE**2 * whole
     out.collinear[:] = usable & ~good
     where = np.flatnonzero(usable & good)
     if not len(where):

@@ -31,10 +31,10 @@ from ..results.model_results import theta_in_formula_order
 from ..support.arrays import BoolArray, FloatArray
 from .response_estimates import Fitted
 
-SIZES = (0.1, 0.3, 1.0, 3.0)
+START_MULTIPLES = (0.1, 0.3, 1.0, 3.0)
 """Multiples of the plain start that are tried."""
 
-MOMENTS = 32
+MOST_MOMENT_STARTS = 32
 """Responses whose moment estimates are tried for all."""
 
 
@@ -162,10 +162,10 @@ class Shared:
         if not self.covariances:
             return [np.empty(0)] * len(sums)
         plain = np.concatenate([c.start() for c in self.covariances])
-        trials = [size * plain for size in SIZES]
-        step = max(1, len(sums) // MOMENTS)
+        trials = [size * plain for size in START_MULTIPLES]
+        step = max(1, len(sums) // MOST_MOMENT_STARTS)
         with calm_threads(self.system.largest):
-            trials += [moment_start(self._problem(cp)) for cp in sums[::step][:MOMENTS]]
+            trials += [moment_start(self._problem(cp)) for cp in sums[::step][:MOST_MOMENT_STARTS]]
             values = np.stack([self._criteria(theta, sums) for theta in trials])
         best = np.where(np.isfinite(values), values, np.inf).argmin(axis=0)
         return [trials[i] for i in best]

@@ -36,13 +36,13 @@ from ..engine.linalg.column_sizes import root_mean_squares
 from ..engine.rows import ModelRows
 from ..support.arrays import FloatArray
 
-SINGULAR_VALUE = 1e-8
+LEAST_SINGULAR_VALUE = 1e-8
 """Singular values of SF below this share of the largest are none."""
 
-EIGENVALUE = 1e-13
+LEAST_EIGENVALUE = 1e-13
 """The same for eigenvalues of SGS, where G itself is decomposed; and against the size of G."""
 
-NOTHING = 1e-10
+HIDDEN_SHARE = 1e-10
 """Singular values of SF below this share of F are rounding, of 10⁻¹⁵ or so: X hides all of it.
 Columns that are kept as independent have 10⁻⁷."""
 
@@ -224,7 +224,7 @@ def _thin(F: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
     left = F - q @ (q.T @ F)
     left -= q @ (q.T @ left)
     u, d, _ = np.linalg.svd(left, full_matrices=False)
-    least = max(SINGULAR_VALUE * d.max(initial=0.0), NOTHING * np.linalg.norm(F))
+    least = max(LEAST_SINGULAR_VALUE * d.max(initial=0.0), HIDDEN_SHARE * np.linalg.norm(F))
     keep = np.flatnonzero(d > least)[: len(F) - q.shape[1]]
     return np.asarray(d[keep] ** 2), np.ascontiguousarray(u[:, keep])
 
@@ -236,7 +236,7 @@ def _full(G: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
     d, u = np.linalg.eigh(left)
     d, u = d[::-1], u[:, ::-1]
     n = len(G)
-    least = EIGENVALUE * max(n * d.max(initial=0.0), np.linalg.norm(G))
+    least = LEAST_EIGENVALUE * max(n * d.max(initial=0.0), np.linalg.norm(G))
     keep = np.flatnonzero(d > least)[: n - q.shape[1]]
     return d[keep].copy(), np.ascontiguousarray(u[:, keep])
 
@@ -245,4 +245,4 @@ def _positive(gram: FloatArray) -> FloatArray:
     """Positive eigenvalues."""
     plain = np.diagonal(gram)
     d = np.sort(plain) if (gram == np.diag(plain)).all() else np.linalg.eigvalsh(gram)
-    return np.asarray(d[d > EIGENVALUE * len(gram) * d.max(initial=0.0)])
+    return np.asarray(d[d > LEAST_EIGENVALUE * len(gram) * d.max(initial=0.0)])

@@ -18,28 +18,28 @@ import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 
-LOWEST, HIGHEST = 1e-7, 1e18
+LOWEST_TAU, HIGHEST_TAU = 1e-7, 1e18
 """The grid spans these τ, in units of the reciprocal mean eigenvalue …"""
 
-SATURATED = 1e10
+HIGHEST_SATURATED_TAU = 1e10
 """… but ends here where random effects span all that X leaves: beyond, nothing changes."""
 
-SPACING = 0.7
+GRID_SPACING = 0.7
 """In ln τ: sums of 1/(1 + τs) do not turn twice within so little."""
 
-BELOW = 40.0
+BELOW_GRID = 40.0
 """A minimum below the grid but not at zero is sought this much further down, in ln τ."""
 
-LEVEL = 1e-3
+LEVEL_SLOPE = 1e-3
 """A criterion that falls faster than this at the end of the grid falls without bound."""
 
-REST = 1e-7
+LAST_STEP = 1e-7
 """A Newton step in ln τ below this is the last: its error is of the order of its square."""
 
-SETTLED = 1e-5
+CONVERGED_STEP = 1e-5
 """Smaller steps than this count as convergence when the steps run out."""
 
-STEPS = 80
+MOST_STEPS = 80
 """Newton steps or bisections at most."""
 
 
@@ -70,19 +70,20 @@ class Found(NamedTuple):
 
 
 def grid_for(
-    eigenvalues: FloatArray, saturated: bool = False, highest: float = HIGHEST
+    eigenvalues: FloatArray, saturated: bool = False, highest: float = HIGHEST_TAU
 ) -> FloatArray:
     """ln τ of the grid."""
     middle = float(eigenvalues.mean()) if len(eigenvalues) else 1.0
-    low, high = np.log(LOWEST / middle), np.log((SATURATED if saturated else highest) / middle)
-    return np.linspace(low, high, int((high - low) / SPACING) + 1)
+    highest = HIGHEST_SATURATED_TAU if saturated else highest
+    low, high = np.log(LOWEST_TAU / middle), np.log(highest / middle)
+    return np.linspace(low, high, int((high - low) / GRID_SPACING) + 1)
 
 
 def minimize(
     criteria: Criteria,
     eigenvalues: FloatArray,
     saturated: bool = False,
-    highest: float = HIGHEST,
+    highest: float = HIGHEST_TAU,
 ) -> Found:
     """The lowest minimum of each criterion over τ ≥ 0.
 
@@ -118,15 +119,15 @@ def minimize(
         waiting[which, at] = np.inf
         keep = (at > 0) | falling[which]  # else the minimum is at zero
         which, at = which[keep], at[keep]
-        low = np.where(at == 0, x[0] - BELOW, x[np.maximum(at - 1, 0)])
+        low = np.where(at == 0, x[0] - BELOW_GRID, x[np.maximum(at - 1, 0)])
         high = x[np.minimum(at + 1, len(x) - 1)]
         end, good = _newton(criteria, which, x[at], low, high)
         last = end >= x[-1]
         if last.any():
             slope, _ = criteria.derivatives(np.exp(end[last]), which[last])
-            endless[which[last][slope < -LEVEL]] = True
+            endless[which[last][slope < -LEVEL_SLOPE]] = True
             good &= ~last
-            last[last] = slope < -LEVEL
+            last[last] = slope < -LEVEL_SLOPE
         found = criteria.values(np.exp(end), which)
         settled[which] |= ~last
         better = (found < value[which]) & ~last
@@ -153,7 +154,7 @@ def _newton(
     x, low, high = start.copy(), low.copy(), high.copy()
     moved = np.full(len(x), np.inf)
     active = np.arange(len(x))
-    for _ in range(STEPS):
+    for _ in range(MOST_STEPS):
         slope, curvature = criteria.derivatives(np.exp(x[active]), which[active])
         here = x[active]
         high[active] = np.where(slope > 0, here, high[active])
@@ -167,7 +168,7 @@ def _newton(
         target = np.where(slope == 0, here, target)
         moved[active] = np.abs(target - here)
         x[active] = target
-        active = active[moved[active] > REST]
+        active = active[moved[active] > LAST_STEP]
         if not len(active):
             break
-    return x, moved <= SETTLED
+    return x, moved <= CONVERGED_STEP

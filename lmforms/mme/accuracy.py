@@ -10,7 +10,7 @@ from ..support.arrays import FloatArray
 from ..varcomp import Component, ComponentModel
 from ..varcomp.likelihood import Likelihood
 
-CHUNK = 256
+ROOT_ROWS_AT_A_TIME = 256
 """Levels of a term with a root that are solved for at a time."""
 
 
@@ -46,8 +46,8 @@ def _through_root(likelihood: Likelihood, root: object, span: slice) -> FloatArr
     factored = likelihood.factored
     rows = sp.csr_matrix(root)
     out = np.empty(rows.shape[0])
-    for start in range(0, len(out), CHUNK):
-        at = slice(start, min(start + CHUNK, len(out)))
+    for start in range(0, len(out), ROOT_ROWS_AT_A_TIME):
+        at = slice(start, min(start + ROOT_ROWS_AT_A_TIME, len(out)))
         right = np.zeros((likelihood.sums.m, at.stop - at.start))
         right[span] = factored.spread[span, None] * rows[at].toarray().T
         out[at] = (right * factored.solve(right)).sum(axis=0)

@@ -8,7 +8,7 @@ from ..errors import MemoryLimitError, NumericalError
 from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 
-MOST = 5_000
+MOST_DENSE_ROWS = 5_000
 """Rows or columns of a dense matrix: 200 MB for one, and several are needed."""
 
 
@@ -19,10 +19,10 @@ def check_dense_size(size: int, what: str) -> None:
     ------
     MemoryLimitError
     """
-    if size > MOST:
+    if size > MOST_DENSE_ROWS:
         raise MemoryLimitError(
-            f"{what} would be a dense matrix of {size:,} × {size:,}; they are made up to {MOST:,}. "
-            "V_inverse_times(), C() and solve() stay sparse and do without."
+            f"{what} would be a dense matrix of {size:,} × {size:,}; they are made up to "
+            f"{MOST_DENSE_ROWS:,}. V_inverse_times(), C() and solve() stay sparse and do without."
         )
 
 

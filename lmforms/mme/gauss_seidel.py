@@ -20,10 +20,10 @@ from ..support.arguments import flag
 from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from .henderson_system import HendersonSystem
-from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
+from .iterations import EPSILON, RESTART_REDUCTION, TOLERANCE, Iterations, check_options, finished
 from .kernel_spectrum import KernelSpectrum, spectrum
 
-MOST = 20_000
+MOST_SWEEPS = 20_000
 """Sweeps. Fixed and random effects of the same levels approach each other slowly."""
 
 COMPILED_UPDATES = 100_000
@@ -35,7 +35,7 @@ def gauss_seidel(
     model: ComponentModel,
     *,
     tolerance: float = TOLERANCE,
-    max_iterations: int = MOST,
+    max_iterations: int = MOST_SWEEPS,
     compiled: bool | None = None,
 ) -> Iterations:
     """Solve by sweeps over the coefficients.
@@ -117,7 +117,7 @@ def _sweeps(
         if trace[-1] <= max(tolerance, EPSILON) or len(trace) > most:
             e[:] = system.y - W @ g  # rounding has piled up in the updated residuals
             trace[-1] = system.size_of(W.T @ e - system.Sigma @ g) / start
-            if trace[-1] > GAIN * fresh:
+            if trace[-1] > RESTART_REDUCTION * fresh:
                 break
             fresh = trace[-1]
     return g, trace

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-HOLDS = 1e-8
+EQUAL_DEVIATION = 1e-8
 """Largest relative deviation of what counts as equal: half the digits, as V is inverted …"""
 
 ROUNDING = 10.0 * float(np.finfo(np.float64).eps)
 """… or this times the condition of V, if it is worse …"""
 
-LAX = 1e-4
+LARGEST_TOLERANCE = 1e-4
 """… but never more."""
 
 
@@ -160,7 +160,7 @@ def _dense(matrix: Any) -> FloatArray:
 def tolerance(x: IdentityInputs) -> float:
     """What counts as equal here; the condition of V is at most ‖V‖₁ over its smallest R."""
     condition = np.abs(x.V).sum(axis=0).max() * x.weights.max() / x.residual
-    return float(min(max(HOLDS, ROUNDING * condition), LAX))
+    return float(min(max(EQUAL_DEVIATION, ROUNDING * condition), LARGEST_TOLERANCE))
 
 
 def claims(x: IdentityInputs) -> list[Claim]:

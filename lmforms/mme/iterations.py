@@ -23,7 +23,7 @@ TOLERANCE = 1e-12
 EPSILON = float(np.finfo(np.float64).eps)
 """An updated residual below this says nothing: it is made afresh."""
 
-GAIN = 0.5
+RESTART_REDUCTION = 0.5
 """Going on from a fresh residual must at least halve it; what does not has met rounding."""
 
 

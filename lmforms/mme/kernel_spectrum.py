@@ -15,7 +15,7 @@ from ..support.arrays import FloatArray
 from ..varcomp.model import Component
 from .dense_covariance import check_dense_size
 
-ORTHOGONAL = 1e-12
+ORTHOGONAL_COSINE = 1e-12
 """Columns of a root with cosines below this are eigenvectors already."""
 
 
@@ -62,7 +62,7 @@ def spectrum(component: Component) -> KernelSpectrum:
     shown = sp.csc_matrix(cross).tocoo()
     apart = shown.row != shown.col
     cosines = np.abs(shown.data[apart]) / np.sqrt(d[shown.row[apart]] * d[shown.col[apart]])
-    if (d > 0).all() and cosines.max(initial=0.0) < ORTHOGONAL:
+    if (d > 0).all() and cosines.max(initial=0.0) < ORTHOGONAL_COSINE:
         return KernelSpectrum(root @ sp.diags(1.0 / np.sqrt(d)), d)
     check_dense_size(root.shape[0], f"The eigenvectors of K of `{component.name}`")
     dense = root if isinstance(root, np.ndarray) else root.toarray()

@@ -14,14 +14,14 @@ from ..varcomp import ComponentModel
 from ..varcomp.likelihood import Likelihood
 from .gauss_seidel import gauss_seidel
 from .henderson_system import HendersonSystem
-from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
+from .iterations import EPSILON, RESTART_REDUCTION, TOLERANCE, Iterations, check_options, finished
 
 Operator = Callable[[FloatArray], FloatArray]
 
-MOST = 1_000
+MOST_ITERATIONS = 1_000
 """Conjugate gradients that take longer want another preconditioner."""
 
-OPTIONS = {
+METHOD_OPTIONS = {
     "direct": (),
     "pcg": ("tolerance", "max_iterations", "preconditioner"),
     "gauss_seidel": ("tolerance", "max_iterations", "compiled"),
@@ -52,10 +52,10 @@ def solve(
     ArgumentError
         There is no such method, or it has no such option.
     """
-    method = one_of("method", method, list(OPTIONS))
+    method = one_of("method", method, list(METHOD_OPTIONS))
     for name in options:
-        if name not in OPTIONS[method]:
-            known = listed(OPTIONS[method]) or "none"
+        if name not in METHOD_OPTIONS[method]:
+            known = listed(METHOD_OPTIONS[method]) or "none"
             raise ArgumentError(f"method={method!r} has no option `{name}`; it has {known}.")
     if method == "direct":
         return direct(system, likelihood())
@@ -88,7 +88,7 @@ def pcg(
     *,
     preconditioner: str = "jacobi",
     tolerance: float = TOLERANCE,
-    max_iterations: int = MOST,
+    max_iterations: int = MOST_ITERATIONS,
 ) -> Iterations:
     """Preconditioned conjugate gradients; C is multiplied with, never formed.
 
@@ -112,7 +112,11 @@ def pcg(
     start = system.size_of(system.r)
     g, trace = np.zeros(system.size), [1.0 if start else 0.0]
     before = np.inf
-    while trace[-1] > tolerance and len(trace) <= max_iterations and trace[-1] <= GAIN * before:
+    while (
+        trace[-1] > tolerance
+        and len(trace) <= max_iterations
+        and trace[-1] <= RESTART_REDUCTION * before
+    ):
         before = trace[-1]
         _run(system, precondition, g, trace, start, tolerance, max_iterations)
         trace[-1] = system.size_of(system.r - system.times(g)) / start

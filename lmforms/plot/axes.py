@@ -13,9 +13,9 @@ from ..support.arguments import shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TICKS = 40  # labels along one side that can still be read
-LETTERS = 28  # of a label
-RULE = "0.75"  # grey of lines that are there to compare with
+MOST_TICK_LABELS = 40  # labels along one side that can still be read
+LABEL_LENGTH = 28  # of a label
+REFERENCE_GREY = "0.75"  # grey of lines that are there to compare with
 MANY_POINTS = 2000  # beyond these, points shrink and are stored as pixels
 
 
@@ -80,10 +80,10 @@ def short(label: Any) -> str:
     'aaaaaaaaaaaaaaaaaaaaaaaaaaa…'
     """
     text = str(label)
-    return text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
+    return text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
 
 
-def thinned(labels: Sequence[Any], most: int = TICKS) -> tuple[np.ndarray, list[str]]:
+def thinned(labels: Sequence[Any], most: int = MOST_TICK_LABELS) -> tuple[np.ndarray, list[str]]:
     """Places and texts of at most `most` labels, evenly apart.
 
     Examples

@@ -12,7 +12,7 @@ from ..errors import ArgumentError, DataError, listed
 from .axes import point_style, pyplot, short
 
 MOST_CATEGORIES = 20  # colours that can be told apart, at a stretch
-UNKNOWN = "0.7"  # grey of rows without a value
+UNKNOWN_GREY = "0.7"  # grey of rows without a value
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ def draw(panels: list[Any], places: list[np.ndarray], colours: Points) -> None:
         for level in range(-1, len(colours.names)):
             chosen = colours.codes == level
             name = "not known" if level < 0 else short(colours.names[level])
-            shade = UNKNOWN if level < 0 else shades[level]
+            shade = UNKNOWN_GREY if level < 0 else shades[level]
             for ax, xy in zip(panels, places) if chosen.any() else ():
                 ax.scatter(*xy[chosen].T, color=shade, label=name, **style)
         _legend(last, title=colours.title, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -151,7 +151,7 @@ def _numbers(
     limits = {"vmin": values[known].min(), "vmax": values[known].max()} if known.any() else {}
     for ax, xy in zip(panels, places):
         if not known.all():
-            ax.scatter(*xy[~known].T, color=UNKNOWN, label="not known", **style)
+            ax.scatter(*xy[~known].T, color=UNKNOWN_GREY, label="not known", **style)
         drawn = ax.scatter(*xy[known].T, c=values[known], cmap="viridis", **limits, **style)
     bar = panels[-1].figure.colorbar(
         drawn, ax=panels, label=colours.title or "", aspect=30, shrink=0.9

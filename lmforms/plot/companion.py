@@ -9,13 +9,13 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..support.arguments import named_arguments, shown
-from .axes import RULE, point_style, several
+from .axes import REFERENCE_GREY, point_style, several
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PANELS = {"fixed": ("fixed", "Xβ̂", "Kα'"), "random": ("random", "Zb̂", "Hα'")}
-MARGIN = 0.06  # of the range, left free on each side
+MARGIN_SHARE = 0.06  # of the range, left free on each side
 
 
 class PlottedForms(Protocol):
@@ -85,12 +85,12 @@ def _scatter(panel: Any, rows: pd.DataFrame, part: str) -> None:
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
     low, high = _limits(x, y)
-    panel.axline((low, low), slope=1.0, color=RULE, lw=1.0, zorder=1, label="equal")
-    if len(x) and abs(y.mean() - x.mean()) > MARGIN * (high - low):
+    panel.axline((low, low), slope=1.0, color=REFERENCE_GREY, lw=1.0, zorder=1, label="equal")
+    if len(x) and abs(y.mean() - x.mean()) > MARGIN_SHARE * (high - low):
         panel.axline(
             (x.mean(), y.mean()),
             slope=1.0,
-            color=RULE,
+            color=REFERENCE_GREY,
             lw=1.0,
             ls="--",
             zorder=1,
@@ -125,7 +125,7 @@ def _limits(*sets: Sequence[float]) -> tuple[float, float]:
     if not len(values):
         return 0.0, 1.0
     low, high = float(values.min()), float(values.max())
-    gap = MARGIN * (high - low) or 0.5
+    gap = MARGIN_SHARE * (high - low) or 0.5
     return low - gap, high + gap
 
 

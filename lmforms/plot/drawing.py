@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .axes import RULE, TICKS, one, short, thinned
+from .axes import MOST_TICK_LABELS, REFERENCE_GREY, one, short, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ def dots(
     ax = one(ax, (6.0, 1.1 + count * max(0.24, 0.11 * k)))
     rows = np.arange(count)
     offsets = (np.arange(k) - (k - 1) / 2) * 0.7 / k
-    ax.axvline(0, color=RULE, lw=0.8, zorder=0)
+    ax.axvline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
     for j, name in enumerate(names):
         at = rows + offsets[j]
         ax.hlines(at, 0, values[:, j], color=f"C{j}", lw=1.2, alpha=0.5, zorder=1)
@@ -41,7 +41,7 @@ def heat(
     values: np.ndarray, labels: Sequence[Any], names: Sequence[str], what: str, side: str, ax: Any
 ) -> Axes:
     """Many columns or components: a colour for each loading, zero white."""
-    ax = one(ax, (8.0, 1.9 + 0.24 * min(len(names), TICKS)))
+    ax = one(ax, (8.0, 1.9 + 0.24 * min(len(names), MOST_TICK_LABELS)))
     _image(ax, values.T, what, aspect="auto")
     places, texts = thinned(labels)
     ax.set_xticks(places, texts, rotation=90, fontsize="small")
@@ -60,7 +60,7 @@ def triangles(
     scale = np.where(scale > 0, scale, 1.0)
     both = (np.triu(above, 1) + np.tril(below)) / np.outer(scale, scale)
     _image(ax, both, "second moment, relative", limit=1.0)
-    places, texts = thinned(labels, TICKS // 2)
+    places, texts = thinned(labels, MOST_TICK_LABELS // 2)
     ax.set_xticks(places, texts, rotation=90, fontsize="small")
     ax.set_yticks(places, texts, fontsize="small")
     ax.plot([-0.5, len(both) - 0.5], [-0.5, len(both) - 0.5], color="0.3", lw=0.8)

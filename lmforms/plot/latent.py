@@ -11,13 +11,13 @@ import pandas as pd
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, sequence, shown
 from . import colours, drawing, form_arrays
-from .axes import RULE, TICKS, several
+from .axes import MOST_TICK_LABELS, REFERENCE_GREY, several
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DODGED = 5  # components whose points can stand side by side in one row
-FACE = 3.5  # inches of a panel of codes
+MOST_DODGED_COMPONENTS = 5  # components whose points can stand side by side in one row
+PANEL_INCHES = 3.5  # inches of a panel of codes
 
 
 @named_arguments
@@ -89,7 +89,8 @@ def loadings(
     symbol = f"loading {form_arrays.SYMBOLS.get(modality, '')}".rstrip() + (
         "" if raw else " × rms code"
     )
-    draw = drawing.dots if len(labels) <= TICKS and len(shown) <= DODGED else drawing.heat
+    few = len(labels) <= MOST_TICK_LABELS and len(shown) <= MOST_DODGED_COMPONENTS
+    draw = drawing.dots if few else drawing.heat
     return draw(values, labels, names, symbol, modality, ax)
 
 
@@ -167,10 +168,10 @@ def codes(
     n = len(places[0])
     shades = colours.points(color, n, rows)
     texts = colours.texts(labels, n, rows)
-    panels = several(ax, len(kinds), (FACE * len(kinds) + 0.8, FACE + 0.3))
+    panels = several(ax, len(kinds), (PANEL_INCHES * len(kinds) + 0.8, PANEL_INCHES + 0.3))
     for panel, kind, xy in zip(panels, kinds, places):
-        panel.axhline(0, color=RULE, lw=0.8, zorder=0)
-        panel.axvline(0, color=RULE, lw=0.8, zorder=0)
+        panel.axhline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
+        panel.axvline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
         panel.set(title=kind, xlabel=f"c{pair[0] + 1}")
         drawing.annotate(panel, xy, texts)
     panels[0].set_ylabel(f"c{pair[1] + 1}")

@@ -10,7 +10,7 @@ import pandas as pd
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, shown
 from . import form_arrays
-from .axes import RULE, TICKS, one
+from .axes import MOST_TICK_LABELS, REFERENCE_GREY, one
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,8 @@ def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
     gap = float(np.diff(found.ranks).min()) if len(found.ranks) > 1 else 1.0
     at = table["rank"].to_numpy() + 0.3 * gap * spread
     share, met = table["share"].to_numpy(), table["converged"].to_numpy(dtype=bool)
-    ax.scatter(at[met], share[met], s=14, color=RULE, linewidths=0, label="one fold", zorder=1)
+    folds = {"s": 14, "color": REFERENCE_GREY, "linewidths": 0, "zorder": 1}
+    ax.scatter(at[met], share[met], label="one fold", **folds)
     if not met.all():
         name = "one fold, tolerance not met"
         ax.scatter(at[~met], share[~met], s=26, color="C3", marker="x", label=name, zorder=2)
@@ -79,7 +80,7 @@ def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
     ax.set(xlabel="rank", ylabel="share of held-out Y predicted")
     from matplotlib.ticker import MaxNLocator
 
-    if len(found.ranks) <= TICKS // 2:
+    if len(found.ranks) <= MOST_TICK_LABELS // 2:
         ax.set_xticks(found.ranks)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -132,7 +133,7 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     sweeps = np.arange(len(trace))
     drawn = height > 0 if excess else np.ones(len(trace), dtype=bool)  # no logarithm of zero
     ax = one(ax, (5.5, 3.4))
-    marker = "o" if len(trace) <= TICKS else None
+    marker = "o" if len(trace) <= MOST_TICK_LABELS else None
     (line,) = ax.plot(sweeps[drawn], height[drawn], lw=1.4, ms=3, marker=marker, label=label)
     if drawn[rises].any():
         at = rises[drawn[rises]]

@@ -14,13 +14,13 @@ from .labels import absent, check_hashable, named, other_type, values_of
 
 Column = list[Any]
 
-COLUMNS = "animal", "sire", "dam"
+PEDIGREE_COLUMNS = "animal", "sire", "dam"
 """Columns of a pedigree in a frame."""
 
 WORDS_FOR_NONE = frozenset(["none", "unknown", "unk", "missing", "-1", "-9", "-99", "-999"])
 """What stands for an unknown parent, besides marks of missing values and numbers below one."""
 
-ON_CYCLE = 10
+LOOP_ANIMALS_SHOWN = 10
 """Animals of a loop that a message names."""
 
 
@@ -32,14 +32,14 @@ def columns_of(frame: Any) -> tuple[Column, Column, Column]:
         names = column_names(frame)
     except DataError:  # no table
         names = []
-    for name in COLUMNS:
+    for name in PEDIGREE_COLUMNS:
         if name not in names:
             raise ColumnError(
                 f"A pedigree needs the columns `animal`, `sire` and `dam`; there is no `{name}`."
                 + near_matches(name, names)
                 + " Columns with other names: Pedigree.of(animal, sire, dam)."
             )
-    animal, sire, dam = (values_of(frame[name]) for name in COLUMNS)
+    animal, sire, dam = (values_of(frame[name]) for name in PEDIGREE_COLUMNS)
     return animal, sire, dam
 
 
@@ -156,8 +156,8 @@ def parents_first(animal: Sequence[Any], sire: IntArray, dam: IntArray) -> IntAr
 
 def _refuse_loop(loop: Sequence[Any]) -> None:
     shown = [repr(label) for label in loop]
-    if len(shown) > ON_CYCLE:
-        shown = [*shown[: ON_CYCLE - 2], "…", *shown[-2:]]
+    if len(shown) > LOOP_ANIMALS_SHOWN:
+        shown = [*shown[: LOOP_ANIMALS_SHOWN - 2], "…", *shown[-2:]]
     raise RelationshipError(
         "An animal is its own ancestor, in the loop (each has the next as a parent) "
         f"{' → '.join(shown)}."

@@ -15,19 +15,19 @@ from .factors import Sparse, sparse_pivots
 from .labels import Labels, named, other_type, values_of
 from .representations import Dense, LowRank, Precision, SparseForm
 
-SYMMETRIC = 1e-6
+SYMMETRY_TOLERANCE = 1e-6
 """Largest |K_ij − K_ji| relative to the largest |K_ij|: a matrix that went through single
 precision or six digits passes. Its symmetric part is what counts."""
 
-SEMIDEFINITE = 1e-6
+SEMIDEFINITE_TOLERANCE = 1e-6
 """Lowest eigenvalue below zero relative to the largest, for the same reason. What lies below
 zero is left out of roots, which changes K by no more than this."""
 
-DETERMINED = 1e-12
+LEAST_PIVOT = 1e-12
 """Smallest share of a level's precision that is left when others are eliminated. Four digits
 above rounding; an improper prior (say, an intrinsic autoregression) has a share of 0."""
 
-DENSE = 2_000
+MOST_EIGENVALUES = 2_000
 """A sparse matrix that is refused has its eigenvalues computed up to this size."""
 
 
@@ -130,10 +130,10 @@ def precision(matrix: Any, labels: Labels) -> Precision:
     shrink = sp.diags(1.0 / np.sqrt(diagonal))
     scaled = (shrink @ Q @ shrink).tocsc()
     found = sparse_pivots(scaled)
-    if found is None or found.pivots.min(initial=1.0) <= DETERMINED:
+    if found is None or found.pivots.min(initial=1.0) <= LEAST_PIVOT:
         raise RelationshipError(
             "The precision is not positive definite"
-            + _at_pivot(found, labels, DETERMINED)
+            + _at_pivot(found, labels, LEAST_PIVOT)
             + _spectrum(scaled, " (scaled to a unit diagonal)")
             + ". An improper prior determines no covariance: add what it leaves open, or give "
             "the covariance itself."
@@ -177,7 +177,7 @@ def _symmetric_dense(matrix: Any, labels: Labels, what: str) -> FloatArray:
         i, j = np.argwhere(~np.isfinite(K))[0]
         raise RelationshipError(f"{what} is {K[i, j]} at {_pair(labels, i, j)}.")
     apart = np.abs(K - K.T)
-    if apart.max(initial=0.0) > SYMMETRIC * np.abs(K).max(initial=0.0):
+    if apart.max(initial=0.0) > SYMMETRY_TOLERANCE * np.abs(K).max(initial=0.0):
         i, j = np.unravel_index(int(apart.argmax()), apart.shape)
         _refuse_asymmetry(K[i, j], K[j, i], _pair(labels, i, j), what)
     return np.asarray(0.5 * (K + K.T))
@@ -197,7 +197,7 @@ def _symmetric_sparse(matrix: Any, labels: Labels, what: str) -> Sparse:
         pair = _pair(labels, entries.row[at], entries.col[at])
         raise RelationshipError(f"{what} is {entries.data[at]} at {pair}.")
     apart = abs(K - K.T).tocoo()
-    if apart.data.max(initial=0.0) > SYMMETRIC * np.abs(K.data).max(initial=0.0):
+    if apart.data.max(initial=0.0) > SYMMETRY_TOLERANCE * np.abs(K.data).max(initial=0.0):
         at = int(apart.data.argmax())
         i, j = sorted((apart.row[at], apart.col[at]))
         _refuse_asymmetry(K[i, j], K[j, i], _pair(labels, i, j), what)
@@ -217,13 +217,13 @@ def _pair(labels: Labels, i: Any, j: Any) -> str:
 
 def _check_semidefinite(K: FloatArray) -> None:
     """Cholesky of K + εI vouches for most; the eigenvalues decide about the rest."""
-    shifted = K.copy()
-    np.fill_diagonal(shifted, np.diagonal(K) + SEMIDEFINITE * np.diagonal(K).max(initial=0.0))
+    shifted, diagonal = K.copy(), np.diagonal(K)
+    np.fill_diagonal(shifted, diagonal + SEMIDEFINITE_TOLERANCE * diagonal.max(initial=0.0))
     try:
         np.linalg.cholesky(shifted)
     except np.linalg.LinAlgError:
         values = np.linalg.eigvalsh(K)
-        if values[0] < -SEMIDEFINITE * values[-1]:
+        if values[0] < -SEMIDEFINITE_TOLERANCE * values[-1]:
             raise RelationshipError(
                 "The covariance is not positive semi-definite"
                 + _lowest(values)
@@ -237,7 +237,8 @@ def _check_sparse_semidefinite(K: Sparse, labels: Labels) -> None:
     if not K.nnz:
         return
     bound = float(abs(K).sum(axis=0).max())  # of the largest eigenvalue
-    found = sparse_pivots(K + SEMIDEFINITE * bound * sp.identity(K.shape[0], format="csc"))
+    shift = SEMIDEFINITE_TOLERANCE * bound * sp.identity(K.shape[0], format="csc")
+    found = sparse_pivots(K + shift)
     if found is None or found.pivots.min() < 0:
         raise RelationshipError(
             "The covariance is not positive semi-definite"
@@ -255,7 +256,7 @@ def _at_pivot(found: Any, labels: Labels, least: float) -> str:
 
 
 def _spectrum(matrix: Sparse, how: str = "") -> str:
-    if matrix.shape[0] > DENSE:
+    if matrix.shape[0] > MOST_EIGENVALUES:
         return ""
     return _lowest(np.linalg.eigvalsh(matrix.toarray()), how)
 

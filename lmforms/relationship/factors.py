@@ -13,7 +13,7 @@ from ..support.arrays import FloatArray, IndexArray
 
 Sparse = Any  # scipy.sparse matrices carry no types
 
-COMFORTABLE = 1e-8
+REGULAR_PIVOT = 1e-8
 """Smallest pivot relative to the largest variance for which K is regular beyond doubt."""
 
 
@@ -42,7 +42,7 @@ def dense_root(K: FloatArray) -> FloatArray:
         lower = None
     if lower is not None and len(K):
         pivots = np.diagonal(lower) ** 2
-        if pivots.min() > COMFORTABLE * np.diagonal(K).max():
+        if pivots.min() > REGULAR_PIVOT * np.diagonal(K).max():
             return np.asarray(lower)
     values, vectors = np.linalg.eigh(K)
     keep = values > zero_below(values)

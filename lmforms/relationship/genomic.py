@@ -16,7 +16,7 @@ from .labels import checked_labels, named, values_of
 from .matrix import Relationship
 from .representations import Dense
 
-BLOCK = 1 << 22
+BLOCK_ENTRIES = 1 << 22
 """Numbers of a block of markers in double precision: 32 MB."""
 
 
@@ -151,7 +151,7 @@ def _checked_counts(matrix: Any, n: int) -> AnyArray:
 def _blocks(counts: AnyArray) -> Iterator[tuple[slice, FloatArray]]:
     """Some columns at a time, in double precision and for BLAS."""
     n, m = counts.shape
-    step = max(1, BLOCK // max(n, 1))
+    step = max(1, BLOCK_ENTRIES // max(n, 1))
     for start in range(0, m, step):
         part = slice(start, min(start + step, m))
         yield part, np.array(counts[:, part], dtype=np.float64, order="F")

@@ -7,7 +7,7 @@ import numpy as np
 from ..support.arrays import FloatArray, IndexArray, IntArray
 from .ancestry import generations
 
-FEW = 1_000
+MOST_TABULAR_ANIMALS = 1_000
 """Up to this many animals A is made (8 MB) rather than numba loaded."""
 
 
@@ -37,7 +37,7 @@ def tabular(sire: IntArray, dam: IntArray) -> FloatArray:
 
 def inbreeding(sire: IntArray, dam: IntArray) -> FloatArray:
     """F (n,) = diagonal of A − 1."""
-    if len(sire) <= FEW:
+    if len(sire) <= MOST_TABULAR_ANIMALS:
         return np.asarray(np.diagonal(tabular(sire, dam)) - 1.0)
     return by_families(sire, dam)
 

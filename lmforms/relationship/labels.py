@@ -14,7 +14,7 @@ from ..support.arrays import IndexArray
 
 Labels = tuple[Hashable, ...]
 
-SHOWN = 5
+CULPRITS_SHOWN = 5
 """Culprits that a message names."""
 
 
@@ -51,8 +51,8 @@ def named(culprits: Sequence[Any]) -> str:
     >>> named(["a", "b"]), named(range(1000))
     ("'a', 'b'", '0, 1, 2, 3, 4, … (1,000 in all)')
     """
-    shown = ", ".join(repr(c) for c in culprits[:SHOWN])
-    return shown + (f", … ({len(culprits):,} in all)" if len(culprits) > SHOWN else "")
+    shown = ", ".join(repr(c) for c in culprits[:CULPRITS_SHOWN])
+    return shown + (f", … ({len(culprits):,} in all)" if len(culprits) > CULPRITS_SHOWN else "")
 
 
 def absent(value: Any) -> bool:

@@ -19,10 +19,10 @@ from .labels import Labels, checked_labels, listed_values, named
 from .matrix import Relationship
 from .representations import Precision
 
-UNKNOWN = (0, "", "0")
+UNKNOWN_PARENTS = (0, "", "0")
 """What stands for an unknown parent, besides None and NaN."""
 
-SEGREGATING = 1e-12
+LEAST_MENDELIAN_VARIANCE = 1e-12
 """Mendelian variance below which there is none: A is singular to working precision."""
 
 
@@ -80,7 +80,7 @@ class Pedigree:
         *,
         sort: bool = False,
         add_parents: bool = False,
-        unknown: Collection[Any] = UNKNOWN,
+        unknown: Collection[Any] = UNKNOWN_PARENTS,
     ) -> Pedigree:
         """A pedigree from three columns.
 
@@ -229,7 +229,7 @@ class Pedigree:
 
     def _segregating(self) -> FloatArray:
         d = mendelian(self.sire, self.dam, self._inbreeding)
-        fixed = np.flatnonzero(d < SEGREGATING)
+        fixed = np.flatnonzero(d < LEAST_MENDELIAN_VARIANCE)
         if len(fixed):
             raise RelationshipError(
                 f"A has no inverse: the parents of {named([self.labels[i] for i in fixed])} are "

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from .model import Component, ComponentModel
 
 
-MOST = 6_000
+MOST_DENSE_SIZE = 6_000
 """The smaller of n and q up to which this is done: a few minutes and 1 GB. It is dense."""
 
-WIDE = 1 << 28
+MOST_DENSE_ENTRIES = 1 << 28
 """Numbers (2 GB) of a dense n × q matrix up to which the n × n problem is formed."""
 
-NULL = 1e-12
+NULL_EIGENVALUE = 1e-12
 """A direction with less than this share of the largest d is one that the data do not see."""
 
 
@@ -75,7 +75,7 @@ class ComponentSpectrum:
 def affordable(sums: Sums) -> bool:
     """Whether one component is small enough for :func:`spectrum`."""
     n, m = sums.n, sums.m
-    return min(n, m) <= MOST and (m <= n or n * m <= WIDE)
+    return min(n, m) <= MOST_DENSE_SIZE and (m <= n or n * m <= MOST_DENSE_ENTRIES)
 
 
 def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> ComponentSpectrum:
@@ -98,19 +98,19 @@ def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> Compon
     if not affordable(sums):
         raise ModelError(
             f"{n:,} rows and {m:,} effects are too many for a dense eigendecomposition "
-            f"(the smaller of the two may be {MOST:,}): use method='ai', which keeps sparse "
-            "equations sparse."
+            f"(the smaller of the two may be {MOST_DENSE_SIZE:,}): use method='ai', which keeps "
+            "sparse equations sparse."
         )
     component = model.components[0]
     solve = _by_effects if m <= n else _by_rows
     d, eta, basis, cross, all_cross, full_d = solve(model, component, sums, full)
-    seen = d > NULL * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
+    seen = d > NULL_EIGENVALUE * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
     d, eta, basis, cross = d[seen], eta[seen], basis[:, seen], cross[:, seen]
     rest = 0.0 if len(d) >= n - sums.p else _rest(model, sums, basis @ (eta / np.sqrt(d)))
     if rest and doubtful(model, sums.scale * np.sqrt(rest / n)) and explained(model).by_all:
         rest = 0.0
     if full_d is not None:
-        full_d = full_d[full_d > NULL * full_d.max(initial=0.0)]
+        full_d = full_d[full_d > NULL_EIGENVALUE * full_d.max(initial=0.0)]
     return ComponentSpectrum(
         n=n,
         p=sums.p,

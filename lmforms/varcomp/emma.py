@@ -29,19 +29,19 @@ from .likelihood import likelihood
 from .model import ComponentModel, component_model_of
 from .sums import Sums, sums_of
 
-STEP = 0.5
+GRID_STEP = 0.5
 """Of the grid of ln λ: every part of the criterion varies over at least one unit of it."""
 
-MARGIN = np.log(1e7)
+GRID_MARGIN = np.log(1e7)
 """How far beyond 1/d_max and 1/d_min the grid goes, unless the residuals are smaller still."""
 
-REFINEMENTS = 100
+MOST_REFINEMENTS = 100
 """Newton steps and bisections of one optimum: bisection alone needs 33 for 1e-10."""
 
-FLAT = 1e-6
+SAME_CRITERION = 1e-6
 """Differences of −2 ln L that are none; its rounding is 10⁻⁹ or less for a value of 10⁶."""
 
-METHODS = "'ai', 'em', 'newton', 'fisher' and 'quasi-newton'"
+OTHER_METHODS = "'ai', 'em', 'newton', 'fisher' and 'quasi-newton'"
 
 
 @named_arguments
@@ -84,7 +84,7 @@ def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) 
     if len(model.components) != 1:
         raise ModelError(
             f"EMMA diagonalises one component, and the model has {len(model.components)}: "
-            f"the methods {METHODS} do it."
+            f"the methods {OTHER_METHODS} do it."
         )
     name, sums = model.names[0], sums_of(model)
     profile = _Profile(spectrum(model, sums, full=not reml), sums, reml)
@@ -94,14 +94,14 @@ def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) 
             "Leave one of them out."
         )
     brackets = _brackets(profile)
-    if np.ptp(profile.criteria) < FLAT:
+    if np.ptp(profile.criteria) < SAME_CRITERION:
         raise ModelError(
             f"the data do not tell the variance of {name} from the residual's: the likelihood is "
             "the same for every ratio. Records repeated within levels, or a covariance, would."
         )
     optima = [_refined(profile, *bracket, tolerance) for bracket in brackets]
     best = min([-np.inf, *(x for x, _ in optima)], key=profile.value)
-    if profile.limit <= profile.value(best) + FLAT:  # rounding makes optima far out
+    if profile.limit <= profile.value(best) + SAME_CRITERION:  # rounding makes optima far out
         raise ModelError(
             f"the likelihood is highest where {name} explains every row and no residual variance "
             "is left (λ = 0). Records repeated within levels, or a covariance of lower rank, "
@@ -195,8 +195,9 @@ class _Profile:
         """Of ln γ."""
         s = self.spectrum
         share = s.rest / (s.rest + s.eta @ s.eta)
-        beyond = max(MARGIN, np.log(self.nu / share)) if share > 0 else MARGIN
-        return np.arange(-np.log(s.d[-1]) - MARGIN, -np.log(s.d[0]) + beyond + STEP, STEP)
+        beyond = max(GRID_MARGIN, np.log(self.nu / share)) if share > 0 else GRID_MARGIN
+        low, high = -np.log(s.d[-1]) - GRID_MARGIN, -np.log(s.d[0]) + beyond
+        return np.arange(low, high + GRID_STEP, GRID_STEP)
 
 
 def _brackets(profile: _Profile) -> list[tuple[float, float]]:
@@ -211,7 +212,7 @@ def _brackets(profile: _Profile) -> list[tuple[float, float]]:
 def _refined(profile: _Profile, low: float, high: float, tolerance: float) -> tuple[float, bool]:
     """The zero of the derivative in an interval, and whether it was found."""
     x, kind = 0.5 * (low + high), "bisection"
-    for _ in range(REFINEMENTS):
+    for _ in range(MOST_REFINEMENTS):
         first, second = profile.visit(x, kind)
         low, high = (x, high) if first < 0 else (low, x)
         new = x - first / second if second > 0 else np.nan

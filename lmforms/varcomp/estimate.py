@@ -27,7 +27,7 @@ from ..support.arrays import FloatArray, IndexArray
 from . import estimator_steps
 from .emma import emma
 from .equations import Equations
-from .explained import LOST, explained, no_residual, refuse_lost
+from .explained import LOST_RESIDUAL, explained, no_residual, refuse_lost
 from .fit import RESIDUAL, VarCompFit, evaluated
 from .gibbs import gibbs
 from .iterations import Path, iterate, quasi_newton, rounding, settled
@@ -39,25 +39,26 @@ from .sums import Sums, sums_of
 TOLERANCE = 1e-15
 """Promised gain of the log-likelihood: variances are then within 10⁻⁷ standard errors."""
 
-TINY = 1e-4
+LITTLE_RESIDUAL = 1e-4
 """A residual variance below this share of what X leaves raises the question if there is any."""
 
-WIDE = 1e8
+WIDE_RATIO = 1e8
 """Components so much wider than the residuals leave 10⁻⁸ of a response that they explain."""
 
-SHRUNK = 0.1
+RESIDUAL_REDUCTION = 0.1
 """Where effects would explain any response, σ² is made smaller by this factor …"""
 
-RISE = 1e-3
-"""… and belongs at zero if −2 ln L does not rise by this. Its rounding at `LOST` is below 10⁻⁴."""
+NO_RISE = 1e-3
+"""… and belongs at zero if −2 ln L does not rise by this. Its rounding at `LOST_RESIDUAL` is below
+10⁻⁴."""
 
-STALLED = 1e-9
+STALLED_GAIN = 1e-9
 """Promised gain that counts as none when no step raises the likelihood: rounding hides it."""
 
-LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
+EM_ITERATION_LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
 """Iterations where there are many …"""
 
-LIMIT = 1_000
+ITERATION_LIMIT = 1_000
 """… and for the others, of which Fisher scoring is linear where the information is poor."""
 
 
@@ -138,7 +139,7 @@ def estimate(
     if method == "gibbs" and not reml:
         raise ArgumentError("method='gibbs' has no counterpart of ML: leave reml=True.")
     tolerance = TOLERANCE if tolerance is None else positive("tolerance", tolerance)
-    limit = LIMITS.get(method, LIMIT)
+    limit = EM_ITERATION_LIMITS.get(method, ITERATION_LIMIT)
     if max_iterations is not None:
         limit = whole("max_iterations", max_iterations, least=1)
     sums = sums_of(model)
@@ -181,7 +182,7 @@ def _by_method(
         if _leaves_little(path):
             refuse_lost(model, sums.scale)
         at = _iterated(path, at, method, options)
-        if at.scale <= TINY:
+        if at.scale <= LITTLE_RESIDUAL:
             _check_residual(path, at, model)
         at, others = _lowest(path, at, method, options)
         found = _result(model, method, path, at, options.tolerance, options.limit)
@@ -211,7 +212,7 @@ def _lowest(path: Path, at: Likelihood, method: str, options: _Options) -> tuple
                 end = _iterated(aside, begin, method, options)
             except NumericalError:
                 continue
-            if end.scale <= TINY:
+            if end.scale <= LITTLE_RESIDUAL:
                 continue
             met.append(end.criterion)
             if end.criterion < at.criterion - max(SAME_OPTIMUM, rounding(at)):
@@ -258,7 +259,7 @@ def _leaves_little(path: Path) -> bool:
     """Whether wide components leave next to nothing, or so little that nothing can be computed."""
     sizes = path.equations.sums.sizes
     try:
-        return path.at(np.append(WIDE / sizes, 1.0)).profiled_scale <= TINY
+        return path.at(np.append(WIDE_RATIO / sizes, 1.0)).profiled_scale <= LITTLE_RESIDUAL
     except NumericalError:
         return True
 
@@ -266,8 +267,8 @@ def _leaves_little(path: Path) -> bool:
 def _check_residual(path: Path, at: Likelihood, model: ComponentModel) -> None:
     """Raise if σ² shrinks without end, or to where sums of squares have no digits for it."""
     if explained(model).any_response:
-        less = path.at(np.append(at.variances[:-1], SHRUNK * at.scale))
-        if at.scale < LOST or less.criterion < at.criterion + RISE:
+        less = path.at(np.append(at.variances[:-1], RESIDUAL_REDUCTION * at.scale))
+        if at.scale < LOST_RESIDUAL or less.criterion < at.criterion + NO_RISE:
             raise ModelError(no_residual(model))
 
 
@@ -275,7 +276,7 @@ def _result(
     model: ComponentModel, method: str, path: Path, at: Likelihood, tolerance: float, limit: int
 ) -> VarCompFit:
     left, exhausted = estimator_steps.decrement(at), len(path.points) > limit
-    converged = left <= max(tolerance, rounding(at), 0.0 if exhausted else STALLED)
+    converged = left <= max(tolerance, rounding(at), 0.0 if exhausted else STALLED_GAIN)
     if converged:
         message = "converged: a Newton step promises no further gain"
         zero = [n for n, v in zip(model.names, at.variances, strict=False) if v == 0]

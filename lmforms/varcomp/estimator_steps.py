@@ -30,10 +30,10 @@ INFORMATIONS: dict[str, Information] = {
 }
 """The information that each Newton-like method uses."""
 
-AT_ZERO = 1e-5
+BOUNDARY_VARIANCE = 1e-5
 """A variance below this share of σ², with a score that points down, is at the boundary."""
 
-SINGULAR = 1e-5
+SINGULAR_PIVOT = 1e-5
 """A pivot of the scaled information's root below this is of variances that the data do not tell
 apart, between which a step would be arbitrary: rounding leaves 1e-7."""
 
@@ -52,7 +52,7 @@ def em_fixed_point(at: Likelihood) -> FloatArray:
 
 def free(at: Likelihood) -> BoolArray:
     """Which variances are not held at zero by the data."""
-    small = at.variances[:-1] * at.sums.sizes <= AT_ZERO * at.scale
+    small = at.variances[:-1] * at.sums.sizes <= BOUNDARY_VARIANCE * at.scale
     return np.append(~(small & (at.score[:-1] <= 0)), True)
 
 
@@ -66,7 +66,7 @@ def newton(at: Likelihood, information: Information) -> FloatArray | None:
         root = np.linalg.cholesky(inner / np.outer(scale, scale))
     except np.linalg.LinAlgError:
         return None
-    if np.diag(root).min() < SINGULAR:
+    if np.diag(root).min() < SINGULAR_PIVOT:
         return None
     half = np.linalg.solve(root, at.score[chosen] / scale)
     step = np.zeros(len(chosen))

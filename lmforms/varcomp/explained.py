@@ -13,7 +13,7 @@ from ..errors import ModelError, NumericalError
 if TYPE_CHECKING:
     from .model import ComponentModel
 
-LOST = 1e-10
+LOST_RESIDUAL = 1e-10
 """A residual variance below this share of what X leaves is a difference of sums with five digits
 or fewer."""
 
@@ -61,7 +61,7 @@ def refuse_lost(model: ComponentModel, scale: float) -> None:
     if found.by_all:
         raise ModelError(no_residual(model))
     share = found.sum_of_squares / (model.n * scale**2)
-    if share < LOST and not found.any_response:
+    if share < LOST_RESIDUAL and not found.any_response:
         known = any(c.root is not None or c.precision is not None for c in model.components)
         raise NumericalError(
             f"{' and '.join(model.names)} leave only {share:.0e} of what X leaves of the "

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-FLAT = 1e-9
+FLAT_EIGENVALUE = 1e-9
 """A scaled information with an eigenvalue below this does not tell its variances apart."""
 
 RESIDUAL = "Residual"
@@ -126,7 +126,7 @@ class VarCompFit:
         scale = np.sqrt(np.diag(inner))
         values, vectors = np.linalg.eigh(inner / np.outer(scale, scale))
         out = ~known
-        out[chosen] = (np.abs(vectors[:, values < FLAT]) > 0.1).any(axis=1)
+        out[chosen] = (np.abs(vectors[:, values < FLAT_EIGENVALUE]) > 0.1).any(axis=1)
         return out
 
     @cached_property

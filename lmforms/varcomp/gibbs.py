@@ -26,10 +26,10 @@ from .priors import Priors, check_proper, priors_of, tails_of
 from .samplers import Sampler, sampler_of
 from .sums import sums_of
 
-MOST = 10**9
+MOST_ITERATIONS = 10**9
 """Iterations that nobody waits for."""
 
-MEMORY = 8 * 2**30
+MOST_DRAW_BYTES = 8 * 2**30
 """Bytes that draws may take."""
 
 
@@ -99,7 +99,8 @@ def gibbs(
     """
     model = component_model_of(model)
     draws, chains = whole("draws", draws, least=1), whole("chains", chains, least=1)
-    warmup, thin = whole("warmup", warmup, most=MOST), whole("thin", thin, least=1, most=MOST)
+    warmup = whole("warmup", warmup, most=MOST_ITERATIONS)
+    thin = whole("thin", thin, least=1, most=MOST_ITERATIONS)
     progress, rng = flag("progress", progress), generator("seed", seed)
     if not model.components:
         raise ModelError("the model has no component: its residual variance needs no sampling.")
@@ -114,10 +115,11 @@ def gibbs(
     added = nu * np.array([p.scale for p in priors]) / sums.scale**2
 
     kept = 8.0 * draws * chains * (2 * len(names) + sums.p)
-    if kept > MEMORY:
+    if kept > MOST_DRAW_BYTES:
         raise MemoryLimitError(
             f"draws={draws:,} in chains={chains:,} take {kept / 2**30:.1f} GiB, more than the "
-            f"{MEMORY / 2**30:.0f} GiB that they may: `thin` keeps one iteration of several."
+            f"{MOST_DRAW_BYTES / 2**30:.0f} GiB that they may: `thin` keeps one iteration of "
+            "several."
         )
     rngs = rng.spawn(chains)
     run = _Run(sampler, rngs, sampler.degrees + nu, added, (draws, sums.p))

@@ -18,19 +18,19 @@ from . import estimator_steps
 from .equations import Equations
 from .likelihood import Likelihood, likelihood
 
-HALVINGS = 12
+MOST_HALVINGS = 12
 """A Newton step is halved so many times before an EM step is taken in its place."""
 
-SHRINK = 0.1
+REDUCED_VARIANCE = 0.1
 """What is left of a variance that a step would make negative, but that does not belong at zero."""
 
-EM_TRIES = 20
+EM_STEPS_BETWEEN_TRIALS = 20
 """Every so many EM steps …"""
 
-SMALL = 0.05
+SMALL_VARIANCE = 0.05
 """… variances below this share of σ² that shrink are tried at zero: EM gets there as 1/t."""
 
-ROUNDING = 64 * np.finfo(float).eps
+CRITERION_ROUNDING = 64 * np.finfo(float).eps
 """Share of the criterion by which it may rise and still not be said to."""
 
 
@@ -80,7 +80,9 @@ def iterate(path: Path, at: Likelihood, method: str, tolerance: float, limit: in
         if left <= tolerance or (hidden and left >= before):
             break
         before = left
-        found = _to_zero(path, at) if method in _EM and i % EM_TRIES == EM_TRIES - 1 else None
+        found = None
+        if method in _EM and (i + 1) % EM_STEPS_BETWEEN_TRIALS == 0:
+            found = _to_zero(path, at)
         found = found or move(path, at, method)
         if found is None:
             break
@@ -102,7 +104,8 @@ def _em_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, str] 
 def _to_zero(path: Path, at: Likelihood) -> tuple[Likelihood, str] | None:
     """Small variances that shrink put to zero, where EM only arrives after infinite time."""
     shrinks = at.score[:-1] < 0
-    small = (at.variances[:-1] > 0) & (at.variances[:-1] * at.sums.sizes < SMALL * at.scale)
+    own = at.variances[:-1]
+    small = (own > 0) & (own * at.sums.sizes < SMALL_VARIANCE * at.scale)
     zero = np.append(shrinks & small, False)
     if not zero.any():
         return None
@@ -118,7 +121,7 @@ def _newton_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, s
     if step is None:  # far from the optimum, or near zero, −∂²l is often not positive definite
         method = "ai"
         step = estimator_steps.newton(at, estimator_steps.INFORMATIONS[method])
-    for k in range(HALVINGS if step is not None else 0):
+    for k in range(MOST_HALVINGS if step is not None else 0):
         assert step is not None
         new = at.variances + 0.5**k * step
         if not new[-1] > 0:
@@ -128,7 +131,7 @@ def _newton_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, s
             trial = path.at(np.where(below, 0.0, new))
             if not higher(trial, at) and (trial.score[below] <= 0).all():
                 return trial, method
-            new = np.where(below, SHRINK * at.variances, new)
+            new = np.where(below, REDUCED_VARIANCE * at.variances, new)
         trial = path.at(new)
         if not higher(trial, at):
             return trial, method
@@ -143,7 +146,7 @@ def higher(new: Likelihood, old: Likelihood) -> bool:
 
 def rounding(at: Likelihood) -> float:
     """By how much a computed criterion may be off."""
-    return float(ROUNDING * max(1.0, abs(at.criterion)))
+    return float(CRITERION_ROUNDING * max(1.0, abs(at.criterion)))
 
 
 def quasi_newton(

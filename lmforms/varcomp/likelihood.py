@@ -34,7 +34,7 @@ from ..support.arrays import FloatArray
 from .equations import Equations, FactoredEquations
 from .sums import Sums
 
-LEAST = 1e-10
+LEAST_RATIO = 1e-10
 """What stands for γ = 0, as a share of σ²: derivatives would be 0/0, and keep five digits so. The
 criterion is brought back by its slope."""
 
@@ -50,7 +50,7 @@ class Likelihood:
         σ_1², …, σ_r², σ².
     reml : bool
     factored : FactoredEquations
-        M at γ = σ_i²/σ², none below `LEAST`.
+        M at γ = σ_i²/σ², none below `LEAST_RATIO`.
     ratios : ndarray (r,)
         These γ.
     """
@@ -261,6 +261,6 @@ def likelihood(equations: Equations, variances: FloatArray, reml: bool) -> Likel
     variances = np.asarray(variances, dtype=np.float64)
     if not variances[-1] > 0:
         raise NumericalError("the residual variance must be positive.")
-    least = LEAST / equations.sums.sizes
+    least = LEAST_RATIO / equations.sums.sizes
     ratios = np.maximum(variances[:-1] / variances[-1], least)
     return Likelihood(equations, variances, reml, equations.factor(ratios), ratios)

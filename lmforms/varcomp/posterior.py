@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-TRIED = 200
+MODE_CANDIDATES = 200
 """Draws at which the density is evaluated to start the search for its mode."""
 
-GRID = 200
+DENSITY_POINTS = 200
 """Places at which the kernel density of a coefficient is evaluated."""
 
 QUANTILES = (0.025, 0.5, 0.975)
@@ -232,7 +232,7 @@ def _mode(squares: FloatArray, degrees: FloatArray) -> FloatArray:
         total = weights.sum()
         return -float(top + np.log(total / len(s))), (half + 1.0) - weights @ shrunk / total
 
-    tried = s[np.unique(np.linspace(0, len(s) - 1, TRIED).astype(int))]
+    tried = s[np.unique(np.linspace(0, len(s) - 1, MODE_CANDIDATES).astype(int))]
     starts = np.log(tried / (2.0 * (half + 1.0)))  # the modes of the single densities
     start = min(starts, key=lambda x: negative(x)[0])
     found = minimize(negative, start, jac=True, method="BFGS")
@@ -246,5 +246,5 @@ def _kernel_mode(x: FloatArray) -> float:
     low, high = np.quantile(x, [0.1, 0.9])
     if not high > low:
         return float(np.median(x))
-    grid = np.linspace(low, high, GRID)
+    grid = np.linspace(low, high, DENSITY_POINTS)
     return float(grid[np.argmax(gaussian_kde(x)(grid))])

@@ -26,10 +26,10 @@ from ..support.arguments import named_arguments, number
 from ..support.arrays import FloatArray
 from .sums import Sums
 
-RANKED = 500
+MOST_RANKED_EFFECTS = 500
 """Effects up to which the rank of a set of components is computed; else their number less p."""
 
-SETS = 4
+LARGEST_SET = 4
 """Sets of up to so many components are looked at."""
 
 
@@ -64,7 +64,7 @@ class InverseChiSquared:
             )
 
 
-FLAT = InverseChiSquared(-2.0, 0.0)
+FLAT_PRIOR = InverseChiSquared(-2.0, 0.0)
 """p(v) ∝ 1."""
 
 Priors = InverseChiSquared | Mapping[str, InverseChiSquared] | None
@@ -73,7 +73,7 @@ Priors = InverseChiSquared | Mapping[str, InverseChiSquared] | None
 def priors_of(prior: Priors, names: list[str]) -> tuple[InverseChiSquared, ...]:
     """One prior for each variance, the residual's last; flat where none is given."""
     if prior is None or isinstance(prior, InverseChiSquared):
-        return (prior or FLAT,) * len(names)
+        return (prior or FLAT_PRIOR,) * len(names)
     if not isinstance(prior, Mapping) or not all(
         isinstance(value, InverseChiSquared) for value in prior.values()
     ):
@@ -87,7 +87,7 @@ def priors_of(prior: Priors, names: list[str]) -> tuple[InverseChiSquared, ...]:
                 f"prior: there is no variance `{name}`, but {listed(names)}."
                 f"{near_matches(str(name), names)}"
             )
-    return tuple(prior.get(name, FLAT) for name in names)
+    return tuple(prior.get(name, FLAT_PRIOR) for name in names)
 
 
 def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[str]) -> None:
@@ -101,7 +101,7 @@ def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[
     for name, prior in zip(names[:-1], priors[:-1], strict=True):
         if prior.nu >= 0 and prior.scale == 0:
             _refuse(f"its mass is at zero variance of {name} (nu ≥ 0 without a scale)", name)
-    for size in range(1, min(count, SETS) + 1):
+    for size in range(1, min(count, LARGEST_SET) + 1):
         for chosen in combinations(range(count), size):
             nu = sum(priors[i].nu for i in chosen)
             rank = _rank(sums, chosen) if nu < 0 else np.inf
@@ -116,7 +116,7 @@ def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[
     if left + nu <= 0:
         _refuse(f"n − p = {left} and nu = {nu:g} leave {left + nu:g} degrees of freedom", names[-1])
     last, every = priors[-1], tuple(range(count))
-    loose = last.nu >= 0 and last.scale == 0 and sums.m <= RANKED
+    loose = last.nu >= 0 and last.scale == 0 and sums.m <= MOST_RANKED_EFFECTS
     if loose and _rank(sums, every) >= left:
         _refuse("the effects explain every row, and its mass is at no residual", names[-1])
 
@@ -139,7 +139,7 @@ def _rank(sums: Sums, chosen: tuple[int, ...]) -> float:
     if not chosen:
         return 0.0
     at = np.concatenate([np.arange(s.start, s.stop) for s in (sums.spans[i] for i in chosen)])
-    if len(at) > RANKED:
+    if len(at) > MOST_RANKED_EFFECTS:
         return float(len(at) - sums.p)
     block = (
         sums.zz[np.ix_(at, at)]

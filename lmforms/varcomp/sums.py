@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .model import Component, ComponentModel
 
 
-NOTHING_LEFT = 1e-10
+EXPLAINED_SHARE = 1e-10
 """X explains a component of which it leaves less than this share, in norm: rounding leaves 1e-14,
 and a slope far from its origin is worth 1e-7."""
 
@@ -183,4 +183,4 @@ def _is_explained(component: Component, root: FloatArray, basis: FloatArray) -> 
     whole = left = root * (component.Z @ component.effects(a))
     for _ in range(2):  # again, for what rounding left of the first time
         left = left - basis @ (basis.T @ left)
-    return bool(np.linalg.norm(left) <= NOTHING_LEFT * np.linalg.norm(whole))
+    return bool(np.linalg.norm(left) <= EXPLAINED_SHARE * np.linalg.norm(whole))

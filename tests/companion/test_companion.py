@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 import lmforms as lf
 from lmforms.companion.comparison import cancel, exchanged, likeness
-from lmforms.companion.form_inputs import COUNT, FormInputs, default_rank, fitted_form
+from lmforms.companion.form_inputs import RELATIVE_WEIGHTS, FormInputs, default_rank, fitted_form
 from lmforms.errors import (
     ArgumentError,
     ConvergenceWarning,
@@ -47,7 +47,7 @@ def by_hand(sleep):
 
 
 def counted(Y, X, Z):
-    return tuple(c / np.sum(A**2) for c, A in zip(COUNT, (Y, X, Z)))
+    return tuple(c / np.sum(A**2) for c, A in zip(RELATIVE_WEIGHTS, (Y, X, Z)))
 
 
 def simulated(sleep, m=6, seed=0):

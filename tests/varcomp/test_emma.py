@@ -229,7 +229,7 @@ def test_several_components():
 
 
 def test_too_large(monkeypatch):
-    monkeypatch.setattr(component_spectrum, "MOST", 5)
+    monkeypatch.setattr(component_spectrum, "MOST_DENSE_SIZE", 5)
     with pytest.raises(ModelError, match="method='ai'"):
         emma(ComponentModel.of_formula(ONE_WAY["Dyestuff"], lf.datasets.load("Dyestuff")))
 

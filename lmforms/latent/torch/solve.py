@@ -23,7 +23,7 @@ from torch import Tensor
 
 # Eigenvalues of A below this share of the largest are open directions. In double precision it
 # is the bound of the NumPy encoder; in single, what rounding of A leaves apart from zero.
-OPEN = {torch.float64: 1e-12, torch.float32: 1e-5}
+UNDETERMINED = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
 class Equations(NamedTuple):
@@ -108,7 +108,7 @@ def minimal(A: Tensor, b: Tensor, ridge: float, root: Tensor) -> Tensor:
     """
     eye = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
     values = torch.linalg.eigvalsh(A.detach())
-    kept = values > OPEN[A.dtype] * values[..., -1:].clamp_min(0.0)
+    kept = values > UNDETERMINED[A.dtype] * values[..., -1:].clamp_min(0.0)
     full = kept.all(dim=-1)
     if bool(full.all()):
         return _solved(A + ridge * eye, b)
