@@ -77,25 +77,25 @@ def _spread(x: FloatArray, mean: float, w: FloatArray | None) -> float:
     return spread if spread > CONSTANT_SPREAD * float(np.abs(x).max()) else 0.0
 
 
-def cancel(first: FloatArray, second: FloatArray) -> bool:
+def parts_cancel(first: FloatArray, second: FloatArray) -> bool:
     """Whether two parts are much larger than their sum.
 
     Examples
     --------
-    >>> cancel(np.array([10.0]), np.array([-9.0])), cancel(np.array([10.0]), np.array([1.0]))
-    (True, False)
+    >>> [parts_cancel(np.array([10.0]), np.array([second])) for second in (-9.0, 1.0)]
+    [True, False]
     """
     whole = float(np.sum((first + second) ** 2))
     return float(np.sum(first**2) + np.sum(second**2)) > CANCELLING_RATIO * whole
 
 
-def exchanged(fixed: Likeness, fitted: Likeness) -> bool:
+def parts_exchanged(fixed: Likeness, fitted: Likeness) -> bool:
     """Whether model and form differ in the fixed part and agree in the sum of both parts.
 
     Examples
     --------
     >>> part = Likeness(0.0, 0.0, 1.0, 1.0, 0.6, 0.3, 0.9)
-    >>> exchanged(part, part._replace(explained=0.99)), exchanged(part, part)
+    >>> parts_exchanged(part, part._replace(explained=0.99)), parts_exchanged(part, part)
     (True, False)
     """
     apart = (1.0 - fixed.explained) * fixed.sd_model**2

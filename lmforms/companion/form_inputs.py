@@ -149,13 +149,13 @@ def fitted_form(
     )
     data = modalities(blocks)
     check_sizes(data, [b.name for b in blocks], 1)
-    form = LinearMixedForm(1, tol=default_tolerance(Y, inputs)).set_params(**params)
+    form = LinearMixedForm(1, tol=companion_tolerance(Y, inputs)).set_params(**params)
     if rank is None:
         X, Z = (b.values for b in blocks[1:])
         rank = default_rank(_varying(X) if form.method == "ml" else X, Z)
     form.set_params(rank=rank)
     if "weights" not in params:
-        form.set_params(weights=default_weights(data))
+        form.set_params(weights=companion_weights(data))
     form._fit(blocks, data)
     return form
 
@@ -171,18 +171,18 @@ def _varying(X: FloatArray) -> FloatArray:
     return X[:, np.isnan(constants)]
 
 
-def default_weights(data: Modalities) -> tuple[float, ...]:
+def companion_weights(data: Modalities) -> tuple[float, ...]:
     """`RELATIVE_WEIGHTS`, each over ‖·‖² of its modality.
 
     Examples
     --------
-    >>> default_weights(Modalities.of(np.ones((4, 1)), np.ones((4, 1)), np.ones((4, 1))))
+    >>> companion_weights(Modalities.of(np.ones((4, 1)), np.ones((4, 1)), np.ones((4, 1))))
     (0.0025, 25.0, 0.25)
     """
     return tuple(count / part.square for count, part in zip(RELATIVE_WEIGHTS, data))
 
 
-def default_tolerance(Y: FloatArray, inputs: FormInputs) -> float:
+def companion_tolerance(Y: FloatArray, inputs: FormInputs) -> float:
     """The tolerance of F; for one response it depends on how much y's variation counts in F."""
     if Y.shape[1] > 1:
         return LARGEST_TOLERANCE
@@ -199,26 +199,26 @@ def default_rank(X: FloatArray, Z: Any) -> int:
     >>> default_rank(np.vander([1.0, 2.0, 3.0, 4.0], 2), np.eye(4))
     2
     """
-    most = min(carried(X), LARGEST_DEFAULT_RANK)
+    most = min(numerical_rank(X), LARGEST_DEFAULT_RANK)
     # almost surely the product has as many directions as Z, up to `most`
     sketch = np.random.default_rng(0).standard_normal((Z.shape[1], most))
-    return min(most, carried(np.asarray(Z @ sketch)))
+    return min(most, numerical_rank(np.asarray(Z @ sketch)))
 
 
-def carried(A: FloatArray) -> int:
+def numerical_rank(A: FloatArray) -> int:
     """How many directions of a dense matrix differ from zero."""
-    values = directions(A)
+    values = singular_values(A)
     return int(np.sum(values > NEGLIGIBLE_SINGULAR_VALUE * values[0]))
 
 
-def directions(A: FloatArray) -> FloatArray:
+def singular_values(A: FloatArray) -> FloatArray:
     """Singular values of a tall matrix, in descending order."""
     return np.asarray(np.linalg.svd(np.linalg.qr(A, mode="r"), compute_uv=False))
 
 
-def barely_counts(form: LinearMixedForm, inputs: FormInputs, Y: FloatArray) -> float | None:
+def uneven_ratio(form: LinearMixedForm, inputs: FormInputs, Y: FloatArray) -> float | None:
     """Largest over smallest direction of X, if the smallest counts less in F than y does."""
-    values = directions(inputs.weighted(inputs.X))
+    values = singular_values(inputs.weighted(inputs.X))
     own = squared_norm(np.nan_to_num(inputs.weighted(Y)))
     ratio = float(values[0] / values[-1])
     small = form.weights_["X"] * values[-1] ** 2 < form.weights_["Y"] * own

@@ -9,8 +9,8 @@ import pandas as pd
 
 from ..latent import LinearMixedForm
 from ..support.arrays import FloatArray
-from .comparison import Likeness, cancel, exchanged
-from .form_inputs import FormInputs, barely_counts
+from .comparison import Likeness, parts_cancel, parts_exchanged
+from .form_inputs import FormInputs, uneven_ratio
 
 LITTLE_EXPLAINED = 0.5
 """A share of Zb̂ that is worth a note."""
@@ -42,14 +42,16 @@ def notes_of(
     k, p = form.rank_, inputs.X.shape[1]
     if k < p:
         notes.append(f"rank {k} is below that of X ({p}): Kα' has not all directions of Xβ̂.")
-    ratio = barely_counts(form, inputs, Y)
+    ratio = uneven_ratio(form, inputs, Y)
     if ratio is not None:
         notes.append(
             f"the largest direction of X is {ratio:.0f} times the smallest, which hardly counts: "
             "centre and scale the predictors, as in scale(x)."
         )
     lines = [(_line(t, "fixed"), _line(t, "fitted")) for t in tables]
-    if cancel(inputs.weighted(K), inputs.weighted(H)) or any(exchanged(*pair) for pair in lines):
+    if parts_cancel(inputs.weighted(K), inputs.weighted(H)) or any(
+        parts_exchanged(*pair) for pair in lines
+    ):
         notes.append(
             "Kα' and Hα' take from each other: X and Z have a direction in common, such as an "
             "intercept or a predictor that is constant within levels, and F hardly says which of "

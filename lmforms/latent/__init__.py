@@ -1,8 +1,8 @@
 """Linear mixed forms: a response, fixed and random designs that share latent codes.
 
 Y ≈ (K+H)α', X ≈ Kβ', Z ≈ Hu' after Banh's "Linear Mixed Forms". :class:`LinearMixedForm` finds
-them, by a descent whose objective never rises or by the paper's iteration as corrected;
-:func:`choose_rank` says how many components. The chapter in the documentation derives it all.
+them by alternating least squares, by maximum likelihood or by the paper's iteration as corrected;
+:func:`choose_rank` compares numbers of components. The documentation has the derivations.
 
 >>> import numpy as np, lmforms as lf
 >>> rng = np.random.default_rng(0)

@@ -1,9 +1,9 @@
-"""Downhill by sweeps, made longer: the walk that all exact methods share.
+"""Descent by sweeps with Anderson acceleration, shared by least squares and maximum likelihood.
 
-With θ what is iterated and g(θ) it after a sweep, Anderson's rule looks for the combination of past
-steps whose residual g(θ) − θ is least, and goes where that combination leads: towards a point
-where nothing moves, which a saddle is too. There it is refused, as the objective would rise, and
-turned round: what leads to a saddle leads away from it, by as much as the steps have been growing.
+Let θ be the iterate and g(θ) its value after a sweep. Anderson acceleration takes the combination
+of past steps whose residual g(θ) − θ is least and proposes the θ that it leads to: an estimate of
+a fixed point of g. A saddle point is a fixed point too. A proposal towards one raises the objective
+and is refused; the next proposal is then taken in the opposite direction, away from the saddle.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ import numpy.typing as npt
 
 from ..support.arrays import FloatArray
 
-HISTORY = 8  # pairs looked back on; more gain little and cost a copy of θ each
-CUTOFF = 1e-10
+HISTORY = 8  # pairs (θ, g(θ)) that are kept; more gain little and cost a copy of θ each
+CUTOFF = 1e-10  # of singular values in the least-squares problem for the combination
 
 
 Arrays = tuple[FloatArray, ...]
 
 
 class Descent(NamedTuple):
-    """Where a walk ended.
+    """The end of a descent.
 
     Attributes
     ----------
     point : θ
     found
-        What was found there beside the objective.
+        The second value that `evaluate` returned there.
     trace : list of float
         The objective, sweep by sweep.
     accelerated, rejected : int
-        Sweeps that Anderson's rule made longer, and proposals of it that were refused.
+        Accelerated sweeps, and proposals that were refused.
     enough : bool
-        Whether the walk ended by its own tests.
+        Whether a test of convergence was met.
     settled : bool
-        Whether it ended because rounding decides if the objective falls.
+        Whether it ended as the objective no longer falls in floating point.
     """
 
     point: Any
@@ -59,33 +59,32 @@ def descend(
     enough: Callable[[float, float], bool],
     max_iter: int,
     patience: int = 1,
-    flat: Callable[[Any], Arrays] = tuple,
-    restored: Callable[[Arrays, Any], Any] = lambda proposed, plain: proposed,
+    as_arrays: Callable[[Any], Arrays] = tuple,
+    from_arrays: Callable[[Arrays, Any], Any] = lambda proposed, plain: proposed,
 ) -> Descent:
     """Sweeps until the objective falls no more, or by little enough.
 
-    A proposal of the rule that would not lower the objective is replaced by the plain sweep.
+    A proposal that would not lower the objective is replaced by the plain sweep.
 
     Parameters
     ----------
     point : θ
-        Where to begin.
+        The starting value.
     evaluate : callable
         From θ to the objective and whatever a sweep needs.
     sweep : callable
         From that to the next θ, at which the objective is no higher.
     scales : array
-        Units in which the arrays of θ are compared.
+        Factors that bring the arrays of θ to common units.
     enough : callable
-        Of the objective and its last fall: whether to stop.
+        From the objective and its last decrease to whether to stop.
     max_iter : int
     patience : int
-        How many times in a row it must say so.
-    flat : callable
-        From θ to arrays without constraints.
-    restored : callable
-        From what is proposed in such arrays, and the θ that a plain sweep gives, to a θ; None
-        where it is none.
+        How many times in a row `enough` must be true.
+    as_arrays : callable
+        From θ to unconstrained arrays.
+    from_arrays : callable
+        From proposed arrays, and the θ of the plain sweep, to a θ; None where they are none.
 
     Examples
     --------
@@ -99,10 +98,10 @@ def descend(
     trace, accelerated, rejected, agreed = [value], 0, 0, 0
     for _ in range(max_iter):
         plain = sweep(found)
-        proposed = rule.propose(flat(point), flat(plain))
+        proposed = rule.propose(as_arrays(point), as_arrays(plain))
         following, fresh, after = plain, np.inf, None
         if proposed is not None:
-            trial = restored(proposed, plain)
+            trial = from_arrays(proposed, plain)
             fresh, after = (np.inf, None) if trial is None else evaluate(trial)
             if fresh < value:
                 accelerated, following = accelerated + 1, trial
@@ -123,44 +122,48 @@ def descend(
 
 
 class Anderson:
-    """The rule and its memory.
+    """Anderson acceleration and the past steps that it combines.
 
     Parameters
     ----------
     scales : array
-        Units in which the arrays of θ are compared.
+        Factors that bring the arrays of θ to common units.
     """
 
     def __init__(self, scales: npt.ArrayLike) -> None:
         self._scales = np.asarray(scales, dtype=np.float64)
         self._pairs: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=HISTORY + 1)
-        self._sense = 1.0
-        self._pause = self._left = 0
+        self._direction = 1.0
+        self._pause = self._waiting = 0
 
     def accepted(self) -> None:
-        """What was proposed lowered the objective."""
+        """The proposal lowered the objective."""
         self._pause = 0
 
     def refused(self) -> None:
-        """It would have risen: turn round, and gather new pairs, more each time in a row."""
-        self._sense = -self._sense
+        """The proposal would raise the objective.
+
+        The direction is reversed and the pairs are dropped. Before the next proposal new pairs are
+        gathered, more each time in a row.
+        """
+        self._direction = -self._direction
         while len(self._pairs) > 1:
             self._pairs.popleft()
-        self._left = self._pause
+        self._waiting = self._pause
         self._pause = min(2 * self._pause + 1, HISTORY)
 
     def propose(self, start: Arrays, end: Arrays) -> Arrays | None:
-        """θ to try next; None if nothing better than `end` is known.
+        """θ to try next; None if there is no proposal besides `end`.
 
         Parameters
         ----------
         start, end : tuple of ndarray
-            Where the last sweep started, and where it ended.
+            θ before and after the last sweep.
         """
         image = self._joined(end)
         self._pairs.append((image, image - self._joined(start)))
-        if self._left:
-            self._left -= 1
+        if self._waiting:
+            self._waiting -= 1
             return None
         if len(self._pairs) < 2:
             return None
@@ -169,7 +172,7 @@ class Anderson:
         steps = np.diff(rests, axis=0)
         gram = steps @ steps.T
         weights = np.linalg.pinv(gram, rcond=CUTOFF, hermitian=True) @ (steps @ rests[-1])
-        found = images[-1] - self._sense * (weights @ np.diff(images, axis=0))
+        found = images[-1] - self._direction * (weights @ np.diff(images, axis=0))
         return self._split(found, end) if np.isfinite(found).all() else None
 
     def _joined(self, point: Arrays) -> FloatArray:

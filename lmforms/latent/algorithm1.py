@@ -1,14 +1,14 @@
 """Algorithm 1 of Banh's "Linear Mixed Forms", with the inverses that its printed form lacks.
 
-Each step refreshes α, β, u by regression on the codes and then, in turn, one code:
+Each step computes α, β, u by regression on the codes and then, in turn, one code:
 
     t ≡ 0 (mod 3):  K + H = Yα(α'α)⁻¹, with K kept
     t ≡ 1:          K = Xβ(β'β)⁻¹
     t ≡ 2:          H = Zu(u'u)⁻¹
 
-As printed the three lines multiply by α'α, β'β, u'u instead, so that codes grow or die out with
-the square of the loadings. Nothing makes F fall from step to step here: it is reported, not
-minimised.
+As printed the three lines multiply by α'α, β'β, u'u instead, so that codes grow or vanish with the
+square of the loadings. The iteration does not minimise F, which may rise from step to step: F is
+only reported.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
-from .als import FormEstimate, loadings_given, rose, rounding_floor
+from .als import FormEstimate, loadings_given, objective_rose, rounding_floor
 from .canonical import canonical
 from .modalities import Modalities, Side
 from .normal_equations import solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
-from .status import FormStatus, exhausted, reached, runaway
+from .status import FormStatus, converged_message, divergence_message, limit_message
 
 UPDATE_ORDER = tuple(Side)  # K + H, K, H
 
@@ -44,7 +44,7 @@ def algorithm1(
         Complete.
     codes : Codes
     weights : Weights
-        For the reported F, and between modalities of one side: the paper knows no weights.
+        For the reported F, and between modalities of one side: the paper has no weights.
     l1, l2 : float
         Elastic net on α, β, u after each regression; see :func:`shrunk`.
     tol : float
@@ -59,9 +59,9 @@ def algorithm1(
     """
     trace: list[float] = []
     floor = rounding_floor(data, weights)
-    message, done = exhausted(max_iter), False
+    message, done = limit_message(max_iter), False
     for t in range(max_iter):
-        loadings = _refreshed(data, codes, weights, l1, l2)
+        loadings = _loadings_of(data, codes, weights, l1, l2)
         codes = step(data, codes, loadings, weights, t)
         value = objective(data, codes, loadings, weights)
         if not np.isfinite(value):
@@ -73,20 +73,20 @@ def algorithm1(
         trace.append(value)
         cycle = len(UPDATE_ORDER)
         if t >= cycle and abs(trace[-1 - cycle] - value) <= tol * value + floor:
-            message, done = reached(tol), True
+            message, done = converged_message(tol), True
             break
-    loadings = _refreshed(data, codes, weights, l1, l2)
+    loadings = _loadings_of(data, codes, weights, l1, l2)
     trace.append(objective(data, codes, loadings, weights))
     balanced = canonical(codes, loadings, weights)
-    if rose(objective(data, *balanced, weights), trace[-1], data, weights):
-        message, done = runaway(), False  # one code has lost its digits beside the other
+    if objective_rose(objective(data, *balanced, weights), trace[-1], data, weights):
+        message, done = divergence_message(), False  # one code has lost its digits to the other
     else:
         codes, loadings = balanced
     return FormEstimate(codes, loadings, tuple(trace), FormStatus(done, message, len(trace) - 1))
 
 
 def step(data: Modalities, codes: Codes, loadings: Loadings, weights: Weights, t: int) -> Codes:
-    """The code whose turn it is at step t.
+    """The codes after step t, which updates one of them.
 
     Examples
     --------
@@ -114,7 +114,9 @@ def shrunk(A: FloatArray, l1: float, l2: float) -> FloatArray:
     return np.sign(A) * np.maximum(np.abs(A) - l1, 0.0) / (1.0 + l2)
 
 
-def _refreshed(data: Modalities, codes: Codes, weights: Weights, l1: float, l2: float) -> Loadings:
+def _loadings_of(
+    data: Modalities, codes: Codes, weights: Weights, l1: float, l2: float
+) -> Loadings:
     found = loadings_given(data, codes, weights, 0.0)
     return tuple(shrunk(A, l1, l2) for A in found) if l1 or l2 else found
 

@@ -1,12 +1,12 @@
-"""The same problem with as many rows as columns: what a descent needs of tall data.
+"""The least-squares problem with as many rows as columns, for data with many rows.
 
-K and H that minimise F are linear in the columns of D = [Y X Z], and F sees rows only through
-D'D. If D = QR with Q'Q = I, the problem with R for D has the same loadings and the same F, and
-its codes times Q are those of D. R is taken from D'D = VΛV', as Λ^½V', summed once; a sweep
-then costs the same whatever n is.
+K and H that minimise F are linear in the columns of D = [Y X Z], and F depends on the rows only
+through D'D. If D = QR with Q'Q = I, the problem with R for D has the same loadings and the same F,
+and its codes times Q are those of D. R is taken from D'D = VΛV', as Λ^½V', summed once; the cost of
+a sweep then does not depend on n.
 
 Squaring costs digits: components whose singular value is below 1e-8 of the largest are lost in
-D'D. A descent therefore ends with sweeps on D itself.
+D'D. A minimisation therefore ends with sweeps on D itself.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ from ..support.arrays import FloatArray
 from .modalities import Modalities, Modality
 
 ROWS_PER_COLUMN = 4  # rows for each column from which R is much smaller than D
-# Sums and their eigenvectors run near the machine's peak, the thin products of a sweep far from
-# it: what they cost in multiplications of a sweep, and a few sweeps more, are made up for.
+# Cross-products and their eigenvectors run near the peak speed of the machine, the thin products of
+# a sweep far below it. R pays if it costs no more multiplications than this many sweeps on D.
 SWEEPS_SAVED = 30
 
 
 def compressed(data: Modalities, rank: int) -> Modalities | None:
-    """R in place of D, or None where D has gaps or R would not pay.
+    """R in place of D, or None where D has missing entries or R would not save time.
 
-    Products are taken in units of the columns' norms, so that none is lost beside another in the
-    rounding.
+    Products are taken of columns divided by their norms, so that small columns keep their digits.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Columns that do not vary over the rows, and their way round a likelihood.
+"""Columns that do not vary over the rows, which maximum likelihood leaves out.
 
 A column without variation has no noise to estimate: its likelihood has no bound. Maximum
 likelihood is therefore fitted to the other columns. Those left out have loadings and noise of
-zero, are predicted by their constant, and say nothing of the codes of new rows.
+zero, are predicted by their constant, and are not used to encode new rows.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ..support.arrays import BoolArray, FloatArray
 from .als import FormEstimate
 from .modalities import Modalities
 
-# A range below this share of the largest entry of its column is no variation, and a column whose
-# entries are below this share of the widest range beside it is what rounding has left of a mean
-# taken off. Rounding stays below 1e-14 of either, and what was measured above 1e-10.
+# A range below this share of the largest entry of its column is no variation. A column whose
+# entries are below this share of the widest range of the other columns is a constant from which
+# the mean was subtracted. Rounding stays below 1e-14 of either, and measurements above 1e-10.
 CONSTANT_RANGE = 1e-12
 
 Constants = tuple[FloatArray, ...]
@@ -35,8 +35,8 @@ def constant_values(A: Any, beside: bool = True) -> FloatArray:
     A : ndarray or scipy.sparse.csr_array (n, c)
         NaN is left out of account.
     beside : bool
-        Whether a column may also be called flat as it is nothing beside the others: if means have
-        been taken off, rounding is all that a constant column has left.
+        Whether a column that is negligible next to the others counts as constant too: where means
+        have been subtracted, a constant column consists of rounding errors.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def constant_values(A: Any, beside: bool = True) -> FloatArray:
 
 
 def only_rounding(A: Any) -> BoolArray:
-    """Columns that are nothing beside the others: zeros, or what is left of them by rounding.
+    """Columns that are negligible next to the others: zeros, or rounding errors.
 
     Parameters
     ----------
@@ -106,18 +106,20 @@ def check_some_vary(name: str, constants: FloatArray) -> None:
         )
 
 
-def varying(constants: Constants) -> list[Any]:
-    """Places of the columns that vary, by modality."""
+def varying_columns(constants: Constants) -> list[Any]:
+    """Positions of the columns that vary, by modality."""
     return [np.flatnonzero(np.isnan(values)) for values in constants]
 
 
 def only_varying(data: Modalities, constants: Constants) -> Modalities:
     """The columns that vary."""
-    return Modalities(tuple(p.columns(chosen) for p, chosen in zip(data, varying(constants))))
+    return Modalities(
+        tuple(p.columns(chosen) for p, chosen in zip(data, varying_columns(constants)))
+    )
 
 
-def with_constants(walk: FormEstimate, constants: Constants) -> FormEstimate:
-    """A walk on the columns that vary, as one on all of them."""
+def with_constants(estimate: FormEstimate, constants: Constants) -> FormEstimate:
+    """An estimate for the columns that vary, widened to all columns."""
 
     def widened(part: Any, values: FloatArray, chosen: Any) -> Any:
         whole = np.zeros((len(values), *part.shape[1:]), dtype=part.dtype)
@@ -125,11 +127,11 @@ def with_constants(walk: FormEstimate, constants: Constants) -> FormEstimate:
         return whole
 
     def all_widened(parts: Any) -> Any:
-        return tuple(widened(*three) for three in zip(parts, constants, varying(constants)))
+        return tuple(widened(*three) for three in zip(parts, constants, varying_columns(constants)))
 
-    return walk._replace(
-        loadings=all_widened(walk.loadings),
-        variances=all_widened(walk.variances),
-        at_floor=all_widened(walk.at_floor),
+    return estimate._replace(
+        loadings=all_widened(estimate.loadings),
+        variances=all_widened(estimate.variances),
+        at_floor=all_widened(estimate.at_floor),
         constants=constants,
     )

@@ -1,4 +1,4 @@
-"""What a fitted form says: explained shares, residual variances, implied covariances, e."""
+"""Quantities of a fitted form: explained shares, residual variances, implied covariances, e."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .constant_columns import only_rounding
 from .modalities import Modalities, Modality, Side, squared_norm
 from .objective import Codes, Loadings
 
-# Share of a column's mean square that is the least noise assumed: data without any would divide
-# by zero, and with less the systems of codes would be solved in rounding.
+# Least noise assumed, as a share of a column's mean square: without any noise there would be a
+# division by zero, and with less the systems for the codes would be singular in floating point.
 LEAST_NOISE_SHARE = 1e-10
 
 
@@ -26,10 +26,10 @@ class FormIdentity:
     Attributes
     ----------
     e : ndarray or DataFrame (n, k)
-        What the identity leaves.
+        The difference of the two sides.
     share : float
-        ‖e‖²/‖(K+H)(α'α)‖²: zero if the identity holds, above one if it does not speak of the
-        data at all.
+        ‖e‖²/‖(K+H)(α'α)‖²: zero if the identity holds; above one if its right side is no better
+        than zero.
     """
 
     e: Any
@@ -37,7 +37,7 @@ class FormIdentity:
 
 
 def form_residual(codes: Codes, loadings: Loadings, sides: tuple[Side, ...]) -> FormIdentity:
-    """The form identity and what it leaves; Gram matrices of one side are added.
+    """The form identity and its residual; Gram matrices of one side are added.
 
     Examples
     --------
@@ -74,10 +74,10 @@ def _known(part: Modality) -> Any:
 
 
 def noise_precisions(data: Modalities, variances: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:
-    """1/D of each column, of D not quite zero; zero for a column of zeros, which says nothing.
+    """1/D of each column, with a lower bound on D; zero for a column of zeros.
 
-    Nor does what rounding has left of one, as when the mean of a constant has been taken off: its
-    D would be smaller than that of all others by powers of ten.
+    It is zero too for a column of rounding errors, such as a constant whose mean was subtracted:
+    its D would be smaller than that of all others by powers of ten.
 
     Examples
     --------
@@ -88,19 +88,19 @@ def noise_precisions(data: Modalities, variances: tuple[FloatArray, ...]) -> tup
     found = []
     for part, D in zip(data, variances):
         noise = np.maximum(D, LEAST_NOISE_SHARE * part.squares / _known(part))
-        speaks = (noise > 0) & ~only_rounding(part.values)
-        found.append(np.divide(1.0, noise, out=np.zeros_like(noise), where=speaks))
+        informative = (noise > 0) & ~only_rounding(part.values)
+        found.append(np.divide(1.0, noise, out=np.zeros_like(noise), where=informative))
     return tuple(found)
 
 
-def implied(
+def implied_moments(
     side: Side, loading: FloatArray, moments: FloatArray, diagonal: FloatArray
 ) -> FloatArray:
-    """D + L·M·L' of one modality: M the second moments of the codes, L what maps them to it.
+    """D + L·M·L' of one modality: M the second moments of the codes, L its loading.
 
     Examples
     --------
-    >>> implied(Side.RESPONSE, np.ones((1, 1)), np.ones((2, 2)), np.array([0.5]))
+    >>> implied_moments(Side.RESPONSE, np.ones((1, 1)), np.ones((2, 2)), np.array([0.5]))
     array([[4.5]])
     """
     L = side.design(loading)
@@ -115,7 +115,7 @@ def rebuilt_share(A: Any, covariance: FloatArray) -> float:
 
 
 def _by_column(part: Modality, code: FloatArray, loading: FloatArray) -> FloatArray:
-    """Σ_i (a_ij − c_i'l_j)² divided by the number of entries, without a second matrix like A."""
+    """Σ_i (a_ij − c_i'l_j)² divided by the number of entries, without forming a matrix like A."""
     A = part.values
     if part.seen is not None:
         rest = np.where(part.seen, A - code @ loading.T, 0.0)

@@ -1,4 +1,4 @@
-"""What a fit of a form leaves behind."""
+"""The results of a fit of a form: one `FormFit`, with a `FittedModality` for each matrix."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ..support.arguments import one_of
 from ..support.arrays import FloatArray
 from . import derived_quantities as derived
 from .als import FormEstimate
-from .constant_columns import varying
-from .encoding import Given, second_moments
+from .constant_columns import varying_columns
+from .encoding import GivenModality, second_moments
 from .inputs import Block, check_columns, modality
 from .modalities import Modalities, Side
 from .objective import Codes, Weights
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class FittedModality:
     """One modality of a fit.
 
     Attributes
@@ -52,13 +52,15 @@ class Part:
 
     @property
     def offset(self) -> FloatArray:
-        """What stands in the columns beside what codes say: their constants, or zero."""
+        """What is added to decoded columns: the constants of those left out, zero for others."""
         return np.nan_to_num(self.constants)
 
-    def given(self, found: Block, shrink: bool) -> Given:
+    def given(self, found: Block, shrink: bool) -> GivenModality:
         """New rows of this modality, to be encoded; see :func:`.inputs.check_columns`."""
         self.check(found)
-        return Given(modality(found), self.loading, self.precisions if shrink else self.weight)
+        return GivenModality(
+            modality(found), self.loading, self.precisions if shrink else self.weight
+        )
 
     def check(self, found: Block) -> None:
         """Refuse rows whose columns are not those of the fit.
@@ -71,12 +73,12 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class FormFit:
     """Codes and moments of the rows fitted, and the modalities.
 
     Attributes
     ----------
-    parts : dict of Part
+    parts : dict of FittedModality
         By name, the response first.
     codes : Codes
     moments : ndarray (2k, 2k)
@@ -86,7 +88,7 @@ class Fitted:
         Whether the codes are predictions, and those of new rows should be.
     """
 
-    parts: dict[str, Part]
+    parts: dict[str, FittedModality]
     codes: Codes
     moments: FloatArray
     ridge: float
@@ -98,30 +100,32 @@ class Fitted:
         cls,
         blocks: tuple[Block, ...],
         data: Modalities,
-        walk: FormEstimate,
+        estimate: FormEstimate,
         weights: Weights,
         ridge: float,
-    ) -> Fitted:
-        """From data and the walk on them."""
-        moments, variances = implied_model(data, walk)
-        estimated = walk.variances is not None
-        constants = walk.constants or tuple(np.full(len(L), np.nan) for L in walk.loadings)
+    ) -> FormFit:
+        """From data and the estimate for them."""
+        moments, variances = implied_model(data, estimate)
+        estimated = estimate.variances is not None
+        constants = estimate.constants or tuple(np.full(len(L), np.nan) for L in estimate.loadings)
         precisions = derived.noise_precisions(data, variances)
-        left = (
-            derived.residual_variances(data, walk.codes, walk.loadings) if estimated else variances
-        )
+        residual = variances
+        if estimated:
+            residual = derived.residual_variances(data, estimate.codes, estimate.loadings)
         per_part = zip(
             blocks,
-            walk.loadings,
+            estimate.loadings,
             weights,
             variances,
             (np.where(np.isnan(c), p, 0.0) for c, p in zip(constants, precisions)),
-            derived.explained_shares(data, left, varying(constants)),
+            derived.explained_shares(data, residual, varying_columns(constants)),
             constants,
         )
-        parts = {b.name: Part(b.name, b.side, b.columns, *figures) for b, *figures in per_part}
+        parts = {
+            b.name: FittedModality(b.name, b.side, b.columns, *figures) for b, *figures in per_part
+        }
         rows = next((b.rows for b in blocks if b.rows is not None), None)
-        return cls(parts, walk.codes, moments, ridge, rows, estimated)
+        return cls(parts, estimate.codes, moments, ridge, rows, estimated)
 
     def check_same(self, blocks: tuple[Block, ...]) -> None:
         """Refuse to start a fit of other modalities from this one.
@@ -142,7 +146,7 @@ class Fitted:
                     "from 'svd'."
                 )
 
-    def part(self, name: str, argument: str = "modality") -> Part:
+    def part(self, name: str, argument: str = "modality") -> FittedModality:
         """A modality by its name, which is the value of `argument`.
 
         Raises
@@ -158,9 +162,10 @@ def same_labels(here: pd.Index | None, there: pd.Index | None) -> bool:
 
 
 def implied_model(
-    data: Modalities, walk: FormEstimate
+    data: Modalities, estimate: FormEstimate
 ) -> tuple[FloatArray, tuple[FloatArray, ...]]:
-    """Σ of the codes and D of the columns: estimated beside, or as they are in the rows fitted."""
-    if walk.moments is not None and walk.variances is not None:
-        return walk.moments, walk.variances
-    return second_moments(walk.codes), derived.residual_variances(data, walk.codes, walk.loadings)
+    """Σ of the codes and D of the columns: the estimates, or the moments of the rows fitted."""
+    if estimate.moments is not None and estimate.variances is not None:
+        return estimate.moments, estimate.variances
+    codes, loadings = estimate.codes, estimate.loadings
+    return second_moments(codes), derived.residual_variances(data, codes, loadings)

@@ -1,7 +1,7 @@
-"""Modalities as the numerical side sees them: checked matrices of the same rows.
+"""Modalities: checked numerical matrices of the same rows.
 
-A modality is a response, fixed-like or random-like, and its side says which codes stand behind
-it: K + H, K or H. There is one response; of the other two kinds there may be several.
+A modality is a response, fixed-like or random-like, and its side says which code it depends on:
+K + H, K or H. There is one response; of the other two kinds there may be several.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 from ..support.arrays import BoolArray, FloatArray
 
-CHUNK_ENTRIES = 2**20  # entries of a matrix that are looked at together: 8 MiB
+CHUNK_ENTRIES = 2**20  # entries of a matrix that are processed together: 8 MiB
 
 
 class Side(Enum):
@@ -28,7 +28,7 @@ class Side(Enum):
     RANDOM = (0.0, 1.0)
 
     def design(self, loading: FloatArray) -> FloatArray:
-        """What turns (K, H) into the columns of a modality, (c, 2k).
+        """The loading as a matrix for (K, H) side by side, (c, 2k).
 
         Examples
         --------
@@ -38,7 +38,7 @@ class Side(Enum):
         return np.hstack([share * loading for share in self.value])
 
     def spread(self, gram: FloatArray) -> FloatArray:
-        """A Gram matrix of loadings (…, k, k) where it stands in a system of (K, H).
+        """A Gram matrix of loadings (…, k, k), placed in the system of (K, H) (…, 2k, 2k).
 
         Examples
         --------
@@ -159,7 +159,7 @@ def squared_norm(A: Any) -> float:
     return float(np.vdot(values, values))
 
 
-def chunks(n: int, width: int) -> Iterator[slice]:
+def row_chunks(n: int, width: int) -> Iterator[slice]:
     """Slices of rows with about `CHUNK_ENTRIES` entries each."""
     step = max(1, CHUNK_ENTRIES // max(width, 1))
     for first in range(0, n, step):

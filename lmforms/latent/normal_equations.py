@@ -1,4 +1,4 @@
-"""Normal equations: one symmetric system with many right sides, or many small systems."""
+"""Normal equations: one symmetric system with many right-hand sides, or many small systems."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg as sla
 
 from ..support.arrays import BoolArray, FloatArray
-from .modalities import chunks
+from .modalities import row_chunks
 
 # A pivot or eigenvalue below this share of the largest is rounding, not information.
 SINGULAR_PIVOT = 1e-14
@@ -60,7 +60,7 @@ def masked_gram(code: FloatArray, seen: BoolArray) -> FloatArray:
     """
     n, k = code.shape
     total = np.zeros((seen.shape[1], k * k))
-    for part in chunks(n, max(k * k, seen.shape[1])):
+    for part in row_chunks(n, max(k * k, seen.shape[1])):
         outer = (code[part, :, None] * code[part, None, :]).reshape(-1, k * k)
         total += seen[part].T.astype(np.float64) @ outer
     return total.reshape(-1, k, k)

@@ -1,4 +1,4 @@
-"""How many components: held-out rows or entries, rank by rank."""
+"""`choose_rank`: cross-validation of the number of components."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..support.caller import caller_depth
 from .als import FormEstimate
 from .column_warnings import warn_of_columns
 from .derived_quantities import noise_precisions
-from .encoding import Given, encoded
+from .encoding import GivenModality, encoded
 from .fitting import best_fit, check_sizes
 from .form import LinearMixedForm
 from .form_fit import implied_model
-from .inputs import blocks, check_vary, modalities
+from .inputs import check_vary, checked_blocks, modalities
 from .modalities import Modalities, Modality
 from .options import Options
 
-DEFAULT_TOLERANCE = 1e-6  # tolerance
+DEFAULT_TOLERANCE = 1e-6  # of fits that are only compared
 
 
 @named_arguments
@@ -88,7 +88,7 @@ def choose_rank(
     folds, seed, shrink = whole("folds", folds), whole("seed", seed), flag("shrink", shrink)
     if held == "entries" and chosen_options[0].method != "als":
         raise ArgumentError("held='entries' leaves gaps in Y, which only method='als' takes.")
-    checked = blocks(Y, X, Z)
+    checked = checked_blocks(Y, X, Z)
     data = modalities(checked)
     check_vary(checked)
     names = [b.name for b in checked]
@@ -99,10 +99,10 @@ def choose_rank(
     rng = np.random.default_rng(seed)
     divide = _rows_held if held == "rows" else _entries_held
     divided = list(divide(known, folds, rng))
-    table, walks = [], []
+    table, estimates = [], []
     for options in chosen_options:
         for fold, (kept, out) in enumerate(divided):
-            guess, walk = _predicted(data, names, kept, held, options, shrink)
+            guess, estimate = _predicted(data, names, kept, held, options, shrink)
             chosen = out if held == "entries" else out[~kept]
             truth = response.values if held == "entries" else response.values[~kept]
             square = float(np.sum((truth - guess)[chosen] ** 2))
@@ -110,9 +110,9 @@ def choose_rank(
             count = int(chosen.sum())
             share = 1.0 - square / total if total > 0 else np.nan
             error = square / max(count, 1)
-            table.append((options.rank, fold, count, error, share, walk.status.converged))
-            walks.append(walk)
-    warn_of_columns(checked, walks)
+            table.append((options.rank, fold, count, error, share, estimate.status.converged))
+            estimates.append(estimate)
+    warn_of_columns(checked, estimates)
     found = pd.DataFrame(table, columns=["rank", "fold", "n_held", "error", "share", "converged"])
     if not found["converged"].all():
         warnings.warn(
@@ -184,17 +184,17 @@ def _predicted(
     if held == "entries":
         response = data.response
         masked = Modality(np.where(kept, response.values, 0.0), response.side, kept)
-        walk, _ = best_fit(Modalities((masked, *data.parts[1:])), names, options)
-        codes = walk.codes
+        estimate, _ = best_fit(Modalities((masked, *data.parts[1:])), names, options)
+        codes = estimate.codes
     else:
         fitted = data.rows(np.flatnonzero(kept))
-        walk, weights = best_fit(fitted, names, options)
-        moments, variances = implied_model(fitted, walk)
+        estimate, weights = best_fit(fitted, names, options)
+        moments, variances = implied_model(fitted, estimate)
         scales: Any = noise_precisions(fitted, variances) if shrink else weights
         others = data.rows(np.flatnonzero(~kept))
-        given = [Given(*g) for g in zip(others, walk.loadings, scales)][1:]
+        given = [GivenModality(*g) for g in zip(others, estimate.loadings, scales)][1:]
         codes = encoded(given, options.ridge, moments, shrink)
-    guess = codes.behind(data.response.side) @ walk.loadings[0].T
-    if walk.constants is not None:
-        guess += np.nan_to_num(walk.constants[0])
-    return guess, walk
+    guess = codes.behind(data.response.side) @ estimate.loadings[0].T
+    if estimate.constants is not None:
+        guess += np.nan_to_num(estimate.constants[0])
+    return guess, estimate

@@ -21,7 +21,7 @@ class Parameters:
         return found
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name, as given; `deep` is there for scikit-learn and changes nothing."""
+        """Parameters by name, as given; `deep` is accepted for scikit-learn and not used."""
         return {name: getattr(self, name) for name in self._parameters()}
 
     def set_params(self: Self, **params: Any) -> Self:
@@ -42,7 +42,7 @@ class Parameters:
         return self
 
     def __sklearn_clone__(self: Self) -> Self:
-        """Shares its parameters: scikit-learn would clone a fit given as `start=`, unfitted."""
+        """A copy with the same parameters: scikit-learn would replace a fit in `start=`."""
         return type(self)(**self.get_params())
 
     @reprlib.recursive_repr()  # a fit may be its own start
@@ -50,6 +50,6 @@ class Parameters:
         said = []
         for name, parameter in self._parameters().items():
             value = getattr(self, name)
-            if repr(value) != repr(parameter.default):  # arrays have no single truth
+            if repr(value) != repr(parameter.default):  # arrays are compared as a whole
                 said.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(said)})"

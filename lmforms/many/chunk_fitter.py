@@ -26,13 +26,17 @@ from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .column_chunks import Chunk, refuse_infinite
 from .inputs import Source, is_spectral, random_effects, spectrum
 from .many_fits import ManyFits
-from .response_estimates import Fitted, constant, spectral_fit, widened
+from .response_estimates import ResponseEstimates, constant_responses, spectral_fit, widened
 from .result_tables import frames
-from .shared_system import Shared
+from .shared_system import SharedSystem
 from .spectral import CovarianceSpectrum
 
 MOST_PATTERNS_KEPT = 32
 """Designs for patterns of missing values that are kept at a time."""
+
+
+Prepared = tuple[Design, IndexArray, CovarianceSpectrum | SharedSystem]
+"""A design, the places of its rows in the data, and what its fits share."""
 
 
 class ChunkFitter:
@@ -40,7 +44,9 @@ class ChunkFitter:
 
     def __init__(self, source: Source, reml: bool, control: Control) -> None:
         self.source, self.reml, self.control = source, reml, control
-        self._prepared: dict[bytes, tuple[Design, IndexArray, CovarianceSpectrum | Shared]] = {}
+        self._prepared: dict[
+            bytes, tuple[Design, IndexArray, CovarianceSpectrum | SharedSystem]
+        ] = {}
         self._whole = self._prepare(np.ones(source.n, dtype=bool))
 
     @property
@@ -48,18 +54,18 @@ class ChunkFitter:
         """Of all rows."""
         return self._whole[0]
 
-    def _prepare(self, rows: BoolArray) -> tuple[Design, IndexArray, CovarianceSpectrum | Shared]:
+    def _prepare(self, rows: BoolArray) -> Prepared:
         key = rows.tobytes()
         if key not in self._prepared:
             with warnings.catch_warnings():
                 if not rows.all():  # one warning for all responses comes later
                     warnings.simplefilter("ignore", RankWarning)
                 design, places = self.source.design(None if rows.all() else rows)
-            work: CovarianceSpectrum | Shared
+            work: CovarianceSpectrum | SharedSystem
             if is_spectral(design) or self.source.relationship is not None:
                 work = spectrum(design, self.source.relationship, self.control, self.reml)
             else:
-                work = Shared.of(design, self.reml, self.control)
+                work = SharedSystem.of(design, self.reml, self.control)
             if len(self._prepared) >= MOST_PATTERNS_KEPT:
                 del self._prepared[list(self._prepared)[1]]
             self._prepared[key] = design, places, work
@@ -78,7 +84,7 @@ class ChunkFitter:
                 "missing='drop' to leave out the rows of each that are missing."
             )
         p, n_theta = design.X.shape[1], sum(t.covariance.n_theta for t in design.terms)
-        out = Fitted.empty(len(gaps), n_theta, p)
+        out = ResponseEstimates.empty(len(gaps), n_theta, p)
         nobs = np.full(len(gaps), len(places))
         for which in _by_pattern(absent, gaps):
             rows = np.ones(self.source.n, dtype=bool)
@@ -93,18 +99,18 @@ class ChunkFitter:
         _warn(out, chunk.names)
         return ManyFits(*frames(design, out, chunk.names, nobs))
 
-    def _fit(self, rows: BoolArray, Y: FloatArray, full: Design) -> Fitted:
+    def _fit(self, rows: BoolArray, Y: FloatArray, full: Design) -> ResponseEstimates:
         """Fit responses that have the same rows."""
         design, places, work = self._prepare(rows)
         Y = _taken(Y, places)
-        usable = ~constant(Y)
+        usable = ~constant_responses(Y)
         size = np.maximum(np.abs(Y.max(axis=0)), np.abs(Y.min(axis=0)))
         if design.offset.any():
             Y = Y - design.offset[:, None]
             size = np.maximum(size, np.abs(design.offset).max())
         shift, shift_beta = subtract_shift(Y, design.X)
         Y = Y - shift if shift.any() else Y
-        if isinstance(work, Shared):
+        if isinstance(work, SharedSystem):
             found = work.fit(Y, usable, size)
         else:
             effects = partial(random_effects, design, self.source.relationship)
@@ -129,7 +135,7 @@ def _by_pattern(absent: BoolArray, gaps: BoolArray) -> list[IndexArray]:
     return patterns + [np.asarray(which) for which in seen.values()]
 
 
-def _warn(out: Fitted, names: list[Any]) -> None:
+def _warn(out: ResponseEstimates, names: list[Any]) -> None:
     """One warning of each kind, with counts and the first names."""
     for which, category, what in (
         (

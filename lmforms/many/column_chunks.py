@@ -39,7 +39,7 @@ def chunk_size(chunk: Any, n: int) -> int:
     return whole("chunk", chunk, least=1)
 
 
-def chunks(given: Any, what: str, n: int, step: int, rows: Rows) -> Iterator[Chunk]:
+def read_chunks(given: Any, what: str, n: int, step: int, rows: Rows) -> Iterator[Chunk]:
     """Columns as chunks of floats, rows in the order of the data.
 
     Parameters

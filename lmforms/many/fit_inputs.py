@@ -10,7 +10,7 @@ import numpy as np
 from ..control import Control
 from ..formula.evaluator import Scope
 from ..support.arrays import FloatArray
-from .column_chunks import chunks, is_stream, rows_like
+from .column_chunks import is_stream, read_chunks, rows_like
 from .inputs import Source
 
 if TYPE_CHECKING:
@@ -55,5 +55,5 @@ class FitInputs:
     def columns(self) -> tuple[list[Any], FloatArray]:
         """Names and values of the responses, (rows of the data, m)."""
         rows = rows_like(self.source.data.index)
-        parts = list(chunks(self.responses, "responses", self.source.n, 1 << 62, rows))
+        parts = list(read_chunks(self.responses, "responses", self.source.n, 1 << 62, rows))
         return [name for p in parts for name in p.names], np.hstack([p.values for p in parts])

@@ -30,14 +30,14 @@ from ..support.arrays import BoolArray, FloatArray
 from .column_chunks import (
     Progress,
     chunk_size,
-    chunks,
     column_count,
+    read_chunks,
     refuse_infinite,
     reporter,
 )
 from .inputs import Source, random_effects, spectrum
 from .marker_values import checked, rows_by_label
-from .scan import Null, Refit, Scanned, Test, scan
+from .scan import MarkerTests, NullModel, Refit, Test, scan
 from .spectral import CovarianceSpectrum
 
 
@@ -184,10 +184,10 @@ def gwas(
     source = Source.of(formula, data, weights=weights, missing="raise", relationship=relationship)
     design = _design(source)
     parts = spectrum(design, relationship, control_of(control), method)
-    null = Null.of(parts, _response(design, relationship, parts), method)
+    null = NullModel.of(parts, _response(design, relationship, parts), method)
     told = reporter(progress, column_count(markers), "markers")
     rows = rows_by_label(design, source.data.index)
-    pieces = chunks(markers, "markers", design.n, chunk_size(chunk, design.n), rows)
+    pieces = read_chunks(markers, "markers", design.n, chunk_size(chunk, design.n), rows)
 
     def frames() -> Iterator[pd.DataFrame]:
         done = 0
@@ -264,7 +264,7 @@ def _response(design: Design, relationship: Any, parts: CovarianceSpectrum) -> F
     return np.asarray(left[:, 0])
 
 
-def _warn(found: Scanned, varies: BoolArray, names: list[Any]) -> None:
+def _warn(found: MarkerTests, varies: BoolArray, names: list[Any]) -> None:
     for which, category, what in (
         (
             found.collinear,
@@ -283,7 +283,7 @@ def _warn(found: Scanned, varies: BoolArray, names: list[Any]) -> None:
             warnings.warn(text, category, stacklevel=caller_depth())
 
 
-def _frame(found: Scanned, names: list[Any]) -> pd.DataFrame:
+def _frame(found: MarkerTests, names: list[Any]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "marker": pd.Index(names, tupleize_cols=False),

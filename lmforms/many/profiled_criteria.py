@@ -32,10 +32,10 @@ from .spectral import CovarianceSpectrum
 CACHED_ENTRIES = 1 << 16
 """Numbers that a pass works on at a time: temporaries stay in cache."""
 
-Sums = tuple[FloatArray, FloatArray, FloatArray]
+DerivativeSums = tuple[FloatArray, FloatArray, FloatArray]
 
 
-def blocks(count: int, width: int) -> Iterator[slice]:
+def cache_blocks(count: int, width: int) -> Iterator[slice]:
     """Slices of `count` rows of this width that fit into cache."""
     step = max(1, CACHED_ENTRIES // max(1, width))
     for start in range(0, count, step):
@@ -43,7 +43,7 @@ def blocks(count: int, width: int) -> Iterator[slice]:
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
+class SpectralWeights:
     """u, −u' and u'' at the τ of some rows, (rows, m) each."""
 
     u: FloatArray
@@ -52,7 +52,7 @@ class Weights:
     a: FloatArray
 
     @classmethod
-    def at(cls, tau: FloatArray, eigen: FloatArray) -> Weights:
+    def at(cls, tau: FloatArray, eigen: FloatArray) -> SpectralWeights:
         """For τ (rows,) and eigenvalues (m,)."""
         product = tau[:, None] * eigen
         u = 1.0 / (1.0 + product)
@@ -60,7 +60,7 @@ class Weights:
         down = u * a
         return cls(u, down, down * (a - u), a)
 
-    def sums(self, squares: FloatArray) -> Sums:
+    def sums(self, squares: FloatArray) -> DerivativeSums:
         """Σ of squares (rows, m) times u, u', u''."""
         return (
             np.einsum("ij,ij->i", squares, self.u),
@@ -68,7 +68,7 @@ class Weights:
             np.einsum("ij,ij->i", squares, self.curve),
         )
 
-    def shared_sums(self, squares: FloatArray) -> Sums:
+    def shared_sums(self, squares: FloatArray) -> DerivativeSums:
         """The same for squares (m,) that all rows share."""
         return self.u @ squares, -(self.down @ squares), self.curve @ squares
 
@@ -107,7 +107,7 @@ class Responses:
     def r2(self, tau: FloatArray) -> FloatArray:
         """r² of each response at its τ."""
         out = self.rest.copy()
-        for rows in blocks(len(self), self.squares.shape[1]):
+        for rows in cache_blocks(len(self), self.squares.shape[1]):
             u = 1.0 / (1.0 + tau[rows, None] * self.spectrum.values)
             out[rows] += np.einsum("ij,ij->i", self.squares[rows], u)
         return out
@@ -128,9 +128,9 @@ class Responses:
     def derivatives(self, tau: FloatArray, which: IndexArray) -> tuple[FloatArray, FloatArray]:
         """First and second derivative in ln τ of the responses `which`."""
         first, second = np.empty(len(which)), np.empty(len(which))
-        for rows in blocks(len(which), self.squares.shape[1]):
+        for rows in cache_blocks(len(which), self.squares.shape[1]):
             some = which[rows]
-            w = Weights.at(tau[rows], self.spectrum.values)
+            w = SpectralWeights.at(tau[rows], self.spectrum.values)
             r2, r2_1, r2_2 = w.sums(self.squares[some])
             r2 = r2 + self.rest[some]
             log_1, log_2 = _log_det(w, tau[rows], self.spectrum, self.reml)
@@ -185,11 +185,11 @@ class Markers:
         base = nu * (1.0 + np.log(2.0 * np.pi / nu)) + self.spectrum.log_det_residual
         return float(base + (self.spectrum.log_det_x if self.reml else 0.0))
 
-    def products(self, tau: FloatArray, which: IndexArray | None = None) -> Sums:
+    def products(self, tau: FloatArray, which: IndexArray | None = None) -> DerivativeSums:
         """A, B and C of each marker at its τ."""
         which = np.arange(len(self)) if which is None else which
         a, b, c = np.empty(len(which)), np.empty(len(which)), np.empty(len(which))
-        for rows in blocks(len(which), self.g.shape[1]):
+        for rows in cache_blocks(len(which), self.g.shape[1]):
             some = which[rows]
             g = self.g[some]
             u = 1.0 / (1.0 + tau[rows, None] * self.spectrum.values)
@@ -199,7 +199,7 @@ class Markers:
             c[rows] = u @ self.y**2 + self.yy
         return a, b, c
 
-    def _value(self, abc: Sums, log_det: FloatArray) -> FloatArray:
+    def _value(self, abc: DerivativeSums, log_det: FloatArray) -> FloatArray:
         a, b, c = abc
         value = log_det + self.nu * np.log(c - b**2 / a) + self._constant
         return value + np.log(a) if self.reml else value
@@ -207,7 +207,7 @@ class Markers:
     def values(self, tau: FloatArray, which: IndexArray) -> FloatArray:
         """Criterion of the markers `which` at their τ."""
         log_det = np.empty(len(which))
-        for rows in blocks(len(which), self.g.shape[1]):
+        for rows in cache_blocks(len(which), self.g.shape[1]):
             log_det[rows] = self.spectrum.log_det(tau[rows], self.reml)
         return self._value(self.products(tau, which), log_det)
 
@@ -222,10 +222,10 @@ class Markers:
     def derivatives(self, tau: FloatArray, which: IndexArray) -> tuple[FloatArray, FloatArray]:
         """First and second derivative in ln τ of the markers `which`."""
         first, second = np.empty(len(which)), np.empty(len(which))
-        for rows in blocks(len(which), self.g.shape[1]):
+        for rows in cache_blocks(len(which), self.g.shape[1]):
             some = which[rows]
             g = self.g[some]
-            w = Weights.at(tau[rows], self.spectrum.values)
+            w = SpectralWeights.at(tau[rows], self.spectrum.values)
             gw = [g * w.u, -(g * w.down), g * w.curve]
             a, a1, a2 = (np.einsum("ij,ij->i", x, g) for x in gw)
             b, b1, b2 = (x @ self.y for x in gw)
@@ -258,6 +258,6 @@ class Markers:
 
 
 def _log_det(
-    w: Weights, tau: FloatArray, spectrum: CovarianceSpectrum, reml: bool
+    w: SpectralWeights, tau: FloatArray, spectrum: CovarianceSpectrum, reml: bool
 ) -> tuple[FloatArray, FloatArray]:
-    return w.log_det() if reml else Weights.at(tau, spectrum.eigenvalues(reml)).log_det()
+    return w.log_det() if reml else SpectralWeights.at(tau, spectrum.eigenvalues(reml)).log_det()

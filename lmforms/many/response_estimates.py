@@ -11,16 +11,16 @@ from ..data.design import Design
 from ..engine.exact_fit import Checked
 from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .profiled_criteria import Responses, blocks
+from .profiled_criteria import Responses, cache_blocks
 from .spectral import CovarianceSpectrum
-from .tau_search import HIGHEST_TAU, minimize
+from .tau_search import HIGHEST_TAU, minimize_over_tau
 
 TAU_MARGIN = 1e4
 """How far above the ratio of what random effects explain to what they leave τ is sought."""
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class ResponseEstimates:
     """Estimates of c responses; NaN where there are none.
 
     Attributes
@@ -45,7 +45,7 @@ class Fitted:
     degenerate: BoolArray
 
     @classmethod
-    def empty(cls, count: int, n_theta: int, p: int) -> Fitted:
+    def empty(cls, count: int, n_theta: int, p: int) -> ResponseEstimates:
         """Everything NaN, to be filled in."""
         return cls(
             np.full((count, n_theta), np.nan),
@@ -59,13 +59,13 @@ class Fitted:
             degenerate=np.ones(count, dtype=bool),
         )
 
-    def put(self, where: IndexArray, part: Fitted) -> None:
+    def put(self, where: IndexArray, part: ResponseEstimates) -> None:
         """Fill in the estimates of some responses."""
         for name in self.__dataclass_fields__:
             getattr(self, name)[where] = getattr(part, name)
 
 
-def widened(part: Fitted, own: Design, full: Design) -> Fitted:
+def widened(part: ResponseEstimates, own: Design, full: Design) -> ResponseEstimates:
     """Fits of some rows with places for all columns of the full design; NaN where rows lack one.
 
     Raises
@@ -100,7 +100,7 @@ def _entries(design: Design) -> list[tuple[int, str, str]]:
     return out
 
 
-def constant(Y: FloatArray) -> BoolArray:
+def constant_responses(Y: FloatArray) -> BoolArray:
     """Which columns have one value."""
     return np.asarray((Y[0] == Y).all(axis=0))
 
@@ -112,7 +112,7 @@ def spectral_fit(
     checked: Checked,
     reml: bool,
     control: Control,
-) -> Fitted:
+) -> ResponseEstimates:
     """Fit whitened responses (n, c), offsets taken off, of a model with one component.
 
     Parameters
@@ -127,7 +127,7 @@ def spectral_fit(
     control : Control
         Its `singular` is used.
     """
-    out = Fitted.empty(Y.shape[1], 1, spectrum.p)
+    out = ResponseEstimates.empty(Y.shape[1], 1, spectrum.p)
     least = spectrum.pseudo_inverse @ Y
     left = spectrum.project(Y)
     total = np.einsum("ij,ij->j", left, left)
@@ -147,14 +147,16 @@ def spectral_fit(
     highest = HIGHEST_TAU
     if rest is not None and len(good):
         highest = max(highest, TAU_MARGIN * ratio)
-    tau, value, converged = minimize(responses, spectrum.values, spectrum.saturated, highest)
+    tau, value, converged = minimize_over_tau(
+        responses, spectrum.values, spectrum.saturated, highest
+    )
     sigma = scale * np.sqrt(responses.r2(tau) / responses.nu)
     theta = np.sqrt(tau)
     beta, variance = fixed_effects(spectrum, eta, tau)
     flat = np.full(len(good), reml and not len(spectrum.values))
     out.put(
         good,
-        Fitted(
+        ResponseEstimates(
             theta=theta[:, None],
             beta=least[:, good].T - scale[:, None] * beta,
             se=sigma[:, None] * np.sqrt(variance),
@@ -175,7 +177,7 @@ def fixed_effects(
     """What β̂ differs from least squares by, and Var(β̂)/σ², (c, p) each."""
     p = spectrum.p
     shift, variance = np.empty((len(tau), p)), np.empty((len(tau), p))
-    for rows in blocks(len(tau), len(spectrum.values)):
+    for rows in cache_blocks(len(tau), len(spectrum.values)):
         t = tau[rows, None]
         w = t / (1.0 + t * spectrum.values)
         shift[rows] = (w * eta[rows]) @ spectrum.slopes.T

@@ -20,9 +20,9 @@ from .chunk_fitter import ChunkFitter
 from .column_chunks import (
     Progress,
     chunk_size,
-    chunks,
     column_count,
     columns_named,
+    read_chunks,
     reporter,
     rows_like,
 )
@@ -173,7 +173,7 @@ def lmer_many(
     fitter = ChunkFitter(source, reml, control_of(control))
     step = chunk_size(chunk, source.n)
     told = reporter(progress, column_count(responses), "responses")
-    parts = chunks(responses, "responses", source.n, step, rows_like(source.data.index))
+    parts = read_chunks(responses, "responses", source.n, step, rows_like(source.data.index))
 
     def fits() -> Iterator[ManyFits]:
         done = 0

@@ -9,11 +9,11 @@ import pandas as pd
 
 from ..data.design import Design
 from ..support.arrays import FloatArray, IndexArray
-from .response_estimates import Fitted
+from .response_estimates import ResponseEstimates
 
 
 def frames(
-    design: Design, out: Fitted, names: list[Any], nobs: IndexArray
+    design: Design, out: ResponseEstimates, names: list[Any], nobs: IndexArray
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The frames ``fixed``, ``fits`` and ``variances``."""
     labels = pd.Index(names, tupleize_cols=False)
@@ -24,7 +24,7 @@ def frames(
     )
 
 
-def _fixed(design: Design, out: Fitted, labels: pd.Index) -> pd.DataFrame:
+def _fixed(design: Design, out: ResponseEstimates, labels: pd.Index) -> pd.DataFrame:
     from scipy.special import ndtr
 
     terms = pd.Index(design.x_names, dtype=object)
@@ -43,7 +43,7 @@ def _fixed(design: Design, out: Fitted, labels: pd.Index) -> pd.DataFrame:
     )
 
 
-def _fits(out: Fitted, labels: pd.Index, nobs: IndexArray) -> pd.DataFrame:
+def _fits(out: ResponseEstimates, labels: pd.Index, nobs: IndexArray) -> pd.DataFrame:
     count = out.theta.shape[1]
     theta = ["theta"] if count == 1 else [f"theta[{i}]" for i in range(count)]
     columns: dict[str, Any] = {"response": labels}
@@ -59,7 +59,7 @@ def _fits(out: Fitted, labels: pd.Index, nobs: IndexArray) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _variances(design: Design, out: Fitted, labels: pd.Index) -> pd.DataFrame:
+def _variances(design: Design, out: ResponseEstimates, labels: pd.Index) -> pd.DataFrame:
     heads: list[tuple[str, str, str]] = []
     variance: list[FloatArray] = []
     sdcor: list[FloatArray] = []

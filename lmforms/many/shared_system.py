@@ -29,7 +29,7 @@ from ..engine.sums.scaling import choose_units
 from ..errors import ModelError, NumericalError
 from ..results.model_results import theta_in_formula_order
 from ..support.arrays import BoolArray, FloatArray
-from .response_estimates import Fitted
+from .response_estimates import ResponseEstimates
 
 START_MULTIPLES = (0.1, 0.3, 1.0, 3.0)
 """Multiples of the plain start that are tried."""
@@ -39,7 +39,7 @@ MOST_MOMENT_STARTS = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Shared:
+class SharedSystem:
     """A model but for its response, summed and analysed.
 
     Attributes
@@ -64,7 +64,7 @@ class Shared:
     bases: list[object]
 
     @classmethod
-    def of(cls, design: Design, reml: bool, control: Control) -> Shared:
+    def of(cls, design: Design, reml: bool, control: Control) -> SharedSystem:
         """Sum up and analyse."""
         rows = design.rows()
         covariances = tuple(g.covariance for g in design.groups)
@@ -79,13 +79,13 @@ class Shared:
         """Structure of each grouping factor."""
         return tuple(g.covariance for g in self.design.groups)
 
-    def fit(self, Y: FloatArray, usable: BoolArray, size: FloatArray) -> Fitted:
+    def fit(self, Y: FloatArray, usable: BoolArray, size: FloatArray) -> ResponseEstimates:
         """Fit responses (n, c), offsets taken off and not whitened.
 
         `size` (c,) is the largest absolute value that they were made of.
         """
         n_theta = sum(t.covariance.n_theta for t in self.design.terms)
-        out = Fitted.empty(Y.shape[1], n_theta, self.rows.X.shape[1])
+        out = ResponseEstimates.empty(Y.shape[1], n_theta, self.rows.X.shape[1])
         good = np.flatnonzero(usable)
         if not len(good):
             return out
@@ -213,7 +213,7 @@ class Shared:
         return estimate(rows, self.covariances, reml=self.reml, control=self.control)
 
 
-def _fill(out: Fitted, j: int, fit: Estimate, design: Design) -> None:
+def _fill(out: ResponseEstimates, j: int, fit: Estimate, design: Design) -> None:
     out.theta[j] = theta_in_formula_order(design, fit.theta)
     out.beta[j] = fit.beta
     out.se[j] = np.sqrt(np.diag(fit.cov_beta))

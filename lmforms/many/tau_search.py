@@ -79,7 +79,7 @@ def grid_for(
     return np.linspace(low, high, int((high - low) / GRID_SPACING) + 1)
 
 
-def minimize(
+def minimize_over_tau(
     criteria: Criteria,
     eigenvalues: FloatArray,
     saturated: bool = False,

@@ -26,7 +26,7 @@ def check_dense_size(size: int, what: str) -> None:
         )
 
 
-def covariance(model: ComponentModel, variances: FloatArray) -> FloatArray:
+def dense_covariance(model: ComponentModel, variances: FloatArray) -> FloatArray:
     """V = ΣZ_iK_iZ_i'σ_i² + Rσ², (n, n): cheat sheet, section 1."""
     check_dense_size(model.n, "V")
     weights = np.ones(model.n) if model.weights is None else model.weights

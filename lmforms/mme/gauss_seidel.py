@@ -21,7 +21,7 @@ from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from .henderson_system import HendersonSystem
 from .iterations import EPSILON, RESTART_REDUCTION, TOLERANCE, Iterations, check_options, finished
-from .kernel_spectrum import KernelSpectrum, spectrum
+from .kernel_spectrum import KernelSpectrum, kernel_spectrum
 
 MOST_SWEEPS = 20_000
 """Sweeps. Fixed and random effects of the same levels approach each other slowly."""
@@ -81,7 +81,7 @@ def _rotated(
             blocks.append(system.W[:, span])
             precisions.append(q)
             continue
-        own = spectrum(component)
+        own = kernel_spectrum(component)
         spectra.append((span, own))
         blocks.append(sp.diags(np.sqrt(weights)) @ sp.csc_matrix(component.Z @ own.U))
         precisions.append(sp.diags(1.0 / own.d, format="csc"))

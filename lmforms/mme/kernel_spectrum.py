@@ -41,7 +41,7 @@ class KernelSpectrum:
         return alpha / np.sqrt(self.d) if self.back is None else np.asarray(self.back @ alpha)
 
 
-def spectrum(component: Component) -> KernelSpectrum:
+def kernel_spectrum(component: Component) -> KernelSpectrum:
     """Of a component with a root.
 
     A root that consists of eigenvectors, such as that of a block-diagonal K, is taken as it is;
@@ -51,7 +51,7 @@ def spectrum(component: Component) -> KernelSpectrum:
     --------
     >>> import scipy.sparse as sp
     >>> root = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
-    >>> spectrum(Component("g", sp.identity(3), (1, 2, 3), root)).d
+    >>> kernel_spectrum(Component("g", sp.identity(3), (1, 2, 3), root)).d
     array([2., 4.])
     """
     import scipy.sparse as sp

@@ -95,7 +95,7 @@ class MixedModelEquations:
     @cached_property
     def V(self) -> FloatArray:
         """V = ΣZ_iK_iZ_i'σ_i² + Rσ², (n, n), dense (section 1)."""
-        return dense_covariance.covariance(self.model, self._values)
+        return dense_covariance.dense_covariance(self.model, self._values)
 
     @cached_property
     def P(self) -> FloatArray:

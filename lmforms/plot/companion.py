@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..support.arguments import named_arguments, shown
-from .axes import REFERENCE_GREY, point_style, several
+from .axes import REFERENCE_GREY, point_style, several_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def companion(forms: PlottedForms, response: Any = None, ax: Any = None) -> list
     if not all(hasattr(forms, name) for name in ("responses", "rows", "likeness")):
         raise ArgumentError(f"forms must be a Forms, not {shown(forms)}: fit.forms() makes them.")
     rows, table = forms.rows(response), forms.likeness(response)
-    panels = several(ax, 2, (8.4, 4.6))
+    panels = several_axes(ax, 2, (8.4, 4.6))
     for panel, part in zip(panels, PANELS):
         _scatter(panel, rows, part)
         _titled(panel, part, table.loc[part])

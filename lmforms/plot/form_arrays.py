@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError, listed
-from ..latent.inputs import block
+from ..latent.inputs import checked_block
 from ..latent.modalities import Side
 from ..support.arguments import one_of, sequence, shown, whole
 
@@ -19,7 +19,7 @@ CODES = ("K", "H", "K+H")
 
 
 @dataclass(frozen=True)
-class Ranks:
+class RankComparison:
     """Cross-validated shares by rank.
 
     Attributes
@@ -41,7 +41,7 @@ class Ranks:
     simplest: int | None
 
 
-def fitted(form: Any) -> Any:
+def fitted_form(form: Any) -> Any:
     """The form itself, or that of a regressor which holds one.
 
     Raises
@@ -94,7 +94,7 @@ def codes_of(form: Any, of: str) -> np.ndarray:
     return {"K": K, "H": H, "K+H": K + H}[of]
 
 
-def chosen(components: Any, k: int) -> list[int]:
+def component_places(components: Any, k: int) -> list[int]:
     """Components, counted from 1 as in the labels c1, c2, …, as places; None is all.
 
     Raises
@@ -103,7 +103,7 @@ def chosen(components: Any, k: int) -> list[int]:
 
     Examples
     --------
-    >>> chosen((1, 3), 3), chosen(None, 2)
+    >>> component_places((1, 3), 3), component_places(None, 2)
     ([0, 2], [0, 1])
     """
     if components is None:
@@ -116,7 +116,7 @@ def chosen(components: Any, k: int) -> list[int]:
     return found
 
 
-def compared(table: Any) -> Ranks:
+def rank_comparison(table: Any) -> RankComparison:
     """Means and standard errors by rank, the best, and the simplest that is as good.
 
     Parameters
@@ -132,7 +132,7 @@ def compared(table: Any) -> Ranks:
     Examples
     --------
     >>> shares = [0.4, 0.6, 0.79, 0.83, 0.80, 0.84]
-    >>> found = compared(pd.DataFrame({"rank": [1, 1, 2, 2, 3, 3], "fold": [0, 1] * 3,
+    >>> found = rank_comparison(pd.DataFrame({"rank": [1, 1, 2, 2, 3, 3], "fold": [0, 1] * 3,
     ...                                "share": shares, "converged": True}))
     >>> found.best, found.simplest
     (3, 2)
@@ -150,13 +150,13 @@ def compared(table: Any) -> Ranks:
     errors = grouped["sem"].to_numpy(dtype=np.float64)
     top = int(np.nanargmax(means))
     if not np.isfinite(errors[top]):
-        return Ranks(ranks, means, errors, int(ranks[top]), None)
+        return RankComparison(ranks, means, errors, int(ranks[top]), None)
     with np.errstate(invalid="ignore"):
         simplest = int(ranks[np.flatnonzero(means >= means[top] - errors[top])[0]])
-    return Ranks(ranks, means, errors, int(ranks[top]), simplest)
+    return RankComparison(ranks, means, errors, int(ranks[top]), simplest)
 
 
-def longest(values: np.ndarray, top: Any) -> np.ndarray:
+def largest_rows(values: np.ndarray, top: Any) -> np.ndarray:
     """Places of the `top` rows of greatest norm, greatest first.
 
     Raises
@@ -165,7 +165,7 @@ def longest(values: np.ndarray, top: Any) -> np.ndarray:
 
     Examples
     --------
-    >>> longest(np.array([[1.0], [-3.0], [2.0]]), 2)
+    >>> largest_rows(np.array([[1.0], [-3.0], [2.0]]), 2)
     array([1, 2])
     """
     top = whole("top", top, least=1)
@@ -174,6 +174,6 @@ def longest(values: np.ndarray, top: Any) -> np.ndarray:
 
 def second_moments(data: Any) -> np.ndarray:
     """A'A/n of a frame, array or sparse matrix."""
-    A = block(data, "data", Side.FIXED).values
+    A = checked_block(data, "data", Side.FIXED).values
     S = (A.T @ A) / A.shape[0]
     return S.toarray() if hasattr(S, "toarray") else S

@@ -11,7 +11,7 @@ import pandas as pd
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, sequence, shown
 from . import colours, drawing, form_arrays
-from .axes import MOST_TICK_LABELS, REFERENCE_GREY, several
+from .axes import MOST_TICK_LABELS, REFERENCE_GREY, several_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,21 +76,21 @@ def loadings(
     >>> ax.get_xlabel()
     'loading β × rms code'
     """
-    form = form_arrays.fitted(form)
+    form = form_arrays.fitted_form(form)
     values, labels = form_arrays.loadings_of(form, modality)
     if not flag("raw", raw):
         values = values * form_arrays.code_sizes(form, modality)
-    shown = form_arrays.chosen(components, values.shape[1])
+    shown = form_arrays.component_places(components, values.shape[1])
     values = values[:, shown]
     if top is not None:
-        order = form_arrays.longest(values, top)
+        order = form_arrays.largest_rows(values, top)
         values, labels = values[order], [labels[i] for i in order]
     names = [f"c{j + 1}" for j in shown]
     symbol = f"loading {form_arrays.SYMBOLS.get(modality, '')}".rstrip() + (
         "" if raw else " × rms code"
     )
     few = len(labels) <= MOST_TICK_LABELS and len(shown) <= MOST_DODGED_COMPONENTS
-    draw = drawing.dots if few else drawing.heat
+    draw = drawing.dot_plot if few else drawing.heat_map
     return draw(values, labels, names, symbol, modality, ax)
 
 
@@ -153,11 +153,11 @@ def codes(
     >>> [ax.get_title() for ax in panels]
     ['K', 'H', 'K+H']
     """
-    form, common = form_arrays.fitted(form), flag("common", common)
+    form, common = form_arrays.fitted_form(form), flag("common", common)
     k = np.shape(form.K_)[1]
     if k < 2:
         raise ArgumentError("This form has one component, and codes() draws two of them.")
-    pair = form_arrays.chosen(components, k)
+    pair = form_arrays.component_places(components, k)
     if len(pair) != 2:
         raise ArgumentError(f"components={shown(components)}: codes() draws two of them.")
     kinds = [of] if isinstance(of, str) else sequence("of", of, "K, H and K+H")
@@ -168,7 +168,7 @@ def codes(
     n = len(places[0])
     shades = colours.points(color, n, rows)
     texts = colours.texts(labels, n, rows)
-    panels = several(ax, len(kinds), (PANEL_INCHES * len(kinds) + 0.8, PANEL_INCHES + 0.3))
+    panels = several_axes(ax, len(kinds), (PANEL_INCHES * len(kinds) + 0.8, PANEL_INCHES + 0.3))
     for panel, kind, xy in zip(panels, kinds, places):
         panel.axhline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
         panel.axvline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
@@ -176,7 +176,7 @@ def codes(
         drawing.annotate(panel, xy, texts)
     panels[0].set_ylabel(f"c{pair[1] + 1}")
     colours.draw(panels, places, shades)
-    drawing.square(panels, places, common)
+    drawing.square_panels(panels, places, common)
     return panels[0] if isinstance(of, str) else np.array(panels, dtype=object)
 
 
@@ -222,11 +222,11 @@ def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     >>> bool(np.allclose(shown, shown.T))
     True
     """
-    form = form_arrays.fitted(form)
+    form = form_arrays.fitted_form(form)
     implied = form.implied_covariance(of)
     share = form.covariance_share(data, of)
     labels = list(implied.columns) if isinstance(implied, pd.DataFrame) else range(len(implied))
     title = f"{of}: data above, form below, share rebuilt {share:.3f}"
-    return drawing.triangles(
+    return drawing.two_triangles(
         form_arrays.second_moments(data), np.asarray(implied), labels, title, ax
     )

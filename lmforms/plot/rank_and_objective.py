@@ -10,7 +10,7 @@ import pandas as pd
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, shown
 from . import form_arrays
-from .axes import MOST_TICK_LABELS, REFERENCE_GREY, one
+from .axes import MOST_TICK_LABELS, REFERENCE_GREY, single_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,8 +53,8 @@ def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
     >>> lf.plot.rank(table).get_xlabel()
     'rank'
     """
-    found = form_arrays.compared(table)
-    ax = one(ax, (5.5, 3.6))
+    found = form_arrays.rank_comparison(table)
+    ax = single_axes(ax, (5.5, 3.6))
     fold = table["fold"].to_numpy()
     spread = np.unique(fold, return_inverse=True)[1] / max(len(np.unique(fold)) - 1, 1) - 0.5
     gap = float(np.diff(found.ranks).min()) if len(found.ranks) > 1 else 1.0
@@ -124,7 +124,7 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     >>> bool(np.array_equal(ax.lines[0].get_ydata(), form.objective_trace_))
     True
     """
-    form, excess = form_arrays.fitted(form), flag("excess", excess)
+    form, excess = form_arrays.fitted_form(form), flag("excess", excess)
     if label is not None and not isinstance(label, str):
         raise ArgumentError(f"label must be text, not {shown(label)}.")
     trace = np.asarray(form.objective_trace_, dtype=np.float64)
@@ -132,7 +132,7 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     height = trace - trace.min() if excess else trace
     sweeps = np.arange(len(trace))
     drawn = height > 0 if excess else np.ones(len(trace), dtype=bool)  # no logarithm of zero
-    ax = one(ax, (5.5, 3.4))
+    ax = single_axes(ax, (5.5, 3.4))
     marker = "o" if len(trace) <= MOST_TICK_LABELS else None
     (line,) = ax.plot(sweeps[drawn], height[drawn], lw=1.4, ms=3, marker=marker, label=label)
     if drawn[rises].any():
@@ -151,7 +151,7 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     return ax
 
 
-def _marked(ax: Axes, found: form_arrays.Ranks) -> None:
+def _marked(ax: Axes, found: form_arrays.RankComparison) -> None:
     """The best rank, the simplest that is as good, and the bound between them."""
     means = dict(zip(found.ranks.tolist(), found.means))
     best = means[found.best]

@@ -13,7 +13,7 @@ from ..errors import ArgumentError, RelationshipError
 from ..support.arrays import AnyArray, FloatArray
 from .factors import Sparse, sparse_pivots
 from .labels import Labels, named, other_type, values_of
-from .representations import Dense, LowRank, Precision, SparseForm
+from .representations import DenseMatrix, LowRank, Precision, SparseMatrix
 
 SYMMETRY_TOLERANCE = 1e-6
 """Largest |K_ij − K_ji| relative to the largest |K_ij|: a matrix that went through single
@@ -36,7 +36,7 @@ def is_sparse(matrix: Any) -> bool:
     return type(matrix).__module__.startswith("scipy.sparse")
 
 
-def unpacked(what: str, obj: Any, labels: Any) -> tuple[Any, Any]:
+def matrix_and_labels(what: str, obj: Any, labels: Any) -> tuple[Any, Any]:
     """The bare matrix and its labels: a labelled frame, a pair, or a matrix beside labels.
 
     Parameters
@@ -92,20 +92,20 @@ def check_frame(obj: Any) -> None:
     )
 
 
-def covariance(matrix: Any, labels: Labels) -> Dense | SparseForm:
+def checked_covariance(matrix: Any, labels: Labels) -> DenseMatrix | SparseMatrix:
     """A checked K, dense or sparse as it was given."""
     if is_sparse(matrix):
         K = _symmetric_sparse(matrix, labels, "The covariance")
         _check_sparse_semidefinite(K, labels)
-        return SparseForm(K)
+        return SparseMatrix(K)
     dense = _symmetric_dense(matrix, labels, "The covariance")
     _check_semidefinite(dense)
-    return Dense(dense)
+    return DenseMatrix(dense)
 
 
-def low_rank(root: Any, labels: Labels) -> LowRank:
+def checked_root(root: Any, labels: Labels) -> LowRank:
     """A checked root (q, r)."""
-    factor = numbers(root.toarray() if is_sparse(root) else root, "The root")
+    factor = real_numbers(root.toarray() if is_sparse(root) else root, "The root")
     if factor.ndim != 2:
         raise RelationshipError(f"The root must be a matrix (q, r); it has shape {factor.shape}.")
     _check_count(factor.shape[0], labels, "The root")
@@ -115,7 +115,7 @@ def low_rank(root: Any, labels: Labels) -> LowRank:
     return LowRank(factor.copy())
 
 
-def precision(matrix: Any, labels: Labels) -> Precision:
+def checked_precision(matrix: Any, labels: Labels) -> Precision:
     """A checked K⁻¹ with its triangle; a dense one becomes sparse."""
     import scipy.sparse as sp
 
@@ -144,7 +144,7 @@ def precision(matrix: Any, labels: Labels) -> Precision:
     return Precision(Q, triangle.tocsr(), found.order)
 
 
-def numbers(matrix: Any, what: str) -> FloatArray:
+def real_numbers(matrix: Any, what: str) -> FloatArray:
     """The matrix in double precision, NaN where it is masked."""
     array = matrix if isinstance(matrix, np.ma.MaskedArray) else np.asarray(matrix)
     try:
@@ -171,7 +171,7 @@ def _check_square(matrix: Any, labels: Labels, what: str) -> None:
 
 def _symmetric_dense(matrix: Any, labels: Labels, what: str) -> FloatArray:
     """The symmetric part, after its checks."""
-    K = numbers(matrix, what)
+    K = real_numbers(matrix, what)
     _check_square(K, labels, what)
     if not np.isfinite(K).all():
         i, j = np.argwhere(~np.isfinite(K))[0]

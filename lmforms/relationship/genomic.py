@@ -14,7 +14,7 @@ from ..support.arrays import AnyArray, BoolArray, FloatArray
 from . import check
 from .labels import checked_labels, named, values_of
 from .matrix import Relationship
-from .representations import Dense
+from .representations import DenseMatrix
 
 BLOCK_ENTRIES = 1 << 22
 """Numbers of a block of markers in double precision: 32 MB."""
@@ -82,7 +82,7 @@ def vanraden(
     one_of("missing", missing, ("mean", "raise"))
     one_of("monomorphic", monomorphic, ("raise", "drop"))
     columns = values_of(markers.columns) if hasattr(markers, "columns") else None
-    matrix, labels = check.unpacked("markers", markers, labels)
+    matrix, labels = check.matrix_and_labels("markers", markers, labels)
     names = checked_labels(labels)
     counts = _checked_counts(matrix, len(names))
     found = _survey(counts)
@@ -108,7 +108,7 @@ def vanraden(
         )
     if flat.all():
         raise RelationshipError("No marker varies.")
-    return Relationship(names, Dense(_products(counts, p, ~flat, method)))
+    return Relationship(names, DenseMatrix(_products(counts, p, ~flat, method)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,7 @@ def _checked_counts(matrix: Any, n: int) -> AnyArray:
 
         counts = np.ma.filled(counts, np.nan)
         try:
-            return check.numbers(np.where(pd.isna(counts), np.nan, counts), "Markers")
+            return check.real_numbers(np.where(pd.isna(counts), np.nan, counts), "Markers")
         except RelationshipError:
             raise RelationshipError("Markers must be numbers: copies of one allele.") from None
     if counts.dtype.kind not in "biuf":
@@ -189,7 +189,7 @@ def _check_survey(found: _Survey, marker: Any, missing: str) -> None:
 
 
 def _checked_frequencies(frequencies: Any, m: int) -> FloatArray:
-    p = check.numbers(frequencies, "The frequencies")
+    p = check.real_numbers(frequencies, "The frequencies")
     if p.shape != (m,):
         raise RelationshipError(f"There are {m:,} markers, but frequencies of shape {p.shape}.")
     if not ((p >= 0.0) & (p <= 1.0)).all():

@@ -91,9 +91,9 @@ class Relationship:
                 raise ArgumentError(f"A {type(obj).__name__} has its labels: leave out `labels`.")
             return known
         check.check_frame(obj)
-        matrix, labels = check.unpacked("relationship", obj, labels)
+        matrix, labels = check.matrix_and_labels("relationship", obj, labels)
         names = checked_labels(labels)
-        return cls(names, check.covariance(matrix, names))
+        return cls(names, check.checked_covariance(matrix, names))
 
     @classmethod
     @named_arguments
@@ -112,9 +112,9 @@ class Relationship:
         array([[1., 2.],
                [2., 4.]])
         """
-        matrix, labels = check.unpacked("root", root, labels)
+        matrix, labels = check.matrix_and_labels("root", root, labels)
         names = checked_labels(labels)
-        return cls(names, check.low_rank(matrix, names))
+        return cls(names, check.checked_root(matrix, names))
 
     @classmethod
     @named_arguments
@@ -134,9 +134,9 @@ class Relationship:
                [0.  , 0.25]])
         """
         check.check_frame(precision)
-        matrix, labels = check.unpacked("precision", precision, labels)
+        matrix, labels = check.matrix_and_labels("precision", precision, labels)
         names = checked_labels(labels)
-        return cls(names, check.precision(matrix, names))
+        return cls(names, check.checked_precision(matrix, names))
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -49,7 +49,7 @@ class Representation(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Dense(Representation):
+class DenseMatrix(Representation):
     """K itself (q, q)."""
 
     K: FloatArray
@@ -65,14 +65,14 @@ class Dense(Representation):
     def dense(self) -> FloatArray:
         return self.K.copy()
 
-    def marginal(self, at: IndexArray) -> Dense:
-        return Dense(self.K[np.ix_(at, at)])
+    def marginal(self, at: IndexArray) -> DenseMatrix:
+        return DenseMatrix(self.K[np.ix_(at, at)])
 
     arranged = marginal
 
 
 @dataclass(frozen=True, eq=False)
-class SparseForm(Representation):
+class SparseMatrix(Representation):
     """K itself (q, q), with few entries."""
 
     K: Sparse
@@ -88,8 +88,8 @@ class SparseForm(Representation):
     def dense(self) -> FloatArray:
         return np.asarray(self.K.toarray())
 
-    def marginal(self, at: IndexArray) -> SparseForm:
-        return SparseForm(self.K.tocsr()[at].tocsc()[:, at])
+    def marginal(self, at: IndexArray) -> SparseMatrix:
+        return SparseMatrix(self.K.tocsr()[at].tocsc()[:, at])
 
     arranged = marginal
 
@@ -168,12 +168,12 @@ class Precision(Representation):
         root = self.root()
         return np.asarray(root @ root.T)
 
-    def marginal(self, at: IndexArray) -> Dense:
+    def marginal(self, at: IndexArray) -> DenseMatrix:
         # leaving levels out fills the inverse; K[at, at] = R'R with R = W⁻ᵀE
         picks = np.zeros((self.q, len(at)))
         picks[np.argsort(self.order)[at], np.arange(len(at))] = 1.0
         half = Triangle(self.triangle).solve_transposed(picks)
-        return Dense(half.T @ half)
+        return DenseMatrix(half.T @ half)
 
     def arranged(self, at: IndexArray) -> Precision:
         new_place = np.argsort(at)

@@ -12,7 +12,7 @@ from ..support.arrays import FloatArray
 from . import check
 from .labels import checked_labels, named
 from .matrix import Relationship
-from .representations import Dense
+from .representations import DenseMatrix
 
 
 @named_arguments
@@ -83,18 +83,18 @@ def exponential(coordinates: Any, range_: float, *, labels: Any = None) -> Relat
 
 def _kernel(coordinates: Any, range_: float, labels: Any, square: bool) -> Relationship:
     range_ = positive("range_", range_)
-    places, labels = check.unpacked("coordinates", coordinates, labels)
+    places, labels = check.matrix_and_labels("coordinates", coordinates, labels)
     names = checked_labels(labels)
     K = _distances(_checked_places(places, names)) / range_
     if square:
         np.multiply(K, K, out=K)
     np.negative(K, out=K)
     np.exp(K, out=K)
-    return Relationship(names, Dense(K))
+    return Relationship(names, DenseMatrix(K))
 
 
 def _checked_places(places: Any, labels: tuple[Any, ...]) -> FloatArray:
-    points = check.numbers(places, "The coordinates")
+    points = check.real_numbers(places, "The coordinates")
     points = points[:, None] if points.ndim == 1 else points
     if points.ndim != 2 or points.shape[1] == 0:
         raise RelationshipError(f"Coordinates must be (q, d); they have shape {points.shape}.")

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..support.arrays import FloatArray
-from .explained import doubtful, explained
+from .explained import doubtful, explained_rows
 from .sums import Sums
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def affordable(sums: Sums) -> bool:
     return min(n, m) <= MOST_DENSE_SIZE and (m <= n or n * m <= MOST_DENSE_ENTRIES)
 
 
-def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> ComponentSpectrum:
+def diagonalised(model: ComponentModel, sums: Sums, *, full: bool = False) -> ComponentSpectrum:
     """Diagonalise the one component of a model.
 
     Parameters
@@ -107,7 +107,7 @@ def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> Compon
     seen = d > NULL_EIGENVALUE * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
     d, eta, basis, cross = d[seen], eta[seen], basis[:, seen], cross[:, seen]
     rest = 0.0 if len(d) >= n - sums.p else _rest(model, sums, basis @ (eta / np.sqrt(d)))
-    if rest and doubtful(model, sums.scale * np.sqrt(rest / n)) and explained(model).by_all:
+    if rest and doubtful(model, sums.scale * np.sqrt(rest / n)) and explained_rows(model).by_all:
         rest = 0.0
     if full_d is not None:
         full_d = full_d[full_d > NULL_EIGENVALUE * full_d.max(initial=0.0)]

@@ -16,7 +16,7 @@ from ..support.arrays import FloatArray
 from .component_estimate import ComponentEstimate
 from .equations import Equations
 from .estimate import estimate
-from .fit import VarCompFit, evaluated
+from .fit import VarCompFit, fit_at
 from .likelihood import likelihood
 from .model import ComponentModel, component_model
 from .sums import sums_of
@@ -84,7 +84,7 @@ def design_at(
     ratios = np.append(np.concatenate(list(theta)) ** 2, 1.0)
     scale = likelihood(equations, ratios, reml).profiled_scale
     at = likelihood(equations, ratios * scale, reml)
-    fit = evaluated(model, at, "given", "evaluated at given θ")
+    fit = fit_at(model, at, "given", "evaluated at given θ")
     return ComponentEstimate(design, fit, control.singular)
 
 

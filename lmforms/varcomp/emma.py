@@ -22,7 +22,7 @@ import numpy as np
 from ..errors import ModelError
 from ..support.arguments import flag, named_arguments, positive
 from ..support.arrays import FloatArray
-from .component_spectrum import ComponentSpectrum, spectrum
+from .component_spectrum import ComponentSpectrum, diagonalised
 from .equations import Equations
 from .fit import VarCompFit
 from .likelihood import likelihood
@@ -87,7 +87,7 @@ def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) 
             f"the methods {OTHER_METHODS} do it."
         )
     name, sums = model.names[0], sums_of(model)
-    profile = _Profile(spectrum(model, sums, full=not reml), sums, reml)
+    profile = _Profile(diagonalised(model, sums, full=not reml), sums, reml)
     if not len(profile.spectrum.d):
         raise ModelError(
             f"the columns of X explain all that {name} could: its variance is not determined. "

@@ -27,10 +27,10 @@ from ..support.arrays import FloatArray, IndexArray
 from . import estimator_steps
 from .emma import emma
 from .equations import Equations
-from .explained import LOST_RESIDUAL, explained, no_residual, refuse_lost
-from .fit import RESIDUAL, VarCompFit, evaluated
+from .explained import LOST_RESIDUAL, explained_rows, no_residual, refuse_lost
+from .fit import RESIDUAL, VarCompFit, fit_at
 from .gibbs import gibbs
-from .iterations import Path, iterate, quasi_newton, rounding, settled
+from .iterations import IterationPath, held_variances_at_zero, iterate, quasi_newton, rounding
 from .likelihood import Likelihood, likelihood
 from .model import ComponentModel, component_model_of
 from .other_optima import other_minima
@@ -170,12 +170,12 @@ def _by_method(
     if not model.components:
         alone = likelihood(equations, np.ones(1), options.reml).profiled_scale
         at = likelihood(equations, np.array([alone]), options.reml)
-        return evaluated(model, at, method, "converged: without random effects σ² is explicit")
+        return fit_at(model, at, method, "converged: without random effects σ² is explicit")
     if method == "emma":
         return emma(model, reml=options.reml)
     if method == "gibbs":
         return _joint_mode(model, equations, options.seed)
-    path = Path(equations, options.reml, [], [], [])
+    path = IterationPath(equations, options.reml, [], [], [])
     with calm_threads(equations.largest):
         at = path.at(start)
         path.add(at, "start")
@@ -189,13 +189,15 @@ def _by_method(
         return replace(found, message=found.message + others) if found.converged else found
 
 
-def _iterated(path: Path, at: Likelihood, method: str, options: _Options) -> Likelihood:
+def _iterated(path: IterationPath, at: Likelihood, method: str, options: _Options) -> Likelihood:
     """Where a method leads to."""
     go = quasi_newton if method == "quasi-newton" else iterate
-    return settled(path, go(path, at, method, options.tolerance, options.limit))
+    return held_variances_at_zero(path, go(path, at, method, options.tolerance, options.limit))
 
 
-def _lowest(path: Path, at: Likelihood, method: str, options: _Options) -> tuple[Likelihood, str]:
+def _lowest(
+    path: IterationPath, at: Likelihood, method: str, options: _Options
+) -> tuple[Likelihood, str]:
     """Walks again from other minima along each variance; adds to the path what ends lower.
 
     Where the residual variance goes to zero the likelihood may have no bound: not there.
@@ -204,7 +206,7 @@ def _lowest(path: Path, at: Likelihood, method: str, options: _Options) -> tuple
     for _ in range(LOWER_OPTIMA):
         lower = None
         for ratios in other_minima(at):
-            aside = Path(path.equations, path.reml, [], [], [])
+            aside = IterationPath(path.equations, path.reml, [], [], [])
             try:
                 scale = aside.at(np.append(ratios, 1.0)).profiled_scale
                 begin = aside.at(np.append(ratios, 1.0) * scale)
@@ -237,7 +239,7 @@ def _joint_mode(
         f"joint posterior mode of {chains} chains of {draws} draws with flat priors; "
         "lmforms.varcomp.gibbs gives the draws"
     )
-    return evaluated(model, likelihood(equations, mode, True), "gibbs", message)
+    return fit_at(model, likelihood(equations, mode, True), "gibbs", message)
 
 
 def _with_explained(
@@ -255,7 +257,7 @@ def _with_explained(
     return replace(found, model=model, steps=steps, likelihood=at)
 
 
-def _leaves_little(path: Path) -> bool:
+def _leaves_little(path: IterationPath) -> bool:
     """Whether wide components leave next to nothing, or so little that nothing can be computed."""
     sizes = path.equations.sums.sizes
     try:
@@ -264,16 +266,21 @@ def _leaves_little(path: Path) -> bool:
         return True
 
 
-def _check_residual(path: Path, at: Likelihood, model: ComponentModel) -> None:
+def _check_residual(path: IterationPath, at: Likelihood, model: ComponentModel) -> None:
     """Raise if σ² shrinks without end, or to where sums of squares have no digits for it."""
-    if explained(model).any_response:
+    if explained_rows(model).any_response:
         less = path.at(np.append(at.variances[:-1], RESIDUAL_REDUCTION * at.scale))
         if at.scale < LOST_RESIDUAL or less.criterion < at.criterion + NO_RISE:
             raise ModelError(no_residual(model))
 
 
 def _result(
-    model: ComponentModel, method: str, path: Path, at: Likelihood, tolerance: float, limit: int
+    model: ComponentModel,
+    method: str,
+    path: IterationPath,
+    at: Likelihood,
+    tolerance: float,
+    limit: int,
 ) -> VarCompFit:
     left, exhausted = estimator_steps.decrement(at), len(path.points) > limit
     converged = left <= max(tolerance, rounding(at), 0.0 if exhausted else STALLED_GAIN)

@@ -24,7 +24,7 @@ def doubtful(model: ComponentModel, left: float) -> bool:
     return left <= exact_fit.DOUBTFUL * exact_fit.resolution(size, model.root_weights)
 
 
-def explained(model: ComponentModel) -> exact_fit.Explained:
+def explained_rows(model: ComponentModel) -> exact_fit.Explained:
     """Whether X, or X and the components, leave nothing of y but rounding."""
     import scipy.sparse as sp
 
@@ -41,7 +41,7 @@ def refuse_explained_by_fixed(model: ComponentModel) -> None:
     ------
     ModelError
     """
-    if explained(replace(model, components=())).by_fixed:
+    if explained_rows(replace(model, components=())).by_fixed:
         raise ModelError(
             "the columns of X explain the response exactly: no residual variance is left to "
             "split. Is the response computed from the predictors?"
@@ -57,7 +57,7 @@ def refuse_lost(model: ComponentModel, scale: float) -> None:
     ------
     ModelError, NumericalError
     """
-    found = explained(model)
+    found = explained_rows(model)
     if found.by_all:
         raise ModelError(no_residual(model))
     share = found.sum_of_squares / (model.n * scale**2)

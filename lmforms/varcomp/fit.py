@@ -181,7 +181,7 @@ class VarCompFit:
         return "\n".join(lines)
 
 
-def evaluated(model: ComponentModel, at: Likelihood, method: str, message: str) -> VarCompFit:
+def fit_at(model: ComponentModel, at: Likelihood, method: str, message: str) -> VarCompFit:
     """A fit that took no steps."""
     sums = at.sums
     return VarCompFit(

@@ -35,7 +35,7 @@ CRITERION_ROUNDING = 64 * np.finfo(float).eps
 
 
 @dataclass
-class Path:
+class IterationPath:
     """The points that a method went through.
 
     Attributes
@@ -62,16 +62,18 @@ class Path:
         self.criteria.append(at.criterion)
         self.kinds.append(kind)
 
-    def extend(self, other: Path) -> None:
+    def extend(self, other: IterationPath) -> None:
         """Go on along another path."""
         self.points += other.points
         self.criteria += other.criteria
         self.kinds += other.kinds
 
 
-def iterate(path: Path, at: Likelihood, method: str, tolerance: float, limit: int) -> Likelihood:
+def iterate(
+    path: IterationPath, at: Likelihood, method: str, tolerance: float, limit: int
+) -> Likelihood:
     """Steps of one method until none promises anything."""
-    move: Callable[[Path, Likelihood, str], tuple[Likelihood, str] | None]
+    move: Callable[[IterationPath, Likelihood, str], tuple[Likelihood, str] | None]
     move = _em_step if method in _EM else _newton_step
     before = np.inf
     for i in range(limit):
@@ -94,14 +96,14 @@ def iterate(path: Path, at: Likelihood, method: str, tolerance: float, limit: in
 _EM = {"em": estimator_steps.em, "em-fixed-point": estimator_steps.em_fixed_point}
 
 
-def _em_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
+def _em_step(path: IterationPath, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
     new = path.at(_EM[method](at))
     if method == "em-fixed-point" and higher(new, at):
         new, method = path.at(estimator_steps.em(at)), "em"
     return None if np.array_equal(new.variances, at.variances) else (new, method)
 
 
-def _to_zero(path: Path, at: Likelihood) -> tuple[Likelihood, str] | None:
+def _to_zero(path: IterationPath, at: Likelihood) -> tuple[Likelihood, str] | None:
     """Small variances that shrink put to zero, where EM only arrives after infinite time."""
     shrinks = at.score[:-1] < 0
     own = at.variances[:-1]
@@ -115,7 +117,7 @@ def _to_zero(path: Path, at: Likelihood) -> tuple[Likelihood, str] | None:
     return trial, "boundary"
 
 
-def _newton_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
+def _newton_step(path: IterationPath, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
     """The step, cut short of zero and halved until the likelihood rises; EM's otherwise."""
     step = estimator_steps.newton(at, estimator_steps.INFORMATIONS[method])
     if step is None:  # far from the optimum, or near zero, −∂²l is often not positive definite
@@ -150,7 +152,7 @@ def rounding(at: Likelihood) -> float:
 
 
 def quasi_newton(
-    path: Path, at: Likelihood, method: str, tolerance: float, limit: int
+    path: IterationPath, at: Likelihood, method: str, tolerance: float, limit: int
 ) -> Likelihood:
     """L-BFGS-B in units in which the average information at the start has a unit diagonal."""
     from scipy.optimize import minimize
@@ -185,7 +187,7 @@ def quasi_newton(
     return best
 
 
-def settled(path: Path, at: Likelihood) -> Likelihood:
+def held_variances_at_zero(path: IterationPath, at: Likelihood) -> Likelihood:
     """Variances that are held near zero put there, unless the likelihood falls."""
     held = ~estimator_steps.free(at)
     if not (at.variances[held] > 0).any():

@@ -28,7 +28,7 @@ import numpy as np
 
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
-from .component_spectrum import affordable, spectrum
+from .component_spectrum import affordable, diagonalised
 from .equations import Equations
 from .model import ComponentModel
 from .sums import Sums
@@ -78,7 +78,7 @@ class DiagonalSampler(Sampler):
     name = "diagonalised: one eigendecomposition, then independent effects"
 
     def __init__(self, model: ComponentModel, sums: Sums) -> None:
-        self.spectrum = s = spectrum(model, sums)
+        self.spectrum = s = diagonalised(model, sums)
         super().__init__(sums, np.array([len(s.d), sums.n - sums.p], dtype=np.float64))
         self._root = np.sqrt(s.d)
 

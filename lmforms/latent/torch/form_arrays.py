@@ -1,4 +1,4 @@
-"""What the layer takes over from a fitted form: arrays without labels."""
+"""Arrays of a fitted form, without labels, for a layer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Loadings(NamedTuple):
     u: FloatArray
 
 
-def loadings_of(form: Any) -> Loadings:
+def form_loadings(form: Any) -> Loadings:
     """Loadings of a fitted form of three matrices, as arrays without labels."""
     if not isinstance(form, LinearMixedForm):
         raise ArgumentError(f"from_form() takes a LinearMixedForm, not {type(form).__name__}.")
@@ -34,15 +34,15 @@ def loadings_of(form: Any) -> Loadings:
 
 def precisions(form: LinearMixedForm) -> FloatArray:
     """1/D of all columns, those of Y first; zero for columns that were left out."""
-    return np.concatenate([part.precisions for part in form._left.parts.values()])
+    return np.concatenate([part.precisions for part in form._form_fit.parts.values()])
 
 
 def offsets(form: LinearMixedForm) -> FloatArray:
     """The constants of columns that were left out, zero for all others."""
-    return np.concatenate([part.offset for part in form._left.parts.values()])
+    return np.concatenate([part.offset for part in form._form_fit.parts.values()])
 
 
 def counted(form: LinearMixedForm) -> FloatArray:
     """Ones, and zeros for columns that were left out."""
-    constants = np.concatenate([part.constants for part in form._left.parts.values()])
+    constants = np.concatenate([part.constants for part in form._form_fit.parts.values()])
     return np.isnan(constants).astype(np.float64)
