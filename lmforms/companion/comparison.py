@@ -1,4 +1,4 @@
-"""What a mixed model and a form say of the same rows, in numbers: pure functions of arrays."""
+"""Statistics that compare a mixed model and a form on the same rows: pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from ..support.arrays import FloatArray
 
 CONSTANT_SPREAD = 1e-10
-"""A spread below this share of the size is rounding: the values are constant."""
+"""Values whose standard deviation is below this share of their size are constant."""
 
 CANCELLING_RATIO = 2.0
-"""Squares of two parts that exceed those of their sum so many times cancel each other."""
+"""Two parts cancel if their sums of squares exceed that of their sum by this factor."""
 
 NOTABLE_SHARE = 0.1
-"""A share of a part that is worth a word if it is missing."""
+"""An unexplained share of a part that is worth a note."""
 
 
 class Likeness(NamedTuple):
-    """How one part of the model and its counterpart compare; moments weigh rows as the model does.
+    """Statistics of one part of the model and its counterpart, with the weights of the model.
 
     Attributes
     ----------

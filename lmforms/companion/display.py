@@ -1,4 +1,4 @@
-"""A companion as text and HTML."""
+"""`Forms` as text and HTML."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pandas as pd
 from ..results.summary import _html
 
 MOST_RESPONSES = 20
-"""Responses in a printed table."""
+"""Responses shown in a printed table."""
 
 SIGNIFICANT_DIGITS = 5
-"""Of the largest number in a table."""
+"""Significant digits of the largest number in a table."""
 
 MOST_DECIMALS = 12
 

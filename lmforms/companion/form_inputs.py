@@ -1,4 +1,4 @@
-"""y, X and Z of a model as a form takes them, the default rank and weights, and the form."""
+"""`FormInputs`: X and Z of a model for a form, its default rank and weights, and its fit."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
 
 
 RELATIVE_WEIGHTS = (0.01, 100.0, 1.0)
-"""What Y, X and Z count in F, each in units of its ‖·‖².
+"""Default weights of Y, X and Z in F, each times its ‖·‖².
 
-A mixed model knows X exactly and y with noise. With equal weights the codes bend until they
-reproduce that noise; so y may choose among the directions of X and Z and hardly make new ones."""
+In a mixed model X is known exactly and y has noise. With equal weights the codes would fit that
+noise. With a small weight y chooses among the directions of X and Z, but hardly adds new ones."""
 
 RESPONSE_TOLERANCE = 3e-8
-"""A sweep may change F by this share of what the variation of one response counts in it. Where
-levels have equally many rows all directions of Z begin alike, and F, mostly what the rank leaves
-of Z, seems to stand still long before H has turned to the one that y varies with."""
+"""Tolerance for one response: a share of the part of F that is due to its variation. Where levels
+have equally many rows, all directions of Z start with equal size, and F consists mostly of the part
+of Z beyond the rank. F then changes little long before H has turned to the direction of y."""
 
 LARGEST_TOLERANCE = 1e-9
-"""The tolerance of a form without a mixed model."""
+"""Default tolerance of a form that is fitted without a mixed model."""
 
 LARGEST_DEFAULT_RANK = 20
-"""Default ranks end here: a sweep costs rank² for each row."""
+"""A sweep costs rank² for each row."""
 
 UNEVEN_DIRECTIONS_RATIO = 30.0
-"""Directions of X whose sizes differ by less are no matter of units."""
+"""Singular values of X with a larger ratio suggest predictors in unequal units."""
 
 NEGLIGIBLE_SINGULAR_VALUE = 1e-8
-"""Singular values below this share of the largest carry nothing."""
+"""Singular values below this share of the largest are zero."""
 
 
 @dataclass(frozen=True, eq=False)
 class FormInputs:
-    """The designs of a model, and what makes its residuals alike.
+    """The designs of a model, and the weights of its rows.
 
     Attributes
     ----------
@@ -134,7 +134,7 @@ def fitted_form(
     names : pandas.Index (m,)
     inputs : FormInputs
     rank : int, optional
-        All that X carries by default, at most what Z carries, and at most `LARGEST_DEFAULT_RANK`.
+        By default the rank of X, at most that of Z, and at most `LARGEST_DEFAULT_RANK`.
     params : mapping
         Of :class:`LinearMixedForm`; `weights` and `tol` have defaults of their own here.
 
@@ -192,7 +192,7 @@ def companion_tolerance(Y: FloatArray, inputs: FormInputs) -> float:
 
 
 def default_rank(X: FloatArray, Z: Any) -> int:
-    """All that X carries, at most what Z carries, and at most `LARGEST_DEFAULT_RANK`.
+    """The rank of X, at most that of Z, and at most `LARGEST_DEFAULT_RANK`.
 
     Examples
     --------
@@ -200,24 +200,24 @@ def default_rank(X: FloatArray, Z: Any) -> int:
     2
     """
     most = min(numerical_rank(X), LARGEST_DEFAULT_RANK)
-    # almost surely the product has as many directions as Z, up to `most`
+    # almost surely the product has the rank of Z, up to `most`
     sketch = np.random.default_rng(0).standard_normal((Z.shape[1], most))
     return min(most, numerical_rank(np.asarray(Z @ sketch)))
 
 
 def numerical_rank(A: FloatArray) -> int:
-    """How many directions of a dense matrix differ from zero."""
+    """Number of nonzero singular values of a dense matrix."""
     values = singular_values(A)
     return int(np.sum(values > NEGLIGIBLE_SINGULAR_VALUE * values[0]))
 
 
 def singular_values(A: FloatArray) -> FloatArray:
-    """Singular values of a tall matrix, in descending order."""
+    """Singular values of a matrix with more rows than columns, in descending order."""
     return np.asarray(np.linalg.svd(np.linalg.qr(A, mode="r"), compute_uv=False))
 
 
 def uneven_ratio(form: LinearMixedForm, inputs: FormInputs, Y: FloatArray) -> float | None:
-    """Largest over smallest direction of X, if the smallest counts less in F than y does."""
+    """Largest over smallest singular value of X, if the smallest has less weight in F than y."""
     values = singular_values(inputs.weighted(inputs.X))
     own = squared_norm(np.nan_to_num(inputs.weighted(Y)))
     ratio = float(values[0] / values[-1])

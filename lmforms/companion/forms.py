@@ -1,4 +1,4 @@
-"""`Forms`: a fitted form, what the model says of the same rows, and how the two compare."""
+"""`Forms`: a fitted form, the model's values of the same rows, and their comparison."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PARTS = ("fixed", "random", "fitted", "residual")
 
 @dataclass(frozen=True, eq=False)
 class Forms:
-    """A linear mixed form of a model's own y, X and Z, beside the fitted model.
+    """A linear mixed form of a model's own y, X and Z, with the fitted model for comparison.
 
     Made by :meth:`lmforms.MixedModelResults.forms` and :meth:`lmforms.ManyFits.forms`.
 
@@ -49,7 +49,7 @@ class Forms:
         Zb̂), `residual`, and the same from the form: `fixed_form` (Kα'), `random_form` (Hα'),
         `residual_form`. With several responses they stand one below the other.
     notes : tuple of str
-        What stands in the way of a comparison.
+        What to consider in the comparison.
     formula : str
     responses : tuple
         Names.
@@ -167,7 +167,7 @@ def compare_with_form(
     formula: str,
     stacked: bool = False,
 ) -> Forms:
-    """Fit the form and set it beside Xβ̂ and Zb̂.
+    """Fit the form and compare it with Xβ̂ and Zb̂.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def _stacked(parts: Mapping[Any, pd.DataFrame], names: list[Any]) -> pd.DataFram
 
 
 def _table(rows: pd.DataFrame, w: FloatArray | None) -> pd.DataFrame:
-    """One line for each of `PARTS`, over the rows that both sides know."""
+    """One line for each of `PARTS`, over the rows known to both."""
     known = (rows["y"] + rows["fixed"]).notna().to_numpy()
     if not known.any():
         return pd.DataFrame(np.nan, index=list(PARTS), columns=list(Likeness._fields))

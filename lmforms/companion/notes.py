@@ -1,4 +1,4 @@
-"""What stands in the way of comparing a form with a mixed model, in words."""
+"""Notes for the comparison of a form with a mixed model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .comparison import Likeness, parts_cancel, parts_exchanged
 from .form_inputs import FormInputs, uneven_ratio
 
 LITTLE_EXPLAINED = 0.5
-"""A share of Zb̂ that is worth a note."""
+"""A note is made if Hα' explains less than this share of Zb̂."""
 
 UNEQUAL_RESPONSES_RATIO = 100.0
-"""Responses whose sizes differ by this factor are not in one unit."""
+"""Responses whose root mean squares differ by this factor need a common unit."""
 
 
 def notes_of(
@@ -27,7 +27,7 @@ def notes_of(
     H: FloatArray,
     tables: Sequence[pd.DataFrame],
 ) -> tuple[str, ...]:
-    """Each with what can be done about it.
+    """Notes, each with what can be done.
 
     Parameters
     ----------

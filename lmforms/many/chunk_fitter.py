@@ -1,4 +1,4 @@
-"""From chunks of responses to tables: designs by missing rows, warnings with counts."""
+"""`ChunkFitter`: fits chunks of responses, with one design for each pattern of missing rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .shared_system import SharedSystem
 from .spectral import CovarianceSpectrum
 
 MOST_PATTERNS_KEPT = 32
-"""Designs for patterns of missing values that are kept at a time."""
+"""Designs that are kept, one for each pattern of missing values."""
 
 
 Prepared = tuple[Design, IndexArray, CovarianceSpectrum | SharedSystem]
@@ -40,7 +40,7 @@ Prepared = tuple[Design, IndexArray, CovarianceSpectrum | SharedSystem]
 
 
 class ChunkFitter:
-    """Designs and what was made of them, by the pattern of missing rows."""
+    """Fits of many responses of one model, sharing work between equal patterns of missing rows."""
 
     def __init__(self, source: Source, reml: bool, control: Control) -> None:
         self.source, self.reml, self.control = source, reml, control
@@ -127,7 +127,7 @@ def _taken(values: FloatArray, places: IndexArray) -> FloatArray:
 
 
 def _by_pattern(absent: BoolArray, gaps: BoolArray) -> list[IndexArray]:
-    """Places of the responses that miss the same rows."""
+    """Positions of the responses that miss the same rows."""
     patterns = [np.flatnonzero(~gaps)] if not gaps.all() else []
     seen: dict[bytes, list[int]] = {}
     for j in np.flatnonzero(gaps):

@@ -18,7 +18,7 @@ from ..support.arguments import whole
 from ..support.arrays import FloatArray, IndexArray
 
 CHUNK_ENTRIES = 1 << 22
-"""Numbers in a chunk of columns, unless the caller says how many columns it has."""
+"""Entries of a chunk of columns, unless the caller says how many columns it has."""
 
 Progress = bool | Callable[[int, int | None], Any]
 Rows = Callable[[pd.DataFrame, str], IndexArray]
@@ -139,7 +139,7 @@ def rows_like(index: pd.Index) -> Rows:
 
 
 def refuse_infinite(chunk: Chunk, what: str) -> None:
-    """Infinite values have no way out but the caller's."""
+    """Refuse infinite values."""
     bad = np.isinf(chunk.values).any(axis=0)
     if bad.any():
         culprits = [chunk.names[j] for j in np.flatnonzero(bad)]
@@ -147,7 +147,7 @@ def refuse_infinite(chunk: Chunk, what: str) -> None:
 
 
 def columns_named(names: Sequence[str], known: Collection[str]) -> None:
-    """Refuse names twice or names of no column."""
+    """Refuse names that occur twice or name no column."""
     there = set(known)
     for name in names:
         if name not in there:
@@ -160,7 +160,7 @@ def columns_named(names: Sequence[str], known: Collection[str]) -> None:
 
 
 def reporter(progress: Any, total: int | None, what: str) -> Callable[[int], None]:
-    """A function that is told how many columns are done."""
+    """A function to call with the number of columns that are done."""
     if progress is False or progress is None:
         return lambda done: None
     if callable(progress):

@@ -1,4 +1,4 @@
-"""A linear mixed form beside many fits: Xβ̂ and Zb̂ found again at the variances of the table."""
+"""A linear mixed form for many fits, with Xβ̂ and Zb̂ computed at the variances of their table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 SAME_FIT_TOLERANCE = 1e-6
-"""Difference of σ̂ or β̂ found again and in the table, relative to the larger: other responses."""
+"""Relative difference of σ̂ or β̂ from the table above which the data must have changed."""
 
 
 def forms_of_many(
@@ -49,7 +49,7 @@ def forms_of_many(
     if names != fits["response"].tolist():
         raise _data_changed()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LmformsWarning)  # said when the responses were fitted
+        warnings.simplefilter("ignore", LmformsWarning)  # given when the responses were fitted
         design, places = inputs.source.design()
         form_inputs = FormInputs.of(design)
         Xb, Zb = _fixed_and_random_parts(fits, fixed, inputs, Y, places)

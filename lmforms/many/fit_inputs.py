@@ -1,4 +1,4 @@
-"""What many fits were made from, so that rows can be asked for later."""
+"""`FitInputs`: the inputs of many fits, kept for computations on rows after the fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class FitInputs:
-    """What many fits were made from; the responses are the caller's own object, not a copy.
+    """The inputs of many fits; the responses are the caller's own object, not a copy.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class FitInputs:
         reml: bool,
         control: Control,
     ) -> FitInputs | None:
-        """None for a stream of responses, which is gone by now.
+        """None for a stream of responses, which cannot be read again.
 
         Of the caller's variables only those that the formula uses are kept.
         """

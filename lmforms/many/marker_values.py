@@ -1,4 +1,4 @@
-"""Markers: which rows they belong to, gaps, and those that do not vary."""
+"""Values of markers: the rows they belong to, missing values, and markers that do not vary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .column_chunks import Chunk, Rows
 
 
 def rows_by_label(design: Design, index: pd.Index) -> Rows:
-    """Tables of markers have an index of levels, or that of the data."""
+    """Finds rows of tables of markers, whose index has levels or is that of the data."""
     group = design.groups[0]
 
     def places(table: pd.DataFrame, what: str) -> IndexArray:
@@ -49,7 +49,7 @@ def rows_by_label(design: Design, index: pd.Index) -> Rows:
 
 
 def checked(chunk: Chunk, missing: str, monomorphic: str) -> tuple[FloatArray, BoolArray]:
-    """Markers without gaps, and which of them vary."""
+    """Markers with missing values replaced, and which of them vary."""
     values = chunk.values
     absent = np.isnan(values)
     gaps = absent.any(axis=0)

@@ -6,9 +6,8 @@ With u = 1/(1 + τs) and a = τs·u, in x = ln τ
           \Big(\sum_j\ln(1 + τ s_j)\Big)' = \sum_j a_j, \qquad
           \Big(\sum_j\ln(1 + τ s_j)\Big)'' = \sum_j a_ju_j,
 
-so that every sum Σ η²u and its two derivatives come from one pass. A marker g adds a column to
-X; with A = g'P₀g, B = g'P₀y and C = y'P₀y (P₀ of the model without it) its effect is
-b = B/A and
+so that every sum Σ η²u and its two derivatives are computed in one pass. A marker g adds a column
+to X; with A = g'P₀g, B = g'P₀y and C = y'P₀y (P₀ of the model without it) its effect is b = B/A and
 
 .. math::
 
@@ -30,7 +29,7 @@ from ..support.arrays import FloatArray, IndexArray
 from .spectral import CovarianceSpectrum
 
 CACHED_ENTRIES = 1 << 16
-"""Numbers that a pass works on at a time: temporaries stay in cache."""
+"""Entries that are processed together: temporaries stay in cache."""
 
 DerivativeSums = tuple[FloatArray, FloatArray, FloatArray]
 

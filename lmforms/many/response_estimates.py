@@ -1,4 +1,4 @@
-"""Estimates of many responses as arrays, and how they come from a spectrum."""
+"""`ResponseEstimates`: estimates of many responses as arrays, and their fit by a spectrum."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .spectral import CovarianceSpectrum
 from .tau_search import HIGHEST_TAU, minimize_over_tau
 
 TAU_MARGIN = 1e4
-"""How far above the ratio of what random effects explain to what they leave τ is sought."""
+"""τ is searched up to this multiple of the ratio of explained to residual sums of squares."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +66,12 @@ class ResponseEstimates:
 
 
 def widened(part: ResponseEstimates, own: Design, full: Design) -> ResponseEstimates:
-    """Fits of some rows with places for all columns of the full design; NaN where rows lack one.
+    """Fits of some rows, widened to all columns of the full design; NaN for columns they lack.
 
     Raises
     ------
     ModelError
-        The rows have a column that the full design has not.
+        The rows have a column that is not in the full design.
     """
     names = {name: j for j, name in enumerate(full.x_names)}
     entries = {entry: j for j, entry in enumerate(_entries(full))}
@@ -122,7 +122,7 @@ def spectral_fit(
     usable : ndarray of bool (c,)
         False for a response that is known not to have a fit.
     checked : Checked
-        Tells which of them are explained exactly.
+        Finds those that are explained exactly.
     reml : bool
     control : Control
         Its `singular` is used.
@@ -174,7 +174,7 @@ def spectral_fit(
 def fixed_effects(
     spectrum: CovarianceSpectrum, eta: FloatArray, tau: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """What β̂ differs from least squares by, and Var(β̂)/σ², (c, p) each."""
+    """The difference of β̂ from least squares, and Var(β̂)/σ², (c, p) each."""
     p = spectrum.p
     shift, variance = np.empty((len(tau), p)), np.empty((len(tau), p))
     for rows in cache_blocks(len(tau), len(spectrum.values)):

@@ -1,4 +1,4 @@
-"""Arrays of many fits as tidy frames."""
+"""Tidy frames of many fits, from their arrays."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class NullModel:
     eta : ndarray (m,)
         Of the response.
     rest : ndarray (n,) or None
-        What U leaves of it.
+        Its residual from U.
     tau, sigma2, value : float
         τ̂₀, σ̂₀² and the criterion (in the response's own units).
     converged : bool

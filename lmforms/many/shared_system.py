@@ -1,4 +1,4 @@
-"""Many responses of a model of any structure: sums, analysis and trial values of θ are shared.
+"""Many responses of a model of any structure, which share sums, analysis and trial values of θ.
 
 Z'Z and X'Z are summed and analysed once; a response adds Z'y, X'y and y'y. At each trial θ one
 factorisation and one solve with many right-hand sides give the criterion of all responses. The
@@ -32,10 +32,10 @@ from ..support.arrays import BoolArray, FloatArray
 from .response_estimates import ResponseEstimates
 
 START_MULTIPLES = (0.1, 0.3, 1.0, 3.0)
-"""Multiples of the plain start that are tried."""
+"""Multiples of the default start that are tried."""
 
 MOST_MOMENT_STARTS = 32
-"""Responses whose moment estimates are tried for all."""
+"""Number of responses whose moment estimates are tried as starts of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class SharedSystem:
     reml : bool
     control : Control
     rows : ModelRows
-        With a response that stands for any.
+        The response in it is not used.
     system : System or IterativeSystem
         Of the cross-products without pilot effects.
     right, bases : ndarray (n, p), sparse matrices (n, q k)
@@ -208,7 +208,7 @@ class SharedSystem:
             return estimate_exact(problem, self.control, start)
 
     def _alone(self, y: FloatArray, size: float) -> Estimate:
-        """As a single model: pilots where sums of squares cancel, or another engine."""
+        """Fit one response as a single model: with pilot effects, or by another engine."""
         rows = replace(self.rows, y=y, size=float(size))
         return estimate(rows, self.covariances, reml=self.reml, control=self.control)
 

@@ -1,7 +1,7 @@
 r"""One variance component, rotated: V = σ²(τG + I) with τ = θ² and G = FF' known.
 
 Let the rows be whitened, X = QR, S = I − QQ' and SGS = U diag(s) U' (m positive eigenvalues).
-A response y enters by η = U'Sy and by what U leaves of it, ρ = ‖Sy‖² − ‖η‖²:
+A response y enters by η = U'Sy and its residual sum of squares ρ = ‖Sy‖² − ‖η‖²:
 
 .. math::
 
@@ -16,7 +16,8 @@ needs X again. Nor do the fixed effects: with X⁺ = (X'X)⁻¹X' and C = X⁺GU
    \hatβ = X^+y - C\,\frac{τη}{1 + τs}, \qquad
    (X'V_0^{-1}X)^{-1} = (X'X)^{-1} + \sum_j \frac{C_jC_j'}{s_j}\,\frac{τ}{1 + τ s_j} + τN,
 
-where N = X⁺F(I − W W')F'X⁺', with W the right singular vectors of SF, is what X hides of G.
+where N = X⁺F(I − W W')F'X⁺', with W the right singular vectors of SF, is the part of G that lies in
+the span of X.
 
 References
 ----------
@@ -37,19 +38,19 @@ from ..engine.rows import ModelRows
 from ..support.arrays import FloatArray
 
 LEAST_SINGULAR_VALUE = 1e-8
-"""Singular values of SF below this share of the largest are none."""
+"""Singular values of SF below this share of the largest are zero."""
 
 LEAST_EIGENVALUE = 1e-13
 """The same for eigenvalues of SGS, where G itself is decomposed; and against the size of G."""
 
 HIDDEN_SHARE = 1e-10
-"""Singular values of SF below this share of F are rounding, of 10⁻¹⁵ or so: X hides all of it.
-Columns that are kept as independent have 10⁻⁷."""
+"""Singular values of SF below this share of F are rounding, of about 10⁻¹⁵: F lies in the span of
+X. Columns that are kept as independent have at least 10⁻⁷."""
 
 
 @dataclass(frozen=True, eq=False)
 class CovarianceSpectrum:
-    """A model with one variance component, but for its response.
+    """A model with one variance component, without its response.
 
     Attributes
     ----------
@@ -90,7 +91,7 @@ class CovarianceSpectrum:
 
     @property
     def saturated(self) -> bool:
-        """Whether U spans all that X leaves, so that ρ = 0."""
+        """Whether U spans the complement of X, so that ρ = 0."""
         return len(self.values) >= self.n - self.p
 
     def nu(self, reml: bool) -> int:
@@ -122,7 +123,7 @@ class CovarianceSpectrum:
         return np.asarray(left)
 
     def rotate(self, projected: FloatArray) -> tuple[FloatArray, FloatArray | None]:
-        """η (c, m) of projected columns, and what U leaves of them (None if nothing)."""
+        """η (c, m) of projected columns, and their residuals from U (None if there are none)."""
         eta = projected.T @ self.vectors
         if self.saturated:
             return eta, None

@@ -4,10 +4,10 @@ A coarse grid in ln τ is evaluated for all criteria in one matrix product. Ever
 of it starts a Newton iteration in its own bracket; all go on side by side until each has
 converged. The lowest is compared with the criterion at τ = 0 itself.
 
-The likelihood can rise for ever with τ: if G has a null vector within X and every other direction
-is a random effect, as for a marker-based G (its null vector is 1), a record per individual and an
-intercept, then by ML as σ² → 0. Its highest local maximum is wanted then, as with the bounds that
-other software puts on τ. REML does not see the null vector.
+By ML the likelihood can increase without bound as τ → ∞ and σ² → 0. This happens if G has a null
+vector within the span of X and every other direction is a random effect: for instance with a
+marker-based G (its null vector is 1), a record per individual and an intercept. The highest local
+maximum is then returned, as by software that bounds τ. REML does not depend on the null vector.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ import numpy as np
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 LOWEST_TAU, HIGHEST_TAU = 1e-7, 1e18
-"""The grid spans these τ, in units of the reciprocal mean eigenvalue …"""
+"""The grid has these ends, in units of the reciprocal mean eigenvalue …"""
 
 HIGHEST_SATURATED_TAU = 1e10
-"""… but ends here where random effects span all that X leaves: beyond, nothing changes."""
+"""… but ends here if random effects span the complement of X: the criterion is constant beyond."""
 
 GRID_SPACING = 0.7
-"""In ln τ: sums of 1/(1 + τs) do not turn twice within so little."""
+"""In ln τ: sums of 1/(1 + τs) have at most one extremum in such an interval."""
 
 BELOW_GRID = 40.0
-"""A minimum below the grid but not at zero is sought this much further down, in ln τ."""
+"""A minimum below the grid, but not at zero, is searched down to this distance in ln τ."""
 
 LEVEL_SLOPE = 1e-3
-"""A criterion that falls faster than this at the end of the grid falls without bound."""
+"""A criterion whose slope at the end of the grid is below minus this has no bound."""
 
 LAST_STEP = 1e-7
-"""A Newton step in ln τ below this is the last: its error is of the order of its square."""
+"""Newton's iteration stops after a step in ln τ below this: the error is about its square."""
 
 CONVERGED_STEP = 1e-5
-"""Smaller steps than this count as convergence when the steps run out."""
+"""At the limit of steps, a last step below this counts as convergence."""
 
 MOST_STEPS = 80
 """Newton steps or bisections at most."""
@@ -62,7 +62,7 @@ class Criteria(Protocol):
 
 
 class Found(NamedTuple):
-    """Minima: τ, the criterion there, and whether the search ended well."""
+    """Minima: τ, the criterion there, and whether the search converged."""
 
     tau: FloatArray
     value: FloatArray
@@ -91,9 +91,9 @@ def minimize_over_tau(
     ----------
     criteria : Criteria
     eigenvalues : ndarray (m,)
-        Of the covariance: they say where criteria can change.
+        Of the covariance: they determine where criteria change.
     saturated : bool
-        Whether nothing is outside of the random effects' reach.
+        Whether the random effects span the complement of X.
     highest : float
         Where the grid ends otherwise.
 
@@ -150,7 +150,7 @@ def _local_minima(values: FloatArray) -> FloatArray:
 def _newton(
     criteria: Criteria, which: IndexArray, start: FloatArray, low: FloatArray, high: FloatArray
 ) -> tuple[FloatArray, BoolArray]:
-    """Zeros of the first derivative within brackets: ln τ, and whether it came to rest."""
+    """Zeros of the first derivative within brackets: ln τ, and whether the iteration converged."""
     x, low, high = start.copy(), low.copy(), high.copy()
     moved = np.full(len(x), np.inf)
     active = np.arange(len(x))

@@ -1,4 +1,4 @@
-"""How accurate predicted effects are: error variances, reliabilities, shrinkage."""
+"""Accuracy of predicted effects: error variances, reliabilities, shrinkage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..varcomp import Component, ComponentModel
 from ..varcomp.likelihood import Likelihood
 
 ROOT_ROWS_AT_A_TIME = 256
-"""Levels of a term with a root that are solved for at a time."""
+"""Levels of a term with a root that are solved for together: bounds the memory."""
 
 
 def error_variances(model: ComponentModel, likelihood: Likelihood) -> list[FloatArray]:
@@ -21,8 +21,8 @@ def error_variances(model: ComponentModel, likelihood: Likelihood) -> list[Float
 
         Var(a − â) = σ²DM⁻¹D + S (X'V⁻¹X)⁻¹ S',    S = DM⁻¹DZ'X.
 
-    For a term with a root, u = La, it is the diagonal of L Var(a − â) L': C^ii is
-    that of a, and K⁻¹, which need not exist, is not used.
+    For a term with a root, u = La, it is the diagonal of L Var(a − â) L'. C^ii is then that of a,
+    and K⁻¹, which need not exist, is not used.
     """
     sums, factored = likelihood.sums, likelihood.factored
     d, unit = factored.spread, sums.scale**2

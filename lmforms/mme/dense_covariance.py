@@ -1,4 +1,4 @@
-"""V and P as n×n matrices, for data small enough to look at."""
+"""V and P as dense n×n matrices, for small data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 
 MOST_DENSE_ROWS = 5_000
-"""Rows or columns of a dense matrix: 200 MB for one, and several are needed."""
+"""Largest number of rows of a dense matrix: 200 MB for one, and several are needed."""
 
 
 def check_dense_size(size: int, what: str) -> None:
-    """Refuse a dense matrix that is too large to be made for show.
+    """Refuse a dense matrix that is too large.
 
     Raises
     ------
@@ -45,8 +45,8 @@ def dense_covariance(model: ComponentModel, variances: FloatArray) -> FloatArray
 def projection(V: FloatArray, X: FloatArray) -> FloatArray:
     """P = V⁻¹ − V⁻¹X(X'V⁻¹X)⁻¹X'V⁻¹, (n, n).
 
-    With V = LL' and an orthonormal basis Q of L⁻¹X it is L⁻ᵀ(I − QQ')L⁻¹: no difference
-    of two large matrices is taken.
+    With V = LL' and an orthonormal basis Q of L⁻¹X it is L⁻ᵀ(I − QQ')L⁻¹, which avoids the
+    difference of two large matrices.
     """
     from scipy.linalg import solve_triangular
 

@@ -1,4 +1,4 @@
-"""The way in: equations from a formula or a model."""
+"""`equations`: mixed-model equations from a formula or a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def equations(
     relationship: Mapping[str, Any] | None = None,
     weights: Any = None,
 ) -> MixedModelEquations:
-    """Mixed-model equations from a formula, or of a model that is there already.
+    """Mixed-model equations of a formula with data, or of an existing model.
 
     Parameters
     ----------

@@ -24,10 +24,10 @@ from .iterations import EPSILON, RESTART_REDUCTION, TOLERANCE, Iterations, check
 from .kernel_spectrum import KernelSpectrum, kernel_spectrum
 
 MOST_SWEEPS = 20_000
-"""Sweeps. Fixed and random effects of the same levels approach each other slowly."""
+"""Default limit of sweeps. Convergence is slow if fixed and random effects have the same levels."""
 
 COMPILED_UPDATES = 100_000
-"""Coefficients updated in Python, half a second, before numba repays its import."""
+"""Coefficients updated in Python (half a second) before numba is imported and compiles the loop."""
 
 
 def gauss_seidel(
@@ -46,11 +46,11 @@ def gauss_seidel(
     model : ComponentModel
         For the roots of K.
     tolerance : float
-        See :mod:`.iterations` for the rule.
+        See :mod:`.iterations` for the test of convergence.
     max_iterations : int
         Sweeps.
     compiled : bool, optional
-        Whether the loop is compiled; once it has run long enough by default.
+        Whether the loop is compiled. By default, only after it has run for long.
 
     References
     ----------
@@ -111,11 +111,11 @@ def _sweeps(
     while trace[-1] > tolerance and len(trace) <= most:
         if compiled is None and sweep is sweep_in_python and len(trace) * len(g) > COMPILED_UPDATES:
             sweep = _kernel(True)
-            compiled = True  # or numba is not there
+            compiled = True  # or numba is not installed
         sweep(*parts)
         trace.append(system.size_of(W.T @ e - system.Sigma @ g) / start)
         if trace[-1] <= max(tolerance, EPSILON) or len(trace) > most:
-            e[:] = system.y - W @ g  # rounding has piled up in the updated residuals
+            e[:] = system.y - W @ g  # rounding errors have accumulated in the updated residuals
             trace[-1] = system.size_of(W.T @ e - system.Sigma @ g) / start
             if trace[-1] > RESTART_REDUCTION * fresh:
                 break

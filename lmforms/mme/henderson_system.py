@@ -1,6 +1,6 @@
 """The equations as arrays: (W'W + Σ)g = W'y, sparse.
 
-Cheat sheet, section 4, where the printed line lacks the g. With weights every row counts √w times,
+Cheat sheet, section 4, where g is missing in print. With weights every row counts √w times,
 so that W'W stands for W'R₀⁻¹W with R = σ²R₀. A term with a root L (K = LL') has coefficients
 a of precision I in place of u = La, which needs no K⁻¹ and holds for any rank of K. A term of
 variance zero has no coefficients, as its u is zero.
@@ -26,7 +26,7 @@ EQUATION_FORMS = ("ratio", "variance")
 
 @dataclass(frozen=True, eq=False)
 class HendersonSystem:
-    """Rows times √w, and what is added to their cross-products.
+    """Rows times √w, and the penalties added to their cross-products.
 
     Attributes
     ----------
@@ -123,14 +123,14 @@ def system_of(model: ComponentModel, variances: FloatArray) -> HendersonSystem:
 
 
 def divisor(system: HendersonSystem, form: str) -> float:
-    """What the λ form is divided by: 1, or σ² for the R⁻¹/G⁻¹ form."""
+    """The divisor of the λ form: 1, or σ² for the R⁻¹/G⁻¹ form."""
     return 1.0 if one_of("form", form, EQUATION_FORMS) == "ratio" else system.residual
 
 
 def woodbury(model: ComponentModel, factored: FactoredEquations, x: FloatArray) -> FloatArray:
     """(V/σ²)⁻¹x = R₀⁻¹x − R₀⁻¹ZL(L'Z'R₀⁻¹ZL + Qλ)⁻¹L'Z'R₀⁻¹x, for x (n,) or (n, c).
 
-    The inverse is DM⁻¹D of :mod:`lmforms.varcomp.equations`, which has no λ that could be infinite.
+    The inverse is DM⁻¹D of :mod:`lmforms.varcomp.equations`, where no λ is infinite.
     """
     wide = x if x.ndim == 2 else x[:, None]
     if model.weights is not None:

@@ -1,4 +1,4 @@
-"""Which identities of the cheat sheet hold, as printed and as corrected, in numbers."""
+"""Numerical checks of the identities of the cheat sheet, as printed and as corrected."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 EQUAL_DEVIATION = 1e-8
-"""Largest relative deviation of what counts as equal: half the digits, as V is inverted …"""
+"""Largest relative deviation of equal quantities: half the digits, as V is inverted …"""
 
 ROUNDING = 10.0 * float(np.finfo(np.float64).eps)
-"""… or this times the condition of V, if it is worse …"""
+"""… or this times the condition of V, if that is larger …"""
 
 LARGEST_TOLERANCE = 1e-4
-"""… but never more."""
+"""… but at most this."""
 
 
 class Claim(NamedTuple):
@@ -50,7 +50,7 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class IdentityInputs:
-    """What the claims are about: dense, in the user's rows.
+    """The matrices that the claims compare: dense, in the user's rows.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class IdentityInputs:
         `residuals` is y − Xb − Zu from the equations.
     X : ndarray (n, p)
     V, P : ndarray (n, n)
-        Found without the equations.
+        Computed without the equations.
     predictors : list of (u, σ_i²K_iZ_i'V⁻¹(y − Xb))
         From the equations and from V.
     half : ndarray (n, m)
@@ -158,13 +158,13 @@ def _dense(matrix: Any) -> FloatArray:
 
 
 def tolerance(x: IdentityInputs) -> float:
-    """What counts as equal here; the condition of V is at most ‖V‖₁ over its smallest R."""
+    """The largest deviation of equal quantities; cond(V) is at most ‖V‖₁ over its smallest R."""
     condition = np.abs(x.V).sum(axis=0).max() * x.weights.max() / x.residual
     return float(min(max(EQUAL_DEVIATION, ROUNDING * condition), LARGEST_TOLERANCE))
 
 
 def claims(x: IdentityInputs) -> list[Claim]:
-    """The claims of sections 2 to 4 and the trace behind section 7."""
+    """The claims of sections 2 to 4, and the trace that section 7 uses."""
     n, p = x.X.shape
     V_inverse = np.linalg.inv(x.V)
     yPy = x.y @ x.P @ x.y

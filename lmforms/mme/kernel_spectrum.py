@@ -1,4 +1,4 @@
-"""The kernel trick: K = UDU' makes the coefficients of a term independent.
+"""Eigenvectors of K = UDU', in which the coefficients of a term are independent.
 
 Cheat sheet, section 6: u = Uα with α ~ N(0, Dσ_i²), not N(0, ZDZ'σ_i²) as printed; direction j has
 columns v_j = ZU_j and the penalty λ/d_j. Directions with d_j = 0 do not vary and are left out.
@@ -16,7 +16,7 @@ from ..varcomp.model import Component
 from .dense_covariance import check_dense_size
 
 ORTHOGONAL_COSINE = 1e-12
-"""Columns of a root with cosines below this are eigenvectors already."""
+"""Columns of a root whose cosines are below this are orthogonal: scaled eigenvectors of K."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +42,10 @@ class KernelSpectrum:
 
 
 def kernel_spectrum(component: Component) -> KernelSpectrum:
-    """Of a component with a root.
+    """The spectrum of a component with a root.
 
-    A root that consists of eigenvectors, such as that of a block-diagonal K, is taken as it is;
-    others have their singular values computed, dense.
+    A root that consists of eigenvectors, such as that of a block-diagonal K, is used as it is; for
+    others a dense singular value decomposition is computed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The mixed-model equations of one model at given variances, with everything around them."""
+"""`MixedModelEquations`: the equations of one model at given variances, with their results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @named_arguments
 @dataclass(frozen=True, eq=False, repr=False)
 class MixedModelEquations:
-    """(W'W + Σ)g = W'y and its relatives, each computed when first asked for.
+    """(W'W + Σ)g = W'y with its matrices and solutions, each computed when first used.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class MixedModelEquations:
         component_model_of(self.model)
         object.__setattr__(self, "variances", checked_variances(self.model, self.variances))
 
-    # --- numbers that everything uses -------------------------------------------------------
+    # --- shared quantities --------------------------------------------------------------------
 
     @cached_property
     def _values(self) -> FloatArray:
@@ -78,7 +78,7 @@ class MixedModelEquations:
         sums = sums_of(self.model)
         ratios = self._values[:-1] / self._values[-1]
         inner = Equations(sums)
-        # not varcomp's likelihood(), which moves variances of zero for its derivatives
+        # not varcomp's likelihood(), which replaces variances of zero for its derivatives
         return Likelihood(inner, self._values / sums.scale**2, True, inner.factor(ratios), ratios)
 
     @property
@@ -110,7 +110,7 @@ class MixedModelEquations:
 
     @named_arguments
     def V_inverse_times(self, x: npt.ArrayLike) -> FloatArray:
-        """V⁻¹x by Woodbury's identity, without V (section 2, where λ is missing).
+        """V⁻¹x by Woodbury's identity, without V (section 2, where λ is not printed).
 
         (V/σ²)⁻¹ = I − Z(Z'Z + K⁻¹λ)⁻¹Z', for rows times √w.
 
@@ -133,7 +133,7 @@ class MixedModelEquations:
 
     @named_arguments
     def properties(self) -> pd.DataFrame:
-        """Whether the identities of the sheet hold here, as printed and as corrected.
+        """Whether the identities of the sheet hold for this model, as printed and as corrected.
 
         Returns
         -------
@@ -148,7 +148,7 @@ class MixedModelEquations:
 
     @named_arguments
     def loglik(self, reml: bool = True) -> pd.DataFrame:
-        """The (restricted) log-likelihood term by term (section 2, with what is missing there).
+        """The (restricted) log-likelihood term by term (section 2, with the terms omitted there).
 
         Returns
         -------
@@ -204,7 +204,7 @@ class MixedModelEquations:
 
     @named_arguments
     def table(self, what: str, form: str = "ratio") -> pd.DataFrame:
-        """A matrix with its labels, dense, to be looked at.
+        """A matrix with its labels, dense, for display.
 
         Parameters
         ----------
@@ -242,7 +242,7 @@ class MixedModelEquations:
         Warns
         -----
         ConvergenceWarning
-            If an iterative method ends before its rule is met.
+            If an iterative method ends before it has converged.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""A solution of the equations, labelled."""
+"""`Solution`: a solution of the equations, with labels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Solution:
     fixed, fitted, residuals : ndarray (n,)
         Xb, Xb + Zu and ê = y − Xb − Zu.
     iterations : Iterations
-        How it was found.
+        The result of the solver.
     """
 
     beta: pd.Series
@@ -45,7 +45,7 @@ class Solution:
 
     @property
     def converged(self) -> bool:
-        """Whether the solver met its own rule."""
+        """Whether the solver converged."""
         return self.iterations.converged
 
     @property

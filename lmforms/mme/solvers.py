@@ -1,4 +1,4 @@
-"""Solutions of the equations: by a factor, and by preconditioned conjugate gradients."""
+"""Solvers of the equations: a direct factorisation, and preconditioned conjugate gradients."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .iterations import EPSILON, RESTART_REDUCTION, TOLERANCE, Iterations, check
 Operator = Callable[[FloatArray], FloatArray]
 
 MOST_ITERATIONS = 1_000
-"""Conjugate gradients that take longer want another preconditioner."""
+"""Default limit of conjugate-gradient iterations; with more, another preconditioner is better."""
 
 METHOD_OPTIONS = {
     "direct": (),
     "pcg": ("tolerance", "max_iterations", "preconditioner"),
     "gauss_seidel": ("tolerance", "max_iterations", "compiled"),
 }
-"""What each method can be told."""
+"""Options of each method."""
 
 
 def solve(
@@ -36,7 +36,7 @@ def solve(
     likelihood: Callable[[], Likelihood],
     options: dict[str, Any],
 ) -> Iterations:
-    """By the method of this name.
+    """Solve by the method of this name.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def solve(
     system : HendersonSystem
     model : ComponentModel
     likelihood : callable
-        Makes the factor; the iterative methods do without.
+        Returns the factored equations; called for the direct method only.
     options : dict
 
     Raises
@@ -98,8 +98,8 @@ def pcg(
     preconditioner : {"jacobi", "block"}
         The diagonal of C, or its diagonal blocks: X'X and each Z_i'Z_i + Q_iλ_i, factored.
     tolerance : float
-        See :mod:`.iterations` for the rule. Once the recurrence meets it, the residual is computed
-        anew, and the iterations go on from there if that does not.
+        See :mod:`.iterations` for the test. When the residual of the recurrence meets it, the true
+        residual is computed, and the iteration is restarted if that does not.
     max_iterations : int
 
     References

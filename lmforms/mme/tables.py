@@ -1,4 +1,4 @@
-"""Numbers as labelled pandas objects."""
+"""Arrays of the equations as labelled pandas objects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TABLES = ("W", "Sigma", "C", "r", "V", "P")
 """What :meth:`lmforms.mme.MixedModelEquations.table` shows."""
 
 FIXED_TERM = "fixed"
-"""Stands for the term of the columns of X."""
+"""The name of the term of the columns of X."""
 
 
 def labels(model: ComponentModel, system: HendersonSystem) -> pd.MultiIndex:
@@ -37,7 +37,7 @@ def labels(model: ComponentModel, system: HendersonSystem) -> pd.MultiIndex:
 
 
 def _as_one(label: Any) -> Any:
-    """The label of a nested level as it is written: A:a."""
+    """A label as one value; that of a nested level as A:a."""
     return ":".join(map(str, label)) if isinstance(label, tuple) else label
 
 
@@ -74,7 +74,7 @@ def rows_by_rows(matrix: FloatArray) -> pd.DataFrame:
 def loglik(at: Likelihood, variances: FloatArray) -> pd.DataFrame:
     """The terms of the (restricted) log-likelihood in the user's units.
 
-    The sums are in units of their own: y is divided by `scale`, X by `x_root`.
+    The sums are in internal units: y is divided by `scale`, X by `x_root`.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Pictures: each takes the object and ``ax=``, and returns the matplotlib Axes it drew on.
+"""Plots: each function takes the object and ``ax=``, and returns the matplotlib Axes.
 
 matplotlib is imported when something is drawn: ``pip install 'lmforms[plot]'``.
 """

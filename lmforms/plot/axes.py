@@ -1,4 +1,4 @@
-"""matplotlib at arm's length: imported when a picture is drawn, Axes made or checked, ticks."""
+"""Helpers for matplotlib, which is imported when something is drawn: Axes, tick labels, points."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..support.arguments import shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_TICK_LABELS = 40  # labels along one side that can still be read
-LABEL_LENGTH = 28  # of a label
-REFERENCE_GREY = "0.75"  # grey of lines that are there to compare with
-MANY_POINTS = 2000  # beyond these, points shrink and are stored as pixels
+MOST_TICK_LABELS = 40  # along one axis, to be legible
+LABEL_LENGTH = 28  # characters of a label
+REFERENCE_GREY = "0.75"  # of lines drawn for comparison
+MANY_POINTS = 2000  # above, points are smaller and stored as pixels
 
 
 def pyplot() -> Any:
@@ -72,7 +72,7 @@ def several_axes(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:
 
 
 def shortened(label: Any) -> str:
-    """A label cut to what fits beside an axis.
+    """A label shortened to fit beside an axis.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def shortened(label: Any) -> str:
 def thinned_labels(
     labels: Sequence[Any], most: int = MOST_TICK_LABELS
 ) -> tuple[np.ndarray, list[str]]:
-    """Places and texts of at most `most` labels, evenly apart.
+    """Positions and texts of at most `most` labels, evenly spaced.
 
     Examples
     --------

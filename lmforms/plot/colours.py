@@ -1,4 +1,4 @@
-"""What `color=` and `labels=` mean: values of rows, brought into the order of a form's rows."""
+"""The arguments `color=` and `labels=`: values of rows, in the order of a form's rows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pandas as pd
 from ..errors import ArgumentError, DataError, listed
 from .axes import point_style, pyplot, shortened
 
-MOST_CATEGORIES = 20  # colours that can be told apart, at a stretch
-UNKNOWN_GREY = "0.7"  # grey of rows without a value
+MOST_CATEGORIES = 20  # colours that can be distinguished
+UNKNOWN_GREY = "0.7"  # of rows without a value
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +24,12 @@ class Points:
     values : ndarray, optional
         Numbers, for a continuous scale.
     codes : ndarray of int, optional
-        Places in `names`; −1 where not known.
+        Positions in `names`; −1 where not known.
     names : tuple of str
     plain : str, optional
         One colour for all rows.
     title : str, optional
-        What the values are.
+        Name of the values.
     """
 
     values: np.ndarray | None = None
@@ -103,7 +103,7 @@ def points(color: Any, n: int, rows: pd.Index | None) -> Points:
 
 
 def texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
-    """What stands beside each of n rows; nothing if `labels` is None or False.
+    """The text beside each of n rows; none if `labels` is None or False.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
     if not np.iterable(labels) or isinstance(labels, str):
         raise ArgumentError(f"labels={labels!r} must be True or one text for each row.")
     if not isinstance(labels, pd.Series):
-        labels = np.array(list(labels), dtype=object)  # integers stay so beside None
+        labels = np.array(list(labels), dtype=object)  # keeps integers next to None
     found = by_row(labels, n, rows, "labels")
     return ["" if missing else shortened(text) for text, missing in zip(found, found.isna())]
 
@@ -163,7 +163,7 @@ def _numbers(
 
 def _legend(ax: Any, **options: Any) -> None:
     for handle in ax.legend(frameon=False, handletextpad=0.1, **options).legend_handles:
-        handle.set(alpha=1.0, sizes=[30])  # many points are drawn small and pale
+        handle.set(alpha=1.0, sizes=[30])  # also where points are small and transparent
 
 
 def _plain(color: str | None) -> str:

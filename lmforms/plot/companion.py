@@ -1,4 +1,4 @@
-"""A mixed model and its form in two pictures: Kα' against Xβ̂, and Hα' against Zb̂."""
+"""A plot of a mixed model and its form: Kα' against Xβ̂, and Hα' against Zb̂."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How rows of points, heat maps and square panels are put on Axes."""
+"""Dot plots, heat maps and square panels on matplotlib Axes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DIVERGING = "RdBu_r"
-MARKERS = "osD^v"  # of components, for those who do not see the colours
+MARKERS = "osD^v"  # of components, for readers who cannot distinguish the colours
 
 
 def dot_plot(

@@ -1,4 +1,4 @@
-"""What the pictures of a form show, as plain arrays: codes, loadings, the table of ranks."""
+"""Arrays that the plots of a form show: codes, loadings, the comparison of ranks."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def fitted_form(form: Any) -> Any:
 
 
 def loadings_of(form: Any, modality: str) -> tuple[np.ndarray, list[Any]]:
-    """Loadings (columns, k) of a modality, and what its columns are called.
+    """Loadings (columns, k) of a modality, and the names of its columns.
 
     Raises
     ------
@@ -72,14 +72,14 @@ def loadings_of(form: Any, modality: str) -> tuple[np.ndarray, list[Any]]:
 
 
 def code_sizes(form: Any, modality: str) -> np.ndarray:
-    """Root mean squares (k,) of the code behind a modality: K, H or their sum.
+    """Root mean squares (k,) of the code that a modality depends on: K, H or their sum.
 
-    Which it is can be seen from what unit codes decode to.
+    Which one it is follows from decoding unit codes.
     """
     K, H = (np.asarray(A, dtype=np.float64) for A in (form.K_, form.H_))
     one, none = np.eye(K.shape[1]), np.zeros((K.shape[1], K.shape[1]))
-    behind = [np.any(form.decode(pair, to=modality)) for pair in ((one, none), (none, one))]
-    return np.sqrt(np.mean((behind[0] * K + behind[1] * H) ** 2, axis=0))
+    depends_on = [np.any(form.decode(pair, to=modality)) for pair in ((one, none), (none, one))]
+    return np.sqrt(np.mean((depends_on[0] * K + depends_on[1] * H) ** 2, axis=0))
 
 
 def codes_of(form: Any, of: str) -> np.ndarray:
@@ -95,7 +95,7 @@ def codes_of(form: Any, of: str) -> np.ndarray:
 
 
 def component_places(components: Any, k: int) -> list[int]:
-    """Components, counted from 1 as in the labels c1, c2, …, as places; None is all.
+    """Components, counted from 1 as in the labels c1, c2, …, as positions; None is all.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def rank_comparison(table: Any) -> RankComparison:
 
 
 def largest_rows(values: np.ndarray, top: Any) -> np.ndarray:
-    """Places of the `top` rows of greatest norm, greatest first.
+    """Positions of the `top` rows of greatest norm, greatest first.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Pictures of what a linear mixed form found: loadings, codes, implied covariances."""
+"""Plots of a fitted linear mixed form: loadings, codes, implied covariances."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_DODGED_COMPONENTS = 5  # components whose points can stand side by side in one row
-PANEL_INCHES = 3.5  # inches of a panel of codes
+PANEL_INCHES = 3.5  # size of a panel of codes
 
 
 @named_arguments
@@ -185,8 +185,8 @@ def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     """Second moments of a modality: those of the data above the diagonal, the form's below.
 
     Both are about zero and divided by the root mean squares of the data's columns, so that they
-    are correlations where the data are centred. A form that carries the modality makes a picture
-    that is symmetric; its share is :meth:`LinearMixedForm.covariance_share`.
+    are correlations where the data are centred. If the form explains the modality, the plot is
+    symmetric; the share explained is :meth:`LinearMixedForm.covariance_share`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Pictures of how a form was found: the choice of its rank, the descent."""
+"""Plots of the choice of a rank and of the objective during a fit."""
 
 from __future__ import annotations
 

@@ -45,7 +45,9 @@ def test_no_part_of_a_plain_sweep_raises_the_objective(problem):
 def test_accelerated_descent_never_rises_and_beats_the_plain_one(problem):
     data, weights, ridge, k, rng = problem
     codes = random_codes(data, k, rng)
-    estimate = minimise(data, loadings_given(data, codes, weights, ridge), weights, ridge, max_iter=30)
+    estimate = minimise(
+        data, loadings_given(data, codes, weights, ridge), weights, ridge, max_iter=30
+    )
     trace = np.array(estimate.trace)
     assert (np.diff(trace) <= 0).all()
     final = objective(data, estimate.codes, estimate.loadings, weights, ridge)
