@@ -97,31 +97,37 @@ def choose_rank(
     response = data.response
     known = np.ones(response.shape, dtype=bool) if response.seen is None else response.seen
     rng = np.random.default_rng(seed)
-    divide = _rows_held if held == "rows" else _entries_held
-    divided = list(divide(known, folds, rng))
+    divided = list((_rows_held if held == "rows" else _entries_held)(known, folds, rng))
     table, estimates = [], []
     for options in chosen_options:
         for fold, (kept, out) in enumerate(divided):
             guess, estimate = _predicted(data, names, kept, held, options, shrink)
-            chosen = out if held == "entries" else out[~kept]
-            truth = response.values if held == "entries" else response.values[~kept]
-            square = float(np.sum((truth - guess)[chosen] ** 2))
-            total = float(np.sum(truth[chosen] ** 2))
-            count = int(chosen.sum())
-            share = 1.0 - square / total if total > 0 else np.nan
-            error = square / max(count, 1)
-            table.append((options.rank, fold, count, error, share, estimate.status.converged))
+            truth, chosen = response.values, out
+            if held == "rows":
+                truth, chosen = truth[~kept], out[~kept]
+            score = _score(truth[chosen], guess[chosen])
+            table.append((options.rank, fold, *score, estimate.status.converged))
             estimates.append(estimate)
     warn_of_columns(checked, estimates)
     found = pd.DataFrame(table, columns=["rank", "fold", "n_held", "error", "share", "converged"])
-    if not found["converged"].all():
+    _warn_not_converged(found["converged"])
+    return found
+
+
+def _score(truth: np.ndarray, guess: np.ndarray) -> tuple[int, float, float]:
+    """Number of entries, mean squared error, and share of the sum of squares explained."""
+    square, total = float(np.sum((truth - guess) ** 2)), float(np.sum(truth**2))
+    return len(truth), square / max(len(truth), 1), 1.0 - square / total if total > 0 else np.nan
+
+
+def _warn_not_converged(converged: pd.Series) -> None:
+    if not converged.all():
         warnings.warn(
-            f"{(~found['converged']).sum()} of {len(found)} fits did not meet their tolerance "
+            f"{(~converged).sum()} of {len(converged)} fits did not meet their tolerance "
             "(the column `converged` says which): increase `max_iter` or `tol`.",
             ConvergenceWarning,
             stacklevel=caller_depth(),
         )
-    return found
 
 
 def _rows_held(

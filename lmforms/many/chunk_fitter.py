@@ -10,7 +10,6 @@ import numpy as np
 
 from ..control import Control
 from ..data.design import Design
-from ..data.frame import caller_depth
 from ..engine.exact_fit import Checked
 from ..engine.linalg.column_sizes import subtract_shift
 from ..errors import (
@@ -23,7 +22,7 @@ from ..errors import (
 )
 from ..relationship.labels import named
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .column_chunks import Chunk, refuse_infinite
+from .column_chunks import Chunk, refuse_infinite, warn_of_columns
 from .inputs import Source, is_spectral, random_effects, spectrum
 from .many_fits import ManyFits
 from .response_estimates import ResponseEstimates, constant_responses, spectral_fit, widened
@@ -136,8 +135,7 @@ def _by_pattern(absent: BoolArray, gaps: BoolArray) -> list[IndexArray]:
 
 
 def _warn(out: ResponseEstimates, names: list[Any]) -> None:
-    """One warning of each kind, with counts and the first names."""
-    for which, category, what in (
+    kinds = (
         (
             out.degenerate,
             NotEstimableWarning,
@@ -160,8 +158,5 @@ def _warn(out: ResponseEstimates, names: list[Any]) -> None:
             IdentificationWarning,
             "do not determine the variances: the criterion is flat along one of them",
         ),
-    ):
-        if which.any():
-            culprits = named([names[j] for j in np.flatnonzero(which)])
-            text = f"{int(which.sum()):,} of {len(which):,} responses {what}: {culprits}."
-            warnings.warn(text, category, stacklevel=caller_depth())
+    )
+    warn_of_columns(kinds, names, "responses")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,13 @@ from ..data.align import row_places
 from ..errors import ArgumentError, ColumnError, DataError, near_matches
 from ..relationship.labels import named
 from ..support.arguments import whole
-from ..support.arrays import FloatArray, IndexArray
+from ..support.arrays import BoolArray, FloatArray, IndexArray
+from ..support.caller import caller_depth
 
 CHUNK_ENTRIES = 1 << 22
 """Entries of a chunk of columns, unless the caller says how many columns it has."""
 
+T = TypeVar("T")
 Progress = bool | Callable[[int, int | None], Any]
 Rows = Callable[[pd.DataFrame, str], IndexArray]
 
@@ -157,6 +160,37 @@ def columns_named(names: Sequence[str], known: Collection[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ArgumentError(f"responses are named more than once: {named(twice)}.")
+
+
+def chunk_results(
+    pieces: Iterable[Chunk], work: Callable[[Chunk], T], told: Callable[[int], None]
+) -> Iterator[T]:
+    """What `work` returns for each chunk; `told` is called with the number of columns done."""
+    done = 0
+    for piece in pieces:
+        yield work(piece)
+        done += len(piece.names)
+        told(done)
+
+
+def warn_of_columns(
+    kinds: Iterable[tuple[BoolArray, type[Warning], str]], names: list[Any], what: str
+) -> None:
+    """One warning of each kind, with the number of columns and the first names.
+
+    Parameters
+    ----------
+    kinds : iterable of (ndarray of bool (c,), category, text)
+        The columns, the category of the warning, and what is said of them.
+    names : list (c,)
+    what : str
+        The columns in the plural: ``"responses"``.
+    """
+    for which, category, text in kinds:
+        if which.any():
+            culprits = named([names[j] for j in np.flatnonzero(which)])
+            count = f"{int(which.sum()):,} of {len(names):,} {what}"
+            warnings.warn(f"{count} {text}: {culprits}.", category, stacklevel=caller_depth())
 
 
 def reporter(progress: Any, total: int | None, what: str) -> Callable[[int], None]:

@@ -11,14 +11,12 @@ import pandas as pd
 
 from ..control import Control
 from ..data.frame import Missing
-from ..errors import (
-    ArgumentError,
-    DataError,
-)
+from ..errors import ArgumentError, DataError
 from ..support.arguments import control_of, flag, named_arguments, one_of
 from .chunk_fitter import ChunkFitter
 from .column_chunks import (
     Progress,
+    chunk_results,
     chunk_size,
     column_count,
     columns_named,
@@ -175,16 +173,10 @@ def lmer_many(
     told = reporter(progress, column_count(responses), "responses")
     parts = read_chunks(responses, "responses", source.n, step, rows_like(source.data.index))
 
-    def fits() -> Iterator[ManyFits]:
-        done = 0
-        for part in parts:
-            yield fitter.fit(part)
-            done += len(part.names)
-            told(done)
-
+    fits = chunk_results(parts, fitter.fit, told)
     if stream:
-        return fits()
-    found = list(fits())
+        return fits
+    found = list(fits)
     if not found:
         raise DataError("there are no responses.")
     inputs = FitInputs.of(source, fitter.design, responses, fitter.reml, fitter.control)

@@ -1,6 +1,6 @@
-"""From what a user gives to a :class:`~.forms.Representation`: square, finite, no variance below 0.
+"""Checked representations of a user's matrix: square, finite, symmetric, positive semi-definite.
 
-Each refusal names labels, and says by how much a tolerance is missed.
+Error messages name labels, and say by how much a tolerance is missed.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from .labels import Labels, named, other_type, values_of
 from .representations import DenseMatrix, LowRank, Precision, SparseMatrix
 
 SYMMETRY_TOLERANCE = 1e-6
-"""Largest |K_ij − K_ji| relative to the largest |K_ij|: a matrix that went through single
-precision or six digits passes. Its symmetric part is what counts."""
+"""Largest |K_ij − K_ji| relative to the largest |K_ij|: a matrix that was stored in single
+precision or with six digits passes. Its symmetric part is used."""
 
 SEMIDEFINITE_TOLERANCE = 1e-6
-"""Lowest eigenvalue below zero relative to the largest, for the same reason. What lies below
-zero is left out of roots, which changes K by no more than this."""
+"""Most negative eigenvalue relative to the largest, for the same reason. Negative eigenvalues are
+left out of roots, which changes K by no more than this."""
 
 LEAST_PIVOT = 1e-12
-"""Smallest share of a level's precision that is left when others are eliminated. Four digits
+"""Smallest share of a level's precision that remains when others are eliminated. Four digits
 above rounding; an improper prior (say, an intrinsic autoregression) has a share of 0."""
 
 MOST_EIGENVALUES = 2_000
-"""A sparse matrix that is refused has its eigenvalues computed up to this size."""
+"""Largest sparse matrix of which eigenvalues are computed for an error message."""
 
 
 def is_sparse(matrix: Any) -> bool:
@@ -42,7 +42,7 @@ def matrix_and_labels(what: str, obj: Any, labels: Any) -> tuple[Any, Any]:
     Parameters
     ----------
     what : str
-        The argument that it is.
+        Name of the argument.
     obj : DataFrame, tuple of (matrix, labels), ndarray or scipy.sparse matrix
     labels : sequence or None
     """
@@ -216,7 +216,7 @@ def _pair(labels: Labels, i: Any, j: Any) -> str:
 
 
 def _check_semidefinite(K: FloatArray) -> None:
-    """Cholesky of K + εI vouches for most; the eigenvalues decide about the rest."""
+    """Cholesky of K + εI suffices for most matrices; eigenvalues decide if it fails."""
     shifted, diagonal = K.copy(), np.diagonal(K)
     np.fill_diagonal(shifted, diagonal + SEMIDEFINITE_TOLERANCE * diagonal.max(initial=0.0))
     try:

@@ -1,4 +1,4 @@
-"""Genomic relationship from markers, in blocks that never hold all of them in double precision."""
+"""Genomic relationship from markers, converted to double precision block by block."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .matrix import Relationship
 from .representations import DenseMatrix
 
 BLOCK_ENTRIES = 1 << 22
-"""Numbers of a block of markers in double precision: 32 MB."""
+"""Entries of a block of markers in double precision: 32 MB."""
 
 
 @named_arguments
@@ -85,9 +85,9 @@ def vanraden(
     matrix, labels = check.matrix_and_labels("markers", markers, labels)
     names = checked_labels(labels)
     counts = _checked_counts(matrix, len(names))
-    found = _survey(counts)
+    found = _marker_summary(counts)
     marker = np.arange(counts.shape[1]) if columns is None else columns
-    _check_survey(found, marker, missing)
+    _check_marker_summary(found, marker, missing)
     if frequencies is None:
         p, flat = found.mean / 2.0, found.flat
     else:
@@ -112,8 +112,8 @@ def vanraden(
 
 
 @dataclass(frozen=True, eq=False)
-class _Survey:
-    """What the columns are like: means, gaps, whether constant, out of range."""
+class _MarkerSummary:
+    """Properties of the columns: means, missing values, constant, out of range."""
 
     mean: FloatArray
     gaps: BoolArray
@@ -149,7 +149,7 @@ def _checked_counts(matrix: Any, n: int) -> AnyArray:
 
 
 def _blocks(counts: AnyArray) -> Iterator[tuple[slice, FloatArray]]:
-    """Some columns at a time, in double precision and for BLAS."""
+    """Blocks of columns in double precision, in the order of BLAS."""
     n, m = counts.shape
     step = max(1, BLOCK_ENTRIES // max(n, 1))
     for start in range(0, m, step):
@@ -157,7 +157,7 @@ def _blocks(counts: AnyArray) -> Iterator[tuple[slice, FloatArray]]:
         yield part, np.array(counts[:, part], dtype=np.float64, order="F")
 
 
-def _survey(counts: AnyArray) -> _Survey:
+def _marker_summary(counts: AnyArray) -> _MarkerSummary:
     m = counts.shape[1]
     mean = np.empty(m)
     gaps, flat, outside = (np.empty(m, dtype=bool) for _ in range(3))
@@ -171,10 +171,10 @@ def _survey(counts: AnyArray) -> _Survey:
         gaps[part] = seen < len(block)
         flat[part] = high <= low
         outside[part] = (seen > 0) & ((low < 0.0) | (high > 2.0))
-    return _Survey(mean, gaps, flat, outside)
+    return _MarkerSummary(mean, gaps, flat, outside)
 
 
-def _check_survey(found: _Survey, marker: Any, missing: str) -> None:
+def _check_marker_summary(found: _MarkerSummary, marker: Any, missing: str) -> None:
     if found.outside.any():
         culprits = [_plain(marker[j]) for j in np.flatnonzero(found.outside)]
         raise RelationshipError(

@@ -9,10 +9,10 @@ import numpy as np
 from ..engine.linalg.compiled import compiled
 
 FAMILIES_AT_A_TIME = 64
-"""Families at a time: those of one generation share most of their ancestors."""
+"""Families that are processed together: those of one generation share most of their ancestors."""
 
 BLOCK_BITS = 6
-"""Ancestors are looked for in blocks of 2⁶ animals, as most may be none."""
+"""Ancestors are searched in blocks of 2⁶ animals, as most animals may be none."""
 
 
 @compiled("void(float64[::1], float64[::1], float64)")
@@ -37,8 +37,8 @@ def _set_half(to: Any, share: Any) -> None:
 def inherited_variance(sire: Any, dam: Any, own: Any, first: Any, second: Any, out: Any) -> None:
     """Σ_k t_k² own_k with t the mean of the rows of T of the parents `first` and `second`.
 
-    From the youngest ancestor to the oldest, each hands half of its share to its parents. Shares
-    live in slots that are used again at once, so that they stay in the cache.
+    From the youngest ancestor to the oldest, half of the share of each is added to its parents.
+    Shares are stored in slots that are reused at once, so that they stay in the cache.
     """
     n = len(sire)
     width = min(FAMILIES_AT_A_TIME, len(first))

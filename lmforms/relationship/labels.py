@@ -1,4 +1,4 @@
-"""Labels of levels: unique, none missing, found again."""
+"""Labels of levels: checks that they are unique and complete, and their positions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..support.arrays import IndexArray
 Labels = tuple[Hashable, ...]
 
 CULPRITS_SHOWN = 5
-"""Culprits that a message names."""
+"""Largest number of labels that a message names."""
 
 
 def values_of(column: Any) -> list[Any]:
@@ -29,7 +29,9 @@ def values_of(column: Any) -> list[Any]:
     if isinstance(column, (list, tuple)):
         return list(column)
     if hasattr(column, "__len__") and not isinstance(column, (str, Mapping, Set)):
-        from ..data.exact_columns import exact_column  # pandas, which bare labels do without
+        from ..data.exact_columns import (
+            exact_column,  # imports pandas, which plain lists do not need
+        )
 
         return list(exact_column("labels", column).tolist())
     return list(column)
@@ -61,7 +63,7 @@ def absent(value: Any) -> bool:
         return True
     try:
         return bool(value != value)
-    except TypeError:  # pandas.NA will not say
+    except TypeError:  # pandas.NA has no truth value
         return True
 
 
@@ -107,7 +109,7 @@ def positions(index: Mapping[Hashable, int], levels: Iterable[Any]) -> IndexArra
 
 
 def other_type(missing: Sequence[Any], known: Iterable[Any]) -> str:
-    """What to do if what is missing is there as text, or as a number; or an empty string.
+    """Advice if a missing label exists as text, or as a number; or an empty string.
 
     Examples
     --------
@@ -136,7 +138,7 @@ def _plain_text(label: Any) -> str:
 
 
 def _conversion(missing: Sequence[Any], label: Any) -> str:
-    """How a column that holds what is missing gets the type of a label."""
+    """How to convert a column with the missing labels to the type of a label."""
     if isinstance(label, str):
         whole = all(isinstance(value, float) and value.is_integer() for value in missing)
         return f"by `{'.astype(int)' if whole else ''}.astype(str)`"

@@ -1,7 +1,7 @@
-"""What a covariance can be given as, one class each: dense, sparse, a root, a precision.
+"""Representations of a covariance, one class each: dense, sparse, a root, a precision.
 
-Forms are trusted: :mod:`.check` makes them from what a user gives, and the rest of the package
-from what is a covariance by construction.
+These classes check nothing: :mod:`.check` makes them from a user's matrix, and other modules from
+matrices that are covariances by construction.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Representation(ABC):
     """One covariance K of q levels, in one representation."""
 
     name: str
-    """For people."""
+    """For messages."""
 
     @property
     @abstractmethod
@@ -36,11 +36,11 @@ class Representation(ABC):
 
     @abstractmethod
     def marginal(self, at: IndexArray) -> Representation:
-        """The covariance of the levels at these places, in this order."""
+        """The covariance of the levels at these positions, in this order."""
 
     @abstractmethod
     def arranged(self, at: IndexArray) -> Representation:
-        """What stays of K when a model needs the levels `at`, these in front."""
+        """The representation for a model with the levels `at`, these in front."""
 
     @property
     def keeps_all(self) -> bool:

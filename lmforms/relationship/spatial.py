@@ -1,4 +1,4 @@
-"""Covariances that fall off with distance, in the parametrisation of nlme's corSpatial classes."""
+"""Covariances that decrease with distance, in the parametrisation of nlme's corSpatial classes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def gaussian(coordinates: Any, range_: float, *, labels: Any = None) -> Relation
     Parameters
     ----------
     coordinates : DataFrame (q, d), or ndarray (q, d) or (q,)
-        A row per level; the index of a frame has the labels. Levels may share a place.
+        A row per level; the index of a frame has the labels. Levels may share coordinates.
     range_ : float
         Positive, in the units of the coordinates: the correlation there is 1/e.
     labels : sequence of q values, optional
@@ -54,7 +54,7 @@ def exponential(coordinates: Any, range_: float, *, labels: Any = None) -> Relat
     Parameters
     ----------
     coordinates : DataFrame (q, d), or ndarray (q, d) or (q,)
-        A row per level; the index of a frame has the labels. Levels may share a place.
+        A row per level; the index of a frame has the labels. Levels may share coordinates.
     range_ : float
         Positive, in the units of the coordinates: the correlation there is 1/e.
     labels : sequence of q values, optional

@@ -1,4 +1,4 @@
-"""A fit of variance components as the results of a mixed model want it."""
+"""`ComponentEstimate`: a fit of variance components with the attributes of an engine's estimate."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class ComponentEstimate:
         return out
 
     def report(self, names: list[str]) -> OptimizerReport:
-        """Status in the words of the optimiser's report."""
+        """The status of the fit as an optimiser's report."""
         fit, at = self.fit, self.fit.likelihood
         m = at.sums.m
         form = at.equations.is_sparse

@@ -1,9 +1,9 @@
-"""One component in the basis that diagonalises it: what EMMA and one-component Gibbs work in.
+"""One component in the basis that diagonalises it, for EMMA and for Gibbs sampling.
 
 With X̃ an orthonormal basis of X's columns, S = I − X̃X̃', ZL the effects of unit variance
 (K = LL'; rows times √w) and SZL = U√D E' its thin singular value decomposition, the data are
 
-    η = U'ỹ,    η_j ~ N(0, σ² + σ_u² d_j),    and what is left, of variance σ² throughout.
+    η = U'ỹ,    η_j ~ N(0, σ² + σ_u² d_j),    and the rest of ỹ, of variance σ².
 
 Sheet, section 7 (EMMA), where U and D are of ZKZ'; S is what integrates β out (Kang et al. 2008,
 Genetics 178, 1709–1723). U and D come from the smaller of two symmetric problems: E'(L'Z'SZL)E
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 MOST_DENSE_SIZE = 6_000
-"""The smaller of n and q up to which this is done: a few minutes and 1 GB. It is dense."""
+"""Bound of the smaller of n and q: the decomposition is dense and takes minutes and 1 GB."""
 
 MOST_DENSE_ENTRIES = 1 << 28
-"""Numbers (2 GB) of a dense n × q matrix up to which the n × n problem is formed."""
+"""Bound of the entries of a dense n × q matrix (2 GB) from which the n × n problem is formed."""
 
 NULL_EIGENVALUE = 1e-12
-"""A direction with less than this share of the largest d is one that the data do not see."""
+"""Directions with d below this share of the largest do not affect the data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +49,15 @@ class ComponentSpectrum:
     eta : ndarray (k,)
         U'ỹ.
     rest : float
-        ỹ'ỹ − η'η, from the rows, where it does not cancel; zero if there is nothing else.
+        ỹ'ỹ − η'η, summed over residuals to avoid cancellation; zero if η determines ỹ.
     full : ndarray (j,), optional
         Positive eigenvalues of ZKZ' itself, for maximum likelihood.
     basis : ndarray (m, k)
-        a = basis · c for the c_j ~ N(0, σ_u²) that the data see.
+        a = basis · c for the c_j ~ N(0, σ_u²) that affect the data.
     cross : ndarray (p, k)
         X̃'Z · basis.
     loose : ndarray (p, p)
-        Root of the covariance of X̃'Za that the other directions have, for σ_u² = 1.
+        Root of the covariance of X̃'Za due to the other directions, for σ_u² = 1.
     """
 
     n: int

@@ -1,4 +1,4 @@
-"""From a design to a fit by a named estimator, for models of single variances."""
+"""Estimates for a design by a named estimator, for models of single variances."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def estimate_design(
             f"Control(factor={control.factor!r}) is for method='auto' without a relationship."
         )
     model = _model(design, relationship, y)
-    found = _found(model, method, reml, start, control)
+    found = _fit_by_method(model, method, reml, start, control)
     related = ComponentEstimate(design, found, control.singular)
     if relationship:
         return related
@@ -97,14 +97,14 @@ def _model(
     )
 
 
-def _found(
+def _fit_by_method(
     model: ComponentModel,
     method: str,
     reml: bool,
     start: Sequence[FloatArray] | None,
     control: Control,
 ) -> VarCompFit:
-    """The fit by a method, with the options that it has."""
+    """The fit by a method, with the options that it takes."""
     variances = None
     if start is not None:
         ratios = np.concatenate([np.empty(0), *start]) ** 2

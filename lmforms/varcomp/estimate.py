@@ -1,9 +1,9 @@
-"""Estimate variance components by a named method, with the path that it takes.
+"""`estimate`: variance components by a named method, with all iterations.
 
-Every method stops when a Newton step on the average information promises to raise the
-log-likelihood by less than `tolerance`; a variance that goes to zero is put there if the
-likelihood does not fall. In small models it walks again from lower minima of the criterion along
-single variances.
+Every method stops when a Newton step with the average information predicts an increase of the
+log-likelihood below `tolerance`. A variance that approaches zero is set to zero if the likelihood
+does not decrease. In small models the iteration is repeated from other minima of the criterion
+along single variances.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ from .other_optima import other_minima
 from .sums import Sums, sums_of
 
 TOLERANCE = 1e-15
-"""Promised gain of the log-likelihood: variances are then within 10⁻⁷ standard errors."""
+"""Predicted increase of the log-likelihood: variances are then within 10⁻⁷ standard errors."""
 
 LITTLE_RESIDUAL = 1e-4
-"""A residual variance below this share of what X leaves raises the question if there is any."""
+"""A residual variance below this share of that of y given X is checked for being zero."""
 
 WIDE_RATIO = 1e8
-"""Components so much wider than the residuals leave 10⁻⁸ of a response that they explain."""
+"""Components with this ratio to the residual variance leave 10⁻⁸ of a response they explain."""
 
 RESIDUAL_REDUCTION = 0.1
-"""Where effects would explain any response, σ² is made smaller by this factor …"""
+"""Where effects can explain any response, σ² is reduced by this factor …"""
 
 NO_RISE = 1e-3
-"""… and belongs at zero if −2 ln L does not rise by this. Its rounding at `LOST_RESIDUAL` is below
+"""… and is zero if −2 ln L does not increase by this. Its rounding at `LOST_RESIDUAL` is below
 10⁻⁴."""
 
 STALLED_GAIN = 1e-9
-"""Promised gain that counts as none when no step raises the likelihood: rounding hides it."""
+"""Predicted increase that is rounding, if no step raises the likelihood."""
 
 EM_ITERATION_LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
-"""Iterations where there are many …"""
+"""Iteration limits of the slow methods …"""
 
 ITERATION_LIMIT = 1_000
-"""… and for the others, of which Fisher scoring is linear where the information is poor."""
+"""… and of the others. Fisher scoring converges linearly where there is little information."""
 
 
 @named_arguments
@@ -83,16 +83,16 @@ def estimate(
         ``"ai"`` average information, ``"newton"`` observed, ``"fisher"`` expected information;
         ``"em"`` and ``"em-fixed-point"``, the two forms of the cheat sheet; ``"quasi-newton"``
         L-BFGS-B on the exact score. The first three halve a step that does not raise the
-        likelihood, and take an EM step where that does not help; where the observed
-        information is not positive definite, the average information serves. ``"newton"`` and
+        likelihood, and take an EM step if that does not help; where the observed information is
+        not positive definite, the average information is used. ``"newton"`` and
         ``"fisher"`` invert a dense matrix of all effects.
         ``"emma"`` is :func:`emma`, for one component; ``"gibbs"`` the joint posterior mode of
-        :func:`gibbs` under flat priors. These two have no use for a start or a limit.
+        :func:`gibbs` under flat priors. These two take no start and no limit.
     reml : bool
     start : mapping or Series of names to variances, or array (r + 1,), optional
         Variances to start from, the residual's last; equal shares otherwise.
     tolerance : float, optional
-        Promised gain of the log-likelihood at which to stop, 10⁻¹⁵.
+        Predicted increase of the log-likelihood at which to stop, 10⁻¹⁵.
     max_iterations : int, optional
         1,000; 20,000 for EM.
     memory : float
@@ -165,7 +165,7 @@ class _Options:
 def _by_method(
     model: ComponentModel, sums: Sums, method: str, start: FloatArray, options: _Options
 ) -> VarCompFit:
-    """Estimate components of which X leaves something."""
+    """Estimate components that X does not explain."""
     equations = Equations(sums, options.memory)
     if not model.components:
         alone = likelihood(equations, np.ones(1), options.reml).profiled_scale
@@ -190,7 +190,7 @@ def _by_method(
 
 
 def _iterated(path: IterationPath, at: Likelihood, method: str, options: _Options) -> Likelihood:
-    """Where a method leads to."""
+    """The optimum that a method finds from here."""
     go = quasi_newton if method == "quasi-newton" else iterate
     return held_variances_at_zero(path, go(path, at, method, options.tolerance, options.limit))
 
@@ -198,20 +198,20 @@ def _iterated(path: IterationPath, at: Likelihood, method: str, options: _Option
 def _lowest(
     path: IterationPath, at: Likelihood, method: str, options: _Options
 ) -> tuple[Likelihood, str]:
-    """Walks again from other minima along each variance; adds to the path what ends lower.
+    """The lowest of the optima found from other minima along each variance; extends the path.
 
-    Where the residual variance goes to zero the likelihood may have no bound: not there.
+    Optima with a residual variance of zero are not used: the likelihood may have no bound there.
     """
     met = [at.criterion]
     for _ in range(LOWER_OPTIMA):
         lower = None
         for ratios in other_minima(at):
-            aside = IterationPath(path.equations, path.reml, [], [], [])
+            trial_path = IterationPath(path.equations, path.reml, [], [], [])
             try:
-                scale = aside.at(np.append(ratios, 1.0)).profiled_scale
-                begin = aside.at(np.append(ratios, 1.0) * scale)
-                aside.add(begin, "start")
-                end = _iterated(aside, begin, method, options)
+                scale = trial_path.at(np.append(ratios, 1.0)).profiled_scale
+                begin = trial_path.at(np.append(ratios, 1.0) * scale)
+                trial_path.add(begin, "start")
+                end = _iterated(trial_path, begin, method, options)
             except NumericalError:
                 continue
             if end.scale <= LITTLE_RESIDUAL:
@@ -219,7 +219,7 @@ def _lowest(
             met.append(end.criterion)
             if end.criterion < at.criterion - max(SAME_OPTIMUM, rounding(at)):
                 lower = end
-                path.extend(aside)
+                path.extend(trial_path)
                 break
         if lower is None:
             break
@@ -231,7 +231,7 @@ def _lowest(
 def _joint_mode(
     model: ComponentModel, equations: Equations, seed: np.random.Generator
 ) -> VarCompFit:
-    """The mode of what the Gibbs sampler draws from."""
+    """The joint posterior mode of the Gibbs sampler."""
     drawn = gibbs(model, seed=seed)
     mode = drawn.joint_mode.to_numpy() / equations.sums.scale**2
     chains, draws = drawn.variance_draws.shape[:2]
@@ -245,9 +245,9 @@ def _joint_mode(
 def _with_explained(
     model: ComponentModel, sums: Sums, found: VarCompFit, kept: IndexArray, memory: float
 ) -> VarCompFit:
-    """A fit of the other components, with those put back that lie in the span of X.
+    """A fit of the other components, with those added again that lie in the span of X.
 
-    Their variances are zero by ML; by REML any would do, and they are given the residual's.
+    Their variances are zero by ML. By REML they are not identified, and are set to the residual's.
     """
     steps = np.zeros((len(found.steps), len(model.components) + 1))
     if found.reml:
@@ -258,7 +258,7 @@ def _with_explained(
 
 
 def _leaves_little(path: IterationPath) -> bool:
-    """Whether wide components leave next to nothing, or so little that nothing can be computed."""
+    """Whether components with large variances leave a negligible or incomputable residual."""
     sizes = path.equations.sums.sizes
     try:
         return path.at(np.append(WIDE_RATIO / sizes, 1.0)).profiled_scale <= LITTLE_RESIDUAL
@@ -267,7 +267,7 @@ def _leaves_little(path: IterationPath) -> bool:
 
 
 def _check_residual(path: IterationPath, at: Likelihood, model: ComponentModel) -> None:
-    """Raise if σ² shrinks without end, or to where sums of squares have no digits for it."""
+    """Raise if σ² tends to zero, or is lost in the rounding of sums of squares."""
     if explained_rows(model).any_response:
         less = path.at(np.append(at.variances[:-1], RESIDUAL_REDUCTION * at.scale))
         if at.scale < LOST_RESIDUAL or less.criterion < at.criterion + NO_RISE:
@@ -311,7 +311,7 @@ def _result(
 
 
 def _start(start: Any, model: ComponentModel, sums: Sums) -> FloatArray:
-    """Equal shares of the variance that X leaves, or what was given."""
+    """The start given, or equal shares of the residual variance from X."""
     names = [*model.names, RESIDUAL]
     if start is None:
         share = 1.0 / len(names)

@@ -4,11 +4,11 @@ EM (sheet, section 7, first form) in one line for every variance, with q_e = n:
 
     v_i ← [u_i'K_i⁻¹u_i + σ² tr(K_i⁻¹C^ii)] / q_i = v_i + (2v_i²/q_i) ∂l/∂v_i,
 
-so it never leaves the parameter space and never lowers the likelihood. The second form,
+so it stays in the parameter space and never lowers the likelihood. The second form,
 
     v_i ← u_i'K_i⁻¹u_i / (q_i − λ_i tr(K_i⁻¹C^ii)),    σ² ← y'P₀y / (n − r),
 
-is a fixed point of the same equations by another path, and not EM: it may overshoot. The
+is another fixed-point iteration for the same equations, but not EM: it may overshoot. The
 others are v ← v + I⁻¹s with the score s and one of three informations I.
 """
 
@@ -31,11 +31,11 @@ INFORMATIONS: dict[str, Information] = {
 """The information that each Newton-like method uses."""
 
 BOUNDARY_VARIANCE = 1e-5
-"""A variance below this share of σ², with a score that points down, is at the boundary."""
+"""A variance below this share of σ² with a negative score is at the boundary."""
 
 SINGULAR_PIVOT = 1e-5
-"""A pivot of the scaled information's root below this is of variances that the data do not tell
-apart, between which a step would be arbitrary: rounding leaves 1e-7."""
+"""If a pivot of the Cholesky factor of the scaled information is below this, variances are not
+identified and a step would be arbitrary. Rounding leaves pivots of 1e-7."""
 
 
 def em(at: Likelihood) -> FloatArray:
@@ -75,7 +75,7 @@ def newton(at: Likelihood, information: Information) -> FloatArray | None:
 
 
 def decrement(at: Likelihood) -> float:
-    """½ s'AI⁻¹s: by how much a Newton step promises to raise l."""
+    """½ s'AI⁻¹s: the increase of l that a Newton step predicts."""
     chosen = free(at)
     s = at.score[chosen]
     return float(0.5 * s @ np.linalg.pinv(at.average[np.ix_(chosen, chosen)], hermitian=True) @ s)

@@ -1,4 +1,4 @@
-"""Whether components explain every row: the common definition, for a model of components."""
+"""Whether the components of a model explain every row, by the definition of the engine."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from .model import ComponentModel
 
 LOST_RESIDUAL = 1e-10
-"""A residual variance below this share of what X leaves is a difference of sums with five digits
-or fewer."""
+"""A residual variance below this share of that of y given X has at most five correct digits: it is
+a difference of sums."""
 
 
 def doubtful(model: ComponentModel, left: float) -> bool:
-    """Whether residuals of this root mean square, whitened, are to be looked at row by row."""
+    """Whether whitened residuals of this root mean square have to be checked row by row."""
     size = max(model.size, float(np.abs(model.y).max(initial=0.0)))
     return left <= exact_fit.DOUBTFUL * exact_fit.resolution(size, model.root_weights)
 
 
 def explained_rows(model: ComponentModel) -> exact_fit.Explained:
-    """Whether X, or X and the components, leave nothing of y but rounding."""
+    """Whether the residuals from X, or from X and the components, are rounding errors."""
     import scipy.sparse as sp
 
     root = model.root_weights
@@ -35,7 +35,7 @@ def explained_rows(model: ComponentModel) -> exact_fit.Explained:
 
 
 def refuse_explained_by_fixed(model: ComponentModel) -> None:
-    """Raise if X leaves nothing of y but rounding.
+    """Raise if the residuals from X are rounding errors.
 
     Raises
     ------
@@ -49,9 +49,9 @@ def refuse_explained_by_fixed(model: ComponentModel) -> None:
 
 
 def refuse_lost(model: ComponentModel, scale: float) -> None:
-    """Raise if components leave nothing of y, or too little for sums of squares to show.
+    """Raise if components explain y exactly, or up to less than the rounding of sums of squares.
 
-    `scale` is the spread of what X leaves of y.
+    `scale` is the standard deviation of the residuals from X.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""The walks of iterative estimators over the likelihood: steps, halvings, boundary.
+"""Iterations of the estimators that maximise the likelihood: steps, halvings, boundary.
 
-A step of a Newton-like method is cut short of zero and halved until the likelihood rises. Where
-the information is not positive definite the average information takes its place; where no step
-helps, an EM step is taken.
+A step of a Newton-like method is shortened to keep variances from being negative, and halved until
+the likelihood increases. Where the information is not positive definite the average information is
+used; where no step increases the likelihood, an EM step is taken.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from .equations import Equations
 from .likelihood import Likelihood, likelihood
 
 MOST_HALVINGS = 12
-"""A Newton step is halved so many times before an EM step is taken in its place."""
+"""Halvings of a Newton step before an EM step replaces it."""
 
 REDUCED_VARIANCE = 0.1
-"""What is left of a variance that a step would make negative, but that does not belong at zero."""
+"""Share of a variance that is kept if a step would make it negative, but zero is not optimal."""
 
 EM_STEPS_BETWEEN_TRIALS = 20
-"""Every so many EM steps …"""
+"""Number of EM steps after which …"""
 
 SMALL_VARIANCE = 0.05
-"""… variances below this share of σ² that shrink are tried at zero: EM gets there as 1/t."""
+"""… decreasing variances below this share of σ² are tried at zero, which EM approaches as 1/t."""
 
 CRITERION_ROUNDING = 64 * np.finfo(float).eps
-"""Share of the criterion by which it may rise and still not be said to."""
+"""Increases of the criterion below this share of it are rounding."""
 
 
 @dataclass
 class IterationPath:
-    """The points that a method went through.
+    """The iterations of a method.
 
     Attributes
     ----------
@@ -57,13 +57,13 @@ class IterationPath:
         return likelihood(self.equations, variances, self.reml)
 
     def add(self, at: Likelihood, kind: str) -> None:
-        """Go there."""
+        """Add an iteration."""
         self.points.append(at.variances)
         self.criteria.append(at.criterion)
         self.kinds.append(kind)
 
     def extend(self, other: IterationPath) -> None:
-        """Go on along another path."""
+        """Add the iterations of another path."""
         self.points += other.points
         self.criteria += other.criteria
         self.kinds += other.kinds
@@ -72,13 +72,13 @@ class IterationPath:
 def iterate(
     path: IterationPath, at: Likelihood, method: str, tolerance: float, limit: int
 ) -> Likelihood:
-    """Steps of one method until none promises anything."""
+    """Iterate one method until the predicted increase is below the tolerance."""
     move: Callable[[IterationPath, Likelihood, str], tuple[Likelihood, str] | None]
     move = _em_step if method in _EM else _newton_step
     before = np.inf
     for i in range(limit):
         left = estimator_steps.decrement(at)
-        hidden = left <= rounding(at)  # in the criterion; derivatives see a little further
+        hidden = left <= rounding(at)  # in the criterion; derivatives are a little more accurate
         if left <= tolerance or (hidden and left >= before):
             break
         before = left
@@ -104,7 +104,7 @@ def _em_step(path: IterationPath, at: Likelihood, method: str) -> tuple[Likeliho
 
 
 def _to_zero(path: IterationPath, at: Likelihood) -> tuple[Likelihood, str] | None:
-    """Small variances that shrink put to zero, where EM only arrives after infinite time."""
+    """Try small, decreasing variances at zero, which EM reaches only in the limit."""
     shrinks = at.score[:-1] < 0
     own = at.variances[:-1]
     small = (own > 0) & (own * at.sums.sizes < SMALL_VARIANCE * at.scale)
@@ -118,7 +118,7 @@ def _to_zero(path: IterationPath, at: Likelihood) -> tuple[Likelihood, str] | No
 
 
 def _newton_step(path: IterationPath, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
-    """The step, cut short of zero and halved until the likelihood rises; EM's otherwise."""
+    """A step within bounds, halved until the likelihood increases; an EM step if none does."""
     step = estimator_steps.newton(at, estimator_steps.INFORMATIONS[method])
     if step is None:  # far from the optimum, or near zero, −∂²l is often not positive definite
         method = "ai"
@@ -129,7 +129,7 @@ def _newton_step(path: IterationPath, at: Likelihood, method: str) -> tuple[Like
         if not new[-1] > 0:
             continue
         below = new < 0
-        if below.any():  # to zero if the likelihood wants it there, else only towards it
+        if below.any():  # to zero if the score points there, else only towards it
             trial = path.at(np.where(below, 0.0, new))
             if not higher(trial, at) and (trial.score[below] <= 0).all():
                 return trial, method
@@ -147,7 +147,7 @@ def higher(new: Likelihood, old: Likelihood) -> bool:
 
 
 def rounding(at: Likelihood) -> float:
-    """By how much a computed criterion may be off."""
+    """Bound of the rounding error of a criterion."""
     return float(CRITERION_ROUNDING * max(1.0, abs(at.criterion)))
 
 
@@ -157,9 +157,9 @@ def quasi_newton(
     """L-BFGS-B in units in which the average information at the start has a unit diagonal."""
     from scipy.optimize import minimize
 
-    del tolerance  # L-BFGS-B goes on until rounding stops it
+    del tolerance  # L-BFGS-B iterates to the limit of rounding
     best = at
-    for _ in range(3):  # in units of where the last round ended
+    for _ in range(3):  # in units of the last optimum
         units = 1.0 / np.sqrt(np.maximum(np.diag(best.average), np.finfo(float).tiny))
 
         def objective(x: FloatArray, units: FloatArray = units) -> tuple[float, FloatArray]:
@@ -188,7 +188,7 @@ def quasi_newton(
 
 
 def held_variances_at_zero(path: IterationPath, at: Likelihood) -> Likelihood:
-    """Variances that are held near zero put there, unless the likelihood falls."""
+    """Set variances that are held near zero to zero, unless the likelihood decreases."""
     held = ~estimator_steps.free(at)
     if not (at.variances[held] > 0).any():
         return at

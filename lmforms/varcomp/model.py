@@ -1,6 +1,6 @@
 """A model of variance components: y = Xβ + ΣZᵢuᵢ + e, uᵢ ~ N(0, σᵢ²Kᵢ), e ~ N(0, σ²W⁻¹).
 
-From a formula or from matrices; what is common to every textbook estimator.
+Made from a formula or from matrices, and used by all estimators.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Component:
     labels : tuple
         Of the q effects u.
     root : ndarray or sparse (q, r), optional
-        L with LL' = K. Directions in which K has no variance are not there.
+        L with LL' = K, without the null space of K.
     precision : sparse (q, q), optional
         Q = K⁻¹.
     log_det_precision : float
         ln|Q|.
     size_of_precision : float
-        Mean variance that Q gives an effect, roughly.
+        Mean variance of an effect under Q, roughly.
     """
 
     name: str
@@ -100,7 +100,7 @@ class ComponentModel:
     weights : ndarray (n,), optional
         Var(e_i) = σ²/w_i.
     size : float
-        Largest absolute value of what y was made of (response, offset), if above y's own.
+        Largest absolute value of response and offset, if above that of y.
 
     Examples
     --------

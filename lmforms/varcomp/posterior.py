@@ -1,4 +1,4 @@
-"""What a Gibbs sampler returns: draws, their summary, and modes of densities.
+"""`GibbsFit`: the result of a Gibbs sampler, with summaries and modes of densities.
 
 Modes of variances are of Rao–Blackwell's estimate of their posterior density (Gelfand and Smith
 1990, JASA 85, 398–409): the mean over the draws k of the conditional densities that the sampler
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 MODE_CANDIDATES = 200
-"""Draws at which the density is evaluated to start the search for its mode."""
+"""Number of draws whose modes are candidates for the start of the search for the mode."""
 
 DENSITY_POINTS = 200
-"""Places at which the kernel density of a coefficient is evaluated."""
+"""Points at which the kernel density of a coefficient is evaluated."""
 
 QUANTILES = (0.025, 0.5, 0.975)
 
@@ -48,13 +48,13 @@ class GibbsFit:
     priors : tuple of InverseChiSquared
         Of σ_1², …, σ_r², σ².
     sampler : str
-        How the random effects were drawn.
+        The method of drawing random effects.
     variance_draws : ndarray (chains, draws, r + 1)
     beta_draws : ndarray (chains, draws, p)
     squares : ndarray (chains, draws, r + 1)
         s: variance i of draw k is from s_ik/χ²(ν_i).
     degrees : ndarray (r + 1,)
-        These ν.
+        ν of these.
     tails : ndarray (r,)
         The posterior density of a component's variance falls like v^(−1−t/2) or slower: for
         t ≤ 2 it has no mean, for t ≤ 4 no standard deviation.

@@ -1,4 +1,4 @@
-"""Priors of variances, and whether they leave a posterior.
+"""Priors of variances, and whether the posterior is proper.
 
 v ~ νS/χ²_ν has density ∝ v^(−ν/2−1) exp(−νS/(2v)); ν = −2 and S = 0 is flat (sheet, section 7).
 The posterior can be improper although every full conditional is a distribution, and a Gibbs
@@ -7,8 +7,8 @@ tail v^(−t/2), t the rank of SZ_i, and at v = 0 it is positive:
 
 - t + Σν > 0 for every set of components, t the rank of theirs together, as all of them → ∞;
 - n − p + Σν > 0 over all, the residual included;
-- ν < 0 or S > 0 for a component, as its v → 0; for the residual too if nothing is left of the
-  rows that the effects do not explain.
+- ν < 0 or S > 0 for a component, as its v → 0; for the residual too if the effects explain every
+  row.
 
 For one component these are Hobert and Casella's conditions; for several they are necessary.
 """
@@ -27,10 +27,10 @@ from ..support.arrays import FloatArray
 from .sums import Sums
 
 MOST_RANKED_EFFECTS = 500
-"""Effects up to which the rank of a set of components is computed; else their number less p."""
+"""Largest number of effects of which the rank is computed; for more it is their number minus p."""
 
 LARGEST_SET = 4
-"""Sets of up to so many components are looked at."""
+"""Sets of up to this many components are checked."""
 
 
 @named_arguments
@@ -41,7 +41,7 @@ class InverseChiSquared:
     Attributes
     ----------
     nu : float
-        Degrees of freedom ν: what the prior is worth in observations. −2 with scale 0 is flat.
+        Degrees of freedom ν: the weight of the prior in observations. −2 with scale 0 is flat.
     scale : float
         S, in the units of the variance: where the prior is centred.
 
@@ -91,7 +91,7 @@ def priors_of(prior: Priors, names: list[str]) -> tuple[InverseChiSquared, ...]:
 
 
 def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[str]) -> None:
-    """Refuse priors that leave no posterior.
+    """Refuse priors with an improper posterior.
 
     Raises
     ------

@@ -11,8 +11,8 @@ Sheet, section 7, where β is drawn with u and e'e has n degrees of freedom: int
 gives the same posterior in fewer steps. With M = DZ'ZD + Q of :mod:`.equations` and a = Db:
 
 - `DiagonalSampler`, one component: in the basis of :mod:`.component_spectrum` the a_j are
-  independent. Directions the data do not see are integrated out too: q_i becomes the number of the
-  others.
+  independent. Directions on which the data do not depend are integrated out too: q_i becomes the
+  number of the others.
 - `DenseSampler`: (β, b) as one block, from a Cholesky factor of M at every draw.
 - `SparseSampler`: as one block too. The solution of the mixed-model equations is a draw if
   [X DZ]'ε + [0; Fz], with FF' = Q, is added to their right side (García-Cortés and Sorensen 1996,
@@ -34,7 +34,7 @@ from .model import ComponentModel
 from .sums import Sums
 
 MOST_DIAGONALISED = 2_000
-"""One component of up to so many effects is diagonalised although it is sparse: in seconds."""
+"""A sparse component is diagonalised up to this many effects: it takes seconds."""
 
 
 class Sampler(ABC):
@@ -43,7 +43,7 @@ class Sampler(ABC):
     Attributes
     ----------
     name : str
-        For people.
+        For messages.
     degrees : ndarray (r + 1,)
         Numbers of squares in what :meth:`squares` returns.
     """
@@ -219,7 +219,7 @@ def _sparse_root(precision: Any) -> tuple[Any, Any] | None:
 
 
 def sampler_of(model: ComponentModel, sums: Sums) -> Sampler:
-    """The cheapest for a model."""
+    """The fastest sampler for a model."""
     one = len(model.components) == 1 and affordable(sums)
     if one and (not sums.is_sparse or sums.m <= MOST_DIAGONALISED):
         return DiagonalSampler(model, sums)
