@@ -22,7 +22,7 @@ from .canonical import canonical
 from .modalities import Modalities, Side
 from .normal_equations import solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
-from .status import FormStatus, converged_message, divergence_message, limit_message
+from .status import DIVERGENCE_MESSAGE, FormStatus, converged_message, limit_message
 
 UPDATE_ORDER = tuple(Side)  # K + H, K, H
 
@@ -79,7 +79,7 @@ def algorithm1(
     trace.append(objective(data, codes, loadings, weights))
     balanced = canonical(codes, loadings, weights)
     if objective_rose(objective(data, *balanced, weights), trace[-1], data, weights):
-        message, done = divergence_message(), False  # one code has lost its digits to the other
+        message, done = DIVERGENCE_MESSAGE, False  # one code has lost its digits to the other
     else:
         codes, loadings = balanced
     return FormEstimate(codes, loadings, tuple(trace), FormStatus(done, message, len(trace) - 1))

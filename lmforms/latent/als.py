@@ -23,7 +23,7 @@ from .canonical import canonical
 from .modalities import Modalities, row_chunks
 from .normal_equations import masked_gram, solve_each, solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
-from .status import FormStatus, converged_message, limit_message, rounding_message
+from .status import ROUNDING_MESSAGE, FormStatus, converged_message, limit_message
 
 # F is a difference of sums of squares: below this share of them it is rounding.
 OBJECTIVE_FLOOR = 1e-28
@@ -233,13 +233,9 @@ def minimise(
     codes, loadings, value = _last_sweep(data, end.found, end.point, weights, ridge, trace[-1])
     if value < trace[-1]:
         trace.append(value)
-    message = (
-        rounding_message()
-        if end.settled
-        else converged_message(tol)
-        if end.enough
-        else limit_message(max_iter)
-    )
+    message = converged_message(tol) if end.enough else limit_message(max_iter)
+    if end.settled:
+        message = ROUNDING_MESSAGE
     status = FormStatus(end.enough, message, sweeps, end.accelerated, end.rejected)
     return FormEstimate(codes, loadings, tuple(trace), status)
 

@@ -11,12 +11,10 @@ D'D. A minimisation therefore ends with sweeps on D itself.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
 
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, as_dense
 from .modalities import Modalities, Modality
 
 ROWS_PER_COLUMN = 4  # rows for each column from which R is much smaller than D
@@ -65,10 +63,6 @@ def _products(data: Modalities) -> FloatArray:
     rows: list[list[FloatArray]] = []
     for i, left in enumerate(data):
         row = [rows[j][i].T for j in range(i)]
-        row += [_dense(left.values.T @ right.values) for right in data.parts[i:]]
+        row += [as_dense(left.values.T @ right.values) for right in data.parts[i:]]
         rows.append(row)
     return np.block(rows)
-
-
-def _dense(A: Any) -> FloatArray:
-    return A.toarray() if sp.issparse(A) else A

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, as_dense
 from .constant_columns import only_rounding
 from .modalities import Modalities, Modality, Side, squared_norm
 from .objective import Codes, Loadings
@@ -109,8 +108,7 @@ def implied_moments(
 
 def rebuilt_share(A: Any, covariance: FloatArray) -> float:
     """1 − ‖S − covariance‖²/‖S‖² with S = A'A/n the sample's second moments."""
-    S = (A.T @ A) / A.shape[0]
-    S = S.toarray() if sp.issparse(S) else S
+    S = as_dense(A.T @ A) / A.shape[0]
     return 1.0 - squared_norm(S - covariance) / squared_norm(S)
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 from ..support.arguments import named_arguments
 
+ROUNDING_MESSAGE = "F can fall no further in floating point."
+DIVERGENCE_MESSAGE = 'The codes grow without end, as Algorithm 1 lets them: use method="als".'
+
 
 @dataclass(frozen=True)
 class FormStatus:
@@ -51,11 +54,6 @@ def converged_message(tol: float) -> str:
     return f"The last sweep changed F by less than {tol:g} of its value."
 
 
-def rounding_message() -> str:
-    """F no longer falls in floating point."""
-    return "F can fall no further in floating point."
-
-
 def likelihood_converged_message(tol: float) -> str:
     """The test of convergence of EM was met."""
     return f"The last steps changed the likelihood by less than {tol:g} for each entry."
@@ -64,8 +62,3 @@ def likelihood_converged_message(tol: float) -> str:
 def limit_message(max_iter: int, what: str = "F") -> str:
     """The iteration limit was met, and what to do about it."""
     return f"{what} still changes after {max_iter} sweeps: increase `max_iter` or `tol`."
-
-
-def divergence_message() -> str:
-    """The codes diverged until one had lost its digits to the other."""
-    return 'The codes grow without end, as Algorithm 1 lets them: use method="als".'

@@ -97,7 +97,7 @@ def shrinkage(
             f"the levels of `{name}` are related, so no level shrinks by its own rows alone: "
             "`reliability` says how well each is predicted."
         )
-    weights = np.ones(model.n) if model.weights is None else model.weights
+    weights = model.row_weights
     # times σ_i²/σ², so that a variance of zero gives zero
     counts = np.asarray(component.Z.multiply(component.Z).T @ weights)
     counts = counts * (variances[i] / variances[-1])

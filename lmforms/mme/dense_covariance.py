@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import MemoryLimitError, NumericalError
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, as_dense
 from ..varcomp import ComponentModel
 
 MOST_DENSE_ROWS = 5_000
@@ -29,7 +29,7 @@ def check_dense_size(size: int, what: str) -> None:
 def dense_covariance(model: ComponentModel, variances: FloatArray) -> FloatArray:
     """V = ΣZ_iK_iZ_i'σ_i² + Rσ², (n, n): cheat sheet, section 1."""
     check_dense_size(model.n, "V")
-    weights = np.ones(model.n) if model.weights is None else model.weights
+    weights = model.row_weights
     out = np.diag(variances[-1] / weights)
     for component, variance in zip(model.components, variances[:-1], strict=True):
         if component.precision is not None:
@@ -37,8 +37,7 @@ def dense_covariance(model: ComponentModel, variances: FloatArray) -> FloatArray
             out += variance * (component.Z @ (component.Z @ component.covariance()).T)
         else:
             half = component.Z if component.root is None else component.Z @ component.root
-            product = half @ half.T
-            out += variance * (product if isinstance(product, np.ndarray) else product.toarray())
+            out += variance * as_dense(half @ half.T)
     return np.asarray(0.5 * (out + out.T))
 
 

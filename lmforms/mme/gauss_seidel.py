@@ -73,7 +73,7 @@ def _rotated(
     """The system with columns ZU and penalties λ/d for terms that have a root."""
     import scipy.sparse as sp
 
-    weights = np.ones(model.n) if model.weights is None else model.weights
+    weights = model.row_weights
     shown = [model.components[i] for i in system.terms]
     blocks, precisions, spectra = [system.W[:, system.spans[0]]], [], []
     for component, span, q in zip(shown, system.spans[1:], system.precisions, strict=True):

@@ -100,7 +100,7 @@ def system_of(model: ComponentModel, variances: FloatArray) -> HendersonSystem:
     """The equations of a model at these variances (r + 1,), the residual's last."""
     import scipy.sparse as sp
 
-    root = np.ones(model.n) if model.weights is None else np.sqrt(model.weights)
+    root = model.root_weights
     blocks, precisions, lambdas = [sp.csc_matrix(model.X)], [], []
     terms = tuple(int(i) for i in np.flatnonzero(variances[:-1] > 0))
     for i in terms:

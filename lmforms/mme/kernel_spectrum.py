@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, as_dense
 from ..varcomp.model import Component
 from .dense_covariance import check_dense_size
 
@@ -65,6 +65,5 @@ def kernel_spectrum(component: Component) -> KernelSpectrum:
     if (d > 0).all() and cosines.max(initial=0.0) < ORTHOGONAL_COSINE:
         return KernelSpectrum(root @ sp.diags(1.0 / np.sqrt(d)), d)
     check_dense_size(root.shape[0], f"The eigenvectors of K of `{component.name}`")
-    dense = root if isinstance(root, np.ndarray) else root.toarray()
-    U, s, V = np.linalg.svd(dense, full_matrices=False)
+    U, s, V = np.linalg.svd(as_dense(root), full_matrices=False)
     return KernelSpectrum(U, s**2, V.T / s)

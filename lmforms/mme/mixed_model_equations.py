@@ -22,7 +22,7 @@ from ..varcomp.model import component_model_of
 from ..varcomp.sums import sums_of
 from . import accuracy, dense_covariance, solvers, tables
 from .henderson_system import EQUATION_FORMS, HendersonSystem, divisor, system_of, woodbury
-from .identities import claims, identity_inputs, table_of_claims, tolerance
+from .identities import claims, table_of_claims, tolerance
 from .solution import Solution, labelled_solution
 from .variances import checked_variances
 
@@ -141,10 +141,10 @@ class MixedModelEquations:
             ``section``, ``claim`` as printed, whether it ``holds``, its largest ``deviation``
             relative to the largest entry compared, the ``correct`` statement and its deviation.
         """
-        found = identity_inputs(
-            self.model, self.variances, self.V, self.P, self.solve(), self.C(), self.r()
-        )
-        return table_of_claims(claims(found), tolerance(found))
+        given = self.V, self.P, self.solve(), self.C(), self.r()
+        found = claims(self.model, self.variances, *given)
+        largest = tolerance(self.V, self.model.row_weights, self.variances[RESIDUAL])
+        return table_of_claims(found, largest)
 
     @named_arguments
     def loglik(self, reml: bool = True) -> pd.DataFrame:

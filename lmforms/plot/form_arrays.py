@@ -13,6 +13,7 @@ from ..errors import ArgumentError, DataError, listed
 from ..latent.inputs import checked_block
 from ..latent.modalities import Side
 from ..support.arguments import one_of, sequence, shown, whole
+from ..support.arrays import as_dense
 
 SYMBOLS = {"Y": "α", "X": "β", "Z": "u"}
 CODES = ("K", "H", "K+H")
@@ -175,5 +176,4 @@ def largest_rows(values: np.ndarray, top: Any) -> np.ndarray:
 def second_moments(data: Any) -> np.ndarray:
     """A'A/n of a frame, array or sparse matrix."""
     A = checked_block(data, "data", Side.FIXED).values
-    S = (A.T @ A) / A.shape[0]
-    return S.toarray() if hasattr(S, "toarray") else S
+    return as_dense(A.T @ A) / A.shape[0]

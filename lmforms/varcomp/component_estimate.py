@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.factor.system import BlockInfo
 from ..engine.status import OptimizerReport
-from ..support.arrays import BoolArray, FloatArray
+from ..support.arrays import BoolArray, FloatArray, as_dense
 from . import estimator_steps
 from .fit import VarCompFit
 
@@ -162,8 +162,4 @@ def _diagonal(left: object, right: object, inner: FloatArray) -> FloatArray:
     a, b = getattr(left, "root", None), getattr(right, "root", None)
     if a is None or b is None:
         return np.diagonal(inner)
-    return np.asarray((np.asarray(a @ inner) * _dense(b)).sum(axis=1)).ravel()
-
-
-def _dense(x: object) -> FloatArray:
-    return x if isinstance(x, np.ndarray) else np.asarray(x.toarray())  # type: ignore[attr-defined]
+    return np.asarray((np.asarray(a @ inner) * as_dense(b)).sum(axis=1)).ravel()

@@ -19,7 +19,7 @@ from ..errors import ArgumentError, DataError, ModelError, near_matches
 from ..relationship import Relationship
 from ..relationship.check import is_sparse
 from ..support.arguments import instance, mapping, named_arguments, sequence
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, as_dense
 
 if TYPE_CHECKING:
     from ..data.design import Design, GroupingFactor
@@ -76,7 +76,7 @@ class Component:
     def covariance(self) -> FloatArray:
         """K, dense."""
         if self.root is not None:
-            root = self.root if isinstance(self.root, np.ndarray) else self.root.toarray()
+            root = as_dense(self.root)
             return np.asarray(root @ root.T)
         if self.precision is None:
             return np.eye(self.Z.shape[1])
@@ -119,9 +119,14 @@ class ComponentModel:
     size: float = 0.0
 
     @property
+    def row_weights(self) -> FloatArray:
+        """w, (n,): ones without weights."""
+        return np.ones(self.n) if self.weights is None else self.weights
+
+    @property
     def root_weights(self) -> FloatArray:
         """√w, (n,)."""
-        return np.ones(self.n) if self.weights is None else np.sqrt(self.weights)
+        return np.sqrt(self.row_weights)
 
     @property
     def n(self) -> int:

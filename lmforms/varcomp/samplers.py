@@ -173,7 +173,7 @@ class SparseSampler(_Block):
         import scipy.sparse as sp
 
         super().__init__(model, equations)
-        root = np.ones(model.n) if model.weights is None else np.sqrt(model.weights)
+        root = model.root_weights
         blocks = [c.shrunk((sp.diags(root) @ c.Z).T) for c in model.components]
         self._z_transposed = sp.vstack(blocks, format="csr")
         x = root[:, None] * model.X
