@@ -33,7 +33,7 @@ from .support.other_packages import refuse_method, refuse_options
 
 if TYPE_CHECKING:
     from .relationship import Relationship
-    from .varcomp.report import ComponentEstimate
+    from .varcomp.component_estimate import ComponentEstimate
 
 
 class MixedModel:
@@ -168,7 +168,7 @@ class MixedModel:
         begin = None if start is None else _checked_theta(self.design, start)
         fitted: Estimate | ComponentEstimate
         if self.relationship or method != "auto":
-            from .varcomp.designs import estimate_design
+            from .varcomp.design_estimates import estimate_design
 
             fitted = estimate_design(
                 self.design,
@@ -221,7 +221,7 @@ def state_at(
     by_group = _checked_theta(model.design, theta, "theta")
     fitted: Estimate | ComponentEstimate
     if model.relationship:
-        from .varcomp.designs import design_at
+        from .varcomp.design_estimates import design_at
 
         fitted = design_at(model.design, model.relationship, response, by_group, reml, control)
     else:

@@ -1,4 +1,4 @@
-"""Labels of levels: unique, none missing, found again."""
+"""Labels of levels: checks that they are unique and complete, and their positions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def absent(value: Any) -> bool:
         return True
     try:
         return bool(value != value)
-    except TypeError:  # pandas.NA will not say
+    except TypeError:  # pandas.NA has no truth value
         return True
 
 

@@ -1,4 +1,4 @@
-"""Known covariances of levels, as a model takes them: checked, and in the order of its levels."""
+"""Known covariances of levels for a model: checked, and in the order of its levels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_relationship(relationship: Any, names: list[str]) -> dict[str, Any]:
     Raises
     ------
     ArgumentError
-        It is none, or names something else.
+        It is no mapping, or names no grouping factor.
     """
     if relationship is None:
         return {}
@@ -44,7 +44,7 @@ def align_relationships(
     """The design with all labelled levels, and the covariances in their order.
 
     Levels that have a label but no rows (parents without records, candidates without a
-    phenotype) stand behind the others: they are predicted like these.
+    phenotype) come after the others and are predicted too.
 
     Raises
     ------

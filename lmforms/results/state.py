@@ -15,7 +15,7 @@ from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
     from ..relationship import Relationship
-    from ..varcomp.report import ComponentEstimate
+    from ..varcomp.component_estimate import ComponentEstimate
 
 
 class Refit(Protocol):

@@ -1,6 +1,6 @@
 """A model of variance components: y = Xβ + ΣZᵢuᵢ + e, uᵢ ~ N(0, σᵢ²Kᵢ), e ~ N(0, σ²W⁻¹).
 
-From a formula or from matrices; what is common to every textbook estimator.
+Made from a formula or from matrices, and used by all estimators.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..errors import ArgumentError, DataError, ModelError, near_matches
 from ..relationship import Relationship
 from ..relationship.check import is_sparse
 from ..support.arguments import instance, mapping, named_arguments, sequence
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, as_dense
 
 if TYPE_CHECKING:
     from ..data.design import Design, GroupingFactor
@@ -40,13 +40,13 @@ class Component:
     labels : tuple
         Of the q effects u.
     root : ndarray or sparse (q, r), optional
-        L with LL' = K. Directions in which K has no variance are not there.
+        L with LL' = K, without the null space of K.
     precision : sparse (q, q), optional
         Q = K⁻¹.
     log_det_precision : float
         ln|Q|.
     size_of_precision : float
-        Mean variance that Q gives an effect, roughly.
+        Mean variance of an effect under Q, roughly.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Component:
     def covariance(self) -> FloatArray:
         """K, dense."""
         if self.root is not None:
-            root = self.root if isinstance(self.root, np.ndarray) else self.root.toarray()
+            root = as_dense(self.root)
             return np.asarray(root @ root.T)
         if self.precision is None:
             return np.eye(self.Z.shape[1])
@@ -100,7 +100,7 @@ class ComponentModel:
     weights : ndarray (n,), optional
         Var(e_i) = σ²/w_i.
     size : float
-        Largest absolute value of what y was made of (response, offset), if above y's own.
+        Largest absolute value of response and offset, if above that of y.
 
     Examples
     --------
@@ -119,9 +119,14 @@ class ComponentModel:
     size: float = 0.0
 
     @property
+    def row_weights(self) -> FloatArray:
+        """w, (n,): ones without weights."""
+        return np.ones(self.n) if self.weights is None else self.weights
+
+    @property
     def root_weights(self) -> FloatArray:
         """√w, (n,)."""
-        return np.ones(self.n) if self.weights is None else np.sqrt(self.weights)
+        return np.sqrt(self.row_weights)
 
     @property
     def n(self) -> int:
