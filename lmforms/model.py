@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .control import METHODS, Control
-from .data.design import Design, build_design
-from .data.frame import Missing, build_frame, column_or_array, real_array
-from .data.table import column_names
+from .control import METHODS, Control, control_of
+from .data.design import Design
+from .data.frame import Missing, real_array
+from .data.read import read_formula_data
 from .data.theta_order import theta_by_group
 from .engine.estimate import Estimate, estimate
 from .errors import (
     ArgumentError,
-    ColumnError,
     ConvergenceWarning,
     DataError,
     IdentificationWarning,
-    RankWarning,
     SingularWarning,
-    near_matches,
 )
-from .formula.evaluator import Scope, check_contrasts
-from .formula.parse import parse_formula
-from .formula.terms import bind
-from .relationship.model_relationships import align_relationships, check_relationship
+from .relationship.model_relationships import related_design
 from .results.model_results import MixedModelResults
 from .results.state import FitState
-from .support.arguments import control_of, flag, named_arguments, one_of
+from .support.arguments import flag, named_arguments, one_of
 from .support.arrays import FloatArray
-from .support.caller import caller_depth, caller_variables
+from .support.caller import caller_depth
 from .support.other_packages import refuse_method, refuse_options
 
 if TYPE_CHECKING:
-    from .relationship import Relationship
-    from .varcomp.report import ComponentEstimate
+    from .varcomp.component_estimate import ComponentEstimate
 
 
 class MixedModel:
@@ -102,51 +95,17 @@ class MixedModel:
         relationship: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> None:
-        self.formula = parse_formula(formula)
-        if context is not None and not isinstance(context, Mapping):
-            raise ArgumentError(f"context must be a mapping, not {type(context).__name__}.")
-        names = column_names(data)
-        reserved = [c for c in (weights, offset) if isinstance(c, str)]
-        bound = bind(self.formula, tuple(names), reserved=tuple(reserved))
-        if context is None:
-            self.scope = Scope.implicit(caller_variables(), bound.outside)
-        else:
-            self.scope = context if isinstance(context, Scope) else Scope(context)
-        self.contrasts = _checked_contrasts(contrasts, bound.columns, names)
-        extra = {
-            "weights": column_or_array("weights", weights, data),
-            "offset": column_or_array("offset", offset, data),
-        }
-        frame = build_frame(
+        read = read_formula_data(
+            formula,
             data,
-            bound.columns,
-            bare=bound.bare,
-            extra={name: values for name, values in extra.items() if values is not None},
+            weights=weights,
+            offset=offset,
+            contrasts=contrasts,
             missing=missing,
+            context=context,
         )
-        check_contrasts(self.contrasts, frame.table)
-        self.offset_column = offset if isinstance(offset, str) else None
-        given = check_relationship(
-            relationship, list(dict.fromkeys(spec.group_name for spec in bound.random))
-        )
-        self.design: Design = build_design(
-            bound,
-            frame,
-            self.scope,
-            contrasts=self.contrasts,
-            missing=missing,
-            related=given,
-        )
-        self.relationship: dict[str, Relationship] = {}
-        if given:
-            self.design, self.relationship = align_relationships(self.design, given)
-        if self.design.x_dropped:
-            dropped = ", ".join(f"`{c}`" for c in self.design.x_dropped)
-            warnings.warn(
-                f"the fixed-effects columns are linearly dependent; dropped: {dropped}.",
-                RankWarning,
-                stacklevel=caller_depth(),
-            )
+        self.formula = read.formula
+        self.design, self.relationship = related_design(read, relationship)
 
     @named_arguments
     def fit(
@@ -201,7 +160,7 @@ class MixedModel:
         begin = None if start is None else _checked_theta(self.design, start)
         fitted: Estimate | ComponentEstimate
         if self.relationship or method != "auto":
-            from .varcomp.designs import estimate_design
+            from .varcomp.design_estimates import estimate_design
 
             fitted = estimate_design(
                 self.design,
@@ -254,7 +213,7 @@ def state_at(
     by_group = _checked_theta(model.design, theta, "theta")
     fitted: Estimate | ComponentEstimate
     if model.relationship:
-        from .varcomp.designs import design_at
+        from .varcomp.design_estimates import design_at
 
         fitted = design_at(model.design, model.relationship, response, by_group, reml, control)
     else:
@@ -278,9 +237,6 @@ def _state(
     return FitState(
         design=model.design,
         relationship=model.relationship,
-        scope=model.scope,
-        contrasts=model.contrasts,
-        offset_column=model.offset_column,
         estimate=fitted,
         response=response,
         control=control,
@@ -376,21 +332,3 @@ def lmer(
         context=context,
     )
     return model.fit(reml=reml, start=start, control=control, method=method)
-
-
-def _checked_contrasts(
-    contrasts: Mapping[str, Any] | None, used: Sequence[str], columns: Sequence[str]
-) -> dict[str, Any]:
-    if contrasts is None:
-        return {}
-    if not isinstance(contrasts, Mapping):
-        raise ArgumentError("contrasts must map column names to contrasts.")
-    for name in contrasts:
-        if name not in columns:
-            name = str(name)
-            raise ColumnError(
-                f"contrasts: `{name}` is not a column of the data.{near_matches(name, columns)}"
-            )
-        if name not in used:
-            raise DataError(f"contrasts: `{name}` is not in the formula.")
-    return dict(contrasts)

@@ -1,8 +1,8 @@
-"""A linear mixed form beside a fitted mixed model, on the same y, X and Z.
+"""A linear mixed form of the y, X and Z of a fitted mixed model, and their comparison.
 
-:meth:`lmforms.MixedModelResults.forms` and :meth:`lmforms.ManyFits.forms` come here: `sides` is
-what the form is made from, `comparison` sets Kα' beside Xβ̂ and Hα' beside Zb̂ in numbers, `forms`
-is what a user holds.
+Used by :meth:`lmforms.MixedModelResults.forms` and :meth:`lmforms.ManyFits.forms`. `form_inputs`
+prepares the matrices and fits the form, `comparison` compares Kα' with Xβ̂ and Hα' with Zb̂, and
+`forms` has the object that users get.
 """
 
 from __future__ import annotations

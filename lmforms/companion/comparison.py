@@ -1,4 +1,4 @@
-"""What a mixed model and a form say of the same rows, in numbers: pure functions of arrays."""
+"""Statistics that compare a mixed model and a form on the same rows: pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 
 from ..support.arrays import FloatArray
 
-FLAT = 1e-10
-"""A spread below this share of the size is rounding: the values are constant."""
+CONSTANT_SPREAD = 1e-10
+"""Values whose standard deviation is below this share of their size are constant."""
 
-CANCELS = 2.0
-"""Squares of two parts that exceed those of their sum so many times cancel each other."""
+CANCELLING_RATIO = 2.0
+"""Two parts cancel if their sums of squares exceed that of their sum by this factor."""
 
-APART = 0.1
-"""A share of a part that is worth a word if it is missing."""
+NOTABLE_SHARE = 0.1
+"""An unexplained share of a part that is worth a note."""
 
 
 class Likeness(NamedTuple):
-    """How one part of the model and its counterpart compare; moments weigh rows as the model does.
+    """Statistics of one part of the model and its counterpart, with the weights of the model.
 
     Attributes
     ----------
@@ -74,30 +74,30 @@ def likeness(model: FloatArray, form: FloatArray, w: FloatArray | None = None) -
 def _spread(x: FloatArray, mean: float, w: FloatArray | None) -> float:
     """The standard deviation, zero for rounding."""
     spread = float(np.sqrt(np.average((x - mean) ** 2, weights=w)))
-    return spread if spread > FLAT * float(np.abs(x).max()) else 0.0
+    return spread if spread > CONSTANT_SPREAD * float(np.abs(x).max()) else 0.0
 
 
-def cancel(first: FloatArray, second: FloatArray) -> bool:
+def parts_cancel(first: FloatArray, second: FloatArray) -> bool:
     """Whether two parts are much larger than their sum.
 
     Examples
     --------
-    >>> cancel(np.array([10.0]), np.array([-9.0])), cancel(np.array([10.0]), np.array([1.0]))
-    (True, False)
+    >>> [parts_cancel(np.array([10.0]), np.array([second])) for second in (-9.0, 1.0)]
+    [True, False]
     """
     whole = float(np.sum((first + second) ** 2))
-    return float(np.sum(first**2) + np.sum(second**2)) > CANCELS * whole
+    return float(np.sum(first**2) + np.sum(second**2)) > CANCELLING_RATIO * whole
 
 
-def exchanged(fixed: Likeness, fitted: Likeness) -> bool:
+def parts_exchanged(fixed: Likeness, fitted: Likeness) -> bool:
     """Whether model and form differ in the fixed part and agree in the sum of both parts.
 
     Examples
     --------
     >>> part = Likeness(0.0, 0.0, 1.0, 1.0, 0.6, 0.3, 0.9)
-    >>> exchanged(part, part._replace(explained=0.99)), exchanged(part, part)
+    >>> parts_exchanged(part, part._replace(explained=0.99)), parts_exchanged(part, part)
     (True, False)
     """
     apart = (1.0 - fixed.explained) * fixed.sd_model**2
     left = (1.0 - fitted.explained) * fitted.sd_model**2
-    return fixed.explained < 1.0 - APART and left < APART * apart
+    return fixed.explained < 1.0 - NOTABLE_SHARE and left < NOTABLE_SHARE * apart

@@ -1,34 +1,31 @@
-"""A companion as text and HTML."""
+"""`Forms` as text and HTML."""
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from ..support.html import html_table
 
-if TYPE_CHECKING:
-    from .forms import Forms
+MOST_RESPONSES = 20
+"""Responses shown in a printed table."""
 
-SHOWN = 20
-"""Responses in a printed table."""
-
-DIGITS = 5
-"""Of the largest number in a table."""
+SIGNIFICANT_DIGITS = 5
+"""Significant digits of the largest number in a table."""
 
 MOST_DECIMALS = 12
 
 HEADING = "Model and form"
-LINES = {
+PART_LABELS = {
     "fixed": "fixed: Xβ̂, Kα'",
     "random": "random: Zb̂, Hα'",
     "fitted": "fitted",
     "residual": "residual",
 }
-COLUMNS = {
+COLUMN_LABELS = {
     "mean_model": "mean model",
     "mean_form": "mean form",
     "sd_model": "sd model",
@@ -37,11 +34,29 @@ COLUMNS = {
     "explained": "explained",
     "rms_difference": "rms diff.",
 }
-SHARES = ("correlation", "explained")
-COMPARED = ("fixed", "random", "fitted")
+UNITLESS = ("correlation", "explained")
+PARTS_SHOWN = ("fixed", "random", "fitted")
 
 
-def as_text(forms: Forms) -> str:
+class ShownForms(Protocol):
+    """What is shown of :class:`~.forms.Forms`; its attributes are described there."""
+
+    @property
+    def form(self) -> Any: ...
+    @property
+    def formula(self) -> str: ...
+    @property
+    def responses(self) -> tuple[Any, ...]: ...
+    @property
+    def stacked(self) -> bool: ...
+    @property
+    def table(self) -> pd.DataFrame: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    def likeness(self, response: Any) -> pd.DataFrame: ...
+
+
+def as_text(forms: ShownForms) -> str:
     """Title, facts, table and notes."""
     title, facts = _title(forms), _facts(forms)
     width = max(len(name) for name, _ in facts) + 2
@@ -53,7 +68,7 @@ def as_text(forms: Forms) -> str:
     return "\n".join(blocks)
 
 
-def as_html(forms: Forms) -> str:
+def as_html(forms: ShownForms) -> str:
     """The same for a notebook."""
     facts = _facts(forms)
     parts = [f"<p><strong>{escape(_title(forms))}</strong></p>"]
@@ -65,11 +80,11 @@ def as_html(forms: Forms) -> str:
     return "<div class='lmforms-summary'>" + "".join(parts) + "</div>"
 
 
-def _title(forms: Forms) -> str:
+def _title(forms: ShownForms) -> str:
     return f"Linear mixed form of rank {forms.form.rank_} beside a mixed model"
 
 
-def _facts(forms: Forms) -> list[tuple[str, str]]:
+def _facts(forms: ShownForms) -> list[tuple[str, str]]:
     form = forms.form
     (m, _), (p, _), (q, _) = (np.shape(A) for A in (form.alpha_, form.beta_, form.u_))
     shares = ", ".join(f"{name} {share:.3f}" for name, share in form.explained_.items())
@@ -82,33 +97,34 @@ def _facts(forms: Forms) -> list[tuple[str, str]]:
     ]
 
 
-def _more(forms: Forms) -> list[str]:
-    left = len(forms.responses) - SHOWN
+def _more(forms: ShownForms) -> list[str]:
+    left = len(forms.responses) - MOST_RESPONSES
     return ["", f"… and {left} more: see `table`."] if left > 0 else []
 
 
-def _cells(forms: Forms) -> tuple[list[str], list[str], list[list[str]]]:
+def _cells(forms: ShownForms) -> tuple[list[str], list[str], list[list[str]]]:
     """Headers, stubs and cells: a line for each part, or for each of several responses."""
     if not forms.stacked:
-        return (list(COLUMNS.values()), *_by_part(forms.table))
-    shown = [forms.likeness(name) for name in forms.responses[:SHOWN]]
-    headers = [f"{part} {COLUMNS[share]}" for part in COMPARED for share in SHARES]
+        return (list(COLUMN_LABELS.values()), *_by_part(forms.table))
+    shown = [forms.likeness(name) for name in forms.responses[:MOST_RESPONSES]]
+    headers = [f"{part} {COLUMN_LABELS[share]}" for part in PARTS_SHOWN for share in UNITLESS]
     cells = [
-        [_share(table.loc[part, share]) for part in COMPARED for share in SHARES] for table in shown
+        [_share(table.loc[part, share]) for part in PARTS_SHOWN for share in UNITLESS]
+        for table in shown
     ]
-    return headers, [str(name) for name in forms.responses[:SHOWN]], cells
+    return headers, [str(name) for name in forms.responses[:MOST_RESPONSES]], cells
 
 
 def _by_part(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Stubs and cells of one response: what has a unit with common decimals."""
-    sizes = table.drop(columns=list(SHARES)).abs().max(axis=None)
-    decimals = DIGITS - 1 - int(np.floor(np.log10(sizes))) if sizes > 0 else 0
+    sizes = table.drop(columns=list(UNITLESS)).abs().max(axis=None)
+    decimals = SIGNIFICANT_DIGITS - 1 - int(np.floor(np.log10(sizes))) if sizes > 0 else 0
     columns = []
-    for name in COLUMNS:
+    for name in COLUMN_LABELS:
         places = min(max(decimals, 0), MOST_DECIMALS)
-        shares = name in SHARES
+        shares = name in UNITLESS
         columns.append([_share(v) if shares else _plain(v, places) for v in table[name]])
-    return [LINES[str(part)] for part in table.index], [list(row) for row in zip(*columns)]
+    return [PART_LABELS[str(part)] for part in table.index], [list(row) for row in zip(*columns)]
 
 
 def _share(value: float) -> str:

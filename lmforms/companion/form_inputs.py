@@ -1,4 +1,4 @@
-"""y, X and Z of a model as a form takes them, the default rank and weights, and the form."""
+"""`FormInputs`: X and Z of a model for a form, its default rank and weights, and its fit."""
 
 from __future__ import annotations
 
@@ -9,46 +9,47 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..data.random_design import random_design
+from ..data.random_design import random_names
+from ..data.rows import own_rows
 from ..errors import ModelError
-from ..latent.constant import constant_values
-from ..latent.data import Modalities, Side, squared_norm
+from ..latent.constant_columns import constant_values
 from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
 from ..latent.inputs import Block, modalities
+from ..latent.modalities import Modalities, Side, squared_norm
 from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
     from ..data.design import Design
 
 
-COUNT = (0.01, 100.0, 1.0)
-"""What Y, X and Z count in F, each in units of its ‖·‖².
+RELATIVE_WEIGHTS = (0.01, 100.0, 1.0)
+"""Default weights of Y, X and Z in F, each times its ‖·‖².
 
-A mixed model knows X exactly and y with noise. With equal weights the codes bend until they
-reproduce that noise; so y may choose among the directions of X and Z and hardly make new ones."""
+In a mixed model X is known exactly and y has noise. With equal weights the codes would fit that
+noise. With a small weight y chooses among the directions of X and Z, but hardly adds new ones."""
 
-SETTLED = 3e-8
-"""A sweep may change F by this share of what the variation of one response counts in it. Where
-levels have equally many rows all directions of Z begin alike, and F, mostly what the rank leaves
-of Z, seems to stand still long before H has turned to the one that y varies with."""
+RESPONSE_TOLERANCE = 3e-8
+"""Tolerance for one response: a share of the part of F that is due to its variation. Where levels
+have equally many rows, all directions of Z start with equal size, and F consists mostly of the part
+of Z beyond the rank. F then changes little long before H has turned to the direction of y."""
 
-LOOSEST = 1e-9
-"""The tolerance of a form without a mixed model."""
+LARGEST_TOLERANCE = 1e-9
+"""Default tolerance of a form that is fitted without a mixed model."""
 
-MOST = 20
-"""Default ranks end here: a sweep costs rank² for each row."""
+LARGEST_DEFAULT_RANK = 20
+"""A sweep costs rank² for each row."""
 
-UNEVEN = 30.0
-"""Directions of X whose sizes differ by less are no matter of units."""
+UNEVEN_DIRECTIONS_RATIO = 30.0
+"""Singular values of X with a larger ratio suggest predictors in unequal units."""
 
-CARRIED = 1e-8
-"""Singular values below this share of the largest carry nothing."""
+NEGLIGIBLE_SINGULAR_VALUE = 1e-8
+"""Singular values below this share of the largest are zero."""
 
 
 @dataclass(frozen=True, eq=False)
 class FormInputs:
-    """The designs of a model, and what makes its residuals alike.
+    """The designs of a model, and the weights of its rows.
 
     Attributes
     ----------
@@ -73,12 +74,12 @@ class FormInputs:
 
     @classmethod
     def of(cls, design: Design) -> FormInputs:
-        """The sides of a design.
+        """The inputs of a form from a design.
 
         Raises
         ------
         ModelError
-            One of them is empty.
+            There is no X or no Z.
         """
         if not design.terms:
             raise ModelError(
@@ -90,7 +91,7 @@ class FormInputs:
                 "forms: the model has no fixed effects, so that there is no X to put beside Z. "
                 "Fit it with an intercept."
             )
-        Z, names = random_design(design)
+        Z, names = own_rows(design).random_columns(), random_names(design)
         variances = design.residual.variances()
         root = None if variances is None else 1.0 / np.sqrt(variances)
         return cls(design.X, Z, root, design.index, pd.Index(design.x_names), names)
@@ -111,7 +112,7 @@ class FormInputs:
 def fitted_form(
     Y: FloatArray,
     names: pd.Index,
-    sides: FormInputs,
+    inputs: FormInputs,
     rank: int | None,
     params: Mapping[str, Any],
 ) -> LinearMixedForm:
@@ -124,9 +125,9 @@ def fitted_form(
     Y : ndarray (n, m)
         Responses less offsets; NaN where missing.
     names : pandas.Index (m,)
-    sides : FormInputs
+    inputs : FormInputs
     rank : int, optional
-        All that X carries by default, at most what Z carries, and at most `MOST`.
+        By default the rank of X, at most that of Z, and at most `LARGEST_DEFAULT_RANK`.
     params : mapping
         Of :class:`LinearMixedForm`; `weights` and `tol` have defaults of their own here.
 
@@ -135,19 +136,19 @@ def fitted_form(
     ArgumentError, DataError, ModelError
     """
     blocks = (
-        Block("Y", Side.RESPONSE, sides.weighted(Y), sides.index, names),
-        Block("X", Side.FIXED, sides.weighted(sides.X), sides.index, sides.x_names),
-        Block("Z", Side.RANDOM, sides.weighted(sides.Z), sides.index, sides.z_names),
+        Block("Y", Side.RESPONSE, inputs.weighted(Y), inputs.index, names),
+        Block("X", Side.FIXED, inputs.weighted(inputs.X), inputs.index, inputs.x_names),
+        Block("Z", Side.RANDOM, inputs.weighted(inputs.Z), inputs.index, inputs.z_names),
     )
     data = modalities(blocks)
     check_sizes(data, [b.name for b in blocks], 1)
-    form = LinearMixedForm(1, tol=default_tolerance(Y, sides)).set_params(**params)
+    form = LinearMixedForm(1, tol=companion_tolerance(Y, inputs)).set_params(**params)
     if rank is None:
         X, Z = (b.values for b in blocks[1:])
         rank = default_rank(_varying(X) if form.method == "ml" else X, Z)
     form.set_params(rank=rank)
     if "weights" not in params:
-        form.set_params(weights=default_weights(data))
+        form.set_params(weights=companion_weights(data))
     form._fit(blocks, data)
     return form
 
@@ -163,55 +164,55 @@ def _varying(X: FloatArray) -> FloatArray:
     return X[:, np.isnan(constants)]
 
 
-def default_weights(data: Modalities) -> tuple[float, ...]:
-    """`COUNT`, each over ‖·‖² of its modality.
+def companion_weights(data: Modalities) -> tuple[float, ...]:
+    """`RELATIVE_WEIGHTS`, each over ‖·‖² of its modality.
 
     Examples
     --------
-    >>> default_weights(Modalities.of(np.ones((4, 1)), np.ones((4, 1)), np.ones((4, 1))))
+    >>> companion_weights(Modalities.of(np.ones((4, 1)), np.ones((4, 1)), np.ones((4, 1))))
     (0.0025, 25.0, 0.25)
     """
-    return tuple(count / part.square for count, part in zip(COUNT, data))
+    return tuple(count / part.square for count, part in zip(RELATIVE_WEIGHTS, data))
 
 
-def default_tolerance(Y: FloatArray, sides: FormInputs) -> float:
-    """`LOOSEST` for several responses; for one, `SETTLED` of what its variation counts."""
+def companion_tolerance(Y: FloatArray, inputs: FormInputs) -> float:
+    """The tolerance of F; for one response it depends on how much y's variation counts in F."""
     if Y.shape[1] > 1:
-        return LOOSEST
+        return LARGEST_TOLERANCE
     centred = (Y - np.nanmean(Y), Y)
-    varies, whole = (squared_norm(np.nan_to_num(sides.weighted(A))) for A in centred)
-    return min(LOOSEST, SETTLED * COUNT[0] * varies / whole)
+    varies, whole = (squared_norm(np.nan_to_num(inputs.weighted(A))) for A in centred)
+    return min(LARGEST_TOLERANCE, RESPONSE_TOLERANCE * RELATIVE_WEIGHTS[0] * varies / whole)
 
 
 def default_rank(X: FloatArray, Z: Any) -> int:
-    """All that X carries, at most what Z carries, and at most `MOST`.
+    """The rank of X, at most that of Z, and at most `LARGEST_DEFAULT_RANK`.
 
     Examples
     --------
     >>> default_rank(np.vander([1.0, 2.0, 3.0, 4.0], 2), np.eye(4))
     2
     """
-    most = min(carried(X), MOST)
-    # almost surely the product has as many directions as Z, up to `most`
+    most = min(numerical_rank(X), LARGEST_DEFAULT_RANK)
+    # almost surely the product has the rank of Z, up to `most`
     sketch = np.random.default_rng(0).standard_normal((Z.shape[1], most))
-    return min(most, carried(np.asarray(Z @ sketch)))
+    return min(most, numerical_rank(np.asarray(Z @ sketch)))
 
 
-def carried(A: FloatArray) -> int:
-    """How many directions of a dense matrix differ from zero."""
-    values = directions(A)
-    return int(np.sum(values > CARRIED * values[0]))
+def numerical_rank(A: FloatArray) -> int:
+    """Number of nonzero singular values of a dense matrix."""
+    values = singular_values(A)
+    return int(np.sum(values > NEGLIGIBLE_SINGULAR_VALUE * values[0]))
 
 
-def directions(A: FloatArray) -> FloatArray:
-    """Singular values of a tall matrix, in descending order."""
+def singular_values(A: FloatArray) -> FloatArray:
+    """Singular values of a matrix with more rows than columns, in descending order."""
     return np.asarray(np.linalg.svd(np.linalg.qr(A, mode="r"), compute_uv=False))
 
 
-def barely_counts(form: LinearMixedForm, sides: FormInputs, Y: FloatArray) -> float | None:
-    """Largest over smallest direction of X, if the smallest counts less in F than y does."""
-    values = directions(sides.weighted(sides.X))
-    own = squared_norm(np.nan_to_num(sides.weighted(Y)))
+def uneven_ratio(form: LinearMixedForm, inputs: FormInputs, Y: FloatArray) -> float | None:
+    """Largest over smallest singular value of X, if the smallest has less weight in F than y."""
+    values = singular_values(inputs.weighted(inputs.X))
+    own = squared_norm(np.nan_to_num(inputs.weighted(Y)))
     ratio = float(values[0] / values[-1])
     small = form.weights_["X"] * values[-1] ** 2 < form.weights_["Y"] * own
-    return ratio if small and ratio > UNEVEN else None
+    return ratio if small and ratio > UNEVEN_DIRECTIONS_RATIO else None

@@ -1,4 +1,4 @@
-"""`Forms`: a fitted form, what the model says of the same rows, and how the two compare."""
+"""`Forms`: a fitted form, the model's values of the same rows, and their comparison."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PARTS = ("fixed", "random", "fitted", "residual")
 
 @dataclass(frozen=True, eq=False)
 class Forms:
-    """A linear mixed form of a model's own y, X and Z, beside the fitted model.
+    """A linear mixed form of a model's own y, X and Z, with the fitted model for comparison.
 
     Made by :meth:`lmforms.MixedModelResults.forms` and :meth:`lmforms.ManyFits.forms`.
 
@@ -49,7 +49,7 @@ class Forms:
         Zb̂), `residual`, and the same from the form: `fixed_form` (Kα'), `random_form` (Hα'),
         `residual_form`. With several responses they stand one below the other.
     notes : tuple of str
-        What stands in the way of a comparison.
+        What to consider in the comparison.
     formula : str
     responses : tuple
         Names.
@@ -153,11 +153,11 @@ def companion(state: FitState, rank: int | None, params: Mapping[str, Any]) -> F
     random = random_part(design, estimate.b)
     parts = (state.response - design.offset)[:, None], fixed[:, None], random[:, None]
     inputs, names = FormInputs.of(design), (formula.response.label,)
-    return beside(inputs, names, *parts, rank, params, str(formula))
+    return compare_with_form(inputs, names, *parts, rank, params, str(formula))
 
 
-def beside(
-    sides: FormInputs,
+def compare_with_form(
+    inputs: FormInputs,
     responses: tuple[Any, ...],
     Y: FloatArray,
     fixed: FloatArray,
@@ -167,11 +167,11 @@ def beside(
     formula: str,
     stacked: bool = False,
 ) -> Forms:
-    """Fit the form and set it beside Xβ̂ and Zb̂.
+    """Fit the form and compare it with Xβ̂ and Zb̂.
 
     Parameters
     ----------
-    sides : FormInputs
+    inputs : FormInputs
     responses : tuple
         m names.
     Y, fixed, random : ndarray (n, m)
@@ -192,12 +192,12 @@ def beside(
     if twice:
         raise DataError(f"forms: several responses are named {listed(twice)}: rename them.")
     names = pd.Index(responses, tupleize_cols=False)
-    form = fitted_form(Y, names, sides, rank, params)
+    form = fitted_form(Y, names, inputs, rank, params)
     if not form.status_.converged:
         warnings.warn(form.status_.message, ConvergenceWarning, stacklevel=caller_depth())
     alpha = np.asarray(form.alpha_).T
-    K, H = (sides.unweighted(np.asarray(C) @ alpha) for C in (form.K_, form.H_))
-    w = None if sides.root is None else sides.root**2
+    K, H = (inputs.unweighted(np.asarray(C) @ alpha) for C in (form.K_, form.H_))
+    w = None if inputs.root is None else inputs.root**2
     frames, tables = {}, {}
     for j, name in enumerate(responses):
         rows = pd.DataFrame(
@@ -210,15 +210,15 @@ def beside(
                 "residual": Y[:, j] - fixed[:, j] - random[:, j],
                 "residual_form": Y[:, j] - K[:, j] - H[:, j],
             },
-            index=sides.index,
+            index=inputs.index,
         )
         frames[name], tables[name] = rows, _table(rows, w)
     first = responses[0]
     return Forms(
         form=form,
         table=_stacked(tables, ["part"]) if stacked else tables[first],
-        frame=_stacked(frames, list(sides.index.names)) if stacked else frames[first],
-        notes=notes_of(form, sides, Y, K, H, list(tables.values())),
+        frame=_stacked(frames, list(inputs.index.names)) if stacked else frames[first],
+        notes=notes_of(form, inputs, Y, K, H, list(tables.values())),
         formula=formula,
         responses=responses,
         stacked=stacked,
@@ -235,7 +235,7 @@ def _stacked(parts: Mapping[Any, pd.DataFrame], names: list[Any]) -> pd.DataFram
 
 
 def _table(rows: pd.DataFrame, w: FloatArray | None) -> pd.DataFrame:
-    """One line for each of `PARTS`, over the rows that both sides know."""
+    """One line for each of `PARTS`, over the rows known to both."""
     known = (rows["y"] + rows["fixed"]).notna().to_numpy()
     if not known.any():
         return pd.DataFrame(np.nan, index=list(PARTS), columns=list(Likeness._fields))

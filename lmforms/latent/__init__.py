@@ -1,8 +1,8 @@
 """Linear mixed forms: a response, fixed and random designs that share latent codes.
 
 Y ≈ (K+H)α', X ≈ Kβ', Z ≈ Hu' after Banh's "Linear Mixed Forms". :class:`LinearMixedForm` finds
-them, by a descent whose objective never rises or by the paper's iteration as corrected;
-:func:`choose_rank` says how many components. The chapter in the documentation derives it all.
+them by alternating least squares, by maximum likelihood or by the paper's iteration as corrected;
+:func:`choose_rank` compares numbers of components. The documentation has the derivations.
 
 >>> import numpy as np, lmforms as lf
 >>> rng = np.random.default_rng(0)
@@ -15,10 +15,10 @@ them, by a descent whose objective never rises or by the paper's iteration as co
 
 from __future__ import annotations
 
-from .choose import choose_rank
-from .derived import FormIdentity
+from .derived_quantities import FormIdentity
 from .form import LinearMixedForm
 from .objective import Codes
+from .rank_choice import choose_rank
 from .status import FormStatus
 
 __all__ = [

@@ -1,14 +1,14 @@
 """Algorithm 1 of Banh's "Linear Mixed Forms", with the inverses that its printed form lacks.
 
-Each step refreshes α, β, u by regression on the codes and then, in turn, one code:
+Each step computes α, β, u by regression on the codes and then, in turn, one code:
 
     t ≡ 0 (mod 3):  K + H = Yα(α'α)⁻¹, with K kept
     t ≡ 1:          K = Xβ(β'β)⁻¹
     t ≡ 2:          H = Zu(u'u)⁻¹
 
-As printed the three lines multiply by α'α, β'β, u'u instead, so that codes grow or die out with
-the square of the loadings. Nothing makes F fall from step to step here: it is reported, not
-minimised.
+As printed the three lines multiply by α'α, β'β, u'u instead, so that codes grow or vanish with the
+square of the loadings. The iteration does not minimise F, which may rise from step to step: F is
+only reported.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import numpy as np
 
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
-from .als import FormEstimate, loadings_given, rose, rounding_floor
+from .als import FormEstimate, loadings_given, objective_rose, rounding_floor
 from .canonical import canonical
-from .data import Modalities, Side
+from .modalities import Modalities, Side
+from .normal_equations import solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
-from .solves import solve_symmetric
-from .status import FormStatus, exhausted, reached, runaway
+from .status import DIVERGENCE_MESSAGE, FormStatus, converged_message, limit_message
 
-TURNS = tuple(Side)  # K + H, K, H
+UPDATE_ORDER = tuple(Side)  # K + H, K, H
 
 
 def algorithm1(
@@ -44,7 +44,7 @@ def algorithm1(
         Complete.
     codes : Codes
     weights : Weights
-        For the reported F, and between modalities of one side: the paper knows no weights.
+        For the reported F, and between modalities of one side: the paper has no weights.
     l1, l2 : float
         Elastic net on α, β, u after each regression; see :func:`shrunk`.
     tol : float
@@ -59,9 +59,9 @@ def algorithm1(
     """
     trace: list[float] = []
     floor = rounding_floor(data, weights)
-    message, done = exhausted(max_iter), False
+    message, done = limit_message(max_iter), False
     for t in range(max_iter):
-        loadings = _refreshed(data, codes, weights, l1, l2)
+        loadings = _loadings_of(data, codes, weights, l1, l2)
         codes = step(data, codes, loadings, weights, t)
         value = objective(data, codes, loadings, weights)
         if not np.isfinite(value):
@@ -71,21 +71,22 @@ def algorithm1(
                 'method="als".'
             )
         trace.append(value)
-        if t >= len(TURNS) and abs(trace[-1 - len(TURNS)] - value) <= tol * value + floor:
-            message, done = reached(tol), True
+        cycle = len(UPDATE_ORDER)
+        if t >= cycle and abs(trace[-1 - cycle] - value) <= tol * value + floor:
+            message, done = converged_message(tol), True
             break
-    loadings = _refreshed(data, codes, weights, l1, l2)
+    loadings = _loadings_of(data, codes, weights, l1, l2)
     trace.append(objective(data, codes, loadings, weights))
     balanced = canonical(codes, loadings, weights)
-    if rose(objective(data, *balanced, weights), trace[-1], data, weights):
-        message, done = runaway(), False  # one code has lost its digits beside the other
+    if objective_rose(objective(data, *balanced, weights), trace[-1], data, weights):
+        message, done = DIVERGENCE_MESSAGE, False  # one code has lost its digits to the other
     else:
         codes, loadings = balanced
     return FormEstimate(codes, loadings, tuple(trace), FormStatus(done, message, len(trace) - 1))
 
 
 def step(data: Modalities, codes: Codes, loadings: Loadings, weights: Weights, t: int) -> Codes:
-    """The code whose turn it is at step t.
+    """The codes after step t, which updates one of them.
 
     Examples
     --------
@@ -95,7 +96,7 @@ def step(data: Modalities, codes: Codes, loadings: Loadings, weights: Weights, t
     >>> step(data, codes, (one,) * 3, (1.0,) * 3, 0).H.ravel()  # Y − K
     array([4., 0.])
     """
-    side = TURNS[t % len(TURNS)]
+    side = UPDATE_ORDER[t % len(UPDATE_ORDER)]
     found = _projected(data, loadings, weights, side)
     if side is Side.RESPONSE:
         return Codes(codes.K, found - codes.K)
@@ -113,7 +114,9 @@ def shrunk(A: FloatArray, l1: float, l2: float) -> FloatArray:
     return np.sign(A) * np.maximum(np.abs(A) - l1, 0.0) / (1.0 + l2)
 
 
-def _refreshed(data: Modalities, codes: Codes, weights: Weights, l1: float, l2: float) -> Loadings:
+def _loadings_of(
+    data: Modalities, codes: Codes, weights: Weights, l1: float, l2: float
+) -> Loadings:
     found = loadings_given(data, codes, weights, 0.0)
     return tuple(shrunk(A, l1, l2) for A in found) if l1 or l2 else found
 

@@ -1,13 +1,13 @@
-"""Exact block-coordinate descent: loadings given codes, codes given loadings, each a minimum.
+"""Alternating least squares: the loadings given the codes, then the codes given the loadings.
 
 Given K and H the loadings are three regressions. Given α, β, u the two codes are found
-*jointly*, as both stand behind Y:
+*jointly*, as Y depends on both:
 
     [ w_Yα'α + w_Xβ'β + ρI   w_Yα'α               ] [K']   [ (w_YYα + w_XXβ)' ]
     [ w_Yα'α                 w_Yα'α + w_Zu'u + ρI ] [H'] = [ (w_YYα + w_ZZu)' ]
 
-F can rise in neither. Where entries of Y are missing, each column of Y has its own Gram matrix
-in the first step, and each row its own in the second.
+Both steps are exact minimisations, so F never rises. Where entries of Y are missing, each column
+of Y has its own Gram matrix in the first step, and each row its own in the second.
 """
 
 from __future__ import annotations
@@ -18,36 +18,37 @@ import numpy as np
 import numpy.typing as npt
 
 from ..support.arrays import BoolArray, FloatArray
+from .accelerated_descent import descend
 from .canonical import canonical
-from .data import Modalities, chunks
-from .descent import descend
+from .modalities import Modalities, row_chunks
+from .normal_equations import masked_gram, solve_each, solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
-from .solves import masked_gram, solve_each, solve_symmetric
-from .status import FormStatus, exhausted, reached, settled
+from .status import ROUNDING_MESSAGE, FormStatus, converged_message, limit_message
 
-# F is a sum of squares taken off each other: below this share of its start it is rounding.
-FLOOR = 1e-28
-# Two ways to compute the same F agree to this share of F and of ‖·‖².
-ROUNDING = 1e-14
+# F is a difference of sums of squares: below this share of them it is rounding.
+OBJECTIVE_FLOOR = 1e-28
+# Two formulas for the same F agree to this share of F and of ‖·‖².
+OBJECTIVE_ROUNDING = 1e-14
 
 
 class FormEstimate(NamedTuple):
-    """Where a minimisation ended, and the way there.
+    """The result of a minimisation.
 
     Attributes
     ----------
     codes : Codes
     loadings : Loadings
     trace : tuple of float
+        The objective after each sweep.
     status : FormStatus
     moments : ndarray (2k, 2k), optional
-        Σ of the codes, and
+        Σ of the codes; only where the method estimates it.
     variances : tuple of ndarray, optional
-        D of the columns, where they were estimated beside.
+        D of the columns; only where the method estimates it.
     at_floor : tuple of ndarray of bool, optional
-        Columns whose D ended at the least noise there is.
+        Columns whose D ended at its lower bound.
     constants : tuple of ndarray, optional
-        The constants of columns that were left out, NaN for others; None if none was.
+        The values of columns that were left out, NaN for others; None if none was.
     """
 
     codes: Codes
@@ -59,15 +60,15 @@ class FormEstimate(NamedTuple):
     at_floor: tuple[BoolArray, ...] | None = None
     constants: tuple[FloatArray, ...] | None = None
 
-    def followed_by(self, walk: FormEstimate) -> FormEstimate:
-        """A walk on the data that began where this one ended on R, with this one before it.
+    def followed_by(self, later: FormEstimate) -> FormEstimate:
+        """A later minimisation on the data, with the trace of this one on R before its own.
 
-        Values on R are as exact as sums of squares: those below the first on the data were
-        rounding.
+        Values of F on R have the accuracy of sums of squares: those below the first value on the
+        data are rounding and are left out.
         """
-        before = tuple(value for value in self.trace if value > walk.trace[0])
-        status = self.status.followed_by(walk.status)
-        return walk._replace(trace=before + walk.trace, status=status)
+        before = tuple(value for value in self.trace if value > later.trace[0])
+        status = self.status.followed_by(later.status)
+        return later._replace(trace=before + later.trace, status=status)
 
 
 def loadings_given(data: Modalities, codes: Codes, weights: Weights, ridge: float) -> Loadings:
@@ -148,14 +149,17 @@ def _solve_rows(
     weights: Weights,
     own: FloatArray,
 ) -> None:
-    """Solve again, each on its own, the rows with missing entries; `own` is what all share."""
+    """Solve again the rows with missing entries, each with its own matrix.
+
+    `own` is the part of the matrix that all rows share.
+    """
     masked = [
         (part.side, w, L, part.seen)
         for part, w, L in zip(data, weights, loadings)
         if part.seen is not None
     ]
     gaps = np.flatnonzero(np.any([~seen.all(axis=1) for *_, seen in masked], axis=0))
-    for chosen in chunks(len(gaps), own.size + sum(len(L) for _, _, L, _ in masked)):
+    for chosen in row_chunks(len(gaps), own.size + sum(len(L) for _, _, L, _ in masked)):
         rows = gaps[chosen]
         systems = np.tile(own, (len(rows), 1, 1))
         for side, w, L, seen in masked:
@@ -166,7 +170,7 @@ def _solve_rows(
 def sweep(
     data: Modalities, codes: Codes, weights: Weights, ridge: float = 0.0
 ) -> tuple[Codes, Loadings, float]:
-    """One plain sweep: loadings, then codes. Returns both and F, which has not risen.
+    """One sweep without acceleration: loadings, then codes. Returns both and F.
 
     Examples
     --------
@@ -183,14 +187,14 @@ def sweep(
 
 
 def rounding_floor(data: Modalities, weights: Weights) -> float:
-    """What of F is rounding."""
-    return FLOOR * sum(w * part.square for w, part in zip(weights, data))
+    """F below this value is rounding."""
+    return OBJECTIVE_FLOOR * sum(w * part.square for w, part in zip(weights, data))
 
 
-def rose(after: float, before: float, data: Modalities, weights: Weights) -> bool:
-    """Whether F is larger by more than the rounding of two ways to compute it."""
-    rounding = ROUNDING * sum(w * part.square for w, part in zip(weights, data))
-    return after > before * (1.0 + ROUNDING) + rounding
+def objective_rose(after: float, before: float, data: Modalities, weights: Weights) -> bool:
+    """Whether F is larger by more than the rounding of two formulas for it."""
+    rounding = OBJECTIVE_ROUNDING * sum(w * part.square for w, part in zip(weights, data))
+    return after > before * (1.0 + OBJECTIVE_ROUNDING) + rounding
 
 
 def minimise(
@@ -201,16 +205,19 @@ def minimise(
     tol: float = 1e-9,
     max_iter: int = 500,
 ) -> FormEstimate:
-    """Sweeps, made longer, from given loadings until F falls no more.
+    """Accelerated sweeps from given loadings until F falls no more.
 
-    What is iterated are the loadings, as K and H follow from them: F(α, β, u) with the codes at
-    their minimum decides.
+    The iteration is on the loadings, as K and H follow from them: its objective is F(α, β, u) with
+    the codes at their minimum.
     """
     floor, roots = rounding_floor(data, weights), np.sqrt(weights)
 
     def evaluate(given: Loadings) -> tuple[float, Codes]:
         codes, value = codes_given(data, given, weights, ridge)
         return value, codes
+
+    def in_plain_basis(proposed: Loadings, plain: Loadings) -> Loadings | None:
+        return proposed if ridge else in_basis_of(plain, proposed, roots)
 
     end = descend(
         loadings,
@@ -219,41 +226,43 @@ def minimise(
         roots,
         lambda value, fall: value <= floor or fall <= tol * value,
         max_iter,
-        restored=lambda proposed, plain: proposed if ridge else in_basis_of(plain, proposed, roots),
+        from_arrays=in_plain_basis,
     )
     trace = end.trace
     sweeps = len(trace) - 1
-    codes, loadings, value = _polished(data, end.found, end.point, weights, ridge, trace[-1])
+    codes, loadings, value = _last_sweep(data, end.found, end.point, weights, ridge, trace[-1])
     if value < trace[-1]:
         trace.append(value)
-    message = settled() if end.settled else reached(tol) if end.enough else exhausted(max_iter)
+    message = converged_message(tol) if end.enough else limit_message(max_iter)
+    if end.settled:
+        message = ROUNDING_MESSAGE
     status = FormStatus(end.enough, message, sweeps, end.accelerated, end.rejected)
     return FormEstimate(codes, loadings, tuple(trace), status)
 
 
-def in_basis_of(there: Loadings, loadings: Loadings, roots: npt.ArrayLike) -> Loadings | None:
-    """Loadings times the T that brings them nearest to others; None where T is singular.
+def in_basis_of(wanted: Loadings, loadings: Loadings, roots: npt.ArrayLike) -> Loadings | None:
+    """Loadings times the T that brings them nearest to those wanted; None where T is singular.
 
-    F without a ridge is the same at both, and an acceleration that has no reason to stay in one
-    basis may run away along it.
+    F without a ridge is the same for every T, so that nothing else keeps accelerated loadings
+    from diverging along a change of basis.
 
     Examples
     --------
-    >>> there = tuple(np.array([[1.0, 2.0], [3.0, 5.0]]) for _ in range(3))
-    >>> found = in_basis_of(there, tuple(1e9 * L[:, ::-1] for L in there), np.ones(3))
-    >>> bool(np.allclose(found[0], there[0]))
+    >>> wanted = tuple(np.array([[1.0, 2.0], [3.0, 5.0]]) for _ in range(3))
+    >>> found = in_basis_of(wanted, tuple(1e9 * L[:, ::-1] for L in wanted), np.ones(3))
+    >>> bool(np.allclose(found[0], wanted[0]))
     True
     """
-    stacked, wanted = (
-        np.vstack([r * L for r, L in zip(np.asarray(roots), given)]) for given in (loadings, there)
+    stacked, target = (
+        np.vstack([r * L for r, L in zip(np.asarray(roots), given)]) for given in (loadings, wanted)
     )
-    T, _, rank, _ = np.linalg.lstsq(stacked, wanted, rcond=None)
+    T, _, rank, _ = np.linalg.lstsq(stacked, target, rcond=None)
     if rank < len(T) or np.linalg.matrix_rank(T) < len(T):
         return None
     return tuple(L @ T for L in loadings)
 
 
-def _polished(
+def _last_sweep(
     data: Modalities,
     codes: Codes,
     loadings: Loadings,
@@ -261,15 +270,15 @@ def _polished(
     ridge: float,
     value: float,
 ) -> tuple[Codes, Loadings, float]:
-    """A last sweep in canonical form, its codes the minimum given its loadings, and F there.
+    """A last sweep in canonical form, with the codes at their minimum given the loadings, and F.
 
-    So `encode` finds the same codes again. Codes that run away, as they can where entries are
-    missing and the rank is too high, lose their digits beside each other in canonical form. They
-    are then left as they are.
+    `encode` then finds the same codes again. Codes can diverge where entries are missing and the
+    rank is too high; in canonical form they would lose their digits. They are then left as they
+    are.
     """
     fresh = loadings_given(data, codes, weights, ridge)
     _, balanced = canonical(codes, fresh, None if ridge else weights)
     found, after = codes_given(data, balanced, weights, ridge)
-    if rose(after, value, data, weights):
+    if objective_rose(after, value, data, weights):
         return codes, loadings, value
     return found, balanced, after

@@ -1,4 +1,4 @@
-"""Which columns of one table stand on the fixed side and which on the random side."""
+"""The columns of one table, split into the fixed side and the random side."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches
 from ..support.arrays import AnyArray, IndexArray
 
-Places = IndexArray
 
-
-def divided(fixed: Any, random: Any, names: AnyArray | None, count: int) -> tuple[Places, Places]:
-    """Places of the columns of both blocks; where one is None it is all that the other leaves.
+def split_columns(
+    fixed: Any, random: Any, names: AnyArray | None, count: int
+) -> tuple[IndexArray, IndexArray]:
+    """Positions of the columns of both sides; one that is None is all columns not in the other.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def divided(fixed: Any, random: Any, names: AnyArray | None, count: int) -> tupl
 
     Examples
     --------
-    >>> divided(slice(0, 2), None, None, 5)
+    >>> split_columns(slice(0, 2), None, None, 5)
     (array([0, 1]), array([2, 3, 4]))
-    >>> divided(None, ["b"], np.array(["a", "b", "c"]), 3)
+    >>> split_columns(None, ["b"], np.array(["a", "b", "c"]), 3)
     (array([0, 2]), array([1]))
     """
     if fixed is None and random is None:
@@ -44,7 +44,7 @@ def divided(fixed: Any, random: Any, names: AnyArray | None, count: int) -> tupl
         )
     sides = {"fixed": fixed, "random": random}
     found = {
-        side: places(choice, names, count, side)
+        side: column_places(choice, names, count, side)
         for side, choice in sides.items()
         if choice is not None
     }
@@ -60,14 +60,15 @@ def divided(fixed: Any, random: Any, names: AnyArray | None, count: int) -> tupl
     return found["fixed"], found["random"]
 
 
-def places(choice: Any, names: AnyArray | None, count: int, argument: str) -> Places:
-    """Places of the columns that one choice names.
+def column_places(choice: Any, names: AnyArray | None, count: int, argument: str) -> IndexArray:
+    """Positions of the columns that one choice names.
 
     Examples
     --------
-    >>> places([True, False, True], None, 3, "fixed")
+    >>> column_places([True, False, True], None, 3, "fixed")
     array([0, 2])
-    >>> places(slice("b", "c"), np.array(["a", "b", "c", "d"]), 4, "fixed")  # both ends, as in loc
+    >>> names = np.array(["a", "b", "c", "d"])
+    >>> column_places(slice("b", "c"), names, 4, "fixed")  # both ends are included, as in loc
     array([1, 2])
     """
     if isinstance(choice, slice):
@@ -119,7 +120,7 @@ def _named(name: str, names: AnyArray | None, argument: str) -> int:
     return int(found[0])
 
 
-def _sliced(choice: slice, names: AnyArray | None, count: int, argument: str) -> Places:
+def _sliced(choice: slice, names: AnyArray | None, count: int, argument: str) -> IndexArray:
     start, stop, step = choice.start, choice.stop, choice.step
     if isinstance(start, str):
         start = _named(start, names, argument)

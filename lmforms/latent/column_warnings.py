@@ -1,4 +1,4 @@
-"""Warnings of columns that a likelihood leaves out, or that it finds no noise in."""
+"""Warnings of columns that maximum likelihood leaves out or finds no noise in."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from .inputs import Block
 from .likelihood import LEAST_NOISE
 
 
-def warn_of_columns(blocks: Sequence[Block], walks: Sequence[FormEstimate]) -> None:
-    """Name the columns that any of some walks on the same modalities has left out, or that have no
-    noise of their own there.
+def warn_of_columns(blocks: Sequence[Block], estimates: Sequence[FormEstimate]) -> None:
+    """Name the columns that any of the estimates has left out or found no noise in.
+
+    The estimates are of the same modalities.
 
     Warns
     -----
     ConstantColumnWarning, SingularWarning
     """
     left_out = _named(
-        blocks, [[~np.isnan(c) for c in w.constants] for w in walks if w.constants is not None]
+        blocks, [[~np.isnan(c) for c in w.constants] for w in estimates if w.constants is not None]
     )
     if left_out:
         warnings.warn(
@@ -33,7 +34,7 @@ def warn_of_columns(blocks: Sequence[Block], walks: Sequence[FormEstimate]) -> N
             ConstantColumnWarning,
             stacklevel=caller_depth(),
         )
-    at_floor = _named(blocks, [w.at_floor for w in walks if w.at_floor is not None])
+    at_floor = _named(blocks, [w.at_floor for w in estimates if w.at_floor is not None])
     if at_floor:
         warnings.warn(
             f"The noise is at its floor, {LEAST_NOISE:g} of a column's mean square, in {at_floor}: "

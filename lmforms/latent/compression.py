@@ -1,35 +1,32 @@
-"""The same problem with as many rows as columns: what a descent needs of tall data.
+"""The least-squares problem with as many rows as columns, for data with many rows.
 
-K and H that minimise F are linear in the columns of D = [Y X Z], and F sees rows only through
-D'D. If D = QR with Q'Q = I, the problem with R for D has the same loadings and the same F, and
-its codes times Q are those of D. R is taken from D'D = VΛV', as Λ^½V', summed once; a sweep
-then costs the same whatever n is.
+K and H that minimise F are linear in the columns of D = [Y X Z], and F depends on the rows only
+through D'D. If D = QR with Q'Q = I, the problem with R for D has the same loadings and the same F,
+and its codes times Q are those of D. R is taken from D'D = VΛV', as Λ^½V', summed once; the cost of
+a sweep then does not depend on n.
 
 Squaring costs digits: components whose singular value is below 1e-8 of the largest are lost in
-D'D. A descent therefore ends with sweeps on D itself.
+D'D. A minimisation therefore ends with sweeps on D itself.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import scipy.sparse as sp
 
-from ..support.arrays import FloatArray
-from .data import Modalities, Modality
+from ..support.arrays import FloatArray, as_dense
+from .modalities import Modalities, Modality
 
-TALL = 4  # rows for each column from which R is much smaller than D
-# Sums and their eigenvectors run near the machine's peak, the thin products of a sweep far from
-# it: what they cost in multiplications of a sweep, and a few sweeps more, are made up for.
-SWEEPS = 30
+ROWS_PER_COLUMN = 4  # rows for each column from which R is much smaller than D
+# Cross-products and their eigenvectors run near the peak speed of the machine, the thin products of
+# a sweep far below it. R pays if it costs no more multiplications than this many sweeps on D.
+SWEEPS_SAVED = 30
 
 
 def compressed(data: Modalities, rank: int) -> Modalities | None:
-    """R in place of D, or None where D has gaps or R would not pay.
+    """R in place of D, or None where D has missing entries or R would not save time.
 
-    Products are taken in units of the columns' norms, so that none is lost beside another in the
-    rounding.
+    Products are taken of columns divided by their norms, so that small columns keep their digits.
 
     Examples
     --------
@@ -58,7 +55,7 @@ def _pays(data: Modalities, total: int, rank: int) -> bool:
     """Whether R is small and costs less than some sweeps on D."""
     stored = sum(part.values.nnz if sp.issparse(part.values) else part.values.size for part in data)
     once = stored * total + 10.0 * total**3
-    return data.n >= TALL * total and once < SWEEPS * 4.0 * rank * stored
+    return data.n >= ROWS_PER_COLUMN * total and once < SWEEPS_SAVED * 4.0 * rank * stored
 
 
 def _products(data: Modalities) -> FloatArray:
@@ -66,10 +63,6 @@ def _products(data: Modalities) -> FloatArray:
     rows: list[list[FloatArray]] = []
     for i, left in enumerate(data):
         row = [rows[j][i].T for j in range(i)]
-        row += [_dense(left.values.T @ right.values) for right in data.parts[i:]]
+        row += [as_dense(left.values.T @ right.values) for right in data.parts[i:]]
         rows.append(row)
     return np.block(rows)
-
-
-def _dense(A: Any) -> FloatArray:
-    return A.toarray() if sp.issparse(A) else A

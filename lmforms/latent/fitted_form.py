@@ -1,4 +1,4 @@
-"""What a fitted form is used for: codes, predictions, covariances, the identity."""
+"""The methods of a fitted form: codes, predictions, covariances, the identity."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import scipy.sparse as sp
 
 from ..errors import ArgumentError, DataError
 from ..support.arguments import flag, named_arguments
-from . import derived as facts
-from .data import Side
+from . import derived_quantities as derived
 from .encoding import encoded
-from .fitted import Fitted
-from .inputs import block, check_rows, named
+from .form_fit import FormFit
+from .inputs import check_rows, checked_block, matrices_by_name
+from .modalities import Side
 from .objective import Codes
 
 
 class FittedForm:
-    """The uses of a form, given what its fit has left behind."""
+    """Methods that need the results of a fit."""
 
-    _left: Fitted
+    _form_fit: FormFit
 
     @named_arguments
     def encode(
@@ -30,10 +30,10 @@ class FittedForm:
         """Codes K and H of rows, from any of their modalities.
 
         They minimise F for what is given. Y alone determines K + H only and X alone K only;
-        the rest, of which F but for its ridge knows nothing, is then set to its linear
-        regression on what is determined, over the rows of the fit. With `shrink` the codes are
+        the rest, on which F depends by its ridge only, is then set to its linear regression on
+        what is determined, over the rows of the fit. With `shrink` the codes are
         instead best linear predictions under the covariance D + LΣL' that the form implies.
-        Columns that the fit left out (`constants_`) are not looked at, whatever they hold.
+        Columns that the fit left out (`constants_`) are not used.
 
         Parameters
         ----------
@@ -50,7 +50,7 @@ class FittedForm:
         Raises
         ------
         DataError
-            Rows or columns are not those they should be.
+            Rows or columns do not fit.
 
         Examples
         --------
@@ -73,7 +73,7 @@ class FittedForm:
             (name, A, side)
             for data, letter, side in sides
             if data is not None
-            for name, A in named(data, letter).items()
+            for name, A in matrices_by_name(data, letter).items()
         ]
         if not matrices:
             raise ArgumentError("encode() needs rows of at least one of Y, X and Z.")
@@ -81,13 +81,13 @@ class FittedForm:
         for name, A, side in matrices:
             if fit.part(name).side is not side:
                 raise ArgumentError(f"{name} was not fitted on this side: pass it as it was.")
-            blocks.append(block(A, name, side))
+            blocks.append(checked_block(A, name, side))
         check_rows(blocks)
         shrink = fit.shrunken if shrink is None else flag("shrink", shrink)
         given = [fit.part(b.name).given(b, shrink) for b in blocks]
         found = encoded(given, fit.ridge, fit.moments, shrink)
         rows = next((b.rows for b in blocks if b.rows is not None), None)
-        return Codes(*(labelled(A, rows) for A in found))
+        return Codes(*(with_component_labels(A, rows) for A in found))
 
     @named_arguments
     def decode(self, codes: Codes, to: str = "Y") -> Any:
@@ -133,8 +133,8 @@ class FittedForm:
         to : str
             Its name.
         shrink : bool
-            Predict the codes instead of minimising F, which would make a weak component's code
-            noise divided by a small loading.
+            Predict the codes instead of minimising F. Minimising F makes the code of a weak
+            component large: it divides noise by a small loading.
 
         Returns
         -------
@@ -150,13 +150,13 @@ class FittedForm:
         >>> bool(np.allclose(form.transform(X=X, Y=Y, to="Z"), Z))
         True
         """
-        self._fitted().part(to, "to")  # before the work
+        self._fitted().part(to, "to")  # raises before any work is done
         shrink = flag("shrink", shrink)
         return self.decode(self.encode(Y=Y, X=X, Z=Z, shrink=shrink), to)
 
     @named_arguments
     def reconstruction(self, of: str = "Y") -> Any:
-        """What the form makes of one modality of the rows it was fitted on.
+        """One modality of the rows of the fit, reconstructed from their codes.
 
         Examples
         --------
@@ -170,13 +170,13 @@ class FittedForm:
         """
         fit = self._fitted()
         fit.part(of, "of")
-        return self.decode(Codes(*(labelled(A, fit.rows) for A in fit.codes)), of)
+        return self.decode(Codes(*(with_component_labels(A, fit.rows) for A in fit.codes)), of)
 
     @named_arguments
-    def form_identity(self) -> facts.FormIdentity:
+    def form_identity(self) -> derived.FormIdentity:
         """The paper's full expression, (K+H)(α'α) = K(β'β) + H(u'u) + e, and e.
 
-        The decomposition does not make e small: see the chapter on forms.
+        The decomposition does not minimise e: see the chapter on forms.
 
         Examples
         --------
@@ -190,10 +190,10 @@ class FittedForm:
         """
         fit = self._fitted()
         parts = fit.parts.values()
-        found = facts.form_residual(
+        found = derived.form_residual(
             fit.codes, tuple(p.loading for p in parts), tuple(p.side for p in parts)
         )
-        return facts.FormIdentity(labelled(found.e, fit.rows), found.share)
+        return derived.FormIdentity(with_component_labels(found.e, fit.rows), found.share)
 
     @named_arguments
     def implied_covariance(self, of: str = "Y") -> Any:
@@ -212,15 +212,16 @@ class FittedForm:
         >>> bool(np.allclose(form.implied_covariance("X"), X.T @ X / 40))
         True
         """
-        part = self._fitted().part(of, "of")
-        found = facts.implied(part.side, part.loading, self._left.moments, part.variances)
+        fit = self._fitted()
+        part = fit.part(of, "of")
+        found = derived.implied_moments(part.side, part.loading, fit.moments, part.variances)
         found = found + np.outer(part.offset, part.offset)
         columns = part.columns
         return found if columns is None else pd.DataFrame(found, index=columns, columns=columns)
 
     @named_arguments
     def covariance_share(self, data: Any, of: str = "Y") -> float:
-        """How much of A'A/n the implied covariance rebuilds: 1 − ‖difference‖²/‖A'A/n‖².
+        """The share of A'A/n that the implied covariance explains: 1 − ‖difference‖²/‖A'A/n‖².
 
         Parameters
         ----------
@@ -240,16 +241,16 @@ class FittedForm:
         1.0
         """
         part = self._fitted().part(of, "of")
-        found = block(data, of, part.side)
+        found = checked_block(data, of, part.side)
         part.check(found)
         if np.isnan(found.values.data if sp.issparse(found.values) else found.values).any():
             raise DataError(f"{of} has missing entries: pass complete rows.")
-        return facts.rebuilt_share(found.values, np.asarray(self.implied_covariance(of)))
+        return derived.rebuilt_share(found.values, np.asarray(self.implied_covariance(of)))
 
-    def _fitted(self) -> Fitted:
-        if not hasattr(self, "_left"):
+    def _fitted(self) -> FormFit:
+        if not hasattr(self, "_form_fit"):
             raise ArgumentError("This form is not fitted yet: call fit(Y, X, Z) first.")
-        return self._left
+        return self._form_fit
 
 
 def checked_codes(codes: Any, rank: int) -> tuple[Codes, pd.Index | None]:
@@ -260,7 +261,9 @@ def checked_codes(codes: Any, rank: int) -> tuple[Codes, pd.Index | None]:
     DataError
     """
     try:
-        K, H = (np.asarray(block(C, name, Side.FIXED).values) for C, name in zip(codes, "KH"))
+        K, H = (
+            np.asarray(checked_block(C, name, Side.FIXED).values) for C, name in zip(codes, "KH")
+        )
         pair = len(codes) == 2
     except DataError:
         raise
@@ -277,7 +280,7 @@ def checked_codes(codes: Any, rank: int) -> tuple[Codes, pd.Index | None]:
     return Codes(K, H), rows[0] if rows else None
 
 
-def labelled(A: np.ndarray, index: pd.Index | None) -> Any:
+def with_component_labels(A: np.ndarray, index: pd.Index | None) -> Any:
     """Rows of codes or loadings as a frame with components c1, c2, … if they have labels."""
     if index is None:
         return A

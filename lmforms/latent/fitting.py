@@ -1,4 +1,4 @@
-"""From options and checked data to the best walk: weights, rank check, starts."""
+"""The best fit for given options and checked data: weights, rank check, starting values."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .algorithm1 import algorithm1
 from .als import FormEstimate, codes_given, loadings_given, minimise
 from .canonical import canonical
 from .compression import compressed
-from .constant import constants_of, only_varying, varying, with_constants
-from .data import Modalities, Side
+from .constant_columns import constants_of, only_varying, varying_columns, with_constants
 from .likelihood import LEAST_NOISE, FactorModel, fitted_by_likelihood, initial_model, standardised
+from .modalities import Modalities, Side
 from .objective import Codes, Loadings, Weights, default_weights
 from .options import STARTS, Options
-from .start import Leading, aligned, leading_of, random_codes
+from .starting_codes import LeadingVectors, aligned_codes, random_codes, side_vectors
 
-ROUGH, ROUGH_SWEEPS = 1e-6, 500  # of the descent that likelihood begins from
-LEAST, MOST = 1e-290, 1e290  # of ‖·‖²
-LATENT = (Side.FIXED, Side.RANDOM)  # each with a code of its own
+ROUGH_TOLERANCE, ROUGH_SWEEPS = 1e-6, 500  # of the fit that likelihood starts from
+SMALLEST_SQUARE, LARGEST_SQUARE = 1e-290, 1e290  # of ‖·‖² of a modality
+CODE_SIDES = (Side.FIXED, Side.RANDOM)  # each with a code of its own
 
 
 def best_fit(
     data: Modalities, names: Sequence[str], options: Options
 ) -> tuple[FormEstimate, Weights]:
-    """The walk with the least F among those from all starts, and the weights.
+    """The estimate with the least objective among those from all starts, and the weights.
 
     Raises
     ------
@@ -45,27 +45,27 @@ def best_fit(
     constants = constants_of(data, names) if options.method == "ml" else None
     if constants is None:
         return _fit_from(starts, data, names, options)
-    starts = [s if isinstance(s, str) else s.of(varying(constants)) for s in starts]
-    walk, weights = _fit_from(starts, only_varying(data, constants), names, options)
-    return with_constants(walk, constants), weights
+    starts = [s if isinstance(s, str) else s.of_columns(varying_columns(constants)) for s in starts]
+    estimate, weights = _fit_from(starts, only_varying(data, constants), names, options)
+    return with_constants(estimate, constants), weights
 
 
 def _fit_from(
-    starts: Sequence[str | Start], data: Modalities, names: Sequence[str], options: Options
+    starts: Sequence[str | PreviousFit], data: Modalities, names: Sequence[str], options: Options
 ) -> tuple[FormEstimate, Weights]:
-    """The same of data whose columns all take part."""
+    """As :func:`best_fit`, for data of which no column is left out."""
     check_sizes(data, names, options.rank)
     weights = _ordered(options.weights, names) or default_weights(data)
-    ground = _starting_point(data, weights, options)
-    for side, found in zip(LATENT, (ground.X, ground.Z)):
+    point = _starting_point(data, weights, options)
+    for side, found in zip(CODE_SIDES, (point.X, point.Z)):
         _check_rank(_names_of(side, data, names), found, options.rank)
-    walk = _likelihood if options.method == "ml" else _least_squares
-    walks = [walk(data, start, ground, weights, options) for start in starts]
-    return min(walks, key=lambda walk: walk.trace[-1]), weights
+    fit = _by_likelihood if options.method == "ml" else _by_least_squares
+    estimates = [fit(data, start, point, weights, options) for start in starts]
+    return min(estimates, key=lambda estimate: estimate.trace[-1]), weights
 
 
-class Start(NamedTuple):
-    """What an earlier fit has found, in the order of the modalities.
+class PreviousFit(NamedTuple):
+    """The results of an earlier fit, in the order of the modalities.
 
     Attributes
     ----------
@@ -77,16 +77,16 @@ class Start(NamedTuple):
     variances: tuple[FloatArray, ...]
     moments: FloatArray
 
-    def of(self, columns: Sequence[Any]) -> Start:
-        """The same of some of the columns."""
+    def of_columns(self, columns: Sequence[Any]) -> PreviousFit:
+        """The same for some of the columns."""
         loadings, variances = (
             tuple(A[chosen] for A, chosen in zip(parts, columns)) for parts in self[:2]
         )
-        return Start(loadings, variances, self.moments)
+        return PreviousFit(loadings, variances, self.moments)
 
 
 class StartingPoint(NamedTuple):
-    """What walks begin on.
+    """What all starts of a fit share.
 
     Attributes
     ----------
@@ -96,21 +96,21 @@ class StartingPoint(NamedTuple):
         What the columns of the core were divided by.
     weights : tuple of float
         For least squares on the core.
-    X, Z : Leading
-        Leading vectors of both sides of the core.
+    X, Z : LeadingVectors
+        Leading singular vectors of both sides of the core.
     rng : Generator
     """
 
     core: Modalities
     scales: tuple[FloatArray, ...]
     weights: Weights
-    X: Leading
-    Z: Leading
+    X: LeadingVectors
+    Z: LeadingVectors
     rng: np.random.Generator
 
 
 def _starting_point(data: Modalities, weights: Weights, options: Options) -> StartingPoint:
-    """R if that pays and has all directions: it has lost those that are weak."""
+    """The core is R if it saves time and has the rank asked for; weak directions are lost in R."""
     rng = np.random.default_rng(options.seed)
     small = None if options.method == "algorithm1" else compressed(data, options.rank)
     for given in (small or data, data):
@@ -119,65 +119,65 @@ def _starting_point(data: Modalities, weights: Weights, options: Options) -> Sta
         if options.method == "ml":
             core, scales = standardised(given, data.n)
             own = default_weights(core)
-        X, Z = (leading_of(core, side, own, options.rank, rng) for side in LATENT)
-        if given is data or min(X.carried, Z.carried) >= options.rank:
+        X, Z = (side_vectors(core, side, own, options.rank, rng) for side in CODE_SIDES)
+        if given is data or min(X.numerical_rank, Z.numerical_rank) >= options.rank:
             break
     return StartingPoint(core, scales, own, X, Z, rng)
 
 
-def _least_squares(
+def _by_least_squares(
     data: Modalities,
-    start: str | Start,
-    ground: StartingPoint,
+    start: str | PreviousFit,
+    point: StartingPoint,
     weights: Weights,
     options: Options,
 ) -> FormEstimate:
-    """By descent or by the paper's iteration, from one start."""
+    """Alternating least squares or the paper's iteration, from one start."""
     if isinstance(start, str):
-        codes, loadings = _fresh(start, ground, options)
+        codes, loadings = _starting_values(start, point, options)
     else:
         loadings = start.loadings
-        codes = codes_given(ground.core, loadings, weights, options.ridge)[0]
+        codes = codes_given(point.core, loadings, weights, options.ridge)[0]
     if options.method == "als":
-        return _descent(data, ground.core, loadings, weights, options)
+        return _descent(data, point.core, loadings, weights, options)
     shrinkage = options.l1, options.l2, options.tol, options.max_iter
     return algorithm1(data, codes, weights, *shrinkage)
 
 
-def _likelihood(
+def _by_likelihood(
     data: Modalities,
-    start: str | Start,
-    ground: StartingPoint,
+    start: str | PreviousFit,
+    point: StartingPoint,
     weights: Weights,
     options: Options,
 ) -> FormEstimate:
-    """By maximum likelihood, from a rough descent or from what an earlier fit implies."""
-    core, scales = ground.core, ground.scales
+    """Maximum likelihood, from a rough least-squares fit or from an earlier fit."""
+    core, scales = point.core, point.scales
     if isinstance(start, str):
-        _, loadings = _fresh(start, ground, options)
-        rough = minimise(core, loadings, ground.weights, tol=ROUGH, max_iter=ROUGH_SWEEPS)
-        law = initial_model(core, rough.codes, data.n)
+        _, loadings = _starting_values(start, point, options)
+        rough = minimise(core, loadings, point.weights, tol=ROUGH_TOLERANCE, max_iter=ROUGH_SWEEPS)
+        model = initial_model(core, rough.codes, data.n)
     else:
-        law = FactorModel(*start).scaled(tuple(1.0 / scale for scale in scales))
-        law = law.with_noise(core, data.n, LEAST_NOISE)
-    return fitted_by_likelihood(data, core, scales, law, weights, options.tol, options.max_iter)
+        model = FactorModel(*start).scaled(tuple(1.0 / scale for scale in scales))
+        model = model.with_noise(core, data.n, LEAST_NOISE)
+    return fitted_by_likelihood(data, core, scales, model, weights, options.tol, options.max_iter)
 
 
-def _fresh(start: str, ground: StartingPoint, options: Options) -> tuple[Codes, Loadings]:
+def _starting_values(start: str, point: StartingPoint, options: Options) -> tuple[Codes, Loadings]:
     """Codes and loadings of the aligned or a random start, balanced."""
-    core, ridge = ground.core, options.ridge
+    core, ridge = point.core, options.ridge
     if start == "svd":
-        codes = aligned(core, ground.X, ground.Z)
+        codes = aligned_codes(core, point.X, point.Z)
     else:
-        codes = random_codes(core, options.rank, ground.rng)
-    loadings = loadings_given(core, codes, ground.weights, ridge)
-    return canonical(codes, loadings, None if ridge else ground.weights)
+        codes = random_codes(core, options.rank, point.rng)
+    loadings = loadings_given(core, codes, point.weights, ridge)
+    return canonical(codes, loadings, None if ridge else point.weights)
 
 
 def _descent(
     data: Modalities, core: Modalities, loadings: Loadings, weights: Weights, options: Options
 ) -> FormEstimate:
-    """A descent on the compressed problem, if there is one, and on the data from there."""
+    """Minimise F on the compressed problem, if there is one, and from there on the data."""
     settings = weights, options.ridge, options.tol
     if core is data or options.max_iter == 1:
         return minimise(data, loadings, *settings, options.max_iter)
@@ -186,8 +186,8 @@ def _descent(
     return coarse.followed_by(minimise(data, coarse.loadings, *settings, left))
 
 
-def _start(start: Any, data: Modalities, names: Sequence[str], rank: int) -> str | Start:
-    """One of `STARTS`, or what a fit has found."""
+def _start(start: Any, data: Modalities, names: Sequence[str], rank: int) -> str | PreviousFit:
+    """One of `STARTS`, or the results of a fit."""
     if isinstance(start, str) and start in STARTS:
         return start
     previous: Mapping[str, Any] | None = getattr(start, "loadings_", None)
@@ -204,7 +204,7 @@ def _start(start: Any, data: Modalities, names: Sequence[str], rank: int) -> str
         tuple(np.asarray(part[name], dtype=np.float64) for name in names)
         for part in (start.loadings_, start.variances_)
     )
-    return Start(loadings, variances, start.moments_)
+    return PreviousFit(loadings, variances, start.moments_)
 
 
 def _names_of(side: Side, data: Modalities, names: Sequence[str]) -> str:
@@ -212,20 +212,20 @@ def _names_of(side: Side, data: Modalities, names: Sequence[str]) -> str:
 
 
 def check_sizes(data: Modalities, names: Sequence[str], rank: int) -> None:
-    """Refuse entries whose squares leave floating point, and a rank above the columns.
+    """Refuse entries whose squares over- or underflow, and a rank above the columns.
 
     Raises
     ------
     DataError, ModelError
     """
     for name, part in zip(names, data):
-        if not LEAST < part.square < MOST:
-            say = "large" if part.square > LEAST else "small, or zero,"
+        if not SMALLEST_SQUARE < part.square < LARGEST_SQUARE:
+            say = "large" if part.square > SMALLEST_SQUARE else "small, or zero,"
             raise DataError(
                 f"The entries of {name} are so {say} that their squares are lost: bring them to "
                 "another unit, or leave it out."
             )
-    for side in LATENT:
+    for side in CODE_SIDES:
         columns = sum(part.shape[1] for part in data if part.side is side)
         if rank > min(data.n, columns):
             raise ModelError(
@@ -234,11 +234,11 @@ def check_sizes(data: Modalities, names: Sequence[str], rank: int) -> None:
             )
 
 
-def _check_rank(names: str, found: Leading, rank: int) -> None:
-    if found.carried < rank:
+def _check_rank(names: str, found: LeadingVectors, rank: int) -> None:
+    if found.numerical_rank < rank:
         raise ModelError(
-            f"rank={rank} is above what {names} carries: {found.carried} of its directions "
-            f"differ from zero. Take rank={found.carried} or less."
+            f"rank={rank} is above what {names} carries: {found.numerical_rank} of its directions "
+            f"differ from zero. Take rank={found.numerical_rank} or less."
         )
 
 

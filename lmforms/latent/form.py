@@ -13,13 +13,13 @@ from ..errors import ConvergenceWarning
 from ..support.arguments import named_arguments
 from ..support.caller import caller_depth
 from .column_warnings import warn_of_columns
-from .data import Modalities, Side
-from .fitted import Fitted
-from .fitted_form import FittedForm, labelled
+from .fitted_form import FittedForm, with_component_labels
 from .fitting import best_fit
-from .inputs import Block, blocks, check_vary, modalities
+from .form_fit import FormFit
+from .inputs import Block, check_vary, checked_blocks, modalities
+from .modalities import Modalities, Side
 from .options import Options
-from .parameters import Parameters
+from .sklearn_parameters import Parameters
 
 
 class LinearMixedForm(FittedForm, Parameters):
@@ -35,7 +35,7 @@ class LinearMixedForm(FittedForm, Parameters):
         Exact block-coordinate descent on F; maximum likelihood of the covariance that the form
         implies; or the paper's iteration as corrected.
     weights : sequence or mapping, optional
-        What each modality counts in F, in order or by name. Default: 1/‖·‖² of each.
+        Weight of each modality in F, in order or by name. Default: 1/‖·‖² of each.
     ridge : float
         ρ of F, for "als".
     l1, l2 : float
@@ -173,7 +173,7 @@ class LinearMixedForm(FittedForm, Parameters):
         >>> bool(np.allclose(guess, sound))
         True
         """
-        checked = blocks(Y, X, Z)
+        checked = checked_blocks(Y, X, Z)
         data = modalities(checked)
         check_vary(checked)
         self._fit(checked, data)
@@ -182,35 +182,37 @@ class LinearMixedForm(FittedForm, Parameters):
         return self
 
     def _fit(self, blocks: tuple[Block, ...], data: Modalities) -> None:
-        """Fit checked data, whether or not they vary."""
+        """Fit checked data; they may be constant."""
         options = Options.of(self.get_params())
         for start in options.starts:
-            if isinstance(start, FittedForm) and hasattr(start, "_left"):
-                start._left.check_same(blocks)
-        walk, weights = best_fit(data, [b.name for b in blocks], options)
-        self._left = left = Fitted.of(blocks, data, walk, weights, options.ridge)
-        self.rank_, self.status_ = options.rank, walk.status
-        self.objective_trace_ = np.array(walk.trace)
-        self.objective_ = walk.trace[-1]
-        self.K_, self.H_ = (labelled(A, left.rows) for A in left.codes)
-        self.loadings_ = {p.name: labelled(p.loading, p.columns) for p in left.parts.values()}
+            if isinstance(start, FittedForm) and hasattr(start, "_form_fit"):
+                start._form_fit.check_same(blocks)
+        estimate, weights = best_fit(data, [b.name for b in blocks], options)
+        self._form_fit = fit = FormFit.of(blocks, data, estimate, weights, options.ridge)
+        self.rank_, self.status_ = options.rank, estimate.status
+        self.objective_trace_ = np.array(estimate.trace)
+        self.objective_ = estimate.trace[-1]
+        self.K_, self.H_ = (with_component_labels(A, fit.rows) for A in fit.codes)
+        self.loadings_ = {
+            p.name: with_component_labels(p.loading, p.columns) for p in fit.parts.values()
+        }
         self.alpha_, self.beta_, self.u_ = (self._loadings_of(side) for side in Side)
         self.weights_, self.explained_ = (
-            pd.Series({p.name: getattr(p, what) for p in left.parts.values()}, name=what)
+            pd.Series({p.name: getattr(p, what) for p in fit.parts.values()}, name=what)
             for what in ("weight", "explained")
         )
-        self.moments_ = left.moments
+        self.moments_ = fit.moments
         self.variances_, self.constants_ = (
-            {p.name: _by_column(getattr(p, what), p.columns, name) for p in left.parts.values()}
+            {p.name: _by_column(getattr(p, what), p.columns, name) for p in fit.parts.values()}
             for what, name in (("variances", "D"), ("constants", "constant"))
         )
         self.D_ = next(iter(self.variances_.values()))
-        warn_of_columns(blocks, [walk])
+        warn_of_columns(blocks, [estimate])
 
     def _loadings_of(self, side: Side) -> Any:
         """The loadings of a side: one matrix, or several by name."""
         found = {
-            p.name: self.loadings_[p.name] for p in self._left.parts.values() if p.side is side
+            p.name: self.loadings_[p.name] for p in self._form_fit.parts.values() if p.side is side
         }
         return found if len(found) > 1 else next(iter(found.values()))
 

@@ -1,4 +1,4 @@
-"""From what users hold to checked matrices with labels, or an error that names the culprit.
+"""The user's matrices, checked and with labels, or an error that names the column at fault.
 
 X and Z may each be one matrix, a list of them or a mapping from names to them. One is called by
 its letter, those of a list X1, X2, …
@@ -15,8 +15,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ..errors import ArgumentError, DataError, listed
-from .constant import check_some_vary, constant_values
-from .data import Modalities, Modality, Side
+from .constant_columns import check_some_vary, constant_values
+from .modalities import Modalities, Modality, Side
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,18 +38,18 @@ class Block:
     columns: pd.Index | None = None
 
     def label(self, place: int) -> str:
-        """What to call a column in a message."""
+        """The name of a column in a message."""
         return str(self.columns[place]) if self.columns is not None else f"column {place}"
 
 
-def named(data: Any, letter: str) -> dict[str, Any]:
+def matrices_by_name(data: Any, letter: str) -> dict[str, Any]:
     """Matrices of one side by name.
 
     Parameters
     ----------
     data : a matrix, a list of matrices or None, or a mapping from names to matrices
     letter : str
-        What one is called, and a list's are called with their number.
+        The name of a single matrix; in a list it is followed by a number.
 
     Raises
     ------
@@ -58,7 +58,8 @@ def named(data: Any, letter: str) -> dict[str, Any]:
 
     Examples
     --------
-    >>> list(named(np.eye(2), "X")), list(named([np.eye(2), None, np.ones((2, 3))], "X"))
+    >>> several = [np.eye(2), None, np.ones((2, 3))]
+    >>> list(matrices_by_name(np.eye(2), "X")), list(matrices_by_name(several, "X"))
     (['X'], ['X1', 'X3'])
     """
     if isinstance(data, Mapping):
@@ -87,7 +88,7 @@ def _is_list_of_matrices(data: Any) -> bool:
     return all(A is None or len(getattr(A, "shape", ())) == 2 for A in data)
 
 
-def blocks(Y: Any, X: Any, Z: Any) -> tuple[Block, ...]:
+def checked_blocks(Y: Any, X: Any, Z: Any) -> tuple[Block, ...]:
     """All modalities of a fit, checked one by one, the response first.
 
     Raises
@@ -97,18 +98,18 @@ def blocks(Y: Any, X: Any, Z: Any) -> tuple[Block, ...]:
     DataError
         See :func:`block`.
     """
-    fixed, random = named(X, "X"), named(Z, "Z")
+    fixed, random = matrices_by_name(X, "X"), matrices_by_name(Z, "Z")
     twice = [name for name in random if name in fixed] + [n for n in (*fixed, *random) if n == "Y"]
     if twice:
         raise ArgumentError(f"Two modalities are called {listed(twice)}: give each its own name.")
     return (
-        block(Y, "Y", Side.RESPONSE),
-        *(block(A, name, Side.FIXED) for name, A in fixed.items()),
-        *(block(A, name, Side.RANDOM) for name, A in random.items()),
+        checked_block(Y, "Y", Side.RESPONSE),
+        *(checked_block(A, name, Side.FIXED) for name, A in fixed.items()),
+        *(checked_block(A, name, Side.RANDOM) for name, A in random.items()),
     )
 
 
-def block(data: Any, name: str, side: Side) -> Block:
+def checked_block(data: Any, name: str, side: Side) -> Block:
     """A frame, array or sparse matrix as a :class:`Block` of floats.
 
     They are finite, but for NaN in a response.
@@ -120,7 +121,7 @@ def block(data: Any, name: str, side: Side) -> Block:
 
     Examples
     --------
-    >>> block([[1, 2], [3, 4]], "X", Side.FIXED).values
+    >>> checked_block([[1, 2], [3, 4]], "X", Side.FIXED).values
     array([[1., 2.],
            [3., 4.]])
     """
@@ -143,12 +144,12 @@ def block(data: Any, name: str, side: Side) -> Block:
 
 
 def modalities(blocks: Sequence[Block]) -> Modalities:
-    """Blocks of the same rows as what the numerical side sees.
+    """Blocks of the same rows as numerical modalities.
 
     Raises
     ------
     DataError
-        Row counts or row labels differ, a column of Y is never seen.
+        Row counts or row labels differ, or a column of Y has no known entry.
     """
     check_rows(blocks)
     for found in blocks:
@@ -162,7 +163,7 @@ def modalities(blocks: Sequence[Block]) -> Modalities:
 
 
 def modality(found: Block) -> Modality:
-    """Values with zeros for NaN, and where there were none."""
+    """Values with zeros for NaN, and the mask of those that are known."""
     if found.side is Side.RESPONSE and np.isnan(found.values).any():
         seen = ~np.isnan(found.values)
         return Modality(np.where(seen, found.values, 0.0), found.side, seen)

@@ -1,4 +1,4 @@
-"""Maximum likelihood: what a form implies for the covariance of a row, taken as the model.
+"""Maximum likelihood of the factor model whose covariance of a row is the one that a form implies.
 
 A row of all modalities side by side is a = Lc + e with c = (K, H) ~ N(0, Σ), e ~ N(0, D) and D
 diagonal, L the loadings where their side puts them: [α α], [β 0], [0 u]. Its covariance is
@@ -8,8 +8,8 @@ factor analysis) needs products with the data only:
     E:  P = Σ⁻¹ + L'D⁻¹L,  E[c | a] = P⁻¹L'D⁻¹a,  M = Σ_i E[cc' | a_i]
     M:  Σ = M/n; the loadings of each modality by regression on its own part of M; D what is left
 
-and −2 log-likelihood never rises. A noisy column counts little here whatever its modality, and a
-weak component does not make its code large: what least squares lacks in prediction.
+and −2 log-likelihood never rises. A noisy column counts little whatever its modality, and a weak
+component does not make its code large. Predictions are therefore better than by least squares.
 """
 
 from __future__ import annotations
@@ -20,30 +20,31 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..support.arrays import FloatArray
+from .accelerated_descent import Descent, descend
 from .als import FormEstimate
 from .canonical import canonical
-from .data import Modalities, Modality
-from .descent import Descent, descend
+from .modalities import Modalities, Modality
+from .normal_equations import SINGULAR_PIVOT, solve_symmetric
 from .objective import Codes, Loadings, Weights
-from .solves import SINGULAR, solve_symmetric
-from .status import FormStatus, exhausted, reached_likelihood
+from .status import FormStatus, likelihood_converged_message, limit_message
 
 # D of a column is not below this share of its mean square: the likelihood of data without noise
 # has no bound.
 LEAST_NOISE = 1e-4
-# A column whose D ended below so many times that floor has no noise that the fit could find.
+# A column whose D ended below this multiple of its floor is reported as having no noise.
 NEAR_FLOOR = 2.0
-# EM leaves a small D slowly, and least squares may explain a column exactly: D begins at no less
-# than this share.
+# EM increases a small D slowly, and least squares may explain a column exactly: D starts at no
+# less than this share.
 FIRST_NOISE = 0.1
-# EM is slow on plateaus that it leaves again: so many small falls in a row are an end.
+# EM can be slow for a while and then speed up: it has converged after this many small decreases
+# in a row.
 PATIENCE = 5
-FAR = 20.0  # of log D: no step that is worth trying goes there
+LARGEST_LOG_STEP = 20.0  # of log D: larger accelerated steps are refused
 
 
 @dataclass(frozen=True, eq=False)
 class FactorModel:
-    """The parameters.
+    """The parameters of the factor model.
 
     Attributes
     ----------
@@ -59,7 +60,7 @@ class FactorModel:
     moments: FloatArray
 
     def scaled(self, scales: tuple[FloatArray, ...]) -> FactorModel:
-        """The law of columns times `scales`."""
+        """The model of columns times `scales`."""
         return FactorModel(
             tuple(s[:, None] * L for s, L in zip(scales, self.loadings)),
             tuple(s**2 * D for s, D in zip(scales, self.variances)),
@@ -72,16 +73,16 @@ class FactorModel:
         variances = tuple(np.maximum(D, least) for D, least in zip(self.variances, floors))
         return replace(self, variances=variances)
 
-    def in_units(self) -> FactorModel:
-        """The same law in a basis in which K and H together have unit moments.
+    def in_unit_basis(self) -> FactorModel:
+        """The same model in a basis in which K and H together have unit moments.
 
-        Any basis says the same; in this one rounding hurts least, and a walk cannot drift along
-        bases.
+        The model is the same in any basis; in this one rounding errors are least, and an
+        iteration cannot drift from one basis to another.
         """
         k = len(self.moments) // 2
         total = self.moments[:k, :k] + self.moments[k:, k:]
         values = np.linalg.eigvalsh(total)
-        if not values[0] > SINGULAR * values[-1]:
+        if not values[0] > SINGULAR_PIVOT * values[-1]:
             return self
         root = np.linalg.cholesky(total)  # eigenvectors would jump from step to step
         T = np.kron(np.eye(2), np.linalg.inv(root).T)
@@ -89,63 +90,64 @@ class FactorModel:
             tuple(L @ root for L in self.loadings), self.variances, T.T @ self.moments @ T
         )
 
-    def flat(self) -> tuple[FloatArray, ...]:
-        """As Anderson's rule sees it: unconstrained but for Σ."""
+    def as_arrays(self) -> tuple[FloatArray, ...]:
+        """Loadings, log D and Σ, as Anderson acceleration combines them."""
         return (*self.loadings, *(np.log(D) for D in self.variances), self.moments)
 
     @staticmethod
-    def restored(
-        flat: tuple[FloatArray, ...], plain: FactorModel, floors: tuple[FloatArray, ...]
+    def from_arrays(
+        arrays: tuple[FloatArray, ...], plain: FactorModel, floors: tuple[FloatArray, ...]
     ) -> FactorModel | None:
-        """The inverse, D no less than its floor; None where Σ is no covariance, or D far from
-        that of a plain step.
+        """The inverse, with D no less than its floor.
+
+        None where Σ is no covariance, or D is far from that of the plain sweep.
         """
         j = len(plain.loadings)
-        moments = (flat[-1] + flat[-1].T) / 2
-        far = any(np.abs(f - np.log(D)).max() > FAR for f, D in zip(flat[j:-1], plain.variances))
-        if far or not np.linalg.eigvalsh(moments)[0] > 0:
+        moments = (arrays[-1] + arrays[-1].T) / 2
+        steps = [np.abs(f - np.log(D)).max() for f, D in zip(arrays[j:-1], plain.variances)]
+        if max(steps) > LARGEST_LOG_STEP or not np.linalg.eigvalsh(moments)[0] > 0:
             return None
-        variances = (np.maximum(np.exp(f), least) for f, least in zip(flat[j:-1], floors))
-        return FactorModel(flat[:j], tuple(variances), moments)
+        variances = (np.maximum(np.exp(f), least) for f, least in zip(arrays[j:-1], floors))
+        return FactorModel(arrays[:j], tuple(variances), moments)
 
 
 @dataclass(frozen=True, eq=False)
 class Expectation:
-    """E[c | a] of the rows at hand, Var(c | a), and −2 log-likelihood."""
+    """E[c | a] of each row, Var(c | a), and −2 log-likelihood."""
 
     codes: FloatArray
     variance: FloatArray
     deviance: float
 
 
-def expectation(data: Modalities, law: FactorModel, n: int) -> Expectation:
+def expectation(data: Modalities, model: FactorModel, n: int) -> Expectation:
     """The E step.
 
     Parameters
     ----------
     data : Modalities
-        Complete; R will do in place of the data.
-    law : FactorModel
+        Complete; may be R in place of the data.
+    model : FactorModel
     n : int
-        Number of rows of the data themselves.
+        Number of rows of the data.
 
     Examples
     --------
     >>> one = np.ones((1, 1))
     >>> data = Modalities.of(one, one, one)
-    >>> law = FactorModel((one,) * 3, (np.ones(1),) * 3, np.eye(2))
+    >>> model = FactorModel((one,) * 3, (np.ones(1),) * 3, np.eye(2))
     >>> V = np.array([[3.0, 1.0, 1.0], [1.0, 2.0, 0.0], [1.0, 0.0, 2.0]])
     >>> a = np.ones(3)
     >>> dense = np.linalg.slogdet(2 * np.pi * V)[1] + a @ np.linalg.solve(V, a)
-    >>> bool(np.isclose(expectation(data, law, 1).deviance, dense))
+    >>> bool(np.isclose(expectation(data, model, 1).deviance, dense))
     True
     """
-    values, vectors = np.linalg.eigh(law.moments)
+    values, vectors = np.linalg.eigh(model.moments)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    gram = np.zeros_like(law.moments)
+    gram = np.zeros_like(model.moments)
     right = np.zeros((data.n, len(gram)))
     deviance = 0.0
-    for part, L, D in zip(data, law.loadings, law.variances):
+    for part, L, D in zip(data, model.loadings, model.variances):
         design = part.side.design(L)
         scaled = design / D[:, None]
         gram += design.T @ scaled
@@ -170,12 +172,14 @@ def maximisation(data: Modalities, found: Expectation, n: int) -> FactorModel:
         left = (part.squares - np.einsum("jk,jk->j", cross, L)) / n
         loadings.append(L)
         variances.append(np.maximum(left, LEAST_NOISE * part.squares / n))
-    return FactorModel(tuple(loadings), tuple(variances), moments / n).in_units()
+    return FactorModel(tuple(loadings), tuple(variances), moments / n).in_unit_basis()
 
 
 def standardised(data: Modalities, n: int) -> tuple[Modalities, tuple[FloatArray, ...]]:
-    """Columns over their root mean squares, and these: the likelihood knows no units, and neither
-    should the least-squares fit that it begins with.
+    """Columns divided by their root mean squares, and these.
+
+    The likelihood does not depend on the units of columns; so neither should the least-squares
+    fit that it starts from.
 
     Examples
     --------
@@ -194,21 +198,21 @@ def standardised(data: Modalities, n: int) -> tuple[Modalities, tuple[FloatArray
 
 
 def initial_model(core: Modalities, codes: Codes, n: int) -> FactorModel:
-    """What codes of a least-squares fit imply: loadings by regression, and what these leave."""
+    """The model that codes of a least-squares fit imply: regressions on them, and D from these."""
     both = np.hstack(codes)
-    law = maximisation(core, Expectation(both, np.zeros((both.shape[1],) * 2), np.inf), n)
-    return law.with_noise(core, n, FIRST_NOISE)
+    model = maximisation(core, Expectation(both, np.zeros((both.shape[1],) * 2), np.inf), n)
+    return model.with_noise(core, n, FIRST_NOISE)
 
 
-def maximise(core: Modalities, law: FactorModel, n: int, tol: float, max_iter: int) -> Descent:
-    """EM, its steps made longer.
+def maximise(core: Modalities, model: FactorModel, n: int, tol: float, max_iter: int) -> Descent:
+    """Accelerated EM.
 
     Parameters
     ----------
     core : Modalities
         The data, or R in their place.
-    law : FactorModel
-        Where to begin.
+    model : FactorModel
+        The starting value.
     n : int
         Number of rows of the data.
     tol : float
@@ -223,70 +227,74 @@ def maximise(core: Modalities, law: FactorModel, n: int, tol: float, max_iter: i
         return found.deviance, found
 
     return descend(
-        law,
+        model,
         evaluate,
         lambda found: maximisation(core, found, n),
-        _scales(law),
+        _scales(model),
         lambda value, fall: fall <= tol * entries,
         max_iter,
         PATIENCE,
-        flat=FactorModel.flat,
-        restored=lambda flat, plain: FactorModel.restored(flat, plain, floors),
+        as_arrays=FactorModel.as_arrays,
+        from_arrays=lambda arrays, plain: FactorModel.from_arrays(arrays, plain, floors),
     )
 
 
 def balanced_fit(
     data: Modalities,
-    law: FactorModel,
+    model: FactorModel,
     weights: Weights,
     trace: tuple[float, ...],
     status: FormStatus,
 ) -> FormEstimate:
-    """The codes of all rows, in canonical form, and the law in the same basis."""
-    both = expectation(data, law, data.n).codes
+    """The codes of all rows, in canonical form, and the model in the same basis."""
+    both = expectation(data, model, data.n).codes
     k = both.shape[1] // 2
     codes = Codes(np.ascontiguousarray(both[:, :k]), np.ascontiguousarray(both[:, k:]))
-    balanced, loadings = canonical(codes, law.loadings, weights)
+    balanced, loadings = canonical(codes, model.loadings, weights)
     T = np.kron(np.eye(2), np.linalg.lstsq(np.vstack(codes), np.vstack(balanced), rcond=None)[0])
-    return FormEstimate(balanced, loadings, trace, status, T.T @ law.moments @ T, law.variances)
+    return FormEstimate(balanced, loadings, trace, status, T.T @ model.moments @ T, model.variances)
 
 
 def fitted_by_likelihood(
     data: Modalities,
     core: Modalities,
     scales: tuple[FloatArray, ...],
-    law: FactorModel,
+    model: FactorModel,
     weights: Weights,
     tol: float,
     max_iter: int,
 ) -> FormEstimate:
-    """From a law of the standardised core to the walk on the data.
+    """Maximise the likelihood on the standardised core, and return the estimate for the data.
 
     Parameters
     ----------
     data : Modalities
     core, scales
         From :func:`standardised`.
-    law : FactorModel
-        Where to begin, of the standardised columns.
+    model : FactorModel
+        The starting value, for the standardised columns.
     weights : Weights
         For the canonical form.
     tol, max_iter
         As for :func:`maximise`.
     """
-    end = maximise(core, law, data.n, tol, max_iter)
+    end = maximise(core, model, data.n, tol, max_iter)
     units = 2.0 * data.n * sum(float(np.log(scale).sum()) for scale in scales)
-    message = reached_likelihood(tol) if end.enough else exhausted(max_iter, "The likelihood")
+    message = (
+        likelihood_converged_message(tol)
+        if end.enough
+        else limit_message(max_iter, "The likelihood")
+    )
     status = FormStatus(end.enough, message, len(end.trace) - 1, end.accelerated, end.rejected)
     trace = tuple(value + units for value in end.trace)
-    walk = balanced_fit(data, end.point.scaled(scales), weights, trace, status)
+    estimate = balanced_fit(data, end.point.scaled(scales), weights, trace, status)
     near = (NEAR_FLOOR * LEAST_NOISE * part.squares / data.n for part in core)
-    return walk._replace(at_floor=tuple(map(np.less, end.point.variances, near)))
+    return estimate._replace(at_floor=tuple(map(np.less, end.point.variances, near)))
 
 
-def _scales(law: FactorModel) -> list[float]:
-    """Units in which Anderson's rule compares loadings, log D and Σ."""
-    k = len(law.moments) // 2
-    size = float(np.trace(law.moments)) / (2 * k)
-    loading = [np.sqrt(size / float(D.mean())) for D in law.variances]
+def _scales(model: FactorModel) -> list[float]:
+    """Factors that bring loadings, log D and Σ to common units for Anderson acceleration."""
+    k = len(model.moments) // 2
+    size = float(np.trace(model.moments)) / (2 * k)
+    loading = [np.sqrt(size / float(D.mean())) for D in model.variances]
     return [*loading, *(1.0 for _ in loading), 1.0 / size]

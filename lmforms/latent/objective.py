@@ -1,4 +1,4 @@
-"""F, what a linear mixed form minimises: pure functions of arrays.
+"""F, the objective that a linear mixed form minimises: pure functions of arrays.
 
     F = Σ_j w_j‖A_j − C_jL_j'‖² + ρ(‖K‖² + ‖H‖² + Σ_j‖L_j‖²),   C_j = K + H, K or H.
 
@@ -20,28 +20,28 @@ import scipy.sparse as sp
 
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray
-from .data import Modalities, Modality, Side, chunks, squared_norm
+from .modalities import Modalities, Modality, Side, row_chunks, squared_norm
 
-# The expanded square is a difference of larger numbers; below this share of the largest of
-# them, two digits are lost and a slower way is taken.
+# The expanded square is a difference of larger numbers. Below this share of the largest of them,
+# more than two digits are lost and the residuals are formed instead.
 EXPANDED_SHARE = 1e-2
 
 Weights = tuple[float, ...]
-"""What each modality counts in F, in the order of the modalities."""
+"""The weight of each modality in F, in the order of the modalities."""
 
 Loadings = tuple[FloatArray, ...]
-"""What turns codes into columns, (c_j, k) each, in the order of the modalities."""
+"""The loadings of each modality, (c_j, k), in the order of the modalities."""
 
 
 class Codes(NamedTuple):
-    """Latent codes of n rows, each (n, k): K behind X, H behind Z, K + H behind Y."""
+    """Latent codes of n rows, each (n, k): X depends on K, Z on H, and Y on K + H."""
 
     K: Any
     H: Any
 
     @named_arguments
     def behind(self, side: Side) -> Any:
-        """The code behind a modality of that side."""
+        """The code that a modality of that side depends on."""
         if side is Side.RESPONSE:
             return self.K + self.H
         return self.K if side is Side.FIXED else self.H
@@ -81,8 +81,8 @@ def residual_square(
     if part.seen is None:
         if inner is None:
             inner = float(np.vdot(part.values @ loading, code))
-        # codes and loadings of very different size cancel within the last term: its entries are
-        # what F is a difference of, not their sum
+        # codes and loadings of very different size cancel within the last term, so the loss of
+        # digits is judged by its largest entry, not by its sum
         last = (code.T @ code) * (loading.T @ loading)
         expanded = part.square - 2.0 * inner + float(last.sum())
         if expanded > EXPANDED_SHARE * max(part.square, float(np.abs(last).max())):
@@ -93,7 +93,7 @@ def residual_square(
 
 
 def _in_orthonormal_basis(part: Modality, code: FloatArray, loading: FloatArray) -> float:
-    """The expanded square with code = QR, where nothing cancels but ‖A‖² and the fit itself."""
+    """The expanded square with code = QR, in which only ‖A‖² and the fit cancel."""
     basis, upper = np.linalg.qr(code)
     mapped = loading @ upper.T
     cross = float(np.vdot(part.values @ mapped, basis))
@@ -103,7 +103,7 @@ def _in_orthonormal_basis(part: Modality, code: FloatArray, loading: FloatArray)
 def _formed(part: Modality, code: FloatArray, loading: FloatArray) -> float:
     """The sum of squared residuals, a few rows at a time."""
     total = 0.0
-    for rows in chunks(*part.shape):
+    for rows in row_chunks(*part.shape):
         rest = part.values[rows] - code[rows] @ loading.T
         if part.seen is not None:
             rest *= part.seen[rows]

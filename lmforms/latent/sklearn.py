@@ -1,4 +1,4 @@
-"""`FormRegressor`: a linear mixed form where scikit-learn expects ``fit(X, y)``."""
+"""`FormRegressor`: a linear mixed form as an estimator of scikit-learn, with ``fit(X, y)``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import scipy.sparse as sp
 
 from ..errors import ArgumentError, DataError, MissingPackageError
 from ..support.arrays import AnyArray, FloatArray, IndexArray
-from .column_sides import divided
-from .constant import constant_values
+from .column_sides import split_columns
+from .constant_columns import constant_values
 from .form import LinearMixedForm
 
 try:
@@ -24,7 +24,7 @@ except ImportError:
     ) from None
 
 
-TABLE = {"accept_sparse": "csr", "dtype": np.float64}  # what is asked of X
+TABLE = {"accept_sparse": "csr", "dtype": np.float64}  # checks of X by scikit-learn
 
 
 class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
@@ -52,12 +52,12 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
     Attributes
     ----------
     form_ : LinearMixedForm
-        The fit, for all that it can do beside. With named columns its loadings are labelled.
+        The fit, with all its methods. With named columns its loadings are labelled.
     fixed_, random_ : ndarray of int
         Places of the columns of either side.
     X_mean_ : ndarray (n_features,)
     y_mean_ : float or ndarray (n_outputs,)
-        What is subtracted; zeros where nothing is.
+        The means that are subtracted; zeros where none are.
     n_iter_ : int
         Sweeps.
     n_features_in_ : int
@@ -66,10 +66,10 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A side weighs the same whatever its units, but within a side a column in small units counts
-    little: put a StandardScaler before this where units differ. ``y`` must be complete, as
-    scikit-learn has it; :class:`LinearMixedForm` takes gaps. What is not a table of finite numbers
-    is refused by scikit-learn's own validation, with its messages.
+    The weight of a side does not depend on its units, but within a side a column in small units has
+    little weight: use a StandardScaler first where units differ. ``y`` must be complete, as
+    scikit-learn requires; :class:`LinearMixedForm` accepts missing entries. Tables that are not of
+    finite numbers are refused by scikit-learn's own validation, with its messages.
 
     A form decomposes all three matrices; it is not the least-squares regression of y on X. Where
     few columns carry what predicts y, it needs a high rank, or predicts poorly; ``method="ml"``
@@ -165,13 +165,13 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         self.X_mean_ = X.mean(axis=0) if self._centres_X() else np.zeros(X.shape[1])
         self.y_mean_ = y.mean(axis=0) if self.centre else np.zeros(y.shape[1:])[()]
         names = getattr(self, "feature_names_in_", None)
-        rests = _rests(X, self.X_mean_) if self._centres_X() else X
+        centred = _centred_values(X, self.X_mean_) if self._centres_X() else X
         sides = [
-            _labelled(rests[:, chosen], rows, None if names is None else names[chosen])
+            _labelled(centred[:, chosen], rows, None if names is None else names[chosen])
             for chosen in (self.fixed_, self.random_)
         ]
         y = y.reshape(len(y), -1)
-        y = _rests(y, self.y_mean_) if self.centre else y
+        y = _centred_values(y, self.y_mean_) if self.centre else y
         form = LinearMixedForm(**{name: getattr(self, name) for name in _shared()})
         self.form_ = form.fit(_labelled(y, rows, targets), *sides)
         self.n_iter_ = self.form_.status_.n_iter
@@ -246,7 +246,7 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         """Places of both sides; functions see X as the user gave it."""
         fixed, random = (s(X) if callable(s) else s for s in (self.fixed, self.random))
         names = getattr(self, "feature_names_in_", None)
-        self.fixed_, self.random_ = divided(fixed, random, names, self.n_features_in_)
+        self.fixed_, self.random_ = split_columns(fixed, random, names, self.n_features_in_)
 
     def _centred(self, X: Any, chosen: IndexArray) -> Any:
         return X[:, chosen] if sp.issparse(X) else X[:, chosen] - self.X_mean_[chosen]
@@ -259,10 +259,10 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         return self.form_.encode(**dict(zip("XZ", sides)), shrink=self.shrink)
 
     def __sklearn_clone__(self) -> Any:
-        """A clone keeps the fit given as `start=`, which scikit-learn would clone too, unfitted."""
-        twin = super().__sklearn_clone__()
-        twin.start = self.start
-        return twin
+        """A clone keeps the fit given as `start=`; scikit-learn would clone it too, unfitted."""
+        clone = super().__sklearn_clone__()
+        clone.start = self.start
+        return clone
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -271,11 +271,11 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _rests(A: FloatArray, mean: Any) -> FloatArray:
-    """A less its means; exact zeros in columns that do not vary, where rounding would be left."""
-    rests = A - mean
-    rests[:, ~np.isnan(constant_values(A, beside=False))] = 0.0
-    return rests
+def _centred_values(A: FloatArray, mean: Any) -> FloatArray:
+    """A minus its means, with exact zeros in constant columns instead of rounding errors."""
+    centred = A - mean
+    centred[:, ~np.isnan(constant_values(A, beside=False))] = 0.0
+    return centred
 
 
 def _labelled(A: Any, rows: pd.Index | None, columns: Any) -> Any:

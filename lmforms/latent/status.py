@@ -1,10 +1,13 @@
-"""How a fit of a form ended, in words."""
+"""`FormStatus`: how a fit of a form ended, with its messages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from ..support.arguments import named_arguments
+
+ROUNDING_MESSAGE = "F can fall no further in floating point."
+DIVERGENCE_MESSAGE = 'The codes grow without end, as Algorithm 1 lets them: use method="als".'
 
 
 @dataclass(frozen=True)
@@ -19,9 +22,9 @@ class FormStatus:
     n_iter : int
         Sweeps that were kept.
     n_accelerated : int
-        Sweeps that Anderson's rule made longer.
+        Sweeps that Anderson acceleration made longer.
     n_rejected : int
-        Steps of that rule that would have raised F and were replaced by a plain sweep.
+        Accelerated steps that would have raised F and were replaced by a plain sweep.
     """
 
     converged: bool
@@ -32,11 +35,11 @@ class FormStatus:
 
     @named_arguments
     def followed_by(self, other: FormStatus) -> FormStatus:
-        """How two descents ended of which the second took up the first."""
+        """The status of two minimisations of which the second continued the first."""
         n_iter = self.n_iter + other.n_iter
         return replace(
             other,
-            message=other.message if other.converged else exhausted(n_iter),
+            message=other.message if other.converged else limit_message(n_iter),
             n_iter=n_iter,
             n_accelerated=self.n_accelerated + other.n_accelerated,
             n_rejected=self.n_rejected + other.n_rejected,
@@ -46,26 +49,16 @@ class FormStatus:
         return f"{self.message} ({self.n_iter} sweeps)"
 
 
-def reached(tol: float) -> str:
+def converged_message(tol: float) -> str:
     """The test of convergence was met."""
     return f"The last sweep changed F by less than {tol:g} of its value."
 
 
-def settled() -> str:
-    """Rounding decides whether F falls."""
-    return "F can fall no further in floating point."
-
-
-def reached_likelihood(tol: float) -> str:
+def likelihood_converged_message(tol: float) -> str:
     """The test of convergence of EM was met."""
     return f"The last steps changed the likelihood by less than {tol:g} for each entry."
 
 
-def exhausted(max_iter: int, what: str = "F") -> str:
+def limit_message(max_iter: int, what: str = "F") -> str:
     """The iteration limit was met, and what to do about it."""
     return f"{what} still changes after {max_iter} sweeps: increase `max_iter` or `tol`."
-
-
-def runaway() -> str:
-    """Codes grew until one had lost its digits beside the other."""
-    return 'The codes grow without end, as Algorithm 1 lets them: use method="als".'

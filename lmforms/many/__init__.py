@@ -2,13 +2,13 @@
 
 With one variance component everything is rotated once by the eigenvectors of its covariance
 (:mod:`.spectral`); a response or a marker is then a row of numbers, and all of them are fitted
-side by side (:mod:`.profile`, :mod:`.search`). Other structures share cross-products, the
-analysis of their factor and trial values of θ (:mod:`.shared`).
+side by side (:mod:`.profiled_criteria`, :mod:`.tau_search`). Other structures share
+cross-products, the analysis of their factor and trial values of θ (:mod:`.shared_system`).
 """
 
 from __future__ import annotations
 
-from .fitter import ManyFits
+from .many_fits import ManyFits
 from .markers import gwas
 from .responses import lmer_many
 

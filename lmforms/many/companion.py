@@ -1,4 +1,4 @@
-"""A linear mixed form beside many fits: Xβ̂ and Zb̂ found again at the variances of the table."""
+"""A linear mixed form for many fits, with Xβ̂ and Zb̂ computed at the variances of their table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..companion import Forms
 from ..companion.form_inputs import FormInputs
-from ..companion.forms import beside
+from ..companion.forms import compare_with_form
 from ..data.random_design import random_part
 from ..data.theta_order import theta_by_group
 from ..engine.estimate import estimate
@@ -18,76 +18,88 @@ from ..errors import DataError, LmformsWarning, ModelError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..data.design import Design
-    from .fitter import ManyFits
-    from .origin import Origin
+    from .fit_inputs import FitInputs
 
 
-SAME = 1e-6
-"""Difference of σ̂ or β̂ found again and in the table, relative to the larger: other responses."""
+SAME_FIT_TOLERANCE = 1e-6
+"""Relative difference of σ̂ or β̂ from the table above which the data must have changed."""
 
 
-def many_forms(fits: ManyFits, rank: int | None, params: Mapping[str, Any]) -> Forms:
-    """See :meth:`lmforms.ManyFits.forms`."""
-    origin = fits._origin
-    if origin is None:
+def forms_of_many(
+    fits: pd.DataFrame,
+    fixed: pd.DataFrame,
+    inputs: FitInputs | None,
+    rank: int | None,
+    params: Mapping[str, Any],
+) -> Forms:
+    """See :meth:`lmforms.ManyFits.forms`, whose tables `fits` and `fixed` are."""
+    if inputs is None:
         raise DataError(
             "forms: these fits kept no rows, as they came from stream=True or an iterator of "
             "responses. Give lmer_many() the responses as an array or table."
         )
-    if origin.source.relationship is not None:
+    if inputs.source.relationship is not None:
         raise ModelError(
             "forms: fits of many responses with relationship= have no random effects here; fit "
             "each by lmforms.lmer(…, relationship=…) and call its forms()."
         )
-    names, Y = origin.columns()
-    if names != fits.fits["response"].tolist():
-        raise _changed()
+    names, Y = inputs.columns()
+    if names != fits["response"].tolist():
+        raise _data_changed()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LmformsWarning)  # said when the responses were fitted
-        design, places = origin.source.design()
-        sides = FormInputs.of(design)
-        fixed, random = _parts(fits, origin, Y, places)
+        warnings.simplefilter("ignore", LmformsWarning)  # given when the responses were fitted
+        design, places = inputs.source.design()
+        form_inputs = FormInputs.of(design)
+        Xb, Zb = _fixed_and_random_parts(fits, fixed, inputs, Y, places)
     Y = Y[places] - design.offset[:, None]
-    formula = origin.source.formula.partition("~")[2].strip()
-    return beside(sides, tuple(names), Y, fixed, random, rank, params, f"~ {formula}", stacked=True)
+    formula = inputs.source.formula.partition("~")[2].strip()
+    return compare_with_form(
+        form_inputs, tuple(names), Y, Xb, Zb, rank, params, f"~ {formula}", stacked=True
+    )
 
 
-def _parts(
-    fits: ManyFits, origin: Origin, Y: FloatArray, places: IndexArray
+def _fixed_and_random_parts(
+    fits: pd.DataFrame,
+    fixed: pd.DataFrame,
+    inputs: FitInputs,
+    Y: FloatArray,
+    places: IndexArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Xβ̂ and Zb̂ on the rows of each response; NaN elsewhere and where there is no fit."""
-    theta = fits.fits.filter(regex=r"^theta(\[\d+\])?$").to_numpy()
-    sigma = fits.fits["sigma"].to_numpy()
-    beta = fits.fixed["estimate"].to_numpy().reshape(len(fits.fits), -1)
-    fixed, random = np.full_like(Y, np.nan), np.full_like(Y, np.nan)
+    theta = fits.filter(regex=r"^theta(\[\d+\])?$").to_numpy()
+    sigma = fits["sigma"].to_numpy()
+    beta = fixed["estimate"].to_numpy().reshape(len(fits), -1)
+    Xb, Zb = np.full_like(Y, np.nan), np.full_like(Y, np.nan)
     designs: dict[bytes, tuple[Design, IndexArray]] = {}
     for j in np.flatnonzero(np.isfinite(sigma)):
         rows: BoolArray = np.ones(len(Y), dtype=bool)
         rows[places] = ~np.isnan(Y[places, j])
         key = rows.tobytes()
         if key not in designs:
-            designs[key] = origin.source.design(None if rows.all() else rows)
+            designs[key] = inputs.source.design(None if rows.all() else rows)
         design, own = designs[key]
         found = estimate(
             design.rows(Y[own, j]),
             [g.covariance for g in design.groups],
-            reml=origin.reml,
-            control=origin.control,
+            reml=inputs.reml,
+            control=inputs.control,
             at=theta_by_group(design, theta[j][~np.isnan(theta[j])]),
         )
         known = beta[j][~np.isnan(beta[j])]
-        slack = SAME * max(sigma[j], float(np.abs(known).max(initial=0.0)))
+        slack = SAME_FIT_TOLERANCE * max(sigma[j], float(np.abs(known).max(initial=0.0)))
         if (
             abs(found.sigma - sigma[j]) > slack
             or np.abs(found.beta - known).max(initial=0.0) > slack
         ):
-            raise _changed()
-        fixed[own, j], random[own, j] = design.X @ found.beta, random_part(design, found.b)
-    return fixed[places], random[places]
+            raise _data_changed()
+        Xb[own, j], Zb[own, j] = design.X @ found.beta, random_part(design, found.b)
+    return Xb[places], Zb[places]
 
 
-def _changed() -> DataError:
+def _data_changed() -> DataError:
     return DataError(
         "forms: the responses or the data have changed since lmer_many() saw them. Fit them again."
     )

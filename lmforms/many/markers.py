@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Literal, overload
@@ -11,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import Control
+from ..control import Control, control_of
 from ..data.design import Design
-from ..data.frame import caller_depth
 from ..engine.exact_fit import ExactFitCheck
 from ..engine.linalg.column_sizes import root_mean_squares, subtract_shift
 from ..errors import (
@@ -24,20 +22,22 @@ from ..errors import (
     ModelError,
     NotEstimableWarning,
 )
-from ..relationship.labels import named
-from ..support.arguments import control_of, flag, named_arguments, one_of
+from ..support.arguments import flag, named_arguments, one_of
 from ..support.arrays import BoolArray, FloatArray
-from .columns import (
+from .column_chunks import (
+    Chunk,
     Progress,
+    chunk_results,
     chunk_size,
-    chunks,
     column_count,
+    read_chunks,
     refuse_infinite,
     reporter,
+    warn_of_columns,
 )
-from .genotypes import checked, rows_by_label
 from .inputs import Source, random_effects, spectrum
-from .scan import Null, Refit, Scanned, Test, scan
+from .marker_values import checked, rows_by_label
+from .scan import MarkerTests, NullModel, Refit, Test, scan
 from .spectral import CovarianceSpectrum
 
 
@@ -179,30 +179,27 @@ def gwas(
     one_of("missing", missing, ("raise", "mean"))
     one_of("monomorphic", monomorphic, ("raise", "nan"))
     stream = flag("stream", stream)
-    method = _method(test, reml)
+    restricted = _reml_of(test, reml)
     again = _refit(test, refit)
     source = Source.of(formula, data, weights=weights, missing="raise", relationship=relationship)
     design = _design(source)
-    parts = spectrum(design, relationship, control_of(control), method)
-    null = Null.of(parts, _response(design, relationship, parts), method)
+    parts = spectrum(design, relationship, control_of(control), restricted)
+    null = NullModel.of(parts, _response(design, relationship, parts), restricted)
     told = reporter(progress, column_count(markers), "markers")
     rows = rows_by_label(design, source.data.index)
-    pieces = chunks(markers, "markers", design.n, chunk_size(chunk, design.n), rows)
+    pieces = read_chunks(markers, "markers", design.n, chunk_size(chunk, design.n), rows)
 
-    def frames() -> Iterator[pd.DataFrame]:
-        done = 0
-        for piece in pieces:
-            refuse_infinite(piece, "markers")
-            filled, varies = checked(piece, missing, monomorphic)
-            found = scan(null, design.residual.whiten(filled), varies, test, again)
-            _warn(found, varies, piece.names)
-            yield _frame(found, piece.names)
-            done += len(piece.names)
-            told(done)
+    def tested(piece: Chunk) -> pd.DataFrame:
+        refuse_infinite(piece, "markers")
+        filled, varies = checked(piece, missing, monomorphic)
+        found = scan(null, design.residual.whiten(filled), varies, test, again)
+        _warn(found, varies, piece.names)
+        return _frame(found, piece.names)
 
+    frames = chunk_results(pieces, tested, told)
     if stream:
-        return frames()
-    every = list(frames())
+        return frames
+    every = list(frames)
     if not every:
         raise DataError("there are no markers.")
     return pd.concat(every, ignore_index=True)
@@ -220,7 +217,7 @@ def _design(source: Source) -> Design:
         raise MissingDataError(exc.found, exc.columns, f"{remedy}.") from None
 
 
-def _method(test: str, reml: Any) -> bool:
+def _reml_of(test: str, reml: Any) -> bool:
     if reml is None:
         return test != "lrt"
     if flag("reml", reml) and test == "lrt":
@@ -264,8 +261,8 @@ def _response(design: Design, relationship: Any, parts: CovarianceSpectrum) -> F
     return np.asarray(left[:, 0])
 
 
-def _warn(found: Scanned, varies: BoolArray, names: list[Any]) -> None:
-    for which, category, what in (
+def _warn(found: MarkerTests, varies: BoolArray, names: list[Any]) -> None:
+    kinds = (
         (
             found.collinear,
             NotEstimableWarning,
@@ -276,14 +273,11 @@ def _warn(found: Scanned, varies: BoolArray, names: list[Any]) -> None:
             ConvergenceWarning,
             "have a likelihood with no maximum where a residual variance is left",
         ),
-    ):
-        if which.any():
-            culprits = named([names[j] for j in np.flatnonzero(which)])
-            text = f"{int(which.sum()):,} of {len(names):,} markers {what}: {culprits}."
-            warnings.warn(text, category, stacklevel=caller_depth())
+    )
+    warn_of_columns(kinds, names, "markers")
 
 
-def _frame(found: Scanned, names: list[Any]) -> pd.DataFrame:
+def _frame(found: MarkerTests, names: list[Any]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "marker": pd.Index(names, tupleize_cols=False),

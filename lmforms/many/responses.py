@@ -9,25 +9,24 @@ from typing import Any, Literal, overload
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import Control
+from ..control import Control, control_of
 from ..data.frame import Missing
-from ..errors import (
-    ArgumentError,
-    DataError,
-)
-from ..support.arguments import control_of, flag, named_arguments, one_of
-from .columns import (
+from ..errors import ArgumentError, DataError
+from ..support.arguments import flag, named_arguments, one_of
+from .chunk_fitter import ChunkFitter
+from .column_chunks import (
     Progress,
+    chunk_results,
     chunk_size,
-    chunks,
     column_count,
     columns_named,
+    read_chunks,
     reporter,
     rows_like,
 )
-from .fitter import Fitter, ManyFits
+from .fit_inputs import FitInputs
 from .inputs import Source
-from .origin import Origin
+from .many_fits import ManyFits
 
 
 @overload
@@ -169,25 +168,19 @@ def lmer_many(
     if own is not None:
         columns_named(own, list(source.data.columns))
         responses = source.data[own]
-    fitter = Fitter(source, reml, control_of(control))
+    fitter = ChunkFitter(source, reml, control_of(control))
     step = chunk_size(chunk, source.n)
     told = reporter(progress, column_count(responses), "responses")
-    parts = chunks(responses, "responses", source.n, step, rows_like(source.data.index))
+    parts = read_chunks(responses, "responses", source.n, step, rows_like(source.data.index))
 
-    def fits() -> Iterator[ManyFits]:
-        done = 0
-        for part in parts:
-            yield fitter.fit(part)
-            done += len(part.names)
-            told(done)
-
+    fits = chunk_results(parts, fitter.fit, told)
     if stream:
-        return fits()
-    found = list(fits())
+        return fits
+    found = list(fits)
     if not found:
         raise DataError("there are no responses.")
-    origin = Origin.of(source, fitter.design, responses, fitter.reml, fitter.control)
-    return replace(ManyFits.joined(found), _origin=origin)
+    inputs = FitInputs.of(source, fitter.design, responses, fitter.reml, fitter.control)
+    return replace(ManyFits.joined(found), _inputs=inputs)
 
 
 def _names(responses: Any) -> list[str] | None:

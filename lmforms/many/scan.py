@@ -1,6 +1,6 @@
 r"""Tests of markers against a null model with one variance component.
 
-With A, B, C of :mod:`.profile` at τ and σ² = r²/ν:
+With A, B, C of :mod:`.profiled_criteria` at τ and σ² = r²/ν:
 
 * Wald: b = B/A, standard error σ/√A, t with n − p − 1 degrees of freedom;
 * likelihood ratio: twice the difference of maximised log-likelihoods (ML), χ² with one;
@@ -15,19 +15,19 @@ from typing import Literal
 import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .profile import Markers, Responses, Weights
-from .search import minimize
+from .profiled_criteria import Markers, Responses, SpectralWeights
 from .spectral import CovarianceSpectrum
+from .tau_search import minimize_over_tau
 
 Test = Literal["wald", "lrt", "score"]
 Refit = Literal["each", "null"]
 
-COLLINEAR = 1e-7
+COLLINEAR_SHARE = 1e-7
 """A marker of which X leaves less than this share depends on X (as for columns of X)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Null:
+class NullModel:
     """The model without markers, fitted.
 
     Attributes
@@ -37,7 +37,7 @@ class Null:
     eta : ndarray (m,)
         Of the response.
     rest : ndarray (n,) or None
-        What U leaves of it.
+        Its residual from U.
     tau, sigma2, value : float
         τ̂₀, σ̂₀² and the criterion (in the response's own units).
     converged : bool
@@ -53,12 +53,12 @@ class Null:
     converged: bool
 
     @classmethod
-    def of(cls, spectrum: CovarianceSpectrum, y: FloatArray, reml: bool) -> Null:
+    def of(cls, spectrum: CovarianceSpectrum, y: FloatArray, reml: bool) -> NullModel:
         """Fit a projected response (n,)."""
         eta, rest = spectrum.rotate(y[:, None])
         rho = np.zeros(1) if rest is None else np.einsum("ij,ij->j", rest, rest)
         model = Responses(spectrum, reml, eta**2, rho)
-        found = minimize(model, spectrum.values, spectrum.saturated)
+        found = minimize_over_tau(model, spectrum.values, spectrum.saturated)
         return cls(
             spectrum=spectrum,
             reml=reml,
@@ -72,7 +72,7 @@ class Null:
 
 
 @dataclass(frozen=True, eq=False)
-class Scanned:
+class MarkerTests:
     """Estimates of c markers; NaN where there are none."""
 
     effect: FloatArray
@@ -84,7 +84,7 @@ class Scanned:
     collinear: BoolArray
 
     @classmethod
-    def empty(cls, count: int) -> Scanned:
+    def empty(cls, count: int) -> MarkerTests:
         """Everything NaN."""
         flags = (np.zeros(count, dtype=bool) for _ in range(2))
         return cls(*(np.full(count, np.nan) for _ in range(5)), *flags)
@@ -95,12 +95,14 @@ class Scanned:
             getattr(self, name)[where] = values
 
 
-def scan(null: Null, markers: FloatArray, usable: BoolArray, test: Test, refit: Refit) -> Scanned:
+def scan(
+    null: NullModel, markers: FloatArray, usable: BoolArray, test: Test, refit: Refit
+) -> MarkerTests:
     """Test whitened markers (n, c), one at a time.
 
     Parameters
     ----------
-    null : Null
+    null : NullModel
     markers : ndarray (n, c)
     usable : ndarray of bool (c,)
         False for markers that are not to be tested.
@@ -111,11 +113,11 @@ def scan(null: Null, markers: FloatArray, usable: BoolArray, test: Test, refit: 
     from scipy.special import chdtrc, stdtr
 
     spectrum = null.spectrum
-    out = Scanned.empty(markers.shape[1])
+    out = MarkerTests.empty(markers.shape[1])
     whole = np.einsum("ij,ij->j", markers, markers)
     left = spectrum.project(markers)
     inside = np.einsum("ij,ij->j", left, left)
-    good = inside > COLLINEAR**2 * whole
+    good = inside > COLLINEAR_SHARE**2 * whole
     out.collinear[:] = usable & ~good
     where = np.flatnonzero(usable & good)
     if not len(where):
@@ -123,7 +125,7 @@ def scan(null: Null, markers: FloatArray, usable: BoolArray, test: Test, refit: 
     scale = np.sqrt(inside[where] / spectrum.n)  # markers of size one
     model = _model(null, left[:, where] / scale)
     if refit == "each":
-        found = minimize(model, spectrum.values, spectrum.saturated)
+        found = minimize_over_tau(model, spectrum.values, spectrum.saturated)
         tau, value, converged = found.tau, found.value, found.converged
         a, b, c = model.products(tau)
     else:
@@ -154,7 +156,7 @@ def scan(null: Null, markers: FloatArray, usable: BoolArray, test: Test, refit: 
     return out
 
 
-def _model(null: Null, projected: FloatArray) -> Markers:
+def _model(null: NullModel, projected: FloatArray) -> Markers:
     spectrum = null.spectrum
     g, rest = spectrum.rotate(projected)
     gg = gy = np.zeros(projected.shape[1])
@@ -167,7 +169,7 @@ def _model(null: Null, projected: FloatArray) -> Markers:
 
 def _at_null(model: Markers, tau: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """A, B and C of every marker at one τ: one weight for all."""
-    u = Weights.at(np.array([tau]), model.spectrum.values).u[0]
+    u = SpectralWeights.at(np.array([tau]), model.spectrum.values).u[0]
     a = np.einsum("ij,ij,j->i", model.g, model.g, u) + model.gg
     b = model.g @ (u * model.y) + model.gy
     c = np.full(len(model), float(u @ model.y**2) + model.yy)

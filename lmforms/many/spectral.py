@@ -1,7 +1,7 @@
 r"""One variance component, rotated: V = σ²(τG + I) with τ = θ² and G = FF' known.
 
 Let the rows be whitened, X = QR, S = I − QQ' and SGS = U diag(s) U' (m positive eigenvalues).
-A response y enters by η = U'Sy and by what U leaves of it, ρ = ‖Sy‖² − ‖η‖²:
+A response y enters by η = U'Sy and its residual sum of squares ρ = ‖Sy‖² − ‖η‖²:
 
 .. math::
 
@@ -16,7 +16,8 @@ needs X again. Nor do the fixed effects: with X⁺ = (X'X)⁻¹X' and C = X⁺GU
    \hatβ = X^+y - C\,\frac{τη}{1 + τs}, \qquad
    (X'V_0^{-1}X)^{-1} = (X'X)^{-1} + \sum_j \frac{C_jC_j'}{s_j}\,\frac{τ}{1 + τ s_j} + τN,
 
-where N = X⁺F(I − W W')F'X⁺', with W the right singular vectors of SF, is what X hides of G.
+where N = X⁺F(I − W W')F'X⁺', with W the right singular vectors of SF, is the part of G that lies in
+the span of X.
 
 References
 ----------
@@ -36,20 +37,20 @@ from ..engine.linalg.column_sizes import root_mean_squares
 from ..engine.rows import ModelRows
 from ..support.arrays import FloatArray
 
-SINGULAR_VALUE = 1e-8
-"""Singular values of SF below this share of the largest are none."""
+LEAST_SINGULAR_VALUE = 1e-8
+"""Singular values of SF below this share of the largest are zero."""
 
-EIGENVALUE = 1e-13
+LEAST_EIGENVALUE = 1e-13
 """The same for eigenvalues of SGS, where G itself is decomposed; and against the size of G."""
 
-NOTHING = 1e-10
-"""Singular values of SF below this share of F are rounding, of 10⁻¹⁵ or so: X hides all of it.
-Columns that are kept as independent have 10⁻⁷."""
+HIDDEN_SHARE = 1e-10
+"""Singular values of SF below this share of F are rounding, of about 10⁻¹⁵: F lies in the span of
+X. Columns that are kept as independent have at least 10⁻⁷."""
 
 
 @dataclass(frozen=True, eq=False)
 class CovarianceSpectrum:
-    """A model with one variance component, but for its response.
+    """A model with one variance component, without its response.
 
     Attributes
     ----------
@@ -90,7 +91,7 @@ class CovarianceSpectrum:
 
     @property
     def saturated(self) -> bool:
-        """Whether U spans all that X leaves, so that ρ = 0."""
+        """Whether U spans the complement of X, so that ρ = 0."""
         return len(self.values) >= self.n - self.p
 
     def nu(self, reml: bool) -> int:
@@ -122,7 +123,7 @@ class CovarianceSpectrum:
         return np.asarray(left)
 
     def rotate(self, projected: FloatArray) -> tuple[FloatArray, FloatArray | None]:
-        """η (c, m) of projected columns, and what U leaves of them (None if nothing)."""
+        """η (c, m) of projected columns, and their residuals from U (None if there are none)."""
         eta = projected.T @ self.vectors
         if self.saturated:
             return eta, None
@@ -224,7 +225,7 @@ def _thin(F: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
     left = F - q @ (q.T @ F)
     left -= q @ (q.T @ left)
     u, d, _ = np.linalg.svd(left, full_matrices=False)
-    least = max(SINGULAR_VALUE * d.max(initial=0.0), NOTHING * np.linalg.norm(F))
+    least = max(LEAST_SINGULAR_VALUE * d.max(initial=0.0), HIDDEN_SHARE * np.linalg.norm(F))
     keep = np.flatnonzero(d > least)[: len(F) - q.shape[1]]
     return np.asarray(d[keep] ** 2), np.ascontiguousarray(u[:, keep])
 
@@ -236,7 +237,7 @@ def _full(G: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
     d, u = np.linalg.eigh(left)
     d, u = d[::-1], u[:, ::-1]
     n = len(G)
-    least = EIGENVALUE * max(n * d.max(initial=0.0), np.linalg.norm(G))
+    least = LEAST_EIGENVALUE * max(n * d.max(initial=0.0), np.linalg.norm(G))
     keep = np.flatnonzero(d > least)[: n - q.shape[1]]
     return d[keep].copy(), np.ascontiguousarray(u[:, keep])
 
@@ -245,4 +246,4 @@ def _positive(gram: FloatArray) -> FloatArray:
     """Positive eigenvalues."""
     plain = np.diagonal(gram)
     d = np.sort(plain) if (gram == np.diag(plain)).all() else np.linalg.eigvalsh(gram)
-    return np.asarray(d[d > EIGENVALUE * len(gram) * d.max(initial=0.0)])
+    return np.asarray(d[d > LEAST_EIGENVALUE * len(gram) * d.max(initial=0.0)])

@@ -1,8 +1,8 @@
 """The mixed-model equations at given variances: for teaching, and for checking other code.
 
 Nothing is estimated here. For y = Xb + ΣZᵢuᵢ + e with uᵢ ~ N(0, Kᵢσᵢ²), e ~ N(0, Iσ²) and
-variances that are known, :class:`MixedModelEquations` has every matrix a textbook writes down, the
-solutions by three ways, their accuracies, and a table that says which textbook identities hold.
+variances that are known, :class:`MixedModelEquations` has every matrix of the textbooks, the
+solution by three methods, its accuracy, and a table of the textbook identities that hold.
 
 >>> import lmforms as lf
 >>> mme = lf.mme.equations("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"),
@@ -13,9 +13,9 @@ solutions by three ways, their accuracies, and a table that says which textbook 
 
 from __future__ import annotations
 
-from .entry import equations
-from .equations import MixedModelEquations
+from .from_formula import equations
 from .iterations import Iterations
+from .mixed_model_equations import MixedModelEquations
 from .solution import Solution
 
 __all__ = ["Iterations", "MixedModelEquations", "Solution", "equations"]

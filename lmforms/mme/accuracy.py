@@ -1,4 +1,4 @@
-"""How accurate predicted effects are: error variances, reliabilities, shrinkage."""
+"""Accuracy of predicted effects: error variances, reliabilities, shrinkage."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..support.arrays import FloatArray
 from ..varcomp import Component, ComponentModel
 from ..varcomp.likelihood import Likelihood
 
-CHUNK = 256
-"""Levels of a term with a root that are solved for at a time."""
+ROOT_ROWS_AT_A_TIME = 256
+"""Levels of a term with a root that are solved for together: bounds the memory."""
 
 
 def error_variances(model: ComponentModel, likelihood: Likelihood) -> list[FloatArray]:
@@ -21,8 +21,8 @@ def error_variances(model: ComponentModel, likelihood: Likelihood) -> list[Float
 
         Var(a − â) = σ²DM⁻¹D + S (X'V⁻¹X)⁻¹ S',    S = DM⁻¹DZ'X.
 
-    For a term with a root, u = La, it is the diagonal of L Var(a − â) L': C^ii is
-    that of a, and K⁻¹, which need not exist, is not used.
+    For a term with a root, u = La, it is the diagonal of L Var(a − â) L'. C^ii is then that of a,
+    and K⁻¹, which need not exist, is not used.
     """
     sums, factored = likelihood.sums, likelihood.factored
     d, unit = factored.spread, sums.scale**2
@@ -46,8 +46,8 @@ def _through_root(likelihood: Likelihood, root: object, span: slice) -> FloatArr
     factored = likelihood.factored
     rows = sp.csr_matrix(root)
     out = np.empty(rows.shape[0])
-    for start in range(0, len(out), CHUNK):
-        at = slice(start, min(start + CHUNK, len(out)))
+    for start in range(0, len(out), ROOT_ROWS_AT_A_TIME):
+        at = slice(start, min(start + ROOT_ROWS_AT_A_TIME, len(out)))
         right = np.zeros((likelihood.sums.m, at.stop - at.start))
         right[span] = factored.spread[span, None] * rows[at].toarray().T
         out[at] = (right * factored.solve(right)).sum(axis=0)
@@ -97,7 +97,7 @@ def shrinkage(
             f"the levels of `{name}` are related, so no level shrinks by its own rows alone: "
             "`reliability` says how well each is predicted."
         )
-    weights = np.ones(model.n) if model.weights is None else model.weights
+    weights = model.row_weights
     # times σ_i²/σ², so that a variance of zero gives zero
     counts = np.asarray(component.Z.multiply(component.Z).T @ weights)
     counts = counts * (variances[i] / variances[-1])

@@ -19,38 +19,38 @@ import numpy as np
 from ..support.arguments import flag
 from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
-from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
-from .spectral import KernelSpectrum, spectrum
-from .system import System
+from .henderson_system import HendersonSystem
+from .iterations import EPSILON, RESTART_REDUCTION, TOLERANCE, Iterations, check_options, finished
+from .kernel_spectrum import KernelSpectrum, kernel_spectrum
 
-MOST = 20_000
-"""Sweeps. Fixed and random effects of the same levels approach each other slowly."""
+MOST_SWEEPS = 20_000
+"""Default limit of sweeps. Convergence is slow if fixed and random effects have the same levels."""
 
 COMPILED_UPDATES = 100_000
-"""Coefficients updated in Python, half a second, before numba repays its import."""
+"""Coefficients updated in Python (half a second) before numba is imported and compiles the loop."""
 
 
 def gauss_seidel(
-    system: System,
+    system: HendersonSystem,
     model: ComponentModel,
     *,
     tolerance: float = TOLERANCE,
-    max_iterations: int = MOST,
+    max_iterations: int = MOST_SWEEPS,
     compiled: bool | None = None,
 ) -> Iterations:
     """Solve by sweeps over the coefficients.
 
     Parameters
     ----------
-    system : System
+    system : HendersonSystem
     model : ComponentModel
         For the roots of K.
     tolerance : float
-        See :mod:`.iterations` for the rule.
+        See :mod:`.iterations` for the test of convergence.
     max_iterations : int
         Sweeps.
     compiled : bool, optional
-        Whether the loop is compiled; once it has run long enough by default.
+        Whether the loop is compiled. By default, only after it has run for long.
 
     References
     ----------
@@ -68,12 +68,12 @@ def gauss_seidel(
 
 
 def _rotated(
-    system: System, model: ComponentModel
-) -> tuple[System, list[tuple[slice, KernelSpectrum]]]:
+    system: HendersonSystem, model: ComponentModel
+) -> tuple[HendersonSystem, list[tuple[slice, KernelSpectrum]]]:
     """The system with columns ZU and penalties λ/d for terms that have a root."""
     import scipy.sparse as sp
 
-    weights = np.ones(model.n) if model.weights is None else model.weights
+    weights = model.row_weights
     shown = [model.components[i] for i in system.terms]
     blocks, precisions, spectra = [system.W[:, system.spans[0]]], [], []
     for component, span, q in zip(shown, system.spans[1:], system.precisions, strict=True):
@@ -81,7 +81,7 @@ def _rotated(
             blocks.append(system.W[:, span])
             precisions.append(q)
             continue
-        own = spectrum(component)
+        own = kernel_spectrum(component)
         spectra.append((span, own))
         blocks.append(sp.diags(np.sqrt(weights)) @ sp.csc_matrix(component.Z @ own.U))
         precisions.append(sp.diags(1.0 / own.d, format="csc"))
@@ -90,7 +90,7 @@ def _rotated(
 
 
 def _sweeps(
-    system: System, tolerance: float, most: int, compiled: bool | None
+    system: HendersonSystem, tolerance: float, most: int, compiled: bool | None
 ) -> tuple[FloatArray, list[float]]:
     """Sweep until the residuals of the equations are small: coefficients and trace."""
     W = system.W
@@ -111,13 +111,13 @@ def _sweeps(
     while trace[-1] > tolerance and len(trace) <= most:
         if compiled is None and sweep is sweep_in_python and len(trace) * len(g) > COMPILED_UPDATES:
             sweep = _kernel(True)
-            compiled = True  # or numba is not there
+            compiled = True  # or numba is not installed
         sweep(*parts)
         trace.append(system.size_of(W.T @ e - system.Sigma @ g) / start)
         if trace[-1] <= max(tolerance, EPSILON) or len(trace) > most:
-            e[:] = system.y - W @ g  # rounding has piled up in the updated residuals
+            e[:] = system.y - W @ g  # rounding errors have accumulated in the updated residuals
             trace[-1] = system.size_of(W.T @ e - system.Sigma @ g) / start
-            if trace[-1] > GAIN * fresh:
+            if trace[-1] > RESTART_REDUCTION * fresh:
                 break
             fresh = trace[-1]
     return g, trace

@@ -1,9 +1,9 @@
-"""How a solver went: what all of them return, and when the iterative ones stop.
+"""`Iterations`: the result of a solver, and the test of convergence of the iterative solvers.
 
-Both iterative solvers have one rule. With r = W'y − Cg, what the equations leave, and D the
-diagonal of C, they stop when √(r'D⁻¹r) is no more than the tolerance times what it is at g = 0.
-Neither the units of y nor those of X change that. The rule is about the equations: where columns
-of W nearly depend on each other, coefficients may have fewer digits than the residual suggests.
+Both iterative solvers use the same test. With the residual r = W'y − Cg and D the diagonal of C,
+they stop when √(r'D⁻¹r) is at most the tolerance times its value at g = 0. This does not depend on
+the units of y and X. The test is on the equations: where columns of W are nearly dependent, the
+coefficients may have fewer correct digits than the residual suggests.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ..support.arguments import share, whole
 from ..support.arrays import FloatArray
 
 TOLERANCE = 1e-12
-"""Of the residual of the equations: their condition may cost four digits before results show it."""
+"""Of the residual of the equations: ill-conditioning may cost four digits without being visible."""
 
 EPSILON = float(np.finfo(np.float64).eps)
-"""An updated residual below this says nothing: it is made afresh."""
+"""An updated residual below this is rounding: it is computed anew."""
 
-GAIN = 0.5
-"""Going on from a fresh residual must at least halve it; what does not has met rounding."""
+RESTART_REDUCTION = 0.5
+"""A restart from a new residual must reduce it to this share; otherwise rounding limits it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Iterations:
 
 
 def check_options(tolerance: float, most: int) -> None:
-    """Refuse a tolerance or a number of iterations that means nothing."""
+    """Refuse an invalid tolerance or number of iterations."""
     share("tolerance", tolerance)
     whole("max_iterations", most, least=1)
 
@@ -63,7 +63,7 @@ def check_options(tolerance: float, most: int) -> None:
 def finished(
     g: FloatArray, method: str, trace: list[float], tolerance: float, most: int, remedy: str
 ) -> Iterations:
-    """The outcome in words; it warns if the rule was not met.
+    """The result with its message; warns if the solver did not converge.
 
     `trace` ends with a residual that was computed anew from g.
     """

@@ -1,4 +1,4 @@
-"""A solution of the equations, labelled."""
+"""`Solution`: a solution of the equations, with labels."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
-from .display import one_term
+from .henderson_system import HendersonSystem
 from .iterations import Iterations
-from .system import System
+from .tables import one_term
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ class Solution:
     fixed, fitted, residuals : ndarray (n,)
         Xb, Xb + Zu and ê = y − Xb − Zu.
     iterations : Iterations
-        How it was found.
+        The result of the solver.
     """
 
     beta: pd.Series
@@ -45,7 +45,7 @@ class Solution:
 
     @property
     def converged(self) -> bool:
-        """Whether the solver met its own rule."""
+        """Whether the solver converged."""
         return self.iterations.converged
 
     @property
@@ -64,8 +64,8 @@ class Solution:
         )
 
 
-def labelled(
-    model: ComponentModel, system: System, index: pd.MultiIndex, found: Iterations
+def labelled_solution(
+    model: ComponentModel, system: HendersonSystem, index: pd.MultiIndex, found: Iterations
 ) -> Solution:
     """Coefficients with the model's names.
 

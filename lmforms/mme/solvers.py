@@ -1,4 +1,4 @@
-"""Solutions of the equations: by a factor, and by preconditioned conjugate gradients."""
+"""Solvers of the equations: a direct factorisation, and preconditioned conjugate gradients."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from ..varcomp.likelihood import Likelihood
 from .gauss_seidel import gauss_seidel
-from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
-from .system import System
+from .henderson_system import HendersonSystem
+from .iterations import EPSILON, RESTART_REDUCTION, TOLERANCE, Iterations, check_options, finished
 
 Operator = Callable[[FloatArray], FloatArray]
 
-MOST = 1_000
-"""Conjugate gradients that take longer want another preconditioner."""
+MOST_ITERATIONS = 1_000
+"""Default limit of conjugate-gradient iterations; with more, another preconditioner is better."""
 
-OPTIONS = {
+METHOD_OPTIONS = {
     "direct": (),
     "pcg": ("tolerance", "max_iterations", "preconditioner"),
     "gauss_seidel": ("tolerance", "max_iterations", "compiled"),
 }
-"""What each method can be told."""
+"""Options of each method."""
 
 
 def solve(
     method: str,
-    system: System,
+    system: HendersonSystem,
     model: ComponentModel,
     likelihood: Callable[[], Likelihood],
     options: dict[str, Any],
 ) -> Iterations:
-    """By the method of this name.
+    """Solve by the method of this name.
 
     Parameters
     ----------
     method : {"direct", "pcg", "gauss_seidel"}
-    system : System
+    system : HendersonSystem
     model : ComponentModel
     likelihood : callable
-        Makes the factor; the iterative methods do without.
+        Returns the factored equations; called for the direct method only.
     options : dict
 
     Raises
@@ -52,10 +52,10 @@ def solve(
     ArgumentError
         There is no such method, or it has no such option.
     """
-    method = one_of("method", method, list(OPTIONS))
+    method = one_of("method", method, list(METHOD_OPTIONS))
     for name in options:
-        if name not in OPTIONS[method]:
-            known = listed(OPTIONS[method]) or "none"
+        if name not in METHOD_OPTIONS[method]:
+            known = listed(METHOD_OPTIONS[method]) or "none"
             raise ArgumentError(f"method={method!r} has no option `{name}`; it has {known}.")
     if method == "direct":
         return direct(system, likelihood())
@@ -64,12 +64,12 @@ def solve(
     return gauss_seidel(system, model, **options)
 
 
-def direct(system: System, likelihood: Likelihood) -> Iterations:
+def direct(system: HendersonSystem, likelihood: Likelihood) -> Iterations:
     """From the factor of :mod:`lmforms.varcomp.equations`, X eliminated.
 
     Parameters
     ----------
-    system : System
+    system : HendersonSystem
     likelihood : Likelihood
         At the same variances; terms whose variance is zero have no coefficients.
     """
@@ -84,22 +84,22 @@ def direct(system: System, likelihood: Likelihood) -> Iterations:
 
 
 def pcg(
-    system: System,
+    system: HendersonSystem,
     *,
     preconditioner: str = "jacobi",
     tolerance: float = TOLERANCE,
-    max_iterations: int = MOST,
+    max_iterations: int = MOST_ITERATIONS,
 ) -> Iterations:
     """Preconditioned conjugate gradients; C is multiplied with, never formed.
 
     Parameters
     ----------
-    system : System
+    system : HendersonSystem
     preconditioner : {"jacobi", "block"}
         The diagonal of C, or its diagonal blocks: X'X and each Z_i'Z_i + Q_iλ_i, factored.
     tolerance : float
-        See :mod:`.iterations` for the rule. Once the recurrence meets it, the residual is computed
-        anew, and the iterations go on from there if that does not.
+        See :mod:`.iterations` for the test. When the residual of the recurrence meets it, the true
+        residual is computed, and the iteration is restarted if that does not.
     max_iterations : int
 
     References
@@ -112,7 +112,11 @@ def pcg(
     start = system.size_of(system.r)
     g, trace = np.zeros(system.size), [1.0 if start else 0.0]
     before = np.inf
-    while trace[-1] > tolerance and len(trace) <= max_iterations and trace[-1] <= GAIN * before:
+    while (
+        trace[-1] > tolerance
+        and len(trace) <= max_iterations
+        and trace[-1] <= RESTART_REDUCTION * before
+    ):
         before = trace[-1]
         _run(system, precondition, g, trace, start, tolerance, max_iterations)
         trace[-1] = system.size_of(system.r - system.times(g)) / start
@@ -121,7 +125,7 @@ def pcg(
 
 
 def _run(
-    system: System,
+    system: HendersonSystem,
     precondition: Operator,
     g: FloatArray,
     trace: list[float],
@@ -146,7 +150,7 @@ def _run(
         direction = solved + (product / last) * direction
 
 
-def _preconditioner(system: System, name: str) -> Operator:
+def _preconditioner(system: HendersonSystem, name: str) -> Operator:
     if one_of("preconditioner", name, ("jacobi", "block")) == "jacobi":
         return lambda x: x / system.diagonal
     from scipy.sparse.linalg import splu

@@ -1,4 +1,4 @@
-"""Variances as a user gives them, by name, checked."""
+"""The variances that a user gives by name, checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures: each takes the object and ``ax=``, and returns the matplotlib Axes it drew on.
+"""Plots: each function takes the object and ``ax=``, and returns the matplotlib Axes.
 
 matplotlib is imported when something is drawn: ``pip install 'lmforms[plot]'``.
 """
@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from .companion import companion
 from .latent import codes, covariance, loadings
-from .search import objective, rank
+from .rank_and_objective import objective, rank
 
 __all__ = ["codes", "companion", "covariance", "loadings", "objective", "rank"]

@@ -1,4 +1,4 @@
-"""matplotlib at arm's length: imported when a picture is drawn, Axes made or checked, ticks."""
+"""Helpers for matplotlib, which is imported when something is drawn: Axes, tick labels, points."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..support.arguments import shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TICKS = 40  # labels along one side that can still be read
-LETTERS = 28  # of a label
-RULE = "0.75"  # grey of lines that are there to compare with
-MANY_POINTS = 2000  # beyond these, points shrink and are stored as pixels
+MOST_TICK_LABELS = 40  # along one axis, to be legible
+LABEL_LENGTH = 28  # characters of a label
+REFERENCE_GREY = "0.75"  # of lines drawn for comparison
+MANY_POINTS = 2000  # above, points are smaller and stored as pixels
 
 
 def pyplot() -> Any:
@@ -35,7 +35,7 @@ def pyplot() -> Any:
     return plt
 
 
-def one(ax: Any, size: tuple[float, float]) -> Axes:
+def single_axes(ax: Any, size: tuple[float, float]) -> Axes:
     """The Axes given, or one of a new figure of `size` inches.
 
     Raises
@@ -43,10 +43,10 @@ def one(ax: Any, size: tuple[float, float]) -> Axes:
     ArgumentError
         What was given is something else.
     """
-    return several(None if ax is None else [ax], 1, size)[0]
+    return several_axes(None if ax is None else [ax], 1, size)[0]
 
 
-def several(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:
+def several_axes(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:
     """The Axes given, or `count` side by side in a new figure of `size` inches.
 
     Raises
@@ -71,29 +71,31 @@ def several(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:
     return given
 
 
-def short(label: Any) -> str:
-    """A label cut to what fits beside an axis.
+def shortened(label: Any) -> str:
+    """A label shortened to fit beside an axis.
 
     Examples
     --------
-    >>> short("a" * 40)
+    >>> shortened("a" * 40)
     'aaaaaaaaaaaaaaaaaaaaaaaaaaa…'
     """
     text = str(label)
-    return text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
+    return text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
 
 
-def thinned(labels: Sequence[Any], most: int = TICKS) -> tuple[np.ndarray, list[str]]:
-    """Places and texts of at most `most` labels, evenly apart.
+def thinned_labels(
+    labels: Sequence[Any], most: int = MOST_TICK_LABELS
+) -> tuple[np.ndarray, list[str]]:
+    """Positions and texts of at most `most` labels, evenly spaced.
 
     Examples
     --------
-    >>> thinned(["a", "b", "c", "d", "e"], most=3)
+    >>> thinned_labels(["a", "b", "c", "d", "e"], most=3)
     (array([0, 2, 4]), ['a', 'c', 'e'])
     """
     step = -(-len(labels) // most)
     places = np.arange(0, len(labels), step)
-    return places, [short(labels[int(i)]) for i in places]
+    return places, [shortened(labels[int(i)]) for i in places]
 
 
 def point_style(n: int) -> dict[str, Any]:

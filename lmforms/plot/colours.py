@@ -1,4 +1,4 @@
-"""What `color=` and `labels=` mean: values of rows, brought into the order of a form's rows."""
+"""The arguments `color=` and `labels=`: values of rows, in the order of a form's rows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError, listed
-from .axes import point_style, pyplot, short
+from .axes import point_style, pyplot, shortened
 
-MOST_CATEGORIES = 20  # colours that can be told apart, at a stretch
-UNKNOWN = "0.7"  # grey of rows without a value
+MOST_CATEGORIES = 20  # colours that can be distinguished
+UNKNOWN_GREY = "0.7"  # of rows without a value
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +24,12 @@ class Points:
     values : ndarray, optional
         Numbers, for a continuous scale.
     codes : ndarray of int, optional
-        Places in `names`; −1 where not known.
+        Positions in `names`; −1 where not known.
     names : tuple of str
     plain : str, optional
         One colour for all rows.
     title : str, optional
-        What the values are.
+        Name of the values.
     """
 
     values: np.ndarray | None = None
@@ -103,7 +103,7 @@ def points(color: Any, n: int, rows: pd.Index | None) -> Points:
 
 
 def texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
-    """What stands beside each of n rows; nothing if `labels` is None or False.
+    """The text beside each of n rows; none if `labels` is None or False.
 
     Examples
     --------
@@ -113,13 +113,13 @@ def texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
     if labels is None or labels is False:
         return []
     if labels is True:
-        return [short(label) for label in (range(n) if rows is None else rows)]
+        return [shortened(label) for label in (range(n) if rows is None else rows)]
     if not np.iterable(labels) or isinstance(labels, str):
         raise ArgumentError(f"labels={labels!r} must be True or one text for each row.")
     if not isinstance(labels, pd.Series):
-        labels = np.array(list(labels), dtype=object)  # integers stay so beside None
+        labels = np.array(list(labels), dtype=object)  # keeps integers next to None
     found = by_row(labels, n, rows, "labels")
-    return ["" if missing else short(text) for text, missing in zip(found, found.isna())]
+    return ["" if missing else shortened(text) for text, missing in zip(found, found.isna())]
 
 
 def draw(panels: list[Any], places: list[np.ndarray], colours: Points) -> None:
@@ -132,8 +132,8 @@ def draw(panels: list[Any], places: list[np.ndarray], colours: Points) -> None:
         shades = _shades(len(colours.names))
         for level in range(-1, len(colours.names)):
             chosen = colours.codes == level
-            name = "not known" if level < 0 else short(colours.names[level])
-            shade = UNKNOWN if level < 0 else shades[level]
+            name = "not known" if level < 0 else shortened(colours.names[level])
+            shade = UNKNOWN_GREY if level < 0 else shades[level]
             for ax, xy in zip(panels, places) if chosen.any() else ():
                 ax.scatter(*xy[chosen].T, color=shade, label=name, **style)
         _legend(last, title=colours.title, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -151,7 +151,7 @@ def _numbers(
     limits = {"vmin": values[known].min(), "vmax": values[known].max()} if known.any() else {}
     for ax, xy in zip(panels, places):
         if not known.all():
-            ax.scatter(*xy[~known].T, color=UNKNOWN, label="not known", **style)
+            ax.scatter(*xy[~known].T, color=UNKNOWN_GREY, label="not known", **style)
         drawn = ax.scatter(*xy[known].T, c=values[known], cmap="viridis", **limits, **style)
     bar = panels[-1].figure.colorbar(
         drawn, ax=panels, label=colours.title or "", aspect=30, shrink=0.9
@@ -163,7 +163,7 @@ def _numbers(
 
 def _legend(ax: Any, **options: Any) -> None:
     for handle in ax.legend(frameon=False, handletextpad=0.1, **options).legend_handles:
-        handle.set(alpha=1.0, sizes=[30])  # many points are drawn small and pale
+        handle.set(alpha=1.0, sizes=[30])  # also where points are small and transparent
 
 
 def _plain(color: str | None) -> str:

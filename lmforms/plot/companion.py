@@ -1,26 +1,39 @@
-"""A mixed model and its form in two pictures: Kα' against Xβ̂, and Hα' against Zb̂."""
+"""A plot of a mixed model and its form: Kα' against Xβ̂, and Hα' against Zb̂."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..support.arguments import instance, named_arguments
-from .axes import RULE, point_style, several
+from ..errors import ArgumentError
+from ..support.arguments import named_arguments, shown
+from .axes import REFERENCE_GREY, point_style, several_axes
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..companion import Forms
-
 PANELS = {"fixed": ("fixed", "Xβ̂", "Kα'"), "random": ("random", "Zb̂", "Hα'")}
-MARGIN = 0.06  # of the range, left free on each side
+MARGIN_SHARE = 0.06  # of the range, left free on each side
+
+
+class PlottedForms(Protocol):
+    """What is drawn of :class:`lmforms.companion.Forms`."""
+
+    @property
+    def responses(self) -> tuple[Any, ...]:
+        """Names."""
+
+    def rows(self, response: Any) -> pd.DataFrame:
+        """Each part of the model and of the form, row by row."""
+
+    def likeness(self, response: Any) -> pd.DataFrame:
+        """How each part of the model and of the form compare."""
 
 
 @named_arguments
-def companion(forms: Forms, response: Any = None, ax: Any = None) -> list[Any]:
+def companion(forms: PlottedForms, response: Any = None, ax: Any = None) -> list[Any]:
     """Each part of the form against its counterpart in the model, row by row.
 
     Rows on the grey line are the same in both. The dashed line has the same slope and goes
@@ -52,11 +65,10 @@ def companion(forms: Forms, response: Any = None, ax: Any = None) -> list[Any]:
     >>> [panel.get_xlabel() for panel in lf.plot.companion(fit.forms())]
     ['Xβ̂ (model)', 'Zb̂ (model)']
     """
-    from ..companion import Forms
-
-    forms = instance("forms", forms, Forms, "fit.forms() makes them")
+    if not all(hasattr(forms, name) for name in ("responses", "rows", "likeness")):
+        raise ArgumentError(f"forms must be a Forms, not {shown(forms)}: fit.forms() makes them.")
     rows, table = forms.rows(response), forms.likeness(response)
-    panels = several(ax, 2, (8.4, 4.6))
+    panels = several_axes(ax, 2, (8.4, 4.6))
     for panel, part in zip(panels, PANELS):
         _scatter(panel, rows, part)
         _titled(panel, part, table.loc[part])
@@ -73,12 +85,12 @@ def _scatter(panel: Any, rows: pd.DataFrame, part: str) -> None:
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
     low, high = _limits(x, y)
-    panel.axline((low, low), slope=1.0, color=RULE, lw=1.0, zorder=1, label="equal")
-    if len(x) and abs(y.mean() - x.mean()) > MARGIN * (high - low):
+    panel.axline((low, low), slope=1.0, color=REFERENCE_GREY, lw=1.0, zorder=1, label="equal")
+    if len(x) and abs(y.mean() - x.mean()) > MARGIN_SHARE * (high - low):
         panel.axline(
             (x.mean(), y.mean()),
             slope=1.0,
-            color=RULE,
+            color=REFERENCE_GREY,
             lw=1.0,
             ls="--",
             zorder=1,
@@ -113,7 +125,7 @@ def _limits(*sets: Sequence[float]) -> tuple[float, float]:
     if not len(values):
         return 0.0, 1.0
     low, high = float(values.min()), float(values.max())
-    gap = MARGIN * (high - low) or 0.5
+    gap = MARGIN_SHARE * (high - low) or 0.5
     return low - gap, high + gap
 
 

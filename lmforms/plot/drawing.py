@@ -1,4 +1,4 @@
-"""How rows of points, heat maps and square panels are put on Axes."""
+"""Dot plots, heat maps and square panels on matplotlib Axes."""
 
 from __future__ import annotations
 
@@ -7,60 +7,60 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .axes import RULE, TICKS, one, short, thinned
+from .axes import MOST_TICK_LABELS, REFERENCE_GREY, shortened, single_axes, thinned_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DIVERGING = "RdBu_r"
-MARKERS = "osD^v"  # of components, for those who do not see the colours
+MARKERS = "osD^v"  # of components, for readers who cannot distinguish the colours
 
 
-def dots(
+def dot_plot(
     values: np.ndarray, labels: Sequence[Any], names: Sequence[str], what: str, side: str, ax: Any
 ) -> Axes:
     """A row of points for each of few columns, one point for each component."""
     count, k = values.shape
-    ax = one(ax, (6.0, 1.1 + count * max(0.24, 0.11 * k)))
+    ax = single_axes(ax, (6.0, 1.1 + count * max(0.24, 0.11 * k)))
     rows = np.arange(count)
     offsets = (np.arange(k) - (k - 1) / 2) * 0.7 / k
-    ax.axvline(0, color=RULE, lw=0.8, zorder=0)
+    ax.axvline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
     for j, name in enumerate(names):
         at = rows + offsets[j]
         ax.hlines(at, 0, values[:, j], color=f"C{j}", lw=1.2, alpha=0.5, zorder=1)
         marker = MARKERS[j % len(MARKERS)]
         ax.plot(values[:, j], at, marker, ms=4.5, color=f"C{j}", label=name, zorder=2)
-    ax.set_yticks(rows, [short(label) for label in labels])
+    ax.set_yticks(rows, [shortened(label) for label in labels])
     ax.set_ylim(count - 0.5, -0.5)
     ax.set(xlabel=what, title=side)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax
 
 
-def heat(
+def heat_map(
     values: np.ndarray, labels: Sequence[Any], names: Sequence[str], what: str, side: str, ax: Any
 ) -> Axes:
     """Many columns or components: a colour for each loading, zero white."""
-    ax = one(ax, (8.0, 1.9 + 0.24 * min(len(names), TICKS)))
+    ax = single_axes(ax, (8.0, 1.9 + 0.24 * min(len(names), MOST_TICK_LABELS)))
     _image(ax, values.T, what, aspect="auto")
-    places, texts = thinned(labels)
+    places, texts = thinned_labels(labels)
     ax.set_xticks(places, texts, rotation=90, fontsize="small")
-    places, texts = thinned(names)
+    places, texts = thinned_labels(names)
     ax.set_yticks(places, texts)
     ax.set_title(side)
     return ax
 
 
-def triangles(
+def two_triangles(
     above: np.ndarray, below: np.ndarray, labels: Sequence[Any], title: str, ax: Any
 ) -> Axes:
     """Two symmetric matrices in one picture, on the scale that the first one's diagonal sets."""
-    ax = one(ax, (5.6, 4.8))
+    ax = single_axes(ax, (5.6, 4.8))
     scale = np.sqrt(np.diag(above))
     scale = np.where(scale > 0, scale, 1.0)
     both = (np.triu(above, 1) + np.tril(below)) / np.outer(scale, scale)
     _image(ax, both, "second moment, relative", limit=1.0)
-    places, texts = thinned(labels, TICKS // 2)
+    places, texts = thinned_labels(labels, MOST_TICK_LABELS // 2)
     ax.set_xticks(places, texts, rotation=90, fontsize="small")
     ax.set_yticks(places, texts, fontsize="small")
     ax.plot([-0.5, len(both) - 0.5], [-0.5, len(both) - 0.5], color="0.3", lw=0.8)
@@ -78,7 +78,7 @@ def annotate(ax: Axes, places: np.ndarray, texts: Sequence[str]) -> None:
             ax.annotate(text, at, (3, 3), textcoords="offset points", fontsize=7, path_effects=halo)
 
 
-def square(panels: Sequence[Axes], places: Sequence[np.ndarray], common: bool) -> None:
+def square_panels(panels: Sequence[Axes], places: Sequence[np.ndarray], common: bool) -> None:
     """Square panels, each with the limits of its own points or all with those of all."""
     for panel, own in zip(panels, places):
         xy = np.concatenate(places) if common else own

@@ -1,4 +1,4 @@
-"""Pictures of what a linear mixed form found: loadings, codes, implied covariances."""
+"""Plots of a fitted linear mixed form: loadings, codes, implied covariances."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pandas as pd
 
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, sequence, shown
-from . import colours, drawing, read
-from .axes import RULE, TICKS, several
+from . import colours, drawing, form_arrays
+from .axes import MOST_TICK_LABELS, REFERENCE_GREY, several_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DODGED = 5  # components whose points can stand side by side in one row
-FACE = 3.5  # inches of a panel of codes
+MOST_DODGED_COMPONENTS = 5  # components whose points can stand side by side in one row
+PANEL_INCHES = 3.5  # size of a panel of codes
 
 
 @named_arguments
@@ -76,18 +76,21 @@ def loadings(
     >>> ax.get_xlabel()
     'loading β × rms code'
     """
-    form = read.fitted(form)
-    values, labels = read.loadings_of(form, modality)
+    form = form_arrays.fitted_form(form)
+    values, labels = form_arrays.loadings_of(form, modality)
     if not flag("raw", raw):
-        values = values * read.code_sizes(form, modality)
-    shown = read.chosen(components, values.shape[1])
+        values = values * form_arrays.code_sizes(form, modality)
+    shown = form_arrays.component_places(components, values.shape[1])
     values = values[:, shown]
     if top is not None:
-        order = read.longest(values, top)
+        order = form_arrays.largest_rows(values, top)
         values, labels = values[order], [labels[i] for i in order]
     names = [f"c{j + 1}" for j in shown]
-    symbol = f"loading {read.SYMBOLS.get(modality, '')}".rstrip() + ("" if raw else " × rms code")
-    draw = drawing.dots if len(labels) <= TICKS and len(shown) <= DODGED else drawing.heat
+    symbol = f"loading {form_arrays.SYMBOLS.get(modality, '')}".rstrip() + (
+        "" if raw else " × rms code"
+    )
+    few = len(labels) <= MOST_TICK_LABELS and len(shown) <= MOST_DODGED_COMPONENTS
+    draw = drawing.dot_plot if few else drawing.heat_map
     return draw(values, labels, names, symbol, modality, ax)
 
 
@@ -150,30 +153,30 @@ def codes(
     >>> [ax.get_title() for ax in panels]
     ['K', 'H', 'K+H']
     """
-    form, common = read.fitted(form), flag("common", common)
+    form, common = form_arrays.fitted_form(form), flag("common", common)
     k = np.shape(form.K_)[1]
     if k < 2:
         raise ArgumentError("This form has one component, and codes() draws two of them.")
-    pair = read.chosen(components, k)
+    pair = form_arrays.component_places(components, k)
     if len(pair) != 2:
         raise ArgumentError(f"components={shown(components)}: codes() draws two of them.")
     kinds = [of] if isinstance(of, str) else sequence("of", of, "K, H and K+H")
-    places = [read.codes_of(form, kind)[:, pair] for kind in kinds]
+    places = [form_arrays.codes_of(form, kind)[:, pair] for kind in kinds]
     if not places:
         raise ArgumentError("of= is empty: name one of K, H and K+H.")
     rows = form.K_.index if isinstance(form.K_, pd.DataFrame) else None
     n = len(places[0])
     shades = colours.points(color, n, rows)
     texts = colours.texts(labels, n, rows)
-    panels = several(ax, len(kinds), (FACE * len(kinds) + 0.8, FACE + 0.3))
+    panels = several_axes(ax, len(kinds), (PANEL_INCHES * len(kinds) + 0.8, PANEL_INCHES + 0.3))
     for panel, kind, xy in zip(panels, kinds, places):
-        panel.axhline(0, color=RULE, lw=0.8, zorder=0)
-        panel.axvline(0, color=RULE, lw=0.8, zorder=0)
+        panel.axhline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
+        panel.axvline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
         panel.set(title=kind, xlabel=f"c{pair[0] + 1}")
         drawing.annotate(panel, xy, texts)
     panels[0].set_ylabel(f"c{pair[1] + 1}")
     colours.draw(panels, places, shades)
-    drawing.square(panels, places, common)
+    drawing.square_panels(panels, places, common)
     return panels[0] if isinstance(of, str) else np.array(panels, dtype=object)
 
 
@@ -182,8 +185,8 @@ def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     """Second moments of a modality: those of the data above the diagonal, the form's below.
 
     Both are about zero and divided by the root mean squares of the data's columns, so that they
-    are correlations where the data are centred. A form that carries the modality makes a picture
-    that is symmetric; its share is :meth:`LinearMixedForm.covariance_share`.
+    are correlations where the data are centred. If the form explains the modality, the plot is
+    symmetric; the share explained is :meth:`LinearMixedForm.covariance_share`.
 
     Parameters
     ----------
@@ -219,9 +222,11 @@ def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     >>> bool(np.allclose(shown, shown.T))
     True
     """
-    form = read.fitted(form)
+    form = form_arrays.fitted_form(form)
     implied = form.implied_covariance(of)
     share = form.covariance_share(data, of)
     labels = list(implied.columns) if isinstance(implied, pd.DataFrame) else range(len(implied))
     title = f"{of}: data above, form below, share rebuilt {share:.3f}"
-    return drawing.triangles(read.second_moments(data), np.asarray(implied), labels, title, ax)
+    return drawing.two_triangles(
+        form_arrays.second_moments(data), np.asarray(implied), labels, title, ax
+    )

@@ -1,9 +1,9 @@
 """Known covariance between the levels of a grouping factor: kinship, markers, space.
 
-One :class:`Relationship` holds one covariance K with the labels of its rows, however it was
-given: a matrix, a root, an inverse. The rest of the package makes them: :class:`Pedigree` (A and
+A :class:`Relationship` has one covariance K with the labels of its rows, given as a matrix, a root
+or an inverse. The other modules make them: :class:`Pedigree` (A and
 its sparse inverse), :func:`vanraden` (markers), :func:`gaussian` and :func:`exponential`
-(distance). Nothing here knows formulas or fits anything.
+(distance). This package does not depend on formulas or models.
 
 >>> import lmforms as lf
 >>> pedigree = lf.relationship.Pedigree.of(["sire", "dam", "child"], [0, 0, "sire"], [0, 0, "dam"])

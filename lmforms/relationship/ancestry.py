@@ -1,4 +1,4 @@
-"""Who descends from whom: parents as places among the animals, in an order, without loops."""
+"""Parents of a pedigree as positions among the animals, ordered and without loops."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .labels import absent, check_hashable, named, other_type, values_of
 
 Column = list[Any]
 
-COLUMNS = "animal", "sire", "dam"
+PEDIGREE_COLUMNS = "animal", "sire", "dam"
 """Columns of a pedigree in a frame."""
 
 WORDS_FOR_NONE = frozenset(["none", "unknown", "unk", "missing", "-1", "-9", "-99", "-999"])
-"""What stands for an unknown parent, besides marks of missing values and numbers below one."""
+"""Marks of an unknown parent, besides those of missing values and numbers below one."""
 
-ON_CYCLE = 10
-"""Animals of a loop that a message names."""
+LOOP_ANIMALS_SHOWN = 10
+"""Largest number of animals of a loop that a message names."""
 
 
 def columns_of(frame: Any) -> tuple[Column, Column, Column]:
@@ -32,14 +32,14 @@ def columns_of(frame: Any) -> tuple[Column, Column, Column]:
         names = column_names(frame)
     except DataError:  # no table
         names = []
-    for name in COLUMNS:
+    for name in PEDIGREE_COLUMNS:
         if name not in names:
             raise ColumnError(
                 f"A pedigree needs the columns `animal`, `sire` and `dam`; there is no `{name}`."
                 + near_matches(name, names)
                 + " Columns with other names: Pedigree.of(animal, sire, dam)."
             )
-    animal, sire, dam = (values_of(frame[name]) for name in COLUMNS)
+    animal, sire, dam = (values_of(frame[name]) for name in PEDIGREE_COLUMNS)
     return animal, sire, dam
 
 
@@ -62,13 +62,13 @@ def without_unknown(
 def with_founders(
     animal: Column, parents: Sequence[Column], unknown: Collection[Any]
 ) -> tuple[Column, list[Column]]:
-    """Parents that are not listed come first, as founders.
+    """Add parents that are not listed as founders, in front.
 
     Raises
     ------
     RelationshipError
-        Not those that seem to stand for unknown parents, which would become one ancestor of many,
-        nor those that are listed as another type.
+        A parent seems to stand for unknown parents, and would become a common ancestor; or is
+        listed with another type.
     """
     known = set(animal)
     extra = list(dict.fromkeys(p for pair in zip(*parents) for p in pair if p is not None))
@@ -80,7 +80,7 @@ def with_founders(
 
 
 def _unknown_parents(missing: Sequence[Any], unknown: Collection[Any]) -> str:
-    """What to do if some of the parents that are not listed stand for none, or nothing."""
+    """Advice if parents that are not listed seem to stand for unknown ones, or an empty string."""
     marks = [p for p in missing if _stands_for_none(p)]
     if not marks:
         return ""
@@ -92,7 +92,7 @@ def _unknown_parents(missing: Sequence[Any], unknown: Collection[Any]) -> str:
 
 
 def _stands_for_none(parent: Any) -> bool:
-    """Whether a label is what files have for unknown parents."""
+    """Whether a label is a common mark of unknown parents."""
     if isinstance(parent, str):
         text = parent.strip().lower()
         return is_missing_mark(text) or text in WORDS_FOR_NONE or not text.strip("0.")
@@ -100,7 +100,7 @@ def _stands_for_none(parent: Any) -> bool:
 
 
 def places(animal: Column, parents: Sequence[Column], unknown: Collection[Any]) -> list[IntArray]:
-    """Parents as places among the animals, −1 for unknown ones."""
+    """Parents as positions among the animals, −1 for unknown ones."""
     index: dict[Hashable, int] = {label: i for i, label in enumerate(animal)}
     index[None] = -1
     found = [[index.get(p, -2) for p in column] for column in parents]
@@ -121,7 +121,7 @@ def places(animal: Column, parents: Sequence[Column], unknown: Collection[Any]) 
 
 
 def parents_first(animal: Sequence[Any], sire: IntArray, dam: IntArray) -> IntArray:
-    """An order in which parents come before their offspring, and nobody moves without need.
+    """An order with parents before their offspring that moves as few animals as possible.
 
     Raises
     ------
@@ -156,8 +156,8 @@ def parents_first(animal: Sequence[Any], sire: IntArray, dam: IntArray) -> IntAr
 
 def _refuse_loop(loop: Sequence[Any]) -> None:
     shown = [repr(label) for label in loop]
-    if len(shown) > ON_CYCLE:
-        shown = [*shown[: ON_CYCLE - 2], "…", *shown[-2:]]
+    if len(shown) > LOOP_ANIMALS_SHOWN:
+        shown = [*shown[: LOOP_ANIMALS_SHOWN - 2], "…", *shown[-2:]]
     raise RelationshipError(
         "An animal is its own ancestor, in the loop (each has the next as a parent) "
         f"{' → '.join(shown)}."

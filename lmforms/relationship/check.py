@@ -1,6 +1,6 @@
-"""From what a user gives to a :class:`~.forms.Representation`: square, finite, no variance below 0.
+"""Checked representations of a user's matrix: square, finite, symmetric, positive semi-definite.
 
-Each refusal names labels, and says by how much a tolerance is missed.
+Error messages name labels, and say by how much a tolerance is missed.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from ..errors import ArgumentError, RelationshipError
 from ..support.arrays import AnyArray, FloatArray
 from .factors import Sparse, sparse_pivots
 from .labels import Labels, named, other_type, values_of
-from .representations import Dense, LowRank, Precision, SparseForm
+from .representations import DenseMatrix, LowRank, Precision, SparseMatrix
 
-SYMMETRIC = 1e-6
-"""Largest |K_ij − K_ji| relative to the largest |K_ij|: a matrix that went through single
-precision or six digits passes. Its symmetric part is what counts."""
+SYMMETRY_TOLERANCE = 1e-6
+"""Largest |K_ij − K_ji| relative to the largest |K_ij|: a matrix that was stored in single
+precision or with six digits passes. Its symmetric part is used."""
 
-SEMIDEFINITE = 1e-6
-"""Lowest eigenvalue below zero relative to the largest, for the same reason. What lies below
-zero is left out of roots, which changes K by no more than this."""
+SEMIDEFINITE_TOLERANCE = 1e-6
+"""Most negative eigenvalue relative to the largest, for the same reason. Negative eigenvalues are
+left out of roots, which changes K by no more than this."""
 
-DETERMINED = 1e-12
-"""Smallest share of a level's precision that is left when others are eliminated. Four digits
+LEAST_PIVOT = 1e-12
+"""Smallest share of a level's precision that remains when others are eliminated. Four digits
 above rounding; an improper prior (say, an intrinsic autoregression) has a share of 0."""
 
-DENSE = 2_000
-"""A sparse matrix that is refused has its eigenvalues computed up to this size."""
+MOST_EIGENVALUES = 2_000
+"""Largest sparse matrix of which eigenvalues are computed for an error message."""
 
 
 def is_sparse(matrix: Any) -> bool:
@@ -36,13 +36,13 @@ def is_sparse(matrix: Any) -> bool:
     return type(matrix).__module__.startswith("scipy.sparse")
 
 
-def unpacked(what: str, obj: Any, labels: Any) -> tuple[Any, Any]:
+def matrix_and_labels(what: str, obj: Any, labels: Any) -> tuple[Any, Any]:
     """The bare matrix and its labels: a labelled frame, a pair, or a matrix beside labels.
 
     Parameters
     ----------
     what : str
-        The argument that it is.
+        Name of the argument.
     obj : DataFrame, tuple of (matrix, labels), ndarray or scipy.sparse matrix
     labels : sequence or None
     """
@@ -92,20 +92,20 @@ def check_frame(obj: Any) -> None:
     )
 
 
-def covariance(matrix: Any, labels: Labels) -> Dense | SparseForm:
+def checked_covariance(matrix: Any, labels: Labels) -> DenseMatrix | SparseMatrix:
     """A checked K, dense or sparse as it was given."""
     if is_sparse(matrix):
         K = _symmetric_sparse(matrix, labels, "The covariance")
         _check_sparse_semidefinite(K, labels)
-        return SparseForm(K)
+        return SparseMatrix(K)
     dense = _symmetric_dense(matrix, labels, "The covariance")
     _check_semidefinite(dense)
-    return Dense(dense)
+    return DenseMatrix(dense)
 
 
-def low_rank(root: Any, labels: Labels) -> LowRank:
+def checked_root(root: Any, labels: Labels) -> LowRank:
     """A checked root (q, r)."""
-    factor = numbers(root.toarray() if is_sparse(root) else root, "The root")
+    factor = real_numbers(root.toarray() if is_sparse(root) else root, "The root")
     if factor.ndim != 2:
         raise RelationshipError(f"The root must be a matrix (q, r); it has shape {factor.shape}.")
     _check_count(factor.shape[0], labels, "The root")
@@ -115,7 +115,7 @@ def low_rank(root: Any, labels: Labels) -> LowRank:
     return LowRank(factor.copy())
 
 
-def precision(matrix: Any, labels: Labels) -> Precision:
+def checked_precision(matrix: Any, labels: Labels) -> Precision:
     """A checked K⁻¹ with its triangle; a dense one becomes sparse."""
     import scipy.sparse as sp
 
@@ -130,10 +130,10 @@ def precision(matrix: Any, labels: Labels) -> Precision:
     shrink = sp.diags(1.0 / np.sqrt(diagonal))
     scaled = (shrink @ Q @ shrink).tocsc()
     found = sparse_pivots(scaled)
-    if found is None or found.pivots.min(initial=1.0) <= DETERMINED:
+    if found is None or found.pivots.min(initial=1.0) <= LEAST_PIVOT:
         raise RelationshipError(
             "The precision is not positive definite"
-            + _at_pivot(found, labels, DETERMINED)
+            + _at_pivot(found, labels, LEAST_PIVOT)
             + _spectrum(scaled, " (scaled to a unit diagonal)")
             + ". An improper prior determines no covariance: add what it leaves open, or give "
             "the covariance itself."
@@ -144,7 +144,7 @@ def precision(matrix: Any, labels: Labels) -> Precision:
     return Precision(Q, triangle.tocsr(), found.order)
 
 
-def numbers(matrix: Any, what: str) -> FloatArray:
+def real_numbers(matrix: Any, what: str) -> FloatArray:
     """The matrix in double precision, NaN where it is masked."""
     array = matrix if isinstance(matrix, np.ma.MaskedArray) else np.asarray(matrix)
     try:
@@ -171,13 +171,13 @@ def _check_square(matrix: Any, labels: Labels, what: str) -> None:
 
 def _symmetric_dense(matrix: Any, labels: Labels, what: str) -> FloatArray:
     """The symmetric part, after its checks."""
-    K = numbers(matrix, what)
+    K = real_numbers(matrix, what)
     _check_square(K, labels, what)
     if not np.isfinite(K).all():
         i, j = np.argwhere(~np.isfinite(K))[0]
         raise RelationshipError(f"{what} is {K[i, j]} at {_pair(labels, i, j)}.")
     apart = np.abs(K - K.T)
-    if apart.max(initial=0.0) > SYMMETRIC * np.abs(K).max(initial=0.0):
+    if apart.max(initial=0.0) > SYMMETRY_TOLERANCE * np.abs(K).max(initial=0.0):
         i, j = np.unravel_index(int(apart.argmax()), apart.shape)
         _refuse_asymmetry(K[i, j], K[j, i], _pair(labels, i, j), what)
     return np.asarray(0.5 * (K + K.T))
@@ -197,7 +197,7 @@ def _symmetric_sparse(matrix: Any, labels: Labels, what: str) -> Sparse:
         pair = _pair(labels, entries.row[at], entries.col[at])
         raise RelationshipError(f"{what} is {entries.data[at]} at {pair}.")
     apart = abs(K - K.T).tocoo()
-    if apart.data.max(initial=0.0) > SYMMETRIC * np.abs(K.data).max(initial=0.0):
+    if apart.data.max(initial=0.0) > SYMMETRY_TOLERANCE * np.abs(K.data).max(initial=0.0):
         at = int(apart.data.argmax())
         i, j = sorted((apart.row[at], apart.col[at]))
         _refuse_asymmetry(K[i, j], K[j, i], _pair(labels, i, j), what)
@@ -216,14 +216,14 @@ def _pair(labels: Labels, i: Any, j: Any) -> str:
 
 
 def _check_semidefinite(K: FloatArray) -> None:
-    """Cholesky of K + εI vouches for most; the eigenvalues decide about the rest."""
-    shifted = K.copy()
-    np.fill_diagonal(shifted, np.diagonal(K) + SEMIDEFINITE * np.diagonal(K).max(initial=0.0))
+    """Cholesky of K + εI suffices for most matrices; eigenvalues decide if it fails."""
+    shifted, diagonal = K.copy(), np.diagonal(K)
+    np.fill_diagonal(shifted, diagonal + SEMIDEFINITE_TOLERANCE * diagonal.max(initial=0.0))
     try:
         np.linalg.cholesky(shifted)
     except np.linalg.LinAlgError:
         values = np.linalg.eigvalsh(K)
-        if values[0] < -SEMIDEFINITE * values[-1]:
+        if values[0] < -SEMIDEFINITE_TOLERANCE * values[-1]:
             raise RelationshipError(
                 "The covariance is not positive semi-definite"
                 + _lowest(values)
@@ -237,7 +237,8 @@ def _check_sparse_semidefinite(K: Sparse, labels: Labels) -> None:
     if not K.nnz:
         return
     bound = float(abs(K).sum(axis=0).max())  # of the largest eigenvalue
-    found = sparse_pivots(K + SEMIDEFINITE * bound * sp.identity(K.shape[0], format="csc"))
+    shift = SEMIDEFINITE_TOLERANCE * bound * sp.identity(K.shape[0], format="csc")
+    found = sparse_pivots(K + shift)
     if found is None or found.pivots.min() < 0:
         raise RelationshipError(
             "The covariance is not positive semi-definite"
@@ -255,7 +256,7 @@ def _at_pivot(found: Any, labels: Labels, least: float) -> str:
 
 
 def _spectrum(matrix: Sparse, how: str = "") -> str:
-    if matrix.shape[0] > DENSE:
+    if matrix.shape[0] > MOST_EIGENVALUES:
         return ""
     return _lowest(np.linalg.eigvalsh(matrix.toarray()), how)
 

@@ -1,6 +1,6 @@
-"""Roots of covariances and factors of sparse matrices: what :mod:`.forms` and :mod:`.check` need.
+"""Roots of covariances and factors of sparse matrices, for :mod:`.representations`.
 
-SciPy's SuperLU serves for sparse matrices: each is factored once, when it is given.
+Sparse matrices are factored by SciPy's SuperLU, once.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from ..support.arrays import FloatArray, IndexArray
 
 Sparse = Any  # scipy.sparse matrices carry no types
 
-COMFORTABLE = 1e-8
-"""Smallest pivot relative to the largest variance for which K is regular beyond doubt."""
+REGULAR_PIVOT = 1e-8
+"""K is regular if its smallest pivot is above this share of the largest variance."""
 
 
 def zero_below(values: FloatArray) -> float:
-    """Eigenvalues (ascending) up to this are zero: rounding, or what a given K has below zero.
+    """Eigenvalues (ascending) up to this bound are zero.
 
-    An indefinite remainder says how noisy the matrix is, and noise has two sides.
+    It is the larger of rounding and of the most negative eigenvalue in absolute value: errors of a
+    given K change eigenvalues in both directions.
     """
     if not len(values):
         return 0.0
@@ -42,7 +43,7 @@ def dense_root(K: FloatArray) -> FloatArray:
         lower = None
     if lower is not None and len(K):
         pivots = np.diagonal(lower) ** 2
-        if pivots.min() > COMFORTABLE * np.diagonal(K).max():
+        if pivots.min() > REGULAR_PIVOT * np.diagonal(K).max():
             return np.asarray(lower)
     values, vectors = np.linalg.eigh(K)
     keep = values > zero_below(values)
@@ -50,9 +51,9 @@ def dense_root(K: FloatArray) -> FloatArray:
 
 
 def sparse_root(K: Sparse) -> Sparse:
-    """Sparse L (q, r) with LL' = K: eigenvectors of the blocks into which K falls.
+    """Sparse L (q, r) with LL' = K, from the eigenvectors of the diagonal blocks of K.
 
-    Blocks of one size (families, say) are taken together. A K in one piece has a dense root.
+    Blocks of one size (families, say) are decomposed together. A K of one block has a dense root.
     """
     import scipy.sparse as sp
     from scipy.sparse.csgraph import connected_components
@@ -77,8 +78,8 @@ def sparse_root(K: Sparse) -> Sparse:
         values, vectors = np.linalg.eigh(stack)
         keep = values > np.array([zero_below(v) for v in values])[:, None]
         roots = vectors * np.sqrt(np.where(keep, values, 0.0))[:, None, :]
-        number = width - 1 + np.cumsum(keep).reshape(keep.shape)  # of the columns that stay
-        who = order[starts[members][:, None] + np.arange(size)]  # level of each place
+        number = width - 1 + np.cumsum(keep).reshape(keep.shape)  # of the columns that are kept
+        who = order[starts[members][:, None] + np.arange(size)]  # level of each position
         there = np.broadcast_to(keep[:, None, :], roots.shape) & (roots != 0)
         rows.append(np.broadcast_to(who[:, :, None], roots.shape)[there])
         columns.append(np.broadcast_to(number[:, None, :], roots.shape)[there])
@@ -132,7 +133,7 @@ def sparse_pivots(S: Sparse) -> Pivoted | None:
 
 
 class Triangle:
-    """A sparse lower triangular W (q, q), ready to be solved with.
+    """A sparse lower triangular W (q, q), prepared for solves.
 
     SuperLU eliminates a triangle without fill and, unlike SciPy's own triangular solve, without
     a loop in Python.

@@ -1,4 +1,4 @@
-"""Genomic relationship from markers, in blocks that never hold all of them in double precision."""
+"""Genomic relationship from markers, converted to double precision block by block."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..support.arrays import AnyArray, BoolArray, FloatArray
 from . import check
 from .labels import checked_labels, named, values_of
 from .matrix import Relationship
-from .representations import Dense
+from .representations import DenseMatrix
 
-BLOCK = 1 << 22
-"""Numbers of a block of markers in double precision: 32 MB."""
+BLOCK_ENTRIES = 1 << 22
+"""Entries of a block of markers in double precision: 32 MB."""
 
 
 @named_arguments
@@ -82,22 +82,22 @@ def vanraden(
     one_of("missing", missing, ("mean", "raise"))
     one_of("monomorphic", monomorphic, ("raise", "drop"))
     columns = values_of(markers.columns) if hasattr(markers, "columns") else None
-    matrix, labels = check.unpacked("markers", markers, labels)
+    matrix, labels = check.matrix_and_labels("markers", markers, labels)
     names = checked_labels(labels)
     counts = _checked_counts(matrix, len(names))
-    found = _survey(counts)
+    found = _marker_summary(counts)
     marker = np.arange(counts.shape[1]) if columns is None else columns
-    _check_survey(found, marker, missing)
+    _check_marker_summary(found, marker, missing)
     if frequencies is None:
         p, flat = found.mean / 2.0, found.flat
     else:
         if columns is not None:
             import pandas as pd
 
-            from ..data.align import by_name
+            from ..data.align import in_name_order
 
             named_so = pd.Index(columns, tupleize_cols=False)
-            frequencies = by_name("frequencies", frequencies, named_so)
+            frequencies = in_name_order("frequencies", frequencies, named_so)
         p = _checked_frequencies(frequencies, counts.shape[1])
         flat = (p <= 0.0) | (p >= 1.0)
     if flat.any() and monomorphic == "raise":
@@ -108,12 +108,12 @@ def vanraden(
         )
     if flat.all():
         raise RelationshipError("No marker varies.")
-    return Relationship(names, Dense(_products(counts, p, ~flat, method)))
+    return Relationship(names, DenseMatrix(_products(counts, p, ~flat, method)))
 
 
 @dataclass(frozen=True, eq=False)
-class _Survey:
-    """What the columns are like: means, gaps, whether constant, out of range."""
+class _MarkerSummary:
+    """Properties of the columns: means, missing values, constant, out of range."""
 
     mean: FloatArray
     gaps: BoolArray
@@ -140,7 +140,7 @@ def _checked_counts(matrix: Any, n: int) -> AnyArray:
 
         counts = np.ma.filled(counts, np.nan)
         try:
-            return check.numbers(np.where(pd.isna(counts), np.nan, counts), "Markers")
+            return check.real_numbers(np.where(pd.isna(counts), np.nan, counts), "Markers")
         except RelationshipError:
             raise RelationshipError("Markers must be numbers: copies of one allele.") from None
     if counts.dtype.kind not in "biuf":
@@ -149,15 +149,15 @@ def _checked_counts(matrix: Any, n: int) -> AnyArray:
 
 
 def _blocks(counts: AnyArray) -> Iterator[tuple[slice, FloatArray]]:
-    """Some columns at a time, in double precision and for BLAS."""
+    """Blocks of columns in double precision, in the order of BLAS."""
     n, m = counts.shape
-    step = max(1, BLOCK // max(n, 1))
+    step = max(1, BLOCK_ENTRIES // max(n, 1))
     for start in range(0, m, step):
         part = slice(start, min(start + step, m))
         yield part, np.array(counts[:, part], dtype=np.float64, order="F")
 
 
-def _survey(counts: AnyArray) -> _Survey:
+def _marker_summary(counts: AnyArray) -> _MarkerSummary:
     m = counts.shape[1]
     mean = np.empty(m)
     gaps, flat, outside = (np.empty(m, dtype=bool) for _ in range(3))
@@ -171,10 +171,10 @@ def _survey(counts: AnyArray) -> _Survey:
         gaps[part] = seen < len(block)
         flat[part] = high <= low
         outside[part] = (seen > 0) & ((low < 0.0) | (high > 2.0))
-    return _Survey(mean, gaps, flat, outside)
+    return _MarkerSummary(mean, gaps, flat, outside)
 
 
-def _check_survey(found: _Survey, marker: Any, missing: str) -> None:
+def _check_marker_summary(found: _MarkerSummary, marker: Any, missing: str) -> None:
     if found.outside.any():
         culprits = [_plain(marker[j]) for j in np.flatnonzero(found.outside)]
         raise RelationshipError(
@@ -189,7 +189,7 @@ def _check_survey(found: _Survey, marker: Any, missing: str) -> None:
 
 
 def _checked_frequencies(frequencies: Any, m: int) -> FloatArray:
-    p = check.numbers(frequencies, "The frequencies")
+    p = check.real_numbers(frequencies, "The frequencies")
     if p.shape != (m,):
         raise RelationshipError(f"There are {m:,} markers, but frequencies of shape {p.shape}.")
     if not ((p >= 0.0) & (p <= 1.0)).all():

@@ -1,4 +1,4 @@
-"""Inbreeding of ordered animals: from A itself for few, by Meuwissen and Luo's way for many."""
+"""Inbreeding of ordered animals: from A itself for few, by Meuwissen and Luo (1992) for many."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 from ..support.arrays import FloatArray, IndexArray, IntArray
 from .ancestry import generations
 
-FEW = 1_000
-"""Up to this many animals A is made (8 MB) rather than numba loaded."""
+MOST_TABULAR_ANIMALS = 1_000
+"""Up to this many animals A is computed (8 MB), which is faster than importing numba."""
 
 
 def tabular(sire: IntArray, dam: IntArray) -> FloatArray:
@@ -19,7 +19,7 @@ def tabular(sire: IntArray, dam: IntArray) -> FloatArray:
     Parameters
     ----------
     sire, dam : ndarray of int (n,)
-        Places of the parents, before their offspring; −1 if unknown.
+        Positions of the parents, before their offspring; −1 if unknown.
     """
     n = len(sire)
     A = np.zeros((n, n))
@@ -37,7 +37,7 @@ def tabular(sire: IntArray, dam: IntArray) -> FloatArray:
 
 def inbreeding(sire: IntArray, dam: IntArray) -> FloatArray:
     """F (n,) = diagonal of A − 1."""
-    if len(sire) <= FEW:
+    if len(sire) <= MOST_TABULAR_ANIMALS:
         return np.asarray(np.diagonal(tabular(sire, dam)) - 1.0)
     return by_families(sire, dam)
 
@@ -47,7 +47,7 @@ def mendelian(sire: IntArray, dam: IntArray, F: FloatArray) -> FloatArray:
 
     Quaas (1976), Biometrics 32, 949–953.
     """
-    lost = np.append(0.25 * (1.0 + F), 0.0)  # place −1 is an unknown parent
+    lost = np.append(0.25 * (1.0 + F), 0.0)  # position −1 is an unknown parent
     return np.asarray(1.0 - lost[sire] - lost[dam])
 
 
@@ -56,8 +56,8 @@ def by_families(sire: IntArray, dam: IntArray) -> FloatArray:
 
     With the row t of T that an animal inherits, t = ½(t_sire + t_dam) on its ancestors, its
     variance is Σ t_k² d_k + d_own, and that is 1 + F (Meuwissen and Luo 1992, Genetics
-    Selection Evolution 24, 305–313). Full sibs share F, so it is found once per family; families
-    of a generation do not wait for each other and are taken several at a time.
+    Selection Evolution 24, 305–313). Full sibs share F, so it is computed once per family; families
+    of one generation are independent of each other and are processed together.
     """
     from .inbreeding_kernel import inherited_variance
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from ..engine.linalg.compiled import compiled
 
-WIDTH = 64
-"""Families at a time: those of one generation share most of their ancestors."""
+FAMILIES_AT_A_TIME = 64
+"""Families that are processed together: those of one generation share most of their ancestors."""
 
-SHIFT = 6
-"""Ancestors are looked for in blocks of 2⁶ animals, as most may be none."""
+BLOCK_BITS = 6
+"""Ancestors are searched in blocks of 2⁶ animals, as most animals may be none."""
 
 
 @compiled("void(float64[::1], float64[::1], float64)")
@@ -37,16 +37,16 @@ def _set_half(to: Any, share: Any) -> None:
 def inherited_variance(sire: Any, dam: Any, own: Any, first: Any, second: Any, out: Any) -> None:
     """Σ_k t_k² own_k with t the mean of the rows of T of the parents `first` and `second`.
 
-    From the youngest ancestor to the oldest, each hands half of its share to its parents. Shares
-    live in slots that are used again at once, so that they stay in the cache.
+    From the youngest ancestor to the oldest, half of the share of each is added to its parents.
+    Shares are stored in slots that are reused at once, so that they stay in the cache.
     """
     n = len(sire)
-    width = min(WIDTH, len(first))
+    width = min(FAMILIES_AT_A_TIME, len(first))
     share = np.empty((n, width))
     free = np.arange(n)[::-1].copy()  # the last `left` slots of this stack are free
     left = n
     slot = np.full(n, -1)
-    waiting = np.zeros((n >> SHIFT) + 1, dtype=np.uint8)
+    waiting = np.zeros((n >> BLOCK_BITS) + 1, dtype=np.uint8)
     total = np.empty(width)
     for start in range(0, len(first), width):
         stop = min(start + width, len(first))
@@ -57,15 +57,17 @@ def inherited_variance(sire: Any, dam: Any, own: Any, first: Any, second: Any, o
                     left -= 1
                     slot[p] = free[left]
                     share[slot[p]] = 0.0
-                    waiting[p >> SHIFT] = 1
+                    waiting[p >> BLOCK_BITS] = 1
                 share[slot[p], f - start] += 0.5
                 youngest = max(youngest, p)
         total[:] = 0.0
-        for block in range(youngest >> SHIFT, -1, -1):
+        for block in range(youngest >> BLOCK_BITS, -1, -1):
             if waiting[block] == 0:
                 continue
             waiting[block] = 0
-            for j in range(min(((block + 1) << SHIFT) - 1, n - 1), (block << SHIFT) - 1, -1):
+            first_animal = block << BLOCK_BITS
+            last_animal = min(first_animal + (1 << BLOCK_BITS), n) - 1
+            for j in range(last_animal, first_animal - 1, -1):
                 if slot[j] < 0:
                     continue
                 mine = share[slot[j]]
@@ -76,7 +78,7 @@ def inherited_variance(sire: Any, dam: Any, own: Any, first: Any, second: Any, o
                     if slot[p] < 0:
                         left -= 1
                         slot[p] = free[left]
-                        waiting[p >> SHIFT] = 1
+                        waiting[p >> BLOCK_BITS] = 1
                         _set_half(share[slot[p]], mine)
                     else:
                         _add_half(share[slot[p]], mine)

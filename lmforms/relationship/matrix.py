@@ -1,4 +1,4 @@
-"""One covariance of labelled levels, in whichever representation it has."""
+"""`Relationship`: one covariance of labelled levels, in one of several representations."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Relationship:
     ----------
     labels : tuple
         Unique hashable values, in the order of the rows.
-    form : Form
-        The one representation: ``Dense``, ``SparseForm``, ``LowRank`` or ``Precision``.
+    form : Representation
+        ``DenseMatrix``, ``SparseMatrix``, ``LowRank`` or ``Precision``.
 
     Notes
     -----
@@ -77,7 +77,7 @@ class Relationship:
             If K is not square, finite, symmetric and positive semi-definite, or its labels are
             not unique, missing, of another number, or not the same for rows and columns.
         ArgumentError
-            If labels are missing or there twice.
+            If labels are missing or given twice.
 
         Examples
         --------
@@ -91,9 +91,9 @@ class Relationship:
                 raise ArgumentError(f"A {type(obj).__name__} has its labels: leave out `labels`.")
             return known
         check.check_frame(obj)
-        matrix, labels = check.unpacked("relationship", obj, labels)
+        matrix, labels = check.matrix_and_labels("relationship", obj, labels)
         names = checked_labels(labels)
-        return cls(names, check.covariance(matrix, names))
+        return cls(names, check.checked_covariance(matrix, names))
 
     @classmethod
     @named_arguments
@@ -112,9 +112,9 @@ class Relationship:
         array([[1., 2.],
                [2., 4.]])
         """
-        matrix, labels = check.unpacked("root", root, labels)
+        matrix, labels = check.matrix_and_labels("root", root, labels)
         names = checked_labels(labels)
-        return cls(names, check.low_rank(matrix, names))
+        return cls(names, check.checked_root(matrix, names))
 
     @classmethod
     @named_arguments
@@ -134,9 +134,9 @@ class Relationship:
                [0.  , 0.25]])
         """
         check.check_frame(precision)
-        matrix, labels = check.unpacked("precision", precision, labels)
+        matrix, labels = check.matrix_and_labels("precision", precision, labels)
         names = checked_labels(labels)
-        return cls(names, check.precision(matrix, names))
+        return cls(names, check.checked_precision(matrix, names))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -167,7 +167,7 @@ class Relationship:
 
     @named_arguments
     def positions(self, levels: Iterable[Any]) -> IndexArray:
-        """Where each level is among the labels; levels may repeat.
+        """Position of each level among the labels; levels may repeat.
 
         Parameters
         ----------
@@ -200,7 +200,7 @@ class Relationship:
 
     @named_arguments
     def aligned(self, levels: Iterable[Any]) -> Relationship:
-        """What a model of these levels needs: they become the first labels, in their order.
+        """The relationship for a model of these levels, which become the first labels.
 
         Labels without a level are left out of a covariance. A precision keeps them behind the
         others, as leaving them out would fill it: ancestors without records, for instance,

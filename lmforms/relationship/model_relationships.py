@@ -1,18 +1,18 @@
-"""Known covariances of levels, as a model takes them: checked, and in the order of its levels."""
+"""Known covariances of levels for a model: checked, and in the order of its levels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from ..data.build_design import build_design
 from ..data.design import Design, GroupingFactor
+from ..data.read import FormulaData
 from ..errors import ArgumentError, ModelError, RelationshipError, listed, near_matches
-
-if TYPE_CHECKING:
-    from . import Relationship
+from .matrix import Relationship
 
 
 def check_relationship(relationship: Any, names: list[str]) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def check_relationship(relationship: Any, names: list[str]) -> dict[str, Any]:
     Raises
     ------
     ArgumentError
-        It is none, or names something else.
+        It is no mapping, or names no grouping factor.
     """
     if relationship is None:
         return {}
@@ -38,13 +38,32 @@ def check_relationship(relationship: Any, names: list[str]) -> dict[str, Any]:
     return dict(relationship)
 
 
+def related_design(read: FormulaData, relationship: Any) -> tuple[Design, dict[str, Relationship]]:
+    """The design of a formula and its data, and the known covariances of its levels.
+
+    Parameters
+    ----------
+    read : FormulaData
+    relationship : mapping or None
+        See :class:`lmforms.MixedModel`.
+
+    Raises
+    ------
+    ArgumentError, DataError, ModelError, RelationshipError
+    """
+    names = list(dict.fromkeys(term.group_name for term in read.bound.random))
+    given = check_relationship(relationship, names)
+    design = build_design(read, related=given)
+    return align_relationships(design, given) if given else (design, {})
+
+
 def align_relationships(
     design: Design, relationship: Mapping[str, Any]
 ) -> tuple[Design, dict[str, Relationship]]:
     """The design with all labelled levels, and the covariances in their order.
 
     Levels that have a label but no rows (parents without records, candidates without a
-    phenotype) stand behind the others: they are predicted like these.
+    phenotype) come after the others and are predicted too.
 
     Raises
     ------
@@ -67,8 +86,6 @@ def _labelled(group: GroupingFactor, given: Any) -> tuple[GroupingFactor, Relati
             f"relationship: the levels of `{group.name}` are combinations; make one column of "
             "labels of them."
         )
-    from . import Relationship
-
     known = Relationship.of(given)
     levels = list(group.levels)
     try:

@@ -19,11 +19,11 @@ from .labels import Labels, checked_labels, listed_values, named
 from .matrix import Relationship
 from .representations import Precision
 
-UNKNOWN = (0, "", "0")
-"""What stands for an unknown parent, besides None and NaN."""
+UNKNOWN_PARENTS = (0, "", "0")
+"""Default marks of an unknown parent, besides None and NaN."""
 
-SEGREGATING = 1e-12
-"""Mendelian variance below which there is none: A is singular to working precision."""
+LEAST_MENDELIAN_VARIANCE = 1e-12
+"""A smaller Mendelian sampling variance is zero: A is singular to working precision."""
 
 
 class PedigreeFactor(NamedTuple):
@@ -50,7 +50,7 @@ class Pedigree:
     labels : tuple
         Names of the animals.
     sire, dam : ndarray of int (n,)
-        Places of the parents among them, −1 if unknown. Both may be the same (selfing).
+        Positions of the parents among them, −1 if unknown. Both may be the same (selfing).
 
     Examples
     --------
@@ -80,7 +80,7 @@ class Pedigree:
         *,
         sort: bool = False,
         add_parents: bool = False,
-        unknown: Collection[Any] = UNKNOWN,
+        unknown: Collection[Any] = UNKNOWN_PARENTS,
     ) -> Pedigree:
         """A pedigree from three columns.
 
@@ -92,7 +92,7 @@ class Pedigree:
             Labels of the parents. None, NaN and what is in `unknown` are unknown. Rows of Series
             are found by their index.
         sort : bool
-            Whether to put parents before their offspring, where they are not; nobody else moves.
+            Whether to move parents in front of their offspring.
         add_parents : bool
             Whether parents that are not listed become founders, in front of the others; not
             those that seem to stand for an unknown parent, like "NA".
@@ -119,7 +119,7 @@ class Pedigree:
             labels, known = ancestry.with_founders(labels, known, unknown)
         s, d = ancestry.places(labels, known, unknown)
         if not ancestry.check_order(labels, s, d):
-            order = ancestry.parents_first(labels, s, d)  # a loop is the worse of two errors
+            order = ancestry.parents_first(labels, s, d)  # reports a loop before a wrong order
             if not sort:
                 ancestry.refuse_order(labels, s, d)
             place = np.append(np.argsort(order), -1)
@@ -229,7 +229,7 @@ class Pedigree:
 
     def _segregating(self) -> FloatArray:
         d = mendelian(self.sire, self.dam, self._inbreeding)
-        fixed = np.flatnonzero(d < SEGREGATING)
+        fixed = np.flatnonzero(d < LEAST_MENDELIAN_VARIANCE)
         if len(fixed):
             raise RelationshipError(
                 f"A has no inverse: the parents of {named([self.labels[i] for i in fixed])} are "
@@ -246,10 +246,10 @@ def _columns(animal: Any, sire: Any, dam: Any) -> tuple[list[Any], list[list[Any
         raise ArgumentError("Pedigree.of takes a frame, or the three columns animal, sire, dam.")
     else:
         if hasattr(animal, "index") and hasattr(animal, "iloc"):
-            from ..data.align import in_order
+            from ..data.align import in_row_order
 
             sire, dam = (
-                in_order(f"`{what}`", parent, animal.index)
+                in_row_order(f"`{what}`", parent, animal.index)
                 for what, parent in (("sire", sire), ("dam", dam))
             )
         given = (("animal", animal), ("sire", sire), ("dam", dam))

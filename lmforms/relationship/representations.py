@@ -1,7 +1,7 @@
-"""What a covariance can be given as, one class each: dense, sparse, a root, a precision.
+"""Representations of a covariance, one class each: dense, sparse, a root, a precision.
 
-Forms are trusted: :mod:`.check` makes them from what a user gives, and the rest of the package
-from what is a covariance by construction.
+These classes check nothing: :mod:`.check` makes them from a user's matrix, and other modules from
+matrices that are covariances by construction.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Representation(ABC):
     """One covariance K of q levels, in one representation."""
 
     name: str
-    """For people."""
+    """For messages."""
 
     @property
     @abstractmethod
@@ -36,11 +36,11 @@ class Representation(ABC):
 
     @abstractmethod
     def marginal(self, at: IndexArray) -> Representation:
-        """The covariance of the levels at these places, in this order."""
+        """The covariance of the levels at these positions, in this order."""
 
     @abstractmethod
     def arranged(self, at: IndexArray) -> Representation:
-        """What stays of K when a model needs the levels `at`, these in front."""
+        """The representation for a model with the levels `at`, these in front."""
 
     @property
     def keeps_all(self) -> bool:
@@ -49,7 +49,7 @@ class Representation(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Dense(Representation):
+class DenseMatrix(Representation):
     """K itself (q, q)."""
 
     K: FloatArray
@@ -65,14 +65,14 @@ class Dense(Representation):
     def dense(self) -> FloatArray:
         return self.K.copy()
 
-    def marginal(self, at: IndexArray) -> Dense:
-        return Dense(self.K[np.ix_(at, at)])
+    def marginal(self, at: IndexArray) -> DenseMatrix:
+        return DenseMatrix(self.K[np.ix_(at, at)])
 
     arranged = marginal
 
 
 @dataclass(frozen=True, eq=False)
-class SparseForm(Representation):
+class SparseMatrix(Representation):
     """K itself (q, q), with few entries."""
 
     K: Sparse
@@ -88,8 +88,8 @@ class SparseForm(Representation):
     def dense(self) -> FloatArray:
         return np.asarray(self.K.toarray())
 
-    def marginal(self, at: IndexArray) -> SparseForm:
-        return SparseForm(self.K.tocsr()[at].tocsc()[:, at])
+    def marginal(self, at: IndexArray) -> SparseMatrix:
+        return SparseMatrix(self.K.tocsr()[at].tocsc()[:, at])
 
     arranged = marginal
 
@@ -168,12 +168,12 @@ class Precision(Representation):
         root = self.root()
         return np.asarray(root @ root.T)
 
-    def marginal(self, at: IndexArray) -> Dense:
+    def marginal(self, at: IndexArray) -> DenseMatrix:
         # leaving levels out fills the inverse; K[at, at] = R'R with R = W⁻ᵀE
         picks = np.zeros((self.q, len(at)))
         picks[np.argsort(self.order)[at], np.arange(len(at))] = 1.0
         half = Triangle(self.triangle).solve_transposed(picks)
-        return Dense(half.T @ half)
+        return DenseMatrix(half.T @ half)
 
     def arranged(self, at: IndexArray) -> Precision:
         new_place = np.argsort(at)

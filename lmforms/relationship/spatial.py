@@ -1,4 +1,4 @@
-"""Covariances that fall off with distance, in the parametrisation of nlme's corSpatial classes."""
+"""Covariances that decrease with distance, in the parametrisation of nlme's corSpatial classes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..support.arrays import FloatArray
 from . import check
 from .labels import checked_labels, named
 from .matrix import Relationship
-from .representations import Dense
+from .representations import DenseMatrix
 
 
 @named_arguments
@@ -22,7 +22,7 @@ def gaussian(coordinates: Any, range_: float, *, labels: Any = None) -> Relation
     Parameters
     ----------
     coordinates : DataFrame (q, d), or ndarray (q, d) or (q,)
-        A row per level; the index of a frame has the labels. Levels may share a place.
+        A row per level; the index of a frame has the labels. Levels may share coordinates.
     range_ : float
         Positive, in the units of the coordinates: the correlation there is 1/e.
     labels : sequence of q values, optional
@@ -54,7 +54,7 @@ def exponential(coordinates: Any, range_: float, *, labels: Any = None) -> Relat
     Parameters
     ----------
     coordinates : DataFrame (q, d), or ndarray (q, d) or (q,)
-        A row per level; the index of a frame has the labels. Levels may share a place.
+        A row per level; the index of a frame has the labels. Levels may share coordinates.
     range_ : float
         Positive, in the units of the coordinates: the correlation there is 1/e.
     labels : sequence of q values, optional
@@ -83,18 +83,18 @@ def exponential(coordinates: Any, range_: float, *, labels: Any = None) -> Relat
 
 def _kernel(coordinates: Any, range_: float, labels: Any, square: bool) -> Relationship:
     range_ = positive("range_", range_)
-    places, labels = check.unpacked("coordinates", coordinates, labels)
+    places, labels = check.matrix_and_labels("coordinates", coordinates, labels)
     names = checked_labels(labels)
     K = _distances(_checked_places(places, names)) / range_
     if square:
         np.multiply(K, K, out=K)
     np.negative(K, out=K)
     np.exp(K, out=K)
-    return Relationship(names, Dense(K))
+    return Relationship(names, DenseMatrix(K))
 
 
 def _checked_places(places: Any, labels: tuple[Any, ...]) -> FloatArray:
-    points = check.numbers(places, "The coordinates")
+    points = check.real_numbers(places, "The coordinates")
     points = points[:, None] if points.ndim == 1 else points
     if points.ndim != 2 or points.shape[1] == 0:
         raise RelationshipError(f"Coordinates must be (q, d); they have shape {points.shape}.")

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ..data.design import Design
-from ..data.random_design import random_design, term_columns
+from ..data.random_design import random_names, term_columns
+from ..data.rows import own_rows
 from ..errors import ModelError
 from ..support.arrays import FloatArray, IndexArray
 from .quantities import params, relative_factors, residuals
@@ -117,7 +118,7 @@ def model_matrices(state: FitState) -> ModelMatrices:
         levels = len(design.groups[g].levels)
         lambdas.append(sp.kron(sp.eye_array(levels), sp.csr_array(lam)))
         effects.append(estimate.b[g][:, columns].ravel())
-    Z, z_names = random_design(design)
+    Z, z_names = own_rows(design).random_columns(), random_names(design)
     Lambda = sp.block_diag(lambdas).tocsr() if lambdas else sp.csr_array((0, 0))
     b = np.concatenate([np.empty(0), *effects])
     whitened = _whitened(Z, design)

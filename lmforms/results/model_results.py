@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import STARTLESS
-from ..data.align import in_order
+from ..control import METHODS_WITHOUT_START
+from ..data.align import in_row_order
 from ..data.frame import real_array
 from ..errors import DataError
 from ..support.arguments import flag, named_arguments, one_of, share
@@ -22,6 +22,7 @@ from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
     from ..companion import Forms
+    from ..data.rows import DesignMatrices
     from .matrices import ModelMatrices
     from .tables import ModelSummary
 
@@ -162,9 +163,75 @@ class MixedModelResults(ModelEstimates):
         Series
             On the index of `data`; NaN where a predictor is missing.
         """
-        from .predict import predict
+        from .predict import rows_of
 
-        return predict(self.state, data, random=random, new_levels=new_levels, offset=offset)
+        rows = rows_of(
+            self.state.design,
+            data,
+            random=random,
+            new_levels=new_levels,
+            offset=offset,
+            what="predict",
+        )
+        values = rows.linear_predictor(self.state.estimate.beta, self.state.estimate.b)
+        return pd.Series(values, index=rows.index, name="predicted")
+
+    @named_arguments
+    def design(
+        self,
+        new_data: Any = None,
+        *,
+        random: Literal["all", "none"] | Sequence[str] = "all",
+        new_levels: Literal["raise", "zero"] = "raise",
+        offset: npt.ArrayLike | None = None,
+    ) -> DesignMatrices:
+        """The matrices of the model for its own rows or for new ones.
+
+        Parameters
+        ----------
+        new_data, random, new_levels, offset
+            As `data` and the others of :meth:`predict`. Columns of Z of random effects that are
+            left out are zero, so that one vector of random effects fits all.
+
+        Returns
+        -------
+        DesignMatrices
+            X, Z and the offset: :meth:`predict` with the same arguments is X β̂ + Z b̂ + offset.
+            In rows with a missing predictor X and the offset are NaN.
+
+        Raises
+        ------
+        ColumnError, DataError, ArgumentError
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> import numpy as np
+        >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+        >>> new = {"Days": [0, 10], "Subject": ["308", "309"]}
+        >>> rows = fit.design(new)
+        >>> rows
+        <DesignMatrices X beta + Z b + offset: n = 2, p = 2, q = 36, 4 nonzeros in Z>
+        >>> rows.X
+           Intercept  Days
+        0        1.0   0.0
+        1        1.0  10.0
+        >>> b = fit.matrices.b
+        >>> bool(np.allclose(rows.X @ fit.params + rows.Z @ b + rows.offset, fit.predict(new)))
+        True
+        """
+        from ..data.rows import design_matrices
+        from .predict import rows_of
+
+        rows = rows_of(
+            self.state.design,
+            new_data,
+            random=random,
+            new_levels=new_levels,
+            offset=offset,
+            what="design",
+        )
+        return design_matrices(rows)
 
     @named_arguments
     def forms(self, rank: int | None = None, **params: Any) -> Forms:
@@ -226,7 +293,7 @@ class MixedModelResults(ModelEstimates):
         has no use for a start.
         """
         state = self.state
-        has_start = state.method not in STARTLESS and not self.is_singular
+        has_start = state.method not in METHODS_WITHOUT_START and not self.is_singular
         return state.refit(
             state.response if y is None else self._new_response(y),
             reml=self.reml if reml is None else flag("reml", reml),
@@ -237,7 +304,7 @@ class MixedModelResults(ModelEstimates):
 
     def _new_response(self, y: npt.ArrayLike) -> FloatArray:
         index = self.state.design.index
-        values = real_array("refit: y", in_order("refit: y", y, index, more=True))
+        values = real_array("refit: y", in_row_order("refit: y", y, index, allow_more=True))
         if values.shape != (self.nobs,):
             raise DataError(f"refit: y has shape {values.shape}; the model uses {self.nobs} rows.")
         if not np.isfinite(values).all():

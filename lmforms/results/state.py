@@ -14,9 +14,8 @@ from ..engine.estimate import Estimate
 from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
-    from ..formula.evaluator import Scope
     from ..relationship import Relationship
-    from ..varcomp.report import ComponentEstimate
+    from ..varcomp.component_estimate import ComponentEstimate
 
 
 class Refit(Protocol):
@@ -42,14 +41,9 @@ class FitState:
     Attributes
     ----------
     design : Design
+        With the formula and the rows that it was evaluated on.
     relationship : mapping of str to Relationship
         Known covariances by grouping factor.
-    scope : Scope
-        Names that the formula may use.
-    contrasts : mapping
-        Coding of factors by column name.
-    offset_column : str or None
-        Column that was given as ``offset=``.
     estimate : Estimate or ComponentEstimate
     response : ndarray (n,)
         The response fitted, which is the design's own unless the model was refitted.
@@ -60,9 +54,6 @@ class FitState:
 
     design: Design
     relationship: Mapping[str, Relationship]
-    scope: Scope
-    contrasts: Mapping[str, Any]
-    offset_column: str | None
     estimate: Estimate | ComponentEstimate
     response: FloatArray
     control: Control

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.table import Table, raw_table
+from ..data.table import raw_table
 from ..engine.estimate import Estimate
 from ..errors import (
     ArgumentError,
@@ -27,21 +27,22 @@ from ..errors import (
     MemoryLimitError,
     NumericalError,
 )
-from ..formula.evaluator import Scope
+from ..formula.bind import bind
 from ..formula.parse import parse_formula
-from ..formula.terms import bind
+from ..formula.scope import Scope
 from ..model import MixedModel, state_at
 from ..results.model_results import MixedModelResults
 from ..results.state import FitState
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray
+from ..support.table import Table
 from .archive import Archive, opened
 from .atomic import checked_path, file_error
-from .columns import restored
+from .columns import decode_column
 from .contents import Contents, checked_contents
 from .formulas import load_with, names_from_context
 
-SAME_FIGURES = 1e-6
+FIGURE_TOLERANCE = 1e-6
 """Relative difference between stored and recomputed figures that counts as damage. Another
 processor's rounding stays below 1e-8; figures of other data or another function are far off."""
 
@@ -105,7 +106,7 @@ def load(
         raise DataError(f"load: there is no file {str(file)!r}.")
     with opened(file) as archive:
         try:
-            fit = _rebuilt(archive, dict(context or {}))
+            fit = _fit_from_archive(archive, dict(context or {}))
         except LmformsError as exc:
             exc.add_note(f"while {str(file)!r} was loaded")
             raise
@@ -116,7 +117,7 @@ def load(
     return fit
 
 
-def _rebuilt(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
+def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
     """The fit of a file: the model anew, the criterion at the stored θ."""
     contents = checked_contents(archive.meta, archive.damaged)
     n = len(contents.index)
@@ -125,7 +126,10 @@ def _rebuilt(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
         for name in ("extra/weights", "extra/offset")
     )
     data = pd.DataFrame(
-        {c["name"]: restored(c, archive, f"column/{i}", n) for i, c in enumerate(contents.columns)}
+        {
+            facts["name"]: decode_column(facts, archive, f"column/{i}", n)
+            for i, facts in enumerate(contents.columns)
+        }
     )
     data.index = contents.index
     _check_expressions(contents.formula, raw_table(data, list(data)), given)
@@ -139,7 +143,8 @@ def _rebuilt(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
             contrasts=contents.contrasts,
             context=Scope(given, python=False),
         )
-    model.offset_column = contents.offset_column
+    read = replace(model.design.formula_data, offset_column=contents.offset_column)
+    model.design = replace(model.design, formula_data=read)
     theta = archive.array("theta", sum(g.covariance.n_theta for g in model.design.groups))
     response = archive.array("response", model.design.n)
     if not (np.isfinite(theta).all() and np.isfinite(response).all()):
@@ -204,7 +209,7 @@ def _check_figures(state: FitState, contents: Contents, beta: FloatArray) -> Non
         size = np.abs(found)
         size[:-2] = np.maximum(size[:-2], np.sqrt(np.diag(at.cov_beta)))
         size[-2] = max(1.0, size[-2])
-        if (np.abs(found - stored) <= SAME_FIGURES * size).all():
+        if (np.abs(found - stored) <= FIGURE_TOLERANCE * size).all():
             return
     raise NumericalError(
         f"load: the criterion recomputed from the file is {at.criterion:.8g}, the stored one "

@@ -18,10 +18,10 @@ from ..support.arrays import AnyArray
 from ..support.caller import caller_depth
 from .archive import write_archive
 from .atomic import checked_path
-from .columns import described
-from .contents import FORMAT, FORMAT_VERSION, LONGEST_FORMULA, checked_contents
+from .columns import encode_column
+from .contents import FORMAT, FORMAT_VERSION, MAX_FORMULA_LENGTH, checked_contents
 from .formulas import load_with, names_from_context
-from .labels import encode
+from .index_json import encode_index
 
 
 def save(state: FitState, path: str | PathLike[str]) -> None:
@@ -53,32 +53,33 @@ def _contents_of(
             "save: a fit with relationship= cannot be written yet; keep the covariance and "
             "fit.theta, and fit again with start=."
         )
-    for name, contrast in state.contrasts.items():
+    read = design.formula_data
+    for name, contrast in read.contrasts.items():
         if not isinstance(contrast, (str, np.ndarray, list, tuple)):
             raise DataError(
                 f"save: the contrast object for `{name}` cannot be written; name it, as in "
                 f"contrasts={{{name!r}: 'contr.sum'}}, or give its matrix."
             )
-    source, table = design.bound.formula.source, design.frame.table
-    if len(source) > LONGEST_FORMULA:
+    source, table = read.formula.source, read.frame.table
+    if len(source) > MAX_FORMULA_LENGTH:
         raise DataError(
-            f"save: the formula has {len(source)} characters, and {LONGEST_FORMULA} can be read "
+            f"save: the formula has {len(source)} characters, and {MAX_FORMULA_LENGTH} can be read "
             "back: use shorter names of columns, or `.`."
         )
-    names = names_from_context(design.bound, table, state.scope.given, "save")
+    names = names_from_context(read.bound, table, read.scope.given, "save")
     arrays: dict[str, AnyArray] = {
         "response": state.response,
         "theta": theta_in_formula_order(design, estimate.theta),
         "beta": estimate.beta,
         "gradient": estimate.optimum.evaluation.gradient,
-        **{f"extra/{name}": values for name, values in design.frame.extra.items()},
+        **{f"extra/{name}": values for name, values in read.frame.extra.items()},
     }
     columns = []
     for i, name in enumerate(table):
-        facts, arrays[f"column/{i}"] = described(table[name])
+        facts, arrays[f"column/{i}"] = encode_column(table[name])
         columns.append({"name": name, **facts})
     try:
-        index = encode(table.index)
+        index = encode_index(table.index)
     except DataError as exc:
         raise DataError(
             f"save: the index of the data: {exc} Use data.reset_index(drop=True)."
@@ -96,9 +97,9 @@ def _contents_of(
         "control": asdict(state.control),
         "contrasts": {
             k: v if isinstance(v, str) else np.asarray(v, dtype=np.float64).tolist()
-            for k, v in state.contrasts.items()
+            for k, v in read.contrasts.items()
         },
-        "offset_column": state.offset_column,
+        "offset_column": read.offset_column,
         "columns": columns,
         "index": index,
         "optimum": {

@@ -1,4 +1,4 @@
-"""Types of arrays, for annotations."""
+"""Types of arrays, for annotations, and dense arrays from sparse ones."""
 
 from __future__ import annotations
 
@@ -22,3 +22,14 @@ Blocks = Sequence[FloatArray]
 
 LinearMap = Callable[[FloatArray], FloatArray]
 """A linear map given by what it does to the columns of an array."""
+
+
+def as_dense(matrix: Any) -> FloatArray:
+    """A dense or sparse matrix as a dense one.
+
+    Examples
+    --------
+    >>> as_dense(np.eye(1))
+    array([[1.]])
+    """
+    return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())

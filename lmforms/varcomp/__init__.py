@@ -1,4 +1,4 @@
-"""Variance components by every textbook method, checked against each other."""
+"""Estimation of variance components by the textbook methods."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 r"""EMMA: one component, one eigendecomposition, then every variance ratio costs O(q).
 
-With λ = σ²/σ_u², γ = 1/λ and the spectrum (d, η, rest) of the model (:mod:`.spectrum`), β and
-σ² = Q(γ)/ν profiled out, Q(γ) = y'P₀y = Σ η_j²/(1 + γd_j) + rest, the criterion is
+With λ = σ²/σ_u², γ = 1/λ, the spectrum (d, η, rest) of the model (:mod:`.component_spectrum`), and
+β and σ² = Q(γ)/ν profiled out, Q(γ) = y'P₀y = Σ η_j²/(1 + γd_j) + rest, the criterion is
 
     −2 ln L = ν[1 + ln(2πQ/ν)] + Σ ln(1 + γd_j) + const,      ν = n − p (REML),
 
@@ -22,35 +22,35 @@ import numpy as np
 from ..errors import ModelError
 from ..support.arguments import flag, named_arguments, positive
 from ..support.arrays import FloatArray
+from .component_spectrum import ComponentSpectrum, diagonalised
 from .equations import Equations
 from .fit import VarCompFit
 from .likelihood import likelihood
 from .model import ComponentModel, component_model_of
-from .spectrum import ComponentSpectrum, spectrum
 from .sums import Sums, sums_of
 
-STEP = 0.5
-"""Of the grid of ln λ: every part of the criterion varies over at least one unit of it."""
+GRID_STEP = 0.5
+"""Of the grid of ln λ: every term of the criterion varies over at least one unit of it."""
 
-MARGIN = np.log(1e7)
-"""How far beyond 1/d_max and 1/d_min the grid goes, unless the residuals are smaller still."""
+GRID_MARGIN = np.log(1e7)
+"""The grid extends this far beyond 1/d_max and 1/d_min, and further for small residuals."""
 
-REFINEMENTS = 100
-"""Newton steps and bisections of one optimum: bisection alone needs 33 for 1e-10."""
+MOST_REFINEMENTS = 100
+"""Limit of Newton steps and bisections for one optimum: bisection alone needs 33 for 1e-10."""
 
-FLAT = 1e-6
-"""Differences of −2 ln L that are none; its rounding is 10⁻⁹ or less for a value of 10⁶."""
+SAME_CRITERION = 1e-6
+"""Smaller differences of −2 ln L count as zero; its rounding is at most 10⁻⁹ for a value of 10⁶."""
 
-METHODS = "'ai', 'em', 'newton', 'fisher' and 'quasi-newton'"
+OTHER_METHODS = "'ai', 'em', 'newton', 'fisher' and 'quasi-newton'"
 
 
 @named_arguments
 def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) -> VarCompFit:
     """Variance components of a model with one component, to the global optimum.
 
-    After one eigendecomposition the criterion is looked at on a grid over ln λ; every interval
-    in which its derivative changes sign is refined by Newton's method between brackets, and
-    the best of these optima and of σ_u² = 0 is taken.
+    After one eigendecomposition the criterion is evaluated on a grid of ln λ. In every interval in
+    which its derivative changes sign, Newton's method within brackets finds the optimum. The best
+    of these optima and of σ_u² = 0 is the estimate.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) 
     Returns
     -------
     VarCompFit
-        Its trace has every λ that was looked at; the last row is the estimate.
+        Its trace has every λ that was evaluated; the last row is the estimate.
 
     Raises
     ------
@@ -84,24 +84,25 @@ def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) 
     if len(model.components) != 1:
         raise ModelError(
             f"EMMA diagonalises one component, and the model has {len(model.components)}: "
-            f"the methods {METHODS} do it."
+            f"the methods {OTHER_METHODS} do it."
         )
     name, sums = model.names[0], sums_of(model)
-    profile = _Profile(spectrum(model, sums, full=not reml), sums, reml)
+    profile = _Profile(diagonalised(model, sums, full=not reml), sums, reml)
     if not len(profile.spectrum.d):
         raise ModelError(
             f"the columns of X explain all that {name} could: its variance is not determined. "
             "Leave one of them out."
         )
     brackets = _brackets(profile)
-    if np.ptp(profile.criteria) < FLAT:
+    if np.ptp(profile.criteria) < SAME_CRITERION:
         raise ModelError(
             f"the data do not tell the variance of {name} from the residual's: the likelihood is "
             "the same for every ratio. Records repeated within levels, or a covariance, would."
         )
     optima = [_refined(profile, *bracket, tolerance) for bracket in brackets]
     best = min([-np.inf, *(x for x, _ in optima)], key=profile.value)
-    if profile.limit <= profile.value(best) + FLAT:  # rounding makes optima far out
+    # rounding creates optima far from the data
+    if profile.limit <= profile.value(best) + SAME_CRITERION:
         raise ModelError(
             f"the likelihood is highest where {name} explains every row and no residual variance "
             "is left (λ = 0). Records repeated within levels, or a covariance of lower rank, "
@@ -135,7 +136,7 @@ def _message(name: str, best: float, count: int, converged: bool) -> str:
 
 @dataclass(eq=False)
 class _Profile:
-    """The criterion as a function of x = ln γ, and a record of where it was looked at."""
+    """The criterion as a function of x = ln γ, with a record of its evaluations."""
 
     spectrum: ComponentSpectrum
     sums: Sums
@@ -150,7 +151,7 @@ class _Profile:
 
     @property
     def determinant(self) -> FloatArray:
-        """Eigenvalues of which ln|V| is made."""
+        """Eigenvalues that determine ln|V|."""
         return self.spectrum.d if self.spectrum.full is None else self.spectrum.full
 
     def quadratic(self, x: float) -> float:
@@ -166,7 +167,7 @@ class _Profile:
         return float(inner + self.sums.criterion_shift(self.reml))
 
     def visit(self, x: float, kind: str) -> tuple[float, float]:
-        """Derivatives in x, with a row for the trace."""
+        """Derivatives in x; adds a row to the trace."""
         spec, q = self.spectrum, self.quadratic(x)
         scale = q / self.nu * self.sums.scale**2
         self.steps.append(np.array([np.exp(x) * scale, scale]))
@@ -180,7 +181,7 @@ class _Profile:
 
     @property
     def limit(self) -> float:
-        """The value where λ → 0, no residual: −∞ if it has no bound there."""
+        """The limit for λ → 0 (no residual): −∞ if there is no bound."""
         s, fewer = self.spectrum, self.nu - len(self.determinant)
         if s.rest > 0 or fewer < 0:
             return np.inf
@@ -195,12 +196,13 @@ class _Profile:
         """Of ln γ."""
         s = self.spectrum
         share = s.rest / (s.rest + s.eta @ s.eta)
-        beyond = max(MARGIN, np.log(self.nu / share)) if share > 0 else MARGIN
-        return np.arange(-np.log(s.d[-1]) - MARGIN, -np.log(s.d[0]) + beyond + STEP, STEP)
+        beyond = max(GRID_MARGIN, np.log(self.nu / share)) if share > 0 else GRID_MARGIN
+        low, high = -np.log(s.d[-1]) - GRID_MARGIN, -np.log(s.d[0]) + beyond
+        return np.arange(low, high + GRID_STEP, GRID_STEP)
 
 
 def _brackets(profile: _Profile) -> list[tuple[float, float]]:
-    """Intervals of the grid in which the criterion turns from falling to rising."""
+    """Intervals of the grid in which the criterion changes from decreasing to increasing."""
     profile.visit(-np.inf, "boundary")
     grid = profile.grid()
     slopes = np.array([profile.visit(x, "grid")[0] for x in grid])
@@ -211,7 +213,7 @@ def _brackets(profile: _Profile) -> list[tuple[float, float]]:
 def _refined(profile: _Profile, low: float, high: float, tolerance: float) -> tuple[float, bool]:
     """The zero of the derivative in an interval, and whether it was found."""
     x, kind = 0.5 * (low + high), "bisection"
-    for _ in range(REFINEMENTS):
+    for _ in range(MOST_REFINEMENTS):
         first, second = profile.visit(x, kind)
         low, high = (x, high) if first < 0 else (low, x)
         new = x - first / second if second > 0 else np.nan

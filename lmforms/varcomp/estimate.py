@@ -1,9 +1,9 @@
-"""Estimate variance components by a named method, with the path that it takes.
+"""`estimate`: variance components by a named method, with all iterations.
 
-Every method stops when a Newton step on the average information promises to raise the
-log-likelihood by less than `tolerance`; a variance that goes to zero is put there if the
-likelihood does not fall. In small models it walks again from lower minima of the criterion along
-single variances.
+Every method stops when a Newton step with the average information predicts an increase of the
+log-likelihood below `tolerance`. A variance that approaches zero is set to zero if the likelihood
+does not decrease. In small models the iteration is repeated from other minima of the criterion
+along single variances.
 """
 
 from __future__ import annotations
@@ -16,49 +16,50 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import STARTLESS, STEPPING
-from ..data.align import by_name
+from ..control import METHODS_WITH_START, METHODS_WITHOUT_START
+from ..data.align import in_name_order
 from ..engine.linalg.threads import limited_blas_threads
 from ..engine.optimize.other_optima import MOST_LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
 from ..engine.status import other_optima_message
 from ..errors import ArgumentError, ModelError, NumericalError
 from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole
 from ..support.arrays import FloatArray, IndexArray
-from . import steps
+from . import estimator_steps
 from .emma import emma
 from .equations import Equations
-from .explained import LOST, explained, no_residual, refuse_lost
-from .fit import RESIDUAL, VarCompFit, evaluated
+from .explained import LOST_RESIDUAL, explained_rows, no_residual, refuse_lost
+from .fit import RESIDUAL, VarCompFit, fit_at
 from .gibbs import gibbs
-from .iterations import Path, iterate, quasi_newton, rounding, settled
+from .iterations import IterationPath, held_variances_at_zero, iterate, quasi_newton, rounding
 from .likelihood import Likelihood, likelihood
 from .model import ComponentModel, component_model_of
 from .other_optima import other_minima
 from .sums import Sums, sums_of
 
 TOLERANCE = 1e-15
-"""Promised gain of the log-likelihood: variances are then within 10⁻⁷ standard errors."""
+"""Predicted increase of the log-likelihood: variances are then within 10⁻⁷ standard errors."""
 
-TINY = 1e-4
-"""A residual variance below this share of what X leaves raises the question if there is any."""
+LITTLE_RESIDUAL = 1e-4
+"""A residual variance below this share of that of y given X is checked for being zero."""
 
-WIDE = 1e8
-"""Components so much wider than the residuals leave 10⁻⁸ of a response that they explain."""
+WIDE_RATIO = 1e8
+"""Components with this ratio to the residual variance leave 10⁻⁸ of a response they explain."""
 
-SHRUNK = 0.1
-"""Where effects would explain any response, σ² is made smaller by this factor …"""
+RESIDUAL_REDUCTION = 0.1
+"""Where effects can explain any response, σ² is reduced by this factor …"""
 
-RISE = 1e-3
-"""… and belongs at zero if −2 ln L does not rise by this. Its rounding at `LOST` is below 10⁻⁴."""
+NO_RISE = 1e-3
+"""… and is zero if −2 ln L does not increase by this. Its rounding at `LOST_RESIDUAL` is below
+10⁻⁴."""
 
-STALLED = 1e-9
-"""Promised gain that counts as none when no step raises the likelihood: rounding hides it."""
+STALLED_GAIN = 1e-9
+"""Predicted increase that is rounding, if no step raises the likelihood."""
 
-LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
-"""Iterations where there are many …"""
+EM_ITERATION_LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
+"""Iteration limits of the slow methods …"""
 
-LIMIT = 1_000
-"""… and for the others, of which Fisher scoring is linear where the information is poor."""
+ITERATION_LIMIT = 1_000
+"""… and of the others. Fisher scoring converges linearly where there is little information."""
 
 
 @named_arguments
@@ -82,16 +83,16 @@ def estimate(
         ``"ai"`` average information, ``"newton"`` observed, ``"fisher"`` expected information;
         ``"em"`` and ``"em-fixed-point"``, the two forms of the cheat sheet; ``"quasi-newton"``
         L-BFGS-B on the exact score. The first three halve a step that does not raise the
-        likelihood, and take an EM step where that does not help; where the observed
-        information is not positive definite, the average information serves. ``"newton"`` and
+        likelihood, and take an EM step if that does not help; where the observed information is
+        not positive definite, the average information is used. ``"newton"`` and
         ``"fisher"`` invert a dense matrix of all effects.
         ``"emma"`` is :func:`emma`, for one component; ``"gibbs"`` the joint posterior mode of
-        :func:`gibbs` under flat priors. These two have no use for a start or a limit.
+        :func:`gibbs` under flat priors. These two take no start and no limit.
     reml : bool
     start : mapping or Series of names to variances, or array (r + 1,), optional
         Variances to start from, the residual's last; equal shares otherwise.
     tolerance : float, optional
-        Promised gain of the log-likelihood at which to stop, 10⁻¹⁵.
+        Predicted increase of the log-likelihood at which to stop, 10⁻¹⁵.
     max_iterations : int, optional
         1,000; 20,000 for EM.
     memory : float
@@ -128,17 +129,17 @@ def estimate(
     Name: variance, dtype: float64
     """
     model = component_model_of(model)
-    method = one_of("method", method, (*STEPPING, *STARTLESS))
+    method = one_of("method", method, (*METHODS_WITH_START, *METHODS_WITHOUT_START))
     reml = flag("reml", reml)
     memory = positive("memory", memory)
     given = {"start": start, "max_iterations": max_iterations, "tolerance": tolerance}
     unused = [name for name, value in given.items() if value is not None]
-    if method in STARTLESS and unused:
+    if method in METHODS_WITHOUT_START and unused:
         raise ArgumentError(f"method={method!r} has no use for {', '.join(unused)}.")
     if method == "gibbs" and not reml:
         raise ArgumentError("method='gibbs' has no counterpart of ML: leave reml=True.")
     tolerance = TOLERANCE if tolerance is None else positive("tolerance", tolerance)
-    limit = LIMITS.get(method, LIMIT)
+    limit = EM_ITERATION_LIMITS.get(method, ITERATION_LIMIT)
     if max_iterations is not None:
         limit = whole("max_iterations", max_iterations, least=1)
     sums = sums_of(model)
@@ -164,59 +165,61 @@ class _Options:
 def _by_method(
     model: ComponentModel, sums: Sums, method: str, start: FloatArray, options: _Options
 ) -> VarCompFit:
-    """Estimate components of which X leaves something."""
+    """Estimate components that X does not explain."""
     equations = Equations(sums, options.memory)
     if not model.components:
         alone = likelihood(equations, np.ones(1), options.reml).profiled_scale
         at = likelihood(equations, np.array([alone]), options.reml)
-        return evaluated(model, at, method, "converged: without random effects σ² is explicit")
+        return fit_at(model, at, method, "converged: without random effects σ² is explicit")
     if method == "emma":
         return emma(model, reml=options.reml)
     if method == "gibbs":
         return _joint_mode(model, equations, options.seed)
-    path = Path(equations, options.reml, [], [], [])
+    path = IterationPath(equations, options.reml, [], [], [])
     with limited_blas_threads(equations.largest):
         at = path.at(start)
         path.add(at, "start")
         if _leaves_little(path):
-            refuse_lost(model, sums)
+            refuse_lost(model, sums.scale)
         at = _iterated(path, at, method, options)
-        if at.scale <= TINY:
+        if at.scale <= LITTLE_RESIDUAL:
             _check_residual(path, at, model)
         at, others = _lowest(path, at, method, options)
         found = _result(model, method, path, at, options.tolerance, options.limit)
         return replace(found, message=found.message + others) if found.converged else found
 
 
-def _iterated(path: Path, at: Likelihood, method: str, options: _Options) -> Likelihood:
-    """Where a method leads to."""
+def _iterated(path: IterationPath, at: Likelihood, method: str, options: _Options) -> Likelihood:
+    """The optimum that a method finds from here."""
     go = quasi_newton if method == "quasi-newton" else iterate
-    return settled(path, go(path, at, method, options.tolerance, options.limit))
+    return held_variances_at_zero(path, go(path, at, method, options.tolerance, options.limit))
 
 
-def _lowest(path: Path, at: Likelihood, method: str, options: _Options) -> tuple[Likelihood, str]:
-    """Walks again from other minima along each variance; adds to the path what ends lower.
+def _lowest(
+    path: IterationPath, at: Likelihood, method: str, options: _Options
+) -> tuple[Likelihood, str]:
+    """The lowest of the optima found from other minima along each variance; extends the path.
 
-    Where the residual variance goes to zero the likelihood may have no bound: not there.
+    Optima with a residual variance of zero are not used: the likelihood may have no bound there.
     """
     met = [at.criterion]
     for _ in range(MOST_LOWER_OPTIMA):
         lower = None
         for ratios in other_minima(at):
-            aside = Path(path.equations, path.reml, [], [], [])
+            trial_path = IterationPath(path.equations, path.reml, [], [], [])
             try:
-                scale = aside.at(np.append(ratios, 1.0)).profiled_scale
-                begin = aside.at(np.append(ratios, 1.0) * scale)
-                aside.add(begin, "start")
-                end = _iterated(aside, begin, method, options)
+                scale = trial_path.at(np.append(ratios, 1.0)).profiled_scale
+                begin = trial_path.at(np.append(ratios, 1.0) * scale)
+                trial_path.add(begin, "start")
+                end = _iterated(trial_path, begin, method, options)
             except NumericalError:
                 continue
-            if end.scale <= TINY:
+            if end.scale <= LITTLE_RESIDUAL:
                 continue
             met.append(end.criterion)
             if end.criterion < at.criterion - max(SAME_OPTIMUM, rounding(at)):
                 lower = end
-                path.extend(aside)
+                path.extend(trial_path)
                 break
         if lower is None:
             break
@@ -228,7 +231,7 @@ def _lowest(path: Path, at: Likelihood, method: str, options: _Options) -> tuple
 def _joint_mode(
     model: ComponentModel, equations: Equations, seed: np.random.Generator
 ) -> VarCompFit:
-    """The mode of what the Gibbs sampler draws from."""
+    """The joint posterior mode of the Gibbs sampler."""
     drawn = gibbs(model, seed=seed)
     mode = drawn.joint_mode.to_numpy() / equations.sums.scale**2
     chains, draws = drawn.variance_draws.shape[:2]
@@ -236,15 +239,15 @@ def _joint_mode(
         f"joint posterior mode of {chains} chains of {draws} draws with flat priors; "
         "lmforms.varcomp.gibbs gives the draws"
     )
-    return evaluated(model, likelihood(equations, mode, True), "gibbs", message)
+    return fit_at(model, likelihood(equations, mode, True), "gibbs", message)
 
 
 def _with_explained(
     model: ComponentModel, sums: Sums, found: VarCompFit, kept: IndexArray, memory: float
 ) -> VarCompFit:
-    """A fit of the other components, with those put back that lie in the span of X.
+    """A fit of the other components, with those added again that lie in the span of X.
 
-    Their variances are zero by ML; by REML any would do, and they are given the residual's.
+    Their variances are zero by ML. By REML they are not identified, and are set to the residual's.
     """
     steps = np.zeros((len(found.steps), len(model.components) + 1))
     if found.reml:
@@ -254,28 +257,33 @@ def _with_explained(
     return replace(found, model=model, steps=steps, likelihood=at)
 
 
-def _leaves_little(path: Path) -> bool:
-    """Whether wide components leave next to nothing, or so little that nothing can be computed."""
+def _leaves_little(path: IterationPath) -> bool:
+    """Whether components with large variances leave a negligible or incomputable residual."""
     sizes = path.equations.sums.sizes
     try:
-        return path.at(np.append(WIDE / sizes, 1.0)).profiled_scale <= TINY
+        return path.at(np.append(WIDE_RATIO / sizes, 1.0)).profiled_scale <= LITTLE_RESIDUAL
     except NumericalError:
         return True
 
 
-def _check_residual(path: Path, at: Likelihood, model: ComponentModel) -> None:
-    """Raise if σ² shrinks without end, or to where sums of squares have no digits for it."""
-    if explained(model).any_response:
-        less = path.at(np.append(at.variances[:-1], SHRUNK * at.scale))
-        if at.scale < LOST or less.criterion < at.criterion + RISE:
+def _check_residual(path: IterationPath, at: Likelihood, model: ComponentModel) -> None:
+    """Raise if σ² tends to zero, or is lost in the rounding of sums of squares."""
+    if explained_rows(model).any_response:
+        less = path.at(np.append(at.variances[:-1], RESIDUAL_REDUCTION * at.scale))
+        if at.scale < LOST_RESIDUAL or less.criterion < at.criterion + NO_RISE:
             raise ModelError(no_residual(model))
 
 
 def _result(
-    model: ComponentModel, method: str, path: Path, at: Likelihood, tolerance: float, limit: int
+    model: ComponentModel,
+    method: str,
+    path: IterationPath,
+    at: Likelihood,
+    tolerance: float,
+    limit: int,
 ) -> VarCompFit:
-    left, exhausted = steps.decrement(at), len(path.points) > limit
-    converged = left <= max(tolerance, rounding(at), 0.0 if exhausted else STALLED)
+    left, exhausted = estimator_steps.decrement(at), len(path.points) > limit
+    converged = left <= max(tolerance, rounding(at), 0.0 if exhausted else STALLED_GAIN)
     if converged:
         message = "converged: a Newton step promises no further gain"
         zero = [n for n, v in zip(model.names, at.variances, strict=False) if v == 0]
@@ -303,12 +311,12 @@ def _result(
 
 
 def _start(start: Any, model: ComponentModel, sums: Sums) -> FloatArray:
-    """Equal shares of the variance that X leaves, or what was given."""
+    """The start given, or equal shares of the residual variance from X."""
     names = [*model.names, RESIDUAL]
     if start is None:
         share = 1.0 / len(names)
         return np.append(share / sums.sizes, share)
-    start = by_name("start", start, pd.Index(names))
+    start = in_name_order("start", start, pd.Index(names))
     if isinstance(start, Mapping):
         if sorted(start) != sorted(names):
             raise ArgumentError(f"start must name {', '.join(names)}, not {', '.join(start)}.")

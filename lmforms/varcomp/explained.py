@@ -1,4 +1,4 @@
-"""Whether components explain every row: the common definition, for a model of components."""
+"""Whether the components of a model explain every row, by the definition of the engine."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from ..errors import ModelError, NumericalError
 
 if TYPE_CHECKING:
     from .model import ComponentModel
-    from .sums import Sums
 
-LOST = 1e-10
-"""A residual variance below this share of what X leaves is a difference of sums with five digits
-or fewer."""
+LOST_RESIDUAL = 1e-10
+"""A residual variance below this share of that of y given X has at most five correct digits: it is
+a difference of sums."""
 
 
 def doubtful(model: ComponentModel, left: float) -> bool:
-    """Whether residuals of this root mean square, whitened, are to be looked at row by row."""
+    """Whether whitened residuals of this root mean square have to be checked row by row."""
     size = max(model.size, float(np.abs(model.y).max(initial=0.0)))
     return left <= exact_fit.CHECKED_RATIO * exact_fit.resolution(size, model.root_weights)
 
 
-def explained(model: ComponentModel) -> exact_fit.Explained:
-    """Whether X, or X and the components, leave nothing of y but rounding."""
+def explained_rows(model: ComponentModel) -> exact_fit.Explained:
+    """Whether the residuals from X, or from X and the components, are rounding errors."""
     import scipy.sparse as sp
 
     root = model.root_weights
@@ -36,31 +35,33 @@ def explained(model: ComponentModel) -> exact_fit.Explained:
 
 
 def refuse_explained_by_fixed(model: ComponentModel) -> None:
-    """Raise if X leaves nothing of y but rounding.
+    """Raise if the residuals from X are rounding errors.
 
     Raises
     ------
     ModelError
     """
-    if explained(replace(model, components=())).by_fixed:
+    if explained_rows(replace(model, components=())).by_fixed:
         raise ModelError(
             "the columns of X explain the response exactly: no residual variance is left to "
             "split. Is the response computed from the predictors?"
         )
 
 
-def refuse_lost(model: ComponentModel, sums: Sums) -> None:
-    """Raise if components leave nothing of y, or too little for sums of squares to show.
+def refuse_lost(model: ComponentModel, scale: float) -> None:
+    """Raise if components explain y exactly, or up to less than the rounding of sums of squares.
+
+    `scale` is the standard deviation of the residuals from X.
 
     Raises
     ------
     ModelError, NumericalError
     """
-    found = explained(model)
+    found = explained_rows(model)
     if found.by_all:
         raise ModelError(no_residual(model))
-    share = found.sum_of_squares / (model.n * sums.scale**2)
-    if share < LOST and not found.any_response:
+    share = found.sum_of_squares / (model.n * scale**2)
+    if share < LOST_RESIDUAL and not found.any_response:
         known = any(c.root is not None or c.precision is not None for c in model.components)
         raise NumericalError(
             f"{' and '.join(model.names)} leave only {share:.0e} of what X leaves of the "

@@ -1,4 +1,4 @@
-"""What every estimator of variance components returns."""
+"""`VarCompFit`: the result of every estimator of variance components."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..support.arguments import named_arguments, one_of
 from ..support.arrays import BoolArray, FloatArray
-from . import steps
+from . import estimator_steps
 from .likelihood import Likelihood
 from .model import ComponentModel
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-FLAT = 1e-9
-"""A scaled information with an eigenvalue below this does not tell its variances apart."""
+FLAT_EIGENVALUE = 1e-9
+"""Variances with an eigenvalue of the scaled information below this are not identified."""
 
 RESIDUAL = "Residual"
 """Name of the last variance."""
@@ -39,7 +39,7 @@ class VarCompFit:
     criteria : ndarray (t,)
         −2 × (restricted) log-likelihood at each.
     kinds : tuple of str
-        What each step was: ``"start"``, ``"ai"``, ``"em"`` …
+        The kind of each step: ``"start"``, ``"ai"``, ``"em"`` …
     converged : bool
     message : str
         Why it stopped, and the remedy if it should not have.
@@ -113,28 +113,28 @@ class VarCompFit:
 
     @cached_property
     def flat(self) -> BoolArray:
-        """Which variances the data do not tell, (r + 1,): along them the likelihood is flat.
+        """Variances that are not identified, (r + 1,): the likelihood is flat along them.
 
-        Where X explains a component, that is so by REML alone.
+        If X explains a component, its variance is not identified by REML.
         """
         at = self.likelihood
         known = (
             np.append(~at.sums.explained, True) if self.reml else np.ones(len(at.variances), bool)
         )
-        chosen = np.flatnonzero(steps.free(at) & known)
+        chosen = np.flatnonzero(estimator_steps.free(at) & known)
         inner = at.average[np.ix_(chosen, chosen)]
         scale = np.sqrt(np.diag(inner))
         values, vectors = np.linalg.eigh(inner / np.outer(scale, scale))
         out = ~known
-        out[chosen] = (np.abs(vectors[:, values < FLAT]) > 0.1).any(axis=1)
+        out[chosen] = (np.abs(vectors[:, values < FLAT_EIGENVALUE]) > 0.1).any(axis=1)
         return out
 
     @cached_property
     def bse(self) -> pd.Series:
         """Standard errors of the variances, from the average information.
 
-        NaN for a variance of zero: the likelihood is not quadratic there, and the others'
-        are given it. NaN too for variances that the data do not tell.
+        NaN for a variance of zero, where the likelihood is not quadratic; the others are
+        conditional on it. NaN too for variances that are not identified.
         """
         import pandas as pd
 
@@ -181,8 +181,8 @@ class VarCompFit:
         return "\n".join(lines)
 
 
-def evaluated(model: ComponentModel, at: Likelihood, method: str, message: str) -> VarCompFit:
-    """A fit that took no steps."""
+def fit_at(model: ComponentModel, at: Likelihood, method: str, message: str) -> VarCompFit:
+    """A fit at given variances, without iterations."""
     sums = at.sums
     return VarCompFit(
         model=model,

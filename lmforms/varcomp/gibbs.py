@@ -3,8 +3,8 @@
 The full conditionals are in :mod:`.samplers`, the priors in :mod:`.priors` (sheet, section 7).
 
 With the flat prior, p(σ_1², …, σ²) ∝ 1 and p(β) ∝ 1, the posterior of all variances together is
-proportional to the restricted likelihood: its joint mode is the REML estimate. The modes of
-the single variances are of other functions, and are not.
+proportional to the restricted likelihood: its joint mode is the REML estimate. The modes of the
+marginal densities of single variances are not.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from .explained import refuse_lost
 from .fit import RESIDUAL
 from .model import ComponentModel, component_model_of
 from .posterior import GibbsFit, all_draws
-from .priors import Priors, check_proper, priors_of, tails_of
+from .priors import InverseChiSquared, Priors, check_proper, priors_of, tails_of
 from .samplers import Sampler, sampler_of
 from .sums import sums_of
 
-MOST = 10**9
-"""Iterations that nobody waits for."""
+MOST_ITERATIONS = 10**9
+"""Upper limit of `warmup` and `thin`."""
 
-MEMORY = 8 * 2**30
-"""Bytes that draws may take."""
+MOST_DRAW_BYTES = 8 * 2**30
+"""Bytes that the draws may take."""
 
 
 @named_arguments
@@ -56,7 +56,7 @@ def gibbs(
     warmup : int
         Iterations at the start of each chain that are not kept.
     chains : int
-        They start far apart, at random shares of the variance of y.
+        They start at random shares of the variance of y, far apart.
     thin : int
         One of so many iterations is kept.
     prior : InverseChiSquared or mapping, optional
@@ -81,9 +81,9 @@ def gibbs(
 
     Notes
     -----
-    The chain moves a variance by about √(2/q) of itself, for q effects: where effects are many
-    and say little each (an animal model), draws are correlated over long stretches and more of
-    them are needed. :meth:`GibbsFit.diagnostics` tells.
+    A step changes a variance by about √(2/q) of its value, for q effects. With many effects that
+    each have little information (an animal model) draws are highly autocorrelated, and more of them
+    are needed: see :meth:`GibbsFit.diagnostics`.
 
     Examples
     --------
@@ -99,7 +99,8 @@ def gibbs(
     """
     model = component_model_of(model)
     draws, chains = whole("draws", draws, least=1), whole("chains", chains, least=1)
-    warmup, thin = whole("warmup", warmup, most=MOST), whole("thin", thin, least=1, most=MOST)
+    warmup = whole("warmup", warmup, most=MOST_ITERATIONS)
+    thin = whole("thin", thin, least=1, most=MOST_ITERATIONS)
     progress, rng = flag("progress", progress), generator("seed", seed)
     if not model.components:
         raise ModelError("the model has no component: its residual variance needs no sampling.")
@@ -107,20 +108,11 @@ def gibbs(
     names = [*model.names, RESIDUAL]
     priors = priors_of(prior, names)
     check_proper(sums, priors, names)
-    if not priors[-1].nu * priors[-1].scale > 0:  # else the prior holds the residual up
-        refuse_lost(model, sums)
-    sampler = sampler_of(model, sums)
-    nu = np.array([p.nu for p in priors])
-    added = nu * np.array([p.scale for p in priors]) / sums.scale**2
-
-    kept = 8.0 * draws * chains * (2 * len(names) + sums.p)
-    if kept > MEMORY:
-        raise MemoryLimitError(
-            f"draws={draws:,} in chains={chains:,} take {kept / 2**30:.1f} GiB, more than the "
-            f"{MEMORY / 2**30:.0f} GiB that they may: `thin` keeps one iteration of several."
-        )
-    rngs = rng.spawn(chains)
-    run = _Run(sampler, rngs, sampler.degrees + nu, added, (draws, sums.p))
+    proper_residual = priors[-1].nu * priors[-1].scale > 0  # such a prior keeps σ² positive
+    if not proper_residual:
+        refuse_lost(model, sums.scale)
+    _check_memory(draws, chains, 2 * len(names) + sums.p)
+    run = _Chains(sampler_of(model, sums), rng.spawn(chains), priors, draws)
     iterations: Iterable[int] = range(warmup + draws * thin)
     if progress:
         iterations = _bar(iterations)
@@ -131,43 +123,38 @@ def gibbs(
     except KeyboardInterrupt:
         if not run.kept:
             raise
-    kept = run.kept
-    done = kept == draws
-    mean = sampler.expanded(run.total / (kept * chains)) * sums.scale
-    return GibbsFit(
-        model=model,
-        priors=priors,
-        sampler=sampler.name,
-        variance_draws=run.variances[:, :kept] * sums.scale**2,
-        beta_draws=_betas(run.betas[:, :kept], sums),
-        squares=run.squares[:, :kept] * sums.scale**2,
-        degrees=run.degrees,
-        tails=tails_of(sums, priors),
-        effects=tuple(
-            c.effects(mean[s]) for c, s in zip(model.components, sums.spans, strict=True)
-        ),
-        converged=done,
-        message=f"{chains} chains of {kept} draws"
-        + ("" if done else f" of {draws}: interrupted; more draws would be better"),
-    )
+    return run.result(model)
 
 
-class _Run:
-    """All chains, one iteration at a time, so that an interruption leaves them equally long."""
+def _check_memory(draws: int, chains: int, numbers: int) -> None:
+    """Refuse draws of so many numbers each that do not fit into `MOST_DRAW_BYTES`."""
+    needed = 8.0 * draws * chains * numbers
+    if needed > MOST_DRAW_BYTES:
+        raise MemoryLimitError(
+            f"draws={draws:,} in chains={chains:,} take {needed / 2**30:.1f} GiB, more than the "
+            f"{MOST_DRAW_BYTES / 2**30:.0f} GiB that they may: `thin` keeps one iteration of "
+            "several."
+        )
+
+
+class _Chains:
+    """All chains, advanced together, so that they have equal length after an interruption."""
 
     def __init__(
         self,
         sampler: Sampler,
         rngs: list[np.random.Generator],
-        degrees: FloatArray,
-        added: FloatArray,
-        sizes: tuple[int, int],
+        priors: tuple[InverseChiSquared, ...],
+        draws: int,
     ) -> None:
-        self.sampler, self.rngs, self.degrees, self.added = sampler, rngs, degrees, added
-        shape = (len(rngs), sizes[0])
-        self.variances = np.empty((*shape, len(degrees)))
-        self.squares = np.empty((*shape, len(degrees)))
-        self.betas = np.empty((*shape, sizes[1]))
+        self.sampler, self.rngs, self.priors, self.draws = sampler, rngs, priors, draws
+        nu = np.array([p.nu for p in priors])
+        self.degrees = sampler.degrees + nu
+        self.added = nu * np.array([p.scale for p in priors]) / sampler.sums.scale**2
+        shape = (len(rngs), draws)
+        self.variances = np.empty((*shape, len(priors)))
+        self.squares = np.empty((*shape, len(priors)))
+        self.betas = np.empty((*shape, sampler.sums.p))
         self.total: FloatArray = np.zeros(1)
         self.kept = 0
         self._state = [_start(sampler, rng) for rng in rngs]
@@ -187,9 +174,33 @@ class _Run:
         if keep:
             self.total, self.kept = self.total + totals, self.kept + 1
 
+    def result(self, model: ComponentModel) -> GibbsFit:
+        """The draws that were kept, in the user's units."""
+        sampler, sums, kept, chains = self.sampler, self.sampler.sums, self.kept, len(self.rngs)
+        done = kept == self.draws
+        message = f"{chains} chains of {kept} draws"
+        if not done:
+            message += f" of {self.draws}: interrupted; more draws would be better"
+        mean = sampler.expanded(self.total / (kept * chains)) * sums.scale
+        return GibbsFit(
+            model=model,
+            priors=self.priors,
+            sampler=sampler.name,
+            variance_draws=self.variances[:, :kept] * sums.scale**2,
+            beta_draws=_betas(self.betas[:, :kept], sums),
+            squares=self.squares[:, :kept] * sums.scale**2,
+            degrees=self.degrees,
+            tails=tails_of(sums, self.priors),
+            effects=tuple(
+                c.effects(mean[s]) for c, s in zip(model.components, sums.spans, strict=True)
+            ),
+            converged=done,
+            message=message,
+        )
+
 
 def _start(sampler: Sampler, rng: np.random.Generator) -> FloatArray:
-    """Variances that share that of y, which is 1, at random."""
+    """Random shares of the variance of y, which is 1."""
     sizes = sampler.sums.sizes
     shares = rng.dirichlet(np.ones(len(sizes) + 1))
     return np.asarray(np.append(shares[:-1] / sizes, shares[-1]))

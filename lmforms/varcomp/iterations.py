@@ -1,8 +1,8 @@
-"""The walks of iterative estimators over the likelihood: steps, halvings, boundary.
+"""Iterations of the estimators that maximise the likelihood: steps, halvings, boundary.
 
-A step of a Newton-like method is cut short of zero and halved until the likelihood rises. Where
-the information is not positive definite the average information takes its place; where no step
-helps, an EM step is taken.
+A step of a Newton-like method is shortened to keep variances from being negative, and halved until
+the likelihood increases. Where the information is not positive definite the average information is
+used; where no step increases the likelihood, an EM step is taken.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import numpy as np
 
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
-from . import steps
+from . import estimator_steps
 from .equations import Equations
 from .likelihood import Likelihood, likelihood
 
-HALVINGS = 12
-"""A Newton step is halved so many times before an EM step is taken in its place."""
+MOST_HALVINGS = 12
+"""Halvings of a Newton step before an EM step replaces it."""
 
-SHRINK = 0.1
-"""What is left of a variance that a step would make negative, but that does not belong at zero."""
+REDUCED_VARIANCE = 0.1
+"""Share of a variance that is kept if a step would make it negative, but zero is not optimal."""
 
-EM_TRIES = 20
-"""Every so many EM steps …"""
+EM_STEPS_BETWEEN_TRIALS = 20
+"""Number of EM steps after which …"""
 
-SMALL = 0.05
-"""… variances below this share of σ² that shrink are tried at zero: EM gets there as 1/t."""
+SMALL_VARIANCE = 0.05
+"""… decreasing variances below this share of σ² are tried at zero, which EM approaches as 1/t."""
 
-ROUNDING = 64 * np.finfo(float).eps
-"""Share of the criterion by which it may rise and still not be said to."""
+CRITERION_ROUNDING = 64 * np.finfo(float).eps
+"""Increases of the criterion below this share of it are rounding."""
 
 
 @dataclass
-class Path:
-    """The points that a method went through.
+class IterationPath:
+    """The iterations of a method.
 
     Attributes
     ----------
@@ -57,30 +57,34 @@ class Path:
         return likelihood(self.equations, variances, self.reml)
 
     def add(self, at: Likelihood, kind: str) -> None:
-        """Go there."""
+        """Add an iteration."""
         self.points.append(at.variances)
         self.criteria.append(at.criterion)
         self.kinds.append(kind)
 
-    def extend(self, other: Path) -> None:
-        """Go on along another path."""
+    def extend(self, other: IterationPath) -> None:
+        """Add the iterations of another path."""
         self.points += other.points
         self.criteria += other.criteria
         self.kinds += other.kinds
 
 
-def iterate(path: Path, at: Likelihood, method: str, tolerance: float, limit: int) -> Likelihood:
-    """Steps of one method until none promises anything."""
-    move: Callable[[Path, Likelihood, str], tuple[Likelihood, str] | None]
+def iterate(
+    path: IterationPath, at: Likelihood, method: str, tolerance: float, limit: int
+) -> Likelihood:
+    """Iterate one method until the predicted increase is below the tolerance."""
+    move: Callable[[IterationPath, Likelihood, str], tuple[Likelihood, str] | None]
     move = _em_step if method in _EM else _newton_step
     before = np.inf
     for i in range(limit):
-        left = steps.decrement(at)
-        hidden = left <= rounding(at)  # in the criterion; derivatives see a little further
+        left = estimator_steps.decrement(at)
+        hidden = left <= rounding(at)  # in the criterion; derivatives are a little more accurate
         if left <= tolerance or (hidden and left >= before):
             break
         before = left
-        found = _to_zero(path, at) if method in _EM and i % EM_TRIES == EM_TRIES - 1 else None
+        found = None
+        if method in _EM and (i + 1) % EM_STEPS_BETWEEN_TRIALS == 0:
+            found = _to_zero(path, at)
         found = found or move(path, at, method)
         if found is None:
             break
@@ -89,20 +93,21 @@ def iterate(path: Path, at: Likelihood, method: str, tolerance: float, limit: in
     return at
 
 
-_EM = {"em": steps.em, "em-fixed-point": steps.em_fixed_point}
+_EM = {"em": estimator_steps.em, "em-fixed-point": estimator_steps.em_fixed_point}
 
 
-def _em_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
+def _em_step(path: IterationPath, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
     new = path.at(_EM[method](at))
     if method == "em-fixed-point" and higher(new, at):
-        new, method = path.at(steps.em(at)), "em"
+        new, method = path.at(estimator_steps.em(at)), "em"
     return None if np.array_equal(new.variances, at.variances) else (new, method)
 
 
-def _to_zero(path: Path, at: Likelihood) -> tuple[Likelihood, str] | None:
-    """Small variances that shrink put to zero, where EM only arrives after infinite time."""
+def _to_zero(path: IterationPath, at: Likelihood) -> tuple[Likelihood, str] | None:
+    """Try small, decreasing variances at zero, which EM reaches only in the limit."""
     shrinks = at.score[:-1] < 0
-    small = (at.variances[:-1] > 0) & (at.variances[:-1] * at.sums.sizes < SMALL * at.scale)
+    own = at.variances[:-1]
+    small = (own > 0) & (own * at.sums.sizes < SMALL_VARIANCE * at.scale)
     zero = np.append(shrinks & small, False)
     if not zero.any():
         return None
@@ -112,27 +117,27 @@ def _to_zero(path: Path, at: Likelihood) -> tuple[Likelihood, str] | None:
     return trial, "boundary"
 
 
-def _newton_step(path: Path, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
-    """The step, cut short of zero and halved until the likelihood rises; EM's otherwise."""
-    step = steps.newton(at, steps.INFORMATIONS[method])
+def _newton_step(path: IterationPath, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
+    """A step within bounds, halved until the likelihood increases; an EM step if none does."""
+    step = estimator_steps.newton(at, estimator_steps.INFORMATIONS[method])
     if step is None:  # far from the optimum, or near zero, −∂²l is often not positive definite
         method = "ai"
-        step = steps.newton(at, steps.INFORMATIONS[method])
-    for k in range(HALVINGS if step is not None else 0):
+        step = estimator_steps.newton(at, estimator_steps.INFORMATIONS[method])
+    for k in range(MOST_HALVINGS if step is not None else 0):
         assert step is not None
         new = at.variances + 0.5**k * step
         if not new[-1] > 0:
             continue
         below = new < 0
-        if below.any():  # to zero if the likelihood wants it there, else only towards it
+        if below.any():  # to zero if the score points there, else only towards it
             trial = path.at(np.where(below, 0.0, new))
             if not higher(trial, at) and (trial.score[below] <= 0).all():
                 return trial, method
-            new = np.where(below, SHRINK * at.variances, new)
+            new = np.where(below, REDUCED_VARIANCE * at.variances, new)
         trial = path.at(new)
         if not higher(trial, at):
             return trial, method
-    trial = path.at(steps.em(at))
+    trial = path.at(estimator_steps.em(at))
     return None if higher(trial, at) else (trial, "em")
 
 
@@ -142,19 +147,19 @@ def higher(new: Likelihood, old: Likelihood) -> bool:
 
 
 def rounding(at: Likelihood) -> float:
-    """By how much a computed criterion may be off."""
-    return float(ROUNDING * max(1.0, abs(at.criterion)))
+    """Bound of the rounding error of a criterion."""
+    return float(CRITERION_ROUNDING * max(1.0, abs(at.criterion)))
 
 
 def quasi_newton(
-    path: Path, at: Likelihood, method: str, tolerance: float, limit: int
+    path: IterationPath, at: Likelihood, method: str, tolerance: float, limit: int
 ) -> Likelihood:
     """L-BFGS-B in units in which the average information at the start has a unit diagonal."""
     from scipy.optimize import minimize
 
-    del tolerance  # L-BFGS-B goes on until rounding stops it
+    del tolerance  # L-BFGS-B iterates to the limit of rounding
     best = at
-    for _ in range(3):  # in units of where the last round ended
+    for _ in range(3):  # in units of the last optimum
         units = 1.0 / np.sqrt(np.maximum(np.diag(best.average), np.finfo(float).tiny))
 
         def objective(x: FloatArray, units: FloatArray = units) -> tuple[float, FloatArray]:
@@ -182,9 +187,9 @@ def quasi_newton(
     return best
 
 
-def settled(path: Path, at: Likelihood) -> Likelihood:
-    """Variances that are held near zero put there, unless the likelihood falls."""
-    held = ~steps.free(at)
+def held_variances_at_zero(path: IterationPath, at: Likelihood) -> Likelihood:
+    """Set variances that are held near zero to zero, unless the likelihood decreases."""
+    held = ~estimator_steps.free(at)
     if not (at.variances[held] > 0).any():
         return at
     trial = path.at(np.where(held, 0.0, at.variances))

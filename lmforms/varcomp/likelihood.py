@@ -6,8 +6,8 @@ With P₀ = σ²P, V_i = Z_iK_iZ_i', and from the factored equations (:mod:`.equ
     tr(P₀V_i) = [q_i − tr(Q_i M^ii) − tr(B_i'Q_iB_i)] / γ_i,
     y'P₀V_iP₀y = b_i'Q_ib_i / γ_i,
 
-everything follows without a vector of n numbers; what concerns σ² follows from
-ΣᵢγᵢVᵢ + I = V₀. In the variances v = (σ_1², …, σ²), l the (restricted) log-likelihood:
+all derivatives follow without vectors of length n; those for σ² follow from ΣᵢγᵢVᵢ + I = V₀. In
+the variances v = (σ_1², …, σ²), l the (restricted) log-likelihood:
 
     ∂l/∂v_i         = −½[tr(PV_i) − y'PV_iPy]
     −∂²l/∂v_i∂v_j   = −½ tr(PV_iPV_j) + y'PV_iPV_jPy      (observed)
@@ -18,7 +18,7 @@ For ML, V⁻¹ takes the place of P in the traces.
 
 References
 ----------
-Cheat sheet, sections 2 and 7, with its signs and factors ½ put right; Searle, Casella,
+Cheat sheet, sections 2 and 7, with corrected signs and factors ½; Searle, Casella,
 McCulloch (1992), *Variance Components*, chapter 6; Gilmour, Thompson, Cullis (1995).
 """
 
@@ -34,9 +34,9 @@ from ..support.arrays import FloatArray
 from .equations import Equations, FactoredEquations
 from .sums import Sums
 
-LEAST = 1e-10
-"""What stands for γ = 0, as a share of σ²: derivatives would be 0/0, and keep five digits so. The
-criterion is brought back by its slope."""
+LEAST_RATIO = 1e-10
+"""Replaces γ = 0, as a share of σ²: derivatives would be 0/0, and have five digits with it. The
+criterion is corrected by its slope."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Likelihood:
         σ_1², …, σ_r², σ².
     reml : bool
     factored : FactoredEquations
-        M at γ = σ_i²/σ², none below `LEAST`.
+        M at γ = σ_i²/σ², none below `LEAST_RATIO`.
     ratios : ndarray (r,)
         These γ.
     """
@@ -189,7 +189,7 @@ class Likelihood:
 
     @property
     def shrinkage(self) -> FloatArray:
-        """tr(Q_iC^ii): what EM needs."""
+        """tr(Q_iC^ii), used by EM."""
         return self._traces
 
     @property
@@ -240,7 +240,7 @@ class Likelihood:
         out[r, r] = sums[r] - out[r, :r] @ self.ratios
         return out
 
-    # --- others at hand ---------------------------------------------------------------------
+    # --- the profiled residual variance -----------------------------------------------------
 
     @property
     def profiled_scale(self) -> float:
@@ -261,6 +261,6 @@ def likelihood(equations: Equations, variances: FloatArray, reml: bool) -> Likel
     variances = np.asarray(variances, dtype=np.float64)
     if not variances[-1] > 0:
         raise NumericalError("the residual variance must be positive.")
-    least = LEAST / equations.sums.sizes
+    least = LEAST_RATIO / equations.sums.sizes
     ratios = np.maximum(variances[:-1] / variances[-1], least)
     return Likelihood(equations, variances, reml, equations.factor(ratios), ratios)

@@ -1,6 +1,6 @@
 """A model of variance components: y = Xβ + ΣZᵢuᵢ + e, uᵢ ~ N(0, σᵢ²Kᵢ), e ~ N(0, σ²W⁻¹).
 
-From a formula or from matrices; what is common to every textbook estimator.
+Made from a formula or from matrices, and used by all estimators.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..data.align import in_order
+from ..data.align import in_row_order
 from ..data.frame import real_array
+from ..data.read import read_formula_data
 from ..errors import ArgumentError, DataError, ModelError, near_matches
 from ..relationship import Relationship
 from ..relationship.check import is_sparse
+from ..relationship.model_relationships import related_design
 from ..support.arguments import instance, mapping, named_arguments, sequence
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, as_dense
 
 if TYPE_CHECKING:
     from ..data.design import Design, GroupingFactor
@@ -40,13 +42,13 @@ class Component:
     labels : tuple
         Of the q effects u.
     root : ndarray or sparse (q, r), optional
-        L with LL' = K. Directions in which K has no variance are not there.
+        L with LL' = K, without the null space of K.
     precision : sparse (q, q), optional
         Q = K⁻¹.
     log_det_precision : float
         ln|Q|.
     size_of_precision : float
-        Mean variance that Q gives an effect, roughly.
+        Mean variance of an effect under Q, roughly.
     """
 
     name: str
@@ -76,7 +78,7 @@ class Component:
     def covariance(self) -> FloatArray:
         """K, dense."""
         if self.root is not None:
-            root = self.root if isinstance(self.root, np.ndarray) else self.root.toarray()
+            root = as_dense(self.root)
             return np.asarray(root @ root.T)
         if self.precision is None:
             return np.eye(self.Z.shape[1])
@@ -100,7 +102,7 @@ class ComponentModel:
     weights : ndarray (n,), optional
         Var(e_i) = σ²/w_i.
     size : float
-        Largest absolute value of what y was made of (response, offset), if above y's own.
+        Largest absolute value of response and offset, if above that of y.
 
     Examples
     --------
@@ -119,9 +121,14 @@ class ComponentModel:
     size: float = 0.0
 
     @property
+    def row_weights(self) -> FloatArray:
+        """w, (n,): ones without weights."""
+        return np.ones(self.n) if self.weights is None else self.weights
+
+    @property
     def root_weights(self) -> FloatArray:
         """√w, (n,)."""
-        return np.ones(self.n) if self.weights is None else np.sqrt(self.weights)
+        return np.sqrt(self.row_weights)
 
     @property
     def n(self) -> int:
@@ -162,10 +169,8 @@ class ComponentModel:
         RelationshipError
             A level has no label in K.
         """
-        from ..model import MixedModel
-
-        model = MixedModel(formula, data, weights=weights, offset=offset, relationship=relationship)
-        return component_model(model.design, model.relationship)
+        read = read_formula_data(formula, data, weights=weights, offset=offset)
+        return component_model(*related_design(read, relationship))
 
     @classmethod
     @named_arguments
@@ -197,10 +202,10 @@ class ComponentModel:
         rows = _row_labels(y, X, *Z.values(), weights)
         if rows is not None:
             y, X, weights = (
-                in_order(what, given, rows)
+                in_row_order(what, given, rows)
                 for what, given in (("y", y), ("X", X), ("weights", weights))
             )
-            Z = {name: in_order(f"Z[{name!r}]", z, rows) for name, z in Z.items()}
+            Z = {name: in_row_order(f"Z[{name!r}]", z, rows) for name, z in Z.items()}
         y, X = real_array("y", y), real_array("X", X)
         if y.ndim != 1 or X.ndim != 2 or len(X) != len(y):
             raise ArgumentError(

@@ -18,7 +18,7 @@ from ..support.arrays import FloatArray
 from .likelihood import Likelihood
 
 FEW_EFFECTS = 300
-"""Models with more random effects than this have enough levels for one optimum."""
+"""With more random effects than this, models have enough levels for a single optimum."""
 
 
 def other_minima(at: Likelihood) -> list[FloatArray]:

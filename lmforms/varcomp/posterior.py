@@ -1,4 +1,4 @@
-"""What a Gibbs sampler returns: draws, their summary, and modes of densities.
+"""`GibbsFit`: the result of a Gibbs sampler, with summaries and modes of densities.
 
 Modes of variances are of Rao–Blackwell's estimate of their posterior density (Gelfand and Smith
 1990, JASA 85, 398–409): the mean over the draws k of the conditional densities that the sampler
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-TRIED = 200
-"""Draws at which the density is evaluated to start the search for its mode."""
+MODE_CANDIDATES = 200
+"""Number of draws whose modes are candidates for the start of the search for the mode."""
 
-GRID = 200
-"""Places at which the kernel density of a coefficient is evaluated."""
+DENSITY_POINTS = 200
+"""Points at which the kernel density of a coefficient is evaluated."""
 
 QUANTILES = (0.025, 0.5, 0.975)
 
@@ -48,13 +48,13 @@ class GibbsFit:
     priors : tuple of InverseChiSquared
         Of σ_1², …, σ_r², σ².
     sampler : str
-        How the random effects were drawn.
+        The method of drawing random effects.
     variance_draws : ndarray (chains, draws, r + 1)
     beta_draws : ndarray (chains, draws, p)
     squares : ndarray (chains, draws, r + 1)
         s: variance i of draw k is from s_ik/χ²(ν_i).
     degrees : ndarray (r + 1,)
-        These ν.
+        ν of these.
     tails : ndarray (r,)
         The posterior density of a component's variance falls like v^(−1−t/2) or slower: for
         t ≤ 2 it has no mean, for t ≤ 4 no standard deviation.
@@ -232,7 +232,7 @@ def _mode(squares: FloatArray, degrees: FloatArray) -> FloatArray:
         total = weights.sum()
         return -float(top + np.log(total / len(s))), (half + 1.0) - weights @ shrunk / total
 
-    tried = s[np.unique(np.linspace(0, len(s) - 1, TRIED).astype(int))]
+    tried = s[np.unique(np.linspace(0, len(s) - 1, MODE_CANDIDATES).astype(int))]
     starts = np.log(tried / (2.0 * (half + 1.0)))  # the modes of the single densities
     start = min(starts, key=lambda x: negative(x)[0])
     found = minimize(negative, start, jac=True, method="BFGS")
@@ -246,5 +246,5 @@ def _kernel_mode(x: FloatArray) -> float:
     low, high = np.quantile(x, [0.1, 0.9])
     if not high > low:
         return float(np.median(x))
-    grid = np.linspace(low, high, GRID)
+    grid = np.linspace(low, high, DENSITY_POINTS)
     return float(grid[np.argmax(gaussian_kde(x)(grid))])

@@ -1,4 +1,4 @@
-"""Priors of variances, and whether they leave a posterior.
+"""Priors of variances, and whether the posterior is proper.
 
 v ~ νS/χ²_ν has density ∝ v^(−ν/2−1) exp(−νS/(2v)); ν = −2 and S = 0 is flat (sheet, section 7).
 The posterior can be improper although every full conditional is a distribution, and a Gibbs
@@ -7,8 +7,8 @@ tail v^(−t/2), t the rank of SZ_i, and at v = 0 it is positive:
 
 - t + Σν > 0 for every set of components, t the rank of theirs together, as all of them → ∞;
 - n − p + Σν > 0 over all, the residual included;
-- ν < 0 or S > 0 for a component, as its v → 0; for the residual too if nothing is left of the
-  rows that the effects do not explain.
+- ν < 0 or S > 0 for a component, as its v → 0; for the residual too if the effects explain every
+  row.
 
 For one component these are Hobert and Casella's conditions; for several they are necessary.
 """
@@ -26,11 +26,11 @@ from ..support.arguments import named_arguments, number
 from ..support.arrays import FloatArray
 from .sums import Sums
 
-RANKED = 500
-"""Effects up to which the rank of a set of components is computed; else their number less p."""
+MOST_RANKED_EFFECTS = 500
+"""Largest number of effects of which the rank is computed; for more it is their number minus p."""
 
-SETS = 4
-"""Sets of up to so many components are looked at."""
+LARGEST_SET = 4
+"""Sets of up to this many components are checked."""
 
 
 @named_arguments
@@ -41,7 +41,7 @@ class InverseChiSquared:
     Attributes
     ----------
     nu : float
-        Degrees of freedom ν: what the prior is worth in observations. −2 with scale 0 is flat.
+        Degrees of freedom ν: the weight of the prior in observations. −2 with scale 0 is flat.
     scale : float
         S, in the units of the variance: where the prior is centred.
 
@@ -64,7 +64,7 @@ class InverseChiSquared:
             )
 
 
-FLAT = InverseChiSquared(-2.0, 0.0)
+FLAT_PRIOR = InverseChiSquared(-2.0, 0.0)
 """p(v) ∝ 1."""
 
 Priors = InverseChiSquared | Mapping[str, InverseChiSquared] | None
@@ -73,7 +73,7 @@ Priors = InverseChiSquared | Mapping[str, InverseChiSquared] | None
 def priors_of(prior: Priors, names: list[str]) -> tuple[InverseChiSquared, ...]:
     """One prior for each variance, the residual's last; flat where none is given."""
     if prior is None or isinstance(prior, InverseChiSquared):
-        return (prior or FLAT,) * len(names)
+        return (prior or FLAT_PRIOR,) * len(names)
     if not isinstance(prior, Mapping) or not all(
         isinstance(value, InverseChiSquared) for value in prior.values()
     ):
@@ -87,11 +87,11 @@ def priors_of(prior: Priors, names: list[str]) -> tuple[InverseChiSquared, ...]:
                 f"prior: there is no variance `{name}`, but {listed(names)}."
                 f"{near_matches(str(name), names)}"
             )
-    return tuple(prior.get(name, FLAT) for name in names)
+    return tuple(prior.get(name, FLAT_PRIOR) for name in names)
 
 
 def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[str]) -> None:
-    """Refuse priors that leave no posterior.
+    """Refuse priors with an improper posterior.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[
     for name, prior in zip(names[:-1], priors[:-1], strict=True):
         if prior.nu >= 0 and prior.scale == 0:
             _refuse(f"its mass is at zero variance of {name} (nu ≥ 0 without a scale)", name)
-    for size in range(1, min(count, SETS) + 1):
+    for size in range(1, min(count, LARGEST_SET) + 1):
         for chosen in combinations(range(count), size):
             nu = sum(priors[i].nu for i in chosen)
             rank = _rank(sums, chosen) if nu < 0 else np.inf
@@ -116,7 +116,7 @@ def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[
     if left + nu <= 0:
         _refuse(f"n − p = {left} and nu = {nu:g} leave {left + nu:g} degrees of freedom", names[-1])
     last, every = priors[-1], tuple(range(count))
-    loose = last.nu >= 0 and last.scale == 0 and sums.m <= RANKED
+    loose = last.nu >= 0 and last.scale == 0 and sums.m <= MOST_RANKED_EFFECTS
     if loose and _rank(sums, every) >= left:
         _refuse("the effects explain every row, and its mass is at no residual", names[-1])
 
@@ -139,7 +139,7 @@ def _rank(sums: Sums, chosen: tuple[int, ...]) -> float:
     if not chosen:
         return 0.0
     at = np.concatenate([np.arange(s.start, s.stop) for s in (sums.spans[i] for i in chosen)])
-    if len(at) > RANKED:
+    if len(at) > MOST_RANKED_EFFECTS:
         return float(len(at) - sums.p)
     block = (
         sums.zz[np.ix_(at, at)]

@@ -10,12 +10,13 @@ The posterior of v = (σ_1², …, σ²) and a (u = La, a_i ~ N(0, σ_i²Q_i⁻�
 Sheet, section 7, where β is drawn with u and e'e has n degrees of freedom: integrating it out
 gives the same posterior in fewer steps. With M = DZ'ZD + Q of :mod:`.equations` and a = Db:
 
-- `Diagonal`, one component: in the basis of :mod:`.spectrum` the a_j are independent. Directions
-  the data do not see are integrated out too: q_i becomes the number of the others.
-- `Dense`: (β, b) as one block, from a Cholesky factor of M at every draw.
-- `Sparse`: as one block too. The solution of the mixed-model equations with a right side to which
-  [X DZ]'ε + [0; Fz] is added, FF' = Q, is a draw (García-Cortés and Sorensen 1996, Genetics
-  Selection Evolution 28, 121–126): a sparse factor and one solve, no triangle of it.
+- `DiagonalSampler`, one component: in the basis of :mod:`.component_spectrum` the a_j are
+  independent. Directions on which the data do not depend are integrated out too: q_i becomes the
+  number of the others.
+- `DenseSampler`: (β, b) as one block, from a Cholesky factor of M at every draw.
+- `SparseSampler`: as one block too. The solution of the mixed-model equations is a draw if
+  [X DZ]'ε + [0; Fz], with FF' = Q, is added to their right side (García-Cortés and Sorensen 1996,
+  Genetics Selection Evolution 28, 121–126). That takes a sparse factor and one solve.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ import numpy as np
 
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
+from .component_spectrum import affordable, diagonalised
 from .equations import Equations
 from .model import ComponentModel
-from .spectrum import affordable, spectrum
 from .sums import Sums
 
-DIAGONAL = 2_000
-"""One component of up to so many effects is diagonalised although it is sparse: in seconds."""
+MOST_DIAGONALISED = 2_000
+"""A sparse component is diagonalised up to this many effects: it takes seconds."""
 
 
 class Sampler(ABC):
@@ -42,7 +43,7 @@ class Sampler(ABC):
     Attributes
     ----------
     name : str
-        For people.
+        For messages.
     degrees : ndarray (r + 1,)
         Numbers of squares in what :meth:`squares` returns.
     """
@@ -71,13 +72,13 @@ class Sampler(ABC):
         """a (m,) from its coordinates."""
 
 
-class Diagonal(Sampler):
+class DiagonalSampler(Sampler):
     """One component, diagonalised."""
 
     name = "diagonalised: one eigendecomposition, then independent effects"
 
     def __init__(self, model: ComponentModel, sums: Sums) -> None:
-        self.spectrum = s = spectrum(model, sums)
+        self.spectrum = s = diagonalised(model, sums)
         super().__init__(sums, np.array([len(s.d), sums.n - sums.p], dtype=np.float64))
         self._root = np.sqrt(s.d)
 
@@ -142,7 +143,7 @@ class _Block(Sampler):
         return np.asarray(np.linalg.solve(lower.T, np.linalg.solve(lower, xy))), np.asarray(lower)
 
 
-class Dense(_Block):
+class DenseSampler(_Block):
     """One dense Cholesky factor per draw."""
 
     name = "block draw of all coefficients by a dense Cholesky factor"
@@ -163,7 +164,7 @@ class Dense(_Block):
         return np.asarray(factored.spread * b)
 
 
-class Sparse(_Block):
+class SparseSampler(_Block):
     """One sparse factor and one solve per draw."""
 
     name = "block draw of all coefficients by a sparse factor and a perturbed right side"
@@ -172,7 +173,7 @@ class Sparse(_Block):
         import scipy.sparse as sp
 
         super().__init__(model, equations)
-        root = np.ones(model.n) if model.weights is None else np.sqrt(model.weights)
+        root = model.root_weights
         blocks = [c.shrunk((sp.diags(root) @ c.Z).T) for c in model.components]
         self._z_transposed = sp.vstack(blocks, format="csr")
         x = root[:, None] * model.X
@@ -218,9 +219,9 @@ def _sparse_root(precision: Any) -> tuple[Any, Any] | None:
 
 
 def sampler_of(model: ComponentModel, sums: Sums) -> Sampler:
-    """The cheapest for a model."""
+    """The fastest sampler for a model."""
     one = len(model.components) == 1 and affordable(sums)
-    if one and (not sums.is_sparse or sums.m <= DIAGONAL):
-        return Diagonal(model, sums)
+    if one and (not sums.is_sparse or sums.m <= MOST_DIAGONALISED):
+        return DiagonalSampler(model, sums)
     equations = Equations(sums)
-    return (Sparse if equations.is_sparse else Dense)(model, equations)
+    return (SparseSampler if equations.is_sparse else DenseSampler)(model, equations)

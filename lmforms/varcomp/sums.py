@@ -1,7 +1,7 @@
-"""Cross-products of a variance-component model, in units that do not cancel.
+"""Cross-products of a variance-component model, scaled to avoid cancellation.
 
-Rows are multiplied by √w, X is replaced by an orthonormal basis of its columns and y by what
-least squares leave of it, in units of its spread: [Z X̃ ỹ]'[Z X̃ ỹ] is all that estimation needs.
+Rows are multiplied by √w, X is replaced by an orthonormal basis X̃ of its columns, and y by its
+standardised least-squares residuals ỹ. Estimation needs [Z X̃ ỹ]'[Z X̃ ỹ] only.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from .model import Component, ComponentModel
 
 
-NOTHING_LEFT = 1e-10
-"""X explains a component of which it leaves less than this share, in norm: rounding leaves 1e-14,
-and a slope far from its origin is worth 1e-7."""
+EXPLAINED_SHARE = 1e-10
+"""X explains a component whose residual from X is below this share, in norm. Rounding leaves 1e-14;
+a slope far from the origin has 1e-7."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """[Z X̃ ỹ]'[Z X̃ ỹ], and the way back to the user's units.
+    """[Z X̃ ỹ]'[Z X̃ ỹ], and the transformation to the user's units.
 
     Attributes
     ----------
@@ -49,18 +49,18 @@ class Sums:
     x_root : ndarray (p, p)
         X = X̃ · x_root.
     shift : float
-        Taken off y before anything else.
+        Subtracted from y first.
     gamma : ndarray (p,)
         Least-squares coefficients of the rest …
     shift_beta : ndarray (p,)
         … and those of the shift.
     scale : float
-        Spread of what they left: y − c − Xγ = scale · ỹ.
+        Standard deviation of the residuals: y − c − Xγ = scale · ỹ.
     log_det_residual : float
         −Σ ln w.
     explained : ndarray of bool (r,)
-        Components that lie in the span of X: the restricted likelihood does not know their
-        variances, and the likelihood is highest without them.
+        Components that lie in the span of X: the restricted likelihood does not depend on their
+        variances, and the likelihood is highest with variances of zero.
     """
 
     n: int
@@ -103,7 +103,7 @@ class Sums:
         return np.asarray((back + self.shift_beta).T)
 
     def criterion_shift(self, reml: bool) -> float:
-        """What the units add to −2 ln L."""
+        """The change of −2 ln L by the scaling."""
         nu = self.n - self.p if reml else self.n
         shift = 2.0 * nu * np.log(self.scale) + self.log_det_residual
         if reml:
@@ -181,6 +181,6 @@ def _is_explained(component: Component, root: FloatArray, basis: FloatArray) -> 
     """Whether √w ZLa lies in the span of an orthonormal basis: tried with a random a."""
     a = np.random.default_rng(0).normal(size=component.size)
     whole = left = root * (component.Z @ component.effects(a))
-    for _ in range(2):  # again, for what rounding left of the first time
+    for _ in range(2):  # twice, to remove the rounding errors of the first projection
         left = left - basis @ (basis.T @ left)
-    return bool(np.linalg.norm(left) <= NOTHING_LEFT * np.linalg.norm(whole))
+    return bool(np.linalg.norm(left) <= EXPLAINED_SHARE * np.linalg.norm(whole))

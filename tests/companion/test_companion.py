@@ -12,8 +12,8 @@ import pytest
 import scipy.sparse as sp
 
 import lmforms as lf
-from lmforms.companion.comparison import cancel, exchanged, likeness
-from lmforms.companion.form_inputs import COUNT, FormInputs, default_rank, fitted_form
+from lmforms.companion.comparison import likeness, parts_cancel, parts_exchanged
+from lmforms.companion.form_inputs import RELATIVE_WEIGHTS, FormInputs, default_rank, fitted_form
 from lmforms.errors import (
     ArgumentError,
     ConvergenceWarning,
@@ -47,7 +47,7 @@ def by_hand(sleep):
 
 
 def counted(Y, X, Z):
-    return tuple(c / np.sum(A**2) for c, A in zip(COUNT, (Y, X, Z)))
+    return tuple(c / np.sum(A**2) for c, A in zip(RELATIVE_WEIGHTS, (Y, X, Z)))
 
 
 def simulated(sleep, m=6, seed=0):
@@ -238,13 +238,13 @@ def test_a_walk_that_ends_early_warns(fit):
 
 
 def test_parts_that_cancel():
-    assert cancel(np.array([5.0, 5.0]), np.array([-4.0, -4.0]))
-    assert not cancel(np.array([5.0, 5.0]), np.array([1.0, -1.0]))
+    assert parts_cancel(np.array([5.0, 5.0]), np.array([-4.0, -4.0]))
+    assert not parts_cancel(np.array([5.0, 5.0]), np.array([1.0, -1.0]))
     apart = likeness(np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]))
     same = likeness(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0]))
-    assert exchanged(apart, same)
-    assert not exchanged(same, same)
-    assert not exchanged(apart, apart)
+    assert parts_exchanged(apart, same)
+    assert not parts_exchanged(same, same)
+    assert not parts_exchanged(apart, apart)
 
 
 # --- several responses -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from lmforms.engine.linalg.column_sizes import subtract_shift
 from lmforms.errors import ModelError
 from lmforms.relationship import Relationship
 from lmforms.varcomp import ComponentModel
-from lmforms.varcomp.explained import explained
+from lmforms.varcomp.explained import explained_rows
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 import exact_fits
@@ -162,7 +162,7 @@ def test_nearly_collinear_predictors_do_not_hide_an_exact_fit():
 def test_random_effects_that_the_fixed_ones_take_up_explain_nothing(seed):
     data = DATA.sample(frac=1.0, random_state=seed)
     model = ComponentModel.of_formula("e ~ factor(g) + (1 | g)", data)
-    found = explained(model)
+    found = explained_rows(model)
     assert not found.by_all
     assert not found.any_response
     assert found.sum_of_squares > 1.0

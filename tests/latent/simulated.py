@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from hypothesis import strategies as st
 
-from lmforms.latent.data import Modalities
+from lmforms.latent.modalities import Modalities
 
 
 def form_data(rng, n=40, sizes=(6, 7, 8), k=3, noise=0.0):

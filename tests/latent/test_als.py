@@ -11,9 +11,9 @@ from simulated import form_data, problems
 
 import lmforms as lf
 from lmforms.latent.als import codes_given, loadings_given, minimise, sweep
-from lmforms.latent.data import Modalities
+from lmforms.latent.modalities import Modalities
 from lmforms.latent.objective import Codes, objective
-from lmforms.latent.start import aligned, leading, random_codes
+from lmforms.latent.starting_codes import aligned_codes, leading_vectors, random_codes
 
 few = settings(deadline=None, max_examples=40)
 
@@ -45,10 +45,12 @@ def test_no_part_of_a_plain_sweep_raises_the_objective(problem):
 def test_accelerated_descent_never_rises_and_beats_the_plain_one(problem):
     data, weights, ridge, k, rng = problem
     codes = random_codes(data, k, rng)
-    walk = minimise(data, loadings_given(data, codes, weights, ridge), weights, ridge, max_iter=30)
-    trace = np.array(walk.trace)
+    estimate = minimise(
+        data, loadings_given(data, codes, weights, ridge), weights, ridge, max_iter=30
+    )
+    trace = np.array(estimate.trace)
     assert (np.diff(trace) <= 0).all()
-    final = objective(data, walk.codes, walk.loadings, weights, ridge)
+    final = objective(data, estimate.codes, estimate.loadings, weights, ridge)
     assert final <= trace[-1] + slack(data, weights, trace[-1])
     _, _, first = sweep(data, codes, weights, ridge)
     assert trace[-1] <= first + slack(data, weights, first)
@@ -109,7 +111,7 @@ def test_the_aligned_start_is_exact_where_separate_bases_are_not():
     rng = np.random.default_rng(5)
     Y, X, Z = form_data(rng, 60, (10, 12, 14), 3)
     data, weights = Modalities.of(Y, X, Z), (1.0, 1.0, 1.0)
-    at = aligned(data, leading(X, 3, rng), leading(Z, 3, rng))
+    at = aligned_codes(data, leading_vectors(X, 3, rng), leading_vectors(Z, 3, rng))
     separate = Codes(*(np.linalg.svd(A)[0][:, :3] for A in (X, Z)))
     F = [objective(data, c, loadings_given(data, c, weights, 0.0), weights) for c in (at, separate)]
     assert F[0] < 1e-18 * F[1]

@@ -12,8 +12,8 @@ from simulated import form_data
 from lmforms.latent import LinearMixedForm, fitting
 from lmforms.latent.als import codes_given, loadings_given, sweep
 from lmforms.latent.compression import compressed
-from lmforms.latent.data import Modalities
-from lmforms.latent.start import random_codes
+from lmforms.latent.modalities import Modalities
+from lmforms.latent.starting_codes import random_codes
 
 few = settings(deadline=None, max_examples=25)
 WEIGHTS = 1.0, 0.5, 2.0

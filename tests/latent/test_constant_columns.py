@@ -16,7 +16,7 @@ from simulated import form_data
 import lmforms as lf
 from lmforms.errors import ConstantColumnWarning, DataError, ModelError, SingularWarning
 from lmforms.latent import LinearMixedForm, choose_rank
-from lmforms.latent.constant import constant_values
+from lmforms.latent.constant_columns import constant_values
 
 ML = {"method": "ml", "tol": 1e-7, "max_iter": 5000}
 

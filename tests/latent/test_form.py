@@ -15,7 +15,7 @@ from lmforms.errors import ConvergenceWarning
 from lmforms.latent import Codes, LinearMixedForm, choose_rank
 from lmforms.latent.algorithm1 import step
 from lmforms.latent.canonical import canonical
-from lmforms.latent.data import Modalities
+from lmforms.latent.modalities import Modalities
 
 few = settings(deadline=None, max_examples=20)
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 import lmforms as lf
 from lmforms.errors import ArgumentError, DataError
-from lmforms.latent import LinearMixedForm, choose, choose_rank, fitting
+from lmforms.latent import LinearMixedForm, choose_rank, fitting, rank_choice
 from lmforms.latent.als import in_basis_of
 
 
@@ -162,7 +162,7 @@ def test_a_start_has_the_same_columns_and_sides():
     ],
 )
 def test_choose_rank_checks_before_it_fits(monkeypatch, params, error, message):
-    monkeypatch.setattr(choose, "best_fit", None)
+    monkeypatch.setattr(rank_choice, "best_fit", None)
     with pytest.raises(error, match=message):
         choose_rank(Y, X, Z, **params)
 

@@ -15,8 +15,8 @@ from simulated import form_data
 
 from lmforms.errors import DataError, SingularWarning
 from lmforms.latent import LinearMixedForm, choose_rank, fitting
-from lmforms.latent.data import Modalities, Modality, Side
 from lmforms.latent.likelihood import Expectation, FactorModel, expectation, maximisation
+from lmforms.latent.modalities import Modalities, Modality, Side
 
 few = settings(deadline=None, max_examples=25)
 
@@ -36,45 +36,45 @@ def laws(draw):
         for A, side in zip(blocks, sides)
     ]
     root = rng.normal(size=(2 * k, 2 * k))
-    law = FactorModel(
+    model = FactorModel(
         tuple(rng.normal(size=(c, k)) for c in widths),
         tuple(rng.uniform(0.2, 3.0, size=c) for c in widths),
         root @ root.T + 0.1 * np.eye(2 * k),
     )
-    return Modalities(tuple(parts)), blocks, law
+    return Modalities(tuple(parts)), blocks, model
 
 
-def dense(law, sides):
+def dense(model, sides):
     """L (c, 2k), D (c, c) and V = LΣL' + D of all modalities side by side."""
     L = np.vstack([
-        np.hstack([s * A, t * A]) for A, (s, t) in zip(law.loadings, (x.value for x in sides))
+        np.hstack([s * A, t * A]) for A, (s, t) in zip(model.loadings, (x.value for x in sides))
     ])  # fmt: skip
-    D = np.diag(np.concatenate(law.variances))
-    return L, D, L @ law.moments @ L.T + D
+    D = np.diag(np.concatenate(model.variances))
+    return L, D, L @ model.moments @ L.T + D
 
 
 @few
 @given(laws())
 def test_the_likelihood_is_that_of_the_normal_density(problem):
-    data, blocks, law = problem
-    L, _, V = dense(law, [part.side for part in data])
+    data, blocks, model = problem
+    L, _, V = dense(model, [part.side for part in data])
     A = np.hstack(blocks)
-    found = expectation(data, law, data.n)
+    found = expectation(data, model, data.n)
     density = -2.0 * multivariate_normal(cov=V).logpdf(A).sum()
     assert found.deviance == pytest.approx(density, rel=1e-9)
-    gain = law.moments @ L.T @ np.linalg.inv(V)
+    gain = model.moments @ L.T @ np.linalg.inv(V)
     np.testing.assert_allclose(found.codes, A @ gain.T, atol=1e-8)
-    np.testing.assert_allclose(found.variance, law.moments - gain @ L @ law.moments, atol=1e-8)
+    np.testing.assert_allclose(found.variance, model.moments - gain @ L @ model.moments, atol=1e-8)
 
 
 @few
 @given(laws())
 def test_a_step_of_em_never_lowers_the_likelihood(problem):
-    data, _, law = problem
-    found = expectation(data, law, data.n)
+    data, _, model = problem
+    found = expectation(data, model, data.n)
     for _ in range(5):
-        law = maximisation(data, found, data.n)
-        following = expectation(data, law, data.n)
+        model = maximisation(data, found, data.n)
+        following = expectation(data, model, data.n)
         assert following.deviance <= found.deviance + 1e-9 * abs(found.deviance)
         found = following
 
@@ -96,7 +96,7 @@ def test_the_fit_never_rises_and_is_what_it_says(seed, noise):
     gain = form.moments_ @ L.T @ np.linalg.inv(V)
     np.testing.assert_allclose(np.hstack([form.K_, form.H_]), A @ gain.T, atol=1e-6)
     np.testing.assert_allclose(form.implied_covariance("X"), V[4:9, 4:9], atol=1e-8)
-    # new rows: the conditional expectation under the same law
+    # new rows: the conditional expectation under the same model
     known, wanted = slice(4, 15), slice(0, 4)
     guess = A[:, known] @ np.linalg.solve(V[known, known], V[known, wanted])
     np.testing.assert_allclose(form.transform(X=data[1], Z=data[2]), guess, atol=1e-6)
@@ -106,7 +106,7 @@ def test_at_the_maximum_nothing_can_be_gained():
     """−2 log-likelihood has no slope in any loading or variance."""
     data = form_data(np.random.default_rng(2), 200, (4, 5, 6), 2, 0.5)
     form = LinearMixedForm(2, method="ml", tol=1e-13, max_iter=20000).fit(*data)
-    parts, law = Modalities.of(*data), FactorModel(
+    parts, model = Modalities.of(*data), FactorModel(
         (form.alpha_, form.beta_, form.u_), tuple(form.variances_.values()), form.moments_
     )  # fmt: skip
 
@@ -115,24 +115,24 @@ def test_at_the_maximum_nothing_can_be_gained():
 
     h = 1e-4
     for j in range(3):
-        for at in np.ndindex(law.loadings[j].shape):
+        for at in np.ndindex(model.loadings[j].shape):
             values = []
             for sign in (1, -1):
-                moved = [L.copy() for L in law.loadings]
+                moved = [L.copy() for L in model.loadings]
                 moved[j][at] += sign * h
-                values.append(deviance(FactorModel(tuple(moved), law.variances, law.moments)))
+                values.append(deviance(FactorModel(tuple(moved), model.variances, model.moments)))
             curvature = (values[0] + values[1] - 2 * form.objective_) / h**2
             assert abs(values[0] - values[1]) / (2 * h) < 1e-3 * np.sqrt(abs(curvature))
-        for c in range(len(law.variances[j])):
+        for c in range(len(model.variances[j])):
             values = []
             for sign in (1, -1):
-                moved = [D.copy() for D in law.variances]
+                moved = [D.copy() for D in model.variances]
                 moved[j][c] *= np.exp(sign * h)
-                values.append(deviance(FactorModel(law.loadings, tuple(moved), law.moments)))
+                values.append(deviance(FactorModel(model.loadings, tuple(moved), model.moments)))
             assert abs(values[0] - values[1]) / (2 * h) < 1e-2
 
 
-def test_many_rows_recover_the_law():
+def test_many_rows_recover_the_model():
     rng = np.random.default_rng(3)
     n, k, sizes = 20_000, 2, (5, 6, 7)
     K, H = rng.normal(size=(2, n, k))
@@ -198,15 +198,15 @@ def test_the_first_law_is_the_least_squares_fit():
     rng = np.random.default_rng(0)
     data = Modalities.of(*form_data(rng, 30, (4, 5, 6), 2, 0.3))
     both = rng.normal(size=(30, 4))
-    law = maximisation(data, Expectation(both, np.zeros((4, 4)), np.inf), 30)
+    model = maximisation(data, Expectation(both, np.zeros((4, 4)), np.inf), 30)
     K, X = both[:, :2], data.parts[1].values
     expected = np.linalg.lstsq(K, X, rcond=None)[0].T
     # in another basis: compare what the code explains of the second moments
-    explained = law.loadings[1] @ law.moments[:2, :2] @ law.loadings[1].T
+    explained = model.loadings[1] @ model.moments[:2, :2] @ model.loadings[1].T
     np.testing.assert_allclose(explained, expected @ (K.T @ K / 30) @ expected.T, atol=1e-12)
-    np.testing.assert_allclose(law.moments[:2, :2] + law.moments[2:, 2:], np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(model.moments[:2, :2] + model.moments[2:, 2:], np.eye(2), atol=1e-12)
     left = X - K @ expected.T
-    np.testing.assert_allclose(law.variances[1], np.mean(left**2, axis=0))
+    np.testing.assert_allclose(model.variances[1], np.mean(left**2, axis=0))
 
 
 def test_units_of_columns_do_not_matter():

@@ -25,7 +25,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lmforms.errors import ArgumentError, ColumnError, DataError, MissingPackageError, ModelError
 from lmforms.latent import LinearMixedForm
-from lmforms.latent.column_sides import divided
+from lmforms.latent.column_sides import split_columns
 from lmforms.latent.sklearn import FormRegressor
 
 Y, X, Z = form_data(np.random.default_rng(0), 80, (5, 6, 7), 2, noise=0.2)
@@ -222,7 +222,7 @@ def test_bad_data():
 
 def test_repeated_names_are_refused():
     with pytest.raises(ColumnError, match="several columns 'a'"):
-        divided(["a"], None, np.array(["a", "a", "b"]), 3)
+        split_columns(["a"], None, np.array(["a", "a", "b"]), 3)
 
 
 def test_without_scikit_learn_the_extra_is_named():

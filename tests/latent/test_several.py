@@ -14,9 +14,9 @@ from lmforms.errors import ArgumentError, DataError, ModelError
 from lmforms.latent import LinearMixedForm
 from lmforms.latent.algorithm1 import step
 from lmforms.latent.als import codes_given, loadings_given, sweep
-from lmforms.latent.data import Modalities, Modality, Side
+from lmforms.latent.modalities import Modalities, Modality, Side
 from lmforms.latent.objective import objective
-from lmforms.latent.start import random_codes
+from lmforms.latent.starting_codes import random_codes
 
 few = settings(deadline=None, max_examples=30)
 

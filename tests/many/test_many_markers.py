@@ -17,7 +17,7 @@ from lmforms.errors import (
     NotEstimableWarning,
     RelationshipError,
 )
-from lmforms.many.profile import Markers
+from lmforms.many.profiled_criteria import Markers
 from lmforms.many.spectral import spectrum_of
 
 N, M = 50, 14

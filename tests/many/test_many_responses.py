@@ -21,9 +21,9 @@ from lmforms.errors import (
     NotEstimableWarning,
     RelationshipError,
 )
-from lmforms.many.profile import Responses
-from lmforms.many.search import minimize
+from lmforms.many.profiled_criteria import Responses
 from lmforms.many.spectral import spectrum_of
+from lmforms.many.tau_search import minimize_over_tau
 
 SCALAR = ("~ x + (1 | g)", "~ x + (0 + x | g)", "~ 0 + x + (1 | g)")
 GENERAL = ("~ x + (x | g)", "~ x + (1 | g) + (1 | h)", "~ x + (x || g)", "~ x")
@@ -234,7 +234,7 @@ def test_search_finds_the_lower_of_two_minima():
         def slope_at_zero(self):
             return np.zeros(2)
 
-    found = minimize(Wells(), np.ones(3))
+    found = minimize_over_tau(Wells(), np.ones(3))
     np.testing.assert_allclose(np.log(found.tau), [1.0, 9.0], atol=1e-7)
     assert found.converged.all()
 

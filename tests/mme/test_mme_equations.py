@@ -12,7 +12,7 @@ from mme_models import MODELS, Dense, dung, low_rank, nested, pedigree, penicill
 
 import lmforms as lf
 from lmforms.errors import ArgumentError, DataError, MemoryLimitError
-from lmforms.mme import MixedModelEquations, dense
+from lmforms.mme import MixedModelEquations, dense_covariance
 from lmforms.varcomp import ComponentModel
 from lmforms.varcomp.equations import Equations
 from lmforms.varcomp.likelihood import likelihood
@@ -292,7 +292,7 @@ def test_other_errors(monkeypatch):
         lf.mme.equations(model, lf.datasets.load("dung"), variances=variances)
     with pytest.raises(ArgumentError, match="model must be a formula or a ComponentModel"):
         lf.mme.equations(3, variances=variances)
-    monkeypatch.setattr(dense, "MOST", 10)
+    monkeypatch.setattr(dense_covariance, "MOST_DENSE_ROWS", 10)
     fresh = MixedModelEquations(model, variances)
     with pytest.raises(MemoryLimitError, match="18 × 18"):
         fresh.properties()

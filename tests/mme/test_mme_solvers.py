@@ -9,7 +9,7 @@ from mme_models import MODELS, dung, families, pedigree, penicillin
 
 from lmforms.errors import ArgumentError, ConvergenceWarning
 from lmforms.mme import MixedModelEquations, gauss_seidel
-from lmforms.mme.spectral import spectrum
+from lmforms.mme.kernel_spectrum import kernel_spectrum
 from lmforms.varcomp.model import Component
 
 close = np.testing.assert_allclose
@@ -137,7 +137,7 @@ def test_spectrum(sparse, orthogonal):
     root = rng.normal(size=(6, 3))
     if orthogonal:
         root = np.linalg.qr(root)[0] * [1.0, 2.0, 3.0]
-    own = spectrum(
+    own = kernel_spectrum(
         Component("g", sp.identity(6), tuple(range(6)), sp.csc_matrix(root) if sparse else root)
     )
     U = own.U.toarray() if sp.issparse(own.U) else own.U

@@ -25,7 +25,7 @@ def naive(counts, p, method):
 @pytest.mark.parametrize("method", [1, 2])
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.float32, np.float64, "Int8"])
 def test_formula(method, dtype, monkeypatch):
-    monkeypatch.setattr(genomic, "BLOCK", 7 * N)  # several blocks, the last one shorter
+    monkeypatch.setattr(genomic, "BLOCK_ENTRIES", 7 * N)  # several blocks, the last one shorter
     frame = pd.DataFrame(COUNTS, index=LABELS).astype(dtype)
     G = vanraden(frame, method=method)
     expected = naive(COUNTS, COUNTS.mean(axis=0) / 2, method)

@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 import lmforms as lf
 from lmforms.errors import ModelError, SingularWarning
 from lmforms.relationship import Relationship
-from lmforms.varcomp import ComponentModel, emma, spectrum
+from lmforms.varcomp import ComponentModel, component_spectrum, emma
 
 ONE_WAY = {
     "Dyestuff": "Yield ~ 1 + (1 | Batch)",
@@ -229,7 +229,7 @@ def test_several_components():
 
 
 def test_too_large(monkeypatch):
-    monkeypatch.setattr(spectrum, "MOST", 5)
+    monkeypatch.setattr(component_spectrum, "MOST_DENSE_SIZE", 5)
     with pytest.raises(ModelError, match="method='ai'"):
         emma(ComponentModel.of_formula(ONE_WAY["Dyestuff"], lf.datasets.load("Dyestuff")))
 

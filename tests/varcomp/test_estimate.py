@@ -8,7 +8,7 @@ import pytest
 from dense_components import DenseModel
 
 import lmforms as lf
-from lmforms.control import STEPPING as METHODS
+from lmforms.control import METHODS_WITH_START as METHODS
 from lmforms.errors import (
     ArgumentError,
     ConvergenceWarning,

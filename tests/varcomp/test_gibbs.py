@@ -19,7 +19,7 @@ from lmforms.relationship import Relationship
 from lmforms.varcomp import ComponentModel, InverseChiSquared, emma, estimate, gibbs, samplers
 from lmforms.varcomp import equations as equations_module
 from lmforms.varcomp.equations import Equations
-from lmforms.varcomp.samplers import Dense, Diagonal, Sparse
+from lmforms.varcomp.samplers import DenseSampler, DiagonalSampler, SparseSampler
 from lmforms.varcomp.sums import sums_of
 
 ERRORS = 4.5
@@ -227,9 +227,9 @@ def test_block_draws(kind, monkeypatch):
     model = crossed(precision=kind != "dense root")
     sums = sums_of(model)
     if kind == "sparse":
-        sampler = Sparse(model, forced_sparse(monkeypatch, sums))
+        sampler = SparseSampler(model, forced_sparse(monkeypatch, sums))
     else:
-        sampler = Dense(model, Equations(sums))
+        sampler = DenseSampler(model, Equations(sums))
     v = np.array([0.8, 1.5, 0.4])
     draws = drawn(sampler, sums, model, v)
     check_moments(draws, *conditional(model, v), np.eye(draws.shape[1]))
@@ -241,7 +241,7 @@ def test_diagonal_draws(n, q):
     model = pedigree_like(n, q, 4)
     sums = sums_of(model)
     v = np.array([0.8, 0.4])
-    draws = drawn(Diagonal(model, sums), sums, model, v)
+    draws = drawn(DiagonalSampler(model, sums), sums, model, v)
     z = model.components[0].Z.toarray()
     rows = np.zeros((9, 1 + q))
     rows[0, 0] = 1.0
@@ -254,7 +254,7 @@ def test_squares(kind, monkeypatch):
     model = crossed()
     sums = sums_of(model)
     equations = forced_sparse(monkeypatch, sums) if kind == "sparse" else Equations(sums)
-    sampler = (Sparse if kind == "sparse" else Dense)(model, equations)
+    sampler = (SparseSampler if kind == "sparse" else DenseSampler)(model, equations)
     a = np.random.default_rng(2).normal(size=sums.m)
     got = sampler.squares(a) * sums.scale**2
     w = model.weights
@@ -389,7 +389,7 @@ def test_progress(capsys):
 @pytest.mark.parametrize("calls", [60, 61])
 def test_interrupted(calls, monkeypatch):
     count = 0
-    real = Diagonal.effects
+    real = DiagonalSampler.effects
 
     def interrupting(self, variances, rng):
         nonlocal count
@@ -398,7 +398,7 @@ def test_interrupted(calls, monkeypatch):
             raise KeyboardInterrupt
         return real(self, variances, rng)
 
-    monkeypatch.setattr(Diagonal, "effects", interrupting)
+    monkeypatch.setattr(DiagonalSampler, "effects", interrupting)
     fit = gibbs(one_way("Rail"), draws=100, warmup=10, chains=2, seed=1)
     assert not fit.converged
     assert "interrupted" in fit.message
@@ -413,7 +413,7 @@ def test_interrupted_in_warmup(monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Diagonal, "effects", interrupt)
+    monkeypatch.setattr(DiagonalSampler, "effects", interrupt)
     with pytest.raises(KeyboardInterrupt):
         gibbs(one_way("Rail"), draws=10)
 

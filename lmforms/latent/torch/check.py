@@ -1,4 +1,4 @@
-"""What the layer refuses, in lmforms' own errors."""
+"""Checks of the layer's arguments, which raise the exceptions of lmforms."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch import Tensor
 from ...errors import ArgumentError, DataError, ModelError
 
 
-class Weights(NamedTuple):
-    """What each modality counts."""
+class LayerWeights(NamedTuple):
+    """The weight of each modality."""
 
     Y: float
     X: float
     Z: float
 
 
-NAMES = Weights._fields
+NAMES = LayerWeights._fields
 DTYPES = (torch.float32, torch.float64)
 
 
@@ -59,7 +59,7 @@ def sizes(n_Y: Any, n_X: Any, n_Z: Any, rank: Any) -> tuple[int, int, int, int]:
 
 
 def ridge(value: Any, shrink: bool, default: float) -> float:
-    """ρ; none with `shrink`, which has Σ⁻¹ in its place.
+    """ρ; zero with `shrink`, which uses Σ⁻¹ instead.
 
     Raises
     ------
@@ -83,8 +83,8 @@ def ridge(value: Any, shrink: bool, default: float) -> float:
     return found
 
 
-def weights(value: Any) -> Weights:
-    """What each modality counts; 1 each if `value` is None.
+def weights(value: Any) -> LayerWeights:
+    """The weight of each modality; 1 each if `value` is None.
 
     Raises
     ------
@@ -93,10 +93,10 @@ def weights(value: Any) -> Weights:
     Examples
     --------
     >>> weights({"Z": 3, "Y": 1, "X": 2})
-    Weights(Y=1.0, X=2.0, Z=3.0)
+    LayerWeights(Y=1.0, X=2.0, Z=3.0)
     """
     if value is None:
-        return Weights(1.0, 1.0, 1.0)
+        return LayerWeights(1.0, 1.0, 1.0)
     if isinstance(value, Mapping):
         if set(value) != set(NAMES):
             raise ArgumentError(f"weights must have 'Y', 'X' and 'Z', not {sorted(value)!r}.")
@@ -106,7 +106,7 @@ def weights(value: Any) -> Weights:
         raise ArgumentError(
             f"weights must be three positive numbers, those of Y, X, Z, not {value!r}."
         )
-    return Weights(*found)
+    return LayerWeights(*found)
 
 
 def dtype(value: Any) -> Any:
@@ -137,7 +137,7 @@ def rows(
     ArgumentError
         None is given; one is not a tensor, or of another type or on another device.
     DataError
-        Columns or rows are not those they should be; an entry is not finite.
+        Columns or rows do not fit; an entry is not finite.
 
     Examples
     --------

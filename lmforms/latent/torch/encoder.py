@@ -1,4 +1,4 @@
-"""What a layer does with its loadings: encode, decode, and the objective of both."""
+"""The methods of a layer that use its loadings: encode, decode, objective."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import check, solve
 
 
 class Encoder(nn.Module):
-    """The uses of loadings that a network learns; the layer has the attributes."""
+    """Methods that use the loadings; the layer defines the attributes."""
 
     def encode(
         self, Y: Tensor | None = None, X: Tensor | None = None, Z: Tensor | None = None
@@ -24,7 +24,7 @@ class Encoder(nn.Module):
         >>> one = torch.ones(1, 1)
         >>> layer = LinearMixedFormLayer(1, 1, 1, rank=1, ridge=0.0)
         >>> _ = layer.load_state_dict({**layer.state_dict(), "alpha": one, "beta": one, "u": one})
-        >>> layer.encode(Y=6 * one).K.round(decimals=4)  # nothing tells K from H
+        >>> layer.encode(Y=6 * one).K.round(decimals=4)  # Y alone does not tell K from H
         tensor([[3.]], grad_fn=<RoundBackward1>)
         """
         given = check.rows(Y, X, Z, self._columns(), self.alpha, "encode")
@@ -66,10 +66,10 @@ class Encoder(nn.Module):
         X: Tensor | None = None,
         Z: Tensor | None = None,
     ) -> Tensor:
-        """F of the modalities given: weighted squares of what the codes leave, and the ridge.
+        """F of the modalities given: weighted squared residuals, and the ridge.
 
-        It is the objective of :class:`LinearMixedForm`, a sum over rows. Added to a loss (over
-        the number of rows) it keeps the loadings able to rebuild what they encode.
+        It is the objective of :class:`LinearMixedForm`, a sum over rows. Added to a loss (divided
+        by the number of rows) it makes the loadings reconstruct what they encode.
 
         Parameters
         ----------
@@ -96,8 +96,8 @@ class Encoder(nn.Module):
             made = self.decode(codes, name)
             if made.shape != rows.shape:
                 raise DataError(f"{name} is {tuple(rows.shape)}, its codes {codes[0].shape}.")
-            rest = torch.where(rows.isnan(), 0.0, rows - made) if name == "Y" else rows - made
-            total = total + (weights[name] * rest.square()).sum()
+            residual = torch.where(rows.isnan(), 0.0, rows - made) if name == "Y" else rows - made
+            total = total + (weights[name] * residual.square()).sum()
         if not self.ridge:
             return total
         return total + self.ridge * sum(
@@ -139,7 +139,7 @@ class Encoder(nn.Module):
         return solve.designs(self.alpha, self.beta, self.u)
 
     def _weights(self) -> dict[str, Tensor]:
-        """What each column counts, by modality."""
+        """The weight of each column, by modality."""
         scales = self._by_modality(self.log_scales)
         return {
             name: (log + scales[name]).exp() for name, log in zip(check.NAMES, self.log_weights)

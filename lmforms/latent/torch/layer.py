@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ...errors import ArgumentError
 from ..form import LinearMixedForm
-from . import check, fitted, solve
+from . import check, form_arrays, solve
 from .encoder import Encoder
-from .fitted import Loadings
+from .form_arrays import Loadings
 
 RIDGE = 1e-3
 TARGETS = ("Y", "X", "Z", "K+H", "codes")
@@ -41,7 +41,7 @@ class LinearMixedFormLayer(Encoder):
         ρ. Default 1e-3, with which a code is at most 16 times as long as the row of X or Z that it
         is solved from. Zero is allowed, and is for loadings that stay of full rank.
     weights : tuple of three or mapping, optional
-        What Y, X, Z count. Default: 1 each.
+        Weights of Y, X, Z. Default: 1 each.
     learn_weights : bool
         Make the logarithms of the weights parameters too. If X and Z are given without Y, and
         ρ is zero, nothing depends on them.
@@ -57,16 +57,16 @@ class LinearMixedFormLayer(Encoder):
         Start with orthonormal columns (rows, if n_Y < k).
     log_weights : Parameter or buffer (3,)
     log_scales : buffer (n_Y + n_X + n_Z,)
-        What a column counts beside the others of its modality; zeros but from
-        :meth:`from_form`, where noise differs from column to column, and columns that the form
-        left out do not count (−∞).
+        Logarithm of the weight of each column within its modality. Zeros, except after
+        :meth:`from_form`: there noise differs from column to column, and columns that the form
+        left out have weight zero (−∞).
     offsets : buffer (n_Y + n_X + n_Z,)
-        What is added to decoded columns: zeros but for the constants of columns that a form of
-        :meth:`from_form` left out.
+        What is added to decoded columns: zeros, except for the constants of columns that a form
+        of :meth:`from_form` left out.
     root : buffer (2k, 2k)
-        R with RR' = Σ. What the rows given leave open (H, where only X is) is set to its
-        regression on the rest under Σ, the identity until :meth:`set_moments`: then H = 0
-        beside X alone, and K = H beside Y alone.
+        R with RR' = Σ. What the rows given do not determine (H, if only X is given) is set to its
+        regression on the rest under Σ. Σ is the identity until :meth:`set_moments`: then H = 0
+        given X alone, and K = H given Y alone.
     ridge : float
     shrink : bool
         Both are part of the state dict.
@@ -168,7 +168,7 @@ class LinearMixedFormLayer(Encoder):
         device: Any = None,
         dtype: Any = torch.float64,
     ) -> LinearMixedFormLayer:
-        """The layer that does what a fitted form does: its loadings, weights, ridge and moments.
+        """The layer equivalent to a fitted form: with its loadings, weights, ridge and moments.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class LinearMixedFormLayer(Encoder):
         >>> bool(np.allclose(made, form.transform(X=X, to="Y", shrink=False)))
         True
         """
-        loadings = fitted.loadings_of(form)
+        loadings = form_arrays.form_loadings(form)
         shrink = form.method == "ml" if shrink is None else shrink
         m, p, q = (len(L) for L in loadings)
         layer = cls(
@@ -213,14 +213,16 @@ class LinearMixedFormLayer(Encoder):
         with torch.no_grad():
             for name, values in loadings._asdict().items():
                 getattr(layer, name).copy_(torch.from_numpy(values))
-            scales = torch.from_numpy(fitted.precisions(form) if shrink else fitted.counted(form))
+            scales = torch.from_numpy(
+                form_arrays.precisions(form) if shrink else form_arrays.counted(form)
+            )
             layer.log_scales.copy_(scales.log())
-            layer.offsets.copy_(torch.from_numpy(fitted.offsets(form)))
+            layer.offsets.copy_(torch.from_numpy(form_arrays.offsets(form)))
             layer.root.copy_(solve.square_root(torch.from_numpy(form.moments_)))
         return layer
 
     def to_loadings(self) -> Loadings:
-        """α, β, u as arrays of doubles that share nothing with the layer.
+        """α, β, u as arrays of doubles, copied.
 
         Examples
         --------
@@ -233,14 +235,14 @@ class LinearMixedFormLayer(Encoder):
         return Loadings(*found)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """What decides the forward pass besides tensors."""
+        """Settings of the forward pass that are not tensors."""
         return {"ridge": self.ridge, "shrink": self.shrink}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`get_extra_state` gave."""
+        """Restore what :meth:`get_extra_state` returned."""
         self.ridge, self.shrink = state["ridge"], state["shrink"]
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of repr()."""
+        """The part of repr() between the brackets."""
         said = f"n_Y={self.n_Y}, n_X={self.n_X}, n_Z={self.n_Z}, rank={self.rank}"
         return said + (", shrink=True" if self.shrink else f", ridge={self.ridge:g}")

@@ -2,14 +2,14 @@
 
     A = Σ w L'L,  b = Σ w L'·row,  L = [α α], [β 0] or [0 u],  over the modalities given.
 
-Where A determines c, the code is t = (A + ρI)⁻¹b. Where it leaves directions open, these are set
-to their regression on the rest under second moments Σ = RR': of all c with Ac = At the one with
+Where A determines c, the code is t = (A + ρI)⁻¹b. Directions that A does not determine are set to
+their regression on the rest under second moments Σ = RR': of all c with Ac = At the one with
 the least c'Σ⁻¹c, that is
 
     c = R (R'AR)⁺ R' (b − ρt).
 
-This says the same as eigenvectors of A would, whose derivatives do not exist where eigenvalues
-are equal, as zeros are; those of a pseudo-inverse do while the rank stays what it is.
+Eigenvectors of A would give the same codes, but their derivatives do not exist where eigenvalues
+are equal, as zeros are. Derivatives of a pseudo-inverse exist as long as the rank is constant.
 
 A is (2k, 2k) for all rows, or (..., 2k, 2k) where rows lack different entries of Y.
 """
@@ -21,12 +21,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Eigenvalues of A below this share of the largest are open directions. In double precision it
-# is the bound of the NumPy encoder; in single, what rounding of A leaves apart from zero.
-OPEN = {torch.float64: 1e-12, torch.float32: 1e-5}
+# Eigenvalues of A below this share of the largest belong to directions that are not determined. In
+# double precision it is the bound of the NumPy encoder; in single, a bound above rounding of A.
+UNDETERMINED = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
-class Equations(NamedTuple):
+class CodeEquations(NamedTuple):
     """A (2k, 2k) or (..., 2k, 2k), and b (..., 2k)."""
 
     A: Tensor
@@ -34,7 +34,7 @@ class Equations(NamedTuple):
 
 
 def designs(alpha: Tensor, beta: Tensor, u: Tensor) -> dict[str, Tensor]:
-    """What turns (K, H) into each modality, (c, 2k).
+    """The loadings of each modality as a matrix for (K, H) side by side, (c, 2k).
 
     Examples
     --------
@@ -51,7 +51,7 @@ def designs(alpha: Tensor, beta: Tensor, u: Tensor) -> dict[str, Tensor]:
 
 def equations(
     given: dict[str, Tensor], forms: dict[str, Tensor], weights: dict[str, Tensor]
-) -> Equations:
+) -> CodeEquations:
     """A and b of the rows given.
 
     Parameters
@@ -85,11 +85,11 @@ def equations(
         else:
             A = A + weighted.mT @ L
         b = b + rows @ weighted
-    return Equations(A, b)
+    return CodeEquations(A, b)
 
 
 def minimal(A: Tensor, b: Tensor, ridge: float, root: Tensor) -> Tensor:
-    """Codes (..., 2k) that minimise F, and where it leaves them open, their regression.
+    """Codes (..., 2k) that minimise F; those not determined are regressed on the others.
 
     Parameters
     ----------
@@ -108,16 +108,16 @@ def minimal(A: Tensor, b: Tensor, ridge: float, root: Tensor) -> Tensor:
     """
     eye = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
     values = torch.linalg.eigvalsh(A.detach())
-    kept = values > OPEN[A.dtype] * values[..., -1:].clamp_min(0.0)
+    kept = values > UNDETERMINED[A.dtype] * values[..., -1:].clamp_min(0.0)
     full = kept.all(dim=-1)
     if bool(full.all()):
         return _solved(A + ridge * eye, b)
     rest = b - ridge * _solved(A + ridge * eye, b) if ridge else b
-    opened = _applied(root @ _inverse(root.mT @ A @ root, kept.sum(dim=-1)) @ root.mT, rest)
+    regressed = _applied(root @ _inverse(root.mT @ A @ root, kept.sum(dim=-1)) @ root.mT, rest)
     if A.ndim == 2:
-        return opened
+        return regressed
     safe = torch.where(full[..., None, None], A, eye)
-    return torch.where(full[..., None], _solved(safe + ridge * eye, b), opened)
+    return torch.where(full[..., None], _solved(safe + ridge * eye, b), regressed)
 
 
 def predicted(A: Tensor, b: Tensor, root: Tensor) -> Tensor:

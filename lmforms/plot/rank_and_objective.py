@@ -1,0 +1,173 @@
+"""Plots of the choice of a rank and of the objective during a fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ArgumentError
+from ..support.arguments import flag, named_arguments, shown
+from . import form_arrays
+from .axes import MOST_TICK_LABELS, REFERENCE_GREY, single_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@named_arguments
+def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
+    """Cross-validated share of Y by rank, from the table of `choose_rank`.
+
+    Means over folds with their standard errors, each fold as a faint point; a cross where the
+    fit of a fold did not meet its tolerance. Marked are the rank with the greatest mean and the
+    one-standard-error choice: the least rank whose mean is no more than one standard error (of
+    the best) below the best (Breiman et al. 1984, *Classification and Regression Trees*, 3.4.3).
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`lmforms.latent.choose_rank`.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ArgumentError, DataError
+        It is no such table, or nothing in it could be predicted.
+    MissingPackageError
+        matplotlib is not there.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> rng = np.random.default_rng(0)
+    >>> K, H = rng.normal(size=(2, 60, 2))
+    >>> noisy = lambda A: A + 0.1 * rng.normal(size=A.shape)
+    >>> Y, X, Z = (noisy(C @ rng.normal(size=(2, 6))) for C in (K + H, K, H))
+    >>> table = lf.latent.choose_rank(Y, X, Z, ranks=[1, 2], folds=3)
+    >>> lf.plot.rank(table).get_xlabel()
+    'rank'
+    """
+    found = form_arrays.rank_comparison(table)
+    ax = single_axes(ax, (5.5, 3.6))
+    fold = table["fold"].to_numpy()
+    spread = np.unique(fold, return_inverse=True)[1] / max(len(np.unique(fold)) - 1, 1) - 0.5
+    gap = float(np.diff(found.ranks).min()) if len(found.ranks) > 1 else 1.0
+    at = table["rank"].to_numpy() + 0.3 * gap * spread
+    share, met = table["share"].to_numpy(), table["converged"].to_numpy(dtype=bool)
+    folds = {"s": 14, "color": REFERENCE_GREY, "linewidths": 0, "zorder": 1}
+    ax.scatter(at[met], share[met], label="one fold", **folds)
+    if not met.all():
+        name = "one fold, tolerance not met"
+        ax.scatter(at[~met], share[~met], s=26, color="C3", marker="x", label=name, zorder=2)
+    bars: dict[str, Any] = {
+        "fmt": "o-",
+        "ms": 5,
+        "lw": 1.2,
+        "capsize": 3,
+        "color": "C0",
+        "zorder": 3,
+    }
+    has_error = np.isfinite(found.errors).any()
+    said = "mean ± standard error" if has_error else "mean"
+    ax.errorbar(found.ranks, found.means, found.errors if has_error else None, label=said, **bars)
+    _marked(ax, found)
+    ax.set(xlabel="rank", ylabel="share of held-out Y predicted")
+    from matplotlib.ticker import MaxNLocator
+
+    if len(found.ranks) <= MOST_TICK_LABELS // 2:
+        ax.set_xticks(found.ranks)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(loc="best", markerscale=0.6, fontsize="small")
+    return ax
+
+
+@named_arguments
+def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any = None) -> Axes:
+    """The objective sweep by sweep, and where it rose.
+
+    Parameters
+    ----------
+    form : LinearMixedForm or FormRegressor
+        Fitted.
+    excess : bool
+        Draw it less its least value, on a logarithmic scale: how fast the descent closes in.
+    label : str, optional
+        For a legend, where several forms are drawn on one `ax`.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ArgumentError
+        Not fitted.
+    MissingPackageError
+        matplotlib is not there.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> rng = np.random.default_rng(0)
+    >>> K, H = rng.normal(size=(2, 40, 2))
+    >>> Y, X, Z = (C @ rng.normal(size=(2, 5)) + rng.normal(size=(40, 5)) for C in (K + H, K, H))
+    >>> form = lf.latent.LinearMixedForm(rank=2, tol=1e-6).fit(Y, X, Z)
+    >>> ax = lf.plot.objective(form)
+    >>> bool(np.array_equal(ax.lines[0].get_ydata(), form.objective_trace_))
+    True
+    """
+    form, excess = form_arrays.fitted_form(form), flag("excess", excess)
+    if label is not None and not isinstance(label, str):
+        raise ArgumentError(f"label must be text, not {shown(label)}.")
+    trace = np.asarray(form.objective_trace_, dtype=np.float64)
+    rises = np.flatnonzero(np.diff(trace) > 0) + 1
+    height = trace - trace.min() if excess else trace
+    sweeps = np.arange(len(trace))
+    drawn = height > 0 if excess else np.ones(len(trace), dtype=bool)  # no logarithm of zero
+    ax = single_axes(ax, (5.5, 3.4))
+    marker = "o" if len(trace) <= MOST_TICK_LABELS else None
+    (line,) = ax.plot(sweeps[drawn], height[drawn], lw=1.4, ms=3, marker=marker, label=label)
+    if drawn[rises].any():
+        at = rises[drawn[rises]]
+        name = "F rose" if label is None else f"{label}: F rose"
+        ax.plot(at, height[at], "^", ms=6, mfc="none", color=line.get_color(), label=name)
+    if excess or height.max() > 10 * height.min() > 0:
+        ax.set_yscale("log")
+    name = "−2 log-likelihood" if form.method == "ml" else "F"
+    ax.set(xlabel="sweep", ylabel=f"{name} less its least value" if excess else name)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    if not form.status_.converged:
+        ax.set_title("stopped before its tolerance was met", fontsize="medium", loc="left")
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(frameon=False)
+    return ax
+
+
+def _marked(ax: Axes, found: form_arrays.RankComparison) -> None:
+    """The best rank, the simplest that is as good, and the bound between them."""
+    means = dict(zip(found.ranks.tolist(), found.means))
+    best = means[found.best]
+    ring: dict[str, Any] = {"ls": "none", "mfc": "none", "zorder": 4}
+    ax.plot(found.best, best, "o", ms=12, mec="C1", mew=1.8, label="best mean", **ring)
+    if found.simplest is None:
+        return
+    bound = best - found.errors[found.ranks.tolist().index(found.best)]
+    ax.axhline(bound, color="C1", lw=0.9, ls=":", zorder=0)
+    ax.plot(
+        found.simplest,
+        means[found.simplest],
+        "s",
+        ms=17,
+        mec="C2",
+        mew=1.8,
+        label="one-standard-error choice",
+        **ring,
+    )

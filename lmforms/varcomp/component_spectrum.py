@@ -1,0 +1,200 @@
+"""One component in the basis that diagonalises it, for EMMA and for Gibbs sampling.
+
+With X̃ an orthonormal basis of X's columns, S = I − X̃X̃', ZL the effects of unit variance
+(K = LL'; rows times √w) and SZL = U√D E' its thin singular value decomposition, the data are
+
+    η = U'ỹ,    η_j ~ N(0, σ² + σ_u² d_j),    and the rest of ỹ, of variance σ².
+
+Sheet, section 7 (EMMA), where U and D are of ZKZ'; S is what integrates β out (Kang et al. 2008,
+Genetics 178, 1709–1723). U and D come from the smaller of two symmetric problems: E'(L'Z'SZL)E
+(q × q, from cross-products; with a precision Q the generalised Z'SZ e = d Q e) or SZKZ'S (n × n).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ModelError
+from ..support.arrays import FloatArray
+from .explained import doubtful, explained_rows
+from .sums import Sums
+
+if TYPE_CHECKING:
+    from .model import Component, ComponentModel
+
+
+MOST_DENSE_SIZE = 6_000
+"""Bound of the smaller of n and q: the decomposition is dense and takes minutes and 1 GB."""
+
+MOST_DENSE_ENTRIES = 1 << 28
+"""Bound of the entries of a dense n × q matrix (2 GB) from which the n × n problem is formed."""
+
+NULL_EIGENVALUE = 1e-12
+"""Directions with d below this share of the largest do not affect the data."""
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentSpectrum:
+    """The data of one component, diagonal.
+
+    Attributes
+    ----------
+    n, p, size : int
+        Rows, columns of X, effects (rank of K).
+    d : ndarray (k,)
+        Positive eigenvalues of SZKZ'S, ascending.
+    eta : ndarray (k,)
+        U'ỹ.
+    rest : float
+        ỹ'ỹ − η'η, summed over residuals to avoid cancellation; zero if η determines ỹ.
+    full : ndarray (j,), optional
+        Positive eigenvalues of ZKZ' itself, for maximum likelihood.
+    basis : ndarray (m, k)
+        a = basis · c for the c_j ~ N(0, σ_u²) that affect the data.
+    cross : ndarray (p, k)
+        X̃'Z · basis.
+    loose : ndarray (p, p)
+        Root of the covariance of X̃'Za due to the other directions, for σ_u² = 1.
+    """
+
+    n: int
+    p: int
+    size: int
+    d: FloatArray
+    eta: FloatArray
+    rest: float
+    full: FloatArray | None
+    basis: FloatArray
+    cross: FloatArray
+    loose: FloatArray
+
+
+def affordable(sums: Sums) -> bool:
+    """Whether one component is small enough for :func:`spectrum`."""
+    n, m = sums.n, sums.m
+    return min(n, m) <= MOST_DENSE_SIZE and (m <= n or n * m <= MOST_DENSE_ENTRIES)
+
+
+def diagonalised(model: ComponentModel, sums: Sums, *, full: bool = False) -> ComponentSpectrum:
+    """Diagonalise the one component of a model.
+
+    Parameters
+    ----------
+    model : ComponentModel
+    sums : Sums
+        Its cross-products.
+    full : bool
+        Whether the eigenvalues of ZKZ' are needed too.
+
+    Raises
+    ------
+    ModelError
+        It is too large to be dense.
+    """
+    n, m = sums.n, sums.m
+    if not affordable(sums):
+        raise ModelError(
+            f"{n:,} rows and {m:,} effects are too many for a dense eigendecomposition "
+            f"(the smaller of the two may be {MOST_DENSE_SIZE:,}): use method='ai', which keeps "
+            "sparse equations sparse."
+        )
+    component = model.components[0]
+    solve = _by_effects if m <= n else _by_rows
+    d, eta, basis, cross, all_cross, full_d = solve(model, component, sums, full)
+    seen = d > NULL_EIGENVALUE * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
+    d, eta, basis, cross = d[seen], eta[seen], basis[:, seen], cross[:, seen]
+    rest = 0.0 if len(d) >= n - sums.p else _rest(model, sums, basis @ (eta / np.sqrt(d)))
+    if rest and doubtful(model, sums.scale * np.sqrt(rest / n)) and explained_rows(model).by_all:
+        rest = 0.0
+    if full_d is not None:
+        full_d = full_d[full_d > NULL_EIGENVALUE * full_d.max(initial=0.0)]
+    return ComponentSpectrum(
+        n=n,
+        p=sums.p,
+        size=component.size,
+        d=d,
+        eta=eta,
+        rest=rest,
+        full=full_d,
+        basis=basis,
+        cross=cross,
+        loose=_root(all_cross - cross @ cross.T),
+    )
+
+
+def _by_effects(
+    model: ComponentModel, component: Component, sums: Sums, full: bool
+) -> tuple[Any, ...]:
+    """From the q × q matrix, by cross-products alone."""
+    from scipy.linalg import cho_factor, cho_solve, eigh
+
+    zz = sums.zz if isinstance(sums.zz, np.ndarray) else sums.zz.toarray()
+    zx, zy = sums.zr[:, : sums.p], sums.zr[:, sums.p]
+    q = None if component.precision is None else component.precision.toarray()
+    d, basis = eigh(zz - zx @ zx.T, q)
+    d = np.maximum(d, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        eta = (basis.T @ zy) / np.sqrt(d)
+    back = zx if q is None else cho_solve(cho_factor(q), zx)
+    full_d = eigh(zz, q, eigvals_only=True) if full else None
+    return d, eta, basis, zx.T @ basis, zx.T @ back, full_d
+
+
+def _by_rows(
+    model: ComponentModel, component: Component, sums: Sums, full: bool
+) -> tuple[Any, ...]:
+    """From the n × n matrix, where there are more effects than rows."""
+    import scipy.sparse as sp
+    from scipy.linalg import eigh
+
+    root = model.root_weights
+    z = sp.diags(root) @ component.Z
+    if component.precision is None:
+        half = component.shrunk(z.T)
+        half = half if isinstance(half, np.ndarray) else half.toarray()
+        g = half.T @ half
+    else:
+        from scipy.sparse.linalg import splu
+
+        half = splu(component.precision.tocsc()).solve(z.T.toarray())
+        g = z @ half
+    g = 0.5 * (g + g.T)
+    x, y = _rotated(model, sums, root)
+    gx = g @ x
+    s = g - x @ gx.T - gx @ x.T + x @ (x.T @ gx) @ x.T
+    d, u = eigh(0.5 * (s + s.T))
+    d = np.maximum(d, 0.0)
+    u = u - x @ (x.T @ u)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = 1.0 / np.sqrt(d)
+        basis, cross = half @ u * spread, gx.T @ u * spread
+    return d, u.T @ y, basis, cross, x.T @ gx, eigh(g, eigvals_only=True) if full else None
+
+
+def _rest(model: ComponentModel, sums: Sums, a: FloatArray) -> float:
+    """The sum of squares of S(ỹ − Za)."""
+    root = model.root_weights
+    x, y = _rotated(model, sums, root)
+    component = model.components[0]
+    left = y - root * (component.Z @ component.effects(a))
+    left = left - x @ (x.T @ left)
+    return float(left @ left)
+
+
+def _rotated(model: ComponentModel, sums: Sums, root: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """X̃ (n, p) and ỹ (n,) of the sums."""
+    x = np.asarray(root[:, None] * model.X)
+    if sums.p:
+        x = np.asarray(np.linalg.solve(sums.x_root.T, x.T).T)
+    return x, root * (model.y - sums.shift - model.X @ sums.gamma) / sums.scale
+
+
+def _root(a: FloatArray) -> FloatArray:
+    """R with RR' = A, for A positive semi-definite up to rounding."""
+    if not len(a):
+        return a
+    values, vectors = np.linalg.eigh(0.5 * (a + a.T))
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
