@@ -92,18 +92,18 @@ def optimum(formula: str, data: pd.DataFrame, reml: bool, **options: Any) -> Any
     fit = lf.lmer(formula, data, reml=reml, control=lf.Control(**options))
     if not fit.converged:
         raise RuntimeError(fit.optimizer.message)
-    return fit._estimate.optimum.evaluation
+    return fit.state.estimate.optimum.evaluation
 
 
 def evaluation_seconds(at: Any, repeats: int = 15) -> float:
     """One evaluation with gradient and information, cross-products at hand: the median."""
-    from lmforms.engine.criterion.evaluate import evaluate
-    from lmforms.engine.factor import calm_threads
+    from lmforms.engine.criterion.evaluate import differentiate, evaluate
+    from lmforms.engine.linalg.threads import limited_blas_threads
 
     problem, theta = at.problem, at.theta
-    with calm_threads(problem.system.m):
-        evaluate(problem, theta, 2)
-        return timed(lambda: evaluate(problem, theta, 2), repeats)
+    with limited_blas_threads(problem.system.m):
+        differentiate(evaluate(problem, theta))
+        return timed(lambda: differentiate(evaluate(problem, theta)), repeats)
 
 
 def timed(call: Callable[[], Any], repeats: int) -> float:

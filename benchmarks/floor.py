@@ -44,8 +44,8 @@ def parts(system: Any, repeats: int = 5) -> dict[str, float]:
     """dpotrf, dpotri and the compiled rank update at the size of this system."""
     from scipy.linalg import lapack
 
-    from lmforms.engine.factor import calm_threads
     from lmforms.engine.factor import coupling_kernels as kernels
+    from lmforms.engine.linalg.threads import limited_blas_threads
 
     places, values = system.coupling.places, system.coupling.values
     m = system.m
@@ -54,7 +54,7 @@ def parts(system: Any, repeats: int = 5) -> dict[str, float]:
     gram = -np.asfortranarray(np.tril(out) + np.tril(out, -1).T)
     gram[np.diag_indices(m)] += 1.0 + np.abs(gram).sum(axis=1)
     root, _ = lapack.dpotrf(gram, lower=1)
-    with calm_threads(m):
+    with limited_blas_threads(m):
         times = {"rank update": timed(lambda: kernels.rank_update(places, values, out), repeats)}
         # LAPACK works in place, on a copy whose time is taken off
         copy = timed(lambda: gram.copy("F"), repeats)

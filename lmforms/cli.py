@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from .data.delimited import DelimitedFile, Dialect, read_table
+from .data.delimited import DelimitedFile, read_table
+from .data.file_dialect import Dialect
 from .errors import ArgumentError, DataError, LmformsError, LmformsWarning
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ FAILED = 1
 USAGE = 2
 """The command line itself is wrong."""
 INTERNAL = 70
-"""A fault of lmforms (EX_SOFTWARE of sysexits.h)."""
+"""An error inside lmforms (EX_SOFTWARE of sysexits.h)."""
 INTERRUPTED = 130
 """Ctrl-C, as a shell reports it: 128 + SIGINT."""
 CLOSED_PIPE = 141
-"""Whoever read the output has gone, as after `| head`: 128 + SIGPIPE."""
+"""The reader of the output has closed it, as `| head` does: 128 + SIGPIPE."""
 
-LABELS = """\
+LABELS_NOTE = """\
 Grouping factors keep their labels as they are written: 01 and 1 are two levels.
 Columns without a name are left out.
 
@@ -89,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Help and errors go where everything goes: to streams that may be closed or full."""
+    """Writes help and errors to streams that may be closed or full."""
 
     def print_help(self, file: Any = None) -> NoReturn:
         sys.exit(_write(self.format_help()))
@@ -117,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     fit = commands.add_parser(
         "fit",
         help="fit a model to a file and print its summary",
-        epilog=LABELS + EXIT_STATUS,
+        epilog=LABELS_NOTE + EXIT_STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -169,8 +170,8 @@ def _fit(args: argparse.Namespace) -> str:
     dialect = Dialect(args.sep, args.decimal, args.encoding, tuple(args.na), tuple(args.text))
     if args.save is not None:
         _check_target(args.save)
+    from .formula.bind import bind
     from .formula.parse import parse_formula
-    from .formula.terms import bind
 
     formula = parse_formula(args.formula)
     file = DelimitedFile(args.file, dialect)
@@ -204,7 +205,7 @@ def _fit(args: argparse.Namespace) -> str:
 
 def _roles(bound: BoundFormula) -> tuple[set[str], set[str]]:
     """Columns that are labels in a formula, and columns that may be numbers (or both)."""
-    from .formula.terms import factor_columns, factors_of, label_columns
+    from .formula.factors import factor_columns, factors_of, label_columns
 
     sides = [bound.response, bound.fixed, *bound.offsets, *(t.expression for t in bound.random)]
     grouping = {f for term in bound.random for f in term.group}
@@ -214,7 +215,7 @@ def _roles(bound: BoundFormula) -> tuple[set[str], set[str]]:
         labels |= coded
         numbers |= factor_columns(factor) - coded
     known = set(bound.columns)
-    return labels & known, (numbers | bound.bare) & known
+    return labels & known, (numbers | bound.direct_columns) & known
 
 
 def _check_target(path: str) -> None:
@@ -254,51 +255,51 @@ def _versions(args: argparse.Namespace) -> str:
 
 
 def _write(text: str) -> int:
-    """Put text on standard output; the exit status is returned."""
+    """Write text to standard output; the exit status is returned."""
     if sys.stdout is None:
         return _failed("standard output is closed.", FAILED)
     try:
         try:
             sys.stdout.write(text)
-        except UnicodeEncodeError as exc:  # a terminal without Greek letters
+        except UnicodeEncodeError as exc:  # a terminal that cannot show Greek letters
             sys.stdout.write(text.encode(exc.encoding, "replace").decode(exc.encoding))
         sys.stdout.flush()
     except BrokenPipeError:
-        _abandon(sys.stdout)
+        _discard_buffer(sys.stdout)
         return CLOSED_PIPE
     except (OSError, ValueError) as exc:
-        _abandon(sys.stdout)
+        _discard_buffer(sys.stdout)
         return _failed(f"standard output: {getattr(exc, 'strerror', None) or exc}", FAILED)
     return OK
 
 
 def _failed(message: object, status: int) -> int:
-    _say(f"lmforms: {message}\n")
+    _write_error(f"lmforms: {message}\n")
     return status
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, LmformsWarning):
-        _say(f"lmforms: warning: {' '.join(str(message).split())}\n")
+        _write_error(f"lmforms: warning: {' '.join(str(message).split())}\n")
 
 
-def _say(text: str) -> None:
-    """Put text on standard error, or nowhere."""
+def _write_error(text: str) -> None:
+    """Write text to standard error, if it can be written to."""
     try:
         if sys.stderr is not None:
             sys.stderr.write(text)
             sys.stderr.flush()
     except (OSError, ValueError):
-        _abandon(sys.stderr)
+        _discard_buffer(sys.stderr)
 
 
-def _abandon(stream: IO[str]) -> None:
-    """Let what is left in the buffer of a stream go nowhere when Python ends."""
+def _discard_buffer(stream: IO[str]) -> None:
+    """Discard what is left in the buffer of a stream, which Python would write at exit."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-    except (OSError, ValueError):  # a stream of a test's own
+    except (OSError, ValueError):  # a stream without a file descriptor
         pass
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from .support.arguments import named_arguments, number, one_of, positive, whole
+from .errors import ArgumentError
+from .support.arguments import named_arguments, number, one_of, positive, shown, whole
 
 Engine = Literal["auto", "dense", "cholmod", "superlu", "cg"]
 
-STEPPING = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
-"""Estimators of variance components that take steps from a start …"""
+METHODS_WITH_START = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
+"""Estimators of variance components that iterate from starting values."""
 
-STARTLESS = ("emma", "gibbs")
-"""… and those that do not."""
+METHODS_WITHOUT_START = ("emma", "gibbs")
+"""Estimators of variance components without starting values."""
 
-METHODS = ("auto", *STEPPING, *STARTLESS)
+METHODS = ("auto", *METHODS_WITH_START, *METHODS_WITHOUT_START)
 """What `method` of a fit may be."""
 
 
@@ -73,3 +74,10 @@ class Control:
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+
+
+def control_of(value: Any) -> Control:
+    """The options, or the default ones."""
+    if value is None or isinstance(value, Control):
+        return value or Control()
+    raise ArgumentError(f"control must be a lmforms.Control, not {shown(value)}.")

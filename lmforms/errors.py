@@ -141,7 +141,7 @@ def listed(names: Sequence[str], most: int = 12) -> str:
 
 
 def shortened(code: str, most: int = 60) -> str:
-    """A piece of code for a message, its end left out if it is long."""
+    """A part of code for a message, its end left out if it is long."""
     return code if len(code) <= most else f"{code[:most]}…"
 
 

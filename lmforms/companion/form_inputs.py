@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from ..data.random_design import random_names
+from ..data.rows import own_rows
 from ..errors import ModelError
 from ..latent.constant_columns import constant_values
 from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
 from ..latent.inputs import Block, modalities
 from ..latent.modalities import Modalities, Side, squared_norm
-from ..results.matrices import random_design
 from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class FormInputs:
                 "forms: the model has no fixed effects, so that there is no X to put beside Z. "
                 "Fit it with an intercept."
             )
-        Z, names = random_design(design)
+        Z, names = own_rows(design).random_columns(), random_names(design)
         variances = design.residual.variances()
         root = None if variances is None else 1.0 / np.sqrt(variances)
         return cls(design.X, Z, root, design.index, pd.Index(design.x_names), names)
@@ -106,14 +107,6 @@ class FormInputs:
     def unweighted(self, A: FloatArray) -> FloatArray:
         """The rows of A over √w."""
         return A if self.root is None else A / self.root[:, None]
-
-
-def random_part(design: Design, b: Sequence[FloatArray]) -> FloatArray:
-    """Zb of random effects (levels, k) by grouping factor."""
-    out = np.zeros(design.n)
-    for group, effects in zip(design.groups, b, strict=True):
-        out += np.einsum("ik,ik->i", design.basis(group), effects[group.codes])
-    return out
 
 
 def fitted_form(

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from ..support.arrays import FloatArray
+
+Invariance = Literal["linear", "scale", "none"]
+
+SMALLEST_REGULAR = 1e-3
+"""λ is inverted if its smallest singular value is above this: λ⁻ᵀ(I − A⁻¹)λ⁻¹ then keeps ten
+digits."""
 
 
 @dataclass(frozen=True)
@@ -20,18 +26,23 @@ class Covariance(ABC):
     k : int
         Number of random effects per level.
 
+    Attributes
+    ----------
+    invariance : {"linear", "scale", "none"}
+        Which changes of the basis of the random effects the structure allows: b = Tb̃ has
+        covariance T(λ̃λ̃')T', which is again unstructured for any invertible T (``"linear"``),
+        but diagonal only for a diagonal T (``"scale"``).
+
     Notes
     -----
-    θ is free of bounds inside the engine: changing the sign of a column of λ leaves λλ'
-    alone, and :meth:`root_theta` picks the representative with a non-negative diagonal.
-
-    `invariance` tells which changes of the basis of the random effects the structure
-    survives: b = Tb̃ has covariance T(λ̃λ̃')T', which is again unstructured for any
-    invertible T (``"linear"``), but diagonal only for a diagonal T (``"scale"``).
+    θ has no bounds inside the engine: changing the sign of a column of λ does not change λλ',
+    and :meth:`root_theta` picks the representative with a non-negative diagonal.
     """
 
     k: int
-    invariance: Literal["linear", "scale", "none"] = "none"
+    invariance: ClassVar[Invariance] = "none"
+
+    # --- what a structure must define -----------------------------------------------------
 
     @property
     @abstractmethod
@@ -62,38 +73,59 @@ class Covariance(ABC):
     def covariances(self) -> list[tuple[int, int]]:
         """Pairs (i, j), i < j, whose covariance the structure estimates."""
 
+    # --- what it may define, to be fitted better ------------------------------------------
+
     def root_theta(self, root: FloatArray) -> FloatArray:
         """The θ with λλ' = root·root' and a non-negative diagonal of λ."""
         return self.theta(canonical_factor(root))
-
-    def variance_axes(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Directions u (k, s) in which variance can be added to λλ', and what can be taken off.
-
-        λλ' + δuu' has this structure for every δ ≥ −v, with v (s,) the second array.
-        """
-        return np.empty((self.k, 0)), np.empty(0)
-
-    def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
-        """Matrices (k, r) whose columns a λ of rank r can span, generic ones where many can."""
-        return [np.eye(self.k)]
 
     def transform(self, theta: FloatArray, basis: FloatArray) -> FloatArray:
         """θ of T λλ' T', for a change of basis T that `invariance` allows."""
         return self.root_theta(basis @ self.factor(theta))
 
+    def column_slices(self) -> list[slice]:
+        """Columns of λ that belong to each part (random term)."""
+        return [slice(0, self.k)]
+
+    def theta_slices(self) -> list[slice]:
+        """Entries of θ that belong to each part."""
+        return [slice(0, self.n_theta)]
+
+    def invariances(self) -> list[tuple[slice, Invariance]]:
+        """Columns of the basis that may be transformed together, and how."""
+        return [(slice(0, self.k), self.invariance)]
+
+    def with_zeros(self, theta: FloatArray, bound: float) -> FloatArray:
+        """θ with standard deviations below `bound` set to zero, of any direction if possible."""
+        return theta
+
+    def in_principal_axes(self, lam: FloatArray) -> tuple[Covariance, FloatArray]:
+        """A parametrisation of the same λλ' that suits λ = `lam`, and θ of `lam` there."""
+        return self, self.theta(lam)
+
+    def variance_directions(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Directions u (k, s) in which λλ' can have more variance, and how much it has there.
+
+        λλ' + δuu' has this structure for every δ ≥ −v, with v (s,) the second array.
+        """
+        return np.empty((self.k, 0)), np.empty(0)
+
+    def column_spaces(self, rng: np.random.Generator) -> list[FloatArray]:
+        """Matrices (k, r) whose columns span what a λ of rank r can span.
+
+        Where there are infinitely many, random ones.
+        """
+        return [np.eye(self.k)]
+
 
 def canonical_factor(root: FloatArray) -> FloatArray:
     """Lower-triangular λ with diagonal ≥ 0 and λλ' = root·root'.
 
-    By QR of the transpose, so that a singular `root` needs no care.
+    By QR of the transpose, which takes a singular `root` as well.
     """
     lower = np.asarray(np.linalg.qr(root.T, mode="r")).T
     signs = np.where(np.diag(lower) < 0, -1.0, 1.0)
     return np.asarray(np.tril(lower * signs))
-
-
-REGULAR = 1e-3
-"""Smallest singular value of λ for which λ⁻ᵀ(I − A⁻¹)λ⁻¹ is used: it keeps ten digits there."""
 
 
 def regular_inverse(lam: FloatArray) -> FloatArray | None:
@@ -110,4 +142,4 @@ def regular_inverse(lam: FloatArray) -> FloatArray | None:
         inverse = np.asarray(np.linalg.inv(lam), dtype=np.float64)
     except np.linalg.LinAlgError:
         return None
-    return inverse if REGULAR * np.sqrt(np.vdot(inverse, inverse)) < 1.0 else None
+    return inverse if SMALLEST_REGULAR * np.sqrt(np.vdot(inverse, inverse)) < 1.0 else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 
 from ..support.arrays import FloatArray
-from .base import Covariance
+from .base import Covariance, Invariance
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,11 @@ class Diagonal(Covariance):
            [0. , 0.5]])
     """
 
-    invariance: Literal["linear", "scale", "none"] = "scale"
+    invariance: ClassVar[Invariance] = "scale"
 
     @property
     def n_theta(self) -> int:
         return self.k
-
-    def variance_axes(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return np.eye(self.k), np.diag(lam) ** 2
-
-    def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
-        chosen = product((False, True), repeat=self.k)
-        return [np.eye(self.k)[:, np.array(c, dtype=bool)] for c in chosen]
-
-    def covariances(self) -> list[tuple[int, int]]:
-        return []
 
     def factor(self, theta: FloatArray) -> FloatArray:
         return np.diag(theta)
@@ -59,3 +49,16 @@ class Diagonal(Covariance):
 
     def start(self) -> FloatArray:
         return np.ones(self.k)
+
+    def covariances(self) -> list[tuple[int, int]]:
+        return []
+
+    def with_zeros(self, theta: FloatArray, bound: float) -> FloatArray:
+        return np.where(np.abs(theta) < bound, 0.0, theta)
+
+    def variance_directions(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return np.eye(self.k), np.diag(lam) ** 2
+
+    def column_spaces(self, rng: np.random.Generator) -> list[FloatArray]:
+        chosen = product((False, True), repeat=self.k)
+        return [np.eye(self.k)[:, np.array(c, dtype=bool)] for c in chosen]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise, product
@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise, product
 import numpy as np
 
 from ..support.arrays import FloatArray
-from .base import Covariance
+from .base import Covariance, Invariance
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,9 @@ class Stacked(Covariance):
         return sum(p.n_theta for p in self.parts)
 
     def column_slices(self) -> list[slice]:
-        """Columns of λ that belong to each part."""
         return self._slices[0]
 
     def theta_slices(self) -> list[slice]:
-        """Entries of θ that belong to each part."""
         return self._slices[1]
 
     @cached_property
@@ -53,74 +51,70 @@ class Stacked(Covariance):
             [slice(a, b) for a, b in pairwise(thetas)],
         )
 
-    def variance_axes(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
-        if len(self.parts) == 1:
-            return self.parts[0].variance_axes(lam)
-        own = [
-            p.variance_axes(lam[c, c])
-            for p, c in zip(self.parts, self.column_slices(), strict=True)
-        ]
-        return _diagonal_of([u for u, _ in own]), np.concatenate([v for _, v in own])
-
-    def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
-        return [_diagonal_of(maps) for maps in product(*(p.column_maps(rng) for p in self.parts))]
-
-    def covariances(self) -> list[tuple[int, int]]:
-        return [
-            (s.start + i, s.start + j)
-            for p, s in zip(self.parts, self.column_slices(), strict=True)
-            for i, j in p.covariances()
-        ]
+    def _each(self) -> Iterator[tuple[Covariance, slice, slice]]:
+        """Each part with its columns of λ and its entries of θ."""
+        return zip(self.parts, *self._slices, strict=True)
 
     def factor(self, theta: FloatArray) -> FloatArray:
         lam = np.zeros((self.k, self.k))
-        for p, c, t in zip(self.parts, self.column_slices(), self.theta_slices(), strict=True):
+        for p, c, t in self._each():
             lam[c, c] = p.factor(theta[t])
         return lam
 
     def derivative(self, theta: FloatArray) -> FloatArray:
         out = np.zeros((self.n_theta, self.k, self.k))
-        for p, c, t in zip(self.parts, self.column_slices(), self.theta_slices(), strict=True):
+        for p, c, t in self._each():
             out[t, c, c] = p.derivative(theta[t])
         return out
 
     def theta(self, factor: FloatArray) -> FloatArray:
-        return np.concatenate(
-            [p.theta(factor[c, c]) for p, c in zip(self.parts, self.column_slices(), strict=True)]
-        )
+        return np.concatenate([p.theta(factor[c, c]) for p, c, _ in self._each()])
 
     def nearest(self, covariance: FloatArray) -> FloatArray:
-        return np.concatenate(
-            [
-                p.nearest(covariance[c, c])
-                for p, c in zip(self.parts, self.column_slices(), strict=True)
-            ]
-        )
+        return np.concatenate([p.nearest(covariance[c, c]) for p, c, _ in self._each()])
 
     def start(self) -> FloatArray:
         return np.concatenate([p.start() for p in self.parts])
 
+    def covariances(self) -> list[tuple[int, int]]:
+        return [(c.start + i, c.start + j) for p, c, _ in self._each() for i, j in p.covariances()]
+
     def root_theta(self, root: FloatArray) -> FloatArray:
-        return np.concatenate(
-            [
-                p.root_theta(root[c, c])
-                for p, c in zip(self.parts, self.column_slices(), strict=True)
-            ]
-        )
+        return np.concatenate([p.root_theta(root[c, c]) for p, c, _ in self._each()])
 
     def transform(self, theta: FloatArray, basis: FloatArray) -> FloatArray:
         """Part by part: `basis` must be block-diagonal over the parts."""
-        return np.concatenate(
-            [
-                p.transform(theta[t], basis[c, c])
-                for p, c, t in zip(
-                    self.parts, self.column_slices(), self.theta_slices(), strict=True
-                )
-            ]
-        )
+        return np.concatenate([p.transform(theta[t], basis[c, c]) for p, c, t in self._each()])
+
+    def invariances(self) -> list[tuple[slice, Invariance]]:
+        return [
+            (slice(c.start + own.start, c.start + own.stop), kind)
+            for p, c, _ in self._each()
+            for own, kind in p.invariances()
+        ]
+
+    def with_zeros(self, theta: FloatArray, bound: float) -> FloatArray:
+        return np.concatenate([p.with_zeros(theta[t], bound) for p, _, t in self._each()])
+
+    def in_principal_axes(self, lam: FloatArray) -> tuple[Covariance, FloatArray]:
+        found = [p.in_principal_axes(lam[c, c]) for p, c, _ in self._each()]
+        theta = np.concatenate([t for _, t in found])
+        parts = tuple(p for p, _ in found)
+        same = all(new is old for new, old in zip(parts, self.parts, strict=True))
+        return self if same else Stacked.of(parts), theta
+
+    def variance_directions(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
+        if len(self.parts) == 1:
+            return self.parts[0].variance_directions(lam)
+        own = [p.variance_directions(lam[c, c]) for p, c, _ in self._each()]
+        return _block_diagonal([u for u, _ in own]), np.concatenate([v for _, v in own])
+
+    def column_spaces(self, rng: np.random.Generator) -> list[FloatArray]:
+        spaces = (p.column_spaces(rng) for p in self.parts)
+        return [_block_diagonal(chosen) for chosen in product(*spaces)]
 
 
-def _diagonal_of(blocks: Sequence[FloatArray]) -> FloatArray:
+def _block_diagonal(blocks: Sequence[FloatArray]) -> FloatArray:
     """A matrix with these blocks along its diagonal (SciPy's would have to be imported)."""
     ends = np.cumsum([(0, 0), *(b.shape for b in blocks)], axis=0)
     out = np.zeros(ends[-1])

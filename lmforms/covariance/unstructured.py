@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 
 from ..support.arrays import FloatArray, IndexArray
-from .base import Covariance
+from .base import Covariance, Invariance
 
 SQRT2 = np.sqrt(2.0)
+
+WELL_CONDITIONED = 0.1
+"""With a larger ratio of the smallest to the largest singular value of λ, the parametrisation by
+its lower triangle is good enough."""
 
 
 @lru_cache(maxsize=64)
@@ -43,27 +47,11 @@ class Unstructured(Covariance):
            [0.5, 0.2]])
     """
 
-    invariance: Literal["linear", "scale", "none"] = "linear"
+    invariance: ClassVar[Invariance] = "linear"
 
     @property
     def n_theta(self) -> int:
         return self.k * (self.k + 1) // 2
-
-    def variance_axes(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The principal axes, and the diagonals between any two of them."""
-        if self.k == 1:
-            return np.ones((1, 1)), lam[0] ** 2
-        axes, d, _ = np.linalg.svd(lam)
-        i, j = _pairs(self.k)
-        plus, minus = axes[:, i] + axes[:, j], axes[:, i] - axes[:, j]
-        u = np.concatenate([axes, plus / SQRT2, minus / SQRT2], axis=1)
-        return u, np.append(d**2, np.zeros(2 * len(i)))
-
-    def column_maps(self, rng: np.random.Generator) -> list[FloatArray]:
-        return [rng.normal(size=(self.k, r)) for r in range(self.k)] + [np.eye(self.k)]
-
-    def covariances(self) -> list[tuple[int, int]]:
-        return [(i, j) for i in range(self.k) for j in range(i + 1, self.k)]
 
     def factor(self, theta: FloatArray) -> FloatArray:
         lam = np.zeros((self.k, self.k))
@@ -84,3 +72,82 @@ class Unstructured(Covariance):
 
     def start(self) -> FloatArray:
         return self.theta(np.eye(self.k))
+
+    def covariances(self) -> list[tuple[int, int]]:
+        return [(i, j) for i in range(self.k) for j in range(i + 1, self.k)]
+
+    def with_zeros(self, theta: FloatArray, bound: float) -> FloatArray:
+        u, d, _ = np.linalg.svd(self.factor(theta))
+        if d.min() >= bound:
+            return theta
+        return self.root_theta(u * np.where(d < bound, 0.0, d))
+
+    def in_principal_axes(self, lam: FloatArray) -> tuple[Covariance, FloatArray]:
+        return _principal_axes(self, self, lam)
+
+    def variance_directions(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The principal axes, and the diagonals between any two of them."""
+        if self.k == 1:
+            return np.ones((1, 1)), lam[0] ** 2
+        axes, d, _ = np.linalg.svd(lam)
+        i, j = _pairs(self.k)
+        plus, minus = axes[:, i] + axes[:, j], axes[:, i] - axes[:, j]
+        u = np.concatenate([axes, plus / SQRT2, minus / SQRT2], axis=1)
+        return u, np.append(d**2, np.zeros(2 * len(i)))
+
+    def column_spaces(self, rng: np.random.Generator) -> list[FloatArray]:
+        return [rng.normal(size=(self.k, r)) for r in range(self.k)] + [np.eye(self.k)]
+
+
+@dataclass(frozen=True, eq=False)
+class Rotated(Covariance):
+    """λ = QL with a fixed orthogonal Q and a lower-triangular L = L(θ), for the optimiser.
+
+    λλ' is as free as that of :class:`Unstructured`. Near a singular λλ' the order of the axes
+    matters: with L alone, if an early axis has no variance, λλ' hardly depends on the later
+    columns' rotation, and Newton steps become short. This does not happen with Q the principal
+    axes of the current λ, in descending order of variance.
+    """
+
+    inner: Unstructured = field(default_factory=lambda: Unstructured(1))
+    axes: FloatArray = field(default_factory=lambda: np.eye(1))
+
+    @property
+    def n_theta(self) -> int:
+        return self.inner.n_theta
+
+    def covariances(self) -> list[tuple[int, int]]:
+        return self.inner.covariances()
+
+    def factor(self, theta: FloatArray) -> FloatArray:
+        return np.asarray(self.axes @ self.inner.factor(theta))
+
+    def derivative(self, theta: FloatArray) -> FloatArray:
+        return np.asarray(self.axes @ self.inner.derivative(theta))
+
+    def theta(self, factor: FloatArray) -> FloatArray:
+        return self.inner.theta(self.axes.T @ factor)
+
+    def root_theta(self, root: FloatArray) -> FloatArray:
+        return self.inner.root_theta(self.axes.T @ root)
+
+    def nearest(self, covariance: FloatArray) -> FloatArray:
+        return self.inner.nearest(self.axes.T @ covariance @ self.axes)
+
+    def start(self) -> FloatArray:
+        return self.inner.start()
+
+    def in_principal_axes(self, lam: FloatArray) -> tuple[Covariance, FloatArray]:
+        return _principal_axes(self, self.inner, lam)
+
+
+def _principal_axes(
+    current: Covariance, inner: Unstructured, lam: FloatArray
+) -> tuple[Covariance, FloatArray]:
+    """`inner` in the principal axes of `lam`; `current` if `lam` is far from singular."""
+    if inner.k == 1:
+        return current, current.theta(lam)
+    axes, d, _ = np.linalg.svd(lam)
+    if d[-1] > WELL_CONDITIONED * d[0]:
+        return current, current.theta(lam)
+    return Rotated(k=inner.k, inner=inner, axes=axes), inner.theta(np.diag(d))

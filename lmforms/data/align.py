@@ -1,4 +1,4 @@
-"""The one rule for rows of what stands beside a table: found by their labels, or refused.
+"""Match the rows of Series, frames and arrays that are given beside a table.
 
 A pandas Series or frame has row labels. If they are those of the table, in whatever order, its
 rows are put in the table's order; anything else is refused. Arrays have no labels and are taken
@@ -15,11 +15,13 @@ import pandas as pd
 from ..errors import DataError, listed
 from ..support.arrays import IndexArray
 
-SHOWN = 5
-"""Labels that a message names."""
+MAX_LABELS_SHOWN = 5
+"""Labels that a message lists."""
 
 
-def row_places(what: str, labels: pd.Index, rows: pd.Index, *, more: bool = False) -> IndexArray:
+def row_positions(
+    what: str, labels: pd.Index, rows: pd.Index, *, allow_more: bool = False
+) -> IndexArray:
     """Where each row of a table is among labels.
 
     Parameters
@@ -27,8 +29,8 @@ def row_places(what: str, labels: pd.Index, rows: pd.Index, *, more: bool = Fals
     what : str
         What has the labels, for messages.
     labels, rows : pandas.Index
-        Of what stands beside the table, and of the table.
-    more : bool
+        Of the given object, and of the table.
+    allow_more : bool
         Whether there may be labels that the table does not have.
 
     Raises
@@ -38,15 +40,15 @@ def row_places(what: str, labels: pd.Index, rows: pd.Index, *, more: bool = Fals
 
     Examples
     --------
-    >>> row_places("weights", pd.Index(["b", "a"]), pd.Index(["a", "b"]))
+    >>> row_positions("weights", pd.Index(["b", "a"]), pd.Index(["a", "b"]))
     array([1, 0])
     """
     if labels.equals(rows):
         return np.arange(len(rows))
     known = labels.is_unique and rows.is_unique
-    at = _places(labels, rows) if known else np.empty(0, dtype=np.intp)
+    at = _positions(labels, rows) if known else np.empty(0, dtype=np.intp)
     lost = rows[at < 0].tolist() if known else []
-    if len(labels) != len(rows) and not (more and known):
+    if len(labels) != len(rows) and not (allow_more and known):
         way = " Select them by `.loc[data.index]`." if known and not lost else ""
         raise DataError(f"{what} has {len(labels)} rows; the data have {len(rows)} rows.{way}")
     way = "Give `.to_numpy()` if its rows are those of the data one by one."
@@ -56,12 +58,12 @@ def row_places(what: str, labels: pd.Index, rows: pd.Index, *, more: bool = Fals
             f"twice. {way}"
         )
     if lost:
-        shown = listed([repr(label) for label in lost], SHOWN)
+        shown = listed([repr(label) for label in lost], MAX_LABELS_SHOWN)
         raise DataError(f"{what} has other row labels than the data: no {shown}. {way}")
     return at
 
 
-def _places(labels: pd.Index, rows: pd.Index) -> IndexArray:
+def _positions(labels: pd.Index, rows: pd.Index) -> IndexArray:
     """Places of `rows` among unique labels, −1 where there is none."""
     try:
         return np.asarray(labels.get_indexer(rows), dtype=np.intp)
@@ -69,7 +71,7 @@ def _places(labels: pd.Index, rows: pd.Index) -> IndexArray:
         return np.full(len(rows), -1, dtype=np.intp)
 
 
-def in_order(what: str, values: Any, rows: pd.Index, *, more: bool = False) -> Any:
+def in_row_order(what: str, values: Any, rows: pd.Index, *, allow_more: bool = False) -> Any:
     """The same values with their rows in the order of a table's.
 
     Parameters
@@ -78,15 +80,15 @@ def in_order(what: str, values: Any, rows: pd.Index, *, more: bool = False) -> A
     values : any
         A Series or frame of pandas is put in order; others are returned as they are.
     rows : pandas.Index
-    more : bool
-        As for :func:`row_places`.
+    allow_more : bool
+        As for :func:`row_positions`.
     """
     if not isinstance(values, (pd.Series, pd.DataFrame)) or values.index.equals(rows):
         return values
-    return values.iloc[row_places(what, values.index, rows, more=more)]
+    return values.iloc[row_positions(what, values.index, rows, allow_more=allow_more)]
 
 
-def by_name(what: str, values: Any, names: pd.Index) -> Any:
+def in_name_order(what: str, values: Any, names: pd.Index) -> Any:
     """A Series of one value for each name in their order; others as they are.
 
     A Series that is only numbered (0, 1, …) has no names.
@@ -99,10 +101,10 @@ def by_name(what: str, values: Any, names: pd.Index) -> Any:
     if not isinstance(values, pd.Series) or values.index.equals(pd.RangeIndex(len(values))):
         return values
     known = values.index.is_unique and names.is_unique
-    at = _places(values.index, names) if known else np.full(len(names), -1)
+    at = _positions(values.index, names) if known else np.full(len(names), -1)
     if len(values) != len(names) or (at < 0).any():
         raise DataError(
-            f"{what} has the names {listed(list(values.index), SHOWN)}; there must be one value "
-            f"for each of {listed(list(names), SHOWN)}."
+            f"{what} has the names {listed(list(values.index), MAX_LABELS_SHOWN)}; there must be "
+            f"one value for each of {listed(list(names), MAX_LABELS_SHOWN)}."
         )
     return values.iloc[at]

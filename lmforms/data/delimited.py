@@ -2,93 +2,27 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import io
 import re
-import shlex
 import warnings
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ArgumentError, ColumnError, DataError, near_matches
-from .numerals import commas_in, has_decimal_commas, is_number, shown, strays
+from ..errors import ColumnError, DataError, near_matches
+from .file_dialect import MISSING, Dialect, option_text
+from .label_messages import named
+from .numerals import commas_in, has_decimal_commas, is_number, non_numeric_entries
 from .text_files import TextFile, is_utf8
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "<NA>", "#N/A", "NULL", "null")
-"""Fields that are missing values, except in columns that are read as text."""
-
-SEPARATORS = {r"\t": "\t", "tab": "\t", r"\s+": r"\s+", "space": r"\s+"}
-"""What a delimiter may be called on a command line, besides any one character."""
-
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 """Whole numbers of 64 bits, written in the one way in which they are printed."""
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a file is written.
-
-    Attributes
-    ----------
-    sep : str or None
-        Delimiter; a tab for files called ``.tsv`` or ``.tab`` and a comma for others by default.
-    decimal : str
-    encoding : str
-    na : tuple of str
-        Missing values, besides :data:`MISSING`.
-    text : tuple of str
-        Columns that are text, whatever they look like.
-
-    Raises
-    ------
-    ArgumentError
-        One of them cannot be.
-    """
-
-    sep: str | None = None
-    decimal: str = "."
-    encoding: str = "utf-8"
-    na: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.sep is not None and len(self.sep) != 1 and self.sep not in SEPARATORS:
-            raise ArgumentError(
-                f"--sep {self.sep!r}: one character is needed, such as --sep ';', or "
-                f"{', '.join(SEPARATORS)}."
-            )
-        if len(self.decimal) != 1 or self.decimal.isalnum() or self.decimal in "+-\"' ":
-            raise ArgumentError(f"--decimal {self.decimal!r}: give '.' or ','.")
-        try:
-            codecs.lookup(self.encoding)
-            "".encode(self.encoding)
-        except (LookupError, ValueError):
-            raise ArgumentError(
-                f"--encoding {self.encoding!r} is unknown: give utf-8, utf-16, latin-1, cp1252 or "
-                "another that Python has."
-            ) from None
-
-    def separator(self, name: str) -> str:
-        """The delimiter of a file of that name."""
-        if self.sep is None:
-            plain = name.lower().removesuffix(".gz").removesuffix(".bz2").removesuffix(".xz")
-            sep = "\t" if plain.endswith((".tsv", ".tab")) else ","
-        else:
-            sep = SEPARATORS.get(self.sep, self.sep)
-        if sep == self.decimal:
-            raise ArgumentError(
-                f"--decimal {self.decimal!r} is the delimiter too: give another one, such as "
-                "--sep ';'."
-            )
-        return sep
 
 
 class DelimitedFile:
@@ -213,7 +147,7 @@ class DelimitedFile:
             self._check_delimiter(self.header[0])
         twice = [name for name, count in Counter(self.columns).items() if count > 1]
         if twice:
-            raise DataError(f"{self.shown} has two columns named {shown(twice)}: rename one.")
+            raise DataError(f"{self.shown} has two columns named {named(twice)}: rename one.")
         if self.header[0].startswith("#"):
             self._check_comment()
         if not self.columns:
@@ -226,7 +160,7 @@ class DelimitedFile:
             if second.shape[1] == len(self.header):
                 return
         raise DataError(
-            f"the first line of {self.shown} is a comment, {shown([self.header[0]])}: the names of "
+            f"the first line of {self.shown} is a comment, {named([self.header[0]])}: the names of "
             "the columns must stand there. Take it out, as by tail -n +2."
         )
 
@@ -240,7 +174,7 @@ class DelimitedFile:
             )
             if len(rows) and rows.shape[1] == 1:
                 continue  # part of the name
-            way = _option("--sep", other) if other != "\t" else r"--sep '\t'"
+            way = option_text("--sep", other) if other != "\t" else r"--sep '\t'"
             if other != "," and any(has_decimal_commas(rows[c].tolist()) for c in rows):
                 way += " --decimal ','"
             raise DataError(
@@ -249,7 +183,7 @@ class DelimitedFile:
             )
 
     def _numbers_if_meant(self, name: str, column: pd.Series) -> pd.Series:
-        """Text as it is if these are labels; a column of numbers with a few strays is refused."""
+        """Text as it is if these are labels; refuse numbers with a few other entries."""
         entries = column.dropna().astype(str).value_counts()
         counts = {str(text): int(count) for text, count in entries.items()}
         if self.dialect.decimal == ".":
@@ -259,19 +193,19 @@ class DelimitedFile:
                 hint = " (or take them out, if they group thousands)" if kind == "either" else ""
                 raise DataError(
                     f"`{name}` has numbers with commas, such as "
-                    f"{shown([t for t in counts if ',' in t])}: {way}{hint}; if these are labels, "
-                    f"say {_option('--text', name)}."
+                    f"{named([t for t in counts if ',' in t])}: {way}{hint}; if these are labels, "
+                    f"say {option_text('--text', name)}."
                 )
         else:
             counts = {t.replace(self.dialect.decimal, "."): n for t, n in counts.items()}
         if all(map(is_number, counts)):  # whole numbers of more than 64 bits
             return column.astype(float)
-        found = strays(counts)
+        found = non_numeric_entries(counts)
         if found:
-            marks = " ".join(_option("--na", text) for text in found[:5])
+            marks = " ".join(option_text("--na", text) for text in found[:5])
             raise DataError(
-                f"the entries of `{name}` are numbers but for {shown(found)}. If these are "
-                f"missing values, say {marks}; if all are labels, {_option('--text', name)}."
+                f"the entries of `{name}` are numbers but for {named(found)}. If these are "
+                f"missing values, say {marks}; if all are labels, {option_text('--text', name)}."
             )
         return column
 
@@ -290,8 +224,8 @@ class DelimitedFile:
         if len(again):
             alike = distinct[values == again.iloc[0]]
             raise DataError(
-                f"`{name}` is a number and a label in the formula, and {shown(alike[:2].tolist())} "
-                f"are one number: write them in one way, or say {_option('--text', name)}."
+                f"`{name}` is a number and a label in the formula, and {named(alike[:2].tolist())} "
+                f"are one number: write them in one way, or say {option_text('--text', name)}."
             )
         return numbers
 
@@ -334,13 +268,3 @@ def _exact_floats() -> dict[str, str]:
 
     major, minor = (int(part) for part in pd.__version__.split(".")[:2])
     return {"float_precision": "round_trip"} if (major, minor) < (3, 1) else {}
-
-
-def _option(name: str, value: str) -> str:
-    """An option with its value, also where that looks like an option."""
-    return f"{name}{'=' if value.startswith('-') and value != '-' else ' '}{_quoted(value)}"
-
-
-def _quoted(text: str) -> str:
-    """For a shell, in quotes even where it does without."""
-    return shlex.quote(text) if "'" in text else f"'{text}'"

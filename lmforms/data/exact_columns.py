@@ -1,26 +1,28 @@
 """One column of any library as a pandas Series that holds exactly the same values.
 
-A label survives being read, or is refused with the name of its column. So nothing here passes
-whole numbers through floats, nanoseconds through microseconds, or labels through text.
+A column that cannot be held exactly is refused by name. So whole numbers are never converted to
+floats, nanoseconds to microseconds, or labels to text.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import DataError
 from ..support.arrays import AnyArray, BoolArray, FloatArray
-
-EXACT_FLOATS = 2**53
-"""Up to here every whole number is a double; beyond it neighbours share one."""
-
-NANOSECONDS = 1_000
-"""In a microsecond, the least that Python's `datetime.time` holds."""
+from .arrow_columns import (
+    arrow_column,
+    check_times,
+    integer_column,
+    object_column,
+    refuse_type,
+    time_column,
+)
 
 
 def exact_column(name: str, values: Any) -> pd.Series:
@@ -58,17 +60,10 @@ def exact_column(name: str, values: Any) -> pd.Series:
     return _from_library(name, values)
 
 
-def is_dates(column: pd.Series) -> bool:
-    """Whether a column of objects holds Python's dates."""
-    if not isinstance(column.dtype, np.dtype) or column.dtype.kind != "O":
-        return False
-    return pd.api.types.infer_dtype(column, skipna=True) == "date"
-
-
 def _from_series(name: str, series: pd.Series) -> pd.Series:
     dtype = series.dtype
     if isinstance(dtype, pd.ArrowDtype):
-        made = _from_arrow(name, _arrow_of(series))
+        made = arrow_column(name, _arrow_of(series))
         return made.set_axis(series.index)
     if isinstance(dtype, pd.CategoricalDtype):
         levels = dtype.categories
@@ -101,7 +96,7 @@ def _from_array(name: str, array: AnyArray) -> pd.Series:
     if array.ndim != 1:
         raise DataError(f"`{name}` has {array.ndim} dimensions; one is needed.")
     if array.dtype.kind == "V":
-        _refuse(name, f"values of type {array.dtype}")
+        refuse_type(name, f"values of type {array.dtype}")
     if isinstance(array, np.ma.MaskedArray):
         absent = np.ma.getmaskarray(array)
         return _with_gaps(name, array.data, absent)
@@ -121,7 +116,7 @@ def _with_gaps(name: str, values: AnyArray, absent: BoolArray) -> pd.Series:
         return pd.Series(pd.arrays.BooleanArray(values, absent.copy()))
     if kind in "mM":
         return pd.Series(values).mask(absent)
-    return _objects(None if gone else value for value, gone in zip(values.tolist(), absent))
+    return object_column(None if gone else value for value, gone in zip(values.tolist(), absent))
 
 
 def _from_sequence(name: str, values: list[Any]) -> pd.Series:
@@ -130,21 +125,17 @@ def _from_sequence(name: str, values: list[Any]) -> pd.Series:
         try:
             return pd.Series(np.array(values, dtype=np.int64))
         except OverflowError:
-            return _objects(values)
+            return object_column(values)
     if kinds <= {float} or kinds == {bool}:
         return pd.Series(np.array(values, dtype=np.float64 if kinds <= {float} else bool))
     if len(kinds) == 1 and issubclass(next(iter(kinds)), (np.number, np.bool_)):
         return _from_array(name, np.array(values))
     times = kinds - {type(None), type(pd.NaT)}
     if times and all(issubclass(kind, (dt.datetime, dt.timedelta)) for kind in times):
-        column = _objects(values)
+        column = object_column(values)
         made = column.infer_objects()  # columns of times, unless of several zones
         return made if made.dropna().eq(column.dropna()).all() else column
-    return _objects(values)
-
-
-def _objects(values: Iterable[Any]) -> pd.Series:
-    return pd.Series(list(values), dtype=object)
+    return object_column(values)
 
 
 def _double(name: str, values: AnyArray) -> FloatArray:
@@ -157,7 +148,7 @@ def _double(name: str, values: AnyArray) -> FloatArray:
     return rounded
 
 
-# --- polars, pyarrow and what narwhals knows --------------------------------------------------
+# --- polars and what narwhals knows -----------------------------------------------------------
 
 
 def _from_library(name: str, values: Any) -> pd.Series:
@@ -169,7 +160,7 @@ def _from_library(name: str, values: Any) -> pd.Series:
         if isinstance(values, pa.Array):
             values = pa.chunked_array([values])
         if isinstance(values, pa.ChunkedArray):
-            return _from_arrow(name, values)
+            return arrow_column(name, values)
     try:
         series = nw.from_native(values, series_only=True)
     except TypeError:
@@ -185,7 +176,7 @@ def _from_library(name: str, values: Any) -> pd.Series:
 def from_narwhals(name: str, series: Any) -> pd.Series:
     """A column of a table that narwhals reads."""
     if series.implementation.is_pyarrow():
-        return _from_arrow(name, series.to_native())
+        return arrow_column(name, series.to_native())
     if series.implementation.is_pandas_like():
         return _from_series(name, series.to_pandas())
     try:
@@ -193,7 +184,7 @@ def from_narwhals(name: str, series: Any) -> pd.Series:
     except (ValueError, OverflowError, TypeError, RuntimeError) as exc:
         if isinstance(exc, DataError):
             raise
-        _refuse(name, f"values of type {series.dtype} that Python cannot hold ({exc})")
+        refuse_type(name, f"values of type {series.dtype} that Python cannot hold ({exc})")
 
 
 def _from_polars(name: str, series: Any) -> pd.Series:
@@ -203,7 +194,7 @@ def _from_polars(name: str, series: Any) -> pd.Series:
     if dtype.is_float():
         return pd.Series(series.cast(nw.Float64).to_numpy())
     if dtype.is_integer() and dtype not in (nw.Int128, nw.UInt128):
-        return _whole(series.fill_null(0).to_numpy(), series.is_null().to_numpy())
+        return integer_column(series.fill_null(0).to_numpy(), series.is_null().to_numpy())
     if dtype in (nw.Categorical, nw.Enum):
         levels = series.cat.get_categories().to_list()
         return pd.Series(pd.Categorical(series.cast(nw.String).to_list(), categories=levels))
@@ -213,105 +204,9 @@ def _from_polars(name: str, series: Any) -> pd.Series:
         ticks, absent = series.cast(nw.Int64), series.is_null().to_numpy()
         zone = dtype.time_zone if dtype == nw.Datetime else None
         letter = "M" if dtype == nw.Datetime else "m"
-        return _moments(name, ticks.fill_null(0).to_numpy(), absent, letter, dtype.time_unit, zone)
+        return time_column(
+            name, ticks.fill_null(0).to_numpy(), absent, letter, dtype.time_unit, zone
+        )
     if dtype == nw.Time:
-        _check_times(name, series.cast(nw.Int64).fill_null(0).to_numpy())
-    return _objects(series.to_list())
-
-
-def _from_arrow(name: str, values: Any) -> pd.Series:
-    """A chunked Arrow array."""
-    import pyarrow as pa
-
-    kind, types = values.type, pa.types
-    if isinstance(kind, pa.BaseExtensionType):
-        return _listed(name, values)
-    if types.is_dictionary(kind):
-        return _from_dictionary(name, values)
-    if types.is_integer(kind):
-        return _whole(*_filled(values, 0))
-    if types.is_boolean(kind):
-        if not values.null_count:
-            return pd.Series(values.to_numpy())
-        return pd.Series(pd.arrays.BooleanArray(*_filled(values, False)))
-    if types.is_floating(kind):
-        return pd.Series(values.cast(pa.float64()).to_numpy().astype(np.float64))
-    if types.is_timestamp(kind) or types.is_duration(kind):
-        zone = kind.tz if types.is_timestamp(kind) else None
-        letter = "M" if types.is_timestamp(kind) else "m"
-        ticks, absent = _filled(values.cast(pa.int64()), 0)
-        return _moments(name, ticks, absent, letter, kind.unit, zone)
-    if kind == pa.time64("ns"):
-        _check_times(name, _filled(values.cast(pa.int64()), 0)[0])
-    return _listed(name, values)
-
-
-def _filled(values: Any, filler: Any) -> tuple[AnyArray, BoolArray]:
-    """Values of a chunked Arrow array with something in the gaps, and where these are."""
-    absent = values.is_null().to_numpy()
-    return values.fill_null(filler).to_numpy(), absent
-
-
-def _listed(name: str, values: Any) -> pd.Series:
-    import pyarrow as pa
-
-    try:
-        return _objects(values.to_pylist())
-    except (ValueError, OverflowError, TypeError, pa.ArrowException) as exc:
-        _refuse(name, f"values of type {values.type} that Python cannot hold ({exc})")
-
-
-def _from_dictionary(name: str, values: Any) -> pd.Series:
-    """Codes of an Arrow dictionary, which may differ between chunks and hold a value twice."""
-    import pyarrow as pa
-
-    kind = values.type
-    chunks = values.chunks
-    levels = _from_arrow(
-        name, pa.chunked_array([c.dictionary for c in chunks], type=kind.value_type)
-    )
-    try:
-        codes, distinct = pd.factorize(levels)
-    except TypeError:  # lists and the like, which are no labels
-        _refuse(name, f"values of type {kind}")
-    codes = np.append(codes, -1)  # what is missing has no code
-    found, start = [np.empty(0, dtype=np.intp)], 0
-    for chunk in chunks:
-        indices, absent = _filled(pa.chunked_array([chunk.indices]), 0)
-        found.append(codes[np.where(absent, -1, start + indices.astype(np.intp))])
-        start += len(chunk.dictionary)
-    categories = pd.Index(distinct, tupleize_cols=False)
-    ordered = bool(kind.ordered)
-    return pd.Series(pd.Categorical.from_codes(np.concatenate(found), categories, ordered=ordered))
-
-
-def _check_times(name: str, nanoseconds: AnyArray) -> None:
-    if (nanoseconds % NANOSECONDS).any():
-        _refuse(name, "times of day with nanoseconds")
-
-
-def _whole(values: AnyArray, absent: BoolArray) -> pd.Series:
-    if not absent.any():
-        return pd.Series(values)
-    return pd.Series(pd.arrays.IntegerArray(np.array(values), np.array(absent)))
-
-
-def _moments(
-    name: str, ticks: AnyArray, absent: BoolArray, letter: str, unit: str, zone: str | None
-) -> pd.Series:
-    """Points or spans of time from whole numbers of a unit."""
-    ticks = np.array(ticks, dtype=np.int64)
-    ticks[absent] = np.iinfo(np.int64).min  # NumPy's NaT
-    made = pd.Series(ticks.view(f"{letter}8[{unit}]"))
-    if zone is None:
-        return made
-    try:
-        return made.dt.tz_localize("UTC").dt.tz_convert(zone)
-    except Exception as exc:  # whatever the time zone database raises
-        _refuse(name, f"times of a zone that is not known here ({exc})")
-
-
-def _refuse(name: str, held: str) -> NoReturn:
-    raise DataError(
-        f"`{name}` holds {held}, which cannot be read exactly: make text or numbers of them."
-    )
+        check_times(name, series.cast(nw.Int64).fill_null(0).to_numpy())
+    return object_column(series.to_list())

@@ -25,14 +25,15 @@ from ..errors import (
 from ..support.arguments import one_of
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.caller import caller_depth
-from .align import in_order
-from .exact_columns import EXACT_FLOATS, exact_column
-from .numerals import refuse_missing_marks, refuse_numbers_as_text
-from .table import Table, column_names, raw_table, row_labels
+from ..support.table import MAX_EXACT_INTEGER, Table
+from .align import in_row_order
+from .exact_columns import exact_column
+from .plain_types import plain_objects, plain_table, used_categories
+from .table import column_names, raw_table, row_labels
 
 Missing = Literal["drop", "raise"]
 
-NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean", "empty")
+NUMERIC_KINDS = ("integer", "floating", "mixed-integer-float", "boolean", "empty")
 """What pandas calls objects that are all numbers."""
 
 
@@ -44,7 +45,7 @@ class Frame:
     ----------
     table : Table
         The needed columns in plain types, on the user's index, complete rows only.
-    kept : ndarray of bool, shape (rows given,)
+    complete : ndarray of bool, shape (rows given,)
         Which of the given rows are in `table`.
     extra : mapping of str to ndarray
         Arrays that came beside the table (weights, offset), for the rows kept.
@@ -53,7 +54,7 @@ class Frame:
     """
 
     table: Table
-    kept: BoolArray
+    complete: BoolArray
     extra: Mapping[str, FloatArray]
     incomplete: Table = field(default_factory=Table)
 
@@ -76,7 +77,7 @@ def build_frame(
     data: Any,
     columns: Iterable[str],
     *,
-    bare: Iterable[str] = (),
+    direct: Iterable[str] = (),
     extra: Mapping[str, FloatArray] | None = None,
     missing: Missing = "drop",
 ) -> Frame:
@@ -87,7 +88,7 @@ def build_frame(
     data : pandas, polars or pyarrow table, or mapping of arrays
     columns : iterable of str
         The columns needed.
-    bare : iterable of str
+    direct : iterable of str
         Columns that enter the model as they are: numbers or factors, nothing else.
         Others are labels of grouping factors or arguments of calls, of any type.
     extra : mapping of str to ndarray (n,), optional
@@ -110,15 +111,15 @@ def build_frame(
     absent = missing_by_column(table)
     if "offset" in arrays:
         absent["offset"] = np.isnan(arrays["offset"])
-    kept = np.ones(n, dtype=bool)
+    complete = np.ones(n, dtype=bool)
     for gaps in absent.values():
-        kept &= ~gaps
+        complete &= ~gaps
     incomplete = Table()
-    if not kept.all():
-        report_dropped(~kept, absent, missing)
-        incomplete, table = table.rows(~kept), table.rows(kept)
-        arrays = {name: values[kept] for name, values in arrays.items()}
-    return Frame(plain_table(table, bare=bare), kept, arrays, incomplete)
+    if not complete.all():
+        report_dropped(~complete, absent, missing)
+        incomplete, table = table.rows(~complete), table.rows(complete)
+        arrays = {name: values[complete] for name, values in arrays.items()}
+    return Frame(plain_table(table, direct=direct), complete, arrays, incomplete)
 
 
 def missing_by_column(table: Table) -> dict[str, BoolArray]:
@@ -136,13 +137,6 @@ def _missing(column: pd.Series) -> BoolArray | None:
     if isinstance(column.dtype, pd.CategoricalDtype):
         return np.asarray(column.array.codes) < 0
     return column.isna().to_numpy(dtype=bool)
-
-
-def plain_table(table: Table, *, bare: Iterable[str] = ()) -> Table:
-    """Complete rows as floats, integers, booleans and categories without unused ones."""
-    as_is = set(bare)
-    plain = {c: _plain(column, c, as_is=c in as_is) for c, column in table.items()}
-    return Table(plain, table.index)
 
 
 def report_dropped(incomplete: BoolArray, where: Mapping[str, BoolArray], missing: str) -> None:
@@ -179,7 +173,7 @@ def column_or_array(name: str, values: Any, data: Any) -> FloatArray | None:
         values = raw_table(data, [values])[values]
     rows = row_labels(data)
     n = len(rows)
-    array = real_array(name, in_order(name, values, rows))
+    array = real_array(name, in_row_order(name, values, rows))
     if array.shape != (n,):
         raise DataError(
             f"{name} has shape {array.shape}; one number for each of the {n} rows is needed."
@@ -188,7 +182,7 @@ def column_or_array(name: str, values: Any, data: Any) -> FloatArray | None:
 
 
 def real_array(name: str, values: Any) -> FloatArray:
-    """Numbers, not what looks like them, as float64 (missing ones as NaN).
+    """Real numbers as float64 (missing ones as NaN); text is refused even if it looks like them.
 
     Raises
     ------
@@ -201,7 +195,7 @@ def real_array(name: str, values: Any) -> FloatArray:
         raise DataError(f"{name}: real numbers are needed, not lists of them.") from None
     series = exact_column(name, values if len(shape) == 1 else np.ma.asarray(values).ravel())
     dtype = series.dtype
-    if dtype.kind == "O" and pd.api.types.infer_dtype(series, skipna=True) in NUMBERS:
+    if dtype.kind == "O" and pd.api.types.infer_dtype(series, skipna=True) in NUMERIC_KINDS:
         series = _floats(name, series)  # numbers among None, say
     elif not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
         held = "complex numbers" if pd.api.types.is_complex_dtype(dtype) else f"{dtype} values"
@@ -227,11 +221,11 @@ def group_codes(values: pd.Series) -> tuple[IndexArray, pd.Index]:
         Labels that are not hashable, or whole numbers that floats cannot tell apart.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
-        used = _used_categories(values).array
+        used = used_categories(values).array
         _refuse_rounded(values.name, used.categories)
         return used.codes.astype(np.intp), used.categories
     if values.dtype.kind == "O":  # of a call, say
-        values = _plain_object(values, str(values.name), as_is=False)
+        values = plain_objects(values, str(values.name), as_is=False)
         if isinstance(values.dtype, pd.CategoricalDtype):
             return group_codes(values)
     try:
@@ -252,100 +246,10 @@ def _refuse_rounded(name: Any, levels: Any) -> None:
     if levels.dtype.kind != "f":
         return
     levels = np.asarray(levels)
-    rounded = levels[np.isfinite(levels) & (np.abs(levels) >= EXACT_FLOATS)]
+    rounded = levels[np.isfinite(levels) & (np.abs(levels) >= MAX_EXACT_INTEGER)]
     if len(rounded):
         raise DataError(
             f"the labels of `{name}` are floats as large as {rounded[-1]:.17g}, where neighbouring "
             "whole numbers are the same float: read them as whole numbers (Int64 where some are "
             "missing) or as text."
         )
-
-
-# --- plain types ---------------------------------------------------------------------------
-
-PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
-"""Types that stay as they are."""
-
-LARGEST_INTEGER = np.iinfo(np.int64).max
-"""Whole numbers up to this are int64."""
-
-_REFUSED = {
-    "datetime": "a date or time",
-    "timedelta": "a time span",
-    "period": "a period",
-    "interval": "an interval",
-    "complex": "complex numbers",
-    "decimal": "decimal objects",
-}
-
-
-def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
-    """The column as float64/integer/bool/category; refuse what cannot enter a model."""
-    dtype = series.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        return _used_categories(series)
-    if dtype in PLAIN:
-        return series
-    if pd.api.types.is_bool_dtype(dtype):
-        return series.astype(bool)
-    if pd.api.types.is_integer_dtype(dtype):
-        beyond = dtype.kind == "u" and len(series) and series.max() > LARGEST_INTEGER
-        return series.astype(np.uint64 if beyond else np.int64)
-    if pd.api.types.is_float_dtype(dtype):
-        return series.astype(np.float64)
-    if dtype.kind == "O" or isinstance(dtype, pd.StringDtype) or dtype.kind in "UTS":
-        return _plain_object(series, name, as_is=as_is)
-    if not as_is:
-        return series  # a call in the formula makes something of it, or a grouping does
-    kind = next((k for k in _REFUSED if k in str(dtype)), str(dtype))
-    raise DataError(
-        f"`{name}` holds {_REFUSED.get(kind, f'values of type {dtype}')}: convert it to numbers "
-        f"or to a category before it can be a predictor."
-    )
-
-
-def _plain_object(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
-    held = pd.api.types.infer_dtype(series, skipna=True)
-    if held in ("string", "empty"):
-        try:
-            labels = series.astype(object).astype("category")
-        except UnicodeEncodeError:
-            raise DataError(f"`{name}` holds text that is no valid Unicode.") from None
-        if as_is:
-            refuse_numbers_as_text(name, labels)
-        else:
-            refuse_missing_marks(name, labels)
-        return labels
-    if held == "boolean":
-        return series.astype(bool)
-    if held == "integer":
-        if series.abs().max() <= LARGEST_INTEGER:
-            return series.astype(np.int64)
-        if as_is:
-            raise DataError(
-                f"`{name}` holds whole numbers of more than 63 bits: make them floats, or text if "
-                "they are labels."
-            )
-    if held == "floating":
-        return series.astype(np.float64)
-    if held == "mixed-integer-float":
-        if all(abs(v) <= EXACT_FLOATS for v in series if not isinstance(v, (float, np.floating))):
-            return series.astype(np.float64)
-        if as_is:
-            raise DataError(
-                f"`{name}` holds whole numbers beyond 2**53 among floats: make them all floats, or "
-                "text if they are labels."
-            )
-    if not as_is:
-        return series  # labels of a grouping factor, or the argument of a call
-    if held in ("mixed", "mixed-integer"):
-        refuse_numbers_as_text(name, series)
-    raise DataError(f"`{name}` holds objects ({held}): convert it to numbers or to a category.")
-
-
-def _used_categories(series: pd.Series) -> pd.Series:
-    """Without categories that no row has (the same object if there are none)."""
-    values = series.array
-    codes, count = np.asarray(values.codes), len(values.categories)
-    seen = np.bincount(codes[codes >= 0], minlength=count)
-    return series if seen.all() else series.cat.remove_unused_categories()

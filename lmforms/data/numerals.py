@@ -1,7 +1,7 @@
 """Columns of numbers that a few entries have turned into text.
 
 One ``.`` or ``n/a`` makes text of a column, and a model takes text for a factor: one coefficient
-for every number. Here is told whether that was meant.
+for every number. The functions here tell whether that was intended.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from ..errors import DataError
+from .label_messages import named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,14 +21,17 @@ MISSING_MARKS = frozenset(
 ) | {"#n/a", "#na", "#null!", "#div/0!", "#value!"}
 """What stands for a missing value in files, in lower case."""
 
-FEW_ROWS = 0.1
-"""No larger share of the rows can be strays: a factor has more rows at a level that counts."""
+MAX_RARE_SHARE = 0.1
+"""Entries that are no numbers are taken for mistakes in at most this share of the rows: a level of
+a factor has more."""
 
-FEW_TEXTS, MANY_NUMBERS = 2, 12
-"""So few texts beside so many numbers are marks of missing values, however many rows they have."""
+MAX_MARKS, MIN_NUMBERS_BESIDE_MARKS = 2, 12
+"""At most so many texts beside at least so many numbers are marks of missing values, whatever
+their share of the rows."""
 
-ENOUGH_NUMBERS = 5
-"""Levels of a factor that are numbers by chance, such as doses beside a control, are fewer."""
+MIN_NUMBERS_BESIDE_RARE = 5
+"""Rare texts are mistakes only beside at least so many different numbers: a factor may have a few
+doses and a control as levels."""
 
 _CATEGORY = "data[{0!r}].astype('category'), in polars .cast(polars.Categorical)"
 
@@ -46,7 +50,7 @@ def is_missing_mark(text: str) -> bool:
     return text.strip().lower() in MISSING_MARKS
 
 
-def strays(counts: Mapping[str, int]) -> list[str]:
+def non_numeric_entries(counts: Mapping[str, int]) -> list[str]:
     """Entries that keep a column of numbers from being one; none if it is a factor.
 
     Parameters
@@ -56,11 +60,11 @@ def strays(counts: Mapping[str, int]) -> list[str]:
 
     Examples
     --------
-    >>> strays({"1.5": 3, "2.5": 4, ".": 1})
+    >>> non_numeric_entries({"1.5": 3, "2.5": 4, ".": 1})
     ['.']
-    >>> strays({"10 mg": 9, "20 mg": 9, "none": 9})
+    >>> non_numeric_entries({"10 mg": 9, "20 mg": 9, "none": 9})
     []
-    >>> strays({**{str(i): 1 for i in range(40)}, "missing": 9})
+    >>> non_numeric_entries({**{str(i): 1 for i in range(40)}, "missing": 9})
     ['missing']
     """
     others = [text for text in counts if not is_number(text)]
@@ -68,8 +72,8 @@ def strays(counts: Mapping[str, int]) -> list[str]:
     if not others or not numbers:
         return []
     rows = sum(counts[text] for text in others)
-    rare = rows <= FEW_ROWS * sum(counts.values()) and numbers >= ENOUGH_NUMBERS
-    marks = len(others) <= FEW_TEXTS and numbers >= MANY_NUMBERS
+    rare = rows <= MAX_RARE_SHARE * sum(counts.values()) and numbers >= MIN_NUMBERS_BESIDE_RARE
+    marks = len(others) <= MAX_MARKS and numbers >= MIN_NUMBERS_BESIDE_MARKS
     return others if rare or marks or all(map(is_missing_mark, others)) else []
 
 
@@ -120,19 +124,19 @@ def refuse_numbers_as_text(name: str, column: pd.Series) -> None:
         point = "" if kind == "thousands" else "."
         hint = " (.str.replace(',', ''), if they group thousands)" if kind == "either" else ""
         raise DataError(
-            f"`{name}` is text of numbers with commas, such as {shown(_with_comma(counts))}. Make "
+            f"`{name}` is text of numbers with commas, such as {named(_with_comma(counts))}. Make "
             f"it numbers: data[{name!r}].str.replace(',', '{point}').astype(float){hint}, in "
             f"polars .cast(float) after .str.replace_all. {labels}"
         )
     if all(map(is_number, counts)) and any("." in text for text in counts):
         raise DataError(
-            f"`{name}` is text, and all its entries are numbers, such as {shown(counts)}. Make it "
+            f"`{name}` is text, and all its entries are numbers, such as {named(counts)}. Make it "
             f"numbers: data[{name!r}].astype(float), in polars .cast(float). {labels}"
         )
-    found = strays(counts)
+    found = non_numeric_entries(counts)
     if found:
         raise DataError(
-            f"`{name}` is text: its entries are numbers but for {shown(found)}. If that is a "
+            f"`{name}` is text: its entries are numbers but for {named(found)}. If that is a "
             f"missing value, make it numbers: pandas.to_numeric(data[{name!r}], errors='coerce'), "
             f"in polars .cast(float, strict=False). {labels}"
         )
@@ -153,7 +157,7 @@ def refuse_missing_marks(name: str, column: pd.Series) -> None:
     others = levels.difference(marks)
     if len(marks) and len(others) and all(map(is_number, others)):
         raise DataError(
-            f"the labels of `{name}` are numbers but for {shown(marks)}. If that is a missing "
+            f"the labels of `{name}` are numbers but for {named(marks)}. If that is a missing "
             f"value, replace it: data[{name!r}].replace({marks[0]!r}, None). If it is a label, "
             f"make the column a category: {_CATEGORY.format(name)}."
         )
@@ -161,9 +165,3 @@ def refuse_missing_marks(name: str, column: pd.Series) -> None:
 
 def _with_comma(texts: Collection[str]) -> list[str]:
     return [text for text in texts if "," in text]
-
-
-def shown(texts: Collection[str], most: int = 5) -> str:
-    """A few entries in quotes, for a message."""
-    some = ", ".join(repr(text) for text in list(texts)[:most])
-    return some + (f", … ({len(texts)} in all)" if len(texts) > most else "")

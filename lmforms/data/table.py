@@ -1,64 +1,20 @@
 """Any table as named pandas columns: pandas, polars, pyarrow or a mapping of arrays.
 
-Libraries other than pandas come in through narwhals, the door that formulaic uses too.
+Libraries other than pandas are read by narwhals, as in formulaic.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping, Set
 from typing import Any
 
 import pandas as pd
 
 from ..errors import DataError, listed
-from ..support.arrays import BoolArray
-from .align import in_order
+from ..support.table import Table
+from .align import in_row_order
 from .exact_columns import exact_column, from_narwhals
-
-
-@dataclass(frozen=True, eq=False)
-class Table(Mapping[str, pd.Series]):
-    """Columns on one index; a pandas frame only for those who need one.
-
-    Attributes
-    ----------
-    columns : dict of str to Series
-    index : pandas.Index
-    """
-
-    columns: dict[str, pd.Series] = field(default_factory=dict)
-    index: pd.Index = field(default_factory=lambda: pd.RangeIndex(0))
-
-    @property
-    def n(self) -> int:
-        """Number of rows."""
-        return len(self.index)
-
-    @cached_property
-    def data(self) -> pd.DataFrame:
-        """All of it as one frame."""
-        return pd.DataFrame(self.columns, index=self.index)
-
-    def rows(self, chosen: BoolArray) -> Table:
-        """Some of the rows."""
-        columns = {name: column[chosen] for name, column in self.columns.items()}
-        return Table(columns, self.index[chosen])
-
-    def assign(self, changed: Mapping[str, pd.Series]) -> Table:
-        """The same table with other columns under some of the names."""
-        return Table({**self.columns, **changed}, self.index) if changed else self
-
-    def __getitem__(self, name: str) -> pd.Series:
-        return self.columns[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.columns)
-
-    def __len__(self) -> int:
-        return len(self.columns)
 
 
 def column_names(data: Any) -> list[str]:
@@ -147,7 +103,7 @@ def _of_mapping(
         if isinstance(values, pd.Series):
             if not values.index.equals(rows):
                 moved = name
-                values = in_order(f"`{name}`", values, rows)
+                values = in_row_order(f"`{name}`", values, rows)
         else:
             placed = name
         if name in columns:

@@ -134,7 +134,7 @@ def _unpacked(source: str | io.BytesIO, compression: str | None, head: bytes) ->
     try:
         with opener[compression](source) as opened:
             return bytes(opened.read(len(head)))
-    except (OSError, EOFError, lzma.LZMAError):  # reading all of it will say what is wrong
+    except (OSError, EOFError, lzma.LZMAError):  # reading the whole file raises the error
         return b""
 
 

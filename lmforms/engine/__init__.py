@@ -1,1 +1,1 @@
-"""The numerical side: arrays in, arrays out. It knows neither pandas nor formulas."""
+"""The numerical side: arrays in, arrays out. It uses neither pandas nor formulas."""

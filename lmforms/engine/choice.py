@@ -6,21 +6,21 @@ import numpy as np
 
 from ..control import Control
 from ..errors import ArgumentError, MemoryLimitError
-from .factor import System
+from .factor import Path, System
 from .iterative import IterativeSystem
 from .sums.cross_products import CrossProducts
 
-LARGE_SCHUR = 12_000
-"""Beside the leading factor, this many random effects of crossed factors are fitted exactly at
-least: a dense factor takes some twenty seconds per evaluation there on two cores, and its time
-grows with the cube."""
+ALWAYS_EXACT_COLUMNS = 12_000
+"""With up to so many random effects beside the leading factor's a model is fitted exactly. At this
+size a dense factor takes some twenty seconds per evaluation on two cores, and its time grows with
+the cube."""
 
-PATTERN_BYTES = 2**29
-"""What may be spent, beyond that size, on finding out whether the Schur complement is sparse."""
+PATTERN_ANALYSIS_BYTES = 2**29
+"""Beyond that size, most bytes for determining whether the Schur complement is sparse."""
 
 
-def analysed(cp: CrossProducts, control: Control) -> System | IterativeSystem:
-    """The system to be solved, by the engine that `control` names or the sizes advise.
+def analyse(cp: CrossProducts, control: Control) -> System | IterativeSystem:
+    """The system to be solved, by the engine of `control` or the one that suits the sizes.
 
     Parameters
     ----------
@@ -30,31 +30,30 @@ def analysed(cp: CrossProducts, control: Control) -> System | IterativeSystem:
     Raises
     ------
     ArgumentError
-        Conjugate gradients were asked for where they do not serve.
+        Conjugate gradients were requested for a model that they do not suit.
     MemoryLimitError
-        Nothing fits.
+        No engine fits into memory.
     """
     if control.factor == "cg":
-        return _asked_for(cp)
-    if control.factor != "auto" or _below(cp) <= LARGE_SCHUR:
-        return _exact_if_it_fits(cp, control)
+        return _iterative_on_request(cp)
+    if control.factor != "auto" or _columns_beside_largest(cp) <= ALWAYS_EXACT_COLUMNS:
+        return _exact_if_it_fits(cp, control.factor, control.memory)
     iterative = IterativeSystem(cp)
     if iterative.is_separate():
         return System(cp, "auto", control.memory)
-    if iterative.pattern_bytes > min(PATTERN_BYTES, control.memory):
+    if iterative.pattern_bytes > min(PATTERN_ANALYSIS_BYTES, control.memory):
         return iterative
     try:
-        return System(cp, "auto", control.memory, dense_up_to=LARGE_SCHUR)
+        return System(cp, "auto", control.memory, dense_up_to=ALWAYS_EXACT_COLUMNS)
     except MemoryLimitError:
         return iterative
 
 
-def _exact_if_it_fits(cp: CrossProducts, control: Control) -> System | IterativeSystem:
-    assert control.factor != "cg"
+def _exact_if_it_fits(cp: CrossProducts, path: Path, memory: int) -> System | IterativeSystem:
     try:
-        return System(cp, control.factor, control.memory)
+        return System(cp, path, memory)
     except MemoryLimitError:
-        if control.factor != "auto":
+        if path != "auto":
             raise
         iterative = IterativeSystem(cp)
         if iterative.is_separate():
@@ -62,7 +61,7 @@ def _exact_if_it_fits(cp: CrossProducts, control: Control) -> System | Iterative
         return iterative
 
 
-def _asked_for(cp: CrossProducts) -> IterativeSystem:
+def _iterative_on_request(cp: CrossProducts) -> IterativeSystem:
     if len(cp.factors) < 2:
         raise ArgumentError(
             "factor='cg' is for crossed grouping factors; this model has "
@@ -78,7 +77,7 @@ def _asked_for(cp: CrossProducts) -> IterativeSystem:
     return iterative
 
 
-def _below(cp: CrossProducts) -> int:
+def _columns_beside_largest(cp: CrossProducts) -> int:
     """Columns of all factors but the largest."""
     sizes = [f.zz.shape[0] * f.zz.shape[1] for f in cp.factors]
     return int(np.sum(sizes) - max(sizes, default=0))

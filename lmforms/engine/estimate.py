@@ -1,4 +1,4 @@
-"""Fit rows: scale, sum, optimise, and carry the numbers back to the user's units."""
+"""Fit rows: scale, sum, optimise, and transform the estimates to the user's units."""
 
 from __future__ import annotations
 
@@ -8,51 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..control import Control
-from ..covariance import Covariance, Stacked
+from ..covariance import Covariance
 from ..errors import ModelError, NumericalError
 from ..support.arrays import FloatArray
-from .choice import analysed
-from .criterion.evaluate import Evaluation, Problem, evaluate
-from .exact_fit import DOUBTFUL, Explained, explained
-from .factor import System, calm_threads
-from .iterative import IterativeOptimum, IterativeProblem, evaluate_at
-from .iterative import minimize as find_zero
-from .optimize.identifiability import unidentified_parts
-from .optimize.minimize import Optimum, minimize
+from . import iterative
+from .choice import analyse
+from .criterion.evaluate import Problem
+from .criterion.problem import StructuredProblem
+from .exact_fit import CHECKED_RATIO
+from .factor import System
+from .iterative import IterativeOptimum, IterativeProblem
+from .linalg.threads import limited_blas_threads
+from .optimize.identifiability import suspicious_parts, unidentified_parts
+from .optimize.minimize import Optimum, evaluate_at, minimize
+from .residual_variance import check_sigma, has_wide_effects, refuse_explained, refuse_zero_sigma
 from .rows import ModelRows
-from .saturation import NO_RESIDUAL_LEFT, refuse_unbounded_likelihood
+from .saturation import refuse_unbounded_likelihood
 from .status import OptimizerReport
-from .sums.build import summed
+from .sums.build import sums_of_rows
 from .sums.cross_products import CrossProducts
 from .sums.scaling import Scaling
 
-HUGE_RATIO = 1e4
-"""Random effects this many σ wide raise the question whether there is a residual at all."""
-
-FURTHER, LEVEL = 10.0, 1e-2
-"""A criterion that rises by less than this when all θ grow tenfold has its infimum at σ = 0."""
-
-AGREES = 0.9
-"""σ² may miss what the rows say there by this factor, and does by orders if digits are lost …"""
-
-ROUGHLY = 0.01
-"""… or by this one, if they say it only by chance: some random effects are not wide."""
-
-MANY_ROWS = 50_000
-"""Products of so many rows …"""
-
-FEW_COLUMNS = 16
-"""… with so few columns gain nothing from threads, and lose where cores are shared."""
-
-EXPLAINED = (
-    "fixed and random effects explain the response exactly: no residual variance is left to "
-    "estimate. Are all rows of a group the same?"
-)
-
-EXPLAINED_BY_FIXED = (
-    "the fixed effects explain the response exactly: no residual variance is left to estimate. "
-    "Is the response computed from the predictors?"
-)
+MANY_ROWS, FEW_COLUMNS = 50_000, 16
+"""Products of at least so many rows and at most so many columns are not faster with threads, and
+slower where cores are shared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +43,7 @@ class Estimate:
     problem : Problem or IterativeProblem
         The criterion that was minimised (engine's units), exactly or by its estimated score.
     optimum : Optimum or IterativeOptimum
-        Where, and how the optimiser ended.
+        The end of the search, and why it ended.
     theta : tuple of ndarray
         θ of each grouping factor.
     factors : tuple of ndarray (k, k)
@@ -80,9 +59,9 @@ class Estimate:
     criterion_se : float
         Its standard error where it is an estimate, 0 where it is exact.
     singular : tuple of (int, int)
-        Structures whose covariance is singular, as indices (factor, part).
+        Random terms whose covariance is singular, as indices (factor, part).
     flat : tuple of (int, int)
-        Structures along which the criterion does not change.
+        Random terms along whose variances the criterion does not change.
     """
 
     problem: Problem | IterativeProblem
@@ -115,7 +94,7 @@ class Estimate:
 
     @property
     def converged(self) -> bool:
-        """Whether the optimiser's own test of convergence was met."""
+        """Whether the optimiser's test of convergence was passed."""
         return self.optimum.converged
 
     @property
@@ -137,13 +116,12 @@ class Estimate:
             Of the grouping factors.
         """
         optimum = self.optimum
-        gradient = optimum.evaluation.gradient
         shift = self.scaling.criterion_shift(self.problem.nu, self.reml)
         return OptimizerReport(
             converged=optimum.converged,
             message=optimum.message,
             n_evaluations=optimum.n_evaluations,
-            gradient_norm=0.0 if gradient is None else float(np.abs(gradient).max(initial=0.0)),
+            gradient_norm=float(np.abs(optimum.evaluation.gradient).max(initial=0.0)),
             decrement=optimum.decrement,
             trace=tuple(t + shift for t in optimum.trace),
             blocks=tuple(self.problem.system.blocks(names)),
@@ -169,7 +147,7 @@ def estimate(
     reml: bool,
     control: Control,
     start: Sequence[FloatArray] | None = None,
-    fixed_theta: bool = False,
+    at: Sequence[FloatArray] | None = None,
 ) -> Estimate:
     """Fit a model to rows in memory.
 
@@ -181,9 +159,9 @@ def estimate(
     reml : bool
     control : Control
     start : sequence of ndarray, optional
-        θ of each grouping factor, in the user's units.
-    fixed_theta : bool
-        Evaluate at `start` and do not optimise.
+        θ of each grouping factor from which to search, in the user's units.
+    at : sequence of ndarray, optional
+        θ at which to evaluate instead of optimising.
 
     Raises
     ------
@@ -195,75 +173,24 @@ def estimate(
         raise ModelError(
             f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
         )
-    if not (reml or fixed_theta):
+    if not reml and at is None:
         refuse_unbounded_likelihood(rows, covariances)
-    with calm_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
-        cp = summed(rows, tuple(covariances))
+    with limited_blas_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
+        cp = sums_of_rows(rows, tuple(covariances))
     scaling = cp.scaling
     left = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
-    doubt = refuse_explained(rows) if left <= DOUBTFUL * scaling.resolution else None
+    checked = refuse_explained(rows) if left <= CHECKED_RATIO * scaling.resolution else None
     try:
-        found = _from_sums(cp, covariances, reml, control, start, fixed_theta)
+        found = _from_sums(cp, covariances, reml, control, start, at)
     except NumericalError:
-        if doubt is None:  # far out there may be no digits to evaluate anything
+        if checked is None:  # with very wide effects no digits may be left to evaluate anything
             refuse_explained(rows)
         raise
-    if wide(found):
-        least = doubt or refuse_explained(rows)
-        if least.any_response and not fixed_theta and _is_level(found):
-            raise ModelError(NO_RESIDUAL_LEFT.format(n=n, which="restricted " if reml else ""))
-        _check_sigma(found, least, rows)
-    _refuse_no_residual(found)
-    return found
-
-
-def _is_level(found: Estimate) -> bool:
-    """Whether the criterion does not rise although all random effects outgrow σ further.
-
-    So it is, too, where rounding of the criterion would hide a rise.
-    """
-    at = found.optimum.evaluation
-    if not isinstance(at, Evaluation):
-        return False
-    if at.rounding > LEVEL:
-        return True
-    try:
-        further = evaluate(at.problem, FURTHER * at.theta, 0)
-    except NumericalError:
-        return True
-    return further.value <= at.value + LEVEL
-
-
-def _check_sigma(found: Estimate, least: Explained, rows: ModelRows) -> None:
-    """Raise if σ² is not what the rows say: there wide random effects cost it its digits.
-
-    νσ² is no less than what least squares leave, and that is (ν − q)σ² where all q random
-    effects are wide; if only some are, about that.
-    """
-    nu, count = found.problem.nu, sum(f.n_levels * f.k for f in rows.factors)
-    narrowest = min(np.abs(np.diag(lam)).min() for lam in found.factors)
-    margin = AGREES if narrowest > HUGE_RATIO else ROUGHLY
-    low = least.sum_of_squares / nu
-    high = least.sum_of_squares / (nu - count) if nu > count else np.inf
-    if low * AGREES <= found.sigma**2 <= high / margin or least.any_response:
-        return
-    raise NumericalError(
-        f"a residual standard deviation of about {np.sqrt(low):.1e} is left beside random effects "
-        f"{np.abs(found.optimum.evaluation.theta).max():.0e} times as wide: too many digits are "
-        "lost to estimate it. Is the response computed from the levels?"
-    )
-
-
-def wide(found: Estimate) -> bool:
-    """Whether random effects are so much wider than σ that there may be no residual at all."""
-    return bool(np.abs(found.optimum.evaluation.theta).max(initial=0.0) > HUGE_RATIO)
-
-
-def refuse_explained(rows: ModelRows) -> Explained:
-    """Raise if X, or X and Z, leave nothing of the response: θ then goes to infinity."""
-    found = explained(rows)
-    if found.by_all:
-        raise ModelError(EXPLAINED_BY_FIXED if found.by_fixed else EXPLAINED)
+    evaluation = found.optimum.evaluation
+    if has_wide_effects(evaluation.theta):
+        least = checked or refuse_explained(rows)
+        check_sigma(evaluation, found.sigma, found.factors, rows, least, searched=at is None)
+    refuse_zero_sigma(found.sigma, scaling.resolution)
     return found
 
 
@@ -274,17 +201,21 @@ def estimate_sums(
     reml: bool,
     control: Control,
     start: Sequence[FloatArray] | None = None,
-    fixed_theta: bool = False,
+    at: Sequence[FloatArray] | None = None,
 ) -> Estimate:
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
-    found = _from_sums(cp, covariances, reml, control, start, fixed_theta)
-    _refuse_no_residual(found)
+    found = _from_sums(cp, covariances, reml, control, start, at)
+    refuse_zero_sigma(found.sigma, cp.scaling.resolution)
     return found
 
 
-def _refuse_no_residual(found: Estimate) -> None:
-    if found.sigma <= found.scaling.resolution:
-        raise ModelError(EXPLAINED)
+def estimate_exact(problem: Problem, control: Control, start: FloatArray | None = None) -> Estimate:
+    """Fit an analysed problem, from θ in the engine's units (see :func:`estimate`)."""
+    try:
+        optimum = minimize(problem, control, start)
+    except NumericalError as exc:
+        raise NumericalError(f"the first evaluation failed: {exc}") from exc
+    return _in_user_units(problem, optimum, control, unidentified_parts(problem, optimum))
 
 
 def _from_sums(
@@ -293,70 +224,40 @@ def _from_sums(
     reml: bool,
     control: Control,
     start: Sequence[FloatArray] | None,
-    fixed_theta: bool,
+    at: Sequence[FloatArray] | None,
 ) -> Estimate:
-    system = analysed(cp, control)
-    inner = None if start is None else _inner_theta(start, covariances, cp.scaling)
-    with calm_threads(system.largest if isinstance(system, System) else 1):
+    system, structures = analyse(cp, control), tuple(covariances)
+    first = None if start is None else _engine_theta(start, structures, cp.scaling)
+    fixed = None if at is None else _engine_theta(at, structures, cp.scaling)
+    with limited_blas_threads(system.largest if isinstance(system, System) else 1):
         if isinstance(system, System):
-            problem = Problem(system, tuple(covariances), reml)
-            return estimate_exact(problem, control, inner, fixed_theta)
-        return _iterative(
-            IterativeProblem(system, tuple(covariances), reml, control.seed),
-            control,
-            inner,
-            fixed_theta,
-        )
+            problem = Problem(system, structures, reml)
+            if fixed is None:
+                return estimate_exact(problem, control, first)
+            return _in_user_units(problem, evaluate_at(problem, fixed), control, [])
+        estimated = IterativeProblem(system, structures, reml, control.seed)
+        if fixed is not None:
+            found = iterative.evaluate_at(estimated, fixed)
+            return _in_user_units(estimated, found, control, [])
+        found = iterative.minimize(estimated, control, first)
+        flat = suspicious_parts(estimated, found.evaluation.theta, found.evaluation)
+        return _in_user_units(estimated, found, control, flat)
 
 
-def estimate_exact(
-    problem: Problem, control: Control, start: FloatArray | None = None, fixed_theta: bool = False
-) -> Estimate:
-    """Fit an analysed problem, from θ in the engine's units (see :func:`estimate`)."""
-    if fixed_theta:
-        assert start is not None
-        at = evaluate(problem, start)
-        optimum = Optimum(at, True, "evaluated at given θ", 1, (at.value,), 0.0)
-    else:
-        try:
-            optimum = minimize(problem, control, start)
-        except NumericalError as exc:
-            raise NumericalError(f"the first evaluation failed: {exc}") from exc
-    value = optimum.evaluation.value
-    return _report(problem, optimum, (value, 0.0), control, fixed_theta)
-
-
-def _iterative(
-    problem: IterativeProblem, control: Control, start: FloatArray | None, fixed_theta: bool
-) -> Estimate:
-    """By conjugate gradients: the criterion is an estimate with a standard error."""
-    if fixed_theta:
-        assert start is not None
-        optimum = evaluate_at(problem, start)
-    else:
-        optimum = find_zero(problem, control, start)
-    value = (optimum.value, optimum.value_se)
-    return _report(problem, optimum, value, control, fixed_theta)
-
-
-def _report(
+def _in_user_units(
     problem: Problem | IterativeProblem,
     optimum: Optimum | IterativeOptimum,
-    value: tuple[float, float],
     control: Control,
-    fixed_theta: bool,
+    flat: Sequence[tuple[int, int]],
 ) -> Estimate:
-    at, cp = optimum.evaluation, problem.system.cp
-    scaling = cp.scaling
+    at, scaling = optimum.evaluation, problem.system.cp.scaling
     sigma = float(scaling.y_scale * np.sqrt(at.sigma2))
-    thetas, factors, singular = [], [], list[tuple[int, int]]()
-    for i, (covariance, s, basis) in enumerate(
-        zip(problem.covariances, problem.theta_slices(), scaling.bases, strict=True)
+    thetas, factors = [], []
+    for covariance, s, basis in zip(
+        problem.covariances, problem.theta_slices(), scaling.bases, strict=True
     ):
-        lam = covariance.factor(at.theta[s])
         thetas.append(covariance.transform(at.theta[s], basis.linear))
         factors.append(covariance.factor(thetas[-1]))
-        singular += [(i, j) for j in _singular_parts(covariance, lam, control.singular)]
     linear = scaling.x.linear
     root = linear @ at.fixed.inverse_root_x
     return Estimate(
@@ -370,31 +271,31 @@ def _report(
         b=tuple(
             scaling.y_scale * (b @ m.linear.T) for b, m in zip(at.b, scaling.bases, strict=True)
         ),
-        criterion=value[0] + scaling.criterion_shift(problem.nu, problem.reml),
-        criterion_se=value[1],
-        singular=tuple(singular),
-        flat=() if fixed_theta else tuple(unidentified_parts(problem, optimum)),
+        criterion=optimum.value + scaling.criterion_shift(problem.nu, problem.reml),
+        criterion_se=optimum.value_se,
+        singular=tuple(_singular_parts(problem, at.theta, control.singular)),
+        flat=tuple(flat),
     )
 
 
-def _inner_theta(
-    start: Sequence[FloatArray], covariances: Sequence[Covariance], scaling: Scaling
+def _engine_theta(
+    theta: Sequence[FloatArray], covariances: Sequence[Covariance], scaling: Scaling
 ) -> FloatArray:
+    """θ in the engine's units, of all grouping factors."""
     parts = [
         c.transform(np.asarray(t, dtype=np.float64), m.inverse)
-        for c, t, m in zip(covariances, start, scaling.bases, strict=True)
+        for c, t, m in zip(covariances, theta, scaling.bases, strict=True)
     ]
     return np.concatenate([np.empty(0), *parts])
 
 
-def _singular_parts(covariance: Covariance, lam: FloatArray, tolerance: float) -> list[int]:
-    """Parts of a stacked structure with a direction of (relatively) no variance."""
-    blocks = [lam]
-    if isinstance(covariance, Stacked):
-        blocks = [lam[c, c] for c in covariance.column_slices()]
-    out = []
-    for j, block in enumerate(blocks):
-        d = np.linalg.svd(block, compute_uv=False)
-        if d.min() < tolerance:
-            out.append(j)
-    return out
+def _singular_parts(
+    problem: StructuredProblem, theta: FloatArray, tolerance: float
+) -> list[tuple[int, int]]:
+    """Parts whose λ has a singular value below `tolerance`."""
+    lams = problem.factors(theta)
+    return [
+        (i, j)
+        for (i, j), c, _ in problem.parts()
+        if np.linalg.svd(lams[i][c, c], compute_uv=False).min() < tolerance
+    ]

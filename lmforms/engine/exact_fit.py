@@ -1,12 +1,12 @@
-"""Is any residual left? One definition of an exact fit, for every engine and estimator.
+"""Whether a response is explained exactly: one definition, for every engine and estimator.
 
-A response is known to half a unit in the last place of its largest values; what was computed
-from predictors carries a few such roundings. Residuals of that size are no noise, and everything
-larger is: it does not matter how small they are beside the response's own variation.
+A response is known to half a unit in the last place of its largest values, and one that was
+computed from predictors has a few such roundings. Residuals of that size are rounding, all larger
+ones are noise, however small they are compared with the response's own variation.
 
-Where a response lies far from zero, a number is taken off before anything is computed
-(:func:`~lmforms.engine.linalg.column_sizes.subtract_shift`). That is exact, and the
-coefficients give it back.
+Where a response is far from zero, a number is subtracted before anything is computed
+(:func:`~lmforms.engine.linalg.column_sizes.subtract_shift`). That is exact, and it is added to
+the coefficients in the end.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .linalg.column_sizes import root_mean_squares, subtract_shift
 from .rows import FactorRows, ModelRows
 
-ROUNDINGS = 16.0
+ROUNDING_UNITS = 16.0
 """Residuals of so many units in the last place of the largest value are rounding. An exact fit
 leaves 0.3, or 1 or 2 after some arithmetic; data with three decimals at 10¹² leave hundreds."""
 
-DOUBTFUL = 1e9
-"""Only residuals below so many times that are looked at row by row. No rounding, however enlarged
-by columns that nearly depend on each other, makes an exact fit look larger."""
+CHECKED_RATIO = 1e9
+"""Only residuals below so many times the rounding are checked by least squares on the rows. An
+exact fit never leaves more, even with columns that nearly depend on each other."""
 
-PASSES = 4
-"""Least squares are repeated so often on what they leave, which mends their rounding …"""
+LEAST_SQUARES_PASSES = 4
+"""Least squares are repeated so often on their residuals, which reduces rounding …"""
 
-NO_GAIN = 0.5
-"""… unless more than this is left."""
+SLOW_PASS = 0.5
+"""… unless a pass leaves more than this share."""
 
-GRADIENT = 1e-10
-"""Least squares have ended when columns and rest are as uncorrelated as this. In poorly connected
-crossed factors a rest that is still shrinking shows correlations of 10⁻⁴ and more."""
+LEAST_SQUARES_TOLERANCE = 1e-10
+"""Correlation of columns and residuals at which least squares end. In poorly connected crossed
+factors, residuals that still decrease have correlations of 10⁻⁴ and more."""
 
-ITERATIONS = 2_000
-"""Of one pass."""
+LEAST_SQUARES_ITERATIONS = 2_000
+"""Iterations of one pass."""
 
-CANCELLED = 1e6
-"""Effects this many times larger than the response explain nothing by cancelling: they stand on
-columns that X has already taken up, of which only rounding is left."""
+LARGEST_CANCELLING = 1e6
+"""Effects this many times larger than the response explain nothing: they cancel on columns that X
+explains up to rounding."""
 
-GENERIC = 1e-6
-"""Effects that leave less than this of random numbers leave nothing of anything. If there are
+RANDOM_NUMBERS_LEFT = 1e-6
+"""Columns that leave less than this share of random numbers explain any response. If there are
 fewer than rows, at least 1/√n is left."""
 
 
@@ -57,12 +57,12 @@ def resolution(size: Any, root: FloatArray | None = None) -> Any:
     Parameters
     ----------
     size : float or ndarray
-        Largest absolute value of what the response was made of.
+        Largest absolute value of what the response was computed from.
     root : ndarray (n,), optional
         Square roots of the weights.
     """
-    heavy = 1.0 if root is None else float(root_mean_squares(root[:, None])[0])
-    return ROUNDINGS * np.finfo(np.float64).eps * heavy * size
+    weight = 1.0 if root is None else float(root_mean_squares(root[:, None])[0])
+    return ROUNDING_UNITS * np.finfo(np.float64).eps * weight * size
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +94,8 @@ class Effects:
         zx = self.Z.T @ x
         return np.asarray(zx if self.root is None else self.root.T @ zx)
 
-    def reach(self, a: FloatArray) -> FloatArray:
-        """|Z||u|: what is added up in each row, whatever cancels."""
+    def absolute_sums(self, a: FloatArray) -> FloatArray:
+        """|Z||u|: sums of absolute values in each row."""
         u = a if self.root is None else self.root @ a
         return np.asarray(abs(self.Z) @ np.abs(u))
 
@@ -110,15 +110,15 @@ class Effects:
 
 @dataclass(frozen=True)
 class Explained:
-    """What leaves nothing of a response.
+    """Whether a response is explained exactly.
 
     Attributes
     ----------
     by_fixed, by_all : bool
-        X does; X and the random effects do.
+        By X; by X and the random effects.
     any_response : bool
         X and the random effects leave nothing of any response: there are as many of them as
-        rows. `by_all` is False then, for it says nothing about this one.
+        rows. `by_all` is False then, as this response is not special.
     sum_of_squares : float
         Of what X and the random effects leave, whitened.
     """
@@ -159,17 +159,17 @@ def explained_by(
     root : ndarray (n,)
         Square roots of the weights.
     size : float
-        Largest absolute value of what y was made of, if that is larger than y.
+        Largest absolute value of what y was computed from, if that is larger than y.
     """
     c, _ = subtract_shift(y, X)
-    space = _Space(root[:, None] * X, effects)
+    fit = _LeastSquares(root[:, None] * X, effects)
     size = max(size, float(np.abs(y).max(initial=0.0)))
     target = root * (y - c)
-    left, reach = space.beside_fixed(target)
-    if _is_rounding(left, size, reach, root):
+    left, absolute_sums = fit.residual_of_fixed(target)
+    if _is_rounding(left, size, absolute_sums, root):
         return Explained(True, True, False, float(left @ left))
-    left, more = space.beside_all(left, lambda r: _is_rounding(r, size, reach, root))
-    if not _is_rounding(left, size, reach + more, root):
+    left, more = fit.residual_of_all(left, lambda r: _is_rounding(r, size, absolute_sums, root))
+    if not _is_rounding(left, size, absolute_sums + more, root):
         return Explained(False, False, False, float(left @ left))
     full = explain_any_response(root[:, None] * X, effects, len(y))
     return Explained(False, not full, full, float(left @ left))
@@ -179,27 +179,31 @@ def explain_any_response(X: FloatArray, effects: Sequence[Effects], n: int) -> b
     """Whether X (n, p) and random effects, both whitened, leave nothing of any response."""
     if X.shape[1] + sum(e.count for e in effects) < n:
         return False
-    space = _Space(X, effects)
-    noise, _ = space.beside_fixed(np.random.default_rng(0).normal(size=n))
-    left, _ = space.beside_all(noise, lambda r: False)
-    return bool(root_mean_squares(left[:, None])[0] < GENERIC)
+    fit = _LeastSquares(X, effects)
+    noise, _ = fit.residual_of_fixed(np.random.default_rng(0).normal(size=n))
+    left, _ = fit.residual_of_all(noise, lambda r: False)
+    return bool(root_mean_squares(left[:, None])[0] < RANDOM_NUMBERS_LEFT)
 
 
-def _is_rounding(left: FloatArray, size: float, reach: FloatArray, root: FloatArray) -> bool:
-    largest = max(size, min(float((reach / root).max(initial=0.0)), CANCELLED * size))
+def _is_rounding(
+    left: FloatArray, size: float, absolute_sums: FloatArray, root: FloatArray
+) -> bool:
+    largest = max(
+        size, min(float((absolute_sums / root).max(initial=0.0)), LARGEST_CANCELLING * size)
+    )
     return bool(root_mean_squares(left[:, None])[0] <= resolution(largest, root))
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
-    """Many responses of one model, each looked at only where there is doubt.
+class ExactFitCheck:
+    """Many responses of one model, checked on the rows only where their residuals are small.
 
     Attributes
     ----------
     Y, X : ndarray (n, c), (n, p)
         Not whitened.
     effects : callable
-        Gives the random effects, which may take a while.
+        Returns the random effects, which may take a while.
     root : ndarray (n,)
     size : ndarray (c,)
         As for :func:`explained_by`.
@@ -217,23 +221,23 @@ class Checked:
         Parameters
         ----------
         left : ndarray (m,)
-            Root mean squares of what least squares left of them, with whatever rounding.
+            Root mean squares of their least-squares residuals, with any rounding.
         which : ndarray of int (m,)
         """
-        good = left > DOUBTFUL * resolution(self.size[which], self.root)
+        good = left > CHECKED_RATIO * resolution(self.size[which], self.root)
         for i in np.flatnonzero(~good):
             j = which[i]
             good[i] = not self.explained(j).by_all and left[i] > 0
         return np.asarray(good)
 
     def explained(self, j: int) -> Explained:
-        """What leaves nothing of one response."""
+        """Whether one response is explained exactly."""
         size = float(self.size[j])
         return explained_by(self.Y[:, j], self.X, self.effects(), self.root, size)
 
 
-class _Space:
-    """Whitened X and random effects, and what least squares on them leave."""
+class _LeastSquares:
+    """Residuals of least squares on whitened X and random effects."""
 
     def __init__(self, X: FloatArray, effects: Sequence[Effects]) -> None:
         sizes = root_mean_squares(X)
@@ -242,8 +246,8 @@ class _Space:
         self._effects = effects
         self._sizes = [e.sizes() for e in effects]
 
-    def beside_fixed(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """What X leaves of y, and the absolute values that were added up in each row."""
+    def residual_of_fixed(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Residuals of y on X, and the sums of absolute values in each row of the fit."""
         coefficients = np.linalg.lstsq(self._r, self._q.T @ y, rcond=None)[0]
         return self._projected(y), np.abs(self._X) @ np.abs(coefficients)
 
@@ -251,8 +255,10 @@ class _Space:
         left = y - self._q @ (self._q.T @ y)
         return np.asarray(left - self._q @ (self._q.T @ left))
 
-    def beside_all(self, left: FloatArray, enough: Any) -> tuple[FloatArray, FloatArray]:
-        """The same for X and the random effects, of what X left."""
+    def residual_of_all(
+        self, left: FloatArray, is_small: Callable[[FloatArray], bool]
+    ) -> tuple[FloatArray, FloatArray]:
+        """The same on X and the random effects, from the residuals on X."""
         from scipy.sparse.linalg import LinearOperator, lsmr
 
         counts = [e.count for e in self._effects]
@@ -273,14 +279,19 @@ class _Space:
             return np.concatenate([e.transposed_times(x) / s for e, s in parts])
 
         operator = LinearOperator((len(left), len(a)), times, transposed, dtype=np.float64)
-        options = {"atol": GRADIENT, "btol": 0.0, "conlim": 0.0, "maxiter": ITERATIONS}
+        options = {
+            "atol": LEAST_SQUARES_TOLERANCE,
+            "btol": 0.0,
+            "conlim": 0.0,
+            "maxiter": LEAST_SQUARES_ITERATIONS,
+        }
         size = float(np.linalg.norm(left))
-        for _ in range(PASSES):
+        for _ in range(LEAST_SQUARES_PASSES):
             step = lsmr(operator, left / size, **options)[0] * size
             a += step
             left = self._projected(left - times(step))
             before, size = size, float(np.linalg.norm(left))
-            if size == 0.0 or size > NO_GAIN * before or enough(left):
+            if size == 0.0 or size > SLOW_PASS * before or is_small(left):
                 break
         parts = zip(self._effects, self._sizes, ends[:-1], ends[1:], strict=True)
-        return left, np.asarray(sum(e.reach(a[i:j] / s) for e, s, i, j in parts))
+        return left, np.asarray(sum(e.absolute_sums(a[i:j] / s) for e, s, i, j in parts))

@@ -1,4 +1,4 @@
-"""The numbers of a model row by row: what design makes and cross-products sum up."""
+"""The arrays of a model by rows, from which cross-products are computed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ModelRows:
         One per grouping factor.
     residual : Residual
     size : float
-        Largest absolute value of what y was made of (response, offset), if above y's own.
+        Largest absolute value of what y was computed from (response, offset), if above y's own.
     """
 
     y: FloatArray

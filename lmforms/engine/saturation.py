@@ -1,10 +1,10 @@
 r"""Saturated designs: X and Z span all rows, and the likelihood may have no bound.
 
 With random effects Z_s of some of the terms (or of some directions of a term) and σ → 0,
-V tends to Z_sGZ_s'. If [X Z_s] has rank n, some Xβ leaves y − Xβ in the range of Z_s, and the
-quadratic form stays finite while ln|V| contains (n − rank Z_s) ln σ²: −2 log L falls without
-bound if rank Z_s < n. The restricted likelihood sees only what X leaves, of which Z_s then
-spans all: it is bounded, but can be highest at σ = 0.
+V tends to Z_sGZ_s'. If [X Z_s] has rank n, y − Xβ is in the range of Z_s for some β, and the
+quadratic form stays finite while ln|V| contains (n − rank Z_s) ln σ²: −2 log L has no lower
+bound if rank Z_s < n. The restricted likelihood depends only on what X leaves, all of which is
+then in the span of Z_s: it is bounded, but its maximum can be at σ = 0.
 """
 
 from __future__ import annotations
@@ -21,24 +21,20 @@ from ..support.arrays import FloatArray
 from .exact_fit import Effects, columns_of, explain_any_response
 from .rows import FactorRows, ModelRows
 
-DEPENDENT = 1e-9
+RANK_TOLERANCE = 1e-9
 """A singular value below this share of the largest, of columns of length one, is zero."""
 
-DENSE_ROWS = 800
-"""Up to this many rows ranks come from singular values, beyond from least squares."""
+MOST_SVD_ROWS = 800
+"""Up to this many rows ranks come from singular values, else from least squares."""
 
 MOST_SUBSETS = 200
-"""Of the directions of the terms, that are tried; with more only whole terms are."""
+"""Most combinations of column spaces of the terms that are tried; if there are more, only whole
+terms are left out."""
 
 UNBOUNDED = (
     "the columns of the fixed and random effects span all {n} rows, those of the random effects "
     "{which}do not: the likelihood grows without bound as the residual variance goes to zero. "
     "Leave out a random slope or a term, or try REML (reml=True), which is bounded."
-)
-
-NO_RESIDUAL_LEFT = (
-    "the columns of the fixed and random effects span all {n} rows, and the {which}"
-    "likelihood is highest where no residual variance is left. Leave out a random slope or a term."
 )
 
 
@@ -74,8 +70,7 @@ def refuse_unbounded_likelihood(rows: ModelRows, covariances: Sequence[Covarianc
 def spans_all_rows(columns: Any) -> bool:
     """Whether the rank of columns (n, m) is n.
 
-    By singular values, or, for many rows, by whether random numbers can be combined from the
-    columns.
+    By singular values, or, for many rows, by whether the columns explain random numbers.
     """
     n, m = columns.shape
     if m < n:
@@ -85,9 +80,9 @@ def spans_all_rows(columns: Any) -> bool:
     columns = sp.csc_array(columns)
     norms = np.sqrt(np.asarray(columns.multiply(columns).sum(axis=0)).ravel())
     columns = columns @ sp.diags_array(1.0 / np.where(norms > 0, norms, 1.0))
-    if n <= DENSE_ROWS:
+    if n <= MOST_SVD_ROWS:
         values = np.linalg.svd(columns.toarray(), compute_uv=False)
-        return bool(values[n - 1] > DEPENDENT * values[0])
+        return bool(values[n - 1] > RANK_TOLERANCE * values[0])
     return explain_any_response(np.empty((n, 0)), [Effects(columns.tocsr())], n)
 
 
@@ -101,9 +96,9 @@ def _columns(factors: Sequence[FactorRows], bases: Sequence[FloatArray]) -> Any:
 def _subsets(
     factors: Sequence[FactorRows], covariances: Sequence[Covariance]
 ) -> Iterator[list[FloatArray]]:
-    """Bases of all random effects, and of those that λ can leave when it is singular."""
+    """Bases of all random effects, and of those that remain for a singular λ."""
     rng = np.random.default_rng(0)
-    choices = [c.column_maps(rng) for c in covariances]
+    choices = [c.column_spaces(rng) for c in covariances]
     if np.prod([float(len(c)) for c in choices]) > MOST_SUBSETS:
         choices = [[np.empty((c.k, 0)), np.eye(c.k)] for c in covariances]
     for maps in sorted(product(*choices), key=lambda maps: -sum(m.shape[1] for m in maps)):

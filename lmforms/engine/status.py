@@ -1,4 +1,4 @@
-"""How a fit ended, in words: converged, singular, not identified, each with its remedy."""
+"""Messages on how a fit ended: converged, singular, not identified, and what to do about it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class OptimizerReport:
     ----------
     converged : bool
     message : str
-        Why it stopped, with the remedy if it should not have.
+        Why it stopped, and what to do if it did not converge.
     n_evaluations : int
         Evaluations of the criterion, trial starts and rejected steps included.
     gradient_norm : float
         Largest entry of the gradient at the end, in the engine's units.
     decrement : float
-        Decrease of the criterion that one more Newton step promises.
+        Predicted decrease of the criterion by one more Newton step.
     trace : tuple of float
         The criterion at every evaluation.
     blocks : tuple of BlockInfo
-        What was done with each part of Λ'Z'ZΛ + I, and its size.
+        How each part of Λ'Z'ZΛ + I is stored, and its size.
     """
 
     converged: bool
@@ -57,15 +57,15 @@ def _memory(size: float) -> str:
 
 
 def exhausted_message(evaluations: int) -> str:
-    """The iteration limit was met, and what to do about it."""
+    """That the limit of evaluations was reached, and what to do about it."""
     return (
         f"stopped after {evaluations} evaluations; raise Control(max_evaluations=…), "
         "rescale the predictors or simplify the random terms"
     )
 
 
-CLOSE = 2.0
-"""Optima of −2 log-likelihood this close are hardly less likely than the lowest."""
+NEARLY_AS_LIKELY = 2.0
+"""Another optimum is reported if −2 log-likelihood is less than this above the lowest."""
 
 
 def other_optima_message(higher: Sequence[float]) -> str:
@@ -74,9 +74,9 @@ def other_optima_message(higher: Sequence[float]) -> str:
     Parameters
     ----------
     higher : sequence of float
-        How much higher the criterion is at the other optima that were met.
+        How much higher the criterion is at the other optima that were found.
     """
-    close = [value for value in higher if value < CLOSE]
+    close = [value for value in higher if value < NEARLY_AS_LIKELY]
     if not close:
         return ""
     return (
@@ -86,7 +86,7 @@ def other_optima_message(higher: Sequence[float]) -> str:
 
 
 def unidentified_message(labels: Sequence[str]) -> str:
-    """Which variances the data cannot tell, of terms as they are written (empty for none)."""
+    """Which variances the data do not determine, of terms as they are written (empty for none)."""
     if not labels:
         return ""
     return (

@@ -7,14 +7,11 @@ Stateful transforms (``scale``, ``poly``, ``bs`` …) remember what they learnt 
 from __future__ import annotations
 
 import ast
-import builtins
 import copy
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache, partial
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from operator import itemgetter
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -22,113 +19,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..data.exact_columns import is_dates
-from ..data.table import Table
-from ..errors import (
-    ArgumentError,
-    ColumnError,
-    DataError,
-    FormulaError,
-    LmformsError,
-    listed,
-    near_matches,
-    shortened,
-)
-from ..support.arrays import BoolArray, FloatArray
-from .expression import Expression, evaluable, parse, stateful_calls
-from .interaction_sizes import check_size
+from ..errors import DataError, FormulaError, LmformsError
+from ..support.arrays import FloatArray
+from ..support.table import MAX_EXACT_INTEGER, Table, is_dates
+from .aliases import aliased, needs_alias, unaliased, without_dots
+from .contrasts import contrast_object
+from .elementwise_code import evaluable, stateful_calls
+from .evaluation_errors import evaluation_error, first_sentence
+from .expression import Expression, parse_code
+from .factors import factor_columns, factors_of
+from .formula_part import FormulaPart
+from .materializer import materializer_class, without_warnings
 from .operators import HELPERS
-from .piece import Piece, aliased, joined, needs_alias, unaliased
 from .rowwise import depends_on_other_rows, is_elementwise
-from .terms import factor_columns, factors_of, marked
-from .transforms import FALLBACKS, HINTS, language
+from .scope import Scope
+from .term_matrix import TermMatrix
+from .transforms import language
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
     from formulaic.parser.types import Factor, Term
 
 
-WIDEST = 2**53
-"""Whole numbers up to this are floats without loss."""
-
-
-class Scope(Mapping[str, Any]):
-    """Names that calls in a formula may use: given ones above those of every formula.
-
-    Parameters
-    ----------
-    given : mapping
-        Functions and variables of the caller.
-    python : bool
-        Whether Python's own functions, such as ``round``, are among the names. Formulas from
-        files do without.
-    """
-
-    def __init__(self, given: Mapping[str, Any] | None = None, *, python: bool = True) -> None:
-        self.given = {} if given is None else dict(given)
-        self._layers = [self.given, language(), FALLBACKS]
-        if python:
-            self._layers.append({k: v for k, v in vars(builtins).items() if k[0] != "_"})
-
-    @classmethod
-    def implicit(cls, variables: Mapping[str, Any], names: Iterable[str]) -> Scope:
-        """The caller's variables among `names`, less what has a meaning in every formula.
-
-        So a ``from math import log``, or a variable called ``C``, breaks no formula; to
-        replace a transform, give it by ``context=``.
-        """
-        taken = language()
-        return cls({n: variables[n] for n in names if n in variables and n not in taken})
-
-    def __getitem__(self, name: str) -> Any:
-        plain = unaliased(name)
-        for names in self._layers:
-            # what is called like a column, or like a variable, is meant as a function
-            if plain in names and (name == plain or _can_be_called(names[plain])):
-                return names[plain]
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({name for names in self._layers for name in names})
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-
-def _can_be_called(value: Any) -> bool:
-    return callable(value) or isinstance(value, ModuleType)
-
-
-@dataclass(frozen=True)
-class TermMatrix:
-    """Columns that a piece of the formula gives on some data.
-
-    Attributes
-    ----------
-    values : ndarray (n, k)
-    names : tuple of str
-        formulaic's column names.
-    spec : formulaic.ModelSpec
-        What the transforms learnt; evaluate it again on new data.
-    """
-
-    values: FloatArray
-    names: tuple[str, ...]
-    spec: ModelSpec
-
-    @property
-    def is_categorical(self) -> bool:
-        """Whether any of it comes from a factor."""
-        states = [self.spec.encoder_state.get(f.expr) for f in factors_of(self.spec.formula)]
-        return any(state is not None and state[0].value == "categorical" for state in states)
-
-    def subset(self, rows: BoolArray) -> TermMatrix:
-        """Some of the rows."""
-        return replace(self, values=self.values[rows])
-
-
 class Evaluator:
-    """Evaluates formulas on one table; factors met twice are evaluated once.
+    """Evaluates formulas on one table; a factor that occurs twice is evaluated once.
 
     Parameters
     ----------
@@ -153,19 +67,19 @@ class Evaluator:
         self._learnt: dict[str, dict[str, Any]] = {"transform_state": {}, "encoder_state": {}}
 
     @cached_property
-    def _whole(self) -> list[str]:
+    def _integers(self) -> list[str]:
         """Columns of whole numbers."""
         dtypes = {name: column.dtype for name, column in self.table.items()}
         return [n for n, d in dtypes.items() if isinstance(d, np.dtype) and d.kind in "iu"]
 
     @cached_property
-    def _wide(self) -> list[str]:
+    def _inexact_integers(self) -> list[str]:
         """Columns of whole numbers that floats cannot hold."""
-        values = {name: self.table[name].to_numpy() for name in self._whole}
+        values = {name: self.table[name].to_numpy() for name in self._integers}
         return [
             name
             for name, v in values.items()
-            if len(v) and (int(v.max()) > WIDEST or int(v.min()) < -WIDEST)
+            if len(v) and (int(v.max()) > MAX_EXACT_INTEGER or int(v.min()) < -MAX_EXACT_INTEGER)
         ]
 
     @cached_property
@@ -174,23 +88,31 @@ class Evaluator:
         from formulaic.utils.layered_mapping import LayeredMapping
 
         data = self.table.data
-        data = data.astype(dict.fromkeys(self._whole, np.float64)) if self._whole else data
+        data = data.astype(dict.fromkeys(self._integers, np.float64)) if self._integers else data
         days = [name for name in data if is_dates(self.table[name])]
         data = data.astype(dict.fromkeys(days, "datetime64[s]")) if days else data
-        coded = {name: C(data[name], _contrast(name, c)) for name, c in self._contrasts.items()}
+        coded = {
+            name: C(data[name], contrast_object(name, c)) for name, c in self._contrasts.items()
+        }
         given = {name: coded.get(name, data[name]) for name in data}
         aliases = {aliased(name): given[name] for name in given if needs_alias(name)}
-        aliases |= {joined(name): given[name] for name in given if "." in name}
+        aliases |= {without_dots(name): given[name] for name in given if "." in name}
         context = LayeredMapping(coded, aliases, self._scope)
-        made = _materializer_class()(data.drop(columns=list(coded)), context=context)
+        made = materializer_class()(data.drop(columns=list(coded)), context=context)
         made.run = self._run
         return made
 
     def _run(self, expr: str, spec: ModelSpec, *, labels: bool = False) -> Any:
         """What an expression of the formula gives; its transforms learn into `spec`."""
-        expression = parse(expr)
+        expression = parse_code(expr)
         resolve = partial(self.resolve, expression)
-        code = evaluable(expression, resolve, whole=self._whole, wide=self._wide, labels=labels)
+        code = evaluable(
+            expression,
+            resolve,
+            integers=self._integers,
+            inexact=self._inexact_integers,
+            labels=labels,
+        )
         code = stateful_calls(code, resolve, spec.transform_state)
         context = self._materializer.layered_context
         names = {
@@ -260,13 +182,15 @@ class Evaluator:
             columns.append(product)
         return names, columns
 
-    def matrix(self, formula: SimpleFormula | ModelSpec, piece: Piece, what: str) -> TermMatrix:
+    def matrix(
+        self, formula: SimpleFormula | ModelSpec, part: FormulaPart, what: str
+    ) -> TermMatrix:
         """The columns of a formula, or of the spec of an earlier evaluation.
 
         Parameters
         ----------
         formula : formulaic.SimpleFormula or formulaic.ModelSpec
-        piece : Piece
+        part : FormulaPart
             Where it stands in the user's formula, and
         what : str
             what it is, for messages.
@@ -291,44 +215,47 @@ class Evaluator:
         products = self._products(formula.formula)
         if products is not None:
             names, columns = products
+            _refuse_same_names(names, part, what)
             return TermMatrix(np.column_stack(columns), tuple(names), formula)
         try:
-            with _quietly(), warnings.catch_warnings():
+            with without_warnings(), warnings.catch_warnings():
                 warnings.simplefilter("error", DataMismatchWarning)
                 made = self._materializer.get_model_matrix(formula)
                 values = np.asarray(made)
         except LmformsError as exc:
-            raise type(exc)(f"{what}: {exc}\n{piece.mark()}") from None
+            raise type(exc)(f"{what}: {exc}\n{part.mark()}") from None
         except DataMismatchWarning as exc:
-            raise DataError(f"{what}: {_first_sentence(exc)}.") from None
+            raise DataError(f"{what}: {first_sentence(exc)}.") from None
         except Exception as exc:  # calls in a formula can raise anything
-            raise self._explained(exc, formula.formula, piece, what) from exc
-        if len(set(made.model_spec.column_names)) < len(made.model_spec.column_names):
-            names = list(made.model_spec.column_names)
-            twice = next(name for name in names if names.count(name) > 1)
-            raise piece.error(f"two columns of {what} are called `{twice}`: rename one.")
-        if values.dtype.kind not in "fiub" or values.shape[0] != n:
-            wrong = f"gives {values.dtype} values of shape {values.shape}"
-            raise self._explained(TypeError(wrong), formula.formula, piece, what)
+            raise self._explained(exc, factors_of(formula.formula), part, what) from exc
         spec = made.model_spec
-        _refuse_alike(spec)
-        for factor in factors_of(spec.formula):  # formulaic would leave it out in silence
-            known = self._materializer.factor_cache.get(factor.expr)
-            if known is not None and known.values.__wrapped__ is None:
-                raise self._explained(TypeError("gives None"), [factor], piece, what)
-            called = factor.eval_method.value == "python"
-            if known is not None and called and known.metadata.kind.value == "categorical":
-                absent = np.asarray(pd.isna(known.values.__wrapped__))
-                if absent.ndim == 1 and absent.any():  # formulaic: as the reference level
-                    wrong = f"gives missing labels in {int(absent.sum())} rows"
-                    raise self._explained(TypeError(wrong), [factor], piece, what)
-        return TermMatrix(
-            values=np.ascontiguousarray(values, dtype=np.float64),
-            names=tuple(unaliased(str(c)) for c in spec.column_names),
-            spec=spec,
-        )
+        names = [unaliased(str(c)) for c in spec.column_names]
+        _refuse_same_names(names, part, what)
+        if values.dtype.kind not in "fiub" or values.shape[0] != n:
+            wrong = TypeError(f"gives {values.dtype} values of shape {values.shape}")
+            raise self._explained(wrong, factors_of(formula.formula), part, what)
+        _refuse_same_text(spec)
+        for factor in factors_of(spec.formula):
+            problem = self._unusable(factor)
+            if problem:
+                raise self._explained(TypeError(problem), [factor], part, what)
+        return TermMatrix(np.ascontiguousarray(values, dtype=np.float64), tuple(names), spec)
 
-    def factor(self, factor: Factor, piece: Piece) -> pd.Series:
+    def _unusable(self, factor: Factor) -> str:
+        """What is wrong with the evaluated factor that formulaic would pass over in silence."""
+        known = self._materializer.factor_cache.get(factor.expr)
+        if known is None:
+            return ""
+        values = known.values.__wrapped__
+        if values is None:  # formulaic would leave it out
+            return "gives None"
+        if factor.eval_method.value == "python" and known.metadata.kind.value == "categorical":
+            absent = np.asarray(pd.isna(values))
+            if absent.ndim == 1 and absent.any():  # formulaic: as the reference level
+                return f"gives missing labels in {int(absent.sum())} rows"
+        return ""
+
+    def factor(self, factor: Factor, part: FormulaPart) -> pd.Series:
         """The values of one component of a grouping factor."""
         if factor.eval_method.value == "lookup":
             name = unaliased(factor.expr)
@@ -337,10 +264,10 @@ class Evaluator:
         try:
             value = self.value(factor, labels=True)
         except Exception as exc:  # calls in a formula can raise anything
-            raise self._explained(exc, [factor], piece, what) from exc
+            raise self._explained(exc, [factor], part, what) from exc
         if np.ndim(value) != 1 or len(value) != self.table.n:
             wrong = TypeError(f"gives a result of shape {np.shape(value)}")
-            raise self._explained(wrong, [factor], piece, what)
+            raise self._explained(wrong, [factor], part, what)
         name = unaliased(factor.expr)
         if isinstance(value, pd.Series):
             return value.rename(name)
@@ -353,7 +280,7 @@ class Evaluator:
         from formulaic import ModelSpec
 
         state = {} if learnt is None else learnt
-        with _quietly():
+        with without_warnings():
             value = self._run(
                 factor.expr, ModelSpec(formula=[], transform_state=state), labels=labels
             )
@@ -367,7 +294,7 @@ class Evaluator:
         """
         if factor.eval_method.value != "python":
             return False
-        expression = parse(factor.expr)
+        expression = parse_code(factor.expr)
 
         def is_column(identifier: str) -> bool:
             name = expression.name(identifier)
@@ -386,80 +313,18 @@ class Evaluator:
         return depends_on_other_rows(evaluate, table)
 
     def _explained(
-        self, exc: Exception, factors: Iterable[Any], piece: Piece, what: str
+        self, exc: Exception, factors: Iterable[Factor], part: FormulaPart, what: str
     ) -> DataError | FormulaError:
-        """An error of the package that marks the factor at fault."""
-        culprit, cause = None, exc
-        called = factors if isinstance(factors, list) else factors_of(factors)
-        called = [f for f in called if f.eval_method.value == "python"]
-        for factor in called:
-            try:
-                value = self.value(factor)
-                columns = value.values() if isinstance(value, dict) else [value]
-                shape = next((np.shape(c) for c in columns), ())
-                if len(shape) not in (1, 2) or shape[0] != self.table.n:
-                    culprit, cause = factor, TypeError(f"gives a result of shape {shape}")
-            except Exception as found:  # the same as `exc`, or one of several
-                culprit, cause = factor, found
-            if culprit is not None:
-                break
-        if culprit is None and len(called) == 1:
-            culprit = called[0]
-        shown = piece.mark() if culprit is None else marked(culprit, piece)
-        name = "it" if culprit is None else f"`{shortened(unaliased(culprit.expr))}`"
-        text = _reason(cause)
-        unknown = _unknown_name(text)
-        if unknown is not None:
-            known = list(self.table)
-            if unknown in HINTS:
-                return ColumnError(
-                    f"{what}: `{unknown}` of R is not available: {HINTS[unknown]}.\n{shown}"
-                )
-            return ColumnError(
-                f"{what}: `{unknown}` is neither a column of the data nor a name in scope."
-                f"{near_matches(unknown, known)} Columns used: {listed(known)}.\n{shown}"
-            )
-        return DataError(f"{what}: {name} cannot be evaluated: {text}.\n{shown}")
+        return evaluation_error(exc, factors, self.value, self.table, part, what)
 
 
-@lru_cache(maxsize=1)
-def _materializer_class() -> Any:
-    """formulaic's materializer, but booleans (columns or conditions) are factors, as in R."""
-    from formulaic.materializers import PandasMaterializer
-    from interface_meta import override
-
-    class Materializer(PandasMaterializer):  # type: ignore[misc]
-        run: Callable[[str, ModelSpec], Any]
-
-        @override  # type: ignore[untyped-decorator]
-        def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> Any:
-            return self.run(expr, spec), set()
-
-        @override  # type: ignore[untyped-decorator]
-        def _is_categorical(self, values: Any) -> bool:
-            bare = getattr(values, "__wrapped__", values)
-            if pd.api.types.is_bool_dtype(getattr(bare, "dtype", None)):
-                return True
-            return bool(super()._is_categorical(values))
-
-        @override  # type: ignore[untyped-decorator]
-        def _get_scoped_terms(self, terms: Iterable[Term], ensure_full_rank: bool = True) -> Any:
-            terms = list(terms)
-            check_size(terms, self.factor_cache, self.nrows)
-            return super()._get_scoped_terms(terms, ensure_full_rank)
-
-    return Materializer
+def _refuse_same_names(names: Sequence[str], part: FormulaPart, what: str) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise part.error(f"two columns of {what} are called `{twice[0]}`: rename one.")
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the warnings of whatever a formula calls: results are checked instead."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _refuse_alike(spec: ModelSpec) -> None:
+def _refuse_same_text(spec: ModelSpec) -> None:
     """Levels that differ but are written alike would share a column of X."""
     for expr, (_, state) in spec.encoder_state.items():
         levels = list(state.get("categories", ())) if isinstance(state, dict) else []
@@ -469,65 +334,3 @@ def _refuse_alike(spec: ModelSpec) -> None:
                 f"`{unaliased(expr)}` has different levels that are all written {text!r}: "
                 "make all of them text, or all numbers."
             )
-
-
-def _first_sentence(exc: BaseException) -> str:
-    return str(exc).split(". They")[0].split("\n")[0].rstrip(".")
-
-
-def _reason(exc: BaseException) -> str:
-    """The first line of an error, or what to do about it."""
-    text = str(exc).partition("\n")[0].rstrip(".") or type(exc).__name__
-    if "truth value of a" in text:
-        return "conditions on columns are written ifelse(x > 0, a, b), and joined by & and |"
-    return text
-
-
-def _unknown_name(message: str) -> str | None:
-    """The name in ``name 'x' is not defined`` or formulaic's words for the same."""
-    head, found, _ = message.partition("' is not defined")
-    if found:
-        return unaliased(head.rpartition("name '")[2])
-    head, found, _ = message.partition("` is not present in the dataset")
-    return head.rpartition("`")[2] if found else None
-
-
-def check_contrasts(contrasts: Mapping[str, Any], table: Table) -> None:
-    """Refuse contrasts for what is no factor.
-
-    Raises
-    ------
-    DataError
-        A column of numbers.
-    ArgumentError
-        A contrast that is none.
-    """
-    for name, contrast in contrasts.items():
-        numeric = pd.api.types.is_numeric_dtype(table[name].dtype)
-        if numeric and not pd.api.types.is_bool_dtype(table[name].dtype):
-            raise DataError(
-                f"contrasts: `{name}` holds numbers; make it a factor first, "
-                f"data[{name!r}].astype('category')."
-            )
-        _contrast(name, contrast)
-
-
-def _contrast(name: str, contrast: Any) -> Any:
-    """A formulaic contrast from ``"sum"``, ``"contr.sum"``, an object or a matrix."""
-    from formulaic.transforms import ContrastsRegistry
-    from formulaic.transforms.contrasts import Contrasts
-
-    if isinstance(contrast, (Contrasts, np.ndarray, dict)):
-        return contrast
-    if isinstance(contrast, type) and issubclass(contrast, Contrasts):
-        return contrast()
-    if isinstance(contrast, (list, tuple)) and np.ndim(contrast) == 2:
-        return np.asarray(contrast, dtype=np.float64)
-    key = contrast.removeprefix("contr.") if isinstance(contrast, str) else ""
-    known = [k for k in vars(ContrastsRegistry) if not k.startswith("_") and k != "custom"]
-    if key not in known:
-        raise ArgumentError(
-            f"contrasts: `{contrast}` for `{name}` is unknown.{near_matches(key, known)} "
-            f"Use one of {', '.join(sorted(known))}, or a contrast matrix."
-        )
-    return getattr(ContrastsRegistry, key)

@@ -12,15 +12,11 @@ import ast
 import keyword
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-import numpy as np
-
-from .operators import COMPARISONS
-from .piece import aliased, unaliased
+from .aliases import unaliased
 from .transforms import HINTS
 
 R_NAMES = {
@@ -41,9 +37,9 @@ R_NAMES = {
 INFIX = {"%%": "__modulo", "%/%": "__quotient", "%in%": "__member"}
 """R's operators that bind tighter than ``*``, as names between two ``@``."""
 
-DEEPEST_TREE = 150
-"""Levels of the syntax tree. Walking through takes some four calls of Python for each, and
-Python stops at 1,000 calls inside each other, those of the user's program among them."""
+MAX_SYNTAX_DEPTH = 150
+"""Bound on the depth of the syntax tree. Visiting a level takes some four nested calls, and Python
+allows 1,000, those of the user's program included."""
 
 _LEXEME = re.compile(
     r"""(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")
@@ -89,21 +85,21 @@ class Expression:
 
 
 @lru_cache(maxsize=512)
-def parse(code: str) -> Expression:
+def parse_code(code: str) -> Expression:
     """Read code by R's rules of precedence.
 
     Raises
     ------
     SyntaxError
-        It is neither Python nor R, or an expression that is neither safely.
+        It is neither Python nor R, or too deep.
 
     Examples
     --------
-    >>> ast.unparse(parse("x > 0 & !b | z %% 2 == 1").tree)
+    >>> ast.unparse(parse_code("x > 0 & !b | z %% 2 == 1").tree)
     'x > 0 and (not b) or __modulo(z, 2) == 1'
     """
     quoted: dict[str, str] = {}
-    text = f"({_python(code, quoted).strip()})"  # so that lines may end anywhere
+    text = f"({_python_text(code, quoted).strip()})"  # so that lines may end anywhere
     if text == "()":
         raise SyntaxError("nothing is in it")
     try:
@@ -115,24 +111,24 @@ def parse(code: str) -> Expression:
     except SyntaxError as exc:
         raise SyntaxError(_advice(code) or exc.msg) from None
     _check_depth(tree)
-    text = ast.unparse(_Infix(text).visit(tree))
+    text = ast.unparse(_InfixOperators(text).visit(tree))
     return Expression(text, ast.parse(text, mode="eval"), quoted)
 
 
 def _check_depth(tree: ast.AST) -> None:
-    """Refuse what would exhaust Python's recursion when it is walked through."""
+    """Refuse a tree that would exhaust Python's recursion limit."""
     level, depth = [tree], 0
     while level:
         depth += 1
-        if depth > DEEPEST_TREE:
+        if depth > MAX_SYNTAX_DEPTH:
             raise SyntaxError(
-                f"it is nested too deeply, or has more than {DEEPEST_TREE} operators in a row: "
+                f"it is nested too deeply, or has more than {MAX_SYNTAX_DEPTH} operators in a row: "
                 "make a column of a part of it"
             )
         level = [child for node in level for child in ast.iter_child_nodes(node)]
 
 
-def _python(code: str, quoted: dict[str, str]) -> str:
+def _python_text(code: str, quoted: dict[str, str]) -> str:
     """The text with R's operators and words as Python's."""
 
     def replaced(found: re.Match[str]) -> str:
@@ -184,7 +180,7 @@ def _advice(code: str) -> str:
     return ""
 
 
-class _Infix(ast.NodeTransformer):
+class _InfixOperators(ast.NodeTransformer):
     """``a @ __modulo @ b`` as a call, binding tighter than ``*`` and ``/`` as R's operators."""
 
     def __init__(self, text: str) -> None:
@@ -224,180 +220,8 @@ class _Infix(ast.NodeTransformer):
         return b")" in between
 
 
-def names(expression: Expression) -> Iterator[ast.Name]:
+def names_in(expression: Expression) -> Iterator[ast.Name]:
     """All names but those of the translation."""
     for node in ast.walk(expression.tree):
         if isinstance(node, ast.Name) and node.id not in INFIX.values():
             yield node
-
-
-# --- evaluation -----------------------------------------------------------------------------
-
-
-def evaluable(
-    expression: Expression,
-    resolve: Callable[[ast.expr], Any],
-    *,
-    whole: Collection[str] = (),
-    wide: Collection[str] = (),
-    labels: bool = False,
-) -> ast.Expression:
-    """Code that gives the expression R's meaning.
-
-    It calls :data:`lmforms.formula.operators.HELPERS`.
-
-    Parameters
-    ----------
-    expression : Expression
-    resolve : callable
-        The function that a node names, None if unknown.
-    whole : collection of str
-        Columns of whole numbers. They enter arithmetic as floats, so that no power
-        overflows, and codings as they are, by ``__labels("name")``.
-    wide : collection of str
-        Those among them that floats cannot hold: they are refused in arithmetic.
-    labels : bool
-        The values are to be labels of groups: ``I(id)`` leaves whole numbers as they are.
-    """
-    tree = ast.parse(expression.text, mode="eval")  # a copy to change
-    if labels and isinstance(tree.body, ast.Call) and ast.unparse(tree.body.func) == "I":
-        argument = tree.body.args[:1]
-        if argument and isinstance(argument[0], ast.Name):
-            tree.body.func = ast.Name(aliased("C"), ast.Load())
-    changed: ast.Expression = _Elementwise(expression, resolve, whole, wide).visit(tree)
-    return changed
-
-
-def stateful_calls(
-    tree: ast.Expression, resolve: Callable[[ast.expr], Any], state: dict[str, dict[str, Any]]
-) -> ast.Expression:
-    """The code with calls of formulaic's stateful transforms handed what they learnt.
-
-    Parameters
-    ----------
-    state : dict
-        By the text of each call; transforms that are new learn into it. The code finds it as
-        ``__state``, and the rest of what formulaic's transforms may ask for.
-    """
-    calls = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and getattr(resolve(node.func), "__is_stateful_transform__", False)
-    ]
-    for call, text in [(call, ast.unparse(call)) for call in calls]:
-        state.setdefault(text, {})
-        own = ast.Subscript(ast.Name("__state", ast.Load()), ast.Constant(text), ast.Load())
-        given = {"_state": own, "_spec": ast.Name("__spec", ast.Load())}
-        given["_context"] = ast.Name("__context", ast.Load())
-        call.keywords += [ast.keyword(name, value) for name, value in given.items()]
-    return ast.fix_missing_locations(tree)
-
-
-class _Elementwise(ast.NodeTransformer):
-    def __init__(
-        self,
-        expression: Expression,
-        resolve: Callable[[ast.expr], Any],
-        whole: Collection[str],
-        wide: Collection[str],
-    ) -> None:
-        self._expression = expression
-        self._resolve = resolve
-        self._whole = whole
-        self._wide = wide
-        self._coding = False
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        name = self._expression.name(node.id)
-        if self._coding and name in self._whole:
-            return ast.Call(ast.Name("__labels", ast.Load()), [ast.Constant(name)], [])
-        if name in self._wide:
-            raise TypeError(
-                f"`{name}` has whole numbers beyond 2^53, which calculations would round: "
-                "make it text, or use C() of it"
-            )
-        return node
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        self.generic_visit(node)
-        if isinstance(node.op, ast.Pow):
-            return _call("__power", node.left, node.right)
-        if isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)):
-            return ast.BinOp(_number(node.left), node.op, _number(node.right))
-        return node
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        self.generic_visit(node)
-        if isinstance(node.op, ast.Not):
-            return _call("__not", node.operand)
-        if isinstance(node.op, (ast.USub, ast.UAdd)):
-            return ast.UnaryOp(node.op, _number(node.operand))
-        return node
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        self.generic_visit(node)
-        name = "__and" if isinstance(node.op, ast.And) else "__or"
-        made = node.values[0]
-        for value in node.values[1:]:
-            made = _call(name, made, value)
-        return made
-
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        self.generic_visit(node)
-        if len(node.ops) > 1:
-            raise TypeError("comparisons in a row: write (a < b) & (b < c)")
-        name = COMPARISONS.get(type(node.ops[0]))
-        return node if name is None else _call(name, node.left, node.comparators[0])
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        outside, self._coding = self._coding, self._coding or is_coding(node)
-        if not isinstance(node.func, ast.Name):  # a name is a function's, also if a column has it
-            node.func = self.visit(node.func)
-        node.args = [self.visit(argument) for argument in node.args]
-        node.keywords = [self.visit(argument) for argument in node.keywords]
-        self._coding = outside
-        function = self._resolve(node.func)
-        if isinstance(function, np.ufunc) and (
-            function in (np.add, np.multiply) or not any(t.startswith("?") for t in function.types)
-        ):
-            node.args = [a if isinstance(a, ast.Starred) else _number(a) for a in node.args]
-        return node
-
-
-def _call(name: str, *args: ast.expr) -> ast.Call:
-    return ast.Call(ast.Name(name, ast.Load()), list(args), [])
-
-
-def _number(node: ast.expr) -> ast.expr:
-    """The node, as numbers if its values are booleans."""
-    return node if isinstance(node, ast.Constant) else _call("__number", node)
-
-
-CODING = ("C", "factor", "hashed", "as_character")
-"""Functions that make labels of columns: their whole numbers stay whole."""
-
-
-def label_names(expression: Expression, *, grouping: bool = False) -> set[str]:
-    """Columns that are used as labels only: each time the argument of what makes a factor.
-
-    Parameters
-    ----------
-    expression : Expression
-    grouping : bool
-        Of a grouping factor, in which ``I(id)`` makes labels too.
-    """
-    calls = [node for node in ast.walk(expression.tree) if isinstance(node, ast.Call)]
-    coding = [c for c in calls if is_coding(c)]
-    top = expression.tree.body
-    if grouping and isinstance(top, ast.Call) and ast.unparse(top.func) == "I":
-        coding.append(top)
-    coded = [c.args[0] for c in coding if c.args and isinstance(c.args[0], ast.Name)]
-    ids = {id(name) for name in coded}
-    others = {expression.name(name.id) for name in names(expression) if id(name) not in ids}
-    return {expression.name(name.id) for name in coded} - others
-
-
-def is_coding(call: ast.Call) -> bool:
-    """Whether a call makes a factor of its arguments."""
-    return isinstance(call.func, ast.Name) and unaliased(call.func.id) in CODING

@@ -1,4 +1,4 @@
-"""How large the columns of interactions would be, before they are made."""
+"""The size of the columns of interactions, checked before they are made."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from ..errors import FormulaError, MemoryLimitError
 if TYPE_CHECKING:
     from formulaic.parser.types import Term
 
-MOST_FACTORS = 8
-"""Factors (not numbers) in one interaction: the columns at least double with each."""
+MAX_FACTORS = 8
+"""Largest number of factors (not numbers) in one interaction: each at least doubles the columns."""
 
-MOST_MARGINS = 64
-"""Margins of an interaction that the formula lacks; finding its columns takes their square."""
+MAX_MISSING_MARGINS = 64
+"""Largest number of margins of an interaction that the formula may lack: the time to find its
+columns grows with their square."""
 
-MOST_BYTES = 8 * 2**30
-"""Columns of one part of the formula, as in :attr:`lmforms.Control.memory`."""
+MAX_COLUMN_BYTES = 8 * 2**30
+"""Bytes that the columns of one part of the formula may take, as :attr:`lmforms.Control.memory`."""
 
 
 def check_size(terms: Sequence[Term], evaluated: Mapping[str, Any], n: int) -> None:
@@ -45,9 +46,9 @@ def check_size(terms: Sequence[Term], evaluated: Mapping[str, Any], n: int) -> N
         factors = [f.expr for f in term.factors]
         coded = [e for e in factors if evaluated[e].metadata.spans_intercept]
         numbers = frozenset(factors) - frozenset(coded)
-        if len(coded) > MOST_FACTORS:
+        if len(coded) > MAX_FACTORS:
             raise FormulaError(
-                f"an interaction of {len(coded)} factors, at most {MOST_FACTORS} are possible: "
+                f"an interaction of {len(coded)} factors, at most {MAX_FACTORS} are possible: "
                 "combine some of them into one column before."
             )
         margins = {
@@ -56,7 +57,7 @@ def check_size(terms: Sequence[Term], evaluated: Mapping[str, Any], n: int) -> N
             for chosen in combinations(coded, size)
         }
         seen = spanned.setdefault(numbers, set())
-        if len(margins - seen) > MOST_MARGINS:
+        if len(margins - seen) > MAX_MISSING_MARGINS:
             raise FormulaError(
                 f"an interaction of {len(coded)} factors without their main effects: write it with "
                 "`*`, or combine the factors into one column before."
@@ -64,7 +65,7 @@ def check_size(terms: Sequence[Term], evaluated: Mapping[str, Any], n: int) -> N
         seen |= margins
         if len(factors) > 1:
             columns += prod(_width(evaluated[e]) for e in factors)
-    if 8.0 * n * columns > MOST_BYTES:
+    if 8.0 * n * columns > MAX_COLUMN_BYTES:
         raise MemoryLimitError(
             f"its interactions have some {columns:,} columns for {n:,} rows: leave some out, use "
             "factors with fewer levels, or make them grouping factors of random terms."

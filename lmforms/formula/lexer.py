@@ -13,17 +13,17 @@ from typing import Literal
 
 from ..errors import FormulaError
 
-Kind = Literal["operator", "context", "name", "value", "python"]
+TokenKind = Literal["operator", "parenthesis", "name", "value", "python"]
 
-DEEPEST = 50
-"""Parentheses inside parentheses: more would exhaust the recursion of Python's parser."""
+MAX_NESTING = 50
+"""Largest depth of parentheses: more would exhaust the recursion of Python's parser."""
 
-CLOSES = {"(": ")", "[": "]", "{": "}"}
+CLOSING_BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
 _WORD = re.compile(r"[\w.]+")
 _OPERATOR = re.compile(r"%[^%\s]*%|\*\*|\|\||&&|[<>=!]=|<-|->|.", re.DOTALL)
 
-Complain = Callable[[str, int, int], FormulaError]
+ErrorMaker = Callable[[str, int, int], FormulaError]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Token:
     """
 
     text: str
-    kind: Kind
+    kind: TokenKind
     start: int
     stop: int
 
@@ -54,13 +54,13 @@ class Token:
         return self.kind == "operator" and self.text in texts
 
 
-def tokens_of(text: str, complain: Complain) -> list[Token]:
+def tokens_of(text: str, error: ErrorMaker) -> list[Token]:
     """The tokens of a formula or of a part of one.
 
     Parameters
     ----------
     text : str
-    complain : callable
+    error : callable
         Makes an error of a message and the place ``text[start:stop]``.
 
     Examples
@@ -77,18 +77,18 @@ def tokens_of(text: str, complain: Complain) -> list[Token]:
             continue
         word = _WORD.match(text, i)
         if char == "`":
-            stop = _quoted(text, i, complain)
+            stop = _quoted(text, i, error)
             if not text[i + 1 : stop - 1].strip():
-                raise complain("an empty name.", i, stop)
+                raise error("an empty name.", i, stop)
             token = Token(text[i + 1 : stop - 1], "name", i, stop)
         elif char == "{":
-            stop = _closed(text, i, complain, i)
+            stop = _closed(text, i, error, i)
             token = Token(spaced(text[i + 1 : stop - 1]), "python", i, stop)
         elif char in "'\"":
-            stop = _quoted(text, i, complain)
+            stop = _quoted(text, i, error)
             token = Token(text[i:stop], "value", i, stop)
         elif char in "()":
-            token = Token(char, "context", i, i + 1)
+            token = Token(char, "parenthesis", i, i + 1)
         elif word:
             stop = word.end()
             while text[stop : stop + 1] in ("(", "[") or (
@@ -97,8 +97,8 @@ def tokens_of(text: str, complain: Complain) -> list[Token]:
                 if text[stop] == ".":
                     stop += len(_WORD.match(text, stop)[0])  # type: ignore[index]
                 else:
-                    stop = _closed(text, stop, complain, i)
-            kind: Kind = (
+                    stop = _closed(text, stop, error, i)
+            kind: TokenKind = (
                 "python" if stop > word.end() else "value" if _is_number(word[0]) else "name"
             )
             written = text[i:stop]
@@ -123,7 +123,7 @@ _BEFORE_OPERANDS = ("and", "or", "not", "in", "is", "if", "else", "lambda")
 
 
 def spaced(code: str) -> str:
-    """Code with the same blanks wherever it was written: one call has one name.
+    """Code with normalised white space, so that one call has one name.
 
     Examples
     --------
@@ -158,35 +158,37 @@ def _is_number(word: str) -> bool:
     return word[0] in "0123456789."  # not the names `inf` and `nan`
 
 
-def _quoted(text: str, start: int, complain: Complain) -> int:
+def _quoted(text: str, start: int, error: ErrorMaker) -> int:
     """Where the string or backticked name that begins at `start` ends."""
     quote, i = text[start], start + 1
     while i < len(text) and text[i] != quote:
         i += 2 if text[i] == "\\" and quote != "`" else 1
     if i >= len(text):
-        raise complain(f"{quote} is never closed: add {quote} at its end.", start, start + 1)
+        raise error(f"{quote} is never closed: add {quote} at its end.", start, start + 1)
     return i + 1
 
 
-def _closed(text: str, start: int, complain: Complain, call: int) -> int:
+def _closed(text: str, start: int, error: ErrorMaker, call: int) -> int:
     """Where the bracket that opens at `start` is closed; the call begins at `call`."""
     expected: list[str] = []
     i = start
     while i < len(text):
         char = text[i]
         if char in "'\"`":
-            i = _quoted(text, i, complain)
+            i = _quoted(text, i, error)
             continue
-        if char in CLOSES:
-            expected.append(CLOSES[char])
-            if len(expected) > DEEPEST:
-                raise complain(f"more than {DEEPEST} parentheses inside each other.", i, i + 1)
+        if char in CLOSING_BRACKETS:
+            expected.append(CLOSING_BRACKETS[char])
+            if len(expected) > MAX_NESTING:
+                raise error(f"more than {MAX_NESTING} parentheses inside each other.", i, i + 1)
         elif char in ")]}":
             if char != expected.pop():
-                raise complain(f"`{char}` closes nothing.", i, i + 1)
+                raise error(f"`{char}` closes nothing.", i, i + 1)
             if not expected:
                 return i + 1
         i += 1
-    raise complain(
-        f"`{text[call : start + 1]}` is never closed: add `{CLOSES[text[start]]}`.", call, start + 1
+    raise error(
+        f"`{text[call : start + 1]}` is never closed: add `{CLOSING_BRACKETS[text[start]]}`.",
+        call,
+        start + 1,
     )

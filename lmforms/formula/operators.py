@@ -1,4 +1,4 @@
-"""What the operators of R do with columns: called by the code that a formula becomes."""
+"""R's operators on columns: the functions that translated formulas call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def number(value: Any) -> Any:
 def _power(base: Any, exponent: Any) -> Any:
     base, exponent = number(base), number(exponent)
     if isinstance(base, (int, float)) and isinstance(exponent, (int, float)):
-        return float(np.power(float(base), float(exponent)))  # 9^9^9 is no task for integers
+        # in floats, since integer powers such as 9^9^9 would not end
+        return float(np.power(float(base), float(exponent)))
     if getattr(getattr(base, "dtype", None), "kind", "") in ("i", "u"):
         base = base.astype(np.float64)
     return base**exponent
@@ -66,7 +67,7 @@ def _negated(value: Any) -> Any:
 
 
 def _holds(value: Any) -> str:
-    """``"text"``, ``"numbers"`` (booleans among them) or nothing that is known."""
+    """Whether values are ``"text"`` or ``"numbers"`` (or booleans); empty if unknown."""
     dtype = getattr(value, "dtype", None)
     if isinstance(dtype, pd.CategoricalDtype):
         held = dtype.categories.inferred_type

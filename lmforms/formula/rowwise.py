@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.table import Table
 from ..support.arrays import AnyArray, IndexArray
-from .expression import CODING, INFIX
-from .piece import unaliased
+from ..support.table import Table
+from .aliases import unaliased
+from .codings import LABEL_FUNCTIONS
+from .expression import INFIX
 
-SAME = 1e-8
-"""Difference from the value among all rows, by the largest, that is no rounding: elementwise
-functions differ by some 1e-16, and what depends on other rows by a share of the spread."""
+ROUNDING_SHARE = 1e-8
+"""Largest difference between values on some and on all rows that counts as rounding, relative to
+the largest value. Elementwise functions differ by 1e-16, functions of other rows by a share of
+the spread."""
 
-FEW = 12
+SAMPLE_ROWS = 12
 """Rows in a sample."""
 
 
@@ -32,7 +34,7 @@ def is_elementwise(
 ) -> bool:
     """Whether code is made of functions that are known to treat each row by itself.
 
-    What is not may be so all the same: :func:`depends_on_other_rows` tries.
+    Other code may be elementwise too: :func:`depends_on_other_rows` tests it.
     """
 
     def known(part: ast.AST) -> bool:
@@ -80,7 +82,7 @@ def _is_elementwise_function(function: Any) -> bool:
 def _takes_labels(func: ast.expr) -> bool:
     """``I``, ``C`` and the codings that it takes."""
     text = unaliased(ast.unparse(func))
-    return text in ("I", "Treatment", *CODING) or text.startswith("contr.")
+    return text in ("I", "Treatment", *LABEL_FUNCTIONS) or text.startswith("contr.")
 
 
 def depends_on_other_rows(evaluate: Callable[[Table], Any], table: Table) -> bool:
@@ -123,7 +125,7 @@ def samples(table: Table) -> Iterator[IndexArray]:
     what depends on neighbours in a reversed order.
     """
     n = table.n
-    yield np.arange(n)[::-1][:FEW]
+    yield np.arange(n)[::-1][:SAMPLE_ROWS]
     yield np.arange(n)[::-1][n // 2 : n // 2 + 2]
     for column in table.values():
         codes, levels = pd.factorize(column, sort=_sortable(column))
@@ -131,7 +133,7 @@ def samples(table: Table) -> Iterator[IndexArray]:
         for part in (lower, ~lower):
             rows = np.flatnonzero(part)[::-1]
             if len(rows):
-                yield rows[:: max(1, len(rows) // FEW)][:FEW]
+                yield rows[:: max(1, len(rows) // SAMPLE_ROWS)][:SAMPLE_ROWS]
                 yield rows[:2]
 
 
@@ -163,7 +165,7 @@ def _same(here: AnyArray, there: AnyArray) -> bool:
     if here.dtype.kind in "biuf" and there.dtype.kind in "biuf":
         a, b = here.astype(np.float64), there.astype(np.float64)
         size = max(np.nanmax(np.abs(b), initial=0.0), np.finfo(float).tiny)
-        return bool(np.allclose(a, b, rtol=0.0, atol=SAME * size, equal_nan=True))
+        return bool(np.allclose(a, b, rtol=0.0, atol=ROUNDING_SHARE * size, equal_nan=True))
     return all(
         x is y or x == y or (pd.isna(x) and pd.isna(y))
         for x, y in zip(here.tolist(), there.tolist(), strict=True)

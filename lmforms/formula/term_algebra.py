@@ -14,16 +14,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .lexer import DEEPEST, Token, tokens_of
-from .piece import Piece
+from .formula_part import FormulaPart
+from .lexer import MAX_NESTING, Token, tokens_of
 
 OPERATORS = ("+", "-", "*", "/", ":", "^", "**", "%in%")
-"""What may stand between terms of one piece (``~`` and bars are taken out before)."""
+"""What may stand between terms of one part (``~`` and bars are taken out before)."""
 
-MOST_TERMS = 500
+MAX_TERMS = 500
 """Terms that one part of a formula may give: (a + … 10 terms)^4 has 385, a 9-way ``*`` 511."""
 
-HIGHEST_POWER = 10
+MAX_POWER = 10
 """Largest n in ``(a + b)^n``."""
 
 Product = tuple[Token, ...]
@@ -51,12 +51,12 @@ class Expansion:
     constants: tuple[Token, ...]
 
 
-def expand(piece: Piece, *, intercept: bool, available: Sequence[str] = ()) -> Expansion:
+def expand(part: FormulaPart, *, intercept: bool, available: Sequence[str] = ()) -> Expansion:
     """Multiply a part of a formula out.
 
     Parameters
     ----------
-    piece : Piece
+    part : FormulaPart
     intercept : bool
         Whether there is one unless the formula says otherwise.
     available : sequence of str
@@ -69,17 +69,17 @@ def expand(piece: Piece, *, intercept: bool, available: Sequence[str] = ()) -> E
 
     Examples
     --------
-    >>> from lmforms.formula.piece import verbatim
+    >>> from lmforms.formula.formula_part import translated
     >>> text = "(a + b)^2 - 1"
-    >>> found = expand(verbatim(text, 0, text), intercept=True)
+    >>> found = expand(translated(text, [(0, len(text))]), intercept=True)
     >>> [":".join(t.text for t in term) for term in found.terms], found.intercept
     (['a', 'b', 'a:b'], False)
     """
-    tokens = tokens_of(piece.text, piece.error)
+    tokens = tokens_of(part.text, part.error)
     for token in tokens:
         if token.kind == "operator" and token.text not in OPERATORS:
-            raise piece.error(_misplaced(token.text), token.start, token.stop)
-    reader = _Reader(piece, tokens, tuple(available), intercept)
+            raise part.error(_misplaced(token.text), token.start, token.stop)
+    reader = _Reader(part, tokens, tuple(available), intercept)
     terms = reader.all()
     ordered = sorted(terms.values(), key=len)
     return Expansion(tuple(ordered), reader.intercept, tuple(reader.constants))
@@ -89,7 +89,7 @@ def expand(piece: Piece, *, intercept: bool, available: Sequence[str] = ()) -> E
 class _Reader:
     """Reads tokens from left to right, one method a level of precedence."""
 
-    piece: Piece
+    part: FormulaPart
     tokens: list[Token]
     available: tuple[str, ...]
     intercept: bool
@@ -105,13 +105,11 @@ class _Reader:
         token = self.peek()
         if token is not None:
             before = self.tokens[self.place - 1]
-            raise self.piece.error(
-                "an operator is missing between these.", before.start, token.stop
-            )
+            raise self.part.error("an operator is missing between these.", before.start, token.stop)
         return terms
 
     def error(self, message: str, token: Token) -> Exception:
-        return self.piece.error(message, token.start, token.stop)
+        return self.part.error(message, token.start, token.stop)
 
     def peek(self) -> Token | None:
         return self.tokens[self.place] if self.place < len(self.tokens) else None
@@ -145,7 +143,7 @@ class _Reader:
         if sign is None:
             return self.product(before)
         self.depth += 1
-        if self.depth > DEEPEST:
+        if self.depth > MAX_NESTING:
             raise self.error("too many signs.", sign)
         terms = self.signed(sign) if sign.text == "+" else self.removed(sign)
         self.depth -= 1
@@ -197,10 +195,10 @@ class _Reader:
                     operator if token is None else token,
                 )
             digits = token.text.lstrip("0")
-            if len(digits) > 2 or int(digits) > HIGHEST_POWER:
+            if len(digits) > 2 or int(digits) > MAX_POWER:
                 raise self.error(
-                    f"interactions of more than {HIGHEST_POWER} terms: use a power of at most "
-                    f"{HIGHEST_POWER}; for powers of numbers write I(x^2) or poly(x, 2).",
+                    f"interactions of more than {MAX_POWER} terms: use a power of at most "
+                    f"{MAX_POWER}; for powers of numbers write I(x^2) or poly(x, 2).",
                     token,
                 )
             self.place += 1
@@ -223,10 +221,10 @@ class _Reader:
                 raise self.error("nothing in these parentheses.", at)
             raise self.error(f"`{at.text}` lacks an operand.", at)
         self.place += 1
-        if token.text == "(" and token.kind == "context":
+        if token.text == "(" and token.kind == "parenthesis":
             self.depth += 1
-            if self.depth > DEEPEST:
-                raise self.error(f"more than {DEEPEST} parentheses inside each other.", token)
+            if self.depth > MAX_NESTING:
+                raise self.error(f"more than {MAX_NESTING} parentheses inside each other.", token)
             terms = self.sum()
             closing = self.peek()
             if closing is None or closing.text != ")":
@@ -272,9 +270,9 @@ class _Reader:
         return {frozenset(factors): tuple(factors.values())} if factors else {}
 
     def check_count(self, terms: Terms, operator: Token) -> None:
-        if len(terms) > MOST_TERMS:
+        if len(terms) > MAX_TERMS:
             raise self.error(
-                f"this stands for more than {MOST_TERMS} terms: use fewer factors or a lower "
+                f"this stands for more than {MAX_TERMS} terms: use fewer factors or a lower "
                 "power, or write the terms that you want.",
                 operator,
             )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..support.arrays import FloatArray
 
-WHOLE = 2.0**52
+FIRST_WHOLE_DOUBLE = 2.0**52
 """Doubles from here on have no fraction."""
 
 
@@ -101,7 +101,7 @@ def rounded(x: Any, digits: int = 0) -> Any:
     low, high = back(np.floor(scaled), unit), back(np.ceil(scaled), unit)
     below, above = x - low, high - x
     down = (below < above) | ((below == above) & (np.floor(scaled) % 2 == 0))
-    made = np.where(np.abs(scaled) < WHOLE, np.where(down, low, high), x)
+    made = np.where(np.abs(scaled) < FIRST_WHOLE_DOUBLE, np.where(down, low, high), x)
     return pd.Series(made, index=x.index) if isinstance(x, pd.Series) else made[()]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..control import Control
 from ..data.design import Design
-from ..engine.exact_fit import Checked
+from ..engine.exact_fit import ExactFitCheck
 from ..engine.linalg.column_sizes import subtract_shift
 from ..errors import (
     ConvergenceWarning,
@@ -113,7 +113,9 @@ class ChunkFitter:
             found = work.fit(Y, usable, size)
         else:
             effects = partial(random_effects, design, self.source.relationship)
-            checked = Checked(Y, design.X, effects, design.residual.whiten(np.ones(len(Y))), size)
+            checked = ExactFitCheck(
+                Y, design.X, effects, design.residual.whiten(np.ones(len(Y))), size
+            )
             whitened = design.residual.whiten(Y)
             found = spectral_fit(work, whitened, usable, checked, self.reml, self.control)
         found.beta[:] += np.outer(shift, shift_beta)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from ..data.align import row_places
+from ..data.align import row_positions
 from ..errors import ArgumentError, ColumnError, DataError, near_matches
 from ..relationship.labels import named
 from ..support.arguments import whole
@@ -138,7 +138,7 @@ def _check_numeric(table: pd.DataFrame, what: str) -> None:
 
 def rows_like(index: pd.Index) -> Rows:
     """Tables have the rows of the data, found by their labels."""
-    return lambda table, what: row_places(f"the table of {what}", table.index, index)
+    return lambda table, what: row_positions(f"the table of {what}", table.index, index)
 
 
 def refuse_infinite(chunk: Chunk, what: str) -> None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..companion import Forms
-from ..companion.form_inputs import FormInputs, random_part
+from ..companion.form_inputs import FormInputs
 from ..companion.forms import compare_with_form
+from ..data.random_design import random_part
+from ..data.theta_order import theta_by_group
 from ..engine.estimate import estimate
 from ..errors import DataError, LmformsWarning, ModelError
-from ..results.model_results import theta_by_group
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ def _fixed_and_random_parts(
             [g.covariance for g in design.groups],
             reml=inputs.reml,
             control=inputs.control,
-            start=theta_by_group(design, theta[j][~np.isnan(theta[j])]),
-            fixed_theta=True,
+            at=theta_by_group(design, theta[j][~np.isnan(theta[j])]),
         )
         known = beta[j][~np.isnan(beta[j])]
         slack = SAME_FIT_TOLERANCE * max(sigma[j], float(np.abs(known).max(initial=0.0)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..control import Control
-from ..formula.evaluator import Scope
+from ..formula.scope import Scope
 from ..support.arrays import FloatArray
 from .column_chunks import is_stream, read_chunks, rows_like
 from .inputs import Source
@@ -49,7 +49,7 @@ class FitInputs:
         """
         if is_stream(responses):
             return None
-        used = Scope.implicit(source.scope, design.bound.outside).given
+        used = Scope.implicit(source.scope, design.bound.free_names).given
         return cls(replace(source, scope=used), responses, reml, control)
 
     def columns(self) -> tuple[list[Any], FloatArray]:

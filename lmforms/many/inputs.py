@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,25 +10,24 @@ import numpy as np
 import pandas as pd
 
 from ..control import Control
-from ..data.design import Design, build_design
-from ..data.frame import Missing, build_frame, column_or_array
+from ..data.build_design import build_design
+from ..data.design import Design
+from ..data.frame import Missing, column_or_array
+from ..data.read import read_formula_data
 from ..data.table import column_names, raw_table
 from ..engine.exact_fit import Effects, columns_of
 from ..errors import (
     ArgumentError,
     MemoryLimitError,
     ModelError,
-    RankWarning,
     formula_error,
 )
-from ..formula.evaluator import Scope
 from ..formula.parse import parse_formula
-from ..formula.terms import bind
 from ..relationship import Relationship
 from ..relationship.model_relationships import check_relationship
 from ..relationship.representations import LowRank
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from ..support.caller import caller_depth, caller_variables
+from ..support.caller import caller_variables
 from .spectral import CovarianceSpectrum, spectrum_of
 
 COPIES = 4
@@ -111,35 +109,23 @@ class Source:
         if rows is not None:
             data, places = data.loc[rows], places[rows]
             weights = None if weights is None else weights[rows]
-        bound = bind(parse_formula(self.formula), tuple(data.columns), reserved=self.reserved)
-        frame = build_frame(
+        read = read_formula_data(
+            self.formula,
             data,
-            bound.columns,
-            bare=bound.bare,
-            extra={} if weights is None else {"weights": weights},
+            weights=weights,
             missing=self.missing,
+            variables=self.scope,
+            reserved=self.reserved,
         )
-        design = build_design(
-            bound,
-            frame,
-            Scope.implicit(self.scope, bound.outside),
-            missing=self.missing,
-            related=() if self.relationship is None else {t.group_name for t in bound.random},
-        )
-        if design.x_dropped:
-            dropped = ", ".join(f"`{c}`" for c in design.x_dropped)
-            warnings.warn(
-                f"the fixed-effects columns are linearly dependent; dropped: {dropped}.",
-                RankWarning,
-                stacklevel=caller_depth(),
-            )
+        groups = {term.group_name for term in read.bound.random}
+        design = build_design(read, related=() if self.relationship is None else groups)
         n, p = design.X.shape
         if n <= p:
             raise ModelError(
                 f"{n} rows and {p} independent fixed-effects columns leave nothing for the "
                 "residuals."
             )
-        return design, places[frame.kept][design.used]
+        return design, places[design.frame.complete][design.in_model]
 
 
 def _with_own_response(formula: str, names: Sequence[str]) -> tuple[str, None, str]:

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 import pandas as pd
 
-from ..data.align import row_places
+from ..data.align import row_positions
 from ..data.design import Design
 from ..errors import DataError, RelationshipError
 from ..relationship.labels import named
@@ -38,7 +38,7 @@ def rows_by_label(design: Design, index: pd.Index) -> Rows:
                 )
             return np.asarray(at, dtype=np.intp)
         if len(table) == len(index) and index.isin(table.index).all():
-            return row_places(f"the table of {what}", table.index, index)
+            return row_positions(f"the table of {what}", table.index, index)
         lost: list[Hashable] = [group.levels[i] for i in np.flatnonzero(by_level < 0)]
         raise RelationshipError(
             f"the {what} have no row for the levels {named(lost)} of `{group.name}`. Their index "

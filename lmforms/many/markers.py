@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import Control
+from ..control import Control, control_of
 from ..data.design import Design
-from ..engine.exact_fit import Checked
+from ..engine.exact_fit import ExactFitCheck
 from ..engine.linalg.column_sizes import root_mean_squares, subtract_shift
 from ..errors import (
     ArgumentError,
@@ -22,7 +22,7 @@ from ..errors import (
     ModelError,
     NotEstimableWarning,
 )
-from ..support.arguments import control_of, flag, named_arguments, one_of
+from ..support.arguments import flag, named_arguments, one_of
 from ..support.arrays import BoolArray, FloatArray
 from .column_chunks import (
     Chunk,
@@ -247,7 +247,7 @@ def _response(design: Design, relationship: Any, parts: CovarianceSpectrum) -> F
     y = y - subtract_shift(y, design.X)[0]
     left = parts.project(design.residual.whiten(y))
     _, rest = parts.rotate(left)
-    checked = Checked(
+    checked = ExactFitCheck(
         y,
         design.X,
         partial(random_effects, design, relationship),

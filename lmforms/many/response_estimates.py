@@ -8,7 +8,7 @@ import numpy as np
 
 from ..control import Control
 from ..data.design import Design
-from ..engine.exact_fit import Checked
+from ..engine.exact_fit import ExactFitCheck
 from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .profiled_criteria import Responses, cache_blocks
@@ -109,7 +109,7 @@ def spectral_fit(
     spectrum: CovarianceSpectrum,
     Y: FloatArray,
     usable: BoolArray,
-    checked: Checked,
+    checked: ExactFitCheck,
     reml: bool,
     control: Control,
 ) -> ResponseEstimates:
@@ -121,7 +121,7 @@ def spectral_fit(
     Y : ndarray (n, c)
     usable : ndarray of bool (c,)
         False for a response that is known not to have a fit.
-    checked : Checked
+    checked : ExactFitCheck
         Finds those that are explained exactly.
     reml : bool
     control : Control

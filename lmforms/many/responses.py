@@ -9,10 +9,10 @@ from typing import Any, Literal, overload
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import Control
+from ..control import Control, control_of
 from ..data.frame import Missing
 from ..errors import ArgumentError, DataError
-from ..support.arguments import control_of, flag, named_arguments, one_of
+from ..support.arguments import flag, named_arguments, one_of
 from .chunk_fitter import ChunkFitter
 from .column_chunks import (
     Progress,

@@ -15,19 +15,21 @@ import numpy as np
 from ..control import Control
 from ..covariance import Covariance
 from ..data.design import Design
-from ..engine.choice import analysed
+from ..data.theta_order import theta_in_formula_order
+from ..engine.choice import analyse
 from ..engine.criterion.evaluate import Problem
-from ..engine.estimate import Estimate, estimate, estimate_exact, wide
-from ..engine.exact_fit import DOUBTFUL, columns_of, resolution
-from ..engine.factor import System, calm_threads
+from ..engine.estimate import Estimate, estimate, estimate_exact
+from ..engine.exact_fit import CHECKED_RATIO, columns_of, resolution
+from ..engine.factor import Factorization, System
 from ..engine.linalg.column_sizes import root_mean_squares
+from ..engine.linalg.threads import limited_blas_threads
 from ..engine.optimize.starting_values import moment_start
+from ..engine.residual_variance import has_wide_effects
 from ..engine.rows import ModelRows
-from ..engine.sums.build import CANCELS
+from ..engine.sums.build import CANCELLATION_RATIO
 from ..engine.sums.cross_products import CrossProducts, FactorMoments, cross_products
 from ..engine.sums.scaling import choose_units
 from ..errors import ModelError, NumericalError
-from ..results.model_results import theta_in_formula_order
 from ..support.arrays import BoolArray, FloatArray
 from .response_estimates import ResponseEstimates
 
@@ -71,7 +73,7 @@ class SharedSystem:
         units = choose_units(rows, covariances)
         right, bases = units.whitened(rows)
         matrices = [columns_of(f, w) for f, w in zip(rows.factors, bases, strict=True)]
-        system = analysed(cross_products(rows, units), control)
+        system = analyse(cross_products(rows, units), control)
         return cls(design, reml, control, rows, system, right[:, :-1], matrices)
 
     @property
@@ -90,7 +92,7 @@ class SharedSystem:
         if not len(good):
             return out
         sums = [
-            cp if cp is not None and cp.rr[-1, -1] <= CANCELS * cp.unexplained else None
+            cp if cp is not None and cp.rr[-1, -1] <= CANCELLATION_RATIO * cp.unexplained else None
             for cp in self._cross_products(Y[:, good], size[good])
         ]
         simple = [cp for cp in sums if cp is not None]
@@ -103,7 +105,7 @@ class SharedSystem:
                         next(starts)
                 else:
                     fit = self._from(cp, next(starts))  # type: ignore[arg-type]
-                    if wide(fit):
+                    if has_wide_effects(fit.optimum.evaluation.theta):
                         fit = self._alone(Y[:, j], size[j])
             except (ModelError, NumericalError):
                 continue
@@ -119,7 +121,7 @@ class SharedSystem:
         left = whole - self.right @ gamma
         scale = root_mean_squares(left)
         least = resolution(size, self.rows.residual.whiten(np.ones(self.rows.n)))
-        good = scale > DOUBTFUL * least
+        good = scale > CHECKED_RATIO * least
         left = left / np.where(good, scale, 1.0)
         xy = self.right.T @ left
         yy = np.einsum("ij,ij->j", left, left)
@@ -164,7 +166,7 @@ class SharedSystem:
         plain = np.concatenate([c.start() for c in self.covariances])
         trials = [size * plain for size in START_MULTIPLES]
         step = max(1, len(sums) // MOST_MOMENT_STARTS)
-        with calm_threads(self.system.largest):
+        with limited_blas_threads(self.system.largest):
             trials += [moment_start(self._problem(cp)) for cp in sums[::step][:MOST_MOMENT_STARTS]]
             values = np.stack([self._criteria(theta, sums) for theta in trials])
         best = np.where(np.isfinite(values), values, np.inf).argmin(axis=0)
@@ -176,7 +178,7 @@ class SharedSystem:
         base, p = self.system.cp, self.system.cp.p
         problem = Problem(self.system, self.covariances, self.reml)
         try:
-            factor = self.system.factorize(problem.factors(theta))
+            factor = Factorization(self.system, problem.factors(theta))
         except NumericalError:
             return np.full(len(sums), np.inf)
         zr = []
@@ -204,7 +206,7 @@ class SharedSystem:
 
     def _from(self, cp: CrossProducts, start: FloatArray) -> Estimate:
         problem = self._problem(cp)
-        with calm_threads(problem.system.largest):
+        with limited_blas_threads(problem.system.largest):
             return estimate_exact(problem, self.control, start)
 
     def _alone(self, y: FloatArray, size: float) -> Estimate:

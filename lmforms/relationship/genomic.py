@@ -94,10 +94,10 @@ def vanraden(
         if columns is not None:
             import pandas as pd
 
-            from ..data.align import by_name
+            from ..data.align import in_name_order
 
             named_so = pd.Index(columns, tupleize_cols=False)
-            frequencies = by_name("frequencies", frequencies, named_so)
+            frequencies = in_name_order("frequencies", frequencies, named_so)
         p = _checked_frequencies(frequencies, counts.shape[1])
         flat = (p <= 0.0) | (p >= 1.0)
     if flat.any() and monomorphic == "raise":

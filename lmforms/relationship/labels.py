@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from ..data.label_messages import named, other_type, values_of
 from ..errors import ArgumentError, RelationshipError
 from ..support.arguments import shown
 from ..support.arrays import IndexArray
 
 Labels = tuple[Hashable, ...]
-
-CULPRITS_SHOWN = 5
-"""Largest number of labels that a message names."""
-
-
-def values_of(column: Any) -> list[Any]:
-    """A column of any kind as a list of plain Python values.
-
-    Examples
-    --------
-    >>> values_of(np.arange(3))
-    [0, 1, 2]
-    """
-    if isinstance(column, (list, tuple)):
-        return list(column)
-    if hasattr(column, "__len__") and not isinstance(column, (str, Mapping, Set)):
-        from ..data.exact_columns import (
-            exact_column,  # imports pandas, which plain lists do not need
-        )
-
-        return list(exact_column("labels", column).tolist())
-    return list(column)
 
 
 def listed_values(name: str, column: Any) -> list[Any]:
@@ -43,18 +22,6 @@ def listed_values(name: str, column: Any) -> list[Any]:
         return values_of(column)
     except TypeError:
         raise ArgumentError(f"{name} must be a sequence, not {shown(column)}.") from None
-
-
-def named(culprits: Sequence[Any]) -> str:
-    """The first few culprits for a message, and how many there are.
-
-    Examples
-    --------
-    >>> named(["a", "b"]), named(range(1000))
-    ("'a', 'b'", '0, 1, 2, 3, 4, … (1,000 in all)')
-    """
-    shown = ", ".join(repr(c) for c in culprits[:CULPRITS_SHOWN])
-    return shown + (f", … ({len(culprits):,} in all)" if len(culprits) > CULPRITS_SHOWN else "")
 
 
 def absent(value: Any) -> bool:
@@ -106,42 +73,3 @@ def positions(index: Mapping[Hashable, int], levels: Iterable[Any]) -> IndexArra
             + other_type(missing, index)
         )
     return np.array(found, dtype=np.intp)
-
-
-def other_type(missing: Sequence[Any], known: Iterable[Any]) -> str:
-    """Advice if a missing label exists as text, or as a number; or an empty string.
-
-    Examples
-    --------
-    >>> other_type([1, 2], ["1", "2"])
-    " There is a label '1' (str), but not 1 (int): give both the same type, by `.astype(str)`."
-    """
-    by_text = {_plain_text(label): label for label in known}
-    for value in missing:
-        label = by_text.get(_plain_text(value))
-        if label is None:
-            continue
-        if type(label) is type(value):
-            return f" There is a label {label!r}, but not {value!r}: write both in one way."
-        return (
-            f" There is a label {label!r} ({type(label).__name__}), but not {value!r} "
-            f"({type(value).__name__}): give both the same type, {_conversion(missing, label)}."
-        )
-    return ""
-
-
-def _plain_text(label: Any) -> str:
-    """How a number, or the text of it, would be printed."""
-    text = str(label).strip()
-    whole, point, rest = text.partition(".")
-    return whole if point and not rest.strip("0") and whole.lstrip("+-").isdigit() else text
-
-
-def _conversion(missing: Sequence[Any], label: Any) -> str:
-    """How to convert a column with the missing labels to the type of a label."""
-    if isinstance(label, str):
-        whole = all(isinstance(value, float) and value.is_integer() for value in missing)
-        return f"by `{'.astype(int)' if whole else ''}.astype(str)`"
-    if all(isinstance(value, str) and value.lstrip("-").isdigit() for value in missing):
-        return "by `.astype(int)`"
-    return "as text, say"

@@ -246,10 +246,10 @@ def _columns(animal: Any, sire: Any, dam: Any) -> tuple[list[Any], list[list[Any
         raise ArgumentError("Pedigree.of takes a frame, or the three columns animal, sire, dam.")
     else:
         if hasattr(animal, "index") and hasattr(animal, "iloc"):
-            from ..data.align import in_order
+            from ..data.align import in_row_order
 
             sire, dam = (
-                in_order(f"`{what}`", parent, animal.index)
+                in_row_order(f"`{what}`", parent, animal.index)
                 for what, parent in (("sire", sire), ("dam", dam))
             )
         given = (("animal", animal), ("sire", sire), ("dam", dam))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..data.design import Design, RandomTerm
 from ..engine.linalg.column_sizes import root_mean_squares
-from ..formula.piece import unaliased
+from ..formula.aliases import unaliased
 from ..support.arrays import FloatArray
 
 
@@ -41,8 +41,8 @@ def singular_message(
         f"{_finding(design.terms[t], factors[t], still[t])} in {random[t].written}" for t in terms
     ]
     remedies = []
-    for piece in dict.fromkeys(id(random[t].group_piece) for t in terms):
-        same = [t for t, bound in enumerate(random) if id(bound.group_piece) == piece]
+    for part in dict.fromkeys(id(random[t].group_part) for t in terms):
+        same = [t for t, bound in enumerate(random) if id(bound.group_part) == part]
         remedy = _remedy(design, same, still)
         if remedy.startswith("drop (") and random[same[0]].group_name in related:
             remedy += " and its relationship"
@@ -84,14 +84,14 @@ def _remedy(design: Design, same: Sequence[int], still: Mapping[int, Sequence[in
     """What to write in place of a term of the formula, which is several with ``g/h``."""
     random = design.bound.random
     first = random[same[0]]
-    whole = first.as_written_by(first.group_piece.label)
+    whole = first.as_written_by(first.group_part.label)
     new = []
     for t in same:
         term, name = design.terms[t], random[t].group_name
         if t not in still:
             new.append(random[t].written)
         elif not still[t]:  # correlations, which the other bar leaves out
-            new.append(f"({first.piece.label} || {name})")
+            new.append(f"({first.part.label} || {name})")
         elif kept := _kept(term, still[t]):
             bar = "||" if term.structure == "diag" and len(kept) > 1 else "|"
             start = [] if "1" in kept else ["0"]

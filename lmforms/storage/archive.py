@@ -1,7 +1,7 @@
-"""One zip archive of ``meta.json`` and ``.npy`` arrays: written whole, read with suspicion.
+"""One zip archive of ``meta.json`` and ``.npy`` arrays, written in one step and read within bounds.
 
-A file may come from anyone. Only the members that are asked for are read, each no further
-than what a file of this size may hold, and arrays of plain numbers in the shape that the
+A file may come from anyone. Only the members that are asked for are read, each up to the bound
+for a file of this size, and arrays of plain numbers in the shape that the
 caller expects; nothing is extracted, unpickled or evaluated.
 """
 
@@ -29,20 +29,20 @@ PlainArray = AnyArray
 
 META = "meta.json"
 
-ROOM = {True: 2**22, False: 2**26}
-"""Bytes that JSON (True) and all arrays (False) may take whatever the size of the file …"""
+MIN_ALLOWANCE = {True: 2**22, False: 2**26}
+"""Bytes that JSON (True) and all arrays (False) may always take."""
 
 EXPANSION = {True: 10, False: 100}
-"""… and beyond that, bytes for each byte of the file. JSON takes some 20 times its size as
-Python objects. What deflate packs tighter than this is stored as it is."""
+"""Bytes that JSON (True) and all arrays (False) may take for each byte of the file. JSON takes some
+20 times its size as Python objects. What would be deflated further than this is stored."""
 
-LEVELS_APART = 4
-"""zipfile's level of compression packs less than so many times tighter than the fastest one."""
+MAX_LEVEL_GAIN = 4
+"""Bound on how many times smaller zipfile's output is than that of the fastest level."""
 
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Others are decompressed by zipfile without a bound."""
+"""Methods whose output zipfile bounds."""
 
-LARGEST_ITEM = 8
+MAX_ITEM_BYTES = 8
 """Bytes of one number."""
 
 DIGEST = "digest"
@@ -57,17 +57,17 @@ def allowance(size: int, is_json: bool) -> int:
     >>> allowance(1_400_000, is_json=False) // 1_000_000
     140
     """
-    return max(ROOM[is_json], EXPANSION[is_json] * size)
+    return max(MIN_ALLOWANCE[is_json], EXPANSION[is_json] * size)
 
 
 def write_archive(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, PlainArray]) -> None:
     """Write `meta` and `arrays` to `path` in one step (see :func:`.atomic.write_whole`)."""
     text = json.dumps({**meta, DIGEST: digest(meta, arrays)}, indent=1)
-    large = sum(values.nbytes for values in arrays.values()) > ROOM[False]
+    large = sum(values.nbytes for values in arrays.values()) > MIN_ALLOWANCE[False]
 
     def write(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            _add(archive, META, text.encode(), len(text) > ROOM[True])
+            _add(archive, META, text.encode(), len(text) > MIN_ALLOWANCE[True])
             for name, values in arrays.items():
                 buffer = io.BytesIO()
                 np.save(buffer, values, allow_pickle=False)
@@ -79,7 +79,7 @@ def write_archive(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, Plai
 def _add(archive: zipfile.ZipFile, name: str, content: bytes, large: bool) -> None:
     """One member; a large one that reading would refuse when deflated is stored as it is."""
     packed = zipfile.ZIP_DEFLATED
-    if large and len(content) * LEVELS_APART > EXPANSION[name == META] * _deflated(content):
+    if large and len(content) * MAX_LEVEL_GAIN > EXPANSION[name == META] * _deflated(content):
         packed = zipfile.ZIP_STORED
     archive.writestr(name, content, packed)
 
@@ -92,7 +92,7 @@ def _deflated(content: bytes) -> int:
 def digest(meta: Mapping[str, Any], arrays: Mapping[str, PlainArray]) -> str:
     """SHA-256 of `meta` (without the digest itself) and of arrays, in the order of their names.
 
-    It tells damage, not forgery: whoever writes a file can write its digest.
+    It detects damage, not forgery.
     """
     rest = {key: value for key, value in meta.items() if key != DIGEST}
     found = hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())
@@ -223,7 +223,7 @@ def _vector(content: bytes, length: int | None, kinds: str) -> PlainArray:
     version = npy.read_magic(stream)
     reader = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
     shape, _, dtype = reader(stream)
-    if dtype.kind not in kinds or dtype.itemsize > LARGEST_ITEM:
+    if dtype.kind not in kinds or dtype.itemsize > MAX_ITEM_BYTES:
         raise TypeError(f"it holds {dtype}")
     if len(shape) != 1 or (length is not None and shape[0] != length):
         wanted = "one dimension" if length is None else f"({length},)"

@@ -1,4 +1,4 @@
-"""Write a file in one step: whoever opens its path finds the old file or the new one, whole."""
+"""Write a file in one step: its path holds the old content or the new, never a part of it."""
 
 from __future__ import annotations
 
@@ -48,12 +48,11 @@ def file_error(exc: OSError, path: Path, what: str, doing: str) -> FileError:
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None], what: str = "save") -> None:
-    """Let `write` fill a new file, and put it in the place of `path`.
+    """Let `write` fill a new file, and replace `path` by it.
 
-    The new file grows beside the old one under a name of its own, reaches the disk, and takes
-    the old one's place in one step. It has the mode of the file that it replaces; a symbolic
-    link stays, and the file that it leads to is replaced. After a failure, an interrupt
-    included, the old file is there as it was and nothing else.
+    The new file is written under a temporary name in the same folder, synced to the disk, and
+    renamed. It keeps the mode of the file that it replaces; of a symbolic link the target is
+    replaced. After a failure or an interrupt the old file is unchanged.
 
     Parameters
     ----------
@@ -71,8 +70,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None], what: str = "save
     """
     try:
         target = Path(os.path.realpath(path))
-        old = _regular(target)
-        with _beside(target) as (file, temporary):
+        old = _existing_file(target)
+        with _temporary_file(target) as (file, temporary):
             write(file)
             file.flush()
             if old is not None:
@@ -85,8 +84,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None], what: str = "save
         raise file_error(exc, path, what, "written") from exc
 
 
-def _regular(target: Path) -> os.stat_result | None:
-    """What is known of the file that is there; None if there is none."""
+def _existing_file(target: Path) -> os.stat_result | None:
+    """Status of the file at `target`, None if there is none."""
     try:
         found = target.stat()
     except FileNotFoundError:
@@ -110,7 +109,7 @@ def _keep_permissions(file: Path, old: os.stat_result) -> None:
 
 
 @contextmanager
-def _beside(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
+def _temporary_file(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """A new file in the folder of `target`, gone at the end unless it was renamed."""
     temporary = target.parent / f".lmforms-{secrets.token_hex(8)}.tmp"
     try:
@@ -123,7 +122,7 @@ def _beside(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the new name reach the disk where the system can do that."""
+    """Sync the renamed entry to the disk where the system can do that."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

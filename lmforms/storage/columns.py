@@ -10,13 +10,13 @@ import pandas as pd
 from ..errors import DataError
 from ..support.arrays import AnyArray
 from .archive import Archive
-from .labels import decode, encode
+from .index_json import decode_index, encode_index
 
 NUMBERS = "fiub"
 """NumPy's letters for floats, integers and booleans."""
 
 
-def described(series: pd.Series) -> tuple[dict[str, Any], AnyArray]:
+def encode_column(series: pd.Series) -> tuple[dict[str, Any], AnyArray]:
     """What a column is, and its numbers or codes.
 
     Raises
@@ -28,12 +28,15 @@ def described(series: pd.Series) -> tuple[dict[str, Any], AnyArray]:
         return {"kind": "plain"}, series.to_numpy()
     try:
         if isinstance(series.dtype, pd.CategoricalDtype):
-            facts = {"ordered": bool(series.cat.ordered), "levels": encode(series.cat.categories)}
+            facts = {
+                "ordered": bool(series.cat.ordered),
+                "levels": encode_index(series.cat.categories),
+            }
             return {"kind": "category", **facts}, series.cat.codes.to_numpy()
         # pandas would look into objects of a Series for a type of their own
         codes, levels = pd.factorize(series.to_numpy() if series.dtype == object else series)
         index = pd.Index(levels, dtype=series.dtype, tupleize_cols=False)
-        return {"kind": "labels", "levels": encode(index)}, codes
+        return {"kind": "labels", "levels": encode_index(index)}, codes
     except DataError as exc:
         raise DataError(
             f"save: the column `{series.name}`: {exc} Make it text, "
@@ -41,11 +44,11 @@ def described(series: pd.Series) -> tuple[dict[str, Any], AnyArray]:
         ) from None
 
 
-def restored(facts: dict[str, Any], archive: Archive, name: str, n: int) -> Any:
-    """The column that :func:`described` took apart, from the array `name` of the file."""
+def decode_column(facts: dict[str, Any], archive: Archive, name: str, n: int) -> Any:
+    """The column that :func:`encode_column` took apart, from the array `name` of the file."""
     if facts["kind"] == "plain":
         return archive.array(name, n, NUMBERS)
-    levels, codes = decode(facts["levels"]), archive.array(name, n, "i")
+    levels, codes = decode_index(facts["levels"]), archive.array(name, n, "i")
     if n and not 0 <= codes.min() <= codes.max() < len(levels) <= n:
         raise archive.damaged(f"the labels of {name} are not those of its codes")
     if facts["kind"] == "category":

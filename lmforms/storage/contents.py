@@ -14,15 +14,15 @@ from ..control import Control
 from ..errors import DataError
 from ..support.arrays import FloatArray
 from .archive import DIGEST
-from .labels import decode
+from .index_json import decode_index
 
 FORMAT = "lmforms-fit"
 FORMAT_VERSION = 2
 
-LONGEST_FORMULA = 20_000
+MAX_FORMULA_LENGTH = 20_000
 """Characters. The time that reading a formula takes grows with their square."""
 
-_ADDED = {"method": "auto", "singular": None, "flat": None}
+_VERSION_1_DEFAULTS = {"method": "auto", "singular": None, "flat": None}
 """Fields that version 1 did not have, and what they were then."""
 
 
@@ -80,7 +80,7 @@ def checked_contents(meta: Mapping[str, Any], damaged: Callable[[str], DataError
     Raises
     ------
     DataError
-        A field is gone, unknown or odd, or the file is of a newer version.
+        A field is missing, unknown or invalid, or the file is of a newer version.
     ArgumentError
         An option of `Control` is out of its range.
     """
@@ -95,7 +95,8 @@ def checked_contents(meta: Mapping[str, Any], damaged: Callable[[str], DataError
             f"{meta.get('lmforms')}; this one reads up to {FORMAT_VERSION}. Upgrade lmforms."
         )
     if version == 1:
-        meta = {**_ADDED, **{key: value for key, value in meta.items() if key != "names"}}
+        known = {key: value for key, value in meta.items() if key != "names"}
+        meta = {**_VERSION_1_DEFAULTS, **known}
     for name in meta:
         if name not in _CHECKS and name != DIGEST:
             raise damaged(f"the field {name!r} is unknown")
@@ -116,7 +117,7 @@ def checked_contents(meta: Mapping[str, Any], damaged: Callable[[str], DataError
         },
         offset_column=meta["offset_column"],
         columns=meta["columns"],
-        index=decode(meta["index"]),
+        index=decode_index(meta["index"]),
         optimum={**optimum, "trace": tuple(map(float, optimum["trace"]))},
         singular=_pairs(meta["singular"]),
         flat=_pairs(meta["flat"]),
@@ -146,7 +147,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _is_formula(value: Any) -> bool:
-    return _is_text(value) and len(value) <= LONGEST_FORMULA
+    return _is_text(value) and len(value) <= MAX_FORMULA_LENGTH
 
 
 def _is_control(value: Any) -> bool:

@@ -8,8 +8,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FormulaError, MemoryLimitError
-from ..formula.piece import unaliased
-from ..formula.terms import marked
+from ..formula.aliases import unaliased
+from ..formula.factors import mark_factor
 from .safe_arithmetic import ForbiddenError
 from .safe_expressions import ExpressionChecker
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from formulaic import SimpleFormula
     from formulaic.parser.types import Factor
 
-    from ..data.table import Table
-    from ..formula.piece import Piece
+    from ..formula.formula_part import FormulaPart
     from ..formula.terms import BoundFormula
+    from ..support.table import Table
 
-LARGEST_DESIGN = 2**28
+MAX_NUMBERS = 2**28
 """Numbers (2 GiB) in all columns that a formula makes. A small file can ask for any number of
 them: a factor with a level for each row has a column for each row."""
 
-MOST_COLUMNS = 2000
+MAX_COLUMNS = 2000
 """The time that finding dependent columns takes grows with their square."""
 
-WAY_OUT = (
+SAVE_ADVICE = (
     "Make a column of it, or a function with a name of its own, and fit with "
     "context={'name': function}."
 )
@@ -67,7 +67,7 @@ def names_from_context(
 
     checker = ExpressionChecker(bound.columns, objects, given, distinct)
 
-    def width(factor: Factor, piece: Piece) -> int:
+    def width(factor: Factor, part: FormulaPart) -> int:
         if factor.eval_method.value == "literal":
             return 1
         if factor.eval_method.value == "lookup":
@@ -77,29 +77,34 @@ def names_from_context(
         try:
             return checker.check(factor.expr).width
         except ForbiddenError as exc:
-            hint = WAY_OUT if what == "save" else "Nothing of the file was evaluated."
-            raise FormulaError(f"{what}: {exc}. {hint}\n{marked(factor, piece)}") from None
+            hint = SAVE_ADVICE if what == "save" else "Nothing of the file was evaluated."
+            raise FormulaError(f"{what}: {exc}. {hint}\n{mark_factor(factor, part)}") from None
 
     columns = 0
-    for parsed, piece in _sides(bound):
-        columns += sum(prod(width(f, piece) for f in term.factors) for term in parsed)
+    for parsed, part in _column_parts(bound):
+        columns += sum(prod(width(f, part) for f in term.factors) for term in parsed)
     for term in bound.random:
         for factor in term.group:
-            width(factor, term.group_piece)
-    if columns > MOST_COLUMNS or columns * table.n > LARGEST_DESIGN:
+            width(factor, term.group_part)
+    if columns > MAX_COLUMNS or columns * table.n > MAX_NUMBERS:
         raise MemoryLimitError(
             f"{what}: the formula makes up to {columns:,} columns of {table.n:,} rows, and a "
-            f"saved fit may have {MOST_COLUMNS:,} columns with {LARGEST_DESIGN:,} numbers. Use a "
+            f"saved fit may have {MAX_COLUMNS:,} columns with {MAX_NUMBERS:,} numbers. Use a "
             "random term for a factor of many levels, and a column of the data for a factor that "
             "is computed."
         )
-    return sorted(checker.outside)
+    return sorted(checker.free_names)
 
 
-def _sides(bound: BoundFormula) -> Iterator[tuple[SimpleFormula, Piece]]:
+def _column_parts(bound: BoundFormula) -> Iterator[tuple[SimpleFormula, FormulaPart]]:
     """The parts of a formula that make columns, with the place where they stand."""
     formula = bound.formula
     yield bound.response, formula.response
     yield bound.fixed, formula.fixed
-    yield from ((term.expression, term.piece) for term in bound.random)
+    yield from ((term.expression, term.part) for term in bound.random)
     yield from zip(bound.offsets, formula.offsets, strict=True)
+
+
+def load_with(names: list[str]) -> str:
+    """How to give `load` names from the user's code."""
+    return f"give load(path, context={{{', '.join(f'{name!r}: ...' for name in names)}}})"

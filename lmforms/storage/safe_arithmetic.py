@@ -1,4 +1,4 @@
-"""Arithmetic with the numbers of a saved formula, such as ``10**6``: computed only if harmless."""
+"""Arithmetic with the numbers of a saved formula, such as ``10**6``, computed within bounds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from ..formula.piece import unaliased
+from ..formula.aliases import unaliased
 
 Number = int | float
 
-LARGEST_INTEGER = 2**63 - 1
-"""Beyond it NumPy computes with Python's integers, whose powers have no end."""
+MAX_INTEGER = 2**63 - 1
+"""Beyond it NumPy computes with Python's integers, which grow without bound."""
 
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -22,7 +22,7 @@ OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
-    ast.Pow: math.pow,  # as evaluation computes it: integers would grow for ever
+    ast.Pow: math.pow,  # in floats, as in evaluation: integers would grow without bound
 }
 SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.UAdd: operator.pos,
@@ -50,7 +50,7 @@ def checked_number(value: Any, written: str) -> Number:
     """
     if not isinstance(value, (bool, int, float)):
         raise ForbiddenError(f"{written} is not allowed in a saved formula")
-    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
         raise ForbiddenError(
             f"{written} has more than 63 bits: write it with a point, such as 1e20"
         )
@@ -76,7 +76,7 @@ def computed(written: str, compute: Callable[..., Any], *values: Number) -> Numb
         raise ForbiddenError(f"{written} cannot be computed ({exc})") from None
 
 
-def shown(node: ast.expr) -> str:
+def quoted(node: ast.expr) -> str:
     """An expression in a message, shortened."""
     text = unaliased(ast.unparse(node))
     return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}…`"

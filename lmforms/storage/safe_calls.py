@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ..formula.transforms import ELEMENTWISE
-from .safe_arithmetic import ForbiddenError, Number, computed, shown
+from .safe_arithmetic import ForbiddenError, Number, computed, quoted
 
-Kind = Literal["number", "basis", "labels", "factor", "coding", "text", "list", "given"]
+ValueKind = Literal["number", "basis", "labels", "factor", "coding", "text", "list", "given"]
 """Numbers are a column or one of them, a basis several columns, labels a column of objects;
 given is what functions and variables of the caller are."""
 
@@ -26,17 +26,17 @@ NUMBERS = ("number", "given")
 VALUES = ("number", "labels", "text", "given")
 """What may be compared."""
 
-LONGEST_LIST = 1000
+MAX_LIST_LENGTH = 1000
 """Entries of a list, such as knots."""
 
-SIZES = {"df": 1000, "levels": 1000, "degree": 50}
+MAX_SIZES = {"df": 1000, "levels": 1000, "degree": 50}
 """Parameters of transforms that say how many columns they make, and the most that each may ask
 for. The time that splines take grows with the square of the degree; polynomials are
 lost to rounding far below."""
 
 
 @dataclass(frozen=True)
-class Part:
+class ValueType:
     """What an expression gives.
 
     Attributes
@@ -48,14 +48,18 @@ class Part:
         Columns that it makes as a predictor, at most.
     """
 
-    kind: Kind
+    kind: ValueKind
     value: Number | None = None
     width: int = 1
 
 
-def called(
-    node: ast.Call, function: Any, name: str, parts: Sequence[Part], levels: Callable[[], int]
-) -> Part:
+def type_of_call(
+    node: ast.Call,
+    function: Any,
+    name: str,
+    types: Sequence[ValueType],
+    levels: Callable[[], int],
+) -> ValueType:
     """What the call of a function of the language gives.
 
     Parameters
@@ -65,7 +69,7 @@ def called(
         What is called, and
     name : str
         its name.
-    parts : sequence of Part
+    types : sequence of ValueType
         What its arguments are, those with keywords last.
     levels : callable
         How many different values a column made of the first argument has, at most.
@@ -76,51 +80,51 @@ def called(
         The function, or one of these arguments, is not in the whitelist.
     """
     if isinstance(function, np.ufunc):
-        return _of_ufunc(node, function, parts)
-    if is_coding(function):
-        return Part("coding")
+        return _of_ufunc(node, function, types)
+    if is_contrast(function):
+        return ValueType("coding")
     if name == "c":
-        return listed(node, parts)
-    if name == "I" and len(parts) == 1:
-        return parts[0]
+        return type_of_list(node, types)
+    if name == "I" and len(types) == 1:
+        return types[0]
     if name in ELEMENTWISE:
-        return _of_elements(node, name, parts, levels)
-    if not all(map(_is_constant, parts[1:])):
-        raise ForbiddenError(f"{shown(node)} has more than one argument that is no constant")
+        return _of_elements(node, name, types, levels)
+    if not all(map(_is_constant, types[1:])):
+        raise ForbiddenError(f"{quoted(node)} has more than one argument that is no constant")
     if name in ("C", "factor", "hashed"):
-        if parts and parts[0].kind not in VALUES:
-            raise ForbiddenError(f"{shown(node)} is no factor of a column")
-        width = _columns_made(function, node, parts) if name == "hashed" else None
-        return Part("factor", width=width or levels())
+        if types and types[0].kind not in VALUES:
+            raise ForbiddenError(f"{quoted(node)} is no factor of a column")
+        width = _columns_made(function, node, types) if name == "hashed" else None
+        return ValueType("factor", width=width or levels())
     if name != "lag" and not getattr(function, "__is_stateful_transform__", False):
-        raise ForbiddenError(f"the call {shown(node)} is not allowed in a saved formula")
-    if parts and parts[0].kind not in NUMBERS:
-        raise ForbiddenError(f"{shown(node)} transforms what is no column of numbers")
-    width = _columns_made(function, node, parts)
-    return Part("number") if width is None else Part("basis", width=width)
+        raise ForbiddenError(f"the call {quoted(node)} is not allowed in a saved formula")
+    if types and types[0].kind not in NUMBERS:
+        raise ForbiddenError(f"{quoted(node)} transforms what is no column of numbers")
+    width = _columns_made(function, node, types)
+    return ValueType("number") if width is None else ValueType("basis", width=width)
 
 
-def listed(node: ast.expr, items: Sequence[Part]) -> Part:
+def type_of_list(node: ast.expr, items: Sequence[ValueType]) -> ValueType:
     """A list of constants: of columns it would take much memory.
 
     Raises
     ------
     ForbiddenError
     """
-    if len(items) > LONGEST_LIST:
-        raise ForbiddenError(f"{shown(node)} has more than {LONGEST_LIST} entries")
+    if len(items) > MAX_LIST_LENGTH:
+        raise ForbiddenError(f"{quoted(node)} has more than {MAX_LIST_LENGTH} entries")
     for item in items:
         if not _is_constant(item):
-            raise ForbiddenError(f"{shown(node)} is no list of constants")
-    return Part("list", width=len(items))
+            raise ForbiddenError(f"{quoted(node)} is no list of constants")
+    return ValueType("list", width=len(items))
 
 
-def _is_constant(part: Part) -> bool:
+def _is_constant(inferred: ValueType) -> bool:
     """Whether no column is in it."""
-    return part.value is not None or part.kind in ("text", "list", "coding", "given")
+    return inferred.value is not None or inferred.kind in ("text", "list", "coding", "given")
 
 
-def is_coding(value: Any) -> bool:
+def is_contrast(value: Any) -> bool:
     """Whether it is a class of contrasts, or a function of the language that makes one."""
     from formulaic.transforms.contrasts import Contrasts
     from formulaic.transforms.patsy_compat import Treatment
@@ -128,54 +132,54 @@ def is_coding(value: Any) -> bool:
     return value is Treatment or (isinstance(value, type) and issubclass(value, Contrasts))
 
 
-def _of_ufunc(node: ast.Call, function: np.ufunc, parts: Sequence[Part]) -> Part:
+def _of_ufunc(node: ast.Call, function: np.ufunc, types: Sequence[ValueType]) -> ValueType:
     if node.keywords or len(node.args) > function.nin:
         raise ForbiddenError(
-            f"{shown(node)} may have {function.nin} arguments in a saved formula, without keywords"
+            f"{quoted(node)} may have {function.nin} arguments in a saved formula, without keywords"
         )
-    _check_kinds(node, parts, NUMBERS)
-    values = [part.value for part in parts if part.value is not None]
+    _check_kinds(node, types, NUMBERS)
+    values = [inferred.value for inferred in types if inferred.value is not None]
     if len(values) != function.nin or function.nout != 1 or function.signature is not None:
-        return Part("number")
+        return ValueType("number")
     with np.errstate(all="ignore"):
-        value = computed(shown(node), lambda *v: function(*map(float, v)).item(), *values)
-    return Part("number", value)
+        value = computed(quoted(node), lambda *v: function(*map(float, v)).item(), *values)
+    return ValueType("number", value)
 
 
 def _of_elements(
-    node: ast.Call, name: str, parts: Sequence[Part], levels: Callable[[], int]
-) -> Part:
+    node: ast.Call, name: str, types: Sequence[ValueType], levels: Callable[[], int]
+) -> ValueType:
     """Functions of R that treat each row by itself."""
     takes_labels = name in ("ifelse", "is_na", "as_character")
-    _check_kinds(node, parts, VALUES if takes_labels else NUMBERS)
+    _check_kinds(node, types, VALUES if takes_labels else NUMBERS)
     if name == "as_character" or (
-        name == "ifelse" and any(part.kind in ("labels", "text") for part in parts)
+        name == "ifelse" and any(inferred.kind in ("labels", "text") for inferred in types)
     ):
-        return Part("labels", width=levels())
-    return Part("number")
+        return ValueType("labels", width=levels())
+    return ValueType("number")
 
 
-def _check_kinds(node: ast.Call, parts: Sequence[Part], kinds: Sequence[str]) -> None:
-    for part, value in zip(parts, [*node.args, *(k.value for k in node.keywords)], strict=True):
-        if part.kind not in kinds:
-            raise ForbiddenError(f"{shown(value)} is no number, and stands in {shown(node)}")
+def _check_kinds(node: ast.Call, types: Sequence[ValueType], kinds: Sequence[str]) -> None:
+    for inferred, value in zip(types, [*node.args, *(k.value for k in node.keywords)], strict=True):
+        if inferred.kind not in kinds:
+            raise ForbiddenError(f"{quoted(value)} is no number, and stands in {quoted(node)}")
 
 
-def _columns_made(function: Any, node: ast.Call, parts: Sequence[Part]) -> int | None:
+def _columns_made(function: Any, node: ast.Call, types: Sequence[ValueType]) -> int | None:
     """Columns that a transform is asked for, bounded; None if it always makes one."""
     known = list(signature(function).parameters)
-    if not any(name in SIZES for name in known):
+    if not any(name in MAX_SIZES for name in known):
         return None
     names = [*known[: len(node.args)], *(str(k.arg) for k in node.keywords)]
     made = 1
-    for name, part in zip(names, parts, strict=False):
-        if part.kind == "list":  # knots
-            made += part.width
-        elif name in SIZES:
-            if part.value is None or not 0 <= part.value <= SIZES[name]:
+    for name, inferred in zip(names, types, strict=False):
+        if inferred.kind == "list":  # knots
+            made += inferred.width
+        elif name in MAX_SIZES:
+            if inferred.value is None or not 0 <= inferred.value <= MAX_SIZES[name]:
                 raise ForbiddenError(
-                    f"`{name}` of {shown(node)} must be a number between 0 and {SIZES[name]} "
+                    f"`{name}` of {quoted(node)} must be a number between 0 and {MAX_SIZES[name]} "
                     "in a saved formula"
                 )
-            made += int(part.value)
+            made += int(inferred.value)
     return made

@@ -11,7 +11,7 @@ so its formula may hold nothing but
 - text, lists and codings as arguments of calls, such as the knots of a spline.
 
 The same check at saving refuses what could not be loaded. What is checked is the syntax tree
-of :func:`lmforms.formula.expression.parse`, which is what the evaluator evaluates, and what
+of :func:`lmforms.formula.expression.parse_code`, which is what the evaluator evaluates, and what
 names mean is looked up where the evaluator does: in
 :func:`lmforms.formula.transforms.language`.
 """
@@ -25,12 +25,12 @@ from typing import Any
 
 import numpy as np
 
-from ..formula.expression import INFIX, Expression, parse
+from ..formula.aliases import aliased, needs_alias, without_dots
+from ..formula.expression import INFIX, Expression, parse_code
 from ..formula.operators import COMPARISONS
-from ..formula.piece import aliased, joined, needs_alias
 from ..formula.transforms import FALLBACKS, language
-from .safe_arithmetic import OPERATORS, SIGNS, ForbiddenError, checked_number, computed, shown
-from .safe_calls import NUMBERS, VALUES, Part, called, is_coding, listed
+from .safe_arithmetic import OPERATORS, SIGNS, ForbiddenError, checked_number, computed, quoted
+from .safe_calls import NUMBERS, VALUES, ValueType, is_contrast, type_of_call, type_of_list
 
 DATE_PARTS: dict[str, int | None] = {
     **dict.fromkeys(("dayofweek", "day_of_week", "weekday"), 7),
@@ -60,7 +60,7 @@ class ExpressionChecker:
 
     Attributes
     ----------
-    outside : set of str
+    free_names : set of str
         Names met so far that must come from ``context=``.
     """
 
@@ -73,14 +73,14 @@ class ExpressionChecker:
     ) -> None:
         self._columns = {name: name for name in columns}
         self._columns |= {aliased(name): name for name in columns if needs_alias(name)}
-        self._columns |= {joined(name): name for name in columns if "." in name}
+        self._columns |= {without_dots(name): name for name in columns if "." in name}
         self._objects = set(objects)
         self._given, self._distinct = given, distinct
         self._language = {**FALLBACKS, **language()}
         self._expression: Expression
-        self.outside: set[str] = set()
+        self.free_names: set[str] = set()
 
-    def check(self, code: str) -> Part:
+    def check(self, code: str) -> ValueType:
         """What an expression gives.
 
         Raises
@@ -88,16 +88,16 @@ class ExpressionChecker:
         ForbiddenError
             It holds something that is not in the whitelist.
         """
-        self._expression = parse(code)
+        self._expression = parse_code(code)
         try:
-            return self._part(self._expression.tree.body)
+            return self._type(self._expression.tree.body)
         except ForbiddenError as exc:
             raise ForbiddenError(self._expression.written(str(exc))) from None
 
     # --- nodes ----------------------------------------------------------------------------
 
-    def _part(self, node: ast.expr) -> Part:
-        visit: dict[type[ast.expr], Callable[[Any], Part]] = {
+    def _type(self, node: ast.expr) -> ValueType:
+        visit: dict[type[ast.expr], Callable[[Any], ValueType]] = {
             ast.Attribute: self._attribute,
             ast.BinOp: self._operation,
             ast.BoolOp: self._condition,
@@ -111,17 +111,17 @@ class ExpressionChecker:
             ast.UnaryOp: self._sign,
         }
         if type(node) not in visit:
-            raise ForbiddenError(f"{shown(node)} is not allowed in a saved formula")
+            raise ForbiddenError(f"{quoted(node)} is not allowed in a saved formula")
         return visit[type(node)](node)
 
-    def _constant(self, node: ast.Constant) -> Part:
+    def _constant(self, node: ast.Constant) -> ValueType:
         if isinstance(node.value, str):
-            return Part("text")
+            return ValueType("text")
         if node.value is None:
-            return Part("list")
-        return Part("number", checked_number(node.value, shown(node)))
+            return ValueType("list")
+        return ValueType("number", checked_number(node.value, quoted(node)))
 
-    def _name(self, node: ast.Name) -> Part:
+    def _name(self, node: ast.Name) -> ValueType:
         column = self._column(node)
         if column is not None:
             return self._of_column(column)
@@ -130,87 +130,89 @@ class ExpressionChecker:
             return self._from_context(name)
         value = self._language[name]
         if isinstance(value, (bool, int, float)):
-            return Part("number", value)
-        if is_coding(value):
-            return Part("coding")
+            return ValueType("number", value)
+        if is_contrast(value):
+            return ValueType("coding")
         raise ForbiddenError(f"`{name}` is a function, and stands where a value is needed")
 
-    def _of_column(self, name: str) -> Part:
+    def _of_column(self, name: str) -> ValueType:
         if name in self._objects:
-            return Part("labels", width=self._distinct([name]))
-        return Part("number")
+            return ValueType("labels", width=self._distinct([name]))
+        return ValueType("number")
 
     def _column(self, node: ast.Name) -> str | None:
         """The column that a name stands for."""
         return self._columns.get(self._expression.quoted.get(node.id, node.id))
 
-    def _from_context(self, name: str) -> Part:
+    def _from_context(self, name: str) -> ValueType:
         if name.startswith("__") or (hasattr(builtins, name) and name not in self._given):
             raise ForbiddenError(f"`{name}` is Python's own, and not allowed in a saved formula")
-        self.outside.add(name)
+        self.free_names.add(name)
         value = self._given.get(name)
         if isinstance(value, (bool, int, float)):
-            return Part("number", checked_number(value, name))
-        return Part("list" if isinstance(value, (str, bytes, list, tuple, Mapping)) else "given")
+            return ValueType("number", checked_number(value, name))
+        return ValueType(
+            "list" if isinstance(value, (str, bytes, list, tuple, Mapping)) else "given"
+        )
 
-    def _operation(self, node: ast.BinOp) -> Part:
+    def _operation(self, node: ast.BinOp) -> ValueType:
         if type(node.op) not in OPERATORS:
-            raise ForbiddenError(f"the operator of {shown(node)} is not allowed")
+            raise ForbiddenError(f"the operator of {quoted(node)} is not allowed")
         left, right = self._operand(node.left), self._operand(node.right)
         if left.value is None or right.value is None:
-            return Part("number")
-        value = computed(shown(node), OPERATORS[type(node.op)], left.value, right.value)
-        return Part("number", value)
+            return ValueType("number")
+        value = computed(quoted(node), OPERATORS[type(node.op)], left.value, right.value)
+        return ValueType("number", value)
 
-    def _sign(self, node: ast.UnaryOp) -> Part:
-        part = self._operand(node.operand)
+    def _sign(self, node: ast.UnaryOp) -> ValueType:
+        inferred = self._operand(node.operand)
         if isinstance(node.op, ast.Not):
-            return Part("number")
-        if part.value is None:
-            return part
-        return Part("number", computed(shown(node), SIGNS[type(node.op)], part.value))
+            return ValueType("number")
+        if inferred.value is None:
+            return inferred
+        return ValueType("number", computed(quoted(node), SIGNS[type(node.op)], inferred.value))
 
-    def _condition(self, node: ast.BoolOp) -> Part:
+    def _condition(self, node: ast.BoolOp) -> ValueType:
         for side in node.values:
             self._operand(side)
-        return Part("number")
+        return ValueType("number")
 
-    def _operand(self, node: ast.expr) -> Part:
-        part = self._part(node)
-        if part.kind not in NUMBERS:
-            raise ForbiddenError(f"{shown(node)} is no number, and stands in arithmetic")
-        return part
+    def _operand(self, node: ast.expr) -> ValueType:
+        inferred = self._type(node)
+        if inferred.kind not in NUMBERS:
+            raise ForbiddenError(f"{quoted(node)} is no number, and stands in arithmetic")
+        return inferred
 
-    def _comparison(self, node: ast.Compare) -> Part:
+    def _comparison(self, node: ast.Compare) -> ValueType:
         if not all(type(op) in COMPARISONS for op in node.ops):
-            raise ForbiddenError(f"{shown(node)} is not allowed: compare by == or <")
-        for part in (self._part(side) for side in (node.left, *node.comparators)):
-            if part.kind not in VALUES:
-                raise ForbiddenError(f"{shown(node)} compares what has no order")
-        return Part("number")
+            raise ForbiddenError(f"{quoted(node)} is not allowed: compare by == or <")
+        for inferred in (self._type(side) for side in (node.left, *node.comparators)):
+            if inferred.kind not in VALUES:
+                raise ForbiddenError(f"{quoted(node)} compares what has no order")
+        return ValueType("number")
 
-    def _sequence(self, node: ast.List | ast.Tuple) -> Part:
-        return listed(node, [self._part(item) for item in node.elts])
+    def _sequence(self, node: ast.List | ast.Tuple) -> ValueType:
+        return type_of_list(node, [self._type(item) for item in node.elts])
 
-    def _mapping(self, node: ast.Dict) -> Part:
+    def _mapping(self, node: ast.Dict) -> ValueType:
         items = [item for item in (*node.keys, *node.values) if item is not None]
         if len(items) != 2 * len(node.keys):
-            raise ForbiddenError(f"{shown(node)} is not allowed in a saved formula")
-        return listed(node, [self._part(item) for item in items])
+            raise ForbiddenError(f"{quoted(node)} is not allowed in a saved formula")
+        return type_of_list(node, [self._type(item) for item in items])
 
-    def _attribute(self, node: ast.Attribute) -> Part:
+    def _attribute(self, node: ast.Attribute) -> ValueType:
         owner, name = node.value, node.attr
         value = self._member(node)
         if isinstance(value, float):
-            return Part("number", value)
-        if is_coding(value):
-            return Part("coding")
+            return ValueType("number", value)
+        if is_contrast(value):
+            return ValueType("coding")
         if isinstance(owner, ast.Attribute) and owner.attr == "dt" and name in DATE_PARTS:
             column = owner.value
             if isinstance(column, ast.Name) and self._column(column) is not None:
-                return Part("number")
+                return ValueType("number")
         raise ForbiddenError(
-            f"the attribute {shown(node)} is not allowed in a saved formula, only np.<ufunc>, "
+            f"the attribute {quoted(node)} is not allowed in a saved formula, only np.<ufunc>, "
             "contr.<coding> and <column>.dt.<part of a date>"
         )
 
@@ -223,38 +225,38 @@ class ExpressionChecker:
             written |= node.value.id == name and name not in self._columns
             if written and self._given.get(name, module) is module:
                 value = getattr(module, node.attr, None)
-                return value if isinstance(value, (np.ufunc, float)) or is_coding(value) else None
+                return value if isinstance(value, (np.ufunc, float)) or is_contrast(value) else None
         return None
 
-    def _call(self, node: ast.Call) -> Part:
+    def _call(self, node: ast.Call) -> ValueType:
         if isinstance(node.func, ast.Name) and node.func.id in INFIX.values():
             return self._infix(node)
         function, name = self._function(node.func)
         for keyword in node.keywords:
             if keyword.arg is None or keyword.arg.startswith("_"):
-                raise ForbiddenError(f"the arguments of {shown(node)} are not allowed")
+                raise ForbiddenError(f"the arguments of {quoted(node)} are not allowed")
         if name == "Q" and function is not None:
             return self._quoted(node)
-        parts = [self._part(value) for value in (*node.args, *(k.value for k in node.keywords))]
+        types = [self._type(value) for value in (*node.args, *(k.value for k in node.keywords))]
         if function is None:  # of the caller, who answers for it
-            return Part("given")
-        return called(node, function, name, parts, lambda: self._levels(node))
+            return ValueType("given")
+        return type_of_call(node, function, name, types, lambda: self._levels(node))
 
-    def _infix(self, node: ast.Call) -> Part:
+    def _infix(self, node: ast.Call) -> ValueType:
         """``%in%`` and the two of division."""
-        left, right = (self._part(argument) for argument in node.args)
+        left, right = (self._type(argument) for argument in node.args)
         if node.func.id == INFIX["%in%"]:  # type: ignore[attr-defined]
             fit = left.kind in VALUES and right.kind in (*VALUES, "list")
         else:
             fit = left.kind in NUMBERS and right.kind in NUMBERS
         if not fit:
-            raise ForbiddenError(f"{shown(node)} has operands of the wrong kind")
-        return Part("number")
+            raise ForbiddenError(f"{quoted(node)} has operands of the wrong kind")
+        return ValueType("number")
 
-    def _quoted(self, node: ast.Call) -> Part:
+    def _quoted(self, node: ast.Call) -> ValueType:
         column = getattr(node.args[0], "value", None) if len(node.args) == 1 else None
         if not isinstance(column, str) or column not in self._columns.values() or node.keywords:
-            raise ForbiddenError(f"{shown(node)} names no column")
+            raise ForbiddenError(f"{quoted(node)} names no column")
         return self._of_column(column)
 
     def _levels(self, node: ast.Call) -> int:
@@ -274,10 +276,10 @@ class ExpressionChecker:
             function = self._member(node)
             if function is None or isinstance(function, float):
                 self._attribute(node)
-                raise ForbiddenError(f"{shown(node)} is no function")
+                raise ForbiddenError(f"{quoted(node)} is no function")
             return function, node.attr
         if not isinstance(node, ast.Name) or self._column(node) is not None:
-            raise ForbiddenError(f"the call of {shown(node)} is not allowed in a saved formula")
+            raise ForbiddenError(f"the call of {quoted(node)} is not allowed in a saved formula")
         name = self._expression.name(node.id)
         if name in self._given or name not in self._language:
             self._from_context(name)

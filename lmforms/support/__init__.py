@@ -1,1 +1,1 @@
-"""What every room may use: checked arguments, and who called."""
+"""Helpers for all modules: checked arguments, the caller's frame, types of arrays."""

@@ -10,17 +10,15 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import ArgumentError, near_matches
-from . import other_packages as borrowed
+from . import other_packages
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..control import Control
-
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
-SHOWN = 60
+MAX_REPR_LENGTH = 60
 """Characters of a value that a message shows."""
 
 
@@ -50,7 +48,7 @@ def named_arguments(function: F) -> F:
         for name in kwargs:
             if name not in known:
                 has = f" It has: {', '.join(known)}." if known else " It has none."
-                hint = borrowed.hint(name, known, label) or near_matches(name, known) or has
+                hint = other_packages.hint(name, known, label) or near_matches(name, known) or has
                 raise ArgumentError(f"{label}() has no argument `{name}`.{hint}")
         return function(*args, **kwargs)
 
@@ -60,7 +58,9 @@ def named_arguments(function: F) -> F:
 def shown(value: object) -> str:
     """A value for a message: its repr on one line, and not much of it."""
     text = " ".join(repr(value).split())
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({type(value).__name__})"
+    if len(text) <= MAX_REPR_LENGTH:
+        return text
+    return f"{text[:MAX_REPR_LENGTH]}… ({type(value).__name__})"
 
 
 def one_of(name: str, value: Any, choices: Collection[str], *, says: str = "") -> str:
@@ -157,7 +157,7 @@ def share(name: str, value: Any) -> float:
 
 
 def generator(name: str, seed: Any) -> np.random.Generator:
-    """Random numbers from a seed, or from whatever else NumPy makes them of."""
+    """A random generator, from a seed or whatever else NumPy accepts."""
     import numpy as np
 
     try:
@@ -195,22 +195,13 @@ def mapping(name: str, value: Any, of: str) -> Mapping[Any, Any]:
 
 
 def sequence(name: str, value: Any, of: str) -> list[Any]:
-    """A list of what comes one after the other in a sequence, which text is not."""
+    """The elements of a sequence as a list; text is refused."""
     try:
         if not isinstance(value, (str, bytes)):
             return list(value)
     except TypeError:
         pass
     raise ArgumentError(f"{name} must be a sequence of {of}, not {shown(value)}.")
-
-
-def control_of(value: Any) -> Control:
-    """The options, or the default ones."""
-    from ..control import Control
-
-    if value is None or isinstance(value, Control):
-        return value or Control()
-    raise ArgumentError(f"control must be a lmforms.Control, not {shown(value)}.")
 
 
 def _is_flag(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Whoever calls the package: where warnings point, and whose names a formula may use."""
+"""The caller of the package: where warnings point, and whose variables a formula may use."""
 
 from __future__ import annotations
 

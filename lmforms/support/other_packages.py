@@ -1,4 +1,4 @@
-"""Words of R and statsmodels given as arguments, and what to write here instead."""
+"""Argument names of R and statsmodels, and their equivalents here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ArgumentError
 
-OTHER_NAMES: dict[str, tuple[str, str]] = {
+RENAMED_ARGUMENTS: dict[str, tuple[str, str]] = {
     "reml": ("reml", "reml=True or reml=False"),
     "ml": ("reml", "reml=False for maximum likelihood"),
     "newdata": ("data", "predict(data=new)"),
@@ -27,7 +27,7 @@ OTHER_NAMES: dict[str, tuple[str, str]] = {
 }
 """Names of arguments that are called otherwise here: the one to use, and how."""
 
-ABSENT: dict[str, str] = {
+UNAVAILABLE_ARGUMENTS: dict[str, str] = {
     "groups": "the grouping stands in the formula: 'y ~ x + (1 | g)' for groups='g'",
     "random": "random terms stand in the formula: 'y ~ x + (x | g)'",
     "fixed": "fixed effects stand in the formula: 'y ~ x + (1 | g)'",
@@ -61,9 +61,9 @@ ABSENT: dict[str, str] = {
     "parm": "all fixed effects have a row: select them by .loc",
     "ddf": "tests of fixed effects print t alone: leave it out",
 }
-"""Names of arguments that do not exist here, and the way to the same."""
+"""Names of arguments that do not exist here, and how to do the same."""
 
-OF_FIT = {
+FIT_ARGUMENTS = {
     "reml": "it belongs to fit(reml=…)",
     "method": "it belongs to fit(method=…)",
     "start": "it belongs to fit(start=…)",
@@ -100,14 +100,15 @@ def hint(name: str, known: Collection[str], function: str) -> str:
     ' Did you mean `reml`? As in reml=True or reml=False.'
     """
     word = name.lower().replace(".", "_")
-    if function == "MixedModel" and word in OF_FIT:
-        return f" In two steps {OF_FIT[word]}."
-    other, how = OTHER_NAMES.get(word, ("", ""))
+    if function == "MixedModel" and word in FIT_ARGUMENTS:
+        return f" In two steps {FIT_ARGUMENTS[word]}."
+    other, how = RENAMED_ARGUMENTS.get(word, ("", ""))
     if other in known:
         return f" Did you mean `{other}`? As in {how}."
     if function == "MixedModelResults.residuals" and word == "type":
         return " Did you mean `kind`? As in kind='response', 'pearson' or 'scaled'."
-    return f" {ABSENT[word][0].upper()}{ABSENT[word][1:]}." if word in ABSENT else ""
+    way = UNAVAILABLE_ARGUMENTS.get(word)
+    return f" {way[0].upper()}{way[1:]}." if way else ""
 
 
 def refuse_method(method: Any) -> None:

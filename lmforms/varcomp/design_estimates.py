@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..control import STARTLESS, Control
+from ..control import METHODS_WITHOUT_START, Control
 from ..engine.estimate import Estimate
 from ..engine.estimate import estimate as engine_estimate
 from ..errors import ArgumentError
@@ -54,8 +54,7 @@ def estimate_design(
         [g.covariance for g in design.groups],
         reml=reml,
         control=control,
-        start=related.theta,
-        fixed_theta=True,
+        at=related.theta,
     )
     report = related.report([g.name for g in design.groups])
     shift = ordinary.scaling.criterion_shift(ordinary.problem.nu, reml)
@@ -116,8 +115,8 @@ def _fit_by_method(
         "ai" if method == "auto" else method,
         reml=reml,
         start=variances,
-        tolerance=None if method in STARTLESS else tolerance,
-        max_iterations=None if method in STARTLESS else limit,
+        tolerance=None if method in METHODS_WITHOUT_START else tolerance,
+        max_iterations=None if method in METHODS_WITHOUT_START else limit,
         memory=control.memory,
         seed=control.seed,
     )

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import STARTLESS, STEPPING
-from ..data.align import by_name
-from ..engine.factor import calm_threads
-from ..engine.optimize.other_optima import LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
+from ..control import METHODS_WITH_START, METHODS_WITHOUT_START
+from ..data.align import in_name_order
+from ..engine.linalg.threads import limited_blas_threads
+from ..engine.optimize.other_optima import MOST_LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
 from ..engine.status import other_optima_message
 from ..errors import ArgumentError, ModelError, NumericalError
 from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole
@@ -129,12 +129,12 @@ def estimate(
     Name: variance, dtype: float64
     """
     model = component_model_of(model)
-    method = one_of("method", method, (*STEPPING, *STARTLESS))
+    method = one_of("method", method, (*METHODS_WITH_START, *METHODS_WITHOUT_START))
     reml = flag("reml", reml)
     memory = positive("memory", memory)
     given = {"start": start, "max_iterations": max_iterations, "tolerance": tolerance}
     unused = [name for name, value in given.items() if value is not None]
-    if method in STARTLESS and unused:
+    if method in METHODS_WITHOUT_START and unused:
         raise ArgumentError(f"method={method!r} has no use for {', '.join(unused)}.")
     if method == "gibbs" and not reml:
         raise ArgumentError("method='gibbs' has no counterpart of ML: leave reml=True.")
@@ -176,7 +176,7 @@ def _by_method(
     if method == "gibbs":
         return _joint_mode(model, equations, options.seed)
     path = IterationPath(equations, options.reml, [], [], [])
-    with calm_threads(equations.largest):
+    with limited_blas_threads(equations.largest):
         at = path.at(start)
         path.add(at, "start")
         if _leaves_little(path):
@@ -203,7 +203,7 @@ def _lowest(
     Optima with a residual variance of zero are not used: the likelihood may have no bound there.
     """
     met = [at.criterion]
-    for _ in range(LOWER_OPTIMA):
+    for _ in range(MOST_LOWER_OPTIMA):
         lower = None
         for ratios in other_minima(at):
             trial_path = IterationPath(path.equations, path.reml, [], [], [])
@@ -316,7 +316,7 @@ def _start(start: Any, model: ComponentModel, sums: Sums) -> FloatArray:
     if start is None:
         share = 1.0 / len(names)
         return np.append(share / sums.sizes, share)
-    start = by_name("start", start, pd.Index(names))
+    start = in_name_order("start", start, pd.Index(names))
     if isinstance(start, Mapping):
         if sorted(start) != sorted(names):
             raise ArgumentError(f"start must name {', '.join(names)}, not {', '.join(start)}.")

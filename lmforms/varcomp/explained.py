@@ -21,7 +21,7 @@ a difference of sums."""
 def doubtful(model: ComponentModel, left: float) -> bool:
     """Whether whitened residuals of this root mean square have to be checked row by row."""
     size = max(model.size, float(np.abs(model.y).max(initial=0.0)))
-    return left <= exact_fit.DOUBTFUL * exact_fit.resolution(size, model.root_weights)
+    return left <= exact_fit.CHECKED_RATIO * exact_fit.resolution(size, model.root_weights)
 
 
 def explained_rows(model: ComponentModel) -> exact_fit.Explained:

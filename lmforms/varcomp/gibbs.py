@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.factor import calm_threads
+from ..engine.linalg.threads import limited_blas_threads
 from ..errors import MemoryLimitError, MissingPackageError, ModelError
 from ..support.arguments import flag, generator, named_arguments, whole
 from ..support.arrays import FloatArray
@@ -117,7 +117,7 @@ def gibbs(
     if progress:
         iterations = _bar(iterations)
     try:
-        with calm_threads(len(sums.zr)):
+        with limited_blas_threads(len(sums.zr)):
             for i in iterations:
                 run.step(keep=i >= warmup and (i - warmup + 1) % thin == 0)
     except KeyboardInterrupt:

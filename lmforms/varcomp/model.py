@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..data.align import in_order
+from ..data.align import in_row_order
 from ..data.frame import real_array
 from ..errors import ArgumentError, DataError, ModelError, near_matches
 from ..relationship import Relationship
@@ -202,10 +202,10 @@ class ComponentModel:
         rows = _row_labels(y, X, *Z.values(), weights)
         if rows is not None:
             y, X, weights = (
-                in_order(what, given, rows)
+                in_row_order(what, given, rows)
                 for what, given in (("y", y), ("X", X), ("weights", weights))
             )
-            Z = {name: in_order(f"Z[{name!r}]", z, rows) for name, z in Z.items()}
+            Z = {name: in_row_order(f"Z[{name!r}]", z, rows) for name, z in Z.items()}
         y, X = real_array("y", y), real_array("X", X)
         if y.ndim != 1 or X.ndim != 2 or len(X) != len(y):
             raise ArgumentError(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.optimize.variance_curves import WIDEST, Curves, each_level
+from ..engine.optimize.variance_curves import MOST_FIXED_COLUMNS, Curves, single_levels
 from ..support.arrays import FloatArray
 from .likelihood import Likelihood
 
@@ -29,7 +29,7 @@ def other_minima(at: Likelihood) -> list[FloatArray]:
     at : Likelihood
         With the σ² that belongs to its ratios.
     """
-    if at.sums.m > FEW_EFFECTS or at.sums.p > WIDEST:
+    if at.sums.m > FEW_EFFECTS or at.sums.p > MOST_FIXED_COLUMNS:
         return []
     from scipy.linalg import eigh
 
@@ -40,7 +40,7 @@ def other_minima(at: Likelihood) -> list[FloatArray]:
     for i, (s, ratio) in enumerate(zip(at.sums.spans, at.ratios, strict=True)):
         d, vectors = eigh(known[s, s] / ratio, q[s, s])
         c = vectors.T @ q[s, s] @ moments[s] / np.sqrt(ratio)
-        levels = each_level(np.maximum(d, 0.0)[None], c[None])
+        levels = single_levels(np.maximum(d, 0.0)[None], c[None])
         curves = Curves(at.quadratic, at.nu, at.reml, np.array([ratio]), *levels)
         for _, variance, change in curves.other_minima():
             ratios = at.variances[:-1] / at.scale

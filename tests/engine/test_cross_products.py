@@ -17,10 +17,10 @@ from lmforms.engine.criterion.evaluate import Problem, evaluate
 from lmforms.engine.estimate import estimate, estimate_sums
 from lmforms.engine.factor import System
 from lmforms.engine.rows import ModelRows
-from lmforms.engine.sums.build import choose_scaling, summed
+from lmforms.engine.sums.build import choose_scaling, sums_of_rows
 from lmforms.engine.sums.cross_products import cross_products
-from lmforms.engine.sums.pilot import RIDGE, SWEEPS
-from lmforms.engine.sums.scaling import EMPTIED, choose_units, with_pilot
+from lmforms.engine.sums.pilot import PILOT_SWEEPS, RELATIVE_RIDGE
+from lmforms.engine.sums.scaling import LEAST_WITHIN_SHARE, choose_units, with_pilot
 
 
 @settings(max_examples=50, deadline=None)
@@ -117,7 +117,7 @@ def far_apart(model, far: float) -> ModelRows:
 def answers(rows, model, scaling):
     """Criterion, β and random effects in the user's units."""
     problem = Problem(System(cross_products(rows, scaling)), model.covariances, model.reml)
-    at = evaluate(problem, model.theta, 0)
+    at = evaluate(problem, model.theta)
     b = [scaling.y_scale * x @ m.linear.T for x, m in zip(at.b, scaling.bases, strict=True)]
     value = at.value + scaling.criterion_shift(problem.nu, model.reml)
     return value, scaling.beta(at.fixed.beta), np.concatenate([x.ravel() for x in b])
@@ -140,7 +140,7 @@ def test_pilots_change_no_answer(model, far):
 def test_pilots_are_taken_where_sums_would_cancel(far, wanted, columns):
     model = make_model(6, (7, 5), columns, ("us", "us"), n=60)
     rows = far_apart(model, far)
-    cp = summed(rows, model.covariances)
+    cp = sums_of_rows(rows, model.covariances)
     assert any(b.any() for b in cp.scaling.b_pilot) == wanted
     plain = cross_products(rows, choose_units(rows, model.covariances))
     if wanted:
@@ -159,9 +159,9 @@ def dense_rest(rows: ModelRows, scaling) -> tuple[np.ndarray, list[np.ndarray]]:
         zz = z.T @ z
         if f.k > 1:
             size = np.diag(zz).reshape(-1, f.k).mean(axis=1)
-            zz += np.diag(np.repeat(RIDGE * np.where(size > 0, size, 1.0), f.k))
+            zz += np.diag(np.repeat(RELATIVE_RIDGE * np.where(size > 0, size, 1.0), f.k))
         fits.append(z @ np.linalg.pinv(zz, rcond=1e-14) @ z.T)
-    for _ in range(SWEEPS):
+    for _ in range(PILOT_SWEEPS):
         before = right[:, -1] @ right[:, -1]
         for fit in fits:
             right = right - fit @ right
@@ -179,9 +179,9 @@ def test_what_is_unexplained_against_dense_projections(model, far):
     right, _ = units.whitened(rows)
     rest, zs = dense_rest(rows, units)
     X, y = rest[:, :-1], rest[:, -1]
-    alive = np.square(X).sum(axis=0) > EMPTIED**2 * np.square(right[:, :-1]).sum(axis=0)
+    alive = np.square(X).sum(axis=0) > LEAST_WITHIN_SHARE**2 * np.square(right[:, :-1]).sum(axis=0)
     X = X[:, alive]
-    left = y @ y - y @ X @ np.linalg.pinv(X.T @ X, rcond=EMPTIED) @ X.T @ y
+    left = y @ y - y @ X @ np.linalg.pinv(X.T @ X, rcond=LEAST_WITHIN_SHARE) @ X.T @ y
     assert cp.unexplained == pytest.approx(left, rel=1e-8, abs=1e-11 * cp.rr[-1, -1])
     everything = np.hstack([*zs, right[:, :-1]])
     least = right[:, -1] - everything @ np.linalg.pinv(everything, rcond=1e-10) @ right[:, -1]

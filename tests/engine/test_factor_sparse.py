@@ -15,7 +15,7 @@ from models import SmallModel, problem_of, scaled_rows
 
 import lmforms as lf
 from lmforms.covariance import Unstructured
-from lmforms.engine.criterion.evaluate import Problem, evaluate
+from lmforms.engine.criterion.evaluate import Problem, differentiate, evaluate
 from lmforms.engine.factor import System, have_cholmod, sparse
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.factor.coupling_pattern import SparsityPattern, ranges
@@ -73,7 +73,8 @@ def model_of(kind: str, seed: int, k: int, n: int = 72, zero: int | None = None)
 def evaluated(model: SmallModel, path: str):
     _, scaling = scaled_rows(model)
     system = System(cross_products(model.rows, scaling), path)
-    return system, evaluate(Problem(system, model.covariances, model.reml), model.theta)
+    problem = Problem(system, model.covariances, model.reml)
+    return system, differentiate(evaluate(problem, model.theta))
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_nested_factors_against_the_dense_twin(kind, seed, k, zero):
     problem, inner = problem_of(model)
     assert isinstance(problem.system.solver, BlockSolver)
     assert problem.system.blocks("ab")[-1].kind == "block diagonal"
-    fast = evaluate(problem, model.theta)
+    fast = differentiate(evaluate(problem, model.theta))
     slow = dense_fit(inner, model.covariances, model.theta, model.reml)
     assert fast.value == pytest.approx(slow.value, rel=1e-10)
     for g, d in zip(fast.level_gradients, slow.level_gradients, strict=True):
@@ -144,10 +145,10 @@ def test_zero_variance_of_very_many_levels(kind, k, monkeypatch):
         _, exact = evaluated(model, "superlu")
         with monkeypatch.context() as m:
             m.setattr(sparse, "STRIPS", 0)
-            _, lifted = evaluated(model, "superlu")
-        for a, b in zip(lifted.level_gradients, exact.level_gradients, strict=True):
+            _, regularised = evaluated(model, "superlu")
+        for a, b in zip(regularised.level_gradients, exact.level_gradients, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * np.abs(b).max())
-        np.testing.assert_allclose(lifted.gradient, exact.gradient, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(regularised.gradient, exact.gradient, rtol=1e-5, atol=1e-5)
 
 
 def test_levels_without_rows():
@@ -168,9 +169,9 @@ def test_without_scikit_sparse(monkeypatch):
     monkeypatch.setattr(system_module, "DENSE_COUPLING", 0)
     monkeypatch.setattr(system_module, "DENSE_COUPLING_SHARE", 2.0)
     monkeypatch.setattr(system_module, "DENSE_SCHUR", 0)
-    monkeypatch.setattr(system_module, "FULL_WORK", np.inf)
+    monkeypatch.setattr(system_module, "FULL_PAIR_RATIO", np.inf)
     monkeypatch.setattr(system_module, "DENSE_FILL", np.inf)
-    monkeypatch.setattr(system_module, "SPARSE_COST", 0.0)
+    monkeypatch.setattr(system_module, "SPARSE_COST_RATIO", 0.0)
     system, _ = evaluated(model, "auto")
     assert system.blocks("abc")[-1].kind == "sparse (superlu)"
 
@@ -267,7 +268,7 @@ def test_ranges_of_rows_share_the_pairs_of_entries(parts):
 def test_pairs_of_many_levels(kind, monkeypatch):
     model = model_of(kind, 5, 2)
     plain = problem_of(model)[0].system.cp
-    monkeypatch.setattr(cross_products_module, "DENSE_KEYS", 0)
+    monkeypatch.setattr(cross_products_module, "MOST_TABULATED_PAIRS", 0)
     sorted_ = problem_of(model)[0].system.cp
     for key, pair in plain.pairs.items():
         other = sorted_.pairs[key]

@@ -7,21 +7,22 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import SmallModel, make_model, problem_of
+from models import SmallModel, fit_at, make_model, problem_of
 
 import lmforms as lf
 from lmforms.control import Control
 from lmforms.engine import choice
-from lmforms.engine.criterion.evaluate import Evaluation
+from lmforms.engine.criterion.evaluate import Differentiated, differentiate
 from lmforms.engine.criterion.evaluate import evaluate as evaluate_exactly
+from lmforms.engine.factor import Factorization
 from lmforms.engine.factor import system as system_module
-from lmforms.engine.iterative import IterativeProblem, IterativeSystem, optimize
+from lmforms.engine.iterative import IterativeProblem, IterativeSystem, score_search
 from lmforms.engine.iterative import evaluate_at as report_at
 from lmforms.engine.iterative.conjugate import solve
 from lmforms.engine.iterative.criterion import IterativeEvaluation, evaluate
 from lmforms.engine.iterative.lanczos import log_determinant, quadratic_forms
-from lmforms.engine.iterative.operator import Operator
 from lmforms.engine.iterative.probes import diagonal_sums, sign_probes
+from lmforms.engine.iterative.schur_operator import SchurOperator
 from lmforms.engine.linalg.batched import mirrored
 from lmforms.engine.linalg.takahashi import column_counts
 from lmforms.errors import ArgumentError, MemoryLimitError, ModelError, NumericalError
@@ -49,10 +50,10 @@ def basis(m: int, seed: int = 0) -> np.ndarray:
     return np.sqrt(m) * np.linalg.qr(square)[0]
 
 
-def twins(model: SmallModel) -> tuple[Evaluation, IterativeEvaluation]:
+def twins(model: SmallModel) -> tuple[Differentiated, IterativeEvaluation]:
     """The exact evaluation, and the iterative one with exact traces."""
     problem, _ = problem_of(model)
-    exact = evaluate_exactly(problem, model.theta)
+    exact = differentiate(evaluate_exactly(problem, model.theta))
     system = IterativeSystem(problem.system.cp)
     iterative = IterativeProblem(system, problem.covariances, problem.reml)
     return exact, evaluate(iterative, model.theta, basis(system.m), tolerance=1e-13)
@@ -127,10 +128,10 @@ def test_an_indefinite_operator_is_an_error():
 def test_the_operator_is_the_schur_complement(model):
     problem, _ = problem_of(model, "dense")
     lams = problem.factors(model.theta)
-    factor = problem.system.factorize(lams)
+    factor = Factorization(problem.system, lams)
     system = IterativeSystem(problem.system.cp)
-    operator = Operator(system, lams)
-    inverse = mirrored(np.ascontiguousarray(factor._schur_inverse()))
+    operator = SchurOperator(system, lams)
+    inverse = mirrored(np.ascontiguousarray(factor._schur_inverse))
     product = operator.schur(inverse)
     np.testing.assert_allclose(product, np.eye(system.m), atol=1e-8)
     # T: the diagonal blocks by level, of which the whitened operator has none but identities
@@ -168,7 +169,7 @@ def test_signs_give_the_same_on_average():
     model = make_model(4, (9, 7), (2, 2), ("us", "us"), n=80)
     exact, _ = twins(model)
     system = IterativeSystem(exact.problem.system.cp)
-    operator = Operator(system, exact.problem.factors(model.theta))
+    operator = SchurOperator(system, exact.problem.factors(model.theta))
     found = diagonal_sums(operator, sign_probes(system.m, 0, 4000), tolerance=1e-10)
     wanted = exact.factor.diagonal_sums()
     for one, total, want in zip(found.by_probe, found.sums, wanted, strict=True):
@@ -184,9 +185,9 @@ def test_what_blocks_can_tell_is_not_left_to_the_probes():
     second.codes[:] = first.codes[: len(second.codes)]
     theta = rng.normal(size=model.n_theta)
     problem, _ = problem_of(model)
-    exact = evaluate_exactly(problem, theta)
+    exact = differentiate(evaluate_exactly(problem, theta))
     system = IterativeSystem(problem.system.cp)
-    operator = Operator(system, problem.factors(theta))
+    operator = SchurOperator(system, problem.factors(theta))
     found = diagonal_sums(operator, sign_probes(system.m, 3, 2), tolerance=1e-13)
     for total, want in zip(found.sums, exact.factor.diagonal_sums(), strict=True):
         np.testing.assert_allclose(total, want, rtol=1e-9)
@@ -212,7 +213,7 @@ def test_the_likelihood_has_an_honest_standard_error(seed):
     model = lf.MixedModel("y ~ x + (x | a) + (1 | b)", frame)
     exact = model.fit()
     cg = lf.Control(factor="cg", seed=seed)
-    found = model._at(exact.theta, exact._y, reml=True, control=cg)
+    found = fit_at(exact, exact.theta, cg)
     assert 0 < found.criterion_se < 0.5
     assert abs(found.criterion - exact.criterion) < 4 * found.criterion_se
     assert exact.criterion_se == 0.0
@@ -246,16 +247,19 @@ def test_fits_agree_within_a_fraction_of_a_standard_error(formula, reml):
     model = lf.MixedModel(formula, crossed_frame(4000, 300, 250), weights="w")
     exact, found = model.fit(reml=reml), model.fit(reml=reml, control=Control(factor="cg"))
     assert found.converged
-    information = exact._estimate.optimum.evaluation.information
+    information = exact.state.estimate.optimum.evaluation.information
     inner = np.sqrt(2.0 * np.diag(np.linalg.pinv(information)))
-    moved = found._estimate.optimum.evaluation.theta - exact._estimate.optimum.evaluation.theta
+    moved = (
+        found.state.estimate.optimum.evaluation.theta
+        - exact.state.estimate.optimum.evaluation.theta
+    )
     assert (np.abs(moved) <= 0.06 * inner + 1e-6).all()  # ten probes, a few hundred levels
     # β moves by θ's noise times their small dependence
     assert (np.abs(found.params - exact.params) < 0.01 * exact.bse).all()
     np.testing.assert_allclose(found.bse, exact.bse, rtol=0.01)
     assert found.sigma == pytest.approx(exact.sigma, rel=1e-3)
     assert abs(found.criterion - exact.criterion) < 4 * found.criterion_se + 0.02
-    at = model._at(found.theta, found._y, reml=reml, control=Control())  # exactly, at the same θ
+    at = fit_at(found, found.theta, Control())  # exactly, at the same θ
     np.testing.assert_allclose(found.params, at.params, rtol=1e-9)
     np.testing.assert_allclose(found.cov_params(), at.cov_params(), rtol=1e-8)
     for name, modes in at.random_effects.items():
@@ -315,7 +319,7 @@ def test_a_failure_on_the_way_is_a_failed_step(monkeypatch):
             raise NumericalError("conjugate gradients did not converge")
         return evaluate(*args, **options)
 
-    monkeypatch.setattr(optimize, "evaluate", sometimes)
+    monkeypatch.setattr(score_search, "evaluate", sometimes)
     fit = model.fit(control=Control(factor="cg"))
     assert fit.converged
     assert np.inf in fit.optimizer.trace
@@ -346,9 +350,9 @@ def test_auto_goes_to_conjugate_gradients_where_no_factor_fits(monkeypatch):
 
 
 def test_auto_goes_to_conjugate_gradients_for_large_factors(monkeypatch):
-    monkeypatch.setattr(choice, "LARGE_SCHUR", 500)
+    monkeypatch.setattr(choice, "ALWAYS_EXACT_COLUMNS", 500)
     monkeypatch.setattr(system_module, "DENSE_SCHUR", 400)
-    monkeypatch.setattr(system_module, "SPARSE_WORK", 1e7)
+    monkeypatch.setattr(system_module, "MOST_SPARSE_WORK", 1e7)
     monkeypatch.setattr(system_module, "DENSE_COUPLING", 0)
     monkeypatch.setattr(system_module, "DENSE_COUPLING_SHARE", 2.0)
     formula = "y ~ x + (1 | a) + (1 | b)"
@@ -420,7 +424,7 @@ def test_refit_predict_and_criterion_at():
     fit = lf.lmer("y ~ x + (1 | a) + (1 | b)", frame, control=Control(factor="cg"))
     np.testing.assert_allclose(fit.predict(frame), fit.fittedvalues, atol=1e-10)
     assert fit.criterion_at(fit.theta + 0.3) > fit.criterion
-    again = fit.refit(fit._y * 2.0)
+    again = fit.refit(fit.state.response * 2.0)
     np.testing.assert_allclose(again.theta, fit.theta, rtol=1e-5)
 
 
@@ -441,5 +445,5 @@ def test_a_report_at_given_theta_needs_no_search():
     problem, _ = problem_of(model)
     system = IterativeSystem(problem.system.cp)
     found = report_at(IterativeProblem(system, problem.covariances, True), model.theta)
-    exact = evaluate_exactly(problem, model.theta, 0)
+    exact = evaluate_exactly(problem, model.theta)
     assert found.value == pytest.approx(exact.value, abs=4 * found.value_se + 1e-3)

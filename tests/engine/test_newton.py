@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmforms.engine.optimize.newton import FLATTEST, FLOOR, SADDLE, QuadraticModel, next_radius
+from lmforms.engine.criterion.information import LocalDerivatives
+from lmforms.engine.optimize.newton import (
+    LEAST_EIGENVALUE,
+    LEAST_SCALE,
+    NEGATIVE_CURVATURE,
+    QuadraticModel,
+    next_radius,
+)
 
 
 def quadratic(seed: int, eigenvalues: list[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -20,8 +27,12 @@ def quadratic(seed: int, eigenvalues: list[float]) -> tuple[np.ndarray, np.ndarr
     return units * rng.normal(size=m), 0.5 * (information + information.T)
 
 
+def point(gradient: np.ndarray, information: np.ndarray, reference: np.ndarray) -> LocalDerivatives:
+    return LocalDerivatives(gradient, information, reference, ())
+
+
 def model_of(gradient: np.ndarray, information: np.ndarray, **options) -> QuadraticModel:
-    return QuadraticModel.of(gradient, information, np.zeros(len(gradient)), **options)
+    return QuadraticModel.of(point(gradient, information, np.zeros(len(gradient))), **options)
 
 
 seeds = st.integers(0, 2**16)
@@ -75,13 +86,13 @@ def test_indefinite_information_leads_away_from_the_maximum():
     step, _, predicted = model.step(100.0)
     np.testing.assert_allclose(step, [-0.5, 1.0 / 3.0])  # −g/|H|
     assert predicted == pytest.approx(0.5 * (4 / 4 + 9 / 9))
-    (way,) = model.negative_curvature_directions()
-    np.testing.assert_allclose(np.abs(way), [0.0, 1.0 / 3.0], atol=1e-15)
+    (direction,) = model.negative_curvature_directions()
+    np.testing.assert_allclose(np.abs(direction), [0.0, 1.0 / 3.0], atol=1e-15)
     assert not list(model_of(np.ones(2), np.diag([1.0, -1e-30])).negative_curvature_directions())
-    small = np.array([[1.0, 1.0 - 0.5 * SADDLE], [1.0 - 0.5 * SADDLE, 1.0]])
+    small = np.array([[1.0, 1.0 - 0.5 * NEGATIVE_CURVATURE], [1.0 - 0.5 * NEGATIVE_CURVATURE, 1.0]])
     assert not list(
         model_of(np.ones(2), small).negative_curvature_directions()
-    )  # rounding, not a way
+    )  # rounding, not a direction of descent
 
 
 def test_secants_add_to_the_curvature():
@@ -92,11 +103,11 @@ def test_secants_add_to_the_curvature():
 
 
 def test_a_flat_criterion_is_measured_by_its_reference():
-    flat = QuadraticModel.of(np.array([1e-12]), np.array([[0.0]]), np.array([10.0]))
+    flat = QuadraticModel.of(point(np.array([1e-12]), np.array([[0.0]]), np.array([10.0])))
     step, length, _ = flat.step(20.0)
-    assert step[0] == pytest.approx(-1e-12 / (FLATTEST * 10.0) ** 2 / FLOOR)
-    assert length == pytest.approx(-step[0] * FLATTEST * 10.0)
-    nothing = QuadraticModel.of(np.zeros(2), np.zeros((2, 2)), np.zeros(2))
+    assert step[0] == pytest.approx(-1e-12 / (LEAST_SCALE * 10.0) ** 2 / LEAST_EIGENVALUE)
+    assert length == pytest.approx(-step[0] * LEAST_SCALE * 10.0)
+    nothing = QuadraticModel.of(point(np.zeros(2), np.zeros((2, 2)), np.zeros(2)))
     np.testing.assert_array_equal(nothing.step(20.0)[0], 0.0)
 
 

@@ -44,14 +44,14 @@ def saturated() -> pd.DataFrame:
 def test_curves_are_the_criterion_at_other_variances(model):
     scaling = choose_scaling(model.rows, model.covariances)
     problem = Problem(System(cross_products(model.rows, scaling)), model.covariances, model.reml)
-    at = evaluate(problem, model.theta, 0)
+    at = evaluate(problem, model.theta)
     for i, vectors, curves in variance_curves(at):
         grid = curves.grid()[:, [0, 10, 16, 22]]
         changes = curves.changes(grid)
         for j, variances in enumerate(grid):
             for variance, change in zip(variances, changes[j], strict=True):
                 theta = theta_with(at, i, vectors[:, j], variance - curves.variances[j])
-                exact = evaluate(problem, theta, 0).value - at.value
+                exact = evaluate(problem, theta).value - at.value
                 assert change == pytest.approx(exact, abs=1e-6 * (1 + abs(exact)))
 
 
@@ -60,7 +60,7 @@ def test_levels_taken_together_draw_the_same_curve():
     g = rng.integers(0, 500, 3000)
     x = rng.normal(size=3000)
     data = {"y": rng.normal(size=500)[g] + rng.normal(size=3000), "x": x, "g": g}
-    at = lf.lmer("y ~ x + (x | g)", data)._estimate.optimum.evaluation
+    at = lf.lmer("y ~ x + (x | g)", data).state.estimate.optimum.evaluation
     ((_, vectors, curves),) = variance_curves(at)
     assert curves.d.shape[1] < 500
     grid = curves.grid()
@@ -68,7 +68,7 @@ def test_levels_taken_together_draw_the_same_curve():
     for j, changes in enumerate(curves.changes(grid)):
         for variance, change in zip(grid[j], changes, strict=True):
             theta = theta_with(at, 0, vectors[:, j], variance - curves.variances[j])
-            exact = evaluate(at.problem, theta, 0).value - at.value
+            exact = evaluate(at.problem, theta).value - at.value
             if exact < 1000:  # far away they need not agree
                 near += 1
                 assert change == pytest.approx(exact, rel=0.1, abs=0.1)
@@ -98,7 +98,7 @@ def test_a_close_second_optimum_is_told():
 
 def test_an_ordinary_fit_has_one_optimum():
     fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
-    optimum = fit._estimate.optimum
+    optimum = fit.state.estimate.optimum
     assert other_minima(optimum.evaluation) == []
     assert optimum.other_optima == ()
     assert "another" not in optimum.message

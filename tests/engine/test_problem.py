@@ -1,8 +1,8 @@
-"""θ and its charts: the same point in principal axes, with its own derivatives."""
+"""θ and its parametrisations: the same point in principal axes, with its own derivatives."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import SmallModel, make_model, problem_of, small_models
 
-from lmforms.covariance import Rotated, Stacked, Unstructured
+import lmforms as lf
+from lmforms.covariance import Covariance, Rotated, Stacked, Unstructured
 from lmforms.engine.criterion.evaluate import differentiate, evaluate
+from lmforms.engine.estimate import estimate
 
 STRUCTURES = [("us", "us"), ("us", "diag"), ("stacked", "us")]
 
@@ -48,15 +50,15 @@ models = st.builds(
 
 @settings(max_examples=20, deadline=None)
 @given(model=models)
-def test_a_chart_has_the_criterion_and_derivatives_of_its_dense_twin(model):
+def test_principal_axes_have_the_criterion_and_derivatives_of_their_dense_twin(model):
     problem, inner = problem_of(model)
     rotated, at = problem.in_principal_axes(model.theta)
     assert not unrotated(rotated.covariances)
     for new, old in zip(rotated.factors(at), problem.factors(model.theta), strict=True):
         np.testing.assert_allclose(new @ new.T, old @ old.T, atol=1e-12)
-    fast = evaluate(rotated, at)
+    fast = differentiate(evaluate(rotated, at))
     slow = dense_fit(inner, rotated.covariances, at, model.reml)
-    assert fast.value == pytest.approx(evaluate(problem, model.theta, 0).value, rel=1e-11)
+    assert fast.value == pytest.approx(evaluate(problem, model.theta).value, rel=1e-11)
     assert fast.value == pytest.approx(slow.value, rel=1e-10)
     scale = np.abs(slow.information).max()
     np.testing.assert_allclose(fast.information, slow.information, rtol=1e-7, atol=1e-8 * scale)
@@ -69,11 +71,11 @@ def test_a_chart_has_the_criterion_and_derivatives_of_its_dense_twin(model):
 
 @settings(max_examples=40, deadline=None)
 @given(model=models)
-def test_an_evaluation_may_change_its_chart(model):
+def test_an_evaluation_may_be_reparametrised(model):
     problem, _ = problem_of(model)
     rotated, at = problem.in_principal_axes(model.theta)
-    moved = differentiate(replace(evaluate(problem, model.theta, 0), problem=rotated, theta=at))
-    fresh = evaluate(rotated, at)
+    moved = differentiate(evaluate(problem, model.theta).reparametrised(rotated, at))
+    fresh = differentiate(evaluate(rotated, at))
     np.testing.assert_allclose(moved.gradient, fresh.gradient, rtol=1e-8, atol=1e-8)
     scale = np.abs(fresh.information).max()
     np.testing.assert_allclose(moved.information, fresh.information, rtol=1e-8, atol=1e-9 * scale)
@@ -81,7 +83,7 @@ def test_an_evaluation_may_change_its_chart(model):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**16), structures=st.sampled_from(STRUCTURES))
-def test_gradients_of_two_charts_obey_the_chain_rule(seed, structures):
+def test_gradients_of_two_parametrisations_obey_the_chain_rule(seed, structures):
     model = nearly_singular(seed, structures, 0.05)
     problem, _ = problem_of(model)
     rotated, at = problem.in_principal_axes(model.theta)
@@ -93,13 +95,13 @@ def test_gradients_of_two_charts_obey_the_chain_rule(seed, structures):
         [(back(at + s) - back(at - s)) / 2e-6 for s in 1e-6 * np.eye(len(at))]
     )
     there, here = (
-        evaluate(rotated, at, 1).gradient,
-        evaluate(problem, back(at), 1).gradient,
+        differentiate(evaluate(rotated, at)).gradient,
+        differentiate(evaluate(problem, back(at))).gradient,
     )
     np.testing.assert_allclose(there, jacobian.T @ here, rtol=1e-5, atol=1e-5)
 
 
-def test_far_from_singular_nothing_is_charted():
+def test_far_from_singular_the_parametrisation_stays():
     model = nearly_singular(1, ("us", "us"), 0.9)
     problem, _ = problem_of(model)
     same, theta = problem.in_principal_axes(model.theta)
@@ -107,7 +109,7 @@ def test_far_from_singular_nothing_is_charted():
     np.testing.assert_array_equal(theta, model.theta)
 
 
-def test_a_chart_of_a_chart_starts_from_the_structure_itself():
+def test_principal_axes_of_a_rotated_structure_start_from_the_structure_itself():
     model = nearly_singular(2, ("us", "us"), 0.01)
     problem, _ = problem_of(model)
     once, at = problem.in_principal_axes(model.theta)
@@ -116,7 +118,7 @@ def test_a_chart_of_a_chart_starts_from_the_structure_itself():
         assert isinstance(c.inner, Unstructured)
         lam = c.inner.factor(there[part])
         np.testing.assert_array_equal(lam, np.diag(np.diag(lam)))  # in its own axes
-    assert evaluate(twice, there, 0).value == pytest.approx(evaluate(once, at + 0.01, 0).value)
+    assert evaluate(twice, there).value == pytest.approx(evaluate(once, at + 0.01).value)
 
 
 @settings(max_examples=60, deadline=None)
@@ -132,3 +134,43 @@ def test_theta_comes_back_from_its_factors_up_to_signs(model):
         np.testing.assert_allclose(new @ new.T, old @ old.T, atol=1e-12)
         if np.abs(d).min() > 1e-2:  # regular: the root is unique but for signs of columns
             np.testing.assert_allclose(new, old * np.sign(d), atol=1e-11)
+
+
+@dataclass(frozen=True)
+class Homogeneous(Covariance):
+    """λ = θI, with no more than a structure must define."""
+
+    @property
+    def n_theta(self):
+        return 1
+
+    def factor(self, theta):
+        return theta[0] * np.eye(self.k)
+
+    def derivative(self, theta):
+        return np.eye(self.k)[None]
+
+    def theta(self, factor):
+        return factor[:1, 0].copy()
+
+    def nearest(self, covariance):
+        return np.sqrt([np.trace(covariance) / self.k])
+
+    def start(self):
+        return np.ones(1)
+
+    def covariances(self):
+        return []
+
+
+@pytest.mark.parametrize("stack", [False, True])
+def test_a_structure_of_ones_own(stack):
+    machines = lf.datasets.load("Machines")
+    design = lf.MixedModel("score ~ Machine + (0 + Machine | Worker)", machines).design
+    own = Stacked.of([Homogeneous(3)]) if stack else Homogeneous(3)
+    found = estimate(design.rows(), [own], reml=True, control=lf.Control())
+    twin = lf.lmer("score ~ Machine + (1 | Worker:Machine)", machines)
+    assert found.criterion == pytest.approx(twin.criterion, rel=1e-12)
+    np.testing.assert_allclose(found.theta[0], twin.theta, rtol=1e-6)
+    assert not found.singular
+    assert not found.flat

@@ -26,8 +26,8 @@ from lmforms.errors import (
     ModelError,
     SingularWarning,
 )
+from lmforms.formula.formula_part import translated
 from lmforms.formula.lexer import spaced
-from lmforms.formula.piece import dialect
 from lmforms.formula.term_algebra import expand
 from lmforms.formula.transforms import rounded
 
@@ -760,7 +760,7 @@ def test_words_of_r_that_work(one, other):
     ],
 )
 def test_terms_are_those_of_r(right, intercept, labels):
-    found = expand(dialect(right, [(0, len(right))]), intercept=True)
+    found = expand(translated(right, [(0, len(right))]), intercept=True)
     assert found.intercept == bool(intercept)
     assert [":".join(t.text for t in term) for term in found.terms] == labels.split()
 

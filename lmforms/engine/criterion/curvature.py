@@ -1,4 +1,4 @@
-"""What the average information leaves out of the curvature: traces over all pairs of levels.
+"""The Hessian less the average information: traces over all pairs of levels.
 
 With M = Z'V₀⁻¹Z, less VV' under REML (V = Z'V₀⁻¹X R_X⁻¹), and D_i = ∂(λλ')/∂θ_i,
 
@@ -23,18 +23,18 @@ import numpy as np
 from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, System
 
-FEW_EFFECTS = 150
-"""Up to this many random effects M costs less than an evaluation, and saves some."""
+MOST_DENSE_EFFECTS = 150
+"""Up to this many random effects M costs less than the evaluations that it saves."""
 
 
 def curvature_is_cheap(system: System) -> bool:
-    """Whether the traces are worth their price while a criterion is minimised."""
+    """Whether the traces cost less than the evaluations that they save in a search."""
     return len(system.shapes) == 1 or has_few_effects(system)
 
 
 def has_few_effects(system: System) -> bool:
-    """Whether a dense matrix over all random effects costs little."""
-    return sum(q * k for q, k in system.shapes) <= FEW_EFFECTS
+    """Whether a dense matrix over all random effects is cheap."""
+    return sum(q * k for q, k in system.shapes) <= MOST_DENSE_EFFECTS
 
 
 def marginal_matrix(factor: Factorization) -> FloatArray:
@@ -84,9 +84,9 @@ def _one_factor(factor: Factorization, v: FloatArray | None) -> FloatArray:
         own = (v @ v.swapaxes(1, 2)).reshape(q, k * k)
         mixed = flat.T @ own
         square = square - mixed - mixed.T
-        wide = v.reshape(q, -1)
+        flat_v = v.reshape(q, -1)
         p = v.shape[-1]
-        gram = (wide.T @ wide).reshape(k, p, k, p).transpose(0, 2, 1, 3).reshape(k * k, p * p)
+        gram = (flat_v.T @ flat_v).reshape(k, p, k, p).transpose(0, 2, 1, 3).reshape(k * k, p * p)
         across = (gram @ gram.T).reshape(k, k, k, k).transpose(0, 2, 1, 3)
         return square.reshape(k, k, k, k) + across
     return square.reshape(k, k, k, k)

@@ -5,7 +5,7 @@ n − p (REML) and r² the penalised residual sum of squares,
 
     d(θ) = ln|A| + [REML] ln|X'V₀⁻¹X| + ν(1 + ln(2πr²/ν)) + ln|R|.
 
-Everything about the derivatives hangs on one matrix,
+All derivatives follow from one matrix,
 
     M = ∂d/∂(ΛΛ') = Z'V₀⁻¹Z − (ν/r²) t t' − [REML] V V',
     t = Z'V₀⁻¹(y − Xβ̂),   V = Z'V₀⁻¹X R_X⁻¹,   R_X'R_X = X'V₀⁻¹X,
@@ -25,7 +25,7 @@ information REML*, Biometrics 51(4), for the first part of H.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -35,7 +35,13 @@ from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, System
 from ..linalg.batched import multiply
 from .curvature import pair_traces
-from .information import directions, gradient, information, level_gradients
+from .information import (
+    LocalDerivatives,
+    directions,
+    gradient,
+    information,
+    level_gradients,
+)
 from .problem import StructuredProblem
 from .profiled import Profiled, marginal_moments, profiled
 
@@ -58,7 +64,7 @@ class Problem(StructuredProblem):
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The criterion at one θ, in the engine's units.
+    """The value of the criterion at one θ, in the engine's units.
 
     Attributes
     ----------
@@ -73,13 +79,6 @@ class Evaluation:
         Best linear predictors of the random effects of [X y] as responses, and Z'V₀⁻¹[X y].
     fixed : Profiled
         β, r² and R_X.
-    gradient, information : ndarray or None
-        First derivative, and the curvature of the docstring above.
-    reference : ndarray or None
-        √(2⟨T ∂λ_i, ∂λ_i⟩) with T the part of G that comes from ln|A|: what √H_ii would be
-        without data, a measure for "no curvature".
-    level_gradients : tuple of ndarray or None
-        G for each grouping factor.
     """
 
     problem: Problem
@@ -89,10 +88,15 @@ class Evaluation:
     effects: Blocks
     marginal: Blocks
     fixed: Profiled
-    gradient: FloatArray | None = None
-    information: FloatArray | None = None
-    reference: FloatArray | None = None
-    level_gradients: tuple[FloatArray, ...] | None = None
+
+    def reparametrised(self, problem: Problem, theta: FloatArray) -> Evaluation:
+        """The same λλ' as another parametrisation writes it.
+
+        Derivatives, if any, are not taken over: they belong to the old θ.
+        """
+        return Evaluation(
+            problem, theta, self.value, self.factor, self.effects, self.marginal, self.fixed
+        )
 
     @property
     def sigma2(self) -> float:
@@ -106,32 +110,35 @@ class Evaluation:
 
     @cached_property
     def rounding(self) -> float:
-        """How far the value can be off: its own digits, r² as a difference, and A's digits.
+        """Bound of the value's rounding error: its own digits, r² as a difference, and A's digits.
 
-        Between crossed factors λ'Z'Zλ is subtracted from itself, and what is left stands
-        beside the identity in A: digits are lost as the random effects outgrow σ.
+        Between crossed factors λ'Z'Zλ cancels, and the remainder is added to the identity in A:
+        digits are lost as the random effects become wide relative to σ.
         """
         cp, lams = self.problem.system.cp, self.factor.lams
-        swamped = 0.0
+        largest = 0.0
         if len(lams) > 1:
-            swamped = max(
+            largest = max(
                 float(np.einsum("qii->q", f.zz).max() * np.square(lam).sum())
                 for f, lam in zip(cp.factors, lams, strict=True)
             )
         cancelled = cp.rr[-1, -1] / self.sigma2
-        return float(np.finfo(float).eps * (64 * abs(self.value) + cancelled + swamped))
+        return float(np.finfo(float).eps * (64 * abs(self.value) + cancelled + largest))
 
 
-def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
-    """The criterion at `theta` with derivatives up to `order`.
+@dataclass(frozen=True, eq=False)
+class Differentiated(Evaluation, LocalDerivatives):
+    """The criterion at one θ with its derivatives."""
+
+
+def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
+    """The criterion at `theta`; :func:`differentiate` adds derivatives.
 
     Parameters
     ----------
     problem : Problem
     theta : ndarray (n_theta,)
         Any real numbers: the sign of a column of Λ does not matter.
-    order : {0, 1, 2}
-        0: value; 1: and gradient; 2: and information.
 
     Raises
     ------
@@ -142,7 +149,7 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
         raise NumericalError("θ is not finite.")
     system, cp, nu = problem.system, problem.system.cp, problem.nu
     lams = problem.factors(theta)
-    factor = system.factorize(lams)
+    factor = Factorization(system, lams)
 
     zr = [f.zr for f in cp.factors]
     b0 = cp.scaling.b_pilot
@@ -150,7 +157,7 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
     u = [multiply(lam.T, x) for lam, x in zip(lams, q, strict=True)]
     moments = marginal_moments(cp.rr, zr, v, q, u)  # [X y]'V₀⁻¹[X y]
     fixed = profiled(moments, nu)
-    at = Evaluation(
+    return Evaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
         value=fixed.criterion(factor.log_det, cp.log_det_residual, problem.reml),
@@ -159,18 +166,21 @@ def evaluate(problem: Problem, theta: FloatArray, order: int = 2) -> Evaluation:
         marginal=q,
         fixed=fixed,
     )
-    return at if order == 0 else differentiate(at, order)
 
 
-def differentiate(at: Evaluation, order: int = 2, exact: bool = False) -> Evaluation:
+def differentiate(at: Evaluation, exact: bool = False) -> Differentiated:
     """Add derivatives to an evaluation, whose factor they share.
 
-    `exact`: the information is the Hessian ∂²d itself (see
-    :mod:`lmforms.engine.criterion.curvature`).
+    Derivatives are with respect to ``at.theta`` as ``at.problem`` understands it. To have them
+    in another parametrisation of the same λλ', reparametrise first: nothing here depends on the
+    root λ that was factored.
 
-    With respect to ``at.theta`` as ``at.problem`` understands it: to have them in another
-    chart of the same λλ', replace both first (nothing here depends on the root λ that was
-    factored).
+    Parameters
+    ----------
+    at : Evaluation
+    exact : bool
+        The information is the Hessian ∂²d itself
+        (see :mod:`lmforms.engine.criterion.curvature`).
     """
     problem, fit = at.problem, at.fixed
     lams, derivatives = problem.factors(at.theta), problem.derivatives(at.theta)
@@ -179,16 +189,21 @@ def differentiate(at: Evaluation, order: int = 2, exact: bool = False) -> Evalua
     traces = at.factor.diagonal_sums()
     levels = level_gradients(traces, t, fixed, 1.0 / at.sigma2, problem.reml)
     slope, reference = gradient(levels, traces, lams, derivatives)
-    curvature = None
-    if order >= 2:
-        c = directions(t, lams, derivatives)
-        shrunk = at.factor.marginal_of_effects(c)
-        pairs = pair_traces(at.factor, fixed, lams, derivatives, problem.reml) if exact else None
-        curvature = information(c, shrunk, fixed, t, levels, derivatives, fit.r2, fit.nu, pairs)
-    return replace(
-        at,
+    c = directions(t, lams, derivatives)
+    marginal_c = at.factor.marginal_of_effects(c)
+    pairs = pair_traces(at.factor, fixed, lams, derivatives, problem.reml) if exact else None
+    return Differentiated(
+        problem=problem,
+        theta=at.theta,
+        value=at.value,
+        factor=at.factor,
+        effects=at.effects,
+        marginal=at.marginal,
+        fixed=fit,
         gradient=slope,
-        information=curvature,
+        information=information(
+            c, marginal_c, fixed, t, levels, derivatives, fit.r2, fit.nu, pairs
+        ),
         reference=reference,
         level_gradients=tuple(levels),
     )

@@ -1,7 +1,7 @@
-"""Gradient and average information of the criterion from what a solver found.
+"""Gradient and average information of the criterion, for the exact and the iterative engine.
 
-The formulas stand in :mod:`lmforms.engine.criterion.evaluate`. Everything here is small: sums
-over levels have been taken, or are taken once, and θ has few entries.
+The formulas are in :mod:`lmforms.engine.criterion.evaluate`. Costs are small: sums over levels
+have been taken, or are taken once, and θ has few entries.
 
 References
 ----------
@@ -10,12 +10,34 @@ Gilmour, Thompson, Cullis (1995), *Average information REML*, Biometrics 51(4).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import cross, outer_sum
+
+
+@dataclass(frozen=True, eq=False)
+class LocalDerivatives:
+    """Derivatives of the criterion at one θ.
+
+    Attributes
+    ----------
+    gradient, information : ndarray (n_theta,), (n_theta, n_theta)
+        First derivative, and the curvature H of :mod:`lmforms.engine.criterion.evaluate`.
+    reference : ndarray (n_theta,)
+        √(2⟨T ∂λ_i, ∂λ_i⟩) with T the part of G that comes from ln|A|. It is what √H_ii would be
+        without data, and the scale on which a curvature counts as zero.
+    level_gradients : tuple of ndarray (k, k)
+        G for each grouping factor.
+    """
+
+    gradient: FloatArray
+    information: FloatArray
+    reference: FloatArray
+    level_gradients: tuple[FloatArray, ...]
 
 
 def level_gradients(
@@ -70,7 +92,7 @@ def directions(t: Blocks, lams: Blocks, derivatives: Blocks) -> list[FloatArray]
 
 def information(
     c: Blocks,
-    shrunk: Blocks,
+    marginal_c: Blocks,
     fixed: Blocks,
     t: Blocks,
     levels: Blocks,
@@ -87,7 +109,7 @@ def information(
     ----------
     c : sequence of ndarray (q, k, n_theta)
         From :func:`directions`.
-    shrunk : sequence of ndarray (q, k, n_theta)
+    marginal_c : sequence of ndarray (q, k, n_theta)
         Z'V₀⁻¹Zc.
     fixed, t, levels, derivatives
         As above.
@@ -95,7 +117,7 @@ def information(
     """
     if not c or c[0].shape[-1] == 0:
         return np.empty((0, 0))
-    quadratic, vc, ct = _inner(c, shrunk), _inner(fixed, c), _inner(c, t)
+    quadratic, vc, ct = _inner(c, marginal_c), _inner(fixed, c), _inner(c, t)
     s2 = r2 / nu
     h = (quadratic - vc.T @ vc) / s2
     if pairs is not None:

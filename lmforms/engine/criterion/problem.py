@@ -1,7 +1,8 @@
-"""What every form of the criterion shares: θ of all grouping factors, and its charts."""
+"""What both engines' problems share: θ of all grouping factors and its parametrisations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -9,20 +10,23 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from ...covariance import Covariance, Stacked, canonical_factor, principal_chart
-from ...support.arrays import FloatArray
+from ...covariance import Covariance
+from ...support.arrays import Blocks, FloatArray
 from ..sums.cross_products import CrossProducts
 
-SNAP = 1e-2
+TRIED_AT_ZERO = 1e-2
 """Standard deviations (relative to σ) below this are tried at exactly zero."""
 
 
-class Summed(Protocol):
-    """Whatever was made of cross-products."""
+class AnalysedSums(Protocol):
+    """Cross-products that either engine has analysed."""
 
     @property
     def cp(self) -> CrossProducts:
         """The cross-products."""
+
+    def gram_times(self, v: Blocks) -> Blocks:
+        """Z'Z v, for v of shape (q, k, r) by grouping factor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +35,13 @@ class StructuredProblem:
 
     Attributes
     ----------
-    system : object with cross-products ``cp``
+    system : AnalysedSums
     covariances : tuple of Covariance
         One per grouping factor.
     reml : bool
     """
 
-    system: Summed
+    system: AnalysedSums
     covariances: tuple[Covariance, ...]
     reml: bool
 
@@ -76,12 +80,10 @@ class StructuredProblem:
 
     def in_principal_axes(self, theta: FloatArray) -> tuple[Self, FloatArray]:
         """The same point in the principal axes of each λ, where that matters (see `Rotated`)."""
-        charts = [
-            principal_chart(c, lam)
-            for c, lam in zip(self.covariances, self.factors(theta), strict=True)
-        ]
-        theta = np.concatenate([np.empty(0), *(t for _, t in charts)])
-        covariances = tuple(c for c, _ in charts)
+        pairs = zip(self.covariances, self.factors(theta), strict=True)
+        found = [c.in_principal_axes(lam) for c, lam in pairs]
+        theta = np.concatenate([np.empty(0), *(t for _, t in found)])
+        covariances = tuple(c for c, _ in found)
         if all(new is old for new, old in zip(covariances, self.covariances, strict=True)):
             return self, theta
         return replace(self, covariances=covariances), theta
@@ -89,22 +91,11 @@ class StructuredProblem:
     def on_boundary(self, theta: FloatArray) -> FloatArray:
         """θ with the small singular values of each λ set to zero, where a structure allows."""
         pairs = zip(self.covariances, self._slices, strict=True)
-        return np.concatenate([np.empty(0), *(_boundary(c, theta[s]) for c, s in pairs)])
+        zeroed = (c.with_zeros(theta[s], TRIED_AT_ZERO) for c, s in pairs)
+        return np.concatenate([np.empty(0), *zeroed])
 
-
-def _boundary(covariance: Covariance, theta: FloatArray) -> FloatArray:
-    if isinstance(covariance, Stacked):
-        return np.concatenate(
-            [
-                _boundary(part, theta[t])
-                for part, t in zip(covariance.parts, covariance.theta_slices(), strict=True)
-            ]
-        )
-    u, d, _ = np.linalg.svd(covariance.factor(theta))
-    if d.min() >= SNAP:
-        return theta
-    if covariance.invariance == "linear":
-        return covariance.theta(canonical_factor(u * np.where(d < SNAP, 0.0, d)))
-    if covariance.invariance == "scale":
-        return np.where(np.abs(theta) < SNAP, 0.0, theta)
-    return theta
+    def parts(self) -> Iterator[tuple[tuple[int, int], slice, slice]]:
+        """Each random term as (grouping factor, part), its columns of λ, its entries of θ."""
+        for i, (c, s) in enumerate(zip(self.covariances, self._slices, strict=True)):
+            for j, (own, t) in enumerate(zip(c.column_slices(), c.theta_slices(), strict=True)):
+                yield (i, j), own, slice(s.start + t.start, s.start + t.stop)

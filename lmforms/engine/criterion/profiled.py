@@ -14,7 +14,7 @@ from ..linalg.batched import cross
 
 @dataclass(frozen=True, eq=False)
 class Profiled:
-    """What least squares under V₀ give.
+    """The least-squares fit under V₀.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""C = Z₂'Z₁ and Z₂'Z₂ from cross-products, in each form that the engine may hold them in."""
+"""C = Z₂'Z₁ and Z₂'Z₂ from cross-products, in each form in which the engine may store them."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def sparse_coupling(layout: Layout) -> SparseCoupling:
     )
 
 
-def node_places(layout: Layout) -> SparsityPattern:
-    """Which levels of the remaining factors meet each level of the leading one."""
+def meeting_levels(layout: Layout) -> SparsityPattern:
+    """Which levels of the remaining factors occur together with each level of the leading one."""
     pairs = {i: layout.pair(i, layout.lead) for i in layout.rest}
     first = np.cumsum([0, *(layout.shapes[i][0] for i in layout.rest)])
     level = np.concatenate([p.cols for p in pairs.values()])
@@ -73,7 +73,7 @@ def dense_gram(layout: Layout, lams: Sequence[FloatArray] | None = None) -> Floa
         if lams is not None:
             own = multiply(multiply(lams[i].T, own), lams[i]) + np.eye(own.shape[-1])
         level = np.arange(len(own))
-        _put(out, (layout.spans[i].start, layout.spans[i].start), level, level, own)
+        _write_blocks(out, (layout.spans[i].start, layout.spans[i].start), level, level, own)
         for j in layout.rest:
             if j > i:
                 pair = layout.pair(j, i)
@@ -81,7 +81,7 @@ def dense_gram(layout: Layout, lams: Sequence[FloatArray] | None = None) -> Floa
                 if lams is not None:
                     blocks = multiply(multiply(lams[j].T, blocks), lams[i])
                 corner = layout.spans[j].start, layout.spans[i].start
-                _put(out, corner, pair.rows, pair.cols, blocks)
+                _write_blocks(out, corner, pair.rows, pair.cols, blocks)
     return out
 
 
@@ -110,7 +110,7 @@ def gram_on(layout: Layout, pattern: SymmetricPattern) -> FloatArray:
     return values
 
 
-def _put(
+def _write_blocks(
     out: FloatArray, corner: tuple[int, int], rows: IntArray, cols: IntArray, blocks: FloatArray
 ) -> None:
     """Write small blocks into an array: number n at row block rows[n], column block cols[n]."""

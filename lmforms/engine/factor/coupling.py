@@ -1,8 +1,8 @@
 """C = Z₂'Z₁, the block that couples the leading grouping factor with the others.
 
-Everything the engine does with it stands here twice, on a dense array for small or full
-blocks and on a sparse matrix for large ones. Z₁ has q₁ levels of k₁ columns, Z₂ has m
-columns in all; H, J … are block-diagonal over the levels of Z₁, shape (q₁, k₁, k₁).
+There are two implementations: a dense array for small or full blocks, and a sparse matrix for
+large ones. Z₁ has q₁ levels of k₁ columns, Z₂ has m columns in all; matrices that are
+block-diagonal over the levels of Z₁ have the shape (q₁, k₁, k₁).
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from ..linalg.batched import mirrored
 from ..linalg.compiled import compiled_kernels
 from .coupling_pattern import SparsityPattern
 
-Lams = Sequence[tuple[FloatArray, slice]]  # λ of each remaining factor, and its rows of C
+RestFactors = Sequence[tuple[FloatArray, slice]]
+"""λ of each remaining factor, and its rows of C."""
 
-CHUNK = 1 << 22
-"""Numbers held at once when a dense strip of the size (levels × m) is needed."""
+STRIP_NUMBERS = 1 << 22
+"""Numbers in a dense strip of a large product, which is computed some levels at a time."""
 
 
 class Coupling(Protocol):
-    """What the engine asks of C, shape (m, q₁k₁).
+    """What the engine needs of C, shape (m, q₁k₁).
 
-    Beside a dense Schur complement it is also asked for ``shrunk(lams)``, Λ₂'C, and for
-    ``subtract_gram(out)``, which takes CC' from (at least) the lower triangle of an array.
+    With a dense Schur complement it also needs ``left_scaled(lams)``, Λ₂'C, and
+    ``subtract_gram(out)``, which subtracts CC' from (at least) the lower triangle of an array.
     Of a dense symmetric Q the lower triangle is enough.
     """
 
@@ -37,11 +38,11 @@ class Coupling(Protocol):
 
     @property
     def bytes(self) -> int:
-        """Memory held."""
+        """Memory used."""
 
     @property
     def count(self) -> int:
-        """Numbers held."""
+        """Numbers stored."""
 
     def times(self, x: FloatArray) -> FloatArray:
         """C x, for x of shape (q₁, k₁, r); gives (m, r)."""
@@ -87,7 +88,7 @@ class DenseCoupling:
     def scaled(self, h: FloatArray) -> DenseCoupling:
         return DenseCoupling(self.c * h if h.shape[-1] == 1 else self.c @ h)
 
-    def shrunk(self, lams: Lams) -> DenseCoupling:
+    def left_scaled(self, lams: RestFactors) -> DenseCoupling:
         c = np.empty_like(self.c)
         for lam, span in lams:
             part = self.c[:, span]
@@ -100,11 +101,11 @@ class DenseCoupling:
         out -= flat @ flat.T
 
     def contracted_sum(self, q: FloatArray) -> FloatArray:
-        right = (symmetric(q) @ self._flat()).reshape(self.c.shape[1], *self.c.shape[::2])
+        right = (mirrored(q) @ self._flat()).reshape(self.c.shape[1], *self.c.shape[::2])
         return np.tensordot(self.c, right, axes=([0, 1], [1, 0]))
 
     def contracted(self, q: FloatArray) -> FloatArray:
-        right = (symmetric(q) @ self._flat()).reshape(self.c.shape[1], *self.c.shape[::2])
+        right = (mirrored(q) @ self._flat()).reshape(self.c.shape[1], *self.c.shape[::2])
         return np.einsum("qma,mqb->qab", self.c, right, optimize=True)
 
     def _flat(self) -> FloatArray:
@@ -170,7 +171,7 @@ class SparseCoupling:
         """CC' as a sparse matrix."""
         return sum(c @ c.T for c in self._columns).tocsr()
 
-    def shrunk(self, lams: Lams) -> SparseCoupling:
+    def left_scaled(self, lams: RestFactors) -> SparseCoupling:
         values = np.empty_like(self.values)
         for lam, span in lams:
             if len(lam) == 1 and len(lams) == 1:
@@ -195,16 +196,16 @@ class SparseCoupling:
             "factor.coupling_kernels" if dense else "factor.sparse_kernels", self.places.work
         )
         if compiled is not None and dense:
-            return np.asarray(compiled.gather(self.places, self.values, q))
+            return np.asarray(compiled.dense_contracted_sum(self.places, self.values, q))
         if compiled is not None:
             return np.asarray(compiled.contracted_sum(self, q))
-        q = symmetric(q) if dense else q.full()
+        q = mirrored(q) if dense else q.full()
         k = self.values.shape[1]
         out = np.empty((k, k))
         for i in range(k):
             for j in range(i, k):
                 product = self._columns[i] @ self._columns[j].T
-                out[i, j] = out[j, i] = inner(product, q)
+                out[i, j] = out[j, i] = _inner_product(product, q)
         return out
 
     def contracted(self, q: Any) -> FloatArray:
@@ -212,11 +213,11 @@ class SparseCoupling:
             compiled = compiled_kernels("factor.sparse_kernels", self.places.work)
             if compiled is not None:
                 return np.asarray(compiled.contracted(self, q))
-        q = symmetric(q) if isinstance(q, np.ndarray) else q.full()
+        q = mirrored(q) if isinstance(q, np.ndarray) else q.full()
         k = self.values.shape[1]
         levels = len(self.places.indptr) - 1
         out = np.empty((levels, k, k))
-        step = max(1, CHUNK // (k * max(1, self.places.m)))
+        step = max(1, STRIP_NUMBERS // (k * max(1, self.places.m)))
         columns = [c.T.tocsr() for c in self._columns]
         for start in range(0, levels, step):
             stop = min(levels, start + step)
@@ -228,12 +229,7 @@ class SparseCoupling:
         return out
 
 
-def symmetric(q: FloatArray) -> FloatArray:
-    """A whole symmetric matrix from its lower triangle, in place."""
-    return mirrored(q)
-
-
-def inner(a: Any, b: Any) -> float:
+def _inner_product(a: Any, b: Any) -> float:
     """⟨A, B⟩ for a sparse A and a dense or sparse B."""
     if isinstance(b, np.ndarray):
         entries = a.tocoo()

@@ -1,6 +1,6 @@
-"""Inner loops that NumPy cannot express, compiled by numba; imported only for large models.
+"""Loops over a sparse coupling block C, compiled by numba; imported only for large models.
 
-C = Z₂'Z₁ is held level by level of the leading factor: the entries of level l are
+C = Z₂'Z₁ is stored level by level of the leading factor: the entries of level l are
 ``rows[indptr[l]:indptr[l+1]]`` (ascending) with k numbers each. Both loops run over pairs of
 entries of one level, that is over CC' without ever forming its pattern. Their NumPy twins
 are :meth:`SparseCoupling.gram` and :meth:`SparseCoupling.contracted`.
@@ -17,9 +17,9 @@ from ..linalg.compiled import compiled
 from ..linalg.threads import loop_threads
 from .coupling_pattern import ranges
 
-STRIPS = 4
-"""Ranges of rows at least, for a strip of the result that stays in the cache: at 1,000 rows
-this halves the time even of one thread."""
+LEAST_ROW_RANGES = 4
+"""The rows of the result are done in at least so many ranges, so that each stays in the cache: at
+1,000 rows this halves the time even of one thread."""
 
 _INDEX, _VALUES, _BOUNDS = "int32[::1]", "float64[:, ::1]", "int64[::1]"
 
@@ -50,7 +50,7 @@ def _rank_update(indptr: Any, rows: Any, values: Any, out: Any, bounds: Any) -> 
 
 
 @compiled(f"float64[:, :, ::1]({_INDEX}, {_INDEX}, {_VALUES}, {_VALUES}, int64)", parallel=True)
-def _gather(indptr: Any, rows: Any, values: Any, q: Any, parts: Any) -> Any:
+def _dense_contracted_sum(indptr: Any, rows: Any, values: Any, q: Any, parts: Any) -> Any:
     k = values.shape[1]
     levels = len(indptr) - 1
     total = np.zeros((parts, k, k))
@@ -80,12 +80,12 @@ def _gather(indptr: Any, rows: Any, values: Any, q: Any, parts: Any) -> Any:
 def rank_update(places: Any, values: Any, out: Any) -> None:
     """Take CC' from the lower triangle of `out`, (m, m)."""
     with loop_threads(places.work) as threads:
-        bounds = ranges(places.row_work, max(STRIPS, threads))
+        bounds = ranges(places.row_work, max(LEAST_ROW_RANGES, threads))
         _rank_update(places.indptr, places.rows, values, out, bounds)
 
 
-def gather(places: Any, values: Any, q: Any) -> Any:
+def dense_contracted_sum(places: Any, values: Any, q: Any) -> Any:
     """Σ over levels of C_l'Q C_l, (k, k), for a symmetric Q of which the lower triangle is read."""
     with loop_threads(places.work) as threads:
-        total = _gather(places.indptr, places.rows, values, q, threads).sum(axis=0)
+        total = _dense_contracted_sum(places.indptr, places.rows, values, q, threads).sum(axis=0)
     return total + total.T

@@ -1,4 +1,4 @@
-"""Where C = Z₂'Z₁ has entries, and how many pairs of them the loops over CC' meet."""
+"""Where C = Z₂'Z₁ has entries, and how many pairs of them loops over CC' visit."""
 
 from __future__ import annotations
 

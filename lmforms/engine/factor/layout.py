@@ -1,4 +1,4 @@
-"""How Z'Z is split: the grouping factor with most columns leads, the others stand below it."""
+"""How Z'Z is split: the grouping factor with most columns is eliminated first, then the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...support.arrays import Blocks, FloatArray
-from ..linalg.batched import transposed
+from ..linalg.batched import multiply, transposed
 from ..sums.cross_products import CrossProducts, PairMoments
 
 
@@ -26,7 +26,7 @@ class Layout:
     lead : int
         The factor that is eliminated (−1 without any).
     rest : list of int
-        The others, whose columns stand below each other: m in all.
+        The others, with m columns in all.
     spans : dict of int to slice
         Their columns.
     """
@@ -42,19 +42,19 @@ class Layout:
         self.spans = {
             i: slice(int(a), int(b)) for i, a, b in zip(self.rest, ends[:-1], ends[1:], strict=True)
         }
-        self._turned: dict[tuple[int, int], PairMoments] = {}
+        self._transposed_pairs: dict[tuple[int, int], PairMoments] = {}
 
     def pair(self, a: int, b: int) -> PairMoments:
         """Z_a'Z_b for any a ≠ b, sorted by level of a."""
         if (a, b) in self.cp.pairs:
             return self.cp.pairs[a, b]
-        if (a, b) not in self._turned:
+        if (a, b) not in self._transposed_pairs:
             pair = self.cp.pairs[b, a]
             order = np.argsort(pair.cols, kind="stable")
-            self._turned[a, b] = PairMoments(
+            self._transposed_pairs[a, b] = PairMoments(
                 pair.cols[order], pair.rows[order], transposed(pair.blocks[order])
             )
-        return self._turned[a, b]
+        return self._transposed_pairs[a, b]
 
     def matrix(self, a: int, b: int) -> Any:
         """Z_a'Z_b as a sparse matrix of blocks."""
@@ -65,6 +65,15 @@ class Layout:
         indptr = np.concatenate([[0], np.cumsum(np.bincount(pair.rows, minlength=qa))])
         blocks = np.ascontiguousarray(pair.blocks)
         return sp.bsr_matrix((blocks, pair.cols, indptr), shape=(qa * ka, qb * kb))
+
+    def by_level(self, blocks: Sequence[FloatArray], x: FloatArray) -> FloatArray:
+        """Block-diagonal matrices, (q, k, k) or (k, k) for each of the rest, times x (m, r)."""
+        out = np.empty_like(x)
+        for i, block in zip(self.rest, blocks, strict=True):
+            span = self.spans[i]
+            part = x[span].reshape(*self.shapes[i], -1)
+            out[span] = multiply(block, part).reshape(x[span].shape)
+        return out
 
     def flatten(self, v: Sequence[FloatArray]) -> FloatArray:
         """The part of v, (q, k, r) by factor, that belongs to the remaining factors, (m, r)."""

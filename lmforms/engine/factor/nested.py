@@ -1,4 +1,4 @@
-"""Nesting: every level of the leading factor meets one level of the only other factor.
+"""Nested factors: every level of the leading one belongs to one level of the only other factor.
 
 C = Z₂'Z₁ then has one block per level of Z₁, the Schur complement is block-diagonal, and
 an evaluation is arithmetic on k×k blocks, linear in the number of levels.
@@ -13,9 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...support.arrays import FloatArray, IntArray
+from ...support.arrays import FloatArray, IntArray, LinearMap
 from ..linalg.batched import inverse_cholesky, multiply, transposed
-from .schur import Shrink
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +45,8 @@ class NestedCoupling:
         return total.reshape(-1, x.shape[-1])
 
     def transposed_times(self, x: FloatArray) -> FloatArray:
-        above = x.reshape(self.parents.count, -1, x.shape[-1])
-        return multiply(transposed(self.blocks), above[self.parents.of])
+        outer = x.reshape(self.parents.count, -1, x.shape[-1])
+        return multiply(transposed(self.blocks), outer[self.parents.of])
 
     def scaled(self, h: FloatArray) -> NestedCoupling:
         return NestedCoupling(
@@ -70,26 +69,24 @@ class NestedCoupling:
 
 @dataclass(frozen=True, eq=False)
 class Parents:
-    """Which of `count` levels above each level below belongs to."""
+    """Nesting: level i of the inner factor belongs to level ``of[i]`` of `count` outer ones."""
 
     of: IntArray
     count: int
 
     @cached_property
-    def _children(self) -> Any:
-        """Ones, (count, levels below)."""
+    def _indicators(self) -> Any:
+        """The matrix of zeros and ones that sums over inner levels, (count, inner levels)."""
         import scipy.sparse as sp
 
-        below = len(self.of)
-        ones = sp.csc_matrix(
-            (np.ones(below), self.of, np.arange(below + 1)), shape=(self.count, below)
-        )
+        n = len(self.of)
+        ones = sp.csc_matrix((np.ones(n), self.of, np.arange(n + 1)), shape=(self.count, n))
         return ones.tocsr()
 
     def sums(self, x: FloatArray) -> FloatArray:
-        """Sums of x (levels below, …) over the children of every level above."""
+        """Sums of x (inner levels, …) over the inner levels of every outer level."""
         flat = x.reshape(len(x), -1)
-        return np.asarray(self._children @ flat).reshape(self.count, *x.shape[1:])
+        return np.asarray(self._indicators @ flat).reshape(self.count, *x.shape[1:])
 
 
 class BlockSolver:
@@ -129,8 +126,8 @@ class BlockSolver:
     def level_blocks(self, values: FloatArray, i: int) -> FloatArray:
         return values
 
-    def unshrunk_sum(
-        self, b: FloatArray, factored: BlockFactored, shrink: Shrink, i: int
+    def singular_level_sum(
+        self, b: FloatArray, factored: BlockFactored, shrink: LinearMap, i: int
     ) -> FloatArray:
         q, k = b.shape[:2]
         right = multiply(factored.root, shrink(b.reshape(q * k, k)).reshape(b.shape))

@@ -1,8 +1,8 @@
-"""A sparse symmetric m×m matrix as numbers on a pattern that is found once.
+"""A sparse symmetric m×m matrix as numbers on a pattern that is determined once.
 
-The remaining factors' levels are nodes of a graph: two are neighbours if both meet one level
-of the leading factor, which includes all that meet each other. B, S and the kept part of
-S⁻¹ are full blocks at these places; only the lower triangle is stored, by columns.
+The remaining factors' levels are nodes of a graph: two are neighbours if both occur together
+with one level of the leading factor. B, S and the stored part of S⁻¹ are full blocks at these
+places; only the lower triangle is stored, by columns.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .coupling_pattern import SparsityPattern
 
 
 @dataclass(frozen=True, eq=False)
-class Blocks:
+class PatternBlocks:
     """All blocks of the pattern between a level of factor `row` and one of factor `col`.
 
     Attributes
@@ -45,20 +45,20 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class SymmetricPattern:
-    """SparsityPattern of the lower triangle of a symmetric matrix, in CSC order.
+    """Pattern of the lower triangle of a symmetric matrix, in CSC order.
 
     Attributes
     ----------
     indptr, indices : ndarray of int
         Rows ascend within a column, so the diagonal entry comes first.
-    blocks : tuple of Blocks
+    blocks : tuple of PatternBlocks
     spans : dict of int to slice
         Rows of each factor.
     """
 
     indptr: IntArray
     indices: IntArray
-    blocks: tuple[Blocks, ...]
+    blocks: tuple[PatternBlocks, ...]
     spans: Mapping[int, slice]
 
     @property
@@ -110,8 +110,8 @@ def node_pattern(
 ) -> tuple[IntArray, IntArray]:
     """Lower triangle of the pattern of PP' + I, P = `places`: (indptr, indices).
 
-    `check` is told the number of entries before they are allocated (or the best bound there
-    is without compiled loops).
+    `check` is called with the number of entries before they are allocated (or with an upper
+    bound, without compiled loops).
     """
     compiled = compiled_kernels("factor.sparse_kernels", places.work)
     if compiled is not None:
@@ -131,7 +131,7 @@ def scalar_pattern(
     shapes: Sequence[tuple[int, int]],
     spans: Mapping[int, slice],
 ) -> SymmetricPattern:
-    """Blocks in place of nodes.
+    """The pattern of scalars, with a block in the place of each pair of levels.
 
     Parameters
     ----------
@@ -148,13 +148,13 @@ def scalar_pattern(
     factor_of = np.repeat(np.arange(len(rest), dtype=np.int8), counts)
     first = np.concatenate([[0], np.cumsum(counts)])
     width = np.repeat([shapes[i][1] for i in rest], counts)
-    begin = np.concatenate([[0], np.cumsum(width)])  # of the scalars of a node
+    first_scalar = np.concatenate([[0], np.cumsum(width)])  # of each node
     cols = np.repeat(np.arange(len(width), dtype=np.int32), np.diff(indptr))
     # a column of nodes of width k is k columns, each one entry shorter than the one before
     above = np.concatenate([[0], np.cumsum(width[rows])])
     offset = above[:-1] - above[indptr[:-1]][cols]  # numbers above, within the column
-    height = above[indptr[1:]] - above[indptr[:-1]]
-    base = np.concatenate([[0], np.cumsum(width * height - width * (width - 1) // 2)])
+    length = above[indptr[1:]] - above[indptr[:-1]]
+    base = np.concatenate([[0], np.cumsum(width * length - width * (width - 1) // 2)])
     small = np.int32 if base[-1] < 2**31 else np.int64
     indices = np.empty(base[-1], dtype=np.int32)
     blocks = []
@@ -168,18 +168,17 @@ def scalar_pattern(
             b, a = np.arange(k_row)[:, None], np.arange(k_col)[None, :]
             col, row = cols[here], rows[here]
             places = (base[col] + offset[here])[:, None, None] + b
-            places = places + a * (height[col][:, None, None] - 1) - a * (a - 1) // 2
+            places = places + a * (length[col][:, None, None] - 1) - a * (a - 1) // 2
             own = np.flatnonzero(row == col)
             if len(own):
                 low = np.tril(places[own])
                 places[own] = low + np.triu(low.swapaxes(1, 2), 1)
-            scalars = np.broadcast_to(begin[row][:, None, None] + b, places.shape).copy()
-            scalars[own] = np.maximum(scalars[own], begin[row[own]][:, None, None] + a)
+            scalars = np.broadcast_to(first_scalar[row][:, None, None] + b, places.shape).copy()
+            scalars[own] = np.maximum(scalars[own], first_scalar[row[own]][:, None, None] + a)
             indices[places] = scalars
             keys = (col.astype(np.int64) - first[c]) * shapes[i][0] + (row - first[r])
-            blocks.append(Blocks(i, j, keys, places.astype(small), own))
+            blocks.append(PatternBlocks(i, j, keys, places.astype(small), own))
     starts = base[np.repeat(np.arange(len(width)), width)]
-    within = np.arange(begin[-1]) - np.repeat(begin[:-1], width)
-    tall = np.repeat(height, width)
-    starts = starts + within * tall - within * (within - 1) // 2
+    within = np.arange(first_scalar[-1]) - np.repeat(first_scalar[:-1], width)
+    starts = starts + within * np.repeat(length, width) - within * (within - 1) // 2
     return SymmetricPattern(np.append(starts, base[-1]), indices, tuple(blocks), spans)

@@ -1,21 +1,19 @@
 """What is left of Λ'Z'ZΛ + I after the leading factor is eliminated: S = I + Λ₂'BΛ₂.
 
-Three ways behind one face: LAPACK on a dense S (here), batches of small blocks where the
-factors are nested (:mod:`.nested`), a fill-reducing sparse factor (:mod:`.sparse`).
+Three implementations: LAPACK on a dense S (here), batches of small blocks where the factors are
+nested (:mod:`.nested`), and a fill-reducing sparse factor (:mod:`.sparse`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from ...errors import NumericalError
-from ...support.arrays import FloatArray
-
-Shrink = Callable[[FloatArray], FloatArray]  # x ↦ Λ₂'x for x of shape (m, r)
+from ...support.arrays import FloatArray, LinearMap
 
 
 class FactoredSchur(Protocol):
@@ -33,9 +31,9 @@ class FactoredSchur(Protocol):
 
 
 class SchurSolver(Protocol):
-    """An S that is not dense: it knows how B, S and parts of S⁻¹ are stored.
+    """An S that is not dense: how B, S and parts of S⁻¹ are stored, and products with them.
 
-    Matrices are whatever it makes of them: an array of blocks, values on a pattern.
+    Each solver stores matrices in its own form: an array of blocks, or values on a pattern.
     """
 
     @property
@@ -65,8 +63,13 @@ class SchurSolver(Protocol):
     def level_blocks(self, values: Any, i: int) -> FloatArray:
         """Diagonal blocks of factor i, (q, k, k)."""
 
-    def unshrunk_sum(self, b: Any, factored: Any, shrink: Shrink, i: int) -> FloatArray | None:
-        """Σ over levels of factor i of the blocks of B − BΛ₂S⁻¹Λ₂'B; None if too many."""
+    def singular_level_sum(
+        self, b: Any, factored: Any, shrink: LinearMap, i: int
+    ) -> FloatArray | None:
+        """Σ over levels of factor i of the blocks of B − BΛ₂S⁻¹Λ₂'B; None if too many.
+
+        For a singular λ, where Λ⁻ᵀ(I − S⁻¹)Λ⁻¹ cannot be used. `shrink` maps x to Λ₂'x.
+        """
 
 
 @dataclass

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from ...errors import MemoryLimitError, NumericalError
-from ...support.arrays import FloatArray, IndexArray, IntArray
+from ...support.arrays import FloatArray, IndexArray, IntArray, LinearMap
 from ..linalg.compiled import compiled_kernels
 from ..linalg.takahashi import SelectedInverse, column_counts, entry_keys
 from .coupling import SparseCoupling
 from .pattern import PatternMatrix, SymmetricPattern
-from .schur import Shrink
 
 STRIPS = 2_000
 """Up to this size dense strips of BΛ₂ are solved for, where λ is singular."""
@@ -277,8 +276,8 @@ class SparseSolver:
             return values.values[places]
         return values[self._where[places]]
 
-    def unshrunk_sum(
-        self, b: PatternMatrix, factored: SparseFactored, shrink: Shrink, i: int
+    def singular_level_sum(
+        self, b: PatternMatrix, factored: SparseFactored, shrink: LinearMap, i: int
     ) -> FloatArray | None:
         m = self.pattern.m
         if m > STRIPS:

@@ -1,6 +1,6 @@
-"""The matrix A = Λ'Z'ZΛ + I: analysed once, factored for every θ, solved, inverted in part.
+"""The matrix A = Λ'Z'ZΛ + I analysed once, for all θ: which blocks it has and how to factor them.
 
-The grouping factor with most columns leads: its block of A is block-diagonal whatever the
+The grouping factor with most columns is the leading one: its block of A is block-diagonal for any
 data, and is eliminated exactly. What remains is the Schur complement
 
     S = I + Λ₂'BΛ₂,   B = Z₂'Z₂ − C M C',   C = Z₂'Z₁,   M = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁',
@@ -18,19 +18,17 @@ from typing import Any, Literal
 import numpy as np
 
 from ...errors import ArgumentError, MemoryLimitError
-from ...support.arrays import FloatArray
 from ..linalg.batched import mirrored, multiply, transposed
 from ..sums.cross_products import CrossProducts
 from .assembly import (
     dense_coupling,
     dense_gram,
     gram_on,
-    node_places,
+    meeting_levels,
     sparse_coupling,
     sparse_gram,
 )
 from .coupling import SparseCoupling
-from .factorization import Factorization
 from .layout import Blocks, Layout
 from .nested import BlockSolver, NestedCoupling, Parents
 from .pattern import node_pattern, scalar_pattern
@@ -45,40 +43,41 @@ DENSE_SCHUR = 1_500
 DENSE_FILL = 0.2
 """Above this share of nonzeros in S, a dense factor is faster and smaller."""
 
-SPARSE_COST = 10.0
-"""A pair of entries of a sparse column takes as long as this many products in LAPACK."""
+SPARSE_COST_RATIO = 10.0
+"""Time of a pair of entries of a sparse column over that of a product in LAPACK."""
 
 DENSE_COUPLING = 1 << 20
-"""C = Z₂'Z₁ with at most this many entries is held dense …"""
+"""C = Z₂'Z₁ with at most this many entries is stored dense …"""
 
 DENSE_COUPLING_SHARE = 0.25
 """… as it is when at least this share of its blocks is present (up to 64 times that size)."""
 
-FULL_WORK = 4.0
-"""With this many times more pairs of entries than places, CC' is full: no look at its pattern."""
+FULL_PAIR_RATIO = 4.0
+"""With this many times more pairs of entries than places, CC' is taken as full and its pattern is
+not determined."""
 
 DENSE_COPIES = 5
-"""Arrays of the size of a dense Schur complement that an evaluation holds."""
+"""Arrays of the size of a dense Schur complement that an evaluation needs."""
 
 THREADED_MOMENTS = 20_000
-"""Numbers in one factor's Z'Z above which BLAS would use threads, to no use."""
+"""With more numbers than this in one factor's Z'Z, BLAS would use threads, which do not help."""
 
-SPARSE_WORK = 2e10
-"""Multiplications of a sparse factorisation that is still preferred to iterative solves."""
+MOST_SPARSE_WORK = 2e10
+"""A sparse factorisation with more multiplications than this is slower than iterative solves."""
 
-COUPLING_BYTES = 32
+COUPLING_NUMBER_BYTES = 32
 """Bytes for every number of a sparse C, with its scaled copies and its index."""
 
-PATTERN_BYTES = 96
-"""Bytes for every entry of S on its pattern, with B, S⁻¹ and what finds their places."""
+PATTERN_ENTRY_BYTES = 96
+"""Bytes for every entry of S on its pattern, with B, S⁻¹ and their indices."""
 
-FACTOR_BYTES = 80
+FACTOR_ENTRY_BYTES = 80
 """Bytes for every entry of a sparse factor, with copies, selected inverse and work space."""
 
 
 @dataclass(frozen=True)
 class BlockInfo:
-    """One line of the table of blocks: what was done with a part of A, and its cost."""
+    """One line of the table of blocks: how a part of A is stored, and its size."""
 
     name: str
     kind: str
@@ -88,7 +87,7 @@ class BlockInfo:
 
 
 class System(Layout):
-    """A = Λ'Z'ZΛ + I with its pattern analysed; hold it and call :meth:`factorize`.
+    """A = Λ'Z'ZΛ + I with its pattern analysed; :class:`Factorization` factors it at one θ.
 
     Parameters
     ----------
@@ -137,10 +136,9 @@ class System(Layout):
             self.coupling = dense_coupling(self)
             self.gram = mirrored(dense_gram(self))
             return
-        self._need("blocks between the factors", met * k1, COUPLING_BYTES)
+        self._check_memory("blocks between the factors", met * k1, COUPLING_NUMBER_BYTES)
         self.coupling = sparse_coupling(self)
-        # far more pairs of entries than places fill nearly all of CC'
-        full = self.coupling.places.work > FULL_WORK * float(self.m) ** 2
+        full = self.coupling.places.work > FULL_PAIR_RATIO * float(self.m) ** 2
         if path == "dense" or (path == "auto" and (self.m <= DENSE_SCHUR or full)):
             self._make_dense()
             return
@@ -151,7 +149,7 @@ class System(Layout):
     def _make_dense(self) -> None:
         if self._too_large:
             raise MemoryLimitError(f"a factor of {self.m:,} entangled random effects is too slow.")
-        self._need("dense factor", float(self.m) ** 2, DENSE_COPIES * 8)
+        self._check_memory("dense factor", float(self.m) ** 2, DENSE_COPIES * 8)
         self.gram = sparse_gram(self)
 
     @property
@@ -159,7 +157,7 @@ class System(Layout):
         return self.dense_up_to is not None and self.m > self.dense_up_to
 
     def _nested(self) -> bool:
-        """Whether S is block-diagonal, and if so, be ready for it."""
+        """Whether the factors are nested, so that S is block-diagonal; if so, set up its solver."""
         if len(self.rest) != 1:
             return False
         i, (q1, k1) = self.rest[0], self.shapes[self.lead]
@@ -167,7 +165,7 @@ class System(Layout):
         if len(pair.rows) > q1 or (np.diff(pair.rows) == 0).any():
             return False
         parents, blocks = pair.cols, transposed(pair.blocks)
-        if len(pair.rows) < q1:  # levels without rows belong anywhere
+        if len(pair.rows) < q1:  # levels without rows may belong to any level
             parents, blocks = np.zeros(q1, dtype=pair.cols.dtype), np.zeros((q1, k, k1))
             parents[pair.rows] = pair.cols
             blocks[pair.rows] = transposed(pair.blocks)
@@ -187,30 +185,30 @@ class System(Layout):
             )
         square = float(self.m) ** 2
         dense_fits = DENSE_COPIES * 8 * square <= self.memory and not self._too_large
-        most = self.memory / FACTOR_BYTES
+        most = self.memory / FACTOR_ENTRY_BYTES
         if self._too_large:  # m columns with c entries each cost at least m c²
-            most = min(most, (SPARSE_WORK * self.m) ** 0.5)
+            most = min(most, (MOST_SPARSE_WORK * self.m) ** 0.5)
 
         def allowed(entries: float) -> None:
-            self._need("pattern", entries, PATTERN_BYTES)
+            self._check_memory("pattern", entries, PATTERN_ENTRY_BYTES)
 
         scalars = all(self.shapes[i][1] == 1 for i in self.rest)
-        places = self.coupling.places if scalars else node_places(self)
+        places = self.coupling.places if scalars else meeting_levels(self)
         pattern = scalar_pattern(node_pattern(places, allowed), self.shapes, self.spans)
         allowed(pattern.nnz)
         if auto and dense_fits and 2 * pattern.nnz > DENSE_FILL * square:
             return None
         cholesky = SparseCholesky(pattern.indptr, pattern.indices, backend, most)
         work = float((cholesky.counts.astype(np.float64) ** 2).sum())
-        if auto and dense_fits and SPARSE_COST * work > self.m * square:
+        if auto and dense_fits and SPARSE_COST_RATIO * work > self.m * square:
             return None
-        self._need("sparse factor", cholesky.nnz, FACTOR_BYTES)
-        if self._too_large and work > SPARSE_WORK:
+        self._check_memory("sparse factor", cholesky.nnz, FACTOR_ENTRY_BYTES)
+        if self._too_large and work > MOST_SPARSE_WORK:
             self._make_dense()
         return SparseSolver(pattern, gram_on(self, pattern), cholesky)
 
-    def _need(self, what: str, entries: float, each: int) -> None:
-        """Refuse what would not fit."""
+    def _check_memory(self, what: str, entries: float, each: int) -> None:
+        """Raise if so many entries of `each` bytes would not fit."""
         if entries * each <= self.memory:
             return
         raise MemoryLimitError(
@@ -263,7 +261,3 @@ class System(Layout):
         for i in self.rest:
             out[i] = below[self.spans[i]].reshape(v[i].shape)
         return out
-
-    def factorize(self, lams: Sequence[FloatArray]) -> Factorization:
-        """Factor A for the relative factors λ of each grouping factor."""
-        return Factorization(self, lams)

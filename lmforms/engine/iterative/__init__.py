@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .criterion import IterativeEvaluation, IterativeProblem
-from .optimize import IterativeOptimum, evaluate_at, minimize
+from .score_search import IterativeOptimum, evaluate_at, minimize
 from .system import IterativeSystem
 
 __all__ = [

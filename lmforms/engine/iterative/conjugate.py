@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...errors import NumericalError
-from ...support.arrays import FloatArray
+from ...support.arrays import FloatArray, LinearMap
 
-Operator = Callable[[FloatArray], FloatArray]
-
-LIMIT = 1_000
-"""Iterations before a system counts as unsuited: typical designs need 5 to 30."""
+MOST_ITERATIONS = 1_000
+"""A system that needs more is not suited to conjugate gradients: typical designs need 5 to 30."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,19 +29,19 @@ class Solution:
 
 
 def solve(
-    operator: Operator,
-    precondition: Operator,
+    operator: LinearMap,
+    precondition: LinearMap,
     rhs: FloatArray,
     *,
     tolerance: float,
     guess: FloatArray | None = None,
-    limit: int = LIMIT,
+    limit: int = MOST_ITERATIONS,
 ) -> Solution:
     """Solve S X = R column by column, sharing the products with S.
 
-    Each column runs its own recurrence with its own step lengths; those that have
-    converged leave the block. A column has converged when its residual is small in the
-    metric of the preconditioner, (r'T⁻¹r)^½ ≤ tolerance (R'T⁻¹R)^½.
+    Each column has its own recurrence with its own step lengths; converged columns are removed
+    from the block. A column has converged when its residual is small in the metric of the
+    preconditioner, (r'T⁻¹r)^½ ≤ tolerance (R'T⁻¹R)^½.
 
     Parameters
     ----------
@@ -55,7 +52,7 @@ def solve(
     rhs : ndarray (m, r)
     tolerance : float
     guess : ndarray (m, r), optional
-        Where to begin; at zero by default.
+        Where to start; at zero by default.
     limit : int
         Iterations.
 
@@ -76,7 +73,7 @@ def solve(
         target = tolerance**2 * _dots(r, z)
     else:
         target = tolerance**2 * _dots(rhs, precondition(rhs))
-        x = np.where(target > 0, guess, 0.0)  # no residual is small beside nothing
+        x = np.where(target > 0, guess, 0.0)  # where R = 0, no other residual is small enough
         r = rhs - operator(x)
         z = precondition(r)
     size = _dots(r, z)

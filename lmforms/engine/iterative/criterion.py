@@ -3,8 +3,7 @@
 The formulas are those of :mod:`lmforms.engine.criterion.evaluate`. β, r², t, V and the average
 information need solves only and are exact to the tolerance of the conjugate gradients; the sums
 of diagonal blocks of Z'V₀⁻¹Z are estimated (:mod:`lmforms.engine.iterative.probes`). The value
-needs ln|A|, which nobody needs on the way to the optimum: :func:`log_likelihood` estimates it
-once, at the end.
+needs ln|A|, which the search does not use: :func:`log_likelihood` estimates it once, at the end.
 
 References
 ----------
@@ -24,26 +23,32 @@ import numpy as np
 from ...covariance import canonical_factor
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
-from ..criterion.information import directions, gradient, information, level_gradients
+from ..criterion.information import (
+    LocalDerivatives,
+    directions,
+    gradient,
+    information,
+    level_gradients,
+)
 from ..criterion.problem import StructuredProblem
 from ..criterion.profiled import Profiled, marginal_moments, profiled
 from ..linalg.batched import multiply
 from .lanczos import log_determinant
-from .operator import Operator
 from .probes import TraceEstimate, diagonal_sums, sign_probes
+from .schur_operator import SchurOperator
 from .system import IterativeSystem
 
 SEARCH_TOLERANCE = 1e-8
-"""Relative residual of the solves on the way to the optimum."""
+"""Relative residual of the solves during the search."""
 
 FINAL_TOLERANCE = 1e-12
-"""And of those that give the reported β, random effects and r²: so that neither the start
-nor the way shows in them (digits cost an iteration or two each)."""
+"""And of those that give the reported β, random effects and r², so that these do not depend on
+the start and the path of the search (a digit costs an iteration or two)."""
 
 
 @dataclass(frozen=True, eq=False)
 class IterativeProblem(StructuredProblem):
-    """A criterion whose score is looked for by conjugate gradients.
+    """A criterion whose score is computed by conjugate gradients.
 
     Attributes
     ----------
@@ -60,8 +65,8 @@ class IterativeProblem(StructuredProblem):
 
 
 @dataclass(frozen=True, eq=False)
-class Warm:
-    """Solutions at one θ from which the solves at the next begin."""
+class NearbySolutions:
+    """Solutions at one θ from which the solves at the next one start."""
 
     right: FloatArray
     probes: FloatArray
@@ -69,40 +74,32 @@ class Warm:
 
 
 @dataclass(frozen=True, eq=False)
-class IterativeEvaluation:
-    """The estimated score and information at one θ, in the engine's units.
+class IterativeEvaluation(LocalDerivatives):
+    """The estimated score and information at one θ, from estimated traces (engine's units).
 
     Attributes
     ----------
     problem : IterativeProblem
     theta : ndarray
-    gradient, information, reference
-        As in :class:`lmforms.engine.criterion.evaluate.Evaluation`, from estimated traces.
     noise : ndarray (n_theta, n_theta)
         Covariance of the gradient's error, from the spread of single probes.
-    level_gradients : tuple of ndarray
-        G for each grouping factor.
     fixed : Profiled
         β, r² and R_X.
     b : tuple of ndarray (q, k)
-    factor : Operator
-        Where the exact engine has its factor.
-    warm : Warm
+    factor : SchurOperator
+        In place of the exact engine's factor.
+    solutions : NearbySolutions
     iterations : int
         Of the conjugate gradients, the slowest column.
     """
 
     problem: IterativeProblem
     theta: FloatArray
-    gradient: FloatArray
-    information: FloatArray
-    reference: FloatArray
     noise: FloatArray
-    level_gradients: tuple[FloatArray, ...]
     fixed: Profiled
     b: tuple[FloatArray, ...]
-    factor: Operator
-    warm: Warm
+    factor: SchurOperator
+    solutions: NearbySolutions
     iterations: int
 
     @property
@@ -117,7 +114,7 @@ def evaluate(
     probes: FloatArray,
     *,
     tolerance: float = SEARCH_TOLERANCE,
-    warm: Warm | None = None,
+    nearby: NearbySolutions | None = None,
 ) -> IterativeEvaluation:
     """The score and the information at `theta`.
 
@@ -125,12 +122,12 @@ def evaluate(
     ----------
     problem : IterativeProblem
     theta : ndarray (n_theta,)
-        As the structures of `problem` understand it; the estimate depends on λλ' only.
+        As the structures of `problem` define it; the estimate depends on λλ' only.
     probes : ndarray (m, s)
         See :func:`lmforms.engine.iterative.probes.diagonal_sums`.
     tolerance : float
         Of the conjugate gradients.
-    warm : Warm, optional
+    nearby : NearbySolutions, optional
         From an evaluation nearby.
 
     Raises
@@ -144,28 +141,30 @@ def evaluate(
     if not np.isfinite(theta).all():
         raise NumericalError("θ is not finite.")
     lams, derivatives = problem.factors(theta), problem.derivatives(theta)
-    # probes are seen through the root λ: always the same root of λλ', whatever the chart
-    operator = Operator(system, [canonical_factor(lam) for lam in lams])
+    # the estimate depends on the root λ: always the same root of λλ' in any parametrisation
+    operator = SchurOperator(system, [canonical_factor(lam) for lam in lams])
 
     zr, b0 = [f.zr for f in cp.factors], list(cp.scaling.b_pilot)
-    at = operator.marginal(zr, b0, tolerance=tolerance, guess=None if warm is None else warm.right)
+    at = operator.marginal(
+        zr, b0, tolerance=tolerance, guess=None if nearby is None else nearby.right
+    )
     fit = profiled(marginal_moments(cp.rr, zr, at.v, at.q, at.u), nu)
     t = [x @ fit.contrast for x in at.q]
     fixed = [x[..., :-1] @ fit.inverse_root_x for x in at.q]  # V
 
     traces = diagonal_sums(
-        operator, probes, tolerance=tolerance, guess=None if warm is None else warm.probes
+        operator, probes, tolerance=tolerance, guess=None if nearby is None else nearby.probes
     )
     levels = level_gradients(traces.sums, t, fixed, nu / fit.r2, problem.reml)
     slope, reference = gradient(levels, traces.sums, lams, derivatives)
     c = directions(t, lams, derivatives)
-    shrunk = operator.marginal(
+    marginal_c = operator.marginal(
         [np.zeros_like(x) for x in c],
         c,
         tolerance=tolerance,
-        guess=None if warm is None else warm.directions,
+        guess=None if nearby is None else nearby.directions,
     )
-    curvature = information(c, shrunk.q, fixed, t, levels, derivatives, fit.r2, nu)
+    curvature = information(c, marginal_c.q, fixed, t, levels, derivatives, fit.r2, nu)
     return IterativeEvaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
@@ -177,8 +176,8 @@ def evaluate(
         fixed=fit,
         b=tuple(((x + y) @ fit.contrast)[..., 0] for x, y in zip(b0, at.v, strict=True)),
         factor=operator,
-        warm=Warm(at.flat, traces.solution, shrunk.flat),
-        iterations=max(at.iterations, traces.iterations, shrunk.iterations),
+        solutions=NearbySolutions(at.flat, traces.solution, marginal_c.flat),
+        iterations=max(at.iterations, traces.iterations, marginal_c.iterations),
     )
 
 

@@ -5,9 +5,9 @@ With T = LL' the diagonal blocks of S by level and W = L⁻¹SL⁻ᵀ, whose own
     ln|S| = ln|T| + tr h(W),   h(x) = ln x − (x − 1),
 
 since tr(W − I) = 0 exactly: what is left to estimate is of second order in what couples the
-levels. Nearly all of the rest that single vectors would miss lies in the few directions in
-which all levels of a factor move together (the mean of their effects against the fixed
-effects and the other factors); there the quadratic form is computed for itself.
+levels. Nearly all of the variance of single random vectors comes from the few directions in
+which all levels of a factor have the same effect (the mean of their effects against the fixed
+effects and the other factors); on these the quadratic form is computed exactly.
 
 References
 ----------
@@ -21,26 +21,25 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import NumericalError
-from ...support.arrays import FloatArray
-from .conjugate import Operator as Product
-from .operator import Operator
+from ...support.arrays import FloatArray, LinearMap
+from .schur_operator import SchurOperator
 
-STEPS = 300
+MOST_STEPS = 300
 """Lanczos steps at most."""
 
-CHANGE = 1e-4
-"""A step that moves ln|S| by less is the last: far below what probes can tell."""
+CONVERGED_CHANGE = 1e-4
+"""The iteration ends when ln|S| changes by less: far below the standard error of the probes."""
 
-BREAKDOWN = 1e-10
-"""A next vector this short is rounding: the Krylov space is complete."""
+COMPLETE_KRYLOV_SPACE = 1e-10
+"""A next vector shorter than this is rounding: the Krylov space is complete."""
 
 
-def log_determinant(operator: Operator, probes: FloatArray) -> tuple[float, float]:
+def log_determinant(operator: SchurOperator, probes: FloatArray) -> tuple[float, float]:
     """ln|A| = ln|Λ₁'Z₁'Z₁Λ₁ + I| + ln|S| and the standard error of the second part.
 
     Parameters
     ----------
-    operator : Operator
+    operator : SchurOperator
     probes : ndarray (m, s)
         Columns with mean of zz' the identity; several independent ones for an error.
     """
@@ -53,7 +52,7 @@ def log_determinant(operator: Operator, probes: FloatArray) -> tuple[float, floa
     return float(operator.log_det_known + within + single.mean()), error
 
 
-def quadratic_forms(product: Product, start: FloatArray) -> FloatArray:
+def quadratic_forms(product: LinearMap, start: FloatArray) -> FloatArray:
     """x'h(W)x for every column x of `start`, by Gauss quadrature in its Krylov space.
 
     Parameters
@@ -73,22 +72,22 @@ def quadratic_forms(product: Product, start: FloatArray) -> FloatArray:
     diagonals: list[FloatArray] = []
     links: list[FloatArray] = []
     forms = np.full(v.shape[1], np.inf)
-    for _ in range(STEPS):
+    for _ in range(MOST_STEPS):
         w = product(v) - link * before
         alpha = np.einsum("ij,ij->j", v, w)
         w -= alpha * v
         diagonals.append(np.where(alive, alpha, 1.0))
         last, forms = forms, size * _quadrature(diagonals, links)
         link = np.sqrt(np.einsum("ij,ij->j", w, w))
-        alive = alive & (link > BREAKDOWN)
-        if not alive.any() or np.abs(forms - last).sum() < CHANGE:
+        alive = alive & (link > COMPLETE_KRYLOV_SPACE)
+        if not alive.any() or np.abs(forms - last).sum() < CONVERGED_CHANGE:
             return forms
         link = np.where(alive, link, 0.0)
         links.append(link)
         before, v = v, np.where(alive, w / np.where(alive, link, 1.0), 0.0)
     raise NumericalError(
-        f"ln|S| did not settle in {STEPS} Lanczos steps: the grouping factors are too entangled. "
-        "Use Control(factor='auto', memory=…) with more memory, or fewer levels."
+        f"ln|S| did not converge in {MOST_STEPS} Lanczos steps: the grouping factors are too "
+        "entangled. Use Control(factor='auto', memory=…) with more memory, or fewer levels."
     )
 
 
@@ -99,16 +98,16 @@ def _quadrature(diagonals: list[FloatArray], links: list[FloatArray]) -> FloatAr
     at = np.arange(steps)
     tridiagonal[:, at, at] = np.stack(diagonals, axis=1)
     if links:
-        beside = np.stack(links, axis=1)
-        tridiagonal[:, at[1:], at[:-1]] = tridiagonal[:, at[:-1], at[1:]] = beside
+        off_diagonal = np.stack(links, axis=1)
+        tridiagonal[:, at[1:], at[:-1]] = tridiagonal[:, at[:-1], at[1:]] = off_diagonal
     values, vectors = np.linalg.eigh(tridiagonal)
     if not (values > 0).all():
         raise NumericalError("the Schur complement of Λ'Z'ZΛ + I is not positive definite.")
     return np.einsum("cs,cs->c", vectors[:, 0] ** 2, np.log(values) - (values - 1.0))
 
 
-def _common_directions(operator: Operator) -> FloatArray:
-    """Orthonormal: L' times "all levels alike", for each effect of each remaining factor."""
+def _common_directions(operator: SchurOperator) -> FloatArray:
+    """Orthonormal basis of L' times "all levels equal", by effect of each remaining factor."""
     system = operator.system
     columns = []
     for i in system.rest:
@@ -119,5 +118,7 @@ def _common_directions(operator: Operator) -> FloatArray:
         part[system.spans[i]] = np.tile(same, (q, 1))
         columns.append(part)
     u = np.hstack(columns)
-    t = u + operator.left(system.by_level(operator.own, operator.left(u)), transpose=True)
-    return np.asarray(np.linalg.qr(system.by_level(operator.root, t))[0])
+    t = u + operator.lambda_times(
+        system.by_level(operator.b_blocks, operator.lambda_times(u)), transpose=True
+    )
+    return np.asarray(np.linalg.qr(system.by_level(operator.t_inverse_root, t))[0])

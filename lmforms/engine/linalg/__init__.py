@@ -1,1 +1,1 @@
-"""Linear algebra and compiled loops that know nothing of mixed models."""
+"""Linear algebra and compiled loops that do not depend on mixed models."""

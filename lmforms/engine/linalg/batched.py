@@ -12,16 +12,16 @@ from ...errors import NumericalError
 from ...support.arrays import FloatArray
 
 COMPILED_LEVELS = 50_000
-"""From this many levels on compiled products repay the import of numba …"""
+"""From this many levels on compiled products are worth the import of numba …"""
 
 COMPILED_SIZE = 6
-"""… for blocks up to this size: larger ones are BLAS's."""
+"""… for blocks up to this size: BLAS is faster for larger ones."""
 
-MIRROR = 128
-"""Rows mirrored at a time: blocks that stay in the cache."""
+MIRRORED_ROWS = 128
+"""Rows mirrored at a time, so that blocks stay in the cache."""
 
-FEW = 100
-"""Below this many blocks LAPACK's calls cost less than NumPy's."""
+MOST_LAPACK_BLOCKS = 100
+"""For fewer blocks a LAPACK call for each costs less than NumPy's operations over levels."""
 
 INDEFINITE = "a diagonal block of Λ'Z'ZΛ + I is not positive definite."
 
@@ -59,8 +59,8 @@ def outer_sum(a: FloatArray, b: FloatArray) -> FloatArray:
 
 def mirrored(a: FloatArray, lower: bool = True) -> FloatArray:
     """Fill the other triangle of a symmetric C array, in place, block by block."""
-    for start in range(0, len(a), MIRROR):
-        stop = min(start + MIRROR, len(a))
+    for start in range(0, len(a), MIRRORED_ROWS):
+        stop = min(start + MIRRORED_ROWS, len(a))
         block = a[start:stop, start:stop]
         if lower:
             a[start:stop, stop:] = a[stop:, start:stop].T
@@ -85,7 +85,7 @@ def inverse_cholesky(a: FloatArray) -> tuple[FloatArray, float]:
         A block is not positive definite.
     """
     q, k, _ = a.shape
-    if k > 2 and q < FEW:
+    if k > 2 and q < MOST_LAPACK_BLOCKS:
         return _by_block(a)
     # entry by entry: root[i][j] and inverse[i][j] hold one number for every level
     root: list[list[FloatArray]] = [[] for _ in range(k)]
@@ -119,7 +119,7 @@ def inverse_cholesky(a: FloatArray) -> tuple[FloatArray, float]:
 
 
 def _by_block(a: FloatArray) -> tuple[FloatArray, float]:
-    """The same by one LAPACK call per block: better for a few larger ones."""
+    """The same by one LAPACK call per block, for few and larger blocks."""
     try:
         root = np.linalg.cholesky(a)
     except np.linalg.LinAlgError:

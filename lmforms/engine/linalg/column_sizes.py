@@ -1,4 +1,4 @@
-"""Sizes of columns and what depends on them, fast for long ones and safe for enormous ones."""
+"""Sizes of columns and related numbers, fast for long columns and safe from overflow."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import numpy as np
 
 from ...support.arrays import BoolArray, FloatArray
 
-SAFE = 1e-280, 1e280
-"""Mean squares between these were computed without over- or underflow."""
+SAFE_MEAN_SQUARES = 1e-280, 1e280
+"""Mean squares between these have been computed without over- or underflow."""
 
-AWAY = 1.0 / 16.0
-"""A number is taken off a response that spreads over less than this share of its size. All values
-are then within a factor of two of each other, and their differences have no rounding at all."""
+SHIFTED_SPREAD = 1.0 / 16.0
+"""A number is subtracted from a response if its range is less than this share of its size. All
+values are then within a factor of two of each other, and their differences are exact."""
 
-APART = 1e-3
-"""Columns of which at least this share lies outside the others: their moments keep the digits."""
+INDEPENDENT_SHARE = 1e-3
+"""Least squares use the moments if at least this share of every column is independent of the
+others: they then lose few digits."""
 
 
 def root_mean_squares(columns: FloatArray) -> FloatArray:
@@ -32,9 +33,9 @@ def root_mean_squares(columns: FloatArray) -> FloatArray:
         return np.zeros(p)
     squares = np.einsum("ij,ij->j", columns, columns) / n
     rms = np.sqrt(squares)
-    if p == 0 or (squares.min() > SAFE[0] and squares.max() < SAFE[1]):
+    if p == 0 or (squares.min() > SAFE_MEAN_SQUARES[0] and squares.max() < SAFE_MEAN_SQUARES[1]):
         return rms
-    for j in np.flatnonzero(~((squares > SAFE[0]) & (squares < SAFE[1]))):
+    for j in np.flatnonzero(~((squares > SAFE_MEAN_SQUARES[0]) & (squares < SAFE_MEAN_SQUARES[1]))):
         largest = np.abs(columns[:, j]).max()
         if largest > 0:
             rms[j] = largest * np.sqrt(np.mean((columns[:, j] / largest) ** 2))
@@ -56,7 +57,7 @@ def constant_columns(columns: FloatArray) -> BoolArray:
 
 
 def subtract_shift(y: FloatArray, X: FloatArray) -> tuple[Any, FloatArray]:
-    """A number c for each response and w with Xw = 1, so that y − c has fewer digits to lose.
+    """A number c for each response and w with Xw = 1, so that y − c loses fewer digits.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def subtract_shift(y: FloatArray, X: FloatArray) -> tuple[Any, FloatArray]:
     (1000000000000.5, array([1.]))
     """
     low, high, first = y.min(axis=0), y.max(axis=0), y[0]
-    gains = high - low < AWAY * np.maximum(np.abs(low), np.abs(high))
+    gains = high - low < SHIFTED_SPREAD * np.maximum(np.abs(low), np.abs(high))
     w = _constant_combination(X) if X.shape[1] and np.any(gains) else None
     if w is None:
         return 0.0 * first, np.zeros(X.shape[1])
@@ -98,7 +99,7 @@ def _constant_combination(X: FloatArray) -> FloatArray | None:
 def triangular_root(columns: FloatArray) -> FloatArray:
     """R of columns = QR, upper triangular with a positive diagonal, (min(n, p), p).
 
-    From the moments where columns are well apart, by Householder elimination otherwise.
+    From the moments where columns are nearly orthogonal, else by Householder elimination.
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ def triangular_root(columns: FloatArray) -> FloatArray:
            [0. , 0.2]])
     """
     moments = columns.T @ columns
-    root = _cholesky_if_apart(moments)
+    root = _cholesky_if_independent(moments)
     if root is None:
         root = np.asarray(np.linalg.qr(columns, mode="r"))
         signs = np.where(np.diagonal(root) < 0, -1.0, 1.0)
@@ -121,16 +122,16 @@ def triangular_root(columns: FloatArray) -> FloatArray:
 
 def least_squares(columns: FloatArray, y: FloatArray, rcond: float | None = None) -> FloatArray:
     """Coefficients of y (n,) on columns (n, p), of least size if they are dependent."""
-    root = _cholesky_if_apart(columns.T @ columns)
+    root = _cholesky_if_independent(columns.T @ columns)
     if root is None:
         return np.asarray(np.linalg.lstsq(columns, y, rcond=rcond)[0], dtype=np.float64)
     return np.asarray(np.linalg.solve(root.T @ root, columns.T @ y), dtype=np.float64)
 
 
-def _cholesky_if_apart(moments: FloatArray) -> FloatArray | None:
+def _cholesky_if_independent(moments: FloatArray) -> FloatArray | None:
     try:
         root = np.linalg.cholesky(moments).T
     except np.linalg.LinAlgError:
         return None
-    apart = np.diagonal(root) > APART * np.sqrt(np.diagonal(moments))
-    return np.asarray(root) if apart.all() else None
+    independent = np.diagonal(root) > INDEPENDENT_SHARE * np.sqrt(np.diagonal(moments))
+    return np.asarray(root) if independent.all() else None

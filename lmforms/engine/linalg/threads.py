@@ -1,8 +1,9 @@
-"""Keep pools of threads out of each other's way: those of BLAS, and that of compiled loops.
+"""Limit the threads of BLAS and of compiled loops, which otherwise slow each other down.
 
-The wheels of NumPy and SciPy bring an OpenBLAS each, with a pool of threads each. Called in
-turn on small matrices, one pool spins while the other works: ten times slower than one thread
-alone. OpenMP's threads spin likewise, for some milliseconds after a compiled loop.
+The wheels of NumPy and SciPy include an OpenBLAS each, with its own pool of threads. If they are
+called in turn on small matrices, the threads of one wait actively while the other works, which is
+ten times slower than one thread. OpenMP's threads do the same for some milliseconds after a
+compiled loop.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from functools import lru_cache
 from typing import Any
 
 THREADED_SCHUR = 1_000
-"""From this size on SciPy's LAPACK keeps its threads; NumPy's BLAS never does."""
+"""From this size on SciPy's LAPACK may use threads; NumPy's BLAS never does."""
 
 THREADED_WORK = 1e8
-"""Pairs of entries from which a second thread pays in a compiled loop: below, what it gains is
-lost to the LAPACK call that follows."""
+"""Pairs of entries from which a second thread is worthwhile in a compiled loop: with fewer it slows
+the LAPACK call that follows by as much."""
 
 
 @lru_cache(maxsize=2)
 def _pools(cholmod: bool) -> tuple[Any, Any]:
-    """Controllers of all BLAS libraries, and of all but SciPy's; CHOLMOD may bring a third."""
+    """Controllers of all BLAS libraries, and of all but SciPy's; CHOLMOD may have a third."""
     import scipy.linalg.lapack  # noqa: F401  (so that SciPy's library is among those found)
     from threadpoolctl import ThreadpoolController
 
@@ -33,7 +34,7 @@ def _pools(cholmod: bool) -> tuple[Any, Any]:
 
 
 @contextmanager
-def calm_threads(largest: int) -> Iterator[None]:
+def limited_blas_threads(largest: int) -> Iterator[None]:
     """Limit BLAS threads while a model with dense blocks up to this size is fitted."""
     if largest == 0:  # NumPy alone, on small blocks
         yield

@@ -1,4 +1,8 @@
-"""Can the data tell the variances? Directions in which the criterion does not change."""
+"""Whether the data determine the variances: directions in which the criterion does not change.
+
+Suspicious are directions of θ with almost no curvature, measured against that of ln|A|,
+2⟨T ∂λ, ∂λ⟩ with T the diagonal blocks of Z'V₀⁻¹Z, and random effects far wider than σ.
+"""
 
 from __future__ import annotations
 
@@ -7,121 +11,116 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...control import Control
-from ...covariance import Covariance, Stacked
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
-from ..criterion.evaluate import Evaluation, Problem, evaluate
-from ..iterative import IterativeEvaluation, IterativeOptimum, IterativeProblem
+from ..criterion.evaluate import Differentiated, Problem, evaluate
+from ..criterion.information import LocalDerivatives
+from ..criterion.problem import StructuredProblem
 from .minimize import Optimum, minimize
 
-SUSPECT = 1e-5
-"""Curvature below this share of ln|A|'s own is looked at more closely."""
+Part = tuple[int, int]  # grouping factor, and random term within it
 
-RUNAWAY = 1e5
-"""Random effects this many σ wide are looked at as well: a flat criterion lets θ run."""
+LOW_CURVATURE = 1e-5
+"""A direction with less than this share of the curvature of ln|A| is suspicious."""
 
-UNCHANGED = 1e-6
-"""A criterion that rises by less than this, however a variance is changed, does not know it."""
+SMALLEST_REFERENCE = 1e-150
+"""In place of a reference of zero, so that nothing is divided by zero."""
+
+VERY_WIDE_EFFECTS = 1e5
+"""Random effects with a standard deviation of more than this many σ are suspicious as well: where
+the criterion is flat, the search may take θ anywhere."""
+
+SAME_CRITERION = 1e-6
+"""If a variance is changed and the criterion rises by less than this, the variance is not
+identified."""
 
 STEP = 0.5
-"""Steps along a flat direction, in units of θ or, if that is larger, of the largest θ."""
+"""Step along a flat direction, in units of θ or, if that is larger, of the largest θ."""
 
-LESS = 0.5
-"""A runaway λ is made smaller by this factor."""
+WIDE_SHRINKAGE = 0.5
+"""Factor by which a very large λ is reduced to see whether the criterion changes."""
 
-MOVED = 0.01
-"""A search that leaves less than this share of a step has found the variances again."""
+FOUND_AGAIN_SHARE = 0.01
+"""Variances have been found again if a search leaves less than this share of the change with which
+it began; entries of a direction below this share of its largest are no part of it."""
+
+OWN_SHARE = 0.1
+"""A part of a unit direction above this belongs to a random term."""
 
 
-def unidentified_parts(
-    problem: Problem | IterativeProblem, optimum: Optimum | IterativeOptimum
-) -> list[tuple[int, int]]:
-    """Parts (factor, part) whose variance could as well be another.
+def unidentified_parts(problem: Problem, optimum: Optimum) -> list[Part]:
+    """Random terms whose variance could as well be another.
 
-    Suspect are directions with almost no curvature, measured against that of ln|A|,
-    2⟨T ∂λ, ∂λ⟩ with T the diagonal blocks of Z'V₀⁻¹Z, and random effects far wider than σ. A
-    search begins some way along each; parts whose variances it does not find again, though the
-    criterion is the same, are not identified. Where the criterion is only estimated, suspicion
-    has to do.
+    A search starts at some distance along each suspicious direction. Terms whose variances it
+    does not find again, though the criterion is the same, are not identified.
 
     Parameters
     ----------
-    problem : Problem or IterativeProblem
-    optimum : Optimum or IterativeOptimum
+    problem : Problem
+    optimum : Optimum
     """
-    at = optimum.evaluation
-    if problem.n_theta == 0 or at.information is None:
+    if problem.n_theta == 0:
         return []
-    flat = _flat_directions(at)
-    if isinstance(problem, IterativeProblem) or isinstance(at, IterativeEvaluation):
-        owned = np.abs(flat) > 0.1
-        runaway = _runaway(problem, at, converged=True)
-        return [
-            part
-            for part, entries in _entries(problem)
-            if part in runaway or owned[:, entries].any()
-        ]
-    free: set[tuple[int, int]] = set()
-    for start in _starts(problem, at, flat, optimum.converged):
-        free |= _not_found_again(problem, at, start)
+    free: set[Part] = set()
+    for start in _starts(problem, optimum.evaluation, optimum.converged):
+        free |= _not_found_again(problem, optimum.evaluation, start)
     return sorted(free)
 
 
-def _flat_directions(at: Evaluation | IterativeEvaluation) -> FloatArray:
+def suspicious_parts(
+    problem: StructuredProblem, theta: FloatArray, at: LocalDerivatives
+) -> list[Part]:
+    """Random terms that are suspicious, for a criterion that is only estimated.
+
+    Parameters
+    ----------
+    problem : StructuredProblem
+    theta : ndarray (n_theta,)
+    at : LocalDerivatives
+        At `theta`.
+    """
+    if problem.n_theta == 0:
+        return []
+    in_flat_direction = np.any(np.abs(_flat_directions(at)) > OWN_SHARE, axis=0)
+    wide = _wide_parts(problem, theta)
+    return [part for part, _, s in problem.parts() if part in wide or in_flat_direction[s].any()]
+
+
+def _flat_directions(at: LocalDerivatives) -> FloatArray:
     """Directions of θ with almost no curvature, (m, n_theta), in units of the reference."""
-    assert at.reference is not None
-    scale = np.maximum(at.reference, 1e-150)
-    values, vectors = np.linalg.eigh(np.asarray(at.information) / np.outer(scale, scale))
-    return np.asarray(vectors[:, np.abs(values) < SUSPECT].T)
+    scale = np.maximum(at.reference, SMALLEST_REFERENCE)
+    values, vectors = np.linalg.eigh(at.information / np.outer(scale, scale))
+    return np.asarray(vectors[:, np.abs(values) < LOW_CURVATURE].T)
 
 
-def _starts(
-    problem: Problem, at: Evaluation, flat: FloatArray, converged: bool
-) -> Iterator[FloatArray]:
+def _starts(problem: Problem, at: Differentiated, converged: bool) -> Iterator[FloatArray]:
     """θ elsewhere, where the criterion may be the same."""
-    assert at.reference is not None
-    for direction in flat / np.maximum(at.reference, 1e-150):
+    for direction in _flat_directions(at) / np.maximum(at.reference, SMALLEST_REFERENCE):
         direction = direction / np.abs(direction).max()
-        size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > MOVED]).max())
+        size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > FOUND_AGAIN_SHARE]).max())
         yield at.theta + np.copysign(size, direction @ at.theta) * direction  # −θ is the same
-    runaway = _runaway(problem, at, converged)
-    for part, entries in _entries(problem):
-        if part in runaway:
+    wide = _wide_parts(problem, at.theta)
+    for part, _, entries in problem.parts():
+        if part in wide or not converged:
             theta = at.theta.copy()
-            theta[entries] *= LESS
+            theta[entries] *= WIDE_SHRINKAGE
             yield theta
 
 
-def _runaway(
-    problem: Problem | IterativeProblem, at: Evaluation | IterativeEvaluation, converged: bool
-) -> set[tuple[int, int]]:
-    """Parts with very wide random effects; all of them if the search did not end."""
+def _wide_parts(problem: StructuredProblem, theta: FloatArray) -> set[Part]:
+    """Terms with very wide random effects."""
     return {
         part
-        for part, entries in _entries(problem)
-        if not converged or np.abs(at.theta[entries]).max(initial=0.0) > RUNAWAY
+        for part, _, entries in problem.parts()
+        if np.abs(theta[entries]).max(initial=0.0) > VERY_WIDE_EFFECTS
     }
 
 
-def _entries(problem: Problem | IterativeProblem) -> Iterator[tuple[tuple[int, int], slice]]:
-    """Each part and its entries of θ."""
-    for i, (c, s) in enumerate(zip(problem.covariances, problem.theta_slices(), strict=True)):
-        for j, (_, part) in enumerate(_parts(c)):
-            yield (i, j), slice(s.start + part.start, s.start + part.stop)
-
-
-def _parts(covariance: Covariance) -> list[tuple[slice, slice]]:
-    """Columns of λ and entries of θ of each part."""
-    if isinstance(covariance, Stacked):
-        return list(zip(covariance.column_slices(), covariance.theta_slices(), strict=True))
-    return [(slice(0, covariance.k), slice(0, covariance.n_theta))]
-
-
-def _not_found_again(problem: Problem, at: Evaluation, start: FloatArray) -> set[tuple[int, int]]:
-    """Parts with other variances at `start` or where a search from there ends, if no higher."""
-    highest = at.value + max(UNCHANGED, at.rounding)
+def _not_found_again(problem: Problem, at: Differentiated, start: FloatArray) -> set[Part]:
+    """Terms with other variances at `start` or where a search from there ends, if no higher."""
+    highest = at.value + max(SAME_CRITERION, at.rounding)
     try:
-        found = evaluate(problem, start, 0)
+        found = evaluate(problem, start)
         if found.value > highest:
             found = minimize(problem, Control(max_evaluations=40), start, False).evaluation
     except NumericalError:
@@ -129,18 +128,14 @@ def _not_found_again(problem: Problem, at: Evaluation, start: FloatArray) -> set
     if found.value > highest:
         return set()
     steps, moves = _changes(problem, at.theta, start), _changes(problem, at.theta, found.theta)
-    least = MOVED * max(steps.values())
-    return {part for part, move in moves.items() if move > MOVED * max(steps[part], least)}
+    least = FOUND_AGAIN_SHARE * max(steps.values())
+    return {
+        part for part, move in moves.items() if move > FOUND_AGAIN_SHARE * max(steps[part], least)
+    }
 
 
-def _changes(
-    problem: Problem, old: FloatArray, new: FloatArray
-) -> dict[tuple[int, int], np.float64]:
-    """The largest change of the covariances of each part."""
-    out = {}
+def _changes(problem: Problem, old: FloatArray, new: FloatArray) -> dict[Part, np.float64]:
+    """The largest change of the covariances of each term."""
     pairs = zip(problem.factors(old), problem.factors(new), strict=True)
-    for i, (lam_old, lam_new) in enumerate(pairs):
-        change = np.abs(lam_new @ lam_new.T - lam_old @ lam_old.T)
-        for j, (columns, _) in enumerate(_parts(problem.covariances[i])):
-            out[i, j] = change[columns, columns].max()
-    return out
+    changes = [np.abs(b @ b.T - a @ a.T) for a, b in pairs]
+    return {(i, j): changes[i][c, c].max() for (i, j), c, _ in problem.parts()}

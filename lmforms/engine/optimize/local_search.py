@@ -1,46 +1,54 @@
-"""One search for a minimum: trust-region Newton on the average information, with boundary logic.
+"""One search for a minimum: trust-region Newton on the average information, and the boundary.
 
 θ has no bounds here: a negative diagonal of λ is the same model, so θ = 0 is an inner
-point, where the curvature term 2⟨G ∂λ, ∂λ⟩ of the information tells whether to leave it.
+point, where the curvature term 2⟨G ∂λ, ∂λ⟩ of the information decides whether to leave it.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from ..criterion.curvature import curvature_is_cheap
-from ..criterion.evaluate import Evaluation, Problem, differentiate, evaluate
-from .newton import QuadraticModel, next_radius
+from ..criterion.evaluate import Differentiated, Evaluation, Problem, differentiate, evaluate
+from .newton import LEAST_RADIUS, QuadraticModel, next_radius
 
-RADIUS = 20.0
+FIRST_RADIUS = 20.0
 """First trust radius, in units where the information has a unit diagonal."""
 
-LOCAL = 0.1
-"""Below this decrement the criterion is quadratic enough for its own Hessian, or secants."""
+QUADRATIC_DECREMENT = 0.1
+"""Below this decrement the criterion is nearly quadratic: the exact Hessian or secants are used."""
 
-AT_REST = 1e-3
-"""A last step that leaves more than this share of the tolerance is followed by another."""
+LEAST_DECREMENT_SHARE = 1e-3
+"""The search goes on if the last step leaves a decrement above this share of the tolerance."""
 
-ROUNDS = 5
-"""Searches in all: after a last step, a saddle or a stall it is taken up again."""
+MOST_SEARCHES = 5
+"""Searches in all: after a last step, a saddle point or a stalled search there may be another."""
 
-NO_STEP = 1e-14
-"""A decrement below this moves θ by less than 10⁻⁷ of its standard error."""
+NEGLIGIBLE_DECREMENT = 1e-14
+"""No last step is taken below this decrement: it would change θ by less than 10⁻⁷ of its standard
+error."""
+
+LEAST_SECANT_COSINE = 1e-8
+"""The secant update is skipped if what the model misses is nearly orthogonal to the step."""
+
+SADDLE_STEPS = (0.001, 0.01, 0.1, 1.0)
+"""Steps along a direction of negative curvature, in standard errors."""
+
+FAILED_VALUE = 1e300
+"""The criterion where it cannot be evaluated, for SciPy's search."""
 
 
-class Run:
-    """Evaluations of one run: keeps their trace, failures as +∞."""
+class Evaluator:
+    """Evaluates the criterion up to `limit` times and keeps the values, failures as +∞."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.trace: list[float] = []
 
     def __call__(self, problem: Problem, theta: FloatArray) -> Evaluation | None:
-        """The value at θ; derivatives are added to points that are kept."""
+        """The value at θ, or None if it cannot be evaluated."""
         try:
             return self.evaluate_or_raise(problem, theta)
         except NumericalError:
@@ -49,7 +57,7 @@ class Run:
 
     def evaluate_or_raise(self, problem: Problem, theta: FloatArray) -> Evaluation:
         """The value at θ, or its error."""
-        result = evaluate(problem, theta, 0)
+        result = evaluate(problem, theta)
         self.trace.append(result.value)
         return result
 
@@ -60,59 +68,63 @@ class Run:
 
 
 def local_minimum(
-    run: Run, problem: Problem, first: Evaluation, tolerance: float
-) -> tuple[Evaluation, float]:
-    """The minimum that leads down from `first`, and what a further step there promises."""
-    best = first
-    for _ in range(ROUNDS):
-        best, decrement, last = _newton(run, differentiate(_in_principal_axes(best)), tolerance)
+    run: Evaluator, problem: Problem, first: Evaluation, tolerance: float
+) -> tuple[Differentiated, float]:
+    """The minimum that a search from `first` finds, and the decrement there."""
+    for _ in range(MOST_SEARCHES):
+        best, decrement, last = _newton(run, _in_principal_axes(first), tolerance)
         least = value_tolerance(best, tolerance)
         other = _leave_saddle(run, best)
         if other is None and decrement > least and not run.exhausted:
             other = _quasi_newton(run, best)
         if other is not None:
-            best = other
+            first = best = other
             continue
         before = best.value
-        best, decrement = _settle(run, problem, best, decrement, last)
-        if run.exhausted or decrement <= AT_REST * least or not best.value < before:
+        best, decrement = _final_point(run, problem, best, decrement, last)
+        first = best
+        if run.exhausted or decrement <= LEAST_DECREMENT_SHARE * least or not best.value < before:
             break
     else:
-        best, decrement = _settle(run, problem, best, decrement, np.zeros_like(last))
+        best, decrement = _final_point(run, problem, best, decrement, np.zeros_like(last))
     return best, decrement
 
 
-def rough_minimum(run: Run, problem: Problem, first: Evaluation, tolerance: float) -> Evaluation:
-    """Where a search from `first` leads to, to a coarse `tolerance`."""
+def rough_minimum(
+    run: Evaluator, problem: Problem, first: Evaluation, tolerance: float
+) -> Evaluation:
+    """The minimum that a search from `first` finds, to a coarse `tolerance`."""
     best = first
-    for _ in range(ROUNDS):
-        best, _, _ = _newton(run, differentiate(_in_principal_axes(best)), tolerance)
-        other = _leave_saddle(run, best)
+    for _ in range(MOST_SEARCHES):
+        found, _, _ = _newton(run, _in_principal_axes(best), tolerance)
+        other = _leave_saddle(run, found)
+        best = found if other is None else other
         if other is None:
             break
-        best = other
-    return replace(best, problem=problem, theta=_plain(problem, best))
+    return best.reparametrised(problem, _canonical_theta(problem, best))
 
 
 def value_tolerance(best: Evaluation, tolerance: float) -> float:
-    """The wanted tolerance, but not below the criterion's own rounding."""
+    """The requested tolerance, but not below the criterion's own rounding."""
     return float(max(tolerance, 64 * np.finfo(float).eps * abs(best.value)))
 
 
 # --- Newton -------------------------------------------------------------------------------
 
 
-def _newton(run: Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, float, FloatArray]:
-    """Trust-region Newton from `best`: the best point, its decrement, and the step to rest.
+def _newton(
+    run: Evaluator, best: Differentiated, tolerance: float
+) -> tuple[Differentiated, float, FloatArray]:
+    """Trust-region Newton from `best`: the best point, its decrement, and a last step.
 
-    When the decrement is small the model is trusted to the end, and its last step is left
-    to be taken: it brings θ itself to rest.
+    When the decrement is below the tolerance, one more step still improves θ. It is returned,
+    not taken, so that it can be evaluated together with the boundary.
     """
-    radius, exact = RADIUS, curvature_is_cheap(best.problem.system)
+    radius, exact = FIRST_RADIUS, curvature_is_cheap(best.problem.system)
     secant = np.zeros((len(best.theta),) * 2)
-    model = _model(best)
+    model = QuadraticModel.of(best)
     while (decrement := model.decrement) > value_tolerance(best, tolerance):
-        if run.exhausted or radius < 1e-9:
+        if run.exhausted or radius < LEAST_RADIUS:
             return best, decrement, np.zeros_like(best.theta)
         step, length, predicted = model.step(radius)
         trial = run(best.problem, best.theta + step)
@@ -121,20 +133,20 @@ def _newton(run: Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, f
         radius = next_radius(radius, length, ratio)
         if trial is None or not actual > 0:
             continue
-        if decrement < LOCAL and ratio > 0.25:
-            trial = differentiate(trial, exact=exact)
+        if decrement < QUADRATIC_DECREMENT and ratio > 0.25:
+            found = differentiate(trial, exact=exact)
             if not exact:
-                secant = _learn(secant, best, trial)
+                secant = _sr1_update(secant, best, found)
         else:
-            trial = differentiate(_in_principal_axes(trial))
+            found = _in_principal_axes(trial)
             secant = np.zeros_like(secant)
-        best = trial
-        model = _model(best, secant)
+        best = found
+        model = QuadraticModel.of(best, secant)
     return best, decrement, model.step(radius)[0]
 
 
-def _learn(secant: FloatArray, old: Evaluation, new: Evaluation) -> FloatArray:
-    """What the average information misses of the true curvature, from two gradients (SR1).
+def _sr1_update(secant: FloatArray, old: Differentiated, new: Differentiated) -> FloatArray:
+    """The difference of the Hessian and the average information, from two gradients (SR1).
 
     H + E with E updated so that (H_new + E) s equals the change of the gradient over the
     step s: near the optimum Newton's linear convergence becomes superlinear.
@@ -143,33 +155,22 @@ def _learn(secant: FloatArray, old: Evaluation, new: Evaluation) -> FloatArray:
     ----------
     Nocedal, Wright (2006), *Numerical Optimization*, section 6.2.
     """
-    assert new.gradient is not None
-    assert old.gradient is not None
-    assert new.information is not None
     s = new.theta - old.theta
     miss = new.gradient - old.gradient - (new.information + secant) @ s
     along = float(miss @ s)
-    if abs(along) < 1e-8 * float(np.linalg.norm(miss) * np.linalg.norm(s)):
+    if abs(along) < LEAST_SECANT_COSINE * float(np.linalg.norm(miss) * np.linalg.norm(s)):
         return secant
     return secant + np.outer(miss, miss) / along
-
-
-def _model(at: Evaluation, secant: FloatArray | None = None) -> QuadraticModel:
-    """The quadratic model at a point."""
-    assert at.gradient is not None
-    assert at.information is not None
-    assert at.reference is not None
-    return QuadraticModel.of(at.gradient, at.information, at.reference, secant)
 
 
 # --- saddles, fallback, boundary ----------------------------------------------------------
 
 
-def _leave_saddle(run: Run, best: Evaluation) -> Evaluation | None:
+def _leave_saddle(run: Evaluator, best: Differentiated) -> Differentiated | None:
     """A lower point along a direction of negative curvature, or None."""
-    found = best
-    for direction in _model(best).negative_curvature_directions():
-        for size in (0.001, 0.01, 0.1, 1.0):
+    found: Evaluation = best
+    for direction in QuadraticModel.of(best).negative_curvature_directions():
+        for size in SADDLE_STEPS:
             for sign in (1.0, -1.0):
                 if run.exhausted:
                     break
@@ -179,17 +180,17 @@ def _leave_saddle(run: Run, best: Evaluation) -> Evaluation | None:
     return differentiate(found) if found is not best else None
 
 
-def _quasi_newton(run: Run, best: Evaluation) -> Evaluation | None:
+def _quasi_newton(run: Evaluator, best: Differentiated) -> Differentiated | None:
     """BFGS on the exact gradient, for the rare criterion on which Newton's model stalls."""
     from scipy.optimize import minimize as scipy_minimize
 
-    scale = _model(best).scale
+    scale = QuadraticModel.of(best).scale
 
     def objective(z: FloatArray) -> tuple[float, FloatArray]:
         at = run(best.problem, z / scale)
         if at is None:
-            return 1e300, np.zeros_like(z)
-        return at.value, np.asarray(differentiate(at, 1).gradient) / scale
+            return FAILED_VALUE, np.zeros_like(z)
+        return at.value, differentiate(at).gradient / scale
 
     remaining = max(1, run.limit - len(run.trace))
     result = scipy_minimize(
@@ -201,43 +202,44 @@ def _quasi_newton(run: Run, best: Evaluation) -> Evaluation | None:
     return None if found is None else differentiate(found)
 
 
-def _in_principal_axes(at: Evaluation) -> Evaluation:
-    """The same point in the principal axes of each λ."""
-    problem, theta = at.problem.in_principal_axes(at.theta)
-    return replace(at, problem=problem, theta=theta)
+def _in_principal_axes(at: Evaluation) -> Differentiated:
+    """The same point in the principal axes of each λ, with derivatives."""
+    return differentiate(at.reparametrised(*at.problem.in_principal_axes(at.theta)))
 
 
-def _settle(
-    run: Run, problem: Problem, best: Evaluation, decrement: float, last: FloatArray
-) -> tuple[Evaluation, float]:
-    """The best point after its last step, in the chart of `problem`, canonical.
+def _final_point(
+    run: Evaluator, problem: Problem, best: Differentiated, decrement: float, last: FloatArray
+) -> tuple[Differentiated, float]:
+    """The best point after its last step and its decrement, with the canonical θ of `problem`.
 
     Nearly singular directions are put exactly on the boundary unless the criterion rises.
     """
-    if decrement <= NO_STEP:
+    if decrement <= NEGLIGIBLE_DECREMENT:
         last = np.zeros_like(last)
-    theta = _plain(problem, best, last)
-    snapped = problem.on_boundary(theta)
-    if not np.array_equal(snapped, theta):
-        trial = run(problem, snapped)
+    theta = _canonical_theta(problem, best, last)
+    bound = problem.on_boundary(theta)
+    if not np.array_equal(bound, theta):
+        trial = run(problem, bound)
         if trial is not None and trial.value <= best.value + best.rounding:
-            return _rested(trial)
+            return _with_decrement(trial)
     if last.any():
         trial = run(problem, theta)
         if trial is not None and trial.value <= best.value:
-            return _rested(trial)
-        theta = _plain(problem, best)
+            return _with_decrement(trial)
+        theta = _canonical_theta(problem, best)
     if best.problem is problem and np.array_equal(theta, best.theta):
         return best, decrement
-    return differentiate(replace(best, problem=problem, theta=theta)), decrement
+    return differentiate(best.reparametrised(problem, theta)), decrement
 
 
-def _plain(problem: Problem, at: Evaluation, step: FloatArray | float = 0.0) -> FloatArray:
-    """θ a step from `at`, canonical, as `problem` writes it."""
+def _canonical_theta(
+    problem: Problem, at: Evaluation, step: FloatArray | float = 0.0
+) -> FloatArray:
+    """The canonical θ, in the parametrisation of `problem`, of a step from `at`."""
     return problem.root_theta(at.problem.factors(at.theta + step))
 
 
-def _rested(at: Evaluation) -> tuple[Evaluation, float]:
-    """With derivatives, and what a further step would promise."""
-    at = differentiate(at)
-    return at, _model(at).decrement
+def _with_decrement(at: Evaluation) -> tuple[Differentiated, float]:
+    """A point with its derivatives, and the decrement there."""
+    found = differentiate(at)
+    return found, QuadraticModel.of(found).decrement

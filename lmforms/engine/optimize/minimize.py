@@ -1,4 +1,4 @@
-"""Minimise the criterion: where to begin, a local search, and a look for lower optima."""
+"""Minimise the criterion: starting values, a local search, and a search for lower optima."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 
 from ...control import Control
 from ...support.arrays import FloatArray
-from ..criterion.evaluate import Evaluation, Problem, differentiate
+from ..criterion.evaluate import Differentiated, Evaluation, Problem, differentiate, evaluate
 from ..status import exhausted_message, other_optima_message
-from .local_search import Run, local_minimum, value_tolerance
+from .local_search import Evaluator, local_minimum, value_tolerance
 from .other_optima import lowest_optimum
 from .starting_values import moment_start
 
-SIZES = (0.1, 1.0, 10.0, 100.0)
-"""Standard deviations, in units of σ, tried as a start beside the moments if levels are uneven."""
+START_SIZES = (0.1, 1.0, 10.0, 100.0)
+"""Standard deviations, in units of σ, tried as starts beside the moments if levels are uneven."""
 
-UNEVEN = 100.0
-"""A level with this many times the usual sum of squares: other starts are tried as well."""
+UNEVEN_SLOPE_RATIO = 100.0
+"""Other starts are tried if a level has this many times the median sum of squares of a slope."""
 
-STALLED = 1e-6
-"""Promised decrease that counts as none when no step lowers the criterion."""
+STALLED_DECREMENT = 1e-6
+"""A predicted decrease below this counts as none when no step lowers the criterion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,8 @@ class Optimum:
 
     Attributes
     ----------
-    evaluation : Evaluation
-        At the best θ seen, with gradient and information.
+    evaluation : Differentiated
+        At the best θ.
     converged : bool
     message : str
         Why it stopped, and the remedy if it should not have.
@@ -40,18 +40,34 @@ class Optimum:
     trace : tuple of float
         The criterion at each evaluation, in order (engine's units).
     decrement : float
-        Decrease of the criterion that one more Newton step promises.
+        Predicted decrease of the criterion by one more Newton step.
     other_optima : tuple of float
-        The criterion at higher local optima that were met, lowest first.
+        The criterion at higher local optima that were found, lowest first.
     """
 
-    evaluation: Evaluation
+    evaluation: Differentiated
     converged: bool
     message: str
     n_evaluations: int
     trace: tuple[float, ...]
     decrement: float
     other_optima: tuple[float, ...] = ()
+
+    @property
+    def value(self) -> float:
+        """The criterion there (engine's units)."""
+        return self.evaluation.value
+
+    @property
+    def value_se(self) -> float:
+        """Its standard error: it is exact."""
+        return 0.0
+
+
+def evaluate_at(problem: Problem, theta: FloatArray) -> Optimum:
+    """The report of a search, for a given θ without searching."""
+    at = differentiate(evaluate(problem, theta))
+    return Optimum(at, True, "evaluated at given θ", 1, (at.value,), 0.0)
 
 
 def minimize(
@@ -67,34 +83,36 @@ def minimize(
     problem : Problem
     control : Control
     start : ndarray, optional
-        Where to begin; moment estimates otherwise.
+        Where to start; moment estimates otherwise.
     globally : bool
-        Look beyond the nearest optimum.
+        Search for other optima as well.
 
     Raises
     ------
     NumericalError
         The criterion cannot be evaluated at the start.
     """
-    run = Run(control.max_evaluations)
+    run = Evaluator(control.max_evaluations)
     if problem.n_theta == 0:
         best = differentiate(run.evaluate_or_raise(problem, np.empty(0)))
         message = "no variance parameters: nothing to optimise"
         return Optimum(best, True, message, 1, (best.value,), 0.0)
 
     first = (
-        _first(run, problem) if start is None else run.evaluate_or_raise(problem, np.asarray(start))
+        _first_evaluation(run, problem)
+        if start is None
+        else run.evaluate_or_raise(problem, np.asarray(start))
     )
     best, decrement = local_minimum(run, problem, first, control.tolerance)
-    exhausted = run.exhausted  # the looks elsewhere have a limit of their own
+    exhausted = run.exhausted  # the searches for other optima have a limit of their own
     others: tuple[float, ...] = ()
     if globally and not exhausted:
         best, decrement, others = lowest_optimum(run, problem, best, decrement, control.tolerance)
 
-    # a decrease that rounding hides cannot be looked for any further
+    # a decrease below rounding cannot be searched for
     small = max(value_tolerance(best, control.tolerance), best.rounding)
     if not exhausted:  # the search stalled
-        small = max(small, STALLED * (1.0 + 1e-3 * abs(best.value)))
+        small = max(small, STALLED_DECREMENT * (1.0 + 1e-3 * abs(best.value)))
     converged = bool(decrement <= small)
     if converged:
         message = "converged: a Newton step promises no further decrease"
@@ -117,24 +135,24 @@ def minimize(
     )
 
 
-def _first(run: Run, problem: Problem) -> Evaluation:
-    """At moment estimates, or, where slopes can make more than one valley, the lowest of some."""
+def _first_evaluation(run: Evaluator, problem: Problem) -> Evaluation:
+    """At moment estimates, or the lowest of several where slopes may cause several minima."""
     moments = moment_start(problem)
     tries = [moments]
-    if _uneven(problem):
-        plain = np.concatenate([c.start() for c in problem.covariances])
-        tries += [size * plain for size in SIZES]
+    if _has_uneven_slopes(problem):
+        unit = np.concatenate([c.start() for c in problem.covariances])
+        tries += [size * unit for size in START_SIZES]
     found = [at for theta in tries[: run.limit] if (at := run(problem, theta)) is not None]
     if not found:
         return run.evaluate_or_raise(problem, moments)
     return min(found, key=lambda at: at.value)
 
 
-def _uneven(problem: Problem) -> bool:
-    """Whether a slope's predictor spreads far more in one level than in most."""
+def _has_uneven_slopes(problem: Problem) -> bool:
+    """Whether a slope's predictor varies far more in one level than in most."""
     for f in problem.system.cp.factors:
         if f.zz.shape[-1] > 1:
             sizes = np.einsum("qkk->qk", f.zz)
-            if (sizes.max(axis=0) > UNEVEN * np.median(sizes, axis=0)).any():
+            if (sizes.max(axis=0) > UNEVEN_SLOPE_RATIO * np.median(sizes, axis=0)).any():
                 return True
     return False

@@ -1,7 +1,7 @@
-"""The quadratic model of the criterion at a point: steps, their promise, ways down.
+"""The quadratic model of the criterion at a point: Newton steps and directions of descent.
 
 In units where the information has a unit diagonal, and in its axes there. A negative
-eigenvalue is stepped along as if it were positive: away from a maximum, not towards it.
+eigenvalue is replaced by its absolute value, so that a step leads away from a maximum.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...support.arrays import FloatArray
+from ..criterion.information import LocalDerivatives
 
-FLOOR = 1e-7
+LEAST_EIGENVALUE = 1e-7
 """Smallest |eigenvalue| of the scaled information that a Newton step divides by."""
 
-SADDLE = -1e-4
-"""A scaled eigenvalue below this at a stationary point is a way down, not rounding."""
+NEGATIVE_CURVATURE = -1e-4
+"""A scaled eigenvalue below this at a stationary point is a direction of descent, not rounding."""
 
-FLATTEST = 1e-4
+LEAST_SCALE = 1e-4
 """√H below this share of its reference is rounding: no long steps on a flat criterion."""
+
+LEAST_RADIUS = 1e-9
+"""A search ends when the trust radius is below this: no step lowers the criterion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,57 +47,50 @@ class QuadraticModel:
     slope: FloatArray
 
     @classmethod
-    def of(
-        cls,
-        gradient: FloatArray,
-        information: FloatArray,
-        reference: FloatArray,
-        secant: FloatArray | None = None,
-    ) -> QuadraticModel:
-        """The model of an evaluation.
+    def of(cls, at: LocalDerivatives, secant: FloatArray | None = None) -> QuadraticModel:
+        """The model at a point.
 
         Parameters
         ----------
-        gradient, information, reference : ndarray (m,), (m, m), (m,)
-            See :class:`lmforms.engine.criterion.evaluate.Evaluation`.
+        at : LocalDerivatives
         secant : ndarray (m, m), optional
             What is known to be missing in the information.
         """
-        d = np.maximum(np.sqrt(np.abs(information.diagonal())), FLATTEST * reference)
+        d = np.maximum(np.sqrt(np.abs(at.information.diagonal())), LEAST_SCALE * at.reference)
         largest = d.max(initial=0.0)
         scale = np.maximum(d, 1e-6 * largest) if largest > 0 else np.ones_like(d)
-        hessian = information if secant is None else information + secant
+        hessian = at.information if secant is None else at.information + secant
         values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
-        return cls(scale, values, vectors, vectors.T @ (gradient / scale))
+        return cls(scale, values, vectors, vectors.T @ (at.gradient / scale))
 
     @property
     def curvature(self) -> FloatArray:
         """|eigenvalues|, not below the floor."""
-        return np.maximum(np.abs(self.values), FLOOR)
+        return np.maximum(np.abs(self.values), LEAST_EIGENVALUE)
 
     @property
     def decrement(self) -> float:
-        """Decrease of the criterion that a full Newton step promises."""
+        """Decrease of the criterion that the model predicts for a full Newton step."""
         return 0.5 * float(self.slope**2 @ (1.0 / self.curvature))
 
     def step(self, radius: float) -> tuple[FloatArray, float, float]:
-        """A Newton step within `radius`, its scaled length, and the decrease it promises."""
+        """A Newton step within `radius`, its scaled length, and the predicted decrease."""
         curvature = self.curvature
         z = -self.slope / curvature
         length = float(np.sqrt(z @ z))
         if length > radius:
-            z = -self.slope / (curvature + _shift(self.slope, curvature, radius))
+            z = -self.slope / (curvature + _levenberg_shift(self.slope, curvature, radius))
             length = float(np.sqrt(z @ z))
         predicted = -float(self.slope @ z + 0.5 * curvature @ z**2)
         return self.vectors @ z / self.scale, length, predicted
 
     def negative_curvature_directions(self) -> Iterator[FloatArray]:
         """Directions of negative curvature, one standard error long."""
-        for j in np.flatnonzero(self.values < SADDLE):
+        for j in np.flatnonzero(self.values < NEGATIVE_CURVATURE):
             yield self.vectors[:, j] / self.scale
 
 
-def _shift(slope: FloatArray, curvature: FloatArray, radius: float) -> float:
+def _levenberg_shift(slope: FloatArray, curvature: FloatArray, radius: float) -> float:
     """μ with ‖(curvature + μ)⁻¹ slope‖ = radius, by bisection on ln μ."""
     low, high = -40.0, float(np.log(np.linalg.norm(slope) / radius + 1e-300)) + 1.0
     for _ in range(60):
@@ -104,7 +101,7 @@ def _shift(slope: FloatArray, curvature: FloatArray, radius: float) -> float:
 
 
 def next_radius(radius: float, length: float, ratio: float) -> float:
-    """Trust radius after a step of this length that kept `ratio` of its promise."""
+    """Trust radius after a step whose decrease was `ratio` times the predicted one."""
     if ratio < 0.25:
         return 0.25 * length
     if ratio > 0.75 and length > 0.99 * radius:

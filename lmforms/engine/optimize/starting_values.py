@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ...support.arrays import FloatArray
-from ..criterion.evaluate import Problem
+from ..criterion.problem import StructuredProblem
 from ..sums.pilot import level_fit
 
-if TYPE_CHECKING:
-    from ..iterative import IterativeProblem
+SMALLEST_START = 0.05
+"""Smallest standard deviation of a start, relative to σ: a smaller optimum is near enough."""
+
+LARGEST_START = 1e7
+"""The largest one: in a nearly saturated design the residual variance at the start is not
+reliable."""
+
+SINGULAR_MOMENTS = 1e-6
+"""A level is left out if the smallest eigenvalue of its moments is below this share of the largest
+of all levels: it has no information on λ."""
+
+LEAST_RESIDUAL_DF = 0.1
+"""Residual degrees of freedom are taken as at least this share of the rows."""
+
+SMALLEST_RESIDUAL_VARIANCE = 1e-14
+"""In the engine's units, so that nothing is divided by zero."""
 
 
-SMALLEST = 0.05
-"""Start no standard deviation below this share of σ: the way down from there is short."""
-
-LARGEST = 1e7
-"""Nor above: the residual variance of a saturated start is not to be believed."""
-
-INFORMATIVE = 1e-6
-"""A level whose moments are closer to singular than this says nothing about λ."""
-
-
-def moment_start(problem: Problem | IterativeProblem) -> FloatArray:
+def moment_start(problem: StructuredProblem) -> FloatArray:
     """θ from the spread of the levels' own least-squares effects.
 
     With b̂_l the effects of level l fitted alone and s² the residual variance that the
@@ -36,7 +38,7 @@ def moment_start(problem: Problem | IterativeProblem) -> FloatArray:
 
     Parameters
     ----------
-    problem : Problem or IterativeProblem
+    problem : StructuredProblem
 
     Returns
     -------
@@ -53,7 +55,7 @@ def moment_start(problem: Problem | IterativeProblem) -> FloatArray:
     for covariance, f, g in zip(problem.covariances, cp.factors, gram, strict=True):
         k = f.zz.shape[-1]
         eigen = np.linalg.eigvalsh(f.zz)
-        useful = eigen[:, 0] > INFORMATIVE * eigen[:, -1].max()
+        useful = eigen[:, 0] > SINGULAR_MOMENTS * eigen[:, -1].max()
         if useful.sum() < 2:
             parts.append(covariance.start())
             continue
@@ -62,14 +64,14 @@ def moment_start(problem: Problem | IterativeProblem) -> FloatArray:
         spread = b.T @ b / len(b)
         noise = np.linalg.inv(zz).mean(axis=0)
         d, u = np.linalg.eigh(spread / s2 - noise)
-        d = np.clip(d, SMALLEST**2, LARGEST**2)
+        d = np.clip(d, SMALLEST_START**2, LARGEST_START**2)
         parts.append(covariance.nearest((u * d) @ u.T if k > 1 else np.diag(d)))
     return np.concatenate(parts)
 
 
-def _residual_variance(problem: Problem | IterativeProblem) -> float:
+def _residual_variance(problem: StructuredProblem) -> float:
     """Of what fixed and random effects leave, per degree of freedom."""
     cp = problem.system.cp
     used = cp.p + sum(f.zz.shape[0] * f.zz.shape[1] for f in cp.factors)
-    s2 = cp.unexplained / max(cp.n - used, 0.1 * cp.n)
-    return max(s2, 1e-14)
+    s2 = cp.unexplained / max(cp.n - used, LEAST_RESIDUAL_DF * cp.n)
+    return max(s2, SMALLEST_RESIDUAL_VARIANCE)

@@ -1,4 +1,4 @@
-r"""The criterion along one variance at a time, as far as it goes, to find other optima.
+r"""The criterion along one variance at a time, in closed form, to find other optima.
 
 With δ added to the variance of the random effects of one grouping factor in direction u,
 V₀ becomes V₀ + δZ_uZ_u', Z_u = Z(I ⊗ u). From the eigenvalues d_j and eigenvectors Q of
@@ -11,7 +11,7 @@ Z_u'V₀⁻¹Z_u and the rows c_j of Q'Z_u'V₀⁻¹[XR_X⁻¹, y − Xβ̂] the
 
 With one grouping factor Z_u'V₀⁻¹Z_u is diagonal, and if it has one variance the curve is the
 whole criterion. A curve that rises and falls again leads to an optimum that a local search
-does not see.
+does not find.
 
 References
 ----------
@@ -30,38 +30,38 @@ from ...support.arrays import FloatArray
 from ..criterion.curvature import has_few_effects, marginal_matrix
 from ..criterion.evaluate import Evaluation
 
-STEPS = np.linspace(0.0, 1.0, 36)
+GRID = np.linspace(0.0, 1.0, 36)
 """Where a curve is evaluated, from the logarithm of the smallest variance to that of the largest.
-Sums of 1/(1 + δd) turn slowly in ln δ."""
+Sums of 1/(1 + δd) are smooth functions of ln δ."""
 
-BELOW, ABOVE = 1e-3, 1e4
-"""The smallest and largest variance of a curve, in units of what the levels that know most and
-those that know least can tell from zero. Beyond, the criterion is straight."""
+SMALLEST_VARIANCE, LARGEST_VARIANCE = 1e-3, 1e4
+"""Smallest and largest variance of a curve, relative to 1/d of the levels with most and with least
+information d. Beyond these the criterion is linear in ln δ."""
 
-IGNORANT = 1e-12
-"""A level that knows less than this share of what another knows has no say in these."""
+LEAST_INFORMATION = 1e-12
+"""Levels with less than this share of the largest d are left out of this range."""
 
-BARRIER = 1e-4
+SEPARATING_RISE = 1e-4
 """A rise of the criterion by less than this does not separate two optima."""
 
-MANY_LEVELS = 200
-"""More levels than this are taken together where they know as much: …"""
+MOST_SINGLE_LEVELS = 200
+"""More levels than this are grouped by d: …"""
 
 BINS, BINNED_RANGE = 128, 1e8
-"""… in so many intervals of ln d, over a range of this ratio and all below."""
+"""… into so many intervals of ln d, over a range of this ratio, the first including all below."""
 
-WIDEST = 30
-"""Curves of models with more columns of X than this would cost too much."""
+MOST_FIXED_COLUMNS = 30
+"""With more columns of X than this no curves are computed, because they would cost too much."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A local minimum of a curve, where a search may begin.
+    """A local minimum of a curve, from which a search may start.
 
     Attributes
     ----------
     change : float
-        Its criterion less that of the point through which the curve goes.
+        Its criterion less that of the point on which the curve is based.
     theta : ndarray
     """
 
@@ -71,7 +71,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """The criterion along s directions, from what it needs.
+    """The criterion along s directions.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class Curves:
     squares : ndarray (s, m, r, r)
         c_jc_j'.
     counts : ndarray (s, m)
-        How many levels each d and cc' stand for.
+        Number of levels with each d and cc'.
     """
 
     r2: float
@@ -96,24 +96,24 @@ class Curves:
     counts: FloatArray
 
     def other_minima(self) -> Iterator[tuple[int, float, float]]:
-        """Local minima that a rise separates from this point: (direction, variance, change)."""
+        """Local minima beyond a rise of the criterion: (direction, variance, change)."""
         grid = self.grid()
         changes = self.changes(grid)
-        for j, g in _apart(grid, changes, self.variances):
+        for j, g in _separate_minima(grid, changes, self.variances):
             yield j, float(grid[j, g]), float(changes[j, g])
 
     def grid(self) -> FloatArray:
         """Variances from zero on, (s, points)."""
-        alone = _alone(self.d, self.variances)
-        largest = alone.max(axis=1, keepdims=True)
-        known = np.maximum(alone, IGNORANT * largest).min(axis=1, keepdims=True)
-        low, high = np.log(BELOW / largest), np.log(ABOVE / known)
-        points = np.exp(low + (high - low) * STEPS)
+        d = _without_variance(self.d, self.variances)
+        largest = d.max(axis=1, keepdims=True)
+        smallest = np.maximum(d, LEAST_INFORMATION * largest).min(axis=1, keepdims=True)
+        low, high = np.log(SMALLEST_VARIANCE / largest), np.log(LARGEST_VARIANCE / smallest)
+        points = np.exp(low + (high - low) * GRID)
         return np.concatenate([np.zeros((len(points), 1)), points], axis=1)
 
     @np.errstate(divide="ignore", invalid="ignore", over="ignore")
     def changes(self, grid: FloatArray) -> FloatArray:
-        """The criterion less that of the point, (s, points); +∞ where rounding spoils it."""
+        """The criterion less that of the point, (s, points); +∞ where it cannot be computed."""
         s, m, r = self.squares.shape[:3]
         delta = (grid - self.variances[:, None])[:, None]
         scale = 1.0 + delta * self.d[..., None]  # (s, m, points)
@@ -152,24 +152,24 @@ def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
     """Of each grouping factor: its index, directions u (k, s), and the curves along them."""
     problem, cp = at.problem, at.problem.system.cp
     crossed = len(cp.factors) > 1
-    if cp.p > WIDEST or (crossed and not has_few_effects(problem.system)):
+    if cp.p > MOST_FIXED_COLUMNS or (crossed and not has_few_effects(problem.system)):
         return
     matrix = marginal_matrix(at.factor) if crossed else None
     begin = 0
     for i, (q, k) in enumerate(problem.system.shapes):
         own = slice(begin, begin + q * k)
         begin = own.stop
-        u, variances = problem.covariances[i].variance_axes(at.factor.lams[i])
+        u, variances = problem.covariances[i].variance_directions(at.factor.lams[i])
         if not len(variances):
             continue
         c = np.einsum("ks,qkr->sqr", u, _residualised(at, i))
         if matrix is None:
             (zz,) = at.factor.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
-            moments = _by_level(np.einsum("ks,qkl,ls->sq", u, zz, u), c, variances)
+            moments = _grouped_levels(np.einsum("ks,qkl,ls->sq", u, zz, u), c, variances)
         else:
             block = matrix[own, own].reshape(q, k, q, k)
             d, vectors = np.linalg.eigh(np.einsum("ks,akbl,ls->sab", u, block, u))
-            moments = each_level(np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c)
+            moments = single_levels(np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c)
         yield i, u, Curves(at.fixed.r2, at.fixed.nu, problem.reml, variances, *moments)
 
 
@@ -192,18 +192,18 @@ def _residualised(at: Evaluation, i: int) -> FloatArray:
 Moments = tuple[FloatArray, FloatArray, FloatArray]
 
 
-def each_level(d: FloatArray, c: FloatArray) -> Moments:
-    """d, cc' and how many levels each stands for."""
+def single_levels(d: FloatArray, c: FloatArray) -> Moments:
+    """d, cc' and counts of one for each level."""
     return d, c[..., :, None] * c[..., None, :], np.ones_like(d)
 
 
-def _by_level(d: FloatArray, c: FloatArray, variances: FloatArray) -> Moments:
-    """For levels that do not meet; where they are many, those that know as much as one."""
+def _grouped_levels(d: FloatArray, c: FloatArray, variances: FloatArray) -> Moments:
+    """For independent levels, grouped by d where there are many."""
     s, q, r = c.shape
-    if q <= MANY_LEVELS:
-        return each_level(d, c)
-    alone = _alone(d, variances)
-    share = np.maximum(alone / alone.max(axis=1, keepdims=True), 1.0 / BINNED_RANGE)
+    if q <= MOST_SINGLE_LEVELS:
+        return single_levels(d, c)
+    own = _without_variance(d, variances)
+    share = np.maximum(own / own.max(axis=1, keepdims=True), 1.0 / BINNED_RANGE)
     which = (np.log(share) * ((1 - BINS) / np.log(BINNED_RANGE))).astype(np.intp)
     which += np.arange(s)[:, None] * BINS
 
@@ -216,32 +216,32 @@ def _by_level(d: FloatArray, c: FloatArray, variances: FloatArray) -> Moments:
     for a in range(r):
         for b in range(a + 1):
             squares[..., a, b] = squares[..., b, a] = sums(c[..., a] * c[..., b])
-    mean = sums(alone) / np.maximum(counts, 1.0)
+    mean = sums(own) / np.maximum(counts, 1.0)
     return mean / (1.0 + variances[:, None] * mean), squares, counts
 
 
-def _alone(d: FloatArray, variances: FloatArray) -> FloatArray:
+def _without_variance(d: FloatArray, variances: FloatArray) -> FloatArray:
     """The d of the model without this variance."""
-    return np.asarray(d / np.maximum(1.0 - variances[:, None] * d, IGNORANT))
+    return np.asarray(d / np.maximum(1.0 - variances[:, None] * d, LEAST_INFORMATION))
 
 
-def _apart(
+def _separate_minima(
     grid: FloatArray, changes: FloatArray, variances: FloatArray
 ) -> Iterator[tuple[int, int]]:
-    """Local minima (direction, point) that a rise separates from the variance now."""
+    """Local minima (direction, point) beyond a rise from the present variance."""
     falls, rises = changes[:, 1:] <= changes[:, :-1], changes[:, 1:] > changes[:, :-1]
     turns = np.count_nonzero(falls[:, :-1] & rises[:, 1:], axis=1) + rises[:, 0]
-    for j in np.flatnonzero((turns > 1) | (changes.min(axis=1) < -BARRIER)):
+    for j in np.flatnonzero((turns > 1) | (changes.min(axis=1) < -SEPARATING_RISE)):
         f, here = changes[j], int(np.searchsorted(grid[j], variances[j]))
-        lowest = np.append(rises[j], f[-1] < -BARRIER)  # it may level off far out
+        lowest = np.append(rises[j], f[-1] < -SEPARATING_RISE)  # it may become flat at the end
         lowest[1:] &= falls[j]
         for g in np.flatnonzero(lowest):
             between = f[g:here] if g < here else f[here : g + 1]
-            if max(0.0, between.max(initial=0.0)) - f[g] > BARRIER:
+            if max(0.0, between.max(initial=0.0)) - f[g] > SEPARATING_RISE:
                 yield int(j), int(g)
 
 
 def _root(covariance: FloatArray) -> FloatArray:
-    """The symmetric root, which keeps zeros between blocks."""
+    """The symmetric root, which preserves zeros between blocks."""
     d, vectors = np.linalg.eigh(covariance)
     return np.asarray((vectors * np.sqrt(np.maximum(d, 0.0))) @ vectors.T)

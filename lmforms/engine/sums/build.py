@@ -7,12 +7,12 @@ from ..rows import ModelRows
 from .cross_products import CrossProducts, cross_products
 from .scaling import Scaling, choose_units, with_pilot
 
-CANCELS = 30.0
-"""When effects and X explain all but this part of the response, r² is to be summed, not
-subtracted: one digit and a half may be lost."""
+CANCELLATION_RATIO = 30.0
+"""Pilot effects are used if y'R⁻¹y is more than this many times what X and the effects leave of it:
+as a difference of sums, r² may lose one digit and a half."""
 
 
-def summed(rows: ModelRows, covariances: tuple[Covariance, ...]) -> CrossProducts:
+def sums_of_rows(rows: ModelRows, covariances: tuple[Covariance, ...]) -> CrossProducts:
     """Cross-products of rows in memory, in units that suit them.
 
     Parameters
@@ -27,20 +27,20 @@ def summed(rows: ModelRows, covariances: tuple[Covariance, ...]) -> CrossProduct
         Squares of the numbers, or their sums, are beyond floating point.
     """
     units = choose_units(rows, covariances)
-    plain = cross_products(rows, units)
-    if plain.rr[-1, -1] <= CANCELS * plain.unexplained:
-        return plain
+    sums = cross_products(rows, units)
+    if sums.rr[-1, -1] <= CANCELLATION_RATIO * sums.unexplained:
+        return sums
     return cross_products(rows, with_pilot(rows, units))
 
 
 def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scaling:
-    """Units for a stream of chunks, from rows that are like all.
+    """Units for a stream of chunks, from rows that are typical of all.
 
     Parameters
     ----------
     rows : ModelRows
-        A first chunk, say. The units only change rounding, but much of it if the chunk's
-        predictors are far smaller than the others.
+        For example the first chunk. Units have an effect on rounding only, but a large one if
+        the predictors in this chunk are far smaller than in the others.
     covariances : tuple of Covariance
     """
-    return summed(rows, covariances).scaling
+    return sums_of_rows(rows, covariances).scaling

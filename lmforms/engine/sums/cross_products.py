@@ -1,9 +1,9 @@
-"""[Z R*]'R⁻¹[Z R*], blocked by grouping factor: all that the criterion needs of rows.
+"""[Z R*]'R⁻¹[Z R*], blocked by grouping factor: all that the criterion needs of the rows.
 
-R* is [X y] less pilot effects, which the scaling keeps (:mod:`lmforms.engine.sums.scaling`).
+R* is [X y] less pilot effects, which the scaling stores (:mod:`lmforms.engine.sums.scaling`).
 
-Cross-products add up: rows in memory, a stream of chunks or the partitions of a cluster
-give the same fit, and once they are summed the cost of a fit no longer depends on n.
+Cross-products are additive: rows in memory, a stream of chunks or the partitions of a cluster
+give the same fit, and its cost does not depend on n.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from ...errors import NumericalError
 from ...support.arrays import FloatArray, IndexArray
 from ..rows import FactorRows, ModelRows
-from .pilot import SWEEPS, level_fit, row_values, sums_by_level
-from .scaling import EMPTIED, Scaling
+from .pilot import PILOT_SWEEPS, SLOW_SWEEP, level_fit, row_values, sums_by_level
+from .scaling import LEAST_WITHIN_SHARE, Scaling
 
-DENSE_KEYS = 1 << 22
-"""Up to this many pairs of levels are counted in a table; beyond, by sorting."""
+MOST_TABULATED_PAIRS = 1 << 22
+"""With up to so many pairs of levels, those that occur are found by a table, else by sorting."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class FactorMoments:
 
 @dataclass(frozen=True, eq=False)
 class PairMoments:
-    """Z_a'R⁻¹Z_b of two grouping factors: one block for each pair of levels that meet.
+    """Z_a'R⁻¹Z_b of two grouping factors: one block for each pair of levels that occur together.
 
     Attributes
     ----------
@@ -104,17 +104,17 @@ class CrossProducts:
 
     @cached_property
     def unexplained(self) -> float:
-        """What X and all effects, fitted in turn to the moments, leave of y'R⁻¹y.
+        """The part of y'R⁻¹y that X and all effects, fitted in turn to the moments, leave.
 
         Least squares on one grouping factor after the other, as
-        :mod:`lmforms.engine.sums.pilot` does with rows. A difference of sums: good to some
-        digits of what there was.
+        :mod:`lmforms.engine.sums.pilot` does with rows. It is a difference of sums, with a few
+        correct digits.
         """
         rr, factors = self.rr.copy(), self.factors
         zr = [f.zr for f in factors]
         order = sorted(range(len(factors)), key=lambda i: -factors[i].zz.size)
         single = len(factors) == 1 and factors[0].zz.shape[-1] == 1
-        for _ in range(1 if single else SWEEPS):
+        for _ in range(1 if single else PILOT_SWEEPS):
             before = rr[-1, -1]
             for i in order:
                 zz = factors[i].zz
@@ -126,11 +126,11 @@ class CrossProducts:
                 for j in order:
                     if j != i:
                         zr[j] = zr[j] - self._across(j, i, step)
-            if rr[-1, -1] > 0.5 * before:
+            if rr[-1, -1] > SLOW_SWEEP * before:
                 break
-        alive = np.flatnonzero(np.diag(rr)[:-1] > EMPTIED**2 * np.diag(self.rr)[:-1])
-        fixed = rr[np.ix_(alive, alive)]
-        explained = rr[-1, alive] @ np.linalg.lstsq(fixed, rr[alive, -1], rcond=EMPTIED)[0]
+        used = np.flatnonzero(np.diag(rr)[:-1] > LEAST_WITHIN_SHARE**2 * np.diag(self.rr)[:-1])
+        fixed, right = rr[np.ix_(used, used)], rr[used, -1]
+        explained = right @ np.linalg.lstsq(fixed, right, rcond=LEAST_WITHIN_SHARE)[0]
         return max(float(rr[-1, -1] - explained), 0.0)
 
     def _across(self, j: int, i: int, x: FloatArray) -> FloatArray:
@@ -202,7 +202,7 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
 
 
 def _pair(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> PairMoments:
-    present, where = _meetings(a, b)
+    present, where = _pair_keys(a, b)
     blocks = np.empty((len(present), left.shape[1], right.shape[1]))
     for i in range(left.shape[1]):
         for j in range(right.shape[1]):
@@ -210,10 +210,10 @@ def _pair(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> 
     return PairMoments(present // b.n_levels, present % b.n_levels, blocks)
 
 
-def _meetings(a: FactorRows, b: FactorRows) -> tuple[IndexArray, IndexArray]:
-    """Level of a × levels of b + level of b of all that meet, ascending; each row's place."""
+def _pair_keys(a: FactorRows, b: FactorRows) -> tuple[IndexArray, IndexArray]:
+    """Keys (level of a) × levels of b + (level of b) that occur, ascending; each row's place."""
     keys, limit = a.codes * b.n_levels + b.codes, a.n_levels * b.n_levels
-    if limit > DENSE_KEYS:  # where levels of one meet one of the other, nothing need be sorted
+    if limit > MOST_TABULATED_PAIRS:  # nested factors need no sorting of rows
         if (keys_of := _one_each(a, keys)) is not None and keys_of.min() >= 0:
             return keys_of, a.codes
         if (keys_of := _one_each(b, keys)) is not None and keys_of.min() >= 0:
@@ -221,7 +221,7 @@ def _meetings(a: FactorRows, b: FactorRows) -> tuple[IndexArray, IndexArray]:
             place = np.empty(b.n_levels, dtype=np.intp)
             place[order] = np.arange(b.n_levels)
             return keys_of[order], place[b.codes]
-    return _distinct(keys, limit)
+    return _distinct_keys(keys, limit)
 
 
 def _one_each(factor: FactorRows, keys: IndexArray) -> IndexArray | None:
@@ -231,9 +231,9 @@ def _one_each(factor: FactorRows, keys: IndexArray) -> IndexArray | None:
     return found if (found[factor.codes] == keys).all() else None
 
 
-def _distinct(keys: IndexArray, limit: int) -> tuple[IndexArray, IndexArray]:
+def _distinct_keys(keys: IndexArray, limit: int) -> tuple[IndexArray, IndexArray]:
     """Sorted distinct keys, and the place of each key among them."""
-    if limit > DENSE_KEYS:
+    if limit > MOST_TABULATED_PAIRS:
         present, where = np.unique(keys, return_inverse=True)
         return present, where.astype(np.intp)
     found = np.zeros(limit, dtype=bool)

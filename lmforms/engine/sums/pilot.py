@@ -1,7 +1,7 @@
 """Pilot random effects: least squares on one grouping factor after the other.
 
-They need not be good, any values describe the same model; but where groups lie far apart,
-what they leave is small, and sums of squares of small numbers do not cancel.
+Any values describe the same model. Where groups lie far apart, good ones leave small residuals,
+and sums of squares of small numbers do not cancel.
 """
 
 from __future__ import annotations
@@ -11,26 +11,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...support.arrays import FloatArray
+from ..linalg.batched import inverse_cholesky, multiply, transposed
 from ..rows import FactorRows
 
-SWEEPS = 3
-"""Rounds over the grouping factors at most."""
+PILOT_SWEEPS = 3
+"""Sweeps over the grouping factors at most."""
 
-ENOUGH = 0.5
-"""A round that leaves more than this of every column's sum of squares is the last …"""
+SLOW_SWEEP = 0.5
+"""A sweep that leaves more than this share of every column's sum of squares is the last …"""
 
-NOTHING = 1e-8
-"""… where columns of which less than this is left do not count."""
+NEGLIGIBLE_COLUMN = 1e-8
+"""… where columns of which less than this share is left do not count."""
 
-RIDGE = 1e-3
+RELATIVE_RIDGE = 1e-3
 """Added to a level's moments, relative to their size. A level with too few or nearly dependent
-rows would get enormous effects, and with them the cancellation that the pilot is to prevent."""
+rows would have enormous effects, and cause the cancellation that the pilot is to prevent."""
 
 
 def random_pilot(
     factors: Sequence[FactorRows], bases: Sequence[FloatArray], right: FloatArray
 ) -> tuple[tuple[FloatArray, ...], FloatArray]:
-    """Effects B₀ of each factor with a small rest ``right − Σ Z B₀``.
+    """Effects B₀ of each factor with a small remainder ``right − Σ Z B₀``.
 
     Parameters
     ----------
@@ -43,28 +44,28 @@ def random_pilot(
     Returns
     -------
     effects : tuple of ndarray (q, k, r)
-    rest : ndarray (n, r)
+    remainder : ndarray (n, r)
     """
-    rest = right.copy()
+    remainder = right.copy()
     effects = [np.zeros((f.n_levels, f.k, right.shape[1])) for f in factors]
     order = sorted(range(len(factors)), key=lambda i: -factors[i].n_levels * factors[i].k)
     moments = [
         sums_by_level(f, basis, basis, symmetric=True)
         for f, basis in zip(factors, bases, strict=True)
     ]
-    first = size = np.einsum("ij,ij->j", rest, rest)
-    for _ in range(SWEEPS):
+    first = size = np.einsum("ij,ij->j", remainder, remainder)
+    for _ in range(PILOT_SWEEPS):
         for i in order:
             f, basis = factors[i], bases[i]
-            step = level_fit(moments[i], sums_by_level(f, basis, rest))
+            step = level_fit(moments[i], sums_by_level(f, basis, remainder))
             effects[i] += step
-            rest -= row_values(f, basis, step)
+            remainder -= row_values(f, basis, step)
         if len(factors) == 1 and factors[0].k == 1:
-            break  # least squares in one round; others mend what ridge and overlap left
-        before, size = size, np.einsum("ij,ij->j", rest, rest)
-        if not ((size < ENOUGH * before) & (size > NOTHING * first)).any():
+            break  # no ridge and no other factor: one sweep is least squares
+        before, size = size, np.einsum("ij,ij->j", remainder, remainder)
+        if not ((size < SLOW_SWEEP * before) & (size > NEGLIGIBLE_COLUMN * first)).any():
             break
-    return tuple(effects), rest
+    return tuple(effects), remainder
 
 
 def row_values(factor: FactorRows, basis: FloatArray, effects: FloatArray) -> FloatArray:
@@ -79,15 +80,9 @@ def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
     """Least squares within every level, (q, k, r), with a ridge against empty directions."""
     if zz.shape[-1] == 1:
         return np.asarray(zr / np.where(zz > 0, zz, 1.0))
-    from ..linalg.batched import (  # the room below imports this one
-        inverse_cholesky,
-        multiply,
-        transposed,
-    )
-
     k = zz.shape[-1]
     size = np.einsum("qii->q", zz) / k
-    ridge = RIDGE * np.where(size > 0, size, 1.0)
+    ridge = RELATIVE_RIDGE * np.where(size > 0, size, 1.0)
     root, _ = inverse_cholesky(zz + ridge[:, None, None] * np.eye(k))
     return np.asarray(multiply(transposed(root), multiply(root, zr)))
 

@@ -1,27 +1,26 @@
-"""The engine's own units: orthonormal X and bases, and pilots that leave only residuals.
+"""The engine's own units: orthonormal X and bases, and pilot effects subtracted.
 
 A slope variable times 1e6, or shifted by 1e4, describes the same model. The engine works
-in units in which all such descriptions look alike, and results are carried back:
+in units in which all such descriptions are equal, and results are transformed back:
 
     X̃ = (X − 1c')T      β = A β̃,  A the matrix with X̃ = XA
     W̃ = W T_b           b = T_b b̃  (unstructured terms; diagonal ones are only rescaled)
     ỹ = (y − c − X̃γ)/s  c a value of y, γ a pilot least-squares fit, s its residual size
 
-Sums of squares are taken of what two pilots leave: γ, and random effects B₀ of every
-column of R = [X̃ ỹ], so that R = R* + ZB₀ with a small R*. Any γ and B₀ describe the same
-model; good ones keep r² = y'y − … from cancelling when groups lie far apart.
+Sums of squares are those of the remainder after two pilot fits: γ, and random effects B₀ of
+every column of R = [X̃ ỹ], so that R = R* + ZB₀ with a small R*. Any γ and B₀ describe the same
+model; with good ones r² = y'y − … does not cancel when groups lie far apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...covariance import Covariance, Stacked
+from ...covariance import Covariance, Invariance
 from ...errors import NumericalError
-from ...support.arrays import FloatArray
+from ...support.arrays import FloatArray, LinearMap
 from ..exact_fit import resolution
 from ..linalg.column_sizes import (
     constant_columns,
@@ -33,20 +32,18 @@ from ..linalg.column_sizes import (
 from ..rows import ModelRows
 from .pilot import random_pilot
 
-Whitening = Callable[[FloatArray], FloatArray]
-
 ILL_CONDITIONED = 1e-9
 """Below this ratio of diagonal entries of R a basis is only rescaled, not orthogonalised."""
 
-LARGEST = 1e145
-"""Numbers beyond this, or below its inverse, cannot be squared and summed."""
+LARGEST_SQUARABLE = 1e145
+"""Numbers above this, or below its inverse, cannot be squared and summed."""
 
-EMPTIED = 1e-2
-"""A column of which the pilot left less than this share says nothing about slopes within groups."""
+LEAST_WITHIN_SHARE = 1e-2
+"""A column of which the pilot leaves less than this share has no information on slopes within
+groups."""
 
-NO_UNIT = 1e-12
-"""Pilot residuals below this share of the response are no unit: they may be rounding. The unit
-decides nothing else."""
+LEAST_UNIT_SHARE = 1e-12
+"""Pilot residuals below this share of the response may be rounding and are not used as its unit."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ class Scaling:
     y_scale : float
         s.
     shift : float
-        Taken off the response before anything else, see
+        Subtracted from the response before anything else, see
         :func:`~lmforms.engine.linalg.column_sizes.subtract_shift`.
     shift_beta : ndarray (p,)
         What the shift adds to the coefficients of X.
@@ -124,7 +121,7 @@ class Scaling:
     b_pilot: tuple[FloatArray, ...]
 
     def whitened(self, rows: ModelRows) -> tuple[FloatArray, list[FloatArray]]:
-        """R^(−1/2)[X̃ ỹ] and R^(−1/2)W̃ of each factor, before the pilot B₀ is taken off."""
+        """R^(−1/2)[X̃ ỹ] and R^(−1/2)W̃ of each factor, before the pilot B₀ is subtracted."""
         X = self.x(rows.X)
         y = (rows.y - self.shift - X @ self.gamma) / self.y_scale
         right = rows.residual.whiten(np.column_stack([X, y]))
@@ -139,7 +136,7 @@ class Scaling:
         return np.asarray(self.x.linear @ (self.gamma + self.y_scale * beta) + self.shift_beta)
 
     def criterion_shift(self, nu: int, reml: bool) -> float:
-        """What to add to the engine's criterion to have the user's."""
+        """The criterion in the user's units less that in the engine's."""
         shift = 2.0 * nu * np.log(self.y_scale)
         return float(shift - 2.0 * self.x.log_determinant() if reml else shift)
 
@@ -151,7 +148,7 @@ def choose_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scalin
     ----------
     rows : ModelRows
     covariances : tuple of Covariance
-        Structure of each grouping factor; it decides what its basis may undergo.
+        Structure of each grouping factor; it determines how its basis may be transformed.
 
     Returns
     -------
@@ -172,7 +169,7 @@ def choose_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scalin
     gamma = least_squares(root(X), root(y))
     size = _rms(root(y))
     scale = _rms(root(y - X @ gamma))
-    if not scale > NO_UNIT * size:
+    if not scale > LEAST_UNIT_SHARE * size:
         scale = size if size > 0 else 1.0
     least = resolution(max(rows.size, np.abs(rows.y).max(initial=0.0)), root(np.ones(rows.n)))
     bases = tuple(
@@ -186,8 +183,8 @@ def with_pilot(rows: ModelRows, units: Scaling) -> Scaling:
     """The same units with pilot effects from the rows (see :mod:`lmforms.engine.sums.pilot`)."""
     right, whitened = units.whitened(rows)
     pilot, left = random_pilot(rows.factors, whitened, right)
-    # γ fits between groups too; within them, what the pilot left of X may fit better
-    delta = _within(left, right)
+    # γ is fitted between groups as well; the pilot's remainder of X may give a better fit
+    delta = _within_slopes(left, right)
     if not delta.any():
         return replace(units, b_pilot=pilot)
     left[:, -1] -= left[:, :-1] @ delta
@@ -203,19 +200,21 @@ def _check_magnitudes(rows: ModelRows) -> None:
     parts += [("random effects' predictors", f.basis) for f in rows.factors]
     for what, values in parts:
         size = root_mean_squares(values)
-        if (size > LARGEST).any() or ((size > 0) & (size < 1.0 / LARGEST)).any():
+        if (size > LARGEST_SQUARABLE).any() or (
+            (size > 0) & (size < 1.0 / LARGEST_SQUARABLE)
+        ).any():
             raise NumericalError(
                 f"the sizes of the {what} are between {size[size > 0].min():.3g} and "
                 f"{size.max():.3g}: squares are beyond floating point. Choose other units."
             )
 
 
-def _within(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Regression of the last column on the others, in what the pilot left of them."""
+def _within_slopes(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Regression of the last column on the others, in the pilot's remainders of them."""
     before, after = _sizes(right[:, :-1]), root_mean_squares(left[:, :-1])
-    alive = np.flatnonzero(after > EMPTIED * before)
+    used = np.flatnonzero(after > LEAST_WITHIN_SHARE * before)
     delta = np.zeros(left.shape[1] - 1)
-    delta[alive] = least_squares(left[:, alive], left[:, -1], EMPTIED)
+    delta[used] = least_squares(left[:, used], left[:, -1], LEAST_WITHIN_SHARE)
     return delta
 
 
@@ -224,18 +223,22 @@ def _rms(values: FloatArray) -> float:
     return float(root_mean_squares(values[:, None])[0])
 
 
-def _basis_map(basis: FloatArray, covariance: Covariance, root: Whitening) -> AffineMap:
-    k = basis.shape[1]
-    if covariance.invariance == "linear":
-        return _orthonormal(basis, root)
-    matrix = np.eye(k)
-    if isinstance(covariance, Stacked):
-        if len(covariance.parts) == 1:
-            return _basis_map(basis, covariance.parts[0], root)
-        for part, c in zip(covariance.parts, covariance.column_slices(), strict=True):
-            matrix[c, c] = _basis_map(basis[:, c], part, root).linear
-    elif covariance.invariance == "scale":
-        matrix = np.diag(1.0 / _sizes(root(basis)))
+def _basis_map(basis: FloatArray, covariance: Covariance, root: LinearMap) -> AffineMap:
+    """The map to a basis of unit mean squares, as far as the structure allows it."""
+    maps = [(c, _standardising(basis[:, c], kind, root)) for c, kind in covariance.invariances()]
+    if len(maps) == 1:
+        return maps[0][1]
+    matrix = np.eye(basis.shape[1])
+    for c, block in maps:
+        matrix[c, c] = block.linear
+    return AffineMap(np.zeros(len(matrix)), matrix, None)
+
+
+def _standardising(columns: FloatArray, invariance: Invariance, root: LinearMap) -> AffineMap:
+    if invariance == "linear":
+        return _orthonormal(columns, root)
+    k = columns.shape[1]
+    matrix = np.diag(1.0 / _sizes(root(columns))) if invariance == "scale" else np.eye(k)
     return AffineMap(np.zeros(k), matrix, None)
 
 
@@ -245,7 +248,7 @@ def _sizes(columns: FloatArray) -> FloatArray:
     return np.where(rms > 0, rms, 1.0)
 
 
-def _orthonormal(columns: FloatArray, root: Whitening) -> AffineMap:
+def _orthonormal(columns: FloatArray, root: LinearMap) -> AffineMap:
     """The map to columns with unit mean squares and no correlation once whitened."""
     n, p = columns.shape
     center = np.zeros(p)

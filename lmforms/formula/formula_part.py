@@ -1,7 +1,7 @@
-"""Pieces of a formula: text in formulaic's dialect that knows its place in the user's formula.
+"""Parts of a formula as translated text, with the position of each character in the source.
 
-The dialect differs from R's in a few ways that are bridged here: ``^`` inside calls,
-columns named like Python keywords, numbers or functions.
+The translation replaces what Python reads otherwise than R: ``^`` inside calls, and columns
+named like Python keywords, numbers or functions.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ..errors import FormulaError, mark
+from .aliases import ALIAS, needs_alias, unaliased, without_dots
 
 _KEYWORDS = frozenset(keyword.kwlist) - frozenset(
     ["True", "False", "None", "and", "or", "not", "is", "in", "if", "else", "for", "lambda"]
@@ -21,27 +22,17 @@ _KEYWORDS = frozenset(keyword.kwlist) - frozenset(
 _MODULES = ("np", "contr")
 """Names that formulas use with a dot."""
 
-_ALIAS = "ˍ"
-"""Appended to a name that means something else where it stands: see :func:`needs_alias`."""
-
-
-_DOT = "ˌ"
-"""Stands for the dot in names of columns such as ``Sepal.Length`` inside calls."""
-
-RESERVED = (_ALIAS, _DOT)
-"""Letters that no name in a formula may have."""
-
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.\w+)+")
 
 
 @dataclass(frozen=True)
-class Piece:
+class FormulaPart:
     """A part of the formula as text, with the place of every character in the source.
 
     Attributes
     ----------
     text : str
-        What formulaic is to parse.
+        The translated text.
     source : str
         The whole formula as the user wrote it.
     origin : tuple of int
@@ -70,13 +61,10 @@ class Piece:
         return mark(self.source, first, last + 1)
 
 
-def verbatim(text: str, shift: int, source: str) -> Piece:
-    """A piece that is a stretch of the source, starting at `shift`."""
-    return Piece(text, source, tuple(range(shift, shift + len(text))))
-
-
-def dialect(source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = False) -> Piece:
-    """The spans of the source, joined and in formulaic's dialect.
+def translated(
+    source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = False
+) -> FormulaPart:
+    """The spans of the source, joined and translated.
 
     Inside calls ``^`` becomes Python's ``**`` (R users write ``I(x^2)``) and a column named
     like a Python keyword gets an alias. With `quoted`, everything counts as inside a call.
@@ -106,14 +94,14 @@ def dialect(source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = Fal
                 stop_tick = text.find("`", i + 1) + 1 or len(text)
                 name = text[i + 1 : stop_tick - 1]
                 if in_call[i] and keyword.iskeyword(name):
-                    put(name + _ALIAS, start + i)
+                    put(name + ALIAS, start + i)
                 elif needs_alias(name) and not keyword.iskeyword(name):
-                    put(f"`{name}{_ALIAS}`", start + i)
+                    put(f"`{name}{ALIAS}`", start + i)
                 else:
                     copy(start + i, start + stop_tick)
                 i = stop_tick
             elif in_call[i] and word in _KEYWORDS:
-                put(word + _ALIAS, start + i)
+                put(word + ALIAS, start + i)
                 i += len(word)
             elif word:
                 copy(start + i, start + i + len(word))
@@ -126,7 +114,7 @@ def dialect(source: str, spans: Sequence[tuple[int, int]], *, quoted: bool = Fal
                 i += 1
         if quoted:
             put("}", stop - 1)
-    return Piece("".join(chars), source, tuple(origin))
+    return FormulaPart("".join(chars), source, tuple(origin))
 
 
 def _word(text: str, i: int) -> str:
@@ -137,21 +125,21 @@ def _word(text: str, i: int) -> str:
     return text[i:stop]
 
 
-def with_functions_apart(piece: Piece, columns: Sequence[str]) -> Piece:
-    """The piece with an alias for every called name that is also a column's.
+def with_function_aliases(part: FormulaPart, columns: Sequence[str]) -> FormulaPart:
+    """The part with an alias for every called name that is also a column's.
 
     In ``log + log(w)`` with a column `log` the second is still the function, as in R. Columns
     whose names have dots are no attributes: ``log(Sepal.Length)``.
     """
-    text, taken = piece.text, set(columns)
+    text, taken = part.text, set(columns)
     quote, i = "", 0
     chars: list[str] = []
     origin: list[int] = []
     while i < len(text):
         column = "" if quote else _dotted_column(text, i, taken)
         if column:
-            chars.extend(joined(column))
-            origin.extend(piece.origin[i : i + len(column)])
+            chars.extend(without_dots(column))
+            origin.extend(part.origin[i : i + len(column)])
             i += len(column)
             continue
         word = "" if quote else _word(text, i)
@@ -161,10 +149,10 @@ def with_functions_apart(piece: Piece, columns: Sequence[str]) -> Piece:
         follows = text[stop : stop + 1]
         is_function = follows == "(" or (follows == "." and word in _MODULES)
         called = word in taken and is_function and text[i - 1 : i] != "."
-        chars.extend(text[i:stop] + _ALIAS * called)
-        origin.extend([*piece.origin[i:stop], *[piece.origin[stop - 1]] * called])
+        chars.extend(text[i:stop] + ALIAS * called)
+        origin.extend([*part.origin[i:stop], *[part.origin[stop - 1]] * called])
         i = stop
-    return Piece("".join(chars), piece.source, tuple(origin))
+    return FormulaPart("".join(chars), part.source, tuple(origin))
 
 
 def _dotted_column(text: str, i: int, columns: Collection[str]) -> str:
@@ -176,29 +164,6 @@ def _dotted_column(text: str, i: int, columns: Collection[str]) -> str:
     while "." in name and name not in columns:
         name = name.rpartition(".")[0]
     return name if "." in name else ""
-
-
-def joined(column: str) -> str:
-    """The name, as one identifier, of a column with dots."""
-    return column.replace(".", _DOT)
-
-
-def unaliased(name: str) -> str:
-    """A name as the user wrote it, without the alias of keywords."""
-    return name.replace(_ALIAS, "").replace(_DOT, ".")
-
-
-def needs_alias(column: str) -> bool:
-    """Whether a column is called like a Python keyword or like a number.
-
-    Inside a call Python would stumble over the first; formulaic takes `` `1` `` for 1.
-    """
-    return keyword.iskeyword(column) or column == "." or column.replace(".", "", 1).isdigit()
-
-
-def aliased(column: str) -> str:
-    """The name under which such a column is found."""
-    return column + _ALIAS
 
 
 def _inside_calls(text: str) -> list[bool]:

@@ -16,7 +16,7 @@ from .system import IterativeSystem
 
 
 @dataclass(frozen=True, eq=False)
-class Marginal:
+class MarginalSolution:
     """V₀⁻¹ of some columns R = R* + ZB₀.
 
     Attributes
@@ -28,7 +28,7 @@ class Marginal:
     u : list of ndarray (q, k, r)
         A⁻¹Λ'Z'R, spherical effects.
     flat : ndarray (m, r)
-        The solution below, from which a later solve can start.
+        The solution of the Schur complement's equations, from which a later solve can start.
     iterations : int
     """
 
@@ -39,10 +39,10 @@ class Marginal:
     iterations: int
 
 
-class Operator:
+class SchurOperator:
     """S = I + Λ₂'BΛ₂ at the relative factors λ, and T, its diagonal blocks by level.
 
-    Takes the place that a Cholesky factor has in the exact engine.
+    Used where the exact engine uses a Cholesky factor.
 
     Parameters
     ----------
@@ -55,12 +55,14 @@ class Operator:
         λ⁻¹ where λ is not (nearly) singular.
     log_det_known : float
         ln|Λ₁'Z₁'Z₁Λ₁ + I| + ln|T|: all of ln|A| but ln|T^(−½)ST^(−½)|.
-    own : list of ndarray (q, k, k)
+    lead_inverse_root : ndarray (q₁, k₁, k₁)
+        L₁⁻¹ with Λ₁'Z₁'Z₁Λ₁ + I = L₁L₁'.
+    m : ndarray (q₁, k₁, k₁)
+        M = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁'.
+    b_blocks : list of ndarray (q, k, k)
         Diagonal blocks of B, for each of the rest.
-    jacobi : list of ndarray (q, k, k)
-        T⁻¹.
-    root : list of ndarray (q, k, k)
-        L⁻¹ with T = LL'.
+    t_inverse, t_inverse_root : list of ndarray (q, k, k)
+        T⁻¹ and L⁻¹ with T = LL'.
     """
 
     def __init__(self, system: IterativeSystem, lams: Sequence[FloatArray]) -> None:
@@ -70,52 +72,54 @@ class Operator:
         self.rest_lams = [self.lams[i] for i in system.rest]
         lam, zz = self.lams[system.lead], system.cp.factors[system.lead].zz
         a = multiply(multiply(lam.T, zz), lam) + np.eye(lam.shape[0])
-        self.lead_root, log_det = inverse_cholesky(a)
-        self._h = multiply(lam, transposed(self.lead_root))
-        self.m1 = multiply(self._h, transposed(self._h))  # Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁'
-        shrunk = system.gathered(self.m1)
-        self.own = [system.cp.factors[i].zz - s for i, s in zip(system.rest, shrunk, strict=True)]
+        self.lead_inverse_root, log_det = inverse_cholesky(a)
+        self._m_root = multiply(lam, transposed(self.lead_inverse_root))
+        self.m = multiply(self._m_root, transposed(self._m_root))
+        explained = system.rest_diagonal_blocks(self.m)
+        self.b_blocks = [
+            system.cp.factors[i].zz - x for i, x in zip(system.rest, explained, strict=True)
+        ]
         blocks = [
             multiply(multiply(lam.T, b), lam) + np.eye(lam.shape[0])
-            for lam, b in zip(self.rest_lams, self.own, strict=True)
+            for lam, b in zip(self.rest_lams, self.b_blocks, strict=True)
         ]
         pairs = [inverse_cholesky(b) for b in blocks]
-        self.root = [root for root, _ in pairs]
-        self.jacobi = [multiply(transposed(root), root) for root in self.root]
+        self.t_inverse_root = [root for root, _ in pairs]
+        self.t_inverse = [multiply(transposed(root), root) for root in self.t_inverse_root]
         self.log_det_known = log_det + sum(d for _, d in pairs)
 
     # --- products -------------------------------------------------------------------------
 
-    def left(self, x: FloatArray, transpose: bool = False) -> FloatArray:
+    def lambda_times(self, x: FloatArray, transpose: bool = False) -> FloatArray:
         """Λ₂x or Λ₂'x, (m, r)."""
         lams = [lam.T if transpose else lam for lam in self.rest_lams]
         return self.system.by_level(lams, x)
 
-    def b_left(self, x: FloatArray) -> FloatArray:
+    def b_lambda_times(self, x: FloatArray) -> FloatArray:
         """BΛ₂x, (m, r)."""
         system = self.system
-        y = self.left(x)
-        below = system.down(multiply(self.m1, system.up(y)))
-        return np.asarray(system.own(y) + system.across(y) - below)
+        y = self.lambda_times(x)
+        below = system.coupling_times(multiply(self.m, system.coupling_transposed_times(y)))
+        return np.asarray(system.within_rest_times(y) + system.between_rest_times(y) - below)
 
     def schur(self, x: FloatArray) -> FloatArray:
         """S x, (m, r)."""
-        return x + self.left(self.b_left(x), transpose=True)
+        return x + self.lambda_times(self.b_lambda_times(x), transpose=True)
 
     def precondition(self, x: FloatArray) -> FloatArray:
         """T⁻¹x, (m, r)."""
-        return self.system.by_level(self.jacobi, x)
+        return self.system.by_level(self.t_inverse, x)
 
     def whitened(self, x: FloatArray) -> FloatArray:
         """L⁻¹S L⁻ᵀx with T = LL', (m, r): its diagonal blocks are the identity."""
-        upper = [transposed(root) for root in self.root]
-        return self.system.by_level(self.root, self.schur(self.system.by_level(upper, x)))
+        upper = [transposed(root) for root in self.t_inverse_root]
+        return self.system.by_level(self.t_inverse_root, self.schur(self.system.by_level(upper, x)))
 
     # --- solving --------------------------------------------------------------------------
 
     def marginal(
         self, zr: Blocks, b0: Blocks, *, tolerance: float, guess: FloatArray | None = None
-    ) -> Marginal:
+    ) -> MarginalSolution:
         """V₀⁻¹ of R = R* + ZB₀ (see :meth:`lmforms.engine.factor.Factorization.marginal`).
 
         Parameters
@@ -140,14 +144,17 @@ class Operator:
         if any(b.any() for b in kept):
             gram = system.gram_times(kept)
             w = [x + multiply(lam.T, g) for x, lam, g in zip(w, self.lams, gram, strict=True)]
-        c = multiply(self.lead_root, w[system.lead])
-        below = system.flatten(w) - self.left(system.down(multiply(self._h, c)), transpose=True)
+        c = multiply(self.lead_inverse_root, w[system.lead])
+        below = system.flatten(w) - self.lambda_times(
+            system.coupling_times(multiply(self._m_root, c)), transpose=True
+        )
         found = solve(self.schur, self.precondition, below, tolerance=tolerance, guess=guess)
-        rising = multiply(transposed(self._h), system.up(self.left(found.x)))
-        lead = multiply(transposed(self.lead_root), c - rising)
+        explained = system.coupling_transposed_times(self.lambda_times(found.x))
+        above = c - multiply(transposed(self._m_root), explained)
+        lead = multiply(transposed(self.lead_inverse_root), above)
         solution = system.unflatten(lead, found.x)  # A⁻¹w
         v = [multiply(lam, x) - b for lam, x, b in zip(self.lams, solution, kept, strict=True)]
-        return Marginal(
+        return MarginalSolution(
             v=v,
             q=[r - g for r, g in zip(zr, system.gram_times(v), strict=True)],
             u=[x + y for x, y in zip(solution, scaled, strict=True)],

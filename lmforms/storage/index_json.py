@@ -1,6 +1,6 @@
 """pandas labels of any kind as plain JSON, and back, for files.
 
-What is read back is data from outside: :func:`decode` builds labels of it and nothing else,
+What is read back is data from outside: :func:`decode_index` builds labels of it and nothing else,
 and anything that it does not know is a :class:`~.errors.DataError`.
 """
 
@@ -21,8 +21,8 @@ _ZONE = re.compile(r"(?!dateutil|tzlocal|/)[A-Za-z0-9_+\-/:]+")
 """Names of time zones: some others would make pandas open a file of that name."""
 
 
-def encode(index: pd.Index) -> dict[str, Any]:
-    """An index as JSON values that :func:`decode` restores with its type.
+def encode_index(index: pd.Index) -> dict[str, Any]:
+    """An index as JSON values that :func:`decode_index` restores with its type.
 
     Raises
     ------
@@ -31,17 +31,17 @@ def encode(index: pd.Index) -> dict[str, Any]:
 
     Examples
     --------
-    >>> decode(encode(pd.Index([1.5, 2.5], name="dose")))
+    >>> decode_index(encode_index(pd.Index([1.5, 2.5], name="dose")))
     Index([1.5, 2.5], dtype='float64', name='dose')
     """
-    facts = _encoded(index)
-    if not _same(decode(facts), index):
+    facts = _index_facts(index)
+    if not _same(decode_index(facts), index):
         raise DataError(f"labels of type {index.dtype} cannot be written.")
     return facts
 
 
-def decode(facts: Any) -> pd.Index:
-    """The index that :func:`encode` described.
+def decode_index(facts: Any) -> pd.Index:
+    """The index that :func:`encode_index` described.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def decode(facts: Any) -> pd.Index:
         It describes none.
     """
     try:
-        return _decoded(facts)
+        return _index_of(facts)
     except Exception as exc:  # each kind of index has errors of its own
         raise DataError(f"labels cannot be read ({type(exc).__name__}: {exc})") from None
 
@@ -64,11 +64,11 @@ def _same(found: pd.Index, index: pd.Index) -> bool:
     return bool(names and found.dtype == index.dtype and found.equals(index))
 
 
-def _encoded(index: pd.Index) -> dict[str, Any]:
+def _index_facts(index: pd.Index) -> dict[str, Any]:
     if isinstance(index, pd.MultiIndex):
-        parts = [_encoded(index.get_level_values(i)) for i in range(index.nlevels)]
-        return {"kind": "multi", "parts": parts, "names": [_element(n) for n in index.names]}
-    facts: dict[str, Any] = {"name": _element(index.name)}
+        parts = [_index_facts(index.get_level_values(i)) for i in range(index.nlevels)]
+        return {"kind": "multi", "parts": parts, "names": [_encode_element(n) for n in index.names]}
+    facts: dict[str, Any] = {"name": _encode_element(index.name)}
     if isinstance(index, pd.RangeIndex):
         return {**facts, "kind": "range", "span": [index.start, index.stop, index.step]}
     if isinstance(index, pd.CategoricalIndex):
@@ -76,7 +76,7 @@ def _encoded(index: pd.Index) -> dict[str, Any]:
             **facts,
             "kind": "category",
             "codes": index.codes.tolist(),
-            "levels": _encoded(index.categories),
+            "levels": _index_facts(index.categories),
             "ordered": bool(index.ordered),
         }
     if isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
@@ -87,9 +87,9 @@ def _encoded(index: pd.Index) -> dict[str, Any]:
     if isinstance(index, pd.PeriodIndex):
         return {**facts, "kind": "period", "freq": index.freqstr, "values": index.asi8.tolist()}
     if isinstance(index, pd.IntervalIndex):
-        ends = {"left": _encoded(index.left), "right": _encoded(index.right)}
+        ends = {"left": _index_facts(index.left), "right": _index_facts(index.right)}
         return {**facts, "kind": "interval", "closed": index.closed, **ends}
-    values = [_element(v) for v in index]
+    values = [_encode_element(v) for v in index]
     if index.dtype == object:
         return {**facts, "kind": "objects", "values": values}
     facts |= {"kind": "values", "dtype": str(index.dtype), "values": values}
@@ -105,16 +105,16 @@ def _encoded(index: pd.Index) -> dict[str, Any]:
     return facts
 
 
-def _decoded(facts: dict[str, Any]) -> pd.Index:
+def _index_of(facts: dict[str, Any]) -> pd.Index:
     kind = facts["kind"]
     if kind == "multi":
-        parts = [_decoded(part) for part in facts["parts"]]
-        return pd.MultiIndex.from_arrays(parts, names=[_restored(n) for n in facts["names"]])
-    name = _restored(facts["name"])
+        parts = [_index_of(part) for part in facts["parts"]]
+        return pd.MultiIndex.from_arrays(parts, names=[_decode_element(n) for n in facts["names"]])
+    name = _decode_element(facts["name"])
     if kind == "range":
         return pd.RangeIndex(*facts["span"], name=name)
     if kind == "category":
-        levels = _decoded(facts["levels"])
+        levels = _index_of(facts["levels"])
         values = pd.Categorical.from_codes(facts["codes"], levels, ordered=facts["ordered"])
         return pd.CategoricalIndex(values, name=name)
     if kind == "time":
@@ -130,9 +130,9 @@ def _decoded(facts: dict[str, Any]) -> pd.Index:
         ordinals = np.asarray(facts["values"], dtype=np.int64)
         return pd.PeriodIndex(pd.arrays.PeriodArray(ordinals, dtype=period), name=name)
     if kind == "interval":
-        ends = _decoded(facts["left"]), _decoded(facts["right"])
+        ends = _index_of(facts["left"]), _index_of(facts["right"])
         return pd.IntervalIndex.from_arrays(*ends, closed=facts["closed"], name=name)
-    values = [_restored(v) for v in facts["values"]]
+    values = [_decode_element(v) for v in facts["values"]]
     if kind == "objects":
         return pd.Index(values, dtype=object, name=name, tupleize_cols=False)
     if kind == "dictionary":
@@ -183,17 +183,17 @@ _TEMPORAL: dict[str, tuple[Any, Callable[[str], Any]]] = {
 }
 """Types that are written as ISO text, the special ones first, and what reads it."""
 
-LONGEST_INTEGER = 10_000
+MAX_INTEGER_BITS = 10_000
 """Bits of a label; Python reads no more than 4,300 digits from text."""
 
 
-def _element(value: Any) -> Any:
+def _encode_element(value: Any) -> Any:
     """One label: JSON's own kinds as they are, the others as [kind, text or parts]."""
     if isinstance(value, (np.datetime64, np.timedelta64)):
         return ["numpy", [str(value.dtype), int(value.view(np.int64))]]
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
+    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
         raise DataError(f"whole numbers of {value.bit_length()} bits cannot be written as labels.")
     if value is None or type(value) in (str, bool, int, float):
         return value
@@ -202,7 +202,7 @@ def _element(value: Any) -> Any:
     if value is pd.NaT:
         return ["time", "NaT"]
     if isinstance(value, tuple):
-        return ["tuple", [_element(v) for v in value]]
+        return ["tuple", [_encode_element(v) for v in value]]
     if isinstance(value, complex):
         return ["complex", [value.real, value.imag]]
     if isinstance(value, bytes):
@@ -215,14 +215,14 @@ def _element(value: Any) -> Any:
     raise DataError(f"labels of type {type(value).__name__} cannot be written: {value!r}.")
 
 
-def _restored(value: Any) -> Any:
+def _decode_element(value: Any) -> Any:
     if not isinstance(value, list):
         if isinstance(value, dict):
             raise TypeError("a mapping is no label")
         return value
     kind, content = value
     if kind == "tuple":
-        return tuple(_restored(v) for v in content)
+        return tuple(_decode_element(v) for v in content)
     if kind == "absent":
         return pd.NA
     if kind == "complex":

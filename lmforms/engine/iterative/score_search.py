@@ -1,7 +1,7 @@
 """The zero of the estimated score, by trust-region Newton steps on the average information.
 
 As :mod:`lmforms.engine.optimize.minimize`, but without values of the criterion: how far it
-falls along a step is the integral of the score, ∫⟨G, d(λλ')⟩, taken by the trapezium rule.
+falls along a step is the integral of the score, ∫⟨G, d(λλ')⟩, by the trapezoidal rule.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from ...control import Control
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
-from ..optimize.newton import SADDLE, QuadraticModel, next_radius
+from ..optimize.newton import LEAST_RADIUS, NEGATIVE_CURVATURE, QuadraticModel, next_radius
 from ..optimize.starting_values import moment_start
 from ..status import exhausted_message
 from .criterion import (
@@ -25,17 +25,17 @@ from .criterion import (
 )
 from .probes import sign_probes
 
-RADIUS = 10.0
-"""First trust radius, about that many standard errors; more where λ itself is (:func:`_radius`)."""
+LEAST_FIRST_RADIUS = 10.0
+"""Smallest first trust radius, in about standard errors (see :func:`_first_radius`)."""
 
-DECREMENT = 1e-9
-"""A Newton step that promises less is none: 3e-5 standard errors, far below the probes' noise."""
+LEAST_TOLERANCE = 1e-9
+"""Smallest decrement to search for: it is 3e-5 standard errors, far below the probes' noise."""
 
-TURNS = 5
-"""Saddles left, at most."""
+MOST_SADDLES = 5
+"""How often a saddle point may be left."""
 
-SLACK = 10.0
-"""Tolerances that the end of a search may be off."""
+ALLOWED_TOLERANCES = 10.0
+"""The decrement at the end of a search may be this many times the tolerance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,16 +50,16 @@ class IterativeOptimum:
     message : str
     n_evaluations : int
     trace : tuple of float
-        The criterion at each of them, in order: the estimate at the last θ and what the
-        score says about the way (engine's units).
+        The criterion at each of them, in order: the estimate at the last θ and the changes
+        according to the score (engine's units).
     decrement : float
-        Decrease of the criterion that one more Newton step promises.
+        Predicted decrease of the criterion by one more Newton step.
     value : float
         Estimated criterion at the last θ (engine's units).
     value_se : float
         Its standard error.
     iterations : int
-        Conjugate gradient iterations of the last cold solve, the slowest column.
+        Conjugate gradient iterations of the last solve, which starts from zero: the slowest column.
     """
 
     evaluation: IterativeEvaluation
@@ -75,39 +75,38 @@ class IterativeOptimum:
 
 @dataclass(frozen=True, eq=False)
 class _Point:
-    """An evaluation, and how high the criterion is there, measured from the start."""
+    """An evaluation, and the criterion there less that at the start."""
 
     at: IterativeEvaluation
-    height: float
+    change: float
 
 
-class _Search:
-    """Evaluations of one run: counts them, keeps the heights of the path."""
+class _Evaluator:
+    """Evaluations of one search, with the change of the criterion since the start at each."""
 
     def __init__(self, problem: IterativeProblem, limit: int) -> None:
         self.limit = limit
         self.probes = sign_probes(problem.system.m, problem.seed)
-        self.heights: list[float] = []
+        self.changes: list[float] = []
 
     def first(self, problem: IterativeProblem, theta: FloatArray) -> _Point:
-        self.heights.append(0.0)
-        chart, theta = problem.in_principal_axes(theta)
-        return _Point(evaluate(chart, theta, self.probes), 0.0)
+        self.changes.append(0.0)
+        return _Point(evaluate(*problem.in_principal_axes(theta), self.probes), 0.0)
 
     def __call__(self, best: _Point, problem: IterativeProblem, theta: FloatArray) -> _Point | None:
-        """Evaluate at `theta`, on from `best`; None if that fails."""
+        """Evaluate at `theta`, starting from the solutions at `best`; None if that fails."""
         try:
-            found = evaluate(problem, theta, self.probes, warm=best.at.warm)
+            found = evaluate(problem, theta, self.probes, nearby=best.at.solutions)
         except NumericalError:
-            self.heights.append(float("inf"))
+            self.changes.append(float("inf"))
             return None
-        height = best.height + _climb(best.at, found)
-        self.heights.append(height)
-        return _Point(found, height)
+        change = best.change + _change_between(best.at, found)
+        self.changes.append(change)
+        return _Point(found, change)
 
     @property
     def exhausted(self) -> bool:
-        return len(self.heights) >= self.limit
+        return len(self.changes) >= self.limit
 
 
 def minimize(
@@ -120,77 +119,77 @@ def minimize(
     problem : IterativeProblem
     control : Control
     start : ndarray, optional
-        Where to begin; moment estimates otherwise.
+        Where to start; moment estimates otherwise.
 
     Raises
     ------
     NumericalError
         The score cannot be evaluated at the start.
     """
-    run = _Search(problem, control.max_evaluations)
+    run = _Evaluator(problem, control.max_evaluations)
     theta = moment_start(problem) if start is None else np.asarray(start, dtype=np.float64)
-    tolerance = max(control.tolerance, DECREMENT)
+    tolerance = max(control.tolerance, LEAST_TOLERANCE)
     best = _newton(run, run.first(problem, theta), tolerance)
-    for _ in range(TURNS):
+    for _ in range(MOST_SADDLES):
         below = None if run.exhausted else _leave_saddle(run, best, tolerance)
         if below is None:
             break
         best = _newton(run, below, tolerance)
-    best = _settle(run, best, problem, tolerance)
-    model = _model(best.at)
-    converged = bool(model.decrement <= SLACK * tolerance)
+    best = _on_boundary(run, best, problem, tolerance)
+    model = QuadraticModel.of(best.at)
+    converged = bool(model.decrement <= ALLOWED_TOLERANCES * tolerance)
     if converged:
         message = (
             "converged: a Newton step on the estimated score promises no further decrease; "
-            f"another seed would move θ by about {_noise(best.at):.0e} standard errors"
+            f"another seed would move θ by about {_seed_error(best.at):.0e} standard errors"
         )
     elif run.exhausted:
-        message = exhausted_message(len(run.heights))
+        message = exhausted_message(len(run.changes))
     else:
         message = (
             "no step lowers the criterion although a decrease of "
             f"{model.decrement:.2g} is predicted; "
             "simplify the random terms, or use Control(factor='auto', memory=…) with more memory"
         )
-    # the end is evaluated anew in any case: the last step costs nothing
-    theta = best.at.theta + (model.step(RADIUS)[0] if converged else 0.0)
+    # θ at the end is evaluated anew in any case, so that the last step costs nothing
+    theta = best.at.theta + (model.step(LEAST_FIRST_RADIUS)[0] if converged else 0.0)
     theta = problem.root_theta(best.at.problem.factors(theta))
-    return _finished(run, problem, theta, best.height, converged, message)
+    return _finished(run, problem, theta, best.change, converged, message)
 
 
 def evaluate_at(problem: IterativeProblem, theta: FloatArray) -> IterativeOptimum:
-    """The same report at a given θ, without a search."""
-    run = _Search(problem, 1)
-    run.heights.append(0.0)
+    """The report of a search, for a given θ without searching."""
+    run = _Evaluator(problem, 1)
+    run.changes.append(0.0)
     return _finished(run, problem, theta, 0.0, True, "evaluated at given θ")
 
 
 def _finished(
-    run: _Search,
+    run: _Evaluator,
     problem: IterativeProblem,
     theta: FloatArray,
-    height: float,
+    change: float,
     converged: bool,
     message: str,
 ) -> IterativeOptimum:
-    """Everything at θ from a cold start and to the last digits, whatever the way there."""
+    """Everything at θ, solved from zero to the last digits, independent of the search."""
     last = evaluate(problem, theta, run.probes, tolerance=FINAL_TOLERANCE)
     value, error = log_likelihood(last)
     return IterativeOptimum(
         evaluation=last,
         converged=converged,
         message=message,
-        n_evaluations=len(run.heights),
-        trace=tuple(value + h - height for h in run.heights),
-        decrement=_model(last).decrement,
+        n_evaluations=len(run.changes),
+        trace=tuple(value + c - change for c in run.changes),
+        decrement=QuadraticModel.of(last).decrement,
         value=value,
         value_se=error,
         iterations=last.iterations,
     )
 
 
-def _climb(old: IterativeEvaluation, new: IterativeEvaluation) -> float:
-    """How much higher the criterion is at `new`: the mean of both G times the change of λλ'."""
+def _change_between(old: IterativeEvaluation, new: IterativeEvaluation) -> float:
+    """The criterion at `new` less that at `old`: the mean of both G times the change of λλ'."""
     total = 0.0
     for g, h, a, b in zip(
         old.level_gradients, new.level_gradients, old.factor.lams, new.factor.lams, strict=True
@@ -202,66 +201,65 @@ def _climb(old: IterativeEvaluation, new: IterativeEvaluation) -> float:
 # --- steps --------------------------------------------------------------------------------
 
 
-def _newton(run: _Search, best: _Point, tolerance: float) -> _Point:
+def _newton(run: _Evaluator, best: _Point, tolerance: float) -> _Point:
     """Trust-region Newton from `best`."""
-    radius = _radius(best.at)
+    radius = _first_radius(best.at)
     while True:
-        model = _model(best.at)
-        if model.decrement <= tolerance or run.exhausted or radius < 1e-9:
+        model = QuadraticModel.of(best.at)
+        if model.decrement <= tolerance or run.exhausted or radius < LEAST_RADIUS:
             return best
         step, length, predicted = model.step(radius)
         trial = run(best, *best.at.problem.in_principal_axes(best.at.theta + step))
-        actual = -np.inf if trial is None else best.height - trial.height
+        actual = -np.inf if trial is None else best.change - trial.change
         ratio = actual / predicted
         radius = next_radius(radius, length, ratio)
         if trial is not None and actual > 0:
             best = trial
 
 
-def _radius(at: IterativeEvaluation) -> float:
-    """First trust radius: half the way to λ = 0, at least `RADIUS`.
+def _first_radius(at: IterativeEvaluation) -> float:
+    """First trust radius: half the distance to λ = 0, at least `LEAST_FIRST_RADIUS`.
 
     With many levels even a good start is hundreds of standard errors from the optimum.
     """
-    return max(RADIUS, 0.5 * float(np.linalg.norm(at.theta * _model(at).scale)))
+    return max(
+        LEAST_FIRST_RADIUS, 0.5 * float(np.linalg.norm(at.theta * QuadraticModel.of(at).scale))
+    )
 
 
-def _model(at: IterativeEvaluation) -> QuadraticModel:
-    """The quadratic model at a point."""
-    return QuadraticModel.of(at.gradient, at.information, at.reference)
-
-
-def _leave_saddle(run: _Search, best: _Point, tolerance: float) -> _Point | None:
+def _leave_saddle(run: _Evaluator, best: _Point, tolerance: float) -> _Point | None:
     """A lower point along a direction of negative curvature, or None."""
     problem, theta = best.at.problem, best.at.theta
-    for direction in _model(best.at).negative_curvature_directions():
+    for direction in QuadraticModel.of(best.at).negative_curvature_directions():
         for size in (1.0, 10.0, 0.1):
             for sign in (1.0, -1.0):
                 if run.exhausted:
                     return None
                 trial = run(best, *problem.in_principal_axes(theta + sign * size * direction))
-                if trial is not None and trial.height < best.height - tolerance:
+                if trial is not None and trial.change < best.change - tolerance:
                     return trial
     return None
 
 
-def _settle(run: _Search, best: _Point, problem: IterativeProblem, tolerance: float) -> _Point:
-    """On the boundary if the optimum is near it and the criterion does not fall from there."""
-    plain = problem.root_theta(best.at.problem.factors(best.at.theta))
-    theta = problem.on_boundary(plain)
-    if np.array_equal(theta, plain) or run.exhausted:
+def _on_boundary(
+    run: _Evaluator, best: _Point, problem: IterativeProblem, tolerance: float
+) -> _Point:
+    """The point on the boundary if the optimum is near it and the criterion no lower inside."""
+    canonical = problem.root_theta(best.at.problem.factors(best.at.theta))
+    theta = problem.on_boundary(canonical)
+    if np.array_equal(theta, canonical) or run.exhausted:
         return best
-    snapped = run(best, problem, theta)
-    if snapped is None or snapped.height > best.height + SLACK * tolerance:
+    bound = run(best, problem, theta)
+    if bound is None or bound.change > best.change + ALLOWED_TOLERANCES * tolerance:
         return best
-    model = _model(snapped.at)
-    stays = model.decrement <= SLACK * tolerance and model.values.min() >= SADDLE
-    return snapped if stays else best
+    model = QuadraticModel.of(bound.at)
+    stationary = model.decrement <= ALLOWED_TOLERANCES * tolerance
+    return bound if stationary and model.values.min() >= NEGATIVE_CURVATURE else best
 
 
-def _noise(at: IterativeEvaluation) -> float:
+def _seed_error(at: IterativeEvaluation) -> float:
     """Largest standard deviation of θ over seeds, in standard errors of θ."""
-    model = _model(at)
+    model = QuadraticModel.of(at)
     scale = model.scale
     inverse = (model.vectors / model.curvature) @ model.vectors.T
     noise = inverse @ (at.noise / np.outer(scale, scale)) @ inverse

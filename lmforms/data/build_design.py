@@ -1,0 +1,158 @@
+"""The design of a model from its formula and data."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..engine.linalg.independent_columns import independent_columns
+from ..errors import DataError, ModelError, RankWarning
+from ..formula.evaluator import Evaluator
+from ..formula.term_matrix import TermMatrix
+from ..formula.terms import BoundFormula
+from ..residual import Independent, Weighted
+from ..support.arrays import BoolArray, FloatArray
+from ..support.caller import caller_depth
+from ..support.table import Table
+from .design import Design
+from .frame import report_dropped
+from .random_terms import check_sizes, random_parts
+from .read import FormulaData
+
+
+def build_design(read: FormulaData, *, related: Collection[str] = ()) -> Design:
+    """Evaluate every part of the formula on its frame.
+
+    Parameters
+    ----------
+    read : FormulaData
+    related : collection of str
+        Grouping factors whose levels have a known covariance: one row for each will do.
+
+    Raises
+    ------
+    DataError, ModelError
+        The message names what is wrong.
+
+    Warns
+    -----
+    MissingDataWarning, RankWarning
+    """
+    bound, frame = read.bound, read.frame
+    parts = _evaluate(read, frame.table)
+    in_model = np.ones(frame.table.n, dtype=bool)
+    absent = _undefined(parts)
+    if absent:
+        in_model = ~np.logical_or.reduce(list(absent.values()))
+        report_dropped(~in_model, absent, read.missing)
+        settled = frame.with_categories_of(in_model)
+        if settled is not frame:  # a level that only these rows had has no column
+            parts = _evaluate(read, settled.table)
+        parts = parts.subset(in_model)
+    offset = frame.extra.get("offset", np.zeros(len(in_model)))[in_model]
+    if not np.isfinite(offset).all():
+        raise DataError("offset is infinite in some rows: mend or drop them.")
+    for matrix in parts.offsets:
+        offset = offset + matrix.values[:, 0]
+    weights = frame.extra.get("weights")
+    weights = None if weights is None else weights[in_model]
+    y = _check_response(parts.response, bound)
+    groups, terms = random_parts(bound, parts.random, parts.labels)
+    check_sizes(groups, terms, bound.random, len(y), related)
+    design = Design(
+        formula_data=read,
+        in_model=in_model,
+        y=y,
+        offset=offset,
+        residual=Weighted(weights) if weights is not None else Independent(),
+        fixed=parts.fixed,
+        x_kept=independent_columns(parts.fixed.values),
+        offsets=parts.offsets,
+        terms=terms,
+        groups=groups,
+    )
+    if design.x_dropped:
+        dropped = ", ".join(f"`{c}`" for c in design.x_dropped)
+        warnings.warn(
+            f"the fixed-effects columns are linearly dependent; dropped: {dropped}.",
+            RankWarning,
+            stacklevel=caller_depth(),
+        )
+    return design
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """The evaluated parts of a formula."""
+
+    response: TermMatrix
+    fixed: TermMatrix
+    random: tuple[TermMatrix, ...]
+    offsets: tuple[TermMatrix, ...]
+    labels: tuple[tuple[pd.Series, ...], ...]
+
+    def subset(self, rows: BoolArray) -> _Parts:
+        return _Parts(
+            response=self.response.subset(rows),
+            fixed=self.fixed.subset(rows),
+            random=tuple(m.subset(rows) for m in self.random),
+            offsets=tuple(m.subset(rows) for m in self.offsets),
+            labels=tuple(tuple(s.loc[rows] for s in term) for term in self.labels),
+        )
+
+
+def _evaluate(read: FormulaData, table: Table) -> _Parts:
+    evaluator = Evaluator(table, read.scope, read.contrasts)
+    bound, formula = read.bound, read.bound.formula
+    offsets = [
+        evaluator.matrix(parsed, part, "the offset")
+        for parsed, part in zip(bound.offsets, formula.offsets, strict=True)
+    ]
+    for matrix, part in zip(offsets, formula.offsets, strict=True):
+        if matrix.is_categorical or len(matrix.names) != 1:
+            raise part.error(f"offset({part.label}) is not one column of numbers.")
+    return _Parts(
+        response=evaluator.matrix(bound.response, formula.response, "the response"),
+        fixed=evaluator.matrix(bound.fixed, formula.fixed, "the fixed part"),
+        random=tuple(
+            evaluator.matrix(t.expression, t.part, f"the random term {t.written}")
+            for t in bound.random
+        ),
+        offsets=tuple(offsets),
+        labels=tuple(
+            tuple(evaluator.factor(f, t.group_part) for f in t.group) for t in bound.random
+        ),
+    )
+
+
+def _undefined(parts: _Parts) -> dict[str, BoolArray]:
+    """Rows where a transformation gave NaN, by what gave it; infinities are refused."""
+    absent: dict[str, BoolArray] = {}
+    for matrix in (parts.response, parts.fixed, *parts.random, *parts.offsets):
+        if np.isfinite(matrix.values).all():
+            continue
+        infinite = np.isinf(matrix.values)
+        if infinite.any():
+            row, column = np.argwhere(infinite)[0]
+            raise DataError(
+                f"`{matrix.names[column]}` is infinite in {int(infinite.sum())} rows "
+                f"(the first is row {row} of those used): mend or drop them."
+            )
+        for j in np.flatnonzero(np.isnan(matrix.values).any(axis=0)):
+            absent[matrix.names[j]] = np.isnan(matrix.values[:, j])
+    return absent
+
+
+def _check_response(response: TermMatrix, bound: BoundFormula) -> FloatArray:
+    part = bound.formula.response
+    if response.is_categorical or len(response.names) != 1:
+        kind = "is not numeric" if response.is_categorical else "has several columns"
+        raise part.error(f"the response `{part.label}` {kind}; one numeric column is needed.")
+    y = np.ascontiguousarray(response.values[:, 0])
+    if len(y) > 1 and (y == y[0]).all():
+        raise ModelError(f"the response `{part.label}` is constant ({y[0]:g}): nothing to model.")
+    return y

@@ -1,0 +1,138 @@
+"""Grouping factors and random terms of a design."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..covariance import STRUCTURES, Stacked
+from ..engine.linalg.independent_columns import independent_columns
+from ..errors import DataError, ModelError
+from ..formula.term_matrix import TermMatrix
+from ..formula.terms import BoundFormula, BoundRandomTerm
+from ..support.arrays import IndexArray
+from .design import GroupingFactor, RandomTerm
+from .frame import group_codes
+
+
+def random_parts(
+    bound: BoundFormula, matrices: Sequence[TermMatrix], labels: Sequence[Sequence[pd.Series]]
+) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...]]:
+    """Grouping factors and random terms from the evaluated parts of a formula.
+
+    Parameters
+    ----------
+    bound : BoundFormula
+    matrices : sequence of TermMatrix
+        The basis of each random term.
+    labels : sequence of sequence of Series
+        The columns of labels whose interaction groups the rows, for each random term.
+
+    Raises
+    ------
+    DataError, ModelError
+        Missing labels; basis columns that are zero, dependent or there twice.
+    """
+    order: dict[frozenset[str], int] = {}
+    members: list[list[int]] = []
+    terms: list[RandomTerm] = []
+    for i, (spec, matrix) in enumerate(zip(bound.random, matrices, strict=True)):
+        key = frozenset(f.expr for f in spec.group)
+        group = order.setdefault(key, len(order))
+        if group == len(members):
+            members.append([])
+        members[group].append(i)
+        dependent = set(range(len(matrix.names))) - set(independent_columns(matrix.values).tolist())
+        zero = ~matrix.values.any(axis=0)
+        if zero.any():
+            name = matrix.names[int(np.flatnonzero(zero)[0])]
+            raise ModelError(
+                f"the random term {spec.written}: its column `{name}` is all zero. Leave it out."
+            )
+        if dependent:
+            name = matrix.names[min(dependent)]
+            raise ModelError(
+                f"the random term {spec.written}: its column `{name}` depends linearly on the "
+                "earlier ones, so their variances cannot be told apart. Leave it out."
+            )
+        terms.append(
+            RandomTerm(
+                label=spec.label,
+                group=group,
+                columns=matrix.names,
+                matrix=matrix,
+                covariance=STRUCTURES[spec.structure](k=len(matrix.names)),
+                structure=spec.structure,
+            )
+        )
+    groups = []
+    for indices in members:
+        spec = bound.random[indices[0]]
+        codes, levels = _interaction(labels[indices[0]], spec.group_name)
+        columns = [c for i in indices for c in terms[i].columns]
+        twice = next((c for c in columns if columns.count(c) > 1), None)
+        if twice is not None:
+            both = [bound.random[i].written for i in indices if twice in terms[i].columns]
+            raise ModelError(
+                f"`{twice}` is a random effect of `{spec.group_name}` in {' and in '.join(both)}: "
+                "their variances cannot be told apart. Leave it out of one, as in (0 + x | g)."
+            )
+        groups.append(
+            GroupingFactor(
+                name=spec.group_name,
+                levels=levels,
+                codes=codes,
+                terms=tuple(indices),
+                covariance=Stacked.of([terms[i].covariance for i in indices]),
+                columns=tuple(columns),
+            )
+        )
+    return tuple(groups), tuple(terms)
+
+
+def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IndexArray, pd.Index]:
+    """Codes and labels of the combinations of levels that occur."""
+    coded = [group_codes(c) for c in components]
+    for (codes, _), part in zip(coded, name.split(":"), strict=False):
+        if (codes < 0).any():
+            raise DataError(f"the grouping factor `{part}` has missing labels after evaluation.")
+    if len(coded) == 1:
+        codes, levels = coded[0]
+        return codes, levels.rename(name)
+    where, present = coded[0][0], coded[0][1]
+    for codes, levels in coded[1:]:  # recoded at each step, so that no product overflows
+        present, where = np.unique(where * len(levels) + codes, return_inverse=True)
+    first = np.empty(len(present), dtype=np.intp)
+    first[where[::-1]] = np.arange(len(where))[::-1]
+    labels = pd.MultiIndex.from_arrays(
+        [levels[codes[first]] for codes, levels in coded],
+        names=name.split(":") if name.count(":") == len(coded) - 1 else None,
+    )
+    return where.astype(np.intp), labels
+
+
+def check_sizes(
+    groups: Sequence[GroupingFactor],
+    terms: Sequence[RandomTerm],
+    random: Sequence[BoundRandomTerm],
+    n: int,
+    related: Collection[str],
+) -> None:
+    """Refuse one level, and as many random effects as rows except on factors in `related`."""
+    for group in groups:
+        q = len(group.levels)
+        if q < 2:
+            raise ModelError(
+                f"the grouping factor `{group.name}` has one level; a variance between levels "
+                "needs at least two. Leave the term out."
+            )
+    for term, written in zip(terms, (t.written for t in random), strict=True):
+        q, k = len(groups[term.group].levels), len(term.columns)
+        if q * k >= n and groups[term.group].name not in related:
+            raise ModelError(
+                f"the random term {written} has {q} × {k} = {q * k} random effects for "
+                f"{n} rows: they cannot be told from the residuals. "
+                "Use fewer columns or a coarser grouping factor."
+            )

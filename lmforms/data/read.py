@@ -1,0 +1,138 @@
+"""A formula and its data, read and checked: what every design is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from ..errors import ArgumentError, ColumnError, DataError, near_matches
+from ..formula.bind import bind
+from ..formula.contrasts import check_contrasts
+from ..formula.parse import MixedFormula, parse_formula
+from ..formula.scope import Scope
+from ..formula.terms import BoundFormula
+from ..support.caller import caller_variables
+from .frame import Frame, Missing, build_frame, column_or_array
+from .table import column_names
+
+
+@dataclass(frozen=True, eq=False)
+class FormulaData:
+    """A formula with the rows and columns of a table that it uses.
+
+    Attributes
+    ----------
+    formula : MixedFormula
+        As the user wrote it.
+    bound : BoundFormula
+        Its terms, with the names of the columns known.
+    frame : Frame
+        Complete rows of the columns used; ``frame.extra`` may hold ``weights`` and ``offset``.
+    scope : Scope
+        Functions and variables that calls in the formula may use.
+    contrasts : mapping
+        Coding of factors by column name.
+    offset_column : str or None
+        Column that was given as the argument `offset`.
+    missing : {"drop", "raise"}
+        What to do with rows that have missing values.
+    """
+
+    formula: MixedFormula
+    bound: BoundFormula
+    frame: Frame
+    scope: Scope
+    contrasts: Mapping[str, Any]
+    offset_column: str | None
+    missing: Missing
+
+
+def read_formula_data(
+    formula: str,
+    data: Any,
+    *,
+    weights: str | npt.ArrayLike | None = None,
+    offset: str | npt.ArrayLike | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    missing: Missing = "drop",
+    context: Mapping[str, Any] | None = None,
+    variables: Mapping[str, Any] | None = None,
+    reserved: Sequence[str] = (),
+) -> FormulaData:
+    """Parse a formula, find its names, and take what it needs from a table.
+
+    Parameters
+    ----------
+    formula, data, weights, offset, contrasts, missing, context
+        See :class:`lmforms.MixedModel`.
+    variables : mapping, optional
+        Variables that stand for a missing `context`; the caller's own by default.
+    reserved : sequence of str
+        Columns that ``.`` does not stand for, besides those of `weights` and `offset`.
+
+    Raises
+    ------
+    FormulaError, ColumnError, DataError, ArgumentError
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"y": [1.0, 2.0, 4.0], "g": ["a", "a", "b"], "other": [0, 0, 0]})
+    >>> read = read_formula_data("y ~ 1 + (1 | g)", table)
+    >>> read.bound.columns, read.frame.table.n
+    (('y', 'g'), 3)
+    """
+    parsed = parse_formula(formula)
+    if context is not None and not isinstance(context, Mapping):
+        raise ArgumentError(f"context must be a mapping, not {type(context).__name__}.")
+    names = column_names(data)
+    taken = [column for column in (weights, offset) if isinstance(column, str)]
+    bound = bind(parsed, tuple(names), reserved=(*reserved, *taken))
+    if context is None:
+        known = caller_variables() if variables is None else variables
+        scope = Scope.implicit(known, bound.free_names)
+    else:
+        scope = context if isinstance(context, Scope) else Scope(context)
+    codings = _checked_contrasts(contrasts, bound.columns, names)
+    extra = {
+        "weights": column_or_array("weights", weights, data),
+        "offset": column_or_array("offset", offset, data),
+    }
+    frame = build_frame(
+        data,
+        bound.columns,
+        direct=bound.direct_columns,
+        extra={name: values for name, values in extra.items() if values is not None},
+        missing=missing,
+    )
+    check_contrasts(codings, frame.table)
+    return FormulaData(
+        formula=parsed,
+        bound=bound,
+        frame=frame,
+        scope=scope,
+        contrasts=codings,
+        offset_column=offset if isinstance(offset, str) else None,
+        missing=missing,
+    )
+
+
+def _checked_contrasts(
+    contrasts: Mapping[str, Any] | None, used: Sequence[str], columns: Sequence[str]
+) -> dict[str, Any]:
+    if contrasts is None:
+        return {}
+    if not isinstance(contrasts, Mapping):
+        raise ArgumentError("contrasts must map column names to contrasts.")
+    for name in contrasts:
+        if name not in columns:
+            name = str(name)
+            raise ColumnError(
+                f"contrasts: `{name}` is not a column of the data.{near_matches(name, columns)}"
+            )
+        if name not in used:
+            raise DataError(f"contrasts: `{name}` is not in the formula.")
+    return dict(contrasts)

@@ -1,0 +1,97 @@
+"""Columns of a matrix that do not depend linearly on earlier ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...support.arrays import FloatArray, IndexArray
+from .column_sizes import constant_columns, root_mean_squares, triangular_root
+
+RANK_TOLERANCE = 1e-7
+"""A column whose part outside the earlier ones is smaller than this share is dropped (as R)."""
+
+ROUNDING_TOLERANCE = 1e-12
+"""A column whose part outside the earlier ones is smaller than this share of its size before
+centring is dropped too: that part is rounding."""
+
+BLOCK = 64
+"""Columns that are projected at a time: few enough to stay in a processor's cache."""
+
+CANCELLATION = 0.1
+"""A column of which less than this is left after a projection is projected again."""
+
+
+def independent_columns(X: FloatArray) -> IndexArray:
+    """Columns of X that do not depend linearly on earlier ones.
+
+    Elimination in column order on the R factor of X, so the earlier of two dependent columns
+    stays. Columns are centred first when one of them is constant, so a
+    shifted predictor (a year, a time stamp) is not mistaken for an intercept.
+
+    Parameters
+    ----------
+    X : ndarray (n, p)
+
+    Returns
+    -------
+    ndarray of int
+
+    Examples
+    --------
+    >>> independent_columns(np.array([[1.0, 2, 4, 1], [1, 3, 6, 2], [1, 5, 10, 9]]))
+    array([0, 1, 3])
+    """
+    n, p = X.shape
+    sizes = root_mean_squares(X)
+    flat = constant_columns(X)
+    work = X / np.where(sizes > 0, sizes, 1.0)
+    if flat.any():
+        keep = int(np.flatnonzero(flat)[0])
+        center = work.mean(axis=0)
+        center[keep] = 0.0
+        before = np.arange(p) < keep  # columns before the constant cannot be centred by it
+        center[before] = 0.0
+        work = work - center
+    r = triangular_root(work)
+    norms = np.sqrt(np.einsum("ij,ij->j", r, r))
+    pivots = np.abs(np.diagonal(r))
+    least = np.maximum(RANK_TOLERANCE * norms, ROUNDING_TOLERANCE * np.sqrt(n))
+    if len(pivots) == p and (pivots > least).all():
+        return np.arange(p)
+    return _columns_above(r, least)
+
+
+def _columns_above(r: FloatArray, least: FloatArray) -> IndexArray:
+    """Columns of which more than `least` lies outside the span of the earlier ones.
+
+    Gram-Schmidt with reorthogonalisation, by blocks of columns: a block is projected off the
+    earlier ones by matrix products, and column by column within itself.
+
+    References
+    ----------
+    Daniel, Gragg, Kaufman, Stewart (1976), *Reorthogonalization and Stable Algorithms for
+    Updating the Gram-Schmidt QR Factorization*, Mathematics of Computation 30.
+    """
+    m, p = r.shape
+    basis = np.empty((m, min(m, p)), order="F")
+    kept: list[int] = []
+    for start in range(0, p, BLOCK):
+        earlier = basis[:, : len(kept)]
+        block = _outside(r[:, start : start + BLOCK], earlier)
+        own = len(kept)
+        for j in range(block.shape[1]):
+            column = _outside(block[:, j], basis[:, own : len(kept)])
+            size = float(np.linalg.norm(column))
+            if size < CANCELLATION * float(np.linalg.norm(block[:, j])):
+                column = _outside(column, earlier)  # its rounding is no longer small beside it
+                size = float(np.linalg.norm(column))
+            if size > least[start + j] and len(kept) < m:
+                basis[:, len(kept)] = column / size
+                kept.append(start + j)
+    return np.asarray(kept, dtype=np.intp)
+
+
+def _outside(columns: FloatArray, basis: FloatArray) -> FloatArray:
+    """The part of columns outside the span of an orthonormal basis, taken off twice."""
+    columns = columns - basis @ (basis.T @ columns)
+    return np.asarray(columns - basis @ (basis.T @ columns))

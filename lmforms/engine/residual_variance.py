@@ -1,0 +1,125 @@
+"""Whether any residual variance is left, and the errors that say that none is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import ModelError, NumericalError
+from ..support.arrays import FloatArray
+from .criterion.evaluate import Evaluation, evaluate
+from .exact_fit import Explained, explained
+from .iterative import IterativeEvaluation
+from .rows import ModelRows
+
+WIDE_EFFECTS = 1e4
+"""If random effects have a standard deviation of more than this many σ, it is checked whether
+there is a residual at all."""
+
+SCALED_UP, LEAST_RISE = 10.0, 1e-2
+"""If the criterion rises by less than the second when all θ are multiplied by the first, its
+infimum is at σ = 0."""
+
+EXACT_AGREEMENT = 0.9
+"""With wide effects the rows give bounds of σ². It may miss them by this factor, and misses them
+by orders of magnitude if digits are lost …"""
+
+ROUGH_AGREEMENT = 0.01
+"""… or by this one, if the bound is only approximate: some of the random effects are not wide."""
+
+EXPLAINED = (
+    "fixed and random effects explain the response exactly: no residual variance is left to "
+    "estimate. Are all rows of a group the same?"
+)
+
+EXPLAINED_BY_FIXED = (
+    "the fixed effects explain the response exactly: no residual variance is left to estimate. "
+    "Is the response computed from the predictors?"
+)
+
+SATURATED = (
+    "the columns of the fixed and random effects span all {n} rows, and the {which}"
+    "likelihood is highest where no residual variance is left. Leave out a random slope or a term."
+)
+
+
+def refuse_explained(rows: ModelRows) -> Explained:
+    """Raise if X, or X and Z, leave nothing of the response: θ then goes to infinity."""
+    found = explained(rows)
+    if found.by_all:
+        raise ModelError(EXPLAINED_BY_FIXED if found.by_fixed else EXPLAINED)
+    return found
+
+
+def refuse_zero_sigma(sigma: float, resolution: float) -> None:
+    """Raise if σ is no larger than rounding."""
+    if sigma <= resolution:
+        raise ModelError(EXPLAINED)
+
+
+def has_wide_effects(theta: FloatArray) -> bool:
+    """Whether random effects are so much wider than σ that there may be no residual at all."""
+    return bool(np.abs(theta).max(initial=0.0) > WIDE_EFFECTS)
+
+
+def check_sigma(
+    at: Evaluation | IterativeEvaluation,
+    sigma: float,
+    factors: Sequence[FloatArray],
+    rows: ModelRows,
+    least: Explained,
+    searched: bool,
+) -> None:
+    """Raise if σ = 0 is the optimum, or if σ has lost its digits beside wide random effects.
+
+    νσ² is no less than what least squares leave, and that is (ν − q)σ² where all q random
+    effects are wide; if only some are, about that.
+
+    Parameters
+    ----------
+    at : Evaluation or IterativeEvaluation
+        The optimum, or what was evaluated instead.
+    sigma : float
+    factors : sequence of ndarray (k, k)
+        λ in the user's units.
+    rows : ModelRows
+    least : Explained
+        What least squares leave of the response.
+    searched : bool
+        Whether θ was optimised.
+    """
+    nu, theta = at.problem.nu, at.theta
+    if least.any_response:
+        if searched and _is_lowest_at_zero_sigma(at):
+            which = "restricted " if at.problem.reml else ""
+            raise ModelError(SATURATED.format(n=rows.n, which=which))
+        return
+    count = sum(f.n_levels * f.k for f in rows.factors)
+    narrowest = min(np.abs(np.diag(lam)).min() for lam in factors)
+    margin = EXACT_AGREEMENT if narrowest > WIDE_EFFECTS else ROUGH_AGREEMENT
+    low = least.sum_of_squares / nu
+    high = least.sum_of_squares / (nu - count) if nu > count else np.inf
+    if low * EXACT_AGREEMENT <= sigma**2 <= high / margin:
+        return
+    raise NumericalError(
+        f"a residual standard deviation of about {np.sqrt(low):.1e} is left beside random effects "
+        f"{np.abs(theta).max():.0e} times as wide: too many digits are "
+        "lost to estimate it. Is the response computed from the levels?"
+    )
+
+
+def _is_lowest_at_zero_sigma(at: Evaluation | IterativeEvaluation) -> bool:
+    """Whether the criterion does not rise although all random effects outgrow σ further.
+
+    Also where rounding of the criterion would hide a rise.
+    """
+    if not isinstance(at, Evaluation):
+        return False
+    if at.rounding > LEAST_RISE:
+        return True
+    try:
+        further = evaluate(at.problem, SCALED_UP * at.theta)
+    except NumericalError:
+        return True
+    return further.value <= at.value + LEAST_RISE

@@ -1,0 +1,58 @@
+"""The names that calls in a formula may use."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+from .aliases import unaliased
+from .transforms import FALLBACKS, language
+
+
+class Scope(Mapping[str, Any]):
+    """Names that calls in a formula may use: those of the caller before those of every formula.
+
+    Parameters
+    ----------
+    given : mapping
+        Functions and variables of the caller.
+    python : bool
+        Whether Python's own functions, such as ``round``, are among the names. Formulas from
+        files do without.
+    """
+
+    def __init__(self, given: Mapping[str, Any] | None = None, *, python: bool = True) -> None:
+        self.given = {} if given is None else dict(given)
+        self._layers = [self.given, language(), FALLBACKS]
+        if python:
+            self._layers.append({k: v for k, v in vars(builtins).items() if k[0] != "_"})
+
+    @classmethod
+    def implicit(cls, variables: Mapping[str, Any], names: Iterable[str]) -> Scope:
+        """The caller's variables among `names`, less what has a meaning in every formula.
+
+        So a ``from math import log``, or a variable called ``C``, breaks no formula; to
+        replace a transform, give it by ``context=``.
+        """
+        taken = language()
+        return cls({n: variables[n] for n in names if n in variables and n not in taken})
+
+    def __getitem__(self, name: str) -> Any:
+        plain = unaliased(name)
+        for names in self._layers:
+            # the alias of a name stands for a function only
+            if plain in names and (name == plain or _can_be_called(names[plain])):
+                return names[plain]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({name for names in self._layers for name in names})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def _can_be_called(value: Any) -> bool:
+    return callable(value) or isinstance(value, ModuleType)

@@ -1,0 +1,64 @@
+"""Columns that a part of a formula gives on some data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .aliases import unaliased
+from .factors import factors_of
+
+if TYPE_CHECKING:
+    from formulaic import ModelSpec
+    from formulaic.parser.types import Term
+
+
+@dataclass(frozen=True)
+class TermMatrix:
+    """Columns that a part of the formula gives on some data.
+
+    Attributes
+    ----------
+    values : ndarray (n, k)
+    names : tuple of str
+        formulaic's column names.
+    spec : formulaic.ModelSpec
+        What the transforms learnt; evaluate it again on new data.
+    """
+
+    values: FloatArray
+    names: tuple[str, ...]
+    spec: ModelSpec
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether any of it comes from a factor."""
+        states = [self.spec.encoder_state.get(f.expr) for f in factors_of(self.spec.formula)]
+        return any(state is not None and state[0].value == "categorical" for state in states)
+
+    @property
+    def columns_by_term(self) -> dict[str, IndexArray]:
+        """Positions of the columns of each term, such as ``x:f``, in the order of the formula."""
+        if self.spec.structure is None:  # products of numbers: one column a term
+            positions = [[j] for j in range(len(self.names))]
+        else:
+            positions = [self.spec.term_indices[term] for term in self.spec.formula]
+        return {
+            _term_label(term): np.asarray(columns, dtype=np.intp)
+            for term, columns in zip(self.spec.formula, positions, strict=True)
+        }
+
+    def subset(self, rows: BoolArray) -> TermMatrix:
+        """Some of the rows."""
+        return replace(self, values=self.values[rows])
+
+
+def _term_label(term: Term) -> str:
+    """Such as ``x:f``; one column whose own name has a colon stands in backticks."""
+    factors = [unaliased(f.expr) for f in term.factors if f.eval_method.value != "literal"]
+    if len(factors) == 1 and ":" in factors[0] and term.factors[0].eval_method.value == "lookup":
+        return f"`{factors[0]}`"
+    return ":".join(factors) or "Intercept"
