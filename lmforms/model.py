@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from .control import METHODS, Control, control_of
-from .data.build_design import build_design
 from .data.design import Design
 from .data.frame import Missing, real_array
 from .data.read import read_formula_data
@@ -23,7 +22,7 @@ from .errors import (
     IdentificationWarning,
     SingularWarning,
 )
-from .relationship.model_relationships import align_relationships, check_relationship
+from .relationship.model_relationships import related_design
 from .results.model_results import MixedModelResults
 from .results.state import FitState
 from .support.arguments import flag, named_arguments, one_of
@@ -32,7 +31,6 @@ from .support.caller import caller_depth
 from .support.other_packages import refuse_method, refuse_options
 
 if TYPE_CHECKING:
-    from .relationship import Relationship
     from .varcomp.component_estimate import ComponentEstimate
 
 
@@ -106,14 +104,8 @@ class MixedModel:
             missing=missing,
             context=context,
         )
-        given = check_relationship(
-            relationship, list(dict.fromkeys(spec.group_name for spec in read.bound.random))
-        )
         self.formula = read.formula
-        self.design: Design = build_design(read, related=given)
-        self.relationship: dict[str, Relationship] = {}
-        if given:
-            self.design, self.relationship = align_relationships(self.design, given)
+        self.design, self.relationship = related_design(read, relationship)
 
     @named_arguments
     def fit(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from ..data.build_design import build_design
 from ..data.design import Design, GroupingFactor
+from ..data.read import FormulaData
 from ..errors import ArgumentError, ModelError, RelationshipError, listed, near_matches
-
-if TYPE_CHECKING:
-    from . import Relationship
+from .matrix import Relationship
 
 
 def check_relationship(relationship: Any, names: list[str]) -> dict[str, Any]:
@@ -36,6 +36,25 @@ def check_relationship(relationship: Any, names: list[str]) -> dict[str, Any]:
                 f"{listed(names) or 'none'}.{near_matches(str(name), names)}"
             )
     return dict(relationship)
+
+
+def related_design(read: FormulaData, relationship: Any) -> tuple[Design, dict[str, Relationship]]:
+    """The design of a formula and its data, and the known covariances of its levels.
+
+    Parameters
+    ----------
+    read : FormulaData
+    relationship : mapping or None
+        See :class:`lmforms.MixedModel`.
+
+    Raises
+    ------
+    ArgumentError, DataError, ModelError, RelationshipError
+    """
+    names = list(dict.fromkeys(term.group_name for term in read.bound.random))
+    given = check_relationship(relationship, names)
+    design = build_design(read, related=given)
+    return align_relationships(design, given) if given else (design, {})
 
 
 def align_relationships(
@@ -67,8 +86,6 @@ def _labelled(group: GroupingFactor, given: Any) -> tuple[GroupingFactor, Relati
             f"relationship: the levels of `{group.name}` are combinations; make one column of "
             "labels of them."
         )
-    from . import Relationship
-
     known = Relationship.of(given)
     levels = list(group.levels)
     try:

@@ -15,9 +15,11 @@ import pandas as pd
 
 from ..data.align import in_row_order
 from ..data.frame import real_array
+from ..data.read import read_formula_data
 from ..errors import ArgumentError, DataError, ModelError, near_matches
 from ..relationship import Relationship
 from ..relationship.check import is_sparse
+from ..relationship.model_relationships import related_design
 from ..support.arguments import instance, mapping, named_arguments, sequence
 from ..support.arrays import FloatArray, as_dense
 
@@ -167,10 +169,8 @@ class ComponentModel:
         RelationshipError
             A level has no label in K.
         """
-        from ..model import MixedModel
-
-        model = MixedModel(formula, data, weights=weights, offset=offset, relationship=relationship)
-        return component_model(model.design, model.relationship)
+        read = read_formula_data(formula, data, weights=weights, offset=offset)
+        return component_model(*related_design(read, relationship))
 
     @classmethod
     @named_arguments
