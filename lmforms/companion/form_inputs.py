@@ -110,11 +110,7 @@ class FormInputs:
 
 
 def fitted_form(
-    Y: FloatArray,
-    names: pd.Index,
-    inputs: FormInputs,
-    rank: int | None,
-    params: Mapping[str, Any],
+    Y: FloatArray, names: pd.Index, inputs: FormInputs, rank: int | None, params: Mapping[str, Any]
 ) -> LinearMixedForm:
     """The form of rows √w·(Y, X, Z).
 

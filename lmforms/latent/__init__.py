@@ -21,10 +21,4 @@ from .objective import Codes
 from .rank_choice import choose_rank
 from .status import FormStatus
 
-__all__ = [
-    "Codes",
-    "FormIdentity",
-    "FormStatus",
-    "LinearMixedForm",
-    "choose_rank",
-]
+__all__ = ["Codes", "FormIdentity", "FormStatus", "LinearMixedForm", "choose_rank"]

@@ -91,11 +91,7 @@ def _crosses(data: Modalities, codes: Codes) -> list[FloatArray]:
 
 
 def _regressed(
-    data: Modalities,
-    codes: Codes,
-    crosses: list[FloatArray],
-    weights: Weights,
-    ridge: float,
+    data: Modalities, codes: Codes, crosses: list[FloatArray], weights: Weights, ridge: float
 ) -> Loadings:
     """Coefficients of the columns of each modality on its code, given A_j'C_j."""
     found = []
@@ -263,12 +259,7 @@ def in_basis_of(wanted: Loadings, loadings: Loadings, roots: npt.ArrayLike) -> L
 
 
 def _last_sweep(
-    data: Modalities,
-    codes: Codes,
-    loadings: Loadings,
-    weights: Weights,
-    ridge: float,
-    value: float,
+    data: Modalities, codes: Codes, loadings: Loadings, weights: Weights, ridge: float, value: float
 ) -> tuple[Codes, Loadings, float]:
     """A last sweep in canonical form, with the codes at their minimum given the loadings, and F.
 

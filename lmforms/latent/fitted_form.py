@@ -64,11 +64,7 @@ class FittedForm:
         True
         """
         fit = self._fitted()
-        sides = (
-            (Y, "Y", Side.RESPONSE),
-            (X, "X", Side.FIXED),
-            (Z, "Z", Side.RANDOM),
-        )
+        sides = ((Y, "Y", Side.RESPONSE), (X, "X", Side.FIXED), (Z, "Z", Side.RANDOM))
         matrices = [
             (name, A, side)
             for data, letter, side in sides

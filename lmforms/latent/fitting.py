@@ -56,11 +56,11 @@ def _fit_from(
     """As :func:`best_fit`, for data of which no column is left out."""
     check_sizes(data, names, options.rank)
     weights = _ordered(options.weights, names) or default_weights(data)
-    point = _starting_point(data, weights, options)
-    for side, found in zip(CODE_SIDES, (point.X, point.Z)):
+    problem = _fit_problem(data, weights, options)
+    for side, found in zip(CODE_SIDES, (problem.X, problem.Z)):
         _check_rank(_names_of(side, data, names), found, options.rank)
     fit = _by_likelihood if options.method == "ml" else _by_least_squares
-    estimates = [fit(data, start, point, weights, options) for start in starts]
+    estimates = [fit(start, problem) for start in starts]
     return min(estimates, key=lambda estimate: estimate.trace[-1]), weights
 
 
@@ -85,31 +85,37 @@ class PreviousFit(NamedTuple):
         return PreviousFit(loadings, variances, self.moments)
 
 
-class StartingPoint(NamedTuple):
+class FitProblem(NamedTuple):
     """What all starts of a fit share.
 
     Attributes
     ----------
+    data : Modalities
+    weights : tuple of float
+    options : Options
     core : Modalities
         R in place of the data, or the data; for likelihood with standardised columns.
     scales : tuple of ndarray
         What the columns of the core were divided by.
-    weights : tuple of float
+    core_weights : tuple of float
         For least squares on the core.
     X, Z : LeadingVectors
         Leading singular vectors of both sides of the core.
     rng : Generator
     """
 
+    data: Modalities
+    weights: Weights
+    options: Options
     core: Modalities
     scales: tuple[FloatArray, ...]
-    weights: Weights
+    core_weights: Weights
     X: LeadingVectors
     Z: LeadingVectors
     rng: np.random.Generator
 
 
-def _starting_point(data: Modalities, weights: Weights, options: Options) -> StartingPoint:
+def _fit_problem(data: Modalities, weights: Weights, options: Options) -> FitProblem:
     """The core is R if it saves time and has the rank asked for; weak directions are lost in R."""
     rng = np.random.default_rng(options.seed)
     small = None if options.method == "algorithm1" else compressed(data, options.rank)
@@ -122,63 +128,54 @@ def _starting_point(data: Modalities, weights: Weights, options: Options) -> Sta
         X, Z = (side_vectors(core, side, own, options.rank, rng) for side in CODE_SIDES)
         if given is data or min(X.numerical_rank, Z.numerical_rank) >= options.rank:
             break
-    return StartingPoint(core, scales, own, X, Z, rng)
+    return FitProblem(data, weights, options, core, scales, own, X, Z, rng)
 
 
-def _by_least_squares(
-    data: Modalities,
-    start: str | PreviousFit,
-    point: StartingPoint,
-    weights: Weights,
-    options: Options,
-) -> FormEstimate:
+def _by_least_squares(start: str | PreviousFit, problem: FitProblem) -> FormEstimate:
     """Alternating least squares or the paper's iteration, from one start."""
+    weights, options = problem.weights, problem.options
     if isinstance(start, str):
-        codes, loadings = _starting_values(start, point, options)
+        codes, loadings = _starting_values(start, problem)
     else:
         loadings = start.loadings
-        codes = codes_given(point.core, loadings, weights, options.ridge)[0]
+        codes = codes_given(problem.core, loadings, weights, options.ridge)[0]
     if options.method == "als":
-        return _descent(data, point.core, loadings, weights, options)
+        return _alternating(loadings, problem)
     shrinkage = options.l1, options.l2, options.tol, options.max_iter
-    return algorithm1(data, codes, weights, *shrinkage)
+    return algorithm1(problem.data, codes, weights, *shrinkage)
 
 
-def _by_likelihood(
-    data: Modalities,
-    start: str | PreviousFit,
-    point: StartingPoint,
-    weights: Weights,
-    options: Options,
-) -> FormEstimate:
+def _by_likelihood(start: str | PreviousFit, problem: FitProblem) -> FormEstimate:
     """Maximum likelihood, from a rough least-squares fit or from an earlier fit."""
-    core, scales = point.core, point.scales
+    data, core, scales = problem.data, problem.core, problem.scales
     if isinstance(start, str):
-        _, loadings = _starting_values(start, point, options)
-        rough = minimise(core, loadings, point.weights, tol=ROUGH_TOLERANCE, max_iter=ROUGH_SWEEPS)
+        _, loadings = _starting_values(start, problem)
+        rough = minimise(
+            core, loadings, problem.core_weights, tol=ROUGH_TOLERANCE, max_iter=ROUGH_SWEEPS
+        )
         model = initial_model(core, rough.codes, data.n)
     else:
         model = FactorModel(*start).scaled(tuple(1.0 / scale for scale in scales))
         model = model.with_noise(core, data.n, LEAST_NOISE)
-    return fitted_by_likelihood(data, core, scales, model, weights, options.tol, options.max_iter)
+    limit = problem.options.tol, problem.options.max_iter
+    return fitted_by_likelihood(data, core, scales, model, problem.weights, *limit)
 
 
-def _starting_values(start: str, point: StartingPoint, options: Options) -> tuple[Codes, Loadings]:
+def _starting_values(start: str, problem: FitProblem) -> tuple[Codes, Loadings]:
     """Codes and loadings of the aligned or a random start, balanced."""
-    core, ridge = point.core, options.ridge
+    core, ridge, weights = problem.core, problem.options.ridge, problem.core_weights
     if start == "svd":
-        codes = aligned_codes(core, point.X, point.Z)
+        codes = aligned_codes(core, problem.X, problem.Z)
     else:
-        codes = random_codes(core, options.rank, point.rng)
-    loadings = loadings_given(core, codes, point.weights, ridge)
-    return canonical(codes, loadings, None if ridge else point.weights)
+        codes = random_codes(core, problem.options.rank, problem.rng)
+    loadings = loadings_given(core, codes, weights, ridge)
+    return canonical(codes, loadings, None if ridge else weights)
 
 
-def _descent(
-    data: Modalities, core: Modalities, loadings: Loadings, weights: Weights, options: Options
-) -> FormEstimate:
+def _alternating(loadings: Loadings, problem: FitProblem) -> FormEstimate:
     """Minimise F on the compressed problem, if there is one, and from there on the data."""
-    settings = weights, options.ridge, options.tol
+    data, core, options = problem.data, problem.core, problem.options
+    settings = problem.weights, options.ridge, options.tol
     if core is data or options.max_iter == 1:
         return minimise(data, loadings, *settings, options.max_iter)
     coarse = minimise(core, loadings, *settings, options.max_iter - 1)

@@ -117,11 +117,7 @@ class Modalities:
         2
         """
         return cls(
-            (
-                Modality(Y, Side.RESPONSE, seen),
-                Modality(X, Side.FIXED),
-                Modality(Z, Side.RANDOM),
-            )
+            (Modality(Y, Side.RESPONSE, seen), Modality(X, Side.FIXED), Modality(Z, Side.RANDOM))
         )
 
     def __iter__(self) -> Iterator[Modality]:

@@ -179,12 +179,7 @@ def _divided(n: int, folds: int, what: str, rng: np.random.Generator) -> np.ndar
 
 
 def _predicted(
-    data: Modalities,
-    names: list[str],
-    kept: BoolArray,
-    held: str,
-    options: Options,
-    shrink: bool,
+    data: Modalities, names: list[str], kept: BoolArray, held: str, options: Options, shrink: bool
 ) -> tuple[np.ndarray, FormEstimate]:
     """Y of all rows, or of those held out, and the fit."""
     if held == "entries":

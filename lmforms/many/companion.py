@@ -62,11 +62,7 @@ def forms_of_many(
 
 
 def _fixed_and_random_parts(
-    fits: pd.DataFrame,
-    fixed: pd.DataFrame,
-    inputs: FitInputs,
-    Y: FloatArray,
-    places: IndexArray,
+    fits: pd.DataFrame, fixed: pd.DataFrame, inputs: FitInputs, Y: FloatArray, places: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
     """Xβ̂ and Zb̂ on the rows of each response; NaN elsewhere and where there is no fit."""
     theta = fits.filter(regex=r"^theta(\[\d+\])?$").to_numpy()

@@ -36,12 +36,7 @@ class FitInputs:
 
     @classmethod
     def of(
-        cls,
-        source: Source,
-        design: Design,
-        responses: Any,
-        reml: bool,
-        control: Control,
+        cls, source: Source, design: Design, responses: Any, reml: bool, control: Control
     ) -> FitInputs | None:
         """None for a stream of responses, which cannot be read again.
 

@@ -16,12 +16,7 @@ from ..data.frame import Missing, column_or_array
 from ..data.read import read_formula_data
 from ..data.table import column_names, raw_table
 from ..engine.exact_fit import Effects, columns_of
-from ..errors import (
-    ArgumentError,
-    MemoryLimitError,
-    ModelError,
-    formula_error,
-)
+from ..errors import ArgumentError, MemoryLimitError, ModelError, formula_error
 from ..formula.parse import parse_formula
 from ..relationship import Relationship
 from ..relationship.model_relationships import check_relationship

@@ -17,11 +17,7 @@ def frames(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The frames ``fixed``, ``fits`` and ``variances``."""
     labels = pd.Index(names, tupleize_cols=False)
-    return (
-        _fixed(design, out, labels),
-        _fits(out, labels, nobs),
-        _variances(design, out, labels),
-    )
+    return (_fixed(design, out, labels), _fits(out, labels, nobs), _variances(design, out, labels))
 
 
 def _fixed(design: Design, out: ResponseEstimates, labels: pd.Index) -> pd.DataFrame:

@@ -100,10 +100,7 @@ def _sweeps(
     off = off.tocsc()
     off.eliminate_zeros()
     g, e = np.zeros(system.size), system.y.copy()
-    parts = (
-        *(*_columns(W), system.squares, system.diagonal),
-        *(*_columns(off), g, e),
-    )
+    parts = (*(*_columns(W), system.squares, system.diagonal), *(*_columns(off), g, e))
     start = system.size_of(system.r)
     trace = [1.0 if start else 0.0]
     sweep: Any = _kernel(compiled)

@@ -89,10 +89,7 @@ def loglik(at: Likelihood, variances: FloatArray) -> pd.DataFrame:
     terms[f"{'(n−r)' if at.reml else 'n'}·ln 2π"] = at.nu * np.log(2.0 * np.pi)
     values = np.array(list(terms.values()))
     return pd.DataFrame(
-        {
-            "value": [*values, np.nan],
-            "contribution": [*(-0.5 * values), -0.5 * values.sum()],
-        },
+        {"value": [*values, np.nan], "contribution": [*(-0.5 * values), -0.5 * values.sum()]},
         index=[*terms, "ln L"],
     )
 

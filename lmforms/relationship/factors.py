@@ -143,10 +143,7 @@ class Triangle:
         from scipy.sparse.linalg import splu
 
         self._lu = splu(
-            W.tocsc(),
-            permc_spec="NATURAL",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
+            W.tocsc(), permc_spec="NATURAL", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
         )
 
     def solve(self, b: FloatArray) -> FloatArray:

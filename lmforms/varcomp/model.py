@@ -221,25 +221,9 @@ class ComponentModel:
                 raise ArgumentError(
                     f"K: there is no term `{name}` in Z.{near_matches(str(name), Z)}"
                 )
-        components = []
-        for name, z in Z.items():
-            matrix = _real_design(name, z)
-            if matrix.shape[0] != len(y):
-                raise ArgumentError(f"Z[{name!r}] has {matrix.shape[0]} rows, y has {len(y)}.")
-            labels: tuple[Any, ...] = tuple(range(matrix.shape[1]))
-            own = _column_labels(z)
-            known = K.get(name)
-            if known is not None and not isinstance(known, Relationship):
-                has_labels = isinstance(known, (tuple, pd.DataFrame))
-                known = Relationship.of(known, None if has_labels else own or labels)
-            if known is not None and own is not None and known.labels != own:
-                known = known.aligned(own)
-            if known is not None and len(known) != matrix.shape[1]:
-                raise ArgumentError(
-                    f"K[{name!r}] has {len(known)} rows, Z[{name!r}] {matrix.shape[1]} columns."
-                )
-            labels = (own or labels) if known is None else known.labels
-            components.append(_component(name, matrix, labels, known))
+        components = tuple(
+            _component_of_matrices(name, z, len(y), K.get(name)) for name, z in Z.items()
+        )
         names = [f"x{j + 1}" for j in range(X.shape[1])]
         if x_names is not None:
             names = sequence("x_names", x_names, "names of the columns of X")
@@ -250,7 +234,7 @@ class ComponentModel:
         w = None if weights is None else real_array("weights", weights)
         if w is not None and (w.shape != y.shape or not ((w > 0) & np.isfinite(w)).all()):
             raise ArgumentError("weights must be positive and finite, one for each row.")
-        return cls(y, X, tuple(components), tuple(names), w)
+        return cls(y, X, components, tuple(names), w)
 
 
 def component_model_of(model: Any) -> ComponentModel:
@@ -293,6 +277,27 @@ def _column_labels(z: Any) -> tuple[Any, ...] | None:
     if not isinstance(z, pd.DataFrame) or z.columns.equals(pd.RangeIndex(z.shape[1])):
         return None
     return tuple(z.columns.tolist())
+
+
+def _component_of_matrices(name: str, z: Any, n: int, known: Any) -> Component:
+    """A term of n rows from Z_i, and from K_i if it is known."""
+    matrix = _real_design(name, z)
+    if matrix.shape[0] != n:
+        raise ArgumentError(f"Z[{name!r}] has {matrix.shape[0]} rows, y has {n}.")
+    own = _column_labels(z)
+    labels = own or tuple(range(matrix.shape[1]))
+    if known is not None:
+        if not isinstance(known, Relationship):
+            has_labels = isinstance(known, (tuple, pd.DataFrame))
+            known = Relationship.of(known, None if has_labels else labels)
+        if own is not None and known.labels != own:
+            known = known.aligned(own)
+        if len(known) != matrix.shape[1]:
+            raise ArgumentError(
+                f"K[{name!r}] has {len(known)} rows, Z[{name!r}] {matrix.shape[1]} columns."
+            )
+        labels = known.labels
+    return _component(name, matrix, labels, known)
 
 
 def _real_design(name: str, z: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..engine.linalg.column_sizes import subtract_shift
 from ..errors import ModelError
-from ..support.arrays import BoolArray, FloatArray
+from ..support.arrays import BoolArray, FloatArray, as_dense
 from .explained import doubtful, refuse_explained_by_fixed
 
 if TYPE_CHECKING:
@@ -137,22 +137,8 @@ def sums_of(model: ComponentModel) -> Sums:
     right = np.column_stack([basis, left / scale])
 
     blocks = [sp.diags(root) @ c.Z for c in model.components]
-    zr, rows = [], []
-    dense = any(isinstance(c.root, np.ndarray) for c in model.components)
-    for c, z in zip(model.components, blocks, strict=True):
-        zr.append(c.shrunk(z.T @ right))
-        row = []
-        for d, w in zip(model.components, blocks, strict=True):
-            block = c.shrunk(d.shrunk((z.T @ w).T).T)
-            row.append(block.toarray() if dense and sp.issparse(block) else block)
-        rows.append(row)
+    zr = [c.shrunk(z.T @ right) for c, z in zip(model.components, blocks, strict=True)]
     ends = np.cumsum([0, *(len(x) for x in zr)])
-    if not model.components:
-        zz: Any = np.empty((0, 0))
-    elif dense:
-        zz = np.block(rows)
-    else:
-        zz = sp.bmat(rows, format="csc")
     precision = [
         sp.identity(len(x), format="csc") if c.precision is None else c.precision
         for c, x in zip(model.components, zr, strict=True)
@@ -161,7 +147,7 @@ def sums_of(model: ComponentModel) -> Sums:
         n=n,
         p=p,
         spans=tuple(slice(int(a), int(b)) for a, b in pairwise(ends)),
-        zz=zz,
+        zz=_cross_products(model.components, blocks),
         precision=sp.block_diag(precision, format="csc") if precision else sp.csc_matrix((0, 0)),
         log_det_precision=np.array([c.log_det_precision for c in model.components]),
         sizes_of_precision=np.array([c.size_of_precision for c in model.components]),
@@ -175,6 +161,21 @@ def sums_of(model: ComponentModel) -> Sums:
         log_det_residual=-2.0 * float(np.log(root).sum()),
         explained=np.array([_is_explained(c, root, basis) for c in model.components], dtype=bool),
     )
+
+
+def _cross_products(components: tuple[Component, ...], blocks: list[Any]) -> Any:
+    """Z'Z of √w Z_i, shrunk by the roots: dense if a root is, else sparse."""
+    import scipy.sparse as sp
+
+    if not components:
+        return np.empty((0, 0))
+    rows = [
+        [c.shrunk(d.shrunk((z.T @ w).T).T) for d, w in zip(components, blocks, strict=True)]
+        for c, z in zip(components, blocks, strict=True)
+    ]
+    if any(isinstance(c.root, np.ndarray) for c in components):
+        return np.block([[as_dense(block) for block in row] for row in rows])
+    return sp.bmat(rows, format="csc")
 
 
 def _is_explained(component: Component, root: FloatArray, basis: FloatArray) -> bool:
