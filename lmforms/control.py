@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from .support.arguments import named_arguments, number, one_of, positive, whole
 
-Engine = Literal["auto", "dense", "cholmod", "superlu", "cg"]
+Engine = Literal["auto", "dense", "sparse", "cholmod", "superlu", "cg"]
 
 STEPPING = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
 """Estimators of variance components that take steps from a start …"""
@@ -26,7 +26,7 @@ class Control:
 
     Parameters
     ----------
-    factor : {"auto", "dense", "cholmod", "superlu", "cg"}
+    factor : {"auto", "dense", "sparse", "cholmod", "superlu", "cg"}
         How the Schur complement of the crossed factors is factored, or, with ``"cg"``,
         solved by conjugate gradients and never formed (the likelihood is then an estimate).
         ``"auto"`` measures its pattern (nested factors need none of these);

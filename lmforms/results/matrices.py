@@ -199,12 +199,11 @@ def _permuted_cholesky(A: Any) -> tuple[IntArray, Any]:
     """A fill-reducing order and L with LL' = A[order][:, order]."""
     import scipy.sparse as sp
 
-    from ..engine.factor.sparse import SparseCholesky, have_cholmod
+    from ..engine.linalg.sparse_cholesky import SparseCholesky
 
     if A.shape[0] == 0:
         return np.empty(0, dtype=np.intp), sp.csc_array((0, 0))
     lower = sp.csc_matrix(sp.tril(A))
     lower.sort_indices()
-    backend = "cholmod" if have_cholmod() else "superlu"
-    cholesky = SparseCholesky(lower.indptr, lower.indices, backend)
+    cholesky = SparseCholesky(lower.indptr, lower.indices)
     return cholesky.order, sp.csc_array(cholesky.factor(lower.data).lower)

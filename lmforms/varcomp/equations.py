@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.linalg.elimination import inverse_order
 from ..errors import MemoryLimitError, NumericalError
 from .sums import Sums
 
@@ -215,13 +216,13 @@ class _Sparse(FactoredEquations):
     def inverse_diagonal(self) -> FloatArray:
         form = self.equations._sparse
         assert form is not None
-        plan = form.cholesky.plan
-        return np.asarray(self._selected[plan.indptr[:-1]][form.place])
+        starts = form.cholesky.pattern.indptr[:-1]
+        return np.asarray(self._selected[starts][form.place])
 
     def traces(self) -> FloatArray:
         form = self.equations._sparse
         assert form is not None
-        terms = form.precision * form.twice * self._selected[form.where]
+        terms = form.precision * form.twice * self._selected[form.cholesky.where]
         starts = [s.start for s in self.equations.sums.spans]
         component = np.searchsorted(starts, form.cols, side="right") - 1
         return np.asarray(np.bincount(component, terms, len(starts)))
@@ -233,7 +234,7 @@ class _SparseForm:
     def __init__(self, sums: Sums) -> None:
         import scipy.sparse as sp
 
-        from ..engine.factor.sparse import SparseCholesky, have_cholmod
+        from ..engine.linalg.sparse_cholesky import SparseCholesky
 
         zz, q = (sp.tril(x, format="coo") for x in (sums.zz, sums.precision))
         m = sums.m
@@ -245,18 +246,9 @@ class _SparseForm:
         self._zz = np.bincount(at[: zz.nnz], zz.data, count)
         self.precision = np.bincount(at[zz.nnz : zz.nnz + q.nnz], q.data, count)
         indptr = np.searchsorted(self.cols, np.arange(m + 1))
-        backend = "cholmod" if have_cholmod() else "superlu"
-        self.cholesky = SparseCholesky(indptr, self.rows, backend, most=0.5 * DENSE**2 * 20)
-        place = np.empty(m, dtype=np.intp)
-        place[self.cholesky.order] = np.arange(m)
-        self.place = place
+        self.cholesky = SparseCholesky(indptr, self.rows, most=0.5 * DENSE**2 * 20)
+        self.place = inverse_order(self.cholesky.order)
         self.twice = np.where(self.rows == self.cols, 1.0, 2.0)
-
-    @cached_property
-    def where(self) -> IntArray:
-        """Where the entries of the pattern are in L."""
-        a, b = self.place[self.rows], self.place[self.cols]
-        return np.asarray(self.cholesky.plan.places(np.minimum(a, b), np.maximum(a, b)))
 
     def values(self, d: FloatArray) -> FloatArray:
         """M's numbers on the pattern."""

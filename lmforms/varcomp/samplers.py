@@ -210,12 +210,11 @@ def _sparse_root(precision: Any) -> tuple[Any, Any] | None:
         return None
     import scipy.sparse as sp
 
-    from ..engine.factor.sparse import SparseCholesky, have_cholmod
+    from ..engine.linalg.sparse_cholesky import SparseCholesky
 
     lower = sp.tril(precision, format="csc")
     lower.sort_indices()
-    backend = "cholmod" if have_cholmod() else "superlu"
-    cholesky = SparseCholesky(lower.indptr, lower.indices, backend)
+    cholesky = SparseCholesky(lower.indptr, lower.indices)
     return cholesky.order, cholesky.factor(lower.data).lower
 
 

@@ -16,7 +16,7 @@ from models import SmallModel, problem_of, scaled_rows
 import lmforms as lf
 from lmforms.covariance import Unstructured
 from lmforms.engine.criterion.evaluate import Problem, evaluate
-from lmforms.engine.factor import System, have_cholmod, sparse
+from lmforms.engine.factor import System, sparse
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.factor.coupling_pattern import Places, ranges
 from lmforms.engine.factor.nested import BlockSolver
@@ -31,7 +31,7 @@ from lmforms.engine.sums.cross_products import cross_products
 from lmforms.errors import MemoryLimitError
 from lmforms.residual import Independent
 
-BACKENDS = ["superlu", *(["cholmod"] if have_cholmod() else [])]
+BACKENDS = ["sparse", "superlu", *(["cholmod"] if have_cholmod() else [])]
 CODES = {
     "nested": lambda rng, n: [np.arange(n) // 2, np.arange(n) // 8],
     "nested, parents scattered": lambda rng, n: [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ..linalg.threads import calm_threads
 from .factorization import Factorization
-from .sparse import have_cholmod
 from .system import BlockInfo, Path, System
 
-__all__ = ["BlockInfo", "Factorization", "Path", "System", "calm_threads", "have_cholmod"]
+__all__ = ["BlockInfo", "Factorization", "Path", "System", "calm_threads"]

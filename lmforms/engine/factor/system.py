@@ -18,8 +18,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import ArgumentError, MemoryLimitError
+from ...errors import MemoryLimitError
 from ..linalg.batched import mirrored, multiply, transposed
+from ..linalg.sparse_cholesky import SparseCholesky, check_backend
 from ..sums.cross_products import CrossProducts
 from .assembly import (
     dense_coupling,
@@ -35,11 +36,11 @@ from .layout import Blocks, Layout
 from .nested import BlockSolver, NestedCoupling, Parents
 from .pattern import node_pattern, scalar_pattern
 from .schur import SchurSolver
-from .sparse import SparseCholesky, SparseSolver, have_cholmod
+from .sparse import SparseSolver
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
-Path = Literal["auto", "dense", "cholmod", "superlu"]
+Path = Literal["auto", "dense", "sparse", "cholmod", "superlu"]
 
 DENSE_SCHUR = 1_500
 """A Schur complement up to this size is dense: LAPACK is faster than any sparse code there."""
@@ -95,7 +96,7 @@ class System(Layout):
     Parameters
     ----------
     cp : CrossProducts
-    path : {"auto", "dense", "cholmod", "superlu"}
+    path : {"auto", "dense", "sparse", "cholmod", "superlu"}
         How to factor the Schur complement.
     memory : int
         Bytes that this may take.
@@ -181,12 +182,7 @@ class System(Layout):
         """The solver for a sparse S, or None if a dense one is better."""
         assert isinstance(self.coupling, SparseCoupling)
         auto = path == "auto"
-        backend = path if not auto else ("cholmod" if have_cholmod() else "superlu")
-        if backend == "cholmod" and not have_cholmod():
-            raise ArgumentError(
-                "factor='cholmod' needs scikit-sparse: pip install 'lmforms[cholmod]', "
-                "or use 'superlu'."
-            )
+        check_backend(path)
         square = float(self.m) ** 2
         dense_fits = DENSE_COPIES * 8 * square <= self.memory and not self._too_large
         most = self.memory / FACTOR_BYTES
@@ -202,7 +198,7 @@ class System(Layout):
         allowed(pattern.nnz)
         if auto and dense_fits and 2 * pattern.nnz > DENSE_FILL * square:
             return None
-        cholesky = SparseCholesky(pattern.indptr, pattern.indices, backend, most)
+        cholesky = SparseCholesky(pattern.indptr, pattern.indices, path, most)
         work = float((cholesky.counts.astype(np.float64) ** 2).sum())
         if auto and dense_fits and SPARSE_COST * work > self.m * square:
             return None
