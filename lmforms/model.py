@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .control import METHODS, Control
 from .data.design import Design, build_design
-from .data.frame import Missing, beside, build_frame, real_array
+from .data.frame import Missing, build_frame, column_or_array, real_array
 from .data.table import column_names
 from .engine.estimate import Estimate, estimate
 from .errors import (
@@ -27,8 +27,9 @@ from .errors import (
 from .formula.evaluator import Scope, check_contrasts
 from .formula.parse import parse_formula
 from .formula.terms import bind
-from .relationship.related import check_relationship, relate
+from .relationship.model_relationships import align_relationships, check_relationship
 from .support.arguments import control_of, flag, named_arguments, one_of
+from .support.arrays import FloatArray
 from .support.caller import caller_depth, caller_variables
 from .support.other_packages import refuse_method, refuse_options
 
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from .relationship import Relationship
     from .results.model_results import MixedModelResults
     from .varcomp.report import ComponentEstimate
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class MixedModel:
@@ -113,8 +112,8 @@ class MixedModel:
             self.scope = context if isinstance(context, Scope) else Scope(context)
         self.contrasts = _checked_contrasts(contrasts, bound.columns, names)
         extra = {
-            "weights": beside("weights", weights, data),
-            "offset": beside("offset", offset, data),
+            "weights": column_or_array("weights", weights, data),
+            "offset": column_or_array("offset", offset, data),
         }
         frame = build_frame(
             data,
@@ -138,7 +137,7 @@ class MixedModel:
         )
         self.relationship: dict[str, Relationship] = {}
         if given:
-            self.design, self.relationship = relate(self.design, given)
+            self.design, self.relationship = align_relationships(self.design, given)
         if self.design.x_dropped:
             dropped = ", ".join(f"`{c}`" for c in self.design.x_dropped)
             warnings.warn(

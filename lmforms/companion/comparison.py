@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from ..support.arrays import FloatArray
 
 FLAT = 1e-10
 """A spread below this share of the size is rounding: the values are constant."""

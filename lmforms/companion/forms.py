@@ -9,22 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..errors import ArgumentError, ConvergenceWarning, DataError, listed, near_matches
 from ..latent import LinearMixedForm
 from ..support.arguments import named_arguments, shown
+from ..support.arrays import FloatArray
 from ..support.caller import caller_depth
 from .comparison import Likeness, likeness
 from .display import as_html, as_text
+from .form_inputs import FormInputs, fitted_form, random_part
 from .notes import notes_of
-from .sides import Sides, fitted_form, random_part
 
 if TYPE_CHECKING:
     from ..results.model_results import MixedModelResults
 
-FloatArray = npt.NDArray[np.float64]
 
 PARTS = ("fixed", "random", "fitted", "residual")
 
@@ -149,7 +148,7 @@ class Forms:
 def companion(fit: MixedModelResults, rank: int | None, params: Mapping[str, Any]) -> Forms:
     """See :meth:`lmforms.MixedModelResults.forms`."""
     design = fit._design
-    sides = Sides.of(design)
+    sides = FormInputs.of(design)
     fixed = design.X @ fit.params.to_numpy()
     random = random_part(design, fit._estimate.b)
     name = design.bound.formula.response.label
@@ -158,7 +157,7 @@ def companion(fit: MixedModelResults, rank: int | None, params: Mapping[str, Any
 
 
 def beside(
-    sides: Sides,
+    sides: FormInputs,
     responses: tuple[Any, ...],
     Y: FloatArray,
     fixed: FloatArray,
@@ -172,7 +171,7 @@ def beside(
 
     Parameters
     ----------
-    sides : Sides
+    sides : FormInputs
     responses : tuple
         m names.
     Y, fixed, random : ndarray (n, m)

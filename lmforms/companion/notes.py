@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..latent import LinearMixedForm
+from ..support.arrays import FloatArray
 from .comparison import Likeness, cancel, exchanged
-from .sides import Sides, barely_counts
-
-FloatArray = npt.NDArray[np.float64]
+from .form_inputs import FormInputs, barely_counts
 
 LITTLE = 0.5
 """A share of Zb̂ that is worth a note."""
@@ -23,7 +21,7 @@ UNEQUAL = 100.0
 
 def notes_of(
     form: LinearMixedForm,
-    sides: Sides,
+    sides: FormInputs,
     Y: FloatArray,
     K: FloatArray,
     H: FloatArray,
@@ -34,7 +32,7 @@ def notes_of(
     Parameters
     ----------
     form : LinearMixedForm
-    sides : Sides
+    sides : FormInputs
     Y, K, H : ndarray (n, m)
         Responses, Kα' and Hα'.
     tables : sequence of DataFrame

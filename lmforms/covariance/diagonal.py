@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from .base import Covariance, FloatArray
+from ..support.arrays import FloatArray
+from .base import Covariance
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .base import Covariance, FloatArray
+from ..support.arrays import FloatArray
+from .base import Covariance
 
 
 @dataclass(frozen=True, eq=False)

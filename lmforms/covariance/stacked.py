@@ -9,7 +9,8 @@ from itertools import accumulate, pairwise, product
 
 import numpy as np
 
-from .base import Covariance, FloatArray
+from ..support.arrays import FloatArray
+from .base import Covariance
 
 
 @dataclass(frozen=True)

@@ -7,24 +7,22 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from .base import Covariance, FloatArray
-
-IntArray = npt.NDArray[np.intp]
+from ..support.arrays import FloatArray, IndexArray
+from .base import Covariance
 
 SQRT2 = np.sqrt(2.0)
 
 
 @lru_cache(maxsize=64)
-def _triangle(k: int) -> tuple[IntArray, IntArray]:
+def _triangle(k: int) -> tuple[IndexArray, IndexArray]:
     """Rows and columns of the lower triangle, column by column."""
     columns, rows = np.triu_indices(k)
     return rows, columns
 
 
 @lru_cache(maxsize=64)
-def _pairs(k: int) -> tuple[IntArray, IntArray]:
+def _pairs(k: int) -> tuple[IndexArray, IndexArray]:
     """All i < j."""
     i, j = np.triu_indices(k, 1)
     return i, j

@@ -10,18 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..errors import DataError, listed
-
-IntArray = npt.NDArray[np.intp]
+from ..support.arrays import IndexArray
 
 SHOWN = 5
 """Labels that a message names."""
 
 
-def row_places(what: str, labels: pd.Index, rows: pd.Index, *, more: bool = False) -> IntArray:
+def row_places(what: str, labels: pd.Index, rows: pd.Index, *, more: bool = False) -> IndexArray:
     """Where each row of a table is among labels.
 
     Parameters
@@ -63,7 +61,7 @@ def row_places(what: str, labels: pd.Index, rows: pd.Index, *, more: bool = Fals
     return at
 
 
-def _places(labels: pd.Index, rows: pd.Index) -> IntArray:
+def _places(labels: pd.Index, rows: pd.Index) -> IndexArray:
     """Places of `rows` among unique labels, −1 where there is none."""
     try:
         return np.asarray(labels.get_indexer(rows), dtype=np.intp)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..covariance import STRUCTURES, Covariance, Stacked
@@ -17,12 +16,9 @@ from ..errors import DataError, ModelError
 from ..formula.evaluator import Evaluator, Scope, TermMatrix
 from ..formula.terms import BoundFormula, BoundRandomTerm
 from ..residual import Independent, Residual, Weighted
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .frame import Frame, Missing, group_codes, report_dropped
 from .table import Table
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
 
 RANK_TOLERANCE = 1e-7
 """A column whose part outside the earlier ones is smaller than this share is dropped (as R)."""
@@ -80,7 +76,7 @@ class GroupingFactor:
 
     name: str
     levels: pd.Index
-    codes: IntArray
+    codes: IndexArray
     terms: tuple[int, ...]
     covariance: Stacked
     columns: tuple[str, ...]
@@ -119,7 +115,7 @@ class Design:
     offset: FloatArray
     residual: Residual
     fixed: TermMatrix
-    x_kept: IntArray
+    x_kept: IndexArray
     offsets: tuple[TermMatrix, ...]
     terms: tuple[RandomTerm, ...]
     groups: tuple[GroupingFactor, ...]
@@ -376,7 +372,7 @@ def _random_parts(
     return tuple(groups), tuple(terms)
 
 
-def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IntArray, pd.Index]:
+def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IndexArray, pd.Index]:
     """Codes and labels of the combinations of levels that occur."""
     coded = [group_codes(c) for c in components]
     for (codes, _), part in zip(coded, name.split(":"), strict=False):
@@ -424,7 +420,7 @@ def _check_sizes(
 # --- rank ---------------------------------------------------------------------------------
 
 
-def independent_columns(X: FloatArray) -> IntArray:
+def independent_columns(X: FloatArray) -> IndexArray:
     """Columns of X that do not depend linearly on earlier ones.
 
     Householder elimination in column order on the R factor of X, so the earlier of two

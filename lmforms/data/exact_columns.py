@@ -11,12 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..errors import DataError
-
-BoolArray = npt.NDArray[np.bool_]
+from ..support.arrays import AnyArray, BoolArray, FloatArray
 
 EXACT_FLOATS = 2**53
 """Up to here every whole number is a double; beyond it neighbours share one."""
@@ -99,7 +97,7 @@ def _arrow_of(series: pd.Series) -> Any:
 # --- NumPy and Python -------------------------------------------------------------------------
 
 
-def _from_array(name: str, array: npt.NDArray[Any]) -> pd.Series:
+def _from_array(name: str, array: AnyArray) -> pd.Series:
     if array.ndim != 1:
         raise DataError(f"`{name}` has {array.ndim} dimensions; one is needed.")
     if array.dtype.kind == "V":
@@ -110,7 +108,7 @@ def _from_array(name: str, array: npt.NDArray[Any]) -> pd.Series:
     return _from_series(name, pd.Series(array))
 
 
-def _with_gaps(name: str, values: npt.NDArray[Any], absent: BoolArray) -> pd.Series:
+def _with_gaps(name: str, values: AnyArray, absent: BoolArray) -> pd.Series:
     """An array whose values are missing at some places."""
     kind = values.dtype.kind
     values = values.astype(values.dtype.newbyteorder("="))
@@ -149,7 +147,7 @@ def _objects(values: Iterable[Any]) -> pd.Series:
     return pd.Series(list(values), dtype=object)
 
 
-def _double(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def _double(name: str, values: AnyArray) -> FloatArray:
     rounded = values.astype(np.float64)
     if not ((rounded == values) | np.isnan(values)).all():
         raise DataError(
@@ -248,7 +246,7 @@ def _from_arrow(name: str, values: Any) -> pd.Series:
     return _listed(name, values)
 
 
-def _filled(values: Any, filler: Any) -> tuple[npt.NDArray[Any], BoolArray]:
+def _filled(values: Any, filler: Any) -> tuple[AnyArray, BoolArray]:
     """Values of a chunked Arrow array with something in the gaps, and where these are."""
     absent = values.is_null().to_numpy()
     return values.fill_null(filler).to_numpy(), absent
@@ -287,19 +285,19 @@ def _from_dictionary(name: str, values: Any) -> pd.Series:
     return pd.Series(pd.Categorical.from_codes(np.concatenate(found), categories, ordered=ordered))
 
 
-def _check_times(name: str, nanoseconds: npt.NDArray[Any]) -> None:
+def _check_times(name: str, nanoseconds: AnyArray) -> None:
     if (nanoseconds % NANOSECONDS).any():
         _refuse(name, "times of day with nanoseconds")
 
 
-def _whole(values: npt.NDArray[Any], absent: BoolArray) -> pd.Series:
+def _whole(values: AnyArray, absent: BoolArray) -> pd.Series:
     if not absent.any():
         return pd.Series(values)
     return pd.Series(pd.arrays.IntegerArray(np.array(values), np.array(absent)))
 
 
 def _moments(
-    name: str, ticks: npt.NDArray[Any], absent: BoolArray, letter: str, unit: str, zone: str | None
+    name: str, ticks: AnyArray, absent: BoolArray, letter: str, unit: str, zone: str | None
 ) -> pd.Series:
     """Points or spans of time from whole numbers of a unit."""
     ticks = np.array(ticks, dtype=np.int64)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..errors import (
@@ -24,14 +23,13 @@ from ..errors import (
     near_matches,
 )
 from ..support.arguments import one_of
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.caller import caller_depth
 from .align import in_order
 from .exact_columns import EXACT_FLOATS, exact_column
 from .numerals import refuse_missing_marks, refuse_numbers_as_text
 from .table import Table, column_names, raw_table, row_labels
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 Missing = Literal["drop", "raise"]
 
 NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean", "empty")
@@ -93,7 +91,7 @@ def build_frame(
         Columns that enter the model as they are: numbers or factors, nothing else.
         Others are labels of grouping factors or arguments of calls, of any type.
     extra : mapping of str to ndarray (n,), optional
-        Arrays beside the table, from :func:`beside`. A missing offset drops its row; a
+        Arrays beside the table, from :func:`column_or_array`. A missing offset drops its row; a
         missing weight does not, since that is an error (see :class:`~.residual.Weighted`).
     missing : {"drop", "raise"}
 
@@ -160,7 +158,7 @@ def report_dropped(incomplete: BoolArray, where: Mapping[str, BoolArray], missin
     warnings.warn(f"{text}. They are dropped.", MissingDataWarning, stacklevel=caller_depth())
 
 
-def beside(name: str, values: Any, data: Any) -> FloatArray | None:
+def column_or_array(name: str, values: Any, data: Any) -> FloatArray | None:
     """An argument that is a column's name or an array, as an array (None stays None).
 
     Raises
@@ -218,7 +216,7 @@ def _floats(name: str, series: pd.Series) -> pd.Series:
         raise DataError(f"{name}: numbers too large for double precision.") from None
 
 
-def group_codes(values: pd.Series) -> tuple[npt.NDArray[np.intp], pd.Index]:
+def group_codes(values: pd.Series) -> tuple[IndexArray, pd.Index]:
     """Integer codes and level labels of a grouping variable, unused levels left out.
 
     Categories keep their order; other labels are sorted.

@@ -11,15 +11,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..errors import DataError, listed
+from ..support.arrays import BoolArray
 from .align import in_order
 from .exact_columns import exact_column, from_narwhals
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

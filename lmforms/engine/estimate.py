@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..control import Control
 from ..covariance import Covariance, Stacked
 from ..errors import ModelError, NumericalError
+from ..support.arrays import FloatArray
 from .choice import analysed
 from .criterion.evaluate import Evaluation, Problem, evaluate
 from .exact_fit import DOUBTFUL, Explained, explained
@@ -25,8 +25,6 @@ from .status import OptimizerReport
 from .sums.build import summed
 from .sums.cross_products import CrossProducts
 from .sums.scaling import Scaling
-
-FloatArray = npt.NDArray[np.float64]
 
 HUGE_RATIO = 1e4
 """Random effects this many σ wide raise the question whether there is a residual at all."""

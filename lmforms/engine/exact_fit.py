@@ -5,8 +5,8 @@ from predictors carries a few such roundings. Residuals of that size are no nois
 larger is: it does not matter how small they are beside the response's own variation.
 
 Where a response lies far from zero, a number is taken off before anything is computed
-(:func:`lmforms.engine.linalg.column_sizes.take_off`). That is exact, and the coefficients give
-it back.
+(:func:`~lmforms.engine.linalg.column_sizes.subtract_shift`). That is exact, and the
+coefficients give it back.
 """
 
 from __future__ import annotations
@@ -16,14 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from .linalg.column_sizes import root_mean_squares, take_off
+from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .linalg.column_sizes import root_mean_squares, subtract_shift
 from .rows import FactorRows, ModelRows
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
 
 ROUNDINGS = 16.0
 """Residuals of so many units in the last place of the largest value are rounding. An exact fit
@@ -165,7 +161,7 @@ def explained_by(
     size : float
         Largest absolute value of what y was made of, if that is larger than y.
     """
-    c, _ = take_off(y, X)
+    c, _ = subtract_shift(y, X)
     space = _Space(root[:, None] * X, effects)
     size = max(size, float(np.abs(y).max(initial=0.0)))
     target = root * (y - c)
@@ -215,7 +211,7 @@ class Checked:
     root: FloatArray
     size: FloatArray
 
-    def leave_a_residual(self, left: FloatArray, which: IntArray) -> BoolArray:
+    def leave_a_residual(self, left: FloatArray, which: IndexArray) -> BoolArray:
         """Whether the responses `which` are not explained exactly.
 
         Parameters

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from ..residual import Residual
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +21,7 @@ class FactorRows:
     basis : ndarray (n, k)
     """
 
-    codes: IntArray
+    codes: IndexArray
     n_levels: int
     basis: FloatArray
 

@@ -14,14 +14,12 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..covariance import Covariance
 from ..errors import ModelError
+from ..support.arrays import FloatArray
 from .exact_fit import Effects, columns_of, explain_any_response
 from .rows import FactorRows, ModelRows
-
-FloatArray = npt.NDArray[np.float64]
 
 DEPENDENT = 1e-9
 """A singular value below this share of the largest, of columns of length one, is zero."""

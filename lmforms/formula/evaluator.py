@@ -20,7 +20,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..data.exact_columns import is_dates
@@ -35,6 +34,7 @@ from ..errors import (
     near_matches,
     shortened,
 )
+from ..support.arrays import BoolArray, FloatArray
 from .expression import Expression, evaluable, parse, stateful_calls
 from .interaction_sizes import check_size
 from .operators import HELPERS
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
     from formulaic.parser.types import Factor, Term
 
-FloatArray = npt.NDArray[np.float64]
 
 WIDEST = 2**53
 """Whole numbers up to this are floats without loss."""
@@ -123,7 +122,7 @@ class TermMatrix:
         states = [self.spec.encoder_state.get(f.expr) for f in factors_of(self.spec.formula)]
         return any(state is not None and state[0].value == "categorical" for state in states)
 
-    def subset(self, rows: npt.NDArray[np.bool_]) -> TermMatrix:
+    def subset(self, rows: BoolArray) -> TermMatrix:
         """Some of the rows."""
         return replace(self, values=self.values[rows])
 

@@ -242,8 +242,9 @@ def evaluable(
     wide: Collection[str] = (),
     labels: bool = False,
 ) -> ast.Expression:
-    """Code that gives the expression R's meaning; it calls
-    :data:`lmforms.formula.operators.HELPERS`.
+    """Code that gives the expression R's meaning.
+
+    It calls :data:`lmforms.formula.operators.HELPERS`.
 
     Parameters
     ----------

@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..data.table import Table
+from ..support.arrays import AnyArray, IndexArray
 from .expression import CODING, INFIX
 from .piece import unaliased
-
-IntArray = npt.NDArray[np.intp]
 
 SAME = 1e-8
 """Difference from the value among all rows, by the largest, that is no rounding: elementwise
@@ -118,7 +116,7 @@ def depends_on_other_rows(evaluate: Callable[[Table], Any], table: Table) -> boo
     return False
 
 
-def samples(table: Table) -> Iterator[IntArray]:
+def samples(table: Table) -> Iterator[IndexArray]:
     """Rows in reversed order; and for each column those of its lower and of its upper values.
 
     What depends on a minimum, a mean or a rank changes among the lower or the upper values,
@@ -141,7 +139,7 @@ def _sortable(column: pd.Series) -> bool:
     return column.dtype.kind in "biufmM"
 
 
-def _columns(values: Any) -> dict[Any, npt.NDArray[Any]]:
+def _columns(values: Any) -> dict[Any, AnyArray]:
     """Values of an expression as arrays over rows, by name."""
     values = getattr(values, "__wrapped__", values)
     if isinstance(values, dict):
@@ -154,12 +152,12 @@ def _columns(values: Any) -> dict[Any, npt.NDArray[Any]]:
     return {"": array.reshape(-1)}
 
 
-def _under(name: Any, part: Any) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
+def _under(name: Any, part: Any) -> Iterator[tuple[Any, AnyArray]]:
     for inner, values in _columns(part).items():
         yield (name, inner), values
 
 
-def _same(here: npt.NDArray[Any], there: npt.NDArray[Any]) -> bool:
+def _same(here: AnyArray, there: AnyArray) -> bool:
     if here.shape != there.shape:
         return False
     if here.dtype.kind in "biuf" and there.dtype.kind in "biuf":

@@ -14,9 +14,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from ..errors import ColumnError, FormulaError, listed, near_matches, shortened
 from .expression import label_names, names, parse
 from .lexer import Token
@@ -28,8 +25,6 @@ from .transforms import FALLBACKS
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
     from formulaic.parser.types import Factor
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

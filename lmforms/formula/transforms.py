@@ -7,10 +7,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-FloatArray = npt.NDArray[np.float64]
+from ..support.arrays import FloatArray
 
 WHOLE = 2.0**52
 """Doubles from here on have no fraction."""

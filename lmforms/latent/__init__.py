@@ -16,7 +16,7 @@ them, by a descent whose objective never rises or by the paper's iteration as co
 from __future__ import annotations
 
 from .choose import choose_rank
-from .facts import FormIdentity
+from .derived import FormIdentity
 from .form import LinearMixedForm
 from .objective import Codes
 from .status import FormStatus

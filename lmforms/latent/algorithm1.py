@@ -16,9 +16,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import NumericalError
-from .als import Walk, loadings_given, rose, rounding_floor
+from ..support.arrays import FloatArray
+from .als import FormEstimate, loadings_given, rose, rounding_floor
 from .canonical import canonical
-from .data import FloatArray, Modalities, Side
+from .data import Modalities, Side
 from .objective import Codes, Loadings, Weights, objective
 from .solves import solve_symmetric
 from .status import FormStatus, exhausted, reached, runaway
@@ -34,7 +35,7 @@ def algorithm1(
     l2: float = 0.0,
     tol: float = 1e-9,
     max_iter: int = 500,
-) -> Walk:
+) -> FormEstimate:
     """Run the iteration from given codes.
 
     Parameters
@@ -80,7 +81,7 @@ def algorithm1(
         message, done = runaway(), False  # one code has lost its digits beside the other
     else:
         codes, loadings = balanced
-    return Walk(codes, loadings, tuple(trace), FormStatus(done, message, len(trace) - 1))
+    return FormEstimate(codes, loadings, tuple(trace), FormStatus(done, message, len(trace) - 1))
 
 
 def step(data: Modalities, codes: Codes, loadings: Loadings, weights: Weights, t: int) -> Codes:

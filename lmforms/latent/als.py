@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..support.arrays import BoolArray, FloatArray
 from .canonical import canonical
-from .data import BoolArray, FloatArray, Modalities, chunks
+from .data import Modalities, chunks
 from .descent import descend
 from .objective import Codes, Loadings, Weights, objective
 from .solves import masked_gram, solve_each, solve_symmetric
@@ -30,7 +31,7 @@ FLOOR = 1e-28
 ROUNDING = 1e-14
 
 
-class Walk(NamedTuple):
+class FormEstimate(NamedTuple):
     """Where a minimisation ended, and the way there.
 
     Attributes
@@ -58,7 +59,7 @@ class Walk(NamedTuple):
     at_floor: tuple[BoolArray, ...] | None = None
     constants: tuple[FloatArray, ...] | None = None
 
-    def followed_by(self, walk: Walk) -> Walk:
+    def followed_by(self, walk: FormEstimate) -> FormEstimate:
         """A walk on the data that began where this one ended on R, with this one before it.
 
         Values on R are as exact as sums of squares: those below the first on the data were
@@ -199,7 +200,7 @@ def minimise(
     ridge: float = 0.0,
     tol: float = 1e-9,
     max_iter: int = 500,
-) -> Walk:
+) -> FormEstimate:
     """Sweeps, made longer, from given loadings until F falls no more.
 
     What is iterated are the loadings, as K and H follow from them: F(α, β, u) with the codes at
@@ -227,7 +228,7 @@ def minimise(
         trace.append(value)
     message = settled() if end.settled else reached(tol) if end.enough else exhausted(max_iter)
     status = FormStatus(end.enough, message, sweeps, end.accelerated, end.rejected)
-    return Walk(codes, loadings, tuple(trace), status)
+    return FormEstimate(codes, loadings, tuple(trace), status)
 
 
 def in_basis_of(there: Loadings, loadings: Loadings, roots: npt.ArrayLike) -> Loadings | None:

@@ -11,16 +11,17 @@ import pandas as pd
 
 from ..errors import ArgumentError, ConvergenceWarning, DataError
 from ..support.arguments import flag, named_arguments, one_of, sequence, whole
+from ..support.arrays import BoolArray
 from ..support.caller import caller_depth
-from .als import Walk
-from .data import BoolArray, Modalities, Modality
+from .als import FormEstimate
+from .column_warnings import warn_of_columns
+from .data import Modalities, Modality
+from .derived import noise_precisions
 from .encoding import Given, encoded
-from .facts import noise_precisions
-from .fitted import implied_law
-from .fitting import check_sizes, fitted_walk
+from .fitted import implied_model
+from .fitting import best_fit, check_sizes
 from .form import LinearMixedForm
 from .inputs import blocks, check_vary, modalities
-from .notices import warn_of_columns
 from .options import Options
 
 COARSE = 1e-6  # tolerance
@@ -178,17 +179,17 @@ def _predicted(
     held: str,
     options: Options,
     shrink: bool,
-) -> tuple[np.ndarray, Walk]:
+) -> tuple[np.ndarray, FormEstimate]:
     """Y of all rows, or of those held out, and the fit."""
     if held == "entries":
         response = data.response
         masked = Modality(np.where(kept, response.values, 0.0), response.side, kept)
-        walk, _ = fitted_walk(Modalities((masked, *data.parts[1:])), names, options)
+        walk, _ = best_fit(Modalities((masked, *data.parts[1:])), names, options)
         codes = walk.codes
     else:
         fitted = data.rows(np.flatnonzero(kept))
-        walk, weights = fitted_walk(fitted, names, options)
-        moments, variances = implied_law(fitted, walk)
+        walk, weights = best_fit(fitted, names, options)
+        moments, variances = implied_model(fitted, walk)
         scales: Any = noise_precisions(fitted, variances) if shrink else weights
         others = data.rows(np.flatnonzero(~kept))
         given = [Given(*g) for g in zip(others, walk.loadings, scales)][1:]

@@ -14,8 +14,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..errors import DataError
-from .als import Walk
-from .data import BoolArray, FloatArray, Modalities
+from ..support.arrays import BoolArray, FloatArray
+from .als import FormEstimate
+from .data import Modalities
 
 # A range below this share of the largest entry of its column is no variation, and a column whose
 # entries are below this share of the widest range beside it is what rounding has left of a mean
@@ -115,7 +116,7 @@ def only_varying(data: Modalities, constants: Constants) -> Modalities:
     return Modalities(tuple(p.columns(chosen) for p, chosen in zip(data, varying(constants))))
 
 
-def with_constants(walk: Walk, constants: Constants) -> Walk:
+def with_constants(walk: FormEstimate, constants: Constants) -> FormEstimate:
     """A walk on the columns that vary, as one on all of them."""
 
     def widened(part: Any, values: FloatArray, chosen: Any) -> Any:

@@ -13,11 +13,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from ..support.arrays import BoolArray, FloatArray
 
 CHUNK_ENTRIES = 2**20  # entries of a matrix that are looked at together: 8 MiB
 
@@ -119,7 +117,11 @@ class Modalities:
         2
         """
         return cls(
-            (Modality(Y, Side.RESPONSE, seen), Modality(X, Side.FIXED), Modality(Z, Side.RANDOM))
+            (
+                Modality(Y, Side.RESPONSE, seen),
+                Modality(X, Side.FIXED),
+                Modality(Z, Side.RANDOM),
+            )
         )
 
     def __iter__(self) -> Iterator[Modality]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .data import FloatArray
+from ..support.arrays import FloatArray
 
 MEMORY = 8  # pairs looked back on; more gain little and cost a copy of θ each
 RCOND = 1e-10

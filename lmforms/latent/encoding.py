@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .data import FloatArray, Modality, squared_norm
+from ..support.arrays import FloatArray
+from .data import Modality, squared_norm
 from .objective import Codes
 from .solves import solve_symmetric
 

@@ -9,10 +9,11 @@ import pandas as pd
 
 from ..errors import ArgumentError
 from ..support.arguments import one_of
-from . import facts
-from .als import Walk
+from ..support.arrays import FloatArray
+from . import derived as facts
+from .als import FormEstimate
 from .constant import varying
-from .data import FloatArray, Modalities, Side
+from .data import Modalities, Side
 from .encoding import Given, second_moments
 from .inputs import Block, check_columns, modality
 from .objective import Codes, Weights
@@ -97,12 +98,12 @@ class Fitted:
         cls,
         blocks: tuple[Block, ...],
         data: Modalities,
-        walk: Walk,
+        walk: FormEstimate,
         weights: Weights,
         ridge: float,
     ) -> Fitted:
         """From data and the walk on them."""
-        moments, variances = implied_law(data, walk)
+        moments, variances = implied_model(data, walk)
         estimated = walk.variances is not None
         constants = walk.constants or tuple(np.full(len(L), np.nan) for L in walk.loadings)
         precisions = facts.noise_precisions(data, variances)
@@ -154,7 +155,9 @@ def same_labels(here: pd.Index | None, there: pd.Index | None) -> bool:
     return here is None or there is None or here.equals(there)
 
 
-def implied_law(data: Modalities, walk: Walk) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+def implied_model(
+    data: Modalities, walk: FormEstimate
+) -> tuple[FloatArray, tuple[FloatArray, ...]]:
     """Σ of the codes and D of the columns: estimated beside, or as they are in the rows fitted."""
     if walk.moments is not None and walk.variances is not None:
         return walk.moments, walk.variances

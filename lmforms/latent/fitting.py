@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ArgumentError, DataError, ModelError, listed
+from ..support.arrays import FloatArray
 from .algorithm1 import algorithm1
-from .als import Walk, codes_given, loadings_given, minimise
+from .als import FormEstimate, codes_given, loadings_given, minimise
 from .canonical import canonical
-from .compress import compressed
+from .compression import compressed
 from .constant import constants_of, only_varying, varying, with_constants
-from .data import FloatArray, Modalities, Side
-from .likelihood import LEAST_NOISE, Law, first_law, fitted_by_likelihood, standardised
+from .data import Modalities, Side
+from .likelihood import LEAST_NOISE, FactorModel, fitted_by_likelihood, initial_model, standardised
 from .objective import Codes, Loadings, Weights, default_weights
 from .options import STARTS, Options
 from .start import Leading, aligned, leading_of, random_codes
@@ -24,7 +25,9 @@ LEAST, MOST = 1e-290, 1e290  # of ‖·‖²
 LATENT = (Side.FIXED, Side.RANDOM)  # each with a code of its own
 
 
-def fitted_walk(data: Modalities, names: Sequence[str], options: Options) -> tuple[Walk, Weights]:
+def best_fit(
+    data: Modalities, names: Sequence[str], options: Options
+) -> tuple[FormEstimate, Weights]:
     """The walk with the least F among those from all starts, and the weights.
 
     Raises
@@ -41,19 +44,19 @@ def fitted_walk(data: Modalities, names: Sequence[str], options: Options) -> tup
     starts = [_start(start, data, names, options.rank) for start in options.starts]
     constants = constants_of(data, names) if options.method == "ml" else None
     if constants is None:
-        return _walk_from(starts, data, names, options)
+        return _fit_from(starts, data, names, options)
     starts = [s if isinstance(s, str) else s.of(varying(constants)) for s in starts]
-    walk, weights = _walk_from(starts, only_varying(data, constants), names, options)
+    walk, weights = _fit_from(starts, only_varying(data, constants), names, options)
     return with_constants(walk, constants), weights
 
 
-def _walk_from(
+def _fit_from(
     starts: Sequence[str | Start], data: Modalities, names: Sequence[str], options: Options
-) -> tuple[Walk, Weights]:
+) -> tuple[FormEstimate, Weights]:
     """The same of data whose columns all take part."""
     check_sizes(data, names, options.rank)
     weights = _ordered(options.weights, names) or default_weights(data)
-    ground = _ground(data, weights, options)
+    ground = _starting_point(data, weights, options)
     for side, found in zip(LATENT, (ground.X, ground.Z)):
         _check_rank(_names_of(side, data, names), found, options.rank)
     walk = _likelihood if options.method == "ml" else _least_squares
@@ -82,7 +85,7 @@ class Start(NamedTuple):
         return Start(loadings, variances, self.moments)
 
 
-class Ground(NamedTuple):
+class StartingPoint(NamedTuple):
     """What walks begin on.
 
     Attributes
@@ -106,7 +109,7 @@ class Ground(NamedTuple):
     rng: np.random.Generator
 
 
-def _ground(data: Modalities, weights: Weights, options: Options) -> Ground:
+def _starting_point(data: Modalities, weights: Weights, options: Options) -> StartingPoint:
     """R if that pays and has all directions: it has lost those that are weak."""
     rng = np.random.default_rng(options.seed)
     small = None if options.method == "algorithm1" else compressed(data, options.rank)
@@ -119,16 +122,16 @@ def _ground(data: Modalities, weights: Weights, options: Options) -> Ground:
         X, Z = (leading_of(core, side, own, options.rank, rng) for side in LATENT)
         if given is data or min(X.carried, Z.carried) >= options.rank:
             break
-    return Ground(core, scales, own, X, Z, rng)
+    return StartingPoint(core, scales, own, X, Z, rng)
 
 
 def _least_squares(
     data: Modalities,
     start: str | Start,
-    ground: Ground,
+    ground: StartingPoint,
     weights: Weights,
     options: Options,
-) -> Walk:
+) -> FormEstimate:
     """By descent or by the paper's iteration, from one start."""
     if isinstance(start, str):
         codes, loadings = _fresh(start, ground, options)
@@ -144,23 +147,23 @@ def _least_squares(
 def _likelihood(
     data: Modalities,
     start: str | Start,
-    ground: Ground,
+    ground: StartingPoint,
     weights: Weights,
     options: Options,
-) -> Walk:
+) -> FormEstimate:
     """By maximum likelihood, from a rough descent or from what an earlier fit implies."""
     core, scales = ground.core, ground.scales
     if isinstance(start, str):
         _, loadings = _fresh(start, ground, options)
         rough = minimise(core, loadings, ground.weights, tol=ROUGH, max_iter=ROUGH_SWEEPS)
-        law = first_law(core, rough.codes, data.n)
+        law = initial_model(core, rough.codes, data.n)
     else:
-        law = Law(*start).scaled(tuple(1.0 / scale for scale in scales))
+        law = FactorModel(*start).scaled(tuple(1.0 / scale for scale in scales))
         law = law.with_noise(core, data.n, LEAST_NOISE)
     return fitted_by_likelihood(data, core, scales, law, weights, options.tol, options.max_iter)
 
 
-def _fresh(start: str, ground: Ground, options: Options) -> tuple[Codes, Loadings]:
+def _fresh(start: str, ground: StartingPoint, options: Options) -> tuple[Codes, Loadings]:
     """Codes and loadings of the aligned or a random start, balanced."""
     core, ridge = ground.core, options.ridge
     if start == "svd":
@@ -173,7 +176,7 @@ def _fresh(start: str, ground: Ground, options: Options) -> tuple[Codes, Loading
 
 def _descent(
     data: Modalities, core: Modalities, loadings: Loadings, weights: Weights, options: Options
-) -> Walk:
+) -> FormEstimate:
     """A descent on the compressed problem, if there is one, and on the data from there."""
     settings = weights, options.ridge, options.tol
     if core is data or options.max_iter == 1:

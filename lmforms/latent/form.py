@@ -12,14 +12,14 @@ import pandas as pd
 from ..errors import ConvergenceWarning
 from ..support.arguments import named_arguments
 from ..support.caller import caller_depth
+from .column_warnings import warn_of_columns
 from .data import Modalities, Side
 from .fitted import Fitted
-from .fitting import fitted_walk
+from .fitted_form import FittedForm, labelled
+from .fitting import best_fit
 from .inputs import Block, blocks, check_vary, modalities
-from .notices import warn_of_columns
 from .options import Options
 from .parameters import Parameters
-from .uses import FittedForm, labelled
 
 
 class LinearMixedForm(FittedForm, Parameters):
@@ -187,7 +187,7 @@ class LinearMixedForm(FittedForm, Parameters):
         for start in options.starts:
             if isinstance(start, FittedForm) and hasattr(start, "_left"):
                 start._left.check_same(blocks)
-        walk, weights = fitted_walk(data, [b.name for b in blocks], options)
+        walk, weights = best_fit(data, [b.name for b in blocks], options)
         self._left = left = Fitted.of(blocks, data, walk, weights, options.ridge)
         self.rank_, self.status_ = options.rank, walk.status
         self.objective_trace_ = np.array(walk.trace)

@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from .als import Walk
+from ..support.arrays import FloatArray
+from .als import FormEstimate
 from .canonical import canonical
-from .data import FloatArray, Modalities, Modality
+from .data import Modalities, Modality
 from .descent import Descent, descend
 from .objective import Codes, Loadings, Weights
 from .solves import SINGULAR, solve_symmetric
@@ -41,7 +42,7 @@ FAR = 20.0  # of log D: no step that is worth trying goes there
 
 
 @dataclass(frozen=True, eq=False)
-class Law:
+class FactorModel:
     """The parameters.
 
     Attributes
@@ -57,21 +58,21 @@ class Law:
     variances: tuple[FloatArray, ...]
     moments: FloatArray
 
-    def scaled(self, scales: tuple[FloatArray, ...]) -> Law:
+    def scaled(self, scales: tuple[FloatArray, ...]) -> FactorModel:
         """The law of columns times `scales`."""
-        return Law(
+        return FactorModel(
             tuple(s[:, None] * L for s, L in zip(scales, self.loadings)),
             tuple(s**2 * D for s, D in zip(scales, self.variances)),
             self.moments,
         )
 
-    def with_noise(self, data: Modalities, n: int, share: float) -> Law:
+    def with_noise(self, data: Modalities, n: int, share: float) -> FactorModel:
         """D no less than a share of the mean squares of its columns."""
         floors = (share * part.squares / n for part in data)
         variances = tuple(np.maximum(D, least) for D, least in zip(self.variances, floors))
         return replace(self, variances=variances)
 
-    def in_units(self) -> Law:
+    def in_units(self) -> FactorModel:
         """The same law in a basis in which K and H together have unit moments.
 
         Any basis says the same; in this one rounding hurts least, and a walk cannot drift along
@@ -84,7 +85,9 @@ class Law:
             return self
         root = np.linalg.cholesky(total)  # eigenvectors would jump from step to step
         T = np.kron(np.eye(2), np.linalg.inv(root).T)
-        return Law(tuple(L @ root for L in self.loadings), self.variances, T.T @ self.moments @ T)
+        return FactorModel(
+            tuple(L @ root for L in self.loadings), self.variances, T.T @ self.moments @ T
+        )
 
     def flat(self) -> tuple[FloatArray, ...]:
         """As Anderson's rule sees it: unconstrained but for Σ."""
@@ -92,8 +95,8 @@ class Law:
 
     @staticmethod
     def restored(
-        flat: tuple[FloatArray, ...], plain: Law, floors: tuple[FloatArray, ...]
-    ) -> Law | None:
+        flat: tuple[FloatArray, ...], plain: FactorModel, floors: tuple[FloatArray, ...]
+    ) -> FactorModel | None:
         """The inverse, D no less than its floor; None where Σ is no covariance, or D far from
         that of a plain step.
         """
@@ -103,7 +106,7 @@ class Law:
         if far or not np.linalg.eigvalsh(moments)[0] > 0:
             return None
         variances = (np.maximum(np.exp(f), least) for f, least in zip(flat[j:-1], floors))
-        return Law(flat[:j], tuple(variances), moments)
+        return FactorModel(flat[:j], tuple(variances), moments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,14 +118,14 @@ class Expectation:
     deviance: float
 
 
-def expectation(data: Modalities, law: Law, n: int) -> Expectation:
+def expectation(data: Modalities, law: FactorModel, n: int) -> Expectation:
     """The E step.
 
     Parameters
     ----------
     data : Modalities
         Complete; R will do in place of the data.
-    law : Law
+    law : FactorModel
     n : int
         Number of rows of the data themselves.
 
@@ -130,7 +133,7 @@ def expectation(data: Modalities, law: Law, n: int) -> Expectation:
     --------
     >>> one = np.ones((1, 1))
     >>> data = Modalities.of(one, one, one)
-    >>> law = Law((one,) * 3, (np.ones(1),) * 3, np.eye(2))
+    >>> law = FactorModel((one,) * 3, (np.ones(1),) * 3, np.eye(2))
     >>> V = np.array([[3.0, 1.0, 1.0], [1.0, 2.0, 0.0], [1.0, 0.0, 2.0]])
     >>> a = np.ones(3)
     >>> dense = np.linalg.slogdet(2 * np.pi * V)[1] + a @ np.linalg.solve(V, a)
@@ -155,7 +158,7 @@ def expectation(data: Modalities, law: Law, n: int) -> Expectation:
     return Expectation(codes, variance, deviance)
 
 
-def maximisation(data: Modalities, found: Expectation, n: int) -> Law:
+def maximisation(data: Modalities, found: Expectation, n: int) -> FactorModel:
     """The M step."""
     k = found.codes.shape[1] // 2
     moments = found.codes.T @ found.codes + n * found.variance
@@ -167,7 +170,7 @@ def maximisation(data: Modalities, found: Expectation, n: int) -> Law:
         left = (part.squares - np.einsum("jk,jk->j", cross, L)) / n
         loadings.append(L)
         variances.append(np.maximum(left, LEAST_NOISE * part.squares / n))
-    return Law(tuple(loadings), tuple(variances), moments / n).in_units()
+    return FactorModel(tuple(loadings), tuple(variances), moments / n).in_units()
 
 
 def standardised(data: Modalities, n: int) -> tuple[Modalities, tuple[FloatArray, ...]]:
@@ -190,21 +193,21 @@ def standardised(data: Modalities, n: int) -> tuple[Modalities, tuple[FloatArray
     return Modalities(tuple(parts)), tuple(scales)
 
 
-def first_law(core: Modalities, codes: Codes, n: int) -> Law:
+def initial_model(core: Modalities, codes: Codes, n: int) -> FactorModel:
     """What codes of a least-squares fit imply: loadings by regression, and what these leave."""
     both = np.hstack(codes)
     law = maximisation(core, Expectation(both, np.zeros((both.shape[1],) * 2), np.inf), n)
     return law.with_noise(core, n, FIRST_NOISE)
 
 
-def maximise(core: Modalities, law: Law, n: int, tol: float, max_iter: int) -> Descent:
+def maximise(core: Modalities, law: FactorModel, n: int, tol: float, max_iter: int) -> Descent:
     """EM, its steps made longer.
 
     Parameters
     ----------
     core : Modalities
         The data, or R in their place.
-    law : Law
+    law : FactorModel
         Where to begin.
     n : int
         Number of rows of the data.
@@ -215,7 +218,7 @@ def maximise(core: Modalities, law: Law, n: int, tol: float, max_iter: int) -> D
     entries = n * sum(part.shape[1] for part in core)
     floors = tuple(LEAST_NOISE * part.squares / n for part in core)
 
-    def evaluate(given: Law) -> tuple[float, Expectation]:
+    def evaluate(given: FactorModel) -> tuple[float, Expectation]:
         found = expectation(core, given, n)
         return found.deviance, found
 
@@ -227,36 +230,36 @@ def maximise(core: Modalities, law: Law, n: int, tol: float, max_iter: int) -> D
         lambda value, fall: fall <= tol * entries,
         max_iter,
         PATIENCE,
-        flat=Law.flat,
-        restored=lambda flat, plain: Law.restored(flat, plain, floors),
+        flat=FactorModel.flat,
+        restored=lambda flat, plain: FactorModel.restored(flat, plain, floors),
     )
 
 
-def balanced_walk(
+def balanced_fit(
     data: Modalities,
-    law: Law,
+    law: FactorModel,
     weights: Weights,
     trace: tuple[float, ...],
     status: FormStatus,
-) -> Walk:
+) -> FormEstimate:
     """The codes of all rows, in canonical form, and the law in the same basis."""
     both = expectation(data, law, data.n).codes
     k = both.shape[1] // 2
     codes = Codes(np.ascontiguousarray(both[:, :k]), np.ascontiguousarray(both[:, k:]))
     balanced, loadings = canonical(codes, law.loadings, weights)
     T = np.kron(np.eye(2), np.linalg.lstsq(np.vstack(codes), np.vstack(balanced), rcond=None)[0])
-    return Walk(balanced, loadings, trace, status, T.T @ law.moments @ T, law.variances)
+    return FormEstimate(balanced, loadings, trace, status, T.T @ law.moments @ T, law.variances)
 
 
 def fitted_by_likelihood(
     data: Modalities,
     core: Modalities,
     scales: tuple[FloatArray, ...],
-    law: Law,
+    law: FactorModel,
     weights: Weights,
     tol: float,
     max_iter: int,
-) -> Walk:
+) -> FormEstimate:
     """From a law of the standardised core to the walk on the data.
 
     Parameters
@@ -264,7 +267,7 @@ def fitted_by_likelihood(
     data : Modalities
     core, scales
         From :func:`standardised`.
-    law : Law
+    law : FactorModel
         Where to begin, of the standardised columns.
     weights : Weights
         For the canonical form.
@@ -276,12 +279,12 @@ def fitted_by_likelihood(
     message = reached_likelihood(tol) if end.enough else exhausted(max_iter, "The likelihood")
     status = FormStatus(end.enough, message, len(end.trace) - 1, end.accelerated, end.rejected)
     trace = tuple(value + units for value in end.trace)
-    walk = balanced_walk(data, end.point.scaled(scales), weights, trace, status)
+    walk = balanced_fit(data, end.point.scaled(scales), weights, trace, status)
     near = (NEAR_FLOOR * LEAST_NOISE * part.squares / data.n for part in core)
     return walk._replace(at_floor=tuple(map(np.less, end.point.variances, near)))
 
 
-def _scales(law: Law) -> list[float]:
+def _scales(law: FactorModel) -> list[float]:
     """Units in which Anderson's rule compares loadings, log D and Σ."""
     k = len(law.moments) // 2
     size = float(np.trace(law.moments)) / (2 * k)

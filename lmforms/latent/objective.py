@@ -19,7 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..support.arguments import named_arguments
-from .data import FloatArray, Modalities, Modality, Side, chunks, squared_norm
+from ..support.arrays import FloatArray
+from .data import Modalities, Modality, Side, chunks, squared_norm
 
 # The expanded square is a difference of larger numbers; below this share of the largest of
 # them, two digits are lost and a slower way is taken.

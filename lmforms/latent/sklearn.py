@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
 from ..errors import ArgumentError, DataError, MissingPackageError
+from ..support.arrays import AnyArray, FloatArray, IndexArray
+from .column_sides import divided
 from .constant import constant_values
-from .division import divided
 from .form import LinearMixedForm
 
 try:
@@ -177,7 +177,7 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         self.n_iter_ = self.form_.status_.n_iter
         return self
 
-    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+    def predict(self, X: Any) -> FloatArray:
         """Y of rows from both of their sides: (K+H)α' and the means.
 
         Parameters
@@ -194,7 +194,7 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         shape = (len(guess), *np.shape(self.y_mean_))
         return guess.reshape(shape) + self.y_mean_
 
-    def transform(self, X: Any) -> npt.NDArray[np.float64]:
+    def transform(self, X: Any) -> FloatArray:
         """Codes [K H] of rows from both of their sides, without their y.
 
         Parameters
@@ -209,7 +209,7 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         """
         return np.hstack(self._codes(X))
 
-    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[Any]:
+    def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
         """Names of the codes: K1, …, Kk, H1, …, Hk.
 
         Parameters
@@ -248,7 +248,7 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         self.fixed_, self.random_ = divided(fixed, random, names, self.n_features_in_)
 
-    def _centred(self, X: Any, chosen: npt.NDArray[np.intp]) -> Any:
+    def _centred(self, X: Any, chosen: IndexArray) -> Any:
         return X[:, chosen] if sp.issparse(X) else X[:, chosen] - self.X_mean_[chosen]
 
     def _codes(self, X: Any) -> Any:
@@ -271,7 +271,7 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def _rests(A: npt.NDArray[np.float64], mean: Any) -> npt.NDArray[np.float64]:
+def _rests(A: FloatArray, mean: Any) -> FloatArray:
     """A less its means; exact zeros in columns that do not vary, where rounding would be left."""
     rests = A - mean
     rests[:, ~np.isnan(constant_values(A, beside=False))] = 0.0

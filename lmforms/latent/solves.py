@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg as sla
 
-from .data import BoolArray, FloatArray, chunks
+from ..support.arrays import BoolArray, FloatArray
+from .data import chunks
 
 # A pivot or eigenvalue below this share of the largest is rounding, not information.
 SINGULAR = 1e-14

@@ -20,7 +20,8 @@ import numpy as np
 import scipy.linalg as sla
 import scipy.sparse as sp
 
-from .data import FloatArray, Modalities, Modality, Side
+from ..support.arrays import FloatArray
+from .data import Modalities, Modality, Side
 from .objective import Codes, Weights
 from .solves import masked_gram, solve_each, solve_symmetric
 

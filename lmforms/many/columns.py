@@ -9,22 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..data.align import row_places
 from ..errors import ArgumentError, ColumnError, DataError, near_matches
 from ..relationship.labels import named
 from ..support.arguments import whole
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
+from ..support.arrays import FloatArray, IndexArray
 
 CHUNK = 1 << 22
 """Numbers in a chunk of columns, unless the caller says how many columns it has."""
 
 Progress = bool | Callable[[int, int | None], Any]
-Rows = Callable[[pd.DataFrame, str], IntArray]
+Rows = Callable[[pd.DataFrame, str], IndexArray]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,23 +7,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..companion import Forms
+from ..companion.form_inputs import FormInputs, random_part
 from ..companion.forms import beside
-from ..companion.sides import Sides, random_part
 from ..engine.estimate import estimate
 from ..errors import DataError, LmformsWarning, ModelError
 from ..results.model_results import theta_by_group
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 if TYPE_CHECKING:
     from ..data.design import Design
     from .fitter import ManyFits
     from .origin import Origin
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
 
 SAME = 1e-6
 """Difference of σ̂ or β̂ found again and in the table, relative to the larger: other responses."""
@@ -48,7 +45,7 @@ def many_forms(fits: ManyFits, rank: int | None, params: Mapping[str, Any]) -> F
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LmformsWarning)  # said when the responses were fitted
         design, places = origin.source.design()
-        sides = Sides.of(design)
+        sides = FormInputs.of(design)
         fixed, random = _parts(fits, origin, Y, places)
     Y = Y[places] - design.offset[:, None]
     formula = origin.source.formula.partition("~")[2].strip()
@@ -56,14 +53,14 @@ def many_forms(fits: ManyFits, rank: int | None, params: Mapping[str, Any]) -> F
 
 
 def _parts(
-    fits: ManyFits, origin: Origin, Y: FloatArray, places: IntArray
+    fits: ManyFits, origin: Origin, Y: FloatArray, places: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
     """Xβ̂ and Zb̂ on the rows of each response; NaN elsewhere and where there is no fit."""
     theta = fits.fits.filter(regex=r"^theta(\[\d+\])?$").to_numpy()
     sigma = fits.fits["sigma"].to_numpy()
     beta = fits.fixed["estimate"].to_numpy().reshape(len(fits.fits), -1)
     fixed, random = np.full_like(Y, np.nan), np.full_like(Y, np.nan)
-    designs: dict[bytes, tuple[Design, IntArray]] = {}
+    designs: dict[bytes, tuple[Design, IndexArray]] = {}
     for j in np.flatnonzero(np.isfinite(sigma)):
         rows: BoolArray = np.ones(len(Y), dtype=bool)
         rows[places] = ~np.isnan(Y[places, j])

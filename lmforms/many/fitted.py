@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ..control import Control
 from ..data.design import Design
 from ..engine.exact_fit import Checked
 from ..errors import ModelError
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .profile import Responses, blocks
 from .search import HIGHEST, minimize
-from .spectral import Spectrum
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from .spectral import CovarianceSpectrum
 
 BEYOND = 1e4
 """How far above the ratio of what random effects explain to what they leave τ is sought."""
@@ -62,7 +59,7 @@ class Fitted:
             degenerate=np.ones(count, dtype=bool),
         )
 
-    def put(self, where: npt.NDArray[np.intp], part: Fitted) -> None:
+    def put(self, where: IndexArray, part: Fitted) -> None:
         """Fill in the estimates of some responses."""
         for name in self.__dataclass_fields__:
             getattr(self, name)[where] = getattr(part, name)
@@ -109,7 +106,7 @@ def constant(Y: FloatArray) -> BoolArray:
 
 
 def spectral_fit(
-    spectrum: Spectrum,
+    spectrum: CovarianceSpectrum,
     Y: FloatArray,
     usable: BoolArray,
     checked: Checked,
@@ -171,7 +168,7 @@ def spectral_fit(
 
 
 def fixed_effects(
-    spectrum: Spectrum, eta: FloatArray, tau: FloatArray
+    spectrum: CovarianceSpectrum, eta: FloatArray, tau: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """What β̂ differs from least squares by, and Var(β̂)/σ², (c, p) each."""
     p = spectrum.p

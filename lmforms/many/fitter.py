@@ -9,14 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..control import Control
 from ..data.design import Design
 from ..data.frame import caller_depth
 from ..engine.exact_fit import Checked
-from ..engine.linalg.column_sizes import take_off
+from ..engine.linalg.column_sizes import subtract_shift
 from ..errors import (
     ConvergenceWarning,
     DataError,
@@ -27,20 +26,18 @@ from ..errors import (
 )
 from ..relationship.labels import named
 from ..support.arguments import named_arguments
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .columns import Chunk, refuse_infinite
 from .fitted import Fitted, constant, spectral_fit, widened
 from .inputs import Source, is_spectral, random_effects, spectrum
 from .shared import Shared
-from .spectral import Spectrum
+from .spectral import CovarianceSpectrum
 from .tables import frames
 
 if TYPE_CHECKING:
     from ..companion import Forms
     from .origin import Origin
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
 
 PATTERNS = 32
 """Designs for patterns of missing values that are kept at a time."""
@@ -135,7 +132,7 @@ class Fitter:
 
     def __init__(self, source: Source, reml: bool, control: Control) -> None:
         self.source, self.reml, self.control = source, reml, control
-        self._prepared: dict[bytes, tuple[Design, IntArray, Spectrum | Shared]] = {}
+        self._prepared: dict[bytes, tuple[Design, IndexArray, CovarianceSpectrum | Shared]] = {}
         self._whole = self._prepare(np.ones(source.n, dtype=bool))
 
     @property
@@ -143,14 +140,14 @@ class Fitter:
         """Of all rows."""
         return self._whole[0]
 
-    def _prepare(self, rows: BoolArray) -> tuple[Design, IntArray, Spectrum | Shared]:
+    def _prepare(self, rows: BoolArray) -> tuple[Design, IndexArray, CovarianceSpectrum | Shared]:
         key = rows.tobytes()
         if key not in self._prepared:
             with warnings.catch_warnings():
                 if not rows.all():  # one warning for all responses comes later
                     warnings.simplefilter("ignore", RankWarning)
                 design, places = self.source.design(None if rows.all() else rows)
-            work: Spectrum | Shared
+            work: CovarianceSpectrum | Shared
             if is_spectral(design) or self.source.relationship is not None:
                 work = spectrum(design, self.source.relationship, self.control, self.reml)
             else:
@@ -197,7 +194,7 @@ class Fitter:
         if design.offset.any():
             Y = Y - design.offset[:, None]
             size = np.maximum(size, np.abs(design.offset).max())
-        shift, shift_beta = take_off(Y, design.X)
+        shift, shift_beta = subtract_shift(Y, design.X)
         Y = Y - shift if shift.any() else Y
         if isinstance(work, Shared):
             found = work.fit(Y, usable, size)
@@ -210,12 +207,12 @@ class Fitter:
         return found if design is full else widened(found, design, full)
 
 
-def _taken(values: FloatArray, places: IntArray) -> FloatArray:
+def _taken(values: FloatArray, places: IndexArray) -> FloatArray:
     """Some rows, without a copy if they are all."""
     return values if len(places) == len(values) else values[places]
 
 
-def _by_pattern(absent: BoolArray, gaps: BoolArray) -> list[IntArray]:
+def _by_pattern(absent: BoolArray, gaps: BoolArray) -> list[IndexArray]:
     """Places of the responses that miss the same rows."""
     patterns = [np.flatnonzero(~gaps)] if not gaps.all() else []
     seen: dict[bytes, list[int]] = {}

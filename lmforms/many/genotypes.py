@@ -5,25 +5,21 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..data.align import row_places
 from ..data.design import Design
 from ..errors import DataError, RelationshipError
 from ..relationship.labels import named
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .columns import Chunk, Rows
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
 
 
 def rows_by_label(design: Design, index: pd.Index) -> Rows:
     """Tables of markers have an index of levels, or that of the data."""
     group = design.groups[0]
 
-    def places(table: pd.DataFrame, what: str) -> IntArray:
+    def places(table: pd.DataFrame, what: str) -> IndexArray:
         if not table.index.is_unique:
             if table.index.equals(index):
                 return np.arange(len(table))

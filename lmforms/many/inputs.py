@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..control import Control
 from ..data.design import Design, build_design
-from ..data.frame import Missing, beside, build_frame
+from ..data.frame import Missing, build_frame, column_or_array
 from ..data.table import column_names, raw_table
 from ..engine.exact_fit import Effects, columns_of
 from ..errors import (
@@ -27,14 +26,11 @@ from ..formula.evaluator import Scope
 from ..formula.parse import parse_formula
 from ..formula.terms import bind
 from ..relationship import Relationship
-from ..relationship.forms import LowRank
-from ..relationship.related import check_relationship
+from ..relationship.model_relationships import check_relationship
+from ..relationship.representations import LowRank
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.caller import caller_depth, caller_variables
-from .spectral import Spectrum, spectrum_of
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
+from .spectral import CovarianceSpectrum, spectrum_of
 
 COPIES = 4
 """Arrays of the size of F or G that the decomposition holds."""
@@ -97,7 +93,7 @@ class Source:
             formula=text,
             data=frame,
             reserved=tuple(taken),
-            weights=beside("weights", weights, data),
+            weights=column_or_array("weights", weights, data),
             missing=missing,
             scope=caller_variables(),
             relationship=relationship,
@@ -108,7 +104,7 @@ class Source:
         """Number of rows given."""
         return len(self.data)
 
-    def design(self, rows: BoolArray | None = None) -> tuple[Design, IntArray]:
+    def design(self, rows: BoolArray | None = None) -> tuple[Design, IndexArray]:
         """The design of all or some of the rows, and the places of the rows it uses."""
         data, weights = self.data, self.weights
         places = np.arange(self.n)
@@ -181,7 +177,7 @@ def is_spectral(design: Design) -> bool:
     return len(design.groups) == 1 and len(design.groups[0].columns) == 1
 
 
-def spectrum(design: Design, relationship: Any, control: Control, reml: bool) -> Spectrum:
+def spectrum(design: Design, relationship: Any, control: Control, reml: bool) -> CovarianceSpectrum:
     """The decomposition that serves all responses of a model with one component.
 
     Raises

@@ -15,7 +15,7 @@ from ..control import Control
 from ..data.design import Design
 from ..data.frame import caller_depth
 from ..engine.exact_fit import Checked
-from ..engine.linalg.column_sizes import root_mean_squares, take_off
+from ..engine.linalg.column_sizes import root_mean_squares, subtract_shift
 from ..errors import (
     ArgumentError,
     ConvergenceWarning,
@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..relationship.labels import named
 from ..support.arguments import control_of, flag, named_arguments, one_of
+from ..support.arrays import BoolArray, FloatArray
 from .columns import (
     Progress,
     chunk_size,
@@ -37,10 +38,7 @@ from .columns import (
 from .genotypes import checked, rows_by_label
 from .inputs import Source, random_effects, spectrum
 from .scan import Null, Refit, Scanned, Test, scan
-from .spectral import Spectrum
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from .spectral import CovarianceSpectrum
 
 
 @overload
@@ -244,12 +242,12 @@ def _refit(test: str, refit: Any) -> Refit:
     return "each" if refit == "each" else "null"
 
 
-def _response(design: Design, relationship: Any, parts: Spectrum) -> FloatArray:
+def _response(design: Design, relationship: Any, parts: CovarianceSpectrum) -> FloatArray:
     """The response, whitened and projected."""
     if design.n <= parts.p + 1:
         raise ModelError(f"{design.n} rows leave nothing for residuals beside a marker.")
     y = (design.y - design.offset)[:, None]
-    y = y - take_off(y, design.X)[0]
+    y = y - subtract_shift(y, design.X)[0]
     left = parts.project(design.residual.whiten(y))
     _, rest = parts.rotate(left)
     checked = Checked(

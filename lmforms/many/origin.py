@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..control import Control
 from ..formula.evaluator import Scope
+from ..support.arrays import FloatArray
 from .columns import chunks, is_stream, rows_like
 from .inputs import Source
 
 if TYPE_CHECKING:
     from ..data.design import Design
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,12 +25,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from .spectral import Spectrum
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
+from ..support.arrays import FloatArray, IndexArray
+from .spectral import CovarianceSpectrum
 
 BLOCK = 1 << 16
 """Numbers that a pass works on at a time: temporaries stay in cache."""
@@ -94,7 +91,7 @@ class Responses:
         ρ.
     """
 
-    spectrum: Spectrum
+    spectrum: CovarianceSpectrum
     reml: bool
     squares: FloatArray
     rest: FloatArray
@@ -115,7 +112,7 @@ class Responses:
             out[rows] += np.einsum("ij,ij->i", self.squares[rows], u)
         return out
 
-    def values(self, tau: FloatArray, which: IntArray) -> FloatArray:
+    def values(self, tau: FloatArray, which: IndexArray) -> FloatArray:
         """Criterion of the responses `which` at their τ."""
         part = Responses(self.spectrum, self.reml, self.squares[which], self.rest[which])
         log_det = self.spectrum.log_det(tau, self.reml)
@@ -128,7 +125,7 @@ class Responses:
         log_det = self.spectrum.log_det(tau, self.reml)
         return self.nu * np.log(r2) + log_det + self.spectrum.constant(self.reml)
 
-    def derivatives(self, tau: FloatArray, which: IntArray) -> tuple[FloatArray, FloatArray]:
+    def derivatives(self, tau: FloatArray, which: IndexArray) -> tuple[FloatArray, FloatArray]:
         """First and second derivative in ln τ of the responses `which`."""
         first, second = np.empty(len(which)), np.empty(len(which))
         for rows in blocks(len(which), self.squares.shape[1]):
@@ -166,7 +163,7 @@ class Markers:
         ρ of the response.
     """
 
-    spectrum: Spectrum
+    spectrum: CovarianceSpectrum
     reml: bool
     g: FloatArray
     y: FloatArray
@@ -188,7 +185,7 @@ class Markers:
         base = nu * (1.0 + np.log(2.0 * np.pi / nu)) + self.spectrum.log_det_residual
         return float(base + (self.spectrum.log_det_x if self.reml else 0.0))
 
-    def products(self, tau: FloatArray, which: IntArray | None = None) -> Sums:
+    def products(self, tau: FloatArray, which: IndexArray | None = None) -> Sums:
         """A, B and C of each marker at its τ."""
         which = np.arange(len(self)) if which is None else which
         a, b, c = np.empty(len(which)), np.empty(len(which)), np.empty(len(which))
@@ -207,7 +204,7 @@ class Markers:
         value = log_det + self.nu * np.log(c - b**2 / a) + self._constant
         return value + np.log(a) if self.reml else value
 
-    def values(self, tau: FloatArray, which: IntArray) -> FloatArray:
+    def values(self, tau: FloatArray, which: IndexArray) -> FloatArray:
         """Criterion of the markers `which` at their τ."""
         log_det = np.empty(len(which))
         for rows in blocks(len(which), self.g.shape[1]):
@@ -222,7 +219,7 @@ class Markers:
         c = self.y**2 @ u + self.yy
         return self._value((a, b, c), self.spectrum.log_det(tau, self.reml))
 
-    def derivatives(self, tau: FloatArray, which: IntArray) -> tuple[FloatArray, FloatArray]:
+    def derivatives(self, tau: FloatArray, which: IndexArray) -> tuple[FloatArray, FloatArray]:
         """First and second derivative in ln τ of the markers `which`."""
         first, second = np.empty(len(which)), np.empty(len(which))
         for rows in blocks(len(which), self.g.shape[1]):
@@ -261,6 +258,6 @@ class Markers:
 
 
 def _log_det(
-    w: Weights, tau: FloatArray, spectrum: Spectrum, reml: bool
+    w: Weights, tau: FloatArray, spectrum: CovarianceSpectrum, reml: bool
 ) -> tuple[FloatArray, FloatArray]:
     return w.log_det() if reml else Weights.at(tau, spectrum.eigenvalues(reml)).log_det()

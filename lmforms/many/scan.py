@@ -13,14 +13,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .profile import Markers, Responses, Weights
 from .search import minimize
-from .spectral import Spectrum
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from .spectral import CovarianceSpectrum
 
 Test = Literal["wald", "lrt", "score"]
 Refit = Literal["each", "null"]
@@ -46,7 +43,7 @@ class Null:
     converged : bool
     """
 
-    spectrum: Spectrum
+    spectrum: CovarianceSpectrum
     reml: bool
     eta: FloatArray
     rest: FloatArray | None
@@ -56,7 +53,7 @@ class Null:
     converged: bool
 
     @classmethod
-    def of(cls, spectrum: Spectrum, y: FloatArray, reml: bool) -> Null:
+    def of(cls, spectrum: CovarianceSpectrum, y: FloatArray, reml: bool) -> Null:
         """Fit a projected response (n,)."""
         eta, rest = spectrum.rotate(y[:, None])
         rho = np.zeros(1) if rest is None else np.einsum("ij,ij->j", rest, rest)
@@ -92,7 +89,7 @@ class Scanned:
         flags = (np.zeros(count, dtype=bool) for _ in range(2))
         return cls(*(np.full(count, np.nan) for _ in range(5)), *flags)
 
-    def put(self, where: npt.NDArray[np.intp], **columns: FloatArray | BoolArray) -> None:
+    def put(self, where: IndexArray, **columns: FloatArray | BoolArray) -> None:
         """Fill in some markers."""
         for name, values in columns.items():
             getattr(self, name)[where] = values

@@ -15,11 +15,8 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 LOWEST, HIGHEST = 1e-7, 1e18
 """The grid spans these τ, in units of the reciprocal mean eigenvalue …"""
@@ -54,10 +51,10 @@ class Criteria(Protocol):
     def grid(self, tau: FloatArray) -> FloatArray:
         """All criteria at each τ, (r, g)."""
 
-    def values(self, tau: FloatArray, which: IntArray) -> FloatArray:
+    def values(self, tau: FloatArray, which: IndexArray) -> FloatArray:
         """Criteria `which` at their τ."""
 
-    def derivatives(self, tau: FloatArray, which: IntArray) -> tuple[FloatArray, FloatArray]:
+    def derivatives(self, tau: FloatArray, which: IndexArray) -> tuple[FloatArray, FloatArray]:
         """Two derivatives in ln τ of the criteria `which`."""
 
     def slope_at_zero(self) -> FloatArray:
@@ -150,7 +147,7 @@ def _local_minima(values: FloatArray) -> FloatArray:
 
 
 def _newton(
-    criteria: Criteria, which: IntArray, start: FloatArray, low: FloatArray, high: FloatArray
+    criteria: Criteria, which: IndexArray, start: FloatArray, low: FloatArray, high: FloatArray
 ) -> tuple[FloatArray, BoolArray]:
     """Zeros of the first derivative within brackets: ln τ, and whether it came to rest."""
     x, low, high = start.copy(), low.copy(), high.copy()

@@ -11,7 +11,6 @@ import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ..control import Control
 from ..covariance import Covariance
@@ -29,10 +28,8 @@ from ..engine.sums.cross_products import CrossProducts, FactorMoments, cross_pro
 from ..engine.sums.scaling import choose_units
 from ..errors import ModelError, NumericalError
 from ..results.model_results import theta_in_formula_order
+from ..support.arrays import BoolArray, FloatArray
 from .fitted import Fitted
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 SIZES = (0.1, 0.3, 1.0, 3.0)
 """Multiples of the plain start that are tried."""

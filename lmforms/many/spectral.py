@@ -31,12 +31,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..engine.linalg.column_sizes import root_mean_squares
 from ..engine.rows import ModelRows
-
-FloatArray = npt.NDArray[np.float64]
+from ..support.arrays import FloatArray
 
 SINGULAR_VALUE = 1e-8
 """Singular values of SF below this share of the largest are none."""
@@ -50,7 +48,7 @@ Columns that are kept as independent have 10⁻⁷."""
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum:
+class CovarianceSpectrum:
     """A model with one variance component, but for its response.
 
     Attributes
@@ -137,7 +135,7 @@ def spectrum_of(
     root: FloatArray | None = None,
     covariance: FloatArray | None = None,
     ml: bool = True,
-) -> Spectrum:
+) -> CovarianceSpectrum:
     """Decompose the covariance of a model with one scalar random term.
 
     Parameters
@@ -181,7 +179,7 @@ def spectrum_of(
         hidden = np.einsum("pn,pn->p", ahead, pseudo_inverse)
         hidden = np.maximum(hidden - (slopes**2 / values).sum(axis=1), 0.0)
         gram = G
-    return Spectrum(
+    return CovarianceSpectrum(
         n=rows.n,
         p=rows.X.shape[1],
         values=values,

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..data.design import Design
+from ..support.arrays import FloatArray, IndexArray
 from .fitted import Fitted
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def frames(
-    design: Design, out: Fitted, names: list[Any], nobs: npt.NDArray[np.intp]
+    design: Design, out: Fitted, names: list[Any], nobs: IndexArray
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The frames ``fixed``, ``fits`` and ``variances``."""
     labels = pd.Index(names, tupleize_cols=False)
@@ -45,7 +43,7 @@ def _fixed(design: Design, out: Fitted, labels: pd.Index) -> pd.DataFrame:
     )
 
 
-def _fits(out: Fitted, labels: pd.Index, nobs: npt.NDArray[np.intp]) -> pd.DataFrame:
+def _fits(out: Fitted, labels: pd.Index, nobs: IndexArray) -> pd.DataFrame:
     count = out.theta.shape[1]
     theta = ["theta"] if count == 1 else [f"theta[{i}]" for i in range(count)]
     columns: dict[str, Any] = {"response": labels}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ArgumentError
 from ..support.arguments import one_of
+from ..support.arrays import FloatArray
 from ..varcomp import Component, ComponentModel
 from ..varcomp.likelihood import Likelihood
-
-FloatArray = npt.NDArray[np.float64]
 
 CHUNK = 256
 """Levels of a term with a root that are solved for at a time."""

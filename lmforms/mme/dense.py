@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import MemoryLimitError, NumericalError
+from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
-
-FloatArray = npt.NDArray[np.float64]
 
 MOST = 5_000
 """Rows or columns of a dense matrix: 200 MB for one, and several are needed."""

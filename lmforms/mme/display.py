@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..support.arguments import one_of
+from ..support.arrays import FloatArray
 from ..varcomp.likelihood import Likelihood
 from ..varcomp.model import Component, ComponentModel
 from .dense import check_size
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from .equations import MixedModelEquations
 
-FloatArray = npt.NDArray[np.float64]
 
 TABLES = ("W", "Sigma", "C", "r", "V", "P")
 """What :func:`table` shows."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..data.frame import real_array
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments
+from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from ..varcomp.equations import Equations
 from ..varcomp.fit import RESIDUAL
@@ -27,8 +28,6 @@ from .variances import checked_variances
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @named_arguments

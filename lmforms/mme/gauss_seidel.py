@@ -15,15 +15,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..support.arguments import flag
+from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from .iterations import EPSILON, GAIN, TOLERANCE, Iterations, check_options, finished
-from .spectral import Spectrum, spectrum
+from .spectral import KernelSpectrum, spectrum
 from .system import System
-
-FloatArray = npt.NDArray[np.float64]
 
 MOST = 20_000
 """Sweeps. Fixed and random effects of the same levels approach each other slowly."""
@@ -69,7 +67,9 @@ def gauss_seidel(
     return finished(g, "gauss_seidel", trace, tolerance, max_iterations, remedy)
 
 
-def _rotated(system: System, model: ComponentModel) -> tuple[System, list[tuple[slice, Spectrum]]]:
+def _rotated(
+    system: System, model: ComponentModel
+) -> tuple[System, list[tuple[slice, KernelSpectrum]]]:
     """The system with columns ZU and penalties λ/d for terms that have a root."""
     import scipy.sparse as sp
 

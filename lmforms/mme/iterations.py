@@ -12,12 +12,10 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ConvergenceWarning
 from ..support.arguments import share, whole
-
-FloatArray = npt.NDArray[np.float64]
+from ..support.arrays import FloatArray
 
 TOLERANCE = 1e-12
 """Of the residual of the equations: their condition may cost four digits before results show it."""

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from ..support.arrays import FloatArray
 from ..varcomp import Component
 from ..varcomp.fit import RESIDUAL
 
 if TYPE_CHECKING:
     from .equations import MixedModelEquations
 
-FloatArray = npt.NDArray[np.float64]
 
 HOLDS = 1e-8
 """Largest relative deviation of what counts as equal: half the digits, as V is inverted …"""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from .display import one_term
 from .iterations import Iterations
@@ -15,8 +15,6 @@ from .system import System
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..support.arrays import FloatArray
 from ..varcomp.model import Component
 from .dense import check_size
-
-FloatArray = npt.NDArray[np.float64]
 
 ORTHOGONAL = 1e-12
 """Columns of a root with cosines below this are eigenvectors already."""
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum:
+class KernelSpectrum:
     """The eigenvectors of K = LL' that have variance.
 
     Attributes
@@ -43,7 +41,7 @@ class Spectrum:
         return alpha / np.sqrt(self.d) if self.back is None else np.asarray(self.back @ alpha)
 
 
-def spectrum(component: Component) -> Spectrum:
+def spectrum(component: Component) -> KernelSpectrum:
     """Of a component with a root.
 
     A root that consists of eigenvectors, such as that of a block-diagonal K, is taken as it is;
@@ -65,8 +63,8 @@ def spectrum(component: Component) -> Spectrum:
     apart = shown.row != shown.col
     cosines = np.abs(shown.data[apart]) / np.sqrt(d[shown.row[apart]] * d[shown.col[apart]])
     if (d > 0).all() and cosines.max(initial=0.0) < ORTHOGONAL:
-        return Spectrum(root @ sp.diags(1.0 / np.sqrt(d)), d)
+        return KernelSpectrum(root @ sp.diags(1.0 / np.sqrt(d)), d)
     check_size(root.shape[0], f"The eigenvectors of K of `{component.name}`")
     dense = root if isinstance(root, np.ndarray) else root.toarray()
     U, s, V = np.linalg.svd(dense, full_matrices=False)
-    return Spectrum(U, s**2, V.T / s)
+    return KernelSpectrum(U, s**2, V.T / s)

@@ -14,13 +14,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..support.arguments import one_of
+from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from ..varcomp.equations import FactoredEquations
-
-FloatArray = npt.NDArray[np.float64]
 
 FORMS = ("ratio", "variance")
 """λ form: everything times σ², as on the sheet; R⁻¹/G⁻¹ form: Henderson's."""

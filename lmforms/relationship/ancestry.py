@@ -6,13 +6,12 @@ from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..data.numerals import is_missing_mark
 from ..errors import ColumnError, DataError, RelationshipError, near_matches
+from ..support.arrays import IntArray
 from .labels import absent, check_hashable, named, other_type, values_of
 
-IntArray = npt.NDArray[np.int64]
 Column = list[Any]
 
 COLUMNS = "animal", "sire", "dam"

@@ -1,4 +1,4 @@
-"""From what a user gives to a :class:`~.forms.Form`: square, finite, no variance below 0.
+"""From what a user gives to a :class:`~.forms.Representation`: square, finite, no variance below 0.
 
 Each refusal names labels, and says by how much a tolerance is missed.
 """
@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..engine.linalg.not_positive_definite import NotPositiveDefiniteError
 from ..errors import ArgumentError, RelationshipError
-from .factors import Sparse, sparse_pivots
-from .forms import Dense, LowRank, Precision, SparseForm
+from ..support.arrays import AnyArray, FloatArray
+from .factors import Sparse, sparse_triangle
 from .labels import Labels, named, other_type, values_of
-
-FloatArray = npt.NDArray[np.float64]
+from .representations import Dense, LowRank, Precision, SparseForm
 
 SYMMETRIC = 1e-6
 """Largest |K_ij − K_ji| relative to the largest |K_ij|: a matrix that went through single
@@ -128,22 +127,20 @@ def precision(matrix: Any, labels: Labels) -> Precision:
     bad = [labels[i] for i in np.flatnonzero(~(diagonal > 0))]
     if bad:
         raise RelationshipError(f"The diagonal of the precision is not positive at {named(bad)}.")
-    scale = sp.diags(np.sqrt(diagonal))
-    shrink = sp.diags(1.0 / np.sqrt(diagonal))
+    root = np.sqrt(diagonal)
+    shrink = sp.diags(1.0 / root)
     scaled = (shrink @ Q @ shrink).tocsc()
-    found = sparse_pivots(scaled)
-    if found is None or found.pivots.min(initial=1.0) <= DETERMINED:
+    try:
+        triangle, order = sparse_triangle(scaled, DETERMINED)
+    except NotPositiveDefiniteError as error:
         raise RelationshipError(
             "The precision is not positive definite"
-            + _at_pivot(found, labels, DETERMINED)
+            + _at_pivot(error.row, labels)
             + _spectrum(scaled, " (scaled to a unit diagonal)")
             + ". An improper prior determines no covariance: add what it leaves open, or give "
             "the covariance itself."
-        )
-    triangle = (
-        sp.diags(np.sqrt(found.pivots)) @ found.unit @ sp.diags(scale.diagonal()[found.order])
-    )
-    return Precision(Q, triangle.tocsr(), found.order)
+        ) from None
+    return Precision(Q, (triangle @ sp.diags(root[order])).tocsr(), order)
 
 
 def numbers(matrix: Any, what: str) -> FloatArray:
@@ -239,21 +236,19 @@ def _check_sparse_semidefinite(K: Sparse, labels: Labels) -> None:
     if not K.nnz:
         return
     bound = float(abs(K).sum(axis=0).max())  # of the largest eigenvalue
-    found = sparse_pivots(K + SEMIDEFINITE * bound * sp.identity(K.shape[0], format="csc"))
-    if found is None or found.pivots.min() < 0:
+    try:
+        sparse_triangle(K + SEMIDEFINITE * bound * sp.identity(K.shape[0], format="csc"))
+    except NotPositiveDefiniteError as error:
         raise RelationshipError(
             "The covariance is not positive semi-definite"
-            + _at_pivot(found, labels, 0.0)
+            + _at_pivot(error.row, labels)
             + _spectrum(K)
             + ". Such a K gives some sum of levels a negative variance."
-        )
+        ) from None
 
 
-def _at_pivot(found: Any, labels: Labels, least: float) -> str:
-    if found is None:
-        return ""
-    last = int(np.flatnonzero(found.pivots <= least)[-1])  # the first to be eliminated
-    return f", as eliminating level {labels[found.order[last]]!r} shows"
+def _at_pivot(row: int | None, labels: Labels) -> str:
+    return "" if row is None else f", as eliminating level {labels[row]!r} shows"
 
 
 def _spectrum(matrix: Sparse, how: str = "") -> str:
@@ -262,7 +257,7 @@ def _spectrum(matrix: Sparse, how: str = "") -> str:
     return _lowest(np.linalg.eigvalsh(matrix.toarray()), how)
 
 
-def _lowest(values: npt.NDArray[Any], how: str = "") -> str:
+def _lowest(values: AnyArray, how: str = "") -> str:
     return (
         f": its lowest eigenvalue{how} is {values[0]:.3g}, {values[0] / abs(values[-1]):.2g} of "
         f"the largest, {values[-1]:.3g}"

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import RelationshipError
 from ..support.arguments import named_arguments, one_of, whole
+from ..support.arrays import AnyArray, BoolArray, FloatArray
 from . import check
-from .forms import Dense
 from .labels import checked_labels, named, values_of
 from .matrix import Relationship
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from .representations import Dense
 
 BLOCK = 1 << 22
 """Numbers of a block of markers in double precision: 32 MB."""
@@ -124,7 +121,7 @@ class _Survey:
     outside: BoolArray
 
 
-def _checked_counts(matrix: Any, n: int) -> npt.NDArray[Any]:
+def _checked_counts(matrix: Any, n: int) -> AnyArray:
     try:
         counts = matrix if isinstance(matrix, np.ma.MaskedArray) else np.asarray(matrix)
     except ValueError:
@@ -151,7 +148,7 @@ def _checked_counts(matrix: Any, n: int) -> npt.NDArray[Any]:
     return counts
 
 
-def _blocks(counts: npt.NDArray[Any]) -> Iterator[tuple[slice, FloatArray]]:
+def _blocks(counts: AnyArray) -> Iterator[tuple[slice, FloatArray]]:
     """Some columns at a time, in double precision and for BLAS."""
     n, m = counts.shape
     step = max(1, BLOCK // max(n, 1))
@@ -160,7 +157,7 @@ def _blocks(counts: npt.NDArray[Any]) -> Iterator[tuple[slice, FloatArray]]:
         yield part, np.array(counts[:, part], dtype=np.float64, order="F")
 
 
-def _survey(counts: npt.NDArray[Any]) -> _Survey:
+def _survey(counts: AnyArray) -> _Survey:
     m = counts.shape[1]
     mean = np.empty(m)
     gaps, flat, outside = (np.empty(m, dtype=bool) for _ in range(3))
@@ -201,7 +198,7 @@ def _checked_frequencies(frequencies: Any, m: int) -> FloatArray:
     return p
 
 
-def _products(counts: npt.NDArray[Any], p: FloatArray, use: BoolArray, method: int) -> FloatArray:
+def _products(counts: AnyArray, p: FloatArray, use: BoolArray, method: int) -> FloatArray:
     """G (n, n): BLAS adds the products of each block onto one triangle."""
     from scipy.linalg.blas import dsyrk
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from ..support.arrays import FloatArray, IndexArray, IntArray
 from .ancestry import generations
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 FEW = 1_000
 """Up to this many animals A is made (8 MB) rather than numba loaded."""
@@ -92,7 +89,7 @@ def by_families(sire: IntArray, dam: IntArray) -> FloatArray:
     return F
 
 
-def _runs(keys: IntArray, values: npt.NDArray[np.intp]) -> dict[int, npt.NDArray[np.intp]]:
+def _runs(keys: IntArray, values: IndexArray) -> dict[int, IndexArray]:
     """Values by key, for ascending keys."""
     starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
     parts = np.split(values, starts[1:])

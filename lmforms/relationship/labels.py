@@ -7,13 +7,12 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ArgumentError, RelationshipError
 from ..support.arguments import shown
+from ..support.arrays import IndexArray
 
 Labels = tuple[Hashable, ...]
-IntArray = npt.NDArray[np.intp]
 
 SHOWN = 5
 """Culprits that a message names."""
@@ -86,7 +85,7 @@ def checked_labels(labels: Any, what: str = "Labels") -> Labels:
     return tuple(values)
 
 
-def positions(index: Mapping[Hashable, int], levels: Iterable[Any]) -> IntArray:
+def positions(index: Mapping[Hashable, int], levels: Iterable[Any]) -> IndexArray:
     """Where each level is among the labels of `index`.
 
     Raises

@@ -8,17 +8,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ArgumentError, RelationshipError
 from ..support.arguments import named_arguments
+from ..support.arrays import FloatArray, IndexArray
 from . import check
 from .factors import Sparse
-from .forms import Form
 from .labels import Labels, checked_labels, listed_values, positions
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
+from .representations import Representation
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,7 +49,7 @@ class Relationship:
     """
 
     labels: Labels
-    form: Form
+    form: Representation
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", checked_labels(self.labels))
@@ -169,7 +166,7 @@ class Relationship:
         return self.form.dense()
 
     @named_arguments
-    def positions(self, levels: Iterable[Any]) -> IntArray:
+    def positions(self, levels: Iterable[Any]) -> IndexArray:
         """Where each level is among the labels; levels may repeat.
 
         Parameters

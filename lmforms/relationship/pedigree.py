@@ -8,19 +8,16 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ArgumentError, RelationshipError
 from ..support.arguments import flag, named_arguments, sequence
+from ..support.arrays import FloatArray, IntArray
 from . import ancestry
 from .factors import Sparse
-from .forms import Precision
 from .inbreeding import inbreeding, mendelian, tabular
 from .labels import Labels, checked_labels, listed_values, named
 from .matrix import Relationship
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from .representations import Precision
 
 UNKNOWN = (0, "", "0")
 """What stands for an unknown parent, besides None and NaN."""
@@ -167,7 +164,9 @@ class Pedigree:
 
         n = len(self)
         own = np.arange(n)
-        rows, columns, data = [own], [own], [np.ones(n)]
+        rows: list[IntArray] = [own]
+        columns: list[IntArray] = [own]
+        data = [np.ones(n)]
         for parent in (self.sire, self.dam):
             has = np.flatnonzero(parent >= 0)
             rows.append(has)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import RelationshipError
 from ..support.arguments import named_arguments, positive
+from ..support.arrays import FloatArray
 from . import check
-from .forms import Dense
 from .labels import checked_labels, named
 from .matrix import Relationship
-
-FloatArray = npt.NDArray[np.float64]
+from .representations import Dense
 
 
 @named_arguments

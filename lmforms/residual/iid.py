@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import BoolArray, FloatArray, Residual
+from ..support.arrays import BoolArray, FloatArray
+from .base import Residual
 
 
 @dataclass(frozen=True)

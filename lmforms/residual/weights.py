@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from .base import BoolArray, FloatArray, Residual
+from ..support.arrays import BoolArray, FloatArray
+from .base import Residual
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..errors import ModelError
+from ..support.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from ..data.design import Design
     from .model_results import MixedModelResults
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,11 +196,9 @@ def _permuted_cholesky(A: Any) -> tuple[IntArray, Any]:
     """A fill-reducing order and L with LL' = A[order][:, order]."""
     import scipy.sparse as sp
 
-    from ..engine.linalg.sparse_cholesky import SparseCholesky
+    from ..engine.linalg.sparse_cholesky import cholesky_of
 
     if A.shape[0] == 0:
         return np.empty(0, dtype=np.intp), sp.csc_array((0, 0))
-    lower = sp.csc_matrix(sp.tril(A))
-    lower.sort_indices()
-    cholesky = SparseCholesky(lower.indptr, lower.indices)
-    return cholesky.order, sp.csc_array(cholesky.factor(lower.data).lower)
+    cholesky, factored = cholesky_of(A)
+    return cholesky.order, sp.csc_array(factored.lower)

@@ -18,6 +18,7 @@ from ..engine.estimate import Estimate
 from ..engine.status import OptimizerReport, unidentified_message
 from ..errors import DataError
 from ..support.arguments import flag, named_arguments, one_of, share
+from ..support.arrays import FloatArray
 from .singular import singular_message
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from .matrices import ModelMatrices
     from .summary import ModelSummary
 
-FloatArray = npt.NDArray[np.float64]
 RESIDUAL_KINDS = ("response", "pearson", "scaled")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..data.frame import beside, missing_by_column, plain_table
+from ..data.frame import column_or_array, missing_by_column, plain_table
 from ..data.table import Table, column_names, raw_table, row_count
 from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches, shortened
 from ..formula.evaluator import Evaluator
@@ -19,6 +19,7 @@ from ..formula.piece import Piece, unaliased
 from ..formula.terms import BoundRandomTerm, columns_of, factor_columns, factors_of, marked
 from ..relationship.labels import named, other_type, values_of
 from ..support.arguments import one_of, sequence
+from ..support.arrays import FloatArray, IndexArray
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from ..data.design import Design, GroupingFactor
     from .model_results import MixedModelResults
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def predict(
@@ -218,7 +217,7 @@ def _codes(
     spec: BoundRandomTerm,
     labels: Sequence[pd.Series],
     new_levels: str,
-) -> npt.NDArray[np.intp]:
+) -> IndexArray:
     """Codes of the model's levels; −1 for a new one."""
     if len(labels) == 1:
         given = pd.Index(labels[0].astype(object), dtype=object)
@@ -301,5 +300,5 @@ def _given_offset(fit: MixedModelResults, data: Any, offset: npt.ArrayLike | Non
             "the model was fitted with an offset array: give predict(offset=...) its values "
             "for the new rows."
         )
-    values = beside("offset", offset, data)
+    values = column_or_array("offset", offset, data)
     return np.zeros(row_count(data)) if values is None else values

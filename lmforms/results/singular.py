@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ..data.design import Design, RandomTerm
 from ..engine.linalg.column_sizes import root_mean_squares
 from ..formula.piece import unaliased
-
-FloatArray = npt.NDArray[np.float64]
+from ..support.arrays import FloatArray
 
 
 def singular_message(

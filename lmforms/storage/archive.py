@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 from numpy.lib import format as npy
 
 from ..errors import DataError, LmformsError
+from ..support.arrays import AnyArray
 from .atomic import file_error, write_whole
 
-PlainArray = npt.NDArray[Any]
+PlainArray = AnyArray
 
 META = "meta.json"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..errors import DataError
+from ..support.arrays import AnyArray
 from .archive import Archive
 from .labels import decode, encode
 
@@ -16,7 +16,7 @@ NUMBERS = "fiub"
 """NumPy's letters for floats, integers and booleans."""
 
 
-def described(series: pd.Series) -> tuple[dict[str, Any], npt.NDArray[Any]]:
+def described(series: pd.Series) -> tuple[dict[str, Any], AnyArray]:
     """What a column is, and its numbers or codes.
 
     Raises

@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeGuard
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..control import Control
 from ..errors import DataError
+from ..support.arrays import FloatArray
 from .archive import DIGEST
 from .labels import decode
 
@@ -58,7 +58,7 @@ class Contents:
     sigma: float
     method: str
     control: Control
-    contrasts: dict[str, str | npt.NDArray[np.float64]]
+    contrasts: dict[str, str | FloatArray]
     offset_column: str | None
     columns: list[dict[str, Any]]
     index: pd.Index

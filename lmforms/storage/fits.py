@@ -14,7 +14,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..data.table import Table, raw_table
@@ -34,6 +33,7 @@ from ..formula.evaluator import Scope
 from ..formula.parse import parse_formula
 from ..formula.terms import bind
 from ..support.arguments import named_arguments
+from ..support.arrays import AnyArray, FloatArray
 from ..support.caller import caller_depth
 from .archive import Archive, opened, write_archive
 from .atomic import checked_path, file_error
@@ -71,7 +71,7 @@ def _not_written(why: str) -> DataError:
 
 def _taken_apart(
     fit: MixedModelResults,
-) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]], list[str]]:
+) -> tuple[dict[str, Any], dict[str, AnyArray], list[str]]:
     """Header and arrays of a file, and the names that loading needs from ``context=``."""
     from .. import __version__
 
@@ -94,7 +94,7 @@ def _taken_apart(
             "back: use shorter names of columns, or `.`."
         )
     names = names_from_context(design.bound, table, model.scope.given, "save")
-    arrays: dict[str, npt.NDArray[Any]] = {
+    arrays: dict[str, AnyArray] = {
         "response": fit._y,
         "theta": fit.theta,
         "beta": fit.params.to_numpy(),
@@ -294,9 +294,7 @@ def _with_status(fit: MixedModelResults, contents: Contents, archive: Archive) -
     return replace(estimate, optimum=optimum, **found)
 
 
-def _check_figures(
-    fit: MixedModelResults, contents: Contents, beta: npt.NDArray[np.float64]
-) -> None:
+def _check_figures(fit: MixedModelResults, contents: Contents, beta: FloatArray) -> None:
     """Refuse a fit whose recomputed figures are not the stored ones (NaN is no figure)."""
     stored = np.append(beta, [contents.criterion, contents.sigma])
     found = np.append(fit.params.to_numpy(), [fit.criterion, fit.sigma])

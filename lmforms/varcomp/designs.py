@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ..control import STARTLESS, Control
 from ..engine.estimate import Estimate
 from ..engine.estimate import estimate as engine_estimate
 from ..errors import ArgumentError
+from ..support.arrays import FloatArray
 from .equations import Equations
 from .estimate import estimate
 from .fit import VarCompFit, evaluated
@@ -24,8 +24,6 @@ from .sums import sums_of
 if TYPE_CHECKING:
     from ..data.design import Design
     from ..relationship import Relationship
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def estimate_design(

@@ -18,18 +18,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ModelError
 from ..support.arguments import flag, named_arguments, positive
+from ..support.arrays import FloatArray
 from .equations import Equations
 from .fit import VarCompFit
 from .likelihood import likelihood
 from .model import ComponentModel, component_model_of
-from .spectrum import Spectrum, spectrum
+from .spectrum import ComponentSpectrum, spectrum
 from .sums import Sums, sums_of
-
-FloatArray = npt.NDArray[np.float64]
 
 STEP = 0.5
 """Of the grid of ln λ: every part of the criterion varies over at least one unit of it."""
@@ -139,7 +137,7 @@ def _message(name: str, best: float, count: int, converged: bool) -> str:
 class _Profile:
     """The criterion as a function of x = ln γ, and a record of where it was looked at."""
 
-    spectrum: Spectrum
+    spectrum: ComponentSpectrum
     sums: Sums
     reml: bool
     steps: list[FloatArray] = field(default_factory=list)

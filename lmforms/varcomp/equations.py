@@ -15,14 +15,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..engine.linalg.elimination import inverse_order
+from ..engine.linalg.sparse_cholesky import FACTOR_BYTES, SparseCholesky
 from ..errors import MemoryLimitError, NumericalError
+from ..support.arrays import FloatArray
 from .sums import Sums
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 
 SMALL = 300
 """Up to this many effects a dense factor is faster than a sparse one."""
@@ -41,17 +39,15 @@ class Equations:
     ----------
     sums : Sums
     memory : float
-        Bytes that a dense factor may take.
+        Bytes that a factor may take.
     """
 
     def __init__(self, sums: Sums, memory: float = 8 * 2**30) -> None:
         self.sums = sums
         self._memory = memory
-        self._sparse = _SparseForm(sums) if sums.is_sparse and sums.m > SMALL else None
-        if self._sparse is not None:
-            filled = self._sparse.cholesky.nnz / (0.5 * sums.m**2)
-            if filled > FILLED and sums.m <= DENSE:
-                self._sparse = None
+        self._sparse = None
+        if sums.is_sparse and sums.m > SMALL:
+            self._sparse = self._sparse_form()
         if self._sparse is None and 16.0 * sums.m**2 > memory:
             raise MemoryLimitError(
                 f"{sums.m:,} random effects whose equations are dense need "
@@ -59,6 +55,27 @@ class Equations:
                 "`memory`: raise it, or use a sparse precision (Pedigree.as_relationship()) or a "
                 "low-rank root."
             )
+
+    def _sparse_form(self) -> _SparseForm | None:
+        """Nothing where a dense factor is better.
+
+        Raises
+        ------
+        MemoryLimitError
+            The sparse factor does not fit, and the dense one would be larger.
+        """
+        m, most = self.sums.m, self._memory / FACTOR_BYTES
+        form = _SparseForm(self.sums, most)
+        nnz = form.cholesky.nnz
+        if m <= DENSE and nnz > min(FILLED * 0.5 * m**2, most):
+            return None
+        if nnz > most:
+            raise MemoryLimitError(
+                f"the sparse factor of the equations of {m:,} random effects would have more than "
+                f"{most:,.0f} entries, all that fit into the {self._memory / 2**30:.2g} GiB of "
+                "`memory`: raise it, or use fewer levels."
+            )
+        return form
 
     @property
     def is_sparse(self) -> bool:
@@ -231,10 +248,8 @@ class _Sparse(FactoredEquations):
 class _SparseForm:
     """M on the lower triangle of the pattern of Z'Z and Q."""
 
-    def __init__(self, sums: Sums) -> None:
+    def __init__(self, sums: Sums, most: float) -> None:
         import scipy.sparse as sp
-
-        from ..engine.linalg.sparse_cholesky import SparseCholesky
 
         zz, q = (sp.tril(x, format="coo") for x in (sums.zz, sums.precision))
         m = sums.m
@@ -246,7 +261,7 @@ class _SparseForm:
         self._zz = np.bincount(at[: zz.nnz], zz.data, count)
         self.precision = np.bincount(at[zz.nnz : zz.nnz + q.nnz], q.data, count)
         indptr = np.searchsorted(self.cols, np.arange(m + 1))
-        self.cholesky = SparseCholesky(indptr, self.rows, most=0.5 * DENSE**2 * 20)
+        self.cholesky = SparseCholesky(indptr, self.rows, most=most)
         self.place = inverse_order(self.cholesky.order)
         self.twice = np.where(self.rows == self.cols, 1.0, 2.0)
 

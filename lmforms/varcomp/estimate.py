@@ -23,20 +23,18 @@ from ..engine.optimize.other_optima import LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALU
 from ..engine.status import other_optima_message
 from ..errors import ArgumentError, ModelError, NumericalError
 from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole
+from ..support.arrays import FloatArray, IndexArray
 from . import steps
 from .emma import emma
 from .equations import Equations
 from .explained import LOST, explained, no_residual, refuse_lost
 from .fit import RESIDUAL, VarCompFit, evaluated
 from .gibbs import gibbs
+from .iterations import Path, iterate, quasi_newton, rounding, settled
 from .likelihood import Likelihood, likelihood
 from .model import ComponentModel, component_model_of
 from .other_optima import other_minima
 from .sums import Sums, sums_of
-from .walks import Path, quasi_newton, rounding, settled, walk
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 
 TOLERANCE = 1e-15
 """Promised gain of the log-likelihood: variances are then within 10⁻⁷ standard errors."""
@@ -182,7 +180,7 @@ def _by_method(
         path.add(at, "start")
         if _leaves_little(path):
             refuse_lost(model, sums)
-        at = _walked(path, at, method, options)
+        at = _iterated(path, at, method, options)
         if at.scale <= TINY:
             _check_residual(path, at, model)
         at, others = _lowest(path, at, method, options)
@@ -190,9 +188,9 @@ def _by_method(
         return replace(found, message=found.message + others) if found.converged else found
 
 
-def _walked(path: Path, at: Likelihood, method: str, options: _Options) -> Likelihood:
+def _iterated(path: Path, at: Likelihood, method: str, options: _Options) -> Likelihood:
     """Where a method leads to."""
-    go = quasi_newton if method == "quasi-newton" else walk
+    go = quasi_newton if method == "quasi-newton" else iterate
     return settled(path, go(path, at, method, options.tolerance, options.limit))
 
 
@@ -210,7 +208,7 @@ def _lowest(path: Path, at: Likelihood, method: str, options: _Options) -> tuple
                 scale = aside.at(np.append(ratios, 1.0)).profiled_scale
                 begin = aside.at(np.append(ratios, 1.0) * scale)
                 aside.add(begin, "start")
-                end = _walked(aside, begin, method, options)
+                end = _iterated(aside, begin, method, options)
             except NumericalError:
                 continue
             if end.scale <= TINY:
@@ -242,7 +240,7 @@ def _joint_mode(
 
 
 def _with_explained(
-    model: ComponentModel, sums: Sums, found: VarCompFit, kept: IntArray, memory: float
+    model: ComponentModel, sums: Sums, found: VarCompFit, kept: IndexArray, memory: float
 ) -> VarCompFit:
     """A fit of the other components, with those put back that lie in the span of X.
 

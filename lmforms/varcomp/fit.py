@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ..support.arguments import named_arguments, one_of
+from ..support.arrays import BoolArray, FloatArray
 from . import steps
 from .likelihood import Likelihood
 from .model import ComponentModel
@@ -17,8 +17,6 @@ from .model import ComponentModel
 if TYPE_CHECKING:
     import pandas as pd
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 FLAT = 1e-9
 """A scaled information with an eigenvalue below this does not tell its variances apart."""

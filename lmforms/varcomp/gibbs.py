@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..engine.factor import calm_threads
 from ..errors import MemoryLimitError, MissingPackageError, ModelError
 from ..support.arguments import flag, generator, named_arguments, whole
+from ..support.arrays import FloatArray
 from .explained import refuse_lost
 from .fit import RESIDUAL
 from .model import ComponentModel, component_model_of
@@ -25,8 +25,6 @@ from .posterior import GibbsFit, all_draws
 from .priors import Priors, check_proper, priors_of, tails_of
 from .samplers import Sampler, sampler_of
 from .sums import sums_of
-
-FloatArray = npt.NDArray[np.float64]
 
 MOST = 10**9
 """Iterations that nobody waits for."""

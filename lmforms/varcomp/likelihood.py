@@ -28,13 +28,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import NumericalError
+from ..support.arrays import FloatArray
 from .equations import Equations, FactoredEquations
 from .sums import Sums
-
-FloatArray = npt.NDArray[np.float64]
 
 LEAST = 1e-10
 """What stands for γ = 0, as a share of σ²: derivatives would be 0/0, and keep five digits so. The

@@ -19,12 +19,11 @@ from ..errors import ArgumentError, DataError, ModelError, near_matches
 from ..relationship import Relationship
 from ..relationship.check import is_sparse
 from ..support.arguments import instance, mapping, named_arguments, sequence
+from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
     from ..data.design import Design, GroupingFactor
-    from ..relationship.forms import Precision
-
-FloatArray = npt.NDArray[np.float64]
+    from ..relationship.representations import Precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,7 +260,7 @@ def component_model(design: Design, relationship: Mapping[str, Relationship]) ->
     ----------
     design : Design
     relationship : mapping of str to Relationship
-        In the order of the design's levels, from :func:`lmforms.relationship.related.relate`.
+        In the order of the design's levels, from `align_relationships`.
     """
     rows = design.rows()
     components: list[Component] = []
@@ -333,7 +332,7 @@ def _size(form: Precision) -> float:
 
 
 def _component(name: str, Z: Any, labels: tuple[Any, ...], known: Relationship | None) -> Component:
-    from ..relationship.forms import Precision
+    from ..relationship.representations import Precision
 
     if known is None:
         return Component(name, Z, labels)

@@ -12,12 +12,10 @@ With one component its curve is the whole criterion.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..engine.optimize.variance_curves import WIDEST, Curves, each_level
+from ..support.arrays import FloatArray
 from .likelihood import Likelihood
-
-FloatArray = npt.NDArray[np.float64]
 
 FEW_EFFECTS = 300
 """Models with more random effects than this have enough levels for one optimum."""

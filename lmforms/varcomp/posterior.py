@@ -17,10 +17,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import MissingPackageError
 from ..support.arguments import named_arguments, number, sequence
+from ..support.arrays import FloatArray
 from .fit import RESIDUAL
 from .model import ComponentModel
 from .priors import InverseChiSquared
@@ -28,7 +28,6 @@ from .priors import InverseChiSquared
 if TYPE_CHECKING:
     import pandas as pd
 
-FloatArray = npt.NDArray[np.float64]
 
 TRIED = 200
 """Draws at which the density is evaluated to start the search for its mode."""

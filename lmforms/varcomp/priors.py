@@ -20,13 +20,11 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ArgumentError, ModelError, listed, near_matches
 from ..support.arguments import named_arguments, number
+from ..support.arrays import FloatArray
 from .sums import Sums
-
-FloatArray = npt.NDArray[np.float64]
 
 RANKED = 500
 """Effects up to which the rank of a set of components is computed; else their number less p."""

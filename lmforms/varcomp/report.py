@@ -7,17 +7,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ..engine.factor.system import BlockInfo
 from ..engine.status import OptimizerReport
+from ..support.arrays import BoolArray, FloatArray
 from . import steps
 from .fit import VarCompFit
 
 if TYPE_CHECKING:
     from ..data.design import Design
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +104,7 @@ class ComponentEstimate:
         """Components along which the likelihood does not change."""
         return self._parts(self.fit.flat[:-1])
 
-    def _parts(self, chosen: npt.NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
+    def _parts(self, chosen: BoolArray) -> tuple[tuple[int, int], ...]:
         """(grouping factor, term) of the chosen components."""
         out = []
         for g, (group, s) in enumerate(zip(self.design.groups, self._components, strict=True)):

@@ -24,15 +24,13 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import NumericalError
+from ..support.arrays import FloatArray
 from .equations import Equations
 from .model import ComponentModel
 from .spectrum import affordable, spectrum
 from .sums import Sums
-
-FloatArray = npt.NDArray[np.float64]
 
 DIAGONAL = 2_000
 """One component of up to so many effects is diagonalised although it is sparse: in seconds."""
@@ -208,14 +206,11 @@ def _sparse_root(precision: Any) -> tuple[Any, Any] | None:
     """(order, L) with Q[order][:, order] = LL'; nothing for Q = I."""
     if precision is None:
         return None
-    import scipy.sparse as sp
 
-    from ..engine.linalg.sparse_cholesky import SparseCholesky
+    from ..engine.linalg.sparse_cholesky import cholesky_of
 
-    lower = sp.tril(precision, format="csc")
-    lower.sort_indices()
-    cholesky = SparseCholesky(lower.indptr, lower.indices)
-    return cholesky.order, cholesky.factor(lower.data).lower
+    cholesky, factored = cholesky_of(precision)
+    return cholesky.order, factored.lower
 
 
 def sampler_of(model: ComponentModel, sums: Sums) -> Sampler:

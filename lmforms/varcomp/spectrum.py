@@ -16,16 +16,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ModelError
+from ..support.arrays import FloatArray
 from .explained import doubtful, explained
 from .sums import Sums
 
 if TYPE_CHECKING:
     from .model import Component, ComponentModel
 
-FloatArray = npt.NDArray[np.float64]
 
 MOST = 6_000
 """The smaller of n and q up to which this is done: a few minutes and 1 GB. It is dense."""
@@ -38,7 +37,7 @@ NULL = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum:
+class ComponentSpectrum:
     """The data of one component, diagonal.
 
     Attributes
@@ -79,7 +78,7 @@ def affordable(sums: Sums) -> bool:
     return min(n, m) <= MOST and (m <= n or n * m <= WIDE)
 
 
-def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> Spectrum:
+def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> ComponentSpectrum:
     """Diagonalise the one component of a model.
 
     Parameters
@@ -112,7 +111,7 @@ def spectrum(model: ComponentModel, sums: Sums, *, full: bool = False) -> Spectr
         rest = 0.0
     if full_d is not None:
         full_d = full_d[full_d > NULL * full_d.max(initial=0.0)]
-    return Spectrum(
+    return ComponentSpectrum(
         n=n,
         p=sums.p,
         size=component.size,
@@ -158,9 +157,9 @@ def _by_rows(
         half = half if isinstance(half, np.ndarray) else half.toarray()
         g = half.T @ half
     else:
-        from scipy.sparse.linalg import splu
+        from ..engine.linalg.sparse_cholesky import cholesky_of
 
-        half = splu(component.precision.tocsc()).solve(z.T.toarray())
+        half = cholesky_of(component.precision)[1].solve(z.T.toarray())
         g = z @ half
     g = 0.5 * (g + g.T)
     x, y = _rotated(model, sums, root)

@@ -17,11 +17,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
+from ..support.arrays import BoolArray, FloatArray
 from .likelihood import Likelihood
 
-FloatArray = npt.NDArray[np.float64]
 Information = Callable[[Likelihood], FloatArray]
 
 INFORMATIONS: dict[str, Information] = {
@@ -51,7 +50,7 @@ def em_fixed_point(at: Likelihood) -> FloatArray:
     return np.append(own, at.quadratic / at.nu)
 
 
-def free(at: Likelihood) -> npt.NDArray[np.bool_]:
+def free(at: Likelihood) -> BoolArray:
     """Which variances are not held at zero by the data."""
     small = at.variances[:-1] * at.sums.sizes <= AT_ZERO * at.scale
     return np.append(~(small & (at.score[:-1] <= 0)), True)

@@ -12,17 +12,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..engine.linalg.column_sizes import take_off
+from ..engine.linalg.column_sizes import subtract_shift
 from ..errors import ModelError
+from ..support.arrays import BoolArray, FloatArray
 from .explained import doubtful, refuse_explained_by_fixed
 
 if TYPE_CHECKING:
     from .model import Component, ComponentModel
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 NOTHING_LEFT = 1e-10
@@ -128,7 +125,7 @@ def sums_of(model: ComponentModel) -> Sums:
     if n <= p:
         raise ModelError(f"{n} rows and {p} columns of X leave nothing for the residuals.")
     root = model.root_weights
-    shift, constant = take_off(model.y, model.X)
+    shift, constant = subtract_shift(model.y, model.X)
     X, y = root[:, None] * model.X, root * (model.y - shift)
     basis, x_root = np.linalg.qr(X) if p else (X, np.empty((0, 0)))
     gamma_inner = basis.T @ y

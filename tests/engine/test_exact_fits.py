@@ -13,7 +13,7 @@ import pytest
 from rounding import same_decision
 
 import lmforms as lf
-from lmforms.engine.linalg.column_sizes import take_off
+from lmforms.engine.linalg.column_sizes import subtract_shift
 from lmforms.errors import ModelError
 from lmforms.relationship import Relationship
 from lmforms.varcomp import ComponentModel
@@ -92,12 +92,12 @@ def test_the_origin_of_the_response_changes_the_intercept_alone(formula, origin)
 
 def test_what_is_taken_off_is_exact():
     y = 1e12 + np.round(RNG.normal(size=9) * 64) / 64
-    c, w = take_off(y, np.ones((9, 1)))
+    c, w = subtract_shift(y, np.ones((9, 1)))
     assert [Fraction(a) - Fraction(c) for a in y] == [Fraction(a) for a in y - c]
     assert w == [1.0]
-    assert take_off(RNG.normal(size=9), np.ones((9, 1)))[0] == 0.0
-    assert take_off(y, RNG.normal(size=(9, 2)))[0] == 0.0
-    c, w = take_off(np.column_stack([y, y - 1e12]), np.repeat(np.eye(3), 3, axis=0))
+    assert subtract_shift(RNG.normal(size=9), np.ones((9, 1)))[0] == 0.0
+    assert subtract_shift(y, RNG.normal(size=(9, 2)))[0] == 0.0
+    c, w = subtract_shift(np.column_stack([y, y - 1e12]), np.repeat(np.eye(3), 3, axis=0))
     assert (c[0], c[1], *w) == (y[0], 0.0, 1.0, 1.0, 1.0)
 
 

@@ -75,11 +75,13 @@ def test_indefinite_information_leads_away_from_the_maximum():
     step, _, predicted = model.step(100.0)
     np.testing.assert_allclose(step, [-0.5, 1.0 / 3.0])  # −g/|H|
     assert predicted == pytest.approx(0.5 * (4 / 4 + 9 / 9))
-    (way,) = model.ways_down()
+    (way,) = model.negative_curvature_directions()
     np.testing.assert_allclose(np.abs(way), [0.0, 1.0 / 3.0], atol=1e-15)
-    assert not list(model_of(np.ones(2), np.diag([1.0, -1e-30])).ways_down())
+    assert not list(model_of(np.ones(2), np.diag([1.0, -1e-30])).negative_curvature_directions())
     small = np.array([[1.0, 1.0 - 0.5 * SADDLE], [1.0 - 0.5 * SADDLE, 1.0]])
-    assert not list(model_of(np.ones(2), small).ways_down())  # rounding, not a way
+    assert not list(
+        model_of(np.ones(2), small).negative_curvature_directions()
+    )  # rounding, not a way
 
 
 def test_secants_add_to_the_curvature():

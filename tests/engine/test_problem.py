@@ -50,19 +50,19 @@ models = st.builds(
 @given(model=models)
 def test_a_chart_has_the_criterion_and_derivatives_of_its_dense_twin(model):
     problem, inner = problem_of(model)
-    charted, at = problem.charted(model.theta)
-    assert not unrotated(charted.covariances)
-    for new, old in zip(charted.factors(at), problem.factors(model.theta), strict=True):
+    rotated, at = problem.in_principal_axes(model.theta)
+    assert not unrotated(rotated.covariances)
+    for new, old in zip(rotated.factors(at), problem.factors(model.theta), strict=True):
         np.testing.assert_allclose(new @ new.T, old @ old.T, atol=1e-12)
-    fast = evaluate(charted, at)
-    slow = dense_fit(inner, charted.covariances, at, model.reml)
+    fast = evaluate(rotated, at)
+    slow = dense_fit(inner, rotated.covariances, at, model.reml)
     assert fast.value == pytest.approx(evaluate(problem, model.theta, 0).value, rel=1e-11)
     assert fast.value == pytest.approx(slow.value, rel=1e-10)
     scale = np.abs(slow.information).max()
     np.testing.assert_allclose(fast.information, slow.information, rtol=1e-7, atol=1e-8 * scale)
     for i, step in enumerate(1e-5 * np.eye(len(at))):
         up, down = (
-            dense_fit(inner, charted.covariances, at + s, model.reml).value for s in (step, -step)
+            dense_fit(inner, rotated.covariances, at + s, model.reml).value for s in (step, -step)
         )
         assert fast.gradient[i] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-5)
 
@@ -71,9 +71,9 @@ def test_a_chart_has_the_criterion_and_derivatives_of_its_dense_twin(model):
 @given(model=models)
 def test_an_evaluation_may_change_its_chart(model):
     problem, _ = problem_of(model)
-    charted, at = problem.charted(model.theta)
-    moved = differentiate(replace(evaluate(problem, model.theta, 0), problem=charted, theta=at))
-    fresh = evaluate(charted, at)
+    rotated, at = problem.in_principal_axes(model.theta)
+    moved = differentiate(replace(evaluate(problem, model.theta, 0), problem=rotated, theta=at))
+    fresh = evaluate(rotated, at)
     np.testing.assert_allclose(moved.gradient, fresh.gradient, rtol=1e-8, atol=1e-8)
     scale = np.abs(fresh.information).max()
     np.testing.assert_allclose(moved.information, fresh.information, rtol=1e-8, atol=1e-9 * scale)
@@ -84,22 +84,25 @@ def test_an_evaluation_may_change_its_chart(model):
 def test_gradients_of_two_charts_obey_the_chain_rule(seed, structures):
     model = nearly_singular(seed, structures, 0.05)
     problem, _ = problem_of(model)
-    charted, at = problem.charted(model.theta)
+    rotated, at = problem.in_principal_axes(model.theta)
 
     def back(t):
-        return problem.root_theta(charted.factors(t))
+        return problem.root_theta(rotated.factors(t))
 
     jacobian = np.column_stack(
         [(back(at + s) - back(at - s)) / 2e-6 for s in 1e-6 * np.eye(len(at))]
     )
-    there, here = evaluate(charted, at, 1).gradient, evaluate(problem, back(at), 1).gradient
+    there, here = (
+        evaluate(rotated, at, 1).gradient,
+        evaluate(problem, back(at), 1).gradient,
+    )
     np.testing.assert_allclose(there, jacobian.T @ here, rtol=1e-5, atol=1e-5)
 
 
 def test_far_from_singular_nothing_is_charted():
     model = nearly_singular(1, ("us", "us"), 0.9)
     problem, _ = problem_of(model)
-    same, theta = problem.charted(model.theta)
+    same, theta = problem.in_principal_axes(model.theta)
     assert same is problem
     np.testing.assert_array_equal(theta, model.theta)
 
@@ -107,8 +110,8 @@ def test_far_from_singular_nothing_is_charted():
 def test_a_chart_of_a_chart_starts_from_the_structure_itself():
     model = nearly_singular(2, ("us", "us"), 0.01)
     problem, _ = problem_of(model)
-    once, at = problem.charted(model.theta)
-    twice, there = once.charted(at + 0.01)
+    once, at = problem.in_principal_axes(model.theta)
+    twice, there = once.in_principal_axes(at + 0.01)
     for c, part in zip(twice.covariances, twice.theta_slices(), strict=True):
         assert isinstance(c.inner, Unstructured)
         lam = c.inner.factor(there[part])

@@ -11,7 +11,7 @@ from simulated import form_data
 
 from lmforms.latent import LinearMixedForm, fitting
 from lmforms.latent.als import codes_given, loadings_given, sweep
-from lmforms.latent.compress import compressed
+from lmforms.latent.compression import compressed
 from lmforms.latent.data import Modalities
 from lmforms.latent.start import random_codes
 

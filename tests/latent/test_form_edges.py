@@ -162,7 +162,7 @@ def test_a_start_has_the_same_columns_and_sides():
     ],
 )
 def test_choose_rank_checks_before_it_fits(monkeypatch, params, error, message):
-    monkeypatch.setattr(choose, "fitted_walk", None)
+    monkeypatch.setattr(choose, "best_fit", None)
     with pytest.raises(error, match=message):
         choose_rank(Y, X, Z, **params)
 

@@ -16,7 +16,7 @@ from simulated import form_data
 from lmforms.errors import DataError, SingularWarning
 from lmforms.latent import LinearMixedForm, choose_rank, fitting
 from lmforms.latent.data import Modalities, Modality, Side
-from lmforms.latent.likelihood import Expectation, Law, expectation, maximisation
+from lmforms.latent.likelihood import Expectation, FactorModel, expectation, maximisation
 
 few = settings(deadline=None, max_examples=25)
 
@@ -36,7 +36,7 @@ def laws(draw):
         for A, side in zip(blocks, sides)
     ]
     root = rng.normal(size=(2 * k, 2 * k))
-    law = Law(
+    law = FactorModel(
         tuple(rng.normal(size=(c, k)) for c in widths),
         tuple(rng.uniform(0.2, 3.0, size=c) for c in widths),
         root @ root.T + 0.1 * np.eye(2 * k),
@@ -106,7 +106,7 @@ def test_at_the_maximum_nothing_can_be_gained():
     """−2 log-likelihood has no slope in any loading or variance."""
     data = form_data(np.random.default_rng(2), 200, (4, 5, 6), 2, 0.5)
     form = LinearMixedForm(2, method="ml", tol=1e-13, max_iter=20000).fit(*data)
-    parts, law = Modalities.of(*data), Law(
+    parts, law = Modalities.of(*data), FactorModel(
         (form.alpha_, form.beta_, form.u_), tuple(form.variances_.values()), form.moments_
     )  # fmt: skip
 
@@ -120,7 +120,7 @@ def test_at_the_maximum_nothing_can_be_gained():
             for sign in (1, -1):
                 moved = [L.copy() for L in law.loadings]
                 moved[j][at] += sign * h
-                values.append(deviance(Law(tuple(moved), law.variances, law.moments)))
+                values.append(deviance(FactorModel(tuple(moved), law.variances, law.moments)))
             curvature = (values[0] + values[1] - 2 * form.objective_) / h**2
             assert abs(values[0] - values[1]) / (2 * h) < 1e-3 * np.sqrt(abs(curvature))
         for c in range(len(law.variances[j])):
@@ -128,7 +128,7 @@ def test_at_the_maximum_nothing_can_be_gained():
             for sign in (1, -1):
                 moved = [D.copy() for D in law.variances]
                 moved[j][c] *= np.exp(sign * h)
-                values.append(deviance(Law(law.loadings, tuple(moved), law.moments)))
+                values.append(deviance(FactorModel(law.loadings, tuple(moved), law.moments)))
             assert abs(values[0] - values[1]) / (2 * h) < 1e-2
 
 

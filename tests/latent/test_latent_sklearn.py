@@ -25,7 +25,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lmforms.errors import ArgumentError, ColumnError, DataError, MissingPackageError, ModelError
 from lmforms.latent import LinearMixedForm
-from lmforms.latent.division import divided
+from lmforms.latent.column_sides import divided
 from lmforms.latent.sklearn import FormRegressor
 
 Y, X, Z = form_data(np.random.default_rng(0), 80, (5, 6, 7), 2, noise=0.2)

@@ -19,12 +19,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, System
-
-FloatArray = npt.NDArray[np.float64]
-Blocks = Sequence[FloatArray]
 
 FEW_EFFECTS = 150
 """Up to this many random effects M costs less than an evaluation, and saves some."""

@@ -29,18 +29,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import NumericalError
+from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, System
 from ..linalg.batched import multiply
 from .curvature import pair_traces
 from .information import directions, gradient, information, level_gradients
 from .problem import StructuredProblem
 from .profiled import Profiled, marginal_moments, profiled
-
-FloatArray = npt.NDArray[np.float64]
-Blocks = list[FloatArray]
 
 
 @dataclass(frozen=True, eq=False)

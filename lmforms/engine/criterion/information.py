@@ -10,16 +10,12 @@ Gilmour, Thompson, Cullis (1995), *Average information REML*, Biometrics 51(4).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import cross, outer_sum
-
-FloatArray = npt.NDArray[np.float64]
-Blocks = Sequence[FloatArray]
 
 
 def level_gradients(

@@ -8,12 +8,10 @@ from itertools import accumulate, pairwise
 from typing import Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from ...covariance import Covariance, Stacked, canonical_factor, principal_chart
+from ...support.arrays import FloatArray
 from ..sums.cross_products import CrossProducts
-
-FloatArray = npt.NDArray[np.float64]
 
 SNAP = 1e-2
 """Standard deviations (relative to σ) below this are tried at exactly zero."""
@@ -76,7 +74,7 @@ class StructuredProblem:
         pairs = zip(self.covariances, lams, strict=True)
         return np.concatenate([np.empty(0), *(c.root_theta(lam) for c, lam in pairs)])
 
-    def charted(self, theta: FloatArray) -> tuple[Self, FloatArray]:
+    def in_principal_axes(self, theta: FloatArray) -> tuple[Self, FloatArray]:
         """The same point in the principal axes of each λ, where that matters (see `Rotated`)."""
         charts = [
             principal_chart(c, lam)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, log, pi
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import NumericalError
+from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import cross
-
-FloatArray = npt.NDArray[np.float64]
-Blocks = Sequence[FloatArray]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray, IntArray
 from ..linalg.batched import multiply, transposed
 from .coupling import DenseCoupling, SparseCoupling
-from .coupling_pattern import Places
+from .coupling_pattern import SparsityPattern
 from .layout import Layout
-from .pattern import Pattern
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
+from .pattern import SymmetricPattern
 
 # --- C ----------------------------------------------------------------------------------------
 
@@ -44,18 +41,18 @@ def sparse_coupling(layout: Layout) -> SparseCoupling:
     level, row = np.concatenate(levels), np.concatenate(rows)
     order, row, indptr = _by_level(level, row, layout.shapes[layout.lead][0])
     return SparseCoupling(
-        np.ascontiguousarray(np.concatenate(values)[order]), Places(row, indptr, layout.m)
+        np.ascontiguousarray(np.concatenate(values)[order]), SparsityPattern(row, indptr, layout.m)
     )
 
 
-def node_places(layout: Layout) -> Places:
+def node_places(layout: Layout) -> SparsityPattern:
     """Which levels of the remaining factors meet each level of the leading one."""
     pairs = {i: layout.pair(i, layout.lead) for i in layout.rest}
     first = np.cumsum([0, *(layout.shapes[i][0] for i in layout.rest)])
     level = np.concatenate([p.cols for p in pairs.values()])
     row = np.concatenate([p.rows + f for p, f in zip(pairs.values(), first, strict=False)])
     _, row, indptr = _by_level(level, row, layout.shapes[layout.lead][0])
-    return Places(row, indptr, int(first[-1]))
+    return SparsityPattern(row, indptr, int(first[-1]))
 
 
 def _by_level(level: IntArray, row: IntArray, count: int) -> tuple[IntArray, IntArray, IntArray]:
@@ -100,7 +97,7 @@ def sparse_gram(layout: Layout) -> Any:
     return sp.block_array(rows).tocsr()
 
 
-def gram_on(layout: Layout, pattern: Pattern) -> FloatArray:
+def gram_on(layout: Layout, pattern: SymmetricPattern) -> FloatArray:
     """Z₂'Z₂ on a pattern."""
     values = np.zeros(pattern.nnz)
     for b in pattern.blocks:

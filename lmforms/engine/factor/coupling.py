@@ -13,13 +13,12 @@ from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray
 from ..linalg.batched import mirrored
 from ..linalg.compiled import compiled_kernels
-from .coupling_pattern import Places
+from .coupling_pattern import SparsityPattern
 
-FloatArray = npt.NDArray[np.float64]
 Lams = Sequence[tuple[FloatArray, slice]]  # λ of each remaining factor, and its rows of C
 
 CHUNK = 1 << 22
@@ -120,11 +119,11 @@ class SparseCoupling:
     Attributes
     ----------
     values : ndarray (entries, k₁)
-    places : Places
+    places : SparsityPattern
     """
 
     values: FloatArray
-    places: Places
+    places: SparsityPattern
     kind: ClassVar[str] = "sparse"
 
     @property

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
+from ...support.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class SparsityPattern:
     """Where C has entries, level by level of Z₁: ``rows[indptr[l]:indptr[l + 1]]``.
 
     Attributes

@@ -7,19 +7,16 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...covariance import regular_inverse
 from ...errors import NumericalError
+from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import inverse_cholesky, mirrored, multiply, transposed
 from .assembly import dense_gram
 from .schur import DenseFactored, FactoredSchur
 
 if TYPE_CHECKING:
     from .system import System
-
-FloatArray = npt.NDArray[np.float64]
-Blocks = list[FloatArray]
 
 
 LIFT = 1e-4

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import transposed
 from ..sums.cross_products import CrossProducts, PairMoments
-
-FloatArray = npt.NDArray[np.float64]
-Blocks = list[FloatArray]
 
 
 class Layout:
@@ -75,7 +72,7 @@ class Layout:
 
     def unflatten(self, lead: FloatArray, flat: FloatArray) -> Blocks:
         """Put the leading part and :meth:`flatten`'s back in the order of the formula."""
-        out: Blocks = [lead] * len(self.shapes)
+        out: list[FloatArray] = [lead] * len(self.shapes)
         for i in self.rest:
             out[i] = flat[self.spans[i]].reshape(*self.shapes[i], -1)
         return out

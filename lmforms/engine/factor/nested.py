@@ -12,13 +12,10 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray, IntArray
 from ..linalg.batched import inverse_cholesky, multiply, transposed
 from .schur import Shrink
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray, IntArray
 from ..linalg.batched import multiply
 from ..linalg.compiled import compiled_kernels
-from .coupling_pattern import Places
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
+from .coupling_pattern import SparsityPattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +44,8 @@ class Blocks:
 
 
 @dataclass(frozen=True, eq=False)
-class Pattern:
-    """Places of the lower triangle of a symmetric matrix, in CSC order.
+class SymmetricPattern:
+    """SparsityPattern of the lower triangle of a symmetric matrix, in CSC order.
 
     Attributes
     ----------
@@ -87,11 +84,11 @@ class Pattern:
 
 
 @dataclass(frozen=True, eq=False)
-class OnPattern:
+class PatternMatrix:
     """A symmetric matrix by its numbers on a pattern."""
 
     values: FloatArray
-    pattern: Pattern
+    pattern: SymmetricPattern
 
     def lower(self) -> Any:
         """The lower triangle as a CSC matrix."""
@@ -108,7 +105,9 @@ class OnPattern:
         return (lower + sp.tril(lower, -1).T).tocsr()
 
 
-def node_pattern(places: Places, check: Callable[[float], None]) -> tuple[IntArray, IntArray]:
+def node_pattern(
+    places: SparsityPattern, check: Callable[[float], None]
+) -> tuple[IntArray, IntArray]:
     """Lower triangle of the pattern of PP' + I, P = `places`: (indptr, indices).
 
     `check` is told the number of entries before they are allocated (or the best bound there
@@ -131,7 +130,7 @@ def scalar_pattern(
     nodes: tuple[IntArray, IntArray],
     shapes: Sequence[tuple[int, int]],
     spans: Mapping[int, slice],
-) -> Pattern:
+) -> SymmetricPattern:
     """Blocks in place of nodes.
 
     Parameters
@@ -183,4 +182,4 @@ def scalar_pattern(
     within = np.arange(begin[-1]) - np.repeat(begin[:-1], width)
     tall = np.repeat(height, width)
     starts = starts + within * tall - within * (within - 1) // 2
-    return Pattern(np.append(starts, base[-1]), indices, tuple(blocks), spans)
+    return SymmetricPattern(np.append(starts, base[-1]), indices, tuple(blocks), spans)

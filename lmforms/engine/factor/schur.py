@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import NumericalError
+from ...support.arrays import FloatArray
 
-FloatArray = npt.NDArray[np.float64]
 Shrink = Callable[[FloatArray], FloatArray]  # x ↦ Λ₂'x for x of shape (m, r)
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray
 from ..linalg.compiled import compiled_kernels
 from ..linalg.factor_pattern import entry_keys
 from ..linalg.sparse_cholesky import SparseCholesky, SparseFactored
 from .coupling import SparseCoupling
-from .pattern import OnPattern, Pattern
+from .pattern import PatternMatrix, SymmetricPattern
 from .schur import Shrink
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
 
 STRIPS = 2_000
 """Up to this size dense strips of BΛ₂ are solved for, where λ is singular."""
@@ -37,10 +33,12 @@ class SparseSolver:
         Of the same pattern.
     """
 
-    def __init__(self, pattern: Pattern, gram: FloatArray, cholesky: SparseCholesky) -> None:
+    def __init__(
+        self, pattern: SymmetricPattern, gram: FloatArray, cholesky: SparseCholesky
+    ) -> None:
         self.pattern = pattern
         self._gram = gram
-        self._full = OnPattern(gram, pattern).full()
+        self._full = PatternMatrix(gram, pattern).full()
         self._full.eliminate_zeros()  # most of the pattern is fill
         self._cholesky = cholesky
         own = cholesky.backend == "sparse"
@@ -51,7 +49,7 @@ class SparseSolver:
     def times(self, x: FloatArray) -> FloatArray:
         return np.asarray(self._full @ x)
 
-    def remaining(self, k: SparseCoupling) -> OnPattern:
+    def remaining(self, k: SparseCoupling) -> PatternMatrix:
         values = self._gram.copy()
         compiled = compiled_kernels("factor.sparse_kernels", k.places.work)
         if compiled is not None:
@@ -64,9 +62,9 @@ class SparseSolver:
             low = fill.indices >= of
             at = np.searchsorted(keys, entry_keys(fill.indptr, fill.indices)[low])
             values[at] -= fill.data[low]
-        return OnPattern(values, self.pattern)
+        return PatternMatrix(values, self.pattern)
 
-    def factor(self, b: OnPattern, lams: Sequence[FloatArray]) -> SparseFactored:
+    def factor(self, b: PatternMatrix, lams: Sequence[FloatArray]) -> SparseFactored:
         values = self.pattern.two_sided(b.values, lams)
         values[self.pattern.indptr[:-1]] += 1.0
         return self._cholesky.factor(values)
@@ -74,18 +72,18 @@ class SparseSolver:
     def _kept(self, z: FloatArray) -> FloatArray:
         return z[self._cholesky.where]
 
-    def outer(self, z: FloatArray, lams: Sequence[FloatArray]) -> OnPattern:
-        return OnPattern(self.pattern.two_sided(self._kept(z), lams, outer=True), self.pattern)
+    def outer(self, z: FloatArray, lams: Sequence[FloatArray]) -> PatternMatrix:
+        return PatternMatrix(self.pattern.two_sided(self._kept(z), lams, outer=True), self.pattern)
 
-    def level_blocks(self, values: OnPattern | FloatArray, i: int) -> FloatArray:
+    def level_blocks(self, values: PatternMatrix | FloatArray, i: int) -> FloatArray:
         block = next(b for b in self.pattern.blocks if b.row == b.col == i)
         places = block.at[block.own]
-        if isinstance(values, OnPattern):
+        if isinstance(values, PatternMatrix):
             return values.values[places]
         return values[self._cholesky.where[places]]
 
     def unshrunk_sum(
-        self, b: OnPattern, factored: SparseFactored, shrink: Shrink, i: int
+        self, b: PatternMatrix, factored: SparseFactored, shrink: Shrink, i: int
     ) -> FloatArray | None:
         m = self.pattern.m
         if m > STRIPS:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import MemoryLimitError
+from ...support.arrays import FloatArray
 from ..linalg.batched import mirrored, multiply, transposed
-from ..linalg.sparse_cholesky import SparseCholesky, check_backend
+from ..linalg.sparse_cholesky import FACTOR_BYTES, SparseCholesky, check_backend
 from ..sums.cross_products import CrossProducts
 from .assembly import (
     dense_coupling,
@@ -38,8 +38,6 @@ from .pattern import node_pattern, scalar_pattern
 from .schur import SchurSolver
 from .sparse import SparseSolver
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
 Path = Literal["auto", "dense", "sparse", "cholmod", "superlu"]
 
 DENSE_SCHUR = 1_500
@@ -74,9 +72,6 @@ COUPLING_BYTES = 32
 
 PATTERN_BYTES = 96
 """Bytes for every entry of S on its pattern, with B, S⁻¹ and what finds their places."""
-
-FACTOR_BYTES = 80
-"""Bytes for every entry of a sparse factor, with copies, selected inverse and work space."""
 
 
 @dataclass(frozen=True)

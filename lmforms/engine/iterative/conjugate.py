@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import NumericalError
+from ...support.arrays import FloatArray
 
-FloatArray = npt.NDArray[np.float64]
 Operator = Callable[[FloatArray], FloatArray]
 
 LIMIT = 1_000

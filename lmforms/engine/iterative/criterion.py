@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ...covariance import canonical_factor
 from ...errors import NumericalError
+from ...support.arrays import FloatArray
 from ..criterion.information import directions, gradient, information, level_gradients
 from ..criterion.problem import StructuredProblem
 from ..criterion.profiled import Profiled, marginal_moments, profiled
@@ -32,9 +32,6 @@ from .lanczos import log_determinant
 from .operator import Operator
 from .probes import TraceEstimate, diagonal_sums, sign_probes
 from .system import IterativeSystem
-
-FloatArray = npt.NDArray[np.float64]
-Blocks = list[FloatArray]
 
 SEARCH_TOLERANCE = 1e-8
 """Relative residual of the solves on the way to the optimum."""

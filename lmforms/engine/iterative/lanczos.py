@@ -19,13 +19,11 @@ split into a subspace and the rest.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import NumericalError
+from ...support.arrays import FloatArray
 from .conjugate import Operator as Product
 from .operator import Operator
-
-FloatArray = npt.NDArray[np.float64]
 
 STEPS = 300
 """Lanczos steps at most."""

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ...covariance import regular_inverse
 from ...errors import ModelError
+from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import inverse_cholesky, multiply, transposed
 from .conjugate import solve
 from .system import IterativeSystem
-
-FloatArray = npt.NDArray[np.float64]
-Blocks = list[FloatArray]
 
 
 @dataclass(frozen=True, eq=False)

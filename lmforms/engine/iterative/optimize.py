@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ...control import Control
 from ...errors import NumericalError
+from ...support.arrays import FloatArray
 from ..optimize.newton import SADDLE, QuadraticModel, next_radius
 from ..optimize.starting_values import moment_start
 from ..status import exhausted_message
@@ -24,8 +24,6 @@ from .criterion import (
     log_likelihood,
 )
 from .probes import sign_probes
-
-FloatArray = npt.NDArray[np.float64]
 
 RADIUS = 10.0
 """First trust radius, about that many standard errors; more where λ itself is (:func:`_radius`)."""
@@ -93,7 +91,7 @@ class _Search:
 
     def first(self, problem: IterativeProblem, theta: FloatArray) -> _Point:
         self.heights.append(0.0)
-        chart, theta = problem.charted(theta)
+        chart, theta = problem.in_principal_axes(theta)
         return _Point(evaluate(chart, theta, self.probes), 0.0)
 
     def __call__(self, best: _Point, problem: IterativeProblem, theta: FloatArray) -> _Point | None:
@@ -212,7 +210,7 @@ def _newton(run: _Search, best: _Point, tolerance: float) -> _Point:
         if model.decrement <= tolerance or run.exhausted or radius < 1e-9:
             return best
         step, length, predicted = model.step(radius)
-        trial = run(best, *best.at.problem.charted(best.at.theta + step))
+        trial = run(best, *best.at.problem.in_principal_axes(best.at.theta + step))
         actual = -np.inf if trial is None else best.height - trial.height
         ratio = actual / predicted
         radius = next_radius(radius, length, ratio)
@@ -236,12 +234,12 @@ def _model(at: IterativeEvaluation) -> QuadraticModel:
 def _leave_saddle(run: _Search, best: _Point, tolerance: float) -> _Point | None:
     """A lower point along a direction of negative curvature, or None."""
     problem, theta = best.at.problem, best.at.theta
-    for direction in _model(best.at).ways_down():
+    for direction in _model(best.at).negative_curvature_directions():
         for size in (1.0, 10.0, 0.1):
             for sign in (1.0, -1.0):
                 if run.exhausted:
                     return None
-                trial = run(best, *problem.charted(theta + sign * size * direction))
+                trial = run(best, *problem.in_principal_axes(theta + sign * size * direction))
                 if trial is not None and trial.height < best.height - tolerance:
                     return trial
     return None

@@ -21,13 +21,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray
 from ..linalg.batched import multiply, transposed
 from .conjugate import solve
 from .operator import Operator
-
-FloatArray = npt.NDArray[np.float64]
 
 PROBES = 10
 """Sign vectors: their noise in θ is then a few thousandths of a standard error."""

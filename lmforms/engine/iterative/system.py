@@ -12,14 +12,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray, IndexArray
 from ..factor import BlockInfo
 from ..factor.layout import Blocks, Layout
 from ..linalg.batched import multiply, transposed
 from ..sums.cross_products import CrossProducts
-
-FloatArray = npt.NDArray[np.float64]
 
 SPARSE_BYTES = 40
 """Bytes for every entry of a sparse CC' while its pattern is analysed."""
@@ -179,14 +177,14 @@ def _bytes(matrix: Any) -> int:
     return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
 
 
-def _sandwich(blocks: FloatArray, inner: FloatArray, at: npt.NDArray[np.intp]) -> FloatArray:
+def _sandwich(blocks: FloatArray, inner: FloatArray, at: IndexArray) -> FloatArray:
     """``blocks[p] inner[at[p]] blocks[p]'`` for every pair p."""
     if blocks.shape[1:] == (1, 1):
         return blocks * blocks * inner[at]
     return blocks @ inner[at] @ transposed(blocks)
 
 
-def _sums(values: FloatArray, at: npt.NDArray[np.intp], size: int) -> FloatArray:
+def _sums(values: FloatArray, at: IndexArray, size: int) -> FloatArray:
     """Sums of matrices by level, (size, k, k)."""
     k = values.shape[-1]
     out = np.empty((size, k, k))

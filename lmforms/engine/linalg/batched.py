@@ -7,11 +7,9 @@ unless the blocks are few.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import NumericalError
-
-FloatArray = npt.NDArray[np.float64]
+from ...support.arrays import FloatArray
 
 COMPILED_LEVELS = 50_000
 """From this many levels on compiled products repay the import of numba …"""

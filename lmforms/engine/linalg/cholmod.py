@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import MemoryLimitError
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
+from ...support.arrays import FloatArray, IntArray
+from .not_positive_definite import NotPositiveDefiniteError
 
 
 def have_cholmod() -> bool:
@@ -65,10 +63,8 @@ class Cholmod:
         m = len(self._indptr) - 1
         return sp.csc_matrix((values, self._indices, self._indptr), shape=(m, m))
 
-    def factor(self, values: FloatArray, nnz: int) -> tuple[Any, Any] | None:
+    def factor(self, values: FloatArray, nnz: int) -> tuple[Any, Any]:
         """L, with zeros where columns were taken together, and what solves with it.
-
-        None if a pivot is not positive.
 
         Parameters
         ----------
@@ -76,6 +72,10 @@ class Cholmod:
             Numbers on the lower triangle.
         nnz : int
             Entries of L, for messages.
+
+        Raises
+        ------
+        NotPositiveDefiniteError
         """
         from sksparse.cholmod import CholmodNotPositiveDefiniteError
 
@@ -83,7 +83,7 @@ class Cholmod:
             with _memory_errors(f"a factor with {nnz:,} entries"):
                 factored = self._symbolic.cholesky(self._matrix(values))
                 lower = factored.L()
-        except CholmodNotPositiveDefiniteError:
-            return None
+        except CholmodNotPositiveDefiniteError:  # which does not always tell the column
+            raise NotPositiveDefiniteError from None
         lower.sort_indices()
         return lower, factored

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from ...support.arrays import BoolArray, FloatArray
 
 SAFE = 1e-280, 1e280
 """Mean squares between these were computed without over- or underflow."""
@@ -57,7 +55,7 @@ def constant_columns(columns: FloatArray) -> BoolArray:
     return np.asarray(flat)
 
 
-def take_off(y: FloatArray, X: FloatArray) -> tuple[Any, FloatArray]:
+def subtract_shift(y: FloatArray, X: FloatArray) -> tuple[Any, FloatArray]:
     """A number c for each response and w with Xw = 1, so that y − c has fewer digits to lose.
 
     Parameters
@@ -74,7 +72,7 @@ def take_off(y: FloatArray, X: FloatArray) -> tuple[Any, FloatArray]:
 
     Examples
     --------
-    >>> c, w = take_off(np.array([1e12 + 0.5, 1e12 + 0.25]), np.ones((2, 1)))
+    >>> c, w = subtract_shift(np.array([1e12 + 0.5, 1e12 + 0.25]), np.ones((2, 1)))
     >>> float(c), w
     (1000000000000.5, array([1.]))
     """

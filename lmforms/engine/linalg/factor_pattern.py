@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import IntArray
 from .compiled import compiled_kernels
-from .elimination import (
-    factor_rows,
-    inverse_order,
-    rows_below_diagonal,
-    tree_and_counts,
-)
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
 
 PER_COLUMN = 50.0
 """Pairs of entries that cost as much in compiled code as one column costs in Python."""
@@ -47,6 +37,10 @@ class FactorPattern:
     @property
     def m(self) -> int:
         return len(self.indptr) - 1
+
+    @property
+    def nnz(self) -> int:
+        return len(self.indices)
 
     @cached_property
     def work(self) -> float:
@@ -116,79 +110,3 @@ def entry_keys(indptr: IntArray, indices: IntArray) -> IntArray:
     """column·m + row of every entry of a CSC matrix: sorted if its rows are."""
     m = len(indptr) - 1
     return np.repeat(np.arange(m, dtype=np.int64) * m, np.diff(indptr)) + indices
-
-
-def factor_pattern(
-    indptr: IntArray, indices: IntArray, order: IntArray, tree: tuple[IntArray, IntArray]
-) -> FactorPattern:
-    """The pattern of L from the lower triangle of a matrix.
-
-    Parameters
-    ----------
-    indptr, indices : ndarray of int
-        Lower triangle by columns with the whole diagonal.
-    order : ndarray of int (m,)
-        Rows in the order of elimination.
-    tree : tuple of ndarray
-        :func:`elimination_tree` in this order.
-    """
-    parent, counts = tree
-    ends = np.concatenate([[0], np.cumsum(counts)])
-    kernels = _kernels(indices)
-    if kernels is None:
-        start, index = rows_below_diagonal(indptr, indices, order)
-        return FactorPattern(ends, np.asarray(factor_rows(start, index, parent, ends)))
-    start, index = kernels.rows_below_diagonal(indptr, indices, order)
-    return FactorPattern(ends, kernels.factor_rows(start, index, parent, ends))
-
-
-def elimination_tree(
-    indptr: IntArray, indices: IntArray, order: IntArray, most: float = np.inf
-) -> tuple[IntArray, IntArray]:
-    """Parents of the columns of L (−1 for none), and how many entries they have.
-
-    Counting stops soon after `most` entries in all.
-
-    Parameters
-    ----------
-    indptr, indices, order, most
-        See :func:`factor_pattern`.
-
-    Returns
-    -------
-    parent, counts : ndarray of int64 (m,)
-    """
-    kernels = _kernels(indices)
-    if kernels is None:
-        parent, counts = tree_and_counts(*rows_below_diagonal(indptr, indices, order), most)
-    else:
-        rows = kernels.rows_below_diagonal(indptr, indices, order)
-        parent, counts = kernels.tree_and_counts(*rows, most)
-    return parent, counts
-
-
-def subtrees_together(
-    tree: tuple[IntArray, IntArray],
-) -> tuple[IntArray, tuple[IntArray, IntArray]]:
-    """An order of the columns in which panels are long, with the tree in that order.
-
-    Fill does not change. Of a complete tree only.
-
-    Returns
-    -------
-    order : ndarray of int64 (m,)
-    tree : tuple of ndarray
-    """
-    from .elimination import tree_postorder
-
-    parent, counts = tree
-    by_count = np.argsort(counts, kind="stable")
-    kernels = _kernels(counts)
-    order = (tree_postorder if kernels is None else kernels.tree_postorder)(parent, by_count)
-    above = parent[order]
-    place = inverse_order(order)
-    return order, (np.where(above >= 0, place[above], -1), counts[order])
-
-
-def _kernels(entries: IntArray) -> Any:
-    return compiled_kernels("linalg.ordering_kernels", PER_COLUMN * len(entries))

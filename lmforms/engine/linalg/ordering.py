@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import IntArray
 from .compiled import compiled_kernels
-from .factor_pattern import PER_COLUMN, elimination_tree, subtrees_together
-
-IntArray = npt.NDArray[np.integer[Any]]
-Tree = tuple[IntArray, IntArray]
+from .elimination import EliminationTree, elimination_tree
+from .factor_pattern import PER_COLUMN
 
 DENSE_ROW, DENSE_ROWS = 16, 10.0
 """Rows with more than DENSE_ROWS·√m neighbours, and DENSE_ROW at least, are eliminated last:
@@ -21,7 +17,7 @@ nothing."""
 
 def fill_reducing_order(
     indptr: IntArray, indices: IntArray, most: float = np.inf
-) -> tuple[IntArray, Tree]:
+) -> tuple[IntArray, EliminationTree]:
     """Approximate minimum degree, compiled; SuperLU's for patterns that do not repay numba.
 
     Parameters
@@ -34,8 +30,8 @@ def fill_reducing_order(
     Returns
     -------
     order : ndarray of int64 (m,)
-    tree : tuple of ndarray
-        :func:`.elimination_tree` in this order.
+    tree : EliminationTree
+        In this order. Panels of L are long: subtrees are in one piece.
 
     References
     ----------
@@ -49,10 +45,11 @@ def fill_reducing_order(
     dense = max(DENSE_ROW, int(DENSE_ROWS * (len(indptr) - 1) ** 0.5))
     order = compiled.minimum_degree(*compiled.adjacency(indptr, indices), dense)
     tree = elimination_tree(indptr, indices, order, most)
-    if tree[1].sum() > most:  # the tree is not complete
+    if not tree.complete:
         return order, tree
-    within, tree = subtrees_together(tree)
-    return order[within], tree
+    by_count = np.argsort(tree.counts, kind="stable")
+    within = compiled.tree_postorder(tree.parent, by_count)
+    return order[within], tree.permuted(within)
 
 
 def _superlu_order(indptr: IntArray, indices: IntArray) -> IntArray:

@@ -20,21 +20,105 @@ import numba
 import numpy as np
 
 from .compiled import compiled
-from .elimination import factor_rows as _factor_rows
-from .elimination import tree_and_counts as _tree_and_counts
-from .elimination import tree_postorder as _tree_postorder
 
 _PLACES, _INDEX = "int64[::1]", "int32[::1]"
 
-tree_and_counts = compiled(f"Tuple(({_PLACES}, {_PLACES}))({_PLACES}, {_INDEX}, float64)")(
-    _tree_and_counts
-)
-factor_rows = compiled(f"{_INDEX}({_PLACES}, {_INDEX}, {_PLACES}, {_PLACES})")(_factor_rows)
-tree_postorder = compiled(f"{_PLACES}({_PLACES}, {_PLACES})")(_tree_postorder)
+
+@compiled(f"Tuple(({_PLACES}, {_PLACES}))({_PLACES}, {_INDEX}, float64)")
+def tree_and_counts(start: Any, index: Any, most: Any) -> Any:
+    """Parents in the elimination tree, and the entries of every column of L."""
+    m = len(start) - 1
+    parent = np.full(m, -1, np.int64)
+    counts = np.ones(m, np.int64)
+    seen = np.full(m, -1, np.int64)
+    total = m
+    for i in range(m):
+        seen[i] = i
+        for p in range(start[i], start[i + 1]):
+            k = np.int64(index[p])
+            while seen[k] != i:
+                if parent[k] < 0:
+                    parent[k] = i
+                counts[k] += 1
+                total += 1
+                seen[k] = i
+                k = parent[k]
+        if total > most:
+            break
+    return parent, counts
 
 
-@compiled(f"void({_PLACES}, {_INDEX}, {_PLACES}, {_PLACES}, {_INDEX})")
-def _both_triangles(start: Any, index: Any, free: Any, ends: Any, out: Any) -> None:
+@compiled(f"{_INDEX}({_PLACES}, {_INDEX}, {_PLACES}, {_PLACES})")
+def factor_rows(start: Any, index: Any, parent: Any, ends: Any) -> Any:
+    """Rows of every column of L, ascending, whose columns start at `ends`."""
+    m = len(start) - 1
+    free = ends[:-1].copy()
+    rows = np.empty(ends[m], np.int32)
+    seen = np.full(m, -1, np.int64)
+    for i in range(m):
+        seen[i] = i
+        rows[free[i]] = i
+        free[i] += 1
+        for p in range(start[i], start[i + 1]):
+            k = np.int64(index[p])
+            while seen[k] != i:
+                rows[free[k]] = i
+                free[k] += 1
+                seen[k] = i
+                k = parent[k]
+    return rows
+
+
+@compiled(f"{_PLACES}({_PLACES}, {_PLACES})")
+def tree_postorder(parent: Any, by_count: Any) -> Any:
+    """Columns with every subtree in one piece, its children in the order of `by_count`.
+
+    Parameters
+    ----------
+    parent : ndarray of int64 (m,)
+    by_count : ndarray of int64 (m,)
+        All columns, those with few entries first: the child with most entries then comes
+        immediately before its parent, and can be taken together with it.
+    """
+    m = len(parent)
+    child = np.full(m + 1, -1, np.int64)
+    sibling = np.full(m, -1, np.int64)
+    for n in range(m - 1, -1, -1):
+        j = by_count[n]
+        above = parent[j] if parent[j] >= 0 else m
+        sibling[j] = child[above]
+        child[above] = j
+    order = np.empty(m, np.int64)
+    stack = np.empty(m + 1, np.int64)
+    depth, done = 0, 0
+    j = child[m]
+    while True:
+        while j >= 0:
+            stack[depth] = j
+            depth += 1
+            j = child[j]
+        if depth == 0:
+            break
+        depth -= 1
+        j = stack[depth]
+        order[done] = j
+        done += 1
+        j = sibling[j]
+    return order
+
+
+@compiled(f"void({_PLACES}, {_PLACES}, {_PLACES}, {_INDEX})")
+def by_rows(rows: Any, cols: Any, free: Any, out: Any) -> None:
+    """Columns of the entries off the diagonal, row by row; row i starts at free[i]."""
+    for p in range(len(rows)):
+        i = rows[p]
+        if cols[p] != i:
+            out[free[i]] = cols[p]
+            free[i] += 1
+
+
+@compiled(f"void({_PLACES}, {_INDEX}, {_PLACES}, {_INDEX})")
+def _both_triangles(start: Any, index: Any, free: Any, out: Any) -> None:
     m = len(start) - 1
     for j in range(m):
         for p in range(start[j], start[j + 1]):
@@ -46,38 +130,13 @@ def _both_triangles(start: Any, index: Any, free: Any, ends: Any, out: Any) -> N
                 free[j] += 1
 
 
-@compiled(f"void({_PLACES}, {_INDEX}, {_PLACES}, {_PLACES}, {_INDEX})")
-def _left_of_diagonal(start: Any, index: Any, place: Any, free: Any, out: Any) -> None:
-    m = len(start) - 1
-    for j in range(m):
-        for p in range(start[j], start[j + 1]):
-            a, b = place[j], place[index[p]]
-            if a != b:
-                row = max(a, b)
-                out[free[row]] = min(a, b)
-                free[row] += 1
-
-
-def rows_below_diagonal(indptr: Any, indices: Any, order: Any) -> Any:
-    """See :func:`.elimination.rows_below_diagonal`."""
-    m = len(order)
-    place = np.empty(m, dtype=np.int64)
-    place[order] = np.arange(m)
-    rows, cols = place[indices], np.repeat(place, np.diff(indptr))
-    counts = np.bincount(np.maximum(rows, cols), minlength=m) - 1  # without the diagonal
-    start = np.concatenate([[0], np.cumsum(counts)])
-    out = np.empty(start[-1], dtype=np.int32)
-    _left_of_diagonal(indptr, indices, place, start[:-1].copy(), out)  # type: ignore[call-arg]
-    return start, out
-
-
 def adjacency(indptr: Any, indices: Any) -> Any:
     """Both triangles without the diagonal, by columns, of a lower triangle with it."""
     m = len(indptr) - 1
     counts = np.bincount(indices, minlength=m) + np.diff(indptr) - 2
-    start = np.concatenate([[0], np.cumsum(counts)])
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     out = np.empty(start[-1], dtype=np.int32)
-    _both_triangles(indptr, indices, start[:-1].copy(), start, out)  # type: ignore[call-arg]
+    _both_triangles(indptr, indices, start[:-1].copy(), out)  # type: ignore[call-arg]
     return start, out
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray
 from .factor_pattern import FactorPattern
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def factor_in_place(pattern: FactorPattern, values: FloatArray, least: float) -> int:

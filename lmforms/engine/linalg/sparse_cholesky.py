@@ -11,42 +11,31 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ...errors import ArgumentError, NumericalError
+from ...errors import ArgumentError
+from ...support.arrays import FloatArray, IntArray
+from . import compiled
 from .cholmod import Cholmod, have_cholmod
 from .compiled import compiled_kernels
-from .elimination import inverse_order
-from .factor_pattern import (
-    PER_COLUMN,
-    FactorPattern,
+from .elimination import (
     elimination_tree,
-    entry_keys,
-    factor_pattern,
+    pattern_of_factor,
+    permuted_entries,
 )
+from .factor_pattern import PER_COLUMN, FactorPattern, entry_keys
+from .not_positive_definite import NotPositiveDefiniteError
 from .ordering import fill_reducing_order
 from .takahashi import selected_inverse
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.integer[Any]]
-
-
-class NotPositiveDefiniteError(NumericalError):
-    """A pivot that is not positive enough.
-
-    Attributes
-    ----------
-    row : int or None
-        The row of the matrix that was being eliminated, where it is known.
-    """
-
-    def __init__(self, row: int | None = None) -> None:
-        super().__init__("the matrix is not positive definite.")
-        self.row = row
+FACTOR_BYTES = 80
+"""Bytes for every entry of a factor, with copies, selected inverse and work space."""
 
 
 def sparse_backend(asked: str, entries: int) -> str:
     """Which backend factors a pattern with so many entries.
+
+    The package's own is the fastest of the three wherever loading numba pays: CHOLMOD is taken
+    when asked for, or where numba cannot be imported.
 
     Parameters
     ----------
@@ -62,7 +51,10 @@ def sparse_backend(asked: str, entries: int) -> str:
     check_backend(asked)
     if asked != "auto":
         return asked
-    if _have_numba(PER_COLUMN * entries):
+    work = PER_COLUMN * entries
+    if work < compiled.COMPILED_WORK:
+        return "superlu"
+    if _have_numba(work):
         return "sparse"
     return "cholmod" if have_cholmod() else "superlu"
 
@@ -127,23 +119,21 @@ class SparseCholesky:
 
     @property
     def counts(self) -> IntArray:
-        return self._tree[1]
+        return self._tree.counts
 
     @property
     def nnz(self) -> int:
-        return int(self.counts.sum())
+        return self._tree.nnz
 
     @cached_property
     def pattern(self) -> FactorPattern:
         """The pattern of L."""
-        return factor_pattern(self._indptr, self._indices, self.order, self._tree)
+        return pattern_of_factor(self._indptr, self._indices, self.order, self._tree)
 
     @cached_property
     def where(self) -> IntArray:
         """Where the entries of the matrix are stored in L."""
-        place = inverse_order(self.order)
-        rows, cols = place[self._indices], np.repeat(place, np.diff(self._indptr))
-        found = self.pattern.places(np.minimum(rows, cols), np.maximum(rows, cols))
+        found = self.pattern.places(*permuted_entries(self._indptr, self._indices, self.order))
         return found.astype(np.int32 if self.nnz < 2**31 else np.int64)
 
     def factor(self, values: FloatArray, least: float = 0.0) -> SparseFactored:
@@ -162,10 +152,8 @@ class SparseCholesky:
         """
         if self.backend == "sparse":
             return self._compiled(values, least)
-        found = self._by_cholmod(values) if self.backend == "cholmod" else self._by_superlu(values)
-        if found is None:
-            raise NotPositiveDefiniteError
-        data, solver = found
+        by = self._by_cholmod if self.backend == "cholmod" else self._by_superlu
+        data, solver = by(values)
         low = np.flatnonzero(~(data[self.pattern.indptr[:-1]] ** 2 > least))
         if len(low):
             raise NotPositiveDefiniteError(int(self.order[low[0]]))
@@ -181,14 +169,11 @@ class SparseCholesky:
             raise NotPositiveDefiniteError(int(self.order[bad]))
         return SparseFactored(data, self.order, self.pattern)
 
-    def _by_cholmod(self, values: FloatArray) -> tuple[FloatArray, Any] | None:
-        found = self._cholmod.factor(values, self.nnz)
-        if found is None:
-            return None
-        lower, solver = found
+    def _by_cholmod(self, values: FloatArray) -> tuple[FloatArray, Any]:
+        lower, solver = self._cholmod.factor(values, self.nnz)
         return self._on_pattern(lower), solver
 
-    def _by_superlu(self, values: FloatArray) -> tuple[FloatArray, Any] | None:
+    def _by_superlu(self, values: FloatArray) -> tuple[FloatArray, Any]:
         import scipy.sparse as sp
         from scipy.sparse.linalg import splu
 
@@ -202,11 +187,16 @@ class SparseCholesky:
                 options={"SymmetricMode": True},
             )
         except RuntimeError:  # an exactly zero pivot
-            return None
-        pivots = factored.U.diagonal()
-        if not (pivots > 0).all() or (factored.perm_r != factored.perm_c).any():
-            return None
+            raise NotPositiveDefiniteError from None
+        if (factored.perm_r != factored.perm_c).any():
+            raise NotPositiveDefiniteError
+        place, pivots = factored.perm_c, factored.U.diagonal()
+        low = np.flatnonzero(~(pivots > 0))
+        if len(low):
+            raise NotPositiveDefiniteError(int(self.order[np.argsort(place)[low[0]]]))
         lower = (factored.L @ sp.diags(np.sqrt(pivots))).tocsc()
+        if (place != np.arange(self.m)).any():  # subtrees in another order, which L can undo
+            lower = lower[place][:, place]
         lower.sort_indices()
 
         def solver(rhs: FloatArray) -> FloatArray:
@@ -221,8 +211,7 @@ class SparseCholesky:
         """Both triangles in the order of elimination, and where their numbers come from."""
         import scipy.sparse as sp
 
-        place = inverse_order(self.order)
-        rows, cols = place[self._indices], np.repeat(place, np.diff(self._indptr))
+        cols, rows = permuted_entries(self._indptr, self._indices, self.order)
         source = np.arange(len(rows))
         off = rows != cols
         where = (np.concatenate([rows, cols[off]]), np.concatenate([cols, rows[off]]))
@@ -239,6 +228,32 @@ class SparseCholesky:
         keys = entry_keys(lower.indptr, lower.indices)
         at = np.minimum(np.searchsorted(keys, pattern.keys), len(keys) - 1)
         return np.where(keys[at] == pattern.keys, lower.data[at], 0.0)
+
+
+def cholesky_of(matrix: Any, least: float = 0.0) -> tuple[SparseCholesky, SparseFactored]:
+    """Order and factor one symmetric matrix of scipy.sparse.
+
+    Parameters
+    ----------
+    matrix : sparse (m, m)
+    least : float
+        See :meth:`SparseCholesky.factor`.
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+    """
+    import scipy.sparse as sp
+
+    m = matrix.shape[0]
+    # the diagonal belongs to the pattern even where it is zero
+    lower = sp.tril(matrix, format="coo")
+    at = np.arange(m)
+    where = (np.concatenate([lower.row, at]), np.concatenate([lower.col, at]))
+    full = sp.csc_matrix((np.concatenate([lower.data, np.zeros(m)]), where), shape=(m, m))
+    full.sort_indices()
+    cholesky = SparseCholesky(full.indptr, full.indices)
+    return cholesky, cholesky.factor(full.data, least)
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +293,8 @@ class SparseFactored:
             return np.asarray(self.solver(rhs)).reshape(rhs.shape)
         from . import cholesky_kernels as kernels
 
-        x = np.array(rhs.reshape(len(rhs), -1)[self.order], dtype=np.float64, order="C")
+        columns = rhs if rhs.ndim > 1 else rhs[:, None]
+        x = np.ascontiguousarray(columns[self.order], dtype=np.float64)
         kernels.solve_both(self.pattern.indptr, self.pattern.indices, self.values, x)
         out = np.empty_like(x)
         out[self.order] = x

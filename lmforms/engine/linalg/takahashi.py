@@ -21,13 +21,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray
 from .compiled import compiled_kernels
 from .factor_pattern import PER_COLUMN, FactorPattern
 from .panel_cholesky import panel_arrays, write_panel
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def selected_inverse(pattern: FactorPattern, values: FloatArray) -> FloatArray:

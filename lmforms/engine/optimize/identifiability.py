@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from ...control import Control
 from ...covariance import Covariance, Stacked
 from ...errors import NumericalError
+from ...support.arrays import FloatArray
 from ..criterion.evaluate import Evaluation, Problem, evaluate
 from ..iterative import IterativeEvaluation, IterativeOptimum, IterativeProblem
 from .minimize import Optimum, minimize
-
-FloatArray = npt.NDArray[np.float64]
 
 SUSPECT = 1e-5
 """Curvature below this share of ln|A|'s own is looked at more closely."""

@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import NumericalError
+from ...support.arrays import FloatArray
 from ..criterion.curvature import curvature_is_cheap
 from ..criterion.evaluate import Evaluation, Problem, differentiate, evaluate
 from .newton import QuadraticModel, next_radius
-
-FloatArray = npt.NDArray[np.float64]
 
 RADIUS = 20.0
 """First trust radius, in units where the information has a unit diagonal."""
@@ -67,7 +65,7 @@ def local_minimum(
     """The minimum that leads down from `first`, and what a further step there promises."""
     best = first
     for _ in range(ROUNDS):
-        best, decrement, last = _newton(run, differentiate(_charted(best)), tolerance)
+        best, decrement, last = _newton(run, differentiate(_in_principal_axes(best)), tolerance)
         least = value_tolerance(best, tolerance)
         other = _leave_saddle(run, best)
         if other is None and decrement > least and not run.exhausted:
@@ -88,7 +86,7 @@ def rough_minimum(run: Run, problem: Problem, first: Evaluation, tolerance: floa
     """Where a search from `first` leads to, to a coarse `tolerance`."""
     best = first
     for _ in range(ROUNDS):
-        best, _, _ = _newton(run, differentiate(_charted(best)), tolerance)
+        best, _, _ = _newton(run, differentiate(_in_principal_axes(best)), tolerance)
         other = _leave_saddle(run, best)
         if other is None:
             break
@@ -128,7 +126,7 @@ def _newton(run: Run, best: Evaluation, tolerance: float) -> tuple[Evaluation, f
             if not exact:
                 secant = _learn(secant, best, trial)
         else:
-            trial = differentiate(_charted(trial))
+            trial = differentiate(_in_principal_axes(trial))
             secant = np.zeros_like(secant)
         best = trial
         model = _model(best, secant)
@@ -170,7 +168,7 @@ def _model(at: Evaluation, secant: FloatArray | None = None) -> QuadraticModel:
 def _leave_saddle(run: Run, best: Evaluation) -> Evaluation | None:
     """A lower point along a direction of negative curvature, or None."""
     found = best
-    for direction in _model(best).ways_down():
+    for direction in _model(best).negative_curvature_directions():
         for size in (0.001, 0.01, 0.1, 1.0):
             for sign in (1.0, -1.0):
                 if run.exhausted:
@@ -203,9 +201,9 @@ def _quasi_newton(run: Run, best: Evaluation) -> Evaluation | None:
     return None if found is None else differentiate(found)
 
 
-def _charted(at: Evaluation) -> Evaluation:
+def _in_principal_axes(at: Evaluation) -> Evaluation:
     """The same point in the principal axes of each λ."""
-    problem, theta = at.problem.charted(at.theta)
+    problem, theta = at.problem.in_principal_axes(at.theta)
     return replace(at, problem=problem, theta=theta)
 
 

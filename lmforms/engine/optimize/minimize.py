@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ...control import Control
+from ...support.arrays import FloatArray
 from ..criterion.evaluate import Evaluation, Problem, differentiate
 from ..status import exhausted_message, other_optima_message
 from .local_search import Run, local_minimum, value_tolerance
 from .other_optima import lowest_optimum
 from .starting_values import moment_start
-
-FloatArray = npt.NDArray[np.float64]
 
 SIZES = (0.1, 1.0, 10.0, 100.0)
 """Standard deviations, in units of σ, tried as a start beside the moments if levels are uneven."""

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from ...support.arrays import FloatArray
 
 FLOOR = 1e-7
 """Smallest |eigenvalue| of the scaled information that a Newton step divides by."""
@@ -88,7 +87,7 @@ class QuadraticModel:
         predicted = -float(self.slope @ z + 0.5 * curvature @ z**2)
         return self.vectors @ z / self.scale, length, predicted
 
-    def ways_down(self) -> Iterator[FloatArray]:
+    def negative_curvature_directions(self) -> Iterator[FloatArray]:
         """Directions of negative curvature, one standard error long."""
         for j in np.flatnonzero(self.values < SADDLE):
             yield self.vectors[:, j] / self.scale

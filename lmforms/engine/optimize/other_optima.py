@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from ...covariance import Stacked
+from ...support.arrays import FloatArray
 from ..criterion.evaluate import Evaluation, Problem
 from .local_search import Run, local_minimum, rough_minimum
 from .variance_curves import other_minima
-
-FloatArray = npt.NDArray[np.float64]
 
 FEW_CANDIDATES, CANDIDATES = 3, 8
 """Minima of curves that are searched from: usually, and in delicate models."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray
 from ..criterion.evaluate import Problem
 from ..sums.pilot import level_fit
 
 if TYPE_CHECKING:
     from ..iterative import IterativeProblem
 
-FloatArray = npt.NDArray[np.float64]
 
 SMALLEST = 0.05
 """Start no standard deviation below this share of σ: the way down from there is short."""

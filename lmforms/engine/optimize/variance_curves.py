@@ -25,12 +25,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray
 from ..criterion.curvature import has_few_effects, marginal_matrix
 from ..criterion.evaluate import Evaluation
-
-FloatArray = npt.NDArray[np.float64]
 
 STEPS = np.linspace(0.0, 1.0, 36)
 """Where a curve is evaluated, from the logarithm of the smallest variance to that of the largest.

@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import NumericalError
+from ...support.arrays import FloatArray, IndexArray
 from ..rows import FactorRows, ModelRows
 from .pilot import SWEEPS, level_fit, row_values, sums_by_level
 from .scaling import EMPTIED, Scaling
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 
 DENSE_KEYS = 1 << 22
 """Up to this many pairs of levels are counted in a table; beyond, by sorting."""
@@ -53,8 +50,8 @@ class PairMoments:
     blocks : ndarray (m, k_a, k_b)
     """
 
-    rows: IntArray
-    cols: IntArray
+    rows: IndexArray
+    cols: IndexArray
     blocks: FloatArray
 
     def times(self, x: FloatArray, levels: int) -> FloatArray:
@@ -66,7 +63,7 @@ class PairMoments:
         return _block_sums(self.blocks.swapaxes(1, 2), self.cols, x[self.rows], levels)
 
 
-def _block_sums(blocks: FloatArray, at: IntArray, x: FloatArray, levels: int) -> FloatArray:
+def _block_sums(blocks: FloatArray, at: IndexArray, x: FloatArray, levels: int) -> FloatArray:
     out = np.empty((levels, blocks.shape[1], x.shape[2]))
     for a in range(blocks.shape[1]):
         for c in range(x.shape[2]):
@@ -213,7 +210,7 @@ def _pair(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> 
     return PairMoments(present // b.n_levels, present % b.n_levels, blocks)
 
 
-def _meetings(a: FactorRows, b: FactorRows) -> tuple[IntArray, IntArray]:
+def _meetings(a: FactorRows, b: FactorRows) -> tuple[IndexArray, IndexArray]:
     """Level of a × levels of b + level of b of all that meet, ascending; each row's place."""
     keys, limit = a.codes * b.n_levels + b.codes, a.n_levels * b.n_levels
     if limit > DENSE_KEYS:  # where levels of one meet one of the other, nothing need be sorted
@@ -227,14 +224,14 @@ def _meetings(a: FactorRows, b: FactorRows) -> tuple[IntArray, IntArray]:
     return _distinct(keys, limit)
 
 
-def _one_each(factor: FactorRows, keys: IntArray) -> IntArray | None:
+def _one_each(factor: FactorRows, keys: IndexArray) -> IndexArray | None:
     """The key that all rows of a level have (−1 without rows), if they have one."""
     found = np.full(factor.n_levels, -1, dtype=np.intp)
     found[factor.codes] = keys
     return found if (found[factor.codes] == keys).all() else None
 
 
-def _distinct(keys: IntArray, limit: int) -> tuple[IntArray, IntArray]:
+def _distinct(keys: IndexArray, limit: int) -> tuple[IndexArray, IndexArray]:
     """Sorted distinct keys, and the place of each key among them."""
     if limit > DENSE_KEYS:
         present, where = np.unique(keys, return_inverse=True)

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from ...support.arrays import FloatArray
 from ..rows import FactorRows
-
-FloatArray = npt.NDArray[np.float64]
 
 SWEEPS = 3
 """Rounds over the grouping factors at most."""

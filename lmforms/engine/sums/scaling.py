@@ -18,22 +18,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ...covariance import Covariance, Stacked
 from ...errors import NumericalError
+from ...support.arrays import FloatArray
 from ..exact_fit import resolution
 from ..linalg.column_sizes import (
     constant_columns,
     least_squares,
     root_mean_squares,
-    take_off,
+    subtract_shift,
     triangular_root,
 )
 from ..rows import ModelRows
 from .pilot import random_pilot
 
-FloatArray = npt.NDArray[np.float64]
 Whitening = Callable[[FloatArray], FloatArray]
 
 ILL_CONDITIONED = 1e-9
@@ -103,12 +102,16 @@ class Scaling:
     y_scale : float
         s.
     shift : float
-        Taken off the response before anything else (see
-        :func:`lmforms.engine.linalg.column_sizes.take_off`). shift_beta : ndarray (p,) What the
-        shift adds to the coefficients of X. resolution : float Residuals, whitened and in the
-        user's units, that are rounding. bases : tuple of AffineMap For the basis of each
-        grouping factor. b_pilot : tuple of ndarray (q, k, p + 1) B₀, pilot random effects of
-        every column of [X̃ ỹ].
+        Taken off the response before anything else, see
+        :func:`~lmforms.engine.linalg.column_sizes.subtract_shift`.
+    shift_beta : ndarray (p,)
+        What the shift adds to the coefficients of X.
+    resolution : float
+        Residuals, whitened and in the user's units, that are rounding.
+    bases : tuple of AffineMap
+        For the basis of each grouping factor.
+    b_pilot : tuple of ndarray (q, k, p + 1)
+        B₀, pilot random effects of every column of [X̃ ỹ].
     """
 
     x: AffineMap
@@ -164,7 +167,7 @@ def choose_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scalin
     _check_magnitudes(rows)
     x = _orthonormal(rows.X, root)
     X = x(rows.X)
-    shift, w = take_off(rows.y, rows.X)
+    shift, w = subtract_shift(rows.y, rows.X)
     y = rows.y - shift
     gamma = least_squares(root(X), root(y))
     size = _rms(root(y))

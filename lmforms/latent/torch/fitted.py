@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import ArgumentError
-from ..data import FloatArray
+from ...support.arrays import FloatArray
 from ..form import LinearMixedForm
 
 

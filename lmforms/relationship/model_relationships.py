@@ -38,7 +38,7 @@ def check_relationship(relationship: Any, names: list[str]) -> dict[str, Any]:
     return dict(relationship)
 
 
-def relate(
+def align_relationships(
     design: Design, relationship: Mapping[str, Any]
 ) -> tuple[Design, dict[str, Relationship]]:
     """The design with all labelled levels, and the covariances in their order.

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ..support.arrays import FloatArray
 from .constant import only_rounding
-from .data import FloatArray, Modalities, Modality, Side, squared_norm
+from .data import Modalities, Modality, Side, squared_norm
 from .objective import Codes, Loadings
 
 # Share of a column's mean square that is the least noise assumed: data without any would divide

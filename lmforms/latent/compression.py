@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from .data import FloatArray, Modalities, Modality
+from ..support.arrays import FloatArray
+from .data import Modalities, Modality
 
 TALL = 4  # rows for each column from which R is much smaller than D
 # Sums and their eigenvectors run near the machine's peak, the thin products of a sweep far from

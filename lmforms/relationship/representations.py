@@ -10,15 +10,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ..support.arrays import FloatArray, IndexArray
 from .factors import Sparse, Triangle, dense_root, sparse_root
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 
-
-class Form(ABC):
+class Representation(ABC):
     """One covariance K of q levels, in one representation."""
 
     name: str
@@ -38,11 +35,11 @@ class Form(ABC):
         """K (q, q)."""
 
     @abstractmethod
-    def marginal(self, at: IntArray) -> Form:
+    def marginal(self, at: IndexArray) -> Representation:
         """The covariance of the levels at these places, in this order."""
 
     @abstractmethod
-    def arranged(self, at: IntArray) -> Form:
+    def arranged(self, at: IndexArray) -> Representation:
         """What stays of K when a model needs the levels `at`, these in front."""
 
     @property
@@ -52,7 +49,7 @@ class Form(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Dense(Form):
+class Dense(Representation):
     """K itself (q, q)."""
 
     K: FloatArray
@@ -68,14 +65,14 @@ class Dense(Form):
     def dense(self) -> FloatArray:
         return self.K.copy()
 
-    def marginal(self, at: IntArray) -> Dense:
+    def marginal(self, at: IndexArray) -> Dense:
         return Dense(self.K[np.ix_(at, at)])
 
     arranged = marginal
 
 
 @dataclass(frozen=True, eq=False)
-class SparseForm(Form):
+class SparseForm(Representation):
     """K itself (q, q), with few entries."""
 
     K: Sparse
@@ -91,14 +88,14 @@ class SparseForm(Form):
     def dense(self) -> FloatArray:
         return np.asarray(self.K.toarray())
 
-    def marginal(self, at: IntArray) -> SparseForm:
+    def marginal(self, at: IndexArray) -> SparseForm:
         return SparseForm(self.K.tocsr()[at].tocsc()[:, at])
 
     arranged = marginal
 
 
 @dataclass(frozen=True, eq=False)
-class LowRank(Form):
+class LowRank(Representation):
     """K = `factor` · `factor`' of (q, r), as it was given."""
 
     factor: FloatArray
@@ -120,7 +117,7 @@ class LowRank(Form):
     def dense(self) -> FloatArray:
         return np.asarray(self.factor @ self.factor.T)
 
-    def marginal(self, at: IntArray) -> LowRank:
+    def marginal(self, at: IndexArray) -> LowRank:
         return LowRank(self.factor[at])
 
     arranged = marginal
@@ -137,7 +134,7 @@ def _square_root(factor: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class Precision(Form):
+class Precision(Representation):
     """K⁻¹ = `matrix`, sparse, with a triangle that factors it.
 
     Attributes
@@ -151,7 +148,7 @@ class Precision(Form):
 
     matrix: Sparse
     triangle: Sparse
-    order: IntArray
+    order: IndexArray
     name = "sparse precision"
 
     @property
@@ -171,14 +168,14 @@ class Precision(Form):
         root = self.root()
         return np.asarray(root @ root.T)
 
-    def marginal(self, at: IntArray) -> Dense:
+    def marginal(self, at: IndexArray) -> Dense:
         # leaving levels out fills the inverse; K[at, at] = R'R with R = W⁻ᵀE
         picks = np.zeros((self.q, len(at)))
         picks[np.argsort(self.order)[at], np.arange(len(at))] = 1.0
         half = Triangle(self.triangle).solve_transposed(picks)
         return Dense(half.T @ half)
 
-    def arranged(self, at: IntArray) -> Precision:
+    def arranged(self, at: IndexArray) -> Precision:
         new_place = np.argsort(at)
         matrix = self.matrix.tocsr()[at].tocsc()[:, at]
         return Precision(matrix, self.triangle, new_place[self.order])

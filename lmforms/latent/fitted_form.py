@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from ..errors import ArgumentError, DataError
 from ..support.arguments import flag, named_arguments
-from . import facts
+from . import derived as facts
 from .data import Side
 from .encoding import encoded
 from .fitted import Fitted
@@ -64,7 +64,11 @@ class FittedForm:
         True
         """
         fit = self._fitted()
-        sides = ((Y, "Y", Side.RESPONSE), (X, "X", Side.FIXED), (Z, "Z", Side.RANDOM))
+        sides = (
+            (Y, "Y", Side.RESPONSE),
+            (X, "X", Side.FIXED),
+            (Z, "Z", Side.RANDOM),
+        )
         matrices = [
             (name, A, side)
             for data, letter, side in sides

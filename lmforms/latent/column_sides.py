@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches
+from ..support.arrays import AnyArray, IndexArray
 
-Places = npt.NDArray[np.intp]
+Places = IndexArray
 
 
-def divided(
-    fixed: Any, random: Any, names: npt.NDArray[Any] | None, count: int
-) -> tuple[Places, Places]:
+def divided(fixed: Any, random: Any, names: AnyArray | None, count: int) -> tuple[Places, Places]:
     """Places of the columns of both blocks; where one is None it is all that the other leaves.
 
     Parameters
@@ -62,7 +60,7 @@ def divided(
     return found["fixed"], found["random"]
 
 
-def places(choice: Any, names: npt.NDArray[Any] | None, count: int, argument: str) -> Places:
+def places(choice: Any, names: AnyArray | None, count: int, argument: str) -> Places:
     """Places of the columns that one choice names.
 
     Examples
@@ -106,7 +104,7 @@ def _kind(item: Any) -> str:
     return "place" if isinstance(item, (int, np.integer)) else "other"
 
 
-def _named(name: str, names: npt.NDArray[Any] | None, argument: str) -> int:
+def _named(name: str, names: AnyArray | None, argument: str) -> int:
     if names is None:
         raise ColumnError(
             f"{argument}= names the column {name!r}, and X has no names: pass a frame, or places."
@@ -121,7 +119,7 @@ def _named(name: str, names: npt.NDArray[Any] | None, argument: str) -> int:
     return int(found[0])
 
 
-def _sliced(choice: slice, names: npt.NDArray[Any] | None, count: int, argument: str) -> Places:
+def _sliced(choice: slice, names: AnyArray | None, count: int, argument: str) -> Places:
     start, stop, step = choice.start, choice.stop, choice.step
     if isinstance(start, str):
         start = _named(start, names, argument)

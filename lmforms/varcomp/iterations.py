@@ -11,14 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import NumericalError
+from ..support.arrays import FloatArray
 from . import steps
 from .equations import Equations
 from .likelihood import Likelihood, likelihood
-
-FloatArray = npt.NDArray[np.float64]
 
 HALVINGS = 12
 """A Newton step is halved so many times before an EM step is taken in its place."""
@@ -71,7 +69,7 @@ class Path:
         self.kinds += other.kinds
 
 
-def walk(path: Path, at: Likelihood, method: str, tolerance: float, limit: int) -> Likelihood:
+def iterate(path: Path, at: Likelihood, method: str, tolerance: float, limit: int) -> Likelihood:
     """Steps of one method until none promises anything."""
     move: Callable[[Path, Likelihood, str], tuple[Likelihood, str] | None]
     move = _em_step if method in _EM else _newton_step

@@ -9,12 +9,12 @@ import numpy as np
 
 from ..errors import ConstantColumnWarning, SingularWarning, listed
 from ..support.caller import caller_depth
-from .als import Walk
+from .als import FormEstimate
 from .inputs import Block
 from .likelihood import LEAST_NOISE
 
 
-def warn_of_columns(blocks: Sequence[Block], walks: Sequence[Walk]) -> None:
+def warn_of_columns(blocks: Sequence[Block], walks: Sequence[FormEstimate]) -> None:
     """Name the columns that any of some walks on the same modalities has left out, or that have no
     noise of their own there.
 

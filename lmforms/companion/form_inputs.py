@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..errors import ModelError
@@ -17,11 +16,11 @@ from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
 from ..latent.inputs import Block, modalities
 from ..results.matrices import random_design
+from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
     from ..data.design import Design
 
-FloatArray = npt.NDArray[np.float64]
 
 COUNT = (0.01, 100.0, 1.0)
 """What Y, X and Z count in F, each in units of its ‖·‖².
@@ -48,7 +47,7 @@ CARRIED = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
+class FormInputs:
     """The designs of a model, and what makes its residuals alike.
 
     Attributes
@@ -73,7 +72,7 @@ class Sides:
     z_names: pd.MultiIndex
 
     @classmethod
-    def of(cls, design: Design) -> Sides:
+    def of(cls, design: Design) -> FormInputs:
         """The sides of a design.
 
         Raises
@@ -120,7 +119,7 @@ def random_part(design: Design, b: Sequence[FloatArray]) -> FloatArray:
 def fitted_form(
     Y: FloatArray,
     names: pd.Index,
-    sides: Sides,
+    sides: FormInputs,
     rank: int | None,
     params: Mapping[str, Any],
 ) -> LinearMixedForm:
@@ -133,7 +132,7 @@ def fitted_form(
     Y : ndarray (n, m)
         Responses less offsets; NaN where missing.
     names : pandas.Index (m,)
-    sides : Sides
+    sides : FormInputs
     rank : int, optional
         All that X carries by default, at most what Z carries, and at most `MOST`.
     params : mapping
@@ -183,7 +182,7 @@ def default_weights(data: Modalities) -> tuple[float, ...]:
     return tuple(count / part.square for count, part in zip(COUNT, data))
 
 
-def default_tolerance(Y: FloatArray, sides: Sides) -> float:
+def default_tolerance(Y: FloatArray, sides: FormInputs) -> float:
     """`LOOSEST` for several responses; for one, `SETTLED` of what its variation counts."""
     if Y.shape[1] > 1:
         return LOOSEST
@@ -217,7 +216,7 @@ def directions(A: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.svd(np.linalg.qr(A, mode="r"), compute_uv=False))
 
 
-def barely_counts(form: LinearMixedForm, sides: Sides, Y: FloatArray) -> float | None:
+def barely_counts(form: LinearMixedForm, sides: FormInputs, Y: FloatArray) -> float | None:
     """Largest over smallest direction of X, if the smallest counts less in F than y does."""
     values = directions(sides.weighted(sides.X))
     own = squared_norm(np.nan_to_num(sides.weighted(Y)))
