@@ -92,7 +92,7 @@ def optimum(formula: str, data: pd.DataFrame, reml: bool, **options: Any) -> Any
     fit = lf.lmer(formula, data, reml=reml, control=lf.Control(**options))
     if not fit.converged:
         raise RuntimeError(fit.optimizer.message)
-    return fit._estimate.optimum.evaluation
+    return fit.state.estimate.optimum.evaluation
 
 
 def evaluation_seconds(at: Any, repeats: int = 15) -> float:

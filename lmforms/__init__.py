@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from .model import MixedModel as MixedModel
     from .model import lmer as lmer
     from .results.model_results import MixedModelResults as MixedModelResults
-    from .storage import load as load
+    from .storage.load import load as load
 
-__version__ = "0.1.0"
+from ._version import __version__
 
 # Names are imported when first used, so that `import lmforms` costs next to nothing.
 _HOME = {
     "Control": "control",
     "ManyFits": "many",
     "MixedModel": "model",
-    "MixedModelResults": "results",
+    "MixedModelResults": "results.model_results",
     "gwas": "many",
     "lmer": "model",
     "lmer_many": "many",
-    "load": "storage",
+    "load": "storage.load",
 }
 _MODULES = ("datasets", "errors", "latent", "mme", "plot", "relationship", "varcomp")
 

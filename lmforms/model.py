@@ -13,6 +13,7 @@ from .control import METHODS, Control
 from .data.design import Design, build_design
 from .data.frame import Missing, build_frame, column_or_array, real_array
 from .data.table import column_names
+from .data.theta_order import theta_by_group
 from .engine.estimate import Estimate, estimate
 from .errors import (
     ArgumentError,
@@ -28,6 +29,8 @@ from .formula.evaluator import Scope, check_contrasts
 from .formula.parse import parse_formula
 from .formula.terms import bind
 from .relationship.model_relationships import align_relationships, check_relationship
+from .results.model_results import MixedModelResults
+from .results.state import FitState
 from .support.arguments import control_of, flag, named_arguments, one_of
 from .support.arrays import FloatArray
 from .support.caller import caller_depth, caller_variables
@@ -35,7 +38,6 @@ from .support.other_packages import refuse_method, refuse_options
 
 if TYPE_CHECKING:
     from .relationship import Relationship
-    from .results.model_results import MixedModelResults
     from .varcomp.report import ComponentEstimate
 
 
@@ -192,16 +194,24 @@ class MixedModel:
         control: Control | None,
         method: str,
     ) -> MixedModelResults:
-        from .results.model_results import MixedModelResults
-
         refuse_method(method)
         refuse_options(control)
         reml, options = flag("reml", reml), control_of(control)
         method = one_of("method", method, METHODS)
-        begin = None if start is None else self._start(start)
+        begin = None if start is None else _checked_theta(self.design, start)
         fitted: Estimate | ComponentEstimate
         if self.relationship or method != "auto":
-            fitted = self._components(y, reml, begin, options, method)
+            from .varcomp.designs import estimate_design
+
+            fitted = estimate_design(
+                self.design,
+                self.relationship,
+                y,
+                reml=reml,
+                start=begin,
+                control=options,
+                method=method,
+            )
         else:
             fitted = estimate(
                 self.design.rows(y),
@@ -210,79 +220,102 @@ class MixedModel:
                 control=options,
                 start=begin,
             )
-        results = MixedModelResults(self, fitted, y, options, method)
-        if not results.converged:
-            warnings.warn(
-                f"not converged: {fitted.message}.",
-                ConvergenceWarning,
-                stacklevel=caller_depth(),
-            )
-        if results.unidentified_terms:
-            warnings.warn(
-                results.unidentified_message, IdentificationWarning, stacklevel=caller_depth()
-            )
-        if results.is_singular:
-            warnings.warn(results.singular_message, SingularWarning, stacklevel=caller_depth())
+        results = MixedModelResults(self, _state(self, fitted, y, options, method))
+        _warn_of_status(results, fitted.message)
         return results
 
-    def _at(
-        self, theta: npt.ArrayLike, y: FloatArray, *, reml: bool, control: Control
-    ) -> MixedModelResults:
-        """The fit at a given θ, without optimising."""
-        from .results.model_results import MixedModelResults
-
-        if self.relationship:
-            from .varcomp.designs import design_at
-
-            start = self._start(theta, "theta")
-            related = design_at(self.design, self.relationship, y, start, reml, control)
-            return MixedModelResults(self, related, y, control)
-        fitted = estimate(
-            self.design.rows(y),
-            [g.covariance for g in self.design.groups],
-            reml=reml,
-            control=control,
-            start=self._start(theta, "theta"),
-            fixed_theta=True,
-        )
-        return MixedModelResults(self, fitted, y, control)
-
-    def _components(
+    def _refit(
         self,
-        y: FloatArray,
+        response: FloatArray,
+        *,
         reml: bool,
-        start: list[FloatArray] | None,
+        start: npt.ArrayLike | None,
         control: Control,
         method: str,
-    ) -> Estimate | ComponentEstimate:
-        """By an estimator of variance components."""
-        from .varcomp.designs import estimate_design
+        optimize: bool = True,
+    ) -> MixedModelResults:
+        """See :class:`lmforms.results.state.Refit`."""
+        if optimize:
+            return self._fit(response, reml=reml, start=start, control=control, method=method)
+        state = state_at(self, start, response, reml=reml, control=control, method=method)
+        return MixedModelResults(self, state)
 
-        return estimate_design(
-            self.design,
-            self.relationship,
-            y,
+
+def state_at(
+    model: MixedModel,
+    theta: npt.ArrayLike | None,
+    response: FloatArray,
+    *,
+    reml: bool,
+    control: Control,
+    method: str,
+) -> FitState:
+    """A model at a given θ, in the order of the formula, with β and σ profiled out."""
+    by_group = _checked_theta(model.design, theta, "theta")
+    fitted: Estimate | ComponentEstimate
+    if model.relationship:
+        from .varcomp.designs import design_at
+
+        fitted = design_at(model.design, model.relationship, response, by_group, reml, control)
+    else:
+        fitted = estimate(
+            model.design.rows(response),
+            [g.covariance for g in model.design.groups],
             reml=reml,
-            start=start,
             control=control,
-            method=method,
+            start=by_group,
+            fixed_theta=True,
         )
+    return _state(model, fitted, response, control, method)
 
-    def _start(self, start: Any, name: str = "start") -> list[FloatArray]:
-        from .results.model_results import MixedModelResults, theta_by_group
 
-        if isinstance(start, MixedModelResults):
-            start = start.theta
-        try:
-            theta = real_array(name, start)
-        except DataError as error:
-            raise ArgumentError(f"{error} Give an array of θ or a fitted model.") from None
-        wanted = sum(g.covariance.n_theta for g in self.design.groups)
-        if theta.shape != (wanted,) or not np.isfinite(theta).all():
-            raise ArgumentError(
-                f"{name} has shape {theta.shape}; this model has {wanted} finite parameters θ."
-            )
-        return theta_by_group(self.design, theta)
+def _state(
+    model: MixedModel,
+    fitted: Estimate | ComponentEstimate,
+    response: FloatArray,
+    control: Control,
+    method: str,
+) -> FitState:
+    return FitState(
+        design=model.design,
+        relationship=model.relationship,
+        scope=model.scope,
+        contrasts=model.contrasts,
+        offset_column=model.offset_column,
+        estimate=fitted,
+        response=response,
+        control=control,
+        method=method,
+        refit=model._refit,
+    )
+
+
+def _warn_of_status(results: MixedModelResults, message: str) -> None:
+    """What the user should know of how the fit ended."""
+    if not results.converged:
+        text = f"not converged: {message}."
+        warnings.warn(text, ConvergenceWarning, stacklevel=caller_depth())
+    if results.unidentified_terms:
+        text = results.unidentified_message
+        warnings.warn(text, IdentificationWarning, stacklevel=caller_depth())
+    if results.is_singular:
+        warnings.warn(results.singular_message, SingularWarning, stacklevel=caller_depth())
+
+
+def _checked_theta(design: Design, start: Any, name: str = "start") -> list[FloatArray]:
+    """θ by grouping factor, from an array in the order of the formula or from a fit."""
+    if isinstance(start, MixedModelResults):
+        start = start.theta
+    try:
+        theta = real_array(name, start)
+    except DataError as error:
+        raise ArgumentError(f"{error} Give an array of θ or a fitted model.") from None
+    wanted = sum(g.covariance.n_theta for g in design.groups)
+    if theta.shape != (wanted,) or not np.isfinite(theta).all():
+        raise ArgumentError(
+            f"{name} has shape {theta.shape}; this model has {wanted} finite parameters θ."
+        )
+    return theta_by_group(design, theta)
 
 
 @named_arguments

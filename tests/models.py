@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
+from lmforms import Control, MixedModelResults
 from lmforms.covariance import Covariance, Diagonal, Stacked, Unstructured
 from lmforms.engine.criterion.evaluate import Problem
 from lmforms.engine.factor import System
@@ -121,3 +122,10 @@ def problem_of(model: SmallModel, path: str = "auto") -> tuple[Problem, ModelRow
     inner, scaling = scaled_rows(model)
     system = System(cross_products(model.rows, scaling), path)
     return Problem(system, model.covariances, model.reml), inner
+
+
+def fit_at(fit: MixedModelResults, theta: np.ndarray, control: Control) -> MixedModelResults:
+    """The model of a fit at θ, without optimising."""
+    state = fit.state
+    options = {"reml": fit.reml, "start": theta, "control": control, "method": "auto"}
+    return state.refit(state.response, **options, optimize=False)

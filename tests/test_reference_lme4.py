@@ -175,7 +175,8 @@ def test_random_effects_and_their_covariances(case: Case) -> None:
         sd = case.sd(k)
         error = np.abs(frame.to_numpy()[rows, columns] - values)
         assert np.all(error <= tolerance * sd), error.max(axis=0) / sd
-        cov = np.asarray(case.fit.random_effects_cov[group])[rows, columns, columns]
+        cov = case.fit.random_effects_cov[group].to_numpy()
+        cov = cov.reshape(len(frame), -1, cov.shape[1])[rows, columns, columns]
         error = np.abs(cov - np.array(expected["condvar"], dtype=float))
         assert np.all(error <= CONDVAR_TOL * np.outer(sd, sd)), error.max(axis=0)
     for group, width in used.items():

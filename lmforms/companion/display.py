@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..results.summary import _html
+from ..support.html import html_table
 
 if TYPE_CHECKING:
     from .forms import Forms
@@ -57,9 +57,9 @@ def as_html(forms: Forms) -> str:
     """The same for a notebook."""
     facts = _facts(forms)
     parts = [f"<p><strong>{escape(_title(forms))}</strong></p>"]
-    parts.append(_html([], [name for name, _ in facts], [[value] for _, value in facts], "l"))
+    parts.append(html_table([], [name for name, _ in facts], [[value] for _, value in facts], "l"))
     parts.append(f"<p><strong>{HEADING}</strong></p>")
-    parts.append(_html(*_cells(forms), "r"))
+    parts.append(html_table(*_cells(forms), "r"))
     parts += [f"<p>{escape(line)}</p>" for line in _more(forms) if line]
     parts += [f"<p><em>Note: {escape(note)}</em></p>" for note in forms.notes]
     return "<div class='lmforms-summary'>" + "".join(parts) + "</div>"

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from ..data.random_design import random_design
 from ..errors import ModelError
 from ..latent.constant import constant_values
 from ..latent.data import Modalities, Side, squared_norm
 from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
 from ..latent.inputs import Block, modalities
-from ..results.matrices import random_design
 from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -106,14 +106,6 @@ class FormInputs:
     def unweighted(self, A: FloatArray) -> FloatArray:
         """The rows of A over √w."""
         return A if self.root is None else A / self.root[:, None]
-
-
-def random_part(design: Design, b: Sequence[FloatArray]) -> FloatArray:
-    """Zb of random effects (levels, k) by grouping factor."""
-    out = np.zeros(design.n)
-    for group, effects in zip(design.groups, b, strict=True):
-        out += np.einsum("ik,ik->i", design.basis(group), effects[group.codes])
-    return out
 
 
 def fitted_form(

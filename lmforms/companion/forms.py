@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..data.random_design import random_part
 from ..errors import ArgumentError, ConvergenceWarning, DataError, listed, near_matches
 from ..latent import LinearMixedForm
 from ..support.arguments import named_arguments, shown
@@ -18,12 +19,11 @@ from ..support.arrays import FloatArray
 from ..support.caller import caller_depth
 from .comparison import Likeness, likeness
 from .display import as_html, as_text
-from .form_inputs import FormInputs, fitted_form, random_part
+from .form_inputs import FormInputs, fitted_form
 from .notes import notes_of
 
 if TYPE_CHECKING:
-    from ..results.model_results import MixedModelResults
-
+    from ..results.state import FitState
 
 PARTS = ("fixed", "random", "fitted", "residual")
 
@@ -145,15 +145,15 @@ class Forms:
         return as_html(self)
 
 
-def companion(fit: MixedModelResults, rank: int | None, params: Mapping[str, Any]) -> Forms:
+def companion(state: FitState, rank: int | None, params: Mapping[str, Any]) -> Forms:
     """See :meth:`lmforms.MixedModelResults.forms`."""
-    design = fit._design
-    sides = FormInputs.of(design)
-    fixed = design.X @ fit.params.to_numpy()
-    random = random_part(design, fit._estimate.b)
-    name = design.bound.formula.response.label
-    parts = (fit._y - design.offset)[:, None], fixed[:, None], random[:, None]
-    return beside(sides, (name,), *parts, rank, params, fit.formula)
+    design, estimate = state.design, state.estimate
+    formula = design.bound.formula
+    fixed = design.X @ estimate.beta
+    random = random_part(design, estimate.b)
+    parts = (state.response - design.offset)[:, None], fixed[:, None], random[:, None]
+    inputs, names = FormInputs.of(design), (formula.response.label,)
+    return beside(inputs, names, *parts, rank, params, str(formula))
 
 
 def beside(

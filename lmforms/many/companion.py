@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..companion import Forms
-from ..companion.form_inputs import FormInputs, random_part
+from ..companion.form_inputs import FormInputs
 from ..companion.forms import beside
+from ..data.random_design import random_part
+from ..data.theta_order import theta_by_group
 from ..engine.estimate import estimate
 from ..errors import DataError, LmformsWarning, ModelError
-from ..results.model_results import theta_by_group
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import numpy as np
 from ..control import Control
 from ..covariance import Covariance
 from ..data.design import Design
+from ..data.theta_order import theta_in_formula_order
 from ..engine.choice import analysed
 from ..engine.criterion.evaluate import Problem
 from ..engine.estimate import Estimate, estimate, estimate_exact, wide
@@ -27,7 +28,6 @@ from ..engine.sums.build import CANCELS
 from ..engine.sums.cross_products import CrossProducts, FactorMoments, cross_products
 from ..engine.sums.scaling import choose_units
 from ..errors import ModelError, NumericalError
-from ..results.model_results import theta_in_formula_order
 from ..support.arrays import BoolArray, FloatArray
 from .fitted import Fitted
 

@@ -7,17 +7,17 @@ Cholesky factor L with LL' = P(Λ'Z'R⁻¹ZΛ + I)P'.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..data.design import Design
+from ..data.random_design import random_design, term_columns
 from ..errors import ModelError
 from ..support.arrays import FloatArray, IntArray
-
-if TYPE_CHECKING:
-    from ..data.design import Design
-    from .model_results import MixedModelResults
+from .quantities import params, relative_factors, residuals
+from .state import FitState
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +73,12 @@ class ModelMatrices:
         )
 
 
-def model_matrices(fit: MixedModelResults) -> ModelMatrices:
+def model_matrices(state: FitState) -> ModelMatrices:
     """Assemble the matrices of a fit in the user's units.
 
     Parameters
     ----------
-    fit : MixedModelResults
+    state : FitState
 
     Returns
     -------
@@ -99,96 +99,57 @@ def model_matrices(fit: MixedModelResults) -> ModelMatrices:
     """
     import scipy.sparse as sp
 
-    if fit.model.relationship:
+    if state.relationship:
         raise ModelError(
             "fit.matrices writes Λ without a known covariance of levels: see lmforms.mme for the "
             "equations of a model with relationship=."
         )
-    if not fit._estimate.is_exact:
+    if not state.estimate.is_exact:
         raise ModelError(
             "fit.matrices holds the Cholesky factor L, which this model, fitted by conjugate "
             "gradients, is too large for. Fit it with Control(factor='cholmod') or 'dense' if "
             "memory allows."
         )
-    design = fit._design
-    index = design.index
+    design, estimate = state.design, state.estimate
+    index, factors = design.index, relative_factors(state)
     lambdas, effects = [], []
-    for term, lam in zip(design.terms, fit._relative_factors, strict=True):
-        group = design.groups[term.group]
-        lambdas.append(sp.kron(sp.eye_array(len(group.levels)), sp.csr_array(lam)))
-        at = group.terms.index(design.terms.index(term))
-        span = group.covariance.column_slices()[at]
-        effects.append(fit.random_effects[group.name].to_numpy()[:, span].ravel())
+    for (g, columns), lam in zip(term_columns(design), factors, strict=True):
+        levels = len(design.groups[g].levels)
+        lambdas.append(sp.kron(sp.eye_array(levels), sp.csr_array(lam)))
+        effects.append(estimate.b[g][:, columns].ravel())
     Z, z_names = random_design(design)
     Lambda = sp.block_diag(lambdas).tocsr() if lambdas else sp.csr_array((0, 0))
     b = np.concatenate([np.empty(0), *effects])
-    whitened = _whitened(Z, fit)
+    whitened = _whitened(Z, design)
     ZL = whitened @ Lambda
     A = (ZL.T @ ZL + sp.eye_array(Z.shape[1])).tocsr()
     order, L = _permuted_cholesky(A)
     P = sp.csr_array((np.ones(len(order)), (np.arange(len(order)), order)), shape=A.shape)
-    e = fit.residuals("response").to_numpy()
+    e = residuals(state, "response")
     weighted = design.residual.whiten(design.residual.whiten(e))
     u = Lambda.T @ (Z.T @ weighted)  # û = Λ'Z'R⁻¹(y − Xβ̂ − Zb̂), also for a singular Λ
     return ModelMatrices(
-        y=pd.Series(fit._y - design.offset, index=index, name="y"),
+        y=pd.Series(state.response - design.offset, index=index, name="y"),
         X=pd.DataFrame(design.X, index=index, columns=design.x_names),
         Z=Z,
         Lambda=Lambda,
         A=A,
         L=L,
         P=P,
-        beta=fit.params,
+        beta=params(state),
         b=pd.Series(b, index=z_names, name="b"),
         u=pd.Series(u, index=z_names, name="u"),
         e=pd.Series(e, index=index, name="e"),
         z_names=z_names,
-        relative_factors=fit._relative_factors,
+        relative_factors=factors,
     )
 
 
-def random_design(design: Design) -> tuple[Any, pd.MultiIndex]:
-    """Z in the user's units, term by term and within a term level by level.
-
-    Parameters
-    ----------
-    design : Design
-
-    Returns
-    -------
-    Z : scipy.sparse.csr_array (n, q)
-    names : pandas.MultiIndex (q,)
-        Grouping factor, level and effect of each column.
-
-    Examples
-    --------
-    >>> import lmforms as lf
-    >>> model = lf.MixedModel("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
-    >>> Z, names = random_design(model.design)
-    >>> Z.shape, names[0]
-    ((30, 6), ('Batch', 'A', 'Intercept'))
-    """
-    import scipy.sparse as sp
-
-    pieces = []
-    names: list[tuple[str, Any, str]] = []
-    for term in design.terms:
-        group = design.groups[term.group]
-        q, k = len(group.levels), len(term.columns)
-        columns = (group.codes[:, None] * k + np.arange(k)).ravel()
-        ends = np.arange(design.n + 1) * k
-        values = term.matrix.values.ravel()
-        pieces.append(sp.csr_array((values, columns, ends), shape=(design.n, q * k)))
-        names += [(group.name, level, c) for level in group.levels for c in term.columns]
-    Z = sp.hstack(pieces).tocsr() if pieces else sp.csr_array((design.n, 0))
-    return Z, pd.MultiIndex.from_tuples(names, names=["group", "level", "effect"])
-
-
-def _whitened(Z: Any, fit: MixedModelResults) -> Any:
+def _whitened(Z: Any, design: Design) -> Any:
     """R^(−1/2)Z."""
     import scipy.sparse as sp
 
-    root = fit._design.residual.whiten(np.ones(Z.shape[0]))
+    root = design.residual.whiten(np.ones(Z.shape[0]))
     return sp.csr_array(sp.diags_array(root) @ Z)
 
 

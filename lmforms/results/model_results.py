@@ -1,4 +1,4 @@
-"""`MixedModelResults`: thin, labelled accessors over a frozen fit."""
+"""`MixedModelResults`: what users hold, and whatever of it has options."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import STARTLESS, Control
+from ..control import STARTLESS
 from ..data.align import in_order
 from ..data.frame import real_array
-from ..engine.estimate import Estimate
-from ..engine.status import OptimizerReport, unidentified_message
 from ..errors import DataError
 from ..support.arguments import flag, named_arguments, one_of, share
 from ..support.arrays import FloatArray
-from .singular import singular_message
+from . import quantities
+from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
     from ..companion import Forms
-    from ..data.design import Design
-    from ..model import MixedModel
-    from ..varcomp.report import ComponentEstimate
     from .matrices import ModelMatrices
-    from .summary import ModelSummary
+    from .tables import ModelSummary
 
 RESIDUAL_KINDS = ("response", "pearson", "scaled")
 
 
-class MixedModelResults:
+class MixedModelResults(ModelEstimates):
     """A fitted linear mixed model.
 
     Made by :func:`lmforms.lmer` or :meth:`lmforms.MixedModel.fit`. Stored values are
     attributes; whatever has options is a method.
+
+    Attributes
+    ----------
+    model : MixedModel
+    state : FitState
+        Design, estimate and options, which every result is computed from.
 
     Examples
     --------
@@ -47,75 +49,6 @@ class MixedModelResults:
     0  oven_block  Intercept        0.000210  0.014484
     1    Residual                   0.000063  0.007951
     """
-
-    def __init__(
-        self,
-        model: MixedModel,
-        estimate: Estimate | ComponentEstimate,
-        response: FloatArray,
-        control: Control,
-        method: str = "auto",
-    ) -> None:
-        self.model = model
-        self._estimate = estimate
-        self._y = response
-        self._control = control
-        self._method = method
-
-    # --- what was fitted ------------------------------------------------------------------
-
-    @property
-    def _design(self) -> Design:
-        return self.model.design
-
-    @property
-    def formula(self) -> str:
-        """The formula."""
-        return str(self.model.formula)
-
-    @property
-    def reml(self) -> bool:
-        """Whether the fit is by restricted maximum likelihood."""
-        return self._estimate.reml
-
-    @property
-    def nobs(self) -> int:
-        """Number of rows used."""
-        return self._design.n
-
-    @property
-    def ngroups(self) -> dict[str, int]:
-        """Number of levels of each grouping factor."""
-        return {g.name: len(g.levels) for g in self._design.groups}
-
-    @property
-    def dropped(self) -> list[str]:
-        """Fixed-effects columns left out because they depend on earlier ones."""
-        return self._design.x_dropped
-
-    # --- fixed effects --------------------------------------------------------------------
-
-    @cached_property
-    def params(self) -> pd.Series:
-        """Fixed effects β̂ (dropped columns are absent)."""
-        return pd.Series(self._estimate.beta, index=self._design.x_names, dtype=np.float64)
-
-    @cached_property
-    def bse(self) -> pd.Series:
-        """Standard errors of the fixed effects."""
-        variances = np.diag(self._estimate.cov_beta)
-        return pd.Series(np.sqrt(variances), index=self._design.x_names, dtype=np.float64)
-
-    @property
-    def tvalues(self) -> pd.Series:
-        """Fixed effects divided by their standard errors."""
-        return self.params / self.bse
-
-    @named_arguments
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance matrix of the fixed effects, σ²(X'V₀⁻¹X)⁻¹."""
-        names = self._design.x_names
-        return pd.DataFrame(self._estimate.cov_beta, index=names, columns=names)
 
     @named_arguments
     def conf_int(self, level: float = 0.95, method: Literal["wald"] = "wald") -> pd.DataFrame:
@@ -134,93 +67,8 @@ class MixedModelResults:
         DataFrame
             Columns ``lower`` and ``upper``.
         """
-        level = share("level", level)
         one_of("method", method, ("wald",))
-        from scipy.special import ndtri
-
-        half = float(ndtri(0.5 + 0.5 * level)) * self.bse
-        return pd.DataFrame({"lower": self.params - half, "upper": self.params + half})
-
-    # --- variance components --------------------------------------------------------------
-
-    @cached_property
-    def theta(self) -> FloatArray:
-        """Covariance parameters θ: per term in formula order, lower triangle by columns."""
-        return theta_in_formula_order(self._design, self._estimate.theta)
-
-    @property
-    def sigma(self) -> float:
-        """Residual standard deviation σ."""
-        return self._estimate.sigma
-
-    @property
-    def scale(self) -> float:
-        """Residual variance σ²."""
-        return self._estimate.sigma**2
-
-    @cached_property
-    def vcomp(self) -> pd.DataFrame:
-        """Variances and covariances of the random effects and the residual.
-
-        One row per variance (``name2`` empty; ``sdcor`` is the standard deviation) and per
-        covariance (``sdcor`` is the correlation), in the order of the formula.
-        """
-        rows: list[tuple[str, str, str, float, float]] = []
-        for term, lam in zip(self._design.terms, self._relative_factors, strict=True):
-            group = self._design.groups[term.group].name
-            cov = self.scale * (lam @ lam.T)
-            sd = np.sqrt(np.diag(cov))
-            rows += [(group, c, "", cov[i, i], sd[i]) for i, c in enumerate(term.columns)]
-            for i, j in term.covariance.covariances():
-                size = sd[i] * sd[j]
-                corr = cov[i, j] / size if size > 0 else np.nan
-                rows.append((group, term.columns[i], term.columns[j], cov[i, j], corr))
-        rows.append(("Residual", "", "", self.scale, self.sigma))
-        return pd.DataFrame(rows, columns=["group", "name1", "name2", "variance", "sdcor"])
-
-    @property
-    def _relative_factors(self) -> list[FloatArray]:
-        """Relative covariance factor λ of each random term, in formula order."""
-        by_term: dict[int, FloatArray] = {}
-        for group, lam in zip(self._design.groups, self._estimate.factors, strict=True):
-            for t, c in zip(group.terms, group.covariance.column_slices(), strict=True):
-                by_term[t] = lam[c, c]
-        return [by_term[t] for t in range(len(self._design.terms))]
-
-    @cached_property
-    def random_effects(self) -> dict[str, pd.DataFrame]:
-        """Conditional modes (BLUPs) b̂: a frame (levels × effects) per grouping factor.
-
-        Terms on one grouping factor stand side by side.
-        """
-        return {
-            g.name: pd.DataFrame(b, index=g.levels, columns=list(g.columns))
-            for g, b in zip(self._design.groups, self._estimate.b, strict=True)
-        }
-
-    @cached_property
-    def random_effects_cov(self) -> dict[str, FloatArray]:
-        """Var(b | y) by level, (levels, k, k) per grouping factor, rows as `random_effects`.
-
-        Conditional on θ̂, σ̂ and β̂, as lme4's ``condVar``.
-        """
-        blocks = self._estimate.conditional_covariances()
-        return {g.name: c for g, c in zip(self._design.groups, blocks, strict=True)}
-
-    # --- rows -----------------------------------------------------------------------------
-
-    @cached_property
-    def _fitted(self) -> FloatArray:
-        design = self._design
-        out = design.X @ self._estimate.beta + design.offset
-        for group, b in zip(design.groups, self._estimate.b, strict=True):
-            out += np.einsum("ik,ik->i", design.basis(group), b[group.codes])
-        return np.asarray(out)
-
-    @property
-    def fittedvalues(self) -> pd.Series:
-        """Xβ̂ + Zb̂ + offset, on the index of the data."""
-        return pd.Series(self._fitted, index=self._design.index, name="fitted")
+        return quantities.wald_intervals(self.state, share("level", level))
 
     @property
     def resid(self) -> pd.Series:
@@ -236,53 +84,8 @@ class MixedModelResults:
         kind : {"response", "pearson", "scaled"}
             y − ŷ; times √w; times √w/σ̂.
         """
-        one_of("kind", kind, RESIDUAL_KINDS)
-        values = self._y - self._fitted
-        if kind != "response":
-            values = self._design.residual.whiten(values)
-        if kind == "scaled":
-            values = values / self.sigma
-        return pd.Series(values, index=self._design.index, name="resid")
-
-    # --- likelihood -----------------------------------------------------------------------
-
-    @property
-    def criterion(self) -> float:
-        """−2 × log-likelihood (ML) or restricted log-likelihood (REML)."""
-        return self._estimate.criterion
-
-    @property
-    def criterion_se(self) -> float:
-        """Standard error of `criterion`: 0 unless it was estimated (``factor="cg"``).
-
-        θ, β and the random effects are not concerned, see the page on large models.
-        """
-        return self._estimate.criterion_se
-
-    @property
-    def llf(self) -> float:
-        """Log-likelihood, restricted under REML."""
-        return -0.5 * self.criterion
-
-    @property
-    def df_model(self) -> int:
-        """Parameters: rank of X, covariance parameters θ, and σ."""
-        return len(self._estimate.beta) + self._estimate.n_theta + 1
-
-    @property
-    def df_resid(self) -> int:
-        """Rows less parameters, n − df_model."""
-        return self.nobs - self.df_model
-
-    @property
-    def aic(self) -> float:
-        """criterion + 2 df_model."""
-        return self.criterion + 2.0 * self.df_model
-
-    @property
-    def bic(self) -> float:
-        """criterion + ln(n) df_model, with n the number of rows also under REML (as lme4)."""
-        return self.criterion + float(np.log(self.nobs)) * self.df_model
+        values = quantities.residuals(self.state, one_of("kind", kind, RESIDUAL_KINDS))
+        return pd.Series(values, index=self.state.design.index, name="resid")
 
     @named_arguments
     def criterion_at(self, theta: npt.ArrayLike) -> float:
@@ -300,65 +103,22 @@ class MixedModelResults:
         >>> bool(fit.criterion_at(fit.theta + 0.1) > fit.criterion)
         True
         """
-        return self.model._at(theta, self._y, reml=self.reml, control=self._control).criterion
-
-    # --- status ---------------------------------------------------------------------------
-
-    @property
-    def converged(self) -> bool:
-        """Whether the optimiser's own test of convergence was met."""
-        return self._estimate.converged
-
-    @property
-    def is_singular(self) -> bool:
-        """Whether the estimated covariance of a random term has a direction of no variance."""
-        return bool(self._estimate.singular)
-
-    @property
-    def singular_terms(self) -> list[str]:
-        """Labels of the random terms whose estimated covariance is singular."""
-        return [self._design.terms[t].label for t in self._places(self._estimate.singular)]
-
-    @property
-    def unidentified_terms(self) -> list[str]:
-        """Labels of the random terms whose variances the data cannot tell."""
-        return [self._design.terms[t].label for t in self._places(self._estimate.flat)]
-
-    def _places(self, parts: Sequence[tuple[int, int]]) -> list[int]:
-        """Places in the formula of the parts of grouping factors."""
-        return [self._design.groups[g].terms[part] for g, part in parts]
-
-    @property
-    def unidentified_message(self) -> str:
-        """Which variances the data cannot tell; empty where they can."""
-        random = self._design.bound.random
-        return unidentified_message([random[t].written for t in self._places(self._estimate.flat)])
-
-    @property
-    def singular_message(self) -> str:
-        """What is singular, and what to do about it; empty for a regular fit."""
-        places = self._places(self._estimate.singular)
-        return singular_message(
-            self._design,
-            places,
-            self._relative_factors,
-            self._control.singular,
-            self.model.relationship,
+        at = self.state.refit(
+            self.state.response,
+            reml=self.reml,
+            start=theta,
+            control=self.state.control,
+            method=self.state.method,
+            optimize=False,
         )
-
-    @cached_property
-    def optimizer(self) -> OptimizerReport:
-        """Status of the optimiser: message, evaluations, gradient, blocks of the factor."""
-        return self._estimate.report([g.name for g in self._design.groups])
-
-    # --- further --------------------------------------------------------------------------
+        return float(at.criterion)
 
     @cached_property
     def matrices(self) -> ModelMatrices:
         """The fitted y, X, Z, Λ, L and P in the notation of Bates et al. (2015)."""
         from .matrices import model_matrices
 
-        return model_matrices(self)
+        return model_matrices(self.state)
 
     @named_arguments
     def summary(self) -> ModelSummary:
@@ -368,7 +128,7 @@ class MixedModelResults:
         """
         from .summary import summarize
 
-        return summarize(self)
+        return summarize(self.state)
 
     @named_arguments
     def predict(
@@ -404,7 +164,7 @@ class MixedModelResults:
         """
         from .predict import predict
 
-        return predict(self, data, random=random, new_levels=new_levels, offset=offset)
+        return predict(self.state, data, random=random, new_levels=new_levels, offset=offset)
 
     @named_arguments
     def forms(self, rank: int | None = None, **params: Any) -> Forms:
@@ -444,7 +204,7 @@ class MixedModelResults:
         """
         from ..companion import companion
 
-        return companion(self, rank, params)
+        return companion(self.state, rank, params)
 
     @named_arguments
     def refit(
@@ -465,18 +225,19 @@ class MixedModelResults:
         By the same `method`, which starts from this fit's θ, unless it is singular or the method
         has no use for a start.
         """
-        response = self._y if y is None else self._new_response(y)
-        has_start = self._method not in STARTLESS
-        return self.model._fit(
-            response,
+        state = self.state
+        has_start = state.method not in STARTLESS and not self.is_singular
+        return state.refit(
+            state.response if y is None else self._new_response(y),
             reml=self.reml if reml is None else flag("reml", reml),
-            start=self if has_start and not self.is_singular else None,
-            control=self._control,
-            method=self._method,
+            start=self.theta if has_start else None,
+            control=state.control,
+            method=state.method,
         )
 
     def _new_response(self, y: npt.ArrayLike) -> FloatArray:
-        values = real_array("refit: y", in_order("refit: y", y, self._design.index, more=True))
+        index = self.state.design.index
+        values = real_array("refit: y", in_order("refit: y", y, index, more=True))
         if values.shape != (self.nobs,):
             raise DataError(f"refit: y has shape {values.shape}; the model uses {self.nobs} rows.")
         if not np.isfinite(values).all():
@@ -519,9 +280,9 @@ class MixedModelResults:
         >>> fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
         >>> fit.save(pathlib.Path(tempfile.mkdtemp()) / "dyestuff.lmf")
         """
-        from ..storage import save
+        from ..storage.save import save
 
-        save(self, path)
+        save(self.state, path)
 
     def __repr__(self) -> str:
         kind = "REML" if self.reml else "ML"
@@ -535,24 +296,3 @@ class MixedModelResults:
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
-
-
-# --- θ: by grouping factor for the engine, by term for users ---------------------------------
-
-
-def theta_in_formula_order(design: Design, by_group: Sequence[FloatArray]) -> FloatArray:
-    """θ of each grouping factor, put together in the order of the terms."""
-    parts: dict[int, FloatArray] = {}
-    for group, theta in zip(design.groups, by_group, strict=True):
-        for t, s in zip(group.terms, group.covariance.theta_slices(), strict=True):
-            parts[t] = theta[s]
-    return np.concatenate([np.empty(0), *(parts[t] for t in range(len(design.terms)))])
-
-
-def theta_by_group(design: Design, theta: FloatArray) -> list[FloatArray]:
-    """The inverse of :func:`theta_in_formula_order`."""
-    ends = np.cumsum([0, *(t.covariance.n_theta for t in design.terms)])
-    return [
-        np.concatenate([theta[ends[t] : ends[t + 1]] for t in group.terms])
-        for group in design.groups
-    ]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..data.frame import column_or_array, missing_by_column, plain_table
+from ..data.random_design import term_columns
 from ..data.table import Table, column_names, raw_table, row_count
 from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches, shortened
 from ..formula.evaluator import Evaluator
@@ -20,17 +21,17 @@ from ..formula.terms import BoundRandomTerm, columns_of, factor_columns, factors
 from ..relationship.labels import named, other_type, values_of
 from ..support.arguments import one_of, sequence
 from ..support.arrays import FloatArray, IndexArray
+from .state import FitState
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec
     from formulaic.parser.types import Factor
 
     from ..data.design import Design, GroupingFactor
-    from .model_results import MixedModelResults
 
 
 def predict(
-    fit: MixedModelResults,
+    state: FitState,
     data: Any,
     *,
     random: str | Sequence[str],
@@ -39,13 +40,13 @@ def predict(
 ) -> pd.Series:
     """See :meth:`lmforms.MixedModelResults.predict`."""
     new_levels = one_of("new_levels", new_levels, ("raise", "zero"))
-    terms = _chosen(fit, random)
+    terms = _chosen(state, random)
     if data is None:
         if offset is not None:
             raise ArgumentError("predict: offset needs new data.")
-        return _own_rows(fit, terms)
+        return _own_rows(state, terms)
 
-    bound = fit._design.bound
+    bound = state.design.bound
     needed = columns_of(bound.fixed).union(*(columns_of(o) for o in bound.offsets))
     for t in terms:
         needed |= columns_of(bound.random[t].expression)
@@ -59,19 +60,19 @@ def predict(
             f"Columns needed: {listed(wanted)}."
         )
     table = raw_table(data, wanted)
-    given = _given_offset(fit, data, offset)
+    given = _given_offset(state, data, offset)
     n = len(given)
     incomplete = np.logical_or.reduce([np.zeros(n, bool), *missing_by_column(table).values()])
-    rows = _as_fitted(fit, plain_table(table.rows(~incomplete), bare=bound.bare))
+    rows = _as_fitted(state, plain_table(table.rows(~incomplete), bare=bound.bare))
     out = np.full(n, np.nan)
-    out[~incomplete] = _linear_predictor(fit, rows, terms, new_levels)
+    out[~incomplete] = _linear_predictor(state, rows, terms, new_levels)
     index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(n)
     return pd.Series(out + given, index=index, name="predicted")
 
 
-def _as_fitted(fit: MixedModelResults, rows: Table) -> Table:
+def _as_fitted(state: FitState, rows: Table) -> Table:
     """Predictors that were factors in the fit as factors with the same levels."""
-    design = fit._design
+    design = state.design
     predictors = columns_of(design.bound.fixed).union(
         *(columns_of(t.expression) for t in design.bound.random),
         *(columns_of(o) for o in design.bound.offsets),
@@ -118,9 +119,9 @@ def _as_used(design: Design, name: str) -> pd.Series:
     return column[design.used].cat.remove_unused_categories()
 
 
-def _chosen(fit: MixedModelResults, random: str | Sequence[str]) -> list[int]:
+def _chosen(state: FitState, random: str | Sequence[str]) -> list[int]:
     """Indices of the random terms to add."""
-    design = fit._design
+    design = state.design
     if isinstance(random, str):
         if random == "all":
             return list(range(len(design.terms)))
@@ -143,31 +144,31 @@ def _chosen(fit: MixedModelResults, random: str | Sequence[str]) -> list[int]:
     return sorted(chosen)
 
 
-def _own_rows(fit: MixedModelResults, terms: Sequence[int]) -> pd.Series:
-    design = fit._design
-    values = design.X @ fit.params.to_numpy() + design.offset
-    for group in design.groups:
-        effects = fit.random_effects[group.name].to_numpy()
-        for t, span in zip(group.terms, group.covariance.column_slices(), strict=True):
-            if t in terms:
-                basis = design.terms[t].matrix.values
-                values = values + np.einsum("ik,ik->i", basis, effects[group.codes, span])
+def _own_rows(state: FitState, terms: Sequence[int]) -> pd.Series:
+    design = state.design
+    values = design.X @ state.estimate.beta + design.offset
+    spans = term_columns(design)
+    for t in terms:
+        g, columns = spans[t]
+        effects = state.estimate.b[g][design.groups[g].codes, columns]
+        values = values + np.einsum("ik,ik->i", design.terms[t].matrix.values, effects)
     return pd.Series(values, index=design.index, name="predicted")
 
 
 def _linear_predictor(
-    fit: MixedModelResults, table: Table, terms: Sequence[int], new_levels: str
+    state: FitState, table: Table, terms: Sequence[int], new_levels: str
 ) -> FloatArray:
-    design = fit._design
-    _check_row_by_row(fit, terms)
-    used = [c for c in fit.model.contrasts if c in table]
-    contrasts = {c: fit.model.contrasts[c] for c in used}
-    evaluator = Evaluator(table, fit.model.scope, contrasts)
+    design = state.design
+    _check_row_by_row(state, terms)
+    used = [c for c in state.contrasts if c in table]
+    contrasts = {c: state.contrasts[c] for c in used}
+    evaluator = Evaluator(table, state.scope, contrasts)
     bound = design.bound
     fixed = evaluator.matrix(design.fixed.spec, bound.formula.fixed, "the fixed part")
-    values = fixed.values[:, design.x_kept] @ fit.params.to_numpy()
+    values = fixed.values[:, design.x_kept] @ state.estimate.beta
     for made, piece in zip(design.offsets, bound.formula.offsets, strict=True):
         values += evaluator.matrix(made.spec, piece, "the offset").values[:, 0]
+    spans = term_columns(design)
     for t in terms:
         term = design.terms[t]
         group = design.groups[term.group]
@@ -176,18 +177,18 @@ def _linear_predictor(
         basis = evaluator.matrix(term.matrix.spec, spec.piece, what).values
         labels = [evaluator.factor(f, spec.group_piece) for f in spec.group]
         codes = _codes(design, group, spec, labels, new_levels)
-        span = group.covariance.column_slices()[group.terms.index(t)]
-        effects = fit.random_effects[group.name].to_numpy()[:, span]
+        g, columns = spans[t]
+        effects = state.estimate.b[g][:, columns]
         known = codes >= 0
         values[known] += np.einsum("ik,ik->i", basis[known], effects[codes[known]])
     return np.asarray(values)
 
 
-def _check_row_by_row(fit: MixedModelResults, terms: Sequence[int]) -> None:
+def _check_row_by_row(state: FitState, terms: Sequence[int]) -> None:
     """Refuse expressions that mean something else on other rows than those of the fit."""
-    design = fit._design
+    design = state.design
     bound = design.bound
-    evaluator = Evaluator(design.frame.table, fit.model.scope, fit.model.contrasts)
+    evaluator = Evaluator(design.frame.table, state.scope, state.contrasts)
     used: list[tuple[Iterable[Factor], ModelSpec | None, Piece]] = [
         (factors_of(bound.fixed), design.fixed.spec, bound.formula.fixed)
     ]
@@ -282,11 +283,10 @@ def _kind(label: Any) -> str:
     return "span" if isinstance(label, dt.timedelta) else type(label).__name__
 
 
-def _given_offset(fit: MixedModelResults, data: Any, offset: npt.ArrayLike | None) -> FloatArray:
+def _given_offset(state: FitState, data: Any, offset: npt.ArrayLike | None) -> FloatArray:
     """The offset that came as an argument, for the new rows (zeros without one)."""
-    model = fit.model
-    column = model.offset_column
-    fitted_with_one = "offset" in fit._design.frame.extra
+    column = state.offset_column
+    fitted_with_one = "offset" in state.design.frame.extra
     if offset is not None and not fitted_with_one:
         raise ArgumentError("predict: the model was fitted without an offset argument.")
     if offset is None and column is not None:

@@ -1,165 +1,72 @@
-"""Tables of a fit: text, HTML, LaTeX and Markdown by statsmodels' ``SimpleTable``."""
+"""What a reader of a fit wants first."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from statsmodels.iolib.table import SimpleTable
-
-    from .model_results import MixedModelResults
-
-SIGNIFICANT = 4
-"""Digits shown at least, of the smallest number in a column."""
-
-WIDEST = 9
-"""Digits shown at most, of the largest; beyond, numbers are formatted one by one."""
-
-
-@dataclass(frozen=True)
-class ModelSummary:
-    """What :meth:`lmforms.MixedModelResults.summary` returns; print it, or let a notebook.
-
-    Attributes
-    ----------
-    title : str
-    facts : tuple of (str, str)
-        Name and value of each line of the head.
-    tables : dict of str to DataFrame
-        ``"random"`` (variances and correlations) and ``"fixed"`` (estimate, std. error, t).
-    notes : tuple of str
-        Warnings that concern the whole fit.
-    """
-
-    title: str
-    facts: tuple[tuple[str, str], ...]
-    tables: dict[str, pd.DataFrame]
-    notes: tuple[str, ...]
-
-    def __str__(self) -> str:
-        blocks = [self.title, "=" * len(self.title)]
-        width = max(len(name) for name, _ in self.facts) + 2
-        blocks += [f"{name + ':':<{width}}{value}" for name, value in self.facts]
-        for name, table in self._rendered():
-            blocks += ["", name, table.as_text().rstrip()]
-        for note in self.notes:
-            blocks += ["", f"Note: {note}"]
-        return "\n".join(blocks)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        parts = [f"<p><strong>{escape(self.title)}</strong></p>"]
-        facts = [[value] for _, value in self.facts]
-        parts.append(_html([], [name for name, _ in self.facts], facts, "l"))
-        for key, name in _TITLES.items():
-            if key in self.tables:
-                parts.append(f"<p><strong>{escape(name)}</strong></p>")
-                parts.append(_html(*_cells(key, self.tables[key]), _ALIGNED[key]))
-        parts += [f"<p><em>Note: {escape(note)}</em></p>" for note in self.notes]
-        return "<div class='lmforms-summary'>" + "".join(parts) + "</div>"
-
-    def to_latex(self) -> str:
-        """LaTeX tabulars (booktabs not needed), one per table."""
-        tables = [f"% {name}\n{table.as_latex_tabular()}" for name, table in self._rendered()]
-        return "\n\n".join(tables)
-
-    def to_markdown(self) -> str:
-        """GitHub-flavoured Markdown."""
-        lines = [f"**{self.title}**", ""]
-        lines += [f"- {name}: {_code(name, value)}" for name, value in self.facts]
-        for key, title in _TITLES.items():
-            if key in self.tables:
-                lines += ["", f"**{title}**", "", _markdown(*_cells(key, self.tables[key]))]
-        for note in self.notes:
-            lines += ["", f"*Note: {_no_tags(note)}*"]
-        return "\n".join(lines)
-
-    def _rendered(self) -> list[tuple[str, SimpleTable]]:
-        from statsmodels.iolib.table import SimpleTable
-
-        out = []
-        for key, title in _TITLES.items():
-            if key not in self.tables:
-                continue
-            headers, stubs, cells = _cells(key, self.tables[key])
-            aligns = (_ALIGNED[key] + "r" * len(headers))[: len(headers)]
-            table = SimpleTable(
-                cells,
-                headers=_padded(headers, cells, aligns),
-                stubs=stubs,
-                txt_fmt={
-                    "table_dec_above": "-",
-                    "table_dec_below": "-",
-                    "header_dec_below": "-",
-                    "colsep": "  ",
-                    "data_aligns": aligns,
-                    "header_align": "r",
-                    "stub_align": "l",
-                },
-                # a LaTeX tabular has one alignment for header and data
-                ltx_fmt={"data_aligns": "r", "header_align": "r", "stub_align": "l"},
-            )
-            out.append((title, table))
-        return out
+from .quantities import (
+    aic,
+    bic,
+    params,
+    residuals,
+    singular_text,
+    standard_errors,
+    unidentified_text,
+    variance_components,
+)
+from .state import FitState
+from .tables import ModelSummary
 
 
-_TITLES = {"random": "Random effects", "fixed": "Fixed effects"}
-_ALIGNED = {"random": "l", "fixed": "r"}
-"""Alignment of the first columns; the others are numbers, to the right."""
-_PAD = "padding:2px 8px"
-
-
-def summarize(fit: MixedModelResults) -> ModelSummary:
-    """Collect what a reader of the fit wants first.
+def summarize(state: FitState) -> ModelSummary:
+    """Facts, tables and notes of a fit.
 
     Parameters
     ----------
-    fit : MixedModelResults
+    state : FitState
 
     Returns
     -------
     ModelSummary
     """
-    method = "REML" if fit.reml else "maximum likelihood"
-    mixed = bool(fit.ngroups)
+    design, estimate = state.design, state.estimate
+    method = "REML" if estimate.reml else "maximum likelihood"
+    mixed = bool(design.groups)
+    report = estimate.report([g.name for g in design.groups])
     title = f"Linear {'mixed ' if mixed else ''}model fit by {method}"
-    groups = ", ".join(f"{name} ({q})" for name, q in fit.ngroups.items())
-    scaled = fit.residuals("scaled").quantile([0.0, 0.25, 0.5, 0.75, 1.0])
+    groups = ", ".join(f"{g.name} ({len(g.levels)})" for g in design.groups)
+    scaled = np.quantile(residuals(state, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0])
+    error = estimate.criterion_se
     facts = [
-        ("Formula", fit.formula),
-        ("Rows", str(fit.nobs)),
+        ("Formula", str(design.bound.formula)),
+        ("Rows", str(design.n)),
         ("Groups", groups or "none: ordinary least squares"),
-        ("REML criterion" if fit.reml else "Deviance", _estimated(fit.criterion, fit.criterion_se)),
-        ("Log-likelihood", _estimated(fit.llf, 0.5 * fit.criterion_se)),
-        ("AIC, BIC", f"{fit.aic:.2f}, {fit.bic:.2f}"),
+        ("REML criterion" if estimate.reml else "Deviance", _estimated(estimate.criterion, error)),
+        ("Log-likelihood", _estimated(-0.5 * estimate.criterion, 0.5 * error)),
+        ("AIC, BIC", f"{aic(state):.2f}, {bic(state):.2f}"),
         ("Scaled residuals", ", ".join(f"{v:.3f}" for v in scaled) + " (min, quartiles, max)"),
     ]
     if mixed:
-        word = "yes" if fit.converged else "NO"
-        facts.append(("Converged", f"{word}, {fit.optimizer.n_evaluations} evaluations"))
-    fixed = pd.DataFrame({"estimate": fit.params, "std. error": fit.bse, "t": fit.tvalues})
+        word = "yes" if estimate.converged else "NO"
+        facts.append(("Converged", f"{word}, {report.n_evaluations} evaluations"))
+    beta, errors = params(state), standard_errors(state)
+    fixed = pd.DataFrame({"estimate": beta, "std. error": errors, "t": beta / errors})
     notes = []
-    if fit.dropped:
-        notes.append(f"columns dropped as linearly dependent: {', '.join(fit.dropped)}.")
-    if fit.unidentified_terms:
-        notes.append(fit.unidentified_message)
-    if fit.is_singular:
-        notes.append(fit.singular_message)
-    if not fit._estimate.is_exact:
+    if design.x_dropped:
+        notes.append(f"columns dropped as linearly dependent: {', '.join(design.x_dropped)}.")
+    if estimate.flat:
+        notes.append(unidentified_text(state))
+    if estimate.singular:
+        notes.append(singular_text(state))
+    if not estimate.is_exact:
         notes.append(
             "fitted by conjugate gradients: the likelihood, AIC and BIC are estimates; see "
             "fit.criterion_se and fit.optimizer."
         )
-    if not fit.converged:
-        notes.append(f"not converged: {fit.optimizer.message}.")
-    tables = {"random": fit.vcomp} if mixed else {}
+    if not estimate.converged:
+        notes.append(f"not converged: {report.message}.")
+    tables = {"random": variance_components(state)} if mixed else {}
     if len(fixed):
         tables["fixed"] = fixed
     return ModelSummary(title, tuple(facts), tables, tuple(notes))
@@ -168,126 +75,3 @@ def summarize(fit: MixedModelResults) -> ModelSummary:
 def _estimated(value: float, error: float) -> str:
     """A number, with its standard error where there is one."""
     return f"{value:.4f}" + (f" ± {error:.2g} (estimated)" if error > 0 else "")
-
-
-# --- cells -----------------------------------------------------------------------------------
-
-
-def _cells(key: str, table: pd.DataFrame) -> tuple[list[str], list[str], list[list[str]]]:
-    """Headers, stubs and cells of one table as text."""
-    if key == "fixed":
-        columns = [_aligned(table["estimate"]), _aligned(table["std. error"])]
-        columns.append([f"{t:.3f}" for t in table["t"]])
-        rows = [list(row) for row in zip(*columns, strict=True)]
-        return list(table.columns), [str(i) for i in table.index], rows
-    return _random_cells(table)
-
-
-def _random_cells(vcomp: pd.DataFrame) -> tuple[list[str], list[str], list[list[str]]]:
-    """Variances with the correlations of a term beside them, as lme4 prints them."""
-    variances = vcomp[vcomp["name2"] == ""]
-    shown = zip(_aligned(variances["variance"]), _aligned(variances["sdcor"]), strict=True)
-    by_row = dict(zip(variances.index, shown, strict=True))
-    terms: list[list[int]] = []
-    for i in vcomp.index:
-        last = terms[-1] if terms else None
-        same = last is not None and vcomp.loc[last[0], "group"] == vcomp.loc[i, "group"]
-        after_covariance = last is not None and vcomp.loc[last[-1], "name2"] != ""
-        is_variance = vcomp.loc[i, "name2"] == ""
-        if last is None or not same or (is_variance and after_covariance):
-            terms.append([i])
-        else:
-            last.append(i)
-    rows, stubs = [], []
-    width = 0
-    for term in terms:
-        effects = [i for i in term if vcomp.loc[i, "name2"] == ""]
-        names = [vcomp.loc[i, "name1"] for i in effects]
-        corr = {
-            (vcomp.loc[i, "name1"], vcomp.loc[i, "name2"]): vcomp.loc[i, "sdcor"]
-            for i in term
-            if vcomp.loc[i, "name2"] != ""
-        }
-        for place, i in enumerate(effects):
-            pairs = [(names[j], names[place]) for j in range(place)] if corr else []
-            cells = ["" if np.isnan(corr[p]) else f"{corr[p]:.3f}" for p in pairs if p in corr]
-            width = max(width, len(cells))
-            stubs.append(str(vcomp.loc[i, "group"]) if place == 0 else "")
-            rows.append([str(names[place]), *by_row[i], *cells])
-    rows = [row + [""] * (3 + width - len(row)) for row in rows]
-    headers = ["effect", "variance", "std. dev."] + ["corr."] * bool(width)
-    return headers + [""] * (width - 1), stubs, rows
-
-
-def _aligned(values: Any) -> list[str]:
-    """Numbers of a column with common decimals where their sizes allow it."""
-    numbers = np.asarray(values, dtype=np.float64)
-    sizes = np.abs(numbers[np.isfinite(numbers) & (numbers != 0)])
-    if not len(sizes):
-        return [f"{v:g}" for v in numbers]
-    low, high = np.floor(np.log10(sizes.min())), np.floor(np.log10(sizes.max()))
-    decimals = int(max(0, SIGNIFICANT - 1 - low))
-    if decimals + max(0, high) + 1 > WIDEST:
-        return ["0" if v == 0 else f"{v:.{SIGNIFICANT}g}" for v in numbers]
-    return [f"{v:.{decimals}f}" for v in numbers]
-
-
-def _padded(headers: list[str], cells: Sequence[Sequence[str]], aligns: str) -> list[str]:
-    """Headers as wide as their column, so that text headers stand left in a text table."""
-    widths = [max([len(h), *(len(row[j]) for row in cells)]) for j, h in enumerate(headers)]
-    return [f"{h:<{w}}" if a == "l" else h for h, w, a in zip(headers, widths, aligns, strict=True)]
-
-
-def _html(
-    headers: Sequence[str], stubs: Sequence[str], cells: Sequence[Sequence[str]], aligns: str
-) -> str:
-    """An HTML table that reads well without a style sheet, in light and dark themes."""
-    width = max((len(row) for row in cells), default=0)
-    aligns = (aligns + "r" * width)[:width]
-    word = {"l": "left", "r": "right"}
-
-    def cell(tag: str, value: str, align: str) -> str:
-        rule = ";border-bottom:1px solid currentColor" if tag == "th" else ""
-        text = escape(value.replace("-", "\N{MINUS SIGN}") if _is_number(value) else value)
-        return f'<{tag} style="text-align:{word[align]};{_PAD}{rule}">{text}</{tag}>'
-
-    head = ""
-    if headers:
-        shown = [cell("th", h, a) for h, a in zip(headers, aligns, strict=True)]
-        head = f"<thead><tr><td></td>{''.join(shown)}</tr></thead>"
-    body = "".join(
-        "<tr>"
-        + f'<th scope="row" style="text-align:left;{_PAD}">{escape(stub)}</th>'
-        + "".join(cell("td", value, a) for value, a in zip(row, aligns, strict=True))
-        + "</tr>"
-        for stub, row in zip(stubs, cells, strict=True)
-    )
-    style = "border-collapse:collapse;font-variant-numeric:tabular-nums"
-    return f'<table style="{style}">{head}<tbody>{body}</tbody></table>'
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _markdown(headers: Sequence[str], stubs: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    def line(values: Sequence[str]) -> str:
-        return "| " + " | ".join(_no_tags(v).replace("|", "\\|") for v in values) + " |"
-
-    rows = [line(["", *headers]), line(["---"] + ["---:"] * len(headers))]
-    return "\n".join(rows + [line([s, *row]) for s, row in zip(stubs, cells, strict=True)])
-
-
-def _code(name: str, value: str) -> str:
-    if name != "Formula":
-        return _no_tags(value)
-    return f"`` {value} ``" if "`" in value else f"`{value}`"
-
-
-def _no_tags(text: str) -> str:
-    """Text in which Markdown finds no HTML: labels come with the data."""
-    return text.replace("<", "&lt;")

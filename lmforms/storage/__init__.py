@@ -1,5 +1,1 @@
 """Save a fit and load it again: JSON and plain arrays in a zip archive, never pickled code."""
-
-from .fits import load, save
-
-__all__ = ["load", "save"]

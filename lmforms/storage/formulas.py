@@ -103,3 +103,8 @@ def _sides(bound: BoundFormula) -> Iterator[tuple[SimpleFormula, Piece]]:
     yield bound.fixed, formula.fixed
     yield from ((term.expression, term.piece) for term in bound.random)
     yield from zip(bound.offsets, formula.offsets, strict=True)
+
+
+def load_with(names: list[str]) -> str:
+    """How to give `load` names from the user's code."""
+    return f"give load(path, context={{{', '.join(f'{name!r}: ...' for name in names)}}})"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import SmallModel, make_model, problem_of
+from models import SmallModel, fit_at, make_model, problem_of
 
 import lmforms as lf
 from lmforms.control import Control
@@ -211,7 +211,7 @@ def test_the_likelihood_has_an_honest_standard_error(seed):
     model = lf.MixedModel("y ~ x + (x | a) + (1 | b)", frame)
     exact = model.fit()
     cg = lf.Control(factor="cg", seed=seed)
-    found = model._at(exact.theta, exact._y, reml=True, control=cg)
+    found = fit_at(exact, exact.theta, cg)
     assert 0 < found.criterion_se < 0.5
     assert abs(found.criterion - exact.criterion) < 4 * found.criterion_se
     assert exact.criterion_se == 0.0
@@ -245,16 +245,19 @@ def test_fits_agree_within_a_fraction_of_a_standard_error(formula, reml):
     model = lf.MixedModel(formula, crossed_frame(4000, 300, 250), weights="w")
     exact, found = model.fit(reml=reml), model.fit(reml=reml, control=Control(factor="cg"))
     assert found.converged
-    information = exact._estimate.optimum.evaluation.information
+    information = exact.state.estimate.optimum.evaluation.information
     inner = np.sqrt(2.0 * np.diag(np.linalg.pinv(information)))
-    moved = found._estimate.optimum.evaluation.theta - exact._estimate.optimum.evaluation.theta
+    moved = (
+        found.state.estimate.optimum.evaluation.theta
+        - exact.state.estimate.optimum.evaluation.theta
+    )
     assert (np.abs(moved) <= 0.06 * inner + 1e-6).all()  # ten probes, a few hundred levels
     # β moves by θ's noise times their small dependence
     assert (np.abs(found.params - exact.params) < 0.01 * exact.bse).all()
     np.testing.assert_allclose(found.bse, exact.bse, rtol=0.01)
     assert found.sigma == pytest.approx(exact.sigma, rel=1e-3)
     assert abs(found.criterion - exact.criterion) < 4 * found.criterion_se + 0.02
-    at = model._at(found.theta, found._y, reml=reml, control=Control())  # exactly, at the same θ
+    at = fit_at(found, found.theta, Control())  # exactly, at the same θ
     np.testing.assert_allclose(found.params, at.params, rtol=1e-9)
     np.testing.assert_allclose(found.cov_params(), at.cov_params(), rtol=1e-8)
     for name, modes in at.random_effects.items():
@@ -409,7 +412,7 @@ def test_refit_predict_and_criterion_at():
     fit = lf.lmer("y ~ x + (1 | a) + (1 | b)", frame, control=Control(factor="cg"))
     np.testing.assert_allclose(fit.predict(frame), fit.fittedvalues, atol=1e-10)
     assert fit.criterion_at(fit.theta + 0.3) > fit.criterion
-    again = fit.refit(fit._y * 2.0)
+    again = fit.refit(fit.state.response * 2.0)
     np.testing.assert_allclose(again.theta, fit.theta, rtol=1e-5)
 
 

@@ -60,7 +60,7 @@ def test_levels_taken_together_draw_the_same_curve():
     g = rng.integers(0, 500, 3000)
     x = rng.normal(size=3000)
     data = {"y": rng.normal(size=500)[g] + rng.normal(size=3000), "x": x, "g": g}
-    at = lf.lmer("y ~ x + (x | g)", data)._estimate.optimum.evaluation
+    at = lf.lmer("y ~ x + (x | g)", data).state.estimate.optimum.evaluation
     ((_, vectors, curves),) = variance_curves(at)
     assert curves.d.shape[1] < 500
     grid = curves.grid()
@@ -98,7 +98,7 @@ def test_a_close_second_optimum_is_told():
 
 def test_an_ordinary_fit_has_one_optimum():
     fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
-    optimum = fit._estimate.optimum
+    optimum = fit.state.estimate.optimum
     assert other_minima(optimum.evaluation) == []
     assert optimum.other_optima == ()
     assert "another" not in optimum.message

@@ -18,6 +18,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -73,9 +74,9 @@ FIGURES = (
     *("bic", "cov_params", "conf_int", "predict"),
 )
 FACTS = (
-    *("formula", "reml", "nobs", "ngroups", "dropped", "df_model", "df_resid", "converged"),
+    *("formula", "reml", "nobs", "ngroups", "dropped", "npar", "df_resid", "converged"),
     *("is_singular", "singular_terms", "unidentified_terms", "singular_message", "optimizer"),
-    *("unidentified_message", "_method", "_control", "summary"),
+    *("unidentified_message", "state.method", "state.control", "summary"),
 )
 
 
@@ -93,7 +94,7 @@ def differences(found: lf.MixedModelResults, fit: lf.MixedModelResults) -> list[
 
 
 def _value(fit: lf.MixedModelResults, name: str) -> object:
-    value = getattr(fit, name)
+    value = attrgetter(name)(fit)
     return value() if callable(value) else value
 
 

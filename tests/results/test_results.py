@@ -111,7 +111,7 @@ def test_matrices_are_those_of_the_paper(fit):
 
 
 def test_information_criteria():
-    n, k = FIT.nobs, FIT.df_model
+    n, k = FIT.nobs, FIT.npar
     assert_allclose(FIT.llf, -FIT.criterion / 2)
     assert_allclose(FIT.aic, FIT.criterion + 2 * k)
     assert_allclose(FIT.bic, FIT.criterion + k * np.log(n))
@@ -187,7 +187,12 @@ def test_singular_message_has_a_remedy():
 def test_random_effects_are_labelled():
     effects = FIT.random_effects["Subject"]
     assert effects.index.tolist() == list(SLEEP["Subject"].cat.categories)
-    assert FIT.random_effects_cov["Subject"].shape == (18, 2, 2)
+    blocks = FIT.random_effects_cov["Subject"]
+    assert blocks.shape == (36, 2)
+    assert blocks.index.names == ["Subject", "effect"]
+    assert blocks.columns.tolist() == ["Intercept", "Days"]
+    one = blocks.loc["308"]
+    assert one.index.tolist() == one.columns.tolist() == ["Intercept", "Days"]
     assert isinstance(FIT.params, pd.Series)
 
 

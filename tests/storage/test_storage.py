@@ -11,6 +11,7 @@ import threading
 import tracemalloc
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from lmforms.errors import (
     NumericalError,
 )
 from lmforms.storage import archive as archive_module
-from lmforms.storage import fits as fits_module
+from lmforms.storage import save as save_module
 from lmforms.storage.labels import encode
 
 N = 60
@@ -197,7 +198,7 @@ def test_all_that_a_user_sees_comes_back(tmp_path, formula, options):
         warnings.simplefilter("ignore")
         again, expected = back.refit(reml=False), fit.refit(reml=False)
     assert again.criterion == pytest.approx(expected.criterion, abs=1e-7)
-    assert again._method == expected._method
+    assert again.state.method == expected.state.method
 
 
 def test_labels_and_tables_of_every_kind(tmp_path):
@@ -228,7 +229,7 @@ def test_what_cannot_be_saved_is_refused_with_a_way_out(tmp_path):
 
 
 def test_a_formula_that_is_too_long_can_be_written_shorter(tmp_path, monkeypatch):
-    monkeypatch.setattr(fits_module, "LONGEST_FORMULA", 60)
+    monkeypatch.setattr(save_module, "LONGEST_FORMULA", 60)
     data = DATA[["y", "g", "x"]].rename(columns={"x": "x" * 60})
     with pytest.raises(DataError, match=r"save: .*or `\.`"):
         quiet(f"y ~ {'x' * 60} + (1 | g)", data).save(tmp_path / "fit.lmf")
@@ -276,9 +277,9 @@ def test_contrast_objects_are_refused(tmp_path):
     matrix = np.array([[1.0], [0], [-1]])
     returned(quiet("y ~ f + (1 | g)", contrasts={"f": matrix}), tmp_path)
     returned(quiet("y ~ f + (1 | g)", contrasts={"f": "contr.sum"}), tmp_path)
-    fit.model.contrasts = {"f": np.full((3, 2), np.nan)}
+    state = replace(fit.state, contrasts={"f": np.full((3, 2), np.nan)})
     with pytest.raises(DataError, match=r"save: .*'contrasts'"):
-        fit.save(tmp_path / "fit.lmf")
+        lf.MixedModelResults(fit.model, state).save(tmp_path / "fit.lmf")
 
 
 # --- damage ---------------------------------------------------------------------------------
@@ -433,7 +434,7 @@ def test_files_of_the_first_version_load(tmp_path, archive):
 
     path = tmp_path / "old.lmf"
     path.write_bytes(edited(edited(archive, "meta.json", old), "gradient.npy", None))
-    assert lf.load(path)._method == "auto"
+    assert lf.load(path).state.method == "auto"
 
 
 # --- sizes ----------------------------------------------------------------------------------

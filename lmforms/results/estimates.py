@@ -1,0 +1,209 @@
+"""`ModelEstimates`: the stored values of a fit, as labelled attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from ..data.theta_order import theta_in_formula_order
+from ..engine.status import OptimizerReport
+from ..support.arguments import named_arguments
+from ..support.arrays import FloatArray
+from . import quantities
+from .quantities import terms_of
+from .state import FitState
+
+
+class ModelEstimates:
+    """What :class:`lmforms.MixedModelResults` has as attributes.
+
+    Parameters
+    ----------
+    model : MixedModel
+    state : FitState
+    """
+
+    def __init__(self, model: Any, state: FitState) -> None:
+        self.model = model
+        self.state = state
+
+    @property
+    def formula(self) -> str:
+        """The formula."""
+        return str(self.state.design.bound.formula)
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fit is by restricted maximum likelihood."""
+        return self.state.estimate.reml
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows used."""
+        return self.state.design.n
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return {g.name: len(g.levels) for g in self.state.design.groups}
+
+    @property
+    def dropped(self) -> list[str]:
+        """Fixed-effects columns left out because they depend on earlier ones."""
+        return self.state.design.x_dropped
+
+    # --- fixed effects --------------------------------------------------------------------
+
+    @cached_property
+    def params(self) -> pd.Series:
+        """Fixed effects β̂ (dropped columns are absent)."""
+        return quantities.params(self.state)
+
+    @cached_property
+    def bse(self) -> pd.Series:
+        """Standard errors of the fixed effects."""
+        return quantities.standard_errors(self.state)
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Fixed effects divided by their standard errors."""
+        return self.params / self.bse
+
+    @named_arguments
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance matrix of the fixed effects, σ²(X'V₀⁻¹X)⁻¹."""
+        return quantities.cov_params(self.state)
+
+    # --- variance components --------------------------------------------------------------
+
+    @cached_property
+    def theta(self) -> FloatArray:
+        """Covariance parameters θ: per term in formula order, lower triangle by columns."""
+        return theta_in_formula_order(self.state.design, self.state.estimate.theta)
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation σ."""
+        return self.state.estimate.sigma
+
+    @property
+    def scale(self) -> float:
+        """Residual variance σ²."""
+        return self.state.estimate.sigma**2
+
+    @cached_property
+    def vcomp(self) -> pd.DataFrame:
+        """Variances and covariances of the random effects and the residual.
+
+        One row per variance (``name2`` empty; ``sdcor`` is the standard deviation) and per
+        covariance (``sdcor`` is the correlation), in the order of the formula.
+        """
+        return quantities.variance_components(self.state)
+
+    @cached_property
+    def random_effects(self) -> dict[str, pd.DataFrame]:
+        """Conditional modes (BLUPs) b̂: a frame (levels × effects) per grouping factor.
+
+        Terms on one grouping factor stand side by side.
+        """
+        return quantities.random_effects(self.state)
+
+    @cached_property
+    def random_effects_cov(self) -> dict[str, pd.DataFrame]:
+        """Var(b | y): a frame (levels · effects, effects) per grouping factor.
+
+        Rows have the level and the effect, so that ``["g"].loc[level]`` is the covariance
+        matrix of one level. Conditional on θ̂, σ̂ and β̂, as lme4's ``condVar``.
+        """
+        return quantities.random_effects_cov(self.state)
+
+    # --- rows -----------------------------------------------------------------------------
+
+    @property
+    def fittedvalues(self) -> pd.Series:
+        """Xβ̂ + Zb̂ + offset, on the index of the data."""
+        values = quantities.fitted_values(self.state)
+        return pd.Series(values, index=self.state.design.index, name="fitted")
+
+    # --- likelihood -----------------------------------------------------------------------
+
+    @property
+    def criterion(self) -> float:
+        """−2 × log-likelihood (ML) or restricted log-likelihood (REML)."""
+        return self.state.estimate.criterion
+
+    @property
+    def criterion_se(self) -> float:
+        """Standard error of `criterion`: 0 unless it was estimated (``factor="cg"``).
+
+        θ, β and the random effects are not concerned, see the page on large models.
+        """
+        return self.state.estimate.criterion_se
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood, restricted under REML."""
+        return -0.5 * self.criterion
+
+    @property
+    def npar(self) -> int:
+        """Number of parameters: rank of X, covariance parameters θ, and σ."""
+        return quantities.npar(self.state)
+
+    @property
+    def df_resid(self) -> int:
+        """Rows less parameters, n − npar."""
+        return self.nobs - self.npar
+
+    @property
+    def aic(self) -> float:
+        """criterion + 2 npar."""
+        return quantities.aic(self.state)
+
+    @property
+    def bic(self) -> float:
+        """criterion + ln(n) npar, with n the number of rows also under REML (as lme4)."""
+        return quantities.bic(self.state)
+
+    # --- status ---------------------------------------------------------------------------
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimiser's own test of convergence was met."""
+        return self.state.estimate.converged
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether the estimated covariance of a random term has a direction of no variance."""
+        return bool(self.state.estimate.singular)
+
+    @property
+    def singular_terms(self) -> list[str]:
+        """Labels of the random terms whose estimated covariance is singular."""
+        return self._labels(self.state.estimate.singular)
+
+    @property
+    def unidentified_terms(self) -> list[str]:
+        """Labels of the random terms whose variances the data cannot tell."""
+        return self._labels(self.state.estimate.flat)
+
+    def _labels(self, parts: Sequence[tuple[int, int]]) -> list[str]:
+        return [self.state.design.terms[t].label for t in terms_of(self.state, parts)]
+
+    @property
+    def unidentified_message(self) -> str:
+        """Which variances the data cannot tell; empty where they can."""
+        return quantities.unidentified_text(self.state)
+
+    @property
+    def singular_message(self) -> str:
+        """What is singular, and what to do about it; empty for a regular fit."""
+        return quantities.singular_text(self.state)
+
+    @cached_property
+    def optimizer(self) -> OptimizerReport:
+        """Status of the optimiser: message, evaluations, gradient, blocks of the factor."""
+        return self.state.estimate.report([g.name for g in self.state.design.groups])

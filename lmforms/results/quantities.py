@@ -1,0 +1,156 @@
+"""Numbers of a fit with their labels: functions of its state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from ..data.random_design import random_part, term_columns
+from ..engine.status import unidentified_message
+from ..support.arrays import FloatArray
+from .singular import singular_message
+from .state import FitState
+
+# --- fixed effects ---------------------------------------------------------------------------
+
+
+def params(state: FitState) -> pd.Series:
+    """Fixed effects β̂."""
+    return pd.Series(state.estimate.beta, index=state.design.x_names, dtype=np.float64)
+
+
+def standard_errors(state: FitState) -> pd.Series:
+    """Standard errors of the fixed effects."""
+    variances = np.diag(state.estimate.cov_beta)
+    return pd.Series(np.sqrt(variances), index=state.design.x_names, dtype=np.float64)
+
+
+def cov_params(state: FitState) -> pd.DataFrame:
+    """Covariance matrix of the fixed effects, σ²(X'V₀⁻¹X)⁻¹."""
+    names = state.design.x_names
+    return pd.DataFrame(state.estimate.cov_beta, index=names, columns=names)
+
+
+def wald_intervals(state: FitState, level: float) -> pd.DataFrame:
+    """Estimate ± normal quantile × standard error."""
+    from scipy.special import ndtri
+
+    estimates = params(state)
+    half = float(ndtri(0.5 + 0.5 * level)) * standard_errors(state)
+    return pd.DataFrame({"lower": estimates - half, "upper": estimates + half})
+
+
+# --- variances and random effects -------------------------------------------------------------
+
+
+def relative_factors(state: FitState) -> list[FloatArray]:
+    """Relative covariance factor λ of each random term, in formula order."""
+    factors = state.estimate.factors
+    return [factors[group][c, c] for group, c in term_columns(state.design)]
+
+
+def variance_components(state: FitState) -> pd.DataFrame:
+    """Variances and covariances of the random effects, term by term, and the residual's."""
+    design, sigma = state.design, state.estimate.sigma
+    rows: list[tuple[str, str, str, float, float]] = []
+    for term, lam in zip(design.terms, relative_factors(state), strict=True):
+        group = design.groups[term.group].name
+        cov = sigma**2 * (lam @ lam.T)
+        sd = np.sqrt(np.diag(cov))
+        rows += [(group, c, "", cov[i, i], sd[i]) for i, c in enumerate(term.columns)]
+        for i, j in term.covariance.covariances():
+            size = sd[i] * sd[j]
+            corr = cov[i, j] / size if size > 0 else np.nan
+            rows.append((group, term.columns[i], term.columns[j], cov[i, j], corr))
+    rows.append(("Residual", "", "", sigma**2, sigma))
+    return pd.DataFrame(rows, columns=["group", "name1", "name2", "variance", "sdcor"])
+
+
+def random_effects(state: FitState) -> dict[str, pd.DataFrame]:
+    """Conditional modes b̂, a frame (levels, effects) for each grouping factor."""
+    return {
+        g.name: pd.DataFrame(b, index=g.levels, columns=list(g.columns))
+        for g, b in zip(state.design.groups, state.estimate.b, strict=True)
+    }
+
+
+def random_effects_cov(state: FitState) -> dict[str, pd.DataFrame]:
+    """Var(b | y), a frame (levels · effects, effects) for each grouping factor."""
+    out = {}
+    for group, blocks in zip(
+        state.design.groups, state.estimate.conditional_covariances(), strict=True
+    ):
+        q, k = len(group.levels), len(group.columns)
+        levels = group.levels.repeat(k)
+        labels = [levels.get_level_values(i) for i in range(levels.nlevels)]
+        index = pd.MultiIndex.from_arrays(
+            [*labels, list(group.columns) * q], names=[*levels.names, "effect"]
+        )
+        out[group.name] = pd.DataFrame(
+            blocks.reshape(q * k, k), index=index, columns=list(group.columns)
+        )
+    return out
+
+
+# --- rows ------------------------------------------------------------------------------------
+
+
+def fitted_values(state: FitState) -> FloatArray:
+    """Xβ̂ + Zb̂ + offset, (n,)."""
+    design, estimate = state.design, state.estimate
+    fixed = design.X @ estimate.beta + design.offset
+    return np.asarray(fixed + random_part(design, estimate.b))
+
+
+def residuals(state: FitState, kind: str) -> FloatArray:
+    """y − ŷ; times √w for ``"pearson"``; times √w/σ̂ for ``"scaled"``."""
+    values = state.response - fitted_values(state)
+    if kind != "response":
+        values = state.design.residual.whiten(values)
+    return values / state.estimate.sigma if kind == "scaled" else values
+
+
+# --- likelihood ------------------------------------------------------------------------------
+
+
+def npar(state: FitState) -> int:
+    """Number of parameters: rank of X, covariance parameters θ, and σ."""
+    return len(state.estimate.beta) + state.estimate.n_theta + 1
+
+
+def aic(state: FitState) -> float:
+    """criterion + 2 npar."""
+    return state.estimate.criterion + 2.0 * npar(state)
+
+
+def bic(state: FitState) -> float:
+    """criterion + ln(n) npar, with n the number of rows also under REML."""
+    return state.estimate.criterion + float(np.log(state.design.n)) * npar(state)
+
+
+# --- terms that are singular or not identified --------------------------------------------------
+
+
+def terms_of(state: FitState, parts: Iterable[tuple[int, int]]) -> list[int]:
+    """Places in the formula of parts of grouping factors, (factor, part)."""
+    return [state.design.groups[g].terms[part] for g, part in parts]
+
+
+def singular_text(state: FitState) -> str:
+    """What is singular, and what to do about it; empty for a regular fit."""
+    return singular_message(
+        state.design,
+        terms_of(state, state.estimate.singular),
+        relative_factors(state),
+        state.control.singular,
+        state.relationship,
+    )
+
+
+def unidentified_text(state: FitState) -> str:
+    """Which variances the data cannot tell; empty where they can."""
+    random = state.design.bound.random
+    places = terms_of(state, state.estimate.flat)
+    return unidentified_message([random[t].written for t in places])

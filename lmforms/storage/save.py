@@ -1,0 +1,116 @@
+"""A fit to a file: the model's columns, its options and the estimates."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from .._version import __version__
+from ..data.theta_order import theta_in_formula_order
+from ..engine.estimate import Estimate
+from ..errors import ContextWarning, DataError, ModelError
+from ..results.state import FitState
+from ..support.arrays import AnyArray
+from ..support.caller import caller_depth
+from .archive import write_archive
+from .atomic import checked_path
+from .columns import described
+from .contents import FORMAT, FORMAT_VERSION, LONGEST_FORMULA, checked_contents
+from .formulas import load_with, names_from_context
+from .labels import encode
+
+
+def save(state: FitState, path: str | PathLike[str]) -> None:
+    """See :meth:`lmforms.MixedModelResults.save`."""
+    target = checked_path(path, "save")
+    meta, arrays, names = _contents_of(state)
+    checked_contents(meta, _not_written)  # what is written can be read
+    write_archive(target, meta, arrays)
+    if names:
+        warnings.warn(
+            f"save: the formula uses {', '.join(map(repr, names))} from your code, which is not "
+            f"saved: {load_with(names)} when you load it.",
+            ContextWarning,
+            stacklevel=caller_depth(),
+        )
+
+
+def _not_written(why: str) -> DataError:
+    return DataError(f"save: the fit cannot be written: {why}.")
+
+
+def _contents_of(
+    state: FitState,
+) -> tuple[dict[str, Any], dict[str, AnyArray], list[str]]:
+    """Header and arrays of a file, and the names that loading needs from ``context=``."""
+    design, estimate = state.design, state.estimate
+    if not isinstance(estimate, Estimate):
+        raise ModelError(
+            "save: a fit with relationship= cannot be written yet; keep the covariance and "
+            "fit.theta, and fit again with start=."
+        )
+    for name, contrast in state.contrasts.items():
+        if not isinstance(contrast, (str, np.ndarray, list, tuple)):
+            raise DataError(
+                f"save: the contrast object for `{name}` cannot be written; name it, as in "
+                f"contrasts={{{name!r}: 'contr.sum'}}, or give its matrix."
+            )
+    source, table = design.bound.formula.source, design.frame.table
+    if len(source) > LONGEST_FORMULA:
+        raise DataError(
+            f"save: the formula has {len(source)} characters, and {LONGEST_FORMULA} can be read "
+            "back: use shorter names of columns, or `.`."
+        )
+    names = names_from_context(design.bound, table, state.scope.given, "save")
+    arrays: dict[str, AnyArray] = {
+        "response": state.response,
+        "theta": theta_in_formula_order(design, estimate.theta),
+        "beta": estimate.beta,
+        **{f"extra/{name}": values for name, values in design.frame.extra.items()},
+    }
+    gradient = estimate.optimum.evaluation.gradient
+    if gradient is not None:
+        arrays["gradient"] = gradient
+    columns = []
+    for i, name in enumerate(table):
+        facts, arrays[f"column/{i}"] = described(table[name])
+        columns.append({"name": name, **facts})
+    try:
+        index = encode(table.index)
+    except DataError as exc:
+        raise DataError(
+            f"save: the index of the data: {exc} Use data.reset_index(drop=True)."
+        ) from None
+    optimum = estimate.optimum
+    meta = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "lmforms": __version__,
+        "formula": source,
+        "reml": estimate.reml,
+        "criterion": float(estimate.criterion),
+        "sigma": float(estimate.sigma),
+        "method": state.method,
+        "control": asdict(state.control),
+        "contrasts": {
+            k: v if isinstance(v, str) else np.asarray(v, dtype=np.float64).tolist()
+            for k, v in state.contrasts.items()
+        },
+        "offset_column": state.offset_column,
+        "columns": columns,
+        "index": index,
+        "optimum": {
+            "converged": bool(optimum.converged),
+            "message": optimum.message,
+            "n_evaluations": int(optimum.n_evaluations),
+            "decrement": float(optimum.decrement),
+            "trace": [float(value) for value in optimum.trace],
+        },
+        "singular": [list(map(int, pair)) for pair in estimate.singular],
+        "flat": [list(map(int, pair)) for pair in estimate.flat],
+    }
+    return meta, arrays, names
