@@ -153,4 +153,4 @@ def plain_elimination(
 
 
 def _kernels(entries: IntArray) -> Any:
-    return compiled_kernels("linalg.ordering_kernels", PER_COLUMN * len(entries))
+    return compiled_kernels("linalg.elimination_kernels", PER_COLUMN * len(entries))

@@ -48,7 +48,9 @@ def fill_reducing_order(
     if not tree.complete:
         return order, tree
     by_count = np.argsort(tree.counts, kind="stable")
-    within = compiled.tree_postorder(tree.parent, by_count)
+    from .elimination_kernels import tree_postorder
+
+    within = tree_postorder(tree.parent, by_count)
     return order[within], tree.permuted(within)
 
 
