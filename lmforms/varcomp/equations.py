@@ -25,7 +25,7 @@ from .sums import Sums
 SMALL = 300
 """Up to this many effects a dense factor is faster than a sparse one."""
 
-FILLED = 0.2
+FILLED = 0.4
 """A sparse factor with more of its triangle filled than this is slower than a dense one …"""
 
 DENSE = 6_000

@@ -23,7 +23,7 @@ from lmforms.engine.linalg.sparse_cholesky import (
     sparse_backend,
 )
 from lmforms.engine.linalg.takahashi import compiled_selected_inverse, plain_selected_inverse
-from lmforms.errors import ArgumentError, NumericalError
+from lmforms.errors import ArgumentError, MemoryLimitError, NumericalError
 
 pytest.importorskip("numba")
 BACKENDS = ["sparse", "superlu", *(["cholmod"] if have_cholmod() else [])]
@@ -260,6 +260,8 @@ def test_a_factor_that_would_be_enormous_is_ordered_and_counted(monkeypatch):
     lower = lower_of((pattern + pattern.T + sp.identity(m)).tocsc())
     cholesky = SparseCholesky(lower.indptr, lower.indices, "sparse", most=1e6)
     assert 1e6 < cholesky.nnz < 1e6 + m
+    with pytest.raises(MemoryLimitError, match="more than"):
+        cholesky.factor(np.ones(lower.nnz))
 
 
 # --- edges --------------------------------------------------------------------------------
@@ -363,7 +365,7 @@ def test_one_matrix_without_its_diagonal():
 
 
 def test_the_backend_is_chosen_in_one_place(monkeypatch):
-    large, small = 10**6, 10
+    large, small = 1e9, 1e3
     assert sparse_backend("auto", large) == "sparse"
     assert sparse_backend("auto", small) == "superlu"
     for asked in BACKENDS:

@@ -46,7 +46,7 @@ DENSE_SCHUR = 1_500
 DENSE_FILL = 0.2
 """Above this share of nonzeros in S, a dense factor is faster and smaller."""
 
-SPARSE_COST = 10.0
+SPARSE_COST = 4.0
 """A pair of entries of a sparse column takes as long as this many products in LAPACK."""
 
 DENSE_COUPLING = 1 << 20
@@ -194,11 +194,10 @@ class System(Layout):
         if auto and dense_fits and 2 * pattern.nnz > DENSE_FILL * square:
             return None
         cholesky = SparseCholesky(pattern.indptr, pattern.indices, path, most)
-        work = float((cholesky.counts.astype(np.float64) ** 2).sum())
-        if auto and dense_fits and SPARSE_COST * work > self.m * square:
+        if auto and dense_fits and SPARSE_COST * cholesky.work > self.m * square:
             return None
         self._need("sparse factor", cholesky.nnz, FACTOR_BYTES)
-        if self._too_large and work > SPARSE_WORK:
+        if self._too_large and cholesky.work > SPARSE_WORK:
             self._make_dense()
         return SparseSolver(pattern, gram_on(self, pattern), cholesky)
 

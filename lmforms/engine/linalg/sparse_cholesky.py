@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, MemoryLimitError
 from ...support.arrays import FloatArray, IntArray
-from . import compiled
 from .cholmod import Cholmod, have_cholmod
 from .compiled import compiled_kernels
 from .elimination import (
@@ -22,7 +21,7 @@ from .elimination import (
     pattern_of_factor,
     permuted_entries,
 )
-from .factor_pattern import PER_COLUMN, FactorPattern, entry_keys
+from .factor_pattern import FactorPattern, entry_keys
 from .not_positive_definite import NotPositiveDefiniteError
 from .ordering import fill_reducing_order
 from .takahashi import selected_inverse
@@ -31,17 +30,17 @@ FACTOR_BYTES = 80
 """Bytes for every entry of a factor, with copies, selected inverse and work space."""
 
 
-def sparse_backend(asked: str, entries: int) -> str:
-    """Which backend factors a pattern with so many entries.
+def sparse_backend(asked: str, work: float) -> str:
+    """Which backend factors a matrix.
 
-    The package's own is the fastest of the three wherever loading numba pays: CHOLMOD is taken
-    when asked for, or where numba cannot be imported.
+    The package's own is the fastest wherever loading numba pays, so that CHOLMOD is only taken
+    when it is asked for.
 
     Parameters
     ----------
     asked : {"auto", "sparse", "cholmod", "superlu"}
-    entries : int
-        Of its lower triangle.
+    work : float
+        Pairs of entries of the columns of L.
 
     Raises
     ------
@@ -51,12 +50,7 @@ def sparse_backend(asked: str, entries: int) -> str:
     check_backend(asked)
     if asked != "auto":
         return asked
-    work = PER_COLUMN * entries
-    if work < compiled.COMPILED_WORK:
-        return "superlu"
-    if _have_numba(work):
-        return "sparse"
-    return "cholmod" if have_cholmod() else "superlu"
+    return "sparse" if _have_numba(work) else "superlu"
 
 
 def check_backend(asked: str) -> None:
@@ -104,14 +98,15 @@ class SparseCholesky:
     ) -> None:
         self._indptr = np.ascontiguousarray(indptr, dtype=np.int64)
         self._indices = np.ascontiguousarray(indices, dtype=np.int32)
-        self.backend = sparse_backend(backend, len(indices))
+        check_backend(backend)
         self.order: IntArray
-        if self.backend == "cholmod":
+        if backend == "cholmod":
             self._cholmod = Cholmod(self._indptr, self._indices)
             self.order = self._cholmod.order
             self._tree = elimination_tree(self._indptr, self._indices, self.order, most)
         else:
             self.order, self._tree = fill_reducing_order(self._indptr, self._indices, most)
+        self.backend = sparse_backend(backend, self.work)
 
     @property
     def m(self) -> int:
@@ -125,9 +120,22 @@ class SparseCholesky:
     def nnz(self) -> int:
         return self._tree.nnz
 
+    @property
+    def work(self) -> float:
+        """Σ counts²: pairs of entries of one column, what a factorisation costs."""
+        return float((self.counts.astype(np.float64) ** 2).sum())
+
     @cached_property
     def pattern(self) -> FactorPattern:
-        """The pattern of L."""
+        """The pattern of L.
+
+        Raises
+        ------
+        MemoryLimitError
+            It was not counted to the end.
+        """
+        if not self._tree.complete:
+            raise MemoryLimitError(f"the factor has more than {self.nnz:,} entries.")
         return pattern_of_factor(self._indptr, self._indices, self.order, self._tree)
 
     @cached_property
