@@ -140,7 +140,8 @@ def precision(matrix: Any, labels: Labels) -> Precision:
             + ". An improper prior determines no covariance: add what it leaves open, or give "
             "the covariance itself."
         ) from None
-    return Precision(Q, (triangle @ sp.diags(root[order])).tocsr(), order)
+    triangle.data *= root[order][triangle.indices]
+    return Precision(Q, triangle, order)
 
 
 def numbers(matrix: Any, what: str) -> FloatArray:

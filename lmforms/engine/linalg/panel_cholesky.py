@@ -48,11 +48,14 @@ def factor_in_place(pattern: FactorPattern, values: FloatArray, least: float) ->
 
 
 def panel_arrays(kernels: Any, pattern: FactorPattern, n: int, values: FloatArray) -> Any:
-    """The diagonal block (w, w) of a panel and what is below (h, w), in Fortran's order."""
+    """The diagonal block (w, w) of a panel and what is below (h, w), in Fortran's order.
+
+    Above its diagonal the block holds nothing of meaning.
+    """
     first = int(pattern.panels[n])
     w = int(pattern.panels[n + 1]) - first
     h = int(pattern.indptr[first + 1] - pattern.indptr[first]) - w
-    own, below = np.zeros(w * w), np.empty(h * w)
+    own, below = np.empty(w * w), np.empty(h * w)
     kernels.copy_panel(pattern.indptr, values, first, w, own, below, False)
     return own.reshape(w, w).T, below.reshape(w, h).T
 

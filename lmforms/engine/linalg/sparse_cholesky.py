@@ -231,7 +231,7 @@ class SparseCholesky:
     def _on_pattern(self, lower: Any) -> FloatArray:
         """The numbers of another package's L, which has zeros more or fewer."""
         pattern = self.pattern
-        if lower.nnz == len(pattern.indices):
+        if np.array_equal(lower.indices, pattern.indices):
             return np.asarray(lower.data)
         keys = entry_keys(lower.indptr, lower.indices)
         at = np.minimum(np.searchsorted(keys, pattern.keys), len(keys) - 1)

@@ -88,9 +88,9 @@ def _large_panel(
         kernels.gather_below(*where, n, z, square)
         y = blas.dtrsm(1.0, own, below, side=1, lower=1, overwrite_b=1)
         x = blas.dsymm(-1.0, square.reshape(h, h).T, y, lower=1)
-        inverse, _ = lapack.dpotri(own, lower=1)
+        inverse, _ = lapack.dpotri(own, lower=1, overwrite_c=1)
         inverse = blas.dgemm(-1.0, y, x, beta=1.0, c=inverse, trans_a=1, overwrite_c=1)
     else:
         x = below
-        inverse, _ = lapack.dpotri(own, lower=1)
+        inverse, _ = lapack.dpotri(own, lower=1, overwrite_c=1)
     write_panel(kernels, pattern, n, inverse, x, z)
