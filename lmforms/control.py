@@ -29,7 +29,10 @@ class Control:
     factor : {"auto", "dense", "sparse", "cholmod", "superlu", "cg"}
         How the Schur complement of the crossed factors is factored, or, with ``"cg"``,
         solved by conjugate gradients and never formed (the likelihood is then an estimate).
-        ``"auto"`` measures its pattern (nested factors need none of these);
+        ``"auto"`` measures its pattern (nested factors need none of these). A sparse one is
+        ordered once and factored by the package's own Cholesky (``"sparse"``), by SciPy's
+        SuperLU (``"superlu"``, which ``"auto"`` takes for small ones), or by CHOLMOD
+        (``"cholmod"``, only when asked for; needs scikit-sparse).
         ``fit.optimizer.blocks`` shows what was chosen.
     max_evaluations : int
         Evaluations of the criterion before the optimiser gives up. Left at its default, an

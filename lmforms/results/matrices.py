@@ -107,7 +107,7 @@ def model_matrices(state: FitState) -> ModelMatrices:
     if not state.estimate.is_exact:
         raise ModelError(
             "fit.matrices holds the Cholesky factor L, which this model, fitted by conjugate "
-            "gradients, is too large for. Fit it with Control(factor='cholmod') or 'dense' if "
+            "gradients, is too large for. Fit it with Control(factor='sparse') or 'dense' if "
             "memory allows."
         )
     design, estimate = state.design, state.estimate
