@@ -29,35 +29,43 @@ _PATTERN = f"{_PLACES}, {_INDEX}, {_PLACES}, {_INDEX}"
 
 @numba.njit
 def _subtract_column(
-    start: Any, index: Any, panels: Any, owner: Any, rows: Any, x: Any, near: Any, values: Any
+    start: Any, index: Any, panels: Any, owner: Any, top: Any, height: Any, near: Any, values: Any
 ) -> None:
-    """``values[rows, rows] −= xx'``."""
-    height = len(rows)
+    """``values[I, I] −= xx'`` for the rows I and numbers x of a column below its diagonal."""
+    if height == 1:
+        values[start[index[top]]] -= values[top] * values[top]
+        return
     a = 0
     while a < height:
-        first, end = group_places(start, index, panels, owner, rows, a, near)
+        first, end = group_places(start, index, panels, owner, top, height, a, near)
         for c in range(a, end):
             base = start[first + near[c]] - near[c]
-            left = x[c]
+            left = values[top + c]
             for b in range(c, height):
-                values[base + near[b]] -= left * x[b]
+                values[base + near[b]] -= left * values[top + b]
         a = end
 
 
 @numba.njit
 def _subtract_block(
-    start: Any, index: Any, panels: Any, owner: Any, rows: Any, x: Any, near: Any, values: Any
+    start: Any,
+    index: Any,
+    panels: Any,
+    owner: Any,
+    top: Any,
+    height: Any,
+    x: Any,
+    near: Any,
+    values: Any,
 ) -> None:
-    """``values[rows, rows] −= x`` for x (h, h), of which the upper triangle is read."""
-    height = len(rows)
+    """``values[I, I] −= x`` for x (h, h), of which the upper triangle is read."""
     a = 0
     while a < height:
-        first, end = group_places(start, index, panels, owner, rows, a, near)
+        first, end = group_places(start, index, panels, owner, top, height, a, near)
         for c in range(a, end):
             base = start[first + near[c]] - near[c]
-            row = x[c]
             for b in range(c, height):
-                values[base + near[b]] -= row[b]
+                values[base + near[b]] -= x[c, b]
         a = end
 
 
@@ -84,11 +92,12 @@ def _factor_panel(start: Any, values: Any, first: Any, width: Any, below: Any, l
             return first + c
         root = np.sqrt(own[0])
         own[0] = root
+        inverse = 1.0 / root
         for r in range(1, width - c):
-            own[r] /= root
+            own[r] *= inverse
         copied = below[c]
         for r in range(height):
-            under[r] /= root
+            under[r] *= inverse
             copied[r] = under[r]
     return -1
 
@@ -136,17 +145,18 @@ def factor_panels(
     space, square = np.empty(widest), np.empty(largest * largest)
     for n in range(begin, finish):
         first, width = panels[n], panels[n + 1] - panels[n]
-        top, stop = start[first] + width, start[first + 1]
-        height, rows = stop - top, index[top:stop]
+        top = start[first] + width
+        height = start[first + 1] - top
         if width == 1:
             if not values[top - 1] > least:
                 return first
             root = np.sqrt(values[top - 1])
             values[top - 1] = root
-            x = values[top:stop]
-            for a in range(height):
-                x[a] /= root
-            _subtract_column(start, index, panels, owner, rows, x, near, values)
+            inverse = 1.0 / root
+            for a in range(top, top + height):
+                values[a] *= inverse
+            if height:
+                _subtract_column(start, index, panels, owner, top, height, near, values)
             continue
         below = space[: width * height].reshape(width, height)
         bad = _factor_panel(start, values, first, width, below, least)
@@ -155,7 +165,7 @@ def factor_panels(
         if height:
             block = square[: height * height].reshape(height, height)
             _square(below, block)
-            _subtract_block(start, index, panels, owner, rows, block, near, values)
+            _subtract_block(start, index, panels, owner, top, height, block, near, values)
     return -1
 
 
@@ -165,11 +175,11 @@ def subtract_below(
 ) -> None:
     """Subtract the contribution (h·h,) of a large panel to later ones."""
     first, width = panels[n], panels[n + 1] - panels[n]
-    rows = index[start[first] + width : start[first + 1]]
-    height = len(rows)
+    top = start[first] + width
+    height = start[first + 1] - top
     near = np.empty(height, np.int64)
     block = square.reshape(height, height)
-    _subtract_block(start, index, panels, owner, rows, block, near, values)
+    _subtract_block(start, index, panels, owner, top, height, block, near, values)
 
 
 @compiled(f"void({_PLACES}, {_ENTRIES}, int64, int64, {_ENTRIES}, {_ENTRIES}, boolean)")

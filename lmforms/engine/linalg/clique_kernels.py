@@ -16,7 +16,14 @@ FAR = 8
 
 @numba.njit
 def group_places(
-    start: Any, index: Any, panels: Any, owner: Any, rows: Any, a: Any, near: Any
+    start: Any,
+    index: Any,
+    panels: Any,
+    owner: Any,
+    top: Any,
+    height: Any,
+    a: Any,
+    near: Any,
 ) -> Any:
     """Find rows a, a + 1, … in the panel of row a.
 
@@ -24,7 +31,9 @@ def group_places(
     ----------
     start, index, panels, owner : ndarray
         See :class:`.factor_pattern.FactorPattern`.
-    rows : ndarray (h,)
+    top, height : int
+        The rows are ``index[top : top + height]``. (To take them out as an array would cost
+        more than a short column does.)
     a : int
     near : ndarray of int64 (h,)
         Filled from a on: row b stands in the panel's first column at this place, and in its
@@ -37,18 +46,17 @@ def group_places(
     end : int
         Rows a to end are columns of the panel.
     """
-    panel = owner[rows[a]]
+    panel = owner[index[top + a]]
     first, stop = panels[panel], panels[panel + 1]
-    height = len(rows)
     end = a
-    while end < height and rows[end] < stop:
-        near[end] = rows[end] - first
+    while end < height and index[top + end] < stop:
+        near[end] = index[top + end] - first
         end += 1
     base = start[first]
     p, over = base + stop - first, start[first + 1]
     far = over - p > FAR * (height - end)
     for b in range(end, height):
-        row = rows[b]
+        row = index[top + b]
         if far:
             high = over
             while p < high:

@@ -21,14 +21,25 @@ _PATTERN = f"{_PLACES}, {_INDEX}, {_PLACES}, {_INDEX}"
 
 @numba.njit
 def _times_column(
-    start: Any, index: Any, panels: Any, owner: Any, rows: Any, y: Any, near: Any, z: Any, x: Any
+    start: Any,
+    index: Any,
+    panels: Any,
+    owner: Any,
+    top: Any,
+    height: Any,
+    y: Any,
+    near: Any,
+    z: Any,
 ) -> None:
-    """``x ← −Z[rows, rows] y``."""
-    height = len(rows)
-    x[:] = 0.0
+    """``z ← −Z[I, I] y`` for the rows I of a column below its diagonal, at z[top:]."""
+    if height == 1:
+        z[top] = -z[start[index[top]]] * y[0]
+        return
+    for b in range(height):
+        z[top + b] = 0.0
     a = 0
     while a < height:
-        first, end = group_places(start, index, panels, owner, rows, a, near)
+        first, end = group_places(start, index, panels, owner, top, height, a, near)
         for c in range(a, end):
             base = start[first + near[c]] - near[c]
             left = y[c]
@@ -36,25 +47,31 @@ def _times_column(
             for b in range(c + 1, height):
                 entry = z[base + near[b]]
                 s += entry * y[b]
-                x[b] -= entry * left
-            x[c] -= s
+                z[top + b] -= entry * left
+            z[top + c] -= s
         a = end
 
 
 @numba.njit
 def _gather(
-    start: Any, index: Any, panels: Any, owner: Any, rows: Any, near: Any, z: Any, out: Any
+    start: Any,
+    index: Any,
+    panels: Any,
+    owner: Any,
+    top: Any,
+    height: Any,
+    near: Any,
+    z: Any,
+    out: Any,
 ) -> None:
-    """The upper triangle of Z[rows, rows]."""
-    height = len(rows)
+    """The upper triangle of Z[I, I]."""
     a = 0
     while a < height:
-        first, end = group_places(start, index, panels, owner, rows, a, near)
+        first, end = group_places(start, index, panels, owner, top, height, a, near)
         for c in range(a, end):
             base = start[first + near[c]] - near[c]
-            row = out[c]
             for b in range(c, height):
-                row[b] = z[base + near[b]]
+                out[c, b] = z[base + near[b]]
         a = end
 
 
@@ -123,21 +140,21 @@ def selected_panels(
     space = np.empty(largest * largest)
     for n in range(finish - 1, begin - 1, -1):
         first, width = panels[n], panels[n + 1] - panels[n]
-        top, stop = start[first] + width, start[first + 1]
-        height, rows = stop - top, index[top:stop]
+        top = start[first] + width
+        height = start[first + 1] - top
         if width > 1:
             block = space[: height * height].reshape(height, height)
-            _gather(start, index, panels, owner, rows, near, z, block)
+            _gather(start, index, panels, owner, top, height, near, z, block)
             _panel(start, values, first, width, block, z)
             continue
-        pivot = values[top - 1]
+        inverse = 1.0 / values[top - 1]
         for a in range(height):
-            y[a] = values[top + a] / pivot
-        x = z[top:stop]
-        _times_column(start, index, panels, owner, rows, y, near, z, x)
-        own = 1.0 / (pivot * pivot)
+            y[a] = values[top + a] * inverse
+        if height:
+            _times_column(start, index, panels, owner, top, height, y, near, z)
+        own = inverse * inverse
         for a in range(height):
-            own -= y[a] * x[a]
+            own -= y[a] * z[top + a]
         z[top - 1] = own
 
 
@@ -147,7 +164,7 @@ def gather_below(
 ) -> None:
     """Z[I, I] for the rows I below a large panel, (h·h,); one triangle of it."""
     first, width = panels[n], panels[n + 1] - panels[n]
-    rows = index[start[first] + width : start[first + 1]]
-    height = len(rows)
-    near = np.empty(height, np.int64)
-    _gather(start, index, panels, owner, rows, near, z, square.reshape(height, height))
+    top = start[first] + width
+    height = start[first + 1] - top
+    near, out = np.empty(height, np.int64), square.reshape(height, height)
+    _gather(start, index, panels, owner, top, height, near, z, out)
