@@ -42,15 +42,14 @@ def fill_reducing_order(
     if compiled is None:
         order = _superlu_order(indptr, indices)
         return order, elimination_tree(indptr, indices, order, most)
+    from .elimination_kernels import tree_postorder
+
     dense = max(DENSE_ROW, int(DENSE_ROWS * (len(indptr) - 1) ** 0.5))
     order = compiled.minimum_degree(*compiled.adjacency(indptr, indices), dense)
     tree = elimination_tree(indptr, indices, order, most)
     if not tree.complete:
         return order, tree
-    by_count = np.argsort(tree.counts, kind="stable")
-    from .elimination_kernels import tree_postorder
-
-    within = tree_postorder(tree.parent, by_count)
+    within = tree_postorder(tree.parent, np.argsort(tree.counts, kind="stable"))
     return order[within], tree.permuted(within)
 
 
