@@ -379,3 +379,17 @@ def test_the_backend_is_chosen_in_one_place(monkeypatch):
     assert sparse_backend("auto", large) == "superlu"
     with pytest.raises(ArgumentError, match="numba"):
         sparse_backend("sparse", large)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        sp.diags([np.ones(29_999), 4.0 * np.ones(30_000)], [-1, 0]),  # many short columns
+        sp.csc_matrix(np.tril(np.ones((200, 200)))),  # few long ones
+    ],
+)
+def test_large_patterns_are_the_packages_own(matrix):
+    lower = lower_of(matrix.tocsc())
+    assert SparseCholesky(lower.indptr, lower.indices).backend == "sparse"
+    few = lower_of(matrix.tocsc()[:100, :100])
+    assert SparseCholesky(few.indptr, few.indices).backend == "superlu"

@@ -21,7 +21,7 @@ from .elimination import (
     pattern_of_factor,
     permuted_entries,
 )
-from .factor_pattern import FactorPattern, entry_keys
+from .factor_pattern import PER_COLUMN, FactorPattern, entry_keys
 from .not_positive_definite import NotPositiveDefiniteError
 from .ordering import fill_reducing_order
 from .takahashi import selected_inverse
@@ -40,7 +40,7 @@ def sparse_backend(asked: str, work: float) -> str:
     ----------
     asked : {"auto", "sparse", "cholmod", "superlu"}
     work : float
-        Pairs of entries of the columns of L.
+        Pairs of entries of the columns of L, or what handling its columns costs if that is more.
 
     Raises
     ------
@@ -106,7 +106,8 @@ class SparseCholesky:
             self._tree = elimination_tree(self._indptr, self._indices, self.order, most)
         else:
             self.order, self._tree = fill_reducing_order(self._indptr, self._indices, most)
-        self.backend = sparse_backend(backend, self.work)
+        work = max(self.work, PER_COLUMN * len(indices))
+        self.backend = sparse_backend(backend, work)
 
     @property
     def m(self) -> int:
