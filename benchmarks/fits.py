@@ -78,6 +78,7 @@ def gpboost(formula: str, data: pd.DataFrame, reml: bool, **options: Any) -> Out
 PROGRAMS = {
     "lmforms": Program("lmforms.model", lmforms),
     "lmforms (cg)": Program("lmforms.model", partial(lmforms, factor="cg")),
+    "lmforms (cholmod)": Program("lmforms.model", partial(lmforms, factor="cholmod")),
     "mixedlm": Program("mixedlm", mixedlm),
     "gpboost": Program("gpboost", gpboost),
     "gpboost (Cholesky)": Program("gpboost", partial(gpboost, matrix_inversion_method="cholesky")),

@@ -57,6 +57,8 @@ class Job:
 _CROSSED = (("statsmodels", "crossed factors only as dense dummies"),)
 _NESTED = (("statsmodels", "nested factors only as dense dummies of every group"),)
 _CHOLESKY, _CG = "gpboost (Cholesky)", "lmforms (cg)"
+_SPARSE = ("lmforms (cholmod)",)
+"""Variants of jobs whose Schur complement is sparse."""
 
 JOBS = {
     job.name: job
@@ -133,6 +135,7 @@ JOBS = {
             "500,000 units in 100,000 classes in 10,000 schools",
             repeats=1,
             without=_NESTED,
+            variants=_SPARSE,
         ),
         Job(
             "teachers",
@@ -141,6 +144,7 @@ JOBS = {
             "50,000 students who meet teachers of their school, a few of another",
             repeats=1,
             without=_CROSSED,
+            variants=_SPARSE,
         ),
         Job(
             "pupils",
@@ -149,6 +153,7 @@ JOBS = {
             "100,000 pupils in 2,000 schools over five years",
             repeats=1,
             without=_CROSSED,
+            variants=_SPARSE,
         ),
         Job(
             "factorial",

@@ -17,6 +17,8 @@ import pandas as pd
 from alone import held, main, peak, seconds
 
 import lmforms as lf
+from lmforms.engine.linalg.cholmod import have_cholmod
+from lmforms.engine.linalg.sparse_cholesky import SparseCholesky
 
 
 def grouped(n: int, levels: int, r: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -116,8 +118,11 @@ def markers(share: float, refit: str) -> dict[str, Any]:
     }
 
 
-def pedigree(share: float, sires: int, dams: int, generations: int) -> dict[str, Any]:
+def pedigree(
+    share: float, sires: int, dams: int, generations: int, backend: str = "auto"
+) -> dict[str, Any]:
     """10⁵ animals in generations bred from some sires and dams; 90 % have records in 200 herds."""
+    SparseCholesky.__init__.__defaults__ = (backend, np.inf)  # no option of the fit names it
     n = int(100_000 * share)
     per = n // generations
     rng = np.random.default_rng(1)
@@ -159,6 +164,9 @@ JOBS = {
     "pedigree": lambda share: pedigree(share, 50, 1000, 20),
     "pedigree, wide": lambda share: pedigree(share, 250, 2500, 20),
 }
+if have_cholmod():
+    JOBS["pedigree, cholmod"] = lambda share: pedigree(share, 50, 1000, 20, "cholmod")
+    JOBS["pedigree, wide, cholmod"] = lambda share: pedigree(share, 250, 2500, 20, "cholmod")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from jobs import Job
@@ -29,6 +30,8 @@ class Peer:
         Runs only on jobs that name it.
     only_ml, only_diagonal : bool
         No REML; no correlations between the random effects of a term.
+    needs : str
+        A module that the option needs beside the package.
     """
 
     name: str
@@ -37,12 +40,17 @@ class Peer:
     variant: bool = False
     only_ml: bool = False
     only_diagonal: bool = False
+    needs: str = ""
 
     def interpreter(self, python: str) -> str:
         """lmforms runs where this runs; other Python peers may live elsewhere."""
         if self.language == "R":
             return "Rscript"
         return sys.executable if self.package == "lmforms" else python
+
+    def is_installed(self, versions: dict[str, str]) -> bool:
+        """Whether it can run, where these packages are installed."""
+        return self.package in versions and (not self.needs or find_spec(self.needs) is not None)
 
     def version(self, python: str) -> str | None:
         """The installed version, or None if there is none."""
@@ -93,6 +101,7 @@ PEERS = {
     for peer in [
         Peer("lmforms", "lmforms"),
         Peer("lmforms (cg)", "lmforms", variant=True),
+        Peer("lmforms (cholmod)", "lmforms", variant=True, needs="sksparse"),
         Peer("lme4", "lme4", "R"),
         Peer("glmmTMB", "glmmTMB", "R"),
         Peer("mixedlm", "mixedlm"),

@@ -66,7 +66,7 @@ def arguments() -> argparse.Namespace:
 
 def run_jobs(args: argparse.Namespace, results: dict[str, Any]) -> None:
     peers = [PEERS[p] for p in args.peers]
-    absent = {p.name: {"without": "not installed"} for p in peers if p.package not in args.there}
+    absent = {p.name: {"without": "not installed"} for p in peers if not p.is_installed(args.there)}
     peers = [p for p in peers if p.name not in absent]
     for name in args.jobs:
         changes = {"limit": args.limit, "repeats": args.repeats}

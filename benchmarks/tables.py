@@ -258,7 +258,9 @@ MANY = {
     "each": "markers × 2,000 individuals, variances anew for each",
     "null": "markers × 2,000 individuals, variances of the null model",
     "pedigree": "animals, 20 generations, 50 sires and 1,000 dams in each",
+    "pedigree, cholmod": "animals, 50 sires and 1,000 dams, by CHOLMOD",
     "pedigree, wide": "animals, 20 generations, 250 sires and 2,500 dams in each",
+    "pedigree, wide, cholmod": "animals, 250 sires and 2,500 dams, by CHOLMOD",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from .errors import ArgumentError
 from .support.arguments import named_arguments, number, one_of, positive, shown, whole
 
-Engine = Literal["auto", "dense", "cholmod", "superlu", "cg"]
+Engine = Literal["auto", "dense", "sparse", "cholmod", "superlu", "cg"]
 
 METHODS_WITH_START = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
 """Estimators of variance components that iterate from starting values."""
@@ -27,10 +27,13 @@ class Control:
 
     Parameters
     ----------
-    factor : {"auto", "dense", "cholmod", "superlu", "cg"}
+    factor : {"auto", "dense", "sparse", "cholmod", "superlu", "cg"}
         How the Schur complement of the crossed factors is factored, or, with ``"cg"``,
         solved by conjugate gradients and never formed (the likelihood is then an estimate).
-        ``"auto"`` measures its pattern (nested factors need none of these);
+        ``"auto"`` measures its pattern (nested factors need none of these). A sparse one is
+        ordered once and factored by the package's own Cholesky (``"sparse"``), by SciPy's
+        SuperLU (``"superlu"``, which ``"auto"`` takes for small ones), or by CHOLMOD
+        (``"cholmod"``, only when asked for; needs scikit-sparse).
         ``fit.optimizer.blocks`` shows what was chosen.
     max_evaluations : int
         Evaluations of the criterion before the optimiser gives up. Left at its default, an

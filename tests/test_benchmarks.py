@@ -104,7 +104,7 @@ def test_the_page_tells_every_cell(tmp_path):
 
     tables.write(tmp_path, results(), growth())
     page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
-    assert "| [sleepstudy](#sleepstudy) | 4.00 ms | – | 3.00 | > 300 s | 0.50 | 0.25² |" in page
+    assert "| [sleepstudy](#sleepstudy) | 4.00 ms | – | – | 3.00 | > 300 s | 0.50 | 0.25² |" in page
     assert "| lme4 | 12 ms¹ | 3.00 | 300 MiB | 100 MiB | 7 | 1743.6282720 |" in page
     assert "failed: a \\| b" in page
     assert "Run on 2026-01-02 and 2026-01-03." in page

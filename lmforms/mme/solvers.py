@@ -153,19 +153,19 @@ def _run(
 def _preconditioner(system: HendersonSystem, name: str) -> Operator:
     if one_of("preconditioner", name, ("jacobi", "block")) == "jacobi":
         return lambda x: x / system.diagonal
-    from scipy.sparse.linalg import splu
+    from ..engine.linalg.sparse_cholesky import cholesky_of
 
     solvers = []
     for span in system.spans:
         columns = system.W[:, span]
         if columns.shape[1]:
-            block = (columns.T @ columns + system.Sigma[span, span]).tocsc()
-            solvers.append((span, splu(block, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0)))
+            block = columns.T @ columns + system.Sigma[span, span]
+            solvers.append((span, cholesky_of(block)[1].solve))
 
     def precondition(x: FloatArray) -> FloatArray:
         out = np.empty_like(x)
-        for span, lu in solvers:
-            out[span] = lu.solve(x[span])
+        for span, solve in solvers:
+            out[span] = solve(x[span])
         return out
 
     return precondition

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.linalg.not_positive_definite import NotPositiveDefiniteError
 from ..errors import ArgumentError, RelationshipError
 from ..support.arrays import AnyArray, FloatArray
-from .factors import Sparse, sparse_pivots
+from .factors import Sparse, sparse_triangle
 from .labels import Labels, named, other_type, values_of
 from .representations import DenseMatrix, LowRank, Precision, SparseMatrix
 
@@ -126,22 +127,21 @@ def checked_precision(matrix: Any, labels: Labels) -> Precision:
     bad = [labels[i] for i in np.flatnonzero(~(diagonal > 0))]
     if bad:
         raise RelationshipError(f"The diagonal of the precision is not positive at {named(bad)}.")
-    scale = sp.diags(np.sqrt(diagonal))
-    shrink = sp.diags(1.0 / np.sqrt(diagonal))
+    root = np.sqrt(diagonal)
+    shrink = sp.diags(1.0 / root)
     scaled = (shrink @ Q @ shrink).tocsc()
-    found = sparse_pivots(scaled)
-    if found is None or found.pivots.min(initial=1.0) <= LEAST_PIVOT:
+    try:
+        triangle, order = sparse_triangle(scaled, LEAST_PIVOT)
+    except NotPositiveDefiniteError as error:
         raise RelationshipError(
             "The precision is not positive definite"
-            + _at_pivot(found, labels, LEAST_PIVOT)
+            + _at_pivot(error.row, labels)
             + _spectrum(scaled, " (scaled to a unit diagonal)")
             + ". An improper prior determines no covariance: add what it leaves open, or give "
             "the covariance itself."
-        )
-    triangle = (
-        sp.diags(np.sqrt(found.pivots)) @ found.unit @ sp.diags(scale.diagonal()[found.order])
-    )
-    return Precision(Q, triangle.tocsr(), found.order)
+        ) from None
+    triangle.data *= root[order][triangle.indices]
+    return Precision(Q, triangle, order)
 
 
 def real_numbers(matrix: Any, what: str) -> FloatArray:
@@ -238,21 +238,19 @@ def _check_sparse_semidefinite(K: Sparse, labels: Labels) -> None:
         return
     bound = float(abs(K).sum(axis=0).max())  # of the largest eigenvalue
     shift = SEMIDEFINITE_TOLERANCE * bound * sp.identity(K.shape[0], format="csc")
-    found = sparse_pivots(K + shift)
-    if found is None or found.pivots.min() < 0:
+    try:
+        sparse_triangle(K + shift)
+    except NotPositiveDefiniteError as error:
         raise RelationshipError(
             "The covariance is not positive semi-definite"
-            + _at_pivot(found, labels, 0.0)
+            + _at_pivot(error.row, labels)
             + _spectrum(K)
             + ". Such a K gives some sum of levels a negative variance."
-        )
+        ) from None
 
 
-def _at_pivot(found: Any, labels: Labels, least: float) -> str:
-    if found is None:
-        return ""
-    last = int(np.flatnonzero(found.pivots <= least)[-1])  # the first to be eliminated
-    return f", as eliminating level {labels[found.order[last]]!r} shows"
+def _at_pivot(row: int | None, labels: Labels) -> str:
+    return "" if row is None else f", as eliminating level {labels[row]!r} shows"
 
 
 def _spectrum(matrix: Sparse, how: str = "") -> str:

@@ -1,11 +1,11 @@
 """Roots of covariances and factors of sparse matrices, for :mod:`.representations`.
 
-Sparse matrices are factored by SciPy's SuperLU, once.
+A sparse matrix is factored once, when it is given.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -90,46 +90,36 @@ def sparse_root(K: Sparse) -> Sparse:
     return sp.csc_matrix((data, where), shape=(q, width))
 
 
-class Pivoted(NamedTuple):
-    """S[order][:, order] = W'DW with W unit lower triangular.
+def sparse_triangle(S: Sparse, least: float = 0.0) -> tuple[Sparse, IndexArray]:
+    """Factor a sparse symmetric matrix.
 
-    Attributes
+    Parameters
     ----------
-    unit : sparse (q, q)
-        W.
-    pivots : ndarray (q,)
-        The diagonal of D: its signs are those of the eigenvalues.
+    S : sparse (q, q)
+    least : float
+        All pivots must be above this.
+
+    Returns
+    -------
+    W : sparse (q, q)
+        Lower triangular, by rows, with S[order][:, order] = W'W.
     order : ndarray of int (q,)
+
+    Raises
+    ------
+    NotPositiveDefiniteError
+        A pivot is not above `least`.
     """
-
-    unit: Sparse
-    pivots: FloatArray
-    order: IndexArray
-
-
-def sparse_pivots(S: Sparse) -> Pivoted | None:
-    """Eliminate a sparse symmetric matrix on its diagonal; None if a pivot is exactly zero."""
     import scipy.sparse as sp
-    from scipy.sparse.linalg import splu
+
+    from ..engine.linalg.sparse_cholesky import cholesky_of
 
     q = S.shape[0]
-    try:
-        lu = splu(
-            S.tocsc(),
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
-    except RuntimeError:
-        return None
-    if (lu.perm_r != lu.perm_c).any():
-        return None
-    # SuperLU's S[p][:, p] = LDL', read from the last row to the first
-    lower = lu.L.tocoo()
-    where = (q - 1 - lower.col, q - 1 - lower.row)
-    unit = sp.csr_matrix((lower.data, where), shape=(q, q))
-    order = np.argsort(np.asarray(lu.perm_c, dtype=np.intp))[::-1]
-    return Pivoted(unit, np.asarray(lu.U.diagonal(), dtype=np.float64)[::-1], order)
+    cholesky, factored = cholesky_of(S, least)
+    # LL' is read from the last row to the first
+    lower = factored.pattern
+    by_row = (factored.values[::-1], q - 1 - lower.indices[::-1], lower.nnz - lower.indptr[::-1])
+    return sp.csr_matrix(by_row, shape=(q, q)), cholesky.order[::-1].astype(np.intp)
 
 
 class Triangle:

@@ -16,7 +16,7 @@ from ..data.design import Design
 from ..data.random_design import random_names, term_columns
 from ..data.rows import own_rows
 from ..errors import ModelError
-from ..support.arrays import FloatArray, IndexArray
+from ..support.arrays import FloatArray, IntArray
 from .quantities import params, relative_factors, residuals
 from .state import FitState
 
@@ -108,7 +108,7 @@ def model_matrices(state: FitState) -> ModelMatrices:
     if not state.estimate.is_exact:
         raise ModelError(
             "fit.matrices holds the Cholesky factor L, which this model, fitted by conjugate "
-            "gradients, is too large for. Fit it with Control(factor='cholmod') or 'dense' if "
+            "gradients, is too large for. Fit it with Control(factor='sparse') or 'dense' if "
             "memory allows."
         )
     design, estimate = state.design, state.estimate
@@ -154,16 +154,13 @@ def _whitened(Z: Any, design: Design) -> Any:
     return sp.csr_array(sp.diags_array(root) @ Z)
 
 
-def _permuted_cholesky(A: Any) -> tuple[IndexArray, Any]:
+def _permuted_cholesky(A: Any) -> tuple[IntArray, Any]:
     """A fill-reducing order and L with LL' = A[order][:, order]."""
     import scipy.sparse as sp
 
-    from ..engine.factor.sparse import SparseCholesky, have_cholmod
+    from ..engine.linalg.sparse_cholesky import cholesky_of
 
     if A.shape[0] == 0:
         return np.empty(0, dtype=np.intp), sp.csc_array((0, 0))
-    lower = sp.csc_matrix(sp.tril(A))
-    lower.sort_indices()
-    backend = "cholmod" if have_cholmod() else "superlu"
-    cholesky = SparseCholesky(lower.indptr, lower.indices, backend)
-    return cholesky.order, sp.csc_array(cholesky.factor(lower.data).lower)
+    cholesky, factored = cholesky_of(A)
+    return cholesky.order, sp.csc_array(factored.lower)

@@ -157,9 +157,9 @@ def _by_rows(
         half = half if isinstance(half, np.ndarray) else half.toarray()
         g = half.T @ half
     else:
-        from scipy.sparse.linalg import splu
+        from ..engine.linalg.sparse_cholesky import cholesky_of
 
-        half = splu(component.precision.tocsc()).solve(z.T.toarray())
+        half = cholesky_of(component.precision)[1].solve(z.T.toarray())
         g = z @ half
     g = 0.5 * (g + g.T)
     x, y = _rotated(model, sums, root)

@@ -16,14 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.linalg.elimination import inverse_order
+from ..engine.linalg.sparse_cholesky import FACTOR_BYTES, SparseCholesky
 from ..errors import MemoryLimitError, NumericalError
-from ..support.arrays import FloatArray, IndexArray
+from ..support.arrays import FloatArray
 from .sums import Sums
 
 SMALL = 300
 """Up to this many effects a dense factor is faster than a sparse one."""
 
-FILLED = 0.2
+FILLED = 0.4
 """A sparse factor with more of its triangle filled than this is slower than a dense one …"""
 
 DENSE = 6_000
@@ -37,17 +39,15 @@ class Equations:
     ----------
     sums : Sums
     memory : float
-        Bytes that a dense factor may take.
+        Bytes that a factor may take.
     """
 
     def __init__(self, sums: Sums, memory: float = 8 * 2**30) -> None:
         self.sums = sums
         self._memory = memory
-        self._sparse = _SparseForm(sums) if sums.is_sparse and sums.m > SMALL else None
-        if self._sparse is not None:
-            filled = self._sparse.cholesky.nnz / (0.5 * sums.m**2)
-            if filled > FILLED and sums.m <= DENSE:
-                self._sparse = None
+        self._sparse = None
+        if sums.is_sparse and sums.m > SMALL:
+            self._sparse = self._sparse_form()
         if self._sparse is None and 16.0 * sums.m**2 > memory:
             raise MemoryLimitError(
                 f"{sums.m:,} random effects whose equations are dense need "
@@ -55,6 +55,27 @@ class Equations:
                 "`memory`: raise it, or use a sparse precision (Pedigree.as_relationship()) or a "
                 "low-rank root."
             )
+
+    def _sparse_form(self) -> _SparseForm | None:
+        """Nothing where a dense factor is better.
+
+        Raises
+        ------
+        MemoryLimitError
+            The sparse factor does not fit, and the dense one would be larger.
+        """
+        m, most = self.sums.m, self._memory / FACTOR_BYTES
+        form = _SparseForm(self.sums, most)
+        nnz = form.cholesky.nnz
+        if m <= DENSE and nnz > min(FILLED * 0.5 * m**2, most):
+            return None
+        if nnz > most:
+            raise MemoryLimitError(
+                f"the sparse factor of the equations of {m:,} random effects would have more than "
+                f"{most:,.0f} entries, all that fit into the {self._memory / 2**30:.2g} GiB of "
+                "`memory`: raise it, or use fewer levels."
+            )
+        return form
 
     @property
     def is_sparse(self) -> bool:
@@ -212,13 +233,13 @@ class _Sparse(FactoredEquations):
     def inverse_diagonal(self) -> FloatArray:
         form = self.equations._sparse
         assert form is not None
-        plan = form.cholesky.plan
-        return np.asarray(self._selected[plan.indptr[:-1]][form.place])
+        starts = form.cholesky.pattern.indptr[:-1]
+        return np.asarray(self._selected[starts][form.place])
 
     def traces(self) -> FloatArray:
         form = self.equations._sparse
         assert form is not None
-        terms = form.precision * form.twice * self._selected[form.where]
+        terms = form.precision * form.twice * self._selected[form.cholesky.where]
         starts = [s.start for s in self.equations.sums.spans]
         component = np.searchsorted(starts, form.cols, side="right") - 1
         return np.asarray(np.bincount(component, terms, len(starts)))
@@ -227,10 +248,8 @@ class _Sparse(FactoredEquations):
 class _SparseForm:
     """M on the lower triangle of the pattern of Z'Z and Q."""
 
-    def __init__(self, sums: Sums) -> None:
+    def __init__(self, sums: Sums, most: float) -> None:
         import scipy.sparse as sp
-
-        from ..engine.factor.sparse import SparseCholesky, have_cholmod
 
         zz, q = (sp.tril(x, format="coo") for x in (sums.zz, sums.precision))
         m = sums.m
@@ -242,18 +261,9 @@ class _SparseForm:
         self._zz = np.bincount(at[: zz.nnz], zz.data, count)
         self.precision = np.bincount(at[zz.nnz : zz.nnz + q.nnz], q.data, count)
         indptr = np.searchsorted(self.cols, np.arange(m + 1))
-        backend = "cholmod" if have_cholmod() else "superlu"
-        self.cholesky = SparseCholesky(indptr, self.rows, backend, most=0.5 * DENSE**2 * 20)
-        place = np.empty(m, dtype=np.intp)
-        place[self.cholesky.order] = np.arange(m)
-        self.place = place
+        self.cholesky = SparseCholesky(indptr, self.rows, most=most)
+        self.place = inverse_order(self.cholesky.order)
         self.twice = np.where(self.rows == self.cols, 1.0, 2.0)
-
-    @cached_property
-    def where(self) -> IndexArray:
-        """Where the entries of the pattern are in L."""
-        a, b = self.place[self.rows], self.place[self.cols]
-        return np.asarray(self.cholesky.plan.places(np.minimum(a, b), np.maximum(a, b)))
 
     def values(self, d: FloatArray) -> FloatArray:
         """M's numbers on the pattern."""

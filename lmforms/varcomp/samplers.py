@@ -207,15 +207,11 @@ def _sparse_root(precision: Any) -> tuple[Any, Any] | None:
     """(order, L) with Q[order][:, order] = LL'; nothing for Q = I."""
     if precision is None:
         return None
-    import scipy.sparse as sp
 
-    from ..engine.factor.sparse import SparseCholesky, have_cholmod
+    from ..engine.linalg.sparse_cholesky import cholesky_of
 
-    lower = sp.tril(precision, format="csc")
-    lower.sort_indices()
-    backend = "cholmod" if have_cholmod() else "superlu"
-    cholesky = SparseCholesky(lower.indptr, lower.indices, backend)
-    return cholesky.order, cholesky.factor(lower.data).lower
+    cholesky, factored = cholesky_of(precision)
+    return cholesky.order, factored.lower
 
 
 def sampler_of(model: ComponentModel, sums: Sums) -> Sampler:

@@ -16,22 +16,23 @@ from models import SmallModel, problem_of, scaled_rows
 import lmforms as lf
 from lmforms.covariance import Unstructured
 from lmforms.engine.criterion.evaluate import Problem, differentiate, evaluate
-from lmforms.engine.factor import System, have_cholmod, sparse
+from lmforms.engine.factor import System, sparse
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.factor.coupling_pattern import SparsityPattern, ranges
 from lmforms.engine.factor.nested import BlockSolver
-from lmforms.engine.factor.sparse import SparseCholesky, SparseSolver
+from lmforms.engine.factor.sparse import SparseSolver
 from lmforms.engine.linalg import batched, threads
 from lmforms.engine.linalg import compiled as compiled_module
-from lmforms.engine.linalg import takahashi as takahashi_room
 from lmforms.engine.linalg.batched import multiply
+from lmforms.engine.linalg.cholmod import have_cholmod
 from lmforms.engine.rows import FactorRows, ModelRows
 from lmforms.engine.sums import cross_products as cross_products_module
 from lmforms.engine.sums.cross_products import cross_products
 from lmforms.errors import MemoryLimitError
 from lmforms.residual import Independent
 
-BACKENDS = ["superlu", *(["cholmod"] if have_cholmod() else [])]
+KINDS = {"sparse": "sparse", "superlu": "sparse (superlu)", "cholmod": "sparse (cholmod)"}
+BACKENDS = ["sparse", "superlu", *(["cholmod"] if have_cholmod() else [])]
 CODES = {
     "nested": lambda rng, n: [np.arange(n) // 2, np.arange(n) // 8],
     "nested, parents scattered": lambda rng, n: [
@@ -105,7 +106,7 @@ def test_all_paths_agree(kind, k, compiled, monkeypatch):
         system, at = evaluated(model, path)
         if path in BACKENDS:
             assert isinstance(system.solver, SparseSolver)
-            assert system.blocks("abc"[: len(system.shapes)])[-1].kind == f"sparse ({path})"
+            assert system.blocks("abc"[: len(system.shapes)])[-1].kind == KINDS[path]
         assert at.value == pytest.approx(dense.value, rel=1e-12)
         np.testing.assert_allclose(at.gradient, dense.gradient, rtol=1e-9, atol=1e-9)
         scale = np.abs(dense.information).max()
@@ -176,60 +177,7 @@ def test_without_scikit_sparse(monkeypatch):
     assert system.blocks("abc")[-1].kind == "sparse (superlu)"
 
 
-# --- sparse factors and Takahashi's recursion ---------------------------------------------
-
-
-@st.composite
-def sparse_matrices(draw: st.DrawFn) -> sp.csc_matrix:
-    """Random sparse positive definite matrices, with dense corners now and then."""
-    m = draw(st.integers(1, 60))
-    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
-    a = np.where(rng.random((m, m)) < draw(st.floats(0.0, 0.3)), rng.normal(size=(m, m)), 0.0)
-    dense = draw(st.integers(0, m))
-    a[:dense, :dense] = rng.normal(size=(dense, dense))
-    a = a + a.T
-    return sp.csc_matrix(a + np.diag(1.0 + np.abs(a).sum(axis=1)))
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=60, deadline=None)
-@given(matrix=sparse_matrices(), widest=st.sampled_from([1, 4, 64]))
-def test_selected_inverse(backend, matrix, widest):
-    numba_loops = pytest.importorskip("lmforms.engine.linalg.takahashi_kernels")
-    lower = sp.tril(matrix, format="csc")
-    lower.sort_indices()
-    cholesky = SparseCholesky(lower.indptr, lower.indices, backend)
-    factored = cholesky.factor(lower.data)
-    plan = factored.plan
-    permuted = matrix.toarray()[np.ix_(cholesky.order, cholesky.order)]
-    L = factored.lower.toarray()
-    np.testing.assert_allclose(L @ L.T, permuted, atol=1e-12 * np.abs(permuted).max())
-    assert factored.log_det == pytest.approx(np.linalg.slogdet(permuted)[1], rel=1e-12, abs=1e-12)
-
-    columns = np.repeat(np.arange(plan.m), np.diff(plan.indptr))
-    expected = np.linalg.inv(permuted)[plan.indices, columns]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(takahashi_room, "WIDEST", widest)
-        compiled = numba_loops.selected_inverse(plan, factored.values)
-    for z in (plan._plain(factored.values), compiled):
-        np.testing.assert_allclose(z, expected, rtol=1e-9, atol=1e-12 * np.abs(expected).max())
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=40, deadline=None)
-@given(matrix=sparse_matrices())
-def test_fill_is_known_before_factoring(backend, matrix):
-    lower = sp.tril(matrix, format="csc")
-    lower.sort_indices()
-    cholesky = SparseCholesky(lower.indptr, lower.indices, backend)
-    permuted = (matrix.toarray() != 0)[np.ix_(cholesky.order, cholesky.order)]
-    filled = permuted.copy()  # elimination on the graph
-    for j in range(len(filled)):
-        below = j + 1 + np.flatnonzero(filled[j + 1 :, j])
-        filled[np.ix_(below, below)] = True
-    np.testing.assert_array_equal(cholesky.counts, np.tril(filled).sum(axis=0))
-    held = cholesky.factor(lower.data).lower.toarray() != 0
-    assert not (held & ~np.tril(filled)).any()
+# --- products of blocks, and how rows are shared ------------------------------------------
 
 
 @pytest.mark.parametrize("transpose", [False, True])

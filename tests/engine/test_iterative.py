@@ -24,7 +24,6 @@ from lmforms.engine.iterative.lanczos import log_determinant, quadratic_forms
 from lmforms.engine.iterative.probes import diagonal_sums, sign_probes
 from lmforms.engine.iterative.schur_operator import SchurOperator
 from lmforms.engine.linalg.batched import mirrored
-from lmforms.engine.linalg.takahashi import column_counts
 from lmforms.errors import ArgumentError, MemoryLimitError, ModelError, NumericalError
 
 
@@ -366,16 +365,6 @@ def test_auto_goes_to_conjugate_gradients_for_large_factors(monkeypatch):
     frame["y"] += np.random.default_rng(4).normal(size=600)[frame["b"]]
     chain = lf.lmer(formula, frame)
     assert chain.optimizer.blocks[-1].kind.startswith("sparse")
-
-
-def test_the_fill_of_a_factor_is_counted_until_it_is_too_much():
-    full = np.tril(np.ones((30, 30), dtype=bool))
-    indptr = np.concatenate([[0], np.cumsum(full.sum(axis=0))])
-    cols, rows = np.nonzero(full.T)
-    assert len(cols) == indptr[-1]
-    counts = column_counts(indptr, rows, np.arange(30))
-    np.testing.assert_array_equal(counts, np.arange(30, 0, -1))
-    assert 100 < column_counts(indptr, rows, np.arange(30), 100.0).sum() < counts.sum()
 
 
 def test_nested_factors_are_refused():

@@ -11,13 +11,13 @@ from models import make_model, problem_of, small_models
 
 import lmforms as lf
 from lmforms.engine.criterion.evaluate import differentiate, evaluate
-from lmforms.engine.factor import have_cholmod
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.linalg import batched, threads
 from lmforms.engine.linalg import compiled as compiled_module
+from lmforms.engine.linalg.cholmod import have_cholmod
 from lmforms.errors import MemoryLimitError
 
-PATHS = ["dense", "superlu", *(["cholmod"] if have_cholmod() else [])]
+PATHS = ["dense", "sparse", "superlu", *(["cholmod"] if have_cholmod() else [])]
 
 
 @pytest.mark.parametrize("path", PATHS)

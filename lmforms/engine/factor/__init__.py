@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .factorization import Factorization
-from .sparse import have_cholmod
 from .system import BlockInfo, Path, System
 
-__all__ = ["BlockInfo", "Factorization", "Path", "System", "have_cholmod"]
+__all__ = ["BlockInfo", "Factorization", "Path", "System"]

@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...errors import ArgumentError, MemoryLimitError
+from ...errors import MemoryLimitError
 from ..linalg.batched import mirrored, multiply, transposed
+from ..linalg.sparse_cholesky import FACTOR_BYTES, SparseCholesky, check_backend
 from ..sums.cross_products import CrossProducts
 from .assembly import (
     dense_coupling,
@@ -33,9 +34,9 @@ from .layout import Blocks, Layout
 from .nested import BlockSolver, NestedCoupling, Parents
 from .pattern import node_pattern, scalar_pattern
 from .schur import SchurSolver
-from .sparse import SparseCholesky, SparseSolver, have_cholmod
+from .sparse import SparseSolver
 
-Path = Literal["auto", "dense", "cholmod", "superlu"]
+Path = Literal["auto", "dense", "sparse", "cholmod", "superlu"]
 
 DENSE_SCHUR = 1_500
 """A Schur complement up to this size is dense: LAPACK is faster than any sparse code there."""
@@ -43,7 +44,7 @@ DENSE_SCHUR = 1_500
 DENSE_FILL = 0.2
 """Above this share of nonzeros in S, a dense factor is faster and smaller."""
 
-SPARSE_COST_RATIO = 10.0
+SPARSE_COST_RATIO = 4.0
 """Time of a pair of entries of a sparse column over that of a product in LAPACK."""
 
 DENSE_COUPLING = 1 << 20
@@ -71,9 +72,6 @@ COUPLING_NUMBER_BYTES = 32
 PATTERN_ENTRY_BYTES = 96
 """Bytes for every entry of S on its pattern, with B, S⁻¹ and their indices."""
 
-FACTOR_ENTRY_BYTES = 80
-"""Bytes for every entry of a sparse factor, with copies, selected inverse and work space."""
-
 
 @dataclass(frozen=True)
 class BlockInfo:
@@ -92,7 +90,7 @@ class System(Layout):
     Parameters
     ----------
     cp : CrossProducts
-    path : {"auto", "dense", "cholmod", "superlu"}
+    path : {"auto", "dense", "sparse", "cholmod", "superlu"}
         How to factor the Schur complement.
     memory : int
         Bytes that this may take.
@@ -177,15 +175,10 @@ class System(Layout):
         """The solver for a sparse S, or None if a dense one is better."""
         assert isinstance(self.coupling, SparseCoupling)
         auto = path == "auto"
-        backend = path if not auto else ("cholmod" if have_cholmod() else "superlu")
-        if backend == "cholmod" and not have_cholmod():
-            raise ArgumentError(
-                "factor='cholmod' needs scikit-sparse: pip install 'lmforms[cholmod]', "
-                "or use 'superlu'."
-            )
+        check_backend(path)
         square = float(self.m) ** 2
         dense_fits = DENSE_COPIES * 8 * square <= self.memory and not self._too_large
-        most = self.memory / FACTOR_ENTRY_BYTES
+        most = self.memory / FACTOR_BYTES
         if self._too_large:  # m columns with c entries each cost at least m c²
             most = min(most, (MOST_SPARSE_WORK * self.m) ** 0.5)
 
@@ -198,12 +191,11 @@ class System(Layout):
         allowed(pattern.nnz)
         if auto and dense_fits and 2 * pattern.nnz > DENSE_FILL * square:
             return None
-        cholesky = SparseCholesky(pattern.indptr, pattern.indices, backend, most)
-        work = float((cholesky.counts.astype(np.float64) ** 2).sum())
-        if auto and dense_fits and SPARSE_COST_RATIO * work > self.m * square:
+        cholesky = SparseCholesky(pattern.indptr, pattern.indices, path, most)
+        if auto and dense_fits and SPARSE_COST_RATIO * cholesky.work > self.m * square:
             return None
-        self._check_memory("sparse factor", cholesky.nnz, FACTOR_ENTRY_BYTES)
-        if self._too_large and work > MOST_SPARSE_WORK:
+        self._check_memory("sparse factor", cholesky.nnz, FACTOR_BYTES)
+        if self._too_large and cholesky.work > MOST_SPARSE_WORK:
             self._make_dense()
         return SparseSolver(pattern, gram_on(self, pattern), cholesky)
 

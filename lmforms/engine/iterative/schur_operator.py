@@ -167,5 +167,5 @@ class SchurOperator:
         raise ModelError(
             "conditional variances of the random effects need the factor of the crossed "
             "grouping factors, but this model was fitted by conjugate gradients. Fit it with "
-            "Control(factor='dense') or 'cholmod' if memory allows."
+            "Control(factor='dense') or 'sparse' if memory allows."
         )

@@ -1,6 +1,6 @@
-"""Loops over the pattern of a sparse Cholesky factor, compiled by numba; for large models only.
+"""Takahashi's recursion over the panels of a sparse factor, compiled; for large models only.
 
-Twins: :meth:`SelectedInverse._plain`, and the counting of columns that :mod:`.takahashi` has.
+Twin: :func:`.takahashi.plain_selected_inverse`.
 """
 
 from __future__ import annotations
@@ -10,67 +10,69 @@ from typing import Any
 import numba
 import numpy as np
 
+# the loops between columns and arrays serve here too
+from .cholesky_kernels import copy_panel  # noqa: F401
+from .clique_kernels import group_places
 from .compiled import compiled
-from .takahashi import _column_counts
-
-FAR = 8
-"""Rows are searched by halves in columns that hold this many times more than are sought."""
 
 _PLACES, _INDEX, _ENTRIES = "int64[::1]", "int32[::1]", "float64[::1]"
+_PATTERN = f"{_PLACES}, {_INDEX}, {_PLACES}, {_INDEX}"
 
 
 @numba.njit
-def _place(index: Any, low: Any, high: Any, row: Any, far: Any) -> Any:
-    """Where a column holds `row`, from place `low` on; by halves if it is `far`."""
-    if not far:
-        while index[low] != row:
-            low += 1
-        return low
-    while low < high:
-        middle = (low + high) >> 1
-        if index[middle] < row:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+def _times_column(
+    start: Any,
+    index: Any,
+    panels: Any,
+    owner: Any,
+    top: Any,
+    height: Any,
+    y: Any,
+    near: Any,
+    z: Any,
+) -> None:
+    """``z ← −Z[I, I] y`` for the rows I of a column below its diagonal, at z[top:]."""
+    if height == 1:
+        z[top] = -z[start[index[top]]] * y[0]
+        return
+    for b in range(height):
+        z[top + b] = 0.0
+    a = 0
+    while a < height:
+        first, end = group_places(start, index, panels, owner, top, height, a, near)
+        for c in range(a, end):
+            base = start[first + near[c]] - near[c]
+            left = y[c]
+            s = z[base + near[c]] * left
+            for b in range(c + 1, height):
+                entry = z[base + near[b]]
+                s += entry * y[b]
+                z[top + b] -= entry * left
+            z[top + c] -= s
+        a = end
 
 
 @numba.njit
-def _column(start: Any, index: Any, values: Any, j: Any, z: Any, y: Any) -> None:
-    """One column of Z, with Z[I, I] where it stands."""
-    top = start[j] + 1
-    height = start[j + 1] - top
-    pivot = values[top - 1]
-    for a in range(height):
-        y[a] = values[top + a] / pivot
-        z[top + a] = 0.0
-    for a in range(height):
-        p, end = start[index[top + a]], start[index[top + a] + 1]
-        far = end - p > FAR * (height - a)
-        left = y[a]
-        s = z[p] * left
-        for b in range(a + 1, height):
-            p = _place(index, p + 1, end, index[top + b], far)
-            s += z[p] * y[b]
-            z[top + b] -= z[p] * left
-        z[top + a] -= s
-    z[top - 1] = 1.0 / (pivot * pivot)
-    for a in range(height):
-        z[top - 1] -= y[a] * z[top + a]
-
-
-@numba.njit
-def _gathered(start: Any, index: Any, top: Any, z: Any, block: Any) -> None:
-    """Z[I, I] as an array."""
-    height = len(block)
-    for a in range(height):
-        p, end = start[index[top + a]], start[index[top + a] + 1]
-        far = end - p > FAR * (height - a)
-        block[a, a] = z[p]
-        for b in range(a + 1, height):
-            p = _place(index, p + 1, end, index[top + b], far)
-            block[a, b] = z[p]
-            block[b, a] = z[p]
+def _gather(
+    start: Any,
+    index: Any,
+    panels: Any,
+    owner: Any,
+    top: Any,
+    height: Any,
+    near: Any,
+    z: Any,
+    out: Any,
+) -> None:
+    """The upper triangle of Z[I, I]."""
+    a = 0
+    while a < height:
+        first, end = group_places(start, index, panels, owner, top, height, a, near)
+        for c in range(a, end):
+            base = start[first + near[c]] - near[c]
+            for b in range(c, height):
+                out[c, b] = z[base + near[b]]
+        a = end
 
 
 @numba.njit
@@ -89,11 +91,14 @@ def _inverse_root(start: Any, values: Any, first: Any, width: Any) -> Any:
 
 @numba.njit
 def _panel(start: Any, values: Any, first: Any, width: Any, block: Any, z: Any) -> None:
-    """Columns of one pattern, from Z[I, I]: products of matrices."""
+    """Columns of one pattern, from the upper triangle of Z[I, I]: products of matrices."""
     height = len(block)
     root = _inverse_root(start, values, first, width)
     own = np.dot(root.T, root)
     if height:
+        for a in range(height):
+            for b in range(a):
+                block[a, b] = block[b, a]
         below = np.empty((height, width))
         for c in range(width):
             p = start[first + c] + width - c
@@ -112,33 +117,54 @@ def _panel(start: Any, values: Any, first: Any, width: Any, block: Any, z: Any) 
             z[p + r - c] = own[r, c]
 
 
-@compiled(f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_PLACES}, {_ENTRIES})")
-def _selected_inverse(start: Any, index: Any, values: Any, panels: Any, z: Any) -> None:
-    tallest, widest = 0, 0
-    for n in range(len(panels) - 1):
-        last = panels[n + 1] - 1
-        tallest = max(tallest, start[last + 1] - start[last] - 1)
-        widest = max(widest, panels[n + 1] - panels[n])
-    single = np.empty(tallest)
-    space = np.empty(tallest * tallest if widest > 1 else 0)
-    for n in range(len(panels) - 2, -1, -1):
-        first, stop = panels[n], panels[n + 1]
-        if stop - first == 1:
-            _column(start, index, values, first, z, single)
+@compiled(f"void({_PATTERN}, int64, int64, {_ENTRIES}, {_ENTRIES})")
+def selected_panels(
+    start: Any,
+    index: Any,
+    panels: Any,
+    owner: Any,
+    begin: Any,
+    finish: Any,
+    values: Any,
+    z: Any,
+) -> None:
+    """Z in the columns of some panels, from last to first."""
+    tallest, largest = 0, 0
+    for n in range(begin, finish):
+        width = panels[n + 1] - panels[n]
+        height = start[panels[n] + 1] - start[panels[n]] - width
+        tallest = max(tallest, height)
+        if width > 1:
+            largest = max(largest, height)
+    near, y = np.empty(tallest, np.int64), np.empty(tallest)
+    space = np.empty(largest * largest)
+    for n in range(finish - 1, begin - 1, -1):
+        first, width = panels[n], panels[n + 1] - panels[n]
+        top = start[first] + width
+        height = start[first + 1] - top
+        if width > 1:
+            block = space[: height * height].reshape(height, height)
+            _gather(start, index, panels, owner, top, height, near, z, block)
+            _panel(start, values, first, width, block, z)
             continue
-        top = start[stop - 1] + 1
-        height = start[stop] - top
-        block = space[: height * height].reshape(height, height)
-        _gathered(start, index, top, z, block)
-        _panel(start, values, first, stop - first, block, z)
+        inverse = 1.0 / values[top - 1]
+        for a in range(height):
+            y[a] = values[top + a] * inverse
+        if height:
+            _times_column(start, index, panels, owner, top, height, y, near, z)
+        own = inverse * inverse
+        for a in range(height):
+            own -= y[a] * z[top + a]
+        z[top - 1] = own
 
 
-def selected_inverse(plan: Any, values: Any) -> Any:
-    """S⁻¹ on the pattern of L, from L's numbers."""
-    z = np.empty(len(values))
-    _selected_inverse(plan.indptr, plan.indices, values, plan.panels, z)
-    return z
-
-
-column_counts = compiled(f"int64[::1]({_PLACES}, {_INDEX}, float64)")(_column_counts)
-"""Entries of every column of L."""
+@compiled(f"void({_PATTERN}, int64, {_ENTRIES}, {_ENTRIES})")
+def gather_below(
+    start: Any, index: Any, panels: Any, owner: Any, n: Any, z: Any, square: Any
+) -> None:
+    """Z[I, I] for the rows I below a large panel, (h·h,); one triangle of it."""
+    first, width = panels[n], panels[n + 1] - panels[n]
+    top = start[first] + width
+    height = start[first + 1] - top
+    near, out = np.empty(height, np.int64), square.reshape(height, height)
+    _gather(start, index, panels, owner, top, height, near, z, out)

@@ -1,0 +1,293 @@
+"""Approximate minimum degree, compiled; for large models only.
+
+Elimination is followed on the quotient graph. A *variable* is a row that is not yet
+eliminated. An *element* is an eliminated pivot, and stands for the clique of its variables.
+The list of a variable holds its elements and then those of its neighbours that no element
+covers. Variables with equal lists are merged into one of larger weight, and those whose only
+element is the new one are eliminated with it.
+
+References
+----------
+Amestoy, Davis, Duff (1996), *An approximate minimum degree ordering algorithm*, SIAM J.
+Matrix Anal. Appl. 17(4).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from .compiled import compiled
+
+_PLACES, _INDEX = "int64[::1]", "int32[::1]"
+
+
+@compiled(f"void({_PLACES}, {_INDEX}, {_PLACES}, {_INDEX})")
+def _both_triangles(start: Any, index: Any, free: Any, out: Any) -> None:
+    m = len(start) - 1
+    for j in range(m):
+        for p in range(start[j], start[j + 1]):
+            i = index[p]
+            if i != j:
+                out[free[i]] = j
+                free[i] += 1
+                out[free[j]] = i
+                free[j] += 1
+
+
+def adjacency(indptr: Any, indices: Any) -> Any:
+    """Both triangles without the diagonal, by columns, of a lower triangle with it."""
+    m = len(indptr) - 1
+    counts = np.bincount(indices, minlength=m) + np.diff(indptr) - 2
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    out = np.empty(start[-1], dtype=np.int32)
+    _both_triangles(indptr, indices, start[:-1].copy(), out)  # type: ignore[call-arg]
+    return start, out
+
+
+@numba.njit
+def _insert(first: Any, after: Any, before: Any, i: Any, degree: Any) -> None:
+    """Put i at the head of the list of its degree."""
+    j = first[degree]
+    after[i] = j
+    before[i] = -1
+    if j >= 0:
+        before[j] = i
+    first[degree] = i
+
+
+@numba.njit
+def _remove(first: Any, after: Any, before: Any, i: Any, degree: Any) -> None:
+    """Take i out of the list of its degree."""
+    a, b = before[i], after[i]
+    if b >= 0:
+        before[b] = a
+    if a >= 0:
+        after[a] = b
+    else:
+        first[degree] = b
+
+
+@numba.njit
+def _compacted(space: Any, at: Any, size: Any, weight: Any, live: Any) -> Any:
+    """Lists that are still needed, one after the other in a new space, and where it is free."""
+    fresh = np.empty_like(space)
+    free = 0
+    for i in range(len(at)):
+        if live[i] or weight[i] != 0:
+            a = at[i]
+            at[i] = free
+            for k in range(a, a + size[i]):
+                fresh[free] = space[k]
+                free += 1
+    return fresh, free
+
+
+@numba.njit
+def _merge_equal(
+    head: Any,
+    chain: Any,
+    at: Any,
+    size: Any,
+    elements: Any,
+    space: Any,
+    weight: Any,
+    member: Any,
+    last: Any,
+    mark: Any,
+    tag: Any,
+) -> Any:
+    """Merge variables of one hash whose lists hold the same; returns the next free tag."""
+    i = head
+    while i >= 0 and chain[i] >= 0:
+        for k in range(at[i], at[i] + size[i]):
+            mark[space[k]] = tag
+        behind = i
+        j = chain[i]
+        while j >= 0:
+            same = size[j] == size[i] and elements[j] == elements[i]
+            k, end = at[j], at[j] + size[j]
+            while same and k < end:
+                same = mark[space[k]] == tag
+                k += 1
+            if same:
+                weight[i] += weight[j]
+                weight[j] = 0
+                member[last[i]] = j
+                last[i] = last[j]
+                j = chain[j]
+                chain[behind] = j
+            else:
+                behind = j
+                j = chain[j]
+        tag += 1
+        i = chain[i]
+    return tag
+
+
+@compiled(f"{_PLACES}({_PLACES}, {_INDEX}, int64)")
+def minimum_degree(start: Any, index: Any, dense: Any) -> Any:
+    """An order of elimination with little fill.
+
+    Parameters
+    ----------
+    start, index : ndarray of int64 (m + 1,), ndarray of int32
+        :func:`adjacency`.
+    dense : int
+        Rows with more neighbours come last, in their own order.
+    """
+    m = len(start) - 1
+    # lists never grow in all, so that compaction always makes room for one more
+    space = np.empty(2 * len(index) + m + 1, np.int32)
+    space[: len(index)] = index
+    free = len(index)
+    at = start[:-1].copy()
+    size = np.empty(m, np.int64)
+    elements = np.zeros(m, np.int64)  # of the list of a variable
+    weight = np.ones(m, np.int64)  # 0: no variable; negative: in the new element
+    degree = np.empty(m, np.int64)
+    live = np.zeros(m, np.bool_)  # elements
+    first = np.full(m + 1, -1, np.int32)  # lists of variables of one degree
+    after = np.full(m, -1, np.int32)
+    before = np.full(m, -1, np.int32)
+    member = np.full(m, -1, np.int32)  # chains of what is eliminated together
+    last = np.arange(m).astype(np.int32)
+    bucket = np.full(m, -1, np.int32)  # lists of variables of one hash
+    chain = np.empty(m, np.int32)
+    hashed = np.empty(m, np.int64)
+    mark = np.zeros(m, np.int64)
+    order = np.empty(m, np.int64)
+    count = 0
+    for i in range(m):
+        size[i] = start[i + 1] - start[i]
+        if size[i] > dense:
+            weight[i] = 0
+        else:
+            count += 1
+    behind = count
+    for i in range(m):
+        if weight[i] == 0:
+            order[behind] = i
+            behind += 1
+    for i in range(m - 1, -1, -1):
+        if weight[i] > 0:
+            degree[i] = min(size[i], count)
+            _insert(first, after, before, i, degree[i])
+    done, lowest, tag = 0, 0, np.int64(1)
+    while done < count:
+        while first[lowest] < 0:
+            lowest += 1
+        p = first[lowest]
+        _remove(first, after, before, p, lowest)
+        pivots = weight[p]
+        weight[p] = -pivots
+        need = size[p] - elements[p]
+        for k in range(at[p], at[p] + elements[p]):
+            if live[space[k]]:
+                need += size[space[k]]
+        if free + need > len(space):
+            space, free = _compacted(space, at, size, weight, live)
+        # the new element: neighbours of p, and the variables of its elements
+        top, total = free, np.int64(0)
+        own = elements[p]
+        for k in range(own + 1):
+            if k < own:
+                e = space[at[p] + k]
+                if not live[e]:
+                    continue
+                live[e] = False
+                low, high = at[e], at[e] + size[e]
+            else:
+                low, high = at[p] + own, at[p] + size[p]
+            for q in range(low, high):
+                i = space[q]
+                if weight[i] > 0:
+                    space[free] = i
+                    free += 1
+                    total += weight[i]
+                    weight[i] = -weight[i]
+                    _remove(first, after, before, i, degree[i])
+        # what every other element has beside the new one: mark − tag
+        for q in range(top, free):
+            i = space[q]
+            for k in range(at[i], at[i] + elements[i]):
+                e = space[k]
+                if live[e]:
+                    if mark[e] < tag:
+                        mark[e] = degree[e] + tag
+                    mark[e] += weight[i]
+        # bounds of external degrees
+        for q in range(top, free):
+            i = space[q]
+            begin, out = at[i], at[i]
+            middle, end = begin + elements[i], begin + size[i]
+            d, h = np.int64(0), np.int64(0)
+            for k in range(begin, middle):
+                e = space[k]
+                if live[e]:
+                    apart = mark[e] - tag
+                    if apart > 0:
+                        d += apart
+                        h += e
+                        space[out] = e
+                        out += 1
+                    else:  # the new element covers it
+                        live[e] = False
+            kept = out
+            for k in range(middle, end):
+                j = space[k]
+                if weight[j] > 0:
+                    d += weight[j]
+                    h += j
+                    space[out] = j
+                    out += 1
+            if d == 0:  # nothing but the new element: eliminated with it
+                total += weight[i]
+                pivots -= weight[i]
+                weight[i] = 0
+                member[last[p]] = i
+                last[p] = last[i]
+                continue
+            space[out] = space[kept]  # p or an element covered by p has left a place
+            space[kept] = p
+            elements[i] = kept + 1 - begin
+            size[i] = out + 1 - begin
+            degree[i] = min(degree[i], d)
+            h %= m
+            hashed[i] = h
+            chain[i] = bucket[h]
+            bucket[h] = i
+        done += pivots
+        tag += m + 1
+        for q in range(top, free):
+            i = space[q]
+            if weight[i] < 0 and bucket[hashed[i]] >= 0:
+                head = bucket[hashed[i]]
+                bucket[hashed[i]] = -1
+                tag = _merge_equal(
+                    head, chain, at, size, elements, space, weight, member, last, mark, tag
+                )
+        tag += 1
+        out = top
+        for q in range(top, free):
+            i = space[q]
+            if weight[i] < 0:
+                weight[i] = -weight[i]
+                rest = total - weight[i]
+                degree[i] = min(degree[i] + rest, count - done - weight[i])
+                _insert(first, after, before, i, degree[i])
+                lowest = min(lowest, degree[i])
+                space[out] = i
+                out += 1
+        free = out
+        weight[p] = 0
+        at[p], size[p], elements[p], degree[p] = top, out - top, 0, total
+        live[p] = out > top
+        i, k = p, done - pivots
+        while i >= 0:
+            order[k] = i
+            k += 1
+            i = member[i]
+    return order
