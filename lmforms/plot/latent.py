@@ -68,10 +68,8 @@ def loadings(
     Examples
     --------
     >>> import lmforms as lf
-    >>> rng = np.random.default_rng(0)
-    >>> K, H = rng.normal(size=(2, 40, 2))
-    >>> Y, X, Z = (C @ rng.normal(size=(2, 5)) for C in (K + H, K, H))
-    >>> form = lf.latent.LinearMixedForm(rank=2).fit(Y, X, Z)
+    >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    >>> form = fit.forms(rank=2).form
     >>> ax = lf.plot.loadings(form, "X", components=1)
     >>> ax.get_xlabel()
     'loading β × rms code'
@@ -145,11 +143,9 @@ def codes(
     Examples
     --------
     >>> import lmforms as lf
-    >>> rng = np.random.default_rng(0)
-    >>> K, H = rng.normal(size=(2, 40, 2))
-    >>> Y, X, Z = (C @ rng.normal(size=(2, 5)) for C in (K + H, K, H))
-    >>> form = lf.latent.LinearMixedForm(rank=2).fit(Y, X, Z)
-    >>> panels = lf.plot.codes(form, color=Y[:, 0])
+    >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    >>> form = fit.forms(rank=2).form
+    >>> panels = lf.plot.codes(form, color=fit.matrices.y)
     >>> [ax.get_title() for ax in panels]
     ['K', 'H', 'K+H']
     """
@@ -214,12 +210,10 @@ def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     Examples
     --------
     >>> import lmforms as lf
-    >>> rng = np.random.default_rng(0)
-    >>> K, H = rng.normal(size=(2, 40, 2))
-    >>> Y, X, Z = (C @ rng.normal(size=(2, 5)) for C in (K + H, K, H))
-    >>> form = lf.latent.LinearMixedForm(rank=2).fit(Y, X, Z)
-    >>> shown = lf.plot.covariance(form, X, "X").images[0].get_array()
-    >>> bool(np.allclose(shown, shown.T))
+    >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    >>> form = fit.forms(rank=2).form
+    >>> shown = lf.plot.covariance(form, fit.matrices.X, "X").images[0].get_array()
+    >>> bool(np.allclose(shown, shown.T, atol=0.01))
     True
     """
     form = form_arrays.fitted_form(form)
