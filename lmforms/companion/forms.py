@@ -45,9 +45,9 @@ class Forms:
         columns as described in Notes. With several responses the first level of the index is
         the response.
     frame : DataFrame
-        Row by row, in units of the response: `y` (offset taken off), `fixed` and `random` (Xβ̂,
+        Row by row, in units of the response: `y` (less offset), `fixed` and `random` (Xβ̂,
         Zb̂), `residual`, and the same from the form: `fixed_form` (Kα'), `random_form` (Hα'),
-        `residual_form`. With several responses they stand one below the other.
+        `residual_form`. With several responses they are stacked.
     notes : tuple of str
         What to consider in the comparison.
     formula : str

@@ -32,7 +32,7 @@ def loadings(
     """Loadings of the columns of one modality.
 
     Each is shown times the root mean square of its code: how far a typical code of that component
-    moves the column, in the column's units. The loadings themselves do not tell how much a
+    moves the column, in the column's units. The loadings themselves do not show how much a
     component matters, as it may have a large code behind X and hardly any behind Z.
 
     A row of points for each column; beyond 40 columns or 5 components a heat map, with its labels
@@ -117,8 +117,8 @@ def codes(
         "K", "H", "K+H": a panel for each.
     color : str or vector (n,), optional
         A colour of matplotlib's, or a value for each row: numbers have a colour bar, text,
-        booleans and categories a legend. Numbers that stand for groups should be made text. A
-        Series is matched by label where the form has row labels.
+        booleans and categories a legend. Convert numbers that name groups to text. A Series is
+        matched by label where the form has row labels.
     labels : True or vector (n,), optional
         Text beside the points: the row labels, or what is given; empty or None for no text.
     common : bool
