@@ -19,7 +19,7 @@ from ..support.arrays import FloatArray
 from ..support.caller import caller_depth
 from .comparison import Likeness, likeness
 from .display import as_html, as_text
-from .form_inputs import FormInputs, fitted_form
+from .form_inputs import FormInputs, fit_form
 from .notes import notes_of
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def compare_with_form(
     if twice:
         raise DataError(f"forms: several responses are named {listed(twice)}: rename them.")
     names = pd.Index(responses, tupleize_cols=False)
-    form = fitted_form(Y, names, inputs, rank, params)
+    form = fit_form(Y, names, inputs, rank, params)
     if not form.status_.converged:
         warnings.warn(form.status_.message, ConvergenceWarning, stacklevel=caller_depth())
     alpha = np.asarray(form.alpha_).T

@@ -173,7 +173,7 @@ def chunk_results(
         report(done)
 
 
-def warn_of_columns(
+def warn_with_names(
     kinds: Iterable[tuple[BoolArray, type[Warning], str]], names: list[Any], what: str
 ) -> None:
     """One warning of each kind, with the number of columns and the first names.

@@ -33,7 +33,7 @@ from .column_chunks import (
     read_chunks,
     refuse_infinite,
     reporter,
-    warn_of_columns,
+    warn_with_names,
 )
 from .inputs import Source, random_effects, spectrum
 from .marker_values import checked, rows_by_label
@@ -274,7 +274,7 @@ def _warn(found: MarkerTests, varies: BoolArray, names: list[Any]) -> None:
             "have a likelihood with no maximum where a residual variance is left",
         ),
     )
-    warn_of_columns(kinds, names, "markers")
+    warn_with_names(kinds, names, "markers")
 
 
 def _frame(found: MarkerTests, names: list[Any]) -> pd.DataFrame:
