@@ -1,4 +1,4 @@
-"""Imports run one way: no circles, and no room reaches for one above it.
+"""Imports run one way: no circles, and no folder imports one above it.
 
 Every import counts: those inside functions, and those for type checkers only.
 """
@@ -6,6 +6,7 @@ Every import counts: those inside functions, and those for type checkers only.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 import lmforms
 
 ROOT = Path(lmforms.__file__).parent
+CHECKOUT = Path(__file__).parents[1]
 # About 300 lines are full; beyond the limit a module has two topics.
 LONGEST_MODULE = 400
 
@@ -87,7 +89,7 @@ def circles(imports: dict[str, set[str]]) -> list[list[str]]:
     return found
 
 
-def room_of(module: str) -> str:
+def folder_of(module: str) -> str:
     """The folder, or the module itself at the top level."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
@@ -115,12 +117,42 @@ def test_modules_are_short(module):
     assert lines <= LONGEST_MODULE
 
 
-@pytest.mark.parametrize("room", ["engine", "covariance", "residual"])
-def test_numbers_know_neither_tables_nor_formulas(room):
-    """Import statements at any depth, those of pandas included."""
-    above = {"pandas", "formula", "data", "results", "model"}
+# From the bottom to the top: a module imports nothing that comes later. Its place is that of the
+# longest beginning of its name.
+ORDER = [
+    *("errors", "_version", "support", "covariance", "residual", "control", "datasets"),
+    *("formula", "engine", "data", "relationship", "varcomp", "mme", "latent", "plot"),
+    *("results.state", "storage", "companion", "results", "model", "storage.load", "many", "cli"),
+]
+
+
+def level_of(module: str) -> int:
+    inner = module.removeprefix("lmforms.") + "."
+    fitting = [name for name in ORDER if inner.startswith(name + ".")]
+    assert fitting, f"{module} has no place in ORDER"
+    return ORDER.index(max(fitting, key=len))
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"lmforms"}))
+def test_imports_run_downwards(module):
+    above = {other for other in IMPORTS[module] - {"lmforms"} if level_of(other) > level_of(module)}
+    assert not above
+
+
+@pytest.mark.parametrize("folder", ["engine", "covariance", "residual"])
+def test_numbers_do_not_need_pandas(folder):
     for module, path in MODULES.items():
-        if room_of(module) == room:
-            inner = {room_of(other) for other in IMPORTS[module]}
-            outer = {name.partition(".")[0] for name in _packages(path)}
-            assert not (inner | outer) & above, module
+        if folder_of(module) == folder:
+            assert "pandas" not in {name.partition(".")[0] for name in _packages(path)}, module
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_paths_on_pages_exist(page):
+    text = (CHECKOUT / page).read_text()
+    text = re.sub(r"```.*?```", "", text, flags=re.S)
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]*(?:\.py|\.md)?)`", text)
+    assert named
+    for name in named:
+        candidates = [CHECKOUT / name, ROOT / name]
+        candidates += [path.with_name(path.name + ".py") for path in candidates]
+        assert any(path.exists() for path in candidates), name

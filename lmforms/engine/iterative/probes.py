@@ -154,16 +154,12 @@ def _singular_rest_sums(parts: _ProbeProducts) -> list[tuple[int, FloatArray]]:
     diagonal blocks of zero.
     """
     operator = parts.operator
-    b_probes, b_solution = (
-        operator.b_lambda_times(parts.probes),
-        operator.b_lambda_times(parts.solution),
-    )
+    b_probes = operator.b_lambda_times(parts.probes)
+    b_solution = operator.b_lambda_times(parts.solution)
     own = [multiply(b, lam) for b, lam in zip(operator.b_blocks, operator.rest_lams, strict=True)]
     system = operator.system
-    d_probes, d_preconditioned = (
-        system.by_level(own, parts.probes),
-        system.by_level(own, parts.preconditioned),
-    )
+    d_probes = system.by_level(own, parts.probes)
+    d_preconditioned = system.by_level(own, parts.preconditioned)
     d_correction = system.by_level(own, parts.correction)
     out = []
     for place, i in enumerate(system.rest):
@@ -178,10 +174,8 @@ def _singular_rest_sums(parts: _ProbeProducts) -> list[tuple[int, FloatArray]]:
         noisy = _outer(of(b_probes), of(b_solution)) - _outer(d_z, d_c - of(d_correction))
         noisy -= _outer(f_z, d_c) + _outer(d_z, f_c)
         d = own[place]
-        exact = operator.b_blocks[place] - multiply(
-            multiply(d, operator.t_inverse[place]), transposed(d)
-        )
-        out.append((place, exact.sum(axis=0) - noisy))
+        taken = multiply(multiply(d, operator.t_inverse[place]), transposed(d))
+        out.append((place, (operator.b_blocks[place] - taken).sum(axis=0) - noisy))
     return out
 
 
