@@ -109,7 +109,7 @@ class FormInputs:
         return A if self.root is None else A / self.root[:, None]
 
 
-def fitted_form(
+def fit_form(
     Y: FloatArray, names: pd.Index, inputs: FormInputs, rank: int | None, params: Mapping[str, Any]
 ) -> LinearMixedForm:
     """The form of rows √w·(Y, X, Z).

@@ -19,7 +19,7 @@ from ..support.arrays import FloatArray
 from ..support.caller import caller_depth
 from .comparison import Likeness, likeness
 from .display import as_html, as_text
-from .form_inputs import FormInputs, fitted_form
+from .form_inputs import FormInputs, fit_form
 from .notes import notes_of
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class Forms:
         columns as described in Notes. With several responses the first level of the index is
         the response.
     frame : DataFrame
-        Row by row, in units of the response: `y` (offset taken off), `fixed` and `random` (Xβ̂,
+        Row by row, in units of the response: `y` (less offset), `fixed` and `random` (Xβ̂,
         Zb̂), `residual`, and the same from the form: `fixed_form` (Kα'), `random_form` (Hα'),
-        `residual_form`. With several responses they stand one below the other.
+        `residual_form`. With several responses they are stacked.
     notes : tuple of str
         What to consider in the comparison.
     formula : str
@@ -192,7 +192,7 @@ def compare_with_form(
     if twice:
         raise DataError(f"forms: several responses are named {listed(twice)}: rename them.")
     names = pd.Index(responses, tupleize_cols=False)
-    form = fitted_form(Y, names, inputs, rank, params)
+    form = fit_form(Y, names, inputs, rank, params)
     if not form.status_.converged:
         warnings.warn(form.status_.message, ConvergenceWarning, stacklevel=caller_depth())
     alpha = np.asarray(form.alpha_).T

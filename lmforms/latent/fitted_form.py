@@ -38,7 +38,7 @@ class FittedForm:
         Parameters
         ----------
         Y, X, Z : DataFrame, array or sparse matrix, optional
-            At least one, with the columns of the fit. NaN may stand in Y.
+            At least one, with the columns of the fit. Y may have NaN.
         shrink : bool, optional
             Default: as the codes of the fit are made, by prediction for ``method="ml"`` only.
 

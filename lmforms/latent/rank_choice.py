@@ -56,7 +56,7 @@ def choose_rank(
         How held-out rows are encoded; see :meth:`LinearMixedForm.encode`.
     **params
         Further parameters of :class:`LinearMixedForm`. `tol` is 1e-6 if not given: that is
-        enough to compare ranks, and a rank above that of the data makes the descent crawl.
+        enough to compare ranks, and convergence is slow for a rank above that of the data.
 
     Returns
     -------

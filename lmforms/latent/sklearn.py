@@ -243,7 +243,7 @@ class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):
             )
 
     def _choose(self, X: Any) -> None:
-        """Places of both sides; functions see X as the user gave it."""
+        """Positions of the columns of both sides; functions get X as the user gave it."""
         fixed, random = (s(X) if callable(s) else s for s in (self.fixed, self.random))
         names = getattr(self, "feature_names_in_", None)
         self.fixed_, self.random_ = split_columns(fixed, random, names, self.n_features_in_)
@@ -284,5 +284,5 @@ def _labelled(A: Any, rows: pd.Index | None, columns: Any) -> Any:
 
 
 def _shared() -> list[str]:
-    """Parameters that the regressor hands on to the form."""
+    """Parameters that the regressor passes to the form."""
     return list(LinearMixedForm(1).get_params())

@@ -22,7 +22,7 @@ from ..errors import (
 )
 from ..relationship.labels import named
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .column_chunks import Chunk, refuse_infinite, warn_of_columns
+from .column_chunks import Chunk, refuse_infinite, warn_with_names
 from .inputs import Source, is_spectral, random_effects, spectrum
 from .many_fits import ManyFits
 from .response_estimates import ResponseEstimates, constant_responses, spectral_fit, widened
@@ -161,4 +161,4 @@ def _warn(out: ResponseEstimates, names: list[Any]) -> None:
             "do not determine the variances: the criterion is flat along one of them",
         ),
     )
-    warn_of_columns(kinds, names, "responses")
+    warn_with_names(kinds, names, "responses")

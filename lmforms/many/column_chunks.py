@@ -163,17 +163,17 @@ def columns_named(names: Sequence[str], known: Collection[str]) -> None:
 
 
 def chunk_results(
-    pieces: Iterable[Chunk], work: Callable[[Chunk], T], told: Callable[[int], None]
+    pieces: Iterable[Chunk], work: Callable[[Chunk], T], report: Callable[[int], None]
 ) -> Iterator[T]:
-    """What `work` returns for each chunk; `told` is called with the number of columns done."""
+    """What `work` returns for each chunk; `report` is called with the number of columns done."""
     done = 0
     for piece in pieces:
         yield work(piece)
         done += len(piece.names)
-        told(done)
+        report(done)
 
 
-def warn_of_columns(
+def warn_with_names(
     kinds: Iterable[tuple[BoolArray, type[Warning], str]], names: list[Any], what: str
 ) -> None:
     """One warning of each kind, with the number of columns and the first names.
@@ -181,7 +181,7 @@ def warn_of_columns(
     Parameters
     ----------
     kinds : iterable of (ndarray of bool (c,), category, text)
-        The columns, the category of the warning, and what is said of them.
+        The columns, the category of the warning, and its text.
     names : list (c,)
     what : str
         The columns in the plural: ``"responses"``.

@@ -33,7 +33,7 @@ from .column_chunks import (
     read_chunks,
     refuse_infinite,
     reporter,
-    warn_of_columns,
+    warn_with_names,
 )
 from .inputs import Source, random_effects, spectrum
 from .marker_values import checked, rows_by_label
@@ -180,23 +180,23 @@ def gwas(
     one_of("monomorphic", monomorphic, ("raise", "nan"))
     stream = flag("stream", stream)
     restricted = _reml_of(test, reml)
-    again = _refit(test, refit)
+    refitted = _refit(test, refit)
     source = Source.of(formula, data, weights=weights, missing="raise", relationship=relationship)
     design = _design(source)
     parts = spectrum(design, relationship, control_of(control), restricted)
     null = NullModel.of(parts, _response(design, relationship, parts), restricted)
-    told = reporter(progress, column_count(markers), "markers")
+    report = reporter(progress, column_count(markers), "markers")
     rows = rows_by_label(design, source.data.index)
     pieces = read_chunks(markers, "markers", design.n, chunk_size(chunk, design.n), rows)
 
     def tested(piece: Chunk) -> pd.DataFrame:
         refuse_infinite(piece, "markers")
         filled, varies = checked(piece, missing, monomorphic)
-        found = scan(null, design.residual.whiten(filled), varies, test, again)
+        found = scan(null, design.residual.whiten(filled), varies, test, refitted)
         _warn(found, varies, piece.names)
         return _frame(found, piece.names)
 
-    frames = chunk_results(pieces, tested, told)
+    frames = chunk_results(pieces, tested, report)
     if stream:
         return frames
     every = list(frames)
@@ -274,7 +274,7 @@ def _warn(found: MarkerTests, varies: BoolArray, names: list[Any]) -> None:
             "have a likelihood with no maximum where a residual variance is left",
         ),
     )
-    warn_of_columns(kinds, names, "markers")
+    warn_with_names(kinds, names, "markers")
 
 
 def _frame(found: MarkerTests, names: list[Any]) -> pd.DataFrame:

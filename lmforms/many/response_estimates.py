@@ -30,7 +30,7 @@ class ResponseEstimates:
     beta, se : ndarray (c, p)
     sigma, criterion : ndarray (c,)
     converged, singular, flat, degenerate : ndarray of bool (c,)
-        `flat`: the criterion does not tell the variances apart. `degenerate`: constant, or
+        `flat`: the variances are not identified. `degenerate`: constant, or
         explained exactly.
     """
 
@@ -113,7 +113,7 @@ def spectral_fit(
     reml: bool,
     control: Control,
 ) -> ResponseEstimates:
-    """Fit whitened responses (n, c), offsets taken off, of a model with one component.
+    """Fit whitened responses (n, c), less offsets, of a model with one component.
 
     Parameters
     ----------

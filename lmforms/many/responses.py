@@ -155,25 +155,25 @@ def lmer_many(
     """
     reml, stream = flag("reml", reml), flag("stream", stream)
     one_of("missing", missing, ("raise", "drop"))
-    own = _names(responses)
+    names = _names(responses)
     source = Source.of(
         formula,
         data,
         weights=weights,
         missing=missing,
         relationship=relationship,
-        reserved=own or (),
+        reserved=names or (),
         beside_formula=True,
     )
-    if own is not None:
-        columns_named(own, list(source.data.columns))
-        responses = source.data[own]
+    if names is not None:
+        columns_named(names, list(source.data.columns))
+        responses = source.data[names]
     fitter = ChunkFitter(source, reml, control_of(control))
     step = chunk_size(chunk, source.n)
-    told = reporter(progress, column_count(responses), "responses")
+    report = reporter(progress, column_count(responses), "responses")
     parts = read_chunks(responses, "responses", source.n, step, rows_like(source.data.index))
 
-    fits = chunk_results(parts, fitter.fit, told)
+    fits = chunk_results(parts, fitter.fit, report)
     if stream:
         return fits
     found = list(fits)

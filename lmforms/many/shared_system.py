@@ -82,7 +82,7 @@ class SharedSystem:
         return tuple(g.covariance for g in self.design.groups)
 
     def fit(self, Y: FloatArray, usable: BoolArray, size: FloatArray) -> ResponseEstimates:
-        """Fit responses (n, c), offsets taken off and not whitened.
+        """Fit responses (n, c), less offsets and not whitened.
 
         `size` (c,) is the largest absolute value that they were made of.
         """

@@ -6,7 +6,7 @@ Cheat sheet, section 5, for each coefficient j in turn:
 
 with λ_j = 0 for fixed effects and λ_i for a term with K = I. A term with a root of K has the
 columns ZU and penalties λ_i/d_j of section 6. One with a sparse precision Q keeps its columns:
-λ_iQ_jj stands for λ_j, and λ_i Σ_{k≠j} Q_jk g_k is taken off w_j'e.
+λ_iQ_jj replaces λ_j, and λ_i Σ_{k≠j} Q_jk g_k is subtracted from w_j'e.
 """
 
 from __future__ import annotations

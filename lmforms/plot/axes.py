@@ -71,12 +71,12 @@ def several_axes(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:
     return given
 
 
-def shortened(label: Any) -> str:
-    """A label shortened to fit beside an axis.
+def short_label(label: Any) -> str:
+    """A label cut to fit beside an axis.
 
     Examples
     --------
-    >>> shortened("a" * 40)
+    >>> short_label("a" * 40)
     'aaaaaaaaaaaaaaaaaaaaaaaaaaa…'
     """
     text = str(label)
@@ -95,7 +95,7 @@ def thinned_labels(
     """
     step = -(-len(labels) // most)
     places = np.arange(0, len(labels), step)
-    return places, [shortened(labels[int(i)]) for i in places]
+    return places, [short_label(labels[int(i)]) for i in places]
 
 
 def point_style(n: int) -> dict[str, Any]:

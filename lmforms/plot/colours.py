@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError, listed
-from .axes import point_style, pyplot, shortened
+from .axes import point_style, pyplot, short_label
 
 MOST_CATEGORIES = 20  # colours that can be distinguished
 UNKNOWN_GREY = "0.7"  # of rows without a value
@@ -113,13 +113,13 @@ def texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
     if labels is None or labels is False:
         return []
     if labels is True:
-        return [shortened(label) for label in (range(n) if rows is None else rows)]
+        return [short_label(label) for label in (range(n) if rows is None else rows)]
     if not np.iterable(labels) or isinstance(labels, str):
         raise ArgumentError(f"labels={labels!r} must be True or one text for each row.")
     if not isinstance(labels, pd.Series):
         labels = np.array(list(labels), dtype=object)  # keeps integers next to None
     found = by_row(labels, n, rows, "labels")
-    return ["" if missing else shortened(text) for text, missing in zip(found, found.isna())]
+    return ["" if missing else short_label(text) for text, missing in zip(found, found.isna())]
 
 
 def draw(panels: list[Any], places: list[np.ndarray], colours: Points) -> None:
@@ -132,7 +132,7 @@ def draw(panels: list[Any], places: list[np.ndarray], colours: Points) -> None:
         shades = _shades(len(colours.names))
         for level in range(-1, len(colours.names)):
             chosen = colours.codes == level
-            name = "not known" if level < 0 else shortened(colours.names[level])
+            name = "not known" if level < 0 else short_label(colours.names[level])
             shade = UNKNOWN_GREY if level < 0 else shades[level]
             for ax, xy in zip(panels, places) if chosen.any() else ():
                 ax.scatter(*xy[chosen].T, color=shade, label=name, **style)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .axes import MOST_TICK_LABELS, REFERENCE_GREY, shortened, single_axes, thinned_labels
+from .axes import MOST_TICK_LABELS, REFERENCE_GREY, short_label, single_axes, thinned_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ def dot_plot(
         ax.hlines(at, 0, values[:, j], color=f"C{j}", lw=1.2, alpha=0.5, zorder=1)
         marker = MARKERS[j % len(MARKERS)]
         ax.plot(values[:, j], at, marker, ms=4.5, color=f"C{j}", label=name, zorder=2)
-    ax.set_yticks(rows, [shortened(label) for label in labels])
+    ax.set_yticks(rows, [short_label(label) for label in labels])
     ax.set_ylim(count - 0.5, -0.5)
     ax.set(xlabel=what, title=side)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

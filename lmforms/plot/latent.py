@@ -32,7 +32,7 @@ def loadings(
     """Loadings of the columns of one modality.
 
     Each is shown times the root mean square of its code: how far a typical code of that component
-    moves the column, in the column's units. The loadings themselves do not tell how much a
+    moves the column, in the column's units. The loadings themselves do not show how much a
     component matters, as it may have a large code behind X and hardly any behind Z.
 
     A row of points for each column; beyond 40 columns or 5 components a heat map, with its labels
@@ -68,10 +68,8 @@ def loadings(
     Examples
     --------
     >>> import lmforms as lf
-    >>> rng = np.random.default_rng(0)
-    >>> K, H = rng.normal(size=(2, 40, 2))
-    >>> Y, X, Z = (C @ rng.normal(size=(2, 5)) for C in (K + H, K, H))
-    >>> form = lf.latent.LinearMixedForm(rank=2).fit(Y, X, Z)
+    >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    >>> form = fit.forms(rank=2).form
     >>> ax = lf.plot.loadings(form, "X", components=1)
     >>> ax.get_xlabel()
     'loading β × rms code'
@@ -119,8 +117,8 @@ def codes(
         "K", "H", "K+H": a panel for each.
     color : str or vector (n,), optional
         A colour of matplotlib's, or a value for each row: numbers have a colour bar, text,
-        booleans and categories a legend. Numbers that stand for groups should be made text. A
-        Series is matched by label where the form has row labels.
+        booleans and categories a legend. Convert numbers that name groups to text. A Series is
+        matched by label where the form has row labels.
     labels : True or vector (n,), optional
         Text beside the points: the row labels, or what is given; empty or None for no text.
     common : bool
@@ -145,11 +143,9 @@ def codes(
     Examples
     --------
     >>> import lmforms as lf
-    >>> rng = np.random.default_rng(0)
-    >>> K, H = rng.normal(size=(2, 40, 2))
-    >>> Y, X, Z = (C @ rng.normal(size=(2, 5)) for C in (K + H, K, H))
-    >>> form = lf.latent.LinearMixedForm(rank=2).fit(Y, X, Z)
-    >>> panels = lf.plot.codes(form, color=Y[:, 0])
+    >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    >>> form = fit.forms(rank=2).form
+    >>> panels = lf.plot.codes(form, color=fit.matrices.y)
     >>> [ax.get_title() for ax in panels]
     ['K', 'H', 'K+H']
     """
@@ -214,12 +210,10 @@ def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     Examples
     --------
     >>> import lmforms as lf
-    >>> rng = np.random.default_rng(0)
-    >>> K, H = rng.normal(size=(2, 40, 2))
-    >>> Y, X, Z = (C @ rng.normal(size=(2, 5)) for C in (K + H, K, H))
-    >>> form = lf.latent.LinearMixedForm(rank=2).fit(Y, X, Z)
-    >>> shown = lf.plot.covariance(form, X, "X").images[0].get_array()
-    >>> bool(np.allclose(shown, shown.T))
+    >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    >>> form = fit.forms(rank=2).form
+    >>> shown = lf.plot.covariance(form, fit.matrices.X, "X").images[0].get_array()
+    >>> bool(np.allclose(shown, shown.T, atol=0.01))
     True
     """
     form = form_arrays.fitted_form(form)

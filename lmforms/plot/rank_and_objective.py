@@ -116,10 +116,8 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     Examples
     --------
     >>> import lmforms as lf
-    >>> rng = np.random.default_rng(0)
-    >>> K, H = rng.normal(size=(2, 40, 2))
-    >>> Y, X, Z = (C @ rng.normal(size=(2, 5)) + rng.normal(size=(40, 5)) for C in (K + H, K, H))
-    >>> form = lf.latent.LinearMixedForm(rank=2, tol=1e-6).fit(Y, X, Z)
+    >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    >>> form = fit.forms(rank=2).form
     >>> ax = lf.plot.objective(form)
     >>> bool(np.array_equal(ax.lines[0].get_ydata(), form.objective_trace_))
     True

@@ -67,7 +67,7 @@ def with_founders(
     Raises
     ------
     RelationshipError
-        A parent seems to stand for unknown parents, and would become a common ancestor; or is
+        A parent seems to be a mark of unknown parents, and would become a common ancestor; or is
         listed with another type.
     """
     known = set(animal)
@@ -80,7 +80,7 @@ def with_founders(
 
 
 def _unknown_parents(missing: Sequence[Any], unknown: Collection[Any]) -> str:
-    """Advice if parents that are not listed seem to stand for unknown ones, or an empty string."""
+    """Advice if parents that are not listed seem to be marks of unknown ones; may be empty."""
     marks = [p for p in missing if _stands_for_none(p)]
     if not marks:
         return ""

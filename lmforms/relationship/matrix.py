@@ -67,7 +67,7 @@ class Relationship:
         ----------
         obj : DataFrame (q, q), tuple of (matrix, labels), matrix, Relationship or Pedigree
             The matrix is dense or of scipy.sparse. A Relationship is returned as it is, and a
-            :class:`Pedigree` stands for the covariance of its animals.
+            :class:`Pedigree` gives the covariance of its animals.
         labels : sequence of q values, optional
             For a bare matrix.
 

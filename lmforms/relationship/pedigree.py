@@ -95,7 +95,7 @@ class Pedigree:
             Whether to move parents in front of their offspring.
         add_parents : bool
             Whether parents that are not listed become founders, in front of the others; not
-            those that seem to stand for an unknown parent, like "NA".
+            those that seem to be marks of an unknown parent, like "NA".
         unknown : collection
             By default 0, "" and "0".
 

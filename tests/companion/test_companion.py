@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 import lmforms as lf
 from lmforms.companion.comparison import likeness, parts_cancel, parts_exchanged
-from lmforms.companion.form_inputs import RELATIVE_WEIGHTS, FormInputs, default_rank, fitted_form
+from lmforms.companion.form_inputs import RELATIVE_WEIGHTS, FormInputs, default_rank, fit_form
 from lmforms.errors import (
     ArgumentError,
     ConvergenceWarning,
@@ -381,7 +381,7 @@ def test_many_fits_with_a_relationship_point_to_lmer(sleep):
 def test_a_response_that_was_never_measured_is_named(fit, sleep):
     Y = np.column_stack([sleep["Reaction"], np.full(len(sleep), np.nan)])
     with pytest.raises(DataError, match="lost"):
-        fitted_form(Y, pd.Index(["Reaction", "lost"]), FormInputs.of(fit.model.design), None, {})
+        fit_form(Y, pd.Index(["Reaction", "lost"]), FormInputs.of(fit.model.design), None, {})
 
 
 def test_an_unknown_response(fit):

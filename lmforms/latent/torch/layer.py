@@ -137,7 +137,7 @@ class LinearMixedFormLayer(Encoder):
         Parameters
         ----------
         Y, X, Z : Tensor (..., n_Y), (..., n_X), (..., n_Z), optional
-            At least one, with the same leading dimensions. NaN may stand in Y.
+            At least one, with the same leading dimensions. Y may have NaN.
         to : {"Y", "X", "Z", "K+H", "codes"}
             A modality, the sum of the codes, or both codes.
 

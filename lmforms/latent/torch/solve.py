@@ -57,7 +57,7 @@ def equations(
     Parameters
     ----------
     given : dict
-        Any of Y, X, Z, (..., c) each with the same leading shape; NaN may stand in Y.
+        Any of Y, X, Z, (..., c) each with the same leading shape; Y may have NaN.
     forms : dict
         From :func:`designs`.
     weights : dict
