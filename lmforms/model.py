@@ -28,7 +28,7 @@ from .results.state import FitState
 from .support.arguments import flag, named_arguments, one_of
 from .support.arrays import FloatArray
 from .support.caller import caller_depth
-from .support.other_packages import refuse_method, refuse_options
+from .support.foreign_arguments import refuse_method, refuse_options
 
 if TYPE_CHECKING:
     from .varcomp.component_estimate import ComponentEstimate

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..data.design_rows import own_rows
 from ..data.random_design import random_names
-from ..data.rows import own_rows
 from ..errors import ModelError
 from ..latent.constant_columns import constant_values
 from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
-from ..latent.inputs import Block, modalities
+from ..latent.input_matrices import Block, modalities
 from ..latent.modalities import Modalities, Side, squared_norm
 from ..support.arrays import FloatArray
 

@@ -119,7 +119,7 @@ class Forms:
         -------
         list of matplotlib Axes
         """
-        from ..plot.companion import companion as draw
+        from ..plot.form_comparison import companion as draw
 
         return draw(self, response=response, ax=ax)
 

@@ -17,7 +17,7 @@ from ..formula.terms import BoundFormula
 from ..residual import Independent, Weighted
 from ..support.arrays import BoolArray, FloatArray
 from ..support.caller import caller_depth
-from ..support.table import Table
+from ..support.column_table import Table
 from .design import Design
 from .frame import report_dropped
 from .random_terms import check_sizes, random_parts

@@ -18,17 +18,17 @@ import pandas as pd
 from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches, shortened
 from ..formula.aliases import unaliased
 from ..formula.evaluator import Evaluator
-from ..formula.factors import columns_of, factor_columns, factors_of, mark_factor
 from ..formula.formula_part import FormulaPart
+from ..formula.formulaic_factors import columns_of, factor_columns, factors_of, mark_factor
 from ..formula.terms import BoundRandomTerm
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from ..support.table import Table
+from ..support.column_table import Table
 from .design import Design, GroupingFactor
+from .design_rows import DesignRows, TermRows
 from .frame import column_or_array, missing_by_column
+from .input_table import column_names, raw_table, row_count
 from .label_messages import named, other_type, values_of
 from .plain_types import plain_table
-from .rows import DesignRows, TermRows
-from .table import column_names, raw_table, row_count
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec

@@ -16,7 +16,7 @@ from ..formula.scope import Scope
 from ..formula.terms import BoundFormula
 from ..support.caller import caller_variables
 from .frame import Frame, Missing, build_frame, column_or_array
-from .table import column_names
+from .input_table import column_names
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,15 +21,15 @@ import pandas as pd
 
 from ..errors import DataError, FormulaError, LmformsError
 from ..support.arrays import FloatArray
-from ..support.table import MAX_EXACT_INTEGER, Table, is_dates
+from ..support.column_table import MAX_EXACT_INTEGER, Table, is_dates
 from .aliases import aliased, needs_alias, unaliased, without_dots
 from .contrasts import contrast_object
 from .elementwise_code import evaluable, stateful_calls
 from .evaluation_errors import evaluation_error, first_sentence
 from .expression import Expression, parse_code
-from .factors import factor_columns, factors_of
 from .formula_part import FormulaPart
-from .materializer import materializer_class, without_warnings
+from .formulaic_factors import factor_columns, factors_of
+from .formulaic_materializer import materializer_class, without_warnings
 from .operators import HELPERS
 from .rowwise import depends_on_other_rows, is_elementwise
 from .scope import Scope

@@ -20,10 +20,10 @@ import numpy.typing as npt
 from ..support.arrays import BoolArray, FloatArray
 from .accelerated_descent import descend
 from .canonical import canonical
+from .form_status import ROUNDING_MESSAGE, FormStatus, converged_message, limit_message
 from .modalities import Modalities, row_chunks
 from .normal_equations import masked_gram, solve_each, solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
-from .status import ROUNDING_MESSAGE, FormStatus, converged_message, limit_message
 
 # F is a difference of sums of squares: below this share of them it is rounding.
 OBJECTIVE_FLOOR = 1e-28

@@ -10,8 +10,8 @@ import numpy as np
 from ..errors import ConstantColumnWarning, SingularWarning, listed
 from ..support.caller import caller_depth
 from .als import FormEstimate
-from .inputs import Block
-from .likelihood import LEAST_NOISE
+from .form_likelihood import LEAST_NOISE
+from .input_matrices import Block
 
 
 def warn_of_columns(blocks: Sequence[Block], estimates: Sequence[FormEstimate]) -> None:

@@ -13,7 +13,7 @@ from ..support.arguments import flag, named_arguments
 from . import derived_quantities as derived
 from .encoding import encoded
 from .form_fit import FormFit
-from .inputs import check_rows, checked_block, matrices_by_name
+from .input_matrices import check_rows, checked_block, matrices_by_name
 from .modalities import Side
 from .objective import Codes
 

@@ -9,12 +9,18 @@ import numpy as np
 
 from ..errors import ArgumentError, DataError, ModelError, listed
 from ..support.arrays import FloatArray
-from .algorithm1 import algorithm1
 from .als import FormEstimate, codes_given, loadings_given, minimise
+from .banh_algorithm1 import algorithm1
 from .canonical import canonical
 from .compression import compressed
 from .constant_columns import constants_of, only_varying, varying_columns, with_constants
-from .likelihood import LEAST_NOISE, FactorModel, fitted_by_likelihood, initial_model, standardised
+from .form_likelihood import (
+    LEAST_NOISE,
+    FactorModel,
+    fitted_by_likelihood,
+    initial_model,
+    standardised,
+)
 from .modalities import Modalities, Side
 from .objective import Codes, Loadings, Weights, default_weights
 from .options import STARTS, Options

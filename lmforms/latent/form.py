@@ -16,7 +16,7 @@ from .column_warnings import warn_of_columns
 from .fitted_form import FittedForm, with_component_labels
 from .fitting import best_fit
 from .form_fit import FormFit
-from .inputs import Block, check_vary, checked_blocks, modalities
+from .input_matrices import Block, check_vary, checked_blocks, modalities
 from .modalities import Modalities, Side
 from .options import Options
 from .sklearn_parameters import Parameters

@@ -14,7 +14,7 @@ from . import derived_quantities as derived
 from .als import FormEstimate
 from .constant_columns import varying_columns
 from .encoding import GivenModality, second_moments
-from .inputs import Block, check_columns, modality
+from .input_matrices import Block, check_columns, modality
 from .modalities import Modalities, Side
 from .objective import Codes, Weights
 
@@ -56,7 +56,7 @@ class FittedModality:
         return np.nan_to_num(self.constants)
 
     def given(self, found: Block, shrink: bool) -> GivenModality:
-        """New rows of this modality, to be encoded; see :func:`.inputs.check_columns`."""
+        """New rows of this modality, to be encoded; see :func:`.input_matrices.check_columns`."""
         self.check(found)
         return GivenModality(
             modality(found), self.loading, self.precisions if shrink else self.weight

@@ -20,7 +20,7 @@ from .encoding import GivenModality, encoded
 from .fitting import best_fit, check_sizes
 from .form import LinearMixedForm
 from .form_fit import implied_model
-from .inputs import check_vary, checked_blocks, modalities
+from .input_matrices import check_vary, checked_blocks, modalities
 from .modalities import Modalities, Modality
 from .options import Options
 

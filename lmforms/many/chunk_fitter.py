@@ -23,10 +23,10 @@ from ..errors import (
 from ..relationship.labels import named
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .column_chunks import Chunk, refuse_infinite, warn_with_names
-from .inputs import Source, is_spectral, random_effects, spectrum
 from .many_fits import ManyFits
 from .response_estimates import ResponseEstimates, constant_responses, spectral_fit, widened
 from .result_tables import frames
+from .shared_inputs import Source, is_spectral, random_effects, spectrum
 from .shared_system import SharedSystem
 from .spectral import CovarianceSpectrum
 

@@ -11,7 +11,7 @@ from ..control import Control
 from ..formula.scope import Scope
 from ..support.arrays import FloatArray
 from .column_chunks import is_stream, read_chunks, rows_like
-from .inputs import Source
+from .shared_inputs import Source
 
 if TYPE_CHECKING:
     from ..data.design import Design

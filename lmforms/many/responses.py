@@ -25,8 +25,8 @@ from .column_chunks import (
     rows_like,
 )
 from .fit_inputs import FitInputs
-from .inputs import Source
 from .many_fits import ManyFits
+from .shared_inputs import Source
 
 
 @overload

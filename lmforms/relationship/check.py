@@ -12,8 +12,8 @@ import numpy as np
 from ..engine.linalg.not_positive_definite import NotPositiveDefiniteError
 from ..errors import ArgumentError, RelationshipError
 from ..support.arrays import AnyArray, FloatArray
-from .factors import Sparse, sparse_triangle
 from .labels import Labels, named, other_type, values_of
+from .matrix_roots import Sparse, sparse_triangle
 from .representations import DenseMatrix, LowRank, Precision, SparseMatrix
 
 SYMMETRY_TOLERANCE = 1e-6

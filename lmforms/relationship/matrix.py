@@ -13,8 +13,8 @@ from ..errors import ArgumentError, RelationshipError
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray, IndexArray
 from . import check
-from .factors import Sparse
 from .labels import Labels, checked_labels, listed_values, positions
+from .matrix_roots import Sparse
 from .representations import Representation
 
 

@@ -13,10 +13,10 @@ from ..errors import ArgumentError, RelationshipError
 from ..support.arguments import flag, named_arguments, sequence
 from ..support.arrays import FloatArray, IntArray
 from . import ancestry
-from .factors import Sparse
 from .inbreeding import inbreeding, mendelian, tabular
 from .labels import Labels, checked_labels, listed_values, named
 from .matrix import Relationship
+from .matrix_roots import Sparse
 from .representations import Precision
 
 UNKNOWN_PARENTS = (0, "", "0")

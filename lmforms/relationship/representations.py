@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..support.arrays import FloatArray, IndexArray
-from .factors import Sparse, Triangle, dense_root, sparse_root
+from .matrix_roots import Sparse, Triangle, dense_root, sparse_root
 
 
 class Representation(ABC):

@@ -22,9 +22,9 @@ from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
     from ..companion import Forms
-    from ..data.rows import DesignMatrices
+    from ..data.design_rows import DesignMatrices
     from .matrices import ModelMatrices
-    from .tables import ModelSummary
+    from .summary_tables import ModelSummary
 
 RESIDUAL_KINDS = ("response", "pearson", "scaled")
 
@@ -220,7 +220,7 @@ class MixedModelResults(ModelEstimates):
         >>> bool(np.allclose(rows.X @ fit.params + rows.Z @ b + rows.offset, fit.predict(new)))
         True
         """
-        from ..data.rows import design_matrices
+        from ..data.design_rows import design_matrices
         from .predict import rows_of
 
         rows = rows_of(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.table import raw_table
+from ..data.input_table import raw_table
 from ..engine.estimate import Estimate
 from ..errors import (
     ArgumentError,
@@ -35,12 +35,12 @@ from ..results.model_results import MixedModelResults
 from ..results.state import FitState
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray
-from ..support.table import Table
+from ..support.column_table import Table
 from .archive import Archive, opened
 from .atomic import checked_path, file_error
 from .columns import decode_column
-from .contents import Contents, checked_contents
-from .formulas import load_with, names_from_context
+from .header import Contents, checked_contents
+from .safe_formula import load_with, names_from_context
 
 FIGURE_TOLERANCE = 1e-6
 """Relative difference between stored and recomputed figures that counts as damage. Another

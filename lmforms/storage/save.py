@@ -19,9 +19,9 @@ from ..support.caller import caller_depth
 from .archive import write_archive
 from .atomic import checked_path
 from .columns import encode_column
-from .contents import FORMAT, FORMAT_VERSION, MAX_FORMULA_LENGTH, checked_contents
-from .formulas import load_with, names_from_context
+from .header import FORMAT, FORMAT_VERSION, MAX_FORMULA_LENGTH, checked_contents
 from .index_json import encode_index
+from .safe_formula import load_with, names_from_context
 
 
 def save(state: FitState, path: str | PathLike[str]) -> None:

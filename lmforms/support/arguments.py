@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import ArgumentError, near_matches
-from . import other_packages
+from . import foreign_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +48,9 @@ def named_arguments(function: F) -> F:
         for name in kwargs:
             if name not in known:
                 has = f" It has: {', '.join(known)}." if known else " It has none."
-                hint = other_packages.hint(name, known, label) or near_matches(name, known) or has
+                hint = (
+                    foreign_arguments.hint(name, known, label) or near_matches(name, known) or has
+                )
                 raise ArgumentError(f"{label}() has no argument `{name}`.{hint}")
         return function(*args, **kwargs)
 

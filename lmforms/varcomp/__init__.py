@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .emma import emma
-from .estimate import estimate
+from .estimate_components import estimate
 from .fit import VarCompFit
 from .gibbs import gibbs
 from .model import Component, ComponentModel

@@ -15,7 +15,7 @@ from ..errors import ArgumentError
 from ..support.arrays import FloatArray
 from .component_estimate import ComponentEstimate
 from .equations import Equations
-from .estimate import estimate
+from .estimate_components import estimate
 from .fit import VarCompFit, fit_at
 from .likelihood import likelihood
 from .model import ComponentModel, component_model

@@ -335,7 +335,7 @@ def _of_group(design: Design, group: GroupingFactor, known: Relationship | None)
 
 def _size(form: Precision) -> float:
     """Mean of the diagonal of Q⁻¹, from a few draws."""
-    from ..relationship.factors import Triangle
+    from ..relationship.matrix_roots import Triangle
 
     draws = np.random.default_rng(0).normal(size=(form.q, 4))
     return float(np.square(Triangle(form.triangle).solve(draws)).mean())

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ...errors import ArgumentError
 from ..form import LinearMixedForm
-from . import check, form_arrays, solve
+from . import check, layer_arrays, solve
 from .encoder import Encoder
-from .form_arrays import Loadings
+from .layer_arrays import Loadings
 
 RIDGE = 1e-3
 TARGETS = ("Y", "X", "Z", "K+H", "codes")
@@ -195,7 +195,7 @@ class LinearMixedFormLayer(Encoder):
         >>> bool(np.allclose(made, form.transform(X=X, to="Y", shrink=False)))
         True
         """
-        loadings = form_arrays.form_loadings(form)
+        loadings = layer_arrays.form_loadings(form)
         shrink = form.method == "ml" if shrink is None else shrink
         m, p, q = (len(L) for L in loadings)
         layer = cls(
@@ -214,10 +214,10 @@ class LinearMixedFormLayer(Encoder):
             for name, values in loadings._asdict().items():
                 getattr(layer, name).copy_(torch.from_numpy(values))
             scales = torch.from_numpy(
-                form_arrays.precisions(form) if shrink else form_arrays.counted(form)
+                layer_arrays.precisions(form) if shrink else layer_arrays.counted(form)
             )
             layer.log_scales.copy_(scales.log())
-            layer.offsets.copy_(torch.from_numpy(form_arrays.offsets(form)))
+            layer.offsets.copy_(torch.from_numpy(layer_arrays.offsets(form)))
             layer.root.copy_(solve.square_root(torch.from_numpy(form.moments_)))
         return layer
 

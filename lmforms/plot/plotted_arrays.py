@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError, listed
-from ..latent.inputs import checked_block
+from ..latent.input_matrices import checked_block
 from ..latent.modalities import Side
 from ..support.arguments import one_of, sequence, shown, whole
 from ..support.arrays import as_dense

@@ -23,10 +23,10 @@ from ..support.arrays import FloatArray
 from .accelerated_descent import Descent, descend
 from .als import FormEstimate
 from .canonical import canonical
+from .form_status import FormStatus, likelihood_converged_message, limit_message
 from .modalities import Modalities, Modality
 from .normal_equations import SINGULAR_PIVOT, solve_symmetric
 from .objective import Codes, Loadings, Weights
-from .status import FormStatus, likelihood_converged_message, limit_message
 
 # D of a column is not below this share of its mean square: the likelihood of data without noise
 # has no bound.

@@ -13,8 +13,8 @@ from ..control import Control
 from ..data.build_design import build_design
 from ..data.design import Design
 from ..data.frame import Missing, column_or_array
+from ..data.input_table import column_names, raw_table
 from ..data.read import read_formula_data
-from ..data.table import column_names, raw_table
 from ..engine.exact_fit import Effects, columns_of
 from ..errors import ArgumentError, MemoryLimitError, ModelError, formula_error
 from ..formula.parse import parse_formula

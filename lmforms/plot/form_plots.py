@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, sequence, shown
-from . import colours, drawing, form_arrays
+from . import colours, drawing, plotted_arrays
 from .axes import MOST_TICK_LABELS, REFERENCE_GREY, several_axes
 
 if TYPE_CHECKING:
@@ -74,17 +74,17 @@ def loadings(
     >>> ax.get_xlabel()
     'loading β × rms code'
     """
-    form = form_arrays.fitted_form(form)
-    values, labels = form_arrays.loadings_of(form, modality)
+    form = plotted_arrays.fitted_form(form)
+    values, labels = plotted_arrays.loadings_of(form, modality)
     if not flag("raw", raw):
-        values = values * form_arrays.code_sizes(form, modality)
-    shown = form_arrays.component_places(components, values.shape[1])
+        values = values * plotted_arrays.code_sizes(form, modality)
+    shown = plotted_arrays.component_places(components, values.shape[1])
     values = values[:, shown]
     if top is not None:
-        order = form_arrays.largest_rows(values, top)
+        order = plotted_arrays.largest_rows(values, top)
         values, labels = values[order], [labels[i] for i in order]
     names = [f"c{j + 1}" for j in shown]
-    symbol = f"loading {form_arrays.SYMBOLS.get(modality, '')}".rstrip() + (
+    symbol = f"loading {plotted_arrays.SYMBOLS.get(modality, '')}".rstrip() + (
         "" if raw else " × rms code"
     )
     few = len(labels) <= MOST_TICK_LABELS and len(shown) <= MOST_DODGED_COMPONENTS
@@ -149,15 +149,15 @@ def codes(
     >>> [ax.get_title() for ax in panels]
     ['K', 'H', 'K+H']
     """
-    form, common = form_arrays.fitted_form(form), flag("common", common)
+    form, common = plotted_arrays.fitted_form(form), flag("common", common)
     k = np.shape(form.K_)[1]
     if k < 2:
         raise ArgumentError("This form has one component, and codes() draws two of them.")
-    pair = form_arrays.component_places(components, k)
+    pair = plotted_arrays.component_places(components, k)
     if len(pair) != 2:
         raise ArgumentError(f"components={shown(components)}: codes() draws two of them.")
     kinds = [of] if isinstance(of, str) else sequence("of", of, "K, H and K+H")
-    places = [form_arrays.codes_of(form, kind)[:, pair] for kind in kinds]
+    places = [plotted_arrays.codes_of(form, kind)[:, pair] for kind in kinds]
     if not places:
         raise ArgumentError("of= is empty: name one of K, H and K+H.")
     rows = form.K_.index if isinstance(form.K_, pd.DataFrame) else None
@@ -216,11 +216,11 @@ def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     >>> bool(np.allclose(shown, shown.T, atol=0.01))
     True
     """
-    form = form_arrays.fitted_form(form)
+    form = plotted_arrays.fitted_form(form)
     implied = form.implied_covariance(of)
     share = form.covariance_share(data, of)
     labels = list(implied.columns) if isinstance(implied, pd.DataFrame) else range(len(implied))
     title = f"{of}: data above, form below, share rebuilt {share:.3f}"
     return drawing.two_triangles(
-        form_arrays.second_moments(data), np.asarray(implied), labels, title, ax
+        plotted_arrays.second_moments(data), np.asarray(implied), labels, title, ax
     )

@@ -35,9 +35,9 @@ from .column_chunks import (
     reporter,
     warn_with_names,
 )
-from .inputs import Source, random_effects, spectrum
+from .marker_tests import MarkerTests, NullModel, Refit, Test, scan
 from .marker_values import checked, rows_by_label
-from .scan import MarkerTests, NullModel, Refit, Test, scan
+from .shared_inputs import Source, random_effects, spectrum
 from .spectral import CovarianceSpectrum
 
 

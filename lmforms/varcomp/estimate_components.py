@@ -25,15 +25,21 @@ from ..errors import ArgumentError, ModelError, NumericalError
 from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole
 from ..support.arrays import FloatArray, IndexArray
 from . import estimator_steps
+from .component_optima import other_minima
 from .emma import emma
 from .equations import Equations
 from .explained import LOST_RESIDUAL, explained_rows, no_residual, refuse_lost
 from .fit import RESIDUAL, VarCompFit, fit_at
 from .gibbs import gibbs
-from .iterations import IterationPath, held_variances_at_zero, iterate, quasi_newton, rounding
 from .likelihood import Likelihood, likelihood
+from .likelihood_iterations import (
+    IterationPath,
+    held_variances_at_zero,
+    iterate,
+    quasi_newton,
+    rounding,
+)
 from .model import ComponentModel, component_model_of
-from .other_optima import other_minima
 from .sums import Sums, sums_of
 
 TOLERANCE = 1e-15
