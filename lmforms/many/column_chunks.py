@@ -146,7 +146,7 @@ def refuse_infinite(chunk: Chunk, what: str) -> None:
     bad = np.isinf(chunk.values).any(axis=0)
     if bad.any():
         culprits = [chunk.names[j] for j in np.flatnonzero(bad)]
-        raise DataError(f"infinite values in the {what} {named(culprits)}: mend or drop them.")
+        raise DataError(f"infinite values in the {what} {named(culprits)}: correct or drop them.")
 
 
 def columns_named(names: Sequence[str], known: Collection[str]) -> None:

@@ -146,7 +146,9 @@ class System(Layout):
 
     def _make_dense(self) -> None:
         if self._too_large:
-            raise MemoryLimitError(f"a factor of {self.m:,} entangled random effects is too slow.")
+            raise MemoryLimitError(
+                f"a factor of {self.m:,} strongly crossed random effects is too slow."
+            )
         self._check_memory("dense factor", float(self.m) ** 2, DENSE_COPIES * 8)
         self.gram = sparse_gram(self)
 
