@@ -31,7 +31,7 @@ def build_design(read: FormulaData, *, related: Collection[str] = ()) -> Design:
     ----------
     read : FormulaData
     related : collection of str
-        Grouping factors whose levels have a known covariance: one row for each will do.
+        Grouping factors whose levels have a known covariance. Their levels may have one row each.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def build_design(read: FormulaData, *, related: Collection[str] = ()) -> Design:
         parts = parts.subset(in_model)
     offset = frame.extra.get("offset", np.zeros(len(in_model)))[in_model]
     if not np.isfinite(offset).all():
-        raise DataError("offset is infinite in some rows: mend or drop them.")
+        raise DataError("offset is infinite in some rows: correct or drop them.")
     for matrix in parts.offsets:
         offset = offset + matrix.values[:, 0]
     weights = frame.extra.get("weights")
@@ -140,7 +140,7 @@ def _undefined(parts: _Parts) -> dict[str, BoolArray]:
             row, column = np.argwhere(infinite)[0]
             raise DataError(
                 f"`{matrix.names[column]}` is infinite in {int(infinite.sum())} rows "
-                f"(the first is row {row} of those used): mend or drop them."
+                f"(the first is row {row} of those used): correct or drop them."
             )
         for j in np.flatnonzero(np.isnan(matrix.values).any(axis=0)):
             absent[matrix.names[j]] = np.isnan(matrix.values[:, j])

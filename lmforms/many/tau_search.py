@@ -19,10 +19,11 @@ import numpy as np
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 LOWEST_TAU, HIGHEST_TAU = 1e-7, 1e18
-"""The grid has these ends, in units of the reciprocal mean eigenvalue …"""
+"""Ends of the grid in units of the reciprocal mean eigenvalue."""
 
 HIGHEST_SATURATED_TAU = 1e10
-"""… but ends here if random effects span the complement of X: the criterion is constant beyond."""
+"""Upper end of the grid, in the same units, if random effects span the complement of X: the
+criterion is constant beyond."""
 
 GRID_SPACING = 0.7
 """In ln τ: sums of 1/(1 + τs) have at most one extremum in such an interval."""

@@ -21,7 +21,7 @@ from ..varcomp import ComponentModel
 from ..varcomp.equations import FactoredEquations
 
 EQUATION_FORMS = ("ratio", "variance")
-"""λ form: everything times σ², as on the sheet; R⁻¹/G⁻¹ form: Henderson's."""
+"""λ form: everything times σ², as on the cheat sheet; R⁻¹/G⁻¹ form: Henderson's."""
 
 
 @dataclass(frozen=True, eq=False)

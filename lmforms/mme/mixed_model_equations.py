@@ -133,7 +133,7 @@ class MixedModelEquations:
 
     @named_arguments
     def properties(self) -> pd.DataFrame:
-        """Whether the identities of the sheet hold for this model, as printed and as corrected.
+        """Whether the identities of the cheat sheet hold for this model, as printed and as corrected.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""`MixedModelResults`: what users hold, and whatever of it has options."""
+"""`MixedModelResults`: the result of a fit, which users get; adds the methods with options."""
 
 from __future__ import annotations
 

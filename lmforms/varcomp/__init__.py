@@ -1,4 +1,8 @@
-"""Estimation of variance components by the textbook methods."""
+"""Estimation of variance components by the textbook methods.
+
+*The cheat sheet* of these docstrings is alenxav's *Mixed Model Cheat Sheet*; ``docs/mme.md`` goes
+through its sections and names its errors.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ With X̃ an orthonormal basis of X's columns, S = I − X̃X̃', ZL the effects 
 
     η = U'ỹ,    η_j ~ N(0, σ² + σ_u² d_j),    and the rest of ỹ, of variance σ².
 
-Sheet, section 7 (EMMA), where U and D are of ZKZ'; S is what integrates β out (Kang et al. 2008,
+Cheat sheet, section 7 (EMMA), where U and D are of ZKZ'; S is what integrates β out (Kang et al. 2008,
 Genetics 178, 1709–1723). U and D come from the smaller of two symmetric problems: E'(L'Z'SZL)E
 (q × q, from cross-products; with a precision Q the generalised Z'SZ e = d Q e) or SZKZ'S (n × n).
 """

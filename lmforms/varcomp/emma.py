@@ -10,7 +10,7 @@ and for ML ν = n, with the eigenvalues of ZKZ' itself in the sum. With s_j = γ
     ∂/∂ln γ    = −ν A/Q + Σ s_j,                       A = Σ η_j² s_j(1 − s_j),
     ∂²/∂ln γ²  = −ν(B/Q + A²/Q²) + Σ s_j(1 − s_j),     B = Σ η_j² s_j(1 − s_j)(1 − 2s_j).
 
-Sheet, section 7 (EMMA), with its erratum: ln|V/σ²| = Σ ln(1 + d_j/λ). Kang et al. (2008).
+Cheat sheet, section 7 (EMMA), with its erratum: ln|V/σ²| = Σ ln(1 + d_j/λ). Kang et al. (2008).
 """
 
 from __future__ import annotations

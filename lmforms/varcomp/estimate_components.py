@@ -52,20 +52,20 @@ WIDE_RATIO = 1e8
 """Components with this ratio to the residual variance leave 10⁻⁸ of a response they explain."""
 
 RESIDUAL_REDUCTION = 0.1
-"""Where effects can explain any response, σ² is reduced by this factor …"""
+"""Where effects can explain any response, σ² is reduced by this factor to see if it is zero."""
 
 NO_RISE = 1e-3
-"""… and is zero if −2 ln L does not increase by this. Its rounding at `LOST_RESIDUAL` is below
-10⁻⁴."""
+"""σ² is zero if −2 ln L increases by less than this when σ² is reduced. The rounding of −2 ln L at
+`LOST_RESIDUAL` is below 10⁻⁴."""
 
 STALLED_GAIN = 1e-9
 """Predicted increase that is rounding, if no step raises the likelihood."""
 
 EM_ITERATION_LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
-"""Iteration limits of the slow methods …"""
+"""Iteration limits of the methods that converge slowly."""
 
 ITERATION_LIMIT = 1_000
-"""… and of the others. Fisher scoring converges linearly where there is little information."""
+"""Iteration limit of the other methods. Fisher scoring is linear where information is low."""
 
 
 @named_arguments

@@ -1,6 +1,6 @@
 """One step of each estimator, from the likelihood at the present variances.
 
-EM (sheet, section 7, first form) in one line for every variance, with q_e = n:
+EM (cheat sheet, section 7, first form) in one line for every variance, with q_e = n:
 
     v_i ← [u_i'K_i⁻¹u_i + σ² tr(K_i⁻¹C^ii)] / q_i = v_i + (2v_i²/q_i) ∂l/∂v_i,
 

@@ -1,6 +1,7 @@
 """Gibbs sampling of variance components: random effects and variances in turn.
 
-The full conditionals are in :mod:`.samplers`, the priors in :mod:`.priors` (sheet, section 7).
+The full conditionals are in :mod:`.samplers`, the priors in :mod:`.priors` (cheat sheet,
+section 7).
 
 With the flat prior, p(σ_1², …, σ²) ∝ 1 and p(β) ∝ 1, the posterior of all variances together is
 proportional to the restricted likelihood: its joint mode is the REML estimate. The modes of the

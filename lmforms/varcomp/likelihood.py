@@ -154,7 +154,7 @@ class Likelihood:
 
     @cached_property
     def _traces(self) -> FloatArray:
-        """tr(Q_iM^ii), with X's part under REML: tr(Q_i C^ii) of the sheet."""
+        """tr(Q_iM^ii), with X's part under REML: tr(Q_iC^ii) of the cheat sheet."""
         out = self.factored.traces()
         if self.reml:
             out = out + self._by_component(self.b_of_x, self.factored.precision_times(self.b_of_x))

@@ -25,10 +25,10 @@ REDUCED_VARIANCE = 0.1
 """Share of a variance that is kept if a step would make it negative, but zero is not optimal."""
 
 EM_STEPS_BETWEEN_TRIALS = 20
-"""Number of EM steps after which …"""
+"""After this number of EM steps small variances are tried at zero."""
 
 SMALL_VARIANCE = 0.05
-"""… decreasing variances below this share of σ² are tried at zero, which EM approaches as 1/t."""
+"""Decreasing variances below this share of σ² are tried at zero, which EM approaches as 1/t."""
 
 CRITERION_ROUNDING = 64 * np.finfo(float).eps
 """Increases of the criterion below this share of it are rounding."""

@@ -1,6 +1,7 @@
 """Priors of variances, and whether the posterior is proper.
 
-v ~ νS/χ²_ν has density ∝ v^(−ν/2−1) exp(−νS/(2v)); ν = −2 and S = 0 is flat (sheet, section 7).
+v ~ νS/χ²_ν has density ∝ v^(−ν/2−1) exp(−νS/(2v)); ν = −2 and S = 0 is flat (cheat sheet, section
+7).
 The posterior can be improper although every full conditional is a distribution, and a Gibbs
 sampler does not notice (Hobert and Casella 1996, JASA 91, 1461–1473). The likelihood has the
 tail v^(−t/2), t the rank of SZ_i, and at v = 0 it is positive:

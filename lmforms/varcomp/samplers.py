@@ -7,7 +7,7 @@ The posterior of v = (σ_1², …, σ²) and a (u = La, a_i ~ N(0, σ_i²Q_i⁻�
                       σ² ~ (e'Se + Sν)/χ²(n − p + ν),    e = y − Za,  S = I − X̃X̃',
     β̃ | a, σ², y ~ N(X̃'(ỹ − Za), σ²I).
 
-Sheet, section 7, where β is drawn with u and e'e has n degrees of freedom: integrating it out
+Cheat sheet, section 7, where β is drawn with u and e'e has n degrees of freedom: integrating it out
 gives the same posterior in fewer steps. With M = DZ'ZD + Q of :mod:`.equations` and a = Db:
 
 - `DiagonalSampler`, one component: in the basis of :mod:`.component_spectrum` the a_j are

@@ -51,9 +51,9 @@ class Sums:
     shift : float
         Subtracted from y first.
     gamma : ndarray (p,)
-        Least-squares coefficients of the rest …
+        Least-squares coefficients of y less its shift.
     shift_beta : ndarray (p,)
-        … and those of the shift.
+        Least-squares coefficients of the shift.
     scale : float
         Standard deviation of the residuals: y − c − Xγ = scale · ỹ.
     log_det_residual : float
