@@ -166,7 +166,7 @@ def _root(component: Component) -> Any:
     if component.root is not None:
         return component.root
     if component.precision is None:
-        return sp.identity(component.size, format="csr")
+        return sp.identity(component.n_effects, format="csr")
     return np.linalg.cholesky(component.covariance())
 
 

@@ -133,7 +133,7 @@ class MixedModelEquations:
 
     @named_arguments
     def properties(self) -> pd.DataFrame:
-        """Whether the identities of the cheat sheet hold for this model, as printed and as corrected.
+        """Whether the identities of the cheat sheet hold for this model, as printed or corrected.
 
         Returns
         -------
@@ -299,7 +299,7 @@ class MixedModelEquations:
         return labelled_arrays.one_term(component, value, "shrinkage")
 
     def __repr__(self) -> str:
-        p, m = self.model.X.shape[1], sum(c.size for c in self.model.components)
+        p, m = self.model.X.shape[1], sum(c.n_effects for c in self.model.components)
         s = "" if p == 1 else "s"
         lines = [
             f"MixedModelEquations({self.model.n:,} rows, {p} fixed effect{s}, {m:,} random effects)"

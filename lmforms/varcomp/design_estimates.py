@@ -92,7 +92,9 @@ def _model(
 ) -> ComponentModel:
     """The components of a design with another response."""
     return replace(
-        component_model(design, relationship), y=y - design.offset, size=design.response_size(y)
+        component_model(design, relationship),
+        y=y - design.offset,
+        response_size=design.response_size(y),
     )
 
 

@@ -19,11 +19,11 @@ from ..engine.linalg.threads import limited_blas_threads
 from ..errors import MemoryLimitError, MissingPackageError, ModelError
 from ..support.arguments import flag, generator, named_arguments, whole
 from ..support.arrays import FloatArray
-from .explained import refuse_lost
+from .explained import refuse_lost_residual
 from .fit import RESIDUAL
 from .model import ComponentModel, component_model_of
 from .posterior import GibbsFit, all_draws
-from .priors import InverseChiSquared, Priors, check_proper, priors_of, tails_of
+from .priors import InverseChiSquared, Priors, check_proper, posterior_tails, priors_of
 from .samplers import Sampler, sampler_of
 from .sums import sums_of
 
@@ -111,7 +111,7 @@ def gibbs(
     check_proper(sums, priors, names)
     proper_residual = priors[-1].nu * priors[-1].scale > 0  # such a prior keeps σ² positive
     if not proper_residual:
-        refuse_lost(model, sums.scale)
+        refuse_lost_residual(model, sums.scale)
     _check_memory(draws, chains, 2 * len(names) + sums.p)
     run = _Chains(sampler_of(model, sums), rng.spawn(chains), priors, draws)
     iterations: Iterable[int] = range(warmup + draws * thin)
@@ -191,7 +191,7 @@ class _Chains:
             beta_draws=_betas(self.betas[:, :kept], sums),
             squares=self.squares[:, :kept] * sums.scale**2,
             degrees=self.degrees,
-            tails=tails_of(sums, self.priors),
+            tails=posterior_tails(sums, self.priors),
             effects=tuple(
                 c.effects(mean[s]) for c, s in zip(model.components, sums.spans, strict=True)
             ),
@@ -202,9 +202,9 @@ class _Chains:
 
 def _start(sampler: Sampler, rng: np.random.Generator) -> FloatArray:
     """Random shares of the variance of y, which is 1."""
-    sizes = sampler.sums.sizes
-    shares = rng.dirichlet(np.ones(len(sizes) + 1))
-    return np.asarray(np.append(shares[:-1] / sizes, shares[-1]))
+    scales = sampler.sums.unit_variances
+    shares = rng.dirichlet(np.ones(len(scales) + 1))
+    return np.asarray(np.append(shares[:-1] / scales, shares[-1]))
 
 
 def _betas(inner: FloatArray, sums: Any) -> FloatArray:

@@ -122,7 +122,7 @@ def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[
         _refuse("the effects explain every row, and its mass is at no residual", names[-1])
 
 
-def tails_of(sums: Sums, priors: tuple[InverseChiSquared, ...]) -> FloatArray:
+def posterior_tails(sums: Sums, priors: tuple[InverseChiSquared, ...]) -> FloatArray:
     """t of every component: the posterior of its variance has a tail of v^(−1−t/2) or heavier."""
     count = len(priors) - 1
     return np.array([_rank(sums, (i,)) + priors[i].nu for i in range(count)])

@@ -90,14 +90,14 @@ class DiagonalSampler(Sampler):
 
     def squares(self, effects: FloatArray) -> FloatArray:
         left = self.spectrum.eta - self._root * effects
-        return np.array([effects @ effects, left @ left + self.spectrum.rest])
+        return np.array([effects @ effects, left @ left + self.spectrum.residual_squares])
 
     def beta(
         self, effects: FloatArray, variances: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
         own, s = rng.standard_normal((2, self.sums.p)), self.spectrum
-        noise = np.sqrt(variances[0]) * s.loose @ own[0] + np.sqrt(variances[1]) * own[1]
-        return np.asarray(noise - s.cross @ effects)
+        noise = np.sqrt(variances[0]) * s.x_root_outside @ own[0] + np.sqrt(variances[1]) * own[1]
+        return np.asarray(noise - s.x_basis @ effects)
 
     def expanded(self, effects: FloatArray) -> FloatArray:
         return np.asarray(self.spectrum.basis @ effects)
@@ -108,8 +108,8 @@ class _Block(Sampler):
 
     def __init__(self, model: ComponentModel, equations: Equations) -> None:
         sums = equations.sums
-        sizes = [c.size for c in model.components]
-        super().__init__(sums, np.array([*sizes, sums.n - sums.p], dtype=np.float64))
+        counts = [c.n_effects for c in model.components]
+        super().__init__(sums, np.array([*counts, sums.n - sums.p], dtype=np.float64))
         self.equations = equations
 
     def squares(self, effects: FloatArray) -> FloatArray:
