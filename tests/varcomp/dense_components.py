@@ -44,9 +44,7 @@ class DenseModel:
         score = np.array([-0.5 * ((T * A.T).sum() - Py @ A @ Py) for A in self.parts])
         return float(value), score, P, T
 
-    def likelihood_at(
-        self, variances: np.ndarray
-    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    def at(self, variances: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
         """−2 ln L, the score, average and expected information."""
         value, score, P, T = self.value_and_score(variances)
         Py = P @ self.y
