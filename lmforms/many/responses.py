@@ -26,7 +26,7 @@ from .column_chunks import (
 )
 from .fit_inputs import FitInputs
 from .many_fits import ManyFits
-from .shared_inputs import Source
+from .shared_inputs import DesignSource
 
 
 @overload
@@ -156,7 +156,7 @@ def lmer_many(
     reml, stream = flag("reml", reml), flag("stream", stream)
     one_of("missing", missing, ("raise", "drop"))
     names = _names(responses)
-    source = Source.of(
+    source = DesignSource.of(
         formula,
         data,
         weights=weights,

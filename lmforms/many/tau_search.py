@@ -1,4 +1,4 @@
-"""The minimum over τ ≥ 0 of many criteria at once: a grid, then safeguarded Newton steps.
+"""The minimum over τ = θ² ≥ 0 of many criteria at once: a grid, then safeguarded Newton steps.
 
 A coarse grid in ln τ is evaluated for all criteria in one matrix product. Every local minimum
 of it starts a Newton iteration in its own bracket; all go on side by side until each has
@@ -62,7 +62,7 @@ class Criteria(Protocol):
         """∂d/∂τ at τ = 0."""
 
 
-class Found(NamedTuple):
+class TauMinima(NamedTuple):
     """Minima: τ, the criterion there, and whether the search converged."""
 
     tau: FloatArray
@@ -85,7 +85,7 @@ def minimize_over_tau(
     eigenvalues: FloatArray,
     saturated: bool = False,
     highest: float = HIGHEST_TAU,
-) -> Found:
+) -> TauMinima:
     """The lowest minimum of each criterion over τ ≥ 0.
 
     Parameters
@@ -100,7 +100,7 @@ def minimize_over_tau(
 
     Returns
     -------
-    Found
+    TauMinima
         `converged` is False where the lowest is at the end of the grid, or there is no local
         minimum: no residual variance is left.
     """
@@ -109,7 +109,7 @@ def minimize_over_tau(
     everything = np.arange(count)
     value = criteria.values(tau, everything)
     if not len(eigenvalues):
-        return Found(tau, value, converged)
+        return TauMinima(tau, value, converged)
     x = grid_for(eigenvalues, saturated, highest)
     waiting = _local_minima(criteria.grid(np.exp(x)))
     falling = criteria.slope_at_zero() < 0
@@ -138,7 +138,7 @@ def minimize_over_tau(
     lost = np.flatnonzero(endless & ~settled)
     tau[lost], converged[lost] = np.exp(x[-1]), False
     value[lost] = criteria.values(tau[lost], lost)
-    return Found(tau, value, converged)
+    return TauMinima(tau, value, converged)
 
 
 def _local_minima(values: FloatArray) -> FloatArray:
