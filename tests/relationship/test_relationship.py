@@ -53,7 +53,7 @@ def test_forms_agree_with_k(seed, order, n):
         aligned = r.aligned(levels)
         assert aligned.labels[:n] == tuple(levels)
         np.testing.assert_allclose(aligned.dense()[:n, :n], part, rtol=1e-6, atol=1e-6)
-        assert len(aligned) == (6 if r.form.keeps_all else n)
+        assert len(aligned) == (6 if r.form.keeps_all_levels else n)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 3, 5])
