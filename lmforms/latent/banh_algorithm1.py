@@ -24,7 +24,8 @@ from .modalities import Modalities, Side
 from .normal_equations import solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
 
-UPDATE_ORDER = tuple(Side)  # K + H, K, H
+UPDATE_ORDER = tuple(Side)
+"""The codes in the order in which they are updated: K + H, K, H."""
 
 
 def algorithm1(

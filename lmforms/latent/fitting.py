@@ -28,7 +28,8 @@ from .starting_codes import LeadingVectors, aligned_codes, random_codes, side_ve
 
 ROUGH_TOLERANCE, ROUGH_SWEEPS = 1e-6, 500  # of the fit that likelihood starts from
 SMALLEST_SQUARE, LARGEST_SQUARE = 1e-290, 1e290  # of ‖·‖² of a modality
-CODE_SIDES = (Side.FIXED, Side.RANDOM)  # each with a code of its own
+CODE_SIDES = (Side.FIXED, Side.RANDOM)
+"""The sides that have a code of their own."""
 
 
 def best_fit(

@@ -12,12 +12,13 @@ import pandas as pd
 from ..errors import ArgumentError
 from ..support.arguments import number, one_of, whole
 
-# tolerance and most sweeps of each method, unless they are given
 DEFAULTS = {
     "als": {"tol": 1e-9, "max_iter": 500},
     "ml": {"tol": 1e-6, "max_iter": 2000},
     "algorithm1": {"tol": 1e-9, "max_iter": 500},
 }
+"""Tolerance and largest number of sweeps of each method, unless they are given."""
+
 STARTS = ("svd", "random")
 
 

@@ -20,11 +20,12 @@ from .encoding import GivenModality, encoded
 from .fitting import best_fit, check_sizes
 from .form import LinearMixedForm
 from .form_fit import implied_model
-from .input_matrices import check_vary, checked_blocks, modalities
+from .input_matrices import check_vary, checked_matrices, modalities
 from .modalities import Modalities, Modality
 from .options import Options
 
-DEFAULT_TOLERANCE = 1e-6  # of fits that are only compared
+DEFAULT_TOLERANCE = 1e-6
+"""Tolerance of fits that are only compared with each other."""
 
 
 @named_arguments
@@ -88,7 +89,7 @@ def choose_rank(
     folds, seed, shrink = whole("folds", folds), whole("seed", seed), flag("shrink", shrink)
     if held == "entries" and chosen_options[0].method != "als":
         raise ArgumentError("held='entries' leaves gaps in Y, which only method='als' takes.")
-    checked = checked_blocks(Y, X, Z)
+    checked = checked_matrices(Y, X, Z)
     data = modalities(checked)
     check_vary(checked)
     names = [b.name for b in checked]
@@ -195,7 +196,7 @@ def _predicted(
         others = data.rows(np.flatnonzero(~kept))
         given = [GivenModality(*g) for g in zip(others, estimate.loadings, scales)][1:]
         codes = encoded(given, options.ridge, moments, shrink)
-    guess = codes.behind(data.response.side) @ estimate.loadings[0].T
+    guess = codes.of_side(data.response.side) @ estimate.loadings[0].T
     if estimate.constants is not None:
         guess += np.nan_to_num(estimate.constants[0])
     return guess, estimate

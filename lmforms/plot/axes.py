@@ -13,10 +13,17 @@ from ..support.arguments import shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_TICK_LABELS = 40  # along one axis, to be legible
-LABEL_LENGTH = 28  # characters of a label
-REFERENCE_GREY = "0.75"  # of lines drawn for comparison
-MANY_POINTS = 2000  # above, points are smaller and stored as pixels
+MOST_TICK_LABELS = 40
+"""Largest number of legible tick labels along one axis."""
+
+LABEL_LENGTH = 28
+"""Largest number of characters of a label."""
+
+REFERENCE_GREY = "0.75"
+"""Colour of lines drawn for comparison."""
+
+MANY_POINTS = 2000
+"""With more points than this they are smaller and stored as pixels."""
 
 
 def pyplot() -> Any:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PANELS = {"fixed": ("fixed", "Xβ̂", "Kα'"), "random": ("random", "Zb̂", "Hα'")}
-MARGIN_SHARE = 0.06  # of the range, left free on each side
+MARGIN_SHARE = 0.06
+"""Share of the range that is left free on each side."""
 
 
 class PlottedForms(Protocol):

@@ -16,8 +16,11 @@ from .axes import MOST_TICK_LABELS, REFERENCE_GREY, several_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_DODGED_COMPONENTS = 5  # components whose points can stand side by side in one row
-PANEL_INCHES = 3.5  # size of a panel of codes
+MOST_DODGED_COMPONENTS = 5
+"""Largest number of components whose points can stand side by side in one row."""
+
+PANEL_INCHES = 3.5
+"""Width and height of a panel of codes."""
 
 
 @named_arguments
@@ -163,13 +166,13 @@ def codes(
     rows = form.K_.index if isinstance(form.K_, pd.DataFrame) else None
     n = len(places[0])
     shades = colours.points(color, n, rows)
-    texts = colours.texts(labels, n, rows)
+    row_texts = colours.row_texts(labels, n, rows)
     panels = several_axes(ax, len(kinds), (PANEL_INCHES * len(kinds) + 0.8, PANEL_INCHES + 0.3))
     for panel, kind, xy in zip(panels, kinds, places):
         panel.axhline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
         panel.axvline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
         panel.set(title=kind, xlabel=f"c{pair[0] + 1}")
-        drawing.annotate(panel, xy, texts)
+        drawing.annotate(panel, xy, row_texts)
     panels[0].set_ylabel(f"c{pair[1] + 1}")
     colours.draw(panels, places, shades)
     drawing.square_panels(panels, places, common)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError, listed
-from ..latent.input_matrices import checked_block
+from ..latent.input_matrices import checked_matrix
 from ..latent.modalities import Side
 from ..support.arguments import one_of, sequence, shown, whole
 from ..support.arrays import as_dense
@@ -175,5 +175,5 @@ def largest_rows(values: np.ndarray, top: Any) -> np.ndarray:
 
 def second_moments(data: Any) -> np.ndarray:
     """A'A/n of a frame, array or sparse matrix."""
-    A = checked_block(data, "data", Side.FIXED).values
+    A = checked_matrix(data, "data", Side.FIXED).values
     return as_dense(A.T @ A) / A.shape[0]
