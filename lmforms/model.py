@@ -95,7 +95,7 @@ class MixedModel:
         relationship: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> None:
-        read = read_formula_data(
+        formula_data = read_formula_data(
             formula,
             data,
             weights=weights,
@@ -104,8 +104,8 @@ class MixedModel:
             missing=missing,
             context=context,
         )
-        self.formula = read.formula
-        self.design, self.relationship = related_design(read, relationship)
+        self.formula = formula_data.formula
+        self.design, self.relationship = related_design(formula_data, relationship)
 
     @named_arguments
     def fit(

@@ -14,7 +14,7 @@ import pandas as pd
 from ..data.random_design import random_part
 from ..errors import ArgumentError, ConvergenceWarning, DataError, listed, near_matches
 from ..latent import LinearMixedForm
-from ..support.arguments import named_arguments, shown
+from ..support.arguments import named_arguments, short_repr
 from ..support.arrays import FloatArray
 from ..support.caller import caller_depth
 from .comparison import PartComparison, compare_parts
@@ -128,7 +128,7 @@ class Forms:
         if not isinstance(name, Hashable) or name not in set(self.responses):
             known = [str(r) for r in self.responses]
             raise ArgumentError(
-                f"there is no response {shown(name)}.{near_matches(str(name), known)} "
+                f"there is no response {short_repr(name)}.{near_matches(str(name), known)} "
                 f"Those of the form: {listed(known)}."
             )
         return frame.loc[name] if self.stacked else frame

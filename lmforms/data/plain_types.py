@@ -1,4 +1,7 @@
-"""Columns in the plain types that a model uses: floats, integers, booleans and categories."""
+"""After rows are dropped: columns as floats, integers, booleans or categories, for the model.
+
+The second step, after :mod:`.exact_columns`, which keeps every value as it was given.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from .operators import HELPERS
 from .rowwise import depends_on_other_rows, is_elementwise
 from .scope import Scope
 from .term_matrix import TermMatrix
-from .transforms import language
+from .transforms import built_in_names
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
@@ -140,7 +140,7 @@ class Evaluator:
             return None if name in self.table else self._scope.get(name)
         if isinstance(node, ast.Attribute):
             owner = self.resolve(expression, node.value)
-            if isinstance(owner, ModuleType) or owner is language()["contr"]:
+            if isinstance(owner, ModuleType) or owner is built_in_names()["contr"]:
                 return getattr(owner, node.attr, None)
         return None
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, ConvergenceWarning, DataError
-from ..support.arguments import flag, named_arguments, one_of, sequence, whole
+from ..support.arguments import flag, named_arguments, one_of, sequence, whole_number
 from ..support.arrays import BoolArray
 from ..support.caller import caller_depth
 from .als import FormEstimate
@@ -86,7 +86,11 @@ def choose_rank(
     """
     held = one_of("held", held, ("rows", "entries"))
     chosen_options = _options(ranks, params)
-    folds, seed, shrink = whole("folds", folds), whole("seed", seed), flag("shrink", shrink)
+    folds, seed, shrink = (
+        whole_number("folds", folds),
+        whole_number("seed", seed),
+        flag("shrink", shrink),
+    )
     if held == "entries" and chosen_options[0].method != "als":
         raise ArgumentError("held='entries' leaves gaps in Y, which only method='als' takes.")
     checked = checked_matrices(Y, X, Z)
@@ -166,7 +170,9 @@ def _options(ranks: Any, params: dict[str, Any]) -> list[Options]:
     """Of every rank, checked before any work."""
     if "rank" in params:
         raise ArgumentError("choose_rank() takes ranks=, a sequence, not rank=.")
-    asked = [whole("ranks", rank, least=1) for rank in sequence("ranks", ranks, "whole numbers")]
+    asked = [
+        whole_number("ranks", rank, least=1) for rank in sequence("ranks", ranks, "whole numbers")
+    ]
     if not asked:
         raise ArgumentError("ranks is empty: name at least one.")
     form = LinearMixedForm(1).set_params(**{"tol": DEFAULT_TOLERANCE, **params})

@@ -103,7 +103,7 @@ class DesignSource:
         if rows is not None:
             data, places = data.loc[rows], places[rows]
             weights = None if weights is None else weights[rows]
-        read = read_formula_data(
+        formula_data = read_formula_data(
             self.formula,
             data,
             weights=weights,
@@ -111,8 +111,8 @@ class DesignSource:
             variables=self.scope,
             reserved=self.reserved,
         )
-        groups = {term.group_name for term in read.bound.random}
-        design = build_design(read, related=() if self.relationship is None else groups)
+        groups = {term.group_name for term in formula_data.bound.random}
+        design = build_design(formula_data, related=() if self.relationship is None else groups)
         n, p = design.X.shape
         if n <= p:
             raise ModelError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError, MissingPackageError
-from ..support.arguments import shown
+from ..support.arguments import short_repr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def several_axes(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:
     given = [ax] if isinstance(ax, plt.Axes) else list(np.ravel(np.asarray(ax, dtype=object)))
     if not all(isinstance(a, plt.Axes) for a in given):
         raise ArgumentError(
-            f"ax={shown(ax)} is not of matplotlib's Axes: "
+            f"ax={short_repr(ax)} is not of matplotlib's Axes: "
             "take them from matplotlib.pyplot.subplots()."
         )
     if len(given) != count:

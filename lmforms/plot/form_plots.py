@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
-from ..support.arguments import flag, named_arguments, sequence, shown
+from ..support.arguments import flag, named_arguments, sequence, short_repr
 from . import colours, drawing, plotted_arrays
 from .axes import MOST_TICK_LABELS, REFERENCE_GREY, several_axes
 
@@ -158,7 +158,7 @@ def codes(
         raise ArgumentError("This form has one component, and codes() draws two of them.")
     pair = plotted_arrays.component_places(components, k)
     if len(pair) != 2:
-        raise ArgumentError(f"components={shown(components)}: codes() draws two of them.")
+        raise ArgumentError(f"components={short_repr(components)}: codes() draws two of them.")
     kinds = [of] if isinstance(of, str) else sequence("of", of, "K, H and K+H")
     places = [plotted_arrays.codes_of(form, kind)[:, pair] for kind in kinds]
     if not places:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
-from ..support.arguments import flag, named_arguments, shown
+from ..support.arguments import flag, named_arguments, short_repr
 from . import plotted_arrays
 from .axes import MOST_TICK_LABELS, REFERENCE_GREY, single_axes
 
@@ -124,7 +124,7 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     """
     form, excess = plotted_arrays.fitted_form(form), flag("excess", excess)
     if label is not None and not isinstance(label, str):
-        raise ArgumentError(f"label must be text, not {shown(label)}.")
+        raise ArgumentError(f"label must be text, not {short_repr(label)}.")
     trace = np.asarray(form.objective_trace_, dtype=np.float64)
     rises = np.flatnonzero(np.diff(trace) > 0) + 1
     height = trace - trace.min() if excess else trace

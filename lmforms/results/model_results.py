@@ -15,7 +15,7 @@ from ..control import METHODS_WITHOUT_START
 from ..data.align import in_row_order
 from ..data.frame import real_array
 from ..errors import DataError
-from ..support.arguments import flag, named_arguments, one_of, share
+from ..support.arguments import flag, named_arguments, one_of, proportion
 from ..support.arrays import FloatArray
 from . import quantities
 from .estimates import ModelEstimates
@@ -69,7 +69,7 @@ class MixedModelResults(ModelEstimates):
             Columns ``lower`` and ``upper``.
         """
         one_of("method", method, ("wald",))
-        return quantities.wald_intervals(self.state, share("level", level))
+        return quantities.wald_intervals(self.state, proportion("level", level))
 
     @property
     def resid(self) -> pd.Series:

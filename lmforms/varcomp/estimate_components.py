@@ -22,7 +22,7 @@ from ..engine.linalg.threads import limited_blas_threads
 from ..engine.optimize.other_optima import MOST_LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
 from ..engine.status import other_optima_message
 from ..errors import ArgumentError, ModelError, NumericalError
-from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole
+from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole_number
 from ..support.arrays import FloatArray, IndexArray
 from . import estimator_steps
 from .component_optima import other_minima
@@ -147,7 +147,7 @@ def estimate(
     tolerance = TOLERANCE if tolerance is None else positive("tolerance", tolerance)
     limit = EM_ITERATION_LIMITS.get(method, ITERATION_LIMIT)
     if max_iterations is not None:
-        limit = whole("max_iterations", max_iterations, least=1)
+        limit = whole_number("max_iterations", max_iterations, least=1)
     sums = sums_of(model)
     begin = _start(start, model, sums)
     options = _Options(reml, tolerance, limit, memory, generator("seed", seed))

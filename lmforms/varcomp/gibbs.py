@@ -17,7 +17,7 @@ import numpy as np
 
 from ..engine.linalg.threads import limited_blas_threads
 from ..errors import MemoryLimitError, MissingPackageError, ModelError
-from ..support.arguments import flag, generator, named_arguments, whole
+from ..support.arguments import flag, generator, named_arguments, whole_number
 from ..support.arrays import FloatArray
 from .explained import refuse_lost_residual
 from .fit import RESIDUAL
@@ -99,9 +99,9 @@ def gibbs(
     True
     """
     model = component_model_of(model)
-    draws, chains = whole("draws", draws, least=1), whole("chains", chains, least=1)
-    warmup = whole("warmup", warmup, most=MOST_ITERATIONS)
-    thin = whole("thin", thin, least=1, most=MOST_ITERATIONS)
+    draws, chains = whole_number("draws", draws, least=1), whole_number("chains", chains, least=1)
+    warmup = whole_number("warmup", warmup, most=MOST_ITERATIONS)
+    thin = whole_number("thin", thin, least=1, most=MOST_ITERATIONS)
     progress, rng = flag("progress", progress), generator("seed", seed)
     if not model.components:
         raise ModelError("the model has no component: its residual variance needs no sampling.")

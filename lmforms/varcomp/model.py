@@ -169,8 +169,8 @@ class ComponentModel:
         RelationshipError
             A level has no label in K.
         """
-        read = read_formula_data(formula, data, weights=weights, offset=offset)
-        return component_model(*related_design(read, relationship))
+        formula_data = read_formula_data(formula, data, weights=weights, offset=offset)
+        return component_model(*related_design(formula_data, relationship))
 
     @classmethod
     @named_arguments
@@ -315,7 +315,7 @@ def _real_design(name: str, z: Any) -> Any:
 def _of_group(design: Design, group: GroupingFactor, known: Relationship | None) -> list[Component]:
     import scipy.sparse as sp
 
-    if group.covariance.covariances():
+    if not group.covariance.independent:
         raise ModelError(
             f"the effects of ({group.columns[0]}, … | {group.name}) are correlated; variance "
             f"components are single variances: write `||` in place of `|`."
