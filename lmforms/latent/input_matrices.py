@@ -15,6 +15,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ..errors import ArgumentError, DataError, listed
+from ..support.arrays import real_values
 from .constant_columns import check_some_vary, constant_values
 from .modalities import Modalities, Modality, Side
 
@@ -252,15 +253,8 @@ def _sparse_values(data: Any, name: str) -> sp.csr_array:
 
 def _array_values(data: Any, name: str) -> np.ndarray:
     try:
-        if isinstance(data, np.ma.MaskedArray):
-            data = np.ma.filled(data.astype(np.float64), np.nan)
-        values = np.asarray(data)
-        if values.dtype.kind not in "biufO":
-            raise TypeError(f"entries of type {values.dtype}")
-        if values.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in values.flat):
-            raise TypeError("entries are text")
-        values = np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
+        values = np.ascontiguousarray(real_values(data))
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise DataError(
             f"{name} is not numeric ({error}): pass an array of numbers, a frame of numeric "
             "columns or a sparse matrix."

@@ -273,7 +273,14 @@ def test_masked_numbers_are_missing_and_complex_ones_refused(make):
     masked = np.ma.array(np.eye(2), mask=[[True, False], [False, False]])
     with pytest.raises(RelationshipError, match="'a'"):
         make(masked, labels=["a", "b"])
-    for matrix in (np.eye(2) + 0j, (np.eye(2) + 0j).astype(object), np.eye(2).astype(str)):
+    for matrix in (
+        np.eye(2) + 0j,
+        np.ma.array(np.eye(2) + 0j),
+        (np.eye(2) + 0j).astype(object),
+        np.array([[np.complex64(1), 0], [0, 1]], dtype=object),
+        np.eye(2).astype(str),
+        [[1.0, 0.0], [1.0]],
+    ):
         with pytest.raises(RelationshipError, match="real numbers"):
             make(matrix, labels=["a", "b"])
 
