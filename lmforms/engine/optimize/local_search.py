@@ -180,9 +180,7 @@ def _leave_saddle(run: SearchRun, best: Differentiated) -> Differentiated | None
                 if run.exhausted:
                     break
                 trial = run(best.problem, best.theta + sign * size * direction)
-                if trial is not None and trial.value < found.value - value_tolerance(
-                    best, SADDLE_DECREASE
-                ):
+                if trial is not None and trial.value < found.value - tolerance:
                     found = trial
     return differentiate(found) if found is not best else None
 
