@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...errors import ArgumentError
 from ..form import LinearMixedForm
-from . import check, layer_arrays, solve
+from . import layer_arrays, layer_checks, solve
 from .encoder import Encoder
 from .layer_arrays import Loadings
 
@@ -104,11 +104,11 @@ class LinearMixedFormLayer(Encoder):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.n_Y, self.n_X, self.n_Z, self.rank = check.sizes(n_Y, n_X, n_Z, rank)
+        self.n_Y, self.n_X, self.n_Z, self.rank = layer_checks.sizes(n_Y, n_X, n_Z, rank)
         self.shrink = bool(shrink)
-        self.ridge = check.ridge(ridge, self.shrink, RIDGE)
-        logs = [math.log(w) for w in check.weights(weights)]
-        kind = {"device": device, "dtype": check.dtype(dtype)}
+        self.ridge = layer_checks.ridge(ridge, self.shrink, RIDGE)
+        logs = [math.log(w) for w in layer_checks.weights(weights)]
+        kind = {"device": device, "dtype": layer_checks.dtype(dtype)}
         for name, rows in {"alpha": self.n_Y, "beta": self.n_X, "u": self.n_Z}.items():
             setattr(self, name, nn.Parameter(torch.empty(rows, self.rank, **kind)))
         if learn_weights:
