@@ -24,8 +24,8 @@ from lmforms.engine.criterion.evaluate import Problem
 from lmforms.engine.factor import System
 from lmforms.engine.optimize.minimize import minimize
 from lmforms.engine.rows import FactorRows, ModelRows
-from lmforms.engine.sums.build import choose_scaling
 from lmforms.engine.sums.cross_products import cross_products
+from lmforms.engine.sums.sums_of_rows import choose_scaling
 from lmforms.errors import LmformsError
 from lmforms.residual import Independent
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from .errors import ArgumentError
 from .support.arguments import named_arguments, number, one_of, positive, shown, whole
 
-Engine = Literal["auto", "dense", "sparse", "cholmod", "superlu", "cg"]
+Solver = Literal["auto", "dense", "sparse", "cholmod", "superlu", "cg"]
 
 METHODS_WITH_START = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
 """Estimators of variance components that iterate from starting values."""
@@ -18,6 +18,9 @@ METHODS_WITHOUT_START = ("emma", "gibbs")
 
 METHODS = ("auto", *METHODS_WITH_START, *METHODS_WITHOUT_START)
 """What `method` of a fit may be."""
+
+DEFAULT_MEMORY = 8 * 2**30
+"""Bytes that the factor of a model may take."""
 
 
 @named_arguments
@@ -59,16 +62,16 @@ class Control:
     500
     """
 
-    factor: Engine = "auto"
+    factor: Solver = "auto"
     max_evaluations: int = 300
     tolerance: float = 1e-8
     singular: float = 1e-4
-    memory: int = 8 * 2**30
+    memory: int = DEFAULT_MEMORY
     seed: int = 0
 
     def __post_init__(self) -> None:
         checked = {
-            "factor": one_of("Control: factor", self.factor, get_args(Engine)),
+            "factor": one_of("Control: factor", self.factor, get_args(Solver)),
             "max_evaluations": whole("Control: max_evaluations", self.max_evaluations, least=1),
             "tolerance": positive("Control: tolerance", self.tolerance),
             "singular": number("Control: singular", self.singular, least=0.0),

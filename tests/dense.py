@@ -32,7 +32,7 @@ class Dense:
     cov_b: np.ndarray  # Var(b | y) / σ²
     information: np.ndarray
     hessian: np.ndarray
-    level_gradients: list[np.ndarray]
+    covariance_gradients: list[np.ndarray]
 
 
 def dense_fit(
@@ -88,11 +88,11 @@ def dense_fit(
             H[i, j] = w[i] @ P0 @ w[j] / s2 - (w[i] @ P0 @ y) * (w[j] @ P0 @ y) / (nu * s2**2)
             H[i, j] += 2 * np.sum(M * (full[i] @ full[j].T))
             hessian[i, j] = H[i, j] + w[i] @ P0 @ w[j] / s2 - np.sum(changes[i] * changes[j].T)
-    level_gradients = []
+    covariance_gradients = []
     for i, f in enumerate(rows.factors):
         blocks = M[ends[i] : ends[i + 1], ends[i] : ends[i + 1]]
         blocks = blocks.reshape(f.n_levels, f.k, f.n_levels, f.k)
-        level_gradients.append(np.einsum("lalb->ab", blocks))
+        covariance_gradients.append(np.einsum("lalb->ab", blocks))
     A = L.T @ Z.T @ Z @ L + np.eye(len(L))
     return Dense(
         value=float(value),
@@ -103,5 +103,5 @@ def dense_fit(
         cov_b=L @ np.linalg.inv(A) @ L.T,
         information=H,
         hessian=hessian,
-        level_gradients=level_gradients,
+        covariance_gradients=covariance_gradients,
     )

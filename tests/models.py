@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from lmforms import Control, MixedModelResults
 from lmforms.covariance import Covariance, Diagonal, Stacked, Unstructured
-from lmforms.engine.criterion.evaluate import Problem
+from lmforms.engine.criterion.problem import Problem
 from lmforms.engine.factor import System
 from lmforms.engine.rows import FactorRows, ModelRows
-from lmforms.engine.sums.build import choose_scaling
 from lmforms.engine.sums.cross_products import cross_products
+from lmforms.engine.sums.sums_of_rows import choose_scaling
 from lmforms.residual import Independent, Weighted
 
 

@@ -17,7 +17,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
-import lmforms.engine.sums.build
+import lmforms.engine.sums.sums_of_rows
 from lmforms.engine.rows import ModelRows
 from lmforms.engine.sums.cross_products import CrossProducts, cross_products
 from lmforms.engine.sums.scaling import Scaling
@@ -98,7 +98,7 @@ def _variants(
         "sums in chunks",
         first,
         data,
-        patch.object(lmforms.engine.sums.build, "cross_products", _in_chunks),
+        patch.object(lmforms.engine.sums.sums_of_rows, "cross_products", _in_chunks),
     )
     yield "columns in another order", first, data[data.columns[::-1]], plain
     for k in range(2):
@@ -123,7 +123,7 @@ def _variants(
         "rows permuted, response divided, sums in chunks",
         last,
         changed,
-        patch.object(lmforms.engine.sums.build, "cross_products", _in_chunks),
+        patch.object(lmforms.engine.sums.sums_of_rows, "cross_products", _in_chunks),
     )
 
 

@@ -12,22 +12,21 @@ from ..covariance import Covariance
 from ..errors import ModelError, NumericalError
 from ..support.arrays import FloatArray
 from . import iterative
-from .choice import analyse
-from .criterion.evaluate import Problem
-from .criterion.problem import StructuredProblem
+from .criterion.problem import Problem, StructuredProblem
 from .exact_fit import CHECKED_RATIO
 from .factor import System
 from .iterative import IterativeOptimum, IterativeProblem
 from .linalg.threads import limited_blas_threads
 from .optimize.identifiability import suspicious_parts, unidentified_parts
 from .optimize.minimize import Optimum, evaluate_at, minimize
-from .residual_variance import check_sigma, has_wide_effects, refuse_explained, refuse_zero_sigma
+from .residual_variance import check_sigma, explained_or_raise, has_wide_effects, refuse_zero_sigma
 from .rows import ModelRows
 from .saturation import refuse_unbounded_likelihood
+from .solver_choice import analyse
 from .status import OptimizerReport
-from .sums.build import sums_of_rows
 from .sums.cross_products import CrossProducts
 from .sums.scaling import Scaling
+from .sums.sums_of_rows import sums_of_rows
 
 MANY_ROWS, FEW_COLUMNS = 50_000, 16
 """Products of at least so many rows and at most so many columns are not faster with threads, and
@@ -46,7 +45,7 @@ class Estimate:
         The end of the search, and why it ended.
     theta : tuple of ndarray
         θ of each grouping factor.
-    factors : tuple of ndarray (k, k)
+    lams : tuple of ndarray (k, k)
         Relative factors λ.
     beta, cov_beta : ndarray (p,), (p, p)
         Fixed effects and σ²(X'V₀⁻¹X)⁻¹.
@@ -60,14 +59,14 @@ class Estimate:
         Its standard error where it is an estimate, 0 where it is exact.
     singular : tuple of (int, int)
         Random terms whose covariance is singular, as indices (factor, part).
-    flat : tuple of (int, int)
+    unidentified : tuple of (int, int)
         Random terms along whose variances the criterion does not change.
     """
 
     problem: Problem | IterativeProblem
     optimum: Optimum | IterativeOptimum
     theta: tuple[FloatArray, ...]
-    factors: tuple[FloatArray, ...]
+    lams: tuple[FloatArray, ...]
     beta: FloatArray
     cov_beta: FloatArray
     sigma: float
@@ -75,7 +74,7 @@ class Estimate:
     criterion: float
     criterion_se: float
     singular: tuple[tuple[int, int], ...]
-    flat: tuple[tuple[int, int], ...]
+    unidentified: tuple[tuple[int, int], ...]
 
     @property
     def scaling(self) -> Scaling:
@@ -83,7 +82,7 @@ class Estimate:
         return self.problem.system.cp.scaling
 
     @property
-    def is_exact(self) -> bool:
+    def is_factored(self) -> bool:
         """Whether there is a factor of Λ'Z'ZΛ + I: not with conjugate gradients."""
         return isinstance(self.problem, Problem)
 
@@ -178,18 +177,19 @@ def estimate(
     with limited_blas_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
         cp = sums_of_rows(rows, tuple(covariances))
     scaling = cp.scaling
-    left = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
-    checked = refuse_explained(rows) if left <= CHECKED_RATIO * scaling.resolution else None
+    residual_size = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
+    is_small = residual_size <= CHECKED_RATIO * scaling.resolution
+    least_squares = explained_or_raise(rows) if is_small else None
     try:
         found = _from_sums(cp, covariances, reml, control, start, at)
     except NumericalError:
-        if checked is None:  # with very wide effects no digits may be left to evaluate anything
-            refuse_explained(rows)
+        if least_squares is None:  # beside very wide effects all digits may be lost
+            explained_or_raise(rows)
         raise
     evaluation = found.optimum.evaluation
     if has_wide_effects(evaluation.theta):
-        least = checked or refuse_explained(rows)
-        check_sigma(evaluation, found.sigma, found.factors, rows, least, searched=at is None)
+        least = least_squares or explained_or_raise(rows)
+        check_sigma(evaluation, found.sigma, found.lams, rows, least, searched=at is None)
     refuse_zero_sigma(found.sigma, scaling.resolution)
     return found
 
@@ -209,7 +209,9 @@ def estimate_sums(
     return found
 
 
-def estimate_exact(problem: Problem, control: Control, start: FloatArray | None = None) -> Estimate:
+def estimate_by_factor(
+    problem: Problem, control: Control, start: FloatArray | None = None
+) -> Estimate:
     """Fit an analysed problem, from θ in the engine's units (see :func:`estimate`)."""
     try:
         optimum = minimize(problem, control, start)
@@ -228,44 +230,44 @@ def _from_sums(
 ) -> Estimate:
     system, structures = analyse(cp, control), tuple(covariances)
     first = None if start is None else _engine_theta(start, structures, cp.scaling)
-    fixed = None if at is None else _engine_theta(at, structures, cp.scaling)
+    at_theta = None if at is None else _engine_theta(at, structures, cp.scaling)
     with limited_blas_threads(system.largest if isinstance(system, System) else 1):
         if isinstance(system, System):
             problem = Problem(system, structures, reml)
-            if fixed is None:
-                return estimate_exact(problem, control, first)
-            return _in_user_units(problem, evaluate_at(problem, fixed), control, [])
+            if at_theta is None:
+                return estimate_by_factor(problem, control, first)
+            return _in_user_units(problem, evaluate_at(problem, at_theta), control, [])
         estimated = IterativeProblem(system, structures, reml, control.seed)
-        if fixed is not None:
-            found = iterative.evaluate_at(estimated, fixed)
+        if at_theta is not None:
+            found = iterative.evaluate_at(estimated, at_theta)
             return _in_user_units(estimated, found, control, [])
         found = iterative.minimize(estimated, control, first)
-        flat = suspicious_parts(estimated, found.evaluation.theta, found.evaluation)
-        return _in_user_units(estimated, found, control, flat)
+        unidentified = suspicious_parts(estimated, found.evaluation.theta, found.evaluation)
+        return _in_user_units(estimated, found, control, unidentified)
 
 
 def _in_user_units(
     problem: Problem | IterativeProblem,
     optimum: Optimum | IterativeOptimum,
     control: Control,
-    flat: Sequence[tuple[int, int]],
+    unidentified: Sequence[tuple[int, int]],
 ) -> Estimate:
     at, scaling = optimum.evaluation, problem.system.cp.scaling
     sigma = float(scaling.y_scale * np.sqrt(at.sigma2))
-    thetas, factors = [], []
+    thetas, lams = [], []
     for covariance, s, basis in zip(
         problem.covariances, problem.theta_slices(), scaling.bases, strict=True
     ):
         thetas.append(covariance.transform(at.theta[s], basis.linear))
-        factors.append(covariance.factor(thetas[-1]))
+        lams.append(covariance.factor(thetas[-1]))
     linear = scaling.x.linear
-    root = linear @ at.fixed.inverse_root_x
+    root = linear @ at.gls.inverse_root_x
     return Estimate(
         problem=problem,
         optimum=optimum,
         theta=tuple(thetas),
-        factors=tuple(factors),
-        beta=scaling.beta(at.fixed.beta),
+        lams=tuple(lams),
+        beta=scaling.beta(at.gls.beta),
         cov_beta=sigma**2 * (root @ root.T),
         sigma=sigma,
         b=tuple(
@@ -274,7 +276,7 @@ def _in_user_units(
         criterion=optimum.value + scaling.criterion_shift(problem.nu, problem.reml),
         criterion_se=optimum.value_se,
         singular=tuple(_singular_parts(problem, at.theta, control.singular)),
-        flat=tuple(flat),
+        unidentified=tuple(unidentified),
     )
 
 
@@ -293,7 +295,7 @@ def _singular_parts(
     problem: StructuredProblem, theta: FloatArray, tolerance: float
 ) -> list[tuple[int, int]]:
     """Parts whose λ has a singular value below `tolerance`."""
-    lams = problem.factors(theta)
+    lams = problem.lams(theta)
     return [
         (i, j)
         for (i, j), c, _ in problem.parts()

@@ -5,7 +5,7 @@ computed from predictors has a few such roundings. Residuals of that size are ro
 ones are noise, however small they are compared with the response's own variation.
 
 Where a response is far from zero, a number is subtracted before anything is computed
-(:func:`~lmforms.engine.linalg.column_sizes.subtract_shift`). That is exact, and it is added to
+(:func:`~lmforms.engine.linalg.stable_columns.subtract_shift`). That is exact, and it is added to
 the coefficients in the end.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .linalg.column_sizes import root_mean_squares, subtract_shift
+from .linalg.stable_columns import root_mean_squares, subtract_shift
 from .rows import FactorRows, ModelRows
 
 ROUNDING_UNITS = 16.0
@@ -30,10 +30,10 @@ CHECKED_RATIO = 1e9
 exact fit never leaves more, even with columns that nearly depend on each other."""
 
 LEAST_SQUARES_PASSES = 4
-"""Least squares are repeated so often on their residuals, which reduces rounding …"""
+"""Least squares are repeated on their residuals at most so often, which reduces rounding."""
 
 SLOW_PASS = 0.5
-"""… unless a pass leaves more than this share."""
+"""A pass that leaves more than this share of the residuals is the last."""
 
 LEAST_SQUARES_TOLERANCE = 1e-10
 """Correlation of columns and residuals at which least squares end. In poorly connected crossed

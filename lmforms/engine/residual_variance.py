@@ -22,11 +22,11 @@ SCALED_UP, LEAST_RISE = 10.0, 1e-2
 infimum is at σ = 0."""
 
 EXACT_AGREEMENT = 0.9
-"""With wide effects the rows give bounds of σ². It may miss them by this factor, and misses them
-by orders of magnitude if digits are lost …"""
+"""Share by which σ² may miss the bounds that the rows give where all random effects are wide. If
+digits are lost, it misses them by orders of magnitude."""
 
 ROUGH_AGREEMENT = 0.01
-"""… or by this one, if the bound is only approximate: some of the random effects are not wide."""
+"""The same where some random effects are not wide: the bounds are then approximate."""
 
 EXPLAINED = (
     "fixed and random effects explain the response exactly: no residual variance is left to "
@@ -44,7 +44,7 @@ SATURATED = (
 )
 
 
-def refuse_explained(rows: ModelRows) -> Explained:
+def explained_or_raise(rows: ModelRows) -> Explained:
     """Raise if X, or X and Z, leave nothing of the response: θ then goes to infinity."""
     found = explained(rows)
     if found.by_all:
@@ -66,7 +66,7 @@ def has_wide_effects(theta: FloatArray) -> bool:
 def check_sigma(
     at: Evaluation | IterativeEvaluation,
     sigma: float,
-    factors: Sequence[FloatArray],
+    lams: Sequence[FloatArray],
     rows: ModelRows,
     least: Explained,
     searched: bool,
@@ -81,7 +81,7 @@ def check_sigma(
     at : Evaluation or IterativeEvaluation
         The optimum, or what was evaluated instead.
     sigma : float
-    factors : sequence of ndarray (k, k)
+    lams : sequence of ndarray (k, k)
         λ in the user's units.
     rows : ModelRows
     least : Explained
@@ -96,7 +96,7 @@ def check_sigma(
             raise ModelError(SATURATED.format(n=rows.n, which=which))
         return
     count = sum(f.n_levels * f.k for f in rows.factors)
-    narrowest = min(np.abs(np.diag(lam)).min() for lam in factors)
+    narrowest = min(np.abs(np.diag(lam)).min() for lam in lams)
     margin = EXACT_AGREEMENT if narrowest > WIDE_EFFECTS else ROUGH_AGREEMENT
     low = least.sum_of_squares / nu
     high = least.sum_of_squares / (nu - count) if nu > count else np.inf

@@ -11,7 +11,7 @@ import numpy as np
 from ..control import Control
 from ..data.design import Design
 from ..engine.exact_fit import ExactFitCheck
-from ..engine.linalg.column_sizes import subtract_shift
+from ..engine.linalg.stable_columns import subtract_shift
 from ..errors import (
     ConvergenceWarning,
     DataError,

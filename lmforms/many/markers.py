@@ -13,7 +13,7 @@ import pandas as pd
 from ..control import Control, control_of
 from ..data.design import Design
 from ..engine.exact_fit import ExactFitCheck
-from ..engine.linalg.column_sizes import root_mean_squares, subtract_shift
+from ..engine.linalg.stable_columns import root_mean_squares, subtract_shift
 from ..errors import (
     ArgumentError,
     ConvergenceWarning,

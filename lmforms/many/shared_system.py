@@ -16,19 +16,19 @@ from ..control import Control
 from ..covariance import Covariance
 from ..data.design import Design
 from ..data.theta_order import theta_in_formula_order
-from ..engine.choice import analyse
-from ..engine.criterion.evaluate import Problem
-from ..engine.estimate import Estimate, estimate, estimate_exact
+from ..engine.criterion.problem import Problem
+from ..engine.estimate import Estimate, estimate, estimate_by_factor
 from ..engine.exact_fit import CHECKED_RATIO, columns_of, resolution
 from ..engine.factor import Factorization, System
-from ..engine.linalg.column_sizes import root_mean_squares
+from ..engine.linalg.stable_columns import root_mean_squares
 from ..engine.linalg.threads import limited_blas_threads
 from ..engine.optimize.starting_values import moment_start
 from ..engine.residual_variance import has_wide_effects
 from ..engine.rows import ModelRows
-from ..engine.sums.build import CANCELLATION_RATIO
+from ..engine.solver_choice import analyse
 from ..engine.sums.cross_products import CrossProducts, FactorMoments, cross_products
 from ..engine.sums.scaling import choose_units
+from ..engine.sums.sums_of_rows import CANCELLATION_RATIO
 from ..errors import ModelError, NumericalError
 from ..support.arrays import BoolArray, FloatArray
 from .response_estimates import ResponseEstimates
@@ -178,7 +178,7 @@ class SharedSystem:
         base, p = self.system.cp, self.system.cp.p
         problem = Problem(self.system, self.covariances, self.reml)
         try:
-            factor = Factorization(self.system, problem.factors(theta))
+            factor = Factorization(self.system, problem.lams(theta))
         except NumericalError:
             return np.full(len(sums), np.inf)
         zr = []
@@ -207,7 +207,7 @@ class SharedSystem:
     def _from(self, cp: CrossProducts, start: FloatArray) -> Estimate:
         problem = self._problem(cp)
         with limited_blas_threads(problem.system.largest):
-            return estimate_exact(problem, self.control, start)
+            return estimate_by_factor(problem, self.control, start)
 
     def _alone(self, y: FloatArray, size: float) -> Estimate:
         """Fit one response as a single model: with pilot effects, or by another engine."""
@@ -221,5 +221,5 @@ def _fill(out: ResponseEstimates, j: int, fit: Estimate, design: Design) -> None
     out.se[j] = np.sqrt(np.diag(fit.cov_beta))
     out.sigma[j], out.criterion[j] = fit.sigma, fit.criterion
     out.converged[j] = fit.optimum.converged
-    out.singular[j], out.flat[j] = bool(fit.singular), bool(fit.flat)
+    out.singular[j], out.flat[j] = bool(fit.singular), bool(fit.unidentified)
     out.degenerate[j] = False

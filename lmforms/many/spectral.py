@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine.linalg.column_sizes import root_mean_squares
+from ..engine.linalg.stable_columns import root_mean_squares
 from ..engine.rows import ModelRows
 from ..support.arrays import FloatArray
 

@@ -188,7 +188,7 @@ class ModelEstimates:
     @property
     def unidentified_terms(self) -> list[str]:
         """Labels of the random terms whose variances the data cannot tell."""
-        return self._labels(self.state.estimate.flat)
+        return self._labels(self.state.estimate.unidentified)
 
     def _labels(self, parts: Sequence[tuple[int, int]]) -> list[str]:
         return [self.state.design.terms[t].label for t in terms_of(self.state, parts)]

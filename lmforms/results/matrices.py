@@ -105,7 +105,7 @@ def model_matrices(state: FitState) -> ModelMatrices:
             "fit.matrices writes Λ without a known covariance of levels: see lmforms.mme for the "
             "equations of a model with relationship=."
         )
-    if not state.estimate.is_exact:
+    if not state.estimate.is_factored:
         raise ModelError(
             "fit.matrices holds the Cholesky factor L, which this model, fitted by conjugate "
             "gradients, is too large for. Fit it with Control(factor='sparse') or 'dense' if "

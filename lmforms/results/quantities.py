@@ -47,7 +47,7 @@ def wald_intervals(state: FitState, level: float) -> pd.DataFrame:
 
 def relative_factors(state: FitState) -> list[FloatArray]:
     """Relative covariance factor λ of each random term, in formula order."""
-    factors = state.estimate.factors
+    factors = state.estimate.lams
     return [factors[group][c, c] for group, c in term_columns(state.design)]
 
 
@@ -152,5 +152,5 @@ def singular_text(state: FitState) -> str:
 def unidentified_text(state: FitState) -> str:
     """Which variances the data cannot tell; empty where they can."""
     random = state.design.bound.random
-    places = terms_of(state, state.estimate.flat)
+    places = terms_of(state, state.estimate.unidentified)
     return unidentified_message([random[t].written for t in places])

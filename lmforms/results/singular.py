@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from ..data.design import Design, RandomTerm
-from ..engine.linalg.column_sizes import root_mean_squares
+from ..engine.linalg.stable_columns import root_mean_squares
 from ..formula.aliases import unaliased
 from ..support.arrays import FloatArray
 

@@ -55,11 +55,11 @@ def summarize(state: FitState) -> ModelSummary:
     notes = []
     if design.x_dropped:
         notes.append(f"columns dropped as linearly dependent: {', '.join(design.x_dropped)}.")
-    if estimate.flat:
+    if estimate.unidentified:
         notes.append(unidentified_text(state))
     if estimate.singular:
         notes.append(singular_text(state))
-    if not estimate.is_exact:
+    if not estimate.is_factored:
         notes.append(
             "fitted by conjugate gradients: the likelihood, AIC and BIC are estimates; see "
             "fit.criterion_se and fit.optimizer."

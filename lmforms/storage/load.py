@@ -190,13 +190,13 @@ def _with_status(state: FitState, contents: Contents, archive: Archive) -> Estim
         optimum = replace(optimum, evaluation=replace(at, gradient=gradient))
     parts = [len(group.terms) for group in state.design.groups]
     found = {}
-    for name in ("singular", "flat"):
+    for name, attribute in (("singular", "singular"), ("flat", "unidentified")):
         pairs = getattr(contents, name)
         if pairs is None:
             continue
         if any(group >= len(parts) or part >= parts[group] for group, part in pairs):
             raise archive.damaged(f"{name} names random terms that are not there")
-        found[name] = pairs
+        found[attribute] = pairs
     return replace(estimate, optimum=optimum, **found)
 
 

@@ -110,6 +110,6 @@ def _contents_of(
             "trace": [float(value) for value in optimum.trace],
         },
         "singular": [list(map(int, pair)) for pair in estimate.singular],
-        "flat": [list(map(int, pair)) for pair in estimate.flat],
+        "flat": [list(map(int, pair)) for pair in estimate.unidentified],
     }
     return meta, arrays, names

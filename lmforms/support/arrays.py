@@ -18,7 +18,7 @@ IntArray = npt.NDArray[np.integer[Any]]
 """Integers of any width."""
 
 Blocks = Sequence[FloatArray]
-"""One stack of (levels, k, k), or of (levels, k, p), for each grouping factor."""
+"""One array for each grouping factor: (k, k), or a stack (levels, k, k) or (levels, k, p)."""
 
 LinearMap = Callable[[FloatArray], FloatArray]
 """A linear map given by what it does to the columns of an array."""

@@ -36,7 +36,7 @@ class ComponentEstimate:
     fit: VarCompFit
     singular_below: float
 
-    is_exact = True
+    is_factored = True
     criterion_se = 0.0
 
     @property
@@ -84,7 +84,7 @@ class ComponentEstimate:
         return [slice(a, b) for a, b in pairwise(ends)]
 
     @property
-    def factors(self) -> tuple[FloatArray, ...]:
+    def lams(self) -> tuple[FloatArray, ...]:
         """λ of each grouping factor: Var(u) = σ²λλ' ⊗ K."""
         return tuple(np.diag(theta) for theta in self.theta)
 
@@ -100,7 +100,7 @@ class ComponentEstimate:
         return self._parts(small)
 
     @property
-    def flat(self) -> tuple[tuple[int, int], ...]:
+    def unidentified(self) -> tuple[tuple[int, int], ...]:
         """Components along which the likelihood does not change."""
         return self._parts(self.fit.flat[:-1])
 

@@ -66,7 +66,7 @@ def estimate_design(
         decrement=report.decrement,
         trace=tuple(t - shift for t in report.trace),
     )
-    return replace(ordinary, optimum=status, flat=related.flat)
+    return replace(ordinary, optimum=status, unidentified=related.unidentified)
 
 
 def design_at(

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..control import DEFAULT_MEMORY
 from ..engine.linalg.elimination import inverse_order
 from ..engine.linalg.sparse_cholesky import FACTOR_BYTES, SparseCholesky
 from ..errors import MemoryLimitError, NumericalError
@@ -42,7 +43,7 @@ class Equations:
         Bytes that a factor may take.
     """
 
-    def __init__(self, sums: Sums, memory: float = 8 * 2**30) -> None:
+    def __init__(self, sums: Sums, memory: float = DEFAULT_MEMORY) -> None:
         self.sums = sums
         self._memory = memory
         self._sparse = None

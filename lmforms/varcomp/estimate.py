@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..control import METHODS_WITH_START, METHODS_WITHOUT_START
+from ..control import DEFAULT_MEMORY, METHODS_WITH_START, METHODS_WITHOUT_START
 from ..data.align import in_name_order
 from ..engine.linalg.threads import limited_blas_threads
 from ..engine.optimize.other_optima import MOST_LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
@@ -71,7 +71,7 @@ def estimate(
     start: Mapping[str, float] | npt.ArrayLike | None = None,
     tolerance: float | None = None,
     max_iterations: int | None = None,
-    memory: float = 8 * 2**30,
+    memory: float = DEFAULT_MEMORY,
     seed: Any = None,
 ) -> VarCompFit:
     """Variance components by (restricted) maximum likelihood.

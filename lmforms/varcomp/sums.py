@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engine.linalg.column_sizes import subtract_shift
+from ..engine.linalg.stable_columns import subtract_shift
 from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray, as_dense
 from .explained import doubtful, refuse_explained_by_fixed

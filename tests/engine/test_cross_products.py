@@ -13,14 +13,15 @@ from models import make_model, small_models
 
 import lmforms as lf
 from lmforms.control import Control
-from lmforms.engine.criterion.evaluate import Problem, evaluate
+from lmforms.engine.criterion.evaluate import evaluate
+from lmforms.engine.criterion.problem import Problem
 from lmforms.engine.estimate import estimate, estimate_sums
 from lmforms.engine.factor import System
 from lmforms.engine.rows import ModelRows
-from lmforms.engine.sums.build import choose_scaling, sums_of_rows
 from lmforms.engine.sums.cross_products import cross_products
 from lmforms.engine.sums.pilot import PILOT_SWEEPS, RELATIVE_RIDGE
 from lmforms.engine.sums.scaling import LEAST_WITHIN_SHARE, choose_units, with_pilot
+from lmforms.engine.sums.sums_of_rows import choose_scaling, sums_of_rows
 
 
 @settings(max_examples=50, deadline=None)
@@ -120,7 +121,7 @@ def answers(rows, model, scaling):
     at = evaluate(problem, model.theta)
     b = [scaling.y_scale * x @ m.linear.T for x, m in zip(at.b, scaling.bases, strict=True)]
     value = at.value + scaling.criterion_shift(problem.nu, model.reml)
-    return value, scaling.beta(at.fixed.beta), np.concatenate([x.ravel() for x in b])
+    return value, scaling.beta(at.gls.beta), np.concatenate([x.ravel() for x in b])
 
 
 @settings(max_examples=60, deadline=None)

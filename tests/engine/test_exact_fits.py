@@ -13,7 +13,7 @@ import pytest
 from rounding import same_decision
 
 import lmforms as lf
-from lmforms.engine.linalg.column_sizes import subtract_shift
+from lmforms.engine.linalg.stable_columns import subtract_shift
 from lmforms.errors import ModelError
 from lmforms.relationship import Relationship
 from lmforms.varcomp import ComponentModel

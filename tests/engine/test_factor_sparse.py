@@ -15,7 +15,8 @@ from models import SmallModel, problem_of, scaled_rows
 
 import lmforms as lf
 from lmforms.covariance import Unstructured
-from lmforms.engine.criterion.evaluate import Problem, differentiate, evaluate
+from lmforms.engine.criterion.evaluate import differentiate, evaluate
+from lmforms.engine.criterion.problem import Problem
 from lmforms.engine.factor import System, sparse
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.factor.coupling_pattern import SparsityPattern, ranges
@@ -131,7 +132,7 @@ def test_nested_factors_against_the_dense_twin(kind, seed, k, zero):
     fast = differentiate(evaluate(problem, model.theta))
     slow = dense_fit(inner, model.covariances, model.theta, model.reml)
     assert fast.value == pytest.approx(slow.value, rel=1e-10)
-    for g, d in zip(fast.level_gradients, slow.level_gradients, strict=True):
+    for g, d in zip(fast.covariance_gradients, slow.covariance_gradients, strict=True):
         np.testing.assert_allclose(g, d, rtol=1e-7, atol=1e-7 * np.abs(d).max())
     scale = np.abs(slow.information).max()
     np.testing.assert_allclose(fast.information, slow.information, rtol=1e-7, atol=1e-8 * scale)
@@ -147,7 +148,7 @@ def test_zero_variance_of_very_many_levels(kind, k, monkeypatch):
         with monkeypatch.context() as m:
             m.setattr(sparse, "STRIPS", 0)
             _, regularised = evaluated(model, "superlu")
-        for a, b in zip(regularised.level_gradients, exact.level_gradients, strict=True):
+        for a, b in zip(regularised.covariance_gradients, exact.covariance_gradients, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * np.abs(b).max())
         np.testing.assert_allclose(regularised.gradient, exact.gradient, rtol=1e-5, atol=1e-5)
 
@@ -272,3 +273,14 @@ def test_cholmod_without_memory(stage, error, monkeypatch):
     data = pd.DataFrame({c: rng.integers(0, 40, 300) for c in "abc"}).assign(y=rng.normal(size=300))
     with pytest.raises(MemoryLimitError, match=r"CHOLMOD.*Control\(factor='cg'\)"):
         lf.lmer("y ~ 1 + (1 | a) + (1 | b) + (1 | c)", data, control=lf.Control(factor="cholmod"))
+
+
+def test_a_small_dense_factor_is_counted_too():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.integers(0, 60, (400, 2)), columns=["a", "b"]).assign(
+        y=rng.normal(size=400)
+    )
+    with pytest.raises(MemoryLimitError, match=r"Control\(memory=…\)"):
+        lf.lmer(
+            "y ~ 1 + (1 | a) + (1 | b)", frame, control=lf.Control(memory=1_000, factor="dense")
+        )

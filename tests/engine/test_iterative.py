@@ -11,7 +11,7 @@ from models import SmallModel, fit_at, make_model, problem_of
 
 import lmforms as lf
 from lmforms.control import Control
-from lmforms.engine import choice
+from lmforms.engine import solver_choice as choice
 from lmforms.engine.criterion.evaluate import Differentiated, differentiate
 from lmforms.engine.criterion.evaluate import evaluate as evaluate_exactly
 from lmforms.engine.factor import Factorization
@@ -126,7 +126,7 @@ def test_an_indefinite_operator_is_an_error():
 @given(model=crossed_models())
 def test_the_operator_is_the_schur_complement(model):
     problem, _ = problem_of(model, "dense")
-    lams = problem.factors(model.theta)
+    lams = problem.lams(model.theta)
     factor = Factorization(problem.system, lams)
     system = IterativeSystem(problem.system.cp)
     operator = SchurOperator(system, lams)
@@ -153,11 +153,11 @@ def test_with_a_basis_for_probes_everything_is_exact(model):
     np.testing.assert_allclose(found.gradient, exact.gradient, rtol=1e-8, atol=1e-8 * scale)
     scale = np.abs(exact.information).max()
     np.testing.assert_allclose(found.information, exact.information, rtol=1e-8, atol=1e-8 * scale)
-    np.testing.assert_allclose(found.reference, exact.reference, rtol=1e-8, atol=1e-10)
-    for g, h in zip(found.level_gradients, exact.level_gradients, strict=True):
+    np.testing.assert_allclose(found.curvature_scale, exact.curvature_scale, rtol=1e-8, atol=1e-10)
+    for g, h in zip(found.covariance_gradients, exact.covariance_gradients, strict=True):
         np.testing.assert_allclose(g, h, rtol=1e-8, atol=1e-8 * np.abs(h).max())
-    np.testing.assert_allclose(found.fixed.beta, exact.fixed.beta, rtol=1e-9, atol=1e-10)
-    assert found.fixed.r2 == pytest.approx(exact.fixed.r2, rel=1e-11)
+    np.testing.assert_allclose(found.gls.beta, exact.gls.beta, rtol=1e-9, atol=1e-10)
+    assert found.gls.r2 == pytest.approx(exact.gls.r2, rel=1e-11)
     for b, d in zip(found.b, exact.b, strict=True):
         np.testing.assert_allclose(b, d, rtol=1e-8, atol=1e-9)
     log_det, _ = log_determinant(found.factor, basis(found.factor.system.m))
@@ -168,7 +168,7 @@ def test_signs_give_the_same_on_average():
     model = make_model(4, (9, 7), (2, 2), ("us", "us"), n=80)
     exact, _ = twins(model)
     system = IterativeSystem(exact.problem.system.cp)
-    operator = SchurOperator(system, exact.problem.factors(model.theta))
+    operator = SchurOperator(system, exact.problem.lams(model.theta))
     found = diagonal_sums(operator, sign_probes(system.m, 0, 4000), tolerance=1e-10)
     wanted = exact.factor.diagonal_sums()
     for one, total, want in zip(found.by_probe, found.sums, wanted, strict=True):
@@ -186,7 +186,7 @@ def test_what_blocks_can_tell_is_not_left_to_the_probes():
     problem, _ = problem_of(model)
     exact = differentiate(evaluate_exactly(problem, theta))
     system = IterativeSystem(problem.system.cp)
-    operator = SchurOperator(system, problem.factors(theta))
+    operator = SchurOperator(system, problem.lams(theta))
     found = diagonal_sums(operator, sign_probes(system.m, 3, 2), tolerance=1e-13)
     for total, want in zip(found.sums, exact.factor.diagonal_sums(), strict=True):
         np.testing.assert_allclose(total, want, rtol=1e-9)
@@ -201,7 +201,7 @@ def test_the_estimate_does_not_depend_on_the_root_of_the_covariance():
     flipped = model.theta.copy()
     flipped[:2] *= -1.0  # the first column of the first λ
     a, b = evaluate(iterative, model.theta, probes), evaluate(iterative, flipped, probes)
-    for g, h in zip(a.level_gradients, b.level_gradients, strict=True):
+    for g, h in zip(a.covariance_gradients, b.covariance_gradients, strict=True):
         np.testing.assert_allclose(g, h, rtol=1e-12)
     np.testing.assert_allclose(np.abs(a.gradient), np.abs(b.gradient), rtol=1e-12)
 

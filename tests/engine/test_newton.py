@@ -27,8 +27,10 @@ def quadratic(seed: int, eigenvalues: list[float]) -> tuple[np.ndarray, np.ndarr
     return units * rng.normal(size=m), 0.5 * (information + information.T)
 
 
-def point(gradient: np.ndarray, information: np.ndarray, reference: np.ndarray) -> LocalDerivatives:
-    return LocalDerivatives(gradient, information, reference, ())
+def point(
+    gradient: np.ndarray, information: np.ndarray, curvature_scale: np.ndarray
+) -> LocalDerivatives:
+    return LocalDerivatives(gradient, information, curvature_scale, ())
 
 
 def model_of(gradient: np.ndarray, information: np.ndarray, **options) -> QuadraticModel:

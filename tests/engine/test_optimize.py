@@ -12,12 +12,13 @@ from models import make_model, small_models
 
 import lmforms as lf
 from lmforms.control import Control
-from lmforms.engine.criterion.evaluate import Problem, evaluate
+from lmforms.engine.criterion.evaluate import evaluate
+from lmforms.engine.criterion.problem import Problem
 from lmforms.engine.factor import System
 from lmforms.engine.optimize.minimize import minimize
 from lmforms.engine.rows import FactorRows, ModelRows
-from lmforms.engine.sums.build import choose_scaling
 from lmforms.engine.sums.cross_products import cross_products
+from lmforms.engine.sums.sums_of_rows import choose_scaling
 
 
 def simulated(seed: int) -> Problem:

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from models import small_models
 
 import lmforms as lf
-from lmforms.engine.criterion.evaluate import Problem, evaluate
+from lmforms.engine.criterion.evaluate import evaluate
+from lmforms.engine.criterion.problem import Problem
 from lmforms.engine.factor import System
 from lmforms.engine.optimize.variance_curves import other_minima, theta_with, variance_curves
-from lmforms.engine.sums.build import choose_scaling
 from lmforms.engine.sums.cross_products import cross_products
+from lmforms.engine.sums.sums_of_rows import choose_scaling
 from lmforms.errors import ModelError, SingularWarning
 
 

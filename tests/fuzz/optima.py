@@ -20,7 +20,7 @@ import numpy as np
 
 from lmforms.control import Control
 from lmforms.covariance import Covariance, Diagonal, Stacked, Unstructured
-from lmforms.engine.criterion.evaluate import Problem
+from lmforms.engine.criterion.problem import Problem
 from lmforms.engine.estimate import Estimate, estimate
 from lmforms.engine.optimize.minimize import minimize
 from lmforms.engine.rows import FactorRows, ModelRows
@@ -143,7 +143,7 @@ def gaps(
             yield s, f"{type(error).__name__}: {error}", 0.0
             continue
         gap = found.optimum.evaluation.value - best_restart(found, s, restarts)
-        yield s, "fitted" if found.converged and not found.flat else "warned", gap
+        yield s, "fitted" if found.converged and not found.unidentified else "warned", gap
 
 
 def main() -> None:

@@ -32,34 +32,18 @@ import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
-from ..factor import Factorization, System
+from ..factor import Factorization
 from ..linalg.batched import multiply
 from .curvature import pair_traces
+from .gls import GLSFit, gls_fit, marginal_moments
 from .information import (
     LocalDerivatives,
+    covariance_gradients,
     directions,
     gradient,
     information,
-    level_gradients,
 )
-from .problem import StructuredProblem
-from .profiled import Profiled, marginal_moments, profiled
-
-
-@dataclass(frozen=True, eq=False)
-class Problem(StructuredProblem):
-    """A criterion to be minimised over θ: cross-products, structures, ML or REML.
-
-    Attributes
-    ----------
-    system : System
-        Analysed cross-products.
-    covariances : tuple of Covariance
-        One per grouping factor.
-    reml : bool
-    """
-
-    system: System
+from .problem import Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +61,7 @@ class Evaluation:
         The factored A.
     effects, marginal : list of ndarray (q, k, p + 1)
         Best linear predictors of the random effects of [X y] as responses, and Z'V₀⁻¹[X y].
-    fixed : Profiled
+    gls : GLSFit
         β, r² and R_X.
     """
 
@@ -87,7 +71,7 @@ class Evaluation:
     factor: Factorization
     effects: Blocks
     marginal: Blocks
-    fixed: Profiled
+    gls: GLSFit
 
     def reparametrised(self, problem: Problem, theta: FloatArray) -> Evaluation:
         """The same λλ' as another parametrisation writes it.
@@ -95,18 +79,18 @@ class Evaluation:
         Derivatives, if any, are not taken over: they belong to the old θ.
         """
         return Evaluation(
-            problem, theta, self.value, self.factor, self.effects, self.marginal, self.fixed
+            problem, theta, self.value, self.factor, self.effects, self.marginal, self.gls
         )
 
     @property
     def sigma2(self) -> float:
         """Residual variance, r²/ν."""
-        return self.fixed.r2 / self.fixed.nu
+        return self.gls.r2 / self.gls.nu
 
     @property
     def b(self) -> tuple[FloatArray, ...]:
         """Conditional modes of the random effects, (q, k) for each grouping factor."""
-        return tuple((x @ self.fixed.contrast)[..., 0] for x in self.effects)
+        return tuple((x @ self.gls.to_residual)[..., 0] for x in self.effects)
 
     @cached_property
     def rounding(self) -> float:
@@ -148,27 +132,27 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
     if not np.isfinite(theta).all():
         raise NumericalError("θ is not finite.")
     system, cp, nu = problem.system, problem.system.cp, problem.nu
-    lams = problem.factors(theta)
+    lams = problem.lams(theta)
     factor = Factorization(system, lams)
 
     zr = [f.zr for f in cp.factors]
     b0 = cp.scaling.b_pilot
-    v, q = factor.marginal(zr, b0)
-    u = [multiply(lam.T, x) for lam, x in zip(lams, q, strict=True)]
-    moments = marginal_moments(cp.rr, zr, v, q, u)  # [X y]'V₀⁻¹[X y]
-    fixed = profiled(moments, nu)
+    v, marginal = factor.marginal(zr, b0)
+    u = [multiply(lam.T, x) for lam, x in zip(lams, marginal, strict=True)]
+    moments = marginal_moments(cp.rr, zr, v, marginal, u)  # [X y]'V₀⁻¹[X y]
+    gls = gls_fit(moments, nu)
     return Evaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
-        value=fixed.criterion(factor.log_det, cp.log_det_residual, problem.reml),
+        value=gls.criterion(factor.log_det, cp.log_det_residual, problem.reml),
         factor=factor,
         effects=[x + y for x, y in zip(b0, v, strict=True)],
-        marginal=q,
-        fixed=fixed,
+        marginal=marginal,
+        gls=gls,
     )
 
 
-def differentiate(at: Evaluation, exact: bool = False) -> Differentiated:
+def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     """Add derivatives to an evaluation, whose factor they share.
 
     Derivatives are with respect to ``at.theta`` as ``at.problem`` understands it. To have them
@@ -178,20 +162,20 @@ def differentiate(at: Evaluation, exact: bool = False) -> Differentiated:
     Parameters
     ----------
     at : Evaluation
-    exact : bool
+    hessian : bool
         The information is the Hessian ∂²d itself
         (see :mod:`lmforms.engine.criterion.curvature`).
     """
-    problem, fit = at.problem, at.fixed
-    lams, derivatives = problem.factors(at.theta), problem.derivatives(at.theta)
-    t = [x @ fit.contrast for x in at.marginal]
-    fixed = [x[..., :-1] @ fit.inverse_root_x for x in at.marginal]  # V
+    problem, gls = at.problem, at.gls
+    lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
+    t = [x @ gls.to_residual for x in at.marginal]
+    v = [x[..., :-1] @ gls.inverse_root_x for x in at.marginal]
     traces = at.factor.diagonal_sums()
-    levels = level_gradients(traces, t, fixed, 1.0 / at.sigma2, problem.reml)
-    slope, reference = gradient(levels, traces, lams, derivatives)
+    gradients = covariance_gradients(traces, t, v, 1.0 / at.sigma2, problem.reml)
+    slope, curvature_scale = gradient(gradients, traces, lams, derivatives)
     c = directions(t, lams, derivatives)
     marginal_c = at.factor.marginal_of_effects(c)
-    pairs = pair_traces(at.factor, fixed, lams, derivatives, problem.reml) if exact else None
+    pairs = pair_traces(at.factor, v, lams, derivatives, problem.reml) if hessian else None
     return Differentiated(
         problem=problem,
         theta=at.theta,
@@ -199,11 +183,9 @@ def differentiate(at: Evaluation, exact: bool = False) -> Differentiated:
         factor=at.factor,
         effects=at.effects,
         marginal=at.marginal,
-        fixed=fit,
+        gls=gls,
         gradient=slope,
-        information=information(
-            c, marginal_c, fixed, t, levels, derivatives, fit.r2, fit.nu, pairs
-        ),
-        reference=reference,
-        level_gradients=tuple(levels),
+        information=information(c, marginal_c, v, t, gradients, derivatives, gls.r2, gls.nu, pairs),
+        curvature_scale=curvature_scale,
+        covariance_gradients=tuple(gradients),
     )

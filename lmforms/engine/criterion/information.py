@@ -30,18 +30,18 @@ class LocalDerivatives:
     reference : ndarray (n_theta,)
         √(2⟨T ∂λ_i, ∂λ_i⟩) with T the part of G that comes from ln|A|. It is what √H_ii would be
         without data, and the scale on which a curvature counts as zero.
-    level_gradients : tuple of ndarray (k, k)
+    covariance_gradients : tuple of ndarray (k, k)
         G for each grouping factor.
     """
 
     gradient: FloatArray
     information: FloatArray
-    reference: FloatArray
-    level_gradients: tuple[FloatArray, ...]
+    curvature_scale: FloatArray
+    covariance_gradients: tuple[FloatArray, ...]
 
 
-def level_gradients(
-    traces: Blocks, t: Blocks, fixed: Blocks, weight: float, reml: bool
+def covariance_gradients(
+    traces: Blocks, t: Blocks, v: Blocks, weight: float, reml: bool
 ) -> list[FloatArray]:
     """G = Σ over levels of the diagonal blocks of M, (k, k) for each grouping factor.
 
@@ -50,25 +50,25 @@ def level_gradients(
     traces : sequence of ndarray (k, k)
         The part of Z'V₀⁻¹Z.
     t : sequence of ndarray (q, k, 1)
-    fixed : sequence of ndarray (q, k, p)
+    v : sequence of ndarray (q, k, p)
         V = Z'V₀⁻¹X R_X⁻¹.
     weight : float
         ν/r².
     reml : bool
     """
     out = []
-    for trace, t_i, v_i in zip(traces, t, fixed, strict=True):
+    for trace, t_i, v_i in zip(traces, t, v, strict=True):
         g = trace - weight * outer_sum(t_i, t_i)
         out.append(g - outer_sum(v_i, v_i) if reml else g)
     return out
 
 
 def gradient(
-    levels: Blocks, traces: Blocks, lams: Blocks, derivatives: Blocks
+    gradients: Blocks, traces: Blocks, lams: Blocks, derivatives: Blocks
 ) -> tuple[FloatArray, FloatArray]:
     """∂d/∂θ_i = 2⟨Gλ, ∂λ_i⟩, and the reference √(2⟨T ∂λ_i, ∂λ_i⟩) with T the traces."""
     slopes, references = [np.empty(0)], [np.empty(0)]
-    for g, trace, lam, d in zip(levels, traces, lams, derivatives, strict=True):
+    for g, trace, lam, d in zip(gradients, traces, lams, derivatives, strict=True):
         flat = d.reshape(len(d), lam.size)
         slopes.append(2.0 * (flat @ (g @ lam).ravel()))
         sizes = (flat * (trace @ d).reshape(flat.shape)).sum(axis=1)
@@ -93,9 +93,9 @@ def directions(t: Blocks, lams: Blocks, derivatives: Blocks) -> list[FloatArray]
 def information(
     c: Blocks,
     marginal_c: Blocks,
-    fixed: Blocks,
+    v: Blocks,
     t: Blocks,
-    levels: Blocks,
+    gradients: Blocks,
     derivatives: Blocks,
     r2: float,
     nu: int,
@@ -111,23 +111,23 @@ def information(
         From :func:`directions`.
     marginal_c : sequence of ndarray (q, k, n_theta)
         Z'V₀⁻¹Zc.
-    fixed, t, levels, derivatives
+    v, t, gradients, derivatives
         As above.
     r2, nu : float, int
     """
     if not c or c[0].shape[-1] == 0:
         return np.empty((0, 0))
-    quadratic, vc, ct = _inner(c, marginal_c), _inner(fixed, c), _inner(c, t)
+    quadratic, vc, ct = _inner(c, marginal_c), _inner(v, c), _inner(c, t)
     s2 = r2 / nu
     h = (quadratic - vc.T @ vc) / s2
     if pairs is not None:
         h = 2.0 * h - pairs
     h -= (ct @ ct.T) / (nu * s2**2)
     start = 0
-    for level, d in zip(levels, derivatives, strict=True):
+    for g, d in zip(gradients, derivatives, strict=True):
         s = slice(start, start + len(d))
-        flat = d.reshape(len(d), level.size)
-        h[s, s] += 2.0 * ((level @ d).reshape(flat.shape) @ flat.T)
+        flat = d.reshape(len(d), g.size)
+        h[s, s] += 2.0 * ((g @ d).reshape(flat.shape) @ flat.T)
         start = s.stop
     return np.asarray(0.5 * (h + h.T))
 

@@ -1,4 +1,4 @@
-"""What both engines' problems share: θ of all grouping factors and its parametrisations."""
+"""The problem that is solved for θ: analysed sums, covariance structures, ML or REML."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from ...covariance import Covariance
 from ...support.arrays import Blocks, FloatArray
+from ..factor import System
 from ..sums.cross_products import CrossProducts
 
 TRIED_AT_ZERO = 1e-2
@@ -65,7 +66,7 @@ class StructuredProblem:
         ends = accumulate((c.n_theta for c in self.covariances), initial=0)
         return [slice(a, b) for a, b in pairwise(ends)]
 
-    def factors(self, theta: FloatArray) -> list[FloatArray]:
+    def lams(self, theta: FloatArray) -> list[FloatArray]:
         """Relative factors λ, one for each grouping factor."""
         return [c.factor(theta[s]) for c, s in zip(self.covariances, self._slices, strict=True)]
 
@@ -80,7 +81,7 @@ class StructuredProblem:
 
     def in_principal_axes(self, theta: FloatArray) -> tuple[Self, FloatArray]:
         """The same point in the principal axes of each λ, where that matters (see `Rotated`)."""
-        pairs = zip(self.covariances, self.factors(theta), strict=True)
+        pairs = zip(self.covariances, self.lams(theta), strict=True)
         found = [c.in_principal_axes(lam) for c, lam in pairs]
         theta = np.concatenate([np.empty(0), *(t for _, t in found)])
         covariances = tuple(c for c, _ in found)
@@ -99,3 +100,19 @@ class StructuredProblem:
         for i, (c, s) in enumerate(zip(self.covariances, self._slices, strict=True)):
             for j, (own, t) in enumerate(zip(c.column_slices(), c.theta_slices(), strict=True)):
                 yield (i, j), own, slice(s.start + t.start, s.start + t.stop)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem(StructuredProblem):
+    """A criterion to be minimised over θ: cross-products, structures, ML or REML.
+
+    Attributes
+    ----------
+    system : System
+        Analysed cross-products.
+    covariances : tuple of Covariance
+        One per grouping factor.
+    reml : bool
+    """
+
+    system: System

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .factorization import Factorization
-from .system import BlockInfo, Path, System
+from .system import BlockInfo, FactorMethod, System
 
-__all__ = ["BlockInfo", "Factorization", "Path", "System"]
+__all__ = ["BlockInfo", "FactorMethod", "Factorization", "System"]

@@ -118,7 +118,7 @@ class Factorization:
         -------
         v : list of ndarray (q, k, r)
             With V₀⁻¹R = R* − Zv; so B₀ + v is the best linear predictor of R's effects.
-        q : list of ndarray (q, k, r)
+        marginal : list of ndarray (q, k, r)
             Z'V₀⁻¹R.
 
         Notes
@@ -131,8 +131,7 @@ class Factorization:
             return [], []
         w = [multiply(lam.T, r) for lam, r in zip(self.lams, zr, strict=True)]
         v = self._marginal_effects(w, b0)
-        q = [r - g for r, g in zip(zr, self.system.gram_times(v), strict=True)]
-        return v, q
+        return v, [r - g for r, g in zip(zr, self.system.gram_times(v), strict=True)]
 
     def marginal_of_effects(self, b: Blocks) -> Blocks:
         """Z'V₀⁻¹Zb for effects b: :meth:`marginal` of R = ZB₀."""

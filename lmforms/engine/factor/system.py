@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...control import DEFAULT_MEMORY
 from ...errors import MemoryLimitError
 from ..linalg.batched import mirrored, multiply, transposed
 from ..linalg.sparse_cholesky import FACTOR_BYTES, SparseCholesky, check_backend
@@ -36,7 +37,7 @@ from .pattern import node_pattern, scalar_pattern
 from .schur import SchurSolver
 from .sparse import SparseSolver
 
-Path = Literal["auto", "dense", "sparse", "cholmod", "superlu"]
+FactorMethod = Literal["auto", "dense", "sparse", "cholmod", "superlu"]
 
 DENSE_SCHUR = 1_500
 """A Schur complement up to this size is dense: LAPACK is faster than any sparse code there."""
@@ -48,10 +49,13 @@ SPARSE_COST_RATIO = 4.0
 """Time of a pair of entries of a sparse column over that of a product in LAPACK."""
 
 DENSE_COUPLING = 1 << 20
-"""C = Z₂'Z₁ with at most this many entries is stored dense …"""
+"""C = Z₂'Z₁ with at most this many entries is stored dense."""
 
 DENSE_COUPLING_SHARE = 0.25
-"""… as it is when at least this share of its blocks is present (up to 64 times that size)."""
+"""So is a larger one if at least this share of its blocks is present."""
+
+LARGEST_DENSE_COUPLING = 64 * DENSE_COUPLING
+"""No dense C has more entries than this."""
 
 FULL_PAIR_RATIO = 4.0
 """With this many times more pairs of entries than places, CC' is taken as full and its pattern is
@@ -65,6 +69,9 @@ THREADED_MOMENTS = 20_000
 
 MOST_SPARSE_WORK = 2e10
 """A sparse factorisation with more multiplications than this is slower than iterative solves."""
+
+DENSE_COUPLING_BYTES = 24
+"""Bytes for every number of a dense C, with its scaled copies."""
 
 COUPLING_NUMBER_BYTES = 32
 """Bytes for every number of a sparse C, with its scaled copies and its index."""
@@ -90,7 +97,7 @@ class System(Layout):
     Parameters
     ----------
     cp : CrossProducts
-    path : {"auto", "dense", "sparse", "cholmod", "superlu"}
+    method : {"auto", "dense", "sparse", "cholmod", "superlu"}
         How to factor the Schur complement.
     memory : int
         Bytes that this may take.
@@ -107,8 +114,8 @@ class System(Layout):
     def __init__(
         self,
         cp: CrossProducts,
-        path: Path = "auto",
-        memory: int = 8 * 2**30,
+        method: FactorMethod = "auto",
+        memory: int = DEFAULT_MEMORY,
         dense_up_to: int | None = None,
     ) -> None:
         super().__init__(cp)
@@ -118,35 +125,37 @@ class System(Layout):
         self.gram: Any = None
         self.solver: SchurSolver | None = None
         if self.rest:
-            self._analyse(path)
+            self._analyse(method)
 
     # --- analysis -------------------------------------------------------------------------
 
-    def _analyse(self, path: Path) -> None:
+    def _analyse(self, method: FactorMethod) -> None:
         q1, k1 = self.shapes[self.lead]
-        if path == "auto" and self._nested():
+        if method == "auto" and self._nested():
             return
         met = sum(len(self.pair(i, self.lead).rows) * self.shapes[i][1] for i in self.rest)
         entries = self.m * q1
         small = entries * k1 <= DENSE_COUPLING
-        full = met >= DENSE_COUPLING_SHARE * entries and entries * k1 <= 64 * DENSE_COUPLING
-        if path in ("auto", "dense") and (small or full):
+        full = met >= DENSE_COUPLING_SHARE * entries and entries * k1 <= LARGEST_DENSE_COUPLING
+        if method in ("auto", "dense") and (small or full):
+            self._check_memory("blocks between the factors", entries * k1, DENSE_COUPLING_BYTES)
+            self._check_memory("dense factor", float(self.m) ** 2, DENSE_COPIES * 8)
             self.coupling = dense_coupling(self)
             self.gram = mirrored(dense_gram(self))
             return
         self._check_memory("blocks between the factors", met * k1, COUPLING_NUMBER_BYTES)
         self.coupling = sparse_coupling(self)
         full = self.coupling.places.work > FULL_PAIR_RATIO * float(self.m) ** 2
-        if path == "dense" or (path == "auto" and (self.m <= DENSE_SCHUR or full)):
+        if method == "dense" or (method == "auto" and (self.m <= DENSE_SCHUR or full)):
             self._make_dense()
             return
-        self.solver = self._sparse_solver(path)
+        self.solver = self._sparse_solver(method)
         if self.solver is None:
             self._make_dense()
 
     def _make_dense(self) -> None:
         if self._too_large:
-            raise MemoryLimitError(f"a factor of {self.m:,} entangled random effects is too slow.")
+            raise MemoryLimitError(f"a factor of {self.m:,} crossed random effects is too slow.")
         self._check_memory("dense factor", float(self.m) ** 2, DENSE_COPIES * 8)
         self.gram = sparse_gram(self)
 
@@ -171,11 +180,11 @@ class System(Layout):
         self.solver = BlockSolver(self.cp.factors[i].zz, i)
         return True
 
-    def _sparse_solver(self, path: Path) -> SparseSolver | None:
+    def _sparse_solver(self, method: FactorMethod) -> SparseSolver | None:
         """The solver for a sparse S, or None if a dense one is better."""
         assert isinstance(self.coupling, SparseCoupling)
-        auto = path == "auto"
-        check_backend(path)
+        auto = method == "auto"
+        check_backend(method)
         square = float(self.m) ** 2
         dense_fits = DENSE_COPIES * 8 * square <= self.memory and not self._too_large
         most = self.memory / FACTOR_BYTES
@@ -191,7 +200,7 @@ class System(Layout):
         allowed(pattern.nnz)
         if auto and dense_fits and 2 * pattern.nnz > DENSE_FILL * square:
             return None
-        cholesky = SparseCholesky(pattern.indptr, pattern.indices, path, most)
+        cholesky = SparseCholesky(pattern.indptr, pattern.indices, method, most)
         if auto and dense_fits and SPARSE_COST_RATIO * cholesky.work > self.m * square:
             return None
         self._check_memory("sparse factor", cholesky.nnz, FACTOR_BYTES)

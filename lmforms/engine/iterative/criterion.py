@@ -23,15 +23,15 @@ import numpy as np
 from ...covariance import canonical_factor
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
+from ..criterion.gls import GLSFit, gls_fit, marginal_moments
 from ..criterion.information import (
     LocalDerivatives,
+    covariance_gradients,
     directions,
     gradient,
     information,
-    level_gradients,
 )
 from ..criterion.problem import StructuredProblem
-from ..criterion.profiled import Profiled, marginal_moments, profiled
 from ..linalg.batched import multiply
 from .lanczos import log_determinant
 from .probes import TraceEstimate, diagonal_sums, sign_probes
@@ -83,7 +83,7 @@ class IterativeEvaluation(LocalDerivatives):
     theta : ndarray
     noise : ndarray (n_theta, n_theta)
         Covariance of the gradient's error, from the spread of single probes.
-    fixed : Profiled
+    gls : GLSFit
         β, r² and R_X.
     b : tuple of ndarray (q, k)
     factor : SchurOperator
@@ -96,7 +96,7 @@ class IterativeEvaluation(LocalDerivatives):
     problem: IterativeProblem
     theta: FloatArray
     noise: FloatArray
-    fixed: Profiled
+    gls: GLSFit
     b: tuple[FloatArray, ...]
     factor: SchurOperator
     solutions: NearbySolutions
@@ -105,7 +105,7 @@ class IterativeEvaluation(LocalDerivatives):
     @property
     def sigma2(self) -> float:
         """Residual variance, r²/ν."""
-        return self.fixed.r2 / self.fixed.nu
+        return self.gls.r2 / self.gls.nu
 
 
 def evaluate(
@@ -140,7 +140,7 @@ def evaluate(
     parts = problem.theta_slices()
     if not np.isfinite(theta).all():
         raise NumericalError("θ is not finite.")
-    lams, derivatives = problem.factors(theta), problem.derivatives(theta)
+    lams, derivatives = problem.lams(theta), problem.derivatives(theta)
     # the estimate depends on the root λ: always the same root of λλ' in any parametrisation
     operator = SchurOperator(system, [canonical_factor(lam) for lam in lams])
 
@@ -148,15 +148,15 @@ def evaluate(
     at = operator.marginal(
         zr, b0, tolerance=tolerance, guess=None if nearby is None else nearby.right
     )
-    fit = profiled(marginal_moments(cp.rr, zr, at.v, at.q, at.u), nu)
-    t = [x @ fit.contrast for x in at.q]
+    fit = gls_fit(marginal_moments(cp.rr, zr, at.v, at.q, at.u), nu)
+    t = [x @ fit.to_residual for x in at.q]
     fixed = [x[..., :-1] @ fit.inverse_root_x for x in at.q]  # V
 
     traces = diagonal_sums(
         operator, probes, tolerance=tolerance, guess=None if nearby is None else nearby.probes
     )
-    levels = level_gradients(traces.sums, t, fixed, nu / fit.r2, problem.reml)
-    slope, reference = gradient(levels, traces.sums, lams, derivatives)
+    levels = covariance_gradients(traces.sums, t, fixed, nu / fit.r2, problem.reml)
+    slope, curvature_scale = gradient(levels, traces.sums, lams, derivatives)
     c = directions(t, lams, derivatives)
     marginal_c = operator.marginal(
         [np.zeros_like(x) for x in c],
@@ -170,11 +170,11 @@ def evaluate(
         theta=np.array(theta, dtype=np.float64),
         gradient=slope,
         information=curvature,
-        reference=reference,
+        curvature_scale=curvature_scale,
         noise=_noise(traces, lams, derivatives, parts),
-        level_gradients=tuple(levels),
-        fixed=fit,
-        b=tuple(((x + y) @ fit.contrast)[..., 0] for x, y in zip(b0, at.v, strict=True)),
+        covariance_gradients=tuple(levels),
+        gls=fit,
+        b=tuple(((x + y) @ fit.to_residual)[..., 0] for x, y in zip(b0, at.v, strict=True)),
         factor=operator,
         solutions=NearbySolutions(at.flat, traces.solution, marginal_c.flat),
         iterations=max(at.iterations, traces.iterations, marginal_c.iterations),
@@ -191,7 +191,7 @@ def log_likelihood(at: IterativeEvaluation) -> tuple[float, float]:
     probes = sign_probes(problem.system.m, problem.seed)
     log_det, error = log_determinant(at.factor, probes)
     residual = problem.system.cp.log_det_residual
-    return at.fixed.criterion(log_det, residual, problem.reml), error
+    return at.gls.criterion(log_det, residual, problem.reml), error
 
 
 def _noise(

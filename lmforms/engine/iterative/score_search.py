@@ -153,7 +153,7 @@ def minimize(
         )
     # θ at the end is evaluated anew in any case, so that the last step costs nothing
     theta = best.at.theta + (model.step(LEAST_FIRST_RADIUS)[0] if converged else 0.0)
-    theta = problem.root_theta(best.at.problem.factors(theta))
+    theta = problem.root_theta(best.at.problem.lams(theta))
     return _finished(run, problem, theta, best.change, converged, message)
 
 
@@ -192,7 +192,11 @@ def _change_between(old: IterativeEvaluation, new: IterativeEvaluation) -> float
     """The criterion at `new` less that at `old`: the mean of both G times the change of λλ'."""
     total = 0.0
     for g, h, a, b in zip(
-        old.level_gradients, new.level_gradients, old.factor.lams, new.factor.lams, strict=True
+        old.covariance_gradients,
+        new.covariance_gradients,
+        old.factor.lams,
+        new.factor.lams,
+        strict=True,
     ):
         total += 0.5 * float(np.sum((g + h) * (b @ b.T - a @ a.T)))
     return total
@@ -245,7 +249,7 @@ def _on_boundary(
     run: _Evaluator, best: _Point, problem: IterativeProblem, tolerance: float
 ) -> _Point:
     """The point on the boundary if the optimum is near it and the criterion no lower inside."""
-    canonical = problem.root_theta(best.at.problem.factors(best.at.theta))
+    canonical = problem.root_theta(best.at.problem.lams(best.at.theta))
     theta = problem.on_boundary(canonical)
     if np.array_equal(theta, canonical) or run.exhausted:
         return best

@@ -12,10 +12,10 @@ from ...errors import NumericalError
 from ...support.arrays import FloatArray
 
 COMPILED_LEVELS = 50_000
-"""From this many levels on compiled products are worth the import of numba …"""
+"""From this many levels on compiled products are worth the import of numba."""
 
 COMPILED_SIZE = 6
-"""… for blocks up to this size: BLAS is faster for larger ones."""
+"""Blocks above this size are multiplied by BLAS, which is faster for them."""
 
 MIRRORED_ROWS = 128
 """Rows mirrored at a time, so that blocks stay in the cache."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...support.arrays import FloatArray, IndexArray
-from .column_sizes import constant_columns, root_mean_squares, triangular_root
+from .stable_columns import constant_columns, root_mean_squares, triangular_root
 
 RANK_TOLERANCE = 1e-7
 """A column whose part outside the earlier ones is smaller than this share is dropped (as R)."""

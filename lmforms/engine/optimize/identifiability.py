@@ -13,9 +13,9 @@ import numpy as np
 from ...control import Control
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
-from ..criterion.evaluate import Differentiated, Problem, evaluate
+from ..criterion.evaluate import Differentiated, evaluate
 from ..criterion.information import LocalDerivatives
-from ..criterion.problem import StructuredProblem
+from ..criterion.problem import Problem, StructuredProblem
 from .minimize import Optimum, minimize
 
 Part = tuple[int, int]  # grouping factor, and random term within it
@@ -23,8 +23,8 @@ Part = tuple[int, int]  # grouping factor, and random term within it
 LOW_CURVATURE = 1e-5
 """A direction with less than this share of the curvature of ln|A| is suspicious."""
 
-SMALLEST_REFERENCE = 1e-150
-"""In place of a reference of zero, so that nothing is divided by zero."""
+SMALLEST_SCALE = 1e-150
+"""In place of a curvature scale of zero, so that nothing is divided by zero."""
 
 VERY_WIDE_EFFECTS = 1e5
 """Random effects with a standard deviation of more than this many σ are suspicious as well: where
@@ -43,6 +43,9 @@ WIDE_SHRINKAGE = 0.5
 FOUND_AGAIN_SHARE = 0.01
 """Variances have been found again if a search leaves less than this share of the change with which
 it began; entries of a direction below this share of its largest are no part of it."""
+
+MOST_EVALUATIONS = 40
+"""Limit of the search from a changed variance."""
 
 OWN_SHARE = 0.1
 """A part of a unit direction above this belongs to a random term."""
@@ -88,14 +91,14 @@ def suspicious_parts(
 
 def _flat_directions(at: LocalDerivatives) -> FloatArray:
     """Directions of θ with almost no curvature, (m, n_theta), in units of the reference."""
-    scale = np.maximum(at.reference, SMALLEST_REFERENCE)
+    scale = np.maximum(at.curvature_scale, SMALLEST_SCALE)
     values, vectors = np.linalg.eigh(at.information / np.outer(scale, scale))
     return np.asarray(vectors[:, np.abs(values) < LOW_CURVATURE].T)
 
 
 def _starts(problem: Problem, at: Differentiated, converged: bool) -> Iterator[FloatArray]:
     """θ elsewhere, where the criterion may be the same."""
-    for direction in _flat_directions(at) / np.maximum(at.reference, SMALLEST_REFERENCE):
+    for direction in _flat_directions(at) / np.maximum(at.curvature_scale, SMALLEST_SCALE):
         direction = direction / np.abs(direction).max()
         size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > FOUND_AGAIN_SHARE]).max())
         yield at.theta + np.copysign(size, direction @ at.theta) * direction  # −θ is the same
@@ -122,7 +125,9 @@ def _not_found_again(problem: Problem, at: Differentiated, start: FloatArray) ->
     try:
         found = evaluate(problem, start)
         if found.value > highest:
-            found = minimize(problem, Control(max_evaluations=40), start, False).evaluation
+            found = minimize(
+                problem, Control(max_evaluations=MOST_EVALUATIONS), start, False
+            ).evaluation
     except NumericalError:
         return set()
     if found.value > highest:
@@ -136,6 +141,6 @@ def _not_found_again(problem: Problem, at: Differentiated, start: FloatArray) ->
 
 def _changes(problem: Problem, old: FloatArray, new: FloatArray) -> dict[Part, np.float64]:
     """The largest change of the covariances of each term."""
-    pairs = zip(problem.factors(old), problem.factors(new), strict=True)
+    pairs = zip(problem.lams(old), problem.lams(new), strict=True)
     changes = [np.abs(b @ b.T - a @ a.T) for a, b in pairs]
     return {(i, j): changes[i][c, c].max() for (i, j), c, _ in problem.parts()}

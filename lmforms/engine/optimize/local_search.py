@@ -11,8 +11,9 @@ import numpy as np
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from ..criterion.curvature import curvature_is_cheap
-from ..criterion.evaluate import Differentiated, Evaluation, Problem, differentiate, evaluate
-from .newton import LEAST_RADIUS, QuadraticModel, next_radius
+from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
+from ..criterion.problem import Problem
+from .newton import LEAST_RADIUS, POOR_AGREEMENT, QuadraticModel, next_radius
 
 FIRST_RADIUS = 20.0
 """First trust radius, in units where the information has a unit diagonal."""
@@ -36,11 +37,14 @@ LEAST_SECANT_COSINE = 1e-8
 SADDLE_STEPS = (0.001, 0.01, 0.1, 1.0)
 """Steps along a direction of negative curvature, in standard errors."""
 
+SADDLE_DECREASE = 1e-9
+"""Tolerance of the criterion that a step away from a saddle point has to exceed."""
+
 FAILED_VALUE = 1e300
 """The criterion where it cannot be evaluated, for SciPy's search."""
 
 
-class Evaluator:
+class SearchRun:
     """Evaluates the criterion up to `limit` times and keeps the values, failures as +∞."""
 
     def __init__(self, limit: int) -> None:
@@ -68,7 +72,7 @@ class Evaluator:
 
 
 def local_minimum(
-    run: Evaluator, problem: Problem, first: Evaluation, tolerance: float
+    run: SearchRun, problem: Problem, first: Evaluation, tolerance: float
 ) -> tuple[Differentiated, float]:
     """The minimum that a search from `first` finds, and the decrement there."""
     for _ in range(MOST_SEARCHES):
@@ -91,7 +95,7 @@ def local_minimum(
 
 
 def rough_minimum(
-    run: Evaluator, problem: Problem, first: Evaluation, tolerance: float
+    run: SearchRun, problem: Problem, first: Evaluation, tolerance: float
 ) -> Evaluation:
     """The minimum that a search from `first` finds, to a coarse `tolerance`."""
     best = first
@@ -113,7 +117,7 @@ def value_tolerance(best: Evaluation, tolerance: float) -> float:
 
 
 def _newton(
-    run: Evaluator, best: Differentiated, tolerance: float
+    run: SearchRun, best: Differentiated, tolerance: float
 ) -> tuple[Differentiated, float, FloatArray]:
     """Trust-region Newton from `best`: the best point, its decrement, and a last step.
 
@@ -133,8 +137,8 @@ def _newton(
         radius = next_radius(radius, length, ratio)
         if trial is None or not actual > 0:
             continue
-        if decrement < QUADRATIC_DECREMENT and ratio > 0.25:
-            found = differentiate(trial, exact=exact)
+        if decrement < QUADRATIC_DECREMENT and ratio > POOR_AGREEMENT:
+            found = differentiate(trial, hessian=exact)
             if not exact:
                 secant = _sr1_update(secant, best, found)
         else:
@@ -166,21 +170,22 @@ def _sr1_update(secant: FloatArray, old: Differentiated, new: Differentiated) ->
 # --- saddles, fallback, boundary ----------------------------------------------------------
 
 
-def _leave_saddle(run: Evaluator, best: Differentiated) -> Differentiated | None:
+def _leave_saddle(run: SearchRun, best: Differentiated) -> Differentiated | None:
     """A lower point along a direction of negative curvature, or None."""
     found: Evaluation = best
+    tolerance = value_tolerance(best, SADDLE_DECREASE)
     for direction in QuadraticModel.of(best).negative_curvature_directions():
         for size in SADDLE_STEPS:
             for sign in (1.0, -1.0):
                 if run.exhausted:
                     break
                 trial = run(best.problem, best.theta + sign * size * direction)
-                if trial is not None and trial.value < found.value - value_tolerance(best, 1e-9):
+                if trial is not None and trial.value < found.value - tolerance:
                     found = trial
     return differentiate(found) if found is not best else None
 
 
-def _quasi_newton(run: Evaluator, best: Differentiated) -> Differentiated | None:
+def _quasi_newton(run: SearchRun, best: Differentiated) -> Differentiated | None:
     """BFGS on the exact gradient, for the rare criterion on which Newton's model stalls."""
     from scipy.optimize import minimize as scipy_minimize
 
@@ -208,7 +213,11 @@ def _in_principal_axes(at: Evaluation) -> Differentiated:
 
 
 def _final_point(
-    run: Evaluator, problem: Problem, best: Differentiated, decrement: float, last: FloatArray
+    run: SearchRun,
+    problem: Problem,
+    best: Differentiated,
+    decrement: float,
+    last: FloatArray,
 ) -> tuple[Differentiated, float]:
     """The best point after its last step and its decrement, with the canonical θ of `problem`.
 
@@ -236,7 +245,7 @@ def _canonical_theta(
     problem: Problem, at: Evaluation, step: FloatArray | float = 0.0
 ) -> FloatArray:
     """The canonical θ, in the parametrisation of `problem`, of a step from `at`."""
-    return problem.root_theta(at.problem.factors(at.theta + step))
+    return problem.root_theta(at.problem.lams(at.theta + step))
 
 
 def _with_decrement(at: Evaluation) -> tuple[Differentiated, float]:

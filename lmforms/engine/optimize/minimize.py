@@ -8,9 +8,10 @@ import numpy as np
 
 from ...control import Control
 from ...support.arrays import FloatArray
-from ..criterion.evaluate import Differentiated, Evaluation, Problem, differentiate, evaluate
+from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
+from ..criterion.problem import Problem
 from ..status import exhausted_message, other_optima_message
-from .local_search import Evaluator, local_minimum, value_tolerance
+from .local_search import SearchRun, local_minimum, value_tolerance
 from .other_optima import lowest_optimum
 from .starting_values import moment_start
 
@@ -22,6 +23,9 @@ UNEVEN_SLOPE_RATIO = 100.0
 
 STALLED_DECREMENT = 1e-6
 """A predicted decrease below this counts as none when no step lowers the criterion."""
+
+STALLED_SHARE = 1e-3
+"""That bound grows with the criterion: it is multiplied by 1 plus this times its size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +96,7 @@ def minimize(
     NumericalError
         The criterion cannot be evaluated at the start.
     """
-    run = Evaluator(control.max_evaluations)
+    run = SearchRun(control.max_evaluations)
     if problem.n_theta == 0:
         best = differentiate(run.evaluate_or_raise(problem, np.empty(0)))
         message = "no variance parameters: nothing to optimise"
@@ -112,7 +116,7 @@ def minimize(
     # a decrease below rounding cannot be searched for
     small = max(value_tolerance(best, control.tolerance), best.rounding)
     if not exhausted:  # the search stalled
-        small = max(small, STALLED_DECREMENT * (1.0 + 1e-3 * abs(best.value)))
+        small = max(small, STALLED_DECREMENT * (1.0 + STALLED_SHARE * abs(best.value)))
     converged = bool(decrement <= small)
     if converged:
         message = "converged: a Newton step promises no further decrease"
@@ -135,7 +139,7 @@ def minimize(
     )
 
 
-def _first_evaluation(run: Evaluator, problem: Problem) -> Evaluation:
+def _first_evaluation(run: SearchRun, problem: Problem) -> Evaluation:
     """At moment estimates, or the lowest of several where slopes may cause several minima."""
     moments = moment_start(problem)
     tries = [moments]

@@ -21,7 +21,17 @@ NEGATIVE_CURVATURE = -1e-4
 """A scaled eigenvalue below this at a stationary point is a direction of descent, not rounding."""
 
 LEAST_SCALE = 1e-4
-"""√H below this share of its reference is rounding: no long steps on a flat criterion."""
+"""√H below this share of its value without data is rounding: no long steps on a flat criterion."""
+
+LEAST_RELATIVE_SCALE = 1e-6
+"""Smallest scale of a parameter relative to the largest."""
+
+POOR_AGREEMENT, GOOD_AGREEMENT = 0.25, 0.75
+"""Ratios of the actual to the predicted decrease below which the trust radius shrinks, and above
+which it may grow."""
+
+FULL_STEP = 0.99
+"""A step of at least this share of the trust radius was limited by it."""
 
 LEAST_RADIUS = 1e-9
 """A search ends when the trust radius is below this: no step lowers the criterion."""
@@ -56,9 +66,9 @@ class QuadraticModel:
         secant : ndarray (m, m), optional
             What is known to be missing in the information.
         """
-        d = np.maximum(np.sqrt(np.abs(at.information.diagonal())), LEAST_SCALE * at.reference)
+        d = np.maximum(np.sqrt(np.abs(at.information.diagonal())), LEAST_SCALE * at.curvature_scale)
         largest = d.max(initial=0.0)
-        scale = np.maximum(d, 1e-6 * largest) if largest > 0 else np.ones_like(d)
+        scale = np.maximum(d, LEAST_RELATIVE_SCALE * largest) if largest > 0 else np.ones_like(d)
         hessian = at.information if secant is None else at.information + secant
         values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
         return cls(scale, values, vectors, vectors.T @ (at.gradient / scale))
@@ -102,8 +112,8 @@ def _levenberg_shift(slope: FloatArray, curvature: FloatArray, radius: float) ->
 
 def next_radius(radius: float, length: float, ratio: float) -> float:
     """Trust radius after a step whose decrease was `ratio` times the predicted one."""
-    if ratio < 0.25:
+    if ratio < POOR_AGREEMENT:
         return 0.25 * length
-    if ratio > 0.75 and length > 0.99 * radius:
+    if ratio > GOOD_AGREEMENT and length > FULL_STEP * radius:
         return 2.0 * radius
     return radius

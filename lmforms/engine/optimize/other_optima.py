@@ -13,8 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...support.arrays import FloatArray
-from ..criterion.evaluate import Differentiated, Evaluation, Problem
-from .local_search import Evaluator, local_minimum, rough_minimum
+from ..criterion.evaluate import Differentiated, Evaluation
+from ..criterion.problem import Problem
+from .local_search import SearchRun, local_minimum, rough_minimum
 from .variance_curves import other_minima
 
 USUAL_STARTS, THOROUGH_STARTS = 3, 8
@@ -57,13 +58,17 @@ crowded design, if it has the second many times."""
 
 
 def lowest_optimum(
-    run: Evaluator, problem: Problem, best: Differentiated, decrement: float, tolerance: float
+    run: SearchRun,
+    problem: Problem,
+    best: Differentiated,
+    decrement: float,
+    tolerance: float,
 ) -> tuple[Differentiated, float, tuple[float, ...]]:
     """The lowest of `best` and of the optima that searches from other starts find.
 
     Parameters
     ----------
-    run : Evaluator
+    run : SearchRun
         Of the search for `best`; evaluations from other starts are added to its trace.
     problem : Problem
     best : Differentiated
@@ -83,7 +88,7 @@ def lowest_optimum(
     if problem.n_theta > 1 and effects > MANY_EFFECTS and not _is_uneven(problem, UNEVEN_RATIO):
         return best, decrement, ()
     thorough = may_have_several_optima(problem)
-    explore = Evaluator(EVALUATION_RATIO * run.limit)
+    explore = SearchRun(EVALUATION_RATIO * run.limit)
     met = [best.value]
     for _ in range(MOST_LOWER_OPTIMA):
         lower = None
@@ -107,7 +112,7 @@ def lowest_optimum(
 
 
 def _same_covariances(a: Evaluation, b: Evaluation) -> bool:
-    pairs = zip(a.problem.factors(a.theta), b.problem.factors(b.theta), strict=True)
+    pairs = zip(a.problem.lams(a.theta), b.problem.lams(b.theta), strict=True)
     for lam_a, lam_b in pairs:
         ga, gb = lam_a @ lam_a.T, lam_b @ lam_b.T
         if np.abs(ga - gb).max() > SAME_COVARIANCE * np.abs(gb).max():
@@ -124,7 +129,7 @@ def _distinct_values(values: list[float], lowest: float) -> tuple[float, ...]:
     return tuple(out)
 
 
-def _starts(run: Evaluator, best: Evaluation, thorough: bool) -> Iterator[Evaluation]:
+def _starts(run: SearchRun, best: Evaluation, thorough: bool) -> Iterator[Evaluation]:
     """Points from which other optima may be reached, by the criterion there."""
     found = [(best.value + c.change, c.theta) for c in other_minima(best)]
     if thorough:

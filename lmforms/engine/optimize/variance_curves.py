@@ -45,10 +45,10 @@ SEPARATING_RISE = 1e-4
 """A rise of the criterion by less than this does not separate two optima."""
 
 MOST_SINGLE_LEVELS = 200
-"""More levels than this are grouped by d: …"""
+"""More levels than this are grouped by d."""
 
 BINS, BINNED_RANGE = 128, 1e8
-"""… into so many intervals of ln d, over a range of this ratio, the first including all below."""
+"""Number of intervals of ln d for that, and the ratio that they span; the first takes all below."""
 
 MOST_FIXED_COLUMNS = 30
 """With more columns of X than this no curves are computed, because they would cost too much."""
@@ -170,7 +170,7 @@ def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
             block = matrix[own, own].reshape(q, k, q, k)
             d, vectors = np.linalg.eigh(np.einsum("ks,akbl,ls->sab", u, block, u))
             moments = single_levels(np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c)
-        yield i, u, Curves(at.fixed.r2, at.fixed.nu, problem.reml, variances, *moments)
+        yield i, u, Curves(at.gls.r2, at.gls.nu, problem.reml, variances, *moments)
 
 
 def theta_with(at: Evaluation, i: int, u: FloatArray, more: float) -> FloatArray:
@@ -184,9 +184,9 @@ def theta_with(at: Evaluation, i: int, u: FloatArray, more: float) -> FloatArray
 
 def _residualised(at: Evaluation, i: int) -> FloatArray:
     """Z'V₀⁻¹[XR_X⁻¹, y − Xβ̂] of a grouping factor, (q, k, p + 1)."""
-    marginal, fit = at.marginal[i], at.fixed
+    marginal, fit = at.marginal[i], at.gls
     fixed = marginal[..., :-1] @ fit.inverse_root_x
-    return np.concatenate([fixed, marginal @ fit.contrast], axis=-1)
+    return np.concatenate([fixed, marginal @ fit.to_residual], axis=-1)
 
 
 Moments = tuple[FloatArray, FloatArray, FloatArray]

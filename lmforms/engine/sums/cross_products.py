@@ -163,7 +163,7 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     ----------
     rows : ModelRows
     scaling : Scaling
-        From :func:`lmforms.engine.sums.build.choose_scaling`; chunks of one model share it.
+        From :func:`lmforms.engine.sums.sums_of_rows.choose_scaling`; chunks of one model share it.
 
     Raises
     ------

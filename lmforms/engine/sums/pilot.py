@@ -18,10 +18,10 @@ PILOT_SWEEPS = 3
 """Sweeps over the grouping factors at most."""
 
 SLOW_SWEEP = 0.5
-"""A sweep that leaves more than this share of every column's sum of squares is the last …"""
+"""A sweep that leaves more than this share of every column's sum of squares is the last."""
 
 NEGLIGIBLE_COLUMN = 1e-8
-"""… where columns of which less than this share is left do not count."""
+"""Columns of which less than this share is left do not ask for another sweep."""
 
 RELATIVE_RIDGE = 1e-3
 """Added to a level's moments, relative to their size. A level with too few or nearly dependent

@@ -22,7 +22,7 @@ from ...covariance import Covariance, Invariance
 from ...errors import NumericalError
 from ...support.arrays import FloatArray, LinearMap
 from ..exact_fit import resolution
-from ..linalg.column_sizes import (
+from ..linalg.stable_columns import (
     constant_columns,
     least_squares,
     root_mean_squares,
@@ -100,7 +100,7 @@ class Scaling:
         s.
     shift : float
         Subtracted from the response before anything else, see
-        :func:`~lmforms.engine.linalg.column_sizes.subtract_shift`.
+        :func:`~lmforms.engine.linalg.stable_columns.subtract_shift`.
     shift_beta : ndarray (p,)
         What the shift adds to the coefficients of X.
     resolution : float

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..control import Control
 from ..errors import ArgumentError, MemoryLimitError
-from .factor import Path, System
+from .factor import FactorMethod, System
 from .iterative import IterativeSystem
 from .sums.cross_products import CrossProducts
 
@@ -37,7 +37,7 @@ def analyse(cp: CrossProducts, control: Control) -> System | IterativeSystem:
     if control.factor == "cg":
         return _iterative_on_request(cp)
     if control.factor != "auto" or _columns_beside_largest(cp) <= ALWAYS_EXACT_COLUMNS:
-        return _exact_if_it_fits(cp, control.factor, control.memory)
+        return _by_factor_if_it_fits(cp, control.factor, control.memory)
     iterative = IterativeSystem(cp)
     if iterative.is_separate():
         return System(cp, "auto", control.memory)
@@ -49,11 +49,13 @@ def analyse(cp: CrossProducts, control: Control) -> System | IterativeSystem:
         return iterative
 
 
-def _exact_if_it_fits(cp: CrossProducts, path: Path, memory: int) -> System | IterativeSystem:
+def _by_factor_if_it_fits(
+    cp: CrossProducts, method: FactorMethod, memory: int
+) -> System | IterativeSystem:
     try:
-        return System(cp, path, memory)
+        return System(cp, method, memory)
     except MemoryLimitError:
-        if path != "auto":
+        if method != "auto":
             raise
         iterative = IterativeSystem(cp)
         if iterative.is_separate():

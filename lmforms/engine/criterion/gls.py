@@ -13,7 +13,7 @@ from ..linalg.batched import cross
 
 
 @dataclass(frozen=True, eq=False)
-class Profiled:
+class GLSFit:
     """The least-squares fit under V₀.
 
     Attributes
@@ -33,7 +33,7 @@ class Profiled:
     inverse_root_x: FloatArray
 
     @property
-    def contrast(self) -> FloatArray:
+    def to_residual(self) -> FloatArray:
         """(p + 1, 1): [X y] times it is y − Xβ̂."""
         return np.append(-self.beta, 1.0)[:, None]
 
@@ -53,7 +53,7 @@ class Profiled:
         return float(value)
 
 
-def profiled(moments: FloatArray, nu: int) -> Profiled:
+def gls_fit(moments: FloatArray, nu: int) -> GLSFit:
     """Least squares from [X y]'V₀⁻¹[X y].
 
     Raises
@@ -71,10 +71,12 @@ def profiled(moments: FloatArray, nu: int) -> Profiled:
     r2 = float(moments[p, p] - half @ half)
     if not (isfinite(r2) and r2 > 0):
         raise NumericalError("the penalised residual sum of squares is not positive.")
-    return Profiled(inverse_root_x @ half, r2, nu, inverse_root_x)
+    return GLSFit(inverse_root_x @ half, r2, nu, inverse_root_x)
 
 
-def marginal_moments(rr: FloatArray, zr: Blocks, v: Blocks, q: Blocks, u: Blocks) -> FloatArray:
+def marginal_moments(
+    rr: FloatArray, zr: Blocks, v: Blocks, marginal: Blocks, u: Blocks
+) -> FloatArray:
     """R'V₀⁻¹R = E'E + U'U with E = R* − Zv and U = Λ'Z'E: sums of squares, no difference.
 
     It is least for the exact U, so that an error in U counts squared.
@@ -83,11 +85,11 @@ def marginal_moments(rr: FloatArray, zr: Blocks, v: Blocks, q: Blocks, u: Blocks
     ----------
     rr : ndarray (r, r)
         R*'R*.
-    zr, v, q : sequence of ndarray (q, k, r)
+    zr, v, marginal : sequence of ndarray (q, k, r)
         Z'R*, v, and Z'E = Z'V₀⁻¹R.
     u : sequence of ndarray (q, k, r)
     """
     total = rr.copy()
-    for z, x, e, y in zip(zr, v, q, u, strict=True):
+    for z, x, e, y in zip(zr, v, marginal, u, strict=True):
         total += cross(y, y) - cross(z, x) - cross(x, e)
     return np.asarray(0.5 * (total + total.T))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmforms.engine.linalg.column_sizes import least_squares, triangular_root
+from lmforms.engine.linalg.stable_columns import least_squares, triangular_root
 
 KINDS = ["apart", "close", "dependent", "zero column", "wide", "one", "none"]
 
