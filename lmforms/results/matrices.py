@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ..data.design import Design
+from ..data.design_rows import own_rows
 from ..data.random_design import random_names, term_columns
-from ..data.rows import own_rows
 from ..errors import ModelError
 from ..support.arrays import FloatArray, IntArray
 from .quantities import params, relative_factors, residuals
