@@ -54,5 +54,5 @@ def main(jobs: dict[str, Callable[[float], dict[str, Any]]], script: str, about:
     for name in options.jobs or list(jobs):
         command = [sys.executable, script, name, "--here"] + ["--small"] * options.small
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        found[name] = json.loads(done.stdout.splitlines()[-1])
+        found[name] = {**json.loads(done.stdout.splitlines()[-1]), "date": found["date"]}
     print(json.dumps(found, indent=1))

@@ -269,8 +269,10 @@ def many(found: Results) -> str:
     text = "## Many responses, markers, animals\n\n"
     if "error" in found:
         return text + f"Failed: {found['error']}\n"
+    done = [found[name] for name in MANY if name in found]
+    dates = " and ".join(sorted({got.get("date", found["date"]) for got in done}))
     text += (
-        f"`python benchmarks/many.py`, {found['date']}. *Times faster* is against `lmer` on one "
+        f"`python benchmarks/many.py`, {dates}. *Times faster* is against `lmer` on one "
         "of them, times their number; for markers `lmer(relationship=)` decomposes K each time.\n\n"
     )
     lines = []
