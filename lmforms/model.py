@@ -227,7 +227,7 @@ def state_at(
             priors=priors_of(model.design, model.relationship),
             at=by_group,
         )
-    return _state(model, fitted, response, control, method)
+    return _state(model, fitted, response, control, method, optimized=False)
 
 
 def _has_correlated_effects(design: Design) -> bool:
@@ -241,6 +241,7 @@ def _state(
     response: FloatArray,
     control: Control,
     method: str,
+    optimized: bool = True,
 ) -> FitState:
     return FitState(
         design=model.design,
@@ -250,6 +251,7 @@ def _state(
         control=control,
         method=method,
         refit=model._refit,
+        optimized=optimized,
     )
 
 

@@ -21,8 +21,20 @@ LARGEST_INVERSE = 20_000
 """Largest K that is inverted as a dense matrix."""
 
 
-def priors_of(design: Design, relationship: Mapping[str, Relationship]) -> list[Prior]:
+def priors_of(
+    design: Design,
+    relationship: Mapping[str, Relationship],
+    need: str = "correlated effects need",
+    remedy: str = " Write `||` in place of `|`.",
+) -> list[Prior]:
     """One prior for each grouping factor; none if all levels are independent.
+
+    Parameters
+    ----------
+    design : Design
+    relationship : mapping of str to Relationship
+    need, remedy : str
+        What needs the inverse, and what else to do, for the message.
 
     Raises
     ------
@@ -37,7 +49,9 @@ def priors_of(design: Design, relationship: Mapping[str, Relationship]) -> list[
         try:
             priors.append(Identity() if known is None else Precision(_precision(known.form)))
         except RelationshipError as exc:
-            raise RelationshipError(f"relationship of `{group.name}`: {exc}") from None
+            raise RelationshipError(
+                f"relationship of `{group.name}`: {need} the inverse of K, which {exc}{remedy}"
+            ) from None
     return priors
 
 
@@ -49,14 +63,12 @@ def _precision(form: Representation) -> Any:
         return form.matrix
     if form.q > LARGEST_INVERSE:
         raise RelationshipError(
-            f"correlated effects need the inverse of K, which has {form.q:,} levels. Give its "
-            "sparse precision, by Relationship.from_precision, or write `||` in place of `|`."
+            f"has {form.q:,} levels: give its sparse precision, by Relationship.from_precision."
         )
     values, vectors = np.linalg.eigh(form.dense())
     if values[0] <= LEAST_EIGENVALUE_RATIO * values[-1]:
         left_out = int((values <= LEAST_EIGENVALUE_RATIO * values[-1]).sum())
         raise RelationshipError(
-            f"correlated effects need the inverse of K, which is singular: {left_out} of its "
-            f"{form.q:,} directions have no variance. Write `||` in place of `|`."
+            f"is singular: {left_out} of its {form.q:,} directions have no variance."
         )
     return sp.csc_matrix((vectors / values) @ vectors.T)

@@ -157,7 +157,7 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
         control=contents.control,
         method=contents.method,
     )
-    state = replace(state, estimate=_with_status(state, contents, archive))
+    state = replace(state, estimate=_with_status(state, contents, archive), optimized=True)
     _check_figures(state, contents, archive.array("beta"))
     if contents.has_digest:
         archive.check_digest()

@@ -71,7 +71,7 @@ def test_against_a_dense_maximisation(reml, data, pedigree):
     found = minimize(criterion, fit.theta, (data, A, reml), method="BFGS", options={"gtol": 1e-8})
     assert found.fun > fit.criterion - 1e-8
     other = 1.1 * fit.theta
-    assert fit.criterion_at(other) == pytest.approx(criterion(other, data, A, reml), rel=1e-11)
+    assert fit.at(other).criterion == pytest.approx(criterion(other, data, A, reml), rel=1e-11)
 
 
 def test_effects_of_animals_without_records(fit, data, pedigree):
@@ -126,7 +126,7 @@ def test_diagonal_terms_agree_with_the_variance_components(data, pedigree):
     separate = lf.lmer("y ~ t + (t || animal)", data, relationship={"animal": pedigree})
     together = lf.MixedModel("y ~ t + (t | animal)", data, relationship={"animal": pedigree}).fit()
     at = np.array([separate.theta[0], 0.0, separate.theta[1]])
-    assert together.criterion_at(at) == pytest.approx(separate.criterion, abs=1e-8)
+    assert together.at(at).criterion == pytest.approx(separate.criterion, abs=1e-8)
     assert together.criterion < separate.criterion + 1e-8
 
 
@@ -137,6 +137,21 @@ def test_another_response(fit, data, pedigree):
     assert again.criterion == pytest.approx(whole.criterion, abs=1e-7)
 
 
+def test_matrices_write_the_model_out(fit, data, pedigree):
+    m = fit.matrices
+    np.testing.assert_allclose(m.y, m.X @ m.beta + m.Z @ m.b + m.e, rtol=1e-10)
+    np.testing.assert_allclose(m.b, m.Lambda @ m.u, rtol=1e-7, atol=1e-9)
+    permuted = (m.P @ m.A @ m.P.T).toarray()
+    np.testing.assert_allclose((m.L @ m.L.T).toarray(), permuted, rtol=1e-10, atol=1e-10)
+    V, _ = covariance(fit.theta, data, pedigree.relationship())
+    np.testing.assert_allclose(m.V, fit.scale * V, rtol=1e-8, atol=1e-9)
+    wanted = m.X.T @ np.linalg.solve(V, m.X)
+    np.testing.assert_allclose(m.R_X.T @ m.R_X, wanted, rtol=1e-8)
+    assert fit.deviance_terms().loc["‖u‖²", "value"] == pytest.approx(
+        float(m.u @ (m.Q @ m.u)), rel=1e-6
+    )
+
+
 def test_what_is_refused(data, pedigree, tmp_path, fit):
     ones = pd.DataFrame(np.ones((40, 40)), index=range(40), columns=range(40))
     with pytest.raises(RelationshipError, match=r"`animal`.*singular.*`\|\|`"):
@@ -145,7 +160,5 @@ def test_what_is_refused(data, pedigree, tmp_path, fit):
         lf.lmer(FORMULA, data, relationship={"animal": pedigree}, control=lf.Control(factor="cg"))
     with pytest.raises(ModelError, match="relationship"):
         fit.save(tmp_path / "fit.lmf")
-    with pytest.raises(ModelError, match="relationship"):
-        fit.matrices  # noqa: B018
     with pytest.raises(ModelError, match=r"\|\|"):
         lf.lmer(FORMULA, data, relationship={"animal": pedigree}, method="em")

@@ -178,8 +178,8 @@ def test_forms_of_one_covariance_give_one_fit(animals):
     left, right = (f.random_effects["animal"].sort_index() for f in (by_frame, by_precision))
     np.testing.assert_allclose(left, right, atol=1e-6)
     np.testing.assert_allclose(
-        by_frame.criterion_at(by_frame.theta * 1.1),
-        by_precision.criterion_at(by_frame.theta * 1.1),
+        by_frame.at(by_frame.theta * 1.1).criterion,
+        by_precision.at(by_frame.theta * 1.1).criterion,
         atol=1e-8,
     )
     new = pd.DataFrame({"x": [0.0], "animal": [1], "herd": ["3"]})  # a parent without records
