@@ -205,7 +205,7 @@ def _fit(args: argparse.Namespace) -> str:
 
 def _roles(bound: BoundFormula) -> tuple[set[str], set[str]]:
     """Columns that are labels in a formula, and columns that may be numbers (or both)."""
-    from .formula.factors import factor_columns, factors_of, label_columns
+    from .formula.formulaic_factors import factor_columns, factors_of, label_columns
 
     sides = [bound.response, bound.fixed, *bound.offsets, *(t.expression for t in bound.random)]
     grouping = {f for term in bound.random for f in term.group}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from .errors import ArgumentError
-from .support.arguments import named_arguments, number, one_of, positive, shown, whole
+from .support.arguments import named_arguments, number, one_of, positive, short_repr, whole_number
 
 Solver = Literal["auto", "dense", "sparse", "cholmod", "superlu", "cg"]
 
@@ -72,11 +72,13 @@ class Control:
     def __post_init__(self) -> None:
         checked = {
             "factor": one_of("Control: factor", self.factor, get_args(Solver)),
-            "max_evaluations": whole("Control: max_evaluations", self.max_evaluations, least=1),
+            "max_evaluations": whole_number(
+                "Control: max_evaluations", self.max_evaluations, least=1
+            ),
             "tolerance": positive("Control: tolerance", self.tolerance),
             "singular": number("Control: singular", self.singular, least=0.0),
             "memory": int(positive("Control: memory", self.memory)),
-            "seed": whole("Control: seed", self.seed),
+            "seed": whole_number("Control: seed", self.seed),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -86,4 +88,4 @@ def control_of(value: Any) -> Control:
     """The options, or the default ones."""
     if value is None or isinstance(value, Control):
         return value or Control()
-    raise ArgumentError(f"control must be a lmforms.Control, not {shown(value)}.")
+    raise ArgumentError(f"control must be a lmforms.Control, not {short_repr(value)}.")

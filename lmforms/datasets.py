@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from .errors import ArgumentError, DataError
-from .support.arguments import named_arguments, shown
+from .support.arguments import named_arguments, short_repr
 
 __all__ = ["ColumnInfo", "DatasetInfo", "info", "list", "load"]
 
@@ -239,7 +239,7 @@ def info(name: str) -> DatasetInfo:
 
 def _canonical(name: str) -> str:
     if not isinstance(name, str):
-        raise ArgumentError(f"name must be that of a data set, not {shown(name)}.")
+        raise ArgumentError(f"name must be that of a data set, not {short_repr(name)}.")
     names = _names()
     key = name.lower()
     if key in names:

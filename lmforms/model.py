@@ -29,7 +29,7 @@ from .results.state import FitState
 from .support.arguments import flag, named_arguments, one_of
 from .support.arrays import FloatArray
 from .support.caller import caller_depth
-from .support.other_packages import refuse_method, refuse_options
+from .support.foreign_arguments import refuse_method, refuse_options
 
 if TYPE_CHECKING:
     from .varcomp.component_estimate import ComponentEstimate
@@ -96,7 +96,7 @@ class MixedModel:
         relationship: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> None:
-        read = read_formula_data(
+        formula_data = read_formula_data(
             formula,
             data,
             weights=weights,
@@ -105,8 +105,8 @@ class MixedModel:
             missing=missing,
             context=context,
         )
-        self.formula = read.formula
-        self.design, self.relationship = related_design(read, relationship)
+        self.formula = formula_data.formula
+        self.design, self.relationship = related_design(formula_data, relationship)
 
     @named_arguments
     def fit(

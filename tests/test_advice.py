@@ -354,13 +354,13 @@ case(
 case(
     "infinite",
     lambda: lmer("y ~ log(x) + (1 | g)", DATA.assign(x=[0, *range(1, N)])),
-    "mend or drop",
+    "correct or drop",
     lambda: lmer("y ~ log(x) + (1 | g)", DATA.assign(x=[0, *range(1, N)])[1:]),
 )
 case(
     "infinite offset",
     lambda: lmer(offset=[np.inf] * N),
-    "mend or drop",
+    "correct or drop",
     lambda: lmer(offset=[0.5] * N),
 )
 case(
@@ -1120,7 +1120,7 @@ case(
     "alone",
     lambda: lf.mme.equations(_MODEL, variances={"g": 1.0, "Residual": 1.0}),
 )
-case("infinite markers", lambda: gwas(markers=_HOLES.fillna(np.inf)), "mend or drop", gwas)
+case("infinite markers", lambda: gwas(markers=_HOLES.fillna(np.inf)), "correct or drop", gwas)
 case("forms too early", lambda: form(max_iter=1), "max_iter", lambda: form(max_iter=500))
 case("no matrix", lambda: form(X=[]), "give one, or several", lambda: form(X=[_X]))
 case("None", lambda: form(Y=None), "pass an array", lambda: form(Y=_R.to_numpy()))

@@ -18,7 +18,7 @@ NOTABLE_SHARE = 0.1
 """An unexplained share of a part that is worth a note."""
 
 
-class Likeness(NamedTuple):
+class PartComparison(NamedTuple):
     """Statistics of one part of the model and its counterpart, with the weights of the model.
 
     Attributes
@@ -44,7 +44,9 @@ class Likeness(NamedTuple):
     rms_difference: float
 
 
-def likeness(model: FloatArray, form: FloatArray, w: FloatArray | None = None) -> Likeness:
+def compare_parts(
+    model: FloatArray, form: FloatArray, w: FloatArray | None = None
+) -> PartComparison:
     """Compare two parts of the same rows.
 
     Parameters
@@ -55,7 +57,7 @@ def likeness(model: FloatArray, form: FloatArray, w: FloatArray | None = None) -
 
     Examples
     --------
-    >>> same = likeness(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
+    >>> same = compare_parts(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]))
     >>> same.correlation.__round__(6), same.explained.__round__(6), same.rms_difference
     (1.0, 1.0, 1.0)
     """
@@ -68,7 +70,7 @@ def likeness(model: FloatArray, form: FloatArray, w: FloatArray | None = None) -
         if sd_b > 0:
             correlation = float(np.average((model - a) * (form - b), weights=w)) / (sd_a * sd_b)
     rms = float(np.sqrt(np.average(gap**2, weights=w)))
-    return Likeness(a, b, sd_a, sd_b, correlation, explained, rms)
+    return PartComparison(a, b, sd_a, sd_b, correlation, explained, rms)
 
 
 def _spread(x: FloatArray, mean: float, w: FloatArray | None) -> float:
@@ -89,12 +91,12 @@ def parts_cancel(first: FloatArray, second: FloatArray) -> bool:
     return float(np.sum(first**2) + np.sum(second**2)) > CANCELLING_RATIO * whole
 
 
-def parts_exchanged(fixed: Likeness, fitted: Likeness) -> bool:
+def parts_exchanged(fixed: PartComparison, fitted: PartComparison) -> bool:
     """Whether model and form differ in the fixed part and agree in the sum of both parts.
 
     Examples
     --------
-    >>> part = Likeness(0.0, 0.0, 1.0, 1.0, 0.6, 0.3, 0.9)
+    >>> part = PartComparison(0.0, 0.0, 1.0, 1.0, 0.6, 0.3, 0.9)
     >>> parts_exchanged(part, part._replace(explained=0.99)), parts_exchanged(part, part)
     (True, False)
     """

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..data.design_rows import own_rows
 from ..data.random_design import random_names
-from ..data.rows import own_rows
 from ..errors import ModelError
 from ..latent.constant_columns import constant_values
 from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
-from ..latent.inputs import Block, modalities
+from ..latent.input_matrices import LabelledMatrix, modalities
 from ..latent.modalities import Modalities, Side, squared_norm
 from ..support.arrays import FloatArray
 
@@ -132,9 +132,9 @@ def fit_form(
     ArgumentError, DataError, ModelError
     """
     blocks = (
-        Block("Y", Side.RESPONSE, inputs.weighted(Y), inputs.index, names),
-        Block("X", Side.FIXED, inputs.weighted(inputs.X), inputs.index, inputs.x_names),
-        Block("Z", Side.RANDOM, inputs.weighted(inputs.Z), inputs.index, inputs.z_names),
+        LabelledMatrix("Y", Side.RESPONSE, inputs.weighted(Y), inputs.index, names),
+        LabelledMatrix("X", Side.FIXED, inputs.weighted(inputs.X), inputs.index, inputs.x_names),
+        LabelledMatrix("Z", Side.RANDOM, inputs.weighted(inputs.Z), inputs.index, inputs.z_names),
     )
     data = modalities(blocks)
     check_sizes(data, [b.name for b in blocks], 1)

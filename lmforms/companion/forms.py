@@ -14,10 +14,10 @@ import pandas as pd
 from ..data.random_design import random_part
 from ..errors import ArgumentError, ConvergenceWarning, DataError, listed, near_matches
 from ..latent import LinearMixedForm
-from ..support.arguments import named_arguments, shown
+from ..support.arguments import named_arguments, short_repr
 from ..support.arrays import FloatArray
 from ..support.caller import caller_depth
-from .comparison import Likeness, likeness
+from .comparison import PartComparison, compare_parts
 from .display import as_html, as_text
 from .form_inputs import FormInputs, fit_form
 from .notes import notes_of
@@ -119,7 +119,7 @@ class Forms:
         -------
         list of matplotlib Axes
         """
-        from ..plot.companion import companion as draw
+        from ..plot.form_comparison import companion as draw
 
         return draw(self, response=response, ax=ax)
 
@@ -128,7 +128,7 @@ class Forms:
         if not isinstance(name, Hashable) or name not in set(self.responses):
             known = [str(r) for r in self.responses]
             raise ArgumentError(
-                f"there is no response {shown(name)}.{near_matches(str(name), known)} "
+                f"there is no response {short_repr(name)}.{near_matches(str(name), known)} "
                 f"Those of the form: {listed(known)}."
             )
         return frame.loc[name] if self.stacked else frame
@@ -238,11 +238,11 @@ def _table(rows: pd.DataFrame, w: FloatArray | None) -> pd.DataFrame:
     """One line for each of `PARTS`, over the rows known to both."""
     known = (rows["y"] + rows["fixed"]).notna().to_numpy()
     if not known.any():
-        return pd.DataFrame(np.nan, index=list(PARTS), columns=list(Likeness._fields))
+        return pd.DataFrame(np.nan, index=list(PARTS), columns=list(PartComparison._fields))
     rows = rows[known]
     w = None if w is None else w[known]
     rows = rows.assign(
         fitted=rows["fixed"] + rows["random"], fitted_form=rows["fixed_form"] + rows["random_form"]
     )
-    lines = [likeness(rows[p].to_numpy(), rows[f"{p}_form"].to_numpy(), w) for p in PARTS]
+    lines = [compare_parts(rows[p].to_numpy(), rows[f"{p}_form"].to_numpy(), w) for p in PARTS]
     return pd.DataFrame(lines, index=list(PARTS))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..latent import LinearMixedForm
 from ..support.arrays import FloatArray
-from .comparison import Likeness, parts_cancel, parts_exchanged
+from .comparison import PartComparison, parts_cancel, parts_exchanged
 from .form_inputs import FormInputs, uneven_ratio
 
 LITTLE_EXPLAINED = 0.5
@@ -73,5 +73,5 @@ def notes_of(
     return tuple(notes)
 
 
-def _line(table: pd.DataFrame, part: str) -> Likeness:
-    return Likeness(*table.loc[part])
+def _line(table: pd.DataFrame, part: str) -> PartComparison:
+    return PartComparison(*table.loc[part])

@@ -73,6 +73,11 @@ class Covariance(ABC):
     def covariances(self) -> list[tuple[int, int]]:
         """Pairs (i, j), i < j, whose covariance the structure estimates."""
 
+    @property
+    def independent(self) -> bool:
+        """Whether the random effects of a level are independent of each other."""
+        return not self.covariances()
+
     # --- what it may define, to be fitted better ------------------------------------------
 
     def root_theta(self, root: FloatArray) -> FloatArray:

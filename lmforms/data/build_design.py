@@ -17,21 +17,21 @@ from ..formula.terms import BoundFormula
 from ..residual import Independent, Weighted
 from ..support.arrays import BoolArray, FloatArray
 from ..support.caller import caller_depth
-from ..support.table import Table
+from ..support.column_table import Table
 from .design import Design
 from .frame import report_dropped
 from .random_terms import check_sizes, random_parts
 from .read import FormulaData
 
 
-def build_design(read: FormulaData, *, related: Collection[str] = ()) -> Design:
+def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) -> Design:
     """Evaluate every part of the formula on its frame.
 
     Parameters
     ----------
-    read : FormulaData
+    formula_data : FormulaData
     related : collection of str
-        Grouping factors whose levels have a known covariance: one row for each will do.
+        Grouping factors whose levels have a known covariance. Their levels may have one row each.
 
     Raises
     ------
@@ -42,20 +42,20 @@ def build_design(read: FormulaData, *, related: Collection[str] = ()) -> Design:
     -----
     MissingDataWarning, RankWarning
     """
-    bound, frame = read.bound, read.frame
-    parts = _evaluate(read, frame.table)
+    bound, frame = formula_data.bound, formula_data.frame
+    parts = _evaluate(formula_data, frame.table)
     in_model = np.ones(frame.table.n, dtype=bool)
     absent = _undefined(parts)
     if absent:
         in_model = ~np.logical_or.reduce(list(absent.values()))
-        report_dropped(~in_model, absent, read.missing)
+        report_dropped(~in_model, absent, formula_data.missing)
         settled = frame.with_categories_of(in_model)
         if settled is not frame:  # a level that only these rows had has no column
-            parts = _evaluate(read, settled.table)
+            parts = _evaluate(formula_data, settled.table)
         parts = parts.subset(in_model)
     offset = frame.extra.get("offset", np.zeros(len(in_model)))[in_model]
     if not np.isfinite(offset).all():
-        raise DataError("offset is infinite in some rows: mend or drop them.")
+        raise DataError("offset is infinite in some rows: correct or drop them.")
     for matrix in parts.offsets:
         offset = offset + matrix.values[:, 0]
     weights = frame.extra.get("weights")
@@ -64,7 +64,7 @@ def build_design(read: FormulaData, *, related: Collection[str] = ()) -> Design:
     groups, terms = random_parts(bound, parts.random, parts.labels)
     check_sizes(groups, terms, bound.random, len(y), related)
     design = Design(
-        formula_data=read,
+        formula_data=formula_data,
         in_model=in_model,
         y=y,
         offset=offset,
@@ -105,9 +105,9 @@ class _Parts:
         )
 
 
-def _evaluate(read: FormulaData, table: Table) -> _Parts:
-    evaluator = Evaluator(table, read.scope, read.contrasts)
-    bound, formula = read.bound, read.bound.formula
+def _evaluate(formula_data: FormulaData, table: Table) -> _Parts:
+    evaluator = Evaluator(table, formula_data.scope, formula_data.contrasts)
+    bound, formula = formula_data.bound, formula_data.bound.formula
     offsets = [
         evaluator.matrix(parsed, part, "the offset")
         for parsed, part in zip(bound.offsets, formula.offsets, strict=True)
@@ -140,7 +140,7 @@ def _undefined(parts: _Parts) -> dict[str, BoolArray]:
             row, column = np.argwhere(infinite)[0]
             raise DataError(
                 f"`{matrix.names[column]}` is infinite in {int(infinite.sum())} rows "
-                f"(the first is row {row} of those used): mend or drop them."
+                f"(the first is row {row} of those used): correct or drop them."
             )
         for j in np.flatnonzero(np.isnan(matrix.values).any(axis=0)):
             absent[matrix.names[j]] = np.isnan(matrix.values[:, j])

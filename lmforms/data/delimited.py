@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ColumnError, DataError, near_matches
 from .file_dialect import MISSING, Dialect, option_text
 from .label_messages import named
-from .numerals import commas_in, has_decimal_commas, is_number, non_numeric_entries
+from .numeric_text import commas_in, has_decimal_commas, is_number, non_numeric_entries
 from .text_files import TextFile, is_utf8
 
 if TYPE_CHECKING:

@@ -33,8 +33,6 @@ class RandomTerm:
         The basis (n, k) and how it was made.
     covariance : Covariance
         Its structure.
-    structure : str
-        Name of the structure.
     """
 
     label: str
@@ -42,7 +40,6 @@ class RandomTerm:
     columns: tuple[str, ...]
     matrix: TermMatrix
     covariance: Covariance
-    structure: str
 
 
 @dataclass(frozen=True, eq=False)

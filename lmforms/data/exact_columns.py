@@ -1,4 +1,6 @@
-"""One column of any library as a pandas Series that holds exactly the same values.
+"""Reading: one column of any library as a pandas Series that holds exactly the same values.
+
+This is the first step; :mod:`.plain_types` converts what is left after rows are dropped.
 
 A column that cannot be held exactly is refused by name. So whole numbers are never converted to
 floats, nanoseconds to microseconds, or labels to text.

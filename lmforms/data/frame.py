@@ -25,11 +25,11 @@ from ..errors import (
 from ..support.arguments import one_of
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.caller import caller_depth
-from ..support.table import MAX_EXACT_INTEGER, Table
+from ..support.column_table import MAX_EXACT_INTEGER, Table
 from .align import in_row_order
 from .exact_columns import exact_column
+from .input_table import column_names, raw_table, row_labels
 from .plain_types import plain_objects, plain_table, used_categories
-from .table import column_names, raw_table, row_labels
 
 Missing = Literal["drop", "raise"]
 

@@ -18,17 +18,17 @@ import pandas as pd
 from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches, shortened
 from ..formula.aliases import unaliased
 from ..formula.evaluator import Evaluator
-from ..formula.factors import columns_of, factor_columns, factors_of, mark_factor
 from ..formula.formula_part import FormulaPart
+from ..formula.formulaic_factors import columns_of, factor_columns, factors_of, mark_factor
 from ..formula.terms import BoundRandomTerm
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from ..support.table import Table
+from ..support.column_table import Table
 from .design import Design, GroupingFactor
+from .design_rows import DesignRows, TermRows
 from .frame import column_or_array, missing_by_column
+from .input_table import column_names, raw_table, row_count
 from .label_messages import named, other_type, values_of
 from .plain_types import plain_table
-from .rows import DesignRows, TermRows
-from .table import column_names, raw_table, row_count
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec
@@ -69,7 +69,7 @@ def new_rows(
     ArgumentError
         An offset is needed, or given without need.
     """
-    read, bound = design.formula_data, design.bound
+    formula_data, bound = design.formula_data, design.bound
     table = _needed_columns(design, data, terms, what)
     given = _given_offset(design, data, offset, what)
     n = len(given)
@@ -77,8 +77,8 @@ def new_rows(
     complete = ~np.logical_or.reduce([np.zeros(n, dtype=bool), *gaps])
     table = _as_fitted(design, plain_table(table.rows(complete), direct=bound.direct_columns), what)
     _check_row_by_row(design, terms, what)
-    contrasts = {name: c for name, c in read.contrasts.items() if name in table}
-    evaluator = Evaluator(table, read.scope, contrasts)
+    contrasts = {name: c for name, c in formula_data.contrasts.items() if name in table}
+    evaluator = Evaluator(table, formula_data.scope, contrasts)
     fixed = evaluator.matrix(design.fixed.spec, bound.formula.fixed, "the fixed part")
     total = np.zeros(table.n)
     for made, part in zip(design.offsets, bound.formula.offsets, strict=True):
@@ -178,8 +178,8 @@ def _as_used(design: Design, name: str) -> pd.Series:
 
 def _check_row_by_row(design: Design, terms: Sequence[int], what: str) -> None:
     """Refuse expressions that mean something else on other rows than those of the fit."""
-    read, bound = design.formula_data, design.bound
-    evaluator = Evaluator(read.frame.table, read.scope, read.contrasts)
+    formula_data, bound = design.formula_data, design.bound
+    evaluator = Evaluator(formula_data.frame.table, formula_data.scope, formula_data.contrasts)
     used: list[tuple[Iterable[Factor], ModelSpec | None, FormulaPart]] = [
         (factors_of(bound.fixed), design.fixed.spec, bound.formula.fixed)
     ]

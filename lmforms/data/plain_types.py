@@ -1,4 +1,7 @@
-"""Columns in the plain types that a model uses: floats, integers, booleans and categories."""
+"""After rows are dropped: columns as floats, integers, booleans or categories, for the model.
+
+The second step, after :mod:`.exact_columns`, which keeps every value as it was given.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from ..support.table import MAX_EXACT_INTEGER, Table
-from .numerals import refuse_missing_marks, refuse_numbers_as_text
+from ..support.column_table import MAX_EXACT_INTEGER, Table
+from .numeric_text import refuse_missing_marks, refuse_numbers_as_text
 
 PLAIN_DTYPES = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
 """Types that stay as they are."""

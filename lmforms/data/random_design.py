@@ -1,4 +1,4 @@
-"""Random effects of a design: names of the columns of Z, columns of each term, Zb."""
+"""Functions that name the columns of Z, find those of each term, and compute Zb."""
 
 from __future__ import annotations
 

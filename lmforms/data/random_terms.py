@@ -64,7 +64,6 @@ def random_parts(
                 columns=matrix.names,
                 matrix=matrix,
                 covariance=STRUCTURES[spec.structure](k=len(matrix.names)),
-                structure=spec.structure,
             )
         )
     groups = []

@@ -16,7 +16,7 @@ from ..formula.scope import Scope
 from ..formula.terms import BoundFormula
 from ..support.caller import caller_variables
 from .frame import Frame, Missing, build_frame, column_or_array
-from .table import column_names
+from .input_table import column_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,8 @@ def read_formula_data(
     --------
     >>> import pandas as pd
     >>> table = pd.DataFrame({"y": [1.0, 2.0, 4.0], "g": ["a", "a", "b"], "other": [0, 0, 0]})
-    >>> read = read_formula_data("y ~ 1 + (1 | g)", table)
-    >>> read.bound.columns, read.frame.table.n
+    >>> formula_data = read_formula_data("y ~ 1 + (1 | g)", table)
+    >>> formula_data.bound.columns, formula_data.frame.table.n
     (('y', 'g'), 3)
     """
     parsed = parse_formula(formula)
@@ -96,7 +96,7 @@ def read_formula_data(
         scope = Scope.implicit(known, bound.free_names)
     else:
         scope = context if isinstance(context, Scope) else Scope(context)
-    codings = _checked_contrasts(contrasts, bound.columns, names)
+    checked_contrasts = _checked_contrasts(contrasts, bound.columns, names)
     extra = {
         "weights": column_or_array("weights", weights, data),
         "offset": column_or_array("offset", offset, data),
@@ -108,13 +108,13 @@ def read_formula_data(
         extra={name: values for name, values in extra.items() if values is not None},
         missing=missing,
     )
-    check_contrasts(codings, frame.table)
+    check_contrasts(checked_contrasts, frame.table)
     return FormulaData(
         formula=parsed,
         bound=bound,
         frame=frame,
         scope=scope,
-        contrasts=codings,
+        contrasts=checked_contrasts,
         offset_column=offset if isinstance(offset, str) else None,
         missing=missing,
     )

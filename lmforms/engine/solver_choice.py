@@ -86,8 +86,8 @@ def _iterative_on_request(cp: CrossProducts) -> IterativeSystem:
     iterative = IterativeSystem(cp)
     if iterative.is_separate():
         raise ArgumentError(
-            "factor='cg': the grouping factors are nested, or fall apart into small sets of "
-            "levels that meet. An exact factor is cheap there and conjugate gradients are slow: "
+            "factor='cg': the grouping factors are nested, or consist of small sets of levels that "
+            "are not connected. An exact factor is cheap there and conjugate gradients are slow: "
             "use factor='auto'."
         )
     return iterative

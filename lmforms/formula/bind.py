@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING
 from ..errors import ColumnError, FormulaError, listed, near_matches, shortened
 from .aliases import aliased, needs_alias, unaliased
 from .expression import parse_code
-from .factors import called_names, columns_of, factor_columns, factors_of, group_name, mark_factor
 from .formula_part import FormulaPart, with_function_aliases
+from .formulaic_factors import (
+    called_names,
+    columns_of,
+    factor_columns,
+    factors_of,
+    group_name,
+    mark_factor,
+)
 from .lexer import Token
 from .parse import MixedFormula
 from .term_algebra import expand

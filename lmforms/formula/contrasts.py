@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError, near_matches
-from ..support.table import Table
+from ..support.column_table import Table
 
 
 def check_contrasts(contrasts: Mapping[str, Any], table: Table) -> None:

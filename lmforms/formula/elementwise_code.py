@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .aliases import aliased
-from .codings import makes_labels
 from .expression import Expression
+from .label_columns import makes_labels
 from .operators import COMPARISONS
 
 

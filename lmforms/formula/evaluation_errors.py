@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ColumnError, DataError, FormulaError, listed, near_matches, shortened
-from ..support.table import Table
+from ..support.column_table import Table
 from .aliases import unaliased
-from .factors import mark_factor
 from .formula_part import FormulaPart
+from .formulaic_factors import mark_factor
 from .transforms import HINTS
 
 if TYPE_CHECKING:

@@ -21,20 +21,20 @@ import pandas as pd
 
 from ..errors import DataError, FormulaError, LmformsError
 from ..support.arrays import FloatArray
-from ..support.table import MAX_EXACT_INTEGER, Table, is_dates
+from ..support.column_table import MAX_EXACT_INTEGER, Table, is_dates
 from .aliases import aliased, needs_alias, unaliased, without_dots
 from .contrasts import contrast_object
 from .elementwise_code import evaluable, stateful_calls
 from .evaluation_errors import evaluation_error, first_sentence
 from .expression import Expression, parse_code
-from .factors import factor_columns, factors_of
 from .formula_part import FormulaPart
-from .materializer import materializer_class, without_warnings
+from .formulaic_factors import factor_columns, factors_of
+from .formulaic_materializer import materializer_class, without_warnings
 from .operators import HELPERS
 from .rowwise import depends_on_other_rows, is_elementwise
 from .scope import Scope
 from .term_matrix import TermMatrix
-from .transforms import language
+from .transforms import built_in_names
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
@@ -140,7 +140,7 @@ class Evaluator:
             return None if name in self.table else self._scope.get(name)
         if isinstance(node, ast.Attribute):
             owner = self.resolve(expression, node.value)
-            if isinstance(owner, ModuleType) or owner is language()["contr"]:
+            if isinstance(owner, ModuleType) or owner is built_in_names()["contr"]:
                 return getattr(owner, node.attr, None)
         return None
 

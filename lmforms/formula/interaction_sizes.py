@@ -22,7 +22,8 @@ MAX_MISSING_MARGINS = 64
 columns grows with their square."""
 
 MAX_COLUMN_BYTES = 8 * 2**30
-"""Bytes that the columns of one part of the formula may take, as :attr:`lmforms.Control.memory`."""
+"""Bytes (8 GiB) that the columns of interactions in one part of the formula may take. It is fixed:
+`Control.memory` does not change it."""
 
 
 def check_size(terms: Sequence[Term], evaluated: Mapping[str, Any], n: int) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from ..support.arrays import AnyArray, IndexArray
-from ..support.table import Table
+from ..support.column_table import Table
 from .aliases import unaliased
-from .codings import LABEL_FUNCTIONS
 from .expression import INFIX
+from .label_columns import LABEL_FUNCTIONS
 
 ROUNDING_SHARE = 1e-8
 """Largest difference between values on some and on all rows that counts as rounding, relative to

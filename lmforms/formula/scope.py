@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from .aliases import unaliased
-from .transforms import FALLBACKS, language
+from .transforms import FALLBACKS, built_in_names
 
 
 class Scope(Mapping[str, Any]):
@@ -25,7 +25,7 @@ class Scope(Mapping[str, Any]):
 
     def __init__(self, given: Mapping[str, Any] | None = None, *, python: bool = True) -> None:
         self.given = {} if given is None else dict(given)
-        self._layers = [self.given, language(), FALLBACKS]
+        self._layers = [self.given, built_in_names(), FALLBACKS]
         if python:
             self._layers.append({k: v for k, v in vars(builtins).items() if k[0] != "_"})
 
@@ -36,7 +36,7 @@ class Scope(Mapping[str, Any]):
         So a ``from math import log``, or a variable called ``C``, breaks no formula; to
         replace a transform, give it by ``context=``.
         """
-        taken = language()
+        taken = built_in_names()
         return cls({n: variables[n] for n in names if n in variables and n not in taken})
 
     def __getitem__(self, name: str) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .aliases import unaliased
-from .factors import factors_of
+from .formulaic_factors import factors_of
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec

@@ -1,9 +1,7 @@
 """A mixed-model formula as formulaic's terms, once the columns of the data are known.
 
 :mod:`lmforms.formula.parse` splits the text, :mod:`lmforms.formula.bind` parses the parts, and
-:mod:`lmforms.formula.evaluator` makes matrices of them. Apart from these only
-:mod:`lmforms.formula.materializer`, :mod:`lmforms.formula.contrasts`,
-:mod:`lmforms.formula.transforms` and :mod:`lmforms.storage.safe_calls` import formulaic.
+:mod:`lmforms.formula.evaluator` makes matrices of them.
 """
 
 from __future__ import annotations
@@ -11,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .factors import group_name
 from .formula_part import FormulaPart
+from .formulaic_factors import group_name
 from .parse import MixedFormula
 
 if TYPE_CHECKING:

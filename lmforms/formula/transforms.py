@@ -238,7 +238,7 @@ def natural_knots(
 
 
 @cache
-def language() -> dict[str, Any]:
+def built_in_names() -> dict[str, Any]:
     """What names mean in every formula, unless ``context=`` or a column has them."""
     from formulaic.transforms import TRANSFORMS, C
 

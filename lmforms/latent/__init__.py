@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from .derived_quantities import FormIdentity
 from .form import LinearMixedForm
+from .form_status import FormStatus
 from .objective import Codes
 from .rank_choice import choose_rank
-from .status import FormStatus
 
 __all__ = ["Codes", "FormIdentity", "FormStatus", "LinearMixedForm", "choose_rank"]

@@ -17,8 +17,11 @@ import numpy.typing as npt
 
 from ..support.arrays import FloatArray
 
-HISTORY = 8  # pairs (θ, g(θ)) that are kept; more gain little and cost a copy of θ each
-CUTOFF = 1e-10  # of singular values in the least-squares problem for the combination
+HISTORY = 8
+"""Number of pairs (θ, g(θ)) that are kept; more gain little and cost a copy of θ each."""
+
+SINGULAR_VALUE_CUTOFF = 1e-10
+"""Relative cutoff of singular values in the least-squares problem for the combination of steps."""
 
 
 Arrays = tuple[FloatArray, ...]
@@ -38,8 +41,8 @@ class Descent(NamedTuple):
         Accelerated sweeps, and proposals that were refused.
     enough : bool
         Whether a test of convergence was met.
-    settled : bool
-        Whether it ended as the objective no longer falls in floating point.
+    cannot_fall : bool
+        Whether it ended because the objective cannot fall any more in floating point.
     """
 
     point: Any
@@ -48,7 +51,7 @@ class Descent(NamedTuple):
     accelerated: int
     rejected: int
     enough: bool
-    settled: bool
+    cannot_fall: bool
 
 
 def descend(
@@ -58,7 +61,7 @@ def descend(
     scales: npt.ArrayLike,
     enough: Callable[[float, float], bool],
     max_iter: int,
-    patience: int = 1,
+    small_decreases: int = 1,
     as_arrays: Callable[[Any], Arrays] = tuple,
     from_arrays: Callable[[Arrays, Any], Any] = lambda proposed, plain: proposed,
 ) -> Descent:
@@ -79,7 +82,7 @@ def descend(
     enough : callable
         From the objective and its last decrease to whether to stop.
     max_iter : int
-    patience : int
+    small_decreases : int
         How many times in a row `enough` must be true.
     as_arrays : callable
         From θ to unconstrained arrays.
@@ -95,7 +98,7 @@ def descend(
     """
     rule = Anderson(scales)
     value, found = evaluate(point)
-    trace, accelerated, rejected, agreed = [value], 0, 0, 0
+    trace, accelerated, rejected, in_a_row = [value], 0, 0, 0
     for _ in range(max_iter):
         plain = sweep(found)
         proposed = rule.propose(as_arrays(point), as_arrays(plain))
@@ -115,8 +118,8 @@ def descend(
             return Descent(point, found, trace, accelerated, rejected, True, True)
         fall, value, point, found = value - fresh, fresh, following, after
         trace.append(value)
-        agreed = agreed + 1 if enough(value, fall) else 0
-        if agreed == patience:
+        in_a_row = in_a_row + 1 if enough(value, fall) else 0
+        if in_a_row == small_decreases:
             return Descent(point, found, trace, accelerated, rejected, True, False)
     return Descent(point, found, trace, accelerated, rejected, False, False)
 
@@ -171,7 +174,9 @@ class Anderson:
         rests = np.stack([f for _, f in self._pairs])
         steps = np.diff(rests, axis=0)
         gram = steps @ steps.T
-        weights = np.linalg.pinv(gram, rcond=CUTOFF, hermitian=True) @ (steps @ rests[-1])
+        weights = np.linalg.pinv(gram, rcond=SINGULAR_VALUE_CUTOFF, hermitian=True) @ (
+            steps @ rests[-1]
+        )
         found = images[-1] - self._direction * (weights @ np.diff(images, axis=0))
         return self._split(found, end) if np.isfinite(found).all() else None
 

@@ -20,15 +20,16 @@ import numpy.typing as npt
 from ..support.arrays import BoolArray, FloatArray
 from .accelerated_descent import descend
 from .canonical import canonical
+from .form_status import ROUNDING_MESSAGE, FormStatus, converged_message, limit_message
 from .modalities import Modalities, row_chunks
 from .normal_equations import masked_gram, solve_each, solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
-from .status import ROUNDING_MESSAGE, FormStatus, converged_message, limit_message
 
-# F is a difference of sums of squares: below this share of them it is rounding.
 OBJECTIVE_FLOOR = 1e-28
-# Two formulas for the same F agree to this share of F and of ‖·‖².
+"""F is a difference of sums of squares: below this share of them it is rounding."""
+
 OBJECTIVE_ROUNDING = 1e-14
+"""Two formulas for the same F agree to this share of F and of ‖·‖²."""
 
 
 class FormEstimate(NamedTuple):
@@ -87,7 +88,7 @@ def loadings_given(data: Modalities, codes: Codes, weights: Weights, ridge: floa
 
 def _crosses(data: Modalities, codes: Codes) -> list[FloatArray]:
     """A_j'C_j (c_j, k) of each modality."""
-    return [part.values.T @ codes.behind(part.side) for part in data]
+    return [part.values.T @ codes.of_side(part.side) for part in data]
 
 
 def _regressed(
@@ -96,7 +97,7 @@ def _regressed(
     """Coefficients of the columns of each modality on its code, given A_j'C_j."""
     found = []
     for part, cross, w in zip(data, crosses, weights):
-        code = codes.behind(part.side)
+        code = codes.of_side(part.side)
         penalty = ridge / w * np.eye(code.shape[1])
         if part.seen is not None:
             found.append(solve_each(masked_gram(code, part.seen) + penalty, cross))
@@ -132,7 +133,7 @@ def codes_given(
         _solve_rows(found, right, data, loadings, weights, own)
     codes = Codes(np.ascontiguousarray(found[:, :k]), np.ascontiguousarray(found[:, k:]))
     inners = [
-        float(np.vdot(product, codes.behind(part.side))) for part, product in zip(data, products)
+        float(np.vdot(product, codes.of_side(part.side))) for part, product in zip(data, products)
     ]
     return codes, objective(data, codes, loadings, weights, ridge, inners)
 
@@ -230,7 +231,7 @@ def minimise(
     if value < trace[-1]:
         trace.append(value)
     message = converged_message(tol) if end.enough else limit_message(max_iter)
-    if end.settled:
+    if end.cannot_fall:
         message = ROUNDING_MESSAGE
     status = FormStatus(end.enough, message, sweeps, end.accelerated, end.rejected)
     return FormEstimate(codes, loadings, tuple(trace), status)

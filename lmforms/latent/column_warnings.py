@@ -10,11 +10,11 @@ import numpy as np
 from ..errors import ConstantColumnWarning, SingularWarning, listed
 from ..support.caller import caller_depth
 from .als import FormEstimate
-from .inputs import Block
-from .likelihood import LEAST_NOISE
+from .form_likelihood import LEAST_NOISE
+from .input_matrices import LabelledMatrix
 
 
-def warn_of_columns(blocks: Sequence[Block], estimates: Sequence[FormEstimate]) -> None:
+def warn_of_columns(matrices: Sequence[LabelledMatrix], estimates: Sequence[FormEstimate]) -> None:
     """Name the columns that any of the estimates has left out or found no noise in.
 
     The estimates are of the same modalities.
@@ -24,7 +24,8 @@ def warn_of_columns(blocks: Sequence[Block], estimates: Sequence[FormEstimate]) 
     ConstantColumnWarning, SingularWarning
     """
     left_out = _named(
-        blocks, [[~np.isnan(c) for c in w.constants] for w in estimates if w.constants is not None]
+        matrices,
+        [[~np.isnan(c) for c in w.constants] for w in estimates if w.constants is not None],
     )
     if left_out:
         warnings.warn(
@@ -34,7 +35,7 @@ def warn_of_columns(blocks: Sequence[Block], estimates: Sequence[FormEstimate]) 
             ConstantColumnWarning,
             stacklevel=caller_depth(),
         )
-    at_floor = _named(blocks, [w.at_floor for w in estimates if w.at_floor is not None])
+    at_floor = _named(matrices, [w.at_floor for w in estimates if w.at_floor is not None])
     if at_floor:
         warnings.warn(
             f"The noise is at its floor, {LEAST_NOISE:g} of a column's mean square, in {at_floor}: "
@@ -46,12 +47,12 @@ def warn_of_columns(blocks: Sequence[Block], estimates: Sequence[FormEstimate]) 
         )
 
 
-def _named(blocks: Sequence[Block], masks: Sequence[Sequence[np.ndarray]]) -> str:
+def _named(matrices: Sequence[LabelledMatrix], masks: Sequence[Sequence[np.ndarray]]) -> str:
     """The columns chosen by any of the masks (of each modality), by modality."""
     if not masks:
         return ""
     found = []
-    for b, of_block in zip(blocks, zip(*masks)):
+    for b, of_block in zip(matrices, zip(*masks)):
         places = np.flatnonzero(np.any(of_block, axis=0))
         if len(places):
             found.append(f"{b.name} ({listed([b.label(int(j)) for j in places])})")

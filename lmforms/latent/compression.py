@@ -17,10 +17,12 @@ import scipy.sparse as sp
 from ..support.arrays import FloatArray, as_dense
 from .modalities import Modalities, Modality
 
-ROWS_PER_COLUMN = 4  # rows for each column from which R is much smaller than D
-# Cross-products and their eigenvectors run near the peak speed of the machine, the thin products of
-# a sweep far below it. R pays if it costs no more multiplications than this many sweeps on D.
+ROWS_PER_COLUMN = 4
+"""Number of rows for each column from which R is much smaller than D."""
+
 SWEEPS_SAVED = 30
+"""Cross-products and their eigenvectors run near the peak speed of the machine, the thin products
+of a sweep far below it. R pays if it costs no more multiplications than this many sweeps on D."""
 
 
 def compressed(data: Modalities, rank: int) -> Modalities | None:

@@ -18,10 +18,10 @@ from ..support.arrays import BoolArray, FloatArray
 from .als import FormEstimate
 from .modalities import Modalities
 
-# A range below this share of the largest entry of its column is no variation. A column whose
-# entries are below this share of the widest range of the other columns is a constant from which
-# the mean was subtracted. Rounding stays below 1e-14 of either, and measurements above 1e-10.
 CONSTANT_RANGE = 1e-12
+"""A range below this share of the largest entry of its column is no variation. A column whose
+entries are below this share of the widest range of the other columns is a constant from which the
+mean was subtracted. Rounding stays below 1e-14 of either, and measurements above 1e-10."""
 
 Constants = tuple[FloatArray, ...]
 """By modality, the constant of each column that does not vary and NaN for the others."""

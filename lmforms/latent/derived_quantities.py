@@ -13,9 +13,9 @@ from .constant_columns import only_rounding
 from .modalities import Modalities, Modality, Side, squared_norm
 from .objective import Codes, Loadings
 
-# Least noise assumed, as a share of a column's mean square: without any noise there would be a
-# division by zero, and with less the systems for the codes would be singular in floating point.
 LEAST_NOISE_SHARE = 1e-10
+"""Least noise assumed, as a share of a column's mean square: without any noise there would be a
+division by zero, and with less the systems for the codes would be singular in floating point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ def form_residual(codes: Codes, loadings: Loadings, sides: tuple[Side, ...]) -> 
     >>> form_residual(Codes(K, H), (np.ones((1, 1)),) * 3, tuple(Side)).share
     0.0
     """
-    terms = [(side, codes.behind(side) @ (L.T @ L)) for side, L in zip(sides, loadings)]
+    terms = [(side, codes.of_side(side) @ (L.T @ L)) for side, L in zip(sides, loadings)]
     left = sum(term for side, term in terms if side is Side.RESPONSE)
     e = left - sum(term for side, term in terms if side is not Side.RESPONSE)
     return FormIdentity(e, squared_norm(e) / squared_norm(left))
@@ -54,7 +54,7 @@ def residual_variances(
     data: Modalities, codes: Codes, loadings: Loadings
 ) -> tuple[FloatArray, ...]:
     """Mean squared residual of each column: the diagonals D of the implied covariances."""
-    return tuple(_by_column(part, codes.behind(part.side), L) for part, L in zip(data, loadings))
+    return tuple(_by_column(part, codes.of_side(part.side), L) for part, L in zip(data, loadings))
 
 
 def explained_shares(

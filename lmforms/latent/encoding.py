@@ -28,10 +28,12 @@ from .modalities import Modality, squared_norm
 from .normal_equations import solve_symmetric
 from .objective import Codes
 
-ALL = slice(None)
-# Eigenvalues of Σ L'L/‖L‖² below this share of the largest belong to codes that the data do not
-# determine. They are zero up to rounding, 1e-15. Weights do not matter here, as they are positive.
+WHOLE = slice(None)
+"""All rows, or all columns, without a copy."""
+
 UNDETERMINED = 1e-12
+"""Eigenvalues of Σ L'L/‖L‖² below this share of the largest belong to codes that the data do not
+determine. They are zero up to rounding, 1e-15. Weights do not matter here, as they are positive."""
 
 
 class GivenModality(NamedTuple):
@@ -90,13 +92,13 @@ def _patterns(given: Sequence[GivenModality]) -> list[tuple[Any, list[Any]]]:
     """Rows that lack the same entries, and the columns of each modality that they have."""
     masks = [g.part.seen for g in given if g.part.seen is not None]
     if not masks:
-        return [(ALL, [ALL] * len(given))]
+        return [(WHOLE, [WHOLE] * len(given))]
     kinds, codes = np.unique(np.hstack(masks), axis=0, return_inverse=True)
     ends = np.cumsum([mask.shape[1] for mask in masks])[:-1]
     found = []
     for i, kind in enumerate(kinds):
         known = iter(np.split(kind, ends))
-        columns = [ALL if g.part.seen is None else np.flatnonzero(next(known)) for g in given]
+        columns = [WHOLE if g.part.seen is None else np.flatnonzero(next(known)) for g in given]
         found.append((np.flatnonzero(codes.ravel() == i), columns))
     return found
 
@@ -111,8 +113,8 @@ def _equations(
         L = part.side.design(loading[columns])
         weighted = L * np.broadcast_to(weight, len(loading))[columns, None]
         system = system + weighted.T @ L
-        values = part.values if rows is ALL else part.values[rows]  # sparse slices are copies
-        right = right + (values if columns is ALL else values[:, columns]) @ weighted
+        values = part.values if rows is WHOLE else part.values[rows]  # sparse slices are copies
+        right = right + (values if columns is WHOLE else values[:, columns]) @ weighted
     return system, right
 
 

@@ -13,7 +13,7 @@ from ..support.arguments import flag, named_arguments
 from . import derived_quantities as derived
 from .encoding import encoded
 from .form_fit import FormFit
-from .inputs import check_rows, checked_block, matrices_by_name
+from .input_matrices import check_rows, checked_matrix, matrices_by_name
 from .modalities import Side
 from .objective import Codes
 
@@ -73,16 +73,16 @@ class FittedForm:
         ]
         if not matrices:
             raise ArgumentError("encode() needs rows of at least one of Y, X and Z.")
-        blocks = []
+        checked = []
         for name, A, side in matrices:
             if fit.part(name).side is not side:
                 raise ArgumentError(f"{name} was not fitted on this side: pass it as it was.")
-            blocks.append(checked_block(A, name, side))
-        check_rows(blocks)
+            checked.append(checked_matrix(A, name, side))
+        check_rows(checked)
         shrink = fit.shrunken if shrink is None else flag("shrink", shrink)
-        given = [fit.part(b.name).given(b, shrink) for b in blocks]
+        given = [fit.part(b.name).given(b, shrink) for b in checked]
         found = encoded(given, fit.ridge, fit.moments, shrink)
-        rows = next((b.rows for b in blocks if b.rows is not None), None)
+        rows = next((b.rows for b in checked if b.rows is not None), None)
         return Codes(*(with_component_labels(A, rows) for A in found))
 
     @named_arguments
@@ -112,7 +112,7 @@ class FittedForm:
         """
         part = self._fitted().part(to, "to")
         found, rows = checked_codes(codes, part.loading.shape[1])
-        values = found.behind(part.side) @ part.loading.T + part.offset
+        values = found.of_side(part.side) @ part.loading.T + part.offset
         if rows is None and part.columns is None:
             return values
         return pd.DataFrame(values, index=rows, columns=part.columns)
@@ -237,7 +237,7 @@ class FittedForm:
         1.0
         """
         part = self._fitted().part(of, "of")
-        found = checked_block(data, of, part.side)
+        found = checked_matrix(data, of, part.side)
         part.check(found)
         if np.isnan(found.values.data if sp.issparse(found.values) else found.values).any():
             raise DataError(f"{of} has missing entries: pass complete rows.")
@@ -258,7 +258,7 @@ def checked_codes(codes: Any, rank: int) -> tuple[Codes, pd.Index | None]:
     """
     try:
         K, H = (
-            np.asarray(checked_block(C, name, Side.FIXED).values) for C, name in zip(codes, "KH")
+            np.asarray(checked_matrix(C, name, Side.FIXED).values) for C, name in zip(codes, "KH")
         )
         pair = len(codes) == 2
     except DataError:

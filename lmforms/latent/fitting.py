@@ -9,12 +9,18 @@ import numpy as np
 
 from ..errors import ArgumentError, DataError, ModelError, listed
 from ..support.arrays import FloatArray
-from .algorithm1 import algorithm1
 from .als import FormEstimate, codes_given, loadings_given, minimise
+from .banh_algorithm1 import algorithm1
 from .canonical import canonical
 from .compression import compressed
 from .constant_columns import constants_of, only_varying, varying_columns, with_constants
-from .likelihood import LEAST_NOISE, FactorModel, fitted_by_likelihood, initial_model, standardised
+from .form_likelihood import (
+    LEAST_NOISE,
+    FactorModel,
+    fitted_by_likelihood,
+    initial_model,
+    standardised,
+)
 from .modalities import Modalities, Side
 from .objective import Codes, Loadings, Weights, default_weights
 from .options import STARTS, Options
@@ -22,7 +28,8 @@ from .starting_codes import LeadingVectors, aligned_codes, random_codes, side_ve
 
 ROUGH_TOLERANCE, ROUGH_SWEEPS = 1e-6, 500  # of the fit that likelihood starts from
 SMALLEST_SQUARE, LARGEST_SQUARE = 1e-290, 1e290  # of ‖·‖² of a modality
-CODE_SIDES = (Side.FIXED, Side.RANDOM)  # each with a code of its own
+CODE_SIDES = (Side.FIXED, Side.RANDOM)
+"""The sides that have a code of their own."""
 
 
 def best_fit(

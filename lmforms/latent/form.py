@@ -16,7 +16,7 @@ from .column_warnings import warn_of_columns
 from .fitted_form import FittedForm, with_component_labels
 from .fitting import best_fit
 from .form_fit import FormFit
-from .inputs import Block, check_vary, checked_blocks, modalities
+from .input_matrices import LabelledMatrix, check_vary, checked_matrices, modalities
 from .modalities import Modalities, Side
 from .options import Options
 from .sklearn_parameters import Parameters
@@ -173,7 +173,7 @@ class LinearMixedForm(FittedForm, Parameters):
         >>> bool(np.allclose(guess, sound))
         True
         """
-        checked = checked_blocks(Y, X, Z)
+        checked = checked_matrices(Y, X, Z)
         data = modalities(checked)
         check_vary(checked)
         self._fit(checked, data)
@@ -181,14 +181,14 @@ class LinearMixedForm(FittedForm, Parameters):
             warnings.warn(self.status_.message, ConvergenceWarning, stacklevel=caller_depth())
         return self
 
-    def _fit(self, blocks: tuple[Block, ...], data: Modalities) -> None:
+    def _fit(self, matrices: tuple[LabelledMatrix, ...], data: Modalities) -> None:
         """Fit checked data; they may be constant."""
         options = Options.of(self.get_params())
         for start in options.starts:
             if isinstance(start, FittedForm) and hasattr(start, "_form_fit"):
-                start._form_fit.check_same(blocks)
-        estimate, weights = best_fit(data, [b.name for b in blocks], options)
-        self._form_fit = fit = FormFit.of(blocks, data, estimate, weights, options.ridge)
+                start._form_fit.check_same(matrices)
+        estimate, weights = best_fit(data, [b.name for b in matrices], options)
+        self._form_fit = fit = FormFit.of(matrices, data, estimate, weights, options.ridge)
         self.rank_, self.status_ = options.rank, estimate.status
         self.objective_trace_ = np.array(estimate.trace)
         self.objective_ = estimate.trace[-1]
@@ -207,7 +207,7 @@ class LinearMixedForm(FittedForm, Parameters):
             for what, name in (("variances", "D"), ("constants", "constant"))
         )
         self.D_ = next(iter(self.variances_.values()))
-        warn_of_columns(blocks, [estimate])
+        warn_of_columns(matrices, [estimate])
 
     def _loadings_of(self, side: Side) -> Any:
         """The loadings of a side: one matrix, or several by name."""

@@ -14,7 +14,7 @@ from . import derived_quantities as derived
 from .als import FormEstimate
 from .constant_columns import varying_columns
 from .encoding import GivenModality, second_moments
-from .inputs import Block, check_columns, modality
+from .input_matrices import LabelledMatrix, check_columns, modality
 from .modalities import Modalities, Side
 from .objective import Codes, Weights
 
@@ -55,14 +55,14 @@ class FittedModality:
         """What is added to decoded columns: the constants of those left out, zero for others."""
         return np.nan_to_num(self.constants)
 
-    def given(self, found: Block, shrink: bool) -> GivenModality:
-        """New rows of this modality, to be encoded; see :func:`.inputs.check_columns`."""
+    def given(self, found: LabelledMatrix, shrink: bool) -> GivenModality:
+        """New rows of this modality, to be encoded; see :func:`.input_matrices.check_columns`."""
         self.check(found)
         return GivenModality(
             modality(found), self.loading, self.precisions if shrink else self.weight
         )
 
-    def check(self, found: Block) -> None:
+    def check(self, found: LabelledMatrix) -> None:
         """Refuse rows whose columns are not those of the fit.
 
         Raises
@@ -98,7 +98,7 @@ class FormFit:
     @classmethod
     def of(
         cls,
-        blocks: tuple[Block, ...],
+        matrices: tuple[LabelledMatrix, ...],
         data: Modalities,
         estimate: FormEstimate,
         weights: Weights,
@@ -113,7 +113,7 @@ class FormFit:
         if estimated:
             residual = derived.residual_variances(data, estimate.codes, estimate.loadings)
         per_part = zip(
-            blocks,
+            matrices,
             estimate.loadings,
             weights,
             variances,
@@ -124,17 +124,17 @@ class FormFit:
         parts = {
             b.name: FittedModality(b.name, b.side, b.columns, *figures) for b, *figures in per_part
         }
-        rows = next((b.rows for b in blocks if b.rows is not None), None)
+        rows = next((b.rows for b in matrices if b.rows is not None), None)
         return cls(parts, estimate.codes, moments, ridge, rows, estimated)
 
-    def check_same(self, blocks: tuple[Block, ...]) -> None:
+    def check_same(self, matrices: tuple[LabelledMatrix, ...]) -> None:
         """Refuse to start a fit of other modalities from this one.
 
         Raises
         ------
         ArgumentError
         """
-        for b in blocks:
+        for b in matrices:
             known = self.parts.get(b.name)
             if (
                 known is None

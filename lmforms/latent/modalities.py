@@ -17,11 +17,16 @@ import scipy.sparse as sp
 
 from ..support.arrays import BoolArray, FloatArray
 
-CHUNK_ENTRIES = 2**20  # entries of a matrix that are processed together: 8 MiB
+CHUNK_ENTRIES = 2**20
+"""Entries of a matrix that are processed together: 8 MiB."""
 
 
 class Side(Enum):
-    """(s, t) of the code sK + tH behind a modality."""
+    """The kind of a modality, which says which code it depends on.
+
+    Its value is (s, t) of that code sK + tH: K + H for the response, K for fixed-like and H for
+    random-like modalities.
+    """
 
     RESPONSE = (1.0, 1.0)
     FIXED = (1.0, 0.0)

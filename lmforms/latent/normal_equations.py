@@ -8,8 +8,8 @@ import scipy.linalg as sla
 from ..support.arrays import BoolArray, FloatArray
 from .modalities import row_chunks
 
-# A pivot or eigenvalue below this share of the largest is rounding, not information.
 SINGULAR_PIVOT = 1e-14
+"""A pivot or eigenvalue below this share of the largest is rounding, not information."""
 
 
 def solve_symmetric(A: FloatArray, B: FloatArray) -> FloatArray:

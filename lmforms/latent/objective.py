@@ -22,9 +22,9 @@ from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray
 from .modalities import Modalities, Modality, Side, row_chunks, squared_norm
 
-# The expanded square is a difference of larger numbers. Below this share of the largest of them,
-# more than two digits are lost and the residuals are formed instead.
 EXPANDED_SHARE = 1e-2
+"""The expanded square is a difference of larger numbers. Below this share of the largest of them,
+more than two digits are lost and the residuals are formed instead."""
 
 Weights = tuple[float, ...]
 """The weight of each modality in F, in the order of the modalities."""
@@ -40,7 +40,7 @@ class Codes(NamedTuple):
     H: Any
 
     @named_arguments
-    def behind(self, side: Side) -> Any:
+    def of_side(self, side: Side) -> Any:
         """The code that a modality of that side depends on."""
         if side is Side.RESPONSE:
             return self.K + self.H
@@ -131,5 +131,5 @@ def objective(
     """
     fit = 0.0
     for part, L, w, inner in zip(data, loadings, weights, inners or [None] * len(loadings)):
-        fit += w * residual_square(part, codes.behind(part.side), L, inner)
+        fit += w * residual_square(part, codes.of_side(part.side), L, inner)
     return fit + (ridge * sum(map(squared_norm, (*codes, *loadings))) if ridge else 0.0)

@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
-from ..support.arguments import number, one_of, whole
+from ..support.arguments import number, one_of, whole_number
 
-# tolerance and most sweeps of each method, unless they are given
 DEFAULTS = {
     "als": {"tol": 1e-9, "max_iter": 500},
     "ml": {"tol": 1e-6, "max_iter": 2000},
     "algorithm1": {"tol": 1e-9, "max_iter": 500},
 }
+"""Tolerance and largest number of sweeps of each method, unless they are given."""
+
 STARTS = ("svd", "random")
 
 
@@ -58,12 +59,12 @@ class Options:
         if not starts:
             raise ArgumentError("start= is an empty list: name 'svd', 'random' or a fit.")
         return cls(
-            rank=whole("rank", params["rank"], least=1),
+            rank=whole_number("rank", params["rank"], least=1),
             method=method,
             weights=_weights(params["weights"]),
             starts=starts,
-            max_iter=whole("max_iter", params["max_iter"], least=1),
-            seed=0 if seed is None else whole("seed", seed),
+            max_iter=whole_number("max_iter", params["max_iter"], least=1),
+            seed=0 if seed is None else whole_number("seed", seed),
             **numbers,
         )
 

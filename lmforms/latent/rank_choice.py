@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, ConvergenceWarning, DataError
-from ..support.arguments import flag, named_arguments, one_of, sequence, whole
+from ..support.arguments import flag, named_arguments, one_of, sequence, whole_number
 from ..support.arrays import BoolArray
 from ..support.caller import caller_depth
 from .als import FormEstimate
@@ -20,11 +20,12 @@ from .encoding import GivenModality, encoded
 from .fitting import best_fit, check_sizes
 from .form import LinearMixedForm
 from .form_fit import implied_model
-from .inputs import check_vary, checked_blocks, modalities
+from .input_matrices import check_vary, checked_matrices, modalities
 from .modalities import Modalities, Modality
 from .options import Options
 
-DEFAULT_TOLERANCE = 1e-6  # of fits that are only compared
+DEFAULT_TOLERANCE = 1e-6
+"""Tolerance of fits that are only compared with each other."""
 
 
 @named_arguments
@@ -85,10 +86,14 @@ def choose_rank(
     """
     held = one_of("held", held, ("rows", "entries"))
     chosen_options = _options(ranks, params)
-    folds, seed, shrink = whole("folds", folds), whole("seed", seed), flag("shrink", shrink)
+    folds, seed, shrink = (
+        whole_number("folds", folds),
+        whole_number("seed", seed),
+        flag("shrink", shrink),
+    )
     if held == "entries" and chosen_options[0].method != "als":
         raise ArgumentError("held='entries' leaves gaps in Y, which only method='als' takes.")
-    checked = checked_blocks(Y, X, Z)
+    checked = checked_matrices(Y, X, Z)
     data = modalities(checked)
     check_vary(checked)
     names = [b.name for b in checked]
@@ -165,7 +170,9 @@ def _options(ranks: Any, params: dict[str, Any]) -> list[Options]:
     """Of every rank, checked before any work."""
     if "rank" in params:
         raise ArgumentError("choose_rank() takes ranks=, a sequence, not rank=.")
-    asked = [whole("ranks", rank, least=1) for rank in sequence("ranks", ranks, "whole numbers")]
+    asked = [
+        whole_number("ranks", rank, least=1) for rank in sequence("ranks", ranks, "whole numbers")
+    ]
     if not asked:
         raise ArgumentError("ranks is empty: name at least one.")
     form = LinearMixedForm(1).set_params(**{"tol": DEFAULT_TOLERANCE, **params})
@@ -195,7 +202,7 @@ def _predicted(
         others = data.rows(np.flatnonzero(~kept))
         given = [GivenModality(*g) for g in zip(others, estimate.loadings, scales)][1:]
         codes = encoded(given, options.ridge, moments, shrink)
-    guess = codes.behind(data.response.side) @ estimate.loadings[0].T
+    guess = codes.of_side(data.response.side) @ estimate.loadings[0].T
     if estimate.constants is not None:
         guess += np.nan_to_num(estimate.constants[0])
     return guess, estimate

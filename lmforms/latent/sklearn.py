@@ -24,7 +24,8 @@ except ImportError:
     ) from None
 
 
-TABLE = {"accept_sparse": "csr", "dtype": np.float64}  # checks of X by scikit-learn
+TABLE = {"accept_sparse": "csr", "dtype": np.float64}
+"""Options of scikit-learn's checks of X."""
 
 
 class FormRegressor(RegressorMixin, TransformerMixin, BaseEstimator):

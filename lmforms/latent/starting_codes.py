@@ -25,10 +25,17 @@ from .modalities import Modalities, Modality, Side
 from .normal_equations import masked_gram, solve_each, solve_symmetric
 from .objective import Codes, Weights
 
-OVERSAMPLING = 10  # columns of a random range beyond the rank
-POWER_ITERATIONS = 2  # of the random range
-EXACT_WORK = 2e8  # n·c·min(n, c) up to which LAPACK's SVD is taken for dense data
-NEGLIGIBLE_SINGULAR_VALUE = 1e-10  # as a share of the largest: below it is rounding
+OVERSAMPLING = 10
+"""Number of columns of a random range beyond the rank."""
+
+POWER_ITERATIONS = 2
+"""Number of power iterations of the random range."""
+
+EXACT_WORK = 2e8
+"""Value of n·c·min(n, c) up to which LAPACK's SVD is used for dense data."""
+
+NEGLIGIBLE_SINGULAR_VALUE = 1e-10
+"""Singular values below this share of the largest are rounding."""
 
 
 class LeadingVectors(NamedTuple):

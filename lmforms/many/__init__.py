@@ -8,8 +8,8 @@ cross-products, the analysis of their factor and trial values of θ (:mod:`.shar
 
 from __future__ import annotations
 
+from .gwas import gwas
 from .many_fits import ManyFits
-from .markers import gwas
 from .responses import lmer_many
 
 __all__ = ["ManyFits", "gwas", "lmer_many"]

@@ -23,10 +23,10 @@ from ..errors import (
 from ..relationship.labels import named
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .column_chunks import Chunk, refuse_infinite, warn_with_names
-from .inputs import Source, is_spectral, random_effects, spectrum
 from .many_fits import ManyFits
 from .response_estimates import ResponseEstimates, constant_responses, spectral_fit, widened
 from .result_tables import frames
+from .shared_inputs import DesignSource, is_spectral, random_effects, spectrum
 from .shared_system import SharedSystem
 from .spectral import CovarianceSpectrum
 
@@ -34,18 +34,16 @@ MOST_PATTERNS_KEPT = 32
 """Designs that are kept, one for each pattern of missing values."""
 
 
-Prepared = tuple[Design, IndexArray, CovarianceSpectrum | SharedSystem]
-"""A design, the places of its rows in the data, and what its fits share."""
+PreparedFit = tuple[Design, IndexArray, CovarianceSpectrum | SharedSystem]
+"""A design, the places of its rows in the data, and the decomposition that its fits share."""
 
 
 class ChunkFitter:
     """Fits of many responses of one model, sharing work between equal patterns of missing rows."""
 
-    def __init__(self, source: Source, reml: bool, control: Control) -> None:
+    def __init__(self, source: DesignSource, reml: bool, control: Control) -> None:
         self.source, self.reml, self.control = source, reml, control
-        self._prepared: dict[
-            bytes, tuple[Design, IndexArray, CovarianceSpectrum | SharedSystem]
-        ] = {}
+        self._prepared: dict[bytes, PreparedFit] = {}
         self._whole = self._prepare(np.ones(source.n, dtype=bool))
 
     @property
@@ -53,7 +51,7 @@ class ChunkFitter:
         """Of all rows."""
         return self._whole[0]
 
-    def _prepare(self, rows: BoolArray) -> Prepared:
+    def _prepare(self, rows: BoolArray) -> PreparedFit:
         key = rows.tobytes()
         if key not in self._prepared:
             with warnings.catch_warnings():

@@ -15,7 +15,7 @@ import pandas as pd
 from ..data.align import row_positions
 from ..errors import ArgumentError, ColumnError, DataError, near_matches
 from ..relationship.labels import named
-from ..support.arguments import whole
+from ..support.arguments import whole_number
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.caller import caller_depth
 
@@ -39,7 +39,7 @@ def chunk_size(chunk: Any, n: int) -> int:
     """Columns per chunk."""
     if chunk is None:
         return max(1, CHUNK_ENTRIES // max(1, n))
-    return whole("chunk", chunk, least=1)
+    return whole_number("chunk", chunk, least=1)
 
 
 def read_chunks(given: Any, what: str, n: int, step: int, rows: Rows) -> Iterator[Chunk]:
@@ -146,7 +146,7 @@ def refuse_infinite(chunk: Chunk, what: str) -> None:
     bad = np.isinf(chunk.values).any(axis=0)
     if bad.any():
         culprits = [chunk.names[j] for j in np.flatnonzero(bad)]
-        raise DataError(f"infinite values in the {what} {named(culprits)}: mend or drop them.")
+        raise DataError(f"infinite values in the {what} {named(culprits)}: correct or drop them.")
 
 
 def columns_named(names: Sequence[str], known: Collection[str]) -> None:

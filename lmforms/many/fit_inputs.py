@@ -11,7 +11,7 @@ from ..control import Control
 from ..formula.scope import Scope
 from ..support.arrays import FloatArray
 from .column_chunks import is_stream, read_chunks, rows_like
-from .inputs import Source
+from .shared_inputs import DesignSource
 
 if TYPE_CHECKING:
     from ..data.design import Design
@@ -23,20 +23,20 @@ class FitInputs:
 
     Attributes
     ----------
-    source : Source
+    source : DesignSource
     responses : array or table
     reml : bool
     control : Control
     """
 
-    source: Source
+    source: DesignSource
     responses: Any
     reml: bool
     control: Control
 
     @classmethod
     def of(
-        cls, source: Source, design: Design, responses: Any, reml: bool, control: Control
+        cls, source: DesignSource, design: Design, responses: Any, reml: bool, control: Control
     ) -> FitInputs | None:
         """None for a stream of responses, which cannot be read again.
 

@@ -81,7 +81,7 @@ class ManyFits:
         >>> many.forms(tol=1e-6).responses
         ('strength', 'rooted')
         """
-        from .companion import forms_of_many
+        from .forms_of_many import forms_of_many
 
         return forms_of_many(self.fits, self.fixed, self._inputs, rank, params)
 

@@ -1,4 +1,4 @@
-r"""Profiled criteria of many responses, or of one response and many markers, at many τ.
+r"""Profiled criteria of many responses, or of one response and many markers, at many τ = θ².
 
 With u = 1/(1 + τs) and a = τs·u, in x = ln τ
 
@@ -43,11 +43,21 @@ def cache_blocks(count: int, width: int) -> Iterator[slice]:
 
 @dataclass(frozen=True, eq=False)
 class SpectralWeights:
-    """u, −u' and u'' at the τ of some rows, (rows, m) each."""
+    """Weights of the directions at the τ of some rows, (rows, m) each.
+
+    Attributes
+    ----------
+    u : ndarray
+        1/(1 + τs).
+    minus_first, second : ndarray
+        −u' and u'', derivatives in ln τ.
+    a : ndarray
+        τs·u.
+    """
 
     u: FloatArray
-    down: FloatArray
-    curve: FloatArray
+    minus_first: FloatArray
+    second: FloatArray
     a: FloatArray
 
     @classmethod
@@ -56,29 +66,29 @@ class SpectralWeights:
         product = tau[:, None] * eigen
         u = 1.0 / (1.0 + product)
         a = product * u
-        down = u * a
-        return cls(u, down, down * (a - u), a)
+        minus_first = u * a
+        return cls(u, minus_first, minus_first * (a - u), a)
 
     def sums(self, squares: FloatArray) -> DerivativeSums:
         """Σ of squares (rows, m) times u, u', u''."""
         return (
             np.einsum("ij,ij->i", squares, self.u),
-            -np.einsum("ij,ij->i", squares, self.down),
-            np.einsum("ij,ij->i", squares, self.curve),
+            -np.einsum("ij,ij->i", squares, self.minus_first),
+            np.einsum("ij,ij->i", squares, self.second),
         )
 
     def shared_sums(self, squares: FloatArray) -> DerivativeSums:
         """The same for squares (m,) that all rows share."""
-        return self.u @ squares, -(self.down @ squares), self.curve @ squares
+        return self.u @ squares, -(self.minus_first @ squares), self.second @ squares
 
     def log_det(self) -> tuple[FloatArray, FloatArray]:
         """First and second derivative of Σ ln(1 + τs)."""
-        return self.a.sum(axis=1), self.down.sum(axis=1)
+        return self.a.sum(axis=1), self.minus_first.sum(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
-class Responses:
-    """Many responses of one model.
+class ResponseCriteria:
+    """Criteria of many responses of one model.
 
     Attributes
     ----------
@@ -113,7 +123,7 @@ class Responses:
 
     def values(self, tau: FloatArray, which: IndexArray) -> FloatArray:
         """Criterion of the responses `which` at their τ."""
-        part = Responses(self.spectrum, self.reml, self.squares[which], self.rest[which])
+        part = ResponseCriteria(self.spectrum, self.reml, self.squares[which], self.rest[which])
         log_det = self.spectrum.log_det(tau, self.reml)
         return log_det + self.nu * np.log(part.r2(tau)) + self.spectrum.constant(self.reml)
 
@@ -146,8 +156,8 @@ class Responses:
 
 
 @dataclass(frozen=True, eq=False)
-class Markers:
-    """Many markers as one more column of X, for one response.
+class MarkerCriteria:
+    """Criteria of one response with each of many markers as one more column of X.
 
     Attributes
     ----------
@@ -225,7 +235,7 @@ class Markers:
             some = which[rows]
             g = self.g[some]
             w = SpectralWeights.at(tau[rows], self.spectrum.values)
-            gw = [g * w.u, -(g * w.down), g * w.curve]
+            gw = [g * w.u, -(g * w.minus_first), g * w.second]
             a, a1, a2 = (np.einsum("ij,ij->i", x, g) for x in gw)
             b, b1, b2 = (x @ self.y for x in gw)
             c, c1, c2 = w.shared_sums(self.y**2)

@@ -11,7 +11,7 @@ from ..data.design import Design
 from ..engine.exact_fit import ExactFitCheck
 from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .profiled_criteria import Responses, cache_blocks
+from .profiled_criteria import ResponseCriteria, cache_blocks
 from .spectral import CovarianceSpectrum
 from .tau_search import HIGHEST_TAU, minimize_over_tau
 
@@ -141,7 +141,7 @@ def spectral_fit(
     if rest is not None:
         inside = checked.leave_a_residual(scale * np.sqrt(rho / spectrum.n), good)
         good, scale, eta, rho = good[inside], scale[inside], eta[inside], rho[inside]
-    responses = Responses(spectrum, reml, eta**2, rho)
+    responses = ResponseCriteria(spectrum, reml, eta**2, rho)
     with np.errstate(divide="ignore"):
         ratio = float((eta**2).sum(axis=1).max(initial=0.0) / rho.min(initial=np.inf))
     highest = HIGHEST_TAU

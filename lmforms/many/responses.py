@@ -25,8 +25,8 @@ from .column_chunks import (
     rows_like,
 )
 from .fit_inputs import FitInputs
-from .inputs import Source
 from .many_fits import ManyFits
+from .shared_inputs import DesignSource
 
 
 @overload
@@ -156,7 +156,7 @@ def lmer_many(
     reml, stream = flag("reml", reml), flag("stream", stream)
     one_of("missing", missing, ("raise", "drop"))
     names = _names(responses)
-    source = Source.of(
+    source = DesignSource.of(
         formula,
         data,
         weights=weights,

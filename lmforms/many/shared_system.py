@@ -100,13 +100,13 @@ class SharedSystem:
         for j, cp in zip(good, sums, strict=True):
             try:
                 if cp is None or not isinstance(self.system, System):
-                    fit = self._alone(Y[:, j], size[j])
+                    fit = self._fit_as_single_model(Y[:, j], size[j])
                     if cp is not None:
                         next(starts)
                 else:
                     fit = self._from(cp, next(starts))  # type: ignore[arg-type]
                     if has_wide_effects(fit.optimum.evaluation.theta):
-                        fit = self._alone(Y[:, j], size[j])
+                        fit = self._fit_as_single_model(Y[:, j], size[j])
             except (ModelError, NumericalError):
                 continue
             _fill(out, int(j), fit, self.design)
@@ -209,7 +209,7 @@ class SharedSystem:
         with limited_blas_threads(problem.system.largest):
             return estimate_by_factor(problem, self.control, start)
 
-    def _alone(self, y: FloatArray, size: float) -> Estimate:
+    def _fit_as_single_model(self, y: FloatArray, size: float) -> Estimate:
         """Fit one response as a single model: with pilot effects, or by another engine."""
         rows = replace(self.rows, y=y, size=float(size))
         return estimate(rows, self.covariances, reml=self.reml, control=self.control)

@@ -41,7 +41,7 @@ LEAST_SINGULAR_VALUE = 1e-8
 """Singular values of SF below this share of the largest are zero."""
 
 LEAST_EIGENVALUE = 1e-13
-"""The same for eigenvalues of SGS, where G itself is decomposed; and against the size of G."""
+"""Eigenvalues of SGS below this share of the largest, or of the norm of G, are zero."""
 
 HIDDEN_SHARE = 1e-10
 """Singular values of SF below this share of F are rounding, of about 10⁻¹⁵: F lies in the span of

@@ -1,4 +1,4 @@
-"""The minimum over τ ≥ 0 of many criteria at once: a grid, then safeguarded Newton steps.
+"""The minimum over τ = θ² ≥ 0 of many criteria at once: a grid, then safeguarded Newton steps.
 
 A coarse grid in ln τ is evaluated for all criteria in one matrix product. Every local minimum
 of it starts a Newton iteration in its own bracket; all go on side by side until each has
@@ -19,10 +19,11 @@ import numpy as np
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 LOWEST_TAU, HIGHEST_TAU = 1e-7, 1e18
-"""The grid has these ends, in units of the reciprocal mean eigenvalue …"""
+"""Ends of the grid in units of the reciprocal mean eigenvalue."""
 
 HIGHEST_SATURATED_TAU = 1e10
-"""… but ends here if random effects span the complement of X: the criterion is constant beyond."""
+"""Upper end of the grid, in the same units, if random effects span the complement of X: the
+criterion is constant beyond."""
 
 GRID_SPACING = 0.7
 """In ln τ: sums of 1/(1 + τs) have at most one extremum in such an interval."""
@@ -61,7 +62,7 @@ class Criteria(Protocol):
         """∂d/∂τ at τ = 0."""
 
 
-class Found(NamedTuple):
+class TauMinima(NamedTuple):
     """Minima: τ, the criterion there, and whether the search converged."""
 
     tau: FloatArray
@@ -84,7 +85,7 @@ def minimize_over_tau(
     eigenvalues: FloatArray,
     saturated: bool = False,
     highest: float = HIGHEST_TAU,
-) -> Found:
+) -> TauMinima:
     """The lowest minimum of each criterion over τ ≥ 0.
 
     Parameters
@@ -99,7 +100,7 @@ def minimize_over_tau(
 
     Returns
     -------
-    Found
+    TauMinima
         `converged` is False where the lowest is at the end of the grid, or there is no local
         minimum: no residual variance is left.
     """
@@ -108,7 +109,7 @@ def minimize_over_tau(
     everything = np.arange(count)
     value = criteria.values(tau, everything)
     if not len(eigenvalues):
-        return Found(tau, value, converged)
+        return TauMinima(tau, value, converged)
     x = grid_for(eigenvalues, saturated, highest)
     waiting = _local_minima(criteria.grid(np.exp(x)))
     falling = criteria.slope_at_zero() < 0
@@ -137,7 +138,7 @@ def minimize_over_tau(
     lost = np.flatnonzero(endless & ~settled)
     tau[lost], converged[lost] = np.exp(x[-1]), False
     value[lost] = criteria.values(tau[lost], lost)
-    return Found(tau, value, converged)
+    return TauMinima(tau, value, converged)
 
 
 def _local_minima(values: FloatArray) -> FloatArray:

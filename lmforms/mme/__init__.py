@@ -4,6 +4,9 @@ Nothing is estimated here. For y = Xb + ΣZᵢuᵢ + e with uᵢ ~ N(0, Kᵢσ�
 variances that are known, :class:`MixedModelEquations` has every matrix of the textbooks, the
 solution by three methods, its accuracy, and a table of the textbook identities that hold.
 
+*The cheat sheet* of these docstrings is alenxav's *Mixed Model Cheat Sheet*; ``docs/mme.md`` goes
+through its sections and names its errors.
+
 >>> import lmforms as lf
 >>> mme = lf.mme.equations("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"),
 ...                        variances={"Batch": 1764, "Residual": 2451})

@@ -66,7 +66,7 @@ def kernel_diagonals(model: ComponentModel, likelihood: Likelihood) -> list[Floa
             squares = root**2 if isinstance(root, np.ndarray) else root.multiply(root)
             out.append(np.asarray(squares.sum(axis=1)).ravel())
         elif component.precision is None:
-            out.append(np.ones(component.size))
+            out.append(np.ones(component.n_effects))
         else:
             if inverse is None:
                 inverse = equations.factor(np.zeros(len(model.components))).inverse_diagonal()

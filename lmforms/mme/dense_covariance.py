@@ -33,7 +33,7 @@ def dense_covariance(model: ComponentModel, variances: FloatArray) -> FloatArray
     out = np.diag(variances[-1] / weights)
     for component, variance in zip(model.components, variances[:-1], strict=True):
         if component.precision is not None:
-            check_dense_size(component.size, f"K of `{component.name}`")
+            check_dense_size(component.n_effects, f"K of `{component.name}`")
             out += variance * (component.Z @ (component.Z @ component.covariance()).T)
         else:
             half = component.Z if component.root is None else component.Z @ component.root

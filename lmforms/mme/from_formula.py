@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ArgumentError
-from ..support.arguments import named_arguments, shown
+from ..support.arguments import named_arguments, short_repr
 from ..varcomp import ComponentModel
 from .mixed_model_equations import MixedModelEquations
 
@@ -53,7 +53,9 @@ def equations(
     if isinstance(model, str):
         model = ComponentModel.of_formula(model, data, relationship=relationship, weights=weights)
     elif not isinstance(model, ComponentModel):
-        raise ArgumentError(f"model must be a formula or a ComponentModel, not {shown(model)}.")
+        raise ArgumentError(
+            f"model must be a formula or a ComponentModel, not {short_repr(model)}."
+        )
     elif not (data is None and relationship is None and weights is None):
         raise ArgumentError("a ComponentModel has its data: give it and `variances` alone.")
     return MixedModelEquations(model, variances)

@@ -21,7 +21,7 @@ from ..varcomp import ComponentModel
 from ..varcomp.equations import FactoredEquations
 
 EQUATION_FORMS = ("ratio", "variance")
-"""λ form: everything times σ², as on the sheet; R⁻¹/G⁻¹ form: Henderson's."""
+"""λ form: everything times σ², as on the cheat sheet; R⁻¹/G⁻¹ form: Henderson's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def system_of(model: ComponentModel, variances: FloatArray) -> HendersonSystem:
         block = component.Z if component.root is None else component.Z @ component.root
         blocks.append(sp.csc_matrix(block))
         own = component.precision
-        precisions.append(sp.identity(component.size, format="csc") if own is None else own)
+        precisions.append(sp.identity(component.n_effects, format="csc") if own is None else own)
         lambdas.append(variances[-1] / variances[i])
     ends = np.cumsum([0, *(b.shape[1] for b in blocks)])
     return HendersonSystem(

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
 
 EQUAL_DEVIATION = 1e-8
-"""Largest relative deviation of equal quantities: half the digits, as V is inverted …"""
+"""Largest relative deviation of equal quantities where V is well conditioned: half the digits, as
+V is inverted."""
 
 ROUNDING = 10.0 * float(np.finfo(np.float64).eps)
-"""… or this times the condition of V, if that is larger …"""
+"""This times the condition of V is the largest deviation where it exceeds `EQUAL_DEVIATION`."""
 
 LARGEST_TOLERANCE = 1e-4
-"""… but at most this."""
+"""Quantities with a larger relative deviation are never called equal."""
 
 
 class Claim(NamedTuple):
-    """One statement of the sheet.
+    """One statement of the cheat sheet.
 
     Attributes
     ----------
@@ -165,7 +166,7 @@ def _root(component: Component) -> Any:
     if component.root is not None:
         return component.root
     if component.precision is None:
-        return sp.identity(component.size, format="csr")
+        return sp.identity(component.n_effects, format="csr")
     return np.linalg.cholesky(component.covariance())
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ConvergenceWarning
-from ..support.arguments import share, whole
+from ..support.arguments import proportion, whole_number
 from ..support.arrays import FloatArray
 
 TOLERANCE = 1e-12
@@ -56,8 +56,8 @@ class Iterations:
 
 def check_options(tolerance: float, most: int) -> None:
     """Refuse an invalid tolerance or number of iterations."""
-    share("tolerance", tolerance)
-    whole("max_iterations", most, least=1)
+    proportion("tolerance", tolerance)
+    whole_number("max_iterations", most, least=1)
 
 
 def finished(

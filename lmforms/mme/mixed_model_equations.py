@@ -20,7 +20,7 @@ from ..varcomp.fit import RESIDUAL
 from ..varcomp.likelihood import Likelihood
 from ..varcomp.model import component_model_of
 from ..varcomp.sums import sums_of
-from . import accuracy, dense_covariance, solvers, tables
+from . import accuracy, dense_covariance, labelled_arrays, solvers
 from .henderson_system import EQUATION_FORMS, HendersonSystem, divisor, system_of, woodbury
 from .identities import claims, table_of_claims, tolerance
 from .solution import Solution, labelled_solution
@@ -133,7 +133,7 @@ class MixedModelEquations:
 
     @named_arguments
     def properties(self) -> pd.DataFrame:
-        """Whether the identities of the sheet hold for this model, as printed and as corrected.
+        """Whether the identities of the cheat sheet hold for this model, as printed or corrected.
 
         Returns
         -------
@@ -169,14 +169,16 @@ class MixedModelEquations:
         (n−r)·ln 2π   53.2984      -26.6492
         ln L              NaN     -159.8271
         """
-        return tables.loglik(replace(self._restricted, reml=flag("reml", reml)), self._values)
+        return labelled_arrays.loglik(
+            replace(self._restricted, reml=flag("reml", reml)), self._values
+        )
 
     # --- the equations ------------------------------------------------------------------------
 
     @cached_property
     def labels(self) -> pd.MultiIndex:
         """Names of the coefficients g: term (``fixed`` for X) and label."""
-        return tables.labels(self.model, self._system)
+        return labelled_arrays.labels(self.model, self._system)
 
     @cached_property
     def W(self) -> Any:
@@ -211,12 +213,12 @@ class MixedModelEquations:
         what : {"W", "Sigma", "C", "r", "V", "P"}
         form : {"ratio", "variance"}
         """
-        what = one_of("what", what, tables.TABLES)
+        what = one_of("what", what, labelled_arrays.TABLES)
         form = one_of("form", form, EQUATION_FORMS)
         if what in ("V", "P"):
-            return tables.rows_by_rows(getattr(self, what))
+            return labelled_arrays.rows_by_rows(getattr(self, what))
         value = self.W if what == "W" else getattr(self, what)(form)
-        return tables.labelled_matrix(value, self.labels, what)
+        return labelled_arrays.labelled_matrix(value, self.labels, what)
 
     @named_arguments
     def solve(
@@ -263,13 +265,13 @@ class MixedModelEquations:
     @property
     def cov_beta(self) -> pd.DataFrame:
         """(X'V⁻¹X)⁻¹ = σ²C^bb, the covariance of b."""
-        return tables.cov_beta(self.model, self._restricted)
+        return labelled_arrays.cov_beta(self.model, self._restricted)
 
     @cached_property
     def pev(self) -> dict[str, pd.Series]:
         """Var(u_j − û_j) of each level: the diagonal of σ²C^ii, of u = La for a root."""
         values = accuracy.error_variances(self.model, self._restricted)
-        return tables.by_term(self.model, values, "pev")
+        return labelled_arrays.by_term(self.model, values, "pev")
 
     @cached_property
     def reliability(self) -> dict[str, pd.Series]:
@@ -279,7 +281,7 @@ class MixedModelEquations:
         """
         pev = [v.to_numpy() for v in self.pev.values()]
         values = accuracy.reliabilities(self.model, self._restricted, self._values, pev)
-        return tables.by_term(self.model, values, "reliability")
+        return labelled_arrays.by_term(self.model, values, "reliability")
 
     @named_arguments
     def shrinkage(self, name: str) -> pd.Series:
@@ -294,10 +296,10 @@ class MixedModelEquations:
             Of the term.
         """
         component, value = accuracy.shrinkage(self.model, self._values, name)
-        return tables.one_term(component, value, "shrinkage")
+        return labelled_arrays.one_term(component, value, "shrinkage")
 
     def __repr__(self) -> str:
-        p, m = self.model.X.shape[1], sum(c.size for c in self.model.components)
+        p, m = self.model.X.shape[1], sum(c.n_effects for c in self.model.components)
         s = "" if p == 1 else "s"
         lines = [
             f"MixedModelEquations({self.model.n:,} rows, {p} fixed effect{s}, {m:,} random effects)"

@@ -11,7 +11,7 @@ from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from .henderson_system import HendersonSystem
 from .iterations import Iterations
-from .tables import one_term
+from .labelled_arrays import one_term
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ArgumentError, MissingPackageError
-from ..support.arguments import shown
+from ..support.arguments import short_repr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_TICK_LABELS = 40  # along one axis, to be legible
-LABEL_LENGTH = 28  # characters of a label
-REFERENCE_GREY = "0.75"  # of lines drawn for comparison
-MANY_POINTS = 2000  # above, points are smaller and stored as pixels
+MOST_TICK_LABELS = 40
+"""Largest number of legible tick labels along one axis."""
+
+LABEL_LENGTH = 28
+"""Largest number of characters of a label."""
+
+REFERENCE_GREY = "0.75"
+"""Colour of lines drawn for comparison."""
+
+MANY_POINTS = 2000
+"""With more points than this they are smaller and stored as pixels."""
 
 
 def pyplot() -> Any:
@@ -61,7 +68,7 @@ def several_axes(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:
     given = [ax] if isinstance(ax, plt.Axes) else list(np.ravel(np.asarray(ax, dtype=object)))
     if not all(isinstance(a, plt.Axes) for a in given):
         raise ArgumentError(
-            f"ax={shown(ax)} is not of matplotlib's Axes: "
+            f"ax={short_repr(ax)} is not of matplotlib's Axes: "
             "take them from matplotlib.pyplot.subplots()."
         )
     if len(given) != count:

@@ -11,8 +11,11 @@ import pandas as pd
 from ..errors import ArgumentError, DataError, listed
 from .axes import point_style, pyplot, short_label
 
-MOST_CATEGORIES = 20  # colours that can be distinguished
-UNKNOWN_GREY = "0.7"  # of rows without a value
+MOST_CATEGORIES = 20
+"""Largest number of colours that can be distinguished."""
+
+UNKNOWN_GREY = "0.7"
+"""Colour of rows without a value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ class Points:
     title: str | None = None
 
 
-def by_row(values: Any, n: int, rows: pd.Index | None, argument: str) -> pd.Series:
+def values_by_row(values: Any, n: int, rows: pd.Index | None, argument: str) -> pd.Series:
     """One value for each row, matched by label where both sides have labels.
 
     Raises
@@ -49,7 +52,8 @@ def by_row(values: Any, n: int, rows: pd.Index | None, argument: str) -> pd.Seri
 
     Examples
     --------
-    >>> by_row(pd.Series([1, 2], index=["b", "a"]), 2, pd.Index(["a", "b"]), "color").tolist()
+    >>> values = pd.Series([1, 2], index=["b", "a"])
+    >>> values_by_row(values, 2, pd.Index(["a", "b"]), "color").tolist()
     [2, 1]
     """
     if isinstance(values, pd.Series) and rows is not None and not values.index.equals(rows):
@@ -90,7 +94,7 @@ def points(color: Any, n: int, rows: pd.Index | None) -> Points:
     """
     if color is None or isinstance(color, str):
         return Points(plain=_plain(color))
-    found = by_row(color, n, rows, "color")
+    found = values_by_row(color, n, rows, "color")
     title = None if found.name is None else str(found.name)
     kind = found.dtype
     if isinstance(kind, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(kind):
@@ -102,12 +106,12 @@ def points(color: Any, n: int, rows: pd.Index | None) -> Points:
     raise DataError(f"color= holds {kind}: pass numbers, or categories as text.")
 
 
-def texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
+def row_texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
     """The text beside each of n rows; none if `labels` is None or False.
 
     Examples
     --------
-    >>> texts(True, 2, pd.Index(["a", "b"])), texts(["a", None], 2, None)
+    >>> row_texts(True, 2, pd.Index(["a", "b"])), row_texts(["a", None], 2, None)
     (['a', 'b'], ['a', ''])
     """
     if labels is None or labels is False:
@@ -118,7 +122,7 @@ def texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
         raise ArgumentError(f"labels={labels!r} must be True or one text for each row.")
     if not isinstance(labels, pd.Series):
         labels = np.array(list(labels), dtype=object)  # keeps integers next to None
-    found = by_row(labels, n, rows, "labels")
+    found = values_by_row(labels, n, rows, "labels")
     return ["" if missing else short_label(text) for text, missing in zip(found, found.isna())]
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DIVERGING = "RdBu_r"
-MARKERS = "osD^v"  # of components, for readers who cannot distinguish the colours
+MARKERS = "osD^v"
+"""Markers of components, for readers who cannot distinguish the colours."""
 
 
 def dot_plot(

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
-from ..support.arguments import flag, named_arguments, shown
-from . import form_arrays
+from ..support.arguments import flag, named_arguments, short_repr
+from . import plotted_arrays
 from .axes import MOST_TICK_LABELS, REFERENCE_GREY, single_axes
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
     >>> lf.plot.rank(table).get_xlabel()
     'rank'
     """
-    found = form_arrays.rank_comparison(table)
+    found = plotted_arrays.rank_comparison(table)
     ax = single_axes(ax, (5.5, 3.6))
     fold = table["fold"].to_numpy()
     spread = np.unique(fold, return_inverse=True)[1] / max(len(np.unique(fold)) - 1, 1) - 0.5
@@ -122,9 +122,9 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     >>> bool(np.array_equal(ax.lines[0].get_ydata(), form.objective_trace_))
     True
     """
-    form, excess = form_arrays.fitted_form(form), flag("excess", excess)
+    form, excess = plotted_arrays.fitted_form(form), flag("excess", excess)
     if label is not None and not isinstance(label, str):
-        raise ArgumentError(f"label must be text, not {shown(label)}.")
+        raise ArgumentError(f"label must be text, not {short_repr(label)}.")
     trace = np.asarray(form.objective_trace_, dtype=np.float64)
     rises = np.flatnonzero(np.diff(trace) > 0) + 1
     height = trace - trace.min() if excess else trace
@@ -149,7 +149,7 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     return ax
 
 
-def _marked(ax: Axes, found: form_arrays.RankComparison) -> None:
+def _marked(ax: Axes, found: plotted_arrays.RankComparison) -> None:
     """The best rank, the simplest that is as good, and the bound between them."""
     means = dict(zip(found.ranks.tolist(), found.means))
     best = means[found.best]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.numerals import is_missing_mark
+from ..data.numeric_text import is_missing_mark
 from ..errors import ColumnError, DataError, RelationshipError, near_matches
 from ..support.arrays import IntArray
 from .labels import absent, check_hashable, named, other_type, values_of
@@ -26,7 +26,7 @@ LOOP_ANIMALS_SHOWN = 10
 
 def columns_of(frame: Any) -> tuple[Column, Column, Column]:
     """The three columns of a table with names."""
-    from ..data.table import column_names
+    from ..data.input_table import column_names
 
     try:
         names = column_names(frame)

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..engine.linalg.not_positive_definite import NotPositiveDefiniteError
 from ..errors import ArgumentError, RelationshipError
-from ..support.arrays import AnyArray, FloatArray
-from .factors import Sparse, sparse_triangle
+from ..support.arrays import AnyArray, FloatArray, real_values
 from .labels import Labels, named, other_type, values_of
+from .matrix_roots import Sparse, sparse_triangle
 from .representations import DenseMatrix, LowRank, Precision, SparseMatrix
 
 SYMMETRY_TOLERANCE = 1e-6
@@ -146,16 +146,12 @@ def checked_precision(matrix: Any, labels: Labels) -> Precision:
 
 def real_numbers(matrix: Any, what: str) -> FloatArray:
     """The matrix in double precision, NaN where it is masked."""
-    array = matrix if isinstance(matrix, np.ma.MaskedArray) else np.asarray(matrix)
     try:
-        if array.dtype.kind not in "biufO":
-            raise TypeError
-        if array.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in array.flat):
-            raise TypeError  # digits are not numbers
-        array = array.astype(np.float64) if isinstance(array, np.ma.MaskedArray) else array
-        return np.asarray(np.ma.filled(array, np.nan), dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise RelationshipError(f"{what} must consist of real numbers.") from None
+        return real_values(matrix)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise RelationshipError(
+            f"{what} must consist of real numbers, in rows of equal length."
+        ) from None
 
 
 def _check_count(q: int, labels: Labels, what: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import RelationshipError
-from ..support.arguments import named_arguments, one_of, whole
+from ..support.arguments import named_arguments, one_of, whole_number
 from ..support.arrays import AnyArray, BoolArray, FloatArray
 from . import check
 from .labels import checked_labels, named, values_of
@@ -78,7 +78,7 @@ def vanraden(
            [-0.615,  0.769, -0.154],
            [-0.846, -0.154,  1.   ]])
     """
-    method = 1 if whole("method", method, least=1, most=2) == 1 else 2
+    method = 1 if whole_number("method", method, least=1, most=2) == 1 else 2
     one_of("missing", missing, ("mean", "raise"))
     one_of("monomorphic", monomorphic, ("raise", "drop"))
     columns = values_of(markers.columns) if hasattr(markers, "columns") else None

@@ -11,7 +11,7 @@ MOST_TABULAR_ANIMALS = 1_000
 """Up to this many animals A is computed (8 MB), which is faster than importing numba."""
 
 
-def tabular(sire: IntArray, dam: IntArray) -> FloatArray:
+def tabular_relationship(sire: IntArray, dam: IntArray) -> FloatArray:
     """A (n, n) by the tabular method: a row is the mean of the parents' rows.
 
     Emik and Terrill (1949); Henderson (1976), Biometrics 32, 69–83.
@@ -38,11 +38,11 @@ def tabular(sire: IntArray, dam: IntArray) -> FloatArray:
 def inbreeding(sire: IntArray, dam: IntArray) -> FloatArray:
     """F (n,) = diagonal of A − 1."""
     if len(sire) <= MOST_TABULAR_ANIMALS:
-        return np.asarray(np.diagonal(tabular(sire, dam)) - 1.0)
-    return by_families(sire, dam)
+        return np.asarray(np.diagonal(tabular_relationship(sire, dam)) - 1.0)
+    return inbreeding_by_families(sire, dam)
 
 
-def mendelian(sire: IntArray, dam: IntArray, F: FloatArray) -> FloatArray:
+def mendelian_variances(sire: IntArray, dam: IntArray, F: FloatArray) -> FloatArray:
     """Variances of Mendelian sampling, D of A = TDT': 1 less ¼(1 + F) of each known parent.
 
     Quaas (1976), Biometrics 32, 949–953.
@@ -51,7 +51,7 @@ def mendelian(sire: IntArray, dam: IntArray, F: FloatArray) -> FloatArray:
     return np.asarray(1.0 - lost[sire] - lost[dam])
 
 
-def by_families(sire: IntArray, dam: IntArray) -> FloatArray:
+def inbreeding_by_families(sire: IntArray, dam: IntArray) -> FloatArray:
     """F (n,) without A, in O(n) memory.
 
     With the row t of T that an animal inherits, t = ½(t_sire + t_dam) on its ancestors, its
@@ -62,7 +62,7 @@ def by_families(sire: IntArray, dam: IntArray) -> FloatArray:
     from .inbreeding_kernel import inherited_variance
 
     n = len(sire)
-    F, own = np.zeros(n), mendelian(sire, dam, np.zeros(n))
+    F, own = np.zeros(n), mendelian_variances(sire, dam, np.zeros(n))
     generation = generations(sire, dam)
     crossed = np.flatnonzero((sire >= 0) & (dam >= 0))
     if not len(crossed):
@@ -79,7 +79,7 @@ def by_families(sire: IntArray, dam: IntArray) -> FloatArray:
     for g in range(1, int(generation.max()) + 1):
         mine = families.get(g)
         offspring = animals[g]
-        own[offspring] = mendelian(sire[offspring], dam[offspring], F)
+        own[offspring] = mendelian_variances(sire[offspring], dam[offspring], F)
         if mine is not None:
             out = np.empty(len(mine))
             inherited_variance(sire, dam, own, first[mine], second[mine], out)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.label_messages import named, other_type, values_of
 from ..errors import ArgumentError, RelationshipError
-from ..support.arguments import shown
+from ..support.arguments import short_repr
 from ..support.arrays import IndexArray
 
 Labels = tuple[Hashable, ...]
@@ -21,7 +21,7 @@ def listed_values(name: str, column: Any) -> list[Any]:
     try:
         return values_of(column)
     except TypeError:
-        raise ArgumentError(f"{name} must be a sequence, not {shown(column)}.") from None
+        raise ArgumentError(f"{name} must be a sequence, not {short_repr(column)}.") from None
 
 
 def absent(value: Any) -> bool:
@@ -38,7 +38,9 @@ def check_hashable(values: Iterable[Any]) -> None:
     """Refuse lists and the like as labels."""
     for value in values:
         if not isinstance(value, Hashable):
-            raise ArgumentError(f"A label must be hashable, like text or a number: {shown(value)}.")
+            raise ArgumentError(
+                f"A label must be hashable, like text or a number: {short_repr(value)}."
+            )
 
 
 def checked_labels(labels: Any, what: str = "Labels") -> Labels:

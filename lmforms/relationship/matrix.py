@@ -13,8 +13,8 @@ from ..errors import ArgumentError, RelationshipError
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray, IndexArray
 from . import check
-from .factors import Sparse
 from .labels import Labels, checked_labels, listed_values, positions
+from .matrix_roots import Sparse
 from .representations import Representation
 
 
@@ -31,7 +31,8 @@ class Relationship:
     labels : tuple
         Unique hashable values, in the order of the rows.
     form : Representation
-        ``DenseMatrix``, ``SparseMatrix``, ``LowRank`` or ``Precision``.
+        How K is represented: a ``DenseMatrix`` or ``SparseMatrix`` (K itself), ``LowRank`` (a root
+        L with K = LL') or ``Precision`` (K⁻¹).
 
     Notes
     -----
@@ -147,7 +148,12 @@ class Relationship:
     @property
     def rank(self) -> int:
         """Rank of K. It costs what :meth:`root` does, except for a precision."""
-        return len(self) if self.form.keeps_all else int(self.form.root().shape[1])
+        return len(self) if self.form.keeps_all_levels else int(self.form.root().shape[1])
+
+    @property
+    def given_root(self) -> FloatArray | None:
+        """L (q, r) as it was given to :meth:`from_root`, None for another representation."""
+        return self.form.given_root
 
     @named_arguments
     def root(self) -> FloatArray | Sparse:
@@ -223,7 +229,7 @@ class Relationship:
         """
         levels = checked_labels(levels, "Levels")
         at = self.positions(levels)
-        if not self.form.keeps_all:
+        if not self.form.keeps_all_levels:
             return Relationship(levels, self.form.arranged(at))
         others = np.setdiff1d(np.arange(len(self)), at)
         at = np.concatenate([at, others])

@@ -38,12 +38,14 @@ def check_relationship(relationship: Any, names: list[str]) -> dict[str, Any]:
     return dict(relationship)
 
 
-def related_design(read: FormulaData, relationship: Any) -> tuple[Design, dict[str, Relationship]]:
+def related_design(
+    formula_data: FormulaData, relationship: Any
+) -> tuple[Design, dict[str, Relationship]]:
     """The design of a formula and its data, and the known covariances of its levels.
 
     Parameters
     ----------
-    read : FormulaData
+    formula_data : FormulaData
     relationship : mapping or None
         See :class:`lmforms.MixedModel`.
 
@@ -51,9 +53,9 @@ def related_design(read: FormulaData, relationship: Any) -> tuple[Design, dict[s
     ------
     ArgumentError, DataError, ModelError, RelationshipError
     """
-    names = list(dict.fromkeys(term.group_name for term in read.bound.random))
+    names = list(dict.fromkeys(term.group_name for term in formula_data.bound.random))
     given = check_relationship(relationship, names)
-    design = build_design(read, related=given)
+    design = build_design(formula_data, related=given)
     return align_relationships(design, given) if given else (design, {})
 
 

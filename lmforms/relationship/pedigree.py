@@ -13,10 +13,10 @@ from ..errors import ArgumentError, RelationshipError
 from ..support.arguments import flag, named_arguments, sequence
 from ..support.arrays import FloatArray, IntArray
 from . import ancestry
-from .factors import Sparse
-from .inbreeding import inbreeding, mendelian, tabular
+from .inbreeding import inbreeding, mendelian_variances, tabular_relationship
 from .labels import Labels, checked_labels, listed_values, named
 from .matrix import Relationship
+from .matrix_roots import Sparse
 from .representations import Precision
 
 UNKNOWN_PARENTS = (0, "", "0")
@@ -155,7 +155,7 @@ class Pedigree:
     @named_arguments
     def relationship(self) -> FloatArray:
         """The numerator relationship A (n, n), dense, by the tabular method."""
-        return tabular(self.sire, self.dam)
+        return tabular_relationship(self.sire, self.dam)
 
     @named_arguments
     def factor(self) -> PedigreeFactor:
@@ -174,7 +174,7 @@ class Pedigree:
             data.append(np.full(len(has), -0.5))
         where = np.concatenate(rows), np.concatenate(columns)
         inverse = sp.coo_matrix((np.concatenate(data), where), shape=(n, n)).tocsr()
-        return PedigreeFactor(inverse, mendelian(self.sire, self.dam, self._inbreeding))
+        return PedigreeFactor(inverse, mendelian_variances(self.sire, self.dam, self._inbreeding))
 
     @named_arguments
     def precision(self) -> Sparse:
@@ -228,7 +228,7 @@ class Pedigree:
         return inbreeding(self.sire, self.dam)
 
     def _segregating(self) -> FloatArray:
-        d = mendelian(self.sire, self.dam, self._inbreeding)
+        d = mendelian_variances(self.sire, self.dam, self._inbreeding)
         fixed = np.flatnonzero(d < LEAST_MENDELIAN_VARIANCE)
         if len(fixed):
             raise RelationshipError(

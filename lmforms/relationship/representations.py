@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..support.arrays import FloatArray, IndexArray
-from .factors import Sparse, Triangle, dense_root, sparse_root
+from .matrix_roots import Sparse, Triangle, dense_root, sparse_root
 
 
 class Representation(ABC):
@@ -43,9 +43,14 @@ class Representation(ABC):
         """The representation for a model with the levels `at`, these in front."""
 
     @property
-    def keeps_all(self) -> bool:
+    def keeps_all_levels(self) -> bool:
         """Whether :meth:`arranged` keeps levels that are not asked for, behind the others."""
         return False
+
+    @property
+    def given_root(self) -> FloatArray | None:
+        """L (q, r) as the user gave it, if K was given by a root."""
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +110,10 @@ class LowRank(Representation):
     def q(self) -> int:
         return len(self.factor)
 
+    @property
+    def given_root(self) -> FloatArray:
+        return self.factor
+
     def root(self) -> FloatArray:
         q, r = self.factor.shape
         if r == 0 or q == 0:
@@ -156,7 +165,7 @@ class Precision(Representation):
         return int(self.matrix.shape[0])
 
     @property
-    def keeps_all(self) -> bool:
+    def keeps_all_levels(self) -> bool:
         return True
 
     def root(self) -> FloatArray:

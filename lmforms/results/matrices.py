@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ..covariance import Covariance
+from ..data.design_rows import own_rows
 from ..data.random_design import random_names, term_columns
-from ..data.rows import own_rows
 from ..engine.linalg.sparse_cholesky import cholesky_of
 from ..engine.prior import Identity
 from ..errors import ModelError

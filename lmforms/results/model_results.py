@@ -1,4 +1,4 @@
-"""`MixedModelResults`: what users hold, and whatever of it has options."""
+"""`MixedModelResults`: the result of a fit, which users get; adds the methods with options."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ..control import METHODS_WITHOUT_START
 from ..data.align import in_row_order
 from ..data.frame import real_array
 from ..errors import DataError
-from ..support.arguments import flag, named_arguments, one_of, share
+from ..support.arguments import flag, named_arguments, one_of, proportion
 from ..support.arrays import FloatArray
 from . import quantities
 from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
     from ..companion import Forms
-    from ..data.rows import DesignMatrices
+    from ..data.design_rows import DesignMatrices
     from .matrices import ModelMatrices
-    from .tables import ModelSummary
+    from .summary_tables import ModelSummary
 
 RESIDUAL_KINDS = ("response", "pearson", "scaled")
 
@@ -69,7 +69,7 @@ class MixedModelResults(ModelEstimates):
             Columns ``lower`` and ``upper``.
         """
         one_of("method", method, ("wald",))
-        return quantities.wald_intervals(self.state, share("level", level))
+        return quantities.wald_intervals(self.state, proportion("level", level))
 
     @property
     def resid(self) -> pd.Series:
@@ -251,7 +251,7 @@ class MixedModelResults(ModelEstimates):
         >>> bool(np.allclose(rows.X @ fit.params + rows.Z @ b + rows.offset, fit.predict(new)))
         True
         """
-        from ..data.rows import design_matrices
+        from ..data.design_rows import design_matrices
         from .predict import rows_of
 
         rows = rows_of(

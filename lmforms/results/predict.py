@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from ..data.design_rows import DesignRows, own_rows
 from ..data.new_rows import new_rows
-from ..data.rows import DesignRows, own_rows
 from ..errors import ArgumentError, near_matches
 from ..support.arguments import one_of, sequence
 

@@ -36,14 +36,17 @@ def singular_message(
     if not terms:
         return ""
     random = design.bound.random
-    still = {t: _without_variance(design.terms[t], factors[t], tolerance) for t in terms}
+    zero_columns = {
+        t: _zero_variance_columns(design.terms[t], factors[t], tolerance) for t in terms
+    }
     found = [
-        f"{_finding(design.terms[t], factors[t], still[t])} in {random[t].written}" for t in terms
+        f"{_description(design.terms[t], factors[t], zero_columns[t])} in {random[t].written}"
+        for t in terms
     ]
     remedies = []
     for part in dict.fromkeys(id(random[t].group_part) for t in terms):
         same = [t for t, bound in enumerate(random) if id(bound.group_part) == part]
-        remedy = _remedy(design, same, still)
+        remedy = _remedy(design, same, zero_columns)
         if remedy.startswith("drop (") and random[same[0]].group_name in related:
             remedy += " and its relationship"
         remedies.append(remedy)
@@ -53,21 +56,21 @@ def singular_message(
     )
 
 
-def _without_variance(term: RandomTerm, factor: FloatArray, tolerance: float) -> list[int]:
-    """Columns whose random effects have no variance, to speak of beside σ."""
+def _zero_variance_columns(term: RandomTerm, factor: FloatArray, tolerance: float) -> list[int]:
+    """Columns whose random effects have a standard deviation that is negligible beside σ."""
     sizes = np.linalg.norm(factor, axis=1) * root_mean_squares(term.matrix.values)
-    still = np.flatnonzero(sizes < tolerance)
-    if not len(still) and (term.structure == "diag" or len(sizes) == 1):
-        # one is, in units of its column's spread
-        still = np.array([sizes.argmin()])
-    return [int(j) for j in still]
+    zero_columns = np.flatnonzero(sizes < tolerance)
+    if not len(zero_columns) and term.covariance.independent:
+        # the smallest is the singular one, in units of its column's spread
+        zero_columns = np.array([sizes.argmin()])
+    return [int(j) for j in zero_columns]
 
 
-def _finding(term: RandomTerm, factor: FloatArray, still: Sequence[int]) -> str:
+def _description(term: RandomTerm, factor: FloatArray, zero_columns: Sequence[int]) -> str:
     names = [f"`{name}`" for name in term.columns]
-    if still:
-        plural = "variances" if len(still) > 1 else "variance"
-        return f"the estimated {plural} of {_listed([names[j] for j in still])} 0"
+    if zero_columns:
+        plural = "variances" if len(zero_columns) > 1 else "variance"
+        return f"the estimated {plural} of {_listed([names[j] for j in zero_columns])} 0"
     if len(names) == 2:
         sign = "−" if factor[0] @ factor[1] < 0 else ""
         return f"the estimated correlation of {names[0]} and {names[1]} is {sign}1"
@@ -80,7 +83,7 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]} are"
 
 
-def _remedy(design: Design, same: Sequence[int], still: Mapping[int, Sequence[int]]) -> str:
+def _remedy(design: Design, same: Sequence[int], zero_columns: Mapping[int, Sequence[int]]) -> str:
     """What to write in place of a term of the formula, which is several with ``g/h``."""
     random = design.bound.random
     first = random[same[0]]
@@ -88,31 +91,31 @@ def _remedy(design: Design, same: Sequence[int], still: Mapping[int, Sequence[in
     new = []
     for t in same:
         term, name = design.terms[t], random[t].group_name
-        if t not in still:
+        if t not in zero_columns:
             new.append(random[t].written)
-        elif not still[t]:  # correlations, which the other bar leaves out
+        elif not zero_columns[t]:  # correlations, which the other bar leaves out
             new.append(f"({first.part.label} || {name})")
-        elif kept := _kept(term, still[t]):
-            bar = "||" if term.structure == "diag" and len(kept) > 1 else "|"
-            start = [] if "1" in kept else ["0"]
-            new.append(f"({' + '.join([*start, *kept])} {bar} {name})")
+        elif remaining := _remaining_parts(term, zero_columns[t]):
+            bar = "||" if term.covariance.independent and len(remaining) > 1 else "|"
+            start = [] if "1" in remaining else ["0"]
+            new.append(f"({' + '.join([*start, *remaining])} {bar} {name})")
     if not new:
         return f"drop {whole}"
-    only_correlated = not any(still.get(t) for t in same)
+    only_correlated = not any(zero_columns.get(t) for t in same)
     slopes = "drop a random slope, or " if only_correlated else ""
     return f"{slopes}write {' + '.join(new)} in place of {whole}"
 
 
-def _kept(term: RandomTerm, still: Sequence[int]) -> list[str]:
-    """Parts of the expression that stay if those with a column in `still` go."""
+def _remaining_parts(term: RandomTerm, zero_columns: Sequence[int]) -> list[str]:
+    """Parts of the expression that stay if those with a column in `zero_columns` go."""
     parts = _parts(term)
-    gone = {name for name, columns in parts.items() if set(columns) & set(still)}
-    kept = [name for name in parts if name not in gone]
-    if "1" in gone and any(len(parts[name]) > 1 for name in kept):
+    dropped = {name for name, columns in parts.items() if set(columns) & set(zero_columns)}
+    remaining = [name for name in parts if name not in dropped]
+    if "1" in dropped and any(len(parts[name]) > 1 for name in remaining):
         return ["1"]  # without an intercept a factor would have a column more instead
-    if not kept and len(still) < len(term.columns):
+    if not remaining and len(zero_columns) < len(term.columns):
         return ["1"]  # only some levels of a factor have no variance
-    return kept
+    return remaining
 
 
 def _parts(term: RandomTerm) -> dict[str, list[int]]:

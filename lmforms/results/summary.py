@@ -16,7 +16,7 @@ from .quantities import (
     variance_components,
 )
 from .state import FitState
-from .tables import ModelSummary
+from .summary_tables import ModelSummary
 
 
 def summarize(state: FitState) -> ModelSummary:

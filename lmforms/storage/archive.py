@@ -29,12 +29,19 @@ PlainArray = AnyArray
 
 META = "meta.json"
 
-MIN_ALLOWANCE = {True: 2**22, False: 2**26}
-"""Bytes that JSON (True) and all arrays (False) may always take."""
+MIN_JSON_ALLOWANCE = 2**22
+"""Bytes that JSON may always take."""
 
-EXPANSION = {True: 10, False: 100}
-"""Bytes that JSON (True) and all arrays (False) may take for each byte of the file. JSON takes some
-20 times its size as Python objects. What would be deflated further than this is stored."""
+MIN_ARRAYS_ALLOWANCE = 2**26
+"""Bytes that all arrays together may always take."""
+
+MAX_JSON_EXPANSION = 10
+"""Bytes of JSON for each byte of the file. JSON takes some 20 times its size as Python objects.
+What would be deflated further than this is stored."""
+
+MAX_ARRAYS_EXPANSION = 100
+"""Bytes of all arrays together for each byte of the file. What would be deflated further than this
+is stored."""
 
 MAX_LEVEL_GAIN = 4
 """Bound on how many times smaller zipfile's output is than that of the fastest level."""
@@ -57,17 +64,19 @@ def allowance(size: int, is_json: bool) -> int:
     >>> allowance(1_400_000, is_json=False) // 1_000_000
     140
     """
-    return max(MIN_ALLOWANCE[is_json], EXPANSION[is_json] * size)
+    if is_json:
+        return max(MIN_JSON_ALLOWANCE, MAX_JSON_EXPANSION * size)
+    return max(MIN_ARRAYS_ALLOWANCE, MAX_ARRAYS_EXPANSION * size)
 
 
 def write_archive(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, PlainArray]) -> None:
     """Write `meta` and `arrays` to `path` in one step (see :func:`.atomic.write_whole`)."""
     text = json.dumps({**meta, DIGEST: digest(meta, arrays)}, indent=1)
-    large = sum(values.nbytes for values in arrays.values()) > MIN_ALLOWANCE[False]
+    large = sum(values.nbytes for values in arrays.values()) > MIN_ARRAYS_ALLOWANCE
 
     def write(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            _add(archive, META, text.encode(), len(text) > MIN_ALLOWANCE[True])
+            _add(archive, META, text.encode(), len(text) > MIN_JSON_ALLOWANCE)
             for name, values in arrays.items():
                 buffer = io.BytesIO()
                 np.save(buffer, values, allow_pickle=False)
@@ -79,7 +88,8 @@ def write_archive(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, Plai
 def _add(archive: zipfile.ZipFile, name: str, content: bytes, large: bool) -> None:
     """One member; a large one that reading would refuse when deflated is stored as it is."""
     packed = zipfile.ZIP_DEFLATED
-    if large and len(content) * MAX_LEVEL_GAIN > EXPANSION[name == META] * _deflated(content):
+    expansion = MAX_JSON_EXPANSION if name == META else MAX_ARRAYS_EXPANSION
+    if large and len(content) * MAX_LEVEL_GAIN > expansion * _deflated(content):
         packed = zipfile.ZIP_STORED
     archive.writestr(name, content, packed)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.table import raw_table
+from ..data.input_table import raw_table
 from ..engine.estimate import Estimate
 from ..errors import (
     ArgumentError,
@@ -35,12 +35,12 @@ from ..results.model_results import MixedModelResults
 from ..results.state import FitState
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray
-from ..support.table import Table
+from ..support.column_table import Table
 from .archive import Archive, opened
 from .atomic import checked_path, file_error
 from .columns import decode_column
-from .contents import Contents, checked_contents
-from .formulas import load_with, names_from_context
+from .header import FitHeader, checked_header
+from .safe_formula import load_with, names_from_context
 
 FIGURE_TOLERANCE = 1e-6
 """Relative difference between stored and recomputed figures that counts as damage. Another
@@ -119,8 +119,8 @@ def load(
 
 def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
     """The fit of a file: the model anew, the criterion at the stored θ."""
-    contents = checked_contents(archive.meta, archive.damaged)
-    n = len(contents.index)
+    header = checked_header(archive.meta, archive.damaged)
+    n = len(header.index)
     weights, offset = (
         archive.array(name, n) if name in archive else None
         for name in ("extra/weights", "extra/offset")
@@ -128,23 +128,23 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
     data = pd.DataFrame(
         {
             facts["name"]: decode_column(facts, archive, f"column/{i}", n)
-            for i, facts in enumerate(contents.columns)
+            for i, facts in enumerate(header.columns)
         }
     )
-    data.index = contents.index
-    _check_expressions(contents.formula, raw_table(data, list(data)), given)
+    data.index = header.index
+    _check_expressions(header.formula, raw_table(data, list(data)), given)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LmformsWarning)  # said when the model was fitted
         model = MixedModel(
-            contents.formula,
+            header.formula,
             data,
             weights=weights,
             offset=offset,
-            contrasts=contents.contrasts,
+            contrasts=header.contrasts,
             context=Scope(given, python=False),
         )
-    read = replace(model.design.formula_data, offset_column=contents.offset_column)
-    model.design = replace(model.design, formula_data=read)
+    formula_data = replace(model.design.formula_data, offset_column=header.offset_column)
+    model.design = replace(model.design, formula_data=formula_data)
     theta = archive.array("theta", sum(g.covariance.n_theta for g in model.design.groups))
     response = archive.array("response", model.design.n)
     if not (np.isfinite(theta).all() and np.isfinite(response).all()):
@@ -153,13 +153,13 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
         model,
         theta,
         response,
-        reml=contents.reml,
-        control=contents.control,
-        method=contents.method,
+        reml=header.reml,
+        control=header.control,
+        method=header.method,
     )
-    state = replace(state, estimate=_with_status(state, contents, archive), optimized=True)
-    _check_figures(state, contents, archive.array("beta"))
-    if contents.has_digest:
+    state = replace(state, estimate=_with_status(state, header, archive), optimized=True)
+    _check_figures(state, header, archive.array("beta"))
+    if header.has_digest:
         archive.check_digest()
     return MixedModelResults(model, state)
 
@@ -179,11 +179,11 @@ def _check_expressions(formula: str, table: Table, given: Mapping[str, Any]) -> 
         )
 
 
-def _with_status(state: FitState, contents: Contents, archive: Archive) -> Estimate:
+def _with_status(state: FitState, header: FitHeader, archive: Archive) -> Estimate:
     """The estimate at the stored θ, ended as the optimiser of the fit did."""
     estimate = state.estimate
     assert isinstance(estimate, Estimate)
-    optimum: Any = replace(estimate.optimum, **contents.optimum)  # exact or iterative
+    optimum: Any = replace(estimate.optimum, **header.optimum)  # exact or iterative
     at = optimum.evaluation
     if "gradient" in archive:
         gradient = archive.array("gradient", len(at.gradient))
@@ -191,7 +191,7 @@ def _with_status(state: FitState, contents: Contents, archive: Archive) -> Estim
     parts = [len(group.terms) for group in state.design.groups]
     found = {}
     for name, attribute in (("singular", "singular"), ("flat", "unidentified")):
-        pairs = getattr(contents, name)
+        pairs = getattr(header, name)
         if pairs is None:
             continue
         if any(group >= len(parts) or part >= parts[group] for group, part in pairs):
@@ -200,9 +200,9 @@ def _with_status(state: FitState, contents: Contents, archive: Archive) -> Estim
     return replace(estimate, optimum=optimum, **found)
 
 
-def _check_figures(state: FitState, contents: Contents, beta: FloatArray) -> None:
+def _check_figures(state: FitState, header: FitHeader, beta: FloatArray) -> None:
     """Refuse a fit whose recomputed figures are not the stored ones (NaN is no figure)."""
-    stored = np.append(beta, [contents.criterion, contents.sigma])
+    stored = np.append(beta, [header.criterion, header.sigma])
     at = state.estimate
     found = np.append(at.beta, [at.criterion, at.sigma])
     if stored.shape == found.shape:
@@ -213,5 +213,5 @@ def _check_figures(state: FitState, contents: Contents, beta: FloatArray) -> Non
             return
     raise NumericalError(
         f"load: the criterion recomputed from the file is {at.criterion:.8g}, the stored one "
-        f"{contents.criterion:.8g}: the file is damaged or a function in `context` differs."
+        f"{header.criterion:.8g}: the file is damaged or a function in `context` differs."
     )

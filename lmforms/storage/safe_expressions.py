@@ -13,7 +13,7 @@ so its formula may hold nothing but
 The same check at saving refuses what could not be loaded. What is checked is the syntax tree
 of :func:`lmforms.formula.expression.parse_code`, which is what the evaluator evaluates, and what
 names mean is looked up where the evaluator does: in
-:func:`lmforms.formula.transforms.language`.
+:func:`lmforms.formula.transforms.built_in_names`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy as np
 from ..formula.aliases import aliased, needs_alias, without_dots
 from ..formula.expression import INFIX, Expression, parse_code
 from ..formula.operators import COMPARISONS
-from ..formula.transforms import FALLBACKS, language
+from ..formula.transforms import FALLBACKS, built_in_names
 from .safe_arithmetic import OPERATORS, SIGNS, ForbiddenError, checked_number, computed, quoted
 from .safe_calls import NUMBERS, VALUES, ValueType, is_contrast, type_of_call, type_of_list
 
@@ -76,7 +76,7 @@ class ExpressionChecker:
         self._columns |= {without_dots(name): name for name in columns if "." in name}
         self._objects = set(objects)
         self._given, self._distinct = given, distinct
-        self._language = {**FALLBACKS, **language()}
+        self._built_in = {**FALLBACKS, **built_in_names()}
         self._expression: Expression
         self.free_names: set[str] = set()
 
@@ -126,9 +126,9 @@ class ExpressionChecker:
         if column is not None:
             return self._of_column(column)
         name = self._expression.name(node.id)
-        if name in self._given or name not in self._language:
+        if name in self._given or name not in self._built_in:
             return self._from_context(name)
-        value = self._language[name]
+        value = self._built_in[name]
         if isinstance(value, (bool, int, float)):
             return ValueType("number", value)
         if is_contrast(value):
@@ -220,7 +220,7 @@ class ExpressionChecker:
         """The ufunc, constant or coding that ``np.`` or ``contr.`` stands before, or None."""
         if not isinstance(node.value, ast.Name):
             return None
-        for name, module in (("np", np), ("contr", self._language["contr"])):
+        for name, module in (("np", np), ("contr", self._built_in["contr"])):
             written = node.value.id == aliased(name)
             written |= node.value.id == name and name not in self._columns
             if written and self._given.get(name, module) is module:
@@ -281,9 +281,9 @@ class ExpressionChecker:
         if not isinstance(node, ast.Name) or self._column(node) is not None:
             raise ForbiddenError(f"the call of {quoted(node)} is not allowed in a saved formula")
         name = self._expression.name(node.id)
-        if name in self._given or name not in self._language:
+        if name in self._given or name not in self._built_in:
             self._from_context(name)
             return None, name
-        if not callable(self._language[name]):
+        if not callable(self._built_in[name]):
             raise ForbiddenError(f"`{name}` is no function")
-        return self._language[name], name
+        return self._built_in[name], name

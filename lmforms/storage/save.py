@@ -19,16 +19,16 @@ from ..support.caller import caller_depth
 from .archive import write_archive
 from .atomic import checked_path
 from .columns import encode_column
-from .contents import FORMAT, FORMAT_VERSION, MAX_FORMULA_LENGTH, checked_contents
-from .formulas import load_with, names_from_context
+from .header import FORMAT, FORMAT_VERSION, MAX_FORMULA_LENGTH, checked_header
 from .index_json import encode_index
+from .safe_formula import load_with, names_from_context
 
 
 def save(state: FitState, path: str | PathLike[str]) -> None:
     """See :meth:`lmforms.MixedModelResults.save`."""
     target = checked_path(path, "save")
     meta, arrays, names = _contents_of(state)
-    checked_contents(meta, _not_written)  # what is written can be read
+    checked_header(meta, _not_written)  # what is written can be read
     write_archive(target, meta, arrays)
     if names:
         warnings.warn(
@@ -55,26 +55,26 @@ def _contents_of(
             "save: a fit with relationship= cannot be written yet; keep the covariance and "
             "fit.theta, and fit again with start=."
         )
-    read = design.formula_data
-    for name, contrast in read.contrasts.items():
+    formula_data = design.formula_data
+    for name, contrast in formula_data.contrasts.items():
         if not isinstance(contrast, (str, np.ndarray, list, tuple)):
             raise DataError(
                 f"save: the contrast object for `{name}` cannot be written; name it, as in "
                 f"contrasts={{{name!r}: 'contr.sum'}}, or give its matrix."
             )
-    source, table = read.formula.source, read.frame.table
+    source, table = formula_data.formula.source, formula_data.frame.table
     if len(source) > MAX_FORMULA_LENGTH:
         raise DataError(
             f"save: the formula has {len(source)} characters, and {MAX_FORMULA_LENGTH} can be read "
             "back: use shorter names of columns, or `.`."
         )
-    names = names_from_context(read.bound, table, read.scope.given, "save")
+    names = names_from_context(formula_data.bound, table, formula_data.scope.given, "save")
     arrays: dict[str, AnyArray] = {
         "response": state.response,
         "theta": theta_in_formula_order(design, estimate.theta),
         "beta": estimate.beta,
         "gradient": estimate.optimum.evaluation.gradient,
-        **{f"extra/{name}": values for name, values in read.frame.extra.items()},
+        **{f"extra/{name}": values for name, values in formula_data.frame.extra.items()},
     }
     columns = []
     for i, name in enumerate(table):
@@ -99,9 +99,9 @@ def _contents_of(
         "control": asdict(state.control),
         "contrasts": {
             k: v if isinstance(v, str) else np.asarray(v, dtype=np.float64).tolist()
-            for k, v in read.contrasts.items()
+            for k, v in formula_data.contrasts.items()
         },
-        "offset_column": read.offset_column,
+        "offset_column": formula_data.offset_column,
         "columns": columns,
         "index": index,
         "optimum": {

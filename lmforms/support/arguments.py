@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import ArgumentError, near_matches
-from . import other_packages
+from . import foreign_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,14 +48,16 @@ def named_arguments(function: F) -> F:
         for name in kwargs:
             if name not in known:
                 has = f" It has: {', '.join(known)}." if known else " It has none."
-                hint = other_packages.hint(name, known, label) or near_matches(name, known) or has
+                hint = (
+                    foreign_arguments.hint(name, known, label) or near_matches(name, known) or has
+                )
                 raise ArgumentError(f"{label}() has no argument `{name}`.{hint}")
         return function(*args, **kwargs)
 
     return cast(F, checked)
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value for a message: its repr on one line, and not much of it."""
     text = " ".join(repr(value).split())
     if len(text) <= MAX_REPR_LENGTH:
@@ -86,7 +88,7 @@ def one_of(name: str, value: Any, choices: Collection[str], *, says: str = "") -
         return str(value)
     hint = near_matches(value, choices) if isinstance(value, str) else ""
     listed = ", ".join(repr(choice) for choice in choices)
-    raise ArgumentError(f"{name}={shown(value)}: use one of {listed}.{hint}{says}")
+    raise ArgumentError(f"{name}={short_repr(value)}: use one of {listed}.{hint}{says}")
 
 
 def flag(name: str, value: Any) -> bool:
@@ -101,15 +103,15 @@ def flag(name: str, value: Any) -> bool:
     """
     if _is_flag(value):
         return bool(value)
-    raise ArgumentError(f"{name}={shown(value)}: True or False is needed.")
+    raise ArgumentError(f"{name}={short_repr(value)}: True or False is needed.")
 
 
-def whole(name: str, value: Any, *, least: int = 0, most: int | None = None) -> int:
+def whole_number(name: str, value: Any, *, least: int = 0, most: int | None = None) -> int:
     """A whole number of at least `least`, and at most `most` if there is such a bound.
 
     Examples
     --------
-    >>> whole("chains", True, least=1)
+    >>> whole_number("chains", True, least=1)
     Traceback (most recent call last):
     ...
     lmforms.errors.ArgumentError: chains=True: a whole number of at least 1 is needed.
@@ -119,7 +121,7 @@ def whole(name: str, value: Any, *, least: int = 0, most: int | None = None) -> 
         if found >= least and (most is None or found <= most):
             return found
     bound = f"of at least {least}" if most is None else f"from {least} to {most:,}"
-    raise ArgumentError(f"{name}={shown(value)}: a whole number {bound} is needed.")
+    raise ArgumentError(f"{name}={short_repr(value)}: a whole number {bound} is needed.")
 
 
 def number(name: str, value: Any, *, least: float = -math.inf, most: float = math.inf) -> float:
@@ -129,7 +131,7 @@ def number(name: str, value: Any, *, least: float = -math.inf, most: float = mat
         return found
     bound = "" if least == -math.inf else f" of at least {least:g}"
     bound = bound if most == math.inf else f" from {least:g} to {most:g}"
-    raise ArgumentError(f"{name}={shown(value)}: a finite number{bound} is needed.")
+    raise ArgumentError(f"{name}={short_repr(value)}: a finite number{bound} is needed.")
 
 
 def positive(name: str, value: Any) -> float:
@@ -145,15 +147,15 @@ def positive(name: str, value: Any) -> float:
     found = _finite(value)
     if found is not None and found > 0:
         return found
-    raise ArgumentError(f"{name}={shown(value)}: a positive, finite number is needed.")
+    raise ArgumentError(f"{name}={short_repr(value)}: a positive, finite number is needed.")
 
 
-def share(name: str, value: Any) -> float:
+def proportion(name: str, value: Any) -> float:
     """A number between 0 and 1, both excluded."""
     found = _finite(value)
     if found is not None and 0 < found < 1:
         return found
-    raise ArgumentError(f"{name}={shown(value)}: a number between 0 and 1 is needed.")
+    raise ArgumentError(f"{name}={short_repr(value)}: a number between 0 and 1 is needed.")
 
 
 def generator(name: str, seed: Any) -> np.random.Generator:
@@ -166,7 +168,8 @@ def generator(name: str, seed: Any) -> np.random.Generator:
     except (TypeError, ValueError):
         pass
     raise ArgumentError(
-        f"{name}={shown(seed)}: a whole number of at least 0, a numpy Generator or None is needed."
+        f"{name}={short_repr(seed)}: a whole number of at least 0, a numpy Generator or None is "
+        "needed."
     )
 
 
@@ -184,14 +187,14 @@ def instance(name: str, value: Any, kind: type[T], way: str = "") -> T:
     if isinstance(value, kind):
         return value
     hint = f": {way}" if way else ""
-    raise ArgumentError(f"{name} must be a {kind.__name__}, not {shown(value)}{hint}.")
+    raise ArgumentError(f"{name} must be a {kind.__name__}, not {short_repr(value)}{hint}.")
 
 
 def mapping(name: str, value: Any, of: str) -> Mapping[Any, Any]:
     """A mapping, of what `of` says."""
     if isinstance(value, Mapping):
         return value
-    raise ArgumentError(f"{name} must be a mapping of {of}, not {shown(value)}.")
+    raise ArgumentError(f"{name} must be a mapping of {of}, not {short_repr(value)}.")
 
 
 def sequence(name: str, value: Any, of: str) -> list[Any]:
@@ -201,7 +204,7 @@ def sequence(name: str, value: Any, of: str) -> list[Any]:
             return list(value)
     except TypeError:
         pass
-    raise ArgumentError(f"{name} must be a sequence of {of}, not {shown(value)}.")
+    raise ArgumentError(f"{name} must be a sequence of {of}, not {short_repr(value)}.")
 
 
 def _is_flag(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Types of arrays, for annotations, and dense arrays from sparse ones."""
+"""Types of arrays, for annotations, and conversions to dense arrays of real numbers."""
 
 from __future__ import annotations
 
@@ -33,3 +33,31 @@ def as_dense(matrix: Any) -> FloatArray:
     array([[1.]])
     """
     return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
+
+
+def real_values(values: Any) -> FloatArray:
+    """Real numbers in double precision, NaN where they are masked.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError, RuntimeError
+        Text, complex numbers, lists of different lengths, or what NumPy does not convert; the
+        caller makes an error of its own of it.
+
+    Examples
+    --------
+    >>> real_values(np.ma.array([1, 2], mask=[False, True]))
+    array([ 1., nan])
+    """
+    array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+    if array.dtype.kind not in "biufO":
+        raise TypeError(f"entries of type {array.dtype}")
+    if array.dtype.kind == "O":
+        array = np.ma.filled(array, np.nan)
+        if any(isinstance(v, (str, bytes)) for v in array.flat):
+            raise TypeError("entries are text")  # digits are not numbers
+        if any(isinstance(v, (complex, np.complexfloating)) for v in array.flat):
+            raise TypeError("entries are complex")
+    elif isinstance(array, np.ma.MaskedArray):
+        array = np.ma.filled(array.astype(np.float64), np.nan)
+    return np.asarray(array, dtype=np.float64)

@@ -1,9 +1,13 @@
-"""Estimation of variance components by the textbook methods."""
+"""Estimation of variance components by the textbook methods.
+
+*The cheat sheet* of these docstrings is alenxav's *Mixed Model Cheat Sheet*; ``docs/mme.md`` goes
+through its sections and names its errors.
+"""
 
 from __future__ import annotations
 
 from .emma import emma
-from .estimate import estimate
+from .estimate_components import estimate
 from .fit import VarCompFit
 from .gibbs import gibbs
 from .model import Component, ComponentModel

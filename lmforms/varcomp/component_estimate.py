@@ -96,7 +96,7 @@ class ComponentEstimate:
     @property
     def singular(self) -> tuple[tuple[int, int], ...]:
         at = self.fit.likelihood
-        small = np.sqrt(at.variances[:-1] * at.sums.sizes / at.scale) < self.singular_below
+        small = np.sqrt(at.variances[:-1] * at.sums.unit_variances / at.scale) < self.singular_below
         return self._parts(small)
 
     @property

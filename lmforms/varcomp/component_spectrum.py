@@ -5,9 +5,10 @@ With X̃ an orthonormal basis of X's columns, S = I − X̃X̃', ZL the effects 
 
     η = U'ỹ,    η_j ~ N(0, σ² + σ_u² d_j),    and the rest of ỹ, of variance σ².
 
-Sheet, section 7 (EMMA), where U and D are of ZKZ'; S is what integrates β out (Kang et al. 2008,
-Genetics 178, 1709–1723). U and D come from the smaller of two symmetric problems: E'(L'Z'SZL)E
-(q × q, from cross-products; with a precision Q the generalised Z'SZ e = d Q e) or SZKZ'S (n × n).
+Cheat sheet, section 7 (EMMA), where U and D are of ZKZ'; S is what integrates β out (Kang et al.
+2008, Genetics 178, 1709–1723). U and D come from the smaller of two symmetric problems:
+E'(L'Z'SZL)E (q × q, from cross-products; with a precision Q the generalised Z'SZ e = d Q e) or
+SZKZ'S (n × n).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..support.arrays import FloatArray
-from .explained import doubtful, explained_rows
+from .explained import explained_rows, must_check_rows
 from .sums import Sums
 
 if TYPE_CHECKING:
@@ -42,34 +43,34 @@ class ComponentSpectrum:
 
     Attributes
     ----------
-    n, p, size : int
+    n, p, n_effects : int
         Rows, columns of X, effects (rank of K).
     d : ndarray (k,)
         Positive eigenvalues of SZKZ'S, ascending.
     eta : ndarray (k,)
         U'ỹ.
-    rest : float
+    residual_squares : float
         ỹ'ỹ − η'η, summed over residuals to avoid cancellation; zero if η determines ỹ.
-    full : ndarray (j,), optional
+    marginal : ndarray (j,), optional
         Positive eigenvalues of ZKZ' itself, for maximum likelihood.
     basis : ndarray (m, k)
         a = basis · c for the c_j ~ N(0, σ_u²) that affect the data.
-    cross : ndarray (p, k)
+    x_basis : ndarray (p, k)
         X̃'Z · basis.
-    loose : ndarray (p, p)
-        Root of the covariance of X̃'Za due to the other directions, for σ_u² = 1.
+    x_root_outside : ndarray (p, p)
+        Root of the covariance of X̃'Za due to directions outside of `basis`, for σ_u² = 1.
     """
 
     n: int
     p: int
-    size: int
+    n_effects: int
     d: FloatArray
     eta: FloatArray
-    rest: float
-    full: FloatArray | None
+    residual_squares: float
+    marginal: FloatArray | None
     basis: FloatArray
-    cross: FloatArray
-    loose: FloatArray
+    x_basis: FloatArray
+    x_root_outside: FloatArray
 
 
 def affordable(sums: Sums) -> bool:
@@ -78,7 +79,9 @@ def affordable(sums: Sums) -> bool:
     return min(n, m) <= MOST_DENSE_SIZE and (m <= n or n * m <= MOST_DENSE_ENTRIES)
 
 
-def diagonalised(model: ComponentModel, sums: Sums, *, full: bool = False) -> ComponentSpectrum:
+def diagonalised(
+    model: ComponentModel, sums: Sums, *, marginal_too: bool = False
+) -> ComponentSpectrum:
     """Diagonalise the one component of a model.
 
     Parameters
@@ -86,7 +89,7 @@ def diagonalised(model: ComponentModel, sums: Sums, *, full: bool = False) -> Co
     model : ComponentModel
     sums : Sums
         Its cross-products.
-    full : bool
+    marginal_too : bool
         Whether the eigenvalues of ZKZ' are needed too.
 
     Raises
@@ -103,30 +106,34 @@ def diagonalised(model: ComponentModel, sums: Sums, *, full: bool = False) -> Co
         )
     component = model.components[0]
     solve = _by_effects if m <= n else _by_rows
-    d, eta, basis, cross, all_cross, full_d = solve(model, component, sums, full)
+    d, eta, basis, x_basis, x_all, marginal = solve(model, component, sums, marginal_too)
     seen = d > NULL_EIGENVALUE * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
-    d, eta, basis, cross = d[seen], eta[seen], basis[:, seen], cross[:, seen]
+    d, eta, basis, x_basis = d[seen], eta[seen], basis[:, seen], x_basis[:, seen]
     rest = 0.0 if len(d) >= n - sums.p else _rest(model, sums, basis @ (eta / np.sqrt(d)))
-    if rest and doubtful(model, sums.scale * np.sqrt(rest / n)) and explained_rows(model).by_all:
+    if (
+        rest
+        and must_check_rows(model, sums.scale * np.sqrt(rest / n))
+        and explained_rows(model).by_all
+    ):
         rest = 0.0
-    if full_d is not None:
-        full_d = full_d[full_d > NULL_EIGENVALUE * full_d.max(initial=0.0)]
+    if marginal is not None:
+        marginal = marginal[marginal > NULL_EIGENVALUE * marginal.max(initial=0.0)]
     return ComponentSpectrum(
         n=n,
         p=sums.p,
-        size=component.size,
+        n_effects=component.n_effects,
         d=d,
         eta=eta,
-        rest=rest,
-        full=full_d,
+        residual_squares=rest,
+        marginal=marginal,
         basis=basis,
-        cross=cross,
-        loose=_root(all_cross - cross @ cross.T),
+        x_basis=x_basis,
+        x_root_outside=_root(x_all - x_basis @ x_basis.T),
     )
 
 
 def _by_effects(
-    model: ComponentModel, component: Component, sums: Sums, full: bool
+    model: ComponentModel, component: Component, sums: Sums, marginal_too: bool
 ) -> tuple[Any, ...]:
     """From the q × q matrix, by cross-products alone."""
     from scipy.linalg import cho_factor, cho_solve, eigh
@@ -139,12 +146,12 @@ def _by_effects(
     with np.errstate(divide="ignore", invalid="ignore"):
         eta = (basis.T @ zy) / np.sqrt(d)
     back = zx if q is None else cho_solve(cho_factor(q), zx)
-    full_d = eigh(zz, q, eigvals_only=True) if full else None
-    return d, eta, basis, zx.T @ basis, zx.T @ back, full_d
+    marginal = eigh(zz, q, eigvals_only=True) if marginal_too else None
+    return d, eta, basis, zx.T @ basis, zx.T @ back, marginal
 
 
 def _by_rows(
-    model: ComponentModel, component: Component, sums: Sums, full: bool
+    model: ComponentModel, component: Component, sums: Sums, marginal_too: bool
 ) -> tuple[Any, ...]:
     """From the n × n matrix, where there are more effects than rows."""
     import scipy.sparse as sp
@@ -170,8 +177,15 @@ def _by_rows(
     u = u - x @ (x.T @ u)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = 1.0 / np.sqrt(d)
-        basis, cross = half @ u * spread, gx.T @ u * spread
-    return d, u.T @ y, basis, cross, x.T @ gx, eigh(g, eigvals_only=True) if full else None
+        basis, x_basis = half @ u * spread, gx.T @ u * spread
+    return (
+        d,
+        u.T @ y,
+        basis,
+        x_basis,
+        x.T @ gx,
+        eigh(g, eigvals_only=True) if marginal_too else None,
+    )
 
 
 def _rest(model: ComponentModel, sums: Sums, a: FloatArray) -> float:

@@ -15,7 +15,7 @@ from ..errors import ArgumentError
 from ..support.arrays import FloatArray
 from .component_estimate import ComponentEstimate
 from .equations import Equations
-from .estimate import estimate
+from .estimate_components import estimate
 from .fit import VarCompFit, fit_at
 from .likelihood import likelihood
 from .model import ComponentModel, component_model
@@ -92,7 +92,9 @@ def _model(
 ) -> ComponentModel:
     """The components of a design with another response."""
     return replace(
-        component_model(design, relationship), y=y - design.offset, size=design.response_size(y)
+        component_model(design, relationship),
+        y=y - design.offset,
+        response_size=design.response_size(y),
     )
 
 

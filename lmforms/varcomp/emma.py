@@ -1,7 +1,7 @@
 r"""EMMA: one component, one eigendecomposition, then every variance ratio costs O(q).
 
-With λ = σ²/σ_u², γ = 1/λ, the spectrum (d, η, rest) of the model (:mod:`.component_spectrum`), and
-β and σ² = Q(γ)/ν profiled out, Q(γ) = y'P₀y = Σ η_j²/(1 + γd_j) + rest, the criterion is
+With λ = σ²/σ_u², γ = 1/λ, the spectrum (d, η, ρ) of the model (:mod:`.component_spectrum`), and
+β and σ² = Q(γ)/ν profiled out, Q(γ) = y'P₀y = Σ η_j²/(1 + γd_j) + ρ, the criterion is
 
     −2 ln L = ν[1 + ln(2πQ/ν)] + Σ ln(1 + γd_j) + const,      ν = n − p (REML),
 
@@ -10,7 +10,7 @@ and for ML ν = n, with the eigenvalues of ZKZ' itself in the sum. With s_j = γ
     ∂/∂ln γ    = −ν A/Q + Σ s_j,                       A = Σ η_j² s_j(1 − s_j),
     ∂²/∂ln γ²  = −ν(B/Q + A²/Q²) + Σ s_j(1 − s_j),     B = Σ η_j² s_j(1 − s_j)(1 − 2s_j).
 
-Sheet, section 7 (EMMA), with its erratum: ln|V/σ²| = Σ ln(1 + d_j/λ). Kang et al. (2008).
+Cheat sheet, section 7 (EMMA), with its erratum: ln|V/σ²| = Σ ln(1 + d_j/λ). Kang et al. (2008).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) 
             f"the methods {OTHER_METHODS} do it."
         )
     name, sums = model.names[0], sums_of(model)
-    profile = _Profile(diagonalised(model, sums, full=not reml), sums, reml)
+    profile = _Profile(diagonalised(model, sums, marginal_too=not reml), sums, reml)
     if not len(profile.spectrum.d):
         raise ModelError(
             f"the columns of X explain all that {name} could: its variance is not determined. "
@@ -152,12 +152,12 @@ class _Profile:
     @property
     def determinant(self) -> FloatArray:
         """Eigenvalues that determine ln|V|."""
-        return self.spectrum.d if self.spectrum.full is None else self.spectrum.full
+        return self.spectrum.d if self.spectrum.marginal is None else self.spectrum.marginal
 
     def quadratic(self, x: float) -> float:
         """Q."""
         s = self.spectrum
-        return float(np.sum(s.eta**2 / (1.0 + np.exp(x) * s.d)) + s.rest)
+        return float(np.sum(s.eta**2 / (1.0 + np.exp(x) * s.d)) + s.residual_squares)
 
     def value(self, x: float) -> float:
         """−2 ln L in the user's units."""
@@ -183,7 +183,7 @@ class _Profile:
     def limit(self) -> float:
         """The limit for λ → 0 (no residual): −∞ if there is no bound."""
         s, fewer = self.spectrum, self.nu - len(self.determinant)
-        if s.rest > 0 or fewer < 0:
+        if s.residual_squares > 0 or fewer < 0:
             return np.inf
         if fewer:
             return -np.inf
@@ -195,7 +195,7 @@ class _Profile:
     def grid(self) -> FloatArray:
         """Of ln γ."""
         s = self.spectrum
-        share = s.rest / (s.rest + s.eta @ s.eta)
+        share = s.residual_squares / (s.residual_squares + s.eta @ s.eta)
         beyond = max(GRID_MARGIN, np.log(self.nu / share)) if share > 0 else GRID_MARGIN
         low, high = -np.log(s.d[-1]) - GRID_MARGIN, -np.log(s.d[0]) + beyond
         return np.arange(low, high + GRID_STEP, GRID_STEP)

@@ -23,14 +23,14 @@ from ..errors import MemoryLimitError, NumericalError
 from ..support.arrays import FloatArray
 from .sums import Sums
 
-SMALL = 300
+ALWAYS_DENSE_EFFECTS = 300
 """Up to this many effects a dense factor is faster than a sparse one."""
 
-FILLED = 0.4
-"""A sparse factor with more of its triangle filled than this is slower than a dense one …"""
+DENSE_FILL = 0.4
+"""A sparse factor with more than this share of its triangle filled is slower than a dense one."""
 
-DENSE = 6_000
-"""… if the dense one is not larger than this."""
+MOST_DENSE_EFFECTS = 6_000
+"""With more effects than this a sparse factor is used however much of it is filled."""
 
 
 class Equations:
@@ -47,7 +47,7 @@ class Equations:
         self.sums = sums
         self._memory = memory
         self._sparse = None
-        if sums.is_sparse and sums.m > SMALL:
+        if sums.is_sparse and sums.m > ALWAYS_DENSE_EFFECTS:
             self._sparse = self._sparse_form()
         if self._sparse is None and 16.0 * sums.m**2 > memory:
             raise MemoryLimitError(
@@ -68,7 +68,7 @@ class Equations:
         m, most = self.sums.m, self._memory / FACTOR_BYTES
         form = _SparseForm(self.sums, most)
         nnz = form.cholesky.nnz
-        if m <= DENSE and nnz > min(FILLED * 0.5 * m**2, most):
+        if m <= MOST_DENSE_EFFECTS and nnz > min(DENSE_FILL * 0.5 * m**2, most):
             return None
         if nnz > most:
             raise MemoryLimitError(

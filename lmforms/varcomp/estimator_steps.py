@@ -1,6 +1,6 @@
 """One step of each estimator, from the likelihood at the present variances.
 
-EM (sheet, section 7, first form) in one line for every variance, with q_e = n:
+EM (cheat sheet, section 7, first form) in one line for every variance, with q_e = n:
 
     v_i ← [u_i'K_i⁻¹u_i + σ² tr(K_i⁻¹C^ii)] / q_i = v_i + (2v_i²/q_i) ∂l/∂v_i,
 
@@ -40,19 +40,19 @@ identified and a step would be arbitrary. Rounding leaves pivots of 1e-7."""
 
 def em(at: Likelihood) -> FloatArray:
     """EM's first form."""
-    sizes = np.append(at.sizes, at.sums.n)
-    return np.asarray(at.variances + 2.0 * at.variances**2 / sizes * at.score)
+    counts = np.append(at.n_effects, at.sums.n)
+    return np.asarray(at.variances + 2.0 * at.variances**2 / counts * at.score)
 
 
 def em_fixed_point(at: Likelihood) -> FloatArray:
     """EM's second form."""
-    own = at.penalties / (at.sizes - at.shrinkage)
+    own = at.penalties / (at.n_effects - at.shrinkage)
     return np.append(own, at.quadratic / at.nu)
 
 
 def free(at: Likelihood) -> BoolArray:
-    """Which variances are not held at zero by the data."""
-    small = at.variances[:-1] * at.sums.sizes <= BOUNDARY_VARIANCE * at.scale
+    """Which variances are not at the boundary, zero."""
+    small = at.variances[:-1] * at.sums.unit_variances <= BOUNDARY_VARIANCE * at.scale
     return np.append(~(small & (at.score[:-1] <= 0)), True)
 
 

@@ -18,9 +18,9 @@ LOST_RESIDUAL = 1e-10
 a difference of sums."""
 
 
-def doubtful(model: ComponentModel, left: float) -> bool:
+def must_check_rows(model: ComponentModel, left: float) -> bool:
     """Whether whitened residuals of this root mean square have to be checked row by row."""
-    size = max(model.size, float(np.abs(model.y).max(initial=0.0)))
+    size = max(model.response_size, float(np.abs(model.y).max(initial=0.0)))
     return left <= exact_fit.CHECKED_RATIO * exact_fit.resolution(size, model.root_weights)
 
 
@@ -31,7 +31,7 @@ def explained_rows(model: ComponentModel) -> exact_fit.Explained:
     root = model.root_weights
     rows = sp.diags(root)
     effects = [exact_fit.Effects(sp.csr_matrix(rows @ c.Z), c.root) for c in model.components]
-    return exact_fit.explained_by(model.y, model.X, effects, root, model.size)
+    return exact_fit.explained_by(model.y, model.X, effects, root, model.response_size)
 
 
 def refuse_explained_by_fixed(model: ComponentModel) -> None:
@@ -48,7 +48,7 @@ def refuse_explained_by_fixed(model: ComponentModel) -> None:
         )
 
 
-def refuse_lost(model: ComponentModel, scale: float) -> None:
+def refuse_lost_residual(model: ComponentModel, scale: float) -> None:
     """Raise if components explain y exactly, or up to less than the rounding of sums of squares.
 
     `scale` is the standard deviation of the residuals from X.

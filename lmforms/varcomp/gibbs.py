@@ -1,6 +1,7 @@
 """Gibbs sampling of variance components: random effects and variances in turn.
 
-The full conditionals are in :mod:`.samplers`, the priors in :mod:`.priors` (sheet, section 7).
+The full conditionals are in :mod:`.samplers`, the priors in :mod:`.priors` (cheat sheet,
+section 7).
 
 With the flat prior, p(σ_1², …, σ²) ∝ 1 and p(β) ∝ 1, the posterior of all variances together is
 proportional to the restricted likelihood: its joint mode is the REML estimate. The modes of the
@@ -16,13 +17,13 @@ import numpy as np
 
 from ..engine.linalg.threads import limited_blas_threads
 from ..errors import MemoryLimitError, MissingPackageError, ModelError
-from ..support.arguments import flag, generator, named_arguments, whole
+from ..support.arguments import flag, generator, named_arguments, whole_number
 from ..support.arrays import FloatArray
-from .explained import refuse_lost
+from .explained import refuse_lost_residual
 from .fit import RESIDUAL
 from .model import ComponentModel, component_model_of
 from .posterior import GibbsFit, all_draws
-from .priors import InverseChiSquared, Priors, check_proper, priors_of, tails_of
+from .priors import InverseChiSquared, Priors, check_proper, posterior_tails, priors_of
 from .samplers import Sampler, sampler_of
 from .sums import sums_of
 
@@ -98,9 +99,9 @@ def gibbs(
     True
     """
     model = component_model_of(model)
-    draws, chains = whole("draws", draws, least=1), whole("chains", chains, least=1)
-    warmup = whole("warmup", warmup, most=MOST_ITERATIONS)
-    thin = whole("thin", thin, least=1, most=MOST_ITERATIONS)
+    draws, chains = whole_number("draws", draws, least=1), whole_number("chains", chains, least=1)
+    warmup = whole_number("warmup", warmup, most=MOST_ITERATIONS)
+    thin = whole_number("thin", thin, least=1, most=MOST_ITERATIONS)
     progress, rng = flag("progress", progress), generator("seed", seed)
     if not model.components:
         raise ModelError("the model has no component: its residual variance needs no sampling.")
@@ -110,7 +111,7 @@ def gibbs(
     check_proper(sums, priors, names)
     proper_residual = priors[-1].nu * priors[-1].scale > 0  # such a prior keeps σ² positive
     if not proper_residual:
-        refuse_lost(model, sums.scale)
+        refuse_lost_residual(model, sums.scale)
     _check_memory(draws, chains, 2 * len(names) + sums.p)
     run = _Chains(sampler_of(model, sums), rng.spawn(chains), priors, draws)
     iterations: Iterable[int] = range(warmup + draws * thin)
@@ -190,7 +191,7 @@ class _Chains:
             beta_draws=_betas(self.betas[:, :kept], sums),
             squares=self.squares[:, :kept] * sums.scale**2,
             degrees=self.degrees,
-            tails=tails_of(sums, self.priors),
+            tails=posterior_tails(sums, self.priors),
             effects=tuple(
                 c.effects(mean[s]) for c, s in zip(model.components, sums.spans, strict=True)
             ),
@@ -201,9 +202,9 @@ class _Chains:
 
 def _start(sampler: Sampler, rng: np.random.Generator) -> FloatArray:
     """Random shares of the variance of y, which is 1."""
-    sizes = sampler.sums.sizes
-    shares = rng.dirichlet(np.ones(len(sizes) + 1))
-    return np.asarray(np.append(shares[:-1] / sizes, shares[-1]))
+    scales = sampler.sums.unit_variances
+    shares = rng.dirichlet(np.ones(len(scales) + 1))
+    return np.asarray(np.append(shares[:-1] / scales, shares[-1]))
 
 
 def _betas(inner: FloatArray, sums: Any) -> FloatArray:

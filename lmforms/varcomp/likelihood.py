@@ -1,6 +1,10 @@
 """The likelihood of variance components: value, score, and the three informations.
 
-With P₀ = σ²P, V_i = Z_iK_iZ_i', and from the factored equations (:mod:`.equations`)
+The letters are those of :mod:`.equations`: a with u = La are the random effects, and b = a/√γ the
+effects in units of their own standard deviation (`scaled_effects`), spherical where Q = I. In the
+engine b are the random effects and u the spherical ones.
+
+With P₀ = σ²P, V_i = Z_iK_iZ_i', and from the factored equations
 
     b = M⁻¹D Z'(y − Xβ̂),   B = M⁻¹D Z'X R_X⁻¹,   R_X'R_X = X'V₀⁻¹X,
     tr(P₀V_i) = [q_i − tr(Q_i M^ii) − tr(B_i'Q_iB_i)] / γ_i,
@@ -121,19 +125,19 @@ class Likelihood:
         return float(self._moments[p, p] - half @ half)
 
     @cached_property
-    def b(self) -> FloatArray:
-        """a/√γ, the predicted effects in units of their own spread, (m,)."""
+    def scaled_effects(self) -> FloatArray:
+        """b = a/√γ, the predicted effects in units of their own standard deviation, (m,)."""
         p = self.sums.p
         return np.asarray(self._solved[:, p] - self._solved[:, :p] @ self.beta)
 
     @property
     def effects(self) -> FloatArray:
         """a, (m,): u = La."""
-        return np.asarray(self.factored.spread * self.b)
+        return np.asarray(self.factored.spread * self.scaled_effects)
 
     @cached_property
-    def b_of_x(self) -> FloatArray:
-        """B: as `b` for the columns of XR_X⁻¹, (m, p)."""
+    def scaled_effects_of_x(self) -> FloatArray:
+        """B: as b for the columns of XR_X⁻¹, (m, p)."""
         return np.asarray(self._solved[:, : self.sums.p] @ self._inverse_root_x)
 
     # --- the value --------------------------------------------------------------------------
@@ -154,10 +158,12 @@ class Likelihood:
 
     @cached_property
     def _traces(self) -> FloatArray:
-        """tr(Q_iM^ii), with X's part under REML: tr(Q_i C^ii) of the sheet."""
+        """tr(Q_iM^ii), with X's part under REML: tr(Q_iC^ii) of the cheat sheet."""
         out = self.factored.traces()
         if self.reml:
-            out = out + self._by_component(self.b_of_x, self.factored.precision_times(self.b_of_x))
+            out = out + self._by_component(
+                self.scaled_effects_of_x, self.factored.precision_times(self.scaled_effects_of_x)
+            )
         return out
 
     def _by_component(self, x: FloatArray, y: FloatArray) -> FloatArray:
@@ -166,19 +172,21 @@ class Likelihood:
         return np.array([product[s].sum() for s in self.sums.spans])
 
     @cached_property
-    def sizes(self) -> FloatArray:
+    def n_effects(self) -> FloatArray:
         """q_i, the number of effects of each component."""
         return np.array([s.stop - s.start for s in self.sums.spans], dtype=np.float64)
 
     @cached_property
     def penalties(self) -> FloatArray:
         """a_i'Q_ia_i."""
-        return self.ratios * self._by_component(self.b, self.factored.precision_times(self.b))
+        return self.ratios * self._by_component(
+            self.scaled_effects, self.factored.precision_times(self.scaled_effects)
+        )
 
     @cached_property
     def traces(self) -> FloatArray:
         """tr(P₀V_i) of all components and of the residual, (r + 1,)."""
-        own = (self.sizes - self._traces) / self.ratios
+        own = (self.n_effects - self._traces) / self.ratios
         return np.append(own, self.nu - self.ratios @ own)
 
     @cached_property
@@ -205,9 +213,9 @@ class Likelihood:
         spans = self.sums.spans
         z = np.zeros((self.sums.m, len(spans)))
         for i, s in enumerate(spans):
-            z[s, i] = self.b[s] / self.ratios[i]
+            z[s, i] = self.scaled_effects[s] / self.ratios[i]
         qz = self.factored.precision_times(z)
-        half = self.factored.precision_times(self.b_of_x).T @ z
+        half = self.factored.precision_times(self.scaled_effects_of_x).T @ z
         f = z.T @ qz - qz.T @ self.factored.solve(qz) - half.T @ half
         return self._bordered(0.5 * (f + f.T), self.squares) / (2.0 * self.scale**3)
 
@@ -216,7 +224,7 @@ class Likelihood:
         """E, (r + 1, r + 1). Dense in the number of effects."""
         inverse = self.factored.inverse()
         if self.reml:
-            inverse = inverse + self.b_of_x @ self.b_of_x.T
+            inverse = inverse + self.scaled_effects_of_x @ self.scaled_effects_of_x.T
         e = np.eye(self.sums.m) - np.asarray(self.sums.precision.T @ inverse).T
         spans = self.sums.spans
         t = np.empty((len(spans),) * 2)
@@ -261,6 +269,6 @@ def likelihood(equations: Equations, variances: FloatArray, reml: bool) -> Likel
     variances = np.asarray(variances, dtype=np.float64)
     if not variances[-1] > 0:
         raise NumericalError("the residual variance must be positive.")
-    least = LEAST_RATIO / equations.sums.sizes
+    least = LEAST_RATIO / equations.sums.unit_variances
     ratios = np.maximum(variances[:-1] / variances[-1], least)
     return Likelihood(equations, variances, reml, equations.factor(ratios), ratios)

@@ -47,7 +47,7 @@ class Component:
         Q = K⁻¹.
     log_det_precision : float
         ln|Q|.
-    size_of_precision : float
+    mean_effect_variance : float
         Mean variance of an effect under Q, roughly.
     """
 
@@ -57,10 +57,10 @@ class Component:
     root: Any = None
     precision: Any = None
     log_det_precision: float = 0.0
-    size_of_precision: float = 1.0
+    mean_effect_variance: float = 1.0
 
     @property
-    def size(self) -> int:
+    def n_effects(self) -> int:
         """Number of effects a: the rank of K."""
         return int(self.Z.shape[1] if self.root is None else self.root.shape[1])
 
@@ -101,7 +101,7 @@ class ComponentModel:
     x_names : tuple of str
     weights : ndarray (n,), optional
         Var(e_i) = σ²/w_i.
-    size : float
+    response_size : float
         Largest absolute value of response and offset, if above that of y.
 
     Examples
@@ -118,7 +118,7 @@ class ComponentModel:
     components: tuple[Component, ...]
     x_names: tuple[str, ...]
     weights: FloatArray | None = None
-    size: float = 0.0
+    response_size: float = 0.0
 
     @property
     def row_weights(self) -> FloatArray:
@@ -169,8 +169,8 @@ class ComponentModel:
         RelationshipError
             A level has no label in K.
         """
-        read = read_formula_data(formula, data, weights=weights, offset=offset)
-        return component_model(*related_design(read, relationship))
+        formula_data = read_formula_data(formula, data, weights=weights, offset=offset)
+        return component_model(*related_design(formula_data, relationship))
 
     @classmethod
     @named_arguments
@@ -262,7 +262,7 @@ def component_model(design: Design, relationship: Mapping[str, Relationship]) ->
         components=tuple(components),
         x_names=tuple(design.x_names),
         weights=None if variances is None else 1.0 / variances,
-        size=rows.size,
+        response_size=rows.size,
     )
 
 
@@ -315,7 +315,7 @@ def _real_design(name: str, z: Any) -> Any:
 def _of_group(design: Design, group: GroupingFactor, known: Relationship | None) -> list[Component]:
     import scipy.sparse as sp
 
-    if group.covariance.covariances():
+    if not group.covariance.independent:
         raise ModelError(
             f"the effects of ({group.columns[0]}, … | {group.name}) are correlated; variance "
             f"components are single variances: write `||` in place of `|`."
@@ -335,7 +335,7 @@ def _of_group(design: Design, group: GroupingFactor, known: Relationship | None)
 
 def _size(form: Precision) -> float:
     """Mean of the diagonal of Q⁻¹, from a few draws."""
-    from ..relationship.factors import Triangle
+    from ..relationship.matrix_roots import Triangle
 
     draws = np.random.default_rng(0).normal(size=(form.q, 4))
     return float(np.square(Triangle(form.triangle).solve(draws)).mean())

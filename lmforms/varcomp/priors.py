@@ -1,6 +1,7 @@
 """Priors of variances, and whether the posterior is proper.
 
-v ~ νS/χ²_ν has density ∝ v^(−ν/2−1) exp(−νS/(2v)); ν = −2 and S = 0 is flat (sheet, section 7).
+v ~ νS/χ²_ν has density ∝ v^(−ν/2−1) exp(−νS/(2v)); ν = −2 and S = 0 is flat (cheat sheet, section
+7).
 The posterior can be improper although every full conditional is a distribution, and a Gibbs
 sampler does not notice (Hobert and Casella 1996, JASA 91, 1461–1473). The likelihood has the
 tail v^(−t/2), t the rank of SZ_i, and at v = 0 it is positive:
@@ -121,7 +122,7 @@ def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[
         _refuse("the effects explain every row, and its mass is at no residual", names[-1])
 
 
-def tails_of(sums: Sums, priors: tuple[InverseChiSquared, ...]) -> FloatArray:
+def posterior_tails(sums: Sums, priors: tuple[InverseChiSquared, ...]) -> FloatArray:
     """t of every component: the posterior of its variance has a tail of v^(−1−t/2) or heavier."""
     count = len(priors) - 1
     return np.array([_rank(sums, (i,)) + priors[i].nu for i in range(count)])

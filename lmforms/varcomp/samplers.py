@@ -7,7 +7,7 @@ The posterior of v = (σ_1², …, σ²) and a (u = La, a_i ~ N(0, σ_i²Q_i⁻�
                       σ² ~ (e'Se + Sν)/χ²(n − p + ν),    e = y − Za,  S = I − X̃X̃',
     β̃ | a, σ², y ~ N(X̃'(ỹ − Za), σ²I).
 
-Sheet, section 7, where β is drawn with u and e'e has n degrees of freedom: integrating it out
+Cheat sheet, section 7, where β is drawn with u and e'e has n degrees of freedom: integrating it out
 gives the same posterior in fewer steps. With M = DZ'ZD + Q of :mod:`.equations` and a = Db:
 
 - `DiagonalSampler`, one component: in the basis of :mod:`.component_spectrum` the a_j are
@@ -90,14 +90,14 @@ class DiagonalSampler(Sampler):
 
     def squares(self, effects: FloatArray) -> FloatArray:
         left = self.spectrum.eta - self._root * effects
-        return np.array([effects @ effects, left @ left + self.spectrum.rest])
+        return np.array([effects @ effects, left @ left + self.spectrum.residual_squares])
 
     def beta(
         self, effects: FloatArray, variances: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
         own, s = rng.standard_normal((2, self.sums.p)), self.spectrum
-        noise = np.sqrt(variances[0]) * s.loose @ own[0] + np.sqrt(variances[1]) * own[1]
-        return np.asarray(noise - s.cross @ effects)
+        noise = np.sqrt(variances[0]) * s.x_root_outside @ own[0] + np.sqrt(variances[1]) * own[1]
+        return np.asarray(noise - s.x_basis @ effects)
 
     def expanded(self, effects: FloatArray) -> FloatArray:
         return np.asarray(self.spectrum.basis @ effects)
@@ -108,8 +108,8 @@ class _Block(Sampler):
 
     def __init__(self, model: ComponentModel, equations: Equations) -> None:
         sums = equations.sums
-        sizes = [c.size for c in model.components]
-        super().__init__(sums, np.array([*sizes, sums.n - sums.p], dtype=np.float64))
+        counts = [c.n_effects for c in model.components]
+        super().__init__(sums, np.array([*counts, sums.n - sums.p], dtype=np.float64))
         self.equations = equations
 
     def squares(self, effects: FloatArray) -> FloatArray:

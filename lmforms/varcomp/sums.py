@@ -16,7 +16,7 @@ import numpy as np
 from ..engine.linalg.stable_columns import subtract_shift
 from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray, as_dense
-from .explained import doubtful, refuse_explained_by_fixed
+from .explained import must_check_rows, refuse_explained_by_fixed
 
 if TYPE_CHECKING:
     from .model import Component, ComponentModel
@@ -41,7 +41,7 @@ class Sums:
         Z'Z.
     precision : sparse (m, m)
         Q, block-diagonal over the components.
-    log_det_precision, sizes_of_precision : ndarray (r,)
+    log_det_precision, mean_effect_variances : ndarray (r,)
         ln|Q_i|, and the mean variance that Q_i gives an effect.
     zr : ndarray (m, p + 1)
         Z'[X̃ ỹ].
@@ -51,9 +51,9 @@ class Sums:
     shift : float
         Subtracted from y first.
     gamma : ndarray (p,)
-        Least-squares coefficients of the rest …
+        Least-squares coefficients of y less its shift.
     shift_beta : ndarray (p,)
-        … and those of the shift.
+        Least-squares coefficients of the shift.
     scale : float
         Standard deviation of the residuals: y − c − Xγ = scale · ỹ.
     log_det_residual : float
@@ -69,7 +69,7 @@ class Sums:
     zz: Any
     precision: Any
     log_det_precision: FloatArray
-    sizes_of_precision: FloatArray
+    mean_effect_variances: FloatArray
     zr: FloatArray
     rr: FloatArray
     x_root: FloatArray
@@ -91,11 +91,11 @@ class Sums:
         return not isinstance(self.zz, np.ndarray)
 
     @cached_property
-    def sizes(self) -> FloatArray:
-        """Mean variance of Z_iu_i for σ²_i = 1, roughly."""
+    def unit_variances(self) -> FloatArray:
+        """Mean variance of Z_iu_i for σ_i² = 1, (r,), roughly."""
         zz = self.zz.diagonal()
         means = np.array([zz[s].sum() / self.n for s in self.spans])
-        return np.maximum(means * self.sizes_of_precision, np.finfo(float).tiny)
+        return np.maximum(means * self.mean_effect_variances, np.finfo(float).tiny)
 
     def beta(self, inner: FloatArray) -> FloatArray:
         """Coefficients of X, (p,) or (p, r), from those of X̃ and ỹ."""
@@ -132,7 +132,7 @@ def sums_of(model: ComponentModel) -> Sums:
     left = y - basis @ gamma_inner
     left -= basis @ (basis.T @ left)
     scale = float(np.linalg.norm(left) / np.sqrt(n - p))
-    if doubtful(model, scale):
+    if must_check_rows(model, scale):
         refuse_explained_by_fixed(model)
     right = np.column_stack([basis, left / scale])
 
@@ -150,7 +150,7 @@ def sums_of(model: ComponentModel) -> Sums:
         zz=_cross_products(model.components, blocks),
         precision=sp.block_diag(precision, format="csc") if precision else sp.csc_matrix((0, 0)),
         log_det_precision=np.array([c.log_det_precision for c in model.components]),
-        sizes_of_precision=np.array([c.size_of_precision for c in model.components]),
+        mean_effect_variances=np.array([c.mean_effect_variance for c in model.components]),
         zr=np.concatenate(zr) if zr else np.empty((0, p + 1)),
         rr=right.T @ right,
         x_root=x_root,
@@ -180,7 +180,7 @@ def _cross_products(components: tuple[Component, ...], blocks: list[Any]) -> Any
 
 def _is_explained(component: Component, root: FloatArray, basis: FloatArray) -> bool:
     """Whether √w ZLa lies in the span of an orthonormal basis: tried with a random a."""
-    a = np.random.default_rng(0).normal(size=component.size)
+    a = np.random.default_rng(0).normal(size=component.n_effects)
     whole = left = root * (component.Z @ component.effects(a))
     for _ in range(2):  # twice, to remove the rounding errors of the first projection
         left = left - basis @ (basis.T @ left)

@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 import lmforms as lf
-from lmforms.companion.comparison import likeness, parts_cancel, parts_exchanged
+from lmforms.companion.comparison import compare_parts, parts_cancel, parts_exchanged
 from lmforms.companion.form_inputs import RELATIVE_WEIGHTS, FormInputs, default_rank, fit_form
 from lmforms.errors import (
     ArgumentError,
@@ -240,8 +240,8 @@ def test_a_walk_that_ends_early_warns(fit):
 def test_parts_that_cancel():
     assert parts_cancel(np.array([5.0, 5.0]), np.array([-4.0, -4.0]))
     assert not parts_cancel(np.array([5.0, 5.0]), np.array([1.0, -1.0]))
-    apart = likeness(np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]))
-    same = likeness(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0]))
+    apart = compare_parts(np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]))
+    same = compare_parts(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0]))
     assert parts_exchanged(apart, same)
     assert not parts_exchanged(same, same)
     assert not parts_exchanged(apart, apart)

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 PACKAGE = Path(__file__).parent.parent.parent / "lmforms"
 ADVICE = re.compile(
     r"\b(use|try|choose|drop|leave|raise|give|pass|write|fit it|take|make|convert|select|put|say|"
-    r"replace|rename|mend|add|adds|lower|increase|did you mean|pip install|call|like|as in)\b",
+    r"replace|rename|correct|add|adds|lower|increase|did you mean|pip install|call|like|as in)\b",
     re.IGNORECASE,
 )
 

@@ -13,7 +13,7 @@ from simulated import form_data
 import lmforms as lf
 from lmforms.errors import ConvergenceWarning
 from lmforms.latent import Codes, LinearMixedForm, choose_rank
-from lmforms.latent.algorithm1 import step
+from lmforms.latent.banh_algorithm1 import step
 from lmforms.latent.canonical import canonical
 from lmforms.latent.modalities import Modalities
 

@@ -70,6 +70,22 @@ def test_masked_arrays_have_gaps():
         LinearMixedForm(2).fit(Y, np.ma.masked_greater(X, 1.0), Z)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.ma.array(X + 1j, mask=X > 1.0),
+        X + 1j,
+        X.astype(np.complex64).astype(object),
+        [[1.0, 2.0], [3.0]],
+        X.astype(str),
+    ],
+    ids=["masked complex", "complex", "complex objects", "ragged", "text"],
+)
+def test_what_is_not_real_numbers_is_refused(wrong):
+    with pytest.raises(DataError, match="X is not numeric"):
+        LinearMixedForm(2).fit(Y, wrong, Z)
+
+
 def test_one_dimensional_sparse_arrays_are_columns():
     column = sp.coo_array(X[:, 0])
     if column.ndim != 1:

@@ -15,7 +15,7 @@ from simulated import form_data
 
 from lmforms.errors import DataError, SingularWarning
 from lmforms.latent import LinearMixedForm, choose_rank, fitting
-from lmforms.latent.likelihood import Expectation, FactorModel, expectation, maximisation
+from lmforms.latent.form_likelihood import Expectation, FactorModel, expectation, maximisation
 from lmforms.latent.modalities import Modalities, Modality, Side
 
 few = settings(deadline=None, max_examples=25)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import lmforms as lf
 from lmforms.errors import ArgumentError, DataError, ModelError
 from lmforms.latent import LinearMixedForm
-from lmforms.latent.algorithm1 import step
 from lmforms.latent.als import codes_given, loadings_given, sweep
+from lmforms.latent.banh_algorithm1 import step
 from lmforms.latent.modalities import Modalities, Modality, Side
 from lmforms.latent.objective import objective
 from lmforms.latent.starting_codes import random_codes

@@ -17,7 +17,7 @@ from lmforms.errors import (
     NotEstimableWarning,
     RelationshipError,
 )
-from lmforms.many.profiled_criteria import Markers
+from lmforms.many.profiled_criteria import MarkerCriteria
 from lmforms.many.spectral import spectrum_of
 
 N, M = 50, 14
@@ -178,7 +178,7 @@ def test_derivatives_against_differences():
     own, left = parts.rotate(parts.project(design.y[:, None]))
     gg, gy = np.einsum("ij,ij->j", rest, rest), left[:, 0] @ rest
     for reml in (True, False):
-        model = Markers(parts, reml, eta, own[0], gg, gy, float(left[:, 0] @ left[:, 0]))
+        model = MarkerCriteria(parts, reml, eta, own[0], gg, gy, float(left[:, 0] @ left[:, 0]))
         which, x, h = np.arange(M), np.linspace(-3, 3, M), 1e-4
         up, mid, down = (model.values(np.exp(x + d), which) for d in (h, 0.0, -h))
         first, second = model.derivatives(np.exp(x), which)

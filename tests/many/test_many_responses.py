@@ -21,7 +21,7 @@ from lmforms.errors import (
     NotEstimableWarning,
     RelationshipError,
 )
-from lmforms.many.profiled_criteria import Responses
+from lmforms.many.profiled_criteria import ResponseCriteria
 from lmforms.many.spectral import spectrum_of
 from lmforms.many.tau_search import minimize_over_tau
 
@@ -194,7 +194,7 @@ def test_derivatives_against_differences():
     parts = spectrum_of(rows)
     eta, rest = parts.rotate(parts.project(Y))
     for reml in (True, False):
-        model = Responses(parts, reml, eta**2, np.einsum("ij,ij->j", rest, rest))
+        model = ResponseCriteria(parts, reml, eta**2, np.einsum("ij,ij->j", rest, rest))
         which, x, h = np.arange(Y.shape[1]), np.linspace(-4, 4, Y.shape[1]), 1e-4
         up, mid, down = (model.values(np.exp(x + d), which) for d in (h, 0.0, -h))
         first, second = model.derivatives(np.exp(x), which)

@@ -1,4 +1,4 @@
-"""Models of every kind of term, and the sheet's formulas on dense matrices."""
+"""Models of every kind of term, and the cheat sheet's formulas on dense matrices."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_properties(both):
     assert wrong == {"y'Py = y'e", "V⁻¹ = I − Z(Z'Z + K⁻¹)⁻¹Z'", *ALWAYS_WRONG}
 
 
-def test_with_unit_variances_the_sheet_is_right_about_more():
+def test_with_unit_variances_the_cheat_sheet_is_right_about_more():
     model, _ = penicillin()
     mme = MixedModelEquations(model, {"plate": 1, "sample": 1, "Residual": 1})
     table = mme.properties()

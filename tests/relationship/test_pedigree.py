@@ -12,7 +12,12 @@ from pedigrees import by_gene_dropping, parents, random_parents
 from lmforms.errors import ArgumentError, ColumnError, DataError, RelationshipError
 from lmforms.relationship import Pedigree
 from lmforms.relationship.ancestry import generations
-from lmforms.relationship.inbreeding import by_families, inbreeding, mendelian, tabular
+from lmforms.relationship.inbreeding import (
+    inbreeding,
+    inbreeding_by_families,
+    mendelian_variances,
+    tabular_relationship,
+)
 
 
 def pedigree(sire, dam, **options):
@@ -48,7 +53,7 @@ def test_textbook():
 @settings(max_examples=60, deadline=None)
 @given(parents(most=8, crossed=9))
 def test_tabular_method_is_the_definition(pair):
-    np.testing.assert_allclose(tabular(*pair), by_gene_dropping(*pair), atol=1e-14)
+    np.testing.assert_allclose(tabular_relationship(*pair), by_gene_dropping(*pair), atol=1e-14)
 
 
 @settings(max_examples=100, deadline=None)
@@ -62,14 +67,14 @@ def test_inverse_factor_and_inbreeding(pair):
     T = np.linalg.inv(inverse.toarray())
     np.testing.assert_allclose((T * d) @ T.T, A, atol=1e-12)
     np.testing.assert_allclose(p.inbreeding(), np.diagonal(A) - 1, atol=1e-14)
-    np.testing.assert_allclose(by_families(*pair), np.diagonal(A) - 1, atol=1e-12)
+    np.testing.assert_allclose(inbreeding_by_families(*pair), np.diagonal(A) - 1, atol=1e-12)
 
 
 @pytest.mark.parametrize("back", [None, 30, 150])
 def test_families_against_the_table_on_many(back):
     sire, dam = random_parents(np.random.default_rng(3), 1200, back=back)
     assert len(sire) > 1000  # inbreeding() takes families
-    F = np.diagonal(tabular(sire, dam)) - 1
+    F = np.diagonal(tabular_relationship(sire, dam)) - 1
     assert F.max() > 0.05
     np.testing.assert_allclose(inbreeding(sire, dam), F, atol=1e-12)
 
@@ -78,7 +83,7 @@ def test_the_loop_without_numba():
     from lmforms.relationship.inbreeding_kernel import inherited_variance
 
     sire, dam = random_parents(np.random.default_rng(4), 150)
-    own = mendelian(sire, dam, inbreeding(sire, dam))
+    own = mendelian_variances(sire, dam, inbreeding(sire, dam))
     crossed = np.flatnonzero((sire >= 0) & (dam >= 0))
     fast, slow = np.empty(len(crossed)), np.empty(len(crossed))
     for loop, out in ((inherited_variance, fast), (inherited_variance.py_func, slow)):

@@ -53,7 +53,7 @@ def test_forms_agree_with_k(seed, order, n):
         aligned = r.aligned(levels)
         assert aligned.labels[:n] == tuple(levels)
         np.testing.assert_allclose(aligned.dense()[:n, :n], part, rtol=1e-6, atol=1e-6)
-        assert len(aligned) == (6 if r.form.keeps_all else n)
+        assert len(aligned) == (6 if r.form.keeps_all_levels else n)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 3, 5])
@@ -273,7 +273,14 @@ def test_masked_numbers_are_missing_and_complex_ones_refused(make):
     masked = np.ma.array(np.eye(2), mask=[[True, False], [False, False]])
     with pytest.raises(RelationshipError, match="'a'"):
         make(masked, labels=["a", "b"])
-    for matrix in (np.eye(2) + 0j, (np.eye(2) + 0j).astype(object), np.eye(2).astype(str)):
+    for matrix in (
+        np.eye(2) + 0j,
+        np.ma.array(np.eye(2) + 0j),
+        (np.eye(2) + 0j).astype(object),
+        np.array([[np.complex64(1), 0], [0, 1]], dtype=object),
+        np.eye(2).astype(str),
+        [[1.0, 0.0], [1.0]],
+    ):
         with pytest.raises(RelationshipError, match="real numbers"):
             make(matrix, labels=["a", "b"])
 

@@ -482,7 +482,8 @@ def test_other_compressions_are_refused(tmp_path, archive, method):
 
 
 def test_what_is_saved_is_within_the_limits(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive_module, "MIN_ALLOWANCE", {True: 0, False: 0})
+    for name in ("MIN_JSON_ALLOWANCE", "MIN_ARRAYS_ALLOWANCE"):
+        monkeypatch.setattr(archive_module, name, 0)
     n = 20_000
     y, g = np.tile([1.0, 2.0], n // 2), np.repeat(range(10), n // 10)
     data = pd.DataFrame({"y": y + g % 3, "g": g, "w": 1.0}, index=np.zeros(n, dtype=int))

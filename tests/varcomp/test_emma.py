@@ -105,7 +105,7 @@ def test_trace():
 @pytest.mark.parametrize("seed", [1, 2])
 def test_genomic_singular(seed, reml):
     model = genomic(seed)  # G of the markers' own frequencies has the null vector 1
-    assert model.components[0].size < 40
+    assert model.components[0].n_effects < 40
     fit = emma(model, reml=reml)
     assert fit.ratios.iloc[0] == pytest.approx(dense_optimum(model, reml), rel=1e-6)
 
@@ -114,7 +114,7 @@ def test_genomic_singular(seed, reml):
 def test_genomic_low_rank_and_weights(reml):
     weights = np.random.default_rng(5).uniform(0.5, 3, 60)
     model = genomic(3, markers=12, weights=weights)
-    assert model.components[0].size <= 12
+    assert model.components[0].n_effects <= 12
     fit = emma(model, reml=reml)
     assert fit.ratios.iloc[0] == pytest.approx(dense_optimum(model, reml), rel=1e-6)
     assert fit.criterion == pytest.approx(

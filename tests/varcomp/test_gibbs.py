@@ -170,8 +170,8 @@ def crossed(seed=0, precision=True):
 
 
 def forced_sparse(monkeypatch, sums):
-    monkeypatch.setattr(equations_module, "SMALL", 0)
-    monkeypatch.setattr(equations_module, "FILLED", 10.0)
+    monkeypatch.setattr(equations_module, "ALWAYS_DENSE_EFFECTS", 0)
+    monkeypatch.setattr(equations_module, "DENSE_FILL", 10.0)
     equations = Equations(sums)
     assert equations.is_sparse
     return equations

@@ -67,8 +67,8 @@ def test_likelihood_against_explicit_inverses(seed, kinds, reml, force_sparse):
     variances = np.exp(rng.normal(size=len(kinds) + 1))
     with pytest.MonkeyPatch.context() as patch:
         if force_sparse:
-            patch.setattr(module, "SMALL", 0)
-            patch.setattr(module, "FILLED", 2.0)
+            patch.setattr(module, "ALWAYS_DENSE_EFFECTS", 0)
+            patch.setattr(module, "DENSE_FILL", 2.0)
         sums = sums_of(model)
         equations = Equations(sums)
     assert equations.is_sparse == (force_sparse and sums.is_sparse)

@@ -101,7 +101,7 @@ def solve(
         return Solution(x, limit)
     raise NumericalError(
         f"conjugate gradients did not converge in {limit} iterations: the grouping factors are "
-        "too entangled for them. Use Control(factor='auto', memory=…) with more memory, fewer "
+        "too strongly crossed. Use Control(factor='auto', memory=…) with more memory, fewer "
         "levels or fewer random slopes."
     )
 

@@ -87,7 +87,7 @@ def quadratic_forms(product: LinearMap, start: FloatArray) -> FloatArray:
         before, v = v, np.where(alive, w / np.where(alive, link, 1.0), 0.0)
     raise NumericalError(
         f"ln|S| did not converge in {MOST_STEPS} Lanczos steps: the grouping factors are too "
-        "entangled. Use Control(factor='auto', memory=…) with more memory, or fewer levels."
+        "strongly crossed. Use Control(factor='auto', memory=…) with more memory, or fewer levels."
     )
 
 

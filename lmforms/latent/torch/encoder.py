@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...errors import ArgumentError, DataError, NumericalError
 from ..objective import Codes
-from . import check, solve
+from . import layer_checks, solve
 
 
 class Encoder(nn.Module):
@@ -27,7 +27,7 @@ class Encoder(nn.Module):
         >>> layer.encode(Y=6 * one).K.round(decimals=4)  # Y alone does not tell K from H
         tensor([[3.]], grad_fn=<RoundBackward1>)
         """
-        given = check.rows(Y, X, Z, self._columns(), self.alpha, "encode")
+        given = layer_checks.rows(Y, X, Z, self._columns(), self.alpha, "encode")
         A, b = solve.equations(given, self._designs(), self._weights())
         if not bool(A.isfinite().all()):
             raise NumericalError(
@@ -54,9 +54,9 @@ class Encoder(nn.Module):
         -------
         Tensor (..., columns of `to`)
         """
-        if to not in check.NAMES:
+        if to not in layer_checks.NAMES:
             raise ArgumentError(f"There is no modality {to!r}: it is one of 'Y', 'X', 'Z'.")
-        both = torch.cat(check.codes(codes, self.rank, self.alpha), dim=-1)
+        both = torch.cat(layer_checks.codes(codes, self.rank, self.alpha), dim=-1)
         return both @ self._designs()[to].mT + self._by_modality(self.offsets)[to]
 
     def objective(
@@ -89,7 +89,7 @@ class Encoder(nn.Module):
         >>> round(layer.objective(layer.encode(X=X), X=X).item(), 6)
         0.0
         """
-        given = check.rows(Y, X, Z, self._columns(), self.alpha, "objective")
+        given = layer_checks.rows(Y, X, Z, self._columns(), self.alpha, "objective")
         weights = self._weights()
         total = codes[0].new_zeros(())
         for name, rows in given.items():
@@ -126,7 +126,7 @@ class Encoder(nn.Module):
         tensor([[ 5., -1.],
                 [-1.,  1.]])
         """
-        K, H = check.codes(codes, self.rank, self.alpha)
+        K, H = layer_checks.codes(codes, self.rank, self.alpha)
         if K.numel() == 0 or not bool((K.isfinite() & H.isfinite()).all()):
             raise DataError("Second moments need finite codes of at least one row.")
         with torch.no_grad():
@@ -142,7 +142,8 @@ class Encoder(nn.Module):
         """The weight of each column, by modality."""
         scales = self._by_modality(self.log_scales)
         return {
-            name: (log + scales[name]).exp() for name, log in zip(check.NAMES, self.log_weights)
+            name: (log + scales[name]).exp()
+            for name, log in zip(layer_checks.NAMES, self.log_weights)
         }
 
     def _by_modality(self, values: Tensor) -> dict[str, Tensor]:

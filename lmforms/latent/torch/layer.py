@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ...errors import ArgumentError
 from ..form import LinearMixedForm
-from . import check, form_arrays, solve
+from . import layer_arrays, layer_checks, solve
 from .encoder import Encoder
-from .form_arrays import Loadings
+from .layer_arrays import Loadings
 
 RIDGE = 1e-3
 TARGETS = ("Y", "X", "Z", "K+H", "codes")
@@ -104,11 +104,11 @@ class LinearMixedFormLayer(Encoder):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.n_Y, self.n_X, self.n_Z, self.rank = check.sizes(n_Y, n_X, n_Z, rank)
+        self.n_Y, self.n_X, self.n_Z, self.rank = layer_checks.sizes(n_Y, n_X, n_Z, rank)
         self.shrink = bool(shrink)
-        self.ridge = check.ridge(ridge, self.shrink, RIDGE)
-        logs = [math.log(w) for w in check.weights(weights)]
-        kind = {"device": device, "dtype": check.dtype(dtype)}
+        self.ridge = layer_checks.ridge(ridge, self.shrink, RIDGE)
+        logs = [math.log(w) for w in layer_checks.weights(weights)]
+        kind = {"device": device, "dtype": layer_checks.dtype(dtype)}
         for name, rows in {"alpha": self.n_Y, "beta": self.n_X, "u": self.n_Z}.items():
             setattr(self, name, nn.Parameter(torch.empty(rows, self.rank, **kind)))
         if learn_weights:
@@ -195,7 +195,7 @@ class LinearMixedFormLayer(Encoder):
         >>> bool(np.allclose(made, form.transform(X=X, to="Y", shrink=False)))
         True
         """
-        loadings = form_arrays.form_loadings(form)
+        loadings = layer_arrays.form_loadings(form)
         shrink = form.method == "ml" if shrink is None else shrink
         m, p, q = (len(L) for L in loadings)
         layer = cls(
@@ -214,10 +214,10 @@ class LinearMixedFormLayer(Encoder):
             for name, values in loadings._asdict().items():
                 getattr(layer, name).copy_(torch.from_numpy(values))
             scales = torch.from_numpy(
-                form_arrays.precisions(form) if shrink else form_arrays.counted(form)
+                layer_arrays.precisions(form) if shrink else layer_arrays.counted(form)
             )
             layer.log_scales.copy_(scales.log())
-            layer.offsets.copy_(torch.from_numpy(form_arrays.offsets(form)))
+            layer.offsets.copy_(torch.from_numpy(layer_arrays.offsets(form)))
             layer.root.copy_(solve.square_root(torch.from_numpy(form.moments_)))
         return layer
 

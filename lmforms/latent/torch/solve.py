@@ -21,9 +21,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Eigenvalues of A below this share of the largest belong to directions that are not determined. In
-# double precision it is the bound of the NumPy encoder; in single, a bound above rounding of A.
 UNDETERMINED = {torch.float64: 1e-12, torch.float32: 1e-5}
+"""Eigenvalues of A below this share of the largest belong to directions that are not determined. In
+double precision it is the bound of the NumPy encoder; in single, a bound above rounding of A."""
 
 
 class CodeEquations(NamedTuple):

@@ -27,7 +27,7 @@ _VERSION_1_DEFAULTS = {"method": "auto", "singular": None, "flat": None}
 
 
 @dataclass(frozen=True)
-class Contents:
+class FitHeader:
     """The header of a saved fit.
 
     Attributes
@@ -68,7 +68,7 @@ class Contents:
     has_digest: bool
 
 
-def checked_contents(meta: Mapping[str, Any], damaged: Callable[[str], DataError]) -> Contents:
+def checked_header(meta: Mapping[str, Any], damaged: Callable[[str], DataError]) -> FitHeader:
     """The header as it stands in JSON, every field of the type and range that it must have.
 
     Parameters
@@ -104,7 +104,7 @@ def checked_contents(meta: Mapping[str, Any], damaged: Callable[[str], DataError
         if name not in meta or not is_right(meta[name]):
             raise damaged(f"the field {name!r} is gone or not what it must be")
     optimum = meta["optimum"]
-    return Contents(
+    return FitHeader(
         formula=meta["formula"],
         reml=meta["reml"],
         criterion=float(meta["criterion"]),

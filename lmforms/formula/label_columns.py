@@ -1,4 +1,4 @@
-"""Which columns of an expression are labels: the arguments of what makes factors."""
+"""The columns of an expression that are labels: arguments of functions that make factors."""
 
 from __future__ import annotations
 

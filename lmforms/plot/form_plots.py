@@ -9,15 +9,18 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
-from ..support.arguments import flag, named_arguments, sequence, shown
-from . import colours, drawing, form_arrays
+from ..support.arguments import flag, named_arguments, sequence, short_repr
+from . import colours, drawing, plotted_arrays
 from .axes import MOST_TICK_LABELS, REFERENCE_GREY, several_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_DODGED_COMPONENTS = 5  # components whose points can stand side by side in one row
-PANEL_INCHES = 3.5  # size of a panel of codes
+MOST_DODGED_COMPONENTS = 5
+"""Largest number of components whose points can stand side by side in one row."""
+
+PANEL_INCHES = 3.5
+"""Width and height of a panel of codes."""
 
 
 @named_arguments
@@ -74,17 +77,17 @@ def loadings(
     >>> ax.get_xlabel()
     'loading β × rms code'
     """
-    form = form_arrays.fitted_form(form)
-    values, labels = form_arrays.loadings_of(form, modality)
+    form = plotted_arrays.fitted_form(form)
+    values, labels = plotted_arrays.loadings_of(form, modality)
     if not flag("raw", raw):
-        values = values * form_arrays.code_sizes(form, modality)
-    shown = form_arrays.component_places(components, values.shape[1])
+        values = values * plotted_arrays.code_sizes(form, modality)
+    shown = plotted_arrays.component_places(components, values.shape[1])
     values = values[:, shown]
     if top is not None:
-        order = form_arrays.largest_rows(values, top)
+        order = plotted_arrays.largest_rows(values, top)
         values, labels = values[order], [labels[i] for i in order]
     names = [f"c{j + 1}" for j in shown]
-    symbol = f"loading {form_arrays.SYMBOLS.get(modality, '')}".rstrip() + (
+    symbol = f"loading {plotted_arrays.SYMBOLS.get(modality, '')}".rstrip() + (
         "" if raw else " × rms code"
     )
     few = len(labels) <= MOST_TICK_LABELS and len(shown) <= MOST_DODGED_COMPONENTS
@@ -149,27 +152,27 @@ def codes(
     >>> [ax.get_title() for ax in panels]
     ['K', 'H', 'K+H']
     """
-    form, common = form_arrays.fitted_form(form), flag("common", common)
+    form, common = plotted_arrays.fitted_form(form), flag("common", common)
     k = np.shape(form.K_)[1]
     if k < 2:
         raise ArgumentError("This form has one component, and codes() draws two of them.")
-    pair = form_arrays.component_places(components, k)
+    pair = plotted_arrays.component_places(components, k)
     if len(pair) != 2:
-        raise ArgumentError(f"components={shown(components)}: codes() draws two of them.")
+        raise ArgumentError(f"components={short_repr(components)}: codes() draws two of them.")
     kinds = [of] if isinstance(of, str) else sequence("of", of, "K, H and K+H")
-    places = [form_arrays.codes_of(form, kind)[:, pair] for kind in kinds]
+    places = [plotted_arrays.codes_of(form, kind)[:, pair] for kind in kinds]
     if not places:
         raise ArgumentError("of= is empty: name one of K, H and K+H.")
     rows = form.K_.index if isinstance(form.K_, pd.DataFrame) else None
     n = len(places[0])
     shades = colours.points(color, n, rows)
-    texts = colours.texts(labels, n, rows)
+    row_texts = colours.row_texts(labels, n, rows)
     panels = several_axes(ax, len(kinds), (PANEL_INCHES * len(kinds) + 0.8, PANEL_INCHES + 0.3))
     for panel, kind, xy in zip(panels, kinds, places):
         panel.axhline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
         panel.axvline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
         panel.set(title=kind, xlabel=f"c{pair[0] + 1}")
-        drawing.annotate(panel, xy, texts)
+        drawing.annotate(panel, xy, row_texts)
     panels[0].set_ylabel(f"c{pair[1] + 1}")
     colours.draw(panels, places, shades)
     drawing.square_panels(panels, places, common)
@@ -216,11 +219,11 @@ def covariance(form: Any, data: Any, of: str = "Y", ax: Any = None) -> Axes:
     >>> bool(np.allclose(shown, shown.T, atol=0.01))
     True
     """
-    form = form_arrays.fitted_form(form)
+    form = plotted_arrays.fitted_form(form)
     implied = form.implied_covariance(of)
     share = form.covariance_share(data, of)
     labels = list(implied.columns) if isinstance(implied, pd.DataFrame) else range(len(implied))
     title = f"{of}: data above, form below, share rebuilt {share:.3f}"
     return drawing.two_triangles(
-        form_arrays.second_moments(data), np.asarray(implied), labels, title, ax
+        plotted_arrays.second_moments(data), np.asarray(implied), labels, title, ax
     )

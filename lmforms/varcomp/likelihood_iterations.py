@@ -25,10 +25,10 @@ REDUCED_VARIANCE = 0.1
 """Share of a variance that is kept if a step would make it negative, but zero is not optimal."""
 
 EM_STEPS_BETWEEN_TRIALS = 20
-"""Number of EM steps after which …"""
+"""After this number of EM steps small variances are tried at zero."""
 
 SMALL_VARIANCE = 0.05
-"""… decreasing variances below this share of σ² are tried at zero, which EM approaches as 1/t."""
+"""Decreasing variances below this share of σ² are tried at zero, which EM approaches as 1/t."""
 
 CRITERION_ROUNDING = 64 * np.finfo(float).eps
 """Increases of the criterion below this share of it are rounding."""
@@ -52,7 +52,7 @@ class IterationPath:
     criteria: list[float]
     kinds: list[str]
 
-    def at(self, variances: FloatArray) -> Likelihood:
+    def likelihood_at(self, variances: FloatArray) -> Likelihood:
         """The model at these variances."""
         return likelihood(self.equations, variances, self.reml)
 
@@ -97,9 +97,9 @@ _EM = {"em": estimator_steps.em, "em-fixed-point": estimator_steps.em_fixed_poin
 
 
 def _em_step(path: IterationPath, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
-    new = path.at(_EM[method](at))
+    new = path.likelihood_at(_EM[method](at))
     if method == "em-fixed-point" and higher(new, at):
-        new, method = path.at(estimator_steps.em(at)), "em"
+        new, method = path.likelihood_at(estimator_steps.em(at)), "em"
     return None if np.array_equal(new.variances, at.variances) else (new, method)
 
 
@@ -107,11 +107,11 @@ def _to_zero(path: IterationPath, at: Likelihood) -> tuple[Likelihood, str] | No
     """Try small, decreasing variances at zero, which EM reaches only in the limit."""
     shrinks = at.score[:-1] < 0
     own = at.variances[:-1]
-    small = (own > 0) & (own * at.sums.sizes < SMALL_VARIANCE * at.scale)
+    small = (own > 0) & (own * at.sums.unit_variances < SMALL_VARIANCE * at.scale)
     zero = np.append(shrinks & small, False)
     if not zero.any():
         return None
-    trial = path.at(np.where(zero, 0.0, at.variances))
+    trial = path.likelihood_at(np.where(zero, 0.0, at.variances))
     if higher(trial, at) or (trial.score[zero] > 0).any():
         return None
     return trial, "boundary"
@@ -130,14 +130,14 @@ def _newton_step(path: IterationPath, at: Likelihood, method: str) -> tuple[Like
             continue
         below = new < 0
         if below.any():  # to zero if the score points there, else only towards it
-            trial = path.at(np.where(below, 0.0, new))
+            trial = path.likelihood_at(np.where(below, 0.0, new))
             if not higher(trial, at) and (trial.score[below] <= 0).all():
                 return trial, method
             new = np.where(below, REDUCED_VARIANCE * at.variances, new)
-        trial = path.at(new)
+        trial = path.likelihood_at(new)
         if not higher(trial, at):
             return trial, method
-    trial = path.at(estimator_steps.em(at))
+    trial = path.likelihood_at(estimator_steps.em(at))
     return None if higher(trial, at) else (trial, "em")
 
 
@@ -165,7 +165,7 @@ def quasi_newton(
         def objective(x: FloatArray, units: FloatArray = units) -> tuple[float, FloatArray]:
             nonlocal best
             try:
-                now = path.at(np.maximum(x * units, 0.0))
+                now = path.likelihood_at(np.maximum(x * units, 0.0))
                 value, slope = now.criterion, -2.0 * now.score * units
             except NumericalError:
                 return 1e300, np.zeros_like(x)
@@ -187,12 +187,12 @@ def quasi_newton(
     return best
 
 
-def held_variances_at_zero(path: IterationPath, at: Likelihood) -> Likelihood:
-    """Set variances that are held near zero to zero, unless the likelihood decreases."""
-    held = ~estimator_steps.free(at)
-    if not (at.variances[held] > 0).any():
+def with_boundary_variances_zero(path: IterationPath, at: Likelihood) -> Likelihood:
+    """Set variances at the boundary, near zero, to zero unless the likelihood decreases."""
+    at_boundary = ~estimator_steps.free(at)
+    if not (at.variances[at_boundary] > 0).any():
         return at
-    trial = path.at(np.where(held, 0.0, at.variances))
+    trial = path.likelihood_at(np.where(at_boundary, 0.0, at.variances))
     if higher(trial, at):
         return at
     path.add(trial, "boundary")

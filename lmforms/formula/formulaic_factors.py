@@ -1,4 +1,4 @@
-"""formulaic's factors: the columns and functions that they need, and where they stand."""
+"""Factors of formulaic (`Factor`): the columns and functions that they need, their place."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .aliases import unaliased
-from .codings import label_names
 from .expression import names_in, parse_code
 from .formula_part import FormulaPart
+from .label_columns import label_names
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .profiled_criteria import Markers, Responses, SpectralWeights
+from .profiled_criteria import MarkerCriteria, ResponseCriteria, SpectralWeights
 from .spectral import CovarianceSpectrum
 from .tau_search import minimize_over_tau
 
@@ -57,7 +57,7 @@ class NullModel:
         """Fit a projected response (n,)."""
         eta, rest = spectrum.rotate(y[:, None])
         rho = np.zeros(1) if rest is None else np.einsum("ij,ij->j", rest, rest)
-        model = Responses(spectrum, reml, eta**2, rho)
+        model = ResponseCriteria(spectrum, reml, eta**2, rho)
         found = minimize_over_tau(model, spectrum.values, spectrum.saturated)
         return cls(
             spectrum=spectrum,
@@ -156,7 +156,7 @@ def scan(
     return out
 
 
-def _model(null: NullModel, projected: FloatArray) -> Markers:
+def _model(null: NullModel, projected: FloatArray) -> MarkerCriteria:
     spectrum = null.spectrum
     g, rest = spectrum.rotate(projected)
     gg = gy = np.zeros(projected.shape[1])
@@ -164,10 +164,10 @@ def _model(null: NullModel, projected: FloatArray) -> Markers:
     if rest is not None and null.rest is not None:
         gg, gy = np.einsum("ij,ij->j", rest, rest), null.rest @ rest
         yy = float(null.rest @ null.rest)
-    return Markers(spectrum, null.reml, g, null.eta, gg, gy, yy)
+    return MarkerCriteria(spectrum, null.reml, g, null.eta, gg, gy, yy)
 
 
-def _at_null(model: Markers, tau: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _at_null(model: MarkerCriteria, tau: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """A, B and C of every marker at one τ: one weight for all."""
     u = SpectralWeights.at(np.array([tau]), model.spectrum.values).u[0]
     a = np.einsum("ij,ij,j->i", model.g, model.g, u) + model.gg

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import ArgumentError
-from ..support.arguments import named_arguments, shown
+from ..support.arguments import named_arguments, short_repr
 from .axes import REFERENCE_GREY, point_style, several_axes
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PANELS = {"fixed": ("fixed", "Xβ̂", "Kα'"), "random": ("random", "Zb̂", "Hα'")}
-MARGIN_SHARE = 0.06  # of the range, left free on each side
+MARGIN_SHARE = 0.06
+"""Share of the range that is left free on each side."""
 
 
 class PlottedForms(Protocol):
@@ -66,7 +67,9 @@ def companion(forms: PlottedForms, response: Any = None, ax: Any = None) -> list
     ['Xβ̂ (model)', 'Zb̂ (model)']
     """
     if not all(hasattr(forms, name) for name in ("responses", "rows", "likeness")):
-        raise ArgumentError(f"forms must be a Forms, not {shown(forms)}: fit.forms() makes them.")
+        raise ArgumentError(
+            f"forms must be a Forms, not {short_repr(forms)}: fit.forms() makes them."
+        )
     rows, table = forms.rows(response), forms.likeness(response)
     panels = several_axes(ax, 2, (8.4, 4.6))
     for panel, part in zip(panels, PANELS):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import FormulaError, MemoryLimitError
 from ..formula.aliases import unaliased
-from ..formula.factors import mark_factor
+from ..formula.formulaic_factors import mark_factor
 from .safe_arithmetic import ForbiddenError
 from .safe_expressions import ExpressionChecker
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..formula.formula_part import FormulaPart
     from ..formula.terms import BoundFormula
-    from ..support.table import Table
+    from ..support.column_table import Table
 
 MAX_NUMBERS = 2**28
 """Numbers (2 GiB) in all columns that a formula makes. A small file can ask for any number of

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError, listed
-from ..latent.inputs import checked_block
+from ..latent.input_matrices import checked_matrix
 from ..latent.modalities import Side
-from ..support.arguments import one_of, sequence, shown, whole
+from ..support.arguments import one_of, sequence, short_repr, whole_number
 from ..support.arrays import as_dense
 
 SYMBOLS = {"Y": "α", "X": "β", "Z": "u"}
@@ -55,7 +55,7 @@ def fitted_form(form: Any) -> Any:
         return found
     if hasattr(found, "get_params") and hasattr(found, "fit"):
         raise ArgumentError("form is not fitted yet: call its fit() first.")
-    raise ArgumentError(f"form must be a fitted LinearMixedForm, not {shown(form)}.")
+    raise ArgumentError(f"form must be a fitted LinearMixedForm, not {short_repr(form)}.")
 
 
 def loadings_of(form: Any, modality: str) -> tuple[np.ndarray, list[Any]]:
@@ -111,9 +111,11 @@ def component_places(components: Any, k: int) -> list[int]:
         return list(range(k))
     single = isinstance(components, Integral)
     given = [components] if single else sequence("components", components, "whole numbers")
-    found = [whole("components", c, least=1, most=k) - 1 for c in given]
+    found = [whole_number("components", c, least=1, most=k) - 1 for c in given]
     if not found or len(set(found)) < len(found):
-        raise ArgumentError(f"components={shown(components)} must name at least one, each once.")
+        raise ArgumentError(
+            f"components={short_repr(components)} must name at least one, each once."
+        )
     return found
 
 
@@ -139,7 +141,7 @@ def rank_comparison(table: Any) -> RankComparison:
     (3, 2)
     """
     if not isinstance(table, pd.DataFrame):
-        raise ArgumentError(f"table must be that of choose_rank, not {shown(table)}.")
+        raise ArgumentError(f"table must be that of choose_rank, not {short_repr(table)}.")
     absent = [c for c in ("rank", "fold", "share", "converged") if c not in table]
     if absent:
         raise DataError(f"The table has no column {listed(absent)}: pass that of choose_rank.")
@@ -169,11 +171,11 @@ def largest_rows(values: np.ndarray, top: Any) -> np.ndarray:
     >>> largest_rows(np.array([[1.0], [-3.0], [2.0]]), 2)
     array([1, 2])
     """
-    top = whole("top", top, least=1)
+    top = whole_number("top", top, least=1)
     return np.argsort(-np.linalg.norm(values, axis=1), kind="stable")[:top]
 
 
 def second_moments(data: Any) -> np.ndarray:
     """A'A/n of a frame, array or sparse matrix."""
-    A = checked_block(data, "data", Side.FIXED).values
+    A = checked_matrix(data, "data", Side.FIXED).values
     return as_dense(A.T @ A) / A.shape[0]

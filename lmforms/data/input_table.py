@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import DataError, listed
-from ..support.table import Table
+from ..support.column_table import Table
 from .align import in_row_order
 from .exact_columns import exact_column, from_narwhals
 

@@ -15,12 +15,13 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ..errors import ArgumentError, DataError, listed
+from ..support.arrays import real_values
 from .constant_columns import check_some_vary, constant_values
 from .modalities import Modalities, Modality, Side
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class LabelledMatrix:
     """One modality: values, and labels where the user gave some.
 
     Attributes
@@ -88,7 +89,7 @@ def _is_list_of_matrices(data: Any) -> bool:
     return all(A is None or len(getattr(A, "shape", ())) == 2 for A in data)
 
 
-def checked_blocks(Y: Any, X: Any, Z: Any) -> tuple[Block, ...]:
+def checked_matrices(Y: Any, X: Any, Z: Any) -> tuple[LabelledMatrix, ...]:
     """All modalities of a fit, checked one by one, the response first.
 
     Raises
@@ -96,21 +97,21 @@ def checked_blocks(Y: Any, X: Any, Z: Any) -> tuple[Block, ...]:
     ArgumentError
         Two have the same name.
     DataError
-        See :func:`block`.
+        See :func:`checked_matrix`.
     """
     fixed, random = matrices_by_name(X, "X"), matrices_by_name(Z, "Z")
     twice = [name for name in random if name in fixed] + [n for n in (*fixed, *random) if n == "Y"]
     if twice:
         raise ArgumentError(f"Two modalities are called {listed(twice)}: give each its own name.")
     return (
-        checked_block(Y, "Y", Side.RESPONSE),
-        *(checked_block(A, name, Side.FIXED) for name, A in fixed.items()),
-        *(checked_block(A, name, Side.RANDOM) for name, A in random.items()),
+        checked_matrix(Y, "Y", Side.RESPONSE),
+        *(checked_matrix(A, name, Side.FIXED) for name, A in fixed.items()),
+        *(checked_matrix(A, name, Side.RANDOM) for name, A in random.items()),
     )
 
 
-def checked_block(data: Any, name: str, side: Side) -> Block:
-    """A frame, array or sparse matrix as a :class:`Block` of floats.
+def checked_matrix(data: Any, name: str, side: Side) -> LabelledMatrix:
+    """A frame, array or sparse matrix as a :class:`LabelledMatrix` of floats.
 
     They are finite, but for NaN in a response.
 
@@ -121,7 +122,7 @@ def checked_block(data: Any, name: str, side: Side) -> Block:
 
     Examples
     --------
-    >>> checked_block([[1, 2], [3, 4]], "X", Side.FIXED).values
+    >>> checked_matrix([[1, 2], [3, 4]], "X", Side.FIXED).values
     array([[1., 2.],
            [3., 4.]])
     """
@@ -130,12 +131,12 @@ def checked_block(data: Any, name: str, side: Side) -> Block:
     if isinstance(data, pd.Series):
         data = data.to_frame()
     if isinstance(data, pd.DataFrame):
-        found = Block(name, side, _frame_values(data, name), data.index, data.columns)
+        found = LabelledMatrix(name, side, _frame_values(data, name), data.index, data.columns)
     elif sp.issparse(data):
         values = _sparse_values(data, name)
-        found = Block(name, side, values.toarray() if side is Side.RESPONSE else values)
+        found = LabelledMatrix(name, side, values.toarray() if side is Side.RESPONSE else values)
     else:
-        found = Block(name, side, _array_values(data, name))
+        found = LabelledMatrix(name, side, _array_values(data, name))
     if 0 in found.values.shape:
         n, c = found.values.shape
         raise DataError(f"{name} is empty: {n} rows and {c} columns.")
@@ -143,7 +144,7 @@ def checked_block(data: Any, name: str, side: Side) -> Block:
     return found
 
 
-def modalities(blocks: Sequence[Block]) -> Modalities:
+def modalities(matrices: Sequence[LabelledMatrix]) -> Modalities:
     """Blocks of the same rows as numerical modalities.
 
     Raises
@@ -151,18 +152,18 @@ def modalities(blocks: Sequence[Block]) -> Modalities:
     DataError
         Row counts or row labels differ, or a column of Y has no known entry.
     """
-    check_rows(blocks)
-    for found in blocks:
+    check_rows(matrices)
+    for found in matrices:
         known = ~np.isnan(found.values).all(axis=0) if found.side is Side.RESPONSE else np.True_
         if not known.all():
             unseen = listed([found.label(int(j)) for j in np.flatnonzero(~known)])
             raise DataError(
                 f"{found.name} has no known entry in {unseen}: drop what was never measured."
             )
-    return Modalities(tuple(modality(found) for found in blocks))
+    return Modalities(tuple(modality(found) for found in matrices))
 
 
-def modality(found: Block) -> Modality:
+def modality(found: LabelledMatrix) -> Modality:
     """Values with zeros for NaN, and the mask of those that are known."""
     if found.side is Side.RESPONSE and np.isnan(found.values).any():
         seen = ~np.isnan(found.values)
@@ -170,33 +171,33 @@ def modality(found: Block) -> Modality:
     return Modality(found.values, found.side)
 
 
-def check_vary(blocks: Sequence[Block]) -> None:
+def check_vary(matrices: Sequence[LabelledMatrix]) -> None:
     """Refuse a modality of which no column varies.
 
     Raises
     ------
     DataError
     """
-    for found in blocks:
+    for found in matrices:
         check_some_vary(found.name, constant_values(found.values))
 
 
-def check_rows(blocks: Sequence[Block]) -> None:
-    """Refuse blocks whose rows are not the same.
+def check_rows(matrices: Sequence[LabelledMatrix]) -> None:
+    """Refuse matrices whose rows are not the same.
 
     Raises
     ------
     DataError
     """
-    first = blocks[0]
-    for other in blocks[1:]:
+    first = matrices[0]
+    for other in matrices[1:]:
         n, r = first.values.shape[0], other.values.shape[0]
         if n != r:
             raise DataError(
                 f"{first.name} has {n} rows and {other.name} has {r}: row i of each must be "
                 "the same sample. Select the rows that all of them have."
             )
-    labelled = [b for b in blocks if b.rows is not None]
+    labelled = [b for b in matrices if b.rows is not None]
     for other in labelled[1:]:
         if not labelled[0].rows.equals(other.rows):  # type: ignore[union-attr]
             raise DataError(
@@ -205,7 +206,9 @@ def check_rows(blocks: Sequence[Block]) -> None:
             )
 
 
-def check_columns(found: Block, expected: int, columns: pd.Index | None, place: str) -> None:
+def check_columns(
+    found: LabelledMatrix, expected: int, columns: pd.Index | None, place: str
+) -> None:
     """Refuse new rows whose columns are not those of the fit, which are at `place`.
 
     Raises
@@ -250,15 +253,8 @@ def _sparse_values(data: Any, name: str) -> sp.csr_array:
 
 def _array_values(data: Any, name: str) -> np.ndarray:
     try:
-        if isinstance(data, np.ma.MaskedArray):
-            data = np.ma.filled(data.astype(np.float64), np.nan)
-        values = np.asarray(data)
-        if values.dtype.kind not in "biufO":
-            raise TypeError(f"entries of type {values.dtype}")
-        if values.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in values.flat):
-            raise TypeError("entries are text")
-        values = np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
+        values = np.ascontiguousarray(real_values(data))
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise DataError(
             f"{name} is not numeric ({error}): pass an array of numbers, a frame of numeric "
             "columns or a sparse matrix."
@@ -270,7 +266,7 @@ def _array_values(data: Any, name: str) -> np.ndarray:
     return values
 
 
-def _check_finite(found: Block) -> None:
+def _check_finite(found: LabelledMatrix) -> None:
     A, missing = found.values, found.side is Side.RESPONSE
     entries = A.data if sp.issparse(A) else A
     if np.isfinite(np.vdot(entries, entries)):  # no mask as large as the data

@@ -19,12 +19,13 @@ from ..errors import NumericalError
 from ..support.arrays import FloatArray
 from .als import FormEstimate, loadings_given, objective_rose, rounding_floor
 from .canonical import canonical
+from .form_status import DIVERGENCE_MESSAGE, FormStatus, converged_message, limit_message
 from .modalities import Modalities, Side
 from .normal_equations import solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
-from .status import DIVERGENCE_MESSAGE, FormStatus, converged_message, limit_message
 
-UPDATE_ORDER = tuple(Side)  # K + H, K, H
+UPDATE_ORDER = tuple(Side)
+"""The codes in the order in which they are updated: K + H, K, H."""
 
 
 def algorithm1(

@@ -22,44 +22,50 @@ from ..engine.linalg.threads import limited_blas_threads
 from ..engine.optimize.other_optima import MOST_LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
 from ..engine.status import other_optima_message
 from ..errors import ArgumentError, ModelError, NumericalError
-from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole
+from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole_number
 from ..support.arrays import FloatArray, IndexArray
 from . import estimator_steps
+from .component_optima import other_minima
 from .emma import emma
 from .equations import Equations
-from .explained import LOST_RESIDUAL, explained_rows, no_residual, refuse_lost
+from .explained import LOST_RESIDUAL, explained_rows, no_residual, refuse_lost_residual
 from .fit import RESIDUAL, VarCompFit, fit_at
 from .gibbs import gibbs
-from .iterations import IterationPath, held_variances_at_zero, iterate, quasi_newton, rounding
 from .likelihood import Likelihood, likelihood
+from .likelihood_iterations import (
+    IterationPath,
+    iterate,
+    quasi_newton,
+    rounding,
+    with_boundary_variances_zero,
+)
 from .model import ComponentModel, component_model_of
-from .other_optima import other_minima
 from .sums import Sums, sums_of
 
 TOLERANCE = 1e-15
 """Predicted increase of the log-likelihood: variances are then within 10⁻⁷ standard errors."""
 
-LITTLE_RESIDUAL = 1e-4
+SUSPECT_RESIDUAL_VARIANCE = 1e-4
 """A residual variance below this share of that of y given X is checked for being zero."""
 
 WIDE_RATIO = 1e8
 """Components with this ratio to the residual variance leave 10⁻⁸ of a response they explain."""
 
 RESIDUAL_REDUCTION = 0.1
-"""Where effects can explain any response, σ² is reduced by this factor …"""
+"""Where effects can explain any response, σ² is reduced by this factor to see if it is zero."""
 
 NO_RISE = 1e-3
-"""… and is zero if −2 ln L does not increase by this. Its rounding at `LOST_RESIDUAL` is below
-10⁻⁴."""
+"""σ² is zero if −2 ln L increases by less than this when σ² is reduced. The rounding of −2 ln L at
+`LOST_RESIDUAL` is below 10⁻⁴."""
 
 STALLED_GAIN = 1e-9
 """Predicted increase that is rounding, if no step raises the likelihood."""
 
 EM_ITERATION_LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
-"""Iteration limits of the slow methods …"""
+"""Iteration limits of the methods that converge slowly."""
 
 ITERATION_LIMIT = 1_000
-"""… and of the others. Fisher scoring converges linearly where there is little information."""
+"""Iteration limit of the other methods. Fisher scoring is linear where information is low."""
 
 
 @named_arguments
@@ -141,7 +147,7 @@ def estimate(
     tolerance = TOLERANCE if tolerance is None else positive("tolerance", tolerance)
     limit = EM_ITERATION_LIMITS.get(method, ITERATION_LIMIT)
     if max_iterations is not None:
-        limit = whole("max_iterations", max_iterations, least=1)
+        limit = whole_number("max_iterations", max_iterations, least=1)
     sums = sums_of(model)
     begin = _start(start, model, sums)
     options = _Options(reml, tolerance, limit, memory, generator("seed", seed))
@@ -177,12 +183,12 @@ def _by_method(
         return _joint_mode(model, equations, options.seed)
     path = IterationPath(equations, options.reml, [], [], [])
     with limited_blas_threads(equations.largest):
-        at = path.at(start)
+        at = path.likelihood_at(start)
         path.add(at, "start")
-        if _leaves_little(path):
-            refuse_lost(model, sums.scale)
+        if _leaves_small_residual(path):
+            refuse_lost_residual(model, sums.scale)
         at = _iterated(path, at, method, options)
-        if at.scale <= LITTLE_RESIDUAL:
+        if at.scale <= SUSPECT_RESIDUAL_VARIANCE:
             _check_residual(path, at, model)
         at, others = _lowest(path, at, method, options)
         found = _result(model, method, path, at, options.tolerance, options.limit)
@@ -192,7 +198,9 @@ def _by_method(
 def _iterated(path: IterationPath, at: Likelihood, method: str, options: _Options) -> Likelihood:
     """The optimum that a method finds from here."""
     go = quasi_newton if method == "quasi-newton" else iterate
-    return held_variances_at_zero(path, go(path, at, method, options.tolerance, options.limit))
+    return with_boundary_variances_zero(
+        path, go(path, at, method, options.tolerance, options.limit)
+    )
 
 
 def _lowest(
@@ -208,13 +216,13 @@ def _lowest(
         for ratios in other_minima(at):
             trial_path = IterationPath(path.equations, path.reml, [], [], [])
             try:
-                scale = trial_path.at(np.append(ratios, 1.0)).profiled_scale
-                begin = trial_path.at(np.append(ratios, 1.0) * scale)
+                scale = trial_path.likelihood_at(np.append(ratios, 1.0)).profiled_scale
+                begin = trial_path.likelihood_at(np.append(ratios, 1.0) * scale)
                 trial_path.add(begin, "start")
                 end = _iterated(trial_path, begin, method, options)
             except NumericalError:
                 continue
-            if end.scale <= LITTLE_RESIDUAL:
+            if end.scale <= SUSPECT_RESIDUAL_VARIANCE:
                 continue
             met.append(end.criterion)
             if end.criterion < at.criterion - max(SAME_OPTIMUM, rounding(at)):
@@ -251,17 +259,20 @@ def _with_explained(
     """
     steps = np.zeros((len(found.steps), len(model.components) + 1))
     if found.reml:
-        steps[:, :-1] = found.steps[:, -1:] / sums.sizes
+        steps[:, :-1] = found.steps[:, -1:] / sums.unit_variances
     steps[:, [*kept, -1]] = found.steps
     at = likelihood(Equations(sums, memory), steps[-1] / sums.scale**2, found.reml)
     return replace(found, model=model, steps=steps, likelihood=at)
 
 
-def _leaves_little(path: IterationPath) -> bool:
+def _leaves_small_residual(path: IterationPath) -> bool:
     """Whether components with large variances leave a negligible or incomputable residual."""
-    sizes = path.equations.sums.sizes
+    scales = path.equations.sums.unit_variances
     try:
-        return path.at(np.append(WIDE_RATIO / sizes, 1.0)).profiled_scale <= LITTLE_RESIDUAL
+        return (
+            path.likelihood_at(np.append(WIDE_RATIO / scales, 1.0)).profiled_scale
+            <= SUSPECT_RESIDUAL_VARIANCE
+        )
     except NumericalError:
         return True
 
@@ -269,7 +280,7 @@ def _leaves_little(path: IterationPath) -> bool:
 def _check_residual(path: IterationPath, at: Likelihood, model: ComponentModel) -> None:
     """Raise if σ² tends to zero, or is lost in the rounding of sums of squares."""
     if explained_rows(model).any_response:
-        less = path.at(np.append(at.variances[:-1], RESIDUAL_REDUCTION * at.scale))
+        less = path.likelihood_at(np.append(at.variances[:-1], RESIDUAL_REDUCTION * at.scale))
         if at.scale < LOST_RESIDUAL or less.criterion < at.criterion + NO_RISE:
             raise ModelError(no_residual(model))
 
@@ -315,7 +326,7 @@ def _start(start: Any, model: ComponentModel, sums: Sums) -> FloatArray:
     names = [*model.names, RESIDUAL]
     if start is None:
         share = 1.0 / len(names)
-        return np.append(share / sums.sizes, share)
+        return np.append(share / sums.unit_variances, share)
     start = in_name_order("start", start, pd.Index(names))
     if isinstance(start, Mapping):
         if sorted(start) != sorted(names):

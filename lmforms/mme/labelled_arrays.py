@@ -31,7 +31,7 @@ def labels(model: ComponentModel, system: HendersonSystem) -> pd.MultiIndex:
     out: list[tuple[Any, Any]] = [(FIXED_TERM, name) for name in model.x_names]
     for i in system.terms:
         c = model.components[i]
-        own = c.labels if c.root is None else range(1, c.size + 1)
+        own = c.labels if c.root is None else range(1, c.n_effects + 1)
         out += [(c.name, _as_one(label)) for label in own]
     return pd.MultiIndex.from_tuples(out, names=["term", "label"])
 

@@ -35,7 +35,7 @@ def other_minima(at: Likelihood) -> list[FloatArray]:
 
     q = at.equations.dense_precision
     known = q - q @ at.factored.inverse() @ q
-    moments = np.column_stack([at.b_of_x, at.b])
+    moments = np.column_stack([at.scaled_effects_of_x, at.scaled_effects])
     found = []
     for i, (s, ratio) in enumerate(zip(at.sums.spans, at.ratios, strict=True)):
         d, vectors = eigh(known[s, s] / ratio, q[s, s])

@@ -23,23 +23,28 @@ from ..support.arrays import FloatArray
 from .accelerated_descent import Descent, descend
 from .als import FormEstimate
 from .canonical import canonical
+from .form_status import FormStatus, likelihood_converged_message, limit_message
 from .modalities import Modalities, Modality
 from .normal_equations import SINGULAR_PIVOT, solve_symmetric
 from .objective import Codes, Loadings, Weights
-from .status import FormStatus, likelihood_converged_message, limit_message
 
-# D of a column is not below this share of its mean square: the likelihood of data without noise
-# has no bound.
 LEAST_NOISE = 1e-4
-# A column whose D ended below this multiple of its floor is reported as having no noise.
+"""D of a column is not below this share of its mean square: the likelihood of data without noise
+has no bound."""
+
 NEAR_FLOOR = 2.0
-# EM increases a small D slowly, and least squares may explain a column exactly: D starts at no
-# less than this share.
+"""A column whose D ended below this multiple of its floor is reported as having no noise."""
+
 FIRST_NOISE = 0.1
-# EM can be slow for a while and then speed up: it has converged after this many small decreases
-# in a row.
-PATIENCE = 5
-LARGEST_LOG_STEP = 20.0  # of log D: larger accelerated steps are refused
+"""EM increases a small D slowly, and least squares may explain a column exactly: D starts at no
+less than this share."""
+
+SMALL_DECREASES_TO_STOP = 5
+"""EM can be slow for a while and then speed up: it has converged after this many small decreases in
+a row."""
+
+LARGEST_LOG_STEP = 20.0
+"""Accelerated steps in ln D that are larger than this are refused."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,9 +171,9 @@ def maximisation(data: Modalities, found: Expectation, n: int) -> FactorModel:
     moments = found.codes.T @ found.codes + n * found.variance
     loadings, variances = [], []
     for part in data:
-        behind = part.side.design(np.eye(k)).T  # (2k, k): the code of this side
-        cross = part.values.T @ (found.codes @ behind)
-        L = solve_symmetric(behind.T @ moments @ behind, cross.T).T
+        of_code = part.side.design(np.eye(k)).T  # (2k, k): the code of this side
+        cross = part.values.T @ (found.codes @ of_code)
+        L = solve_symmetric(of_code.T @ moments @ of_code, cross.T).T
         left = (part.squares - np.einsum("jk,jk->j", cross, L)) / n
         loadings.append(L)
         variances.append(np.maximum(left, LEAST_NOISE * part.squares / n))
@@ -233,7 +238,7 @@ def maximise(core: Modalities, model: FactorModel, n: int, tol: float, max_iter:
         _scales(model),
         lambda value, fall: fall <= tol * entries,
         max_iter,
-        PATIENCE,
+        SMALL_DECREASES_TO_STOP,
         as_arrays=FactorModel.as_arrays,
         from_arrays=lambda arrays, plain: FactorModel.from_arrays(arrays, plain, floors),
     )

@@ -13,24 +13,23 @@ from ..control import Control
 from ..data.build_design import build_design
 from ..data.design import Design
 from ..data.frame import Missing, column_or_array
+from ..data.input_table import column_names, raw_table
 from ..data.read import read_formula_data
-from ..data.table import column_names, raw_table
 from ..engine.exact_fit import Effects, columns_of
 from ..errors import ArgumentError, MemoryLimitError, ModelError, formula_error
 from ..formula.parse import parse_formula
 from ..relationship import Relationship
 from ..relationship.model_relationships import check_relationship
-from ..relationship.representations import LowRank
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.caller import caller_variables
 from .spectral import CovarianceSpectrum, spectrum_of
 
-COPIES = 4
-"""Arrays of the size of F or G that the decomposition holds."""
+DECOMPOSITION_ARRAYS = 4
+"""Arrays of the size of F or G that the decomposition holds at one time."""
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class DesignSource:
     """A formula and its data, from which designs for subsets of the rows can be made.
 
     Attributes
@@ -67,7 +66,7 @@ class Source:
         relationship: Any,
         reserved: Sequence[str] = (),
         beside_formula: bool = False,
-    ) -> Source:
+    ) -> DesignSource:
         """Read the arguments; `beside_formula`: the response is not in the formula."""
         parse = with_response if beside_formula else _with_own_response
         names = column_names(data)
@@ -104,7 +103,7 @@ class Source:
         if rows is not None:
             data, places = data.loc[rows], places[rows]
             weights = None if weights is None else weights[rows]
-        read = read_formula_data(
+        formula_data = read_formula_data(
             self.formula,
             data,
             weights=weights,
@@ -112,8 +111,8 @@ class Source:
             variables=self.scope,
             reserved=self.reserved,
         )
-        groups = {term.group_name for term in read.bound.random}
-        design = build_design(read, related=() if self.relationship is None else groups)
+        groups = {term.group_name for term in formula_data.bound.random}
+        design = build_design(formula_data, related=() if self.relationship is None else groups)
         n, p = design.X.shape
         if n <= p:
             raise ModelError(
@@ -180,9 +179,9 @@ def spectrum(design: Design, relationship: Any, control: Control, reml: bool) ->
     n, width, root, K = design.n, len(group.levels), None, None
     if known is not None:
         known = known.subset(list(group.levels))
-        if isinstance(known.form, LowRank):
-            width = known.form.factor.shape[1]
-    needed = COPIES * 8.0 * n * (width if 2 * width < n else n)
+        if known.given_root is not None:
+            width = known.given_root.shape[1]
+    needed = DECOMPOSITION_ARRAYS * 8.0 * n * (width if 2 * width < n else n)
     if needed > control.memory:
         raise MemoryLimitError(
             f"the decomposition of {n:,} rows by {width:,} random effects takes about "
@@ -190,7 +189,7 @@ def spectrum(design: Design, relationship: Any, control: Control, reml: bool) ->
             "Control(memory=…) if there is more."
         )
     if known is not None and 2 * width < n:
-        L = known.form.factor if isinstance(known.form, LowRank) else known.root()
+        L = known.root() if known.given_root is None else known.given_root
         root = np.asarray(L if isinstance(L, np.ndarray) else L.toarray(), dtype=np.float64)
     elif known is not None:
         K = known.dense()

@@ -26,10 +26,10 @@ def form_loadings(form: Any) -> Loadings:
         raise ArgumentError(f"from_form() takes a LinearMixedForm, not {type(form).__name__}.")
     if not hasattr(form, "alpha_"):
         raise ArgumentError("This form is not fitted yet: call fit(Y, X, Z) first.")
-    held = (form.alpha_, form.beta_, form.u_)
-    if any(isinstance(A, Mapping) for A in held):
+    loadings = (form.alpha_, form.beta_, form.u_)
+    if any(isinstance(A, Mapping) for A in loadings):
         raise ArgumentError("from_form() takes a form of three matrices, not of lists of them.")
-    return Loadings(*(np.array(A, dtype=np.float64) for A in held))
+    return Loadings(*(np.array(A, dtype=np.float64) for A in loadings))
 
 
 def precisions(form: LinearMixedForm) -> FloatArray:

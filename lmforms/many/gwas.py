@@ -35,9 +35,9 @@ from .column_chunks import (
     reporter,
     warn_with_names,
 )
-from .inputs import Source, random_effects, spectrum
+from .marker_tests import MarkerTests, NullModel, Refit, Test, scan
 from .marker_values import checked, rows_by_label
-from .scan import MarkerTests, NullModel, Refit, Test, scan
+from .shared_inputs import DesignSource, random_effects, spectrum
 from .spectral import CovarianceSpectrum
 
 
@@ -181,7 +181,9 @@ def gwas(
     stream = flag("stream", stream)
     restricted = _reml_of(test, reml)
     refitted = _refit(test, refit)
-    source = Source.of(formula, data, weights=weights, missing="raise", relationship=relationship)
+    source = DesignSource.of(
+        formula, data, weights=weights, missing="raise", relationship=relationship
+    )
     design = _design(source)
     parts = spectrum(design, relationship, control_of(control), restricted)
     null = NullModel.of(parts, _response(design, relationship, parts), restricted)
@@ -205,7 +207,7 @@ def gwas(
     return pd.concat(every, ignore_index=True)
 
 
-def _design(source: Source) -> Design:
+def _design(source: DesignSource) -> Design:
     """The model without markers, on all rows."""
     try:
         return source.design()[0]
