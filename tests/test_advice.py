@@ -910,10 +910,10 @@ case(
 )
 case(
     "matrices of relatives",
-    lambda: lmer(relationship={"g": K}).matrices,
+    lambda: lmer(relationship={"g": SINGULAR_K}).matrices,
     "lmforms.mme",
     lambda: lf.mme.equations(
-        MODEL, DATA, relationship={"g": K}, variances={"g": 1.0, "Residual": 1.0}
+        MODEL, DATA, relationship={"g": SINGULAR_K}, variances={"g": 1.0, "Residual": 1.0}
     ).C(),
 )
 

@@ -23,6 +23,8 @@ from ..support.arrays import FloatArray, IntArray
 from .quantities import params, relative_factors, residuals
 from .state import FitState
 
+_REMEDY = " The equations of such a model are in lmforms.mme."
+
 
 @dataclass(frozen=True, eq=False)
 class ModelMatrices:
@@ -140,7 +142,7 @@ def model_matrices(state: FitState) -> ModelMatrices:
         )
     design, estimate = state.design, state.estimate
     index, factors = design.index, relative_factors(state)
-    priors = priors_of(design, state.relationship, "fit.matrices needs", "")
+    priors = priors_of(design, state.relationship, "fit.matrices needs", _REMEDY)
     priors = priors or [Identity()] * len(design.groups)
     lambdas, templates, precisions, effects = [], [], [], []
     n_theta = 0
