@@ -23,6 +23,7 @@ from .errors import (
     SingularWarning,
 )
 from .relationship.model_relationships import related_design
+from .relationship.priors import priors_of
 from .results.model_results import MixedModelResults
 from .results.state import FitState
 from .support.arguments import flag, named_arguments, one_of
@@ -58,8 +59,8 @@ class MixedModel:
         Known covariance K of the levels of a grouping factor, by its name: a labelled square
         frame, a (matrix, labels) pair, a :class:`lmforms.relationship.Relationship` or a
         :class:`lmforms.relationship.Pedigree`. Its random effects have covariance σ_i²K;
-        levels without rows are predicted too. All random terms are then single variances:
-        ``(1 | g)`` or ``(x || g)``.
+        levels without rows are predicted too. Correlated effects, ``(x | g)``, need a K that has
+        an inverse.
     context : mapping, optional
         Names that calls in the formula may use. The caller's own variables by default.
 
@@ -159,7 +160,7 @@ class MixedModel:
         method = one_of("method", method, METHODS)
         begin = None if start is None else _checked_theta(self.design, start)
         fitted: Estimate | ComponentEstimate
-        if self.relationship or method != "auto":
+        if method != "auto" or (self.relationship and not _has_correlated_effects(self.design)):
             from .varcomp.design_estimates import estimate_design
 
             fitted = estimate_design(
@@ -177,6 +178,7 @@ class MixedModel:
                 [g.covariance for g in self.design.groups],
                 reml=reml,
                 control=options,
+                priors=priors_of(self.design, self.relationship),
                 start=begin,
             )
         results = MixedModelResults(self, _state(self, fitted, y, options, method))
@@ -212,7 +214,7 @@ def state_at(
     """A model at a given θ, in the order of the formula, with β and σ profiled out."""
     by_group = _checked_theta(model.design, theta, "theta")
     fitted: Estimate | ComponentEstimate
-    if model.relationship:
+    if model.relationship and not _has_correlated_effects(model.design):
         from .varcomp.design_estimates import design_at
 
         fitted = design_at(model.design, model.relationship, response, by_group, reml, control)
@@ -222,9 +224,15 @@ def state_at(
             [g.covariance for g in model.design.groups],
             reml=reml,
             control=control,
+            priors=priors_of(model.design, model.relationship),
             at=by_group,
         )
-    return _state(model, fitted, response, control, method)
+    return _state(model, fitted, response, control, method, optimized=False)
+
+
+def _has_correlated_effects(design: Design) -> bool:
+    """Whether a random term has covariances, so that it is no sum of single variances."""
+    return any(term.covariance.covariances() for term in design.terms)
 
 
 def _state(
@@ -233,6 +241,7 @@ def _state(
     response: FloatArray,
     control: Control,
     method: str,
+    optimized: bool = True,
 ) -> FitState:
     return FitState(
         design=model.design,
@@ -242,6 +251,7 @@ def _state(
         control=control,
         method=method,
         refit=model._refit,
+        optimized=optimized,
     )
 
 

@@ -36,8 +36,13 @@ class Dense:
 
 
 def dense_fit(
-    rows: ModelRows, covariances: Sequence[Covariance], theta: np.ndarray, reml: bool
+    rows: ModelRows,
+    covariances: Sequence[Covariance],
+    theta: np.ndarray,
+    reml: bool,
+    relations: Sequence[np.ndarray | None] | None = None,
 ) -> Dense:
+    """The model at θ; `relations` are covariances K of the levels, None for independent ones."""
     n, p = rows.X.shape
     r_inverse = np.eye(n)
     variances = rows.residual.variances()
@@ -55,6 +60,13 @@ def dense_fit(
         d_lam.append([np.kron(np.eye(f.n_levels), d) for d in c.derivative(t)])
         sizes.append(f.n_levels * f.k)
     L = block_diag(*lam)
+    relations = [None] * len(rows.factors) if relations is None else relations
+    K = block_diag(
+        *[
+            np.kron(np.eye(f.n_levels) if k is None else k, np.eye(f.k))
+            for f, k in zip(rows.factors, relations, strict=True)
+        ]
+    )
     ends = np.cumsum([0, *sizes])
     full = []
     for i, ds in enumerate(d_lam):
@@ -63,7 +75,7 @@ def dense_fit(
             big[ends[i] : ends[i + 1], ends[i] : ends[i + 1]] = d
             full.append(big)
 
-    V0 = np.eye(n) + Z @ L @ L.T @ Z.T
+    V0 = np.eye(n) + Z @ L @ K @ L.T @ Z.T
     Vi = np.linalg.inv(V0)
     nu = n - p if reml else n
     XVX = X.T @ Vi @ X
@@ -79,26 +91,26 @@ def dense_fit(
     t = Z.T @ Vi @ resid
     M = Z.T @ (P0 if reml else Vi) @ Z - nu / r2 * np.outer(t, t)
     s2 = r2 / nu
-    w = [Z @ (d @ L.T + L @ d.T) @ t for d in full]
+    w = [Z @ (d @ K @ L.T + L @ K @ d.T) @ t for d in full]
     m = len(full)
     H, hessian = np.zeros((m, m)), np.zeros((m, m))
-    changes = [(P0 if reml else Vi) @ Z @ (d @ L.T + L @ d.T) @ Z.T for d in full]
+    changes = [(P0 if reml else Vi) @ Z @ (d @ K @ L.T + L @ K @ d.T) @ Z.T for d in full]
     for i in range(m):
         for j in range(m):
             H[i, j] = w[i] @ P0 @ w[j] / s2 - (w[i] @ P0 @ y) * (w[j] @ P0 @ y) / (nu * s2**2)
-            H[i, j] += 2 * np.sum(M * (full[i] @ full[j].T))
+            H[i, j] += 2 * np.sum(M * (full[i] @ K @ full[j].T))
             hessian[i, j] = H[i, j] + w[i] @ P0 @ w[j] / s2 - np.sum(changes[i] * changes[j].T)
     covariance_gradients = []
     for i, f in enumerate(rows.factors):
-        blocks = M[ends[i] : ends[i + 1], ends[i] : ends[i + 1]]
-        blocks = blocks.reshape(f.n_levels, f.k, f.n_levels, f.k)
+        own = slice(ends[i], ends[i + 1])
+        blocks = (K[own, own] @ M[own, own]).reshape(f.n_levels, f.k, f.n_levels, f.k)
         covariance_gradients.append(np.einsum("lalb->ab", blocks))
-    A = L.T @ Z.T @ Z @ L + np.eye(len(L))
+    A = L.T @ Z.T @ Z @ L + np.linalg.inv(K)
     return Dense(
         value=float(value),
         beta=beta,
         r2=float(r2),
-        b=L @ L.T @ Z.T @ Vi @ resid,
+        b=L @ K @ L.T @ Z.T @ Vi @ resid,
         cov_beta=np.linalg.inv(XVX),
         cov_b=L @ np.linalg.inv(A) @ L.T,
         information=H,

@@ -14,11 +14,11 @@ from ..support.arrays import FloatArray
 from . import iterative
 from .criterion.problem import Problem, StructuredProblem
 from .exact_fit import CHECKED_RATIO
-from .factor import System
-from .iterative import IterativeOptimum, IterativeProblem
+from .iterative import IterativeOptimum, IterativeProblem, IterativeSystem
 from .linalg.threads import limited_blas_threads
 from .optimize.identifiability import suspicious_parts, unidentified_parts
 from .optimize.minimize import Optimum, evaluate_at, minimize
+from .prior import Prior
 from .residual_variance import check_sigma, explained_or_raise, has_wide_effects, refuse_zero_sigma
 from .rows import ModelRows
 from .saturation import refuse_unbounded_likelihood
@@ -145,6 +145,7 @@ def estimate(
     *,
     reml: bool,
     control: Control,
+    priors: Sequence[Prior] = (),
     start: Sequence[FloatArray] | None = None,
     at: Sequence[FloatArray] | None = None,
 ) -> Estimate:
@@ -157,6 +158,8 @@ def estimate(
         One per grouping factor.
     reml : bool
     control : Control
+    priors : sequence of Prior
+        Covariances of the levels, one for each grouping factor; none if all are independent.
     start : sequence of ndarray, optional
         θ of each grouping factor from which to search, in the user's units.
     at : sequence of ndarray, optional
@@ -181,7 +184,7 @@ def estimate(
     is_small = residual_size <= CHECKED_RATIO * scaling.resolution
     least_squares = explained_or_raise(rows) if is_small else None
     try:
-        found = _from_sums(cp, covariances, reml, control, start, at)
+        found = _from_sums(cp, covariances, reml, control, start, at, priors)
     except NumericalError:
         if least_squares is None:  # beside very wide effects all digits may be lost
             explained_or_raise(rows)
@@ -227,12 +230,13 @@ def _from_sums(
     control: Control,
     start: Sequence[FloatArray] | None,
     at: Sequence[FloatArray] | None,
+    priors: Sequence[Prior] = (),
 ) -> Estimate:
-    system, structures = analyse(cp, control), tuple(covariances)
+    system, structures = analyse(cp, control, priors), tuple(covariances)
     first = None if start is None else _engine_theta(start, structures, cp.scaling)
     at_theta = None if at is None else _engine_theta(at, structures, cp.scaling)
-    with limited_blas_threads(system.largest if isinstance(system, System) else 1):
-        if isinstance(system, System):
+    with limited_blas_threads(1 if isinstance(system, IterativeSystem) else system.largest):
+        if not isinstance(system, IterativeSystem):
             problem = Problem(system, structures, reml)
             if at_theta is None:
                 return estimate_by_factor(problem, control, first)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..control import Control
 from ..errors import ArgumentError, MemoryLimitError
-from .factor import FactorMethod, System
+from .factor import FactorMethod, JointSystem, System
 from .iterative import IterativeSystem
+from .prior import Prior
 from .sums.cross_products import CrossProducts
 
 ALWAYS_EXACT_COLUMNS = 12_000
@@ -19,13 +22,17 @@ PATTERN_ANALYSIS_BYTES = 2**29
 """Beyond that size, most bytes for determining whether the Schur complement is sparse."""
 
 
-def analyse(cp: CrossProducts, control: Control) -> System | IterativeSystem:
+def analyse(
+    cp: CrossProducts, control: Control, priors: Sequence[Prior] = ()
+) -> System | JointSystem | IterativeSystem:
     """The system to be solved, by the engine of `control` or the one that suits the sizes.
 
     Parameters
     ----------
     cp : CrossProducts
     control : Control
+    priors : sequence of Prior
+        One for each grouping factor; none if all levels are independent.
 
     Raises
     ------
@@ -34,6 +41,13 @@ def analyse(cp: CrossProducts, control: Control) -> System | IterativeSystem:
     MemoryLimitError
         No engine fits into memory.
     """
+    if any(not prior.is_identity for prior in priors):
+        if control.factor == "cg":
+            raise ArgumentError(
+                "factor='cg' is for independent levels; this model has a relationship. "
+                "Use factor='auto'."
+            )
+        return JointSystem(cp, priors, control.factor, control.memory)
     if control.factor == "cg":
         return _iterative_on_request(cp)
     if control.factor != "auto" or _columns_beside_largest(cp) <= ALWAYS_EXACT_COLUMNS:

@@ -171,9 +171,9 @@ class ModelEstimates:
     # --- status ---------------------------------------------------------------------------
 
     @property
-    def converged(self) -> bool:
-        """Whether the optimiser's own test of convergence was met."""
-        return self.state.estimate.converged
+    def converged(self) -> bool | None:
+        """Whether the optimiser's own test of convergence was met; None at a given θ."""
+        return self.state.estimate.converged if self.state.optimized else None
 
     @property
     def is_singular(self) -> bool:

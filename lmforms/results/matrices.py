@@ -1,7 +1,7 @@
 """The matrices of a fitted model, for teaching and checking.
 
 In the notation of Bates et al. (2015): y = Xβ + Zb + e, b = Λu, and the permuted sparse
-Cholesky factor L with LL' = P(Λ'Z'R⁻¹ZΛ + I)P'.
+Cholesky factor L with LL' = P(Λ'Z'R⁻¹ZΛ + Q)P'.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.design import Design
+from ..covariance import Covariance
 from ..data.design_rows import own_rows
 from ..data.random_design import random_names, term_columns
+from ..engine.linalg.sparse_cholesky import cholesky_of
+from ..engine.prior import Identity
 from ..errors import ModelError
+from ..relationship.priors import priors_of
 from ..support.arrays import FloatArray, IntArray
 from .quantities import params, relative_factors, residuals
 from .state import FitState
+
+_REMEDY = " The equations of such a model are in lmforms.mme."
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +40,24 @@ class ModelMatrices:
     Z : scipy.sparse.csr_array (n, q)
     Lambda : scipy.sparse.csr_array (q, q)
         Relative covariance factor: Var(b) = σ²ΛΛ'.
+    template : scipy.sparse.csr_array (q, q)
+        Λ's pattern, with the place of each entry in θ, counted from 1 (0 for an entry that is no
+        single θ).
+    R : scipy.sparse.dia_array (n, n)
+        Var(e) = σ²R.
+    Q : scipy.sparse.csr_array (q, q)
+        Var(u) = σ²Q⁻¹: the identity unless levels are related.
     A : scipy.sparse.csr_array (q, q)
-        Λ'Z'R⁻¹ZΛ + I.
+        Λ'Z'R⁻¹ZΛ + Q.
     L : scipy.sparse.csc_array (q, q)
         Lower triangular, LL' = PAP'.
     P : scipy.sparse.csr_array (q, q)
         Fill-reducing permutation.
+    R_ZX : ndarray (q, p)
+        L R_ZX = PΛ'Z'R⁻¹X.
+    R_X : ndarray (p, p)
+        Upper triangular, R_X'R_X = X'R⁻¹X − R_ZX'R_ZX = X'V₀⁻¹X with V = σ²V₀.
+    sigma : float
     beta : Series (p,)
     b, u : Series (q,)
         Random effects b = Λu and spherical random effects u.
@@ -56,15 +73,32 @@ class ModelMatrices:
     X: pd.DataFrame
     Z: Any
     Lambda: Any
+    template: Any
+    R: Any
+    Q: Any
     A: Any
     L: Any
     P: Any
+    R_ZX: FloatArray
+    R_X: FloatArray
     beta: pd.Series
     b: pd.Series
     u: pd.Series
     e: pd.Series
     z_names: pd.MultiIndex
     relative_factors: list[FloatArray]
+    sigma: float
+
+    @property
+    def K(self) -> FloatArray:
+        """Q⁻¹ (q, q), dense."""
+        return np.asarray(np.linalg.inv(self.Q.toarray()))
+
+    @property
+    def V(self) -> FloatArray:
+        """Var(y) = σ²(ZΛKΛ'Z' + R) (n, n), dense."""
+        ZL = (self.Z @ self.Lambda).toarray()
+        return np.asarray(self.sigma**2 * (ZL @ self.K @ ZL.T + self.R.toarray()))
 
     def __repr__(self) -> str:
         (n, p), q = self.X.shape, self.Z.shape[1]
@@ -100,11 +134,6 @@ def model_matrices(state: FitState) -> ModelMatrices:
     """
     import scipy.sparse as sp
 
-    if state.relationship:
-        raise ModelError(
-            "fit.matrices writes Λ without a known covariance of levels: see lmforms.mme for the "
-            "equations of a model with relationship=."
-        )
     if not state.estimate.is_factored:
         raise ModelError(
             "fit.matrices holds the Cholesky factor L, which this model, fitted by conjugate "
@@ -113,52 +142,83 @@ def model_matrices(state: FitState) -> ModelMatrices:
         )
     design, estimate = state.design, state.estimate
     index, factors = design.index, relative_factors(state)
-    lambdas, effects = [], []
-    for (g, columns), lam in zip(term_columns(design), factors, strict=True):
-        levels = len(design.groups[g].levels)
-        lambdas.append(sp.kron(sp.eye_array(levels), sp.csr_array(lam)))
+    priors = priors_of(design, state.relationship, "fit.matrices needs", _REMEDY)
+    priors = priors or [Identity()] * len(design.groups)
+    lambdas, templates, precisions, effects = [], [], [], []
+    n_theta = 0
+    for (g, columns), term, lam in zip(term_columns(design), design.terms, factors, strict=True):
+        q, k = len(design.groups[g].levels), len(term.columns)
+        lambdas.append(sp.kron(sp.eye_array(q), sp.csr_array(lam)))
+        templates.append(sp.kron(sp.eye_array(q, dtype=int), _template(term.covariance, n_theta)))
+        precisions.append(sp.kron(priors[g].precision(q), sp.eye_array(k)))
         effects.append(estimate.b[g][:, columns].ravel())
+        n_theta += term.covariance.n_theta
     Z, z_names = own_rows(design).random_columns(), random_names(design)
-    Lambda = sp.block_diag(lambdas).tocsr() if lambdas else sp.csr_array((0, 0))
-    b = np.concatenate([np.empty(0), *effects])
-    whitened = _whitened(Z, design)
-    ZL = whitened @ Lambda
-    A = (ZL.T @ ZL + sp.eye_array(Z.shape[1])).tocsr()
+    empty = sp.csr_array((0, 0))
+    Lambda, template, Q = (
+        sp.block_diag(parts).tocsr() if parts else empty
+        for parts in (lambdas, templates, precisions)
+    )
+    root = design.residual.whiten(np.ones(design.n))
+    ZL = sp.csr_array(sp.diags_array(root) @ Z) @ Lambda
+    X = root[:, None] * design.X
+    A = (ZL.T @ ZL + Q).tocsr()
     order, L = _permuted_cholesky(A)
     P = sp.csr_array((np.ones(len(order)), (np.arange(len(order)), order)), shape=A.shape)
+    R_ZX = _lower_solve(L, np.asarray(ZL.T @ X)[order])
+    R_X = np.asarray(np.linalg.cholesky(X.T @ X - R_ZX.T @ R_ZX), dtype=np.float64).T
     e = residuals(state, "response")
     weighted = design.residual.whiten(design.residual.whiten(e))
-    u = Lambda.T @ (Z.T @ weighted)  # û = Λ'Z'R⁻¹(y − Xβ̂ − Zb̂), also for a singular Λ
+    qu = Lambda.T @ (Z.T @ weighted)  # Qû = Λ'Z'R⁻¹(y − Xβ̂ − Zb̂), also for a singular Λ
     return ModelMatrices(
         y=pd.Series(state.response - design.offset, index=index, name="y"),
         X=pd.DataFrame(design.X, index=index, columns=design.x_names),
         Z=Z,
         Lambda=Lambda,
+        template=template,
+        R=sp.diags_array(1.0 / root**2),
+        Q=Q,
         A=A,
         L=L,
         P=P,
+        R_ZX=R_ZX,
+        R_X=R_X,
         beta=params(state),
-        b=pd.Series(b, index=z_names, name="b"),
-        u=pd.Series(u, index=z_names, name="u"),
+        b=pd.Series(np.concatenate([np.empty(0), *effects]), index=z_names, name="b"),
+        u=pd.Series(_precision_solve(Q, qu), index=z_names, name="u"),
         e=pd.Series(e, index=index, name="e"),
         z_names=z_names,
         relative_factors=factors,
+        sigma=estimate.sigma,
     )
 
 
-def _whitened(Z: Any, design: Design) -> Any:
-    """R^(−1/2)Z."""
-    import scipy.sparse as sp
+def _template(covariance: Covariance, before: int) -> FloatArray:
+    """Where each entry of λ is in θ, from 1; 0 for entries that are no single θ."""
+    slopes = covariance.derivative(np.ones(covariance.n_theta))
+    single = ((slopes == 1.0).sum(axis=0) == 1) & ((slopes != 0.0).sum(axis=0) == 1)
+    return np.where(single, slopes.argmax(axis=0) + 1 + before, 0)
 
-    root = design.residual.whiten(np.ones(Z.shape[0]))
-    return sp.csr_array(sp.diags_array(root) @ Z)
+
+def _lower_solve(L: Any, right: FloatArray) -> FloatArray:
+    """L⁻¹ times dense columns."""
+    from scipy.sparse.linalg import spsolve_triangular
+
+    if not right.size:
+        return right
+    return np.asarray(spsolve_triangular(L.tocsr(), right, lower=True))
+
+
+def _precision_solve(Q: Any, x: FloatArray) -> FloatArray:
+    """Q⁻¹x."""
+    if not len(x) or Q.nnz == len(x):  # independent levels
+        return x
+    return cholesky_of(Q)[1].solve(x)
 
 
 def _permuted_cholesky(A: Any) -> tuple[IntArray, Any]:
     """A fill-reducing order and L with LL' = A[order][:, order]."""
     import scipy.sparse as sp
-
-    from ..engine.linalg.sparse_cholesky import cholesky_of
 
     if A.shape[0] == 0:
         return np.empty(0, dtype=np.intp), sp.csc_array((0, 0))

@@ -89,30 +89,61 @@ class MixedModelResults(ModelEstimates):
         return pd.Series(values, index=self.state.design.index, name="resid")
 
     @named_arguments
-    def criterion_at(self, theta: npt.ArrayLike) -> float:
-        """The criterion at another θ, profiled over β and σ.
+    def at(self, theta: npt.ArrayLike) -> MixedModelResults:
+        """The model at another θ: β and σ profiled out, everything else as in a fit.
 
         Parameters
         ----------
         theta : array
             As :attr:`theta`: per term in formula order.
 
+        Returns
+        -------
+        MixedModelResults
+            Not optimised: `converged` is None.
+
         Examples
         --------
         >>> import lmforms as lf
         >>> fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
-        >>> bool(fit.criterion_at(fit.theta + 0.1) > fit.criterion)
-        True
+        >>> other = fit.at(fit.theta + 0.1)
+        >>> bool(other.criterion > fit.criterion), other.converged
+        (True, None)
         """
-        at = self.state.refit(
-            self.state.response,
+        state = self.state
+        return state.refit(
+            state.response,
             reml=self.reml,
             start=theta,
-            control=self.state.control,
-            method=self.state.method,
+            control=state.control,
+            method=state.method,
             optimize=False,
         )
-        return float(at.criterion)
+
+    @named_arguments
+    def deviance_terms(self) -> pd.DataFrame:
+        """The criterion term by term, with β and σ profiled out.
+
+        Returns
+        -------
+        DataFrame
+            Each term with its ``value`` and its ``contribution`` to the criterion; the last row
+            is their sum. ‖e‖² = (y − Xβ̂ − Zb̂)'R⁻¹(y − Xβ̂ − Zb̂) and ‖u‖² = û'K⁻¹û add up to r².
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
+        >>> fit.deviance_terms().loc[["ln|L|²", "ln|R_X|²", "r²", "criterion"], "value"].round(4)
+        ln|L|²           9.1541
+        ln|R_X|²         1.8755
+        r²           71086.2500
+        criterion      319.6543
+        Name: value, dtype: float64
+        """
+        from .deviance import deviance_terms
+
+        return deviance_terms(self.state)
 
     @cached_property
     def matrices(self) -> ModelMatrices:

@@ -50,6 +50,8 @@ class FitState:
     control : Control
     method : str
     refit : Refit
+    optimized : bool
+        Whether θ was estimated, not given.
     """
 
     design: Design
@@ -59,3 +61,4 @@ class FitState:
     control: Control
     method: str
     refit: Refit
+    optimized: bool = True

@@ -49,7 +49,8 @@ def summarize(state: FitState) -> ModelSummary:
     ]
     if mixed:
         word = "yes" if estimate.converged else "NO"
-        facts.append(("Converged", f"{word}, {report.n_evaluations} evaluations"))
+        end = f"{word}, {report.n_evaluations} evaluations" if state.optimized else "θ was given"
+        facts.append(("Converged", end))
     beta, errors = params(state), standard_errors(state)
     fixed = pd.DataFrame({"estimate": beta, "std. error": errors, "t": beta / errors})
     notes = []

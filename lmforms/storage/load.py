@@ -157,7 +157,7 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
         control=header.control,
         method=header.method,
     )
-    state = replace(state, estimate=_with_status(state, header, archive))
+    state = replace(state, estimate=_with_status(state, header, archive), optimized=True)
     _check_figures(state, header, archive.array("beta"))
     if header.has_digest:
         archive.check_digest()

@@ -48,7 +48,9 @@ def _contents_of(
 ) -> tuple[dict[str, Any], dict[str, AnyArray], list[str]]:
     """Header and arrays of a file, and the names that loading needs from ``context=``."""
     design, estimate = state.design, state.estimate
-    if not isinstance(estimate, Estimate):
+    if not state.optimized:
+        raise ModelError("save: θ of this model was given, not estimated: save the fit itself.")
+    if state.relationship or not isinstance(estimate, Estimate):
         raise ModelError(
             "save: a fit with relationship= cannot be written yet; keep the covariance and "
             "fit.theta, and fit again with start=."

@@ -408,11 +408,11 @@ def test_the_report_says_what_is_estimated():
     assert "estimated)" not in exact
 
 
-def test_refit_predict_and_criterion_at():
+def test_refit_predict_and_at():
     frame = crossed_frame(1500, 80, 60)
     fit = lf.lmer("y ~ x + (1 | a) + (1 | b)", frame, control=Control(factor="cg"))
     np.testing.assert_allclose(fit.predict(frame), fit.fittedvalues, atol=1e-10)
-    assert fit.criterion_at(fit.theta + 0.3) > fit.criterion
+    assert fit.at(fit.theta + 0.3).criterion > fit.criterion
     again = fit.refit(fit.state.response * 2.0)
     np.testing.assert_allclose(again.theta, fit.theta, rtol=1e-5)
 

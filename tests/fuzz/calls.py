@@ -242,7 +242,7 @@ def calls(folder: Path) -> list[Call]:
         Call("refit", fit.refit, {}, {"y": "instance?", "reml": "flag?"}),
         Call("conf_int", fit.conf_int, {}, {"level": "share", "method": "choice"}),
         Call("residuals", fit.residuals, {}, {"kind": "choice"}),
-        Call("criterion_at", crossed.criterion_at, {}, {"theta": "free"}),
+        Call("at", crossed.at, {}, {"theta": "free"}),
         Call("save", fit.save, {}, {"path": "free"}),
         Call(
             "forms", fit.forms, {"tol": 1e-2}, {"rank": "free", "seed": "free", "weights": "free"}

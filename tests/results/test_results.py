@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 import lmforms as lf
+from lmforms.errors import ArgumentError, ModelError
 
 SLEEP = lf.datasets.load("sleepstudy")
 FIT = lf.lmer("Reaction ~ Days + (Days | Subject)", SLEEP)
@@ -213,3 +214,85 @@ def test_frozen_in_effect():
     pd.testing.assert_series_equal(FIT.params, params)
     with pytest.raises(AttributeError):
         FIT.sigma = 1.0
+
+
+# --- at a given θ -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def machines() -> lf.MixedModelResults:
+    return lf.lmer("score ~ Machine + (1 | Worker/Machine)", lf.datasets.load("Machines"))
+
+
+def test_the_criterion_of_machines_term_by_term(machines):
+    value = machines.deviance_terms()["value"]
+    wanted = {
+        "ln|L|²": 79.53742,
+        "ln|R_X|²": -4.58512,
+        "‖e‖²": 33.50432,
+        "‖u‖²": 13.65180,
+        "r²": 47.15611,
+    }
+    for name, number in wanted.items():
+        assert value[name] == pytest.approx(number, abs=6e-6)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_terms_of_the_criterion(reml, weights):
+    rng = np.random.default_rng(0)
+    data = SLEEP.assign(w=rng.uniform(0.5, 2.0, len(SLEEP)))
+    fit = lf.lmer("Reaction ~ Days + (Days | Subject)", data, reml=reml, weights=weights)
+    terms, m = fit.deviance_terms(), fit.matrices
+    assert terms["contribution"].iloc[:-1].sum() == pytest.approx(fit.criterion, rel=1e-12)
+    assert terms.loc["ln|L|²", "value"] == pytest.approx(
+        np.linalg.slogdet(m.A.toarray())[1], rel=1e-9
+    )
+    assert terms.loc["‖u‖²", "value"] == pytest.approx(float(m.u @ m.u), rel=1e-6)
+    w = 1.0 if weights is None else data["w"].to_numpy()
+    V0 = (m.Z @ m.Lambda @ m.Lambda.T @ m.Z.T).toarray() + np.diag(np.ones(len(data)) / w)
+    wanted = np.linalg.slogdet(m.X.T @ np.linalg.solve(V0, m.X))[1]
+    assert terms.loc["ln|R_X|²", "value"] == pytest.approx(wanted, rel=1e-9)
+
+
+def test_machines_at_a_given_theta(machines):
+    at = machines.refit(reml=False).at((1, 1))
+    assert at.criterion == pytest.approx(264.7862717784, abs=1e-9)
+    np.testing.assert_allclose(at.params, [52.35556, 7.96667, 13.91667], atol=6e-6)
+    assert at.sigma == pytest.approx(2.0881037, abs=6e-8)
+    assert at.converged is None
+    assert "θ was given" in str(at.summary())
+    assert "not converged" not in str(at.summary())
+
+
+def test_a_fit_at_its_own_theta_is_the_fit(machines):
+    again = machines.at(machines.theta)
+    assert again.criterion == pytest.approx(machines.criterion, abs=1e-10)
+    np.testing.assert_allclose(again.params, machines.params, rtol=1e-9)
+    assert again.refit().converged is True
+
+
+def test_theta_of_another_length_is_refused(machines, tmp_path):
+    with pytest.raises(ArgumentError, match="this model has 2 finite parameters"):
+        machines.at([1.0])
+    with pytest.raises(ModelError, match="save the fit itself"):
+        machines.at((1, 1)).save(tmp_path / "at.lmf")
+
+
+def test_matrices_of_machines(machines):
+    m = machines.matrices
+    wanted = [[0.448356, 0.149452, 0.149452], [0, 0.510035, -0.255017], [0, 0, 0.441703]]
+    signs = np.sign(np.diag(m.R_X))[:, None]
+    np.testing.assert_allclose(signs * m.R_X, wanted, atol=6e-7)
+    np.testing.assert_allclose(
+        m.L @ m.R_ZX, m.P @ (m.Lambda.T @ (m.Z.T @ m.X.to_numpy())), rtol=1e-9, atol=1e-9
+    )
+    assert set(m.template.data) == {1, 2}
+    np.testing.assert_allclose(m.Lambda.data, machines.theta[m.template.data - 1], rtol=1e-12)
+    np.testing.assert_allclose(m.K, np.eye(len(m.b)))
+
+
+def test_the_template_of_a_matrix_has_its_lower_triangle():
+    m = FIT.matrices
+    theta = np.append(0.0, FIT.theta)
+    np.testing.assert_allclose(theta[m.template.toarray()], m.Lambda.toarray(), rtol=1e-12)

@@ -21,18 +21,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...support.arrays import Blocks, FloatArray
-from ..factor import Factorization, System
+from ..factor import Factorization, JointSystem, System
 
 MOST_DENSE_EFFECTS = 150
 """Up to this many random effects M costs less than the evaluations that it saves."""
 
 
-def curvature_is_cheap(system: System) -> bool:
+def curvature_is_cheap(system: System | JointSystem) -> bool:
     """Whether the traces cost less than the evaluations that they save in a search."""
+    if isinstance(system, JointSystem):
+        return False
     return len(system.shapes) == 1 or has_few_effects(system)
 
 
-def has_few_effects(system: System) -> bool:
+def has_few_effects(system: System | JointSystem) -> bool:
     """Whether a dense matrix over all random effects is cheap."""
     return sum(q * k for q, k in system.shapes) <= MOST_DENSE_EFFECTS
 

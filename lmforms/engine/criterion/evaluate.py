@@ -32,7 +32,7 @@ import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
-from ..factor import Factorization
+from ..factor import Factorization, JointFactorization, factorize
 from ..linalg.batched import multiply
 from .curvature import pair_traces
 from .gls import GLSFit, gls_fit, marginal_moments
@@ -68,7 +68,7 @@ class Evaluation:
     problem: Problem
     theta: FloatArray
     value: float
-    factor: Factorization
+    factor: Factorization | JointFactorization
     effects: Blocks
     marginal: Blocks
     gls: GLSFit
@@ -133,13 +133,14 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
         raise NumericalError("θ is not finite.")
     system, cp, nu = problem.system, problem.system.cp, problem.nu
     lams = problem.lams(theta)
-    factor = Factorization(system, lams)
+    factor = factorize(system, lams)
 
     zr = [f.zr for f in cp.factors]
     b0 = cp.scaling.b_pilot
     v, marginal = factor.marginal(zr, b0)
-    u = [multiply(lam.T, x) for lam, x in zip(lams, marginal, strict=True)]
-    moments = marginal_moments(cp.rr, zr, v, marginal, u)  # [X y]'V₀⁻¹[X y]
+    qu = [multiply(lam.T, x) for lam, x in zip(lams, marginal, strict=True)]
+    u = system.covariance_times(qu)
+    moments = marginal_moments(cp.rr, zr, v, marginal, u, qu)  # [X y]'V₀⁻¹[X y]
     gls = gls_fit(moments, nu)
     return Evaluation(
         problem=problem,
@@ -164,18 +165,22 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     at : Evaluation
     hessian : bool
         The information is the Hessian ∂²d itself
-        (see :mod:`lmforms.engine.criterion.curvature`).
+        (see :mod:`lmforms.engine.criterion.curvature`). With related levels it is the average
+        information in any case.
     """
     problem, gls = at.problem, at.gls
     lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
     t = [x @ gls.to_residual for x in at.marginal]
     v = [x[..., :-1] @ gls.inverse_root_x for x in at.marginal]
     traces = at.factor.diagonal_sums()
-    gradients = covariance_gradients(traces, t, v, 1.0 / at.sigma2, problem.reml)
+    kt, kv = problem.system.covariance_times(t), problem.system.covariance_times(v)
+    gradients = covariance_gradients(traces, (t, kt), (v, kv), 1.0 / at.sigma2, problem.reml)
     slope, curvature_scale = gradient(gradients, traces, lams, derivatives)
-    c = directions(t, lams, derivatives)
+    c = directions(kt, lams, derivatives)
     marginal_c = at.factor.marginal_of_effects(c)
-    pairs = pair_traces(at.factor, v, lams, derivatives, problem.reml) if hessian else None
+    pairs = None
+    if hessian and isinstance(at.factor, Factorization):
+        pairs = pair_traces(at.factor, v, lams, derivatives, problem.reml)
     return Differentiated(
         problem=problem,
         theta=at.theta,

@@ -75,9 +75,9 @@ def gls_fit(moments: FloatArray, nu: int) -> GLSFit:
 
 
 def marginal_moments(
-    rr: FloatArray, zr: Blocks, v: Blocks, marginal: Blocks, u: Blocks
+    rr: FloatArray, zr: Blocks, v: Blocks, marginal: Blocks, u: Blocks, qu: Blocks
 ) -> FloatArray:
-    """R'V₀⁻¹R = E'E + U'U with E = R* − Zv and U = Λ'Z'E: sums of squares, no difference.
+    """R'V₀⁻¹R = E'E + U'QU with E = R* − Zv and QU = Λ'Z'E: sums of squares, no difference.
 
     It is least for the exact U, so that an error in U counts squared.
 
@@ -87,9 +87,9 @@ def marginal_moments(
         R*'R*.
     zr, v, marginal : sequence of ndarray (q, k, r)
         Z'R*, v, and Z'E = Z'V₀⁻¹R.
-    u : sequence of ndarray (q, k, r)
+    u, qu : sequence of ndarray (q, k, r)
     """
     total = rr.copy()
-    for z, x, e, y in zip(zr, v, marginal, u, strict=True):
-        total += cross(y, y) - cross(z, x) - cross(x, e)
+    for z, x, e, y, w in zip(zr, v, marginal, u, qu, strict=True):
+        total += cross(y, w) - cross(z, x) - cross(x, e)
     return np.asarray(0.5 * (total + total.T))

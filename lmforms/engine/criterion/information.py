@@ -41,25 +41,32 @@ class LocalDerivatives:
 
 
 def covariance_gradients(
-    traces: Blocks, t: Blocks, v: Blocks, weight: float, reml: bool
+    traces: Blocks,
+    t: tuple[Blocks, Blocks],
+    v: tuple[Blocks, Blocks],
+    weight: float,
+    reml: bool,
 ) -> list[FloatArray]:
-    """G = Σ over levels of the diagonal blocks of M, (k, k) for each grouping factor.
+    """G = Σ over pairs of levels of K_lm M_lm, (k, k) for each grouping factor.
+
+    With independent levels, K = I, the sum of M's diagonal blocks.
 
     Parameters
     ----------
     traces : sequence of ndarray (k, k)
         The part of Z'V₀⁻¹Z.
-    t : sequence of ndarray (q, k, 1)
-    v : sequence of ndarray (q, k, p)
-        V = Z'V₀⁻¹X R_X⁻¹.
+    t : pair of sequences of ndarray (q, k, 1)
+        t, and (K ⊗ I)t.
+    v : pair of sequences of ndarray (q, k, p)
+        V = Z'V₀⁻¹X R_X⁻¹, and (K ⊗ I)V.
     weight : float
         ν/r².
     reml : bool
     """
     out = []
-    for trace, t_i, v_i in zip(traces, t, v, strict=True):
-        g = trace - weight * outer_sum(t_i, t_i)
-        out.append(g - outer_sum(v_i, v_i) if reml else g)
+    for trace, t_i, kt_i, v_i, kv_i in zip(traces, *t, *v, strict=True):
+        g = trace - weight * outer_sum(t_i, kt_i)
+        out.append(g - outer_sum(v_i, kv_i) if reml else g)
     return out
 
 
@@ -76,11 +83,11 @@ def gradient(
     return np.concatenate(slopes), np.concatenate(references)
 
 
-def directions(t: Blocks, lams: Blocks, derivatives: Blocks) -> list[FloatArray]:
-    """c_i = (∂Λ_iΛ' + Λ∂Λ_i')t, in the columns of arrays (q, k, n_theta)."""
+def directions(kt: Blocks, lams: Blocks, derivatives: Blocks) -> list[FloatArray]:
+    """c_i = (∂Λ_iΛ' + Λ∂Λ_i')Kt, in the columns of arrays (q, k, n_theta)."""
     size = sum(len(d) for d in derivatives)
     out, start = [], 0
-    for t_i, lam, d in zip(t, lams, derivatives, strict=True):
+    for t_i, lam, d in zip(kt, lams, derivatives, strict=True):
         c = np.zeros((*t_i.shape[:2], size))
         symmetric = d @ lam.T + lam @ d.swapaxes(1, 2)
         across = symmetric.transpose(1, 2, 0).reshape(len(lam), -1)  # symmetric: either index

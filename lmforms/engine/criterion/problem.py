@@ -12,7 +12,7 @@ import numpy as np
 
 from ...covariance import Covariance
 from ...support.arrays import Blocks, FloatArray
-from ..factor import System
+from ..factor import JointSystem, System
 from ..sums.cross_products import CrossProducts
 
 TRIED_AT_ZERO = 1e-2
@@ -108,11 +108,11 @@ class Problem(StructuredProblem):
 
     Attributes
     ----------
-    system : System
+    system : System or JointSystem
         Analysed cross-products.
     covariances : tuple of Covariance
         One per grouping factor.
     reml : bool
     """
 
-    system: System
+    system: System | JointSystem

@@ -1,8 +1,38 @@
-"""L_θ, the permuted Cholesky factor of Λ'Z'ZΛ + I, by block elimination."""
+"""The permuted Cholesky factor of Λ'Z'ZΛ + Q ⊗ I: by block elimination, or jointly with Q ≠ I."""
 
 from __future__ import annotations
 
-from .factorization import Factorization
-from .system import BlockInfo, FactorMethod, System
+from collections.abc import Sequence
 
-__all__ = ["BlockInfo", "FactorMethod", "Factorization", "System"]
+from ...support.arrays import FloatArray
+from .block_info import BlockInfo
+from .factorization import Factorization
+from .joint_factorization import JointFactorization
+from .joint_system import JointSystem
+from .system import FactorMethod, System
+
+__all__ = [
+    "BlockInfo",
+    "FactorMethod",
+    "Factorization",
+    "JointFactorization",
+    "JointSystem",
+    "System",
+    "factorize",
+]
+
+
+def factorize(
+    system: System | JointSystem, lams: Sequence[FloatArray]
+) -> Factorization | JointFactorization:
+    """A at one θ, factored.
+
+    Parameters
+    ----------
+    system : System or JointSystem
+    lams : sequence of ndarray (k, k)
+        Relative factors λ of each grouping factor.
+    """
+    if isinstance(system, JointSystem):
+        return JointFactorization(system, lams)
+    return Factorization(system, lams)

@@ -8,21 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ...covariance import regular_inverse
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import inverse_cholesky, mirrored, multiply, transposed
 from .assembly import dense_gram
 from .coupling import STRIP_NUMBERS
+from .marginal import MarginalAlgebra, regularised_lambda
 from .schur import DenseFactored, FactoredSchur
 from .system import System
 
-LEAST_RELATIVE_LAMBDA = 1e-4
-"""Smallest singular value that replaces zero in a singular λ of many levels, relative to the
-inverse root of a level's information (see :meth:`Factorization._regularised`)."""
 
-
-class Factorization:
+class Factorization(MarginalAlgebra):
     """A = Λ'Z'ZΛ + I, factored.
 
     Parameters
@@ -36,6 +32,8 @@ class Factorization:
     log_det : float
         ln|A|.
     """
+
+    system: System
 
     def __init__(self, system: System, lams: Sequence[FloatArray]) -> None:
         self.system = system
@@ -76,11 +74,6 @@ class Factorization:
         system.coupling.scaled(self._m_root).subtract_gram(b)
         return mirrored(b)
 
-    @cached_property
-    def _lam_inverses(self) -> list[FloatArray | None]:
-        """λ⁻¹ of each factor, None where λ is (nearly) singular."""
-        return [regular_inverse(lam) for lam in self.lams]
-
     # --- Λ₂ -------------------------------------------------------------------------------
 
     def _lambda_times(self, x: FloatArray, transpose: bool = False) -> FloatArray:
@@ -103,58 +96,6 @@ class Factorization:
         effects = self._lambda_times(flat)
         above = self._scaled_coupling.transposed_times(flat if system.solver is None else effects)
         return system.unflatten(multiply(self._m_root, c - above), effects)
-
-    def marginal(self, zr: Blocks, b0: Sequence[FloatArray]) -> tuple[Blocks, Blocks]:
-        """V₀⁻¹ of R = R* + ZB₀, with V₀ = I + ZΛΛ'Z'.
-
-        Parameters
-        ----------
-        zr : list of ndarray (q, k, r)
-            Z'R*.
-        b0 : list of ndarray (q, k, r)
-            B₀.
-
-        Returns
-        -------
-        v : list of ndarray (q, k, r)
-            With V₀⁻¹R = R* − Zv; so B₀ + v is the best linear predictor of R's effects.
-        marginal : list of ndarray (q, k, r)
-            Z'V₀⁻¹R.
-
-        Notes
-        -----
-        v = ΛA⁻¹Λ'Z'R* − (I + ΛΛ'Z'Z)⁻¹B₀. Where λ can be inverted the last part is ΛA⁻¹Λ⁻¹B₀:
-        small effects are then computed directly, not as differences of large numbers. Where λ
-        is singular it is B₀ − ΛA⁻¹Λ'Z'Z B₀.
-        """
-        if self.system.lead < 0:
-            return [], []
-        w = [multiply(lam.T, r) for lam, r in zip(self.lams, zr, strict=True)]
-        v = self._marginal_effects(w, b0)
-        return v, [r - g for r, g in zip(zr, self.system.gram_times(v), strict=True)]
-
-    def marginal_of_effects(self, b: Blocks) -> Blocks:
-        """Z'V₀⁻¹Zb for effects b: :meth:`marginal` of R = ZB₀."""
-        if self.system.lead < 0:
-            return []
-        v = self._marginal_effects([0.0] * len(b), b)
-        return [-g for g in self.system.gram_times(v)]
-
-    def _marginal_effects(self, w: Sequence[Any], b0: Sequence[FloatArray]) -> Blocks:
-        """ΛA⁻¹w − (I + ΛΛ'Z'Z)⁻¹B₀ (see :meth:`marginal`); zeros in w may be 0.0."""
-        w = [
-            x if root is None else x - multiply(root, b)
-            for x, root, b in zip(w, self._lam_inverses, b0, strict=True)
-        ]
-        if not any(root is None for root in self._lam_inverses):
-            return self._solve(w)
-        kept = [
-            b if root is None else np.zeros_like(b)
-            for root, b in zip(self._lam_inverses, b0, strict=True)
-        ]
-        gram = self.system.gram_times(kept)
-        w = [x + multiply(lam.T, g) for x, lam, g in zip(w, self.lams, gram, strict=True)]
-        return [x - b for x, b in zip(self._solve(w), kept, strict=True)]
 
     # --- parts of inverses ----------------------------------------------------------------
 
@@ -239,21 +180,11 @@ class Factorization:
 
     @cached_property
     def _regularised(self) -> Factorization:
-        """The same with small singular values of the remaining factors' λ replaced by ε.
-
-        The sums are smooth functions of λλ'. Relative to B, an increase of λλ' by ε² is an error
-        of ε²B, and dividing by it leaves rounding of 1/(ε²B). At ε²B = 10⁻⁸, the square of
-        `LEAST_RELATIVE_LAMBDA`, each is half the digits.
-        """
+        """The same with small singular values of the remaining factors' λ replaced."""
         lams = list(self.lams)
         for i in self.system.rest:
             if self._lam_inverses[i] is None:
-                blocks = self._level_blocks(self._rest_gram, i)
-                size = float(np.sqrt(np.square(np.einsum("qii->qi", blocks)).mean()))
-                u, d, vt = np.linalg.svd(lams[i])
-                least = LEAST_RELATIVE_LAMBDA / np.sqrt(max(size, np.finfo(float).tiny))
-                if d.min() < least:
-                    lams[i] = (u * np.maximum(d, least)) @ vt
+                lams[i] = regularised_lambda(lams[i], self._level_blocks(self._rest_gram, i))
         changed = any(new is not old for new, old in zip(lams, self.lams, strict=True))
         return Factorization(self.system, lams) if changed else self
 

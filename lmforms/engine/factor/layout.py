@@ -18,6 +18,8 @@ class Layout:
     Parameters
     ----------
     cp : CrossProducts
+    leads : bool
+        Whether the factor with most columns is eliminated first.
 
     Attributes
     ----------
@@ -31,11 +33,11 @@ class Layout:
         Their columns.
     """
 
-    def __init__(self, cp: CrossProducts) -> None:
+    def __init__(self, cp: CrossProducts, leads: bool = True) -> None:
         self.cp = cp
         self.shapes = [f.zz.shape[:2] for f in cp.factors]
         sizes = [q * k for q, k in self.shapes]
-        self.lead = int(np.argmax(sizes)) if sizes else -1
+        self.lead = int(np.argmax(sizes)) if sizes and leads else -1
         self.rest = [i for i in range(len(sizes)) if i != self.lead]
         ends = np.cumsum([0, *(sizes[i] for i in self.rest)])
         self.m = int(ends[-1])

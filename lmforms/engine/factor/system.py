@@ -12,13 +12,13 @@ are lists of arrays (q, k, r), one for each grouping factor in the order of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from ...control import DEFAULT_MEMORY
 from ...errors import MemoryLimitError
+from ...support.arrays import FloatArray
 from ..linalg.batched import mirrored, multiply, transposed
 from ..linalg.sparse_cholesky import FACTOR_BYTES, SparseCholesky, check_backend
 from ..sums.cross_products import CrossProducts
@@ -30,6 +30,7 @@ from .assembly import (
     sparse_coupling,
     sparse_gram,
 )
+from .block_info import BlockInfo
 from .coupling import SparseCoupling
 from .layout import Blocks, Layout
 from .nested import BlockSolver, NestedCoupling, Parents
@@ -78,17 +79,6 @@ COUPLING_NUMBER_BYTES = 32
 
 PATTERN_ENTRY_BYTES = 96
 """Bytes for every entry of S on its pattern, with B, S⁻¹ and their indices."""
-
-
-@dataclass(frozen=True)
-class BlockInfo:
-    """One line of the table of blocks: how a part of A is stored, and its size."""
-
-    name: str
-    kind: str
-    size: int
-    nonzeros: int
-    bytes: int
 
 
 class System(Layout):
@@ -262,3 +252,11 @@ class System(Layout):
         for i in self.rest:
             out[i] = below[self.spans[i]].reshape(v[i].shape)
         return out
+
+    def precision_times(self, i: int, x: FloatArray) -> FloatArray:
+        """x itself: levels are independent here."""
+        return x
+
+    def covariance_times(self, x: Blocks) -> Blocks:
+        """x itself."""
+        return x

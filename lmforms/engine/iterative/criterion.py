@@ -148,14 +148,14 @@ def evaluate(
     at = operator.marginal(
         zr, b0, tolerance=tolerance, guess=None if nearby is None else nearby.right
     )
-    fit = gls_fit(marginal_moments(cp.rr, zr, at.v, at.q, at.u), nu)
+    fit = gls_fit(marginal_moments(cp.rr, zr, at.v, at.q, at.u, at.u), nu)
     t = [x @ fit.to_residual for x in at.q]
     fixed = [x[..., :-1] @ fit.inverse_root_x for x in at.q]  # V
 
     traces = diagonal_sums(
         operator, probes, tolerance=tolerance, guess=None if nearby is None else nearby.probes
     )
-    levels = covariance_gradients(traces.sums, t, fixed, nu / fit.r2, problem.reml)
+    levels = covariance_gradients(traces.sums, (t, t), (fixed, fixed), nu / fit.r2, problem.reml)
     slope, curvature_scale = gradient(levels, traces.sums, lams, derivatives)
     c = directions(t, lams, derivatives)
     marginal_c = operator.marginal(

@@ -29,6 +29,7 @@ import numpy as np
 from ...support.arrays import FloatArray
 from ..criterion.curvature import has_few_effects, marginal_matrix
 from ..criterion.evaluate import Evaluation
+from ..factor import Factorization
 
 GRID = np.linspace(0.0, 1.0, 36)
 """Where a curve is evaluated, from the logarithm of the smallest variance to that of the largest.
@@ -152,6 +153,8 @@ def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
     """Of each grouping factor: its index, directions u (k, s), and the curves along them."""
     problem, cp = at.problem, at.problem.system.cp
     crossed = len(cp.factors) > 1
+    if not isinstance(at.factor, Factorization):  # curves are known for independent levels only
+        return
     if cp.p > MOST_FIXED_COLUMNS or (crossed and not has_few_effects(problem.system)):
         return
     matrix = marginal_matrix(at.factor) if crossed else None

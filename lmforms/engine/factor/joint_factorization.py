@@ -1,0 +1,145 @@
+"""A = Λ'Z'ZΛ + Q ⊗ I factored at one θ, with all grouping factors ordered together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ...errors import NumericalError
+from ...support.arrays import Blocks, FloatArray
+from ..linalg.batched import transposed
+from .joint_system import JointSystem
+from .marginal import MarginalAlgebra, regularised_lambda
+from .schur import DenseFactored
+
+
+class JointFactorization(MarginalAlgebra):
+    """A factored: ln|A| − Σ k ln|Q|, solves, and parts of the inverse.
+
+    Parameters
+    ----------
+    system : JointSystem
+    lams : sequence of ndarray (k, k)
+
+    Attributes
+    ----------
+    log_det : float
+        ln|I + ZΛKΛ'Z'|.
+    """
+
+    system: JointSystem
+
+    def __init__(self, system: JointSystem, lams: Sequence[FloatArray]) -> None:
+        self.system = system
+        self.lams = list(lams)
+        if system.pattern is None or system.cholesky is None:
+            lam = self._dense_lambda
+            scaled = lam.T @ system.gram @ lam + system.prior_values
+            self._factored: Any = DenseFactored(np.ascontiguousarray(scaled))
+        else:
+            values = system.pattern.two_sided(system.gram, self.lams) + system.prior_values
+            self._factored = system.cholesky.factor(values)
+        self.log_det = self._factored.log_det - system.log_det_prior
+        if not np.isfinite(self.log_det):
+            raise NumericalError("ln|Λ'Z'ZΛ + Q| is not finite.")
+
+    @cached_property
+    def _dense_lambda(self) -> FloatArray:
+        out = np.zeros((self.system.m, self.system.m))
+        for i in self.system.rest:
+            q = self.system.shapes[i][0]
+            out[self.system.spans[i], self.system.spans[i]] = np.kron(np.eye(q), self.lams[i])
+        return out
+
+    def _solve(self, w: Blocks) -> Blocks:
+        """ΛA⁻¹w."""
+        flat = self._factored.solve(self.system.flatten(w))
+        lams = [self.lams[i] for i in self.system.rest]
+        return self.system.unflatten(np.empty(0), self.system.by_level(lams, flat))
+
+    @cached_property
+    def _inverse(self) -> FloatArray:
+        """A⁻¹ in the form of the system's prior_values."""
+        inverse = self._factored.inverse()
+        if self.system.cholesky is None:
+            low = np.tril(inverse)
+            return np.asarray(low + np.tril(low, -1).T)
+        return np.asarray(inverse[self.system.cholesky.where])
+
+    def diagonal_sums(self) -> list[FloatArray]:
+        """Σ over pairs of levels of K_lm(Z'V₀⁻¹Z)_ml, (k, k) for each factor.
+
+        λ⁻ᵀ(qI − Σ Q_lm(A⁻¹)_ml)λ⁻¹ where λ is regular. Where one is singular, the sum itself for
+        a dense A; for a sparse one at a λ whose small singular values are replaced.
+        """
+        singular = any(root is None for root in self._lam_inverses)
+        if singular and self.system.pattern is None:
+            return self._singular_sums()
+        return self._regularised._regular_sums() if singular else self._regular_sums()
+
+    def _regular_sums(self) -> list[FloatArray]:
+        out = []
+        for i, lam in enumerate(self.lams):
+            q, k = self.system.shapes[i]
+            root = np.asarray(np.linalg.inv(lam), dtype=np.float64)
+            total = root.T @ (q * np.eye(k) - self._weighted_sum(i)) @ root
+            out.append(0.5 * (total + total.T))
+        return out
+
+    def _singular_sums(self) -> list[FloatArray]:
+        """Of Z'V₀⁻¹Z = B − BΛA⁻¹Λ'B with B = Z'Z, for a dense A."""
+        right = self._dense_lambda.T @ self.system.gram
+        matrix = self.system.gram - right.T @ self._factored.solve(right)
+        out = []
+        for i in self.system.rest:
+            (q, k), span = self.system.shapes[i], self.system.spans[i]
+            blocks = matrix[span, span].reshape(q, k, q * k)
+            product = self.system.priors[i].covariance_times(blocks).reshape(q, k, q, k)
+            total = np.einsum("lalb->ab", product)
+            out.append(0.5 * (total + total.T))
+        return out
+
+    def _weighted_sum(self, i: int) -> FloatArray:
+        """Σ over pairs of levels of Q_lm(A⁻¹)_ml, (k, k)."""
+        system = self.system
+        q, k = system.shapes[i]
+        if system.pattern is None:
+            span = system.spans[i]
+            blocks = self._inverse[span, span].reshape(q, k, q, k)
+            own = system.priors[i].precision(q).tocoo()
+            picked = blocks[own.row, :, own.col, :]
+            return np.asarray(np.einsum("n,nab->ab", own.data, picked))
+        block = next(b for b in system.pattern.blocks if b.row == b.col == i)
+        weights = system.prior_values[block.at[:, 0, 0]]
+        inverse = self._inverse[block.at]
+        total = np.einsum("n,nab->ab", weights, inverse)
+        own_total = np.einsum("n,nab->ab", weights[block.own], inverse[block.own])
+        return np.asarray(total + total.T - own_total)
+
+    def level_blocks(self) -> list[FloatArray]:
+        """Diagonal blocks of ΛA⁻¹Λ' by level: σ² times them is Var(b | y), (q, k, k) each."""
+        system, out = self.system, []
+        for i, lam in enumerate(self.lams):
+            q, k = system.shapes[i]
+            if system.pattern is None:
+                span = system.spans[i]
+                own = np.einsum("lalb->lab", self._inverse[span, span].reshape(q, k, q, k))
+            else:
+                block = next(b for b in system.pattern.blocks if b.row == b.col == i)
+                own = self._inverse[block.at[block.own]]
+            out.append(np.asarray(lam @ (0.5 * (own + transposed(own))) @ lam.T))
+        return out
+
+    @cached_property
+    def _regularised(self) -> JointFactorization:
+        """The same with small singular values of singular λ replaced."""
+        factors = self.system.cp.factors
+        lams = [
+            lam if root is not None else regularised_lambda(lam, f.zz)
+            for lam, root, f in zip(self.lams, self._lam_inverses, factors, strict=True)
+        ]
+        changed = any(new is not old for new, old in zip(lams, self.lams, strict=True))
+        return JointFactorization(self.system, lams) if changed else self

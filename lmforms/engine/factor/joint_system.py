@@ -1,0 +1,180 @@
+"""A = Λ'Z'ZΛ + Q ⊗ I with all grouping factors ordered together, where levels are related.
+
+A block of A that has a sparse precision Q is not block-diagonal, and eliminating another factor
+before it would fill it. Nothing is eliminated first: A is one sparse symmetric matrix on a
+pattern that is determined and ordered once, or a dense one where that is small or full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...control import DEFAULT_MEMORY
+from ...errors import MemoryLimitError
+from ...support.arrays import Blocks, FloatArray, IntArray
+from ..linalg.batched import mirrored
+from ..linalg.factor_pattern import entry_keys
+from ..linalg.sparse_cholesky import FACTOR_BYTES, SparseCholesky, check_backend
+from ..prior import Prior
+from ..sums.cross_products import CrossProducts
+from .assembly import dense_gram, gram_on
+from .block_info import BlockInfo
+from .layout import Layout
+from .pattern import PatternMatrix, SymmetricPattern, scalar_pattern
+from .system import DENSE_COPIES, DENSE_FILL, DENSE_SCHUR, FactorMethod
+
+
+class JointSystem(Layout):
+    """Cross-products and priors with the pattern of A analysed.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+    priors : sequence of Prior
+        One for each grouping factor.
+    method : {"auto", "dense", "sparse", "cholmod", "superlu"}
+    memory : int
+        Bytes that the factor may take.
+
+    Attributes
+    ----------
+    pattern : SymmetricPattern or None
+        Of A; None if it is dense.
+    gram : ndarray
+        Z'Z on the pattern, or as an array.
+    prior_values : ndarray
+        Q ⊗ I likewise.
+
+    Raises
+    ------
+    MemoryLimitError
+        The factor does not fit.
+    """
+
+    def __init__(
+        self,
+        cp: CrossProducts,
+        priors: Sequence[Prior],
+        method: FactorMethod = "auto",
+        memory: int = DEFAULT_MEMORY,
+    ) -> None:
+        super().__init__(cp, leads=False)
+        self.priors = tuple(priors)
+        self.memory = memory
+        self.log_det_prior = float(
+            sum(k * prior.log_det for prior, (_, k) in zip(self.priors, self.shapes, strict=True))
+        )
+        self.pattern: SymmetricPattern | None = None
+        self.cholesky: SparseCholesky | None = None
+        if method != "dense":
+            check_backend(method)
+            self._analyse(method)
+        if self.pattern is None:
+            self._check_memory(float(self.m) ** 2, DENSE_COPIES * 8)
+            self.gram = mirrored(dense_gram(self))
+            self.prior_values = self._dense_prior()
+            self._full: Any = self.gram
+
+    def _analyse(self, method: FactorMethod) -> None:
+        nodes = self._node_pattern()
+        pattern = scalar_pattern(nodes, self.shapes, self.spans)
+        square = float(self.m) ** 2
+        dense_fits = DENSE_COPIES * 8 * square <= self.memory
+        small = self.m <= DENSE_SCHUR or 2 * pattern.nnz > DENSE_FILL * square
+        if method == "auto" and small and dense_fits:
+            return
+        most = self.memory / FACTOR_BYTES
+        self.cholesky = SparseCholesky(pattern.indptr, pattern.indices, method, most)
+        self._check_memory(self.cholesky.nnz, FACTOR_BYTES)
+        self.pattern = pattern
+        self.gram = gram_on(self, pattern)
+        self.prior_values = self._prior_on(pattern)
+        self._full = PatternMatrix(self.gram, pattern).full()
+        self._full.eliminate_zeros()
+
+    def _node_pattern(self) -> tuple[IntArray, IntArray]:
+        """Levels that meet in rows or are related: lower triangle by columns."""
+        import scipy.sparse as sp
+
+        first = np.cumsum([0, *(q for q, _ in self.shapes)])
+        rows, cols = [], []
+        for i in self.rest:
+            own = self.priors[i].precision(self.shapes[i][0]).tocoo()
+            low = own.row >= own.col
+            rows.append(own.row[low] + first[i])
+            cols.append(own.col[low] + first[i])
+            rows.append(np.arange(first[i], first[i + 1]))
+            cols.append(rows[-1])
+            for j in self.rest:
+                if j > i:
+                    pair = self.pair(j, i)
+                    rows.append(pair.rows + first[j])
+                    cols.append(pair.cols + first[i])
+        row, col = np.concatenate(rows), np.concatenate(cols)
+        ones = np.ones(len(row), dtype=np.int8)
+        lower = sp.coo_matrix((ones, (row, col)), shape=(first[-1], first[-1])).tocsc()
+        lower.sort_indices()
+        return lower.indptr.astype(np.int64), lower.indices.astype(np.int32)
+
+    def _prior_on(self, pattern: SymmetricPattern) -> FloatArray:
+        """Q ⊗ I on the pattern."""
+        import scipy.sparse as sp
+
+        values = np.zeros(pattern.nnz)
+        for b in pattern.blocks:
+            if b.row == b.col:
+                q, k = self.shapes[b.row]
+                lower = sp.tril(self.priors[b.row].precision(q), format="csc")
+                lower.sort_indices()
+                at = b.at[np.searchsorted(b.keys, entry_keys(lower.indptr, lower.indices))]
+                for a in range(k):
+                    values[at[:, a, a]] = lower.data
+        return values
+
+    def _dense_prior(self) -> FloatArray:
+        out = np.zeros((self.m, self.m))
+        for i in self.rest:
+            q, k = self.shapes[i]
+            own = self.priors[i].precision(q).toarray()
+            out[self.spans[i], self.spans[i]] = np.kron(own, np.eye(k))
+        return out
+
+    def _check_memory(self, entries: float, each: int) -> None:
+        if entries * each <= self.memory:
+            return
+        raise MemoryLimitError(
+            f"the factor of {self.m:,} related random effects would have {entries:,.0f} entries "
+            f"and take about {entries * each / 2**30:.2g} GiB; {self.memory / 2**30:.2g} GiB are "
+            "allowed. Use fewer levels or random slopes, or raise Control(memory=…)."
+        )
+
+    @property
+    def largest(self) -> int:
+        """Size of the largest dense block that LAPACK and BLAS work on."""
+        return self.m if self.cholesky is None else int(self.cholesky.counts.max())
+
+    def blocks(self, names: Sequence[str]) -> list[BlockInfo]:
+        """The table of blocks: kind, size, nonzeros, bytes."""
+        all_names = ", ".join(names)
+        if self.cholesky is None:
+            return [BlockInfo(all_names, "dense", self.m, self.m**2, 8 * self.m**2)]
+        own = self.cholesky.backend == "sparse"
+        kind = "sparse" if own else f"sparse ({self.cholesky.backend})"
+        return [BlockInfo(all_names, kind, self.m, self.cholesky.nnz, 12 * self.cholesky.nnz)]
+
+    # --- algebra that does not depend on θ ------------------------------------------------
+
+    def gram_times(self, v: Blocks) -> Blocks:
+        """Z'Z v."""
+        return self.unflatten(np.empty(0), np.asarray(self._full @ self.flatten(v)))
+
+    def precision_times(self, i: int, x: FloatArray) -> FloatArray:
+        """(Q ⊗ I)x of factor i."""
+        return self.priors[i].precision_times(x)
+
+    def covariance_times(self, x: Blocks) -> Blocks:
+        """(K ⊗ I)x."""
+        return [prior.covariance_times(y) for prior, y in zip(self.priors, x, strict=True)]

@@ -1,0 +1,87 @@
+"""Covariance K of the levels of a grouping factor, as the engine uses it.
+
+Random effects are b = Λu with Λ = I ⊗ λ and Var(u) = σ²K ⊗ I. The engine needs Q = K⁻¹ in
+A = Λ'Z'ZΛ + Q ⊗ I, ln|Q|, and products with Q and K.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..support.arrays import FloatArray
+from .linalg.sparse_cholesky import SparseFactored, cholesky_of
+
+
+class Prior(Protocol):
+    """What the engine needs of K = Q⁻¹, for q levels."""
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether K = I."""
+
+    @property
+    def log_det(self) -> float:
+        """ln|Q|."""
+
+    def precision(self, q: int) -> Any:
+        """Q as a CSC matrix (q, q)."""
+
+    def precision_times(self, x: FloatArray) -> FloatArray:
+        """(Q ⊗ I)x for x of shape (q, k, r)."""
+
+    def covariance_times(self, x: FloatArray) -> FloatArray:
+        """(K ⊗ I)x for x of shape (q, k, r)."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Independent levels, K = I."""
+
+    is_identity = True
+    log_det = 0.0
+
+    def precision(self, q: int) -> Any:
+        import scipy.sparse as sp
+
+        return sp.identity(q, format="csc")
+
+    def precision_times(self, x: FloatArray) -> FloatArray:
+        return x
+
+    def covariance_times(self, x: FloatArray) -> FloatArray:
+        return x
+
+
+@dataclass(frozen=True, eq=False)
+class Precision:
+    """Levels with a sparse positive definite precision Q.
+
+    Parameters
+    ----------
+    matrix : sparse (q, q)
+        Q.
+    """
+
+    matrix: Any
+    is_identity = False
+
+    @cached_property
+    def _factored(self) -> SparseFactored:
+        return cholesky_of(self.matrix)[1]
+
+    @property
+    def log_det(self) -> float:
+        return self._factored.log_det
+
+    def precision(self, q: int) -> Any:
+        return self.matrix.tocsc()
+
+    def precision_times(self, x: FloatArray) -> FloatArray:
+        return np.asarray(self.matrix @ x.reshape(len(x), -1)).reshape(x.shape)
+
+    def covariance_times(self, x: FloatArray) -> FloatArray:
+        return self._factored.solve(x.reshape(len(x), -1)).reshape(x.shape)

@@ -1,0 +1,164 @@
+"""Correlated effects of related levels, such as random regressions of animals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from pedigrees import random_parents
+from scipy.optimize import minimize
+
+import lmforms as lf
+from lmforms.errors import ArgumentError, ModelError, RelationshipError
+from lmforms.relationship import Pedigree, Relationship
+
+FORMULA = "y ~ t + (t | animal) + (1 | herd)"
+
+
+@pytest.fixture(scope="module")
+def pedigree() -> Pedigree:
+    sire, dam = random_parents(np.random.default_rng(3), 40)
+    ids = list(range(40))
+    return Pedigree.of(ids, sire, dam, unknown=(-1,))
+
+
+@pytest.fixture(scope="module")
+def data(pedigree) -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    A = pedigree.relationship()
+    effects = np.linalg.cholesky(A) @ rng.normal(size=(40, 2)) @ np.array([[1.0, 0.4], [0.0, 0.8]])
+    animal = np.repeat(np.arange(4, 40), 5)  # four parents have no records
+    t = rng.uniform(-1, 1, len(animal))
+    herd = rng.integers(0, 6, len(animal))
+    y = 2.0 + t + effects[animal, 0] + effects[animal, 1] * t + rng.normal(size=6)[herd]
+    y += 0.7 * rng.normal(size=len(animal))
+    return pd.DataFrame({"y": y, "t": t, "animal": animal, "herd": herd})
+
+
+@pytest.fixture(scope="module")
+def fit(data, pedigree) -> lf.MixedModelResults:
+    return lf.lmer(FORMULA, data, relationship={"animal": pedigree})
+
+
+def covariance(theta: np.ndarray, data: pd.DataFrame, A: np.ndarray) -> tuple[np.ndarray, ...]:
+    """V₀ and Cov(b, y) of both animal effects, σ² apart."""
+    n = len(data)
+    Z, H = np.zeros((n, len(A), 2)), np.zeros((n, 6))
+    rows = np.arange(n)
+    Z[rows, data["animal"], 0], Z[rows, data["animal"], 1] = 1.0, data["t"]
+    H[rows, data["herd"]] = 1.0
+    lam = np.array([[theta[0], 0.0], [theta[1], theta[2]]])
+    half = np.kron(A, lam @ lam.T) @ Z.reshape(n, -1).T
+    return np.eye(n) + Z.reshape(n, -1) @ half + theta[3] ** 2 * H @ H.T, half
+
+
+def criterion(theta: np.ndarray, data: pd.DataFrame, A: np.ndarray, reml: bool) -> float:
+    V, _ = covariance(theta, data, A)
+    X = np.column_stack([np.ones(len(data)), data["t"]])
+    Vi = np.linalg.inv(V)
+    XVX = X.T @ Vi @ X
+    left = data["y"] - X @ np.linalg.solve(XVX, X.T @ Vi @ data["y"])
+    nu = len(data) - 2 * reml
+    value = np.linalg.slogdet(V)[1] + reml * np.linalg.slogdet(XVX)[1]
+    return value + nu * (1 + np.log(2 * np.pi * (left @ Vi @ left) / nu))
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_against_a_dense_maximisation(reml, data, pedigree):
+    fit = lf.lmer(FORMULA, data, relationship={"animal": pedigree}, reml=reml)
+    A = pedigree.relationship()
+    assert fit.criterion == pytest.approx(criterion(fit.theta, data, A, reml), rel=1e-11)
+    found = minimize(criterion, fit.theta, (data, A, reml), method="BFGS", options={"gtol": 1e-8})
+    assert found.fun > fit.criterion - 1e-8
+    other = 1.1 * fit.theta
+    assert fit.at(other).criterion == pytest.approx(criterion(other, data, A, reml), rel=1e-11)
+
+
+def test_effects_of_animals_without_records(fit, data, pedigree):
+    V, half = covariance(fit.theta, data, pedigree.relationship())
+    left = data["y"] - fit.params["Intercept"] - fit.params["t"] * data["t"]
+    wanted = pd.DataFrame((half @ np.linalg.solve(V, left)).reshape(-1, 2))
+    found = fit.random_effects["animal"].sort_index()
+    assert len(found) == 40
+    np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-9)
+    new = pd.DataFrame({"t": [0.5, 0.5], "animal": [0, 1], "herd": [0, 0]})
+    slopes = found.loc[[0, 1], "Intercept"] + 0.5 * found.loc[[0, 1], "t"]
+    gap = fit.predict(new).diff().iloc[-1]
+    assert gap == pytest.approx(slopes.diff().iloc[-1], rel=1e-9)
+
+
+def test_their_covariances(fit, data, pedigree):
+    A = pedigree.relationship()
+    V, half = covariance(fit.theta, data, A)
+    lam = np.array([[fit.theta[0], 0.0], [fit.theta[1], fit.theta[2]]])
+    dense = fit.scale * (np.kron(A, lam @ lam.T) - half @ np.linalg.solve(V, half.T))
+    for animal in (0, 7, 39):
+        own = slice(2 * animal, 2 * animal + 2)
+        found = fit.random_effects_cov["animal"].loc[animal]
+        np.testing.assert_allclose(found, dense[own, own], rtol=1e-7, atol=1e-9)
+
+
+def test_every_representation_gives_the_same_fit(fit, data, pedigree):
+    A, ids = pedigree.relationship(), list(range(40))
+    for known in (
+        pd.DataFrame(A, index=ids, columns=ids),
+        Relationship.from_precision(np.linalg.inv(A), labels=ids),
+        Relationship.from_root(np.linalg.cholesky(A), labels=ids),
+    ):
+        again = lf.lmer(FORMULA, data, relationship={"animal": known})
+        assert again.criterion == pytest.approx(fit.criterion, abs=1e-8)
+        np.testing.assert_allclose(again.theta, fit.theta, rtol=1e-4)
+
+
+def test_unrelated_levels_are_an_ordinary_model():
+    sleep = lf.datasets.load("sleepstudy")
+    formula = "Reaction ~ Days + (Days | Subject)"
+    subjects = list(sleep["Subject"].cat.categories)
+    K = pd.DataFrame(np.eye(len(subjects)), index=subjects, columns=subjects)
+    plain, related = lf.lmer(formula, sleep), lf.lmer(formula, sleep, relationship={"Subject": K})
+    assert related.criterion == pytest.approx(plain.criterion, abs=1e-9)
+    np.testing.assert_allclose(related.theta, plain.theta, rtol=1e-5)
+    np.testing.assert_allclose(related.bse, plain.bse, rtol=1e-6)
+
+
+def test_diagonal_terms_agree_with_the_variance_components(data, pedigree):
+    """`||` goes to the mixed-model equations: the criterion at its θ is the engine's."""
+    separate = lf.lmer("y ~ t + (t || animal)", data, relationship={"animal": pedigree})
+    together = lf.MixedModel("y ~ t + (t | animal)", data, relationship={"animal": pedigree}).fit()
+    at = np.array([separate.theta[0], 0.0, separate.theta[1]])
+    assert together.at(at).criterion == pytest.approx(separate.criterion, abs=1e-8)
+    assert together.criterion < separate.criterion + 1e-8
+
+
+def test_another_response(fit, data, pedigree):
+    y = data["y"] + data["t"] ** 2
+    again = fit.refit(y)
+    whole = lf.lmer(FORMULA, data.assign(y=y), relationship={"animal": pedigree})
+    assert again.criterion == pytest.approx(whole.criterion, abs=1e-7)
+
+
+def test_matrices_write_the_model_out(fit, data, pedigree):
+    m = fit.matrices
+    np.testing.assert_allclose(m.y, m.X @ m.beta + m.Z @ m.b + m.e, rtol=1e-10)
+    np.testing.assert_allclose(m.b, m.Lambda @ m.u, rtol=1e-7, atol=1e-9)
+    permuted = (m.P @ m.A @ m.P.T).toarray()
+    np.testing.assert_allclose((m.L @ m.L.T).toarray(), permuted, rtol=1e-10, atol=1e-10)
+    V, _ = covariance(fit.theta, data, pedigree.relationship())
+    np.testing.assert_allclose(m.V, fit.scale * V, rtol=1e-8, atol=1e-9)
+    wanted = m.X.T @ np.linalg.solve(V, m.X)
+    np.testing.assert_allclose(m.R_X.T @ m.R_X, wanted, rtol=1e-8)
+    assert fit.deviance_terms().loc["‖u‖²", "value"] == pytest.approx(
+        float(m.u @ (m.Q @ m.u)), rel=1e-6
+    )
+
+
+def test_what_is_refused(data, pedigree, tmp_path, fit):
+    ones = pd.DataFrame(np.ones((40, 40)), index=range(40), columns=range(40))
+    with pytest.raises(RelationshipError, match=r"`animal`.*singular.*`\|\|`"):
+        lf.lmer(FORMULA, data, relationship={"animal": ones})
+    with pytest.raises(ArgumentError, match="factor='cg' is for independent levels"):
+        lf.lmer(FORMULA, data, relationship={"animal": pedigree}, control=lf.Control(factor="cg"))
+    with pytest.raises(ModelError, match="relationship"):
+        fit.save(tmp_path / "fit.lmf")
+    with pytest.raises(ModelError, match=r"\|\|"):
+        lf.lmer(FORMULA, data, relationship={"animal": pedigree}, method="em")
