@@ -121,7 +121,7 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
     Parameters
     ----------
     problem : Problem
-    theta : ndarray (n_theta,)
+    theta : ndarray (m,)
         Any real numbers: the sign of a column of Λ does not matter.
 
     Raises

@@ -25,9 +25,9 @@ class LocalDerivatives:
 
     Attributes
     ----------
-    gradient, information : ndarray (n_theta,), (n_theta, n_theta)
+    gradient, information : ndarray (m,), (m, m)
         First derivative, and the curvature H of :mod:`lmforms.engine.criterion.evaluate`.
-    reference : ndarray (n_theta,)
+    curvature_scale : ndarray (m,)
         √(2⟨T ∂λ_i, ∂λ_i⟩) with T the part of G that comes from ln|A|. It is what √H_ii would be
         without data, and the scale on which a curvature counts as zero.
     covariance_gradients : tuple of ndarray (k, k)
@@ -73,14 +73,14 @@ def covariance_gradients(
 def gradient(
     gradients: Blocks, traces: Blocks, lams: Blocks, derivatives: Blocks
 ) -> tuple[FloatArray, FloatArray]:
-    """∂d/∂θ_i = 2⟨Gλ, ∂λ_i⟩, and the reference √(2⟨T ∂λ_i, ∂λ_i⟩) with T the traces."""
-    slopes, references = [np.empty(0)], [np.empty(0)]
+    """∂d/∂θ_i = 2⟨Gλ, ∂λ_i⟩, and the curvature scale √(2⟨T ∂λ_i, ∂λ_i⟩) with T the traces."""
+    slopes, scales = [np.empty(0)], [np.empty(0)]
     for g, trace, lam, d in zip(gradients, traces, lams, derivatives, strict=True):
         flat = d.reshape(len(d), lam.size)
         slopes.append(2.0 * (flat @ (g @ lam).ravel()))
         sizes = (flat * (trace @ d).reshape(flat.shape)).sum(axis=1)
-        references.append(np.sqrt(2.0 * np.abs(sizes)))
-    return np.concatenate(slopes), np.concatenate(references)
+        scales.append(np.sqrt(2.0 * np.abs(sizes)))
+    return np.concatenate(slopes), np.concatenate(scales)
 
 
 def directions(kt: Blocks, lams: Blocks, derivatives: Blocks) -> list[FloatArray]:

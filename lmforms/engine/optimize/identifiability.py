@@ -90,7 +90,7 @@ def suspicious_parts(
 
 
 def _flat_directions(at: LocalDerivatives) -> FloatArray:
-    """Directions of θ with almost no curvature, (m, n_theta), in units of the reference."""
+    """Directions of θ with almost no curvature, (m, n_theta), in units of the curvature scale."""
     scale = np.maximum(at.curvature_scale, SMALLEST_SCALE)
     values, vectors = np.linalg.eigh(at.information / np.outer(scale, scale))
     return np.asarray(vectors[:, np.abs(values) < LOW_CURVATURE].T)
