@@ -10,7 +10,15 @@ from .support.arguments import named_arguments, number, one_of, positive, short_
 
 Solver = Literal["auto", "dense", "sparse", "cholmod", "superlu", "cg"]
 
-METHODS_WITH_START = ("ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton")
+METHODS_WITH_START = (
+    "ai",
+    "newton",
+    "fisher",
+    "em",
+    "em-fixed-point",
+    "em-henderson",
+    "quasi-newton",
+)
 """Estimators of variance components that iterate from starting values."""
 
 METHODS_WITHOUT_START = ("emma", "gibbs")

@@ -130,8 +130,8 @@ class MixedModel:
         method : str
             ``"auto"``, or an estimator of :mod:`lmforms.varcomp` for models whose random
             terms are single variances: ``"ai"``, ``"newton"``, ``"fisher"``, ``"em"``,
-            ``"em-fixed-point"``, ``"quasi-newton"``, ``"emma"`` (one term). All reach the
-            same optimum; `auto` is the fastest, and takes ``"ai"`` for a model with a
+            ``"em-fixed-point"``, ``"em-henderson"``, ``"quasi-newton"``, ``"emma"`` (one term).
+            All reach the same optimum; `auto` is the fastest, and takes ``"ai"`` for a model with a
             `relationship`. ``"gibbs"`` reports the joint posterior mode under flat priors,
             with Monte-Carlo error (``Control(seed=…)``).
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..support.arrays import FloatArray
+from ..varcomp.fit import RESIDUAL
 from ..varcomp.likelihood import Likelihood
 from ..varcomp.model import Component, ComponentModel
 from .dense_covariance import check_dense_size
@@ -92,6 +93,21 @@ def loglik(at: Likelihood, variances: FloatArray) -> pd.DataFrame:
         {"value": [*values, np.nan], "contribution": [*(-0.5 * values), -0.5 * values.sum()]},
         index=[*terms, "ln L"],
     )
+
+
+def score(model: ComponentModel, at: Likelihood) -> pd.Series:
+    """∂l/∂v in the user's units; the likelihood's variances are in units of `scale`²."""
+    import pandas as pd
+
+    return pd.Series(at.score / at.sums.scale**2, index=[*model.names, RESIDUAL], name="score")
+
+
+def information(model: ComponentModel, at: Likelihood, kind: str) -> pd.DataFrame:
+    """The average, observed or expected information in the user's units."""
+    import pandas as pd
+
+    names = [*model.names, RESIDUAL]
+    return pd.DataFrame(getattr(at, kind) / at.sums.scale**4, index=names, columns=names)
 
 
 def cov_beta(model: ComponentModel, at: Likelihood) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
 from ..varcomp.equations import Equations
 from ..varcomp.fit import RESIDUAL
-from ..varcomp.likelihood import Likelihood
+from ..varcomp.likelihood import Likelihood, likelihood
 from ..varcomp.model import component_model_of
 from ..varcomp.sums import sums_of
 from . import accuracy, dense_covariance, labelled_arrays, solvers
@@ -73,12 +73,17 @@ class MixedModelEquations:
     def _system(self) -> HendersonSystem:
         return system_of(self.model, self._values)
 
+    def _likelihood(self, reml: bool) -> Likelihood:
+        """The likelihood with its derivatives, which need variances above zero."""
+        sums = sums_of(self.model)
+        return likelihood(Equations(sums), self._values / sums.scale**2, reml)
+
     @cached_property
     def _restricted(self) -> Likelihood:
         sums = sums_of(self.model)
         ratios = self._values[:-1] / self._values[-1]
         inner = Equations(sums)
-        # not varcomp's likelihood(), which replaces variances of zero for its derivatives
+        # not likelihood(), which replaces variances of zero for its derivatives
         return Likelihood(inner, self._values / sums.scale**2, True, inner.factor(ratios), ratios)
 
     @property
@@ -172,6 +177,42 @@ class MixedModelEquations:
         return labelled_arrays.loglik(
             replace(self._restricted, reml=flag("reml", reml)), self._values
         )
+
+    @named_arguments
+    def score(self, reml: bool = True) -> pd.Series:
+        """∂ ln L/∂v of the variances v = (σ_1², …, σ²) (section 7, with signs and factors ½).
+
+        Zero at the estimates, but for variances that are estimated as zero.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
+        >>> bool(lf.mme.equations(fit).score().abs().max() < 1e-8)
+        True
+        """
+        return labelled_arrays.score(self.model, self._likelihood(flag("reml", reml)))
+
+    @named_arguments
+    def information(
+        self, kind: Literal["average", "observed", "expected"] = "average", reml: bool = True
+    ) -> pd.DataFrame:
+        """Information on the variances (section 7): average, observed or expected.
+
+        Parameters
+        ----------
+        kind : {"average", "observed", "expected"}
+            ½y'PV_iPV_jPy, −∂²ln L/∂v_i∂v_j, or its expectation ½tr(PV_iPV_j).
+        reml : bool
+
+        Returns
+        -------
+        DataFrame
+            The inverse of the expected information is the asymptotic covariance of the variances.
+        """
+        chosen = one_of("kind", kind, ("average", "observed", "expected"))
+        at = self._likelihood(flag("reml", reml))
+        return labelled_arrays.information(self.model, at, chosen)
 
     # --- the equations ------------------------------------------------------------------------
 

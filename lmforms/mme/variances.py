@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +18,8 @@ def checked_variances(model: ComponentModel, given: Any) -> dict[str, float]:
     Parameters
     ----------
     model : ComponentModel
-    given : mapping or Series
-        One number for each term by its name, and one for ``Residual``.
+    given : mapping, Series or table
+        One number for each term by its name, and one for ``Residual``; or ``vcomp`` of a fit.
 
     Raises
     ------
@@ -36,6 +37,8 @@ def checked_variances(model: ComponentModel, given: Any) -> dict[str, float]:
     {'Rail': 615.0, 'Residual': 16.0}
     """
     names = [*model.names, RESIDUAL]
+    if hasattr(given, "columns"):
+        given = _of_table(given)
     if not isinstance(given, Mapping):
         if not (hasattr(given, "to_dict") and hasattr(given, "index")):
             raise ArgumentError(
@@ -61,6 +64,29 @@ def checked_variances(model: ComponentModel, given: Any) -> dict[str, float]:
             "The residual variance must be positive: the equations are divided by it, and "
             "without it V may have no inverse."
         )
+    return out
+
+
+def _of_table(table: Any) -> dict[str, float]:
+    """Variances from ``vcomp`` of a fit, by the names of components."""
+    if not {"group", "name1", "name2", "variance"} <= set(table.columns):
+        raise ArgumentError(
+            "variances: a table must be `vcomp` of a fit, with the columns group, name1, name2 "
+            "and variance."
+        )
+    rows = list(zip(table["group"], table["name1"], table["name2"], table["variance"], strict=True))
+    correlated = [row for row in rows if row[2] != ""]
+    if correlated:
+        group, first, second, _ = correlated[0]
+        raise ArgumentError(
+            f"variances: `{first}` and `{second}` of `{group}` are correlated, and each term of "
+            "the equations has one variance: fit the model with `||`."
+        )
+    counts = Counter(group for group, *_ in rows)
+    out = {}
+    for group, effect, _, value in rows:
+        alone = counts[group] == 1 and effect in ("Intercept", "")
+        out[group if alone else f"{effect} | {group}"] = value
     return out
 
 

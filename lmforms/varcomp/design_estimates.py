@@ -44,7 +44,7 @@ def estimate_design(
         raise ArgumentError(
             f"Control(factor={control.factor!r}) is for method='auto' without a relationship."
         )
-    model = _model(design, relationship, y)
+    model = component_model(design, relationship, y)
     found = _fit_by_method(model, method, reml, start, control)
     related = ComponentEstimate(design, found, control.singular)
     if relationship:
@@ -78,24 +78,13 @@ def design_at(
     control: Control,
 ) -> ComponentEstimate:
     """A design with known covariances at given θ, with β and σ² profiled out."""
-    model = _model(design, relationship, y)
+    model = component_model(design, relationship, y)
     equations = Equations(sums_of(model), control.memory)
     ratios = np.append(np.concatenate(list(theta)) ** 2, 1.0)
     scale = likelihood(equations, ratios, reml).profiled_scale
     at = likelihood(equations, ratios * scale, reml)
     fit = fit_at(model, at, "given", "evaluated at given θ")
     return ComponentEstimate(design, fit, control.singular)
-
-
-def _model(
-    design: Design, relationship: Mapping[str, Relationship], y: FloatArray
-) -> ComponentModel:
-    """The components of a design with another response."""
-    return replace(
-        component_model(design, relationship),
-        y=y - design.offset,
-        response_size=design.response_size(y),
-    )
 
 
 def _fit_by_method(

@@ -61,7 +61,7 @@ NO_RISE = 1e-3
 STALLED_GAIN = 1e-9
 """Predicted increase that is rounding, if no step raises the likelihood."""
 
-EM_ITERATION_LIMITS = {"em": 20_000, "em-fixed-point": 20_000}
+EM_ITERATION_LIMITS = dict.fromkeys(("em", "em-fixed-point", "em-henderson"), 20_000)
 """Iteration limits of the methods that converge slowly."""
 
 ITERATION_LIMIT = 1_000
@@ -87,7 +87,8 @@ def estimate(
     model : ComponentModel
     method : str
         ``"ai"`` average information, ``"newton"`` observed, ``"fisher"`` expected information;
-        ``"em"`` and ``"em-fixed-point"``, the two forms of the cheat sheet; ``"quasi-newton"``
+        ``"em"`` and ``"em-fixed-point"``, the two forms of the cheat sheet; ``"em-henderson"``,
+        EM with σ² exact at the present ratios; ``"quasi-newton"``
         L-BFGS-B on the exact score. The first three halve a step that does not raise the
         likelihood, and take an EM step if that does not help; where the observed information is
         not positive definite, the average information is used. ``"newton"`` and

@@ -8,8 +8,13 @@ so it stays in the parameter space and never lowers the likelihood. The second f
 
     v_i ← u_i'K_i⁻¹u_i / (q_i − λ_i tr(K_i⁻¹C^ii)),    σ² ← y'P₀y / (n − r),
 
-is another fixed-point iteration for the same equations, but not EM: it may overshoot. The
-others are v ← v + I⁻¹s with the score s and one of three informations I.
+is another fixed-point iteration for the same equations, but not EM: it may overshoot. Henderson's
+form, with the σ² of the present equations in the trace,
+
+    v_i ← [u_i'K_i⁻¹u_i + σ² tr(K_i⁻¹C^ii)] / q_i,    σ² ← (y'y − b'X'y − u'Z'y) / (n − r),
+
+is EM for the components; its σ² is exact at the present ratios, y'P₀y/(n − r). The others are
+v ← v + I⁻¹s with the score s and one of three informations I.
 """
 
 from __future__ import annotations
@@ -48,6 +53,11 @@ def em_fixed_point(at: Likelihood) -> FloatArray:
     """EM's second form."""
     own = at.penalties / (at.n_effects - at.shrinkage)
     return np.append(own, at.quadratic / at.nu)
+
+
+def em_henderson(at: Likelihood) -> FloatArray:
+    """Henderson's form."""
+    return np.append(em(at)[:-1], at.quadratic / at.nu)
 
 
 def free(at: Likelihood) -> BoolArray:

@@ -93,12 +93,16 @@ def iterate(
     return at
 
 
-_EM = {"em": estimator_steps.em, "em-fixed-point": estimator_steps.em_fixed_point}
+_EM = {
+    "em": estimator_steps.em,
+    "em-fixed-point": estimator_steps.em_fixed_point,
+    "em-henderson": estimator_steps.em_henderson,
+}
 
 
 def _em_step(path: IterationPath, at: Likelihood, method: str) -> tuple[Likelihood, str] | None:
     new = path.likelihood_at(_EM[method](at))
-    if method == "em-fixed-point" and higher(new, at):
+    if method != "em" and higher(new, at):
         new, method = path.likelihood_at(estimator_steps.em(at)), "em"
     return None if np.array_equal(new.variances, at.variances) else (new, method)
 

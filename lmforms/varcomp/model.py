@@ -242,7 +242,9 @@ def component_model_of(model: Any) -> ComponentModel:
     return instance("model", model, ComponentModel, "ComponentModel.of_formula(…) makes one")
 
 
-def component_model(design: Design, relationship: Mapping[str, Relationship]) -> ComponentModel:
+def component_model(
+    design: Design, relationship: Mapping[str, Relationship], y: FloatArray | None = None
+) -> ComponentModel:
     """The components of a design whose random terms are scalars.
 
     Parameters
@@ -250,8 +252,10 @@ def component_model(design: Design, relationship: Mapping[str, Relationship]) ->
     design : Design
     relationship : mapping of str to Relationship
         In the order of the design's levels, from `align_relationships`.
+    y : ndarray (n,), optional
+        Another response.
     """
-    rows = design.rows()
+    rows = design.rows(y)
     components: list[Component] = []
     for group in design.groups:
         components += _of_group(design, group, relationship.get(group.name))
