@@ -43,6 +43,11 @@ class Representation(ABC):
         """The representation for a model with the levels `at`, these in front."""
 
     @property
+    @abstractmethod
+    def given(self) -> FloatArray | Sparse:
+        """The matrix of the representation: K, its root or its precision."""
+
+    @property
     def keeps_all_levels(self) -> bool:
         """Whether :meth:`arranged` keeps levels that are not asked for, behind the others."""
         return False
@@ -59,6 +64,10 @@ class DenseMatrix(Representation):
 
     K: FloatArray
     name = "dense"
+
+    @property
+    def given(self) -> FloatArray:
+        return self.K
 
     @property
     def q(self) -> int:
@@ -84,6 +93,10 @@ class SparseMatrix(Representation):
     name = "sparse"
 
     @property
+    def given(self) -> Sparse:
+        return self.K
+
+    @property
     def q(self) -> int:
         return int(self.K.shape[0])
 
@@ -105,6 +118,10 @@ class LowRank(Representation):
 
     factor: FloatArray
     name = "root"
+
+    @property
+    def given(self) -> FloatArray:
+        return self.factor
 
     @property
     def q(self) -> int:
@@ -159,6 +176,10 @@ class Precision(Representation):
     triangle: Sparse
     order: IndexArray
     name = "sparse precision"
+
+    @property
+    def given(self) -> Sparse:
+        return self.matrix
 
     @property
     def q(self) -> int:

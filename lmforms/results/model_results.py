@@ -349,7 +349,8 @@ class MixedModelResults(ModelEstimates):
         """Write the fit to a file that :func:`lmforms.load` reads.
 
         A zip archive of JSON and plain arrays: the formula, the options, the columns of
-        the data that the model uses, and the estimates. No code, pickled or other.
+        the data that the model uses, known covariances, and the estimates. No code, pickled or
+        other.
 
         The file appears in one step: until then, and after any failure, `path` holds what it
         held before. An existing file keeps its mode; a symbolic link stays a link.

@@ -15,15 +15,19 @@ from ..errors import DataError
 from ..support.arrays import FloatArray
 from .archive import DIGEST
 from .index_json import decode_index
+from .relationships import are_relationships
 
 FORMAT = "lmforms-fit"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 MAX_FORMULA_LENGTH = 20_000
 """Characters. The time that reading a formula takes grows with their square."""
 
 _VERSION_1_DEFAULTS = {"method": "auto", "singular": None, "flat": None}
 """Fields that version 1 did not have, and what they were then."""
+
+_VERSION_2_DEFAULTS: dict[str, Any] = {"relationships": [], "components": None}
+"""Likewise version 2."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ class FitHeader:
         How the optimiser ended.
     singular, flat : tuple of (int, int), or None
         Structures, as in :class:`lmforms.engine.estimate.Estimate`; None where it was not written.
+    relationships : list of dict
+        Known covariances by grouping factor, see :mod:`.relationships`.
+    components : dict or None
+        Method and kinds of the steps of a fit of variance components.
     has_digest : bool
         Whether the file says what its content must add up to.
     """
@@ -65,6 +73,8 @@ class FitHeader:
     optimum: dict[str, Any]
     singular: tuple[tuple[int, int], ...] | None
     flat: tuple[tuple[int, int], ...] | None
+    relationships: list[dict[str, Any]]
+    components: dict[str, Any] | None
     has_digest: bool
 
 
@@ -97,6 +107,8 @@ def checked_header(meta: Mapping[str, Any], damaged: Callable[[str], DataError])
     if version == 1:
         known = {key: value for key, value in meta.items() if key != "names"}
         meta = {**_VERSION_1_DEFAULTS, **known}
+    if version <= 2:
+        meta = {**_VERSION_2_DEFAULTS, **meta}
     for name in meta:
         if name not in _CHECKS and name != DIGEST:
             raise damaged(f"the field {name!r} is unknown")
@@ -121,6 +133,8 @@ def checked_header(meta: Mapping[str, Any], damaged: Callable[[str], DataError])
         optimum={**optimum, "trace": tuple(map(float, optimum["trace"]))},
         singular=_pairs(meta["singular"]),
         flat=_pairs(meta["flat"]),
+        relationships=meta["relationships"],
+        components=meta["components"],
         has_digest=version > 1 or DIGEST in meta,
     )
 
@@ -211,6 +225,19 @@ def _is_pairs(value: Any) -> bool:
     )
 
 
+def _is_components(value: Any) -> bool:
+    if value is None:
+        return True
+    return (
+        isinstance(value, dict)
+        and set(value) == {"method", "message", "kinds"}
+        and _is_text(value["method"])
+        and _is_text(value["message"])
+        and isinstance(value["kinds"], list)
+        and all(map(_is_text, value["kinds"]))
+    )
+
+
 def _pairs(value: Any) -> tuple[tuple[int, int], ...] | None:
     return None if value is None else tuple((first, second) for first, second in value)
 
@@ -232,5 +259,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "optimum": _is_optimum,
     "singular": _is_pairs,
     "flat": _is_pairs,
+    "relationships": are_relationships,
+    "components": _is_components,
 }
 """What each field must be."""

@@ -36,10 +36,13 @@ from ..results.state import FitState
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray
 from ..support.column_table import Table
+from ..varcomp.component_estimate import ComponentEstimate
+from ..varcomp.fit import VarCompFit
 from .archive import Archive, opened
 from .atomic import checked_path, file_error
 from .columns import decode_column
 from .header import FitHeader, checked_header
+from .relationships import decode_relationships
 from .safe_formula import load_with, names_from_context
 
 FIGURE_TOLERANCE = 1e-6
@@ -141,6 +144,7 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
             weights=weights,
             offset=offset,
             contrasts=header.contrasts,
+            relationship=decode_relationships(header.relationships, archive),
             context=Scope(given, python=False),
         )
     formula_data = replace(model.design.formula_data, offset_column=header.offset_column)
@@ -157,8 +161,8 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
         control=header.control,
         method=header.method,
     )
-    state = replace(state, estimate=_with_status(state, header, archive), optimized=True)
     _check_figures(state, header, archive.array("beta"))
+    state = replace(state, estimate=_with_status(state, header, archive), optimized=True)
     if header.has_digest:
         archive.check_digest()
     return MixedModelResults(model, state)
@@ -179,10 +183,13 @@ def _check_expressions(formula: str, table: Table, given: Mapping[str, Any]) -> 
         )
 
 
-def _with_status(state: FitState, header: FitHeader, archive: Archive) -> Estimate:
+def _with_status(
+    state: FitState, header: FitHeader, archive: Archive
+) -> Estimate | ComponentEstimate:
     """The estimate at the stored θ, ended as the optimiser of the fit did."""
     estimate = state.estimate
-    assert isinstance(estimate, Estimate)
+    if not isinstance(estimate, Estimate):
+        return replace(estimate, fit=_with_steps(estimate.fit, header, archive))
     optimum: Any = replace(estimate.optimum, **header.optimum)  # exact or iterative
     at = optimum.evaluation
     if "gradient" in archive:
@@ -198,6 +205,28 @@ def _with_status(state: FitState, header: FitHeader, archive: Archive) -> Estima
             raise archive.damaged(f"{name} names random terms that are not there")
         found[attribute] = pairs
     return replace(estimate, optimum=optimum, **found)
+
+
+def _with_steps(fit: VarCompFit, header: FitHeader, archive: Archive) -> VarCompFit:
+    """The fit of variance components with the iterations that led to it."""
+    if header.components is None:
+        raise archive.damaged("the steps of its variances are gone")
+    kinds = tuple(header.components["kinds"])
+    width = fit.steps.shape[1]
+    steps = archive.array("steps", len(kinds) * width).reshape(-1, width)
+    criteria = archive.array("criteria", len(kinds))
+    largest = np.abs(fit.steps[-1]).max()
+    if not len(kinds) or np.abs(steps[-1] - fit.steps[-1]).max() > FIGURE_TOLERANCE * largest:
+        raise archive.damaged("the last step is not at its variances")
+    return replace(
+        fit,
+        method=header.components["method"],
+        message=header.components["message"],
+        converged=header.optimum["converged"],
+        steps=steps,
+        criteria=criteria,
+        kinds=kinds,
+    )
 
 
 def _check_figures(state: FitState, header: FitHeader, beta: FloatArray) -> None:

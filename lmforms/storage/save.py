@@ -21,6 +21,7 @@ from .atomic import checked_path
 from .columns import encode_column
 from .header import FORMAT, FORMAT_VERSION, MAX_FORMULA_LENGTH, checked_header
 from .index_json import encode_index
+from .relationships import encode_relationships
 from .safe_formula import load_with, names_from_context
 
 
@@ -50,11 +51,6 @@ def _contents_of(
     design, estimate = state.design, state.estimate
     if not state.optimized:
         raise ModelError("save: θ of this model was given, not estimated: save the fit itself.")
-    if state.relationship or not isinstance(estimate, Estimate):
-        raise ModelError(
-            "save: a fit with relationship= cannot be written yet; keep the covariance and "
-            "fit.theta, and fit again with start=."
-        )
     formula_data = design.formula_data
     for name, contrast in formula_data.contrasts.items():
         if not isinstance(contrast, (str, np.ndarray, list, tuple)):
@@ -73,7 +69,6 @@ def _contents_of(
         "response": state.response,
         "theta": theta_in_formula_order(design, estimate.theta),
         "beta": estimate.beta,
-        "gradient": estimate.optimum.evaluation.gradient,
         **{f"extra/{name}": values for name, values in formula_data.frame.extra.items()},
     }
     columns = []
@@ -86,7 +81,16 @@ def _contents_of(
         raise DataError(
             f"save: the index of the data: {exc} Use data.reset_index(drop=True)."
         ) from None
-    optimum = estimate.optimum
+    components = None
+    if isinstance(estimate, Estimate):
+        arrays["gradient"] = estimate.optimum.evaluation.gradient
+    else:
+        fit = estimate.fit
+        arrays["steps"], arrays["criteria"] = np.ascontiguousarray(fit.steps).ravel(), fit.criteria
+        components = {"method": fit.method, "message": fit.message, "kinds": list(fit.kinds)}
+    optimum = estimate.optimum if isinstance(estimate, Estimate) else estimate.report([])
+    relationships, matrices = encode_relationships(state.relationship)
+    arrays |= matrices
     meta = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -113,5 +117,7 @@ def _contents_of(
         },
         "singular": [list(map(int, pair)) for pair in estimate.singular],
         "flat": [list(map(int, pair)) for pair in estimate.unidentified],
+        "relationships": relationships,
+        "components": components,
     }
     return meta, arrays, names

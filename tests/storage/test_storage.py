@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from fuzz import saved_fits
 from models import columns_of_every_kind
 from numpy.testing import assert_allclose
@@ -30,6 +31,7 @@ from lmforms.errors import (
     LmformsError,
     NumericalError,
 )
+from lmforms.relationship import Relationship
 from lmforms.storage import archive as archive_module
 from lmforms.storage import save as save_module
 from lmforms.storage.index_json import encode_index
@@ -638,3 +640,71 @@ def test_labels_of_a_file_are_no_markup(tmp_path):
     for text in (fit._repr_html_(), fit.forms()._repr_html_(), outside_code):
         assert "alert(1)" in text
         assert "<script" not in text
+
+
+# --- known covariances ----------------------------------------------------------------------
+
+
+LEVELS = sorted(DATA["g"].unique())
+
+
+def relationships() -> dict[str, object]:
+    rng = np.random.default_rng(5)
+    q = len(LEVELS)
+    root = np.tril(rng.normal(size=(q, q))) / 3 + np.eye(q)
+    labels = [*LEVELS, "unseen"]
+    wide = np.vstack([root, rng.normal(size=q)])
+    chain = np.eye(q + 1)
+    chain[1:, :-1] -= 0.4 * np.eye(q)
+    precision = sp.csc_matrix(chain.T @ chain)
+    return {
+        "dense": pd.DataFrame(root @ root.T, index=LEVELS, columns=LEVELS),
+        "sparse": Relationship.of(sp.block_diag([np.eye(2) + 0.3] * (q // 2)).tocsc(), LEVELS),
+        "root": Relationship.from_root(wide, labels),
+        "precision": Relationship.from_precision(precision, labels),
+    }
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "root", "precision"])
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (x || g)", "y ~ x + (x | g)"])
+def test_fits_with_known_covariances_come_back(kind, formula, tmp_path):
+    if kind == "root" and formula.endswith("(x | g)"):
+        pytest.skip("a root of lower rank has no inverse")
+    fit = quiet(formula, relationship={"g": relationships()[kind]})
+    back = returned(fit, tmp_path)
+    assert saved_fits.differences(back, fit) == []
+    assert str(back.summary()) == str(fit.summary())
+    assert back.random_effects["g"].index.tolist() == fit.random_effects["g"].index.tolist()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some are singular
+        assert back.refit().criterion == pytest.approx(fit.criterion, abs=1e-7)
+
+
+def test_the_path_of_an_estimator_comes_back(tmp_path):
+    fit = quiet("y ~ x + (1 | g)", method="em", relationship={"g": relationships()["dense"]})
+    back = returned(fit, tmp_path)
+    assert back.optimizer.message == fit.optimizer.message
+    assert back.optimizer.trace == fit.optimizer.trace
+    assert len(back.optimizer.trace) > 3
+
+
+def test_damaged_covariances_are_refused(tmp_path):
+    path = tmp_path / "fit.lmf"
+    quiet("y ~ x + (1 | g)", relationship={"g": relationships()["precision"]}).save(path)
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        starts, rows, steps = (
+            np.load(io.BytesIO(archive.read(f"{name}.npy")))
+            for name in ("relationship/0/starts", "relationship/0/rows", "steps")
+        )
+    for member, change in (
+        ("relationship/0/values.npy", None),
+        ("relationship/0/starts.npy", starts[::-1]),
+        ("relationship/0/rows.npy", rows - 5),
+        ("steps.npy", steps + 1.0),
+        ("meta.json", lambda m: m | {"relationships": []}),
+        ("meta.json", lambda m: m | {"components": None}),
+    ):
+        path.write_bytes(edited(whole, member, change))
+        with pytest.raises((DataError, NumericalError)):
+            lf.load(path)
