@@ -919,7 +919,23 @@ case(
 
 # --- files ---------------------------------------------------------------------------------------
 
-_KNOWN = lmer(relationship={"g": K})
+
+def bend(x: Any) -> Any:
+    return x**3
+
+
+def loaded(tmp: Any, **options: Any) -> Any:
+    path = tmp / "fit.lmf"
+    lmer("y ~ bend(x) + (1 | g)").save(path)
+    return lf.load(path, **options)
+
+
+@pytest.mark.filterwarnings("ignore::lmforms.errors.ContextWarning")
+def test_functions_of_a_loaded_fit(tmp_path):
+    assert "load(path, context={'bend': ...})" in said_by(lambda: loaded(tmp_path))
+    assert loaded(tmp_path, context={"bend": bend}).nobs == N
+
+
 # --- forms ---------------------------------------------------------------------------------------
 
 _X, _Z = DATA[["x", "w"]], pd.DataFrame(RNG.normal(size=(N, 4)))
