@@ -73,6 +73,28 @@ def general(share: float) -> dict[str, Any]:
     }
 
 
+def slopes(share: float) -> dict[str, Any]:
+    """Responses of the sleep study with correlated slopes: Newton's method side by side."""
+    r = int(1_000 * share)
+    data = lf.datasets.load("sleepstudy")
+    noise = np.random.default_rng(3).normal(size=(len(data), r))
+    Y = data["Reaction"].to_numpy()[:, None] + 30 * noise
+    formula = "~ Days + (Days | Subject)"
+    warnings.simplefilter("ignore")
+    lf.lmer_many(formula, data, Y[:, :50])
+    time_all, _ = seconds(lambda: lf.lmer_many(formula, data, Y))
+    one = data.assign(y=Y[:, 0])
+    time_one, _ = seconds(lambda: lf.lmer("y" + formula, one), 21)
+    return {
+        "responses": r,
+        "seconds": time_all,
+        "fits_per_second": r / time_all,
+        "single_fit_ms": 1e3 * time_one,
+        "times_faster": time_one * r / time_all,
+        "peak_mb": peak(),
+    }
+
+
 def markers(share: float, refit: str) -> dict[str, Any]:
     """20,000 markers × 2,000 individuals; one refit with the single-model path for comparison.
 
@@ -159,6 +181,7 @@ def pedigree(
 JOBS = {
     "responses": responses,
     "general": general,
+    "slopes": slopes,
     "each": lambda share: markers(share, "each"),
     "null": lambda share: markers(share, "null"),
     "pedigree": lambda share: pedigree(share, 50, 1000, 20),

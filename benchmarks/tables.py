@@ -255,6 +255,7 @@ def stress(found: Results) -> str:
 MANY = {
     "responses": "responses × 500 rows, 50 levels",
     "general": "responses × 500 rows, two crossed factors",
+    "slopes": "responses of the sleep study, correlated slopes",
     "each": "markers × 2,000 individuals, variances anew for each",
     "null": "markers × 2,000 individuals, variances of the null model",
     "pedigree": "animals, 20 generations, 50 sires and 1,000 dams in each",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,14 +28,18 @@ from ..engine.residual_variance import has_wide_effects
 from ..engine.rows import ModelRows
 from ..engine.solver_choice import analyse
 from ..engine.sums.cross_products import CrossProducts, FactorMoments, cross_products
-from ..engine.sums.scaling import choose_units
+from ..engine.sums.scaling import Scaling, choose_units
 from ..engine.sums.sums_of_rows import CANCELLATION_RATIO
 from ..errors import ModelError, NumericalError
-from ..support.arrays import BoolArray, FloatArray
+from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .one_factor_newton import OneFactorSums, Point, batch_size, has_one_minimum, minimise
 from .response_estimates import ResponseEstimates
 
 START_MULTIPLES = (0.1, 0.3, 1.0, 3.0)
 """Multiples of the default start that are tried."""
+
+SAFELY_REGULAR = 100.0
+"""A λ whose smallest singular value is above this multiple of `Control(singular=…)` is regular."""
 
 MOST_MOMENT_STARTS = 32
 """Number of responses whose moment estimates are tried as starts of all."""
@@ -96,15 +101,20 @@ class SharedSystem:
             for cp in self._cross_products(Y[:, good], size[good])
         ]
         simple = [cp for cp in sums if cp is not None]
-        starts = iter(self._starts(simple) if isinstance(self.system, System) else simple)
+        begin = self._starts(simple) if isinstance(self.system, System) else []
+        if isinstance(self.system, System) and has_one_minimum(self.system.cp, self.covariances):
+            places = good[[cp is not None for cp in sums]]
+            self._fit_together(out, places, simple, begin)
+        starts = iter(begin)
         for j, cp in zip(good, sums, strict=True):
+            if not out.degenerate[j]:  # fitted together with others
+                next(starts)
+                continue
             try:
                 if cp is None or not isinstance(self.system, System):
                     fit = self._fit_as_single_model(Y[:, j], size[j])
-                    if cp is not None:
-                        next(starts)
                 else:
-                    fit = self._from(cp, next(starts))  # type: ignore[arg-type]
+                    fit = self._from(cp, next(starts))
                     if has_wide_effects(fit.optimum.evaluation.theta):
                         fit = self._fit_as_single_model(Y[:, j], size[j])
             except (ModelError, NumericalError):
@@ -203,6 +213,43 @@ class SharedSystem:
         with np.errstate(invalid="ignore", divide="ignore"):
             r2 = yy - np.einsum("ij,ij->j", half, half)
             return np.asarray(log_det + problem.nu * np.log(r2))
+
+    def _fit_together(
+        self,
+        out: ResponseEstimates,
+        places: IndexArray,
+        sums: list[CrossProducts],
+        starts: list[FloatArray],
+    ) -> None:
+        """Fit responses by Newton's method side by side; fill in those with a regular optimum."""
+        size = batch_size(self.system.cp)  # type: ignore[attr-defined]
+        ends = [*range(0, len(sums), size), len(sums)]
+        for a, b in pairwise(ends):
+            part = OneFactorSums.of(sums[a:b], self.covariances[0], self.reml)
+            begin = np.stack(starts[a:b])
+            at, _, found = minimise(part, begin, self.control.tolerance)
+            smallest = np.linalg.svd(at.lam, compute_uv=False).min(axis=1)
+            found &= smallest > SAFELY_REGULAR * self.control.singular
+            found &= ~np.array([has_wide_effects(theta) for theta in at.theta])
+            for i in np.flatnonzero(found):
+                self._put(out, int(places[a + i]), sums[a + i].scaling, at, int(i))
+
+    def _put(self, out: ResponseEstimates, j: int, scaling: Scaling, at: Point, i: int) -> None:
+        """The estimates of response i of a batch, in the user's units."""
+        assert isinstance(self.system, System)
+        cp, (covariance,) = self.system.cp, self.covariances
+        nu = cp.n - cp.p if self.reml else cp.n
+        sigma = float(scaling.y_scale * np.sqrt(at.r2[i] / nu))
+        root = scaling.x.linear @ at.inverse_root_x[i]
+        theta = covariance.transform(at.theta[i], scaling.bases[0].linear)
+        out.theta[j] = theta_in_formula_order(self.design, [theta])
+        out.beta[j] = scaling.beta(at.beta[i])
+        out.se[j] = sigma * np.sqrt(np.square(root).sum(axis=1))
+        out.sigma[j] = sigma
+        shift = cp.log_det_residual + scaling.criterion_shift(nu, self.reml)
+        out.criterion[j] = at.value[i] + shift
+        out.converged[j] = True
+        out.degenerate[j] = False
 
     def _from(self, cp: CrossProducts, start: FloatArray) -> Estimate:
         problem = self._problem(cp)
