@@ -27,6 +27,13 @@ class Prior(Protocol):
     def log_det(self) -> float:
         """ln|Q|."""
 
+    @property
+    def size(self) -> float:
+        """Variance of a level, K's mean diagonal or about that."""
+
+    def normalised(self) -> Prior:
+        """The prior of K/size."""
+
     def precision(self, q: int) -> Any:
         """Q as a CSC matrix (q, q)."""
 
@@ -43,6 +50,10 @@ class Identity:
 
     is_identity = True
     log_det = 0.0
+    size = 1.0
+
+    def normalised(self) -> Identity:
+        return self
 
     def precision(self, q: int) -> Any:
         import scipy.sparse as sp
@@ -64,10 +75,16 @@ class Precision:
     ----------
     matrix : sparse (q, q)
         Q.
+    size : float
+        Variance of a level, K's mean diagonal or about that.
     """
 
     matrix: Any
+    size: float = 1.0
     is_identity = False
+
+    def normalised(self) -> Precision:
+        return Precision(self.matrix * self.size, 1.0)
 
     @cached_property
     def _factored(self) -> SparseFactored:
