@@ -42,8 +42,8 @@ def estimate_design(
     """
     if control.factor != "auto":
         raise ArgumentError(
-            f"Control(factor={control.factor!r}) is for method='auto', and with a relationship for "
-            "correlated effects: models of single variances solve the mixed-model equations."
+            f"Control(factor={control.factor!r}) is for method='auto' without a relationship, or "
+            "with a relationship for correlated effects: leave it out."
         )
     model = _model(design, relationship, y)
     found = _fit_by_method(model, method, reml, start, control)

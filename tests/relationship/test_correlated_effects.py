@@ -268,3 +268,37 @@ def test_what_is_refused(data, pedigree, tmp_path, fit):
         fit.save(tmp_path / "fit.lmf")
     with pytest.raises(ModelError, match=r"\|\|"):
         lf.lmer(FORMULA, data, relationship={"animal": pedigree}, method="em")
+
+
+def one_record_each(pedigree, seed):
+    rng = np.random.default_rng(seed)
+    root = np.linalg.cholesky(pedigree.relationship())
+    x = rng.normal(size=40)
+    y = 1.0 + x + 2.0 * root @ rng.normal(size=40) + (root @ rng.normal(size=40)) * x
+    return pd.DataFrame({"y": y + 0.5 * rng.normal(size=40), "t": x, "animal": np.arange(40)})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_record_each_has_no_maximum_likelihood(seed, pedigree):
+    """Effects that cancel in one row leave it to σ, and X explains that row."""
+    records = one_record_each(pedigree, seed)
+    with pytest.raises(ModelError, match="the likelihood grows without bound"):
+        lf.lmer("y ~ t + (t | animal)", records, relationship={"animal": pedigree}, reml=False)
+
+
+@pytest.mark.parametrize("rows", [3, 4, 5, 8, 10, 20])
+def test_no_criterion_of_lost_digits(rows, data, pedigree):
+    """REML without residual variance is refused; what is returned is right."""
+    few = data.iloc[:: len(data) // rows].head(rows)
+    K = pedigree.relationship()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit = lf.lmer("y ~ t + (t | animal)", few, relationship={"animal": pedigree})
+    except ModelError as error:
+        if "highest where no residual variance is left" not in str(error):
+            raise
+        return
+    few = few.assign(herd=0)
+    wanted = criterion(np.append(fit.theta, 0.0), few, K, reml=True)
+    assert fit.criterion == pytest.approx(wanted, abs=1e-5)
