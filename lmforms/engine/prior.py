@@ -13,7 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..support.arrays import FloatArray
-from .linalg.sparse_cholesky import SparseFactored, cholesky_of
+from .linalg.sparse_cholesky import cholesky_of
+
+FULL_SHARE = 0.3
+"""A precision with this share of its entries is factored as a dense matrix."""
 
 
 class Prior(Protocol):
@@ -87,12 +90,17 @@ class Precision:
         return Precision(self.matrix * self.size, 1.0)
 
     @cached_property
-    def _factored(self) -> SparseFactored:
+    def _factored(self) -> Any:
+        from .factor.schur import DenseFactored
+
+        q = self.matrix.shape[0]
+        if self.matrix.nnz > FULL_SHARE * q**2:
+            return DenseFactored(self.matrix.toarray())
         return cholesky_of(self.matrix)[1]
 
     @property
     def log_det(self) -> float:
-        return self._factored.log_det
+        return float(self._factored.log_det)
 
     def precision(self, q: int) -> Any:
         return self.matrix.tocsc()
@@ -101,4 +109,4 @@ class Precision:
         return np.asarray(self.matrix @ x.reshape(len(x), -1)).reshape(x.shape)
 
     def covariance_times(self, x: FloatArray) -> FloatArray:
-        return self._factored.solve(x.reshape(len(x), -1)).reshape(x.shape)
+        return np.asarray(self._factored.solve(x.reshape(len(x), -1))).reshape(x.shape)
