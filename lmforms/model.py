@@ -276,10 +276,12 @@ def _checked_theta(design: Design, start: Any, name: str = "start") -> list[Floa
     except DataError as error:
         raise ArgumentError(f"{error} Give an array of θ or a fitted model.") from None
     wanted = sum(g.covariance.n_theta for g in design.groups)
-    if theta.shape != (wanted,) or not np.isfinite(theta).all():
+    if theta.shape != (wanted,):
         raise ArgumentError(
-            f"{name} has shape {theta.shape}; this model has {wanted} finite parameters θ."
+            f"{name} has shape {theta.shape}; this model has {wanted} parameters θ."
         )
+    if not np.isfinite(theta).all():
+        raise ArgumentError(f"{name} has missing or infinite values: {theta}.")
     return theta_by_group(design, theta)
 
 

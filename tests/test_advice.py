@@ -441,7 +441,7 @@ case(
     "Control(max_evaluations=…)",
     lambda: lmer("y ~ x + (x | g)", SLOPES, control=lf.Control(max_evaluations=300)),
 )
-case("start", lambda: lmer(start=[1.0, 2.0]), "1 finite parameter", lambda: lmer(start=[1.0]))
+case("start", lambda: lmer(start=[1.0, 2.0]), "1 parameter", lambda: lmer(start=[1.0]))
 
 # --- singular fits -------------------------------------------------------------------------------
 
@@ -892,7 +892,7 @@ case(
 case(
     "factor with a relationship",
     lambda: lmer(relationship={"g": K}, control=lf.Control(factor="superlu")),
-    "method='auto' without a relationship",
+    "with a relationship for correlated effects",
     lambda: lmer(control=lf.Control(factor="superlu")),
     lambda: lmer(relationship={"g": K}),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -183,6 +183,10 @@ def estimate(
     residual_size = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
     is_small = residual_size <= CHECKED_RATIO * scaling.resolution
     least_squares = explained_or_raise(rows) if is_small else None
+    # the engine's search is made for levels of unit variance: λ times the root of K's size
+    roots = np.sqrt([prior.size for prior in priors])
+    start, at = (_times(theta, covariances, roots) for theta in (start, at))
+    priors = [prior.normalised() for prior in priors]
     try:
         found = _from_sums(cp, covariances, reml, control, start, at, priors)
     except NumericalError:
@@ -194,7 +198,23 @@ def estimate(
         least = least_squares or explained_or_raise(rows)
         check_sigma(evaluation, found.sigma, found.lams, rows, least, searched=at is None)
     refuse_zero_sigma(found.sigma, scaling.resolution)
-    return found
+    if not len(roots):
+        return found
+    theta = _times(found.theta, covariances, 1.0 / roots) or ()
+    lams = [c.factor(t) for c, t in zip(covariances, theta, strict=True)]
+    return replace(found, theta=tuple(theta), lams=tuple(lams))
+
+
+def _times(
+    theta: Sequence[FloatArray] | None, covariances: Sequence[Covariance], roots: FloatArray
+) -> Sequence[FloatArray] | None:
+    """θ of cλ for a number c of each grouping factor; as it is without numbers."""
+    if theta is None or not len(roots):
+        return theta
+    factors = (
+        c.factor(np.asarray(t, dtype=np.float64)) for c, t in zip(covariances, theta, strict=True)
+    )
+    return [c.theta(r * lam) for c, lam, r in zip(covariances, factors, roots, strict=True)]
 
 
 def estimate_sums(

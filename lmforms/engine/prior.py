@@ -13,7 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..support.arrays import FloatArray
-from .linalg.sparse_cholesky import SparseFactored, cholesky_of
+from .linalg.sparse_cholesky import cholesky_of
+
+FULL_SHARE = 0.3
+"""A precision with this share of its entries is factored as a dense matrix."""
 
 
 class Prior(Protocol):
@@ -26,6 +29,13 @@ class Prior(Protocol):
     @property
     def log_det(self) -> float:
         """ln|Q|."""
+
+    @property
+    def size(self) -> float:
+        """Variance of a level, K's mean diagonal or about that."""
+
+    def normalised(self) -> Prior:
+        """The prior of K/size."""
 
     def precision(self, q: int) -> Any:
         """Q as a CSC matrix (q, q)."""
@@ -43,6 +53,10 @@ class Identity:
 
     is_identity = True
     log_det = 0.0
+    size = 1.0
+
+    def normalised(self) -> Identity:
+        return self
 
     def precision(self, q: int) -> Any:
         import scipy.sparse as sp
@@ -64,18 +78,29 @@ class Precision:
     ----------
     matrix : sparse (q, q)
         Q.
+    size : float
+        Variance of a level, K's mean diagonal or about that.
     """
 
     matrix: Any
+    size: float = 1.0
     is_identity = False
 
+    def normalised(self) -> Precision:
+        return Precision(self.matrix * self.size, 1.0)
+
     @cached_property
-    def _factored(self) -> SparseFactored:
+    def _factored(self) -> Any:
+        from .factor.schur import DenseFactored
+
+        q = self.matrix.shape[0]
+        if self.matrix.nnz > FULL_SHARE * q**2:
+            return DenseFactored(self.matrix.toarray())
         return cholesky_of(self.matrix)[1]
 
     @property
     def log_det(self) -> float:
-        return self._factored.log_det
+        return float(self._factored.log_det)
 
     def precision(self, q: int) -> Any:
         return self.matrix.tocsc()
@@ -84,4 +109,4 @@ class Precision:
         return np.asarray(self.matrix @ x.reshape(len(x), -1)).reshape(x.shape)
 
     def covariance_times(self, x: FloatArray) -> FloatArray:
-        return self._factored.solve(x.reshape(len(x), -1)).reshape(x.shape)
+        return np.asarray(self._factored.solve(x.reshape(len(x), -1))).reshape(x.shape)

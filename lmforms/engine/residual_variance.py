@@ -21,6 +21,10 @@ SCALED_UP, LEAST_RISE = 10.0, 1e-2
 """If the criterion rises by less than the second when all θ are multiplied by the first, its
 infimum is at σ = 0."""
 
+NEARBY = (1.0, 1.0 + 1e-7, 1.0 - 1e-7, 1.0 + 1e-6)
+"""Multiples of θ at which the criterion has the same value, but for rounding. The first may be
+factored in other coordinates than the optimum was."""
+
 EXACT_AGREEMENT = 0.9
 """Share by which σ² may miss the bounds that the rows give where all random effects are wide. If
 digits are lost, it misses them by orders of magnitude."""
@@ -112,14 +116,16 @@ def check_sigma(
 def _is_lowest_at_zero_sigma(at: Evaluation | IterativeEvaluation) -> bool:
     """Whether the criterion does not rise although all random effects outgrow σ further.
 
-    Also where rounding of the criterion would hide a rise.
+    Also where rounding of the criterion would hide a rise, or shows itself nearby.
     """
     if not isinstance(at, Evaluation):
         return False
     if at.rounding > LEAST_RISE:
         return True
     try:
-        further = evaluate(at.problem, SCALED_UP * at.theta)
+        near = [evaluate(at.problem, c * at.theta).value for c in NEARBY]
+        further = evaluate(at.problem, SCALED_UP * at.theta).value
     except NumericalError:
         return True
-    return further.value <= at.value + LEAST_RISE
+    digits_lost = max(abs(value - at.value) for value in near) > LEAST_RISE
+    return digits_lost or further <= at.value + LEAST_RISE

@@ -93,13 +93,31 @@ def _columns(factors: Sequence[FactorRows], bases: Sequence[FloatArray]) -> Any:
     return sp.hstack([columns_of(f, basis) for f, basis in zip(factors, bases, strict=True)])
 
 
+def _without_a_row(basis: FloatArray) -> FloatArray:
+    """Directions (k, k − 1) of correlated effects that have no variance in the first row."""
+    return np.asarray(np.linalg.svd(basis[:1])[2][1:].T, dtype=np.float64)
+
+
 def _subsets(
     factors: Sequence[FactorRows], covariances: Sequence[Covariance]
 ) -> Iterator[list[FloatArray]]:
-    """Bases of all random effects, and of those that remain for a singular λ."""
+    """Bases of all random effects, and of those that remain for a singular λ.
+
+    Among the latter are correlated effects that cancel in one row.
+    """
     rng = np.random.default_rng(0)
     choices = [c.column_spaces(rng) for c in covariances]
     if np.prod([float(len(c)) for c in choices]) > MOST_SUBSETS:
         choices = [[np.empty((c.k, 0)), np.eye(c.k)] for c in covariances]
+    for own, c, f in zip(choices, covariances, factors, strict=True):
+        if len(c.column_slices()) == 1 and c.covariances():
+            own.append(_without_a_row(f.basis))
     for maps in sorted(product(*choices), key=lambda maps: -sum(m.shape[1] for m in maps)):
-        yield [f.basis @ m for f, m in zip(factors, maps, strict=True)]
+        yield [_product(f.basis, m) for f, m in zip(factors, maps, strict=True)]
+
+
+def _product(basis: FloatArray, directions: FloatArray) -> FloatArray:
+    """Rows of a basis along some directions; zero, not rounding, in rows that have none."""
+    product = basis @ directions
+    sizes = np.linalg.norm(basis, axis=1, keepdims=True)
+    return np.where(np.abs(product) > RANK_TOLERANCE * sizes, product, 0.0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +27,7 @@ class Scope(Mapping[str, Any]):
 
     def __init__(self, given: Mapping[str, Any] | None = None, *, python: bool = True) -> None:
         self.given = {} if given is None else dict(given)
+        self._python = python
         self._layers = [self.given, built_in_names(), FALLBACKS]
         if python:
             self._layers.append({k: v for k, v in vars(builtins).items() if k[0] != "_"})
@@ -39,6 +42,11 @@ class Scope(Mapping[str, Any]):
         taken = built_in_names()
         return cls({n: variables[n] for n in names if n in variables and n not in taken})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle, which copies no module: modules by their names, the rest as it is."""
+        given = {k: _Module.of(v) for k, v in self.given.items()}
+        return _unpickled, (given, self._python)
+
     def __getitem__(self, name: str) -> Any:
         plain = unaliased(name)
         for names in self._layers:
@@ -52,6 +60,22 @@ class Scope(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+
+@dataclass(frozen=True)
+class _Module:
+    """A module by its name."""
+
+    name: str
+
+    @staticmethod
+    def of(value: Any) -> Any:
+        return _Module(value.__name__) if isinstance(value, ModuleType) else value
+
+
+def _unpickled(given: Mapping[str, Any], python: bool) -> Scope:
+    modules = {k: import_module(v.name) for k, v in given.items() if isinstance(v, _Module)}
+    return Scope({**given, **modules}, python=python)
 
 
 def _can_be_called(value: Any) -> bool:

@@ -35,6 +35,10 @@ class Representation(ABC):
         """K (q, q)."""
 
     @abstractmethod
+    def mean_variance(self) -> float:
+        """Mean of K's diagonal, or about that."""
+
+    @abstractmethod
     def marginal(self, at: IndexArray) -> Representation:
         """The covariance of the levels at these positions, in this order."""
 
@@ -79,6 +83,9 @@ class DenseMatrix(Representation):
     def dense(self) -> FloatArray:
         return self.K.copy()
 
+    def mean_variance(self) -> float:
+        return float(np.mean(np.diagonal(self.K)))
+
     def marginal(self, at: IndexArray) -> DenseMatrix:
         return DenseMatrix(self.K[np.ix_(at, at)])
 
@@ -105,6 +112,9 @@ class SparseMatrix(Representation):
 
     def dense(self) -> FloatArray:
         return np.asarray(self.K.toarray())
+
+    def mean_variance(self) -> float:
+        return float(np.mean(self.K.diagonal()))
 
     def marginal(self, at: IndexArray) -> SparseMatrix:
         return SparseMatrix(self.K.tocsr()[at].tocsc()[:, at])
@@ -142,6 +152,9 @@ class LowRank(Representation):
 
     def dense(self) -> FloatArray:
         return np.asarray(self.factor @ self.factor.T)
+
+    def mean_variance(self) -> float:
+        return float(np.square(self.factor).sum() / self.q)
 
     def marginal(self, at: IndexArray) -> LowRank:
         return LowRank(self.factor[at])
@@ -197,6 +210,11 @@ class Precision(Representation):
     def dense(self) -> FloatArray:
         root = self.root()
         return np.asarray(root @ root.T)
+
+    def mean_variance(self) -> float:
+        """From a few draws, as all variances would cost the inverse."""
+        draws = np.random.default_rng(0).normal(size=(self.q, 4))
+        return float(np.square(Triangle(self.triangle).solve(draws)).mean())
 
     def marginal(self, at: IndexArray) -> DenseMatrix:
         # leaving levels out fills the inverse; K[at, at] = R'R with R = W⁻ᵀE

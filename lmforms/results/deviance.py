@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ..data.theta_order import theta_in_formula_order
+from ..engine.estimate import Estimate
 from .quantities import residuals
 from .state import FitState
 
@@ -21,6 +23,16 @@ def deviance_terms(state: FitState) -> pd.DataFrame:
     DataFrame
         Columns ``value`` and ``contribution``.
     """
+    if state.optimized and not isinstance(state.estimate, Estimate):
+        # σ of a search over all variances is only near the profiled one
+        state = state.refit(
+            state.response,
+            reml=state.estimate.reml,
+            start=theta_in_formula_order(state.design, state.estimate.theta),
+            control=state.control,
+            method=state.method,
+            optimize=False,
+        ).state
     estimate, design = state.estimate, state.design
     p = len(estimate.beta)
     nu = design.n - p if estimate.reml else design.n
@@ -35,7 +47,7 @@ def deviance_terms(state: FitState) -> pd.DataFrame:
         "ln|R_X|²": (log_det_x, log_det_x if estimate.reml else 0.0),
         "ln|R|": (log_det_residual, log_det_residual),
         "‖e‖²": (float(e @ e), np.nan),
-        "‖u‖²": (r2 - float(e @ e), np.nan),
+        "‖u‖²": (max(r2 - float(e @ e), 0.0), np.nan),
         "r²": (r2, np.nan),
         "ν": (float(nu), np.nan),
         "ν(1 + ln(2πr²/ν))": (scaled, scaled),

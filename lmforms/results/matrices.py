@@ -6,6 +6,7 @@ Cholesky factor L with LL' = P(Λ'Z'R⁻¹ZΛ + Q)P'.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..covariance import Covariance
 from ..data.design_rows import own_rows
 from ..data.random_design import random_names, term_columns
 from ..engine.linalg.sparse_cholesky import cholesky_of
-from ..engine.prior import Identity
+from ..engine.prior import Identity, Prior
 from ..errors import ModelError
 from ..relationship.priors import priors_of
 from ..support.arrays import FloatArray, IntArray
@@ -185,7 +186,7 @@ def model_matrices(state: FitState) -> ModelMatrices:
         R_X=R_X,
         beta=params(state),
         b=pd.Series(np.concatenate([np.empty(0), *effects]), index=z_names, name="b"),
-        u=pd.Series(_precision_solve(Q, qu), index=z_names, name="u"),
+        u=pd.Series(_precision_solve(priors, Q, qu), index=z_names, name="u"),
         e=pd.Series(e, index=index, name="e"),
         z_names=z_names,
         relative_factors=factors,
@@ -209,9 +210,9 @@ def _lower_solve(L: Any, right: FloatArray) -> FloatArray:
     return np.asarray(spsolve_triangular(L.tocsr(), right, lower=True))
 
 
-def _precision_solve(Q: Any, x: FloatArray) -> FloatArray:
+def _precision_solve(priors: Sequence[Prior], Q: Any, x: FloatArray) -> FloatArray:
     """Q⁻¹x."""
-    if not len(x) or Q.nnz == len(x):  # independent levels
+    if all(prior.is_identity for prior in priors):
         return x
     return cholesky_of(Q)[1].solve(x)
 

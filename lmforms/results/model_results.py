@@ -129,6 +129,8 @@ class MixedModelResults(ModelEstimates):
         DataFrame
             Each term with its ``value`` and its ``contribution`` to the criterion; the last row
             is their sum. ‖e‖² = (y − Xβ̂ − Zb̂)'R⁻¹(y − Xβ̂ − Zb̂) and ‖u‖² = û'K⁻¹û add up to r².
+            Where single variances of related levels were estimated together with σ, the terms are
+            those of ``fit.at(fit.theta)``, which profiles it out.
 
         Examples
         --------

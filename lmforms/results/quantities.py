@@ -140,10 +140,15 @@ def terms_of(state: FitState, parts: Iterable[tuple[int, int]]) -> list[int]:
 
 def singular_text(state: FitState) -> str:
     """What is singular, and what to do about it; empty for a regular fit."""
+    related = {name: known.form for name, known in state.relationship.items()}
+    groups = [state.design.groups[term.group].name for term in state.design.terms]
     return singular_message(
         state.design,
         terms_of(state, state.estimate.singular),
-        relative_factors(state),
+        [
+            lam * np.sqrt(related[group].mean_variance()) if group in related else lam
+            for group, lam in zip(groups, relative_factors(state), strict=True)
+        ],
         state.control.singular,
         state.relationship,
     )

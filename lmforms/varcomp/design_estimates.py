@@ -42,7 +42,8 @@ def estimate_design(
     """
     if control.factor != "auto":
         raise ArgumentError(
-            f"Control(factor={control.factor!r}) is for method='auto' without a relationship."
+            f"Control(factor={control.factor!r}) is for method='auto' without a relationship, or "
+            "with a relationship for correlated effects: leave it out."
         )
     model = component_model(design, relationship, y)
     found = _fit_by_method(model, method, reml, start, control)

@@ -25,7 +25,6 @@ from ..support.arrays import FloatArray, as_dense
 
 if TYPE_CHECKING:
     from ..data.design import Design, GroupingFactor
-    from ..relationship.representations import Precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -337,14 +336,6 @@ def _of_group(design: Design, group: GroupingFactor, known: Relationship | None)
     return out
 
 
-def _size(form: Precision) -> float:
-    """Mean of the diagonal of Q⁻¹, from a few draws."""
-    from ..relationship.matrix_roots import Triangle
-
-    draws = np.random.default_rng(0).normal(size=(form.q, 4))
-    return float(np.square(Triangle(form.triangle).solve(draws)).mean())
-
-
 def _component(name: str, Z: Any, labels: tuple[Any, ...], known: Relationship | None) -> Component:
     from ..relationship.representations import Precision
 
@@ -353,7 +344,7 @@ def _component(name: str, Z: Any, labels: tuple[Any, ...], known: Relationship |
     form = known.form
     if isinstance(form, Precision):
         log_det = 2.0 * float(np.log(np.abs(form.triangle.diagonal())).sum())
-        return Component(name, Z, labels, None, form.matrix.tocsc(), log_det, _size(form))
+        return Component(name, Z, labels, None, form.matrix.tocsc(), log_det, form.mean_variance())
     root = known.root()
     if root.shape[1] == 0:
         raise ModelError(f"relationship: the covariance of `{name}` is zero everywhere.")

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from pedigrees import random_parents
 from scipy.optimize import minimize
 
 import lmforms as lf
-from lmforms.errors import ArgumentError, ModelError, RelationshipError
+from lmforms.errors import (
+    ArgumentError,
+    ConvergenceWarning,
+    MemoryLimitError,
+    ModelError,
+    RelationshipError,
+    SingularWarning,
+)
 from lmforms.relationship import Pedigree, Relationship
+from lmforms.relationship.priors import priors_of
 
 FORMULA = "y ~ t + (t | animal) + (1 | herd)"
 
@@ -121,6 +132,84 @@ def test_unrelated_levels_are_an_ordinary_model():
     np.testing.assert_allclose(related.bse, plain.bse, rtol=1e-6)
 
 
+@pytest.mark.parametrize("factor", ["dense", "sparse"])
+@pytest.mark.parametrize("size", [1e-10, 1e10])
+def test_the_size_of_K_only_changes_theta(size, factor, fit, data, pedigree):
+    K = Relationship.of(size * pedigree.relationship(), labels=range(40))
+    control = lf.Control(factor=factor)
+    other = lf.lmer(FORMULA, data, relationship={"animal": K}, control=control)
+    assert other.converged
+    assert not other.is_singular
+    assert other.criterion == pytest.approx(fit.criterion, abs=1e-9)
+    roots = np.array([*[np.sqrt(size)] * 3, 1.0])
+    np.testing.assert_allclose(other.theta * roots, fit.theta, rtol=1e-5)
+    assert other.at(1.1 * fit.theta / roots).criterion == pytest.approx(
+        fit.at(1.1 * fit.theta).criterion, rel=1e-11
+    )
+    again = lf.lmer(FORMULA, data, relationship={"animal": K}, start=other, control=control)
+    assert again.criterion == pytest.approx(fit.criterion, abs=1e-9)
+    np.testing.assert_allclose(other.matrices.b, other.matrices.Lambda @ other.matrices.u)
+
+
+@pytest.mark.parametrize("formula", ["y ~ t + (t | herd)", "y ~ t + (t || herd)"])
+def test_what_a_singular_fit_says_does_not_depend_on_the_size_of_K(formula, data):
+    messages = set()
+    for size in (1e-10, 1.0, 1e10):
+        K = pd.DataFrame(size * np.eye(6), index=range(6), columns=range(6))
+        with pytest.warns(SingularWarning):
+            found = lf.lmer(formula, data, relationship={"herd": K})
+        messages.add(found.singular_message)
+    assert len(messages) == 1
+
+
+def test_a_sparse_K_is_inverted_by_blocks(data):
+    family = np.array([[1.0, 0.5], [0.5, 1.0]])
+    K = sp.block_diag([family] * 20, format="csc")
+    wide = sp.diags(10.0 ** np.linspace(-3, 3, 40))  # different variances are no loss of digits
+    for known in (K, sp.csc_matrix(wide @ K @ wide)):
+        fit = lf.lmer(FORMULA, data, relationship={"animal": Relationship.of(known, range(40))})
+        (prior, _) = priors_of(fit.model.design, fit.model.relationship)
+        assert prior.matrix.nnz == 80
+        dense = lf.lmer(FORMULA, data, relationship={"animal": (known.toarray(), list(range(40)))})
+        assert fit.criterion == pytest.approx(dense.criterion, abs=1e-8)
+        A = fit.model.relationship["animal"]
+        order = np.argsort(A.labels)
+        wanted = criterion(fit.theta, data, A.dense()[np.ix_(order, order)], reml=True)
+        assert fit.criterion == pytest.approx(wanted, rel=1e-10)
+
+
+def test_spherical_effects_of_a_diagonal_K(data):
+    K = pd.DataFrame(np.diag(np.arange(1.0, 7.0)), index=range(6), columns=range(6))
+    for formula in ("y ~ t + (1 | herd)", "y ~ t + (t | herd)"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SingularWarning)
+            fit = lf.lmer(formula, data, relationship={"herd": K})
+        m = fit.matrices
+        np.testing.assert_allclose(m.b, m.Lambda @ m.u, rtol=1e-6, atol=1e-9)
+        squares = fit.deviance_terms().loc["‖u‖²", "value"]
+        assert squares == pytest.approx(float(m.u @ (m.Q @ m.u)), rel=1e-6)
+
+
+@pytest.mark.parametrize("method", ["gibbs", "em"])
+def test_deviance_terms_where_sigma_is_not_profiled(method, data, pedigree):
+    control = lf.Control(max_evaluations=3) if method == "em" else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit = lf.lmer(
+            "y ~ t + (1 | animal)",
+            data,
+            relationship={"animal": pedigree},
+            method=method,
+            control=control,
+        )
+    terms, at = fit.deviance_terms(), fit.at(fit.theta)
+    pd.testing.assert_frame_equal(terms, at.deviance_terms())
+    assert terms.loc["criterion", "value"] == at.criterion < fit.criterion
+    m = at.matrices
+    log_det = 2 * np.log(m.L.diagonal()).sum() - np.linalg.slogdet(m.Q.toarray())[1]
+    assert terms.loc["ln|L|²", "value"] == pytest.approx(log_det, rel=1e-8)
+
+
 def test_diagonal_terms_agree_with_the_variance_components(data, pedigree):
     """`||` goes to the mixed-model equations: the criterion at its θ is the engine's."""
     separate = lf.lmer("y ~ t + (t || animal)", data, relationship={"animal": pedigree})
@@ -163,11 +252,62 @@ def test_a_saved_fit_goes_on(fit, tmp_path):
     )
 
 
-def test_what_is_refused(data, pedigree):
+def test_what_is_refused(data, pedigree, fit):
     ones = pd.DataFrame(np.ones((40, 40)), index=range(40), columns=range(40))
     with pytest.raises(RelationshipError, match=r"`animal`.*singular.*`\|\|`"):
         lf.lmer(FORMULA, data, relationship={"animal": ones})
     with pytest.raises(ArgumentError, match="factor='cg' is for independent levels"):
         lf.lmer(FORMULA, data, relationship={"animal": pedigree}, control=lf.Control(factor="cg"))
+    with pytest.raises(MemoryLimitError, match=r"more than .* entries and take more than"):
+        lf.lmer(FORMULA, data, relationship={"animal": pedigree}, control=lf.Control(memory=1000))
+    for formula in ("y ~ t + (t || animal)", "y ~ t + (1 | animal)"):
+        with pytest.raises(ArgumentError, match="with a relationship for correlated effects"):
+            lf.lmer(
+                formula,
+                data,
+                relationship={"animal": pedigree},
+                control=lf.Control(factor="dense"),
+            )
+    with pytest.raises(ArgumentError, match="theta has missing or infinite values"):
+        fit.at([np.nan, 0.0, 1.0, 1.0])
+    no_variance = pd.DataFrame(np.diag([0.0, *[1.0] * 39]), index=range(40), columns=range(40))
+    with pytest.raises(RelationshipError, match="without variance: 1 of 40"):
+        lf.lmer(
+            FORMULA, data.assign(animal=(data["animal"] - 4)), relationship={"animal": no_variance}
+        )
     with pytest.raises(ModelError, match=r"\|\|"):
         lf.lmer(FORMULA, data, relationship={"animal": pedigree}, method="em")
+
+
+def one_record_each(pedigree, seed):
+    rng = np.random.default_rng(seed)
+    root = np.linalg.cholesky(pedigree.relationship())
+    x = rng.normal(size=40)
+    y = 1.0 + x + 2.0 * root @ rng.normal(size=40) + (root @ rng.normal(size=40)) * x
+    return pd.DataFrame({"y": y + 0.5 * rng.normal(size=40), "t": x, "animal": np.arange(40)})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_record_each_has_no_maximum_likelihood(seed, pedigree):
+    """Effects that cancel in one row leave it to σ, and X explains that row."""
+    records = one_record_each(pedigree, seed)
+    with pytest.raises(ModelError, match="the likelihood grows without bound"):
+        lf.lmer("y ~ t + (t | animal)", records, relationship={"animal": pedigree}, reml=False)
+
+
+@pytest.mark.parametrize("rows", [3, 4, 5, 8, 10, 20])
+def test_no_criterion_of_lost_digits(rows, data, pedigree):
+    """REML without residual variance is refused; what is returned is right."""
+    few = data.iloc[:: len(data) // rows].head(rows)
+    K = pedigree.relationship()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit = lf.lmer("y ~ t + (t | animal)", few, relationship={"animal": pedigree})
+    except ModelError as error:
+        if "highest where no residual variance is left" not in str(error):
+            raise
+        return
+    few = few.assign(herd=0)
+    wanted = criterion(np.append(fit.theta, 0.0), few, K, reml=True)
+    assert fit.criterion == pytest.approx(wanted, abs=1e-5)

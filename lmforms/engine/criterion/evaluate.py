@@ -96,12 +96,12 @@ class Evaluation:
     def rounding(self) -> float:
         """Bound of the value's rounding error: its own digits, r² as a difference, and A's digits.
 
-        Between crossed factors λ'Z'Zλ cancels, and the remainder is added to the identity in A:
-        digits are lost as the random effects become wide relative to σ.
+        Between crossed factors or related levels λ'Z'Zλ cancels, and the remainder is added to
+        the identity or Q in A: digits are lost as the random effects become wide relative to σ.
         """
         cp, lams = self.problem.system.cp, self.factor.lams
         largest = 0.0
-        if len(lams) > 1:
+        if len(lams) > 1 or isinstance(self.factor, JointFactorization):
             largest = max(
                 float(np.einsum("qii->q", f.zz).max() * np.square(lam).sum())
                 for f, lam in zip(cp.factors, lams, strict=True)

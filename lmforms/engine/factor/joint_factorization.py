@@ -36,9 +36,8 @@ class JointFactorization(MarginalAlgebra):
         self.system = system
         self.lams = list(lams)
         if system.pattern is None or system.cholesky is None:
-            lam = self._dense_lambda
-            scaled = lam.T @ system.gram @ lam + system.prior_values
-            self._factored: Any = DenseFactored(np.ascontiguousarray(scaled))
+            scaled = self._shrink(np.ascontiguousarray(self._shrink(system.gram).T))
+            self._factored: Any = DenseFactored(scaled + system.prior_values)
         else:
             values = system.pattern.two_sided(system.gram, self.lams) + system.prior_values
             self._factored = system.cholesky.factor(values)
@@ -46,13 +45,9 @@ class JointFactorization(MarginalAlgebra):
         if not np.isfinite(self.log_det):
             raise NumericalError("ln|Λ'Z'ZΛ + Q| is not finite.")
 
-    @cached_property
-    def _dense_lambda(self) -> FloatArray:
-        out = np.zeros((self.system.m, self.system.m))
-        for i in self.system.rest:
-            q = self.system.shapes[i][0]
-            out[self.system.spans[i], self.system.spans[i]] = np.kron(np.eye(q), self.lams[i])
-        return out
+    def _shrink(self, x: FloatArray) -> FloatArray:
+        """Λ'x, (m, r)."""
+        return self.system.by_level([self.lams[i].T for i in self.system.rest], x)
 
     def _solve(self, w: Blocks) -> Blocks:
         """ΛA⁻¹w."""
@@ -91,7 +86,7 @@ class JointFactorization(MarginalAlgebra):
 
     def _singular_sums(self) -> list[FloatArray]:
         """Of Z'V₀⁻¹Z = B − BΛA⁻¹Λ'B with B = Z'Z, for a dense A."""
-        right = self._dense_lambda.T @ self.system.gram
+        right = self._shrink(self.system.gram)
         matrix = self.system.gram - right.T @ self._factored.solve(right)
         out = []
         for i in self.system.rest:

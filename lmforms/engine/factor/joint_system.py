@@ -88,7 +88,7 @@ class JointSystem(Layout):
             return
         most = self.memory / FACTOR_BYTES
         self.cholesky = SparseCholesky(pattern.indptr, pattern.indices, method, most)
-        self._check_memory(self.cholesky.nnz, FACTOR_BYTES)
+        self._check_memory(self.cholesky.nnz, FACTOR_BYTES, self.cholesky.is_counted)
         self.pattern = pattern
         self.gram = gram_on(self, pattern)
         self.prior_values = self._prior_on(pattern)
@@ -142,13 +142,15 @@ class JointSystem(Layout):
             out[self.spans[i], self.spans[i]] = np.kron(own, np.eye(k))
         return out
 
-    def _check_memory(self, entries: float, each: int) -> None:
-        if entries * each <= self.memory:
+    def _check_memory(self, entries: float, each: int, counted: bool = True) -> None:
+        if counted and entries * each <= self.memory:
             return
         raise MemoryLimitError(
-            f"the factor of {self.m:,} related random effects would have {entries:,.0f} entries "
-            f"and take about {entries * each / 2**30:.2g} GiB; {self.memory / 2**30:.2g} GiB are "
-            "allowed. Use fewer levels or random slopes, or raise Control(memory=…)."
+            f"the factor of {self.m:,} related random effects would have "
+            f"{'' if counted else 'more than '}{entries:,.0f} entries and take "
+            f"{'about' if counted else 'more than'} {entries * each / 2**30:.2g} GiB; "
+            f"{self.memory / 2**30:.2g} GiB are allowed. Use fewer levels or random slopes, or "
+            "raise Control(memory=…)."
         )
 
     @property

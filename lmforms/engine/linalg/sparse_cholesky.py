@@ -122,6 +122,11 @@ class SparseCholesky:
         return self._tree.nnz
 
     @property
+    def is_counted(self) -> bool:
+        """Whether the entries of L were counted to the end."""
+        return self._tree.complete
+
+    @property
     def work(self) -> float:
         """Σ counts²: pairs of entries of one column, what a factorisation costs."""
         return float((self.counts.astype(np.float64) ** 2).sum())
@@ -282,6 +287,10 @@ class SparseFactored:
     order: IntArray
     pattern: FactorPattern
     solver: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle: backends' own solvers cannot be copied, the compiled loops take over."""
+        return {**self.__dict__, "solver": None}
 
     @cached_property
     def log_det(self) -> float:
