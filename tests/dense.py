@@ -9,11 +9,14 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from lmforms.covariance import Covariance
-from lmforms.engine.rows import FactorRows, ModelRows
+from lmforms.engine.rows import FactorRows, MatrixRows, ModelRows
+from lmforms.residual import Known
 
 
-def dense_z(factor: FactorRows, n: int) -> np.ndarray:
+def dense_z(factor: FactorRows | MatrixRows, n: int) -> np.ndarray:
     """Z of one grouping factor, level by level."""
+    if isinstance(factor, MatrixRows):
+        return factor.Z.toarray()
     z = np.zeros((n, factor.n_levels * factor.k))
     for a in range(factor.k):
         z[np.arange(n), factor.codes * factor.k + a] = factor.basis[:, a]
@@ -44,11 +47,12 @@ def dense_fit(
 ) -> Dense:
     """The model at θ; `relations` are covariances K of the levels, None for independent ones."""
     n, p = rows.X.shape
-    r_inverse = np.eye(n)
     variances = rows.residual.variances()
-    if variances is not None:
-        r_inverse = np.diag(1.0 / variances)
-    root = np.sqrt(r_inverse)
+    R = np.eye(n) if variances is None else np.diag(variances)
+    if isinstance(rows.residual, Known):
+        R = rows.residual.R.toarray()
+    r_inverse = np.linalg.inv(R)
+    root = np.linalg.cholesky(r_inverse).T
     X, y = root @ rows.X, root @ rows.y
     Z = np.hstack([root @ dense_z(f, n) for f in rows.factors])
     lam, d_lam, sizes = [], [], []
@@ -105,14 +109,14 @@ def dense_fit(
         own = slice(ends[i], ends[i + 1])
         blocks = (K[own, own] @ M[own, own]).reshape(f.n_levels, f.k, f.n_levels, f.k)
         covariance_gradients.append(np.einsum("lalb->ab", blocks))
-    A = L.T @ Z.T @ Z @ L + np.linalg.inv(K)
+    cov_u = K - K @ L.T @ Z.T @ Vi @ Z @ L @ K  # also for a singular K
     return Dense(
         value=float(value),
         beta=beta,
         r2=float(r2),
         b=L @ K @ L.T @ Z.T @ Vi @ resid,
         cov_beta=np.linalg.inv(XVX),
-        cov_b=L @ np.linalg.inv(A) @ L.T,
+        cov_b=L @ cov_u @ L.T,
         information=H,
         hessian=hessian,
         covariance_gradients=covariance_gradients,

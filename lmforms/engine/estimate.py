@@ -175,46 +175,47 @@ def estimate(
         raise ModelError(
             f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
         )
+    # the engine's search is made for levels of unit variance: λ times the root of K's size
+    sizes = np.sqrt([prior.size for prior in priors])
+    start, at = (_times(theta, covariances, sizes) for theta in (start, at))
+    priors = [prior.normalised() for prior in priors]
+    roots = [prior.root for prior in priors]
     if not reml and at is None:
-        refuse_unbounded_likelihood(rows, covariances)
+        refuse_unbounded_likelihood(rows, covariances, roots)
     with limited_blas_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
-        cp = sums_of_rows(rows, tuple(covariances))
+        cp = sums_of_rows(rows, tuple(covariances), roots)
     scaling = cp.scaling
     residual_size = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
     is_small = residual_size <= CHECKED_RATIO * scaling.resolution
-    least_squares = explained_or_raise(rows) if is_small else None
-    # the engine's search is made for levels of unit variance: λ times the root of K's size
-    roots = np.sqrt([prior.size for prior in priors])
-    start, at = (_times(theta, covariances, roots) for theta in (start, at))
-    priors = [prior.normalised() for prior in priors]
+    least_squares = explained_or_raise(rows, roots) if is_small else None
     try:
         found = _from_sums(cp, covariances, reml, control, start, at, priors)
     except NumericalError:
         if least_squares is None:  # beside very wide effects all digits may be lost
-            explained_or_raise(rows)
+            explained_or_raise(rows, roots)
         raise
     evaluation = found.optimum.evaluation
     if has_wide_effects(evaluation.theta):
-        least = least_squares or explained_or_raise(rows)
+        least = least_squares or explained_or_raise(rows, roots)
         check_sigma(evaluation, found.sigma, found.lams, rows, least, searched=at is None)
     refuse_zero_sigma(found.sigma, scaling.resolution)
-    if not len(roots):
+    if not len(sizes):
         return found
-    theta = _times(found.theta, covariances, 1.0 / roots) or ()
+    theta = _times(found.theta, covariances, 1.0 / sizes) or ()
     lams = [c.factor(t) for c, t in zip(covariances, theta, strict=True)]
     return replace(found, theta=tuple(theta), lams=tuple(lams))
 
 
 def _times(
-    theta: Sequence[FloatArray] | None, covariances: Sequence[Covariance], roots: FloatArray
+    theta: Sequence[FloatArray] | None, covariances: Sequence[Covariance], sizes: FloatArray
 ) -> Sequence[FloatArray] | None:
     """θ of cλ for a number c of each grouping factor; as it is without numbers."""
-    if theta is None or not len(roots):
+    if theta is None or not len(sizes):
         return theta
     factors = (
         c.factor(np.asarray(t, dtype=np.float64)) for c, t in zip(covariances, theta, strict=True)
     )
-    return [c.theta(r * lam) for c, lam, r in zip(covariances, factors, roots, strict=True)]
+    return [c.theta(r * lam) for c, lam, r in zip(covariances, factors, sizes, strict=True)]
 
 
 def estimate_sums(
@@ -295,7 +296,8 @@ def _in_user_units(
         cov_beta=sigma**2 * (root @ root.T),
         sigma=sigma,
         b=tuple(
-            scaling.y_scale * (b @ m.linear.T) for b, m in zip(at.b, scaling.bases, strict=True)
+            scaling.y_scale * (b @ m.linear.T)
+            for b, m in zip(problem.system.level_effects(at.b), scaling.bases, strict=True)
         ),
         criterion=optimum.value + scaling.criterion_shift(problem.nu, problem.reml),
         criterion_se=optimum.value_se,

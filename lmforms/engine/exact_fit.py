@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from ..support.arrays import BoolArray, FloatArray, IndexArray
+from ..support.arrays import BoolArray, FloatArray, IndexArray, LinearMap
 from .linalg.stable_columns import root_mean_squares, subtract_shift
-from .rows import FactorRows, ModelRows
+from .rows import ModelRows
 
 ROUNDING_UNITS = 16.0
 """Residuals of so many units in the last place of the largest value are rounding. An exact fit
@@ -129,24 +129,41 @@ class Explained:
     sum_of_squares: float
 
 
-def explained(rows: ModelRows) -> Explained:
-    """Whether X, or X and Z, leave nothing of the response but rounding."""
-    effects = [Effects(columns_of(f, rows.residual.whiten(f.basis))) for f in rows.factors]
-    return explained_by(rows.y, rows.X, effects, rows.residual.whiten(np.ones(rows.n)), rows.size)
+def explained(rows: ModelRows, roots: Sequence[Any] = ()) -> Explained:
+    """Whether X, or X and Z, leave nothing of the response but rounding.
+
+    Parameters
+    ----------
+    rows : ModelRows
+    roots : sequence of (ndarray or sparse (q, r)) or None
+        Roots L of the covariances of each factor's levels, to which the effects are confined.
+    """
+    residual = rows.residual
+    effects = [
+        Effects(residual.whiten(f.matrix()), None if root is None else effect_root(root, f.k))
+        for f, root in zip(rows.factors, roots or [None] * len(rows.factors), strict=True)
+    ]
+    variances = residual.variances()
+    root = np.ones(rows.n) if variances is None else 1.0 / np.sqrt(variances)
+    return explained_by(rows.y, rows.X, effects, root, rows.size, residual.whiten)
 
 
-def columns_of(factor: FactorRows, basis: FloatArray) -> Any:
-    """Z of a grouping factor with this basis (n, k), sparse (n, levels × k)."""
-    from scipy.sparse import csr_matrix
+def effect_root(root: Any, k: int) -> Any:
+    """L ⊗ I for k effects per level."""
+    if k == 1:
+        return root
+    import scipy.sparse as sp
 
-    n, k = basis.shape
-    columns = factor.codes[:, None] * k + np.arange(k)
-    indptr = k * np.arange(n + 1)
-    return csr_matrix((basis.ravel(), columns.ravel(), indptr), shape=(n, factor.n_levels * k))
+    return sp.kron(sp.csr_matrix(root), sp.identity(k), format="csr")
 
 
 def explained_by(
-    y: FloatArray, X: FloatArray, effects: Sequence[Effects], root: FloatArray, size: float = 0.0
+    y: FloatArray,
+    X: FloatArray,
+    effects: Sequence[Effects],
+    root: FloatArray,
+    size: float = 0.0,
+    whiten: LinearMap | None = None,
 ) -> Explained:
     """Whether X, or X and random effects, leave nothing of y (see :func:`explained`).
 
@@ -157,21 +174,23 @@ def explained_by(
     effects : sequence of Effects
         Whitened.
     root : ndarray (n,)
-        Square roots of the weights.
+        Inverse standard deviations of the residuals, relative to σ.
     size : float
         Largest absolute value of what y was computed from, if that is larger than y.
+    whiten : callable, optional
+        R^(−1/2) times rows; times `root` by default.
     """
     c, _ = subtract_shift(y, X)
-    fit = _LeastSquares(root[:, None] * X, effects)
+    X, target = (root[:, None] * X, root * (y - c)) if whiten is None else (whiten(X), whiten(y - c))
+    fit = _LeastSquares(X, effects)
     size = max(size, float(np.abs(y).max(initial=0.0)))
-    target = root * (y - c)
     left, absolute_sums = fit.residual_of_fixed(target)
     if _is_rounding(left, size, absolute_sums, root):
         return Explained(True, True, False, float(left @ left))
     left, more = fit.residual_of_all(left, lambda r: _is_rounding(r, size, absolute_sums, root))
     if not _is_rounding(left, size, absolute_sums + more, root):
         return Explained(False, False, False, float(left @ left))
-    full = explain_any_response(root[:, None] * X, effects, len(y))
+    full = explain_any_response(X, effects, len(y))
     return Explained(False, not full, full, float(left @ left))
 
 

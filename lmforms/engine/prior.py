@@ -2,6 +2,10 @@
 
 Random effects are b = Λu with Λ = I ⊗ λ and Var(u) = σ²K ⊗ I. The engine needs Q = K⁻¹ in
 A = Λ'Z'ZΛ + Q ⊗ I, ln|Q|, and products with Q and K.
+
+A K that is given by a root, K = LL', needs no inverse: with u = (L ⊗ I)v the r columns of L are
+independent levels, and ZL takes the place of Z. Cross-products are projected once
+(:func:`lmforms.engine.sums.matrix_products.projected`); in these coordinates Q = I.
 """
 
 from __future__ import annotations
@@ -20,7 +24,11 @@ FULL_SHARE = 0.3
 
 
 class Prior(Protocol):
-    """What the engine needs of K = Q⁻¹, for q levels."""
+    """What the engine needs of K = Q⁻¹, for q levels or for r coordinates of them."""
+
+    @property
+    def root(self) -> Any:
+        """L (q, r), dense or sparse, if the engine's levels are its columns; else None."""
 
     @property
     def is_identity(self) -> bool:
@@ -54,8 +62,9 @@ class Identity:
     is_identity = True
     log_det = 0.0
     size = 1.0
+    root = None
 
-    def normalised(self) -> Identity:
+    def normalised(self) -> Prior:
         return self
 
     def precision(self, q: int) -> Any:
@@ -68,6 +77,26 @@ class Identity:
 
     def covariance_times(self, x: FloatArray) -> FloatArray:
         return x
+
+
+@dataclass(frozen=True, eq=False)
+class Root(Identity):
+    """Levels whose covariance is K = LL', of any rank r: independent coordinates of them.
+
+    Parameters
+    ----------
+    root : ndarray or sparse (q, r)
+        L.
+    size : float
+        Variance of a level, K's mean diagonal.
+    """
+
+    root: Any
+    size: float = 1.0
+    is_identity = False
+
+    def normalised(self) -> Root:
+        return Root(self.root / np.sqrt(self.size), 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +114,7 @@ class Precision:
     matrix: Any
     size: float = 1.0
     is_identity = False
+    root = None
 
     def normalised(self) -> Precision:
         return Precision(self.matrix * self.size, 1.0)
@@ -110,3 +140,4 @@ class Precision:
 
     def covariance_times(self, x: FloatArray) -> FloatArray:
         return np.asarray(self._factored.solve(x.reshape(len(x), -1))).reshape(x.shape)
+

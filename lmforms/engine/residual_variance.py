@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -48,9 +49,9 @@ SATURATED = (
 )
 
 
-def explained_or_raise(rows: ModelRows) -> Explained:
+def explained_or_raise(rows: ModelRows, roots: Sequence[Any] = ()) -> Explained:
     """Raise if X, or X and Z, leave nothing of the response: θ then goes to infinity."""
-    found = explained(rows)
+    found = explained(rows, roots)
     if found.by_all:
         raise ModelError(EXPLAINED_BY_FIXED if found.by_fixed else EXPLAINED)
     return found
@@ -99,7 +100,7 @@ def check_sigma(
             which = "restricted " if at.problem.reml else ""
             raise ModelError(SATURATED.format(n=rows.n, which=which))
         return
-    count = sum(f.n_levels * f.k for f in rows.factors)
+    count = sum(q * k for q, k, _ in (f.zr.shape for f in at.problem.system.cp.factors))
     narrowest = min(np.abs(np.diag(lam)).min() for lam in lams)
     margin = EXACT_AGREEMENT if narrowest > WIDE_EFFECTS else ROUGH_AGREEMENT
     low = least.sum_of_squares / nu

@@ -18,8 +18,8 @@ import numpy as np
 from ..covariance import Covariance
 from ..errors import ModelError
 from ..support.arrays import FloatArray
-from .exact_fit import Effects, columns_of, explain_any_response
-from .rows import FactorRows, ModelRows
+from .exact_fit import Effects, effect_root, explain_any_response
+from .rows import FactorRows, ModelRows, RandomRows
 
 RANK_TOLERANCE = 1e-9
 """A singular value below this share of the largest, of columns of length one, is zero."""
@@ -38,7 +38,9 @@ UNBOUNDED = (
 )
 
 
-def refuse_unbounded_likelihood(rows: ModelRows, covariances: Sequence[Covariance]) -> None:
+def refuse_unbounded_likelihood(
+    rows: ModelRows, covariances: Sequence[Covariance], roots: Sequence[Any] = ()
+) -> None:
     """Raise if the likelihood (ML) has no maximum whatever the response is.
 
     Parameters
@@ -46,22 +48,34 @@ def refuse_unbounded_likelihood(rows: ModelRows, covariances: Sequence[Covarianc
     rows : ModelRows
     covariances : sequence of Covariance
         One per grouping factor.
+    roots : sequence of (ndarray or sparse (q, r)) or None
+        Roots of the covariances of each factor's levels, where the effects are confined to them.
 
     Raises
     ------
     ModelError
     """
     n, p = rows.X.shape
-    widths = [f.n_levels * f.k for f in rows.factors]
+    roots = roots or [None] * len(rows.factors)
+    counts = [
+        f.n_levels if root is None else root.shape[1]
+        for f, root in zip(rows.factors, roots, strict=True)
+    ]
+    widths = [q * f.k for q, f in zip(counts, rows.factors, strict=True)]
     if p == 0 or p + sum(widths) < n:
         return
     import scipy.sparse as sp
 
-    for bases in _subsets(rows.factors, covariances):
-        width = sum(f.n_levels * b.shape[1] for f, b in zip(rows.factors, bases, strict=True))
+    for directions in _subsets(rows.factors, covariances):
+        width = sum(q * d.shape[1] for q, d in zip(counts, directions, strict=True))
         if p + width < n:
             continue
-        Z = _columns(rows.factors, bases)
+        Z = sp.hstack(
+            [
+                _columns(f, d) if root is None else _columns(f, d) @ effect_root(root, d.shape[1])
+                for f, d, root in zip(rows.factors, directions, roots, strict=True)
+            ]
+        )
         if spans_all_rows(sp.hstack([sp.csr_array(rows.X), Z])) and not spans_all_rows(Z):
             which = "" if width == sum(widths) else "of some of the terms or slopes "
             raise ModelError(UNBOUNDED.format(n=n, which=which))
@@ -86,11 +100,13 @@ def spans_all_rows(columns: Any) -> bool:
     return explain_any_response(np.empty((n, 0)), [Effects(columns.tocsr())], n)
 
 
-def _columns(factors: Sequence[FactorRows], bases: Sequence[FloatArray]) -> Any:
-    """Z with these bases in the place of the factors' own."""
+def _columns(factor: RandomRows, directions: FloatArray) -> Any:
+    """Z of the effects of a level along some directions (k, r)."""
+    if isinstance(factor, FactorRows):
+        return factor.matrix(_product(factor.basis, directions))
     import scipy.sparse as sp
 
-    return sp.hstack([columns_of(f, basis) for f, basis in zip(factors, bases, strict=True)])
+    return factor.Z @ sp.kron(sp.identity(factor.n_levels), sp.csr_matrix(directions))
 
 
 def _without_a_row(basis: FloatArray) -> FloatArray:
@@ -99,9 +115,9 @@ def _without_a_row(basis: FloatArray) -> FloatArray:
 
 
 def _subsets(
-    factors: Sequence[FactorRows], covariances: Sequence[Covariance]
-) -> Iterator[list[FloatArray]]:
-    """Bases of all random effects, and of those that remain for a singular λ.
+    factors: Sequence[RandomRows], covariances: Sequence[Covariance]
+) -> Iterator[tuple[FloatArray, ...]]:
+    """Directions (k, r) of all random effects, and of those that remain for a singular λ.
 
     Among the latter are correlated effects that cancel in one row.
     """
@@ -110,10 +126,10 @@ def _subsets(
     if np.prod([float(len(c)) for c in choices]) > MOST_SUBSETS:
         choices = [[np.empty((c.k, 0)), np.eye(c.k)] for c in covariances]
     for own, c, f in zip(choices, covariances, factors, strict=True):
-        if len(c.column_slices()) == 1 and c.covariances():
+        one_term = len(c.column_slices()) == 1 and c.covariances()
+        if one_term and isinstance(f, FactorRows):
             own.append(_without_a_row(f.basis))
-    for maps in sorted(product(*choices), key=lambda maps: -sum(m.shape[1] for m in maps)):
-        yield [_product(f.basis, m) for f, m in zip(factors, maps, strict=True)]
+    yield from sorted(product(*choices), key=lambda maps: -sum(m.shape[1] for m in maps))
 
 
 def _product(basis: FloatArray, directions: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ from ..control import Control
 from ..errors import ArgumentError, MemoryLimitError
 from .factor import FactorMethod, JointSystem, System
 from .iterative import IterativeSystem
-from .prior import Prior
+from .prior import Identity, Prior
 from .sums.cross_products import CrossProducts
 
 ALWAYS_EXACT_COLUMNS = 12_000
@@ -41,12 +41,14 @@ def analyse(
     MemoryLimitError
         No engine fits into memory.
     """
-    if any(not prior.is_identity for prior in priors):
+    if cp.own or any(not prior.is_identity for prior in priors):
         if control.factor == "cg":
+            reason = "a relationship" if priors else "rows that belong to several levels"
             raise ArgumentError(
-                "factor='cg' is for independent levels; this model has a relationship. "
+                f"factor='cg' is for independent levels; this model has {reason}. "
                 "Use factor='auto'."
             )
+        priors = priors or [Identity()] * len(cp.factors)
         return JointSystem(cp, priors, control.factor, control.memory)
     if control.factor == "cg":
         return _iterative_on_request(cp)

@@ -15,7 +15,7 @@ from ..data.design import Design
 from ..data.frame import Missing, column_or_array
 from ..data.input_table import column_names, raw_table
 from ..data.read import read_formula_data
-from ..engine.exact_fit import Effects, columns_of
+from ..engine.exact_fit import Effects
 from ..errors import ArgumentError, MemoryLimitError, ModelError, formula_error
 from ..formula.parse import parse_formula
 from ..relationship import Relationship
@@ -200,7 +200,7 @@ def random_effects(design: Design, relationship: Any) -> list[Effects]:
     """The random effects of that model as columns."""
     rows, known = design.rows(), relationship_for(design, relationship)
     root = None if known is None else known.subset(list(design.groups[0].levels)).root()
-    return [Effects(columns_of(f, rows.residual.whiten(f.basis)), root) for f in rows.factors]
+    return [Effects(f.matrix(rows.residual.whiten(f.basis)), root) for f in rows.factors]
 
 
 def relationship_for(design: Design, relationship: Any) -> Relationship | None:

@@ -19,7 +19,7 @@ from ..data.design import Design
 from ..data.theta_order import theta_in_formula_order
 from ..engine.criterion.problem import Problem
 from ..engine.estimate import Estimate, estimate, estimate_by_factor
-from ..engine.exact_fit import CHECKED_RATIO, columns_of, resolution
+from ..engine.exact_fit import CHECKED_RATIO, resolution
 from ..engine.factor import Factorization, System
 from ..engine.linalg.stable_columns import root_mean_squares
 from ..engine.linalg.threads import limited_blas_threads
@@ -77,7 +77,7 @@ class SharedSystem:
         covariances = tuple(g.covariance for g in design.groups)
         units = choose_units(rows, covariances)
         right, bases = units.whitened(rows)
-        matrices = [columns_of(f, w) for f, w in zip(rows.factors, bases, strict=True)]
+        matrices = [f.matrix(w) for f, w in zip(rows.factors, bases, strict=True)]
         system = analyse(cross_products(rows, units), control)
         return cls(design, reml, control, rows, system, right[:, :-1], matrices)
 

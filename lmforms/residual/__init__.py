@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .base import Residual
 from .iid import Independent
+from .known import Known
 from .weights import Weighted
 
-__all__ = ["Independent", "Residual", "Weighted"]
+__all__ = ["Independent", "Known", "Residual", "Weighted"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,8 +43,10 @@ class Weighted(Residual):
                 "To leave a row out, drop it."
             )
 
-    def whiten(self, rows: FloatArray) -> FloatArray:
+    def whiten(self, rows: Any) -> Any:
         root = np.sqrt(self.weights)
+        if not isinstance(rows, np.ndarray):
+            return rows.multiply(root[:, None]).tocsr()
         return rows * (root if rows.ndim == 1 else root[:, None])
 
     def log_determinant(self) -> float:

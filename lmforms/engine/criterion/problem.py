@@ -29,6 +29,9 @@ class AnalysedSums(Protocol):
     def gram_times(self, v: Blocks) -> Blocks:
         """Z'Z v, for v of shape (q, k, r) by grouping factor."""
 
+    def level_effects(self, b: Blocks) -> Blocks:
+        """Effects of the levels of each grouping factor from those that were estimated."""
+
 
 @dataclass(frozen=True, eq=False)
 class StructuredProblem:

@@ -73,7 +73,14 @@ def dense_gram(layout: Layout, lams: Sequence[FloatArray] | None = None) -> Floa
         if lams is not None:
             own = multiply(multiply(lams[i].T, own), lams[i]) + np.eye(own.shape[-1])
         level = np.arange(len(own))
-        _write_blocks(out, (layout.spans[i].start, layout.spans[i].start), level, level, own)
+        corner = layout.spans[i].start, layout.spans[i].start
+        _write_blocks(out, corner, level, level, own)
+        if i in layout.cp.own:
+            below = layout.cp.own[i]
+            blocks = below.blocks
+            if lams is not None:
+                blocks = multiply(multiply(lams[i].T, blocks), lams[i])
+            _write_blocks(out, corner, below.rows, below.cols, blocks)
         for j in layout.rest:
             if j > i:
                 pair = layout.pair(j, i)
@@ -103,6 +110,10 @@ def gram_on(layout: Layout, pattern: SymmetricPattern) -> FloatArray:
     for b in pattern.blocks:
         if b.row == b.col:
             values[b.at[b.own]] = layout.cp.factors[b.row].zz
+            if b.row in layout.cp.own:
+                below = layout.cp.own[b.row]
+                keys = below.cols * layout.shapes[b.row][0] + below.rows
+                values[b.at[np.searchsorted(b.keys, keys)]] = below.blocks
         else:
             pair = layout.pair(b.col, b.row)
             at = np.searchsorted(b.keys, pair.rows * layout.shapes[b.row][0] + pair.cols)

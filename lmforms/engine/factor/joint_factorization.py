@@ -115,11 +115,17 @@ class JointFactorization(MarginalAlgebra):
         return np.asarray(total + total.T - own_total)
 
     def level_blocks(self) -> list[FloatArray]:
-        """Diagonal blocks of ΛA⁻¹Λ' by level: σ² times them is Var(b | y), (q, k, k) each."""
+        """Diagonal blocks of ΛA⁻¹Λ' by level: σ² times them is Var(b | y), (q, k, k) each.
+
+        Of L ΛA⁻¹Λ'L' where the levels have a root L.
+        """
         system, out = self.system, []
         for i, lam in enumerate(self.lams):
             q, k = system.shapes[i]
-            if system.pattern is None:
+            root = system.priors[i].root
+            if root is not None:
+                own = _through_root(root, self._own_inverse(i).reshape(q, k, q, k))
+            elif system.pattern is None:
                 span = system.spans[i]
                 own = np.einsum("lalb->lab", self._inverse[span, span].reshape(q, k, q, k))
             else:
@@ -127,6 +133,20 @@ class JointFactorization(MarginalAlgebra):
                 own = self._inverse[block.at[block.own]]
             out.append(np.asarray(lam @ (0.5 * (own + transposed(own))) @ lam.T))
         return out
+
+    def _own_inverse(self, i: int) -> FloatArray:
+        """The block of A⁻¹ of a factor whose levels all meet, (q k, q k)."""
+        system, span = self.system, self.system.spans[i]
+        if system.pattern is None:
+            return self._inverse[span, span]
+        q, k = system.shapes[i]
+        block = next(b for b in system.pattern.blocks if b.row == b.col == i)
+        out = np.zeros((q, k, q, k))
+        level_of_col, level_of_row = np.divmod(block.keys, q)
+        values = self._inverse[block.at]
+        out[level_of_row, :, level_of_col, :] = values
+        out[level_of_col, :, level_of_row, :] = transposed(values)
+        return out.reshape(q * k, q * k)
 
     @cached_property
     def _regularised(self) -> JointFactorization:
@@ -138,3 +158,16 @@ class JointFactorization(MarginalAlgebra):
         ]
         changed = any(new is not old for new, old in zip(lams, self.lams, strict=True))
         return JointFactorization(self.system, lams) if changed else self
+
+
+def _through_root(root: Any, inverse: FloatArray) -> FloatArray:
+    """Diagonal blocks (q, k, k) of (L ⊗ I) A⁻¹ (L ⊗ I)' for A⁻¹ (r, k, r, k)."""
+    r, k = inverse.shape[:2]
+    half = np.asarray(root @ inverse.reshape(r, -1)).reshape(-1, k, r, k)
+    if isinstance(root, np.ndarray):
+        return np.einsum("larb,lr->lab", half, root, optimize=True)
+    out = np.empty((root.shape[0], k, k))
+    for a in range(k):
+        for b in range(k):
+            out[:, a, b] = np.asarray(root.multiply(half[:, a, :, b]).sum(axis=1)).ravel()
+    return out

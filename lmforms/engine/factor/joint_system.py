@@ -108,6 +108,9 @@ class JointSystem(Layout):
             cols.append(own.col[low] + first[i])
             rows.append(np.arange(first[i], first[i + 1]))
             cols.append(rows[-1])
+            if i in self.cp.own:
+                rows.append(self.cp.own[i].rows + first[i])
+                cols.append(self.cp.own[i].cols + first[i])
             for j in self.rest:
                 if j > i:
                     pair = self.pair(j, i)
@@ -180,3 +183,10 @@ class JointSystem(Layout):
     def covariance_times(self, x: Blocks) -> Blocks:
         """(K ⊗ I)x."""
         return [prior.covariance_times(y) for prior, y in zip(self.priors, x, strict=True)]
+
+    def level_effects(self, b: Blocks) -> Blocks:
+        """Effects of the levels: L times those of their coordinates where the levels have a root."""
+        return [
+            x if prior.root is None else np.asarray(prior.root @ x)
+            for prior, x in zip(self.priors, b, strict=True)
+        ]

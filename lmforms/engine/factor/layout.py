@@ -60,13 +60,7 @@ class Layout:
 
     def matrix(self, a: int, b: int) -> Any:
         """Z_a'Z_b as a sparse matrix of blocks."""
-        import scipy.sparse as sp
-
-        pair = self.pair(a, b)
-        (qa, ka), (qb, kb) = self.shapes[a], self.shapes[b]
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(pair.rows, minlength=qa))])
-        blocks = np.ascontiguousarray(pair.blocks)
-        return sp.bsr_matrix((blocks, pair.cols, indptr), shape=(qa * ka, qb * kb))
+        return self.pair(a, b).matrix(self.shapes[a][0], self.shapes[b][0])
 
     def by_level(self, blocks: Sequence[FloatArray], x: FloatArray) -> FloatArray:
         """Block-diagonal matrices, (q, k, k) or (k, k) for each of the rest, times x (m, r)."""
@@ -87,3 +81,7 @@ class Layout:
         for i in self.rest:
             out[i] = flat[self.spans[i]].reshape(*self.shapes[i], -1)
         return out
+
+    def level_effects(self, b: Blocks) -> Blocks:
+        """Effects of the levels of each factor from those that were estimated: the same."""
+        return b

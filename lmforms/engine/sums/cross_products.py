@@ -8,14 +8,17 @@ give the same fit, and its cost does not depend on n.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import FloatArray, IndexArray
 from ..rows import FactorRows, ModelRows
+from .joint_least_squares import joint_effects
 from .pilot import PILOT_SWEEPS, SLOW_SWEEP, level_fit, row_values, sums_by_level
 from .scaling import LEAST_WITHIN_SHARE, Scaling
 
@@ -58,6 +61,15 @@ class PairMoments:
         """Z_a'Z_b x, for x of shape (q_b, k_b, r); gives (levels, k_a, r)."""
         return _block_sums(self.blocks, self.rows, x[self.cols], levels)
 
+    def matrix(self, levels_a: int, levels_b: int) -> Any:
+        """Z_a'Z_b as a sparse matrix of blocks."""
+        import scipy.sparse as sp
+
+        ka, kb = self.blocks.shape[1:]
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(self.rows, minlength=levels_a))])
+        blocks = np.ascontiguousarray(self.blocks)
+        return sp.bsr_matrix((blocks, self.cols, indptr), shape=(levels_a * ka, levels_b * kb))
+
     def transposed_times(self, x: FloatArray, levels: int) -> FloatArray:
         """Z_b'Z_a x, for x of shape (q_a, k_a, r); gives (levels, k_b, r)."""
         return _block_sums(self.blocks.swapaxes(1, 2), self.cols, x[self.rows], levels)
@@ -88,6 +100,9 @@ class CrossProducts:
         R*'R⁻¹R*, with R* = [X y] − ZB₀ (see :mod:`lmforms.engine.sums.scaling`).
     factors : tuple of FactorMoments
     pairs : dict of (a, b), a < b, to PairMoments
+    own : dict of a to PairMoments
+        Z_l'R⁻¹Z_m for levels l > m of one grouping factor, where there are such blocks: rows that
+        belong to several levels, or residuals that are correlated across levels.
     """
 
     scaling: Scaling
@@ -96,6 +111,7 @@ class CrossProducts:
     rr: FloatArray
     factors: tuple[FactorMoments, ...]
     pairs: dict[tuple[int, int], PairMoments]
+    own: dict[int, PairMoments] = field(default_factory=dict)
 
     @property
     def p(self) -> int:
@@ -110,6 +126,9 @@ class CrossProducts:
         :mod:`lmforms.engine.sums.pilot` does with rows. It is a difference of sums, with a few
         correct digits.
         """
+        if self.own:
+            effects = self.joint_effects()
+            return self._unexplained(self._less_effects(effects))
         rr, factors = self.rr.copy(), self.factors
         zr = [f.zr for f in factors]
         order = sorted(range(len(factors)), key=lambda i: -factors[i].zz.size)
@@ -128,10 +147,44 @@ class CrossProducts:
                         zr[j] = zr[j] - self._across(j, i, step)
             if rr[-1, -1] > SLOW_SWEEP * before:
                 break
+        return self._unexplained(rr)
+
+    def _unexplained(self, rr: FloatArray) -> float:
+        """What X leaves of y, from [X y]'[X y] less the effects of both."""
         used = np.flatnonzero(np.diag(rr)[:-1] > LEAST_WITHIN_SHARE**2 * np.diag(self.rr)[:-1])
         fixed, right = rr[np.ix_(used, used)], rr[used, -1]
         explained = right @ np.linalg.lstsq(fixed, right, rcond=LEAST_WITHIN_SHARE)[0]
         return max(float(rr[-1, -1] - explained), 0.0)
+
+    def joint_effects(self) -> list[FloatArray]:
+        """Least squares of R* on all effects together, (q, k, p + 1) by grouping factor."""
+        shapes = [f.zr.shape for f in self.factors]
+        ends = np.cumsum([0, *(q * k for q, k, _ in shapes)])
+        spans = [slice(int(a), int(b)) for a, b in pairwise(ends)]
+        right = np.concatenate([f.zr.reshape(-1, self.p + 1) for f in self.factors])
+        found = joint_effects(self.gram(), right, spans)
+        return [found[s].reshape(shape) for s, shape in zip(spans, shapes, strict=True)]
+
+    def gram(self) -> Any:
+        """Z'R⁻¹Z as a sparse matrix."""
+        import scipy.sparse as sp
+
+        count = len(self.factors)
+        sizes = [len(f.zz) for f in self.factors]
+        rows: list[list[Any]] = [[None] * count for _ in range(count)]
+        for i, f in enumerate(self.factors):
+            rows[i][i] = symmetric_matrix(f.zz, self.own.get(i))
+        for (a, b), pair in self.pairs.items():
+            rows[a][b] = pair.matrix(sizes[a], sizes[b])
+            rows[b][a] = rows[a][b].T
+        return sp.bmat(rows, format="csr")
+
+    def _less_effects(self, effects: list[FloatArray]) -> FloatArray:
+        """(R* − ZB)'(R* − ZB)."""
+        flat = np.concatenate([x.reshape(-1, self.p + 1) for x in effects])
+        right = np.concatenate([f.zr.reshape(-1, self.p + 1) for f in self.factors])
+        explained = flat.T @ (2.0 * right - self.gram() @ flat)
+        return np.asarray(self.rr - 0.5 * (explained + explained.T))
 
     def _across(self, j: int, i: int, x: FloatArray) -> FloatArray:
         """Z_j'R⁻¹Z_i x."""
@@ -153,7 +206,39 @@ class CrossProducts:
                 for a, b in zip(self.factors, other.factors, strict=True)
             ),
             pairs={key: _merge(a, other.pairs[key]) for key, a in self.pairs.items()},
+            own={
+                key: _merge(*(x.own[key] for x in (self, other) if key in x.own))
+                for key in self.own | other.own
+            },
         )
+
+
+def finite_squares(right: FloatArray) -> FloatArray:
+    """R'R.
+
+    Raises
+    ------
+    NumericalError
+        It is not finite.
+    """
+    rr = right.T @ right
+    if not np.isfinite(rr).all():
+        raise NumericalError(
+            "the sums of squares overflow: rescale the response or the predictors."
+        )
+    return np.asarray(rr)
+
+
+def symmetric_matrix(zz: FloatArray, own: PairMoments | None) -> Any:
+    """Z'Z of one grouping factor as a sparse matrix."""
+    import scipy.sparse as sp
+
+    q, k = zz.shape[:2]
+    diagonal = sp.bsr_matrix((zz, np.arange(q), np.arange(q + 1)), shape=(q * k, q * k))
+    if own is None:
+        return diagonal.tocsr()
+    lower = own.matrix(q, q)
+    return (diagonal + lower + lower.T).tocsr()
 
 
 def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
@@ -174,11 +259,7 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     for f, basis, effects in zip(rows.factors, bases, scaling.b_pilot, strict=True):
         if effects.any():
             right -= row_values(f, basis, effects)
-    rr = right.T @ right
-    if not np.isfinite(rr).all():
-        raise NumericalError(
-            "the sums of squares overflow: rescale the response or the predictors."
-        )
+    rr = finite_squares(right)
     moments = tuple(
         FactorMoments(
             zz=sums_by_level(f, basis, basis, symmetric=True),
@@ -244,7 +325,9 @@ def _distinct_keys(keys: IndexArray, limit: int) -> tuple[IndexArray, IndexArray
     return present, place[keys]
 
 
-def _merge(a: PairMoments, b: PairMoments) -> PairMoments:
+def _merge(a: PairMoments, b: PairMoments | None = None) -> PairMoments:
+    if b is None:
+        return a
     width = 1 + max((int(c.max()) for c in (a.cols, b.cols) if len(c)), default=0)
     keys = np.concatenate([a.rows * width + a.cols, b.rows * width + b.cols])
     present, where = np.unique(keys, return_inverse=True)

@@ -15,6 +15,7 @@ model; with good ones r² = y'y − … does not cancel when groups lie far apar
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from ..linalg.stable_columns import (
     subtract_shift,
     triangular_root,
 )
-from ..rows import ModelRows
+from ..rows import FactorRows, MatrixRows, ModelRows, RandomRows
 from .pilot import random_pilot
 
 ILL_CONDITIONED = 1e-9
@@ -122,14 +123,24 @@ class Scaling:
 
     def whitened(self, rows: ModelRows) -> tuple[FloatArray, list[FloatArray]]:
         """R^(−1/2)[X̃ ỹ] and R^(−1/2)W̃ of each factor, before the pilot B₀ is subtracted."""
-        X = self.x(rows.X)
-        y = (rows.y - self.shift - X @ self.gamma) / self.y_scale
-        right = rows.residual.whiten(np.column_stack([X, y]))
         bases = [
             rows.residual.whiten(scale(f.basis))
             for f, scale in zip(rows.factors, self.bases, strict=True)
         ]
-        return right, bases
+        return self.whitened_right(rows), bases
+
+    def whitened_right(self, rows: ModelRows) -> FloatArray:
+        """R^(−1/2)[X̃ ỹ], (n, p + 1)."""
+        X = self.x(rows.X)
+        y = (rows.y - self.shift - X @ self.gamma) / self.y_scale
+        return np.asarray(rows.residual.whiten(np.column_stack([X, y])))
+
+    def whitened_matrices(self, rows: ModelRows) -> list[Any]:
+        """R^(−1/2)Z̃ of each factor as sparse matrices (n, q k), for any rows."""
+        return [
+            rows.residual.whiten(_in_units(f, scale))
+            for f, scale in zip(rows.factors, self.bases, strict=True)
+        ]
 
     def beta(self, beta: FloatArray) -> FloatArray:
         """Fixed effects in the user's units."""
@@ -172,9 +183,7 @@ def choose_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scalin
     if not scale > LEAST_UNIT_SHARE * size:
         scale = size if size > 0 else 1.0
     least = resolution(max(rows.size, np.abs(rows.y).max(initial=0.0)), root(np.ones(rows.n)))
-    bases = tuple(
-        _basis_map(f.basis, c, root) for f, c in zip(rows.factors, covariances, strict=True)
-    )
+    bases = tuple(_basis_map(f, c, root) for f, c in zip(rows.factors, covariances, strict=True))
     pilot = tuple(np.zeros((f.n_levels, f.k, X.shape[1] + 1)) for f in rows.factors)
     return Scaling(x, gamma, scale, float(shift), shift * w, float(least), bases, pilot)
 
@@ -197,7 +206,10 @@ def with_pilot(rows: ModelRows, units: Scaling) -> Scaling:
 def _check_magnitudes(rows: ModelRows) -> None:
     """Refuse numbers whose squares are beyond floating point."""
     parts = [("response", rows.y[:, None]), ("predictors", rows.X)]
-    parts += [("random effects' predictors", f.basis) for f in rows.factors]
+    parts += [
+        ("random effects' predictors", f.basis if isinstance(f, FactorRows) else f.Z.data[:, None])
+        for f in rows.factors
+    ]
     for what, values in parts:
         size = root_mean_squares(values)
         if (size > LARGEST_SQUARABLE).any() or (
@@ -223,8 +235,18 @@ def _rms(values: FloatArray) -> float:
     return float(root_mean_squares(values[:, None])[0])
 
 
-def _basis_map(basis: FloatArray, covariance: Covariance, root: LinearMap) -> AffineMap:
+def _in_units(factor: RandomRows, scale: AffineMap) -> Any:
+    """Z̃, sparse (n, q k)."""
+    if isinstance(factor, FactorRows):
+        return factor.matrix(scale(factor.basis))
+    import scipy.sparse as sp
+
+    return factor.Z @ sp.kron(sp.identity(factor.n_levels), sp.csr_matrix(scale.matrix))
+
+
+def _basis_map(factor: RandomRows, covariance: Covariance, root: LinearMap) -> AffineMap:
     """The map to a basis of unit mean squares, as far as the structure allows it."""
+    basis = factor.basis if isinstance(factor, FactorRows) else _mean_basis(factor)
     maps = [(c, _standardising(basis[:, c], kind, root)) for c, kind in covariance.invariances()]
     if len(maps) == 1:
         return maps[0][1]
@@ -232,6 +254,18 @@ def _basis_map(basis: FloatArray, covariance: Covariance, root: LinearMap) -> Af
     for c, block in maps:
         matrix[c, c] = block.linear
     return AffineMap(np.zeros(len(matrix)), matrix, None)
+
+
+def _mean_basis(factor: MatrixRows) -> FloatArray:
+    """Rows (n, k) with the sums of squares and products of all entries of Z."""
+    k, n = factor.k, factor.Z.shape[0]
+    columns = [factor.Z[:, a::k] for a in range(k)]
+    gram = np.array([[float(a.multiply(b).sum()) for b in columns] for a in columns])
+    values, vectors = np.linalg.eigh(gram)
+    basis = np.zeros((n, k))
+    half = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    basis[: min(n, k)] = half[: min(n, k)]
+    return basis
 
 
 def _standardising(columns: FloatArray, invariance: Invariance, root: LinearMap) -> AffineMap:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 from ...covariance import Covariance
 from ..rows import ModelRows
 from .cross_products import CrossProducts, cross_products
+from .matrix_products import matrix_cross_products, projected
 from .scaling import Scaling, choose_units, with_pilot
 
 CANCELLATION_RATIO = 30.0
@@ -12,7 +17,9 @@ CANCELLATION_RATIO = 30.0
 as a difference of sums, r² may lose one digit and a half."""
 
 
-def sums_of_rows(rows: ModelRows, covariances: tuple[Covariance, ...]) -> CrossProducts:
+def sums_of_rows(
+    rows: ModelRows, covariances: tuple[Covariance, ...], roots: Sequence[Any] = ()
+) -> CrossProducts:
     """Cross-products of rows in memory, in units that suit them.
 
     Parameters
@@ -20,6 +27,9 @@ def sums_of_rows(rows: ModelRows, covariances: tuple[Covariance, ...]) -> CrossP
     rows : ModelRows
     covariances : tuple of Covariance
         Structure of each grouping factor.
+    roots : sequence of (ndarray or sparse (q, r)) or None
+        L of each grouping factor whose effects are L times others: the cross-products are those of
+        ZL.
 
     Raises
     ------
@@ -27,10 +37,22 @@ def sums_of_rows(rows: ModelRows, covariances: tuple[Covariance, ...]) -> CrossP
         Squares of the numbers, or their sums, are beyond floating point.
     """
     units = choose_units(rows, covariances)
-    sums = cross_products(rows, units)
+    by_level = rows.by_level and all(L is None for L in roots)
+    summed = cross_products if rows.by_level else matrix_cross_products
+    sums = summed(rows, units)
+    if not by_level:
+        factors = list(roots) or [None] * len(rows.factors)
+        sums = projected(sums, factors)
     if sums.rr[-1, -1] <= CANCELLATION_RATIO * sums.unexplained:
         return sums
-    return cross_products(rows, with_pilot(rows, units))
+    if by_level:
+        return cross_products(rows, with_pilot(rows, units))
+    effects = sums.joint_effects()
+    pilot = tuple(
+        a if L is None else (L @ a.reshape(len(a), -1)).reshape(-1, *a.shape[1:])
+        for a, L in zip(effects, factors, strict=True)
+    )
+    return projected(summed(rows, replace(units, b_pilot=pilot)), factors, effects)
 
 
 def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scaling:

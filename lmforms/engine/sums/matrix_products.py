@@ -1,0 +1,128 @@
+"""Cross-products of rows that belong to several levels of a grouping factor.
+
+Any Z as a sparse matrix, and residuals whose covariance R connects rows of different levels: Z'R⁻¹Z
+is then not block-diagonal over the levels of a factor. The blocks between two levels of one factor
+are in ``CrossProducts.own``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...support.arrays import FloatArray
+from ..rows import ModelRows
+from .cross_products import (
+    CrossProducts,
+    FactorMoments,
+    PairMoments,
+    finite_squares,
+    symmetric_matrix,
+)
+from .scaling import Scaling
+
+
+def matrix_cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
+    """Sum up `rows` of any Z and R in the units of `scaling`.
+
+    Raises
+    ------
+    NumericalError
+        A sum is not finite.
+    """
+    right, Z = scaling.whitened_right(rows), scaling.whitened_matrices(rows)
+    for z, effects in zip(Z, scaling.b_pilot, strict=True):
+        if effects.any():
+            right -= z @ effects.reshape(z.shape[1], -1)
+    rr = finite_squares(right)
+    ks = [f.k for f in rows.factors]
+    moments, own, pairs = [], {}, {}
+    for a, (z, k) in enumerate(zip(Z, ks, strict=True)):
+        zz, below = _own_blocks(z.T @ z, k)
+        moments.append(FactorMoments(zz, np.asarray(z.T @ right).reshape(*zz.shape[:2], -1)))
+        if below is not None:
+            own[a] = below
+        for b in range(a + 1, len(Z)):
+            pairs[a, b] = _blocks(z.T @ Z[b], k, ks[b])
+    return CrossProducts(
+        scaling=scaling,
+        n=rows.n,
+        log_det_residual=rows.residual.log_determinant(),
+        rr=rr,
+        factors=tuple(moments),
+        pairs=pairs,
+        own=own,
+    )
+
+
+def projected(
+    cp: CrossProducts, roots: list[Any], effects: list[FloatArray] | None = None
+) -> CrossProducts:
+    """The cross-products of ZL, for levels whose covariance is K = LL'.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+    roots : list of (ndarray or sparse (q, r)) or None
+        L of each grouping factor; None leaves a factor as it is.
+    effects : list of ndarray (r, k, p + 1), optional
+        Pilot effects of ZL, where those of `cp` are L times them. Otherwise there are none.
+    """
+    import scipy.sparse as sp
+
+    moments, own, pairs, pilot = [], {}, {}, []
+    wide = [
+        None if L is None else sp.kron(sp.csr_matrix(L), sp.identity(f.zz.shape[-1]), format="csr")
+        for L, f in zip(roots, cp.factors, strict=True)
+    ]
+    for i, (f, L) in enumerate(zip(cp.factors, wide, strict=True)):
+        q, k = f.zz.shape[:2]
+        if L is None:
+            moments.append(f)
+            if i in cp.own:
+                own[i] = cp.own[i]
+            pilot.append(cp.scaling.b_pilot[i])
+            continue
+        zz, below = _own_blocks(L.T @ symmetric_matrix(f.zz, cp.own.get(i)) @ L, k)
+        zr = np.asarray(L.T @ f.zr.reshape(q * k, -1)).reshape(len(zz), k, -1)
+        moments.append(FactorMoments(zz, zr))
+        if below is not None:
+            own[i] = below
+        pilot.append(np.zeros_like(zr) if effects is None else effects[i])
+    for (a, b), pair in cp.pairs.items():
+        pairs[a, b] = pair
+        if wide[a] is not None or wide[b] is not None:
+            (qa, ka), (qb, kb) = (cp.factors[i].zz.shape[:2] for i in (a, b))
+            between = pair.matrix(qa, qb)
+            between = between if wide[a] is None else wide[a].T @ between
+            pairs[a, b] = _blocks(between if wide[b] is None else between @ wide[b], ka, kb)
+    return replace(
+        cp,
+        scaling=replace(cp.scaling, b_pilot=tuple(pilot)),
+        factors=tuple(moments),
+        pairs=pairs,
+        own=own,
+    )
+
+
+def _own_blocks(gram: Any, k: int) -> tuple[FloatArray, PairMoments | None]:
+    """The diagonal blocks (q, k, k) of Z'Z, and those below them, if any."""
+    found = _blocks(gram, k, k)
+    zz = np.zeros((gram.shape[0] // k, k, k))
+    same, below = found.rows == found.cols, found.rows > found.cols
+    zz[found.rows[same]] = found.blocks[same]
+    if not below.any():
+        return zz, None
+    return zz, PairMoments(found.rows[below], found.cols[below], found.blocks[below])
+
+
+def _blocks(product: Any, k_left: int, k_right: int) -> PairMoments:
+    """A sparse matrix by its blocks that are not empty."""
+    import scipy.sparse as sp
+
+    blocks = sp.csr_matrix(product).tobsr(blocksize=(k_left, k_right))
+    blocks.sort_indices()
+    rows = np.repeat(np.arange(len(blocks.indptr) - 1), np.diff(blocks.indptr))
+    return PairMoments(rows, blocks.indices.astype(np.intp), np.asarray(blocks.data))
