@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +31,6 @@ from .support.arrays import FloatArray
 from .support.caller import caller_depth
 from .support.foreign_arguments import refuse_method, refuse_options
 
-if TYPE_CHECKING:
-    from .varcomp.component_estimate import ComponentEstimate
-
 
 class MixedModel:
     """A linear mixed model, read and checked, ready to be fitted.
@@ -59,8 +56,7 @@ class MixedModel:
         Known covariance K of the levels of a grouping factor, by its name: a labelled square
         frame, a (matrix, labels) pair, a :class:`lmforms.relationship.Relationship` or a
         :class:`lmforms.relationship.Pedigree`. Its random effects have covariance σ_i²K;
-        levels without rows are predicted too. Correlated effects, ``(x | g)``, need a K that has
-        an inverse.
+        levels without rows are predicted too. K may be singular.
     context : mapping, optional
         Names that calls in the formula may use. The caller's own variables by default.
 
@@ -131,9 +127,8 @@ class MixedModel:
             ``"auto"``, or an estimator of :mod:`lmforms.varcomp` for models whose random
             terms are single variances: ``"ai"``, ``"newton"``, ``"fisher"``, ``"em"``,
             ``"em-fixed-point"``, ``"em-henderson"``, ``"quasi-newton"``, ``"emma"`` (one term).
-            All reach the same optimum; `auto` is the fastest, and takes ``"ai"`` for a model with a
-            `relationship`. ``"gibbs"`` reports the joint posterior mode under flat priors,
-            with Monte-Carlo error (``Control(seed=…)``).
+            All reach the same optimum; `auto` is the fastest. ``"gibbs"`` reports the joint
+            posterior mode under flat priors, with Monte-Carlo error (``Control(seed=…)``).
 
         Returns
         -------
@@ -159,27 +154,28 @@ class MixedModel:
         reml, options = flag("reml", reml), control_of(control)
         method = one_of("method", method, METHODS)
         begin = None if start is None else _checked_theta(self.design, start)
-        fitted: Estimate | ComponentEstimate
-        if method != "auto" or (self.relationship and not _has_correlated_effects(self.design)):
-            from .varcomp.design_estimates import estimate_design
-
-            fitted = estimate_design(
-                self.design,
-                self.relationship,
-                y,
-                reml=reml,
-                start=begin,
-                control=options,
-                method=method,
-            )
-        else:
+        priors = priors_of(self.design, self.relationship)
+        if method == "auto":
             fitted = estimate(
                 self.design.rows(y),
                 [g.covariance for g in self.design.groups],
                 reml=reml,
                 control=options,
-                priors=priors_of(self.design, self.relationship),
+                priors=priors,
                 start=begin,
+            )
+        else:
+            from .varcomp.design_estimates import estimate_design
+
+            fitted = estimate_design(
+                self.design,
+                self.relationship,
+                priors,
+                y,
+                reml=reml,
+                start=begin,
+                control=options,
+                method=method,
             )
         results = MixedModelResults(self, _state(self, fitted, y, options, method))
         _warn_of_status(results, fitted.message)
@@ -213,31 +209,20 @@ def state_at(
 ) -> FitState:
     """A model at a given θ, in the order of the formula, with β and σ profiled out."""
     by_group = _checked_theta(model.design, theta, "theta")
-    fitted: Estimate | ComponentEstimate
-    if model.relationship and not _has_correlated_effects(model.design):
-        from .varcomp.design_estimates import design_at
-
-        fitted = design_at(model.design, model.relationship, response, by_group, reml, control)
-    else:
-        fitted = estimate(
-            model.design.rows(response),
-            [g.covariance for g in model.design.groups],
-            reml=reml,
-            control=control,
-            priors=priors_of(model.design, model.relationship),
-            at=by_group,
-        )
+    fitted = estimate(
+        model.design.rows(response),
+        [g.covariance for g in model.design.groups],
+        reml=reml,
+        control=control,
+        priors=priors_of(model.design, model.relationship),
+        at=by_group,
+    )
     return _state(model, fitted, response, control, method, optimized=False)
-
-
-def _has_correlated_effects(design: Design) -> bool:
-    """Whether a random term has covariances, so that it is no sum of single variances."""
-    return any(term.covariance.covariances() for term in design.terms)
 
 
 def _state(
     model: MixedModel,
-    fitted: Estimate | ComponentEstimate,
+    fitted: Estimate,
     response: FloatArray,
     control: Control,
     method: str,

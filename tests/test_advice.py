@@ -637,12 +637,6 @@ case(
     lambda: lmer(MODEL, _NEW.assign(g=_NEW["g"].astype(int)), relationship={"g": K}),
 )
 case(
-    "correlated effects",
-    lambda: lmer("y ~ x + (x | g)", relationship={"g": SINGULAR_K}),
-    "`||`",
-    lambda: lmer("y ~ x + (x || g)", SLOPES, relationship={"g": SINGULAR_K}),
-)
-case(
     "K without labels",
     lambda: Relationship.of(np.eye(2)),
     "argument `labels`",
@@ -890,11 +884,11 @@ case(
     lambda: gibbs(_FEW, draws=20, warmup=5, seed=1, prior={"g": InverseChiSquared(4, 1.0)}),
 )
 case(
-    "factor with a relationship",
+    "factor of a named estimator",
+    lambda: lmer(relationship={"g": K}, method="ai", control=lf.Control(factor="superlu")),
+    "is for method='auto': leave it out",
+    lambda: lmer(relationship={"g": K}, method="ai"),
     lambda: lmer(relationship={"g": K}, control=lf.Control(factor="superlu")),
-    "with a relationship for correlated effects",
-    lambda: lmer(control=lf.Control(factor="superlu")),
-    lambda: lmer(relationship={"g": K}),
 )
 case(
     "variances without names",

@@ -152,9 +152,11 @@ def effect_root(root: Any, k: int) -> Any:
     """L ⊗ I for k effects per level."""
     if k == 1:
         return root
+    if isinstance(root, np.ndarray):
+        return np.kron(root, np.eye(k))
     import scipy.sparse as sp
 
-    return sp.kron(sp.csr_matrix(root), sp.identity(k), format="csr")
+    return sp.kron(root, sp.identity(k), format="csr")
 
 
 def explained_by(
@@ -181,7 +183,9 @@ def explained_by(
         R^(−1/2) times rows; times `root` by default.
     """
     c, _ = subtract_shift(y, X)
-    X, target = (root[:, None] * X, root * (y - c)) if whiten is None else (whiten(X), whiten(y - c))
+    X, target = (
+        (root[:, None] * X, root * (y - c)) if whiten is None else (whiten(X), whiten(y - c))
+    )
     fit = _LeastSquares(X, effects)
     size = max(size, float(np.abs(y).max(initial=0.0)))
     left, absolute_sums = fit.residual_of_fixed(target)

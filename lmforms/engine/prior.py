@@ -32,7 +32,11 @@ class Prior(Protocol):
 
     @property
     def is_identity(self) -> bool:
-        """Whether K = I."""
+        """Whether the levels are independent, K = I."""
+
+    @property
+    def has_unit_precision(self) -> bool:
+        """Whether Q = I: so for independent levels, and in the coordinates of a root."""
 
     @property
     def log_det(self) -> float:
@@ -60,6 +64,7 @@ class Identity:
     """Independent levels, K = I."""
 
     is_identity = True
+    has_unit_precision = True
     log_det = 0.0
     size = 1.0
     root = None
@@ -114,6 +119,7 @@ class Precision:
     matrix: Any
     size: float = 1.0
     is_identity = False
+    has_unit_precision = False
     root = None
 
     def normalised(self) -> Precision:
@@ -140,4 +146,3 @@ class Precision:
 
     def covariance_times(self, x: FloatArray) -> FloatArray:
         return np.asarray(self._factored.solve(x.reshape(len(x), -1))).reshape(x.shape)
-

@@ -1,15 +1,15 @@
-"""Known covariances of levels as the engine takes them: by their inverse K⁻¹."""
+"""Known covariances of levels as the engine takes them: by a root of K, or by K⁻¹."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..data.design import Design
-from ..engine.prior import Identity, Precision, Prior
-from ..errors import RelationshipError
+from ..engine.prior import Identity, Precision, Prior, Root
+from ..errors import ModelError, RelationshipError
 from .matrix import Relationship
 from .matrix_roots import sparse_root
 from .representations import Precision as PrecisionMatrix
@@ -22,45 +22,68 @@ LARGEST_INVERSE = 20_000
 """Largest K, or block of a sparse one, that is inverted as a dense matrix."""
 
 
-def priors_of(
-    design: Design,
-    relationship: Mapping[str, Relationship],
-    need: str = "correlated effects need",
-    remedy: str = " Write `||` in place of `|`.",
-) -> list[Prior]:
+def priors_of(design: Design, relationship: Mapping[str, Relationship]) -> list[Prior]:
     """One prior for each grouping factor; none if all levels are independent.
+
+    Sparse precisions are used as they are, all other covariances by a root L with LL' = K.
 
     Parameters
     ----------
     design : Design
     relationship : mapping of str to Relationship
-    need, remedy : str
-        What needs the inverse, and what else to do, for the message.
+
+    Raises
+    ------
+    ModelError
+        A covariance is zero everywhere.
+    """
+    return _by_group(design, relationship, _prior) if relationship else []
+
+
+def precisions_of(design: Design, relationship: Mapping[str, Relationship]) -> list[Prior]:
+    """K⁻¹ of each grouping factor.
 
     Raises
     ------
     RelationshipError
         A covariance has no inverse to working precision, or is too large to be inverted.
     """
-    if not relationship:
-        return []
-    priors: list[Prior] = []
-    for group in design.groups:
-        known = relationship.get(group.name)
-        try:
-            priors.append(Identity() if known is None else _prior(known.form))
-        except RelationshipError as exc:
-            raise RelationshipError(
-                f"relationship of `{group.name}`: {need} the inverse of K, which {exc}{remedy}"
-            ) from None
-    return priors
+    return _by_group(design, relationship, _precision)
 
 
-def _prior(form: Representation) -> Precision:
-    """K⁻¹ as a sparse matrix, with the size of K."""
+def _by_group(
+    design: Design,
+    relationship: Mapping[str, Relationship],
+    prior_of: Callable[[str, Representation], Prior],
+) -> list[Prior]:
+    known = [relationship.get(group.name) for group in design.groups]
+    return [
+        Identity() if k is None else prior_of(group.name, k.form)
+        for group, k in zip(design.groups, known, strict=True)
+    ]
+
+
+def _prior(name: str, form: Representation) -> Prior:
     import scipy.sparse as sp
 
-    matrix = form.matrix if isinstance(form, PrecisionMatrix) else _inverse(form)
+    if isinstance(form, PrecisionMatrix):
+        return Precision(sp.csc_matrix(form.matrix), form.mean_variance())
+    root = form.root()
+    if root.shape[1] == 0:
+        raise ModelError(f"relationship: the covariance of `{name}` is zero everywhere.")
+    return Root(root if isinstance(root, np.ndarray) else root.tocsr(), form.mean_variance())
+
+
+def _precision(name: str, form: Representation) -> Prior:
+    import scipy.sparse as sp
+
+    try:
+        matrix = form.matrix if isinstance(form, PrecisionMatrix) else _inverse(form)
+    except RelationshipError as exc:
+        raise RelationshipError(
+            f"relationship of `{name}`: fit.matrices needs the inverse of K, which {exc} The "
+            "equations of such a model are in lmforms.mme."
+        ) from None
     return Precision(sp.csc_matrix(matrix), form.mean_variance())
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..data.theta_order import theta_in_formula_order
-from ..engine.estimate import Estimate
 from .quantities import residuals
 from .state import FitState
 
@@ -23,16 +21,6 @@ def deviance_terms(state: FitState) -> pd.DataFrame:
     DataFrame
         Columns ``value`` and ``contribution``.
     """
-    if state.optimized and not isinstance(state.estimate, Estimate):
-        # σ of a search over all variances is only near the profiled one
-        state = state.refit(
-            state.response,
-            reml=state.estimate.reml,
-            start=theta_in_formula_order(state.design, state.estimate.theta),
-            control=state.control,
-            method=state.method,
-            optimize=False,
-        ).state
     estimate, design = state.estimate, state.design
     p = len(estimate.beta)
     nu = design.n - p if estimate.reml else design.n

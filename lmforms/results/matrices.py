@@ -19,12 +19,10 @@ from ..data.random_design import random_names, term_columns
 from ..engine.linalg.sparse_cholesky import cholesky_of
 from ..engine.prior import Identity, Prior
 from ..errors import ModelError
-from ..relationship.priors import priors_of
+from ..relationship.priors import precisions_of
 from ..support.arrays import FloatArray, IntArray
 from .quantities import params, relative_factors, residuals
 from .state import FitState
-
-_REMEDY = " The equations of such a model are in lmforms.mme."
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +141,7 @@ def model_matrices(state: FitState) -> ModelMatrices:
         )
     design, estimate = state.design, state.estimate
     index, factors = design.index, relative_factors(state)
-    priors = priors_of(design, state.relationship, "fit.matrices needs", _REMEDY)
+    priors = precisions_of(design, state.relationship)
     priors = priors or [Identity()] * len(design.groups)
     lambdas, templates, precisions, effects = [], [], [], []
     n_theta = 0

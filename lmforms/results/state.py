@@ -15,7 +15,6 @@ from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
     from ..relationship import Relationship
-    from ..varcomp.component_estimate import ComponentEstimate
 
 
 class Refit(Protocol):
@@ -44,7 +43,7 @@ class FitState:
         With the formula and the rows that it was evaluated on.
     relationship : mapping of str to Relationship
         Known covariances by grouping factor.
-    estimate : Estimate or ComponentEstimate
+    estimate : Estimate
     response : ndarray (n,)
         The response fitted, which is the design's own unless the model was refitted.
     control : Control
@@ -56,7 +55,7 @@ class FitState:
 
     design: Design
     relationship: Mapping[str, Relationship]
-    estimate: Estimate | ComponentEstimate
+    estimate: Estimate
     response: FloatArray
     control: Control
     method: str

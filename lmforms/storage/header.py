@@ -26,7 +26,7 @@ MAX_FORMULA_LENGTH = 20_000
 _VERSION_1_DEFAULTS = {"method": "auto", "singular": None, "flat": None}
 """Fields that version 1 did not have, and what they were then."""
 
-_VERSION_2_DEFAULTS: dict[str, Any] = {"relationships": [], "components": None}
+_VERSION_2_DEFAULTS: dict[str, Any] = {"relationships": []}
 """Likewise version 2."""
 
 
@@ -54,8 +54,6 @@ class FitHeader:
         Structures, as in :class:`lmforms.engine.estimate.Estimate`; None where it was not written.
     relationships : list of dict
         Known covariances by grouping factor, see :mod:`.relationships`.
-    components : dict or None
-        Method and kinds of the steps of a fit of variance components.
     has_digest : bool
         Whether the file says what its content must add up to.
     """
@@ -74,7 +72,6 @@ class FitHeader:
     singular: tuple[tuple[int, int], ...] | None
     flat: tuple[tuple[int, int], ...] | None
     relationships: list[dict[str, Any]]
-    components: dict[str, Any] | None
     has_digest: bool
 
 
@@ -134,7 +131,6 @@ def checked_header(meta: Mapping[str, Any], damaged: Callable[[str], DataError])
         singular=_pairs(meta["singular"]),
         flat=_pairs(meta["flat"]),
         relationships=meta["relationships"],
-        components=meta["components"],
         has_digest=version > 1 or DIGEST in meta,
     )
 
@@ -225,19 +221,6 @@ def _is_pairs(value: Any) -> bool:
     )
 
 
-def _is_components(value: Any) -> bool:
-    if value is None:
-        return True
-    return (
-        isinstance(value, dict)
-        and set(value) == {"method", "message", "kinds"}
-        and _is_text(value["method"])
-        and _is_text(value["message"])
-        and isinstance(value["kinds"], list)
-        and all(map(_is_text, value["kinds"]))
-    )
-
-
 def _pairs(value: Any) -> tuple[tuple[int, int], ...] | None:
     return None if value is None else tuple((first, second) for first, second in value)
 
@@ -260,6 +243,5 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "singular": _is_pairs,
     "flat": _is_pairs,
     "relationships": are_relationships,
-    "components": _is_components,
 }
 """What each field must be."""

@@ -36,8 +36,6 @@ from ..results.state import FitState
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray
 from ..support.column_table import Table
-from ..varcomp.component_estimate import ComponentEstimate
-from ..varcomp.fit import VarCompFit
 from .archive import Archive, opened
 from .atomic import checked_path, file_error
 from .columns import decode_column
@@ -183,13 +181,9 @@ def _check_expressions(formula: str, table: Table, given: Mapping[str, Any]) -> 
         )
 
 
-def _with_status(
-    state: FitState, header: FitHeader, archive: Archive
-) -> Estimate | ComponentEstimate:
+def _with_status(state: FitState, header: FitHeader, archive: Archive) -> Estimate:
     """The estimate at the stored θ, ended as the optimiser of the fit did."""
     estimate = state.estimate
-    if not isinstance(estimate, Estimate):
-        return replace(estimate, fit=_with_steps(estimate.fit, header, archive))
     optimum: Any = replace(estimate.optimum, **header.optimum)  # exact or iterative
     at = optimum.evaluation
     if "gradient" in archive:
@@ -205,28 +199,6 @@ def _with_status(
             raise archive.damaged(f"{name} names random terms that are not there")
         found[attribute] = pairs
     return replace(estimate, optimum=optimum, **found)
-
-
-def _with_steps(fit: VarCompFit, header: FitHeader, archive: Archive) -> VarCompFit:
-    """The fit of variance components with the iterations that led to it."""
-    if header.components is None:
-        raise archive.damaged("the steps of its variances are gone")
-    kinds = tuple(header.components["kinds"])
-    width = fit.steps.shape[1]
-    steps = archive.array("steps", len(kinds) * width).reshape(-1, width)
-    criteria = archive.array("criteria", len(kinds))
-    largest = np.abs(fit.steps[-1]).max()
-    if not len(kinds) or np.abs(steps[-1] - fit.steps[-1]).max() > FIGURE_TOLERANCE * largest:
-        raise archive.damaged("the last step is not at its variances")
-    return replace(
-        fit,
-        method=header.components["method"],
-        message=header.components["message"],
-        converged=header.optimum["converged"],
-        steps=steps,
-        criteria=criteria,
-        kinds=kinds,
-    )
 
 
 def _check_figures(state: FitState, header: FitHeader, beta: FloatArray) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 
 from .._version import __version__
 from ..data.theta_order import theta_in_formula_order
-from ..engine.estimate import Estimate
 from ..errors import ContextWarning, DataError, ModelError
 from ..results.state import FitState
 from ..support.arrays import AnyArray
@@ -81,14 +80,8 @@ def _contents_of(
         raise DataError(
             f"save: the index of the data: {exc} Use data.reset_index(drop=True)."
         ) from None
-    components = None
-    if isinstance(estimate, Estimate):
-        arrays["gradient"] = estimate.optimum.evaluation.gradient
-    else:
-        fit = estimate.fit
-        arrays["steps"], arrays["criteria"] = np.ascontiguousarray(fit.steps).ravel(), fit.criteria
-        components = {"method": fit.method, "message": fit.message, "kinds": list(fit.kinds)}
-    optimum = estimate.optimum if isinstance(estimate, Estimate) else estimate.report([])
+    optimum = estimate.optimum
+    arrays["gradient"] = optimum.evaluation.gradient
     relationships, matrices = encode_relationships(state.relationship)
     arrays |= matrices
     meta = {
@@ -118,6 +111,5 @@ def _contents_of(
         "singular": [list(map(int, pair)) for pair in estimate.singular],
         "flat": [list(map(int, pair)) for pair in estimate.unidentified],
         "relationships": relationships,
-        "components": components,
     }
     return meta, arrays, names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,15 +12,13 @@ import numpy as np
 from ..control import METHODS_WITHOUT_START, Control
 from ..engine.estimate import Estimate
 from ..engine.estimate import estimate as engine_estimate
+from ..engine.prior import Prior
 from ..errors import ArgumentError
 from ..support.arrays import FloatArray
-from .component_estimate import ComponentEstimate
-from .equations import Equations
+from . import estimator_steps
 from .estimate_components import estimate
-from .fit import VarCompFit, fit_at
-from .likelihood import likelihood
+from .fit import VarCompFit
 from .model import ComponentModel, component_model
-from .sums import sums_of
 
 if TYPE_CHECKING:
     from ..data.design import Design
@@ -29,63 +28,52 @@ if TYPE_CHECKING:
 def estimate_design(
     design: Design,
     relationship: Mapping[str, Relationship],
+    priors: Sequence[Prior],
     y: FloatArray,
     *,
     reml: bool,
     start: Sequence[FloatArray] | None,
     control: Control,
     method: str,
-) -> Estimate | ComponentEstimate:
-    """Fit a design by a named estimator of variance components.
-
-    Without known covariances the result is the engine's own at these variances.
-    """
+) -> Estimate:
+    """Fit a design by a named estimator: the engine's estimate at the variances that it finds."""
     if control.factor != "auto":
         raise ArgumentError(
-            f"Control(factor={control.factor!r}) is for method='auto' without a relationship, or "
-            "with a relationship for correlated effects: leave it out."
+            f"Control(factor={control.factor!r}) is for method='auto': leave it out."
         )
-    model = component_model(design, relationship, y)
-    found = _fit_by_method(model, method, reml, start, control)
-    related = ComponentEstimate(design, found, control.singular)
-    if relationship:
-        return related
-    ordinary = engine_estimate(
+    found = _fit_by_method(component_model(design, relationship, y), method, reml, start, control)
+    ends = np.cumsum([0, *(len(g.columns) for g in design.groups)])
+    theta = np.sqrt(found.ratios.to_numpy())
+    at = engine_estimate(
         design.rows(y),
         [g.covariance for g in design.groups],
         reml=reml,
         control=control,
-        at=related.theta,
+        priors=priors,
+        at=[theta[a:b] for a, b in pairwise(ends)],
     )
-    report = related.report([g.name for g in design.groups])
-    shift = ordinary.scaling.criterion_shift(ordinary.problem.nu, reml)
+    shift = at.scaling.criterion_shift(at.problem.nu, reml)
     status = replace(
-        ordinary.optimum,
-        converged=report.converged,
-        message=report.message,
-        n_evaluations=report.n_evaluations,
-        decrement=report.decrement,
-        trace=tuple(t - shift for t in report.trace),
+        at.optimum,
+        converged=found.converged,
+        message=f"{found.method}: {found.message}",
+        n_evaluations=len(found.criteria),
+        decrement=2.0 * estimator_steps.decrement(found.likelihood),
+        trace=tuple(float(value) - shift for value in found.criteria),
     )
-    return replace(ordinary, optimum=status, unidentified=related.unidentified)
+    return replace(at, optimum=status, unidentified=_unidentified(design, found))
 
 
-def design_at(
-    design: Design,
-    relationship: Mapping[str, Relationship],
-    y: FloatArray,
-    theta: Sequence[FloatArray],
-    reml: bool,
-    control: Control,
-) -> ComponentEstimate:
-    """A design with known covariances at given θ, with β and σ² profiled out."""
-    model = component_model(design, relationship, y)
-    equations = Equations(sums_of(model), control.memory)
-    ratios = np.append(np.concatenate(list(theta)) ** 2, 1.0)
-    scale = likelihood(equations, ratios, reml).profiled_scale
-    at = likelihood(equations, ratios * scale, reml)
-    fit = fit_at(model, at, "given", "evaluated at given θ")
-    return ComponentEstimate(design, fit, control.singular)
+def _unidentified(design: Design, found: VarCompFit) -> tuple[tuple[int, int], ...]:
+    """(grouping factor, term) of the components along which the likelihood does not change."""
+    out, first = [], 0
+    for g, group in enumerate(design.groups):
+        flat = found.flat[first : first + len(group.columns)]
+        first += len(group.columns)
+        for part, columns in enumerate(group.covariance.column_slices()):
+            if flat[columns].any():
+                out.append((g, part))
+    return tuple(out)
 
 
 def _fit_by_method(
@@ -104,7 +92,7 @@ def _fit_by_method(
     limit = control.max_evaluations if control.max_evaluations != Control.max_evaluations else None
     return estimate(
         model,
-        "ai" if method == "auto" else method,
+        method,
         reml=reml,
         start=variances,
         tolerance=None if method in METHODS_WITHOUT_START else tolerance,

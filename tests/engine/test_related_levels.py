@@ -101,6 +101,18 @@ def test_against_the_dense_twin(method, drawn):
     assert at == len(slow.cov_b)
 
 
+@settings(max_examples=40, deadline=None)
+@given(drawn=related_models())
+def test_the_hessian_against_the_dense_twin(drawn):
+    model, precisions = drawn
+    problem, inner = problem_of(model, precisions, "dense")
+    fast = differentiate(evaluate(problem, model.theta), hessian=True)
+    relations = [None if q is None else np.linalg.inv(q) for q in precisions]
+    slow = dense_fit(inner, model.covariances, model.theta, model.reml, relations)
+    scale = np.abs(slow.hessian).max()
+    np.testing.assert_allclose(fast.information, slow.hessian, rtol=1e-7, atol=1e-7 * scale)
+
+
 @settings(max_examples=20, deadline=None)
 @given(drawn=related_models())
 def test_the_gradient_is_that_of_the_criterion(drawn):

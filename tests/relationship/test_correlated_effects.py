@@ -21,7 +21,7 @@ from lmforms.errors import (
     SingularWarning,
 )
 from lmforms.relationship import Pedigree, Relationship
-from lmforms.relationship.priors import priors_of
+from lmforms.relationship.priors import precisions_of, priors_of
 
 FORMULA = "y ~ t + (t | animal) + (1 | herd)"
 
@@ -162,14 +162,16 @@ def test_what_a_singular_fit_says_does_not_depend_on_the_size_of_K(formula, data
     assert len(messages) == 1
 
 
-def test_a_sparse_K_is_inverted_by_blocks(data):
+def test_a_sparse_K_is_used_by_blocks(data):
     family = np.array([[1.0, 0.5], [0.5, 1.0]])
     K = sp.block_diag([family] * 20, format="csc")
     wide = sp.diags(10.0 ** np.linspace(-3, 3, 40))  # different variances are no loss of digits
     for known in (K, sp.csc_matrix(wide @ K @ wide)):
         fit = lf.lmer(FORMULA, data, relationship={"animal": Relationship.of(known, range(40))})
         (prior, _) = priors_of(fit.model.design, fit.model.relationship)
-        assert prior.matrix.nnz == 80
+        assert prior.root.nnz <= 80
+        (inverse, _) = precisions_of(fit.model.design, fit.model.relationship)
+        assert inverse.matrix.nnz == 80
         dense = lf.lmer(FORMULA, data, relationship={"animal": (known.toarray(), list(range(40)))})
         assert fit.criterion == pytest.approx(dense.criterion, abs=1e-8)
         A = fit.model.relationship["animal"]
@@ -191,7 +193,7 @@ def test_spherical_effects_of_a_diagonal_K(data):
 
 
 @pytest.mark.parametrize("method", ["gibbs", "em"])
-def test_deviance_terms_where_sigma_is_not_profiled(method, data, pedigree):
+def test_deviance_terms_of_any_estimator(method, data, pedigree):
     control = lf.Control(max_evaluations=3) if method == "em" else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -204,14 +206,13 @@ def test_deviance_terms_where_sigma_is_not_profiled(method, data, pedigree):
         )
     terms, at = fit.deviance_terms(), fit.at(fit.theta)
     pd.testing.assert_frame_equal(terms, at.deviance_terms())
-    assert terms.loc["criterion", "value"] == at.criterion < fit.criterion
+    assert terms.loc["criterion", "value"] == at.criterion == fit.criterion
     m = at.matrices
     log_det = 2 * np.log(m.L.diagonal()).sum() - np.linalg.slogdet(m.Q.toarray())[1]
     assert terms.loc["ln|L|²", "value"] == pytest.approx(log_det, rel=1e-8)
 
 
 def test_diagonal_terms_agree_with_the_variance_components(data, pedigree):
-    """`||` goes to the mixed-model equations: the criterion at its θ is the engine's."""
     separate = lf.lmer("y ~ t + (t || animal)", data, relationship={"animal": pedigree})
     together = lf.MixedModel("y ~ t + (t | animal)", data, relationship={"animal": pedigree}).fit()
     at = np.array([separate.theta[0], 0.0, separate.theta[1]])
@@ -252,31 +253,71 @@ def test_a_saved_fit_goes_on(fit, tmp_path):
     )
 
 
+def singular_covariances() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(8)
+    twins = np.eye(40)
+    twins[4, 5] = twins[5, 4] = 1.0
+    return {
+        "of rank 12": np.cov(rng.normal(size=(12, 40)), rowvar=False) + 1e-16 * np.eye(40),
+        "twins": twins,
+        "a level without variance": np.diag([1.0] * 20 + [0.0] + [1.0] * 19),
+    }
+
+
+@pytest.mark.parametrize("which", singular_covariances())
+def test_a_singular_K_may_have_slopes(which, data):
+    K = singular_covariances()[which]
+    named = pd.DataFrame(K, index=range(40), columns=range(40))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularWarning)
+        fit = lf.lmer(FORMULA, data, relationship={"animal": named})
+    assert fit.criterion == pytest.approx(criterion(fit.theta, data, K, reml=True), rel=1e-10)
+    found = minimize(criterion, fit.theta, (data, K, True), method="BFGS", options={"gtol": 1e-8})
+    assert found.fun > fit.criterion - 1e-7
+    V, half = covariance(fit.theta, data, K)
+    left = data["y"] - fit.params["Intercept"] - fit.params["t"] * data["t"]
+    wanted = (half @ np.linalg.solve(V, left)).reshape(-1, 2)
+    effects = fit.random_effects["animal"]
+    np.testing.assert_allclose(effects, wanted[effects.index], rtol=1e-7, atol=1e-8)
+    lam = np.array([[fit.theta[0], 0.0], [fit.theta[1], fit.theta[2]]])
+    dense = fit.scale * (np.kron(K, lam @ lam.T) - half @ np.linalg.solve(V, half.T))
+    for animal in (4, 20, 39):
+        own = slice(2 * animal, 2 * animal + 2)
+        block = fit.random_effects_cov["animal"].loc[animal]
+        np.testing.assert_allclose(block, dense[own, own], rtol=1e-6, atol=1e-8)
+    with pytest.raises(RelationshipError, match=r"fit.matrices needs the inverse of K.*singular"):
+        fit.matrices  # noqa: B018
+
+
 def test_what_is_refused(data, pedigree, fit):
-    ones = pd.DataFrame(np.ones((40, 40)), index=range(40), columns=range(40))
-    with pytest.raises(RelationshipError, match=r"`animal`.*singular.*`\|\|`"):
-        lf.lmer(FORMULA, data, relationship={"animal": ones})
     with pytest.raises(ArgumentError, match="factor='cg' is for independent levels"):
         lf.lmer(FORMULA, data, relationship={"animal": pedigree}, control=lf.Control(factor="cg"))
     with pytest.raises(MemoryLimitError, match=r"more than .* entries and take more than"):
         lf.lmer(FORMULA, data, relationship={"animal": pedigree}, control=lf.Control(memory=1000))
-    for formula in ("y ~ t + (t || animal)", "y ~ t + (1 | animal)"):
-        with pytest.raises(ArgumentError, match="with a relationship for correlated effects"):
-            lf.lmer(
-                formula,
-                data,
-                relationship={"animal": pedigree},
-                control=lf.Control(factor="dense"),
-            )
+    with pytest.raises(ArgumentError, match="is for method='auto'"):
+        lf.lmer(
+            "y ~ t + (1 | animal)",
+            data,
+            relationship={"animal": pedigree},
+            method="ai",
+            control=lf.Control(factor="dense"),
+        )
     with pytest.raises(ArgumentError, match="theta has missing or infinite values"):
         fit.at([np.nan, 0.0, 1.0, 1.0])
-    no_variance = pd.DataFrame(np.diag([0.0, *[1.0] * 39]), index=range(40), columns=range(40))
-    with pytest.raises(RelationshipError, match="without variance: 1 of 40"):
-        lf.lmer(
-            FORMULA, data.assign(animal=(data["animal"] - 4)), relationship={"animal": no_variance}
-        )
+    zero = pd.DataFrame(np.zeros((40, 40)), index=range(40), columns=range(40))
+    with pytest.raises(ModelError, match="`animal` is zero everywhere"):
+        lf.lmer(FORMULA, data, relationship={"animal": zero})
     with pytest.raises(ModelError, match=r"\|\|"):
         lf.lmer(FORMULA, data, relationship={"animal": pedigree}, method="em")
+
+
+@pytest.mark.parametrize("factor", ["dense", "sparse", "superlu"])
+def test_every_factor_gives_the_same_fit(factor, data, pedigree):
+    for formula in (FORMULA, "y ~ t + (t || animal)", "y ~ t + (1 | animal)"):
+        auto = lf.lmer(formula, data, relationship={"animal": pedigree})
+        control = lf.Control(factor=factor)
+        again = lf.lmer(formula, data, relationship={"animal": pedigree}, control=control)
+        assert again.criterion == pytest.approx(auto.criterion, abs=1e-8)
 
 
 def one_record_each(pedigree, seed):

@@ -4,9 +4,9 @@ With M = Z'V₀⁻¹Z, less VV' under REML (V = Z'V₀⁻¹X R_X⁻¹), and D_i 
 
     T_ij = tr(M D_i M D_j),        ∂²d/∂θ_i∂θ_j = H_ij + w_i'P₀w_j/s² − T_ij,
 
-with H from :mod:`lmforms.engine.criterion.evaluate`; ½T is the expected information. M is dense
-in the levels, so this is for models with one grouping factor, whose M is block-diagonal but for
-VV', or with few levels.
+with H from :mod:`lmforms.engine.criterion.evaluate`; ½T is the expected information. Between
+related levels KM takes the place of M. M is dense in the levels, so this is for models with one
+grouping factor of independent levels, whose M is block-diagonal but for VV', or with few levels.
 
 References
 ----------
@@ -21,25 +21,29 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...support.arrays import Blocks, FloatArray
-from ..factor import Factorization, JointSystem, System
+from ..factor import Factorization, JointFactorization, JointSystem, System
 
 MOST_DENSE_EFFECTS = 150
 """Up to this many random effects M costs less than the evaluations that it saves."""
 
 
+MOST_RELATED_EFFECTS = 300
+"""The same where levels are related: small models of them often have several optima."""
+
+
 def curvature_is_cheap(system: System | JointSystem) -> bool:
     """Whether the traces cost less than the evaluations that they save in a search."""
-    if isinstance(system, JointSystem):
-        return False
-    return len(system.shapes) == 1 or has_few_effects(system)
+    one_factor = isinstance(system, System) and len(system.shapes) == 1
+    return one_factor or has_few_effects(system)
 
 
 def has_few_effects(system: System | JointSystem) -> bool:
     """Whether a dense matrix over all random effects is cheap."""
-    return sum(q * k for q, k in system.shapes) <= MOST_DENSE_EFFECTS
+    most = MOST_RELATED_EFFECTS if isinstance(system, JointSystem) else MOST_DENSE_EFFECTS
+    return sum(q * k for q, k in system.shapes) <= most
 
 
-def marginal_matrix(factor: Factorization) -> FloatArray:
+def marginal_matrix(factor: Factorization | JointFactorization) -> FloatArray:
     """Z'V₀⁻¹Z written out, grouping factors one after the other, levels before columns."""
     shapes = factor.system.shapes
     size = sum(q * k for q, k in shapes)
@@ -47,20 +51,24 @@ def marginal_matrix(factor: Factorization) -> FloatArray:
 
 
 def pair_traces(
-    factor: Factorization, fixed: Blocks, lams: Blocks, derivatives: Blocks, reml: bool
+    factor: Factorization | JointFactorization,
+    fixed: Blocks,
+    lams: Blocks,
+    derivatives: Blocks,
+    reml: bool,
 ) -> FloatArray:
     """T, (n_theta, n_theta).
 
     Parameters
     ----------
-    factor : Factorization
+    factor : Factorization or JointFactorization
     fixed : sequence of ndarray (q, k, p)
         V.
     lams, derivatives : sequence of ndarray (k, k), (n_theta, k, k)
     reml : bool
     """
     changes = [d @ lam.T + lam @ d.swapaxes(1, 2) for lam, d in zip(lams, derivatives, strict=True)]
-    if len(lams) == 1:
+    if len(lams) == 1 and isinstance(factor, Factorization):
         squares = {(0, 0): _one_factor(factor, fixed[0] if reml else None)}
     else:
         squares = _few_levels(factor, fixed if reml else None)
@@ -94,20 +102,25 @@ def _one_factor(factor: Factorization, v: FloatArray | None) -> FloatArray:
     return square.reshape(k, k, k, k)
 
 
-def _few_levels(factor: Factorization, fixed: Blocks | None) -> dict[tuple[int, int], FloatArray]:
-    """The same for each pair of grouping factors, from M written out."""
+def _few_levels(
+    factor: Factorization | JointFactorization, fixed: Blocks | None
+) -> dict[tuple[int, int], FloatArray]:
+    """The same for each pair of grouping factors, from KM written out."""
     shapes = factor.system.shapes
     ends = np.cumsum([0, *(q * k for q, k in shapes)])
     m = marginal_matrix(factor)
     if fixed is not None:
         v = _stack(fixed)
         m -= v @ v.T
+    m = _stack(factor.system.covariance_times(_split(m, shapes)))
     out = {}
     for a, (qa, ka) in enumerate(shapes):
         for b, (qb, kb) in list(enumerate(shapes))[a:]:
             block = m[ends[a] : ends[a + 1], ends[b] : ends[b + 1]].reshape(qa, ka, qb, kb)
-            flat = block.transpose(1, 3, 0, 2).reshape(ka * kb, qa * qb)
-            out[a, b] = (flat @ flat.T).reshape(ka, kb, ka, kb)
+            other = m[ends[b] : ends[b + 1], ends[a] : ends[a + 1]].reshape(qb, kb, qa, ka)
+            left = block.transpose(1, 3, 0, 2).reshape(ka * kb, qa * qb)
+            right = other.transpose(3, 1, 2, 0).reshape(ka * kb, qa * qb)
+            out[a, b] = (left @ right.T).reshape(ka, kb, ka, kb)
     return out
 
 

@@ -165,8 +165,7 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     at : Evaluation
     hessian : bool
         The information is the Hessian ∂²d itself
-        (see :mod:`lmforms.engine.criterion.curvature`). With related levels it is the average
-        information in any case.
+        (see :mod:`lmforms.engine.criterion.curvature`).
     """
     problem, gls = at.problem, at.gls
     lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
@@ -179,7 +178,7 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     c = directions(kt, lams, derivatives)
     marginal_c = at.factor.marginal_of_effects(c)
     pairs = None
-    if hessian and isinstance(at.factor, Factorization):
+    if hessian:
         pairs = pair_traces(at.factor, v, lams, derivatives, problem.reml)
     return Differentiated(
         problem=problem,

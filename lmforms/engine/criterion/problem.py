@@ -26,6 +26,10 @@ class AnalysedSums(Protocol):
     def cp(self) -> CrossProducts:
         """The cross-products."""
 
+    @property
+    def lead(self) -> int:
+        """The grouping factor that is eliminated first, −1 if all are ordered together."""
+
     def gram_times(self, v: Blocks) -> Blocks:
         """Z'Z v, for v of shape (q, k, r) by grouping factor."""
 

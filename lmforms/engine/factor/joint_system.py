@@ -185,7 +185,7 @@ class JointSystem(Layout):
         return [prior.covariance_times(y) for prior, y in zip(self.priors, x, strict=True)]
 
     def level_effects(self, b: Blocks) -> Blocks:
-        """Effects of the levels: L times those of their coordinates where the levels have a root."""
+        """L times the effects of the coordinates where levels have a root."""
         return [
             x if prior.root is None else np.asarray(prior.root @ x)
             for prior, x in zip(self.priors, b, strict=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...support.arrays import FloatArray
 from ..criterion.problem import StructuredProblem
+from ..sums.cross_products import CrossProducts
 from ..sums.pilot import level_fit
 
 SMALLEST_START = 0.05
@@ -47,6 +48,8 @@ def moment_start(problem: StructuredProblem) -> FloatArray:
     system, cp = problem.system, problem.system.cp
     if not cp.factors:
         return np.empty(0)
+    if cp.own or (system.lead < 0 and _columns(cp) >= cp.n):
+        return _equal_shares(problem)
     y = slice(cp.p, cp.p + 1)
     pilot = [b[..., y] for b in cp.scaling.b_pilot]
     gram = system.gram_times(pilot)
@@ -69,9 +72,27 @@ def moment_start(problem: StructuredProblem) -> FloatArray:
     return np.concatenate(parts)
 
 
+def _equal_shares(problem: StructuredProblem) -> FloatArray:
+    """θ at which every grouping factor has as much variance as the residuals.
+
+    For levels that meet within a factor, whose own least squares say little, and for related levels
+    that explain every row.
+    """
+    cp, parts = problem.system.cp, []
+    for covariance, f in zip(problem.covariances, cp.factors, strict=True):
+        k = f.zz.shape[-1]
+        size = np.einsum("qii->", f.zz) / (k * cp.n)
+        parts.append(covariance.nearest(np.eye(k) / (size if size > 0 else 1.0)))
+    return np.concatenate(parts)
+
+
+def _columns(cp: CrossProducts) -> int:
+    """Columns of X and Z."""
+    return cp.p + sum(f.zz.shape[0] * f.zz.shape[1] for f in cp.factors)
+
+
 def _residual_variance(problem: StructuredProblem) -> float:
     """Of what fixed and random effects leave, per degree of freedom."""
     cp = problem.system.cp
-    used = cp.p + sum(f.zz.shape[0] * f.zz.shape[1] for f in cp.factors)
-    s2 = cp.unexplained / max(cp.n - used, LEAST_RESIDUAL_DF * cp.n)
+    s2 = cp.unexplained / max(cp.n - _columns(cp), LEAST_RESIDUAL_DF * cp.n)
     return max(s2, SMALLEST_RESIDUAL_VARIANCE)

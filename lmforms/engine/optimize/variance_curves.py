@@ -9,8 +9,8 @@ Z_u'V₀⁻¹Z_u and the rows c_j of Q'Z_u'V₀⁻¹[XR_X⁻¹, y − Xβ̂] the
     \ln|V_0| \to \ln|V_0| + \sum_j \ln(1 + δd_j), \qquad
     M = \mathrm{diag}(I, r^2) \to M - \sum_j \frac{δ}{1 + δd_j} c_jc_j'.
 
-With one grouping factor Z_u'V₀⁻¹Z_u is diagonal, and if it has one variance the curve is the
-whole criterion. A curve that rises and falls again leads to an optimum that a local search
+Between related levels Q is in the metric of K⁻¹, QQ' = K. With one grouping factor of independent
+levels Z_u'V₀⁻¹Z_u is diagonal, and with one variance the curve is the whole criterion. A curve that rises and falls again leads to an optimum that a local search
 does not find.
 
 References
@@ -29,7 +29,7 @@ import numpy as np
 from ...support.arrays import FloatArray
 from ..criterion.curvature import has_few_effects, marginal_matrix
 from ..criterion.evaluate import Evaluation
-from ..factor import Factorization
+from ..factor import Factorization, JointFactorization
 
 GRID = np.linspace(0.0, 1.0, 36)
 """Where a curve is evaluated, from the logarithm of the smallest variance to that of the largest.
@@ -152,12 +152,10 @@ def other_minima(at: Evaluation) -> list[Candidate]:
 def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
     """Of each grouping factor: its index, directions u (k, s), and the curves along them."""
     problem, cp = at.problem, at.problem.system.cp
-    crossed = len(cp.factors) > 1
-    if not isinstance(at.factor, Factorization):  # curves are known for independent levels only
+    meet = len(cp.factors) > 1 or isinstance(at.factor, JointFactorization)
+    if cp.p > MOST_FIXED_COLUMNS or (meet and not has_few_effects(problem.system)):
         return
-    if cp.p > MOST_FIXED_COLUMNS or (crossed and not has_few_effects(problem.system)):
-        return
-    matrix = marginal_matrix(at.factor) if crossed else None
+    matrix = marginal_matrix(at.factor) if meet else None
     begin = 0
     for i, (q, k) in enumerate(problem.system.shapes):
         own = slice(begin, begin + q * k)
@@ -171,9 +169,20 @@ def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
             moments = _grouped_levels(np.einsum("ks,qkl,ls->sq", u, zz, u), c, variances)
         else:
             block = matrix[own, own].reshape(q, k, q, k)
-            d, vectors = np.linalg.eigh(np.einsum("ks,akbl,ls->sab", u, block, u))
+            d, vectors = _eigen(np.einsum("ks,akbl,ls->sab", u, block, u), at, i)
             moments = single_levels(np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c)
         yield i, u, Curves(at.gls.r2, at.gls.nu, problem.reml, variances, *moments)
+
+
+def _eigen(matrices: FloatArray, at: Evaluation, i: int) -> tuple[FloatArray, FloatArray]:
+    """Eigenvalues and eigenvectors (s, q), (s, q, q) in the metric of the precision of factor i."""
+    if isinstance(at.factor, Factorization) or at.factor.system.priors[i].has_unit_precision:
+        return np.linalg.eigh(matrices)
+    from scipy.linalg import eigh
+
+    precision = at.factor.system.priors[i].precision(matrices.shape[1]).toarray()
+    found = [eigh(matrix, precision) for matrix in matrices]
+    return np.stack([d for d, _ in found]), np.stack([vectors for _, vectors in found])
 
 
 def theta_with(at: Evaluation, i: int, u: FloatArray, more: float) -> FloatArray:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...support.arrays import FloatArray
+from ..exact_fit import effect_root
 from ..rows import ModelRows
 from .cross_products import (
     CrossProducts,
@@ -70,11 +71,9 @@ def projected(
     effects : list of ndarray (r, k, p + 1), optional
         Pilot effects of ZL, where those of `cp` are L times them. Otherwise there are none.
     """
-    import scipy.sparse as sp
-
     moments, own, pairs, pilot = [], {}, {}, []
     wide = [
-        None if L is None else sp.kron(sp.csr_matrix(L), sp.identity(f.zz.shape[-1]), format="csr")
+        None if L is None else effect_root(L, f.zz.shape[-1])
         for L, f in zip(roots, cp.factors, strict=True)
     ]
     for i, (f, L) in enumerate(zip(cp.factors, wide, strict=True)):
@@ -95,7 +94,7 @@ def projected(
         pairs[a, b] = pair
         if wide[a] is not None or wide[b] is not None:
             (qa, ka), (qb, kb) = (cp.factors[i].zz.shape[:2] for i in (a, b))
-            between = pair.matrix(qa, qb)
+            between = pair.matrix(qa, qb).tocsr()
             between = between if wide[a] is None else wide[a].T @ between
             pairs[a, b] = _blocks(between if wide[b] is None else between @ wide[b], ka, kb)
     return replace(
@@ -119,10 +118,15 @@ def _own_blocks(gram: Any, k: int) -> tuple[FloatArray, PairMoments | None]:
 
 
 def _blocks(product: Any, k_left: int, k_right: int) -> PairMoments:
-    """A sparse matrix by its blocks that are not empty."""
+    """A matrix by its blocks: all of a dense one, and those that are not empty of a sparse one."""
+    if isinstance(product, np.ndarray):
+        count, width = product.shape[0] // k_left, product.shape[1] // k_right
+        blocks = product.reshape(count, k_left, width, k_right).swapaxes(1, 2)
+        rows, cols = np.indices((count, width)).reshape(2, -1)
+        return PairMoments(rows, cols, blocks.reshape(-1, k_left, k_right))
     import scipy.sparse as sp
 
-    blocks = sp.csr_matrix(product).tobsr(blocksize=(k_left, k_right))
-    blocks.sort_indices()
-    rows = np.repeat(np.arange(len(blocks.indptr) - 1), np.diff(blocks.indptr))
-    return PairMoments(rows, blocks.indices.astype(np.intp), np.asarray(blocks.data))
+    found = sp.csr_matrix(product).tobsr(blocksize=(k_left, k_right))
+    found.sort_indices()
+    rows = np.repeat(np.arange(len(found.indptr) - 1), np.diff(found.indptr))
+    return PairMoments(rows, found.indices.astype(np.intp), np.asarray(found.data))
