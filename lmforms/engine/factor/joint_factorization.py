@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
-from ..linalg.batched import transposed
+from ..linalg.batched import mirrored, transposed
 from .joint_system import JointSystem
 from .marginal import MarginalAlgebra, regularised_lambda
 from .schur import DenseFactored
@@ -57,12 +57,21 @@ class JointFactorization(MarginalAlgebra):
 
     @cached_property
     def _inverse(self) -> FloatArray:
-        """A⁻¹ in the form of the system's prior_values."""
+        """A⁻¹ on the pattern, or in the lower triangle of an array."""
         inverse = self._factored.inverse()
-        if self.system.cholesky is None:
-            low = np.tril(inverse)
-            return np.asarray(low + np.tril(low, -1).T)
-        return np.asarray(inverse[self.system.cholesky.where])
+        where = None if self.system.cholesky is None else self.system.cholesky.where
+        return np.asarray(inverse if where is None else inverse[where])
+
+    def _diagonal_blocks(self, i: int) -> FloatArray:
+        """Blocks of A⁻¹ level by level, (q, k, k)."""
+        system = self.system
+        q, k = system.shapes[i]
+        if system.pattern is not None:
+            block = system.own_block(i)
+            return np.asarray(self._inverse[block.at[block.own]])
+        own = self._inverse[system.spans[i], system.spans[i]].reshape(q, k, q, k)
+        low = np.tril(np.einsum("lalb->lab", own))
+        return np.asarray(low + transposed(np.tril(low, -1)))
 
     def diagonal_sums(self) -> list[FloatArray]:
         """Σ over pairs of levels of K_lm(Z'V₀⁻¹Z)_ml, (k, k) for each factor.
@@ -99,20 +108,26 @@ class JointFactorization(MarginalAlgebra):
 
     def _weighted_sum(self, i: int) -> FloatArray:
         """Σ over pairs of levels of Q_lm(A⁻¹)_ml, (k, k)."""
-        system = self.system
+        import scipy.sparse as sp
+
+        system, prior = self.system, self.system.priors[i]
+        diagonal = self._diagonal_blocks(i)
+        if prior.has_unit_precision:
+            return np.asarray(diagonal.sum(axis=0))
         q, k = system.shapes[i]
         if system.pattern is None:
-            span = system.spans[i]
-            blocks = self._inverse[span, span].reshape(q, k, q, k)
-            own = system.priors[i].precision(q).tocoo()
-            picked = blocks[own.row, :, own.col, :]
-            return np.asarray(np.einsum("n,nab->ab", own.data, picked))
-        block = next(b for b in system.pattern.blocks if b.row == b.col == i)
-        weights = system.prior_values[block.at[:, 0, 0]]
-        inverse = self._inverse[block.at]
+            own = self._inverse[system.spans[i], system.spans[i]].reshape(q, k, q, k)
+            Q = sp.coo_matrix(prior.precision(q))
+            below = Q.row > Q.col
+            inverse, weights = own[Q.row[below], :, Q.col[below], :], Q.data[below]
+            own_weights = Q.diagonal()
+        else:
+            block = system.own_block(i)
+            weights = system.prior_values[block.at[:, 0, 0]].copy()
+            own_weights, inverse = weights[block.own], self._inverse[block.at]
+            weights[block.own] = 0.0
         total = np.einsum("n,nab->ab", weights, inverse)
-        own_total = np.einsum("n,nab->ab", weights[block.own], inverse[block.own])
-        return np.asarray(total + total.T - own_total)
+        return np.asarray(total + total.T + np.einsum("n,nab->ab", own_weights, diagonal))
 
     def level_blocks(self) -> list[FloatArray]:
         """Diagonal blocks of ΛA⁻¹Λ' by level: σ² times them is Var(b | y), (q, k, k) each.
@@ -123,14 +138,10 @@ class JointFactorization(MarginalAlgebra):
         for i, lam in enumerate(self.lams):
             q, k = system.shapes[i]
             root = system.priors[i].root
-            if root is not None:
-                own = _through_root(root, self._own_inverse(i).reshape(q, k, q, k))
-            elif system.pattern is None:
-                span = system.spans[i]
-                own = np.einsum("lalb->lab", self._inverse[span, span].reshape(q, k, q, k))
+            if root is None:
+                own = self._diagonal_blocks(i)
             else:
-                block = next(b for b in system.pattern.blocks if b.row == b.col == i)
-                own = self._inverse[block.at[block.own]]
+                own = _through_root(root, self._own_inverse(i).reshape(q, k, q, k))
             out.append(np.asarray(lam @ (0.5 * (own + transposed(own))) @ lam.T))
         return out
 
@@ -138,9 +149,9 @@ class JointFactorization(MarginalAlgebra):
         """The block of A⁻¹ of a factor whose levels all meet, (q k, q k)."""
         system, span = self.system, self.system.spans[i]
         if system.pattern is None:
-            return self._inverse[span, span]
+            return mirrored(self._inverse[span, span])
         q, k = system.shapes[i]
-        block = next(b for b in system.pattern.blocks if b.row == b.col == i)
+        block = system.own_block(i)
         out = np.zeros((q, k, q, k))
         level_of_col, level_of_row = np.divmod(block.keys, q)
         values = self._inverse[block.at]

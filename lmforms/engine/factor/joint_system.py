@@ -23,7 +23,7 @@ from ..sums.cross_products import CrossProducts
 from .assembly import dense_gram, gram_on
 from .block_info import BlockInfo
 from .layout import Layout
-from .pattern import PatternMatrix, SymmetricPattern, scalar_pattern
+from .pattern import PatternBlocks, PatternMatrix, SymmetricPattern, scalar_pattern
 from .system import DENSE_COPIES, DENSE_FILL, DENSE_SCHUR, FactorMethod
 
 
@@ -79,12 +79,12 @@ class JointSystem(Layout):
             self._full: Any = self.gram
 
     def _analyse(self, method: FactorMethod) -> None:
-        nodes = self._node_pattern()
-        pattern = scalar_pattern(nodes, self.shapes, self.spans)
         square = float(self.m) ** 2
-        dense_fits = DENSE_COPIES * 8 * square <= self.memory
-        small = self.m <= DENSE_SCHUR or 2 * pattern.nnz > DENSE_FILL * square
-        if method == "auto" and small and dense_fits:
+        may_be_dense = method == "auto" and DENSE_COPIES * 8 * square <= self.memory
+        if may_be_dense and self.m <= DENSE_SCHUR:
+            return
+        pattern = scalar_pattern(self._node_pattern(), self.shapes, self.spans)
+        if may_be_dense and 2 * pattern.nnz > DENSE_FILL * square:
             return
         most = self.memory / FACTOR_BYTES
         self.cholesky = SparseCholesky(pattern.indptr, pattern.indices, method, most)
@@ -140,10 +140,18 @@ class JointSystem(Layout):
     def _dense_prior(self) -> FloatArray:
         out = np.zeros((self.m, self.m))
         for i in self.rest:
-            q, k = self.shapes[i]
-            own = self.priors[i].precision(q).toarray()
-            out[self.spans[i], self.spans[i]] = np.kron(own, np.eye(k))
+            (q, k), span = self.shapes[i], self.spans[i]
+            if self.priors[i].has_unit_precision:
+                at = np.arange(span.start, span.stop)
+                out[at, at] = 1.0
+            else:
+                out[span, span] = np.kron(self.priors[i].precision(q).toarray(), np.eye(k))
         return out
+
+    def own_block(self, i: int) -> PatternBlocks:
+        """Blocks of the pattern between levels of factor i."""
+        assert self.pattern is not None
+        return next(b for b in self.pattern.blocks if b.row == b.col == i)
 
     def _check_memory(self, entries: float, each: int, counted: bool = True) -> None:
         if counted and entries * each <= self.memory:

@@ -15,6 +15,7 @@ import numpy as np
 from ...support.arrays import FloatArray
 from ..criterion.evaluate import Differentiated, Evaluation
 from ..criterion.problem import Problem
+from ..factor import JointSystem
 from .local_search import SearchRun, local_minimum, rough_minimum
 from .variance_curves import other_minima
 
@@ -153,8 +154,13 @@ def _starts(run: SearchRun, best: Evaluation, thorough: bool) -> Iterator[Evalua
 
 
 def may_have_several_optima(problem: Problem) -> bool:
-    """Whether a small model has very uneven levels, or many effects for its rows."""
+    """Whether a small model has very uneven levels, or many effects for its rows.
+
+    Of related levels only with several effects each: along single variances the curves tell.
+    """
     cp = problem.system.cp
+    if isinstance(problem.system, JointSystem) and all(k == 1 for _, k in problem.system.shapes):
+        return False
     effects = sum(q * k for q, k in problem.system.shapes)
     if effects > FEW_EFFECTS:
         return False

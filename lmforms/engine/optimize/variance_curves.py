@@ -10,8 +10,8 @@ Z_u'V₀⁻¹Z_u and the rows c_j of Q'Z_u'V₀⁻¹[XR_X⁻¹, y − Xβ̂] the
     M = \mathrm{diag}(I, r^2) \to M - \sum_j \frac{δ}{1 + δd_j} c_jc_j'.
 
 Between related levels Q is in the metric of K⁻¹, QQ' = K. With one grouping factor of independent
-levels Z_u'V₀⁻¹Z_u is diagonal, and with one variance the curve is the whole criterion. A curve that rises and falls again leads to an optimum that a local search
-does not find.
+levels Z_u'V₀⁻¹Z_u is diagonal, and with one variance the curve is the whole criterion. A curve that
+rises and falls again leads to an optimum that a local search does not find.
 
 References
 ----------

@@ -127,8 +127,7 @@ class CrossProducts:
         correct digits.
         """
         if self.own:
-            effects = self.joint_effects()
-            return self._unexplained(self._less_effects(effects))
+            return self._unexplained(self._less_effects(self.joint_effects))
         rr, factors = self.rr.copy(), self.factors
         zr = [f.zr for f in factors]
         order = sorted(range(len(factors)), key=lambda i: -factors[i].zz.size)
@@ -156,6 +155,7 @@ class CrossProducts:
         explained = right @ np.linalg.lstsq(fixed, right, rcond=LEAST_WITHIN_SHARE)[0]
         return max(float(rr[-1, -1] - explained), 0.0)
 
+    @cached_property
     def joint_effects(self) -> list[FloatArray]:
         """Least squares of R* on all effects together, (q, k, p + 1) by grouping factor."""
         shapes = [f.zr.shape for f in self.factors]

@@ -58,38 +58,26 @@ def matrix_cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     )
 
 
-def projected(
-    cp: CrossProducts, roots: list[Any], effects: list[FloatArray] | None = None
-) -> CrossProducts:
+def projected(cp: CrossProducts, roots: list[Any]) -> CrossProducts:
     """The cross-products of ZL, for levels whose covariance is K = LL'.
 
     Parameters
     ----------
     cp : CrossProducts
+        Without pilot effects.
     roots : list of (ndarray or sparse (q, r)) or None
         L of each grouping factor; None leaves a factor as it is.
-    effects : list of ndarray (r, k, p + 1), optional
-        Pilot effects of ZL, where those of `cp` are L times them. Otherwise there are none.
     """
-    moments, own, pairs, pilot = [], {}, {}, []
-    wide = [
-        None if L is None else effect_root(L, f.zz.shape[-1])
-        for L, f in zip(roots, cp.factors, strict=True)
-    ]
+    moments, own, pairs = [], {}, {}
+    wide = _wide_roots(cp, roots)
     for i, (f, L) in enumerate(zip(cp.factors, wide, strict=True)):
-        q, k = f.zz.shape[:2]
-        if L is None:
-            moments.append(f)
-            if i in cp.own:
-                own[i] = cp.own[i]
-            pilot.append(cp.scaling.b_pilot[i])
-            continue
-        zz, below = _own_blocks(L.T @ symmetric_matrix(f.zz, cp.own.get(i)) @ L, k)
-        zr = np.asarray(L.T @ f.zr.reshape(q * k, -1)).reshape(len(zz), k, -1)
-        moments.append(FactorMoments(zz, zr))
+        below = cp.own.get(i)
+        if L is not None:
+            zz, below = _own_blocks(L.T @ (symmetric_matrix(f.zz, below) @ L), f.zz.shape[-1])
+            f = FactorMoments(zz, _projected_right(f, L))
+        moments.append(f)
         if below is not None:
             own[i] = below
-        pilot.append(np.zeros_like(zr) if effects is None else effects[i])
     for (a, b), pair in cp.pairs.items():
         pairs[a, b] = pair
         if wide[a] is not None or wide[b] is not None:
@@ -97,13 +85,44 @@ def projected(
             between = pair.matrix(qa, qb).tocsr()
             between = between if wide[a] is None else wide[a].T @ between
             pairs[a, b] = _blocks(between if wide[b] is None else between @ wide[b], ka, kb)
-    return replace(
-        cp,
-        scaling=replace(cp.scaling, b_pilot=tuple(pilot)),
-        factors=tuple(moments),
-        pairs=pairs,
-        own=own,
+    pilot = tuple(np.zeros_like(f.zr) for f in moments)
+    scaling = replace(cp.scaling, b_pilot=pilot)
+    return replace(cp, scaling=scaling, factors=tuple(moments), pairs=pairs, own=own)
+
+
+def with_projected_pilot(
+    before: CrossProducts, again: CrossProducts, roots: list[Any], effects: list[FloatArray]
+) -> CrossProducts:
+    """:func:`projected` sums, with the right-hand sides of sums that have pilot effects.
+
+    Parameters
+    ----------
+    before : CrossProducts
+        Projected, without pilot effects.
+    again : CrossProducts
+        Not projected; its pilot effects are L times `effects`.
+    roots : list of (ndarray or sparse (q, r)) or None
+    effects : list of ndarray (r, k, p + 1)
+    """
+    factors = tuple(
+        FactorMoments(old.zz, f.zr if L is None else _projected_right(f, L))
+        for old, f, L in zip(before.factors, again.factors, _wide_roots(again, roots), strict=True)
     )
+    scaling = replace(again.scaling, b_pilot=tuple(effects))
+    return replace(before, scaling=scaling, rr=again.rr, factors=factors)
+
+
+def _wide_roots(cp: CrossProducts, roots: list[Any]) -> list[Any]:
+    """L ⊗ I of each grouping factor."""
+    return [
+        None if L is None else effect_root(L, f.zz.shape[-1])
+        for L, f in zip(roots, cp.factors, strict=True)
+    ]
+
+
+def _projected_right(f: FactorMoments, L: Any) -> FloatArray:
+    q, k, r = f.zr.shape
+    return np.asarray(L.T @ f.zr.reshape(q * k, r)).reshape(-1, k, r)
 
 
 def _own_blocks(gram: Any, k: int) -> tuple[FloatArray, PairMoments | None]:

@@ -9,7 +9,7 @@ from typing import Any
 from ...covariance import Covariance
 from ..rows import ModelRows
 from .cross_products import CrossProducts, cross_products
-from .matrix_products import matrix_cross_products, projected
+from .matrix_products import matrix_cross_products, projected, with_projected_pilot
 from .scaling import Scaling, choose_units, with_pilot
 
 CANCELLATION_RATIO = 30.0
@@ -47,12 +47,13 @@ def sums_of_rows(
         return sums
     if by_level:
         return cross_products(rows, with_pilot(rows, units))
-    effects = sums.joint_effects()
+    effects = sums.joint_effects
     pilot = tuple(
         a if L is None else (L @ a.reshape(len(a), -1)).reshape(-1, *a.shape[1:])
         for a, L in zip(effects, factors, strict=True)
     )
-    return projected(summed(rows, replace(units, b_pilot=pilot)), factors, effects)
+    again = summed(rows, replace(units, b_pilot=pilot))
+    return with_projected_pilot(sums, again, factors, effects)
 
 
 def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scaling:
