@@ -60,7 +60,8 @@ class MixedModel:
         frame, a (matrix, labels) pair, a :class:`lmforms.relationship.Relationship` or a
         :class:`lmforms.relationship.Pedigree`. Its random effects have covariance σ_i²K;
         levels without rows are predicted too. Correlated effects, ``(x | g)``, need a K that has
-        an inverse.
+        an inverse. The name of a single term, ``{"1 | animal": K}``, relates the levels of this
+        term alone, of two equal ones the first, and its results are under that name.
     context : mapping, optional
         Names that calls in the formula may use. The caller's own variables by default.
 

@@ -18,7 +18,8 @@ from .index_json import decode_index
 from .relationships import are_relationships
 
 FORMAT = "lmforms-fit"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+"""A file of version 4 may have known covariances of single terms, which version 3 had not."""
 
 MAX_FORMULA_LENGTH = 20_000
 """Characters. The time that reading a formula takes grows with their square."""
@@ -53,7 +54,7 @@ class FitHeader:
     singular, flat : tuple of (int, int), or None
         Structures, as in :class:`lmforms.engine.estimate.Estimate`; None where it was not written.
     relationships : list of dict
-        Known covariances by grouping factor, see :mod:`.relationships`.
+        Known covariances by grouping factor or term, see :mod:`.relationships`.
     components : dict or None
         Method and kinds of the steps of a fit of variance components.
     has_digest : bool
