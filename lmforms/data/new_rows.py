@@ -235,7 +235,9 @@ def _codes(
             f"{_lost_rows(design, columns, new)} Use new_levels='zero' to predict them without "
             "their random effects."
         )
-        raise DataError(f"`{group.factor}` has levels that no row of the fit has: {named(new)}.{way}")
+        raise DataError(
+            f"`{group.factor}` has levels that no row of the fit has: {named(new)}.{way}"
+        )
     return np.asarray(codes, dtype=np.intp)
 
 

@@ -37,7 +37,7 @@ def terms_named(random: Sequence[BoundRandomTerm], name: str) -> list[int]:
     ----------
     random : sequence of BoundRandomTerm
     name : str
-        Such as ``age | animal``, also with ``||``; of ``g/h`` as ``1 | g`` and ``1 | g:h``.
+        Such as ``age | animal``, also with ``||``; ``1 | g`` or ``1 | g:h`` of ``(1 | g/h)``.
     """
     written = matching(name, [term.text for term in random])
     return written or matching(name, [term.label for term in random])

@@ -45,9 +45,7 @@ def _mapping(relationship: Any) -> dict[Any, Any]:
     return dict(relationship)
 
 
-def relationship_by_name(
-    relationship: Any, random: Sequence[BoundRandomTerm]
-) -> dict[str, Any]:
+def relationship_by_name(relationship: Any, random: Sequence[BoundRandomTerm]) -> dict[str, Any]:
     """Known covariances by grouping factors and terms of the formula.
 
     Parameters
