@@ -50,8 +50,8 @@ def singular_message(
         names = {design.groups[design.terms[t].group].name for t in same} & set(related)
         if names and remedy.startswith("drop ("):
             remedy += " and its relationship"
-        elif any(random[t].text in names for t in same):
-            remedy += ", also in `relationship`"
+        elif any(random[t].text in names and t in zero_columns for t in same):
+            remedy += " (and change `relationship`, which names it)"
         remedies.append(remedy)
     return (
         f"singular fit: {'; '.join(found)}. The fit is the optimum; to remove the redundancy, "

@@ -526,7 +526,12 @@ def test_which_term_is_singular(related, label, remedy, data, pedigree):
     assert str(caught[0].message).endswith(remedy)
 
 
-def test_a_simpler_term_is_to_be_named_too(data, pedigree):
+def test_a_simpler_term_changes_the_relationship_too(data, pedigree):
     y = data["y"] - data["y"].groupby(data["animal"]).transform("mean")
-    with pytest.warns(SingularWarning, match=r"also in `relationship`"):
+    with pytest.warns(SingularWarning, match=r"\(and change `relationship`, which names it\)"):
         lf.lmer("y ~ t + (t | animal)", data.assign(y=y), relationship={"t | animal": pedigree})
+    herds = Relationship.of(np.eye(5), range(5))
+    records = data.assign(y=y + data["herd"])
+    with pytest.warns(SingularWarning) as caught:
+        lf.lmer("y ~ t + (1 | herd/animal)", records, relationship={"1 | herd": herds})
+    assert "relationship" not in str(caught[0].message)  # the term that it names stays
