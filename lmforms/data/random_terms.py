@@ -41,9 +41,9 @@ def random_parts(
     DataError, FormulaError, ModelError
         Missing labels; basis columns that are zero, dependent or there twice.
     """
-    apart = terms_apart(bound.random, related)
+    apart = _terms_apart(bound.random, related)
     _refuse_duplicates(bound.random, apart)
-    unnamed_copies = _unnamed_copies(bound.random, apart)
+    term_labels = _labels(bound.random, apart)
     order: dict[object, int] = {}
     members: list[list[int]] = []
     terms: list[RandomTerm] = []
@@ -68,8 +68,8 @@ def random_parts(
             )
         terms.append(
             RandomTerm(
-                label=f"{spec.label} (unrelated)" if i in unnamed_copies else spec.label,
-                written=f"unrelated {spec.written}" if i in unnamed_copies else spec.written,
+                label=term_labels[i][0],
+                written=term_labels[i][1],
                 group=group,
                 columns=matrix.names,
                 matrix=matrix,
@@ -102,7 +102,7 @@ def random_parts(
     return tuple(groups), tuple(terms)
 
 
-def terms_apart(random: Sequence[BoundRandomTerm], related: Collection[str]) -> set[int]:
+def _terms_apart(random: Sequence[BoundRandomTerm], related: Collection[str]) -> set[int]:
     """Places of the terms that `related` names themselves: of equal ones the first."""
     first: dict[str, int] = {}
     for i, term in enumerate(random):
@@ -110,10 +110,18 @@ def terms_apart(random: Sequence[BoundRandomTerm], related: Collection[str]) -> 
     return {i for text, i in first.items() if text in related}
 
 
-def _unnamed_copies(random: Sequence[BoundRandomTerm], apart: Collection[int]) -> set[int]:
-    """Places of the terms that are written like one in `apart`."""
-    texts = {random[i].text for i in apart}
-    return {i for i, term in enumerate(random) if term.text in texts and i not in apart}
+def _labels(random: Sequence[BoundRandomTerm], apart: Collection[int]) -> list[tuple[str, str]]:
+    """Label of each term, and what messages call it: no others are called like those in `apart`."""
+    taken = {text for i in apart for text in (random[i].text, random[i].label)}
+    out = []
+    for i, term in enumerate(random):
+        if i in apart:
+            out.append((term.text, term.written))
+        elif term.label in taken:
+            out.append((f"{term.label} (unrelated)", f"unrelated {term.written}"))
+        else:
+            out.append((term.label, term.written))
+    return out
 
 
 def _refuse_duplicates(random: Sequence[BoundRandomTerm], apart: Collection[int]) -> None:

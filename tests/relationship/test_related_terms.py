@@ -427,6 +427,25 @@ def test_odd_names_of_columns(additive, data, pedigree):
             np.testing.assert_allclose(fit.predict(new), additive.predict(data), rtol=1e-5)
 
 
+def test_labels_tell_terms_apart(data, pedigree):
+    for formula, keys, labels in (
+        (ADDITIVE, ["1 | animal"], ["1 | animal", "1 | animal (unrelated)"]),
+        (SLOPES, ["1 | animal"], ["t | animal", "1 | animal"]),
+        (
+            "y ~ (t | animal) + (t || animal)",
+            ["t || animal"],
+            ["t | animal (unrelated)", "t || animal"],
+        ),
+        (
+            "y ~ (t | animal) + (t || animal)",
+            ["t | animal", "t || animal"],
+            ["t | animal", "t || animal"],
+        ),
+    ):
+        model = lf.MixedModel(formula, data, relationship=dict.fromkeys(keys, pedigree))
+        assert [term.label for term in model.design.terms] == labels
+
+
 def test_names_that_differ_by_white_space(data, pedigree):
     K = pedigree.as_relationship()
     both = data.assign(**{"a b": data["animal"], "ab": data["herd"]})
