@@ -56,7 +56,9 @@ class MixedModel:
         Known covariance K of the levels of a grouping factor, by its name: a labelled square
         frame, a (matrix, labels) pair, a :class:`lmforms.relationship.Relationship` or a
         :class:`lmforms.relationship.Pedigree`. Its random effects have covariance σ_i²K;
-        levels without rows are predicted too. K may be singular.
+        levels without rows are predicted too. K may be singular. The name of a single term,
+        ``{"1 | animal": K}``, relates the levels of this term alone, of two equal ones the
+        first, and its results are under that name.
     context : mapping, optional
         Names that calls in the formula may use. The caller's own variables by default.
 

@@ -31,11 +31,12 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     ----------
     formula_data : FormulaData
     related : collection of str
-        Grouping factors whose levels have a known covariance. Their levels may have one row each.
+        Grouping factors whose levels have a known covariance, and single terms by their `text`:
+        see :func:`random_parts`. Their levels may have one row each.
 
     Raises
     ------
-    DataError, ModelError
+    DataError, FormulaError, ModelError
         The message names what is wrong.
 
     Warns
@@ -61,8 +62,8 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     weights = frame.extra.get("weights")
     weights = None if weights is None else weights[in_model]
     y = _check_response(parts.response, bound)
-    groups, terms = random_parts(bound, parts.random, parts.labels)
-    check_sizes(groups, terms, bound.random, len(y), related)
+    groups, terms = random_parts(bound, parts.random, parts.labels, related)
+    check_sizes(groups, terms, len(y), related)
     design = Design(
         formula_data=formula_data,
         in_model=in_model,

@@ -25,6 +25,8 @@ class RandomTerm:
     ----------
     label : str
         Such as ``Days | Subject``.
+    written : str
+        Such as ``(Days || Subject)``, for messages.
     group : int
         Index of its grouping factor in the design.
     columns : tuple of str
@@ -36,6 +38,7 @@ class RandomTerm:
     """
 
     label: str
+    written: str
     group: int
     columns: tuple[str, ...]
     matrix: TermMatrix
@@ -44,12 +47,15 @@ class RandomTerm:
 
 @dataclass(frozen=True, eq=False)
 class GroupingFactor:
-    """A grouping factor, with all random terms on it.
+    """A grouping factor, with all random terms on it that share the covariance of its levels.
 
     Attributes
     ----------
     name : str
-        Such as ``batch:cask``.
+        Such as ``batch:cask``; of a term that has a `relationship` for itself that term, such as
+        ``1 | animal``.
+    factor : str
+        Name of the grouping factor.
     levels : pandas.Index
         Labels of the levels (a MultiIndex for an interaction).
     codes : ndarray of int (n,)
@@ -62,6 +68,7 @@ class GroupingFactor:
     """
 
     name: str
+    factor: str
     levels: pd.Index
     codes: IndexArray
     terms: tuple[int, ...]

@@ -216,8 +216,8 @@ def _codes(
         codes = group.levels.astype(object).get_indexer(given)
     else:
         name = spec.group_name
-        if name != group.name:  # the same interaction written in another order
-            order = [name.split(":").index(part) for part in group.name.split(":")]
+        if name != group.factor:  # the same interaction written in another order
+            order = [name.split(":").index(part) for part in group.factor.split(":")]
             labels = [labels[i] for i in order]
         given = pd.MultiIndex.from_arrays([x.astype(object) for x in labels])
         codes = pd.Index(group.levels.to_flat_index()).get_indexer(given.to_flat_index())
@@ -235,7 +235,9 @@ def _codes(
             f"{_lost_rows(design, columns, new)} Use new_levels='zero' to predict them without "
             "their random effects."
         )
-        raise DataError(f"`{group.name}` has levels that no row of the fit has: {named(new)}.{way}")
+        raise DataError(
+            f"`{group.factor}` has levels that no row of the fit has: {named(new)}.{way}"
+        )
     return np.asarray(codes, dtype=np.intp)
 
 

@@ -18,7 +18,10 @@ from .frame import group_codes
 
 
 def random_parts(
-    bound: BoundFormula, matrices: Sequence[TermMatrix], labels: Sequence[Sequence[pd.Series]]
+    bound: BoundFormula,
+    matrices: Sequence[TermMatrix],
+    labels: Sequence[Sequence[pd.Series]],
+    related: Collection[str],
 ) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...]]:
     """Grouping factors and random terms from the evaluated parts of a formula.
 
@@ -29,17 +32,23 @@ def random_parts(
         The basis of each random term.
     labels : sequence of sequence of Series
         The columns of labels whose interaction groups the rows, for each random term.
+    related : collection of str
+        Grouping factors and terms whose levels have a known covariance. A term that is named
+        itself, by its `text`, is apart from others on its grouping factor.
 
     Raises
     ------
-    DataError, ModelError
+    DataError, FormulaError, ModelError
         Missing labels; basis columns that are zero, dependent or there twice.
     """
-    order: dict[frozenset[str], int] = {}
+    apart = _terms_apart(bound.random, related)
+    _refuse_duplicates(bound.random, apart)
+    term_labels = _labels(bound.random, apart)
+    order: dict[object, int] = {}
     members: list[list[int]] = []
     terms: list[RandomTerm] = []
     for i, (spec, matrix) in enumerate(zip(bound.random, matrices, strict=True)):
-        key = frozenset(f.expr for f in spec.group)
+        key = i if i in apart else frozenset(f.expr for f in spec.group)
         group = order.setdefault(key, len(order))
         if group == len(members):
             members.append([])
@@ -59,7 +68,8 @@ def random_parts(
             )
         terms.append(
             RandomTerm(
-                label=spec.label,
+                label=term_labels[i][0],
+                written=term_labels[i][1],
                 group=group,
                 columns=matrix.names,
                 matrix=matrix,
@@ -73,14 +83,15 @@ def random_parts(
         columns = [c for i in indices for c in terms[i].columns]
         twice = next((c for c in columns if columns.count(c) > 1), None)
         if twice is not None:
-            both = [bound.random[i].written for i in indices if twice in terms[i].columns]
+            both = [terms[i].written for i in indices if twice in terms[i].columns]
             raise ModelError(
                 f"`{twice}` is a random effect of `{spec.group_name}` in {' and in '.join(both)}: "
                 "their variances cannot be told apart. Leave it out of one, as in (0 + x | g)."
             )
         groups.append(
             GroupingFactor(
-                name=spec.group_name,
+                name=spec.text if indices[0] in apart else spec.group_name,
+                factor=spec.group_name,
                 levels=levels,
                 codes=codes,
                 terms=tuple(indices),
@@ -89,6 +100,43 @@ def random_parts(
             )
         )
     return tuple(groups), tuple(terms)
+
+
+def _terms_apart(random: Sequence[BoundRandomTerm], related: Collection[str]) -> set[int]:
+    """Places of the terms that `related` names themselves: of equal ones the first."""
+    first: dict[str, int] = {}
+    for i, term in enumerate(random):
+        first.setdefault(term.text, i)
+    return {i for text, i in first.items() if text in related}
+
+
+def _labels(random: Sequence[BoundRandomTerm], apart: Collection[int]) -> list[tuple[str, str]]:
+    """Label of each term, and what messages call it: no others are called like those in `apart`."""
+    taken = {text for i in apart for text in (random[i].text, random[i].label)}
+    out = []
+    for i, term in enumerate(random):
+        if i in apart:
+            out.append((term.text, term.written))
+        elif term.label in taken:
+            out.append((f"{term.label} (unrelated)", f"unrelated {term.written}"))
+        else:
+            out.append((term.label, term.written))
+    return out
+
+
+def _refuse_duplicates(random: Sequence[BoundRandomTerm], apart: Collection[int]) -> None:
+    """Refuse equal terms, unless their levels have different covariances."""
+    seen: set[tuple[str, frozenset[str]]] = set()
+    for i, term in enumerate(random):
+        if i in apart:
+            continue
+        key = (str(term.expression), frozenset(f.expr for f in term.group))
+        if key in seen:
+            raise term.part.error(
+                f"the random term {term.written} is there twice: leave one out, or give the levels "
+                f"of one a known covariance K, by relationship={{{term.text!r}: K}}."
+            )
+        seen.add(key)
 
 
 def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IndexArray, pd.Index]:
@@ -115,23 +163,22 @@ def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IndexArray
 def check_sizes(
     groups: Sequence[GroupingFactor],
     terms: Sequence[RandomTerm],
-    random: Sequence[BoundRandomTerm],
     n: int,
     related: Collection[str],
 ) -> None:
-    """Refuse one level, and as many random effects as rows except on factors in `related`."""
+    """Refuse one level, and as many random effects as rows except on groups in `related`."""
     for group in groups:
         q = len(group.levels)
         if q < 2:
             raise ModelError(
-                f"the grouping factor `{group.name}` has one level; a variance between levels "
+                f"the grouping factor `{group.factor}` has one level; a variance between levels "
                 "needs at least two. Leave the term out."
             )
-    for term, written in zip(terms, (t.written for t in random), strict=True):
+    for term in terms:
         q, k = len(groups[term.group].levels), len(term.columns)
         if q * k >= n and groups[term.group].name not in related:
             raise ModelError(
-                f"the random term {written} has {q} × {k} = {q * k} random effects for "
+                f"the random term {term.written} has {q} × {k} = {q * k} random effects for "
                 f"{n} rows: they cannot be told from the residuals. "
                 "Use fewer columns or a coarser grouping factor."
             )

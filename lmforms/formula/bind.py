@@ -76,7 +76,6 @@ def bind(
                     expression, factors, spec.structure, label, spec.expression, spec.group
                 )
             )
-    _refuse_duplicates(random)
     _refuse_ambiguous_groups(random)
 
     direct: set[str] = set()
@@ -231,12 +230,3 @@ def _refuse_ambiguous_groups(random: Sequence[BoundRandomTerm]) -> None:
             raise term.group_part.error(
                 f"two grouping factors are called `{term.group_name}`: rename a column."
             )
-
-
-def _refuse_duplicates(random: Sequence[BoundRandomTerm]) -> None:
-    seen: set[tuple[str, frozenset[str]]] = set()
-    for term in random:
-        key = (str(term.expression), frozenset(f.expr for f in term.group))
-        if key in seen:
-            raise term.part.error(f"the random term {term.written} is there twice: leave one out.")
-        seen.add(key)

@@ -46,7 +46,7 @@ def equations(
         σ_i² of each term by its name, and σ² as ``Residual``; or the table ``vcomp`` of a fit. A
         fit has its own.
     relationship : mapping, optional
-        Known covariance K of a grouping factor's levels, by its name.
+        Known covariances K of levels, as for :class:`lmforms.MixedModel`.
     weights : str or sequence, optional
         Var(e_i) = σ²/w_i.
 

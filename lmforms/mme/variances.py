@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import ArgumentError, DataError, listed, near_matches
 from ..varcomp import ComponentModel
 from ..varcomp.fit import RESIDUAL
+from ..varcomp.model import component_name
 
 
 def checked_variances(model: ComponentModel, given: Any) -> dict[str, float]:
@@ -85,8 +86,7 @@ def _of_table(table: Any) -> dict[str, float]:
     counts = Counter(group for group, *_ in rows)
     out = {}
     for group, effect, _, value in rows:
-        alone = counts[group] == 1 and effect in ("Intercept", "")
-        out[group if alone else f"{effect} | {group}"] = value
+        out[component_name(group, effect, alone=counts[group] == 1)] = value
     return out
 
 

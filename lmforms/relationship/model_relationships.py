@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from ..data.build_design import build_design
 from ..data.design import Design, GroupingFactor
 from ..data.read import FormulaData
 from ..errors import ArgumentError, ModelError, RelationshipError, listed, near_matches
+from ..formula.term_names import terms_named
+from ..formula.terms import BoundRandomTerm
 from .matrix import Relationship
 
 
@@ -23,19 +25,87 @@ def check_relationship(relationship: Any, names: list[str]) -> dict[str, Any]:
     ArgumentError
         It is no mapping, or names no grouping factor.
     """
+    given = _mapping(relationship)
+    for name in given:
+        if name not in names:
+            raise ArgumentError(
+                f"relationship: `{name}` is no grouping factor of the formula, which has "
+                f"{listed(names) or 'none'}.{near_matches(str(name), names)}"
+            )
+    return given
+
+
+def _mapping(relationship: Any) -> dict[Any, Any]:
     if relationship is None:
         return {}
     if not isinstance(relationship, Mapping):
         raise ArgumentError(
             "relationship must map a grouping factor to its covariance: {'animal': K}."
         )
-    for name in relationship:
-        if name not in names:
-            raise ArgumentError(
-                f"relationship: `{name}` is no grouping factor of the formula, which has "
-                f"{listed(names) or 'none'}.{near_matches(str(name), names)}"
-            )
     return dict(relationship)
+
+
+def relationship_by_name(relationship: Any, random: Sequence[BoundRandomTerm]) -> dict[str, Any]:
+    """Known covariances by grouping factors and terms of the formula.
+
+    Parameters
+    ----------
+    relationship : mapping or None
+        Its keys are grouping factors, for all terms on them, or single terms in any spelling.
+    random : sequence of BoundRandomTerm
+        The terms of the formula.
+
+    Returns
+    -------
+    dict
+        The same with terms by their `text`.
+
+    Raises
+    ------
+    ArgumentError
+        It is no mapping, or a name is unknown, has two meanings, or has a covariance already.
+    """
+    factors = list(dict.fromkeys(term.group_name for term in random))
+    out: dict[str, Any] = {}
+    covered: dict[int, Any] = {}
+    for key, known in _mapping(relationship).items():
+        name, places = _meaning(key, factors, random)
+        for place in places:
+            if place in covered:
+                raise ArgumentError(
+                    f"relationship: {random[place].written} has a covariance by `{covered[place]}` "
+                    f"and another by `{key}`: leave one out."
+                )
+            covered[place] = key
+        out[name] = known
+    return out
+
+
+def _meaning(
+    key: Any, factors: Sequence[str], random: Sequence[BoundRandomTerm]
+) -> tuple[str, list[int]]:
+    """The grouping factor or term that a key names, and the places of its terms."""
+    terms = terms_named(random, str(key))
+    texts = list(dict.fromkeys(random[t].text for t in terms))
+    is_factor = key in factors
+    if not (is_factor or texts):
+        known = [*factors, *dict.fromkeys(term.text for term in random)]
+        raise ArgumentError(
+            f"relationship: `{key}` is no grouping factor and no random term of the formula, which "
+            f"has {listed(known) or 'none'}.{near_matches(str(key), known)}"
+        )
+    if len(texts) > 1:
+        raise ArgumentError(
+            f"relationship: `{key}` may be {' or '.join(f'`{text}`' for text in texts)}: write it "
+            "like one of them."
+        )
+    if texts and (is_factor or texts[0] in factors):
+        raise ArgumentError(
+            f"relationship: `{texts[0]}` is a grouping factor and a random term: rename the column."
+        )
+    if is_factor:
+        return key, [i for i, term in enumerate(random) if term.group_name == key]
+    return texts[0], terms[:1]  # of equal terms the first
 
 
 def related_design(
@@ -51,10 +121,9 @@ def related_design(
 
     Raises
     ------
-    ArgumentError, DataError, ModelError, RelationshipError
+    ArgumentError, DataError, FormulaError, ModelError, RelationshipError
     """
-    names = list(dict.fromkeys(term.group_name for term in formula_data.bound.random))
-    given = check_relationship(relationship, names)
+    given = relationship_by_name(relationship, formula_data.bound.random)
     design = build_design(formula_data, related=given)
     return align_relationships(design, given) if given else (design, {})
 
@@ -85,7 +154,7 @@ def align_relationships(
 def _labelled(group: GroupingFactor, given: Any) -> tuple[GroupingFactor, Relationship]:
     if isinstance(group.levels, pd.MultiIndex):
         raise ModelError(
-            f"relationship: the levels of `{group.name}` are combinations; make one column of "
+            f"relationship: the levels of `{group.factor}` are combinations; make one column of "
             "labels of them."
         )
     known = Relationship.of(given)

@@ -107,7 +107,8 @@ class ModelEstimates:
     def random_effects(self) -> dict[str, pd.DataFrame]:
         """Conditional modes (BLUPs) b̂: a frame (levels × effects) per grouping factor.
 
-        Terms on one grouping factor stand side by side.
+        Terms on one grouping factor stand side by side, but for those that `relationship` names
+        themselves: they are under that name.
         """
         return quantities.random_effects(self.state)
 

@@ -183,7 +183,7 @@ class MixedModelResults(ModelEstimates):
         random : {"all", "none"} or sequence of str
             Which random effects to add: all, none (the population's mean), or those of
             the terms or grouping factors named, such as ``["Subject"]`` or
-            ``["Days | Subject"]``.
+            ``["Days | Subject"]``. A name of :attr:`random_effects` means the effects there.
         new_levels : {"raise", "zero"}
             A level that was not in the data is refused, or has random effects 0.
         offset : array, optional

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..data.design_rows import DesignRows, own_rows
 from ..data.new_rows import new_rows
 from ..errors import ArgumentError, near_matches
+from ..formula.term_names import matching, terms_named
 from ..support.arguments import one_of, sequence
 
 if TYPE_CHECKING:
@@ -60,15 +61,17 @@ def chosen_terms(design: Design, random: str | Sequence[str]) -> list[int]:
     chosen: set[int] = set()
     labels = [t.label for t in design.terms]
     groups = [design.groups[t.group].name for t in design.terms]
-    for name in random:
-        clean = " ".join(str(name).strip().removeprefix("(").removesuffix(")").split())
-        pairs = list(zip(labels, groups, strict=True))
-        found = {i for i, pair in enumerate(pairs) if clean in pair or name in pair}
+    for name in map(str, random):
+        found = (
+            matching(name, groups)
+            or matching(name, labels)
+            or terms_named(design.bound.random, name)
+        )
         if not found:
             known = list(dict.fromkeys([*groups, *labels]))
             raise ArgumentError(
                 f"random: `{name}` is neither a grouping factor nor a random term."
-                f"{near_matches(clean, known)} Use 'all', 'none' or some of: {', '.join(known)}."
+                f"{near_matches(name, known)} Use 'all', 'none' or some of: {', '.join(known)}."
             )
-        chosen |= found
+        chosen.update(found)
     return sorted(chosen)

@@ -156,6 +156,5 @@ def singular_text(state: FitState) -> str:
 
 def unidentified_text(state: FitState) -> str:
     """Which variances the data cannot tell; empty where they can."""
-    random = state.design.bound.random
     places = terms_of(state, state.estimate.unidentified)
-    return unidentified_message([random[t].written for t in places])
+    return unidentified_message([state.design.terms[t].written for t in places])

@@ -31,7 +31,7 @@ def singular_message(
     tolerance : float
         Standard deviations below it, relative to σ, are zero.
     related : collection of str
-        Grouping factors with a `relationship`.
+        Grouping factors and terms with a `relationship`.
     """
     if not terms:
         return ""
@@ -40,15 +40,18 @@ def singular_message(
         t: _zero_variance_columns(design.terms[t], factors[t], tolerance) for t in terms
     }
     found = [
-        f"{_description(design.terms[t], factors[t], zero_columns[t])} in {random[t].written}"
+        f"{_description(design.terms[t], factors[t], zero_columns[t])} in {design.terms[t].written}"
         for t in terms
     ]
     remedies = []
     for part in dict.fromkeys(id(random[t].group_part) for t in terms):
         same = [t for t, bound in enumerate(random) if id(bound.group_part) == part]
         remedy = _remedy(design, same, zero_columns)
-        if remedy.startswith("drop (") and random[same[0]].group_name in related:
+        names = {design.groups[design.terms[t].group].name for t in same} & set(related)
+        if names and remedy.startswith("drop ("):
             remedy += " and its relationship"
+        elif any(random[t].text in names and t in zero_columns for t in same):
+            remedy += " (and change `relationship`, which names it)"
         remedies.append(remedy)
     return (
         f"singular fit: {'; '.join(found)}. The fit is the optimum; to remove the redundancy, "

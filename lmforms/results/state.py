@@ -42,7 +42,7 @@ class FitState:
     design : Design
         With the formula and the rows that it was evaluated on.
     relationship : mapping of str to Relationship
-        Known covariances by grouping factor.
+        Known covariances by the names of groups of the design.
     estimate : Estimate
     response : ndarray (n,)
         The response fitted, which is the design's own unless the model was refitted.

@@ -53,7 +53,7 @@ class FitHeader:
     singular, flat : tuple of (int, int), or None
         Structures, as in :class:`lmforms.engine.estimate.Estimate`; None where it was not written.
     relationships : list of dict
-        Known covariances by grouping factor, see :mod:`.relationships`.
+        Known covariances by grouping factor or term, see :mod:`.relationships`.
     has_digest : bool
         Whether the file says what its content must add up to.
     """

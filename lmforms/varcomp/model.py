@@ -157,9 +157,7 @@ class ComponentModel:
         formula, data, weights, offset
             As for :func:`lmforms.lmer`.
         relationship : mapping, optional
-            Known covariance K of a grouping factor's levels, by its name: a labelled frame,
-            a (matrix, labels) pair, a :class:`lmforms.relationship.Relationship` or a
-            :class:`lmforms.relationship.Pedigree`.
+            Known covariances K of levels, as for :class:`lmforms.MixedModel`.
 
         Raises
         ------
@@ -269,6 +267,22 @@ def component_model(
     )
 
 
+def component_name(group: str, effect: str, *, alone: bool) -> str:
+    """Name of the component of an effect of a group, which may have no other.
+
+    A group is a grouping factor, or a term that has a `relationship` for itself.
+
+    Examples
+    --------
+    >>> component_name("animal", "Intercept", alone=True), component_name("animal", "x", alone=True)
+    ('animal', 'x | animal')
+    >>> component_name("0 + x | animal", "x", alone=True)
+    '0 + x | animal'
+    """
+    names_effect = effect in ("Intercept", "") or "|" in group
+    return group if alone and names_effect else f"{effect} | {group}"
+
+
 def _row_labels(*given: Any) -> pd.Index | None:
     """Labels of the rows of the first that has any."""
     labelled = (g.index for g in given if isinstance(g, (pd.Series, pd.DataFrame)))
@@ -329,8 +343,7 @@ def _of_group(design: Design, group: GroupingFactor, known: Relationship | None)
     start = np.arange(design.n + 1)
     out = []
     for j, column in enumerate(group.columns):
-        one = len(group.columns) == 1 and column == "Intercept"
-        name = group.name if one else f"{column} | {group.name}"
+        name = component_name(group.name, column, alone=len(group.columns) == 1)
         z = sp.csr_matrix((basis[:, j].copy(), group.codes, start), shape=shape)
         out.append(_component(name, z, labels, known))
     return out
