@@ -110,6 +110,14 @@ class ModelRows:
         return len(self.y)
 
     @property
+    def level_factors(self) -> tuple[FactorRows, ...]:
+        """The factors of rows that each belong to one level."""
+        factors = tuple(f for f in self.factors if isinstance(f, FactorRows))
+        if len(factors) < len(self.factors):
+            raise TypeError("rows that belong to several levels have no codes and basis.")
+        return factors
+
+    @property
     def by_level(self) -> bool:
         """Whether each whitened row of Z belongs to one level of every grouping factor."""
         known = all(isinstance(f, FactorRows) for f in self.factors)

@@ -43,7 +43,9 @@ def analyse(
     """
     if cp.own or any(not prior.is_identity for prior in priors):
         if control.factor == "cg":
-            reason = "a relationship" if priors else "rows that belong to several levels"
+            reason = "a relationship"
+            if not priors:
+                reason = "rows that belong to several levels, or residuals correlated across them"
             raise ArgumentError(
                 f"factor='cg' is for independent levels; this model has {reason}. "
                 "Use factor='auto'."

@@ -200,7 +200,7 @@ def random_effects(design: Design, relationship: Any) -> list[Effects]:
     """The random effects of that model as columns."""
     rows, known = design.rows(), relationship_for(design, relationship)
     root = None if known is None else known.subset(list(design.groups[0].levels)).root()
-    return [Effects(f.matrix(rows.residual.whiten(f.basis)), root) for f in rows.factors]
+    return [Effects(f.matrix(rows.residual.whiten(f.basis)), root) for f in rows.level_factors]
 
 
 def relationship_for(design: Design, relationship: Any) -> Relationship | None:

@@ -77,7 +77,7 @@ class SharedSystem:
         covariances = tuple(g.covariance for g in design.groups)
         units = choose_units(rows, covariances)
         right, bases = units.whitened(rows)
-        matrices = [f.matrix(w) for f, w in zip(rows.factors, bases, strict=True)]
+        matrices = [f.matrix(w) for f, w in zip(rows.level_factors, bases, strict=True)]
         system = analyse(cross_products(rows, units), control)
         return cls(design, reml, control, rows, system, right[:, :-1], matrices)
 

@@ -154,11 +154,11 @@ def spectrum_of(
     -----
     Without `root` and `covariance` K is the identity.
     """
-    basis = rows.residual.whiten(rows.factors[0].basis)
+    basis = rows.residual.whiten(rows.level_factors[0].basis)
     q, pseudo_inverse, within, log_det_x = _least_squares(rows.residual.whiten(rows.X))
     G: FloatArray | None = None
     if covariance is not None:
-        codes = rows.factors[0].codes
+        codes = rows.level_factors[0].codes
         G = covariance[np.ix_(codes, codes)] * basis * basis.T
     else:
         F = random_columns(rows, root)
@@ -200,7 +200,7 @@ def spectrum_of(
 
 def random_columns(rows: ModelRows, root: FloatArray | None) -> FloatArray:
     """F = R^(−1/2)ZL, (n, r)."""
-    factor = rows.factors[0]
+    factor = rows.level_factors[0]
     basis = rows.residual.whiten(factor.basis)
     if root is None:
         F = np.zeros((rows.n, factor.n_levels))

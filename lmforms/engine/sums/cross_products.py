@@ -256,7 +256,8 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
         A sum is not finite.
     """
     right, bases = scaling.whitened(rows)
-    for f, basis, effects in zip(rows.factors, bases, scaling.b_pilot, strict=True):
+    factors = rows.level_factors
+    for f, basis, effects in zip(factors, bases, scaling.b_pilot, strict=True):
         if effects.any():
             right -= row_values(f, basis, effects)
     rr = finite_squares(right)
@@ -265,10 +266,10 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
             zz=sums_by_level(f, basis, basis, symmetric=True),
             zr=sums_by_level(f, basis, right),
         )
-        for f, basis in zip(rows.factors, bases, strict=True)
+        for f, basis in zip(factors, bases, strict=True)
     )
     pairs = {
-        (a, b): _pair(rows.factors[a], rows.factors[b], bases[a], bases[b])
+        (a, b): _pair(factors[a], factors[b], bases[a], bases[b])
         for a in range(len(bases))
         for b in range(a + 1, len(bases))
     }

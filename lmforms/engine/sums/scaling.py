@@ -125,7 +125,7 @@ class Scaling:
         """R^(−1/2)[X̃ ỹ] and R^(−1/2)W̃ of each factor, before the pilot B₀ is subtracted."""
         bases = [
             rows.residual.whiten(scale(f.basis))
-            for f, scale in zip(rows.factors, self.bases, strict=True)
+            for f, scale in zip(rows.level_factors, self.bases, strict=True)
         ]
         return self.whitened_right(rows), bases
 
@@ -191,13 +191,13 @@ def choose_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scalin
 def with_pilot(rows: ModelRows, units: Scaling) -> Scaling:
     """The same units with pilot effects from the rows (see :mod:`lmforms.engine.sums.pilot`)."""
     right, whitened = units.whitened(rows)
-    pilot, left = random_pilot(rows.factors, whitened, right)
+    pilot, left = random_pilot(rows.level_factors, whitened, right)
     # γ is fitted between groups as well; the pilot's remainder of X may give a better fit
     delta = _within_slopes(left, right)
     if not delta.any():
         return replace(units, b_pilot=pilot)
     left[:, -1] -= left[:, :-1] @ delta
-    again, left[:, -1:] = random_pilot(rows.factors, whitened, left[:, -1:])
+    again, left[:, -1:] = random_pilot(rows.level_factors, whitened, left[:, -1:])
     for effects, more in zip(pilot, again, strict=True):
         effects[..., -1] += more[..., 0] - effects[..., :-1] @ delta
     return replace(units, gamma=units.gamma + units.y_scale * delta, b_pilot=pilot)
