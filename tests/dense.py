@@ -117,3 +117,34 @@ def dense_fit(
         hessian=hessian,
         covariance_gradients=covariance_gradients,
     )
+
+
+def dense_criterion(
+    rows: ModelRows,
+    covariances: Sequence[Covariance],
+    theta: np.ndarray,
+    sigma2: float,
+    reml: bool,
+    relations: Sequence[np.ndarray | None] | None = None,
+) -> float:
+    """−2 × (restricted) log-likelihood at θ and σ², from V = σ²(R + ZΛKΛ'Z') itself."""
+    n, p = rows.X.shape
+    variances = rows.residual.variances()
+    V = np.diag(np.ones(n) if variances is None else variances)
+    start = 0
+    for i, (f, c) in enumerate(zip(rows.factors, covariances, strict=True)):
+        lam = c.factor(theta[start : start + c.n_theta])
+        start += c.n_theta
+        K = np.eye(f.n_levels)
+        if relations is not None and relations[i] is not None:
+            K = relations[i]
+        z = dense_z(f, n)
+        V = V + z @ np.kron(K, lam @ lam.T) @ z.T
+    V = sigma2 * V
+    Vi = np.linalg.inv(V)
+    XVX = rows.X.T @ Vi @ rows.X
+    resid = rows.y - rows.X @ np.linalg.solve(XVX, rows.X.T @ Vi @ rows.y)
+    value = np.linalg.slogdet(V)[1] + resid @ Vi @ resid
+    if reml:
+        return value + np.linalg.slogdet(XVX)[1] + (n - p) * np.log(2 * np.pi)
+    return value + n * np.log(2 * np.pi)

@@ -12,6 +12,7 @@ from ..covariance import Covariance
 from ..errors import ModelError, NumericalError
 from ..support.arrays import FloatArray
 from . import iterative
+from .criterion.criterion_parts import CriterionParts
 from .criterion.problem import Problem, StructuredProblem
 from .exact_fit import CHECKED_RATIO
 from .iterative import IterativeOptimum, IterativeProblem, IterativeSystem
@@ -80,6 +81,11 @@ class Estimate:
     def scaling(self) -> Scaling:
         """The change of units."""
         return self.problem.system.cp.scaling
+
+    @property
+    def parts(self) -> CriterionParts:
+        """The terms of the criterion in the user's units."""
+        return self.optimum.parts.in_units(self.scaling.y_scale, self.scaling.x.log_determinant())
 
     @property
     def is_factored(self) -> bool:

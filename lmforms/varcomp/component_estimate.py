@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..engine.criterion.criterion_parts import CriterionParts
 from ..engine.factor.system import BlockInfo
 from ..engine.status import OptimizerReport
 from ..support.arrays import BoolArray, FloatArray, as_dense
@@ -54,6 +55,12 @@ class ComponentEstimate:
     @property
     def criterion(self) -> float:
         return self.fit.criterion
+
+    @property
+    def parts(self) -> CriterionParts:
+        """The terms of the criterion in the user's units."""
+        at = self.fit.likelihood
+        return at.sums.in_user_units(at.parts)
 
     @property
     def beta(self) -> FloatArray:

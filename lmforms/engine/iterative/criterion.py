@@ -23,6 +23,7 @@ import numpy as np
 from ...covariance import canonical_factor
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
+from ..criterion.criterion_parts import CriterionParts
 from ..criterion.gls import GLSFit, gls_fit, marginal_moments
 from ..criterion.information import (
     LocalDerivatives,
@@ -181,8 +182,8 @@ def evaluate(
     )
 
 
-def log_likelihood(at: IterativeEvaluation) -> tuple[float, float]:
-    """−2 × (restricted) log-likelihood at an evaluated θ, and its standard error.
+def log_likelihood(at: IterativeEvaluation) -> tuple[CriterionParts, float]:
+    """The terms of −2 × (restricted) log-likelihood at an evaluated θ, and its standard error.
 
     The error comes from ln|A| alone, by stochastic Lanczos quadrature
     (:func:`lmforms.engine.iterative.lanczos.log_determinant`).
@@ -191,7 +192,7 @@ def log_likelihood(at: IterativeEvaluation) -> tuple[float, float]:
     probes = sign_probes(problem.system.m, problem.seed)
     log_det, error = log_determinant(at.factor, probes)
     residual = problem.system.cp.log_det_residual
-    return at.gls.criterion(log_det, residual, problem.reml), error
+    return at.gls.parts(log_det, residual, problem.reml), error
 
 
 def _noise(
