@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,9 @@ from scipy.linalg import block_diag
 
 from lmforms.covariance import Covariance
 from lmforms.engine.rows import FactorRows, ModelRows
+
+DIFFERENCE = 4e-3
+"""Step of second differences: after extrapolation truncation and rounding are about 1e-8."""
 
 
 def dense_z(factor: FactorRows, n: int) -> np.ndarray:
@@ -32,6 +35,7 @@ class Dense:
     cov_b: np.ndarray  # Var(b | y) / σ²
     information: np.ndarray
     hessian: np.ndarray
+    mixed: np.ndarray  # ∂² in θ and ln σ²
     covariance_gradients: list[np.ndarray]
 
 
@@ -115,6 +119,7 @@ def dense_fit(
         cov_b=L @ np.linalg.inv(A) @ L.T,
         information=H,
         hessian=hessian,
+        mixed=np.array([x @ P0 @ y / s2 for x in w]),
         covariance_gradients=covariance_gradients,
     )
 
@@ -148,3 +153,19 @@ def dense_criterion(
     if reml:
         return value + np.linalg.slogdet(XVX)[1] + (n - p) * np.log(2 * np.pi)
     return value + n * np.log(2 * np.pi)
+
+
+def second_differences(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
+    """The Hessian of a function, by central differences extrapolated once."""
+
+    def differences(size: float) -> np.ndarray:
+        steps = size * np.eye(len(at))
+        out = np.empty((len(at), len(at)))
+        for i, a in enumerate(steps):
+            for j, b in enumerate(steps[: i + 1]):
+                mixed = function(at + a + b) - function(at + a - b)
+                mixed += function(at - a - b) - function(at - a + b)
+                out[i, j] = out[j, i] = mixed / (4.0 * size**2)
+        return out
+
+    return (4.0 * differences(0.5 * DIFFERENCE) - differences(DIFFERENCE)) / 3.0

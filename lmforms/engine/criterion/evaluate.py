@@ -187,6 +187,9 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     pairs = None
     if hessian and isinstance(at.factor, Factorization):
         pairs = pair_traces(at.factor, v, lams, derivatives, problem.reml)
+    curvature, mixed = information(
+        c, marginal_c, v, t, gradients, derivatives, gls.r2, gls.nu, pairs
+    )
     return Differentiated(
         problem=problem,
         theta=at.theta,
@@ -196,7 +199,9 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         marginal=at.marginal,
         gls=gls,
         gradient=slope,
-        information=information(c, marginal_c, v, t, gradients, derivatives, gls.r2, gls.nu, pairs),
+        information=curvature,
         curvature_scale=curvature_scale,
         covariance_gradients=tuple(gradients),
+        mixed=mixed,
+        is_observed=pairs is not None,
     )

@@ -165,7 +165,7 @@ def evaluate(
         tolerance=tolerance,
         guess=None if nearby is None else nearby.directions,
     )
-    curvature = information(c, marginal_c.q, fixed, t, levels, derivatives, fit.r2, nu)
+    curvature, mixed = information(c, marginal_c.q, fixed, t, levels, derivatives, fit.r2, nu)
     return IterativeEvaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
@@ -174,6 +174,8 @@ def evaluate(
         curvature_scale=curvature_scale,
         noise=_noise(traces, lams, derivatives, parts),
         covariance_gradients=tuple(levels),
+        mixed=mixed,
+        is_observed=False,
         gls=fit,
         b=tuple(((x + y) @ fit.to_residual)[..., 0] for x, y in zip(b0, at.v, strict=True)),
         factor=operator,
