@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -59,8 +59,11 @@ class ComponentEstimate:
     @property
     def parts(self) -> CriterionParts:
         """The terms of the criterion in the user's units."""
-        at = self.fit.likelihood
-        return at.sums.in_user_units(at.parts)
+        at, variance, p = self.fit.likelihood, self.sigma**2, len(self.beta)
+        log_det_x = -float(np.linalg.slogdet(self.cov_beta / variance)[1]) if p else 0.0
+        r2 = at.quadratic * at.sums.scale**2
+        rest = CriterionParts(0.0, log_det_x, at.sums.log_det_residual, r2, at.nu, self.reml)
+        return replace(rest, log_det=self.criterion - rest.value_at(variance))
 
     @property
     def beta(self) -> FloatArray:

@@ -33,7 +33,6 @@ from functools import cached_property
 
 import numpy as np
 
-from ..engine.criterion.criterion_parts import CriterionParts
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
 from .equations import Equations, FactoredEquations
@@ -144,22 +143,16 @@ class Likelihood:
     # --- the value --------------------------------------------------------------------------
 
     @cached_property
-    def parts(self) -> CriterionParts:
-        """The terms of −2 ln L but ln|R|, in the units of the sums.
-
-        ln|A| has the correction for ratios below `LEAST_RATIO`.
-        """
-        log_det = self.factored.log_det - float(self.sums.log_det_precision.sum())
+    def criterion(self) -> float:
+        """−2 ln L, restricted or not, with all its constants, in the units of the sums."""
+        value = self.factored.log_det - float(self.sums.log_det_precision.sum())
+        if self.reml:
+            value -= 2.0 * float(np.log(np.diagonal(self._inverse_root_x)).sum())
+        value += self.nu * np.log(2.0 * np.pi * self.scale) + self.quadratic / self.scale
         lifted = self.ratios - self.variances[:-1] / self.scale
         if (lifted > 0).any():
-            log_det += 2.0 * self.scale * float(lifted @ self.score[:-1])
-        log_det_x = -2.0 * float(np.log(np.diagonal(self._inverse_root_x)).sum())
-        return CriterionParts(log_det, log_det_x, 0.0, self.quadratic, self.nu, self.reml)
-
-    @property
-    def criterion(self) -> float:
-        """−2 ln L, restricted or not, in the units of the sums and without ln|R|."""
-        return self.parts.value_at(self.scale)
+            value += 2.0 * self.scale * float(lifted @ self.score[:-1])
+        return float(value)
 
     # --- the score --------------------------------------------------------------------------
 

@@ -6,14 +6,13 @@ standardised least-squares residuals ỹ. Estimation needs [Z X̃ ỹ]'[Z X̃ �
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engine.criterion.criterion_parts import CriterionParts
 from ..engine.linalg.stable_columns import subtract_shift
 from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray, as_dense
@@ -107,17 +106,9 @@ class Sums:
         """The change of −2 ln L by the scaling."""
         nu = self.n - self.p if reml else self.n
         shift = 2.0 * nu * np.log(self.scale) + self.log_det_residual
-        return float(shift - 2.0 * self._log_det_x_map if reml else shift)
-
-    def in_user_units(self, parts: CriterionParts) -> CriterionParts:
-        """The terms of the criterion of these sums, which lack ln|R|, in the user's units."""
-        with_residual = replace(parts, log_det_residual=self.log_det_residual)
-        return with_residual.in_units(self.scale, self._log_det_x_map)
-
-    @property
-    def _log_det_x_map(self) -> float:
-        """ln|det A| with X̃ = XA."""
-        return -float(np.log(np.abs(np.diag(self.x_root))).sum())
+        if reml:
+            shift += 2.0 * float(np.log(np.abs(np.diag(self.x_root))).sum())
+        return float(shift)
 
 
 def sums_of(model: ComponentModel) -> Sums:
