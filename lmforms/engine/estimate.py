@@ -26,8 +26,8 @@ from .saturation import refuse_unbounded_likelihood
 from .solver_choice import analyse
 from .status import OptimizerReport
 from .sums.cross_products import CrossProducts
-from .sums.scaling import Scaling
 from .sums.sums_of_rows import sums_of_rows
+from .sums.units import Scaling
 
 MANY_ROWS, FEW_COLUMNS = 50_000, 16
 """Products of at least so many rows and at most so many columns are not faster with threads, and
@@ -85,7 +85,9 @@ class Estimate:
     @property
     def parts(self) -> CriterionParts:
         """The terms of the criterion in the user's units."""
-        return self.optimum.parts.in_units(self.scaling.y_scale, self.scaling.x.log_determinant())
+        return self.optimum.parts.in_units(
+            self.scaling.pilot.y_scale, self.scaling.units.x.log_determinant()
+        )
 
     @property
     def is_factored(self) -> bool:
@@ -141,7 +143,7 @@ class Estimate:
         blocks = self.optimum.evaluation.factor.level_blocks()
         return [
             self.sigma**2 * (m.linear @ block @ m.linear.T)
-            for m, block in zip(self.scaling.bases, blocks, strict=True)
+            for m, block in zip(self.scaling.units.bases, blocks, strict=True)
         ]
 
 
@@ -186,8 +188,8 @@ def estimate(
     with limited_blas_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
         cp = sums_of_rows(rows, tuple(covariances))
     scaling = cp.scaling
-    residual_size = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
-    is_small = residual_size <= CHECKED_RATIO * scaling.resolution
+    residual_size = scaling.pilot.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
+    is_small = residual_size <= CHECKED_RATIO * scaling.pilot.resolution
     least_squares = explained_or_raise(rows) if is_small else None
     # the engine's search is made for levels of unit variance: λ times the root of K's size
     roots = np.sqrt([prior.size for prior in priors])
@@ -203,7 +205,7 @@ def estimate(
     if has_wide_effects(evaluation.theta):
         least = least_squares or explained_or_raise(rows)
         check_sigma(evaluation, found.sigma, found.lams, rows, least, searched=at is None)
-    refuse_zero_sigma(found.sigma, scaling.resolution)
+    refuse_zero_sigma(found.sigma, scaling.pilot.resolution)
     if not len(roots):
         return found
     theta = _times(found.theta, covariances, 1.0 / roots) or ()
@@ -234,7 +236,7 @@ def estimate_sums(
 ) -> Estimate:
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
     found = _from_sums(cp, covariances, reml, control, start, at)
-    refuse_zero_sigma(found.sigma, cp.scaling.resolution)
+    refuse_zero_sigma(found.sigma, cp.scaling.pilot.resolution)
     return found
 
 
@@ -283,14 +285,14 @@ def _in_user_units(
     unidentified: Sequence[tuple[int, int]],
 ) -> Estimate:
     at, scaling = optimum.evaluation, problem.system.cp.scaling
-    sigma = float(scaling.y_scale * np.sqrt(at.sigma2))
+    sigma = float(scaling.pilot.y_scale * np.sqrt(at.sigma2))
     thetas, lams = [], []
     for covariance, s, basis in zip(
-        problem.covariances, problem.theta_slices(), scaling.bases, strict=True
+        problem.covariances, problem.theta_slices(), scaling.units.bases, strict=True
     ):
         thetas.append(covariance.transform(at.theta[s], basis.linear))
         lams.append(covariance.factor(thetas[-1]))
-    linear = scaling.x.linear
+    linear = scaling.units.x.linear
     root = linear @ at.gls.inverse_root_x
     return Estimate(
         problem=problem,
@@ -301,7 +303,8 @@ def _in_user_units(
         cov_beta=sigma**2 * (root @ root.T),
         sigma=sigma,
         b=tuple(
-            scaling.y_scale * (b @ m.linear.T) for b, m in zip(at.b, scaling.bases, strict=True)
+            scaling.pilot.y_scale * (b @ m.linear.T)
+            for b, m in zip(at.b, scaling.units.bases, strict=True)
         ),
         criterion=optimum.value + scaling.criterion_shift(problem.nu, problem.reml),
         criterion_se=optimum.value_se,
@@ -316,7 +319,7 @@ def _engine_theta(
     """θ in the engine's units, of all grouping factors."""
     parts = [
         c.transform(np.asarray(t, dtype=np.float64), m.inverse)
-        for c, t, m in zip(covariances, theta, scaling.bases, strict=True)
+        for c, t, m in zip(covariances, theta, scaling.units.bases, strict=True)
     ]
     return np.concatenate([np.empty(0), *parts])
 

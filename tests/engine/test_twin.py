@@ -191,7 +191,7 @@ def test_a_level_of_nearly_equal_rows_does_not_spoil_the_sums():
     few = np.flatnonzero(first.codes == 0)
     first.basis[few, 1] = 2.0 + 1e-6 * np.arange(len(few))
     problem, inner = problem_of(model)
-    assert max(np.abs(b).max() for b in problem.system.cp.scaling.b_pilot) < 100
+    assert max(np.abs(b).max() for b in problem.system.cp.scaling.pilot.effects) < 100
     fast = differentiate(evaluate(problem, model.theta))
     slow = dense_fit(inner, model.covariances, model.theta, model.reml)
     assert fast.gls.r2 == pytest.approx(slow.r2, rel=1e-11)

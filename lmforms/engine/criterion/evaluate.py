@@ -142,7 +142,7 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
     factor = factorize(system, lams)
 
     zr = [f.zr for f in cp.factors]
-    b0 = cp.scaling.b_pilot
+    b0 = cp.scaling.pilot.effects
     v, marginal = factor.marginal(zr, b0)
     qu = [multiply(lam.T, x) for lam, x in zip(lams, marginal, strict=True)]
     u = system.covariance_times(qu)

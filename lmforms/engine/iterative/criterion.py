@@ -145,7 +145,7 @@ def evaluate(
     # the estimate depends on the root λ: always the same root of λλ' in any parametrisation
     operator = SchurOperator(system, [canonical_factor(lam) for lam in lams])
 
-    zr, b0 = [f.zr for f in cp.factors], list(cp.scaling.b_pilot)
+    zr, b0 = [f.zr for f in cp.factors], list(cp.scaling.pilot.effects)
     at = operator.marginal(
         zr, b0, tolerance=tolerance, guess=None if nearby is None else nearby.right
     )

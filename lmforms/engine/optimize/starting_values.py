@@ -48,7 +48,7 @@ def moment_start(problem: StructuredProblem) -> FloatArray:
     if not cp.factors:
         return np.empty(0)
     y = slice(cp.p, cp.p + 1)
-    pilot = [b[..., y] for b in cp.scaling.b_pilot]
+    pilot = [b[..., y] for b in cp.scaling.pilot.effects]
     gram = system.gram_times(pilot)
     s2 = _residual_variance(problem)
     parts = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ...covariance import Covariance
 from ..rows import ModelRows
 from .cross_products import CrossProducts, cross_products
-from .scaling import Scaling, choose_units, with_pilot
+from .scaling import choose_units, with_pilot
+from .units import Scaling
 
 CANCELLATION_RATIO = 30.0
 """Pilot effects are used if y'R⁻¹y is more than this many times what X and the effects leave of it:
