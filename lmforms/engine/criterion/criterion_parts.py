@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import log, pi
 
 
@@ -46,7 +47,7 @@ class CriterionParts:
         """ν(1 + ln(2πr²/ν)), the term of σ² = r²/ν."""
         return self.nu * (1.0 + log(2.0 * pi * self.r2 / self.nu))
 
-    @property
+    @cached_property
     def value(self) -> float:
         """The criterion at σ² = r²/ν."""
         return self._with(self.scaled_residual)
