@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,9 @@ from scipy.linalg import block_diag
 from lmforms.covariance import Covariance
 from lmforms.engine.rows import FactorRows, MatrixRows, ModelRows
 from lmforms.residual import Known
+
+DIFFERENCE = 4e-3
+"""Step of second differences: after extrapolation truncation and rounding are about 1e-8."""
 
 
 def dense_z(factor: FactorRows | MatrixRows, n: int) -> np.ndarray:
@@ -35,6 +38,7 @@ class Dense:
     cov_b: np.ndarray  # Var(b | y) / σ²
     information: np.ndarray
     hessian: np.ndarray
+    mixed: np.ndarray  # ∂² in θ and ln σ²
     covariance_gradients: list[np.ndarray]
 
 
@@ -119,5 +123,53 @@ def dense_fit(
         cov_b=L @ cov_u @ L.T,
         information=H,
         hessian=hessian,
+        mixed=np.array([x @ P0 @ y / s2 for x in w]),
         covariance_gradients=covariance_gradients,
     )
+
+
+def dense_criterion(
+    rows: ModelRows,
+    covariances: Sequence[Covariance],
+    theta: np.ndarray,
+    sigma2: float,
+    reml: bool,
+    relations: Sequence[np.ndarray | None] | None = None,
+) -> float:
+    """−2 × (restricted) log-likelihood at θ and σ², from V = σ²(R + ZΛKΛ'Z') itself."""
+    n, p = rows.X.shape
+    variances = rows.residual.variances()
+    V = np.diag(np.ones(n) if variances is None else variances)
+    start = 0
+    for i, (f, c) in enumerate(zip(rows.factors, covariances, strict=True)):
+        lam = c.factor(theta[start : start + c.n_theta])
+        start += c.n_theta
+        K = np.eye(f.n_levels)
+        if relations is not None and relations[i] is not None:
+            K = relations[i]
+        z = dense_z(f, n)
+        V = V + z @ np.kron(K, lam @ lam.T) @ z.T
+    V = sigma2 * V
+    Vi = np.linalg.inv(V)
+    XVX = rows.X.T @ Vi @ rows.X
+    resid = rows.y - rows.X @ np.linalg.solve(XVX, rows.X.T @ Vi @ rows.y)
+    value = np.linalg.slogdet(V)[1] + resid @ Vi @ resid
+    if reml:
+        return value + np.linalg.slogdet(XVX)[1] + (n - p) * np.log(2 * np.pi)
+    return value + n * np.log(2 * np.pi)
+
+
+def second_differences(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
+    """The Hessian of a function, by central differences extrapolated once."""
+
+    def differences(size: float) -> np.ndarray:
+        steps = size * np.eye(len(at))
+        out = np.empty((len(at), len(at)))
+        for i, a in enumerate(steps):
+            for j, b in enumerate(steps[: i + 1]):
+                mixed = function(at + a + b) - function(at + a - b)
+                mixed += function(at - a - b) - function(at - a + b)
+                out[i, j] = out[j, i] = mixed / (4.0 * size**2)
+        return out
+
+    return (4.0 * differences(0.5 * DIFFERENCE) - differences(DIFFERENCE)) / 3.0

@@ -103,14 +103,14 @@ def scaled_rows(model: SmallModel) -> tuple[ModelRows, object]:
     """The rows in the engine's units, for the twin."""
     rows = model.rows
     scaling = choose_scaling(rows, model.covariances)
-    X = scaling.x(rows.X)
+    X = scaling.units.x(rows.X)
     return (
         ModelRows(
-            y=(rows.y - X @ scaling.gamma) / scaling.y_scale,
+            y=(rows.y - X @ scaling.pilot.gamma) / scaling.pilot.y_scale,
             X=X,
             factors=tuple(
                 FactorRows(f.codes, f.n_levels, m(f.basis))
-                for f, m in zip(rows.factors, scaling.bases, strict=True)
+                for f, m in zip(rows.factors, scaling.units.bases, strict=True)
             ),
             residual=rows.residual,
         ),

@@ -20,7 +20,7 @@ import pandas as pd
 import lmforms.engine.sums.sums_of_rows
 from lmforms.engine.rows import ModelRows
 from lmforms.engine.sums.cross_products import CrossProducts, cross_products
-from lmforms.engine.sums.scaling import Scaling
+from lmforms.engine.sums.units import Scaling
 from lmforms.errors import LmformsError, LmformsWarning
 
 FACTORS = (3.0, 0.7, 1e5 / 7.0)

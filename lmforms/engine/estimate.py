@@ -12,6 +12,7 @@ from ..covariance import Covariance
 from ..errors import ModelError, NumericalError
 from ..support.arrays import FloatArray
 from . import iterative
+from .criterion.criterion_parts import CriterionParts
 from .criterion.problem import Problem, StructuredProblem
 from .exact_fit import CHECKED_RATIO
 from .iterative import IterativeOptimum, IterativeProblem, IterativeSystem
@@ -25,8 +26,8 @@ from .saturation import refuse_unbounded_likelihood
 from .solver_choice import analyse
 from .status import OptimizerReport
 from .sums.cross_products import CrossProducts
-from .sums.scaling import Scaling
 from .sums.sums_of_rows import sums_of_rows
+from .sums.units import Scaling
 
 MANY_ROWS, FEW_COLUMNS = 50_000, 16
 """Products of at least so many rows and at most so many columns are not faster with threads, and
@@ -82,6 +83,13 @@ class Estimate:
         return self.problem.system.cp.scaling
 
     @property
+    def parts(self) -> CriterionParts:
+        """The terms of the criterion in the user's units."""
+        return self.optimum.parts.in_units(
+            self.scaling.pilot.y_scale, self.scaling.units.x.log_determinant()
+        )
+
+    @property
     def is_factored(self) -> bool:
         """Whether there is a factor of Λ'Z'ZΛ + I: not with conjugate gradients."""
         return isinstance(self.problem, Problem)
@@ -135,7 +143,7 @@ class Estimate:
         blocks = self.optimum.evaluation.factor.level_blocks()
         return [
             self.sigma**2 * (m.linear @ block @ m.linear.T)
-            for m, block in zip(self.scaling.bases, blocks, strict=True)
+            for m, block in zip(self.scaling.units.bases, blocks, strict=True)
         ]
 
 
@@ -185,8 +193,8 @@ def estimate(
     with limited_blas_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
         cp = sums_of_rows(rows, tuple(covariances), roots)
     scaling = cp.scaling
-    residual_size = scaling.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
-    is_small = residual_size <= CHECKED_RATIO * scaling.resolution
+    residual_size = scaling.pilot.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
+    is_small = residual_size <= CHECKED_RATIO * scaling.pilot.resolution
     least_squares = explained_or_raise(rows, roots) if is_small else None
     try:
         found = _from_sums(cp, covariances, reml, control, start, at, priors)
@@ -198,7 +206,7 @@ def estimate(
     if has_wide_effects(evaluation.theta):
         least = least_squares or explained_or_raise(rows, roots)
         check_sigma(evaluation, found.sigma, found.lams, rows, least, searched=at is None)
-    refuse_zero_sigma(found.sigma, scaling.resolution)
+    refuse_zero_sigma(found.sigma, scaling.pilot.resolution)
     if not len(sizes):
         return found
     theta = _times(found.theta, covariances, 1.0 / sizes) or ()
@@ -229,7 +237,7 @@ def estimate_sums(
 ) -> Estimate:
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
     found = _from_sums(cp, covariances, reml, control, start, at)
-    refuse_zero_sigma(found.sigma, cp.scaling.resolution)
+    refuse_zero_sigma(found.sigma, cp.scaling.pilot.resolution)
     return found
 
 
@@ -278,14 +286,14 @@ def _in_user_units(
     unidentified: Sequence[tuple[int, int]],
 ) -> Estimate:
     at, scaling = optimum.evaluation, problem.system.cp.scaling
-    sigma = float(scaling.y_scale * np.sqrt(at.sigma2))
+    sigma = float(scaling.pilot.y_scale * np.sqrt(at.sigma2))
     thetas, lams = [], []
     for covariance, s, basis in zip(
-        problem.covariances, problem.theta_slices(), scaling.bases, strict=True
+        problem.covariances, problem.theta_slices(), scaling.units.bases, strict=True
     ):
         thetas.append(covariance.transform(at.theta[s], basis.linear))
         lams.append(covariance.factor(thetas[-1]))
-    linear = scaling.x.linear
+    linear = scaling.units.x.linear
     root = linear @ at.gls.inverse_root_x
     return Estimate(
         problem=problem,
@@ -296,8 +304,8 @@ def _in_user_units(
         cov_beta=sigma**2 * (root @ root.T),
         sigma=sigma,
         b=tuple(
-            scaling.y_scale * (b @ m.linear.T)
-            for b, m in zip(problem.system.level_effects(at.b), scaling.bases, strict=True)
+            scaling.pilot.y_scale * (b @ m.linear.T)
+            for b, m in zip(problem.system.level_effects(at.b), scaling.units.bases, strict=True)
         ),
         criterion=optimum.value + scaling.criterion_shift(problem.nu, problem.reml),
         criterion_se=optimum.value_se,
@@ -312,7 +320,7 @@ def _engine_theta(
     """θ in the engine's units, of all grouping factors."""
     parts = [
         c.transform(np.asarray(t, dtype=np.float64), m.inverse)
-        for c, t, m in zip(covariances, theta, scaling.bases, strict=True)
+        for c, t, m in zip(covariances, theta, scaling.units.bases, strict=True)
     ]
     return np.concatenate([np.empty(0), *parts])
 

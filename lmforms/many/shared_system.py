@@ -27,9 +27,10 @@ from ..engine.optimize.starting_values import moment_start
 from ..engine.residual_variance import has_wide_effects
 from ..engine.rows import ModelRows
 from ..engine.solver_choice import analyse
-from ..engine.sums.cross_products import CrossProducts, FactorMoments, cross_products
-from ..engine.sums.scaling import Scaling, choose_units
+from ..engine.sums.cross_products import CrossProducts, cross_products
+from ..engine.sums.scaling import choose_units
 from ..engine.sums.sums_of_rows import CANCELLATION_RATIO
+from ..engine.sums.units import Pilot, Scaling
 from ..errors import ModelError, NumericalError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .one_factor_newton import OneFactorSums, Point, batch_size, has_one_minimum, minimise
@@ -141,23 +142,16 @@ class SharedSystem:
             if not good[j]:
                 out.append(None)
                 continue
-            rr = base.rr.copy()
-            rr[:-1, -1] = rr[-1, :-1] = xy[:, j]
-            rr[-1, -1] = yy[j]
-            factors = []
-            for f, z in zip(base.factors, zy, strict=True):
-                zr = f.zr.copy()
-                zr[..., -1] = z[:, j].reshape(zr.shape[:2])
-                factors.append(FactorMoments(f.zz, zr))
-            scaling = replace(
-                base.scaling,
+            pilot = Pilot(
                 gamma=gamma[:, j],
                 y_scale=float(scale[j]),
+                effects=base.scaling.pilot.effects,
                 shift=0.0,
                 shift_beta=np.zeros(base.p),
                 resolution=float(least[j]),
             )
-            out.append(replace(base, scaling=scaling, rr=rr, factors=tuple(factors)))
+            own = [z[:, j].reshape(f.zr.shape[:2]) for z, f in zip(zy, base.factors, strict=True)]
+            out.append(base.with_response(pilot, own, xy[:, j], float(yy[j])))
         return out
 
     def _problem(self, cp: CrossProducts) -> Problem:
@@ -239,9 +233,9 @@ class SharedSystem:
         assert isinstance(self.system, System)
         cp, (covariance,) = self.system.cp, self.covariances
         nu = cp.n - cp.p if self.reml else cp.n
-        sigma = float(scaling.y_scale * np.sqrt(at.r2[i] / nu))
-        root = scaling.x.linear @ at.inverse_root_x[i]
-        theta = covariance.transform(at.theta[i], scaling.bases[0].linear)
+        sigma = float(scaling.pilot.y_scale * np.sqrt(at.r2[i] / nu))
+        root = scaling.units.x.linear @ at.inverse_root_x[i]
+        theta = covariance.transform(at.theta[i], scaling.units.bases[0].linear)
         out.theta[j] = theta_in_formula_order(self.design, [theta])
         out.beta[j] = scaling.beta(at.beta[i])
         out.se[j] = sigma * np.sqrt(np.square(root).sum(axis=1))

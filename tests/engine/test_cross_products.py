@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from lmforms.engine.sums.cross_products import cross_products
 from lmforms.engine.sums.pilot import PILOT_SWEEPS, RELATIVE_RIDGE
 from lmforms.engine.sums.scaling import LEAST_WITHIN_SHARE, choose_units, with_pilot
 from lmforms.engine.sums.sums_of_rows import choose_scaling, sums_of_rows
+from lmforms.errors import ModelError
 
 
 @settings(max_examples=50, deadline=None)
@@ -67,12 +69,99 @@ def test_a_stream_gives_the_same_fit(formula, size):
     assert streamed.sigma == pytest.approx(whole.sigma, rel=1e-8)
 
 
+@pytest.mark.parametrize("far", [0.0, 1e3])
+@pytest.mark.parametrize("formula", ["Reaction ~ Days + (Days | Subject)", "Reaction ~ Days"])
+def test_sums_of_other_processes_add_up(formula, far):
+    """Each chunk has a copy of the units, and its sums come back as a copy."""
+    sleep = lf.datasets.load("sleepstudy")
+    sleep = sleep.assign(Reaction=sleep["Reaction"] + far * (sleep["Subject"].cat.codes % 5))
+    model = lf.MixedModel(formula + " + (1 | Days)", sleep)
+    rows, covariances = model.design.rows(), tuple(g.covariance for g in model.design.groups)
+    options = {"reml": True, "control": Control()}
+    scaling = pickle.dumps(choose_scaling(rows, covariances))
+    parts = []
+    for chunk in (slice(0, 77), slice(77, 78), slice(78, None)):
+        own = cross_products(rows.subset(chunk), pickle.loads(scaling))
+        parts.append(pickle.loads(pickle.dumps(own)))
+    found = estimate_sums(parts[0] + parts[1] + parts[2], covariances, **options)
+    whole = estimate(rows, covariances, **options)
+    assert found.criterion == pytest.approx(whole.criterion, rel=1e-12)
+    np.testing.assert_allclose(found.beta, whole.beta, rtol=1e-9)
+    assert found.sigma == pytest.approx(whole.sigma, rel=1e-8)
+
+
 def test_different_units_cannot_be_added():
-    model = make_model(2, (5,), (1,), ("us",))
-    a = cross_products(model.rows, choose_scaling(model.rows, model.covariances))
-    b = cross_products(model.rows, choose_scaling(model.rows, model.covariances))
-    with pytest.raises(ValueError, match="share a Scaling"):
-        a + b
+    model = make_model(2, (5, 4), (2, 1), ("us", "us"))
+    rows = far_apart(model, 30.0)
+    scaling = choose_units(rows, model.covariances)
+    units, pilot = scaling.units, scaling.pilot
+    one_more = (replace(units.bases[0], matrix=2.0 * units.bases[0].matrix), units.bases[1])
+    others = [
+        choose_units(rows.subset(slice(0, 30)), model.covariances),
+        with_pilot(rows, scaling),
+        replace(scaling, units=replace(units, bases=one_more)),
+        replace(scaling, units=replace(units, x=replace(units.x, constant=None))),
+        replace(scaling, pilot=replace(pilot, y_scale=np.nextafter(pilot.y_scale, np.inf))),
+        replace(scaling, pilot=replace(pilot, shift=pilot.shift + 1.0)),
+        replace(scaling, pilot=replace(pilot, effects=pilot.effects[::-1])),
+    ]
+    for other in others:
+        with pytest.raises(ModelError, match="Choose one Scaling for all chunks"):
+            cross_products(rows, scaling) + cross_products(rows, other)
+    same = choose_units(rows, model.covariances)  # equal numbers
+    twice = cross_products(rows, scaling) + cross_products(rows, same)
+    assert twice.n == 2 * rows.n
+
+
+@settings(max_examples=40, deadline=None)
+@given(model=small_models(), data=st.data())
+def test_rows_taken_out(model, data):
+    a, b = sorted(data.draw(st.tuples(st.integers(0, model.rows.n), st.integers(0, model.rows.n))))
+    scaling = choose_scaling(model.rows, model.covariances)
+    chunks = [slice(0, a), slice(a, b), slice(b, None)]
+    first, out, last = (cross_products(model.rows.subset(s), scaling) for s in chunks)
+    left, rest = (first + out + last) - out, first + last
+    assert left.n == rest.n
+    assert left.log_det_residual == pytest.approx(rest.log_det_residual, abs=1e-12)
+    np.testing.assert_allclose(left.rr, rest.rr, atol=1e-11)
+    for x, y in zip(left.factors, rest.factors, strict=True):
+        np.testing.assert_allclose(x.zz, y.zz, atol=1e-11)
+        np.testing.assert_allclose(x.zr, y.zr, atol=1e-11)
+    sizes = [(f.n_levels, f.k) for f in model.rows.factors]
+    for (i, j), pair in left.pairs.items():  # pairs of levels that are gone remain as zeros
+        np.testing.assert_allclose(
+            dense_pair(pair, sizes[i], sizes[j]),
+            dense_pair(rest.pairs[i, j], sizes[i], sizes[j]),
+            atol=1e-11,
+        )
+
+
+def dense_pair(pair, left: tuple[int, int], right: tuple[int, int]) -> np.ndarray:
+    out = np.zeros((left[0], right[0], left[1], right[1]))
+    out[pair.rows, pair.cols] = pair.blocks
+    return out
+
+
+@settings(max_examples=40, deadline=None)
+@given(model=small_models(), far=st.sampled_from([0.0, 30.0]))
+def test_with_another_response(model, far):
+    rows = far_apart(model, far)
+    scaling = with_pilot(rows, choose_units(rows, model.covariances))
+    rng = np.random.default_rng(1)
+    effects = tuple(b.copy() for b in scaling.pilot.effects)
+    for b in effects:
+        b[..., -1] = rng.normal(size=b.shape[:2])
+    gamma = rng.normal(size=rows.X.shape[1])
+    pilot = replace(scaling.pilot, gamma=gamma, y_scale=2.0, effects=effects)
+    other = replace(rows, y=rng.normal(size=rows.n))
+    wanted = cross_products(other, replace(scaling, pilot=pilot))
+    zy = [f.zr[..., -1] for f in wanted.factors]
+    base = cross_products(rows, scaling)
+    found = base.with_response(pilot, zy, wanted.rr[:-1, -1], wanted.rr[-1, -1])
+    assert found.scaling.is_same(wanted.scaling)
+    np.testing.assert_allclose(found.rr, wanted.rr, rtol=1e-12)
+    for x, y in zip(found.factors, wanted.factors, strict=True):
+        np.testing.assert_allclose(x.zr, y.zr, rtol=1e-12)
 
 
 def test_half_weights_on_doubled_rows_are_the_same_sums():
@@ -119,7 +208,10 @@ def answers(rows, model, scaling):
     """Criterion, β and random effects in the user's units."""
     problem = Problem(System(cross_products(rows, scaling)), model.covariances, model.reml)
     at = evaluate(problem, model.theta)
-    b = [scaling.y_scale * x @ m.linear.T for x, m in zip(at.b, scaling.bases, strict=True)]
+    b = [
+        scaling.pilot.y_scale * x @ m.linear.T
+        for x, m in zip(at.b, scaling.units.bases, strict=True)
+    ]
     value = at.value + scaling.criterion_shift(problem.nu, model.reml)
     return value, scaling.beta(at.gls.beta), np.concatenate([x.ravel() for x in b])
 
@@ -142,7 +234,7 @@ def test_pilots_are_taken_where_sums_would_cancel(far, wanted, columns):
     model = make_model(6, (7, 5), columns, ("us", "us"), n=60)
     rows = far_apart(model, far)
     cp = sums_of_rows(rows, model.covariances)
-    assert any(b.any() for b in cp.scaling.b_pilot) == wanted
+    assert any(b.any() for b in cp.scaling.pilot.effects) == wanted
     plain = cross_products(rows, choose_units(rows, model.covariances))
     if wanted:
         assert cp.rr[-1, -1] < 1e-2 * plain.rr[-1, -1]

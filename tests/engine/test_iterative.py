@@ -154,6 +154,7 @@ def test_with_a_basis_for_probes_everything_is_exact(model):
     scale = np.abs(exact.information).max()
     np.testing.assert_allclose(found.information, exact.information, rtol=1e-8, atol=1e-8 * scale)
     np.testing.assert_allclose(found.curvature_scale, exact.curvature_scale, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(found.mixed, exact.mixed, rtol=1e-8, atol=1e-8)
     for g, h in zip(found.covariance_gradients, exact.covariance_gradients, strict=True):
         np.testing.assert_allclose(g, h, rtol=1e-8, atol=1e-8 * np.abs(h).max())
     np.testing.assert_allclose(found.gls.beta, exact.gls.beta, rtol=1e-9, atol=1e-10)

@@ -30,7 +30,8 @@ def quadratic(seed: int, eigenvalues: list[float]) -> tuple[np.ndarray, np.ndarr
 def point(
     gradient: np.ndarray, information: np.ndarray, curvature_scale: np.ndarray
 ) -> LocalDerivatives:
-    return LocalDerivatives(gradient, information, curvature_scale, ())
+    mixed = np.zeros(len(gradient))
+    return LocalDerivatives(gradient, information, curvature_scale, (), mixed, is_observed=False)
 
 
 def model_of(gradient: np.ndarray, information: np.ndarray, **options) -> QuadraticModel:

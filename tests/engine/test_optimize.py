@@ -19,6 +19,7 @@ from lmforms.engine.optimize.minimize import minimize
 from lmforms.engine.rows import FactorRows, ModelRows
 from lmforms.engine.sums.cross_products import cross_products
 from lmforms.engine.sums.sums_of_rows import choose_scaling
+from lmforms.engine.sums.units import Scaling
 
 
 def simulated(seed: int) -> Problem:
@@ -93,7 +94,8 @@ def test_a_fit_without_parameters_to_optimise():
 
 def _without_factors(problem: Problem):
     cp = problem.system.cp
-    scaling = replace(cp.scaling, bases=(), b_pilot=())
+    units = replace(cp.scaling.units, bases=())
+    scaling = Scaling(units, replace(cp.scaling.pilot, effects=()))
     return replace(cp, scaling=scaling, factors=(), pairs={})
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from dense import dense_fit
+from dense import dense_criterion, dense_fit
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from models import make_model, problem_of, small_models
 
 import lmforms as lf
 from lmforms.engine.criterion.evaluate import differentiate, evaluate
+from lmforms.engine.estimate import estimate
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.linalg import batched, threads
 from lmforms.engine.linalg import compiled as compiled_module
@@ -33,6 +35,31 @@ def test_criterion_beta_and_modes(path, model):
     np.testing.assert_allclose(
         np.concatenate([b.ravel() for b in fast.b]), slow.b, rtol=1e-8, atol=1e-9
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(model=small_models(), ratio=st.sampled_from([1.0, 0.1, 30.0]))
+def test_criterion_at_a_given_sigma(model, ratio):
+    problem, inner = problem_of(model)
+    parts = evaluate(problem, model.theta).parts
+    sigma2 = ratio * parts.sigma2
+    slow = dense_criterion(inner, model.covariances, model.theta, sigma2, model.reml)
+    assert parts.value_at(sigma2) == pytest.approx(slow, rel=1e-10, abs=1e-9)
+    assert parts.value <= parts.value_at(sigma2) + 1e-10 * abs(slow)
+
+
+@settings(max_examples=40, deadline=None)
+@given(model=small_models(max_factors=1))
+def test_parts_of_the_criterion_in_the_units_of_the_user(model):
+    options = {"reml": model.reml, "control": lf.Control(), "at": [model.theta]}
+    found = estimate(model.rows, model.covariances, **options)
+    parts, slow = found.parts, dense_fit(model.rows, model.covariances, model.theta, model.reml)
+    assert parts.value == pytest.approx(found.criterion, rel=1e-12)
+    assert parts.r2 == pytest.approx(slow.r2, rel=1e-9)
+    assert parts.log_det_x == pytest.approx(-np.linalg.slogdet(slow.cov_beta)[1], abs=1e-9)
+    sigma2 = 3.0 * parts.sigma2
+    wanted = dense_criterion(model.rows, model.covariances, model.theta, sigma2, model.reml)
+    assert parts.value_at(sigma2) == pytest.approx(wanted, rel=1e-10)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -164,7 +191,7 @@ def test_a_level_of_nearly_equal_rows_does_not_spoil_the_sums():
     few = np.flatnonzero(first.codes == 0)
     first.basis[few, 1] = 2.0 + 1e-6 * np.arange(len(few))
     problem, inner = problem_of(model)
-    assert max(np.abs(b).max() for b in problem.system.cp.scaling.b_pilot) < 100
+    assert max(np.abs(b).max() for b in problem.system.cp.scaling.pilot.effects) < 100
     fast = differentiate(evaluate(problem, model.theta))
     slow = dense_fit(inner, model.covariances, model.theta, model.reml)
     assert fast.gls.r2 == pytest.approx(slow.r2, rel=1e-11)

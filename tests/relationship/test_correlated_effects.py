@@ -210,6 +210,9 @@ def test_deviance_terms_of_any_estimator(method, data, pedigree):
     m = at.matrices
     log_det = 2 * np.log(m.L.diagonal()).sum() - np.linalg.slogdet(m.Q.toarray())[1]
     assert terms.loc["ln|L|²", "value"] == pytest.approx(log_det, rel=1e-8)
+    log_det_x = 2 * np.log(m.R_X.diagonal()).sum()
+    assert terms.loc["ln|R_X|²", "value"] == pytest.approx(log_det_x, rel=1e-8)
+    assert terms["contribution"].iloc[:-1].sum() == pytest.approx(at.criterion, rel=1e-12)
 
 
 def test_diagonal_terms_agree_with_the_variance_components(data, pedigree):

@@ -34,6 +34,7 @@ from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, JointFactorization, factorize
 from ..linalg.batched import multiply
+from .criterion_parts import CriterionParts
 from .curvature import pair_traces
 from .gls import GLSFit, gls_fit, marginal_moments
 from .information import (
@@ -55,8 +56,8 @@ class Evaluation:
     problem : Problem
         What was evaluated.
     theta : ndarray
-    value : float
-        −2 × (restricted) log-likelihood, profiled over β and σ.
+    parts : CriterionParts
+        The terms of −2 × (restricted) log-likelihood.
     factor : Factorization
         The factored A.
     effects, marginal : list of ndarray (q, k, p + 1)
@@ -67,7 +68,7 @@ class Evaluation:
 
     problem: Problem
     theta: FloatArray
-    value: float
+    parts: CriterionParts
     factor: Factorization | JointFactorization
     effects: Blocks
     marginal: Blocks
@@ -79,13 +80,18 @@ class Evaluation:
         Derivatives, if any, are not taken over: they belong to the old θ.
         """
         return Evaluation(
-            problem, theta, self.value, self.factor, self.effects, self.marginal, self.gls
+            problem, theta, self.parts, self.factor, self.effects, self.marginal, self.gls
         )
+
+    @property
+    def value(self) -> float:
+        """−2 × (restricted) log-likelihood, profiled over β and σ."""
+        return self.parts.value
 
     @property
     def sigma2(self) -> float:
         """Residual variance, r²/ν."""
-        return self.gls.r2 / self.gls.nu
+        return self.parts.sigma2
 
     @property
     def b(self) -> tuple[FloatArray, ...]:
@@ -136,7 +142,7 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
     factor = factorize(system, lams)
 
     zr = [f.zr for f in cp.factors]
-    b0 = cp.scaling.b_pilot
+    b0 = cp.scaling.pilot.effects
     v, marginal = factor.marginal(zr, b0)
     qu = [multiply(lam.T, x) for lam, x in zip(lams, marginal, strict=True)]
     u = system.covariance_times(qu)
@@ -145,7 +151,7 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
     return Evaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
-        value=gls.criterion(factor.log_det, cp.log_det_residual, problem.reml),
+        parts=gls.parts(factor.log_det, cp.log_det_residual, problem.reml),
         factor=factor,
         effects=[x + y for x, y in zip(b0, v, strict=True)],
         marginal=marginal,
@@ -180,16 +186,21 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     pairs = None
     if hessian:
         pairs = pair_traces(at.factor, v, lams, derivatives, problem.reml)
+    curvature, mixed = information(
+        c, marginal_c, v, t, gradients, derivatives, gls.r2, gls.nu, pairs
+    )
     return Differentiated(
         problem=problem,
         theta=at.theta,
-        value=at.value,
+        parts=at.parts,
         factor=at.factor,
         effects=at.effects,
         marginal=at.marginal,
         gls=gls,
         gradient=slope,
-        information=information(c, marginal_c, v, t, gradients, derivatives, gls.r2, gls.nu, pairs),
+        information=curvature,
         curvature_scale=curvature_scale,
         covariance_gradients=tuple(gradients),
+        mixed=mixed,
+        is_observed=pairs is not None,
     )

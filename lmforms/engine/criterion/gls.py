@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, log, pi
+from math import isfinite
 
 import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import cross
+from .criterion_parts import CriterionParts
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,20 +38,19 @@ class GLSFit:
         """(p + 1, 1): [X y] times it is y − Xβ̂."""
         return np.append(-self.beta, 1.0)[:, None]
 
-    def criterion(self, log_det: float, log_det_residual: float, reml: bool) -> float:
-        """ln|A| + [REML] ln|X'V₀⁻¹X| + ν(1 + ln(2πr²/ν)) + ln|R|.
+    def parts(self, log_det: float, log_det_residual: float, reml: bool) -> CriterionParts:
+        """The criterion, given ln|A| and ln|R|.
 
         Raises
         ------
         NumericalError
             It is not finite.
         """
-        value = log_det + self.nu * (1.0 + log(2.0 * pi * self.r2 / self.nu)) + log_det_residual
-        if reml:
-            value -= 2.0 * float(np.log(self.inverse_root_x.diagonal()).sum())
-        if not isfinite(value):
+        log_det_x = -2.0 * float(np.log(self.inverse_root_x.diagonal()).sum())
+        parts = CriterionParts(log_det, log_det_x, log_det_residual, self.r2, self.nu, reml)
+        if not isfinite(parts.value):
             raise NumericalError("the criterion is not finite.")
-        return float(value)
+        return parts
 
 
 def gls_fit(moments: FloatArray, nu: int) -> GLSFit:

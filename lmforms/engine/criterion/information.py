@@ -32,12 +32,46 @@ class LocalDerivatives:
         without data, and the scale on which a curvature counts as zero.
     covariance_gradients : tuple of ndarray (k, k)
         G for each grouping factor.
+    mixed : ndarray (m,)
+        h = −(∂r²/∂θ)/s²: derivative in θ and ln σ² where σ is not profiled out, at σ² = s².
+    is_observed : bool
+        Whether `information` is the Hessian ∂²d itself, not the average information.
     """
 
     gradient: FloatArray
     information: FloatArray
     curvature_scale: FloatArray
     covariance_gradients: tuple[FloatArray, ...]
+    mixed: FloatArray
+    is_observed: bool
+
+
+def joint_information(at: LocalDerivatives, nu: int) -> FloatArray:
+    """The information of (θ, ln σ²): that of the criterion in which σ is not profiled out.
+
+    At σ² = s² = r²/ν. From the profiled one, H,
+
+        [ H + hh'/ν   h ]
+        [ h'          ν ]
+
+    which is the Hessian where H is (``at.is_observed``), else the average information.
+
+    Parameters
+    ----------
+    at : LocalDerivatives
+        For the Hessian, ``differentiate(…, hessian=True)``, where
+        :func:`~lmforms.engine.criterion.curvature.curvature_is_cheap`.
+    nu : int
+        n or n − p.
+
+    Returns
+    -------
+    ndarray (m + 1, m + 1)
+        Of −2 × (restricted) log-likelihood: twice the inverse is the asymptotic covariance of
+        the estimates at an optimum.
+    """
+    h = at.mixed[:, None]
+    return np.block([[at.information + h @ h.T / nu, h], [h.T, np.full((1, 1), float(nu))]])
 
 
 def covariance_gradients(
@@ -107,10 +141,11 @@ def information(
     r2: float,
     nu: int,
     pairs: FloatArray | None = None,
-) -> FloatArray:
-    """H of :mod:`lmforms.engine.criterion.evaluate`: average information and 2⟨G ∂λ_i, ∂λ_j⟩.
+) -> tuple[FloatArray, FloatArray]:
+    """H of :mod:`lmforms.engine.criterion.evaluate`, and h = c't/s² (see `LocalDerivatives`).
 
-    With the traces T of :mod:`lmforms.engine.criterion.curvature` as `pairs`, the Hessian.
+    H is the average information and 2⟨G ∂λ_i, ∂λ_j⟩. With the traces T of
+    :mod:`lmforms.engine.criterion.curvature` as `pairs`, it is the Hessian.
 
     Parameters
     ----------
@@ -123,20 +158,21 @@ def information(
     r2, nu : float, int
     """
     if not c or c[0].shape[-1] == 0:
-        return np.empty((0, 0))
+        return np.empty((0, 0)), np.empty(0)
     quadratic, vc, ct = _inner(c, marginal_c), _inner(v, c), _inner(c, t)
     s2 = r2 / nu
-    h = (quadratic - vc.T @ vc) / s2
+    H = (quadratic - vc.T @ vc) / s2
     if pairs is not None:
-        h = 2.0 * h - pairs
-    h -= (ct @ ct.T) / (nu * s2**2)
+        H = 2.0 * H - pairs
+    mixed = ct / s2
+    H -= (mixed @ mixed.T) / nu
     start = 0
     for g, d in zip(gradients, derivatives, strict=True):
         s = slice(start, start + len(d))
         flat = d.reshape(len(d), g.size)
-        h[s, s] += 2.0 * ((g @ d).reshape(flat.shape) @ flat.T)
+        H[s, s] += 2.0 * ((g @ d).reshape(flat.shape) @ flat.T)
         start = s.stop
-    return np.asarray(0.5 * (h + h.T))
+    return np.asarray(0.5 * (H + H.T)), mixed[:, 0]
 
 
 def _inner(a: Blocks, b: Blocks) -> FloatArray:

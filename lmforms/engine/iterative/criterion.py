@@ -23,6 +23,7 @@ import numpy as np
 from ...covariance import canonical_factor
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
+from ..criterion.criterion_parts import CriterionParts
 from ..criterion.gls import GLSFit, gls_fit, marginal_moments
 from ..criterion.information import (
     LocalDerivatives,
@@ -144,7 +145,7 @@ def evaluate(
     # the estimate depends on the root λ: always the same root of λλ' in any parametrisation
     operator = SchurOperator(system, [canonical_factor(lam) for lam in lams])
 
-    zr, b0 = [f.zr for f in cp.factors], list(cp.scaling.b_pilot)
+    zr, b0 = [f.zr for f in cp.factors], list(cp.scaling.pilot.effects)
     at = operator.marginal(
         zr, b0, tolerance=tolerance, guess=None if nearby is None else nearby.right
     )
@@ -164,7 +165,7 @@ def evaluate(
         tolerance=tolerance,
         guess=None if nearby is None else nearby.directions,
     )
-    curvature = information(c, marginal_c.q, fixed, t, levels, derivatives, fit.r2, nu)
+    curvature, mixed = information(c, marginal_c.q, fixed, t, levels, derivatives, fit.r2, nu)
     return IterativeEvaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
@@ -173,6 +174,8 @@ def evaluate(
         curvature_scale=curvature_scale,
         noise=_noise(traces, lams, derivatives, parts),
         covariance_gradients=tuple(levels),
+        mixed=mixed,
+        is_observed=False,
         gls=fit,
         b=tuple(((x + y) @ fit.to_residual)[..., 0] for x, y in zip(b0, at.v, strict=True)),
         factor=operator,
@@ -181,8 +184,8 @@ def evaluate(
     )
 
 
-def log_likelihood(at: IterativeEvaluation) -> tuple[float, float]:
-    """−2 × (restricted) log-likelihood at an evaluated θ, and its standard error.
+def log_likelihood(at: IterativeEvaluation) -> tuple[CriterionParts, float]:
+    """The terms of −2 × (restricted) log-likelihood at an evaluated θ, and its standard error.
 
     The error comes from ln|A| alone, by stochastic Lanczos quadrature
     (:func:`lmforms.engine.iterative.lanczos.log_determinant`).
@@ -191,7 +194,7 @@ def log_likelihood(at: IterativeEvaluation) -> tuple[float, float]:
     probes = sign_probes(problem.system.m, problem.seed)
     log_det, error = log_determinant(at.factor, probes)
     residual = problem.system.cp.log_det_residual
-    return at.gls.criterion(log_det, residual, problem.reml), error
+    return at.gls.parts(log_det, residual, problem.reml), error
 
 
 def _noise(

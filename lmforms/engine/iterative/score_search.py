@@ -13,6 +13,7 @@ import numpy as np
 from ...control import Control
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
+from ..criterion.criterion_parts import CriterionParts
 from ..optimize.newton import LEAST_RADIUS, NEGATIVE_CURVATURE, QuadraticModel, next_radius
 from ..optimize.starting_values import moment_start
 from ..status import exhausted_message
@@ -54,10 +55,10 @@ class IterativeOptimum:
         according to the score (engine's units).
     decrement : float
         Predicted decrease of the criterion by one more Newton step.
-    value : float
-        Estimated criterion at the last θ (engine's units).
+    parts : CriterionParts
+        The terms of the criterion at the last θ (engine's units), ln|A| estimated.
     value_se : float
-        Its standard error.
+        Standard error of ln|A|, and of the criterion.
     iterations : int
         Conjugate gradient iterations of the last solve, which starts from zero: the slowest column.
     """
@@ -68,9 +69,14 @@ class IterativeOptimum:
     n_evaluations: int
     trace: tuple[float, ...]
     decrement: float
-    value: float
+    parts: CriterionParts
     value_se: float
     iterations: int
+
+    @property
+    def value(self) -> float:
+        """Estimated criterion at the last θ (engine's units)."""
+        return self.parts.value
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,15 +180,15 @@ def _finished(
 ) -> IterativeOptimum:
     """Everything at θ, solved from zero to the last digits, independent of the search."""
     last = evaluate(problem, theta, run.probes, tolerance=FINAL_TOLERANCE)
-    value, error = log_likelihood(last)
+    parts, error = log_likelihood(last)
     return IterativeOptimum(
         evaluation=last,
         converged=converged,
         message=message,
         n_evaluations=len(run.changes),
-        trace=tuple(value + c - change for c in run.changes),
+        trace=tuple(parts.value + c - change for c in run.changes),
         decrement=QuadraticModel.of(last).decrement,
-        value=value,
+        parts=parts,
         value_se=error,
         iterations=last.iterations,
     )

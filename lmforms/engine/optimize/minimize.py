@@ -8,6 +8,7 @@ import numpy as np
 
 from ...control import Control
 from ...support.arrays import FloatArray
+from ..criterion.criterion_parts import CriterionParts
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
 from ..criterion.problem import Problem
 from ..status import exhausted_message, other_optima_message
@@ -56,6 +57,11 @@ class Optimum:
     trace: tuple[float, ...]
     decrement: float
     other_optima: tuple[float, ...] = ()
+
+    @property
+    def parts(self) -> CriterionParts:
+        """The terms of the criterion there (engine's units)."""
+        return self.evaluation.parts
 
     @property
     def value(self) -> float:

@@ -51,7 +51,7 @@ def moment_start(problem: StructuredProblem) -> FloatArray:
     if cp.own or (system.lead < 0 and _columns(cp) >= cp.n):
         return _equal_shares(problem)
     y = slice(cp.p, cp.p + 1)
-    pilot = [b[..., y] for b in cp.scaling.b_pilot]
+    pilot = [b[..., y] for b in cp.scaling.pilot.effects]
     gram = system.gram_times(pilot)
     s2 = _residual_variance(problem)
     parts = []

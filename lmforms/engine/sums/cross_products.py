@@ -1,6 +1,6 @@
 """[Z R*]'R⁻¹[Z R*], blocked by grouping factor: all that the criterion needs of the rows.
 
-R* is [X y] less pilot effects, which the scaling stores (:mod:`lmforms.engine.sums.scaling`).
+R* is [X y] less pilot effects, which the scaling stores (:mod:`lmforms.engine.sums.units`).
 
 Cross-products are additive: rows in memory, a stream of chunks or the partitions of a cluster
 give the same fit, and its cost does not depend on n.
@@ -8,19 +8,21 @@ give the same fit, and its cost does not depend on n.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from ...errors import NumericalError
+from ...errors import ModelError, NumericalError
 from ...support.arrays import FloatArray, IndexArray
 from ..rows import FactorRows, ModelRows
 from .joint_least_squares import joint_effects
 from .pilot import PILOT_SWEEPS, SLOW_SWEEP, level_fit, row_values, sums_by_level
-from .scaling import LEAST_WITHIN_SHARE, Scaling
+from .scaling import LEAST_WITHIN_SHARE
+from .units import Pilot, Scaling
 
 MOST_TABULATED_PAIRS = 1 << 22
 """With up to so many pairs of levels, those that occur are found by a table, else by sorting."""
@@ -93,11 +95,11 @@ class CrossProducts:
     scaling : Scaling
         The units. Only cross-products in the same units can be added.
     n : int
-        Number of rows.
+        Number of rows; those of subtracted sums count as negative.
     log_det_residual : float
         ln|R|.
     rr : ndarray (p + 1, p + 1)
-        R*'R⁻¹R*, with R* = [X y] − ZB₀ (see :mod:`lmforms.engine.sums.scaling`).
+        R*'R⁻¹R*, with R* = [X y] − ZB₀ (see :mod:`lmforms.engine.sums.units`).
     factors : tuple of FactorMoments
     pairs : dict of (a, b), a < b, to PairMoments
     own : dict of a to PairMoments
@@ -194,8 +196,12 @@ class CrossProducts:
         return self.pairs[i, j].transposed_times(x, levels)
 
     def __add__(self, other: CrossProducts) -> CrossProducts:
-        if self.scaling is not other.scaling:
-            raise ValueError("cross-products in different units cannot be added: share a Scaling.")
+        if not self.scaling.is_same(other.scaling):
+            raise ModelError(
+                "cross-products in different units cannot be added. Choose one Scaling for all "
+                "chunks, with choose_scaling, and sum every chunk with it: pickled where chunks "
+                "are summed by other processes."
+            )
         return CrossProducts(
             scaling=self.scaling,
             n=self.n + other.n,
@@ -211,6 +217,48 @@ class CrossProducts:
                 for key in self.own | other.own
             },
         )
+
+    def __neg__(self) -> CrossProducts:
+        return replace(
+            self,
+            n=-self.n,
+            log_det_residual=-self.log_det_residual,
+            rr=-self.rr,
+            factors=tuple(FactorMoments(-f.zz, -f.zr) for f in self.factors),
+            pairs={key: replace(pair, blocks=-pair.blocks) for key, pair in self.pairs.items()},
+            own={key: replace(pair, blocks=-pair.blocks) for key, pair in self.own.items()},
+        )
+
+    def __sub__(self, other: CrossProducts) -> CrossProducts:
+        """Take rows out. What is left has the rounding error of all: let it be no small part."""
+        return self + -other
+
+    def with_response(
+        self, pilot: Pilot, zy: Sequence[FloatArray], xy: FloatArray, yy: float
+    ) -> CrossProducts:
+        """The same rows with another response.
+
+        Parameters
+        ----------
+        pilot : Pilot
+            Of the response. Its pilot effects of X are those of these sums.
+        zy : sequence of ndarray (q, k)
+            Z'R⁻¹y* of each grouping factor, y* the last column of R*.
+        xy : ndarray (p,)
+            Products of y* with the other columns of R*.
+        yy : float
+            y*'R⁻¹y*.
+        """
+        rr = self.rr.copy()
+        rr[:-1, -1] = rr[-1, :-1] = xy
+        rr[-1, -1] = yy
+        factors = []
+        for f, z in zip(self.factors, zy, strict=True):
+            zr = f.zr.copy()
+            zr[..., -1] = z
+            factors.append(FactorMoments(f.zz, zr))
+        scaling = replace(self.scaling, pilot=pilot)
+        return replace(self, scaling=scaling, rr=rr, factors=tuple(factors))
 
 
 def finite_squares(right: FloatArray) -> FloatArray:
@@ -248,7 +296,8 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     ----------
     rows : ModelRows
     scaling : Scaling
-        From :func:`lmforms.engine.sums.sums_of_rows.choose_scaling`; chunks of one model share it.
+        From :func:`lmforms.engine.sums.sums_of_rows.choose_scaling`; chunks of one model share it,
+        or have copies.
 
     Raises
     ------
@@ -257,7 +306,7 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     """
     right, bases = scaling.whitened(rows)
     factors = rows.level_factors
-    for f, basis, effects in zip(factors, bases, scaling.b_pilot, strict=True):
+    for f, basis, effects in zip(factors, bases, scaling.pilot.effects, strict=True):
         if effects.any():
             right -= row_values(f, basis, effects)
     rr = finite_squares(right)

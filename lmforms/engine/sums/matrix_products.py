@@ -22,7 +22,7 @@ from .cross_products import (
     finite_squares,
     symmetric_matrix,
 )
-from .scaling import Scaling
+from .units import Scaling
 
 
 def matrix_cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
@@ -34,7 +34,7 @@ def matrix_cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
         A sum is not finite.
     """
     right, Z = scaling.whitened_right(rows), scaling.whitened_matrices(rows)
-    for z, effects in zip(Z, scaling.b_pilot, strict=True):
+    for z, effects in zip(Z, scaling.pilot.effects, strict=True):
         if effects.any():
             right -= z @ effects.reshape(z.shape[1], -1)
     rr = finite_squares(right)
@@ -86,7 +86,7 @@ def projected(cp: CrossProducts, roots: list[Any]) -> CrossProducts:
             between = between if wide[a] is None else wide[a].T @ between
             pairs[a, b] = _blocks(between if wide[b] is None else between @ wide[b], ka, kb)
     pilot = tuple(np.zeros_like(f.zr) for f in moments)
-    scaling = replace(cp.scaling, b_pilot=pilot)
+    scaling = cp.scaling.with_effects(pilot)
     return replace(cp, scaling=scaling, factors=tuple(moments), pairs=pairs, own=own)
 
 
@@ -108,7 +108,7 @@ def with_projected_pilot(
         FactorMoments(old.zz, f.zr if L is None else _projected_right(f, L))
         for old, f, L in zip(before.factors, again.factors, _wide_roots(again, roots), strict=True)
     )
-    scaling = replace(again.scaling, b_pilot=tuple(effects))
+    scaling = again.scaling.with_effects(tuple(effects))
     return replace(before, scaling=scaling, rr=again.rr, factors=factors)
 
 

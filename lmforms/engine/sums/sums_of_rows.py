@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from ...covariance import Covariance
 from ..rows import ModelRows
 from .cross_products import CrossProducts, cross_products
 from .matrix_products import matrix_cross_products, projected, with_projected_pilot
-from .scaling import Scaling, choose_units, with_pilot
+from .scaling import choose_units, with_pilot
+from .units import Scaling
 
 CANCELLATION_RATIO = 30.0
 """Pilot effects are used if y'R⁻¹y is more than this many times what X and the effects leave of it:
@@ -52,7 +52,7 @@ def sums_of_rows(
         a if L is None else (L @ a.reshape(len(a), -1)).reshape(-1, *a.shape[1:])
         for a, L in zip(effects, factors, strict=True)
     )
-    again = summed(rows, replace(units, b_pilot=pilot))
+    again = summed(rows, units.with_effects(pilot))
     return with_projected_pilot(sums, again, factors, effects)
 
 
