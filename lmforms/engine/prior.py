@@ -22,6 +22,9 @@ from .linalg.sparse_cholesky import cholesky_of
 FULL_SHARE = 0.3
 """A precision with this share of its entries is factored as a dense matrix."""
 
+MOST_DENSE_LEVELS = 300
+"""So is one of up to this many levels."""
+
 
 class Prior(Protocol):
     """What the engine needs of K = Q⁻¹, for q levels or for r coordinates of them."""
@@ -104,6 +107,17 @@ class Root(Identity):
         return Root(self.root / np.sqrt(self.size), 1.0)
 
 
+class FactoredPrecision(Protocol):
+    """A factored Q."""
+
+    @property
+    def log_det(self) -> float:
+        """ln|Q|."""
+
+    def solve(self, x: FloatArray) -> FloatArray:
+        """Q⁻¹x for x of shape (q, r)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Precision:
     """Levels with a sparse positive definite precision Q.
@@ -114,29 +128,39 @@ class Precision:
         Q.
     size : float
         Variance of a level, K's mean diagonal or about that.
+    given : FactoredPrecision, optional
+        Q/c, factored; Q is factored when needed without one.
+    multiple : float
+        c.
     """
 
     matrix: Any
     size: float = 1.0
+    given: FactoredPrecision | None = None
+    multiple: float = 1.0
     is_identity = False
     has_unit_precision = False
     root = None
 
     def normalised(self) -> Precision:
-        return Precision(self.matrix * self.size, 1.0)
+        return Precision(self.matrix * self.size, 1.0, self.given, self.multiple * self.size)
 
     @cached_property
-    def _factored(self) -> Any:
+    def _factored(self) -> FactoredPrecision:
+        if self.given is not None:
+            return self.given
         from .factor.schur import DenseFactored
 
         q = self.matrix.shape[0]
-        if self.matrix.nnz > FULL_SHARE * q**2:
-            return DenseFactored(self.matrix.toarray())
-        return cholesky_of(self.matrix)[1]
+        divided = self.matrix / self.multiple
+        if q <= MOST_DENSE_LEVELS or self.matrix.nnz > FULL_SHARE * q**2:
+            return DenseFactored(divided.toarray())
+        factored: FactoredPrecision = cholesky_of(divided)[1]
+        return factored
 
     @property
     def log_det(self) -> float:
-        return float(self._factored.log_det)
+        return float(self._factored.log_det + self.matrix.shape[0] * np.log(self.multiple))
 
     def precision(self, q: int) -> Any:
         return self.matrix.tocsc()
@@ -145,4 +169,5 @@ class Precision:
         return np.asarray(self.matrix @ x.reshape(len(x), -1)).reshape(x.shape)
 
     def covariance_times(self, x: FloatArray) -> FloatArray:
-        return np.asarray(self._factored.solve(x.reshape(len(x), -1))).reshape(x.shape)
+        found = self._factored.solve(x.reshape(len(x), -1)).reshape(x.shape)
+        return np.asarray(found / self.multiple)

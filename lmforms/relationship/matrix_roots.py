@@ -5,6 +5,7 @@ A sparse matrix is factored once, when it is given.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -130,11 +131,22 @@ class Triangle:
     """
 
     def __init__(self, W: Sparse) -> None:
+        self._W = W
+
+    @cached_property
+    def _lu(self) -> Any:
         from scipy.sparse.linalg import splu
 
-        self._lu = splu(
-            W.tocsc(), permc_spec="NATURAL", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        return splu(
+            self._W.tocsc(),
+            permc_spec="NATURAL",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle, which cannot copy SuperLU's own."""
+        return {"_W": self._W}
 
     def solve(self, b: FloatArray) -> FloatArray:
         """W⁻¹b for b (q, c)."""

@@ -67,7 +67,7 @@ def _prior(name: str, form: Representation) -> Prior:
     import scipy.sparse as sp
 
     if isinstance(form, PrecisionMatrix):
-        return Precision(sp.csc_matrix(form.matrix), form.mean_variance())
+        return Precision(sp.csc_matrix(form.matrix), form.mean_variance(), form)
     root = form.root()
     if root.shape[1] == 0:
         raise ModelError(f"relationship: the covariance of `{name}` is zero everywhere.")

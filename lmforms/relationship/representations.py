@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -202,9 +203,24 @@ class Precision(Representation):
     def keeps_all_levels(self) -> bool:
         return True
 
+    @cached_property
+    def _triangle(self) -> Triangle:
+        return Triangle(self.triangle)
+
+    @property
+    def log_det(self) -> float:
+        """ln|Q|."""
+        return 2.0 * float(np.log(np.abs(self.triangle.diagonal())).sum())
+
+    def solve(self, x: FloatArray) -> FloatArray:
+        """Q⁻¹x for x of shape (q, r)."""
+        out = np.empty(x.shape)
+        out[self.order] = self._triangle.solve(self._triangle.solve_transposed(x[self.order]))
+        return out
+
     def root(self) -> FloatArray:
         out = np.empty((self.q, self.q))
-        out[self.order] = Triangle(self.triangle).solve(np.eye(self.q))
+        out[self.order] = self._triangle.solve(np.eye(self.q))
         return out
 
     def dense(self) -> FloatArray:
@@ -214,13 +230,13 @@ class Precision(Representation):
     def mean_variance(self) -> float:
         """From a few draws, as all variances would cost the inverse."""
         draws = np.random.default_rng(0).normal(size=(self.q, 4))
-        return float(np.square(Triangle(self.triangle).solve(draws)).mean())
+        return float(np.square(self._triangle.solve(draws)).mean())
 
     def marginal(self, at: IndexArray) -> DenseMatrix:
         # leaving levels out fills the inverse; K[at, at] = R'R with R = W⁻ᵀE
         picks = np.zeros((self.q, len(at)))
         picks[np.argsort(self.order)[at], np.arange(len(at))] = 1.0
-        half = Triangle(self.triangle).solve_transposed(picks)
+        half = self._triangle.solve_transposed(picks)
         return DenseMatrix(half.T @ half)
 
     def arranged(self, at: IndexArray) -> Precision:

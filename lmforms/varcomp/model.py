@@ -356,8 +356,8 @@ def _component(name: str, Z: Any, labels: tuple[Any, ...], known: Relationship |
         return Component(name, Z, labels)
     form = known.form
     if isinstance(form, Precision):
-        log_det = 2.0 * float(np.log(np.abs(form.triangle.diagonal())).sum())
-        return Component(name, Z, labels, None, form.matrix.tocsc(), log_det, form.mean_variance())
+        variance = form.mean_variance()
+        return Component(name, Z, labels, None, form.matrix.tocsc(), form.log_det, variance)
     root = known.root()
     if root.shape[1] == 0:
         raise ModelError(f"relationship: the covariance of `{name}` is zero everywhere.")
