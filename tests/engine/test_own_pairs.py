@@ -20,9 +20,9 @@ from lmforms.engine.criterion.evaluate import differentiate, evaluate
 from lmforms.engine.estimate import Estimate, estimate
 from lmforms.engine.prior import Identity, Precision, Prior, Root
 from lmforms.engine.rows import FactorRows, MatrixRows, ModelRows
-from lmforms.engine.sums.matrix_products import matrix_cross_products
+from lmforms.engine.sums.matrix_products import matrix_cross_products, projected
 from lmforms.engine.sums.scaling import choose_units
-from lmforms.errors import ArgumentError, DataError
+from lmforms.errors import ArgumentError, DataError, ModelError
 from lmforms.residual import Known
 
 
@@ -189,6 +189,16 @@ def test_sums_are_additive():
     np.testing.assert_allclose(summed.gram().toarray(), whole.gram().toarray(), rtol=1e-12)
     np.testing.assert_allclose(summed.rr, whole.rr, rtol=1e-12, atol=1e-12)
     assert summed.log_det_residual == pytest.approx(whole.log_det_residual)
+
+
+def test_sums_of_other_roots_are_not_added():
+    rows = crossing_series()
+    covariances = make_model(0, (3,), (1,), ("us",)).covariances
+    sums = matrix_cross_products(rows, choose_units(rows, covariances))
+    first, again = (projected(sums, [np.eye(8)[:, :3]]) for _ in range(2))
+    assert (first + again).n == 2 * rows.n
+    with pytest.raises(ModelError, match="units"):
+        first + projected(sums, [np.eye(8)[:, 1:4]])
 
 
 @pytest.mark.parametrize("far", [0.0, 1e5, 1e8])

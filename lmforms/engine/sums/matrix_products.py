@@ -86,7 +86,7 @@ def projected(cp: CrossProducts, roots: list[Any]) -> CrossProducts:
             between = between if wide[a] is None else wide[a].T @ between
             pairs[a, b] = _blocks(between if wide[b] is None else between @ wide[b], ka, kb)
     pilot = tuple(np.zeros_like(f.zr) for f in moments)
-    scaling = cp.scaling.with_effects(pilot)
+    scaling = cp.scaling.projected(roots, pilot)
     return replace(cp, scaling=scaling, factors=tuple(moments), pairs=pairs, own=own)
 
 
@@ -108,7 +108,7 @@ def with_projected_pilot(
         FactorMoments(old.zz, f.zr if L is None else _projected_right(f, L))
         for old, f, L in zip(before.factors, again.factors, _wide_roots(again, roots), strict=True)
     )
-    scaling = again.scaling.with_effects(tuple(effects))
+    scaling = again.scaling.projected(roots, tuple(effects))
     return replace(before, scaling=scaling, rr=again.rr, factors=factors)
 
 

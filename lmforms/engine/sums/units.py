@@ -17,7 +17,7 @@ model; with good ones r² = y'y − … does not cancel when groups lie far apar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...support.arrays import FloatArray
+from ...support.arrays import FloatArray, as_dense
 from ..rows import FactorRows, ModelRows, RandomRows
 
 
@@ -79,17 +79,22 @@ class Units:
         For the columns of X.
     bases : tuple of AffineMap
         For the basis of each grouping factor.
+    roots : tuple of (ndarray or sparse (q, r)) or None
+        L of each grouping factor whose sums are those of ZL; empty if there are none.
     """
 
     x: AffineMap
     bases: tuple[AffineMap, ...]
+    roots: tuple[Any, ...] = ()
 
     @cached_property
     def digest(self) -> str:
         """Equal for equal numbers, also after pickling."""
         maps = (self.x, *self.bases)
         constants = [-1 if m.constant is None else m.constant for m in maps]
-        return _digest([constants, *(part for m in maps for part in (m.center, m.matrix))])
+        parts = [part for m in maps for part in (m.center, m.matrix)]
+        roots = [np.empty(0) if L is None else as_dense(L) for L in self.roots]
+        return _digest([constants, *parts, *roots])
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +172,11 @@ class Scaling:
             rows.residual.whiten(_in_units(f, scale))
             for f, scale in zip(rows.factors, self.units.bases, strict=True)
         ]
+
+    def projected(self, roots: Sequence[Any], effects: tuple[FloatArray, ...]) -> Scaling:
+        """Of sums of ZL, with pilot effects of it."""
+        units = replace(self.units, roots=tuple(roots))
+        return Scaling(units, replace(self.pilot, effects=effects))
 
     def with_effects(self, effects: tuple[FloatArray, ...]) -> Scaling:
         """The same with other pilot effects."""
