@@ -72,7 +72,9 @@ def refuse_unbounded_likelihood(
             continue
         Z = sp.hstack(
             [
-                _columns(f, d) if root is None else _columns(f, d) @ effect_root(root, d.shape[1])
+                sp.csr_array(_columns(f, d) @ effect_root(root, d.shape[1]))
+                if root is not None
+                else _columns(f, d)
                 for f, d, root in zip(rows.factors, directions, roots, strict=True)
             ]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -41,19 +42,16 @@ def analyse(
     MemoryLimitError
         No engine fits into memory.
     """
-    if cp.own or any(not prior.is_identity for prior in priors):
-        if control.factor == "cg":
-            reason = "a relationship"
-            if not priors:
-                reason = "rows that belong to several levels, or residuals correlated across them"
-            raise ArgumentError(
-                f"factor='cg' is for independent levels; this model has {reason}. "
-                "Use factor='auto'."
-            )
+    related = any(not prior.is_identity for prior in priors)
+    if control.factor == "cg":
+        if related or cp.own:
+            _refuse_conjugate_gradients(related)
+        return _iterative_on_request(cp)
+    if cp.own or (related and not _is_one_factor_with_root(priors)):
         priors = priors or [Identity()] * len(cp.factors)
         return JointSystem(cp, priors, control.factor, control.memory)
-    if control.factor == "cg":
-        return _iterative_on_request(cp)
+    if related:
+        return System(cp, memory=control.memory)
     if control.factor != "auto" or _columns_beside_largest(cp) <= ALWAYS_EXACT_COLUMNS:
         return _by_factor_if_it_fits(cp, control.factor, control.memory)
     iterative = IterativeSystem(cp)
@@ -65,6 +63,11 @@ def analyse(
         return System(cp, "auto", control.memory, dense_up_to=ALWAYS_EXACT_COLUMNS)
     except MemoryLimitError:
         return iterative
+
+
+def _is_one_factor_with_root(priors: Sequence[Prior]) -> bool:
+    """Whether the coordinates of the only grouping factor are independent."""
+    return len(priors) == 1 and priors[0].has_unit_precision
 
 
 def _by_factor_if_it_fits(
@@ -79,6 +82,14 @@ def _by_factor_if_it_fits(
         if iterative.is_separate():
             raise
         return iterative
+
+
+def _refuse_conjugate_gradients(related: bool) -> NoReturn:
+    reason = "rows that belong to several levels, or residuals correlated across them"
+    raise ArgumentError(
+        "factor='cg' is for independent levels; this model has "
+        f"{'a relationship' if related else reason}. Use factor='auto'."
+    )
 
 
 def _iterative_on_request(cp: CrossProducts) -> IterativeSystem:

@@ -16,14 +16,17 @@ from hypothesis import strategies as st
 from models import SmallModel, make_model
 
 from lmforms import Control
+from lmforms.covariance import Unstructured
 from lmforms.engine.criterion.evaluate import differentiate, evaluate
 from lmforms.engine.estimate import Estimate, estimate
+from lmforms.engine.factor import JointSystem, System
 from lmforms.engine.prior import Identity, Precision, Prior, Root
 from lmforms.engine.rows import FactorRows, MatrixRows, ModelRows
+from lmforms.engine.sums import sums_of_rows as sums_of_rows_module
 from lmforms.engine.sums.matrix_products import matrix_cross_products, projected
 from lmforms.engine.sums.scaling import choose_units
 from lmforms.errors import ArgumentError, DataError, ModelError
-from lmforms.residual import Known
+from lmforms.residual import Independent, Known
 
 
 def series_covariance(rng: np.random.Generator, n: int, length: int) -> np.ndarray:
@@ -229,3 +232,35 @@ def test_what_is_refused():
     covariances = make_model(0, (3, 3), (1, 1), ("us", "us")).covariances
     with pytest.raises(ArgumentError, match="several levels"):
         estimate(two, covariances, reml=True, control=Control(factor="cg"))
+
+
+@pytest.mark.parametrize("kind", ["root", "eigenvectors", "low rank"])
+@pytest.mark.parametrize("reml", [True, False])
+def test_principal_directions_are_another_root(monkeypatch, kind, reml):
+    rng = np.random.default_rng(4)
+    q = 30
+    n = q if kind == "eigenvectors" else 80
+    codes = rng.permutation(np.arange(n) % q)
+    root = rng.normal(size=(q, 9 if kind == "low rank" else q))
+    if kind == "eigenvectors":
+        values, vectors = np.linalg.eigh(root @ root.T + 3.0 * np.eye(q))
+        root = vectors * np.sqrt(values)
+    X = np.column_stack([np.ones(n), rng.normal(size=n)])
+    y = 1e3 + X[:, 1] + 0.4 * (root @ rng.normal(size=root.shape[1]))[codes] + rng.normal(size=n)
+    rows = ModelRows(y, X, (FactorRows(codes, q, np.ones((n, 1))),), Independent())
+    prior = Root(root, float(np.square(root).sum() / q))
+
+    def fit() -> Estimate:
+        return estimate(rows, [Unstructured(1)], reml=reml, control=Control(), priors=[prior])
+
+    fast = fit()
+    assert isinstance(fast.problem.system, System)
+    assert not fast.problem.system.cp.own
+    monkeypatch.setattr(sums_of_rows_module, "in_principal_directions", lambda cp: cp)
+    slow = fit()
+    assert isinstance(slow.problem.system, JointSystem)
+    assert fast.criterion == pytest.approx(slow.criterion, rel=1e-10)
+    np.testing.assert_allclose(fast.theta[0], slow.theta[0], rtol=1e-5)
+    np.testing.assert_allclose(fast.b[0], slow.b[0], rtol=1e-4, atol=1e-6)
+    for a, b in zip(fast.conditional_covariances(), slow.conditional_covariances(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-10)

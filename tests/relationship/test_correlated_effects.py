@@ -355,3 +355,41 @@ def test_no_criterion_of_lost_digits(rows, data, pedigree):
     few = few.assign(herd=0)
     wanted = criterion(np.append(fit.theta, 0.0), few, K, reml=True)
     assert fit.criterion == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize("form", ["dense", "singular", "sparse", "precision"])
+@pytest.mark.parametrize("reml", [True, False])
+def test_one_record_of_each_related_level(form, reml):
+    rng = np.random.default_rng(8)
+    q = 40
+    labels = [f"a{i}" for i in range(q)]
+    family = np.kron(np.eye(q // 4), np.full((4, 4), 0.5)) + 0.5 * np.eye(q)
+    K = family
+    if form == "singular":
+        root = rng.normal(size=(q, 25))
+        K = root @ root.T / 25
+    given = {
+        "dense": lambda: Relationship.of(K, labels),
+        "singular": lambda: Relationship.of(K, labels),
+        "sparse": lambda: Relationship.of(sp.csc_matrix(K), labels),
+        "precision": lambda: Relationship.from_precision(sp.csc_matrix(np.linalg.inv(K)), labels),
+    }[form]()
+    x = rng.normal(size=q)
+    u = np.linalg.cholesky(K + 1e-12 * np.eye(q)) @ rng.normal(size=q)
+    data = pd.DataFrame({"animal": labels, "x": x, "y": 2 * x + u + rng.normal(size=q)})
+    fit = lf.lmer("y ~ x + (1 | animal)", data, relationship={"animal": given}, reml=reml)
+
+    X = np.column_stack([np.ones(q), x])
+
+    def criterion(ratio: float) -> float:
+        V = np.eye(q) + ratio * K
+        W = np.linalg.inv(V)
+        info = X.T @ W @ X
+        e = data.y - X @ np.linalg.solve(info, X.T @ W @ data.y)
+        nu = q - 2 if reml else q
+        out = np.linalg.slogdet(V)[1] + nu * (1 + np.log(2 * np.pi * (e @ W @ e) / nu))
+        return float(out + np.linalg.slogdet(info)[1] * reml)
+
+    grid = [criterion(r) for r in np.exp(np.linspace(-9, 7, 400))]
+    assert fit.criterion <= min(grid) + 1e-8
+    assert fit.criterion == pytest.approx(criterion(float(fit.theta[0]) ** 2), abs=1e-8)

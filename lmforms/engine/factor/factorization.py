@@ -202,12 +202,18 @@ class Factorization(MarginalAlgebra):
         return np.asarray(blocks + transposed(np.tril(blocks, -1)))
 
     def level_blocks(self) -> list[FloatArray]:
-        """Diagonal blocks of ΛA⁻¹Λ' by level: σ² times them is Var(b | y), (q, k, k) each."""
+        """Diagonal blocks of ΛA⁻¹Λ' by level: σ² times them is Var(b | y), (q, k, k) each.
+
+        Of LΛA⁻¹Λ'L' where the levels of the only factor have a root L.
+        """
         system = self.system
         if system.lead < 0:
             return []
         out: list[FloatArray] = [np.empty(0)] * len(self.lams)
         m = multiply(self._m_root, transposed(self._m_root))
+        root = system.roots[system.lead]
+        if root is not None:
+            return [_through_root(root, m)]
         out[system.lead] = m
         if system.coupling is not None:
             q = self._inner_inverse()
@@ -218,3 +224,9 @@ class Factorization(MarginalAlgebra):
                     own = multiply(multiply(self.lams[i], own), self.lams[i].T)
                 out[i] = own
         return out
+
+
+def _through_root(root: Any, blocks: FloatArray) -> FloatArray:
+    """Diagonal blocks (q, k, k) of (L ⊗ I) M (L ⊗ I)' for a block-diagonal M, (r, k, k)."""
+    squares = np.square(root) if isinstance(root, np.ndarray) else root.multiply(root).tocsr()
+    return np.asarray(squares @ blocks.reshape(len(blocks), -1)).reshape(-1, *blocks.shape[1:])

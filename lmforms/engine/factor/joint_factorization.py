@@ -137,7 +137,7 @@ class JointFactorization(MarginalAlgebra):
         system, out = self.system, []
         for i, lam in enumerate(self.lams):
             q, k = system.shapes[i]
-            root = system.priors[i].root
+            root = system.roots[i]
             if root is None:
                 own = self._diagonal_blocks(i)
             else:

@@ -191,10 +191,3 @@ class JointSystem(Layout):
     def covariance_times(self, x: Blocks) -> Blocks:
         """(K ⊗ I)x."""
         return [prior.covariance_times(y) for prior, y in zip(self.priors, x, strict=True)]
-
-    def level_effects(self, b: Blocks) -> Blocks:
-        """L times the effects of the coordinates where levels have a root."""
-        return [
-            x if prior.root is None else np.asarray(prior.root @ x)
-            for prior, x in zip(self.priors, b, strict=True)
-        ]

@@ -82,6 +82,16 @@ class Layout:
             out[i] = flat[self.spans[i]].reshape(*self.shapes[i], -1)
         return out
 
+    @property
+    def roots(self) -> Sequence[Any]:
+        """L of each grouping factor whose levels are estimated as L times others, else None."""
+        return self.cp.scaling.units.roots or [None] * len(self.shapes)
+
+    @property
+    def has_related_levels(self) -> bool:
+        """Whether levels of one grouping factor are related, or meet in rows."""
+        return self.lead < 0 or any(L is not None for L in self.roots)
+
     def level_effects(self, b: Blocks) -> Blocks:
-        """Effects of the levels of each factor from those that were estimated: the same."""
-        return b
+        """Effects of the levels of each factor from those that were estimated."""
+        return [x if L is None else np.asarray(L @ x) for x, L in zip(b, self.roots, strict=True)]

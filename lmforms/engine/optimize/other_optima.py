@@ -15,7 +15,6 @@ import numpy as np
 from ...support.arrays import FloatArray
 from ..criterion.evaluate import Differentiated, Evaluation
 from ..criterion.problem import Problem
-from ..factor import JointSystem
 from .local_search import SearchRun, local_minimum, rough_minimum
 from .variance_curves import other_minima
 
@@ -158,10 +157,10 @@ def may_have_several_optima(problem: Problem) -> bool:
 
     Of related levels only with several effects each: along single variances the curves tell.
     """
-    cp = problem.system.cp
-    if isinstance(problem.system, JointSystem) and all(k == 1 for _, k in problem.system.shapes):
+    system, cp = problem.system, problem.system.cp
+    if system.has_related_levels and all(k == 1 for _, k in system.shapes):
         return False
-    effects = sum(q * k for q, k in problem.system.shapes)
+    effects = sum(q * k for q, k in system.shapes)
     if effects > FEW_EFFECTS:
         return False
     columns = effects + cp.p

@@ -48,7 +48,8 @@ def moment_start(problem: StructuredProblem) -> FloatArray:
     system, cp = problem.system, problem.system.cp
     if not cp.factors:
         return np.empty(0)
-    if cp.own or (system.lead < 0 and _columns(cp) >= cp.n):
+    with_root = any(L is not None for L in cp.scaling.units.roots)
+    if cp.own or with_root or (system.lead < 0 and _columns(cp) >= cp.n):
         return _equal_shares(problem)
     y = slice(cp.p, cp.p + 1)
     pilot = [b[..., y] for b in cp.scaling.pilot.effects]

@@ -7,6 +7,7 @@ are in ``CrossProducts.own``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -90,8 +91,35 @@ def projected(cp: CrossProducts, roots: list[Any]) -> CrossProducts:
     return replace(cp, scaling=scaling, factors=tuple(moments), pairs=pairs, own=own)
 
 
+def in_principal_directions(cp: CrossProducts) -> CrossProducts:
+    """:func:`projected` sums of single effects on one grouping factor, without pairs of levels.
+
+    With Z'R⁻¹Z = WDW' of the columns of ZL, LW is as good a root of K as L, and Z'R⁻¹Z is diagonal
+    in its coordinates: after one eigendecomposition θ costs no more than with independent levels.
+    Other sums, and those with a sparse root, are returned as they are.
+    """
+    if len(cp.factors) != 1 or not cp.own:
+        return cp
+    (f,), (L,) = cp.factors, cp.scaling.units.roots
+    r, k, width = f.zr.shape
+    if k != 1 or not isinstance(L, np.ndarray):
+        return cp
+    gram = np.zeros((r, r))
+    below = cp.own[0]
+    gram[below.rows, below.cols] = below.blocks[:, 0, 0]
+    sizes = np.sqrt(f.zz[:, 0, 0])
+    if (np.abs(gram) <= r * np.finfo(float).eps * np.outer(sizes, sizes)).all():
+        return replace(cp, own={})  # the columns of L are eigenvectors, and no level counts more
+    gram[np.diag_indices(r)] = f.zz[:, 0, 0]
+    d, W = np.linalg.eigh(gram)  # of the lower triangle
+    zz = np.maximum(d, 0.0)[:, None, None]
+    moments = FactorMoments(zz, (W.T @ f.zr.reshape(r, width))[:, None])
+    scaling = cp.scaling.projected([L @ W], (np.zeros_like(f.zr),))
+    return replace(cp, scaling=scaling, factors=(moments,), own={})
+
+
 def with_projected_pilot(
-    before: CrossProducts, again: CrossProducts, roots: list[Any], effects: list[FloatArray]
+    before: CrossProducts, again: CrossProducts, effects: list[FloatArray]
 ) -> CrossProducts:
     """:func:`projected` sums, with the right-hand sides of sums that have pilot effects.
 
@@ -101,9 +129,9 @@ def with_projected_pilot(
         Projected, without pilot effects.
     again : CrossProducts
         Not projected; its pilot effects are L times `effects`.
-    roots : list of (ndarray or sparse (q, r)) or None
     effects : list of ndarray (r, k, p + 1)
     """
+    roots = before.scaling.units.roots
     factors = tuple(
         FactorMoments(old.zz, f.zr if L is None else _projected_right(f, L))
         for old, f, L in zip(before.factors, again.factors, _wide_roots(again, roots), strict=True)
@@ -112,7 +140,7 @@ def with_projected_pilot(
     return replace(before, scaling=scaling, rr=again.rr, factors=factors)
 
 
-def _wide_roots(cp: CrossProducts, roots: list[Any]) -> list[Any]:
+def _wide_roots(cp: CrossProducts, roots: Sequence[Any]) -> list[Any]:
     """L ⊗ I of each grouping factor."""
     return [
         None if L is None else effect_root(L, f.zz.shape[-1])

@@ -8,7 +8,12 @@ from typing import Any
 from ...covariance import Covariance
 from ..rows import ModelRows
 from .cross_products import CrossProducts, cross_products
-from .matrix_products import matrix_cross_products, projected, with_projected_pilot
+from .matrix_products import (
+    in_principal_directions,
+    matrix_cross_products,
+    projected,
+    with_projected_pilot,
+)
 from .scaling import choose_units, with_pilot
 from .units import Scaling
 
@@ -41,8 +46,8 @@ def sums_of_rows(
     summed = cross_products if rows.by_level else matrix_cross_products
     sums = summed(rows, units)
     if not by_level:
-        factors = list(roots) or [None] * len(rows.factors)
-        sums = projected(sums, factors)
+        sums = projected(sums, list(roots) or [None] * len(rows.factors))
+        sums = in_principal_directions(sums)
     if sums.rr[-1, -1] <= CANCELLATION_RATIO * sums.unexplained:
         return sums
     if by_level:
@@ -50,10 +55,10 @@ def sums_of_rows(
     effects = sums.joint_effects
     pilot = tuple(
         a if L is None else (L @ a.reshape(len(a), -1)).reshape(-1, *a.shape[1:])
-        for a, L in zip(effects, factors, strict=True)
+        for a, L in zip(effects, sums.scaling.units.roots, strict=True)
     )
     again = summed(rows, units.with_effects(pilot))
-    return with_projected_pilot(sums, again, factors, effects)
+    return with_projected_pilot(sums, again, effects)
 
 
 def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scaling:
