@@ -7,7 +7,6 @@ best trial is where the engine's Newton iteration starts for each of them.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -155,10 +154,8 @@ class SharedSystem:
         return out
 
     def _problem(self, cp: CrossProducts) -> Problem:
-        system = copy.copy(self.system)
-        assert isinstance(system, System)
-        system.cp = cp
-        return Problem(system, self.covariances, self.reml)
+        assert isinstance(self.system, System)
+        return Problem(self.system.with_sums(cp), self.covariances, self.reml)
 
     def _starts(self, sums: list[CrossProducts]) -> list[FloatArray]:
         """The best trial θ of each response."""

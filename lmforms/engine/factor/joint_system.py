@@ -74,9 +74,8 @@ class JointSystem(Layout):
             self._analyse(method)
         if self.pattern is None:
             self._check_memory(float(self.m) ** 2, DENSE_COPIES * 8)
-            self.gram = mirrored(dense_gram(self))
             self.prior_values = self._dense_prior()
-            self._full: Any = self.gram
+        self._set_numbers()
 
     def _analyse(self, method: FactorMethod) -> None:
         square = float(self.m) ** 2
@@ -90,9 +89,15 @@ class JointSystem(Layout):
         self.cholesky = SparseCholesky(pattern.indptr, pattern.indices, method, most)
         self._check_memory(self.cholesky.nnz, FACTOR_BYTES, self.cholesky.is_counted)
         self.pattern = pattern
-        self.gram = gram_on(self, pattern)
         self.prior_values = self._prior_on(pattern)
-        self._full = PatternMatrix(self.gram, pattern).full()
+
+    def _set_numbers(self) -> None:
+        if self.pattern is None:
+            self.gram = mirrored(dense_gram(self))
+            self._full: Any = self.gram
+            return
+        self.gram = gram_on(self, self.pattern)
+        self._full = PatternMatrix(self.gram, self.pattern).full()
         self._full.eliminate_zeros()
 
     def _node_pattern(self) -> tuple[IntArray, IntArray]:

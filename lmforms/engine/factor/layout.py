@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 
+from ...errors import ModelError
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import multiply, transposed
 from ..sums.cross_products import CrossProducts, PairMoments
@@ -45,6 +47,34 @@ class Layout:
             i: slice(int(a), int(b)) for i, a, b in zip(self.rest, ends[:-1], ends[1:], strict=True)
         }
         self._transposed_pairs: dict[tuple[int, int], PairMoments] = {}
+
+    def with_sums(self, cp: CrossProducts) -> Self:
+        """The same analysis, order and patterns, for other numbers.
+
+        Parameters
+        ----------
+        cp : CrossProducts
+            With the same levels and the same pairs of levels that meet.
+
+        Raises
+        ------
+        ModelError
+            Other levels meet in these sums.
+        """
+        if not _same_places(self.cp, cp):
+            raise ModelError(
+                "cross-products of other levels, or of levels that meet elsewhere, need an "
+                "analysis of their own: call analyse."
+            )
+        other = copy(self)
+        other.cp = cp
+        if not _same_numbers(self.cp, cp):
+            other._transposed_pairs = {}
+            other._set_numbers()
+        return other
+
+    def _set_numbers(self) -> None:
+        """Store Z'Z of the cross-products as the analysis decided."""
 
     def pair(self, a: int, b: int) -> PairMoments:
         """Z_a'Z_b for any a ≠ b, sorted by level of a."""
@@ -95,3 +125,30 @@ class Layout:
     def level_effects(self, b: Blocks) -> Blocks:
         """Effects of the levels of each factor from those that were estimated."""
         return [x if L is None else np.asarray(L @ x) for x, L in zip(b, self.roots, strict=True)]
+
+
+def _blocks(cp: CrossProducts) -> dict[tuple[int, int], PairMoments]:
+    """Blocks between levels, of two grouping factors or of one."""
+    return {**cp.pairs, **{(i, i): own for i, own in cp.own.items()}}
+
+
+def _same_places(a: CrossProducts, b: CrossProducts) -> bool:
+    """Whether the same levels meet in both."""
+    left, right = _blocks(a), _blocks(b)
+    if left.keys() != right.keys():
+        return False
+    if [f.zz.shape for f in a.factors] != [f.zz.shape for f in b.factors]:
+        return False
+    return all(
+        np.array_equal(pair.rows, right[key].rows) and np.array_equal(pair.cols, right[key].cols)
+        for key, pair in left.items()
+        if pair is not right[key]
+    )
+
+
+def _same_numbers(a: CrossProducts, b: CrossProducts) -> bool:
+    """Whether both share Z'Z, as sums of several responses do."""
+    right = _blocks(b)
+    return all(f.zz is g.zz for f, g in zip(a.factors, b.factors, strict=True)) and all(
+        pair is right[key] for key, pair in _blocks(a).items()
+    )

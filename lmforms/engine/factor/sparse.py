@@ -45,6 +45,10 @@ class SparseSolver:
         self.nnz = cholesky.nnz
         self.largest = int(cholesky.counts.max())
 
+    def with_gram(self, gram: FloatArray) -> SparseSolver:
+        """The same pattern and order for another Z₂'Z₂."""
+        return SparseSolver(self.pattern, gram, self._cholesky)
+
     def times(self, x: FloatArray) -> FloatArray:
         return np.asarray(self._full @ x)
 

@@ -31,7 +31,7 @@ from .assembly import (
     sparse_gram,
 )
 from .block_info import BlockInfo
-from .coupling import SparseCoupling
+from .coupling import DenseCoupling, SparseCoupling
 from .layout import Blocks, Layout
 from .nested import BlockSolver, NestedCoupling, Parents
 from .pattern import node_pattern, scalar_pattern
@@ -142,6 +142,19 @@ class System(Layout):
         self.solver = self._sparse_solver(method)
         if self.solver is None:
             self._make_dense()
+
+    def _set_numbers(self) -> None:
+        if isinstance(self.coupling, NestedCoupling):
+            self._nested()
+        elif isinstance(self.coupling, DenseCoupling):
+            self.coupling = dense_coupling(self)
+            self.gram = mirrored(dense_gram(self))
+        elif isinstance(self.coupling, SparseCoupling):
+            self.coupling = SparseCoupling(sparse_coupling(self).values, self.coupling.places)
+            if isinstance(self.solver, SparseSolver):
+                self.solver = self.solver.with_gram(gram_on(self, self.solver.pattern))
+            else:
+                self.gram = sparse_gram(self)
 
     def _make_dense(self) -> None:
         if self._too_large:

@@ -37,6 +37,9 @@ class IterativeSystem(Layout):
 
     def __init__(self, cp: CrossProducts) -> None:
         super().__init__(cp)
+        self._set_numbers()
+
+    def _set_numbers(self) -> None:
         if not self.rest:
             return
         import scipy.sparse as sp
