@@ -23,8 +23,8 @@ from .prior import Prior
 from .residual_variance import check_sigma, explained_or_raise, has_wide_effects, refuse_zero_sigma
 from .rows import ModelRows
 from .saturation import refuse_unbounded_likelihood
-from .solver_choice import analyse
-from .status import OptimizerReport
+from .solver_choice import analyse, rough_system
+from .status import OptimizerReport, rough_start_message
 from .sums.cross_products import CrossProducts
 from .sums.sums_of_rows import sums_of_rows
 from .sums.units import Scaling
@@ -242,11 +242,14 @@ def estimate_sums(
 
 
 def estimate_by_factor(
-    problem: Problem, control: Control, start: FloatArray | None = None
+    problem: Problem,
+    control: Control,
+    start: FloatArray | None = None,
+    guess: FloatArray | None = None,
 ) -> Estimate:
     """Fit an analysed problem, from θ in the engine's units (see :func:`estimate`)."""
     try:
-        optimum = minimize(problem, control, start)
+        optimum = minimize(problem, control, start, guess=guess)
     except NumericalError as exc:
         raise NumericalError(f"the first evaluation failed: {exc}") from exc
     return _in_user_units(problem, optimum, control, unidentified_parts(problem, optimum))
@@ -267,6 +270,8 @@ def _from_sums(
     with limited_blas_threads(1 if isinstance(system, IterativeSystem) else system.largest):
         if not isinstance(system, IterativeSystem):
             problem = Problem(system, structures, reml)
+            if at_theta is None and first is None:
+                return _from_rough_optimum(problem, control)
             if at_theta is None:
                 return estimate_by_factor(problem, control, first)
             return _in_user_units(problem, evaluate_at(problem, at_theta), control, [])
@@ -277,6 +282,17 @@ def _from_sums(
         found = iterative.minimize(estimated, control, first)
         unidentified = suspicious_parts(estimated, found.evaluation.theta, found.evaluation)
         return _in_user_units(estimated, found, control, unidentified)
+
+
+def _from_rough_optimum(problem: Problem, control: Control) -> Estimate:
+    """An exact fit that begins at a rough optimum, where its evaluations are expensive."""
+    system = rough_system(problem)
+    rough = None if system is None else iterative.rough_optimum(problem, system, control.seed)
+    if rough is None:
+        return estimate_by_factor(problem, control)
+    found = estimate_by_factor(problem, control, guess=rough.theta)
+    message = found.optimum.message + rough_start_message(rough.n_evaluations)
+    return replace(found, optimum=replace(found.optimum, message=message))
 
 
 def _in_user_units(

@@ -85,6 +85,7 @@ def minimize(
     control: Control,
     start: FloatArray | None = None,
     globally: bool = True,
+    guess: FloatArray | None = None,
 ) -> Optimum:
     """Minimise the profiled criterion over θ.
 
@@ -96,6 +97,9 @@ def minimize(
         Where to start; moment estimates otherwise.
     globally : bool
         Search for other optima as well.
+    guess : ndarray, optional
+        A start that takes the place of the moment estimates if the criterion can be evaluated
+        there.
 
     Raises
     ------
@@ -109,7 +113,7 @@ def minimize(
         return Optimum(best, True, message, 1, (best.value,), 0.0)
 
     first = (
-        _first_evaluation(run, problem)
+        _first_evaluation(run, problem, guess)
         if start is None
         else run.evaluate_or_raise(problem, np.asarray(start))
     )
@@ -145,16 +149,15 @@ def minimize(
     )
 
 
-def _first_evaluation(run: SearchRun, problem: Problem) -> Evaluation:
-    """At moment estimates, or the lowest of several where slopes may cause several minima."""
-    moments = moment_start(problem)
-    tries = [moments]
+def _first_evaluation(run: SearchRun, problem: Problem, guess: FloatArray | None) -> Evaluation:
+    """At moments or a guess, or the lowest of several where slopes may cause several minima."""
+    tries = [moment_start(problem) if guess is None else guess]
     if _has_uneven_slopes(problem):
         unit = np.concatenate([c.start() for c in problem.covariances])
         tries += [size * unit for size in START_SIZES]
     found = [at for theta in tries[: run.limit] if (at := run(problem, theta)) is not None]
     if not found:
-        return run.evaluate_or_raise(problem, moments)
+        return run.evaluate_or_raise(problem, moment_start(problem))
     return min(found, key=lambda at: at.value)
 
 
