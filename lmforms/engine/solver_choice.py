@@ -93,7 +93,7 @@ def rough_system(problem: Problem) -> IterativeSystem | None:
     numbers = sum(pair.blocks.size for pair in cp.pairs.values())
     if system.factor_work < PRODUCT_COST_RATIO * ROUGH_PRODUCTS * columns * numbers:
         return None
-    iterative = IterativeSystem(cp)
+    iterative = IterativeSystem(cp, like=system)
     is_full = system.solver is None
     return iterative if is_full or not iterative.is_separate() else None
 
