@@ -15,7 +15,7 @@ from . import iterative
 from .criterion.criterion_parts import CriterionParts
 from .criterion.problem import Problem, StructuredProblem
 from .exact_fit import CHECKED_RATIO
-from .iterative import IterativeOptimum, IterativeProblem, IterativeSystem
+from .iterative import IterativeOptimum, IterativeProblem, IterativeSystem, RoughOptimum
 from .linalg.threads import limited_blas_threads
 from .optimize.identifiability import suspicious_parts, unidentified_parts
 from .optimize.minimize import Optimum, evaluate_at, minimize
@@ -245,13 +245,16 @@ def estimate_by_factor(
     problem: Problem,
     control: Control,
     start: FloatArray | None = None,
-    guess: FloatArray | None = None,
+    rough: RoughOptimum | None = None,
 ) -> Estimate:
     """Fit an analysed problem, from θ in the engine's units (see :func:`estimate`)."""
     try:
-        optimum = minimize(problem, control, start, guess=guess)
+        optimum = minimize(problem, control, start, guess=None if rough is None else rough.theta)
     except NumericalError as exc:
         raise NumericalError(f"the first evaluation failed: {exc}") from exc
+    if rough is not None and optimum.began_at_guess:
+        message = optimum.message + rough_start_message(rough.n_evaluations)
+        optimum = replace(optimum, message=message)
     return _in_user_units(problem, optimum, control, unidentified_parts(problem, optimum))
 
 
@@ -270,10 +273,9 @@ def _from_sums(
     with limited_blas_threads(1 if isinstance(system, IterativeSystem) else system.largest):
         if not isinstance(system, IterativeSystem):
             problem = Problem(system, structures, reml)
-            if at_theta is None and first is None:
-                return _from_rough_optimum(problem, control)
             if at_theta is None:
-                return estimate_by_factor(problem, control, first)
+                rough = _rough_optimum(problem, control.seed) if first is None else None
+                return estimate_by_factor(problem, control, first, rough)
             return _in_user_units(problem, evaluate_at(problem, at_theta), control, [])
         estimated = IterativeProblem(system, structures, reml, control.seed)
         if at_theta is not None:
@@ -284,15 +286,10 @@ def _from_sums(
         return _in_user_units(estimated, found, control, unidentified)
 
 
-def _from_rough_optimum(problem: Problem, control: Control) -> Estimate:
-    """An exact fit that begins at a rough optimum, where its evaluations are expensive."""
+def _rough_optimum(problem: Problem, seed: int) -> RoughOptimum | None:
+    """Where an exact search begins if its evaluations are expensive."""
     system = rough_system(problem)
-    rough = None if system is None else iterative.rough_optimum(problem, system, control.seed)
-    if rough is None:
-        return estimate_by_factor(problem, control)
-    found = estimate_by_factor(problem, control, guess=rough.theta)
-    message = found.optimum.message + rough_start_message(rough.n_evaluations)
-    return replace(found, optimum=replace(found.optimum, message=message))
+    return None if system is None else iterative.rough_optimum(problem, system, seed)
 
 
 def _in_user_units(

@@ -14,6 +14,7 @@ from lmforms.engine.factor import system as system_module
 from lmforms.engine.iterative import IterativeProblem, rough_search, score_search
 from lmforms.engine.iterative.criterion import evaluate
 from lmforms.engine.iterative.probes import sign_probes
+from lmforms.engine.optimize import minimize as minimize_module
 from lmforms.engine.optimize.minimize import minimize
 from lmforms.errors import NumericalError
 
@@ -134,8 +135,18 @@ def test_a_guess_that_cannot_be_evaluated_is_replaced():
     problem = problem_of_fit(fit)
     usual = minimize(problem, Control())
     found = minimize(problem, Control(), guess=np.full(2, np.nan))
+    assert not found.began_at_guess
     assert found.trace == (np.inf, *usual.trace)
     np.testing.assert_array_equal(found.evaluation.theta, usual.evaluation.theta)
+
+
+def test_a_guess_that_is_not_the_lowest_start_is_not_named(monkeypatch):
+    problem = problem_of_fit(lf.lmer(SCALAR, crossed_frame(1500, 80, 60)))
+    assert minimize(problem, Control(), guess=np.array([30.0, 30.0])).began_at_guess
+    monkeypatch.setattr(minimize_module, "_has_uneven_slopes", lambda problem: True)
+    found = minimize(problem, Control(), guess=np.array([30.0, 30.0]))
+    assert found.trace[0] > found.trace[1]
+    assert not found.began_at_guess
 
 
 def test_iterations_are_limited():

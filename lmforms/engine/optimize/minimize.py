@@ -48,6 +48,8 @@ class Optimum:
         Predicted decrease of the criterion by one more Newton step.
     other_optima : tuple of float
         The criterion at higher local optima that were found, lowest first.
+    began_at_guess : bool
+        Whether the search began at the guess that it was given.
     """
 
     evaluation: Differentiated
@@ -57,6 +59,7 @@ class Optimum:
     trace: tuple[float, ...]
     decrement: float
     other_optima: tuple[float, ...] = ()
+    began_at_guess: bool = False
 
     @property
     def parts(self) -> CriterionParts:
@@ -146,6 +149,7 @@ def minimize(
         trace=tuple(run.trace),
         decrement=decrement,
         other_optima=others,
+        began_at_guess=guess is not None and np.array_equal(first.theta, guess),
     )
 
 
