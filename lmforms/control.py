@@ -62,7 +62,8 @@ class Control:
         before anything is allocated.
     seed : int
         Of the random signs with which ``"cg"`` estimates traces: the same seed gives the
-        same fit.
+        same fit. Exact fits of large crossed models begin at such an estimate; where they end does
+        not depend on it.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from . import iterative
 from .criterion.criterion_parts import CriterionParts
 from .criterion.problem import Problem, StructuredProblem
 from .exact_fit import CHECKED_RATIO
-from .iterative import IterativeOptimum, IterativeProblem, IterativeSystem
+from .iterative import IterativeOptimum, IterativeProblem, IterativeSystem, RoughOptimum
 from .linalg.threads import limited_blas_threads
 from .optimize.identifiability import suspicious_parts, unidentified_parts
 from .optimize.minimize import Optimum, evaluate_at, minimize
@@ -23,8 +23,8 @@ from .prior import Prior
 from .residual_variance import check_sigma, explained_or_raise, has_wide_effects, refuse_zero_sigma
 from .rows import ModelRows
 from .saturation import refuse_unbounded_likelihood
-from .solver_choice import analyse
-from .status import OptimizerReport
+from .solver_choice import analyse, rough_system
+from .status import OptimizerReport, rough_start_message
 from .sums.cross_products import CrossProducts
 from .sums.sums_of_rows import sums_of_rows
 from .sums.units import Scaling
@@ -242,13 +242,19 @@ def estimate_sums(
 
 
 def estimate_by_factor(
-    problem: Problem, control: Control, start: FloatArray | None = None
+    problem: Problem,
+    control: Control,
+    start: FloatArray | None = None,
+    rough: RoughOptimum | None = None,
 ) -> Estimate:
     """Fit an analysed problem, from θ in the engine's units (see :func:`estimate`)."""
     try:
-        optimum = minimize(problem, control, start)
+        optimum = minimize(problem, control, start, guess=None if rough is None else rough.theta)
     except NumericalError as exc:
         raise NumericalError(f"the first evaluation failed: {exc}") from exc
+    if rough is not None and optimum.began_at_guess:
+        message = optimum.message + rough_start_message(rough.n_evaluations)
+        optimum = replace(optimum, message=message)
     return _in_user_units(problem, optimum, control, unidentified_parts(problem, optimum))
 
 
@@ -268,7 +274,8 @@ def _from_sums(
         if not isinstance(system, IterativeSystem):
             problem = Problem(system, structures, reml)
             if at_theta is None:
-                return estimate_by_factor(problem, control, first)
+                rough = _rough_optimum(problem, control.seed) if first is None else None
+                return estimate_by_factor(problem, control, first, rough)
             return _in_user_units(problem, evaluate_at(problem, at_theta), control, [])
         estimated = IterativeProblem(system, structures, reml, control.seed)
         if at_theta is not None:
@@ -277,6 +284,12 @@ def _from_sums(
         found = iterative.minimize(estimated, control, first)
         unidentified = suspicious_parts(estimated, found.evaluation.theta, found.evaluation)
         return _in_user_units(estimated, found, control, unidentified)
+
+
+def _rough_optimum(problem: Problem, seed: int) -> RoughOptimum | None:
+    """Where an exact search begins if its evaluations are expensive."""
+    system = rough_system(problem)
+    return None if system is None else iterative.rough_optimum(problem, system, seed)
 
 
 def _in_user_units(

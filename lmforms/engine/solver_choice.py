@@ -1,4 +1,7 @@
-"""Which engine fits a model: a Cholesky factor, or conjugate gradients for the largest ones."""
+"""Which engine fits a model: a Cholesky factor, or conjugate gradients for the largest ones.
+
+Where an exact evaluation is expensive, conjugate gradients find where the exact search begins.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ import numpy as np
 
 from ..control import Control
 from ..errors import ArgumentError, MemoryLimitError
+from .criterion.problem import Problem
 from .factor import FactorMethod, JointSystem, System
 from .iterative import IterativeSystem
+from .iterative.probes import PROBE_COUNT
 from .prior import Identity, Prior
 from .sums.cross_products import CrossProducts
 
@@ -21,6 +26,14 @@ the cube."""
 
 PATTERN_ANALYSIS_BYTES = 2**29
 """Beyond that size, most bytes for determining whether the Schur complement is sparse."""
+
+
+ROUGH_PRODUCTS = 50.0
+"""Products with C, of each column, that a rough search by conjugate gradients takes: two in each
+of some eight iterations of three evaluations."""
+
+PRODUCT_COST_RATIO = 40.0
+"""Time of a number of C in such a product over that of a multiplication in LAPACK."""
 
 
 def analyse(
@@ -68,6 +81,24 @@ def analyse(
 def _is_one_factor_with_root(priors: Sequence[Prior]) -> bool:
     """Whether the coordinates of the only grouping factor are independent."""
     return len(priors) == 1 and priors[0].has_unit_precision
+
+
+def rough_system(problem: Problem) -> IterativeSystem | None:
+    """What a rough search by conjugate gradients needs; None where it would cost too much.
+
+    It spares an exact search about one evaluation with its derivatives, at least.
+    """
+    system = problem.system
+    if not isinstance(system, System) or not system.is_expensive:
+        return None
+    cp = system.cp
+    columns = cp.p + 1 + PROBE_COUNT + problem.n_theta
+    numbers = sum(pair.blocks.size for pair in cp.pairs.values())
+    if system.factor_work < PRODUCT_COST_RATIO * ROUGH_PRODUCTS * columns * numbers:
+        return None
+    iterative = IterativeSystem(cp, like=system)
+    is_full = system.solver is None
+    return iterative if is_full or not iterative.is_separate() else None
 
 
 def _by_factor_if_it_fits(

@@ -64,6 +64,19 @@ def exhausted_message(evaluations: int) -> str:
     )
 
 
+def rough_start_message(evaluations: int) -> str:
+    """That an exact search began at an estimate of its optimum.
+
+    Parameters
+    ----------
+    evaluations : int
+        Of the score, estimated by conjugate gradients; they are not in the trace.
+    """
+    return (
+        f"; it began at the optimum that {evaluations} evaluations by conjugate gradients estimate"
+    )
+
+
 NEARLY_AS_LIKELY = 2.0
 """Another optimum is reported if −2 log-likelihood is less than this above the lowest."""
 

@@ -19,6 +19,7 @@ from lmforms.engine.criterion.evaluate import differentiate, evaluate
 from lmforms.engine.criterion.problem import Problem
 from lmforms.engine.factor import System, sparse
 from lmforms.engine.factor import system as system_module
+from lmforms.engine.factor.coupling import SparseCoupling
 from lmforms.engine.factor.coupling_pattern import SparsityPattern, ranges
 from lmforms.engine.factor.nested import BlockSolver
 from lmforms.engine.factor.sparse import SparseSolver
@@ -208,6 +209,31 @@ def test_ranges_of_rows_share_the_pairs_of_entries(parts):
         assert bounds[-1] == places.m
         shares = np.add.reduceat(work, bounds[:-1])
         assert np.abs(shares - pairs / parts).max() <= 2 * work.max()
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("threaded", [False, True])
+def test_compiled_loops_of_a_sparse_coupling(k, threaded, monkeypatch):
+    kernels = pytest.importorskip("lmforms.engine.factor.coupling_kernels")
+    if threaded:
+        monkeypatch.setattr(threads, "THREADED_WORK", 0.0)
+    rng = np.random.default_rng(k)
+    p = sp.random(60, 200, 0.1, format="csc", random_state=rng)
+    p.sort_indices()
+    places = SparsityPattern(p.indices.astype(np.int32), p.indptr.astype(np.int32), 60)
+    coupling = SparseCoupling(rng.normal(size=(p.nnz, k)), places)
+    upper = np.triu_indices(60, 1)
+    out = rng.normal(size=(60, 60))
+    out[upper] = np.nan  # neither read nor written
+    wanted = out - coupling.gram().toarray()
+    kernels.rank_update(places, coupling.values, out)
+    np.testing.assert_allclose(out, wanted, rtol=1e-12, atol=1e-12)
+    q = rng.normal(size=(60, 60))
+    full = np.tril(q) + np.tril(q, -1).T
+    wanted = coupling.contracted(full).sum(axis=0)
+    q[upper] = np.nan
+    found = kernels.dense_contracted_sum(places, coupling.values, q)
+    np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-11)
 
 
 # --- sums over pairs of levels ------------------------------------------------------------

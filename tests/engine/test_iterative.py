@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import SmallModel, fit_at, make_model, problem_of
+from simulated_crossed import crossed_frame
 
 import lmforms as lf
 from lmforms.control import Control
@@ -56,25 +57,6 @@ def twins(model: SmallModel) -> tuple[Differentiated, IterativeEvaluation]:
     system = IterativeSystem(problem.system.cp)
     iterative = IterativeProblem(system, problem.covariances, problem.reml)
     return exact, evaluate(iterative, model.theta, basis(system.m), tolerance=1e-13)
-
-
-def crossed_frame(
-    rows: int, a: int, b: int, seed: int = 0, sizes: tuple[float, float] = (0.8, 0.6)
-) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {
-            "x": rng.normal(size=rows),
-            "a": rng.integers(0, a, rows),
-            "b": rng.integers(0, b, rows),
-            "c": rng.integers(0, 12, rows),
-            "w": rng.uniform(0.5, 2.0, rows),
-        }
-    )
-    y = 1.0 + 0.5 * frame["x"] + sizes[0] * rng.normal(size=a)[frame["a"]]
-    y += sizes[1] * rng.normal(size=b)[frame["b"]] + 0.3 * rng.normal(size=12)[frame["c"]]
-    y += 0.4 * rng.normal(size=a)[frame["a"]] * frame["x"]
-    return frame.assign(y=y + rng.normal(size=rows))
 
 
 # --- solving ---------------------------------------------------------------------------------

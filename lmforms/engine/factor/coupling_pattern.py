@@ -38,6 +38,11 @@ class SparsityPattern:
         return np.repeat(levels, np.diff(self.indptr))
 
     @cached_property
+    def first(self) -> IntArray:
+        """The first entry of every entry's level."""
+        return np.repeat(self.indptr[:-1], np.diff(self.indptr))
+
+    @cached_property
     def work(self) -> float:
         """Pairs of entries of one level, summed: what CC' costs."""
         return float((np.diff(self.indptr).astype(np.float64) ** 2).sum())

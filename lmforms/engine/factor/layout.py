@@ -13,6 +13,9 @@ from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import multiply, transposed
 from ..sums.cross_products import CrossProducts, PairMoments
 
+FEW_LEVELS = 1 << 16
+"""NumPy sorts numbers of 16 bits without comparing them, in less than half the time."""
+
 
 class Layout:
     """Which factor leads, and where the columns of the others are.
@@ -22,6 +25,8 @@ class Layout:
     cp : CrossProducts
     leads : bool
         Whether the factor with most columns is eliminated first.
+    like : Layout, optional
+        Of the same cross-products: what it has sorted is shared.
 
     Attributes
     ----------
@@ -35,7 +40,7 @@ class Layout:
         Their columns.
     """
 
-    def __init__(self, cp: CrossProducts, leads: bool = True) -> None:
+    def __init__(self, cp: CrossProducts, leads: bool = True, like: Layout | None = None) -> None:
         self.cp = cp
         self.shapes = [f.zz.shape[:2] for f in cp.factors]
         sizes = [q * k for q, k in self.shapes]
@@ -46,7 +51,9 @@ class Layout:
         self.spans = {
             i: slice(int(a), int(b)) for i, a, b in zip(self.rest, ends[:-1], ends[1:], strict=True)
         }
-        self._transposed_pairs: dict[tuple[int, int], PairMoments] = {}
+        self._transposed_pairs: dict[tuple[int, int], PairMoments] = (
+            {} if like is None else like._transposed_pairs
+        )
 
     def with_sums(self, cp: CrossProducts) -> Self:
         """The same analysis, order and patterns, for other numbers.
@@ -82,7 +89,9 @@ class Layout:
             return self.cp.pairs[a, b]
         if (a, b) not in self._transposed_pairs:
             pair = self.cp.pairs[b, a]
-            order = np.argsort(pair.cols, kind="stable")
+            few = self.shapes[a][0] <= FEW_LEVELS
+            cols = pair.cols.astype(np.uint16) if few else pair.cols
+            order = np.argsort(cols, kind="stable")
             self._transposed_pairs[a, b] = PairMoments(
                 pair.cols[order], pair.rows[order], transposed(pair.blocks[order])
             )

@@ -43,6 +43,7 @@ class SparseSolver:
         own = cholesky.backend == "sparse"
         self.kind = "sparse" if own else f"sparse ({cholesky.backend})"
         self.nnz = cholesky.nnz
+        self.work = cholesky.work
         self.largest = int(cholesky.counts.max())
 
     def with_gram(self, gram: FloatArray) -> SparseSolver:

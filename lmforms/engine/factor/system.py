@@ -71,6 +71,10 @@ THREADED_MOMENTS = 20_000
 MOST_SPARSE_WORK = 2e10
 """A sparse factorisation with more multiplications than this is slower than iterative solves."""
 
+EXPENSIVE_WORK = 1e10
+"""An evaluation is expensive from so many multiplications on: it takes half a second on one core.
+Below, all that a search does beside its evaluations would not repay itself."""
+
 DENSE_COUPLING_BYTES = 24
 """Bytes for every number of a dense C, with its scaled copies."""
 
@@ -222,6 +226,20 @@ class System(Layout):
             f"for {self.memory // each:,} entries. Use fewer levels or random slopes, or raise "
             "Control(memory=…)."
         )
+
+    @property
+    def factor_work(self) -> float:
+        """Multiplications that factoring and inverting S take, as many as if LAPACK did them."""
+        if not self.rest or isinstance(self.solver, BlockSolver):
+            return 0.0
+        if isinstance(self.solver, SparseSolver):
+            return SPARSE_COST_RATIO * self.solver.work
+        return float(self.m) ** 3
+
+    @property
+    def is_expensive(self) -> bool:
+        """Whether evaluations are worth sparing."""
+        return self.factor_work >= EXPENSIVE_WORK
 
     @property
     def largest(self) -> int:

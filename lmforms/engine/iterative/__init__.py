@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .criterion import IterativeEvaluation, IterativeProblem
+from .rough_search import RoughOptimum, rough_optimum
 from .score_search import IterativeOptimum, evaluate_at, minimize
 from .system import IterativeSystem
 
@@ -11,6 +12,8 @@ __all__ = [
     "IterativeOptimum",
     "IterativeProblem",
     "IterativeSystem",
+    "RoughOptimum",
     "evaluate_at",
     "minimize",
+    "rough_optimum",
 ]

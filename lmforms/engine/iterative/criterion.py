@@ -34,6 +34,7 @@ from ..criterion.information import (
 )
 from ..criterion.problem import StructuredProblem
 from ..linalg.batched import multiply
+from .conjugate import MOST_ITERATIONS
 from .lanczos import log_determinant
 from .probes import TraceEstimate, diagonal_sums, sign_probes
 from .schur_operator import SchurOperator
@@ -59,10 +60,13 @@ class IterativeProblem(StructuredProblem):
     reml : bool
     seed : int
         Of the probes.
+    most_iterations : int
+        Of the conjugate gradients, before they are given up.
     """
 
     system: IterativeSystem
     seed: int = 0
+    most_iterations: int = MOST_ITERATIONS
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +147,9 @@ def evaluate(
         raise NumericalError("θ is not finite.")
     lams, derivatives = problem.lams(theta), problem.derivatives(theta)
     # the estimate depends on the root λ: always the same root of λλ' in any parametrisation
-    operator = SchurOperator(system, [canonical_factor(lam) for lam in lams])
+    operator = SchurOperator(
+        system, [canonical_factor(lam) for lam in lams], problem.most_iterations
+    )
 
     zr, b0 = [f.zr for f in cp.factors], list(cp.scaling.pilot.effects)
     at = operator.marginal(

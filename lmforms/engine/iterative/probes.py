@@ -24,7 +24,6 @@ import numpy as np
 
 from ...support.arrays import FloatArray
 from ..linalg.batched import multiply, transposed
-from .conjugate import solve
 from .schur_operator import SchurOperator
 
 PROBE_COUNT = 10
@@ -89,7 +88,7 @@ def diagonal_sums(
         S⁻¹ times the probes at a nearby θ.
     """
     system = operator.system
-    found = solve(operator.schur, operator.precondition, probes, tolerance=tolerance, guess=guess)
+    found = operator.solve(probes, tolerance=tolerance, guess=guess)
     preconditioned = operator.precondition(probes)  # T⁻¹z
     b_preconditioned = operator.b_lambda_times(preconditioned)
     correction = operator.precondition(  # T⁻¹OT⁻¹z

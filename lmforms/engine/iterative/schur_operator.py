@@ -11,7 +11,7 @@ from ...covariance import regular_inverse
 from ...errors import ModelError
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import inverse_cholesky, multiply, transposed
-from .conjugate import solve
+from .conjugate import MOST_ITERATIONS, Solution, solve
 from .system import IterativeSystem
 
 
@@ -48,6 +48,8 @@ class SchurOperator:
     ----------
     system : IterativeSystem
     lams : sequence of ndarray (k, k)
+    limit : int
+        Iterations of the conjugate gradients.
 
     Attributes
     ----------
@@ -65,8 +67,11 @@ class SchurOperator:
         T⁻¹ and L⁻¹ with T = LL'.
     """
 
-    def __init__(self, system: IterativeSystem, lams: Sequence[FloatArray]) -> None:
+    def __init__(
+        self, system: IterativeSystem, lams: Sequence[FloatArray], limit: int = MOST_ITERATIONS
+    ) -> None:
         self.system = system
+        self.limit = limit
         self.lams = list(lams)
         self.lam_inverses = [regular_inverse(lam) for lam in self.lams]
         self.rest_lams = [self.lams[i] for i in system.rest]
@@ -117,6 +122,14 @@ class SchurOperator:
 
     # --- solving --------------------------------------------------------------------------
 
+    def solve(
+        self, rhs: FloatArray, *, tolerance: float, guess: FloatArray | None = None
+    ) -> Solution:
+        """S⁻¹ rhs (see :func:`lmforms.engine.iterative.conjugate.solve`)."""
+        return solve(
+            self.schur, self.precondition, rhs, tolerance=tolerance, guess=guess, limit=self.limit
+        )
+
     def marginal(
         self, zr: Blocks, b0: Blocks, *, tolerance: float, guess: FloatArray | None = None
     ) -> MarginalSolution:
@@ -148,7 +161,7 @@ class SchurOperator:
         below = system.flatten(w) - self.lambda_times(
             system.coupling_times(multiply(self._m_root, c)), transpose=True
         )
-        found = solve(self.schur, self.precondition, below, tolerance=tolerance, guess=guess)
+        found = self.solve(below, tolerance=tolerance, guess=guess)
         explained = system.coupling_transposed_times(self.lambda_times(found.x))
         above = c - multiply(transposed(self._m_root), explained)
         lead = multiply(transposed(self.lead_inverse_root), above)

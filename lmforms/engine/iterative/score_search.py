@@ -19,6 +19,7 @@ from ..optimize.starting_values import moment_start
 from ..status import exhausted_message
 from .criterion import (
     FINAL_TOLERANCE,
+    SEARCH_TOLERANCE,
     IterativeEvaluation,
     IterativeProblem,
     evaluate,
@@ -80,38 +81,48 @@ class IterativeOptimum:
 
 
 @dataclass(frozen=True, eq=False)
-class _Point:
+class ScorePoint:
     """An evaluation, and the criterion there less that at the start."""
 
     at: IterativeEvaluation
     change: float
 
 
-class _Evaluator:
+class ScoreRun:
     """Evaluations of one search, with the change of the criterion since the start at each."""
 
-    def __init__(self, problem: IterativeProblem, limit: int) -> None:
+    def __init__(
+        self, problem: IterativeProblem, limit: int, tolerance: float = SEARCH_TOLERANCE
+    ) -> None:
         self.limit = limit
+        self.tolerance = tolerance
         self.probes = sign_probes(problem.system.m, problem.seed)
         self.changes: list[float] = []
 
-    def first(self, problem: IterativeProblem, theta: FloatArray) -> _Point:
+    def first(self, problem: IterativeProblem, theta: FloatArray) -> ScorePoint:
+        """The point at which the search begins."""
         self.changes.append(0.0)
-        return _Point(evaluate(*problem.in_principal_axes(theta), self.probes), 0.0)
+        axes = problem.in_principal_axes(theta)
+        return ScorePoint(evaluate(*axes, self.probes, tolerance=self.tolerance), 0.0)
 
-    def __call__(self, best: _Point, problem: IterativeProblem, theta: FloatArray) -> _Point | None:
+    def __call__(
+        self, best: ScorePoint, problem: IterativeProblem, theta: FloatArray
+    ) -> ScorePoint | None:
         """Evaluate at `theta`, starting from the solutions at `best`; None if that fails."""
         try:
-            found = evaluate(problem, theta, self.probes, nearby=best.at.solutions)
+            found = evaluate(
+                problem, theta, self.probes, tolerance=self.tolerance, nearby=best.at.solutions
+            )
         except NumericalError:
             self.changes.append(float("inf"))
             return None
         change = best.change + _change_between(best.at, found)
         self.changes.append(change)
-        return _Point(found, change)
+        return ScorePoint(found, change)
 
     @property
     def exhausted(self) -> bool:
+        """Whether no evaluations are left."""
         return len(self.changes) >= self.limit
 
 
@@ -132,15 +143,15 @@ def minimize(
     NumericalError
         The score cannot be evaluated at the start.
     """
-    run = _Evaluator(problem, control.max_evaluations)
+    run = ScoreRun(problem, control.max_evaluations)
     theta = moment_start(problem) if start is None else np.asarray(start, dtype=np.float64)
     tolerance = max(control.tolerance, LEAST_TOLERANCE)
-    best = _newton(run, run.first(problem, theta), tolerance)
+    best = newton(run, run.first(problem, theta), tolerance)
     for _ in range(MOST_SADDLES):
         below = None if run.exhausted else _leave_saddle(run, best, tolerance)
         if below is None:
             break
-        best = _newton(run, below, tolerance)
+        best = newton(run, below, tolerance)
     best = _on_boundary(run, best, problem, tolerance)
     model = QuadraticModel.of(best.at)
     converged = bool(model.decrement <= ALLOWED_TOLERANCES * tolerance)
@@ -165,13 +176,13 @@ def minimize(
 
 def evaluate_at(problem: IterativeProblem, theta: FloatArray) -> IterativeOptimum:
     """The report of a search, for a given θ without searching."""
-    run = _Evaluator(problem, 1)
+    run = ScoreRun(problem, 1)
     run.changes.append(0.0)
     return _finished(run, problem, theta, 0.0, True, "evaluated at given θ")
 
 
 def _finished(
-    run: _Evaluator,
+    run: ScoreRun,
     problem: IterativeProblem,
     theta: FloatArray,
     change: float,
@@ -211,7 +222,7 @@ def _change_between(old: IterativeEvaluation, new: IterativeEvaluation) -> float
 # --- steps --------------------------------------------------------------------------------
 
 
-def _newton(run: _Evaluator, best: _Point, tolerance: float) -> _Point:
+def newton(run: ScoreRun, best: ScorePoint, tolerance: float) -> ScorePoint:
     """Trust-region Newton from `best`."""
     radius = _first_radius(best.at)
     while True:
@@ -237,7 +248,7 @@ def _first_radius(at: IterativeEvaluation) -> float:
     )
 
 
-def _leave_saddle(run: _Evaluator, best: _Point, tolerance: float) -> _Point | None:
+def _leave_saddle(run: ScoreRun, best: ScorePoint, tolerance: float) -> ScorePoint | None:
     """A lower point along a direction of negative curvature, or None."""
     problem, theta = best.at.problem, best.at.theta
     for direction in QuadraticModel.of(best.at).negative_curvature_directions():
@@ -252,8 +263,8 @@ def _leave_saddle(run: _Evaluator, best: _Point, tolerance: float) -> _Point | N
 
 
 def _on_boundary(
-    run: _Evaluator, best: _Point, problem: IterativeProblem, tolerance: float
-) -> _Point:
+    run: ScoreRun, best: ScorePoint, problem: IterativeProblem, tolerance: float
+) -> ScorePoint:
     """The point on the boundary if the optimum is near it and the criterion no lower inside."""
     canonical = problem.root_theta(best.at.problem.lams(best.at.theta))
     theta = problem.on_boundary(canonical)

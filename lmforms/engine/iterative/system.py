@@ -33,10 +33,12 @@ class IterativeSystem(Layout):
     Parameters
     ----------
     cp : CrossProducts
+    like : Layout, optional
+        Of the same cross-products (see :class:`~lmforms.engine.factor.layout.Layout`).
     """
 
-    def __init__(self, cp: CrossProducts) -> None:
-        super().__init__(cp)
+    def __init__(self, cp: CrossProducts, like: Layout | None = None) -> None:
+        super().__init__(cp, like=like)
         self._set_numbers()
 
     def _set_numbers(self) -> None:

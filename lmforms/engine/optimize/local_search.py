@@ -13,6 +13,7 @@ from ...support.arrays import FloatArray
 from ..criterion.curvature import curvature_is_cheap
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
 from ..criterion.problem import Problem
+from ..factor import System
 from .newton import LEAST_RADIUS, POOR_AGREEMENT, QuadraticModel, next_radius
 
 FIRST_RADIUS = 20.0
@@ -29,7 +30,7 @@ MOST_SEARCHES = 5
 
 NEGLIGIBLE_DECREMENT = 1e-14
 """No last step is taken below this decrement: it would change θ by less than 10⁻⁷ of its standard
-error."""
+error. Where evaluations are expensive the bound is `LEAST_DECREMENT_SHARE` of the tolerance."""
 
 LEAST_SECANT_COSINE = 1e-8
 """The secant update is skipped if what the model misses is nearly orthogonal to the step."""
@@ -85,6 +86,9 @@ def local_minimum(
             first = best = other
             continue
         before = best.value
+        spared = LEAST_DECREMENT_SHARE * least if _is_expensive(problem) else 0.0
+        if decrement <= max(NEGLIGIBLE_DECREMENT, spared):
+            last = np.zeros_like(last)
         best, decrement = _final_point(run, problem, best, decrement, last)
         first = best
         if run.exhausted or decrement <= LEAST_DECREMENT_SHARE * least or not best.value < before:
@@ -106,6 +110,11 @@ def rough_minimum(
         if other is None:
             break
     return best.reparametrised(problem, _canonical_theta(problem, best))
+
+
+def _is_expensive(problem: Problem) -> bool:
+    """Whether an evaluation costs more than a digit of θ is worth."""
+    return isinstance(problem.system, System) and problem.system.is_expensive
 
 
 def value_tolerance(best: Evaluation, tolerance: float) -> float:
@@ -223,8 +232,6 @@ def _final_point(
 
     Nearly singular directions are put exactly on the boundary unless the criterion rises.
     """
-    if decrement <= NEGLIGIBLE_DECREMENT:
-        last = np.zeros_like(last)
     theta = _canonical_theta(problem, best, last)
     bound = problem.on_boundary(theta)
     if not np.array_equal(bound, theta):

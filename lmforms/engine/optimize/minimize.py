@@ -48,6 +48,8 @@ class Optimum:
         Predicted decrease of the criterion by one more Newton step.
     other_optima : tuple of float
         The criterion at higher local optima that were found, lowest first.
+    began_at_guess : bool
+        Whether the search began at the guess that it was given.
     """
 
     evaluation: Differentiated
@@ -57,6 +59,7 @@ class Optimum:
     trace: tuple[float, ...]
     decrement: float
     other_optima: tuple[float, ...] = ()
+    began_at_guess: bool = False
 
     @property
     def parts(self) -> CriterionParts:
@@ -85,6 +88,7 @@ def minimize(
     control: Control,
     start: FloatArray | None = None,
     globally: bool = True,
+    guess: FloatArray | None = None,
 ) -> Optimum:
     """Minimise the profiled criterion over θ.
 
@@ -96,6 +100,9 @@ def minimize(
         Where to start; moment estimates otherwise.
     globally : bool
         Search for other optima as well.
+    guess : ndarray, optional
+        A start that takes the place of the moment estimates if the criterion can be evaluated
+        there.
 
     Raises
     ------
@@ -109,7 +116,7 @@ def minimize(
         return Optimum(best, True, message, 1, (best.value,), 0.0)
 
     first = (
-        _first_evaluation(run, problem)
+        _first_evaluation(run, problem, guess)
         if start is None
         else run.evaluate_or_raise(problem, np.asarray(start))
     )
@@ -142,19 +149,19 @@ def minimize(
         trace=tuple(run.trace),
         decrement=decrement,
         other_optima=others,
+        began_at_guess=guess is not None and np.array_equal(first.theta, guess),
     )
 
 
-def _first_evaluation(run: SearchRun, problem: Problem) -> Evaluation:
-    """At moment estimates, or the lowest of several where slopes may cause several minima."""
-    moments = moment_start(problem)
-    tries = [moments]
+def _first_evaluation(run: SearchRun, problem: Problem, guess: FloatArray | None) -> Evaluation:
+    """At moments or a guess, or the lowest of several where slopes may cause several minima."""
+    tries = [moment_start(problem) if guess is None else guess]
     if _has_uneven_slopes(problem):
         unit = np.concatenate([c.start() for c in problem.covariances])
         tries += [size * unit for size in START_SIZES]
     found = [at for theta in tries[: run.limit] if (at := run(problem, theta)) is not None]
     if not found:
-        return run.evaluate_or_raise(problem, moments)
+        return run.evaluate_or_raise(problem, moment_start(problem))
     return min(found, key=lambda at: at.value)
 
 
