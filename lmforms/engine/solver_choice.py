@@ -41,7 +41,7 @@ def analyse(
     MemoryLimitError
         No engine fits into memory.
     """
-    if cp.own or any(not prior.is_identity for prior in priors):
+    if _has_related_levels(cp, priors):
         if control.factor == "cg":
             reason = "a relationship"
             if not priors:
@@ -50,8 +50,7 @@ def analyse(
                 f"factor='cg' is for independent levels; this model has {reason}. "
                 "Use factor='auto'."
             )
-        priors = priors or [Identity()] * len(cp.factors)
-        return JointSystem(cp, priors, control.factor, control.memory)
+        return exact_system(cp, control.factor, control.memory, priors)
     if control.factor == "cg":
         return _iterative_on_request(cp)
     if control.factor != "auto" or _columns_beside_largest(cp) <= ALWAYS_EXACT_COLUMNS:
@@ -65,6 +64,25 @@ def analyse(
         return System(cp, "auto", control.memory, dense_up_to=ALWAYS_EXACT_COLUMNS)
     except MemoryLimitError:
         return iterative
+
+
+def exact_system(
+    cp: CrossProducts, method: FactorMethod, memory: int, priors: Sequence[Prior] = ()
+) -> System | JointSystem:
+    """The system that is solved by a factor.
+
+    Raises
+    ------
+    MemoryLimitError
+        The factor does not fit into memory.
+    """
+    if not _has_related_levels(cp, priors):
+        return System(cp, method, memory)
+    return JointSystem(cp, priors or [Identity()] * len(cp.factors), method, memory)
+
+
+def _has_related_levels(cp: CrossProducts, priors: Sequence[Prior]) -> bool:
+    return bool(cp.own) or any(not prior.is_identity for prior in priors)
 
 
 def _by_factor_if_it_fits(

@@ -45,24 +45,24 @@ identified and a step would be arbitrary. Rounding leaves pivots of 1e-7."""
 
 def em(at: Likelihood) -> FloatArray:
     """EM's first form."""
-    counts = np.append(at.n_effects, at.sums.n)
+    counts = np.append(at.problem.counts, at.problem.n)
     return np.asarray(at.variances + 2.0 * at.variances**2 / counts * at.score)
 
 
 def em_fixed_point(at: Likelihood) -> FloatArray:
     """EM's second form."""
-    own = at.penalties / (at.n_effects - at.shrinkage)
-    return np.append(own, at.quadratic / at.nu)
+    own = at.variances[:-1] * at.squares[:-1] / (at.scale * at.traces[:-1])
+    return np.append(own, at.profiled_scale)
 
 
 def em_henderson(at: Likelihood) -> FloatArray:
     """Henderson's form."""
-    return np.append(em(at)[:-1], at.quadratic / at.nu)
+    return np.append(em(at)[:-1], at.profiled_scale)
 
 
 def free(at: Likelihood) -> BoolArray:
     """Which variances are not at the boundary, zero."""
-    small = at.variances[:-1] * at.sums.unit_variances <= BOUNDARY_VARIANCE * at.scale
+    small = at.variances[:-1] <= BOUNDARY_VARIANCE * at.scale
     return np.append(~(small & (at.score[:-1] <= 0)), True)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
 from . import estimator_steps
-from .equations import Equations
+from .component_problem import ComponentProblem
 from .likelihood import Likelihood, likelihood
 
 MOST_HALVINGS = 12
@@ -40,13 +40,13 @@ class IterationPath:
 
     Attributes
     ----------
-    equations : Equations
+    problem : ComponentProblem
     reml : bool
     points, criteria, kinds : list
-        Variances, −2 ln L and the kind of step, in the units of the sums.
+        Variances in the engine's units, −2 ln L, and the kind of step.
     """
 
-    equations: Equations
+    problem: ComponentProblem
     reml: bool
     points: list[FloatArray]
     criteria: list[float]
@@ -54,7 +54,7 @@ class IterationPath:
 
     def likelihood_at(self, variances: FloatArray) -> Likelihood:
         """The model at these variances."""
-        return likelihood(self.equations, variances, self.reml)
+        return likelihood(self.problem, variances, self.reml)
 
     def add(self, at: Likelihood, kind: str) -> None:
         """Add an iteration."""
@@ -111,7 +111,7 @@ def _to_zero(path: IterationPath, at: Likelihood) -> tuple[Likelihood, str] | No
     """Try small, decreasing variances at zero, which EM reaches only in the limit."""
     shrinks = at.score[:-1] < 0
     own = at.variances[:-1]
-    small = (own > 0) & (own * at.sums.unit_variances < SMALL_VARIANCE * at.scale)
+    small = (own > 0) & (own < SMALL_VARIANCE * at.scale)
     zero = np.append(shrinks & small, False)
     if not zero.any():
         return None

@@ -18,7 +18,10 @@ as a difference of sums, r² may lose one digit and a half."""
 
 
 def sums_of_rows(
-    rows: ModelRows, covariances: tuple[Covariance, ...], roots: Sequence[Any] = ()
+    rows: ModelRows,
+    covariances: tuple[Covariance, ...],
+    roots: Sequence[Any] = (),
+    pilot: bool = True,
 ) -> CrossProducts:
     """Cross-products of rows in memory, in units that suit them.
 
@@ -30,6 +33,8 @@ def sums_of_rows(
     roots : sequence of (ndarray or sparse (q, r)) or None
         L of each grouping factor whose effects are L times others: the cross-products are those of
         ZL.
+    pilot : bool
+        Whether pilot effects may be used.
 
     Raises
     ------
@@ -43,16 +48,16 @@ def sums_of_rows(
     if not by_level:
         factors = list(roots) or [None] * len(rows.factors)
         sums = projected(sums, factors)
-    if sums.rr[-1, -1] <= CANCELLATION_RATIO * sums.unexplained:
+    if not pilot or sums.rr[-1, -1] <= CANCELLATION_RATIO * sums.unexplained:
         return sums
     if by_level:
         return cross_products(rows, with_pilot(rows, units))
     effects = sums.joint_effects
-    pilot = tuple(
+    of_levels = tuple(
         a if L is None else (L @ a.reshape(len(a), -1)).reshape(-1, *a.shape[1:])
         for a, L in zip(effects, factors, strict=True)
     )
-    again = summed(rows, units.with_effects(pilot))
+    again = summed(rows, units.with_effects(of_levels))
     return with_projected_pilot(sums, again, factors, effects)
 
 
