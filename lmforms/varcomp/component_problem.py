@@ -93,7 +93,7 @@ class ComponentProblem:
         """Effects of each component: the rank of K."""
         return np.array([len(f.zz) for f in self.cp.factors], dtype=np.float64)
 
-    @property
+    @cached_property
     def spans(self) -> list[slice]:
         """The effects of each component among those of all."""
         ends = np.cumsum([0, *self.counts]).astype(int)
@@ -176,10 +176,10 @@ def component_problem(model: ComponentModel, memory: float = DEFAULT_MEMORY) -> 
     priors = tuple(c.prior.normalised() for c in model.components)
     structures = (Diagonal(1),) * len(priors)
     cp = sums_of_rows(rows, structures, [prior.root for prior in priors])
-    residual = cp.scaling.pilot.y_scale * float(np.sqrt(max(cp.rr[-1, -1], 0.0) / n))
-    if must_check_rows(model, residual):
-        refuse_explained_by_fixed(model)
-    return ComponentProblem(model, rows, priors, cp, memory)
+    problem = ComponentProblem(model, rows, priors, cp, memory)
+    if must_check_rows(problem, cp.rr[-1, -1] / n):
+        refuse_explained_by_fixed(problem)
+    return problem
 
 
 def engine_rows(model: ComponentModel) -> ModelRows:

@@ -102,11 +102,7 @@ def diagonalised(problem: ComponentProblem, *, marginal_too: bool = False) -> Co
     seen = d > NULL_EIGENVALUE * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
     d, eta, basis, x_basis = d[seen], eta[seen], basis[:, seen], x_basis[:, seen]
     rest = 0.0 if len(d) >= n - problem.p else _rest(problem, basis @ (eta / np.sqrt(d)))
-    if (
-        rest
-        and must_check_rows(problem.model, problem.y_scale * np.sqrt(rest / n))
-        and explained_rows(problem.model).by_all
-    ):
+    if rest and must_check_rows(problem, rest / n) and explained_rows(problem).by_all:
         rest = 0.0
     if marginal is not None:
         marginal = marginal[marginal > NULL_EIGENVALUE * marginal.max(initial=0.0)]

@@ -28,7 +28,7 @@ from ..support.arrays import FloatArray, IndexArray
 from . import estimator_steps
 from .component_problem import ComponentProblem, component_problem
 from .emma import emma
-from .explained import LOST_RESIDUAL, explained_rows, no_residual, refuse_lost_residual
+from .explained import LOST_RESIDUAL, explained_rows, no_residual, refuse_explained
 from .fit import RESIDUAL, VarCompFit, fit_at
 from .gibbs import gibbs
 from .likelihood import Likelihood, likelihood
@@ -46,9 +46,6 @@ TOLERANCE = 1e-15
 
 SUSPECT_RESIDUAL_VARIANCE = 1e-4
 """A residual variance below this share of that of y given X is checked for being zero."""
-
-WIDE_RATIO = 1e8
-"""Components with this ratio to the residual variance leave 10⁻⁸ of a response they explain."""
 
 RESIDUAL_REDUCTION = 0.1
 """Where effects can explain any response, σ² is reduced by this factor to see if it is zero."""
@@ -181,15 +178,15 @@ def _by_method(
         return emma(model, reml=options.reml)
     if method == "gibbs":
         return _joint_mode(problem, options.seed)
-    path = IterationPath(problem, options.reml, [], [], [])
+    path = IterationPath(problem, options.reml)
     with limited_blas_threads(problem.system.largest):
-        if _leaves_small_residual(path):
-            refuse_lost_residual(model, problem.y_scale)
+        if problem.cp.unexplained <= SUSPECT_RESIDUAL_VARIANCE * problem.n:
+            refuse_explained(problem)
         at = path.likelihood_at(start)
         path.add(at, "start")
         at = _iterated(path, at, method, options)
         if at.scale <= SUSPECT_RESIDUAL_VARIANCE:
-            _check_residual(path, at, model)
+            _check_residual(path, at)
         at, others = _lowest(path, at, method, options)
         found = _result(method, path, at, options.tolerance, options.limit)
         return replace(found, message=found.message + others) if found.converged else found
@@ -215,7 +212,7 @@ def _lowest(
         lower = None
         for candidate in other_minima(at.at):
             ratios = candidate.theta**2
-            trial_path = IterationPath(path.problem, path.reml, [], [], [])
+            trial_path = IterationPath(path.problem, path.reml)
             try:
                 scale = trial_path.likelihood_at(np.append(ratios, 1.0)).profiled_scale
                 begin = trial_path.likelihood_at(np.append(ratios, 1.0) * scale)
@@ -263,24 +260,12 @@ def _with_explained(problem: ComponentProblem, found: VarCompFit, kept: IndexArr
     return replace(found, model=problem.model, steps=steps, likelihood=at)
 
 
-def _leaves_small_residual(path: IterationPath) -> bool:
-    """Whether components with large variances leave a negligible or incomputable residual."""
-    scales = path.problem.unit_variances
-    try:
-        return (
-            path.likelihood_at(np.append(WIDE_RATIO / scales, 1.0)).profiled_scale
-            <= SUSPECT_RESIDUAL_VARIANCE
-        )
-    except NumericalError:
-        return True
-
-
-def _check_residual(path: IterationPath, at: Likelihood, model: ComponentModel) -> None:
-    """Raise if σ² tends to zero, or is lost in the rounding of sums of squares."""
-    if explained_rows(model).any_response:
+def _check_residual(path: IterationPath, at: Likelihood) -> None:
+    """Raise if σ² tends to zero."""
+    if explained_rows(path.problem).any_response:
         less = path.likelihood_at(np.append(at.variances[:-1], RESIDUAL_REDUCTION * at.scale))
         if at.scale < LOST_RESIDUAL or less.criterion < at.criterion + NO_RISE:
-            raise ModelError(no_residual(model))
+            raise ModelError(no_residual(path.problem))
 
 
 def _result(

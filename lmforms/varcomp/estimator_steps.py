@@ -14,7 +14,7 @@ form, with the σ² of the present equations in the trace,
     v_i ← [u_i'K_i⁻¹u_i + σ² tr(K_i⁻¹C^ii)] / q_i,    σ² ← (y'y − b'X'y − u'Z'y) / (n − r),
 
 is EM for the components; its σ² is exact at the present ratios, y'P₀y/(n − r). The others are
-v ← v + I⁻¹s with the score s and one of three informations I.
+v ← v + I⁻¹s with the score s and one of three informations I, computed in (γ, ln σ²).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def em(at: Likelihood) -> FloatArray:
 
 def em_fixed_point(at: Likelihood) -> FloatArray:
     """EM's second form."""
-    own = at.variances[:-1] * at.squares[:-1] / (at.scale * at.traces[:-1])
+    own = at.ratios * at.squares / at.traces
     return np.append(own, at.profiled_scale)
 
 
@@ -69,23 +69,30 @@ def free(at: Likelihood) -> BoolArray:
 def newton(at: Likelihood, information: Information) -> FloatArray | None:
     """I⁻¹s over the free variances; None if I is not safely positive definite."""
     chosen = free(at)
-    inner = information(at)[np.ix_(chosen, chosen)]
-    scale = np.sqrt(np.abs(np.diag(inner)))
-    scale[scale == 0] = 1.0
+    inner, score, scale = _scaled(at, information, chosen)
     try:
-        root = np.linalg.cholesky(inner / np.outer(scale, scale))
+        root = np.linalg.cholesky(inner)
     except np.linalg.LinAlgError:
         return None
     if np.diag(root).min() < SINGULAR_PIVOT:
         return None
-    half = np.linalg.solve(root, at.score[chosen] / scale)
+    half = np.linalg.solve(root, score)
     step = np.zeros(len(chosen))
     step[chosen] = np.linalg.solve(root.T, half) / scale
-    return step
+    return at.to_variances(step)
 
 
 def decrement(at: Likelihood) -> float:
     """½ s'AI⁻¹s: the increase of l that a Newton step predicts."""
-    chosen = free(at)
-    s = at.score[chosen]
-    return float(0.5 * s @ np.linalg.pinv(at.average[np.ix_(chosen, chosen)], hermitian=True) @ s)
+    inner, score, _ = _scaled(at, INFORMATIONS["ai"], free(at))
+    return float(0.5 * score @ np.linalg.pinv(inner, hermitian=True) @ score)
+
+
+def _scaled(
+    at: Likelihood, information: Information, chosen: BoolArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """An information with a unit diagonal and the score in its units, which are the third."""
+    inner = information(at)[np.ix_(chosen, chosen)]
+    scale = np.sqrt(np.abs(np.diag(inner)))
+    scale[scale == 0] = 1.0
+    return inner / np.outer(scale, scale), at.ratio_score[chosen] / scale, scale

@@ -119,7 +119,7 @@ class VarCompFit:
         at = self.likelihood
         known = np.append(~at.problem.explained, True) | (not self.reml)
         chosen = np.flatnonzero(estimator_steps.free(at) & known)
-        inner = at.average[np.ix_(chosen, chosen)]
+        inner = at.of_variances(at.average)[np.ix_(chosen, chosen)]
         scale = np.sqrt(np.diag(inner))
         values, vectors = np.linalg.eigh(inner / np.outer(scale, scale))
         out = ~known

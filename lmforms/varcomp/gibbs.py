@@ -111,7 +111,7 @@ def gibbs(
     check_proper(problem, priors, names)
     proper_residual = priors[-1].nu * priors[-1].scale > 0  # such a prior keeps σ² positive
     if not proper_residual:
-        refuse_lost_residual(model, problem.y_scale)
+        refuse_lost_residual(problem)
     _check_memory(draws, chains, 2 * len(names) + problem.p)
     run = _Chains(sampler_of(problem), rng.spawn(chains), priors, draws)
     iterations: Iterable[int] = range(warmup + draws * thin)

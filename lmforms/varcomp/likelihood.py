@@ -9,15 +9,15 @@ all derivatives follow from sums over the effects of each component,
 
     tr(P₀V_i) = tr(K_i[Z'V₀⁻¹Z]_ii) − tr(B_i'K_iB_i),      y'P₀V_iP₀y = t_i'K_it_i,
 
-and hold at γ_i = 0 too. Those for σ² follow from ΣᵢγᵢVᵢ + R = V₀. With l the (restricted)
-log-likelihood:
+and hold at γ_i = 0 too. With l the (restricted) log-likelihood:
 
     ∂l/∂v_i         = −½[tr(PV_i) − y'PV_iPy]
     −∂²l/∂v_i∂v_j   = −½ tr(PV_iPV_j) + y'PV_iPV_jPy      (observed)
     E               = ½ tr(PV_iPV_j)                       (expected)
     AI              = ½ y'PV_iPV_jPy                       (average of the two)
 
-For ML, V⁻¹ takes the place of P in the traces.
+For ML, V⁻¹ takes the place of P in the traces. They are computed in w = (γ, ln σ²), where
+∂V/∂γ_i = σ²V_i and ∂V/∂ln σ² = V: nothing cancels then, however wide the effects are.
 
 References
 ----------
@@ -123,9 +123,9 @@ class Likelihood:
         return [unit * b[:, 0] for unit, b in zip(units, self.at.b, strict=True)]
 
     def information(self, kind: str) -> FloatArray:
-        """Average, observed or expected information, (r + 1, r + 1)."""
+        """Average, observed or expected information of the variances, (r + 1, r + 1)."""
         units = self.problem.variance_units
-        return np.asarray(getattr(self, kind) / units[:, None] / units)
+        return np.asarray(self.of_variances(getattr(self, kind)) / units[:, None] / units)
 
     # --- the score ----------------------------------------------------------------------------
 
@@ -146,26 +146,33 @@ class Likelihood:
 
     @cached_property
     def traces(self) -> FloatArray:
-        """tr(P₀V_i) of all components and of the residual, (r + 1,)."""
+        """tr(P₀V_i) of each component, (r,)."""
         own = np.array([float(x[0, 0]) for x in self.at.factor.diagonal_sums()])
         if self.reml and self.problem.p:
             known = self.at.problem.system.covariance_times(self._fixed)
             own -= [float(outer_sum(b, kb)[0, 0]) for b, kb in zip(self._fixed, known, strict=True)]
-        return np.append(own, self.at.gls.nu - self.ratios @ own)
+        return own
 
     @cached_property
     def squares(self) -> FloatArray:
-        """y'P₀V_iP₀y, (r + 1,)."""
+        """y'P₀V_iP₀y of each component, (r,)."""
         pairs = zip(self._t, self._kt, strict=True)
-        own = np.array([float(np.vdot(t, kt)) for t, kt in pairs])
-        return np.append(own, self.quadratic - self.ratios @ own)
+        return np.array([float(np.vdot(t, kt)) for t, kt in pairs])
+
+    @cached_property
+    def ratio_score(self) -> FloatArray:
+        """∂l/∂(γ, ln σ²), (r + 1,)."""
+        traces = np.append(self.traces, self.at.gls.nu)
+        return np.asarray(-0.5 * (traces - np.append(self.squares, self.quadratic) / self.scale))
 
     @cached_property
     def score(self) -> FloatArray:
         """∂l/∂v, (r + 1,)."""
-        return np.asarray(-0.5 * (self.traces / self.scale - self.squares / self.scale**2))
+        own = self.ratio_score.copy()
+        own[-1] -= own[:-1] @ self.ratios
+        return own / self.scale
 
-    # --- informations -------------------------------------------------------------------------
+    # --- informations of (γ, ln σ²) -----------------------------------------------------------
 
     @cached_property
     def average(self) -> FloatArray:
@@ -179,14 +186,13 @@ class Likelihood:
         if r:
             half = inner(self._fixed, columns)
             f = inner(columns, self.at.factor.marginal_of_effects(columns)) - half.T @ half
-        return self._bordered(0.5 * (f + f.T), self.squares) / (2.0 * self.scale**3)
+        return _bordered(0.5 * (f + f.T), self.squares, self.quadratic) / (2.0 * self.scale)
 
     @cached_property
     def expected(self) -> FloatArray:
         """E, (r + 1, r + 1). Dense in the number of effects, but for one unrelated component."""
         effects, memory = float(self.problem.counts.sum()), self.problem.memory
-        system = self.at.problem.system
-        if 8.0 * effects**2 > memory and not curvature_is_cheap(system):
+        if 8.0 * effects**2 > memory and not curvature_is_cheap(self.at.problem.system):
             raise MemoryLimitError(
                 f"the inverse of the equations of {effects:,.0f} effects is dense and does not fit "
                 "into `memory`: use method='ai' or 'em', which do not need it."
@@ -194,21 +200,28 @@ class Likelihood:
         r = len(self.ratios)
         changes = [np.ones((1, 1, 1))] * r
         t = pair_traces(self.at.factor, self._fixed, changes, self.reml) if r else np.empty((0, 0))
-        return self._bordered(t, self.traces) / (2.0 * self.scale**2)
+        return _bordered(t, self.traces, self.at.gls.nu) / 2.0
 
     @property
     def observed(self) -> FloatArray:
-        """−∂²l/∂v∂v' = 2 AI − E."""
+        """2 AI − E."""
         return 2.0 * self.average - self.expected
 
-    def _bordered(self, known: FloatArray, sums: FloatArray) -> FloatArray:
-        """A matrix f with the row of the residual added: f(V_i, V₀) = sums_i."""
-        r = len(self.ratios)
-        out = np.empty((r + 1, r + 1))
-        out[:r, :r] = known
-        out[:r, r] = out[r, :r] = sums[:r] - known @ self.ratios
-        out[r, r] = sums[r] - out[r, :r] @ self.ratios
-        return out
+    def of_variances(self, known: FloatArray) -> FloatArray:
+        """An information of v, from that of (γ, ln σ²)."""
+        to_ratios = np.eye(len(known))
+        to_ratios[:-1, -1] = -self.ratios
+        return np.asarray(to_ratios.T @ known @ to_ratios / self.scale**2)
+
+    def to_variances(self, step: FloatArray) -> FloatArray:
+        """A small change of v, from that of (γ, ln σ²)."""
+        out = step.copy()
+        out[:-1] += step[-1] * self.ratios
+        return out * self.scale
+
+
+def _bordered(known: FloatArray, border: FloatArray, corner: float) -> FloatArray:
+    return np.block([[known, border[:, None]], [border, np.full((1, 1), corner)]])
 
 
 def likelihood(problem: ComponentProblem, variances: FloatArray, reml: bool) -> Likelihood:

@@ -8,7 +8,7 @@ used; where no step increases the likelihood, an EM step is taken.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -48,9 +48,9 @@ class IterationPath:
 
     problem: ComponentProblem
     reml: bool
-    points: list[FloatArray]
-    criteria: list[float]
-    kinds: list[str]
+    points: list[FloatArray] = field(default_factory=list)
+    criteria: list[float] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
 
     def likelihood_at(self, variances: FloatArray) -> Likelihood:
         """The model at these variances."""
@@ -164,7 +164,9 @@ def quasi_newton(
     del tolerance  # L-BFGS-B iterates to the limit of rounding
     best = at
     for _ in range(3):  # in units of the last optimum
-        units = 1.0 / np.sqrt(np.maximum(np.diag(best.average), np.finfo(float).tiny))
+        units = 1.0 / np.sqrt(
+            np.maximum(np.diag(best.of_variances(best.average)), np.finfo(float).tiny)
+        )
 
         def objective(x: FloatArray, units: FloatArray = units) -> tuple[float, FloatArray]:
             nonlocal best

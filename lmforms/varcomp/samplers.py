@@ -165,7 +165,7 @@ class BlockSampler(Sampler):
         pairs = zip(problem.priors, blocks, strict=True)
         precise = [float(np.vdot(b, prior.precision_times(b))) for prior, b in pairs]
         moments = effects @ self._z_right
-        gram = self._flat(problem.system.gram_times(blocks))[:, 0]
+        gram = own.zz @ effects
         left = own.yy - 2.0 * moments[p] + effects @ gram - moments[:p] @ moments[:p]
         if not left > 0:
             raise NumericalError(
