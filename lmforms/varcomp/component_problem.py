@@ -80,8 +80,8 @@ class ComponentProblem:
         except MemoryLimitError:
             raise MemoryLimitError(
                 f"the factor of the equations of {int(self.counts.sum()):,} random effects needs "
-                f"more than the {self.memory / 2**30:.2g} GiB of `memory`: raise it, or use fewer "
-                "levels, a sparse precision (Pedigree.as_relationship()) or a low-rank root."
+                f"more than the {self.memory / 2**30:.2g} GiB of `memory`: raise it, or use a "
+                "sparse precision (Pedigree.as_relationship()), a low-rank root or fewer levels."
             ) from None
 
     def problem(self, reml: bool) -> Problem:

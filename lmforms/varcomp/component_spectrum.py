@@ -30,6 +30,9 @@ MOST_DENSE_SIZE = 6_000
 MOST_DENSE_ENTRIES = 1 << 28
 """Bound of the entries of a dense n × q matrix (2 GB) from which the n × n problem is formed."""
 
+SMALL_EIGENVALUE = 1e-8
+"""Below this share of the largest d, U'ỹ has fewer than twelve digits if cross-products give it."""
+
 NULL_EIGENVALUE = 1e-12
 """Directions with d below this share of the largest do not affect the data."""
 
@@ -101,7 +104,7 @@ def diagonalised(problem: ComponentProblem, *, marginal_too: bool = False) -> Co
     d, eta, basis, x_basis, x_all, marginal = solve(problem, marginal_too)
     seen = d > NULL_EIGENVALUE * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
     d, eta, basis, x_basis = d[seen], eta[seen], basis[:, seen], x_basis[:, seen]
-    rest = 0.0 if len(d) >= n - problem.p else _rest(problem, basis @ (eta / np.sqrt(d)))
+    rest, eta = _consistent(problem, d, eta, basis)
     if rest and must_check_rows(problem, rest / n) and explained_rows(problem).by_all:
         rest = 0.0
     if marginal is not None:
@@ -165,6 +168,26 @@ def _by_rows(problem: ComponentProblem, marginal_too: bool) -> tuple[Any, ...]:
         x.T @ gx,
         eigh(g, eigvals_only=True) if marginal_too else None,
     )
+
+
+def _consistent(
+    problem: ComponentProblem, d: FloatArray, eta: FloatArray, basis: FloatArray
+) -> tuple[float, FloatArray]:
+    """ρ, and η, so that η'η + ρ is ỹ'ỹ whatever the rounding of η where d is small.
+
+    The residuals from the other directions are exact. What they leave is shared between η of the
+    small d, which hardly matter one by one, and ρ.
+    """
+    small = d < SMALL_EIGENVALUE * d.max(initial=0.0)
+    hidden = float(eta[small] @ eta[small])
+    full = len(d) >= problem.n - problem.p
+    if full and not hidden:
+        return 0.0, eta
+    left = _rest(problem, basis[:, ~small] @ (eta[~small] / np.sqrt(d[~small])))
+    rest = 0.0 if full else max(left - hidden, 0.0)
+    if hidden and not rest:
+        eta = np.where(small, eta * np.sqrt(left / hidden), eta)
+    return rest, eta
 
 
 def _design(problem: ComponentProblem) -> Any:

@@ -116,3 +116,18 @@ def test_what_cannot_be_computed_is_refused():
         likelihood(problem, np.array([-1.0, 1.0]), True)
     with pytest.raises(MemoryLimitError, match="sparse precision"):
         estimate(random_model(5, ("dense",)), memory=10.0)
+
+
+@pytest.mark.parametrize("digits", [6, 11, 14])
+def test_a_nearly_singular_covariance_keeps_the_digits_of_the_criterion(digits):
+    rng = np.random.default_rng(digits)
+    q, n = 12, 40
+    U = np.linalg.qr(rng.normal(size=(q, q)))[0]
+    K = (U * 10.0 ** -np.linspace(0, digits, q)) @ U.T
+    Z = np.eye(q)[rng.integers(0, q, n)]
+    y = rng.normal(size=n) + Z @ rng.normal(size=q)
+    model = ComponentModel.of_matrices(y, np.ones((n, 1)), {"g": Z}, {"g": 0.5 * (K + K.T)})
+    for method in ("ai", "emma"):
+        found = estimate(model, method)
+        wanted = DenseModel.of(model, True).at(found.variances.to_numpy())[0]
+        assert found.criterion == pytest.approx(wanted, abs=1e-9)
