@@ -162,8 +162,8 @@ def _check_condition(precision: Precision, root: FloatArray, norm: float) -> Non
     if not condition <= LARGEST_CONDITION:
         raise RelationshipError(
             f"The precision is nearly singular: its condition, scaled to a unit diagonal, is about "
-            f"{condition:.0e}, and few digits of a likelihood are left above {LARGEST_CONDITION:.0e}. "
-            "Add what it leaves open, or give the covariance itself."
+            f"{condition:.0e}; above {LARGEST_CONDITION:.0e} a likelihood has few digits. Add what "
+            "it leaves open, or give the covariance itself."
         )
 
 

@@ -16,8 +16,10 @@ import numpy as np
 from ..control import DEFAULT_MEMORY
 from ..covariance import Diagonal
 from ..engine.criterion.problem import Problem
+from ..engine.exact_fit import CHECKED_RATIO, explained
 from ..engine.factor import JointSystem, System
 from ..engine.prior import Prior
+from ..engine.residual_variance import EXPLAINED_BY_FIXED
 from ..engine.rows import FactorRows, MatrixRows, ModelRows, RandomRows
 from ..engine.solver_choice import exact_system
 from ..engine.sums.cross_products import CrossProducts
@@ -25,7 +27,6 @@ from ..engine.sums.sums_of_rows import sums_of_rows
 from ..errors import MemoryLimitError, ModelError
 from ..residual import Independent, Weighted
 from ..support.arrays import BoolArray, FloatArray
-from .explained import must_check_rows, refuse_explained_by_fixed
 from .model import Component, ComponentModel
 from .orthonormal_products import OrthonormalProducts, orthonormal_products
 
@@ -88,6 +89,11 @@ class ComponentProblem:
         """The engine's criterion."""
         return Problem(self.system, (Diagonal(1),) * len(self.priors), reml)
 
+    @property
+    def roots(self) -> list[Any]:
+        """L of each component, or None."""
+        return [prior.root for prior in self.priors]
+
     @cached_property
     def counts(self) -> FloatArray:
         """Effects of each component: the rank of K."""
@@ -136,6 +142,12 @@ class ComponentProblem:
             unit * np.asarray(u)[:, 0] for u, unit in zip(found, self.effect_units, strict=True)
         ]
 
+    def is_small(self, left: float) -> bool:
+        """Whether residuals of this sum of squares may be rounding, to be checked by the rows."""
+        pilot = self.cp.scaling.pilot
+        size = pilot.y_scale * float(np.sqrt(max(left, 0.0) / self.n))
+        return size <= CHECKED_RATIO * pilot.resolution
+
     # --- X ----------------------------------------------------------------------------------
 
     @cached_property
@@ -143,8 +155,8 @@ class ComponentProblem:
         """Cross-products with an orthonormal X."""
         cp = self.cp
         if any(effects.any() for effects in cp.scaling.pilot.effects):
-            roots = [prior.root for prior in self.priors]
-            cp = sums_of_rows(self.rows, (Diagonal(1),) * len(roots), roots, pilot=False)
+            structures = (Diagonal(1),) * len(self.priors)
+            cp = sums_of_rows(self.rows, structures, self.roots, pilot=False)
         return orthonormal_products(cp)
 
     @cached_property
@@ -177,8 +189,8 @@ def component_problem(model: ComponentModel, memory: float = DEFAULT_MEMORY) -> 
     structures = (Diagonal(1),) * len(priors)
     cp = sums_of_rows(rows, structures, [prior.root for prior in priors])
     problem = ComponentProblem(model, rows, priors, cp, memory)
-    if must_check_rows(problem, cp.rr[-1, -1] / n):
-        refuse_explained_by_fixed(problem)
+    if problem.is_small(cp.rr[-1, -1]) and explained(rows).by_fixed:
+        raise ModelError(EXPLAINED_BY_FIXED)
     return problem
 
 

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.exact_fit import explained
 from ..errors import ModelError
 from ..support.arrays import FloatArray
 from .component_problem import ComponentProblem
-from .explained import explained_rows, must_check_rows
 
 MOST_DENSE_SIZE = 6_000
 """Bound of the smaller of n and q: the decomposition is dense and takes minutes and 1 GB."""
@@ -105,7 +105,7 @@ def diagonalised(problem: ComponentProblem, *, marginal_too: bool = False) -> Co
     seen = d > NULL_EIGENVALUE * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
     d, eta, basis, x_basis = d[seen], eta[seen], basis[:, seen], x_basis[:, seen]
     rest, eta = _consistent(problem, d, eta, basis)
-    if rest and must_check_rows(problem, rest / n) and explained_rows(problem).by_all:
+    if rest and problem.is_small(rest) and explained(problem.rows, problem.roots).by_all:
         rest = 0.0
     if marginal is not None:
         marginal = marginal[marginal > NULL_EIGENVALUE * marginal.max(initial=0.0)]

@@ -18,17 +18,18 @@ import pandas as pd
 
 from ..control import DEFAULT_MEMORY, METHODS_WITH_START, METHODS_WITHOUT_START
 from ..data.align import in_name_order
+from ..engine.exact_fit import explained
 from ..engine.linalg.threads import limited_blas_threads
 from ..engine.optimize.other_optima import MOST_LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
 from ..engine.optimize.variance_curves import other_minima
+from ..engine.residual_variance import check_sigma, explained_or_raise
 from ..engine.status import other_optima_message
-from ..errors import ArgumentError, ModelError, NumericalError
+from ..errors import ArgumentError, NumericalError
 from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole_number
 from ..support.arrays import FloatArray, IndexArray
 from . import estimator_steps
 from .component_problem import ComponentProblem, component_problem
 from .emma import emma
-from .explained import LOST_RESIDUAL, explained_rows, no_residual, refuse_explained
 from .fit import RESIDUAL, VarCompFit, fit_at
 from .gibbs import gibbs
 from .likelihood import Likelihood, likelihood
@@ -46,13 +47,6 @@ TOLERANCE = 1e-15
 
 SUSPECT_RESIDUAL_VARIANCE = 1e-4
 """A residual variance below this share of that of y given X is checked for being zero."""
-
-RESIDUAL_REDUCTION = 0.1
-"""Where effects can explain any response, σ² is reduced by this factor to see if it is zero."""
-
-NO_RISE = 1e-3
-"""σ² is zero if −2 ln L increases by less than this when σ² is reduced. The rounding of −2 ln L at
-`LOST_RESIDUAL` is below 10⁻⁴."""
 
 STALLED_GAIN = 1e-9
 """Predicted increase that is rounding, if no step raises the likelihood."""
@@ -181,12 +175,12 @@ def _by_method(
     path = IterationPath(problem, options.reml)
     with limited_blas_threads(problem.system.largest):
         if problem.cp.unexplained <= SUSPECT_RESIDUAL_VARIANCE * problem.n:
-            refuse_explained(problem)
+            explained_or_raise(problem.rows, problem.roots)
         at = path.likelihood_at(start)
         path.add(at, "start")
         at = _iterated(path, at, method, options)
         if at.scale <= SUSPECT_RESIDUAL_VARIANCE:
-            _check_residual(path, at)
+            _check_residual(at)
         at, others = _lowest(path, at, method, options)
         found = _result(method, path, at, options.tolerance, options.limit)
         return replace(found, message=found.message + others) if found.converged else found
@@ -260,12 +254,11 @@ def _with_explained(problem: ComponentProblem, found: VarCompFit, kept: IndexArr
     return replace(found, model=problem.model, steps=steps, likelihood=at)
 
 
-def _check_residual(path: IterationPath, at: Likelihood) -> None:
-    """Raise if σ² tends to zero."""
-    if explained_rows(path.problem).any_response:
-        less = path.likelihood_at(np.append(at.variances[:-1], RESIDUAL_REDUCTION * at.scale))
-        if at.scale < LOST_RESIDUAL or less.criterion < at.criterion + NO_RISE:
-            raise ModelError(no_residual(path.problem))
+def _check_residual(at: Likelihood) -> None:
+    """Raise if σ² tends to zero, or has lost its digits."""
+    rows, lams = at.problem.rows, at.at.factor.lams
+    sigma = at.problem.y_scale * float(np.sqrt(at.scale))
+    check_sigma(at.at, sigma, lams, rows, explained(rows, at.problem.roots), searched=True)
 
 
 def _result(

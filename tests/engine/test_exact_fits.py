@@ -13,12 +13,12 @@ import pytest
 from rounding import same_decision
 
 import lmforms as lf
+from lmforms.engine.exact_fit import explained
 from lmforms.engine.linalg.stable_columns import subtract_shift
 from lmforms.errors import ModelError
 from lmforms.relationship import Relationship
 from lmforms.varcomp import ComponentModel
 from lmforms.varcomp.component_problem import component_problem
-from lmforms.varcomp.explained import explained_rows
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 import exact_fits
@@ -163,7 +163,7 @@ def test_nearly_collinear_predictors_do_not_hide_an_exact_fit():
 def test_random_effects_that_the_fixed_ones_take_up_explain_nothing(seed):
     data = DATA.sample(frac=1.0, random_state=seed)
     model = ComponentModel.of_formula("e ~ factor(g) + (1 | g)", data)
-    found = explained_rows(component_problem(model))
+    found = explained(component_problem(model).rows)
     assert not found.by_all
     assert not found.any_response
     assert found.sum_of_squares > 1.0

@@ -298,5 +298,5 @@ def test_nearly_singular_precisions_are_refused(n, nearly_singular):
     if not nearly_singular:
         assert Relationship.from_precision(Q, range(n)).rank == n
         return
-    with pytest.raises(RelationshipError, match="nearly singular: .*the covariance itself"):
+    with pytest.raises(RelationshipError, match=r"nearly singular: .*the covariance itself"):
         Relationship.from_precision(Q, range(n))
