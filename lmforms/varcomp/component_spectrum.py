@@ -119,7 +119,7 @@ def diagonalised(problem: ComponentProblem, *, marginal_too: bool = False) -> Co
         marginal=marginal,
         basis=basis,
         x_basis=x_basis,
-        x_root_outside=_root(x_all - x_basis @ x_basis.T),
+        x_root_outside=semidefinite_root(x_all - x_basis @ x_basis.T),
     )
 
 
@@ -205,7 +205,7 @@ def _rest(problem: ComponentProblem, b: FloatArray) -> float:
     return float(left @ left)
 
 
-def _root(a: FloatArray) -> FloatArray:
+def semidefinite_root(a: FloatArray) -> FloatArray:
     """R with RR' = A, for A positive semi-definite up to rounding."""
     if not len(a):
         return a

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from ..engine.linalg.threads import limited_blas_threads
-from ..errors import MemoryLimitError, MissingPackageError, ModelError
+from ..engine.residual_variance import explained_or_raise
+from ..errors import MemoryLimitError, MissingPackageError, ModelError, NumericalError
 from ..support.arguments import flag, generator, named_arguments, whole_number
 from ..support.arrays import FloatArray
-from .component_problem import component_problem
-from .explained import refuse_lost_residual
+from .component_problem import ComponentProblem, component_problem
 from .fit import RESIDUAL
 from .model import ComponentModel, component_model_of
 from .posterior import GibbsFit
@@ -29,6 +29,10 @@ from .samplers import Sampler, sampler_of
 
 MOST_ITERATIONS = 10**9
 """Upper limit of `warmup` and `thin`."""
+
+LOST_RESIDUAL = 1e-10
+"""A residual variance below this share of that of y given X has at most five correct digits where
+it is a difference of sums."""
 
 MOST_DRAW_BYTES = 8 * 2**30
 """Bytes that the draws may take."""
@@ -111,7 +115,7 @@ def gibbs(
     check_proper(problem, priors, names)
     proper_residual = priors[-1].nu * priors[-1].scale > 0  # such a prior keeps σ² positive
     if not proper_residual:
-        refuse_lost_residual(problem)
+        _refuse_lost_residual(problem)
     _check_memory(draws, chains, 2 * len(names) + problem.p)
     run = _Chains(sampler_of(problem), rng.spawn(chains), priors, draws)
     iterations: Iterable[int] = range(warmup + draws * thin)
@@ -125,6 +129,23 @@ def gibbs(
         if not run.kept:
             raise
     return run.result()
+
+
+def _refuse_lost_residual(problem: ComponentProblem) -> None:
+    """Raise if components explain y exactly, or up to less than the rounding of sums of squares.
+
+    Raises
+    ------
+    ModelError, NumericalError
+    """
+    found = explained_or_raise(problem.rows, problem.roots)
+    share = found.sum_of_squares / (problem.n * problem.y_scale**2)
+    if share < LOST_RESIDUAL and not found.any_response:
+        raise NumericalError(
+            f"{' and '.join(problem.model.names)} leave only {share:.0e} of what X leaves of the "
+            "response: that is lost in rounding where draws are made from sums of squares. "
+            "method='ai' sums up residuals."
+        )
 
 
 def _check_memory(draws: int, chains: int, numbers: int) -> None:

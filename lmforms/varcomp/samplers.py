@@ -33,7 +33,7 @@ from ..engine.prior import Prior
 from ..errors import NumericalError
 from ..support.arrays import FloatArray, LinearMap
 from .component_problem import ComponentProblem
-from .component_spectrum import affordable, diagonalised
+from .component_spectrum import affordable, diagonalised, semidefinite_root
 
 MOST_ROOTED_COLUMNS = 1_500
 """Up to so many columns, and not more than rows, [X Z]'ε is drawn from a root of [X Z]'[X Z]."""
@@ -121,11 +121,10 @@ class BlockSampler(Sampler):
         self._roots = [_precision_root(prior) for prior in problem.priors]
         if len(own.zy) + p <= min(problem.n, MOST_ROOTED_COLUMNS):
             gram = np.block([[own.zz.toarray(), own.zx], [own.zx.T, np.eye(p)]])
-            self._noise_root: Any = _root(gram)
+            self._noise_root: Any = semidefinite_root(gram)
             return
-        scaling, roots = problem.cp.scaling, [prior.root for prior in problem.priors]
-        design = zip(scaling.whitened_matrices(problem.rows), roots, strict=True)
-        self._design = [(z.T.tocsr(), root) for z, root in design]
+        Z = problem.cp.scaling.whitened_matrices(problem.rows)
+        self._design = [(z.T.tocsr(), root) for z, root in zip(Z, problem.roots, strict=True)]
         self._x, self._noise_root = own.rows(problem.rows)[0], None
 
     def effects(self, variances: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -204,12 +203,6 @@ def _precision_root(prior: Prior) -> LinearMap | None:
         return out
 
     return times
-
-
-def _root(gram: FloatArray) -> FloatArray:
-    """F with FF' = G, positive semi-definite."""
-    values, vectors = np.linalg.eigh(gram)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 def sampler_of(problem: ComponentProblem) -> Sampler:
