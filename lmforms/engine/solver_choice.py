@@ -55,16 +55,12 @@ def analyse(
     MemoryLimitError
         No engine fits into memory.
     """
-    related = any(not prior.is_identity for prior in priors)
     if control.factor == "cg":
-        if related or cp.own:
-            _refuse_conjugate_gradients(related)
+        if _has_related_levels(cp, priors):
+            _refuse_conjugate_gradients(any(not prior.is_identity for prior in priors))
         return _iterative_on_request(cp)
-    if cp.own or (related and not _is_one_factor_with_root(priors)):
-        priors = priors or [Identity()] * len(cp.factors)
-        return JointSystem(cp, priors, control.factor, control.memory)
-    if related:
-        return System(cp, memory=control.memory)
+    if _has_related_levels(cp, priors):
+        return exact_system(cp, control.factor, control.memory, priors)
     if control.factor != "auto" or _columns_beside_largest(cp) <= ALWAYS_EXACT_COLUMNS:
         return _by_factor_if_it_fits(cp, control.factor, control.memory)
     iterative = IterativeSystem(cp)
@@ -78,9 +74,28 @@ def analyse(
         return iterative
 
 
-def _is_one_factor_with_root(priors: Sequence[Prior]) -> bool:
-    """Whether the coordinates of the only grouping factor are independent."""
-    return len(priors) == 1 and priors[0].has_unit_precision
+def exact_system(
+    cp: CrossProducts, method: FactorMethod, memory: int, priors: Sequence[Prior] = ()
+) -> System | JointSystem:
+    """The system that is solved by a factor.
+
+    Raises
+    ------
+    MemoryLimitError
+        The factor does not fit into memory.
+    """
+    if not _has_related_levels(cp, priors) or _is_one_factor_with_root(cp, priors):
+        return System(cp, method, memory)
+    return JointSystem(cp, priors or [Identity()] * len(cp.factors), method, memory)
+
+
+def _has_related_levels(cp: CrossProducts, priors: Sequence[Prior]) -> bool:
+    return bool(cp.own) or any(not prior.is_identity for prior in priors)
+
+
+def _is_one_factor_with_root(cp: CrossProducts, priors: Sequence[Prior]) -> bool:
+    """Whether the coordinates of the only grouping factor are independent and do not meet."""
+    return not cp.own and len(priors) == 1 and priors[0].has_unit_precision
 
 
 def rough_system(problem: Problem) -> IterativeSystem | None:

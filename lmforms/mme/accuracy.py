@@ -4,81 +4,55 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..engine.factor import JointFactorization, JointSystem
 from ..errors import ArgumentError
 from ..support.arguments import one_of
 from ..support.arrays import FloatArray
 from ..varcomp import Component, ComponentModel
+from ..varcomp.component_problem import ComponentProblem
 from ..varcomp.likelihood import Likelihood
 
-ROOT_ROWS_AT_A_TIME = 256
-"""Levels of a term with a root that are solved for together: bounds the memory."""
 
-
-def error_variances(model: ComponentModel, likelihood: Likelihood) -> list[FloatArray]:
+def error_variances(likelihood: Likelihood) -> list[FloatArray]:
     """Var(u_j − û_j) of every level of each term: the diagonal of σ²C^ii.
 
-    From the factored equations, with D, M of :mod:`lmforms.varcomp.equations` and b eliminated,
+    From the engine's factor, with S the predicted effects of the columns of X as responses,
 
-        Var(a − â) = σ²DM⁻¹D + S (X'V⁻¹X)⁻¹ S',    S = DM⁻¹DZ'X.
+        Var(u − û) = σ²L ΛA⁻¹Λ'L' + S (X'V⁻¹X)⁻¹ S',
 
-    For a term with a root, u = La, it is the diagonal of L Var(a − â) L'. C^ii is then that of a,
-    and K⁻¹, which need not exist, is not used.
+    and L = I but for a term with a root, whose K⁻¹ need not exist.
     """
-    sums, factored = likelihood.sums, likelihood.factored
-    d, unit = factored.spread, sums.scale**2
-    shift = d[:, None] * factored.solve(d[:, None] * sums.zr[:, : sums.p])
-    plain = [c.root is None for c in model.components]
-    own = d**2 * factored.inverse_diagonal() if any(plain) else np.empty(0)
-    out = []
-    for component, s in zip(model.components, sums.spans, strict=True):
-        S = component.effects(shift[s])
-        fixed = np.einsum("jk,kl,jl->j", S, likelihood.cov_beta, S)
-        root = component.root
-        inner = own[s] if root is None else _through_root(likelihood, root, s)
-        out.append(unit * (likelihood.scale * inner + fixed))
-    return out
+    problem, at = likelihood.problem, likelihood.at
+    root = at.gls.inverse_root_x
+    own = [block[:, 0, 0] for block in at.factor.level_blocks()]
+    fixed = problem.system.level_effects([x[:, 0, :-1] @ root for x in at.effects])
+    return [
+        likelihood.scale * unit**2 * (block + (x**2).sum(axis=1))
+        for unit, block, x in zip(problem.effect_units, own, fixed, strict=True)
+    ]
 
 
-def _through_root(likelihood: Likelihood, root: object, span: slice) -> FloatArray:
-    """Diagonal of L DM⁻¹D L', some rows of L at a time."""
-    import scipy.sparse as sp
-
-    factored = likelihood.factored
-    rows = sp.csr_matrix(root)
-    out = np.empty(rows.shape[0])
-    for start in range(0, len(out), ROOT_ROWS_AT_A_TIME):
-        at = slice(start, min(start + ROOT_ROWS_AT_A_TIME, len(out)))
-        right = np.zeros((likelihood.sums.m, at.stop - at.start))
-        right[span] = factored.spread[span, None] * rows[at].toarray().T
-        out[at] = (right * factored.solve(right)).sum(axis=0)
-    return out
-
-
-def kernel_diagonals(model: ComponentModel, likelihood: Likelihood) -> list[FloatArray]:
+def kernel_diagonals(problem: ComponentProblem) -> list[FloatArray]:
     """K_jj of every level of each term: 1 + F_j for animals of a pedigree."""
-    equations = likelihood.equations
-    # at ratios of zero M is Q, so the diagonal of its inverse is that of K
-    inverse: FloatArray | None = None
     out = []
-    for component, s in zip(model.components, equations.sums.spans, strict=True):
-        if component.root is not None:
-            root = component.root
+    for i, component in enumerate(problem.model.components):
+        root, system = component.root, problem.system
+        if root is not None:
             squares = root**2 if isinstance(root, np.ndarray) else root.multiply(root)
             out.append(np.asarray(squares.sum(axis=1)).ravel())
-        elif component.precision is None:
+        elif component.precision is None or not isinstance(system, JointSystem):
             out.append(np.ones(component.n_effects))
-        else:
-            if inverse is None:
-                inverse = equations.factor(np.zeros(len(model.components))).inverse_diagonal()
-            out.append(np.array(inverse[s]))
+        else:  # at θ = 0 A is Q
+            factor = JointFactorization(system, [np.zeros((1, 1))] * len(problem.priors))
+            out.append(component.prior.size * factor.inverse_blocks(i)[:, 0, 0])
     return out
 
 
 def reliabilities(
-    model: ComponentModel, likelihood: Likelihood, variances: FloatArray, pev: list[FloatArray]
+    problem: ComponentProblem, variances: FloatArray, pev: list[FloatArray]
 ) -> list[FloatArray]:
     """1 − PEV_j/(K_jjσ_i²) of every level of each term."""
-    kernels = kernel_diagonals(model, likelihood)
+    kernels = kernel_diagonals(problem)
     with np.errstate(divide="ignore", invalid="ignore"):
         return [
             np.where(k * v > 0, 1.0 - own / (k * v), np.nan)

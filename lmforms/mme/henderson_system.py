@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.factor.marginal import MarginalAlgebra
 from ..support.arguments import one_of
 from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
-from ..varcomp.equations import FactoredEquations
+from ..varcomp.component_problem import ComponentProblem
 
 EQUATION_FORMS = ("ratio", "variance")
 """λ form: everything times σ², as on the cheat sheet; R⁻¹/G⁻¹ form: Henderson's."""
@@ -127,22 +128,21 @@ def divisor(system: HendersonSystem, form: str) -> float:
     return 1.0 if one_of("form", form, EQUATION_FORMS) == "ratio" else system.residual
 
 
-def woodbury(model: ComponentModel, factored: FactoredEquations, x: FloatArray) -> FloatArray:
-    """(V/σ²)⁻¹x = R₀⁻¹x − R₀⁻¹ZL(L'Z'R₀⁻¹ZL + Qλ)⁻¹L'Z'R₀⁻¹x, for x (n,) or (n, c).
+def woodbury(problem: ComponentProblem, factor: MarginalAlgebra, x: FloatArray) -> FloatArray:
+    """(V/σ²)⁻¹x = R₀^(−1/2)(I − ZΛA⁻¹Λ'Z')R₀^(−1/2)x, for x (n,) or (n, c).
 
-    The inverse is DM⁻¹D of :mod:`lmforms.varcomp.equations`, where no λ is infinite.
+    With rows times R₀^(−1/2) and the engine's A = Λ'Z'ZΛ + Q, where no λ is infinite; ZL takes the
+    place of Z where there is a root.
     """
-    wide = x if x.ndim == 2 else x[:, None]
-    if model.weights is not None:
-        wide = model.weights[:, None] * wide
-    if not model.components:
-        return wide.reshape(x.shape)
-    d = factored.spread[:, None]
-    right = np.concatenate([c.shrunk(c.Z.T @ wide) for c in model.components])
-    inner = d * factored.solve(d * right)
-    back = np.zeros_like(wide)
-    for c, span in zip(model.components, factored.equations.sums.spans, strict=True):
-        back += c.Z @ c.effects(inner[span])
-    if model.weights is not None:
-        back *= model.weights[:, None]
-    return np.asarray((wide - back).reshape(x.shape))
+    whiten = problem.rows.residual.whiten
+    out = whiten(x if x.ndim == 2 else x[:, None])
+    blocks = problem.cp.scaling.whitened_matrices(problem.rows)
+    right = [z.T @ out for z in blocks]
+    right = [
+        r if p.root is None else p.root.T @ r for r, p in zip(right, problem.priors, strict=True)
+    ]
+    right = [lam * r[:, None] for lam, r in zip(factor.lams, right, strict=True)]
+    found = factor.solve(right) if blocks else []
+    for z, b in zip(blocks, problem.system.level_effects([b[:, 0] for b in found]), strict=True):
+        out = out - z @ b
+    return np.asarray(whiten(out).reshape(x.shape))

@@ -72,22 +72,16 @@ def rows_by_rows(matrix: FloatArray) -> pd.DataFrame:
     return pd.DataFrame(matrix, index=index, columns=index)
 
 
-def loglik(at: Likelihood, variances: FloatArray) -> pd.DataFrame:
-    """The terms of the (restricted) log-likelihood in the user's units.
-
-    The sums are in internal units: y is divided by `scale`, X by `x_root`.
-    """
+def loglik(at: Likelihood, sigma2: float) -> pd.DataFrame:
+    """The terms of the (restricted) log-likelihood in the user's units, with σ² in each."""
     import pandas as pd
 
-    sums = at.sums
-    log_V = sums.n * np.log(variances[-1]) + at.factored.log_det + sums.log_det_residual
-    terms = {"ln|V|": log_V - sums.log_det_precision.sum()}
+    parts, n, p = at.parts, at.problem.n, at.problem.p
+    terms = {"ln|V|": n * np.log(sigma2) + parts.log_det + parts.log_det_residual}
     if at.reml:
-        log_root = np.log(np.abs(np.diag(sums.x_root))).sum()
-        inverse = np.linalg.slogdet(at.cov_beta)[1]
-        terms["ln|X'V⁻¹X|"] = 2.0 * (log_root - sums.p * np.log(sums.scale)) - inverse
-    terms["y'Py"] = at.quadratic / at.scale
-    terms[f"{'(n−r)' if at.reml else 'n'}·ln 2π"] = at.nu * np.log(2.0 * np.pi)
+        terms["ln|X'V⁻¹X|"] = parts.log_det_x - p * np.log(sigma2)
+    terms["y'Py"] = parts.r2 / sigma2
+    terms[f"{'(n−r)' if at.reml else 'n'}·ln 2π"] = parts.nu * np.log(2.0 * np.pi)
     values = np.array(list(terms.values()))
     return pd.DataFrame(
         {"value": [*values, np.nan], "contribution": [*(-0.5 * values), -0.5 * values.sum()]},
@@ -95,28 +89,18 @@ def loglik(at: Likelihood, variances: FloatArray) -> pd.DataFrame:
     )
 
 
-def score(model: ComponentModel, at: Likelihood) -> pd.Series:
-    """∂l/∂v in the user's units; the likelihood's variances are in units of `scale`²."""
+def by_variance(model: ComponentModel, score: FloatArray) -> pd.Series:
+    """The score with its names."""
     import pandas as pd
 
-    return pd.Series(at.score / at.sums.scale**2, index=[*model.names, RESIDUAL], name="score")
+    return pd.Series(score, index=[*model.names, RESIDUAL], name="score")
 
 
-def information(model: ComponentModel, at: Likelihood, kind: str) -> pd.DataFrame:
-    """The average, observed or expected information in the user's units."""
+def square(names: Sequence[str], values: FloatArray) -> pd.DataFrame:
+    """A matrix with the same names for rows and columns."""
     import pandas as pd
 
-    names = [*model.names, RESIDUAL]
-    return pd.DataFrame(getattr(at, kind) / at.sums.scale**4, index=names, columns=names)
-
-
-def cov_beta(model: ComponentModel, at: Likelihood) -> pd.DataFrame:
-    """(X'V⁻¹X)⁻¹ in the user's units."""
-    import pandas as pd
-
-    names = list(model.x_names)
-    back = np.linalg.inv(at.sums.x_root) * at.sums.scale
-    return pd.DataFrame(back @ at.cov_beta @ back.T, index=names, columns=names)
+    return pd.DataFrame(values, index=list(names), columns=list(names))
 
 
 def one_term(component: Component, values: FloatArray, name: str) -> pd.Series:

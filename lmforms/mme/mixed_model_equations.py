@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,11 +15,10 @@ from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, one_of
 from ..support.arrays import FloatArray
 from ..varcomp import ComponentModel
-from ..varcomp.equations import Equations
+from ..varcomp.component_problem import ComponentProblem, component_problem
 from ..varcomp.fit import RESIDUAL
 from ..varcomp.likelihood import Likelihood, likelihood
 from ..varcomp.model import component_model_of
-from ..varcomp.sums import sums_of
 from . import accuracy, dense_covariance, labelled_arrays, solvers
 from .henderson_system import EQUATION_FORMS, HendersonSystem, divisor, system_of, woodbury
 from .identities import claims, table_of_claims, tolerance
@@ -73,18 +72,16 @@ class MixedModelEquations:
     def _system(self) -> HendersonSystem:
         return system_of(self.model, self._values)
 
+    @cached_property
+    def _problem(self) -> ComponentProblem:
+        return component_problem(self.model)
+
     def _likelihood(self, reml: bool) -> Likelihood:
-        """The likelihood with its derivatives, which need variances above zero."""
-        sums = sums_of(self.model)
-        return likelihood(Equations(sums), self._values / sums.scale**2, reml)
+        return likelihood(self._problem, self._values / self._problem.variance_units, reml)
 
     @cached_property
     def _restricted(self) -> Likelihood:
-        sums = sums_of(self.model)
-        ratios = self._values[:-1] / self._values[-1]
-        inner = Equations(sums)
-        # not likelihood(), which replaces variances of zero for its derivatives
-        return Likelihood(inner, self._values / sums.scale**2, True, inner.factor(ratios), ratios)
+        return self._likelihood(True)
 
     @property
     def lambdas(self) -> pd.Series:
@@ -134,7 +131,7 @@ class MixedModelEquations:
         x = real_array("x", x)
         if x.ndim not in (1, 2) or len(x) != self.model.n:
             raise ArgumentError(f"x has shape {x.shape}; it needs {self.model.n:,} rows.")
-        return woodbury(self.model, self._restricted.factored, x) / self._values[-1]
+        return woodbury(self._problem, self._restricted.at.factor, x) / self._values[-1]
 
     @named_arguments
     def properties(self) -> pd.DataFrame:
@@ -174,9 +171,8 @@ class MixedModelEquations:
         (n−r)·ln 2π   53.2984      -26.6492
         ln L              NaN     -159.8271
         """
-        return labelled_arrays.loglik(
-            replace(self._restricted, reml=flag("reml", reml)), self._values
-        )
+        at = self._likelihood(flag("reml", reml))
+        return labelled_arrays.loglik(at, self.variances[RESIDUAL])
 
     @named_arguments
     def score(self, reml: bool = True) -> pd.Series:
@@ -191,7 +187,8 @@ class MixedModelEquations:
         >>> bool(lf.mme.equations(fit).score().abs().max() < 1e-8)
         True
         """
-        return labelled_arrays.score(self.model, self._likelihood(flag("reml", reml)))
+        score = self._likelihood(flag("reml", reml)).score / self._problem.variance_units
+        return labelled_arrays.by_variance(self.model, score)
 
     @named_arguments
     def information(
@@ -212,7 +209,7 @@ class MixedModelEquations:
         """
         chosen = one_of("kind", kind, ("average", "observed", "expected"))
         at = self._likelihood(flag("reml", reml))
-        return labelled_arrays.information(self.model, at, chosen)
+        return labelled_arrays.square([*self.model.names, RESIDUAL], at.information(chosen))
 
     # --- the equations ------------------------------------------------------------------------
 
@@ -306,12 +303,12 @@ class MixedModelEquations:
     @property
     def cov_beta(self) -> pd.DataFrame:
         """(X'V⁻¹X)⁻¹ = σ²C^bb, the covariance of b."""
-        return labelled_arrays.cov_beta(self.model, self._restricted)
+        return labelled_arrays.square(self.model.x_names, self._restricted.cov_beta)
 
     @cached_property
     def pev(self) -> dict[str, pd.Series]:
         """Var(u_j − û_j) of each level: the diagonal of σ²C^ii, of u = La for a root."""
-        values = accuracy.error_variances(self.model, self._restricted)
+        values = accuracy.error_variances(self._restricted)
         return labelled_arrays.by_term(self.model, values, "pev")
 
     @cached_property
@@ -321,7 +318,7 @@ class MixedModelEquations:
         NaN where u_j does not vary.
         """
         pev = [v.to_numpy() for v in self.pev.values()]
-        values = accuracy.reliabilities(self.model, self._restricted, self._values, pev)
+        values = accuracy.reliabilities(self._problem, self._values, pev)
         return labelled_arrays.by_term(self.model, values, "reliability")
 
     @named_arguments

@@ -65,7 +65,7 @@ def solve(
 
 
 def direct(system: HendersonSystem, likelihood: Likelihood) -> Iterations:
-    """From the factor of :mod:`lmforms.varcomp.equations`, X eliminated.
+    """From the engine's factor, X eliminated.
 
     Parameters
     ----------
@@ -73,10 +73,8 @@ def direct(system: HendersonSystem, likelihood: Likelihood) -> Iterations:
     likelihood : Likelihood
         At the same variances; terms whose variance is zero have no coefficients.
     """
-    sums = likelihood.sums
-    effects = sums.scale * likelihood.effects
-    parts = [effects[s] for s, v in zip(sums.spans, likelihood.ratios, strict=True) if v > 0]
-    g = np.concatenate([sums.beta(likelihood.beta), *parts])
+    parts = [likelihood.coefficients[i] for i in system.terms]
+    g = np.concatenate([likelihood.beta, *parts])
     start = system.size_of(system.r)
     left = system.size_of(system.r - system.times(g)) / start if start else 0.0
     message = f"Solved by a factor: relative residual {left:.1e}."

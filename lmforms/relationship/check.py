@@ -28,6 +28,13 @@ LEAST_PIVOT = 1e-12
 """Smallest share of a level's precision that remains when others are eliminated. Four digits
 above rounding; an improper prior (say, an intrinsic autoregression) has a share of 0."""
 
+LARGEST_CONDITION = 1e11
+"""Of a precision scaled to a unit diagonal. The criterion is then correct to about 1e-6, whatever
+is computed, as the rounding of the precision's own entries changes it so much."""
+
+CONDITION_ITERATIONS = 8
+"""Of the power method: it finds at least a tenth of the condition of a nearly singular matrix."""
+
 MOST_EIGENVALUES = 2_000
 """Largest sparse matrix of which eigenvalues are computed for an error message."""
 
@@ -141,7 +148,23 @@ def checked_precision(matrix: Any, labels: Labels) -> Precision:
             "the covariance itself."
         ) from None
     triangle.data *= root[order][triangle.indices]
-    return Precision(Q, triangle, order)
+    found = Precision(Q, triangle, order)
+    _check_condition(found, root, float(abs(scaled).sum(axis=0).max()))
+    return found
+
+
+def _check_condition(precision: Precision, root: FloatArray, norm: float) -> None:
+    """Refuse a precision whose smallest eigenvalues are mostly rounding."""
+    x = np.random.default_rng(0).normal(size=(len(root), 1))
+    for _ in range(CONDITION_ITERATIONS):
+        x = root[:, None] * precision.solve(root[:, None] * (x / np.linalg.norm(x)))
+    condition = norm * float(np.linalg.norm(x))
+    if not condition <= LARGEST_CONDITION:
+        raise RelationshipError(
+            f"The precision is nearly singular: its condition, scaled to a unit diagonal, is about "
+            f"{condition:.0e}; above {LARGEST_CONDITION:.0e} a likelihood has few digits. Add what "
+            "it leaves open, or give the covariance itself."
+        )
 
 
 def real_numbers(matrix: Any, what: str) -> FloatArray:

@@ -37,7 +37,7 @@ def priors_of(design: Design, relationship: Mapping[str, Relationship]) -> list[
     ModelError
         A covariance is zero everywhere.
     """
-    return _by_group(design, relationship, _prior) if relationship else []
+    return _by_group(design, relationship, prior_of) if relationship else []
 
 
 def precisions_of(design: Design, relationship: Mapping[str, Relationship]) -> list[Prior]:
@@ -63,7 +63,14 @@ def _by_group(
     ]
 
 
-def _prior(name: str, form: Representation) -> Prior:
+def prior_of(name: str, form: Representation) -> Prior:
+    """The prior of one covariance, with the name of what has it.
+
+    Raises
+    ------
+    ModelError
+        It is zero everywhere.
+    """
     import scipy.sparse as sp
 
     if isinstance(form, PrecisionMatrix):

@@ -1,7 +1,8 @@
 """One component in the basis that diagonalises it, for EMMA and for Gibbs sampling.
 
 With X̃ an orthonormal basis of X's columns, S = I − X̃X̃', ZL the effects of unit variance
-(K = LL'; rows times √w) and SZL = U√D E' its thin singular value decomposition, the data are
+(K = LL'; rows times √w) and SZL = U√D E' its thin singular value decomposition, the data are, in
+the units of the engine,
 
     η = U'ỹ,    η_j ~ N(0, σ² + σ_u² d_j),    and the rest of ỹ, of variance σ².
 
@@ -14,24 +15,23 @@ SZKZ'S (n × n).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ..engine.exact_fit import explained
 from ..errors import ModelError
 from ..support.arrays import FloatArray
-from .explained import explained_rows, must_check_rows
-from .sums import Sums
-
-if TYPE_CHECKING:
-    from .model import Component, ComponentModel
-
+from .component_problem import ComponentProblem
 
 MOST_DENSE_SIZE = 6_000
 """Bound of the smaller of n and q: the decomposition is dense and takes minutes and 1 GB."""
 
 MOST_DENSE_ENTRIES = 1 << 28
 """Bound of the entries of a dense n × q matrix (2 GB) from which the n × n problem is formed."""
+
+SMALL_EIGENVALUE = 1e-8
+"""Below this share of the largest d, U'ỹ has fewer than twelve digits if cross-products give it."""
 
 NULL_EIGENVALUE = 1e-12
 """Directions with d below this share of the largest do not affect the data."""
@@ -54,11 +54,11 @@ class ComponentSpectrum:
     marginal : ndarray (j,), optional
         Positive eigenvalues of ZKZ' itself, for maximum likelihood.
     basis : ndarray (m, k)
-        a = basis · c for the c_j ~ N(0, σ_u²) that affect the data.
+        b = basis · c for the c_j ~ N(0, σ_u²) that affect the data.
     x_basis : ndarray (p, k)
         X̃'Z · basis.
     x_root_outside : ndarray (p, p)
-        Root of the covariance of X̃'Za due to directions outside of `basis`, for σ_u² = 1.
+        Root of the covariance of X̃'Zb due to directions outside of `basis`, for σ_u² = 1.
     """
 
     n: int
@@ -73,22 +73,18 @@ class ComponentSpectrum:
     x_root_outside: FloatArray
 
 
-def affordable(sums: Sums) -> bool:
+def affordable(problem: ComponentProblem) -> bool:
     """Whether one component is small enough for :func:`spectrum`."""
-    n, m = sums.n, sums.m
+    n, m = problem.n, int(problem.counts[0])
     return min(n, m) <= MOST_DENSE_SIZE and (m <= n or n * m <= MOST_DENSE_ENTRIES)
 
 
-def diagonalised(
-    model: ComponentModel, sums: Sums, *, marginal_too: bool = False
-) -> ComponentSpectrum:
+def diagonalised(problem: ComponentProblem, *, marginal_too: bool = False) -> ComponentSpectrum:
     """Diagonalise the one component of a model.
 
     Parameters
     ----------
-    model : ComponentModel
-    sums : Sums
-        Its cross-products.
+    problem : ComponentProblem
     marginal_too : bool
         Whether the eigenvalues of ZKZ' are needed too.
 
@@ -97,79 +93,65 @@ def diagonalised(
     ModelError
         It is too large to be dense.
     """
-    n, m = sums.n, sums.m
-    if not affordable(sums):
+    n, m = problem.n, int(problem.counts[0])
+    if not affordable(problem):
         raise ModelError(
             f"{n:,} rows and {m:,} effects are too many for a dense eigendecomposition "
             f"(the smaller of the two may be {MOST_DENSE_SIZE:,}): use method='ai', which keeps "
             "sparse equations sparse."
         )
-    component = model.components[0]
     solve = _by_effects if m <= n else _by_rows
-    d, eta, basis, x_basis, x_all, marginal = solve(model, component, sums, marginal_too)
+    d, eta, basis, x_basis, x_all, marginal = solve(problem, marginal_too)
     seen = d > NULL_EIGENVALUE * max(float(d.max(initial=0.0)), np.finfo(float).tiny)
     d, eta, basis, x_basis = d[seen], eta[seen], basis[:, seen], x_basis[:, seen]
-    rest = 0.0 if len(d) >= n - sums.p else _rest(model, sums, basis @ (eta / np.sqrt(d)))
-    if (
-        rest
-        and must_check_rows(model, sums.scale * np.sqrt(rest / n))
-        and explained_rows(model).by_all
-    ):
+    rest, eta = _consistent(problem, d, eta, basis)
+    if rest and problem.is_small(rest) and explained(problem.rows, problem.roots).by_all:
         rest = 0.0
     if marginal is not None:
         marginal = marginal[marginal > NULL_EIGENVALUE * marginal.max(initial=0.0)]
     return ComponentSpectrum(
         n=n,
-        p=sums.p,
-        n_effects=component.n_effects,
+        p=problem.p,
+        n_effects=m,
         d=d,
         eta=eta,
         residual_squares=rest,
         marginal=marginal,
         basis=basis,
         x_basis=x_basis,
-        x_root_outside=_root(x_all - x_basis @ x_basis.T),
+        x_root_outside=semidefinite_root(x_all - x_basis @ x_basis.T),
     )
 
 
-def _by_effects(
-    model: ComponentModel, component: Component, sums: Sums, marginal_too: bool
-) -> tuple[Any, ...]:
+def _by_effects(problem: ComponentProblem, marginal_too: bool) -> tuple[Any, ...]:
     """From the q × q matrix, by cross-products alone."""
     from scipy.linalg import cho_factor, cho_solve, eigh
 
-    zz = sums.zz if isinstance(sums.zz, np.ndarray) else sums.zz.toarray()
-    zx, zy = sums.zr[:, : sums.p], sums.zr[:, sums.p]
-    q = None if component.precision is None else component.precision.toarray()
+    own, prior = problem.orthonormal, problem.priors[0]
+    zz, zx = own.zz.toarray(), own.zx
+    q = None if prior.has_unit_precision else prior.precision(len(zz)).toarray()
     d, basis = eigh(zz - zx @ zx.T, q)
     d = np.maximum(d, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        eta = (basis.T @ zy) / np.sqrt(d)
+        eta = (basis.T @ own.zy) / np.sqrt(d)
     back = zx if q is None else cho_solve(cho_factor(q), zx)
     marginal = eigh(zz, q, eigvals_only=True) if marginal_too else None
     return d, eta, basis, zx.T @ basis, zx.T @ back, marginal
 
 
-def _by_rows(
-    model: ComponentModel, component: Component, sums: Sums, marginal_too: bool
-) -> tuple[Any, ...]:
+def _by_rows(problem: ComponentProblem, marginal_too: bool) -> tuple[Any, ...]:
     """From the n × n matrix, where there are more effects than rows."""
-    import scipy.sparse as sp
     from scipy.linalg import eigh
 
-    root = model.root_weights
-    z = sp.diags(root) @ component.Z
-    if component.precision is None:
-        half = component.shrunk(z.T)
-        half = half if isinstance(half, np.ndarray) else half.toarray()
+    z, prior = _design(problem), problem.priors[0]
+    if prior.has_unit_precision:
+        half = np.asarray(z.T if isinstance(z, np.ndarray) else z.T.toarray())
         g = half.T @ half
     else:
-        from ..engine.linalg.sparse_cholesky import cholesky_of
-
-        half = cholesky_of(component.precision)[1].solve(z.T.toarray())
+        half = prior.covariance_times(z.T.toarray())
         g = z @ half
     g = 0.5 * (g + g.T)
-    x, y = _rotated(model, sums, root)
+    x, y = problem.orthonormal.rows(problem.rows)
     gx = g @ x
     s = g - x @ gx.T - gx @ x.T + x @ (x.T @ gx) @ x.T
     d, u = eigh(0.5 * (s + s.T))
@@ -188,25 +170,42 @@ def _by_rows(
     )
 
 
-def _rest(model: ComponentModel, sums: Sums, a: FloatArray) -> float:
-    """The sum of squares of S(ỹ − Za)."""
-    root = model.root_weights
-    x, y = _rotated(model, sums, root)
-    component = model.components[0]
-    left = y - root * (component.Z @ component.effects(a))
+def _consistent(
+    problem: ComponentProblem, d: FloatArray, eta: FloatArray, basis: FloatArray
+) -> tuple[float, FloatArray]:
+    """ρ, and η, so that η'η + ρ is ỹ'ỹ whatever the rounding of η where d is small.
+
+    The residuals from the other directions are exact. What they leave is shared between η of the
+    small d, which hardly matter one by one, and ρ.
+    """
+    small = d < SMALL_EIGENVALUE * d.max(initial=0.0)
+    hidden = float(eta[small] @ eta[small])
+    full = len(d) >= problem.n - problem.p
+    if full and not hidden:
+        return 0.0, eta
+    left = _rest(problem, basis[:, ~small] @ (eta[~small] / np.sqrt(d[~small])))
+    rest = 0.0 if full else max(left - hidden, 0.0)
+    if hidden and not rest:
+        eta = np.where(small, eta * np.sqrt(left / hidden), eta)
+    return rest, eta
+
+
+def _design(problem: ComponentProblem) -> Any:
+    """Z, or ZL where there is a root."""
+    (z,) = problem.cp.scaling.whitened_matrices(problem.rows)
+    root = problem.priors[0].root
+    return z if root is None else z @ root
+
+
+def _rest(problem: ComponentProblem, b: FloatArray) -> float:
+    """The sum of squares of S(ỹ − Zb)."""
+    x, left = problem.orthonormal.rows(problem.rows)
+    left = left - _design(problem) @ b
     left = left - x @ (x.T @ left)
     return float(left @ left)
 
 
-def _rotated(model: ComponentModel, sums: Sums, root: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """X̃ (n, p) and ỹ (n,) of the sums."""
-    x = np.asarray(root[:, None] * model.X)
-    if sums.p:
-        x = np.asarray(np.linalg.solve(sums.x_root.T, x.T).T)
-    return x, root * (model.y - sums.shift - model.X @ sums.gamma) / sums.scale
-
-
-def _root(a: FloatArray) -> FloatArray:
+def semidefinite_root(a: FloatArray) -> FloatArray:
     """R with RR' = A, for A positive semi-definite up to rounding."""
     if not len(a):
         return a

@@ -16,18 +16,18 @@ Cheat sheet, section 7 (EMMA), with its erratum: ln|V/σ²| = Σ ln(1 + d_j/λ).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from ..errors import ModelError
 from ..support.arguments import flag, named_arguments, positive
 from ..support.arrays import FloatArray
+from .component_problem import ComponentProblem, component_problem
 from .component_spectrum import ComponentSpectrum, diagonalised
-from .equations import Equations
 from .fit import VarCompFit
 from .likelihood import likelihood
 from .model import ComponentModel, component_model_of
-from .sums import Sums, sums_of
 
 GRID_STEP = 0.5
 """Of the grid of ln λ: every term of the criterion varies over at least one unit of it."""
@@ -86,8 +86,8 @@ def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) 
             f"EMMA diagonalises one component, and the model has {len(model.components)}: "
             f"the methods {OTHER_METHODS} do it."
         )
-    name, sums = model.names[0], sums_of(model)
-    profile = _Profile(diagonalised(model, sums, marginal_too=not reml), sums, reml)
+    name, problem = model.names[0], component_problem(model)
+    profile = _Profile(diagonalised(problem, marginal_too=not reml), problem, reml)
     if not len(profile.spectrum.d):
         raise ModelError(
             f"the columns of X explain all that {name} could: its variance is not determined. "
@@ -120,7 +120,7 @@ def emma(model: ComponentModel, *, reml: bool = True, tolerance: float = 1e-10) 
         kinds=tuple(profile.kinds),
         converged=converged,
         message=_message(name, best, len(optima), converged),
-        likelihood=likelihood(Equations(sums), steps[-1] / sums.scale**2, reml),
+        likelihood=likelihood(problem, steps[-1] / problem.variance_units, reml),
     )
 
 
@@ -139,7 +139,7 @@ class _Profile:
     """The criterion as a function of x = ln γ, with a record of its evaluations."""
 
     spectrum: ComponentSpectrum
-    sums: Sums
+    problem: ComponentProblem
     reml: bool
     steps: list[FloatArray] = field(default_factory=list)
     criteria: list[float] = field(default_factory=list)
@@ -164,13 +164,20 @@ class _Profile:
         q = self.quadratic(x)
         inner = self.nu * (1.0 + np.log(2.0 * np.pi * q / self.nu))
         inner += np.log1p(np.exp(x) * self.determinant).sum()
-        return float(inner + self.sums.criterion_shift(self.reml))
+        return float(inner + self.shift)
+
+    @cached_property
+    def shift(self) -> float:
+        """The user's −2 ln L less that of `value`'s own terms."""
+        cp = self.problem.cp
+        shift = cp.scaling.criterion_shift(self.nu, self.reml) + cp.log_det_residual
+        return shift + self.problem.orthonormal.log_det_x if self.reml else shift
 
     def visit(self, x: float, kind: str) -> tuple[float, float]:
         """Derivatives in x; adds a row to the trace."""
         spec, q = self.spectrum, self.quadratic(x)
-        scale = q / self.nu * self.sums.scale**2
-        self.steps.append(np.array([np.exp(x) * scale, scale]))
+        scale = q / self.nu
+        self.steps.append(np.array([np.exp(x) * scale, scale]) * self.problem.variance_units)
         self.criteria.append(self.value(x))
         self.kinds.append(kind)
         t, left = (1.0 / (1.0 + np.exp(x) * d) for d in (spec.d, self.determinant))
@@ -190,7 +197,7 @@ class _Profile:
         q = np.sum(s.eta**2 / s.d)
         inner = self.nu * (1.0 + np.log(2.0 * np.pi * q / self.nu))
         inner += np.log(self.determinant).sum()
-        return float(inner + self.sums.criterion_shift(self.reml))
+        return float(inner + self.shift)
 
     def grid(self) -> FloatArray:
         """Of ln γ."""

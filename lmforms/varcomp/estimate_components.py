@@ -18,17 +18,18 @@ import pandas as pd
 
 from ..control import DEFAULT_MEMORY, METHODS_WITH_START, METHODS_WITHOUT_START
 from ..data.align import in_name_order
+from ..engine.exact_fit import explained
 from ..engine.linalg.threads import limited_blas_threads
 from ..engine.optimize.other_optima import MOST_LOWER_OPTIMA, SAME_OPTIMUM, SAME_VALUE
+from ..engine.optimize.variance_curves import other_minima
+from ..engine.residual_variance import check_sigma, explained_or_raise
 from ..engine.status import other_optima_message
-from ..errors import ArgumentError, ModelError, NumericalError
+from ..errors import ArgumentError, NumericalError
 from ..support.arguments import flag, generator, named_arguments, one_of, positive, whole_number
 from ..support.arrays import FloatArray, IndexArray
 from . import estimator_steps
-from .component_optima import other_minima
+from .component_problem import ComponentProblem, component_problem
 from .emma import emma
-from .equations import Equations
-from .explained import LOST_RESIDUAL, explained_rows, no_residual, refuse_lost_residual
 from .fit import RESIDUAL, VarCompFit, fit_at
 from .gibbs import gibbs
 from .likelihood import Likelihood, likelihood
@@ -40,23 +41,12 @@ from .likelihood_iterations import (
     with_boundary_variances_zero,
 )
 from .model import ComponentModel, component_model_of
-from .sums import Sums, sums_of
 
 TOLERANCE = 1e-15
 """Predicted increase of the log-likelihood: variances are then within 10⁻⁷ standard errors."""
 
 SUSPECT_RESIDUAL_VARIANCE = 1e-4
 """A residual variance below this share of that of y given X is checked for being zero."""
-
-WIDE_RATIO = 1e8
-"""Components with this ratio to the residual variance leave 10⁻⁸ of a response they explain."""
-
-RESIDUAL_REDUCTION = 0.1
-"""Where effects can explain any response, σ² is reduced by this factor to see if it is zero."""
-
-NO_RISE = 1e-3
-"""σ² is zero if −2 ln L increases by less than this when σ² is reduced. The rounding of −2 ln L at
-`LOST_RESIDUAL` is below 10⁻⁴."""
 
 STALLED_GAIN = 1e-9
 """Predicted increase that is rounding, if no step raises the likelihood."""
@@ -149,15 +139,16 @@ def estimate(
     limit = EM_ITERATION_LIMITS.get(method, ITERATION_LIMIT)
     if max_iterations is not None:
         limit = whole_number("max_iterations", max_iterations, least=1)
-    sums = sums_of(model)
-    begin = _start(start, model, sums)
-    options = _Options(reml, tolerance, limit, memory, generator("seed", seed))
-    if not sums.explained.any():
-        return _by_method(model, sums, method, begin, options)
-    kept = np.flatnonzero(~sums.explained)
+    problem = component_problem(model, memory)
+    begin = _start(start, problem)
+    options = _Options(reml, tolerance, limit, generator("seed", seed))
+    if not problem.explained.any():
+        return _by_method(problem, method, begin, options)
+    kept = np.flatnonzero(~problem.explained)
     rest = replace(model, components=tuple(model.components[i] for i in kept))
-    found = _by_method(rest, sums_of(rest), method, begin[[*kept, -1]], options)
-    return _with_explained(model, sums, found, kept, memory)
+    rest_problem = component_problem(rest, memory)
+    found = _by_method(rest_problem, method, begin[[*kept, -1]], options)
+    return _with_explained(problem, found, kept)
 
 
 @dataclass(frozen=True)
@@ -165,34 +156,33 @@ class _Options:
     reml: bool
     tolerance: float
     limit: int
-    memory: float
     seed: np.random.Generator
 
 
 def _by_method(
-    model: ComponentModel, sums: Sums, method: str, start: FloatArray, options: _Options
+    problem: ComponentProblem, method: str, start: FloatArray, options: _Options
 ) -> VarCompFit:
     """Estimate components that X does not explain."""
-    equations = Equations(sums, options.memory)
+    model = problem.model
     if not model.components:
-        alone = likelihood(equations, np.ones(1), options.reml).profiled_scale
-        at = likelihood(equations, np.array([alone]), options.reml)
-        return fit_at(model, at, method, "converged: without random effects σ² is explicit")
+        alone = likelihood(problem, np.ones(1), options.reml).profiled_scale
+        at = likelihood(problem, np.array([alone]), options.reml)
+        return fit_at(at, method, "converged: without random effects σ² is explicit")
     if method == "emma":
         return emma(model, reml=options.reml)
     if method == "gibbs":
-        return _joint_mode(model, equations, options.seed)
-    path = IterationPath(equations, options.reml, [], [], [])
-    with limited_blas_threads(equations.largest):
+        return _joint_mode(problem, options.seed)
+    path = IterationPath(problem, options.reml)
+    with limited_blas_threads(problem.system.largest):
+        if problem.cp.unexplained <= SUSPECT_RESIDUAL_VARIANCE * problem.n:
+            explained_or_raise(problem.rows, problem.roots)
         at = path.likelihood_at(start)
         path.add(at, "start")
-        if _leaves_small_residual(path):
-            refuse_lost_residual(model, sums.scale)
         at = _iterated(path, at, method, options)
         if at.scale <= SUSPECT_RESIDUAL_VARIANCE:
-            _check_residual(path, at, model)
+            _check_residual(at)
         at, others = _lowest(path, at, method, options)
-        found = _result(model, method, path, at, options.tolerance, options.limit)
+        found = _result(method, path, at, options.tolerance, options.limit)
         return replace(found, message=found.message + others) if found.converged else found
 
 
@@ -214,8 +204,9 @@ def _lowest(
     met = [at.criterion]
     for _ in range(MOST_LOWER_OPTIMA):
         lower = None
-        for ratios in other_minima(at):
-            trial_path = IterationPath(path.equations, path.reml, [], [], [])
+        for candidate in other_minima(at.at):
+            ratios = candidate.theta**2
+            trial_path = IterationPath(path.problem, path.reml)
             try:
                 scale = trial_path.likelihood_at(np.append(ratios, 1.0)).profiled_scale
                 begin = trial_path.likelihood_at(np.append(ratios, 1.0) * scale)
@@ -237,57 +228,40 @@ def _lowest(
     return at, other_optima_message([value for value in higher if value > SAME_VALUE])
 
 
-def _joint_mode(
-    model: ComponentModel, equations: Equations, seed: np.random.Generator
-) -> VarCompFit:
+def _joint_mode(problem: ComponentProblem, seed: np.random.Generator) -> VarCompFit:
     """The joint posterior mode of the Gibbs sampler."""
-    drawn = gibbs(model, seed=seed)
-    mode = drawn.joint_mode.to_numpy() / equations.sums.scale**2
+    drawn = gibbs(problem.model, seed=seed)
+    mode = drawn.joint_mode.to_numpy() / problem.variance_units
     chains, draws = drawn.variance_draws.shape[:2]
     message = (
         f"joint posterior mode of {chains} chains of {draws} draws with flat priors; "
         "lmforms.varcomp.gibbs gives the draws"
     )
-    return fit_at(model, likelihood(equations, mode, True), "gibbs", message)
+    return fit_at(likelihood(problem, mode, True), "gibbs", message)
 
 
-def _with_explained(
-    model: ComponentModel, sums: Sums, found: VarCompFit, kept: IndexArray, memory: float
-) -> VarCompFit:
+def _with_explained(problem: ComponentProblem, found: VarCompFit, kept: IndexArray) -> VarCompFit:
     """A fit of the other components, with those added again that lie in the span of X.
 
     Their variances are zero by ML. By REML they are not identified, and are set to the residual's.
     """
-    steps = np.zeros((len(found.steps), len(model.components) + 1))
+    units = problem.variance_units
+    steps = np.zeros((len(found.steps), len(units)))
     if found.reml:
-        steps[:, :-1] = found.steps[:, -1:] / sums.unit_variances
+        steps[:, :-1] = found.steps[:, -1:] / units[-1] * units[:-1] / problem.unit_variances
     steps[:, [*kept, -1]] = found.steps
-    at = likelihood(Equations(sums, memory), steps[-1] / sums.scale**2, found.reml)
-    return replace(found, model=model, steps=steps, likelihood=at)
+    at = likelihood(problem, steps[-1] / units, found.reml)
+    return replace(found, model=problem.model, steps=steps, likelihood=at)
 
 
-def _leaves_small_residual(path: IterationPath) -> bool:
-    """Whether components with large variances leave a negligible or incomputable residual."""
-    scales = path.equations.sums.unit_variances
-    try:
-        return (
-            path.likelihood_at(np.append(WIDE_RATIO / scales, 1.0)).profiled_scale
-            <= SUSPECT_RESIDUAL_VARIANCE
-        )
-    except NumericalError:
-        return True
-
-
-def _check_residual(path: IterationPath, at: Likelihood, model: ComponentModel) -> None:
-    """Raise if σ² tends to zero, or is lost in the rounding of sums of squares."""
-    if explained_rows(model).any_response:
-        less = path.likelihood_at(np.append(at.variances[:-1], RESIDUAL_REDUCTION * at.scale))
-        if at.scale < LOST_RESIDUAL or less.criterion < at.criterion + NO_RISE:
-            raise ModelError(no_residual(model))
+def _check_residual(at: Likelihood) -> None:
+    """Raise if σ² tends to zero, or has lost its digits."""
+    rows, lams = at.problem.rows, at.at.factor.lams
+    sigma = at.problem.y_scale * float(np.sqrt(at.scale))
+    check_sigma(at.at, sigma, lams, rows, explained(rows, at.problem.roots), searched=True)
 
 
 def _result(
-    model: ComponentModel,
     method: str,
     path: IterationPath,
     at: Likelihood,
@@ -298,7 +272,7 @@ def _result(
     converged = left <= max(tolerance, rounding(at), 0.0 if exhausted else STALLED_GAIN)
     if converged:
         message = "converged: a Newton step promises no further gain"
-        zero = [n for n, v in zip(model.names, at.variances, strict=False) if v == 0]
+        zero = [n for n, v in zip(path.problem.model.names, at.variances, strict=False) if v == 0]
         if zero:
             message += f"; {', '.join(zero)} at the boundary, zero"
     elif exhausted:
@@ -308,13 +282,12 @@ def _result(
         )
     else:
         message = f"no step raises the likelihood although a gain of {left:.1g} is predicted"
-    shift = at.sums.criterion_shift(path.reml)
     return VarCompFit(
-        model=model,
+        model=path.problem.model,
         method=method,
         reml=path.reml,
-        steps=np.array(path.points) * at.sums.scale**2,
-        criteria=np.array(path.criteria) + shift,
+        steps=np.array(path.points) * path.problem.variance_units,
+        criteria=np.array(path.criteria),
         kinds=tuple(path.kinds),
         converged=bool(converged),
         message=message,
@@ -322,12 +295,12 @@ def _result(
     )
 
 
-def _start(start: Any, model: ComponentModel, sums: Sums) -> FloatArray:
+def _start(start: Any, problem: ComponentProblem) -> FloatArray:
     """The start given, or equal shares of the residual variance from X."""
-    names = [*model.names, RESIDUAL]
+    names = [*problem.model.names, RESIDUAL]
     if start is None:
-        share = 1.0 / len(names)
-        return np.append(share / sums.unit_variances, share)
+        share = problem.given_x_variance / len(names)
+        return np.append(share / problem.unit_variances, share)
     start = in_name_order("start", start, pd.Index(names))
     if isinstance(start, Mapping):
         if sorted(start) != sorted(names):
@@ -343,4 +316,4 @@ def _start(start: Any, model: ComponentModel, sums: Sums) -> FloatArray:
         )
     if not values[-1] > 0:
         raise ArgumentError("start: the residual variance must be positive.")
-    return values / sums.scale**2
+    return values / problem.variance_units

@@ -44,7 +44,7 @@ class VarCompFit:
     message : str
         Why it stopped, and the remedy if it should not have.
     likelihood : Likelihood
-        At the estimate, in the units of its sums.
+        At the estimate.
     """
 
     model: ComponentModel
@@ -108,8 +108,7 @@ class VarCompFit:
         import pandas as pd
 
         kind = one_of("kind", kind, ("average", "observed", "expected"))
-        inner = getattr(self.likelihood, kind) / self.likelihood.sums.scale**4
-        return pd.DataFrame(inner, index=self.names, columns=self.names)
+        return pd.DataFrame(self.likelihood.information(kind), index=self.names, columns=self.names)
 
     @cached_property
     def flat(self) -> BoolArray:
@@ -118,11 +117,9 @@ class VarCompFit:
         If X explains a component, its variance is not identified by REML.
         """
         at = self.likelihood
-        known = (
-            np.append(~at.sums.explained, True) if self.reml else np.ones(len(at.variances), bool)
-        )
+        known = np.append(~at.problem.explained, True) | (not self.reml)
         chosen = np.flatnonzero(estimator_steps.free(at) & known)
-        inner = at.average[np.ix_(chosen, chosen)]
+        inner = at.of_variances(at.average)[np.ix_(chosen, chosen)]
         scale = np.sqrt(np.diag(inner))
         values, vectors = np.linalg.eigh(inner / np.outer(scale, scale))
         out = ~known
@@ -149,28 +146,24 @@ class VarCompFit:
         """β̂."""
         import pandas as pd
 
-        sums = self.likelihood.sums
-        return pd.Series(sums.beta(self.likelihood.beta), index=list(self.model.x_names))
+        return pd.Series(self.likelihood.beta, index=list(self.model.x_names))
 
     @named_arguments
     def cov_params(self) -> pd.DataFrame:
         """Covariance of β̂."""
         import pandas as pd
 
-        sums, names = self.likelihood.sums, list(self.model.x_names)
-        back = np.linalg.inv(sums.x_root) * sums.scale
-        return pd.DataFrame(back @ self.likelihood.cov_beta @ back.T, index=names, columns=names)
+        names = list(self.model.x_names)
+        return pd.DataFrame(self.likelihood.cov_beta, index=names, columns=names)
 
     @property
     def random_effects(self) -> dict[str, pd.Series]:
         """û of each component by its labels."""
         import pandas as pd
 
-        sums = self.likelihood.sums
-        a = sums.scale * self.likelihood.effects
         return {
-            c.name: pd.Series(c.effects(a[s]), index=pd.Index(c.labels), name=c.name)
-            for c, s in zip(self.model.components, sums.spans, strict=True)
+            c.name: pd.Series(u, index=pd.Index(c.labels), name=c.name)
+            for c, u in zip(self.model.components, self.likelihood.effects, strict=True)
         }
 
     def __repr__(self) -> str:
@@ -181,15 +174,14 @@ class VarCompFit:
         return "\n".join(lines)
 
 
-def fit_at(model: ComponentModel, at: Likelihood, method: str, message: str) -> VarCompFit:
+def fit_at(at: Likelihood, method: str, message: str) -> VarCompFit:
     """A fit at given variances, without iterations."""
-    sums = at.sums
     return VarCompFit(
-        model=model,
+        model=at.problem.model,
         method=method,
         reml=at.reml,
-        steps=at.variances[None] * sums.scale**2,
-        criteria=np.array([at.criterion + sums.criterion_shift(at.reml)]),
+        steps=at.variances[None] * at.problem.variance_units,
+        criteria=np.array([at.criterion]),
         kinds=("given",),
         converged=True,
         message=message,

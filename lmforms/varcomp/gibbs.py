@@ -16,19 +16,23 @@ from typing import Any
 import numpy as np
 
 from ..engine.linalg.threads import limited_blas_threads
-from ..errors import MemoryLimitError, MissingPackageError, ModelError
+from ..engine.residual_variance import explained_or_raise
+from ..errors import MemoryLimitError, MissingPackageError, ModelError, NumericalError
 from ..support.arguments import flag, generator, named_arguments, whole_number
 from ..support.arrays import FloatArray
-from .explained import refuse_lost_residual
+from .component_problem import ComponentProblem, component_problem
 from .fit import RESIDUAL
 from .model import ComponentModel, component_model_of
-from .posterior import GibbsFit, all_draws
+from .posterior import GibbsFit
 from .priors import InverseChiSquared, Priors, check_proper, posterior_tails, priors_of
 from .samplers import Sampler, sampler_of
-from .sums import sums_of
 
 MOST_ITERATIONS = 10**9
 """Upper limit of `warmup` and `thin`."""
+
+LOST_RESIDUAL = 1e-10
+"""A residual variance below this share of that of y given X has at most five correct digits where
+it is a difference of sums."""
 
 MOST_DRAW_BYTES = 8 * 2**30
 """Bytes that the draws may take."""
@@ -105,26 +109,43 @@ def gibbs(
     progress, rng = flag("progress", progress), generator("seed", seed)
     if not model.components:
         raise ModelError("the model has no component: its residual variance needs no sampling.")
-    sums = sums_of(model)
+    problem = component_problem(model)
     names = [*model.names, RESIDUAL]
     priors = priors_of(prior, names)
-    check_proper(sums, priors, names)
+    check_proper(problem, priors, names)
     proper_residual = priors[-1].nu * priors[-1].scale > 0  # such a prior keeps σ² positive
     if not proper_residual:
-        refuse_lost_residual(model, sums.scale)
-    _check_memory(draws, chains, 2 * len(names) + sums.p)
-    run = _Chains(sampler_of(model, sums), rng.spawn(chains), priors, draws)
+        _refuse_lost_residual(problem)
+    _check_memory(draws, chains, 2 * len(names) + problem.p)
+    run = _Chains(sampler_of(problem), rng.spawn(chains), priors, draws)
     iterations: Iterable[int] = range(warmup + draws * thin)
     if progress:
         iterations = _bar(iterations)
     try:
-        with limited_blas_threads(len(sums.zr)):
+        with limited_blas_threads(int(problem.counts.sum())):
             for i in iterations:
                 run.step(keep=i >= warmup and (i - warmup + 1) % thin == 0)
     except KeyboardInterrupt:
         if not run.kept:
             raise
-    return run.result(model)
+    return run.result()
+
+
+def _refuse_lost_residual(problem: ComponentProblem) -> None:
+    """Raise if components explain y exactly, or up to less than the rounding of sums of squares.
+
+    Raises
+    ------
+    ModelError, NumericalError
+    """
+    found = explained_or_raise(problem.rows, problem.roots)
+    share = found.sum_of_squares / (problem.n * problem.y_scale**2)
+    if share < LOST_RESIDUAL and not found.any_response:
+        raise NumericalError(
+            f"{' and '.join(problem.model.names)} leave only {share:.0e} of what X leaves of the "
+            "response: that is lost in rounding where draws are made from sums of squares. "
+            "method='ai' sums up residuals."
+        )
 
 
 def _check_memory(draws: int, chains: int, numbers: int) -> None:
@@ -151,11 +172,12 @@ class _Chains:
         self.sampler, self.rngs, self.priors, self.draws = sampler, rngs, priors, draws
         nu = np.array([p.nu for p in priors])
         self.degrees = sampler.degrees + nu
-        self.added = nu * np.array([p.scale for p in priors]) / sampler.sums.scale**2
+        units = sampler.problem.variance_units
+        self.added = nu * np.array([p.scale for p in priors]) / units
         shape = (len(rngs), draws)
         self.variances = np.empty((*shape, len(priors)))
         self.squares = np.empty((*shape, len(priors)))
-        self.betas = np.empty((*shape, sampler.sums.p))
+        self.betas = np.empty((*shape, sampler.problem.p))
         self.total: FloatArray = np.zeros(1)
         self.kept = 0
         self._state = [_start(sampler, rng) for rng in rngs]
@@ -175,42 +197,35 @@ class _Chains:
         if keep:
             self.total, self.kept = self.total + totals, self.kept + 1
 
-    def result(self, model: ComponentModel) -> GibbsFit:
+    def result(self) -> GibbsFit:
         """The draws that were kept, in the user's units."""
-        sampler, sums, kept, chains = self.sampler, self.sampler.sums, self.kept, len(self.rngs)
+        sampler, problem = self.sampler, self.sampler.problem
+        kept, chains = self.kept, len(self.rngs)
         done = kept == self.draws
         message = f"{chains} chains of {kept} draws"
         if not done:
             message += f" of {self.draws}: interrupted; more draws would be better"
-        mean = sampler.expanded(self.total / (kept * chains)) * sums.scale
+        mean = sampler.expanded(self.total / (kept * chains))
         return GibbsFit(
-            model=model,
+            model=problem.model,
             priors=self.priors,
             sampler=sampler.name,
-            variance_draws=self.variances[:, :kept] * sums.scale**2,
-            beta_draws=_betas(self.betas[:, :kept], sums),
-            squares=self.squares[:, :kept] * sums.scale**2,
+            variance_draws=self.variances[:, :kept] * problem.variance_units,
+            beta_draws=problem.orthonormal.beta(self.betas[:, :kept]),
+            squares=self.squares[:, :kept] * problem.variance_units,
             degrees=self.degrees,
-            tails=posterior_tails(sums, self.priors),
-            effects=tuple(
-                c.effects(mean[s]) for c, s in zip(model.components, sums.spans, strict=True)
-            ),
+            tails=posterior_tails(problem, self.priors),
+            effects=tuple(problem.level_effects([mean[s][:, None] for s in problem.spans])),
             converged=done,
             message=message,
         )
 
 
 def _start(sampler: Sampler, rng: np.random.Generator) -> FloatArray:
-    """Random shares of the variance of y, which is 1."""
-    scales = sampler.sums.unit_variances
-    shares = rng.dirichlet(np.ones(len(scales) + 1))
+    """Random shares of the variance of y given X."""
+    scales = sampler.problem.unit_variances
+    shares = sampler.problem.given_x_variance * rng.dirichlet(np.ones(len(scales) + 1))
     return np.asarray(np.append(shares[:-1] / scales, shares[-1]))
-
-
-def _betas(inner: FloatArray, sums: Any) -> FloatArray:
-    """Coefficients of X from those of X̃."""
-    flat = all_draws(inner).T
-    return np.asarray(sums.beta(flat).T.reshape(inner.shape))
 
 
 def _bar(iterations: Iterable[int]) -> Iterable[int]:

@@ -1,24 +1,23 @@
 """The likelihood of variance components: value, score, and the three informations.
 
-The letters are those of :mod:`.equations`: a with u = La are the random effects, and b = a/√γ the
-effects in units of their own standard deviation (`scaled_effects`), spherical where Q = I. In the
-engine b are the random effects and u the spherical ones.
+A view of the engine's :class:`~lmforms.engine.criterion.evaluate.Evaluation` in the variances
+v = (σ_1², …, σ²), at any σ². With γ_i = σ_i²/σ² = θ_i², P₀ = σ²P, V_i = Z_iK_iZ_i' and
 
-With P₀ = σ²P, V_i = Z_iK_iZ_i', and from the factored equations
+    t = Z'V₀⁻¹(y − Xβ̂),   B = Z'V₀⁻¹X R_X⁻¹,   R_X'R_X = X'V₀⁻¹X,
 
-    b = M⁻¹D Z'(y − Xβ̂),   B = M⁻¹D Z'X R_X⁻¹,   R_X'R_X = X'V₀⁻¹X,
-    tr(P₀V_i) = [q_i − tr(Q_i M^ii) − tr(B_i'Q_iB_i)] / γ_i,
-    y'P₀V_iP₀y = b_i'Q_ib_i / γ_i,
+all derivatives follow from sums over the effects of each component,
 
-all derivatives follow without vectors of length n; those for σ² follow from ΣᵢγᵢVᵢ + I = V₀. In
-the variances v = (σ_1², …, σ²), l the (restricted) log-likelihood:
+    tr(P₀V_i) = tr(K_i[Z'V₀⁻¹Z]_ii) − tr(B_i'K_iB_i),      y'P₀V_iP₀y = t_i'K_it_i,
+
+and hold at γ_i = 0 too. With l the (restricted) log-likelihood:
 
     ∂l/∂v_i         = −½[tr(PV_i) − y'PV_iPy]
     −∂²l/∂v_i∂v_j   = −½ tr(PV_iPV_j) + y'PV_iPV_jPy      (observed)
     E               = ½ tr(PV_iPV_j)                       (expected)
     AI              = ½ y'PV_iPV_jPy                       (average of the two)
 
-For ML, V⁻¹ takes the place of P in the traces.
+For ML, V⁻¹ takes the place of P in the traces. They are computed in w = (γ, ln σ²), where
+∂V/∂γ_i = σ²V_i and ∂V/∂ln σ² = V: nothing cancels then, however wide the effects are.
 
 References
 ----------
@@ -33,42 +32,37 @@ from functools import cached_property
 
 import numpy as np
 
-from ..errors import NumericalError
-from ..support.arrays import FloatArray
-from .equations import Equations, FactoredEquations
-from .sums import Sums
-
-LEAST_RATIO = 1e-10
-"""Replaces γ = 0, as a share of σ²: derivatives would be 0/0, and have five digits with it. The
-criterion is corrected by its slope."""
+from ..engine.criterion.criterion_parts import CriterionParts
+from ..engine.criterion.curvature import curvature_is_cheap, pair_traces
+from ..engine.criterion.evaluate import Evaluation, evaluate
+from ..engine.criterion.information import inner
+from ..engine.linalg.batched import outer_sum
+from ..errors import MemoryLimitError, NumericalError
+from ..support.arrays import Blocks, FloatArray
+from .component_problem import ComponentProblem
 
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:
-    """The model at given variances, in the units of its sums.
+    """The model at given variances.
 
     Attributes
     ----------
-    equations : Equations
+    problem : ComponentProblem
     variances : ndarray (r + 1,)
-        σ_1², …, σ_r², σ².
-    reml : bool
-    factored : FactoredEquations
-        M at γ = σ_i²/σ², none below `LEAST_RATIO`.
-    ratios : ndarray (r,)
-        These γ.
+        σ_1², …, σ_r², σ², in the engine's units, as all derivatives.
+    at : Evaluation
+        At θ_i = √(σ_i²/σ²).
     """
 
-    equations: Equations
+    problem: ComponentProblem
     variances: FloatArray
-    reml: bool
-    factored: FactoredEquations
-    ratios: FloatArray
+    at: Evaluation
 
     @property
-    def sums(self) -> Sums:
-        """The cross-products."""
-        return self.equations.sums
+    def reml(self) -> bool:
+        """Whether it is the restricted likelihood."""
+        return self.at.problem.reml
 
     @property
     def scale(self) -> float:
@@ -76,199 +70,174 @@ class Likelihood:
         return float(self.variances[-1])
 
     @property
-    def nu(self) -> int:
-        """n − p, or n for ML."""
-        return self.sums.n - self.sums.p if self.reml else self.sums.n
-
-    # --- least squares and predictors -------------------------------------------------------
-
-    @cached_property
-    def _solved(self) -> FloatArray:
-        """M⁻¹DZ'[X y]."""
-        return self.factored.solve(self.factored.spread[:, None] * self.sums.zr)
-
-    @cached_property
-    def _moments(self) -> FloatArray:
-        """[X y]'V₀⁻¹[X y]."""
-        shrunk = self.factored.spread[:, None] * self.sums.zr
-        out = self.sums.rr - shrunk.T @ self._solved
-        return np.asarray(0.5 * (out + out.T))
-
-    @cached_property
-    def _inverse_root_x(self) -> FloatArray:
-        p = self.sums.p
-        try:
-            lower = np.linalg.cholesky(self._moments[:p, :p])
-        except np.linalg.LinAlgError:
-            raise NumericalError(
-                "X'V⁻¹X is not positive definite: its digits are lost where random effects are "
-                "far wider than the residuals. Without a relationship, method='auto' keeps them."
-            ) from None
-        return np.asarray(np.linalg.inv(lower).T, dtype=np.float64)
-
-    @cached_property
-    def beta(self) -> FloatArray:
-        """β̂, (p,)."""
-        root, p = self._inverse_root_x, self.sums.p
-        return np.asarray(root @ (root.T @ self._moments[:p, p]))
+    def ratios(self) -> FloatArray:
+        """γ, (r,)."""
+        return self.variances[:-1] / self.scale
 
     @property
-    def cov_beta(self) -> FloatArray:
-        """(X'V⁻¹X)⁻¹, (p, p)."""
-        return np.asarray(self.scale * self._inverse_root_x @ self._inverse_root_x.T)
-
-    @cached_property
     def quadratic(self) -> float:
         """y'P₀y, which is σ²·y'Py."""
-        p = self.sums.p
-        half = self._inverse_root_x.T @ self._moments[:p, p]
-        return float(self._moments[p, p] - half @ half)
-
-    @cached_property
-    def scaled_effects(self) -> FloatArray:
-        """b = a/√γ, the predicted effects in units of their own standard deviation, (m,)."""
-        p = self.sums.p
-        return np.asarray(self._solved[:, p] - self._solved[:, :p] @ self.beta)
-
-    @property
-    def effects(self) -> FloatArray:
-        """a, (m,): u = La."""
-        return np.asarray(self.factored.spread * self.scaled_effects)
-
-    @cached_property
-    def scaled_effects_of_x(self) -> FloatArray:
-        """B: as b for the columns of XR_X⁻¹, (m, p)."""
-        return np.asarray(self._solved[:, : self.sums.p] @ self._inverse_root_x)
-
-    # --- the value --------------------------------------------------------------------------
-
-    @cached_property
-    def criterion(self) -> float:
-        """−2 ln L, restricted or not, with all its constants, in the units of the sums."""
-        value = self.factored.log_det - float(self.sums.log_det_precision.sum())
-        if self.reml:
-            value -= 2.0 * float(np.log(np.diagonal(self._inverse_root_x)).sum())
-        value += self.nu * np.log(2.0 * np.pi * self.scale) + self.quadratic / self.scale
-        lifted = self.ratios - self.variances[:-1] / self.scale
-        if (lifted > 0).any():
-            value += 2.0 * self.scale * float(lifted @ self.score[:-1])
-        return float(value)
-
-    # --- the score --------------------------------------------------------------------------
-
-    @cached_property
-    def _traces(self) -> FloatArray:
-        """tr(Q_iM^ii), with X's part under REML: tr(Q_iC^ii) of the cheat sheet."""
-        out = self.factored.traces()
-        if self.reml:
-            out = out + self._by_component(
-                self.scaled_effects_of_x, self.factored.precision_times(self.scaled_effects_of_x)
-            )
-        return out
-
-    def _by_component(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """tr(x_i'y_i) for each component."""
-        product = x * y if x.ndim == 1 else (x * y).sum(axis=1)
-        return np.array([product[s].sum() for s in self.sums.spans])
-
-    @cached_property
-    def n_effects(self) -> FloatArray:
-        """q_i, the number of effects of each component."""
-        return np.array([s.stop - s.start for s in self.sums.spans], dtype=np.float64)
-
-    @cached_property
-    def penalties(self) -> FloatArray:
-        """a_i'Q_ia_i."""
-        return self.ratios * self._by_component(
-            self.scaled_effects, self.factored.precision_times(self.scaled_effects)
-        )
-
-    @cached_property
-    def traces(self) -> FloatArray:
-        """tr(P₀V_i) of all components and of the residual, (r + 1,)."""
-        own = (self.n_effects - self._traces) / self.ratios
-        return np.append(own, self.nu - self.ratios @ own)
-
-    @cached_property
-    def squares(self) -> FloatArray:
-        """y'P₀V_iP₀y, (r + 1,)."""
-        own = self.penalties / self.ratios**2
-        return np.append(own, self.quadratic - self.ratios @ own)
-
-    @property
-    def shrinkage(self) -> FloatArray:
-        """tr(Q_iC^ii), used by EM."""
-        return self._traces
-
-    @property
-    def score(self) -> FloatArray:
-        """∂l/∂v, (r + 1,)."""
-        return -0.5 * (self.traces / self.scale - self.squares / self.scale**2)
-
-    # --- informations -----------------------------------------------------------------------
-
-    @cached_property
-    def average(self) -> FloatArray:
-        """AI, (r + 1, r + 1)."""
-        spans = self.sums.spans
-        z = np.zeros((self.sums.m, len(spans)))
-        for i, s in enumerate(spans):
-            z[s, i] = self.scaled_effects[s] / self.ratios[i]
-        qz = self.factored.precision_times(z)
-        half = self.factored.precision_times(self.scaled_effects_of_x).T @ z
-        f = z.T @ qz - qz.T @ self.factored.solve(qz) - half.T @ half
-        return self._bordered(0.5 * (f + f.T), self.squares) / (2.0 * self.scale**3)
-
-    @cached_property
-    def expected(self) -> FloatArray:
-        """E, (r + 1, r + 1). Dense in the number of effects."""
-        inverse = self.factored.inverse()
-        if self.reml:
-            inverse = inverse + self.scaled_effects_of_x @ self.scaled_effects_of_x.T
-        e = np.eye(self.sums.m) - np.asarray(self.sums.precision.T @ inverse).T
-        spans = self.sums.spans
-        t = np.empty((len(spans),) * 2)
-        for i, a in enumerate(spans):
-            for j, c in enumerate(spans[: i + 1]):
-                trace = float(np.sum(e[a, c] * e[c, a].T))
-                t[i, j] = t[j, i] = trace / (self.ratios[i] * self.ratios[j])
-        return self._bordered(t, self.traces) / (2.0 * self.scale**2)
-
-    @property
-    def observed(self) -> FloatArray:
-        """−∂²l/∂v∂v' = 2 AI − E."""
-        return 2.0 * self.average - self.expected
-
-    def _bordered(self, inner: FloatArray, sums: FloatArray) -> FloatArray:
-        """A matrix f with the row of the residual added: f(V_i, V₀) = sums_i."""
-        r = len(self.ratios)
-        out = np.empty((r + 1, r + 1))
-        out[:r, :r] = inner
-        out[:r, r] = out[r, :r] = sums[:r] - inner @ self.ratios
-        out[r, r] = sums[r] - out[r, :r] @ self.ratios
-        return out
-
-    # --- the profiled residual variance -----------------------------------------------------
+        return self.at.parts.r2
 
     @property
     def profiled_scale(self) -> float:
         """σ² that maximises l at the same ratios."""
-        return self.quadratic / self.nu
+        return self.at.sigma2
+
+    @cached_property
+    def criterion(self) -> float:
+        """−2 ln L, restricted or not, with all its constants, in the user's units."""
+        shift = self.problem.cp.scaling.criterion_shift(self.at.gls.nu, self.reml)
+        return self.at.parts.value_at(self.scale) + shift
+
+    # --- in the user's units ------------------------------------------------------------------
+
+    @property
+    def parts(self) -> CriterionParts:
+        """The terms of the criterion."""
+        scaling = self.problem.cp.scaling
+        return self.at.parts.in_units(scaling.pilot.y_scale, scaling.units.x.log_determinant())
+
+    @property
+    def beta(self) -> FloatArray:
+        """β̂, (p,)."""
+        return self.problem.cp.scaling.beta(self.at.gls.beta)
+
+    @property
+    def cov_beta(self) -> FloatArray:
+        """(X'V⁻¹X)⁻¹, (p, p)."""
+        root = self.problem.cp.scaling.units.x.linear @ self.at.gls.inverse_root_x
+        return np.asarray(self.scale * self.problem.y_scale**2 * root @ root.T)
+
+    @property
+    def effects(self) -> list[FloatArray]:
+        """û of each component."""
+        return self.problem.level_effects(list(self.at.b))
+
+    @property
+    def coefficients(self) -> list[FloatArray]:
+        """The same but for terms with a root: â, û = Lâ."""
+        priors = [c.prior for c in self.problem.model.components]
+        sizes = [1.0 if prior.root is None else prior.size for prior in priors]
+        units = self.problem.effect_units / np.sqrt(sizes)
+        return [unit * b[:, 0] for unit, b in zip(units, self.at.b, strict=True)]
+
+    def information(self, kind: str) -> FloatArray:
+        """Average, observed or expected information of the variances, (r + 1, r + 1)."""
+        units = self.problem.variance_units
+        return np.asarray(self.of_variances(getattr(self, kind)) / units[:, None] / units)
+
+    # --- the score ----------------------------------------------------------------------------
+
+    @cached_property
+    def _t(self) -> list[FloatArray]:
+        """t of each component, (q, 1, 1)."""
+        return [x @ self.at.gls.to_residual for x in self.at.marginal]
+
+    @cached_property
+    def _kt(self) -> Blocks:
+        """Kt."""
+        return self.at.problem.system.covariance_times(self._t)
+
+    @cached_property
+    def _fixed(self) -> list[FloatArray]:
+        """B of each component, (q, 1, p)."""
+        return [x[..., :-1] @ self.at.gls.inverse_root_x for x in self.at.marginal]
+
+    @cached_property
+    def traces(self) -> FloatArray:
+        """tr(P₀V_i) of each component, (r,)."""
+        own = np.array([float(x[0, 0]) for x in self.at.factor.diagonal_sums()])
+        if self.reml and self.problem.p:
+            known = self.at.problem.system.covariance_times(self._fixed)
+            own -= [float(outer_sum(b, kb)[0, 0]) for b, kb in zip(self._fixed, known, strict=True)]
+        return own
+
+    @cached_property
+    def squares(self) -> FloatArray:
+        """y'P₀V_iP₀y of each component, (r,)."""
+        pairs = zip(self._t, self._kt, strict=True)
+        return np.array([float(np.vdot(t, kt)) for t, kt in pairs])
+
+    @cached_property
+    def ratio_score(self) -> FloatArray:
+        """∂l/∂(γ, ln σ²), (r + 1,)."""
+        traces = np.append(self.traces, self.at.gls.nu)
+        return np.asarray(-0.5 * (traces - np.append(self.squares, self.quadratic) / self.scale))
+
+    @cached_property
+    def score(self) -> FloatArray:
+        """∂l/∂v, (r + 1,)."""
+        own = self.ratio_score.copy()
+        own[-1] -= own[:-1] @ self.ratios
+        return own / self.scale
+
+    # --- informations of (γ, ln σ²) -----------------------------------------------------------
+
+    @cached_property
+    def average(self) -> FloatArray:
+        """AI, (r + 1, r + 1)."""
+        r = len(self.ratios)
+        columns = []
+        for i, kt in enumerate(self._kt):
+            columns.append(np.zeros((len(kt), 1, r)))
+            columns[i][..., i] = kt[..., 0]
+        f = np.zeros((r, r))
+        if r:
+            half = inner(self._fixed, columns)
+            f = inner(columns, self.at.factor.marginal_of_effects(columns)) - half.T @ half
+        return _bordered(0.5 * (f + f.T), self.squares, self.quadratic) / (2.0 * self.scale)
+
+    @cached_property
+    def expected(self) -> FloatArray:
+        """E, (r + 1, r + 1). Dense in the number of effects, but for one unrelated component."""
+        effects, memory = float(self.problem.counts.sum()), self.problem.memory
+        if 8.0 * effects**2 > memory and not curvature_is_cheap(self.at.problem.system):
+            raise MemoryLimitError(
+                f"the inverse of the equations of {effects:,.0f} effects is dense and does not fit "
+                "into `memory`: use method='ai' or 'em', which do not need it."
+            )
+        r = len(self.ratios)
+        changes = [np.ones((1, 1, 1))] * r
+        t = pair_traces(self.at.factor, self._fixed, changes, self.reml) if r else np.empty((0, 0))
+        return _bordered(t, self.traces, self.at.gls.nu) / 2.0
+
+    @property
+    def observed(self) -> FloatArray:
+        """2 AI − E."""
+        return 2.0 * self.average - self.expected
+
+    def of_variances(self, known: FloatArray) -> FloatArray:
+        """An information of v, from that of (γ, ln σ²)."""
+        to_ratios = np.eye(len(known))
+        to_ratios[:-1, -1] = -self.ratios
+        return np.asarray(to_ratios.T @ known @ to_ratios / self.scale**2)
+
+    def to_variances(self, step: FloatArray) -> FloatArray:
+        """A small change of v, from that of (γ, ln σ²)."""
+        out = step.copy()
+        out[:-1] += step[-1] * self.ratios
+        return out * self.scale
 
 
-def likelihood(equations: Equations, variances: FloatArray, reml: bool) -> Likelihood:
+def _bordered(known: FloatArray, border: FloatArray, corner: float) -> FloatArray:
+    return np.block([[known, border[:, None]], [border, np.full((1, 1), corner)]])
+
+
+def likelihood(problem: ComponentProblem, variances: FloatArray, reml: bool) -> Likelihood:
     """The model at these variances.
 
     Parameters
     ----------
-    equations : Equations
+    problem : ComponentProblem
     variances : ndarray (r + 1,)
-        σ_1², …, σ_r², σ²; the last is positive.
+        σ_1², …, σ_r², σ², in the engine's units; the last is positive.
     reml : bool
     """
     variances = np.asarray(variances, dtype=np.float64)
     if not variances[-1] > 0:
         raise NumericalError("the residual variance must be positive.")
-    least = LEAST_RATIO / equations.sums.unit_variances
-    ratios = np.maximum(variances[:-1] / variances[-1], least)
-    return Likelihood(equations, variances, reml, equations.factor(ratios), ratios)
+    ratios = variances[:-1] / variances[-1]
+    if not (np.isfinite(ratios).all() and (ratios >= 0).all()):
+        raise NumericalError(f"variance ratios must be finite and not negative: {ratios}.")
+    return Likelihood(problem, variances, evaluate(problem.problem(reml), np.sqrt(ratios)))

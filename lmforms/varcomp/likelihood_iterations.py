@@ -8,14 +8,14 @@ used; where no step increases the likelihood, an EM step is taken.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
 from . import estimator_steps
-from .equations import Equations
+from .component_problem import ComponentProblem
 from .likelihood import Likelihood, likelihood
 
 MOST_HALVINGS = 12
@@ -40,21 +40,21 @@ class IterationPath:
 
     Attributes
     ----------
-    equations : Equations
+    problem : ComponentProblem
     reml : bool
     points, criteria, kinds : list
-        Variances, −2 ln L and the kind of step, in the units of the sums.
+        Variances in the engine's units, −2 ln L, and the kind of step.
     """
 
-    equations: Equations
+    problem: ComponentProblem
     reml: bool
-    points: list[FloatArray]
-    criteria: list[float]
-    kinds: list[str]
+    points: list[FloatArray] = field(default_factory=list)
+    criteria: list[float] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
 
     def likelihood_at(self, variances: FloatArray) -> Likelihood:
         """The model at these variances."""
-        return likelihood(self.equations, variances, self.reml)
+        return likelihood(self.problem, variances, self.reml)
 
     def add(self, at: Likelihood, kind: str) -> None:
         """Add an iteration."""
@@ -111,7 +111,7 @@ def _to_zero(path: IterationPath, at: Likelihood) -> tuple[Likelihood, str] | No
     """Try small, decreasing variances at zero, which EM reaches only in the limit."""
     shrinks = at.score[:-1] < 0
     own = at.variances[:-1]
-    small = (own > 0) & (own * at.sums.unit_variances < SMALL_VARIANCE * at.scale)
+    small = (own > 0) & (own < SMALL_VARIANCE * at.scale)
     zero = np.append(shrinks & small, False)
     if not zero.any():
         return None
@@ -164,7 +164,9 @@ def quasi_newton(
     del tolerance  # L-BFGS-B iterates to the limit of rounding
     best = at
     for _ in range(3):  # in units of the last optimum
-        units = 1.0 / np.sqrt(np.maximum(np.diag(best.average), np.finfo(float).tiny))
+        units = 1.0 / np.sqrt(
+            np.maximum(np.diag(best.of_variances(best.average)), np.finfo(float).tiny)
+        )
 
         def objective(x: FloatArray, units: FloatArray = units) -> tuple[float, FloatArray]:
             nonlocal best

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +17,12 @@ import pandas as pd
 from ..data.align import in_row_order
 from ..data.frame import real_array
 from ..data.read import read_formula_data
+from ..engine.prior import Identity, Precision, Prior, Root
 from ..errors import ArgumentError, DataError, ModelError, near_matches
 from ..relationship import Relationship
 from ..relationship.check import is_sparse
 from ..relationship.model_relationships import related_design
+from ..relationship.priors import prior_of
 from ..support.arguments import instance, mapping, named_arguments, sequence
 from ..support.arrays import FloatArray, as_dense
 
@@ -44,10 +47,8 @@ class Component:
         L with LL' = K, without the null space of K.
     precision : sparse (q, q), optional
         Q = K⁻¹.
-    log_det_precision : float
-        ln|Q|.
-    mean_effect_variance : float
-        Mean variance of an effect under Q, roughly.
+    given : Prior, optional
+        What the engine needs of K; made of `root` or `precision` without it.
     """
 
     name: str
@@ -55,18 +56,21 @@ class Component:
     labels: tuple[Any, ...]
     root: Any = None
     precision: Any = None
-    log_det_precision: float = 0.0
-    mean_effect_variance: float = 1.0
+    given: Prior | None = None
+
+    @cached_property
+    def prior(self) -> Prior:
+        """K as the engine takes it."""
+        if self.given is not None:
+            return self.given
+        if self.root is not None:
+            return Root(self.root)
+        return Identity() if self.precision is None else Precision(self.precision.tocsc())
 
     @property
     def n_effects(self) -> int:
         """Number of effects a: the rank of K."""
         return int(self.Z.shape[1] if self.root is None else self.root.shape[1])
-
-    @named_arguments
-    def shrunk(self, x: Any) -> Any:
-        """L'x for x of (q, …)."""
-        return x if self.root is None else self.root.T @ x
 
     @named_arguments
     def effects(self, a: FloatArray) -> FloatArray:
@@ -350,15 +354,8 @@ def _of_group(design: Design, group: GroupingFactor, known: Relationship | None)
 
 
 def _component(name: str, Z: Any, labels: tuple[Any, ...], known: Relationship | None) -> Component:
-    from ..relationship.representations import Precision
-
     if known is None:
         return Component(name, Z, labels)
-    form = known.form
-    if isinstance(form, Precision):
-        variance = form.mean_variance()
-        return Component(name, Z, labels, None, form.matrix.tocsc(), form.log_det, variance)
-    root = known.root()
-    if root.shape[1] == 0:
-        raise ModelError(f"relationship: the covariance of `{name}` is zero everywhere.")
-    return Component(name, Z, labels, root)
+    prior = prior_of(name, known.form)
+    precision = prior.matrix if isinstance(prior, Precision) else None
+    return Component(name, Z, labels, prior.root, precision, prior)

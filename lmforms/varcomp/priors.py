@@ -25,7 +25,7 @@ import numpy as np
 from ..errors import ArgumentError, ModelError, listed, near_matches
 from ..support.arguments import named_arguments, number
 from ..support.arrays import FloatArray
-from .sums import Sums
+from .component_problem import ComponentProblem
 
 MOST_RANKED_EFFECTS = 500
 """Largest number of effects of which the rank is computed; for more it is their number minus p."""
@@ -91,7 +91,9 @@ def priors_of(prior: Priors, names: list[str]) -> tuple[InverseChiSquared, ...]:
     return tuple(prior.get(name, FLAT_PRIOR) for name in names)
 
 
-def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[str]) -> None:
+def check_proper(
+    problem: ComponentProblem, priors: tuple[InverseChiSquared, ...], names: list[str]
+) -> None:
     """Refuse priors with an improper posterior.
 
     Raises
@@ -105,7 +107,7 @@ def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[
     for size in range(1, min(count, LARGEST_SET) + 1):
         for chosen in combinations(range(count), size):
             nu = sum(priors[i].nu for i in chosen)
-            rank = _rank(sums, chosen) if nu < 0 else np.inf
+            rank = _rank(problem, chosen) if nu < 0 else np.inf
             if rank + nu <= 0:
                 of = " and ".join(names[i] for i in chosen)
                 _refuse(
@@ -113,19 +115,19 @@ def check_proper(sums: Sums, priors: tuple[InverseChiSquared, ...], names: list[
                     f"{rank + nu:g} degrees of freedom",
                     names[chosen[0]],
                 )
-    left, nu = sums.n - sums.p, sum(p.nu for p in priors)
+    left, nu = problem.n - problem.p, sum(p.nu for p in priors)
     if left + nu <= 0:
         _refuse(f"n − p = {left} and nu = {nu:g} leave {left + nu:g} degrees of freedom", names[-1])
     last, every = priors[-1], tuple(range(count))
-    loose = last.nu >= 0 and last.scale == 0 and sums.m <= MOST_RANKED_EFFECTS
-    if loose and _rank(sums, every) >= left:
+    loose = last.nu >= 0 and last.scale == 0 and problem.counts.sum() <= MOST_RANKED_EFFECTS
+    if loose and _rank(problem, every) >= left:
         _refuse("the effects explain every row, and its mass is at no residual", names[-1])
 
 
-def posterior_tails(sums: Sums, priors: tuple[InverseChiSquared, ...]) -> FloatArray:
+def posterior_tails(problem: ComponentProblem, priors: tuple[InverseChiSquared, ...]) -> FloatArray:
     """t of every component: the posterior of its variance has a tail of v^(−1−t/2) or heavier."""
     count = len(priors) - 1
-    return np.array([_rank(sums, (i,)) + priors[i].nu for i in range(count)])
+    return np.array([_rank(problem, (i,)) + priors[i].nu for i in range(count)])
 
 
 def _refuse(why: str, name: str) -> None:
@@ -135,19 +137,15 @@ def _refuse(why: str, name: str) -> None:
     )
 
 
-def _rank(sums: Sums, chosen: tuple[int, ...]) -> float:
+def _rank(problem: ComponentProblem, chosen: tuple[int, ...]) -> float:
     """Rank of S[Z_i …], or a bound."""
     if not chosen:
         return 0.0
-    at = np.concatenate([np.arange(s.start, s.stop) for s in (sums.spans[i] for i in chosen)])
+    at = np.concatenate([np.arange(s.start, s.stop) for s in (problem.spans[i] for i in chosen)])
     if len(at) > MOST_RANKED_EFFECTS:
-        return float(len(at) - sums.p)
-    block = (
-        sums.zz[np.ix_(at, at)]
-        if isinstance(sums.zz, np.ndarray)
-        else (sums.zz.tocsr()[at][:, at].toarray())
-    )
-    zx = sums.zr[at, : sums.p]
+        return float(len(at) - problem.p)
+    block = problem.orthonormal.zz.tocsr()[at][:, at].toarray()
+    zx = problem.orthonormal.zx[at]
     spread = np.sqrt(np.maximum(np.diag(block), np.finfo(float).tiny))
     inner = (block - zx @ zx.T) / spread[:, None] / spread
     return float(np.linalg.matrix_rank(inner, tol=1e-9 * len(at), hermitian=True))

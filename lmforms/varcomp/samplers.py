@@ -1,4 +1,4 @@
-r"""Draws of the random effects at given variances, β integrated out: three ways.
+r"""Draws of the random effects at given variances, β integrated out: two ways.
 
 The posterior of v = (σ_1², …, σ²) and a (u = La, a_i ~ N(0, σ_i²Q_i⁻¹)) under flat β needs
 
@@ -8,37 +8,42 @@ The posterior of v = (σ_1², …, σ²) and a (u = La, a_i ~ N(0, σ_i²Q_i⁻�
     β̃ | a, σ², y ~ N(X̃'(ỹ − Za), σ²I).
 
 Cheat sheet, section 7, where β is drawn with u and e'e has n degrees of freedom: integrating it out
-gives the same posterior in fewer steps. With M = DZ'ZD + Q of :mod:`.equations` and a = Db:
+gives the same posterior in fewer steps. In the units of the engine, with its b for a:
 
-- `DiagonalSampler`, one component: in the basis of :mod:`.component_spectrum` the a_j are
+- `DiagonalSampler`, one component: in the basis of :mod:`.component_spectrum` the b_j are
   independent. Directions on which the data do not depend are integrated out too: q_i becomes the
   number of the others.
-- `DenseSampler`: (β, b) as one block, from a Cholesky factor of M at every draw.
-- `SparseSampler`: as one block too. The solution of the mixed-model equations is a draw if
-  [X DZ]'ε + [0; Fz], with FF' = Q, is added to their right side (García-Cortés and Sorensen 1996,
-  Genetics Selection Evolution 28, 121–126). That takes a sparse factor and one solve.
+- `BlockSampler`: (β, b) as one block. With b = Λu, the solution of the mixed-model equations, whose
+  matrix for u is the engine's A = Λ'Z'ZΛ + Q, is a draw if [X ZΛ]'ε + [0; Fz], with FF' = Q, is
+  added to their right side (García-Cortés and Sorensen 1996, Genetics Selection Evolution 28,
+  121–126). That takes a factor of A and one solve.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..engine.factor import factorize
+from ..engine.linalg.sparse_cholesky import cholesky_of
+from ..engine.prior import Prior
 from ..errors import NumericalError
-from ..support.arrays import FloatArray
-from .component_spectrum import affordable, diagonalised
-from .equations import Equations
-from .model import ComponentModel
-from .sums import Sums
+from ..support.arrays import FloatArray, LinearMap
+from .component_problem import ComponentProblem
+from .component_spectrum import affordable, diagonalised, semidefinite_root
+
+MOST_ROOTED_COLUMNS = 1_500
+"""Up to so many columns, and not more than rows, [X Z]'ε is drawn from a root of [X Z]'[X Z]."""
 
 MOST_DIAGONALISED = 2_000
 """A sparse component is diagonalised up to this many effects: it takes seconds."""
 
 
 class Sampler(ABC):
-    """Draws in the units of the sums.
+    """Draws in the units of the engine.
 
     Attributes
     ----------
@@ -50,8 +55,8 @@ class Sampler(ABC):
 
     name: str
 
-    def __init__(self, sums: Sums, degrees: FloatArray) -> None:
-        self.sums, self.degrees = sums, degrees
+    def __init__(self, problem: ComponentProblem, degrees: FloatArray) -> None:
+        self.problem, self.degrees = problem, degrees
 
     @abstractmethod
     def effects(self, variances: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -77,9 +82,9 @@ class DiagonalSampler(Sampler):
 
     name = "diagonalised: one eigendecomposition, then independent effects"
 
-    def __init__(self, model: ComponentModel, sums: Sums) -> None:
-        self.spectrum = s = diagonalised(model, sums)
-        super().__init__(sums, np.array([len(s.d), sums.n - sums.p], dtype=np.float64))
+    def __init__(self, problem: ComponentProblem) -> None:
+        self.spectrum = s = diagonalised(problem)
+        super().__init__(problem, np.array([len(s.d), problem.n - problem.p], dtype=np.float64))
         self._root = np.sqrt(s.d)
 
     def effects(self, variances: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -95,7 +100,7 @@ class DiagonalSampler(Sampler):
     def beta(
         self, effects: FloatArray, variances: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
-        own, s = rng.standard_normal((2, self.sums.p)), self.spectrum
+        own, s = rng.standard_normal((2, self.problem.p)), self.spectrum
         noise = np.sqrt(variances[0]) * s.x_root_outside @ own[0] + np.sqrt(variances[1]) * own[1]
         return np.asarray(noise - s.x_basis @ effects)
 
@@ -103,121 +108,107 @@ class DiagonalSampler(Sampler):
         return np.asarray(self.spectrum.basis @ effects)
 
 
-class _Block(Sampler):
-    """Any components: a itself, from the mixed-model equations."""
+class BlockSampler(Sampler):
+    """Any components: b itself, from the mixed-model equations."""
 
-    def __init__(self, model: ComponentModel, equations: Equations) -> None:
-        sums = equations.sums
-        counts = [c.n_effects for c in model.components]
-        super().__init__(sums, np.array([*counts, sums.n - sums.p], dtype=np.float64))
-        self.equations = equations
+    def __init__(self, problem: ComponentProblem) -> None:
+        counts, p = problem.counts, problem.p
+        super().__init__(problem, np.append(counts, problem.n - p))
+        kind = "dense Cholesky" if problem.system.is_dense else "sparse"
+        self.name = f"block draw of all coefficients by a {kind} factor and a perturbed right side"
+        own = problem.orthonormal
+        self._z_right = np.column_stack([own.zx, own.zy])
+        self._roots = [_precision_root(prior) for prior in problem.priors]
+        if len(own.zy) + p <= min(problem.n, MOST_ROOTED_COLUMNS):
+            gram = np.block([[own.zz.toarray(), own.zx], [own.zx.T, np.eye(p)]])
+            self._noise_root: Any = semidefinite_root(gram)
+            return
+        Z = problem.cp.scaling.whitened_matrices(problem.rows)
+        self._design = [(z.T.tocsr(), root) for z, root in zip(Z, problem.roots, strict=True)]
+        self._x, self._noise_root = own.rows(problem.rows)[0], None
 
-    def squares(self, effects: FloatArray) -> FloatArray:
-        s = self.sums
-        own = effects * np.asarray(s.precision @ effects)
-        moments = effects @ s.zr
-        left = s.rr[s.p, s.p] - 2.0 * moments[s.p] + effects @ np.asarray(s.zz @ effects)
-        left -= moments[: s.p] @ moments[: s.p]
-        if not left > 0:
-            raise NumericalError(
-                "the residuals are lost in rounding: the random effects explain the response."
-            )
-        return np.array([*(own[span].sum() for span in s.spans), left])
-
-    def beta(
-        self, effects: FloatArray, variances: FloatArray, rng: np.random.Generator
-    ) -> FloatArray:
-        p = self.sums.p
-        noise = np.sqrt(variances[-1]) * rng.standard_normal(p)
-        return np.asarray(noise - effects @ self.sums.zr[:, :p])
-
-    def expanded(self, effects: FloatArray) -> FloatArray:
-        return effects
-
-    def _fixed(self, xx: FloatArray, xy: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The solution β of the equations after elimination of b, and their triangle."""
+    def effects(self, variances: FloatArray, rng: np.random.Generator) -> FloatArray:
+        problem, sigma, p = self.problem, np.sqrt(variances[-1]), self.problem.p
+        theta = np.sqrt(variances[:-1] / variances[-1])
+        factor = factorize(problem.system, [np.array([[x]]) for x in theta])
+        on_z, on_x = self._noise(rng)
+        right = self._z_right.copy()
+        right[:, p] += sigma * on_z
+        for span, x, root in zip(problem.spans, theta, self._roots, strict=True):
+            right[span] *= x
+            z = rng.standard_normal(span.stop - span.start)
+            right[span, p] += sigma * (z if root is None else root(z))
+        solved = self._flat(factor.solve(self._blocks(right)))
+        zx = self._z_right[:, :p]
+        xx = np.eye(p) - zx.T @ solved[:, :p]
         try:
             lower = np.linalg.cholesky(0.5 * (xx + xx.T))
         except np.linalg.LinAlgError:
             raise NumericalError("X'V⁻¹X is not positive definite.") from None
-        return np.asarray(np.linalg.solve(lower.T, np.linalg.solve(lower, xy))), np.asarray(lower)
+        half = np.linalg.solve(lower, sigma * on_x - zx.T @ solved[:, p])
+        return np.asarray(solved[:, p] - solved[:, :p] @ np.linalg.solve(lower.T, half))
+
+    def _noise(self, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Z'ε and X'ε for ε ~ N(0, I)."""
+        if self._noise_root is not None:
+            drawn = self._noise_root @ rng.standard_normal(len(self._noise_root))
+            m = len(self._z_right)
+            return drawn[:m], drawn[m:]
+        noise = rng.standard_normal(self.problem.n)
+        own = [z @ noise if root is None else root.T @ (z @ noise) for z, root in self._design]
+        return np.concatenate(own), noise @ self._x
+
+    def squares(self, effects: FloatArray) -> FloatArray:
+        problem, own, p = self.problem, self.problem.orthonormal, self.problem.p
+        blocks = self._blocks(effects[:, None])
+        pairs = zip(problem.priors, blocks, strict=True)
+        precise = [float(np.vdot(b, prior.precision_times(b))) for prior, b in pairs]
+        moments = effects @ self._z_right
+        gram = own.zz @ effects
+        left = own.yy - 2.0 * moments[p] + effects @ gram - moments[:p] @ moments[:p]
+        if not left > 0:
+            raise NumericalError(
+                "the residuals are lost in rounding: the random effects explain the response."
+            )
+        return np.array([*precise, left])
+
+    def beta(
+        self, effects: FloatArray, variances: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        noise = np.sqrt(variances[-1]) * rng.standard_normal(self.problem.p)
+        return np.asarray(noise - effects @ self._z_right[:, :-1])
+
+    def expanded(self, effects: FloatArray) -> FloatArray:
+        return effects
+
+    def _blocks(self, x: FloatArray) -> list[FloatArray]:
+        """x (m, r) by component, (q, 1, r)."""
+        return [x[s, None] for s in self.problem.spans]
+
+    def _flat(self, x: Sequence[FloatArray]) -> FloatArray:
+        """Back again."""
+        return np.concatenate([block[:, 0] for block in x])
 
 
-class DenseSampler(_Block):
-    """One dense Cholesky factor per draw."""
-
-    name = "block draw of all coefficients by a dense Cholesky factor"
-
-    def effects(self, variances: FloatArray, rng: np.random.Generator) -> FloatArray:
-        from scipy.linalg import solve_triangular
-
-        s, sigma = self.sums, np.sqrt(variances[-1])
-        factored: Any = self.equations.factor(variances[:-1] / variances[-1])
-        half = solve_triangular(
-            factored.lower, factored.spread[:, None] * s.zr, lower=True, check_finite=False
-        )
-        moments = s.rr - half.T @ half
-        beta, lower = self._fixed(moments[: s.p, : s.p], moments[: s.p, s.p])
-        beta = beta + sigma * np.linalg.solve(lower.T, rng.standard_normal(s.p))
-        right = half[:, s.p] - half[:, : s.p] @ beta + sigma * rng.standard_normal(s.m)
-        b = solve_triangular(factored.lower, right, lower=True, trans="T", check_finite=False)
-        return np.asarray(factored.spread * b)
-
-
-class SparseSampler(_Block):
-    """One sparse factor and one solve per draw."""
-
-    name = "block draw of all coefficients by a sparse factor and a perturbed right side"
-
-    def __init__(self, model: ComponentModel, equations: Equations) -> None:
-        import scipy.sparse as sp
-
-        super().__init__(model, equations)
-        root = model.root_weights
-        blocks = [c.shrunk((sp.diags(root) @ c.Z).T) for c in model.components]
-        self._z_transposed = sp.vstack(blocks, format="csr")
-        x = root[:, None] * model.X
-        self._x = np.linalg.solve(self.sums.x_root.T, x.T).T if self.sums.p else x
-        self._roots = [_sparse_root(c.precision) for c in model.components]
-
-    def effects(self, variances: FloatArray, rng: np.random.Generator) -> FloatArray:
-        s, sigma = self.sums, np.sqrt(variances[-1])
-        factored = self.equations.factor(variances[:-1] / variances[-1])
-        d, p = factored.spread, s.p
-        noise = sigma * rng.standard_normal(s.n)
-        inner = sigma * rng.standard_normal(s.m)
-        for span, root in zip(s.spans, self._roots, strict=True):
-            if root is not None:
-                order, lower = root
-                own = np.empty(span.stop - span.start)
-                own[order] = lower @ inner[span]
-                inner[span] = own
-        right = d[:, None] * s.zr
-        right[:, p] += d * (self._z_transposed @ noise) + inner
-        solved = factored.solve(right)
-        x_right = s.rr[:p, p] + self._x.T @ noise
-        weighted = (d[:, None] * s.zr[:, :p]).T
-        beta, _ = self._fixed(
-            s.rr[:p, :p] - weighted @ solved[:, :p], x_right - weighted @ solved[:, p]
-        )
-        return np.asarray(d * (solved[:, p] - solved[:, :p] @ beta))
-
-
-def _sparse_root(precision: Any) -> tuple[Any, Any] | None:
-    """(order, L) with Q[order][:, order] = LL'; nothing for Q = I."""
-    if precision is None:
+def _precision_root(prior: Prior) -> LinearMap | None:
+    """F with FF' = Q; nothing for Q = I."""
+    if prior.has_unit_precision:
         return None
+    cholesky, factored = cholesky_of(prior.precision(0))
+    order, lower = cholesky.order, factored.lower
 
-    from ..engine.linalg.sparse_cholesky import cholesky_of
+    def times(z: FloatArray) -> FloatArray:
+        out = np.empty_like(z)
+        out[order] = lower @ z
+        return out
 
-    cholesky, factored = cholesky_of(precision)
-    return cholesky.order, factored.lower
+    return times
 
 
-def sampler_of(model: ComponentModel, sums: Sums) -> Sampler:
+def sampler_of(problem: ComponentProblem) -> Sampler:
     """The fastest sampler for a model."""
-    one = len(model.components) == 1 and affordable(sums)
-    if one and (not sums.is_sparse or sums.m <= MOST_DIAGONALISED):
-        return DiagonalSampler(model, sums)
-    equations = Equations(sums)
-    return (SparseSampler if equations.is_sparse else DenseSampler)(model, equations)
+    one = len(problem.priors) == 1 and affordable(problem)
+    full = one and isinstance(problem.priors[0].root, np.ndarray)
+    if one and (full or problem.counts[0] <= MOST_DIAGONALISED):
+        return DiagonalSampler(problem)
+    return BlockSampler(problem)

@@ -13,11 +13,12 @@ import pytest
 from rounding import same_decision
 
 import lmforms as lf
+from lmforms.engine.exact_fit import explained
 from lmforms.engine.linalg.stable_columns import subtract_shift
 from lmforms.errors import ModelError
 from lmforms.relationship import Relationship
 from lmforms.varcomp import ComponentModel
-from lmforms.varcomp.explained import explained_rows
+from lmforms.varcomp.component_problem import component_problem
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 import exact_fits
@@ -162,7 +163,7 @@ def test_nearly_collinear_predictors_do_not_hide_an_exact_fit():
 def test_random_effects_that_the_fixed_ones_take_up_explain_nothing(seed):
     data = DATA.sample(frac=1.0, random_state=seed)
     model = ComponentModel.of_formula("e ~ factor(g) + (1 | g)", data)
-    found = explained_rows(model)
+    found = explained(component_problem(model).rows)
     assert not found.by_all
     assert not found.any_response
     assert found.sum_of_squares > 1.0
@@ -193,12 +194,22 @@ def test_an_offset_has_roundings_too():
     )
 
 
-def test_a_residual_that_is_lost_is_told_and_the_advice_works():
-    y = B[DATA["g"]] + 1e-9 * DATA["e"]
-    with pytest.raises(lf.errors.NumericalError, match="method='auto'"):
-        lf.lmer("y ~ x + (1 | g)", DATA.assign(y=y), method="ai")
-    fit = lf.lmer("y ~ x + (1 | g)", DATA.assign(y=y), method="auto")
-    assert 0.8 < fit.sigma / 1e-9 < 1.2
+@pytest.mark.parametrize("size", [1e-5, 1e-9, 1e-12])
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_a_tiny_residual_is_found_by_every_method(method, size):
+    data = DATA.assign(y=B[DATA["g"]] + size * DATA["e"])
+    fit = lf.lmer("y ~ x + (1 | g)", data, method="auto")
+    assert 0.8 < fit.sigma / size < 1.2
+    other = lf.lmer("y ~ x + (1 | g)", data, method=method)
+    assert other.criterion == pytest.approx(fit.criterion, abs=1e-4)
+    assert other.sigma == pytest.approx(fit.sigma, rel=1e-3)
+
+
+def test_a_residual_that_is_lost_in_draws_is_told_and_the_advice_works():
+    data = DATA.assign(y=B[DATA["g"]] + 1e-9 * DATA["e"])
+    with pytest.raises(lf.errors.NumericalError, match="method='ai'"):
+        lf.lmer("y ~ x + (1 | g)", data, method="gibbs")
+    assert 0.8 < lf.lmer("y ~ x + (1 | g)", data, method="ai").sigma / 1e-9 < 1.2
 
 
 def test_a_few_random_cases_by_every_engine():

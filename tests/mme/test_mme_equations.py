@@ -14,9 +14,8 @@ import lmforms as lf
 from lmforms.errors import ArgumentError, DataError, MemoryLimitError
 from lmforms.mme import MixedModelEquations, dense_covariance
 from lmforms.varcomp import ComponentModel
-from lmforms.varcomp.equations import Equations
+from lmforms.varcomp.component_problem import component_problem
 from lmforms.varcomp.likelihood import likelihood
-from lmforms.varcomp.sums import sums_of
 
 close = np.testing.assert_allclose
 
@@ -84,9 +83,9 @@ def test_likelihood_term_by_term(both, reml):
         want = -np.linalg.slogdet(twin.cov_beta)[1]
         assert table.value["ln|X'V⁻¹X|"] == pytest.approx(want, abs=1e-8)
     assert ("ln|X'V⁻¹X|" in table.index) == reml
-    sums = sums_of(mme.model)
-    inner = np.array(list(mme.variances.values())) / sums.scale**2
-    criterion = likelihood(Equations(sums), inner, reml).criterion + sums.criterion_shift(reml)
+    problem = component_problem(mme.model)
+    inner = np.array(list(mme.variances.values())) / problem.variance_units
+    criterion = likelihood(problem, inner, reml).criterion
     assert -2 * table.contribution["ln L"] == pytest.approx(criterion, rel=1e-11)
 
 

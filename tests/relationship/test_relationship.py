@@ -288,3 +288,15 @@ def test_masked_numbers_are_missing_and_complex_ones_refused(make):
 def test_labels_of_nanoseconds_stay_apart():
     moments = np.array([1, 2], dtype="datetime64[ns]")
     assert Relationship.of(np.eye(2), labels=moments).labels == tuple(pd.to_datetime(moments))
+
+
+@pytest.mark.parametrize("n, nearly_singular", [(2, True), (30, True), (30, False)])
+def test_nearly_singular_precisions_are_refused(n, nearly_singular):
+    # of all precisions of neighbours, an intrinsic autoregression and a little more
+    D = np.diff(np.eye(n), axis=0)
+    Q = D.T @ D + (1e-11 if nearly_singular else 1e-7) * np.eye(n)
+    if not nearly_singular:
+        assert Relationship.from_precision(Q, range(n)).rank == n
+        return
+    with pytest.raises(RelationshipError, match=r"nearly singular: .*the covariance itself"):
+        Relationship.from_precision(Q, range(n))

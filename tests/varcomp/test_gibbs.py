@@ -17,10 +17,9 @@ import lmforms as lf
 from lmforms.errors import ArgumentError, MissingPackageError, ModelError
 from lmforms.relationship import Relationship
 from lmforms.varcomp import ComponentModel, InverseChiSquared, emma, estimate, gibbs, samplers
-from lmforms.varcomp import equations as equations_module
-from lmforms.varcomp.equations import Equations
-from lmforms.varcomp.samplers import DenseSampler, DiagonalSampler, SparseSampler
-from lmforms.varcomp.sums import sums_of
+from lmforms.varcomp import component_problem as problem_module
+from lmforms.varcomp.component_problem import component_problem
+from lmforms.varcomp.samplers import BlockSampler, DiagonalSampler
 
 ERRORS = 4.5
 """Monte-Carlo standard errors that are allowed; seeds are fixed."""
@@ -169,12 +168,16 @@ def crossed(seed=0, precision=True):
     )
 
 
-def forced_sparse(monkeypatch, sums):
-    monkeypatch.setattr(equations_module, "ALWAYS_DENSE_EFFECTS", 0)
-    monkeypatch.setattr(equations_module, "DENSE_FILL", 10.0)
-    equations = Equations(sums)
-    assert equations.is_sparse
-    return equations
+def force(monkeypatch, kind):
+    """A factor of one kind, and perturbations from rows with a sparse one."""
+    exact_system = problem_module.exact_system
+    monkeypatch.setattr(
+        problem_module,
+        "exact_system",
+        lambda cp, method, memory, priors: exact_system(cp, kind, memory, priors),
+    )
+    if kind == "sparse":
+        monkeypatch.setattr(samplers, "MOST_ROOTED_COLUMNS", 0)
 
 
 def conditional(model, v):
@@ -198,16 +201,16 @@ def conditional(model, v):
     return mean, np.block([[cov_beta, cross], [cross.T, cov_u]])
 
 
-def drawn(sampler, sums, model, v, count=3000):
+def drawn(sampler, v, count=3000):
     """(β, u) in the user's units at fixed variances."""
-    rng = np.random.default_rng(11)
-    inner = v / sums.scale**2
+    rng, problem = np.random.default_rng(11), sampler.problem
+    inner = v / problem.variance_units
     out = []
     for _ in range(count):
         effects = sampler.effects(inner, rng)
-        beta = sums.beta(sampler.beta(effects, inner, rng))
-        a = sampler.expanded(effects) * sums.scale
-        u = [c.effects(a[s]) for c, s in zip(model.components, sums.spans, strict=True)]
+        beta = problem.orthonormal.beta(sampler.beta(effects, inner, rng))
+        b = sampler.expanded(effects)
+        u = problem.level_effects([b[s][:, None] for s in problem.spans])
         out.append(np.concatenate([beta, *u]))
     return np.array(out)
 
@@ -225,13 +228,11 @@ def check_moments(draws, mean, cov, rows):
 @pytest.mark.parametrize("kind", ["dense", "sparse", "dense root"])
 def test_block_draws(kind, monkeypatch):
     model = crossed(precision=kind != "dense root")
-    sums = sums_of(model)
-    if kind == "sparse":
-        sampler = SparseSampler(model, forced_sparse(monkeypatch, sums))
-    else:
-        sampler = DenseSampler(model, Equations(sums))
+    force(monkeypatch, kind.split()[0])
+    sampler = BlockSampler(component_problem(model))
+    assert kind.split()[0] in sampler.name
     v = np.array([0.8, 1.5, 0.4])
-    draws = drawn(sampler, sums, model, v)
+    draws = drawn(sampler, v)
     check_moments(draws, *conditional(model, v), np.eye(draws.shape[1]))
 
 
@@ -239,9 +240,8 @@ def test_block_draws(kind, monkeypatch):
 def test_diagonal_draws(n, q):
     # β, and what of Zu is not in the space of X: the rest of u is integrated out
     model = pedigree_like(n, q, 4)
-    sums = sums_of(model)
     v = np.array([0.8, 0.4])
-    draws = drawn(DiagonalSampler(model, sums), sums, model, v)
+    draws = drawn(DiagonalSampler(component_problem(model)), v)
     z = model.components[0].Z.toarray()
     rows = np.zeros((9, 1 + q))
     rows[0, 0] = 1.0
@@ -252,13 +252,14 @@ def test_diagonal_draws(n, q):
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 def test_squares(kind, monkeypatch):
     model = crossed()
-    sums = sums_of(model)
-    equations = forced_sparse(monkeypatch, sums) if kind == "sparse" else Equations(sums)
-    sampler = (SparseSampler if kind == "sparse" else DenseSampler)(model, equations)
-    a = np.random.default_rng(2).normal(size=sums.m)
-    got = sampler.squares(a) * sums.scale**2
+    force(monkeypatch, kind)
+    problem = component_problem(model)
+    sampler = BlockSampler(problem)
+    a = np.random.default_rng(2).normal(size=35)
+    got = sampler.squares(a) * problem.variance_units
     w = model.weights
-    root, u = np.sqrt(w), sums.scale * a
+    root = np.sqrt(w)
+    u = np.concatenate(problem.level_effects([a[s][:, None] for s in problem.spans]))
     z = np.hstack([c.Z.toarray() for c in model.components])
     left = root * (model.y - z @ u)
     x = root[:, None] * model.X
@@ -273,7 +274,7 @@ def test_diagonal_and_dense_agree(make, monkeypatch):
     model = make()
     prior = InverseChiSquared(4, 0.5)
     fast = gibbs(model, draws=800, warmup=200, prior=prior, seed=1)
-    monkeypatch.setattr(samplers, "affordable", lambda sums: False)
+    monkeypatch.setattr(samplers, "affordable", lambda problem: False)
     slow = gibbs(model, draws=800, warmup=200, prior=prior, seed=2)
     assert "diagonalised" in fast.sampler
     assert "dense Cholesky" in slow.sampler
@@ -287,7 +288,7 @@ def test_diagonal_and_dense_agree(make, monkeypatch):
 def test_sparse_posterior(monkeypatch):
     model = penicillin()
     dense = gibbs(model, draws=400, warmup=100, seed=1)
-    forced_sparse(monkeypatch, sums_of(model))
+    force(monkeypatch, "sparse")
     sparse = gibbs(model, draws=400, warmup=100, seed=1)
     assert "sparse factor" in sparse.sampler
     logs = [np.log(f.variance_draws) for f in (dense, sparse)]

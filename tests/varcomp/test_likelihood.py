@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 
 from lmforms.errors import MemoryLimitError, NumericalError
 from lmforms.relationship import Pedigree, Relationship
-from lmforms.varcomp import ComponentModel
-from lmforms.varcomp import equations as module
-from lmforms.varcomp.equations import Equations
+from lmforms.varcomp import ComponentModel, component_problem, estimate
 from lmforms.varcomp.likelihood import likelihood
-from lmforms.varcomp.sums import sums_of
 
 KINDS = ("plain", "dense", "low rank", "sparse", "precision")
 
@@ -67,39 +64,70 @@ def test_likelihood_against_explicit_inverses(seed, kinds, reml, force_sparse):
     variances = np.exp(rng.normal(size=len(kinds) + 1))
     with pytest.MonkeyPatch.context() as patch:
         if force_sparse:
-            patch.setattr(module, "ALWAYS_DENSE_EFFECTS", 0)
-            patch.setattr(module, "DENSE_FILL", 2.0)
-        sums = sums_of(model)
-        equations = Equations(sums)
-    assert equations.is_sparse == (force_sparse and sums.is_sparse)
-    unit = sums.scale**2
-    at = likelihood(equations, variances / unit, reml)
+            by_sparse_factors(patch)
+        problem = component_problem.component_problem(model)
+        related = any(kind != "plain" for kind in kinds)
+        assert not (force_sparse and related and problem.system.is_dense)
+    unit = problem.variance_units
+    at = likelihood(problem, variances / unit, reml)
     value, score, average, expected = DenseModel.of(model, reml).at(variances)
-    assert at.criterion + sums.criterion_shift(reml) == pytest.approx(value, rel=1e-10, abs=1e-8)
+    assert at.criterion == pytest.approx(value, rel=1e-10, abs=1e-8)
     scale = np.sqrt(np.diag(expected))
     np.testing.assert_allclose(at.score / unit / scale, score / scale, atol=1e-8, rtol=1e-8)
-    np.testing.assert_allclose(at.average / unit**2, average, rtol=1e-7, atol=1e-9 * average.max())
-    np.testing.assert_allclose(
-        at.expected / unit**2, expected, rtol=1e-7, atol=1e-9 * expected.max()
-    )
+    for kind, wanted in (("average", average), ("expected", expected)):
+        np.testing.assert_allclose(
+            at.information(kind), wanted, rtol=1e-7, atol=1e-9 * wanted.max()
+        )
     np.testing.assert_allclose(at.observed, 2 * at.average - at.expected)
 
 
-def test_a_variance_of_zero_has_a_likelihood_and_a_slope():
-    model = random_model(3, ("plain", "dense"))
-    sums = sums_of(model)
-    at = likelihood(Equations(sums), np.array([0.0, 0.4, 0.6]) / sums.scale**2, True)
-    value, score, *_ = DenseModel.of(model, True).at(np.array([0.0, 0.4, 0.6]))
-    assert at.criterion + sums.criterion_shift(True) == pytest.approx(value, abs=1e-6)
-    np.testing.assert_allclose(at.score / sums.scale**2, score, rtol=1e-4, atol=1e-4)
+def by_sparse_factors(patch: pytest.MonkeyPatch) -> None:
+    exact_system = component_problem.exact_system
+    patch.setattr(
+        component_problem,
+        "exact_system",
+        lambda cp, method, memory, priors: exact_system(cp, "sparse", memory, priors),
+    )
+
+
+@pytest.mark.parametrize("force_sparse", [False, True])
+@pytest.mark.parametrize("zero", [0, 1, 2])
+def test_a_variance_of_zero_has_a_likelihood_and_derivatives(zero, force_sparse, monkeypatch):
+    if force_sparse:
+        by_sparse_factors(monkeypatch)
+    model = random_model(3, ("plain", "dense", "precision"))
+    problem = component_problem.component_problem(model)
+    variances = np.array([0.3, 0.4, 0.5, 0.6])
+    variances[zero] = 0.0
+    at = likelihood(problem, variances / problem.variance_units, True)
+    value, score, average, expected = DenseModel.of(model, True).at(variances)
+    assert at.criterion == pytest.approx(value, abs=1e-9)
+    np.testing.assert_allclose(at.score / problem.variance_units, score, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(at.information("average"), average, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(at.information("expected"), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_what_cannot_be_computed_is_refused():
     model = random_model(5, ("plain",))
-    equations = Equations(sums_of(model))
+    problem = component_problem.component_problem(model)
     with pytest.raises(NumericalError, match="residual variance"):
-        likelihood(equations, np.array([1.0, 0.0]), True)
+        likelihood(problem, np.array([1.0, 0.0]), True)
     with pytest.raises(NumericalError, match="not negative"):
-        equations.factor(np.array([-1.0]))
+        likelihood(problem, np.array([-1.0, 1.0]), True)
     with pytest.raises(MemoryLimitError, match="sparse precision"):
-        Equations(sums_of(random_model(5, ("dense",))), memory=10.0)
+        estimate(random_model(5, ("dense",)), memory=10.0)
+
+
+@pytest.mark.parametrize("digits", [6, 11, 14])
+def test_a_nearly_singular_covariance_keeps_the_digits_of_the_criterion(digits):
+    rng = np.random.default_rng(digits)
+    q, n = 12, 40
+    U = np.linalg.qr(rng.normal(size=(q, q)))[0]
+    K = (U * 10.0 ** -np.linspace(0, digits, q)) @ U.T
+    Z = np.eye(q)[rng.integers(0, q, n)]
+    y = rng.normal(size=n) + Z @ rng.normal(size=q)
+    model = ComponentModel.of_matrices(y, np.ones((n, 1)), {"g": Z}, {"g": 0.5 * (K + K.T)})
+    for method in ("ai", "emma"):
+        found = estimate(model, method)
+        wanted = DenseModel.of(model, True).at(found.variances.to_numpy())[0]
+        assert found.criterion == pytest.approx(wanted, abs=1e-9)

@@ -53,8 +53,7 @@ def marginal_matrix(factor: Factorization | JointFactorization) -> FloatArray:
 def pair_traces(
     factor: Factorization | JointFactorization,
     fixed: Blocks,
-    lams: Blocks,
-    derivatives: Blocks,
+    changes: Blocks,
     reml: bool,
 ) -> FloatArray:
     """T, (n_theta, n_theta).
@@ -64,20 +63,21 @@ def pair_traces(
     factor : Factorization or JointFactorization
     fixed : sequence of ndarray (q, k, p)
         V.
-    lams, derivatives : sequence of ndarray (k, k), (n_theta, k, k)
+    changes : sequence of ndarray (n_theta, k, k)
+        D_i, all parameters of one grouping factor together.
     reml : bool
     """
-    changes = [d @ lam.T + lam @ d.swapaxes(1, 2) for lam, d in zip(lams, derivatives, strict=True)]
-    if len(lams) == 1 and isinstance(factor, Factorization):
+    sizes = [k * k for _, k in factor.system.shapes]
+    if len(sizes) == 1 and isinstance(factor, Factorization):
         squares = {(0, 0): _one_factor(factor, fixed[0] if reml else None)}
     else:
         squares = _few_levels(factor, fixed if reml else None)
     ends = np.cumsum([0, *(len(d) for d in changes)])
     out = np.empty((ends[-1], ends[-1]))
     for (a, b), square in squares.items():
-        left, right = (changes[i].reshape(-1, lams[i].size) for i in (a, b))
+        left, right = (changes[i].reshape(-1, sizes[i]) for i in (a, b))
         # square[i, j, i', j'] = Σ M[i, j] M[i', j'] over the levels of a and of b
-        inner = square.transpose(0, 2, 1, 3).reshape(lams[a].size, lams[b].size)
+        inner = square.transpose(0, 2, 1, 3).reshape(sizes[a], sizes[b])
         block = left @ inner @ right.T
         out[ends[a] : ends[a + 1], ends[b] : ends[b + 1]] = block
         out[ends[b] : ends[b + 1], ends[a] : ends[a + 1]] = block.T
@@ -108,11 +108,11 @@ def _few_levels(
     """The same for each pair of grouping factors, from KM written out."""
     shapes = factor.system.shapes
     ends = np.cumsum([0, *(q * k for q, k in shapes)])
-    m = marginal_matrix(factor)
+    m = factor.related_marginal() if isinstance(factor, JointFactorization) else None
+    if m is None:
+        m = _stack(factor.system.covariance_times(_split(marginal_matrix(factor), shapes)))
     if fixed is not None:
-        v = _stack(fixed)
-        m -= v @ v.T
-    m = _stack(factor.system.covariance_times(_split(m, shapes)))
+        m = m - _stack(factor.system.covariance_times(fixed)) @ _stack(fixed).T
     out = {}
     for a, (qa, ka) in enumerate(shapes):
         for b, (qb, kb) in list(enumerate(shapes))[a:]:

@@ -43,6 +43,7 @@ from .information import (
     directions,
     gradient,
     information,
+    root_changes,
 )
 from .problem import Problem
 
@@ -185,7 +186,7 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     marginal_c = at.factor.marginal_of_effects(c)
     pairs = None
     if hessian:
-        pairs = pair_traces(at.factor, v, lams, derivatives, problem.reml)
+        pairs = pair_traces(at.factor, v, root_changes(lams, derivatives), problem.reml)
     curvature, mixed = information(
         c, marginal_c, v, t, gradients, derivatives, gls.r2, gls.nu, pairs
     )

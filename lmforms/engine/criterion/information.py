@@ -117,14 +117,19 @@ def gradient(
     return np.concatenate(slopes), np.concatenate(scales)
 
 
+def root_changes(lams: Blocks, derivatives: Blocks) -> list[FloatArray]:
+    """D_i = ∂(λλ')/∂θ_i of each grouping factor, (n_theta, k, k)."""
+    pairs = zip(lams, derivatives, strict=True)
+    return [d @ lam.T + lam @ d.swapaxes(1, 2) for lam, d in pairs]
+
+
 def directions(kt: Blocks, lams: Blocks, derivatives: Blocks) -> list[FloatArray]:
     """c_i = (∂Λ_iΛ' + Λ∂Λ_i')Kt, in the columns of arrays (q, k, n_theta)."""
     size = sum(len(d) for d in derivatives)
     out, start = [], 0
-    for t_i, lam, d in zip(kt, lams, derivatives, strict=True):
+    for t_i, d in zip(kt, root_changes(lams, derivatives), strict=True):
         c = np.zeros((*t_i.shape[:2], size))
-        symmetric = d @ lam.T + lam @ d.swapaxes(1, 2)
-        across = symmetric.transpose(1, 2, 0).reshape(len(lam), -1)  # symmetric: either index
+        across = d.transpose(1, 2, 0).reshape(d.shape[1], -1)  # symmetric: either index
         c[..., start : start + len(d)] = (t_i[..., 0] @ across).reshape(*t_i.shape[:2], -1)
         start += len(d)
         out.append(c)
@@ -159,7 +164,7 @@ def information(
     """
     if not c or c[0].shape[-1] == 0:
         return np.empty((0, 0)), np.empty(0)
-    quadratic, vc, ct = _inner(c, marginal_c), _inner(v, c), _inner(c, t)
+    quadratic, vc, ct = inner(c, marginal_c), inner(v, c), inner(c, t)
     s2 = r2 / nu
     H = (quadratic - vc.T @ vc) / s2
     if pairs is not None:
@@ -175,6 +180,6 @@ def information(
     return np.asarray(0.5 * (H + H.T)), mixed[:, 0]
 
 
-def _inner(a: Blocks, b: Blocks) -> FloatArray:
+def inner(a: Blocks, b: Blocks) -> FloatArray:
     """a'b for matrices of random effects, (r, s)."""
     return reduce(np.add, (cross(x, y) for x, y in zip(a, b, strict=True)))

@@ -83,7 +83,7 @@ class Factorization(MarginalAlgebra):
 
     # --- solving --------------------------------------------------------------------------
 
-    def _solve(self, w: Blocks) -> Blocks:
+    def solve(self, w: Blocks) -> Blocks:
         """ΛA⁻¹w."""
         system = self.system
         c = multiply(self._lead_inverse_root, w[system.lead])

@@ -49,7 +49,7 @@ class JointFactorization(MarginalAlgebra):
         """Λ'x, (m, r)."""
         return self.system.by_level([self.lams[i].T for i in self.system.rest], x)
 
-    def _solve(self, w: Blocks) -> Blocks:
+    def solve(self, w: Blocks) -> Blocks:
         """ΛA⁻¹w."""
         flat = self._factored.solve(self.system.flatten(w))
         lams = [self.lams[i] for i in self.system.rest]
@@ -62,7 +62,7 @@ class JointFactorization(MarginalAlgebra):
         where = None if self.system.cholesky is None else self.system.cholesky.where
         return np.asarray(inverse if where is None else inverse[where])
 
-    def _diagonal_blocks(self, i: int) -> FloatArray:
+    def inverse_blocks(self, i: int) -> FloatArray:
         """Blocks of A⁻¹ level by level, (q, k, k)."""
         system = self.system
         q, k = system.shapes[i]
@@ -106,12 +106,32 @@ class JointFactorization(MarginalAlgebra):
             out.append(0.5 * (total + total.T))
         return out
 
+    def related_marginal(self) -> FloatArray | None:
+        """(K ⊗ I)Z'V₀⁻¹Z = Λ⁻ᵀ[I − A⁻¹(Q ⊗ I)]Λ⁻¹, (m, m); None where a λ is singular."""
+        system = self.system
+        roots = [root for root in self._lam_inverses if root is not None]
+        if len(roots) < len(self.lams):
+            return None
+        inverse = self._full_inverse()
+        for i in system.rest:
+            span = system.spans[i]
+            own = inverse[span].reshape(*system.shapes[i], -1)
+            inverse[span] = system.precision_times(i, own).reshape(inverse[span].shape)
+        left = system.by_level([root.T for root in roots], np.eye(system.m) - inverse.T)
+        return np.ascontiguousarray(system.by_level([root.T for root in roots], left.T).T)
+
+    def _full_inverse(self) -> FloatArray:
+        """A⁻¹ (m, m)."""
+        if self.system.pattern is None:
+            return mirrored(self._inverse.copy())
+        return np.array(self._factored.solve(np.eye(self.system.m)))
+
     def _weighted_sum(self, i: int) -> FloatArray:
         """Σ over pairs of levels of Q_lm(A⁻¹)_ml, (k, k)."""
         import scipy.sparse as sp
 
         system, prior = self.system, self.system.priors[i]
-        diagonal = self._diagonal_blocks(i)
+        diagonal = self.inverse_blocks(i)
         if prior.has_unit_precision:
             return np.asarray(diagonal.sum(axis=0))
         q, k = system.shapes[i]
@@ -139,7 +159,7 @@ class JointFactorization(MarginalAlgebra):
             q, k = system.shapes[i]
             root = system.roots[i]
             if root is None:
-                own = self._diagonal_blocks(i)
+                own = self.inverse_blocks(i)
             else:
                 own = _through_root(root, self._own_inverse(i).reshape(q, k, q, k))
             out.append(np.asarray(lam @ (0.5 * (own + transposed(own))) @ lam.T))

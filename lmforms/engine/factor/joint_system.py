@@ -24,7 +24,10 @@ from .assembly import dense_gram, gram_on
 from .block_info import BlockInfo
 from .layout import Layout
 from .pattern import PatternBlocks, PatternMatrix, SymmetricPattern, scalar_pattern
-from .system import DENSE_COPIES, DENSE_FILL, DENSE_SCHUR, FactorMethod
+from .system import DENSE_COPIES, DENSE_FILL, SPARSE_COST_RATIO, FactorMethod
+
+ALWAYS_DENSE_EFFECTS = 300
+"""Up to so many effects a dense factor is faster, however sparse the other would be."""
 
 
 class JointSystem(Layout):
@@ -80,15 +83,18 @@ class JointSystem(Layout):
     def _analyse(self, method: FactorMethod) -> None:
         square = float(self.m) ** 2
         may_be_dense = method == "auto" and DENSE_COPIES * 8 * square <= self.memory
-        if may_be_dense and self.m <= DENSE_SCHUR:
+        if may_be_dense and self.m <= ALWAYS_DENSE_EFFECTS:
             return
         pattern = scalar_pattern(self._node_pattern(), self.shapes, self.spans)
         if may_be_dense and 2 * pattern.nnz > DENSE_FILL * square:
             return
         most = self.memory / FACTOR_BYTES
-        self.cholesky = SparseCholesky(pattern.indptr, pattern.indices, method, most)
-        self._check_memory(self.cholesky.nnz, FACTOR_BYTES, self.cholesky.is_counted)
-        self.pattern = pattern
+        cholesky = SparseCholesky(pattern.indptr, pattern.indices, method, most)
+        full = not cholesky.is_counted or SPARSE_COST_RATIO * cholesky.work > self.m * square
+        if may_be_dense and full:
+            return
+        self._check_memory(cholesky.nnz, FACTOR_BYTES, cholesky.is_counted)
+        self.cholesky, self.pattern = cholesky, pattern
         self.prior_values = self._prior_on(pattern)
 
     def _set_numbers(self) -> None:
@@ -168,6 +174,11 @@ class JointSystem(Layout):
             f"{self.memory / 2**30:.2g} GiB are allowed. Use fewer levels or random slopes, or "
             "raise Control(memory=…)."
         )
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the factor is dense."""
+        return self.pattern is None
 
     @property
     def largest(self) -> int:

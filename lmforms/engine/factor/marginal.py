@@ -42,7 +42,7 @@ class MarginalAlgebra(ABC):
     lams: list[FloatArray]
 
     @abstractmethod
-    def _solve(self, w: Blocks) -> Blocks:
+    def solve(self, w: Blocks) -> Blocks:
         """ΛA⁻¹w."""
 
     @cached_property
@@ -93,14 +93,14 @@ class MarginalAlgebra(ABC):
             for i, (x, root, b) in enumerate(zip(w, self._lam_inverses, b0, strict=True))
         ]
         if not any(root is None for root in self._lam_inverses):
-            return self._solve(w)
+            return self.solve(w)
         kept = [
             b if root is None else np.zeros_like(b)
             for root, b in zip(self._lam_inverses, b0, strict=True)
         ]
         gram = self.system.gram_times(kept)
         w = [x + multiply(lam.T, g) for x, lam, g in zip(w, self.lams, gram, strict=True)]
-        return [x - b for x, b in zip(self._solve(w), kept, strict=True)]
+        return [x - b for x, b in zip(self.solve(w), kept, strict=True)]
 
 
 def regularised_lambda(lam: FloatArray, information: FloatArray) -> FloatArray:

@@ -241,6 +241,10 @@ class System(Layout):
         """Whether evaluations are worth sparing."""
         return self.factor_work >= EXPENSIVE_WORK
 
+    def is_dense(self) -> bool:
+        """Whether what the first elimination leaves is factored as a dense matrix."""
+        return bool(self.rest) and self.solver is None
+
     @property
     def largest(self) -> int:
         """Size of the largest dense block that LAPACK and BLAS work on; 0 if all are small."""

@@ -23,7 +23,12 @@ as a difference of sums, r² may lose one digit and a half."""
 
 
 def sums_of_rows(
-    rows: ModelRows, covariances: tuple[Covariance, ...], roots: Sequence[Any] = ()
+    rows: ModelRows,
+    covariances: tuple[Covariance, ...],
+    roots: Sequence[Any] = (),
+    *,
+    pilot: bool = True,
+    rotate: bool = True,
 ) -> CrossProducts:
     """Cross-products of rows in memory, in units that suit them.
 
@@ -35,6 +40,11 @@ def sums_of_rows(
     roots : sequence of (ndarray or sparse (q, r)) or None
         L of each grouping factor whose effects are L times others: the cross-products are those of
         ZL.
+    pilot : bool
+        Whether pilot effects may be used.
+    rotate : bool
+        Whether the root of a single related factor may be replaced by another one, in whose
+        coordinates no levels meet.
 
     Raises
     ------
@@ -47,17 +57,18 @@ def sums_of_rows(
     sums = summed(rows, units)
     if not by_level:
         sums = projected(sums, list(roots) or [None] * len(rows.factors))
-        sums = in_principal_directions(sums)
-    if sums.rr[-1, -1] <= CANCELLATION_RATIO * sums.unexplained:
+        if rotate:
+            sums = in_principal_directions(sums)
+    if not pilot or sums.rr[-1, -1] <= CANCELLATION_RATIO * sums.unexplained:
         return sums
     if by_level:
         return cross_products(rows, with_pilot(rows, units))
     effects = sums.joint_effects
-    pilot = tuple(
+    of_levels = tuple(
         a if L is None else (L @ a.reshape(len(a), -1)).reshape(-1, *a.shape[1:])
         for a, L in zip(effects, sums.scaling.units.roots, strict=True)
     )
-    again = summed(rows, units.with_effects(pilot))
+    again = summed(rows, units.with_effects(of_levels))
     return with_projected_pilot(sums, again, effects)
 
 
