@@ -1,8 +1,9 @@
 """Many responses of a model of any structure, which share sums, analysis and trial values of θ.
 
 Z'Z and X'Z are summed and analysed once; a response adds Z'y, X'y and y'y. At each trial θ one
-factorisation and one solve with many right-hand sides give the criterion of all responses. The
-best trial is where the engine's Newton iteration starts for each of them.
+factorisation and one solve with many right-hand sides give the criterion of all responses. From the
+best trial Newton's method runs for all of them side by side (:mod:`lmforms.engine.batch`).
+Responses whose minimum is not beyond doubt, and large models, are fitted by the engine one by one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from ..control import Control
 from ..covariance import Covariance
 from ..data.design import Design
 from ..data.theta_order import theta_in_formula_order
+from ..engine.batch.criterion import Point, fixed_effects
+from ..engine.batch.minima import find_minima
+from ..engine.batch.shared_sums import ResponseSums, SharedSums, suits
 from ..engine.criterion.problem import Problem
 from ..engine.estimate import Estimate, estimate, estimate_by_factor
 from ..engine.exact_fit import CHECKED_RATIO, resolution
@@ -33,14 +37,10 @@ from ..engine.sums.sums_of_rows import CANCELLATION_RATIO
 from ..engine.sums.units import Pilot, Scaling
 from ..errors import ModelError, NumericalError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .one_factor_newton import OneFactorSums, Point, batch_size, has_one_minimum, minimise
 from .response_estimates import ResponseEstimates
 
 START_MULTIPLES = (0.1, 0.3, 1.0, 3.0)
 """Multiples of the default start that are tried."""
-
-SAFELY_REGULAR = 100.0
-"""A λ whose smallest singular value is above this multiple of `Control(singular=…)` is regular."""
 
 MOST_MOMENT_STARTS = 32
 """Number of responses whose moment estimates are tried as starts of all."""
@@ -61,6 +61,8 @@ class SharedSystem:
         Of the cross-products without pilot effects.
     right, bases : ndarray (n, p), sparse matrices (n, q k)
         Whitened X and Z in the engine's units.
+    shared : SharedSums or None
+        The design's part of the sums, if responses are fitted side by side.
     """
 
     design: Design
@@ -70,6 +72,7 @@ class SharedSystem:
     system: object
     right: FloatArray
     bases: list[object]
+    shared: SharedSums | None
 
     @classmethod
     def of(cls, design: Design, reml: bool, control: Control) -> SharedSystem:
@@ -79,8 +82,12 @@ class SharedSystem:
         units = choose_units(rows, covariances)
         right, bases = units.whitened(rows)
         matrices = [f.matrix(w) for f, w in zip(rows.level_factors, bases, strict=True)]
-        system = analyse(cross_products(rows, units), control)
-        return cls(design, reml, control, rows, system, right[:, :-1], matrices)
+        cp = cross_products(rows, units)
+        system = analyse(cp, control)
+        shared = None
+        if isinstance(system, System) and suits(cp, covariances, system):
+            shared = SharedSums.of(cp, covariances, reml, system)
+        return cls(design, reml, control, rows, system, right[:, :-1], matrices, shared)
 
     @property
     def covariances(self) -> tuple[Covariance, ...]:
@@ -103,9 +110,9 @@ class SharedSystem:
         ]
         simple = [cp for cp in sums if cp is not None]
         begin = self._starts(simple) if isinstance(self.system, System) else []
-        if isinstance(self.system, System) and has_one_minimum(self.system.cp, self.covariances):
+        if self.shared is not None and len(simple) > 1:
             places = good[[cp is not None for cp in sums]]
-            self._fit_together(out, places, simple, begin)
+            begin = self._fit_together(self.shared, out, places, simple, begin)
         starts = iter(begin)
         for j, cp in zip(good, sums, strict=True):
             if not out.degenerate[j]:  # fitted together with others
@@ -210,38 +217,62 @@ class SharedSystem:
 
     def _fit_together(
         self,
+        shared: SharedSums,
         out: ResponseEstimates,
         places: IndexArray,
         sums: list[CrossProducts],
         starts: list[FloatArray],
-    ) -> None:
-        """Fit responses by Newton's method side by side; fill in those with a regular optimum."""
-        size = batch_size(self.system.cp)  # type: ignore[attr-defined]
-        ends = [*range(0, len(sums), size), len(sums)]
+    ) -> list[FloatArray]:
+        """Fill in the responses whose minimum is beyond doubt; the lowest θ found of each."""
+        ends = [*range(0, len(sums), shared.batch_size), len(sums)]
+        lowest: list[FloatArray] = []
         for a, b in pairwise(ends):
-            part = OneFactorSums.of(sums[a:b], self.covariances[0], self.reml)
-            begin = np.stack(starts[a:b])
-            at, _, found = minimise(part, begin, self.control.tolerance)
-            smallest = np.linalg.svd(at.lam, compute_uv=False).min(axis=1)
-            found &= smallest > SAFELY_REGULAR * self.control.singular
-            found &= ~np.array([has_wide_effects(theta) for theta in at.theta])
-            for i in np.flatnonzero(found):
-                self._put(out, int(places[a + i]), sums[a + i].scaling, at, int(i))
+            found = find_minima(
+                self._problem(sums[a]),
+                shared,
+                ResponseSums.of(shared, sums[a:b]),
+                np.stack(starts[a:b]),
+                tolerance=self.control.tolerance,
+                singular=self.control.singular,
+            )
+            at = found.point
+            beta, root = fixed_effects(shared, at)
+            for i in np.flatnonzero(found.accepted):
+                j = int(places[a + i])
+                self._put(out, j, sums[a + i].scaling, at.subset(np.array([i])), beta[i], root[i])
+                out.singular[j] = found.singular[i]
+            lowest += [
+                theta if np.isfinite(value) else start
+                for theta, value, start in zip(at.theta, at.value, starts[a:b], strict=True)
+            ]
+        return lowest
 
-    def _put(self, out: ResponseEstimates, j: int, scaling: Scaling, at: Point, i: int) -> None:
-        """The estimates of response i of a batch, in the user's units."""
-        assert isinstance(self.system, System)
-        cp, (covariance,) = self.system.cp, self.covariances
-        nu = cp.n - cp.p if self.reml else cp.n
-        sigma = float(scaling.pilot.y_scale * np.sqrt(at.r2[i] / nu))
-        root = scaling.units.x.linear @ at.inverse_root_x[i]
-        theta = covariance.transform(at.theta[i], scaling.units.bases[0].linear)
-        out.theta[j] = theta_in_formula_order(self.design, [theta])
-        out.beta[j] = scaling.beta(at.beta[i])
+    def _put(
+        self,
+        out: ResponseEstimates,
+        j: int,
+        scaling: Scaling,
+        at: Point,
+        beta: FloatArray,
+        inverse_root_x: FloatArray,
+    ) -> None:
+        """The estimates of one response, in the user's units."""
+        problem = Problem(self.system, self.covariances, self.reml)  # type: ignore[arg-type]
+        cp, nu = problem.system.cp, problem.nu
+        sigma = float(scaling.pilot.y_scale * np.sqrt(at.r2[0] / nu))
+        root = scaling.units.x.linear @ inverse_root_x
+        thetas = [
+            covariance.transform(at.theta[0][s], basis.linear)
+            for covariance, s, basis in zip(
+                self.covariances, problem.theta_slices(), scaling.units.bases, strict=True
+            )
+        ]
+        out.theta[j] = theta_in_formula_order(self.design, thetas)
+        out.beta[j] = scaling.beta(beta)
         out.se[j] = sigma * np.sqrt(np.square(root).sum(axis=1))
         out.sigma[j] = sigma
         shift = cp.log_det_residual + scaling.criterion_shift(nu, self.reml)
-        out.criterion[j] = at.value[i] + shift
+        out.criterion[j] = at.value[0] + shift
         out.converged[j] = True
         out.degenerate[j] = False
 

@@ -30,6 +30,16 @@ from ..sums.cross_products import CrossProducts
 SAME_MOMENTS = 1e-12
 """Relative difference up to which Z_l'Z_l of two levels is the same."""
 
+MOST_WORK = 2e7
+"""Multiplications of one Newton step of one response up to which they are done side by side: beyond
+the engine's sparse or nested factors pay."""
+
+MOST_PRODUCTS = 1 << 25
+"""Numbers in the shared sums of products."""
+
+BATCH_NUMBERS = 1 << 20
+"""Numbers in the largest array of one batch of responses."""
+
 LEAST_EIGENVALUE = 1e-13
 """Eigenvalues of Z_l'Z_l below this share of the largest are zero."""
 
@@ -177,6 +187,14 @@ class SharedSums:
         return sum(len(part.slopes) for part in self.parts)
 
     @property
+    def batch_size(self) -> int:
+        """How many responses are fitted side by side."""
+        n, k, d = len(self.lead.slopes), self.lead.k, len(self.counts)
+        levels = len(self.classes) * k * max(n, k)
+        largest = max((n + 1) * (self.r + 1) ** 2, n * d * k * k, levels)
+        return max(1, BATCH_NUMBERS // largest)
+
+    @property
     def parts(self) -> tuple[RandomPart, ...]:
         """All grouping factors, the leading one first."""
         return (self.lead, *(part for _, part in self.rest))
@@ -277,6 +295,17 @@ class ResponseSums:
             within=self.within[chosen],
             within_y=self.within_y[chosen],
         )
+
+
+def suits(cp: CrossProducts, covariances: Sequence[Covariance], layout: Layout) -> bool:
+    """Whether responses of this design are fitted faster side by side than one by one."""
+    if layout.lead < 0 or cp.own or not all(is_linear(c) for c in covariances):
+        return False
+    k, n = layout.shapes[layout.lead][1], covariances[layout.lead].n_theta
+    r = layout.m + cp.p
+    products = len(_classes(cp.factors[layout.lead].zz)[0]) * k * (k + 1) / 2 * r**2
+    work = (n + 2) * products + (8 + 4 * n) * float(r) ** 3
+    return work <= MOST_WORK and products <= MOST_PRODUCTS
 
 
 def is_linear(covariance: Covariance) -> bool:

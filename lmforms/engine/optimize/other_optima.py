@@ -85,8 +85,7 @@ def lowest_optimum(
     others : tuple of float
         The criterion at the others, lowest first.
     """
-    effects = sum(q * k for q, k in problem.system.shapes)
-    if problem.n_theta > 1 and effects > MANY_EFFECTS and not _is_uneven(problem, UNEVEN_RATIO):
+    if not is_searched(problem):
         return best, decrement, ()
     thorough = may_have_several_optima(problem)
     explore = SearchRun(EVALUATION_RATIO * run.limit)
@@ -134,7 +133,7 @@ def _starts(run: SearchRun, best: Evaluation, thorough: bool) -> Iterator[Evalua
     """Points from which other optima may be reached, by the criterion there."""
     found = [(best.value + c.change, c.theta) for c in other_minima(best)]
     if thorough:
-        for theta in _without_each_part(best.problem, best.theta):
+        for theta in without_each_part(best.problem, best.theta):
             at = run(best.problem, theta)
             if at is not None:
                 found += [(at.value + c.change, c.theta) for c in other_minima(at)]
@@ -145,12 +144,25 @@ def _starts(run: SearchRun, best: Evaluation, thorough: bool) -> Iterator[Evalua
         if at is not None:
             yield at
     if thorough and best.problem.n_theta > 1:
-        rng = np.random.default_rng(0)
-        shape = RANDOM_STARTS, best.problem.n_theta
-        for theta in rng.normal(size=shape) * np.exp(RANDOM_SPREAD * rng.normal(size=shape)):
+        for theta in random_starts(best.problem.n_theta):
             at = run(best.problem, theta)
             if at is not None:
                 yield at
+
+
+def is_searched(problem: Problem) -> bool:
+    """Whether other optima are searched for: not where there are very many even levels."""
+    effects = sum(q * k for q, k in problem.system.shapes)
+    return (
+        problem.n_theta == 1 or effects <= MANY_EFFECTS or _is_uneven(problem, UNEVEN_RATIO)
+    )
+
+
+def random_starts(n_theta: int) -> FloatArray:
+    """θ from which a model that may have several optima is searched, (starts, n_theta)."""
+    rng = np.random.default_rng(0)
+    shape = RANDOM_STARTS, n_theta
+    return np.asarray(rng.normal(size=shape) * np.exp(RANDOM_SPREAD * rng.normal(size=shape)))
 
 
 def may_have_several_optima(problem: Problem) -> bool:
@@ -180,7 +192,7 @@ def _is_uneven(problem: Problem, bound: float) -> bool:
     return False
 
 
-def _without_each_part(problem: Problem, theta: FloatArray) -> Iterator[FloatArray]:
+def without_each_part(problem: Problem, theta: FloatArray) -> Iterator[FloatArray]:
     """θ with the variances of one part set to zero, for each part that has some."""
     for _, _, entries in problem.parts():
         out = theta.copy()

@@ -29,7 +29,7 @@ import numpy as np
 from ...support.arrays import FloatArray
 from ..criterion.curvature import has_few_effects, marginal_matrix
 from ..criterion.evaluate import Evaluation
-from ..factor import Factorization, JointFactorization
+from ..factor import Factorization, JointFactorization, JointSystem, System
 
 GRID = np.linspace(0.0, 1.0, 36)
 """Where a curve is evaluated, from the logarithm of the smallest variance to that of the largest.
@@ -76,8 +76,10 @@ class Curves:
 
     Attributes
     ----------
-    r2, nu : float
-        y'P₀y at the point through which the curves go, and ν.
+    r2 : float or ndarray (s,)
+        y'P₀y at the point through which the curves go, or at each of several.
+    nu : float
+        ν.
     reml : bool
     variances : ndarray (s,)
         Of the random effects along u at this point, relative to σ².
@@ -88,7 +90,7 @@ class Curves:
         Number of levels with each d and cc'.
     """
 
-    r2: float
+    r2: float | FloatArray
     nu: float
     reml: bool
     variances: FloatArray
@@ -120,14 +122,16 @@ class Curves:
         scale = 1.0 + delta * self.d[..., None]  # (s, m, points)
         out = (self.counts[:, None] @ np.log(scale))[:, 0]
         taken = self.squares.reshape(s, m, r * r).swapaxes(1, 2) @ (delta / scale)
-        left = np.diag(np.append(np.ones(r - 1), self.r2))[..., None] - taken.reshape(s, r, r, -1)
+        r2 = np.broadcast_to(self.r2, s)[:, None]
+        left = -taken.reshape(s, r, r, -1)
+        left[:, range(r), range(r)] += np.append(np.ones((s, r - 1)), r2, axis=1)[..., None]
         for a in range(r - 1):  # Gaussian elimination of the columns of X
             pivot = left[:, a, a]
             if self.reml:
                 out += np.log(pivot)
             below = left[:, a + 1 :, a]
             left[:, a + 1 :, a + 1 :] -= below[:, :, None] * (below / pivot[:, None])[:, None]
-        out += self.nu * np.log(left[:, -1, -1] / self.r2)
+        out += self.nu * np.log(left[:, -1, -1] / r2)
         return np.where(np.isfinite(out), out, np.inf)
 
 
@@ -149,12 +153,18 @@ def other_minima(at: Evaluation) -> list[Candidate]:
     return sorted(found, key=lambda candidate: candidate.change)
 
 
+def has_curves(system: System | JointSystem) -> bool:
+    """Whether the curves are computed: neither too many levels that meet nor columns of X."""
+    meet = len(system.shapes) > 1 or isinstance(system, JointSystem)
+    return system.cp.p <= MOST_FIXED_COLUMNS and not (meet and not has_few_effects(system))
+
+
 def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
     """Of each grouping factor: its index, directions u (k, s), and the curves along them."""
     problem, cp = at.problem, at.problem.system.cp
-    meet = len(cp.factors) > 1 or isinstance(at.factor, JointFactorization)
-    if cp.p > MOST_FIXED_COLUMNS or (meet and not has_few_effects(problem.system)):
+    if not has_curves(problem.system):
         return
+    meet = len(cp.factors) > 1 or isinstance(at.factor, JointFactorization)
     matrix = marginal_matrix(at.factor) if meet else None
     begin = 0
     for i, (q, k) in enumerate(problem.system.shapes):
@@ -166,7 +176,7 @@ def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
         c = np.einsum("ks,qkr->sqr", u, _residualised(at, i))
         if matrix is None:
             (zz,) = at.factor.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
-            moments = _grouped_levels(np.einsum("ks,qkl,ls->sq", u, zz, u), c, variances)
+            moments = grouped_levels(np.einsum("ks,qkl,ls->sq", u, zz, u), c, variances)
         else:
             block = matrix[own, own].reshape(q, k, q, k)
             d, vectors = _eigen(np.einsum("ks,akbl,ls->sab", u, block, u), at, i)
@@ -209,7 +219,7 @@ def single_levels(d: FloatArray, c: FloatArray) -> Moments:
     return d, c[..., :, None] * c[..., None, :], np.ones_like(d)
 
 
-def _grouped_levels(d: FloatArray, c: FloatArray, variances: FloatArray) -> Moments:
+def grouped_levels(d: FloatArray, c: FloatArray, variances: FloatArray) -> Moments:
     """For independent levels, grouped by d where there are many."""
     s, q, r = c.shape
     if q <= MOST_SINGLE_LEVELS:
