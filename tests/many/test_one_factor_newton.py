@@ -10,7 +10,7 @@ import pytest
 
 import lmforms as lf
 from lmforms.engine.criterion import evaluate as engine
-from lmforms.many import one_factor_newton as batch
+from lmforms.engine import batch
 from lmforms.many.shared_system import SharedSystem
 
 SLEEP = lf.datasets.load("sleepstudy")

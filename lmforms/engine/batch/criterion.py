@@ -167,7 +167,7 @@ def effects(shared: SharedSums, at: Point) -> Effects:
     return Effects(scaled, np.einsum("cij,cj->ci", scaled, at.root[:, r, :r]))
 
 
-def fixed_effects(shared: SharedSums, at: Point) -> tuple[FloatArray, FloatArray]:
+def gls_estimates(shared: SharedSums, at: Point) -> tuple[FloatArray, FloatArray]:
     """β̂ and R_X⁻¹ of each response, (c, p) and (c, p, p)."""
     m, r = shared.m, shared.r
     upper = np.asarray(np.linalg.inv(at.root[:, m:r, m:r])).swapaxes(1, 2)

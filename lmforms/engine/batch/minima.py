@@ -31,7 +31,6 @@ from ..optimize.other_optima import (
     is_searched,
     may_have_several_optima,
     random_starts,
-    without_each_part,
 )
 from ..optimize.variance_curves import has_curves
 from ..residual_variance import has_wide_effects
@@ -185,11 +184,9 @@ def _on_boundary(
     return Ends(at, regular)
 
 
-def _least_singular_values(
-    problem: Problem, shared: SharedSums, theta: FloatArray
-) -> FloatArray:
+def _least_singular_values(problem: Problem, shared: SharedSums, theta: FloatArray) -> FloatArray:
     """The smallest singular value of λ of each random term, (c, terms)."""
-    by_factor = {shared.lead_index: shared.lead, **dict(shared.rest)}
+    by_factor = dict(shared.by_factor())
     out = []
     for (i, _), columns, _ in problem.parts():
         lam = by_factor[i].lam(theta)[:, columns, columns]

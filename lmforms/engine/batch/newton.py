@@ -40,9 +40,7 @@ class Ends:
     regular: BoolArray
 
 
-def minimise(
-    shared: SharedSums, own: ResponseSums, start: FloatArray, tolerance: float
-) -> Ends:
+def minimise(shared: SharedSums, own: ResponseSums, start: FloatArray, tolerance: float) -> Ends:
     """Newton's method for every response.
 
     Parameters

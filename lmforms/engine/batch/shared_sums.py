@@ -199,6 +199,10 @@ class SharedSums:
         """All grouping factors, the leading one first."""
         return (self.lead, *(part for _, part in self.rest))
 
+    def by_factor(self) -> list[tuple[int, RandomPart]]:
+        """The same with their places among the grouping factors."""
+        return [(self.lead_index, self.lead), *self.rest]
+
     @cached_property
     def pairs(self) -> tuple[IndexArray, IndexArray]:
         """a and b of the products."""

@@ -153,9 +153,7 @@ def _starts(run: SearchRun, best: Evaluation, thorough: bool) -> Iterator[Evalua
 def is_searched(problem: Problem) -> bool:
     """Whether other optima are searched for: not where there are very many even levels."""
     effects = sum(q * k for q, k in problem.system.shapes)
-    return (
-        problem.n_theta == 1 or effects <= MANY_EFFECTS or _is_uneven(problem, UNEVEN_RATIO)
-    )
+    return problem.n_theta == 1 or effects <= MANY_EFFECTS or _is_uneven(problem, UNEVEN_RATIO)
 
 
 def random_starts(n_theta: int) -> FloatArray:
