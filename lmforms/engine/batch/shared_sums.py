@@ -155,7 +155,9 @@ class SharedSums:
             coupling = dense_coupling(layout).c.swapaxes(1, 2)  # (q, k, m)
             right = np.concatenate([coupling, right], axis=-1)
             gram[:m, :m] = mirrored(dense_gram(layout))
-            gram[:m, m:] = layout.flatten([f.zr[..., :p] for f in cp.factors])
+            for i, part in enumerate(parts):
+                if i != lead:
+                    gram[part.columns, m:] = cp.factors[i].zr[..., :p].reshape(part.q * part.k, p)
             gram[m:, :m] = gram[:m, m:].T
         rotated = inverse_roots[classes] @ right
         flat = rotated.reshape(q * k, m + p)
