@@ -43,7 +43,7 @@ BATCH_CANCELLATION_RATIO = 1e4
 """The same as the engine's ratio for responses fitted side by side, where levels of the leading
 factor are subtracted once, not at every θ: r² may lose four digits of sixteen."""
 
-MOST_MOMENT_STARTS = 32
+MOST_MOMENT_STARTS = 8
 """Number of responses whose moment estimates are tried as starts of all."""
 
 

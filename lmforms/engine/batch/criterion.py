@@ -94,7 +94,8 @@ def evaluate(shared: SharedSums, own: ResponseSums, theta: FloatArray) -> Point:
     possible = (np.abs(theta) < LARGEST_THETA).all(axis=1)  # not where it is NaN
     used = np.where(possible[:, None], theta, 0.0)
     g, log_det = _leading(shared, used)
-    gram = shared.within + shared.weighted(g)
+    gram = shared.weighted(g)
+    gram += shared.within
     scaled = np.einsum("cqab,cqb->cqa", shared.by_level(g), own.rotated)
     flat = scaled.reshape(len(scaled), -1)
     gram_y = own.within + flat @ shared.rotated.reshape(flat.shape[1], -1)
@@ -102,8 +103,12 @@ def evaluate(shared: SharedSums, own: ResponseSums, theta: FloatArray) -> Point:
 
     m, r, nu = shared.m, shared.r, shared.nu
     bordered = np.empty((len(theta), r + 1, r + 1))
-    bordered[:, :r, :r] = times_lambda(shared, used, gram)
-    bordered[:, :r, :r] = times_lambda(shared, used, bordered[:, :r, :r].swapaxes(1, 2))
+    if all(part.k == 1 for _, part in shared.rest):
+        size = times_lambda(shared, used, np.ones((len(used), 1, r)))
+        np.multiply(gram * size, size.swapaxes(1, 2), out=bordered[:, :r, :r])
+    else:
+        left = times_lambda(shared, used, gram).swapaxes(1, 2)
+        bordered[:, :r, :r] = times_lambda(shared, used, left)
     bordered[:, np.arange(m), np.arange(m)] += 1.0
     bordered[:, r, :r] = times_lambda(shared, used, gram_y[:, None])[:, 0]
     bordered[:, :r, r] = bordered[:, r, :r]

@@ -35,8 +35,8 @@ class Derivatives:
     ----------
     gradient, hessian : ndarray (c, n_theta), (c, n_theta, n_theta)
     scale : ndarray (c, n_theta)
-        √(2⟨T ∂λ, ∂λ⟩), T the diagonal blocks of Z'V₀⁻¹Z: what √H would be without data, but for
-        the leading factor of Z₁'V₁⁻¹Z₁, which is no smaller.
+        √(2⟨T ∂λ, ∂λ⟩) with T the diagonal blocks of Z₁'V₁⁻¹Z₁ or Z₂'V₁⁻¹Z₂, no smaller than those
+        of Z'V₀⁻¹Z: what √H would be without data, or more.
     """
 
     gradient: FloatArray
@@ -79,9 +79,7 @@ class _Common:
         self.full = root @ root.swapaxes(1, 2)
         """P with the border of X."""
         without = root[..., :m]
-        self.plain = self.full if not shared.p else without @ without.swapaxes(1, 2)
-        """P without it."""
-        self.used = self.full if shared.reml else self.plain
+        self.used = self.full if shared.reml else without @ without.swapaxes(1, 2)
         """The one that belongs to the determinants."""
         self.effects = found.values
         self.s2 = at.r2 / shared.nu
@@ -172,10 +170,6 @@ def _rest(
     per_s2, per_s4 = 1.0 / s2, 1.0 / (shared.nu * s2**2)
     gram = at.gram[:, :m]
     w = common.marginal
-    plain = w
-    if shared.reml and shared.p:
-        reduced = gram @ common.plain
-        plain = gram[..., :m] - reduced @ gram.swapaxes(1, 2)
     # D_j t in the columns of one array for all parameters
     order = [j for _, part in shared.rest for j in range(part.theta.start, part.theta.stop)]
     at_column = {j: i for i, j in enumerate(order)}
@@ -197,7 +191,7 @@ def _rest(
         hessian[:, part.theta, part.theta] += 2.0 * np.einsum(
             "nab,cad,mdb->cnm", slopes, blocks, slopes, optimize=True
         )
-        own_blocks = _diagonal_sum(plain, part)
+        own_blocks = _diagonal_sum(gram, part)
         scale[:, part.theta] = np.sqrt(
             2.0 * np.abs(np.einsum("nab,cad,ndb->cn", slopes, own_blocks, slopes, optimize=True))
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...support.arrays import BoolArray, FloatArray
 from .criterion import Point, evaluate
-from .derivatives import derivatives
+from .derivatives import Derivatives, derivatives
 from .shared_sums import ResponseSums, SharedSums
 
 MOST_STEPS = 40
@@ -52,21 +52,34 @@ def minimise(shared: SharedSums, own: ResponseSums, start: FloatArray, tolerance
     tolerance : float
         Predicted decrease at which a last step is taken.
     """
-    theta = start.copy()
-    here = evaluate(shared, own, start)
-    active = np.flatnonzero(np.isfinite(here.value))
-    here, part = here.subset(active), own.subset(active)
+    ends = evaluate(shared, own, start)
+    regular = np.zeros(len(own), dtype=bool)
+    active = np.flatnonzero(np.isfinite(ends.value))
+    here, part = ends.subset(active), own.subset(active)
     for _ in range(MOST_STEPS):
         if not len(active):
             break
         found = derivatives(shared, part, here)
-        step, decrement, _ = newton_step(found.gradient, found.hessian)
+        step, decrement, definite = newton_step(found.gradient, found.hessian)
         trial = _lower(shared, part, here, step)
         moved = trial.value <= here.value
-        theta[active[moved]] = trial.theta[moved]
-        on = moved & (decrement > value_tolerance(here.value, tolerance))
-        active, here, part = active[on], trial.subset(on), part.subset(on)
-    return ends_at(shared, own, theta, tolerance)
+        near = decrement <= value_tolerance(here.value, tolerance)
+        over = near | ~moved
+        last = np.flatnonzero(over)
+        ends.put(active[last], _either(moved[last], trial.subset(last), here.subset(last)))
+        regular[active[last]] = (near & definite & _is_curved(found))[last]
+        here = trial
+        if len(last):
+            on = np.flatnonzero(~over)
+            active, here, part = active[on], trial.subset(on), part.subset(on)
+    ends.put(active, here)
+    return Ends(ends, regular)
+
+
+def _either(first: BoolArray, one: Point, other: Point) -> Point:
+    """`one` for some of the responses, else `other`."""
+    other.put(np.flatnonzero(first), one.subset(first))
+    return other
 
 
 def ends_at(shared: SharedSums, own: ResponseSums, theta: FloatArray, tolerance: float) -> Ends:
@@ -75,10 +88,16 @@ def ends_at(shared: SharedSums, own: ResponseSums, theta: FloatArray, tolerance:
     found = derivatives(shared, own, at)
     _, decrement, regular = newton_step(found.gradient, found.hessian)
     regular &= np.isfinite(at.value) & (decrement <= value_tolerance(at.value, tolerance))
+    return Ends(at, regular & _is_curved(found))
+
+
+def _is_curved(found: Derivatives) -> BoolArray:
+    """Whether the Hessian is not small in units of what it would be without data."""
+    usable = np.isfinite(found.hessian).all(axis=(1, 2))
+    hessian = np.where(usable[:, None, None], found.hessian, 0.0)
     scale = np.where(found.scale > 0, found.scale, np.inf)  # no information: no curvature
-    hessian = np.where(regular[:, None, None], found.hessian, 0.0)
     curvature = np.linalg.eigvalsh(hessian / (scale[:, :, None] * scale[:, None, :]))
-    return Ends(at, regular & (curvature.min(axis=1) > LEAST_CURVATURE))
+    return np.asarray(curvature.min(axis=1) > LEAST_CURVATURE)
 
 
 def value_tolerance(value: FloatArray, tolerance: float) -> FloatArray:

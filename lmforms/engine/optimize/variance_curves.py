@@ -117,13 +117,10 @@ class Curves:
     @np.errstate(divide="ignore", invalid="ignore", over="ignore")
     def changes(self, grid: FloatArray) -> FloatArray:
         """The criterion less that of the point, (s, points); +∞ where it cannot be computed."""
-        s, m, r = self.squares.shape[:3]
-        delta = (grid - self.variances[:, None])[:, None]
-        scale = 1.0 + delta * self.d[..., None]  # (s, m, points)
-        out = (self.counts[:, None] @ np.log(scale))[:, 0]
-        taken = self.squares.reshape(s, m, r * r).swapaxes(1, 2) @ (delta / scale)
+        out, taken = self.sums(grid - self.variances[:, None])
+        left = -taken
+        s, r = left.shape[:2]
         r2 = np.broadcast_to(self.r2, s)[:, None]
-        left = -taken.reshape(s, r, r, -1)
         left[:, range(r), range(r)] += np.append(np.ones((s, r - 1)), r2, axis=1)[..., None]
         for a in range(r - 1):  # Gaussian elimination of the columns of X
             pivot = left[:, a, a]
@@ -133,6 +130,19 @@ class Curves:
             left[:, a + 1 :, a + 1 :] -= below[:, :, None] * (below / pivot[:, None])[:, None]
         out += self.nu * np.log(left[:, -1, -1] / r2)
         return np.where(np.isfinite(out), out, np.inf)
+
+    def sums(self, delta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Σ_j ln(1 + δd_j) and Σ_j δ/(1 + δd_j) c_jc_j' for δ (s, points).
+
+        Returns
+        -------
+        ndarray (s, points), ndarray (s, r, r, points)
+        """
+        s, m, r = self.squares.shape[:3]
+        scale = 1.0 + delta[:, None] * self.d[..., None]  # (s, m, points)
+        logs = (self.counts[:, None] @ np.log(scale))[:, 0]
+        taken = self.squares.reshape(s, m, r * r).swapaxes(1, 2) @ (delta[:, None] / scale)
+        return logs, taken.reshape(s, r, r, -1)
 
 
 def other_minima(at: Evaluation) -> list[Candidate]:
