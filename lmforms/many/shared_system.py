@@ -17,8 +17,9 @@ from ..control import Control
 from ..covariance import Covariance
 from ..data.design import Design
 from ..data.theta_order import theta_in_formula_order
+from ..engine.batch.arrangement import arrange, suits
 from ..engine.batch.minima import find_minima
-from ..engine.batch.shared_sums import ResponseSums, SharedSums, suits
+from ..engine.batch.shared_sums import ResponseSums, SharedSums
 from ..engine.criterion.problem import Problem
 from ..engine.estimate import Estimate, estimate, estimate_by_factor
 from ..engine.exact_fit import resolution
@@ -87,7 +88,7 @@ class SharedSystem:
         system = analyse(cp, control)
         shared = None
         if isinstance(system, System) and suits(cp, covariances, system):
-            shared = SharedSums.of(cp, covariances, reml, system)
+            shared = arrange(cp, covariances, reml, system)
         return cls(design, reml, control, rows, system, right[:, :-1], matrices, shared)
 
     @property

@@ -91,7 +91,7 @@ def evaluate(shared: SharedSums, own: ResponseSums, theta: FloatArray) -> Point:
         Of c responses.
     theta : ndarray (c, n_theta)
     """
-    possible = (np.abs(theta) < LARGEST_THETA).all(axis=1)  # not where it is NaN
+    possible = np.asarray((np.abs(theta) < LARGEST_THETA).all(axis=1))  # not where it is NaN
     used = np.where(possible[:, None], theta, 0.0)
     g, log_det = _leading(shared, used)
     gram = shared.weighted(g)

@@ -108,9 +108,9 @@ def find_minima(
     good &= ~unclear.any(axis=1)
     if not single and is_searched(problem) and has_curves(problem.system):
         checked = np.flatnonzero(good)
-        good[checked] = ~_another_on_curves(
-            problem, shared, own.subset(checked), at.subset(checked), thorough
-        )
+        if len(checked):
+            some = own.subset(checked), at.subset(checked)
+            good[checked] = ~_another_on_curves(problem, shared, *some, thorough)
     return Minima(at, good, is_singular)
 
 

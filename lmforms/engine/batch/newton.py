@@ -93,7 +93,7 @@ def ends_at(shared: SharedSums, own: ResponseSums, theta: FloatArray, tolerance:
 
 def _is_curved(found: Derivatives) -> BoolArray:
     """Whether the Hessian is not small in units of what it would be without data."""
-    usable = np.isfinite(found.hessian).all(axis=(1, 2))
+    usable = np.asarray(np.isfinite(found.hessian).all(axis=(1, 2)))
     hessian = np.where(usable[:, None, None], found.hessian, 0.0)
     scale = np.where(found.scale > 0, found.scale, np.inf)  # no information: no curvature
     curvature = np.linalg.eigvalsh(hessian / (scale[:, :, None] * scale[:, None, :]))
@@ -109,7 +109,8 @@ def newton_step(
     gradient: FloatArray, hessian: FloatArray
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Steps with |eigenvalues|, their predicted decrease, and whether the Hessian is regular."""
-    usable = np.isfinite(gradient).all(axis=1) & np.isfinite(hessian).all(axis=(1, 2))
+    finite = np.isfinite(gradient).all(axis=1) & np.isfinite(hessian).all(axis=(1, 2))
+    usable = np.asarray(finite)
     hessian = np.where(usable[:, None, None], hessian, 0.0)
     gradient = np.where(usable[:, None], gradient, 0.0)
     scale = np.sqrt(np.abs(np.einsum("cmm->cm", hessian)))
