@@ -1,4 +1,4 @@
-"""Whether the criterion has other minima along one variance at a time, for many responses.
+"""Other minima of the criterion along one variance at a time, for many responses.
 
 The curves are those of :mod:`lmforms.engine.optimize.variance_curves`.
 """
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...covariance import Covariance
-from ...support.arrays import BoolArray, FloatArray
-from ..optimize.variance_curves import GRID, Curves, grouped_levels
+from ...support.arrays import FloatArray, IndexArray
+from ..optimize.variance_curves import GRID, Curves, grouped_levels, theta_along
 from .criterion import Point, effects
 from .shared_sums import RandomPart, ResponseSums, SharedSums
 
@@ -23,10 +23,10 @@ BLOCK = 32
 """Columns that LAPACK reduces together."""
 
 
-def have_other_minima(
+def starts_on_curves(
     shared: SharedSums, own: ResponseSums, at: Point, covariances: Sequence[Covariance]
-) -> BoolArray:
-    """Which responses have another minimum on a curve through their point, (c,).
+) -> tuple[IndexArray, FloatArray]:
+    """Other minima on the curves through the points of c responses.
 
     Parameters
     ----------
@@ -36,24 +36,37 @@ def have_other_minima(
         With finite values.
     covariances : sequence of Covariance
         Of the grouping factors, as in the problem.
+
+    Returns
+    -------
+    which : ndarray of int (s,)
+        The response of each minimum.
+    theta : ndarray (s, n_theta)
     """
-    out = np.zeros(len(own), dtype=bool)
+    which, thetas = [np.empty(0, dtype=np.intp)], [np.empty((0, shared.n_theta))]
+    by_factor = dict(shared.by_factor())
     size = max(part.q * part.k * max(part.q, len(GRID) * part.k) for part in shared.parts)
     step = max(1, CURVE_NUMBERS // size)
     for start in range(0, len(own), step):
-        some = slice(start, min(start + step, len(own)))
-        where = np.arange(some.start, some.stop)
-        for curves in _curves(shared, own.subset(where), at.subset(where), covariances):
-            each = len(curves.variances) // len(where)
-            for j, _, _ in curves.other_minima():
-                out[some.start + j // each] = True
-    return out
+        where = np.arange(start, min(start + step, len(own)))
+        some = at.subset(where)
+        for i, u, curves in _curves(shared, own.subset(where), some, covariances):
+            entries, directions = by_factor[i].theta, u.shape[-1]
+            lams = by_factor[i].lam(some.theta)
+            for j, variance, _ in curves.other_minima():
+                c, along = divmod(j, directions)
+                more = variance - curves.variances[j]
+                theta = some.theta[c].copy()
+                theta[entries] = theta_along(covariances[i], lams[c], u[c, :, along], more)
+                which.append(where[c : c + 1])
+                thetas.append(theta[None])
+    return np.concatenate(which), np.concatenate(thetas)
 
 
 def _curves(
     shared: SharedSums, own: ResponseSums, at: Point, covariances: Sequence[Covariance]
-) -> Iterator[Curves]:
-    """Those of each grouping factor: the directions of a response follow one another."""
+) -> Iterator[tuple[int, FloatArray, Curves]]:
+    """Of each grouping factor: its index, directions u (c, k, s), curves response by response."""
     m, root = shared.m, effects(shared, at)
     fixed = root.inverse_root[..., m:]
     without = root.inverse_root[..., :m]
@@ -74,16 +87,18 @@ def _curves(
         d = np.einsum("cks,cqkl,cls->csq", u, own_blocks, u, optimize=True)
         if not shared.rest:
             found = grouped_levels(d.reshape(c * s, q), moments, variances.ravel())
-            yield Curves(np.repeat(r2, s), shared.nu, shared.reml, variances.ravel(), *found)
+            flat = variances.ravel()
+            curves = Curves(np.repeat(r2, s), shared.nu, shared.reml, flat, *found)
         else:
             coupled = weights @ (columns @ without).reshape(c, q, k, -1)
             coupled = np.einsum("cks,cqkm->csqm", u, coupled, optimize=True)
             matrices = -(coupled @ coupled.swapaxes(-1, -2))
             matrices[..., np.arange(q), np.arange(q)] += d
             matrices = matrices.reshape(c * s, q, q)
-            yield TridiagonalCurves.of(
+            curves = TridiagonalCurves.of(
                 matrices, moments, np.repeat(r2, s), variances.ravel(), shared
             )
+        yield shared.lead_index, u, curves
 
     gram = at.gram[:, :m]
     image = gram @ p_y
@@ -100,7 +115,8 @@ def _curves(
         block = block.reshape(c, q, k, q, k)
         matrices = np.einsum("cas,cqarb,cbs->csqr", u, block, u, optimize=True)
         matrices = matrices.reshape(c * s, q, q)
-        yield TridiagonalCurves.of(matrices, along, np.repeat(r2, s), variances.ravel(), shared)
+        curves = TridiagonalCurves.of(matrices, along, np.repeat(r2, s), variances.ravel(), shared)
+        yield i, u, curves
 
 
 def _directions(

@@ -18,13 +18,13 @@ the constraint P ⪯ τ Z_l'Z_l is linear: a stationary point inside is the mini
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...covariance import Covariance
-from ...support.arrays import BoolArray, FloatArray
+from ...support.arrays import BoolArray, FloatArray, IndexArray
 from ..criterion.problem import TRIED_AT_ZERO, Problem
 from ..optimize.other_optima import (
     SAME_OPTIMUM,
@@ -36,7 +36,7 @@ from ..optimize.variance_curves import has_curves
 from ..residual_variance import has_wide_effects
 from ..sums.cross_products import CrossProducts
 from .criterion import Point, evaluate
-from .curves import have_other_minima
+from .curves import starts_on_curves
 from .newton import Ends, ends_at, minimise
 from .shared_sums import ResponseSums, SharedSums
 
@@ -108,9 +108,9 @@ def find_minima(
     good &= ~unclear.any(axis=1)
     if not single and is_searched(problem) and has_curves(problem.system):
         checked = np.flatnonzero(good)
-        if len(checked):
-            some = own.subset(checked), at.subset(checked)
-            good[checked] = ~_another_on_curves(problem, shared, *some, thorough)
+        some = own.subset(checked), at.subset(checked)
+        which, _ = starts_on_curves(shared, *some, problem.covariances)
+        good[checked[which]] = False
     return Minima(at, good, is_singular)
 
 
@@ -137,30 +137,56 @@ def _from_other_starts(
     problem: Problem, shared: SharedSums, own: ResponseSums, ends: Ends, tolerance: float
 ) -> tuple[Ends, BoolArray]:
     """The lowest ends of searches from other starts too, and whether all end at one minimum."""
-    found = [ends]
-    c = len(own)
+    c, first = len(own), ends.point.theta
+    which = [np.arange(c)]
+    found = [(ends.point, ends.regular)]
     starts = [np.tile(theta, (c, 1)) for theta in random_starts(problem.n_theta)]
+    for place, start in _without_parts(problem, shared, own, first):
+        which.append(place)
+        more = minimise(shared, own.subset(place), start, tolerance)
+        found.append((more.point, more.regular))
+    for start in starts:
+        which.append(np.arange(c))
+        more = minimise(shared, own, start, tolerance)
+        found.append((more.point, more.regular))
+    place = np.concatenate(which)
+    theta = np.concatenate([point.theta for point, _ in found])
+    value = np.concatenate([point.value for point, _ in found])
+    regular = np.concatenate([good for _, good in found])
+    order = np.lexsort((value, place))
+    best = order[np.searchsorted(place[order], np.arange(c))]
+    lowest = theta[best]
+    same = value <= value[best][place] + SAME_OPTIMUM
+    for part in shared.parts:
+        lam, other = part.lam(theta), part.lam(lowest)
+        covariance = (other @ other.swapaxes(1, 2))[place]
+        size = np.maximum(np.abs(covariance).max(axis=(1, 2)), 1.0)
+        gap = np.abs(lam @ lam.swapaxes(1, 2) - covariance).max(axis=(1, 2))
+        same &= gap <= SAME_COVARIANCE * size
+    alone = np.bincount(place, regular & ~same, minlength=c) == 0
+    return ends_at(shared, own, lowest, tolerance), alone
+
+
+def _without_parts(
+    problem: Problem, shared: SharedSums, own: ResponseSums, first: FloatArray
+) -> Iterator[tuple[IndexArray, FloatArray]]:
+    """Starts without the variances of one term: there, and at minima on curves through this point.
+
+    They are given as responses (s,) and θ (s, n_theta).
+    """
     unit = np.concatenate([c.start() for c in problem.covariances])
     for _, _, entries in problem.parts():
-        theta = ends.point.theta.copy()
+        theta = first.copy()
         theta[:, entries] = NEARLY_ZERO * unit[entries]  # at zero itself the slope is zero
-        starts.append(theta)
-    found += [minimise(shared, own, start, tolerance) for start in starts]
-    values = np.stack([end.point.value for end in found])
-    best = values.argmin(axis=0)
-    theta = np.stack([end.point.theta for end in found])
-    lowest = theta[best, np.arange(c)]
-    regular = np.stack([end.regular for end in found])
-    same = np.ones((len(found), c), dtype=bool)
-    for part in shared.parts:
-        lams = [part.lam(t) for t in (*theta, lowest)]
-        covariances = np.stack([lam @ lam.swapaxes(1, 2) for lam in lams])
-        size = np.maximum(np.abs(covariances[-1]).max(axis=(1, 2)), 1.0)
-        gap = np.abs(covariances[:-1] - covariances[-1]).max(axis=(2, 3))
-        same &= gap <= SAME_COVARIANCE * size
-    near = values <= values.min(axis=0) + SAME_OPTIMUM
-    alone = (same & near | ~regular).all(axis=0)
-    return ends_at(shared, own, lowest, tolerance), alone
+        yield np.arange(len(own)), theta
+        if has_curves(problem.system):
+            theta = first.copy()
+            theta[:, entries] = 0.0
+            at = evaluate(shared, own, theta)
+            usable = np.flatnonzero(np.isfinite(at.value))
+            some = own.subset(usable), at.subset(usable)
+            which, start = starts_on_curves(shared, *some, problem.covariances)
+            yield usable[which], start
 
 
 def _on_boundary(
@@ -196,17 +222,3 @@ def _least_singular_values(problem: Problem, shared: SharedSums, theta: FloatArr
             usable = np.where(np.isfinite(lam), lam, 0.0)
             out.append(np.linalg.svd(usable, compute_uv=False)[:, -1])
     return np.stack(out, axis=1)
-
-
-def _another_on_curves(
-    problem: Problem, shared: SharedSums, own: ResponseSums, at: Point, thorough: bool
-) -> BoolArray:
-    """Whether a curve has another minimum, also without the variances of each term."""
-    out = have_other_minima(shared, own, at, problem.covariances)
-    if not thorough:
-        return out
-    for _, _, entries in problem.parts():
-        theta = at.theta.copy()
-        theta[:, entries] = 0.0
-        out |= have_other_minima(shared, own, evaluate(shared, own, theta), problem.covariances)
-    return out

@@ -133,7 +133,7 @@ def _starts(run: SearchRun, best: Evaluation, thorough: bool) -> Iterator[Evalua
     """Points from which other optima may be reached, by the criterion there."""
     found = [(best.value + c.change, c.theta) for c in other_minima(best)]
     if thorough:
-        for theta in without_each_part(best.problem, best.theta):
+        for theta in _without_each_part(best.problem, best.theta):
             at = run(best.problem, theta)
             if at is not None:
                 found += [(at.value + c.change, c.theta) for c in other_minima(at)]
@@ -190,7 +190,7 @@ def _is_uneven(problem: Problem, bound: float) -> bool:
     return False
 
 
-def without_each_part(problem: Problem, theta: FloatArray) -> Iterator[FloatArray]:
+def _without_each_part(problem: Problem, theta: FloatArray) -> Iterator[FloatArray]:
     """θ with the variances of one part set to zero, for each part that has some."""
     for _, _, entries in problem.parts():
         out = theta.copy()

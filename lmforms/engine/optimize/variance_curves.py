@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...covariance import Covariance
 from ...support.arrays import FloatArray
 from ..criterion.curvature import has_few_effects, marginal_matrix
 from ..criterion.evaluate import Evaluation
@@ -208,10 +209,14 @@ def _eigen(matrices: FloatArray, at: Evaluation, i: int) -> tuple[FloatArray, Fl
 def theta_with(at: Evaluation, i: int, u: FloatArray, more: float) -> FloatArray:
     """θ with a larger variance of the random effects of factor i along u."""
     problem, lam = at.problem, at.factor.lams[i]
-    changed = _root(lam @ lam.T + more * np.outer(u, u))
     theta = at.theta.copy()
-    theta[problem.theta_slices()[i]] = problem.covariances[i].root_theta(changed)
+    theta[problem.theta_slices()[i]] = theta_along(problem.covariances[i], lam, u, more)
     return theta
+
+
+def theta_along(covariance: Covariance, lam: FloatArray, u: FloatArray, more: float) -> FloatArray:
+    """θ of λλ' + δuu' for δ = `more`."""
+    return covariance.root_theta(_root(lam @ lam.T + more * np.outer(u, u)))
 
 
 def _residualised(at: Evaluation, i: int) -> FloatArray:
