@@ -186,7 +186,8 @@ def _without_parts(
             usable = np.flatnonzero(np.isfinite(at.value))
             some = own.subset(usable), at.subset(usable)
             which, start = starts_on_curves(shared, *some, problem.covariances)
-            yield usable[which], start
+            if len(which):
+                yield usable[which], start
 
 
 def _on_boundary(
