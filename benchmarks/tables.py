@@ -276,7 +276,8 @@ def many(found: Results) -> str:
     dates = " and ".join(sorted({got.get("date", found["date"]) for got in done}))
     text += (
         f"`python benchmarks/many.py`, {dates}. *Times faster* is against `lmer` on one "
-        "of them, times their number (for two factors on 50 of them); for markers `lmer(relationship=)` decomposes K each time.\n\n"
+        "of them (of two factors on 50), times their number; for markers `lmer(relationship=)` "
+        "decomposes K each time.\n\n"
     )
     lines = []
     for name, what in MANY.items():

@@ -15,7 +15,7 @@ import lmforms as lf
 from lmforms.covariance import Diagonal
 from lmforms.engine.batch.arrangement import arrange, is_linear, suits
 from lmforms.engine.batch.criterion import evaluate, gls_estimates
-from lmforms.engine.batch.curves import _curves
+from lmforms.engine.batch.curves import response_curves
 from lmforms.engine.batch.derivatives import derivatives
 from lmforms.engine.batch.minima import find_minima, has_one_minimum
 from lmforms.engine.batch.newton import minimise
@@ -96,7 +96,7 @@ def test_curves_are_the_engines(model):
     at = evaluate(shared, own, model.theta[None])
     there = engine.evaluate(problem, model.theta)
     wanted = {i: curves for i, _, curves in variance_curves(there)}
-    found = {i: curves for i, _, curves in _curves(shared, own, at, problem.covariances)}
+    found = {i: curves for i, _, curves in response_curves(shared, own, at, problem.covariances)}
     assert set(found) == set(wanted)
     for i, curves in found.items():
         grid = wanted[i].grid()

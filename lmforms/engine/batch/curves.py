@@ -50,7 +50,7 @@ def starts_on_curves(
     for start in range(0, len(own), step):
         where = np.arange(start, min(start + step, len(own)))
         some = at.subset(where)
-        for i, u, curves in _curves(shared, own.subset(where), some, covariances):
+        for i, u, curves in response_curves(shared, own.subset(where), some, covariances):
             entries, directions = by_factor[i].theta, u.shape[-1]
             lams = by_factor[i].lam(some.theta)
             for j, variance, _ in curves.other_minima():
@@ -63,7 +63,7 @@ def starts_on_curves(
     return np.concatenate(which), np.concatenate(thetas)
 
 
-def _curves(
+def response_curves(
     shared: SharedSums, own: ResponseSums, at: Point, covariances: Sequence[Covariance]
 ) -> Iterator[tuple[int, FloatArray, Curves]]:
     """Of each grouping factor: its index, directions u (c, k, s), curves response by response."""

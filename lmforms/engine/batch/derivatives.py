@@ -56,7 +56,7 @@ def derivatives(shared: SharedSums, own: ResponseSums, at: Point) -> Derivatives
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         common = _Common(shared, own, at)
-        lead = _Leading(common)
+        lead = _leading(common)
         c, n = at.theta.shape
         gradient, scale = np.empty((c, n)), np.empty((c, n))
         hessian = np.zeros((c, n, n))
@@ -106,55 +106,74 @@ class _Common:
         return np.asarray(self.at.gram[:, : self.shared.m] @ self.reduction)
 
 
+@dataclass(frozen=True, eq=False)
 class _Leading:
-    """Derivatives in θ of the leading factor, and what the mixed ones need of it."""
+    """Derivatives in θ of the leading factor, and what the mixed ones need of it.
 
-    def __init__(self, common: _Common) -> None:
-        shared, at, s2 = common.shared, common.at, common.s2
-        part, nu = shared.lead, shared.nu
-        g, n, counts = at.g, len(part.slopes), shared.counts
-        turned = shared.roots @ part.slopes[:, None]  # R ∂λ, (n, d, k, k)
-        half = shared.roots @ part.lam(at.theta)[:, None]  # Rλ, (c, d, k, k)
-        change = turned @ half[:, None].swapaxes(-1, -2)
-        change = change + change.swapaxes(-1, -2)
-        second = turned[:, None] @ turned[None].swapaxes(-1, -2)
-        second = second + second.swapaxes(-1, -2)  # (n, n, d, k, k)
-        h = g[:, None] @ change  # g R∂(λλ')R'
-        slope_g = -(h @ g[:, None])
+    Attributes
+    ----------
+    gradient, hessian, scale : ndarray (c, n), (c, n, n), (c, n)
+    gram : ndarray (c, n, r, r)
+        Y_i of U.
+    along, square : ndarray (c, n, r), (c, n)
+        Y_iê of U, and ê'Y_iê.
+    carried : ndarray (c, n, r)
+        ê'Y_iP.
+    """
 
-        residual = common.residual
-        outer = residual[..., :, None] * residual[..., None, :]
-        psi = shared.contracted(common.used)
-        psi += shared.by_class(outer) / s2[:, None, None, None]
-        self.gradient = np.einsum("cidaa,d->ci", h, counts) + np.einsum(
-            "cidab,cdab->ci", slope_g, psi, optimize=True
-        )
-        sizes = np.einsum("cdab,idab,d->ci", g, second[np.arange(n), np.arange(n)], counts)
-        self.scale = np.sqrt(sizes)
+    gradient: FloatArray
+    hessian: FloatArray
+    scale: FloatArray
+    gram: FloatArray
+    along: FloatArray
+    square: FloatArray
+    carried: FloatArray
 
-        self.gram = shared.weighted(slope_g)  # Y_i of U, (c, n, r, r)
-        weighted = shared.by_level(slope_g.swapaxes(1, 2)).swapaxes(1, 2)  # (c, n, q, k, k)
-        flat = np.einsum("ciqab,cqb->ciqa", weighted, residual, optimize=True)
-        flat = flat.reshape(*flat.shape[:2], -1)
-        self.along = flat @ shared.rotated.reshape(flat.shape[-1], -1)  # Y_iê of U, (c, n, r)
-        self.square = np.einsum("cix,cx->ci", flat, residual.reshape(len(flat), -1))
 
-        gpg = g @ psi @ g
-        hh = np.einsum("cidab,cjdba,d->cij", h, h, counts, optimize=True)
-        hessian = np.einsum("cdab,ijdab,d->cij", g, second, counts, optimize=True) - hh
-        hessian -= np.einsum("ijdab,cdab->cij", second, gpg, optimize=True)
-        hessian += 2.0 * np.einsum("cidab,cjdba->cij", gpg[:, None] @ change, h, optimize=True)
-        turned_gram = common.used[:, None] @ self.gram
-        hessian -= np.einsum(
-            "cix,cjx->cij",
-            turned_gram.reshape(*turned_gram.shape[:2], -1),
-            turned_gram.swapaxes(-1, -2).reshape(*turned_gram.shape[:2], -1),
-        )
-        carried = self.along @ common.full
-        hessian -= 2.0 * (carried @ self.along.swapaxes(1, 2)) / s2[:, None, None]
-        hessian -= self.square[:, :, None] * self.square[:, None] / (nu * s2**2)[:, None, None]
-        self.hessian = hessian
-        self.carried = carried
+def _leading(common: _Common) -> _Leading:
+    """Derivatives in θ of the leading factor."""
+    shared, at, s2 = common.shared, common.at, common.s2
+    part, nu = shared.lead, shared.nu
+    g, n, counts = at.g, len(part.slopes), shared.counts
+    turned = shared.roots @ part.slopes[:, None]  # R ∂λ, (n, d, k, k)
+    half = shared.roots @ part.lam(at.theta)[:, None]  # Rλ, (c, d, k, k)
+    change = turned @ half[:, None].swapaxes(-1, -2)
+    change = change + change.swapaxes(-1, -2)
+    second = turned[:, None] @ turned[None].swapaxes(-1, -2)
+    second = second + second.swapaxes(-1, -2)  # (n, n, d, k, k)
+    h = g[:, None] @ change  # g R∂(λλ')R'
+    slope_g = -(h @ g[:, None])
+
+    residual = common.residual
+    outer = residual[..., :, None] * residual[..., None, :]
+    psi = shared.contracted(common.used)
+    psi += shared.by_class(outer) / s2[:, None, None, None]
+    gradient = np.einsum("cidaa,d->ci", h, counts) + np.einsum(
+        "cidab,cdab->ci", slope_g, psi, optimize=True
+    )
+    sizes = np.einsum("cdab,idab,d->ci", g, second[np.arange(n), np.arange(n)], counts)
+    gram = shared.weighted(slope_g)  # Y_i of U, (c, n, r, r)
+    weighted = shared.by_level(slope_g.swapaxes(1, 2)).swapaxes(1, 2)  # (c, n, q, k, k)
+    flat = np.einsum("ciqab,cqb->ciqa", weighted, residual, optimize=True)
+    flat = flat.reshape(*flat.shape[:2], -1)
+    along = flat @ shared.rotated.reshape(flat.shape[-1], -1)  # Y_iê of U, (c, n, r)
+    square = np.einsum("cix,cx->ci", flat, residual.reshape(len(flat), -1))
+
+    gpg = g @ psi @ g
+    hh = np.einsum("cidab,cjdba,d->cij", h, h, counts, optimize=True)
+    hessian = np.einsum("cdab,ijdab,d->cij", g, second, counts, optimize=True) - hh
+    hessian -= np.einsum("ijdab,cdab->cij", second, gpg, optimize=True)
+    hessian += 2.0 * np.einsum("cidab,cjdba->cij", gpg[:, None] @ change, h, optimize=True)
+    turned_gram = common.used[:, None] @ gram
+    hessian -= np.einsum(
+        "cix,cjx->cij",
+        turned_gram.reshape(*turned_gram.shape[:2], -1),
+        turned_gram.swapaxes(-1, -2).reshape(*turned_gram.shape[:2], -1),
+    )
+    carried = along @ common.full
+    hessian -= 2.0 * (carried @ along.swapaxes(1, 2)) / s2[:, None, None]
+    hessian -= square[:, :, None] * square[:, None] / (nu * s2**2)[:, None, None]
+    return _Leading(gradient, hessian, np.sqrt(sizes), gram, along, square, carried)
 
 
 def _rest(
