@@ -55,22 +55,65 @@ def responses(share: float) -> dict[str, Any]:
     }
 
 
-def general(share: float) -> dict[str, Any]:
-    """Responses × 500 rows, crossed intercepts: the general path."""
-    r = int(1_000 * share)
-    data, Y = grouped(500, 50, r)
-    formula = "~ x + (1 | g) + (1 | h)"
-    time_all, _ = seconds(lambda: lf.lmer_many(formula, data, Y))
-    one = data.assign(y=Y[:, 0])
+LOOP = 50
+"""Responses of which `lmer` fits each, one after the other, for comparison."""
+
+
+def against_loop(formula: str, data: pd.DataFrame, Y: np.ndarray) -> dict[str, Any]:
+    """All responses at once, and some of them in a loop of `lmer`."""
     warnings.simplefilter("ignore")
-    time_one, _ = seconds(lambda: lf.lmer("y" + formula, one), 5)
+    lf.lmer_many(formula, data, Y[:, :10])
+    time_all, many = seconds(lambda: lf.lmer_many(formula, data, Y), 3)
+    most, r = peak(), Y.shape[1]
+    tables = [data.assign(y=Y[:, j]) for j in range(min(LOOP, r))]
+    lf.lmer("y" + formula, tables[0])
+    time_loop, fits = seconds(lambda: [lf.lmer("y" + formula, table) for table in tables], 3)
+    each = time_loop / len(tables)
+    gaps = [many.fits["criterion"][j] - fit.criterion for j, fit in enumerate(fits)]
     return {
         "responses": r,
+        "seconds": time_all,
         "fits_per_second": r / time_all,
-        "single_fit_ms": 1e3 * time_one,
-        "times_faster": time_one * r / time_all,
-        "peak_mb": peak(),
+        "single_fit_ms": 1e3 * each,
+        "times_faster": each * r / time_all,
+        "largest_gap_of_criterion": float(np.abs(gaps).max()),
+        "singular": float(many.fits["singular"].mean()),
+        "peak_mb": most,
     }
+
+
+def with_effects(data: pd.DataFrame, groups: list[np.ndarray], r: int, seed: int = 5) -> np.ndarray:
+    """Responses with variances from 0.1 to twice the residual one in every group."""
+    rng = np.random.default_rng(seed)
+    Y = rng.normal(size=(len(data), r))
+    for codes in groups:
+        sizes = np.sqrt(rng.uniform(0.1, 2, r))
+        Y += sizes * rng.normal(size=(codes.max() + 1, r))[codes]
+    return Y
+
+
+def general(share: float) -> dict[str, Any]:
+    """Responses × 500 rows, crossed intercepts of 50 and 10 levels."""
+    data, Y = grouped(500, 50, int(2_000 * share))
+    return against_loop("~ x + (1 | g) + (1 | h)", data, Y)
+
+
+def nested(share: float) -> dict[str, Any]:
+    """Responses of the 60 rows of Pastes: casks in batches."""
+    data = lf.datasets.load("Pastes")
+    batch = pd.factorize(data["batch"])[0]
+    casks = pd.factorize(data["batch"].astype(str) + data["cask"].astype(str))[0]
+    Y = with_effects(data, [batch, casks], int(2_000 * share))
+    return against_loop("~ 1 + (1 | batch / cask)", data, Y)
+
+
+def crossed(share: float) -> dict[str, Any]:
+    """Responses × 1,000 rows, crossed intercepts of 100 and 40 levels, unbalanced."""
+    rng = np.random.default_rng(1)
+    g, h = rng.integers(0, 100, 1_000), rng.integers(0, 40, 1_000)
+    data = pd.DataFrame({"g": g, "h": h, "x": rng.normal(size=1_000)})
+    Y = with_effects(data, [g, h], int(2_000 * share))
+    return against_loop("~ x + (1 | g) + (1 | h)", data, Y)
 
 
 def slopes(share: float) -> dict[str, Any]:
@@ -181,6 +224,8 @@ def pedigree(
 JOBS = {
     "responses": responses,
     "general": general,
+    "nested": nested,
+    "crossed": crossed,
     "slopes": slopes,
     "each": lambda share: markers(share, "each"),
     "null": lambda share: markers(share, "null"),

@@ -255,6 +255,8 @@ def stress(found: Results) -> str:
 MANY = {
     "responses": "responses × 500 rows, 50 levels",
     "general": "responses × 500 rows, two crossed factors",
+    "nested": "responses of Pastes (60 rows), casks in batches",
+    "crossed": "responses × 1,000 rows, crossed factors of 100 and 40 levels",
     "slopes": "responses of the sleep study, correlated slopes",
     "each": "markers × 2,000 individuals, variances anew for each",
     "null": "markers × 2,000 individuals, variances of the null model",
@@ -274,7 +276,8 @@ def many(found: Results) -> str:
     dates = " and ".join(sorted({got.get("date", found["date"]) for got in done}))
     text += (
         f"`python benchmarks/many.py`, {dates}. *Times faster* is against `lmer` on one "
-        "of them, times their number; for markers `lmer(relationship=)` decomposes K each time.\n\n"
+        "of them (of two factors on 50), times their number; for markers `lmer(relationship=)` "
+        "decomposes K each time.\n\n"
     )
     lines = []
     for name, what in MANY.items():

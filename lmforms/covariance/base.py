@@ -124,13 +124,14 @@ class Covariance(ABC):
 
 
 def canonical_factor(root: FloatArray) -> FloatArray:
-    """Lower-triangular λ with diagonal ≥ 0 and λλ' = root·root'.
+    """Lower-triangular λ with diagonal ≥ 0 and λλ' = root·root', also of a stack of roots.
 
     By QR of the transpose, which takes a singular `root` as well.
     """
-    lower = np.asarray(np.linalg.qr(root.T, mode="r")).T
-    signs = np.where(np.diag(lower) < 0, -1.0, 1.0)
-    return np.asarray(np.tril(lower * signs))
+    upper = np.asarray(np.linalg.qr(root.swapaxes(-1, -2), mode="r"))
+    lower = upper.swapaxes(-1, -2)
+    signs = np.where(np.einsum("...ii->...i", lower) < 0, -1.0, 1.0)
+    return np.asarray(np.tril(lower * signs[..., None, :]))
 
 
 def regular_inverse(lam: FloatArray) -> FloatArray | None:

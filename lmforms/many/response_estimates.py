@@ -7,11 +7,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..control import Control
+from ..covariance import canonical_factor
 from ..data.design import Design
+from ..data.theta_order import theta_in_formula_order
+from ..engine.batch.criterion import gls_estimates
+from ..engine.batch.minima import Minima
+from ..engine.batch.shared_sums import SharedSums
+from ..engine.criterion.problem import Problem
 from ..engine.exact_fit import ExactFitCheck
 from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .profiled_criteria import ResponseCriteria, cache_blocks
+from .response_products import ResponseProducts
 from .spectral import CovarianceSpectrum
 from .tau_search import HIGHEST_TAU, minimize_over_tau
 
@@ -98,6 +105,53 @@ def _entries(design: Design) -> list[tuple[int, str, str]]:
         else:
             out += [(t, r, c) for j, c in enumerate(columns) for r in columns[j:]]
     return out
+
+
+def estimates_of_minima(
+    design: Design,
+    problem: Problem,
+    shared: SharedSums,
+    found: Minima,
+    products: ResponseProducts,
+) -> ResponseEstimates:
+    """The accepted minima of a batch in the user's units.
+
+    Parameters
+    ----------
+    design : Design
+    problem : Problem
+        Of any of the responses.
+    shared : SharedSums
+    found : Minima
+    products : ResponseProducts
+        Of the same responses.
+    """
+    some = np.flatnonzero(found.accepted)
+    at, own, nu = found.point.subset(some), products.subset(some), shared.nu
+    units, cp = problem.system.cp.scaling.units, problem.system.cp
+    beta, inverse_root = gls_estimates(shared, at)
+    sigma = own.scale * np.sqrt(at.r2 / nu)
+    linear = units.x.linear
+    criterion = at.value + cp.log_det_residual + 2.0 * nu * np.log(own.scale)
+    if shared.reml:
+        criterion = criterion - 2.0 * units.x.log_determinant()
+    thetas, slices = np.empty_like(at.theta), problem.theta_slices()
+    for i, part in shared.by_factor():
+        roots = canonical_factor(units.bases[i].linear @ part.lam(at.theta))
+        for row, root in zip(thetas, roots, strict=True):
+            row[part.theta] = problem.covariances[i].theta(root)
+    places = theta_in_formula_order(design, [np.arange(s.start, s.stop) for s in slices])
+    return ResponseEstimates(
+        theta=thetas[:, places.astype(np.intp)],
+        beta=(own.gamma + own.scale[:, None] * beta) @ linear.T,
+        se=sigma[:, None] * np.sqrt(np.square(linear @ inverse_root).sum(axis=2)),
+        sigma=sigma,
+        criterion=criterion,
+        converged=np.ones(len(some), dtype=bool),
+        singular=found.singular[some],
+        flat=np.zeros(len(some), dtype=bool),
+        degenerate=np.zeros(len(some), dtype=bool),
+    )
 
 
 def constant_responses(Y: FloatArray) -> BoolArray:

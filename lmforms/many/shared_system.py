@@ -1,14 +1,14 @@
 """Many responses of a model of any structure, which share sums, analysis and trial values of θ.
 
 Z'Z and X'Z are summed and analysed once; a response adds Z'y, X'y and y'y. At each trial θ one
-factorisation and one solve with many right-hand sides give the criterion of all responses. The
-best trial is where the engine's Newton iteration starts for each of them.
+factorisation and one solve with many right-hand sides give the criterion of all responses. From the
+best trial Newton's method runs for all of them side by side (:mod:`lmforms.engine.batch`).
+Responses whose minimum is not beyond doubt, and large models, are fitted by the engine one by one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -16,11 +16,13 @@ from ..control import Control
 from ..covariance import Covariance
 from ..data.design import Design
 from ..data.theta_order import theta_in_formula_order
+from ..engine.batch.arrangement import arrange, suits
+from ..engine.batch.minima import find_minima
+from ..engine.batch.shared_sums import ResponseSums, SharedSums
 from ..engine.criterion.problem import Problem
 from ..engine.estimate import Estimate, estimate, estimate_by_factor
-from ..engine.exact_fit import CHECKED_RATIO, resolution
+from ..engine.exact_fit import resolution
 from ..engine.factor import Factorization, System
-from ..engine.linalg.stable_columns import root_mean_squares
 from ..engine.linalg.threads import limited_blas_threads
 from ..engine.optimize.starting_values import moment_start
 from ..engine.residual_variance import has_wide_effects
@@ -29,19 +31,19 @@ from ..engine.solver_choice import analyse
 from ..engine.sums.cross_products import CrossProducts, cross_products
 from ..engine.sums.scaling import choose_units
 from ..engine.sums.sums_of_rows import CANCELLATION_RATIO
-from ..engine.sums.units import Pilot, Scaling
 from ..errors import ModelError, NumericalError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .one_factor_newton import OneFactorSums, Point, batch_size, has_one_minimum, minimise
-from .response_estimates import ResponseEstimates
+from .response_estimates import ResponseEstimates, estimates_of_minima
+from .response_products import ResponseProducts
 
 START_MULTIPLES = (0.1, 0.3, 1.0, 3.0)
 """Multiples of the default start that are tried."""
 
-SAFELY_REGULAR = 100.0
-"""A λ whose smallest singular value is above this multiple of `Control(singular=…)` is regular."""
+BATCH_CANCELLATION_RATIO = 1e4
+"""The same as the engine's ratio for responses fitted side by side, where levels of the leading
+factor are subtracted once, not at every θ: r² may lose four digits of sixteen."""
 
-MOST_MOMENT_STARTS = 32
+MOST_MOMENT_STARTS = 8
 """Number of responses whose moment estimates are tried as starts of all."""
 
 
@@ -60,6 +62,8 @@ class SharedSystem:
         Of the cross-products without pilot effects.
     right, bases : ndarray (n, p), sparse matrices (n, q k)
         Whitened X and Z in the engine's units.
+    shared : SharedSums or None
+        The design's part of the sums, if responses are fitted side by side.
     """
 
     design: Design
@@ -69,6 +73,7 @@ class SharedSystem:
     system: object
     right: FloatArray
     bases: list[object]
+    shared: SharedSums | None
 
     @classmethod
     def of(cls, design: Design, reml: bool, control: Control) -> SharedSystem:
@@ -78,8 +83,12 @@ class SharedSystem:
         units = choose_units(rows, covariances)
         right, bases = units.whitened(rows)
         matrices = [f.matrix(w) for f, w in zip(rows.level_factors, bases, strict=True)]
-        system = analyse(cross_products(rows, units), control)
-        return cls(design, reml, control, rows, system, right[:, :-1], matrices)
+        cp = cross_products(rows, units)
+        system = analyse(cp, control)
+        shared = None
+        if isinstance(system, System) and suits(cp, covariances, system):
+            shared = arrange(cp, covariances, reml, system)
+        return cls(design, reml, control, rows, system, right[:, :-1], matrices, shared)
 
     @property
     def covariances(self) -> tuple[Covariance, ...]:
@@ -96,84 +105,70 @@ class SharedSystem:
         good = np.flatnonzero(usable)
         if not len(good):
             return out
-        sums = [
-            cp if cp is not None and cp.rr[-1, -1] <= CANCELLATION_RATIO * cp.unexplained else None
-            for cp in self._cross_products(Y[:, good], size[good])
+        products = self._products(Y[:, good], size[good])
+        cancelled = products.cancelled()
+        starts: dict[int, FloatArray] = {}
+        if self.shared is not None:
+            together = np.flatnonzero(cancelled <= BATCH_CANCELLATION_RATIO)
+            if len(together) > 1:
+                starts = self._fit_together(self.shared, out, good, products, together)
+        exact = isinstance(self.system, System)
+        rest = [
+            i
+            for i, j in enumerate(good)
+            if exact and out.degenerate[j] and cancelled[i] <= CANCELLATION_RATIO
         ]
-        simple = [cp for cp in sums if cp is not None]
-        begin = self._starts(simple) if isinstance(self.system, System) else []
-        if isinstance(self.system, System) and has_one_minimum(self.system.cp, self.covariances):
-            places = good[[cp is not None for cp in sums]]
-            self._fit_together(out, places, simple, begin)
-        starts = iter(begin)
-        for j, cp in zip(good, sums, strict=True):
+        new = [i for i in rest if i not in starts]
+        starts |= zip(new, self._starts(products.subset(np.array(new, dtype=np.intp))), strict=True)
+        for i, j in enumerate(good):
             if not out.degenerate[j]:  # fitted together with others
-                next(starts)
                 continue
             try:
-                if cp is None or not isinstance(self.system, System):
-                    fit = self._fit_as_single_model(Y[:, j], size[j])
-                else:
-                    fit = self._from(cp, next(starts))
+                if exact and cancelled[i] <= CANCELLATION_RATIO:
+                    fit = self._from(products.single(i), starts[i])
                     if has_wide_effects(fit.optimum.evaluation.theta):
                         fit = self._fit_as_single_model(Y[:, j], size[j])
+                else:
+                    fit = self._fit_as_single_model(Y[:, j], size[j])
             except (ModelError, NumericalError):
                 continue
             _fill(out, int(j), fit, self.design)
         return out
 
-    def _cross_products(self, Y: FloatArray, size: FloatArray) -> list[CrossProducts | None]:
-        """Cross-products of every response; None where X may explain it exactly."""
+    def _products(self, Y: FloatArray, size: FloatArray) -> ResponseProducts:
+        """Cross-products of responses."""
         assert hasattr(self.system, "cp")
-        base: CrossProducts = self.system.cp
-        whole = self.rows.residual.whiten(Y)
-        gamma = np.asarray(np.linalg.lstsq(self.right, whole, rcond=None)[0], dtype=np.float64)
-        left = whole - self.right @ gamma
-        scale = root_mean_squares(left)
-        least = resolution(size, self.rows.residual.whiten(np.ones(self.rows.n)))
-        good = scale > CHECKED_RATIO * least
-        left = left / np.where(good, scale, 1.0)
-        xy = self.right.T @ left
-        yy = np.einsum("ij,ij->j", left, left)
-        zy = [np.asarray(Z.T @ left) for Z in self.bases]  # type: ignore[attr-defined]
-        out: list[CrossProducts | None] = []
-        for j in range(Y.shape[1]):
-            if not good[j]:
-                out.append(None)
-                continue
-            pilot = Pilot(
-                gamma=gamma[:, j],
-                y_scale=float(scale[j]),
-                effects=base.scaling.pilot.effects,
-                shift=0.0,
-                shift_beta=np.zeros(base.p),
-                resolution=float(least[j]),
-            )
-            own = [z[:, j].reshape(f.zr.shape[:2]) for z, f in zip(zy, base.factors, strict=True)]
-            out.append(base.with_response(pilot, own, xy[:, j], float(yy[j])))
-        return out
+        residual = self.rows.residual
+        least = resolution(size, residual.whiten(np.ones(self.rows.n)))
+        return ResponseProducts.of(
+            self.system.cp, self.right, self.bases, residual.whiten(Y), least
+        )
 
     def _problem(self, cp: CrossProducts) -> Problem:
         assert isinstance(self.system, System)
         return Problem(self.system.with_sums(cp), self.covariances, self.reml)
 
-    def _starts(self, sums: list[CrossProducts]) -> list[FloatArray]:
+    def _starts(self, products: ResponseProducts) -> list[FloatArray]:
         """The best trial θ of each response."""
-        assert isinstance(self.system, System)
-        if not sums:
+        if not len(products):
             return []
+        assert isinstance(self.system, System)
         if not self.covariances:
-            return [np.empty(0)] * len(sums)
+            return [np.empty(0)] * len(products)
         plain = np.concatenate([c.start() for c in self.covariances])
         trials = [size * plain for size in START_MULTIPLES]
-        step = max(1, len(sums) // MOST_MOMENT_STARTS)
+        step = max(1, len(products) // MOST_MOMENT_STARTS)
+        some = range(0, len(products), step)[:MOST_MOMENT_STARTS]
+        right = products.right()
         with limited_blas_threads(self.system.largest):
-            trials += [moment_start(self._problem(cp)) for cp in sums[::step][:MOST_MOMENT_STARTS]]
-            values = np.stack([self._criteria(theta, sums) for theta in trials])
+            trials += [moment_start(self._problem(products.single(i))) for i in some]
+            values = np.stack([self._criteria(theta, products, right) for theta in trials])
         best = np.where(np.isfinite(values), values, np.inf).argmin(axis=0)
         return [trials[i] for i in best]
 
-    def _criteria(self, theta: FloatArray, sums: list[CrossProducts]) -> FloatArray:
+    def _criteria(
+        self, theta: FloatArray, products: ResponseProducts, right: list[FloatArray]
+    ) -> FloatArray:
         """The criterion of every response at one θ: one factorisation, one solve."""
         assert isinstance(self.system, System)
         base, p = self.system.cp, self.system.cp.p
@@ -181,15 +176,10 @@ class SharedSystem:
         try:
             factor = Factorization(self.system, problem.lams(theta))
         except NumericalError:
-            return np.full(len(sums), np.inf)
-        zr = []
-        for i, f in enumerate(base.factors):
-            own = np.stack([cp.factors[i].zr[..., -1] for cp in sums], axis=-1)
-            zr.append(np.concatenate([f.zr[..., :p], own], axis=-1))
-        v, _ = factor.marginal(zr, [np.zeros_like(z) for z in zr])
-        xx, xy = base.rr[:p, :p].copy(), np.stack([cp.rr[:p, -1] for cp in sums], axis=1)
-        yy = np.array([cp.rr[-1, -1] for cp in sums])
-        for z, x in zip(zr, v, strict=True):
+            return np.full(len(products), np.inf)
+        v, _ = factor.marginal(right, [np.zeros_like(z) for z in right])
+        xx, xy, yy = base.rr[:p, :p].copy(), products.xy.T.copy(), products.yy
+        for z, x in zip(right, v, strict=True):
             z, x = z.reshape(-1, z.shape[-1]), x.reshape(-1, x.shape[-1])
             xx -= z[:, :p].T @ x[:, :p]
             xy -= z[:, :p].T @ x[:, p:]
@@ -197,7 +187,7 @@ class SharedSystem:
         try:
             half = np.linalg.solve(root := np.linalg.cholesky(xx), xy) if p else xy
         except np.linalg.LinAlgError:
-            return np.full(len(sums), np.inf)
+            return np.full(len(products), np.inf)
         log_det = factor.log_det
         if self.reml and p:
             log_det += 2.0 * float(np.log(np.diag(root)).sum())
@@ -207,40 +197,35 @@ class SharedSystem:
 
     def _fit_together(
         self,
+        shared: SharedSums,
         out: ResponseEstimates,
-        places: IndexArray,
-        sums: list[CrossProducts],
-        starts: list[FloatArray],
-    ) -> None:
-        """Fit responses by Newton's method side by side; fill in those with a regular optimum."""
-        size = batch_size(self.system.cp)  # type: ignore[attr-defined]
-        ends = [*range(0, len(sums), size), len(sums)]
-        for a, b in pairwise(ends):
-            part = OneFactorSums.of(sums[a:b], self.covariances[0], self.reml)
-            begin = np.stack(starts[a:b])
-            at, _, found = minimise(part, begin, self.control.tolerance)
-            smallest = np.linalg.svd(at.lam, compute_uv=False).min(axis=1)
-            found &= smallest > SAFELY_REGULAR * self.control.singular
-            found &= ~np.array([has_wide_effects(theta) for theta in at.theta])
-            for i in np.flatnonzero(found):
-                self._put(out, int(places[a + i]), sums[a + i].scaling, at, int(i))
-
-    def _put(self, out: ResponseEstimates, j: int, scaling: Scaling, at: Point, i: int) -> None:
-        """The estimates of response i of a batch, in the user's units."""
+        good: IndexArray,
+        products: ResponseProducts,
+        together: IndexArray,
+    ) -> dict[int, FloatArray]:
+        """Fill in the responses whose minimum is beyond doubt; the lowest θ found of each."""
         assert isinstance(self.system, System)
-        cp, (covariance,) = self.system.cp, self.covariances
-        nu = cp.n - cp.p if self.reml else cp.n
-        sigma = float(scaling.pilot.y_scale * np.sqrt(at.r2[i] / nu))
-        root = scaling.units.x.linear @ at.inverse_root_x[i]
-        theta = covariance.transform(at.theta[i], scaling.units.bases[0].linear)
-        out.theta[j] = theta_in_formula_order(self.design, [theta])
-        out.beta[j] = scaling.beta(at.beta[i])
-        out.se[j] = sigma * np.sqrt(np.square(root).sum(axis=1))
-        out.sigma[j] = sigma
-        shift = cp.log_det_residual + scaling.criterion_shift(nu, self.reml)
-        out.criterion[j] = at.value[i] + shift
-        out.converged[j] = True
-        out.degenerate[j] = False
+        problem = Problem(self.system, self.covariances, self.reml)
+        starts = self._starts(products.subset(together))
+        lowest: dict[int, FloatArray] = {}
+        for a in range(0, len(together), shared.batch_size):
+            where = together[a : a + shared.batch_size]
+            own, begin = products.subset(where), np.stack(starts[a : a + len(where)])
+            found = find_minima(
+                problem,
+                shared,
+                ResponseSums.of_products(shared, own.zy, own.xy, own.yy),
+                begin,
+                tolerance=self.control.tolerance,
+                singular=self.control.singular,
+            )
+            accepted = found.accepted
+            part = estimates_of_minima(self.design, problem, shared, found, own)
+            out.put(good[where[accepted]], part)
+            usable = np.isfinite(found.point.value)
+            theta = np.where(usable[:, None], found.point.theta, begin)
+            lowest |= zip(where.tolist(), theta, strict=True)
+        return lowest
 
     def _from(self, cp: CrossProducts, start: FloatArray) -> Estimate:
         problem = self._problem(cp)

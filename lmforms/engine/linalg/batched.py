@@ -84,6 +84,15 @@ def inverse_cholesky(a: FloatArray) -> tuple[FloatArray, float]:
     NumericalError
         A block is not positive definite.
     """
+    inverse, pivots = inverse_roots(a)
+    return inverse, float(np.log(pivots).sum())
+
+
+def inverse_roots(a: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """L⁻¹ for every block ``a[l] = L L'``, and the squared diagonals of L, (k, q).
+
+    The logarithms of the latter add up to ln|a[l]|. See :func:`inverse_cholesky`.
+    """
     q, k, _ = a.shape
     if k > 2 and q < MOST_LAPACK_BLOCKS:
         return _by_block(a)
@@ -115,14 +124,13 @@ def inverse_cholesky(a: FloatArray) -> tuple[FloatArray, float]:
     for i in range(k):
         for j in range(i + 1):
             out[:, i, j] = inverse[i][j]
-    return out, float(np.log(pivots).sum())
+    return out, pivots
 
 
-def _by_block(a: FloatArray) -> tuple[FloatArray, float]:
+def _by_block(a: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The same by one LAPACK call per block, for few and larger blocks."""
     try:
         root = np.linalg.cholesky(a)
     except np.linalg.LinAlgError:
         raise NumericalError(INDEFINITE) from None
-    log_det = 2.0 * float(np.log(np.einsum("qii->qi", root)).sum())
-    return np.tril(np.linalg.inv(root)), log_det
+    return np.tril(np.linalg.inv(root)), np.square(np.einsum("qii->iq", root))

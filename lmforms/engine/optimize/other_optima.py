@@ -84,8 +84,7 @@ def lowest_optimum(
     others : tuple of float
         The criterion at the others, lowest first.
     """
-    effects = sum(q * k for q, k in problem.system.shapes)
-    if problem.n_theta > 1 and effects > MANY_EFFECTS and not _is_uneven(problem, UNEVEN_RATIO):
+    if not is_searched(problem):
         return best, decrement, ()
     thorough = may_have_several_optima(problem)
     explore = SearchRun(EVALUATION_RATIO * run.limit)
@@ -144,12 +143,23 @@ def _starts(run: SearchRun, best: Evaluation, thorough: bool) -> Iterator[Evalua
         if at is not None:
             yield at
     if thorough and best.problem.n_theta > 1:
-        rng = np.random.default_rng(0)
-        shape = RANDOM_STARTS, best.problem.n_theta
-        for theta in rng.normal(size=shape) * np.exp(RANDOM_SPREAD * rng.normal(size=shape)):
+        for theta in random_starts(best.problem.n_theta):
             at = run(best.problem, theta)
             if at is not None:
                 yield at
+
+
+def is_searched(problem: Problem) -> bool:
+    """Whether other optima are searched for: not where there are very many even levels."""
+    effects = sum(q * k for q, k in problem.system.shapes)
+    return problem.n_theta == 1 or effects <= MANY_EFFECTS or _is_uneven(problem, UNEVEN_RATIO)
+
+
+def random_starts(n_theta: int) -> FloatArray:
+    """θ from which a model that may have several optima is searched, (starts, n_theta)."""
+    rng = np.random.default_rng(0)
+    shape = RANDOM_STARTS, n_theta
+    return np.asarray(rng.normal(size=shape) * np.exp(RANDOM_SPREAD * rng.normal(size=shape)))
 
 
 def may_have_several_optima(problem: Problem) -> bool:

@@ -26,10 +26,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...covariance import Covariance
 from ...support.arrays import FloatArray
 from ..criterion.curvature import has_few_effects, marginal_matrix
 from ..criterion.evaluate import Evaluation
-from ..factor import Factorization, JointFactorization
+from ..factor import Factorization, JointFactorization, JointSystem, System
 
 GRID = np.linspace(0.0, 1.0, 36)
 """Where a curve is evaluated, from the logarithm of the smallest variance to that of the largest.
@@ -76,8 +77,10 @@ class Curves:
 
     Attributes
     ----------
-    r2, nu : float
-        y'P₀y at the point through which the curves go, and ν.
+    r2 : float or ndarray (s,)
+        y'P₀y at the point through which the curves go, or at each of several.
+    nu : float
+        ν.
     reml : bool
     variances : ndarray (s,)
         Of the random effects along u at this point, relative to σ².
@@ -88,7 +91,7 @@ class Curves:
         Number of levels with each d and cc'.
     """
 
-    r2: float
+    r2: float | FloatArray
     nu: float
     reml: bool
     variances: FloatArray
@@ -115,20 +118,32 @@ class Curves:
     @np.errstate(divide="ignore", invalid="ignore", over="ignore")
     def changes(self, grid: FloatArray) -> FloatArray:
         """The criterion less that of the point, (s, points); +∞ where it cannot be computed."""
-        s, m, r = self.squares.shape[:3]
-        delta = (grid - self.variances[:, None])[:, None]
-        scale = 1.0 + delta * self.d[..., None]  # (s, m, points)
-        out = (self.counts[:, None] @ np.log(scale))[:, 0]
-        taken = self.squares.reshape(s, m, r * r).swapaxes(1, 2) @ (delta / scale)
-        left = np.diag(np.append(np.ones(r - 1), self.r2))[..., None] - taken.reshape(s, r, r, -1)
+        out, taken = self.sums(grid - self.variances[:, None])
+        left = -taken
+        s, r = left.shape[:2]
+        r2 = np.broadcast_to(self.r2, s)[:, None]
+        left[:, range(r), range(r)] += np.append(np.ones((s, r - 1)), r2, axis=1)[..., None]
         for a in range(r - 1):  # Gaussian elimination of the columns of X
             pivot = left[:, a, a]
             if self.reml:
                 out += np.log(pivot)
             below = left[:, a + 1 :, a]
             left[:, a + 1 :, a + 1 :] -= below[:, :, None] * (below / pivot[:, None])[:, None]
-        out += self.nu * np.log(left[:, -1, -1] / self.r2)
+        out += self.nu * np.log(left[:, -1, -1] / r2)
         return np.where(np.isfinite(out), out, np.inf)
+
+    def sums(self, delta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Σ_j ln(1 + δd_j) and Σ_j δ/(1 + δd_j) c_jc_j' for δ (s, points).
+
+        Returns
+        -------
+        ndarray (s, points), ndarray (s, r, r, points)
+        """
+        s, m, r = self.squares.shape[:3]
+        scale = 1.0 + delta[:, None] * self.d[..., None]  # (s, m, points)
+        logs = (self.counts[:, None] @ np.log(scale))[:, 0]
+        taken = self.squares.reshape(s, m, r * r).swapaxes(1, 2) @ (delta[:, None] / scale)
+        return logs, taken.reshape(s, r, r, -1)
 
 
 def other_minima(at: Evaluation) -> list[Candidate]:
@@ -149,12 +164,18 @@ def other_minima(at: Evaluation) -> list[Candidate]:
     return sorted(found, key=lambda candidate: candidate.change)
 
 
+def has_curves(system: System | JointSystem) -> bool:
+    """Whether the curves are computed: neither too many levels that meet nor columns of X."""
+    meet = len(system.shapes) > 1 or isinstance(system, JointSystem)
+    return system.cp.p <= MOST_FIXED_COLUMNS and not (meet and not has_few_effects(system))
+
+
 def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
     """Of each grouping factor: its index, directions u (k, s), and the curves along them."""
     problem, cp = at.problem, at.problem.system.cp
-    meet = len(cp.factors) > 1 or isinstance(at.factor, JointFactorization)
-    if cp.p > MOST_FIXED_COLUMNS or (meet and not has_few_effects(problem.system)):
+    if not has_curves(problem.system):
         return
+    meet = len(cp.factors) > 1 or isinstance(at.factor, JointFactorization)
     matrix = marginal_matrix(at.factor) if meet else None
     begin = 0
     for i, (q, k) in enumerate(problem.system.shapes):
@@ -166,7 +187,7 @@ def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
         c = np.einsum("ks,qkr->sqr", u, _residualised(at, i))
         if matrix is None:
             (zz,) = at.factor.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
-            moments = _grouped_levels(np.einsum("ks,qkl,ls->sq", u, zz, u), c, variances)
+            moments = grouped_levels(np.einsum("ks,qkl,ls->sq", u, zz, u), c, variances)
         else:
             block = matrix[own, own].reshape(q, k, q, k)
             d, vectors = _eigen(np.einsum("ks,akbl,ls->sab", u, block, u), at, i)
@@ -188,10 +209,14 @@ def _eigen(matrices: FloatArray, at: Evaluation, i: int) -> tuple[FloatArray, Fl
 def theta_with(at: Evaluation, i: int, u: FloatArray, more: float) -> FloatArray:
     """θ with a larger variance of the random effects of factor i along u."""
     problem, lam = at.problem, at.factor.lams[i]
-    changed = _root(lam @ lam.T + more * np.outer(u, u))
     theta = at.theta.copy()
-    theta[problem.theta_slices()[i]] = problem.covariances[i].root_theta(changed)
+    theta[problem.theta_slices()[i]] = theta_along(problem.covariances[i], lam, u, more)
     return theta
+
+
+def theta_along(covariance: Covariance, lam: FloatArray, u: FloatArray, more: float) -> FloatArray:
+    """θ of λλ' + δuu' for δ = `more`."""
+    return covariance.root_theta(_root(lam @ lam.T + more * np.outer(u, u)))
 
 
 def _residualised(at: Evaluation, i: int) -> FloatArray:
@@ -209,7 +234,7 @@ def single_levels(d: FloatArray, c: FloatArray) -> Moments:
     return d, c[..., :, None] * c[..., None, :], np.ones_like(d)
 
 
-def _grouped_levels(d: FloatArray, c: FloatArray, variances: FloatArray) -> Moments:
+def grouped_levels(d: FloatArray, c: FloatArray, variances: FloatArray) -> Moments:
     """For independent levels, grouped by d where there are many."""
     s, q, r = c.shape
     if q <= MOST_SINGLE_LEVELS:

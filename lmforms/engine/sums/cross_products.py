@@ -20,12 +20,16 @@ from ...errors import ModelError, NumericalError
 from ...support.arrays import FloatArray, IndexArray
 from ..rows import FactorRows, ModelRows
 from .joint_least_squares import joint_effects
-from .pilot import PILOT_SWEEPS, SLOW_SWEEP, level_fit, row_values, sums_by_level
-from .scaling import LEAST_WITHIN_SHARE
+from .pilot import row_values, sums_by_level
+from .unexplained import unexplained_by_columns, unexplained_in_turn
 from .units import Pilot, Scaling
 
 MOST_TABULATED_PAIRS = 1 << 22
 """With up to so many pairs of levels, those that occur are found by a table, else by sorting."""
+
+
+FEW_COLUMNS = 16
+"""Up to so many columns are multiplied by pairs of levels one after the other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,33 +133,29 @@ class CrossProducts:
         correct digits.
         """
         if self.own:
-            return self._unexplained(self._less_effects(self.joint_effects))
-        rr, factors = self.rr.copy(), self.factors
-        zr = [f.zr for f in factors]
-        order = sorted(range(len(factors)), key=lambda i: -factors[i].zz.size)
-        single = len(factors) == 1 and factors[0].zz.shape[-1] == 1
-        for _ in range(1 if single else PILOT_SWEEPS):
-            before = rr[-1, -1]
-            for i in order:
-                zz = factors[i].zz
-                step = level_fit(zz, zr[i])
-                left = zr[i] - (zz * step if zz.shape[-1] == 1 else zz @ step)
-                change = np.tensordot(step, zr[i] + left, axes=([0, 1], [0, 1]))
-                rr -= 0.5 * (change + change.T)
-                zr[i] = left
-                for j in order:
-                    if j != i:
-                        zr[j] = zr[j] - self._across(j, i, step)
-            if rr[-1, -1] > SLOW_SWEEP * before:
-                break
-        return self._unexplained(rr)
+            p, rr = self.p, self._less_effects(self.joint_effects)
+            left = unexplained_by_columns(self.rr[:p, :p], rr[:p, :p], rr[:p, p:], rr[p:, p])
+            return float(left[0])
+        p = self.p
+        right = [f.zr for f in self.factors]
+        rr = self.rr
+        return float(self.unexplained_of(right, rr[:p, p:], np.diag(rr)[p:])[0])
 
-    def _unexplained(self, rr: FloatArray) -> float:
-        """What X leaves of y, from [X y]'[X y] less the effects of both."""
-        used = np.flatnonzero(np.diag(rr)[:-1] > LEAST_WITHIN_SHARE**2 * np.diag(self.rr)[:-1])
-        fixed, right = rr[np.ix_(used, used)], rr[used, -1]
-        explained = right @ np.linalg.lstsq(fixed, right, rcond=LEAST_WITHIN_SHARE)[0]
-        return max(float(rr[-1, -1] - explained), 0.0)
+    def unexplained_of(
+        self, zr: Sequence[FloatArray], xy: FloatArray, yy: FloatArray
+    ) -> FloatArray:
+        """The same for c responses, (c,).
+
+        Parameters
+        ----------
+        zr : sequence of ndarray (q, k, p + c)
+            Z'R⁻¹[X y] of each grouping factor, less pilot effects.
+        xy, yy : ndarray (p, c), (c,)
+            X'R⁻¹y, and y'R⁻¹y of each response.
+        """
+        xx = self.rr[: self.p, : self.p]
+        blocks = [f.zz for f in self.factors]
+        return unexplained_in_turn(blocks, list(zr), (xx, xy, yy), self._across)
 
     @cached_property
     def joint_effects(self) -> list[FloatArray]:
@@ -191,6 +191,12 @@ class CrossProducts:
     def _across(self, j: int, i: int, x: FloatArray) -> FloatArray:
         """Z_j'R⁻¹Z_i x."""
         levels = len(self.factors[j].zz)
+        if x.shape[2] > FEW_COLUMNS:
+            key = (j, i) if (j, i) in self.pairs else (i, j)
+            matrix = self.pairs[key].matrix(*(len(self.factors[a].zz) for a in key))
+            flat = x.reshape(-1, x.shape[2])
+            product = (matrix if key == (j, i) else matrix.T) @ flat
+            return np.asarray(product).reshape(levels, -1, x.shape[2])
         if (j, i) in self.pairs:
             return self.pairs[j, i].times(x, levels)
         return self.pairs[i, j].transposed_times(x, levels)
