@@ -202,16 +202,19 @@ def engine_rows(model: ComponentModel) -> ModelRows:
 
 
 def _random_rows(Z: Any) -> RandomRows:
-    """Codes and basis where each row belongs to one level."""
+    """Codes and basis where no row belongs to several levels."""
     import scipy.sparse as sp
 
     z = sp.csr_matrix(Z)
     if not z.has_canonical_format:
         z = z.copy()
         z.sum_duplicates()
-    if (np.diff(z.indptr) == 1).all():
-        return FactorRows(z.indices.astype(np.intp), z.shape[1], z.data[:, None])
-    return MatrixRows(z)
+    entries = np.diff(z.indptr)
+    if (entries > 1).any():
+        return MatrixRows(z)
+    codes, basis = np.zeros(z.shape[0], dtype=np.intp), np.zeros((z.shape[0], 1))
+    codes[entries == 1], basis[entries == 1, 0] = z.indices, z.data
+    return FactorRows(codes, z.shape[1], basis)
 
 
 def _is_explained(component: Component, whiten: Any, basis: FloatArray) -> bool:

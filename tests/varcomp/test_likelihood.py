@@ -131,3 +131,25 @@ def test_a_nearly_singular_covariance_keeps_the_digits_of_the_criterion(digits):
         found = estimate(model, method)
         wanted = DenseModel.of(model, True).at(found.variances.to_numpy())[0]
         assert found.criterion == pytest.approx(wanted, abs=1e-9)
+
+
+def test_rows_of_no_level_and_of_several():
+    rng = np.random.default_rng(8)
+    n, q = 50, 6
+    Z = np.eye(q)[rng.integers(0, q, n)]
+    Z[:7] = 0.0
+    several = Z.copy()
+    several[np.arange(10, 20), rng.integers(0, q, 10)] += 0.5
+    X, y = np.column_stack([np.ones(n), rng.normal(size=n)]), rng.normal(size=n)
+    variances = np.array([0.7, 0.4, 0.9])
+    for second in (Z, several):
+        made = {"a": np.eye(4)[rng.integers(0, 4, n)], "b": second}
+        model = ComponentModel.of_matrices(y + 2 * second @ rng.normal(size=q), X, made)
+        problem = component_problem.component_problem(model)
+        assert problem.rows.by_level == (second is Z)
+        at = likelihood(problem, variances / problem.variance_units, True)
+        value, score, average, expected = DenseModel.of(model, True).at(variances)
+        assert at.criterion == pytest.approx(value, abs=1e-9)
+        np.testing.assert_allclose(at.score / problem.variance_units, score, rtol=1e-8)
+        np.testing.assert_allclose(at.information("average"), average, rtol=1e-8)
+        np.testing.assert_allclose(at.information("expected"), expected, rtol=1e-8)
