@@ -65,21 +65,16 @@ def minimise(shared: SharedSums, own: ResponseSums, start: FloatArray, tolerance
         moved = trial.value <= here.value
         near = decrement <= value_tolerance(here.value, tolerance)
         over = near | ~moved
-        last = np.flatnonzero(over)
-        ends.put(active[last], _either(moved[last], trial.subset(last), here.subset(last)))
-        regular[active[last]] = (near & definite & _is_curved(found))[last]
+        last, stalled = np.flatnonzero(over & moved), np.flatnonzero(over & ~moved)
+        ends.put(active[last], trial.subset(last))
+        ends.put(active[stalled], here.subset(stalled))
         here = trial
-        if len(last):
+        if over.any():
+            regular[active[over]] = (near & definite & _is_curved(found))[over]
             on = np.flatnonzero(~over)
             active, here, part = active[on], trial.subset(on), part.subset(on)
     ends.put(active, here)
     return Ends(ends, regular)
-
-
-def _either(first: BoolArray, one: Point, other: Point) -> Point:
-    """`one` for some of the responses, else `other`."""
-    other.put(np.flatnonzero(first), one.subset(first))
-    return other
 
 
 def ends_at(shared: SharedSums, own: ResponseSums, theta: FloatArray, tolerance: float) -> Ends:
