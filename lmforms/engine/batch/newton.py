@@ -62,7 +62,7 @@ def minimise(shared: SharedSums, own: ResponseSums, start: FloatArray, tolerance
         found = derivatives(shared, part, here)
         step, decrement, definite = newton_step(found.gradient, found.hessian)
         trial = _lower(shared, part, here, step)
-        moved = trial.value <= here.value
+        moved = trial.value <= here.value + rounding(here.value)
         near = decrement <= value_tolerance(here.value, tolerance)
         over = near | ~moved
         last, stalled = np.flatnonzero(over & moved), np.flatnonzero(over & ~moved)
@@ -95,9 +95,14 @@ def _is_curved(found: Derivatives) -> BoolArray:
     return np.asarray(curvature.min(axis=1) > LEAST_CURVATURE)
 
 
+def rounding(value: FloatArray) -> FloatArray:
+    """Bound of the criterion's rounding error."""
+    return np.asarray(64 * np.finfo(float).eps * np.abs(value))
+
+
 def value_tolerance(value: FloatArray, tolerance: float) -> FloatArray:
     """The requested tolerance, but not below the criterion's own rounding."""
-    return np.maximum(tolerance, 64 * np.finfo(float).eps * np.abs(value))
+    return np.maximum(tolerance, rounding(value))
 
 
 def newton_step(
@@ -122,7 +127,7 @@ def _lower(shared: SharedSums, own: ResponseSums, at: Point, step: FloatArray) -
     best = evaluate(shared, own, at.theta + step)
     size = np.ones(len(step))
     for _ in range(MOST_HALVINGS):
-        high = np.flatnonzero(~(best.value <= at.value))
+        high = np.flatnonzero(~(best.value <= at.value + rounding(at.value)))
         if not len(high):
             break
         size[high] *= 0.5
