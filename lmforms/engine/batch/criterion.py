@@ -26,6 +26,10 @@ LARGEST_THETA = 1e12
 """The criterion is not evaluated beyond."""
 
 
+LARGEST_FULL_INVERSE = 16
+"""Triangular matrices up to this size are inverted like full ones."""
+
+
 @dataclass(frozen=True, eq=False)
 class Point:
     """The criterion of c responses at their θ.
@@ -164,10 +168,23 @@ def _roots(matrices: FloatArray) -> FloatArray:
         return out
 
 
+def triangular_inverse(lower: FloatArray) -> FloatArray:
+    """L⁻¹ of lower triangular L (c, r, r), by halves: LAPACK would take it for a full matrix."""
+    r = lower.shape[-1]
+    if r <= LARGEST_FULL_INVERSE:
+        return np.asarray(np.linalg.inv(lower), dtype=np.float64)
+    h = r // 2
+    out = np.zeros_like(lower)
+    out[:, :h, :h] = first = triangular_inverse(lower[:, :h, :h])
+    out[:, h:, h:] = last = triangular_inverse(lower[:, h:, h:])
+    out[:, h:, :h] = -(last @ lower[:, h:, :h] @ first)
+    return out
+
+
 def effects(shared: SharedSums, at: Point) -> Effects:
     """Effects of Z₂ and X, and the root of their covariance."""
     r = shared.r
-    inverse = np.asarray(np.linalg.inv(at.root[:, :r, :r]), dtype=np.float64)
+    inverse = triangular_inverse(at.root[:, :r, :r])
     scaled = times_lambda(shared, at.theta, inverse, transpose=True).swapaxes(1, 2)
     return Effects(scaled, np.einsum("cij,cj->ci", scaled, at.root[:, r, :r]))
 
@@ -175,5 +192,5 @@ def effects(shared: SharedSums, at: Point) -> Effects:
 def gls_estimates(shared: SharedSums, at: Point) -> tuple[FloatArray, FloatArray]:
     """β̂ and R_X⁻¹ of each response, (c, p) and (c, p, p)."""
     m, r = shared.m, shared.r
-    upper = np.asarray(np.linalg.inv(at.root[:, m:r, m:r])).swapaxes(1, 2)
+    upper = triangular_inverse(at.root[:, m:r, m:r]).swapaxes(1, 2)
     return np.einsum("cij,cj->ci", upper, at.root[:, r, m:r]), upper

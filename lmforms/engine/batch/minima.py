@@ -37,7 +37,7 @@ from ..residual_variance import has_wide_effects
 from ..sums.cross_products import CrossProducts
 from .criterion import Point, evaluate
 from .curves import starts_on_curves
-from .newton import Ends, ends_at, minimise
+from .newton import Ends, ends_at, minimise, rounding
 from .shared_sums import ResponseSums, SharedSums
 
 SAME_MOMENTS = 1e-9
@@ -202,7 +202,7 @@ def _on_boundary(
     bounds = np.stack([problem.on_boundary(theta) for theta in at.theta[chosen]])
     part, value = own.subset(chosen), at.value[chosen]
     trial = evaluate(shared, part, bounds)
-    lower = trial.value <= value + 64 * np.finfo(float).eps * np.abs(value)
+    lower = trial.value <= value + rounding(value)
     chosen = chosen[lower]
     if len(chosen):
         moved = ends_at(shared, own.subset(chosen), bounds[lower], tolerance)

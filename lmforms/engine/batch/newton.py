@@ -62,24 +62,19 @@ def minimise(shared: SharedSums, own: ResponseSums, start: FloatArray, tolerance
         found = derivatives(shared, part, here)
         step, decrement, definite = newton_step(found.gradient, found.hessian)
         trial = _lower(shared, part, here, step)
-        moved = trial.value <= here.value
+        moved = trial.value <= here.value + rounding(here.value)
         near = decrement <= value_tolerance(here.value, tolerance)
         over = near | ~moved
-        last = np.flatnonzero(over)
-        ends.put(active[last], _either(moved[last], trial.subset(last), here.subset(last)))
-        regular[active[last]] = (near & definite & _is_curved(found))[last]
+        last, stalled = np.flatnonzero(over & moved), np.flatnonzero(over & ~moved)
+        ends.put(active[last], trial.subset(last))
+        ends.put(active[stalled], here.subset(stalled))
         here = trial
-        if len(last):
+        if over.any():
+            regular[active[over]] = (near & definite & _is_curved(found))[over]
             on = np.flatnonzero(~over)
             active, here, part = active[on], trial.subset(on), part.subset(on)
     ends.put(active, here)
     return Ends(ends, regular)
-
-
-def _either(first: BoolArray, one: Point, other: Point) -> Point:
-    """`one` for some of the responses, else `other`."""
-    other.put(np.flatnonzero(first), one.subset(first))
-    return other
 
 
 def ends_at(shared: SharedSums, own: ResponseSums, theta: FloatArray, tolerance: float) -> Ends:
@@ -100,9 +95,14 @@ def _is_curved(found: Derivatives) -> BoolArray:
     return np.asarray(curvature.min(axis=1) > LEAST_CURVATURE)
 
 
+def rounding(value: FloatArray) -> FloatArray:
+    """Bound of the criterion's rounding error."""
+    return np.asarray(64 * np.finfo(float).eps * np.abs(value))
+
+
 def value_tolerance(value: FloatArray, tolerance: float) -> FloatArray:
     """The requested tolerance, but not below the criterion's own rounding."""
-    return np.maximum(tolerance, 64 * np.finfo(float).eps * np.abs(value))
+    return np.maximum(tolerance, rounding(value))
 
 
 def newton_step(
@@ -127,7 +127,7 @@ def _lower(shared: SharedSums, own: ResponseSums, at: Point, step: FloatArray) -
     best = evaluate(shared, own, at.theta + step)
     size = np.ones(len(step))
     for _ in range(MOST_HALVINGS):
-        high = np.flatnonzero(~(best.value <= at.value))
+        high = np.flatnonzero(~(best.value <= at.value + rounding(at.value)))
         if not len(high):
             break
         size[high] *= 0.5
