@@ -241,6 +241,7 @@ class System(Layout):
         """Whether evaluations are worth sparing."""
         return self.factor_work >= EXPENSIVE_WORK
 
+    @property
     def is_dense(self) -> bool:
         """Whether what the first elimination leaves is factored as a dense matrix."""
         return bool(self.rest) and self.solver is None
