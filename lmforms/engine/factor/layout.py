@@ -11,7 +11,8 @@ import numpy as np
 from ...errors import ModelError
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import multiply, transposed
-from ..sums.cross_products import CrossProducts, PairMoments
+from ..sums.cross_products import CrossProducts
+from ..sums.moments import PairMoments
 
 FEW_LEVELS = 1 << 16
 """NumPy sorts numbers of 16 bits without comparing them, in less than half the time."""

@@ -20,6 +20,7 @@ from ...errors import ModelError, NumericalError
 from ...support.arrays import FloatArray, IndexArray
 from ..rows import FactorRows, ModelRows
 from .joint_least_squares import joint_effects
+from .moments import FactorMoments, PairMoments, merged, symmetric_matrix
 from .pilot import row_values, sums_by_level
 from .unexplained import unexplained_by_columns, unexplained_in_turn
 from .units import Pilot, Scaling
@@ -30,64 +31,6 @@ MOST_TABULATED_PAIRS = 1 << 22
 
 FEW_COLUMNS = 16
 """Up to so many columns are multiplied by pairs of levels one after the other."""
-
-
-@dataclass(frozen=True, eq=False)
-class FactorMoments:
-    """Sums over the rows of one grouping factor.
-
-    Attributes
-    ----------
-    zz : ndarray (q, k, k)
-        Z'R⁻¹Z, one block per level.
-    zr : ndarray (q, k, p + 1)
-        Z'R⁻¹R*.
-    """
-
-    zz: FloatArray
-    zr: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class PairMoments:
-    """Z_a'R⁻¹Z_b of two grouping factors: one block for each pair of levels that occur together.
-
-    Attributes
-    ----------
-    rows, cols : ndarray of int (m,)
-        The levels of a and b, sorted by row, then column.
-    blocks : ndarray (m, k_a, k_b)
-    """
-
-    rows: IndexArray
-    cols: IndexArray
-    blocks: FloatArray
-
-    def times(self, x: FloatArray, levels: int) -> FloatArray:
-        """Z_a'Z_b x, for x of shape (q_b, k_b, r); gives (levels, k_a, r)."""
-        return _block_sums(self.blocks, self.rows, x[self.cols], levels)
-
-    def matrix(self, levels_a: int, levels_b: int) -> Any:
-        """Z_a'Z_b as a sparse matrix of blocks."""
-        import scipy.sparse as sp
-
-        ka, kb = self.blocks.shape[1:]
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(self.rows, minlength=levels_a))])
-        blocks = np.ascontiguousarray(self.blocks)
-        return sp.bsr_matrix((blocks, self.cols, indptr), shape=(levels_a * ka, levels_b * kb))
-
-    def transposed_times(self, x: FloatArray, levels: int) -> FloatArray:
-        """Z_b'Z_a x, for x of shape (q_a, k_a, r); gives (levels, k_b, r)."""
-        return _block_sums(self.blocks.swapaxes(1, 2), self.cols, x[self.rows], levels)
-
-
-def _block_sums(blocks: FloatArray, at: IndexArray, x: FloatArray, levels: int) -> FloatArray:
-    out = np.empty((levels, blocks.shape[1], x.shape[2]))
-    for a in range(blocks.shape[1]):
-        for c in range(x.shape[2]):
-            terms = np.einsum("pb,pb->p", blocks[:, a], x[:, :, c])
-            out[:, a, c] = np.bincount(at, terms, levels)
-    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,9 +160,9 @@ class CrossProducts:
                 FactorMoments(a.zz + b.zz, a.zr + b.zr)
                 for a, b in zip(self.factors, other.factors, strict=True)
             ),
-            pairs={key: _merge(a, other.pairs[key]) for key, a in self.pairs.items()},
+            pairs={key: merged(a, other.pairs[key]) for key, a in self.pairs.items()},
             own={
-                key: _merge(*(x.own[key] for x in (self, other) if key in x.own))
+                key: merged(*(x.own[key] for x in (self, other) if key in x.own))
                 for key in self.own | other.own
             },
         )
@@ -281,18 +224,6 @@ def finite_squares(right: FloatArray) -> FloatArray:
             "the sums of squares overflow: rescale the response or the predictors."
         )
     return np.asarray(rr)
-
-
-def symmetric_matrix(zz: FloatArray, own: PairMoments | None) -> Any:
-    """Z'Z of one grouping factor as a sparse matrix."""
-    import scipy.sparse as sp
-
-    q, k = zz.shape[:2]
-    diagonal = sp.bsr_matrix((zz, np.arange(q), np.arange(q + 1)), shape=(q * k, q * k))
-    if own is None:
-        return diagonal.tocsr()
-    lower = own.matrix(q, q)
-    return (diagonal + lower + lower.T).tocsr()
 
 
 def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
@@ -379,14 +310,3 @@ def _distinct_keys(keys: IndexArray, limit: int) -> tuple[IndexArray, IndexArray
     place = np.empty(limit, dtype=np.intp)
     place[present] = np.arange(len(present))
     return present, place[keys]
-
-
-def _merge(a: PairMoments, b: PairMoments | None = None) -> PairMoments:
-    if b is None:
-        return a
-    width = 1 + max((int(c.max()) for c in (a.cols, b.cols) if len(c)), default=0)
-    keys = np.concatenate([a.rows * width + a.cols, b.rows * width + b.cols])
-    present, where = np.unique(keys, return_inverse=True)
-    blocks = np.zeros((len(present), *a.blocks.shape[1:]))
-    np.add.at(blocks, where, np.concatenate([a.blocks, b.blocks]))
-    return PairMoments(present // width, present % width, blocks)

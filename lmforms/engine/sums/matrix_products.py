@@ -16,13 +16,8 @@ import numpy as np
 from ...support.arrays import FloatArray
 from ..exact_fit import effect_root
 from ..rows import ModelRows
-from .cross_products import (
-    CrossProducts,
-    FactorMoments,
-    PairMoments,
-    finite_squares,
-    symmetric_matrix,
-)
+from .cross_products import CrossProducts, finite_squares
+from .moments import FactorMoments, PairMoments, symmetric_matrix
 from .units import Scaling
 
 
