@@ -41,10 +41,8 @@ def unexplained_in_turn(
             step = level_fit(zz[i], zr[i])
             left = zr[i] - (zz[i] * step if zz[i].shape[-1] == 1 else zz[i] @ step)
             flat, both = (x.reshape(-1, x.shape[2]) for x in (step, zr[i] + left))
-            change = flat[:, :p].T @ both
-            xx -= 0.5 * (change[:, :p] + change[:, :p].T)
-            xy -= 0.5 * (change[:, p:] + both[:, :p].T @ flat[:, p:])
-            yy -= np.einsum("ij,ij->j", flat[:, p:], both[:, p:])
+            for part, change in zip((xx, xy, yy), _symmetric_products(flat, both, p), strict=True):
+                part -= 0.5 * change
             zr[i] = left
             for j in order:
                 if j != i:
@@ -57,6 +55,20 @@ def unexplained_in_turn(
     rest = np.isnan(out)
     out[rest] = unexplained_by_columns(whole, xx, xy[:, rest], yy[rest])
     return out
+
+
+def _symmetric_products(
+    a: FloatArray, b: FloatArray, p: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """a'b + b'a of the first p columns, of them with the others, and of each other with itself."""
+    if a.shape[1] == p + 1:
+        product = a.T @ b
+        whole = product + product.T
+        return whole[:p, :p], whole[:p, p:], np.diag(whole)[p:]
+    first = a[:, :p].T @ b
+    across = first[:, p:] + b[:, :p].T @ a[:, p:]
+    own = 2.0 * np.einsum("ij,ij->j", a[:, p:], b[:, p:])
+    return first[:, :p] + first[:, :p].T, across, own
 
 
 def unexplained_by_columns(
