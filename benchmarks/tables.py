@@ -287,8 +287,6 @@ def many(found: Results) -> str:
         count = got.get("responses") or got.get("markers") or got.get("animals")
         took = got.get("seconds") or count / got["fits_per_second"]
         faster = f"{got['times_faster']:,.0f}" if "times_faster" in got else "–"
-        if got.get("clock") == "processor":  # measured beside other work
-            what += ", processor time"
         lines.append(
             [
                 f"{count:,} {what}",

@@ -211,14 +211,16 @@ class SharedSystem:
         for a in range(0, len(together), shared.batch_size):
             where = together[a : a + shared.batch_size]
             own, begin = products.subset(where), np.stack(starts[a : a + len(where)])
-            found = find_minima(
-                problem,
-                shared,
-                ResponseSums.of_products(shared, own.zy, own.xy, own.yy),
-                begin,
-                tolerance=self.control.tolerance,
-                singular=self.control.singular,
-            )
+            sums = ResponseSums.of_products(shared, own.zy, own.xy, own.yy)
+            with limited_blas_threads(1):  # thousands of small matrices
+                found = find_minima(
+                    problem,
+                    shared,
+                    sums,
+                    begin,
+                    tolerance=self.control.tolerance,
+                    singular=self.control.singular,
+                )
             accepted = found.accepted
             part = estimates_of_minima(self.design, problem, shared, found, own)
             out.put(good[where[accepted]], part)
