@@ -167,16 +167,18 @@ class CrossProducts:
             },
         )
 
-    def __neg__(self) -> CrossProducts:
+    def times(self, c: float) -> CrossProducts:
+        """All products times a number, with the same n and ln|R|."""
         return replace(
             self,
-            n=-self.n,
-            log_det_residual=-self.log_det_residual,
-            rr=-self.rr,
-            factors=tuple(FactorMoments(-f.zz, -f.zr) for f in self.factors),
-            pairs={key: replace(pair, blocks=-pair.blocks) for key, pair in self.pairs.items()},
-            own={key: replace(pair, blocks=-pair.blocks) for key, pair in self.own.items()},
+            rr=c * self.rr,
+            factors=tuple(FactorMoments(c * f.zz, c * f.zr) for f in self.factors),
+            pairs={key: replace(pair, blocks=c * pair.blocks) for key, pair in self.pairs.items()},
+            own={key: replace(pair, blocks=c * pair.blocks) for key, pair in self.own.items()},
         )
+
+    def __neg__(self) -> CrossProducts:
+        return replace(self.times(-1.0), n=-self.n, log_det_residual=-self.log_det_residual)
 
     def __sub__(self, other: CrossProducts) -> CrossProducts:
         """Take rows out. What is left has the rounding error of all: let it be no small part."""
