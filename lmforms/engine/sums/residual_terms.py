@@ -4,9 +4,9 @@ Where R⁻¹(φ) = Σ_j c_j(φ)T_j with fixed T_j, rows are summed once for each
 
     C(φ) = [Z R*]'R⁻¹(φ)[Z R*] = Σ_j c_j(φ)C_j.
 
-Unequal variances of strata are such a structure, with T_j the identity on the rows of a stratum; so
-is compound symmetry, with T_1 = I and T_2 = 1 for two rows of one group. Coefficients may be negative
-and each T_j singular: only their sum has to be positive definite.
+Unequal variances of strata are such a structure, with T_j the identity on the rows of a stratum;
+so is compound symmetry, with T_1 = I and T_2 = 1 for two rows of one group. Coefficients may be
+negative and each T_j singular: only their sum has to be positive definite.
 """
 
 from __future__ import annotations
