@@ -10,6 +10,7 @@ import lmforms as lf
 from lmforms.control import Control
 from lmforms.engine import solver_choice as choice
 from lmforms.engine.criterion.problem import Problem
+from lmforms.engine.factor import layout as layout_module
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.iterative import IterativeProblem, rough_search, score_search
 from lmforms.engine.iterative.criterion import evaluate
@@ -24,7 +25,7 @@ SCALAR = "y ~ x + (1 | a) + (1 | b)"
 @pytest.fixture
 def everything_is_expensive(monkeypatch):
     """As if every evaluation took seconds, and conjugate gradients nothing."""
-    monkeypatch.setattr(system_module, "EXPENSIVE_WORK", 1.0)
+    monkeypatch.setattr(layout_module, "EXPENSIVE_WORK", 1.0)
     monkeypatch.setattr(choice, "ROUGH_PRODUCTS", 0.0)
 
 
@@ -53,7 +54,7 @@ def test_the_same_optimum_in_no_more_evaluations(formula, reml, factor, weighted
     control = Control(factor=factor)
     model = lf.MixedModel(formula, frame, weights="w" if weighted else None)
     usual = model.fit(reml=reml, control=control)
-    monkeypatch.setattr(system_module, "EXPENSIVE_WORK", 1.0)
+    monkeypatch.setattr(layout_module, "EXPENSIVE_WORK", 1.0)
     monkeypatch.setattr(choice, "ROUGH_PRODUCTS", 0.0)
     found = model.fit(reml=reml, control=control)
     assert began_at_rough_optimum(found)
@@ -93,7 +94,7 @@ def test_a_variance_of_zero_is_found_from_the_usual_start(monkeypatch):
     model = lf.MixedModel("y ~ x + (x | a) + (1 | b)", frame)
     with pytest.warns(lf.errors.SingularWarning):
         usual = model.fit()
-    monkeypatch.setattr(system_module, "EXPENSIVE_WORK", 1.0)
+    monkeypatch.setattr(layout_module, "EXPENSIVE_WORK", 1.0)
     monkeypatch.setattr(choice, "ROUGH_PRODUCTS", 0.0)
     with pytest.warns(lf.errors.SingularWarning):
         found = model.fit()
@@ -163,7 +164,7 @@ def test_where_a_rough_search_is_worth_its_time(monkeypatch):
     problem = problem_of_fit(lf.lmer(SCALAR, frame))
     assert problem.system.factor_work == 250.0**3
     assert choice.rough_system(problem) is None  # evaluations are cheap
-    monkeypatch.setattr(system_module, "EXPENSIVE_WORK", 1.0)
+    monkeypatch.setattr(layout_module, "EXPENSIVE_WORK", 1.0)
     assert choice.rough_system(problem) is None  # conjugate gradients cost as much
     monkeypatch.setattr(choice, "ROUGH_PRODUCTS", 0.0)
     iterative = choice.rough_system(problem)

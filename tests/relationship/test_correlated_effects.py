@@ -12,6 +12,7 @@ from pedigrees import random_parents
 from scipy.optimize import minimize
 
 import lmforms as lf
+from lmforms.engine.factor import layout as layout_module
 from lmforms.errors import (
     ArgumentError,
     ConvergenceWarning,
@@ -393,3 +394,30 @@ def test_one_record_of_each_related_level(form, reml):
     grid = [criterion(r) for r in np.exp(np.linspace(-9, 7, 400))]
     assert fit.criterion <= min(grid) + 1e-8
     assert fit.criterion == pytest.approx(criterion(float(fit.theta[0]) ** 2), abs=1e-8)
+
+
+def test_a_spared_last_step_changes_nothing_that_matters(monkeypatch):
+    rng = np.random.default_rng(3)
+    sire, dam = random_parents(rng, 300)
+    pedigree = Pedigree.of(np.arange(1, 301), sire + 1, dam + 1)
+    data = pd.DataFrame({"animal": np.arange(1, 301).repeat(2), "x": rng.normal(size=600)})
+    data["herd"] = rng.integers(0, 12, 600)
+    value = np.linalg.cholesky(pedigree.relationship()) @ rng.normal(size=300)
+    data["y"] = data.x + value.repeat(2) + rng.normal(size=12)[data.herd] + rng.normal(size=600)
+
+    def fit():
+        formula = "y ~ x + (1 | animal) + (1 | herd)"
+        control = lf.Control(tolerance=1e-4)
+        return lf.lmer(formula, data, relationship={"animal": pedigree}, control=control)
+
+    usual = fit()
+    system = usual.state.estimate.problem.system
+    assert 0 < system.factor_work < layout_module.EXPENSIVE_WORK
+    assert not system.is_expensive
+    monkeypatch.setattr(layout_module, "EXPENSIVE_WORK", 1.0)
+    spared = fit()
+    assert system.is_expensive
+    assert spared.optimizer.n_evaluations <= usual.optimizer.n_evaluations
+    assert spared.converged
+    assert spared.criterion == pytest.approx(usual.criterion, abs=1e-6)
+    np.testing.assert_allclose(spared.theta, usual.theta, rtol=1e-3)

@@ -176,6 +176,13 @@ class JointSystem(Layout):
         )
 
     @property
+    def factor_work(self) -> float:
+        """Multiplications that factoring and inverting A take, as many as if LAPACK did them."""
+        if self.cholesky is None:
+            return float(self.m) ** 3
+        return SPARSE_COST_RATIO * float(self.cholesky.work)
+
+    @property
     def is_dense(self) -> bool:
         """Whether the factor is dense."""
         return self.pattern is None

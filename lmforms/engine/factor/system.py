@@ -71,10 +71,6 @@ THREADED_MOMENTS = 20_000
 MOST_SPARSE_WORK = 2e10
 """A sparse factorisation with more multiplications than this is slower than iterative solves."""
 
-EXPENSIVE_WORK = 1e10
-"""An evaluation is expensive from so many multiplications on: it takes half a second on one core.
-Below, all that a search does beside its evaluations would not repay itself."""
-
 DENSE_COUPLING_BYTES = 24
 """Bytes for every number of a dense C, with its scaled copies."""
 
@@ -235,11 +231,6 @@ class System(Layout):
         if isinstance(self.solver, SparseSolver):
             return SPARSE_COST_RATIO * self.solver.work
         return float(self.m) ** 3
-
-    @property
-    def is_expensive(self) -> bool:
-        """Whether evaluations are worth sparing."""
-        return self.factor_work >= EXPENSIVE_WORK
 
     @property
     def is_dense(self) -> bool:

@@ -13,7 +13,6 @@ from ...support.arrays import FloatArray
 from ..criterion.curvature import curvature_is_cheap
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
 from ..criterion.problem import Problem
-from ..factor import System
 from .newton import LEAST_RADIUS, POOR_AGREEMENT, QuadraticModel, next_radius
 
 FIRST_RADIUS = 20.0
@@ -86,7 +85,7 @@ def local_minimum(
             first = best = other
             continue
         before = best.value
-        spared = LEAST_DECREMENT_SHARE * least if _is_expensive(problem) else 0.0
+        spared = LEAST_DECREMENT_SHARE * least if problem.system.is_expensive else 0.0
         if decrement <= max(NEGLIGIBLE_DECREMENT, spared):
             last = np.zeros_like(last)
         best, decrement = _final_point(run, problem, best, decrement, last)
@@ -110,11 +109,6 @@ def rough_minimum(
         if other is None:
             break
     return best.reparametrised(problem, _canonical_theta(problem, best))
-
-
-def _is_expensive(problem: Problem) -> bool:
-    """Whether an evaluation costs more than a digit of θ is worth."""
-    return isinstance(problem.system, System) and problem.system.is_expensive
 
 
 def value_tolerance(best: Evaluation, tolerance: float) -> float:
