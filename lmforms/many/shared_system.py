@@ -16,7 +16,7 @@ from ..control import Control
 from ..covariance import Covariance
 from ..data.design import Design
 from ..data.theta_order import theta_in_formula_order
-from ..engine.batch.arrangement import arrange, suits
+from ..engine.batch.arrangement import is_suited_to_batches, shared_sums_of
 from ..engine.batch.minima import find_minima
 from ..engine.batch.shared_sums import ResponseSums, SharedSums
 from ..engine.criterion.problem import Problem
@@ -86,8 +86,8 @@ class SharedSystem:
         cp = cross_products(rows, units)
         system = analyse(cp, control)
         shared = None
-        if isinstance(system, System) and suits(cp, covariances, system):
-            shared = arrange(cp, covariances, reml, system)
+        if isinstance(system, System) and is_suited_to_batches(cp, covariances, system):
+            shared = shared_sums_of(cp, covariances, reml, system)
         return cls(design, reml, control, rows, system, right[:, :-1], matrices, shared)
 
     @property

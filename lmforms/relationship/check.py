@@ -162,8 +162,9 @@ def _check_condition(precision: Precision, root: FloatArray, norm: float) -> Non
     if not condition <= LARGEST_CONDITION:
         raise RelationshipError(
             f"The precision is nearly singular: its condition, scaled to a unit diagonal, is about "
-            f"{condition:.0e}; above {LARGEST_CONDITION:.0e} a likelihood has few digits. Add what "
-            "it leaves open, or give the covariance itself."
+            f"{condition:.0e}; above {LARGEST_CONDITION:.0e} a likelihood has few digits. "
+            "Add a multiple of its diagonal that is large beside "
+            f"{1 / LARGEST_CONDITION:.0e}, or give the covariance itself."
         )
 
 

@@ -13,7 +13,7 @@ from models import small_models
 
 import lmforms as lf
 from lmforms.covariance import Diagonal
-from lmforms.engine.batch.arrangement import arrange, is_linear, suits
+from lmforms.engine.batch.arrangement import is_linear, is_suited_to_batches, shared_sums_of
 from lmforms.engine.batch.criterion import evaluate, gls_estimates
 from lmforms.engine.batch.curves import response_curves
 from lmforms.engine.batch.derivatives import derivatives
@@ -47,7 +47,7 @@ def with_responses(model, count: int, seed: int) -> list[Problem]:
 
 def batch_of(problems: list[Problem]):
     first = problems[0]
-    shared = arrange(first.system.cp, first.covariances, first.reml, first.system)
+    shared = shared_sums_of(first.system.cp, first.covariances, first.reml, first.system)
     return shared, ResponseSums.of(shared, [p.system.cp for p in problems])
 
 
@@ -188,11 +188,11 @@ def test_which_designs_suit():
     assert not is_linear(Squared(2))
     (problem,) = sleep_problems(1)
     cp, system = problem.system.cp, problem.system
-    assert suits(cp, problem.covariances, system)
-    assert not suits(cp, (Squared(2),), system)
+    assert is_suited_to_batches(cp, problem.covariances, system)
+    assert not is_suited_to_batches(cp, (Squared(2),), system)
     large = pd.DataFrame({"y": np.random.default_rng(0).normal(size=4000)})
     large["g"], large["h"] = np.arange(4000) % 1000, np.arange(4000) % 999
     design = lf.MixedModel("y ~ 1 + (1 | g) + (1 | h)", large).design
     covariances = [g.covariance for g in design.groups]
     crossed = problem_of(design.rows(), covariances, True)
-    assert not suits(crossed.system.cp, covariances, crossed.system)
+    assert not is_suited_to_batches(crossed.system.cp, covariances, crossed.system)

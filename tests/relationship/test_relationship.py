@@ -300,3 +300,6 @@ def test_nearly_singular_precisions_are_refused(n, nearly_singular):
         return
     with pytest.raises(RelationshipError, match=r"nearly singular: .*the covariance itself"):
         Relationship.from_precision(Q, range(n))
+    # both ways out
+    assert Relationship.from_precision(Q + 1e-8 * np.diag(np.diag(Q)), range(n)).rank == n
+    assert Relationship.of(np.linalg.inv(Q), range(n)).rank >= 1

@@ -29,7 +29,7 @@ LEAST_EIGENVALUE = 1e-13
 """Eigenvalues of Z_l'Z_l below this share of the largest are zero."""
 
 
-def arrange(
+def shared_sums_of(
     cp: CrossProducts, covariances: Sequence[Covariance], reml: bool, layout: Layout
 ) -> SharedSums:
     """Arrange the cross-products of a design, without pilot effects.
@@ -92,7 +92,9 @@ def arrange(
     )
 
 
-def suits(cp: CrossProducts, covariances: Sequence[Covariance], layout: Layout) -> bool:
+def is_suited_to_batches(
+    cp: CrossProducts, covariances: Sequence[Covariance], layout: Layout
+) -> bool:
     """Whether responses of this design are fitted faster side by side than one by one."""
     if layout.lead < 0 or cp.own or not all(is_linear(c) for c in covariances):
         return False

@@ -19,7 +19,7 @@ from .shared_sums import RandomPart, ResponseSums, SharedSums
 CURVE_NUMBERS = 1 << 18
 """Numbers in the largest array of the curves that are computed together."""
 
-BLOCK = 32
+REDUCTION_BLOCK = 32
 """Columns that LAPACK reduces together."""
 
 
@@ -165,7 +165,9 @@ class TridiagonalCurves(Curves):
         d, diagonal, beside = np.empty((s, 2)), np.empty((s, q)), np.zeros((s, q - 1))
         turned = moments.copy()
         for i, matrix in enumerate(matrices):
-            reflectors, diagonal[i], off, tau, _ = lapack.dsytrd(matrix.T, lower=1, lwork=BLOCK * q)
+            reflectors, diagonal[i], off, tau, _ = lapack.dsytrd(
+                matrix.T, lower=1, lwork=REDUCTION_BLOCK * q
+            )
             beside[i] = off[: q - 1]
             if q > 1:
                 turned[i, 1:], _, _ = lapack.dormqr(

@@ -43,7 +43,7 @@ from .shared_sums import ResponseSums, SharedSums
 SAME_MOMENTS = 1e-9
 """Relative difference up to which the moments of two levels are the same."""
 
-CLEARLY = 2.0
+SINGULARITY_MARGIN = 2.0
 """A singular value this many times above or below the bound of singular fits is clearly so."""
 
 NEARLY_ZERO = 1e-2
@@ -104,7 +104,7 @@ def find_minima(
     good &= ~np.array([has_wide_effects(theta) for theta in at.theta], dtype=bool)
     least = _least_singular_values(problem, shared, at.theta)
     is_singular = least.min(axis=1) < singular
-    unclear = (least > singular / CLEARLY) & (least < singular * CLEARLY)
+    unclear = (least > singular / SINGULARITY_MARGIN) & (least < singular * SINGULARITY_MARGIN)
     good &= ~unclear.any(axis=1)
     if not single and is_searched(problem) and has_curves(problem.system):
         checked = np.flatnonzero(good)

@@ -17,7 +17,6 @@ from ..sums.moments import PairMoments
 FEW_LEVELS = 1 << 16
 """NumPy sorts numbers of 16 bits without comparing them, in less than half the time."""
 
-
 EXPENSIVE_WORK = 1e10
 """An evaluation is expensive from so many multiplications on: it takes half a second on one core.
 Below, all that a search does beside its evaluations would not repay itself."""

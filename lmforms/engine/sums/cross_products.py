@@ -28,8 +28,7 @@ from .units import Pilot, Scaling
 MOST_TABULATED_PAIRS = 1 << 22
 """With up to so many pairs of levels, those that occur are found by a table, else by sorting."""
 
-
-FEW_COLUMNS = 16
+FEW_RIGHT_COLUMNS = 16
 """Up to so many columns are multiplied by pairs of levels one after the other."""
 
 
@@ -134,7 +133,7 @@ class CrossProducts:
     def _across(self, j: int, i: int, x: FloatArray) -> FloatArray:
         """Z_j'R⁻¹Z_i x."""
         levels = len(self.factors[j].zz)
-        if x.shape[2] > FEW_COLUMNS:
+        if x.shape[2] > FEW_RIGHT_COLUMNS:
             key = (j, i) if (j, i) in self.pairs else (i, j)
             matrix = self.pairs[key].matrix(*(len(self.factors[a].zz) for a in key))
             flat = x.reshape(-1, x.shape[2])
