@@ -49,7 +49,7 @@ SINGULARITY_MARGIN = 2.0
 NEARLY_ZERO = 1e-2
 """Standard deviations, relative to σ, from which to search for a minimum without a term."""
 
-SAME_COVARIANCE = 1e-2
+SAME_MINIMUM = 1e-2
 """Two searches end at one minimum if λλ' differs by less than this, relative to its largest
 entry or that of the identity."""
 
@@ -162,7 +162,7 @@ def _from_other_starts(
         covariance = (other @ other.swapaxes(1, 2))[place]
         size = np.maximum(np.abs(covariance).max(axis=(1, 2)), 1.0)
         gap = np.abs(lam @ lam.swapaxes(1, 2) - covariance).max(axis=(1, 2))
-        same &= gap <= SAME_COVARIANCE * size
+        same &= gap <= SAME_MINIMUM * size
     alone = np.bincount(place, regular & ~same, minlength=c) == 0
     return ends_at(shared, own, lowest, tolerance), alone
 
