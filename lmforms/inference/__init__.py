@@ -1,0 +1,1 @@
+"""Tests, intervals and means: functions of a fit's frozen state."""
