@@ -115,6 +115,13 @@ class Covariance(ABC):
         """
         return np.empty((self.k, 0)), np.empty(0)
 
+    def spanning_directions(self, lam: FloatArray) -> FloatArray:
+        """Directions u (k, s), at λ = `lam`, whose uu' are a basis of the structure's covariances.
+
+        For structures that are linear in their variances and covariances.
+        """
+        return np.empty((self.k, 0))
+
     def column_spaces(self, rng: np.random.Generator) -> list[FloatArray]:
         """Matrices (k, r) whose columns span what a λ of rank r can span.
 

@@ -59,6 +59,9 @@ class Diagonal(Covariance):
     def variance_directions(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
         return np.eye(self.k), np.diag(lam) ** 2
 
+    def spanning_directions(self, lam: FloatArray) -> FloatArray:
+        return np.eye(self.k)
+
     def column_spaces(self, rng: np.random.Generator) -> list[FloatArray]:
         chosen = product((False, True), repeat=self.k)
         return [np.eye(self.k)[:, np.array(c, dtype=bool)] for c in chosen]

@@ -109,6 +109,10 @@ class Stacked(Covariance):
         own = [p.variance_directions(lam[c, c]) for p, c, _ in self._each()]
         return _block_diagonal([u for u, _ in own]), np.concatenate([v for _, v in own])
 
+    def spanning_directions(self, lam: FloatArray) -> FloatArray:
+        own = [p.spanning_directions(lam[c, c]) for p, c, _ in self._each()]
+        return own[0] if len(own) == 1 else _block_diagonal(own)
+
     def column_spaces(self, rng: np.random.Generator) -> list[FloatArray]:
         spaces = (p.column_spaces(rng) for p in self.parts)
         return [_block_diagonal(chosen) for chosen in product(*spaces)]

@@ -95,6 +95,12 @@ class Unstructured(Covariance):
         u = np.concatenate([axes, plus / SQRT2, minus / SQRT2], axis=1)
         return u, np.append(d**2, np.zeros(2 * len(i)))
 
+    def spanning_directions(self, lam: FloatArray) -> FloatArray:
+        """The principal axes, and a diagonal between any two of them."""
+        axes = np.linalg.svd(lam)[0]
+        i, j = _pairs(self.k)
+        return np.concatenate([axes, (axes[:, i] + axes[:, j]) / SQRT2], axis=1)
+
     def column_spaces(self, rng: np.random.Generator) -> list[FloatArray]:
         return [rng.normal(size=(self.k, r)) for r in range(self.k)] + [np.eye(self.k)]
 
@@ -139,6 +145,9 @@ class Rotated(Covariance):
 
     def in_principal_axes(self, lam: FloatArray) -> tuple[Covariance, FloatArray]:
         return _principal_axes(self, self.inner, lam)
+
+    def spanning_directions(self, lam: FloatArray) -> FloatArray:
+        return self.inner.spanning_directions(lam)
 
 
 def _principal_axes(

@@ -5,8 +5,9 @@ With M = Z'V₀⁻¹Z, less VV' under REML (V = Z'V₀⁻¹X R_X⁻¹), and D_i 
     T_ij = tr(M D_i M D_j),        ∂²d/∂θ_i∂θ_j = H_ij + w_i'P₀w_j/s² − T_ij,
 
 with H from :mod:`lmforms.engine.criterion.evaluate`; ½T is the expected information. Between
-related levels KM takes the place of M. M is dense in the levels, so this is for models with one
-grouping factor of independent levels, whose M is block-diagonal but for VV', or with few levels.
+related levels KM takes the place of M. M is dense in the levels. With one grouping factor of
+independent levels it is block-diagonal but for VV'; with few levels it is written out; with many,
+T comes from differences of the sums of diagonal blocks (:mod:`.trace_differences`).
 
 References
 ----------
@@ -22,6 +23,8 @@ import numpy as np
 
 from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, JointFactorization, JointSystem, System
+from .information import inner
+from .trace_differences import differenced_traces
 
 MOST_DENSE_EFFECTS = 150
 """Up to this many random effects M costs less than the evaluations that it saves."""
@@ -29,6 +32,10 @@ MOST_DENSE_EFFECTS = 150
 
 MOST_RELATED_EFFECTS = 300
 """The same where levels are related: small models of them often have several optima."""
+
+
+MOST_WRITTEN_OUT = 1_500
+"""Up to this many random effects M is written out where the traces are asked for."""
 
 
 def curvature_is_cheap(system: System | JointSystem) -> bool:
@@ -70,6 +77,8 @@ def pair_traces(
     sizes = [k * k for _, k in factor.system.shapes]
     if len(sizes) == 1 and isinstance(factor, Factorization):
         squares = {(0, 0): _one_factor(factor, fixed[0] if reml else None)}
+    elif sum(q * k for q, k in factor.system.shapes) > MOST_WRITTEN_OUT:
+        return _many_levels(factor, fixed if reml else None, changes)
     else:
         squares = _few_levels(factor, fixed if reml else None)
     ends = np.cumsum([0, *(len(d) for d in changes)])
@@ -121,6 +130,34 @@ def _few_levels(
             left = block.transpose(1, 3, 0, 2).reshape(ka * kb, qa * qb)
             right = other.transpose(3, 1, 2, 0).reshape(ka * kb, qa * qb)
             out[a, b] = (left @ right.T).reshape(ka, kb, ka, kb)
+    return out
+
+
+def _many_levels(
+    factor: Factorization | JointFactorization, fixed: Blocks | None, changes: Blocks
+) -> FloatArray:
+    """T from differences, and the part of VV' from solves."""
+    out = differenced_traces(factor, changes)
+    if fixed is None:
+        return out
+    effects = effects_of_changes(changes, factor.system.covariance_times(fixed))
+    square = inner(effects, factor.marginal_of_effects(effects))
+    m, p = len(out), fixed[0].shape[-1]
+    own = inner(fixed, effects).reshape(p, m, p).swapaxes(0, 1)
+    mixed = np.einsum("ipjp->ij", square.reshape(m, p, m, p))
+    return np.asarray(out - mixed - mixed.T + np.einsum("ipq,jqp->ij", own, own))
+
+
+def effects_of_changes(changes: Blocks, kv: Blocks) -> list[FloatArray]:
+    """(K ⊗ D_i)V in the columns of arrays (q, k, m p): the p columns of D_1 first."""
+    size = sum(len(d) for d in changes)
+    out, start = [], 0
+    for d, x in zip(changes, kv, strict=True):
+        q, k, p = x.shape
+        e = np.zeros((q, k, size, p))
+        e[:, :, start : start + len(d)] = np.einsum("iab,qbp->qaip", d, x)
+        start += len(d)
+        out.append(e.reshape(q, k, size * p))
     return out
 
 

@@ -204,4 +204,5 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         covariance_gradients=tuple(gradients),
         mixed=mixed,
         is_observed=pairs is not None,
+        fixed=v,
     )

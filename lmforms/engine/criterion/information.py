@@ -36,6 +36,8 @@ class LocalDerivatives:
         h = −(∂r²/∂θ)/s²: derivative in θ and ln σ² where σ is not profiled out, at σ² = s².
     is_observed : bool
         Whether `information` is the Hessian ∂²d itself, not the average information.
+    fixed : sequence of ndarray (q, k, p)
+        V = Z'V₀⁻¹X R_X⁻¹.
     """
 
     gradient: FloatArray
@@ -44,6 +46,7 @@ class LocalDerivatives:
     covariance_gradients: tuple[FloatArray, ...]
     mixed: FloatArray
     is_observed: bool
+    fixed: Blocks
 
 
 def joint_information(at: LocalDerivatives, nu: int) -> FloatArray:
@@ -59,8 +62,7 @@ def joint_information(at: LocalDerivatives, nu: int) -> FloatArray:
     Parameters
     ----------
     at : LocalDerivatives
-        For the Hessian, ``differentiate(…, hessian=True)``, where
-        :func:`~lmforms.engine.criterion.curvature.curvature_is_cheap`.
+        For the Hessian, ``differentiate(…, hessian=True)``.
     nu : int
         n or n − p.
 

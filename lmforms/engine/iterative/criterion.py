@@ -182,6 +182,7 @@ def evaluate(
         covariance_gradients=tuple(levels),
         mixed=mixed,
         is_observed=False,
+        fixed=fixed,
         gls=fit,
         b=tuple(((x + y) @ fit.to_residual)[..., 0] for x, y in zip(b0, at.v, strict=True)),
         factor=operator,

@@ -1,0 +1,209 @@
+"""How the covariance of β̂ depends on the variance parameters, and how well these are known.
+
+Degrees of freedom need two things: Φ = cov(β̂) as a function of the variance parameters ψ, and the
+covariance W of ψ̂. Both come from cross-products over random effects, never from n×n matrices.
+With V₀ = V/σ², Φ = σ²(X'V₀⁻¹X)⁻¹ = HH', H = σR_X⁻¹ and V = Z'V₀⁻¹X R_X⁻¹,
+
+    ∂Φ/∂θ_i = H V'(K ⊗ D_i)V H',  D_i = ∂(λλ')/∂θ_i;     ∂Φ/∂ln σ² = Φ.
+
+Two sets of parameters are in use. (θ, ln σ²) at their joint optimum, where the Hessian is the
+observed information, in singular fits too. And the variances themselves, in which the covariance
+of y is linear: D_r = u_r u_r' for directions u_r that span the structure, and the whole V as the
+last one in the place of σ²I, which is the same linear space.
+
+References
+----------
+Kenward, Roger (1997), *Small sample inference for fixed effects from restricted maximum
+likelihood*, Biometrics 53(3); Kuznetsova, Brockhoff, Christensen (2017), *lmerTest package*,
+J. Stat. Software 82(13), for the first set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..engine.criterion.curvature import effects_of_changes, pair_traces
+from ..engine.criterion.evaluate import Differentiated, differentiate
+from ..engine.criterion.information import inner, joint_information, root_changes
+from ..engine.estimate import Estimate
+from ..engine.iterative.criterion import IterativeEvaluation
+from ..engine.linalg.batched import outer_sum
+from ..engine.linalg.threads import limited_blas_threads
+from ..support.arrays import Blocks, FloatArray
+
+InformationKind = Literal["observed", "expected", "average"]
+
+LEAST_EIGENVALUE = 1e-8
+"""Eigenvalues of the information below this are directions of which the data know nothing, with
+the diagonal scaled to 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class VarianceInformation:
+    """Φ's derivatives with respect to variance parameters ψ, and the covariance of ψ̂.
+
+    Attributes
+    ----------
+    half : ndarray (p, p)
+        H, with Φ = HH'.
+    changes : ndarray (m, p, p)
+        C_i, with ∂Φ/∂ψ_i = H C_i H'.
+    covariance : ndarray (m, m)
+        W, the inverse of the information.
+    kind : {"observed", "expected", "average"}
+        Which information.
+    ignored : int
+        Number of directions without information that were left out of W.
+    """
+
+    half: FloatArray
+    changes: FloatArray
+    covariance: FloatArray
+    kind: InformationKind
+    ignored: int
+
+
+@dataclass(frozen=True, eq=False)
+class LinearInformation(VarianceInformation):
+    """The same for variances in which the covariance of y is linear.
+
+    Attributes
+    ----------
+    weighted_square : ndarray (p, p)
+        Σ_ij W_ij H'Q_ij H with Q_ij = X'V⁻¹V_iV⁻¹V_jV⁻¹X of Kenward and Roger (1997).
+    """
+
+    weighted_square: FloatArray
+
+
+def information_of_theta(estimate: Estimate) -> VarianceInformation:
+    """Observed information of (θ, ln σ²); the average one after conjugate gradients.
+
+    Parameters
+    ----------
+    estimate : Estimate
+    """
+    at = estimate.optimum.evaluation
+    if isinstance(at, Differentiated) and not at.is_observed:
+        with limited_blas_threads(at.problem.system.largest):
+            at = differentiate(at, hessian=True)
+    problem = at.problem
+    lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
+    changes = _changes(at, root_changes(lams, derivatives))
+    # of −2 × the log-likelihood: its second derivative is twice the information
+    joint = 0.5 * joint_information(at, problem.nu)
+    covariance, ignored = inverse_information(joint)
+    kind: InformationKind = "observed" if at.is_observed else "average"
+    if not problem.n_theta:
+        kind = "observed"
+    return VarianceInformation(_half(estimate), changes, covariance, kind, ignored)
+
+
+def information_of_variances(
+    estimate: Estimate, kind: Literal["observed", "expected"]
+) -> LinearInformation:
+    """Expected or observed information of the variances, for a fit with a factor.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        Not of conjugate gradients.
+    kind : {"observed", "expected"}
+    """
+    at = estimate.optimum.evaluation
+    assert isinstance(at, Differentiated)
+    problem, system = at.problem, at.problem.system
+    nu, p = problem.nu, system.cp.p
+    with limited_blas_threads(system.largest):
+        roots = zip(problem.covariances, problem.lams(at.theta), strict=True)
+        directions = [c.spanning_directions(lam) for c, lam in roots]
+        D = [np.einsum("as,bs->sab", u, u) for u in directions]
+        changes = _changes(at, D)
+        m = len(changes) - 1
+        effects = effects_of_changes(D, system.covariance_times(at.fixed))
+        squares = at.factor.marginal_of_effects(effects)
+
+        # of the variances: ½tr(P V_i P V_j), and y'P V_i P V_j P y for the observed information
+        traces = np.empty((m + 1, m + 1))
+        if m:
+            traces[:m, :m] = pair_traces(at.factor, at.fixed, D, problem.reml)
+            traces[m, :m] = traces[:m, m] = _own_traces(at, D)
+        traces[m, m] = nu
+        information = 0.5 * traces
+        if kind == "observed":
+            information = _quadratics(at, D) - information
+    covariance, ignored = inverse_information(information)
+
+    # Σ W_ij Q_ij; Q_im and Q_mm are those of V itself
+    W = covariance
+    square = np.zeros((p, p))
+    if m:
+        for e, s in zip(effects, squares, strict=True):
+            q, k, _ = e.shape
+            weighted = np.einsum("ij,qkjp->qkip", W[:m, :m], s.reshape(q, k, m, p))
+            square += e.reshape(-1, p).T @ weighted.reshape(-1, p)
+        square += 2.0 * np.einsum("i,ipq->pq", W[m, :m], changes[:m])
+    square += W[m, m] * np.eye(p)
+    return LinearInformation(_half(estimate), changes, W, kind, ignored, 0.5 * (square + square.T))
+
+
+def inverse_information(information: FloatArray) -> tuple[FloatArray, int]:
+    """The inverse without directions of no information, and how many these are."""
+    scale = np.sqrt(np.abs(np.diag(information)))
+    scale[scale == 0] = 1.0
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    kept = values > LEAST_EIGENVALUE
+    root = vectors[:, kept] / (np.sqrt(values[kept]) * scale[:, None])
+    return root @ root.T, int((~kept).sum())
+
+
+def _half(estimate: Estimate) -> FloatArray:
+    """H in the user's units."""
+    root = estimate.optimum.evaluation.gls.inverse_root_x
+    return np.asarray(estimate.sigma * (estimate.scaling.units.x.linear @ root))
+
+
+def _changes(at: Differentiated | IterativeEvaluation, D: Blocks) -> FloatArray:
+    """C_i = V'(K ⊗ D_i)V, and the identity for the scale of V."""
+    p = at.problem.system.cp.p
+    out = [np.eye(p)[None]]
+    for v, kv, d in zip(at.fixed, _related(at, at.fixed), D, strict=True):
+        q, k, _ = v.shape
+        pairs = (kv.reshape(q, k * p).T @ v.reshape(q, k * p)).reshape(k, p, k, p)
+        own = np.einsum("iab,apbq->ipq", d, pairs)
+        out.insert(-1, 0.5 * (own + own.swapaxes(1, 2)))
+    return np.concatenate(out)
+
+
+def _related(at: Differentiated | IterativeEvaluation, blocks: Blocks) -> Blocks:
+    """(K ⊗ I) times blocks; levels are independent where conjugate gradients are used."""
+    if isinstance(at, Differentiated):
+        return at.problem.system.covariance_times(blocks)
+    return blocks
+
+
+def _own_traces(at: Differentiated, D: Blocks) -> FloatArray:
+    """tr(P₀V_i), with V₀⁻¹ in the place of P₀ under ML."""
+    reml, out = at.problem.reml, [np.empty(0)]
+    related = _related(at, at.fixed)
+    for total, v, kv, d in zip(at.factor.diagonal_sums(), at.fixed, related, D, strict=True):
+        trace = total - outer_sum(v, kv) if reml else total
+        out.append(np.einsum("iab,ab->i", d, trace))
+    return np.concatenate(out)
+
+
+def _quadratics(at: Differentiated, D: Blocks) -> FloatArray:
+    """y'P₀V_iP₀V_jP₀y/s² of the variances and, last, of V₀ itself."""
+    t = [x @ at.gls.to_residual for x in at.marginal]
+    c = effects_of_changes(D, _related(at, t))  # (q, k, m)
+    m = sum(len(d) for d in D)
+    out = np.empty((m + 1, m + 1))
+    if m:
+        fixed = inner(at.fixed, c)
+        out[:m, :m] = inner(c, at.factor.marginal_of_effects(c)) - fixed.T @ fixed
+        out[m, :m] = out[:m, m] = inner(c, t)[:, 0]
+    out[m, m] = at.gls.r2
+    return out / at.sigma2
