@@ -10,7 +10,6 @@ import pandas as pd
 
 from ..data.theta_order import theta_in_formula_order
 from ..engine.status import OptimizerReport
-from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray
 from . import quantities
 from .quantities import terms_of
@@ -71,11 +70,6 @@ class ModelEstimates:
     def tvalues(self) -> pd.Series:
         """Fixed effects divided by their standard errors."""
         return self.params / self.bse
-
-    @named_arguments
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance matrix of the fixed effects, σ²(X'V₀⁻¹X)⁻¹."""
-        return quantities.cov_params(self.state)
 
     # --- variance components --------------------------------------------------------------
 

@@ -15,21 +15,22 @@ from ..control import METHODS_WITHOUT_START
 from ..data.align import in_row_order
 from ..data.frame import real_array
 from ..errors import DataError
-from ..support.arguments import flag, named_arguments, one_of, proportion
+from ..support.arguments import flag, named_arguments, one_of
 from ..support.arrays import FloatArray
 from . import quantities
-from .estimates import ModelEstimates
+from .inference_methods import InferenceMethods
 
 if TYPE_CHECKING:
     from ..companion import Forms
     from ..data.design_rows import DesignMatrices
+    from ..inference.df_methods import DfName, Information
     from .matrices import ModelMatrices
     from .summary_tables import ModelSummary
 
 RESIDUAL_KINDS = ("response", "pearson", "scaled")
 
 
-class MixedModelResults(ModelEstimates):
+class MixedModelResults(InferenceMethods):
     """A fitted linear mixed model.
 
     Made by :func:`lmforms.lmer` or :meth:`lmforms.MixedModel.fit`. Stored values are
@@ -50,26 +51,6 @@ class MixedModelResults(ModelEstimates):
     0  oven_block  Intercept        0.000210  0.014484
     1    Residual                   0.000063  0.007951
     """
-
-    @named_arguments
-    def conf_int(self, level: float = 0.95, method: Literal["wald"] = "wald") -> pd.DataFrame:
-        """Confidence intervals of the fixed effects.
-
-        Parameters
-        ----------
-        level : float
-            Between 0 and 1.
-        method : {"wald"}
-            Estimate ± normal quantile × standard error, as ``confint(method="Wald")``
-            of lme4.
-
-        Returns
-        -------
-        DataFrame
-            Columns ``lower`` and ``upper``.
-        """
-        one_of("method", method, ("wald",))
-        return quantities.wald_intervals(self.state, proportion("level", level))
 
     @property
     def resid(self) -> pd.Series:
@@ -155,14 +136,19 @@ class MixedModelResults(ModelEstimates):
         return model_matrices(self.state)
 
     @named_arguments
-    def summary(self) -> ModelSummary:
+    def summary(
+        self, ddf: DfName = "satterthwaite", *, information: Information | None = None
+    ) -> ModelSummary:
         """Tables of the fit: text, HTML, LaTeX, Markdown and DataFrames.
 
-        Tests of the fixed effects print t alone, as lme4 does.
+        Parameters
+        ----------
+        ddf, information
+            Degrees of freedom of the tests of the fixed effects, see :meth:`contrast`.
         """
         from .summary import summarize
 
-        return summarize(self.state)
+        return summarize(self.state, ddf, information)
 
     @named_arguments
     def predict(

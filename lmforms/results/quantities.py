@@ -27,21 +27,6 @@ def standard_errors(state: FitState) -> pd.Series:
     return pd.Series(np.sqrt(variances), index=state.design.x_names, dtype=np.float64)
 
 
-def cov_params(state: FitState) -> pd.DataFrame:
-    """Covariance matrix of the fixed effects, σ²(X'V₀⁻¹X)⁻¹."""
-    names = state.design.x_names
-    return pd.DataFrame(state.estimate.cov_beta, index=names, columns=names)
-
-
-def wald_intervals(state: FitState, level: float) -> pd.DataFrame:
-    """Estimate ± normal quantile × standard error."""
-    from scipy.special import ndtri
-
-    estimates = params(state)
-    half = float(ndtri(0.5 + 0.5 * level)) * standard_errors(state)
-    return pd.DataFrame({"lower": estimates - half, "upper": estimates + half})
-
-
 # --- variances and random effects -------------------------------------------------------------
 
 

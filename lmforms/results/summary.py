@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ..inference.coefficients import coefficient_table
 from .quantities import (
     aic,
     bic,
-    params,
     residuals,
     singular_text,
-    standard_errors,
     unidentified_text,
     variance_components,
 )
@@ -19,12 +18,16 @@ from .state import FitState
 from .summary_tables import ModelSummary
 
 
-def summarize(state: FitState) -> ModelSummary:
+def summarize(
+    state: FitState, ddf: str = "satterthwaite", information: str | None = None
+) -> ModelSummary:
     """Facts, tables and notes of a fit.
 
     Parameters
     ----------
     state : FitState
+    ddf, information
+        See :func:`lmforms.inference.df_methods.df_method`.
 
     Returns
     -------
@@ -51,9 +54,10 @@ def summarize(state: FitState) -> ModelSummary:
         word = "yes" if estimate.converged else "NO"
         end = f"{word}, {report.n_evaluations} evaluations" if state.optimized else "θ was given"
         facts.append(("Converged", end))
-    beta, errors = params(state), standard_errors(state)
-    fixed = pd.DataFrame({"estimate": beta, "std. error": errors, "t": beta / errors})
-    notes = []
+    fixed, notes = pd.DataFrame(), []
+    if len(estimate.beta):
+        fixed = coefficient_table(state, ddf, information)
+        notes += [note.removesuffix(".") + "." for note in fixed.notes]
     if design.x_dropped:
         notes.append(f"columns dropped as linearly dependent: {', '.join(design.x_dropped)}.")
     if estimate.unidentified:

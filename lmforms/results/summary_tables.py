@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from ..support.html import html_table
+from .number_format import aligned, column_texts, fixed_decimals
 
 if TYPE_CHECKING:
     from statsmodels.iolib.table import SimpleTable
-
-LEAST_DIGITS = 4
-"""Digits shown at least, of the smallest number in a column."""
-
-MOST_DIGITS = 9
-"""Digits shown at most, of the largest; beyond, numbers are formatted one by one."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,8 @@ class ModelSummary:
     facts : tuple of (str, str)
         Name and value of each line of the head.
     tables : dict of str to DataFrame
-        ``"random"`` (variances and correlations) and ``"fixed"`` (estimate, std. error, t).
+        ``"random"`` (variances and correlations) and ``"fixed"`` (estimate, std_error, df,
+        statistic, p_value).
     notes : tuple of str
         Warnings that concern the whole fit.
     """
@@ -111,6 +107,7 @@ class ModelSummary:
 
 
 _TITLES = {"random": "Random effects", "fixed": "Fixed effects"}
+_HEADERS = {"std_error": "std. error", "statistic": "t", "p_value": "p"}
 _ALIGNED = {"random": "l", "fixed": "r"}
 """Alignment of the first columns; the others are numbers, to the right."""
 
@@ -121,17 +118,21 @@ _ALIGNED = {"random": "l", "fixed": "r"}
 def _cells(key: str, table: pd.DataFrame) -> tuple[list[str], list[str], list[list[str]]]:
     """Headers, stubs and cells of one table as text."""
     if key == "fixed":
-        columns = [_aligned(table["estimate"]), _aligned(table["std. error"])]
-        columns.append([f"{t:.3f}" for t in table["t"]])
-        rows = [list(row) for row in zip(*columns, strict=True)]
-        return list(table.columns), [str(i) for i in table.index], rows
+        columns = {name: column_texts(name, table[name]) for name in table.columns}
+        columns["statistic"] = fixed_decimals(table["statistic"], 3)
+        names = dict(_HEADERS)
+        if np.isinf(table["df"]).all():
+            del columns["df"]
+            names["statistic"] = "z"
+        rows = [list(row) for row in zip(*columns.values(), strict=True)]
+        return [names.get(c, c) for c in columns], [str(i) for i in table.index], rows
     return _random_cells(table)
 
 
 def _random_cells(vcomp: pd.DataFrame) -> tuple[list[str], list[str], list[list[str]]]:
     """Variances with the correlations of a term beside them, as lme4 prints them."""
     variances = vcomp[vcomp["name2"] == ""]
-    shown = zip(_aligned(variances["variance"]), _aligned(variances["sdcor"]), strict=True)
+    shown = zip(aligned(variances["variance"]), aligned(variances["sdcor"]), strict=True)
     by_row = dict(zip(variances.index, shown, strict=True))
     terms: list[list[int]] = []
     for i in vcomp.index:
@@ -162,19 +163,6 @@ def _random_cells(vcomp: pd.DataFrame) -> tuple[list[str], list[str], list[list[
     rows = [row + [""] * (3 + width - len(row)) for row in rows]
     headers = ["effect", "variance", "std. dev."] + ["corr."] * bool(width)
     return headers + [""] * (width - 1), stubs, rows
-
-
-def _aligned(values: Any) -> list[str]:
-    """Numbers of a column with common decimals where their sizes allow it."""
-    numbers = np.asarray(values, dtype=np.float64)
-    sizes = np.abs(numbers[np.isfinite(numbers) & (numbers != 0)])
-    if not len(sizes):
-        return [f"{v:g}" for v in numbers]
-    low, high = np.floor(np.log10(sizes.min())), np.floor(np.log10(sizes.max()))
-    decimals = int(max(0, LEAST_DIGITS - 1 - low))
-    if decimals + max(0, high) + 1 > MOST_DIGITS:
-        return ["0" if v == 0 else f"{v:.{LEAST_DIGITS}g}" for v in numbers]
-    return [f"{v:.{decimals}f}" for v in numbers]
 
 
 def _padded(headers: list[str], cells: Sequence[Sequence[str]], aligns: str) -> list[str]:

@@ -1,0 +1,157 @@
+"""`InferenceMethods`: what a fit has for tests of its fixed effects."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from ..errors import ArgumentError
+from ..support.arguments import flag, named_arguments, one_of, proportion
+from .estimates import ModelEstimates
+
+if TYPE_CHECKING:
+    from ..inference.df_methods import DfName, Information
+    from .result_table import ResultTable
+
+
+class InferenceMethods(ModelEstimates):
+    """Tests and intervals; the numbers are in :mod:`lmforms.inference`."""
+
+    @cached_property
+    def df_denom(self) -> pd.Series:
+        """Denominator degrees of freedom of each coefficient, by Satterthwaite."""
+        return self._tests["df"].rename("df_denom")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values of each coefficient, by t with Satterthwaite's df."""
+        return self._tests["p_value"].rename("pvalues")
+
+    @cached_property
+    def _tests(self) -> ResultTable:
+        from ..inference.coefficients import coefficient_table
+
+        return coefficient_table(self.state)
+
+    @named_arguments
+    def cov_params(
+        self,
+        type: Literal["kenward-roger"] | None = None,
+        *,
+        information: Information | None = None,
+    ) -> pd.DataFrame:
+        """Covariance matrix of the fixed effects.
+
+        Parameters
+        ----------
+        type : {None, "kenward-roger"}
+            σ̂²(X'V̂₀⁻¹X)⁻¹, or Kenward and Roger's, which adds what the estimation of V costs.
+        information : {None, "expected", "observed"}
+            For Kenward and Roger; None is the expected one.
+        """
+        from ..inference.coefficients import covariance_of_coefficients
+
+        if type is None and information is not None:
+            raise ArgumentError("information= is for type='kenward-roger'.")
+        ddf = "none" if type is None else one_of("type", type, ("kenward-roger",))
+        return covariance_of_coefficients(self.state, ddf, information)
+
+    @named_arguments
+    def conf_int(
+        self,
+        level: float = 0.95,
+        method: Literal["wald"] = "wald",
+        *,
+        ddf: DfName = "satterthwaite",
+        information: Information | None = None,
+    ) -> ResultTable:
+        """Confidence intervals of the fixed effects.
+
+        Parameters
+        ----------
+        level : float
+            Between 0 and 1.
+        method : {"wald"}
+            Estimate ± t quantile × standard error.
+        ddf, information
+            Degrees of freedom of t, see :meth:`contrast`; ``ddf="none"`` takes normal quantiles, as
+            ``confint(method="Wald")`` of lme4.
+
+        Returns
+        -------
+        ResultTable
+            Columns ``lower`` and ``upper``.
+        """
+        from ..inference.coefficients import coefficient_intervals
+
+        one_of("method", method, ("wald",))
+        return coefficient_intervals(self.state, proportion("level", level), ddf, information)
+
+    @named_arguments
+    def contrast(
+        self,
+        L: Any,
+        *,
+        joint: bool = False,
+        ddf: DfName = "satterthwaite",
+        information: Information | None = None,
+        level: float = 0.95,
+    ) -> ResultTable:
+        """Tests of linear functions of the fixed effects, Lβ.
+
+        Parameters
+        ----------
+        L : str, sequence of str, mapping, DataFrame or array (r, p)
+            Text such as ``"Days = 10"`` or ``"a - b, c = 2"`` (without ``=`` against zero); a
+            mapping of labels to rows, each an array or a mapping of coefficients to weights; a
+            frame with coefficients as columns; or a matrix.
+        joint : bool
+            One F test of all rows together, in the place of a t test for each.
+        ddf : str
+            Denominator degrees of freedom: ``"satterthwaite"``, ``"kenward-roger"`` (with its
+            standard errors), ``"kenward-roger-linear"``, ``"between-within"``, ``"residual"`` or
+            ``"none"`` (normal distribution).
+        information : {None, "observed", "expected"}
+            Which information of the variance parameters. None is the observed one for
+            Satterthwaite, as lmerTest, and the expected one for Kenward–Roger, as pbkrtest; SAS and
+            JMP use the observed one.
+        level : float
+            Of the limits.
+
+        Returns
+        -------
+        ResultTable
+            ``estimate, std_error, df, statistic, p_value, lower, upper`` of each row, or
+            ``statistic, num_df, den_df, p_value`` of the joint test.
+
+        Raises
+        ------
+        ArgumentError, ColumnError
+            L has the wrong width, or names what is no coefficient.
+        ModelError
+            The method is not defined for this fit; the message says which is.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+        >>> fit.contrast("Days = 10")
+        Contrasts
+                   estimate  std_error  df  statistic  p_value  lower  upper
+        Days = 10     10.47      1.546  17     0.3023   0.7661  7.206  13.73
+        Degrees of freedom: Satterthwaite, observed information.
+        Limits: 95 %.
+        >>> fit.contrast("Days", joint=True, ddf="kenward-roger")
+        F test of Days
+               statistic  num_df  den_df  p_value
+        joint      45.85       1      17  3.3e-06
+        Degrees of freedom: Kenward–Roger, expected information.
+        """
+        from ..inference.coefficients import contrast_table, joint_table
+
+        level = proportion("level", level)
+        if flag("joint", joint):
+            return joint_table(self.state, L, ddf, information)
+        return contrast_table(self.state, L, ddf, information, level)
