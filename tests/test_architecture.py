@@ -122,7 +122,8 @@ def test_modules_are_short(module):
 ORDER = [
     *("errors", "_version", "support", "covariance", "residual", "control", "datasets"),
     *("formula", "engine", "data", "relationship", "varcomp", "mme", "latent", "plot"),
-    *("results.state", "results.result_table", "inference", "storage", "companion", "results"),
+    *("results.state", "results.number_format", "results.result_table", "inference", "storage"),
+    *("companion", "results"),
     *("model", "storage.load", "many", "cli"),
 ]
 

@@ -349,7 +349,7 @@ def test_arguments_that_are_not_there_raise():
     fit = lf.lmer(CORRELATED, SLEEP)
     for call in (
         lambda: fit.predict(SLEEP, interval="prediction"),
-        lambda: fit.summary(ddf="satterthwaite"),
+        lambda: fit.summary(df="satterthwaite"),
         lambda: fit.conf_int(method="profile"),
         lambda: fit.cov_params(which="all"),
     ):

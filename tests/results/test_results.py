@@ -41,8 +41,11 @@ def test_fixed_effects_by_generalised_least_squares():
 
 
 def test_wald_intervals():
-    half = stats.norm.ppf(0.95) * FIT.bse
+    half = stats.t.ppf(0.95, 17) * FIT.bse
     interval = FIT.conf_int(0.9)
+    assert_allclose(interval["lower"], FIT.params - half)
+    half = stats.norm.ppf(0.95) * FIT.bse
+    interval = FIT.conf_int(0.9, ddf="none")
     assert_allclose(interval["lower"], FIT.params - half)
     assert_allclose(interval["upper"], FIT.params + half)
     assert list(interval.index) == ["Intercept", "Days"]

@@ -32,8 +32,14 @@ def test_text_has_the_figures_of_lme4():
     assert "by REML" in text
 
 
-def test_no_p_values_yet():
-    assert not re.search(r"\bp\b|P>", str(FIT.summary()))
+def test_p_values_name_their_degrees_of_freedom():
+    text = str(FIT.summary())
+    assert re.search(r"^Days +10\.47 +1\.546 +17 +6\.771 +3\.3e-06$", text, flags=re.M)
+    assert "Satterthwaite, observed information" in text
+    assert "Kenward–Roger, expected information" in str(FIT.summary(ddf="kenward-roger"))
+    none = str(FIT.summary(ddf="none"))
+    assert re.search(r" z +p$", none, flags=re.M)
+    assert "normal distribution" in none
 
 
 def test_maximum_likelihood_is_named():
@@ -60,7 +66,7 @@ def test_str_and_print_of_the_fit_are_the_summary():
 def test_tables_hold_full_precision():
     tables = FIT.summary().tables
     assert tables["fixed"]["estimate"].equals(FIT.params)
-    assert tables["fixed"]["t"].tolist() == FIT.tvalues.tolist()
+    assert tables["fixed"]["statistic"].tolist() == FIT.tvalues.tolist()
     assert tables["random"].equals(FIT.vcomp)
 
 

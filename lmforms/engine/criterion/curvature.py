@@ -75,6 +75,8 @@ def pair_traces(
     reml : bool
     """
     sizes = [k * k for _, k in factor.system.shapes]
+    if not sizes:
+        return np.empty((0, 0))
     if len(sizes) == 1 and isinstance(factor, Factorization):
         squares = {(0, 0): _one_factor(factor, fixed[0] if reml else None)}
     elif sum(q * k for q, k in factor.system.shapes) > MOST_WRITTEN_OUT:
