@@ -37,8 +37,7 @@ VANISHING = 1e-10
 def adjusted_covariance(known: LinearInformation) -> FloatArray:
     """Φ_A, (p, p)."""
     W, changes = known.covariance, known.changes
-    combined = np.einsum("ij,jpq->ipq", W, changes)
-    products = np.einsum("ipq,iqr->pr", changes, combined)
+    products = (changes @ np.tensordot(W, changes, axes=1)).sum(axis=0)
     inner = np.eye(len(known.half)) + 2.0 * (known.weighted_square - products)
     adjusted = known.half @ inner @ known.half.T
     return np.asarray(0.5 * (adjusted + adjusted.T))
@@ -65,10 +64,11 @@ def scaled_f(L: FloatArray, known: VarianceInformation) -> ScaledF:
     r = len(L)
     half = L @ known.half
     solved = np.linalg.solve(half @ half.T, half)
-    products = np.einsum("ap,ipq,bq->iab", solved, known.changes, half, optimize=True)
+    products = solved @ known.changes @ half.T  # (m, r, r)
     single = np.einsum("iaa->i", products)
     a1 = float(single @ known.covariance @ single)
-    a2 = float(np.einsum("iab,ij,jba->", products, known.covariance, products, optimize=True))
+    weighted = np.tensordot(known.covariance, products, axes=1)
+    a2 = float((products * weighted.swapaxes(1, 2)).sum())
     if r == 1:  # what the formulas below come to: Satterthwaite's, and no scale
         return ScaledF(1.0, 2.0 / a2 if a2 > 0 else np.inf)
     if a2 <= 0:

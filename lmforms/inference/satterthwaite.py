@@ -31,9 +31,9 @@ def degrees_of_freedom(L: FloatArray, known: VarianceInformation) -> FloatArray:
     estimated.
     """
     half = L @ known.half
-    f = np.einsum("rp,rp->r", half, half)
-    g = np.einsum("rp,mpq,rq->rm", half, known.changes, half, optimize=True)
-    spread = np.einsum("rm,mn,rn->r", g, known.covariance, g, optimize=True)
+    f = np.square(half).sum(axis=1)
+    g = ((half @ known.changes) * half).sum(axis=2)  # (m, r)
+    spread = ((known.covariance @ g) * g).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(2.0 * f**2 / spread)
 
