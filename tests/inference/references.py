@@ -133,3 +133,19 @@ def references(*having: str) -> list[Reference]:
     return [
         case for case in _references().values() if all(case.figures.get(name) for name in having)
     ]
+
+
+@cache
+def observed_kenward_roger() -> dict[str, Any]:
+    """Figures of ``observed_kenward_roger.py``, by name of the model."""
+    path = FOLDER / "observed_kenward_roger.json"
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+@cache
+def published_kenward_roger() -> dict[str, Any]:
+    """Figures of SAS, by name of the model."""
+    path = FOLDER / "published_kenward_roger.json"
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["models"]
+    return loaded

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from references import Reference, reference, references
+from references import (
+    Reference,
+    observed_kenward_roger,
+    published_kenward_roger,
+    reference,
+    references,
+)
 
 
 @pytest.mark.parametrize("case", references(), ids=str)
@@ -44,3 +50,33 @@ def test_named_figures() -> None:
     battery = reference("battery").figures
     expected = [battery["kenward_roger"]["df"][k] for k in (0, 1, 6)]
     assert_allclose(expected, [3.3267, 4.2759, 1.3517], atol=5e-5)
+
+
+def _same(actual: dict, expected: dict, rtol: float, names: tuple[str, ...]) -> None:
+    for name in names:
+        assert_allclose(actual[name], expected[name], rtol=rtol, err_msg=name)
+
+
+TEST = ("statistic", "num_df", "den_df", "scaling", "unscaled_statistic")
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in references("kenward_roger") if c.id in observed_kenward_roger()], ids=str
+)
+def test_dense_formulas_with_expected_information_are_pbkrtest(case: Reference) -> None:
+    dense = observed_kenward_roger()[case.id]
+    assert dense["criterion"] == pytest.approx(case.figures["fit"]["criterion"], rel=1e-12)
+    _same(dense["expected"], case.figures["kenward_roger"], 1e-9, ("std_error", "df"))
+    assert_allclose(
+        dense["observed"]["satterthwaite_df"], case.figures["satterthwaite"]["df_exact"], rtol=1e-8
+    )
+    tests = {test["name"]: test for test in case.figures["joint"]}
+    for test in dense["expected"]["joint"]:
+        _same(test, tests[test["name"]]["kenward_roger"], 1e-8, TEST)
+
+
+@pytest.mark.parametrize("name", sorted(set(published_kenward_roger()) - {"bioequivalence"}))
+def test_dense_formulas_with_observed_information_are_those_of_sas(name: str) -> None:
+    dense, sas = observed_kenward_roger()[name], published_kenward_roger()[name]
+    rtol = 2e-4 if name == "battery" else 2e-5
+    _same(dense["observed"], sas, rtol, ("df", "std_error"))

@@ -25,7 +25,8 @@ for (name in c("tools.R", "inference_figures.R")) source(file.path(folder, name)
 # `extra` adds columns, `rows` takes a subset.
 files <- list(
   battery.csv = c("WP", "SP"), wind_tunnel.csv = "WP", unbalanced.csv = c("a", "b", "group"),
-  nested.csv = c("region", "clinic", "doctor", "treatment")
+  nested.csv = c("region", "clinic", "doctor", "treatment"),
+  bioequivalence.csv = c("subject", "formulation", "period", "sequence")
 )
 
 read_file <- function(name) {
@@ -200,6 +201,9 @@ insteval_rows <- local({
 })
 add("insteval_subset", "InstEval", "y ~ service * lectage + studage + (1 | s) + (1 | d)",
   rows = insteval_rows
+)
+add("bioequivalence", "bioequivalence.csv",
+  "log_data ~ period + formulation + sequence + (1 | subject)"
 )
 battery_terms <- "(X1 + X2 + X3 + X4 + X5 + X6)^2"
 add("battery", "battery.csv", paste("Y ~", battery_terms, "+ (1 | WP) + (1 | SP)"),
