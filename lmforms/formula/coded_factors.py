@@ -39,12 +39,16 @@ class CodedFactor:
         where they are not reduced for other terms.
     reduced : ndarray (levels or k, columns)
         The same where they are: the contrast matrix.
+    treatment : ndarray (levels or k, columns)
+        `reduced` for treatment contrasts with the first level as reference, whatever those of
+        the model.
     """
 
     codes: IndexArray | None
     values: FloatArray | None
     full: FloatArray
     reduced: FloatArray
+    treatment: FloatArray
 
     @cached_property
     def size(self) -> int:
@@ -121,6 +125,7 @@ def _levels(
         values=None,
         full=coding(False),
         reduced=coding(True),
+        treatment=np.eye(len(contrasts.levels))[:, 1:],
     )
 
 
@@ -139,7 +144,8 @@ def _numbers(
     if reduced:  # a basis that spans the constant, such as bs(x, include_intercept=True)
         fewer = _alone(evaluator, spec, [None, factor], part, full_rank=True)[rows][:, 1:]
         kept = np.array([_position(column, values) for column in fewer.T], dtype=np.intp)
-    return CodedFactor(codes=None, values=values, full=identity, reduced=identity[:, kept])
+    fewer_columns = identity[:, kept]
+    return CodedFactor(None, values, identity, fewer_columns, fewer_columns)
 
 
 def _position(column: FloatArray, columns: FloatArray) -> int:

@@ -16,7 +16,7 @@ import scipy.linalg
 
 from ..support.arrays import FloatArray
 from .fixed_terms import FixedTerm
-from .parameter_blocks import OverParametrised, TermParameters
+from .parameter_blocks import OverParametrised, TermParameters, distinct
 
 INDICATOR_TOLERANCE = 1e-8
 """Parts of unit vectors below this are rounding, where all numbers are indicators of combinations:
@@ -39,8 +39,11 @@ class EstimableSpace:
         Orthonormal: l is estimable if and only if it is a combination of the columns.
     k : int
         Columns of numbers that every parameter stands for: each has the same basis.
-    coding : ndarray (parameters × k, columns of X)
-        From l to the coefficients of all columns of X: l'K.
+    coding : ndarray (r × k, columns of all terms)
+        The coding K of the fit in these coordinates: the function with coordinates t is t'`coding`
+        times the coefficients of all columns of X. Columns of numbers vary fastest.
+    treatment : ndarray (r × k, columns of all terms)
+        The same for treatment contrasts.
     tolerance : float
         Parts of unit vectors below this are rounding.
     """
@@ -50,18 +53,13 @@ class EstimableSpace:
     basis: FloatArray
     k: int
     coding: FloatArray
+    treatment: FloatArray
     tolerance: float
 
     def rows(self, labels: set[str]) -> FloatArray:
         """Rows of the basis of some terms, by their labels."""
         chosen = [self.basis[s] for t, s in zip(self.terms, self.spans) if t.label in labels]
         return np.vstack([np.empty((0, self.basis.shape[1])), *chosen])
-
-    def times_coding(self, functions: FloatArray) -> FloatArray:
-        """l'K of combinations of the basis (r, m), for each column of numbers: (m × k, columns)."""
-        width = self.coding.shape[1]
-        coding = self.coding.reshape(len(self.basis), self.k * width)
-        return ((functions.T @ self.basis.T) @ coding).reshape(functions.shape[1] * self.k, width)
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,7 @@ def estimable_functions(over: OverParametrised, rank: int) -> EstimableFunctions
         Of X.
     """
     numbers = dict.fromkeys(p.term.numbers for p in over.parameters)
-    spaces = tuple(
-        _indicator_space([p for p in over.parameters if p.term.numbers == own]) for own in numbers
-    )
+    spaces = tuple(_indicator_space(over, own) for own in numbers)
     if rank == sum(space.basis.shape[1] * space.k for space in spaces):
         return EstimableFunctions(spaces, complete=True)  # the rank of X_o is no smaller, nor larger
     complete = all(_spans_all(space) for space in spaces)
@@ -106,27 +102,21 @@ def estimable_functions(over: OverParametrised, rank: int) -> EstimableFunctions
 
 def _spans_all(space: EstimableSpace) -> bool:
     """Whether the coding of the fit keeps all estimable functions apart."""
-    r = space.basis.shape[1]
-    kept = space.times_coding(np.eye(r))
-    sizes = np.abs(kept).max(axis=0, initial=0.0)
-    return column_rank(kept / np.where(sizes > 0, sizes, 1.0), INDICATOR_TOLERANCE) == r * space.k
+    sizes = np.abs(space.coding).max(axis=0, initial=0.0)
+    scaled = space.coding / np.where(sizes > 0, sizes, 1.0)
+    return column_rank(scaled, INDICATOR_TOLERANCE) == len(space.coding)
 
 
-def _indicator_space(parameters: Sequence[TermParameters]) -> EstimableSpace:
-    """Terms with the same numbers, from the combinations of levels that occur."""
+def _indicator_space(over: OverParametrised, numbers: frozenset[str]) -> EstimableSpace:
+    """The terms with some numbers, from the combinations of levels that occur."""
+    parameters = [p for p in over.parameters if p.term.numbers == numbers]
     counts = [p.combinations.count for p in parameters]
-    kinds = np.unique(np.column_stack([p.combinations.of_row for p in parameters]), axis=0)
-    indicators = np.zeros((len(kinds), sum(counts)))
-    for start, combination in zip(_starts(counts), kinds.T, strict=True):
-        indicators[np.arange(len(kinds)), start + combination] = 1.0
-    return EstimableSpace(
-        terms=tuple(p.term for p in parameters),
-        spans=_spans(counts),
-        basis=column_space(indicators.T, INDICATOR_TOLERANCE),
-        k=len(parameters[0].numbers),
-        coding=np.vstack([p.coding for p in parameters]),
-        tolerance=INDICATOR_TOLERANCE,
-    )
+    cells = distinct(over.n, [p.combinations.of_row for p in parameters])[1]
+    indicators = np.zeros((len(cells), sum(counts)))
+    for start, p in zip(_starts(counts), parameters, strict=True):
+        indicators[np.arange(len(cells)), start + p.combinations.of_row[cells]] = 1.0
+    basis = column_space(indicators.T, INDICATOR_TOLERANCE)
+    return _space(parameters, counts, basis, len(parameters[0].numbers), INDICATOR_TOLERANCE)
 
 
 def _joint_space(over: OverParametrised, rank: int | None) -> EstimableSpace:
@@ -135,25 +125,34 @@ def _joint_space(over: OverParametrised, rank: int | None) -> EstimableSpace:
     if rank is None:
         rank = int((values > INDICATOR_TOLERANCE * values.max(initial=0.0)).sum())
     counts = [len(p.coding) for p in over.parameters]
-    coding = [
-        p.coding * np.tile(over.scales(p), p.combinations.count)[:, None] for p in over.parameters
-    ]
+    return _space(over.parameters, counts, directions[:rank].T, 1, NUMBER_TOLERANCE)
+
+
+def _space(
+    parameters: Sequence[TermParameters],
+    counts: Sequence[int],
+    basis: FloatArray,
+    k: int,
+    tolerance: float,
+) -> EstimableSpace:
+    def in_coordinates(codings: list[FloatArray]) -> FloatArray:
+        stacked = np.vstack(codings)
+        moved = basis.T @ stacked.reshape(len(basis), -1)
+        return np.asarray(moved.reshape(basis.shape[1] * k, stacked.shape[1]))
+
     return EstimableSpace(
-        terms=tuple(p.term for p in over.parameters),
-        spans=_spans(counts),
-        basis=directions[:rank].T,
-        k=1,
-        coding=np.vstack(coding),
-        tolerance=NUMBER_TOLERANCE,
+        terms=tuple(p.term for p in parameters),
+        spans=tuple(slice(s, s + c) for s, c in zip(_starts(counts), counts, strict=True)),
+        basis=basis,
+        k=k,
+        coding=in_coordinates([p.coding for p in parameters]),
+        treatment=in_coordinates([p.treatment for p in parameters]),
+        tolerance=tolerance,
     )
 
 
 def _starts(counts: Sequence[int]) -> list[int]:
-    return [sum(counts[:i]) for i in range(len(counts))]
-
-
-def _spans(counts: Sequence[int]) -> tuple[slice, ...]:
-    return tuple(slice(s, s + c) for s, c in zip(_starts(counts), counts, strict=True))
+    return [0, *np.cumsum(counts[:-1]).tolist()]
 
 
 def column_space(columns: FloatArray, tolerance: float) -> FloatArray:

@@ -54,20 +54,27 @@ class Combinations:
 class TermParameters:
     """The parameters of one term: those of its first combination of levels first.
 
+    A parameter belongs to a combination of levels and a product of columns of numbers, each in
+    units of its largest absolute value.
+
     Attributes
     ----------
     term : FixedTerm
     combinations : Combinations
     numbers : ndarray of int (k, number of numeric factors)
         Which column of each of its numbers, of all products of them.
-    coding : ndarray (combinations × k, columns of X before the rank check)
-        Columns of X as combinations of the parameters' columns.
+    coding : ndarray (combinations × k, columns of all terms)
+        Columns of X, before the rank check, as combinations of the parameters' columns: zero for
+        those of other terms.
+    treatment : ndarray (combinations × k, columns of all terms)
+        The same for treatment contrasts of all factors.
     """
 
     term: FixedTerm
     combinations: Combinations
     numbers: IndexArray
     coding: FloatArray
+    treatment: FloatArray
 
 
 class OverParametrised:
@@ -86,38 +93,42 @@ class OverParametrised:
         spec, part = design.fixed.spec, design.bound.formula.fixed
         self.n = design.n
         self.factors = coded_factors(evaluator, spec, part, design.in_model)
-        scoped = [None] * len(terms) if spec.structure is None else spec.structure
-        columns = list(design.fixed.columns_by_term.values())
-        width = len(design.fixed.names)
+        self.scales = {
+            expr: _largest(factor.values)
+            for expr, factor in self.factors.items()
+            if factor.values is not None
+        }
+        structures = [None] * len(terms) if spec.structure is None else spec.structure
+        pairs = list(zip(terms, structures, strict=True))
+        own = _side_by_side([self._coding(term, s, treatment=False) for term, s in pairs])
+        treatment = _side_by_side([self._coding(term, s, treatment=True) for term, s in pairs])
         self.parameters = tuple(
-            self._parameters(term, structure, positions, width)
-            for term, structure, positions in zip(terms, scoped, columns, strict=True)
+            TermParameters(term, self._combinations(term), self._numbers(term), own[i], treatment[i])
+            for i, term in enumerate(terms)
         )
 
-    def _parameters(
-        self, term: FixedTerm, structure: Any, columns: IndexArray, width: int
-    ) -> TermParameters:
-        found = combinations(self.n, [self.factors[e] for e in sorted(term.factors)])
+    def _combinations(self, term: FixedTerm) -> Combinations:
+        return combinations(self.n, [self.factors[e] for e in sorted(term.factors)])
+
+    def _numbers(self, term: FixedTerm) -> IndexArray:
         sizes = [range(self.factors[e].size) for e in sorted(term.numbers)]
         numbers = np.array(list(product(*sizes)), dtype=np.intp)
-        numbers = numbers.reshape(prod(map(len, sizes)), len(sizes))
-        coding = np.zeros((found.count * len(numbers), width))
-        if structure is None:  # one column: a product of columns of numbers
-            coding[:, columns] = 1.0
-        else:
-            parts = [
-                _coded_columns(term, scoped, self.factors, found, numbers)
-                for scoped in structure.scoped_terms
-            ]
-            coding[:, columns] = np.hstack(parts) if parts else 0.0
-        return TermParameters(term, found, numbers, coding)
+        return numbers.reshape(prod(map(len, sizes)), len(sizes))
 
-    def number_scales(self, expr: str) -> FloatArray:
-        """Largest absolute value of each column of some numbers; 1 for columns of zeros."""
-        values = self.factors[expr].values
-        assert values is not None
-        largest = np.abs(values).max(axis=0, initial=0.0)
-        return np.where(largest > 0, largest, 1.0)
+    def _coding(self, term: FixedTerm, structure: Any, *, treatment: bool) -> FloatArray:
+        """Columns of X of a term as combinations of the columns of its parameters."""
+        found, numbers = self._combinations(term), self._numbers(term)
+        scale = np.ones(len(numbers))
+        for column, expr in enumerate(sorted(term.numbers)):
+            scale *= self.scales[expr][numbers[:, column]]
+        rows = np.tile(scale, found.count)[:, None]
+        if structure is None:  # one column: a product of columns of numbers
+            return rows
+        parts = [
+            _coded_columns(term, part, self.factors, found, numbers, treatment)
+            for part in structure.scoped_terms
+        ]
+        return np.hstack([np.empty((len(rows), 0)), *parts]) * rows
 
     def number_products(self, parameters: TermParameters, rows: IndexArray) -> FloatArray:
         """Products of the numbers of a term on some rows, (rows, k), in units of their sizes."""
@@ -125,16 +136,8 @@ class OverParametrised:
         for column, expr in enumerate(sorted(parameters.term.numbers)):
             own = self.factors[expr].values
             assert own is not None
-            scaled = own[rows] / self.number_scales(expr)
-            values *= scaled[:, parameters.numbers[:, column]]
+            values *= (own[rows] / self.scales[expr])[:, parameters.numbers[:, column]]
         return values
-
-    def scales(self, parameters: TermParameters) -> FloatArray:
-        """Units of :meth:`number_products`, (k,)."""
-        scale = np.ones(len(parameters.numbers))
-        for column, expr in enumerate(sorted(parameters.term.numbers)):
-            scale *= self.number_scales(expr)[parameters.numbers[:, column]]
-        return scale
 
     def root(self) -> FloatArray:
         """R of X_o = QR, with numbers in units of their sizes, from its distinct rows."""
@@ -163,18 +166,41 @@ class OverParametrised:
             else:
                 assert factor.values is not None
                 keys += [np.unique(c, return_inverse=True)[1] for c in factor.values.T]
-        return _combine(self.n, keys)[1]
+        return distinct(self.n, keys)[1]
+
+
+def _largest(values: FloatArray) -> FloatArray:
+    """Largest absolute value of each column; 1 for columns of zeros."""
+    largest = np.abs(values).max(axis=0, initial=0.0)
+    return np.where(largest > 0, largest, 1.0)
+
+
+def _side_by_side(blocks: Sequence[FloatArray]) -> list[FloatArray]:
+    """Each block among the columns of all of them, zeros elsewhere."""
+    ends = np.cumsum([0, *(block.shape[1] for block in blocks)])
+    out = []
+    for block, start in zip(blocks, ends):
+        wide = np.zeros((len(block), int(ends[-1])))
+        wide[:, start : start + block.shape[1]] = block
+        out.append(wide)
+    return out
 
 
 def combinations(n: int, factors: Sequence[CodedFactor]) -> Combinations:
     """The combinations of levels that occur in n rows; one for no factors."""
     codes = [f.codes for f in factors if f.codes is not None]
-    of_row, first = _combine(n, codes)
+    of_row, first = distinct(n, codes)
     return Combinations(of_row, first, prod(f.size for f in factors))
 
 
-def _combine(n: int, keys: Sequence[IndexArray]) -> tuple[IndexArray, IndexArray]:
-    """Codes of the combinations of several codes, in lexical order, and a row of each."""
+def distinct(n: int, keys: Sequence[IndexArray]) -> tuple[IndexArray, IndexArray]:
+    """Codes of the combinations of several codes, in lexical order, and a row of each.
+
+    Examples
+    --------
+    >>> distinct(3, [np.array([1, 0, 1]), np.array([2, 2, 2])])
+    (array([1, 0, 1]), array([1, 0]))
+    """
     combined, first = np.zeros(n, dtype=np.intp), np.zeros(min(n, 1), dtype=np.intp)
     for key in keys:
         joint = combined * (int(key.max(initial=0)) + 1) + key
@@ -188,6 +214,7 @@ def _coded_columns(
     factors: Mapping[str, CodedFactor],
     found: Combinations,
     numbers: IndexArray,
+    treatment: bool,
 ) -> FloatArray:
     """Columns of X of a part of a term as combinations of the columns of its parameters.
 
@@ -198,7 +225,9 @@ def _coded_columns(
     for factor in scoped.factors:
         expr = factor.factor.expr
         own = factors[expr]
-        matrix = own.reduced if factor.reduced else own.full
+        reduced = own.treatment if treatment else own.reduced
+        full = np.eye(own.size) if treatment else own.full
+        matrix = reduced if factor.reduced else full
         if own.codes is not None:
             rows = np.repeat(matrix[own.codes[found.first]], k, axis=0)
         else:
