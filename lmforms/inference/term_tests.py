@@ -12,7 +12,7 @@ from ..results.state import FitState
 from ..support.arguments import short_repr
 from ..support.arrays import FloatArray
 from .df_methods import df_method
-from .f_statistic import JointTest
+from .f_statistic import JointTest, principal_rows
 from .term_contrasts import TYPES, contrasts_of
 
 ROMAN = {1: "I", 2: "II", 3: "III"}
@@ -44,9 +44,9 @@ def anova_table(
     -------
     ResultTable
         One row a term, in the order of the formula without the intercept: ``sum_sq``, ``mean_sq``,
-        ``num_df``, ``den_df``, ``statistic``, ``p_value``. The mean square is σ̂²F, and the sum of
-        squares that times `num_df`, as in lmerTest. A term without estimable hypotheses has
-        ``num_df`` 0 and NaN elsewhere.
+        ``num_df``, ``den_df``, ``statistic``, ``p_value``. The mean square is σ̂²F with F before
+        Kenward and Roger's scale factor, and the sum of squares that times `num_df`, as in
+        lmerTest. A term without estimable hypotheses has ``num_df`` 0 and NaN elsewhere.
 
     Raises
     ------
@@ -55,9 +55,12 @@ def anova_table(
     check_type(type)
     method = df_method(state, ddf, information)
     contrasts = contrasts_of(state.design, type)
-    tests = {
-        term: method.joint(L, L @ state.estimate.beta) for term, L in contrasts.L.items()
-    }
+    beta, variance = state.estimate.beta, state.estimate.sigma**2
+    tests = {term: method.joint(L, L @ beta) for term, L in contrasts.L.items()}
+    sums = [
+        variance * float((principal_rows(L, L @ beta, method.covariance)[1] ** 2).sum())
+        for L in contrasts.L.values()
+    ]
     notes = [f"Type {ROMAN[type]}: {HYPOTHESES[type]}.", *method.notes]
     untested = [term for term, test in tests.items() if test.num_df == 0]
     if untested:
@@ -67,7 +70,7 @@ def anova_table(
         )
     if type == 3:
         notes += [_empty_cells(term, *counts) for term, counts in contrasts.empty.items()]
-    return table_of(tests, state.estimate.sigma**2, f"Type {ROMAN[type]} tests of terms", notes)
+    return _table(tests, np.array(sums), f"Type {ROMAN[type]} tests of terms", notes)
 
 
 def check_type(type: object) -> None:
@@ -85,23 +88,23 @@ def check_type(type: object) -> None:
         raise ArgumentError(f"type={short_repr(type)}: use one of {choices}.{hint}")
 
 
-def table_of(
-    tests: Mapping[str, JointTest], variance: float, title: str, notes: list[str]
+def _table(
+    tests: Mapping[str, JointTest], sum_sq: FloatArray, title: str, notes: list[str]
 ) -> ResultTable:
-    """The table of F tests by term."""
-
     def column(name: str) -> FloatArray:
         return np.array([getattr(test, name) for test in tests.values()], dtype=np.float64)
 
-    num_df, statistic = column("num_df"), column("statistic")
-    mean_sq = statistic * variance
+    num_df = column("num_df")
+    tested = num_df > 0
+    mean_sq = np.full(len(tests), np.nan)
+    mean_sq[tested] = sum_sq[tested] / num_df[tested]
     return ResultTable(
         {
-            "sum_sq": mean_sq * num_df,
+            "sum_sq": np.where(tested, sum_sq, np.nan),
             "mean_sq": mean_sq,
             "num_df": num_df.astype(np.int64),
             "den_df": column("den_df"),
-            "statistic": statistic,
+            "statistic": column("statistic"),
             "p_value": column("p_value"),
         },
         index=list(tests),
