@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, IndexArray
 from .fixed_terms import FixedTerm
 from .parameter_blocks import OverParametrised, TermParameters, distinct
 
@@ -44,6 +44,8 @@ class EstimableSpace:
         times the coefficients of all columns of X. Columns of numbers vary fastest.
     treatment : ndarray (r × k, columns of all terms)
         The same for treatment contrasts.
+    columns : tuple of ndarray of int
+        Columns of each term under treatment contrasts.
     tolerance : float
         Parts of unit vectors below this are rounding.
     """
@@ -54,7 +56,12 @@ class EstimableSpace:
     k: int
     coding: FloatArray
     treatment: FloatArray
+    columns: tuple[IndexArray, ...]
     tolerance: float
+
+    def own_columns(self, term: FixedTerm) -> IndexArray:
+        """Columns of a term under treatment contrasts."""
+        return self.columns[self.terms.index(term)]
 
     def rows(self, labels: set[str]) -> FloatArray:
         """Rows of the basis of some terms, by their labels."""
@@ -147,6 +154,7 @@ def _space(
         k=k,
         coding=in_coordinates([p.coding for p in parameters]),
         treatment=in_coordinates([p.treatment for p in parameters]),
+        columns=tuple(np.flatnonzero((p.treatment != 0).any(axis=0)) for p in parameters),
         tolerance=tolerance,
     )
 

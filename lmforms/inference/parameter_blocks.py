@@ -25,6 +25,10 @@ from .fixed_terms import FixedTerm
 CHUNK = 4096
 """Rows whose columns are made at a time."""
 
+DENSE_CODES = 4
+"""Codes are counted in a table if it has at most this many times as many places as there are rows,
+else sorted."""
+
 
 @dataclass(frozen=True)
 class Combinations:
@@ -99,25 +103,27 @@ class OverParametrised:
             if factor.values is not None
         }
         structures = [None] * len(terms) if spec.structure is None else spec.structure
-        pairs = list(zip(terms, structures, strict=True))
-        own = _side_by_side([self._coding(term, s, treatment=False) for term, s in pairs])
-        treatment = _side_by_side([self._coding(term, s, treatment=True) for term, s in pairs])
+        found = [
+            combinations(self.n, [self.factors[e] for e in sorted(term.factors)]) for term in terms
+        ]
+        parts = list(zip(terms, structures, found, strict=True))
+        own = _side_by_side([self._coding(*part, treatment=False) for part in parts])
+        treatment = _side_by_side([self._coding(*part, treatment=True) for part in parts])
         self.parameters = tuple(
-            TermParameters(term, self._combinations(term), self._numbers(term), own[i], treatment[i])
+            TermParameters(term, found[i], self._numbers(term), own[i], treatment[i])
             for i, term in enumerate(terms)
         )
-
-    def _combinations(self, term: FixedTerm) -> Combinations:
-        return combinations(self.n, [self.factors[e] for e in sorted(term.factors)])
 
     def _numbers(self, term: FixedTerm) -> IndexArray:
         sizes = [range(self.factors[e].size) for e in sorted(term.numbers)]
         numbers = np.array(list(product(*sizes)), dtype=np.intp)
         return numbers.reshape(prod(map(len, sizes)), len(sizes))
 
-    def _coding(self, term: FixedTerm, structure: Any, *, treatment: bool) -> FloatArray:
+    def _coding(
+        self, term: FixedTerm, structure: Any, found: Combinations, *, treatment: bool
+    ) -> FloatArray:
         """Columns of X of a term as combinations of the columns of its parameters."""
-        found, numbers = self._combinations(term), self._numbers(term)
+        numbers = self._numbers(term)
         scale = np.ones(len(numbers))
         for column, expr in enumerate(sorted(term.numbers)):
             scale *= self.scales[expr][numbers[:, column]]
@@ -194,7 +200,7 @@ def combinations(n: int, factors: Sequence[CodedFactor]) -> Combinations:
 
 
 def distinct(n: int, keys: Sequence[IndexArray]) -> tuple[IndexArray, IndexArray]:
-    """Codes of the combinations of several codes, in lexical order, and a row of each.
+    """Codes of the combinations of several codes, in lexical order, and the first row of each.
 
     Examples
     --------
@@ -203,8 +209,15 @@ def distinct(n: int, keys: Sequence[IndexArray]) -> tuple[IndexArray, IndexArray
     """
     combined, first = np.zeros(n, dtype=np.intp), np.zeros(min(n, 1), dtype=np.intp)
     for key in keys:
-        joint = combined * (int(key.max(initial=0)) + 1) + key
-        _, first, combined = np.unique(joint, return_index=True, return_inverse=True)
+        size = int(key.max(initial=0)) + 1
+        joint = combined * size + key
+        if len(first) * size > DENSE_CODES * n:
+            _, first, combined = np.unique(joint, return_index=True, return_inverse=True)
+            continue
+        places = np.full(len(first) * size, n, dtype=np.intp)
+        places[joint[::-1]] = np.arange(n - 1, -1, -1)
+        there = places < n
+        first, combined = places[there], (np.cumsum(there) - 1)[joint]
     return combined, first
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +54,7 @@ def anova_table(
     ------
     ArgumentError, ModelError
     """
-    check_type(type)
+    type = checked_type(type)
     method = df_method(state, ddf, information)
     contrasts = contrasts_of(state.design, type)
     beta, variance = state.estimate.beta, state.estimate.sigma**2
@@ -73,19 +75,27 @@ def anova_table(
     return _table(tests, np.array(sums), f"Type {ROMAN[type]} tests of terms", notes)
 
 
-def check_type(type: object) -> None:
-    """Refuse what is no type of hypotheses.
+def checked_type(type: Any) -> int:
+    """A type of hypotheses: 1, 2 or 3.
 
     Raises
     ------
     ArgumentError
+
+    Examples
+    --------
+    >>> checked_type("III")
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: type='III': use one of 1, 2, 3. Did you mean 3?
     """
-    if isinstance(type, bool) or type not in TYPES:
-        choices = ", ".join(str(t) for t in TYPES)
-        hint = next(
-            (f" Did you mean {t}?" for t, name in ROMAN.items() if type in (name, str(t))), ""
-        )
-        raise ArgumentError(f"type={short_repr(type)}: use one of {choices}.{hint}")
+    if isinstance(type, Integral) and not isinstance(type, bool) and int(type) in TYPES:
+        return int(type)
+    text = type.upper() if isinstance(type, str) else ""
+    meant = [number for number, roman in ROMAN.items() if text in (roman, str(number))]
+    hint = f" Did you mean {meant[0]}?" if meant else ""
+    choices = ", ".join(str(number) for number in TYPES)
+    raise ArgumentError(f"type={short_repr(type)}: use one of {choices}.{hint}")
 
 
 def _table(
