@@ -14,7 +14,7 @@ from ..results.state import FitState
 from ..support.arguments import one_of
 from ..support.arrays import FloatArray
 from .between_within import between_within_df
-from .f_statistic import JointTest, f_test, principal_rows
+from .f_statistic import JointTest, f_test, principal_axes, principal_rows
 from .kenward_roger import adjusted_covariance, scaled_f
 from .satterthwaite import degrees_of_freedom, joint_degrees_of_freedom
 from .variance_information import (
@@ -113,8 +113,11 @@ class Satterthwaite(DfMethod):
         return degrees_of_freedom(L, self.known)
 
     def joint(self, L: FloatArray, estimate: FloatArray) -> JointTest:
-        rows, values, _ = principal_rows(L, estimate, self.covariance)
-        return f_test(values, joint_degrees_of_freedom(rows, self.known) if len(rows) else np.nan)
+        _, values, _ = principal_rows(L, estimate, self.covariance)
+        if not len(values):
+            return f_test(values, np.nan)
+        axes = principal_axes(L, self.covariance, len(values))
+        return f_test(values, joint_degrees_of_freedom(axes, self.known))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -66,6 +66,24 @@ def principal_rows(
     return independent / roots[:, None], (axes.T @ (scale * estimate)) / roots, independent
 
 
+def principal_axes(L: FloatArray, covariance: FloatArray, r: int) -> FloatArray:
+    """Rows that span those of L and are the principal axes of LΦL', (r, p).
+
+    The axes depend on the units of the rows of L, as in SAS and lmerTest: :func:`principal_rows`
+    has rows for the statistic, which do not.
+
+    Parameters
+    ----------
+    L : ndarray (s, p)
+    covariance : ndarray (p, p)
+        Φ.
+    r : int
+        Rank of L.
+    """
+    _, vectors = np.linalg.eigh(L @ covariance @ L.T)
+    return np.asarray(vectors[:, len(L) - r :].T @ L)
+
+
 def f_test(values: FloatArray, den_df: float, scale: float = 1.0) -> JointTest:
     """The F test of independent standardised estimates (r,), F multiplied by `scale`."""
     r = len(values)

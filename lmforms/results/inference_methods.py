@@ -155,3 +155,46 @@ class InferenceMethods(ModelEstimates):
         if flag("joint", joint):
             return joint_table(self.state, L, ddf, information)
         return contrast_table(self.state, L, ddf, information, level)
+
+    @named_arguments
+    def anova(
+        self,
+        type: Literal[3, 2, 1] = 3,
+        *,
+        ddf: DfName = "satterthwaite",
+        information: Information | None = None,
+    ) -> ResultTable:
+        """F test of each term of the fixed part.
+
+        Parameters
+        ----------
+        type : {3, 2, 1}
+            Type I tests a term after those before it in the formula, Type II after all others that
+            do not contain it, Type III averaged over the levels of those that contain it, as SAS
+            defines them. None depends on the contrasts of the factors.
+        ddf, information
+            Denominator degrees of freedom, see :meth:`contrast`.
+
+        Returns
+        -------
+        ResultTable
+            One row a term: ``sum_sq, mean_sq, num_df, den_df, statistic, p_value``. The mean square
+            is σ̂² times the F statistic (before Kenward and Roger's scale factor). A term without
+            estimable hypotheses has ``num_df`` 0.
+
+        Raises
+        ------
+        ArgumentError
+        ModelError
+            The method of degrees of freedom is not defined for this fit.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> cake = lf.datasets.load("cake")
+        >>> fit = lf.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", cake)
+        >>> fit.anova()
+        """
+        from ..inference.term_tests import anova_table
+
+        return anova_table(self.state, type, ddf, information)

@@ -1,0 +1,131 @@
+"""F tests of the terms of the fixed part: analysis of variance of Type I, II or III."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..results.result_table import ResultTable
+from ..results.state import FitState
+from ..support.arguments import short_repr
+from ..support.arrays import FloatArray
+from .df_methods import df_method
+from .f_statistic import JointTest, principal_rows
+from .term_contrasts import TYPES, contrasts_of
+
+ROMAN = {1: "I", 2: "II", 3: "III"}
+
+HYPOTHESES = {
+    1: "each term after those before it",
+    2: "each term after all others that do not contain it",
+    3: "each term averaged over the levels of the terms that contain it",
+}
+
+
+def anova_table(
+    state: FitState,
+    type: int = 3,
+    ddf: str = "satterthwaite",
+    information: str | None = None,
+) -> ResultTable:
+    """F test of each term of the fixed part.
+
+    Parameters
+    ----------
+    state : FitState
+    type : {3, 2, 1}
+        See :func:`lmforms.inference.term_contrasts.term_contrasts`.
+    ddf, information
+        See :func:`lmforms.inference.df_methods.df_method`.
+
+    Returns
+    -------
+    ResultTable
+        One row a term, in the order of the formula without the intercept: ``sum_sq``, ``mean_sq``,
+        ``num_df``, ``den_df``, ``statistic``, ``p_value``. The mean square is σ̂²F with F before
+        Kenward and Roger's scale factor, and the sum of squares that times `num_df`, as in
+        lmerTest. A term without estimable hypotheses has ``num_df`` 0 and NaN elsewhere.
+
+    Raises
+    ------
+    ArgumentError, ModelError
+    """
+    type = checked_type(type)
+    method = df_method(state, ddf, information)
+    contrasts = contrasts_of(state.design, type)
+    beta, variance = state.estimate.beta, state.estimate.sigma**2
+    tests = {term: method.joint(L, L @ beta) for term, L in contrasts.L.items()}
+    sums = [
+        variance * float((principal_rows(L, L @ beta, method.covariance)[1] ** 2).sum())
+        for L in contrasts.L.values()
+    ]
+    notes = [f"Type {ROMAN[type]}: {HYPOTHESES[type]}.", *method.notes]
+    untested = [term for term, test in tests.items() if test.num_df == 0]
+    if untested:
+        notes.append(
+            f"Without an estimable hypothesis: {', '.join(untested)}. Columns of other terms "
+            "stand for the same differences."
+        )
+    if type == 3:
+        notes += [_empty_cells(term, *counts) for term, counts in contrasts.empty.items()]
+    return _table(tests, np.array(sums), f"Type {ROMAN[type]} tests of terms", notes)
+
+
+def checked_type(type: Any) -> int:
+    """A type of hypotheses: 1, 2 or 3.
+
+    Raises
+    ------
+    ArgumentError
+
+    Examples
+    --------
+    >>> checked_type("III")
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: type='III': use one of 1, 2, 3. Did you mean 3?
+    """
+    if isinstance(type, Integral) and not isinstance(type, bool) and int(type) in TYPES:
+        return int(type)
+    text = type.upper() if isinstance(type, str) else ""
+    meant = [number for number, roman in ROMAN.items() if text in (roman, str(number))]
+    hint = f" Did you mean {meant[0]}?" if meant else ""
+    choices = ", ".join(str(number) for number in TYPES)
+    raise ArgumentError(f"type={short_repr(type)}: use one of {choices}.{hint}")
+
+
+def _table(
+    tests: Mapping[str, JointTest], sum_sq: FloatArray, title: str, notes: list[str]
+) -> ResultTable:
+    def column(name: str) -> FloatArray:
+        return np.array([getattr(test, name) for test in tests.values()], dtype=np.float64)
+
+    num_df = column("num_df")
+    tested = num_df > 0
+    mean_sq = np.full(len(tests), np.nan)
+    mean_sq[tested] = sum_sq[tested] / num_df[tested]
+    return ResultTable(
+        {
+            "sum_sq": np.where(tested, sum_sq, np.nan),
+            "mean_sq": mean_sq,
+            "num_df": num_df.astype(np.int64),
+            "den_df": column("den_df"),
+            "statistic": column("statistic"),
+            "p_value": column("p_value"),
+        },
+        index=list(tests),
+        title=title,
+        notes=notes,
+    )
+
+
+def _empty_cells(term: str, empty: int, possible: int) -> str:
+    verb = "has" if empty == 1 else "have"
+    return (
+        f"{empty} of the {possible} combinations of levels of {term} {verb} no rows: the hypotheses of "
+        "terms within it depend on which are empty."
+    )
