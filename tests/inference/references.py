@@ -10,6 +10,13 @@ For a test of every model that has a figure::
 
     @pytest.mark.parametrize("case", references("kenward_roger"), ids=str)
     def test_df(case): ...
+
+and of every table of means, with the arguments that `emmeans` of a fit has::
+
+    @pytest.mark.parametrize("asked", section("means"), ids=str)
+    def test_means(asked):
+        table = asked.case.fit().emmeans(**asked.arguments())
+        assert_allclose(table["estimate"], asked.figures["estimate"])
 """
 
 from __future__ import annotations
@@ -133,6 +140,66 @@ def references(*having: str) -> list[Reference]:
     return [
         case for case in _references().values() if all(case.figures.get(name) for name in having)
     ]
+
+
+# What an entry says of the question, by the name of the argument in our methods.
+ARGUMENTS = (
+    "spec",
+    "var",
+    "by",
+    "at",
+    "weights",
+    "contrast",
+    "adjust",
+    "ddf",
+    "kind",
+    "level",
+    "reduce_terms",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """One table of a section of the file, and the model it was made from.
+
+    Attributes
+    ----------
+    case : Reference
+        The model.
+    figures : mapping
+        The entry. Missing values (what is not estimable) are NaN in `column`.
+    """
+
+    case: Reference
+    figures: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        words = [self.case.id]
+        for value in self.arguments().values():
+            words.append(
+                "-".join(map(str, value)) if isinstance(value, (list, dict)) else str(value)
+            )
+        return "_".join(word.replace(" ", "") for word in words)
+
+    def arguments(self) -> dict[str, Any]:
+        """What was asked, without arguments that were not given."""
+        return {
+            name: self.figures[name] for name in ARGUMENTS if self.figures.get(name) is not None
+        }
+
+    def column(self, name: str) -> np.ndarray:
+        """A column of figures as floats."""
+        return np.array(self.figures[name], dtype=float)
+
+
+@cache
+def section(name: str) -> list[Asked]:
+    """Tables of one section: ``means``, ``trends``, ``joint_tests``, ``ranova``, ``step``, ...
+
+    ``comparisons`` has data and formulas of its own: take it from `content`, and its data from
+    `load_data`.
+    """
+    return [Asked(reference(entry["model"]), entry) for entry in content()[name]]
 
 
 @cache

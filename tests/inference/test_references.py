@@ -7,11 +7,16 @@ import pytest
 from numpy.testing import assert_allclose
 from references import (
     Reference,
+    content,
+    load_data,
     observed_kenward_roger,
     published_kenward_roger,
     reference,
     references,
+    section,
 )
+
+import lmforms as lf
 
 
 @pytest.mark.parametrize("case", references(), ids=str)
@@ -80,3 +85,31 @@ def test_dense_formulas_with_observed_information_are_those_of_sas(name: str) ->
     dense, sas = observed_kenward_roger()[name], published_kenward_roger()[name]
     rtol = 2e-4 if name == "battery" else 2e-5
     _same(dense["observed"], sas, rtol, ("df", "std_error"))
+
+
+@pytest.mark.parametrize("entry", content()["comparisons"], ids=lambda entry: entry["id"])
+def test_compared_models_are_ours(entry: dict) -> None:
+    data = load_data(entry)
+    fits = [lf.lmer(formula, data, reml=entry["reml"]) for formula in entry["formulas"]]
+    assert_allclose([fits[k].llf for k in entry["order"]], entry["loglik"], rtol=1e-9)
+    assert_allclose([fits[k].npar for k in entry["order"]], entry["npar"])
+    assert_allclose([fits[k].bic for k in entry["order"]], entry["bic"], rtol=1e-9)
+
+
+def test_means_of_balanced_cells_have_the_degrees_of_freedom_of_the_design() -> None:
+    tables = [asked for asked in section("means") if asked.case.id == "cake_numeric"]
+    assert len(tables) >= 3
+    for asked in tables:
+        if "at" not in asked.arguments():
+            assert_allclose(asked.column("df"), 42.0, rtol=1e-8)
+
+
+def test_names_of_tables_differ() -> None:
+    for name in ("means", "trends", "joint_tests", "ranova", "drop1_f"):
+        names = [str(asked) for asked in section(name)]
+        assert names
+        # where two are alike they differ in what is not an argument: bias correction, reference
+        unlike = [
+            repr((str(a), a.figures.get("bias_sigma"), a.figures.get("ref"))) for a in section(name)
+        ]
+        assert len(set(unlike)) == len(names)

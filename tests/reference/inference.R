@@ -7,7 +7,7 @@
 # full precision. README.md describes the file. Names of models as arguments run only those and
 # write nothing.
 #
-# Needs: R >= 4.0, lme4, lmerTest, pbkrtest, car, jsonlite.
+# Needs: R >= 4.0, lme4, lmerTest, pbkrtest, car, nlme, emmeans, mvtnorm, broom.mixed, jsonlite.
 
 suppressPackageStartupMessages({
   library(lme4)
@@ -17,7 +17,8 @@ suppressPackageStartupMessages({
 })
 options(contrasts = c("contr.treatment", "contr.treatment"))
 folder <- file.path("tests", "reference")
-for (name in c("tools.R", "inference_figures.R")) source(file.path(folder, name))
+sources <- c("tools.R", "inference_figures.R", "inference_comparisons.R", "inference_means.R")
+for (name in sources) source(file.path(folder, name))
 
 # -- data --------------------------------------------------------------------
 
@@ -65,10 +66,7 @@ describe_data <- function(model) {
 
 run_model <- function(model) {
   started <- Sys.time()
-  data <- model_data(model)
-  result <- fit_model(
-    as.formula(model$formula_r), data, model$reml, model$weights, model$offset, model$contrasts_r
-  )
+  result <- fit_with_optimum(model$id)
   fit <- result$fit
   # pbkrtest is wrong with weights, and Kenward-Roger is for REML
   with_kr <- model$reml && is.null(model$weights)
@@ -136,6 +134,13 @@ add("cbpp_log", "cbpp", "log(incidence + 1) ~ period + size + (1 | herd)",
 )
 add("ovary", "Ovary", "follicles ~ sin(2 * pi * Time) + cos(2 * pi * Time) + (1 | Mare)",
   formula = "follicles ~ np.sin(2 * np.pi * Time) + np.cos(2 * np.pi * Time) + (1 | Mare)"
+)
+
+add("unbalanced_log", "unbalanced.csv", "log(positive) ~ a + b + x + (1 | group)",
+  formula = "np.log(positive) ~ a + b + x + (1 | group)"
+)
+add("unbalanced_sqrt", "unbalanced.csv", "sqrt(positive) ~ a + b + x + (1 | group)",
+  formula = "np.sqrt(positive) ~ a + b + x + (1 | group)"
 )
 
 # several factors with interactions
@@ -267,19 +272,55 @@ car_models <- c(
 
 # -- run ---------------------------------------------------------------------
 
+fits <- new.env()
+fit_with_optimum <- function(id) {
+  if (is.null(fits[[id]])) {
+    model <- models[[id]]
+    fits[[id]] <- fit_model(
+      as.formula(model$formula_r), model_data(model), model$reml, model$weights, model$offset,
+      model$contrasts_r
+    )
+  }
+  fits[[id]]
+}
+fit_of <- function(id) fit_with_optimum(id)$fit
+
+# Every section with a function that makes it. Names of sections or models as arguments run those.
+sections <- list(
+  comparisons = comparisons, dropped_terms = dropped_terms, between_within = between_within,
+  tidy = tidy_tables, means = means_tables, trends = trends_tables, joint_tests = joint_tables
+)
 chosen <- commandArgs(trailingOnly = TRUE)
-entries <- lapply(if (length(chosen)) models[chosen] else models, run_model)
-if (length(chosen) == 0) {
-  versions <- lapply(
-    setNames(nm = c("lme4", "lmerTest", "pbkrtest", "car", "Matrix")),
-    function(package) one(as.character(packageVersion(package)))
+everything <- length(chosen) == 0
+wanted <- if (everything) names(models) else intersect(chosen, names(models))
+entries <- lapply(models[wanted], run_model)
+wanted <- if (everything) names(sections) else intersect(chosen, names(sections))
+made <- lapply(sections[wanted], function(make) {
+  started <- Sys.time()
+  out <- make()
+  cat(sprintf("%d entries (%.0f s)\n", length(out), as.numeric(Sys.time() - started, units = "secs")))
+  out
+})
+if (!everything) {
+  str(made)
+} else {
+  packages <- c(
+    "lme4", "lmerTest", "pbkrtest", "car", "nlme", "emmeans", "mvtnorm", "broom.mixed", "Matrix"
   )
+  versions <- lapply(
+    setNames(nm = packages), function(package) one(as.character(packageVersion(package)))
+  )
+  listed <- function(entries) {
+    paste0("[\n", paste(vapply(unname(entries), as_json, "", top = TRUE), collapse = ",\n"), "\n]")
+  }
+  # dropped_terms makes four
+  made <- c(made[names(made) != "dropped_terms"], made$dropped_terms)
   text <- paste0(
     "{\n\"versions\": ",
     as_json(c(list(R = one(paste(R.version$major, R.version$minor, sep = "."))), versions)),
-    ",\n\"models\": [\n",
-    paste(vapply(unname(entries), as_json, "", top = TRUE), collapse = ",\n"),
-    "\n]\n}\n"
+    ",\n\"models\": ", listed(entries), ",\n",
+    paste0("\"", names(made), "\": ", vapply(made, listed, ""), collapse = ",\n"),
+    "\n}\n"
   )
   connection <- file(file.path(folder, "inference.json"), "wb")
   writeChar(text, connection, eos = NULL, useBytes = TRUE)

@@ -13,7 +13,9 @@ fit_model <- function(formula, data, reml, weights = NULL, offset = NULL, contra
   arguments$contrasts <- contrasts
   if (!is.null(weights)) arguments$weights <- as.name(weights)
   if (!is.null(offset)) arguments$offset <- as.name(offset)
+  # the optimiser is for refits by update(), in ranova, drop1 and step
   arguments$control <- lmerControl(
+    optimizer = "bobyqa", optCtrl = list(rhoend = 1e-9, maxfun = 1e5),
     check.conv.singular = "ignore", check.rankX = "silent.drop.cols", calc.derivs = FALSE
   )
   parts <- do.call(lFormula, arguments)
@@ -23,7 +25,7 @@ fit_model <- function(formula, data, reml, weights = NULL, offset = NULL, contra
     par = optimum$theta, fval = as.numeric(devfun(optimum$theta)), feval = NA_integer_, conv = 0,
     message = ""
   )
-  call <- as.call(c(list(quote(lme4::lmer)), arguments))
+  call <- as.call(c(list(quote(lmerTest::lmer)), arguments))
   fit <- mkMerMod(environment(devfun), opt, parts$reTrms, fr = parts$fr, mc = call)
   list(fit = suppressWarnings(as_lmerModLmerTest(fit)), optimum = optimum)
 }

@@ -296,6 +296,10 @@ def sleep_first_rows() -> Model:
     )
 
 
+def subjects_of_sleepstudy() -> Array:
+    return pd.read_csv(DATASETS / "sleepstudy.csv")["Subject"].to_numpy()
+
+
 def sleep_slope() -> Model:
     data = pd.read_csv(DATASETS / "sleepstudy.csv")
     days, n = data["Days"].to_numpy(dtype=float), len(data)
@@ -385,6 +389,42 @@ def sleep_quadratic() -> Model:
     )
 
 
+def sleep_weights() -> Model:
+    """Var(e_i) = sigma^2 / w_i with w = 1 / (1 + Days / 4)."""
+    plain = sleep_slope()
+    days = plain.x[:, 1]
+    parts = [*intercept_and_slope(subjects_of_sleepstudy(), days), np.diag(1 + days / 4)]
+    return Model(plain.y, plain.x, linear(parts), plain.names, plain.start)
+
+
+def unbalanced_weights() -> Model:
+    data = pd.read_csv(HERE / "unbalanced.csv")
+    x, n = data["x"].to_numpy(), len(data)
+    a = treatment(data["a"], ["a1", "a2", "a3"])
+    b = treatment(data["b"], ["b1", "b2", "b3", "b4"])
+    parts = [intercept(data["group"].to_numpy()), np.diag(1 / data["w"].to_numpy())]
+    return Model(
+        data["y"].to_numpy(),
+        columns(np.ones(n), *a, x, *b, *(level * x for level in a)),
+        linear(parts),
+        ["group", "residual"],
+        np.array([0.8, 1.2]),
+    )
+
+
+def cbpp_weights() -> Model:
+    data = pd.read_csv(DATASETS / "cbpp.csv")
+    size, n = data["size"].to_numpy(dtype=float), len(data)
+    parts = [intercept(data["herd"].to_numpy()), np.diag(1 / size)]
+    return Model(
+        data["incidence"].to_numpy() / size,
+        columns(np.ones(n), *treatment(data["period"], ["1", "2", "3", "4"])),
+        linear(parts),
+        ["herd", "residual"],
+        np.array([0.01, 0.2]),
+    )
+
+
 def bioequivalence() -> Model:
     data = pd.read_csv(HERE / "bioequivalence.csv")
     n = len(data)
@@ -422,6 +462,9 @@ MODELS: dict[str, Callable[[], Model]] = {
     "unbalanced_slope": unbalanced_slope,
     "sleep_uncorrelated": sleep_uncorrelated,
     "sleep_quadratic": sleep_quadratic,
+    "sleep_weights": sleep_weights,
+    "unbalanced_weights": unbalanced_weights,
+    "cbpp_weights": cbpp_weights,
     "bioequivalence": bioequivalence,
     "sleep_ar1": sleep_ar1,
 }

@@ -30,7 +30,7 @@ one <- function(x) structure(list(x), class = "one")
 as_json <- function(x, top = FALSE) {
   brackets <- function(parts) paste0("[", paste(parts, collapse = ", "), "]")
   atoms <- function(x) {
-    if (is.logical(x)) return(ifelse(x, "true", "false"))
+    if (is.logical(x)) return(ifelse(is.na(x), "null", ifelse(x, "true", "false")))
     if (is.numeric(x)) return(shortest(x))
     vapply(as.character(x), function(s) as.character(toJSON(unbox(s))), "")
   }
