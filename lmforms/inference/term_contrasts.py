@@ -99,6 +99,8 @@ def contrasts_of(design: Design, type: int) -> TermContrasts:
     """As :func:`term_contrasts`, with what a table must say about the data."""
     terms = fixed_terms_of(design)
     tested = [term for term in terms if not term.is_intercept]
+    if not tested:
+        return TermContrasts({}, {})
     over = OverParametrised(design, terms)
     estimable = estimable_functions(over, len(design.x_kept))
     columns = ModelColumns(design.fixed.values, design.x_kept, design.fixed.columns_by_term)
