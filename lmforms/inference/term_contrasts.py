@@ -85,12 +85,14 @@ def term_contrasts(design: Design, type: int) -> dict[str, FloatArray]:
     Examples
     --------
     >>> import lmforms as lf
-    >>> sums = {"Machine": "contr.sum"}
-    >>> machines = lf.datasets.load("Machines")
-    >>> model = lf.MixedModel("score ~ Machine + (1 | Worker)", machines, contrasts=sums)
-    >>> term_contrasts(model.design, 3)["Machine"].round(12)
-    array([[ 0., -1.,  1.],
-           [ 0., -2., -1.]])
+    >>> model = lf.MixedModel(
+    ...     "angle ~ recipe + temp + (1 | recipe:replicate)",
+    ...     lf.datasets.load("cake"),
+    ...     contrasts={"recipe": "contr.sum"},
+    ... )
+    >>> term_contrasts(model.design, 3)["recipe"]  # B - A and C - A, of A + B + C = 0
+    array([[ 0., -1.,  1.,  0.],
+           [ 0., -2., -1.,  0.]])
     """
     return contrasts_of(design, type).L
 
