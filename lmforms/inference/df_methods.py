@@ -133,6 +133,8 @@ class KenwardRoger(DfMethod):
         rows, values, independent = principal_rows(L, estimate, self.covariance)
         if not len(rows):
             return f_test(values, np.nan)
+        if len(rows) == 1:  # the scale is 1, and there may be fewer than two degrees of freedom
+            return f_test(values, float(self.df(rows)[0]))
         scaled = scaled_f(independent, self.known)
         if not scaled.den_df > 2.0:
             raise ModelError(

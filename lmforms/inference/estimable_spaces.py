@@ -101,7 +101,8 @@ def estimable_functions(over: OverParametrised, rank: int) -> EstimableFunctions
     numbers = dict.fromkeys(p.term.numbers for p in over.parameters)
     spaces = tuple(_indicator_space(over, own) for own in numbers)
     if rank == sum(space.basis.shape[1] * space.k for space in spaces):
-        return EstimableFunctions(spaces, complete=True)  # the rank of X_o is no smaller, nor larger
+        # rank X ≤ rank X_o ≤ this sum
+        return EstimableFunctions(spaces, complete=True)
     complete = all(_spans_all(space) for space in spaces)
     joint = _joint_space(over, rank if complete else None)
     return EstimableFunctions((joint,), complete or joint.basis.shape[1] == rank)

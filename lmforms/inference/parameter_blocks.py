@@ -148,12 +148,13 @@ class OverParametrised:
     def root(self) -> FloatArray:
         """R of X_o = QR, with numbers in units of their sizes, from its distinct rows."""
         rows = self._distinct_rows()
-        root = np.empty((0, sum(len(p.coding) for p in self.parameters)))
+        root: FloatArray = np.empty((0, sum(len(p.coding) for p in self.parameters)))
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
             parts = [self._columns(parameters, chunk) for parameters in self.parameters]
-            root = np.linalg.qr(np.vstack([root, np.hstack(parts)]), mode="r")
-        return np.asarray(root)
+            stacked = np.vstack([root, np.hstack(parts)])
+            root = np.asarray(np.linalg.qr(stacked, mode="r"))
+        return root
 
     def _columns(self, parameters: TermParameters, rows: IndexArray) -> FloatArray:
         """Columns of X_o of one term on some rows."""

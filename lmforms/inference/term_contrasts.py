@@ -85,12 +85,14 @@ def term_contrasts(design: Design, type: int) -> dict[str, FloatArray]:
     Examples
     --------
     >>> import lmforms as lf
-    >>> sums = {"Machine": "contr.sum"}
-    >>> machines = lf.datasets.load("Machines")
-    >>> model = lf.MixedModel("score ~ Machine + (1 | Worker)", machines, contrasts=sums)
-    >>> term_contrasts(model.design, 3)["Machine"].round(12)
-    array([[ 0., -1.,  1.],
-           [ 0., -2., -1.]])
+    >>> model = lf.MixedModel(
+    ...     "angle ~ recipe + temp + (1 | recipe:replicate)",
+    ...     lf.datasets.load("cake"),
+    ...     contrasts={"recipe": "contr.sum"},
+    ... )
+    >>> term_contrasts(model.design, 3)["recipe"]  # B - A and C - A, of A + B + C = 0
+    array([[ 0., -1.,  1.,  0.],
+           [ 0., -2., -1.,  0.]])
     """
     return contrasts_of(design, type).L
 
@@ -99,6 +101,8 @@ def contrasts_of(design: Design, type: int) -> TermContrasts:
     """As :func:`term_contrasts`, with what a table must say about the data."""
     terms = fixed_terms_of(design)
     tested = [term for term in terms if not term.is_intercept]
+    if not tested:
+        return TermContrasts({}, {})
     over = OverParametrised(design, terms)
     estimable = estimable_functions(over, len(design.x_kept))
     columns = ModelColumns(design.fixed.values, design.x_kept, design.fixed.columns_by_term)

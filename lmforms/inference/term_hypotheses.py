@@ -152,10 +152,8 @@ def type_one(
 
 def _moved(columns: ModelColumns, estimable: EstimableFunctions) -> FloatArray:
     """RM⁻¹."""
-    maps = [space.coding[:, columns.kept] / columns.sizes for space in estimable.spaces]
-    if not maps:
-        return columns.root
-    return np.asarray(scipy.linalg.solve(np.vstack(maps).T, columns.root.T).T)
+    maps = np.vstack([space.coding[:, columns.kept] / columns.sizes for space in estimable.spaces])
+    return np.asarray(scipy.linalg.solve(maps.T, columns.root.T).T)
 
 
 def from_columns(

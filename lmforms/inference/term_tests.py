@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.design import Design
 from ..errors import ArgumentError
 from ..results.result_table import ResultTable
 from ..results.state import FitState
@@ -64,12 +65,7 @@ def anova_table(
         for L in contrasts.L.values()
     ]
     notes = [f"Type {ROMAN[type]}: {HYPOTHESES[type]}.", *method.notes]
-    untested = [term for term, test in tests.items() if test.num_df == 0]
-    if untested:
-        notes.append(
-            f"Without an estimable hypothesis: {', '.join(untested)}. Columns of other terms "
-            "stand for the same differences."
-        )
+    notes += _rank_notes(state.design, tests)
     if type == 3:
         notes += [_empty_cells(term, *counts) for term, counts in contrasts.empty.items()]
     return _table(tests, np.array(sums), f"Type {ROMAN[type]} tests of terms", notes)
@@ -123,9 +119,29 @@ def _table(
     )
 
 
+def _rank_notes(design: Design, tests: Mapping[str, JointTest]) -> list[str]:
+    """Which terms have no or fewer hypotheses because columns of X depend on others."""
+    untested = [term for term, test in tests.items() if test.num_df == 0]
+    columns = {term: len(own) for term, own in design.fixed.columns_by_term.items()}
+    partly = [
+        f"{term} ({test.num_df} of {columns[term]})"
+        for term, test in tests.items()
+        if design.x_dropped and 0 < test.num_df < columns[term]
+    ]
+    notes = []
+    if untested:
+        notes.append(
+            f"Without an estimable hypothesis: {', '.join(untested)}. Columns of other terms "
+            "stand for the same differences."
+        )
+    if partly:
+        notes.append(f"Hypotheses that are estimable, where not all are: {', '.join(partly)}.")
+    return notes
+
+
 def _empty_cells(term: str, empty: int, possible: int) -> str:
     verb = "has" if empty == 1 else "have"
     return (
-        f"{empty} of the {possible} combinations of levels of {term} {verb} no rows: the hypotheses of "
-        "terms within it depend on which are empty."
+        f"{empty} of the {possible} combinations of levels of {term} {verb} no rows: the "
+        "hypotheses of terms within it depend on which are empty."
     )

@@ -194,6 +194,13 @@ class InferenceMethods(ModelEstimates):
         >>> cake = lf.datasets.load("cake")
         >>> fit = lf.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", cake)
         >>> fit.anova()
+        Type III tests of terms
+                             sum_sq  mean_sq  num_df  den_df  statistic  p_value
+        recipe                10.19    5.093       2      42     0.2488   0.7809
+        temperature         2100.30  420.060       5     210    20.5199  1.2e-16
+        recipe:temperature   205.98   20.598      10     210     1.0062   0.4393
+        Type III: each term averaged over the levels of the terms that contain it.
+        Degrees of freedom: Satterthwaite, observed information.
         """
         from ..inference.term_tests import anova_table
 

@@ -68,7 +68,7 @@ def hypotheses(
 
 
 def type_three(Xo: np.ndarray, outside: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Estimable functions without the parameters `outside`, orthogonal to those without `own` too."""
+    """Estimable functions without parameters `outside`, orthogonal to those without `own` too."""
     rows = scipy.linalg.orth(Xo.T, rcond=TOLERANCE)
     allowed = rows @ _kernel(rows[outside])
     containing = rows @ _kernel(rows[outside | own])

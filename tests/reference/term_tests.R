@@ -107,6 +107,7 @@ add("no_intercept", "0 + a * b")
 add("no_intercept_additive", "0 + a + b")
 add("nested", "a/b")
 add("apart", "a + b", rows = "apart")
+add("apart_cells", "a * b", rows = "apart")
 add("dose_and_factor", "dose + a")
 
 run_model <- function(model) {
