@@ -161,6 +161,8 @@ means_tables <- function() {
   add("sleep_first_rows", "Days", at = list(Days = c(0, 9)))
   add("sleep_slope_ml", "Days", at = list(Days = c(0, 9)))
   add("sleep_weights", "Days", at = list(Days = c(0, 9)))
+  # the mean of the offset is added
+  add("sleep_offset", "Days", at = list(Days = c(0, 9)))
   add("ortho_slope", "Sex", by = "age", at = list(age = c(8, 14)), contrast = "pairwise", ddf = KR)
   add("ortho_slope", "Sex")
   add("ovary", "Time", at = list(Time = c(0, 0.25)))
@@ -183,6 +185,10 @@ means_tables <- function() {
   add("unbalanced_slope", "a", contrast = "eff")
   add("unbalanced_covariate", "a", by = "x", at = list(x = c(1, 4)), contrast = "pairwise")
   add("unbalanced_weights", "a", contrast = "pairwise")
+  # averages by numbers of rows, not by sums of the weights of the model
+  for (weights in c("equal", "proportional", "cells", "flat")) {
+    add("unbalanced_weights", "a", weights = weights)
+  }
   for (adjust in c("tukey", "mvt", "scheffe")) {
     add("unbalanced", "b", contrast = "pairwise", adjust = adjust)
   }

@@ -85,8 +85,11 @@ def intercept_with_ar1(group: Array, time: Array) -> Callable[[Array], Covarianc
         r = same * rho**lag
         dr = same * np.where(lag > 0, lag * rho ** np.maximum(lag - 1, 0), 0.0)
         ddr = same * np.where(lag > 1, lag * (lag - 1) * rho ** np.maximum(lag - 2, 0), 0.0)
-        none = None
-        second = [[none, none, none], [none, none, dr], [none, dr, s * ddr]]
+        second: list[list[Array | None]] = [
+            [None, None, None],
+            [None, None, dr],
+            [None, dr, s * ddr],
+        ]
         return Covariance(b * same + s * r, [same, r, s * dr], second)
 
     return covariance
