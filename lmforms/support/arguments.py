@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
+class _Unchanged:
+    """Default of an argument that leaves something as it was, where None means none."""
+
+    def __repr__(self) -> str:
+        return "as before"
+
+
+UNCHANGED: Any = _Unchanged()
+
 MAX_REPR_LENGTH = 60
 """Characters of a value that a message shows."""
 
