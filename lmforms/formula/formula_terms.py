@@ -125,7 +125,8 @@ class FormulaTerms:
 
     def __str__(self) -> str:
         offsets = [f"offset({text})" for text in self.offsets]
-        return f"{self.response} ~ {' + '.join([self.fixed_text, *map(str, self.random), *offsets])}"
+        right = [self.fixed_text, *map(str, self.random), *offsets]
+        return f"{self.response} ~ {' + '.join(right)}"
 
 
 def formula_terms(bound: BoundFormula) -> FormulaTerms:

@@ -58,9 +58,7 @@ def update_formula(old: BoundFormula, text: str, columns: Sequence[str]) -> str:
     'log(y) ~ x + f + x:f + (1 | g)'
     """
     if not isinstance(text, str):
-        raise FormulaError(
-            f"a formula is a string such as '. ~ . - x', not {type(text).__name__}."
-        )
+        raise FormulaError(f"a formula is a string such as '. ~ . - x', not {type(text).__name__}.")
     tokens = tokens_of(text, lambda message, i, j: formula_error(message, text, i, j))
     check_parentheses(tokens, text)
     tildes = [i for i, token in enumerate(tokens) if token.is_operator("~")]
@@ -159,10 +157,10 @@ class _Change:
         found = self.terms(f"0 + {self.expanded(term)}").fixed
         there = self.terms(f"0 {' '.join(self.fixed)}").fixed
         if found and not {t.factors for t in found} & {t.factors for t in there}:
-            names = [t.label for t in there]
+            names, label = [t.label for t in there], found[0].label
             raise self.error(
-                f"`{found[0].label}` is no fixed term of the model, which has "
-                f"{listed(names) or 'none but the intercept'}.{near_matches(found[0].label, names)}",
+                f"`{label}` is no fixed term of the model, which has "
+                f"{listed(names) or 'none but the intercept'}.{near_matches(label, names)}",
                 sign,
                 term[-1],
             )

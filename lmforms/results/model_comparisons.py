@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy.typing as npt
 
@@ -11,6 +11,11 @@ from ..control import Control
 from ..data.changed_formula import ModelChanges
 from ..support.arguments import UNCHANGED, flag, named_arguments
 from .estimates import ModelEstimates
+
+if TYPE_CHECKING:
+    from ..inference.df_methods import DfName, Information
+    from ..inference.stepwise import Elimination
+    from .result_table import ResultTable
 
 
 class ModelComparisons(ModelEstimates):
@@ -72,7 +77,7 @@ class ModelComparisons(ModelEstimates):
         >>> import lmforms as lf
         >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
         >>> fit.update(". ~ . - (Days | Subject) + (1 | Subject)", reml=False)
-        <MixedModelResults 'Reaction ~ Days + (1 | Subject)': ML criterion 1794.0651, 180 rows>
+        <MixedModelResults 'Reaction ~ Days + (1 | Subject)': ML criterion 1794.0786, 180 rows>
         """
         changes = ModelChanges(
             formula=formula,
@@ -91,4 +96,158 @@ class ModelComparisons(ModelEstimates):
             start=start,
             control=state.control if control is UNCHANGED else control or Control(),
             method=state.method if method is UNCHANGED else method,
+        )
+
+    # --- tests of terms -----------------------------------------------------------------------
+
+    def ranova(self) -> ResultTable:
+        """Likelihood-ratio tests of the random effects, each taken out by itself.
+
+        ``(1 | g)`` is taken out, ``(x | g)`` is reduced to ``(1 | g)``, and of several effects
+        left of a bar those are taken out, one at a time, that no other one contains. Fits keep
+        their criterion: REML fits are compared by REML, which their fixed effects allow.
+
+        Returns
+        -------
+        ResultTable
+            A row ``<none>`` for this fit and one for each effect taken out, such as
+            ``(1 | g)`` or ``x in (x | g)``: ``npar, criterion, loglik, aic, bic`` of the reduced
+            model and its test, with ``p_value`` by χ² and ``p_value_mixture`` for one variance on
+            the boundary, see :func:`lmforms.anova`.
+
+        Raises
+        ------
+        ModelError
+            The model has no random effects, or its θ was given.
+
+        Notes
+        -----
+        As ``ranova`` of lmerTest. An effect without an intercept beside it, ``(0 + x | g)``, is
+        taken out as a whole; lmerTest tests it against ``(1 | g)``, which is no special case.
+
+        References
+        ----------
+        Kuznetsova, Brockhoff, Christensen (2017), *lmerTest Package: Tests in Linear Mixed Effects
+        Models*, J. Stat. Software 82(13).
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+        >>> fit.ranova()[["npar", "loglik", "statistic", "df"]].round(3)
+                                  npar   loglik  statistic   df
+        <none>                       6 -871.814        NaN  NaN
+        Days in (Days | Subject)     4 -893.233     42.837  2.0
+        """
+        from ..inference.single_terms import ranova
+
+        return ranova(self.state)
+
+    @named_arguments
+    def drop1(
+        self,
+        test: Literal["lrt", "F"] = "lrt",
+        *,
+        ddf: DfName | None = None,
+        information: Information | None = None,
+    ) -> ResultTable:
+        """Tests of the fixed terms that can be dropped: those that no other term contains.
+
+        Parameters
+        ----------
+        test : {"lrt", "F"}
+            Likelihood ratios of fits by maximum likelihood, as ``drop1`` of lme4, or F tests in
+            this fit, as that of lmerTest.
+        ddf, information
+            For F tests, see :meth:`contrast`; Satterthwaite by default.
+
+        Returns
+        -------
+        ResultTable
+            With ``"lrt"``: a row ``<none>`` for this model and one for each model without a term,
+            ``npar, criterion, loglik, aic, bic, statistic, df, p_value``. With ``"F"``: a row for
+            each term, ``sum_sq, mean_sq, num_df, den_df, statistic, p_value``.
+
+        Raises
+        ------
+        ModelError
+            There is no term but the intercept, or the method of the degrees of freedom is not
+            defined for this fit.
+        ArgumentError
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> cake = lf.datasets.load("cake")
+        >>> fit = lf.lmer("angle ~ recipe + temp + (1 | recipe:replicate)", cake)
+        >>> fit.drop1("F")[["num_df", "den_df", "statistic"]].round(3)
+                num_df  den_df  statistic
+        recipe       2    42.0      0.199
+        temp         1   224.0    104.228
+        """
+        from ..inference.single_terms import drop1
+
+        return drop1(self.state, test, ddf, information)
+
+    @named_arguments
+    def step(
+        self,
+        *,
+        ddf: DfName = "satterthwaite",
+        information: Information | None = None,
+        alpha_random: float | None = 0.1,
+        alpha_fixed: float | None = 0.05,
+        keep: Sequence[str] = (),
+    ) -> Elimination:
+        """Backward elimination: of random effects by :meth:`ranova`, then of fixed terms by F.
+
+        At each step the effect with the largest p-value is taken out, if that is above the
+        level. p-values after a selection are too small; see the page on comparing models.
+
+        Parameters
+        ----------
+        ddf, information
+            Of the F tests, see :meth:`contrast`.
+        alpha_random, alpha_fixed : float or None
+            Levels; None takes nothing out of that part.
+        keep : sequence of str
+            Terms that stay, fixed ones such as ``"x:f"`` or random ones such as ``"(x | g)"``.
+
+        Returns
+        -------
+        Elimination
+            With the tables ``random`` and ``fixed``, the fit ``final`` and its ``formula``.
+
+        Raises
+        ------
+        ArgumentError, ModelError
+
+        References
+        ----------
+        Kuznetsova, Brockhoff, Christensen (2017), *lmerTest Package: Tests in Linear Mixed Effects
+        Models*, J. Stat. Software 82(13).
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> cake = lf.datasets.load("cake")
+        >>> fit = lf.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", cake)
+        >>> found = fit.step()
+        >>> found.formula
+        'angle ~ temp + (1 | recipe:replicate)'
+        >>> found.fixed[["eliminated", "num_df", "den_df", "statistic"]].round(3)
+                     eliminated  num_df  den_df  statistic
+        recipe:temp           1       2   222.0      0.210
+        recipe                2       2    42.0      0.199
+        temp                  0       1   224.0    104.228
+        """
+        from ..inference.stepwise import step
+
+        return step(
+            self,
+            ddf=ddf,
+            information=information,
+            alpha_random=alpha_random,
+            alpha_fixed=alpha_fixed,
+            keep=keep,
         )

@@ -43,7 +43,7 @@ class Update(Protocol):
         changes: ModelChanges,
         *,
         reml: bool,
-        start: npt.ArrayLike | None = None,
+        start: Any = None,
         control: Control | None = None,
         method: str | None = None,
     ) -> Any:

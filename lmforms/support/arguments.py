@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
+
 class _Unchanged:
     """Default of an argument that leaves something as it was, where None means none."""
 

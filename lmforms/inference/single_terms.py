@@ -1,0 +1,219 @@
+"""Tests of the terms of a fit, each taken out by itself: `ranova` and `drop1`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..data.changed_formula import fixed_columns_of
+from ..engine.linalg.independent_columns import independent_columns
+from ..errors import ArgumentError, ModelError
+from ..results.result_table import ResultTable
+from ..results.state import FitState
+from ..support.arguments import one_of
+from ..support.arrays import FloatArray
+from .df_methods import df_method
+from .f_statistic import JointTest
+from .fits_compared import ComparedFit, check_estimated
+from .likelihood_ratio import (
+    CHI_SQUARED_NOTE,
+    MIXTURE_NOTE,
+    NO_TEST,
+    LikelihoodRatio,
+    fit_notes,
+    likelihood_columns,
+    likelihood_ratio,
+)
+from .nested_models import random_is_within
+from .reductions import Reduction, fixed_reductions, random_reductions
+from .refits import by_criterion, changed_fit
+
+DROP1_TESTS = ("lrt", "F")
+
+NOTHING = "<none>"
+"""Label of the row of the model from which nothing is taken out, as in R."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedFit:
+    """A fit of a reduced model and its test against the full one.
+
+    Attributes
+    ----------
+    reduction : Reduction
+    fit : MixedModelResults
+    test : LikelihoodRatio
+    """
+
+    reduction: Reduction
+    fit: Any
+    test: LikelihoodRatio
+
+    @property
+    def state(self) -> FitState:
+        """The state of the fit."""
+        state: FitState = self.fit.state
+        return state
+
+
+# --- random effects --------------------------------------------------------------------------
+
+
+def reduced_random_fits(full: FitState, reductions: Sequence[Reduction]) -> list[ReducedFit]:
+    """Reduced random parts, fitted and tested by the criterion of the full fit."""
+    rows = np.arange(full.design.n)
+    out = []
+    for reduction in reductions:
+        fit = changed_fit(full, reduction.changes, full.estimate.reml)
+        nested = random_is_within(
+            ComparedFit(reduction.label, fit.state, rows), ComparedFit(NOTHING, full, rows)
+        )
+        test = likelihood_ratio(fit.state, full, nested=nested, same_fixed=True)
+        out.append(ReducedFit(reduction, fit, test))
+    return out
+
+
+def ranova(state: FitState) -> ResultTable:
+    """See :meth:`lmforms.MixedModelResults.ranova`."""
+    check_estimated("ranova", state)
+    if not state.design.terms:
+        raise ModelError("ranova: the model has no random effects.")
+    full = by_criterion(state, state.estimate.reml)
+    reduced = reduced_random_fits(full, random_reductions(full))
+    kind = "REML" if full.estimate.reml else "maximum likelihood"
+    return likelihood_table(full, reduced, f"Tests of the random effects, {kind}")
+
+
+def likelihood_table(full: FitState, reduced: Sequence[ReducedFit], title: str) -> ResultTable:
+    """The full model's row, and one for each reduced model."""
+    labels = [NOTHING, *(r.reduction.label for r in reduced)]
+    states, tests = [full, *(r.state for r in reduced)], [NO_TEST, *(r.test for r in reduced)]
+    return ResultTable(
+        likelihood_columns(states, tests),
+        index=pd.Index(labels),
+        title=title,
+        notes=[
+            f"{CHI_SQUARED_NOTE}, of the model without the effect against {full_name(full)}.",
+            *test_notes(reduced),
+            *fit_notes(dict(zip([full_name(full), *labels[1:]], states, strict=True))),
+        ],
+    )
+
+
+def full_name(full: FitState) -> str:
+    """The full model in notes."""
+    return str(full.design.bound.formula)
+
+
+def test_notes(reduced: Sequence[ReducedFit]) -> list[str]:
+    """What is to be said of p-values: the mixture, and those that there are not."""
+    notes = [MIXTURE_NOTE] if any(r.test.p_value_mixture >= 0 for r in reduced) else []
+    untested = [r.reduction.label for r in reduced if np.isnan(r.test.p_value)]
+    if untested:
+        notes.append(f"No test, as the reduced model is no special case: {', '.join(untested)}.")
+    return notes
+
+
+# --- fixed effects ---------------------------------------------------------------------------
+
+
+def drop1(
+    state: FitState, test: str, ddf: str | None = None, information: str | None = None
+) -> ResultTable:
+    """See :meth:`lmforms.MixedModelResults.drop1`."""
+    if one_of("test", test, DROP1_TESTS) == "lrt":
+        given = [n for n, v in (("ddf", ddf), ("information", information)) if v is not None]
+        if given:
+            raise ArgumentError(
+                f"drop1: {given[0]}= is for test='F'; likelihood ratios have no denominator "
+                "degrees of freedom."
+            )
+        check_estimated("drop1", state)
+    reductions = fixed_reductions(state.design)
+    if not reductions:
+        raise ModelError("drop1: the fixed part has no term that can be dropped.")
+    if test == "F":
+        return f_table(state, reductions, ddf or "satterthwaite", information)
+    full = by_criterion(state, reml=False)
+    reduced = []
+    for reduction in reductions:
+        fit = changed_fit(full, reduction.changes, reml=False)
+        reduced.append(ReducedFit(reduction, fit, likelihood_ratio(fit.state, full)))
+    table = likelihood_table(full, reduced, "Terms that can be dropped, maximum likelihood")
+    out = ResultTable(
+        table.drop(columns="p_value_mixture"),
+        title=table.title,
+        notes=table.notes,
+    )
+    if state.estimate.reml:
+        out.notes += ("Refitted by maximum likelihood.",)
+    return out
+
+
+def f_table(
+    state: FitState, reductions: Sequence[Reduction], ddf: str, information: str | None
+) -> ResultTable:
+    """F tests of the fixed terms of reductions."""
+    method = df_method(state, ddf, information)
+    beta = state.estimate.beta
+    tests = []
+    for reduction in reductions:
+        L = restrictions(state.design.X, fixed_columns_of(state.design, reduction.changes.formula))
+        tests.append(method.joint(L, L @ beta))
+    return ResultTable(
+        f_columns(tests, state.estimate.sigma),
+        index=pd.Index([reduction.label for reduction in reductions]),
+        title="F tests of the terms that can be dropped",
+        notes=method.notes,
+    )
+
+
+def f_columns(tests: Sequence[JointTest], sigma: float) -> dict[str, list[float]]:
+    """Columns of a table of F tests; sums of squares are those that F stands for, Fσ̂²."""
+    mean = [test.statistic * sigma**2 for test in tests]
+    return {
+        "sum_sq": [m * test.num_df for m, test in zip(mean, tests, strict=True)],
+        "mean_sq": mean,
+        "num_df": [test.num_df for test in tests],
+        "den_df": [test.den_df for test in tests],
+        "statistic": [test.statistic for test in tests],
+        "p_value": [test.p_value for test in tests],
+    }
+
+
+def restrictions(X: FloatArray, reduced: FloatArray) -> FloatArray:
+    """L with Lβ = 0 where Xβ is a combination of the columns of a reduced X.
+
+    With orthonormal bases Q of X = QR and Q₀ of the reduced columns, the singular values of
+    (I − Q₀Q₀')Q are 0 for what both span and 1 for the rest; L is V'R with V the right singular
+    vectors of the ones.
+
+    Parameters
+    ----------
+    X : ndarray (n, p)
+        Of full rank.
+    reduced : ndarray (n, p₀)
+        Within the span of X.
+
+    Returns
+    -------
+    ndarray (r, p)
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 5.0]])
+    >>> bool(np.allclose(restrictions(X, X[:, :1])[:, 0], 0.0))
+    True
+    """
+    scale = np.linalg.norm(X, axis=0)
+    Q, R = np.linalg.qr(X / scale)
+    columns = reduced[:, independent_columns(reduced)]
+    if columns.shape[1]:
+        Q0 = np.linalg.qr(columns / np.linalg.norm(columns, axis=0))[0]
+        Q = Q - Q0 @ (Q0.T @ Q)
+    _, values, vectors = np.linalg.svd(Q, full_matrices=False)
+    return np.asarray(vectors[values > 0.5] @ R * scale)
