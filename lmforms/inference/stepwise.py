@@ -92,8 +92,8 @@ def _checked_names(state: FitState, keep: Sequence[str]) -> list[str]:
     for name in names:
         if not matching(name, known):
             raise ArgumentError(
-                f"step: keep has `{name}`, which is no term of the model.{near_matches(name, known)} "
-                f"It has {listed(known)}."
+                f"step: keep has `{name}`, which is no term of the model."
+                f"{near_matches(name, known)} It has {listed(known)}."
             )
     return names
 
