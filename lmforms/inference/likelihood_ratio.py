@@ -47,7 +47,7 @@ class LikelihoodRatio:
     p_value : float
         By χ² with `df`; NaN if there are no more parameters, or the models are not nested.
     p_value_mixture : float
-        By ½χ²(df−1) + ½χ²(df) if the larger model has one variance more; else NaN.
+        By ½χ²(df−1) + ½χ²(df) if the larger model has just one variance more; else NaN.
     """
 
     statistic: float
@@ -87,7 +87,7 @@ def mixture_p(statistic: float, covariances: int) -> float:
 
 
 def likelihood_ratio(
-    small: FitState, large: FitState, *, nested: bool = True, same_fixed: bool = False
+    small: FitState, large: FitState, *, nested: bool = True, one_variance: bool = False
 ) -> LikelihoodRatio:
     """The test of a model within a larger one, both fitted by the same criterion.
 
@@ -96,26 +96,20 @@ def likelihood_ratio(
     small, large : FitState
     nested : bool
         Whether one is a special case of the other; else there is a statistic and no p-value.
-    same_fixed : bool
-        Whether they differ in their random effects only.
+    one_variance : bool
+        Whether the larger has just one variance more, with its covariances, see
+        :func:`.nested_models.one_variance_more`.
     """
     df = npar(large) - npar(small)
     statistic = max(0.0, small.estimate.criterion - large.estimate.criterion)
     if df <= 0 or not nested:
         return LikelihoodRatio(statistic, df, np.nan, np.nan)
-    variances = _variances(large) - _variances(small)
-    on_boundary = same_fixed and variances == 1
     return LikelihoodRatio(
         statistic,
         df,
         chi_squared_p(statistic, df),
-        mixture_p(statistic, df - 1) if on_boundary else np.nan,
+        mixture_p(statistic, df - 1) if one_variance else np.nan,
     )
-
-
-def _variances(state: FitState) -> int:
-    """Number of variances of random effects."""
-    return sum(term.covariance.k for term in state.design.terms)
 
 
 def likelihood_columns(

@@ -29,7 +29,7 @@ from .likelihood_ratio import (
     likelihood_columns,
     likelihood_ratio,
 )
-from .nested_models import why_not_nested
+from .nested_models import one_variance_more, why_not_nested
 from .refits import by_criterion
 
 
@@ -56,9 +56,9 @@ def anova(
         ``criterion`` (−2 × log-likelihood), ``loglik``, ``aic``, ``bic``; ``statistic``, ``df``,
         ``p_value`` of the test against the row above; and ``p_value_mixture``, which takes into
         account that a variance cannot be negative: it is there if the two models have the same
-        fixed effects and the larger has one variance more, with q covariances, and is that of
-        ½χ²_q + ½χ²_{q+1}. Without further parameters, or if the models are not nested, there is
-        no p-value.
+        fixed effects and the larger has the random terms of the smaller and one effect more,
+        whose variance has q covariances, and is that of ½χ²_q + ½χ²_{q+1}. Without further
+        parameters, or if the models are not nested, there is no p-value.
 
     Raises
     ------
@@ -129,7 +129,6 @@ def anova(
 def _test(small: ComparedFit, large: ComparedFit) -> tuple[LikelihoodRatio, list[str]]:
     """The test of two models, and what is to be said of it."""
     notes = []
-    same_fixed = same_fixed_columns(small, large)
     if npar(small.state) == npar(large.state):
         return likelihood_ratio(small.state, large.state), [
             f"No test of {large.name}: it has as many parameters as {small.name}."
@@ -143,5 +142,8 @@ def _test(small: ComparedFit, large: ComparedFit) -> tuple[LikelihoodRatio, list
             f"{large.name} fits worse by {excess:.3g} than {small.name}, which is within it: its "
             "optimum was not found."
         )
-    test = likelihood_ratio(small.state, large.state, nested=not outside, same_fixed=same_fixed)
+    one_variance = (
+        not outside and same_fixed_columns(small, large) and one_variance_more(small, large)
+    )
+    test = likelihood_ratio(small.state, large.state, nested=not outside, one_variance=one_variance)
     return test, notes

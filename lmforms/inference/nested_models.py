@@ -80,6 +80,16 @@ class _Block:
     pairs: list[tuple[int, int]]
     known: Relationship | None
 
+    @property
+    def k(self) -> int:
+        """Number of effects."""
+        return self.B.shape[1]
+
+    @property
+    def is_unstructured(self) -> bool:
+        """Whether it has all covariances."""
+        return len(self.pairs) == self.k * (self.k + 1) // 2
+
 
 def random_is_within(small: ComparedFit, large: ComparedFit) -> bool:
     """Whether the covariances of one model are linear combinations of another's."""
@@ -97,6 +107,43 @@ def random_is_within(small: ComparedFit, large: ComparedFit) -> bool:
     projected = (vectors[:, kept].T @ C) / np.sqrt(values[kept])[:, None]
     left = 1.0 - np.einsum("ij,ij->j", projected, projected)
     return bool((left <= OUTSIDE).all())
+
+
+def one_variance_more(small: ComparedFit, large: ComparedFit) -> bool:
+    """Whether a model has the random terms of another and one effect more.
+
+    That is a term with one effect, or one effect more in one of the terms: then its variance is
+    zero in the smaller model, on the boundary of the parameters, and so are its covariances.
+    ``(1 | g) + (1 | g:f)`` is within ``(f | g)``, but not on its boundary.
+    """
+    more = list(_blocks(large))
+    less = []
+    for block in _blocks(small):
+        same = next((b for b in more if _are_same(block, b)), None)
+        if same is None:
+            less.append(block)
+        else:
+            more.remove(same)
+    if len(more) != 1 or len(less) > 1:
+        return False
+    if not less:
+        return more[0].k == 1
+    return more[0].k == less[0].k + 1 and _is_part(less[0], more[0])
+
+
+def _are_same(a: _Block, b: _Block) -> bool:
+    return a.k == b.k and len(a.pairs) == len(b.pairs) and _is_part(a, b)
+
+
+def _is_part(a: _Block, b: _Block) -> bool:
+    """Whether a term's effects are among those of another on the same levels."""
+    if (a.known is None) != (b.known is None) or not np.array_equal(a.codes, b.codes):
+        return False
+    if not _same_levels(a, b):
+        return False
+    shares = (b.B.T @ a.B) ** 2  # columns have length 1; those of unstructured terms are orthogonal
+    found = shares.sum(axis=0) if b.is_unstructured else shares.max(axis=0)
+    return bool((1.0 - found <= OUTSIDE).all())
 
 
 def _blocks(fit: ComparedFit) -> list[_Block]:

@@ -28,7 +28,7 @@ from .likelihood_ratio import (
     likelihood_columns,
     likelihood_ratio,
 )
-from .nested_models import random_is_within
+from .nested_models import one_variance_more, random_is_within
 from .reductions import Reduction, fixed_reductions, random_reductions
 from .refits import by_criterion, changed_fit
 
@@ -66,13 +66,17 @@ class ReducedFit:
 def reduced_random_fits(full: FitState, reductions: Sequence[Reduction]) -> list[ReducedFit]:
     """Reduced random parts, fitted and tested by the criterion of the full fit."""
     rows = np.arange(full.design.n)
+    large = ComparedFit(NOTHING, full, rows)
     out = []
     for reduction in reductions:
         fit = changed_fit(full, reduction.changes, full.estimate.reml)
-        nested = random_is_within(
-            ComparedFit(reduction.label, fit.state, rows), ComparedFit(NOTHING, full, rows)
+        small = ComparedFit(reduction.label, fit.state, rows)
+        test = likelihood_ratio(
+            fit.state,
+            full,
+            nested=random_is_within(small, large),
+            one_variance=one_variance_more(small, large),
         )
-        test = likelihood_ratio(fit.state, full, nested=nested, same_fixed=True)
         out.append(ReducedFit(reduction, fit, test))
     return out
 
@@ -85,7 +89,7 @@ def ranova(state: FitState) -> ResultTable:
     full = by_criterion(state, state.estimate.reml)
     reduced = reduced_random_fits(full, random_reductions(full))
     kind = "REML" if full.estimate.reml else "maximum likelihood"
-    return likelihood_table(full, reduced, f"Tests of the random effects, {kind}")
+    return likelihood_table(full, reduced, f"Random effects, each taken out ({kind})")
 
 
 def likelihood_table(full: FitState, reduced: Sequence[ReducedFit], title: str) -> ResultTable:
@@ -95,18 +99,13 @@ def likelihood_table(full: FitState, reduced: Sequence[ReducedFit], title: str) 
     return ResultTable(
         likelihood_columns(states, tests),
         index=pd.Index(labels),
-        title=title,
+        title=f"{title}: {full.design.bound.formula}",
         notes=[
-            f"{CHI_SQUARED_NOTE}, of the model without the effect against {full_name(full)}.",
+            f"{CHI_SQUARED_NOTE}, against {NOTHING}.",
             *test_notes(reduced),
-            *fit_notes(dict(zip([full_name(full), *labels[1:]], states, strict=True))),
+            *fit_notes(dict(zip(labels, states, strict=True))),
         ],
     )
-
-
-def full_name(full: FitState) -> str:
-    """The full model in notes."""
-    return str(full.design.bound.formula)
 
 
 def test_notes(reduced: Sequence[ReducedFit]) -> list[str]:
@@ -143,7 +142,7 @@ def drop1(
     for reduction in reductions:
         fit = changed_fit(full, reduction.changes, reml=False)
         reduced.append(ReducedFit(reduction, fit, likelihood_ratio(fit.state, full)))
-    table = likelihood_table(full, reduced, "Terms that can be dropped, maximum likelihood")
+    table = likelihood_table(full, reduced, "Fixed terms, each taken out (maximum likelihood)")
     out = ResultTable(
         table.drop(columns="p_value_mixture"),
         title=table.title,
@@ -167,7 +166,7 @@ def f_table(
     return ResultTable(
         f_columns(tests, state.estimate.sigma),
         index=pd.Index([reduction.label for reduction in reductions]),
-        title="F tests of the terms that can be dropped",
+        title="F tests of the fixed terms that can be dropped",
         notes=method.notes,
     )
 

@@ -128,7 +128,7 @@ def _without_random(fit: Any, level: float | None, keep: Sequence[str]) -> tuple
     labels = [NOTHING, *(r.reduction.label for r in tested)]
     kind = "REML" if first.estimate.reml else "maximum likelihood"
     return fit, ResultTable(
-        {"eliminated": pd.array([None, *counts], dtype="Int64"), **columns},
+        {"eliminated": [0, *counts], **columns},
         index=pd.Index(labels),
         title=f"Random effects, backward elimination, {kind}",
         notes=[
@@ -169,7 +169,7 @@ def _without_fixed(
         counts.append(len(counts) + 1)
         fit = changed_fit(state, free[worst].changes, state.estimate.reml)
     found = pd.concat(rows)
-    found.insert(0, "eliminated", pd.array(counts, dtype="Int64"))
+    found.insert(0, "eliminated", counts)
     rule = "none is taken out" if level is None else f"taken out while p_value > {level}"
     return fit, ResultTable(
         found,

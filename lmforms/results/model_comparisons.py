@@ -182,8 +182,8 @@ class ModelComparisons(ModelEstimates):
         >>> fit = lf.lmer("angle ~ recipe + temp + (1 | recipe:replicate)", cake)
         >>> fit.drop1("F")[["num_df", "den_df", "statistic"]].round(3)
                 num_df  den_df  statistic
-        recipe       2    42.0      0.199
-        temp         1   224.0    104.228
+        recipe       2    42.0      0.249
+        temp         1   224.0     94.976
         """
         from ..inference.single_terms import drop1
 
@@ -237,9 +237,9 @@ class ModelComparisons(ModelEstimates):
         'angle ~ temp + (1 | recipe:replicate)'
         >>> found.fixed[["eliminated", "num_df", "den_df", "statistic"]].round(3)
                      eliminated  num_df  den_df  statistic
-        recipe:temp           1       2   222.0      0.210
-        recipe                2       2    42.0      0.199
-        temp                  0       1   224.0    104.228
+        recipe:temp           1       2   222.0      0.042
+        recipe                2       2    42.0      0.249
+        temp                  0       1   224.0     94.976
         """
         from ..inference.stepwise import step
 
