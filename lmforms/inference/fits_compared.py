@@ -84,7 +84,8 @@ def compared_fits(
         _state(what, f"{name}=", fit, near_matches(name, options)) for name, fit in named.items()
     ]
     if len(states) < 2:
-        raise ArgumentError(f"{what}: give two fits or more.{f' {alone}' if states else ''}")
+        hint = f" {alone}" if states and alone else ""
+        raise ArgumentError(f"{what}: give two fits or more.{hint}")
     twice = [name for name in labels if labels.count(name) > 1]
     if twice:
         raise ArgumentError(f"{what}: two fits are called {twice[0]!r}: give them other names.")

@@ -28,6 +28,9 @@ from .criteria import aic, bic, loglik, npar
 LEAST_EXCESS = 1e-4
 """A larger model whose criterion is higher by more than this was not fitted to its optimum."""
 
+LEAST_STATISTIC = 1e-8
+"""Smaller differences of two criteria are zero: optimisers stop at such a distance."""
+
 CHI_SQUARED_NOTE = "p_value: χ² with df degrees of freedom"
 MIXTURE_NOTE = (
     "p_value_mixture: ½χ²(df−1) + ½χ²(df), as one variance more is tested, at its bound of zero."
@@ -101,7 +104,8 @@ def likelihood_ratio(
         :func:`.nested_models.one_variance_more`.
     """
     df = npar(large) - npar(small)
-    statistic = max(0.0, small.estimate.criterion - large.estimate.criterion)
+    statistic = small.estimate.criterion - large.estimate.criterion
+    statistic = statistic if statistic > LEAST_STATISTIC else 0.0
     if df <= 0 or not nested:
         return LikelihoodRatio(statistic, df, np.nan, np.nan)
     return LikelihoodRatio(
@@ -141,6 +145,9 @@ def fit_notes(named: Mapping[str, FitState]) -> list[str]:
         notes.append(
             f"Singular, with a variance of zero or a correlation of ±1: {_list(singular)}."
         )
+    flat = [name for name, state in named.items() if state.estimate.unidentified]
+    if flat:
+        notes.append(f"With variances that the data cannot tell apart: {_list(flat)}.")
     errors = [state.estimate.criterion_se for state in named.values()]
     if max(errors) > 0:
         notes.append(

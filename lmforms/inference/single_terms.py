@@ -37,6 +37,9 @@ DROP1_TESTS = ("lrt", "F")
 NOTHING = "<none>"
 """Label of the row of the model from which nothing is taken out, as in R."""
 
+FULL = "the full model"
+"""What notes call it."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReducedFit:
@@ -103,7 +106,7 @@ def likelihood_table(full: FitState, reduced: Sequence[ReducedFit], title: str) 
         notes=[
             f"{CHI_SQUARED_NOTE}, against {NOTHING}.",
             *test_notes(reduced),
-            *fit_notes(dict(zip(labels, states, strict=True))),
+            *fit_notes(dict(zip([FULL, *labels[1:]], states, strict=True))),
         ],
     )
 

@@ -19,7 +19,7 @@ from .fits_compared import check_estimated
 from .likelihood_ratio import CHI_SQUARED_NOTE, NO_TEST, fit_notes, likelihood_columns
 from .reductions import Reduction, fixed_reductions, random_reductions
 from .refits import changed_fit
-from .single_terms import NOTHING, ReducedFit, f_table, reduced_random_fits, test_notes
+from .single_terms import FULL, NOTHING, ReducedFit, f_table, reduced_random_fits, test_notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ def _without_random(fit: Any, level: float | None, keep: Sequence[str]) -> tuple
             if level is not None
             else f"{CHI_SQUARED_NOTE}; none is taken out.",
             *test_notes(tested),
-            *fit_notes(dict(zip(labels, states, strict=True))),
+            *fit_notes(dict(zip([FULL, *labels[1:]], states, strict=True))),
         ],
     )
 
