@@ -100,7 +100,7 @@ def test_refused(text, message):
 
 
 def test_unknown_columns():
-    with pytest.raises(ColumnError, match="`zz` is not a column .* Did you mean `z`"):
+    with pytest.raises(ColumnError, match=r"`zz` is not a column .* Did you mean `z`"):
         updated("~ . - zz")
 
 
