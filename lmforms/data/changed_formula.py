@@ -12,7 +12,6 @@ import numpy as np
 from ..errors import ArgumentError, ColumnError, DataError, near_matches
 from ..formula.bind import bind
 from ..formula.contrasts import check_contrasts
-from ..formula.evaluator import Evaluator
 from ..formula.parse import parse_formula
 from ..formula.scope import Scope
 from ..formula.terms import BoundFormula
@@ -178,16 +177,6 @@ def _of_other_data(old: FormulaData, changes: ModelChanges) -> FormulaData:
         missing=old.missing,
         context=_scope(old.scope, bound, changes.context),
     )
-
-
-def fixed_columns_of(design: Design, formula: str) -> FloatArray:
-    """All fixed-effects columns of another formula on the rows of a design, (n, p)."""
-    formula_data = changed_formula_data(design, ModelChanges(formula=formula))
-    bound = formula_data.bound
-    table = formula_data.frame.with_categories_of(design.in_model).table
-    evaluator = Evaluator(table, formula_data.scope, formula_data.contrasts)
-    matrix = evaluator.matrix(bound.fixed, bound.formula.fixed, "the fixed part")
-    return matrix.values[design.in_model]
 
 
 def response_of(old: Design, response: FloatArray, new: Design) -> FloatArray:

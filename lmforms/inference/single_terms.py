@@ -9,15 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.changed_formula import fixed_columns_of
-from ..engine.linalg.independent_columns import independent_columns
 from ..errors import ArgumentError, ModelError
 from ..results.result_table import ResultTable
 from ..results.state import FitState
 from ..support.arguments import one_of
-from ..support.arrays import FloatArray
-from .df_methods import df_method
-from .f_statistic import JointTest
 from .fits_compared import ComparedFit, check_estimated
 from .likelihood_ratio import (
     CHI_SQUARED_NOTE,
@@ -31,6 +26,7 @@ from .likelihood_ratio import (
 from .nested_models import one_variance_more, random_is_within
 from .reductions import Reduction, fixed_reductions, random_reductions
 from .refits import by_criterion, changed_fit
+from .term_tests import anova_table
 
 DROP1_TESTS = ("lrt", "F")
 
@@ -159,63 +155,9 @@ def drop1(
 def f_table(
     state: FitState, reductions: Sequence[Reduction], ddf: str, information: str | None
 ) -> ResultTable:
-    """F tests of the fixed terms of reductions."""
-    method = df_method(state, ddf, information)
-    beta = state.estimate.beta
-    tests = []
-    for reduction in reductions:
-        L = restrictions(state.design.X, fixed_columns_of(state.design, reduction.changes.formula))
-        tests.append(method.joint(L, L @ beta))
-    return ResultTable(
-        f_columns(tests, state.estimate.sigma),
-        index=pd.Index([reduction.label for reduction in reductions]),
-        title="F tests of the fixed terms that can be dropped",
-        notes=method.notes,
-    )
-
-
-def f_columns(tests: Sequence[JointTest], sigma: float) -> dict[str, list[float]]:
-    """Columns of a table of F tests; sums of squares are those that F stands for, Fσ̂²."""
-    mean = [test.statistic * sigma**2 for test in tests]
-    return {
-        "sum_sq": [m * test.num_df for m, test in zip(mean, tests, strict=True)],
-        "mean_sq": mean,
-        "num_df": [test.num_df for test in tests],
-        "den_df": [test.den_df for test in tests],
-        "statistic": [test.statistic for test in tests],
-        "p_value": [test.p_value for test in tests],
-    }
-
-
-def restrictions(X: FloatArray, reduced: FloatArray) -> FloatArray:
-    """L with Lβ = 0 where Xβ is a combination of the columns of a reduced X.
-
-    With orthonormal bases Q of X = QR and Q₀ of the reduced columns, the singular values of
-    (I − Q₀Q₀')Q are 0 for what both span and 1 for the rest; L is V'R with V the right singular
-    vectors of the ones.
-
-    Parameters
-    ----------
-    X : ndarray (n, p)
-        Of full rank.
-    reduced : ndarray (n, p₀)
-        Within the span of X.
-
-    Returns
-    -------
-    ndarray (r, p)
-
-    Examples
-    --------
-    >>> X = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 5.0]])
-    >>> bool(np.allclose(restrictions(X, X[:, :1])[:, 0], 0.0))
-    True
-    """
-    scale = np.linalg.norm(X, axis=0)
-    Q, R = np.linalg.qr(X / scale)
-    columns = reduced[:, independent_columns(reduced)]
-    if columns.shape[1]:
-        Q0 = np.linalg.qr(columns / np.linalg.norm(columns, axis=0))[0]
-        Q = Q - Q0 @ (Q0.T @ Q)
-    _, values, vectors = np.linalg.svd(Q, full_matrices=False)
-    return np.asarray(vectors[values > 0.5] @ R * scale)
+    """F tests of the fixed terms of reductions, each after all other terms (Type II)."""
+    labels = [reduction.label for reduction in reductions]
+    table = anova_table(state, 2, ddf, information, labels)
+    table.title = "F tests of the fixed terms that can be dropped"
+    table.notes = table.notes[1:]  # which types there are has no part here
+    return table
