@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -233,13 +234,16 @@ class MixedModel:
                 before, after = state.design.bound.random, formula_data.bound.random
                 relationship = kept_relationships(state.relationship, before, after)
             model = MixedModel.of(formula_data, relationship)
-        return model._fit(
-            response_of(state.design, state.response, model.design),
-            reml=reml,
-            start=start,
-            control=state.control if control is None else control,
-            method=state.method if method is None else method,
-        )
+        response = response_of(state.design, state.response, model.design)
+        options: dict[str, Any] = {"reml": reml, "start": start}
+        options["method"] = state.method if method is None else method
+        if control is not None or state.control.factor != "cg":
+            return model._fit(response, control=control or state.control, **options)
+        try:
+            return model._fit(response, control=state.control, **options)
+        except ArgumentError:  # conjugate gradients do not suit this model
+            exact = replace(state.control, factor="auto")
+            return model._fit(response, control=exact, **options)
 
 
 def state_at(

@@ -136,8 +136,10 @@ def _test(small: ComparedFit, large: ComparedFit) -> tuple[LikelihoodRatio, list
     outside = why_not_nested(small, large)
     if outside:
         notes.append(f"No test of {large.name}: {small.name} is not within it, by {outside}.")
-    excess = large.state.estimate.criterion - small.state.estimate.criterion
-    if not outside and excess > LEAST_EXCESS:
+    first, second = small.state.estimate, large.state.estimate
+    excess = second.criterion - first.criterion
+    noise = 3.0 * (first.criterion_se + second.criterion_se)
+    if not outside and excess > LEAST_EXCESS + noise:
         notes.append(
             f"{large.name} fits worse by {excess:.3g} than {small.name}, which is within it: its "
             "optimum was not found."

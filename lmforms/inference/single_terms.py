@@ -110,9 +110,14 @@ def likelihood_table(full: FitState, reduced: Sequence[ReducedFit], title: str) 
 def test_notes(reduced: Sequence[ReducedFit]) -> list[str]:
     """What is to be said of p-values: the mixture, and those that there are not."""
     notes = [MIXTURE_NOTE] if any(r.test.p_value_mixture >= 0 for r in reduced) else []
-    untested = [r.reduction.label for r in reduced if np.isnan(r.test.p_value)]
-    if untested:
-        notes.append(f"No test, as the reduced model is no special case: {', '.join(untested)}.")
+    untested = [r for r in reduced if np.isnan(r.test.p_value)]
+    for why, chosen in (
+        ("there are no fewer parameters", [r for r in untested if r.test.df <= 0]),
+        ("the reduced model is no special case", [r for r in untested if r.test.df > 0]),
+    ):
+        if chosen:
+            labels = ", ".join(r.reduction.label for r in chosen)
+            notes.append(f"No test, as {why}: {labels}.")
     return notes
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy.typing as npt
 
-from ..control import Control
+from ..control import Control, control_of
 from ..data.changed_formula import ModelChanges
 from ..support.arguments import UNCHANGED, flag, named_arguments
 from .estimates import ModelEstimates
@@ -94,7 +94,7 @@ class ModelComparisons(ModelEstimates):
             changes,
             reml=state.estimate.reml if reml is UNCHANGED else flag("reml", reml),
             start=start,
-            control=state.control if control is UNCHANGED else control or Control(),
+            control=None if control is UNCHANGED else control_of(control),
             method=state.method if method is UNCHANGED else method,
         )
 

@@ -371,6 +371,28 @@ def test_estimators_of_variance_components(method):
     assert_allclose(table["statistic"].iloc[1], 42.13929854202797, rtol=1e-6)
 
 
+def test_conjugate_gradients():
+    """Where one grouping factor is left an exact fit takes their place; the table says so."""
+    data = lf.datasets.load("Penicillin")
+    both = quiet("diameter ~ 1 + (1 | plate) + (1 | sample)", data, control=lf.Control(factor="cg"))
+    exact = both.update(control=lf.Control()).ranova()
+    table = both.ranova()
+    assert_allclose(table["criterion"], exact["criterion"], atol=0.05)
+    assert any("conjugate gradients" in note for note in table.notes)
+    found = lf.anova(both, both.update("~ . - (1 | sample)"))
+    assert_allclose(found["statistic"].iloc[1], 279.44, atol=0.1)
+
+
+def test_terms_that_stand_for_the_same():
+    fit = quiet("Reaction ~ Days + twice + (1 | Subject)", SLEEP.assign(twice=2 * SLEEP["Days"]))
+    table = fit.drop1()
+    assert list(table["df"][1:]) == [0, 0]
+    assert table["p_value"].isna().all()
+    assert any("no fewer parameters: Days, twice" in note for note in table.notes)
+    assert fit.drop1("F")["p_value"].isna().all()
+    assert list(fit.step().fixed["eliminated"]) == [0, 0]
+
+
 def test_loaded_fits(tmp_path):
     slopes = sleep("Days + (Days | Subject)")
     slopes.save(tmp_path / "slopes.lmf")
