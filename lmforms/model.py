@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .control import METHODS, Control, control_of
+from .data.changed_formula import (
+    ModelChanges,
+    changed_formula_data,
+    column_advice,
+    response_of,
+)
 from .data.design import Design
 from .data.frame import Missing, real_array
-from .data.read import read_formula_data
+from .data.read import FormulaData, read_formula_data
 from .data.theta_order import theta_by_group
 from .engine.estimate import Estimate, estimate
 from .errors import (
@@ -22,11 +29,11 @@ from .errors import (
     IdentificationWarning,
     SingularWarning,
 )
-from .relationship.model_relationships import related_design
+from .relationship.model_relationships import kept_relationships, related_design
 from .relationship.priors import priors_of
 from .results.model_results import MixedModelResults
 from .results.state import FitState
-from .support.arguments import flag, named_arguments, one_of
+from .support.arguments import UNCHANGED, flag, named_arguments, one_of
 from .support.arrays import FloatArray
 from .support.caller import caller_depth
 from .support.foreign_arguments import refuse_method, refuse_options
@@ -103,8 +110,18 @@ class MixedModel:
             missing=missing,
             context=context,
         )
+        self._set(formula_data, relationship)
+
+    def _set(self, formula_data: FormulaData, relationship: Any) -> None:
         self.formula = formula_data.formula
         self.design, self.relationship = related_design(formula_data, relationship)
+
+    @classmethod
+    def of(cls, formula_data: FormulaData, relationship: Any = None) -> MixedModel:
+        """A model of a formula and data that have been read: see :mod:`lmforms.data.read`."""
+        model = cls.__new__(cls)
+        model._set(formula_data, relationship)
+        return model
 
     @named_arguments
     def fit(
@@ -199,6 +216,35 @@ class MixedModel:
         state = state_at(self, start, response, reml=reml, control=control, method=method)
         return MixedModelResults(self, state)
 
+    def _update(
+        self,
+        state: FitState,
+        changes: ModelChanges,
+        *,
+        reml: bool,
+        start: npt.ArrayLike | None = None,
+        control: Control | None = None,
+        method: str | None = None,
+    ) -> MixedModelResults:
+        """See :class:`lmforms.results.state.Update`."""
+        with column_advice(changes):
+            formula_data = changed_formula_data(state.design, changes)
+            relationship = changes.relationship
+            if relationship is UNCHANGED:
+                before, after = state.design.bound.random, formula_data.bound.random
+                relationship = kept_relationships(state.relationship, before, after)
+            model = MixedModel.of(formula_data, relationship)
+        response = response_of(state.design, state.response, model.design)
+        options: dict[str, Any] = {"reml": reml, "start": start}
+        options["method"] = state.method if method is None else method
+        if control is not None or state.control.factor != "cg":
+            return model._fit(response, control=control or state.control, **options)
+        try:
+            return model._fit(response, control=state.control, **options)
+        except ArgumentError:  # conjugate gradients do not suit this model
+            exact = replace(state.control, factor="auto")
+            return model._fit(response, control=exact, **options)
+
 
 def state_at(
     model: MixedModel,
@@ -238,6 +284,7 @@ def _state(
         control=control,
         method=method,
         refit=model._refit,
+        update=model._update,
         optimized=optimized,
     )
 

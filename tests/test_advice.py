@@ -1127,6 +1127,127 @@ case(
 )
 
 
+# --- comparisons of models -----------------------------------------------------------------------
+
+_FEWER = lf.lmer("y ~ x + z + (1 | g)", DATA.assign(z=DATA["z"].where(DATA.index > 3)).dropna())
+_ML = FIT.refit(reml=False)
+_ARRAY = lf.lmer(MODEL, DATA, weights=DATA["w"].to_numpy())
+case(
+    "a column that was not kept",
+    lambda: FIT.update("~ . + z"),
+    "fit.update(formula, data)",
+    lambda: FIT.update("~ . + z", DATA),
+)
+case(
+    "an expression of one",
+    lambda: FIT.update("~ . + log(z + 2)"),
+    "fit.update(formula, data)",
+    lambda: FIT.update("~ . + log(z + 2)", DATA),
+)
+case(
+    "weights that were not kept",
+    lambda: FIT.update(weights="w"),
+    "Give an array, or the table",
+    lambda: FIT.update(weights=DATA["w"]),
+    lambda: FIT.update(data=DATA, weights="w"),
+)
+case(
+    "weights of other rows",
+    lambda: _ARRAY.update(data=DATA),
+    "give weights= for the rows of the new table, or None",
+    lambda: _ARRAY.update(data=DATA, weights="w"),
+    lambda: _ARRAY.update(data=DATA, weights=None),
+)
+case(
+    "an offset less",
+    lambda: lmer("y ~ x + offset(z)").update("~ . - offset(z)"),
+    "write the whole formula",
+    lambda: lmer("y ~ x + offset(z)").update("y ~ x"),
+)
+case(
+    "random terms of nothing",
+    lambda: FIT.update("~ x - (1 | g)"),
+    "without a `.` on the right",
+    lambda: FIT.update("~ . - (1 | g)"),
+)
+case(
+    "several random terms less",
+    lambda: FIT.update("~ . - ((1 | g) + x)"),
+    "one by one",
+    lambda: FIT.update("~ . - (1 | g) - x"),
+)
+case(
+    "a term's own covariance",
+    lambda: lmer(MODEL, relationship={"1 | g": K}).update("~ . - (1 | g) + (0 + z | g)", DATA),
+    "give relationship= for its terms on `g`",
+    lambda: lmer(MODEL, relationship={"1 | g": K}).update(
+        "~ . - (1 | g) + (0 + z | g)", DATA, relationship={"g": K}
+    ),
+)
+case(
+    "another response, other rows",
+    lambda: FIT.refit(DATA["z"]).update("~ 1", DATA),
+    "lmforms.lmer",
+    lambda: lmer("z ~ 1"),
+)
+case("one fit", lambda: lf.anova(FIT), "two fits or more", lambda: lf.anova(FIT, _ML))
+case("F tests of one fit", lambda: lf.anova(FIT), "are fit.anova()", lambda: FIT.anova())
+case(
+    "a list of fits",
+    lambda: lf.anova([FIT, _ML]),
+    "anova(fit1, fit2)",
+    lambda: lf.anova(FIT, _ML),
+)
+case(
+    "too few names",
+    lambda: lf.compare(FIT, FIT, names=["a"]),
+    "give one for each",
+    lambda: lf.compare(FIT, FIT, names=["a", "b"]),
+)
+case(
+    "a name twice",
+    lambda: lf.compare(FIT, FIT, names=["a", "a"]),
+    "give them other names",
+    lambda: lf.compare(FIT, FIT, names=["a", "b"]),
+)
+case(
+    "a fit at a given θ",
+    lambda: lf.anova(FIT, FIT.at(FIT.theta)),
+    "take the fit itself",
+    lambda: lf.anova(FIT, FIT),
+)
+case(
+    "fewer rows",
+    lambda: lf.anova(FIT, _FEWER),
+    "fit.update(formula) of the one with fewer",
+    lambda: lf.anova(_FEWER, _FEWER.update("~ . - z")),
+)
+case(
+    "other weights",
+    lambda: lf.anova(FIT, _ARRAY),
+    "lf.compare",
+    lambda: lf.compare(FIT, _ARRAY),
+)
+case(
+    "REML and ML",
+    lambda: lf.anova(FIT, _ML, refit=False),
+    "Leave refit=False out",
+    lambda: lf.anova(FIT, _ML),
+)
+case(
+    "REML of other fixed effects",
+    lambda: lf.compare(FIT, FIT.update("~ . - x")),
+    "fit.refit(reml=False) of each",
+    lambda: lf.compare(_ML, FIT.update("~ . - x").refit(reml=False)),
+)
+case(
+    "df of a likelihood ratio",
+    lambda: FIT.drop1(ddf="residual"),
+    "ddf= is for test='F'",
+    lambda: FIT.drop1("F", ddf="residual"),
+)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_advice(case: Case) -> None:
     said = " ".join(said_by(case.fails).split())

@@ -45,16 +45,20 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     """
     bound, frame = formula_data.bound, formula_data.frame
     parts = _evaluate(formula_data, frame.table)
-    in_model = np.ones(frame.table.n, dtype=bool)
-    absent = _undefined(parts)
+    n = frame.table.n
+    in_model = np.ones(n, dtype=bool) if formula_data.rows is None else formula_data.rows
+    absent = _undefined(parts, in_model)
     if absent:
-        in_model = ~np.logical_or.reduce(list(absent.values()))
-        report_dropped(~in_model, absent, formula_data.missing)
+        undefined = np.logical_or.reduce(list(absent.values()))
+        report_dropped(undefined, absent, formula_data.missing)
+        in_model = in_model.copy()
+        in_model[in_model] = ~undefined
+    if not in_model.all():
         settled = frame.with_categories_of(in_model)
         if settled is not frame:  # a level that only these rows had has no column
             parts = _evaluate(formula_data, settled.table)
         parts = parts.subset(in_model)
-    offset = frame.extra.get("offset", np.zeros(len(in_model)))[in_model]
+    offset = frame.extra.get("offset", np.zeros(n))[in_model]
     if not np.isfinite(offset).all():
         raise DataError("offset is infinite in some rows: correct or drop them.")
     for matrix in parts.offsets:
@@ -130,21 +134,22 @@ def _evaluate(formula_data: FormulaData, table: Table) -> _Parts:
     )
 
 
-def _undefined(parts: _Parts) -> dict[str, BoolArray]:
-    """Rows where a transformation gave NaN, by what gave it; infinities are refused."""
+def _undefined(parts: _Parts, rows: BoolArray) -> dict[str, BoolArray]:
+    """Where among `rows` a transformation gave NaN, by what gave it; infinities are refused."""
     absent: dict[str, BoolArray] = {}
     for matrix in (parts.response, parts.fixed, *parts.random, *parts.offsets):
         if np.isfinite(matrix.values).all():
             continue
-        infinite = np.isinf(matrix.values)
+        values = matrix.values[rows]
+        infinite = np.isinf(values)
         if infinite.any():
             row, column = np.argwhere(infinite)[0]
             raise DataError(
                 f"`{matrix.names[column]}` is infinite in {int(infinite.sum())} rows "
                 f"(the first is row {row} of those used): correct or drop them."
             )
-        for j in np.flatnonzero(np.isnan(matrix.values).any(axis=0)):
-            absent[matrix.names[j]] = np.isnan(matrix.values[:, j])
+        for j in np.flatnonzero(np.isnan(values).any(axis=0)):
+            absent[matrix.names[j]] = np.isnan(values[:, j])
     return absent
 
 

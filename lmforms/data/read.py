@@ -14,6 +14,7 @@ from ..formula.contrasts import check_contrasts
 from ..formula.parse import MixedFormula, parse_formula
 from ..formula.scope import Scope
 from ..formula.terms import BoundFormula
+from ..support.arrays import BoolArray
 from ..support.caller import caller_variables
 from .frame import Frame, Missing, build_frame, column_or_array
 from .input_table import column_names
@@ -30,7 +31,8 @@ class FormulaData:
     bound : BoundFormula
         Its terms, with the names of the columns known.
     frame : Frame
-        Complete rows of the columns used; ``frame.extra`` may hold ``weights`` and ``offset``.
+        Complete rows of the columns used, and of those that an earlier formula used;
+        ``frame.extra`` may hold ``weights`` and ``offset``.
     scope : Scope
         Functions and variables that calls in the formula may use.
     contrasts : mapping
@@ -39,6 +41,10 @@ class FormulaData:
         Column that was given as the argument `offset`.
     missing : {"drop", "raise"}
         What to do with rows that have missing values.
+    weights_column : str or None
+        Column that was given as the argument `weights`.
+    rows : ndarray of bool or None
+        Rows of the frame that the model may use; None for all.
     """
 
     formula: MixedFormula
@@ -48,6 +54,8 @@ class FormulaData:
     contrasts: Mapping[str, Any]
     offset_column: str | None
     missing: Missing
+    weights_column: str | None = None
+    rows: BoolArray | None = None
 
 
 def read_formula_data(
@@ -96,7 +104,7 @@ def read_formula_data(
         scope = Scope.implicit(known, bound.free_names)
     else:
         scope = context if isinstance(context, Scope) else Scope(context)
-    checked_contrasts = _checked_contrasts(contrasts, bound.columns, names)
+    codings = checked_contrasts(contrasts, bound.columns, names)
     extra = {
         "weights": column_or_array("weights", weights, data),
         "offset": column_or_array("offset", offset, data),
@@ -108,21 +116,23 @@ def read_formula_data(
         extra={name: values for name, values in extra.items() if values is not None},
         missing=missing,
     )
-    check_contrasts(checked_contrasts, frame.table)
+    check_contrasts(codings, frame.table)
     return FormulaData(
         formula=parsed,
         bound=bound,
         frame=frame,
         scope=scope,
-        contrasts=checked_contrasts,
+        contrasts=codings,
         offset_column=offset if isinstance(offset, str) else None,
         missing=missing,
+        weights_column=weights if isinstance(weights, str) else None,
     )
 
 
-def _checked_contrasts(
+def checked_contrasts(
     contrasts: Mapping[str, Any] | None, used: Sequence[str], columns: Sequence[str]
 ) -> dict[str, Any]:
+    """Coding of factors by column name, each a column that the formula uses."""
     if contrasts is None:
         return {}
     if not isinstance(contrasts, Mapping):

@@ -49,6 +49,11 @@ class FormulaPart:
         text = unaliased(" ".join(self.text.split()))
         return text[1:-1] if text.startswith("{") and text.endswith("}") else text
 
+    def written(self, start: int = 0, stop: int | None = None) -> str:
+        """What the user wrote for ``text[start:stop]``, which is one piece of the formula."""
+        places = self.origin[start:stop]
+        return self.source[min(places) : max(places) + 1]
+
     def error(self, message: str, start: int = 0, stop: int | None = None) -> FormulaError:
         """A formula error that marks ``text[start:stop]`` in the user's formula."""
         return FormulaError(f"{message}\n{self.mark(start, stop)}")
@@ -72,9 +77,10 @@ def translated(
     chars: list[str] = []
     origin: list[int] = []
 
-    def put(new: str, at: int) -> None:
+    def put(new: str, at: int, last: int | None = None) -> None:
+        """Add text that stands for ``source[at : last + 1]``."""
         chars.extend(new)
-        origin.extend([at] * len(new))
+        origin.extend([at] * (len(new) - 1) + [at if last is None else last])
 
     def copy(first: int, last: int) -> None:
         chars.extend(source[first:last])
@@ -94,14 +100,14 @@ def translated(
                 stop_tick = text.find("`", i + 1) + 1 or len(text)
                 name = text[i + 1 : stop_tick - 1]
                 if in_call[i] and keyword.iskeyword(name):
-                    put(name + ALIAS, start + i)
+                    put(name + ALIAS, start + i, start + stop_tick - 1)
                 elif needs_alias(name) and not keyword.iskeyword(name):
-                    put(f"`{name}{ALIAS}`", start + i)
+                    put(f"`{name}{ALIAS}`", start + i, start + stop_tick - 1)
                 else:
                     copy(start + i, start + stop_tick)
                 i = stop_tick
             elif in_call[i] and word in _KEYWORDS:
-                put(word + ALIAS, start + i)
+                put(word + ALIAS, start + i, start + i + len(word) - 1)
                 i += len(word)
             elif word:
                 copy(start + i, start + i + len(word))

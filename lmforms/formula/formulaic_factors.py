@@ -13,7 +13,7 @@ from .label_columns import label_names
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
-    from formulaic.parser.types import Factor
+    from formulaic.parser.types import Factor, Term
 
 
 def columns_of(parsed: SimpleFormula) -> set[str]:
@@ -78,6 +78,19 @@ def _root(node: ast.expr) -> ast.expr:
     while isinstance(node, ast.Attribute):
         node = node.value
     return node
+
+
+def own_factors(term: Term) -> list[Factor]:
+    """The factors of a term without literals: none for the intercept."""
+    return [f for f in term.factors if f.eval_method.value != "literal"]
+
+
+def term_label(term: Term) -> str:
+    """Such as ``x:f``; one column whose own name has a colon stands in backticks."""
+    factors = [unaliased(f.expr) for f in own_factors(term)]
+    if len(factors) == 1 and ":" in factors[0] and term.factors[0].eval_method.value == "lookup":
+        return f"`{factors[0]}`"
+    return ":".join(factors) or "Intercept"
 
 
 def group_name(factors: Sequence[Factor]) -> str:

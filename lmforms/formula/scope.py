@@ -42,6 +42,11 @@ class Scope(Mapping[str, Any]):
         taken = built_in_names()
         return cls({n: variables[n] for n in names if n in variables and n not in taken})
 
+    def extended(self, more: Mapping[str, Any], *, before: bool = False) -> Scope:
+        """With more names, which stand behind those of the caller unless `before`."""
+        given = {**self.given, **more} if before else {**more, **self.given}
+        return Scope(given, python=self._python)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle, which copies no module: modules by their names, the rest as it is."""
         given = {k: _Module.of(v) for k, v in self.given.items()}

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .aliases import unaliased
-from .formulaic_factors import factors_of
+from .formulaic_factors import factors_of, term_label
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec
-    from formulaic.parser.types import Term
 
 
 @dataclass(frozen=True)
@@ -47,18 +45,10 @@ class TermMatrix:
         else:
             positions = [self.spec.term_indices[term] for term in self.spec.formula]
         return {
-            _term_label(term): np.asarray(columns, dtype=np.intp)
+            term_label(term): np.asarray(columns, dtype=np.intp)
             for term, columns in zip(self.spec.formula, positions, strict=True)
         }
 
     def subset(self, rows: BoolArray) -> TermMatrix:
         """Some of the rows."""
         return replace(self, values=self.values[rows])
-
-
-def _term_label(term: Term) -> str:
-    """Such as ``x:f``; one column whose own name has a colon stands in backticks."""
-    factors = [unaliased(f.expr) for f in term.factors if f.eval_method.value != "literal"]
-    if len(factors) == 1 and ":" in factors[0] and term.factors[0].eval_method.value == "lookup":
-        return f"`{factors[0]}`"
-    return ":".join(factors) or "Intercept"

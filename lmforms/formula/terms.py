@@ -55,17 +55,17 @@ class BoundRandomTerm:
 
     def as_written_by(self, group: str) -> str:
         """The term with `group` on the right of its bar."""
-        bar, structure = self._bar_and_structure
+        bar, structure = self.bar_and_structure
         return f"{structure}({self.part.label} {bar} {group})"
 
     @property
     def text(self) -> str:
         """The term without its parentheses, such as ``Days || Subject``."""
-        bar, structure = self._bar_and_structure
+        bar, structure = self.bar_and_structure
         return self.written if structure else f"{self.part.label} {bar} {self.group_name}"
 
     @property
-    def _bar_and_structure(self) -> tuple[str, str]:
+    def bar_and_structure(self) -> tuple[str, str]:
         """The bar, and the name in front of the parentheses, if one is written there."""
         between = self.part.source[max(self.part.origin) + 1 : min(self.group_part.origin)]
         bar = "||" if "||" in between else "|"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -32,6 +32,7 @@ def anova_table(
     type: int = 3,
     ddf: str = "satterthwaite",
     information: str | None = None,
+    terms: Collection[str] | None = None,
 ) -> ResultTable:
     """F test of each term of the fixed part.
 
@@ -42,6 +43,8 @@ def anova_table(
         See :func:`lmforms.inference.term_contrasts.term_contrasts`.
     ddf, information
         See :func:`lmforms.inference.df_methods.df_method`.
+    terms : collection of str, optional
+        Labels of the terms to test; all by default.
 
     Returns
     -------
@@ -59,10 +62,11 @@ def anova_table(
     method = df_method(state, ddf, information)
     contrasts = contrasts_of(state.design, type)
     beta, variance = state.estimate.beta, state.estimate.sigma**2
-    tests = {term: method.joint(L, L @ beta) for term, L in contrasts.L.items()}
+    hypotheses = {term: L for term, L in contrasts.L.items() if terms is None or term in terms}
+    tests = {term: method.joint(L, L @ beta) for term, L in hypotheses.items()}
     sums = [
         variance * float((principal_rows(L, L @ beta, method.covariance)[1] ** 2).sum())
-        for L in contrasts.L.values()
+        for L in hypotheses.values()
     ]
     notes = [f"Type {ROMAN[type]}: {HYPOTHESES[type]}.", *method.notes]
     notes += _rank_notes(state.design, tests)

@@ -12,6 +12,7 @@ from ..data.build_design import build_design
 from ..data.design import Design, GroupingFactor
 from ..data.read import FormulaData
 from ..errors import ArgumentError, ModelError, RelationshipError, listed, near_matches
+from ..formula.formula_terms import random_term
 from ..formula.term_names import terms_named
 from ..formula.terms import BoundRandomTerm
 from .matrix import Relationship
@@ -106,6 +107,46 @@ def _meaning(
     if is_factor:
         return key, [i for i, term in enumerate(random) if term.group_name == key]
     return texts[0], terms[:1]  # of equal terms the first
+
+
+def kept_relationships(
+    relationship: Mapping[str, Relationship],
+    old: Sequence[BoundRandomTerm],
+    new: Sequence[BoundRandomTerm],
+) -> dict[str, Relationship]:
+    """Those of the known covariances of a fit that another formula has the levels for.
+
+    Parameters
+    ----------
+    relationship : mapping of str to Relationship
+        By grouping factors and terms of the old formula.
+    old, new : sequence of BoundRandomTerm
+        The random terms of the two formulas.
+
+    Raises
+    ------
+    ArgumentError
+        A covariance belongs to one term, which is gone, and there is a new one on its factor.
+    """
+    factors = {term.group_name for term in new}
+    before = [random_term(term, old).key for term in old]
+    after = [random_term(term, new).key for term in new]
+    kept = {}
+    for name, known in relationship.items():
+        places = [i for i, term in enumerate(old) if term.text == name]
+        if not places:  # the name of a factor
+            if name in factors:
+                kept[name] = known
+            continue
+        here = before[places[0]]
+        if here in after:
+            kept[new[after.index(here)].text] = known
+        elif any(key[-1] == here[-1] and key not in before for key in after):
+            raise ArgumentError(
+                f"update: the known covariance is that of the term `{name}`, which the new formula "
+                f"has not: give relationship= for its terms on `{old[places[0]].group_name}`."
+            )
+    return kept
 
 
 def related_design(

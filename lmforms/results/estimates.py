@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..data.theta_order import theta_in_formula_order
 from ..engine.status import OptimizerReport
+from ..inference import criteria
 from ..support.arrays import FloatArray
 from . import quantities
 from .quantities import terms_of
@@ -146,7 +147,7 @@ class ModelEstimates:
     @property
     def npar(self) -> int:
         """Number of parameters: rank of X, covariance parameters θ, and σ."""
-        return quantities.npar(self.state)
+        return criteria.npar(self.state)
 
     @property
     def df_resid(self) -> int:
@@ -156,12 +157,12 @@ class ModelEstimates:
     @property
     def aic(self) -> float:
         """criterion + 2 npar."""
-        return quantities.aic(self.state)
+        return criteria.aic(self.state)
 
     @property
     def bic(self) -> float:
         """criterion + ln(n) npar, with n the number of rows also under REML (as lme4)."""
-        return quantities.bic(self.state)
+        return criteria.bic(self.state)
 
     # --- status ---------------------------------------------------------------------------
 

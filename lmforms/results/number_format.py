@@ -76,7 +76,28 @@ def df_texts(values: Any) -> list[str]:
     return [f"{v:.2f}" if v < WHOLE_DF else f"{v:.0f}" for v in numbers]
 
 
-TEXTS = {"p_value": p_texts, "df": df_texts, "num_df": df_texts, "den_df": df_texts}
+def criterion_texts(values: Any) -> list[str]:
+    """Criteria, of which differences matter and not sizes: two decimals.
+
+    Examples
+    --------
+    >>> criterion_texts([1755.628, 237733.8341])
+    ['1755.63', '237733.83']
+    """
+    return fixed_decimals(values, 2)
+
+
+def weight_texts(values: Any) -> list[str]:
+    """Shares of 1: four decimals."""
+    return fixed_decimals(values, 4)
+
+
+TEXTS = {
+    "p_value": p_texts,
+    **dict.fromkeys(("df", "num_df", "den_df"), df_texts),
+    **dict.fromkeys(("criterion", "loglik", "aic", "bic", "delta_aic"), criterion_texts),
+    "weight": weight_texts,
+}
 """How columns are written that are not aligned by their decimals."""
 
 

@@ -100,21 +100,6 @@ def residuals(state: FitState, kind: str) -> FloatArray:
 # --- likelihood ------------------------------------------------------------------------------
 
 
-def npar(state: FitState) -> int:
-    """Number of parameters: rank of X, covariance parameters θ, and σ."""
-    return len(state.estimate.beta) + state.estimate.n_theta + 1
-
-
-def aic(state: FitState) -> float:
-    """criterion + 2 npar."""
-    return state.estimate.criterion + 2.0 * npar(state)
-
-
-def bic(state: FitState) -> float:
-    """criterion + ln(n) npar, with n the number of rows also under REML."""
-    return state.estimate.criterion + float(np.log(state.design.n)) * npar(state)
-
-
 # --- terms that are singular or not identified --------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy.typing as npt
 
 from ..control import Control
+from ..data.changed_formula import ModelChanges
 from ..data.design import Design
 from ..engine.estimate import Estimate
 from ..support.arrays import FloatArray
@@ -33,6 +34,22 @@ class Refit(Protocol):
         """Results for another response or criterion, or at θ = `start` without optimising."""
 
 
+class Update(Protocol):
+    """Fits another model to the rows of a fit; the model hands it in."""
+
+    def __call__(
+        self,
+        state: FitState,
+        changes: ModelChanges,
+        *,
+        reml: bool,
+        start: Any = None,
+        control: Control | None = None,
+        method: str | None = None,
+    ) -> Any:
+        """Results of the changed model; control and method are those of the fit by default."""
+
+
 @dataclass(frozen=True, eq=False)
 class FitState:
     """A fitted model: design, estimate and options.
@@ -49,6 +66,7 @@ class FitState:
     control : Control
     method : str
     refit : Refit
+    update : Update
     optimized : bool
         Whether θ was estimated, not given.
     """
@@ -60,4 +78,5 @@ class FitState:
     control: Control
     method: str
     refit: Refit
+    update: Update
     optimized: bool = True

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ..inference.coefficients import coefficient_table
+from ..inference.criteria import aic, bic
 from .quantities import (
-    aic,
-    bic,
     residuals,
     singular_text,
     unidentified_text,

@@ -18,7 +18,7 @@ from .index_json import decode_index
 from .relationships import are_relationships
 
 FORMAT = "lmforms-fit"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 MAX_FORMULA_LENGTH = 20_000
 """Characters. The time that reading a formula takes grows with their square."""
@@ -28,6 +28,9 @@ _VERSION_1_DEFAULTS = {"method": "auto", "singular": None, "flat": None}
 
 _VERSION_2_DEFAULTS: dict[str, Any] = {"relationships": []}
 """Likewise version 2."""
+
+_VERSION_3_DEFAULTS: dict[str, Any] = {"weights_column": None}
+"""Likewise version 3."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class FitHeader:
         Estimator, ``"auto"`` for the engine's own.
     control : Control
     contrasts : dict of str to str or ndarray
-    offset_column : str or None
+    offset_column, weights_column : str or None
     columns : list of dict
         Name and kind of each column, see :mod:`.columns`.
     index : pandas.Index
@@ -66,6 +69,7 @@ class FitHeader:
     control: Control
     contrasts: dict[str, str | FloatArray]
     offset_column: str | None
+    weights_column: str | None
     columns: list[dict[str, Any]]
     index: pd.Index
     optimum: dict[str, Any]
@@ -106,6 +110,8 @@ def checked_header(meta: Mapping[str, Any], damaged: Callable[[str], DataError])
         meta = {**_VERSION_1_DEFAULTS, **known}
     if version <= 2:
         meta = {**_VERSION_2_DEFAULTS, **meta}
+    if version <= 3:
+        meta = {**_VERSION_3_DEFAULTS, **meta}
     for name in meta:
         if name not in _CHECKS and name != DIGEST:
             raise damaged(f"the field {name!r} is unknown")
@@ -125,6 +131,7 @@ def checked_header(meta: Mapping[str, Any], damaged: Callable[[str], DataError])
             for k, v in meta["contrasts"].items()
         },
         offset_column=meta["offset_column"],
+        weights_column=meta["weights_column"],
         columns=meta["columns"],
         index=decode_index(meta["index"]),
         optimum={**optimum, "trace": tuple(map(float, optimum["trace"]))},
@@ -237,6 +244,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "control": _is_control,
     "contrasts": _is_contrasts,
     "offset_column": lambda value: value is None or _is_text(value),
+    "weights_column": lambda value: value is None or _is_text(value),
     "columns": _is_columns,
     "index": lambda value: isinstance(value, dict),
     "optimum": _is_optimum,

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.input_table import raw_table
+from ..data.read import read_formula_data
 from ..engine.estimate import Estimate
 from ..errors import (
     ArgumentError,
@@ -34,7 +35,7 @@ from ..model import MixedModel, state_at
 from ..results.model_results import MixedModelResults
 from ..results.state import FitState
 from ..support.arguments import named_arguments
-from ..support.arrays import FloatArray
+from ..support.arrays import BoolArray, FloatArray
 from ..support.column_table import Table
 from .archive import Archive, opened
 from .atomic import checked_path, file_error
@@ -136,17 +137,21 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
     _check_expressions(header.formula, raw_table(data, list(data)), given)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LmformsWarning)  # said when the model was fitted
-        model = MixedModel(
+        formula_data = read_formula_data(
             header.formula,
             data,
             weights=weights,
             offset=offset,
             contrasts=header.contrasts,
-            relationship=decode_relationships(header.relationships, archive),
             context=Scope(given, python=False),
         )
-    formula_data = replace(model.design.formula_data, offset_column=header.offset_column)
-    model.design = replace(model.design, formula_data=formula_data)
+        formula_data = replace(
+            formula_data,
+            offset_column=header.offset_column,
+            weights_column=header.weights_column,
+            rows=_rows(archive, formula_data.frame.table.n),
+        )
+        model = MixedModel.of(formula_data, decode_relationships(header.relationships, archive))
     theta = archive.array("theta", sum(g.covariance.n_theta for g in model.design.groups))
     response = archive.array("response", model.design.n)
     if not (np.isfinite(theta).all() and np.isfinite(response).all()):
@@ -164,6 +169,16 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
     if header.has_digest:
         archive.check_digest()
     return MixedModelResults(model, state)
+
+
+def _rows(archive: Archive, n: int) -> BoolArray | None:
+    """Rows of the file that the model may use, if it was not all of them."""
+    if "rows" not in archive:
+        return None
+    rows = archive.array("rows", n, kinds="b")
+    if not rows.any():
+        raise archive.damaged("no row is used")
+    return rows
 
 
 def _check_expressions(formula: str, table: Table, given: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from ..errors import ContextWarning, DataError, ModelError
 from ..results.state import FitState
 from ..support.arrays import AnyArray
 from ..support.caller import caller_depth
+from ..support.column_table import Table
 from .archive import write_archive
 from .atomic import checked_path
 from .columns import encode_column
@@ -51,13 +52,16 @@ def _contents_of(
     if not state.optimized:
         raise ModelError("save: θ of this model was given, not estimated: save the fit itself.")
     formula_data = design.formula_data
-    for name, contrast in formula_data.contrasts.items():
+    used = formula_data.bound.columns
+    contrasts = {name: c for name, c in formula_data.contrasts.items() if name in used}
+    for name, contrast in contrasts.items():
         if not isinstance(contrast, (str, np.ndarray, list, tuple)):
             raise DataError(
                 f"save: the contrast object for `{name}` cannot be written; name it, as in "
                 f"contrasts={{{name!r}: 'contr.sum'}}, or give its matrix."
             )
-    source, table = formula_data.formula.source, formula_data.frame.table
+    source, kept = formula_data.formula.source, formula_data.frame.table
+    table = Table({name: kept[name] for name in used}, kept.index)
     if len(source) > MAX_FORMULA_LENGTH:
         raise DataError(
             f"save: the formula has {len(source)} characters, and {MAX_FORMULA_LENGTH} can be read "
@@ -70,6 +74,8 @@ def _contents_of(
         "beta": estimate.beta,
         **{f"extra/{name}": values for name, values in formula_data.frame.extra.items()},
     }
+    if formula_data.rows is not None:
+        arrays["rows"] = formula_data.rows
     columns = []
     for i, name in enumerate(table):
         facts, arrays[f"column/{i}"] = encode_column(table[name])
@@ -96,9 +102,10 @@ def _contents_of(
         "control": asdict(state.control),
         "contrasts": {
             k: v if isinstance(v, str) else np.asarray(v, dtype=np.float64).tolist()
-            for k, v in formula_data.contrasts.items()
+            for k, v in contrasts.items()
         },
         "offset_column": formula_data.offset_column,
+        "weights_column": formula_data.weights_column,
         "columns": columns,
         "index": index,
         "optimum": {

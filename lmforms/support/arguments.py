@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
+
+class _Unchanged:
+    """Default of an argument that leaves something as it was, where None means none."""
+
+    def __repr__(self) -> str:
+        return "as before"
+
+
+UNCHANGED: Any = _Unchanged()
+
 MAX_REPR_LENGTH = 60
 """Characters of a value that a message shows."""
 
@@ -41,12 +51,16 @@ def named_arguments(function: F) -> F:
     if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
         return function  # checks what is in its **params itself
     known = [name for name in signature.parameters if name not in ("self", "cls")]
-    label = function.__qualname__.removesuffix(".__init__")
+    written = function.__qualname__.removesuffix(".__init__")
+    is_method = "self" in signature.parameters and function.__name__ != "__init__"
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         for name in kwargs:
             if name not in known:
+                # of the object's class, not of one that it inherits the method from
+                own = f"{type(args[0]).__name__}.{function.__name__}" if is_method and args else ""
+                label = own or written
                 has = f" It has: {', '.join(known)}." if known else " It has none."
                 hint = (
                     foreign_arguments.hint(name, known, label) or near_matches(name, known) or has

@@ -1,0 +1,151 @@
+"""`anova`: likelihood-ratio tests between fitted models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+
+from ..results.result_table import ResultTable
+from ..support.arguments import flag
+from .criteria import npar
+from .fits_compared import (
+    ComparedFit,
+    check_reml,
+    check_weights,
+    compared_fits,
+    same_fixed_columns,
+)
+from .likelihood_ratio import (
+    CHI_SQUARED_NOTE,
+    LEAST_EXCESS,
+    MIXTURE_NOTE,
+    NO_TEST,
+    LikelihoodRatio,
+    fit_notes,
+    likelihood_columns,
+    likelihood_ratio,
+)
+from .nested_models import one_variance_more, why_not_nested
+from .refits import by_criterion
+
+
+def anova(
+    *fits: Any, names: Sequence[str] | None = None, refit: bool = True, **named: Any
+) -> ResultTable:
+    """Likelihood-ratio tests between models, each against the next smaller one.
+
+    Parameters
+    ----------
+    *fits, **named : MixedModelResults
+        Two or more, of one response on the same rows. Keywords are their names in the table:
+        ``lf.anova(intercepts=fit1, slopes=fit2)``.
+    names : sequence of str, optional
+        Names of `fits`; their formulas by default.
+    refit : bool
+        Refit REML fits by maximum likelihood, as lme4 does. Without it REML fits must have the
+        same fixed effects: only random effects can be tested by REML.
+
+    Returns
+    -------
+    ResultTable
+        A row for each model, ordered by the number of parameters. Columns: ``npar``,
+        ``criterion`` (−2 × log-likelihood), ``loglik``, ``aic``, ``bic``; ``statistic``, ``df``,
+        ``p_value`` of the test against the row above; and ``p_value_mixture``, which takes into
+        account that a variance cannot be negative: it is there if the two models have the same
+        fixed effects and the larger has the random terms of the smaller and one effect more,
+        whose variance has q covariances, and is that of ½χ²_q + ½χ²_{q+1}. Without further
+        parameters, or if the models are not nested, there is no p-value.
+
+    Raises
+    ------
+    ArgumentError
+        Fewer than two fits.
+    DataError
+        Different rows, responses or weights.
+    ModelError
+        With ``refit=False``: REML fits with different fixed effects, or among ML fits.
+
+    References
+    ----------
+    Self, Liang (1987), *Asymptotic Properties of Maximum Likelihood Estimators and Likelihood Ratio
+    Tests Under Nonstandard Conditions*, JASA 82(398).
+
+    Stram, Lee (1994), *Variance Components Testing in the Longitudinal Mixed Effects Model*,
+    Biometrics 50(4).
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> slopes = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    >>> intercepts = slopes.update("~ . - (Days | Subject) + (1 | Subject)")
+    >>> table = lf.anova(intercepts=intercepts, slopes=slopes)
+    >>> table[["npar", "loglik", "statistic", "df"]].round(3)
+                npar   loglik  statistic   df
+    intercepts     4 -897.039        NaN  NaN
+    slopes         6 -875.970     42.139  2.0
+    """
+    compared = compared_fits(
+        "anova",
+        fits,
+        named,
+        names,
+        options=("refit",),
+        alone="F tests of the terms of one fit are fit.anova().",
+    )
+    refit = flag("refit", refit)
+    check_weights("anova", compared)
+    notes = []
+    if refit:
+        restricted = [fit for fit in compared if fit.state.estimate.reml]
+        compared = [replace(fit, state=by_criterion(fit.state, reml=False)) for fit in compared]
+        if restricted:
+            notes.append(f"Refitted by maximum likelihood: {len(restricted)} of {len(compared)}.")
+    check_reml("anova", compared, "Leave refit=False out: they are then refitted by ML.")
+    compared = sorted(compared, key=lambda fit: npar(fit.state))
+    tests = [NO_TEST]
+    for small, large in pairwise(compared):
+        test, note = _test(small, large)
+        tests.append(test)
+        notes += note
+    kind = "REML" if compared[0].state.estimate.reml else "maximum likelihood"
+    mixture = [MIXTURE_NOTE] if any(t.p_value_mixture >= 0 for t in tests) else []
+    return ResultTable(
+        likelihood_columns([fit.state for fit in compared], tests),
+        index=pd.Index([fit.name for fit in compared]),
+        title=f"Likelihood-ratio tests, {kind}",
+        notes=[
+            f"{CHI_SQUARED_NOTE}, against the row above.",
+            *mixture,
+            *notes,
+            *fit_notes({fit.name: fit.state for fit in compared}),
+        ],
+    )
+
+
+def _test(small: ComparedFit, large: ComparedFit) -> tuple[LikelihoodRatio, list[str]]:
+    """The test of two models, and what is to be said of it."""
+    notes = []
+    if npar(small.state) == npar(large.state):
+        return likelihood_ratio(small.state, large.state), [
+            f"No test of {large.name}: it has as many parameters as {small.name}."
+        ]
+    outside = why_not_nested(small, large)
+    if outside:
+        notes.append(f"No test of {large.name}: {small.name} is not within it, by {outside}.")
+    first, second = small.state.estimate, large.state.estimate
+    excess = second.criterion - first.criterion
+    noise = 3.0 * (first.criterion_se + second.criterion_se)
+    if not outside and excess > LEAST_EXCESS + noise:
+        notes.append(
+            f"{large.name} fits worse by {excess:.3g} than {small.name}, which is within it: its "
+            "optimum was not found."
+        )
+    one_variance = (
+        not outside and same_fixed_columns(small, large) and one_variance_more(small, large)
+    )
+    test = likelihood_ratio(small.state, large.state, nested=not outside, one_variance=one_variance)
+    return test, notes
