@@ -145,8 +145,10 @@ def _space(
 ) -> EstimableSpace:
     def in_coordinates(codings: list[FloatArray]) -> FloatArray:
         stacked = np.vstack(codings)
-        moved = basis.T @ stacked.reshape(len(basis), -1)
-        return np.asarray(moved.reshape(basis.shape[1] * k, stacked.shape[1]))
+        moved = (basis.T @ stacked.reshape(len(basis), -1)).reshape(
+            basis.shape[1] * k, stacked.shape[1]
+        )
+        return without_rounding_columns(moved, stacked, tolerance)
 
     return EstimableSpace(
         terms=tuple(p.term for p in parameters),
@@ -162,6 +164,23 @@ def _space(
 
 def _starts(counts: Sequence[int]) -> list[int]:
     return [0, *np.cumsum(counts[:-1]).tolist()]
+
+
+def without_rounding_columns(
+    projected: FloatArray, columns: FloatArray, tolerance: float
+) -> FloatArray:
+    """Projected columns, with exact zeros where next to nothing is left of a column.
+
+    Parameters
+    ----------
+    projected : ndarray (r, k)
+    columns : ndarray (m, k)
+        Before they were projected.
+    tolerance : float
+        A smaller share is rounding.
+    """
+    left, sizes = (np.linalg.norm(c, axis=0) for c in (projected, columns))
+    return np.where(left > tolerance * sizes, projected, 0.0)
 
 
 def column_space(columns: FloatArray, tolerance: float) -> FloatArray:

@@ -15,7 +15,12 @@ import scipy.linalg
 from ..engine.linalg.independent_columns import independent_columns
 from ..engine.linalg.stable_columns import root_mean_squares, triangular_root
 from ..support.arrays import FloatArray, IndexArray
-from .estimable_spaces import EstimableFunctions, EstimableSpace, column_space
+from .estimable_spaces import (
+    EstimableFunctions,
+    EstimableSpace,
+    column_space,
+    without_rounding_columns,
+)
 from .fixed_terms import FixedTerm
 
 ROUNDING = 1e-12
@@ -81,7 +86,9 @@ def type_three(
     for term in tested:
         space = estimable.space_of(term)
         functions = np.kron(_functions(space, term)[1], np.eye(space.k)).T
-        echelon = _one_column_each(functions @ space.treatment[:, space.own_columns(term)])
+        own = space.treatment[:, space.own_columns(term)]
+        left = without_rounding_columns(functions @ own, own, space.tolerance)
+        echelon = _one_column_each(left)
         rows = echelon @ functions @ space.coding[:, columns.kept]
         if not estimable.complete:
             rows = _independent_rows(rows, columns.sizes)
@@ -124,8 +131,8 @@ def type_two(
         rest = np.delete(moved, np.s_[start:end], axis=1)
         outside, functions = (np.kron(f, np.eye(space.k)) for f in _functions(space, term))
         own = space.treatment[:, space.own_columns(term)]
-        # in coordinates of T nothing has to be told from rounding
-        own = own[:, independent_columns(functions.T @ own)]
+        left = without_rounding_columns(functions.T @ own, own, space.tolerance)
+        own = own[:, independent_columns(left)]
         before = np.hstack([rest, moved[:, start:end] @ outside])
         free = not any(other.contains(term) for other in tested)
         rows = _after(before, moved[:, start:end] @ own, reduced=free)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -277,6 +278,36 @@ def test_three_way_with_one_row_cells(type):
     table["x"], table["y"] = rng.normal(size=n), rng.normal(size=n)
     abc = [A, B, C, AB, Term(("a", "c")), Term(("b", "c")), Term(("a", "b", "c"))]
     as_dense(design_of("y ~ a * b * c + (1 | g)", table), type, table, abc)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_random_designs(seed):
+    """Few rows, empty cells, nested levels, covariates that are constant in a level, any terms."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(10, 45))
+    table = pd.DataFrame(
+        {f: rng.choice([f"{f}{i}" for i in range(rng.integers(2, 5))], n) for f in "abc"}
+    )
+    table["x"], table["z"] = rng.integers(-2, 3, n).astype(float), rng.normal(size=n).round(1)
+    table["g"], table["y"] = rng.choice(list("klmno"), n), rng.normal(size=n)
+    if seed % 3 == 0:
+        table["x"] = table["x"].where(table["a"] != "a0", 1.0)
+    if seed % 4 == 1:
+        table["c"] = table["a"] + table["c"]
+    possible = [t for size in (1, 2, 3) for t in combinations("abcxz", size)]
+    chosen = {possible[i] for i in rng.choice(len(possible), int(rng.integers(1, 5)))}
+    if seed % 2:  # with all margins
+        chosen = {m for t in chosen for k in range(len(t)) for m in combinations(t, k + 1)}
+    ordered = sorted(chosen, key=lambda t: (len(t), t))
+    fixed = " + ".join(["1" if seed % 5 else "0", *(":".join(t) for t in ordered)])
+    used = sorted({f for t in ordered for f in t} & set("abc"))
+    contrasts = {f: str(rng.choice(["contr.sum", "contr.SAS", "contr.poly"])) for f in used[:1]}
+    design = design_of(f"y ~ {fixed} + (1 | g)", table, contrasts=contrasts)
+    terms = [
+        Term(tuple(f for f in t if f in "abc"), tuple(x for x in t if x in "xz")) for t in ordered
+    ]
+    for type in TYPES:
+        as_dense(design, type, table, terms, {"z": table["z"].to_numpy()})
 
 
 # -- numerical robustness ------------------------------------------------------
