@@ -19,6 +19,7 @@ from ..support.arguments import flag, named_arguments, one_of
 from ..support.arrays import FloatArray
 from . import quantities
 from .inference_methods import InferenceMethods
+from .tidy_methods import TidyMethods
 
 if TYPE_CHECKING:
     from ..companion import Forms
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 RESIDUAL_KINDS = ("response", "pearson", "scaled")
 
 
-class MixedModelResults(InferenceMethods):
+class MixedModelResults(TidyMethods, InferenceMethods):
     """A fitted linear mixed model.
 
     Made by :func:`lmforms.lmer` or :meth:`lmforms.MixedModel.fit`. Stored values are
