@@ -39,10 +39,8 @@ def augmented_rows(state: FitState, data: Any = None) -> pd.DataFrame:
         raise DataError(
             f"augment: the data have columns {listed(taken)} already: drop or rename them."
         )
-    if data is None:
-        rows = table.data.loc[state.design.in_model]
-    else:
-        rows = _rows_used(state, data, names)
+    own = data is None
+    rows = table.data.loc[state.design.in_model] if own else _rows_used(state, data, names)
     return rows.assign(**{name: pd.Series(v, index=rows.index) for name, v in made.items()})
 
 

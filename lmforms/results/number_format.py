@@ -77,7 +77,23 @@ def df_texts(values: Any) -> list[str]:
     return [f"{v:.2f}" if v < WHOLE_DF else f"{v:.0f}" for v in numbers]
 
 
-TEXTS = {"p_value": p_texts, "p.value": p_texts, "df": df_texts, "num_df": df_texts, "den_df": df_texts}
+def criterion_texts(values: Any) -> list[str]:
+    """Log-likelihoods and criteria: two decimals, as only their differences are read.
+
+    Examples
+    --------
+    >>> criterion_texts([1743.6282719585])
+    ['1743.63']
+    """
+    return fixed_decimals(values, 2)
+
+
+TEXTS = {
+    **dict.fromkeys(("p_value", "p.value"), p_texts),
+    **dict.fromkeys(("df", "num_df", "den_df"), df_texts),
+    **dict.fromkeys(("loglik", "aic", "bic"), criterion_texts),
+    **dict.fromkeys(("logLik", "AIC", "BIC", "REMLcrit", "deviance"), criterion_texts),
+}
 """How columns are written that are not aligned by their decimals."""
 
 

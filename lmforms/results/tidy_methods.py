@@ -37,8 +37,8 @@ class TidyMethods(ModelEstimates):
         effects : str or sequence of str
             Which rows: ``"fixed"``; ``"ran_pars"``, standard deviations and correlations;
             ``"ran_vals"``, the random effects of each level; ``"ran_coefs"``, fixed plus random
-            effects of each level. ``"random"`` is ``ran_pars`` and ``ran_vals``, ``"all"`` these and
-            ``fixed``. By default ``fixed`` and ``ran_pars``.
+            effects of each level. ``"random"`` is ``ran_pars`` and ``ran_vals``, ``"all"`` these
+            and ``fixed``. By default ``fixed`` and ``ran_pars``.
         ddf, information
             Degrees of freedom of the fixed effects, see :meth:`contrast`.
         conf_int : bool
@@ -70,15 +70,15 @@ class TidyMethods(ModelEstimates):
         >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
         >>> fit.tidy("fixed", conf_int=True)[["term", "estimate", "conf.low", "conf.high"]].round(3)
                 term  estimate  conf.low  conf.high
-        0  Intercept   251.405   237.006    265.804
+        0  Intercept   251.405   237.007    265.804
         1       Days    10.467     7.206     13.729
         >>> fit.tidy("ran_pars")
         Standard deviations and correlations
         effect    group     term                 estimate
-        ran_pars  Subject   sd__Intercept        24.74066
+        ran_pars  Subject   sd__Intercept        24.74045
         ran_pars  Subject   cor__Intercept.Days   0.06555
-        ran_pars  Subject   sd__Days              5.92214
-        ran_pars  Residual  sd__Observation      25.59180
+        ran_pars  Subject   sd__Days              5.92213
+        ran_pars  Residual  sd__Observation      25.59182
         >>> fit.tidy("ran_vals").query("level == '308'").round(3)
              effect    group level       term  estimate  std.error
         0  ran_vals  Subject   308  Intercept     2.259     12.071
@@ -113,8 +113,8 @@ class TidyMethods(ModelEstimates):
         >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
         >>> fit.glance()
         The fit in one row
-        nobs  sigma   logLik   AIC   BIC  REMLcrit  df.residual
-         180  25.59  -871.81  1756  1775      1744          174
+        nobs  sigma   logLik      AIC      BIC  REMLcrit  df.residual
+         180  25.59  -871.81  1755.63  1774.79   1743.63          174
         """
         return glance_table(self.state)
 
@@ -133,9 +133,9 @@ class TidyMethods(ModelEstimates):
         DataFrame
             The rows used, on the index of the data, with ``.fitted``, ``.resid``, ``.fixed``
             (fitted without random effects), ``.mu`` (the same as ``.fitted`` in a linear model),
-            ``.offset``, ``.sqrtXwt``, ``.sqrtrwt``, ``.weights``, and ``.wtres`` (the residual times
-            √w). After ``refit(y)`` also ``.response``, the response fitted. broom's ``.hat`` and
-            ``.cooksd`` are not there.
+            ``.offset``, ``.sqrtXwt``, ``.sqrtrwt``, ``.weights``, and ``.wtres`` (the residual
+            times √w). After ``refit(y)`` also ``.response``, the response fitted. broom's ``.hat``
+            and ``.cooksd`` are not there.
 
         Raises
         ------

@@ -222,6 +222,7 @@ def _stacked(values: Sequence[FloatArray]) -> FloatArray:
 
 def _together(parts: Sequence[Rows]) -> dict[str, pd.Series]:
     """Rows of several kinds under each other; what a kind does not have is missing."""
+    parts = [rows for rows in parts if len(rows["estimate"])] or parts[:1]
     made: dict[str, pd.Series] = {}
     for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS):
         if not any(name in rows for rows in parts):
