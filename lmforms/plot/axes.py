@@ -50,7 +50,7 @@ def single_axes(ax: Any, size: tuple[float, float]) -> Axes:
     ArgumentError
         What was given is something else.
     """
-    return several_axes(None if ax is None else [ax], 1, size)[0]
+    return several_axes(ax, 1, size)[0]
 
 
 def several_axes(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:

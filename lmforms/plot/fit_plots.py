@@ -128,8 +128,8 @@ def random_effects(
     level : float
         Of the intervals.
     sort : bool or str
-        Order of the levels from the bottom: by the effect of the panel, by the effect that is named
-        in all panels of a grouping factor, or that of ``fit.random_effects`` from the top.
+        True orders the levels of each panel by its effect. The name of an effect orders the panels
+        of its grouping factor alike. False keeps the order of ``fit.random_effects``.
 
     Returns
     -------

@@ -162,38 +162,35 @@ def random_effect_panels(
     ------
     ArgumentError, ModelError
     """
-    named_fits(fit if not isinstance(fit, Mapping) else None)
+    named_fits(None if isinstance(fit, Mapping) else fit)
     table = pd.DataFrame(fit.tidy("ran_vals", conf_int=True, conf_level=level))
-    groups = list(dict.fromkeys(table["group"]))
     if group is not None:
-        table = table[table["group"] == one_of("group", group, groups)]
+        table = table[table["group"] == one_of("group", group, list(dict.fromkeys(table["group"])))]
     known = list(dict.fromkeys(table["term"]))
+    drawn = known
     if effects is not None:
         given = [effects] if isinstance(effects, str) else sequence("effects", effects, "texts")
-        chosen = [one_of("effects", name, known) for name in given]
-        table = table[table["term"].isin(chosen)]
-    by = None if isinstance(sort, str) else flag("sort", sort)
-    if by is None:
+        drawn = [one_of("effects", name, known) for name in given]
+        if not drawn:
+            raise ArgumentError("effects= is empty: name at least one.")
+    named = isinstance(sort, str)
+    if named:
         one_of("sort", sort, known, says=" Or True or False.")
-    if table.empty:
-        raise ArgumentError("effects= is empty: name at least one.")
     panels = []
     for name, own in table.groupby("group", sort=False):
-        columns = dict(iter(own.groupby("term", sort=False)))
-        for term, rows in columns.items():
-            leading = columns.get(sort, rows) if by is None else rows
-            order = np.arange(len(rows))[::-1]
-            if by is not False:
-                order = np.argsort(leading["estimate"].to_numpy(), kind="stable")
-            panels.append(
-                LevelsOfEffect(
-                    str(name),
-                    str(term),
-                    [_level_text(rows["level"].iloc[i]) for i in order],
-                    *(rows[c].to_numpy()[order] for c in ("estimate", "conf.low", "conf.high")),
-                )
-            )
+        by_term = {str(term): rows for term, rows in own.groupby("term", sort=False)}
+        for term in (term for term in by_term if term in drawn):
+            leading = by_term.get(sort, by_term[term]) if named else by_term[term]
+            order = np.argsort(leading["estimate"].to_numpy(), kind="stable")
+            if not named and not flag("sort", sort):
+                order = np.arange(len(leading))[::-1]
+            panels.append(_levels_of_effect(str(name), term, by_term[term].iloc[order]))
     return panels
+
+
+def _levels_of_effect(group: str, effect: str, rows: pd.DataFrame) -> LevelsOfEffect:
+    limits = (rows[column].to_numpy() for column in ("estimate", "conf.low", "conf.high"))
+    return LevelsOfEffect(group, effect, [_level_text(level) for level in rows["level"]], *limits)
 
 
 def _level_text(level: Any) -> str:

@@ -84,12 +84,9 @@ def rows_of_intervals(
         if intervals.inner is not None:
             low, high = (limits[known, j] for limits in intervals.inner)
             whiskers(ax, at, low, high, colours[j], 3.6)
-        style: dict[str, Any] = {
-            "ls": "none",
-            "marker": series_marker(j),
-            "ms": 5.5 if s < 4 else 4.5,
-        }
-        ax.plot(intervals.estimate[known, j], at, color=colours[j], label=name, zorder=3, **style)
+        style: dict[str, Any] = {"color": colours[j], "marker": series_marker(j), "ls": "none"}
+        size = 5.5 if s < 4 else 4.5
+        ax.plot(intervals.estimate[known, j], at, ms=size, label=name, zorder=3, **style)
     row_labels(ax, intervals.labels)
     ax.set_xlabel(xlabel)
     if s > 1 and legend is not None:
@@ -124,8 +121,8 @@ def ordered_levels(ax: Axes, shown: LevelsOfEffect) -> None:
     ax.axvline(0.0, **reference_style())
     drawn = whiskers(ax, at, lower, upper, "C0", width)
     drawn.set(alpha=0.6, rasterized=n > MANY_POINTS)
-    style = {"ls": "none", "marker": "o", "mew": 0, "ms": size, "rasterized": n > MANY_POINTS}
-    ax.plot(estimate, at, color="C0", zorder=3, **style)
+    style: dict[str, Any] = {"color": "C0", "marker": "o", "mew": 0, "ls": "none"}
+    ax.plot(estimate, at, ms=size, zorder=3, rasterized=n > MANY_POINTS, **style)
     if fitting_font(ax, n) is None:
         ax.set_yticks([])
         ax.set_ylim(-0.02 * n - 1, 1.02 * n)
@@ -170,7 +167,7 @@ def row_text(label: str) -> str:
     Examples
     --------
     >>> row_text("poly(average_temperature_of_the_month, 2)[1]")
-    'poly(average_temper…the_month, 2)[1]'
+    'poly(average_tempe…_the_month, 2)[1]'
     """
     if len(label) <= LONGEST_LABEL:
         return label

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.align import row_positions
 from ..data.input_table import column_names, raw_table, row_labels
 from ..data.plain_types import plain_table
 from ..errors import ColumnError, DataError, listed, near_matches
@@ -100,7 +99,17 @@ def _positions(state: FitState, labels: pd.Index) -> IndexArray:
         at = np.flatnonzero(complete)[design.in_model]
         if labels[at].equals(wanted):
             return at
-    return row_positions("augment: the table", labels, wanted, allow_more=True)
+    if labels.equals(wanted):
+        return np.arange(design.n)
+    if labels.is_unique and wanted.is_unique:
+        at = np.asarray(labels.get_indexer(wanted), dtype=np.intp)
+        if (at >= 0).all():
+            return at
+    raise DataError(
+        f"augment: the {len(labels)} rows of the table are not those of the fit, which used "
+        f"{design.n} of {len(complete)} rows, by their order or labels. Give the table of the fit; "
+        "new rows are for predict()."
+    )
 
 
 def _different(given: pd.Series, fitted: pd.Series) -> np.ndarray:

@@ -80,9 +80,9 @@ class TidyMethods(ModelEstimates):
         ran_pars  Subject   sd__Days              5.92213
         ran_pars  Residual  sd__Observation      25.59182
         >>> fit.tidy("ran_vals").query("level == '308'").round(3)
-             effect    group level       term  estimate  std.error
-        0  ran_vals  Subject   308  Intercept     2.259     12.071
-        18 ran_vals  Subject   308       Days     9.199      2.305
+              effect    group level       term  estimate  std.error
+        0   ran_vals  Subject   308  Intercept     2.259     12.071
+        18  ran_vals  Subject   308       Days     9.199      2.305
         """
         kinds = effect_kinds(effects)
         has_options = ddf != "satterthwaite" or information is not None
