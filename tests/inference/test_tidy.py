@@ -226,8 +226,9 @@ def test_related_levels_and_terms_of_their_own():
         relationship={"1 | Subject": (K, levels)},
     )
     found = fit.tidy("random", conf_int=True)
+    values = found[found["effect"] == "ran_vals"]
     for group, effects in fit.random_effects.items():
-        rows = found.query("effect == 'ran_vals' and group == @group")
+        rows = values[values["group"] == group]
         close(rows["estimate"], effects.to_numpy().T.ravel(), 1e-15)
         assert (rows["std.error"] > 0).all()
     assert "1 | Subject" in set(found["group"])
