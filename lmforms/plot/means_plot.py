@@ -26,6 +26,9 @@ MOST_WHISKERS = 12
 JITTER = 0.06
 """Largest shift of a raw point, in categories."""
 
+LETTER_MARGIN = 0.1
+"""Share of the y axis that is free above and below where letters stand above the limits."""
+
 SLANTED_INCHES = 0.04
 """Height of a character of a slanted label."""
 
@@ -200,6 +203,7 @@ def _one_colour(
     name = short_label(shown.series[j])
     ax.plot(at, estimate, color=color, label=name, zorder=3, **marker)
     if panel.letters is not None:
+        ax.margins(y=LETTER_MARGIN)
         for xy, letters in zip(zip(at, upper), panel.letters[known, j]):
             style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": "small"}
             ax.annotate(letters, xy, (0, 2), textcoords="offset points", **style)
@@ -223,7 +227,7 @@ def _shifts(x: np.ndarray, s: int, numeric: bool) -> np.ndarray:
         return places * min(0.16, 0.7 / s)
     if len(x) > MOST_WHISKERS or len(x) < 2:
         return np.zeros(s)
-    return places * min(0.012 * np.ptp(x), 0.5 * np.diff(x).min() / s)
+    return places * min(0.018 * np.ptp(x), 0.5 * np.diff(x).min() / s)
 
 
 def _category_ticks(ax: Axes, shown: Intervals) -> None:
