@@ -20,7 +20,10 @@ ROW_INCHES = 0.27
 SERIES_INCHES = 0.16
 """Height of a row for each of several series."""
 
-PANEL_INCHES = (3.4, 9.0)
+MOST_ACROSS = 4
+"""Panels of random effects in a row."""
+
+PANEL_INCHES = (3.4, 7.5)
 """Width of a panel of random effects, and its largest height."""
 
 TALLEST_INCHES = 30.0
@@ -77,15 +80,22 @@ def rows_of_intervals(
     ax.axvline(reference, **reference_style())
     colours = series_colours(s, ax)
     heights = np.arange(r)[:, None] + _shifts(np.isfinite(intervals.estimate))
+    size = float(np.clip(0.9 * DODGED_SHARE * _height(ax) / (r * s), 2.0, 5.5))
     for j, name in enumerate(intervals.series):
         known = np.isfinite(intervals.estimate[:, j])
         at = heights[known, j]
-        whiskers(ax, at, intervals.lower[known, j], intervals.upper[known, j], colours[j], 1.5)
+        whiskers(
+            ax,
+            at,
+            intervals.lower[known, j],
+            intervals.upper[known, j],
+            colours[j],
+            min(1.5, 0.3 * size),
+        )
         if intervals.inner is not None:
             low, high = (limits[known, j] for limits in intervals.inner)
-            whiskers(ax, at, low, high, colours[j], 3.6)
+            whiskers(ax, at, low, high, colours[j], min(3.6, 0.65 * size))
         style: dict[str, Any] = {"color": colours[j], "marker": series_marker(j), "ls": "none"}
-        size = 5.5 if s < 4 else 4.5
         ax.plot(intervals.estimate[known, j], at, ms=size, label=name, zorder=3, **style)
     row_labels(ax, intervals.labels)
     ax.set_xlabel(xlabel)
@@ -99,7 +109,7 @@ def panels_of_levels(panels: Sequence[LevelsOfEffect], xlabel: str, ax: Any) -> 
     """Random effects, a panel for each."""
     count, most = len(panels), max(len(panel.labels) for panel in panels)
     height = min(1.0 + ROW_INCHES * 0.8 * max(most, 3), PANEL_INCHES[1])
-    axes = several_axes(ax, count, (PANEL_INCHES[0] * count + 0.6, height))
+    axes = several_axes(ax, count, (PANEL_INCHES[0] * count + 0.6, height), MOST_ACROSS)
     for panel, one in zip(axes, panels, strict=True):
         ordered_levels(panel, one)
         panel.set_title(f"{one.group}: {one.effect}", loc="left", fontsize="medium")
@@ -119,9 +129,10 @@ def ordered_levels(ax: Axes, shown: LevelsOfEffect) -> None:
     height = _height(ax) / n
     width, size = min(1.3, 0.6 * height), float(np.clip(0.5 * height, 1.2, 4.5))
     ax.axvline(0.0, **reference_style())
-    drawn = whiskers(ax, at, lower, upper, "C0", width)
+    (colour,) = series_colours(1, ax)
+    drawn = whiskers(ax, at, lower, upper, colour, width)
     drawn.set(alpha=0.6, rasterized=n > MANY_POINTS)
-    style: dict[str, Any] = {"color": "C0", "marker": "o", "mew": 0, "ls": "none"}
+    style: dict[str, Any] = {"color": colour, "marker": "o", "mew": 0, "ls": "none"}
     ax.plot(estimate, at, ms=size, zorder=3, rasterized=n > MANY_POINTS, **style)
     if fitting_font(ax, n) is None:
         ax.set_yticks([])

@@ -117,8 +117,7 @@ def means(
     else:
         shown = means_arrays.layout(frame, {"x": x, "color": color, "panels": panels})
         points = None if data is None else means_arrays.raw_points(data, y, frame, shown)
-        drawn = _draw_means(frame, shown, lines, points, reference, ax)
-        drawn[0].set_ylabel(f"estimate, {said}")
+        drawn = _draw_means(frame, shown, lines, points, reference, f"estimate, {said}", ax)
     return drawn[0] if len(drawn) == 1 else np.array(drawn, dtype=object)
 
 
@@ -127,7 +126,8 @@ def _draw_contrasts(
 ) -> list[Axes]:
     found = means_arrays.contrast_panels(frame, shown)
     size = interval_drawing.size_of_rows(found[0][1])
-    axes = several_axes(ax, len(found), (size[0] * len(found), size[1]))
+    across = int(WIDEST_INCHES / size[0])
+    axes = several_axes(ax, len(found), (size[0] * len(found), size[1]), across)
     for place, (panel, (title, intervals)) in enumerate(zip(axes, found, strict=True)):
         legend = shown.color if place == len(found) - 1 else None
         interval_drawing.rows_of_intervals(
@@ -143,15 +143,19 @@ def _draw_means(
     lines: bool | None,
     points: Any,
     reference: float | None,
+    ylabel: str,
     ax: Any,
 ) -> list[Axes]:
     found = means_arrays.means_panels(frame, shown)
     r, s = found[0].shown.estimate.shape
     numeric = shown.x is not None and means_arrays.is_numeric(frame[shown.x])
     width = 4.2 if numeric else float(np.clip(1.4 + r * (0.45 + 0.13 * s), 3.2, WIDEST_INCHES))
-    total = min(width * len(found) + 1.0 * (s > 1), WIDEST_INCHES)
     longest = 0 if numeric else max(len(short_label(label)) for label in found[0].shown.labels)
-    axes = several_axes(ax, len(found), (total, 3.6 + SLANTED_INCHES * longest))
+    size = (width * len(found) + 1.0 * (s > 1), 3.6 + SLANTED_INCHES * longest)
+    across = max(int(WIDEST_INCHES / width), 1)
+    axes = several_axes(ax, len(found), size, across)
+    for first in axes[::across] if ax is None else axes[:1]:
+        first.set_ylabel(ylabel)
     colours = series_colours(s, axes[0])
     joined = (numeric or s > 1) if lines is None else lines
     for place, (panel, one) in enumerate(zip(axes, found, strict=True)):

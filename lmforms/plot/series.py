@@ -32,7 +32,9 @@ def series_colours(count: int, ax: Axes) -> list[Any]:
     light in their order.
     """
     if count == 1:
-        return ["C0"]
+        from matplotlib.colors import to_rgba
+
+        return [to_rgba("C0")]  # of the style now, not of when it is drawn
     dark = is_dark(ax)
     named = ON_DARK if dark else ON_LIGHT
     if count <= len(named):

@@ -325,7 +325,9 @@ def test_colours_are_seen_on_light_and_dark_pages(style, page):
             colours = [matplotlib.colors.to_hex(c) for c in series_colours(count, ax)]
             assert len(set(colours)) == count
             assert min(contrast(c, page) for c in colours) > 1.5
-        assert series_colours(1, ax) == ["C0"]
+        (first,) = series_colours(1, ax)
+        usual = plt.rcParams["axes.prop_cycle"].by_key()["color"][0]
+    assert matplotlib.colors.same_color(first, usual)
     assert set(ON_LIGHT[:4]) & set(ON_DARK[:4])
 
 
@@ -347,3 +349,12 @@ def test_pictures_can_be_written(sleep, cake, crossed, nested, style, tmp_path):
         lf.plot.random_effects(nested, "batch:cask", ax=axes[0, 1])
         axes[0, 0].figure.savefig(tmp_path / "all.png")
     assert (tmp_path / "all.png").stat().st_size > 10_000
+
+
+def test_many_effects_stand_in_several_rows():
+    data = SLEEP.assign(part=pd.cut(SLEEP["Days"], 5, labels=list("abcde")))
+    fit = lf.lmer("Reaction ~ Days + (0 + part || Subject)", data)
+    panels = lf.plot.random_effects(fit)
+    assert len(panels) == len(panels[0].figure.axes) == 5
+    columns = {round(ax.get_position().x0, 2) for ax in panels}
+    assert len(columns) == 4

@@ -276,3 +276,15 @@ def test_pictures_can_be_written(style, tmp_path):
         lf.plot.means(table(Days=np.linspace(0, 9, 40), g=list("ab")), ax=axes[1, 1])
         axes[0, 0].figure.savefig(tmp_path / "all.png")
     assert (tmp_path / "all.png").stat().st_size > 10_000
+
+
+def test_many_panels_stand_in_several_rows():
+    t = table(a=list("xyz"), b=["u", "v"], c=[f"c{i}" for i in range(10)])
+    panels = lf.plot.means(t)
+    assert len(panels) == 10
+    width, height = panels[0].figure.get_size_inches()
+    assert width < 16
+    assert height > 6
+    assert sum(bool(ax.get_ylabel()) for ax in panels) == len(
+        {round(ax.get_position().y0, 2) for ax in panels}
+    )
