@@ -73,7 +73,7 @@ class Intervals:
         return replace(self, labels=tuple(str(new.get(name, name)) for name in self.labels))
 
 
-def named_fits(fits: Any) -> dict[str, Any]:
+def named_fits(fits: Any, argument: str = "fits") -> dict[str, Any]:
     """Fits by name, from one fit or a mapping.
 
     Raises
@@ -83,11 +83,13 @@ def named_fits(fits: Any) -> dict[str, Any]:
     """
     given = dict(fits) if isinstance(fits, Mapping) else {"": fits}
     if not given:
-        raise ArgumentError("there are no fits in the mapping.")
+        raise ArgumentError(f"{argument}: there are no fits in the mapping.")
     for fit in given.values():
         if not all(hasattr(fit, name) for name in ("tidy", "design")):
-            way = "give one fit, or several as {'a name': fit, 'another': fit}"
-            raise ArgumentError(f"a fit of lmer is needed, not {short_repr(fit)}: {way}.")
+            several = ", or several as {'a name': fit, 'another': fit}" * (argument == "fits")
+            raise ArgumentError(
+                f"{argument}: a fit of lmer is needed{several}, not {short_repr(fit)}."
+            )
     return {str(name): fit for name, fit in given.items()}
 
 
@@ -162,7 +164,7 @@ def random_effect_panels(
     ------
     ArgumentError, ModelError
     """
-    named_fits(None if isinstance(fit, Mapping) else fit)
+    named_fits({"": fit}, "fit")
     table = pd.DataFrame(fit.tidy("ran_vals", conf_int=True, conf_level=level))
     if group is not None:
         table = table[table["group"] == one_of("group", group, list(dict.fromkeys(table["group"])))]

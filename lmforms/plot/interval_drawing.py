@@ -84,14 +84,8 @@ def rows_of_intervals(
     for j, name in enumerate(intervals.series):
         known = np.isfinite(intervals.estimate[:, j])
         at = heights[known, j]
-        whiskers(
-            ax,
-            at,
-            intervals.lower[known, j],
-            intervals.upper[known, j],
-            colours[j],
-            min(1.5, 0.3 * size),
-        )
+        low, high = intervals.lower[known, j], intervals.upper[known, j]
+        whiskers(ax, at, low, high, colours[j], min(1.5, 0.3 * size))
         if intervals.inner is not None:
             low, high = (limits[known, j] for limits in intervals.inner)
             whiskers(ax, at, low, high, colours[j], min(3.6, 0.65 * size))

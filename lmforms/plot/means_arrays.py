@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -254,10 +255,13 @@ def raw_points(
     if not isinstance(y, str):
         raise ArgumentError(f"y={short_repr(y)}: the name of the response in `data` is needed.")
     names = column_names(data)
-    wanted = list(dict.fromkeys(n for n in (y, shown.x, shown.color, shown.panels) if n))
-    for name in wanted:
+    if y not in names:
+        raise ColumnError(f"y={y!r} is not a column of the data.{near_matches(y, names)}")
+    factors = [name for name in (shown.x, shown.color, shown.panels) if name is not None]
+    for name in factors:
         if name not in names:
             raise ColumnError(f"the data have no column `{name}`.{near_matches(name, names)}")
+    wanted = list(dict.fromkeys([y, *factors]))
     rows = raw_table(data, wanted)
     if not is_numeric(rows[y]):
         raise ArgumentError(f"y={y!r}: the column holds {rows[y].dtype}, not numbers.")
@@ -270,21 +274,23 @@ def raw_points(
         places = {str(level): float(i) for i, level in enumerate(levels_of(table, shown.x))}
         at = rows[shown.x].astype(object).map(lambda v: places.get(str(v), np.nan)).to_numpy(float)
     drawn = np.isfinite(at) & np.isfinite(response)
-    return [
-        [
-            (at[chosen], response[chosen])
-            for c in levels_of(table, shown.color)
-            for chosen in [
-                drawn & _rows_with(rows, shown.panels, p) & _rows_with(rows, shown.color, c)
-            ]
-        ]
-        for p in levels_of(table, shown.panels)
-    ]
+    found = []
+    for level in levels_of(table, shown.panels):
+        inside = drawn & _rows_with(rows, shown.panels, level)
+        colours = levels_of(table, shown.color)
+        chosen = [inside & _rows_with(rows, shown.color, colour) for colour in colours]
+        found.append([(at[own], response[own]) for own in chosen])
+    if not any(len(x) for panel in found for x, _ in panel):
+        raise ArgumentError(
+            f"no row of the data has the values of the table and a `{y}`: compare the labels in "
+            f"{listed(factors)}."
+        )
+    return found
 
 
 def _rows_with(rows: Any, name: str | None, level: Any) -> np.ndarray:
     if name is None:
         return np.ones(rows.n, dtype=bool)
-    if is_numeric(rows[name]):
+    if is_numeric(rows[name]) and isinstance(level, Real):
         return np.asarray(rows[name].to_numpy(dtype=np.float64, na_value=np.nan) == float(level))
     return np.array([str(value) == str(level) for value in rows[name]])

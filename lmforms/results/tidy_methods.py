@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..errors import ArgumentError
-from ..support.arguments import flag, named_arguments, proportion
+from ..support.arguments import flag, named_arguments, one_of, proportion
 from .estimates import ModelEstimates
-from .tidy_tables import DEFAULT_KINDS, effect_kinds, glance_table, tidy_table
 
 if TYPE_CHECKING:
     from ..inference.df_methods import DfName, Information
@@ -23,7 +22,7 @@ class TidyMethods(ModelEstimates):
     @named_arguments
     def tidy(
         self,
-        effects: str | Sequence[str] = DEFAULT_KINDS,
+        effects: str | Sequence[str] = ("fixed", "ran_pars"),
         *,
         ddf: DfName = "satterthwaite",
         information: Information | None = None,
@@ -84,7 +83,11 @@ class TidyMethods(ModelEstimates):
         0   ran_vals  Subject   308  Intercept     2.259     12.071
         18  ran_vals  Subject   308       Days     9.199      2.305
         """
+        from ..inference.df_methods import DF_METHODS
+        from .tidy_tables import effect_kinds, tidy_table
+
         kinds = effect_kinds(effects)
+        ddf = one_of("ddf", ddf, DF_METHODS)  # type: ignore[assignment]
         has_options = ddf != "satterthwaite" or information is not None
         if has_options and "fixed" not in kinds:
             raise ArgumentError(
@@ -116,6 +119,8 @@ class TidyMethods(ModelEstimates):
         nobs  sigma   logLik      AIC      BIC  REMLcrit  df.residual
          180  25.59  -871.81  1755.63  1774.79   1743.63          174
         """
+        from .tidy_tables import glance_table
+
         return glance_table(self.state)
 
     @named_arguments

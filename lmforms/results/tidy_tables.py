@@ -35,9 +35,6 @@ EFFECT_KINDS: dict[str, str] = {
 GROUPED_KINDS = {"random": ("ran_pars", "ran_vals"), "all": ("fixed", "ran_pars", "ran_vals")}
 """Names for several kinds."""
 
-DEFAULT_KINDS = ("fixed", "ran_pars")
-"""As in broom.mixed."""
-
 KINDS_WITH_LIMITS = ("fixed", "ran_vals")
 
 TEXT_COLUMNS = ("effect", "group", "level", "term")

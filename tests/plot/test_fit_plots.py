@@ -170,7 +170,7 @@ def test_many_long_names():
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
-        (lambda f: {"fits": "fit"}, ArgumentError, "a fit of lmer is needed, not 'fit'.*{'a name'"),
+        (lambda f: {"fits": "fit"}, ArgumentError, "fits: a fit of lmer.*{'a name'.*not 'fit'"),
         (lambda f: {"fits": [f, f]}, ArgumentError, "a fit of lmer is needed.*several as"),
         (lambda f: {"fits": {}}, ArgumentError, "no fits in the mapping"),
         (lambda f: {"fits": {"a": f.params}}, ArgumentError, "a fit of lmer is needed"),

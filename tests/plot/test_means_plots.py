@@ -239,7 +239,7 @@ def test_means_may_have_a_reference():
         (
             lambda t: lf.plot.means(t, data={"z": [1.0], "dose": [1], "recipe": ["A"]}, y="y"),
             ColumnError,
-            "no column `y`",
+            "y='y' is not a column",
         ),
         (
             lambda t: lf.plot.means(t, data={"y": ["1"], "dose": [1], "recipe": ["A"]}, y="y"),
@@ -247,6 +247,11 @@ def test_means_may_have_a_reference():
             "not numbers",
         ),
         (lambda t: lf.plot.means(t, data={"y": [1]}, y=1), ArgumentError, "y=1: the name"),
+        (
+            lambda t: lf.plot.means(t, data={"y": [1.0], "dose": [1], "recipe": [1]}, y="y"),
+            ArgumentError,
+            "no row of the data.*recipe, dose",
+        ),
         (lambda t: lf.plot.means(pd.concat([t, t])), ArgumentError, "the same `recipe` and `dose`"),
         (
             lambda t: lf.plot.means(t.assign(contrast="A - B").drop(columns="dose"), x="recipe"),
