@@ -5,8 +5,20 @@ matplotlib is imported when something is drawn: ``pip install 'lmforms[plot]'``.
 
 from __future__ import annotations
 
+from .fit_plots import coefficients, random_effects
 from .form_comparison import companion
 from .form_plots import codes, covariance, loadings
+from .means_plot import means
 from .rank_and_objective import objective, rank
 
-__all__ = ["codes", "companion", "covariance", "loadings", "objective", "rank"]
+__all__ = [
+    "codes",
+    "coefficients",
+    "companion",
+    "covariance",
+    "loadings",
+    "means",
+    "objective",
+    "random_effects",
+    "rank",
+]

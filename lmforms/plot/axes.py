@@ -50,11 +50,22 @@ def single_axes(ax: Any, size: tuple[float, float]) -> Axes:
     ArgumentError
         What was given is something else.
     """
-    return several_axes(None if ax is None else [ax], 1, size)[0]
+    return several_axes(ax, 1, size)[0]
 
 
-def several_axes(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:
-    """The Axes given, or `count` side by side in a new figure of `size` inches.
+def several_axes(
+    ax: Any, count: int, size: tuple[float, float], across: int | None = None
+) -> list[Axes]:
+    """The Axes given, or `count` side by side in a new figure.
+
+    Parameters
+    ----------
+    ax : Axes or sequence of these, optional
+    count : int
+    size : (float, float)
+        Inches of all of them in one row.
+    across : int, optional
+        Largest number in a row; others stand below.
 
     Raises
     ------
@@ -63,8 +74,14 @@ def several_axes(ax: Any, count: int, size: tuple[float, float]) -> list[Axes]:
     """
     plt = pyplot()
     if ax is None:
-        figure = plt.figure(figsize=size, layout="constrained")
-        return list(figure.subplots(1, count, squeeze=False)[0])
+        columns = count if across is None else min(count, max(across, 1))
+        rows = -(-count // columns)
+        inches = (size[0] * columns / count, size[1] * rows)
+        figure = plt.figure(figsize=inches, layout="constrained")
+        panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
+        for unused in panels[count:]:
+            unused.remove()
+        return panels[:count]
     given = [ax] if isinstance(ax, plt.Axes) else list(np.ravel(np.asarray(ax, dtype=object)))
     if not all(isinstance(a, plt.Axes) for a in given):
         raise ArgumentError(

@@ -20,6 +20,7 @@ from ..support.arrays import FloatArray
 from . import quantities
 from .inference_methods import InferenceMethods
 from .model_comparisons import ModelComparisons
+from .tidy_methods import TidyMethods
 
 if TYPE_CHECKING:
     from ..companion import Forms
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 RESIDUAL_KINDS = ("response", "pearson", "scaled")
 
 
-class MixedModelResults(InferenceMethods, ModelComparisons):
+class MixedModelResults(TidyMethods, InferenceMethods, ModelComparisons):
     """A fitted linear mixed model.
 
     Made by :func:`lmforms.lmer` or :meth:`lmforms.MixedModel.fit`. Stored values are

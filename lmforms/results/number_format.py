@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 LEAST_DIGITS = 4
 """Digits shown at least, of the smallest number in a column."""
@@ -93,19 +94,26 @@ def weight_texts(values: Any) -> list[str]:
 
 
 TEXTS = {
-    "p_value": p_texts,
+    **dict.fromkeys(("p_value", "p.value"), p_texts),
     **dict.fromkeys(("df", "num_df", "den_df"), df_texts),
     **dict.fromkeys(("criterion", "loglik", "aic", "bic", "delta_aic"), criterion_texts),
+    **dict.fromkeys(("logLik", "AIC", "BIC", "REMLcrit", "deviance"), criterion_texts),
     "weight": weight_texts,
 }
 """How columns are written that are not aligned by their decimals."""
 
 
 def column_texts(name: str, values: Any) -> list[str]:
-    """The cells of a column of a table; text as it is, missing numbers as "nan"."""
+    """The cells of a column of a table; missing text is empty, missing numbers are "nan".
+
+    Examples
+    --------
+    >>> column_texts("group", np.array(["g", None])), column_texts("p.value", [0.25])
+    (['g', ''], ['0.2500'])
+    """
     kind = np.asarray(values).dtype.kind
-    if kind in "iub":
-        return [str(v) for v in values]
+    if kind == "O":
+        return ["" if v is None or v is np.nan or v is pd.NA else str(v) for v in values]
     if kind != "f":
         return [str(v) for v in values]
     for ending, texts in TEXTS.items():

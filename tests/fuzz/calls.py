@@ -154,6 +154,8 @@ def calls(folder: Path) -> list[Call]:
     counts[0], counts[1], counts[2] = 0.0, 1.0, 2.0
     table = latent.choose_rank(Y, X, Z, ranks=(1, 2), folds=2)
     beside = fit.forms(rank=1, tol=1e-3)
+    means = pd.DataFrame({"f": ["a", "b"], "estimate": [1.0, 2.0]})
+    means = means.assign(lower=means["estimate"] - 1.0, upper=means["estimate"] + 1.0)
     saved = folder / "right.lmf"
     fit.save(saved)
 
@@ -509,6 +511,69 @@ def calls(folder: Path) -> list[Call]:
             lf.plot.companion,
             {"forms": beside},
             {"forms": "instance", "response": "instance?", "ax": "instance?"},
+        ),
+        Call(
+            "tidy",
+            fit.tidy,
+            {"conf_int": True},
+            {
+                "effects": "choice",
+                "ddf": "choice",
+                "information": "choice?",
+                "conf_int": "flag",
+                "conf_level": "share",
+            },
+        ),
+        Call("augment", fit.augment, {}, {"data": "instance?"}),
+        Call(
+            "plot.coefficients",
+            lf.plot.coefficients,
+            {"fits": fit},
+            {
+                "fits": "instance",
+                "ax": "instance?",
+                "level": "share",
+                "inner_level": "share?",
+                "ddf": "choice",
+                "information": "choice?",
+                "intercept": "flag",
+                "standardize": "flag",
+                "labels": "free",
+                "sort": "flag",
+            },
+        ),
+        Call(
+            "plot.random_effects",
+            lf.plot.random_effects,
+            {"fit": fit},
+            {
+                "fit": "instance",
+                "group": "choice?",
+                "ax": "instance?",
+                "effects": "free",
+                "level": "share",
+                "sort": "flag",
+            },
+        ),
+        Call(
+            "plot.means",
+            lf.plot.means,
+            {"table": means},
+            {
+                "table": "instance",
+                "ax": "instance?",
+                "x": "choice?",
+                "color": "choice?",
+                "panels": "choice?",
+                "lines": "flag?",
+                "reference": "free",
+            },
+        ),
+        Call(
+            "plot.means of data",
+            lf.plot.means,
+            {"table": means, "data": {"f": ["a"], "y": [1.0]}, "y": "y"},
+            {"data": "instance", "y": "instance"},
         ),
     ]
 
