@@ -104,7 +104,7 @@ TEXTS = {
 
 
 def column_texts(name: str, values: Any) -> list[str]:
-    """The cells of a column of a table; missing text is empty, missing numbers are "nan".
+    """The cells of a column of a table; what is missing is empty.
 
     Examples
     --------
@@ -116,10 +116,8 @@ def column_texts(name: str, values: Any) -> list[str]:
         return ["" if v is None or v is np.nan or v is pd.NA else str(v) for v in values]
     if kind != "f":
         return [str(v) for v in values]
-    for ending, texts in TEXTS.items():
-        if name.startswith(ending):
-            return texts(values)
-    return aligned(values)
+    texts = next((made for start, made in TEXTS.items() if name.startswith(start)), aligned)
+    return ["" if np.isnan(v) else text for v, text in zip(values, texts(values), strict=True)]
 
 
 def text_table(

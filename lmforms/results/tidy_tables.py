@@ -14,10 +14,11 @@ import pandas as pd
 
 from ..errors import ArgumentError, ModelError
 from ..inference.coefficients import coefficient_tests
+from ..inference.criteria import aic, bic, npar
 from ..inference.f_statistic import t_quantiles
 from ..support.arguments import one_of, sequence
 from ..support.arrays import FloatArray
-from .quantities import aic, bic, npar, relative_factors
+from .quantities import relative_factors
 from .result_table import ResultTable
 from .state import FitState
 
