@@ -16,7 +16,7 @@ import scipy.linalg
 
 from ..support.arrays import FloatArray, IndexArray
 from .fixed_terms import FixedTerm
-from .parameter_blocks import OverParametrised, TermParameters, distinct
+from .parameter_blocks import OverParametrised, TermParameters
 
 INDICATOR_TOLERANCE = 1e-8
 """Parts of unit vectors below this are rounding, where all numbers are indicators of combinations:
@@ -119,11 +119,7 @@ def _indicator_space(over: OverParametrised, numbers: frozenset[str]) -> Estimab
     """The terms with some numbers, from the combinations of levels that occur."""
     parameters = [p for p in over.parameters if p.term.numbers == numbers]
     counts = [p.combinations.count for p in parameters]
-    cells = distinct(over.n, [p.combinations.of_row for p in parameters])[1]
-    indicators = np.zeros((len(cells), sum(counts)))
-    for start, p in zip(_starts(counts), parameters, strict=True):
-        indicators[np.arange(len(cells)), start + p.combinations.of_row[cells]] = 1.0
-    basis = column_space(indicators.T, INDICATOR_TOLERANCE)
+    basis = column_space(over.indicator_root(parameters).T, INDICATOR_TOLERANCE)
     return _space(parameters, counts, basis, len(parameters[0].numbers), INDICATOR_TOLERANCE)
 
 

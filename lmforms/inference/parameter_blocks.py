@@ -23,7 +23,7 @@ from ..support.arrays import FloatArray, IndexArray
 from .fixed_terms import FixedTerm
 
 CHUNK = 4096
-"""Rows whose columns are made at a time."""
+"""Rows whose columns are made at a time; more if there are many columns."""
 
 DENSE_CODES = 4
 """Codes are counted in a table if it has at most this many times as many places as there are rows,
@@ -146,23 +146,30 @@ class OverParametrised:
         return values
 
     def root(self) -> FloatArray:
-        """R of X_o = QR, with numbers in units of their sizes, from its distinct rows."""
-        rows = self._distinct_rows()
-        root: FloatArray = np.empty((0, sum(len(p.coding) for p in self.parameters)))
-        for start in range(0, len(rows), CHUNK):
-            chunk = rows[start : start + CHUNK]
-            parts = [self._columns(parameters, chunk) for parameters in self.parameters]
-            stacked = np.vstack([root, np.hstack(parts)])
-            root = np.asarray(np.linalg.qr(stacked, mode="r"))
-        return root
+        """R of X_o = QR, with numbers in units of their sizes."""
+        return self._root(self.parameters, self._distinct_rows(), numbers=True)
 
-    def _columns(self, parameters: TermParameters, rows: IndexArray) -> FloatArray:
-        """Columns of X_o of one term on some rows."""
-        k = len(parameters.numbers)
-        out = np.zeros((len(rows), parameters.combinations.count, k))
-        which = parameters.combinations.of_row[rows]
-        out[np.arange(len(rows)), which] = self.number_products(parameters, rows)
-        return out.reshape(len(rows), -1)
+    def indicator_root(self, parameters: Sequence[TermParameters]) -> FloatArray:
+        """R of the indicators of the combinations of some terms, (at most their sum, their sum)."""
+        rows = distinct(self.n, [p.combinations.of_row for p in parameters])[1]
+        return self._root(parameters, rows, numbers=False)
+
+    def _root(
+        self, parameters: Sequence[TermParameters], rows: IndexArray, *, numbers: bool
+    ) -> FloatArray:
+        counts = [p.combinations.count * (len(p.numbers) if numbers else 1) for p in parameters]
+        root: FloatArray = np.empty((0, sum(counts)))
+        step = max(CHUNK, 2 * sum(counts))
+        for start in range(0, len(rows), step):
+            chunk = rows[start : start + step]
+            parts = []
+            for p in parameters:
+                values = self.number_products(p, chunk) if numbers else np.ones((len(chunk), 1))
+                columns = np.zeros((len(chunk), p.combinations.count, values.shape[1]))
+                columns[np.arange(len(chunk)), p.combinations.of_row[chunk]] = values
+                parts.append(columns.reshape(len(chunk), -1))
+            root = np.asarray(np.linalg.qr(np.vstack([root, np.hstack(parts)]), mode="r"))
+        return root
 
     def _distinct_rows(self) -> IndexArray:
         """A row of every kind: which repeats there are does not matter for the row space."""
