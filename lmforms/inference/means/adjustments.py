@@ -10,8 +10,8 @@ import numpy as np
 from scipy.special import chdtrc, chdtri, fdtrc, fdtri
 
 from ...support.arrays import FloatArray
+from ..f_statistic import t_p_values, t_quantiles
 from . import studentized_range
-from .estimates import t_quantile, t_survival
 from .multivariate_t import LargestT, largest_t
 from .quantiles import quantiles
 
@@ -88,7 +88,7 @@ def p_values(family: Family, adjust: str) -> FloatArray:
     pairs and 1/r times Šidák's. ``"mvt"`` is the distribution itself with the correlations of
     the family.
     """
-    p = t_survival(family.statistic, family.df)
+    p = t_p_values(family.statistic, family.df)
     if adjust == "none" or not family.size:
         return p
     if adjust in STEPWISE:
@@ -105,11 +105,11 @@ def critical_values(family: Family, adjust: str, level: float) -> FloatArray:
     """
     alpha, r = 1.0 - level, family.size
     if adjust == "none" or not r:
-        return t_quantile(1.0 - 0.5 * alpha, family.df)
+        return t_quantiles(family.df, level)
     if adjust == "bonferroni" or adjust in STEPWISE:
-        return t_quantile(1.0 - 0.5 * alpha / r, family.df)
+        return t_quantiles(family.df, 1.0 - alpha / r)
     if adjust == "sidak":
-        return t_quantile(1.0 - 0.5 * -np.expm1(np.log1p(-alpha) / r), family.df)
+        return t_quantiles(family.df, level ** (1.0 / r))
     if adjust == "scheffe":
         return np.sqrt(family.rank * _f_quantile(family.rank, family.df, alpha))
     if adjust == "tukey":
@@ -130,7 +130,7 @@ def _survival(family: Family, adjust: str) -> Callable[[FloatArray, FloatArray],
 
     def sidak(t: FloatArray, df: FloatArray) -> FloatArray:
         with np.errstate(divide="ignore"):  # p = 1
-            return np.asarray(-np.expm1(r * np.log1p(-t_survival(t, df))))
+            return np.asarray(-np.expm1(r * np.log1p(-t_p_values(t, df))))
 
     def tukey(t: FloatArray, df: FloatArray, means: float) -> FloatArray:
         return studentized_range.survival(np.sqrt(2.0) * t, means, df)
@@ -140,7 +140,7 @@ def _survival(family: Family, adjust: str) -> Callable[[FloatArray, FloatArray],
     if adjust == "sidak":
         return sidak
     if adjust == "bonferroni":
-        return lambda t, df: np.minimum(r * t_survival(t, df), 1.0)
+        return lambda t, df: np.minimum(r * t_p_values(t, df), 1.0)
     if adjust == "scheffe":
         return lambda t, df: _f_survival(family.rank, df, t**2 / family.rank)
     with_as_many_pairs = 0.5 * (1.0 + np.sqrt(1.0 + 8.0 * r))

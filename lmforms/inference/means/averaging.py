@@ -83,7 +83,7 @@ def averages(grid: ReferenceGrid, keep: Sequence[str], weights: str) -> Averages
         share = np.ones(len(counts))
         for n in set(over) & numbers:
             share /= len(grid.predictor(n).chosen)
-        counts = np.bincount(target, counts * share, minlength=len(first))
+        counts = np.bincount(target, counts * share, minlength=len(first)).astype(np.float64)
         remaining = within
     columns = [names.index(n) for n in keep]
     order = np.lexsort(codes[:, columns].T) if columns else np.arange(len(codes))
@@ -137,7 +137,7 @@ def _margin(counts: FloatArray, columns: Sequence[IndexArray]) -> FloatArray:
     if not columns:
         return np.ones(len(counts))
     group, first = _grouped(np.stack(columns, axis=1), range(len(columns)))
-    return np.bincount(group, counts, minlength=len(first))[group]
+    return np.asarray(np.bincount(group, counts, minlength=len(first))[group], dtype=np.float64)
 
 
 def _grouped(codes: IndexArray, columns: Sequence[int] | range) -> tuple[IndexArray, IndexArray]:

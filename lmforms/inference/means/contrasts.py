@@ -43,10 +43,17 @@ class Contrasts:
     ----------
     labels : tuple of str
     coefficients : ndarray (r, m)
+    ratio_labels : tuple of str
+        Labels where the differences are shown as ratios.
     """
 
     labels: tuple[str, ...]
     coefficients: FloatArray
+    ratio_labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.ratio_labels:
+            object.__setattr__(self, "ratio_labels", self.labels)
 
     @property
     def sum_to_zero(self) -> bool:
@@ -121,7 +128,6 @@ def check_contrast(kind: Any, reference: Any, what: str) -> None:
 def _family(kind: str, labels: Sequence[str], reference: str | None, what: str) -> Contrasts:
     m = len(labels)
     names = [_in_parentheses(label) for label in labels]
-    eye = np.eye(m)
     pairs = [(i, j) for i in range(m) for j in range(i + 1, m)]
     if kind == "pairwise":
         return _differences(names, pairs)
@@ -133,14 +139,13 @@ def _family(kind: str, labels: Sequence[str], reference: str | None, what: str) 
     if kind == "consec":
         return _differences(names, [(j + 1, j) for j in range(m - 1)])
     if kind == "mean_chg":
-        rows = [_mean_change(m, j) for j in range(1, m)]
-        texts = tuple(f"{names[j - 1]}|{names[j]}" for j in range(1, m))
-        return Contrasts(texts, np.array(rows).reshape(m - 1, m))
+        changes = np.array([_mean_change(m, j) for j in range(1, m)]).reshape(m - 1, m)
+        return Contrasts(tuple(f"{names[j - 1]}|{names[j]}" for j in range(1, m)), changes)
     if kind == "poly":
-        rows = polynomials(m)
-        texts = tuple(DEGREES[d] if d < 4 else f"degree {d + 1}" for d in range(len(rows)))
-        return Contrasts(texts, np.array(rows, dtype=np.float64).reshape(len(rows), m))
-    rows = eye - 1.0 / m
+        made = polynomials(m)
+        texts = tuple(DEGREES[d] if d < 4 else f"degree {d + 1}" for d in range(len(made)))
+        return Contrasts(texts, np.array(made, dtype=np.float64).reshape(len(made), m))
+    rows = np.eye(m) - 1.0 / m
     if kind == "del.eff":
         rows = rows * (m / max(m - 1, 1))
     return Contrasts(tuple(f"{name} effect" for name in labels), rows)
@@ -150,7 +155,10 @@ def _differences(names: Sequence[str], pairs: Sequence[tuple[int, int]]) -> Cont
     rows = np.zeros((len(pairs), len(names)))
     for r, (i, j) in enumerate(pairs):
         rows[r, i], rows[r, j] = 1.0, -1.0
-    return Contrasts(tuple(f"{names[i]} - {names[j]}" for i, j in pairs), rows)
+    differences, ratios = (
+        tuple(f"{names[i]} {sign} {names[j]}" for i, j in pairs) for sign in "-/"
+    )
+    return Contrasts(differences, rows, ratios)
 
 
 def _in_parentheses(label: str) -> str:
@@ -189,11 +197,14 @@ def polynomials(m: int, degree: int = MAX_DEGREE) -> list[list[int]]:
     for d in range(1, min(m - 1, degree) + 1):
         row = [x**d for x in points]
         for earlier in basis:
-            share = sum(a * b for a, b in zip(row, earlier, strict=True))
-            share /= sum(a * a for a in earlier)
+            share = _product(row, earlier) / _product(earlier, earlier)
             row = [a - share * b for a, b in zip(row, earlier, strict=True)]
         basis.append(row)
     return [_whole(row) for row in basis[1:]]
+
+
+def _product(row: Sequence[Fraction], other: Sequence[Fraction]) -> Fraction:
+    return sum((a * b for a, b in zip(row, other, strict=True)), Fraction(0))
 
 
 def _whole(row: Sequence[Fraction]) -> list[int]:

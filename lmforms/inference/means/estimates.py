@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from ...support.arrays import BoolArray, FloatArray
 from ..df_methods import DfMethod
@@ -93,21 +92,8 @@ def degrees_of_freedom(method: DfMethod, L: FloatArray) -> FloatArray:
     used = largest > 0
     unit = L[used] / largest[used, None]
     first = np.argmax(np.abs(unit) > 0.5, axis=1)  # a sign, so that l and −l are one
-    unit = np.round(unit * np.sign(unit[np.arange(len(unit)), first])[:, None], SAME_FUNCTION_DIGITS)
+    signs = np.sign(unit[np.arange(len(unit)), first])
+    unit = np.round(unit * signs[:, None], SAME_FUNCTION_DIGITS)
     _, chosen, inverse = np.unique(unit + 0.0, axis=0, return_index=True, return_inverse=True)
     out[used] = method.df(L[used][chosen])[inverse.reshape(-1)]
     return out
-
-
-def t_survival(statistic: FloatArray, df: FloatArray) -> FloatArray:
-    """Two-sided p-values P(|T| > |t|); normal where df is infinite."""
-    t = -np.abs(statistic)
-    finite = np.isfinite(df) | np.isnan(df)
-    return np.asarray(2.0 * np.where(finite, stdtr(np.where(finite, df, 1.0), t), ndtr(t)))
-
-
-def t_quantile(p: FloatArray | float, df: FloatArray) -> FloatArray:
-    """Quantiles of t; normal where df is infinite."""
-    finite = np.isfinite(df) | np.isnan(df)
-    values = np.where(finite, stdtrit(np.where(finite, df, 1.0), p), ndtri(p))
-    return np.asarray(np.where(np.isnan(df), np.nan, values))

@@ -11,7 +11,6 @@ import pandas as pd
 
 from ...data.coded_as_fitted import check_row_by_row
 from ...data.design import Design
-from ...data.fixed_rows import fixed_columns
 from ...errors import DataError, ModelError
 from ...support.arrays import FloatArray, IndexArray
 from ...support.column_table import Table
@@ -66,10 +65,6 @@ class ReferenceGrid:
         }
         return Table(columns, index)
 
-    def rows(self, codes: IndexArray) -> FloatArray:
-        """All fixed-effects columns of some cells, before the rank check, (n, k)."""
-        return fixed_columns(self.design, self.table(codes))
-
     @property
     def cells_at_a_time(self) -> int:
         """Cells whose design is evaluated at once."""
@@ -117,8 +112,7 @@ def grid_of(
     codes = codes[_occurring_cells(predictors, nests, codes)]
     if not len(codes):
         raise DataError(
-            f"{what}: no combination of the levels in `at` occurs: "
-            f"{' '.join(nesting_notes(nests))}"
+            f"{what}: no combination of the levels in `at` occurs: {' '.join(nesting_notes(nests))}"
         )
     return ReferenceGrid(design, tuple(predictors), nests, codes, _counts(predictors, codes))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +74,12 @@ def fixed_predictors(design: Design) -> list[str]:
     return [name for name in design.bound.columns if name in needed]
 
 
+def offset_columns(design: Design) -> list[str]:
+    """Columns of the formula's ``offset()`` terms that the fixed part does not have."""
+    needed = set().union(*(columns_of(o) for o in design.bound.offsets))
+    return [c for c in design.bound.columns if c in needed - columns_of(design.bound.fixed)]
+
+
 def fixed_labels(design: Design) -> set[str]:
     """Columns of the fixed part that are used as labels, as in ``factor(x)``."""
     return {
@@ -94,7 +99,7 @@ def grid_predictors(design: Design, at: Any, what: str) -> tuple[Predictor, ...]
     """The predictors of the fixed part with their values in the reference grid.
 
     Factors have the levels of the rows used, numbers their mean over these rows; `at` replaces
-    either.
+    either. Columns of an ``offset()`` are among them if `at` names one.
 
     Parameters
     ----------
@@ -107,18 +112,31 @@ def grid_predictors(design: Design, at: Any, what: str) -> tuple[Predictor, ...]
     ------
     ArgumentError, ColumnError, DataError
     """
+    given = _given_values(design, at, what)
     names = fixed_predictors(design)
+    if set(given) - set(names):
+        names = [*names, *offset_columns(design)]
+    labels = fixed_labels(design)
+    return tuple(_predictor(design, name, name in labels, given.get(name), what) for name in names)
+
+
+def given_predictors(design: Design, at: Any, what: str) -> tuple[Predictor, ...]:
+    """The predictors that `at` names, with the values that it gives them: see above."""
+    given = _given_values(design, at, what)
+    labels = fixed_labels(design)
+    return tuple(_predictor(design, n, n in labels, v, what) for n, v in given.items())
+
+
+def _given_values(design: Design, at: Any, what: str) -> dict[str, Any]:
     given = {} if at is None else dict(mapping(f"{what}: at", at, "predictors to values"))
+    names = [*fixed_predictors(design), *offset_columns(design)]
     for name in given:
         if name not in names:
             raise ColumnError(
                 f"{what}: at names `{name}`, which is not a predictor of the fixed part."
                 f"{near_matches(str(name), names)}{_known(names)}"
             )
-    labels = fixed_labels(design)
-    return tuple(
-        _predictor(design, name, name in labels, given.get(name), what) for name in names
-    )
+    return given
 
 
 def _known(names: list[str]) -> str:
@@ -232,5 +250,3 @@ def _formula_hint(name: str) -> str:
     if not set(name) & set("~|*:+"):
         return ""
     return " Formulas are not read here: give the factors as a list, and those of `|` as by=."
-
-
