@@ -71,6 +71,11 @@ class Family:
         scale = np.where(scale > 0, scale, 1.0)
         return largest_t(covariance / np.outer(scale, scale))
 
+    @cached_property
+    def beyond_largest(self) -> tuple[FloatArray, float]:
+        """P(largest > |t|) of each statistic, and the standard error of the computation."""
+        return self.largest.survival(np.abs(self.statistic), self.df)
+
 
 def p_values(family: Family, adjust: str) -> FloatArray:
     """Adjusted two-sided p-values.
@@ -94,7 +99,7 @@ def p_values(family: Family, adjust: str) -> FloatArray:
     if adjust in STEPWISE:
         return _stepwise(p, STEPWISE[adjust])
     if adjust == "mvt":
-        return family.largest.survival(np.abs(family.statistic), family.df)[0]
+        return family.beyond_largest[0]
     return _survival(family, adjust)(np.abs(family.statistic), family.df)
 
 
@@ -117,11 +122,6 @@ def critical_values(family: Family, adjust: str, level: float) -> FloatArray:
     if adjust == "mvt":
         return family.largest.quantile(level, family.df)
     return quantiles(_survival(family, adjust), level, family.df)
-
-
-def error_of(family: Family) -> float:
-    """Standard error of the p-values of ``"mvt"``."""
-    return family.largest.survival(np.abs(family.statistic), family.df)[1]
 
 
 def _survival(family: Family, adjust: str) -> Callable[[FloatArray, FloatArray], FloatArray]:

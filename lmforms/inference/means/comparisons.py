@@ -130,7 +130,7 @@ def _of_levels(design: Design, name: str, way: Any, what: str) -> list[Compariso
 
 def _pair(predictor: Predictor, high: int, low: int) -> Comparison:
     values = predictor.values
-    texts = [f"{v:.10g}" if isinstance(v, float) else str(v) for v in values.tolist()]
+    texts = predictor.texts
     return Comparison(
         predictor.name,
         f"{texts[high]} - {texts[low]}",

@@ -62,6 +62,24 @@ class Contrasts:
         return bool((np.abs(self.coefficients.sum(axis=1)) <= SUM_TOLERANCE * size).all())
 
 
+class Label(str):
+    """Text of a mean: the name of a factor stands before levels that are numbers.
+
+    Attributes
+    ----------
+    plain : str
+        The same without names, which may be given in its place.
+    """
+
+    plain: str
+
+    def __new__(cls, text: str, plain: str | None = None) -> Label:
+        """Text, and the text without names if that is another."""
+        made = super().__new__(cls, text)
+        made.plain = text if plain is None else plain
+        return made
+
+
 def contrasts(kind: Any, labels: Sequence[str], reference: str | None, what: str) -> Contrasts:
     """The contrasts of a family, or those given, among means with labels.
 
@@ -167,12 +185,17 @@ def _in_parentheses(label: str) -> str:
 
 
 def _reference(reference: Any, labels: Sequence[str], what: str) -> int:
-    text = str(reference)
-    if text in labels:
-        return list(labels).index(text)
+    return _place(reference, labels, f"{what}: reference={short_repr(reference)}")
+
+
+def _place(given: Any, labels: Sequence[str], where: str) -> int:
+    """The mean of a label."""
+    text = str(given)
+    for texts in (list(labels), [getattr(label, "plain", label) for label in labels]):
+        if text in texts:
+            return texts.index(text)
     raise ArgumentError(
-        f"{what}: reference={short_repr(reference)} is the label of no mean."
-        f"{near_matches(text, labels)} Labels: {listed(labels)}."
+        f"{where} is the label of no mean.{near_matches(text, labels)} Labels: {listed(labels)}."
     )
 
 
@@ -218,12 +241,8 @@ def _coefficients(name: Any, given: Any, labels: Sequence[str], what: str) -> Fl
     if isinstance(given, Mapping):
         row = np.zeros(len(labels))
         for label, value in given.items():
-            if str(label) not in labels:
-                raise ArgumentError(
-                    f"{where} names {label!r}, which is the label of no mean."
-                    f"{near_matches(str(label), labels)} Labels: {listed(labels)}."
-                )
-            row[list(labels).index(str(label))] = _numbers(where, [value])[0]
+            place = _place(label, labels, f"{where}: {label!r}")
+            row[place] = _numbers(where, [value])[0]
         return row
     row = _numbers(where, given)
     if row.shape != (len(labels),):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,7 @@ def joint_tests(
     """F tests of each term: see :meth:`lmforms.MixedModelResults.joint_tests`."""
     what = "joint_tests"
     names = chosen_names("by", by, fixed_predictors(state.design), what)
+    _refuse_reserved(names, what)
     one_of(f"{what}: weights", weights, WEIGHTS)
     return joint_test_table(state, names, at, weights, ddf=ddf, information=information, what=what)
 
@@ -137,6 +139,7 @@ def average(
         both = [name for name in other if name in taken]
         if both:
             raise ArgumentError(f"{what}: `{both[0]}` is in at= and in {argument}=: leave one out.")
+    _refuse_reserved([*names, *taken], what)
     predicting = slope is None and comparison is None
     rows = averaged_rows(design, data, names, with_offset=predicting, what=what)
     return average_table(
@@ -152,6 +155,21 @@ def average(
     )
 
 
+RESERVED = (
+    *("term", "contrast", "estimate", "std_error", "df", "lower", "upper", "letters"),
+    *("statistic", "p_value", "num_df", "den_df"),
+)
+"""Columns of the tables, which predictors cannot have as names."""
+
+
+def _refuse_reserved(names: Iterable[str], what: str) -> None:
+    for name in names:
+        if name in RESERVED:
+            raise ArgumentError(
+                f"{what}: `{name}` is a column of the table itself: rename the predictor."
+            )
+
+
 def _names(state: FitState, spec: Any, by: Any, what: str) -> tuple[list[str], list[str]]:
     known = fixed_predictors(state.design)
     spec = [] if spec == "1" and "1" not in known else chosen_names("spec", spec, known, what)
@@ -159,6 +177,7 @@ def _names(state: FitState, spec: Any, by: Any, what: str) -> tuple[list[str], l
     both = [name for name in spec if name in by]
     if both:
         raise ArgumentError(f"{what}: `{both[0]}` is in spec and in by: leave one out.")
+    _refuse_reserved([*spec, *by], what)
     return spec, by
 
 

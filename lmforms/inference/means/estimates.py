@@ -10,8 +10,8 @@ from ...support.arrays import BoolArray, FloatArray
 from ..df_methods import DfMethod
 from .estimability import RowSpace
 
-SAME_FUNCTION_DIGITS = 12
-"""Functions that agree to so many digits, up to a factor, have the same degrees of freedom."""
+ENTRIES_AT_A_TIME = 1_000_000
+"""Entries of the functions whose degrees of freedom are computed at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,19 +81,11 @@ def estimates(
 
 
 def degrees_of_freedom(method: DfMethod, L: FloatArray) -> FloatArray:
-    """Degrees of freedom of each row of L (r, p), computed once for equal functions.
-
-    Multiples of a function have its degrees of freedom; a function that is zero has none (NaN).
-    """
+    """Degrees of freedom of each row of L (r, p); NaN for a row of zeros."""
     out = np.full(len(L), np.nan)
-    if not L.size:
-        return out
-    largest = np.abs(L).max(axis=1)
-    used = largest > 0
-    unit = L[used] / largest[used, None]
-    first = np.argmax(np.abs(unit) > 0.5, axis=1)  # a sign, so that l and −l are one
-    signs = np.sign(unit[np.arange(len(unit)), first])
-    unit = np.round(unit * signs[:, None], SAME_FUNCTION_DIGITS)
-    _, chosen, inverse = np.unique(unit + 0.0, axis=0, return_index=True, return_inverse=True)
-    out[used] = method.df(L[used][chosen])[inverse.reshape(-1)]
+    used = np.flatnonzero((L != 0.0).any(axis=1))
+    step = max(1, ENTRIES_AT_A_TIME // max(1, L.shape[1]))
+    for start in range(0, len(used), step):
+        rows = used[start : start + step]
+        out[rows] = method.df(L[rows])
     return out

@@ -50,11 +50,15 @@ def compact_letters(estimate: FloatArray, different: Iterable[tuple[int, int]]) 
 
 def _split(groups: list[int], i: int, j: int) -> list[int]:
     """Groups (sets of bits) that no longer have both i and j, none a part of another."""
-    kept = [g for g in groups if not (g & i and g & j)]
-    halves = [g & ~k for g in groups if g & i and g & j for k in (i, j)]
-    for half in sorted(set(halves), key=int.bit_count, reverse=True):
-        if not any(half & ~g == 0 for g in kept):
-            kept.append(half)
+    both = i | j
+    split = [g for g in groups if g & both == both]
+    kept = [g for g in groups if g & both != both]
+    for gone, stays in ((i, j), (j, i)):
+        with_other = [g for g in kept if g & stays]  # what may have a half as a part of it
+        for half in sorted((g & ~gone for g in split), key=int.bit_count, reverse=True):
+            if not any(half & ~g == 0 for g in with_other):
+                with_other.append(half)
+                kept.append(half)
     return kept
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from ...data.fixed_rows import fixed_columns, formula_offset
 from ...support.arrays import BoolArray, FloatArray, IndexArray
 from .averaging import averages
+from .contrasts import Label
 from .grid import ReferenceGrid
 from .nesting import nesting_notes, term_columns
 from .predictors import Predictor, offset_columns
@@ -65,13 +66,15 @@ class MarginalMeans:
         return [np.flatnonzero(inverse == g) for g in range(inverse.max() + 1)]
 
     @cached_property
-    def labels(self) -> list[str]:
+    def labels(self) -> list[Label]:
         """Texts of the values of `spec`."""
-        texts = [self.grid.predictor(name).labels for name in self.spec]
-        return [
-            " ".join(text[c] for text, c in zip(texts, row, strict=True))
-            for row in self.codes[:, : len(self.spec)]
-        ]
+        predictors = [self.grid.predictor(name) for name in self.spec]
+        codes = self.codes[:, : len(self.spec)]
+        shown, plain = (
+            [" ".join(text[c] for text, c in zip(texts, row, strict=True)) for row in codes]
+            for texts in ([p.labels for p in predictors], [p.texts for p in predictors])
+        )
+        return [Label(*both) for both in zip(shown, plain, strict=True)]
 
     def columns(self, names: Sequence[str], rows: IndexArray) -> dict[str, pd.Series]:
         """Values of some of the names in some of the means, as columns of a table."""
@@ -131,9 +134,12 @@ def _held(p: Predictor) -> str:
 
 
 def with_outer(names: Sequence[str], others: Sequence[str], grid: ReferenceGrid) -> list[str]:
-    """Names with all that they are nested in, unless that is among `others`."""
-    added = [o for name in names for o in grid.nests.get(name, ()) if o not in (*names, *others)]
-    return [*names, *dict.fromkeys(added)]
+    """Names, each with all that it is nested in behind it, unless that is there or in `others`."""
+    out: list[str] = []
+    for name in names:
+        outer = [o for o in grid.nests.get(name, ()) if o not in (*names, *others)]
+        out += [n for n in (name, *outer) if n not in out]
+    return out
 
 
 def marginal_means(

@@ -54,10 +54,14 @@ class Predictor:
         return self.levels.iloc[self.chosen].reset_index(drop=True)
 
     @property
+    def texts(self) -> list[str]:
+        """Texts for the values in the grid."""
+        return [f"{v:.10g}" if isinstance(v, float) else str(v) for v in self.values.tolist()]
+
+    @property
     def labels(self) -> list[str]:
-        """Texts for the values in the grid; the name stands before numbers."""
-        texts = [f"{v:.10g}" if isinstance(v, float) else str(v) for v in self.values.tolist()]
-        return [f"{self.name}{text}" if _looks_numeric(text) else text for text in texts]
+        """The same with the name before numbers."""
+        return [f"{self.name}{text}" if _looks_numeric(text) else text for text in self.texts]
 
 
 def _looks_numeric(text: str) -> bool:

@@ -22,7 +22,7 @@ from .adjustment_names import (
     of_limits,
     p_value_note,
 )
-from .adjustments import STEPWISE, Family, critical_values, error_of, p_values
+from .adjustments import STEPWISE, Family, critical_values, p_values
 from .contrasts import Contrasts, contrasts
 from .estimability import RowSpace, row_space
 from .estimates import Estimates, estimates
@@ -112,7 +112,7 @@ def contrast_table(
             table.insert(place, name, by[name])
         tables.append(table)
         estimable.append(found.estimable)
-        errors.append(error_of(family) if adjust == "mvt" else 0.0)
+        errors.append(family.beyond_largest[1] if family.size and adjust == "mvt" else 0.0)
     notes += _estimability_notes(np.concatenate(estimable), "contrasts")
     notes.append(p_value_note(adjust, len(groups) > 1, max(errors)))
     notes.append(limits_note(options.level, of_limits(adjust)))
