@@ -56,10 +56,10 @@ class MeansMethods(ModelEstimates):
             within each mean by its own frequencies; by products of the frequencies of each
             factor; all with rows alike.
         contrast : str, mapping or matrix, optional
-            ``"pairwise"``, ``"revpairwise"``, ``"trt.vs.ctrl"``, ``"poly"``, ``"eff"``,
-            ``"del.eff"``, ``"consec"`` or ``"mean_chg"``; names to coefficients, in the order of
-            the means (the first of `spec` varies fastest) or by their labels; or a matrix with a
-            row for each contrast.
+            ``"pairwise"``, ``"revpairwise"``, ``"trt.vs.ctrl"`` (``"trt.vs.ctrlk"``: with the
+            last), ``"poly"``, ``"eff"``, ``"del.eff"``, ``"consec"`` or ``"mean_chg"``; names to
+            coefficients, in the order of the means (the first of `spec` varies fastest) or by
+            their labels; or a matrix with a row for each contrast.
         reference : str, optional
             Label of the mean that ``"trt.vs.ctrl"`` compares with; the first by default.
         adjust : str, optional

@@ -18,6 +18,7 @@ FAMILIES = {
     "pairwise": "tukey",
     "revpairwise": "tukey",
     "trt.vs.ctrl": "dunnettx",
+    "trt.vs.ctrlk": "dunnettx",
     "poly": "none",
     "eff": "fdr",
     "del.eff": "fdr",
@@ -154,6 +155,8 @@ def _family(kind: str, labels: Sequence[str], reference: str | None, what: str) 
     if kind == "trt.vs.ctrl":
         c = 0 if reference is None else _reference(reference, labels, what)
         return _differences(names, [(j, c) for j in range(m) if j != c])
+    if kind == "trt.vs.ctrlk":
+        return _differences(names, [(j, m - 1) for j in range(m - 1)])
     if kind == "consec":
         return _differences(names, [(j + 1, j) for j in range(m - 1)])
     if kind == "mean_chg":

@@ -172,7 +172,8 @@ def _refuse_reserved(names: Iterable[str], what: str) -> None:
 
 def _names(state: FitState, spec: Any, by: Any, what: str) -> tuple[list[str], list[str]]:
     known = fixed_predictors(state.design)
-    spec = [] if spec == "1" and "1" not in known else chosen_names("spec", spec, known, what)
+    overall = isinstance(spec, (str, list)) and spec in ("1", ["1"]) and "1" not in known
+    spec = [] if overall else chosen_names("spec", spec, known, what)
     by = chosen_names("by", by, known, what)
     both = [name for name in spec if name in by]
     if both:
