@@ -42,7 +42,7 @@ class MeanCall:
 
     def table(self) -> pd.DataFrame:
         """What we say."""
-        return getattr(fit_of(self.model), self.method)(**self.arguments)
+        return _table(self.model, self.place)
 
 
 @cache
@@ -63,6 +63,12 @@ def mean_calls() -> list[MeanCall]:
         for name, model in _content().items()
         for i, call in enumerate(model["calls"])
     ]
+
+
+@cache
+def _table(name: str, place: int) -> pd.DataFrame:
+    call = _content()[name]["calls"][place]
+    return getattr(fit_of(name), call["method"])(**call["arguments"])
 
 
 @cache

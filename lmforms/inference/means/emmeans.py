@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import ArgumentError
 from ...results.result_table import ResultTable
 from ...results.state import FitState
-from ...support.arguments import flag, number, one_of, proportion
+from ...support.arguments import flag, number, one_of, proportion, sequence
 from .average import average_table
 from .averaged_rows import averaged_rows
 from .averaging import WEIGHTS
@@ -129,11 +129,11 @@ def average(
     level = proportion(f"{what}: level", level)
     if slope is not None and comparison is not None:
         raise ArgumentError(f"{what}: give either slope= or comparison=, not both.")
-    slopes = [] if slope is None else [slope] if isinstance(slope, str) else list(slope)
+    slopes = _listed(f"{what}: slope", slope)
     slopes = [slope_variable(design, name, "slope", what) for name in slopes]
     compared = [] if comparison is None else read_comparisons(design, comparison, what)
     given = given_predictors(design, at, what)
-    names = [by] if isinstance(by, str) else [] if by is None else list(by)
+    names = _listed(f"{what}: by", by)
     taken = {p.name for p in given}
     for other, argument in ((names, "by"), ([c.name for c in compared], "comparison")):
         both = [name for name in other if name in taken]
@@ -180,6 +180,13 @@ def _names(state: FitState, spec: Any, by: Any, what: str) -> tuple[list[str], l
         raise ArgumentError(f"{what}: `{both[0]}` is in spec and in by: leave one out.")
     _refuse_reserved([*spec, *by], what)
     return spec, by
+
+
+def _listed(argument: str, value: Any) -> list[Any]:
+    """A name, or names, as a list."""
+    if value is None or isinstance(value, str):
+        return [] if value is None else [value]
+    return sequence(argument, value, "names")
 
 
 def _scale(

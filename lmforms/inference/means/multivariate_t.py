@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import chdtrc, fdtrc
@@ -24,6 +25,9 @@ SHELLS = 256
 
 RANK_TOLERANCE = 1e-9
 """Eigenvalues of a correlation matrix below this share of the largest are zero."""
+
+SAME_DIGITS = 12
+"""Decimals in which equal correlations agree."""
 
 SEED = 20240214
 """Of the scrambling: results are repeatable."""
@@ -76,10 +80,20 @@ class LargestT:
 
 
 def largest_t(correlation: FloatArray) -> LargestT:
-    """The distribution of the largest of statistics with a correlation matrix (m, m)."""
+    """The distribution of the largest of statistics with a correlation matrix (m, m).
+
+    The last ones are kept, since groups of a balanced design have the same.
+    """
+    rounded = np.round(correlation, SAME_DIGITS) + 0.0
+    return _largest_t(rounded.tobytes(), len(rounded))
+
+
+@lru_cache(maxsize=8)
+def _largest_t(correlation_bytes: bytes, m: int) -> LargestT:
     from scipy.special import ndtri
     from scipy.stats import qmc
 
+    correlation = np.frombuffer(correlation_bytes).reshape(m, m)
     values, vectors = np.linalg.eigh(correlation)
     values, vectors = values[::-1], vectors[:, ::-1]  # the first points of a sequence are the best
     used = values > RANK_TOLERANCE * values.max()
