@@ -19,6 +19,7 @@ from ..support.arguments import flag, named_arguments, one_of
 from ..support.arrays import FloatArray
 from . import quantities
 from .inference_methods import InferenceMethods
+from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
 from .tidy_methods import TidyMethods
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 RESIDUAL_KINDS = ("response", "pearson", "scaled")
 
 
-class MixedModelResults(TidyMethods, InferenceMethods, ModelComparisons):
+class MixedModelResults(TidyMethods, InferenceMethods, MeansMethods, ModelComparisons):
     """A fitted linear mixed model.
 
     Made by :func:`lmforms.lmer` or :meth:`lmforms.MixedModel.fit`. Stored values are

@@ -1,0 +1,1 @@
+"""Marginal means: reference grid, averages, contrasts, adjustments, trends, joint tests."""

@@ -1,0 +1,162 @@
+"""Predictions, slopes and comparisons averaged over rows of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from ...data.coded_as_fitted import check_row_by_row
+from ...data.design import Design
+from ...data.fixed_rows import fixed_columns
+from ...results.result_table import ResultTable
+from ...results.state import FitState
+from ...support.arrays import FloatArray, IndexArray
+from ...support.column_table import Table
+from ..df_methods import df_method
+from ..f_statistic import t_p_values, t_quantiles
+from .averaged_rows import AveragedRows
+from .comparisons import Comparison
+from .estimability import row_space
+from .estimates import Estimates, estimates
+from .grid import ENTRIES_AT_A_TIME
+from .predictors import Predictor
+from .slopes import slope_rows
+
+RowFunctions = Callable[[Table], FloatArray]
+"""Linear functions (n, k) of the rows of a table."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Quantity:
+    """What is averaged: its labels in the table, and its linear functions of rows."""
+
+    labels: dict[str, str]
+    functions: RowFunctions
+
+
+def average_table(
+    state: FitState,
+    rows: AveragedRows,
+    at: Sequence[Predictor],
+    slopes: Sequence[str],
+    comparisons: Sequence[Comparison],
+    *,
+    ddf: str,
+    information: str | None,
+    level: float,
+    what: str,
+) -> ResultTable:
+    """Averages over rows, for each group of them and each combination of given values.
+
+    Parameters
+    ----------
+    state : FitState
+    rows : AveragedRows
+    at : sequence of Predictor
+        Values that all rows get, one combination after the other.
+    slopes : sequence of str
+        Numbers whose slopes are averaged; without these and `comparisons` it is predictions.
+    comparisons : sequence of Comparison
+    ddf, information
+        See :func:`lmforms.inference.df_methods.df_method`.
+    level : float
+    what : str
+        Method that the user called, for messages.
+    """
+    design = state.design
+    check_row_by_row(design, [], what)
+    method, space = df_method(state, ddf, information), row_space(design)
+    quantities = _quantities(design, slopes, comparisons)
+    predicting = not slopes and not comparisons
+    parts: list[pd.DataFrame] = []
+    functions, offsets = [], []
+    for quantity in quantities:
+        for values in product(*(range(len(p.chosen)) for p in at)):
+            given = {p.name: p.values.iloc[[v]] for p, v in zip(at, values, strict=True)}
+            functions.append(_averaged(design, rows, given, quantity.functions))
+            offsets.append(rows.mean_offset() if predicting else np.zeros(rows.n_groups))
+            part = rows.groups.copy()
+            for name, value in given.items():
+                part[name] = value.iloc[np.zeros(len(part), dtype=np.intp)].to_numpy()
+                part[name] = part[name].astype(value.dtype)
+            for place, (name, text) in enumerate(quantity.labels.items()):
+                part.insert(place, name, text)
+            parts.append(part)
+    beta = state.estimate.beta
+    found = estimates(beta, method, space, np.vstack(functions), np.concatenate(offsets))
+    table = pd.concat(parts, ignore_index=True).assign(
+        **_columns(found, level, tests=not predicting)
+    )
+    kind = "predictions" if predicting else "slopes" if slopes else "comparisons"
+    notes = [*method.notes, rows.note()]
+    if design.terms and predicting:
+        notes.append("Random effects are zero.")
+    lost = int((~found.estimable).sum())
+    if lost:
+        notes.append(f"{lost} of {len(found.estimable)} averages are not estimable: NaN.")
+    notes.append(f"Limits: {100 * level:g} %.")
+    return ResultTable(table, title=f"Average {kind}", notes=notes)
+
+
+def _quantities(
+    design: Design, slopes: Sequence[str], comparisons: Sequence[Comparison]
+) -> Iterator[_Quantity]:
+    if not slopes and not comparisons:
+        yield _Quantity({}, partial(fixed_columns, design))
+    for name in slopes:
+        yield _Quantity({"term": name}, partial(_slopes, design, name))
+    for c in comparisons:
+        yield _Quantity({"term": c.name, "contrast": c.label}, partial(_differences, design, c))
+
+
+def _slopes(design: Design, name: str, table: Table) -> FloatArray:
+    return slope_rows(design, table, name)
+
+
+def _differences(design: Design, c: Comparison, table: Table) -> FloatArray:
+    return fixed_columns(design, c.with_high(table)) - fixed_columns(design, c.with_low(table))
+
+
+def _averaged(
+    design: Design, rows: AveragedRows, given: dict[str, pd.Series], functions: RowFunctions
+) -> FloatArray:
+    """Mean of linear functions over the rows of each group, (groups, k)."""
+    n, k = rows.table.n, design.fixed.values.shape[1]
+    total = np.zeros((rows.n_groups, k))
+    size = max(1, ENTRIES_AT_A_TIME // max(1, k))
+    for start in range(0, n, size):
+        chosen = np.zeros(n, dtype=bool)
+        chosen[start : start + size] = True
+        table = rows.table.rows(chosen)
+        table = table.assign({name: _repeated(v, table) for name, v in given.items()})
+        total += _sums(rows.codes[chosen], rows.n_groups, functions(table))
+    return total / rows.counts[:, None]
+
+
+def _repeated(value: pd.Series, table: Table) -> pd.Series:
+    """One value as a column of a table."""
+    column = value.iloc[np.zeros(table.n, dtype=np.intp)]
+    return column.set_axis(table.index)
+
+
+def _sums(codes: IndexArray, groups: int, values: FloatArray) -> FloatArray:
+    where = np.arange(len(codes))
+    chosen = sp.csr_array((np.ones(len(codes)), (codes, where)), shape=(groups, len(codes)))
+    return np.asarray(chosen @ values)
+
+
+def _columns(found: Estimates, level: float, *, tests: bool) -> dict[str, FloatArray]:
+    half = t_quantiles(found.df, level) * found.std_error
+    out = {"estimate": found.estimate, "std_error": found.std_error, "df": found.df}
+    if tests:
+        out |= {
+            "statistic": found.statistic,
+            "p_value": t_p_values(found.statistic, found.df),
+        }
+    return out | {"lower": found.estimate - half, "upper": found.estimate + half}
