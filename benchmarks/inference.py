@@ -29,8 +29,8 @@ import numpy as np
 import pandas as pd
 
 import lmforms as lf
-from lmforms.inference import df_methods
 from lmforms.inference.coefficients import coefficient_tests
+from lmforms.inference.degrees_of_freedom import methods as df_methods
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 300.0

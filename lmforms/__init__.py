@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from . import relationship as relationship
     from . import varcomp as varcomp
     from .control import Control as Control
-    from .inference.model_tests import anova as anova
-    from .inference.model_weights import compare as compare
+    from .inference.model_comparison.model_tests import anova as anova
+    from .inference.model_comparison.model_weights import compare as compare
     from .many import ManyFits as ManyFits
     from .many import gwas as gwas
     from .many import lmer_many as lmer_many
@@ -38,8 +38,8 @@ _HOME = {
     "ManyFits": "many",
     "MixedModel": "model",
     "MixedModelResults": "results.model_results",
-    "anova": "inference.model_tests",
-    "compare": "inference.model_weights",
+    "anova": "inference.model_comparison.model_tests",
+    "compare": "inference.model_comparison.model_weights",
     "gwas": "many",
     "lmer": "model",
     "lmer_many": "many",

@@ -11,9 +11,9 @@ import pandas as pd
 from ..results.result_table import ResultTable
 from ..results.state import FitState
 from ..support.arrays import FloatArray
-from .df_methods import df_method
+from .degrees_of_freedom.linear_functions import LinearFunctions, linear_functions
+from .degrees_of_freedom.methods import df_method
 from .hypotheses import read_hypotheses
-from .linear_functions import LinearFunctions, linear_functions
 
 
 def coefficient_tests(

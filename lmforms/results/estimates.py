@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..data.theta_order import theta_in_formula_order
 from ..engine.status import OptimizerReport
-from ..inference import criteria
+from ..inference.model_comparison import criteria
 from ..support.arrays import FloatArray
 from . import quantities
 from .quantities import terms_of

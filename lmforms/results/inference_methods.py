@@ -12,7 +12,7 @@ from ..support.arguments import flag, named_arguments, one_of, proportion
 from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
-    from ..inference.df_methods import DfName, Information
+    from ..inference.degrees_of_freedom.methods import DfName, Information
     from .result_table import ResultTable
 
 
@@ -140,7 +140,7 @@ class InferenceMethods(ModelEstimates):
         >>> fit.contrast("Days = 10")
         Contrasts
                    estimate  std_error  df  statistic  p_value  lower  upper
-        Days = 10     10.47      1.546  17     0.3023   0.7661  7.206  13.73
+        Days = 10     10.47      1.546  17      0.302   0.7661  7.206  13.73
         Degrees of freedom: Satterthwaite, observed information.
         Limits: 95 %.
         >>> fit.contrast("Days", joint=True, ddf="kenward-roger")
@@ -196,12 +196,12 @@ class InferenceMethods(ModelEstimates):
         >>> fit.anova()
         Type III tests of terms
                              sum_sq  mean_sq  num_df  den_df  statistic  p_value
-        recipe                10.19    5.093       2      42     0.2488   0.7809
-        temperature         2100.30  420.060       5     210    20.5199  1.2e-16
-        recipe:temperature   205.98   20.598      10     210     1.0062   0.4393
+        recipe                10.19    5.093       2      42      0.249   0.7809
+        temperature         2100.30  420.060       5     210     20.520  1.2e-16
+        recipe:temperature   205.98   20.598      10     210      1.006   0.4393
         Type III: each term averaged over the levels of the terms that contain it.
         Degrees of freedom: Satterthwaite, observed information.
         """
-        from ..inference.term_tests import anova_table
+        from ..inference.terms.term_tests import anova_table
 
         return anova_table(self.state, type, ddf, information)

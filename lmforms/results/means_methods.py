@@ -9,7 +9,7 @@ from ..support.arguments import named_arguments
 from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
-    from ..inference.df_methods import DfName, Information
+    from ..inference.degrees_of_freedom.methods import DfName, Information
     from .result_table import ResultTable
 
 Weights = Literal["equal", "proportional", "cells", "outer", "flat"]

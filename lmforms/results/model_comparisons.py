@@ -13,8 +13,8 @@ from ..support.arguments import UNCHANGED, flag, named_arguments
 from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
-    from ..inference.df_methods import DfName, Information
-    from ..inference.stepwise import Elimination
+    from ..inference.degrees_of_freedom.methods import DfName, Information
+    from ..inference.model_comparison.stepwise import Elimination
     from .result_table import ResultTable
 
 
@@ -139,7 +139,7 @@ class ModelComparisons(ModelEstimates):
         <none>                       6 -871.814        NaN  NaN
         Days in (Days | Subject)     4 -893.233     42.837  2.0
         """
-        from ..inference.single_terms import ranova
+        from ..inference.model_comparison.single_terms import ranova
 
         return ranova(self.state)
 
@@ -185,7 +185,7 @@ class ModelComparisons(ModelEstimates):
         recipe       2    42.0      0.249
         temp         1   224.0     94.976
         """
-        from ..inference.single_terms import drop1
+        from ..inference.model_comparison.single_terms import drop1
 
         return drop1(self.state, test, ddf, information)
 
@@ -241,7 +241,7 @@ class ModelComparisons(ModelEstimates):
         recipe                2       2    42.0      0.249
         temp                  0       1   224.0     94.976
         """
-        from ..inference.stepwise import step
+        from ..inference.model_comparison.stepwise import step
 
         return step(
             self,

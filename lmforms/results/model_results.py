@@ -26,7 +26,7 @@ from .tidy_methods import TidyMethods
 if TYPE_CHECKING:
     from ..companion import Forms
     from ..data.design_rows import DesignMatrices
-    from ..inference.df_methods import DfName, Information
+    from ..inference.degrees_of_freedom.methods import DfName, Information
     from .matrices import ModelMatrices
     from .summary_tables import ModelSummary
 

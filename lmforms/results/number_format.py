@@ -88,6 +88,11 @@ def criterion_texts(values: Any) -> list[str]:
     return fixed_decimals(values, 2)
 
 
+def statistic_texts(values: Any) -> list[str]:
+    """t, F and χ² statistics: three decimals."""
+    return fixed_decimals(values, 3)
+
+
 def weight_texts(values: Any) -> list[str]:
     """Shares of 1: four decimals."""
     return fixed_decimals(values, 4)
@@ -98,6 +103,7 @@ TEXTS = {
     **dict.fromkeys(("df", "num_df", "den_df"), df_texts),
     **dict.fromkeys(("criterion", "loglik", "aic", "bic", "delta_aic"), criterion_texts),
     **dict.fromkeys(("logLik", "AIC", "BIC", "REMLcrit", "deviance"), criterion_texts),
+    "statistic": statistic_texts,
     "weight": weight_texts,
 }
 """How columns are written that are not aligned by their decimals."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..inference.coefficients import coefficient_table
-from ..inference.criteria import aic, bic
+from ..inference.model_comparison.criteria import aic, bic
 from .quantities import (
     residuals,
     singular_text,
@@ -26,7 +26,7 @@ def summarize(
     ----------
     state : FitState
     ddf, information
-        See :func:`lmforms.inference.df_methods.df_method`.
+        See :func:`lmforms.inference.degrees_of_freedom.methods.df_method`.
 
     Returns
     -------

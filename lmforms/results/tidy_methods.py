@@ -12,7 +12,7 @@ from ..support.arguments import flag, named_arguments, one_of, proportion
 from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
-    from ..inference.df_methods import DfName, Information
+    from ..inference.degrees_of_freedom.methods import DfName, Information
     from .result_table import ResultTable
 
 
@@ -83,7 +83,7 @@ class TidyMethods(ModelEstimates):
         0   ran_vals  Subject   308  Intercept     2.259     12.071
         18  ran_vals  Subject   308       Days     9.199      2.305
         """
-        from ..inference.df_methods import DF_METHODS
+        from ..inference.degrees_of_freedom.methods import DF_METHODS
         from .tidy_tables import effect_kinds, tidy_table
 
         kinds = effect_kinds(effects)

@@ -14,8 +14,8 @@ import pandas as pd
 
 from ..errors import ArgumentError, ModelError
 from ..inference.coefficients import coefficient_tests
-from ..inference.criteria import aic, bic, npar
-from ..inference.f_statistic import t_quantiles
+from ..inference.degrees_of_freedom.f_statistic import t_quantiles
+from ..inference.model_comparison.criteria import aic, bic, npar
 from ..support.arguments import one_of, sequence
 from ..support.arrays import FloatArray
 from .quantities import relative_factors

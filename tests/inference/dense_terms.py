@@ -1,7 +1,7 @@
 """Hypotheses of terms from dense matrices, step by step as SAS defines them.
 
 The over-parametrised design with all its rows, null spaces by singular values, pseudo-inverses:
-the slow twin of :mod:`lmforms.inference.term_contrasts`.
+the slow twin of :mod:`lmforms.inference.terms.term_contrasts`.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from numpy.testing import assert_allclose
 import lmforms as lf
 from lmforms.engine.criterion import curvature
 from lmforms.errors import ArgumentError, LmformsError, ModelError
-from lmforms.inference.df_methods import df_method
-from lmforms.inference.linear_functions import linear_functions
+from lmforms.inference.degrees_of_freedom.linear_functions import linear_functions
+from lmforms.inference.degrees_of_freedom.methods import df_method
 
 SLEEP = lf.datasets.load("sleepstudy")
 CAKE = lf.datasets.load("cake")

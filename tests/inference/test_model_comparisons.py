@@ -15,7 +15,7 @@ from scipy import stats
 
 import lmforms as lf
 from lmforms.errors import ArgumentError, DataError, LmformsError, ModelError
-from lmforms.inference.likelihood_ratio import chi_squared_p, mixture_p
+from lmforms.inference.model_comparison.likelihood_ratio import chi_squared_p, mixture_p
 
 SLEEP = lf.datasets.load("sleepstudy")
 LARGEST_P = 1e-290

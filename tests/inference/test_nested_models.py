@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import lmforms as lf
-from lmforms.inference.fits_compared import ComparedFit
-from lmforms.inference.nested_models import (
+from lmforms.inference.model_comparison.fits_compared import ComparedFit
+from lmforms.inference.model_comparison.nested_models import (
     fixed_is_within,
     one_variance_more,
     random_is_within,

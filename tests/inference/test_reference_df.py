@@ -14,8 +14,8 @@ from references import (
 )
 
 from lmforms.errors import ModelError
-from lmforms.inference.df_methods import df_method
-from lmforms.inference.linear_functions import linear_functions
+from lmforms.inference.degrees_of_freedom.linear_functions import linear_functions
+from lmforms.inference.degrees_of_freedom.methods import df_method
 
 
 def coefficient_tests(case: Reference, ddf: str, information: str | None = None):

@@ -13,8 +13,8 @@ from term_models import data, fitted
 
 import lmforms as lf
 from lmforms.errors import ArgumentError, RankWarning
-from lmforms.inference.fixed_terms import contained_terms
-from lmforms.inference.term_contrasts import contrasts_of, term_contrasts
+from lmforms.inference.terms.fixed_terms import contained_terms
+from lmforms.inference.terms.term_contrasts import contrasts_of, term_contrasts
 
 TYPES = [1, 2, 3]
 

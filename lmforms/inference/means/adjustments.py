@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import chdtrc, chdtri, fdtrc, fdtri
 
 from ...support.arrays import FloatArray
-from ..f_statistic import t_p_values, t_quantiles
+from ..degrees_of_freedom.f_statistic import t_p_values, t_quantiles
 from . import studentized_range
 from .multivariate_t import LargestT, largest_t
 from .quantiles import quantiles

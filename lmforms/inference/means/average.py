@@ -18,8 +18,8 @@ from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arrays import FloatArray, IndexArray
 from ...support.column_table import Table
-from ..df_methods import df_method
-from ..f_statistic import t_p_values, t_quantiles
+from ..degrees_of_freedom.f_statistic import t_p_values, t_quantiles
+from ..degrees_of_freedom.methods import df_method
 from .averaged_rows import AveragedRows
 from .comparisons import Comparison
 from .estimability import row_space
@@ -64,7 +64,7 @@ def average_table(
         Numbers whose slopes are averaged; without these and `comparisons` it is predictions.
     comparisons : sequence of Comparison
     ddf, information
-        See :func:`lmforms.inference.df_methods.df_method`.
+        See :func:`lmforms.inference.degrees_of_freedom.methods.df_method`.
     level : float
     what : str
         Method that the user called, for messages.

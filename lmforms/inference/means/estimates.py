@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...support.arrays import BoolArray, FloatArray
-from ..df_methods import DfMethod
+from ..degrees_of_freedom.methods import DfMethod
 from .estimability import RowSpace
 
 ENTRIES_AT_A_TIME = 1_000_000

@@ -13,7 +13,7 @@ from ...data.coded_as_fitted import check_row_by_row
 from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arrays import FloatArray
-from ..df_methods import df_method
+from ..degrees_of_freedom.methods import df_method
 from .estimability import RowSpace, row_space
 from .grid import ReferenceGrid, grid_of
 from .marginal_means import MarginalMeans, marginal_means, with_outer
@@ -40,7 +40,7 @@ def joint_test_table(
     at : mapping or None
     weights : str
     ddf, information
-        See :func:`lmforms.inference.df_methods.df_method`.
+        See :func:`lmforms.inference.degrees_of_freedom.methods.df_method`.
     what : str
         Method that the user called, for messages.
 

@@ -17,7 +17,7 @@ class Options:
     what : str
         Method that the user called, for messages.
     ddf, information
-        See :func:`lmforms.inference.df_methods.df_method`.
+        See :func:`lmforms.inference.degrees_of_freedom.methods.df_method`.
     level : float
         Of the limits.
     adjust : str or None

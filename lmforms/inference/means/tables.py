@@ -13,7 +13,7 @@ from ...errors import ArgumentError
 from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arrays import BoolArray, FloatArray, IndexArray
-from ..df_methods import DfMethod, df_method
+from ..degrees_of_freedom.methods import DfMethod, df_method
 from .adjustment_names import (
     for_contrasts,
     for_means,

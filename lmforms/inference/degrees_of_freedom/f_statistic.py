@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..support.arrays import FloatArray
+from ...support.arrays import FloatArray
 
 INDEPENDENT = 1e-8
 """Eigenvalues of LΦL' below this are zero, with the diagonal scaled to 1."""

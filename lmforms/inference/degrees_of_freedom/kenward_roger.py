@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..support.arrays import FloatArray
+from ...support.arrays import FloatArray
 from .variance_information import LinearInformation, VarianceInformation
 
 VANISHING = 1e-10

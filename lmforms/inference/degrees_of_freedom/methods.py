@@ -9,10 +9,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..errors import ArgumentError, ModelError
-from ..results.state import FitState
-from ..support.arguments import one_of
-from ..support.arrays import FloatArray
+from ...errors import ArgumentError, ModelError
+from ...results.state import FitState
+from ...support.arguments import one_of
+from ...support.arrays import FloatArray
 from .between_within import between_within_df
 from .f_statistic import JointTest, f_test, principal_axes, principal_rows
 from .kenward_roger import adjusted_covariance, scaled_f

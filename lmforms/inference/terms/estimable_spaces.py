@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from ..support.arrays import FloatArray, IndexArray
+from ...support.arrays import FloatArray, IndexArray
 from .fixed_terms import FixedTerm
 from .parameter_blocks import OverParametrised, TermParameters
 

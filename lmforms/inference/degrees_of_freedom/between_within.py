@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..data.design import Design
-from ..errors import ModelError
-from ..support.arrays import FloatArray, IndexArray
+from ...data.design import Design
+from ...errors import ModelError
+from ...support.arrays import FloatArray, IndexArray
 
 CONSTANT = 1e-9
 """A column varies within groups if its range there is above this share of its size."""

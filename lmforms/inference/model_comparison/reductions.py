@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..data.changed_formula import ModelChanges
-from ..data.design import Design
-from ..engine.linalg.independent_columns import independent_columns
-from ..formula.formula_terms import FormulaTerm, FormulaTerms, RandomTermText, formula_terms
-from ..results.state import FitState
-from ..support.arrays import FloatArray
+from ...data.changed_formula import ModelChanges
+from ...data.design import Design
+from ...engine.linalg.independent_columns import independent_columns
+from ...formula.formula_terms import FormulaTerm, FormulaTerms, RandomTermText, formula_terms
+from ...results.state import FitState
+from ...support.arrays import FloatArray
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..data.design import Design
-from ..errors import ArgumentError
-from ..results.result_table import ResultTable
-from ..results.state import FitState
-from ..support.arguments import short_repr
-from ..support.arrays import FloatArray
-from .df_methods import df_method
-from .f_statistic import JointTest, principal_rows
+from ...data.design import Design
+from ...errors import ArgumentError
+from ...results.result_table import ResultTable
+from ...results.state import FitState
+from ...support.arguments import short_repr
+from ...support.arrays import FloatArray
+from ..degrees_of_freedom.f_statistic import JointTest, principal_rows
+from ..degrees_of_freedom.methods import df_method
 from .term_contrasts import TYPES, contrasts_of
 
 ROMAN = {1: "I", 2: "II", 3: "III"}
@@ -40,9 +40,9 @@ def anova_table(
     ----------
     state : FitState
     type : {3, 2, 1}
-        See :func:`lmforms.inference.term_contrasts.term_contrasts`.
+        See :func:`lmforms.inference.terms.term_contrasts.term_contrasts`.
     ddf, information
-        See :func:`lmforms.inference.df_methods.df_method`.
+        See :func:`lmforms.inference.degrees_of_freedom.methods.df_method`.
     terms : collection of str, optional
         Labels of the terms to test; all by default.
 

@@ -16,10 +16,10 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from ..data.design import GroupingFactor, RandomTerm
-from ..engine.linalg.independent_columns import independent_columns
-from ..relationship import Relationship
-from ..support.arrays import FloatArray, IndexArray
+from ...data.design import GroupingFactor, RandomTerm
+from ...engine.linalg.independent_columns import independent_columns
+from ...relationship import Relationship
+from ...support.arrays import FloatArray, IndexArray
 from .fits_compared import ComparedFit, fixed_columns, residual_variances, same_numbers
 
 OUTSIDE = 1e-8

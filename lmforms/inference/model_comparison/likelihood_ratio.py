@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..results.state import FitState
+from ...results.state import FitState
 from .criteria import aic, bic, loglik, npar
 
 LEAST_EXCESS = 1e-4

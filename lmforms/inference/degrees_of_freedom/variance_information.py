@@ -25,14 +25,14 @@ from typing import Literal
 
 import numpy as np
 
-from ..engine.criterion.curvature import effects_of_changes, pair_traces
-from ..engine.criterion.evaluate import Differentiated, differentiate
-from ..engine.criterion.information import inner, joint_information, root_changes
-from ..engine.estimate import Estimate
-from ..engine.iterative.criterion import IterativeEvaluation
-from ..engine.linalg.batched import outer_sum
-from ..engine.linalg.threads import limited_blas_threads
-from ..support.arrays import Blocks, FloatArray
+from ...engine.criterion.curvature import effects_of_changes, pair_traces
+from ...engine.criterion.evaluate import Differentiated, differentiate
+from ...engine.criterion.information import inner, joint_information, root_changes
+from ...engine.estimate import Estimate
+from ...engine.iterative.criterion import IterativeEvaluation
+from ...engine.linalg.batched import outer_sum
+from ...engine.linalg.threads import limited_blas_threads
+from ...support.arrays import Blocks, FloatArray
 
 InformationKind = Literal["observed", "expected", "average"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..results.result_table import ResultTable
-from ..support.arguments import flag
+from ...results.result_table import ResultTable
+from ...support.arguments import flag
 from .criteria import npar
 from .fits_compared import (
     ComparedFit,

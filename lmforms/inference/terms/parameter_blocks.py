@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from ..data.design import Design
-from ..formula.coded_factors import CodedFactor, coded_factors
-from ..formula.evaluator import Evaluator
-from ..support.arrays import FloatArray, IndexArray
+from ...data.design import Design
+from ...formula.coded_factors import CodedFactor, coded_factors
+from ...formula.evaluator import Evaluator
+from ...support.arrays import FloatArray, IndexArray
 from .fixed_terms import FixedTerm
 
 CHUNK = 4096

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..data.design import Design
-from ..formula.coded_factors import factors_with_levels
+from ...data.design import Design
+from ...formula.coded_factors import factors_with_levels
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import ArgumentError, ModelError
-from ..results.result_table import ResultTable
-from ..results.state import FitState
-from ..support.arguments import one_of
+from ...errors import ArgumentError, ModelError
+from ...results.result_table import ResultTable
+from ...results.state import FitState
+from ...support.arguments import one_of
+from ..terms.term_tests import anova_table
 from .fits_compared import ComparedFit, check_estimated
 from .likelihood_ratio import (
     CHI_SQUARED_NOTE,
@@ -26,7 +27,6 @@ from .likelihood_ratio import (
 from .nested_models import one_variance_more, random_is_within
 from .reductions import Reduction, fixed_reductions, random_reductions
 from .refits import by_criterion, changed_fit
-from .term_tests import anova_table
 
 DROP1_TESTS = ("lrt", "F")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DataError, ModelError, listed, near_matches
-from ..results.state import FitState
-from ..support.arguments import sequence, short_repr
-from ..support.arrays import FloatArray, IndexArray
+from ...errors import ArgumentError, DataError, ModelError, listed, near_matches
+from ...results.state import FitState
+from ...support.arguments import sequence, short_repr
+from ...support.arrays import FloatArray, IndexArray
 
 SAME_NUMBERS = 1e-10
 """Relative difference up to which two responses, weights or columns are the same: a logarithm may

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..results.state import FitState
+from ...results.state import FitState
 
 
 def npar(state: FitState) -> int:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..results.state import FitState
-from ..support.arrays import FloatArray
-from .df_methods import DfMethod, df_method
+from ...results.state import FitState
+from ...support.arrays import FloatArray
 from .f_statistic import t_p_values, t_quantiles
+from .methods import DfMethod, df_method
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ def linear_functions(
     state : FitState
     L : ndarray (r, p)
     ddf, information
-        See :func:`lmforms.inference.df_methods.df_method`.
+        See :func:`lmforms.inference.degrees_of_freedom.methods.df_method`.
     rhs : array_like
         A number, or one for each row.
     """

@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 import scipy.linalg
 
-from ..engine.linalg.independent_columns import independent_columns
-from ..engine.linalg.stable_columns import root_mean_squares, triangular_root
-from ..support.arrays import FloatArray, IndexArray
+from ...engine.linalg.independent_columns import independent_columns
+from ...engine.linalg.stable_columns import root_mean_squares, triangular_root
+from ...support.arrays import FloatArray, IndexArray
 from .estimable_spaces import (
     EstimableFunctions,
     EstimableSpace,

@@ -33,8 +33,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..data.design import Design
-from ..support.arrays import FloatArray
+from ...data.design import Design
+from ...support.arrays import FloatArray
 from .estimable_spaces import estimable_functions
 from .fixed_terms import fixed_terms_of
 from .parameter_blocks import OverParametrised

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..control import METHODS_WITHOUT_START
-from ..data.changed_formula import ModelChanges
-from ..data.theta_order import theta_in_formula_order
-from ..errors import LmformsWarning
-from ..results.state import FitState
+from ...control import METHODS_WITHOUT_START
+from ...data.changed_formula import ModelChanges
+from ...data.theta_order import theta_in_formula_order
+from ...errors import LmformsWarning
+from ...results.state import FitState
 
 SAMPLED = "gibbs"
 """The method whose estimates are not at the maximum of the likelihood."""

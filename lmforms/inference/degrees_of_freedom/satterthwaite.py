@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..support.arrays import FloatArray
+from ...support.arrays import FloatArray
 from .variance_information import VarianceInformation
 
 EQUAL_DF = 1e-8

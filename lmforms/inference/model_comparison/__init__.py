@@ -1,0 +1,1 @@
+"""Likelihood ratios, information criteria, and models with fewer terms."""
