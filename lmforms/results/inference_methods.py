@@ -146,7 +146,7 @@ class InferenceMethods(ModelEstimates):
         >>> fit.contrast("Days", joint=True, ddf="kenward-roger")
         F test of Days
                statistic  num_df  den_df  p_value
-        joint      45.85       1      17  3.3e-06
+        joint     45.853       1      17  3.3e-06
         Degrees of freedom: Kenward–Roger, expected information.
         """
         from ..inference.coefficients import contrast_table, joint_table

@@ -106,7 +106,24 @@ class MeansMethods(ModelEstimates):
         >>> cake = lf.datasets.load("cake")
         >>> fit = lf.lmer("angle ~ recipe + temp + (1 | recipe:replicate)", cake)
         >>> fit.emmeans("recipe")
+        Marginal means of recipe
+        recipe  estimate  std_error  df  lower  upper
+        A          33.12      1.737  42  29.62  36.63
+        B          31.64      1.737  42  28.14  35.15
+        C          31.60      1.737  42  28.09  35.11
+        Degrees of freedom: Satterthwaite, observed information.
+        `temp` is held at its mean, 200.
+        Limits: 95 %.
         >>> fit.emmeans("recipe", contrast="pairwise")
+        Contrasts (pairwise) of marginal means of recipe
+        contrast  estimate  std_error  df  statistic  p_value   lower  upper
+        A - B      1.47778      2.456  42    0.60164   0.8200  -4.490  7.445
+        A - C      1.52222      2.456  42    0.61973   0.8102  -4.445  7.490
+        B - C      0.04444      2.456  42    0.01809   0.9998  -5.923  6.012
+        Degrees of freedom: Satterthwaite, observed information.
+        `temp` is held at its mean, 200.
+        p-values: adjusted by Tukey.
+        Limits: 95 %, simultaneous by Tukey.
         """
         from ..inference.means.emmeans import emmeans
 
@@ -169,6 +186,14 @@ class MeansMethods(ModelEstimates):
         >>> cake = lf.datasets.load("cake")
         >>> fit = lf.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", cake)
         >>> fit.emtrends("recipe", "temp")
+        Slopes of temp for recipe
+        recipe  estimate  std_error   df    lower   upper
+        A         0.1537    0.02821  222  0.09813  0.2093
+        B         0.1646    0.02821  222  0.10898  0.2202
+        C         0.1558    0.02821  222  0.10022  0.2114
+        Degrees of freedom: Satterthwaite, observed information.
+        `temp` is held at its mean, 200.
+        Limits: 95 %.
         """
         from ..inference.means.emmeans import emtrends
 
@@ -226,6 +251,12 @@ class MeansMethods(ModelEstimates):
         >>> cake = lf.datasets.load("cake")
         >>> fit = lf.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", cake)
         >>> fit.joint_tests()
+        Joint tests
+        term                num_df  den_df  statistic  p_value
+        recipe                   2      42     0.2488   0.7809
+        temperature              5     210    20.5199  1.2e-16
+        recipe:temperature      10     210     1.0062   0.4393
+        Degrees of freedom: Satterthwaite, observed information.
         """
         from ..inference.means.emmeans import joint_tests
 
@@ -291,7 +322,21 @@ class MeansMethods(ModelEstimates):
         >>> cake = lf.datasets.load("cake")
         >>> fit = lf.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", cake)
         >>> fit.average(slope="temp")
+        Average slopes
+        term  estimate  std_error   df  statistic  p_value   lower   upper
+        temp    0.1580    0.01629  222      9.704  8.7e-19  0.1259  0.1901
+        Degrees of freedom: Satterthwaite, observed information.
+        Averaged over the 270 rows used in the fit.
+        p-values: not adjusted for their number.
+        Limits: 95 %.
         >>> fit.average(comparison={"recipe": ("A", "C")})
+        Average comparisons
+        term    contrast  estimate  std_error  df  statistic  p_value   lower  upper
+        recipe  C - A       -1.522      2.456  42    -0.6197   0.5388  -6.479  3.435
+        Degrees of freedom: Satterthwaite, observed information.
+        Averaged over the 270 rows used in the fit.
+        p-values: not adjusted for their number.
+        Limits: 95 %.
         """
         from ..inference.means.emmeans import average
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import lmforms as lf
+from lmforms.errors import ModelError
 from lmforms.inference.means import studentized_range
 from lmforms.inference.means.adjustments import STEPWISE, Family, critical_values, p_values
 from lmforms.inference.means.contrasts import polynomials
@@ -525,3 +526,15 @@ def test_models_without_random_terms_and_saved_fits(data, tmp_path):
     pd.testing.assert_frame_equal(
         pd.DataFrame(lf.load(tmp_path / "fit").emmeans("f")), pd.DataFrame(plain.emmeans("f"))
     )
+
+
+def test_models_without_predictors(data):
+    fit = lf.lmer("y ~ 1 + (1 | block)", data)
+    for table in (fit.emmeans([]), fit.emmeans("1"), fit.average()):
+        np.testing.assert_allclose(table["estimate"], fit.params)
+        np.testing.assert_allclose(table["std_error"], fit.bse)
+    assert len(fit.joint_tests()) == 0
+    empty = lf.lmer("y ~ 0 + (1 | block)", data)
+    for call in (lambda: empty.emmeans([]), empty.average, empty.joint_tests):
+        with pytest.raises(ModelError, match="no fixed effects"):
+            call()

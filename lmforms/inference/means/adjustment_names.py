@@ -63,7 +63,7 @@ def p_value_note(adjust: str, by_groups: bool, error: float) -> str:
     if adjust == "none":
         return "p-values: not adjusted for their number."
     within = ", for each combination of `by` by itself" if by_groups else ""
-    accuracy = f", computed to about {2.0 * error:.0e}" if adjust == "mvt" else ""
+    accuracy = f", computed to about {2.0 * error:.0e}" if error > 0.0 else ""
     return f"p-values: adjusted by {NAMES[adjust]}{within}{accuracy}."
 
 

@@ -20,6 +20,7 @@ from ...support.arrays import FloatArray, IndexArray
 from ...support.column_table import Table
 from ..degrees_of_freedom.f_statistic import t_p_values, t_quantiles
 from ..degrees_of_freedom.methods import df_method
+from .adjustment_names import limits_note, p_value_note
 from .averaged_rows import AveragedRows
 from .comparisons import Comparison
 from .estimability import row_space
@@ -100,7 +101,9 @@ def average_table(
     lost = int((~found.estimable).sum())
     if lost:
         notes.append(f"{lost} of {len(found.estimable)} averages are not estimable: NaN.")
-    notes.append(f"Limits: {100 * level:g} %.")
+    if not predicting:
+        notes.append(p_value_note("none", by_groups=False, error=0.0))
+    notes.append(limits_note(level, "none"))
     return ResultTable(table, title=f"Average {kind}", notes=notes)
 
 

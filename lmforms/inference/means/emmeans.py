@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, ModelError
 from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arguments import flag, number, one_of, proportion, sequence
@@ -46,6 +46,7 @@ def emmeans(
 ) -> ResultTable:
     """Marginal means or their contrasts: see :meth:`lmforms.MixedModelResults.emmeans`."""
     what = "emmeans"
+    _check_fixed(state, what)
     spec, by = _names(state, spec, by, what)
     one_of(f"{what}: weights", weights, WEIGHTS)
     response, sigma = _scale(state, kind, bias_adjust, contrast, what)
@@ -106,6 +107,7 @@ def joint_tests(
 ) -> ResultTable:
     """F tests of each term: see :meth:`lmforms.MixedModelResults.joint_tests`."""
     what = "joint_tests"
+    _check_fixed(state, what)
     names = chosen_names("by", by, fixed_predictors(state.design), what)
     _refuse_reserved(names, what)
     one_of(f"{what}: weights", weights, WEIGHTS)
@@ -126,6 +128,7 @@ def average(
 ) -> ResultTable:
     """Averages over rows: see :meth:`lmforms.MixedModelResults.average`."""
     what, design = "average", state.design
+    _check_fixed(state, what)
     level = proportion(f"{what}: level", level)
     if slope is not None and comparison is not None:
         raise ArgumentError(f"{what}: give either slope= or comparison=, not both.")
@@ -153,6 +156,11 @@ def average(
         level=level,
         what=what,
     )
+
+
+def _check_fixed(state: FitState, what: str) -> None:
+    if not len(state.estimate.beta):
+        raise ModelError(f"{what}: the model has no fixed effects, so all its means are zero.")
 
 
 RESERVED = (

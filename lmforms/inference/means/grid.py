@@ -107,8 +107,7 @@ def grid_of(
             f"some levels, as by at={{{largest!r}: [...]}}, or average over the rows of the data "
             "by average(by=...)."
         )
-    codes = np.indices(sizes, dtype=np.intp).reshape(len(sizes), -1).T
-    codes = codes.reshape(cells, len(sizes))
+    codes = np.indices(sizes, dtype=np.intp).reshape(len(sizes), cells).T
     codes = codes[_occurring_cells(predictors, nests, codes)]
     if not len(codes):
         raise DataError(

@@ -64,9 +64,10 @@ class ResponseScale:
         a Taylor series of second order.
         """
         h, first, second, third = self.inverse(eta)
-        if sigma is not None:
-            h, first = h + 0.5 * sigma**2 * second, first + 0.5 * sigma**2 * third
-        return h, np.abs(first) * std_error
+        with np.errstate(invalid="ignore"):  # derivatives are infinite at the ends of the range
+            if sigma is not None:
+                h, first = h + 0.5 * sigma**2 * second, first + 0.5 * sigma**2 * third
+            return h, np.abs(first) * std_error
 
     def limits(
         self, lower: FloatArray, upper: FloatArray, sigma: float | None
