@@ -117,9 +117,9 @@ class MeansMethods(ModelEstimates):
         >>> fit.emmeans("recipe", contrast="pairwise")
         Contrasts (pairwise) of marginal means of recipe
         contrast  estimate  std_error  df  statistic  p_value   lower  upper
-        A - B      1.47778      2.456  42    0.60164   0.8200  -4.490  7.445
-        A - C      1.52222      2.456  42    0.61973   0.8102  -4.445  7.490
-        B - C      0.04444      2.456  42    0.01809   0.9998  -5.923  6.012
+        A - B      1.47778      2.456  42      0.602   0.8200  -4.490  7.445
+        A - C      1.52222      2.456  42      0.620   0.8102  -4.445  7.490
+        B - C      0.04444      2.456  42      0.018   0.9998  -5.923  6.012
         Degrees of freedom: Satterthwaite, observed information.
         `temp` is held at its mean, 200.
         p-values: adjusted by Tukey.
@@ -253,9 +253,9 @@ class MeansMethods(ModelEstimates):
         >>> fit.joint_tests()
         Joint tests
         term                num_df  den_df  statistic  p_value
-        recipe                   2      42     0.2488   0.7809
-        temperature              5     210    20.5199  1.2e-16
-        recipe:temperature      10     210     1.0062   0.4393
+        recipe                   2      42      0.249   0.7809
+        temperature              5     210     20.520  1.2e-16
+        recipe:temperature      10     210      1.006   0.4393
         Degrees of freedom: Satterthwaite, observed information.
         """
         from ..inference.means.emmeans import joint_tests
@@ -332,7 +332,7 @@ class MeansMethods(ModelEstimates):
         >>> fit.average(comparison={"recipe": ("A", "C")})
         Average comparisons
         term    contrast  estimate  std_error  df  statistic  p_value   lower  upper
-        recipe  C - A       -1.522      2.456  42    -0.6197   0.5388  -6.479  3.435
+        recipe  C - A       -1.522      2.456  42     -0.620   0.5388  -6.479  3.435
         Degrees of freedom: Satterthwaite, observed information.
         Averaged over the 270 rows used in the fit.
         p-values: not adjusted for their number.
