@@ -117,6 +117,7 @@ class MixedModel:
         self.design, self.relationship = related_design(formula_data, relationship)
 
     @classmethod
+    @named_arguments
     def of(cls, formula_data: FormulaData, relationship: Any = None) -> MixedModel:
         """A model of a formula and data that have been read: see :mod:`lmforms.data.read`."""
         model = cls.__new__(cls)
