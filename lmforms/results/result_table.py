@@ -64,7 +64,8 @@ class ResultTable(pd.DataFrame):
         headers, stubs, columns, aligns = self._texts()
         rows = [list(row) for row in zip(*columns, strict=True)]
         title = f"<p><strong>{escape(self.title)}</strong></p>" if self.title else ""
-        notes = "".join(f"<p><em>{escape(note)}</em></p>" for note in self.notes)
+        lines = "<br>".join(escape(note) for note in self.notes)
+        notes = f"<p><em>{lines}</em></p>" if lines else ""
         table = html_table(headers, stubs, rows, aligns)
         return f"<div class='lmforms-table'>{title}{table}{notes}</div>"
 
