@@ -277,7 +277,7 @@ def many(found: Results) -> str:
     text += (
         f"`python benchmarks/many.py`, {dates}. *Times faster* is against `lmer` on one "
         "of them (of two factors on 50), times their number; for markers `lmer(relationship=)` "
-        "decomposes K each time.\n\n"
+        "decomposes K each time. *p-values*: of all responses, after the fit.\n\n"
     )
     lines = []
     for name, what in MANY.items():
@@ -287,16 +287,19 @@ def many(found: Results) -> str:
         count = got.get("responses") or got.get("markers") or got.get("animals")
         took = got.get("seconds") or count / got["fits_per_second"]
         faster = f"{got['times_faster']:,.0f}" if "times_faster" in got else "–"
+        tests = time(got["p_value_seconds"]) if "p_value_seconds" in got else "–"
         lines.append(
             [
                 f"{count:,} {what}",
                 time(took),
                 f"{count / took:,.0f}",
                 faster,
+                tests,
                 f"{got['peak_mb']:,.0f} MB",
             ]
         )
-    return text + table(["job", "time", "per second", "times faster", "peak memory"], lines)
+    heads = ["job", "time", "per second", "times faster", "p-values", "peak memory"]
+    return text + table(heads, lines)
 
 
 def write(folder: Path, results: Results, growth: Results) -> None:

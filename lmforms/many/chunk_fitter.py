@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..control import Control
 from ..data.design import Design
@@ -22,16 +24,19 @@ from ..errors import (
 )
 from ..relationship.labels import named
 from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .coefficients import Coefficients
 from .column_chunks import Chunk, refuse_infinite, warn_with_names
+from .degrees_of_freedom import DfPart
 from .many_fits import ManyFits
 from .response_estimates import ResponseEstimates, constant_responses, spectral_fit, widened
-from .result_tables import frames
+from .result_tables import fits_table, variances_table
 from .shared_inputs import DesignSource, is_spectral, random_effects, spectrum
 from .shared_system import SharedSystem
 from .spectral import CovarianceSpectrum
 
 MOST_PATTERNS_KEPT = 32
-"""Designs that are kept, one for each pattern of missing values."""
+"""Designs that are kept, one for each pattern of missing values. Degrees of freedom of rows with
+further patterns are computed with the fit."""
 
 
 PreparedFit = tuple[Design, IndexArray, CovarianceSpectrum | SharedSystem]
@@ -44,6 +49,7 @@ class ChunkFitter:
     def __init__(self, source: DesignSource, reml: bool, control: Control) -> None:
         self.source, self.reml, self.control = source, reml, control
         self._prepared: dict[bytes, PreparedFit] = {}
+        self._patterns: set[bytes] = set()
         self._whole = self._prepare(np.ones(source.n, dtype=bool))
 
     @property
@@ -81,7 +87,7 @@ class ChunkFitter:
                 "missing='drop' to leave out the rows of each that are missing."
             )
         p, n_theta = design.X.shape[1], sum(t.covariance.n_theta for t in design.terms)
-        out = ResponseEstimates.empty(len(gaps), n_theta, p)
+        out, df_parts = ResponseEstimates.empty(len(gaps), n_theta, p), list[DfPart]()
         nobs = np.full(len(gaps), len(places))
         for which in _by_pattern(absent, gaps):
             rows = np.ones(self.source.n, dtype=bool)
@@ -89,14 +95,25 @@ class ChunkFitter:
             nobs[which] = rows[places].sum()
             try:
                 own = chunk.values if len(which) == len(gaps) else chunk.values[:, which]
-                out.put(which, self._fit(rows, own, design))
+                found, parts = self._fit(rows, own, design)
+                out.put(which, found)
+                df_parts += [replace(part, where=which[part.where]) for part in parts]
             except ModelError:
                 if not gaps[which[0]]:
                     raise
         _warn(out, chunk.names)
-        return ManyFits(*frames(design, out, chunk.names, nobs))
+        responses = pd.Index(chunk.names, tupleize_cols=False)
+        return ManyFits(
+            fits_table(out, responses, nobs),
+            variances_table(design, out, responses),
+            Coefficients(
+                responses, design.x_names, out.beta, out.se, out.singular, tuple(df_parts)
+            ),
+        )
 
-    def _fit(self, rows: BoolArray, Y: FloatArray, full: Design) -> ResponseEstimates:
+    def _fit(
+        self, rows: BoolArray, Y: FloatArray, full: Design
+    ) -> tuple[ResponseEstimates, list[DfPart]]:
         """Fit responses that have the same rows."""
         design, places, work = self._prepare(rows)
         Y = _taken(Y, places)
@@ -108,16 +125,27 @@ class ChunkFitter:
         shift, shift_beta = subtract_shift(Y, design.X)
         Y = Y - shift if shift.any() else Y
         if isinstance(work, SharedSystem):
-            found = work.fit(Y, usable, size)
+            found, parts = work.fit(Y, usable, size)
         else:
             effects = partial(random_effects, design, self.source.relationship)
             checked = ExactFitCheck(
                 Y, design.X, effects, design.residual.whiten(np.ones(len(Y))), size
             )
             whitened = design.residual.whiten(Y)
-            found = spectral_fit(work, whitened, usable, checked, self.reml, self.control)
+            found, parts = spectral_fit(work, whitened, usable, checked, self.reml, self.control)
         found.beta[:] += np.outer(shift, shift_beta)
-        return found if design is full else widened(found, design, full)
+        if design is full:
+            return found, parts
+        found, columns = widened(found, design, full)
+        parts = [replace(part, columns=columns) for part in parts]
+        return found, parts if self._may_keep(rows) else [part.computed() for part in parts]
+
+    def _may_keep(self, rows: BoolArray) -> bool:
+        """Whether the fits of these rows may keep their design."""
+        key = rows.tobytes()
+        if len(self._patterns) < MOST_PATTERNS_KEPT:
+            self._patterns.add(key)
+        return key in self._patterns
 
 
 def _taken(values: FloatArray, places: IndexArray) -> FloatArray:

@@ -30,12 +30,12 @@ SAME_FIT_TOLERANCE = 1e-6
 
 def forms_of_many(
     fits: pd.DataFrame,
-    fixed: pd.DataFrame,
+    beta: FloatArray,
     inputs: FitInputs | None,
     rank: int | None,
     params: Mapping[str, Any],
 ) -> Forms:
-    """See :meth:`lmforms.ManyFits.forms`, whose tables `fits` and `fixed` are."""
+    """See :meth:`lmforms.ManyFits.forms`; `beta` are the fixed effects (responses, p)."""
     if inputs is None:
         raise DataError(
             "forms: these fits kept no rows, as they came from stream=True or an iterator of "
@@ -53,7 +53,7 @@ def forms_of_many(
         warnings.simplefilter("ignore", LmformsWarning)  # given when the responses were fitted
         design, places = inputs.source.design()
         form_inputs = FormInputs.of(design)
-        Xb, Zb = _fixed_and_random_parts(fits, fixed, inputs, Y, places)
+        Xb, Zb = _fixed_and_random_parts(fits, beta, inputs, Y, places)
     Y = Y[places] - design.offset[:, None]
     formula = inputs.source.formula.partition("~")[2].strip()
     return compare_with_form(
@@ -62,12 +62,11 @@ def forms_of_many(
 
 
 def _fixed_and_random_parts(
-    fits: pd.DataFrame, fixed: pd.DataFrame, inputs: FitInputs, Y: FloatArray, places: IndexArray
+    fits: pd.DataFrame, beta: FloatArray, inputs: FitInputs, Y: FloatArray, places: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
     """Xβ̂ and Zb̂ on the rows of each response; NaN elsewhere and where there is no fit."""
     theta = fits.filter(regex=r"^theta(\[\d+\])?$").to_numpy()
     sigma = fits["sigma"].to_numpy()
-    beta = fixed["estimate"].to_numpy().reshape(len(fits), -1)
     Xb, Zb = np.full_like(Y, np.nan), np.full_like(Y, np.nan)
     designs: dict[bytes, tuple[Design, IndexArray]] = {}
     for j in np.flatnonzero(np.isfinite(sigma)):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..support.arguments import named_arguments
+from ..inference.multiple_tests import ADJUSTMENTS, Adjustment
+from ..results.result_table import ResultTable
+from ..support.arguments import named_arguments, one_of
+from .coefficients import Coefficients
 
 if TYPE_CHECKING:
     from ..companion import Forms
@@ -21,21 +25,107 @@ class ManyFits:
 
     Attributes
     ----------
-    fixed : DataFrame
-        One row per response and fixed effect: ``response, term, estimate, se, statistic, p``;
-        ``p`` is two-sided and from the normal distribution.
     fits : DataFrame
         One row per response: ``response``, θ (``theta``, or ``theta[0]``, ``theta[1]``, …),
-        ``sigma, criterion, llf, nobs, converged, singular``.
+        ``sigma, criterion, loglik, nobs, converged, singular``.
     variances : DataFrame
         One row per response and variance or covariance: ``response, group, name1, name2,
         variance, sdcor``, as ``vcomp`` of a single fit.
+
+    Notes
+    -----
+    Degrees of freedom are computed when one of `fixed`, `df_denom` or `pvalues` is asked for,
+    once. Until then numbers of each response are kept from which they can be: two with one scalar
+    random term, else sums over its rows, as many as there are random and fixed effects.
     """
 
-    fixed: pd.DataFrame
     fits: pd.DataFrame
     variances: pd.DataFrame
+    _coefficients: Coefficients = field(repr=False)
     _inputs: FitInputs | None = field(default=None, repr=False)
+
+    @cached_property
+    def fixed(self) -> ResultTable:
+        """Fixed effects, one row per response and coefficient.
+
+        ``response, term, estimate, std_error, df, statistic, p_value``, with Satterthwaite's
+        degrees of freedom and two-sided p-values, as the summary of a single fit.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> sleep = lf.datasets.load("sleepstudy")
+        >>> Y = sleep[["Reaction"]].assign(speed=1e3 / sleep["Reaction"])
+        >>> lf.lmer_many("~ Days + (Days | Subject)", sleep, Y).fixed
+        Coefficients
+        response  term       estimate  std_error  df  statistic  p_value
+        Reaction  Intercept  251.4051    6.82456  17     36.838  1.2e-17
+        Reaction  Days        10.4673    1.54579  17      6.771  3.3e-06
+        speed     Intercept    3.9658    0.10866  17     36.496  1.4e-17
+        speed     Days        -0.1110    0.01550  17     -7.160  1.6e-06
+        Degrees of freedom: Satterthwaite, observed information.
+        """
+        return self._coefficients.table()
+
+    @cached_property
+    def df_denom(self) -> ResultTable:
+        """Denominator degrees of freedom by Satterthwaite, responses × coefficients."""
+        coefficients = self._coefficients
+        return coefficients.frame(coefficients.found.df, "Denominator degrees of freedom")
+
+    @cached_property
+    def pvalues(self) -> ResultTable:
+        """Two-sided p-values by t with Satterthwaite's df, responses × coefficients.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> sleep = lf.datasets.load("sleepstudy")
+        >>> Y = sleep[["Reaction"]].assign(speed=1e3 / sleep["Reaction"])
+        >>> many = lf.lmer_many("~ Days + (Days | Subject)", sleep, Y)
+        >>> many.pvalues
+        p-values
+                  Intercept       Days
+        Reaction  1.171e-17  3.264e-06
+        speed      1.37e-17  1.596e-06
+        Degrees of freedom: Satterthwaite, observed information.
+        """
+        return self._coefficients.frame(self._coefficients.p_value, "p-values")
+
+    @named_arguments
+    def adjusted_pvalues(self, adjust: Adjustment = "fdr") -> ResultTable:
+        """p-values adjusted for the number of responses, responses × coefficients.
+
+        Each coefficient is a family of tests by itself. Responses without a p-value do not count.
+
+        Parameters
+        ----------
+        adjust : {"fdr", "by", "bonferroni", "sidak", "holm", "hochberg", "hommel"}
+            The false discovery rate of Benjamini and Hochberg (1995), or of Benjamini and
+            Yekutieli (2001) under any dependence of the responses; the others control the
+            probability of any false rejection.
+
+        References
+        ----------
+        Benjamini, Hochberg (1995), *Controlling the false discovery rate*, J. Royal Statistical
+        Society B 57(1); Benjamini, Yekutieli (2001), *The control of the false discovery rate in
+        multiple testing under dependency*, Annals of Statistics 29(4).
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> data = {"x": rng.normal(size=60), "g": np.arange(60) % 10}
+        >>> Y = rng.normal(size=(60, 100))
+        >>> Y[:, :5] += data["x"][:, None]
+        >>> many = lf.lmer_many("~ x + (1 | g)", data, Y)
+        >>> adjusted = many.adjusted_pvalues("fdr")["x"]
+        >>> adjusted[adjusted < 0.05].index.tolist()
+        [0, 1, 2, 3, 4]
+        """
+        one_of("adjust", adjust, ADJUSTMENTS)
+        return self._coefficients.adjusted(adjust)
 
     def __len__(self) -> int:
         return len(self.fits)
@@ -83,7 +173,7 @@ class ManyFits:
         """
         from .forms_of_many import forms_of_many
 
-        return forms_of_many(self.fits, self.fixed, self._inputs, rank, params)
+        return forms_of_many(self.fits, self._coefficients.estimate, self._inputs, rank, params)
 
     @classmethod
     @named_arguments
@@ -92,8 +182,7 @@ class ManyFits:
         if len(parts) == 1:
             return parts[0]
         return cls(
-            *(
-                pd.concat([getattr(part, name) for part in parts], ignore_index=True)
-                for name in ("fixed", "fits", "variances")
-            )
+            pd.concat([part.fits for part in parts], ignore_index=True),
+            pd.concat([part.variances for part in parts], ignore_index=True),
+            Coefficients.joined([part._coefficients for part in parts]),
         )

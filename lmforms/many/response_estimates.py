@@ -17,6 +17,7 @@ from ..engine.criterion.problem import Problem
 from ..engine.exact_fit import ExactFitCheck
 from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .degrees_of_freedom import DfPart, SpectralFits
 from .profiled_criteria import ResponseCriteria, cache_blocks
 from .response_products import ResponseProducts
 from .spectral import CovarianceSpectrum
@@ -72,8 +73,12 @@ class ResponseEstimates:
             getattr(self, name)[where] = getattr(part, name)
 
 
-def widened(part: ResponseEstimates, own: Design, full: Design) -> ResponseEstimates:
+def widened(
+    part: ResponseEstimates, own: Design, full: Design
+) -> tuple[ResponseEstimates, IndexArray]:
     """Fits of some rows, widened to all columns of the full design; NaN for columns they lack.
+
+    Beside them the places of the own fixed effects among those of the full design.
 
     Raises
     ------
@@ -92,7 +97,7 @@ def widened(part: ResponseEstimates, own: Design, full: Design) -> ResponseEstim
         for count in (len(entries), len(names), len(names))
     )
     theta[:, random], beta[:, fixed], se[:, fixed] = part.theta, part.beta, part.se
-    return replace(part, theta=theta, beta=beta, se=se)
+    return replace(part, theta=theta, beta=beta, se=se), np.array(fixed, dtype=np.intp)
 
 
 def _entries(design: Design) -> list[tuple[int, str, str]]:
@@ -166,8 +171,11 @@ def spectral_fit(
     checked: ExactFitCheck,
     reml: bool,
     control: Control,
-) -> ResponseEstimates:
+) -> tuple[ResponseEstimates, list[DfPart]]:
     """Fit whitened responses (n, c), less offsets, of a model with one component.
+
+    Beside the estimates there is what the degrees of freedom are computed from: not for responses
+    without a residual variance, whose standard errors mean nothing.
 
     Parameters
     ----------
@@ -188,7 +196,7 @@ def spectral_fit(
     good = np.flatnonzero(usable & np.isfinite(total))
     good = good[checked.leave_a_residual(np.sqrt(total[good] / spectrum.n), good)]
     if not len(good):
-        return out
+        return out, []
     scale = np.sqrt(total[good] / spectrum.n)
     eta, rest = spectrum.rotate(left[:, good] / scale)
     rho = np.zeros(len(good)) if rest is None else np.einsum("ij,ij->j", rest, rest)
@@ -201,7 +209,7 @@ def spectral_fit(
     highest = HIGHEST_TAU
     if rest is not None and len(good):
         highest = max(highest, TAU_MARGIN * ratio)
-    tau, value, converged = minimize_over_tau(
+    tau, value, converged, curvature = minimize_over_tau(
         responses, spectrum.values, spectrum.saturated, highest
     )
     sigma = scale * np.sqrt(responses.r2(tau) / responses.nu)
@@ -222,7 +230,8 @@ def spectral_fit(
             degenerate=np.zeros(len(good), dtype=bool),
         ),
     )
-    return out
+    source = SpectralFits.of(spectrum, reml, tau[converged], curvature[converged])
+    return out, [DfPart(good[converged], np.arange(spectrum.p), source)]
 
 
 def fixed_effects(

@@ -12,34 +12,8 @@ from ..support.arrays import FloatArray, IndexArray
 from .response_estimates import ResponseEstimates
 
 
-def frames(
-    design: Design, out: ResponseEstimates, names: list[Any], nobs: IndexArray
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The frames ``fixed``, ``fits`` and ``variances``."""
-    labels = pd.Index(names, tupleize_cols=False)
-    return (_fixed(design, out, labels), _fits(out, labels, nobs), _variances(design, out, labels))
-
-
-def _fixed(design: Design, out: ResponseEstimates, labels: pd.Index) -> pd.DataFrame:
-    from scipy.special import ndtr
-
-    terms = pd.Index(design.x_names, dtype=object)
-    count, p = out.beta.shape
-    with np.errstate(invalid="ignore", divide="ignore"):
-        statistic = (out.beta / out.se).ravel()
-    return pd.DataFrame(
-        {
-            "response": labels.repeat(p),
-            "term": np.tile(terms.to_numpy(), count),
-            "estimate": out.beta.ravel(),
-            "se": out.se.ravel(),
-            "statistic": statistic,
-            "p": 2.0 * ndtr(-np.abs(statistic)),
-        }
-    )
-
-
-def _fits(out: ResponseEstimates, labels: pd.Index, nobs: IndexArray) -> pd.DataFrame:
+def fits_table(out: ResponseEstimates, labels: pd.Index, nobs: IndexArray) -> pd.DataFrame:
+    """One row for each response: θ, σ, the criterion, and how the search ended."""
     count = out.theta.shape[1]
     theta = ["theta"] if count == 1 else [f"theta[{i}]" for i in range(count)]
     columns: dict[str, Any] = {"response": labels}
@@ -47,7 +21,7 @@ def _fits(out: ResponseEstimates, labels: pd.Index, nobs: IndexArray) -> pd.Data
     columns |= {
         "sigma": out.sigma,
         "criterion": out.criterion,
-        "llf": -0.5 * out.criterion,
+        "loglik": -0.5 * out.criterion,
         "nobs": nobs,
         "converged": out.converged,
         "singular": out.singular,
@@ -55,7 +29,8 @@ def _fits(out: ResponseEstimates, labels: pd.Index, nobs: IndexArray) -> pd.Data
     return pd.DataFrame(columns)
 
 
-def _variances(design: Design, out: ResponseEstimates, labels: pd.Index) -> pd.DataFrame:
+def variances_table(design: Design, out: ResponseEstimates, labels: pd.Index) -> pd.DataFrame:
+    """One row for each response and variance or covariance."""
     heads: list[tuple[str, str, str]] = []
     variance: list[FloatArray] = []
     sdcor: list[FloatArray] = []

@@ -33,6 +33,7 @@ from ..engine.sums.scaling import choose_units
 from ..engine.sums.sums_of_rows import CANCELLATION_RATIO
 from ..errors import ModelError, NumericalError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .degrees_of_freedom import BatchFits, DfPart, engine_source
 from .response_estimates import ResponseEstimates, estimates_of_minima
 from .response_products import ResponseProducts
 
@@ -95,23 +96,26 @@ class SharedSystem:
         """Structure of each grouping factor."""
         return tuple(g.covariance for g in self.design.groups)
 
-    def fit(self, Y: FloatArray, usable: BoolArray, size: FloatArray) -> ResponseEstimates:
+    def fit(
+        self, Y: FloatArray, usable: BoolArray, size: FloatArray
+    ) -> tuple[ResponseEstimates, list[DfPart]]:
         """Fit responses (n, c), less offsets and not whitened.
 
-        `size` (c,) is the largest absolute value that they were made of.
+        `size` (c,) is the largest absolute value that they were made of. Beside the estimates
+        there is what the degrees of freedom are computed from.
         """
         n_theta = sum(t.covariance.n_theta for t in self.design.terms)
         out = ResponseEstimates.empty(Y.shape[1], n_theta, self.rows.X.shape[1])
-        good = np.flatnonzero(usable)
+        good, parts = np.flatnonzero(usable), list[DfPart]()
         if not len(good):
-            return out
+            return out, parts
         products = self._products(Y[:, good], size[good])
         cancelled = products.cancelled()
         starts: dict[int, FloatArray] = {}
         if self.shared is not None:
             together = np.flatnonzero(cancelled <= BATCH_CANCELLATION_RATIO)
             if len(together) > 1:
-                starts = self._fit_together(self.shared, out, good, products, together)
+                starts = self._fit_together(self.shared, out, parts, good, products, together)
         exact = isinstance(self.system, System)
         rest = [
             i
@@ -133,7 +137,8 @@ class SharedSystem:
             except (ModelError, NumericalError):
                 continue
             _fill(out, int(j), fit, self.design)
-        return out
+            parts.append(DfPart(good[i : i + 1], np.arange(len(fit.beta)), engine_source(fit)))
+        return out, parts
 
     def _products(self, Y: FloatArray, size: FloatArray) -> ResponseProducts:
         """Cross-products of responses."""
@@ -199,6 +204,7 @@ class SharedSystem:
         self,
         shared: SharedSums,
         out: ResponseEstimates,
+        parts: list[DfPart],
         good: IndexArray,
         products: ResponseProducts,
         together: IndexArray,
@@ -224,6 +230,9 @@ class SharedSystem:
             accepted = found.accepted
             part = estimates_of_minima(self.design, problem, shared, found, own)
             out.put(good[where[accepted]], part)
+            linear = problem.system.cp.scaling.units.x.linear
+            fits = BatchFits(shared, sums.subset(accepted), found.point.theta[accepted], linear)
+            parts.append(DfPart(good[where[accepted]], np.arange(len(linear)), fits))
             usable = np.isfinite(found.point.value)
             theta = np.where(usable[:, None], found.point.theta, begin)
             lowest |= zip(where.tolist(), theta, strict=True)

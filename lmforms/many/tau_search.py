@@ -63,11 +63,15 @@ class Criteria(Protocol):
 
 
 class TauMinima(NamedTuple):
-    """Minima: τ, the criterion there, and whether the search converged."""
+    """Minima: τ, the criterion there, whether the search converged, and ∂²d/∂(ln τ)².
+
+    The curvature is that of the last step, which is shorter than `LAST_STEP`; zero at τ = 0.
+    """
 
     tau: FloatArray
     value: FloatArray
     converged: BoolArray
+    curvature: FloatArray
 
 
 def grid_for(
@@ -105,11 +109,11 @@ def minimize_over_tau(
         minimum: no residual variance is left.
     """
     count = len(criteria)
-    tau, converged = np.zeros(count), np.ones(count, dtype=bool)
+    tau, curvature, converged = np.zeros(count), np.zeros(count), np.ones(count, dtype=bool)
     everything = np.arange(count)
     value = criteria.values(tau, everything)
     if not len(eigenvalues):
-        return TauMinima(tau, value, converged)
+        return TauMinima(tau, value, converged, curvature)
     x = grid_for(eigenvalues, saturated, highest)
     waiting = _local_minima(criteria.grid(np.exp(x)))
     falling = criteria.slope_at_zero() < 0
@@ -122,7 +126,7 @@ def minimize_over_tau(
         which, at = which[keep], at[keep]
         low = np.where(at == 0, x[0] - BELOW_GRID, x[np.maximum(at - 1, 0)])
         high = x[np.minimum(at + 1, len(x) - 1)]
-        end, good = _newton(criteria, which, x[at], low, high)
+        end, curved, good = _newton(criteria, which, x[at], low, high)
         last = end >= x[-1]
         if last.any():
             slope, _ = criteria.derivatives(np.exp(end[last]), which[last])
@@ -134,11 +138,11 @@ def minimize_over_tau(
         better = (found < value[which]) & ~last
         chosen = which[better]
         tau[chosen], value[chosen] = np.exp(end[better]), found[better]
-        converged[chosen] = good[better]
+        curvature[chosen], converged[chosen] = curved[better], good[better]
     lost = np.flatnonzero(endless & ~settled)
     tau[lost], converged[lost] = np.exp(x[-1]), False
     value[lost] = criteria.values(tau[lost], lost)
-    return TauMinima(tau, value, converged)
+    return TauMinima(tau, value, converged, curvature)
 
 
 def _local_minima(values: FloatArray) -> FloatArray:
@@ -150,14 +154,15 @@ def _local_minima(values: FloatArray) -> FloatArray:
 
 def _newton(
     criteria: Criteria, which: IndexArray, start: FloatArray, low: FloatArray, high: FloatArray
-) -> tuple[FloatArray, BoolArray]:
-    """Zeros of the first derivative within brackets: ln τ, and whether the iteration converged."""
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Zeros of the first derivative within brackets: ln τ, curvature there, and if it converged."""
     x, low, high = start.copy(), low.copy(), high.copy()
+    curved = np.zeros(len(x))
     moved = np.full(len(x), np.inf)
     active = np.arange(len(x))
     for _ in range(MOST_STEPS):
         slope, curvature = criteria.derivatives(np.exp(x[active]), which[active])
-        here = x[active]
+        here, curved[active] = x[active], curvature
         high[active] = np.where(slope > 0, here, high[active])
         low[active] = np.where(slope > 0, low[active], here)
         a, b = low[active], high[active]
@@ -172,4 +177,4 @@ def _newton(
         active = active[moved[active] > LAST_STEP]
         if not len(active):
             break
-    return x, moved <= CONVERGED_STEP
+    return x, curved, moved <= CONVERGED_STEP

@@ -59,10 +59,10 @@ def compare(many, j, name, fit, theta_rtol=1e-6):
     theta = row[[c for c in many.fits if c.startswith("theta")]].to_numpy(float)
     own = many.fixed[many.fixed["response"] == name]
     assert row["criterion"] == pytest.approx(fit.criterion, rel=1e-9, abs=1e-8)
-    assert row["llf"] == pytest.approx(-fit.criterion / 2, rel=1e-9)
+    assert row["loglik"] == pytest.approx(-fit.criterion / 2, rel=1e-9)
     np.testing.assert_allclose(theta, fit.theta, rtol=theta_rtol, atol=1e-5)
     np.testing.assert_allclose(own["estimate"], fit.params, rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(own["se"], fit.bse, rtol=1e-6)
+    np.testing.assert_allclose(own["std_error"], fit.bse, rtol=1e-6)
     assert list(own["term"]) == list(fit.params.index)
     assert row["sigma"] == pytest.approx(fit.sigma, rel=1e-6)
     assert row["singular"] == fit.is_singular
@@ -152,7 +152,7 @@ def test_relationship_equals_dense():
             assert row["theta"] == pytest.approx(best["theta"], rel=1e-5, abs=1e-4)
             own = many.fixed[many.fixed["response"] == j]
             np.testing.assert_allclose(own["estimate"], best["beta"], rtol=1e-5, atol=1e-6)
-            np.testing.assert_allclose(own["se"], best["se"], rtol=1e-5)
+            np.testing.assert_allclose(own["std_error"], best["se"], rtol=1e-5)
 
 
 def dense_minimum(y, X, G, reml):
@@ -282,7 +282,7 @@ def test_chunks_streams_and_forms_agree():
     parts = list(parts)
     assert [len(p) for p in parts] == [3, 4, 4, 1]
     pd.testing.assert_frame_equal(
-        pd.concat([p.fixed for p in parts], ignore_index=True), whole.fixed
+        pd.concat([p.fixed for p in parts], ignore_index=True), pd.DataFrame(whole.fixed)
     )
     names = [f"y{j}" for j in range(Y.shape[1])]
     wide = pd.concat([data, pd.DataFrame(Y, columns=names)], axis=1)
@@ -348,7 +348,7 @@ def test_degenerate_responses(formula):
         many = lf.lmer_many(formula, data, Y)
     assert list(many.fits["converged"]) == [True, False, False, False, True]
     assert many.fits["sigma"].isna().tolist() == [False, True, True, True, False]
-    assert many.fixed["p"].isna().sum() == 6
+    assert many.fixed["p_value"].isna().sum() == 6
 
 
 def refused(error, match, *args, **options):

@@ -55,7 +55,7 @@ def compare(many, j: int, one) -> None:
     own = many.fixed[many.fixed["response"] == row["response"]]
     size = one.bse.to_numpy()
     np.testing.assert_allclose(own["estimate"] / size, one.params / size, rtol=1e-6, atol=1e-5)
-    np.testing.assert_allclose(own["se"], one.bse, rtol=1e-5)
+    np.testing.assert_allclose(own["std_error"], one.bse, rtol=1e-5)
     assert row["singular"] == one.is_singular
     assert row["converged"] == one.converged
 

@@ -37,11 +37,14 @@ class Derivatives:
     scale : ndarray (c, n_theta)
         √(2⟨T ∂λ, ∂λ⟩) with T the diagonal blocks of Z₁'V₁⁻¹Z₁ or Z₂'V₁⁻¹Z₂, no smaller than those
         of Z'V₀⁻¹Z: what √H would be without data, or more.
+    mixed : ndarray (c, n_theta)
+        −(∂r²/∂θ)/s²: derivative in θ and ln σ² where σ is not profiled out, at σ² = s².
     """
 
     gradient: FloatArray
     hessian: FloatArray
     scale: FloatArray
+    mixed: FloatArray
 
 
 def derivatives(shared: SharedSums, own: ResponseSums, at: Point) -> Derivatives:
@@ -58,14 +61,15 @@ def derivatives(shared: SharedSums, own: ResponseSums, at: Point) -> Derivatives
         common = _Common(shared, own, at)
         lead = _leading(common)
         c, n = at.theta.shape
-        gradient, scale = np.empty((c, n)), np.empty((c, n))
+        gradient, scale, mixed = np.empty((c, n)), np.empty((c, n)), np.empty((c, n))
         hessian = np.zeros((c, n, n))
         first = shared.lead.theta
         gradient[:, first], scale[:, first] = lead.gradient, lead.scale
         hessian[:, first, first] = lead.hessian
+        mixed[:, first] = -lead.square / common.s2[:, None]
         if shared.rest:
-            _rest(common, lead, gradient, hessian, scale)
-    return Derivatives(gradient, 0.5 * (hessian + hessian.swapaxes(1, 2)), scale)
+            _rest(common, lead, gradient, hessian, scale, mixed)
+    return Derivatives(gradient, 0.5 * (hessian + hessian.swapaxes(1, 2)), scale, mixed)
 
 
 class _Common:
@@ -130,18 +134,23 @@ class _Leading:
     carried: FloatArray
 
 
+def leading_changes(shared: SharedSums, at: Point) -> tuple[FloatArray, FloatArray]:
+    """R ∂λ (n, d, k, k) and R ∂(λλ')R' (c, n, d, k, k) of the leading factor's classes."""
+    turned = shared.roots @ shared.lead.slopes[:, None]
+    half = shared.roots @ shared.lead.lam(at.theta)[:, None]  # Rλ, (c, d, k, k)
+    change = turned @ half[:, None].swapaxes(-1, -2)
+    return turned, change + change.swapaxes(-1, -2)
+
+
 def _leading(common: _Common) -> _Leading:
     """Derivatives in θ of the leading factor."""
     shared, at, s2 = common.shared, common.at, common.s2
     part, nu = shared.lead, shared.nu
     g, n, counts = at.g, len(part.slopes), shared.counts
-    turned = shared.roots @ part.slopes[:, None]  # R ∂λ, (n, d, k, k)
-    half = shared.roots @ part.lam(at.theta)[:, None]  # Rλ, (c, d, k, k)
-    change = turned @ half[:, None].swapaxes(-1, -2)
-    change = change + change.swapaxes(-1, -2)
+    turned, change = leading_changes(shared, at)
     second = turned[:, None] @ turned[None].swapaxes(-1, -2)
     second = second + second.swapaxes(-1, -2)  # (n, n, d, k, k)
-    h = g[:, None] @ change  # g R∂(λλ')R'
+    h = g[:, None] @ change
     slope_g = -(h @ g[:, None])
 
     residual = common.residual
@@ -182,6 +191,7 @@ def _rest(
     gradient: FloatArray,
     hessian: FloatArray,
     scale: FloatArray,
+    mixed: FloatArray,
 ) -> None:
     """Fill in the derivatives in θ of the other factors."""
     shared, at, s2, t = common.shared, common.at, common.s2, common.t
@@ -221,8 +231,8 @@ def _rest(
     quadratic = moved.swapaxes(1, 2) @ weighted
     block = 2.0 * per_s2[:, None, None] * quadratic
     block -= per_s4[:, None, None] * inner[:, :, None] * inner[:, None]
-    mixed = lead.along[..., :m] - lead.carried @ gram.swapaxes(1, 2)  # T'Y_iê
-    cross = -2.0 * per_s2[:, None, None] * (mixed @ moved)
+    left_over = lead.along[..., :m] - lead.carried @ gram.swapaxes(1, 2)  # T'Y_iê
+    cross = -2.0 * per_s2[:, None, None] * (left_over @ moved)
     cross += per_s4[:, None, None] * lead.square[:, :, None] * inner[:, None]
 
     reduction = common.reduction
@@ -239,6 +249,7 @@ def _rest(
             if i != j:
                 block[:, others, columns] -= traces.swapaxes(1, 2)
     places = np.array(order)
+    mixed[:, places] = per_s2[:, None] * inner
     hessian[:, places[:, None], places] += block
     hessian[:, np.arange(first.start, first.stop)[:, None], places] = cross
     hessian[:, places[:, None], np.arange(first.start, first.stop)] = cross.swapaxes(1, 2)

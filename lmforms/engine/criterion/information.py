@@ -72,8 +72,17 @@ def joint_information(at: LocalDerivatives, nu: int) -> FloatArray:
         Of −2 × (restricted) log-likelihood: twice the inverse is the asymptotic covariance of
         the estimates at an optimum.
     """
-    h = at.mixed[:, None]
-    return np.block([[at.information + h @ h.T / nu, h], [h.T, np.full((1, 1), float(nu))]])
+    return with_scale(at.information, at.mixed, nu)
+
+
+def with_scale(information: FloatArray, mixed: FloatArray, nu: int) -> FloatArray:
+    """The joint information from H (…, m, m) and h (…, m), of one fit or of many."""
+    m = mixed.shape[-1]
+    out = np.empty((*mixed.shape[:-1], m + 1, m + 1))
+    out[..., :m, :m] = information + mixed[..., :, None] * mixed[..., None, :] / nu
+    out[..., :m, m] = out[..., m, :m] = mixed
+    out[..., m, m] = nu
+    return out
 
 
 def covariance_gradients(

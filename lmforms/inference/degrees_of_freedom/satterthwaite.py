@@ -38,6 +38,25 @@ def degrees_of_freedom(L: FloatArray, known: VarianceInformation) -> FloatArray:
         return np.asarray(2.0 * f**2 / spread)
 
 
+def degrees_of_freedom_of_many(changes: FloatArray, covariance: FloatArray) -> FloatArray:
+    """ν of functions of many fits, each of which has a W of its own.
+
+    Parameters
+    ----------
+    changes : ndarray (c, r, m)
+        g/f, derivatives of ln f.
+    covariance : ndarray (c, m, m)
+        W.
+
+    Returns
+    -------
+    ndarray (c, r)
+    """
+    spread = ((changes @ covariance) * changes).sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(2.0 / spread)
+
+
 def joint_degrees_of_freedom(axes: FloatArray, known: VarianceInformation) -> float:
     """Denominator degrees of freedom of an F statistic.
 

@@ -32,7 +32,7 @@ from ...engine.estimate import Estimate
 from ...engine.iterative.criterion import IterativeEvaluation
 from ...engine.linalg.batched import outer_sum
 from ...engine.linalg.threads import limited_blas_threads
-from ...support.arrays import Blocks, FloatArray
+from ...support.arrays import Blocks, FloatArray, IndexArray
 
 InformationKind = Literal["observed", "expected", "average"]
 
@@ -86,7 +86,21 @@ def information_of_theta(estimate: Estimate) -> VarianceInformation:
     ----------
     estimate : Estimate
     """
-    at = estimate.optimum.evaluation
+    return information_at(estimate.optimum.evaluation, _half(estimate))
+
+
+def information_at(
+    at: Differentiated | IterativeEvaluation, half: FloatArray
+) -> VarianceInformation:
+    """The same from the criterion at its optimum.
+
+    Parameters
+    ----------
+    at : Differentiated or IterativeEvaluation
+        The Hessian is computed if it is not there.
+    half : ndarray (p, p)
+        H, in any units of the response.
+    """
     if isinstance(at, Differentiated) and not at.is_observed:
         with limited_blas_threads(at.problem.system.largest):
             at = differentiate(at, hessian=True)
@@ -95,11 +109,14 @@ def information_of_theta(estimate: Estimate) -> VarianceInformation:
     changes = _changes(at, root_changes(lams, derivatives))
     # of −2 × the log-likelihood: its second derivative is twice the information
     joint = 0.5 * joint_information(at, problem.nu)
+    # what is rounding beside the curvature of ln|A| is no information, whatever its own scale
+    flat = np.diag(at.information) < LEAST_EIGENVALUE * at.curvature_scale**2
+    joint[np.append(flat, False)] = joint[:, np.append(flat, False)] = 0.0
     covariance, ignored = inverse_information(joint)
     kind: InformationKind = "observed" if at.is_observed else "average"
     if not problem.n_theta:
         kind = "observed"
-    return VarianceInformation(_half(estimate), changes, covariance, kind, ignored)
+    return VarianceInformation(half, changes, covariance, kind, int(ignored))
 
 
 def information_of_variances(
@@ -147,17 +164,30 @@ def information_of_variances(
             square += e.reshape(-1, p).T @ weighted.reshape(-1, p)
         square += 2.0 * np.einsum("i,ipq->pq", W[m, :m], changes[:m])
     square += W[m, m] * np.eye(p)
-    return LinearInformation(_half(estimate), changes, W, kind, ignored, 0.5 * (square + square.T))
+    square = 0.5 * (square + square.T)
+    return LinearInformation(_half(estimate), changes, W, kind, int(ignored), square)
 
 
-def inverse_information(information: FloatArray) -> tuple[FloatArray, int]:
-    """The inverse without directions of no information, and how many these are."""
-    scale = np.sqrt(np.abs(np.diag(information)))
-    scale[scale == 0] = 1.0
-    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+def inverse_information(information: FloatArray) -> tuple[FloatArray, IndexArray]:
+    """The inverse without directions of no information, and how many these are.
+
+    Parameters
+    ----------
+    information : ndarray (…, m, m)
+        Of one fit or of many.
+
+    Returns
+    -------
+    inverse : ndarray (…, m, m)
+    ignored : ndarray of int (…)
+    """
+    scale = np.sqrt(np.abs(np.diagonal(information, axis1=-2, axis2=-1)))
+    scale = np.where(scale == 0, 1.0, scale)
+    values, vectors = np.linalg.eigh(information / (scale[..., :, None] * scale[..., None, :]))
     kept = values > LEAST_EIGENVALUE
-    root = vectors[:, kept] / (np.sqrt(values[kept]) * scale[:, None])
-    return root @ root.T, int((~kept).sum())
+    sizes = np.where(kept, 1.0 / np.sqrt(np.where(kept, values, 1.0)), 0.0)
+    root = vectors * sizes[..., None, :] / scale[..., :, None]
+    return root @ root.swapaxes(-1, -2), (~kept).sum(axis=-1)
 
 
 def _half(estimate: Estimate) -> FloatArray:
