@@ -1,4 +1,4 @@
-"""p-values adjusted for many tests of one kind."""
+"""p-values adjusted for the number of tests, from the p-values alone."""
 
 from __future__ import annotations
 
@@ -8,44 +8,43 @@ import numpy as np
 
 from ..support.arrays import FloatArray
 
-Adjustment = Literal["fdr", "by", "bonferroni", "sidak", "holm", "hochberg", "hommel"]
+Adjustment = Literal["sidak", "bonferroni", "holm", "hochberg", "hommel", "fdr", "by"]
 """Names, as of emmeans and R's `p.adjust`."""
 
-ADJUSTMENTS: dict[str, str] = {
-    "fdr": "Benjamini and Hochberg, false discovery rate",
-    "by": "Benjamini and Yekutieli, false discovery rate under any dependence",
-    "bonferroni": "Bonferroni",
+NAMES: dict[str, str] = {
     "sidak": "Šidák",
+    "bonferroni": "Bonferroni",
     "holm": "Holm",
     "hochberg": "Hochberg",
     "hommel": "Hommel",
+    "fdr": "false discovery rate (Benjamini–Hochberg)",
+    "by": "false discovery rate (Benjamini–Yekutieli)",
 }
-"""What they are."""
+"""What notes of tables call them."""
 
-IN_STATSMODELS = {"fdr": "fdr_bh", "by": "fdr_by", "hochberg": "simes-hochberg"}
+IN_STATSMODELS = {"hochberg": "simes-hochberg", "fdr": "fdr_bh", "by": "fdr_by"}
 """Those that statsmodels calls otherwise."""
 
 
 def adjusted_p_values(p_values: FloatArray, adjust: str) -> FloatArray:
-    """p-values adjusted for the number of tests in their column.
+    """p-values of one family of tests, adjusted for their number.
 
     Parameters
     ----------
-    p_values : ndarray (c, p)
-        Each column a family by itself. Missing ones stay missing and do not count.
+    p_values : ndarray (r,)
+        Missing ones stay missing and do not count.
     adjust : str
-        One of `ADJUSTMENTS`.
+        One of `NAMES`.
 
     Returns
     -------
-    ndarray (c, p)
+    ndarray (r,)
     """
     from statsmodels.stats.multitest import multipletests
 
-    out = np.full_like(p_values, np.nan)
-    for j, column in enumerate(p_values.T):
-        there = np.flatnonzero(np.isfinite(column))
-        if len(there):
-            method = IN_STATSMODELS.get(adjust, adjust)
-            out[there, j] = multipletests(column[there], method=method)[1]
+    out = np.full(len(p_values), np.nan)
+    known = ~np.isnan(p_values)
+    if known.any():
+        method = IN_STATSMODELS.get(adjust, adjust)
+        out[known] = multipletests(p_values[known], method=method)[1]
     return out

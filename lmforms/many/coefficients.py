@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..inference.degrees_of_freedom.f_statistic import t_p_values
-from ..inference.multiple_tests import ADJUSTMENTS, adjusted_p_values
+from ..inference.multiple_tests import NAMES, adjusted_p_values
 from ..results.result_table import ResultTable
 from ..support.arrays import BoolArray, FloatArray
 from .degrees_of_freedom import DfPart, ResponseDf, all_degrees_of_freedom
@@ -117,12 +117,11 @@ class Coefficients:
     def adjusted(self, adjust: str) -> ResultTable:
         """p-values adjusted for the number of responses, each coefficient by itself."""
         tests = int(np.isfinite(self.p_value).all(axis=1).sum())
-        note = f"Adjusted for {_responses(tests)}, each coefficient by itself: "
-        return self.frame(
-            adjusted_p_values(self.p_value, adjust),
-            "Adjusted p-values",
-            [f"{note}{ADJUSTMENTS[adjust]}."],
-        )
+        values = np.empty_like(self.p_value)
+        for j, p_values in enumerate(self.p_value.T):
+            values[:, j] = adjusted_p_values(p_values, adjust)
+        note = f"p-values: adjusted for {_responses(tests)} by {NAMES[adjust]}"
+        return self.frame(values, "Adjusted p-values", [f"{note}, each coefficient by itself."])
 
 
 def _responses(count: int) -> str:

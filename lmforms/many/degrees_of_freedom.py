@@ -2,7 +2,7 @@ r"""Satterthwaite's degrees of freedom of many fits, computed when they are aske
 
 With c_i = ∂ln Var(β̂_k)/∂ψ_i, H the Hessian of the profiled criterion in ψ and
 h = −(∂r²/∂ψ)/s², the inverse of the joint information of (ψ, ln σ²) (see
-:func:`lmforms.engine.criterion.information.with_scale`) gives
+:func:`lmforms.engine.criterion.information.joint_information`) gives
 
 .. math::
 
@@ -42,7 +42,10 @@ from ..engine.criterion.information import with_scale
 from ..engine.criterion.problem import Problem
 from ..engine.estimate import Estimate
 from ..engine.linalg.threads import limited_blas_threads
-from ..inference.degrees_of_freedom.satterthwaite import degrees_of_freedom, degrees_of_freedom_of_many
+from ..inference.degrees_of_freedom.satterthwaite import (
+    degrees_of_freedom,
+    degrees_of_freedom_of_many,
+)
 from ..inference.degrees_of_freedom.variance_information import (
     VarianceInformation,
     information_at,

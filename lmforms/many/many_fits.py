@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..inference.multiple_tests import ADJUSTMENTS, Adjustment
+from ..inference.multiple_tests import NAMES, Adjustment
 from ..results.result_table import ResultTable
 from ..support.arguments import named_arguments, one_of
 from .coefficients import Coefficients
@@ -124,7 +124,7 @@ class ManyFits:
         >>> adjusted[adjusted < 0.05].index.tolist()
         [0, 1, 2, 3, 4]
         """
-        one_of("adjust", adjust, ADJUSTMENTS)
+        one_of("adjust", adjust, NAMES)
         return self._coefficients.adjusted(adjust)
 
     def __len__(self) -> int:

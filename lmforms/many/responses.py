@@ -80,7 +80,8 @@ def lmer_many(
 ) -> ManyFits | Iterator[ManyFits]:
     """Fit one mixed model to many responses.
 
-    Each fit is that of :func:`lmforms.lmer`; what does not depend on the response is done once.
+    Each fit is that of :func:`lmforms.lmer`, with its degrees of freedom and p-values when they
+    are asked for; what does not depend on the response is done once.
     With one scalar random term (``(1 | g)`` or ``(0 + x | g)``) responses are rotated to the
     eigenvectors of its covariance and fitted all at once, thousands in a second.
 

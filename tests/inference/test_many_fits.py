@@ -18,8 +18,8 @@ from numpy.testing import assert_allclose
 import lmforms as lf
 from lmforms.engine.batch import arrangement, shared_sums
 from lmforms.errors import ArgumentError
-from lmforms.inference.multiple_tests import ADJUSTMENTS, adjusted_p_values
 from lmforms.inference.degrees_of_freedom.variance_information import inverse_information
+from lmforms.inference.multiple_tests import NAMES, adjusted_p_values
 from lmforms.many import chunk_fitter, coefficients
 from lmforms.many import profiled_criteria as cached
 
@@ -129,9 +129,11 @@ def test_lmertest(case):
 def test_adjustments_of_r(case):
     p = np.array(case["p_value"]).reshape(len(case["responses"]), -1)
     for name, wanted in case["adjusted"].items():
-        assert_allclose(adjusted_p_values(p, name), np.reshape(wanted, p.shape), rtol=1e-12)
-    assert_allclose(adjusted_p_values(p, "sidak"), 1 - (1 - p) ** len(p), rtol=1e-8, atol=1e-15)
-    assert set(case["adjusted"]) | {"sidak"} == set(ADJUSTMENTS)
+        for column, expected in zip(p.T, np.reshape(wanted, p.shape).T, strict=True):
+            assert_allclose(adjusted_p_values(column, name), expected, rtol=1e-12)
+    sidak = adjusted_p_values(p[:, 0], "sidak")
+    assert_allclose(sidak, 1 - (1 - p[:, 0]) ** len(p), rtol=1e-8, atol=1e-15)
+    assert set(case["adjusted"]) | {"sidak"} == set(NAMES)
 
 
 # --- single fits, and n×n algebra -------------------------------------------------------
@@ -286,7 +288,7 @@ def test_responses_without_a_fit(formula):
     rest = many_of(formula, data, Y[:, [0, 3, 4]])
     assert_allclose(many.pvalues.dropna(), rest.pvalues)
     assert_allclose(many.adjusted_pvalues().dropna(), rest.adjusted_pvalues())
-    assert "Adjusted for 3 responses" in many.adjusted_pvalues().notes[-1]
+    assert "adjusted for 3 responses" in many.adjusted_pvalues().notes[-1]
 
 
 def test_variances_of_zero():

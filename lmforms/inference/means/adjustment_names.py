@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...support.arguments import one_of
+from .. import multiple_tests
 from .adjustments import ADJUSTMENTS, STEPWISE
 from .contrasts import FAMILIES
 
@@ -13,13 +14,7 @@ NAMES = {
     "dunnettx": "Dunnett (approximation for correlations of 1/2)",
     "mvt": "multivariate t",
     "scheffe": "Scheffé",
-    "sidak": "Šidák",
-    "bonferroni": "Bonferroni",
-    "holm": "Holm",
-    "hochberg": "Hochberg",
-    "hommel": "Hommel",
-    "fdr": "false discovery rate (Benjamini–Hochberg)",
-    "by": "false discovery rate (Benjamini–Yekutieli)",
+    **multiple_tests.NAMES,
 }
 
 PAIRWISE = ("pairwise", "revpairwise")

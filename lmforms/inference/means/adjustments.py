@@ -11,18 +11,13 @@ from scipy.special import chdtrc, chdtri, fdtrc, fdtri
 
 from ...support.arrays import FloatArray
 from ..degrees_of_freedom.f_statistic import t_p_values, t_quantiles
+from ..multiple_tests import adjusted_p_values
 from . import studentized_range
 from .multivariate_t import LargestT, largest_t
 from .quantiles import quantiles
 
-STEPWISE = {
-    "holm": "holm",
-    "hochberg": "simes-hochberg",
-    "hommel": "hommel",
-    "fdr": "fdr_bh",
-    "by": "fdr_by",
-}
-"""Adjustments of p-values alone, by their names in statsmodels."""
+STEPWISE = ("holm", "hochberg", "hommel", "fdr", "by")
+"""Adjustments of p-values alone."""
 
 ADJUSTMENTS = ("none", "tukey", "dunnettx", "mvt", "scheffe", "sidak", "bonferroni", *STEPWISE)
 
@@ -97,7 +92,7 @@ def p_values(family: Family, adjust: str) -> FloatArray:
     if adjust == "none" or not family.size:
         return p
     if adjust in STEPWISE:
-        return _stepwise(p, STEPWISE[adjust])
+        return adjusted_p_values(p, adjust)
     if adjust == "mvt":
         return family.beyond_largest[0]
     return _survival(family, adjust)(np.abs(family.statistic), family.df)
@@ -156,13 +151,3 @@ def _f_quantile(rank: int, df: FloatArray, alpha: float) -> FloatArray:
     finite = np.isfinite(df) | np.isnan(df)
     f = fdtri(rank, np.where(finite, df, 1.0), 1.0 - alpha)
     return np.where(finite, f, chdtri(rank, alpha) / rank)
-
-
-def _stepwise(p: FloatArray, method: str) -> FloatArray:
-    from statsmodels.stats.multitest import multipletests
-
-    out = np.full(len(p), np.nan)
-    known = ~np.isnan(p)
-    if known.any():
-        out[known] = multipletests(p[known], method=method)[1]
-    return out
