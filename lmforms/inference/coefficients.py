@@ -13,7 +13,7 @@ from ..results.state import FitState
 from ..support.arrays import FloatArray
 from .degrees_of_freedom.linear_functions import LinearFunctions, linear_functions
 from .degrees_of_freedom.methods import df_method
-from .hypotheses import read_hypotheses
+from .hypotheses import check_consistent, read_hypotheses
 
 
 def coefficient_tests(
@@ -69,6 +69,7 @@ def contrast_table(
 def joint_table(state: FitState, L: Any, ddf: str, information: str | None) -> ResultTable:
     """All hypotheses together: an F test."""
     tested = read_hypotheses(L, state.design.x_names)
+    check_consistent(tested)
     method = df_method(state, ddf, information)
     test = method.joint(tested.L, tested.L @ state.estimate.beta - tested.rhs)
     return ResultTable(

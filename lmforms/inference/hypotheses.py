@@ -13,6 +13,9 @@ import pandas as pd
 from ..errors import ArgumentError, ColumnError, listed, near_matches
 from ..support.arrays import FloatArray
 
+CONTRADICTION = 1e-8
+"""Hypotheses are consistent if Lβ = rhs has a solution to this share of rhs."""
+
 
 @dataclass(frozen=True, eq=False)
 class Hypotheses:
@@ -67,6 +70,9 @@ def read_hypotheses(L: Any, names: Sequence[str]) -> Hypotheses:
         unknown = [str(c) for c in L.columns if c not in names]
         if unknown:
             raise _unknown(unknown[0], names)
+        twice = L.columns[L.columns.duplicated()]
+        if len(twice):
+            raise ArgumentError(f"contrast: L has the column `{twice[0]}` twice.")
         labels = tuple(map(str, L.index))
         L = L.reindex(columns=list(names), fill_value=0.0).to_numpy()
     matrix = np.atleast_2d(_numbers("L", L))
@@ -97,6 +103,8 @@ def _weights(label: str, row: Any, names: Sequence[str]) -> FloatArray:
 
 def _numbers(what: str, values: Any) -> FloatArray:
     try:
+        if np.iscomplexobj(values):
+            raise TypeError
         out = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise ArgumentError(
@@ -120,16 +128,27 @@ def _of_text(texts: Sequence[str], names: Sequence[str]) -> Hypotheses:
                 f"contrast: `{part}` has several equality signs: write one hypothesis for each, "
                 "separated by commas."
             )
+        text = _quoted(_without_exponents(part), names)
+        _check_names(text, names)
         try:
-            found = LinearConstraints.from_spec(_quoted(part, names), variable_names=list(names))
-        except KeyError as error:
-            raise _unknown(str(error.args[0]), names) from None
-        except (FormulaicError, RuntimeError, ValueError, TypeError, SyntaxError) as error:
+            found = LinearConstraints.from_spec(text, variable_names=list(names))
+        except (
+            FormulaicError,
+            RuntimeError,
+            ValueError,
+            TypeError,
+            SyntaxError,
+            LookupError,
+            ArithmeticError,
+        ) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ArgumentError(
                 f"contrast: `{part}` is not a linear hypothesis such as 'a - b = 0' ({reason})"
             ) from None
-        rows.append(np.asarray(found.constraint_matrix, dtype=np.float64)[0])
+        row = np.asarray(found.constraint_matrix, dtype=np.float64)[0]
+        if not row.any():
+            raise ArgumentError(f"contrast: `{part}` says nothing about a coefficient.")
+        rows.append(row)
         rhs.append(float(found.constraint_values[0]))
     return Hypotheses(tuple(parts), np.array(rows), np.array(rhs))
 
@@ -156,8 +175,50 @@ def _quoted(text: str, names: Sequence[str]) -> str:
     odd = sorted((n for n in names if not re.fullmatch(r"\w+", n)), key=len, reverse=True)
     if not odd:
         return text
-    pattern = "|".join(["`[^`]*`", *(rf"(?<!\w){re.escape(n)}(?!\w)" for n in odd)])
+    pattern = "|".join(["`[^`]*`", *(rf"(?<![\w:]){re.escape(n)}(?![\w:])" for n in odd)])
     return re.sub(pattern, lambda m: m[0] if m[0][0] == "`" else f"`{m[0]}`", text)
+
+
+def _without_exponents(text: str) -> str:
+    """The text with numbers such as 1e-3 written as decimals, which the parser reads."""
+
+    def decimal(found: re.Match[str]) -> str:
+        if found[0][0] == "`":
+            return found[0]
+        return np.format_float_positional(float(found[0]), trim="-")
+
+    number = r"(?<![\w.])(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+(?!\w)"
+    return re.sub(rf"`[^`]*`|{number}", decimal, text)
+
+
+def _check_names(text: str, names: Sequence[str]) -> None:
+    """Refuse what is neither a coefficient nor a number, in a text with quoted names."""
+    for quoted in re.findall("`([^`]*)`", text):
+        if quoted not in names:
+            raise _unknown(quoted, names)
+    for word in re.split(r"[-+*/=()]", _without_quotes(text)):
+        word = word.strip()
+        if word and word not in names and not re.fullmatch(r"\d+\.?\d*|\.\d+", word):
+            raise _unknown(word, names)
+
+
+def check_consistent(tested: Hypotheses) -> None:
+    """Refuse hypotheses that cannot be true together.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    sizes = np.linalg.norm(tested.L, axis=1)
+    sizes[sizes == 0] = 1.0
+    L, rhs = tested.L / sizes[:, None], tested.rhs / sizes
+    solution = np.linalg.lstsq(L, rhs, rcond=None)[0]
+    if np.abs(L @ solution - rhs).max(initial=0.0) > CONTRADICTION * np.abs(rhs).max(initial=0.0):
+        raise ArgumentError(
+            "contrast: the hypotheses contradict each other: "
+            f"{listed([f'`{label}`' for label in tested.labels])}. Test them one by one, "
+            "joint=False."
+        )
 
 
 def _without_quotes(text: str) -> str:

@@ -97,7 +97,7 @@ class InferenceMethods(ModelEstimates):
         joint: bool = False,
         ddf: DfName = "satterthwaite",
         information: Information | None = None,
-        level: float = 0.95,
+        level: float | None = None,
     ) -> ResultTable:
         """Tests of linear functions of the fixed effects, Lβ.
 
@@ -117,8 +117,8 @@ class InferenceMethods(ModelEstimates):
             Which information of the variance parameters. None is the observed one for
             Satterthwaite, as lmerTest, and the expected one for Kenward–Roger, as pbkrtest; SAS and
             JMP use the observed one.
-        level : float
-            Of the limits.
+        level : float, optional
+            Of the limits, 0.95 by default; a joint test has none.
 
         Returns
         -------
@@ -151,9 +151,11 @@ class InferenceMethods(ModelEstimates):
         """
         from ..inference.coefficients import contrast_table, joint_table
 
-        level = proportion("level", level)
         if flag("joint", joint):
+            if level is not None:
+                raise ArgumentError("contrast: a joint test has no limits: leave `level` out.")
             return joint_table(self.state, L, ddf, information)
+        level = proportion("level", 0.95 if level is None else level)
         return contrast_table(self.state, L, ddf, information, level)
 
     @named_arguments

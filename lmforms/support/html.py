@@ -12,7 +12,7 @@ def html_table(
     headers: Sequence[str], stubs: Sequence[str], cells: Sequence[Sequence[str]], aligns: str
 ) -> str:
     """An HTML table that reads well without a style sheet, in light and dark themes."""
-    width = max((len(row) for row in cells), default=0)
+    width = max((len(row) for row in cells), default=len(headers))
     aligns = (aligns + "r" * width)[:width]
     word = {"l": "left", "r": "right"}
 

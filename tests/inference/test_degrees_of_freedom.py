@@ -334,6 +334,14 @@ def test_conjugate_gradients():
         lambda fit: fit.contrast("Days * Days"),
         lambda fit: fit.contrast([np.nan, 1.0]),
         lambda fit: fit.contrast({}),
+        lambda fit: fit.contrast(1j * np.eye(2)),
+        lambda fit: fit.contrast(pd.DataFrame([[1.0, 2.0]], columns=["Days", "Days"])),
+        lambda fit: fit.contrast("Days/0 = 1"),
+        lambda fit: fit.contrast("Days - Days = 1"),
+        lambda fit: fit.contrast("Days = 1, 5"),
+        lambda fit: fit.contrast("Days", joint=True, level=0.9),
+        lambda fit: fit.contrast(["Days = 0", "Days = 5"], joint=True),
+        lambda fit: fit.contrast("Days = 1, Intercept = 1, Days - Intercept = 7", joint=True),
         lambda fit: fit.contrast("Days", joint="yes"),
     ],
 )
@@ -345,9 +353,27 @@ def test_bad_arguments(call):
 
 def test_unknown_coefficients_have_near_matches():
     fit = lf.lmer("Reaction ~ Days + (1 | Subject)", SLEEP)
-    for L in ("Dys = 0", {"a": {"Dys": 1.0}}, pd.DataFrame({"Dys": [1.0]})):
+    for L in ("Dys = 0", "2*`Dys`", {"a": {"Dys": 1.0}}, pd.DataFrame({"Dys": [1.0]})):
         with pytest.raises(LmformsError, match="Did you mean `Days`"):
             fit.contrast(L)
+    cake = lf.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", CAKE)
+    with pytest.raises(LmformsError, match=r"`temp:recipe\[T.B\]` is not a coefficient"):
+        cake.contrast("temp:recipe[T.B] = 0")
+
+
+def test_numbers_with_exponents():
+    fit = lf.lmer("Reaction ~ Days + (1 | Subject)", SLEEP)
+    for text, plain in [("Days = 1e1", "Days = 10"), ("2.5e-1*Days = 1E-3", "0.25*Days = 0.001")]:
+        assert_allclose(fit.contrast(text).to_numpy(), fit.contrast(plain).to_numpy())
+
+
+def test_models_without_fixed_effects():
+    fit = lf.lmer("Reaction ~ 0 + (1 | Subject)", SLEEP)
+    for ddf in ("satterthwaite", "kenward-roger", "between-within", "residual", "none"):
+        assert fit.conf_int(ddf=ddf).shape == (0, 2)
+        assert fit.anova(ddf=ddf).shape[0] == 0
+    assert fit.cov_params("kenward-roger").shape == (0, 0)
+    assert "<table" in fit.conf_int()._repr_html_()
 
 
 def test_too_few_data_for_kenward_roger():

@@ -157,7 +157,7 @@ def information_of_variances(
     # Σ W_ij Q_ij; Q_im and Q_mm are those of V itself
     W = covariance
     square = np.zeros((p, p))
-    if m:
+    if m and p:
         for e, s in zip(effects, squares, strict=True):
             q, k, _ = e.shape
             weighted = np.einsum("ij,qkjp->qkip", W[:m, :m], s.reshape(q, k, m, p))
