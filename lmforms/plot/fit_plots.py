@@ -87,6 +87,8 @@ def coefficients(
             "standardize=True."
         )
     found = interval_arrays.coefficient_intervals(named, level, inner_level, ddf, information)
+    if not found.labels:
+        raise ArgumentError("coefficients: the model has no fixed effects.")
     if not with_intercept:
         found = found.rows([i for i, name in enumerate(found.labels) if name != "Intercept"])
     if not found.labels:

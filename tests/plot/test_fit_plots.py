@@ -358,3 +358,9 @@ def test_many_effects_stand_in_several_rows():
     assert len(panels) == len(panels[0].figure.axes) == 5
     columns = {round(ax.get_position().x0, 2) for ax in panels}
     assert len(columns) == 4
+
+
+def test_a_model_without_fixed_effects_has_no_picture_of_coefficients():
+    fit = lf.lmer("Reaction ~ 0 + (1 | Subject)", lf.datasets.load("sleepstudy"))
+    with pytest.raises(ArgumentError, match="no fixed effects"):
+        lf.plot.coefficients(fit, intercept=True)
