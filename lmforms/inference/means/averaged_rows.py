@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,8 +91,7 @@ def averaged_rows(
         _check_by(by, known, "the model's columns", what)
         table = groups.rows(design.in_model)
         offset = design.offset if with_offset else None
-        columns = [table[name] for name in by]
-        return _grouped(table, offset, columns, is_own=True)
+        return _grouped(table, offset, {name: table[name] for name in by}, is_own=True)
     table = _coded(design, data, what)
     offset = _new_offset(design, data, table, what) if with_offset else None
     _check_by(by, column_names(data), "the columns of `data`", what)
@@ -100,7 +99,8 @@ def averaged_rows(
     if missing_by_column(raw):
         name = next(iter(missing_by_column(raw)))
         raise DataError(f"{what}: `{name}` of `by` has missing values: drop or fill them.")
-    columns = [plain_table(raw)[name].set_axis(table.index) for name in by]
+    plain = plain_table(raw)
+    columns = {name: plain[name].set_axis(table.index) for name in by}
     return _grouped(table, offset, columns, is_own=False)
 
 
@@ -135,20 +135,24 @@ def _check_by(by: Sequence[str], known: Sequence[str], of: str, what: str) -> No
                 f"{what}: by has `{name}`, which is not one of {of}.{near_matches(name, known)} "
                 f"Columns: {listed(list(known))}."
             )
+    twice = [name for i, name in enumerate(by) if name in by[:i]]
+    if twice:
+        raise ArgumentError(f"{what}: by has `{twice[0]}` twice.")
 
 
 def _grouped(
-    table: Table, offset: FloatArray | None, columns: Sequence[pd.Series], *, is_own: bool
+    table: Table, offset: FloatArray | None, columns: Mapping[str, pd.Series], *, is_own: bool
 ) -> AveragedRows:
+    """Rows in groups; names are those of the mapping, as Series may have none."""
     if not columns:
         groups = pd.DataFrame(index=pd.RangeIndex(1))
         return AveragedRows(table, offset, np.zeros(table.n, dtype=np.intp), groups, is_own)
-    codes, levels = zip(*(group_codes(column) for column in columns), strict=True)
+    codes, levels = zip(*(group_codes(column) for column in columns.values()), strict=True)
     pairs, inverse = np.unique(np.stack(codes[::-1], axis=1), axis=0, return_inverse=True)
     groups = pd.DataFrame(
         {
-            str(column.name): pd.Series(level.take(pairs[:, -1 - j])).astype(column.dtype)
-            for j, (column, level) in enumerate(zip(columns, levels, strict=True))
+            name: pd.Series(level.take(pairs[:, -1 - j])).astype(column.dtype)
+            for j, ((name, column), level) in enumerate(zip(columns.items(), levels, strict=True))
         }
     )
     return AveragedRows(table, offset, inverse.reshape(-1), groups, is_own)

@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import ArgumentError, ModelError
 from ...results.result_table import ResultTable
 from ...results.state import FitState
-from ...support.arguments import flag, number, one_of, proportion, sequence
+from ...support.arguments import flag, number, one_of, proportion, sequence, short_repr
 from .average import average_table
 from .averaged_rows import averaged_rows
 from .averaging import WEIGHTS
@@ -144,6 +144,12 @@ def average(
             raise ArgumentError(f"{what}: `{both[0]}` is in at= and in {argument}=: leave one out.")
     _refuse_reserved([*names, *taken], what)
     predicting = slope is None and comparison is None
+    for argument, value, found in (("slope", slope, slopes), ("comparison", comparison, compared)):
+        if value is not None and not found:
+            raise ArgumentError(
+                f"{what}: {argument}={short_repr(value)} names nothing: name a predictor, or leave "
+                "it out for predictions."
+            )
     rows = averaged_rows(design, data, names, with_offset=predicting, what=what)
     return average_table(
         state,
