@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import chdtrc, chdtri, fdtrc, fdtri
 
+from ...errors import ModelError
 from ...support.arrays import FloatArray
 from ..degrees_of_freedom.f_statistic import t_p_values, t_quantiles
 from ..multiple_tests import adjusted_p_values
@@ -20,6 +21,9 @@ STEPWISE = ("holm", "hochberg", "hommel", "fdr", "by")
 """Adjustments of p-values alone."""
 
 ADJUSTMENTS = ("none", "tukey", "dunnettx", "mvt", "scheffe", "sidak", "bonferroni", *STEPWISE)
+
+LARGEST_MVT = 500
+"""Functions of a family up to which ``"mvt"`` is computed: seconds, and 100 MB."""
 
 RANK_TOLERANCE = 1e-8
 """Singular values of a family below this share of the largest are zero."""
@@ -70,6 +74,20 @@ class Family:
     def beyond_largest(self) -> tuple[FloatArray, float]:
         """P(largest > |t|) of each statistic, and the standard error of the computation."""
         return self.largest.survival(np.abs(self.statistic), self.df)
+
+
+def check_family_size(adjust: str, size: int, what: str) -> None:
+    """Refuse the multivariate t distribution for large families.
+
+    Raises
+    ------
+    ModelError
+    """
+    if adjust == "mvt" and size > LARGEST_MVT:
+        raise ModelError(
+            f"{what}: adjust='mvt' is for families of at most {LARGEST_MVT} functions, not "
+            f"{size:,}: use adjust='sidak' or 'holm', or 'tukey' for pairwise comparisons."
+        )
 
 
 def p_values(family: Family, adjust: str) -> FloatArray:

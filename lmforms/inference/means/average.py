@@ -13,7 +13,6 @@ import scipy.sparse as sp
 
 from ...data.coded_as_fitted import check_row_by_row
 from ...data.design import Design
-from ...data.fixed_rows import fixed_columns
 from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arrays import FloatArray, IndexArray
@@ -23,22 +22,25 @@ from ..degrees_of_freedom.methods import df_method
 from .adjustment_names import limits_note, p_value_note
 from .averaged_rows import AveragedRows
 from .comparisons import Comparison
+from .defined_rows import defined_columns
 from .estimability import row_space
-from .estimates import Estimates, estimates
+from .estimates import Estimates, estimates, zero_notes
 from .grid import ENTRIES_AT_A_TIME
 from .predictors import Predictor
-from .slopes import slope_rows
+from .rounding import rounding_of_means, rounding_of_slopes, without_rounding
+from .slopes import data_range, slope_rows
 
-RowFunctions = Callable[[Table], FloatArray]
-"""Linear functions (n, k) of the rows of a table."""
+RowFunctions = Callable[[Table], tuple[FloatArray, FloatArray]]
+"""Linear functions (n, k) of the rows of a table, and the sizes of their parts (n, k)."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Quantity:
-    """What is averaged: its labels in the table, and its linear functions of rows."""
+    """What is averaged: its labels in the table, its linear functions of rows, its number (slopes)."""
 
     labels: dict[str, str]
     functions: RowFunctions
+    slope_of: str | None = None
 
 
 def average_table(
@@ -73,14 +75,14 @@ def average_table(
     design = state.design
     check_row_by_row(design, [], what)
     method, space = df_method(state, ddf, information), row_space(design)
-    quantities = _quantities(design, slopes, comparisons)
+    quantities = _quantities(design, slopes, comparisons, what)
     predicting = not slopes and not comparisons
     parts: list[pd.DataFrame] = []
     functions, offsets = [], []
     for quantity in quantities:
         for values in product(*(range(len(p.chosen)) for p in at)):
             given = {p.name: p.values.iloc[[v]] for p, v in zip(at, values, strict=True)}
-            functions.append(_averaged(design, rows, given, quantity.functions))
+            functions.append(_averaged(design, rows, given, quantity))
             offsets.append(rows.mean_offset() if predicting else np.zeros(rows.n_groups))
             part = rows.groups.copy()
             for name, value in given.items():
@@ -102,44 +104,61 @@ def average_table(
     if lost:
         notes.append(f"{lost} of {len(found.estimable)} averages are not estimable: NaN.")
     if not predicting:
+        notes += zero_notes(found.zero, "averages", adjusted=False)
         notes.append(p_value_note("none", by_groups=False, error=0.0))
     notes.append(limits_note(level, "none"))
     return ResultTable(table, title=f"Average {kind}", notes=notes)
 
 
 def _quantities(
-    design: Design, slopes: Sequence[str], comparisons: Sequence[Comparison]
+    design: Design, slopes: Sequence[str], comparisons: Sequence[Comparison], what: str
 ) -> Iterator[_Quantity]:
     if not slopes and not comparisons:
-        yield _Quantity({}, partial(fixed_columns, design))
+        yield _Quantity({}, partial(_predictions, design, what))
     for name in slopes:
-        yield _Quantity({"term": name}, partial(_slopes, design, name))
+        yield _Quantity({"term": name}, partial(_slopes, design, name, what), name)
     for c in comparisons:
-        yield _Quantity({"term": c.name, "contrast": c.label}, partial(_differences, design, c))
+        labels = {"term": c.name, "contrast": c.label}
+        yield _Quantity(labels, partial(_differences, design, c, what))
 
 
-def _slopes(design: Design, name: str, table: Table) -> FloatArray:
-    return slope_rows(design, table, name)
+def _predictions(design: Design, what: str, table: Table) -> tuple[FloatArray, FloatArray]:
+    rows = defined_columns(design, table, what)
+    return rows, np.abs(rows)
 
 
-def _differences(design: Design, c: Comparison, table: Table) -> FloatArray:
-    return fixed_columns(design, c.with_high(table)) - fixed_columns(design, c.with_low(table))
+def _slopes(design: Design, name: str, what: str, table: Table) -> tuple[FloatArray, FloatArray]:
+    rows = slope_rows(design, table, name, what)
+    return rows, np.abs(rows)
+
+
+def _differences(
+    design: Design, c: Comparison, what: str, table: Table
+) -> tuple[FloatArray, FloatArray]:
+    high = defined_columns(design, c.with_high(table), what)
+    low = defined_columns(design, c.with_low(table), what)
+    return high - low, np.abs(high) + np.abs(low)
 
 
 def _averaged(
-    design: Design, rows: AveragedRows, given: dict[str, pd.Series], functions: RowFunctions
+    design: Design, rows: AveragedRows, given: dict[str, pd.Series], quantity: _Quantity
 ) -> FloatArray:
     """Mean of linear functions over the rows of each group, (groups, k)."""
     n, k = rows.table.n, design.fixed.values.shape[1]
-    total = np.zeros((rows.n_groups, k))
+    total, sizes = np.zeros((2, rows.n_groups, k))
     size = max(1, ENTRIES_AT_A_TIME // max(1, k))
     for start in range(0, n, size):
         chosen = np.zeros(n, dtype=bool)
         chosen[start : start + size] = True
         table = rows.table.rows(chosen)
         table = table.assign({name: _repeated(v, table) for name, v in given.items()})
-        total += _sums(rows.codes[chosen], rows.n_groups, functions(table))
-    return total / rows.counts[:, None]
+        values, parts = quantity.functions(table)
+        total += _sums(rows.codes[chosen], rows.n_groups, values)
+        sizes += _sums(rows.codes[chosen], rows.n_groups, parts)
+    mean, size, name = total / rows.counts[:, None], sizes / rows.counts[:, None], quantity.slope_of
+    if name is None:
+        return without_rounding(mean, rounding_of_means(design, size))
+    return without_rounding(mean, rounding_of_slopes(design, size, data_range(design, name)))
 
 
 def _repeated(value: pd.Series, table: Table) -> pd.Series:

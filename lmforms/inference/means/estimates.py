@@ -37,9 +37,14 @@ class Estimates:
 
     @property
     def statistic(self) -> FloatArray:
-        """Estimates over their standard errors."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self.estimate / self.std_error
+        """Estimates over their standard errors; NaN where these are zero."""
+        std_error = np.where(self.std_error > 0.0, self.std_error, np.nan)
+        return np.asarray(self.estimate / std_error)
+
+    @property
+    def zero(self) -> BoolArray:
+        """Whether they are zero whatever the fixed effects."""
+        return np.asarray(self.estimable & ~(self.functions != 0.0).any(axis=1))
 
 
 def estimates(
@@ -78,6 +83,15 @@ def estimates(
         std_error=np.where(estimable, np.sqrt(np.maximum(variance, 0.0)), np.nan),
         df=df,
     )
+
+
+def zero_notes(zero: BoolArray, of: str, *, adjusted: bool) -> list[str]:
+    """What tables say of functions that are zero whatever the fixed effects."""
+    count = int(zero.sum())
+    if not count:
+        return []
+    left_out = ", and left out of the adjustment" if adjusted else ""
+    return [f"{count} of {len(zero)} {of} do not depend on the fixed effects: no test{left_out}."]
 
 
 def degrees_of_freedom(method: DfMethod, L: FloatArray) -> FloatArray:

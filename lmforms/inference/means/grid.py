@@ -39,6 +39,8 @@ class ReferenceGrid:
     counts : ndarray (cells,)
         Rows of the fit with the cell's levels. Numbers do not count, so that cells which
         differ in them only have the same counts.
+    what : str
+        Method that the user called, for messages.
     """
 
     design: Design
@@ -46,6 +48,7 @@ class ReferenceGrid:
     nests: Nests
     codes: IndexArray
     counts: FloatArray
+    what: str
 
     @property
     def names(self) -> list[str]:
@@ -102,10 +105,11 @@ def grid_of(
     cells = int(np.prod(sizes, dtype=np.float64)) if sizes else 1
     if cells > MAX_CELLS:
         largest = max(predictors, key=lambda p: len(p.chosen)).name
+        # average has no joint tests
+        other = ", or average over the rows of the data by average(by=...)"
         raise ModelError(
             f"{what}: the reference grid has {cells:,} cells, more than {MAX_CELLS:,}: choose "
-            f"some levels, as by at={{{largest!r}: [...]}}, or average over the rows of the data "
-            "by average(by=...)."
+            f"some levels, as by at={{{largest!r}: [...]}}{'' if what == 'joint_tests' else other}."
         )
     codes = np.indices(sizes, dtype=np.intp).reshape(len(sizes), cells).T
     codes = codes[_occurring_cells(predictors, nests, codes)]
@@ -113,7 +117,7 @@ def grid_of(
         raise DataError(
             f"{what}: no combination of the levels in `at` occurs: {' '.join(nesting_notes(nests))}"
         )
-    return ReferenceGrid(design, tuple(predictors), nests, codes, _counts(predictors, codes))
+    return ReferenceGrid(design, tuple(predictors), nests, codes, _counts(predictors, codes), what)
 
 
 def _occurring_cells(predictors: Sequence[Predictor], nests: Nests, codes: IndexArray) -> Any:

@@ -9,14 +9,15 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ...data.fixed_rows import fixed_columns, formula_offset
 from ...support.arrays import BoolArray, FloatArray, IndexArray
 from .averaging import averages
 from .contrasts import Label
+from .defined_rows import defined_columns, defined_offset
 from .grid import ReferenceGrid
 from .nesting import nesting_notes, term_columns
 from .predictors import Predictor, offset_columns
-from .slopes import slope_rows
+from .rounding import rounding_of_means, rounding_of_slopes, without_rounding
+from .slopes import data_range, slope_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,8 @@ class MarginalMeans:
         Places among the values in the grid; the first name varies fastest.
     functions : ndarray (m, k)
         Of all columns of the fixed part.
+    rounding : ndarray (m, k)
+        Bounds of their rounding errors.
     offset : ndarray (m,)
     defined : ndarray of bool (m,)
         False where no row has any weight.
@@ -46,6 +49,7 @@ class MarginalMeans:
     weights: str
     codes: IndexArray
     functions: FloatArray
+    rounding: FloatArray
     offset: FloatArray
     defined: BoolArray
     slope_of: str | None = None
@@ -164,16 +168,21 @@ def marginal_means(
     by = with_outer(by, (), grid)
     spec = with_outer(spec, by, grid)
     means = averages(grid, [*spec, *by], weights)
-    functions = np.zeros((len(means.codes), grid.design.fixed.values.shape[1]))
+    functions, sizes = np.zeros((2, len(means.codes), grid.design.fixed.values.shape[1]))
     used = np.flatnonzero(means.weight != 0.0)
     for start in range(0, len(used), grid.cells_at_a_time):
         cells = used[start : start + grid.cells_at_a_time]
         table = grid.table(grid.codes[cells])
         if slope_of is None:
-            rows = fixed_columns(grid.design, table)
+            rows = defined_columns(grid.design, table, grid.what)
         else:
-            rows = slope_rows(grid.design, table, slope_of)
+            rows = slope_rows(grid.design, table, slope_of, grid.what)
         _add(functions, means.mean[cells], means.weight[cells], rows)
+        _add(sizes, means.mean[cells], np.abs(means.weight[cells]), np.abs(rows))
+    if slope_of is None:
+        rounding = rounding_of_means(grid.design, sizes)
+    else:
+        rounding = rounding_of_slopes(grid.design, sizes, data_range(grid.design, slope_of))
     added = np.zeros(len(functions))
     if slope_of is None:
         values = grid_offset(grid)
@@ -184,7 +193,8 @@ def marginal_means(
         by=tuple(by),
         weights=weights,
         codes=means.codes,
-        functions=functions,
+        functions=without_rounding(functions, rounding),
+        rounding=rounding,
         offset=added,
         defined=means.has_weight,
         slope_of=slope_of,
@@ -209,4 +219,4 @@ def grid_offset(grid: ReferenceGrid) -> FloatArray:
         return np.full(len(grid.codes), float(design.offset.mean()))
     given = design.frame.extra.get("offset", np.zeros(1))
     given = given[design.in_model] if len(given) > 1 else given
-    return float(given.mean()) + formula_offset(design, grid.table(grid.codes))
+    return float(given.mean()) + defined_offset(design, grid.table(grid.codes), grid.what)

@@ -163,7 +163,9 @@ def _predictor(design: Design, name: str, as_label: bool, at: Any, what: str) ->
     if at is None:
         values = np.array([observed.mean()])
     else:
-        values = np.array([number(f"{what}: at[{name!r}]", v) for v in _listed_values(at)])
+        values = np.array(
+            [number(f"{what}: at[{name!r}]", v) for v in _listed_values(name, at, what)]
+        )
         _refuse_repeated(name, values.tolist(), what)
     levels = pd.Series(values, name=name)
     origin = "mean" if at is None else "at"
@@ -182,7 +184,7 @@ def _factor(name: str, column: pd.Series, at: Any, what: str) -> Predictor:
     if at is None:
         return Predictor(name, levels, codes, np.arange(len(levels)), "levels")
     known = levels.tolist()
-    values = _listed_values(at)
+    values = _listed_values(name, at, what)
     _refuse_repeated(name, values, what)
     # True == 1 in Python, but True is no level of a column of numbers
     absent = [v for v in values if not any(v == k and _same_kind(v, k) for k in known)]
@@ -200,13 +202,13 @@ def _same_kind(value: Any, level: Any) -> bool:
     return isinstance(value, (bool, np.bool_)) == isinstance(level, bool)
 
 
-def _listed_values(at: Any) -> list[Any]:
+def _listed_values(name: str, at: Any, what: str) -> list[Any]:
     """One value, or several, as a list."""
     if isinstance(at, (str, bytes)) or np.ndim(at) == 0:
         return [at.item() if isinstance(at, np.generic) else at]
     values = values_of(at)
     if not values:
-        raise ArgumentError(f"at={short_repr(at)}: at least one value is needed.")
+        raise ArgumentError(f"{what}: at[{name!r}] is empty: at least one value is needed.")
     return values
 
 

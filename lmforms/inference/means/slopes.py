@@ -7,12 +7,13 @@ import pandas as pd
 
 from ...data.coded_as_fitted import as_used
 from ...data.design import Design
-from ...data.fixed_rows import fixed_columns
 from ...errors import ArgumentError, ColumnError, DataError, listed, near_matches
 from ...support.arguments import short_repr
 from ...support.arrays import FloatArray
 from ...support.column_table import Table
+from .defined_rows import defined_columns
 from .predictors import fixed_labels, fixed_predictors, is_label_column
+from .step_functions import Differences, jump
 
 STEP = 1e-3
 """Step of the differences as a share of the range of the data. Of smooth functions the truncation
@@ -60,7 +61,7 @@ def data_range(design: Design, name: str) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def slope_rows(design: Design, table: Table, name: str) -> FloatArray:
+def slope_rows(design: Design, table: Table, name: str, what: str) -> FloatArray:
     """Derivative of each fixed-effects column in one number, at some rows, (n, k).
 
     Parameters
@@ -70,6 +71,13 @@ def slope_rows(design: Design, table: Table, name: str) -> FloatArray:
         Rows coded as those of the fit.
     name : str
         From :func:`slope_variable`.
+    what : str
+        Method that the user called, for messages.
+
+    Raises
+    ------
+    DataError
+        The fixed part jumps next to a row, or is not defined there.
 
     Notes
     -----
@@ -83,17 +91,28 @@ def slope_rows(design: Design, table: Table, name: str) -> FloatArray:
     right = np.where(inside, np.clip(np.floor((high - x) / h + 1e-6), 0, REACH), REACH)
     shift = np.where(left < REACH, REACH - left, right - REACH).astype(np.intp)
     weights = np.stack([_weights(s) for s in range(-REACH, REACH + 1)])[shift + REACH]
-    at_row = fixed_columns(design, table)
+    at_row = defined_columns(design, table, what)
     total = np.zeros_like(at_row)
+    differences = Differences(*at_row.shape)
+    before, start = at_row, x
     for j in range(2 * REACH + 1):
         steps = j - REACH + shift
-        if not weights[:, j].any() or not steps.any():
-            continue
-        moved = pd.Series(np.where(steps != 0, x + steps * h, x), index=table.index, name=name)
-        if inside.any():
-            moved = moved.where(~inside, moved.clip(low, high))
-        difference = fixed_columns(design, table.assign({name: moved})) - at_row
-        total += weights[:, j, None] * difference
+        end = np.where(steps != 0, x + steps * h, x)
+        end = np.where(inside, np.clip(end, low, high), end)
+        here = at_row
+        if steps.any():
+            moved = pd.Series(end, index=table.index, name=name)
+            here = defined_columns(design, table.assign({name: moved}), what)
+            total += weights[:, j, None] * (here - at_row)
+        if j:
+            differences.add(here - before, start, end)
+        before, start = here, end
+    where = jump(design, table, name, differences, what)
+    if where is not None:
+        raise DataError(
+            f"{what}: the fixed part jumps at `{name}` = {where:.6g}, so it has no slope there: "
+            f"compare predictions, as by average(comparison={{{name!r}: (low, high)}})."
+        )
     return total / h
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ...results.state import FitState
 from ...support.arrays import BoolArray, FloatArray, IndexArray
 from ..degrees_of_freedom.methods import DfMethod, df_method
 from .adjustment_names import (
+    PAIRWISE,
     for_contrasts,
     for_means,
     letters_note,
@@ -22,13 +24,14 @@ from .adjustment_names import (
     of_limits,
     p_value_note,
 )
-from .adjustments import STEPWISE, Family, critical_values, p_values
+from .adjustments import STEPWISE, Family, check_family_size, critical_values, p_values
 from .contrasts import Contrasts, contrasts
 from .estimability import RowSpace, row_space
-from .estimates import Estimates, estimates
+from .estimates import Estimates, estimates, zero_notes
 from .letters import compact_letters
 from .marginal_means import MarginalMeans
 from .options import Options
+from .rounding import RELATIVE, without_rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,10 @@ class _Fit:
     def contrasts(self, means: MarginalMeans, rows: IndexArray, C: FloatArray) -> Estimates:
         """Contrasts of some of the means; those that no coefficient uses need not exist."""
         defined = ~((C != 0.0) & ~means.defined[rows]).any(axis=1)
-        functions, offset = C @ means.functions[rows], C @ means.offset[rows]
+        functions = without_rounding(C @ means.functions[rows], np.abs(C) @ means.rounding[rows])
+        offset = C @ means.offset[rows]
+        rounded = np.abs(offset) <= RELATIVE * (np.abs(C) @ np.abs(means.offset[rows]))
+        offset = np.where(rounded, 0.0, offset)
         return estimates(self.beta, self.method, self.space, functions, offset, defined)
 
 
@@ -62,6 +68,7 @@ def means_table(state: FitState, means: MarginalMeans, title: str, options: Opti
     found = fit.means(means)
     notes = [*fit.method.notes, *means.notes(), *_estimability_notes(found.estimable, "means")]
     adjust, more = for_means(None if options.letters else options.adjust, options.what)
+    check_family_size(adjust, max(map(len, means.groups)), options.what)
     lower, upper = np.full((2, len(found.estimate)), np.nan)
     for rows in means.groups:
         family, used = _family(found, rows, len(rows))
@@ -96,13 +103,19 @@ def contrast_table(
     notes = [*fit.method.notes, *means.notes(), *more]
     groups = [g for g in means.groups if len(g) > 1 or not isinstance(kind, str)]
     if not groups:
-        raise ArgumentError(f"{what}: contrast={kind!r} needs at least two means to compare.")
+        numbers = [n for n in means.spec if not means.grid.predictor(n).is_factor]
+        hint = f": `{numbers[0]}` is a number: at={{{numbers[0]!r}: [...]}}" if numbers else ""
+        hint += " gives it several values" if numbers else ""
+        raise ArgumentError(f"{what}: contrast={kind!r} needs at least two means to compare{hint}.")
+    if isinstance(kind, str) and kind in PAIRWISE:  # before there is a row for each pair
+        check_family_size(adjust, max(comb(len(g), 2) for g in groups), what)
     made = [
         contrasts(kind, [means.labels[i] for i in rows], options.reference, what) for rows in groups
     ]
+    check_family_size(adjust, max(len(c.labels) for c in made), what)
     options, more = _ratios(options, made)
     notes += more
-    tables, errors, estimable = [], [0.0], []
+    tables, errors, estimable, zeros = [], [0.0], [], []
     for rows, chosen in zip(groups, made, strict=True):
         found = fit.contrasts(means, rows, chosen.coefficients)
         family, used = _contrast_family(found, chosen.coefficients)
@@ -112,8 +125,10 @@ def contrast_table(
             table.insert(place, name, by[name])
         tables.append(table)
         estimable.append(found.estimable)
+        zeros.append(found.zero)
         errors.append(family.beyond_largest[1] if family.size and adjust == "mvt" else 0.0)
     notes += _estimability_notes(np.concatenate(estimable), "contrasts")
+    notes += zero_notes(np.concatenate(zeros), "contrasts", adjusted=True)
     notes.append(p_value_note(adjust, len(groups) > 1, max(errors)))
     notes.append(limits_note(options.level, of_limits(adjust)))
     return ResultTable(pd.concat(tables, ignore_index=True), title=title, notes=notes)
@@ -167,7 +182,7 @@ def _family(found: Estimates, rows: IndexArray, means: int) -> tuple[Family, Ind
 
 def _contrast_family(found: Estimates, C: FloatArray) -> tuple[Family, IndexArray]:
     """The estimable contrasts with coefficients C, and where they are."""
-    compared = int((C[found.estimable] != 0.0).any(axis=0).sum())
+    compared = int((C[found.estimable & (found.std_error > 0.0)] != 0.0).any(axis=0).sum())
     return _family(found, np.arange(len(C)), compared)
 
 
@@ -221,6 +236,7 @@ def _letters(
 ) -> tuple[list[str], list[str]]:
     """Letters of each mean, within each combination of values of `by`, with notes."""
     adjust, notes = for_contrasts(options.adjust, "pairwise", options.what)
+    check_family_size(adjust, max(comb(len(g), 2) for g in means.groups), options.what)
     out = [""] * len(means.codes)
     for rows in means.groups:
         made = contrasts("pairwise", [means.labels[i] for i in rows], None, options.what)
