@@ -93,7 +93,7 @@ def test_no_slopes_of_steps(data, formula):
     with pytest.raises(DataError, match=r"emtrends: .*jumps at `x` = .*comparison=\{'x': \(low"):
         fit.emtrends([], "x", at={"x": [0.0001]})
     near = data.assign(x=np.where(np.arange(len(data)) == 5, 1e-4, data["x"]))
-    with pytest.raises(DataError, match="average: .*jumps at `x`"):
+    with pytest.raises(DataError, match=r"average: .*jumps at `x`"):
         fit.average(slope="x", data=near)
     compared = fit.average(comparison={"x": (-1, 1)})
     assert np.isfinite(compared["estimate"]).all()
@@ -105,6 +105,7 @@ def test_slopes_beside_steps_and_at_kinks(data):
     assert slope == pytest.approx(fit.params.iloc[1] + fit.params.iloc[3], rel=1e-9)
     step = lf.lmer("y ~ I(x > 0) + (1|g)", data).emtrends([], "x", at={"x": 1.0})
     assert step["std_error"].iloc[0] == 0.0
+    assert any("flat in `x`" in note and "comparison=" in note for note in step.notes)
     kink = lf.lmer("y ~ abs(x) + (1|g)", data).emtrends([], "x", at={"x": 1e-4})
     assert np.isfinite(kink["estimate"]).all()
 
@@ -123,7 +124,7 @@ def test_values_without_a_logarithm(logs, w):
 
 
 def test_comparisons_without_a_logarithm(logs):
-    with pytest.raises(DataError, match="average: .*`w` = -1.*comparison="):
+    with pytest.raises(DataError, match=r"average: .*`w` = -1.*comparison="):
         logs.average(comparison={"w": (-1, 0.3)})
     with pytest.raises(DataError, match="`w` = -"):
         logs.average(comparison={"w": -1})

@@ -24,7 +24,7 @@ from .averaged_rows import AveragedRows
 from .comparisons import Comparison
 from .defined_rows import defined_columns
 from .estimability import row_space
-from .estimates import Estimates, estimates, zero_notes
+from .estimates import Estimates, estimates, flat_notes, zero_notes
 from .grid import ENTRIES_AT_A_TIME
 from .predictors import Predictor
 from .rounding import rounding_of_means, rounding_of_slopes, without_rounding
@@ -36,7 +36,7 @@ RowFunctions = Callable[[Table], tuple[FloatArray, FloatArray]]
 
 @dataclass(frozen=True, eq=False)
 class _Quantity:
-    """What is averaged: its labels in the table, its linear functions of rows, its number (slopes)."""
+    """What is averaged: its labels in the table, linear functions of rows, and number (slopes)."""
 
     labels: dict[str, str]
     functions: RowFunctions
@@ -105,6 +105,8 @@ def average_table(
         notes.append(f"{lost} of {len(found.estimable)} averages are not estimable: NaN.")
     if not predicting:
         notes += zero_notes(found.zero, "averages", adjusted=False)
+        if slopes:
+            notes += flat_notes(found.zero, slopes)
         notes.append(p_value_note("none", by_groups=False, error=0.0))
     notes.append(limits_note(level, "none"))
     return ResultTable(table, title=f"Average {kind}", notes=notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,17 @@ def zero_notes(zero: BoolArray, of: str, *, adjusted: bool) -> list[str]:
         return []
     left_out = ", and left out of the adjustment" if adjusted else ""
     return [f"{count} of {len(zero)} {of} do not depend on the fixed effects: no test{left_out}."]
+
+
+def flat_notes(zero: BoolArray, names: Sequence[str]) -> list[str]:
+    """What tables say of slopes that are zero whatever the fixed effects."""
+    if not zero.any():
+        return []
+    numbers = ", ".join(f"`{name}`" for name in names)
+    return [
+        f"The formula is flat in {numbers} at some values, as step functions are: "
+        "average(comparison=...) compares predictions."
+    ]
 
 
 def degrees_of_freedom(method: DfMethod, L: FloatArray) -> FloatArray:

@@ -27,7 +27,7 @@ from .adjustment_names import (
 from .adjustments import STEPWISE, Family, check_family_size, critical_values, p_values
 from .contrasts import Contrasts, contrasts
 from .estimability import RowSpace, row_space
-from .estimates import Estimates, estimates, zero_notes
+from .estimates import Estimates, estimates, flat_notes, zero_notes
 from .letters import compact_letters
 from .marginal_means import MarginalMeans
 from .options import Options
@@ -67,6 +67,8 @@ def means_table(state: FitState, means: MarginalMeans, title: str, options: Opti
     fit = _fit(state, options)
     found = fit.means(means)
     notes = [*fit.method.notes, *means.notes(), *_estimability_notes(found.estimable, "means")]
+    if means.slope_of is not None:
+        notes += flat_notes(found.zero, [means.slope_of])
     adjust, more = for_means(None if options.letters else options.adjust, options.what)
     check_family_size(adjust, max(map(len, means.groups)), options.what)
     lower, upper = np.full((2, len(found.estimate)), np.nan)
