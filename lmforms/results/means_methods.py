@@ -169,7 +169,7 @@ class MeansMethods(ModelEstimates):
             As of :meth:`emmeans`.
         var : str
             The number. Its slope is the derivative of the fixed part at the number's value in the
-            grid, its mean unless `at` says otherwise.
+            grid, its mean unless `at` says otherwise; an error next to a jump.
 
         Returns
         -------
@@ -226,7 +226,8 @@ class MeansMethods(ModelEstimates):
         """F tests of the terms by their marginal means: all their interaction contrasts are zero.
 
         With factors alone these are Type III tests. A number is at its mean less and plus 1, so
-        that its slope is tested, and factors at its mean.
+        that its slope is tested, and factors at its mean. Where one of the two is beyond the data,
+        both are nearer, and a note says so.
 
         Parameters
         ----------
@@ -288,7 +289,8 @@ class MeansMethods(ModelEstimates):
         at : mapping, optional
             Predictors to a value or values that all rows get, one combination after the other.
         slope : str or list of str, optional
-            Numbers: averages of the derivative at each row.
+            Numbers: averages of the derivative at each row. Next to a jump, as of ``I(x > 0)``,
+            there is none: an error, use `comparison`.
         comparison : str, list of str or mapping, optional
             Predictors: averages of differences of predictions, all else as it is in the row. A
             mapping says what is compared: two values (low, high); a step for a number (1 by
