@@ -139,7 +139,7 @@ def test_adjustments_of_r(case):
 # --- single fits, and n×n algebra -------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**16),
     formula=st.sampled_from(FORMULAS),
