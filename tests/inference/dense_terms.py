@@ -59,7 +59,7 @@ def hypotheses(
             L = type_three(Xo, outside, of_term == i)
             L = L @ np.linalg.pinv(Xo, rcond=TOLERANCE) @ X
         else:
-            before = scipy.linalg.orth(Xo[:, outside], rcond=TOLERANCE)
+            before = _span(Xo[:, outside])
             rest = Xo[:, of_term == i]
             rest = rest - before @ (before.T @ rest)
             L = rest.T @ X
@@ -67,9 +67,14 @@ def hypotheses(
     return out
 
 
+def _span(columns: np.ndarray) -> np.ndarray:
+    """Orthonormal basis; old SciPy refuses no columns."""
+    return scipy.linalg.orth(columns, rcond=TOLERANCE) if columns.size else columns
+
+
 def type_three(Xo: np.ndarray, outside: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Estimable functions without parameters `outside`, orthogonal to those without `own` too."""
-    rows = scipy.linalg.orth(Xo.T, rcond=TOLERANCE)
+    rows = _span(Xo.T)
     allowed = rows @ _kernel(rows[outside])
     containing = rows @ _kernel(rows[outside | own])
     return (allowed - containing @ (containing.T @ allowed)).T
