@@ -189,7 +189,7 @@ def _after(before: FloatArray, columns: FloatArray, *, reduced: bool = False) ->
     q, r = np.linalg.qr(np.hstack([before, columns]))
     start = before.shape[1]
     rows, own = q[:, start:].T, r[start:, start:]
-    if reduced:
+    if reduced and own.size:  # old versions of SciPy refuse no columns
         return np.asarray(scipy.linalg.solve_triangular(own, rows))
     return np.asarray(rows / np.diagonal(own)[:, None])
 
