@@ -33,7 +33,7 @@ from lmforms.inference.coefficients import coefficient_tests
 from lmforms.inference.degrees_of_freedom import methods as df_methods
 
 HERE = Path(__file__).resolve().parent
-LIMIT = 300.0
+LIMIT = 60.0
 LONG = 20.0
 
 

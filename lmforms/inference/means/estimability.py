@@ -69,8 +69,8 @@ def row_space(design: Design) -> RowSpace:
     scale = np.sqrt(np.einsum("ij,ij->j", X, X) / len(X))
     scale = np.where(scale > 0, scale, 1.0)
     dropped = np.setdiff1d(np.arange(k), kept)
-    combination = np.linalg.lstsq(X[:, kept] / scale[kept], X[:, dropped] / scale[dropped])[0]
+    scaled = X / scale
     basis = np.zeros((k, len(dropped)))
-    basis[kept] = combination
+    basis[kept] = np.linalg.lstsq(scaled[:, kept], scaled[:, dropped], rcond=None)[0]
     basis[dropped, np.arange(len(dropped))] = -1.0
     return RowSpace(kept, scale, np.linalg.qr(basis)[0])
