@@ -146,7 +146,12 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=2000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=14)
+    parser.add_argument("--only-table", action="store_true", help="from the stored figures")
     options = parser.parse_args()
+    if options.only_table:
+        stored = json.loads((HERE / "type1_error.json").read_text())
+        (HERE / "type1_error.md").write_text(as_markdown(stored))
+        return
     tasks = [(design, options.replicates, options.seed) for design in DESIGNS]
     with ProcessPoolExecutor(options.processes) as pool:
         found = list(pool.map(rejections, tasks))
@@ -172,23 +177,35 @@ def main() -> None:
     print(as_markdown(result))
 
 
+SHORT = {
+    "Kenward–Roger, expected": "KR expected",
+    "Kenward–Roger, observed": "KR observed",
+    RATIO: "LR (ML)",
+}
+
+
 def as_markdown(result: dict) -> str:
+    designs = {design.name: design for design in DESIGNS}
     fixed = {k: v for k, v in result["rows"].items() if RATIO in v}
     variance = {k: v for k, v in result["rows"].items() if RATIO not in v}
     error = np.sqrt(LEVEL * (1 - LEVEL) / result["replicates"])
     lines = [
         f"Share of true hypotheses rejected at 5 %, in % ({result['replicates']} replicates each; "
-        f"standard error {100 * error:.1f}).",
+        f"standard error {100 * error:.1f}). KR is Kenward–Roger, LR the likelihood ratio.",
     ]
     for rows in (fixed, variance):
         names = list(next(iter(rows.values())))
-        lines += ["", "| design | " + " | ".join(names) + " |"]
-        lines.append("| --- |" + " ---: |" * len(names))
+        lines += ["", "| groups | rows | tested | " + " | ".join(SHORT.get(n, n) for n in names)]
+        lines[-1] += " |"
+        lines.append("| ---: | --- | --- |" + " ---: |" * len(names))
         for name, shares in rows.items():
+            design = designs[name]
+            size = "6 each" if design.balanced else "2–12"
+            tested = design.hypothesis + (", slopes" if design.slopes else "")
             cells = " | ".join(f"{100 * shares[n]:.1f}" for n in names)
-            lines.append(f"| {name} | {cells} |")
+            lines.append(f"| {design.groups} | {size} | {tested} | {cells} |")
     if result["refused"]:
-        lines += ["", "Not defined for too few data, and counted as not rejected: "]
+        lines += ["", "Not defined for too few data, and counted as not rejected:", ""]
         lines += [f"- {where}: {count}" for where, count in result["refused"].items()]
     return "\n".join(lines) + "\n"
 
