@@ -125,6 +125,25 @@ def test_many_levels_take_differences(formula, monkeypatch):
         assert_allclose(other.std_error, found.std_error, rtol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.37, 1e5 / 7])
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_variances_that_cannot_be_told_apart(scale, order, monkeypatch):
+    """The direction without information is left out, whichever way the traces are computed."""
+    data = simulated(5)
+    one = linear_functions(quiet("y ~ x + (1 | g) + (1 | h)", data).state, np.eye(2))
+    data = data.assign(k=data["g"], y=scale * data["y"])
+    data = data.sample(frac=1.0, random_state=order) if order else data
+    for most in (curvature.MOST_WRITTEN_OUT, 0):
+        monkeypatch.setattr(curvature, "MOST_WRITTEN_OUT", most)
+        fit = quiet("y ~ x + (1 | g) + (1 | k) + (1 | h)", data)
+        for ddf in ("satterthwaite", "kenward-roger"):
+            found = linear_functions(fit.state, np.eye(2), ddf)
+            assert found.method.known.ignored == 1
+            if ddf == "satterthwaite":
+                assert_allclose(found.df, one.df, rtol=1e-3)
+            assert_allclose(found.df, one.df, rtol=0.2)  # expected beside observed information
+
+
 @pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (x | g) + (1 | h)"])
 @pytest.mark.parametrize("differenced", [False, True])
 def test_related_levels(formula, differenced, monkeypatch):
