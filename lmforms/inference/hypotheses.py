@@ -103,7 +103,7 @@ def _weights(label: str, row: Any, names: Sequence[str]) -> FloatArray:
 
 def _numbers(what: str, values: Any) -> FloatArray:
     try:
-        if np.iscomplexobj(values):
+        if values is None or np.iscomplexobj(values):
             raise TypeError
         out = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):

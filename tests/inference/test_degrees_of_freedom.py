@@ -370,6 +370,14 @@ def test_bad_arguments(call):
         call(fit)
 
 
+def test_no_contrast_is_told_from_missing_weights():
+    fit = lf.lmer("Reaction ~ Days + (1 | Subject)", SLEEP)
+    with pytest.raises(ArgumentError, match="not made of numbers"):
+        fit.contrast(None)
+    with pytest.raises(ArgumentError, match="missing or infinite"):
+        fit.contrast([None, 1.0])
+
+
 def test_unknown_coefficients_have_near_matches():
     fit = lf.lmer("Reaction ~ Days + (1 | Subject)", SLEEP)
     for L in ("Dys = 0", "2*`Dys`", {"a": {"Dys": 1.0}}, pd.DataFrame({"Dys": [1.0]})):
