@@ -13,10 +13,10 @@ from ...results.state import FitState
 from ...support.arguments import flag, number, one_of, proportion, sequence, short_repr
 from .average import average_table
 from .averaged_rows import averaged_rows
-from .averaging import WEIGHTS
 from .comparisons import read_comparisons
 from .contrasts import check_contrast
 from .grid import reference_grid
+from .grid_weights import WEIGHTS
 from .joint_tests import joint_test_table
 from .marginal_means import MarginalMeans, marginal_means
 from .options import Options

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ...support.arrays import BoolArray, FloatArray, IndexArray
-from .averaging import averages
 from .contrasts import Label
 from .defined_rows import defined_columns, defined_offset
 from .grid import ReferenceGrid
+from .grid_weights import averages
 from .nesting import nesting_notes, term_columns
 from .predictors import Predictor, offset_columns
 from .rounding import rounding_of_means, rounding_of_slopes, without_rounding
@@ -161,7 +161,7 @@ def marginal_means(
     spec, by : sequence of str
         What a nested factor is nested in is added.
     weights : str
-        See :func:`lmforms.inference.means.averaging.averages`.
+        See :func:`lmforms.inference.means.grid_weights.averages`.
     slope_of : str, optional
         A number whose slopes are averaged, in the place of fitted values.
     """
