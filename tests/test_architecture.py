@@ -120,7 +120,16 @@ def test_modules_are_short(module):
 # From the bottom to the top: a module imports nothing that comes later. Its place is that of the
 # longest beginning of its name.
 ORDER = [
-    *("errors", "_version", "support", "covariance", "residual", "control", "datasets"),
+    *(
+        "errors",
+        "_version",
+        "support",
+        "correlation",
+        "covariance",
+        "residual",
+        "control",
+        "datasets",
+    ),
     *("formula", "engine", "data", "relationship", "varcomp", "mme", "latent", "plot"),
     *("results.state", "results.number_format", "results.result_table", "inference", "storage"),
     *("companion", "results"),

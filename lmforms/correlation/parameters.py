@@ -1,0 +1,79 @@
+"""Maps between unconstrained parameters and bounded or positive ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..support.arrays import FloatArray
+
+
+def bounded(phi: Any, low: float | FloatArray, high: float | FloatArray) -> Any:
+    """A number in [low, high]: the middle plus half the width times sin φ.
+
+    Examples
+    --------
+    >>> bounded(np.array([0.0, np.pi / 2]), -1.0, 1.0)
+    array([0., 1.])
+    """
+    return 0.5 * (low + high) + 0.5 * (high - low) * np.sin(phi)
+
+
+def unbounded(value: FloatArray, low: float | FloatArray, high: float | FloatArray) -> FloatArray:
+    """φ with ``bounded(φ, low, high) == value``, in [−π/2, π/2]."""
+    return np.arcsin(np.clip((2.0 * value - low - high) / (high - low), -1.0, 1.0))
+
+
+def partial_to_autocorrelations(partial: Any) -> Any:
+    """Autocorrelations at lags 1 … m of a stationary series from its partial autocorrelations.
+
+    The Durbin–Levinson recursion: any numbers in (−1, 1) give a positive definite matrix.
+
+    References
+    ----------
+    Barndorff-Nielsen, Schou (1973), *On the parametrization of autoregressive models by partial
+    autocorrelations*, J. Multivariate Analysis 3(4).
+
+    Examples
+    --------
+    >>> partial_to_autocorrelations(np.array([0.5, 0.0]))
+    array([0.5 , 0.25])
+    """
+    partial = np.asarray(partial)
+    m = len(partial)
+    acf = np.ones(m + 1, dtype=partial.dtype)
+    coefficients = np.zeros(0, dtype=partial.dtype)
+    variance = np.ones((), dtype=partial.dtype)
+    for k in range(m):
+        acf[k + 1] = coefficients @ acf[k:0:-1] + partial[k] * variance
+        coefficients = np.append(coefficients - partial[k] * coefficients[::-1], partial[k])
+        variance = variance * (1.0 - partial[k] ** 2)
+    return acf[1:]
+
+
+def autocorrelations_to_partial(acf: FloatArray) -> FloatArray:
+    """The inverse of :func:`partial_to_autocorrelations`."""
+    full = np.concatenate([[1.0], acf])
+    partial = np.zeros(len(acf))
+    coefficients = np.zeros(0)
+    variance = 1.0
+    for k in range(len(acf)):
+        partial[k] = (full[k + 1] - coefficients @ full[k:0:-1]) / variance
+        coefficients = np.append(coefficients - partial[k] * coefficients[::-1], partial[k])
+        variance *= 1.0 - partial[k] ** 2
+    return partial
+
+
+def partial_to_coefficients(partial: Any) -> Any:
+    """Coefficients of a stationary autoregression from its partial autocorrelations.
+
+    Examples
+    --------
+    >>> partial_to_coefficients(np.array([0.5, 0.2]))
+    array([0.4, 0.2])
+    """
+    coefficients = np.zeros(0, dtype=np.asarray(partial).dtype)
+    for value in partial:
+        coefficients = np.append(coefficients - value * coefficients[::-1], value)
+    return coefficients

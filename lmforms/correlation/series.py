@@ -1,0 +1,64 @@
+"""Correlations that decay with time: AR(1), in discrete and in continuous time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..support.arrays import FloatArray
+from .base import Correlation
+from .parameters import bounded, unbounded
+
+
+@dataclass(frozen=True)
+class FirstOrder(Correlation):
+    """AR(1), ρ^|s − t| for integer times s and t; −1 < ρ < 1.
+
+    Times that are missing are gaps, which are not closed up.
+
+    Examples
+    --------
+    >>> ar1 = FirstOrder()
+    >>> ar1.matrix(ar1.parameters([0.5]), np.array([[0.0], [1.0], [3.0]]))
+    array([[1.   , 0.5  , 0.125],
+           [0.5  , 1.   , 0.25 ],
+           [0.125, 0.25 , 1.   ]])
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("rho",)
+
+    @property
+    def n_parameters(self) -> int:
+        return 1
+
+    def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
+        rho = self.natural(phi)[0]
+        return rho ** _gaps(a, b)
+
+    def natural(self, phi: Any) -> Any:
+        return bounded(np.asarray(phi), -1.0, 1.0)
+
+    def parameters(self, natural: FloatArray) -> FloatArray:
+        return unbounded(np.asarray(natural, dtype=np.float64), -1.0, 1.0)
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        return np.array([-1.0]), np.array([1.0])
+
+    def starts(self) -> list[FloatArray]:
+        return [self.parameters(np.array([rho])) for rho in (0.3, 0.7, -0.3, 0.95)]
+
+    @property
+    def is_chain(self) -> bool:
+        return True
+
+    def innovation(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
+        left = np.square(np.cos(np.asarray(phi)[0]))  # 1 − ρ²
+        return -np.expm1(_gaps(a, b) * np.log1p(-left))
+
+
+def _gaps(a: FloatArray, b: FloatArray) -> FloatArray:
+    return np.abs(a[..., 0] - b[..., 0])
