@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..control import Control
 from ..covariance import Covariance
 from ..errors import ModelError, NumericalError
+from ..residual import Independent, Residual
 from ..support.arrays import FloatArray
 from . import iterative
 from .criterion.criterion_parts import CriterionParts
 from .criterion.problem import Problem, StructuredProblem
+from .criterion.residual_problem import ResidualProblem, residual_problem
 from .exact_fit import CHECKED_RATIO
 from .iterative import IterativeOptimum, IterativeProblem, IterativeSystem, RoughOptimum
 from .linalg.threads import limited_blas_threads
@@ -26,6 +28,7 @@ from .saturation import refuse_unbounded_likelihood
 from .solver_choice import analyse, rough_system
 from .status import OptimizerReport, rough_start_message
 from .sums.cross_products import CrossProducts
+from .sums.residual_sums import RowSums, residual_sums
 from .sums.sums_of_rows import sums_of_rows
 from .sums.units import Scaling
 
@@ -62,6 +65,8 @@ class Estimate:
         Random terms whose covariance is singular, as indices (factor, part).
     unidentified : tuple of (int, int)
         Random terms along whose variances the criterion does not change.
+    residual : Residual
+        Structure of the residuals at the estimated φ.
     """
 
     problem: Problem | IterativeProblem
@@ -76,6 +81,7 @@ class Estimate:
     criterion_se: float
     singular: tuple[tuple[int, int], ...]
     unidentified: tuple[tuple[int, int], ...]
+    residual: Residual = field(default_factory=Independent)
 
     @property
     def scaling(self) -> Scaling:
@@ -111,8 +117,13 @@ class Estimate:
 
     @property
     def n_theta(self) -> int:
-        """Number of covariance parameters."""
+        """Number of covariance parameters of the random effects."""
         return self.problem.n_theta
+
+    @property
+    def phi(self) -> FloatArray:
+        """Parameters φ of the residuals."""
+        return self.residual.phi
 
     def report(self, names: Sequence[str]) -> OptimizerReport:
         """How the optimiser ended.
@@ -156,6 +167,7 @@ def estimate(
     priors: Sequence[Prior] = (),
     start: Sequence[FloatArray] | None = None,
     at: Sequence[FloatArray] | None = None,
+    search_phi: bool = True,
 ) -> Estimate:
     """Fit a model to rows in memory.
 
@@ -172,6 +184,8 @@ def estimate(
         θ of each grouping factor from which to search, in the user's units.
     at : sequence of ndarray, optional
         θ at which to evaluate instead of optimising.
+    search_phi : bool
+        Whether φ of the residuals are estimated too, or held at those of `rows.residual`.
 
     Raises
     ------
@@ -190,20 +204,28 @@ def estimate(
     roots = [prior.root for prior in priors]
     if not reml and at is None:
         refuse_unbounded_likelihood(rows, covariances, roots)
+    searches_phi = search_phi and at is None and len(rows.residual.phi) > 0
     with limited_blas_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
-        cp = sums_of_rows(rows, tuple(covariances), roots)
+        cp = sums_of_rows(rows, tuple(covariances), roots, rotate=not searches_phi)
     scaling = cp.scaling
     residual_size = scaling.pilot.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
     is_small = residual_size <= CHECKED_RATIO * scaling.pilot.resolution
     least_squares = explained_or_raise(rows, roots) if is_small else None
     try:
-        found = _from_sums(cp, covariances, reml, control, start, at, priors)
+        if searches_phi:
+            sums = residual_sums(rows, cp.scaling, roots)
+            found = _with_phi(sums, covariances, reml, control, start, priors)
+            rows = replace(rows, residual=found.residual)
+        else:
+            found = _from_sums(cp, covariances, reml, control, start, at, priors)
+            found = replace(found, residual=rows.residual)
     except NumericalError:
         if least_squares is None:  # beside very wide effects all digits may be lost
             explained_or_raise(rows, roots)
         raise
     evaluation = found.optimum.evaluation
-    if has_wide_effects(evaluation.theta):
+    scaling = found.scaling
+    if has_wide_effects(evaluation.theta[: found.n_theta]):
         least = least_squares or explained_or_raise(rows, roots)
         check_sigma(evaluation, found.sigma, found.lams, rows, least, searched=at is None)
     refuse_zero_sigma(found.sigma, scaling.pilot.resolution)
@@ -284,6 +306,27 @@ def _from_sums(
         found = iterative.minimize(estimated, control, first)
         unidentified = suspicious_parts(estimated, found.evaluation.theta, found.evaluation)
         return _in_user_units(estimated, found, control, unidentified)
+
+
+def _with_phi(
+    sums: RowSums,
+    covariances: Sequence[Covariance],
+    reml: bool,
+    control: Control,
+    start: Sequence[FloatArray] | None,
+    priors: Sequence[Prior],
+) -> Estimate:
+    """Fit θ and the parameters φ of the residuals."""
+    residual = sums.rows.residual
+    problem = residual_problem(sums, residual, covariances, reml, control, priors)
+    first = None
+    if start is not None:
+        first = np.append(_engine_theta(start, problem.covariances, sums.scaling), residual.phi)
+    with limited_blas_threads(problem.system.largest):
+        found = estimate_by_factor(problem, control, first)
+    at = found.optimum.evaluation.problem
+    assert isinstance(at, ResidualProblem)
+    return replace(found, problem=at, residual=at.residual)
 
 
 def _rough_optimum(problem: Problem, seed: int) -> RoughOptimum | None:

@@ -94,7 +94,7 @@ def check_sigma(
     searched : bool
         Whether θ was optimised.
     """
-    nu, theta = at.problem.nu, at.theta
+    nu, theta = at.problem.nu, at.theta[: at.problem.n_theta]
     if least.any_response:
         if searched and _is_lowest_at_zero_sigma(at):
             which = "restricted " if at.problem.reml else ""
@@ -124,9 +124,16 @@ def _is_lowest_at_zero_sigma(at: Evaluation | IterativeEvaluation) -> bool:
     if at.rounding > LEAST_RISE:
         return True
     try:
-        near = [evaluate(at.problem, c * at.theta).value for c in NEARBY]
-        further = evaluate(at.problem, SCALED_UP * at.theta).value
+        near = [_with_wider_effects(at, c).value for c in NEARBY]
+        further = _with_wider_effects(at, SCALED_UP).value
     except NumericalError:
         return True
     digits_lost = max(abs(value - at.value) for value in near) > LEAST_RISE
     return digits_lost or further <= at.value + LEAST_RISE
+
+
+def _with_wider_effects(at: Evaluation, c: float) -> Evaluation:
+    """The criterion with all standard deviations of random effects c times as large."""
+    theta = at.theta.copy()
+    theta[: at.problem.n_theta] *= c
+    return evaluate(at.problem, theta)

@@ -120,8 +120,9 @@ class ModelRows:
     @property
     def by_level(self) -> bool:
         """Whether each whitened row of Z belongs to one level of every grouping factor."""
-        known = all(isinstance(f, FactorRows) for f in self.factors)
-        return known and self.residual.by_row
+        if not all(isinstance(f, FactorRows) for f in self.factors):
+            return False
+        return all(self.residual.is_within(f.codes) for f in self.level_factors)
 
     def subset(self, rows: slice | BoolArray) -> ModelRows:
         """Some of the rows, with the levels of all."""

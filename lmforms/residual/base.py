@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray
 
 
 class Residual(ABC):
-    """Covariance σ²R of the residuals, known up to σ²."""
+    """Covariance σ²R of the residuals at given parameters φ, known up to σ²."""
 
     by_row = True
     """Whether R is diagonal, so that whitening multiplies each row by a number."""
@@ -29,3 +31,16 @@ class Residual(ABC):
     @abstractmethod
     def subset(self, rows: slice | BoolArray) -> Residual:
         """The structure of some of the rows."""
+
+    @property
+    def phi(self) -> FloatArray:
+        """Parameters φ to be estimated; none by default."""
+        return np.empty(0)
+
+    def at(self, phi: FloatArray) -> Self:
+        """The structure at other parameters."""
+        return self
+
+    def is_within(self, codes: Any) -> bool:
+        """Whether rows with different codes (n,) are always uncorrelated."""
+        return self.by_row

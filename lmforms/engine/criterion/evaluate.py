@@ -46,6 +46,12 @@ from .information import (
     root_changes,
 )
 from .problem import Problem
+from .residual_derivatives import residual_slopes
+from .residual_problem import ResidualProblem
+
+FORWARD_STEP = 1e-5
+"""Step in φ for the curvature in a search. φ are angles and logarithms; gradients have about
+eleven digits, so that curvatures have five."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +86,7 @@ class Evaluation:
 
         Derivatives, if any, are not taken over: they belong to the old θ.
         """
+        problem = problem.sharing(self.problem)
         return Evaluation(
             problem, theta, self.parts, self.factor, self.effects, self.marginal, self.gls
         )
@@ -129,7 +136,8 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
     ----------
     problem : Problem
     theta : ndarray (m,)
-        Any real numbers: the sign of a column of Λ does not matter.
+        Any real numbers: the sign of a column of Λ does not matter. Parameters φ of the residuals,
+        if there are any, follow those of the random effects.
 
     Raises
     ------
@@ -138,6 +146,7 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
     """
     if not np.isfinite(theta).all():
         raise NumericalError("θ is not finite.")
+    problem = problem.at(theta)
     system, cp, nu = problem.system, problem.system.cp, problem.nu
     lams = problem.lams(theta)
     factor = factorize(system, lams)
@@ -175,21 +184,22 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         (see :mod:`lmforms.engine.criterion.curvature`).
     """
     problem, gls = at.problem, at.gls
+    first = _first_derivatives(at)
+    scale = first.curvature_scale
     lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
-    t = [x @ gls.to_residual for x in at.marginal]
-    v = [x[..., :-1] @ gls.inverse_root_x for x in at.marginal]
-    traces = at.factor.diagonal_sums()
-    kt, kv = problem.system.covariance_times(t), problem.system.covariance_times(v)
-    gradients = covariance_gradients(traces, (t, kt), (v, kv), 1.0 / at.sigma2, problem.reml)
-    slope, curvature_scale = gradient(gradients, traces, lams, derivatives)
-    c = directions(kt, lams, derivatives)
+    c = directions(first.kt, lams, derivatives)
     marginal_c = at.factor.marginal_of_effects(c)
     pairs = None
     if hessian:
-        pairs = pair_traces(at.factor, v, root_changes(lams, derivatives), problem.reml)
+        pairs = pair_traces(at.factor, first.v, root_changes(lams, derivatives), problem.reml)
     curvature, mixed = information(
-        c, marginal_c, v, t, gradients, derivatives, gls.r2, gls.nu, pairs
+        c, marginal_c, first.v, first.t, first.gradients, derivatives, gls.r2, gls.nu, pairs
     )
+    if problem.n_phi:
+        curvature = _with_residual_curvature(at, first.slope, curvature)
+        mixed = np.append(mixed, first.mixed_phi)
+        own_scale = np.sqrt(np.abs(curvature.diagonal()[problem.n_theta :]))
+        scale = np.append(scale, own_scale)
     return Differentiated(
         problem=problem,
         theta=at.theta,
@@ -198,11 +208,71 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         effects=at.effects,
         marginal=at.marginal,
         gls=gls,
-        gradient=slope,
+        gradient=first.slope,
         information=curvature,
-        curvature_scale=curvature_scale,
-        covariance_gradients=tuple(gradients),
+        curvature_scale=scale,
+        covariance_gradients=tuple(first.gradients),
         mixed=mixed,
         is_observed=pairs is not None,
-        fixed=v,
+        fixed=first.v,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _FirstDerivatives:
+    """The gradient, and what the curvature needs of its computation."""
+
+    slope: FloatArray
+    mixed_phi: FloatArray
+    curvature_scale: FloatArray
+    gradients: list[FloatArray]
+    t: Blocks
+    kt: Blocks
+    v: Blocks
+
+
+def _first_derivatives(at: Evaluation) -> _FirstDerivatives:
+    problem, gls = at.problem, at.gls
+    lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
+    t = [x @ gls.to_residual for x in at.marginal]
+    v = [x[..., :-1] @ gls.inverse_root_x for x in at.marginal]
+    traces = at.factor.diagonal_sums()
+    kt, kv = problem.system.covariance_times(t), problem.system.covariance_times(v)
+    gradients = covariance_gradients(traces, (t, kt), (v, kv), 1.0 / at.sigma2, problem.reml)
+    slope, curvature_scale = gradient(gradients, traces, lams, derivatives)
+    mixed_phi = np.empty(0)
+    if isinstance(problem, ResidualProblem):
+        own, mixed_phi = residual_slopes(
+            problem.residual, problem.sums, at.factor, at.effects, gls, problem.reml
+        )
+        slope = np.append(slope, own)
+    return _FirstDerivatives(slope, mixed_phi, curvature_scale, gradients, t, kt, v)
+
+
+def gradient_at(problem: Problem, parameters: FloatArray) -> FloatArray:
+    """The gradient in (θ, φ) without curvature."""
+    return _first_derivatives(evaluate(problem, parameters)).slope
+
+
+def _with_residual_curvature(at: Evaluation, slope: FloatArray, of_theta: FloatArray) -> FloatArray:
+    """The curvature in (θ, φ): differences of the gradient for φ, one evaluation for each."""
+    m, size = at.problem.n_theta, len(slope)
+    H = np.zeros((size, size))
+    H[:m, :m] = of_theta
+    for i in range(m, size):
+        H[i] = _gradient_change(at, i, slope)
+    H[:m, m:] = H[m:, :m].T
+    H[m:, m:] = 0.5 * (H[m:, m:] + H[m:, m:].T)
+    return H
+
+
+def _gradient_change(at: Evaluation, i: int, slope: FloatArray) -> FloatArray:
+    """∂gradient/∂parameter i by a forward difference, or by a backward one."""
+    for step in (FORWARD_STEP, -FORWARD_STEP):
+        moved = at.theta.copy()
+        moved[i] += step
+        try:
+            return (gradient_at(at.problem, moved) - slope) / step
+        except NumericalError:
+            continue
+    raise NumericalError("the criterion cannot be evaluated beside this φ.")

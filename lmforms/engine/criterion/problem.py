@@ -90,7 +90,7 @@ class StructuredProblem:
         """The same point in the principal axes of each λ, where that matters (see `Rotated`)."""
         pairs = zip(self.covariances, self.lams(theta), strict=True)
         found = [c.in_principal_axes(lam) for c, lam in pairs]
-        theta = np.concatenate([np.empty(0), *(t for _, t in found)])
+        theta = np.concatenate([*(t for _, t in found), theta[self.n_theta :]])
         covariances = tuple(c for c, _ in found)
         if all(new is old for new, old in zip(covariances, self.covariances, strict=True)):
             return self, theta
@@ -100,7 +100,7 @@ class StructuredProblem:
         """θ with the small singular values of each λ set to zero, where a structure allows."""
         pairs = zip(self.covariances, self._slices, strict=True)
         zeroed = (c.with_zeros(theta[s], TRIED_AT_ZERO) for c, s in pairs)
-        return np.concatenate([np.empty(0), *zeroed])
+        return np.concatenate([*zeroed, theta[self.n_theta :]])
 
     def parts(self) -> Iterator[tuple[tuple[int, int], slice, slice]]:
         """Each random term as (grouping factor, part), its columns of λ, its entries of θ."""
@@ -123,3 +123,26 @@ class Problem(StructuredProblem):
     """
 
     system: System | JointSystem
+
+    @property
+    def n_phi(self) -> int:
+        """Number of parameters φ of the residuals, which follow those of the random effects."""
+        return 0
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of all parameters (θ, φ)."""
+        return self.n_theta + self.n_phi
+
+    def at(self, parameters: FloatArray) -> Self:
+        """The problem with sums at the φ of these parameters."""
+        return self
+
+    def sharing(self, other: Problem) -> Self:
+        """The problem with the sums, and the φ, of another one that differs by its structures."""
+        return self
+
+    def canonical(self, other: Problem, parameters: FloatArray) -> FloatArray:
+        """The canonical θ here of parameters of another problem, and their φ."""
+        own = self.root_theta(other.lams(parameters))
+        return np.append(own, parameters[other.n_theta :]) if self.n_phi else own

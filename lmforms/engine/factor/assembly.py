@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...support.arrays import FloatArray, IntArray
 from ..linalg.batched import multiply, transposed
+from ..sums.cross_products import CrossProducts
+from ..sums.moments import FactorMoments
 from .coupling import DenseCoupling, SparseCoupling
 from .coupling_pattern import SparsityPattern
 from .layout import Layout
@@ -129,3 +132,13 @@ def _write_blocks(
     for a in range(p):
         for b in range(q):
             out[top + rows * p + a, left + cols * q + b] = blocks[:, a, b]
+
+
+def meeting_effects(cp: CrossProducts) -> Any:
+    """Places of Z'Z as a sparse matrix of positive numbers: also where a sum is zero."""
+    return replace(
+        cp,
+        factors=tuple(FactorMoments(np.ones_like(f.zz), f.zr) for f in cp.factors),
+        pairs={key: replace(p, blocks=np.ones_like(p.blocks)) for key, p in cp.pairs.items()},
+        own={key: replace(p, blocks=np.ones_like(p.blocks)) for key, p in cp.own.items()},
+    ).gram()

@@ -11,8 +11,10 @@ import numpy as np
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import mirrored, transposed
+from .assembly import meeting_effects
 from .joint_system import JointSystem
 from .marginal import MarginalAlgebra, regularised_lambda
+from .pattern import PatternMatrix
 from .schur import DenseFactored
 
 
@@ -164,6 +166,21 @@ class JointFactorization(MarginalAlgebra):
                 own = _through_root(root, self._own_inverse(i).reshape(q, k, q, k))
             out.append(np.asarray(lam @ (0.5 * (own + transposed(own))) @ lam.T))
         return out
+
+    def conditional_matrix(self) -> Any:
+        """ΛA⁻¹Λ' at the places of Z'Z, sparse (m, m): covariances between levels that meet."""
+        import scipy.sparse as sp
+
+        system = self.system
+        if system.pattern is not None:
+            values = system.pattern.two_sided(self._inverse, self.lams, outer=True)
+            return PatternMatrix(values, system.pattern).full()
+        lams = [self.lams[i] for i in system.rest]
+        half = system.by_level(lams, mirrored(self._inverse.copy()))
+        matrix = system.by_level(lams, np.ascontiguousarray(half.T))
+        places = meeting_effects(system.cp).tocoo()
+        entries = matrix[places.row, places.col], (places.row, places.col)
+        return sp.csr_matrix(entries, shape=matrix.shape)
 
     def _own_inverse(self, i: int) -> FloatArray:
         """The block of A⁻¹ of a factor whose levels all meet, (q k, q k)."""

@@ -237,7 +237,8 @@ def _final_point(
         if trial is not None and trial.value <= best.value:
             return _with_decrement(trial)
         theta = _canonical_theta(problem, best)
-    if best.problem is problem and np.array_equal(theta, best.theta):
+    same = best.problem.covariances is problem.covariances
+    if same and np.array_equal(theta, best.theta):
         return best, decrement
     return differentiate(best.reparametrised(problem, theta)), decrement
 
@@ -246,7 +247,7 @@ def _canonical_theta(
     problem: Problem, at: Evaluation, step: FloatArray | float = 0.0
 ) -> FloatArray:
     """The canonical θ, in the parametrisation of `problem`, of a step from `at`."""
-    return problem.root_theta(at.problem.lams(at.theta + step))
+    return problem.canonical(at.problem, at.theta + step)
 
 
 def _with_decrement(at: Evaluation) -> tuple[Differentiated, float]:

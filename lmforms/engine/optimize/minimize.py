@@ -11,9 +11,11 @@ from ...support.arrays import FloatArray
 from ..criterion.criterion_parts import CriterionParts
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
 from ..criterion.problem import Problem
+from ..criterion.residual_problem import ResidualProblem
 from ..status import exhausted_message, other_optima_message
 from .local_search import SearchRun, local_minimum, value_tolerance
 from .other_optima import lowest_optimum
+from .residual_starts import lowest_at_phi, lowest_start
 from .starting_values import moment_start
 
 START_SIZES = (0.1, 1.0, 10.0, 100.0)
@@ -110,21 +112,23 @@ def minimize(
         The criterion cannot be evaluated at the start.
     """
     run = SearchRun(control.max_evaluations)
-    if problem.n_theta == 0:
+    if problem.n_parameters == 0:
         best = differentiate(run.evaluate_or_raise(problem, np.empty(0)))
         message = "no variance parameters: nothing to optimise"
         return Optimum(best, True, message, 1, (best.value,), 0.0)
 
-    first = (
-        _first_evaluation(run, problem, guess)
-        if start is None
-        else run.evaluate_or_raise(problem, np.asarray(start))
-    )
+    if start is not None:
+        first = run.evaluate_or_raise(problem, np.asarray(start))
+    elif isinstance(problem, ResidualProblem):
+        first = lowest_start(run, problem)
+    else:
+        first = _first_evaluation(run, problem, guess)
     best, decrement = local_minimum(run, problem, first, control.tolerance)
     exhausted = run.exhausted  # the searches for other optima have a limit of their own
     others: tuple[float, ...] = ()
     if globally and not exhausted:
-        best, decrement, others = lowest_optimum(run, problem, best, decrement, control.tolerance)
+        search = lowest_at_phi if isinstance(problem, ResidualProblem) else lowest_optimum
+        best, decrement, others = search(run, problem, best, decrement, control.tolerance)
 
     # a decrease below rounding cannot be searched for
     small = max(value_tolerance(best, control.tolerance), best.rounding)

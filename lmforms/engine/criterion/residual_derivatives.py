@@ -1,0 +1,72 @@
+"""Derivatives of the criterion with respect to the parameters φ of the residuals.
+
+With N = ΛA⁻¹Λ', E = [X̃ ỹ] − ZB the rows less the predicted effects B of every column, and
+ê = y − Xβ̂ − Zb,
+
+    ∂d/∂φ = tr(Z'∂R⁻¹Z N) + [REML] tr(R_X⁻ᵀE_X'∂R⁻¹E_X R_X⁻¹) + ê'∂R⁻¹ê/s² + ∂ln|R|,
+
+since B minimises the penalised sums of squares. All three are contractions of ∂R⁻¹ within series
+(:meth:`lmforms.residual.parametric.ParametricResidual.contract`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...residual.parametric import ParametricResidual
+from ...support.arrays import Blocks, FloatArray
+from ..factor import Factorization, JointFactorization
+from ..linalg.batched import multiply
+from ..sums.residual_sums import RowSums
+from .gls import GLSFit
+
+MOST_DENSE_NUMBERS = 1 << 22
+"""Z with at most so many numbers is multiplied as an array."""
+
+
+def residual_slopes(
+    residual: ParametricResidual,
+    sums: RowSums,
+    factor: Factorization | JointFactorization,
+    effects: Blocks,
+    gls: GLSFit,
+    reml: bool,
+) -> tuple[FloatArray, FloatArray]:
+    """∂d/∂φ, and h = −(∂r²/∂φ)/s², (n_phi,) each.
+
+    Parameters
+    ----------
+    residual : ParametricResidual
+        At this φ.
+    sums : RowSums
+    factor : Factorization or JointFactorization
+        Of A at this φ.
+    effects : sequence of ndarray (q, k, p + 1)
+        B.
+    gls : GLSFit
+    reml : bool
+    """
+    E, s2 = sums.less_effects(effects), gls.r2 / gls.nu
+    left = E @ gls.to_residual
+    r2_slope = residual.contract(left, residual.whiten(left))
+    slope = residual.log_det_slope() + r2_slope / s2
+    if reml and E.shape[1] > 1:
+        fixed = E[:, :-1] @ gls.inverse_root_x
+        slope = slope + residual.contract(fixed, residual.whiten(fixed))
+    if effects:
+        slope = slope + _random_part(residual, sums, factor)
+    return slope, -r2_slope / s2
+
+
+def _random_part(
+    residual: ParametricResidual, sums: RowSums, factor: Factorization | JointFactorization
+) -> Any:
+    """∂tr(Z'R⁻¹Z N) for N = ΛA⁻¹Λ'."""
+    if isinstance(factor, JointFactorization):
+        Z, conditional = sums.matrix, factor.conditional_matrix()
+        if Z.shape[0] * Z.shape[1] <= MOST_DENSE_NUMBERS:
+            Z, conditional = Z.toarray(), conditional.toarray()
+        return residual.contract(Z, residual.whiten(Z) @ conditional)
+    (rows,), (basis,), (blocks,) = sums.rows.level_factors, sums.bases, factor.level_blocks()
+    whitened = residual.whiten(basis)
+    return residual.contract(basis, multiply(blocks[rows.codes], whitened[:, :, None])[..., 0])

@@ -1,0 +1,103 @@
+"""Where searches over the parameters φ of the residuals begin, and what else is searched.
+
+The criterion may have several optima in φ, flat ends and unit roots, so that a rough search starts
+from each of the structure's starting values and the lowest end is refined.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...errors import NumericalError
+from ...residual.parametric import ParametricResidual
+from ..criterion.evaluate import Differentiated, Evaluation, differentiate
+from ..criterion.residual_problem import ResidualProblem
+from .local_search import SearchRun, local_minimum, rough_minimum
+from .other_optima import SAME_OPTIMUM, lowest_optimum
+from .starting_values import moment_start
+
+MOST_STARTS, FEW_STARTS = 6, 2
+"""Starts that are searched from, lowest criterion first; fewer with many rows."""
+
+MANY_ROWS = 50_000
+"""With more rows fewer starts are searched from: the criterion has one optimum there."""
+
+ROUGH_TOLERANCE = 1e-3
+"""Decrement at which these searches end."""
+
+ROUGH_EVALUATIONS = 60
+"""Evaluations of each of these searches at most."""
+
+
+def lowest_start(run: SearchRun, problem: ResidualProblem) -> Evaluation:
+    """The lowest end of rough searches from the structure's starting values.
+
+    Raises
+    ------
+    NumericalError
+        The criterion cannot be evaluated at any of them.
+    """
+    residual = problem.residual
+    assert isinstance(residual, ParametricResidual)
+    found: list[Evaluation] = []
+    for phi in residual.starts():
+        at = _first_evaluation(run, problem, phi)
+        if at is not None:
+            found.append(at)
+    if not found:
+        raise NumericalError("the criterion cannot be evaluated at any starting value of φ.")
+    found.sort(key=lambda at: at.value)
+    most = MOST_STARTS if problem.system.cp.n <= MANY_ROWS else FEW_STARTS
+    if len(found) == 1:
+        return found[0]
+    best = found[0]
+    for start in found[:most]:
+        if run.exhausted:
+            break
+        own = SearchRun(min(ROUGH_EVALUATIONS, run.limit - len(run.trace)))
+        try:
+            end = rough_minimum(own, problem, start, ROUGH_TOLERANCE)
+        except NumericalError:
+            continue
+        finally:
+            run.trace += own.trace
+        best = min(best, end, key=lambda at: at.value)
+    return best
+
+
+def _first_evaluation(
+    run: SearchRun, problem: ResidualProblem, phi: np.ndarray
+) -> Evaluation | None:
+    """At this φ and moment estimates of θ."""
+    try:
+        there = problem.at(np.append(np.zeros(problem.n_theta), phi))
+        return run(there, np.append(moment_start(there), phi))
+    except NumericalError:
+        return None
+
+
+def lowest_at_phi(
+    run: SearchRun,
+    problem: ResidualProblem,
+    best: Differentiated,
+    decrement: float,
+    tolerance: float,
+) -> tuple[Differentiated, float, tuple[float, ...]]:
+    """The lower of `best` and what searches over θ at its φ lead to.
+
+    See :func:`lmforms.engine.optimize.other_optima.lowest_optimum`.
+    """
+    if not problem.n_theta:
+        return best, decrement, ()
+    assert isinstance(best.problem, ResidualProblem)
+    m, phi = problem.n_theta, best.theta[problem.n_theta :]
+    inner = best.problem.at_phi
+    own = SearchRun(run.limit)
+    start = differentiate(best.reparametrised(inner, best.theta[:m]))
+    found, _, others = lowest_optimum(own, inner, start, 0.0, tolerance)
+    run.trace += own.trace
+    if found.value < best.value - max(SAME_OPTIMUM, best.rounding):
+        again = run(problem, np.append(inner.root_theta(found.problem.lams(found.theta)), phi))
+        if again is not None:
+            best, decrement = local_minimum(run, problem, again, tolerance)
+    return best, decrement, others

@@ -1,0 +1,158 @@
+"""Cross-products as functions of the parameters φ of the residuals, by summing rows at each φ.
+
+The units, the pilot effects and the pairs of levels that meet do not depend on φ, so that one
+analysis of the factor serves all φ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ...errors import ModelError
+from ...residual import Residual
+from ...support.arrays import Blocks, FloatArray
+from ..exact_fit import effect_root
+from ..rows import ModelRows
+from .cross_products import CrossProducts, cross_products
+from .matrix_products import matrix_cross_products, projected
+from .moments import PairMoments
+from .pilot import row_values
+from .units import Scaling
+
+GENERIC_SHIFT = 0.1
+"""φ is shifted by about this where the pairs of levels that meet are determined: at a φ of
+uncorrelated residuals there are fewer."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowSums:
+    """Rows in units, summed at any φ.
+
+    Attributes
+    ----------
+    rows : ModelRows
+        With the residual structure at any φ.
+    scaling : Scaling
+        Units; with pilot effects only if every whitened row belongs to one level of each factor.
+    roots : tuple of (ndarray or sparse (q, r)) or None
+        L of each grouping factor whose effects are L times others; empty if there are none.
+    """
+
+    rows: ModelRows
+    scaling: Scaling
+    roots: tuple[Any, ...] = ()
+
+    kind = "by rows"
+    """How the sums depend on φ, for reports."""
+
+    def at(self, residual: Residual) -> CrossProducts:
+        """Cross-products with the residual structure at its φ."""
+        sums = self._summed(residual)
+        return sums if self.by_level else _on_places(sums, self._places)
+
+    def _summed(self, residual: Residual) -> CrossProducts:
+        rows = replace(self.rows, residual=residual)
+        if self.by_level:
+            return cross_products(rows, self.scaling)
+        sums = matrix_cross_products(rows, self.scaling)
+        return projected(sums, list(self.roots) or [None] * len(rows.factors))
+
+    @cached_property
+    def by_level(self) -> bool:
+        """Whether every whitened row belongs to one level of each factor."""
+        return self.rows.by_level and all(L is None for L in self.roots)
+
+    @cached_property
+    def _places(self) -> CrossProducts:
+        """Sums in which all pairs of levels meet that meet at any φ."""
+        phi = self.rows.residual.phi
+        shift = GENERIC_SHIFT / np.sqrt(1.0 + np.arange(len(phi)))
+        return self._summed(self.rows.residual.at(phi + shift))
+
+    # --- rows that derivatives need -------------------------------------------------------
+
+    @cached_property
+    def right(self) -> FloatArray:
+        """[X̃ ỹ], (n, p + 1), not whitened."""
+        X, pilot = self.scaling.units.x(self.rows.X), self.scaling.pilot
+        y = (self.rows.y - pilot.shift - X @ pilot.gamma) / pilot.y_scale
+        return np.column_stack([X, y])
+
+    @cached_property
+    def bases(self) -> list[FloatArray]:
+        """Basis of each grouping factor in units, not whitened."""
+        pairs = zip(self.rows.level_factors, self.scaling.units.bases, strict=True)
+        return [scale(f.basis) for f, scale in pairs]
+
+    def less_effects(self, effects: Blocks) -> FloatArray:
+        """[X̃ ỹ] − ZB for effects B of the estimated levels, (n, p + 1)."""
+        out = self.right.copy()
+        roots = self.roots or [None] * len(effects)
+        for f, basis, b, L in zip(self.rows.level_factors, self.bases, effects, roots, strict=True):
+            of_levels = (
+                b if L is None else np.asarray(L @ b.reshape(len(b), -1)).reshape(-1, *b.shape[1:])
+            )
+            out -= row_values(f, basis, of_levels)
+        return out
+
+    @cached_property
+    def matrix(self) -> Any:
+        """Z̃ of all estimated effects, sparse (n, m), not whitened."""
+        import scipy.sparse as sp
+
+        parts = []
+        roots = self.roots or [None] * len(self.bases)
+        for f, basis, L in zip(self.rows.level_factors, self.bases, roots, strict=True):
+            Z = f.matrix(basis)
+            parts.append(Z if L is None else sp.csr_matrix(Z @ effect_root(L, f.k)))
+        return sp.hstack(parts, format="csr")
+
+
+def _on_places(sums: CrossProducts, places: CrossProducts) -> CrossProducts:
+    """The same sums with zeros for pairs of levels that meet at other φ only."""
+    sizes = [len(f.zz) for f in sums.factors]
+    pairs = {
+        key: _spread(sums.pairs[key], where, sizes[key[1]]) for key, where in places.pairs.items()
+    }
+    own = {i: _spread(sums.own.get(i), where, sizes[i]) for i, where in places.own.items()}
+    return replace(sums, pairs=pairs, own=own)
+
+
+def _spread(found: PairMoments | None, places: PairMoments, n_cols: int) -> PairMoments:
+    blocks = np.zeros_like(places.blocks)
+    if found is not None and len(found.rows):
+        keys = places.rows * n_cols + places.cols
+        wanted = found.rows * n_cols + found.cols
+        order = np.argsort(keys, kind="stable")
+        at = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
+        if (keys[order][at] != wanted).any():
+            raise ModelError("levels meet at this φ that do not at others.")
+        blocks[order[at]] = found.blocks
+    return PairMoments(places.rows, places.cols, blocks)
+
+
+def residual_sums(rows: ModelRows, scaling: Scaling, roots: Sequence[Any] = ()) -> RowSums:
+    """Sums as functions of φ, in the units of sums at one φ.
+
+    Parameters
+    ----------
+    rows : ModelRows
+        With a residual structure that has parameters.
+    scaling : Scaling
+        Of :func:`~lmforms.engine.sums.sums_of_rows.sums_of_rows` at one φ.
+    roots : sequence of (ndarray or sparse (q, r)) or None
+    """
+    given = tuple(roots) if any(L is not None for L in roots) else ()
+    sums = RowSums(rows, scaling, given)
+    if sums.by_level:
+        return sums
+    shapes = [(f.n_levels, f.k) for f in rows.factors]
+    none = tuple(np.zeros((*shape, rows.X.shape[1] + 1)) for shape in shapes)
+    return RowSums(
+        rows, replace(scaling, units=replace(scaling.units, roots=())).with_effects(none), given
+    )

@@ -1,0 +1,205 @@
+"""Residuals whose correlations and variances depend on parameters φ that are estimated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ..correlation import Correlation
+from ..errors import NumericalError
+from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .base import Residual
+from .variance_functions import VarianceFunction
+from .whitening import ChainWhitening, PatternWhitening, SeriesOrder, Whitening, row_products
+
+
+@dataclass(frozen=True, eq=False)
+class ParametricResidual(Residual):
+    """R = DCD, with correlations C within series and standard deviations D, at one φ.
+
+    Parameters
+    ----------
+    correlation : Correlation or None
+        None for independent residuals.
+    points : ndarray (n, d)
+        Times, numbers of visits or coordinates of the rows.
+    series : ndarray of int (n,)
+        Rows of different series are uncorrelated.
+    variance : VarianceFunction or None
+        Standard deviations of the rows, relative to σ.
+    weights : ndarray (n,) or None
+        Known weights w: variances are divided by them.
+    values : ndarray or None
+        φ, those of the correlation first. By default the first of `starts`.
+    """
+
+    correlation: Correlation | None
+    points: FloatArray
+    series: IndexArray
+    variance: VarianceFunction | None = None
+    weights: FloatArray | None = None
+    values: FloatArray | None = None
+    order: SeriesOrder | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.values is None:
+            object.__setattr__(self, "values", self.starts()[0])
+        if self.order is None and self.correlation is not None:
+            object.__setattr__(self, "order", SeriesOrder.of(self.points, self.series))
+
+    # --- parameters -----------------------------------------------------------------------
+
+    @property
+    def parts(self) -> list[Correlation | VarianceFunction]:
+        """What has parameters: the correlation, then the variance function."""
+        return [part for part in (self.correlation, self.variance) if part is not None]
+
+    @property
+    def phi(self) -> FloatArray:
+        return np.asarray(self.values)
+
+    @cached_property
+    def _split(self) -> int:
+        """Number of parameters of the correlation."""
+        return 0 if self.correlation is None else self.correlation.n_parameters
+
+    def starts(self) -> list[FloatArray]:
+        """Values of φ from which searches start."""
+        each = [part.starts() for part in self.parts]
+        first = [starts[0] for starts in each]
+        out = [np.concatenate(chosen) for chosen in product(*each)]
+        usual = np.concatenate(first)
+        return sorted(out, key=lambda phi: not np.array_equal(phi, usual))
+
+    def at(self, phi: FloatArray) -> ParametricResidual:
+        if not np.isfinite(phi).all():
+            raise NumericalError("φ is not finite.")
+        return replace(self, values=np.array(phi, dtype=np.float64))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the natural parameters."""
+        return tuple(name for part in self.parts for name in part.names)
+
+    def _of_parts(self, what: str) -> list[Any]:
+        phis = np.split(self.phi, [self._split] if self.correlation is not None else [])
+        return [getattr(p, what)(phi) for p, phi in zip(self.parts, phis, strict=False)]
+
+    @property
+    def natural(self) -> FloatArray:
+        """Natural parameters: correlations, ranges, ratios of standard deviations."""
+        return np.concatenate(self._of_parts("natural"))
+
+    @property
+    def natural_derivative(self) -> FloatArray:
+        """∂natural_j/∂φ_i, (n_phi, number of natural parameters)."""
+        blocks = self._of_parts("natural_derivative")
+        out = np.zeros((sum(len(b) for b in blocks), sum(b.shape[1] for b in blocks)))
+        i = j = 0
+        for b in blocks:
+            out[i : i + len(b), j : j + b.shape[1]] = b
+            i, j = i + len(b), j + b.shape[1]
+        return out
+
+    @property
+    def at_bound(self) -> BoolArray:
+        """Which natural parameters are at one of their bounds."""
+        return np.concatenate(self._of_parts("at_bound"))
+
+    # --- whitening ------------------------------------------------------------------------
+
+    by_row = False
+
+    def is_within(self, codes: Any) -> bool:
+        if self.order is None:
+            return True
+        later = np.flatnonzero(self.order.previous >= 0)
+        return bool((codes[later] == codes[self.order.previous[later]]).all())
+
+    @cached_property
+    def inverse_sd(self) -> FloatArray:
+        """1/standard deviation of each row, relative to σ."""
+        out = np.ones(len(self.series)) if self.weights is None else np.sqrt(self.weights)
+        if self.variance is not None:
+            out = out * np.exp(-self.variance.log_sd(self.phi[self._split :]))
+        if not (np.isfinite(out).all() and (out > 0).all()):
+            raise NumericalError("the residual variances are not finite and positive at this φ.")
+        return np.asarray(out)
+
+    @cached_property
+    def whitening(self) -> Whitening | None:
+        """Of the correlations, None without any."""
+        if self.correlation is None or self.order is None:
+            return None
+        kind = ChainWhitening if self.correlation.is_chain else PatternWhitening
+        return kind(self.order, self.correlation, self.phi[: self._split])
+
+    def scaled(self, rows: Any) -> Any:
+        """D⁻¹ times rows."""
+        if isinstance(rows, np.ndarray):
+            return rows * (self.inverse_sd if rows.ndim == 1 else self.inverse_sd[:, None])
+        return rows.multiply(self.inverse_sd[:, None]).tocsr()
+
+    def whiten(self, rows: Any) -> Any:
+        scaled, whitening = self.scaled(rows), self.whitening
+        if whitening is None:
+            return scaled
+        if not isinstance(rows, np.ndarray):
+            return whitening.matrix() @ scaled
+        columns = scaled if scaled.ndim == 2 else scaled[:, None]
+        return whitening.whiten(columns).reshape(scaled.shape)
+
+    def log_determinant(self) -> float:
+        own = -2.0 * float(np.log(self.inverse_sd).sum())
+        return own if self.whitening is None else own + self.whitening.log_det
+
+    def variances(self) -> FloatArray:
+        return np.asarray(self.inverse_sd**-2.0)
+
+    def subset(self, rows: slice | BoolArray) -> ParametricResidual:
+        return replace(
+            self,
+            points=self.points[rows],
+            series=self.series[rows],
+            variance=None if self.variance is None else self.variance.subset(rows),
+            weights=None if self.weights is None else self.weights[rows],
+            order=None,
+        )
+
+    # --- derivatives ----------------------------------------------------------------------
+
+    @cached_property
+    def _log_sd_slopes(self) -> FloatArray:
+        """∂ln D_i/∂φ, (parameters of the variance function, n)."""
+        if self.variance is None:
+            return np.empty((0, len(self.series)))
+        return self.variance.log_sd_derivative(self.phi[self._split :])
+
+    def log_det_slope(self) -> FloatArray:
+        """∂ln|R|/∂φ."""
+        own = 2.0 * self._log_sd_slopes.sum(axis=1)
+        return own if self.whitening is None else np.append(self.whitening.log_det_slope, own)
+
+    def contract(self, rows: Any, whitened_products: Any) -> FloatArray:
+        """∂tr(F'R⁻¹F N)/∂φ for fixed rows F (n, c).
+
+        Parameters
+        ----------
+        rows : ndarray or sparse (n, c)
+            F.
+        whitened_products : ndarray or sparse (n, c)
+            R^(−1/2)FN.
+        """
+        F, whitening = self.scaled(rows), self.whitening
+        slopes = np.empty(0) if whitening is None else whitening.contract(F, whitened_products)
+        if not len(self._log_sd_slopes):
+            return slopes
+        back = whitened_products
+        if whitening is not None:
+            dense = isinstance(back, np.ndarray)
+            back = whitening.transposed(back) if dense else whitening.matrix().T @ back
+        return np.append(slopes, -2.0 * self._log_sd_slopes @ row_products(F, back))

@@ -1,0 +1,337 @@
+"""Whitening of series of rows: by the last row before, or by a root for every length of series.
+
+W with WRW' = I, for R block-diagonal over series. Derivatives of quadratic forms in R⁻¹ = W'W are
+contracted with given matrices, so that their cost hardly depends on the number of parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..correlation import Correlation
+from ..correlation.base import complex_derivative
+from ..errors import NumericalError
+from ..support.arrays import FloatArray, IndexArray
+
+MOST_SEPARATE_PATTERNS = 64
+"""Up to so many patterns are multiplied one after the other; beyond, roots are copied by series."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesOrder:
+    """Rows of series in the order of their points.
+
+    Attributes
+    ----------
+    points : ndarray (n, d)
+    rows : ndarray of int (n,)
+        Rows, one series after the other, each in the order of its points.
+    starts : ndarray of int (series,)
+        Place in `rows` of the first row of each series.
+    """
+
+    points: FloatArray
+    rows: IndexArray
+    starts: IndexArray
+
+    @classmethod
+    def of(cls, points: FloatArray, series: IndexArray) -> SeriesOrder:
+        """Sort rows by series and points."""
+        keys = [points[:, j] for j in range(points.shape[1] - 1, -1, -1)]
+        rows = np.lexsort((*keys, series))
+        sorted_series = series[rows]
+        new = np.append(True, sorted_series[1:] != sorted_series[:-1])
+        return cls(points, rows, np.flatnonzero(new[: len(rows)]))
+
+    @property
+    def lengths(self) -> IndexArray:
+        """Number of rows of each series."""
+        return np.diff(np.append(self.starts, len(self.rows)))
+
+    @cached_property
+    def previous(self) -> IndexArray:
+        """Row before each row in its series, −1 for the first."""
+        before = np.empty(len(self.rows), dtype=np.intp)
+        before[self.rows[1:]] = self.rows[:-1]
+        before[self.rows[self.starts]] = -1
+        return before
+
+    @cached_property
+    def patterns(self) -> tuple[SeriesPatterns, ...]:
+        """Series by their length, and the different sets of points among them."""
+        out = []
+        lengths, d = self.lengths, self.points.shape[1]
+        for m in np.unique(lengths):
+            chosen = self.starts[lengths == m]
+            rows = self.rows[chosen[:, None] + np.arange(m)]
+            flat = self.points[rows].reshape(len(rows), m * d)
+            points, which = np.unique(flat, axis=0, return_inverse=True)
+            which = which.ravel()
+            order = np.argsort(which, kind="stable")
+            out.append(SeriesPatterns(points.reshape(-1, m, d), rows[order], which[order]))
+        return tuple(out)
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesPatterns:
+    """Series of one length m.
+
+    Attributes
+    ----------
+    points : ndarray (P, m, d)
+        The different sets of points.
+    rows : ndarray of int (S, m)
+        Rows of each series, those with the same points together.
+    which : ndarray of int (S,)
+        Index of each series' points, ascending.
+    """
+
+    points: FloatArray
+    rows: IndexArray
+    which: IndexArray
+
+    @cached_property
+    def ends(self) -> IndexArray:
+        """Bounds of the series of each pattern, (P + 1,)."""
+        return np.searchsorted(self.which, np.arange(len(self.points) + 1))
+
+    def times(self, matrices: FloatArray, values: FloatArray) -> FloatArray:
+        """Matrices (P, m, m) of the patterns times values (S, m, c)."""
+        count = len(self.points)
+        if count == 1:
+            return np.asarray(matrices[0] @ values)
+        if count > MOST_SEPARATE_PATTERNS:
+            return np.asarray(matrices[self.which] @ values)
+        out = np.empty_like(values)
+        for matrix, a, b in zip(matrices, self.ends[:-1], self.ends[1:], strict=True):
+            out[a:b] = matrix @ values[a:b]
+        return out
+
+    def summed_products(self, left: FloatArray, right: FloatArray) -> FloatArray:
+        """Σ over the series of each pattern of left_s right_s', (P, m, m)."""
+        c = left.shape[2]
+        if len(self.points) == len(self.rows):
+            return np.asarray(left @ right.swapaxes(1, 2))
+        out = np.empty((len(self.points), *left.shape[1:2] * 2))
+        m = left.shape[1]
+        for p, (a, b) in enumerate(zip(self.ends[:-1], self.ends[1:], strict=True)):
+            x = left[a:b].transpose(1, 0, 2).reshape(m, (b - a) * c)
+            y = right[a:b].transpose(1, 0, 2).reshape(m, (b - a) * c)
+            out[p] = x @ y.T
+        return out
+
+
+class Whitening(Protocol):
+    """W with WRW' = I for correlations at one φ."""
+
+    @property
+    def log_det(self) -> float:
+        """ln|R|."""
+
+    @property
+    def log_det_slope(self) -> FloatArray:
+        """∂ln|R|/∂φ."""
+
+    def whiten(self, rows: FloatArray) -> FloatArray:
+        """W times rows (n, c)."""
+
+    def transposed(self, rows: FloatArray) -> FloatArray:
+        """W' times rows (n, c)."""
+
+    def matrix(self) -> Any:
+        """W as a sparse matrix."""
+
+    def contract(self, F: Any, Y: Any) -> FloatArray:
+        """∂tr(F'R⁻¹F N)/∂φ for a fixed F (n, c), with Y = WFN; dense or sparse."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChainWhitening:
+    """Of series in which a row depends on earlier ones only through the last: O(n).
+
+    Row i becomes (row i − a_i × the row before)/s_i, with a_i the correlation of the two and
+    s_i² = 1 − a_i².
+    """
+
+    order: SeriesOrder
+    correlation: Correlation
+    phi: FloatArray
+
+    @cached_property
+    def _later(self) -> tuple[IndexArray, IndexArray]:
+        """Rows that have a row before them, and those."""
+        later = np.flatnonzero(self.order.previous >= 0)
+        return later, self.order.previous[later]
+
+    def _steps(self, phi: Any) -> tuple[Any, Any]:
+        """a_i and s_i² of the rows that have one before."""
+        later, before = self._later
+        points = self.order.points
+        pair = points[before], points[later]
+        return self.correlation.between(phi, *pair), self.correlation.innovation(phi, *pair)
+
+    @cached_property
+    def _values(self) -> tuple[FloatArray, FloatArray]:
+        a, s2 = self._steps(self.phi)
+        if not (s2 > 0).all():
+            raise NumericalError("the correlation matrix of the residuals is singular at this φ.")
+        return a, np.sqrt(s2)
+
+    @cached_property
+    def _slopes(self) -> tuple[FloatArray, FloatArray]:
+        """∂a_i/∂φ and ∂ln s_i/∂φ, (n_phi, rows)."""
+        both = complex_derivative(lambda z: np.stack(self._steps(z)), self.phi)
+        return both[:, 0], 0.5 * both[:, 1] / np.square(self._values[1])
+
+    @property
+    def log_det(self) -> float:
+        return 2.0 * float(np.log(self._values[1]).sum())
+
+    @property
+    def log_det_slope(self) -> FloatArray:
+        return np.asarray(2.0 * self._slopes[1].sum(axis=1))
+
+    def whiten(self, rows: FloatArray) -> FloatArray:
+        (later, before), (a, s) = self._later, self._values
+        out = np.array(rows, dtype=np.float64)
+        out[later] -= a[:, None] * rows[before]
+        out[later] /= s[:, None]
+        return out
+
+    def transposed(self, rows: FloatArray) -> FloatArray:
+        (later, before), (a, s) = self._later, self._values
+        out = np.array(rows, dtype=np.float64)
+        out[later] /= s[:, None]
+        out[before] -= (a / s)[:, None] * rows[later]  # each row is before at most one
+        return out
+
+    def matrix(self) -> Any:
+        import scipy.sparse as sp
+
+        (later, before), (a, s) = self._later, self._values
+        n = len(self.order.rows)
+        diagonal = np.ones(n)
+        diagonal[later] = 1.0 / s
+        ix = np.arange(n)
+        entries = np.concatenate([diagonal, -a / s])
+        places = np.concatenate([ix, later]), np.concatenate([ix, before])
+        return sp.csr_matrix((entries, places), shape=(n, n))
+
+    def contract(self, F: Any, Y: Any) -> FloatArray:
+        (later, before), (a, s) = self._later, self._values
+        da, dlog_s = self._slopes
+        y = Y[later]
+        from_before = row_products(F[before], y)
+        own = (row_products(F[later], y) - a * from_before) / s
+        return np.asarray(-2.0 * (da @ (from_before / s) + dlog_s @ own))
+
+
+@dataclass(frozen=True, eq=False)
+class PatternWhitening:
+    """Of series by the inverse Cholesky factor of each different correlation matrix."""
+
+    order: SeriesOrder
+    correlation: Correlation
+    phi: FloatArray
+
+    @cached_property
+    def _roots(self) -> list[FloatArray]:
+        """L⁻¹ of R = LL', (P, m, m) for each length."""
+        out = []
+        for pattern in self.order.patterns:
+            try:
+                lower = np.linalg.cholesky(self.correlation.matrix(self.phi, pattern.points))
+            except np.linalg.LinAlgError:
+                raise NumericalError(
+                    "the correlation matrix of the residuals is singular at this φ."
+                ) from None
+            out.append(np.tril(np.linalg.inv(lower)))
+        return out
+
+    def _each(self) -> Sequence[tuple[SeriesPatterns, FloatArray]]:
+        return list(zip(self.order.patterns, self._roots, strict=True))
+
+    @cached_property
+    def _derivatives(self) -> list[FloatArray]:
+        """∂R/∂φ, (n_phi, P, m, m) for each length."""
+        return [self.correlation.derivative(self.phi, p.points) for p in self.order.patterns]
+
+    @property
+    def log_det(self) -> float:
+        total = 0.0
+        for pattern, roots in self._each():
+            each = np.log(np.einsum("pii->pi", roots)).sum(axis=1)
+            total -= 2.0 * float(np.diff(pattern.ends) @ each)
+        return total
+
+    @property
+    def log_det_slope(self) -> FloatArray:
+        total = np.zeros(len(self.phi))
+        for (pattern, roots), changes in zip(self._each(), self._derivatives, strict=True):
+            inverse = roots.swapaxes(1, 2) @ roots
+            total += np.einsum("p,pij,kpij->k", np.diff(pattern.ends), inverse, changes)
+        return total
+
+    def whiten(self, rows: FloatArray) -> FloatArray:
+        out = np.empty(rows.shape)
+        for pattern, roots in self._each():
+            out[pattern.rows] = pattern.times(roots, rows[pattern.rows])
+        return out
+
+    def transposed(self, rows: FloatArray) -> FloatArray:
+        out = np.empty(rows.shape)
+        for pattern, roots in self._each():
+            out[pattern.rows] = pattern.times(roots.swapaxes(1, 2), rows[pattern.rows])
+        return out
+
+    def matrix(self) -> Any:
+        import scipy.sparse as sp
+
+        n = len(self.order.rows)
+        rows, cols, entries = [], [], []
+        for pattern, roots in self._each():
+            m = pattern.rows.shape[1]
+            i, j = np.tril_indices(m)
+            rows.append(pattern.rows[:, i].ravel())
+            cols.append(pattern.rows[:, j].ravel())
+            entries.append(roots[pattern.which][:, i, j].ravel())
+        places = np.concatenate(rows), np.concatenate(cols)
+        return sp.csr_matrix((np.concatenate(entries), places), shape=(n, n))
+
+    def contract(self, F: Any, Y: Any) -> FloatArray:
+        total = np.zeros(len(self.phi))
+        for (pattern, roots), changes in zip(self._each(), self._derivatives, strict=True):
+            between = _products_within(pattern, F, Y)  # F N F'W'
+            middle = roots @ between
+            outer = roots.swapaxes(1, 2) @ (0.5 * (middle + middle.swapaxes(1, 2))) @ roots
+            total -= np.einsum("pij,kpij->k", outer, changes)
+        return total
+
+
+def _products_within(pattern: SeriesPatterns, F: Any, Y: Any) -> FloatArray:
+    """Σ over the series of each pattern of F_s Y_s', (P, m, m)."""
+    if isinstance(F, np.ndarray):
+        return pattern.summed_products(F[pattern.rows], Y[pattern.rows])
+    series, m = pattern.rows.shape
+    out = np.zeros((len(pattern.points), m, m))
+    if series < m * m:
+        for rows, p in zip(pattern.rows, pattern.which, strict=True):
+            out[p] += np.asarray((F[rows] @ Y[rows].T).todense())
+        return out
+    for i in range(m):
+        for j in range(m):
+            each = row_products(F[pattern.rows[:, i]], Y[pattern.rows[:, j]])
+            out[:, i, j] = np.bincount(pattern.which, each, len(out))
+    return out
+
+
+def row_products(a: Any, b: Any) -> FloatArray:
+    """Inner products of the rows of two matrices, dense or sparse, (n,)."""
+    if isinstance(a, np.ndarray):
+        return np.einsum("ij,ij->i", a, b)
+    return np.asarray(a.multiply(b).sum(axis=1)).ravel()
