@@ -168,6 +168,7 @@ class MixedModel:
         start: npt.ArrayLike | MixedModelResults | None,
         control: Control | None,
         method: str,
+        phi: FloatArray | None = None,
     ) -> MixedModelResults:
         refuse_method(method)
         refuse_options(control)
@@ -177,12 +178,17 @@ class MixedModel:
         priors = priors_of(self.design, self.relationship)
         if method == "auto":
             fitted = estimate(
-                self.design.rows(y),
+                self.design.rows(y, phi),
                 [g.covariance for g in self.design.groups],
                 reml=reml,
                 control=options,
                 priors=priors,
                 start=begin,
+            )
+        elif len(self.design.residual.phi):
+            raise ArgumentError(
+                f"method={method!r} is for independent residuals; this model has residual "
+                "parameters. Use method='auto'."
             )
         else:
             from .varcomp.design_estimates import estimate_design
@@ -209,12 +215,14 @@ class MixedModel:
         start: npt.ArrayLike | None,
         control: Control,
         method: str,
+        phi: FloatArray | None = None,
         optimize: bool = True,
     ) -> MixedModelResults:
         """See :class:`lmforms.results.state.Refit`."""
+        options: dict[str, Any] = {"reml": reml, "control": control, "method": method, "phi": phi}
         if optimize:
-            return self._fit(response, reml=reml, start=start, control=control, method=method)
-        state = state_at(self, start, response, reml=reml, control=control, method=method)
+            return self._fit(response, start=start, **options)
+        state = state_at(self, start, response, **options)
         return MixedModelResults(self, state)
 
     def _update(
@@ -255,11 +263,12 @@ def state_at(
     reml: bool,
     control: Control,
     method: str,
+    phi: FloatArray | None = None,
 ) -> FitState:
-    """A model at a given θ, in the order of the formula, with β and σ profiled out."""
+    """A model at a given θ, in the order of the formula, and φ, with β and σ profiled out."""
     by_group = _checked_theta(model.design, theta, "theta")
     fitted = estimate(
-        model.design.rows(response),
+        model.design.rows(response, phi),
         [g.covariance for g in model.design.groups],
         reml=reml,
         control=control,

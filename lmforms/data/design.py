@@ -173,14 +173,14 @@ class Design:
         parts = [self.terms[t].matrix.values for t in group.terms]
         return parts[0] if len(parts) == 1 else np.hstack(parts)
 
-    def rows(self, y: FloatArray | None = None) -> ModelRows:
-        """The rows as the engine takes them, with another response if given."""
+    def rows(self, y: FloatArray | None = None, phi: FloatArray | None = None) -> ModelRows:
+        """The rows as the engine takes them, with another response or φ if given."""
         response = self.y if y is None else y
         return ModelRows(
             y=response - self.offset,
             X=self.X,
             factors=tuple(FactorRows(g.codes, len(g.levels), self.basis(g)) for g in self.groups),
-            residual=self.residual,
+            residual=self.residual if phi is None else self.residual.at(phi),
             size=self.response_size(response),
         )
 

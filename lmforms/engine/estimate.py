@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..control import Control
 from ..covariance import Covariance
 from ..errors import ModelError, NumericalError
-from ..residual import Independent, Residual
+from ..residual import Residual
 from ..support.arrays import FloatArray
 from . import iterative
 from .criterion.criterion_parts import CriterionParts
@@ -65,8 +65,8 @@ class Estimate:
         Random terms whose covariance is singular, as indices (factor, part).
     unidentified : tuple of (int, int)
         Random terms along whose variances the criterion does not change.
-    residual : Residual
-        Structure of the residuals at the estimated φ.
+    residual : Residual or None
+        Structure of the residuals at the estimated φ, if it has parameters.
     """
 
     problem: Problem | IterativeProblem
@@ -81,7 +81,7 @@ class Estimate:
     criterion_se: float
     singular: tuple[tuple[int, int], ...]
     unidentified: tuple[tuple[int, int], ...]
-    residual: Residual = field(default_factory=Independent)
+    residual: Residual | None = None
 
     @property
     def scaling(self) -> Scaling:
@@ -123,7 +123,7 @@ class Estimate:
     @property
     def phi(self) -> FloatArray:
         """Parameters φ of the residuals."""
-        return self.residual.phi
+        return np.empty(0) if self.residual is None else self.residual.phi
 
     def report(self, names: Sequence[str]) -> OptimizerReport:
         """How the optimiser ended.
@@ -167,7 +167,6 @@ def estimate(
     priors: Sequence[Prior] = (),
     start: Sequence[FloatArray] | None = None,
     at: Sequence[FloatArray] | None = None,
-    search_phi: bool = True,
 ) -> Estimate:
     """Fit a model to rows in memory.
 
@@ -184,8 +183,6 @@ def estimate(
         θ of each grouping factor from which to search, in the user's units.
     at : sequence of ndarray, optional
         θ at which to evaluate instead of optimising.
-    search_phi : bool
-        Whether φ of the residuals are estimated too, or held at those of `rows.residual`.
 
     Raises
     ------
@@ -204,21 +201,20 @@ def estimate(
     roots = [prior.root for prior in priors]
     if not reml and at is None:
         refuse_unbounded_likelihood(rows, covariances, roots)
-    searches_phi = search_phi and at is None and len(rows.residual.phi) > 0
+    has_phi = len(rows.residual.phi) > 0
     with limited_blas_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
-        cp = sums_of_rows(rows, tuple(covariances), roots, rotate=not searches_phi)
+        cp = sums_of_rows(rows, tuple(covariances), roots, rotate=not has_phi)
     scaling = cp.scaling
     residual_size = scaling.pilot.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
     is_small = residual_size <= CHECKED_RATIO * scaling.pilot.resolution
     least_squares = explained_or_raise(rows, roots) if is_small else None
     try:
-        if searches_phi:
+        if has_phi:
             sums = residual_sums(rows, cp.scaling, roots)
-            found = _with_phi(sums, covariances, reml, control, start, priors)
-            rows = replace(rows, residual=found.residual)
+            found = _with_phi(sums, covariances, reml, control, start, at, priors)
+            rows = replace(rows, residual=found.residual or rows.residual)
         else:
             found = _from_sums(cp, covariances, reml, control, start, at, priors)
-            found = replace(found, residual=rows.residual)
     except NumericalError:
         if least_squares is None:  # beside very wide effects all digits may be lost
             explained_or_raise(rows, roots)
@@ -314,19 +310,29 @@ def _with_phi(
     reml: bool,
     control: Control,
     start: Sequence[FloatArray] | None,
+    at: Sequence[FloatArray] | None,
     priors: Sequence[Prior],
 ) -> Estimate:
-    """Fit θ and the parameters φ of the residuals."""
+    """Fit θ and the parameters φ of the residuals, from those of the rows if `start` is given.
+
+    With `at`, φ are those of the rows.
+    """
     residual = sums.rows.residual
     problem = residual_problem(sums, residual, covariances, reml, control, priors)
-    first = None
-    if start is not None:
-        first = np.append(_engine_theta(start, problem.covariances, sums.scaling), residual.phi)
+
+    def parameters(theta: Sequence[FloatArray]) -> FloatArray:
+        return np.append(_engine_theta(theta, problem.covariances, sums.scaling), residual.phi)
+
     with limited_blas_threads(problem.system.largest):
-        found = estimate_by_factor(problem, control, first)
-    at = found.optimum.evaluation.problem
-    assert isinstance(at, ResidualProblem)
-    return replace(found, problem=at, residual=at.residual)
+        if at is not None:
+            optimum = evaluate_at(problem, parameters(at))
+            found = _in_user_units(problem, optimum, control, [])
+        else:
+            first = None if start is None else parameters(start)
+            found = estimate_by_factor(problem, control, first)
+    there = found.optimum.evaluation.problem
+    assert isinstance(there, ResidualProblem)
+    return replace(found, problem=there, residual=there.residual)
 
 
 def _rough_optimum(problem: Problem, seed: int) -> RoughOptimum | None:

@@ -21,6 +21,22 @@ class Residual(ABC):
         """R^(−1/2) times `rows`, (n,) or (n, m), dense or sparse."""
 
     @abstractmethod
+    def solve(self, rows: Any) -> Any:
+        """R⁻¹ times dense `rows`, (n,) or (n, m)."""
+
+    @abstractmethod
+    def matrix(self, n: int) -> Any:
+        """R of n rows as a sparse matrix (n, n)."""
+
+    def scaled(self, rows: Any) -> Any:
+        """Rows divided by their standard deviations relative to σ."""
+        variances = self.variances()
+        if variances is None:
+            return rows
+        root = 1.0 / np.sqrt(variances)
+        return rows * (root if rows.ndim == 1 else root[:, None])
+
+    @abstractmethod
     def log_determinant(self) -> float:
         """ln|R|, which enters the criterion."""
 

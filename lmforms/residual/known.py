@@ -72,6 +72,13 @@ class Known(Residual):
     def whiten(self, rows: Any) -> Any:
         return self._root_and_log_det[0] @ rows
 
+    def solve(self, rows: Any) -> Any:
+        root = self._root_and_log_det[0]
+        return root.T @ (root @ rows)
+
+    def matrix(self, n: int) -> Any:
+        return self.R
+
     def log_determinant(self) -> float:
         return self._root_and_log_det[1]
 

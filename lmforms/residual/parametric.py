@@ -153,6 +153,30 @@ class ParametricResidual(Residual):
         columns = scaled if scaled.ndim == 2 else scaled[:, None]
         return whitening.whiten(columns).reshape(scaled.shape)
 
+    def solve(self, rows: Any) -> Any:
+        scaled, whitening = self.scaled(rows), self.whitening
+        if whitening is not None:
+            columns = scaled if scaled.ndim == 2 else scaled[:, None]
+            scaled = whitening.transposed(whitening.whiten(columns)).reshape(scaled.shape)
+        return self.scaled(scaled)
+
+    def matrix(self, n: int) -> Any:
+        import scipy.sparse as sp
+
+        sd = sp.diags_array(1.0 / self.inverse_sd)
+        if self.correlation is None or self.order is None:
+            return (sd @ sd).tocsr()
+        rows, cols, entries = [], [], []
+        for pattern in self.order.patterns:
+            blocks = self.correlation.matrix(self.phi[: self._split], pattern.points)
+            i, j = np.indices(blocks.shape[1:]).reshape(2, -1)
+            rows.append(pattern.rows[:, i].ravel())
+            cols.append(pattern.rows[:, j].ravel())
+            entries.append(blocks.reshape(len(blocks), -1)[pattern.which].ravel())
+        places = np.concatenate(rows), np.concatenate(cols)
+        correlations = sp.csr_array((np.concatenate(entries), places), shape=(n, n))
+        return (sd @ correlations @ sd).tocsr()
+
     def log_determinant(self) -> float:
         own = -2.0 * float(np.log(self.inverse_sd).sum())
         return own if self.whitening is None else own + self.whitening.log_det

@@ -49,6 +49,14 @@ class Weighted(Residual):
             return rows.multiply(root[:, None]).tocsr()
         return rows * (root if rows.ndim == 1 else root[:, None])
 
+    def solve(self, rows: Any) -> Any:
+        return rows * (self.weights if rows.ndim == 1 else self.weights[:, None])
+
+    def matrix(self, n: int) -> Any:
+        from scipy.sparse import diags_array
+
+        return diags_array(1.0 / self.weights)
+
     def log_determinant(self) -> float:
         return -float(np.log(self.weights).sum())
 

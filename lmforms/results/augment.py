@@ -46,7 +46,7 @@ def augmented_rows(state: FitState, data: Any = None) -> pd.DataFrame:
 def _columns(state: FitState) -> dict[str, FloatArray]:
     """Columns of ``augment`` in broom.mixed, but for ``.hat`` and ``.cooksd``."""
     design, fitted = state.design, fitted_values(state)
-    variances = design.residual.variances()
+    variances = state.residual.variances()
     weights = np.ones(design.n) if variances is None else 1.0 / variances
     made = {
         ".fitted": fitted,

@@ -22,7 +22,7 @@ def deviance_terms(state: FitState) -> pd.DataFrame:
         Columns ``value`` and ``contribution``.
     """
     parts, criterion = state.estimate.parts, state.estimate.criterion
-    e = residuals(state, "pearson")
+    e = state.residual.whiten(residuals(state, "response"))
     squares = float(e @ e)
     rows = {
         "ln|L|²": (parts.log_det, parts.log_det),

@@ -146,7 +146,7 @@ class ModelEstimates:
 
     @property
     def npar(self) -> int:
-        """Number of parameters: rank of X, covariance parameters θ, and σ."""
+        """Number of parameters: rank of X, θ of the random effects, φ of the residuals, and σ."""
         return criteria.npar(self.state)
 
     @property

@@ -158,16 +158,15 @@ def model_matrices(state: FitState) -> ModelMatrices:
         sp.block_diag(parts).tocsr() if parts else empty
         for parts in (lambdas, templates, precisions)
     )
-    root = design.residual.whiten(np.ones(design.n))
-    ZL = sp.csr_array(sp.diags_array(root) @ Z) @ Lambda
-    X = root[:, None] * design.X
+    ZL = sp.csr_array(state.residual.whiten(sp.csr_matrix(Z))) @ Lambda
+    X = state.residual.whiten(design.X)
     A = (ZL.T @ ZL + Q).tocsr()
     order, L = _permuted_cholesky(A)
     P = sp.csr_array((np.ones(len(order)), (np.arange(len(order)), order)), shape=A.shape)
     R_ZX = _lower_solve(L, np.asarray(ZL.T @ X)[order])
     R_X = np.asarray(np.linalg.cholesky(X.T @ X - R_ZX.T @ R_ZX), dtype=np.float64).T
     e = residuals(state, "response")
-    weighted = design.residual.whiten(design.residual.whiten(e))
+    weighted = state.residual.solve(e)
     qu = Lambda.T @ (Z.T @ weighted)  # Qû = Λ'Z'R⁻¹(y − Xβ̂ − Zb̂), also for a singular Λ
     return ModelMatrices(
         y=pd.Series(state.response - design.offset, index=index, name="y"),
@@ -175,7 +174,7 @@ def model_matrices(state: FitState) -> ModelMatrices:
         Z=Z,
         Lambda=Lambda,
         template=template,
-        R=sp.diags_array(1.0 / root**2),
+        R=state.residual.matrix(design.n),
         Q=Q,
         A=A,
         L=L,

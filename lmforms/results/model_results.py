@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .matrices import ModelMatrices
     from .summary_tables import ModelSummary
 
-RESIDUAL_KINDS = ("response", "pearson", "scaled")
+RESIDUAL_KINDS = ("response", "pearson", "scaled", "normalized")
 
 
 class MixedModelResults(TidyMethods, InferenceMethods, MeansMethods, ModelComparisons):
@@ -61,13 +61,18 @@ class MixedModelResults(TidyMethods, InferenceMethods, MeansMethods, ModelCompar
         return self.residuals()
 
     @named_arguments
-    def residuals(self, kind: Literal["response", "pearson", "scaled"] = "response") -> pd.Series:
+    def residuals(
+        self, kind: Literal["response", "pearson", "scaled", "normalized"] = "response"
+    ) -> pd.Series:
         """Residuals on the index of the data.
 
         Parameters
         ----------
-        kind : {"response", "pearson", "scaled"}
-            y − ŷ; times √w; times √w/σ̂.
+        kind : {"response", "pearson", "scaled", "normalized"}
+            y − ŷ; divided by their standard deviations relative to σ (times √w with weights alone);
+            that divided by σ̂; and R^(−1/2)(y − ŷ)/σ̂, which are uncorrelated under the model: each
+            row less its prediction from the earlier rows of its series. The two last are the same
+            without correlations.
         """
         values = quantities.residuals(self.state, one_of("kind", kind, RESIDUAL_KINDS))
         return pd.Series(values, index=self.state.design.index, name="resid")
@@ -101,6 +106,7 @@ class MixedModelResults(TidyMethods, InferenceMethods, MeansMethods, ModelCompar
             start=theta,
             control=state.control,
             method=state.method,
+            phi=state.estimate.phi,
             optimize=False,
         )
 
@@ -322,6 +328,7 @@ class MixedModelResults(TidyMethods, InferenceMethods, MeansMethods, ModelCompar
             start=self.theta if has_start else None,
             control=state.control,
             method=state.method,
+            phi=state.estimate.phi if has_start else None,
         )
 
     def _new_response(self, y: npt.ArrayLike) -> FloatArray:

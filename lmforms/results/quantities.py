@@ -90,10 +90,12 @@ def fitted_values(state: FitState) -> FloatArray:
 
 
 def residuals(state: FitState, kind: str) -> FloatArray:
-    """y − ŷ; times √w for ``"pearson"``; times √w/σ̂ for ``"scaled"``."""
+    """y − ŷ, divided by standard deviations or whitened: see `MixedModelResults.residuals`."""
     values = state.response - fitted_values(state)
+    if kind == "normalized":
+        return np.asarray(state.residual.whiten(values) / state.estimate.sigma)
     if kind != "response":
-        values = state.design.residual.whiten(values)
+        values = state.residual.scaled(values)
     return values / state.estimate.sigma if kind == "scaled" else values
 
 

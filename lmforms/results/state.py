@@ -12,6 +12,7 @@ from ..control import Control
 from ..data.changed_formula import ModelChanges
 from ..data.design import Design
 from ..engine.estimate import Estimate
+from ..residual import Residual
 from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -29,9 +30,13 @@ class Refit(Protocol):
         start: npt.ArrayLike | None,
         control: Control,
         method: str,
+        phi: FloatArray | None = None,
         optimize: bool = True,
     ) -> Any:
-        """Results for another response or criterion, or at θ = `start` without optimising."""
+        """Results for another response or criterion, or at θ = `start` without optimising.
+
+        `phi` are parameters of the residuals: those to start from, with `start`, or to hold.
+        """
 
 
 class Update(Protocol):
@@ -80,3 +85,9 @@ class FitState:
     refit: Refit
     update: Update
     optimized: bool = True
+
+    @property
+    def residual(self) -> Residual:
+        """The structure of the residuals at the estimated φ."""
+        found = self.estimate.residual
+        return self.design.residual if found is None else found

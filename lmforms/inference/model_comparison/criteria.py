@@ -8,8 +8,9 @@ from ...results.state import FitState
 
 
 def npar(state: FitState) -> int:
-    """Number of parameters: rank of X, covariance parameters θ, and σ."""
-    return len(state.estimate.beta) + state.estimate.n_theta + 1
+    """Number of parameters: rank of X, θ of the random effects, φ of the residuals, and σ."""
+    estimate = state.estimate
+    return len(estimate.beta) + estimate.n_theta + len(estimate.phi) + 1
 
 
 def loglik(state: FitState) -> float:
