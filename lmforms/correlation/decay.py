@@ -109,6 +109,10 @@ class Decay(Correlation):
         """Natural values of the kernel's own parameters from which searches start."""
         return [np.empty(0)]
 
+    def reach(self, shape: FloatArray) -> float:
+        """Range whose correlation at distance one is middling, for natural values `shape`."""
+        return 1.0
+
     # --- parameters: ranges, the kernel's own, the nugget ------------------------------------
 
     @property
@@ -159,9 +163,19 @@ class Decay(Correlation):
 
     def starts(self) -> list[FloatArray]:
         typical = np.array([scale.typical for scale in self.scale])
+        shortest = np.array([scale.shortest for scale in self.scale])
         share = np.full(int(self.nugget), 0.2)
         return [
-            self.parameters(np.concatenate([factor * typical, shape, share]))
+            self.parameters(
+                np.concatenate(
+                    [
+                        # not below all distances, where the likelihood is flat
+                        self.reach(shape) * np.maximum(factor * typical, 0.5 * shortest),
+                        shape,
+                        share,
+                    ]
+                )
+            )
             for shape in self.shape_starts()
             for factor in (1.0, 0.3, 3.0)
         ]

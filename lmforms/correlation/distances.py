@@ -59,7 +59,7 @@ def distances(
     """
     points = np.asarray(points, dtype=np.float64)
     series = np.zeros(len(points), dtype=np.intp) if series is None else np.asarray(series)
-    coded = np.unique(np.column_stack([series, points]), axis=0)  # sorted, by series first
+    coded = np.unique(np.column_stack([series, points + 0.0]), axis=0)  # sorted, by series
     order, places = coded[:, 0].astype(np.intp), coded[:, 1:]
     firsts = np.flatnonzero(np.diff(order, prepend=-1))
     sizes = np.diff(np.append(firsts, len(order)))
@@ -100,15 +100,8 @@ def _typical(places: FloatArray, firsts: IndexArray, sizes: IndexArray, power: i
     """Median distance of pairs, every one with the same chance, in few series all pairs."""
     pairs = sizes * (sizes - 1) // 2
     if pairs.sum() <= PAIRS:
-        left, right = (
-            np.concatenate(found)
-            for found in zip(
-                *(
-                    (np.add(first, i) for i in np.triu_indices(m, 1))
-                    for first, m in zip(firsts, sizes)
-                )
-            )
-        )
+        inside = [np.stack(np.triu_indices(m, 1)) for m in sizes]
+        left, right = np.concatenate([f + pair for f, pair in zip(firsts, inside)], axis=1)
     else:
         random = np.random.default_rng(1)
         which = random.choice(len(sizes), PAIRS, p=pairs / pairs.sum())

@@ -85,6 +85,10 @@ class Matern(Decay):
         fitted = len(self.shape_names)
         return np.full(fitted, ROUGHEST), np.full(fitted, SMOOTHEST)
 
+    def reach(self, shape: FloatArray) -> float:
+        order = shape[0] if self.nu is None else self.nu
+        return float(1.0 / np.sqrt(2.0 * order))
+
     def shape_starts(self) -> list[FloatArray]:
         return [np.array([nu]) for nu in (0.5, 1.5)] if self.nu is None else [np.empty(0)]
 

@@ -127,3 +127,6 @@ class Spherical(Decay):
         distance = np.sqrt(squares)
         near = np.square(1.0 - distance) * (1.0 + 0.5 * distance)
         return np.where(distance.real < 1.0, near, 0.0)
+
+    def reach(self, shape: FloatArray) -> float:
+        return 2.5
