@@ -15,7 +15,7 @@ from ..support.arrays import FloatArray
 from . import iterative
 from .criterion.criterion_parts import CriterionParts
 from .criterion.problem import Problem, StructuredProblem
-from .criterion.residual_problem import ResidualProblem, residual_problem
+from .criterion.residual_problem import ResidualProblem, loses_digits, residual_problem
 from .exact_fit import CHECKED_RATIO
 from .iterative import IterativeOptimum, IterativeProblem, IterativeSystem, RoughOptimum
 from .linalg.threads import limited_blas_threads
@@ -28,7 +28,7 @@ from .saturation import refuse_unbounded_likelihood
 from .solver_choice import analyse, rough_system
 from .status import OptimizerReport, rough_start_message
 from .sums.cross_products import CrossProducts
-from .sums.residual_sums import RowSums, residual_sums
+from .sums.residual_sums import residual_sums
 from .sums.sums_of_rows import sums_of_rows
 from .sums.units import Scaling
 
@@ -210,8 +210,7 @@ def estimate(
     least_squares = explained_or_raise(rows, roots) if is_small else None
     try:
         if has_phi:
-            sums = residual_sums(rows, cp.scaling, roots)
-            found = _with_phi(sums, covariances, reml, control, start, at, priors)
+            found = _with_phi(rows, cp.scaling, covariances, reml, control, start, at, priors)
             rows = replace(rows, residual=found.residual or rows.residual)
         else:
             found = _from_sums(cp, covariances, reml, control, start, at, priors)
@@ -305,7 +304,8 @@ def _from_sums(
 
 
 def _with_phi(
-    sums: RowSums,
+    rows: ModelRows,
+    scaling: Scaling,
     covariances: Sequence[Covariance],
     reml: bool,
     control: Control,
@@ -317,11 +317,12 @@ def _with_phi(
 
     With `at`, φ are those of the rows.
     """
-    residual = sums.rows.residual
-    problem = residual_problem(sums, residual, covariances, reml, control, priors)
+    roots = [prior.root for prior in priors]
+    sums = residual_sums(rows, scaling, roots)
+    problem = residual_problem(sums, rows.residual, covariances, reml, control, priors)
 
     def parameters(theta: Sequence[FloatArray]) -> FloatArray:
-        return np.append(_engine_theta(theta, problem.covariances, sums.scaling), residual.phi)
+        return np.append(_engine_theta(theta, covariances, scaling), rows.residual.phi)
 
     with limited_blas_threads(problem.system.largest):
         if at is not None:
@@ -330,6 +331,11 @@ def _with_phi(
         else:
             first = None if start is None else parameters(start)
             found = estimate_by_factor(problem, control, first)
+            there = found.optimum.evaluation
+            if loses_digits(sums, there.problem):
+                sums = residual_sums(rows, scaling, roots, by_rows=True)
+                problem = residual_problem(sums, rows.residual, covariances, reml, control, priors)
+                found = estimate_by_factor(problem, control, there.theta)
     there = found.optimum.evaluation.problem
     assert isinstance(there, ResidualProblem)
     return replace(found, problem=there, residual=there.residual)

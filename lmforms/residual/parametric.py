@@ -178,13 +178,24 @@ class ParametricResidual(Residual):
         return (sd @ correlations @ sd).tocsr()
 
     def log_determinant(self) -> float:
-        own = -2.0 * float(np.log(self.inverse_sd).sum())
-        return own if self.whitening is None else own + self.whitening.log_det
+        return float(self.log_determinants().sum())
+
+    def log_determinants(self) -> FloatArray:
+        """Contribution of each row to ln|R|, (n,)."""
+        own = -2.0 * np.log(self.inverse_sd)
+        return np.asarray(own if self.whitening is None else own + self.whitening.log_dets)
 
     def variances(self) -> FloatArray:
         return np.asarray(self.inverse_sd**-2.0)
 
-    def subset(self, rows: slice | BoolArray) -> ParametricResidual:
+    def row_constants(self) -> FloatArray:
+        """What the variances of rows depend on beside φ, (n, c): covariates and weights."""
+        columns = [] if self.variance is None else [self.variance.row_constants()]
+        if self.weights is not None:
+            columns.append(self.weights[:, None])
+        return np.hstack([np.empty((len(self.series), 0)), *columns])
+
+    def subset(self, rows: slice | BoolArray | IndexArray) -> ParametricResidual:
         return replace(
             self,
             points=self.points[rows],
@@ -203,10 +214,10 @@ class ParametricResidual(Residual):
             return np.empty((0, len(self.series)))
         return self.variance.log_sd_derivative(self.phi[self._split :])
 
-    def log_det_slope(self) -> FloatArray:
-        """∂ln|R|/∂φ."""
-        own = 2.0 * self._log_sd_slopes.sum(axis=1)
-        return own if self.whitening is None else np.append(self.whitening.log_det_slope, own)
+    def log_det_slopes(self) -> FloatArray:
+        """Contribution of each row to ∂ln|R|/∂φ, (n_phi, n)."""
+        own = 2.0 * self._log_sd_slopes
+        return own if self.whitening is None else np.vstack([self.whitening.log_det_slopes, own])
 
     def contract(self, rows: Any, whitened_products: Any) -> FloatArray:
         """∂tr(F'R⁻¹F N)/∂φ for fixed rows F (n, c).

@@ -35,6 +35,10 @@ class VarianceFunction(ABC):
         """Which natural parameters are at one of their bounds."""
 
     @abstractmethod
+    def row_constants(self) -> FloatArray:
+        """What the value of a row depends on beside φ, (n, c)."""
+
+    @abstractmethod
     def subset(self, rows: slice | BoolArray) -> Self:
         """The function for some of the rows."""
 

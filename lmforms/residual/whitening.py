@@ -130,12 +130,12 @@ class Whitening(Protocol):
     """W with WRW' = I for correlations at one φ."""
 
     @property
-    def log_det(self) -> float:
-        """ln|R|."""
+    def log_dets(self) -> FloatArray:
+        """Contribution of each row to ln|R|, (n,)."""
 
     @property
-    def log_det_slope(self) -> FloatArray:
-        """∂ln|R|/∂φ."""
+    def log_det_slopes(self) -> FloatArray:
+        """Contribution of each row to ∂ln|R|/∂φ, (n_phi, n)."""
 
     def whiten(self, rows: FloatArray) -> FloatArray:
         """W times rows (n, c)."""
@@ -189,12 +189,16 @@ class ChainWhitening:
         return both[:, 0], 0.5 * both[:, 1] / np.square(self._values[1])
 
     @property
-    def log_det(self) -> float:
-        return 2.0 * float(np.log(self._values[1]).sum())
+    def log_dets(self) -> FloatArray:
+        out = np.zeros(len(self.order.rows))
+        out[self._later[0]] = 2.0 * np.log(self._values[1])
+        return out
 
     @property
-    def log_det_slope(self) -> FloatArray:
-        return np.asarray(2.0 * self._slopes[1].sum(axis=1))
+    def log_det_slopes(self) -> FloatArray:
+        out = np.zeros((len(self.phi), len(self.order.rows)))
+        out[:, self._later[0]] = 2.0 * self._slopes[1]
+        return out
 
     def whiten(self, rows: FloatArray) -> FloatArray:
         (later, before), (a, s) = self._later, self._values
@@ -262,20 +266,21 @@ class PatternWhitening:
         return [self.correlation.derivative(self.phi, p.points) for p in self.order.patterns]
 
     @property
-    def log_det(self) -> float:
-        total = 0.0
+    def log_dets(self) -> FloatArray:
+        out = np.empty(len(self.order.rows))
         for pattern, roots in self._each():
-            each = np.log(np.einsum("pii->pi", roots)).sum(axis=1)
-            total -= 2.0 * float(np.diff(pattern.ends) @ each)
-        return total
+            each = -2.0 * np.log(np.einsum("pii->pi", roots))
+            out[pattern.rows] = each[pattern.which]
+        return out
 
     @property
-    def log_det_slope(self) -> FloatArray:
-        total = np.zeros(len(self.phi))
+    def log_det_slopes(self) -> FloatArray:
+        out = np.empty((len(self.phi), len(self.order.rows)))
         for (pattern, roots), changes in zip(self._each(), self._derivatives, strict=True):
             inverse = roots.swapaxes(1, 2) @ roots
-            total += np.einsum("p,pij,kpij->k", np.diff(pattern.ends), inverse, changes)
-        return total
+            each = np.einsum("pij,kpij->kpi", inverse, changes)
+            out[:, pattern.rows] = each[:, pattern.which]
+        return out
 
     def whiten(self, rows: FloatArray) -> FloatArray:
         out = np.empty(rows.shape)

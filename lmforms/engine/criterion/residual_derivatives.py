@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ...residual.parametric import ParametricResidual
 from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, JointFactorization
 from ..linalg.batched import multiply
-from ..sums.residual_sums import RowSums
+from ..sums.residual_sums import ResidualSums, RowSums
 from .gls import GLSFit
 
 MOST_DENSE_NUMBERS = 1 << 22
@@ -26,7 +28,7 @@ MOST_DENSE_NUMBERS = 1 << 22
 
 def residual_slopes(
     residual: ParametricResidual,
-    sums: RowSums,
+    sums: ResidualSums,
     factor: Factorization | JointFactorization,
     effects: Blocks,
     gls: GLSFit,
@@ -38,7 +40,7 @@ def residual_slopes(
     ----------
     residual : ParametricResidual
         At this φ.
-    sums : RowSums
+    sums : RowSums or MomentSums
     factor : Factorization or JointFactorization
         Of A at this φ.
     effects : sequence of ndarray (q, k, p + 1)
@@ -46,14 +48,14 @@ def residual_slopes(
     gls : GLSFit
     reml : bool
     """
-    E, s2 = sums.less_effects(effects), gls.r2 / gls.nu
-    left = E @ gls.to_residual
-    r2_slope = residual.contract(left, residual.whiten(left))
-    slope = residual.log_det_slope() + r2_slope / s2
-    if reml and E.shape[1] > 1:
-        fixed = E[:, :-1] @ gls.inverse_root_x
-        slope = slope + residual.contract(fixed, residual.whiten(fixed))
-    if effects:
+    s2, p = gls.r2 / gls.nu, len(gls.beta)
+    slopes = sums.slopes(residual, effects)
+    r2_slope = slopes.of_squares(gls.to_residual)
+    slope = slopes.log_det + r2_slope / s2
+    if reml and p:
+        fixed = np.vstack([gls.inverse_root_x, np.zeros((1, p))])
+        slope = slope + slopes.of_squares(fixed)
+    if isinstance(sums, RowSums) and effects:
         slope = slope + _random_part(residual, sums, factor)
     return slope, -r2_slope / s2
 

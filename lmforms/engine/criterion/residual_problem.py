@@ -16,8 +16,12 @@ from ...support.arrays import FloatArray
 from ..factor import JointSystem, System
 from ..prior import Identity, Prior
 from ..sums.cross_products import CrossProducts
-from ..sums.residual_sums import RowSums
+from ..sums.residual_sums import ResidualSums
+from ..sums.series_moments import MomentSums
 from .problem import Problem
+
+MOST_CANCELLATION = 1e4
+"""With more, sums from moments of series lose over four digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +30,13 @@ class ResidualProblem(Problem):
 
     Attributes
     ----------
-    sums : RowSums
+    sums : RowSums or MomentSums
         Cross-products as functions of φ.
     residual : Residual
         The structure at the φ of `system`.
     """
 
-    sums: RowSums
+    sums: ResidualSums
     residual: Residual
 
     @property
@@ -59,7 +63,7 @@ class ResidualProblem(Problem):
 
 
 def residual_problem(
-    sums: RowSums,
+    sums: ResidualSums,
     residual: Residual,
     covariances: Sequence[Covariance],
     reml: bool,
@@ -94,3 +98,9 @@ def _system(cp: CrossProducts, control: Control, priors: Sequence[Prior]) -> Sys
         return System(cp, control.factor, control.memory)
     priors = list(priors) or [Identity()] * len(cp.factors)
     return JointSystem(cp, priors, control.factor, control.memory)
+
+
+def loses_digits(sums: ResidualSums, problem: Problem) -> bool:
+    """Whether moments of series cancel at this φ, so that rows should be summed instead."""
+    assert isinstance(problem, ResidualProblem)
+    return isinstance(sums, MomentSums) and sums.cancellation(problem.residual) > MOST_CANCELLATION

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...errors import ModelError
 from ...residual import Residual
+from ...residual.parametric import ParametricResidual
 from ...support.arrays import Blocks, FloatArray
 from ..exact_fit import effect_root
 from ..rows import ModelRows
@@ -22,6 +23,7 @@ from .cross_products import CrossProducts, cross_products
 from .matrix_products import matrix_cross_products, projected
 from .moments import PairMoments
 from .pilot import row_values
+from .series_moments import MomentSums, moment_sums
 from .units import Scaling
 
 GENERIC_SHIFT = 0.1
@@ -74,14 +76,16 @@ class RowSums:
         shift = GENERIC_SHIFT / np.sqrt(1.0 + np.arange(len(phi)))
         return self._summed(self.rows.residual.at(phi + shift))
 
+    def slopes(self, residual: ParametricResidual, effects: Blocks) -> RowSlopes:
+        """Derivatives with respect to φ of squares of rows less effects B."""
+        return RowSlopes(residual, self._less_effects(effects))
+
     # --- rows that derivatives need -------------------------------------------------------
 
     @cached_property
     def right(self) -> FloatArray:
         """[X̃ ỹ], (n, p + 1), not whitened."""
-        X, pilot = self.scaling.units.x(self.rows.X), self.scaling.pilot
-        y = (self.rows.y - pilot.shift - X @ pilot.gamma) / pilot.y_scale
-        return np.column_stack([X, y])
+        return self.scaling.right(self.rows)
 
     @cached_property
     def bases(self) -> list[FloatArray]:
@@ -89,7 +93,7 @@ class RowSums:
         pairs = zip(self.rows.level_factors, self.scaling.units.bases, strict=True)
         return [scale(f.basis) for f, scale in pairs]
 
-    def less_effects(self, effects: Blocks) -> FloatArray:
+    def _less_effects(self, effects: Blocks) -> FloatArray:
         """[X̃ ỹ] − ZB for effects B of the estimated levels, (n, p + 1)."""
         out = self.right.copy()
         roots = self.roots or [None] * len(effects)
@@ -136,7 +140,31 @@ def _spread(found: PairMoments | None, places: PairMoments, n_cols: int) -> Pair
     return PairMoments(places.rows, places.cols, blocks)
 
 
-def residual_sums(rows: ModelRows, scaling: Scaling, roots: Sequence[Any] = ()) -> RowSums:
+@dataclass(frozen=True, eq=False)
+class RowSlopes:
+    """Derivatives with respect to φ, from rows E = [X̃ ỹ] − ZB, (n, p + 1)."""
+
+    residual: ParametricResidual
+    E: FloatArray
+
+    @property
+    def log_det(self) -> FloatArray:
+        """∂ln|R|/∂φ."""
+        return np.asarray(self.residual.log_det_slopes().sum(axis=1))
+
+    def of_squares(self, columns: FloatArray) -> FloatArray:
+        """∂tr(M'E'R⁻¹E M)/∂φ for M (p + 1, c)."""
+        rows = self.E @ columns
+        return self.residual.contract(rows, self.residual.whiten(rows))
+
+
+ResidualSums = RowSums | MomentSums
+"""Cross-products as functions of φ."""
+
+
+def residual_sums(
+    rows: ModelRows, scaling: Scaling, roots: Sequence[Any] = (), *, by_rows: bool = False
+) -> ResidualSums:
     """Sums as functions of φ, in the units of sums at one φ.
 
     Parameters
@@ -146,13 +174,17 @@ def residual_sums(rows: ModelRows, scaling: Scaling, roots: Sequence[Any] = ()) 
     scaling : Scaling
         Of :func:`~lmforms.engine.sums.sums_of_rows.sums_of_rows` at one φ.
     roots : sequence of (ndarray or sparse (q, r)) or None
+    by_rows : bool
+        Sum rows at each φ even where moments of series would do.
     """
+    if not rows.factors and not by_rows:
+        moments = moment_sums(rows, scaling)
+        if moments is not None:
+            return moments
     given = tuple(roots) if any(L is not None for L in roots) else ()
     sums = RowSums(rows, scaling, given)
     if sums.by_level:
         return sums
-    shapes = [(f.n_levels, f.k) for f in rows.factors]
-    none = tuple(np.zeros((*shape, rows.X.shape[1] + 1)) for shape in shapes)
-    return RowSums(
-        rows, replace(scaling, units=replace(scaling.units, roots=())).with_effects(none), given
-    )
+    none = tuple(np.zeros((f.n_levels, f.k, rows.X.shape[1] + 1)) for f in rows.factors)
+    plain = replace(scaling, units=replace(scaling.units, roots=())).with_effects(none)
+    return RowSums(rows, plain, given)

@@ -162,9 +162,13 @@ class Scaling:
 
     def whitened_right(self, rows: ModelRows) -> FloatArray:
         """R^(−1/2)[X̃ ỹ], (n, p + 1)."""
+        return np.asarray(rows.residual.whiten(self.right(rows)))
+
+    def right(self, rows: ModelRows) -> FloatArray:
+        """[X̃ ỹ], (n, p + 1)."""
         X, pilot = self.units.x(rows.X), self.pilot
         y = (rows.y - pilot.shift - X @ pilot.gamma) / pilot.y_scale
-        return np.asarray(rows.residual.whiten(np.column_stack([X, y])))
+        return np.column_stack([X, y])
 
     def whitened_matrices(self, rows: ModelRows) -> list[Any]:
         """R^(−1/2)Z̃ of each factor as sparse matrices (n, q k), for any rows."""
