@@ -53,6 +53,9 @@ FORWARD_STEP = 1e-5
 """Step in φ for the curvature in a search. φ are angles and logarithms; gradients have about
 eleven digits, so that curvatures have five."""
 
+CENTRAL_STEP = 1e-4
+"""Step of central differences for the Hessian, which has about seven digits."""
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -196,7 +199,7 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         c, marginal_c, first.v, first.t, first.gradients, derivatives, gls.r2, gls.nu, pairs
     )
     if problem.n_phi:
-        curvature = _with_residual_curvature(at, first.slope, curvature)
+        curvature = _with_residual_curvature(at, first.slope, curvature, hessian)
         mixed = np.append(mixed, first.mixed_phi)
         own_scale = np.sqrt(np.abs(curvature.diagonal()[problem.n_theta :]))
         scale = np.append(scale, own_scale)
@@ -254,16 +257,29 @@ def gradient_at(problem: Problem, parameters: FloatArray) -> FloatArray:
     return _first_derivatives(evaluate(problem, parameters)).slope
 
 
-def _with_residual_curvature(at: Evaluation, slope: FloatArray, of_theta: FloatArray) -> FloatArray:
-    """The curvature in (θ, φ): differences of the gradient for φ, one evaluation for each."""
+def _with_residual_curvature(
+    at: Evaluation, slope: FloatArray, of_theta: FloatArray, hessian: bool
+) -> FloatArray:
+    """The curvature in (θ, φ): differences of the gradient for φ.
+
+    One evaluation for each φ, or two for the Hessian.
+    """
     m, size = at.problem.n_theta, len(slope)
     H = np.zeros((size, size))
     H[:m, :m] = of_theta
     for i in range(m, size):
-        H[i] = _gradient_change(at, i, slope)
+        H[i] = _central_change(at, i) if hessian else _gradient_change(at, i, slope)
     H[:m, m:] = H[m:, :m].T
     H[m:, m:] = 0.5 * (H[m:, m:] + H[m:, m:].T)
     return H
+
+
+def _central_change(at: Evaluation, i: int) -> FloatArray:
+    """∂gradient/∂parameter i by a central difference."""
+    step = np.zeros(len(at.theta))
+    step[i] = CENTRAL_STEP
+    up, down = (gradient_at(at.problem, at.theta + s) for s in (step, -step))
+    return (up - down) / (2.0 * CENTRAL_STEP)
 
 
 def _gradient_change(at: Evaluation, i: int, slope: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ With V₀ = V/σ², Φ = σ²(X'V₀⁻¹X)⁻¹ = HH', H = σR_X⁻¹ and V = Z
 
     ∂Φ/∂θ_i = H V'(K ⊗ D_i)V H',  D_i = ∂(λλ')/∂θ_i;     ∂Φ/∂ln σ² = Φ.
 
-Two sets of parameters are in use. (θ, ln σ²) at their joint optimum, where the Hessian is the
+For parameters φ of the residuals ∂Φ comes from differences. Two sets of parameters are in use. (θ, φ, ln σ²) at their joint optimum, where the Hessian is the
 observed information, in singular fits too. And the variances themselves, in which the covariance
 of y is linear: D_r = u_r u_r' for directions u_r that span the structure, and the whole V as the
 last one in the place of σ²I, which is the same linear space.
@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 
 from ...engine.criterion.curvature import effects_of_changes, pair_traces
-from ...engine.criterion.evaluate import Differentiated, differentiate
+from ...engine.criterion.evaluate import Differentiated, differentiate, evaluate
 from ...engine.criterion.information import inner, joint_information, root_changes
 from ...engine.estimate import Estimate
 from ...engine.iterative.criterion import IterativeEvaluation
@@ -39,6 +39,10 @@ InformationKind = Literal["observed", "expected", "average"]
 LEAST_EIGENVALUE = 1e-6
 """Eigenvalues of the information below this are directions of which the data know nothing, with
 the diagonal scaled to 1. Traces from differences are exact to about 1e-8."""
+
+
+RESIDUAL_STEP = 1e-4
+"""Step in the parameters of the residuals, angles and logarithms, for ∂Φ."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +111,8 @@ def information_at(
     problem = at.problem
     lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
     changes = _changes(at, root_changes(lams, derivatives))
+    if isinstance(at, Differentiated) and at.problem.n_phi:
+        changes = np.concatenate([changes[:-1], _residual_changes(at), changes[-1:]])
     # of −2 × the log-likelihood: its second derivative is twice the information
     joint = 0.5 * joint_information(at, problem.nu)
     # what is rounding beside the curvature of ln|A| is no information, whatever its own scale
@@ -206,6 +212,21 @@ def _changes(at: Differentiated | IterativeEvaluation, D: Blocks) -> FloatArray:
         own = np.einsum("iab,apbq->ipq", d, pairs)
         out.insert(-1, 0.5 * (own + own.swapaxes(1, 2)))
     return np.concatenate(out)
+
+
+def _residual_changes(at: Differentiated) -> FloatArray:
+    """C_i of the parameters of the residuals, from central differences of Φ/σ²."""
+    problem, p = at.problem, at.problem.system.cp.p
+    back = np.linalg.inv(at.gls.inverse_root_x)
+    out = np.empty((problem.n_phi, p, p))
+    for i in range(problem.n_phi):
+        step = np.zeros(len(at.theta))
+        step[problem.n_theta + i] = RESIDUAL_STEP
+        up, down = (
+            back @ evaluate(problem, at.theta + s).gls.inverse_root_x for s in (step, -step)
+        )
+        out[i] = (up @ up.T - down @ down.T) / (2.0 * RESIDUAL_STEP)
+    return out
 
 
 def _related(at: Differentiated | IterativeEvaluation, blocks: Blocks) -> Blocks:
