@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, Self
 
 from ..correlation.base import complex_derivative
-from ..support.arrays import BoolArray, FloatArray
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 
 class VarianceFunction(ABC):
@@ -39,7 +39,7 @@ class VarianceFunction(ABC):
         """What the value of a row depends on beside φ, (n, c)."""
 
     @abstractmethod
-    def subset(self, rows: slice | BoolArray) -> Self:
+    def subset(self, rows: slice | BoolArray | IndexArray) -> Self:
         """The function for some of the rows."""
 
     def log_sd_derivative(self, phi: FloatArray) -> FloatArray:

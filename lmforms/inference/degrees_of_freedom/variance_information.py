@@ -6,10 +6,11 @@ With V₀ = V/σ², Φ = σ²(X'V₀⁻¹X)⁻¹ = HH', H = σR_X⁻¹ and V = Z
 
     ∂Φ/∂θ_i = H V'(K ⊗ D_i)V H',  D_i = ∂(λλ')/∂θ_i;     ∂Φ/∂ln σ² = Φ.
 
-For parameters φ of the residuals ∂Φ comes from differences. Two sets of parameters are in use. (θ, φ, ln σ²) at their joint optimum, where the Hessian is the
-observed information, in singular fits too. And the variances themselves, in which the covariance
-of y is linear: D_r = u_r u_r' for directions u_r that span the structure, and the whole V as the
-last one in the place of σ²I, which is the same linear space.
+For parameters φ of the residuals ∂Φ comes from differences. Two sets of parameters are in use:
+(θ, φ, ln σ²) at their joint optimum, where the Hessian is the observed information, in singular
+fits too; and the variances themselves, in which the covariance of y is linear: D_r = u_r u_r' for
+directions u_r that span the structure, and the whole V as the last one in the place of σ²I, which
+is the same linear space.
 
 References
 ----------
