@@ -15,7 +15,7 @@ from .base import Correlation
 from .distances import Distances, axis_distances, distances
 from .parameters import bounded, unbounded
 
-FLAT = 1e-4
+FLAT = 1e-3
 """A range is at its bound if all correlations are within this of 0, or all within this of 1."""
 
 

@@ -25,6 +25,12 @@ STATIONARY = 1.0 - 1e-9
 At 1 a moving average with the same root would leave 0/0.
 """
 
+UNIT_ROOT = 1e-4
+"""A partial autocorrelation of the moving average this near to ±1 is at the bound.
+
+The likelihood hardly changes between there and a root on the unit circle.
+"""
+
 
 @dataclass(frozen=True)
 class MovingAverage(Correlation):
@@ -96,7 +102,7 @@ class MovingAverage(Correlation):
 
     def at_bound(self, phi: FloatArray) -> BoolArray:
         """All coefficients, if the polynomial has a root on the unit circle; else none."""
-        return np.full(self.q, at_unit(np.sin(phi)).any())
+        return np.full(self.q, at_unit(np.sin(phi), UNIT_ROOT).any())
 
 
 @dataclass(frozen=True)
@@ -207,7 +213,8 @@ class ARMA(Correlation):
 
     def at_bound(self, phi: FloatArray) -> BoolArray:
         """All coefficients of a part that has a root on the unit circle."""
-        parts = np.split(at_unit(np.sin(phi)), [self.p])
+        autoregression, moving_average = np.split(np.sin(phi), [self.p])
+        parts = (at_unit(autoregression), at_unit(moving_average, UNIT_ROOT))
         return np.concatenate([np.full(len(part), part.any()) for part in parts])
 
 

@@ -112,12 +112,12 @@ def coefficients_to_partial(coefficients: FloatArray) -> FloatArray:
     return partial
 
 
-def at_unit(partial: FloatArray) -> BoolArray:
-    """Which partial autocorrelations are at −1 or 1.
+def at_unit(partial: FloatArray, near: float = NEAR_UNIT) -> BoolArray:
+    """Which partial autocorrelations are within `near` of −1 or 1.
 
     Examples
     --------
     >>> at_unit(np.array([0.99, -1.0]))
     array([False,  True])
     """
-    return np.asarray(np.abs(partial) > 1.0 - NEAR_UNIT)
+    return np.asarray(np.abs(partial) > 1.0 - near)
