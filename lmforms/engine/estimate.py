@@ -10,6 +10,7 @@ import numpy as np
 from ..control import Control
 from ..covariance import Covariance
 from ..errors import ModelError, NumericalError
+from ..residual.parametric import ParametricResidual
 from ..support.arrays import FloatArray
 from . import iterative
 from .criterion.problem import Problem
@@ -195,13 +196,17 @@ def _with_phi(
 
     With `at`, φ are those of the rows.
     """
-    roots = [prior.root for prior in priors]
-    sums = residual_sums(rows, scaling, roots)
-    problem = residual_problem(sums, rows.residual, covariances, reml, control, priors)
+    residual, roots = rows.residual, [prior.root for prior in priors]
+    assert isinstance(residual, ParametricResidual)
+
+    def problem_of(by_rows: bool) -> ResidualProblem:
+        sums = residual_sums(rows, scaling, roots, by_rows=by_rows)
+        return residual_problem(sums, residual, covariances, reml, control, priors)
 
     def parameters(theta: Sequence[FloatArray]) -> FloatArray:
-        return np.append(engine_theta(theta, covariances, scaling), rows.residual.phi)
+        return np.append(engine_theta(theta, covariances, scaling), residual.phi)
 
+    problem = problem_of(by_rows=False)
     with limited_blas_threads(problem.system.largest):
         if at is not None:
             optimum = evaluate_at(problem, parameters(at))
@@ -209,14 +214,18 @@ def _with_phi(
         else:
             first = None if start is None else parameters(start)
             found = estimate_by_factor(problem, control, first)
-            there = found.optimum.evaluation
-            if loses_digits(sums, there.problem):
-                sums = residual_sums(rows, scaling, roots, by_rows=True)
-                problem = residual_problem(sums, rows.residual, covariances, reml, control, priors)
-                found = estimate_by_factor(problem, control, there.theta)
-    there = found.optimum.evaluation.problem
-    assert isinstance(there, ResidualProblem)
+            if loses_digits(_problem_at(found)):
+                again = found.optimum.evaluation.theta
+                found = estimate_by_factor(problem_of(by_rows=True), control, again)
+    there = _problem_at(found)
     return replace(found, problem=there, residual=there.residual)
+
+
+def _problem_at(found: Estimate) -> ResidualProblem:
+    """The problem with the sums of the estimated φ."""
+    problem = found.optimum.evaluation.problem
+    assert isinstance(problem, ResidualProblem)
+    return problem
 
 
 def _rough_optimum(problem: Problem, seed: int) -> RoughOptimum | None:

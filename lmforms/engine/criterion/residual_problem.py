@@ -11,9 +11,9 @@ import numpy as np
 from ...control import Control
 from ...covariance import Covariance
 from ...errors import ArgumentError
-from ...residual import Residual
+from ...residual.parametric import ParametricResidual
 from ...support.arrays import FloatArray
-from ..factor import JointSystem, System
+from ..factor import FactorMethod, JointSystem, System
 from ..prior import Identity, Prior
 from ..sums.cross_products import CrossProducts
 from ..sums.residual_sums import ResidualSums
@@ -32,12 +32,12 @@ class ResidualProblem(Problem):
     ----------
     sums : RowSums or MomentSums
         Cross-products as functions of φ.
-    residual : Residual
+    residual : ParametricResidual
         The structure at the φ of `system`.
     """
 
     sums: ResidualSums
-    residual: Residual
+    residual: ParametricResidual
 
     @property
     def n_phi(self) -> int:
@@ -64,7 +64,7 @@ class ResidualProblem(Problem):
 
 def residual_problem(
     sums: ResidualSums,
-    residual: Residual,
+    residual: ParametricResidual,
     covariances: Sequence[Covariance],
     reml: bool,
     control: Control,
@@ -88,19 +88,21 @@ def residual_problem(
             "Use factor='auto'."
         )
     cp = sums.at(residual)
-    system = _system(cp, control, priors)
+    system = _system(cp, control.factor, control.memory, priors)
     return ResidualProblem(system, tuple(covariances), reml, sums, residual)
 
 
-def _system(cp: CrossProducts, control: Control, priors: Sequence[Prior]) -> System | JointSystem:
+def _system(
+    cp: CrossProducts, method: FactorMethod, memory: int, priors: Sequence[Prior]
+) -> System | JointSystem:
     independent = not cp.own and all(prior.is_identity for prior in priors)
     if independent and len(cp.factors) <= 1:
-        return System(cp, control.factor, control.memory)
+        return System(cp, method, memory)
     priors = list(priors) or [Identity()] * len(cp.factors)
-    return JointSystem(cp, priors, control.factor, control.memory)
+    return JointSystem(cp, priors, method, memory)
 
 
-def loses_digits(sums: ResidualSums, problem: Problem) -> bool:
+def loses_digits(problem: ResidualProblem) -> bool:
     """Whether moments of series cancel at this φ, so that rows should be summed instead."""
-    assert isinstance(problem, ResidualProblem)
+    sums = problem.sums
     return isinstance(sums, MomentSums) and sums.cancellation(problem.residual) > MOST_CANCELLATION

@@ -127,8 +127,11 @@ def minimize(
     exhausted = run.exhausted  # the searches for other optima have a limit of their own
     others: tuple[float, ...] = ()
     if globally and not exhausted:
-        search = lowest_at_phi if isinstance(problem, ResidualProblem) else lowest_optimum
-        best, decrement, others = search(run, problem, best, decrement, control.tolerance)
+        if isinstance(problem, ResidualProblem):
+            found = lowest_at_phi(run, problem, best, decrement, control.tolerance)
+        else:
+            found = lowest_optimum(run, problem, best, decrement, control.tolerance)
+        best, decrement, others = found
 
     # a decrease below rounding cannot be searched for
     small = max(value_tolerance(best, control.tolerance), best.rounding)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import NumericalError
-from ...residual.parametric import ParametricResidual
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate
 from ..criterion.residual_problem import ResidualProblem
 from .local_search import SearchRun, local_minimum, rough_minimum
@@ -37,10 +36,8 @@ def lowest_start(run: SearchRun, problem: ResidualProblem) -> Evaluation:
     NumericalError
         The criterion cannot be evaluated at any of them.
     """
-    residual = problem.residual
-    assert isinstance(residual, ParametricResidual)
     found: list[Evaluation] = []
-    for phi in residual.starts():
+    for phi in problem.residual.starts():
         at = _first_evaluation(run, problem, phi)
         if at is not None:
             found.append(at)
