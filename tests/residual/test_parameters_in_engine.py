@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -220,7 +221,7 @@ def test_no_cancellation_near_one(rho):
     with mpmath.workdps(40):
         r = mpmath.mpf(float(residual.natural[0]))
         total = mpmath.mpf(float(y[0])) ** 2
-        for a, b in zip(y[:-1], y[1:], strict=True):
+        for a, b in pairwise(y):
             total += (mpmath.mpf(float(b)) - r * mpmath.mpf(float(a))) ** 2 / (1 - r**2)
         log_det = float((m - 1) * mpmath.log(1 - r**2))
     whitened = residual.whiten(y)

@@ -11,7 +11,6 @@ import numpy as np
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import mirrored, transposed
-from .assembly import meeting_effects
 from .joint_system import JointSystem
 from .marginal import MarginalAlgebra, regularised_lambda
 from .pattern import PatternMatrix
@@ -178,7 +177,7 @@ class JointFactorization(MarginalAlgebra):
         lams = [self.lams[i] for i in system.rest]
         half = system.by_level(lams, mirrored(self._inverse.copy()))
         matrix = system.by_level(lams, np.ascontiguousarray(half.T))
-        places = meeting_effects(system.cp).tocoo()
+        places = system.meeting
         entries = matrix[places.row, places.col], (places.row, places.col)
         return sp.csr_matrix(entries, shape=matrix.shape)
 

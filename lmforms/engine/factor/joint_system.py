@@ -8,6 +8,7 @@ pattern that is determined and ordered once, or a dense one where that is small 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..linalg.factor_pattern import entry_keys
 from ..linalg.sparse_cholesky import FACTOR_BYTES, SparseCholesky, check_backend
 from ..prior import Prior
 from ..sums.cross_products import CrossProducts
-from .assembly import dense_gram, gram_on
+from .assembly import dense_gram, gram_on, meeting_effects
 from .block_info import BlockInfo
 from .layout import Layout
 from .pattern import PatternBlocks, PatternMatrix, SymmetricPattern, scalar_pattern
@@ -158,6 +159,11 @@ class JointSystem(Layout):
             else:
                 out[span, span] = np.kron(self.priors[i].precision(q).toarray(), np.eye(k))
         return out
+
+    @cached_property
+    def meeting(self) -> Any:
+        """Places of Z'Z, the same for all sums on this analysis."""
+        return meeting_effects(self.cp).tocoo()
 
     def own_block(self, i: int) -> PatternBlocks:
         """Blocks of the pattern between levels of factor i."""
