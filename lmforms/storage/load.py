@@ -143,6 +143,8 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
             weights=weights,
             offset=offset,
             contrasts=header.contrasts,
+            residual=header.residual,
+            reserved=[c for c in (header.weights_column, header.offset_column) if c is not None],
             context=Scope(given, python=False),
         )
         formula_data = replace(
