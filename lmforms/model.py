@@ -27,7 +27,6 @@ from .errors import (
     ConvergenceWarning,
     DataError,
     IdentificationWarning,
-    ModelError,
     SingularWarning,
 )
 from .relationship.model_relationships import kept_relationships, related_design
@@ -184,11 +183,6 @@ class MixedModel:
         refuse_options(control)
         reml, options = flag("reml", reml), control_of(control)
         method = one_of("method", method, METHODS)
-        if self.design.structure is not None:  # TODO(engine): φ
-            raise ModelError(
-                f"residual={str(self.design.residual_spec)!r} is read and checked, but not fitted "
-                "by this version."
-            )
         begin = None if start is None else _checked_theta(self.design, start)
         priors = priors_of(self.design, self.relationship)
         if method == "auto":

@@ -14,7 +14,7 @@ from ..errors import DataError, ModelError, RankWarning
 from ..formula.evaluator import Evaluator
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula
-from ..residual import Independent, Weighted
+from ..residual import Independent, Residual, Weighted
 from ..support.arrays import BoolArray, FloatArray
 from ..support.caller import caller_depth
 from ..support.column_table import Table
@@ -70,17 +70,19 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     y = _check_response(parts.response, bound)
     groups, terms = random_parts(bound, parts.random, parts.labels, related)
     check_sizes(groups, terms, len(y), related)
+    residual: Residual = Independent() if weights is None else Weighted(weights)
     structure = None
     if formula_data.residual is not None:
         structure = bind_residual(formula_data.residual, _model_rows(frame, in_model))
         weighted = weights is not None
+        residual = structure.parametric(weights)
         refuse_confounded(structure, groups, terms, weighted=weighted, related=related)
     design = Design(
         formula_data=formula_data,
         in_model=in_model,
         y=y,
         offset=offset,
-        residual=Weighted(weights) if weights is not None else Independent(),
+        residual=residual,
         fixed=parts.fixed,
         x_kept=independent_columns(parts.fixed.values),
         offsets=parts.offsets,

@@ -92,7 +92,6 @@ class Design:
     offset : ndarray (n,)
         Sum of all offsets.
     residual : Residual
-        Known weights; with `structure` the part of R that is known.
     fixed : TermMatrix
         All columns of X, before the rank check.
     x_kept : ndarray of int

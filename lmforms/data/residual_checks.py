@@ -14,7 +14,7 @@ from ..residual.specification import CorrelationTerm, ResidualSpec, VarianceTerm
 from ..residual.variance_functions import VarianceFunction
 from ..support.arrays import FloatArray, IndexArray
 from ..support.column_table import Table
-from .residual_columns import Coordinates
+from .residual_columns import Coordinates, sorted_rows
 
 NEIGHBOURS = 10
 """Distances are counted between rows up to so far apart in the order of their series."""
@@ -41,9 +41,7 @@ def refuse_same_place(
     spec: ResidualSpec, table: Table, series: IndexArray, points: FloatArray
 ) -> None:
     """Refuse two rows of a series with the same time, visit or place."""
-    keys = np.column_stack([series, points])
-    order = np.lexsort(keys.T[::-1])
-    same = (np.diff(keys[order], axis=0) == 0).all(axis=1)
+    order, same = sorted_rows(series, points)
     if not same.any():
         return
     first, second = sorted(order[[int(np.argmax(same)), int(np.argmax(same)) + 1]].tolist())
@@ -66,8 +64,9 @@ def _value(table: Table, name: str, row: int) -> str:
 
 def _distinct(own: Coordinates, series: IndexArray) -> tuple[IndexArray, FloatArray]:
     """Series and points of different rows, sorted."""
-    pairs = np.unique(np.column_stack([series, own.points]), axis=0)
-    return pairs[:, 0].astype(np.intp), pairs[:, 1:]
+    order, same = sorted_rows(series, own.points)
+    chosen = order[np.append(True, ~same)[: len(order)]]
+    return series[chosen], own.points[chosen]
 
 
 def _refuse_one_place(

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..errors import DataError
 from ..residual.specification import CorrelationTerm
-from ..support.arrays import FloatArray, IndexArray
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.column_table import Table
 from .frame import group_codes
 from .label_messages import named
@@ -45,7 +45,7 @@ def series_codes(table: Table, group: Sequence[str]) -> tuple[IndexArray, list[I
         return np.zeros(table.n, dtype=np.intp), []
     coded = [group_codes(table[name])[0] for name in group]
     codes = coded[0]
-    for more in coded:  # recoded at each step, so that no product overflows
+    for more in coded[1:]:  # recoded at each step, so that no product overflows
         codes = np.unique(codes * (int(more.max()) + 1) + more, return_inverse=True)[1].ravel()
     return np.asarray(codes, dtype=np.intp), coded
 
@@ -83,6 +83,15 @@ def coordinates(table: Table, term: CorrelationTerm, series: IndexArray) -> Coor
     gaps = times - first[series]
     step = int(np.gcd.reduce(gaps)) or 1
     return Coordinates((gaps // step).astype(np.float64)[:, None], step=float(step))
+
+
+def sorted_rows(series: IndexArray, points: FloatArray) -> tuple[IndexArray, BoolArray]:
+    """Rows by series and points, and whether each of them has the place of the one after it."""
+    order = np.lexsort([*points.T[::-1], series])
+    same = np.diff(series[order]) == 0
+    for column in points.T:
+        same &= np.diff(column[order]) == 0
+    return order, same
 
 
 def label_text(label: Any) -> str:

@@ -25,6 +25,8 @@ from ..correlation import (
     UnstructuredCorrelation,
 )
 from ..correlation.nugget import WithNugget
+from ..residual import Weighted
+from ..residual.parametric import ParametricResidual
 from ..residual.specification import CorrelationTerm, ResidualSpec, VarianceTerm
 from ..residual.variance_functions import (
     ConstantPowerVariance,
@@ -53,6 +55,7 @@ from .residual_columns import (
     label_text,
     real_column,
     series_codes,
+    sorted_rows,
 )
 
 DECAYS: dict[str, type[Decay]] = {
@@ -98,6 +101,20 @@ class BoundResidual:
         """Number of parameters φ."""
         parts = (self.correlation, self.variance)
         return sum(part.n_parameters for part in parts if part is not None)
+
+    def parametric(self, weights: FloatArray | None) -> ParametricResidual:
+        """R as the engine takes it, with known weights besides."""
+        return ParametricResidual(
+            correlation=self.correlation,
+            points=self.points,
+            series=self.series,
+            variance=self.variance,
+            weights=_checked_weights(weights),
+        )
+
+
+def _checked_weights(weights: FloatArray | None) -> FloatArray | None:
+    return None if weights is None else Weighted(weights).weights
 
 
 def bind_residual(spec: ResidualSpec, table: Table) -> BoundResidual:
@@ -204,8 +221,8 @@ _VISITS: dict[str, Callable[[int], Correlation]] = {
 
 def _most_visits(points: FloatArray, series: IndexArray) -> int:
     """Most different visits of one series."""
-    pairs = np.unique(np.column_stack([series, points[:, 0]]), axis=0)
-    return int(np.bincount(pairs[:, 0].astype(np.intp)).max())
+    order, same = sorted_rows(series, points)
+    return int(np.bincount(series[order][np.append(True, ~same)]).max())
 
 
 # --- variances --------------------------------------------------------------------------------

@@ -54,7 +54,11 @@ class VarianceFunction(ABC):
         """Which natural parameters are at one of their bounds."""
 
     @abstractmethod
-    def subset(self, rows: slice | BoolArray) -> Self:
+    def row_constants(self) -> FloatArray:
+        """What the value of a row depends on beside φ, (n, c)."""
+
+    @abstractmethod
+    def subset(self, rows: slice | BoolArray | IndexArray) -> Self:
         """The function for some of the rows."""
 
     @property
@@ -112,7 +116,10 @@ class StrataVariance(VarianceFunction):
         ratios = np.asarray(self.natural(phi))
         return np.asarray((ratios < SMALLEST_RATIO) | (ratios > LARGEST_RATIO))
 
-    def subset(self, rows: slice | BoolArray) -> StrataVariance:
+    def row_constants(self) -> FloatArray:
+        return self.codes.astype(np.float64)[:, None]
+
+    def subset(self, rows: slice | BoolArray | IndexArray) -> StrataVariance:
         return replace(self, codes=self.codes[rows])
 
     def log_sd_derivative(self, phi: FloatArray) -> FloatArray:
@@ -140,6 +147,9 @@ class _Unbounded(VarianceFunction):
 
     def at_bound(self, phi: FloatArray) -> BoolArray:
         return np.zeros(1, dtype=bool)
+
+    def row_constants(self) -> FloatArray:
+        return self.x[:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +184,7 @@ class PowerVariance(_Unbounded):
     def log_sd(self, phi: Any) -> Any:
         return self.natural(phi)[0] * self._log_x
 
-    def subset(self, rows: slice | BoolArray) -> PowerVariance:
+    def subset(self, rows: slice | BoolArray | IndexArray) -> PowerVariance:
         return replace(self, x=self.x[rows])
 
 
@@ -206,7 +216,7 @@ class ExponentialVariance(_Unbounded):
     def log_sd(self, phi: Any) -> Any:
         return self.natural(phi)[0] * self.x
 
-    def subset(self, rows: slice | BoolArray) -> ExponentialVariance:
+    def subset(self, rows: slice | BoolArray | IndexArray) -> ExponentialVariance:
         return replace(self, x=self.x[rows])
 
 
@@ -262,7 +272,10 @@ class ConstantPowerVariance(VarianceFunction):
         smallest = np.exp((phi[1] * self._log_x).min())
         return np.array([np.exp(phi[0]) < SMALLEST_RATIO * smallest, False])
 
-    def subset(self, rows: slice | BoolArray) -> ConstantPowerVariance:
+    def row_constants(self) -> FloatArray:
+        return self.x[:, None]
+
+    def subset(self, rows: slice | BoolArray | IndexArray) -> ConstantPowerVariance:
         return replace(self, x=self.x[rows])
 
 
@@ -320,7 +333,10 @@ class VarianceProduct(VarianceFunction):
         pairs = zip(self.factors, self._split(phi), strict=True)
         return np.concatenate([f.at_bound(own) for f, own in pairs])
 
-    def subset(self, rows: slice | BoolArray) -> VarianceProduct:
+    def row_constants(self) -> FloatArray:
+        return np.hstack([factor.row_constants() for factor in self.factors])
+
+    def subset(self, rows: slice | BoolArray | IndexArray) -> VarianceProduct:
         return VarianceProduct(tuple(factor.subset(rows) for factor in self.factors))
 
 

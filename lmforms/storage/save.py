@@ -74,6 +74,8 @@ def _contents_of(
         "beta": estimate.beta,
         **{f"extra/{name}": values for name, values in formula_data.frame.extra.items()},
     }
+    if len(estimate.phi):
+        arrays["phi"] = estimate.phi
     if formula_data.rows is not None:
         arrays["rows"] = formula_data.rows
     columns = []
