@@ -254,10 +254,9 @@ def _variance(spec: ResidualSpec, table: Table) -> tuple[VarianceFunction | None
 def _strata(term: VarianceTerm, table: Table) -> tuple[IndexArray, tuple[str, ...]]:
     """Stratum of each row and what the strata are called."""
     coded = [group_codes(table[name]) for name in term.columns]
-    combined = np.column_stack([codes for codes, _ in coded])
-    present, codes = np.unique(combined, axis=0, return_inverse=True)
-    names = tuple(
-        ":".join(label_text(levels[j]) for j, (_, levels) in zip(row, coded, strict=True))
-        for row in present
-    )
-    return codes.ravel().astype(np.intp), names
+    codes, names = coded[0][0], [label_text(level) for level in coded[0][1]]
+    for more, levels in coded[1:]:  # recoded at each step, so that no product overflows
+        present, codes = np.unique(codes * len(levels) + more, return_inverse=True)
+        pairs = [divmod(int(code), len(levels)) for code in present]
+        names = [f"{names[i]}:{label_text(levels[j])}" for i, j in pairs]
+    return codes.ravel(), tuple(names)

@@ -251,3 +251,65 @@ def test_columns_used():
     data = read_formula_data("distance ~ Sex", ORTHODONT, residual="ar1(age | Subject) * idh(Sex)")
     assert sorted(data.columns) == ["Sex", "Subject", "age", "distance"]
     assert set(data.frame.table) == set(data.columns)
+
+
+# --- through the model ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return lf.lmer("distance ~ age * Sex", ORTHODONT, residual="har1(age | Subject)")
+
+
+def test_lmer_fits_the_structure(fit):
+    """Figure of issue 15, from nlme 3.1."""
+    assert fit.llf == pytest.approx(-221.3980801, abs=1e-6)
+    assert fit.npar == 4 + 4 + 1
+    same = lf.lmer("distance ~ age * Sex", ORTHODONT, residual=lf.residual.HAR1("age", "Subject"))
+    assert same.criterion == fit.criterion
+
+
+def test_weights_combine(fit):
+    data = ORTHODONT.assign(w=5.0)
+    weighted = lf.lmer("distance ~ age * Sex", data, residual="har1(age | Subject)", weights="w")
+    assert weighted.llf == pytest.approx(fit.llf, abs=1e-8)
+    assert weighted.scale == pytest.approx(5.0 * fit.scale, rel=1e-5)
+
+
+def test_bad_weights_are_refused_beside_a_structure():
+    data = ORTHODONT.assign(w=0.0)
+    with pytest.raises(lf.errors.DataError, match="weights must be positive"):
+        lf.lmer("distance ~ age", data, residual="ar1(age | Subject)", weights="w")
+
+
+@pytest.mark.parametrize("residual", ["har1(age | Subject)", "exp(`the age` | Subject) * idh(Sex)"])
+def test_save_and_load(residual, tmp_path):
+    data = ORTHODONT.assign(**{"the age": ORTHODONT["age"]})
+    fit = lf.lmer("distance ~ Sex", data, residual=residual)
+    fit.save(tmp_path / "fit.lmf")
+    loaded = lf.load(tmp_path / "fit.lmf")
+    assert loaded.criterion == pytest.approx(fit.criterion, abs=1e-9)
+    assert loaded.state.design.residual_spec == fit.state.design.residual_spec
+    again = loaded.update(residual="ar1(age | Subject)" if "the" not in residual else None)
+    assert again.npar < fit.npar
+
+
+def test_a_dot_beside_a_weights_column_is_read_back(tmp_path):
+    data = ORTHODONT[["distance", "age", "Subject"]].assign(w=1.0 + ORTHODONT["age"] % 4)
+    fit = lf.lmer("distance ~ .", data, weights="w", residual="ar1(age | Subject) * expvar(w)")
+    fit.save(tmp_path / "fit.lmf")
+    assert lf.load(tmp_path / "fit.lmf").params.index.tolist() == ["Intercept", "age"]
+
+
+def test_update_of_a_fit(fit):
+    other = fit.update(residual="ar1(age | Subject)")
+    assert other.llf == pytest.approx(-222.2937243, abs=1e-6)
+    assert fit.update(residual=None).llf == pytest.approx(-241.7795587, abs=1e-6)
+    assert fit.update("distance ~ age").state.design.residual_spec is not None
+    with pytest.raises(lf.errors.ColumnError, match=r"fit\.update\(formula, data\)"):
+        fit.update(residual="ar1(visit | Subject)")
+
+
+def test_words_of_other_packages():
+    with pytest.raises(lf.errors.ArgumentError, match="residual='ar1"):
+        lf.lmer("distance ~ age", ORTHODONT, correlation="AR1")
