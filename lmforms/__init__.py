@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from . import mme as mme
     from . import plot as plot
     from . import relationship as relationship
+    from . import residual as residual
     from . import varcomp as varcomp
     from .control import Control as Control
     from .inference.model_comparison.model_tests import anova as anova
@@ -45,7 +46,7 @@ _HOME = {
     "lmer_many": "many",
     "load": "storage.load",
 }
-_MODULES = ("datasets", "errors", "latent", "mme", "plot", "relationship", "varcomp")
+_MODULES = ("datasets", "errors", "latent", "mme", "plot", "relationship", "residual", "varcomp")
 
 __all__ = [
     "Control",
@@ -65,6 +66,7 @@ __all__ = [
     "mme",
     "plot",
     "relationship",
+    "residual",
     "varcomp",
 ]
 

@@ -31,6 +31,7 @@ from .errors import (
 )
 from .relationship.model_relationships import kept_relationships, related_design
 from .relationship.priors import priors_of
+from .residual.specification import ResidualSpec
 from .results.model_results import MixedModelResults
 from .results.state import FitState
 from .support.arguments import UNCHANGED, flag, named_arguments, one_of
@@ -59,6 +60,12 @@ class MixedModel:
         The default is treatment coding, for ordered factors too.
     missing : {"drop", "raise"}
         Rows with missing values are dropped with a warning that counts them, or refused.
+    residual : str or ResidualSpec, optional
+        Correlations and variances of the residuals, as text or as an object of
+        :mod:`lmforms.residual`: ``"ar1(time | subject)"``, ``"us(visit | subject)"``,
+        ``"exp(x + y)"``, ``"ar1(row):ar1(col)"``, ``"ar1(time | subject) * idh(sex)"``. Rows may
+        come in any order: what stands before the bar is a column of times, visits or places,
+        after it are the series. Independent residuals of one variance by default.
     relationship : mapping, optional
         Known covariance K of the levels of a grouping factor, by its name: a labelled square
         frame, a (matrix, labels) pair, a :class:`lmforms.relationship.Relationship` or a
@@ -98,6 +105,7 @@ class MixedModel:
         offset: str | npt.ArrayLike | None = None,
         contrasts: Mapping[str, Any] | None = None,
         missing: Missing = "drop",
+        residual: str | ResidualSpec | None = None,
         relationship: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> None:
@@ -108,6 +116,7 @@ class MixedModel:
             offset=offset,
             contrasts=contrasts,
             missing=missing,
+            residual=residual,
             context=context,
         )
         self._set(formula_data, relationship)
@@ -339,6 +348,7 @@ def lmer(
     offset: str | npt.ArrayLike | None = None,
     contrasts: Mapping[str, Any] | None = None,
     missing: Missing = "drop",
+    residual: str | ResidualSpec | None = None,
     relationship: Mapping[str, Any] | None = None,
     method: str = "auto",
     start: npt.ArrayLike | MixedModelResults | None = None,
@@ -354,7 +364,7 @@ def lmer(
     data : pandas, polars or pyarrow table, or mapping of arrays
     reml : bool
         Restricted maximum likelihood (default) or maximum likelihood.
-    weights, offset, contrasts, missing, relationship, context
+    weights, offset, contrasts, missing, residual, relationship, context
         See :class:`MixedModel`.
     method, start, control
         See :meth:`MixedModel.fit`.
@@ -384,6 +394,7 @@ def lmer(
         offset=offset,
         contrasts=contrasts,
         missing=missing,
+        residual=residual,
         relationship=relationship,
         context=context,
     )

@@ -14,14 +14,16 @@ from ..errors import DataError, ModelError, RankWarning
 from ..formula.evaluator import Evaluator
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula
-from ..residual import Independent, Weighted
+from ..residual import Independent, Residual, Weighted
 from ..support.arrays import BoolArray, FloatArray
 from ..support.caller import caller_depth
 from ..support.column_table import Table
 from .design import Design
-from .frame import report_dropped
+from .frame import Frame, report_dropped
 from .random_terms import check_sizes, random_parts
 from .read import FormulaData
+from .residual_confounding import refuse_confounded, refuse_too_many
+from .residual_structure import bind_residual
 
 
 def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) -> Design:
@@ -68,18 +70,28 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     y = _check_response(parts.response, bound)
     groups, terms = random_parts(bound, parts.random, parts.labels, related)
     check_sizes(groups, terms, len(y), related)
+    residual: Residual = Independent() if weights is None else Weighted(weights)
+    structure = None
+    if formula_data.residual is not None:
+        structure = bind_residual(formula_data.residual, _model_rows(frame, in_model))
+        weighted = weights is not None
+        residual = structure.parametric(weights)
+        refuse_confounded(structure, groups, terms, weighted=weighted, related=related)
     design = Design(
         formula_data=formula_data,
         in_model=in_model,
         y=y,
         offset=offset,
-        residual=Weighted(weights) if weights is not None else Independent(),
+        residual=residual,
         fixed=parts.fixed,
         x_kept=independent_columns(parts.fixed.values),
         offsets=parts.offsets,
         terms=terms,
         groups=groups,
+        structure=structure,
     )
+    if structure is not None:
+        refuse_too_many(structure, len(y), design.X.shape[1])
     if design.x_dropped:
         dropped = ", ".join(f"`{c}`" for c in design.x_dropped)
         warnings.warn(
@@ -88,6 +100,13 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
             stacklevel=caller_depth(),
         )
     return design
+
+
+def _model_rows(frame: Frame, in_model: BoolArray) -> Table:
+    """The columns of the rows that are in the model, without categories of others."""
+    if in_model.all():
+        return frame.table
+    return frame.with_categories_of(in_model).table.rows(in_model)
 
 
 @dataclass(frozen=True, eq=False)

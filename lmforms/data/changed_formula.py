@@ -16,6 +16,7 @@ from ..formula.parse import parse_formula
 from ..formula.scope import Scope
 from ..formula.terms import BoundFormula
 from ..formula.update_formula import update_formula
+from ..residual.grammar import residual_spec
 from ..support.arguments import UNCHANGED
 from ..support.arrays import FloatArray
 from ..support.caller import caller_variables
@@ -24,7 +25,13 @@ from .design import Design
 from .frame import real_array
 from .input_table import column_names
 from .plain_types import plain_table
-from .read import FormulaData, checked_contrasts, read_formula_data
+from .read import (
+    FormulaData,
+    check_residual_columns,
+    checked_contrasts,
+    direct_columns,
+    read_formula_data,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +44,7 @@ class ModelChanges:
         A whole formula, or one with ``.`` for what the old one has there.
     data : table
         Other rows than those of the fit.
-    weights, offset, contrasts, relationship, context
+    weights, offset, contrasts, residual, relationship, context
         As for :class:`lmforms.MixedModel`.
     """
 
@@ -46,6 +53,7 @@ class ModelChanges:
     weights: Any = UNCHANGED
     offset: Any = UNCHANGED
     contrasts: Any = UNCHANGED
+    residual: Any = UNCHANGED
     relationship: Any = UNCHANGED
     context: Any = UNCHANGED
 
@@ -105,7 +113,11 @@ def changed_formula_data(design: Design, changes: ModelChanges) -> FormulaData:
         named[name] = values if isinstance(values, str) else None
         if values is not None:
             extra[name] = _for_rows(design, name, values)
-    plain = plain_table(table, direct=bound.direct_columns)
+    structure = old.residual
+    if changes.residual is not UNCHANGED:
+        structure = residual_spec(changes.residual)
+        check_residual_columns(structure, list(table), "fit")
+    plain = plain_table(table, direct=direct_columns(bound, structure))
     return FormulaData(
         formula=formula,
         bound=bound,
@@ -116,6 +128,7 @@ def changed_formula_data(design: Design, changes: ModelChanges) -> FormulaData:
         missing=old.missing,
         weights_column=named["weights"],
         rows=None if design.in_model.all() else design.in_model,
+        residual=structure,
     )
 
 
@@ -175,6 +188,7 @@ def _of_other_data(old: FormulaData, changes: ModelChanges) -> FormulaData:
         **given,
         contrasts=contrasts,
         missing=old.missing,
+        residual=old.residual if changes.residual is UNCHANGED else changes.residual,
         context=_scope(old.scope, bound, changes.context),
     )
 

@@ -11,10 +11,11 @@ from ..covariance import Covariance, Stacked
 from ..engine.rows import FactorRows, ModelRows
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula
-from ..residual import Residual
+from ..residual import Residual, ResidualSpec
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .frame import Frame
 from .read import FormulaData
+from .residual_structure import BoundResidual
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +100,8 @@ class Design:
         One for each ``offset()`` of the formula.
     terms : tuple of RandomTerm
     groups : tuple of GroupingFactor
+    structure : BoundResidual or None
+        Correlations and variances of the residuals that are estimated.
     """
 
     formula_data: FormulaData
@@ -111,6 +114,12 @@ class Design:
     offsets: tuple[TermMatrix, ...]
     terms: tuple[RandomTerm, ...]
     groups: tuple[GroupingFactor, ...]
+    structure: BoundResidual | None = None
+
+    @property
+    def residual_spec(self) -> ResidualSpec | None:
+        """The residual structure as it was asked for; None for independent residuals."""
+        return self.formula_data.residual
 
     @property
     def bound(self) -> BoundFormula:

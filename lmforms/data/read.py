@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ..errors import ArgumentError, ColumnError, DataError, near_matches
+from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches
 from ..formula.bind import bind
 from ..formula.contrasts import check_contrasts
 from ..formula.parse import MixedFormula, parse_formula
 from ..formula.scope import Scope
 from ..formula.terms import BoundFormula
+from ..residual.grammar import residual_spec
+from ..residual.specification import ResidualSpec
 from ..support.arrays import BoolArray
 from ..support.caller import caller_variables
 from .frame import Frame, Missing, build_frame, column_or_array
@@ -45,6 +47,8 @@ class FormulaData:
         Column that was given as the argument `weights`.
     rows : ndarray of bool or None
         Rows of the frame that the model may use; None for all.
+    residual : ResidualSpec or None
+        Structure of the residuals; None for independent ones.
     """
 
     formula: MixedFormula
@@ -56,6 +60,13 @@ class FormulaData:
     missing: Missing
     weights_column: str | None = None
     rows: BoolArray | None = None
+    residual: ResidualSpec | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the formula and the residual structure use."""
+        more = () if self.residual is None else self.residual.columns
+        return tuple(dict.fromkeys([*self.bound.columns, *more]))
 
 
 def read_formula_data(
@@ -66,6 +77,7 @@ def read_formula_data(
     offset: str | npt.ArrayLike | None = None,
     contrasts: Mapping[str, Any] | None = None,
     missing: Missing = "drop",
+    residual: str | ResidualSpec | None = None,
     context: Mapping[str, Any] | None = None,
     variables: Mapping[str, Any] | None = None,
     reserved: Sequence[str] = (),
@@ -74,12 +86,13 @@ def read_formula_data(
 
     Parameters
     ----------
-    formula, data, weights, offset, contrasts, missing, context
+    formula, data, weights, offset, contrasts, missing, residual, context
         See :class:`lmforms.MixedModel`.
     variables : mapping, optional
         Variables that stand for a missing `context`; the caller's own by default.
     reserved : sequence of str
-        Columns that ``.`` does not stand for, besides those of `weights` and `offset`.
+        Columns that ``.`` does not stand for, besides those of `weights` and `offset` and the
+        group of `residual`.
 
     Raises
     ------
@@ -98,6 +111,9 @@ def read_formula_data(
         raise ArgumentError(f"context must be a mapping, not {type(context).__name__}.")
     names = column_names(data)
     taken = [column for column in (weights, offset) if isinstance(column, str)]
+    structure = residual_spec(residual)
+    check_residual_columns(structure, names)
+    taken += [] if structure is None else structure.group
     bound = bind(parsed, tuple(names), reserved=(*reserved, *taken))
     if context is None:
         known = caller_variables() if variables is None else variables
@@ -109,10 +125,11 @@ def read_formula_data(
         "weights": column_or_array("weights", weights, data),
         "offset": column_or_array("offset", offset, data),
     }
+    more = () if structure is None else structure.columns
     frame = build_frame(
         data,
-        bound.columns,
-        direct=bound.direct_columns,
+        dict.fromkeys([*bound.columns, *more]),
+        direct=direct_columns(bound, structure),
         extra={name: values for name, values in extra.items() if values is not None},
         missing=missing,
     )
@@ -126,7 +143,30 @@ def read_formula_data(
         offset_column=offset if isinstance(offset, str) else None,
         missing=missing,
         weights_column=weights if isinstance(weights, str) else None,
+        residual=structure,
     )
+
+
+def check_residual_columns(
+    spec: ResidualSpec | None, columns: Sequence[str], of: str = "data"
+) -> None:
+    """Refuse a residual structure of columns that are not there.
+
+    Raises
+    ------
+    ColumnError
+    """
+    absent = [] if spec is None else [c for c in spec.columns if c not in columns]
+    if absent:
+        raise ColumnError(
+            f"residual={str(spec)!r}: `{absent[0]}` is not a column of the {of}."
+            f"{near_matches(absent[0], columns)} Columns: {listed(list(columns))}."
+        )
+
+
+def direct_columns(bound: BoundFormula, spec: ResidualSpec | None) -> frozenset[str]:
+    """Columns that enter the model as they are, or as numbers of the residual structure."""
+    return bound.direct_columns | (frozenset() if spec is None else spec.numeric_columns)
 
 
 def checked_contrasts(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..control import Control, control_of
 from ..data.changed_formula import ModelChanges
+from ..residual import ResidualSpec
 from ..support.arguments import UNCHANGED, flag, named_arguments
 from .estimates import ModelEstimates
 
@@ -33,6 +34,7 @@ class ModelComparisons(ModelEstimates):
         weights: str | npt.ArrayLike | None = UNCHANGED,
         offset: str | npt.ArrayLike | None = UNCHANGED,
         contrasts: Mapping[str, Any] | None = UNCHANGED,
+        residual: str | ResidualSpec | None = UNCHANGED,
         relationship: Mapping[str, Any] | None = UNCHANGED,
         method: str = UNCHANGED,
         start: npt.ArrayLike | Self | None = None,
@@ -55,7 +57,7 @@ class ModelComparisons(ModelEstimates):
             fit, also if the new formula has no use for a column with missing values, so that the
             two can be compared; columns are those that this fit uses, or one that it was updated
             from.
-        reml, weights, offset, contrasts, relationship, method, start, control, context
+        reml, weights, offset, contrasts, residual, relationship, method, start, control, context
             As for :func:`lmforms.lmer`. Arrays have one value for each row used (`nobs`); rows of
             a Series are found by their labels. A known covariance stays with its grouping factor
             or term.
@@ -85,6 +87,7 @@ class ModelComparisons(ModelEstimates):
             weights=weights,
             offset=offset,
             contrasts=contrasts,
+            residual=residual,
             relationship=relationship,
             context=context,
         )

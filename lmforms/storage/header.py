@@ -18,7 +18,7 @@ from .index_json import decode_index
 from .relationships import are_relationships
 
 FORMAT = "lmforms-fit"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 MAX_FORMULA_LENGTH = 20_000
 """Characters. The time that reading a formula takes grows with their square."""
@@ -31,6 +31,9 @@ _VERSION_2_DEFAULTS: dict[str, Any] = {"relationships": []}
 
 _VERSION_3_DEFAULTS: dict[str, Any] = {"weights_column": None}
 """Likewise version 3."""
+
+_VERSION_4_DEFAULTS: dict[str, Any] = {"residual": None}
+"""Likewise version 4."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class FitHeader:
         Structures, as in :class:`lmforms.engine.estimate.Estimate`; None where it was not written.
     relationships : list of dict
         Known covariances by grouping factor or term, see :mod:`.relationships`.
+    residual : str or None
+        Residual structure as text.
     has_digest : bool
         Whether the file says what its content must add up to.
     """
@@ -76,6 +81,7 @@ class FitHeader:
     singular: tuple[tuple[int, int], ...] | None
     flat: tuple[tuple[int, int], ...] | None
     relationships: list[dict[str, Any]]
+    residual: str | None
     has_digest: bool
 
 
@@ -112,6 +118,8 @@ def checked_header(meta: Mapping[str, Any], damaged: Callable[[str], DataError])
         meta = {**_VERSION_2_DEFAULTS, **meta}
     if version <= 3:
         meta = {**_VERSION_3_DEFAULTS, **meta}
+    if version <= 4:
+        meta = {**_VERSION_4_DEFAULTS, **meta}
     for name in meta:
         if name not in _CHECKS and name != DIGEST:
             raise damaged(f"the field {name!r} is unknown")
@@ -138,6 +146,7 @@ def checked_header(meta: Mapping[str, Any], damaged: Callable[[str], DataError])
         singular=_pairs(meta["singular"]),
         flat=_pairs(meta["flat"]),
         relationships=meta["relationships"],
+        residual=meta["residual"],
         has_digest=version > 1 or DIGEST in meta,
     )
 
@@ -251,5 +260,6 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "singular": _is_pairs,
     "flat": _is_pairs,
     "relationships": are_relationships,
+    "residual": lambda value: value is None or _is_text(value),
 }
 """What each field must be."""

@@ -143,6 +143,8 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
             weights=weights,
             offset=offset,
             contrasts=header.contrasts,
+            residual=header.residual,
+            reserved=[c for c in (header.weights_column, header.offset_column) if c is not None],
             context=Scope(given, python=False),
         )
         formula_data = replace(
@@ -153,9 +155,11 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
         )
         model = MixedModel.of(formula_data, decode_relationships(header.relationships, archive))
     theta = archive.array("theta", sum(g.covariance.n_theta for g in model.design.groups))
+    count = len(model.design.residual.phi)
+    phi = archive.array("phi", count) if count else None
     response = archive.array("response", model.design.n)
-    if not (np.isfinite(theta).all() and np.isfinite(response).all()):
-        raise archive.damaged("θ or the response is not finite")
+    if not all(np.isfinite(x).all() for x in (theta, response, phi) if x is not None):
+        raise archive.damaged("θ, φ or the response is not finite")
     state = state_at(
         model,
         theta,
@@ -163,6 +167,7 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
         reml=header.reml,
         control=header.control,
         method=header.method,
+        phi=phi,
     )
     _check_figures(state, header, archive.array("beta"))
     state = replace(state, estimate=_with_status(state, header, archive), optimized=True)

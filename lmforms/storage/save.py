@@ -61,7 +61,7 @@ def _contents_of(
                 f"contrasts={{{name!r}: 'contr.sum'}}, or give its matrix."
             )
     source, kept = formula_data.formula.source, formula_data.frame.table
-    table = Table({name: kept[name] for name in used}, kept.index)
+    table = Table({name: kept[name] for name in formula_data.columns}, kept.index)
     if len(source) > MAX_FORMULA_LENGTH:
         raise DataError(
             f"save: the formula has {len(source)} characters, and {MAX_FORMULA_LENGTH} can be read "
@@ -74,6 +74,8 @@ def _contents_of(
         "beta": estimate.beta,
         **{f"extra/{name}": values for name, values in formula_data.frame.extra.items()},
     }
+    if len(estimate.phi):
+        arrays["phi"] = estimate.phi
     if formula_data.rows is not None:
         arrays["rows"] = formula_data.rows
     columns = []
@@ -118,5 +120,6 @@ def _contents_of(
         "singular": [list(map(int, pair)) for pair in estimate.singular],
         "flat": [list(map(int, pair)) for pair in estimate.unidentified],
         "relationships": relationships,
+        "residual": None if formula_data.residual is None else str(formula_data.residual),
     }
     return meta, arrays, names
