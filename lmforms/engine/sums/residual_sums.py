@@ -15,6 +15,7 @@ import numpy as np
 
 from ...errors import ModelError
 from ...residual import Residual
+from ...residual.expected_information import expected_information
 from ...residual.parametric import ParametricResidual
 from ...support.arrays import Blocks, FloatArray
 from ..exact_fit import effect_root
@@ -79,6 +80,10 @@ class RowSums:
     def slopes(self, residual: ParametricResidual, effects: Blocks) -> RowSlopes:
         """Derivatives with respect to φ of squares of rows less effects B."""
         return RowSlopes(residual, self._less_effects(effects))
+
+    def expected_information(self, residual: ParametricResidual) -> FloatArray | None:
+        """Of φ, without random effects; None where it is not cheap."""
+        return expected_information(residual)
 
     # --- rows that derivatives need -------------------------------------------------------
 
@@ -150,7 +155,7 @@ class RowSlopes:
     @property
     def log_det(self) -> FloatArray:
         """∂ln|R|/∂φ."""
-        return np.asarray(self.residual.log_det_slopes().sum(axis=1))
+        return self.residual.log_det_slope()
 
     def of_squares(self, columns: FloatArray) -> FloatArray:
         """∂tr(M'E'R⁻¹E M)/∂φ for M (p + 1, c)."""
