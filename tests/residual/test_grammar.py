@@ -229,3 +229,28 @@ def test_bad_objects(make, said):
     with pytest.raises(ArgumentError) as caught:
         make()
     assert said in str(caught.value)
+
+
+PIECES = [
+    *"()|:*+,=`1 ",
+    "ar1",
+    "us",
+    "idh",
+    "power",
+    "time",
+    "g",
+    "q",
+    "units",
+    "nugget",
+    "True",
+    "2",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(max_size=30))
+def test_any_text_is_read_or_refused(text):
+    try:
+        spec = parse_residual(text)
+    except FormulaError:
+        return
+    assert parse_residual(str(spec)) == spec
