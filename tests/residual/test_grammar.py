@@ -115,6 +115,12 @@ def test_specifications_can_be_keys():
     assert len({parse_residual("us(v | g)"), R.US("v", "g"), R.CorSymm("v", "g")}) == 2
 
 
+def test_the_order_of_variance_functions_does_not_hide_a_heterogeneous_structure():
+    a, b = parse_residual("idh(sex) * hcs(v | g)"), parse_residual("hcs(v | g) * idh(sex)")
+    assert a == b
+    assert str(a) == "hcs(v | g) * idh(sex)"
+
+
 def test_none_and_iid_are_independent():
     assert residual_spec(None) is None
     assert residual_spec("iid") is None
