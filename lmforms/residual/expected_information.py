@@ -44,9 +44,8 @@ def expected_information(
     parts = zip(whitening.order.patterns, whitening.roots, whitening.changes(), strict=True)
     for pattern, roots, changes in parts:
         first = pattern.rows[pattern.ends[:-1]]  # one series for each pattern
-        if len(slopes) and not _same_within(
-            residual.inverse_sd, pattern.rows, first, pattern.which
-        ):
+        sd = residual.inverse_sd
+        if len(slopes) and not _are_same(sd[pattern.rows], sd[first[pattern.which]]):
             return None
         m = roots.shape[1]
         copies = np.bincount(pattern.which, times[pattern.rows[:, 0]], len(roots))
@@ -65,9 +64,6 @@ def expected_information(
     return np.asarray(information - np.outer(traces, traces) / n)
 
 
-def _same_within(
-    values: FloatArray, rows: FloatArray, first: FloatArray, which: FloatArray
-) -> bool:
-    """Whether rows of series with one pattern have the same values."""
-    a, b = values[rows], values[first[which]]
+def _are_same(a: FloatArray, b: FloatArray) -> bool:
+    """Whether numbers differ by rounding only."""
     return bool((np.abs(a - b) <= SAME_SD * np.abs(b)).all())

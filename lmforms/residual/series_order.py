@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -79,12 +79,14 @@ class SeriesOrder:
     ) -> list[Callable[[slice], FloatArray]]:
         """The same for some of the patterns, and matrices (k, …, m, m) of points."""
         if self._distinct is None:
-            return [lambda chunk, p=p: matrix(p.points[chunk]) for p in self.patterns]
+            return [partial(_matrix_of, matrix, pattern) for pattern in self.patterns]
         points, codes = self._distinct
         full = matrix(points)
-        return [
-            lambda chunk, c=c: full[:, c[chunk][:, :, None], c[chunk][:, None, :]] for c in codes
-        ]
+
+        def of(c: IndexArray) -> Callable[[slice], FloatArray]:
+            return lambda chunk: full[:, c[chunk][:, :, None], c[chunk][:, None, :]]
+
+        return [of(c) for c in codes]
 
     def contracted(
         self, derivative: Callable[[FloatArray], FloatArray], weights: Sequence[FloatArray]
@@ -165,3 +167,9 @@ class SeriesPatterns:
             y = right[a:b].transpose(1, 0, 2).reshape(m, (b - a) * c)
             out[p] = x @ y.T
         return out
+
+
+def _matrix_of(
+    matrix: Callable[[FloatArray], FloatArray], pattern: SeriesPatterns, chunk: slice
+) -> FloatArray:
+    return matrix(pattern.points[chunk])
