@@ -105,6 +105,11 @@ class Correlation(ABC):
         """Whether, in the order of time, a point depends on earlier ones only through the last."""
         return False
 
+    @property
+    def depends_on_gaps(self) -> bool:
+        """Whether correlations of a chain depend on the time between two points only."""
+        return False
+
     def innovation(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         """1 − correlation², without cancellation where it can be."""
         return 1.0 - np.square(self.between(phi, a, b))

@@ -56,14 +56,14 @@ class ChainWhitening:
     phi: FloatArray
 
     @cached_property
-    def _later(self) -> tuple[IndexArray, IndexArray]:
+    def pairs(self) -> tuple[IndexArray, IndexArray]:
         """Rows that have a row before them, and those."""
         later = np.flatnonzero(self.order.previous >= 0)
         return later, self.order.previous[later]
 
     def _steps(self, phi: Any) -> tuple[Any, Any]:
         """a_i and s_i² of the rows that have one before."""
-        later, before = self._later
+        later, before = self.pairs
         points = self.order.points
         pair = points[before], points[later]
         return self.correlation.between(phi, *pair), self.correlation.innovation(phi, *pair)
@@ -84,21 +84,21 @@ class ChainWhitening:
     @property
     def log_dets(self) -> FloatArray:
         out = np.zeros(len(self.order.rows))
-        out[self._later[0]] = 2.0 * np.log(self._values[1])
+        out[self.pairs[0]] = 2.0 * np.log(self._values[1])
         return out
 
     def log_det_slope(self, counts: FloatArray) -> FloatArray:
-        return np.asarray(2.0 * self._slopes[1] @ counts[self._later[0]])
+        return np.asarray(2.0 * self._slopes[1] @ counts[self.pairs[0]])
 
     def whiten(self, rows: FloatArray) -> FloatArray:
-        (later, before), (a, s) = self._later, self._values
+        (later, before), (a, s) = self.pairs, self._values
         out = np.array(rows, dtype=np.float64)
         out[later] -= a[:, None] * rows[before]
         out[later] /= s[:, None]
         return out
 
     def transposed(self, rows: FloatArray) -> FloatArray:
-        (later, before), (a, s) = self._later, self._values
+        (later, before), (a, s) = self.pairs, self._values
         out = np.array(rows, dtype=np.float64)
         out[later] /= s[:, None]
         out[before] -= (a / s)[:, None] * rows[later]  # each row is before at most one
@@ -107,7 +107,7 @@ class ChainWhitening:
     def matrix(self) -> Any:
         import scipy.sparse as sp
 
-        (later, before), (a, s) = self._later, self._values
+        (later, before), (a, s) = self.pairs, self._values
         n = len(self.order.rows)
         diagonal = np.ones(n)
         diagonal[later] = 1.0 / s
@@ -117,11 +117,12 @@ class ChainWhitening:
         return sp.csr_matrix((entries, places), shape=(n, n))
 
     def contract(self, F: Any, Y: Any) -> FloatArray:
-        (later, before), (a, s) = self._later, self._values
+        (later, before), (a, s) = self.pairs, self._values
         da, dlog_s = self._slopes
-        y = Y[later]
-        from_before = row_products(F[before], y)
-        own = (row_products(F[later], y) - a * from_before) / s
+        y, earlier = Y[later], F[before]
+        from_before = row_products(earlier, y)
+        scaled = a[:, None] * earlier if isinstance(F, np.ndarray) else earlier.multiply(a[:, None])
+        own = row_products(F[later] - scaled, y) / s  # no difference of large products
         return np.asarray(-2.0 * (da @ (from_before / s) + dlog_s @ own))
 
 
