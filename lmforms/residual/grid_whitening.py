@@ -194,16 +194,28 @@ class GridWhitening:
         return sp.csr_matrix(own)
 
     def contract(self, F: Any, Y: Any) -> FloatArray:
-        dense = F if isinstance(F, np.ndarray) else F.toarray()
-        products = Y if isinstance(Y, np.ndarray) else Y.toarray()
-        return self._contract_full(self._on_grid(dense), products)
+        on_grid = self._on_grid if isinstance(F, np.ndarray) else self._on_sparse_grid
+        return self._contract_full(on_grid(F), Y)
 
-    def _contract_full(self, G: FloatArray, Y: FloatArray) -> FloatArray:
+    def _on_sparse_grid(self, rows: Any) -> Any:
+        """G as a sparse matrix."""
+        import scipy.sparse as sp
+
+        cells, n = self.cells, rows.shape[0]
+        size = len(cells.points)
+        out = sp.csr_matrix((np.ones(n), (cells.observed, np.arange(n))), (size, n)) @ rows
+        if len(cells.latent):
+            across = (self._sparse[:, cells.latent].T @ (self._sparse @ out)).toarray()
+            values = sp.csr_matrix(-self._latent_inverse @ across)
+            ones, ix = np.ones(len(cells.latent)), np.arange(len(cells.latent))
+            out = out + sp.csr_matrix((ones, (cells.latent, ix)), (size, len(ix))) @ values
+        return out.tocsr()
+
+    def _contract_full(self, G: Any, Y: Any) -> FloatArray:
         """∂tr(G'QG N)/∂φ for a fixed G (N, c), with Y = WGN."""
         along_rows, along_columns = self._lines
-        return np.concatenate(
-            [
-                along_rows.contract(along_columns.whiten(G), Y),
-                along_columns.contract(along_rows.whiten(G), Y),
-            ]
-        )
+        if isinstance(G, np.ndarray):
+            left, right = along_columns.whiten(G), along_rows.whiten(G)
+        else:
+            left, right = along_columns.matrix() @ G, along_rows.matrix() @ G
+        return np.concatenate([along_rows.contract(left, Y), along_columns.contract(right, Y)])
