@@ -101,7 +101,7 @@ def test_levels_meet_at_every_phi():
 
 
 def test_other_products_are_dense():
-    two = Exponential.of_points(np.zeros((2, 1)) + [[0.0], [1.0]], np.zeros(2, int), axes=("x",))
+    two = Exponential.of_points(np.array([[0.0], [1.0]]), np.zeros(2, int), axes=("x",))
     correlation = Product(two, FirstOrder(), 1)
     residual = field(1, correlation=correlation)
     assert isinstance(residual.whitening, GridWhitening)
