@@ -35,6 +35,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def simulate() -> pd.DataFrame:
+    """One row per visit that took place."""
     rng = np.random.default_rng(SEED)
     root = np.linalg.cholesky(SD[:, None] * CORRELATION * SD)
     lines = []
@@ -59,14 +60,17 @@ def simulate() -> pd.DataFrame:
 
 
 def factor(kind: str, levels: list[str], description: str) -> dict[str, object]:
+    """What the sidecar says of a factor."""
     return {"type": kind, "levels": levels, "unit": None, "description": description}
 
 
 def number(unit: str | None, description: str) -> dict[str, object]:
+    """What the sidecar says of a number."""
     return {"type": "float", "unit": unit, "description": description}
 
 
 def sidecar(frame: pd.DataFrame, content: bytes) -> dict[str, object]:
+    """The JSON beside the CSV file."""
     columns = {
         "patient": factor("category", sorted(frame["patient"].unique()), "patient"),
         "arm": factor("category", ["placebo", "active"], "treatment"),

@@ -14,7 +14,7 @@ import pandas as pd
 
 HERE = Path(__file__).parent
 
-VARIETIES = "CDEFBA FBACDE DCFBEA BCFDEA DFBCEA FEACDB EDCAFB FADBEC".split()
+VARIETIES = "CDEFBA" "FBACDE" "DCFBEA" "BCFDEA" "DFBCEA" "FEACDB" "EDCAFB" "FADBEC"
 YIELDS = """
 51.56 49.59 49.95 53.28 51.21 50.86  53.09 53.93 49.72 53.95 49.25 49.66
 50.99 53.89 52.32 49.93 46.68 48.84  50.33 53.53 55.46 49.33 46.95 49.38
@@ -123,7 +123,7 @@ def printed_grid() -> pd.DataFrame:
     """8 rows × 6 columns."""
     row, column = (a.ravel() for a in np.meshgrid(np.arange(8.0), np.arange(6.0), indexing="ij"))
     y = np.array(YIELDS.split(), dtype=float)
-    return pd.DataFrame({"row": row, "column": column, "variety": list("".join(VARIETIES)), "y": y})
+    return pd.DataFrame({"row": row, "column": column, "variety": list(VARIETIES), "y": y})
 
 
 def printed_replicates() -> pd.DataFrame:
@@ -131,7 +131,8 @@ def printed_replicates() -> pd.DataFrame:
     unit = np.repeat(np.arange(5), 3)
     x = np.array([0.0, 0.0, 1.0, 1.0, 1.0])[unit]
     y = np.array(REPLICATES.split(), dtype=float)
-    return pd.DataFrame({"unit": [f"u{u + 1}" for u in unit], "x": x, "y": y})
+    rep = np.tile(np.arange(1.0, 4.0), 5)
+    return pd.DataFrame({"unit": [f"u{u + 1}" for u in unit], "rep": rep, "x": x, "y": y})
 
 
 MAKERS = {
