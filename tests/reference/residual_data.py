@@ -67,6 +67,14 @@ def moving() -> pd.DataFrame:
     return pd.concat(frames)
 
 
+def spread() -> pd.DataFrame:
+    """240 independent rows whose standard deviation is 0.4 (2 + x^1.3)."""
+    rng = np.random.default_rng(20260106)
+    x = rng.uniform(0.1, 9.0, size=240)
+    y = 5.0 + 0.8 * x + 0.4 * (2.0 + x**1.3) * rng.normal(size=240)
+    return pd.DataFrame({"row": np.arange(240) + 1, "x": x, "y": y})
+
+
 def litters() -> pd.DataFrame:
     """40 litters of up to four whose members compete: the correlation is negative."""
     rng = np.random.default_rng(20260103)
@@ -81,14 +89,14 @@ def litters() -> pd.DataFrame:
 
 
 def places() -> pd.DataFrame:
-    """6 fields of 24 places with exponential correlation and a nugget."""
+    """5 fields of 30 places with exponential correlation and a nugget."""
     rng = np.random.default_rng(20260104)
     frames = []
-    for field in range(6):
-        at = rng.uniform(0.0, 10.0, size=(24, 2))
+    for field in range(5):
+        at = rng.uniform(0.0, 10.0, size=(30, 2))
         distance = np.sqrt(np.square(at[:, None] - at).sum(axis=2))
-        covariance = 2.0 * (0.8 * np.exp(-distance / 2.5) + 0.2 * np.eye(24))
-        treatment = np.arange(24) % 4
+        covariance = 2.0 * (0.8 * np.exp(-distance / 3.0) + 0.2 * np.eye(30))
+        treatment = np.arange(30) % 4
         y = 30.0 + np.array([0.0, 1.0, -0.5, 2.0])[treatment] + normal(rng, covariance)
         one = {"field": f"f{field + 1}", "treatment": [f"t{t + 1}" for t in treatment]}
         frames.append(pd.DataFrame({**one, "east": at[:, 0], "north": at[:, 1], "y": y}))
@@ -138,6 +146,7 @@ def printed_replicates() -> pd.DataFrame:
 MAKERS = {
     "residual_series": series,
     "residual_moving": moving,
+    "residual_spread": spread,
     "residual_litters": litters,
     "residual_places": places,
     "residual_plots": plots,

@@ -70,6 +70,7 @@ growth("har1", "har1(visit | Subject)", "ar1", variance = "idh", of = "visit",
                  weights = varIdent(form = ~ 1 | visit))))
 growth("htoep", "htoep(visit | Subject)", "toep", variance = "idh", of = "visit", kind = "fit",
        glmmtmb = distance ~ age * Sex + toep(factor(visit) + 0 | Subject))
+growth("ante", "hante(visit | Subject)", "ante", variance = "idh", of = "visit", kind = "fit")
 growth("arma", "arma(visit | Subject, p=1, q=1)", "arma", kind = "fit",
        quote(gls(distance ~ age * Sex, correlation = corARMA(form = ~ visit | Subject, p = 1, q = 1))))
 growth("exp", "exp(age | Subject)", "exp", kind = "fit",
@@ -120,8 +121,6 @@ simulated("power", "power(x)", "iid", variance = "power", of = "x",
           quote(gls(y ~ x + time, weights = varPower(form = ~x))))
 simulated("expvar", "expvar(x)", "iid", variance = "expvar", of = "x",
           quote(gls(y ~ x + time, weights = varExp(form = ~x))))
-simulated("constpower", "constpower(x)", "iid", variance = "constpower", of = "x",
-          quote(gls(y ~ x + time, weights = varConstPower(form = ~x))))
 simulated("idh", "idh(stratum)", "iid", variance = "idh", of = "stratum",
           quote(gls(y ~ x + time, weights = varIdent(form = ~ 1 | stratum))))
 simulated("ar1_idh", "ar1(time | subject) * idh(stratum)", "ar1", variance = "idh", of = "stratum",
@@ -130,6 +129,9 @@ simulated("ar1_idh", "ar1(time | subject) * idh(stratum)", "ar1", variance = "id
 simulated("ar1_power", "ar1(time | subject) * power(x)", "ar1", variance = "power", of = "x",
           quote(gls(y ~ x + time, correlation = corAR1(form = ~ time | subject),
                     weights = varPower(form = ~x))))
+simulated("ar1_weights", "ar1(time | subject)", "ar1", variance = "weights", of = "x",
+          quote(gls(y ~ x + time, correlation = corAR1(form = ~ time | subject),
+                    weights = varFixed(~ I(1 / x)))))
 simulated("ma2", "ma(time | subject, q=2)", "ma", q = 2,
           quote(gls(y ~ x + time, correlation = corARMA(form = ~ time | subject, p = 0, q = 2))))
 intercept <- list(list(group = "subject", basis = ~1))
@@ -143,6 +145,9 @@ simulated("slope_ar1", "ar1(time | subject)", "ar1", formula = "y ~ x + time + (
 simulated("slope_power", "power(x)", "iid", formula = "y ~ x + time + (time | subject)",
           random = slope, variance = "power", of = "x",
           quote(lme(y ~ x + time, random = ~ time | subject, weights = varPower(form = ~x))))
+simulated("intercept_expvar", "expvar(x)", "iid", formula = "y ~ x + time + (1 | subject)",
+          random = intercept, variance = "expvar", of = "x",
+          quote(lme(y ~ x + time, random = ~ 1 | subject, weights = varExp(form = ~x))))
 simulated("intercept_ar1_power", "ar1(time | subject) * power(x)", "ar1",
           formula = "y ~ x + time + (1 | subject)", random = intercept, variance = "power", of = "x",
           quote(lme(y ~ x + time, random = ~ 1 | subject, correlation = corAR1(form = ~ time | subject),
@@ -175,12 +180,18 @@ moved("exp", "exp(when | unit)", "exp", at = "when",
 moved("gau", "gau(when | unit)", "gau", at = "when",
       quote(gls(y ~ dose, correlation = corGaus(form = ~ when | unit))))
 
+# -- spread: one row after another, the standard deviation a constant and a power ------------------
+
+add("spread_constpower", "residual_spread", "y ~ x", "constpower(x)", "iid", "x",
+    variance = "constpower", of = "x", series = "row", block = "row",
+    nlme = quote(gls(y ~ x, weights = varConstPower(form = ~x))))
+
 # -- litters: a negative correlation ------------------------------------------------------------
 
 add("litters_cs", "residual_litters", "y ~ diet", "cs(pup | litter)", "cs", "pup", "litter",
     nlme = quote(gls(y ~ diet, correlation = corCompSymm(value = -0.2, form = ~ pup | litter))))
 
-# -- places: 6 fields of 24 places ----------------------------------------------------------------
+# -- places: 5 fields of 30 places ----------------------------------------------------------------
 
 placed <- function(id, residual, correlation, nlme, ...) {
   add(paste0("places_", id), "residual_places", "y ~ treatment", residual, correlation,
@@ -202,7 +213,7 @@ placed("sph_nugget", "sph(east + north | field, nugget=True)", "sph", nugget = T
 # -- visit_trial: unstructured visits, some of them missed ----------------------------------------
 
 trial <- "fev ~ baseline + sex + arm * visit"
-few <- which(as.integer(sub("P", "", read_dataset("visit_trial")$patient)) <= 45) - 1L
+few <- which(as.integer(sub("P", "", read_dataset("visit_trial")$patient)) <= 32) - 1L
 set.seed(13)
 few <- sample(few)
 tried <- function(id, residual, correlation, nlme, ...) {
@@ -220,6 +231,7 @@ tried("hcs", "hcs(visit | patient)", "cs", variance = "idh", of = "visit",
 tried("har1", "har1(visit | patient)", "ar1", variance = "idh", of = "visit",
       quote(gls(fev ~ baseline + sex + arm * visit, correlation = corAR1(form = ~ as.integer(visit) | patient),
                 weights = varIdent(form = ~ 1 | visit))))
+tried("ante", "hante(visit | patient)", "ante", variance = "idh", of = "visit", nlme = NULL, only = TRUE)
 
 # -- the printed grid, and a larger one ------------------------------------------------------------
 
@@ -235,9 +247,14 @@ gridded("ma_ma", "ma(row):ma(column)", "ma:ma")
 gridded("missing_ar1_ar1", "ar1(row):ar1(column)", "ar1:ar1",
         rows = setdiff(0:47, c(7, 20, 21, 40)))
 add("plots_ar1_ar1", "residual_plots", "y ~ check + (1 | block)", "ar1(row):ar1(column)", "ar1:ar1",
-    c("row", "column"), random = list(list(group = "block", basis = ~1)), block = NULL)
+    c("row", "column"), fixed_r = "y ~ check", random = list(list(group = "block", basis = ~1)),
+    block = NULL)
+add("plots_varieties_ar1_ar1", "residual_plots", "y ~ 1 + (1 | variety) + (1 | block)",
+    "ar1(row):ar1(column)", "ar1:ar1", c("row", "column"), fixed_r = "y ~ 1", block = NULL,
+    random = list(list(group = "variety", basis = ~1), list(group = "block", basis = ~1)))
 add("plots_ma_ma", "residual_plots", "y ~ check + (1 | block)", "ma(row):ma(column)", "ma:ma",
-    c("row", "column"), random = list(list(group = "block", basis = ~1)), block = NULL, only = TRUE)
+    c("row", "column"), fixed_r = "y ~ check", random = list(list(group = "block", basis = ~1)),
+    block = NULL, only = TRUE)
 
 # -- technical replicates -------------------------------------------------------------------------
 

@@ -109,7 +109,7 @@ correlations <- list(
     k <- info$k
     lags <- seq_len(k - 1)
     natural <- function(u) from_partial(sin(u))
-    list(names = paste0("rho", lags), natural = natural,
+    list(names = sprintf("rho[%d]", lags), natural = natural,
          starts = list(rep(0.1, k - 1), c(0.7, rep(0, k - 2))),
          value = function(u, at) by_lag(at$lag, c(1, natural(u))))
   },
@@ -125,17 +125,28 @@ correlations <- list(
          starts = list(c(0.4, 0.2), c(0.8, -0.4), c(0.2, 0.8), c(-0.3, 0.5)),
          value = function(u, at) by_lag(at$lag, autocorrelations(sin(u[1]), sin(u[2]), info$longest)))
   },
+  # Antedependence of order one: the product of the correlations of neighbours.
+  ante = function(info) {
+    k <- info$k
+    list(names = sprintf("rho[%d,%d]", seq_len(k - 1), seq_len(k - 1) + 1), natural = sin,
+         starts = list(rep(0.5, k - 1), rep(-0.2, k - 1)),
+         value = function(u, at) {
+           step <- diag(k)
+           for (a in seq_len(k - 1)) for (b in (a + 1):k) step[a, b] <- prod(sin(u[a:(b - 1)]))
+           array(step[cbind(as.vector(at$i), as.vector(at$j))], dim(at$i))
+         })
+  },
   exp = function(info) spatial(info, function(h) exp(-h)),
   gau = function(info) spatial(info, function(h) exp(-h^2)),
   sph = function(info) spatial(info, function(h) (1 - 1.5 * h + 0.5 * h^3) * (h < 1)),
   `ar1:ar1` = function(info) {
-    list(names = c("rho_row", "rho_column"), natural = sin,
+    list(names = c("rho[row]", "rho[column]"), natural = sin,
          starts = list(c(0.2, 0.2), c(0.7, 0.7), c(-0.2, 0.3)),
          value = function(u, at) sin(u[1])^at$lag * sin(u[2])^at$lag2)
   },
   `ma:ma` = function(info) {
     lag <- function(u) sin(u) / (1 + sin(u)^2)
-    list(names = c("theta_row", "theta_column"), natural = sin,
+    list(names = c("theta1[row]", "theta1[column]"), natural = sin,
          starts = list(c(0.2, 0.2), c(0.9, 0.4), c(-0.2, 0.3)),
          value = function(u, at) {
            ((at$lag == 0) + lag(u[1]) * (at$lag == 1)) * ((at$lag2 == 0) + lag(u[2]) * (at$lag2 == 1))
@@ -167,6 +178,10 @@ variances <- list(
     list(names = sprintf("sd[%s]", levels(f)[-1]), natural = exp,
          starts = list(numeric(nlevels(f) - 1)), sd = function(u) c(1, exp(u))[as.integer(f)])
   },
+  weights = function(data, of) {
+    list(names = character(), natural = function(u) u, starts = list(numeric()),
+         sd = function(u) 1 / sqrt(data[[of]]))
+  },
   power = function(data, of) {
     list(names = "power", natural = identity, starts = list(0.5, -0.5),
          sd = function(u) abs(data[[of]])^u)
@@ -176,7 +191,7 @@ variances <- list(
          sd = function(u) exp(u * data[[of]]))
   },
   constpower = function(data, of) {
-    list(names = c("constant", "power"), natural = function(u) c(exp(u[1]), u[2]),
+    list(names = c("const", "power"), natural = function(u) c(exp(u[1]), u[2]),
          starts = list(c(0, 0.8), c(-1, 1.5), c(-2, 0.5)), sd = function(u) exp(u[1]) + abs(data[[of]])^u[2])
   }
 )
@@ -256,8 +271,8 @@ likelihood <- function(model, data) {
   }
   criterion <- function(u) {
     found <- tryCatch(pieces(u), error = function(e) NULL)
-    if (is.null(found)) return(1e10)
-    U <- chol(found$xx)
+    U <- tryCatch(chol(found$xx), error = function(e) NULL)
+    if (is.null(U)) return(1e10)
     df <- if (model$reml) n - p else n
     value <- df * (log(2 * pi * U[p + 1, p + 1]^2 / df) + 1) + found$log_det
     if (model$reml) value <- value + 2 * sum(log(abs(diag(U)[seq_len(p)])))
@@ -283,10 +298,32 @@ likelihood <- function(model, data) {
     starts <- c(starts, list(c(a, b, random_start)))
   }
   list(criterion = criterion, figures = figures, starts = starts,
-       names = colnames(X), inner = seq_len(n_c + n_v))
+       names = colnames(X),
+       bounded = if (model$correlation %in% c("corsymm", "exp", "gau", "sph")) integer() else own)
 }
 
-best_of <- function(f, starts) {
+# The spherical function has jumps in its second derivative wherever a distance is
+# the range: short differences there, and Newton steps that must not raise the value.
+fine_polish <- function(f, x) {
+  slope <- function(x) vapply(seq_along(x), function(i) {
+    (f(replace(x, i, x[i] + 1e-5)) - f(replace(x, i, x[i] - 1e-5))) / 2e-5
+  }, 0)
+  g <- slope(x)
+  for (step in 1:30) {
+    H <- vapply(seq_along(x), function(i) {
+      (slope(replace(x, i, x[i] + 1e-4)) - slope(replace(x, i, x[i] - 1e-4))) / 2e-4
+    }, numeric(length(x)))
+    move <- -solve((H + t(H)) / 2, g)
+    size <- 1
+    while (size > 1e-4 && max(abs(slope(x + size * move))) >= max(abs(g))) size <- size / 2
+    if (size <= 1e-4) break
+    x <- x + size * move
+    g <- slope(x)
+  }
+  list(x = x, value = f(x), gradient = max(abs(g)))
+}
+
+best_of <- function(f, starts, bounded, smooth) {
   if (length(starts[[1]]) == 0) return(list(x = numeric(), value = f(numeric()), gradient = 0, gap = 0))
   ends <- lapply(starts, function(x) {
     one <- nlminb(x, f, control = list(iter.max = 500, eval.max = 3000, rel.tol = 1e-13))
@@ -297,7 +334,18 @@ best_of <- function(f, starts) {
   bfgs <- optim(x, f, function(x) gradient(f, x, seq_along(x)), method = "BFGS",
                 control = list(maxit = 200, reltol = 1e-15))
   if (bfgs$value < min(reached)) x <- bfgs$par
-  end <- polish(f, x, seq_along(x), steps = 6)
+  # A sine within a hair of its end goes there, if that costs nothing.
+  fixed <- integer()
+  for (i in which(cos(x) < 0.05 & seq_along(x) %in% bounded)) {
+    snapped <- replace(x, i, sign(sin(x[i])) * pi / 2)
+    others <- setdiff(seq_along(x), c(fixed, i))
+    if (length(others) > 0) snapped <- polish(f, snapped, others, steps = 6)$x
+    if (f(snapped) <= f(x) + 1e-7) {
+      x <- snapped
+      fixed <- c(fixed, i)
+    }
+  }
+  end <- if (smooth) polish(f, x, setdiff(seq_along(x), fixed), steps = 6) else fine_polish(f, x)
   end$gap <- sort(reached)[min(2, length(reached))] - end$value
   end
 }
@@ -336,12 +384,13 @@ run <- function(model) {
   rownames(data) <- NULL
   data <- droplevels(data)
   problem <- likelihood(model, data)
-  end <- best_of(problem$criterion, problem$starts)
+  end <- best_of(problem$criterion, problem$starts, problem$bounded, model$correlation != "sph")
   out <- c(
     list(
       id = one(model$id), kind = one(model$kind), data = one(model$data),
       extra_columns = model$extra, rows = model$rows,
       formula = one(model$formula), residual = one(model$residual),
+      weights = one(if (model$variance == "weights") model$of else NA),
       reml = one(model$reml), correlation = one(model$correlation), at = as.character(model$at),
       ordinal = one(isTRUE(model$ordinal)),
       series = one(if (is.null(model$series)) NA else model$series),
