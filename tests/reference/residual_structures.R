@@ -157,7 +157,8 @@ correlations <- list(
 spatial <- function(info, decay) {
   nugget <- within(0, 1)
   natural <- function(u) c(exp(u[1]), if (info$nugget) nugget$to(u[2]))
-  scales <- log(info$scale * c(0.1, 0.3, 1))
+  # the spherical function's likelihood has several maxima
+  scales <- log(info$scale * if (decay(1) == 0) c(0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.7, 0.85, 1) else c(0.1, 0.3, 1))
   list(names = c("range", if (info$nugget) "nugget"), natural = natural,
        starts = lapply(scales, function(s) c(s, if (info$nugget) nugget$from(0.2))),
        value = function(u, at) {

@@ -92,7 +92,7 @@ class StructureCase:
         """A new frame with the rows, in the order, that the reference had."""
         name = self.entry["data"]
         if name.startswith("residual_"):
-            frame = pd.read_csv(FOLDER / f"{name}.csv", float_precision="round_trip")
+            frame = pd.read_csv(FOLDER / f"{name}.csv")
         else:
             frame = lf.datasets.load(name)
         for column, values in self.entry["extra_columns"].items():
