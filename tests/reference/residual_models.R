@@ -40,9 +40,10 @@ some_rows <- function(n, keep, seed) {
 # -- Orthodont: 27 subjects at ages 8, 10, 12, 14 -------------------------------------
 
 visits <- list(visit = rep(1:4, 27))
-growth <- function(id, residual, correlation, nlme = NULL, glmmtmb = NULL, kind = "published", ...) {
+growth <- function(id, residual, correlation, nlme = NULL, glmmtmb = NULL, kind = "published",
+                   at = "visit", ...) {
   add(paste0("orthodont_", id), "Orthodont", "distance ~ age * Sex", residual, correlation,
-      at = "visit", series = "Subject", extra = visits, kind = kind, nlme = nlme, glmmtmb = glmmtmb, ...)
+      at = at, series = "Subject", extra = visits, kind = kind, nlme = nlme, glmmtmb = glmmtmb, ...)
 }
 growth("iid", "iid", "iid", quote(gls(distance ~ age * Sex)))
 growth("cs", "cs(visit | Subject)", "cs",
@@ -73,7 +74,7 @@ growth("htoep", "htoep(visit | Subject)", "toep", variance = "idh", of = "visit"
 growth("ante", "hante(visit | Subject)", "ante", variance = "idh", of = "visit", kind = "fit")
 growth("arma", "arma(visit | Subject, p=1, q=1)", "arma", kind = "fit",
        quote(gls(distance ~ age * Sex, correlation = corARMA(form = ~ visit | Subject, p = 1, q = 1))))
-growth("exp", "exp(age | Subject)", "exp", kind = "fit",
+growth("exp", "exp(age | Subject)", "exp", kind = "fit", at = "age",
        quote(gls(distance ~ age * Sex, correlation = corCAR1(form = ~ age | Subject))))
 growth("by_sex", "ar1(visit | Subject) * idh(Sex)", "ar1", variance = "idh", of = "Sex", kind = "fit",
        quote(gls(distance ~ age * Sex, correlation = corAR1(form = ~ visit | Subject),

@@ -5,7 +5,7 @@
 # The likelihood is computed here from dense matrices and maximised from several
 # starts (nlminb, then BFGS, then Newton steps on differences of order six); nlme
 # and glmmTMB are witnesses, whose log-likelihoods are stored beside it. Names of
-# models as arguments run only those and write nothing.
+# models as arguments run only those and replace their entries.
 #
 # Needs: R >= 4.0, nlme, glmmTMB, lme4, jsonlite.
 
@@ -419,11 +419,19 @@ chosen <- Filter(function(m) length(asked) == 0 || m$id %in% asked, models)
 found <- parallel::mclapply(chosen, run, mc.cores = 2, mc.preschedule = FALSE)
 broken <- vapply(found, inherits, TRUE, "try-error")
 if (any(broken)) stop(paste(unlist(lapply(chosen[broken], `[[`, "id")), found[broken], collapse = "\n"))
+lines <- vapply(found, as_json, "")
 if (length(asked) == 0) {
   versions <- list(R = one(paste(R.version$major, R.version$minor, sep = ".")),
                    nlme = one(as.character(packageVersion("nlme"))),
                    glmmTMB = one(as.character(packageVersion("glmmTMB"))))
-  lines <- vapply(found, as_json, "")
   writeLines(c("{", paste0("\"versions\": ", as_json(versions), ","), "\"fits\": [",
                paste0(lines, c(rep(",", length(lines) - 1), "")), "]", "}"), out_file)
+} else {
+  stored <- readLines(out_file)
+  for (line in lines) {
+    place <- which(startsWith(stored, sub("^(\\{\"id\": \"[^\"]*\").*", "\\1", line)))
+    if (length(place) != 1) stop("a new model: run the script without arguments")
+    stored[place] <- paste0(line, if (endsWith(stored[place], ",")) ",")
+  }
+  writeLines(stored, out_file)
 }

@@ -55,8 +55,8 @@ class StructureCase:
     beta, se : ndarray (p,)
         In the order of our columns, which is R's.
     parameters : mapping of str to float
-        Natural parameters by the names of ``fit.residual_params``. Standard deviations of strata
-        (``sd[label]``) are ratios to the first stratum, whose own is ``sigma``.
+        Natural parameters as stored: visits are numbered from 1, and standard deviations of
+        strata (``sd[label]``) are ratios to the first stratum, whose own is ``sigma``.
     random_covariance : tuple of ndarray (k, k)
         Covariance of each random-effects term.
     entry : mapping
@@ -88,6 +88,26 @@ class StructureCase:
             if name.startswith(("rho", "theta", "phi"))
         )
 
+    def reported(self) -> dict[str, float]:
+        """Parameters as ``fit.residual_params`` has them.
+
+        Visits have their labels, and standard deviations of all strata are in the units of y.
+        """
+        data, out = self.data(), dict[str, float]()
+        labels: list[str] = []
+        if self.entry["correlation"] in ("corsymm", "ante"):
+            labels = _levels(data[self.entry["at"][0]])
+        if self.entry["variance"] == "idh":
+            strata = _levels(data[self.entry["of"]])
+            out[f"sd[{strata[0]}]"] = self.sigma
+        for name, value in self.parameters.items():
+            if labels and name.startswith("rho["):
+                i, j = (int(number) for number in name[4:-1].split(","))
+                out[f"rho[{labels[i - 1]},{labels[j - 1]}]"] = value
+            else:
+                out[name] = value * self.sigma if name.startswith("sd[") else value
+        return out
+
     def data(self) -> pd.DataFrame:
         """A new frame with the rows, in the order, that the reference had."""
         name = self.entry["data"]
@@ -103,6 +123,11 @@ class StructureCase:
     def fit(self) -> Any:
         """Our fit, made once. What it warns of is left out."""
         return _fit(self.id)
+
+
+def _levels(column: pd.Series) -> list[str]:
+    """Labels of the levels that occur, in order."""
+    return pd.Categorical(column).remove_unused_categories().categories.astype(str).tolist()
 
 
 @cache
