@@ -217,7 +217,8 @@ def _products_within(pattern: SeriesPatterns, F: Any, Y: Any) -> FloatArray:
     out = np.zeros((len(pattern.points), m, m))
     if series < m * m:
         for rows, p in zip(pattern.rows, pattern.which, strict=True):
-            out[p] += np.asarray((F[rows] @ Y[rows].T).todense())
+            product = F[rows] @ Y[rows].T
+            out[p] += product if isinstance(product, np.ndarray) else product.toarray()
         return out
     for i in range(m):
         for j in range(m):

@@ -31,7 +31,10 @@ from .series_moments import MomentSums, moment_sums
 from .units import Scaling
 
 MOST_DENSE_NUMBERS = 1 << 22
-"""Z with at most so many numbers is multiplied as an array."""
+"""Z with at most so many numbers is taken as an array."""
+
+MOST_DENSE_PRODUCTS = 1 << 25
+"""So is Z'R⁻¹Z's inverse, times Z, with at most so many."""
 
 GENERIC_SHIFT = 0.1
 """φ is shifted by about this where the pairs of levels that meet are determined: at a φ of
@@ -213,8 +216,11 @@ class RowSlopes:
     def of_matrix(self, matrix: Any) -> FloatArray:
         """The same for any sparse symmetric N (m, m)."""
         Z = self.sums.matrix
-        if Z.shape[0] * Z.shape[1] <= MOST_DENSE_NUMBERS:
-            Z, matrix = Z.toarray(), matrix.toarray()
+        numbers = Z.shape[0] * Z.shape[1]
+        if numbers <= MOST_DENSE_PRODUCTS:
+            matrix = matrix.toarray()
+        if numbers <= MOST_DENSE_NUMBERS:
+            Z = Z.toarray()
         return self.residual.contract(Z, self.residual.whiten(Z) @ matrix)
 
 
