@@ -220,10 +220,8 @@ def _times(
     """θ of cλ for a number c of each grouping factor; as it is without numbers."""
     if theta is None or not len(sizes):
         return theta
-    factors = (
-        c.factor(np.asarray(t, dtype=np.float64)) for c, t in zip(covariances, theta, strict=True)
-    )
-    return [c.theta(r * lam) for c, lam, r in zip(covariances, factors, sizes, strict=True)]
+    each = zip(covariances, theta, sizes, strict=True)
+    return [c.scaled(np.asarray(t, dtype=np.float64), float(r)) for c, t, r in each]
 
 
 def estimate_sums(
@@ -341,10 +339,11 @@ def _engine_theta(
 def _singular_parts(
     problem: StructuredProblem, theta: FloatArray, tolerance: float
 ) -> list[tuple[int, int]]:
-    """Parts whose λ has a singular value below `tolerance`."""
-    lams = problem.lams(theta)
+    """Parts whose λ has a singular value below `tolerance` that the structure does not imply."""
+    pairs = zip(problem.covariances, problem.theta_slices(), strict=True)
     return [
         (i, j)
-        for (i, j), c, _ in problem.parts()
-        if np.linalg.svd(lams[i][c, c], compute_uv=False).min() < tolerance
+        for i, (c, s) in enumerate(pairs)
+        for j, singular in enumerate(c.is_singular(theta[s], tolerance))
+        if singular
     ]
