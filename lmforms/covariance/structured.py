@@ -25,8 +25,10 @@ LEAST_SQUARES_TOLERANCE = 1e-14
 class Structured(Covariance):
     """λ = diag(s) L with standard deviations s and LL' = C(φ), a correlation function.
 
-    θ are the different standard deviations and then φ. Those of the first may have any sign, like
-    the diagonal of other structures, so that zero is an inner point.
+    θ begins with the standard deviations and ends with φ. A single standard deviation is θ₁ of
+    any sign, as the same λλ' belongs to −θ₁. Several are squares, s_i = θ_i²: one of another sign
+    than the rest would describe correlations that the structure does not have. Zero is an inner
+    point in both cases.
 
     Parameters
     ----------
@@ -90,7 +92,13 @@ class Structured(Covariance):
     def split(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The standard deviation of each effect (k,), and φ."""
         theta = np.asarray(theta, dtype=np.float64)
-        return theta[: self.n_deviations][self.deviation], theta[self.n_deviations :]
+        own = theta[: self.n_deviations] ** self._power
+        return own[self.deviation], theta[self.n_deviations :]
+
+    @property
+    def _power(self) -> int:
+        """Standard deviations are this power of θ."""
+        return 1 if self.n_deviations == 1 else 2
 
     def correlations(self, phi: FloatArray) -> FloatArray:
         """C, (k, k)."""
@@ -108,19 +116,22 @@ class Structured(Covariance):
         s, phi = self.split(theta)
         root = semidefinite_cholesky(self.correlations(phi))
         out = np.empty((self.n_theta, self.k, self.k))
-        out[: self.n_deviations] = self._members()[:, :, None] * root
+        out[: self.n_deviations] = self._moves(theta)[:, :, None] * root
         if len(phi):
             out[self.n_deviations :] = s[:, None] * root_derivatives(root, self._slopes(phi))
         return out
 
     def curvature(self, theta: FloatArray, gradient: FloatArray) -> FloatArray:
         s, phi = self.split(theta)
-        n, members = self.n_deviations, self._members()
+        n, moves = self.n_deviations, self._moves(theta)
         out = np.empty((self.n_theta, self.n_theta))
-        out[:n, :n] = 2.0 * members @ (gradient * self.correlations(phi)) @ members.T
+        weighted = gradient * self.correlations(phi)
+        out[:n, :n] = 2.0 * moves @ weighted @ moves.T
+        if self._power == 2:
+            out[range(n), range(n)] += 4.0 * self._members() @ weighted @ s
         if not len(phi):
             return out
-        out[:n, n:] = 2.0 * members @ ((gradient * self._slopes(phi)) @ s).T
+        out[:n, n:] = 2.0 * moves @ ((gradient * self._slopes(phi)) @ s).T
         out[n:, :n] = out[:n, n:].T
         weighted = s[:, None] * gradient * s
         along = [self._second_differences(phi, weighted, size) for size in (STEP, 0.5 * STEP)]
@@ -131,6 +142,12 @@ class Structured(Covariance):
     def _members(self) -> FloatArray:
         """Which effects have each standard deviation, 0 or 1, (n_deviations, k)."""
         return np.asarray(self.deviation == np.arange(self.n_deviations)[:, None], dtype=float)
+
+    def _moves(self, theta: FloatArray) -> FloatArray:
+        """∂s/∂θ of the standard deviation of each effect, (n_deviations, k)."""
+        if self._power == 1:
+            return self._members()
+        return 2.0 * theta[: self.n_deviations, None] * self._members()
 
     def _slopes(self, phi: FloatArray) -> FloatArray:
         """∂C/∂φ, (len(φ), k, k)."""
@@ -173,7 +190,7 @@ class Structured(Covariance):
         """The mean variances, and that start of φ whose correlations are nearest."""
         members = self._members()
         variances = members @ np.diag(covariance) / members.sum(axis=1)
-        theta = np.sqrt(np.maximum(variances, 0.0))
+        theta = np.maximum(variances, 0.0) ** (0.5 / self._power)
         if self.correlation is None:
             return theta
         wanted, starts = _correlations_of(covariance), self.correlation.starts()
@@ -202,35 +219,19 @@ class Structured(Covariance):
         if not isinstance(of, Structured):
             return super().canonical(theta, of)
         n = self.n_deviations
-        if n == 1 or (theta[:n] >= 0).all():
-            return np.concatenate([np.abs(theta[:n]), theta[n:]])
-        return self._without_signs(theta)
-
-    def _without_signs(self, theta: FloatArray) -> FloatArray:
-        """Positive standard deviations where signs differ: correlations then change theirs."""
-        s, phi = self.split(theta)
-        n, signs = self.n_deviations, np.where(s < 0, -1.0, 1.0)
-        if self.correlation is None or (signs == signs[0]).all():
-            return np.concatenate([np.abs(theta[:n]), theta[n:]])
-        flipped = self.theta(signs[:, None] * s[:, None] * semidefinite_cholesky(
-            signs[:, None] * self.correlations(phi) * signs
-        ))
-        same = np.allclose(
-            self.correlations(flipped[n:]), signs[:, None] * self.correlations(phi) * signs
-        )
-        return flipped if same else theta
+        return np.concatenate([np.abs(theta[:n]), theta[n:]])
 
     def scaled(self, theta: FloatArray, number: float) -> FloatArray:
         n = self.n_deviations
-        return np.concatenate([number * theta[:n], theta[n:]])
+        return np.concatenate([number ** (1.0 / self._power) * theta[:n], theta[n:]])
 
     def transform(self, theta: FloatArray, basis: FloatArray) -> FloatArray:
-        n, sizes = self.n_deviations, np.diag(basis)
-        first = [int(np.flatnonzero(self.deviation == i)[0]) for i in range(n)]
-        return self.canonical(np.concatenate([theta[:n] * sizes[first], theta[n:]]), self)
+        n, first = self.n_deviations, np.unique(self.deviation, return_index=True)[1]
+        sizes = np.diag(basis)[first] ** (1.0 / self._power)
+        return np.concatenate([np.abs(theta[:n]) * sizes, theta[n:]])
 
     def with_zeros(self, theta: FloatArray, bound: float) -> FloatArray:
-        small = np.abs(theta) < bound
+        small = np.abs(theta) ** self._power < bound
         small[self.n_deviations :] = False
         return np.where(small, 0.0, theta)
 
@@ -238,7 +239,7 @@ class Structured(Covariance):
         """Whether a standard deviation is zero or a correlation at its bound."""
         n = self.n_deviations
         at_bound = self.correlation is not None and self.correlation.at_bound(theta[n:]).any()
-        return [bool((np.abs(theta[:n]) < tolerance).any() or at_bound)]
+        return [bool((np.abs(theta[:n]) ** self._power < tolerance).any() or at_bound)]
 
     # --- report ---------------------------------------------------------------------------
 
@@ -254,7 +255,8 @@ class Structured(Covariance):
     def natural(self, theta: FloatArray) -> FloatArray:
         n = self.n_deviations
         phi = [] if self.correlation is None else self.correlation.natural(theta[n:])
-        return np.concatenate([np.abs(theta[:n]), np.asarray(phi, dtype=np.float64)])
+        s = np.abs(theta[:n]) ** self._power
+        return np.concatenate([s, np.asarray(phi, dtype=np.float64)])
 
     def at_bound(self, theta: FloatArray) -> list[bool]:
         n = self.n_deviations
