@@ -7,7 +7,31 @@ where a search starts. Points are times, numbered visits, or coordinates.
 from __future__ import annotations
 
 from .base import Correlation
+from .decay import Decay
+from .distances import Distances, axis_distances, distances
+from .matern import Matern
+from .moving_average import ARMA, MovingAverage
+from .product import Product
 from .series import FirstOrder
-from .visits import CompoundSymmetry, UnstructuredCorrelation
+from .spatial import Exponential, Gaussian, Spherical
+from .visits import Antedependence, CompoundSymmetry, Toeplitz, UnstructuredCorrelation
 
-__all__ = ["CompoundSymmetry", "Correlation", "FirstOrder", "UnstructuredCorrelation"]
+__all__ = [
+    "ARMA",
+    "Antedependence",
+    "CompoundSymmetry",
+    "Correlation",
+    "Decay",
+    "Distances",
+    "Exponential",
+    "FirstOrder",
+    "Gaussian",
+    "Matern",
+    "MovingAverage",
+    "Product",
+    "Spherical",
+    "Toeplitz",
+    "UnstructuredCorrelation",
+    "axis_distances",
+    "distances",
+]

@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from ..support.arrays import FloatArray
+from ..support.arrays import BoolArray, FloatArray
+
+DETERMINED = 1e-12
+"""A series has no innovations if their share of its variance is less than this."""
+
+NEAR_UNIT = 2e-6
+"""Partial autocorrelations are at ±1 within this."""
+
+INSIDE = 1e-8
+"""How near to ±1 the partial autocorrelations are that are found from coefficients."""
 
 
 def bounded(phi: Any, low: float | FloatArray, high: float | FloatArray) -> Any:
@@ -53,12 +62,18 @@ def partial_to_autocorrelations(partial: Any) -> Any:
 
 
 def autocorrelations_to_partial(acf: FloatArray) -> FloatArray:
-    """The inverse of :func:`partial_to_autocorrelations`."""
+    """The inverse of :func:`partial_to_autocorrelations`.
+
+    After a partial autocorrelation of ±1 the series is determined by its past. Those that follow
+    are then of no consequence, and zero here.
+    """
     full = np.concatenate([[1.0], acf])
     partial = np.zeros(len(acf))
     coefficients = np.zeros(0)
     variance = 1.0
     for k in range(len(acf)):
+        if variance < DETERMINED:
+            break
         partial[k] = (full[k + 1] - coefficients @ full[k:0:-1]) / variance
         coefficients = np.append(coefficients - partial[k] * coefficients[::-1], partial[k])
         variance *= 1.0 - partial[k] ** 2
@@ -77,3 +92,32 @@ def partial_to_coefficients(partial: Any) -> Any:
     for value in partial:
         coefficients = np.append(coefficients - value * coefficients[::-1], value)
     return coefficients
+
+
+def coefficients_to_partial(coefficients: FloatArray) -> FloatArray:
+    """The inverse of :func:`partial_to_coefficients`: the recursion downwards.
+
+    Partial autocorrelations of ±1 have no inverse; they are taken :data:`INSIDE`.
+
+    Examples
+    --------
+    >>> coefficients_to_partial(np.array([0.4, 0.2]))
+    array([0.5, 0.2])
+    """
+    left = np.array(coefficients, dtype=np.float64)
+    partial = np.zeros(len(left))
+    for k in range(len(left) - 1, -1, -1):
+        partial[k] = value = np.clip(left[k], INSIDE - 1.0, 1.0 - INSIDE)
+        left = (left[:k] + value * left[:k][::-1]) / (1.0 - value**2)
+    return partial
+
+
+def at_unit(partial: FloatArray) -> BoolArray:
+    """Which partial autocorrelations are at −1 or 1.
+
+    Examples
+    --------
+    >>> at_unit(np.array([0.99, -1.0]))
+    array([False,  True])
+    """
+    return np.asarray(np.abs(partial) > 1.0 - NEAR_UNIT)

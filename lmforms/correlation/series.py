@@ -37,7 +37,7 @@ class FirstOrder(Correlation):
 
     def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         rho = self.natural(phi)[0]
-        return rho ** _gaps(a, b)
+        return whole_power(rho, _gaps(a, b))
 
     def natural(self, phi: Any) -> Any:
         return bounded(np.asarray(phi), -1.0, 1.0)
@@ -58,6 +58,21 @@ class FirstOrder(Correlation):
     def innovation(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         left = np.square(np.cos(np.asarray(phi)[0]))  # 1 − ρ²
         return -np.expm1(_gaps(a, b) * np.log1p(-left))
+
+
+def whole_power(base: Any, exponent: FloatArray) -> Any:
+    """base^exponent for exponents 0, 1, 2, …; the base may be negative and complex.
+
+    The power of a negative complex number turns the rounding error of π into an imaginary part,
+    which would be taken for a derivative. The power of its square does not.
+
+    Examples
+    --------
+    >>> whole_power(-0.5, np.array([0.0, 1.0, 2.0]))
+    array([ 1.  , -0.5 ,  0.25])
+    """
+    half = exponent // 2.0
+    return np.where(exponent == 2.0 * half, 1.0, base) * np.square(base) ** half
 
 
 def _gaps(a: FloatArray, b: FloatArray) -> FloatArray:

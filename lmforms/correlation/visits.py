@@ -1,4 +1,7 @@
-"""Correlations between numbered visits: compound symmetry and unstructured."""
+"""Correlations between numbered visits.
+
+Compound symmetry, unstructured, one per lag (Toeplitz), and antedependence.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ..support.arrays import FloatArray
+from ..support.arrays import BoolArray, FloatArray
 from .base import Correlation
-from .parameters import bounded, unbounded
+from .parameters import (
+    at_unit,
+    autocorrelations_to_partial,
+    bounded,
+    partial_to_autocorrelations,
+    unbounded,
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ class UnstructuredCorrelation(Correlation):
         return root @ root.T
 
     def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
-        return self.table(phi)[a[..., 0].astype(np.intp), b[..., 0].astype(np.intp)]
+        return _entries(self.table(phi), a, b)
 
     def natural(self, phi: Any) -> Any:
         return self.table(phi)[np.tril_indices(self.k, -1)]
@@ -115,3 +124,136 @@ class UnstructuredCorrelation(Correlation):
     def starts(self) -> list[FloatArray]:
         even = np.full(self.n_parameters, 0.3)
         return [self.parameters(even), np.zeros(self.n_parameters)]
+
+
+@dataclass(frozen=True)
+class Toeplitz(Correlation):
+    """A correlation for each lag between k consecutive visits, |i − j| = 1 … k − 1.
+
+    φ are arcsines of partial autocorrelations, so that any φ gives a valid matrix [1]_.
+
+    Parameters
+    ----------
+    k : int
+        Number of visits. A point is its number, 0 … k − 1.
+
+    References
+    ----------
+    .. [1] Barndorff-Nielsen, Schou (1973), *On the parametrization of autoregressive models by
+       partial autocorrelations*, J. Multivariate Analysis 3(4), section 2.
+
+    Examples
+    --------
+    >>> toep = Toeplitz(3)
+    >>> toep.matrix(toep.parameters([0.5, 0.1]), np.arange(3.0)[:, None]).round(12)
+    array([[1. , 0.5, 0.1],
+           [0.5, 1. , 0.5],
+           [0.1, 0.5, 1. ]])
+    """
+
+    k: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"rho[{lag}]" for lag in range(1, self.k))
+
+    @property
+    def n_parameters(self) -> int:
+        return self.k - 1
+
+    def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
+        lags = np.abs(a[..., 0] - b[..., 0]).astype(np.intp)
+        return np.concatenate([[1.0], self.natural(phi)])[lags]
+
+    def natural(self, phi: Any) -> Any:
+        """Correlations at lags 1 … k − 1."""
+        return partial_to_autocorrelations(np.sin(np.asarray(phi)))
+
+    def parameters(self, natural: FloatArray) -> FloatArray:
+        acf = np.asarray(natural, dtype=np.float64)
+        return unbounded(autocorrelations_to_partial(acf), -1.0, 1.0)
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        ones = np.ones(self.k - 1)
+        return -ones, ones
+
+    def starts(self) -> list[FloatArray]:
+        lags = np.arange(1.0, self.k)
+        acfs = [0.3 + 0.0 * lags, 0.7**lags, 0.3**lags, (-0.3) ** lags]
+        return [self.parameters(acf) for acf in acfs]
+
+    def at_bound(self, phi: FloatArray) -> BoolArray:
+        """Lags whose correlation is as far as the correlations at shorter lags let it be."""
+        return at_unit(np.sin(phi))
+
+
+@dataclass(frozen=True)
+class Antedependence(Correlation):
+    """A correlation for each two neighbouring visits; that of others is the product in between.
+
+    Antedependence of order one: AR(1) whose correlation changes from visit to visit.
+
+    Parameters
+    ----------
+    k : int
+        Number of visits. A point is its number, 0 … k − 1.
+
+    References
+    ----------
+    Gabriel (1962), *Ante-dependence analysis of an ordered set of variables*, Annals of
+    Mathematical Statistics 33(1).
+
+    Examples
+    --------
+    >>> ante = Antedependence(3)
+    >>> ante.matrix(ante.parameters([0.5, 0.8]), np.arange(3.0)[:, None]).round(12)
+    array([[1. , 0.5, 0.4],
+           [0.5, 1. , 0.8],
+           [0.4, 0.8, 1. ]])
+    """
+
+    k: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"rho[{i},{i + 1}]" for i in range(1, self.k))
+
+    @property
+    def n_parameters(self) -> int:
+        return self.k - 1
+
+    def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
+        rho = self.natural(phi)
+        table = np.eye(self.k, dtype=rho.dtype)
+        for j in range(1, self.k):
+            table[:j, j] = table[j, :j] = table[:j, j - 1] * rho[j - 1]
+        return _entries(table, a, b)
+
+    def natural(self, phi: Any) -> Any:
+        return bounded(np.asarray(phi), -1.0, 1.0)
+
+    def parameters(self, natural: FloatArray) -> FloatArray:
+        return unbounded(np.asarray(natural, dtype=np.float64), -1.0, 1.0)
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        ones = np.ones(self.k - 1)
+        return -ones, ones
+
+    def starts(self) -> list[FloatArray]:
+        return [self.parameters(np.full(self.k - 1, rho)) for rho in (0.5, 0.8, 0.1, -0.3)]
+
+    @property
+    def is_chain(self) -> bool:
+        return True
+
+    def innovation(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
+        phi = np.asarray(phi)
+        kept, new = np.square(np.sin(phi)), np.square(np.cos(phi))  # ρ² and 1 − ρ²
+        table = np.zeros((self.k, self.k), dtype=kept.dtype)
+        for j in range(1, self.k):  # 1 − r²ρ² = (1 − ρ²) + ρ²(1 − r²), a sum of positive numbers
+            table[:j, j] = table[j, :j] = new[j - 1] + kept[j - 1] * table[:j, j - 1]
+        return _entries(table, a, b)
+
+
+def _entries(table: Any, a: FloatArray, b: FloatArray) -> Any:
+    return table[a[..., 0].astype(np.intp), b[..., 0].astype(np.intp)]
