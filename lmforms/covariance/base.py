@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ..support.arrays import FloatArray
+from .parameters import NaturalParameter
 
 Invariance = Literal["linear", "scale", "common", "none"]
 
@@ -115,6 +116,20 @@ class Covariance(ABC):
         """θ of λλ' + δuu' for δ = `more` and one of the `variance_directions` u."""
         lam = self.factor(theta)
         return self.root_theta(symmetric_root(lam @ lam.T + more * np.outer(u, u)))
+
+    # --- what it reports besides variances and correlations --------------------------------
+
+    def parameters(self) -> list[NaturalParameter]:
+        """Parameters of a structure that has others than variances and covariances."""
+        return []
+
+    def natural(self, theta: FloatArray) -> FloatArray:
+        """Their values, of standard deviations and loadings relative to σ."""
+        return np.empty(0)
+
+    def at_bound(self, theta: FloatArray) -> list[bool]:
+        """Which of them are at a bound."""
+        return []
 
     # --- what it may define, to be fitted better ------------------------------------------
 

@@ -69,9 +69,9 @@ class StructureKind:
         if self.name == "diag":
             return Diagonal(k)
         if self.name == "rr":
-            return ReducedRank(k, number or 1)
+            return ReducedRank(k, number or 1, labels)
         if self.name == "fa":
-            return FactorAnalytic(k, number or 1)
+            return FactorAnalytic(k, number or 1, labels)
         correlation = None if self.correlation is None else self.correlation(points, number)
         if not self.heterogeneous:
             return Structured.of(correlation, points)

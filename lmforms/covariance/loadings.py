@@ -41,6 +41,8 @@ class ReducedRank(Covariance):
     k : int
     d : int
         Rank, less than k.
+    labels : tuple of str
+        Names of the effects, for reports.
 
     References
     ----------
@@ -56,6 +58,7 @@ class ReducedRank(Covariance):
     """
 
     d: int = 1
+    labels: tuple[str, ...] = ()
     invariance: ClassVar[Invariance] = "scale"
 
     @property
@@ -99,8 +102,9 @@ class ReducedRank(Covariance):
 
     def parameters(self) -> list[NaturalParameter]:
         """Loadings relative to σ."""
+        labels = self.labels or [str(i + 1) for i in range(self.k)]
         return [
-            NaturalParameter(f"loading[{i + 1},{j + 1}]", -np.inf, np.inf, True)
+            NaturalParameter(f"loading[{labels[i]},{j + 1}]", -np.inf, np.inf, True)
             for i, j in zip(*loading_places(self.k, self.d), strict=True)
         ]
 
@@ -120,6 +124,8 @@ class FactorAnalytic(Covariance):
     k : int
     d : int
         Number of common factors.
+    labels : tuple of str
+        Names of the effects, for reports.
 
     References
     ----------
@@ -136,6 +142,7 @@ class FactorAnalytic(Covariance):
     """
 
     d: int = 1
+    labels: tuple[str, ...] = ()
     invariance: ClassVar[Invariance] = "scale"
     is_linear: ClassVar[bool] = False
 
@@ -244,8 +251,9 @@ class FactorAnalytic(Covariance):
 
     def parameters(self) -> list[NaturalParameter]:
         """Loadings and standard deviations of the effects' own, relative to σ."""
-        own = [NaturalParameter(f"sd[{i + 1}]", 0.0, np.inf, True) for i in range(self.k)]
-        return [*ReducedRank(self.k, self.d).parameters(), *own]
+        labels = self.labels or [str(i + 1) for i in range(self.k)]
+        own = [NaturalParameter(f"sd[{label}]", 0.0, np.inf, True) for label in labels]
+        return [*ReducedRank(self.k, self.d, self.labels).parameters(), *own]
 
     def natural(self, theta: FloatArray) -> FloatArray:
         return theta

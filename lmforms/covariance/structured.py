@@ -104,7 +104,8 @@ class Structured(Covariance):
         """C, (k, k)."""
         if self.correlation is None:
             return np.eye(self.k)
-        return np.asarray(self.correlation.matrix(phi, self.points), dtype=np.float64)
+        with np.errstate(all="ignore"):  # a trial range may be beyond floating point
+            return np.asarray(self.correlation.matrix(phi, self.points), dtype=np.float64)
 
     # --- λ and derivatives ----------------------------------------------------------------
 
@@ -152,7 +153,9 @@ class Structured(Covariance):
     def _slopes(self, phi: FloatArray) -> FloatArray:
         """∂C/∂φ, (len(φ), k, k)."""
         assert self.correlation is not None
-        return self.correlation.derivative(phi, self.points)
+        with np.errstate(all="ignore"):
+            slopes = self.correlation.derivative(phi, self.points)
+        return np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0)
 
     def _second_differences(
         self, phi: FloatArray, weights: FloatArray, size: float
@@ -261,7 +264,9 @@ class Structured(Covariance):
     def at_bound(self, theta: FloatArray) -> list[bool]:
         n = self.n_deviations
         zero = [bool(s == 0.0) for s in theta[:n]]
-        return zero + ([] if self.correlation is None else self.correlation.at_bound(theta[n:]).tolist())
+        if self.correlation is None:
+            return zero
+        return zero + [bool(b) for b in self.correlation.at_bound(theta[n:])]
 
 
 def _correlations_of(covariance: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-from ..correlation import CompoundSymmetry
+from ..correlation import CompoundSymmetry, MovingAverage, Toeplitz
 from ..covariance import Stacked, Structured
 from ..engine.linalg.independent_columns import independent_columns
 from ..errors import DataError, ModelError
@@ -184,22 +184,26 @@ def check_sizes(
     for term in terms:
         q, k = len(groups[term.group].levels), term.covariance.rank
         if q * k >= n and groups[term.group].name not in related and not _is_correlated(term):
+            way = "Use fewer columns or a coarser grouping factor."
+            if isinstance(term.covariance, Structured) and term.covariance.correlation is not None:
+                way = "Structures such as `ar1` and `exp`, whose correlations decay, can."
             raise ModelError(
                 f"the random term {term.written} has {q} × {k} = {q * k} random effects for "
-                f"{n} rows: they cannot be told from the residuals. "
-                "Use fewer columns or a coarser grouping factor."
+                f"{n} rows: they cannot be told from the residuals. {way}"
             )
 
 
 def _is_correlated(term: RandomTerm) -> bool:
     """Whether correlations tell the effects from the residuals, though there is one for each row.
 
-    Compound symmetry does not: its part without correlation is like the residuals.
+    Not if the correlations at all lags are free: a part without correlation is then like the
+    residuals.
     """
     own = term.covariance
     if not isinstance(own, Structured) or own.correlation is None:
         return False
-    return not isinstance(own.correlation, CompoundSymmetry) or own.n_deviations > 1
+    free = isinstance(own.correlation, (CompoundSymmetry, Toeplitz, MovingAverage))
+    return not free or own.n_deviations > 1
 
 
 def _is_told_within_levels(term: RandomTerm) -> bool:
