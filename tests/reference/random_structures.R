@@ -9,6 +9,7 @@
 # and mat are exp, exp, gau and mat of lmforms. It has no fa: rr + diag of the same effects is one.
 
 library(glmmTMB)
+library(jsonlite)
 source(file.path("tests", "reference", "tools.R"))
 
 RNGkind("Mersenne-Twister", "Inversion", "Rejection")
