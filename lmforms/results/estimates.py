@@ -14,6 +14,7 @@ from ..inference.model_comparison import criteria
 from ..support.arrays import FloatArray
 from . import quantities
 from .quantities import terms_of
+from .random_parameters import random_parameters
 from .state import FitState
 
 
@@ -97,6 +98,25 @@ class ModelEstimates:
         covariance (``sdcor`` is the correlation), in the order of the formula.
         """
         return quantities.variance_components(self.state)
+
+    @cached_property
+    def random_params(self) -> pd.DataFrame:
+        """Parameters of structures of the random effects, ``ar1(0 + f | g)`` and others.
+
+        Standard deviations, correlations, ranges and loadings, with standard errors by the delta
+        method; no rows for terms ``(x | g)``, which :attr:`vcomp` describes.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> formula = "score ~ Machine + ar1(0 + Machine | Worker)"
+        >>> fit = lf.lmer(formula, lf.datasets.load("Machines"))
+        >>> fit.random_params[["name", "estimate"]].round(4)
+          name  estimate
+        0   sd    5.7322
+        1  rho    0.5384
+        """
+        return random_parameters(self.state)
 
     @cached_property
     def random_effects(self) -> dict[str, pd.DataFrame]:

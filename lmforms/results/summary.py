@@ -13,6 +13,7 @@ from .quantities import (
     unidentified_text,
     variance_components,
 )
+from .random_parameters import random_parameters
 from .state import FitState
 from .summary_tables import ModelSummary
 
@@ -70,7 +71,13 @@ def summarize(
         )
     if not estimate.converged:
         notes.append(f"not converged: {report.message}.")
-    tables = {"random": variance_components(state)} if mixed else {}
+    tables: dict[str, pd.DataFrame] = {}
+    if mixed:
+        tables["random"] = variance_components(state, brief=True)
+        structures = random_parameters(state)
+        if len(structures):
+            tables["structures"] = structures
+            notes += structures.notes
     if len(fixed):
         tables["fixed"] = fixed
     return ModelSummary(title, tuple(facts), tables, tuple(notes))

@@ -336,10 +336,10 @@ def _real_design(name: str, z: Any) -> Any:
 def _of_group(design: Design, group: GroupingFactor, known: Relationship | None) -> list[Component]:
     import scipy.sparse as sp
 
-    if not group.covariance.independent:
+    if not (group.covariance.independent and group.covariance.spans_covariances):
         raise ModelError(
             f"the effects of ({group.columns[0]}, … | {group.name}) are correlated; variance "
-            f"components are single variances: write `||` in place of `|`."
+            f"components are single variances: write `||` in place of `|`, and no structure."
         )
     labels = tuple(group.levels)
     basis = design.basis(group)

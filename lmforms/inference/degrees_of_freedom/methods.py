@@ -207,6 +207,7 @@ def _satterthwaite(state: FitState, information: str | None) -> DfMethod:
             "then used."
         )
     if information == "expected":
+        _refuse_nonlinear(state, "The expected information", "information='observed'")
         known: VarianceInformation = information_of_variances(estimate, "expected")
     else:
         known = information_of_theta(estimate)
@@ -233,6 +234,7 @@ def _kenward_roger(state: FitState, name: str, information: str) -> DfMethod:
             "Kenward–Roger is defined for REML and this is an ML fit: use "
             "fit.refit(reml=True), or ddf='satterthwaite'."
         )
+    _refuse_nonlinear(state, "Kenward–Roger", "ddf='satterthwaite'")
     kind: Information = "observed" if information == "observed" else "expected"
     known = information_of_variances(estimate, kind)
     linear = ", linear covariance" if name == "kenward-roger-linear" else ""
@@ -242,6 +244,16 @@ def _kenward_roger(state: FitState, name: str, information: str) -> DfMethod:
         remarks=tuple(_remarks(state, known)),
         known=known,
     )
+
+
+def _refuse_nonlinear(state: FitState, what: str, way: str) -> None:
+    """Refuse structures whose covariances are not linear in variances."""
+    for term in state.design.terms:
+        if not term.covariance.spans_covariances:
+            raise ModelError(
+                f"{what} is available for random effects whose covariances are linear in the "
+                f"variances, `(x | g)` and `diag(x | g)`, not for {term.written}: use {way}."
+            )
 
 
 def _remarks(state: FitState, known: VarianceInformation) -> list[str]:
