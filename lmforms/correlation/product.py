@@ -58,7 +58,7 @@ class Product(Correlation):
     @property
     def names(self) -> tuple[str, ...]:
         factors = zip((self.left, self.right), self.labels)
-        return tuple(_labelled(name, label) for factor, label in factors for name in factor.names)
+        return tuple(labelled(name, label) for factor, label in factors for name in factor.names)
 
     @property
     def n_parameters(self) -> int:
@@ -96,7 +96,7 @@ def _factor(correlation: Correlation, phi: Any, a: FloatArray, b: FloatArray) ->
     return np.where(same, 1.0, correlation.between(phi, a, b))
 
 
-def _labelled(name: str, label: str) -> str:
+def labelled(name: str, label: str) -> str:
     """A name with a label in its brackets: ``rho[row]``, ``rho[row,1]``."""
     if not label:
         return name

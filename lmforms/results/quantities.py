@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ..data.random_design import random_part, term_columns
+from ..data.residual_names import own_strata
 from ..engine.status import unidentified_message
+from ..residual.parametric import ParametricResidual
 from ..support.arrays import FloatArray
 from .singular import singular_message
 from .state import FitState
@@ -72,8 +74,24 @@ def variance_components(state: FitState, brief: bool = False) -> pd.DataFrame:
             size = sd[i] * sd[j]
             corr = cov[i, j] / size if size > 0 else np.nan
             rows.append((group, term.columns[i], term.columns[j], cov[i, j], corr))
-    rows.append(("Residual", "", "", sigma**2, sigma))
+    rows += [("Residual", name, "", sd**2, sd) for name, sd in residual_deviations(state)]
     return pd.DataFrame(rows, columns=["group", "name1", "name2", "variance", "sdcor"])
+
+
+def residual_deviations(state: FitState) -> list[tuple[str, float]]:
+    """Standard deviations of the residuals by strata, or σ under an empty name."""
+    sigma, bound = state.estimate.sigma, state.design.structure
+    strata = () if bound is None else own_strata(bound)
+    if not strata or not isinstance(state.residual, ParametricResidual):
+        return [("", sigma)]
+    ratios = state.residual.natural[len(state.residual.natural) - len(strata) + 1 :]
+    return list(zip(strata, (sigma * np.append(1.0, ratios)).tolist(), strict=True))
+
+
+def kind_of_sums(state: FitState) -> str:
+    """How sums depend on the parameters of the residuals, empty without any."""
+    sums = getattr(state.estimate.problem, "sums", None)
+    return "" if sums is None else str(sums.kind)
 
 
 def random_effects(state: FitState) -> dict[str, pd.DataFrame]:
