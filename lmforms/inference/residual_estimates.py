@@ -131,27 +131,19 @@ def residual_estimates(state: FitState, quantile: float) -> list[ResidualEstimat
         own = joint[first:, first:]
         variances = np.einsum("ij,ik,kj->j", found.slopes, own, found.slopes)
         errors = np.where(found.at_bound, np.nan, np.sqrt(np.maximum(variances, 0.0)))
-    return [
-        _made(*each, quantile)
-        for each in zip(
-            found.names, found.values, errors, found.low, found.high, found.at_bound, strict=True
+    limits = [
+        wald_limits(value, error, low, high, quantile) if np.isfinite(error) else (np.nan, np.nan)
+        for value, error, low, high in zip(
+            *(column.tolist() for column in (found.values, errors, found.low, found.high)),
+            strict=True,
         )
     ]
-
-
-def _made(
-    name: str,
-    value: float,
-    error: float,
-    low: float,
-    high: float,
-    at_bound: bool,
-    quantile: float,
-) -> ResidualEstimate:
-    limits = (np.nan, np.nan)
-    if np.isfinite(error):
-        limits = wald_limits(float(value), float(error), float(low), float(high), quantile)
-    return ResidualEstimate(name, float(value), float(error), *limits, bool(at_bound))
+    return [
+        ResidualEstimate(name, float(value), float(error), *own, bool(at))
+        for name, value, error, own, at in zip(
+            found.names, found.values, errors, limits, found.at_bound, strict=True
+        )
+    ]
 
 
 def names_at_bound(state: FitState) -> Sequence[str]:
