@@ -79,8 +79,14 @@ class FormInputs:
         Raises
         ------
         ModelError
-            There is no X or no Z.
+            There is no X or no Z, or the residuals have a structure with parameters.
         """
+        if len(design.residual.phi):
+            raise ModelError(
+                f"forms: this model has residual={str(design.residual_spec)!r}, and a form knows "
+                "rows with weights at most. fit.update(residual=None).forms() is that of the model "
+                "with independent residuals."
+            )
         if not design.terms:
             raise ModelError(
                 "forms: the model has no random terms, so that there is no Z to put beside X. "

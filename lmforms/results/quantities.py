@@ -75,7 +75,10 @@ def variance_components(state: FitState, brief: bool = False) -> pd.DataFrame:
             corr = cov[i, j] / size if size > 0 else np.nan
             rows.append((group, term.columns[i], term.columns[j], cov[i, j], corr))
     rows += [("Residual", name, "", sd**2, sd) for name, sd in residual_deviations(state)]
-    return pd.DataFrame(rows, columns=["group", "name1", "name2", "variance", "sdcor"])
+    table = pd.DataFrame(rows, columns=["group", "name1", "name2", "variance", "sdcor"])
+    if len(state.residual.phi):  # one who takes the variances elsewhere can tell
+        table.attrs["residual"] = str(design.residual_spec)
+    return table
 
 
 def residual_deviations(state: FitState) -> list[tuple[str, float]]:

@@ -255,7 +255,18 @@ def component_model(
         In the order of the design's levels, from `align_relationships`.
     y : ndarray (n,), optional
         Another response.
+
+    Raises
+    ------
+    ModelError
+        The residuals have a structure with parameters.
     """
+    if len(design.residual.phi):
+        raise ModelError(
+            f"this model has residual={str(design.residual_spec)!r}; variance components and the "
+            "mixed-model equations are for independent residuals. fit.matrices has V, R and the "
+            "rest of this fit; fit.update(residual=None) is the model without the structure."
+        )
     rows = design.rows(y)
     components: list[Component] = []
     for group in design.groups:
