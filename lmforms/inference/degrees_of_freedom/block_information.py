@@ -254,7 +254,7 @@ def information_by_blocks(
         kind=kind,
         ignored=int(ignored),
         weighted_square=square,
-        weighted_curvature=curvature,
+        weighted_curvature=None if model.residual.is_linear else curvature,
     )
 
 

@@ -6,8 +6,10 @@ parameters,
     Φ_A = Φ + 2Φ{Σ W_ij (Q_ij − P_iΦP_j − ¼R_ij)}Φ,
     P_i = −X'V⁻¹V_iV⁻¹X,  Q_ij = X'V⁻¹V_iV⁻¹V_jV⁻¹X,  R_ij = X'V⁻¹V_ijV⁻¹X,
 
-where R_ij = 0 if V is linear in its parameters, and otherwise depends on what these are. The test of Lβ = 0, r rows, is λF with F = (Lβ̂)'(LΦ_AL')⁻¹Lβ̂/r. λ and the denominator degrees
-of freedom m match the mean and the variance of F to second order:
+where R_ij = 0 if V is linear in its parameters, and otherwise depends on what these are (here
+those of :mod:`lmforms.residual.absolute`, as in SAS). The test of Lβ = 0, r rows, is λF with
+F = (Lβ̂)'(LΦ_AL')⁻¹Lβ̂/r. λ and the denominator degrees of freedom m match the mean and the
+variance of F to second order:
 
     A₁ = Σ W_ij tr(ΘΦP_iΦ)tr(ΘΦP_jΦ),  A₂ = Σ W_ij tr(ΘΦP_iΦ ΘΦP_jΦ),  Θ = L'(LΦL')⁻¹L,
     B = (A₁ + 6A₂)/2r,  g = [(r+1)A₁ − (r+4)A₂]/[(r+2)A₂],  d = 3r + 2(1 − g),
