@@ -78,9 +78,7 @@ class Whitened:
         (S, m, a), b, K = left.shape, right.shape[2], M.shape[1]
         if len(M) == 1 and S > 1 and S * (m + a) > m * a and (m * a) * (m * b) <= CHUNK_NUMBERS:
             pairs = left.reshape(S, m * a).T @ right.reshape(S, m * b)
-            return np.asarray(
-                np.tensordot(M[0], pairs.reshape(m, a, m, b), axes=([1, 2], [0, 2]))
-            )
+            return np.asarray(np.tensordot(M[0], pairs.reshape(m, a, m, b), axes=([1, 2], [0, 2])))
         total = np.zeros((K, b, a))
         step = max(1, CHUNK_NUMBERS // (K * m * max(m, b)))
         for start in range(0, S, step):
@@ -269,7 +267,7 @@ def _information(
     second, slope = np.zeros((model.residual.size,) * 2), np.zeros(K)
     for part in model.whitened():
         A, counts = part.A, part.sets.counts
-        P, _, m, _ = A.shape
+        m = A.shape[-1]
         flat = A.transpose(1, 0, 2, 3).reshape(K, -1)
         identity = counts[:, None, None] * np.eye(m)
         weights = identity - 2.0 * part.fixed if model.reml else identity

@@ -14,15 +14,15 @@ from ...residual.parametric import ParametricResidual
 from ...results.state import FitState
 from ...support.arguments import one_of
 from ...support.arrays import FloatArray
-from .block_information import information_by_blocks, needs_blocks
 from .between_within import between_within_df
+from .block_information import information_by_blocks, needs_blocks
 from .f_statistic import JointTest, f_test, principal_axes, principal_rows
 from .kenward_roger import adjusted_covariance, scaled_f
+from .observed_information import observed_information
 from .satterthwaite import degrees_of_freedom, joint_degrees_of_freedom
 from .variance_information import (
     LinearInformation,
     VarianceInformation,
-    information_of_theta,
     information_of_variances,
 )
 
@@ -211,7 +211,7 @@ def _satterthwaite(state: FitState, information: str | None) -> DfMethod:
     if information == "expected":
         known: VarianceInformation = _of_variances(state, "expected")
     else:
-        known = information_of_theta(estimate)
+        known = observed_information(state)
     remarks = _remarks(state, known)
     if estimate.singular and information != "expected":
         remarks.append("Singular fit: variances of zero count as known.")

@@ -114,9 +114,7 @@ def _relative(residual: ParametricResidual, rows: IndexArray) -> FloatArray:
     if residual.correlation is not None:
         phi = residual.phi[: residual.correlation.n_parameters]
         same = _same_series(residual, rows)
-        correlations = np.where(
-            same, residual.correlation.matrix(phi, residual.points[rows]), 0.0
-        )
+        correlations = np.where(same, residual.correlation.matrix(phi, residual.points[rows]), 0.0)
     return np.asarray(sd[:, :, None] * correlations * sd[:, None, :])
 
 
@@ -145,9 +143,7 @@ def _same_series(residual: ParametricResidual, rows: IndexArray) -> BoolArray:
 def _extrapolated(function: Any, a: int, size: int) -> FloatArray:
     """Derivative of a function of steps (size,) in direction a."""
     unit = np.eye(size)[a]
-    along = [
-        (function(h * unit) - function(-h * unit)) / (2.0 * h) for h in (STEP, 0.5 * STEP)
-    ]
+    along = [(function(h * unit) - function(-h * unit)) / (2.0 * h) for h in (STEP, 0.5 * STEP)]
     return np.asarray((4.0 * along[1] - along[0]) / 3.0)
 
 
