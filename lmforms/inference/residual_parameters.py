@@ -82,7 +82,7 @@ def residual_parameters(state: FitState, level: float = 0.95) -> ResidualParamet
     >>> fit = lf.lmer("Reaction ~ Days", growth, residual="ar1(Days | Subject)")
     >>> found = residual_parameters(fit.state)
     >>> found.names, found.estimate.round(3), found.std_error.round(3)
-    (('rho', 'sigma'), array([ 0.776, 50.551]), array([0.046, 4.876]))
+    (('rho', 'sigma'), array([ 0.8  , 49.515]), array([0.043, 5.017]))
     """
     from scipy.special import ndtri
 
