@@ -62,11 +62,10 @@ class MixedModel:
     missing : {"drop", "raise"}
         Rows with missing values are dropped with a warning that counts them, or refused.
     residual : str or ResidualSpec, optional
-        Correlations and variances of the residuals, as text or as an object of
-        :mod:`lmforms.residual`: ``"ar1(time | subject)"``, ``"us(visit | subject)"``,
-        ``"exp(x + y)"``, ``"ar1(row):ar1(col)"``, ``"ar1(time | subject) * idh(sex)"``. Rows may
-        come in any order: what stands before the bar is a column of times, visits or places,
-        after it are the series. Independent residuals of one variance by default.
+        Correlations and variances of the residuals, as text or an object of
+        :mod:`lmforms.residual`: ``"us(visit | subject)"``, ``"ar1(row):ar1(col)"``,
+        ``"ar1(time | subject) * idh(sex)"``. Columns before the bar are times, visits or places
+        of the rows, which may come in any order; those after it are the series.
     relationship : mapping, optional
         Known covariance K of the levels of a grouping factor, by its name: a labelled square
         frame, a (matrix, labels) pair, a :class:`lmforms.relationship.Relationship` or a

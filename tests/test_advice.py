@@ -35,6 +35,7 @@ DATA = pd.DataFrame(
     }
 )
 MODEL = "y ~ x + (1 | g)"
+SERIES = DATA.assign(time=np.arange(N) // 8)
 DATA["k"] = np.arange(N) % 16 // 8
 
 
@@ -115,7 +116,7 @@ for _word, _says, _options in [
     ("na.action", "missing='drop'", {"missing": "drop"}),
     ("na_action", "missing='raise'", {"missing": "raise"}),
     ("random", "'y ~ x + (x | g)'", {}),
-    ("correlation", "leave it out", {}),
+    ("dispformula", "residual='power(x)'", {"residual": "power(w)"}),
     ("optimizer", "leave it out", {}),
     ("verbose", "fit.optimizer", {}),
     ("maxiter", "Control(max_evaluations=500)", {"control": lf.Control(max_evaluations=500)}),
@@ -130,6 +131,12 @@ for _word, _says, _options in [
         _says,
         lambda options=_options: lmer(**options),
     )
+case(
+    "lmer(correlation=)",
+    lambda: lmer(correlation="AR1"),
+    "residual='ar1(time | group)'",
+    lambda: lmer(MODEL, SERIES, residual="ar1(time | g)"),
+)
 case("rows for subset", lambda: lmer(subset=1), "subset", lambda: lmer(MODEL, DATA[DATA["x"] > 0]))
 for _word, _says, _options in [
     ("re.form", "random='none'", {"random": "none"}),

@@ -98,11 +98,33 @@ class Correlation(ABC):
         size = np.where(np.isfinite(high - low), high - low, 1.0)
         return np.asarray((value - low < NEAR_BOUND * size) | (high - value < NEAR_BOUND * size))
 
+    def ends_reached(self, phi: FloatArray) -> BoolArray:
+        """Which of φ are where the correlations do not change to first order: at a bound.
+
+        By default those whose natural parameters are, which come in the same order.
+        """
+        return self.at_bound(phi)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether σ² times these correlations, for all σ² and φ, fill a linear space of matrices.
+
+        They then have no second derivatives in the covariances themselves, as in compound
+        symmetry, where any variance and any covariance (within bounds) may go together. AR(1) is
+        not linear: ρ² comes with ρ.
+        """
+        return False
+
     # --- chains: points that depend on their past only through the last one ----------------
 
     @property
     def is_chain(self) -> bool:
         """Whether, in the order of time, a point depends on earlier ones only through the last."""
+        return False
+
+    @property
+    def depends_on_gaps(self) -> bool:
+        """Whether correlations of a chain depend on the time between two points only."""
         return False
 
     def innovation(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:

@@ -90,6 +90,10 @@ class Product(Correlation):
         left, right = np.split(np.asarray(phi, dtype=np.float64), [self.left.n_parameters])
         return np.concatenate([self.left.at_bound(left), self.right.at_bound(right)])
 
+    def ends_reached(self, phi: FloatArray) -> BoolArray:
+        left, right = np.split(np.asarray(phi, dtype=np.float64), [self.left.n_parameters])
+        return np.concatenate([self.left.ends_reached(left), self.right.ends_reached(right)])
+
 
 def _factor(correlation: Correlation, phi: Any, a: FloatArray, b: FloatArray) -> Any:
     same = (a == b).all(axis=-1)

@@ -55,6 +55,10 @@ class FirstOrder(Correlation):
     def is_chain(self) -> bool:
         return True
 
+    @property
+    def depends_on_gaps(self) -> bool:
+        return True
+
     def innovation(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         left = np.square(np.cos(np.asarray(phi)[0]))  # 1 − ρ²
         return -np.expm1(_gaps(a, b) * np.log1p(-left))

@@ -58,6 +58,10 @@ class Exponential(Decay):
     def is_chain(self) -> bool:
         return len(self.axes) == 1 and not self.nugget
 
+    @property
+    def depends_on_gaps(self) -> bool:
+        return True
+
     def innovation(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         if not self.is_chain:
             return super().innovation(phi, a, b)

@@ -197,9 +197,9 @@ def _factor(
             points, series, axes=term.columns, nugget=nugget, **options
         )
     if term.facts.kind == "visit":
+        check_visit_pairs(spec, term, own, series)
         if term.structure == "cs":
             return CompoundSymmetry(_most_visits(points, series))
-        check_visit_pairs(spec, term, own, series)
         return _VISITS[term.structure](len(own.labels))
     span = int(points.max())
     lags = {"ar1": 0, "toep": span, "ma": options.get("q"), "arma": None}[term.structure]

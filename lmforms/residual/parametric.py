@@ -13,8 +13,9 @@ from ..correlation import Correlation
 from ..errors import NumericalError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .base import Residual
+from .series_order import SeriesOrder
 from .variance_functions import VarianceFunction
-from .whitening import ChainWhitening, PatternWhitening, SeriesOrder, Whitening, row_products
+from .whitening import ChainWhitening, PatternWhitening, Whitening, row_products
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,16 +209,19 @@ class ParametricResidual(Residual):
     # --- derivatives ----------------------------------------------------------------------
 
     @cached_property
-    def _log_sd_slopes(self) -> FloatArray:
+    def log_sd_slopes(self) -> FloatArray:
         """∂ln D_i/∂φ, (parameters of the variance function, n)."""
         if self.variance is None:
             return np.empty((0, len(self.series)))
         return self.variance.log_sd_derivative(self.phi[self._split :])
 
-    def log_det_slopes(self) -> FloatArray:
-        """Contribution of each row to ∂ln|R|/∂φ, (n_phi, n)."""
-        own = 2.0 * self._log_sd_slopes
-        return own if self.whitening is None else np.vstack([self.whitening.log_det_slopes, own])
+    def log_det_slope(self, counts: FloatArray | None = None) -> FloatArray:
+        """∂ln|R|/∂φ, for so many copies of each series as `counts` (n,) says at its rows."""
+        times = np.ones(len(self.series)) if counts is None else counts
+        own = 2.0 * self.log_sd_slopes @ times
+        if self.whitening is None:
+            return np.asarray(own)
+        return np.append(self.whitening.log_det_slope(times), own)
 
     def contract(self, rows: Any, whitened_products: Any) -> FloatArray:
         """∂tr(F'R⁻¹F N)/∂φ for fixed rows F (n, c).
@@ -231,10 +235,10 @@ class ParametricResidual(Residual):
         """
         F, whitening = self.scaled(rows), self.whitening
         slopes = np.empty(0) if whitening is None else whitening.contract(F, whitened_products)
-        if not len(self._log_sd_slopes):
+        if not len(self.log_sd_slopes):
             return slopes
         back = whitened_products
         if whitening is not None:
             dense = isinstance(back, np.ndarray)
             back = whitening.transposed(back) if dense else whitening.matrix().T @ back
-        return np.append(slopes, -2.0 * self._log_sd_slopes @ row_products(F, back))
+        return np.append(slopes, -2.0 * self.log_sd_slopes @ row_products(F, back))

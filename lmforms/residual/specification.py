@@ -131,6 +131,10 @@ class ResidualSpec:
 
     def __post_init__(self) -> None:
         check_combination(self)
+        own = [VarianceTerm("idh", term.columns) for term in self.correlations]
+        first = [term for term in own if term in self.variances]  # the order of the factors
+        rest = [term for term in self.variances if term not in first]
+        object.__setattr__(self, "variances", (*first, *rest))
 
     @property
     def columns(self) -> tuple[str, ...]:

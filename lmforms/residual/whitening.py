@@ -6,7 +6,7 @@ contracted with given matrices, so that their cost hardly depends on the number 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -17,113 +17,7 @@ from ..correlation import Correlation
 from ..correlation.base import complex_derivative
 from ..errors import NumericalError
 from ..support.arrays import FloatArray, IndexArray
-
-MOST_SEPARATE_PATTERNS = 64
-"""Up to so many patterns are multiplied one after the other; beyond, roots are copied by series."""
-
-
-@dataclass(frozen=True, eq=False)
-class SeriesOrder:
-    """Rows of series in the order of their points.
-
-    Attributes
-    ----------
-    points : ndarray (n, d)
-    rows : ndarray of int (n,)
-        Rows, one series after the other, each in the order of its points.
-    starts : ndarray of int (series,)
-        Place in `rows` of the first row of each series.
-    """
-
-    points: FloatArray
-    rows: IndexArray
-    starts: IndexArray
-
-    @classmethod
-    def of(cls, points: FloatArray, series: IndexArray) -> SeriesOrder:
-        """Sort rows by series and points."""
-        keys = [points[:, j] for j in range(points.shape[1] - 1, -1, -1)]
-        rows = np.lexsort((*keys, series))
-        sorted_series = series[rows]
-        new = np.append(True, sorted_series[1:] != sorted_series[:-1])
-        return cls(points, rows, np.flatnonzero(new[: len(rows)]))
-
-    @property
-    def lengths(self) -> IndexArray:
-        """Number of rows of each series."""
-        return np.diff(np.append(self.starts, len(self.rows)))
-
-    @cached_property
-    def previous(self) -> IndexArray:
-        """Row before each row in its series, −1 for the first."""
-        before = np.empty(len(self.rows), dtype=np.intp)
-        before[self.rows[1:]] = self.rows[:-1]
-        before[self.rows[self.starts]] = -1
-        return before
-
-    @cached_property
-    def patterns(self) -> tuple[SeriesPatterns, ...]:
-        """Series by their length, and the different sets of points among them."""
-        out = []
-        lengths, d = self.lengths, self.points.shape[1]
-        for m in np.unique(lengths):
-            chosen = self.starts[lengths == m]
-            rows = self.rows[chosen[:, None] + np.arange(m)]
-            flat = self.points[rows].reshape(len(rows), m * d)
-            points, which = np.unique(flat, axis=0, return_inverse=True)
-            which = which.ravel()
-            order = np.argsort(which, kind="stable")
-            out.append(SeriesPatterns(points.reshape(-1, m, d), rows[order], which[order]))
-        return tuple(out)
-
-
-@dataclass(frozen=True, eq=False)
-class SeriesPatterns:
-    """Series of one length m.
-
-    Attributes
-    ----------
-    points : ndarray (P, m, d)
-        The different sets of points.
-    rows : ndarray of int (S, m)
-        Rows of each series, those with the same points together.
-    which : ndarray of int (S,)
-        Index of each series' points, ascending.
-    """
-
-    points: FloatArray
-    rows: IndexArray
-    which: IndexArray
-
-    @cached_property
-    def ends(self) -> IndexArray:
-        """Bounds of the series of each pattern, (P + 1,)."""
-        return np.searchsorted(self.which, np.arange(len(self.points) + 1))
-
-    def times(self, matrices: FloatArray, values: FloatArray) -> FloatArray:
-        """Matrices (P, m, m) of the patterns times values (S, m, c)."""
-        count = len(self.points)
-        if count == 1:
-            return np.asarray(matrices[0] @ values)
-        if count > MOST_SEPARATE_PATTERNS:
-            return np.asarray(matrices[self.which] @ values)
-        out = np.empty_like(values)
-        for matrix, a, b in zip(matrices, self.ends[:-1], self.ends[1:], strict=True):
-            out[a:b] = matrix @ values[a:b]
-        return out
-
-    def summed_products(self, left: FloatArray, right: FloatArray) -> FloatArray:
-        """Σ over the series of each pattern of left_s right_s', (P, m, m)."""
-        c = left.shape[2]
-        if len(self.points) == len(self.rows):
-            return np.asarray(left @ right.swapaxes(1, 2))
-        out = np.empty((len(self.points), *left.shape[1:2] * 2))
-        m = left.shape[1]
-        for p, (a, b) in enumerate(zip(self.ends[:-1], self.ends[1:], strict=True)):
-            x = left[a:b].transpose(1, 0, 2).reshape(m, (b - a) * c)
-            y = right[a:b].transpose(1, 0, 2).reshape(m, (b - a) * c)
-            out[p] = x @ y.T
-        return out
+from .series_order import SeriesOrder, SeriesPatterns
 
 
 class Whitening(Protocol):
@@ -133,9 +27,8 @@ class Whitening(Protocol):
     def log_dets(self) -> FloatArray:
         """Contribution of each row to ln|R|, (n,)."""
 
-    @property
-    def log_det_slopes(self) -> FloatArray:
-        """Contribution of each row to ∂ln|R|/∂φ, (n_phi, n)."""
+    def log_det_slope(self, counts: FloatArray) -> FloatArray:
+        """∂/∂φ of `log_dets` times counts (n,), which are the same for the rows of a series."""
 
     def whiten(self, rows: FloatArray) -> FloatArray:
         """W times rows (n, c)."""
@@ -163,14 +56,14 @@ class ChainWhitening:
     phi: FloatArray
 
     @cached_property
-    def _later(self) -> tuple[IndexArray, IndexArray]:
+    def pairs(self) -> tuple[IndexArray, IndexArray]:
         """Rows that have a row before them, and those."""
         later = np.flatnonzero(self.order.previous >= 0)
         return later, self.order.previous[later]
 
     def _steps(self, phi: Any) -> tuple[Any, Any]:
         """a_i and s_i² of the rows that have one before."""
-        later, before = self._later
+        later, before = self.pairs
         points = self.order.points
         pair = points[before], points[later]
         return self.correlation.between(phi, *pair), self.correlation.innovation(phi, *pair)
@@ -191,24 +84,21 @@ class ChainWhitening:
     @property
     def log_dets(self) -> FloatArray:
         out = np.zeros(len(self.order.rows))
-        out[self._later[0]] = 2.0 * np.log(self._values[1])
+        out[self.pairs[0]] = 2.0 * np.log(self._values[1])
         return out
 
-    @property
-    def log_det_slopes(self) -> FloatArray:
-        out = np.zeros((len(self.phi), len(self.order.rows)))
-        out[:, self._later[0]] = 2.0 * self._slopes[1]
-        return out
+    def log_det_slope(self, counts: FloatArray) -> FloatArray:
+        return np.asarray(2.0 * self._slopes[1] @ counts[self.pairs[0]])
 
     def whiten(self, rows: FloatArray) -> FloatArray:
-        (later, before), (a, s) = self._later, self._values
+        (later, before), (a, s) = self.pairs, self._values
         out = np.array(rows, dtype=np.float64)
         out[later] -= a[:, None] * rows[before]
         out[later] /= s[:, None]
         return out
 
     def transposed(self, rows: FloatArray) -> FloatArray:
-        (later, before), (a, s) = self._later, self._values
+        (later, before), (a, s) = self.pairs, self._values
         out = np.array(rows, dtype=np.float64)
         out[later] /= s[:, None]
         out[before] -= (a / s)[:, None] * rows[later]  # each row is before at most one
@@ -217,7 +107,7 @@ class ChainWhitening:
     def matrix(self) -> Any:
         import scipy.sparse as sp
 
-        (later, before), (a, s) = self._later, self._values
+        (later, before), (a, s) = self.pairs, self._values
         n = len(self.order.rows)
         diagonal = np.ones(n)
         diagonal[later] = 1.0 / s
@@ -227,11 +117,12 @@ class ChainWhitening:
         return sp.csr_matrix((entries, places), shape=(n, n))
 
     def contract(self, F: Any, Y: Any) -> FloatArray:
-        (later, before), (a, s) = self._later, self._values
+        (later, before), (a, s) = self.pairs, self._values
         da, dlog_s = self._slopes
-        y = Y[later]
-        from_before = row_products(F[before], y)
-        own = (row_products(F[later], y) - a * from_before) / s
+        y, earlier = Y[later], F[before]
+        from_before = row_products(earlier, y)
+        scaled = a[:, None] * earlier if isinstance(F, np.ndarray) else earlier.multiply(a[:, None])
+        own = row_products(F[later] - scaled, y) / s  # no difference of large products
         return np.asarray(-2.0 * (da @ (from_before / s) + dlog_s @ own))
 
 
@@ -244,12 +135,12 @@ class PatternWhitening:
     phi: FloatArray
 
     @cached_property
-    def _roots(self) -> list[FloatArray]:
+    def roots(self) -> list[FloatArray]:
         """L⁻¹ of R = LL', (P, m, m) for each length."""
         out = []
-        for pattern in self.order.patterns:
+        for blocks in self.order.blocks(lambda p: self.correlation.matrix(self.phi, p)):
             try:
-                lower = np.linalg.cholesky(self.correlation.matrix(self.phi, pattern.points))
+                lower = np.linalg.cholesky(blocks)
             except np.linalg.LinAlgError:
                 raise NumericalError(
                     "the correlation matrix of the residuals is singular at this φ."
@@ -258,12 +149,15 @@ class PatternWhitening:
         return out
 
     def _each(self) -> Sequence[tuple[SeriesPatterns, FloatArray]]:
-        return list(zip(self.order.patterns, self._roots, strict=True))
+        return list(zip(self.order.patterns, self.roots, strict=True))
 
-    @cached_property
-    def _derivatives(self) -> list[FloatArray]:
-        """∂R/∂φ, (n_phi, P, m, m) for each length."""
-        return [self.correlation.derivative(self.phi, p.points) for p in self.order.patterns]
+    def _slopes_of(self, weights: Sequence[FloatArray]) -> FloatArray:
+        """Σ over patterns of ⟨weights, ∂R/∂φ⟩, for weights (P, m, m) of each length."""
+        return self.order.contracted(lambda p: self.correlation.derivative(self.phi, p), weights)
+
+    def changes(self) -> list[Callable[[slice], FloatArray]]:
+        """∂R/∂φ of some of the patterns, (n_phi, P, m, m), for each length."""
+        return self.order.block_functions(lambda p: self.correlation.derivative(self.phi, p))
 
     @property
     def log_dets(self) -> FloatArray:
@@ -273,14 +167,12 @@ class PatternWhitening:
             out[pattern.rows] = each[pattern.which]
         return out
 
-    @property
-    def log_det_slopes(self) -> FloatArray:
-        out = np.empty((len(self.phi), len(self.order.rows)))
-        for (pattern, roots), changes in zip(self._each(), self._derivatives, strict=True):
-            inverse = roots.swapaxes(1, 2) @ roots
-            each = np.einsum("pij,kpij->kpi", inverse, changes)
-            out[:, pattern.rows] = each[:, pattern.which]
-        return out
+    def log_det_slope(self, counts: FloatArray) -> FloatArray:
+        weights = []
+        for pattern, roots in self._each():
+            each = np.bincount(pattern.which, counts[pattern.rows[:, 0]], len(roots))
+            weights.append(each[:, None, None] * (roots.swapaxes(1, 2) @ roots))
+        return self._slopes_of(weights)
 
     def whiten(self, rows: FloatArray) -> FloatArray:
         out = np.empty(rows.shape)
@@ -309,13 +201,12 @@ class PatternWhitening:
         return sp.csr_matrix((np.concatenate(entries), places), shape=(n, n))
 
     def contract(self, F: Any, Y: Any) -> FloatArray:
-        total = np.zeros(len(self.phi))
-        for (pattern, roots), changes in zip(self._each(), self._derivatives, strict=True):
-            between = _products_within(pattern, F, Y)  # F N F'W'
-            middle = roots @ between
-            outer = roots.swapaxes(1, 2) @ (0.5 * (middle + middle.swapaxes(1, 2))) @ roots
-            total -= np.einsum("pij,kpij->k", outer, changes)
-        return total
+        weights = []
+        for pattern, roots in self._each():
+            middle = roots @ _products_within(pattern, F, Y)  # WF N F'W'
+            middle = 0.5 * (middle + middle.swapaxes(1, 2))
+            weights.append(-(roots.swapaxes(1, 2) @ middle @ roots))
+        return self._slopes_of(weights)
 
 
 def _products_within(pattern: SeriesPatterns, F: Any, Y: Any) -> FloatArray:

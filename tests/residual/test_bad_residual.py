@@ -127,6 +127,7 @@ def test_one_visit_only():
     one = grid[grid["subject"] == 0].assign(y=[1.0, 4, 2])
     more = pd.concat([one, one.assign(col=one["col"] + 3, y=[0.0, 1, 5])])
     refused("ar1(row):ar1(col)", said, more, "y ~ 1")
+    refused("cs(row):ar1(col)", "`row` has one visit in every series", more, "y ~ 1")
     assert bound("ar1(col)", more, "y ~ 1") is not None  # the advice
 
 

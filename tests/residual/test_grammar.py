@@ -115,6 +115,12 @@ def test_specifications_can_be_keys():
     assert len({parse_residual("us(v | g)"), R.US("v", "g"), R.CorSymm("v", "g")}) == 2
 
 
+def test_the_order_of_variance_functions_does_not_hide_a_heterogeneous_structure():
+    a, b = parse_residual("idh(sex) * hcs(v | g)"), parse_residual("hcs(v | g) * idh(sex)")
+    assert a == b
+    assert str(a) == "hcs(v | g) * idh(sex)"
+
+
 def test_none_and_iid_are_independent():
     assert residual_spec(None) is None
     assert residual_spec("iid") is None
@@ -229,3 +235,28 @@ def test_bad_objects(make, said):
     with pytest.raises(ArgumentError) as caught:
         make()
     assert said in str(caught.value)
+
+
+PIECES = [
+    *"()|:*+,=`1 ",
+    "ar1",
+    "us",
+    "idh",
+    "power",
+    "time",
+    "g",
+    "q",
+    "units",
+    "nugget",
+    "True",
+    "2",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(max_size=30))
+def test_any_text_is_read_or_refused(text):
+    try:
+        spec = parse_residual(text)
+    except FormulaError:
+        return
+    assert parse_residual(str(spec)) == spec

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lmforms import Control
 from lmforms.correlation import (
+    Antedependence,
     CompoundSymmetry,
     Exponential,
     FirstOrder,
@@ -25,6 +26,7 @@ from lmforms.engine.criterion.evaluate import differentiate, evaluate, gradient_
 from lmforms.engine.criterion.residual_problem import residual_problem
 from lmforms.engine.estimate import estimate
 from lmforms.engine.rows import FactorRows, ModelRows
+from lmforms.engine.sums.chain_sums import ChainSums
 from lmforms.engine.sums.residual_sums import RowSums, residual_sums
 from lmforms.engine.sums.series_moments import MomentSums
 from lmforms.engine.sums.sums_of_rows import sums_of_rows
@@ -40,6 +42,7 @@ CORRELATIONS = {
     "toep": Toeplitz(VISITS),
     "ma": MovingAverage(2),
     "exp": "exp",
+    "ante": Antedependence(VISITS),
 }
 RANDOM = ["none", "intercept", "slopes", "crossed", "both", "within levels"]
 
@@ -97,6 +100,8 @@ def make_rows(seed, kind, random, *, variance=False, weights=False, n_series=9):
         "none": [],
         "intercept": [FactorRows(series, n_series, ones)],
         "slopes": [FactorRows(series, n_series, X)],
+        "ten series": [FactorRows(series // 10, (n_series + 9) // 10, ones)],
+        "slopes of fifty series": [FactorRows(series // 50, (n_series + 49) // 50, X)],
         "crossed": [FactorRows(rng.integers(0, 5, n), 5, ones)],
         "both": [
             FactorRows(series, n_series, ones),
@@ -244,3 +249,42 @@ def test_negative_correlation_is_found():
     found = estimate(rows, (), reml=True, control=Control())
     assert found.converged
     assert found.residual.natural[0] == pytest.approx(-0.6, abs=0.1)
+
+
+@pytest.mark.parametrize("random", ["none", "ten series", "slopes of fifty series"])
+@pytest.mark.parametrize("kind", ["ar1", "exp", "ante"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_of_neighbours_are_the_rows(kind, random, sign):
+    rows, covariances = make_rows(4, kind, random, weights=sign > 0, n_series=200)
+    if kind == "exp":  # times on a grid, so that there are few gaps
+        points = np.round(rows.residual.points * 2) / 2
+        order = np.lexsort((points[:, 0], rows.residual.series))
+        ties = (np.diff(points[order, 0]) == 0) & (np.diff(rows.residual.series[order]) == 0)
+        assert not ties.any()
+        rows = replace(rows, residual=replace(rows.residual, points=points, order=None))
+    problems = [problem_of(rows, covariances, True, by_rows=b) for b in (True, False)]
+    assert isinstance(problems[1].sums, ChainSums)
+    x = np.append(np.full(problems[0].n_theta, 0.6), sign * (np.abs(rows.residual.phi) + 0.3))
+    first, second = (differentiate(evaluate(p, x)) for p in problems)
+    assert first.value == pytest.approx(second.value, rel=1e-11)
+    np.testing.assert_allclose(first.gradient, second.gradient, rtol=1e-8, atol=1e-7)
+    np.testing.assert_allclose(first.mixed, second.mixed, rtol=1e-8, atol=1e-7)
+
+
+@pytest.mark.parametrize("distance", [1e-4, 1e-8, 1e-12])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_of_neighbours_near_one(distance, sign):
+    """Sums free of n keep their digits as ρ nears ±1."""
+    rng = np.random.default_rng(1)
+    n_series, m = 20, 15
+    walk = np.cumsum(rng.normal(size=(n_series, m)), axis=1) * 1e-2
+    y = (walk + 5.0 * rng.normal(size=(n_series, 1))) * sign ** np.arange(m)
+    series, visit = np.repeat(np.arange(n_series), m), np.tile(np.arange(m), n_series)
+    residual = ParametricResidual(FirstOrder(), visit[:, None].astype(float), series)
+    rows = ModelRows(y.ravel(), np.column_stack([np.ones(n_series * m), visit]), (), residual)
+    phi = np.array([sign * (np.pi / 2 - np.sqrt(2 * distance))])
+    problems = [problem_of(rows, (), True, by_rows=b) for b in (True, False)]
+    assert isinstance(problems[1].sums, ChainSums)
+    first, second = (differentiate(evaluate(p, phi)) for p in problems)
+    assert first.value == pytest.approx(second.value, rel=1e-10)
+    np.testing.assert_allclose(first.gradient, second.gradient, rtol=1e-6)

@@ -273,7 +273,11 @@ def _with_residual_curvature(
 
     One evaluation for each φ, or two for the Hessian.
     """
-    m, size = at.problem.n_theta, len(slope)
+    problem, m, size = at.problem, at.problem.n_theta, len(slope)
+    if isinstance(problem, ResidualProblem) and not hessian:
+        expected = problem.expected_information()
+        if expected is not None:
+            return expected
     H = np.zeros((size, size))
     H[:m, :m] = of_theta
     for i in range(m, size):

@@ -14,6 +14,7 @@ from ...covariance import Covariance
 from ...support.arrays import Blocks, FloatArray
 from ..factor import JointSystem, System
 from ..sums.cross_products import CrossProducts
+from .curvature import curvature_is_cheap
 
 TRIED_AT_ZERO = 1e-2
 """Standard deviations (relative to σ) below this are tried at exactly zero."""
@@ -138,6 +139,11 @@ class Problem(StructuredProblem):
     """
 
     system: System | JointSystem
+
+    @property
+    def hessian_is_cheap(self) -> bool:
+        """Whether the Hessian costs less than the evaluations that it spares in a search."""
+        return curvature_is_cheap(self.system)
 
     @property
     def n_phi(self) -> int:

@@ -11,19 +11,14 @@ since B minimises the penalised sums of squares. All three are contractions of �
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ...residual.parametric import ParametricResidual
 from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, JointFactorization
-from ..linalg.batched import multiply
-from ..sums.residual_sums import ResidualSums, RowSums
+from ..sums.chain_sums import ChainSlopes
+from ..sums.residual_sums import ResidualSums, RowSlopes
 from .gls import GLSFit
-
-MOST_DENSE_NUMBERS = 1 << 22
-"""Z with at most so many numbers is multiplied as an array."""
 
 
 def residual_slopes(
@@ -40,7 +35,7 @@ def residual_slopes(
     ----------
     residual : ParametricResidual
         At this φ.
-    sums : RowSums or MomentSums
+    sums : RowSums, MomentSums or ChainSums
     factor : Factorization or JointFactorization
         Of A at this φ.
     effects : sequence of ndarray (q, k, p + 1)
@@ -55,20 +50,10 @@ def residual_slopes(
     if reml and p:
         fixed = np.vstack([gls.inverse_root_x, np.zeros((1, p))])
         slope = slope + slopes.of_squares(fixed)
-    if isinstance(sums, RowSums) and effects:
-        slope = slope + _random_part(residual, sums, factor)
+    if effects and isinstance(slopes, (RowSlopes, ChainSlopes)):
+        if isinstance(factor, JointFactorization) and isinstance(slopes, RowSlopes):
+            slope = slope + slopes.of_matrix(factor.conditional_matrix())
+        else:
+            (blocks,) = factor.level_blocks()
+            slope = slope + slopes.of_blocks(blocks)
     return slope, -r2_slope / s2
-
-
-def _random_part(
-    residual: ParametricResidual, sums: RowSums, factor: Factorization | JointFactorization
-) -> Any:
-    """∂tr(Z'R⁻¹Z N) for N = ΛA⁻¹Λ'."""
-    if isinstance(factor, JointFactorization):
-        Z, conditional = sums.matrix, factor.conditional_matrix()
-        if Z.shape[0] * Z.shape[1] <= MOST_DENSE_NUMBERS:
-            Z, conditional = Z.toarray(), conditional.toarray()
-        return residual.contract(Z, residual.whiten(Z) @ conditional)
-    (rows,), (basis,), (blocks,) = sums.rows.level_factors, sums.bases, factor.level_blocks()
-    whitened = residual.whiten(basis)
-    return residual.contract(basis, multiply(blocks[rows.codes], whitened[:, :, None])[..., 0])

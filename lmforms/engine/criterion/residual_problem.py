@@ -23,6 +23,9 @@ from .problem import Problem
 MOST_CANCELLATION = 1e4
 """With more, sums from moments of series lose over four digits."""
 
+MANY_PARAMETERS = 4
+"""From so many φ on, the expected information spares more evaluations than it costs iterations."""
+
 
 @dataclass(frozen=True, eq=False)
 class ResidualProblem(Problem):
@@ -43,6 +46,10 @@ class ResidualProblem(Problem):
     def n_phi(self) -> int:
         return len(self.residual.phi)
 
+    @property
+    def hessian_is_cheap(self) -> bool:
+        return self.n_phi < MANY_PARAMETERS and super().hessian_is_cheap
+
     def at(self, parameters: FloatArray) -> Self:
         phi = parameters[self.n_theta :]
         if np.array_equal(phi, self.residual.phi):
@@ -55,6 +62,12 @@ class ResidualProblem(Problem):
         if not isinstance(other, ResidualProblem) or other.residual is self.residual:
             return self
         return replace(self, system=other.system, residual=other.residual)
+
+    def expected_information(self) -> FloatArray | None:
+        """In the place of the curvature, for many φ without random effects; else None."""
+        if self.covariances or self.n_phi < MANY_PARAMETERS:
+            return None
+        return self.sums.expected_information(self.residual)
 
     @property
     def at_phi(self) -> Problem:

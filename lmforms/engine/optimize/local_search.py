@@ -10,7 +10,6 @@ import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
-from ..criterion.curvature import curvature_is_cheap
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
 from ..criterion.problem import Problem
 from .newton import LEAST_RADIUS, POOR_AGREEMENT, QuadraticModel, next_radius
@@ -127,7 +126,7 @@ def _newton(
     When the decrement is below the tolerance, one more step still improves θ. It is returned,
     not taken, so that it can be evaluated together with the boundary.
     """
-    radius, exact = FIRST_RADIUS, curvature_is_cheap(best.problem.system)
+    radius, exact = FIRST_RADIUS, best.problem.hessian_is_cheap
     secant = np.zeros((len(best.theta),) * 2)
     model = QuadraticModel.of(best)
     while (decrement := model.decrement) > value_tolerance(best, tolerance):

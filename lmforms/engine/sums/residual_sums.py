@@ -15,16 +15,22 @@ import numpy as np
 
 from ...errors import ModelError
 from ...residual import Residual
+from ...residual.expected_information import expected_information
 from ...residual.parametric import ParametricResidual
 from ...support.arrays import Blocks, FloatArray
 from ..exact_fit import effect_root
+from ..linalg.batched import multiply
 from ..rows import ModelRows
+from .chain_sums import ChainSums, chain_sums
 from .cross_products import CrossProducts, cross_products
 from .matrix_products import matrix_cross_products, projected
 from .moments import PairMoments
 from .pilot import row_values
 from .series_moments import MomentSums, moment_sums
 from .units import Scaling
+
+MOST_DENSE_NUMBERS = 1 << 22
+"""Z with at most so many numbers is multiplied as an array."""
 
 GENERIC_SHIFT = 0.1
 """φ is shifted by about this where the pairs of levels that meet are determined: at a φ of
@@ -78,7 +84,11 @@ class RowSums:
 
     def slopes(self, residual: ParametricResidual, effects: Blocks) -> RowSlopes:
         """Derivatives with respect to φ of squares of rows less effects B."""
-        return RowSlopes(residual, self._less_effects(effects))
+        return RowSlopes(self, residual, self._less_effects(effects))
+
+    def expected_information(self, residual: ParametricResidual) -> FloatArray | None:
+        """Of φ, without random effects; None where it is not cheap."""
+        return expected_information(residual)
 
     # --- rows that derivatives need -------------------------------------------------------
 
@@ -144,21 +154,36 @@ def _spread(found: PairMoments | None, places: PairMoments, n_cols: int) -> Pair
 class RowSlopes:
     """Derivatives with respect to φ, from rows E = [X̃ ỹ] − ZB, (n, p + 1)."""
 
+    sums: RowSums
     residual: ParametricResidual
     E: FloatArray
 
     @property
     def log_det(self) -> FloatArray:
         """∂ln|R|/∂φ."""
-        return np.asarray(self.residual.log_det_slopes().sum(axis=1))
+        return self.residual.log_det_slope()
 
     def of_squares(self, columns: FloatArray) -> FloatArray:
         """∂tr(M'E'R⁻¹E M)/∂φ for M (p + 1, c)."""
         rows = self.E @ columns
         return self.residual.contract(rows, self.residual.whiten(rows))
 
+    def of_blocks(self, blocks: FloatArray) -> FloatArray:
+        """∂tr(Z'R⁻¹Z N)/∂φ for one grouping factor and a block-diagonal N (q, k, k)."""
+        (factor,), (basis,) = self.sums.rows.level_factors, self.sums.bases
+        whitened = self.residual.whiten(basis)
+        products = multiply(blocks[factor.codes], whitened[:, :, None])[..., 0]
+        return self.residual.contract(basis, products)
 
-ResidualSums = RowSums | MomentSums
+    def of_matrix(self, matrix: Any) -> FloatArray:
+        """The same for any sparse symmetric N (m, m)."""
+        Z = self.sums.matrix
+        if Z.shape[0] * Z.shape[1] <= MOST_DENSE_NUMBERS:
+            Z, matrix = Z.toarray(), matrix.toarray()
+        return self.residual.contract(Z, self.residual.whiten(Z) @ matrix)
+
+
+ResidualSums = RowSums | MomentSums | ChainSums
 """Cross-products as functions of φ."""
 
 
@@ -177,8 +202,11 @@ def residual_sums(
     by_rows : bool
         Sum rows at each φ even where moments of series would do.
     """
-    if not rows.factors and not by_rows:
-        moments = moment_sums(rows, scaling)
+    if not by_rows and all(L is None for L in roots):
+        chain = chain_sums(rows, scaling)
+        if chain is not None:
+            return chain
+        moments = None if rows.factors else moment_sums(rows, scaling)
         if moments is not None:
             return moments
     given = tuple(roots) if any(L is not None for L in roots) else ()

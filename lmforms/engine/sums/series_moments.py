@@ -19,8 +19,9 @@ import numpy as np
 
 from ...errors import NumericalError
 from ...residual import Residual
+from ...residual.expected_information import expected_information
 from ...residual.parametric import ParametricResidual
-from ...residual.whitening import SeriesOrder
+from ...residual.series_order import SeriesOrder
 from ...support.arrays import Blocks, FloatArray, IndexArray
 from ..rows import ModelRows
 from .cross_products import CrossProducts
@@ -93,6 +94,10 @@ class MomentSums:
         """Derivatives with respect to φ of squares of rows."""
         return MomentSlopes(self, self.representatives.at(residual.phi))
 
+    def expected_information(self, residual: ParametricResidual) -> FloatArray | None:
+        """Of φ; None where it is not cheap."""
+        return expected_information(self.representatives.at(residual.phi), self.counts)
+
     def cancellation(self, residual: Residual) -> float:
         """Largest of the ratios of a variance to its part that other rows do not explain."""
         small = self.representatives.at(residual.phi)
@@ -113,7 +118,7 @@ class MomentSlopes:
     @property
     def log_det(self) -> FloatArray:
         """∂ln|R|/∂φ."""
-        return np.asarray(self.small.log_det_slopes() @ self.sums.counts)
+        return self.small.log_det_slope(self.sums.counts)
 
     def of_squares(self, columns: FloatArray) -> FloatArray:
         """∂tr(M'R*'R⁻¹R*M)/∂φ for M (p + 1, c) and R* = [X̃ ỹ]."""
