@@ -1,13 +1,12 @@
-"""Parameters of the residuals' structure in a user's terms, with standard errors and limits.
+"""Parameters of the residuals in a user's order and under a user's names.
 
-Standard errors come by the delta method from the observed information of (θ, φ, ln σ²). A
-parameter at its bound has none, and counts as known for the others. Limits are those of a Wald
-interval on the scale of the logarithm for positive parameters, of the logit between two bounds.
+Correlations first, called by the labels of visits; then the standard deviations of all strata where
+``idh`` is the only variance function; otherwise the parameters of the variance functions, ratios of
+strata among them, and σ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,140 +14,99 @@ import numpy as np
 from ..data.residual_names import correlation_names, own_strata, variance_names
 from ..residual.parametric import ParametricResidual
 from ..results.state import FitState
-from ..support.arrays import FloatArray
-from .degrees_of_freedom.variance_information import information_of_theta
-from .structure_parameters import wald_limits
+from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .residual_parameters import residual_parameters
 
-
-@dataclass(frozen=True)
-class ResidualEstimate:
-    """A parameter of the residuals.
-
-    Attributes
-    ----------
-    name : str
-        ``sd[…]`` and ``sigma`` are standard deviations in the units of the response.
-    estimate, std_error, lower, upper : float
-    at_bound : bool
-    """
-
-    name: str
-    estimate: float
-    std_error: float
-    lower: float
-    upper: float
-    at_bound: bool
+SIGMA = "sigma"
 
 
 @dataclass(frozen=True, eq=False)
-class NaturalParameters:
-    """Natural parameters and standard deviations, and how they depend on (φ, ln σ²).
+class ResidualEstimates:
+    """Estimates with standard errors and limits.
 
     Attributes
     ----------
     names : tuple of str (m,)
-    values : ndarray (m,)
-    slopes : ndarray (n_phi + 1, m)
-    low, high : ndarray (m,)
-        Bounds.
-    at_bound : ndarray of bool (m,)
+        ``sd[…]`` and ``sigma`` are standard deviations in the units of the response.
+    estimate, std_error, lower, upper : ndarray (m,)
+        NaN but for the estimate of a parameter at its bound, or one that was given.
     """
 
     names: tuple[str, ...]
-    values: FloatArray
-    slopes: FloatArray
-    low: FloatArray
-    high: FloatArray
-    at_bound: FloatArray
+    estimate: FloatArray
+    std_error: FloatArray
+    lower: FloatArray
+    upper: FloatArray
 
 
-def natural_parameters(state: FitState) -> NaturalParameters | None:
-    """The parameters of a fit, those of the correlation first; None without any.
+def has_parameters(state: FitState) -> bool:
+    """Whether the residuals have a structure with parameters."""
+    return isinstance(state.residual, ParametricResidual) and len(state.residual.phi) > 0
 
-    With ``idh`` alone as variance function the standard deviations of all strata are among them;
-    otherwise the last of them is σ, and ratios of strata are relative to the first one.
+
+def residual_values(state: FitState) -> tuple[tuple[str, ...], FloatArray, BoolArray]:
+    """Names, estimates, and which are at a bound; empty without parameters.
 
     Parameters
     ----------
     state : FitState
     """
-    bound, residual, sigma = state.design.structure, state.residual, state.estimate.sigma
+    bound, residual = state.design.structure, state.residual
     if bound is None or not isinstance(residual, ParametricResidual) or not len(residual.phi):
-        return None
-    strata = own_strata(bound)
+        return (), np.empty(0), np.empty(0, dtype=bool)
+    sigma, strata = state.estimate.sigma, own_strata(bound)
     names = correlation_names(bound)
-    n_correlation = len(names)
-    values, low, high = residual.natural, *_bounds(residual)
-    slopes = np.vstack([residual.natural_derivative, np.zeros(len(values))])
-    if strata:
-        names += tuple(f"sd[{stratum}]" for stratum in strata)
-        ratios = np.append(1.0, values[n_correlation:])
-        own = np.zeros((len(slopes), len(strata)))
-        own[:-1, 1:] = slopes[:-1, n_correlation:]
-        own[-1] = 0.5 * ratios  # σ is exp(½ ln σ²)
-        values = np.append(values[:n_correlation], sigma * ratios)
-        slopes = np.hstack([slopes[:, :n_correlation], sigma * own])
-        positive = np.zeros(len(strata))
-        low = np.append(low[:n_correlation], positive)
-        high = np.append(high[:n_correlation], positive + np.inf)
-    else:
-        names += (*variance_names(bound), "sigma")
-        of_sigma = np.zeros(len(slopes))
-        of_sigma[-1] = 0.5 * sigma
-        values = np.append(values, sigma)
-        slopes = np.column_stack([slopes, of_sigma])
-        low, high = np.append(low, 0.0), np.append(high, np.inf)
-    added = [False]  # σ, or the standard deviation of the first stratum
-    at = residual.at_bound
-    at_bound = np.concatenate([at[:n_correlation], added, at[n_correlation:]])
+    split = len(names)
+    natural, at = residual.natural, residual.at_bound
     if not strata:
-        at_bound = np.append(at, added)
-    return NaturalParameters(names, values, slopes, low, high, at_bound)
+        names += (*variance_names(bound), SIGMA)
+        return names, np.append(natural, sigma), np.append(at, False)
+    names += tuple(f"sd[{stratum}]" for stratum in strata)
+    deviations = sigma * np.append(1.0, natural[split:])
+    return (
+        names,
+        np.append(natural[:split], deviations),
+        np.concatenate([at[:split], [False], at[split:]]),
+    )
 
 
-def _bounds(residual: ParametricResidual) -> tuple[FloatArray, FloatArray]:
-    low, high = zip(*(part.bounds() for part in residual.parts), strict=True)
-    return np.concatenate(low), np.concatenate(high)
-
-
-def residual_estimates(state: FitState, quantile: float) -> list[ResidualEstimate]:
-    """Estimates with standard errors and limits.
+def residual_estimates(state: FitState, level: float) -> ResidualEstimates:
+    """The parameters with standard errors and limits.
 
     Parameters
     ----------
     state : FitState
         Without standard errors if its φ was not estimated.
-    quantile : float
-        Of the normal distribution, for the limits.
+    level : float
+        Of the limits.
     """
-    found = natural_parameters(state)
-    if found is None:
-        return []
-    errors = np.full(len(found.values), np.nan)
-    if state.optimized:
-        joint = information_of_theta(state.estimate).covariance
-        first = state.estimate.problem.n_theta
-        own = joint[first:, first:]
-        variances = np.einsum("ij,ik,kj->j", found.slopes, own, found.slopes)
-        errors = np.where(found.at_bound, np.nan, np.sqrt(np.maximum(variances, 0.0)))
-    limits = [
-        wald_limits(value, error, low, high, quantile) if np.isfinite(error) else (np.nan, np.nan)
-        for value, error, low, high in zip(
-            *(column.tolist() for column in (found.values, errors, found.low, found.high)),
-            strict=True,
-        )
-    ]
-    return [
-        ResidualEstimate(name, float(value), float(error), *own, bool(at))
-        for name, value, error, own, at in zip(
-            found.names, found.values, errors, limits, found.at_bound, strict=True
-        )
-    ]
+    names, estimate, _ = residual_values(state)
+    if not names or not state.optimized:
+        absent = np.full(len(names), np.nan)
+        return ResidualEstimates(names, estimate, absent, absent, absent)
+    found = residual_parameters(state, level)
+    rows = _places(state)
+    return ResidualEstimates(
+        names, estimate, found.std_error[rows], found.lower[rows], found.upper[rows]
+    )
 
 
-def names_at_bound(state: FitState) -> Sequence[str]:
+def _places(state: FitState) -> IndexArray:
+    """Where the parameters are among those of :func:`.residual_parameters`.
+
+    That has the natural parameters, σ, and then the standard deviations of the other strata.
+    """
+    bound, residual = state.design.structure, state.residual
+    assert bound is not None
+    assert isinstance(residual, ParametricResidual)
+    n_natural, strata = len(residual.natural), own_strata(bound)
+    if not strata:
+        return np.arange(n_natural + 1)
+    split = n_natural - (len(strata) - 1)
+    return np.append(np.arange(split), n_natural + np.arange(len(strata)))
+
+
+def names_at_bound(state: FitState) -> tuple[str, ...]:
     """Names of the parameters of the residuals that are at a bound."""
-    found = natural_parameters(state)
-    if found is None:
-        return ()
-    return tuple(name for name, at in zip(found.names, found.at_bound, strict=True) if at)
+    names, _, at_bound = residual_values(state)
+    return tuple(name for name, at in zip(names, at_bound, strict=True) if at)

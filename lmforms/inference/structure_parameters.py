@@ -128,14 +128,13 @@ def _made(
     if at_bound:
         nan = float("nan")
         return ParameterEstimate(term, parameter, float(value), nan, nan, nan, True)
-    lower, upper = wald_limits(float(value), float(error), parameter.low, parameter.high, quantile)
+    lower, upper = _limits(float(value), float(error), parameter.low, parameter.high, quantile)
     return ParameterEstimate(term, parameter, float(value), float(error), lower, upper, False)
 
 
-def wald_limits(
+def _limits(
     value: float, error: float, low: float, high: float, quantile: float
 ) -> tuple[float, float]:
-    """Limits on the scale of the logarithm above one bound, of the logit between two."""
     if not np.isfinite(low):
         return value - quantile * error, value + quantile * error
     if not np.isfinite(high):

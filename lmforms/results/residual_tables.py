@@ -13,11 +13,11 @@ from ..data.frame import group_codes
 from ..data.residual_columns import label_text
 from ..data.residual_structure import BoundResidual
 from ..errors import ArgumentError, ModelError, listed, near_matches
-from ..inference.degrees_of_freedom.f_statistic import t_quantiles
 from ..inference.residual_estimates import (
+    SIGMA,
     names_at_bound,
-    natural_parameters,
     residual_estimates,
+    residual_values,
 )
 from ..residual.parametric import ParametricResidual
 from ..support.arguments import short_repr
@@ -51,11 +51,9 @@ def residual_heading(state: FitState) -> str:
 
 def residual_params(state: FitState) -> pd.Series:
     """Natural parameters by name, standard deviations of strata among them; σ is not."""
-    found = natural_parameters(state)
-    if found is None:
-        return pd.Series(dtype=np.float64, name="residual_params")
-    series = pd.Series(found.values, index=list(found.names), name="residual_params")
-    return series.iloc[:-1] if found.names[-1] == "sigma" else series
+    names, values, _ = residual_values(state)
+    series = pd.Series(values, index=list(names), name="residual_params", dtype=np.float64)
+    return series.drop(SIGMA, errors="ignore")
 
 
 def residual_table(state: FitState, level: float = 0.95) -> ResultTable:
@@ -67,23 +65,22 @@ def residual_table(state: FitState, level: float = 0.95) -> ResultTable:
     level : float
         Of the limits.
     """
-    quantile = float(t_quantiles(np.array([np.inf]), level)[0])
-    found = residual_estimates(state, quantile)
+    found = residual_estimates(state, level)
     notes = []
-    if found and state.optimized:
+    if found.names and state.optimized:
         notes.append(
-            "Standard errors by the delta method, observed information; limits: "
+            "Standard errors of residual parameters by the delta method; limits: "
             f"{100 * level:g} %, on the scale of the logarithm or the logit."
         )
-    elif found:
-        notes.append("No standard errors: the parameters were given, not estimated.")
+    elif found.names:
+        notes.append("No standard errors of parameters that were given, not estimated.")
     notes += structure_notes(state)
     columns = {
-        "name": [x.name for x in found],
-        "estimate": [x.estimate for x in found],
-        "std_error": [x.std_error for x in found],
-        "lower": [x.lower for x in found],
-        "upper": [x.upper for x in found],
+        "name": list(found.names),
+        "estimate": found.estimate,
+        "std_error": found.std_error,
+        "lower": found.lower,
+        "upper": found.upper,
     }
     return ResultTable(columns, title=f"Residuals: {residual_text(state)}", notes=notes)
 
