@@ -128,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
     fit.add_argument("--weights", metavar="COLUMN", help="column of weights")
+    fit.add_argument(
+        "--residual", metavar="TEXT", help='structure of the residuals: "ar1(time | subject)"'
+    )
     fit.add_argument("--offset", metavar="COLUMN", help="column of a known offset")
     fit.add_argument(
         "--missing", choices=("drop", "raise"), default="drop", help="rows with missing values"
@@ -170,14 +173,22 @@ def _fit(args: argparse.Namespace) -> str:
     dialect = Dialect(args.sep, args.decimal, args.encoding, tuple(args.na), tuple(args.text))
     if args.save is not None:
         _check_target(args.save)
+    from .data.read import check_residual_columns
     from .formula.bind import bind
     from .formula.parse import parse_formula
+    from .residual.grammar import residual_spec
 
     formula = parse_formula(args.formula)
+    structure = residual_spec(args.residual)
     file = DelimitedFile(args.file, dialect)
     reserved = tuple(name for name in (args.weights, args.offset) if name is not None)
-    bound = bind(formula, tuple(file.columns), reserved=reserved)
+    check_residual_columns(structure, file.columns)
+    series = () if structure is None else structure.group
+    bound = bind(formula, tuple(file.columns), reserved=(*reserved, *series))
     labels, numbers = _roles(bound)
+    if structure is not None:
+        labels |= set(structure.group)
+        numbers |= structure.numeric_columns
     data = file.table(labels, numbers | (set(reserved) & set(file.columns)))
 
     from .model import lmer
@@ -189,6 +200,7 @@ def _fit(args: argparse.Namespace) -> str:
         weights=args.weights,
         offset=args.offset,
         missing=args.missing,
+        residual=structure,
         context={},
     )
     if args.save is not None:

@@ -106,6 +106,10 @@ class SingularWarning(LmformsWarning):
     """A fitted covariance is singular: of the random effects, or of the noise of a form."""
 
 
+class BoundWarning(LmformsWarning):
+    """A parameter of the residuals' structure is estimated at one of its bounds."""
+
+
 class ConstantColumnWarning(LmformsWarning):
     """Columns that do not vary over the rows were left out of a likelihood."""
 

@@ -24,6 +24,7 @@ from .data.theta_order import theta_by_group
 from .engine.estimate import Estimate, estimate
 from .errors import (
     ArgumentError,
+    BoundWarning,
     ConvergenceWarning,
     DataError,
     IdentificationWarning,
@@ -164,7 +165,7 @@ class MixedModel:
 
         Warns
         -----
-        ConvergenceWarning, IdentificationWarning, SingularWarning
+        ConvergenceWarning, IdentificationWarning, SingularWarning, BoundWarning
         """
         return self._fit(self.design.y, reml=reml, start=start, control=control, method=method)
 
@@ -317,6 +318,8 @@ def _warn_of_status(results: MixedModelResults, message: str) -> None:
         warnings.warn(text, IdentificationWarning, stacklevel=caller_depth())
     if results.is_singular:
         warnings.warn(results.singular_message, SingularWarning, stacklevel=caller_depth())
+    if results.parameters_at_bound:
+        warnings.warn(results.bound_message, BoundWarning, stacklevel=caller_depth())
 
 
 def _checked_theta(design: Design, start: Any, name: str = "start") -> list[FloatArray]:

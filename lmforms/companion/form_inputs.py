@@ -79,7 +79,7 @@ class FormInputs:
         Raises
         ------
         ModelError
-            There is no X or no Z.
+            There is no X or no Z, or the residuals have a structure with parameters.
         """
         if not design.terms:
             raise ModelError(
@@ -90,6 +90,12 @@ class FormInputs:
             raise ModelError(
                 "forms: the model has no fixed effects, so that there is no X to put beside Z. "
                 "Fit it with an intercept."
+            )
+        if len(design.residual.phi):
+            raise ModelError(
+                f"forms: this model has residual={str(design.residual_spec)!r}, and a form knows "
+                "rows with weights at most. fit.update(residual=None).forms() is that of the model "
+                "with independent residuals."
             )
         Z, names = own_rows(design).random_columns(), random_names(design)
         variances = design.residual.variances()

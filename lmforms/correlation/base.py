@@ -98,6 +98,23 @@ class Correlation(ABC):
         size = np.where(np.isfinite(high - low), high - low, 1.0)
         return np.asarray((value - low < NEAR_BOUND * size) | (high - value < NEAR_BOUND * size))
 
+    def ends_reached(self, phi: FloatArray) -> BoolArray:
+        """Which of φ are where the correlations do not change to first order: at a bound.
+
+        By default those whose natural parameters are, which come in the same order.
+        """
+        return self.at_bound(phi)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether σ² times these correlations, for all σ² and φ, fill a linear space of matrices.
+
+        They then have no second derivatives in the covariances themselves, as in compound
+        symmetry, where any variance and any covariance (within bounds) may go together. AR(1) is
+        not linear: ρ² comes with ρ.
+        """
+        return False
+
     # --- chains: points that depend on their past only through the last one ----------------
 
     @property

@@ -74,6 +74,10 @@ class MovingAverage(Correlation):
     def n_parameters(self) -> int:
         return self.q
 
+    @property
+    def is_linear(self) -> bool:
+        return True
+
     def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         lags = np.minimum(_lags(a, b), self.q + 1)
         return np.concatenate([[1.0], self.lag_correlations(phi), [0.0]])[lags]
@@ -102,7 +106,10 @@ class MovingAverage(Correlation):
 
     def at_bound(self, phi: FloatArray) -> BoolArray:
         """All coefficients, if the polynomial has a root on the unit circle; else none."""
-        return np.full(self.q, at_unit(np.sin(phi), UNIT_ROOT).any())
+        return np.full(self.q, self.ends_reached(phi).any())
+
+    def ends_reached(self, phi: FloatArray) -> BoolArray:
+        return at_unit(np.sin(phi), UNIT_ROOT)
 
 
 @dataclass(frozen=True)
@@ -213,9 +220,12 @@ class ARMA(Correlation):
 
     def at_bound(self, phi: FloatArray) -> BoolArray:
         """All coefficients of a part that has a root on the unit circle."""
-        autoregression, moving_average = np.split(np.sin(phi), [self.p])
-        parts = (at_unit(autoregression), at_unit(moving_average, UNIT_ROOT))
+        parts = np.split(self.ends_reached(phi), [self.p])
         return np.concatenate([np.full(len(part), part.any()) for part in parts])
+
+    def ends_reached(self, phi: FloatArray) -> BoolArray:
+        autoregression, moving_average = np.split(np.sin(phi), [self.p])
+        return np.concatenate([at_unit(autoregression), at_unit(moving_average, UNIT_ROOT)])
 
 
 def _moving_average(phi: Any) -> Any:

@@ -66,3 +66,7 @@ class WithNugget(Correlation):
     def at_bound(self, phi: FloatArray) -> BoolArray:
         nugget = super().at_bound(phi)[-1:]
         return np.append(self.inner.at_bound(np.asarray(phi)[:-1]), nugget)
+
+    def ends_reached(self, phi: FloatArray) -> BoolArray:
+        inner = self.inner.ends_reached(np.asarray(phi)[:-1])
+        return np.append(inner, self.at_bound(phi)[-1])

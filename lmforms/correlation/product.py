@@ -58,7 +58,7 @@ class Product(Correlation):
     @property
     def names(self) -> tuple[str, ...]:
         factors = zip((self.left, self.right), self.labels)
-        return tuple(_labelled(name, label) for factor, label in factors for name in factor.names)
+        return tuple(labelled(name, label) for factor, label in factors for name in factor.names)
 
     @property
     def n_parameters(self) -> int:
@@ -90,13 +90,17 @@ class Product(Correlation):
         left, right = np.split(np.asarray(phi, dtype=np.float64), [self.left.n_parameters])
         return np.concatenate([self.left.at_bound(left), self.right.at_bound(right)])
 
+    def ends_reached(self, phi: FloatArray) -> BoolArray:
+        left, right = np.split(np.asarray(phi, dtype=np.float64), [self.left.n_parameters])
+        return np.concatenate([self.left.ends_reached(left), self.right.ends_reached(right)])
+
 
 def _factor(correlation: Correlation, phi: Any, a: FloatArray, b: FloatArray) -> Any:
     same = (a == b).all(axis=-1)
     return np.where(same, 1.0, correlation.between(phi, a, b))
 
 
-def _labelled(name: str, label: str) -> str:
+def labelled(name: str, label: str) -> str:
     """A name with a label in its brackets: ``rho[row]``, ``rho[row,1]``."""
     if not label:
         return name

@@ -48,6 +48,10 @@ class CompoundSymmetry(Correlation):
     def n_parameters(self) -> int:
         return 1
 
+    @property
+    def is_linear(self) -> bool:
+        return True
+
     def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         return np.broadcast_to(self.natural(phi)[0], np.broadcast_shapes(a.shape, b.shape)[:-1])
 
@@ -105,6 +109,10 @@ class UnstructuredCorrelation(Correlation):
         root = root / np.sqrt(np.square(root).sum(axis=1))[:, None]
         return root @ root.T
 
+    @property
+    def is_linear(self) -> bool:
+        return True
+
     def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         return _entries(self.table(phi), a, b)
 
@@ -124,6 +132,10 @@ class UnstructuredCorrelation(Correlation):
     def starts(self) -> list[FloatArray]:
         even = np.full(self.n_parameters, 0.3)
         return [self.parameters(even), np.zeros(self.n_parameters)]
+
+    def ends_reached(self, phi: FloatArray) -> BoolArray:
+        """None: a correlation of ±1 takes infinite φ."""
+        return np.zeros(self.n_parameters, dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -160,6 +172,10 @@ class Toeplitz(Correlation):
     @property
     def n_parameters(self) -> int:
         return self.k - 1
+
+    @property
+    def is_linear(self) -> bool:
+        return True
 
     def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         lags = np.abs(a[..., 0] - b[..., 0]).astype(np.intp)

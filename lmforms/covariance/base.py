@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ..support.arrays import FloatArray
+from .parameters import NaturalParameter
 
-Invariance = Literal["linear", "scale", "none"]
+Invariance = Literal["linear", "scale", "common", "none"]
 
 SMALLEST_REGULAR = 1e-3
 """λ is inverted if its smallest singular value is above this: λ⁻ᵀ(I − A⁻¹)λ⁻¹ then keeps ten
@@ -28,10 +29,11 @@ class Covariance(ABC):
 
     Attributes
     ----------
-    invariance : {"linear", "scale", "none"}
+    invariance : {"linear", "scale", "common", "none"}
         Which changes of the basis of the random effects the structure allows: b = Tb̃ has
         covariance T(λ̃λ̃')T', which is again unstructured for any invertible T (``"linear"``),
-        but diagonal only for a diagonal T (``"scale"``).
+        but diagonal only for a diagonal T (``"scale"``), and with one variance for all effects
+        only for a multiple of the identity (``"common"``).
 
     Notes
     -----
@@ -78,7 +80,62 @@ class Covariance(ABC):
         """Whether the random effects of a level are independent of each other."""
         return not self.covariances()
 
+    # --- what it must define if λ is not linear in θ, or has fewer columns ------------------
+
+    is_linear: ClassVar[bool] = True
+    """Whether λ is linear in θ."""
+
+    spans_covariances: ClassVar[bool] = False
+    """Whether `spanning_directions` spans the structure's covariances, which are linear then."""
+
+    @property
+    def rank(self) -> int:
+        """Rank of λ where no variance is zero."""
+        return self.k
+
+    def curvature(self, theta: FloatArray, gradient: FloatArray) -> FloatArray:
+        """⟨G, ∂²(λλ')/∂θ_i∂θ_j⟩ for a symmetric G (k, k), shape (n_theta, n_theta)."""
+        d = self.derivative(theta)
+        flat = d.reshape(len(d), gradient.size)
+        return np.asarray(2.0 * ((gradient @ d).reshape(flat.shape) @ flat.T))
+
+    def is_singular(self, theta: FloatArray, tolerance: float) -> list[bool]:
+        """Whether each part has less variance than `tolerance` in some direction."""
+        values = np.linalg.svd(self.factor(theta), compute_uv=False)
+        return [bool(values[self.rank - 1] < tolerance)]
+
+    def canonical(self, theta: FloatArray, of: Covariance) -> FloatArray:
+        """The canonical θ of the λλ' that `of`, a parametrisation of this structure, has at θ."""
+        return self.root_theta(of.factor(theta))
+
+    def scaled(self, theta: FloatArray, number: float) -> FloatArray:
+        """θ of λ times a positive number."""
+        return self.theta(number * self.factor(theta))
+
+    def with_variance(self, theta: FloatArray, u: FloatArray, more: float) -> FloatArray:
+        """θ of λλ' + δuu' for δ = `more` and one of the `variance_directions` u."""
+        lam = self.factor(theta)
+        return self.root_theta(symmetric_root(lam @ lam.T + more * np.outer(u, u)))
+
+    # --- what it reports besides variances and correlations --------------------------------
+
+    def parameters(self) -> list[NaturalParameter]:
+        """Parameters of a structure that has others than variances and covariances."""
+        return []
+
+    def natural(self, theta: FloatArray) -> FloatArray:
+        """Their values, of standard deviations and loadings relative to σ."""
+        return np.empty(0)
+
+    def at_bound(self, theta: FloatArray) -> list[bool]:
+        """Which of them are at a bound."""
+        return []
+
     # --- what it may define, to be fitted better ------------------------------------------
+
+    def alternatives(self, theta: FloatArray) -> list[FloatArray]:
+        """Other starts with about the variances of θ, where one may lead to a poor optimum."""
+        return []
 
     def root_theta(self, root: FloatArray) -> FloatArray:
         """The θ with λλ' = root·root' and a non-negative diagonal of λ."""
@@ -104,9 +161,9 @@ class Covariance(ABC):
         """θ with standard deviations below `bound` set to zero, of any direction if possible."""
         return theta
 
-    def in_principal_axes(self, lam: FloatArray) -> tuple[Covariance, FloatArray]:
-        """A parametrisation of the same λλ' that suits λ = `lam`, and θ of `lam` there."""
-        return self, self.theta(lam)
+    def in_principal_axes(self, theta: FloatArray) -> tuple[Covariance, FloatArray]:
+        """A parametrisation that suits the λλ' at `theta`, and θ of the same λλ' there."""
+        return self, theta
 
     def variance_directions(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Directions u (k, s) in which λλ' can have more variance, and how much it has there.
@@ -139,6 +196,12 @@ def canonical_factor(root: FloatArray) -> FloatArray:
     lower = upper.swapaxes(-1, -2)
     signs = np.where(np.einsum("...ii->...i", lower) < 0, -1.0, 1.0)
     return np.asarray(np.tril(lower * signs[..., None, :]))
+
+
+def symmetric_root(covariance: FloatArray) -> FloatArray:
+    """The symmetric root, which preserves zeros between blocks."""
+    d, vectors = np.linalg.eigh(covariance)
+    return np.asarray((vectors * np.sqrt(np.maximum(d, 0.0))) @ vectors.T)
 
 
 def regular_inverse(lam: FloatArray) -> FloatArray | None:

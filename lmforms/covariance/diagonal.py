@@ -27,6 +27,7 @@ class Diagonal(Covariance):
     """
 
     invariance: ClassVar[Invariance] = "scale"
+    spans_covariances: ClassVar[bool] = True
 
     @property
     def n_theta(self) -> int:

@@ -27,6 +27,14 @@ class Stacked(Covariance):
 
     parts: tuple[Covariance, ...] = ()
 
+    @property
+    def is_linear(self) -> bool:  # type: ignore[override]
+        return all(p.is_linear for p in self.parts)
+
+    @property
+    def spans_covariances(self) -> bool:  # type: ignore[override]
+        return all(p.spans_covariances for p in self.parts)
+
     @classmethod
     def of(cls, parts: Sequence[Covariance]) -> Stacked:
         """Stack `parts` in order."""
@@ -96,12 +104,46 @@ class Stacked(Covariance):
     def with_zeros(self, theta: FloatArray, bound: float) -> FloatArray:
         return np.concatenate([p.with_zeros(theta[t], bound) for p, _, t in self._each()])
 
-    def in_principal_axes(self, lam: FloatArray) -> tuple[Covariance, FloatArray]:
-        found = [p.in_principal_axes(lam[c, c]) for p, c, _ in self._each()]
-        theta = np.concatenate([t for _, t in found])
+    def curvature(self, theta: FloatArray, gradient: FloatArray) -> FloatArray:
+        out = np.zeros((self.n_theta, self.n_theta))
+        for p, c, t in self._each():
+            out[t, t] = p.curvature(theta[t], gradient[c, c])
+        return out
+
+    def is_singular(self, theta: FloatArray, tolerance: float) -> list[bool]:
+        return [b for p, _, t in self._each() for b in p.is_singular(theta[t], tolerance)]
+
+    def canonical(self, theta: FloatArray, of: Covariance) -> FloatArray:
+        """Part by part, where `of` is stacked as well."""
+        if not isinstance(of, Stacked):
+            return super().canonical(theta, of)
+        pairs = zip(self._each(), of.parts, strict=True)
+        return np.concatenate([p.canonical(theta[t], other) for (p, _, t), other in pairs])
+
+    def scaled(self, theta: FloatArray, number: float) -> FloatArray:
+        return np.concatenate([p.scaled(theta[t], number) for p, _, t in self._each()])
+
+    def with_variance(self, theta: FloatArray, u: FloatArray, more: float) -> FloatArray:
+        parts = [
+            p.with_variance(theta[t], u[c], more) if u[c].any() else theta[t]
+            for p, c, t in self._each()
+        ]
+        return np.concatenate(parts)
+
+    def alternatives(self, theta: FloatArray) -> list[FloatArray]:
+        out = []
+        for p, _, t in self._each():
+            for other in p.alternatives(theta[t]):
+                changed = theta.copy()
+                changed[t] = other
+                out.append(changed)
+        return out
+
+    def in_principal_axes(self, theta: FloatArray) -> tuple[Covariance, FloatArray]:
+        found = [p.in_principal_axes(theta[t]) for p, _, t in self._each()]
         parts = tuple(p for p, _ in found)
         same = all(new is old for new, old in zip(parts, self.parts, strict=True))
-        return self if same else Stacked.of(parts), theta
+        return self if same else Stacked.of(parts), np.concatenate([t for _, t in found])
 
     def variance_directions(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
         if len(self.parts) == 1:

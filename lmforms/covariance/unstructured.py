@@ -48,6 +48,7 @@ class Unstructured(Covariance):
     """
 
     invariance: ClassVar[Invariance] = "linear"
+    spans_covariances: ClassVar[bool] = True
 
     @property
     def n_theta(self) -> int:
@@ -82,8 +83,8 @@ class Unstructured(Covariance):
             return theta
         return self.root_theta(u * np.where(d < bound, 0.0, d))
 
-    def in_principal_axes(self, lam: FloatArray) -> tuple[Covariance, FloatArray]:
-        return _principal_axes(self, self, lam)
+    def in_principal_axes(self, theta: FloatArray) -> tuple[Covariance, FloatArray]:
+        return principal_axes(self, self, theta)
 
     def variance_directions(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The principal axes, and the diagonals between any two of them."""
@@ -115,12 +116,18 @@ class Rotated(Covariance):
     axes of the current λ, in descending order of variance.
     """
 
-    inner: Unstructured = field(default_factory=lambda: Unstructured(1))
+    inner: Covariance = field(default_factory=lambda: Unstructured(1))
     axes: FloatArray = field(default_factory=lambda: np.eye(1))
+
+    spans_covariances: ClassVar[bool] = True
 
     @property
     def n_theta(self) -> int:
         return self.inner.n_theta
+
+    @property
+    def rank(self) -> int:
+        return self.inner.rank
 
     def covariances(self) -> list[tuple[int, int]]:
         return self.inner.covariances()
@@ -143,20 +150,20 @@ class Rotated(Covariance):
     def start(self) -> FloatArray:
         return self.inner.start()
 
-    def in_principal_axes(self, lam: FloatArray) -> tuple[Covariance, FloatArray]:
-        return _principal_axes(self, self.inner, lam)
+    def in_principal_axes(self, theta: FloatArray) -> tuple[Covariance, FloatArray]:
+        return principal_axes(self, self.inner, theta)
 
     def spanning_directions(self, lam: FloatArray) -> FloatArray:
         return self.inner.spanning_directions(lam)
 
 
-def _principal_axes(
-    current: Covariance, inner: Unstructured, lam: FloatArray
+def principal_axes(
+    current: Covariance, inner: Covariance, theta: FloatArray
 ) -> tuple[Covariance, FloatArray]:
-    """`inner` in the principal axes of `lam`; `current` if `lam` is far from singular."""
+    """`inner` in the principal axes of λλ' as `current` has it at θ, unless it is regular."""
     if inner.k == 1:
-        return current, current.theta(lam)
-    axes, d, _ = np.linalg.svd(lam)
-    if d[-1] > WELL_CONDITIONED * d[0]:
-        return current, current.theta(lam)
+        return current, theta
+    axes, d, _ = np.linalg.svd(current.factor(theta))
+    if d[inner.rank - 1] > WELL_CONDITIONED * d[0]:
+        return current, theta
     return Rotated(k=inner.k, inner=inner, axes=axes), inner.theta(np.diag(d))

@@ -14,6 +14,7 @@ from ..formula.terms import BoundFormula
 from ..residual import Residual, ResidualSpec
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .frame import Frame
+from .random_structures import Places
 from .read import FormulaData
 from .residual_structure import BoundResidual
 
@@ -36,6 +37,8 @@ class RandomTerm:
         The basis (n, k) and how it was made.
     covariance : Covariance
         Its structure.
+    places : Places, optional
+        Where its random effects are, if these are places and not levels.
     """
 
     label: str
@@ -44,6 +47,7 @@ class RandomTerm:
     columns: tuple[str, ...]
     matrix: TermMatrix
     covariance: Covariance
+    places: Places | None = None
 
 
 @dataclass(frozen=True, eq=False)

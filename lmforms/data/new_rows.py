@@ -32,6 +32,7 @@ from .design_rows import DesignRows, TermRows
 from .frame import missing_by_column
 from .label_messages import named, other_type
 from .plain_types import plain_table
+from .random_structures import place_basis
 
 
 def new_rows(
@@ -87,6 +88,8 @@ def new_rows(
         term, spec = design.terms[t], bound.random[t]
         where = f"the random term {spec.written}"
         basis = evaluator.matrix(term.matrix.spec, spec.part, where).values
+        if term.places is not None:
+            basis = place_basis(term.places, basis, spec, new_levels)
         labels = [evaluator.factor(f, spec.group_part) for f in spec.group]
         codes = _codes(design, design.groups[term.group], spec, labels, new_levels)
         found[t] = TermRows(_spread(codes, complete, -1), _spread(basis, complete, 0.0))

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-from ..covariance import STRUCTURES, Stacked
+from ..correlation import CompoundSymmetry, MovingAverage, Toeplitz
+from ..covariance import Stacked, Structured
 from ..engine.linalg.independent_columns import independent_columns
 from ..errors import DataError, ModelError
 from ..formula.term_matrix import TermMatrix
@@ -15,6 +16,7 @@ from ..formula.terms import BoundFormula, BoundRandomTerm
 from ..support.arrays import IndexArray
 from .design import GroupingFactor, RandomTerm
 from .frame import group_codes
+from .random_structures import structured_effects
 
 
 def random_parts(
@@ -53,8 +55,12 @@ def random_parts(
         if group == len(members):
             members.append([])
         members[group].append(i)
+        made = structured_effects(spec, matrix)
+        matrix = made.matrix
         dependent = set(range(len(matrix.names))) - set(independent_columns(matrix.values).tolist())
         zero = ~matrix.values.any(axis=0)
+        if made.has_levels:  # a level without rows is correlated with those that have some
+            zero, dependent = np.zeros_like(zero), set()
         if zero.any():
             name = matrix.names[int(np.flatnonzero(zero)[0])]
             raise ModelError(
@@ -73,7 +79,8 @@ def random_parts(
                 group=group,
                 columns=matrix.names,
                 matrix=matrix,
-                covariance=STRUCTURES[spec.structure](k=len(matrix.names)),
+                covariance=made.covariance,
+                places=made.places,
             )
         )
     groups = []
@@ -166,19 +173,41 @@ def check_sizes(
     n: int,
     related: Collection[str],
 ) -> None:
-    """Refuse one level, and as many random effects as rows except on groups in `related`."""
+    """Refuse one level, and as many random effects as rows, unless a structure or K tells them."""
     for group in groups:
         q = len(group.levels)
-        if q < 2:
+        if q < 2 and not all(_is_told_within_levels(terms[t]) for t in group.terms):
             raise ModelError(
                 f"the grouping factor `{group.factor}` has one level; a variance between levels "
                 "needs at least two. Leave the term out."
             )
     for term in terms:
-        q, k = len(groups[term.group].levels), len(term.columns)
-        if q * k >= n and groups[term.group].name not in related:
+        q, k = len(groups[term.group].levels), term.covariance.rank
+        if q * k >= n and groups[term.group].name not in related and not _is_correlated(term):
+            way = "Use fewer columns or a coarser grouping factor."
+            if isinstance(term.covariance, Structured) and term.covariance.correlation is not None:
+                way = "Structures such as `ar1` and `exp`, whose correlations decay, can."
             raise ModelError(
                 f"the random term {term.written} has {q} × {k} = {q * k} random effects for "
-                f"{n} rows: they cannot be told from the residuals. "
-                "Use fewer columns or a coarser grouping factor."
+                f"{n} rows: they cannot be told from the residuals. {way}"
             )
+
+
+def _is_correlated(term: RandomTerm) -> bool:
+    """Whether correlations tell the effects from the residuals, though there is one for each row.
+
+    Not if the correlations at all lags are free: a part without correlation is then like the
+    residuals.
+    """
+    own = term.covariance
+    if not isinstance(own, Structured) or own.correlation is None:
+        return False
+    free = isinstance(own.correlation, (CompoundSymmetry, Toeplitz, MovingAverage))
+    return not free or own.n_deviations > 1
+
+
+def _is_told_within_levels(term: RandomTerm) -> bool:
+    """Whether one level is enough: several effects of one variance, correlated by distance."""
+    own = term.covariance
+    one_variance = isinstance(own, Structured) and own.n_deviations == 1
+    return one_variance and own.k > 2 and _is_correlated(term)

@@ -116,10 +116,8 @@ def _times(
     """θ of cλ for a number c of each grouping factor; as it is without numbers."""
     if theta is None or not len(sizes):
         return theta
-    factors = (
-        c.factor(np.asarray(t, dtype=np.float64)) for c, t in zip(covariances, theta, strict=True)
-    )
-    return [c.theta(r * lam) for c, lam, r in zip(covariances, factors, sizes, strict=True)]
+    each = zip(covariances, theta, sizes, strict=True)
+    return [c.scaled(np.asarray(t, dtype=np.float64), float(r)) for c, t, r in each]
 
 
 def estimate_sums(

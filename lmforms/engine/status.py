@@ -27,6 +27,11 @@ class OptimizerReport:
         The criterion at every evaluation.
     blocks : tuple of BlockInfo
         How each part of Λ'Z'ZΛ + I is stored, and its size.
+    sums : str
+        How sums are made at each value of the parameters of the residuals: from moments of the
+        series, free of n, or by rows. Empty without such parameters.
+    at_bound : tuple of str
+        Parameters of the residuals at one of their bounds.
     """
 
     converged: bool
@@ -36,9 +41,17 @@ class OptimizerReport:
     decrement: float
     trace: tuple[float, ...]
     blocks: tuple[BlockInfo, ...]
+    sums: str = ""
+    at_bound: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.message} ({self.n_evaluations} evaluations)"]
+        if self.sums:
+            lines.append(f"  sums at each value of the residual parameters: {self.sums}")
+        if self.at_bound:
+            lines.append(f"  at a bound: {', '.join(self.at_bound)}")
+        if not self.blocks:
+            return "\n".join(lines)
         table = [(b.name, b.kind, f"{b.size:,} columns", _memory(b.bytes)) for b in self.blocks]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         for name, kind, size, memory in table:

@@ -190,10 +190,11 @@ def engine_theta(
 def _singular_parts(
     problem: StructuredProblem, theta: FloatArray, tolerance: float
 ) -> list[tuple[int, int]]:
-    """Parts whose λ has a singular value below `tolerance`."""
-    lams = problem.lams(theta)
+    """Parts whose λ has a singular value below `tolerance` that the structure does not imply."""
+    pairs = zip(problem.covariances, problem.theta_slices(), strict=True)
     return [
         (i, j)
-        for (i, j), c, _ in problem.parts()
-        if np.linalg.svd(lams[i][c, c], compute_uv=False).min() < tolerance
+        for i, (c, s) in enumerate(pairs)
+        for j, singular in enumerate(c.is_singular(theta[s], tolerance))
+        if singular
     ]

@@ -70,10 +70,19 @@ def bind(
             raise spec.expression.error("no column on the left of the bar; write `1` or `0 + x`.")
         for factors in alternatives:
             name = group_name(factors)
-            label = f"{spec.expression.label} | {name}"
+            left = spec.expression
+            text = left.written() if ":" in spec.structure else left.label
+            label = f"{text} | {name}"
             random.append(
                 BoundRandomTerm(
-                    expression, factors, spec.structure, label, spec.expression, spec.group
+                    expression,
+                    factors,
+                    spec.structure,
+                    label,
+                    left,
+                    spec.group,
+                    spec.number,
+                    spec.options,
                 )
             )
     _refuse_ambiguous_groups(random)

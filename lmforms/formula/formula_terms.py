@@ -165,9 +165,13 @@ def random_term(term: BoundRandomTerm, among: Sequence[BoundRandomTerm]) -> Rand
     group = ":".join(_factor_text(f, term.group_part) for f in term.group)
     alone = sum(other.group_part is term.group_part for other in among) == 1
     as_is = alone and not _has_dot(term.expression, term.part)
-    given = f"{prefix}({term.part.written()} {bar} {term.group_part.written()})" if as_is else ""
+    right = term.group_part.written() if as_is else group
+    given = f"{prefix}({term.part.written()} {bar} {right}{term.options})"
+    if not as_is and term.structure in ("us", "diag"):
+        given = ""
+    structure = term.structure + term.options
     return RandomTermText(
-        intercept, effects, group, frozenset(names), term.structure, bar, prefix, given
+        intercept, effects, group, frozenset(names), structure, bar, prefix, given
     )
 
 

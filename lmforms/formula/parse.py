@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ..covariance import STRUCTURES
 from ..errors import FormulaError, formula_error
 from .aliases import RESERVED
 from .formula_part import FormulaPart, translated
 from .lexer import Token, tokens_of
+from .structure_calls import called, check_structure, is_structure_like, product_of, split_number
 from .token_groups import (
     additive_terms,
     bars_in,
@@ -33,10 +33,6 @@ from .token_groups import (
     span_of,
     token_error,
 )
-
-UNAVAILABLE_STRUCTURES = ("ar1", "cs", "exp", "gau", "homdiag", "mat", "ou", "rr", "toep")
-"""Structures known from glmmTMB and lme4 that this version does not fit: refused by name."""
-
 
 @dataclass(frozen=True)
 class RandomTermSpec:
@@ -49,18 +45,27 @@ class RandomTermSpec:
     group : FormulaPart
         Right of the bar, as written (``g/h`` gives two specs with the same `group`).
     structure : str
-        ``"us"`` (unstructured) or ``"diag"``.
+        ``"us"`` (unstructured), ``"diag"`` or another of :mod:`lmforms.covariance.catalogue`;
+        ``"us:ar1"`` for a product.
+    number : int, optional
+        What stands after a comma, such as the rank of ``rr(0 + f | g, 2)``.
+    options : str
+        The comma and what follows it, as written.
     """
 
     expression: FormulaPart
     group: FormulaPart
     structure: str
+    number: int | None = None
+    options: str = ""
 
     @property
     def label(self) -> str:
         """The term as text, for messages and tables."""
-        inner = f"{self.expression.label} | {self.group.label}"
-        return f"({inner})" if self.structure == "us" else f"{self.structure}({inner})"
+        product = ":" in self.structure
+        left = self.expression.written() if product else self.expression.label
+        inner = f"{left} | {self.group.label}{self.options}"
+        return f"({inner})" if product or self.structure == "us" else f"{self.structure}({inner})"
 
 
 @dataclass(frozen=True)
@@ -230,14 +235,7 @@ class _TermSorter:
         if name == "offset" or not bars:
             return False
         self._refuse_minus(sign, [token], "a random term")
-        if name not in STRUCTURES:
-            raise formula_error(
-                f"the covariance structure `{name}` is not available; "
-                f"use one of {', '.join(f'`{s}(...)`' for s in STRUCTURES)}.",
-                self.source,
-                token.start,
-                token.start + len(name),
-            )
+        check_structure(name, self.source, token.start)
         self.random.append(_random_term(inner, bars, name, self.source))
         return True
 
@@ -252,20 +250,11 @@ class _TermSorter:
 
 
 def _known_call(token: Token, source: str) -> tuple[str, list[Token]] | None:
-    """Name and inner tokens of ``offset(...)`` or ``structure(...)``; None for other code."""
-    text = source[token.start : token.stop]
-    name, paren, rest = text.partition("(")
-    known = ("offset", *STRUCTURES, *UNAVAILABLE_STRUCTURES)
-    if not paren or name not in known or not rest.endswith(")"):
+    """Name and inner tokens of ``offset(...)`` or ``structure(... | g)``; None for other code."""
+    name, _, rest = source[token.start : token.stop].partition("(")
+    if name != "offset" and not ("|" in rest and is_structure_like(name)):
         return None
-    shift = token.start + len(name) + 1
-
-    def error(message: str, start: int, stop: int) -> FormulaError:
-        return formula_error(message, source, shift + start, shift + stop)
-
-    inner = [t.moved(shift) for t in tokens_of(rest[:-1], error)]
-    check_parentheses(inner, source)
-    return name, inner
+    return called(token, source)
 
 
 def _random_term(
@@ -279,6 +268,9 @@ def _random_term(
             bars[1],
         )
     bar = bars[0]
+    given, number = split_number(structure, tokens, source)
+    options = source[given[-1].stop : tokens[-1].stop] if len(given) < len(tokens) else ""
+    tokens = given
     left = [t for t in tokens if t.stop <= bar.start]
     right = [t for t in tokens if t.start >= bar.stop]
     if not left or not right:
@@ -287,11 +279,19 @@ def _random_term(
         raise token_error(
             f"nothing on the {side} of `{bar.text}`: {what} is needed there.", source, bar
         )
-    return RandomTermSpec(
-        expression=translated(source, [span_of(left)]),
-        group=translated(source, [span_of(right)]),
-        structure="diag" if bar.text == "||" else structure,
-    )
+    group = translated(source, [span_of(right)])
+    product = product_of(left, source) if structure == "us" else None
+    if product is not None:
+        name, expression = product
+        return RandomTermSpec(expression, group, name)
+    if bar.text == "||":
+        if structure not in ("us", "diag"):
+            raise token_error(
+                f"`{structure}(…)` has one bar: `||` stands for independent effects.", source, bar
+            )
+        structure = "diag"
+    expression = translated(source, [span_of(left)])
+    return RandomTermSpec(expression, group, structure, number, " ".join(options.split()))
 
 
 def _arithmetic(source: str, tokens: Sequence[Token]) -> FormulaPart:

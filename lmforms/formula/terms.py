@@ -34,6 +34,10 @@ class BoundRandomTerm:
         For messages and tables, such as ``Days | Subject``.
     part, group_part : FormulaPart
         Where expression and group stand, for messages.
+    number : int, optional
+        What stands after a comma, such as the rank of ``rr(0 + f | g, 2)``.
+    options : str
+        The comma and what follows it.
     """
 
     expression: SimpleFormula
@@ -42,6 +46,18 @@ class BoundRandomTerm:
     label: str
     part: FormulaPart
     group_part: FormulaPart
+    number: int | None = None
+    options: str = ""
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is a product of two structures, ``(us(a):ar1(b) | g)``."""
+        return ":" in self.structure
+
+    @property
+    def left(self) -> str:
+        """What stands left of the bar."""
+        return self.part.written() if self.is_product else self.part.label
 
     @property
     def group_name(self) -> str:
@@ -56,20 +72,21 @@ class BoundRandomTerm:
     def as_written_by(self, group: str) -> str:
         """The term with `group` on the right of its bar."""
         bar, structure = self.bar_and_structure
-        return f"{structure}({self.part.label} {bar} {group})"
+        return f"{structure}({self.left} {bar} {group}{self.options})"
 
     @property
     def text(self) -> str:
         """The term without its parentheses, such as ``Days || Subject``."""
         bar, structure = self.bar_and_structure
-        return self.written if structure else f"{self.part.label} {bar} {self.group_name}"
+        return self.written if structure else f"{self.left} {bar} {self.group_name}"
 
     @property
     def bar_and_structure(self) -> tuple[str, str]:
         """The bar, and the name in front of the parentheses, if one is written there."""
         between = self.part.source[max(self.part.origin) + 1 : min(self.group_part.origin)]
         bar = "||" if "||" in between else "|"
-        return bar, "" if bar == "||" or self.structure == "us" else self.structure
+        plain = bar == "||" or self.structure == "us" or self.is_product
+        return bar, "" if plain else self.structure
 
 
 @dataclass(frozen=True)

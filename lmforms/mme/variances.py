@@ -75,6 +75,12 @@ def _of_table(table: Any) -> dict[str, float]:
             "variances: a table must be `vcomp` of a fit, with the columns group, name1, name2 "
             "and variance."
         )
+    structure = getattr(table, "attrs", {}).get("residual")
+    if structure:
+        raise ArgumentError(
+            f"variances: these are of a fit with residual={structure!r}, and the equations are for "
+            "independent residuals: take those of fit.update(residual=None)."
+        )
     rows = list(zip(table["group"], table["name1"], table["name2"], table["variance"], strict=True))
     correlated = [row for row in rows if row[2] != ""]
     if correlated:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -11,9 +12,11 @@ import pandas as pd
 from ..data.theta_order import theta_in_formula_order
 from ..engine.status import OptimizerReport
 from ..inference.model_comparison import criteria
+from ..inference.residual_estimates import names_at_bound
 from ..support.arrays import FloatArray
-from . import quantities
+from . import quantities, residual_tables
 from .quantities import terms_of
+from .random_parameters import random_parameters
 from .state import FitState
 
 
@@ -94,9 +97,53 @@ class ModelEstimates:
         """Variances and covariances of the random effects and the residual.
 
         One row per variance (``name2`` empty; ``sdcor`` is the standard deviation) and per
-        covariance (``sdcor`` is the correlation), in the order of the formula.
+        covariance (``sdcor`` is the correlation), in the order of the formula. The residual has a
+        row for each stratum or visit with a variance of its own, called ``name1``; correlations of
+        residuals are :attr:`residual_params`.
         """
         return quantities.variance_components(self.state)
+
+    @cached_property
+    def random_params(self) -> pd.DataFrame:
+        """Parameters of structures of the random effects, ``ar1(0 + f | g)`` and others.
+
+        Standard deviations, correlations, ranges and loadings, with standard errors by the delta
+        method; no rows for terms ``(x | g)``, which :attr:`vcomp` describes.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> formula = "score ~ Machine + ar1(0 + Machine | Worker)"
+        >>> fit = lf.lmer(formula, lf.datasets.load("Machines"))
+        >>> fit.random_params[["name", "estimate"]].round(4)
+          name  estimate
+        0   sd    5.7322
+        1  rho    0.5384
+        """
+        return random_parameters(self.state)
+
+    @property
+    def residual(self) -> str:
+        """The structure of the residuals as text, ``"iid"`` for independent ones."""
+        return residual_tables.residual_text(self.state)
+
+    @cached_property
+    def residual_params(self) -> pd.Series:
+        """Natural parameters of the residuals' structure by name; empty for independent ones.
+
+        Correlations, ranges, powers; standard deviations of visits or strata, all of them. See
+        :meth:`residual_table` for standard errors and limits.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> data = lf.datasets.load("Orthodont")
+        >>> fit = lf.lmer("distance ~ age * Sex", data, residual="ar1(age | Subject)")
+        >>> fit.residual_params.round(5)
+        rho    0.62449
+        Name: residual_params, dtype: float64
+        """
+        return residual_tables.residual_params(self.state)
 
     @cached_property
     def random_effects(self) -> dict[str, pd.DataFrame]:
@@ -201,5 +248,24 @@ class ModelEstimates:
 
     @cached_property
     def optimizer(self) -> OptimizerReport:
-        """Status of the optimiser: message, evaluations, gradient, blocks of the factor."""
-        return self.state.estimate.report([g.name for g in self.state.design.groups])
+        """Status of the optimiser: message, evaluations, gradient, blocks of the factor.
+
+        With parameters of the residuals also whether an evaluation costs the same for any number
+        of rows or sums them, and which parameters are at a bound.
+        """
+        report = self.state.estimate.report([g.name for g in self.state.design.groups])
+        return replace(
+            report,
+            sums=quantities.kind_of_sums(self.state),
+            at_bound=tuple(names_at_bound(self.state)),
+        )
+
+    @property
+    def parameters_at_bound(self) -> list[str]:
+        """Names of the parameters of the residuals that are at one of their bounds."""
+        return list(names_at_bound(self.state))
+
+    @property
+    def bound_message(self) -> str:
+        """Which parameters of the residuals are at a bound, and what it means; else empty."""
+        return residual_tables.bound_message(self.state)

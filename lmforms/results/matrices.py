@@ -193,6 +193,8 @@ def model_matrices(state: FitState) -> ModelMatrices:
 
 def _template(covariance: Covariance, before: int) -> FloatArray:
     """Where each entry of λ is in θ, from 1; 0 for entries that are no single θ."""
+    if not covariance.is_linear:
+        return np.zeros((covariance.k, covariance.k))
     slopes = covariance.derivative(np.ones(covariance.n_theta))
     single = ((slopes == 1.0).sum(axis=0) == 1) & ((slopes != 0.0).sum(axis=0) == 1)
     return np.where(single, slopes.argmax(axis=0) + 1 + before, 0)

@@ -8,10 +8,15 @@ import numpy as np
 import pandas as pd
 
 from ..data.random_design import random_part, term_columns
+from ..data.residual_names import own_strata
 from ..engine.status import unidentified_message
+from ..residual.parametric import ParametricResidual
 from ..support.arrays import FloatArray
 from .singular import singular_message
 from .state import FitState
+
+SAME_DEVIATION = 1e-9
+"""Standard deviations that differ by less than this share are one parameter."""
 
 # --- fixed effects ---------------------------------------------------------------------------
 
@@ -36,21 +41,60 @@ def relative_factors(state: FitState) -> list[FloatArray]:
     return [factors[group][c, c] for group, c in term_columns(state.design)]
 
 
-def variance_components(state: FitState) -> pd.DataFrame:
-    """Variances and covariances of the random effects, term by term, and the residual's."""
+def term_thetas(state: FitState) -> list[FloatArray]:
+    """θ of each random term, in formula order."""
+    found: dict[int, FloatArray] = {}
+    for group, theta in zip(state.design.groups, state.estimate.theta, strict=True):
+        for t, own in zip(group.terms, group.covariance.theta_slices(), strict=True):
+            found[t] = theta[own]
+    return [found[t] for t in range(len(state.design.terms))]
+
+
+def variance_components(state: FitState, brief: bool = False) -> pd.DataFrame:
+    """Variances and covariances of the random effects, term by term, and the residual's.
+
+    With `brief` a term whose structure has parameters of its own is one row if all its effects have
+    one variance, and has no rows of covariances.
+    """
     design, sigma = state.design, state.estimate.sigma
     rows: list[tuple[str, str, str, float, float]] = []
     for term, lam in zip(design.terms, relative_factors(state), strict=True):
         group = design.groups[term.group].name
         cov = sigma**2 * (lam @ lam.T)
         sd = np.sqrt(np.diag(cov))
+        has_parameters = brief and bool(term.covariance.parameters())
+        if has_parameters and np.ptp(sd) <= SAME_DEVIATION * sd.max():
+            name = f"{len(term.columns)} effects of {term.label.rpartition(' | ')[0]}"
+            rows.append((group, name, "", cov[0, 0], sd[0]))
+            continue
         rows += [(group, c, "", cov[i, i], sd[i]) for i, c in enumerate(term.columns)]
+        if has_parameters:
+            continue
         for i, j in term.covariance.covariances():
             size = sd[i] * sd[j]
             corr = cov[i, j] / size if size > 0 else np.nan
             rows.append((group, term.columns[i], term.columns[j], cov[i, j], corr))
-    rows.append(("Residual", "", "", sigma**2, sigma))
-    return pd.DataFrame(rows, columns=["group", "name1", "name2", "variance", "sdcor"])
+    rows += [("Residual", name, "", sd**2, sd) for name, sd in residual_deviations(state)]
+    table = pd.DataFrame(rows, columns=["group", "name1", "name2", "variance", "sdcor"])
+    if len(state.residual.phi):  # one who takes the variances elsewhere can tell
+        table.attrs["residual"] = str(design.residual_spec)
+    return table
+
+
+def residual_deviations(state: FitState) -> list[tuple[str, float]]:
+    """Standard deviations of the residuals by strata, or σ under an empty name."""
+    sigma, bound = state.estimate.sigma, state.design.structure
+    strata = () if bound is None else own_strata(bound)
+    if not strata or not isinstance(state.residual, ParametricResidual):
+        return [("", sigma)]
+    ratios = state.residual.natural[len(state.residual.natural) - len(strata) + 1 :]
+    return list(zip(strata, (sigma * np.append(1.0, ratios)).tolist(), strict=True))
+
+
+def kind_of_sums(state: FitState) -> str:
+    """How sums depend on the parameters of the residuals, empty without any."""
+    sums = getattr(state.estimate.problem, "sums", None)
+    return "" if sums is None else str(sums.kind)
 
 
 def random_effects(state: FitState) -> dict[str, pd.DataFrame]:
@@ -114,6 +158,12 @@ def singular_text(state: FitState) -> str:
     """What is singular, and what to do about it; empty for a regular fit."""
     related = {name: known.form for name, known in state.relationship.items()}
     groups = [state.design.groups[term.group].name for term in state.design.terms]
+    thetas = term_thetas(state)
+    bounds = {
+        t: [p.name for p, at in zip(own.parameters(), own.at_bound(thetas[t]), strict=True) if at]
+        for t, own in enumerate(term.covariance for term in state.design.terms)
+        if own.parameters()
+    }
     return singular_message(
         state.design,
         terms_of(state, state.estimate.singular),
@@ -123,6 +173,7 @@ def singular_text(state: FitState) -> str:
         ],
         state.control.singular,
         state.relationship,
+        bounds,
     )
 
 

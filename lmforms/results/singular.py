@@ -18,6 +18,7 @@ def singular_message(
     factors: Sequence[FloatArray],
     tolerance: float,
     related: Collection[str] = (),
+    bounds: Mapping[int, Sequence[str]] | None = None,
 ) -> str:
     """What is singular, and what to do about it (empty for no terms).
 
@@ -32,9 +33,14 @@ def singular_message(
         Standard deviations below it, relative to σ, are zero.
     related : collection of str
         Grouping factors and terms with a `relationship`.
+    bounds : mapping of int to sequence of str, optional
+        For terms with a structure, parameters of it that are at a bound.
     """
+    structured = [t for t in terms if t in (bounds or {})]
+    terms = [t for t in terms if t not in structured]
+    said = [_structured_message(design, t, (bounds or {})[t]) for t in structured]
     if not terms:
-        return ""
+        return " ".join(said)
     random = design.bound.random
     zero_columns = {
         t: _zero_variance_columns(design.terms[t], factors[t], tolerance) for t in terms
@@ -53,9 +59,27 @@ def singular_message(
         elif any(random[t].text in names and t in zero_columns for t in same):
             remedy += " (and change `relationship`, which names it)"
         remedies.append(remedy)
-    return (
+    plain = (
         f"singular fit: {'; '.join(found)}. The fit is the optimum; to remove the redundancy, "
         f"{', and '.join(remedies)}."
+    )
+    return " ".join([plain, *said])
+
+
+def _structured_message(design: Design, t: int, names: Sequence[str]) -> str:
+    """The same for a term with a structure."""
+    written = design.terms[t].written
+    if not names:
+        return (
+            f"singular fit: the random effects of {written} have no variance in some direction. "
+            "The fit is the optimum; to remove the redundancy, take a structure of fewer "
+            "parameters or of lower rank."
+        )
+    verb = "are at their bounds" if len(names) > 1 else "is at its bound"
+    return (
+        f"singular fit: {', '.join(names)} of {written} {verb}, without a standard error. The fit "
+        "is the optimum; to remove the redundancy, take a structure without this parameter, or "
+        "drop the term."
     )
 
 

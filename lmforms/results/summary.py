@@ -13,6 +13,8 @@ from .quantities import (
     unidentified_text,
     variance_components,
 )
+from .random_parameters import random_parameters
+from .residual_tables import residual_heading, residual_table
 from .state import FitState
 from .summary_tables import ModelSummary
 
@@ -36,6 +38,7 @@ def summarize(
     method = "REML" if estimate.reml else "maximum likelihood"
     mixed = bool(design.groups)
     report = estimate.report([g.name for g in design.groups])
+    structure = residual_heading(state)
     title = f"Linear {'mixed ' if mixed else ''}model fit by {method}"
     groups = ", ".join(f"{g.name} ({len(g.levels)})" for g in design.groups)
     scaled = np.quantile(residuals(state, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0])
@@ -43,15 +46,17 @@ def summarize(
     facts = [
         ("Formula", str(design.bound.formula)),
         ("Rows", str(design.n)),
-        ("Groups", groups or "none: ordinary least squares"),
+        ("Groups", groups or f"none: {_least_squares(structure)}"),
+        *([("Residuals", structure)] if structure else []),
         ("REML criterion" if estimate.reml else "Deviance", _estimated(estimate.criterion, error)),
         ("Log-likelihood", _estimated(-0.5 * estimate.criterion, 0.5 * error)),
         ("AIC, BIC", f"{aic(state):.2f}, {bic(state):.2f}"),
         ("Scaled residuals", ", ".join(f"{v:.3f}" for v in scaled) + " (min, quartiles, max)"),
     ]
-    if mixed:
+    if mixed or structure:
         word = "yes" if estimate.converged else "NO"
-        end = f"{word}, {report.n_evaluations} evaluations" if state.optimized else "θ was given"
+        given = "θ was given" if mixed else "parameters were given"
+        end = f"{word}, {report.n_evaluations} evaluations" if state.optimized else given
         facts.append(("Converged", end))
     fixed, notes = pd.DataFrame(), []
     if len(estimate.beta):
@@ -70,10 +75,24 @@ def summarize(
         )
     if not estimate.converged:
         notes.append(f"not converged: {report.message}.")
-    tables = {"random": variance_components(state)} if mixed else {}
+    tables: dict[str, pd.DataFrame] = {}
+    if mixed:
+        tables["random"] = variance_components(state, brief=True)
+        structures = random_parameters(state)
+        if len(structures):
+            tables["structures"] = structures
+            notes += structures.notes
+    residual = residual_table(state)
+    if len(residual):
+        tables["residual"] = residual
+        notes += residual.notes
     if len(fixed):
         tables["fixed"] = fixed
     return ModelSummary(title, tuple(facts), tables, tuple(notes))
+
+
+def _least_squares(structure: str) -> str:
+    return "generalised least squares" if structure else "ordinary least squares"
 
 
 def _estimated(value: float, error: float) -> str:

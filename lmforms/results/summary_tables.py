@@ -27,8 +27,9 @@ class ModelSummary:
     facts : tuple of (str, str)
         Name and value of each line of the head.
     tables : dict of str to DataFrame
-        ``"random"`` (variances and correlations) and ``"fixed"`` (estimate, std_error, df,
-        statistic, p_value).
+        ``"random"`` (variances and correlations), ``"structures"`` (parameters of covariance
+        structures: estimate, std_error, lower, upper), ``"residual"`` (those of the residuals) and
+        ``"fixed"`` (estimate, std_error, df, statistic, p_value).
     notes : tuple of str
         Warnings that concern the whole fit.
     """
@@ -106,9 +107,14 @@ class ModelSummary:
         return out
 
 
-_TITLES = {"random": "Random effects", "fixed": "Fixed effects"}
+_TITLES = {
+    "random": "Random effects",
+    "structures": "Structures of the random effects",
+    "residual": "Residuals",
+    "fixed": "Fixed effects",
+}
 _HEADERS = {"std_error": "std. error", "statistic": "t", "p_value": "p"}
-_ALIGNED = {"random": "l", "fixed": "r"}
+_ALIGNED = {"random": "l", "structures": "l", "residual": "r", "fixed": "r"}
 """Alignment of the first columns; the others are numbers, to the right."""
 
 
@@ -126,6 +132,17 @@ def _cells(key: str, table: pd.DataFrame) -> tuple[list[str], list[str], list[li
             names["statistic"] = "z"
         rows = [list(row) for row in zip(*columns.values(), strict=True)]
         return [names.get(c, c) for c in columns], [str(i) for i in table.index], rows
+    if key == "residual":
+        numbers = {c: column_texts(c, table[c]) for c in table.columns[1:]}
+        cells = [list(row) for row in zip(*numbers.values(), strict=True)]
+        return [_HEADERS.get(c, c) for c in numbers], table["name"].tolist(), cells
+    if key == "structures":
+        numbers = {c: column_texts(c, table[c]) for c in table.columns[2:]}
+        cells = [list(row) for row in zip(table["name"], *numbers.values(), strict=True)]
+        headers = ["parameter", *(_HEADERS.get(c, c) for c in numbers)]
+        terms = table["term"].tolist()
+        first = [t == 0 or terms[t - 1] != name for t, name in enumerate(terms)]
+        return headers, [name if new else "" for name, new in zip(terms, first)], cells
     return _random_cells(table)
 
 

@@ -52,9 +52,10 @@ class TidyMethods(ModelEstimates):
             ``effect``, ``group``, ``level``, ``term``, ``estimate``, ``std.error``, ``statistic``,
             ``df``, ``p.value``, ``conf.low``, ``conf.high``: those that one of the effects has.
             Terms of ``ran_pars`` are ``sd__Intercept``, ``cor__Intercept.Days``,
-            ``sd__Observation``. ``std.error`` of a random effect is its conditional standard
-            deviation, √Var(b | y), NaN after conjugate gradients. The level of an interaction of
-            grouping factors is a tuple.
+            ``sd__Observation``; where residuals have a structure, ``sd__`` of each visit or
+            stratum and parameters such as ``rho`` of the group ``Residual``. ``std.error`` of a
+            random effect is its conditional standard deviation, √Var(b | y), NaN after conjugate
+            gradients. The level of an interaction of grouping factors is a tuple.
 
         Raises
         ------

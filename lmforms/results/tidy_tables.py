@@ -18,7 +18,8 @@ from ..inference.degrees_of_freedom.f_statistic import t_quantiles
 from ..inference.model_comparison.criteria import aic, bic, npar
 from ..support.arguments import one_of, sequence
 from ..support.arrays import FloatArray
-from .quantities import relative_factors
+from .quantities import relative_factors, residual_deviations
+from .residual_tables import residual_params
 from .result_table import ResultTable
 from .state import FitState
 
@@ -159,9 +160,20 @@ def _random_parameters(state: FitState) -> Rows:
                 size = sd[i] * sd[j]
                 correlation = cov[i, j] / size if size > 0 else np.nan
                 rows.append((group, f"cor__{name}.{names[j]}", correlation))
-    rows.append(("Residual", "sd__Observation", sigma))
+    rows += [("Residual", *row) for row in _residual_parameters(state)]
     groups, terms, estimates = zip(*rows, strict=True)
     return {"group": list(groups), "term": list(terms), "estimate": np.array(estimates)}
+
+
+def _residual_parameters(state: FitState) -> list[tuple[str, float]]:
+    """σ̂, or standard deviations of strata, and the parameters of correlations and variances."""
+    found = [
+        (f"sd__{name}" if name else "sd__Observation", sd)
+        for name, sd in residual_deviations(state)
+    ]
+    params = residual_params(state)
+    others = params[~params.index.str.startswith("sd[")] if len(params) else params
+    return found + [(str(name), float(value)) for name, value in others.items()]
 
 
 def _random_effects(state: FitState, level: float | None) -> tuple[Rows, list[str]]:

@@ -255,7 +255,18 @@ def component_model(
         In the order of the design's levels, from `align_relationships`.
     y : ndarray (n,), optional
         Another response.
+
+    Raises
+    ------
+    ModelError
+        The residuals have a structure with parameters.
     """
+    if len(design.residual.phi):
+        raise ModelError(
+            f"this model has residual={str(design.residual_spec)!r}; variance components and the "
+            "mixed-model equations are for independent residuals. fit.matrices has V, R and the "
+            "rest of this fit; fit.update(residual=None) is the model without the structure."
+        )
     rows = design.rows(y)
     components: list[Component] = []
     for group in design.groups:
@@ -336,10 +347,10 @@ def _real_design(name: str, z: Any) -> Any:
 def _of_group(design: Design, group: GroupingFactor, known: Relationship | None) -> list[Component]:
     import scipy.sparse as sp
 
-    if not group.covariance.independent:
+    if not (group.covariance.independent and group.covariance.spans_covariances):
         raise ModelError(
             f"the effects of ({group.columns[0]}, … | {group.name}) are correlated; variance "
-            f"components are single variances: write `||` in place of `|`."
+            f"components are single variances: write `||` in place of `|`, and no structure."
         )
     labels = tuple(group.levels)
     basis = design.basis(group)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,3 +127,58 @@ def dense_model(fit) -> DenseModel:
     psi.append(sigma2)
     y = state.response - design.offset
     return DenseModel(y, design.X, parts, np.array(psi), fit.reml)
+
+
+@dataclass
+class CurvedModel(DenseModel):
+    """The same for V(ψ) that is not linear: its derivatives are taken from the function.
+
+    Attributes
+    ----------
+    function : callable
+        V of ψ, also of complex ψ; `parts` and `second` are derived from it.
+    """
+
+    function: Callable[[np.ndarray], np.ndarray] = None  # type: ignore[assignment]
+
+    @classmethod
+    def of(cls, y, X, function, psi, reml=True) -> CurvedModel:
+        psi = np.asarray(psi, dtype=float)
+        return cls(np.asarray(y), np.asarray(X), _slopes(function, psi), psi, reml, function)
+
+    def __post_init__(self):
+        self.Vi = np.linalg.inv(self.function(self.psi))
+        self.phi = np.linalg.inv(self.X.T @ self.Vi @ self.X)
+        self.beta = self.phi @ self.X.T @ self.Vi @ self.y
+        self.P = self.Vi - self.Vi @ self.X @ self.phi @ self.X.T @ self.Vi
+        self.second = np.empty((len(self.psi), *self.parts.shape))
+        for i, value in enumerate(self.psi):
+            along = []
+            for h in (1e-3 * abs(value), 5e-4 * abs(value)):
+                step = h * np.eye(len(self.psi))[i]
+                change = _slopes(self.function, self.psi + step)
+                change = change - _slopes(self.function, self.psi - step)
+                along.append(change / (2 * h))
+            self.second[i] = (4 * along[1] - along[0]) / 3
+
+    def information(self, kind: str) -> np.ndarray:
+        out = super().information(kind)
+        if kind == "expected":
+            return out
+        P0 = self.P if self.reml else self.Vi
+        Py = self.P @ self.y
+        return out + 0.5 * np.einsum("ab,ijab->ij", P0 - np.outer(Py, Py), self.second)
+
+    def adjusted_covariance(self, kind: str, second_order: bool = True) -> np.ndarray:
+        out = super().adjusted_covariance(kind)
+        if not second_order:
+            return out
+        total = np.einsum("ij,ijab->ab", self.covariance_of_psi(kind), self.second)
+        half = self.Vi @ self.X @ self.phi
+        return out - 0.5 * half.T @ total @ half
+
+
+def _slopes(function, psi: np.ndarray) -> np.ndarray:
+    """∂V/∂ψ_i by complex steps."""
+    steps = 1e-30j * np.eye(len(psi))
+    return np.array([np.imag(function(psi + step)) / 1e-30 for step in steps])

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...covariance import Covariance
 from ...support.arrays import FloatArray, IndexArray
-from ..optimize.variance_curves import GRID, Curves, grouped_levels, theta_along
+from ..optimize.variance_curves import GRID, Curves, grouped_levels
 from .criterion import Point, effects
 from .shared_sums import RandomPart, ResponseSums, SharedSums
 
@@ -52,12 +52,11 @@ def starts_on_curves(
         some = at.subset(where)
         for i, u, curves in response_curves(shared, own.subset(where), some, covariances):
             entries, directions = by_factor[i].theta, u.shape[-1]
-            lams = by_factor[i].lam(some.theta)
             for j, variance, _ in curves.other_minima():
                 c, along = divmod(j, directions)
                 more = variance - curves.variances[j]
                 theta = some.theta[c].copy()
-                theta[entries] = theta_along(covariances[i], lams[c], u[c, :, along], more)
+                theta[entries] = covariances[i].with_variance(theta[entries], u[c, :, along], more)
                 which.append(where[c : c + 1])
                 thetas.append(theta[None])
     return np.concatenate(which), np.concatenate(thetas)

@@ -14,8 +14,10 @@ of which a grouping factor needs only G, the sum of its diagonal blocks over lev
 ∂d/∂θ_i = 2⟨Gλ, ∂λ/∂θ_i⟩. The curvature is the average information plus what is left of
 ∂²d because V₀ is quadratic in θ:
 
-    H_ij = w_i'P₀w_j/s² − (c_i't)(c_j't)/(ν s⁴) + 2⟨G ∂λ_i, ∂λ_j⟩,
+    H_ij = w_i'P₀w_j/s² − (c_i't)(c_j't)/(ν s⁴) + ⟨G, ∂²(λλ')/∂θ_i∂θ_j⟩,
     w_i = Z c_i,  c_i = (∂Λ_i Λ' + Λ ∂Λ_i')t,  s² = r²/ν.
+
+Where λ is linear in θ, the last part of H is 2⟨G ∂λ_i, ∂λ_j⟩.
 
 References
 ----------
@@ -196,7 +198,14 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     if hessian:
         pairs = pair_traces(at.factor, first.v, root_changes(lams, derivatives), problem.reml)
     curvature, mixed = information(
-        c, marginal_c, first.v, first.t, first.gradients, derivatives, gls.r2, gls.nu, pairs
+        c,
+        marginal_c,
+        first.v,
+        first.t,
+        problem.curvatures(at.theta, first.gradients),
+        gls.r2,
+        gls.nu,
+        pairs,
     )
     if problem.n_phi:
         curvature = _with_residual_curvature(at, first.slope, curvature, hessian)

@@ -152,15 +152,14 @@ def information(
     marginal_c: Blocks,
     v: Blocks,
     t: Blocks,
-    gradients: Blocks,
-    derivatives: Blocks,
+    curvatures: Blocks,
     r2: float,
     nu: int,
     pairs: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """H of :mod:`lmforms.engine.criterion.evaluate`, and h = c't/s² (see `LocalDerivatives`).
 
-    H is the average information and 2⟨G ∂λ_i, ∂λ_j⟩. With the traces T of
+    H is the average information and ⟨G, ∂²(λλ')/∂θ_i∂θ_j⟩. With the traces T of
     :mod:`lmforms.engine.criterion.curvature` as `pairs`, it is the Hessian.
 
     Parameters
@@ -169,8 +168,10 @@ def information(
         From :func:`directions`.
     marginal_c : sequence of ndarray (q, k, n_theta)
         Z'V₀⁻¹Zc.
-    v, t, gradients, derivatives
+    v, t
         As above.
+    curvatures : sequence of ndarray (n_theta, n_theta)
+        ⟨G, ∂²(λλ')⟩ of each grouping factor; 2⟨G ∂λ_i, ∂λ_j⟩ where λ is linear in θ.
     r2, nu : float, int
     """
     if not c or c[0].shape[-1] == 0:
@@ -183,10 +184,9 @@ def information(
     mixed = ct / s2
     H -= (mixed @ mixed.T) / nu
     start = 0
-    for g, d in zip(gradients, derivatives, strict=True):
-        s = slice(start, start + len(d))
-        flat = d.reshape(len(d), g.size)
-        H[s, s] += 2.0 * ((g @ d).reshape(flat.shape) @ flat.T)
+    for own in curvatures:
+        s = slice(start, start + len(own))
+        H[s, s] += own
         start = s.stop
     return np.asarray(0.5 * (H + H.T)), mixed[:, 0]
 

@@ -82,15 +82,30 @@ class StructuredProblem:
         """∂λ/∂θ_i of each grouping factor, (n_theta, k, k)."""
         return [c.derivative(theta[s]) for c, s in zip(self.covariances, self._slices, strict=True)]
 
-    def root_theta(self, lams: list[FloatArray]) -> FloatArray:
-        """The canonical θ of roots λ."""
-        pairs = zip(self.covariances, lams, strict=True)
-        return np.concatenate([np.empty(0), *(c.root_theta(lam) for c, lam in pairs)])
+    def curvatures(self, theta: FloatArray, gradients: Blocks) -> list[FloatArray]:
+        """⟨G, ∂²(λλ')/∂θ_i∂θ_j⟩ of each grouping factor, (n_theta, n_theta)."""
+        each = zip(self.covariances, self._slices, gradients, strict=True)
+        return [c.curvature(theta[s], g) for c, s, g in each]
+
+    def canonical(self, theta: FloatArray, of: StructuredProblem) -> FloatArray:
+        """The canonical θ of the λλ' that `of`, the same problem, has at θ, and its φ."""
+        each = zip(self.covariances, of.covariances, self._slices, strict=True)
+        own = (c.canonical(theta[s], o) for c, o, s in each)
+        return np.concatenate([*own, theta[self.n_theta :]])
+
+    def alternatives(self, theta: FloatArray) -> list[FloatArray]:
+        """Other starts than θ, of one grouping factor at a time."""
+        out = []
+        for c, s in zip(self.covariances, self._slices, strict=True):
+            for own in c.alternatives(theta[s]):
+                out.append(theta.copy())
+                out[-1][s] = own
+        return out
 
     def in_principal_axes(self, theta: FloatArray) -> tuple[Self, FloatArray]:
         """The same point in the principal axes of each λ, where that matters (see `Rotated`)."""
-        pairs = zip(self.covariances, self.lams(theta), strict=True)
-        found = [c.in_principal_axes(lam) for c, lam in pairs]
+        pairs = zip(self.covariances, self._slices, strict=True)
+        found = [c.in_principal_axes(theta[s]) for c, s in pairs]
         theta = np.concatenate([*(t for _, t in found), theta[self.n_theta :]])
         covariances = tuple(c for c, _ in found)
         if all(new is old for new, old in zip(covariances, self.covariances, strict=True)):
@@ -148,7 +163,3 @@ class Problem(StructuredProblem):
         """The problem with the sums, and the φ, of another one that differs by its structures."""
         return self
 
-    def canonical(self, other: Problem, parameters: FloatArray) -> FloatArray:
-        """The canonical θ here of parameters of another problem, and their φ."""
-        own = self.root_theta(other.lams(parameters))
-        return np.append(own, parameters[other.n_theta :]) if self.n_phi else own

@@ -171,7 +171,8 @@ def evaluate(
         tolerance=tolerance,
         guess=None if nearby is None else nearby.directions,
     )
-    curvature, mixed = information(c, marginal_c.q, fixed, t, levels, derivatives, fit.r2, nu)
+    curvatures = problem.curvatures(theta, levels)
+    curvature, mixed = information(c, marginal_c.q, fixed, t, curvatures, fit.r2, nu)
     return IterativeEvaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),

@@ -78,7 +78,7 @@ def rough_optimum(problem: Problem, system: IterativeSystem, seed: int) -> Rough
     if model.decrement > ROUGH_DECREMENT or model.values.min() < NEGATIVE_CURVATURE:
         return None
     step, _, _ = model.step(LEAST_FIRST_RADIUS)
-    theta = problem.root_theta(best.at.problem.lams(best.at.theta + step))
+    theta = problem.canonical(best.at.theta + step, best.at.problem)
     if not np.array_equal(problem.on_boundary(theta), theta):
         return None
     return RoughOptimum(theta, len(run.changes))

@@ -170,7 +170,7 @@ def minimize(
         )
     # θ at the end is evaluated anew in any case, so that the last step costs nothing
     theta = best.at.theta + (model.step(LEAST_FIRST_RADIUS)[0] if converged else 0.0)
-    theta = problem.root_theta(best.at.problem.lams(theta))
+    theta = problem.canonical(theta, best.at.problem)
     return _finished(run, problem, theta, best.change, converged, message)
 
 
@@ -266,7 +266,7 @@ def _on_boundary(
     run: ScoreRun, best: ScorePoint, problem: IterativeProblem, tolerance: float
 ) -> ScorePoint:
     """The point on the boundary if the optimum is near it and the criterion no lower inside."""
-    canonical = problem.root_theta(best.at.problem.lams(best.at.theta))
+    canonical = problem.canonical(best.at.theta, best.at.problem)
     theta = problem.on_boundary(canonical)
     if np.array_equal(theta, canonical) or run.exhausted:
         return best

@@ -246,7 +246,7 @@ def _canonical_theta(
     problem: Problem, at: Evaluation, step: FloatArray | float = 0.0
 ) -> FloatArray:
     """The canonical θ, in the parametrisation of `problem`, of a step from `at`."""
-    return problem.canonical(at.problem, at.theta + step)
+    return problem.canonical(at.theta + step, at.problem)
 
 
 def _with_decrement(at: Evaluation) -> tuple[Differentiated, float]:

@@ -163,6 +163,7 @@ def minimize(
 def _first_evaluation(run: SearchRun, problem: Problem, guess: FloatArray | None) -> Evaluation:
     """At moments or a guess, or the lowest of several where slopes may cause several minima."""
     tries = [moment_start(problem) if guess is None else guess]
+    tries += problem.alternatives(tries[0])
     if _has_uneven_slopes(problem):
         unit = np.concatenate([c.start() for c in problem.covariances])
         tries += [size * unit for size in START_SIZES]

@@ -94,7 +94,7 @@ def lowest_at_phi(
     found, _, others = lowest_optimum(own, inner, start, 0.0, tolerance)
     run.trace += own.trace
     if found.value < best.value - max(SAME_OPTIMUM, best.rounding):
-        again = run(problem, np.append(inner.root_theta(found.problem.lams(found.theta)), phi))
+        again = run(problem, np.append(inner.canonical(found.theta, found.problem), phi))
         if again is not None:
             best, decrement = local_minimum(run, problem, again, tolerance)
     return best, decrement, others

@@ -26,7 +26,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...covariance import Covariance
 from ...support.arrays import FloatArray
 from ..criterion.curvature import has_few_effects, marginal_matrix
 from ..criterion.evaluate import Evaluation
@@ -208,15 +207,9 @@ def _eigen(matrices: FloatArray, at: Evaluation, i: int) -> tuple[FloatArray, Fl
 
 def theta_with(at: Evaluation, i: int, u: FloatArray, more: float) -> FloatArray:
     """θ with a larger variance of the random effects of factor i along u."""
-    problem, lam = at.problem, at.factor.lams[i]
-    theta = at.theta.copy()
-    theta[problem.theta_slices()[i]] = theta_along(problem.covariances[i], lam, u, more)
+    theta, own = at.theta.copy(), at.problem.theta_slices()[i]
+    theta[own] = at.problem.covariances[i].with_variance(theta[own], u, more)
     return theta
-
-
-def theta_along(covariance: Covariance, lam: FloatArray, u: FloatArray, more: float) -> FloatArray:
-    """θ of λλ' + δuu' for δ = `more`."""
-    return covariance.root_theta(_root(lam @ lam.T + more * np.outer(u, u)))
 
 
 def _residualised(at: Evaluation, i: int) -> FloatArray:
@@ -276,9 +269,3 @@ def _separate_minima(
             between = f[g:here] if g < here else f[here : g + 1]
             if max(0.0, between.max(initial=0.0)) - f[g] > SEPARATING_RISE:
                 yield int(j), int(g)
-
-
-def _root(covariance: FloatArray) -> FloatArray:
-    """The symmetric root, which preserves zeros between blocks."""
-    d, vectors = np.linalg.eigh(covariance)
-    return np.asarray((vectors * np.sqrt(np.maximum(d, 0.0))) @ vectors.T)

@@ -147,8 +147,12 @@ def _mean_basis(factor: MatrixRows) -> FloatArray:
 def _standardising(columns: FloatArray, invariance: Invariance, root: LinearMap) -> AffineMap:
     if invariance == "linear":
         return _orthonormal(columns, root)
-    k = columns.shape[1]
-    matrix = np.diag(1.0 / _sizes(root(columns))) if invariance == "scale" else np.eye(k)
+    k, matrix = columns.shape[1], np.eye(columns.shape[1])
+    if invariance == "scale":
+        matrix = np.diag(1.0 / _sizes(root(columns)))
+    elif invariance == "common":
+        sizes = _sizes(root(columns))
+        matrix = matrix / np.sqrt(np.mean(sizes**2))
     return AffineMap(np.zeros(k), matrix, None)
 
 

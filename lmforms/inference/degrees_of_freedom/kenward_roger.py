@@ -1,11 +1,15 @@
 """Kenward and Roger's covariance of β̂, scaled F statistic and degrees of freedom.
 
-Φ = cov(β̂) is too small, since V is estimated. With variance parameters in which V is linear,
+Φ = cov(β̂) is too small, since V is estimated. With derivatives V_i and V_ij of V in the variance
+parameters,
 
-    Φ_A = Φ + 2Φ{Σ W_ij (Q_ij − P_iΦP_j)}Φ,    P_i = −X'V⁻¹V_iV⁻¹X,  Q_ij = X'V⁻¹V_iV⁻¹V_jV⁻¹X,
+    Φ_A = Φ + 2Φ{Σ W_ij (Q_ij − P_iΦP_j − ¼R_ij)}Φ,
+    P_i = −X'V⁻¹V_iV⁻¹X,  Q_ij = X'V⁻¹V_iV⁻¹V_jV⁻¹X,  R_ij = X'V⁻¹V_ijV⁻¹X,
 
-and the test of Lβ = 0, r rows, is λF with F = (Lβ̂)'(LΦ_AL')⁻¹Lβ̂/r. λ and the denominator degrees
-of freedom m match the mean and the variance of F to second order:
+where R_ij = 0 if V is linear in its parameters, and otherwise depends on what these are (here
+those of :mod:`lmforms.residual.absolute`, as in SAS). The test of Lβ = 0, r rows, is λF with
+F = (Lβ̂)'(LΦ_AL')⁻¹Lβ̂/r. λ and the denominator degrees of freedom m match the mean and the
+variance of F to second order:
 
     A₁ = Σ W_ij tr(ΘΦP_iΦ)tr(ΘΦP_jΦ),  A₂ = Σ W_ij tr(ΘΦP_iΦ ΘΦP_jΦ),  Θ = L'(LΦL')⁻¹L,
     B = (A₁ + 6A₂)/2r,  g = [(r+1)A₁ − (r+4)A₂]/[(r+2)A₂],  d = 3r + 2(1 − g),
@@ -34,11 +38,14 @@ VANISHING = 1e-10
 """A factor of V* or E* below this is zero, as it is in balanced designs."""
 
 
-def adjusted_covariance(known: LinearInformation) -> FloatArray:
-    """Φ_A, (p, p)."""
+def adjusted_covariance(known: LinearInformation, second_order: bool = True) -> FloatArray:
+    """Φ_A, (p, p), with or without the second derivatives R_ij."""
     W, changes = known.covariance, known.changes
     products = (changes @ np.tensordot(W, changes, axes=1)).sum(axis=0)
-    inner = np.eye(len(known.half)) + 2.0 * (known.weighted_square - products)
+    terms = known.weighted_square - products
+    if second_order and known.weighted_curvature is not None:
+        terms = terms - 0.25 * known.weighted_curvature
+    inner = np.eye(len(known.half)) + 2.0 * terms
     adjusted = known.half @ inner @ known.half.T
     return np.asarray(0.5 * (adjusted + adjusted.T))
 

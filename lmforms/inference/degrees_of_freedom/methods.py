@@ -10,17 +10,19 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ...errors import ArgumentError, ModelError
+from ...residual.parametric import ParametricResidual
 from ...results.state import FitState
 from ...support.arguments import one_of
 from ...support.arrays import FloatArray
 from .between_within import between_within_df
+from .block_information import information_by_blocks, needs_blocks
 from .f_statistic import JointTest, f_test, principal_axes, principal_rows
 from .kenward_roger import adjusted_covariance, scaled_f
+from .observed_information import observed_information
 from .satterthwaite import degrees_of_freedom, joint_degrees_of_freedom
 from .variance_information import (
     LinearInformation,
     VarianceInformation,
-    information_of_theta,
     information_of_variances,
 )
 
@@ -207,9 +209,10 @@ def _satterthwaite(state: FitState, information: str | None) -> DfMethod:
             "then used."
         )
     if information == "expected":
-        known: VarianceInformation = information_of_variances(estimate, "expected")
+        _refuse_nonlinear(state, "The expected information", "information='observed'")
+        known: VarianceInformation = _of_variances(state, "expected")
     else:
-        known = information_of_theta(estimate)
+        known = observed_information(state)
     remarks = _remarks(state, known)
     if estimate.singular and information != "expected":
         remarks.append("Singular fit: variances of zero count as known.")
@@ -233,21 +236,48 @@ def _kenward_roger(state: FitState, name: str, information: str) -> DfMethod:
             "Kenward–Roger is defined for REML and this is an ML fit: use "
             "fit.refit(reml=True), or ddf='satterthwaite'."
         )
+    _refuse_nonlinear(state, "Kenward–Roger", "ddf='satterthwaite'")
     kind: Information = "observed" if information == "observed" else "expected"
-    known = information_of_variances(estimate, kind)
-    linear = ", linear covariance" if name == "kenward-roger-linear" else ""
+    known = _of_variances(state, kind)
+    second_order = name != "kenward-roger-linear"
+    terms = ""
+    if not second_order:
+        terms = ", linear covariance"
+    elif known.weighted_curvature is not None:
+        terms = " with second derivatives"
     return KenwardRoger(
-        covariance=adjusted_covariance(known),
-        label=f"Kenward–Roger{linear}, {kind} information",
+        covariance=adjusted_covariance(known, second_order),
+        label=f"Kenward–Roger{terms}, {kind} information",
         remarks=tuple(_remarks(state, known)),
         known=known,
     )
+
+
+def _refuse_nonlinear(state: FitState, what: str, way: str) -> None:
+    """Refuse structures whose covariances are not linear in variances."""
+    for term in state.design.terms:
+        if not term.covariance.spans_covariances:
+            raise ModelError(
+                f"{what} is available for random effects whose covariances are linear in the "
+                f"variances, `(x | g)` and `diag(x | g)`, not for {term.written}: use {way}."
+            )
+
+
+def _of_variances(state: FitState, kind: Information) -> LinearInformation:
+    """From sums over random effects, or over independent rows if the residuals have parameters."""
+    if needs_blocks(state.estimate):
+        return information_by_blocks(state, kind)
+    return information_of_variances(state.estimate, kind)
 
 
 def _remarks(state: FitState, known: VarianceInformation) -> list[str]:
     out = []
     if not state.optimized:
         out.append("θ was given, not estimated: the degrees of freedom are those of an estimate.")
+    residual = state.residual
+    if isinstance(residual, ParametricResidual) and residual.at_bound.any():
+        names = [n for n, at in zip(residual.names, residual.at_bound, strict=True) if at]
+        out.append(f"Parameters of the residuals at a bound count as known: {', '.join(names)}.")
     if known.ignored:
         noun = "direction" if known.ignored == 1 else "directions"
         out.append(

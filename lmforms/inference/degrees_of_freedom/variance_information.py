@@ -73,15 +73,19 @@ class VarianceInformation:
 
 @dataclass(frozen=True, eq=False)
 class LinearInformation(VarianceInformation):
-    """The same for variances in which the covariance of y is linear.
+    """The same with sums for the covariance of β̂ of Kenward and Roger (1997).
 
     Attributes
     ----------
     weighted_square : ndarray (p, p)
-        Σ_ij W_ij H'Q_ij H with Q_ij = X'V⁻¹V_iV⁻¹V_jV⁻¹X of Kenward and Roger (1997).
+        Σ_ij W_ij H'Q_ij H with Q_ij = X'V⁻¹V_iV⁻¹V_jV⁻¹X.
+    weighted_curvature : ndarray (p, p) or None
+        Σ_ij W_ij H'R_ij H with R_ij = X'V⁻¹V_ijV⁻¹X and the second derivatives V_ij. None for
+        variances in which the covariance of y is linear, where these are zero.
     """
 
     weighted_square: FloatArray
+    weighted_curvature: FloatArray | None = None
 
 
 def information_of_theta(estimate: Estimate) -> VarianceInformation:
@@ -91,7 +95,7 @@ def information_of_theta(estimate: Estimate) -> VarianceInformation:
     ----------
     estimate : Estimate
     """
-    return information_at(estimate.optimum.evaluation, _half(estimate))
+    return information_at(estimate.optimum.evaluation, half_covariance(estimate))
 
 
 def information_at(
@@ -172,16 +176,20 @@ def information_of_variances(
         square += 2.0 * np.einsum("i,ipq->pq", W[m, :m], changes[:m])
     square += W[m, m] * np.eye(p)
     square = 0.5 * (square + square.T)
-    return LinearInformation(_half(estimate), changes, W, kind, int(ignored), square)
+    return LinearInformation(half_covariance(estimate), changes, W, kind, int(ignored), square)
 
 
-def inverse_information(information: FloatArray) -> tuple[FloatArray, IndexArray]:
+def inverse_information(
+    information: FloatArray, least: float = LEAST_EIGENVALUE
+) -> tuple[FloatArray, IndexArray]:
     """The inverse without directions of no information, and how many these are.
 
     Parameters
     ----------
     information : ndarray (…, m, m)
         Of one fit or of many.
+    least : float
+        Eigenvalues that count as zero are below this, with the diagonal scaled to 1.
 
     Returns
     -------
@@ -191,14 +199,14 @@ def inverse_information(information: FloatArray) -> tuple[FloatArray, IndexArray
     scale = np.sqrt(np.abs(np.diagonal(information, axis1=-2, axis2=-1)))
     scale = np.where(scale == 0, 1.0, scale)
     values, vectors = np.linalg.eigh(information / (scale[..., :, None] * scale[..., None, :]))
-    kept = values > LEAST_EIGENVALUE
+    kept = values > least
     sizes = np.where(kept, 1.0 / np.sqrt(np.where(kept, values, 1.0)), 0.0)
     root = vectors * sizes[..., None, :] / scale[..., :, None]
     return root @ root.swapaxes(-1, -2), (~kept).sum(axis=-1)
 
 
-def _half(estimate: Estimate) -> FloatArray:
-    """H in the user's units."""
+def half_covariance(estimate: Estimate) -> FloatArray:
+    """H in the user's units: cov(β̂) = HH', (p, p)."""
     root = estimate.optimum.evaluation.gls.inverse_root_x
     return np.asarray(estimate.sigma * (estimate.scaling.units.x.linear @ root))
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, DataError, ModelError, listed, near_matches
+from ...residual.parametric import ParametricResidual
 from ...results.state import FitState
 from ...support.arguments import sequence, short_repr
 from ...support.arrays import FloatArray, IndexArray
@@ -71,7 +72,7 @@ def compared_fits(
     """
     states = [_state(what, f"argument {i + 1}", fit) for i, fit in enumerate(fits)]
     if names is None:
-        labels = _distinct([str(state.design.bound.formula) for state in states])
+        labels = _names_of(states)
     else:
         labels = [str(name) for name in sequence("names", names, "one name for each fit")]
         if len(labels) != len(states):
@@ -119,6 +120,22 @@ def _state(what: str, where: str, fit: Any, hint: str = "") -> FitState:
     if isinstance(fit, (list, tuple)):
         raise ArgumentError(f"{what}: give the fits one by one, as in {what}(fit1, fit2).")
     raise ArgumentError(f"{what}: {where} is no fitted model: {short_repr(fit)}.{hint}")
+
+
+def _names_of(states: Sequence[FitState]) -> list[str]:
+    """Formulas, with the residual structures where formulas are the same."""
+    formulas = [str(state.design.bound.formula) for state in states]
+    residuals = [str(state.design.residual_spec or "iid") for state in states]
+    named = [
+        f"{formula}, {residual}" if _differ(formula, formulas, residuals) else formula
+        for formula, residual in zip(formulas, residuals, strict=True)
+    ]
+    return _distinct(named)
+
+
+def _differ(formula: str, formulas: Sequence[str], residuals: Sequence[str]) -> bool:
+    """Whether models of one formula have different residual structures."""
+    return len({r for f, r in zip(formulas, residuals, strict=True) if f == formula}) > 1
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -171,16 +188,16 @@ def same_numbers(a: FloatArray, b: FloatArray) -> bool:
 
 
 def check_weights(what: str, fits: Sequence[ComparedFit]) -> None:
-    """Refuse fits whose residual variances are not proportional to each other.
+    """Refuse fits whose known weights are not proportional to each other.
 
     Raises
     ------
     DataError
     """
     first = fits[0]
-    base = residual_variances(first)
+    base = known_variances(first)
     for fit in fits[1:]:
-        ratio = residual_variances(fit) / base
+        ratio = known_variances(fit) / base
         if not same_numbers(ratio, np.full(len(ratio), ratio[0])):
             raise DataError(
                 f"{what}: {first.name!r} and {fit.name!r} have different weights, so neither is "
@@ -188,10 +205,15 @@ def check_weights(what: str, fits: Sequence[ComparedFit]) -> None:
             )
 
 
-def residual_variances(fit: ComparedFit) -> FloatArray:
-    """Variances of the residuals relative to σ², in the order of the first fit's rows."""
-    design = fit.state.design
-    return np.asarray(design.residual.whiten(np.ones(design.n))[fit.order] ** -2.0)
+def known_variances(fit: ComparedFit) -> FloatArray:
+    """1/weights, in the order of the first fit's rows; estimated variances are not in them."""
+    residual, n = fit.state.design.residual, fit.state.design.n
+    if isinstance(residual, ParametricResidual):
+        variances = None if residual.weights is None else 1.0 / residual.weights
+    else:
+        variances = residual.variances()
+    found = np.ones(n) if variances is None else variances
+    return np.asarray(found[fit.order], dtype=np.float64)
 
 
 def fixed_columns(fit: ComparedFit) -> FloatArray:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...results.state import FitState
+from ..residual_estimates import names_at_bound
 from .criteria import aic, bic, loglik, npar
 
 LEAST_EXCESS = 1e-4
@@ -148,6 +149,13 @@ def fit_notes(named: Mapping[str, FitState]) -> list[str]:
     flat = [name for name, state in named.items() if state.estimate.unidentified]
     if flat:
         notes.append(f"With variances that the data cannot tell apart: {_list(flat)}.")
+    bounds = [
+        f"{name} ({', '.join(at)})"
+        for name, state in named.items()
+        if (at := names_at_bound(state))
+    ]
+    if bounds:
+        notes.append(f"Residual parameters at a bound: {_list(bounds)}.")
     errors = [state.estimate.criterion_se for state in named.values()]
     if max(errors) > 0:
         notes.append(

@@ -30,6 +30,7 @@ from .likelihood_ratio import (
     likelihood_ratio,
 )
 from .nested_models import one_variance_more, why_not_nested
+from .nested_residuals import has_same_residuals, residual_nesting
 from .refits import by_criterion
 
 
@@ -47,7 +48,7 @@ def anova(
         Names of `fits`; their formulas by default.
     refit : bool
         Refit REML fits by maximum likelihood, as lme4 does. Without it REML fits must have the
-        same fixed effects: only random effects can be tested by REML.
+        same fixed effects: only random effects and residual structures can be tested by REML.
 
     Returns
     -------
@@ -58,7 +59,11 @@ def anova(
         account that a variance cannot be negative: it is there if the two models have the same
         fixed effects and the larger has the random terms of the smaller and one effect more,
         whose variance has q covariances, and is that of ½χ²_q + ½χ²_{q+1}. Without further
-        parameters, or if the models are not nested, there is no p-value.
+        parameters, or if the models are not nested, there is no p-value. Residual structures are
+        nested by :data:`lmforms.inference.model_comparison.nested_residuals.WITHIN`: independent
+        ones within all, ``cs`` within ``toep`` within ``corsymm`` within ``us``, and so on. Where
+        a parameter of the larger one is at a bound in the smaller, such as a range of 0, a note
+        says that χ² is not the distribution.
 
     Raises
     ------
@@ -145,7 +150,24 @@ def _test(small: ComparedFit, large: ComparedFit) -> tuple[LikelihoodRatio, list
             "optimum was not found."
         )
     one_variance = (
-        not outside and same_fixed_columns(small, large) and one_variance_more(small, large)
+        not outside
+        and same_fixed_columns(small, large)
+        and has_same_residuals(small, large)
+        and one_variance_more(small, large)
     )
+    if not outside:
+        notes += _bound_notes(small, large)
     test = likelihood_ratio(small.state, large.state, nested=not outside, one_variance=one_variance)
     return test, notes
+
+
+def _bound_notes(small: ComparedFit, large: ComparedFit) -> list[str]:
+    """That a parameter of the larger structure of residuals has no inside value in the smaller."""
+    found = residual_nesting(small, large).bounds
+    if not found:
+        return []
+    names = " and ".join(dict.fromkeys(found))
+    return [
+        f"In {small.name}, the residual parameter {names} of {large.name} is at its bound or says "
+        "nothing, so that p_value is approximate: simulate it, or compare by AIC."
+    ]

@@ -32,7 +32,8 @@ def compare(*fits: Any, names: Sequence[str] | None = None, **named: Any) -> Res
         A row for each model, the lowest AIC first. Columns: ``npar``, ``criterion``
         (−2 × log-likelihood), ``loglik``, ``aic``, ``aicc`` (with n the number of rows), ``bic``,
         ``delta_aic`` (less the lowest) and ``weight``, the Akaike weight
-        exp(−Δ/2) / Σ exp(−Δ/2).
+        exp(−Δ/2) / Σ exp(−Δ/2); first ``residual``, the structure of the residuals, if a model
+        has one.
 
     Raises
     ------
@@ -60,6 +61,17 @@ def compare(*fits: Any, names: Sequence[str] | None = None, **named: Any) -> Res
                 npar       aic  delta_aic  weight
     separate       5  1762.003      0.000   0.725
     correlated     6  1763.939      1.936   0.275
+
+    Structures of the residuals:
+
+    >>> data = lf.datasets.load("Orthodont")
+    >>> names = ["iid", "ar1(age | Subject)", "cs(age | Subject)"]
+    >>> fits = [lf.lmer("distance ~ age * Sex", data, residual=name) for name in names]
+    >>> lf.compare(*fits, names=names)[["residual", "npar", "aic"]].round(2)
+                                  residual  npar     aic
+    cs(age | Subject)    cs(age | Subject)     6  445.76
+    ar1(age | Subject)  ar1(age | Subject)     6  456.59
+    iid                                iid     5  493.56
     """
     compared = compared_fits("compare", fits, named, names)
     check_reml("compare", compared, "Compare ML fits: fit.refit(reml=False) of each.")
@@ -67,8 +79,11 @@ def compare(*fits: Any, names: Sequence[str] | None = None, **named: Any) -> Res
     states = [fit.state for fit in compared]
     values = np.array([aic(state) for state in states])
     kind = "REML" if states[0].estimate.reml else "maximum likelihood"
+    structures = [str(state.design.residual_spec or "iid") for state in states]
+    first = {"residual": structures} if set(structures) != {"iid"} else {}
     return ResultTable(
         {
+            **first,
             "npar": [npar(state) for state in states],
             "criterion": [state.estimate.criterion for state in states],
             "loglik": [loglik(state) for state in states],

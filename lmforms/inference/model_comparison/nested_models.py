@@ -3,7 +3,9 @@
 The fixed part: the columns of X of the smaller model, and the difference of the offsets, are linear
 combinations of the columns of the larger. The random part: the covariance of the rows is
 V = σ²R + Σ γ_k M_k, with a matrix M_k for each variance and covariance; the matrices of the
-smaller model are linear combinations of those of the larger. So ``(1 | g) + (1 | g:f)`` is seen to
+smaller model are linear combinations of those of the larger. Residual structures are compared by
+:mod:`.nested_residuals`; what one says by a random effect and the other by its residuals is not
+seen as the same. So ``(1 | g) + (1 | g:f)`` is seen to
 be within ``(f | g)``. The matrices (n, n) are never made: their inner products are sums over the
 cells of two grouping factors.
 """
@@ -20,7 +22,8 @@ from ...data.design import GroupingFactor, RandomTerm
 from ...engine.linalg.independent_columns import independent_columns
 from ...relationship import Relationship
 from ...support.arrays import FloatArray, IndexArray
-from .fits_compared import ComparedFit, fixed_columns, residual_variances, same_numbers
+from .fits_compared import ComparedFit, fixed_columns, known_variances, same_numbers
+from .nested_residuals import residual_nesting
 
 OUTSIDE = 1e-8
 """A matrix of which more than this share of its squared size is outside a span is not in it."""
@@ -43,11 +46,13 @@ def why_not_nested(small: ComparedFit, large: ComparedFit) -> str:
     Returns
     -------
     str
-        ``"its fixed effects"``, ``"its random effects"`` or nothing.
+        ``"its fixed effects"``, ``"its random effects"``, ``"its residuals"`` or nothing.
     """
     if not fixed_is_within(small, large):
         return "its fixed effects"
-    return "" if random_is_within(small, large) else "its random effects"
+    if not random_is_within(small, large):
+        return "its random effects"
+    return "" if residual_nesting(small, large).within else "its residuals"
 
 
 def fixed_is_within(small: ComparedFit, large: ComparedFit) -> bool:
@@ -96,12 +101,14 @@ def random_is_within(small: ComparedFit, large: ComparedFit) -> bool:
     inner, outer = _blocks(small), _blocks(large)
     if not inner:
         return True
-    variances = residual_variances(small)
+    variances = known_variances(small)
     gram = gram_matrix(variances, [*outer, *inner])
     n_outer = 1 + sum(len(block.pairs) for block in outer)
     size = np.sqrt(np.diagonal(gram))
     gram = gram / np.outer(size, size)
-    G, C = gram[:n_outer, :n_outer], gram[:n_outer, n_outer:]
+    # the residuals' matrix is none of those that V is linear in where it has parameters
+    first = 1 if len(large.state.estimate.phi) else 0
+    G, C = gram[first:n_outer, first:n_outer], gram[first:n_outer, n_outer:]
     values, vectors = np.linalg.eigh(G)
     kept = values > INDEPENDENT * len(values)
     projected = (vectors[:, kept].T @ C) / np.sqrt(values[kept])[:, None]

@@ -1,0 +1,140 @@
+"""Models with structured random effects against n×n algebra, with and without related levels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from dense import dense_criterion, dense_fit, second_differences
+from models import SmallModel, problem_of
+from related import problem_of as related_problem_of
+from related import random_precision
+
+from lmforms.correlation import (
+    CompoundSymmetry,
+    Exponential,
+    FirstOrder,
+    Gaussian,
+    Matern,
+    MovingAverage,
+    Product,
+    Toeplitz,
+    UnstructuredCorrelation,
+)
+from lmforms.covariance import (
+    Diagonal,
+    FactorAnalytic,
+    ReducedRank,
+    Stacked,
+    Structured,
+    Unstructured,
+)
+from lmforms.covariance.catalogue import Independent
+from lmforms.engine.criterion.evaluate import differentiate, evaluate
+from lmforms.engine.criterion.information import joint_information
+from lmforms.engine.rows import FactorRows, ModelRows
+from lmforms.residual import Independent as IndependentResiduals
+
+K = 4
+STEPS = np.arange(float(K))[:, None]
+TIMES = np.array([0.0, 1.0, 2.5, 4.0])[:, None]
+PLACES = np.array([[0.0, 0.0], [1.0, 0.5], [2.0, 2.0], [0.3, 1.7]])
+GRID = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+EACH = np.arange(K), tuple("abcd")
+
+STRUCTURES = {
+    "homdiag": Structured.of(None, STEPS),
+    "cs": Structured.of(CompoundSymmetry(K), STEPS),
+    "hcs": Structured.of(CompoundSymmetry(K), STEPS, *EACH),
+    "ar1": Structured.of(FirstOrder(), STEPS),
+    "har1": Structured.of(FirstOrder(), STEPS, *EACH),
+    "toep": Structured.of(Toeplitz(K), STEPS),
+    "htoep": Structured.of(Toeplitz(K), STEPS, *EACH),
+    "ma": Structured.of(MovingAverage(2), STEPS),
+    "exp": Structured.of(Exponential.of_points(TIMES), TIMES),
+    "gau": Structured.of(Gaussian.of_points(PLACES, axes=("x", "y")), PLACES),
+    "mat": Structured.of(Matern.of_points(PLACES, axes=("x", "y")), PLACES),
+    "us:ar1": Structured.of(
+        Product(UnstructuredCorrelation(2), FirstOrder(), 1), GRID, np.array([0, 0, 1, 1]), ("a", "b")
+    ),
+    "diag:exp": Structured.of(
+        Product(Independent(), Exponential.of_points(TIMES[:2]), 1),
+        GRID,
+        np.array([0, 0, 1, 1]),
+        ("a", "b"),
+    ),
+    "rr": ReducedRank(K, 2),
+    "fa": FactorAnalytic(K, 1),
+    "fa2": FactorAnalytic(K, 2),
+}
+
+
+def structured_model(name: str, reml: bool, zero: bool = False) -> SmallModel:
+    """Levels of a factor as random effects of 7 groups, beside crossed random slopes."""
+    rng = np.random.default_rng(sum(map(ord, name)))
+    n = 60
+    X = np.column_stack([np.ones(n), rng.normal(size=n)])
+    first = FactorRows(rng.permutation(np.arange(n) % 7), 7, np.eye(K)[rng.integers(0, K, n)])
+    second = FactorRows(rng.permutation(np.arange(n) % 5), 5, np.column_stack([X, X[:, :1] + 1.0]))
+    second = replace(second, basis=second.basis[:, :2])
+    c = STRUCTURES[name]
+    covariances = (Stacked.of([c]), Stacked.of([Unstructured(1), Diagonal(1)]))
+    theta = c.start() + 0.2 * rng.normal(size=c.n_theta)
+    if zero:
+        theta[0] = 0.0
+    theta = np.append(theta, [0.7, 0.4])
+    rows = ModelRows(3.0 + rng.normal(size=n), X, (first, second), IndependentResiduals())
+    return SmallModel(rows, covariances, theta, reml)
+
+
+def check(problem, inner, model, relations=None) -> None:
+    at = differentiate(evaluate(problem, model.theta), hessian=True)
+    slow = dense_fit(inner, model.covariances, model.theta, model.reml, relations)
+    assert at.value == pytest.approx(slow.value, rel=1e-10)
+    np.testing.assert_allclose(at.gls.beta, slow.beta, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(
+        np.concatenate([b.ravel() for b in at.b]), slow.b, rtol=1e-7, atol=1e-9
+    )
+
+    def value(theta: np.ndarray) -> float:
+        return dense_fit(inner, model.covariances, theta, model.reml, relations).value
+
+    steps = 1e-4 * np.eye(len(model.theta))
+    slope = np.array(
+        [
+            (8 * (value(model.theta + h) - value(model.theta - h))
+             - (value(model.theta + 2 * h) - value(model.theta - 2 * h))) / 12e-4
+            for h in steps
+        ]
+    )
+    np.testing.assert_allclose(at.gradient, slope, rtol=1e-6, atol=1e-6)
+
+    def criterion(x: np.ndarray) -> float:
+        s2 = float(np.exp(x[-1]))
+        return dense_criterion(inner, model.covariances, x[:-1], s2, model.reml, relations)
+
+    wanted = second_differences(criterion, np.append(model.theta, np.log(at.sigma2)))
+    found = joint_information(at, problem.nu)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_independent_levels(name, reml):
+    model = structured_model(name, reml)
+    check(*problem_of(model), model)
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_related_levels(name):
+    model = structured_model(name, True)
+    precision = random_precision(np.random.default_rng(4), 7)
+    problem, inner = related_problem_of(model, [precision, None], "dense")
+    check(problem, inner, model, [np.linalg.inv(precision), None])
+
+
+@pytest.mark.parametrize("name", ["cs", "hcs", "ar1", "toep", "exp", "us:ar1", "rr", "fa"])
+def test_where_a_standard_deviation_is_zero(name):
+    model = structured_model(name, True, zero=True)
+    check(*problem_of(model), model)
