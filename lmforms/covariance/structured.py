@@ -17,6 +17,9 @@ STEP = 1e-3
 """Step of second derivatives in φ, by differences of exact first ones that are extrapolated once:
 truncation and rounding are about 1e-11."""
 
+MOST_STARTS = 4
+"""Starts of the correlations from which lower optima are searched for."""
+
 LEAST_SQUARES_TOLERANCE = 1e-14
 """Of the search for the parameters of a given matrix."""
 
@@ -209,6 +212,9 @@ class Structured(Covariance):
             return []
         own = theta[: self.n_deviations]
         return [np.concatenate([own, phi]) for phi in self.correlation.starts()]
+
+    def distant_starts(self, theta: FloatArray) -> list[FloatArray]:
+        return self.alternatives(theta)[:MOST_STARTS]
 
     def covariances(self) -> list[tuple[int, int]]:
         if self.correlation is None:

@@ -124,8 +124,8 @@ def _is_lowest_at_zero_sigma(at: Evaluation | IterativeEvaluation) -> bool:
     if at.rounding > LEAST_RISE:
         return True
     try:
-        near = [evaluate(at.problem, c * at.theta).value for c in NEARBY]
-        further = evaluate(at.problem, SCALED_UP * at.theta).value
+        near = [evaluate(at.problem, at.problem.scaled(at.theta, c)).value for c in NEARBY]
+        further = evaluate(at.problem, at.problem.scaled(at.theta, SCALED_UP)).value
     except NumericalError:
         return True
     digits_lost = max(abs(value - at.value) for value in near) > LEAST_RISE

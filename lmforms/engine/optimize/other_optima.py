@@ -142,6 +142,10 @@ def _starts(run: SearchRun, best: Evaluation, thorough: bool) -> Iterator[Evalua
         at = run(best.problem, theta)
         if at is not None:
             yield at
+    for theta in best.problem.distant_starts(best.theta):
+        at = run(best.problem, theta)
+        if at is not None:
+            yield at
     if thorough and best.problem.n_theta > 1:
         for theta in random_starts(best.problem.n_theta):
             at = run(best.problem, theta)
