@@ -74,6 +74,8 @@ def split_number(
     name: str, tokens: Sequence[Token], source: str
 ) -> tuple[list[Token], int | None]:
     """What stands before the comma of ``rr(0 + f | g, 2)``, and the number after it."""
+    if name == "us":
+        return list(tokens), None
     commas = [i for i, (t, depth) in enumerate(with_depths(tokens)) if _is_comma(t, depth)]
     argument = STRUCTURES[name].argument
     if not commas:
