@@ -261,11 +261,11 @@ case(
 case(
     "unequal steps",
     lambda: lf.lmer(
-        "distance ~ 1 + ar1(0 + factor(age) | Subject)", GROWTH[GROWTH["age"] != 10.0]
+        "distance ~ age * Sex + ar1(0 + factor(age) | Subject)", GROWTH[GROWTH["age"] != 10.0]
     ),
     "write `exp` for distances that differ",
     lambda: lf.lmer(
-        "distance ~ 1 + exp(0 + factor(age) | Subject)", GROWTH[GROWTH["age"] != 10.0]
+        "distance ~ age * Sex + exp(0 + factor(age) | Subject)", GROWTH[GROWTH["age"] != 10.0]
     ),
 )
 case(

@@ -160,9 +160,7 @@ class Structured(Covariance):
             slopes = self.correlation.derivative(phi, self.points)
         return np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0)
 
-    def _second_differences(
-        self, phi: FloatArray, weights: FloatArray, size: float
-    ) -> FloatArray:
+    def _second_differences(self, phi: FloatArray, weights: FloatArray, size: float) -> FloatArray:
         """Σ weights ∘ ∂²C/∂φ_i∂φ_j by central differences of the first derivatives."""
         steps = size * np.eye(len(phi))
         moved = [

@@ -70,9 +70,7 @@ def check_structure(name: str, source: str, start: int) -> None:
     )
 
 
-def split_number(
-    name: str, tokens: Sequence[Token], source: str
-) -> tuple[list[Token], int | None]:
+def split_number(name: str, tokens: Sequence[Token], source: str) -> tuple[list[Token], int | None]:
     """What stands before the comma of ``rr(0 + f | g, 2)``, and the number after it."""
     if name == "us":
         return list(tokens), None
