@@ -124,16 +124,9 @@ def _is_lowest_at_zero_sigma(at: Evaluation | IterativeEvaluation) -> bool:
     if at.rounding > LEAST_RISE:
         return True
     try:
-        near = [_with_wider_effects(at, c).value for c in NEARBY]
-        further = _with_wider_effects(at, SCALED_UP).value
+        near = [evaluate(at.problem, at.problem.scaled(at.theta, c)).value for c in NEARBY]
+        further = evaluate(at.problem, at.problem.scaled(at.theta, SCALED_UP)).value
     except NumericalError:
         return True
     digits_lost = max(abs(value - at.value) for value in near) > LEAST_RISE
     return digits_lost or further <= at.value + LEAST_RISE
-
-
-def _with_wider_effects(at: Evaluation, c: float) -> Evaluation:
-    """The criterion with all standard deviations of random effects c times as large."""
-    theta = at.theta.copy()
-    theta[: at.problem.n_theta] *= c
-    return evaluate(at.problem, theta)
