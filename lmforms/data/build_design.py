@@ -69,7 +69,6 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     weights = None if weights is None else weights[in_model]
     y = _check_response(parts.response, bound)
     groups, terms = random_parts(bound, parts.random, parts.labels, related)
-    check_sizes(groups, terms, len(y), related)
     residual: Residual = Independent() if weights is None else Weighted(weights)
     structure = None
     if formula_data.residual is not None:
@@ -77,6 +76,7 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
         weighted = weights is not None
         residual = structure.parametric(weights)
         refuse_confounded(structure, groups, terms, weighted=weighted, related=related)
+    check_sizes(groups, terms, parts.fixed.values, residual, related)
     design = Design(
         formula_data=formula_data,
         in_model=in_model,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
 from ..covariance import STRUCTURES, Stacked
 from ..engine.linalg.independent_columns import independent_columns
+from ..engine.row_variances import number_told_apart, variance_patterns
 from ..errors import DataError, ModelError
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula, BoundRandomTerm
-from ..support.arrays import IndexArray
+from ..residual import Independent, Residual, Weighted
+from ..support.arrays import FloatArray, IndexArray
 from .design import GroupingFactor, RandomTerm
 from .frame import group_codes
 
@@ -163,10 +166,23 @@ def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IndexArray
 def check_sizes(
     groups: Sequence[GroupingFactor],
     terms: Sequence[RandomTerm],
-    n: int,
+    X: FloatArray,
+    residual: Residual,
     related: Collection[str],
 ) -> None:
-    """Refuse one level, and as many random effects as rows except on groups in `related`."""
+    """Refuse one level, and as many random effects as rows that are no more than residuals.
+
+    Terms on groups in `related` may have one row per level, and others may if their variances
+    of the rows differ from those of the residuals (:mod:`lmforms.engine.row_variances`).
+
+    Parameters
+    ----------
+    groups : sequence of GroupingFactor
+    terms : sequence of RandomTerm
+    X : ndarray (n, p)
+    residual : Residual
+    related : collection of str
+    """
     for group in groups:
         q = len(group.levels)
         if q < 2:
@@ -174,11 +190,27 @@ def check_sizes(
                 f"the grouping factor `{group.factor}` has one level; a variance between levels "
                 "needs at least two. Leave the term out."
             )
-    for term in terms:
-        q, k = len(groups[term.group].levels), len(term.columns)
-        if q * k >= n and groups[term.group].name not in related:
-            raise ModelError(
-                f"the random term {term.written} has {q} × {k} = {q * k} random effects for "
-                f"{n} rows: they cannot be told from the residuals. "
-                "Use fewer columns or a coarser grouping factor."
-            )
+    n = len(X)
+    wide = [t for t in terms if len(groups[t.group].levels) * len(t.columns) >= n]
+    wide = [t for t in wide if groups[t.group].name not in related]
+    if not wide or not isinstance(residual, (Independent, Weighted)):
+        return
+    for term in wide:
+        if len(groups[term.group].levels) < n:
+            _refuse_as_many_as_rows(term, groups, n)
+    weights = residual.weights if isinstance(residual, Weighted) else None
+    patterns = [variance_patterns(t.covariance, t.matrix.values) for t in wide]
+    apart = number_told_apart(X, weights, patterns)
+    if apart < len(wide):
+        _refuse_as_many_as_rows(wide[apart], groups, n)
+
+
+def _refuse_as_many_as_rows(
+    term: RandomTerm, groups: Sequence[GroupingFactor], n: int
+) -> NoReturn:
+    q, k = len(groups[term.group].levels), len(term.columns)
+    raise ModelError(
+        f"the random term {term.written} has {q} × {k} = {q * k} random effects for "
+        f"{n} rows: they cannot be told from the residuals. "
+        "Use fewer columns or a coarser grouping factor."
+    )
