@@ -95,10 +95,10 @@ def lowest_optimum(
         for start in _starts(explore, best, thorough):
             found = rough_minimum(explore, problem, start, ROUGH_TOLERANCE)
             near = found.value < best.value + 10.0 * ROUGH_TOLERANCE
-            if found.value < clearly_lower or (near and not _same_covariances(found, best)):
+            if _surely(found) < clearly_lower or (near and not _same_covariances(found, best)):
                 there, left = local_minimum(explore, problem, found, tolerance)
                 met.append(there.value)
-                if there.value < clearly_lower:
+                if _surely(there) < clearly_lower:
                     lower = there, left
                     break
             else:
@@ -108,6 +108,11 @@ def lowest_optimum(
         best, decrement = lower
     run.trace += explore.trace
     return best, decrement, _distinct_values(sorted(met), best.value)
+
+
+def _surely(at: Evaluation) -> float:
+    """What the criterion is at most: beside very wide effects it may be all rounding."""
+    return at.value + at.rounding
 
 
 def _same_covariances(a: Evaluation, b: Evaluation) -> bool:
