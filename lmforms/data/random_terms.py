@@ -205,9 +205,7 @@ def check_sizes(
         _refuse_as_many_as_rows(wide[apart], groups, n)
 
 
-def _refuse_as_many_as_rows(
-    term: RandomTerm, groups: Sequence[GroupingFactor], n: int
-) -> NoReturn:
+def _refuse_as_many_as_rows(term: RandomTerm, groups: Sequence[GroupingFactor], n: int) -> NoReturn:
     q, k = len(groups[term.group].levels), len(term.columns)
     raise ModelError(
         f"the random term {term.written} has {q} × {k} = {q * k} random effects for "

@@ -101,9 +101,7 @@ def estimate(
     scaling = found.scaling
     if has_wide_effects(evaluation.theta[: found.n_theta]):
         least = least_squares or explained_or_raise(rows, roots)
-        check_sigma(
-            evaluation, found.sigma, found.lams, rows, least, at is None, not len(sizes)
-        )
+        check_sigma(evaluation, found.sigma, found.lams, rows, least, at is None, not len(sizes))
     refuse_zero_sigma(found.sigma, scaling.pilot.resolution)
     if not len(sizes):
         return found

@@ -1,4 +1,4 @@
-r"""Random effects of single rows beside residuals with known weights: whose variances differ?
+r"""Whether random effects of single rows can be told from residuals with known weights.
 
 A term with one row per level adds a number to the variance of each row,
 :math:`V_{ii} = \sigma^2/w_i + \sigma^2 z_i'\lambda\lambda'z_i`. Its parameters and σ² can be told
@@ -41,9 +41,7 @@ def variance_patterns(covariance: Covariance, basis: FloatArray) -> FloatArray:
     return 2.0 * np.einsum("ik,jik->ij", effects, changes.reshape(-1, *effects.shape))
 
 
-def number_told_apart(
-    X: FloatArray, weights: FloatArray | None, patterns: list[FloatArray]
-) -> int:
+def number_told_apart(X: FloatArray, weights: FloatArray | None, patterns: list[FloatArray]) -> int:
     """How many sets of patterns, from the first on, are independent of 1/w and of earlier ones.
 
     Parameters
