@@ -76,7 +76,8 @@ def ar1(coords: Any, rho: Any, *, labels: Any = None) -> Relationship:
 
 def _checked_points(raw: Any, labels: Any) -> FloatArray:
     if labels is None:
-        values = listed_values("coords", raw)
+        is_table = isinstance(raw, np.ndarray) and raw.ndim > 1
+        values = raw if is_table else listed_values("coords", raw)
         numbers = range(len(values))
     else:
         values, numbers = raw, listed_values("labels", labels)
