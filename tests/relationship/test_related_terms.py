@@ -24,6 +24,7 @@ from lmforms.errors import (
     FormulaError,
     IdentificationWarning,
     ModelError,
+    RelationshipError,
     SingularWarning,
 )
 from lmforms.model import state_at
