@@ -10,11 +10,11 @@ import pandas as pd
 
 from ..covariance import STRUCTURES, Stacked
 from ..engine.linalg.independent_columns import independent_columns
-from ..engine.row_variances import number_told_apart, variance_patterns
+from ..engine.row_variances import number_told_apart, residual_patterns, variance_patterns
 from ..errors import DataError, ModelError
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula, BoundRandomTerm
-from ..residual import Independent, Residual, Weighted
+from ..residual import Residual
 from ..support.arrays import FloatArray, IndexArray
 from .design import GroupingFactor, RandomTerm
 from .frame import group_codes
@@ -169,6 +169,7 @@ def check_sizes(
     X: FloatArray,
     residual: Residual,
     related: Collection[str],
+    with_nugget: bool = False,
 ) -> None:
     """Refuse one level, and as many random effects as rows that are no more than residuals.
 
@@ -182,6 +183,8 @@ def check_sizes(
     X : ndarray (n, p)
     residual : Residual
     related : collection of str
+    with_nugget : bool
+        Whether the correlations of the residuals leave room for an independent part of each row.
     """
     for group in groups:
         q = len(group.levels)
@@ -193,14 +196,14 @@ def check_sizes(
     n = len(X)
     wide = [t for t in terms if len(groups[t.group].levels) * len(t.columns) >= n]
     wide = [t for t in wide if groups[t.group].name not in related]
-    if not wide or not isinstance(residual, (Independent, Weighted)):
-        return
     for term in wide:
         if len(groups[term.group].levels) < n:
             _refuse_as_many_as_rows(term, groups, n)
-    weights = residual.weights if isinstance(residual, Weighted) else None
+    if not wide or with_nugget:
+        return
+    own = np.ones((n, 1)) if residual.variances() is None else residual_patterns(residual)
     patterns = [variance_patterns(t.covariance, t.matrix.values) for t in wide]
-    apart = number_told_apart(X, weights, patterns)
+    apart = number_told_apart(X, own, patterns)
     if apart < len(wide):
         _refuse_as_many_as_rows(wide[apart], groups, n)
 

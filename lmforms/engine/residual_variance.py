@@ -50,8 +50,8 @@ SATURATED = (
 
 SATURATED_BY_ROWS = (
     "a random term with one row per level explains all variation: the {which}likelihood is "
-    "highest where the residual variance, which the weights divide, is zero. Leave out that term "
-    "and the weights: its effects are then the residuals (a slope of x is a weight of 1/x²)."
+    "highest where the residual variance is zero. Leave out that term and the weights, or "
+    "residual=: its effects are then the residuals (a slope of x is a weight of 1/x²)."
 )
 
 

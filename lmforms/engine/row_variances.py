@@ -18,11 +18,15 @@ from __future__ import annotations
 import numpy as np
 
 from ..covariance import Covariance
+from ..residual import Residual
 from ..support.arrays import FloatArray
 
 TOLERANCE = 1e-10
 """Smallest squared share of a pattern of variances that others leave: variances that differ by
 less than 10⁻⁵ of their size carry no information in any data that fit into memory."""
+
+STEP = 1e-4
+"""Of differences: their error is 10⁻⁸ of a pattern, and is squared in the comparison."""
 
 
 def variance_patterns(covariance: Covariance, basis: FloatArray) -> FloatArray:
@@ -41,14 +45,28 @@ def variance_patterns(covariance: Covariance, basis: FloatArray) -> FloatArray:
     return 2.0 * np.einsum("ik,jik->ij", effects, changes.reshape(-1, *effects.shape))
 
 
-def number_told_apart(X: FloatArray, weights: FloatArray | None, patterns: list[FloatArray]) -> int:
-    """How many sets of patterns, from the first on, are independent of 1/w and of earlier ones.
+def residual_patterns(residual: Residual) -> FloatArray:
+    """Variances of residuals relative to σ², and their derivatives in φ at a generic φ, (n, 1 + m).
+
+    Correlations change no variance: their columns are zero.
+    """
+    phi = residual.phi + np.random.default_rng(1).uniform(0.1, 0.5, len(residual.phi))
+    variances = residual.at(phi).variances()
+    columns = [variances]
+    for step in STEP * np.eye(len(phi)):
+        above, below = (residual.at(phi + s).variances() for s in (step, -step))
+        columns.append((above - below) / (2.0 * STEP))
+    return np.column_stack(columns)
+
+
+def number_told_apart(X: FloatArray, own: FloatArray, patterns: list[FloatArray]) -> int:
+    """How many sets of patterns, from the first on, are independent of `own` and earlier ones.
 
     Parameters
     ----------
     X : ndarray (n, p)
-    weights : ndarray (n,), optional
-        Ones by default.
+    own : ndarray (n, m)
+        Patterns of the residuals; the first, of σ², is positive.
     patterns : list of ndarray (n, m)
         Variances of the rows, one array for each term.
 
@@ -61,24 +79,33 @@ def number_told_apart(X: FloatArray, weights: FloatArray | None, patterns: list[
     Examples
     --------
     >>> one = np.ones((4, 1))
-    >>> number_told_apart(one, None, [one]), number_told_apart(one, np.arange(1.0, 5.0), [one])
+    >>> weights = np.arange(1.0, 5.0)[:, None]
+    >>> number_told_apart(one, one, [one]), number_told_apart(one, 1 / weights, [one])
     (0, 1)
     """
-    w = np.ones(len(X)) if weights is None else weights
+    w = 1.0 / own[:, 0]
     norm = _ProjectedPatterns(np.sqrt(w)[:, None] * X)
-    basis = [norm.unit(np.ones(len(X)))]
+    basis: list[FloatArray] = []
+    for v in own.T:
+        _extend(basis, norm, w * v)
     for found, columns in enumerate(patterns):
         for v in columns.T:
-            v = w * v
-            total = norm.squared(v)
-            for _ in range(2):  # the second pass removes the rounding of the first
-                for unit in basis:
-                    v = v - norm.product(unit, v) * unit
-            left = norm.squared(v)
-            if not left > TOLERANCE * max(total, float(v @ v)):
+            if not _extend(basis, norm, w * v):
                 return found
-            basis.append(v / np.sqrt(left))
     return len(patterns)
+
+
+def _extend(basis: list[FloatArray], norm: _ProjectedPatterns, v: FloatArray) -> bool:
+    """Add what is new in v to an orthonormal basis; False if nothing is."""
+    total = norm.squared(v)
+    for _ in range(2):  # the second pass removes the rounding of the first
+        for unit in basis:
+            v = v - norm.product(unit, v) * unit
+    left = norm.squared(v)
+    if not left > TOLERANCE * max(total, float(v @ v)):
+        return False
+    basis.append(v / np.sqrt(left))
+    return True
 
 
 class _ProjectedPatterns:
@@ -96,10 +123,6 @@ class _ProjectedPatterns:
 
     def squared(self, a: FloatArray) -> float:
         return self.product(a, a)
-
-    def unit(self, a: FloatArray) -> FloatArray:
-        size = self.squared(a)
-        return a / np.sqrt(size) if size > TOLERANCE * (a @ a) else np.zeros_like(a)
 
     def _of_columns(self, a: FloatArray) -> FloatArray:
         return np.asarray(self._Q.T @ (a[:, None] * self._Q))

@@ -178,7 +178,43 @@ def test_the_rule_is_the_rank_of_the_projected_patterns(seed):
         if rank(columns) < np.column_stack(columns).shape[1]:
             break
         expected = count
-    assert number_told_apart(X, w, patterns) == expected
+    assert number_told_apart(X, 1 / w[:, None], patterns) == expected
+
+
+def test_residual_structures_that_leave_room_for_an_independent_part():
+    rng = np.random.default_rng(4)
+    series, times = 30, 8
+    e = [rng.normal(size=series)]
+    for _ in range(times - 1):
+        e.append(0.8 * e[-1] + 0.6 * rng.normal(size=series))
+    table = pd.DataFrame({"g": np.repeat(np.arange(series), times)})
+    table["t"], table["row"], table["s"] = (
+        np.tile(np.arange(times), series),
+        table.index,
+        table.g % 2,
+    )
+    table["y"] = np.column_stack(e).ravel() + 0.7 * rng.normal(size=len(table))
+    table["x"] = rng.uniform(0.2, 3.0, len(table))
+    fit = lf.lmer("y ~ 1 + (1 | row)", table, residual="ar1(t | g)")
+    Y = table["y"].to_numpy().reshape(series, times)
+
+    def criterion(parameters: np.ndarray) -> float:
+        gaps = np.abs(np.subtract.outer(np.arange(times), np.arange(times)))
+        V = np.tanh(parameters[0]) ** gaps + parameters[1] ** 2 * np.eye(times)
+        sums = np.linalg.solve(V, np.ones(times))
+        r = Y - (Y @ sums).sum() / (series * sums.sum())
+        square, nu = np.sum(r * np.linalg.solve(V, r.T).T), series * times - 1
+        value = series * np.linalg.slogdet(V)[1] + np.log(series * sums.sum())
+        return float(value + nu * (1 + np.log(2 * np.pi * square / nu)))
+
+    at = minimize(criterion, [1.0, 0.8], method="Nelder-Mead", options={"fatol": 1e-10})
+    assert fit.criterion == pytest.approx(at.fun, abs=1e-7)
+    assert fit.theta[0] == pytest.approx(at.x[1], rel=1e-3)
+    for told in ("power(x)", "ar1(t | g) * idh(s)"):
+        assert lf.lmer("y ~ 1 + (1 | row)", table, residual=told).nobs == len(table)
+    for same in ("cs(t | g)", "toep(t | g)", "corsymm(t | g)", "ma(t | g)", "idh(s)", "us(t | g)"):
+        with pytest.raises(ModelError, match=TOLD):
+            lf.lmer("y ~ 1 + (1 | row)", table, residual=same)
 
 
 def test_likelihood_without_bound_is_refused_still():
