@@ -201,9 +201,8 @@ def check_sizes(
             _refuse_as_many_as_rows(term, groups, n)
     if not wide or with_nugget:
         return
-    own = np.ones((n, 1)) if residual.variances() is None else residual_patterns(residual)
     patterns = [variance_patterns(t.covariance, t.matrix.values) for t in wide]
-    apart = number_told_apart(X, own, patterns)
+    apart = number_told_apart(X, residual_patterns(residual, n), patterns)
     if apart < len(wide):
         _refuse_as_many_as_rows(wide[apart], groups, n)
 

@@ -45,17 +45,20 @@ def variance_patterns(covariance: Covariance, basis: FloatArray) -> FloatArray:
     return 2.0 * np.einsum("ik,jik->ij", effects, changes.reshape(-1, *effects.shape))
 
 
-def residual_patterns(residual: Residual) -> FloatArray:
+def residual_patterns(residual: Residual, n: int) -> FloatArray:
     """Variances of residuals relative to σ², and their derivatives in φ at a generic φ, (n, 1 + m).
 
     Correlations change no variance: their columns are zero.
     """
+
+    def variances(phi: FloatArray) -> FloatArray:
+        own = residual.at(phi).variances()
+        return np.ones(n) if own is None else own
+
     phi = residual.phi + np.random.default_rng(1).uniform(0.1, 0.5, len(residual.phi))
-    variances = residual.at(phi).variances()
-    columns = [variances]
+    columns = [variances(phi)]
     for step in STEP * np.eye(len(phi)):
-        above, below = (residual.at(phi + s).variances() for s in (step, -step))
-        columns.append((above - below) / (2.0 * STEP))
+        columns.append((variances(phi + step) - variances(phi - step)) / (2.0 * STEP))
     return np.column_stack(columns)
 
 

@@ -14,7 +14,7 @@ from . import check
 from .kronecker import kronecker_product
 from .labels import Labels, checked_labels, listed_values, named
 from .matrix import Relationship
-from .representations import DenseMatrix, Precision
+from .representations import DenseMatrix, Precision, Representation
 from .spatial import checked_places
 
 
@@ -75,12 +75,9 @@ def ar1(coords: Any, rho: Any, *, labels: Any = None) -> Relationship:
 
 
 def _checked_points(raw: Any, labels: Any) -> FloatArray:
-    if labels is None:
-        is_table = isinstance(raw, np.ndarray) and raw.ndim > 1
-        values = raw if is_table else listed_values("coords", raw)
-        numbers = range(len(values))
-    else:
-        values, numbers = raw, listed_values("labels", labels)
+    is_table = isinstance(raw, np.ndarray) and raw.ndim > 1
+    values = raw if is_table else listed_values("coords", raw)
+    numbers = list(range(len(values))) if labels is None else listed_values("labels", labels)
     points = checked_places(values, tuple(numbers))
     broken = np.flatnonzero((points != np.round(points)).any(axis=1))
     if len(broken):
@@ -124,7 +121,7 @@ def _on_grid(points: Any, rho: FloatArray, names: Labels) -> Relationship | None
         return None
     if len(np.unique(points, axis=0)) != len(points):
         return None
-    forms = [_chain(line, r) for line, r in zip(lines, rho, strict=True)]
+    forms: list[Representation] = [_chain(line, r) for line, r in zip(lines, rho, strict=True)]
     form = reduce(kronecker_product, forms)
     if not isinstance(form, Precision) or not check.is_well_conditioned(form):
         return None

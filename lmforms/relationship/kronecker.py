@@ -68,8 +68,8 @@ def kronecker_product(a: Representation, b: Representation) -> Representation:
             "as a matrix of scipy.sparse."
         )
     if isinstance(a, LowRank) and isinstance(b, LowRank):
-        return LowRank(np.kron(a.factor, b.factor))
-    return DenseMatrix(np.kron(a.dense(), b.dense()))
+        return LowRank(np.asarray(np.kron(a.factor, b.factor)))
+    return DenseMatrix(np.asarray(np.kron(a.dense(), b.dense())))
 
 
 def _sparse(form: Representation) -> Sparse:
