@@ -679,11 +679,12 @@ case(
 case(
     "combinations",
     lambda: lmer("y ~ (1 | g:w)", relationship={"g:w": K}),
-    "make one column of labels",
+    "by `Relationship.kron(A, B)`",
     lambda: lmer(
-        "y ~ (1 | gw)",
-        DATA.assign(gw=DATA["g"].astype(str)),
-        relationship={"gw": K.set_axis([*"01234567"], axis=0).set_axis([*"01234567"], axis=1)},
+        "y ~ (1 | g:w)",
+        relationship={
+            "g:w": Relationship.kron(K, Relationship.of(np.eye(3), labels=[1.0, 2.0, 3.0]))
+        },
     ),
 )
 case(

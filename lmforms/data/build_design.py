@@ -69,14 +69,16 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     weights = None if weights is None else weights[in_model]
     y = _check_response(parts.response, bound)
     groups, terms = random_parts(bound, parts.random, parts.labels, related)
-    check_sizes(groups, terms, len(y), related)
     residual: Residual = Independent() if weights is None else Weighted(weights)
-    structure = None
+    structure, with_nugget = None, False
     if formula_data.residual is not None:
         structure = bind_residual(formula_data.residual, _model_rows(frame, in_model))
         weighted = weights is not None
         residual = structure.parametric(weights)
+        spec = structure.spec
+        with_nugget = not spec.nugget and any(c.facts.takes_nugget for c in spec.correlations)
         refuse_confounded(structure, groups, terms, weighted=weighted, related=related)
+    check_sizes(groups, terms, parts.fixed.values, residual, related, with_nugget)
     design = Design(
         formula_data=formula_data,
         in_model=in_model,

@@ -102,7 +102,7 @@ def estimate(
     widths = [np.abs(lam).max(initial=0.0) for lam in found.problem.lams(evaluation.theta)]
     if has_wide_effects(np.array(widths)):
         least = least_squares or explained_or_raise(rows, roots)
-        check_sigma(evaluation, found.sigma, found.lams, rows, least, searched=at is None)
+        check_sigma(evaluation, found.sigma, found.lams, rows, least, at is None, not len(sizes))
     refuse_zero_sigma(found.sigma, scaling.pilot.resolution)
     if not len(sizes):
         return found

@@ -192,4 +192,3 @@ class Problem(StructuredProblem):
     def sharing(self, other: Problem) -> Self:
         """The problem with the sums, and the φ, of another one that differs by its structures."""
         return self
-
