@@ -239,6 +239,7 @@ class MixedModelResults(TidyMethods, InferenceMethods, MeansMethods, ModelCompar
         *,
         random: Literal["all", "none"] | Sequence[str] = "all",
         new_levels: Literal["raise", "zero"] = "raise",
+        residual: Literal["series", "none"] | None = None,
         offset: npt.ArrayLike | None = None,
     ) -> pd.Series:
         """Predict the response.
@@ -246,14 +247,18 @@ class MixedModelResults(TidyMethods, InferenceMethods, MeansMethods, ModelCompar
         Parameters
         ----------
         data : table, optional
-            New rows, with every column that the right-hand side needs; the model's own
-            rows by default.
+            New rows, with every column that the right-hand side and the residual structure need;
+            the model's own rows by default.
         random : {"all", "none"} or sequence of str
             Which random effects to add: all, none (the population's mean), or those of
             the terms or grouping factors named, such as ``["Subject"]`` or
             ``["Days | Subject"]``. A name of :attr:`random_effects` means the effects there.
         new_levels : {"raise", "zero"}
             A level that was not in the data is refused, or has random effects 0.
+        residual : {"series", "none"}, optional
+            With correlated residuals, whether to add what the residuals of the observed rows of
+            the same series (or field) say about those of the new rows. By default they are added
+            to new rows, unless the population's mean is asked for by ``random="none"``.
         offset : array, optional
             For a model fitted with an offset array: its values for the new rows, or a Series
             with their labels. An offset column or an ``offset()`` in the formula is taken from
@@ -262,10 +267,34 @@ class MixedModelResults(TidyMethods, InferenceMethods, MeansMethods, ModelCompar
         Returns
         -------
         Series
-            On the index of `data`; NaN where a predictor is missing.
-        """
-        from .predict import rows_of
+            On the index of `data`; NaN where a predictor, or a column of the residual structure
+            that is used, is missing.
 
+        Raises
+        ------
+        ColumnError, DataError, ArgumentError
+            New rows lack a column, or have a time, visit or stratum to which the residual
+            structure gives no correlation or variance.
+
+        Notes
+        -----
+        The best linear prediction of a new residual is R_no R_oo⁻¹ê, with ê = y − Xβ̂ − Zb̂ − offset
+        and R_no the covariances of new and observed rows. In space it is kriging. A series without
+        observed rows has none. Without a nugget, a new row at the time or place of an observed one
+        is predicted to be that observation; with a nugget it is a new measurement there.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> growth = lf.datasets.load("Orthodont")
+        >>> fit = lf.lmer("distance ~ age*Sex", growth, residual="ar1(age | Subject)")
+        >>> new = {"age": [16, 16], "Sex": ["Male", "Male"], "Subject": ["M01", "M02"]}
+        >>> fit.predict(new).round(2).tolist(), fit.predict(new, random="none").round(2).tolist()
+        ([31.17, 28.36], [28.91, 28.91])
+        """
+        from .predict import rows_of, series_part, uses_series
+
+        with_series = uses_series(data, random, residual)
         rows = rows_of(
             self.state.design,
             data,
@@ -275,6 +304,8 @@ class MixedModelResults(TidyMethods, InferenceMethods, MeansMethods, ModelCompar
             what="predict",
         )
         values = rows.linear_predictor(self.state.estimate.beta, self.state.estimate.b)
+        if with_series:
+            values = values + series_part(self.state, data, "predict")
         return pd.Series(values, index=rows.index, name="predicted")
 
     @named_arguments
