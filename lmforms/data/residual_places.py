@@ -78,7 +78,8 @@ def residual_places(design: Design, data: Any, what: str) -> ResidualPlaces:
         The model was fitted with weights that are no column.
     """
     bound = design.structure
-    assert bound is not None and bound.correlation is not None
+    assert bound is not None
+    assert bound.correlation is not None
     spec = bound.spec
     names = column_names(data)
     absent = [c for c in spec.columns if c not in names]
@@ -98,15 +99,15 @@ def residual_places(design: Design, data: Any, what: str) -> ResidualPlaces:
     known = series >= 0
     rows = np.flatnonzero(complete)[known]
     table, series = table.rows(known), series[known]
-    own, ends = [], np.cumsum([0, *(_width(term) for term in spec.correlations)])
+    own, correlation, start = [], bound.correlation, 0
     for k, term in enumerate(spec.correlations):
-        points = bound.points[:, ends[k] : ends[k + 1]]
-        own.append(_points(bound, k, points, fitted, table, series, what))
-    points = np.hstack(own)
-    correlation = bound.correlation
-    for k, (start, stop) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
-        lags = _longest_lags(bound, bound.points[:, start:stop], points[:, start:stop], series)
+        stop = start + max(len(term.columns), 1)
+        before = bound.points[:, start:stop]
+        own.append(_points(bound, k, before, fitted, table, series, what))
+        lags = _longest_lags(bound, before, own[-1], series)
         correlation = _for_lags(bound, correlation, k, lags, what)
+        start = stop
+    points = np.hstack(own)
     return ResidualPlaces(
         complete=complete,
         rows=rows,
@@ -116,11 +117,6 @@ def residual_places(design: Design, data: Any, what: str) -> ResidualPlaces:
         variance=_variance(bound, fitted, table, what),
         weights=_weights(design, data, rows, what),
     )
-
-
-def _width(term: CorrelationTerm) -> int:
-    """Number of coordinates of a correlation structure."""
-    return max(len(term.columns), 1)
 
 
 def _series(bound: BoundResidual, fitted: Table, table: Table, what: str) -> IndexArray:
@@ -179,14 +175,15 @@ def _points(
         return _visits(term, column, before, what)
     if isinstance(before.dtype, pd.CategoricalDtype):
         times = _labelled(term, column, before, what)
-        old = labelled_times(before)
+        old = labelled_times(before).astype(np.float64)
     else:
         if isinstance(column.dtype, pd.CategoricalDtype):
             raise DataError(
                 f"{what}: `{column.name}` was numbers in the fit and holds labels now: make it "
                 f"numbers, as by pandas.to_numeric(data[{str(column.name)!r}])."
             )
-        times, old = whole_times(column, term), whole_times(before, term)
+        times = whole_times(column, term).astype(np.float64)
+        old = whole_times(before, term).astype(np.float64)
     first = np.empty(int(bound.series.max()) + 1)
     first[bound.series] = old - points[:, 0] * step
     steps = (times - first[series]) / step
@@ -201,9 +198,7 @@ def _points(
     return steps[:, None]
 
 
-def _visits(
-    term: CorrelationTerm, column: pd.Series, before: pd.Series, what: str
-) -> FloatArray:
+def _visits(term: CorrelationTerm, column: pd.Series, before: pd.Series, what: str) -> FloatArray:
     """Numbers of visits; visits that only exchangeable rows can have are new numbers."""
     levels = group_codes(before)[1]
     codes = _found(column, levels, what).astype(np.float64)
@@ -221,9 +216,7 @@ def _visits(
     return codes[:, None]
 
 
-def _labelled(
-    term: CorrelationTerm, column: pd.Series, before: pd.Series, what: str
-) -> FloatArray:
+def _labelled(term: CorrelationTerm, column: pd.Series, before: pd.Series, what: str) -> FloatArray:
     """Times of labels such as ``week 5``."""
     labels = list(dict.fromkeys(column.tolist()))
     found = times_of_labels(before, labels)
@@ -263,9 +256,9 @@ def _for_lags(
     if isinstance(correlation, WithNugget):
         return WithNugget(_for_lags(bound, correlation.inner, k, lags, what))
     if isinstance(correlation, Product):
-        side = ("left", "right")[k]
-        factor = _for_lags(bound, getattr(correlation, side), k, lags, what)
-        return replace(correlation, **{side: factor})
+        if k == 0:
+            return replace(correlation, left=_for_lags(bound, correlation.left, k, lags, what))
+        return replace(correlation, right=_for_lags(bound, correlation.right, k, lags, what))
     longest = lags.max(initial=0.0)
     if isinstance(correlation, ARMA):
         return replace(correlation, span=max(correlation.span, int(longest)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,11 +20,11 @@ from . import quantities
 from .inference_methods import InferenceMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
+from .prediction_methods import PredictionMethods
 from .tidy_methods import TidyMethods
 
 if TYPE_CHECKING:
     from ..companion import Forms
-    from ..data.design_rows import DesignMatrices
     from ..inference.degrees_of_freedom.methods import DfName, Information
     from .matrices import ModelMatrices
     from .result_table import ResultTable
@@ -34,7 +33,9 @@ if TYPE_CHECKING:
 RESIDUAL_KINDS = ("response", "pearson", "scaled", "normalized")
 
 
-class MixedModelResults(TidyMethods, InferenceMethods, MeansMethods, ModelComparisons):
+class MixedModelResults(
+    PredictionMethods, TidyMethods, InferenceMethods, MeansMethods, ModelComparisons
+):
     """A fitted linear mixed model.
 
     Made by :func:`lmforms.lmer` or :meth:`lmforms.MixedModel.fit`. Stored values are
@@ -231,139 +232,6 @@ class MixedModelResults(TidyMethods, InferenceMethods, MeansMethods, ModelCompar
         from .summary import summarize
 
         return summarize(self.state, ddf, information)
-
-    @named_arguments
-    def predict(
-        self,
-        data: Any = None,
-        *,
-        random: Literal["all", "none"] | Sequence[str] = "all",
-        new_levels: Literal["raise", "zero"] = "raise",
-        residual: Literal["series", "none"] | None = None,
-        offset: npt.ArrayLike | None = None,
-    ) -> pd.Series:
-        """Predict the response.
-
-        Parameters
-        ----------
-        data : table, optional
-            New rows, with every column that the right-hand side and the residual structure need;
-            the model's own rows by default.
-        random : {"all", "none"} or sequence of str
-            Which random effects to add: all, none (the population's mean), or those of
-            the terms or grouping factors named, such as ``["Subject"]`` or
-            ``["Days | Subject"]``. A name of :attr:`random_effects` means the effects there.
-        new_levels : {"raise", "zero"}
-            A level that was not in the data is refused, or has random effects 0.
-        residual : {"series", "none"}, optional
-            With correlated residuals, whether to add what the residuals of the observed rows of
-            the same series (or field) say about those of the new rows. By default they are added
-            to new rows, unless the population's mean is asked for by ``random="none"``.
-        offset : array, optional
-            For a model fitted with an offset array: its values for the new rows, or a Series
-            with their labels. An offset column or an ``offset()`` in the formula is taken from
-            `data`.
-
-        Returns
-        -------
-        Series
-            On the index of `data`; NaN where a predictor, or a column of the residual structure
-            that is used, is missing.
-
-        Raises
-        ------
-        ColumnError, DataError, ArgumentError
-            New rows lack a column, or have a time, visit or stratum to which the residual
-            structure gives no correlation or variance.
-
-        Notes
-        -----
-        The best linear prediction of a new residual is R_no R_oo⁻¹ê, with ê = y − Xβ̂ − Zb̂ − offset
-        and R_no the covariances of new and observed rows. In space it is kriging. A series without
-        observed rows has none. Without a nugget, a new row at the time or place of an observed one
-        is predicted to be that observation; with a nugget it is a new measurement there.
-
-        Examples
-        --------
-        >>> import lmforms as lf
-        >>> growth = lf.datasets.load("Orthodont")
-        >>> fit = lf.lmer("distance ~ age*Sex", growth, residual="ar1(age | Subject)")
-        >>> new = {"age": [16, 16], "Sex": ["Male", "Male"], "Subject": ["M01", "M02"]}
-        >>> fit.predict(new).round(2).tolist(), fit.predict(new, random="none").round(2).tolist()
-        ([31.17, 28.36], [28.91, 28.91])
-        """
-        from .predict import rows_of, series_part, uses_series
-
-        with_series = uses_series(data, random, residual)
-        rows = rows_of(
-            self.state.design,
-            data,
-            random=random,
-            new_levels=new_levels,
-            offset=offset,
-            what="predict",
-        )
-        values = rows.linear_predictor(self.state.estimate.beta, self.state.estimate.b)
-        if with_series:
-            values = values + series_part(self.state, data, "predict")
-        return pd.Series(values, index=rows.index, name="predicted")
-
-    @named_arguments
-    def design(
-        self,
-        new_data: Any = None,
-        *,
-        random: Literal["all", "none"] | Sequence[str] = "all",
-        new_levels: Literal["raise", "zero"] = "raise",
-        offset: npt.ArrayLike | None = None,
-    ) -> DesignMatrices:
-        """The matrices of the model for its own rows or for new ones.
-
-        Parameters
-        ----------
-        new_data, random, new_levels, offset
-            As `data` and the others of :meth:`predict`. Columns of Z of random effects that are
-            left out are zero, so that one vector of random effects fits all.
-
-        Returns
-        -------
-        DesignMatrices
-            X, Z and the offset: :meth:`predict` with the same arguments is X β̂ + Z b̂ + offset.
-            In rows with a missing predictor X and the offset are NaN.
-
-        Raises
-        ------
-        ColumnError, DataError, ArgumentError
-
-        Examples
-        --------
-        >>> import lmforms as lf
-        >>> import numpy as np
-        >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
-        >>> new = {"Days": [0, 10], "Subject": ["308", "309"]}
-        >>> rows = fit.design(new)
-        >>> rows
-        <DesignMatrices X beta + Z b + offset: n = 2, p = 2, q = 36, 4 nonzeros in Z>
-        >>> rows.X
-           Intercept  Days
-        0        1.0   0.0
-        1        1.0  10.0
-        >>> b = fit.matrices.b
-        >>> bool(np.allclose(rows.X @ fit.params + rows.Z @ b + rows.offset, fit.predict(new)))
-        True
-        """
-        from ..data.design_rows import design_matrices
-        from .predict import rows_of
-
-        rows = rows_of(
-            self.state.design,
-            new_data,
-            random=random,
-            new_levels=new_levels,
-            offset=offset,
-            what="design",
-        )
-        return design_matrices(rows)
 
     @named_arguments
     def forms(self, rank: int | None = None, **params: Any) -> Forms:

@@ -87,9 +87,7 @@ def chosen_terms(design: Design, random: str | Sequence[str]) -> list[int]:
     return sorted(chosen)
 
 
-def uses_series(
-    data: Any, random: str | Sequence[str], residual: str | None
-) -> bool:
+def uses_series(data: Any, random: str | Sequence[str], residual: str | None) -> bool:
     """Whether residuals of the series are predicted: see `MixedModelResults.predict`."""
     if residual is not None:
         return one_of("residual", residual, RESIDUAL_PARTS) == "series"
