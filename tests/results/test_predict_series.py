@@ -157,7 +157,7 @@ def test_weights_of_new_rows():
     places, group = both[["visit"]].to_numpy(dtype=float), both["subject"].to_numpy()
     expected = dense_prediction(fit, OLD, NEW, places, group, 1 / np.sqrt(both["w"].to_numpy()))
     assert_allclose(fit.predict(NEW), expected, atol=1e-9)
-    with pytest.raises(ColumnError, match="weights='w'.*residual='none'"):
+    with pytest.raises(ColumnError, match=r"weights='w'.*residual='none'"):
         fit.predict(NEW.drop(columns="w"))
     with pytest.raises(DataError, match="weights must be positive"):
         fit.predict(NEW.assign(w=0.0))
@@ -271,7 +271,7 @@ def test_named_times_are_those_of_the_fit():
 def test_what_new_rows_need():
     fit = quiet("y ~ x", OLD, residual="ar1(visit | subject)")
     without = NEW.drop(columns="visit")
-    with pytest.raises(ColumnError, match="lack `visit`.*residual='none'"):
+    with pytest.raises(ColumnError, match=r"lack `visit`.*residual='none'"):
         fit.predict(without)
     assert_allclose(fit.predict(without, residual="none"), fit.predict(NEW, residual="none"))
     assert len(fit.predict(without, random="none")) == len(NEW)

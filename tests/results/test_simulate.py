@@ -149,7 +149,7 @@ def test_refits_find_the_parameters():
 def test_bad_arguments():
     fit = MODELS["intercepts"]()
     for n in (0, -1, 1.5, True, "3"):
-        with pytest.raises(ArgumentError, match="n=.*whole number of at least 1"):
+        with pytest.raises(ArgumentError, match=r"n=.*whole number of at least 1"):
             fit.simulate(n)
     with pytest.raises(ArgumentError, match="random='all': use one of 'new', 'fitted'"):
         fit.simulate(random="all")
