@@ -12,10 +12,10 @@ from ..correlation.nugget import WithNugget
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, one_of, positive, proportion, whole_number
 from ..support.arrays import FloatArray
-from .axes import single_axes, thinned_labels
+from .axes import MOST_TICK_LABELS, single_axes, thinned_labels
 from .correlation_arrays import autocorrelations, pairs_of_rows, semivariances
 from .drawing import DIVERGING
-from .series import reference_style, series_colours
+from .series import is_dark, reference_style, series_colours
 from .series_of_fit import (
     Model,
     checked_fit,
@@ -129,14 +129,13 @@ def _draw_autocorrelation(found: Any, kind: str, level: float, has_model: bool, 
     later[0] = False
     lags = found.lags[later]
     limit = ndtri(0.5 + 0.5 * level) / np.sqrt(found.pairs[later])
-    half = 0.4
-    edges = np.column_stack([lags - half, lags + half]).ravel()
+    edges = np.column_stack([lags - 0.5, lags + 0.5]).ravel()
     ax.fill_between(
         edges,
         -np.repeat(limit, 2),
         np.repeat(limit, 2),
         color=empirical,
-        alpha=0.15,
+        alpha=0.3 if is_dark(ax) else 0.15,
         lw=0,
         label=f"{level:.0%} limits if uncorrelated",
     )
@@ -368,10 +367,10 @@ def _draw_correlations(values: FloatArray, labels: list[str], fit: Any, ax: Any)
     ax = single_axes(ax, (side + 0.9, side))
     image = ax.imshow(values, cmap=DIVERGING, vmin=-1.0, vmax=1.0)
     ax.figure.colorbar(image, ax=ax, label="correlation", fraction=0.046, pad=0.03)
-    places, texts = thinned_labels(labels)
-    long = max(map(len, texts)) > 3
-    ax.set_xticks(places, texts, rotation=90 if long else 0)
-    ax.set_yticks(places, texts)
+    places, texts = thinned_labels(labels, MOST_TICK_LABELS // 2)
+    size = "small" if m > MOST_NUMBERS else "medium"
+    ax.set_xticks(places, texts, rotation=90 if max(map(len, texts)) > 3 else 0, fontsize=size)
+    ax.set_yticks(places, texts, fontsize=size)
     columns = [c for term in fit.state.design.structure.spec.correlations for c in term.columns]
     ax.set(xlabel=", ".join(columns), ylabel=", ".join(columns))
     if m <= MOST_NUMBERS:

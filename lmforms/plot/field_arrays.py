@@ -29,7 +29,7 @@ class Axis:
 
 
 def grid_axis(coordinates: FloatArray) -> Axis:
-    """Cells of coordinates: all multiples of the common step of whole numbers, else those there are.
+    """Cells of coordinates: every step of whole numbers, else the values that there are.
 
     Examples
     --------
@@ -54,7 +54,8 @@ def on_grid(values: FloatArray, rows: Axis, columns: Axis) -> FloatArray:
 
     Examples
     --------
-    >>> on_grid(np.array([1.0, 2.0]), grid_axis(np.array([1.0, 2.0])), grid_axis(np.array([1.0, 2.0])))
+    >>> axis = grid_axis(np.array([1.0, 2.0]))
+    >>> on_grid(np.array([1.0, 2.0]), axis, axis)
     array([[ 1., nan],
            [nan,  2.]])
     """

@@ -53,7 +53,8 @@ def residual_field(
     kind : {"response", "pearson", "scaled", "normalized", "trend"}
         Residuals, see :meth:`lmforms.MixedModelResults.residuals`; or the correlated part of the
         residuals by their best linear prediction, which has a value for missing plots too. Without
-        a nugget it is the residual itself where there is one.
+        a nugget it is the residual itself where there is one. It is that of plots whose standard
+        deviation is σ where variances differ.
 
     Returns
     -------
@@ -91,7 +92,7 @@ def residual_field(
     fields = np.zeros(n, dtype=np.intp) if model is None else model.series
     texts = [""] if model is None else series_names(fit, fields)
     values = np.zeros(n) if kind == "trend" else fit.residuals(kind).to_numpy()
-    cells = []
+    cells: list[tuple[FloatArray, BoolArray, Axis, Axis]] = []
     for code in np.unique(fields):
         own = fields == code
         down, across = grid_axis(coordinates[0][own]), grid_axis(coordinates[1][own])
@@ -143,21 +144,23 @@ def _check(down: Axis, across: Axis, text: str) -> None:
 def _trend(fit: Any, own: BoolArray, code: int, down: Axis, across: Axis) -> FloatArray:
     """The predicted correlated part of the residuals in every cell of a field."""
     residual, structure = fit.state.residual, fit.state.design.structure
-    points = []
-    steps = [s for t, s in zip(structure.spec.correlations, structure.steps) for _ in t.columns]
-    for j, (axis, step) in enumerate(zip((down, across), steps, strict=True)):
-        first = int(np.flatnonzero(own)[0])
-        start = residual.points[first, j] - axis.values[axis.codes[0]] / step
-        places = start + axis.values / step
-        if structure.spec.correlations[min(j, len(structure.labels) - 1)].facts.kind == "visit":
-            places = np.array(
-                [residual.points[own, j][axis.codes == c][0] for c in range(len(places))]
-            )
-        points.append(places)
+    terms = structure.spec.correlations
+    kinds = [
+        (t.facts.kind, s) for t, s in zip(terms, structure.steps, strict=True) for _ in t.columns
+    ]
+    there, points = residual.points[own], []
+    for j, (axis, (kind, step)) in enumerate(zip((down, across), kinds, strict=True)):
+        if kind == "visit":  # numbers of visits need not be evenly spaced
+            axis_points = np.full(len(axis.values), np.nan)
+            axis_points[axis.codes] = there[:, j]
+            if np.isnan(axis_points).any():
+                raise ArgumentError("residual_field: a trend needs every row and column observed.")
+        else:
+            axis_points = there[0, j] + (axis.values - axis.values[axis.codes[0]]) / step
+        points.append(axis_points)
     grid = np.stack(np.meshgrid(*points, indexing="ij"), axis=-1).reshape(-1, 2)
-    rounded = np.where(np.abs(grid - np.round(grid)) < 1e-9, np.round(grid), grid)
     values = predicted_residuals(
-        residual, fit.resid.to_numpy(), rounded, np.full(len(grid), code, dtype=np.intp)
+        residual, fit.resid.to_numpy(), grid, np.full(len(grid), code, dtype=np.intp)
     )
     return values.reshape(len(down.values), len(across.values))
 
