@@ -137,7 +137,7 @@ def _draw_autocorrelation(found: Any, kind: str, level: float, has_model: bool, 
         color=empirical,
         alpha=0.3 if is_dark(ax) else 0.15,
         lw=0,
-        label=f"{level:.0%} limits if uncorrelated",
+        label=f"{100 * level:g} % limits if uncorrelated",
     )
     ax.vlines(lags, 0.0, found.values[later], color=empirical, lw=1.6)
     ax.plot(lags, found.values[later], "o", ms=5, color=empirical, label="observed")

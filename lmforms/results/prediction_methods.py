@@ -81,7 +81,6 @@ class PredictionMethods(ModelEstimates):
         """
         from .predict import rows_of, series_part, uses_series
 
-        with_series = uses_series(data, random, residual)
         rows = rows_of(
             self.state.design,
             data,
@@ -91,7 +90,7 @@ class PredictionMethods(ModelEstimates):
             what="predict",
         )
         values = rows.linear_predictor(self.state.estimate.beta, self.state.estimate.b)
-        if with_series:
+        if uses_series(data, random, residual):
             values = values + series_part(self.state, data, "predict")
         return pd.Series(values, index=rows.index, name="predicted")
 

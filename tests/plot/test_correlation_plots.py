@@ -190,7 +190,7 @@ def test_autocorrelation_shows_its_table(growth):
     band = ax.collections[0].get_paths()[0].get_extents()
     assert band.ymax == pytest.approx(1.6448536 / np.sqrt(27), rel=1e-6)
     assert ax.get_ylabel() == "autocorrelation of scaled residuals"
-    assert "90% limits" in " ".join(texts(ax.get_legend().get_texts()))
+    assert "90 % limits" in " ".join(texts(ax.get_legend().get_texts()))
 
 
 def test_normalized_residuals_have_no_fitted_line(growth):
