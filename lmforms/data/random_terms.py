@@ -181,7 +181,8 @@ def check_sizes(
     """Refuse one level, and as many random effects as rows that are no more than residuals.
 
     Terms on groups in `related`, and structures whose correlations decay, may have one row per
-    level, and others may if their variances of the rows differ from those of the residuals (:mod:`lmforms.engine.row_variances`).
+    level, and others may if their variances of the rows differ from those of the residuals
+    (:mod:`lmforms.engine.row_variances`).
 
     Parameters
     ----------

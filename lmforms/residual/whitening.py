@@ -78,7 +78,7 @@ class ChainWhitening:
     @property
     def steps(self) -> tuple[IndexArray, IndexArray, FloatArray, FloatArray]:
         """Rows that have one before them, those rows, a_i and s_i."""
-        return (*self._later, *self._values)
+        return (*self.pairs, *self._values)
 
     @cached_property
     def _slopes(self) -> tuple[FloatArray, FloatArray]:

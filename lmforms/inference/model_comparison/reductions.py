@@ -84,7 +84,7 @@ def random_reductions(state: FitState) -> list[Reduction]:
     design = state.design
     terms = formula_terms(design.bound)
     found = []
-    for i, (term, text) in enumerate(zip(design.terms, terms.random, strict=True)):
+    for i, term in enumerate(design.terms):
         for effect, reduced in _reduced_terms(design, terms, i):
             label = f"{effect} in {term.written}" if effect else term.written
             found.append(Reduction(label, term.written, _with_term(state, terms, i, reduced)))
