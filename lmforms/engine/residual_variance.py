@@ -134,6 +134,4 @@ def _is_lowest_at_zero_sigma(at: Evaluation | IterativeEvaluation) -> bool:
 
 def _with_wider_effects(at: Evaluation, c: float) -> Evaluation:
     """The criterion with all standard deviations of random effects c times as large."""
-    theta = at.theta.copy()
-    theta[: at.problem.n_theta] *= c
-    return evaluate(at.problem, theta)
+    return evaluate(at.problem, at.problem.scaled(at.theta, c))
