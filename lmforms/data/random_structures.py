@@ -21,7 +21,7 @@ from ..formula.aliases import unaliased
 from ..formula.formulaic_factors import factors_of
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundRandomTerm
-from ..support.arrays import BoolArray, FloatArray
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 EVEN_SPACING = 1e-9
 """Numbers are equally spaced if their gaps differ by less than this share."""
@@ -299,7 +299,8 @@ def _product(spec: BoundRandomTerm, matrix: TermMatrix) -> StructuredEffects:
             at = {level: float(i) for i, level in enumerate(distinct)}
             points.append(np.array([[at[level]] for level in side]))
     labels = [unaliased(f.expr) for f in factors_of(matrix.spec.formula)]
-    deviation, of = None, ("",)
+    deviation: IndexArray | None = None
+    of: tuple[str, ...] = ("",)
     if any(own):
         side = sides[own.index(True)]
         distinct = list(dict.fromkeys(side))

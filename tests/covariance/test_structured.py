@@ -127,4 +127,5 @@ def test_trial_values_beyond_floating_point_are_refused_quietly():
             lam = c.factor(theta)
         except NumericalError:
             continue
-        assert np.isfinite(lam).all() and np.isfinite(c.derivative(theta)).all()
+        assert np.isfinite(lam).all()
+        assert np.isfinite(c.derivative(theta)).all()

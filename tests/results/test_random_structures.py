@@ -130,7 +130,8 @@ def test_a_negative_correlation_is_found():
 def test_satterthwaite_is_finite(ar1, spatial, product):
     for fit in (ar1, spatial, product):
         df = fit.summary().tables["fixed"]["df"]
-        assert np.isfinite(df).all() and (df > 0.5).all()
+        assert np.isfinite(df).all()
+        assert (df > 0.5).all()
 
 
 # --- the likelihood itself -------------------------------------------------------------------
@@ -157,7 +158,8 @@ def test_an_unstructured_factor_of_a_product_carries_the_variances():
     items = SERIES[SERIES["item"].isin(["a", "b", "c"])]
     fit = lf.lmer("y ~ item + time + (diag(item):cs(factor(time)) | group)", SERIES)
     names = fit.random_params["name"].tolist()
-    assert names[0] == "sd[item[a]]" and names[-1] == "rho[factor(time)]"
+    assert names[0] == "sd[item[a]]"
+    assert names[-1] == "rho[factor(time)]"
     assert restricted_loglik(fit) == pytest.approx(fit.llf, abs=1e-8)
     with pytest.raises(FormulaError, match="both have a variance"):
         lf.lmer("y ~ item + (us(item):har1(factor(time)) | group)", items)
@@ -276,7 +278,7 @@ def test_refused_before_fitting(term, message):
 
 def test_many_responses_have_plain_terms():
     Y = np.random.default_rng(0).normal(size=(len(MACHINES), 3))
-    with pytest.raises(ModelError, match="one by one with lf.lmer"):
+    with pytest.raises(ModelError, match="fit them one by one"):
         lf.lmer_many("~ Machine + ar1(0 + Machine | Worker)", MACHINES, Y)
 
 

@@ -110,10 +110,8 @@ def lowest_optimum(
 
 
 def _is_clearly_lower(found: Evaluation, best: Evaluation) -> bool:
-    """Whether a criterion is lower by more than rounding: beside very wide effects it may be all
-    rounding.
-    """
-    return found.value + max(SAME_OPTIMUM, found.rounding, best.rounding) < best.value
+    """Whether a criterion is lower by more than its own rounding."""
+    return found.value + max(SAME_OPTIMUM, found.rounding) < best.value
 
 
 def _same_covariances(a: Evaluation, b: Evaluation) -> bool:
