@@ -19,6 +19,7 @@ from .block_information import information_by_blocks, needs_blocks
 from .f_statistic import JointTest, f_test, principal_axes, principal_rows
 from .kenward_roger import adjusted_covariance, scaled_f
 from .observed_information import observed_information
+from .random_blocks import parameters_at_bound
 from .satterthwaite import degrees_of_freedom, joint_degrees_of_freedom
 from .variance_information import (
     LinearInformation,
@@ -275,9 +276,12 @@ def _remarks(state: FitState, known: VarianceInformation) -> list[str]:
     if not state.optimized:
         out.append("θ was given, not estimated: the degrees of freedom are those of an estimate.")
     residual = state.residual
-    if isinstance(residual, ParametricResidual) and residual.at_bound.any():
-        names = [n for n, at in zip(residual.names, residual.at_bound, strict=True) if at]
-        out.append(f"Parameters of the residuals at a bound count as known: {', '.join(names)}.")
+    names = parameters_at_bound(state)
+    if isinstance(residual, ParametricResidual):
+        ends = zip(residual.names, residual.at_bound, strict=True)
+        names += [f"{name} of the residuals" for name, at in ends if at]
+    if names:
+        out.append(f"Parameters at a bound count as known: {', '.join(names)}.")
     if known.ignored:
         noun = "direction" if known.ignored == 1 else "directions"
         out.append(
