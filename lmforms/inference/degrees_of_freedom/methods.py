@@ -210,7 +210,6 @@ def _satterthwaite(state: FitState, information: str | None) -> DfMethod:
             "then used."
         )
     if information == "expected":
-        _refuse_nonlinear(state, "The expected information", "information='observed'")
         known: VarianceInformation = _of_variances(state, "expected")
     else:
         known = observed_information(state)
@@ -237,7 +236,6 @@ def _kenward_roger(state: FitState, name: str, information: str) -> DfMethod:
             "Kenward–Roger is defined for REML and this is an ML fit: use "
             "fit.refit(reml=True), or ddf='satterthwaite'."
         )
-    _refuse_nonlinear(state, "Kenward–Roger", "ddf='satterthwaite'")
     kind: Information = "observed" if information == "observed" else "expected"
     known = _of_variances(state, kind)
     second_order = name != "kenward-roger-linear"
@@ -254,19 +252,9 @@ def _kenward_roger(state: FitState, name: str, information: str) -> DfMethod:
     )
 
 
-def _refuse_nonlinear(state: FitState, what: str, way: str) -> None:
-    """Refuse structures whose covariances are not linear in variances."""
-    for term in state.design.terms:
-        if not term.covariance.spans_covariances:
-            raise ModelError(
-                f"{what} is available for random effects whose covariances are linear in the "
-                f"variances, `(x | g)` and `diag(x | g)`, not for {term.written}: use {way}."
-            )
-
-
 def _of_variances(state: FitState, kind: Information) -> LinearInformation:
-    """From sums over random effects, or over independent rows if the residuals have parameters."""
-    if needs_blocks(state.estimate):
+    """From sums over random effects where these suffice, else over independent rows."""
+    if needs_blocks(state):
         return information_by_blocks(state, kind)
     return information_of_variances(state.estimate, kind)
 
