@@ -19,6 +19,7 @@ from .block_information import information_by_blocks, needs_blocks
 from .f_statistic import JointTest, f_test, principal_axes, principal_rows
 from .kenward_roger import adjusted_covariance, scaled_f
 from .observed_information import observed_information
+from .random_blocks import parameters_at_bound
 from .satterthwaite import degrees_of_freedom, joint_degrees_of_freedom
 from .variance_information import (
     LinearInformation,
@@ -209,7 +210,6 @@ def _satterthwaite(state: FitState, information: str | None) -> DfMethod:
             "then used."
         )
     if information == "expected":
-        _refuse_nonlinear(state, "The expected information", "information='observed'")
         known: VarianceInformation = _of_variances(state, "expected")
     else:
         known = observed_information(state)
@@ -236,7 +236,6 @@ def _kenward_roger(state: FitState, name: str, information: str) -> DfMethod:
             "Kenward–Roger is defined for REML and this is an ML fit: use "
             "fit.refit(reml=True), or ddf='satterthwaite'."
         )
-    _refuse_nonlinear(state, "Kenward–Roger", "ddf='satterthwaite'")
     kind: Information = "observed" if information == "observed" else "expected"
     known = _of_variances(state, kind)
     second_order = name != "kenward-roger-linear"
@@ -253,19 +252,9 @@ def _kenward_roger(state: FitState, name: str, information: str) -> DfMethod:
     )
 
 
-def _refuse_nonlinear(state: FitState, what: str, way: str) -> None:
-    """Refuse structures whose covariances are not linear in variances."""
-    for term in state.design.terms:
-        if not term.covariance.spans_covariances:
-            raise ModelError(
-                f"{what} is available for random effects whose covariances are linear in the "
-                f"variances, `(x | g)` and `diag(x | g)`, not for {term.written}: use {way}."
-            )
-
-
 def _of_variances(state: FitState, kind: Information) -> LinearInformation:
-    """From sums over random effects, or over independent rows if the residuals have parameters."""
-    if needs_blocks(state.estimate):
+    """From sums over random effects where these suffice, else over independent rows."""
+    if needs_blocks(state):
         return information_by_blocks(state, kind)
     return information_of_variances(state.estimate, kind)
 
@@ -275,9 +264,12 @@ def _remarks(state: FitState, known: VarianceInformation) -> list[str]:
     if not state.optimized:
         out.append("θ was given, not estimated: the degrees of freedom are those of an estimate.")
     residual = state.residual
-    if isinstance(residual, ParametricResidual) and residual.at_bound.any():
-        names = [n for n, at in zip(residual.names, residual.at_bound, strict=True) if at]
-        out.append(f"Parameters of the residuals at a bound count as known: {', '.join(names)}.")
+    names = parameters_at_bound(state)
+    if isinstance(residual, ParametricResidual):
+        ends = zip(residual.names, residual.at_bound, strict=True)
+        names += [f"{name} of the residuals" for name, at in ends if at]
+    if names:
+        out.append(f"Parameters at a bound count as known: {', '.join(names)}.")
     if known.ignored:
         noun = "direction" if known.ignored == 1 else "directions"
         out.append(

@@ -22,7 +22,7 @@ from ...correlation.base import complex_derivative
 from ...residual.absolute import absolute_parameters, is_linear, known_parameters
 from ...residual.base import Residual
 from ...residual.parametric import ParametricResidual
-from ...support.arrays import BoolArray, FloatArray, IndexArray
+from ...support.arrays import FloatArray, IndexArray
 
 STEP = 2e-3
 """Of differences in φ, which are angles and logarithms. Extrapolation leaves about 1e-12."""
@@ -110,34 +110,66 @@ class ResidualBlocks:
 def _relative(residual: ParametricResidual, rows: IndexArray) -> FloatArray:
     """R of sets of rows, (P, m, m)."""
     sd = 1.0 / residual.inverse_sd[rows]
-    correlations: Any = np.eye(rows.shape[1])
+    P, m = rows.shape
+    out = np.zeros((P, m, m))
     if residual.correlation is not None:
+        pairs = _Pairs.of(residual, rows)
         phi = residual.phi[: residual.correlation.n_parameters]
-        same = _same_series(residual, rows)
-        correlations = np.where(same, residual.correlation.matrix(phi, residual.points[rows]), 0.0)
-    return np.asarray(sd[:, :, None] * correlations * sd[:, None, :])
+        out = pairs.scattered(residual.correlation.between(phi, pairs.a, pairs.b), m)
+    out[:, range(m), range(m)] = 1.0
+    return np.asarray(sd[:, :, None] * out * sd[:, None, :])
 
 
 def _relative_slopes(residual: ParametricResidual, rows: IndexArray, R: FloatArray) -> FloatArray:
     """∂R/∂φ, (P, n_phi, m, m)."""
-    out = []
-    split = 0
-    if residual.correlation is not None:
-        split = residual.correlation.n_parameters
+    m, split, out = rows.shape[1], 0, []
+    correlation = residual.correlation
+    if correlation is not None:
+        split = correlation.n_parameters
+        pairs = _Pairs.of(residual, rows)
+        slopes = complex_derivative(
+            lambda z: correlation.between(z, pairs.a, pairs.b), residual.phi[:split]
+        )
         sd = 1.0 / residual.inverse_sd[rows]
-        same = _same_series(residual, rows)
-        slopes = residual.correlation.derivative(residual.phi[:split], residual.points[rows])
-        out.append(np.where(same, slopes, 0.0) * (sd[:, :, None] * sd[:, None, :]))
+        products = sd[:, :, None] * sd[:, None, :]
+        out.append(np.stack([pairs.scattered(slope, m) * products for slope in slopes]))
     if residual.variance is not None:
         log_sd = residual.variance.log_sd_derivative(residual.phi[split:])[:, rows]
         out.append((log_sd[..., :, None] + log_sd[..., None, :]) * R)
     return np.concatenate(out).swapaxes(0, 1)
 
 
-def _same_series(residual: ParametricResidual, rows: IndexArray) -> BoolArray:
-    """Whether two rows of a set are of one series, (P, m, m)."""
-    own = residual.series[rows]
-    return np.asarray(own[:, :, None] == own[:, None, :])
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Pairs of rows of one series, each once: sets of rows may hold many series.
+
+    Attributes
+    ----------
+    places : tuple of ndarray of int
+        Set, first row and second row of each pair.
+    a, b : ndarray (pairs, d)
+        Their points.
+    count : int
+        Number of sets.
+    """
+
+    places: tuple[IndexArray, IndexArray, IndexArray]
+    a: FloatArray
+    b: FloatArray
+    count: int
+
+    @classmethod
+    def of(cls, residual: ParametricResidual, rows: IndexArray) -> _Pairs:
+        own, points = residual.series[rows], residual.points[rows]
+        s, i, j = np.nonzero(np.triu(own[:, :, None] == own[:, None, :], 1))
+        return cls((s, i, j), points[s, i], points[s, j], len(rows))
+
+    def scattered(self, values: FloatArray, m: int) -> FloatArray:
+        """Symmetric matrices (sets, m, m) with these values, zero elsewhere."""
+        out = np.zeros((self.count, m, m))
+        s, i, j = self.places
+        out[s, i, j] = out[s, j, i] = values
+        return out
 
 
 def _extrapolated(function: Any, a: int, size: int) -> FloatArray:
