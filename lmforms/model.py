@@ -310,16 +310,14 @@ def _state(
 
 def _warn_of_status(results: MixedModelResults, message: str) -> None:
     """What the user should know of how the fit ended."""
-    if not results.converged:
-        text = f"not converged: {message}."
-        warnings.warn(text, ConvergenceWarning, stacklevel=caller_depth())
-    if results.unidentified_terms:
-        text = results.unidentified_message
-        warnings.warn(text, IdentificationWarning, stacklevel=caller_depth())
-    if results.is_singular:
-        warnings.warn(results.singular_message, SingularWarning, stacklevel=caller_depth())
-    if results.parameters_at_bound:
-        warnings.warn(results.bound_message, BoundWarning, stacklevel=caller_depth())
+    said = {
+        ConvergenceWarning: "" if results.converged else f"not converged: {message}.",
+        IdentificationWarning: results.unidentified_message,
+        SingularWarning: results.singular_message,
+        BoundWarning: results.bound_message,
+    }
+    for category in filter(said.get, said):
+        warnings.warn(said[category], category, stacklevel=caller_depth())
 
 
 def _checked_theta(design: Design, start: Any, name: str = "start") -> list[FloatArray]:
