@@ -68,7 +68,10 @@ class DatasetInfo:
     name, title, description : str
         What the data are.
     package, package_version : str or None
-        R package and version the data were exported from; ``None`` for data typed in from print.
+        R package and version the data were exported from; ``None`` for data typed in from print
+        and for simulated data.
+    simulated : bool
+        Whether the data were simulated, by a script in the data folder.
     citation : str
         The original publication.
     licence : str
@@ -100,6 +103,7 @@ class DatasetInfo:
     description: str
     package: str | None
     package_version: str | None
+    simulated: bool
     citation: str
     licence: str
     file: str
@@ -110,7 +114,9 @@ class DatasetInfo:
     sha256: str
 
     def __str__(self) -> str:
-        origin = f"R package {self.package} {self.package_version}" if self.package else "a print"
+        origin = "a simulation" if self.simulated else "a print"
+        if self.package:
+            origin = f"R package {self.package} {self.package_version}"
         width = max(len(column.name) for column in self.columns)
         lines = [
             f"{self.name}: {self.title}",
@@ -276,6 +282,7 @@ def _read_sidecar(name: str) -> DatasetInfo:
         description=raw["description"],
         package=source["package"],
         package_version=source["version"],
+        simulated=source.get("simulated", False),
         citation=source["citation"],
         licence=raw["licence"],
         file=raw["file"],

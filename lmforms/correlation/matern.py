@@ -69,7 +69,9 @@ class Matern(Decay):
 
     def decay(self, squares: Any, shape: Any) -> Any:
         order = self.shape_natural(shape)[0] if self.nu is None else self.nu
-        return matern(np.sqrt(squares), order)
+        # Bessel functions are slow: once for each distance, of which grids have few
+        different, places = np.unique(np.asarray(squares), return_inverse=True)
+        return matern(np.sqrt(different), order)[places.reshape(np.shape(squares))]
 
     @property
     def shape_names(self) -> tuple[str, ...]:

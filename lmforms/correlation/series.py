@@ -11,6 +11,9 @@ from ..support.arrays import FloatArray
 from .base import Correlation
 from .parameters import bounded, unbounded
 
+FAR_FROM_ONE = 0.5
+"""With a larger 1 − ρ² nothing cancels."""
+
 
 @dataclass(frozen=True)
 class FirstOrder(Correlation):
@@ -60,7 +63,10 @@ class FirstOrder(Correlation):
         return True
 
     def innovation(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
-        left = np.square(np.cos(np.asarray(phi)[0]))  # 1 − ρ²
+        phi = np.asarray(phi)
+        left = np.square(np.cos(phi[0]))  # 1 − ρ²
+        if np.real(left) > FAR_FROM_ONE:
+            return super().innovation(phi, a, b)
         return -np.expm1(_gaps(a, b) * np.log1p(-left))
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..correlation import Correlation
+from ..correlation import Correlation, Product
 from ..errors import NumericalError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .base import Residual
+from .grid_whitening import GridCells, GridWhitening, grid_cells
 from .series_order import SeriesOrder
 from .variance_functions import VarianceFunction
 from .whitening import ChainWhitening, PatternWhitening, Whitening, row_products
@@ -45,12 +46,15 @@ class ParametricResidual(Residual):
     weights: FloatArray | None = None
     values: FloatArray | None = None
     order: SeriesOrder | None = field(default=None, repr=False)
+    cells: GridCells | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.values is None:
             object.__setattr__(self, "values", self.starts()[0])
         if self.order is None and self.correlation is not None:
             object.__setattr__(self, "order", SeriesOrder.of(self.points, self.series))
+            cells = grid_cells(self.correlation, self.points, self.series)
+            object.__setattr__(self, "cells", cells)
 
     # --- parameters -----------------------------------------------------------------------
 
@@ -136,8 +140,11 @@ class ParametricResidual(Residual):
         """Of the correlations, None without any."""
         if self.correlation is None or self.order is None:
             return None
+        phi = self.phi[: self._split]
+        if self.cells is not None and isinstance(self.correlation, Product):
+            return GridWhitening(self.cells, self.correlation, phi)
         kind = ChainWhitening if self.correlation.is_chain else PatternWhitening
-        return kind(self.order, self.correlation, self.phi[: self._split])
+        return kind(self.order, self.correlation, phi)
 
     def scaled(self, rows: Any) -> Any:
         """D⁻¹ times rows."""
@@ -151,8 +158,11 @@ class ParametricResidual(Residual):
             return scaled
         if not isinstance(rows, np.ndarray):
             return whitening.matrix() @ scaled
-        columns = scaled if scaled.ndim == 2 else scaled[:, None]
-        return whitening.whiten(columns).reshape(scaled.shape)
+        return (
+            whitening.whiten(scaled)
+            if scaled.ndim == 2
+            else whitening.whiten(scaled[:, None])[:, 0]
+        )
 
     def solve(self, rows: Any) -> Any:
         scaled, whitening = self.scaled(rows), self.whitening
@@ -204,6 +214,7 @@ class ParametricResidual(Residual):
             variance=None if self.variance is None else self.variance.subset(rows),
             weights=None if self.weights is None else self.weights[rows],
             order=None,
+            cells=None,
         )
 
     # --- derivatives ----------------------------------------------------------------------

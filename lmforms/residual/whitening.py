@@ -121,7 +121,7 @@ class ChainWhitening:
         da, dlog_s = self._slopes
         y, earlier = Y[later], F[before]
         from_before = row_products(earlier, y)
-        scaled = a[:, None] * earlier if isinstance(F, np.ndarray) else earlier.multiply(a[:, None])
+        scaled = a[:, None] * earlier if isinstance(F, np.ndarray) else _rows_times(earlier, a)
         own = row_products(F[later] - scaled, y) / s  # no difference of large products
         return np.asarray(-2.0 * (da @ (from_before / s) + dlog_s @ own))
 
@@ -217,13 +217,19 @@ def _products_within(pattern: SeriesPatterns, F: Any, Y: Any) -> FloatArray:
     out = np.zeros((len(pattern.points), m, m))
     if series < m * m:
         for rows, p in zip(pattern.rows, pattern.which, strict=True):
-            out[p] += np.asarray((F[rows] @ Y[rows].T).todense())
+            product = F[rows] @ Y[rows].T
+            out[p] += product if isinstance(product, np.ndarray) else product.toarray()
         return out
     for i in range(m):
         for j in range(m):
             each = row_products(F[pattern.rows[:, i]], Y[pattern.rows[:, j]])
             out[:, i, j] = np.bincount(pattern.which, each, len(out))
     return out
+
+
+def _rows_times(rows: Any, factors: FloatArray) -> Any:
+    """Sparse rows, each times a number."""
+    return rows.multiply(factors[:, None]).tocsr()
 
 
 def row_products(a: Any, b: Any) -> FloatArray:

@@ -40,7 +40,7 @@ def test_twin_is_at_the_optimum_of_the_same_model(name):
     assert_allclose(model.phi, fit.state.estimate.cov_beta, rtol=1e-7, atol=1e-12)
     Py = model.P @ model.y
     slopes = np.einsum("ab,iab->i", model.P - np.outer(Py, Py), model.parts)
-    assert_allclose(slopes * np.sqrt(np.diag(model.covariance_of_psi("expected"))), 0, atol=2e-5)
+    assert_allclose(slopes * np.sqrt(np.diag(model.covariance_of_psi("expected"))), 0, atol=2e-4)
 
 
 @pytest.mark.parametrize("kind", ["expected", "observed"])
@@ -91,7 +91,7 @@ def test_information_by_series_is_that_of_the_gradient(name, monkeypatch):
     by_series = df_method(fit.state, "satterthwaite").df(L)
     monkeypatch.setattr(observed_information, "LONGEST_SERIES", 0)
     other = CASES[name].fit()
-    assert_allclose(df_method(other.state, "satterthwaite").df(L), by_series, rtol=1e-5)
+    assert_allclose(df_method(other.state, "satterthwaite").df(L), by_series, rtol=1e-4)
 
 
 def test_ar1_with_random_intercepts_of_the_sleep_study():

@@ -18,7 +18,7 @@ from .starting_values import moment_start
 MOST_STARTS, FEW_STARTS = 6, 2
 """Starts that are searched from, lowest criterion first; fewer with many rows."""
 
-MANY_ROWS = 50_000
+MANY_ROWS = 5_000
 """With more rows fewer starts are searched from: the criterion has one optimum there."""
 
 ROUGH_TOLERANCE = 1e-3

@@ -17,6 +17,7 @@ from ...errors import ModelError
 from ...residual import Residual
 from ...residual.expected_information import expected_information
 from ...residual.parametric import ParametricResidual
+from ...residual.whitening import ChainWhitening
 from ...support.arrays import Blocks, FloatArray
 from ..exact_fit import effect_root
 from ..linalg.batched import multiply
@@ -30,7 +31,10 @@ from .series_moments import MomentSums, moment_sums
 from .units import Scaling
 
 MOST_DENSE_NUMBERS = 1 << 22
-"""Z with at most so many numbers is multiplied as an array."""
+"""Z with at most so many numbers is taken as an array."""
+
+MOST_DENSE_PRODUCTS = 1 << 25
+"""So is Z'R⁻¹Z's inverse, times Z, with at most so many."""
 
 GENERIC_SHIFT = 0.1
 """φ is shifted by about this where the pairs of levels that meet are determined: at a φ of
@@ -78,6 +82,11 @@ class RowSums:
     @cached_property
     def _places(self) -> CrossProducts:
         """Sums in which all pairs of levels meet that meet at any φ."""
+        residual = self.rows.residual
+        assert isinstance(residual, ParametricResidual)
+        if not isinstance(residual.whitening, ChainWhitening) or self.roots:
+            sums = self._summed(residual)
+            return sums if self.roots else _all_pairs(sums, self.rows, residual)
         phi = self.rows.residual.phi
         shift = GENERIC_SHIFT / np.sqrt(1.0 + np.arange(len(phi)))
         return self._summed(self.rows.residual.at(phi + shift))
@@ -125,6 +134,35 @@ class RowSums:
             Z = f.matrix(basis)
             parts.append(Z if L is None else sp.csr_matrix(Z @ effect_root(L, f.k)))
         return sp.hstack(parts, format="csr")
+
+
+def _all_pairs(sums: CrossProducts, rows: ModelRows, residual: ParametricResidual) -> CrossProducts:
+    """Sums with a block for any two levels that have rows in one series."""
+    import scipy.sparse as sp
+
+    n, series = rows.n, np.unique(residual.series, return_inverse=True)[1].ravel()
+    found = []
+    for f in rows.level_factors:
+        ones = np.ones(n, dtype=np.int32)
+        found.append(sp.csr_matrix((ones, (series, f.codes)), (series.max() + 1, f.n_levels)))
+    pairs, own = {}, {}
+    for i, left in enumerate(found):
+        k = rows.factors[i].k
+        below = sp.tril(left.T @ left, -1).tocoo()
+        order = np.lexsort((below.col, below.row))
+        own[i] = PairMoments(
+            below.row[order].astype(np.intp),
+            below.col[order].astype(np.intp),
+            np.zeros((below.nnz, k, k)),
+        )
+        for j in range(i + 1, len(found)):
+            meet = (left.T @ found[j]).tocoo()
+            order = np.lexsort((meet.col, meet.row))
+            blocks = np.zeros((meet.nnz, k, rows.factors[j].k))
+            pairs[i, j] = PairMoments(
+                meet.row[order].astype(np.intp), meet.col[order].astype(np.intp), blocks
+            )
+    return replace(sums, pairs=pairs, own={i: p for i, p in own.items() if len(p.rows)})
 
 
 def _on_places(sums: CrossProducts, places: CrossProducts) -> CrossProducts:
@@ -178,8 +216,11 @@ class RowSlopes:
     def of_matrix(self, matrix: Any) -> FloatArray:
         """The same for any sparse symmetric N (m, m)."""
         Z = self.sums.matrix
-        if Z.shape[0] * Z.shape[1] <= MOST_DENSE_NUMBERS:
-            Z, matrix = Z.toarray(), matrix.toarray()
+        numbers = Z.shape[0] * Z.shape[1]
+        if numbers <= MOST_DENSE_PRODUCTS:
+            matrix = matrix.toarray()
+        if numbers <= MOST_DENSE_NUMBERS:
+            Z = Z.toarray()
         return self.residual.contract(Z, self.residual.whiten(Z) @ matrix)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from ...errors import NumericalError
 from ...residual import Residual
 from ...residual.expected_information import expected_information
+from ...residual.grid_whitening import GridWhitening
 from ...residual.parametric import ParametricResidual
 from ...residual.series_order import SeriesOrder
 from ...support.arrays import Blocks, FloatArray, IndexArray
@@ -141,6 +142,8 @@ def moment_sums(rows: ModelRows, scaling: Scaling) -> MomentSums | None:
     """
     residual = rows.residual
     assert isinstance(residual, ParametricResidual)
+    if isinstance(residual.whitening, GridWhitening):
+        return None
     order = SeriesOrder.of(residual.points, residual.series)
     keyed = replace(order, points=np.column_stack([residual.points, residual.row_constants()]))
     width = rows.X.shape[1] + 1
