@@ -10,10 +10,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ...errors import ArgumentError, ModelError
-from ...residual.parametric import ParametricResidual
 from ...results.state import FitState
 from ...support.arguments import one_of
 from ...support.arrays import FloatArray
+from ..residual_estimates import names_at_bound
 from .between_within import between_within_df
 from .block_information import information_by_blocks, needs_blocks
 from .f_statistic import JointTest, f_test, principal_axes, principal_rows
@@ -274,10 +274,9 @@ def _remarks(state: FitState, known: VarianceInformation) -> list[str]:
     out = []
     if not state.optimized:
         out.append("θ was given, not estimated: the degrees of freedom are those of an estimate.")
-    residual = state.residual
-    if isinstance(residual, ParametricResidual) and residual.at_bound.any():
-        names = [n for n, at in zip(residual.names, residual.at_bound, strict=True) if at]
-        out.append(f"Parameters of the residuals at a bound count as known: {', '.join(names)}.")
+    at_bound = names_at_bound(state)
+    if at_bound:
+        out.append(f"Parameters of the residuals at a bound count as known: {', '.join(at_bound)}.")
     if known.ignored:
         noun = "direction" if known.ignored == 1 else "directions"
         out.append(
