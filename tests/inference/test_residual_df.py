@@ -13,7 +13,7 @@ from references import FOLDER
 from residual_cases import CASES, long_trial, trial
 
 import lmforms as lf
-from lmforms.errors import ModelError
+from lmforms.errors import BoundWarning, ModelError
 from lmforms.inference.degrees_of_freedom import components, observed_information
 from lmforms.inference.degrees_of_freedom.methods import df_method
 from lmforms.inference.residual_parameters import residual_parameters
@@ -210,7 +210,8 @@ def at_unit_root():
     data["subject"], data["visit"] = np.repeat(np.arange(30), 6), np.tile(np.arange(6), 30)
     data["y"] = np.diff(shocks, axis=1).ravel()
     data["x"] = rng.normal(size=180)
-    return lf.lmer("y ~ x", data, residual="ma(visit | subject, q=1)")
+    with pytest.warns(BoundWarning, match="theta1 is at its bound"):
+        return lf.lmer("y ~ x", data, residual="ma(visit | subject, q=1)")
 
 
 def test_parameters_at_a_bound_count_as_known():
