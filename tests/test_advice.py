@@ -211,12 +211,69 @@ case(
     lambda: lmer("y ~ I(x^2) + (1 | g)"),
     lambda: lmer("y ~ poly(x, 2) + (1 | g)"),
 )
+MACHINES = lf.datasets.load("Machines")
+GROWTH = lf.datasets.load("Orthodont")
+
+
+def machines(term: str) -> Any:
+    return lf.lmer(f"score ~ Machine + {term}", MACHINES)
+
+
+def growth(term: str, **options: Any) -> Any:
+    return lf.lmer(f"distance ~ age + {term}", GROWTH, **options)
+
+
 case(
-    "structure",
-    lambda: lmer("y ~ ar1(x | g)"),
-    "diag(...)",
-    lambda: lmer("y ~ diag(x | g)", SLOPES),
-    lambda: lmer("y ~ us(x | g)", SLOPES),
+    "structure of a number",
+    lambda: growth("ar1(age | Subject)"),
+    "write `ar1(0 + factor(time) | Subject)`",
+    lambda: growth("ar1(0 + factor(age) | Subject)"),
+)
+case(
+    "structure of glmmTMB",
+    lambda: growth("ou(0 + factor(age) | Subject)"),
+    "write `exp(0 + time | g)`",
+    lambda: growth("exp(0 + age | Subject)"),
+)
+case(
+    "structure like residuals",
+    lambda: growth("toep(0 + factor(age) | Subject)"),
+    "Structures such as `ar1` and `exp`",
+    lambda: growth("ar1(0 + factor(age) | Subject)"),
+)
+case(
+    "a structure of one effect",
+    lambda: machines("cs(1 | Worker)"),
+    "write `(1 | Worker)`",
+    lambda: machines("(1 | Worker)"),
+)
+case(
+    "reduced rank without a rank",
+    lambda: machines("rr(0 + Machine | Worker)"),
+    "write `rr(0 + f | g, d=2)`",
+    lambda: machines("rr(0 + Machine | Worker, d=2)"),
+)
+case(
+    "a full rank",
+    lambda: machines("rr(0 + Machine | Worker, 3)"),
+    "`(0 + Machine | Worker)` is the same",
+    lambda: machines("(0 + Machine | Worker)"),
+)
+case(
+    "Kenward–Roger of a structure",
+    lambda: machines("ar1(0 + Machine | Worker)").summary(ddf="kenward-roger"),
+    "use ddf='satterthwaite'",
+    lambda: machines("ar1(0 + Machine | Worker)").summary(ddf="satterthwaite"),
+)
+case(
+    "unequal steps",
+    lambda: lf.lmer(
+        "distance ~ age * Sex + ar1(0 + factor(age) | Subject)", GROWTH[GROWTH["age"] != 10.0]
+    ),
+    "write `exp` for distances that differ",
+    lambda: lf.lmer(
+        "distance ~ age * Sex + exp(0 + factor(age) | Subject)", GROWTH[GROWTH["age"] != 10.0]
+    ),
 )
 case(
     "column",
@@ -622,11 +679,12 @@ case(
 case(
     "combinations",
     lambda: lmer("y ~ (1 | g:w)", relationship={"g:w": K}),
-    "make one column of labels",
+    "by `Relationship.kron(A, B)`",
     lambda: lmer(
-        "y ~ (1 | gw)",
-        DATA.assign(gw=DATA["g"].astype(str)),
-        relationship={"gw": K.set_axis([*"01234567"], axis=0).set_axis([*"01234567"], axis=1)},
+        "y ~ (1 | g:w)",
+        relationship={
+            "g:w": Relationship.kron(K, Relationship.of(np.eye(3), labels=[1.0, 2.0, 3.0]))
+        },
     ),
 )
 case(

@@ -134,7 +134,11 @@ class Covariance(ABC):
     # --- what it may define, to be fitted better ------------------------------------------
 
     def alternatives(self, theta: FloatArray) -> list[FloatArray]:
-        """Other starts with about the variances of θ, where one may lead to a poor optimum."""
+        """Other starts with about the variances of θ: a search begins at the best of them."""
+        return []
+
+    def distant_starts(self, theta: FloatArray) -> list[FloatArray]:
+        """Starts from which a search may find a lower optimum than the one at θ."""
         return []
 
     def root_theta(self, root: FloatArray) -> FloatArray:
@@ -148,6 +152,10 @@ class Covariance(ABC):
     def column_slices(self) -> list[slice]:
         """Columns of λ that belong to each part (random term)."""
         return [slice(0, self.k)]
+
+    def structures(self) -> list[Covariance]:
+        """The structure of each part."""
+        return [self]
 
     def theta_slices(self) -> list[slice]:
         """Entries of θ that belong to each part."""

@@ -13,6 +13,10 @@ from .parameters import NaturalParameter
 from .roots import root_derivatives, semidefinite_cholesky
 from .unstructured import principal_axes
 
+MOST_AXES, RANDOM_STARTS = 3, 6
+"""Starts from which lower optima of factor analytic covariances are searched for: they often have
+several, where a different effect has no variance of its own."""
+
 LEAST_UNIQUE_SHARE = 0.1
 """A start leaves each effect at least this share of its variance outside the common factors."""
 
@@ -218,6 +222,24 @@ class FactorAnalytic(Covariance):
         changed = theta.copy()
         changed[: self.n_loadings] *= 0.5
         return [changed]
+
+    def distant_starts(self, theta: FloatArray) -> list[FloatArray]:
+        """Other principal axes in the place of the first, and random signs of the loadings."""
+        covariance = self.factor(theta) @ self.factor(theta).T
+        variances = np.diag(covariance)
+        values, vectors = np.linalg.eigh(covariance)
+        order = np.argsort(values)[::-1]
+        rng = np.random.default_rng(0)
+        roots = [
+            (vectors * np.sqrt(np.maximum(values, 0.0)))[:, np.roll(order, -i)[: self.d]]
+            for i in range(1, min(self.k, MOST_AXES + 1))
+        ]
+        roots += [
+            rng.choice([-1.0, 1.0], (self.k, self.d)) * np.sqrt(0.5 * variances / self.d)[:, None]
+            for _ in range(RANDOM_STARTS)
+        ]
+        psi = np.sqrt(0.5 * variances)
+        return [np.append(loadings_theta(root @ root.T, self.d), psi) for root in roots]
 
     def covariances(self) -> list[tuple[int, int]]:
         return [(i, j) for i in range(self.k) for j in range(i + 1, self.k)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise, product
@@ -46,6 +46,9 @@ class Stacked(Covariance):
 
     def column_slices(self) -> list[slice]:
         return self._slices[0]
+
+    def structures(self) -> list[Covariance]:
+        return list(self.parts)
 
     def theta_slices(self) -> list[slice]:
         return self._slices[1]
@@ -131,9 +134,18 @@ class Stacked(Covariance):
         return np.concatenate(parts)
 
     def alternatives(self, theta: FloatArray) -> list[FloatArray]:
+        return self._one_by_one(theta, lambda p, own: p.alternatives(own))
+
+    def distant_starts(self, theta: FloatArray) -> list[FloatArray]:
+        return self._one_by_one(theta, lambda p, own: p.distant_starts(own))
+
+    def _one_by_one(
+        self, theta: FloatArray, starts: Callable[[Covariance, FloatArray], list[FloatArray]]
+    ) -> list[FloatArray]:
+        """θ with another start of one part at a time."""
         out = []
         for p, _, t in self._each():
-            for other in p.alternatives(theta[t]):
+            for other in starts(p, theta[t]):
                 changed = theta.copy()
                 changed[t] = other
                 out.append(changed)

@@ -17,6 +17,9 @@ STEP = 1e-3
 """Step of second derivatives in φ, by differences of exact first ones that are extrapolated once:
 truncation and rounding are about 1e-11."""
 
+MOST_STARTS = 4
+"""Starts of the correlations from which lower optima are searched for."""
+
 LEAST_SQUARES_TOLERANCE = 1e-14
 """Of the search for the parameters of a given matrix."""
 
@@ -157,9 +160,7 @@ class Structured(Covariance):
             slopes = self.correlation.derivative(phi, self.points)
         return np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0)
 
-    def _second_differences(
-        self, phi: FloatArray, weights: FloatArray, size: float
-    ) -> FloatArray:
+    def _second_differences(self, phi: FloatArray, weights: FloatArray, size: float) -> FloatArray:
         """Σ weights ∘ ∂²C/∂φ_i∂φ_j by central differences of the first derivatives."""
         steps = size * np.eye(len(phi))
         moved = [
@@ -209,6 +210,9 @@ class Structured(Covariance):
             return []
         own = theta[: self.n_deviations]
         return [np.concatenate([own, phi]) for phi in self.correlation.starts()]
+
+    def distant_starts(self, theta: FloatArray) -> list[FloatArray]:
+        return self.alternatives(theta)[:MOST_STARTS]
 
     def covariances(self) -> list[tuple[int, int]]:
         if self.correlation is None:

@@ -19,7 +19,7 @@ from ..support.arrays import BoolArray, FloatArray
 from ..support.caller import caller_depth
 from ..support.column_table import Table
 from .design import Design
-from .frame import Frame, report_dropped
+from .frame import report_dropped
 from .random_terms import check_sizes, random_parts
 from .read import FormulaData
 from .residual_confounding import refuse_confounded, refuse_too_many
@@ -69,14 +69,16 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     weights = None if weights is None else weights[in_model]
     y = _check_response(parts.response, bound)
     groups, terms = random_parts(bound, parts.random, parts.labels, related)
-    check_sizes(groups, terms, len(y), related)
     residual: Residual = Independent() if weights is None else Weighted(weights)
-    structure = None
+    structure, with_nugget = None, False
     if formula_data.residual is not None:
-        structure = bind_residual(formula_data.residual, _model_rows(frame, in_model))
+        structure = bind_residual(formula_data.residual, frame.rows_used(in_model))
         weighted = weights is not None
         residual = structure.parametric(weights)
+        spec = structure.spec
+        with_nugget = not spec.nugget and any(c.facts.takes_nugget for c in spec.correlations)
         refuse_confounded(structure, groups, terms, weighted=weighted, related=related)
+    check_sizes(groups, terms, parts.fixed.values, residual, related, with_nugget)
     design = Design(
         formula_data=formula_data,
         in_model=in_model,
@@ -100,13 +102,6 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
             stacklevel=caller_depth(),
         )
     return design
-
-
-def _model_rows(frame: Frame, in_model: BoolArray) -> Table:
-    """The columns of the rows that are in the model, without categories of others."""
-    if in_model.all():
-        return frame.table
-    return frame.with_categories_of(in_model).table.rows(in_model)
 
 
 @dataclass(frozen=True, eq=False)

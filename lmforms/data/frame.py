@@ -72,6 +72,10 @@ class Frame:
                     changed[name] = filled.cat.remove_unused_categories()
         return replace(self, table=self.table.assign(changed)) if changed else self
 
+    def rows_used(self, used: BoolArray) -> Table:
+        """The columns of the rows `used`, without categories that only others have."""
+        return self.table if used.all() else self.with_categories_of(used).table.rows(used)
+
 
 def build_frame(
     data: Any,

@@ -20,6 +20,8 @@ def values_of(column: Any) -> list[Any]:
     """
     if isinstance(column, (list, tuple)):
         return list(column)
+    if getattr(column, "nlevels", 1) > 1:  # pandas' MultiIndex
+        return list(column)
     if hasattr(column, "__len__") and not isinstance(column, (str, Mapping, Set)):
         from .exact_columns import exact_column  # imports pandas, which is not always needed
 

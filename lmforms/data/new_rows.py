@@ -136,7 +136,7 @@ def _codes(
     new = list(dict.fromkeys(given[unknown].tolist()))
     levels = group.levels
     parts = list(zip(*new, strict=True)) if len(labels) > 1 else [new]
-    ways = (_other_type(part, levels.get_level_values(i)) for i, part in enumerate(parts))
+    ways = (type_mismatch(part, levels.get_level_values(i)) for i, part in enumerate(parts))
     way = next(filter(None, ways), "")
     if way or new_levels == "raise":
         columns = [unaliased(f.expr) for f in spec.group]
@@ -150,7 +150,7 @@ def _codes(
     return np.asarray(codes, dtype=np.intp)
 
 
-def _other_type(given: Sequence[Any], known: pd.Index) -> str:
+def type_mismatch(given: Sequence[Any], known: pd.Index) -> str:
     """What to do about labels that are no new levels: written like one, or of another type."""
     labels = known.unique().tolist()
     there, kinds = set(labels), {_kind(label) for label in labels}

@@ -162,7 +162,7 @@ def _check_size(spec: BoundRandomTerm, k: int) -> None:
 
 def _factor_levels(spec: BoundRandomTerm, matrix: TermMatrix) -> list[tuple[Any, ...]] | None:
     """The levels that each column stands for; None unless the columns are those of factors."""
-    terms = [t for t in matrix.spec.formula]
+    terms = list(matrix.spec.formula)
     factors = list(factors_of(matrix.spec.formula))
     if len(terms) != 1 or len(factors) != (2 if spec.is_product else 1):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,12 @@ import pandas as pd
 from ..correlation import CompoundSymmetry, MovingAverage, Toeplitz
 from ..covariance import Stacked, Structured
 from ..engine.linalg.independent_columns import independent_columns
+from ..engine.row_variances import number_told_apart, residual_patterns, variance_patterns
 from ..errors import DataError, ModelError
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula, BoundRandomTerm
-from ..support.arrays import IndexArray
+from ..residual import Residual
+from ..support.arrays import FloatArray, IndexArray
 from .design import GroupingFactor, RandomTerm
 from .frame import group_codes
 from .random_structures import structured_effects
@@ -170,10 +173,27 @@ def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IndexArray
 def check_sizes(
     groups: Sequence[GroupingFactor],
     terms: Sequence[RandomTerm],
-    n: int,
+    X: FloatArray,
+    residual: Residual,
     related: Collection[str],
+    with_nugget: bool = False,
 ) -> None:
-    """Refuse one level, and as many random effects as rows, unless a structure or K tells them."""
+    """Refuse one level, and as many random effects as rows that are no more than residuals.
+
+    Terms on groups in `related`, and structures whose correlations decay, may have one row per
+    level, and others may if their variances of the rows differ from those of the residuals
+    (:mod:`lmforms.engine.row_variances`).
+
+    Parameters
+    ----------
+    groups : sequence of GroupingFactor
+    terms : sequence of RandomTerm
+    X : ndarray (n, p)
+    residual : Residual
+    related : collection of str
+    with_nugget : bool
+        Whether the correlations of the residuals leave room for an independent part of each row.
+    """
     for group in groups:
         q = len(group.levels)
         if q < 2 and not all(_is_told_within_levels(terms[t]) for t in group.terms):
@@ -181,16 +201,29 @@ def check_sizes(
                 f"the grouping factor `{group.factor}` has one level; a variance between levels "
                 "needs at least two. Leave the term out."
             )
-    for term in terms:
-        q, k = len(groups[term.group].levels), term.covariance.rank
-        if q * k >= n and groups[term.group].name not in related and not _is_correlated(term):
-            way = "Use fewer columns or a coarser grouping factor."
-            if isinstance(term.covariance, Structured) and term.covariance.correlation is not None:
-                way = "Structures such as `ar1` and `exp`, whose correlations decay, can."
-            raise ModelError(
-                f"the random term {term.written} has {q} × {k} = {q * k} random effects for "
-                f"{n} rows: they cannot be told from the residuals. {way}"
-            )
+    n = len(X)
+    wide = [t for t in terms if len(groups[t.group].levels) * t.covariance.rank >= n]
+    wide = [t for t in wide if groups[t.group].name not in related and not _is_correlated(t)]
+    for term in wide:
+        if len(groups[term.group].levels) < n or isinstance(term.covariance, Structured):
+            _refuse_as_many_as_rows(term, groups, n)
+    if not wide or with_nugget:
+        return
+    patterns = [variance_patterns(t.covariance, t.matrix.values) for t in wide]
+    apart = number_told_apart(X, residual_patterns(residual, n), patterns)
+    if apart < len(wide):
+        _refuse_as_many_as_rows(wide[apart], groups, n)
+
+
+def _refuse_as_many_as_rows(term: RandomTerm, groups: Sequence[GroupingFactor], n: int) -> NoReturn:
+    q, k = len(groups[term.group].levels), term.covariance.rank
+    way = "Use fewer columns or a coarser grouping factor."
+    if isinstance(term.covariance, Structured) and term.covariance.correlation is not None:
+        way = "Structures such as `ar1` and `exp`, whose correlations decay, can."
+    raise ModelError(
+        f"the random term {term.written} has {q} × {k} = {q * k} random effects for "
+        f"{n} rows: they cannot be told from the residuals. {way}"
+    )
 
 
 def _is_correlated(term: RandomTerm) -> bool:

@@ -77,7 +77,7 @@ def coordinates(table: Table, term: CorrelationTerm, series: IndexArray) -> Coor
         codes, labels = group_codes(column)
         names = tuple(map(label_text, labels))
         return Coordinates(codes.astype(np.float64)[:, None], names)
-    times = _whole_times(column, term)
+    times = whole_times(column, term)
     first = np.full(int(series.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(first, series, times)
     gaps = times - first[series]
@@ -158,14 +158,17 @@ def _way(column: pd.Series) -> str:
 # --- times ----------------------------------------------------------------------------------
 
 
-def _whole_times(column: pd.Series, term: CorrelationTerm) -> IndexArray:
-    """Whole times, of numbers or of ordered labels."""
+def whole_times(column: pd.Series, term: CorrelationTerm) -> IndexArray:
+    """Whole times, of numbers or of ordered labels.
+
+    Raises
+    ------
+    DataError
+    """
     name = str(column.name)
     if isinstance(column.dtype, pd.CategoricalDtype):
         _refuse_alphabetical(column, term)
-        codes, labels = group_codes(column)
-        numbers = _numbers_of(labels)
-        return codes if numbers is None else numbers[codes]
+        return labelled_times(column)
     if column.dtype.kind == "b":
         return column.to_numpy(dtype=np.int64)
     if column.dtype.kind in "Mm" or column.dtype.kind not in "iuf":
@@ -182,6 +185,37 @@ def _whole_times(column: pd.Series, term: CorrelationTerm) -> IndexArray:
             f"Use exp({name}), the same correlation in continuous time, or number the times."
         )
     return column.to_numpy(dtype=np.int64) if column.dtype.kind in "iu" else values.astype(np.int64)
+
+
+def labelled_times(column: pd.Series) -> IndexArray:
+    """Times of a column of labels: the numbers in them, or their places in the order."""
+    codes, labels = group_codes(column)
+    numbers = _numbers_of(labels)
+    return codes if numbers is None else numbers[codes]
+
+
+def times_of_labels(column: pd.Series, labels: Sequence[Any]) -> dict[Any, int]:
+    """Times of other labels on the scale of a column of labels; without those that have none.
+
+    Examples
+    --------
+    >>> times_of_labels(pd.Series(["week 1", "week 4"], dtype="category"), ["week 6", "end"])
+    {'week 6': 6}
+    """
+    known = group_codes(column)[1]
+    numbers = _numbers_of(known)
+    if numbers is None:
+        return {label: i for i, label in enumerate(known.tolist()) if label in labels}
+    if known.dtype.kind in "iu":
+        return {label: label for label in labels if isinstance(label, int)}
+    pattern = _NUMBERED.fullmatch(str(known[0]))
+    assert pattern is not None
+    found = {}
+    for label in labels:
+        match = _NUMBERED.fullmatch(str(label))
+        if match is not None and all(match[p] == pattern[p] for p in ("before", "after")):
+            found[label] = int(match["number"])
+    return found
 
 
 def _numbers_of(labels: pd.Index) -> IndexArray | None:

@@ -99,9 +99,10 @@ def estimate(
         raise
     evaluation = found.optimum.evaluation
     scaling = found.scaling
-    if has_wide_effects(evaluation.theta[: found.n_theta]):
+    widths = [np.abs(lam).max(initial=0.0) for lam in found.problem.lams(evaluation.theta)]
+    if has_wide_effects(np.array(widths)):
         least = least_squares or explained_or_raise(rows, roots)
-        check_sigma(evaluation, found.sigma, found.lams, rows, least, searched=at is None)
+        check_sigma(evaluation, found.sigma, found.lams, rows, least, at is None, not len(sizes))
     refuse_zero_sigma(found.sigma, scaling.pilot.resolution)
     if not len(sizes):
         return found

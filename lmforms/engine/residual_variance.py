@@ -48,6 +48,12 @@ SATURATED = (
     "likelihood is highest where no residual variance is left. Leave out a random slope or a term."
 )
 
+SATURATED_BY_ROWS = (
+    "a random term with one row per level explains all variation: the {which}likelihood is "
+    "highest where the residual variance is zero. Leave out that term and the weights, or "
+    "residual=: its effects are then the residuals (a slope of x is a weight of 1/x²)."
+)
+
 
 def explained_or_raise(rows: ModelRows, roots: Sequence[Any] = ()) -> Explained:
     """Raise if X, or X and Z, leave nothing of the response: θ then goes to infinity."""
@@ -75,6 +81,7 @@ def check_sigma(
     rows: ModelRows,
     least: Explained,
     searched: bool,
+    independent_levels: bool = False,
 ) -> None:
     """Raise if σ = 0 is the optimum, or if σ has lost its digits beside wide random effects.
 
@@ -93,12 +100,16 @@ def check_sigma(
         What least squares leave of the response.
     searched : bool
         Whether θ was optimised.
+    independent_levels : bool
+        Whether no grouping factor has a known covariance of its levels.
     """
     nu, theta = at.problem.nu, at.theta[: at.problem.n_theta]
     if least.any_response:
         if searched and _is_lowest_at_zero_sigma(at):
             which = "restricted " if at.problem.reml else ""
-            raise ModelError(SATURATED.format(n=rows.n, which=which))
+            by_rows = independent_levels and any(f.n_levels == rows.n for f in rows.factors)
+            message = SATURATED_BY_ROWS if by_rows else SATURATED
+            raise ModelError(message.format(n=rows.n, which=which))
         return
     count = sum(q * k for q, k, _ in (f.zr.shape for f in at.problem.system.cp.factors))
     narrowest = min(np.abs(np.diag(lam)).min() for lam in lams)
@@ -124,16 +135,9 @@ def _is_lowest_at_zero_sigma(at: Evaluation | IterativeEvaluation) -> bool:
     if at.rounding > LEAST_RISE:
         return True
     try:
-        near = [_with_wider_effects(at, c).value for c in NEARBY]
-        further = _with_wider_effects(at, SCALED_UP).value
+        near = [evaluate(at.problem, at.problem.scaled(at.theta, c)).value for c in NEARBY]
+        further = evaluate(at.problem, at.problem.scaled(at.theta, SCALED_UP)).value
     except NumericalError:
         return True
     digits_lost = max(abs(value - at.value) for value in near) > LEAST_RISE
     return digits_lost or further <= at.value + LEAST_RISE
-
-
-def _with_wider_effects(at: Evaluation, c: float) -> Evaluation:
-    """The criterion with all standard deviations of random effects c times as large."""
-    theta = at.theta.copy()
-    theta[: at.problem.n_theta] *= c
-    return evaluate(at.problem, theta)

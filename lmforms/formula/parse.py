@@ -34,6 +34,7 @@ from .token_groups import (
     token_error,
 )
 
+
 @dataclass(frozen=True)
 class RandomTermSpec:
     """One random term of the formula, before the columns of the data are known.

@@ -70,10 +70,10 @@ def check_structure(name: str, source: str, start: int) -> None:
     )
 
 
-def split_number(
-    name: str, tokens: Sequence[Token], source: str
-) -> tuple[list[Token], int | None]:
+def split_number(name: str, tokens: Sequence[Token], source: str) -> tuple[list[Token], int | None]:
     """What stands before the comma of ``rr(0 + f | g, 2)``, and the number after it."""
+    if name == "us":
+        return list(tokens), None
     commas = [i for i, (t, depth) in enumerate(with_depths(tokens)) if _is_comma(t, depth)]
     argument = STRUCTURES[name].argument
     if not commas:
@@ -109,14 +109,15 @@ def _is_comma(token: Token, depth: int) -> bool:
 def product_of(left: Sequence[Token], source: str) -> tuple[str, FormulaPart] | None:
     """Structure ``us:ar1`` and expression ``0 + a:b`` of ``us(a):ar1(b)``; None for other text.
 
-    Calls that are all functions as well, ``exp(x):exp(z)``, are slopes.
+    Calls of functions, ``exp(x):exp(z)`` and such as have several arguments, are slopes.
     """
     if len(left) < 3 or any(not t.is_operator(":") for t in left[1::2]):
         return None
     calls = [called(t, source) if t.kind == "python" else None for t in left[::2]]
     names = [c[0] for c in calls if c]
     known = [name for name in names if name in STRUCTURES]
-    if not known or all(name in built_in_names() for name in names):
+    several = any(_is_comma(t, depth) for c in calls if c for t, depth in with_depths(c[1]))
+    if not known or several or set(names) == {"exp"}:
         return None
     for token, call in zip(left[::2], calls, strict=True):
         if call is None:

@@ -113,6 +113,12 @@ class DesignSource:
         )
         groups = {term.group_name for term in formula_data.bound.random}
         design = build_design(formula_data, related=() if self.relationship is None else groups)
+        for term in design.terms:
+            if not term.covariance.spans_covariances:
+                raise ModelError(
+                    f"many responses at once have random effects `(x | g)` or `(x || g)`, not "
+                    f"{term.written}: fit them one by one with lf.lmer."
+                )
         n, p = design.X.shape
         if n <= p:
             raise ModelError(

@@ -5,6 +5,8 @@ matplotlib is imported when something is drawn: ``pip install 'lmforms[plot]'``.
 
 from __future__ import annotations
 
+from .correlation_plots import autocorrelation, correlation_heatmap, semivariogram
+from .field_plot import residual_field
 from .fit_plots import coefficients, random_effects
 from .form_comparison import companion
 from .form_plots import codes, covariance, loadings
@@ -12,13 +14,17 @@ from .means_plot import means
 from .rank_and_objective import objective, rank
 
 __all__ = [
+    "autocorrelation",
     "codes",
     "coefficients",
     "companion",
+    "correlation_heatmap",
     "covariance",
     "loadings",
     "means",
     "objective",
     "random_effects",
     "rank",
+    "residual_field",
+    "semivariogram",
 ]

@@ -153,12 +153,27 @@ def checked_precision(matrix: Any, labels: Labels) -> Precision:
     return found
 
 
-def _check_condition(precision: Precision, root: FloatArray, norm: float) -> None:
-    """Refuse a precision whose smallest eigenvalues are mostly rounding."""
+def is_well_conditioned(precision: Precision) -> bool:
+    """Whether :meth:`Relationship.from_precision` would accept a precision."""
+    import scipy.sparse as sp
+
+    root = np.sqrt(precision.matrix.diagonal())
+    shrink = sp.diags(1.0 / root)
+    norm = float(abs(shrink @ precision.matrix @ shrink).sum(axis=0).max())
+    return _condition(precision, root, norm) <= LARGEST_CONDITION
+
+
+def _condition(precision: Precision, root: FloatArray, norm: float) -> float:
+    """Condition of a precision scaled to a unit diagonal, about."""
     x = np.random.default_rng(0).normal(size=(len(root), 1))
     for _ in range(CONDITION_ITERATIONS):
         x = root[:, None] * precision.solve(root[:, None] * (x / np.linalg.norm(x)))
-    condition = norm * float(np.linalg.norm(x))
+    return norm * float(np.linalg.norm(x))
+
+
+def _check_condition(precision: Precision, root: FloatArray, norm: float) -> None:
+    """Refuse a precision whose smallest eigenvalues are mostly rounding."""
+    condition = _condition(precision, root, norm)
     if not condition <= LARGEST_CONDITION:
         raise RelationshipError(
             f"The precision is nearly singular: its condition, scaled to a unit diagonal, is about "

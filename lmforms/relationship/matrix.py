@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,9 +13,13 @@ from ..errors import ArgumentError, RelationshipError
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray, IndexArray
 from . import check
+from .kronecker import kronecker_product, pairs, spectrum
 from .labels import Labels, checked_labels, listed_values, positions
 from .matrix_roots import Sparse
 from .representations import Representation
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,8 +27,8 @@ class Relationship:
     """A known covariance K between q levels, with their labels.
 
     Make one with :meth:`of` (K itself), :meth:`from_root` (K = LL') or :meth:`from_precision`
-    (K⁻¹), or let :class:`Pedigree`, :func:`vanraden`, :func:`gaussian` or :func:`exponential`
-    do it.
+    (K⁻¹), by :meth:`kron`, or let :class:`Pedigree`, :func:`vanraden`, :func:`gaussian`,
+    :func:`exponential` or :func:`ar1` do it.
 
     Attributes
     ----------
@@ -139,6 +143,41 @@ class Relationship:
         names = checked_labels(labels)
         return cls(names, check.checked_precision(matrix, names))
 
+    @classmethod
+    @named_arguments
+    def kron(cls, A: Any, B: Any) -> Relationship:
+        """The Kronecker product A ⊗ B, for the levels of an interaction.
+
+        Level (i, k) has covariance A_ij B_kl with level (j, l): genotypes that are related with A,
+        say, in environments that are related with B.
+
+        Parameters
+        ----------
+        A, B : DataFrame, tuple of (matrix, labels), Relationship or Pedigree
+            As for :meth:`of`, with q and r labels.
+
+        Returns
+        -------
+        Relationship
+            Its qr labels are pairs (label of A, label of B), which are the levels of
+            ``(1 | a:b)``; labels that are tuples are joined, so that a product of three parts has
+            triples. A precision if one part is one and the other has an inverse, sparse if one
+            part is, a root if both are roots.
+
+        Examples
+        --------
+        >>> A = Relationship.of([[1, 0.5], [0.5, 1]], labels=["x", "y"])
+        >>> K = Relationship.kron(A, Relationship.of(np.diag([1.0, 2.0]), labels=[2020, 2021]))
+        >>> K.labels
+        (('x', 2020), ('x', 2021), ('y', 2020), ('y', 2021))
+        >>> K.subset([("x", 2021), ("y", 2021)]).dense()
+        array([[2., 1.],
+               [1., 2.]])
+        """
+        first, second = cls.of(A), cls.of(B)
+        labels = pairs(first.labels, second.labels)
+        return cls(labels, kronecker_product(first.form, second.form))
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -170,6 +209,39 @@ class Relationship:
     def dense(self) -> FloatArray:
         """K (q, q)."""
         return self.form.dense()
+
+    @named_arguments
+    def spectrum(self) -> tuple[pd.Series, pd.DataFrame]:
+        """Eigenvalues and eigenvectors, K = U diag(d) U'.
+
+        Returns
+        -------
+        d : Series (q,)
+            Eigenvalues, largest first; zeros where K is singular.
+        U : DataFrame (q, q)
+            Orthonormal eigenvectors in the columns, by label; the largest entry of each is
+            positive.
+
+        Notes
+        -----
+        It takes O(q³) operations and a dense U, also of a sparse precision.
+
+        Examples
+        --------
+        >>> d, U = Relationship.of([[1, 0.5], [0.5, 1]], labels=["a", "b"]).spectrum()
+        >>> d.tolist(), U.loc["a"].round(3).abs().tolist()
+        ([1.5, 0.5], [0.707, 0.707])
+        """
+        import pandas as pd
+
+        values, vectors = spectrum(self.form)
+        lengths = {len(x) if isinstance(x, tuple) else 0 for x in self.labels}
+        index = (
+            pd.MultiIndex.from_tuples(self.labels)
+            if len(lengths) == 1 and max(lengths) > 1
+            else pd.Index(self.labels, tupleize_cols=False)
+        )
+        return pd.Series(values, name="eigenvalue"), pd.DataFrame(vectors, index=index)
 
     @named_arguments
     def positions(self, levels: Iterable[Any]) -> IndexArray:

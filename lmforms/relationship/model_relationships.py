@@ -11,7 +11,7 @@ import pandas as pd
 from ..data.build_design import build_design
 from ..data.design import Design, GroupingFactor
 from ..data.read import FormulaData
-from ..errors import ArgumentError, ModelError, RelationshipError, listed, near_matches
+from ..errors import ArgumentError, RelationshipError, listed, near_matches
 from ..formula.formula_terms import random_term
 from ..formula.term_names import terms_named
 from ..formula.terms import BoundRandomTerm
@@ -181,8 +181,6 @@ def align_relationships(
     ------
     RelationshipError
         What is given is no covariance, or a level has no label in it.
-    ModelError
-        For an interaction of factors, whose levels have no single label.
     """
     groups, known = [], {}
     for group in design.groups:
@@ -193,21 +191,45 @@ def align_relationships(
 
 
 def _labelled(group: GroupingFactor, given: Any) -> tuple[GroupingFactor, Relationship]:
-    if isinstance(group.levels, pd.MultiIndex):
-        raise ModelError(
-            f"relationship: the levels of `{group.factor}` are combinations; make one column of "
-            "labels of them."
-        )
     known = Relationship.of(given)
     levels = list(group.levels)
     try:
         known.positions(levels)
     except RelationshipError as exc:
-        raise RelationshipError(f"relationship of `{group.name}`: {exc}") from None
+        hint = _of_interactions(group.factor, group.levels, known)
+        raise RelationshipError(f"relationship of `{group.name}`: {exc}{hint}") from None
     present = set(levels)
     labels = levels + [x for x in known.labels if x not in present]
+    return replace(group, levels=_extended(group.levels, labels)), known.aligned(labels)
+
+
+def _extended(levels: pd.Index, labels: list[Any]) -> pd.Index:
+    """The levels with the labels that have no rows behind them."""
+    if isinstance(levels, pd.MultiIndex) and all(
+        isinstance(x, tuple) and len(x) == levels.nlevels for x in labels
+    ):
+        return pd.MultiIndex.from_tuples(labels, names=levels.names)
+    if isinstance(levels, pd.MultiIndex):
+        raise RelationshipError(
+            f"relationship: the levels of an interaction are tuples of {levels.nlevels}; the "
+            "covariance has other labels as well. `Relationship.subset` leaves them out."
+        )
     mixed = pd.api.types.infer_dtype(labels).startswith("mixed")
-    index = pd.Index(
-        labels, dtype=object if mixed else None, name=group.levels.name, tupleize_cols=False
-    )
-    return replace(group, levels=index), known.aligned(labels)
+    dtype = object if mixed else None
+    return pd.Index(labels, dtype=dtype, name=levels.name, tupleize_cols=False)
+
+
+def _of_interactions(factor: str, levels: pd.Index, known: Relationship) -> str:
+    """Why labels of combinations are not found; empty for a factor by itself."""
+    if not isinstance(levels, pd.MultiIndex):
+        return ""
+    written = factor.split(":")
+    if not any(isinstance(x, tuple) and len(x) == levels.nlevels for x in known.labels):
+        return (
+            f" The levels of `{factor}` are tuples ({', '.join(written)}): make labels like them, "
+            "by `Relationship.kron(A, B)` for one."
+        )
+    turned = levels[0][::-1]
+    if turned in set(known.labels):
+        return f" There is {turned!r}: write the factor as `{':'.join(written[::-1])}`."
+    return ""

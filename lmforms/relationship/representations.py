@@ -7,6 +7,7 @@ matrices that are covariances by construction.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +31,11 @@ class Representation(ABC):
     @abstractmethod
     def root(self) -> FloatArray | Sparse:
         """L (q, r) with LL' = K and r the rank of K."""
+
+    def root_operator(self) -> tuple[int, Callable[[FloatArray], FloatArray]]:
+        """Number of columns r of a root L of K, and the function from x (r, c) to Lx (q, c)."""
+        root = self.root()
+        return int(root.shape[1]), lambda x: np.asarray(root @ x)
 
     @abstractmethod
     def dense(self) -> FloatArray:
@@ -222,6 +228,14 @@ class Precision(Representation):
         out = np.empty((self.q, self.q))
         out[self.order] = self._triangle.solve(np.eye(self.q))
         return out
+
+    def root_operator(self) -> tuple[int, Callable[[FloatArray], FloatArray]]:
+        def times(x: FloatArray) -> FloatArray:
+            out = np.empty(x.shape)
+            out[self.order] = self._triangle.solve(x)
+            return out
+
+        return self.q, times
 
     def dense(self) -> FloatArray:
         root = self.root()

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import RelationshipError
-from ..support.arguments import named_arguments, positive
+from ..support.arguments import named_arguments, one_of, positive
 from ..support.arrays import FloatArray
 from . import check
 from .labels import checked_labels, named
 from .matrix import Relationship
 from .representations import DenseMatrix
+
+METRICS = {"euclidean": "euclidean", "l1": "cityblock"}
+"""SciPy's names of distances."""
 
 
 @named_arguments
@@ -48,8 +51,10 @@ def gaussian(coordinates: Any, range_: float, *, labels: Any = None) -> Relation
 
 
 @named_arguments
-def exponential(coordinates: Any, range_: float, *, labels: Any = None) -> Relationship:
-    """K_ij = exp(−d_ij / range) with d the Euclidean distance.
+def exponential(
+    coordinates: Any, range_: float, *, labels: Any = None, metric: str = "euclidean"
+) -> Relationship:
+    """K_ij = exp(−d_ij / range) with d the Euclidean distance, or a sum over the dimensions.
 
     Parameters
     ----------
@@ -59,6 +64,10 @@ def exponential(coordinates: Any, range_: float, *, labels: Any = None) -> Relat
         Positive, in the units of the coordinates: the correlation there is 1/e.
     labels : sequence of q values, optional
         For coordinates without an index.
+    metric : {"euclidean", "l1"}
+        With ``"l1"``, d_ij is the sum of the absolute differences of the coordinates, and K is
+        separable: the product of the correlations along each axis. Divide the coordinates by
+        ranges of their own if these differ.
 
     Returns
     -------
@@ -77,15 +86,20 @@ def exponential(coordinates: Any, range_: float, *, labels: Any = None) -> Relat
     array([[1.   , 1.   , 0.368],
            [1.   , 1.   , 0.368],
            [0.368, 0.368, 1.   ]])
+    >>> exponential(plots, 7.0, metric="l1").dense().round(3)[0]
+    array([1.   , 1.   , 0.368])
     """
-    return _kernel(coordinates, range_, labels, square=False)
+    metric = METRICS[one_of("metric", metric, tuple(METRICS))]
+    return _kernel(coordinates, range_, labels, square=False, metric=metric)
 
 
-def _kernel(coordinates: Any, range_: float, labels: Any, square: bool) -> Relationship:
+def _kernel(
+    coordinates: Any, range_: float, labels: Any, square: bool, metric: str = "euclidean"
+) -> Relationship:
     range_ = positive("range_", range_)
     places, labels = check.matrix_and_labels("coordinates", coordinates, labels)
     names = checked_labels(labels)
-    K = _distances(_checked_places(places, names)) / range_
+    K = _distances(checked_places(places, names), metric) / range_
     if square:
         np.multiply(K, K, out=K)
     np.negative(K, out=K)
@@ -93,7 +107,8 @@ def _kernel(coordinates: Any, range_: float, labels: Any, square: bool) -> Relat
     return Relationship(names, DenseMatrix(K))
 
 
-def _checked_places(places: Any, labels: tuple[Any, ...]) -> FloatArray:
+def checked_places(places: Any, labels: tuple[Any, ...]) -> FloatArray:
+    """Finite coordinates (q, d) of labelled levels."""
     points = check.real_numbers(places, "The coordinates")
     points = points[:, None] if points.ndim == 1 else points
     if points.ndim != 2 or points.shape[1] == 0:
@@ -108,7 +123,7 @@ def _checked_places(places: Any, labels: tuple[Any, ...]) -> FloatArray:
     return points
 
 
-def _distances(points: FloatArray) -> FloatArray:
+def _distances(points: FloatArray, metric: str) -> FloatArray:
     from scipy.spatial.distance import cdist
 
-    return np.asarray(cdist(points, points))
+    return np.asarray(cdist(points, points, metric))

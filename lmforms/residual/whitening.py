@@ -75,6 +75,11 @@ class ChainWhitening:
             raise NumericalError("the correlation matrix of the residuals is singular at this φ.")
         return a, np.sqrt(s2)
 
+    @property
+    def steps(self) -> tuple[IndexArray, IndexArray, FloatArray, FloatArray]:
+        """Rows that have one before them, those rows, a_i and s_i."""
+        return (*self.pairs, *self._values)
+
     @cached_property
     def _slopes(self) -> tuple[FloatArray, FloatArray]:
         """∂a_i/∂φ and ∂ln s_i/∂φ, (n_phi, rows)."""

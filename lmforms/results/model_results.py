@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,12 +20,12 @@ from . import quantities
 from .inference_methods import InferenceMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
+from .prediction_methods import PredictionMethods
 from .residual_methods import ResidualMethods
 from .tidy_methods import TidyMethods
 
 if TYPE_CHECKING:
     from ..companion import Forms
-    from ..data.design_rows import DesignMatrices
     from ..inference.degrees_of_freedom.methods import DfName, Information
     from .matrices import ModelMatrices
     from .summary_tables import ModelSummary
@@ -35,7 +34,12 @@ RESIDUAL_KINDS = ("response", "pearson", "scaled", "normalized")
 
 
 class MixedModelResults(
-    TidyMethods, InferenceMethods, MeansMethods, ModelComparisons, ResidualMethods
+    PredictionMethods,
+    TidyMethods,
+    InferenceMethods,
+    MeansMethods,
+    ModelComparisons,
+    ResidualMethods,
 ):
     """A fitted linear mixed model.
 
@@ -161,108 +165,6 @@ class MixedModelResults(
         from .summary import summarize
 
         return summarize(self.state, ddf, information)
-
-    @named_arguments
-    def predict(
-        self,
-        data: Any = None,
-        *,
-        random: Literal["all", "none"] | Sequence[str] = "all",
-        new_levels: Literal["raise", "zero"] = "raise",
-        offset: npt.ArrayLike | None = None,
-    ) -> pd.Series:
-        """Predict the response.
-
-        Parameters
-        ----------
-        data : table, optional
-            New rows, with every column that the right-hand side needs; the model's own
-            rows by default.
-        random : {"all", "none"} or sequence of str
-            Which random effects to add: all, none (the population's mean), or those of
-            the terms or grouping factors named, such as ``["Subject"]`` or
-            ``["Days | Subject"]``. A name of :attr:`random_effects` means the effects there.
-        new_levels : {"raise", "zero"}
-            A level that was not in the data is refused, or has random effects 0.
-        offset : array, optional
-            For a model fitted with an offset array: its values for the new rows, or a Series
-            with their labels. An offset column or an ``offset()`` in the formula is taken from
-            `data`.
-
-        Returns
-        -------
-        Series
-            On the index of `data`; NaN where a predictor is missing.
-        """
-        from .predict import rows_of
-
-        rows = rows_of(
-            self.state.design,
-            data,
-            random=random,
-            new_levels=new_levels,
-            offset=offset,
-            what="predict",
-        )
-        values = rows.linear_predictor(self.state.estimate.beta, self.state.estimate.b)
-        return pd.Series(values, index=rows.index, name="predicted")
-
-    @named_arguments
-    def design(
-        self,
-        new_data: Any = None,
-        *,
-        random: Literal["all", "none"] | Sequence[str] = "all",
-        new_levels: Literal["raise", "zero"] = "raise",
-        offset: npt.ArrayLike | None = None,
-    ) -> DesignMatrices:
-        """The matrices of the model for its own rows or for new ones.
-
-        Parameters
-        ----------
-        new_data, random, new_levels, offset
-            As `data` and the others of :meth:`predict`. Columns of Z of random effects that are
-            left out are zero, so that one vector of random effects fits all.
-
-        Returns
-        -------
-        DesignMatrices
-            X, Z and the offset: :meth:`predict` with the same arguments is X β̂ + Z b̂ + offset.
-            In rows with a missing predictor X and the offset are NaN.
-
-        Raises
-        ------
-        ColumnError, DataError, ArgumentError
-
-        Examples
-        --------
-        >>> import lmforms as lf
-        >>> import numpy as np
-        >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
-        >>> new = {"Days": [0, 10], "Subject": ["308", "309"]}
-        >>> rows = fit.design(new)
-        >>> rows
-        <DesignMatrices X beta + Z b + offset: n = 2, p = 2, q = 36, 4 nonzeros in Z>
-        >>> rows.X
-           Intercept  Days
-        0        1.0   0.0
-        1        1.0  10.0
-        >>> b = fit.matrices.b
-        >>> bool(np.allclose(rows.X @ fit.params + rows.Z @ b + rows.offset, fit.predict(new)))
-        True
-        """
-        from ..data.design_rows import design_matrices
-        from .predict import rows_of
-
-        rows = rows_of(
-            self.state.design,
-            new_data,
-            random=random,
-            new_levels=new_levels,
-            offset=offset,
-            what="design",
-        )
-        return design_matrices(rows)
 
     @named_arguments
     def forms(self, rank: int | None = None, **params: Any) -> Forms:

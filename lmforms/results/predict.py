@@ -1,20 +1,30 @@
-"""The rows of a prediction: the model's own or new ones, with all or some random terms."""
+"""Predictions: the rows, with all or some random terms, and the residuals of their series."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ..data.design_rows import DesignRows, own_rows
 from ..data.new_rows import new_rows
+from ..data.residual_places import residual_places
 from ..errors import ArgumentError, near_matches
 from ..formula.term_names import matching, terms_named
+from ..residual.parametric import ParametricResidual
+from ..residual.prediction import predicted_residuals
 from ..support.arguments import one_of, sequence
+from ..support.arrays import FloatArray
+from .quantities import residuals
 
 if TYPE_CHECKING:
     from ..data.design import Design
+    from .state import FitState
+
+RESIDUAL_PARTS = ("series", "none")
 
 
 def rows_of(
@@ -75,3 +85,46 @@ def chosen_terms(design: Design, random: str | Sequence[str]) -> list[int]:
             )
         chosen.update(found)
     return sorted(chosen)
+
+
+def uses_series(data: Any, random: str | Sequence[str], residual: str | None) -> bool:
+    """Whether residuals of the series are predicted: see `MixedModelResults.predict`."""
+    if residual is not None:
+        return one_of("residual", residual, RESIDUAL_PARTS) == "series"
+    of_population = random == "none" if isinstance(random, str) else not len(list(random))
+    return data is not None and not of_population
+
+
+def series_part(state: FitState, data: Any, what: str) -> FloatArray:
+    """Residuals of new rows, or of the model's own if `data` is None, from those of their series.
+
+    Parameters
+    ----------
+    state : FitState
+    data : table or None
+    what : str
+        Method that the user called, for messages.
+
+    Returns
+    -------
+    ndarray (rows,) or (1,)
+        NaN in rows with missing values; one zero for a model without correlations.
+    """
+    observed = state.residual
+    if not isinstance(observed, ParametricResidual) or observed.correlation is None:
+        return np.zeros(1)
+    values = residuals(state, "response")
+    if data is None:
+        sd = 1.0 / observed.inverse_sd
+        return predicted_residuals(observed, values, observed.points, observed.series, sd)
+    new = residual_places(state.design, data, what)
+    sd = np.ones(len(new.rows))
+    if new.variance is not None:
+        phi = observed.phi[new.correlation.n_parameters :]
+        sd = np.exp(new.variance.log_sd(phi))
+    if new.weights is not None:
+        sd = sd / np.sqrt(new.weights)
+    out = np.where(new.complete, 0.0, np.nan)
+    with_lags = replace(observed, correlation=new.correlation)
+    out[new.rows] = predicted_residuals(with_lags, values, new.points, new.series, sd)
+    return out

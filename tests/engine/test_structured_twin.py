@@ -56,7 +56,10 @@ STRUCTURES = {
     "gau": Structured.of(Gaussian.of_points(PLACES, axes=("x", "y")), PLACES),
     "mat": Structured.of(Matern.of_points(PLACES, axes=("x", "y")), PLACES),
     "us:ar1": Structured.of(
-        Product(UnstructuredCorrelation(2), FirstOrder(), 1), GRID, np.array([0, 0, 1, 1]), ("a", "b")
+        Product(UnstructuredCorrelation(2), FirstOrder(), 1),
+        GRID,
+        np.array([0, 0, 1, 1]),
+        ("a", "b"),
     ),
     "diag:exp": Structured.of(
         Product(Independent(), Exponential.of_points(TIMES[:2]), 1),
@@ -103,8 +106,11 @@ def check(problem, inner, model, relations=None) -> None:
     steps = 1e-4 * np.eye(len(model.theta))
     slope = np.array(
         [
-            (8 * (value(model.theta + h) - value(model.theta - h))
-             - (value(model.theta + 2 * h) - value(model.theta - 2 * h))) / 12e-4
+            (
+                8 * (value(model.theta + h) - value(model.theta - h))
+                - (value(model.theta + 2 * h) - value(model.theta - 2 * h))
+            )
+            / 12e-4
             for h in steps
         ]
     )

@@ -28,6 +28,7 @@ from lmforms.errors import (
 )
 from lmforms.formula.formula_part import translated
 from lmforms.formula.lexer import spaced
+from lmforms.formula.parse import parse_formula
 from lmforms.formula.term_algebra import expand
 from lmforms.formula.transforms import rounded
 
@@ -325,9 +326,12 @@ MALFORMED = [  # formula, and the same with the culprit in ⟨ ⟩
     "y ~ ⟨xx⟩ + (1|g)",
     "⟨yy⟩ ~ x + (1|g)",
     "y ~ x + (⟨zz⟩ || g)",
-    "y ~ x + ⟨cs⟩(0+f|g)",
-    "y ~ x + ⟨ar1⟩(0+f|g)",
-    "y ~ x + ⟨toep⟩(0+f|g)",
+    "y ~ x + ⟨ou⟩(0+f|g)",
+    "y ~ x + ⟨ar2⟩(0+f|g)",
+    "y ~ x + rr(⟨0+f|g⟩)",
+    "y ~ x + rr(0+f|g, ⟨0⟩)",
+    "y ~ x + ar1(0+f|g, ⟨2⟩)",
+    "y ~ x + (us(f):⟨s⟩|g)",
     "y ~ x*(1⟨|⟩g)",
     "y ~ x ⟨- (1|g)⟩",
     "y ~ x + (1|g) ⟨- offset(z)⟩",
@@ -403,11 +407,39 @@ def test_formula_that_is_no_text(formula):
 
 
 @pytest.mark.parametrize(
-    "structure", ["cs", "ar1", "toep", "exp", "ou", "mat", "gau", "rr", "homdiag"]
+    ("structure", "advice"),
+    [
+        ("ou", "write `exp"),
+        ("homcs", "that is `cs` here"),
+        ("propto", "relationship="),
+        ("ar2", "Did you mean `ar1`"),
+        ("teop", "Did you mean `toep`"),
+    ],
 )
-def test_structures_not_available_are_refused(structure):
-    with pytest.raises(FormulaError, match=f"`{structure}` is not available"):
+def test_structures_not_available_are_refused(structure, advice):
+    with pytest.raises(FormulaError, match=f"`{structure}` is not available.*{advice}"):
         fit(f"y ~ x + {structure}(0 + f | g)")
+
+
+def test_the_number_of_a_structure():
+    rr, ma, ar1 = parse_formula("y ~ rr(0 + f | g, 2) + ma(0 + f | g, q=3) + ar1(0 + f | g)").random
+    assert (rr.number, ma.number, ar1.number) == (2, 3, None)
+    assert (rr.structure, ma.structure, ar1.structure) == ("rr", "ma", "ar1")
+    assert rr.label == "rr(0 + f | g, 2)"
+    assert ma.label == "ma(0 + f | g, q=3)"
+    assert parse_formula("y ~ ma(0 + f | g)").random[0].number == 1
+
+
+def test_a_product_of_structures():
+    (term,) = parse_formula("y ~ x + (us(f):ar1(factor(h)) | g)").random
+    assert term.structure == "us:ar1"
+    assert term.expression.text == "0 + f:factor(h)"
+    assert term.label == "(us(f):ar1(factor(h)) | g)"
+
+
+@pytest.mark.parametrize("term", ["(exp(x):exp(z) | g)", "(cs(x, df=3):exp(z) | g)"])
+def test_products_of_functions_are_slopes(term):
+    assert parse_formula(f"y ~ x + {term}").random[0].structure == "us"
 
 
 @pytest.mark.parametrize("formula", ["y ~ x + offset() + (1|g)", "y ~ offset( ) + (1|g)"])

@@ -66,7 +66,11 @@ control <- glmmTMBControl(optCtrl = list(iter.max = 1e4, eval.max = 1e4, rel.tol
 
 fit <- function(name, ours, formula, data, data_name, reml) {
   model <- suppressWarnings(glmmTMB(formula, data = data, REML = reml, control = control))
-  blocks <- lapply(unname(VarCorr(model)$cond), function(v) matrix(v, nrow(v)))
+  # of many effects the first six
+  blocks <- lapply(unname(VarCorr(model)$cond), function(v) {
+    first <- seq_len(min(6, nrow(v)))
+    matrix(v[first, first], length(first))
+  })
   cat(name, reml, format(as.numeric(logLik(model)), digits = 12), model$fit$message, "\n")
   list(formula = one(ours), data = one(data_name), reml = one(reml),
        loglik = one(as.numeric(logLik(model))), sigma = one(sigma(model)),

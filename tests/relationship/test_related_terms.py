@@ -24,6 +24,7 @@ from lmforms.errors import (
     FormulaError,
     IdentificationWarning,
     ModelError,
+    RelationshipError,
     SingularWarning,
 )
 from lmforms.model import state_at
@@ -484,8 +485,10 @@ def test_equal_terms_need_different_covariances(known, data, pedigree):
         lf.lmer(SLOPES, data, relationship=known)
 
 
-def test_interactions_are_refused(data, pedigree):
-    with pytest.raises(ModelError, match="the levels of `animal:herd` are combinations"):
+def test_interactions_need_labels_of_combinations(data, pedigree):
+    with pytest.raises(
+        RelationshipError, match=r"levels of `animal:herd` are tuples \(animal, herd"
+    ):
         lf.lmer("y ~ t + (1 | animal/herd)", data, relationship={"1 | animal:herd": pedigree})
 
 

@@ -115,12 +115,15 @@ class Evaluation:
     def rounding(self) -> float:
         """Bound of the value's rounding error: its own digits, r² as a difference, and A's digits.
 
-        Between crossed factors or related levels λ'Z'Zλ cancels, and the remainder is added to
-        the identity or Q in A: digits are lost as the random effects become wide relative to σ.
+        Between crossed factors or related levels, and with as many random effects as rows, λ'Z'Zλ
+        cancels, and the remainder is added to the identity or Q in A: digits are lost as the random
+        effects become wide relative to σ.
         """
         cp, lams = self.problem.system.cp, self.factor.lams
         largest = 0.0
-        if len(lams) > 1 or isinstance(self.factor, JointFactorization):
+        effects = sum(f.zz.shape[0] * f.zz.shape[-1] for f in cp.factors)
+        joint = isinstance(self.factor, JointFactorization)
+        if len(lams) > 1 or joint or effects >= cp.n:
             largest = max(
                 float(np.einsum("qii->q", f.zz).max() * np.square(lam).sum())
                 for f, lam in zip(cp.factors, lams, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -94,12 +94,25 @@ class StructuredProblem:
         return np.concatenate([*own, theta[self.n_theta :]])
 
     def alternatives(self, theta: FloatArray) -> list[FloatArray]:
-        """Other starts than θ, of one grouping factor at a time."""
+        """Other starts than θ, of one random term at a time, the best of which is taken."""
+        return self._one_by_one(theta, [c.alternatives(theta[s]) for c, s in self._pairs()])
+
+    def distant_starts(self, theta: FloatArray) -> list[FloatArray]:
+        """Starts that may lead to other optima than θ, of one random term at a time."""
+        return self._one_by_one(theta, [c.distant_starts(theta[s]) for c, s in self._pairs()])
+
+    def _pairs(self) -> Iterator[tuple[Covariance, slice]]:
+        return zip(self.covariances, self._slices, strict=True)
+
+    def _one_by_one(
+        self, theta: FloatArray, starts: Sequence[Sequence[FloatArray]]
+    ) -> list[FloatArray]:
+        """θ with each of the starts of one grouping factor."""
         out = []
-        for c, s in zip(self.covariances, self._slices, strict=True):
-            for own in c.alternatives(theta[s]):
+        for own, s in zip(starts, self._slices, strict=True):
+            for start in own:
                 out.append(theta.copy())
-                out[-1][s] = own
+                out[-1][s] = start
         return out
 
     def in_principal_axes(self, theta: FloatArray) -> tuple[Self, FloatArray]:
@@ -117,6 +130,23 @@ class StructuredProblem:
         pairs = zip(self.covariances, self._slices, strict=True)
         zeroed = (c.with_zeros(theta[s], TRIED_AT_ZERO) for c, s in pairs)
         return np.concatenate([*zeroed, theta[self.n_theta :]])
+
+    def scaled(self, theta: FloatArray, number: float) -> FloatArray:
+        """θ of all λ times a positive number."""
+        out = theta.copy()
+        for c, s in self._pairs():
+            out[s] = number * theta[s] if c.is_linear else c.scaled(theta[s], number)
+        return out
+
+    def shrunk_part(self, theta: FloatArray, part: tuple[int, int], number: float) -> FloatArray:
+        """θ with the λ of one random term times a number."""
+        i, j = part
+        c, s = self.covariances[i], self._slices[i]
+        own = np.arange(len(theta))[s][c.theta_slices()[j]]
+        structure, out = c.structures()[j], theta.copy()
+        linear = structure.is_linear
+        out[own] = number * theta[own] if linear else structure.scaled(theta[own], number)
+        return out
 
     def parts(self) -> Iterator[tuple[tuple[int, int], slice, slice]]:
         """Each random term as (grouping factor, part), its columns of λ, its entries of θ."""
@@ -162,4 +192,3 @@ class Problem(StructuredProblem):
     def sharing(self, other: Problem) -> Self:
         """The problem with the sums, and the φ, of another one that differs by its structures."""
         return self
-

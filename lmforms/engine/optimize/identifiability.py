@@ -103,19 +103,18 @@ def _starts(problem: Problem, at: Differentiated, converged: bool) -> Iterator[F
         size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > FOUND_AGAIN_SHARE]).max())
         yield at.theta + np.copysign(size, direction @ at.theta) * direction  # −θ is the same
     wide = _wide_parts(problem, at.theta)
-    for part, _, entries in problem.parts():
+    for part, _, _ in problem.parts():
         if part in wide or not converged:
-            theta = at.theta.copy()
-            theta[entries] *= WIDE_SHRINKAGE
-            yield theta
+            yield problem.shrunk_part(at.theta, part, WIDE_SHRINKAGE)
 
 
 def _wide_parts(problem: StructuredProblem, theta: FloatArray) -> set[Part]:
     """Terms with very wide random effects."""
+    lams = problem.lams(theta)
     return {
-        part
-        for part, _, entries in problem.parts()
-        if np.abs(theta[entries]).max(initial=0.0) > VERY_WIDE_EFFECTS
+        (i, j)
+        for (i, j), c, _ in problem.parts()
+        if np.abs(lams[i][c, c]).max(initial=0.0) > VERY_WIDE_EFFECTS
     }
 
 

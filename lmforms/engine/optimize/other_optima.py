@@ -91,14 +91,13 @@ def lowest_optimum(
     met = [best.value]
     for _ in range(MOST_LOWER_OPTIMA):
         lower = None
-        clearly_lower = best.value - max(SAME_OPTIMUM, best.rounding)
         for start in _starts(explore, best, thorough):
             found = rough_minimum(explore, problem, start, ROUGH_TOLERANCE)
             near = found.value < best.value + 10.0 * ROUGH_TOLERANCE
-            if found.value < clearly_lower or (near and not _same_covariances(found, best)):
+            if _is_clearly_lower(found, best) or (near and not _same_covariances(found, best)):
                 there, left = local_minimum(explore, problem, found, tolerance)
                 met.append(there.value)
-                if there.value < clearly_lower:
+                if _is_clearly_lower(there, best):
                     lower = there, left
                     break
             else:
@@ -108,6 +107,13 @@ def lowest_optimum(
         best, decrement = lower
     run.trace += explore.trace
     return best, decrement, _distinct_values(sorted(met), best.value)
+
+
+def _is_clearly_lower(found: Evaluation, best: Evaluation) -> bool:
+    """Whether a criterion is lower by more than rounding: beside very wide effects it may be all
+    rounding.
+    """
+    return found.value + max(SAME_OPTIMUM, found.rounding, best.rounding) < best.value
 
 
 def _same_covariances(a: Evaluation, b: Evaluation) -> bool:
@@ -139,6 +145,10 @@ def _starts(run: SearchRun, best: Evaluation, thorough: bool) -> Iterator[Evalua
                 found.append((at.value, at.theta))
     most = THOROUGH_STARTS if thorough else USUAL_STARTS
     for _, theta in sorted(found, key=lambda start: start[0])[:most]:
+        at = run(best.problem, theta)
+        if at is not None:
+            yield at
+    for theta in best.problem.distant_starts(best.theta):
         at = run(best.problem, theta)
         if at is not None:
             yield at

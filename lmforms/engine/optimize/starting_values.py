@@ -49,7 +49,8 @@ def moment_start(problem: StructuredProblem) -> FloatArray:
     if not cp.factors:
         return np.empty(0)
     with_root = any(L is not None for L in cp.scaling.units.roots)
-    if cp.own or with_root or (system.lead < 0 and _columns(cp) >= cp.n):
+    of_rows = any(f.zz.shape[0] * f.zz.shape[1] >= cp.n for f in cp.factors)
+    if cp.own or with_root or of_rows or (system.lead < 0 and _columns(cp) >= cp.n):
         return _equal_shares(problem)
     y = slice(cp.p, cp.p + 1)
     pilot = [b[..., y] for b in cp.scaling.pilot.effects]
@@ -76,8 +77,8 @@ def moment_start(problem: StructuredProblem) -> FloatArray:
 def _equal_shares(problem: StructuredProblem) -> FloatArray:
     """θ at which every grouping factor has as much variance as the residuals.
 
-    For levels that meet within a factor, whose own least squares say little, and for related levels
-    that explain every row.
+    For levels that meet within a factor, whose own least squares say little, and for levels that
+    explain every row: related ones, or one of each row.
     """
     cp, parts = problem.system.cp, []
     for covariance, f in zip(problem.covariances, cp.factors, strict=True):

@@ -68,7 +68,8 @@ def random_reductions(state: FitState) -> list[Reduction]:
     ``(1 | g)`` is taken out; ``(x | g)`` becomes ``(1 | g)``, and of several effects left of the
     bar those are taken out, one at a time, that no other contains. An intercept stays, also where
     it was implied by a factor as in ``(0 + f | g)``; effects without covariances, as in
-    ``(x || g)``, are taken out each by itself, the intercept too.
+    ``(x || g)``, are taken out each by itself, the intercept too. A structure of several columns or
+    of places is taken out as a whole; one of the levels of a factor becomes ``(1 | g)``.
 
     Examples
     --------
@@ -83,9 +84,9 @@ def random_reductions(state: FitState) -> list[Reduction]:
     design = state.design
     terms = formula_terms(design.bound)
     found = []
-    for i, (term, text) in enumerate(zip(design.terms, terms.random, strict=True)):
+    for i, term in enumerate(design.terms):
         for effect, reduced in _reduced_terms(design, terms, i):
-            label = f"{effect} in {term.written}" if text.effects else term.written
+            label = f"{effect} in {term.written}" if effect else term.written
             found.append(Reduction(label, term.written, _with_term(state, terms, i, reduced)))
     return found
 
@@ -96,7 +97,11 @@ def _reduced_terms(
     """The effects of a random term that can be taken out, with what is left of the term."""
     text, term = terms.random[place], design.terms[place]
     if not text.effects:
-        return [("Intercept", None)]
+        return [("", None)]
+    if term.covariance.parameters() and (
+        text.intercept or len(text.effects) > 1 or term.places is not None
+    ):
+        return [("", None)]
     separate = term.covariance.independent and not term.matrix.is_categorical
     out: list[tuple[str, RandomTermText | None]] = []
     if separate and text.intercept:
