@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,20 +23,16 @@ from .data.theta_order import theta_by_group
 from .engine.estimate import Estimate, estimate
 from .errors import (
     ArgumentError,
-    BoundWarning,
-    ConvergenceWarning,
     DataError,
-    IdentificationWarning,
-    SingularWarning,
 )
 from .relationship.model_relationships import kept_relationships, related_design
 from .relationship.priors import priors_of
 from .residual.specification import ResidualSpec
 from .results.model_results import MixedModelResults
 from .results.state import FitState
+from .results.status_warnings import warn_of_status
 from .support.arguments import UNCHANGED, flag, named_arguments, one_of
 from .support.arrays import FloatArray
-from .support.caller import caller_depth
 from .support.foreign_arguments import refuse_method, refuse_options
 
 
@@ -213,7 +208,7 @@ class MixedModel:
                 method=method,
             )
         results = MixedModelResults(self, _state(self, fitted, y, options, method))
-        _warn_of_status(results, fitted.message)
+        warn_of_status(results, fitted.message)
         return results
 
     def _refit(
@@ -306,20 +301,6 @@ def _state(
         update=model._update,
         optimized=optimized,
     )
-
-
-def _warn_of_status(results: MixedModelResults, message: str) -> None:
-    """What the user should know of how the fit ended."""
-    if not results.converged:
-        text = f"not converged: {message}."
-        warnings.warn(text, ConvergenceWarning, stacklevel=caller_depth())
-    if results.unidentified_terms:
-        text = results.unidentified_message
-        warnings.warn(text, IdentificationWarning, stacklevel=caller_depth())
-    if results.is_singular:
-        warnings.warn(results.singular_message, SingularWarning, stacklevel=caller_depth())
-    if results.parameters_at_bound:
-        warnings.warn(results.bound_message, BoundWarning, stacklevel=caller_depth())
 
 
 def _checked_theta(design: Design, start: Any, name: str = "start") -> list[FloatArray]:

@@ -14,7 +14,7 @@ from ..engine.status import OptimizerReport
 from ..inference.model_comparison import criteria
 from ..inference.residual_estimates import names_at_bound
 from ..support.arrays import FloatArray
-from . import quantities, residual_tables
+from . import quantities
 from .quantities import terms_of
 from .random_parameters import random_parameters
 from .state import FitState
@@ -121,29 +121,6 @@ class ModelEstimates:
         1  rho    0.5384
         """
         return random_parameters(self.state)
-
-    @property
-    def residual(self) -> str:
-        """The structure of the residuals as text, ``"iid"`` for independent ones."""
-        return residual_tables.residual_text(self.state)
-
-    @cached_property
-    def residual_params(self) -> pd.Series:
-        """Natural parameters of the residuals' structure by name; empty for independent ones.
-
-        Correlations, ranges, powers; standard deviations of visits or strata, all of them. See
-        :meth:`residual_table` for standard errors and limits.
-
-        Examples
-        --------
-        >>> import lmforms as lf
-        >>> data = lf.datasets.load("Orthodont")
-        >>> fit = lf.lmer("distance ~ age * Sex", data, residual="ar1(age | Subject)")
-        >>> fit.residual_params.round(5)
-        rho    0.62449
-        Name: residual_params, dtype: float64
-        """
-        return residual_tables.residual_params(self.state)
 
     @cached_property
     def random_effects(self) -> dict[str, pd.DataFrame]:
@@ -259,13 +236,3 @@ class ModelEstimates:
             sums=quantities.kind_of_sums(self.state),
             at_bound=tuple(names_at_bound(self.state)),
         )
-
-    @property
-    def parameters_at_bound(self) -> list[str]:
-        """Names of the parameters of the residuals that are at one of their bounds."""
-        return list(names_at_bound(self.state))
-
-    @property
-    def bound_message(self) -> str:
-        """Which parameters of the residuals are at a bound, and what it means; else empty."""
-        return residual_tables.bound_message(self.state)

@@ -14,27 +14,32 @@ from ..control import METHODS_WITHOUT_START
 from ..data.align import in_row_order
 from ..data.frame import real_array
 from ..errors import DataError
-from ..support.arguments import flag, named_arguments, one_of, proportion
+from ..support.arguments import flag, named_arguments, one_of
 from ..support.arrays import FloatArray
 from . import quantities
 from .inference_methods import InferenceMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
 from .prediction_methods import PredictionMethods
+from .residual_methods import ResidualMethods
 from .tidy_methods import TidyMethods
 
 if TYPE_CHECKING:
     from ..companion import Forms
     from ..inference.degrees_of_freedom.methods import DfName, Information
     from .matrices import ModelMatrices
-    from .result_table import ResultTable
     from .summary_tables import ModelSummary
 
 RESIDUAL_KINDS = ("response", "pearson", "scaled", "normalized")
 
 
 class MixedModelResults(
-    PredictionMethods, TidyMethods, InferenceMethods, MeansMethods, ModelComparisons
+    PredictionMethods,
+    TidyMethods,
+    InferenceMethods,
+    MeansMethods,
+    ModelComparisons,
+    ResidualMethods,
 ):
     """A fitted linear mixed model.
 
@@ -78,78 +83,6 @@ class MixedModelResults(
         """
         values = quantities.residuals(self.state, one_of("kind", kind, RESIDUAL_KINDS))
         return pd.Series(values, index=self.state.design.index, name="resid")
-
-    @named_arguments
-    def residual_table(self, level: float = 0.95) -> ResultTable:
-        """Parameters of the residuals' structure with standard errors and limits.
-
-        Parameters
-        ----------
-        level : float
-            Of the limits.
-
-        Returns
-        -------
-        ResultTable
-            ``name, estimate, std_error, lower, upper``: correlations, ranges or powers; then the
-            standard deviation of every visit or stratum, ``sd[…]``, or ``sigma`` where there is
-            one. Standard errors come by the delta method from the observed information; a
-            parameter at its bound has none. No rows for independent residuals of one variance.
-
-        Examples
-        --------
-        >>> import lmforms as lf
-        >>> data = lf.datasets.load("Orthodont")
-        >>> fit = lf.lmer("distance ~ age * Sex", data, residual="ar1(age | Subject)")
-        >>> fit.residual_table()[["name", "estimate"]].round(4)
-            name  estimate
-        0    rho    0.6245
-        1  sigma    2.2835
-        """
-        from .residual_tables import residual_table
-
-        return residual_table(self.state, proportion("level", level))
-
-    @named_arguments
-    def residual_covariance(self, series: Any = None, *, correlation: bool = False) -> ResultTable:
-        """Covariance matrix of the residuals of one series, in the units of the response.
-
-        Parameters
-        ----------
-        series : label or tuple of labels, optional
-            Which series, by its label, or labels if several columns name it. By default all
-            visits, where variances depend on the visit alone; otherwise the series with most rows.
-        correlation : bool
-            Correlations instead.
-
-        Returns
-        -------
-        ResultTable
-            A square table, rows and columns called by visits, times or places in their order.
-
-        Raises
-        ------
-        ModelError
-            Residuals are independent, or the series has more than 5000 rows.
-        ArgumentError
-            There is no such series.
-
-        Examples
-        --------
-        >>> import lmforms as lf
-        >>> data = lf.datasets.load("Orthodont")
-        >>> fit = lf.lmer("distance ~ age * Sex", data, residual="us(age | Subject)")
-        >>> print(fit.residual_covariance().round(3))
-        age     8      10     12     14
-        age
-        8    5.425  2.710  3.841  2.715
-        10   2.710  4.191  2.975  3.314
-        12   3.841  2.975  6.263  4.133
-        14   2.715  3.314  4.133  4.986
-        """
-        from .residual_tables import residual_covariance
-
-        return residual_covariance(self.state, series, flag("correlation", correlation))
 
     @named_arguments
     def at(self, theta: npt.ArrayLike) -> MixedModelResults:

@@ -210,7 +210,7 @@ def at_unit_root():
     data["subject"], data["visit"] = np.repeat(np.arange(30), 6), np.tile(np.arange(6), 30)
     data["y"] = np.diff(shocks, axis=1).ravel()
     data["x"] = rng.normal(size=180)
-    with pytest.warns(BoundWarning, match="theta1"):
+    with pytest.warns(BoundWarning, match="theta1 is at its bound"):
         return lf.lmer("y ~ x", data, residual="ma(visit | subject, q=1)")
 
 

@@ -1,6 +1,6 @@
 # Estimates and 95 % intervals of the parameters of residual structures by nlme, and likelihood
 # ratio tests between them: writes residual_intervals.json.
-# Rscript residual_intervals.R; needs nlme and jsonlite.
+# Rscript tests/reference/residual_intervals.R, from the root; needs nlme and jsonlite.
 library(nlme)
 
 data <- as.data.frame(Orthodont)
@@ -37,7 +37,6 @@ described <- function(fit) {
       upper = unname(part[, 3])
     )
   }
-  s <- unname(found$sigma)
   list(
     loglik = as.numeric(logLik(fit)),
     npar = attr(logLik(fit), "df"),
@@ -47,11 +46,6 @@ described <- function(fit) {
     correlation = rows(found$corStruct),
     variance = rows(found$varStruct)
   )
-}
-
-tests <- function(fits, names) {
-  table <- do.call(anova, unname(fits[names]))
-  list(names = names, statistic = table[["L.Ratio"]], p_value = table[["p-value"]])
 }
 
 out <- list()
@@ -79,5 +73,5 @@ for (method in c("REML", "ML")) {
 out$versions <- list(R = R.version.string, nlme = as.character(packageVersion("nlme")))
 writeLines(
   jsonlite::toJSON(out, digits = NA, auto_unbox = TRUE, pretty = TRUE, null = "null"),
-  "residual_intervals.json"
+  file.path("tests", "reference", "residual_intervals.json")
 )

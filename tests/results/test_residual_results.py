@@ -11,7 +11,10 @@ import pandas as pd
 import pytest
 
 import lmforms as lf
+from lmforms.cli import main
+from lmforms.data.residual_names import correlation_names, own_strata, variance_names
 from lmforms.errors import ArgumentError, BoundWarning, ModelError
+from lmforms.results import residual_tables
 
 NLME = json.loads((Path(__file__).parents[1] / "reference/residual_intervals.json").read_text())
 FORMULA = "distance ~ age * Sex"
@@ -396,3 +399,75 @@ def test_update_changes_the_structure(data, fits):
     assert other.update(". ~ . - age:Sex").residual == "toep(age | Subject)"
     spec = lf.residual.AR1("age", "Subject")
     assert fit.update(residual=spec).llf == pytest.approx(-222.2937243, abs=1e-6)
+
+
+# --- names, files, the command line -------------------------------------------------------------
+
+NAMES = {
+    "us(trait):ar1(time) | subject": ["rho[trait,a,b]", "rho[time]", "sd[a]", "sd[b]"],
+    "corsymm(trait):ante(time) | subject": [
+        *("rho[trait,a,b]", "rho[time,1,2]", "rho[time,2,3]"),
+    ],
+    "(cs(trait):ar1(time) | subject) + units": ["rho[trait]", "rho[time]", "nugget"],
+    "ar1(time | subject:trait) * idh(trait) * idh(time)": [
+        *("rho", "ratio[2]", "ratio[3]", "ratio[b]"),  # har1(…) * idh(trait)
+    ],
+    "mat(time + x | trait, per_axis=True) + units": [
+        *("range[time]", "range[x]", "nu", "nugget"),
+    ],
+    "constpower(x)": ["const", "power"],
+}
+
+
+@pytest.mark.parametrize("residual", NAMES)
+def test_names(residual):
+    """Names beside values, without a fit: φ at its start."""
+    rng = np.random.default_rng(5)
+    subject, time, trait = (a.ravel() for a in np.mgrid[:9, 1:4, :2])
+    table = {
+        "subject": subject,
+        "time": time,
+        "trait": np.array(["a", "b"])[trait],
+        "x": 1 + rng.uniform(size=54),
+        "y": rng.normal(size=54),
+    }
+    bound = lf.MixedModel("y ~ 1", table, residual=residual).design.structure
+    found = [*correlation_names(bound)]
+    if own_strata(bound):
+        found += [f"sd[{name}]" for name in own_strata(bound)]
+        assert len(found) == bound.n_parameters + 1
+    else:
+        found += variance_names(bound)
+        assert len(found) == bound.n_parameters
+    assert found == NAMES[residual]
+
+
+def test_saved_fits_say_the_same(fits, tmp_path):
+    fit = fits("us(age | Subject)")
+    fit.save(tmp_path / "fit.lmf")
+    loaded = lf.load(tmp_path / "fit.lmf")
+    pd.testing.assert_series_equal(loaded.residual_params, fit.residual_params)
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(loaded.residual_table()), pd.DataFrame(fit.residual_table()), rtol=1e-5
+    )
+    assert loaded.summary().facts == fit.summary().facts
+
+
+def test_command_line(data, tmp_path, capsys):
+    file = tmp_path / "growth.csv"
+    data.to_csv(file, index=False)
+    status = main(["fit", FORMULA, str(file), "--residual", "cs(age | Subject)"])
+    assert status == 0
+    assert "cs(age | Subject), 27 series" in capsys.readouterr().out
+    assert main(["fit", FORMULA, str(file), "--residual", "cs(agee | Subject)"]) != 0
+    assert "Did you mean `age`" in capsys.readouterr().err
+    assert main(["fit", FORMULA, str(file), "--residual", "sc(age | Subject)"]) != 0
+    assert "cs" in capsys.readouterr().err
+
+
+def test_long_series_are_not_made_dense(fits, monkeypatch):
+    monkeypatch.setattr(residual_tables, "MOST_ROWS", 3)
+    fit = fits("ar1(age | Subject)")
+    with pytest.raises(ModelError, match=r"fit\.matrices\.R times fit\.scale"):
+        fit.residual_covariance()
+    assert (fit.matrices.R * fit.scale).shape == (108, 108)

@@ -10,10 +10,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ...errors import ArgumentError, ModelError
-from ...residual.parametric import ParametricResidual
 from ...results.state import FitState
 from ...support.arguments import one_of
 from ...support.arrays import FloatArray
+from ..residual_estimates import names_at_bound
 from .between_within import between_within_df
 from .block_information import information_by_blocks, needs_blocks
 from .f_statistic import JointTest, f_test, principal_axes, principal_rows
@@ -263,11 +263,8 @@ def _remarks(state: FitState, known: VarianceInformation) -> list[str]:
     out = []
     if not state.optimized:
         out.append("θ was given, not estimated: the degrees of freedom are those of an estimate.")
-    residual = state.residual
     names = parameters_at_bound(state)
-    if isinstance(residual, ParametricResidual):
-        ends = zip(residual.names, residual.at_bound, strict=True)
-        names += [f"{name} of the residuals" for name, at in ends if at]
+    names += [f"{name} of the residuals" for name in names_at_bound(state)]
     if names:
         out.append(f"Parameters at a bound count as known: {', '.join(names)}.")
     if known.ignored:
