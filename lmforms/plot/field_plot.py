@@ -159,10 +159,13 @@ def _trend(fit: Any, own: BoolArray, code: int, down: Axis, across: Axis) -> Flo
             axis_points = there[0, j] + (axis.values - axis.values[axis.codes[0]]) / step
         points.append(axis_points)
     grid = np.stack(np.meshgrid(*points, indexing="ij"), axis=-1).reshape(-1, 2)
-    values = predicted_residuals(
-        residual, fit.resid.to_numpy(), grid, np.full(len(grid), code, dtype=np.intp)
-    )
-    return values.reshape(len(down.values), len(across.values))
+    observed = on_grid(fit.resid.to_numpy()[own] * residual.inverse_sd[own], down, across).ravel()
+    wanted = np.isnan(observed)
+    if "nugget" in residual.correlation.names:
+        wanted[:] = True  # without one, the trend at a row is its residual
+    codes = np.full(int(wanted.sum()), code, dtype=np.intp)
+    observed[wanted] = predicted_residuals(residual, fit.resid.to_numpy(), grid[wanted], codes)
+    return observed.reshape(len(down.values), len(across.values))
 
 
 def _draw(cells: list[Any], texts: list[str], labels: list[str], kind: str, ax: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.random_design import random_part
-from ..residual.draws import root_times
+from ..residual.draws import root_times, root_width
 from ..support.arrays import FloatArray, IndexArray
 from .state import FitState
 
@@ -40,7 +40,7 @@ def simulated(
     if not new_effects:
         mean = mean + random_part(design, estimate.b)
     effects = [EffectDraws.of(state, g) for g in range(len(design.groups))] if new_effects else []
-    ends = np.cumsum([*(e.count for e in effects), design.n])
+    ends = np.cumsum([*(e.count for e in effects), root_width(state.residual, design.n)])
     out = np.empty((design.n, n))
     at_once = max(int(MOST_NUMBERS / max(ends[-1], 1)), 1)
     for start in range(0, n, at_once):

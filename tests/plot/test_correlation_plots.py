@@ -265,10 +265,11 @@ def test_residual_field(field):
     assert_allclose(turned, expected.T / field.sigma, rtol=1e-10)
 
 
+@pytest.mark.parametrize("nugget", ["", " + units"])
 @pytest.mark.parametrize("step", [1, 3])
-def test_trend_of_a_field(step):
+def test_trend_of_a_field(step, nugget):
     data = FIELD.assign(row=step * FIELD["row"] + 2)
-    fit = at("y ~ 1", data, residual="ar1(row):ar1(col) + units")
+    fit = at("y ~ 1", data, residual=f"ar1(row):ar1(col){nugget}")
     ax = lf.plot.residual_field(fit, kind="trend")
     every = pd.DataFrame(
         [(step * r + 2, c) for r in range(7) for c in range(6)], columns=["row", "col"]

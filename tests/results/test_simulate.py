@@ -12,7 +12,7 @@ from lmforms.correlation import Exponential, FirstOrder, Product, UnstructuredCo
 from lmforms.errors import ArgumentError
 from lmforms.relationship import Pedigree
 from lmforms.residual import Independent, Known, Weighted
-from lmforms.residual.draws import root_times
+from lmforms.residual.draws import root_times, root_width
 from lmforms.residual.parametric import ParametricResidual
 
 RNG = np.random.default_rng(8)
@@ -23,6 +23,8 @@ DATA["w"] = RNG.uniform(0.4, 3, N)
 DATA["h"] = [f"h{i}" for i in RNG.integers(0, 4, N)]
 DATA["sex"] = np.where(RNG.random(N) < 0.5, "f", "m")
 DATA["y"] = 2 + DATA["x"] + RNG.normal(size=5)[[int(g[1]) for g in DATA["g"]]] + RNG.normal(size=N)
+PLOTS = DATA.assign(row=RNG.permutation(36)[:N] // 6)
+PLOTS["col"] = PLOTS.groupby("row").cumcount() * 2
 DATA.index = [f"row {i}" for i in range(N)]
 
 
@@ -61,6 +63,8 @@ MODELS = {
     "htoep": lambda: at("y ~ x", residual="htoep(t | g)", weights="w"),
     "nugget": lambda: at("y ~ x + (1 | h)", residual="exp(t | g) + units"),
     "variances": lambda: at("y ~ x", residual="ar1(t | g) * idh(sex)"),
+    "grid": lambda: at("y ~ x", data=PLOTS, residual="ar1(row):ar1(col)"),
+    "structured effects": lambda: at("y ~ x + ar1(0 + factor(t) | g)"),
     "strata": lambda: at("y ~ x + (1 | g)", residual="idh(sex)"),
 }
 
@@ -175,14 +179,25 @@ RESIDUALS = {
         np.column_stack([np.arange(8.0) // 3, np.arange(8.0) % 3]),
         np.zeros(8, dtype=int),
     ),
+    "two fields": ParametricResidual(
+        Product(FirstOrder(), Exponential(), 1),
+        np.array([[0, 0], [0, 1.5], [2, 0], [0, 0], [1, 1], [1, 0], [2, 2], [2, 1]]) * 1.0,
+        np.array([1, 1, 1, 0, 0, 0, 0, 0]),
+        weights=np.linspace(0.5, 2, 8),
+    ),
 }
 
 
 @pytest.mark.parametrize("name", RESIDUALS)
 def test_roots_give_back_the_covariance(name):
     residual = RESIDUALS[name]
-    identity = np.eye(8)
+    identity = np.eye(root_width(residual, 8))
     root = root_times(residual, identity)
+    assert root.shape == (8, len(identity))
     assert_allclose(root @ root.T, residual.matrix(8).toarray(), rtol=1e-12, atol=1e-12)
-    assert_allclose(identity, np.eye(8))
-    assert_allclose(residual.whiten(root) @ residual.whiten(root).T, np.eye(8), atol=1e-12)
+    assert_allclose(identity, np.eye(len(identity)))
+
+
+def test_cells_without_a_row_are_drawn_too():
+    assert root_width(RESIDUALS["field"], 8) == 9
+    assert root_width(RESIDUALS["two fields"], 8) > 8
