@@ -142,7 +142,7 @@ def _newton(
         if decrement < QUADRATIC_DECREMENT and ratio > POOR_AGREEMENT:
             found = differentiate(trial, hessian=exact)
             if not exact:
-                secant = _sr1_update(secant, best, found)
+                secant = secant_update(secant, best, found)
         else:
             found = _in_principal_axes(trial)
             secant = np.zeros_like(secant)
@@ -151,7 +151,7 @@ def _newton(
     return best, decrement, model.step(radius)[0]
 
 
-def _sr1_update(secant: FloatArray, old: Differentiated, new: Differentiated) -> FloatArray:
+def secant_update(secant: FloatArray, old: Differentiated, new: Differentiated) -> FloatArray:
     """The difference of the Hessian and the average information, from two gradients (SR1).
 
     H + E with E updated so that (H_new + E) s equals the change of the gradient over the

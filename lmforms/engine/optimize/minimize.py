@@ -15,7 +15,7 @@ from ..criterion.residual_problem import ResidualProblem
 from ..status import exhausted_message, other_optima_message
 from .local_search import SearchRun, local_minimum, value_tolerance
 from .other_optima import lowest_optimum
-from .residual_starts import lowest_at_phi, lowest_start
+from .residual_starts import lowest_at_phi, lowest_start, sharpened
 from .starting_values import moment_start
 
 START_SIZES = (0.1, 1.0, 10.0, 100.0)
@@ -129,6 +129,8 @@ def minimize(
     if globally and not exhausted:
         if isinstance(problem, ResidualProblem):
             found = lowest_at_phi(run, problem, best, decrement, control.tolerance)
+            if not problem.hessian_is_cheap:
+                found = *sharpened(run, *found[:2]), found[2]
         else:
             found = lowest_optimum(run, problem, best, decrement, control.tolerance)
         best, decrement, others = found

@@ -11,7 +11,8 @@ import numpy as np
 from ...errors import NumericalError
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate
 from ..criterion.residual_problem import ResidualProblem
-from .local_search import SearchRun, local_minimum, rough_minimum
+from .local_search import SearchRun, local_minimum, rough_minimum, secant_update
+from .newton import QuadraticModel
 from .other_optima import SAME_OPTIMUM, lowest_optimum
 from .starting_values import moment_start
 
@@ -23,6 +24,9 @@ MANY_ROWS = 5_000
 
 ROUGH_TOLERANCE = 1e-3
 """Decrement at which these searches end."""
+
+MOST_SHARPENING, SHARPENING_RADIUS = 4, 0.1
+"""Most further steps at the end, and their length in standard errors at most."""
 
 ROUGH_EVALUATIONS = 60
 """Evaluations of each of these searches at most."""
@@ -71,6 +75,29 @@ def _first_evaluation(
         return run(there, np.append(moment_start(there), phi))
     except NumericalError:
         return None
+
+
+def sharpened(
+    run: SearchRun, best: Differentiated, decrement: float
+) -> tuple[Differentiated, float]:
+    """A few more steps below the rounding of the criterion, where the curvature is approximate.
+
+    The gradient still has digits there. A step is kept if the predicted decrease halves and the
+    criterion does not rise by more than its rounding.
+    """
+    secant = np.zeros((len(best.theta),) * 2)
+    for _ in range(MOST_SHARPENING):
+        step, *_ = QuadraticModel.of(best, secant).step(SHARPENING_RADIUS)
+        trial = run(best.problem, best.theta + step)
+        if trial is None or trial.value > best.value + best.rounding:
+            break
+        found = differentiate(trial)
+        secant = secant_update(secant, best, found)
+        left = QuadraticModel.of(found, secant).decrement
+        if not left < 0.5 * decrement:
+            break
+        best, decrement = found, left
+    return best, decrement
 
 
 def lowest_at_phi(
