@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from .control import METHODS, Control, control_of
@@ -16,18 +15,16 @@ from .data.changed_formula import (
     column_advice,
     response_of,
 )
-from .data.design import Design
-from .data.frame import Missing, real_array
+from .data.frame import Missing
 from .data.read import FormulaData, read_formula_data
-from .data.theta_order import theta_by_group
 from .engine.estimate import Estimate, estimate
 from .errors import (
     ArgumentError,
-    DataError,
 )
 from .relationship.model_relationships import kept_relationships, related_design
 from .relationship.priors import priors_of
 from .residual.specification import ResidualSpec
+from .results.given_theta import checked_theta
 from .results.model_results import MixedModelResults
 from .results.state import FitState
 from .results.status_warnings import warn_of_status
@@ -178,7 +175,7 @@ class MixedModel:
         refuse_options(control)
         reml, options = flag("reml", reml), control_of(control)
         method = one_of("method", method, METHODS)
-        begin = None if start is None else _checked_theta(self.design, start)
+        begin = None if start is None else checked_theta(self.design, start)
         priors = priors_of(self.design, self.relationship)
         if method == "auto":
             fitted = estimate(
@@ -270,7 +267,7 @@ def state_at(
     phi: FloatArray | None = None,
 ) -> FitState:
     """A model at a given θ, in the order of the formula, and φ, with β and σ profiled out."""
-    by_group = _checked_theta(model.design, theta, "theta")
+    by_group = checked_theta(model.design, theta, "theta")
     fitted = estimate(
         model.design.rows(response, phi),
         [g.covariance for g in model.design.groups],
@@ -301,24 +298,6 @@ def _state(
         update=model._update,
         optimized=optimized,
     )
-
-
-def _checked_theta(design: Design, start: Any, name: str = "start") -> list[FloatArray]:
-    """θ by grouping factor, from an array in the order of the formula or from a fit."""
-    if isinstance(start, MixedModelResults):
-        start = start.theta
-    try:
-        theta = real_array(name, start)
-    except DataError as error:
-        raise ArgumentError(f"{error} Give an array of θ or a fitted model.") from None
-    wanted = sum(g.covariance.n_theta for g in design.groups)
-    if theta.shape != (wanted,):
-        raise ArgumentError(
-            f"{name} has shape {theta.shape}; this model has {wanted} parameters θ."
-        )
-    if not np.isfinite(theta).all():
-        raise ArgumentError(f"{name} has missing or infinite values: {theta}.")
-    return theta_by_group(design, theta)
 
 
 @named_arguments
