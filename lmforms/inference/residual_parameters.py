@@ -1,4 +1,4 @@
-"""Parameters of the residual structure with standard errors and intervals.
+"""Standard errors and intervals of the natural parameters of the residual structure.
 
 Standard errors are those of the delta method, from the joint observed information of (θ, φ, ln σ²)
 that also serves Satterthwaite's degrees of freedom. Limits are those of Wald intervals on a scale
@@ -15,7 +15,6 @@ import numpy as np
 from ..correlation.base import complex_derivative
 from ..residual.parametric import ParametricResidual
 from ..residual.variance_functions import StrataVariance, VarianceFunction, VarianceProduct
-from ..results.result_table import ResultTable
 from ..results.state import FitState
 from ..support.arrays import BoolArray, FloatArray
 from .degrees_of_freedom.observed_information import observed_information
@@ -44,24 +43,6 @@ class ResidualParameters:
     lower: FloatArray
     upper: FloatArray
     at_bound: BoolArray
-
-    def table(self, level: float = 0.95) -> ResultTable:
-        """As a table. `level` is what the limits were computed for, for the note."""
-        notes = [
-            "Standard errors by the delta method; limits: "
-            f"{100 * level:g} %, by the logarithm or the logit where there are bounds."
-        ]
-        if self.at_bound.any():
-            ends = [n for n, at in zip(self.names, self.at_bound, strict=True) if at]
-            notes.append(f"At its bound: {', '.join(ends)}.")
-        columns = {
-            "estimate": self.estimate,
-            "std_error": self.std_error,
-            "lower": self.lower,
-            "upper": self.upper,
-        }
-        title = "Parameters of the residuals"
-        return ResultTable(columns, index=list(self.names), title=title, notes=notes)
 
 
 def residual_parameters(state: FitState, level: float = 0.95) -> ResidualParameters:

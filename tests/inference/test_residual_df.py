@@ -228,7 +228,7 @@ def test_parameters_at_a_bound_have_no_standard_errors():
     assert found.names == ("theta1", "sigma")
     assert np.isnan([found.std_error[0], found.lower[0], found.upper[0]]).all()
     assert_allclose(found.std_error[1], found.estimate[1] / np.sqrt(2 * 178), rtol=1e-5)
-    assert any("theta1" in note for note in found.table().notes)
+    assert any("theta1" in note for note in at_unit_root().residual_table().notes)
 
 
 # --- parameters of the residuals --------------------------------------------------------------
@@ -265,9 +265,10 @@ def test_intervals_are_within_bounds():
     ratio = np.exp(z * found.std_error[1:] / found.estimate[1:])
     assert_allclose(found.lower[1:], found.estimate[1:] / ratio)
     assert_allclose(found.upper[1:], found.estimate[1:] * ratio)
-    table = found.table(0.9)
+    table = fitted("har1").residual_table(level=0.9)
     assert list(table.columns) == ["estimate", "std_error", "lower", "upper"]
     assert "90 %" in table.notes[0]
+    assert_allclose(table["lower"].iloc[0], found.lower[0])
 
 
 def test_intervals_are_those_of_nlme():
