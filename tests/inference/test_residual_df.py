@@ -266,7 +266,7 @@ def test_intervals_are_within_bounds():
     assert_allclose(found.lower[1:], found.estimate[1:] / ratio)
     assert_allclose(found.upper[1:], found.estimate[1:] * ratio)
     table = fitted("har1").residual_table(level=0.9)
-    assert list(table.columns) == ["estimate", "std_error", "lower", "upper"]
+    assert list(table.columns) == ["name", "estimate", "std_error", "lower", "upper"]
     assert "90 %" in table.notes[0]
     assert_allclose(table["lower"].iloc[0], found.lower[0])
 
