@@ -138,17 +138,22 @@ class ChainSlopes:
 
     def of_squares(self, columns: FloatArray) -> FloatArray:
         """∂tr(M'E'R⁻¹E M)/∂φ for E = [X̃ ỹ] − ZB and M (p + 1, c)."""
-        total = np.einsum("jab,ac,bc->j", self.sums.rr, columns, columns, optimize=True)
+        total = _inner(self.sums.rr, columns @ columns.T)
         for f, b in zip(self.sums.factors, self.effects, strict=True):
             own = b @ columns
-            explained = np.einsum("jqkl,qlc->jqkc", f.zz, own, optimize=True)
-            total += np.einsum("jqkc,qkc->j", explained - 2.0 * (f.zr @ columns), own)
+            total += _inner(f.zz, own @ own.swapaxes(1, 2))
+            total -= 2.0 * _inner(f.zr, own @ columns.T)
         return np.asarray(self.coefficients @ total)
 
     def of_blocks(self, blocks: FloatArray) -> FloatArray:
         """∂tr(Z'R⁻¹Z N)/∂φ for a block-diagonal N (q, k, k)."""
         (f,) = self.sums.factors
-        return np.asarray(self.coefficients @ np.einsum("jqkl,qkl->j", f.zz, blocks, optimize=True))
+        return np.asarray(self.coefficients @ _inner(f.zz, blocks))
+
+
+def _inner(stack: FloatArray, one: FloatArray) -> FloatArray:
+    """Inner products of each array of a stack with one, (J,)."""
+    return np.asarray(stack.reshape(len(stack), -1) @ one.ravel())
 
 
 def chain_sums(rows: ModelRows, scaling: Scaling) -> ChainSums | None:
