@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -15,17 +16,17 @@ from .data.changed_formula import (
     column_advice,
     response_of,
 )
+from .data.design import Design
 from .data.frame import Missing
 from .data.read import FormulaData, read_formula_data
 from .engine.estimate import Estimate, estimate
-from .errors import (
-    ArgumentError,
-)
+from .errors import ArgumentError
 from .relationship.model_relationships import kept_relationships, related_design
 from .relationship.priors import priors_of
 from .residual.specification import ResidualSpec
 from .results.given_theta import checked_theta
 from .results.model_results import MixedModelResults
+from .results.settled_variances import settled
 from .results.state import FitState
 from .results.status_warnings import warn_of_status
 from .support.arguments import UNCHANGED, flag, named_arguments, one_of
@@ -176,37 +177,64 @@ class MixedModel:
         reml, options = flag("reml", reml), control_of(control)
         method = one_of("method", method, METHODS)
         begin = None if start is None else checked_theta(self.design, start)
+
+        def state_of(design: Design, begin: Any, phi: FloatArray | None) -> FitState:
+            model = self if design is self.design else self._of_design(design)
+            found = model._estimate(
+                y, reml=reml, begin=begin, control=options, method=method, phi=phi
+            )
+            return _state(model, found, y, options, method)
+
+        state, spec = state_of(self.design, begin, phi), self.design.residual_spec
+        if spec is not None and spec.depends_on_fitted:
+            state = settled(state, state_of)
+        model = self if state.design is self.design else self._of_design(state.design)
+        results = MixedModelResults(model, state)
+        warn_of_status(results, state.estimate.message)
+        return results
+
+    def _of_design(self, design: Design) -> MixedModel:
+        other = copy(self)
+        other.design = design
+        return other
+
+    def _estimate(
+        self,
+        y: FloatArray,
+        *,
+        reml: bool,
+        begin: Sequence[FloatArray] | None,
+        control: Control,
+        method: str,
+        phi: FloatArray | None,
+    ) -> Estimate:
         priors = priors_of(self.design, self.relationship)
         if method == "auto":
-            fitted = estimate(
+            return estimate(
                 self.design.rows(y, phi),
                 [g.covariance for g in self.design.groups],
                 reml=reml,
-                control=options,
+                control=control,
                 priors=priors,
                 start=begin,
             )
-        elif len(self.design.residual.phi):
+        if len(self.design.residual.phi):
             raise ArgumentError(
                 f"method={method!r} is for independent residuals; this model has residual "
                 "parameters. Use method='auto'."
             )
-        else:
-            from .varcomp.design_estimates import estimate_design
+        from .varcomp.design_estimates import estimate_design
 
-            fitted = estimate_design(
-                self.design,
-                self.relationship,
-                priors,
-                y,
-                reml=reml,
-                start=begin,
-                control=options,
-                method=method,
-            )
-        results = MixedModelResults(self, _state(self, fitted, y, options, method))
-        warn_of_status(results, fitted.message)
-        return results
+        return estimate_design(
+            self.design,
+            self.relationship,
+            priors,
+            y,
+            reml=reml,
+            start=begin,
+            control=control,
+            method=method,
+        )
 
     def _refit(
         self,

@@ -19,6 +19,7 @@ from ..support.arrays import BoolArray, FloatArray
 from ..support.caller import caller_depth
 from ..support.column_table import Table
 from .design import Design
+from .fitted_variances import table_with_fitted
 from .frame import report_dropped
 from .random_terms import check_sizes, random_parts
 from .read import FormulaData
@@ -72,7 +73,10 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     residual: Residual = Independent() if weights is None else Weighted(weights)
     structure, with_nugget = None, False
     if formula_data.residual is not None:
-        structure = bind_residual(formula_data.residual, frame.rows_used(in_model))
+        rows = frame.rows_used(in_model)
+        if formula_data.residual.depends_on_fitted:
+            rows = table_with_fitted(formula_data, in_model, parts.fixed.values, y, offset)
+        structure = bind_residual(formula_data.residual, rows)
         weighted = weights is not None
         residual = structure.parametric(weights)
         spec = structure.spec

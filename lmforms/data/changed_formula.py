@@ -22,6 +22,7 @@ from ..support.arrays import FloatArray
 from ..support.caller import caller_variables
 from .align import in_row_order
 from .design import Design
+from .fitted_variances import EXTRA_NAME
 from .frame import real_array
 from .input_table import column_names
 from .plain_types import plain_table
@@ -104,7 +105,7 @@ def changed_formula_data(design: Design, changes: ModelChanges) -> FormulaData:
     if changes.contrasts is not UNCHANGED:
         codings = checked_contrasts(changes.contrasts, bound.columns, list(table))
         check_contrasts(codings, table)
-    extra = dict(old.frame.extra)
+    extra = {name: values for name, values in old.frame.extra.items() if name != EXTRA_NAME}
     named = {"weights": old.weights_column, "offset": old.offset_column}
     for name, values in (("weights", changes.weights), ("offset", changes.offset)):
         if values is UNCHANGED:

@@ -75,12 +75,18 @@ def residual_places(design: Design, data: Any, what: str) -> ResidualPlaces:
     DataError
         A time, visit or stratum that the structure has no correlation or variance for.
     ArgumentError
-        The model was fitted with weights that are no column.
+        The model was fitted with weights that are no column, or its variances depend on the
+        fitted values.
     """
     bound = design.structure
     assert bound is not None
     assert bound.correlation is not None
     spec = bound.spec
+    if spec.depends_on_fitted:
+        raise ArgumentError(
+            f"{what}: the variances of residual={str(spec)!r} depend on the fitted values, which "
+            f"new rows do not have. {WAY}"
+        )
     names = column_names(data)
     absent = [c for c in spec.columns if c not in names]
     if absent:

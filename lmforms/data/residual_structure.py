@@ -27,7 +27,7 @@ from ..correlation import (
 from ..correlation.nugget import WithNugget
 from ..residual import Weighted
 from ..residual.parametric import ParametricResidual
-from ..residual.specification import CorrelationTerm, ResidualSpec, VarianceTerm
+from ..residual.specification import FITTED, CorrelationTerm, ResidualSpec, VarianceTerm
 from ..residual.variance_functions import (
     ConstantPowerVariance,
     ExponentialVariance,
@@ -240,6 +240,8 @@ def _variance(spec: ResidualSpec, table: Table) -> tuple[VarianceFunction | None
             made.append(StrataVariance(codes, tuple(f"sd[{name}]" for name in names[1:])))
             continue
         x = real_column(table[term.columns[0]], str(term))
+        if term.columns == (FITTED,) and term.function != "expvar":
+            x = np.abs(x)
         if term.function == "expvar":
             made.append(ExponentialVariance(x))
             continue

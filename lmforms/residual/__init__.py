@@ -39,13 +39,14 @@ from .constructors import (
 from .grammar import parse_residual
 from .iid import Independent
 from .known import Known
-from .specification import ResidualSpec
+from .specification import FITTED, ResidualSpec
 from .weights import Weighted
 
 __all__ = [
     "AR1",
     "ARMA",
     "CS",
+    "FITTED",
     "HAR1",
     "HCS",
     "MA",

@@ -332,6 +332,10 @@ def Idh(f: Names) -> ResidualSpec:
 def Power(x: str) -> ResidualSpec:
     """Standard deviation σx^δ of a positive covariate: ``power(x)``.
 
+    ``power(fitted)``, or ``Power(FITTED)``, takes the absolute fitted values, and so do the other
+    functions of a covariate (``expvar`` with their signs). The variances then follow the fit, which
+    is repeated until they are settled: there is no one likelihood that it maximises.
+
     Examples
     --------
     >>> Power("age")

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from ..errors import ArgumentError, FormulaError, formula_error, listed, near_matches
 from ..support.arguments import short_repr
-from .specification import CorrelationTerm, ResidualSpec, VarianceTerm, check_series
+from .specification import FITTED, CorrelationTerm, ResidualSpec, VarianceTerm, check_series
 from .structures import (
     ALL_NAMES,
     CORRELATIONS,
@@ -276,12 +276,9 @@ class _Parser:
     def variance(self, name: _Token) -> VarianceTerm:
         word = self.next
         if word.text == "fitted" and name.text != "idh":
-            self.fail(
-                f"{name.text}(fitted), a variance that depends on the fitted values, is not "
-                "available: name a covariate. A column that is called so stands in backticks: "
-                f"{name.text}(`fitted`).",
-                word,
-            )
+            self.take()
+            self.expect(")", f"fitted of {name.text}")
+            return VarianceTerm(name.text, (FITTED,))
         columns = self.names(":")
         if self.next.text == "|":
             self.fail(

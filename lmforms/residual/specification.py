@@ -25,6 +25,9 @@ PLAIN_NAME = re.compile(r"[^\W\d][\w.]*")
 RESERVED_NAMES = ("units", "fitted")
 """Words with a meaning of their own: columns of these names are written in backticks."""
 
+FITTED = "(fitted)"
+"""In the place of a column: the fitted values."""
+
 MOST_COORDINATES = 3
 
 T = TypeVar("T")
@@ -81,13 +84,15 @@ class VarianceTerm:
     ----------
     function : {"idh", "power", "expvar", "constpower"}
     columns : tuple of str
-        One covariate; of ``idh`` also several, whose combinations are the strata.
+        One covariate, or `FITTED`; of ``idh`` also several, whose combinations are the strata.
     """
 
     function: str
     columns: tuple[str, ...]
 
     def __str__(self) -> str:
+        if self.columns == (FITTED,):
+            return f"{self.function}(fitted)"
         return f"{self.function}({':'.join(map(quoted, self.columns))})"
 
 
@@ -141,14 +146,21 @@ class ResidualSpec:
         """Every column that is needed, once."""
         placed = [name for term in self.correlations for name in term.columns]
         of_variances = [name for term in self.variances for name in term.columns]
-        return tuple(dict.fromkeys([*placed, *self.group, *of_variances]))
+        found = dict.fromkeys([*placed, *self.group, *of_variances])
+        return tuple(name for name in found if name != FITTED)
+
+    @property
+    def depends_on_fitted(self) -> bool:
+        """Whether variances depend on the fitted values."""
+        return any(term.columns == (FITTED,) for term in self.variances)
 
     @property
     def numeric_columns(self) -> frozenset[str]:
         """Columns that must be numbers."""
         places = [t.columns for t in self.correlations if t.facts.kind == "place"]
         covariates = [t.columns for t in self.variances if t.function != "idh"]
-        return frozenset(name for columns in (*places, *covariates) for name in columns)
+        found = (name for columns in (*places, *covariates) for name in columns)
+        return frozenset(name for name in found if name != FITTED)
 
     @property
     def is_independent(self) -> bool:

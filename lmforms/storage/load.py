@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data.fitted_variances import EXTRA_NAME
+from ..data.frame import Frame
 from ..data.input_table import raw_table
 from ..data.read import read_formula_data
 from ..engine.estimate import Estimate
@@ -152,6 +154,7 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
             offset_column=header.offset_column,
             weights_column=header.weights_column,
             rows=_rows(archive, formula_data.frame.table.n),
+            frame=_with_fitted_values(archive, formula_data.frame),
         )
         model = MixedModel.of(formula_data, decode_relationships(header.relationships, archive))
     theta = archive.array("theta", sum(g.covariance.n_theta for g in model.design.groups))
@@ -174,6 +177,15 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
     if header.has_digest:
         archive.check_digest()
     return MixedModelResults(model, state)
+
+
+def _with_fitted_values(archive: Archive, frame: Frame) -> Frame:
+    """The frame with the fitted values that variances of residuals depend on, if they do."""
+    name = f"extra/{EXTRA_NAME}"
+    if name not in archive:
+        return frame
+    values = archive.array(name, frame.table.n)
+    return replace(frame, extra={**frame.extra, EXTRA_NAME: values})
 
 
 def _rows(archive: Archive, n: int) -> BoolArray | None:

@@ -168,7 +168,6 @@ BAD_TEXT = [
     ("ar1(time | g) | h", "a second group"),
     ("power(x) | g", "a group belongs to a correlation"),
     ("power(x | g)", "power() has no group"),
-    ("power(fitted)", "power(fitted), a variance that depends on the fitted values"),
     ("units", "`units` is added to a correlation"),
     ("iid(x)", "write iid alone"),
     ("ar1(1 | g)", "needs a column of times: rows may come in any order"),
