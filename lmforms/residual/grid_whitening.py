@@ -107,7 +107,7 @@ class GridWhitening:
     phi: FloatArray
 
     @cached_property
-    def _lines(self) -> tuple[ChainWhitening, ChainWhitening]:
+    def lines(self) -> tuple[ChainWhitening, ChainWhitening]:
         """Along the rows and along the columns of the grids."""
         cut = self.correlation.left.n_parameters
         return (
@@ -118,7 +118,7 @@ class GridWhitening:
     @cached_property
     def _sparse(self) -> Any:
         """W of the full grid, sparse (N, N)."""
-        along_rows, along_columns = self._lines
+        along_rows, along_columns = self.lines
         return (along_rows.matrix() @ along_columns.matrix()).tocsc()
 
     @cached_property
@@ -143,12 +143,12 @@ class GridWhitening:
 
     def _full(self, values: FloatArray) -> FloatArray:
         """W times values on the full grid."""
-        along_rows, along_columns = self._lines
+        along_rows, along_columns = self.lines
         return along_rows.whiten(along_columns.whiten(values))
 
     @cached_property
     def _log_det(self) -> float:
-        along_rows, along_columns = self._lines
+        along_rows, along_columns = self.lines
         # a line's ln|R| is repeated for each of the lines: Kronecker products
         total = float(along_rows.log_dets.sum() + along_columns.log_dets.sum())
         if len(self.cells.latent):
@@ -162,7 +162,7 @@ class GridWhitening:
 
     def log_det_slope(self, counts: FloatArray) -> FloatArray:
         ones = np.ones(len(self.cells.points))
-        slope = np.concatenate([line.log_det_slope(ones) for line in self._lines])
+        slope = np.concatenate([line.log_det_slope(ones) for line in self.lines])
         latent = self.cells.latent
         if len(latent):  # tr(Q_mm⁻¹ ∂Q_mm)
             unit = np.zeros((len(ones), len(latent)))
@@ -174,7 +174,7 @@ class GridWhitening:
         return self._full(self._on_grid(rows))
 
     def transposed(self, rows: FloatArray) -> FloatArray:
-        along_rows, along_columns = self._lines
+        along_rows, along_columns = self.lines
         back = along_columns.transposed(along_rows.transposed(rows))
         cells = self.cells
         out = back[cells.observed]
@@ -213,7 +213,7 @@ class GridWhitening:
 
     def _contract_full(self, G: Any, Y: Any) -> FloatArray:
         """∂tr(G'QG N)/∂φ for a fixed G (N, c), with Y = WGN."""
-        along_rows, along_columns = self._lines
+        along_rows, along_columns = self.lines
         if isinstance(G, np.ndarray):
             left, right = along_columns.whiten(G), along_rows.whiten(G)
         else:

@@ -15,6 +15,7 @@ from lmforms.covariance import Stacked, Unstructured
 from lmforms.engine.criterion.evaluate import differentiate, evaluate
 from lmforms.engine.estimate import estimate
 from lmforms.engine.rows import FactorRows, ModelRows
+from lmforms.engine.sums import grid_sums
 from lmforms.residual.grid_whitening import GridWhitening
 from lmforms.residual.parametric import ParametricResidual
 
@@ -120,3 +121,46 @@ def test_rows_in_any_order():
     first = lmer("y ~ 1", data, residual="ar1(row):ar1(col)")
     second = lmer("y ~ 1", data.sample(frac=1.0, random_state=2), residual="ar1(row):ar1(col)")
     assert first.llf == pytest.approx(second.llf, abs=1e-7)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.15])
+@pytest.mark.parametrize("random", ["none", "varieties", "varieties and blocks", "slopes"])
+@pytest.mark.parametrize("many_columns", [False, True])
+def test_sums_over_grids_are_the_rows(missing, random, many_columns, monkeypatch):
+    """Free of n, with latent cells, two fields, weights and random effects."""
+    rng = np.random.default_rng(2)
+    grid = np.stack(np.meshgrid(np.arange(7.0), np.arange(5.0), indexing="ij"), axis=-1)
+    points, series = np.tile(grid.reshape(-1, 2), (2, 1)), np.repeat([0, 1], 35)
+    kept = rng.permutation(np.flatnonzero(rng.random(70) >= missing))
+    residual = ParametricResidual(
+        Product(FirstOrder(), FirstOrder(), 1),
+        points[kept],
+        series[kept],
+        None,
+        rng.uniform(0.5, 2.0, len(kept)),
+    )
+    n = len(kept)
+    treatment = rng.integers(0, 8, n)
+    X = np.column_stack([np.ones(n), treatment[:, None] == np.arange(1, 8)]).astype(float)
+    if many_columns:
+        monkeypatch.setattr(grid_sums, "MOST_DENSE_COLUMNS", 2)
+        monkeypatch.setattr(grid_sums, "SPARSE_SHARE", 0.5)
+    varieties = FactorRows(rng.integers(0, 6, n), 6, np.ones((n, 1)))
+    blocks = FactorRows(series[kept], 2, np.ones((n, 1)))
+    slopes = FactorRows(varieties.codes, 6, np.column_stack([np.ones(n), rng.normal(size=n)]))
+    factors = {
+        "none": (),
+        "varieties": (varieties,),
+        "varieties and blocks": (varieties, blocks),
+        "slopes": (slopes,),
+    }[random]
+    covariances = tuple(Stacked.of([Unstructured(f.k)]) for f in factors)
+    rows = ModelRows(3.0 + rng.normal(size=n), X, factors, residual)
+    problems = [problem_of(rows, covariances, True, by_rows=b) for b in (True, False)]
+    assert isinstance(problems[1].sums, grid_sums.GridSums)
+    for phi in ([0.4, -0.5], [-0.8, 1.2], [0.0, 0.3]):
+        x = np.append(np.full(problems[0].n_theta, 0.7), phi)
+        first, second = (differentiate(evaluate(p, x)) for p in problems)
+        assert first.value == pytest.approx(second.value, rel=1e-11)
+        np.testing.assert_allclose(first.gradient, second.gradient, rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(first.mixed, second.mixed, rtol=1e-8, atol=1e-8)

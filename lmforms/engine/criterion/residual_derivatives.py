@@ -17,7 +17,8 @@ from ...residual.parametric import ParametricResidual
 from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, JointFactorization
 from ..sums.chain_sums import ChainSlopes
-from ..sums.residual_sums import ResidualSums, RowSlopes
+from ..sums.residual_sums import ResidualSums
+from ..sums.series_moments import MomentSlopes
 from .gls import GLSFit
 
 
@@ -50,8 +51,8 @@ def residual_slopes(
     if reml and p:
         fixed = np.vstack([gls.inverse_root_x, np.zeros((1, p))])
         slope = slope + slopes.of_squares(fixed)
-    if effects and isinstance(slopes, (RowSlopes, ChainSlopes)):
-        if isinstance(factor, JointFactorization) and isinstance(slopes, RowSlopes):
+    if effects and not isinstance(slopes, MomentSlopes):
+        if isinstance(factor, JointFactorization) and not isinstance(slopes, ChainSlopes):
             slope = slope + slopes.of_matrix(factor.conditional_matrix())
         else:
             (blocks,) = factor.level_blocks()

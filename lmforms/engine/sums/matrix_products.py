@@ -37,12 +37,12 @@ def matrix_cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     ks = [f.k for f in rows.factors]
     moments, own, pairs = [], {}, {}
     for a, (z, k) in enumerate(zip(Z, ks, strict=True)):
-        zz, below = _own_blocks(z.T @ z, k)
+        zz, below = own_blocks(z.T @ z, k)
         moments.append(FactorMoments(zz, np.asarray(z.T @ right).reshape(*zz.shape[:2], -1)))
         if below is not None:
             own[a] = below
         for b in range(a + 1, len(Z)):
-            pairs[a, b] = _blocks(z.T @ Z[b], k, ks[b])
+            pairs[a, b] = blocks_of(z.T @ Z[b], k, ks[b])
     return CrossProducts(
         scaling=scaling,
         n=rows.n,
@@ -69,7 +69,7 @@ def projected(cp: CrossProducts, roots: list[Any]) -> CrossProducts:
     for i, (f, L) in enumerate(zip(cp.factors, wide, strict=True)):
         below = cp.own.get(i)
         if L is not None:
-            zz, below = _own_blocks(L.T @ (symmetric_matrix(f.zz, below) @ L), f.zz.shape[-1])
+            zz, below = own_blocks(L.T @ (symmetric_matrix(f.zz, below) @ L), f.zz.shape[-1])
             f = FactorMoments(zz, _projected_right(f, L))
         moments.append(f)
         if below is not None:
@@ -80,7 +80,7 @@ def projected(cp: CrossProducts, roots: list[Any]) -> CrossProducts:
             (qa, ka), (qb, kb) = (cp.factors[i].zz.shape[:2] for i in (a, b))
             between = pair.matrix(qa, qb).tocsr()
             between = between if wide[a] is None else wide[a].T @ between
-            pairs[a, b] = _blocks(between if wide[b] is None else between @ wide[b], ka, kb)
+            pairs[a, b] = blocks_of(between if wide[b] is None else between @ wide[b], ka, kb)
     pilot = tuple(np.zeros_like(f.zr) for f in moments)
     scaling = cp.scaling.projected(roots, pilot)
     return replace(cp, scaling=scaling, factors=tuple(moments), pairs=pairs, own=own)
@@ -148,9 +148,9 @@ def _projected_right(f: FactorMoments, L: Any) -> FloatArray:
     return np.asarray(L.T @ f.zr.reshape(q * k, r)).reshape(-1, k, r)
 
 
-def _own_blocks(gram: Any, k: int) -> tuple[FloatArray, PairMoments | None]:
+def own_blocks(gram: Any, k: int) -> tuple[FloatArray, PairMoments | None]:
     """The diagonal blocks (q, k, k) of Z'Z, and those below them, if any."""
-    found = _blocks(gram, k, k)
+    found = blocks_of(gram, k, k)
     zz = np.zeros((gram.shape[0] // k, k, k))
     same, below = found.rows == found.cols, found.rows > found.cols
     zz[found.rows[same]] = found.blocks[same]
@@ -159,7 +159,7 @@ def _own_blocks(gram: Any, k: int) -> tuple[FloatArray, PairMoments | None]:
     return zz, PairMoments(found.rows[below], found.cols[below], found.blocks[below])
 
 
-def _blocks(product: Any, k_left: int, k_right: int) -> PairMoments:
+def blocks_of(product: Any, k_left: int, k_right: int) -> PairMoments:
     """A matrix by its blocks: all of a dense one, and those that are not empty of a sparse one."""
     if isinstance(product, np.ndarray):
         count, width = product.shape[0] // k_left, product.shape[1] // k_right

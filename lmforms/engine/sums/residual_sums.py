@@ -24,6 +24,7 @@ from ..linalg.batched import multiply
 from ..rows import ModelRows
 from .chain_sums import ChainSums, chain_sums
 from .cross_products import CrossProducts, cross_products
+from .grid_sums import GridSums, grid_sums
 from .matrix_products import matrix_cross_products, projected
 from .moments import PairMoments
 from .pilot import row_values
@@ -224,7 +225,7 @@ class RowSlopes:
         return self.residual.contract(Z, self.residual.whiten(Z) @ matrix)
 
 
-ResidualSums = RowSums | MomentSums | ChainSums
+ResidualSums = RowSums | MomentSums | ChainSums | GridSums
 """Cross-products as functions of φ."""
 
 
@@ -247,6 +248,9 @@ def residual_sums(
         chain = chain_sums(rows, scaling)
         if chain is not None:
             return chain
+        grid = grid_sums(rows, _without_effects(rows, scaling))
+        if grid is not None:
+            return grid
         moments = None if rows.factors else moment_sums(rows, scaling)
         if moments is not None:
             return moments
@@ -254,6 +258,10 @@ def residual_sums(
     sums = RowSums(rows, scaling, given)
     if sums.by_level:
         return sums
+    return RowSums(rows, _without_effects(rows, scaling), given)
+
+
+def _without_effects(rows: ModelRows, scaling: Scaling) -> Scaling:
+    """The units without pilot effects and roots."""
     none = tuple(np.zeros((f.n_levels, f.k, rows.X.shape[1] + 1)) for f in rows.factors)
-    plain = replace(scaling, units=replace(scaling.units, roots=())).with_effects(none)
-    return RowSums(rows, plain, given)
+    return replace(scaling, units=replace(scaling.units, roots=())).with_effects(none)
