@@ -164,7 +164,7 @@ def secant_update(secant: FloatArray, old: Differentiated, new: Differentiated) 
     s = new.theta - old.theta
     miss = new.gradient - old.gradient - (new.information + secant) @ s
     along = float(miss @ s)
-    if abs(along) < LEAST_SECANT_COSINE * float(np.linalg.norm(miss) * np.linalg.norm(s)):
+    if abs(along) <= LEAST_SECANT_COSINE * float(np.linalg.norm(miss) * np.linalg.norm(s)):
         return secant
     return secant + np.outer(miss, miss) / along
 
