@@ -33,12 +33,12 @@ class Correlation(ABC):
     a search without bounds can reach, and positive ones are exp φ.
 
     Functions of φ also take complex numbers. Derivatives are imaginary parts of values at
-    φ + ih [1]_, which are exact to rounding.
+    φ + ih (Squire and Trapp 1998), which are exact to rounding.
 
     References
     ----------
-    .. [1] Squire, Trapp (1998), *Using Complex Variables to Estimate Derivatives of Real
-       Functions*, SIAM Review 40(1).
+    Squire, Trapp (1998), *Using Complex Variables to Estimate Derivatives of Real Functions*,
+    SIAM Review 40(1).
     """
 
     # --- what a correlation function must define ------------------------------------------
