@@ -101,26 +101,22 @@ class GridSums:
 
     def combined(self, left: FloatArray, right: FloatArray) -> FloatArray:
         """Products with these coefficients in both directions, (c, c)."""
-        flat = self.products.reshape(TERMS * TERMS, -1)
-        size = self.products.shape[-1]
-        return np.asarray(np.outer(left, right).ravel() @ flat).reshape(size, size)
-
-    def fill(self, inner: FloatArray) -> FloatArray:
-        """T with T'C T what is left of C without the latent cells, (c, c − M)."""
-        kept = len(inner) - self.latent
-        out = np.zeros((len(inner), kept))
-        out[:kept] = np.eye(kept)
-        if self.latent:
-            out[kept:] = -np.linalg.solve(inner[kept:, kept:], inner[kept:, :kept])
+        out = np.zeros(self.products.shape[2:])
+        for i, j in np.argwhere(np.outer(left, right) != 0):
+            out += left[i] * right[j] * self.products[i, j]
         return out
 
-    def _eliminated(self, inner: FloatArray) -> tuple[FloatArray, float]:
+    def _parts(self, inner: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The blocks of the columns that are kept, of the latent cells by them, and of these."""
         kept = len(inner) - self.latent
+        return inner[:kept, :kept], inner[kept:, :kept], inner[kept:, kept:]
+
+    def _eliminated(self, inner: FloatArray) -> tuple[FloatArray, float]:
+        """What is left without the latent cells, and ln|Q_mm|."""
+        kept, across, own = self._parts(inner)
         if not self.latent:
             return inner, 0.0
-        across = inner[kept:, :kept]
-        own = inner[kept:, kept:]
-        left = inner[:kept, :kept] - across.T @ np.linalg.solve(own, across)
+        left = kept - across.T @ np.linalg.solve(own, across)
         return 0.5 * (left + left.T), float(np.linalg.slogdet(own)[1])
 
     @cached_property
@@ -150,8 +146,9 @@ class GridSums:
         """Derivatives with respect to φ of squares of rows less effects B."""
         steps = self.steps(residual)
         own = [coefficients(a, s2) for a, s2 in steps]
-        T = self.fill(self.combined(*own))
-        kept = T.shape[1]
+        kept, across, latent = self._parts(self.combined(*own))
+        inverse = np.linalg.inv(latent) if self.latent else latent
+        predicted = inverse @ across  # less the best prediction of the latent cells
         changes, log_det = [], []
         directions = zip(_directions(residual), steps, self.lines, strict=True)
         for d, ((correlation, phi), (a, s2), (pair, count)) in enumerate(directions):
@@ -159,15 +156,14 @@ class GridSums:
             for da, ds2 in complex_derivative(step, phi):
                 both = list(own)
                 both[d] = coefficient_slopes(a, s2, da, ds2)
-                change = self.combined(*both)
-                full = count * ds2 / s2
+                change, between, within = self._parts(self.combined(*both))
                 if self.latent:
-                    inverse = np.linalg.inv(self.combined(*own)[kept:, kept:])
-                    full += float(np.vdot(inverse, change[kept:, kept:]))
-                changes.append(T.T @ (change @ T))
-                log_det.append(full)
+                    mixed = predicted.T @ between
+                    change = change - mixed - mixed.T + predicted.T @ within @ predicted
+                changes.append(change)
+                log_det.append(count * ds2 / s2 + float(np.vdot(inverse, within)))
         more = [-b.reshape(-1, b.shape[-1]) for b in effects]
-        width = kept - sum(len(b) for b in more)
+        width = len(kept) - sum(len(b) for b in more)
         return GridSlopes(
             self, np.stack(changes), np.array(log_det), np.vstack([*more, np.eye(width)])
         )
