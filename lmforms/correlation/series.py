@@ -81,6 +81,14 @@ def whole_power(base: Any, exponent: FloatArray) -> Any:
     >>> whole_power(-0.5, np.array([0.0, 1.0, 2.0]))
     array([ 1.  , -0.5 ,  0.25])
     """
+    exponent = np.asarray(exponent)
+    largest = int(exponent.max(initial=0.0))
+    if largest < exponent.size:  # each power once: in a field few distances belong to many pairs
+        return _power(base, np.arange(largest + 1.0))[exponent.astype(np.intp)]
+    return _power(base, exponent)
+
+
+def _power(base: Any, exponent: FloatArray) -> Any:
     half = exponent // 2.0
     return np.where(exponent == 2.0 * half, 1.0, base) * np.square(base) ** half
 

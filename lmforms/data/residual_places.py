@@ -199,7 +199,7 @@ def _points(
         raise DataError(
             f"{what}: `{column.name}` {label_text(bad)} lies between the steps of {step:g} that "
             f"the times of its series have in the fit, and {term.structure}() is defined at whole "
-            f"steps. Fit exp({column.name}), or predict by {WAY}"
+            f"steps. Fit exp({column.name}), or leave the series out: {WAY}"
         )
     return steps[:, None]
 
@@ -273,7 +273,7 @@ def _for_lags(
         raise DataError(
             f"{what}: `{name}` has a time that is {longest * step:g} from an observed one of its "
             f"series, and toep() has no correlations beyond {(correlation.k - 1) * step:g}. "
-            f"Fit ar1({name}), or predict by {WAY}"
+            f"Fit ar1({name}), or leave the series out: {WAY}"
         )
     return correlation
 

@@ -220,6 +220,9 @@ def semivariogram(
     Of more than a million pairs a fixed random sample of a million is taken; the label of the axis
     says so.
 
+    Residuals vary less than the errors that they estimate: fixed and random effects take up a part.
+    Where there are many effects, the points lie below the fitted line also if the model is right.
+
     References
     ----------
     Cressie, Hawkins (1980), *Robust estimation of the variogram I*, Mathematical Geology 12(2).

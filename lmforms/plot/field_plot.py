@@ -29,6 +29,9 @@ KINDS = {
     "normalized": "normalized residual",
     "trend": "predicted trend",
 }
+MOST_TICKS = 16
+MOST_CHARACTERS = 32
+"""Of the labels of columns together, so that they do not touch in a panel of half a page."""
 
 
 @named_arguments
@@ -102,7 +105,7 @@ def residual_field(
         if kind == "trend":
             grid = _trend(fit, own, int(code), down, across)
         cells.append((grid, missing, down, across))
-    labels = [g if isinstance(g, str) else w for g, w in zip(names, ("row", "column"), strict=True)]
+    labels = [_label(g, w) for g, w in zip(names, ("row", "column"), strict=True)]
     axes = _draw(cells, texts, labels, kind, ax)
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)
 
@@ -126,6 +129,12 @@ def _names(fit: Any, row: Any, column: Any, kind: str) -> list[Any]:
             f"residual_field: the trend is that of the structure: needed is {said}."
         )
     return given
+
+
+def _label(given: Any, what: str) -> str:
+    """What an axis is called: a column by its name."""
+    name = given if isinstance(given, str) else getattr(given, "name", None)
+    return name if isinstance(name, str) else what
 
 
 def _check(down: Axis, across: Axis, text: str) -> None:
@@ -185,11 +194,10 @@ def _draw(cells: list[Any], texts: list[str], labels: list[str], kind: str, ax: 
         if kind == "trend":
             at = np.argwhere(missing)
             panel.plot(at[:, 1], at[:, 0], ".", color="black", ms=4, zorder=2)
-        for axis, set_ticks, largest in (
-            (across, panel.set_xticks, 16),
-            (down, panel.set_yticks, 16),
-        ):
-            set_ticks(*thinned_labels([f"{v:.6g}" for v in axis.values], largest))
+        texts_across = [f"{v:.6g}" for v in across.values]
+        side_by_side = max(MOST_CHARACTERS // (max(map(len, texts_across)) + 1), 2)
+        panel.set_xticks(*thinned_labels(texts_across, side_by_side))
+        panel.set_yticks(*thinned_labels([f"{v:.6g}" for v in down.values], MOST_TICKS))
         panel.set(xlabel=labels[1], ylabel=labels[0])
         if text:
             panel.set_title(text, loc="left", fontsize="medium")

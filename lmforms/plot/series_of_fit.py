@@ -149,7 +149,8 @@ def series_names(fit: Any, series: IndexArray) -> list[str]:
 def place_labels(fit: Any, points: FloatArray) -> list[str]:
     """Texts of places in the structure: labels of visits, times, coordinates.
 
-    Times that begin at different values in different series are counted from their first, ``+0``.
+    Times are counted from the first of their series. Where no series has gaps that are not those
+    between the times of the data, they are called by these, otherwise ``+0``, ``+1`` and so on.
     """
     design, structure = fit.state.design, fit.state.design.structure
     table = design.frame.rows_used(design.in_model)
@@ -167,12 +168,17 @@ def place_labels(fit: Any, points: FloatArray) -> list[str]:
         elif term.facts.kind == "place":
             parts.append([", ".join(f"{x:.4g}" for x in p) for p in own])
         else:
-            column = table[term.columns[0]]
-            pairs = set(zip(structure.points[:, start].tolist(), column.tolist(), strict=True))
-            names = dict(pairs)
-            known = len(names) == len(pairs)
-            parts.append(
-                [label_text(names[p]) if known else f"+{p * step:g}" for p in own[:, 0].tolist()]
-            )
+            names = _times_by_point(structure.points[:, start], table[term.columns[0]], step)
+            parts.append([names.get(p, f"+{p * step:g}") for p in own[:, 0].tolist()])
         start += width
     return [", ".join(texts) for texts in zip(*parts, strict=True)]
+
+
+def _times_by_point(points: FloatArray, column: pd.Series, step: float) -> dict[float, str]:
+    """What times counted from the first of a series are called; empty where that is ambiguous."""
+    times, first = np.unique(numbers_of(column, str(column.name)), return_index=True)
+    counted = np.unique(points)
+    if len(times) != len(counted) or not np.allclose(times - times[0], step * counted):
+        return {}
+    texts = [label_text(column.iloc[int(i)]) for i in first]
+    return dict(zip(counted.tolist(), texts, strict=True))

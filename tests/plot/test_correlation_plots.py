@@ -313,6 +313,22 @@ def test_labels_of_the_heatmap(field):
     assert len(shown) <= 20
 
 
+def test_the_heatmap_names_visits_when_a_series_misses_the_first():
+    label = "V" + (GROWTH["age"] / 2 - 3).astype(int).astype(str)
+    visits = GROWTH.assign(v=pd.Categorical(label)).drop(index=GROWTH.index[0])
+    fit = at("distance ~ 1", visits, residual="ar1(v | Subject)")
+    assert texts(lf.plot.correlation_heatmap(fit).get_xticklabels()) == ["V1", "V2", "V3", "V4"]
+
+
+def test_labels_of_a_wide_field_do_not_touch():
+    wide = pd.DataFrame({"line": np.repeat([1, 2], 24), "plot": np.tile(np.arange(1, 25), 2)})
+    wide["y"] = np.random.default_rng(1).normal(size=48)
+    fit = lf.lmer("y ~ 1", wide)
+    ax = lf.plot.residual_field(fit, row=wide["line"], column=wide["plot"])
+    assert texts(ax.get_xticklabels()) == [str(c) for c in range(1, 25, 3)]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("plot", "line")
+
+
 def test_axes_given_are_returned(growth, field):
     for draw, fit in (
         (lf.plot.autocorrelation, growth),
