@@ -341,8 +341,8 @@ def test_structures_that_are_not_there_raise(structure):
 
 
 def test_options_that_are_not_there_raise():
-    with pytest.raises(TypeError, match="residual"):
-        lf.lmer("y ~ x + (1 | g)", DATA, residual="ar1(x | g)")
+    with pytest.raises(TypeError, match="zero_inflation"):
+        lf.lmer("y ~ x + (1 | g)", DATA, zero_inflation="~ x")
 
 
 def test_arguments_that_are_not_there_raise():

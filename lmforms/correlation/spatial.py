@@ -65,7 +65,7 @@ class Exponential(Decay):
     def innovation(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         if not self.is_chain:
             return super().innovation(phi, a, b)
-        with np.errstate(over="ignore", divide="ignore"):
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             return -np.expm1(-2.0 * np.sqrt(self.squares(np.exp(np.asarray(phi)), a, b)))
 
 

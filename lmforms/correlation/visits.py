@@ -130,8 +130,10 @@ class UnstructuredCorrelation(Correlation):
         return -ones, ones
 
     def starts(self) -> list[FloatArray]:
-        even = np.full(self.n_parameters, 0.3)
-        return [self.parameters(even), np.zeros(self.n_parameters)]
+        lags = np.abs(np.subtract.outer(np.arange(self.k), np.arange(self.k)))
+        tables = [np.where(lags, 0.3, 1.0), 0.7**lags, (-0.5) ** lags]
+        starts = [self.parameters(table[np.tril_indices(self.k, -1)]) for table in tables]
+        return [starts[0], np.zeros(self.n_parameters), *starts[1:]]
 
     def ends_reached(self, phi: FloatArray) -> BoolArray:
         """None: a correlation of ±1 takes infinite φ."""

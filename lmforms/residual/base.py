@@ -20,6 +20,13 @@ class Residual(ABC):
     def whiten(self, rows: Any) -> Any:
         """R^(−1/2) times `rows`, (n,) or (n, m), dense or sparse."""
 
+    def normalised(self, values: FloatArray) -> FloatArray:
+        """R^(−1/2) times `values` (n,), in the order of the rows.
+
+        :meth:`whiten` may have more rows than there are, in another order.
+        """
+        return np.asarray(self.whiten(values))
+
     @abstractmethod
     def solve(self, rows: Any) -> Any:
         """R⁻¹ times dense `rows`, (n,) or (n, m)."""

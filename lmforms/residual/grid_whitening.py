@@ -173,6 +173,33 @@ class GridWhitening:
     def whiten(self, rows: FloatArray) -> FloatArray:
         return self._full(self._on_grid(rows))
 
+    def normalised(self, values: FloatArray) -> FloatArray:
+        """R^(−1/2) times `values` (n,), in the order of the rows.
+
+        Each is what a row has that those before it, in the order of the cells, do not predict. With
+        the latent cells eliminated first Q = LL' gives R⁻¹ = L_oo L_oo'.
+        """
+        cells = self.cells
+        if not len(cells.latent):
+            return self.whiten(values[:, None])[cells.observed, 0]
+        import scipy.sparse as sp
+        from scipy.sparse.linalg import splu
+
+        by_cell = np.argsort(-cells.observed)  # from the last cell to the first
+        order = np.concatenate([cells.latent, cells.observed[by_cell]])
+        W = self._sparse[:, order]
+        factor = splu(
+            sp.csc_matrix(W.T @ W),
+            permc_spec="NATURAL",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+        m = len(cells.latent)
+        pivots = np.sqrt(factor.U.diagonal()[m:])
+        out = np.empty(len(values))
+        out[by_cell] = pivots * (factor.L[m:, m:].T @ values[by_cell])
+        return out
+
     def transposed(self, rows: FloatArray) -> FloatArray:
         along_rows, along_columns = self.lines
         back = along_columns.transposed(along_rows.transposed(rows))

@@ -164,6 +164,11 @@ class ParametricResidual(Residual):
             else whitening.whiten(scaled[:, None])[:, 0]
         )
 
+    def normalised(self, values: FloatArray) -> FloatArray:
+        if isinstance(self.whitening, GridWhitening):
+            return self.whitening.normalised(self.scaled(values))
+        return super().normalised(values)
+
     def solve(self, rows: Any) -> Any:
         scaled, whitening = self.scaled(rows), self.whitening
         if whitening is not None:

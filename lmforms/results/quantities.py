@@ -137,7 +137,7 @@ def residuals(state: FitState, kind: str) -> FloatArray:
     """y − ŷ, divided by standard deviations or whitened: see `MixedModelResults.residuals`."""
     values = state.response - fitted_values(state)
     if kind == "normalized":
-        return np.asarray(state.residual.whiten(values) / state.estimate.sigma)
+        return state.residual.normalised(values) / state.estimate.sigma
     if kind != "response":
         values = state.residual.scaled(values)
     return values / state.estimate.sigma if kind == "scaled" else values

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_structured_twin import STRUCTURES
+from structured import STRUCTURES
 
 from lmforms.correlation import FirstOrder
 from lmforms.covariance import FactorAnalytic, ReducedRank, Structured

@@ -215,6 +215,8 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         mixed = np.append(mixed, first.mixed_phi)
         own_scale = np.sqrt(np.abs(curvature.diagonal()[problem.n_theta :]))
         scale = np.append(scale, own_scale)
+        if not (np.isfinite(first.slope).all() and np.isfinite(curvature).all()):
+            raise NumericalError("the derivatives in φ are not finite.")
     return Differentiated(
         problem=problem,
         theta=at.theta,
@@ -266,7 +268,10 @@ def _first_derivatives(at: Evaluation) -> _FirstDerivatives:
 
 def gradient_at(problem: Problem, parameters: FloatArray) -> FloatArray:
     """The gradient in (θ, φ) without curvature."""
-    return _first_derivatives(evaluate(problem, parameters)).slope
+    slope = _first_derivatives(evaluate(problem, parameters)).slope
+    if not np.isfinite(slope).all():
+        raise NumericalError("the gradient is not finite.")
+    return slope
 
 
 def _with_residual_curvature(
@@ -284,17 +289,20 @@ def _with_residual_curvature(
     H = np.zeros((size, size))
     H[:m, :m] = of_theta
     for i in range(m, size):
-        H[i] = _central_change(at, i) if hessian else _gradient_change(at, i, slope)
+        H[i] = _central_change(at, i, slope) if hessian else _gradient_change(at, i, slope)
     H[:m, m:] = H[m:, :m].T
     H[m:, m:] = 0.5 * (H[m:, m:] + H[m:, m:].T)
     return H
 
 
-def _central_change(at: Evaluation, i: int) -> FloatArray:
-    """∂gradient/∂parameter i by a central difference."""
+def _central_change(at: Evaluation, i: int, slope: FloatArray) -> FloatArray:
+    """∂gradient/∂parameter i by a central difference, one-sided beside a singular matrix."""
     step = np.zeros(len(at.theta))
     step[i] = CENTRAL_STEP
-    up, down = (gradient_at(at.problem, at.theta + s) for s in (step, -step))
+    try:
+        up, down = (gradient_at(at.problem, at.theta + s) for s in (step, -step))
+    except NumericalError:
+        return _gradient_change(at, i, slope)
     return (up - down) / (2.0 * CENTRAL_STEP)
 
 

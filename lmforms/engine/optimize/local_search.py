@@ -139,13 +139,16 @@ def _newton(
         radius = next_radius(radius, length, ratio)
         if trial is None or not actual > 0:
             continue
-        if decrement < QUADRATIC_DECREMENT and ratio > POOR_AGREEMENT:
-            found = differentiate(trial, hessian=exact)
-            if not exact:
-                secant = secant_update(secant, best, found)
-        else:
-            found = _in_principal_axes(trial)
+        is_quadratic = decrement < QUADRATIC_DECREMENT and ratio > POOR_AGREEMENT
+        try:
+            found = differentiate(trial, exact) if is_quadratic else _in_principal_axes(trial)
+        except NumericalError:  # beside a singular matrix: a shorter step
+            radius = next_radius(min(radius, length), length, -np.inf)
+            continue
+        if not is_quadratic:
             secant = np.zeros_like(secant)
+        elif not exact:
+            secant = secant_update(secant, best, found)
         best = found
         model = QuadraticModel.of(best, secant)
     return best, decrement, model.step(radius)[0]
@@ -164,7 +167,8 @@ def secant_update(secant: FloatArray, old: Differentiated, new: Differentiated) 
     s = new.theta - old.theta
     miss = new.gradient - old.gradient - (new.information + secant) @ s
     along = float(miss @ s)
-    if abs(along) <= LEAST_SECANT_COSINE * float(np.linalg.norm(miss) * np.linalg.norm(s)):
+    least = LEAST_SECANT_COSINE * float(np.linalg.norm(miss) * np.linalg.norm(s))
+    if not abs(along) > least:  # also where the step or what is missing is zero
         return secant
     return secant + np.outer(miss, miss) / along
 
@@ -197,7 +201,10 @@ def _quasi_newton(run: SearchRun, best: Differentiated) -> Differentiated | None
         at = run(best.problem, z / scale)
         if at is None:
             return FAILED_VALUE, np.zeros_like(z)
-        return at.value, differentiate(at).gradient / scale
+        try:
+            return at.value, differentiate(at).gradient / scale
+        except NumericalError:  # beside a singular matrix
+            return FAILED_VALUE, np.zeros_like(z)
 
     remaining = max(1, run.limit - len(run.trace))
     result = scipy_minimize(

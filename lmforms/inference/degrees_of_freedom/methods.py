@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ...errors import ArgumentError, ModelError
+from ...errors import ArgumentError, ModelError, NumericalError
 from ...results.state import FitState
 from ...support.arguments import one_of
 from ...support.arrays import FloatArray
@@ -244,8 +244,15 @@ def _kenward_roger(state: FitState, name: str, information: str) -> DfMethod:
         terms = ", linear covariance"
     elif known.weighted_curvature is not None:
         terms = " with second derivatives"
+    covariance = adjusted_covariance(known, second_order)
+    if not (covariance.diagonal() > 0).all():
+        raise NumericalError(
+            "Kenward–Roger's covariance of the fixed effects has negative variances: the data say "
+            "too little of the variance parameters for its second-order terms. Use "
+            f"ddf='{'kenward-roger-linear' if terms.startswith(' with') else 'satterthwaite'}'."
+        )
     return KenwardRoger(
-        covariance=adjusted_covariance(known, second_order),
+        covariance=covariance,
         label=f"Kenward–Roger{terms}, {kind} information",
         remarks=tuple(_remarks(state, known)),
         known=known,

@@ -1,0 +1,99 @@
+"""What a hostile reader found: searches beside singular matrices, and numbers that must agree."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lmforms as lf
+from lmforms.correlation import UnstructuredCorrelation
+from lmforms.engine.optimize.local_search import secant_update
+from lmforms.errors import LmformsWarning, NumericalError
+
+
+def series(seed: int, most: tuple[int, int] = (6, 15)) -> pd.DataFrame:
+    """A few series with gaps, in any order."""
+    rng = np.random.default_rng(seed)
+    n, times, rho = rng.integers(*most), rng.integers(3, 6), rng.uniform(-0.8, 0.9)
+    rows = []
+    for s in range(n):
+        e = np.empty(times)
+        e[0] = rng.normal()
+        for t in range(1, times):
+            e[t] = rho * e[t - 1] + np.sqrt(1 - rho**2) * rng.normal()
+        rows += [(f"s{s}", t + 1, e[t] * (1 + 0.3 * t * (seed % 2))) for t in range(times)]
+    data = pd.DataFrame(rows, columns=["g", "t", "y"])
+    data["x"], data["w"] = rng.normal(size=len(data)), rng.uniform(0.5, 3, len(data))
+    rng.random(len(data))
+    data["o"], data["k"] = rng.normal(size=len(data)), rng.integers(0, 5, len(data))
+    data["y"] += data["x"] + 0.3 * data["o"] + 10
+    kept = rng.random(len(data)) > rng.uniform(0, 0.3)
+    return data[kept].sample(frac=1, random_state=seed)
+
+
+def quiet_fit(*args: object, **options: object) -> lf.MixedModelResults:
+    """A fit whose only warnings are ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", LmformsWarning)
+        return lf.lmer(*args, **options)
+
+
+def test_a_search_that_comes_beside_a_singular_matrix_goes_on():
+    fit = quiet_fit("y ~ x", series(1), residual="toep(t | g)")
+    assert fit.criterion < 72.4
+
+
+def test_unstructured_correlations_start_from_negative_ones_too():
+    options = {"residual": "corsymm(t | g)", "reml": False, "offset": "o"}
+    fit = quiet_fit("y ~ x + (1 | k)", series(0), **options)
+    assert fit.criterion == pytest.approx(108.94054918970077, abs=1e-6)  # BFGS on n × n matrices
+    starts = UnstructuredCorrelation(4).starts()
+    assert all(np.isfinite(start).all() for start in starts)
+
+
+def test_a_step_of_nothing_leaves_the_secant_alone():
+    class At:
+        theta, gradient, information = np.zeros(2), np.zeros(2), np.eye(2)
+
+    assert np.array_equal(secant_update(np.eye(2), At(), At()), np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("seed", "most", "formula", "residual", "options"),
+    [
+        (10, (14, 22), "y ~ x + (1 | k)", "ante(t | g)", {"weights": "w"}),
+        (0, (6, 15), "y ~ x + (1 | g)", "exp(t | g)", {"weights": "w", "offset": "o"}),
+    ],
+)
+def test_no_foreign_errors_or_warnings(seed, most, formula, residual, options):
+    assert quiet_fit(formula, series(seed, most), residual=residual, **options).converged
+
+
+def test_kenward_roger_with_negative_variances_is_refused_and_its_advice_works():
+    data = series(12, (14, 22))
+    residual = "arma(t | g, p=1, q=1)"
+    fit = quiet_fit("y ~ x + (1 | k)", data, residual=residual, weights="w", offset="o")
+    with pytest.raises(NumericalError, match="kenward-roger-linear"):
+        fit.tidy(ddf="kenward-roger")
+    assert fit.tidy(ddf="kenward-roger-linear")["std.error"][:2].between(0.1, 0.3).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_normalised_residuals_of_a_grid_belong_to_their_rows(share):
+    rng = np.random.default_rng(3)
+    row, column = np.indices((6, 5)).reshape(2, -1)
+    data = pd.DataFrame({"row": row, "column": column, "y": rng.normal(size=30)})
+    data = data[rng.random(30) >= share].sample(frac=1, random_state=1)
+    fit = quiet_fit("y ~ 1", data, residual="ar1(row):ar1(column)")
+    R = fit.scale * fit.matrices.R.toarray()
+    order = np.lexsort((data["column"], data["row"]))  # each row less what those before predict
+    expected = np.empty(len(data))
+    root = np.linalg.cholesky(R[np.ix_(order, order)])
+    expected[order] = np.linalg.solve(root, fit.resid.to_numpy()[order])
+    found = fit.residuals("normalized")
+    assert found.index.equals(data.index)
+    assert np.allclose(found, expected, atol=1e-10)
