@@ -130,7 +130,8 @@ class ParametricResidual(Residual):
         """1/standard deviation of each row, relative to σ."""
         out = np.ones(len(self.series)) if self.weights is None else np.sqrt(self.weights)
         if self.variance is not None:
-            out = out * np.exp(-self.variance.log_sd(self.phi[self._split :]))
+            with np.errstate(over="ignore", under="ignore"):  # refused below
+                out = out * np.exp(-self.variance.log_sd(self.phi[self._split :]))
         if not (np.isfinite(out).all() and (out > 0).all()):
             raise NumericalError("the residual variances are not finite and positive at this φ.")
         return np.asarray(out)

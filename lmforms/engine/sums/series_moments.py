@@ -66,8 +66,9 @@ class MomentSums:
         small = self.representatives.at(residual.phi)
         size = self.moments[0].shape[-1]
         rr = np.zeros((size, size))
-        for precision, T in zip(self._precisions(small), self.moments, strict=True):
-            rr += np.tensordot(precision, T, 2)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused below
+            for precision, T in zip(self._precisions(small), self.moments, strict=True):
+                rr += np.tensordot(precision, T, 2)
         if not np.isfinite(rr).all():
             raise NumericalError("the sums of squares are not finite at this φ.")
         log_det = float(self.counts @ small.log_determinants())
