@@ -131,9 +131,8 @@ class Decay(Correlation):
 
     def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         ranges, shape, nugget = self._parts(np.asarray(phi))
-        with np.errstate(
-            over="ignore", divide="ignore", invalid="ignore"
-        ):  # ranges without end, or of zero
+        # ranges may be without end, or zero
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             rho = self.decay(self.squares(np.exp(ranges), a, b), shape)
         return rho * np.square(np.cos(0.5 * nugget[0] + 0.25 * np.pi)) if self.nugget else rho
 

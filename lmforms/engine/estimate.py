@@ -141,10 +141,11 @@ def estimate_by_factor(
     control: Control,
     start: FloatArray | None = None,
     rough: RoughOptimum | None = None,
+    guess: FloatArray | None = None,
 ) -> Estimate:
     """Fit an analysed problem, from θ in the engine's units (see :func:`estimate`)."""
     try:
-        optimum = minimize(problem, control, start, guess=None if rough is None else rough.theta)
+        optimum = minimize(problem, control, start, guess=guess if rough is None else rough.theta)
     except NumericalError as exc:
         raise NumericalError(f"the first evaluation failed: {exc}") from exc
     if rough is not None and optimum.began_at_guess:
@@ -191,7 +192,7 @@ def _with_phi(
     at: Sequence[FloatArray] | None,
     priors: Sequence[Prior],
 ) -> Estimate:
-    """Fit θ and the parameters φ of the residuals, from those of the rows if `start` is given.
+    """Fit θ and the parameters φ of the residuals, from those of the rows too if `start` is given.
 
     With `at`, φ are those of the rows.
     """
@@ -212,7 +213,7 @@ def _with_phi(
             found = in_user_units(problem, optimum, control, [])
         else:
             first = None if start is None else parameters(start)
-            found = estimate_by_factor(problem, control, first)
+            found = estimate_by_factor(problem, control, guess=first)
             if loses_digits(_problem_at(found)):
                 again = found.optimum.evaluation.theta
                 found = estimate_by_factor(problem_of(by_rows=True), control, again)

@@ -97,3 +97,19 @@ def test_normalised_residuals_of_a_grid_belong_to_their_rows(share):
     found = fit.residuals("normalized")
     assert found.index.equals(data.index)
     assert np.allclose(found, expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("residual", ["exp(t | g) + units", "ar1(t | g)"])
+def test_a_refit_does_not_stay_at_the_bound_of_the_first_fit(residual):
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"g": np.repeat(np.arange(14), 5), "t": np.tile(np.arange(5), 14)})
+    level = rng.normal(size=14)[data["g"]] + 1e-7 * rng.normal(size=70)
+    at_bound = quiet_fit("y ~ 1", data.assign(y=10 + level), residual="ar1(t | g)")
+    assert at_bound.parameters_at_bound == ["rho"]
+    first = quiet_fit("y ~ 1", data.assign(y=rng.normal(size=70)), residual=residual)
+    first = at_bound if residual.startswith("ar1") else first
+    y = rng.normal(size=(14, 5)).cumsum(axis=1).ravel() + rng.normal(size=70)
+    again = quiet_fit("y ~ 1", data.assign(y=y), residual=residual)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LmformsWarning)
+        assert first.refit(y).criterion == pytest.approx(again.criterion, abs=1e-5)

@@ -104,7 +104,7 @@ def minimize(
         Search for other optima as well.
     guess : ndarray, optional
         A start that takes the place of the moment estimates if the criterion can be evaluated
-        there.
+        there; with parameters φ of the residuals, one start among those of the structure.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def minimize(
     if start is not None:
         first = run.evaluate_or_raise(problem, np.asarray(start))
     elif isinstance(problem, ResidualProblem):
-        first = lowest_start(run, problem)
+        first = lowest_start(run, problem, guess)
     else:
         first = _first_evaluation(run, problem, guess)
     best, decrement = local_minimum(run, problem, first, control.tolerance)

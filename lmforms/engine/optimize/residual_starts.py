@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import NumericalError
+from ...support.arrays import FloatArray
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate
 from ..criterion.residual_problem import ResidualProblem
 from .local_search import SearchRun, local_minimum, rough_minimum, secant_update
@@ -32,15 +33,29 @@ ROUGH_EVALUATIONS = 60
 """Evaluations of each of these searches at most."""
 
 
-def lowest_start(run: SearchRun, problem: ResidualProblem) -> Evaluation:
+def lowest_start(
+    run: SearchRun, problem: ResidualProblem, guess: FloatArray | None = None
+) -> Evaluation:
     """The lowest end of rough searches from the structure's starting values.
+
+    Parameters
+    ----------
+    run : SearchRun
+    problem : ResidualProblem
+    guess : ndarray, optional
+        Parameters (θ, φ) to start from besides. Alone they would not do: the estimates of other
+        data may be at another optimum or, without slope in φ, at a bound.
 
     Raises
     ------
     NumericalError
         The criterion cannot be evaluated at any of them.
     """
+    before = len(run.trace)
     found: list[Evaluation] = []
+    at = None if guess is None else run(problem, guess)
+    if at is not None:
+        found.append(at)
     for phi in problem.residual.starts():
         at = _first_evaluation(run, problem, phi)
         if at is not None:
@@ -63,6 +78,7 @@ def lowest_start(run: SearchRun, problem: ResidualProblem) -> Evaluation:
         finally:
             run.trace += own.trace
         best = min(best, end, key=lambda at: at.value)
+    run.limit += len(run.trace) - before  # the limit is of the search that follows
     return best
 
 
