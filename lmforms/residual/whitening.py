@@ -19,6 +19,9 @@ from ..errors import NumericalError
 from ..support.arrays import FloatArray, IndexArray
 from .series_order import SeriesOrder, SeriesPatterns
 
+MOST_KEPT_NUMBERS = 1 << 25
+"""Derivatives of correlation matrices with more numbers than this are computed at each use."""
+
 
 class Whitening(Protocol):
     """W with WRW' = I for correlations at one φ."""
@@ -158,7 +161,21 @@ class PatternWhitening:
 
     def _slopes_of(self, weights: Sequence[FloatArray]) -> FloatArray:
         """Σ over patterns of ⟨weights, ∂R/∂φ⟩, for weights (P, m, m) of each length."""
-        return self.order.contracted(lambda p: self.correlation.derivative(self.phi, p), weights)
+        return self.order.contracted(self._derivative, weights)
+
+    def _derivative(self, points: FloatArray) -> FloatArray:
+        """∂R/∂φ of points that the order keeps, computed once if it is not enormous."""
+        key = id(points)
+        if key not in self._kept:
+            found = self.correlation.derivative(self.phi, points)
+            if found.size > MOST_KEPT_NUMBERS:
+                return found
+            self._kept[key] = found
+        return self._kept[key]
+
+    @cached_property
+    def _kept(self) -> dict[int, FloatArray]:
+        return {}
 
     def changes(self) -> list[Callable[[slice], FloatArray]]:
         """∂R/∂φ of some of the patterns, (n_phi, P, m, m), for each length."""
@@ -208,9 +225,14 @@ class PatternWhitening:
     def contract(self, F: Any, Y: Any) -> FloatArray:
         weights = []
         for pattern, roots in self._each():
-            middle = roots @ _products_within(pattern, F, Y)  # WF N F'W'
-            middle = 0.5 * (middle + middle.swapaxes(1, 2))
-            weights.append(-(roots.swapaxes(1, 2) @ middle @ roots))
+            back = roots.swapaxes(1, 2)
+            few = F.shape[1] < pattern.rows.shape[1]
+            if few and isinstance(F, np.ndarray) and len(roots) == len(pattern.rows):
+                left = back @ (roots @ F[pattern.rows])
+                outer = left @ (back @ Y[pattern.rows]).swapaxes(1, 2)  # R⁻¹F N F'R⁻¹
+            else:
+                outer = back @ (roots @ _products_within(pattern, F, Y)) @ roots
+            weights.append(-0.5 * (outer + outer.swapaxes(1, 2)))
         return self._slopes_of(weights)
 
 
