@@ -6,6 +6,7 @@ The second step, after :mod:`.exact_columns`, which keeps every value as it was 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,8 +59,13 @@ def _plain(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     kind = next((k for k in _REFUSED if k in str(dtype)), str(dtype))
     raise DataError(
         f"`{name}` holds {_REFUSED.get(kind, f'values of type {dtype}')}: convert it to numbers "
-        f"or to a category before it can be a predictor."
+        f"or to a category before it can enter the model{_in_days(dtype, name)}."
     )
+
+
+def _in_days(dtype: Any, name: str) -> str:
+    """How to make numbers of dates."""
+    return f": (data[{name!r}] - data[{name!r}].min()).dt.days" if dtype.kind == "M" else ""
 
 
 def plain_objects(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:

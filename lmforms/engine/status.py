@@ -69,11 +69,16 @@ def _memory(size: float) -> str:
     return f"{size:.1f} GiB"
 
 
-def exhausted_message(evaluations: int) -> str:
+SIMPLER_TERMS = "simplify the random terms"
+
+SIMPLER_RESIDUALS = "take a residual structure of fewer parameters"
+
+
+def exhausted_message(evaluations: int, way: str = SIMPLER_TERMS) -> str:
     """That the limit of evaluations was reached, and what to do about it."""
     return (
         f"stopped after {evaluations} evaluations; raise Control(max_evaluations=…), "
-        "rescale the predictors or simplify the random terms"
+        f"rescale the predictors or {way}"
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 import lmforms as lf
 from lmforms.correlation import UnstructuredCorrelation
 from lmforms.engine.optimize.local_search import secant_update
-from lmforms.errors import LmformsWarning, NumericalError
+from lmforms.errors import ConvergenceWarning, DataError, LmformsWarning, NumericalError
 
 
 def series(seed: int, most: tuple[int, int] = (6, 15)) -> pd.DataFrame:
@@ -113,3 +113,21 @@ def test_a_refit_does_not_stay_at_the_bound_of_the_first_fit(residual):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LmformsWarning)
         assert first.refit(y).criterion == pytest.approx(again.criterion, abs=1e-5)
+
+
+def test_advice_for_dates_works():
+    data = series(0)
+    dated = data.assign(t=pd.Timestamp("2020-01-01") + pd.to_timedelta(data["t"], unit="D"))
+    with pytest.raises(DataError, match=r"\(data\['t'\] - data\['t'\].min\(\)\).dt.days"):
+        lf.lmer("y ~ x", dated, residual="exp(t | g)")
+    days = dated.assign(t=(dated["t"] - dated["t"].min()).dt.days)
+    again = quiet_fit("y ~ x", days, residual="exp(t | g)")
+    assert again.criterion == pytest.approx(
+        quiet_fit("y ~ x", data, residual="exp(t | g)").criterion
+    )
+
+
+def test_an_end_without_convergence_names_the_residual_structure():
+    control = lf.Control(max_evaluations=1)
+    with pytest.warns(ConvergenceWarning, match="residual structure of fewer parameters"):
+        lf.lmer("y ~ x", series(0), residual="toep(t | g)", control=control)

@@ -12,7 +12,7 @@ from ..criterion.criterion_parts import CriterionParts
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
 from ..criterion.problem import Problem
 from ..criterion.residual_problem import ResidualProblem
-from ..status import exhausted_message, other_optima_message
+from ..status import SIMPLER_RESIDUALS, SIMPLER_TERMS, exhausted_message, other_optima_message
 from .local_search import SearchRun, local_minimum, value_tolerance
 from .other_optima import lowest_optimum
 from .residual_starts import lowest_at_phi, lowest_start, sharpened
@@ -140,15 +140,16 @@ def minimize(
     if not exhausted:  # the search stalled
         small = max(small, STALLED_DECREMENT * (1.0 + STALLED_SHARE * abs(best.value)))
     converged = bool(decrement <= small)
+    way = SIMPLER_RESIDUALS if isinstance(problem, ResidualProblem) else SIMPLER_TERMS
     if converged:
         message = "converged: a Newton step promises no further decrease"
         message += other_optima_message([value - best.value for value in others])
     elif exhausted:
-        message = exhausted_message(len(run.trace))
+        message = exhausted_message(len(run.trace), way)
     else:
         message = (
             f"no step lowers the criterion although a decrease of {decrement:.2g} is predicted; "
-            "the criterion is flat to its own rounding, so simplify the random terms"
+            f"the criterion is flat to its own rounding, so {way}"
         )
     return Optimum(
         evaluation=best,
