@@ -160,6 +160,11 @@ class GridWhitening:
         n = len(self.cells.observed)
         return np.full(n, self._log_det / n)
 
+    @property
+    def least_innovation(self) -> float:
+        along_rows, along_columns = self.lines
+        return along_rows.least_innovation * along_columns.least_innovation
+
     def log_det_slope(self, counts: FloatArray) -> FloatArray:
         ones = np.ones(len(self.cells.points))
         slope = np.concatenate([line.log_det_slope(ones) for line in self.lines])

@@ -18,6 +18,9 @@ from .series_order import SeriesOrder
 from .variance_functions import VarianceFunction
 from .whitening import ChainWhitening, PatternWhitening, Whitening, row_products
 
+NEARLY_SINGULAR = 1e-8
+"""Share of the variance of a row below which the other rows leave nothing of it."""
+
 
 @dataclass(frozen=True, eq=False)
 class ParametricResidual(Residual):
@@ -146,6 +149,11 @@ class ParametricResidual(Residual):
             return GridWhitening(self.cells, self.correlation, phi)
         kind = ChainWhitening if self.correlation.is_chain else PatternWhitening
         return kind(self.order, self.correlation, phi)
+
+    @property
+    def is_nearly_singular(self) -> bool:
+        """Whether rows are all but determined by others of their series."""
+        return self.whitening is not None and self.whitening.least_innovation < NEARLY_SINGULAR
 
     def scaled(self, rows: Any) -> Any:
         """D⁻¹ times rows."""

@@ -30,6 +30,10 @@ class Whitening(Protocol):
     def log_dets(self) -> FloatArray:
         """Contribution of each row to ln|R|, (n,)."""
 
+    @property
+    def least_innovation(self) -> float:
+        """Least variance of a row that earlier rows of its series leave, its variance being 1."""
+
     def log_det_slope(self, counts: FloatArray) -> FloatArray:
         """∂/∂φ of `log_dets` times counts (n,), which are the same for the rows of a series."""
 
@@ -94,6 +98,10 @@ class ChainWhitening:
         out = np.zeros(len(self.order.rows))
         out[self.pairs[0]] = 2.0 * np.log(self._values[1])
         return out
+
+    @property
+    def least_innovation(self) -> float:
+        return float(np.square(self._values[1]).min(initial=1.0))
 
     def log_det_slope(self, counts: FloatArray) -> FloatArray:
         return np.asarray(2.0 * self._slopes[1] @ counts[self.pairs[0]])
@@ -188,6 +196,10 @@ class PatternWhitening:
             each = -2.0 * np.log(np.einsum("pii->pi", roots))
             out[pattern.rows] = each[pattern.which]
         return out
+
+    @property
+    def least_innovation(self) -> float:
+        return float(np.exp(self.log_dets.min(initial=0.0)))
 
     def log_det_slope(self, counts: FloatArray) -> FloatArray:
         weights = []

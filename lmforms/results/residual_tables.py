@@ -113,8 +113,12 @@ def bound_message(state: FitState) -> str:
     several = len(names) > 1
     which = f"parameter{'s' * several} {', '.join(names)} {'are' if several else 'is'}"
     bounds = "their bounds" if several else "its bound"
+    residual = state.residual
+    ending = "The fit is the optimum"
+    if isinstance(residual, ParametricResidual) and residual.is_nearly_singular:
+        ending = "The residual covariance is singular there: the likelihood may have no maximum"
     return (
-        f"the residual {which} at {bounds}, without a standard error. The fit is the optimum; "
+        f"the residual {which} at {bounds}, without a standard error. {ending}; "
         f"{residual_text(state)} may say more than the data do: compare a simpler structure by "
         "lf.compare."
     )

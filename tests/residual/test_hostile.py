@@ -131,3 +131,17 @@ def test_an_end_without_convergence_names_the_residual_structure():
     control = lf.Control(max_evaluations=1)
     with pytest.warns(ConvergenceWarning, match="residual structure of fewer parameters"):
         lf.lmer("y ~ x", series(0), residual="toep(t | g)", control=control)
+
+
+def test_a_likelihood_without_a_maximum_is_told():
+    """More covariances than so few series can give: R becomes singular, and the advice works."""
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"id": np.repeat(np.arange(6), 6), "visit": np.tile(np.arange(6), 6)})
+    data["y"] = rng.normal(size=36) + rng.normal(size=6)[data["id"]]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        fit = lf.lmer("y ~ factor(visit)", data, residual="us(visit | id)", reml=False)
+    texts = " ".join(str(w.message) for w in said)
+    assert not fit.converged
+    assert "likelihood has no maximum" in texts
+    assert lf.lmer("y ~ factor(visit)", data, residual="cs(visit | id)", reml=False).converged

@@ -24,6 +24,11 @@ START_SIZES = (0.1, 1.0, 10.0, 100.0)
 UNEVEN_SLOPE_RATIO = 100.0
 """Other starts are tried if a level has this many times the median sum of squares of a slope."""
 
+SINGULAR_RESIDUALS = (
+    "the covariance of the residuals is singular where the search ended, and the likelihood has no "
+    "maximum there: use a structure with fewer parameters, such as cs or ar1 in the place of us"
+)
+
 STALLED_DECREMENT = 1e-6
 """A predicted decrease below this counts as none when no step lowers the criterion."""
 
@@ -141,7 +146,10 @@ def minimize(
         small = max(small, STALLED_DECREMENT * (1.0 + STALLED_SHARE * abs(best.value)))
     converged = bool(decrement <= small)
     way = SIMPLER_RESIDUALS if isinstance(problem, ResidualProblem) else SIMPLER_TERMS
-    if converged:
+    there = best.problem
+    if not converged and isinstance(there, ResidualProblem) and there.residual.is_nearly_singular:
+        message = SINGULAR_RESIDUALS
+    elif converged:
         message = "converged: a Newton step promises no further decrease"
         message += other_optima_message([value - best.value for value in others])
     elif exhausted:
