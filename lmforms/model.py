@@ -180,8 +180,9 @@ class MixedModel:
 
         def state_of(design: Design, begin: Any, phi: FloatArray | None) -> FitState:
             model = self if design is self.design else self._of_design(design)
+            nearby = model is not self  # a further round
             found = model._estimate(
-                y, reml=reml, begin=begin, control=options, method=method, phi=phi
+                y, reml=reml, begin=begin, control=options, method=method, phi=phi, nearby=nearby
             )
             return _state(model, found, y, options, method)
 
@@ -207,6 +208,7 @@ class MixedModel:
         control: Control,
         method: str,
         phi: FloatArray | None,
+        nearby: bool,
     ) -> Estimate:
         priors = priors_of(self.design, self.relationship)
         if method == "auto":
@@ -217,6 +219,7 @@ class MixedModel:
                 control=control,
                 priors=priors,
                 start=begin,
+                nearby=nearby,
             )
         if len(self.design.residual.phi):
             raise ArgumentError(

@@ -46,6 +46,7 @@ def estimate(
     priors: Sequence[Prior] = (),
     start: Sequence[FloatArray] | None = None,
     at: Sequence[FloatArray] | None = None,
+    nearby: bool = False,
 ) -> Estimate:
     """Fit a model to rows in memory.
 
@@ -62,6 +63,8 @@ def estimate(
         θ of each grouping factor from which to search, in the user's units.
     at : sequence of ndarray, optional
         θ at which to evaluate instead of optimising.
+    nearby : bool
+        With parameters φ of the residuals, search from `start` and their φ alone.
 
     Raises
     ------
@@ -89,7 +92,9 @@ def estimate(
     least_squares = explained_or_raise(rows, roots) if is_small else None
     try:
         if has_phi:
-            found = _with_phi(rows, cp.scaling, covariances, reml, control, start, at, priors)
+            found = _with_phi(
+                rows, cp.scaling, covariances, reml, control, start, at, priors, nearby
+            )
             rows = replace(rows, residual=found.residual or rows.residual)
         else:
             found = _from_sums(cp, covariances, reml, control, start, at, priors)
@@ -191,6 +196,7 @@ def _with_phi(
     start: Sequence[FloatArray] | None,
     at: Sequence[FloatArray] | None,
     priors: Sequence[Prior],
+    nearby: bool,
 ) -> Estimate:
     """Fit θ and the parameters φ of the residuals, from those of the rows too if `start` is given.
 
@@ -213,7 +219,8 @@ def _with_phi(
             found = in_user_units(problem, optimum, control, [])
         else:
             first = None if start is None else parameters(start)
-            found = estimate_by_factor(problem, control, guess=first)
+            start_at, guess = (first, None) if nearby else (None, first)
+            found = estimate_by_factor(problem, control, start_at, guess=guess)
             if loses_digits(_problem_at(found)):
                 again = found.optimum.evaluation.theta
                 found = estimate_by_factor(problem_of(by_rows=True), control, again)
