@@ -19,16 +19,14 @@ SIGMA_RTOL = 1e-4
 CASES = structure_cases()
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_log_likelihood(case: StructureCase) -> None:
+def check_log_likelihood(case: StructureCase) -> None:
     fit = case.fit()
     assert fit.nobs == case.entry["nobs"]
     assert fit.llf == pytest.approx(case.loglik, abs=LOGLIK_TOL)
     assert fit.criterion == pytest.approx(-2.0 * case.loglik, abs=2.0 * LOGLIK_TOL)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_fixed_effects(case: StructureCase) -> None:
+def check_fixed_effects(case: StructureCase) -> None:
     """A coefficient near zero is held against its standard error."""
     fit = case.fit()
     assert len(fit.params) == len(case.beta)
@@ -37,8 +35,7 @@ def test_fixed_effects(case: StructureCase) -> None:
     assert_allclose(fit.bse, case.se, rtol=SE_RTOL)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_residual_parameters(case: StructureCase) -> None:
+def check_residual_parameters(case: StructureCase) -> None:
     fit = case.fit()
     found = fit.residual_params
     assert len(found) == len(case.reported())
@@ -48,8 +45,7 @@ def test_residual_parameters(case: StructureCase) -> None:
     assert fit.sigma == pytest.approx(case.sigma, rel=SIGMA_RTOL)
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.random_covariance], ids=str)
-def test_random_effects_covariance(case: StructureCase) -> None:
+def check_random_effects_covariance(case: StructureCase) -> None:
     table = case.fit().vcomp
     for term, expected in zip(case.entry["random"], case.random_covariance, strict=True):
         own = table[table["group"] == term["group"]]
@@ -59,8 +55,18 @@ def test_random_effects_covariance(case: StructureCase) -> None:
         assert_allclose(variances / scale, np.diagonal(expected) / scale, atol=1e-3)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_number_of_parameters(case: StructureCase) -> None:
+def check_number_of_parameters(case: StructureCase) -> None:
     """β, one σ, φ, and a triangle for each random-effects term."""
     triangles = sum(len(g) * (len(g) + 1) // 2 for g in case.random_covariance)
     assert case.fit().npar == len(case.beta) + 1 + len(case.parameters) + triangles
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_fit(case: StructureCase) -> None:
+    """All figures in one test, so that each model is fitted once."""
+    check_log_likelihood(case)
+    check_fixed_effects(case)
+    check_residual_parameters(case)
+    check_number_of_parameters(case)
+    if case.random_covariance:
+        check_random_effects_covariance(case)
