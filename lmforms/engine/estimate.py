@@ -152,6 +152,8 @@ def estimate_by_factor(
     try:
         optimum = minimize(problem, control, start, guess=guess if rough is None else rough.theta)
     except NumericalError as exc:
+        if problem.n_phi:  # it may be a later one: derivatives are differences
+            raise
         raise NumericalError(f"the first evaluation failed: {exc}") from exc
     if rough is not None and optimum.began_at_guess:
         message = optimum.message + rough_start_message(rough.n_evaluations)

@@ -151,9 +151,14 @@ class ParametricResidual(Residual):
         return kind(self.order, self.correlation, phi)
 
     @property
+    def least_innovation(self) -> float:
+        """Least share of the variance of a row that earlier rows of its series leave."""
+        return 1.0 if self.whitening is None else self.whitening.least_innovation
+
+    @property
     def is_nearly_singular(self) -> bool:
         """Whether rows are all but determined by others of their series."""
-        return self.whitening is not None and self.whitening.least_innovation < NEARLY_SINGULAR
+        return self.least_innovation < NEARLY_SINGULAR
 
     def scaled(self, rows: Any) -> Any:
         """D⁻¹ times rows."""

@@ -24,6 +24,10 @@ START_SIZES = (0.1, 1.0, 10.0, 100.0)
 UNEVEN_SLOPE_RATIO = 100.0
 """Other starts are tried if a level has this many times the median sum of squares of a slope."""
 
+BECOMING_SINGULAR = 1e-5
+"""Share of the variance of a row that others of its series leave, at the end of a search that did
+not converge, below which the likelihood is taken to have no maximum."""
+
 SINGULAR_RESIDUALS = (
     "the covariance of the residuals is singular where the search ended, and the likelihood has no "
     "maximum there: use a structure with fewer parameters, such as cs or ar1 in the place of us"
@@ -146,8 +150,7 @@ def minimize(
         small = max(small, STALLED_DECREMENT * (1.0 + STALLED_SHARE * abs(best.value)))
     converged = bool(decrement <= small)
     way = SIMPLER_RESIDUALS if isinstance(problem, ResidualProblem) else SIMPLER_TERMS
-    there = best.problem
-    if not converged and isinstance(there, ResidualProblem) and there.residual.is_nearly_singular:
+    if not converged and _residuals_become_singular(best.problem):
         message = SINGULAR_RESIDUALS
     elif converged:
         message = "converged: a Newton step promises no further decrease"
@@ -169,6 +172,13 @@ def minimize(
         other_optima=others,
         began_at_guess=guess is not None and np.array_equal(first.theta, guess),
     )
+
+
+def _residuals_become_singular(problem: Problem) -> bool:
+    """Whether a search without end goes to a singular residual covariance, which is slow."""
+    if not isinstance(problem, ResidualProblem):
+        return False
+    return problem.residual.least_innovation < BECOMING_SINGULAR
 
 
 def _first_evaluation(run: SearchRun, problem: Problem, guess: FloatArray | None) -> Evaluation:
