@@ -215,7 +215,7 @@ def _with_phi(
         return np.append(engine_theta(theta, covariances, scaling), residual.phi)
 
     problem = problem_of(by_rows=False)
-    with limited_blas_threads(problem.system.largest):
+    with limited_blas_threads(problem.largest):
         if at is not None:
             optimum = evaluate_at(problem, parameters(at))
             found = in_user_units(problem, optimum, control, [])

@@ -171,6 +171,11 @@ class Problem(StructuredProblem):
     system: System | JointSystem
 
     @property
+    def largest(self) -> int:
+        """Size of the largest dense block that LAPACK and BLAS work on; 0 if all are small."""
+        return self.system.largest
+
+    @property
     def hessian_is_cheap(self) -> bool:
         """Whether the Hessian costs less than the evaluations that it spares in a search."""
         return curvature_is_cheap(self.system)

@@ -47,6 +47,10 @@ class ResidualProblem(Problem):
         return len(self.residual.phi)
 
     @property
+    def largest(self) -> int:
+        return max(1, self.system.largest)  # series are blocks too
+
+    @property
     def hessian_is_cheap(self) -> bool:
         return self.n_phi < MANY_PARAMETERS and super().hessian_is_cheap
 

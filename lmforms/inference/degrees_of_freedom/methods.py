@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ...engine.criterion.problem import Problem
+from ...engine.linalg.threads import limited_blas_threads
 from ...errors import ArgumentError, ModelError, NumericalError
 from ...results.state import FitState
 from ...support.arguments import one_of
@@ -182,7 +184,9 @@ def df_method(
             )
     by_method = _cached.setdefault(state, {})
     if (name, information) not in by_method:
-        by_method[name, information] = _made(state, name, information)
+        problem = state.estimate.problem
+        with limited_blas_threads(problem.largest if isinstance(problem, Problem) else 1):
+            by_method[name, information] = _made(state, name, information)
     return by_method[name, information]
 
 

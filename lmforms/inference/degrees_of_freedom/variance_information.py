@@ -111,7 +111,7 @@ def information_at(
         H, in any units of the response.
     """
     if isinstance(at, Differentiated) and not at.is_observed:
-        with limited_blas_threads(at.problem.system.largest):
+        with limited_blas_threads(at.problem.largest):
             at = differentiate(at, hessian=True)
     problem = at.problem
     lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
