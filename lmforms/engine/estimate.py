@@ -9,7 +9,8 @@ import numpy as np
 
 from ..control import Control
 from ..covariance import Covariance
-from ..errors import ModelError, NumericalError
+from ..errors import MemoryLimitError, ModelError, NumericalError
+from ..residual import Residual
 from ..residual.parametric import ParametricResidual
 from ..support.arrays import FloatArray
 from . import iterative
@@ -31,6 +32,9 @@ from .sums.residual_sums import residual_sums
 from .sums.sums_of_rows import sums_of_rows
 from .sums.units import Scaling
 from .user_units import Estimate, engine_theta, in_user_units
+
+DENSE_COPIES = 6
+"""Matrices of the size of a series' correlations in memory, beside a derivative for each φ."""
 
 MANY_ROWS, FEW_COLUMNS = 50_000, 16
 """Products of at least so many rows and at most so many columns are not faster with threads, and
@@ -70,12 +74,15 @@ def estimate(
     ------
     ModelError
         No residual degrees of freedom, or residuals that are exactly zero.
+    MemoryLimitError
+        Series of residuals are too long for their correlation matrices.
     """
     n, p = rows.X.shape
     if n <= p:
         raise ModelError(
             f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
         )
+    _refuse_large_series(rows.residual, control.memory)
     # the engine's search is made for levels of unit variance: λ times the root of K's size
     sizes = np.sqrt([prior.size for prior in priors])
     start, at = (_times(theta, covariances, sizes) for theta in (start, at))
@@ -114,6 +121,21 @@ def estimate(
     theta = _times(found.theta, covariances, 1.0 / sizes) or ()
     lams = [c.factor(t) for c, t in zip(covariances, theta, strict=True)]
     return replace(found, theta=tuple(theta), lams=tuple(lams))
+
+
+def _refuse_large_series(residual: Residual, memory: int) -> None:
+    """Refuse series whose correlation matrices, factors and derivatives do not fit."""
+    if not isinstance(residual, ParametricResidual):
+        return
+    needed = 8.0 * residual.dense_numbers * (DENSE_COPIES + len(residual.phi))
+    if needed > memory:
+        longest = 0 if residual.order is None else int(residual.order.lengths.max())
+        raise MemoryLimitError(
+            f"residual: the correlation matrices of series of up to {longest:,} rows would take "
+            f"about {needed / 2**30:.2g} GiB; {memory / 2**30:.2g} GiB are allowed. Give shorter "
+            "series, as in exp(x + y | field), a structure without such matrices (ar1, exp of one "
+            "time, ar1(row):ar1(col)), or raise Control(memory=…)."
+        )
 
 
 def _times(

@@ -62,8 +62,8 @@ class GridCells:
         """The grids of rows at `points` (n, 2), one for each series; None where they are sparse."""
         cells, grids, observed = [], [], np.empty(len(points), dtype=np.intp)
         first = 0
-        for s in np.unique(series):
-            at = np.flatnonzero(series == s)
+        by_series = np.argsort(series, kind="stable")
+        for at in np.split(by_series, np.flatnonzero(np.diff(series[by_series])) + 1):
             (rows, i), (columns, j) = (
                 np.unique(points[at, axis], return_inverse=True) for axis in (0, 1)
             )
@@ -72,7 +72,7 @@ class GridCells:
                 return None
             grid = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)
             cells.append(grid.reshape(size, 2))
-            grids.append(np.full(size, s))
+            grids.append(np.full(size, series[at[0]]))
             observed[at] = first + i * len(columns) + j
             first += size
         all_points, grid_of = np.concatenate(cells), np.concatenate(grids)

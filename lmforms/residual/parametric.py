@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from typing import Any
 
@@ -103,17 +103,6 @@ class ParametricResidual(Residual):
         return np.concatenate(self._of_parts("natural"))
 
     @property
-    def natural_derivative(self) -> FloatArray:
-        """∂natural_j/∂φ_i, (n_phi, number of natural parameters)."""
-        blocks = self._of_parts("natural_derivative")
-        out = np.zeros((sum(len(b) for b in blocks), sum(b.shape[1] for b in blocks)))
-        i = j = 0
-        for b in blocks:
-            out[i : i + len(b), j : j + b.shape[1]] = b
-            i, j = i + len(b), j + b.shape[1]
-        return out
-
-    @property
     def at_bound(self) -> BoolArray:
         """Which natural parameters are at one of their bounds."""
         return np.concatenate(self._of_parts("at_bound"))
@@ -149,6 +138,14 @@ class ParametricResidual(Residual):
             return GridWhitening(self.cells, self.correlation, phi)
         kind = ChainWhitening if self.correlation.is_chain else PatternWhitening
         return kind(self.order, self.correlation, phi)
+
+    @property
+    def dense_numbers(self) -> int:
+        """Numbers in the correlation matrices of the series, where these are written out."""
+        if not isinstance(self.whitening, PatternWhitening):
+            return 0
+        patterns = self.whitening.order.patterns
+        return sum(len(p.points) * p.rows.shape[1] ** 2 for p in patterns)
 
     @property
     def least_innovation(self) -> float:
@@ -196,16 +193,9 @@ class ParametricResidual(Residual):
         sd = sp.diags_array(1.0 / self.inverse_sd)
         if self.correlation is None or self.order is None:
             return (sd @ sd).tocsr()
-        rows, cols, entries = [], [], []
-        for pattern in self.order.patterns:
-            blocks = self.correlation.matrix(self.phi[: self._split], pattern.points)
-            i, j = np.indices(blocks.shape[1:]).reshape(2, -1)
-            rows.append(pattern.rows[:, i].ravel())
-            cols.append(pattern.rows[:, j].ravel())
-            entries.append(blocks.reshape(len(blocks), -1)[pattern.which].ravel())
-        places = np.concatenate(rows), np.concatenate(cols)
-        correlations = sp.csr_array((np.concatenate(entries), places), shape=(n, n))
-        return (sd @ correlations @ sd).tocsr()
+        phi = self.phi[: self._split]
+        blocks = self.order.blocks(partial(self.correlation.matrix, phi))
+        return (sd @ sp.csr_array(self.order.sparse(blocks)) @ sd).tocsr()
 
     def log_determinant(self) -> float:
         return float(self.log_determinants().sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +74,22 @@ class SeriesOrder:
         points, codes = self._distinct
         full = matrix(points)
         return [full[c[:, :, None], c[:, None, :]] for c in codes]
+
+    def sparse(self, blocks: Sequence[FloatArray]) -> Any:
+        """Blocks (P, m, m) of each length, repeated for the series of the pattern, (n, n)."""
+        import scipy.sparse as sp
+
+        n = len(self.rows)
+        rows, cols, entries = [], [], []
+        for pattern, own in zip(self.patterns, blocks, strict=True):
+            i, j = np.indices(own.shape[1:]).reshape(2, -1)
+            rows.append(pattern.rows[:, i].ravel())
+            cols.append(pattern.rows[:, j].ravel())
+            entries.append(own.reshape(len(own), -1)[pattern.which].ravel())
+        places = np.concatenate(rows), np.concatenate(cols)
+        found = sp.csr_matrix((np.concatenate(entries), places), shape=(n, n))
+        found.eliminate_zeros()
+        return found
 
     def block_functions(
         self, matrix: Callable[[FloatArray], FloatArray]

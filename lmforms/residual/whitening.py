@@ -221,18 +221,7 @@ class PatternWhitening:
         return out
 
     def matrix(self) -> Any:
-        import scipy.sparse as sp
-
-        n = len(self.order.rows)
-        rows, cols, entries = [], [], []
-        for pattern, roots in self._each():
-            m = pattern.rows.shape[1]
-            i, j = np.tril_indices(m)
-            rows.append(pattern.rows[:, i].ravel())
-            cols.append(pattern.rows[:, j].ravel())
-            entries.append(roots[pattern.which][:, i, j].ravel())
-        places = np.concatenate(rows), np.concatenate(cols)
-        return sp.csr_matrix((np.concatenate(entries), places), shape=(n, n))
+        return self.order.sparse(self.roots)
 
     def contract(self, F: Any, Y: Any) -> FloatArray:
         weights = []

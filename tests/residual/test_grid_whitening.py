@@ -164,3 +164,35 @@ def test_sums_over_grids_are_the_rows(missing, random, many_columns, monkeypatch
         assert first.value == pytest.approx(second.value, rel=1e-11)
         np.testing.assert_allclose(first.gradient, second.gradient, rtol=1e-8, atol=1e-8)
         np.testing.assert_allclose(first.mixed, second.mixed, rtol=1e-8, atol=1e-8)
+
+
+def test_a_shifted_covariate_among_many_columns_fits_alike(monkeypatch):
+    """Sums of squares of a column far from zero do not cancel where X is taken as sparse."""
+    monkeypatch.setattr(grid_sums, "MOST_DENSE_COLUMNS", 2)
+    monkeypatch.setattr(grid_sums, "SPARSE_SHARE", 0.5)
+    rng = np.random.default_rng(3)
+    r, c = np.meshgrid(np.arange(12), np.arange(10), indexing="ij")
+    data = pd.DataFrame({"row": r.ravel(), "col": c.ravel(), "v": rng.permutation(120) % 20})
+    data["x"] = rng.normal(size=120)
+    data["y"] = data.x + np.cumsum(rng.normal(size=120)) * 0.2
+    plain = lmer("y ~ x + factor(v)", data, residual="ar1(row):ar1(col)")
+    assert isinstance(plain.state.estimate.problem.sums, grid_sums.GridSums)
+    for shift in (1e4, 1e7):
+        moved = lmer(
+            "y ~ x + factor(v)", data.assign(x=data.x + shift), residual="ar1(row):ar1(col)"
+        )
+        assert moved.llf == pytest.approx(plain.llf, abs=1e-6)
+        assert moved.params["x"] == pytest.approx(plain.params["x"], rel=1e-6)
+
+
+def test_many_small_grids_take_one_pass():
+    """Thousands of series: rows are sorted once, not searched for every series."""
+    n_series = 3_000
+    points = np.tile(np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), (n_series, 1))
+    series = np.repeat(np.arange(n_series), 4)
+    order = np.random.default_rng(0).permutation(len(series))
+    residual = ParametricResidual(
+        Product(FirstOrder(), FirstOrder(), 1), points[order], series[order]
+    ).at(np.array([0.4, -0.2]))
+    one = ParametricResidual(residual.correlation, points[:4], series[:4]).at(residual.phi)
+    assert residual.log_determinant() == pytest.approx(n_series * one.log_determinant())

@@ -11,7 +11,13 @@ import pytest
 import lmforms as lf
 from lmforms.correlation import UnstructuredCorrelation
 from lmforms.engine.optimize.local_search import secant_update
-from lmforms.errors import ConvergenceWarning, DataError, LmformsWarning, NumericalError
+from lmforms.errors import (
+    ConvergenceWarning,
+    DataError,
+    LmformsWarning,
+    MemoryLimitError,
+    NumericalError,
+)
 
 
 def series(seed: int, most: tuple[int, int] = (6, 15)) -> pd.DataFrame:
@@ -145,3 +151,17 @@ def test_a_likelihood_without_a_maximum_is_told():
     assert not fit.converged
     assert "likelihood has no maximum" in texts
     assert lf.lmer("y ~ factor(visit)", data, residual="cs(visit | id)", reml=False).converged
+
+
+def test_series_that_do_not_fit_into_memory_are_refused_before_computing():
+    """The advice of the message works."""
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"x": rng.uniform(size=400), "z": rng.uniform(size=400)})
+    data["field"] = np.arange(400) // 40
+    data["y"] = np.sin(20 * data.x) + np.sin(20 * data.z) + 0.3 * rng.normal(size=400)
+    small = lf.Control(memory=2**20)
+    with pytest.raises(MemoryLimitError, match=r"up to 400 rows .*exp\(x \+ y \| field\)"):
+        lf.lmer("y ~ 1", data, residual="exp(x + z)", control=small)
+    for residual in ("exp(x + z | field)", "exp(x)"):
+        assert lf.lmer("y ~ 1", data, residual=residual, control=small).nobs == 400
+    assert lf.lmer("y ~ 1", data, residual="exp(x + z)").nobs == 400

@@ -36,7 +36,7 @@ def residual_slopes(
     ----------
     residual : ParametricResidual
         At this φ.
-    sums : RowSums, MomentSums or ChainSums
+    sums : ResidualSums
     factor : Factorization or JointFactorization
         Of A at this φ.
     effects : sequence of ndarray (q, k, p + 1)

@@ -33,7 +33,7 @@ class ResidualProblem(Problem):
 
     Attributes
     ----------
-    sums : RowSums or MomentSums
+    sums : ResidualSums
         Cross-products as functions of φ.
     residual : ParametricResidual
         The structure at the φ of `system`.

@@ -17,7 +17,7 @@ Biometrika 66(2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise, product
 from typing import Any
@@ -325,10 +325,17 @@ def _fixed_columns(rows: ModelRows, scaling: Scaling) -> tuple[Any, FloatArray |
 
     if rows.X.shape[1] <= MOST_DENSE_COLUMNS:
         return sp.csr_matrix(scaling.units.x(rows.X)), None
-    X = sp.csr_matrix(rows.X)
-    if X.nnz > SPARSE_SHARE * rows.X.size:
+    to_units, X = scaling.units.x, rows.X
+    if np.count_nonzero(X) > SPARSE_SHARE * X.size:
         return None, None
-    return X, scaling.units.x.linear
+    if to_units.constant is None:
+        return sp.csr_matrix(X), to_units.linear
+    # columns that are no sparser for it are centred, so that their sums of squares do not cancel
+    full = np.count_nonzero(X, axis=0) > 0.5 * len(X)
+    full[to_units.constant] = False
+    centred = np.where(full, to_units.center, 0.0)
+    left = replace(to_units, center=to_units.center - centred)
+    return sp.csr_matrix(X - centred), left.linear
 
 
 def _transform(products: FloatArray, columns: slice, matrix: FloatArray) -> None:
