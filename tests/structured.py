@@ -16,7 +16,7 @@ from lmforms.correlation import (
     UnstructuredCorrelation,
 )
 from lmforms.covariance import FactorAnalytic, ReducedRank, Structured
-from lmforms.covariance.catalogue import Independent
+from lmforms.covariance.structure_kinds import Independent
 
 K = 4
 STEPS = np.arange(float(K))[:, None]

@@ -6,13 +6,13 @@ where a search starts. Points are times, numbered visits, or coordinates.
 
 from __future__ import annotations
 
+from .autoregression import FirstOrder
 from .base import Correlation
 from .decay import Decay
 from .distances import Distances, axis_distances, distances
 from .matern import Matern
 from .moving_average import ARMA, MovingAverage
 from .product import Product
-from .series import FirstOrder
 from .spatial import Exponential, Gaussian, Spherical
 from .visits import Antedependence, CompoundSymmetry, Toeplitz, UnstructuredCorrelation
 

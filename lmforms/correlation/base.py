@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray
+from .parameter_maps import bounded, unbounded
 
 COMPLEX_STEP = 1e-30
 """Step of the derivatives by complex numbers. They have no rounding error of differences."""
@@ -28,9 +29,9 @@ class Correlation(ABC):
 
     Notes
     -----
-    Every φ describes a valid correlation: bounded parameters are c + h sin φ
-    (:func:`~lmforms.correlation.parameters.bounded`), so that a bound is a stationary point that
-    a search without bounds can reach, and positive ones are exp φ.
+    Every φ describes a valid correlation: bounded parameters are c + h sin φ, so that a bound is a
+    stationary point that a search without bounds can reach, and positive ones are exp φ
+    (:mod:`lmforms.correlation.parameter_maps`).
 
     Functions of φ also take complex numbers. Derivatives are imaginary parts of values at
     φ + ih (Squire and Trapp 1998), which are exact to rounding.
@@ -130,6 +131,26 @@ class Correlation(ABC):
     def innovation(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         """1 − correlation², without cancellation where it can be."""
         return 1.0 - np.square(self.between(phi, a, b))
+
+
+@dataclass(frozen=True)
+class BoundedCorrelation(Correlation):
+    """Correlations whose parameters are numbers between two bounds each, φ their angles."""
+
+    @property
+    def n_parameters(self) -> int:
+        return len(self.names)
+
+    def natural(self, phi: Any) -> Any:
+        return bounded(np.asarray(phi), *self.bounds())
+
+    def parameters(self, natural: FloatArray) -> FloatArray:
+        return unbounded(np.asarray(natural, dtype=np.float64), *self.bounds())
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """−1 and 1."""
+        ones = np.ones(self.n_parameters)
+        return -ones, ones
 
 
 def complex_derivative(function: Callable[[Any], Any], at: FloatArray) -> FloatArray:

@@ -13,9 +13,9 @@ from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .base import Correlation
 from .distances import Distances, axis_distances, distances
-from .parameters import bounded, unbounded
+from .parameter_maps import bounded, unbounded
 
-FLAT = 1e-3
+FLAT_CORRELATION = 1e-3
 """A range is at its bound if all correlations are within this of 0, or all within this of 1."""
 
 
@@ -109,7 +109,7 @@ class Decay(Correlation):
         """Natural values of the kernel's own parameters from which searches start."""
         return [np.empty(0)]
 
-    def reach(self, shape: FloatArray) -> float:
+    def middle_range(self, shape: FloatArray) -> float:
         """Range whose correlation at distance one is middling, for natural values `shape`."""
         return 1.0
 
@@ -133,10 +133,10 @@ class Decay(Correlation):
         ranges, shape, nugget = self._parts(np.asarray(phi))
         # ranges may be without end, or zero
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            rho = self.decay(self.squares(np.exp(ranges), a, b), shape)
+            rho = self.decay(self.scaled_squares(np.exp(ranges), a, b), shape)
         return rho * np.square(np.cos(0.5 * nugget[0] + 0.25 * np.pi)) if self.nugget else rho
 
-    def squares(self, ranges: Any, a: FloatArray, b: FloatArray) -> Any:
+    def scaled_squares(self, ranges: Any, a: FloatArray, b: FloatArray) -> Any:
         """Squared distance over the range, between points a and b (…, d)."""
         difference = a - b
         if self.per_axis:
@@ -172,7 +172,7 @@ class Decay(Correlation):
                 np.concatenate(
                     [
                         # not below all distances, where the likelihood is flat
-                        self.reach(shape) * np.maximum(factor * typical, 0.5 * shortest),
+                        self.middle_range(shape) * np.maximum(factor * typical, 0.5 * shortest),
                         shape,
                         share,
                     ]
@@ -189,7 +189,7 @@ class Decay(Correlation):
         for i, scale in enumerate(self.scale):
             apart = np.array([scale.shortest, scale.longest]) * np.exp(-ranges[i])
             near, far = self.decay(np.square(apart), shape)
-            out[i] = near < FLAT or 1.0 - far < FLAT
+            out[i] = near < FLAT_CORRELATION or 1.0 - far < FLAT_CORRELATION
         return out
 
     def _parts(self, values: Any) -> list[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import DataError
 from ..support.arrays import FloatArray, IndexArray
 
-PAIRS = 20_000
+SAMPLED_PAIRS = 20_000
 """Pairs of points whose median distance is the typical one."""
 
 
@@ -99,12 +99,12 @@ def _shortest(series: IndexArray, places: FloatArray, longest: float, power: int
 def _typical(places: FloatArray, firsts: IndexArray, sizes: IndexArray, power: int) -> float:
     """Median distance of pairs, every one with the same chance, in few series all pairs."""
     pairs = sizes * (sizes - 1) // 2
-    if pairs.sum() <= PAIRS:
+    if pairs.sum() <= SAMPLED_PAIRS:
         inside = [np.stack(np.triu_indices(m, 1)) for m in sizes]
         left, right = np.concatenate([f + pair for f, pair in zip(firsts, inside)], axis=1)
     else:
         random = np.random.default_rng(1)
-        which = random.choice(len(sizes), PAIRS, p=pairs / pairs.sum())
+        which = random.choice(len(sizes), SAMPLED_PAIRS, p=pairs / pairs.sum())
         m = sizes[which]
         i = random.integers(m)
         j = (i + 1 + random.integers(m - 1)) % m

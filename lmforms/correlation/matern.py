@@ -11,7 +11,7 @@ from scipy.special import gammaln, kve
 from ..errors import ModelError
 from ..support.arrays import FloatArray
 from .decay import Decay
-from .parameters import bounded, unbounded
+from .parameter_maps import bounded, unbounded
 
 ROUGHEST, SMOOTHEST = 0.05, 20.0
 """Bounds of a smoothness that is estimated. Data hardly tell smoother ones apart."""
@@ -19,7 +19,7 @@ ROUGHEST, SMOOTHEST = 0.05, 20.0
 HIGHEST_ORDER = 50.0
 """Highest smoothness that may be given; Bessel functions overflow at higher orders."""
 
-FAR = 2000.0
+LARGEST_ARGUMENT = 2000.0
 """Beyond this distance over the range the correlation is zero in double precision."""
 
 ORDER_STEP = 0.01
@@ -87,7 +87,7 @@ class Matern(Decay):
         fitted = len(self.shape_names)
         return np.full(fitted, ROUGHEST), np.full(fitted, SMOOTHEST)
 
-    def reach(self, shape: FloatArray) -> float:
+    def middle_range(self, shape: FloatArray) -> float:
         order = shape[0] if self.nu is None else self.nu
         return float(1.0 / np.sqrt(2.0 * order))
 
@@ -150,14 +150,16 @@ def _half_integer(x: FloatArray, nu: float) -> FloatArray | None:
 
 def _scaled_bessel(x: FloatArray, nu: float, order: float) -> FloatArray:
     """2^(1−ν) / Γ(ν) · x^ν K_order(x), with order ν or ν − 1."""
-    inside = (x > 0.0) & (x < FAR)
+    inside = (x > 0.0) & (x < LARGEST_ARGUMENT)
     at = np.where(inside, x, 1.0)
     bessel = kve(order, at)
     # Bessel functions overflow next to zero, where what is left is the limit
     inside &= np.isfinite(bessel)
     logs = (1.0 - nu) * np.log(2.0) - gammaln(nu) + nu * np.log(at) - at
     logs += np.log(np.where(inside, bessel, 1.0))
-    return np.where(inside, np.exp(logs), np.where((x < FAR) & (order == nu), 1.0, 0.0))
+    return np.where(
+        inside, np.exp(logs), np.where((x < LARGEST_ARGUMENT) & (order == nu), 1.0, 0.0)
+    )
 
 
 def _slope(x: FloatArray, nu: float) -> FloatArray:

@@ -11,7 +11,7 @@ from scipy.special import comb
 from ..errors import ModelError
 from ..support.arrays import BoolArray, FloatArray
 from .base import Correlation
-from .parameters import (
+from .parameter_maps import (
     at_unit,
     coefficients_to_partial,
     partial_to_autocorrelations,
@@ -19,7 +19,7 @@ from .parameters import (
     unbounded,
 )
 
-STATIONARY = 1.0 - 1e-9
+LARGEST_PARTIAL = 1.0 - 1e-9
 """Highest partial autocorrelation of the autoregressive part.
 
 At 1 a moving average with the same root would leave 0/0.
@@ -176,7 +176,7 @@ class ARMA(Correlation):
 
     def _autoregression(self, phi: Any) -> Any:
         """Correlations at lags 0 … span + q without the moving average."""
-        partial = STATIONARY * np.sin(phi[: self.p])
+        partial = LARGEST_PARTIAL * np.sin(phi[: self.p])
         n = self.span + self.q
         out = np.zeros(max(n, self.p) + 1, dtype=partial.dtype)
         out[0] = 1.0
@@ -188,7 +188,7 @@ class ARMA(Correlation):
 
     def natural(self, phi: Any) -> Any:
         phi = np.asarray(phi)
-        autoregression = partial_to_coefficients(STATIONARY * np.sin(phi[: self.p]))
+        autoregression = partial_to_coefficients(LARGEST_PARTIAL * np.sin(phi[: self.p]))
         return np.concatenate([autoregression, _moving_average(phi[self.p :])])
 
     def parameters(self, natural: FloatArray) -> FloatArray:
@@ -196,7 +196,7 @@ class ARMA(Correlation):
         partial = coefficients_to_partial(natural[: self.p])
         return np.concatenate(
             [
-                unbounded(partial, -STATIONARY, STATIONARY),
+                unbounded(partial, -LARGEST_PARTIAL, LARGEST_PARTIAL),
                 _moving_average_parameters(natural[self.p :]),
             ]
         )

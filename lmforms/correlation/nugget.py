@@ -9,7 +9,7 @@ import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray
 from .base import Correlation
-from .parameters import bounded, unbounded
+from .parameter_maps import bounded, unbounded
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from ..support.arrays import BoolArray, FloatArray
 from .base import Correlation
 
-STARTS = 2
+MOST_START_PLACES = 2
 """Starts of two factors are combined if their places in the two lists add up to this at most."""
 
 
@@ -83,7 +83,7 @@ class Product(Correlation):
 
     def starts(self) -> list[FloatArray]:
         pairs = product(enumerate(self.left.starts()), enumerate(self.right.starts()))
-        near = [(i + j, i, a, b) for (i, a), (j, b) in pairs if i + j <= STARTS]
+        near = [(i + j, i, a, b) for (i, a), (j, b) in pairs if i + j <= MOST_START_PLACES]
         return [np.concatenate([a, b]) for *_, a, b in sorted(near, key=lambda pair: pair[:2])]
 
     def at_bound(self, phi: FloatArray) -> BoolArray:

@@ -46,9 +46,9 @@ class Exponential(Decay):
         super().__post_init__()
         one_of("metric", self.metric, METRICS)
 
-    def squares(self, ranges: Any, a: FloatArray, b: FloatArray) -> Any:
+    def scaled_squares(self, ranges: Any, a: FloatArray, b: FloatArray) -> Any:
         if self.metric == "euclidean":
-            return super().squares(ranges, a, b)
+            return super().scaled_squares(ranges, a, b)
         return np.square((np.abs(a - b) / ranges).sum(axis=-1))
 
     def decay(self, squares: Any, shape: Any) -> Any:
@@ -66,7 +66,7 @@ class Exponential(Decay):
         if not self.is_chain:
             return super().innovation(phi, a, b)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            return -np.expm1(-2.0 * np.sqrt(self.squares(np.exp(np.asarray(phi)), a, b)))
+            return -np.expm1(-2.0 * np.sqrt(self.scaled_squares(np.exp(np.asarray(phi)), a, b)))
 
 
 @dataclass(frozen=True)
@@ -133,5 +133,5 @@ class Spherical(Decay):
         near = np.square(1.0 - distance) * (1.0 + 0.5 * distance)
         return np.where(distance.real < 1.0, near, 0.0)
 
-    def reach(self, shape: FloatArray) -> float:
+    def middle_range(self, shape: FloatArray) -> float:
         return 2.5

@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray
-from .base import Correlation
-from .parameters import (
+from .base import BoundedCorrelation, Correlation
+from .parameter_maps import (
     at_unit,
     autocorrelations_to_partial,
-    bounded,
     partial_to_autocorrelations,
     unbounded,
 )
 
 
 @dataclass(frozen=True)
-class CompoundSymmetry(Correlation):
+class CompoundSymmetry(BoundedCorrelation):
     """One correlation ρ between any two of up to k points, −1/(k − 1) < ρ < 1.
 
     Parameters
@@ -45,23 +44,11 @@ class CompoundSymmetry(Correlation):
         return ("rho",)
 
     @property
-    def n_parameters(self) -> int:
-        return 1
-
-    @property
     def is_linear(self) -> bool:
         return True
 
     def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         return np.broadcast_to(self.natural(phi)[0], np.broadcast_shapes(a.shape, b.shape)[:-1])
-
-    def natural(self, phi: Any) -> Any:
-        low, high = self.bounds()
-        return bounded(np.asarray(phi), low, high)
-
-    def parameters(self, natural: FloatArray) -> FloatArray:
-        low, high = self.bounds()
-        return unbounded(np.asarray(natural, dtype=np.float64), low, high)
 
     def bounds(self) -> tuple[FloatArray, FloatArray]:
         return np.array([-1.0 / (self.k - 1.0)]), np.array([1.0])
@@ -101,7 +88,7 @@ class UnstructuredCorrelation(Correlation):
     def n_parameters(self) -> int:
         return self.k * (self.k - 1) // 2
 
-    def table(self, phi: Any) -> Any:
+    def full_matrix(self, phi: Any) -> Any:
         """The correlation matrix (k, k) of all points."""
         phi = np.asarray(phi)
         root = np.eye(self.k, dtype=np.result_type(phi.dtype, np.float64))
@@ -114,10 +101,10 @@ class UnstructuredCorrelation(Correlation):
         return True
 
     def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
-        return _entries(self.table(phi), a, b)
+        return _entries(self.full_matrix(phi), a, b)
 
     def natural(self, phi: Any) -> Any:
-        return self.table(phi)[np.tril_indices(self.k, -1)]
+        return self.full_matrix(phi)[np.tril_indices(self.k, -1)]
 
     def parameters(self, natural: FloatArray) -> FloatArray:
         table = np.eye(self.k)
@@ -206,7 +193,7 @@ class Toeplitz(Correlation):
 
 
 @dataclass(frozen=True)
-class Antedependence(Correlation):
+class Antedependence(BoundedCorrelation):
     """A correlation for each two neighbouring visits; that of others is the product in between.
 
     Antedependence of order one: AR(1) whose correlation changes from visit to visit.
@@ -236,26 +223,12 @@ class Antedependence(Correlation):
     def names(self) -> tuple[str, ...]:
         return tuple(f"rho[{i},{i + 1}]" for i in range(1, self.k))
 
-    @property
-    def n_parameters(self) -> int:
-        return self.k - 1
-
     def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         rho = self.natural(phi)
         table = np.eye(self.k, dtype=rho.dtype)
         for j in range(1, self.k):
             table[:j, j] = table[j, :j] = table[:j, j - 1] * rho[j - 1]
         return _entries(table, a, b)
-
-    def natural(self, phi: Any) -> Any:
-        return bounded(np.asarray(phi), -1.0, 1.0)
-
-    def parameters(self, natural: FloatArray) -> FloatArray:
-        return unbounded(np.asarray(natural, dtype=np.float64), -1.0, 1.0)
-
-    def bounds(self) -> tuple[FloatArray, FloatArray]:
-        ones = np.ones(self.k - 1)
-        return -ones, ones
 
     def starts(self) -> list[FloatArray]:
         return [self.parameters(np.full(self.k - 1, rho)) for rho in (0.5, 0.8, 0.1, -0.3)]

@@ -2,17 +2,17 @@
 
 One class per structure. A grouping factor with several random terms has one :class:`Stacked`
 structure, so that the engine sees one k×k factor λ per grouping factor, Λ = I_q ⊗ λ. Names of
-formulas are in :mod:`lmforms.covariance.catalogue`.
+formulas are in :mod:`lmforms.covariance.structure_kinds`.
 """
 
 from __future__ import annotations
 
 from .base import Covariance, Invariance, canonical_factor, regular_inverse
-from .catalogue import STRUCTURES, StructureKind
 from .diagonal import Diagonal
 from .loadings import FactorAnalytic, ReducedRank
-from .parameters import NaturalParameter
+from .natural_parameters import NaturalParameter
 from .stacked import Stacked
+from .structure_kinds import STRUCTURES, StructureKind
 from .structured import Structured
 from .unstructured import Rotated, Unstructured
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ..support.arrays import FloatArray
-from .parameters import NaturalParameter
+from .natural_parameters import NaturalParameter
 
 Invariance = Literal["linear", "scale", "common", "none"]
 

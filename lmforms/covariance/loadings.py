@@ -9,8 +9,8 @@ import numpy as np
 
 from ..support.arrays import FloatArray, IndexArray
 from .base import Covariance, Invariance, canonical_factor
-from .parameters import NaturalParameter
-from .roots import root_derivatives, semidefinite_cholesky
+from .matrix_roots import root_derivatives, semidefinite_cholesky
+from .natural_parameters import NaturalParameter
 from .unstructured import principal_axes
 
 MOST_AXES, RANDOM_STARTS = 3, 6

@@ -10,10 +10,10 @@ import numpy as np
 from ..correlation import Correlation
 from ..support.arrays import FloatArray, IndexArray
 from .base import Covariance, Invariance
-from .parameters import NaturalParameter
-from .roots import root_derivatives, semidefinite_cholesky
+from .matrix_roots import root_derivatives, semidefinite_cholesky
+from .natural_parameters import NaturalParameter
 
-STEP = 1e-3
+SECOND_DERIVATIVE_STEP = 1e-3
 """Step of second derivatives in φ, by differences of exact first ones that are extrapolated once:
 truncation and rounding are about 1e-11."""
 
@@ -138,7 +138,10 @@ class Structured(Covariance):
         out[:n, n:] = 2.0 * moves @ ((gradient * self._slopes(phi)) @ s).T
         out[n:, :n] = out[:n, n:].T
         weighted = s[:, None] * gradient * s
-        along = [self._second_differences(phi, weighted, size) for size in (STEP, 0.5 * STEP)]
+        along = [
+            self._second_differences(phi, weighted, size)
+            for size in (SECOND_DERIVATIVE_STEP, 0.5 * SECOND_DERIVATIVE_STEP)
+        ]
         second = (4.0 * along[1] - along[0]) / 3.0
         out[n:, n:] = 0.5 * (second + second.T)
         return out

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..covariance import STRUCTURES, Covariance
-from ..covariance.catalogue import NO_PRODUCTS, product_structure
+from ..covariance.structure_kinds import NO_PRODUCTS, product_structure
 from ..errors import DataError, ModelError
 from ..formula.aliases import unaliased
 from ..formula.formulaic_factors import factors_of

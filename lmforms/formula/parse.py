@@ -46,7 +46,7 @@ class RandomTermSpec:
     group : FormulaPart
         Right of the bar, as written (``g/h`` gives two specs with the same `group`).
     structure : str
-        ``"us"`` (unstructured), ``"diag"`` or another of :mod:`lmforms.covariance.catalogue`;
+        ``"us"`` (unstructured), ``"diag"`` or another of :mod:`lmforms.covariance.structure_kinds`;
         ``"us:ar1"`` for a product.
     number : int, optional
         What stands after a comma, such as the rank of ``rr(0 + f | g, 2)``.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..data.design_rows import DesignRows, own_rows
 from ..data.new_rows import new_rows
-from ..data.residual_places import residual_places
+from ..data.residual_new_rows import residual_places
 from ..errors import ArgumentError, near_matches
 from ..formula.term_names import matching, terms_named
 from ..residual.parametric import ParametricResidual

@@ -10,7 +10,7 @@ from structured import STRUCTURES
 
 from lmforms.correlation import FirstOrder
 from lmforms.covariance import FactorAnalytic, ReducedRank, Structured
-from lmforms.covariance.roots import root_derivatives, semidefinite_cholesky
+from lmforms.covariance.matrix_roots import root_derivatives, semidefinite_cholesky
 from lmforms.errors import NumericalError
 
 

@@ -352,6 +352,10 @@ def test_every_picture_is_drawn(style, growth, field):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 ax.figure.canvas.draw()
+            drawn = np.asarray(ax.figure.canvas.buffer_rgba())[..., :3].astype(int)
+            background = drawn[0, 0]
+            assert (np.abs(drawn - background).sum(axis=2) > 60).mean() > 0.005
+            plt.close(ax.figure)
 
 
 # --- bad input ----------------------------------------------------------------------------------

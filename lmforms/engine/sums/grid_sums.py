@@ -37,13 +37,13 @@ from .matrix_products import blocks_of, own_blocks
 from .moments import FactorMoments, PairMoments
 from .units import Scaling
 
-MOST_NUMBERS = 1 << 25
+MOST_PRODUCT_NUMBERS = 1 << 25
 """Most numbers in all products together."""
 
 MOST_DENSE_COLUMNS, SPARSE_SHARE = 60, 0.2
 """X with more columns is multiplied as a sparse matrix, if at most this share is not zero."""
 
-TERMS = 4
+TERMS_BY_DIRECTION = 4
 """I, E, and D'D of differences and of sums."""
 
 
@@ -234,7 +234,7 @@ def grid_sums(rows: ModelRows, scaling: Scaling) -> GridSums | None:
         return None
     factors, cells = rows.level_factors, whitening.cells
     wide = sum(f.n_levels * f.k for f in factors) + rows.X.shape[1] + 1 + len(cells.latent)
-    if TERMS**2 * wide**2 > MOST_NUMBERS:
+    if TERMS_BY_DIRECTION**2 * wide**2 > MOST_PRODUCT_NUMBERS:
         return None
     X, to_units = _fixed_columns(rows, scaling)
     if X is None:
@@ -256,7 +256,7 @@ def grid_sums(rows: ModelRows, scaling: Scaling) -> GridSums | None:
     )
     F = sp.hstack([place @ own, latent], format="csr")
     terms = [_terms(line, size) for line in whitening.lines]
-    products = np.zeros((TERMS, TERMS, wide, wide))
+    products = np.zeros((TERMS_BY_DIRECTION, TERMS_BY_DIRECTION, wide, wide))
     for (i, left), (j, right) in product(enumerate(terms[0]), enumerate(terms[1])):
         for a, b in product(left, right):
             image = a @ (b @ F)

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import ModelError, NumericalError
 from ...results.state import FitState
 from ...support.arrays import FloatArray
-from .components import Components, RandomRows, components, random_rows
+from .connected_rows import ConnectedRows, RandomRows, connected_rows, random_rows
 from .random_blocks import RandomCurve, random_changes
 from .residual_blocks import ResidualBlocks
 from .variance_information import half_covariance
@@ -36,7 +36,7 @@ class Whitened:
 
     Attributes
     ----------
-    sets : Components
+    sets : ConnectedRows
     inverse_root : ndarray (P, m, m)
         L⁻¹.
     A : ndarray (P, K, m, m)
@@ -44,7 +44,7 @@ class Whitened:
     e : ndarray (S, m)
     """
 
-    sets: Components
+    sets: ConnectedRows
     inverse_root: FloatArray
     A: FloatArray
     W: FloatArray
@@ -93,7 +93,7 @@ class BlockModel:
     error : ndarray (n,)
         y − Xβ̂.
     reml : bool
-    sets : list of Components
+    sets : list of ConnectedRows
     curves : list of (slice, Curve)
         Parameters in which V is not linear, and their second derivatives.
     """
@@ -105,7 +105,7 @@ class BlockModel:
     XH: FloatArray
     error: FloatArray
     reml: bool
-    sets: Sequence[Components]
+    sets: Sequence[ConnectedRows]
     curves: Sequence[tuple[slice, Curve]]
 
     @property
@@ -129,7 +129,7 @@ class BlockModel:
             for start in range(0, P, step):
                 yield self._of_patterns(_part(sets, start, start + step))
 
-    def _of_patterns(self, sets: Components) -> Whitened:
+    def _of_patterns(self, sets: ConnectedRows) -> Whitened:
         rows = sets.first
         V = self.residual.values(rows)
         changes = []
@@ -158,10 +158,10 @@ def congruent(root: FloatArray, matrices: FloatArray) -> FloatArray:
     return np.asarray(root[:, None] @ matrices @ root[:, None].swapaxes(2, 3))
 
 
-def _part(sets: Components, start: int, stop: int) -> Components:
+def _part(sets: ConnectedRows, start: int, stop: int) -> ConnectedRows:
     """Patterns start … stop − 1 only."""
     a, b = np.searchsorted(sets.which, [start, stop])
-    return Components(sets.rows[a:b], sets.which[a:b] - start, sets.first[start:stop])
+    return ConnectedRows(sets.rows[a:b], sets.which[a:b] - start, sets.first[start:stop])
 
 
 def block_model(state: FitState) -> BlockModel:
@@ -174,7 +174,7 @@ def block_model(state: FitState) -> BlockModel:
     """
     estimate, design = state.estimate, state.design
     random = random_rows(state)
-    sets = components(state, random)
+    sets = connected_rows(state, random)
     sigma2 = estimate.sigma**2
     residual = ResidualBlocks(state.residual, sigma2)
     changes = [random_changes(state, i, rows) for i, rows in enumerate(random)]

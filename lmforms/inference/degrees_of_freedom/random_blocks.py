@@ -20,7 +20,7 @@ from ...covariance.structured import Structured
 from ...errors import ModelError
 from ...results.state import FitState
 from ...support.arrays import BoolArray, FloatArray, IndexArray
-from .components import RandomRows
+from .connected_rows import RandomRows
 
 STEP = 2e-3
 """Relative step of differences, which are extrapolated once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from .unstructured import Unstructured
 Effects = Literal["any", "levels", "series", "places"]
 
 MakeCorrelation = Callable[[FloatArray, int | None], Correlation]
+BuildStructure = Callable[[FloatArray, int | None, tuple[str, ...]], Covariance]
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,12 @@ class StructureKind:
     effects : {"any", "levels", "series", "places"}
         What the random effects have to be: any columns, the levels of one factor in their order,
         levels at equal distances, or points with coordinates.
+    build : callable
+        Makes the structure from points (k, d), the number after the comma, and labels.
+    correlation : callable, optional
+        Makes the correlation function alone, for products.
     heterogeneous : bool
         Whether each effect has a variance of its own.
-    correlation : callable, optional
-        Makes the correlation function from points (k, d) and the number after the comma.
     argument : str
         Name of the number after the comma; empty if there is none.
     default : int, optional
@@ -54,8 +57,9 @@ class StructureKind:
 
     name: str
     effects: Effects
-    heterogeneous: bool
+    build: BuildStructure
     correlation: MakeCorrelation | None = None
+    heterogeneous: bool = True
     argument: str = ""
     default: int | None = None
 
@@ -63,19 +67,27 @@ class StructureKind:
         self, points: FloatArray, number: int | None = None, labels: tuple[str, ...] = ()
     ) -> Covariance:
         """The structure of random effects at points (k, d), called `labels`."""
-        k = len(points)
-        if self.name == "us":
-            return Unstructured(k)
-        if self.name == "diag":
-            return Diagonal(k)
-        if self.name == "rr":
-            return ReducedRank(k, number or 1, labels)
-        if self.name == "fa":
-            return FactorAnalytic(k, number or 1, labels)
-        correlation = None if self.correlation is None else self.correlation(points, number)
-        if not self.heterogeneous:
-            return Structured.of(correlation, points)
-        return Structured.of(correlation, points, np.arange(k), labels)
+        return self.build(points, number, labels)
+
+
+def _one_variance(
+    name: str, effects: Effects, correlation: MakeCorrelation | None, **more: Any
+) -> StructureKind:
+    """A structure of one variance and correlations."""
+
+    def build(points: FloatArray, number: int | None, labels: tuple[str, ...]) -> Covariance:
+        return Structured.of(None if correlation is None else correlation(points, number), points)
+
+    return StructureKind(name, effects, build, correlation, heterogeneous=False, **more)
+
+
+def _variance_each(name: str, effects: Effects, correlation: MakeCorrelation) -> StructureKind:
+    """A structure of a variance for each effect and correlations."""
+
+    def build(points: FloatArray, number: int | None, labels: tuple[str, ...]) -> Covariance:
+        return Structured.of(correlation(points, number), points, np.arange(len(points)), labels)
+
+    return StructureKind(name, effects, build, correlation)
 
 
 def _first_order(points: FloatArray, number: int | None) -> Correlation:
@@ -115,21 +127,25 @@ def _axes(points: FloatArray) -> tuple[str, ...]:
 
 
 _KINDS = (
-    StructureKind("us", "any", True, _unstructured),
-    StructureKind("diag", "any", True),
-    StructureKind("homdiag", "any", False),
-    StructureKind("cs", "any", False, _compound_symmetry),
-    StructureKind("hcs", "any", True, _compound_symmetry),
-    StructureKind("ar1", "series", False, _first_order),
-    StructureKind("har1", "series", True, _first_order),
-    StructureKind("toep", "series", False, _toeplitz),
-    StructureKind("htoep", "series", True, _toeplitz),
-    StructureKind("ma", "series", False, _moving_average, "q", 1),
-    StructureKind("rr", "any", True, None, "d"),
-    StructureKind("fa", "any", True, None, "d"),
-    StructureKind("exp", "places", False, _exponential),
-    StructureKind("gau", "places", False, _gaussian),
-    StructureKind("mat", "places", False, _matern),
+    StructureKind("us", "any", lambda points, *_: Unstructured(len(points)), _unstructured),
+    StructureKind("diag", "any", lambda points, *_: Diagonal(len(points))),
+    _one_variance("homdiag", "any", None),
+    _one_variance("cs", "any", _compound_symmetry),
+    _variance_each("hcs", "any", _compound_symmetry),
+    _one_variance("ar1", "series", _first_order),
+    _variance_each("har1", "series", _first_order),
+    _one_variance("toep", "series", _toeplitz),
+    _variance_each("htoep", "series", _toeplitz),
+    _one_variance("ma", "series", _moving_average, argument="q", default=1),
+    StructureKind(
+        "rr", "any", lambda p, d, labels: ReducedRank(len(p), d or 1, labels), argument="d"
+    ),
+    StructureKind(
+        "fa", "any", lambda p, d, labels: FactorAnalytic(len(p), d or 1, labels), argument="d"
+    ),
+    _one_variance("exp", "places", _exponential),
+    _one_variance("gau", "places", _gaussian),
+    _one_variance("mat", "places", _matern),
 )
 
 STRUCTURES: dict[str, StructureKind] = {kind.name: kind for kind in _KINDS}

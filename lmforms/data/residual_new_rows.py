@@ -26,7 +26,7 @@ from .residual_checks import positive_covariate
 from .residual_columns import label_text, labelled_times, real_column, times_of_labels, whole_times
 from .residual_structure import BoundResidual
 
-WAY = "residual='none' predicts without the part of the series."
+WITHOUT_SERIES = "residual='none' predicts without the part of the series."
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def residual_places(design: Design, data: Any, what: str) -> ResidualPlaces:
     if spec.depends_on_fitted:
         raise ArgumentError(
             f"{what}: the variances of residual={str(spec)!r} depend on the fitted values, which "
-            f"new rows do not have. {WAY}"
+            f"new rows do not have. {WITHOUT_SERIES}"
         )
     names = column_names(data)
     absent = [c for c in spec.columns if c not in names]
@@ -93,7 +93,7 @@ def residual_places(design: Design, data: Any, what: str) -> ResidualPlaces:
         raise ColumnError(
             f"{what}: the new data lack `{absent[0]}`, by which residual={str(spec)!r} finds the "
             f"observed rows of the same series.{near_matches(absent[0], names)} Columns needed: "
-            f"{listed(spec.columns)}. Add it, or leave that part out: {WAY}"
+            f"{listed(spec.columns)}. Add it, or leave that part out: {WITHOUT_SERIES}"
         )
     given = raw_table(data, list(spec.columns))
     complete = np.ones(given.n, dtype=bool)
@@ -199,7 +199,7 @@ def _points(
         raise DataError(
             f"{what}: `{column.name}` {label_text(bad)} lies between the steps of {step:g} that "
             f"the times of its series have in the fit, and {term.structure}() is defined at whole "
-            f"steps. Fit exp({column.name}), or leave the series out: {WAY}"
+            f"steps. Fit exp({column.name}), or leave the series out: {WITHOUT_SERIES}"
         )
     return steps[:, None]
 
@@ -216,7 +216,7 @@ def _visits(term: CorrelationTerm, column: pd.Series, before: pd.Series, what: s
         raise DataError(
             f"{what}: `{column.name}` has visits that the fit does not have: {named(unknown)}. "
             f"It has {named(values_of(levels))}; {term.structure}() has no correlations of "
-            f"others. For these rows {WAY}"
+            f"others. For these rows {WITHOUT_SERIES}"
         )
     codes[new] = len(levels) + pd.factorize(column[new])[0]
     return codes[:, None]
@@ -232,7 +232,7 @@ def _labelled(term: CorrelationTerm, column: pd.Series, before: pd.Series, what:
         way = type_mismatch(unknown, levels)
         raise DataError(
             f"{what}: `{column.name}` has times that the fit does not have: {named(unknown)}. It "
-            f"has {named(values_of(levels))}.{way or f' For these rows {WAY}'}"
+            f"has {named(values_of(levels))}.{way or f' For these rows {WITHOUT_SERIES}'}"
         )
     return np.array([found[label] for label in column.tolist()], dtype=np.float64)
 
@@ -273,7 +273,7 @@ def _for_lags(
         raise DataError(
             f"{what}: `{name}` has a time that is {longest * step:g} from an observed one of its "
             f"series, and toep() has no correlations beyond {(correlation.k - 1) * step:g}. "
-            f"Fit ar1({name}), or leave the series out: {WAY}"
+            f"Fit ar1({name}), or leave the series out: {WITHOUT_SERIES}"
         )
     return correlation
 
@@ -308,7 +308,7 @@ def _strata(
         text = ":".join(label_text(table[name].iloc[row]) for name in columns)
         raise DataError(
             f"{what}: `{':'.join(columns)}` is {text} in a new row, a stratum that the fit has no "
-            f"variance of. For such rows {WAY}"
+            f"variance of. For such rows {WITHOUT_SERIES}"
         )
     return strata
 
@@ -321,12 +321,12 @@ def _weights(design: Design, data: Any, rows: IndexArray, what: str) -> FloatArr
     if column is None:
         raise ArgumentError(
             f"{what}: the model was fitted with an array of weights, so that those of the new rows "
-            f"are not known: give the weights as a column in the fit. {WAY}"
+            f"are not known: give the weights as a column in the fit. {WITHOUT_SERIES}"
         )
     if column not in column_names(data):
         raise ColumnError(
             f"{what}: the model was fitted with weights='{column}': the new data need that column. "
-            f"{WAY}"
+            f"{WITHOUT_SERIES}"
         )
     weights = column_or_array("weights", column, data)
     assert weights is not None

@@ -8,13 +8,13 @@ import numpy as np
 
 from ..support.arrays import BoolArray, FloatArray
 
-DETERMINED = 1e-12
+LEAST_INNOVATION_SHARE = 1e-12
 """A series has no innovations if their share of its variance is less than this."""
 
 NEAR_UNIT = 2e-6
 """Partial autocorrelations are at ±1 within this."""
 
-INSIDE = 1e-8
+DISTANCE_FROM_UNIT = 1e-8
 """How near to ±1 the partial autocorrelations are that are found from coefficients."""
 
 
@@ -72,7 +72,7 @@ def autocorrelations_to_partial(acf: FloatArray) -> FloatArray:
     coefficients = np.zeros(0)
     variance = 1.0
     for k in range(len(acf)):
-        if variance < DETERMINED:
+        if variance < LEAST_INNOVATION_SHARE:
             break
         partial[k] = (full[k + 1] - coefficients @ full[k:0:-1]) / variance
         coefficients = np.append(coefficients - partial[k] * coefficients[::-1], partial[k])
@@ -97,7 +97,7 @@ def partial_to_coefficients(partial: Any) -> Any:
 def coefficients_to_partial(coefficients: FloatArray) -> FloatArray:
     """The inverse of :func:`partial_to_coefficients`: the recursion downwards.
 
-    Partial autocorrelations of ±1 have no inverse; they are taken :data:`INSIDE`.
+    Partial autocorrelations of ±1 have no inverse; they are taken as nearly so.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def coefficients_to_partial(coefficients: FloatArray) -> FloatArray:
     left = np.array(coefficients, dtype=np.float64)
     partial = np.zeros(len(left))
     for k in range(len(left) - 1, -1, -1):
-        partial[k] = value = np.clip(left[k], INSIDE - 1.0, 1.0 - INSIDE)
+        partial[k] = value = np.clip(left[k], DISTANCE_FROM_UNIT - 1.0, 1.0 - DISTANCE_FROM_UNIT)
         left = (left[:k] + value * left[:k][::-1]) / (1.0 - value**2)
     return partial
 

@@ -23,7 +23,7 @@ MOST_ROWS = 3_000
 
 
 @dataclass(frozen=True, eq=False)
-class Components:
+class ConnectedRows:
     """Sets of m rows each, those of one pattern together.
 
     Attributes
@@ -87,7 +87,7 @@ def random_rows(state: FitState) -> list[RandomRows]:
     return out
 
 
-def components(state: FitState, random: Sequence[RandomRows]) -> list[Components]:
+def connected_rows(state: FitState, random: Sequence[RandomRows]) -> list[ConnectedRows]:
     """The independent sets of rows of a fit, by their size.
 
     Raises
@@ -131,7 +131,7 @@ def components(state: FitState, random: Sequence[RandomRows]) -> list[Components
         _, first, which = np.unique(flat, axis=0, return_index=True, return_inverse=True)
         which = which.ravel()
         sets = np.argsort(which, kind="stable")
-        out.append(Components(rows[sets], which[sets], rows[first]))
+        out.append(ConnectedRows(rows[sets], which[sets], rows[first]))
     return out
 
 

@@ -1,4 +1,4 @@
-"""Correlations that decay with time: AR(1), in discrete and in continuous time."""
+"""AR(1): correlations of whole times that are powers of one number."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..support.arrays import FloatArray
-from .base import Correlation
-from .parameters import bounded, unbounded
+from .base import BoundedCorrelation
 
-FAR_FROM_ONE = 0.5
+LARGE_INNOVATION = 0.5
 """With a larger 1 − ρ² nothing cancels."""
 
 
 @dataclass(frozen=True)
-class FirstOrder(Correlation):
+class FirstOrder(BoundedCorrelation):
     """AR(1), ρ^|s − t| for integer times s and t; −1 < ρ < 1.
 
     Times that are missing are gaps, which are not closed up.
@@ -34,22 +33,9 @@ class FirstOrder(Correlation):
     def names(self) -> tuple[str, ...]:
         return ("rho",)
 
-    @property
-    def n_parameters(self) -> int:
-        return 1
-
     def between(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         rho = self.natural(phi)[0]
         return whole_power(rho, _gaps(a, b))
-
-    def natural(self, phi: Any) -> Any:
-        return bounded(np.asarray(phi), -1.0, 1.0)
-
-    def parameters(self, natural: FloatArray) -> FloatArray:
-        return unbounded(np.asarray(natural, dtype=np.float64), -1.0, 1.0)
-
-    def bounds(self) -> tuple[FloatArray, FloatArray]:
-        return np.array([-1.0]), np.array([1.0])
 
     def starts(self) -> list[FloatArray]:
         return [self.parameters(np.array([rho])) for rho in (0.3, 0.7, -0.3, 0.95)]
@@ -65,7 +51,7 @@ class FirstOrder(Correlation):
     def innovation(self, phi: Any, a: FloatArray, b: FloatArray) -> Any:
         phi = np.asarray(phi)
         left = np.square(np.cos(phi[0]))  # 1 − ρ²
-        if np.real(left) > FAR_FROM_ONE:
+        if np.real(left) > LARGE_INNOVATION:
             return super().innovation(phi, a, b)
         return -np.expm1(_gaps(a, b) * np.log1p(-left))
 
