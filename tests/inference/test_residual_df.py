@@ -14,7 +14,7 @@ from residual_cases import CASES, long_trial, trial
 
 import lmforms as lf
 from lmforms.errors import BoundWarning, ModelError
-from lmforms.inference.degrees_of_freedom import components, observed_information
+from lmforms.inference.degrees_of_freedom import connected_rows, observed_information
 from lmforms.inference.degrees_of_freedom.methods import df_method
 from lmforms.inference.residual_parameters import residual_parameters
 from lmforms.relationship import Relationship
@@ -195,7 +195,7 @@ def test_known_relationship_joins_all_its_levels():
 
 def test_too_many_dependent_rows_are_refused(monkeypatch):
     fit = CASES["ar1_crossed"].fit()
-    monkeypatch.setattr(components, "MOST_ROWS", 20)
+    monkeypatch.setattr(connected_rows, "MOST_ROWS", 20)
     with pytest.raises(ModelError, match="satterthwaite"):
         df_method(fit.state, "kenward-roger")
     assert np.isfinite(df_method(fit.state, "satterthwaite").df(np.eye(5))).all()
