@@ -1,0 +1,199 @@
+"""The model fitted again to the rows that a deletion leaves: columns and levels stay as they are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...engine.estimate import Estimate, estimate
+from ...errors import (
+    LmformsError,
+    MissingPackageError,
+    ModelError,
+    NotEstimableWarning,
+    NumericalError,
+)
+from ...relationship.priors import priors_of
+from ...results.state import FitState
+from ...support.arrays import BoolArray, FloatArray, IndexArray
+from ...support.caller import caller_depth
+from ..model_parameters import model_parameters, parameter_values
+from .cases import Cases
+from .deletions import Deletions
+
+
+@dataclass(frozen=True, eq=False)
+class Refits:
+    """Fits without each case.
+
+    Attributes
+    ----------
+    deletions : Deletions
+    parameters : DataFrame (m, parameters)
+        All of :func:`.model_parameters`.
+    converged : ndarray of bool (m,)
+    """
+
+    deletions: Deletions
+    parameters: pd.DataFrame
+    converged: BoolArray
+
+
+def estimate_without(state: FitState, rows: IndexArray, *, optimize: bool) -> Estimate:
+    """The estimate from all rows but some, at the fit's own θ or searched from there."""
+    design, fitted = state.design, state.estimate
+    kept = np.ones(design.n, dtype=bool)
+    kept[rows] = False
+    phi = fitted.phi if len(fitted.phi) else None
+    start = None if optimize and fitted.singular else fitted.theta
+    return estimate(
+        design.rows(state.response, phi).subset(kept),
+        [g.covariance for g in design.groups],
+        reml=fitted.reml,
+        control=state.control,
+        priors=priors_of(design, state.relationship),
+        start=start if optimize else None,
+        at=None if optimize else start,
+    )
+
+
+def relative_to_fit(
+    found: Estimate, fit: Estimate, to_coordinates: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """β₍S₎ − β̂ and Var(β₍S₎)/σ² in the coordinates of :class:`.Deletions`."""
+    shift = to_coordinates @ (found.beta - fit.beta)
+    covariance = to_coordinates @ found.cov_beta @ to_coordinates.T / fit.sigma**2
+    return shift, covariance
+
+
+def coordinates(fit: Estimate) -> FloatArray:
+    """T with Tβ of covariance σ²I."""
+    root_x = np.linalg.inv(fit.optimum.evaluation.gls.inverse_root_x)
+    return np.asarray(root_x @ fit.scaling.units.x.inverse)
+
+
+def refuse_refits(state: FitState) -> None:
+    """Raise where estimates of fewer rows are not comparable with those of the fit.
+
+    Raises
+    ------
+    ModelError
+    """
+    spec = state.design.residual_spec
+    if not state.optimized:
+        raise ModelError(
+            "influence: refit=True estimates θ again, but this model is at a given θ. Use "
+            "refit=False, or the fit itself."
+        )
+    if state.method == "gibbs":
+        raise ModelError(
+            "influence: refit=True compares optima, and method='gibbs' reports a mode with "
+            "Monte-Carlo error. Use refit=False, or fit with method='auto'."
+        )
+    if spec is not None and spec.depends_on_fitted:
+        raise ModelError(
+            "influence: refit=True is not there for residual variances that depend on fitted "
+            "values, which change with every deletion. Use refit=False, or a variance function of "
+            "a column."
+        )
+
+
+def refits(state: FitState, cases: Cases, estimable: BoolArray, progress: bool) -> Refits:
+    """Fit the model without each case in turn.
+
+    Parameters
+    ----------
+    state : FitState
+    cases : Cases
+    estimable : ndarray of bool (m,)
+        Cases to be tried.
+    progress : bool
+
+    Notes
+    -----
+    After an interrupt the cases that were not reached are NaN. So are those that cannot be fitted.
+
+    Warns
+    -----
+    NotEstimableWarning
+
+    Raises
+    ------
+    ModelError
+        No case can be fitted.
+    """
+    refuse_refits(state)
+    parameters = model_parameters(state)
+    m = len(cases)
+    out = Deletions.missing(m, len(state.estimate.beta))
+    values = np.full((m, len(parameters)), np.nan)
+    converged = np.zeros(m, dtype=bool)
+    T = coordinates(state.estimate)
+    failures: list[tuple[int, LmformsError]] = []
+    every = list(cases.rows())
+    done = 0
+    try:
+        for i in _shown(np.flatnonzero(estimable), progress):
+            try:
+                found = estimate_without(state, every[i], optimize=True)
+                out.shifts[i], out.covariances[i] = relative_to_fit(found, state.estimate, T)
+                out.sigma[i], converged[i] = found.sigma, found.converged
+                values[i] = parameter_values(replace(state, estimate=found))
+            except (ModelError, NumericalError) as exc:
+                failures.append((int(i), exc))
+            done += 1
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        _warn(f"interrupted after {done} of {int(estimable.sum())} refits: the others are NaN.")
+    if len(failures) == done:
+        raise ModelError(f"influence: the model cannot be refitted. {failures[0][1]}")
+    if failures:
+        which = cases.described(np.array([i for i, _ in failures]))
+        _warn(f"the model cannot be fitted without {which}: NaN. {failures[0][1]}")
+    names = [parameter.name for parameter in parameters]
+    return Refits(out, pd.DataFrame(values, index=cases.labels, columns=names), converged)
+
+
+def warn_of_rank(cases: Cases, estimable: BoolArray) -> None:
+    """Say that some coefficients are not defined without some of the cases.
+
+    Raises
+    ------
+    ModelError
+        So it is for each case.
+    """
+    lost = np.flatnonzero(~estimable)
+    if not len(lost):
+        return
+    if len(lost) == len(cases):
+        raise ModelError(
+            f"influence: without any {cases.by} some of the fixed effects cannot be estimated, as "
+            "they are differences between these parts of the data. Delete smaller parts, or leave "
+            "these effects out of the model."
+        )
+    _warn(
+        f"without {cases.described(lost)} some of the fixed effects cannot be estimated: NaN "
+        "there."
+    )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(f"influence: {message}", NotEstimableWarning, stacklevel=caller_depth())
+
+
+def _shown(indices: IndexArray, progress: bool) -> Iterable[Any]:
+    if not progress:
+        return indices
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        raise MissingPackageError(
+            "progress=True needs tqdm: pip install 'lmforms[bayes]', or leave `progress` out."
+        ) from None
+    return tqdm(indices, desc="refits")  # type: ignore[no-any-return]
