@@ -67,8 +67,8 @@ class InfluenceMethods(ModelEstimates):
         Nobre, Singer (2007), *Residual analysis for linear mixed models*, Biometrical Journal
         49(6); Schabenberger (2004), *Mixed model influence diagnostics*, SUGI 29, paper 189.
         """
-        kind = one_of("kind", kind, RESIDUAL_KINDS)
-        values = residuals_of_kind(self.state, kind, lambda: self._marginal_rows)
+        chosen = one_of("kind", kind, RESIDUAL_KINDS)
+        values = residuals_of_kind(self.state, chosen, lambda: self._marginal_rows)
         return pd.Series(values, index=self.state.design.index, name="resid")
 
     @cached_property
@@ -79,10 +79,10 @@ class InfluenceMethods(ModelEstimates):
 
     @cached_property
     def leverage(self) -> pd.Series:
-        """Diagonal of H, with fitted values ŷ = Hy + … at the estimated variances.
+        """How much of each observation is in its own fitted value, ∂ŷ_i/∂y_i at held variances.
 
-        As lme4's ``hatvalues``. The sum is the effective number of parameters, between p and
-        p + q.
+        The diagonal of H, ŷ = Hy without an offset, as lme4's ``hatvalues``. Their sum is the
+        effective number of fixed and random effects, at least p and at most p + q.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class InfluenceMethods(ModelEstimates):
         >>> import lmforms as lf
         >>> fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
         >>> float(fit.leverage.sum().round(4))  # of 1 + 6
-        4.7693
+        4.9126
         """
         values = self._marginal_rows.leverage
         return pd.Series(values, index=self.state.design.index, name="leverage")
@@ -166,6 +166,11 @@ class InfluenceMethods(ModelEstimates):
         >>> import lmforms as lf
         >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
         >>> fit.influence(by="Subject").cooks_distance.nlargest(3).round(4)
+        Subject
+        309    0.1485
+        335    0.1295
+        337    0.1260
+        Name: cooks_distance, dtype: float64
         """
         from ..inference.influence.influence import influence
 

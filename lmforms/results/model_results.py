@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from ..data.frame import real_array
 from ..errors import DataError
 from ..support.arguments import flag, named_arguments
 from ..support.arrays import FloatArray
-from . import quantities
 from .inference_methods import InferenceMethods
 from .influence_methods import InfluenceMethods
 from .means_methods import MeansMethods

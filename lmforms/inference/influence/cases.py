@@ -100,7 +100,8 @@ def cases_of(state: FitState, by: Any) -> Cases:
     """
     design = state.design
     if not isinstance(by, str):
-        return _cases_of_values("by", _given_values(by, design))
+        values = _given_values(by, design)
+        return _cases_of_values("part" if values.name is None else str(values.name), values)
     if by == OBSERVATION:
         return Cases(by, design.index, np.arange(design.n))
     group = next((g for g in design.groups if by in (g.name, g.factor)), None)
@@ -134,7 +135,7 @@ def _given_values(by: Any, design: Design) -> pd.Series:
         raise DataError(
             f"influence: by has the shape {np.shape(values)}; the model uses {design.n} rows."
         )
-    return pd.Series(np.asarray(values))
+    return pd.Series(np.asarray(values), name=getattr(by, "name", None))
 
 
 def _cases_of_values(by: str, values: pd.Series) -> Cases:

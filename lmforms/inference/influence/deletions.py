@@ -138,9 +138,7 @@ def deleted(lost: Lost, counts: IndexArray, r2: float, nu: int, sigma: float) ->
     return Deletions(shifts, ratios[:, None, None] * inverses, sigma * np.sqrt(ratios))
 
 
-def lost_by_cases(
-    rows: MarginalRows, cases: Cases, is_closed: bool, chosen: BoolArray
-) -> Lost:
+def lost_by_cases(rows: MarginalRows, cases: Cases, is_closed: bool, chosen: BoolArray) -> Lost:
     """N, m and f'Q⁻¹f of each case.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 
 from ...results.result_table import ResultTable
 from ...results.state import FitState
-from ...support.arrays import BoolArray, FloatArray
+from ...support.arrays import FloatArray
 from ..model_parameters import model_parameters, parameter_values
 from .cases import Cases, cases_of, check_cases, keeps_rank
 from .deletions import Deletions

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from ...data.random_design import random_part
+from ...engine.criterion.evaluate import Evaluation
 from ...errors import ModelError
 from ...residual import Residual
 from ...results.state import FitState
@@ -126,12 +127,12 @@ def marginal_rows(state: FitState, what: str) -> MarginalRows:
         The model was fitted by conjugate gradients.
     """
     design, estimate = state.design, state.estimate
-    if not estimate.is_factored:
+    evaluation, scaling = estimate.optimum.evaluation, estimate.scaling
+    if not isinstance(evaluation, Evaluation):
         raise ModelError(
             f"{what}: this needs the Cholesky factor, and the model was fitted by conjugate "
             "gradients. Fit it with Control(factor='sparse') or 'dense' if memory allows."
         )
-    evaluation, scaling = estimate.optimum.evaluation, estimate.scaling
     inner = evaluation.gls.inverse_root_x
     X = scaling.units.x(design.X)
     bases = [
@@ -139,9 +140,11 @@ def marginal_rows(state: FitState, what: str) -> MarginalRows:
         for group, scale in zip(design.groups, scaling.units.bases, strict=True)
     ]
     remainders = X.copy()
-    effects = estimate.problem.system.level_effects(evaluation.effects)
+    flat = [b[..., :-1].reshape(len(b), -1) for b in evaluation.effects]
+    effects = estimate.problem.system.level_effects(flat)
     for group, basis, b in zip(design.groups, bases, effects, strict=True):
-        remainders -= np.einsum("ik,ikj->ij", basis, b[group.codes, :, :-1])
+        own = b.reshape(len(b), basis.shape[1], -1)[group.codes]
+        remainders -= np.einsum("ik,ikj->ij", basis, own)
     remainders = remainders @ inner
     marginal = state.response - design.offset - design.X @ estimate.beta
     conditional = marginal - random_part(design, estimate.b)

@@ -44,9 +44,11 @@ class NoRandomEffects:
     n: int
 
     def diagonal(self, left: Side, right: Side) -> FloatArray:
+        """See :class:`RandomProducts`."""
         return np.zeros(self.n)
 
     def block(self, rows: IndexArray) -> FloatArray:
+        """See :class:`RandomProducts`."""
         return np.zeros((len(rows), len(rows)))
 
 
@@ -73,6 +75,7 @@ class LevelProducts:
         return np.einsum("ij,ijk->ik", self.sides["weighted"], self.blocks[self.codes])
 
     def diagonal(self, left: Side, right: Side) -> FloatArray:
+        """See :class:`RandomProducts`."""
         if right == "design":
             left, right = right, left
         if right == "weighted":
@@ -81,6 +84,7 @@ class LevelProducts:
         return np.einsum("ij,ijk,ik->i", own, self.blocks[self.codes], own, optimize=True)
 
     def block(self, rows: IndexArray) -> FloatArray:
+        """See :class:`RandomProducts`."""
         own = self.codes[rows]
         product = self._solved[rows] @ self.sides["weighted"][rows].T
         return np.where(own[:, None] == own, product, 0.0)
@@ -108,6 +112,7 @@ class SolvedProducts:
         return {}
 
     def diagonal(self, left: Side, right: Side) -> FloatArray:
+        """See :class:`RandomProducts`."""
         if (left, right) not in self._kept:
             n = self.sides[left].shape[0]
             out = np.empty(n)
@@ -118,6 +123,7 @@ class SolvedProducts:
         return self._kept[left, right]
 
     def block(self, rows: IndexArray) -> FloatArray:
+        """See :class:`RandomProducts`."""
         own = self.sides["weighted"][rows]
         out = np.empty((len(rows), len(rows)))
         for some in self._chunks(len(rows)):

@@ -1,4 +1,4 @@
-"""The model fitted again to the rows that a deletion leaves: columns and levels stay as they are."""
+"""The model fitted again to the rows that a deletion leaves, with the same columns and levels."""
 
 from __future__ import annotations
 
@@ -178,8 +178,7 @@ def warn_of_rank(cases: Cases, estimable: BoolArray) -> None:
             "these effects out of the model."
         )
     _warn(
-        f"without {cases.described(lost)} some of the fixed effects cannot be estimated: NaN "
-        "there."
+        f"without {cases.described(lost)} some of the fixed effects cannot be estimated: NaN there."
     )
 
 

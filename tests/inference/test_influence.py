@@ -1,0 +1,140 @@
+"""Deletions, leverages and standardised residuals against V₀ written out."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from dense_influence import DenseModel, measures
+from influence_models import MODELS, animals, field
+from residual_cases import trial
+
+import lmforms as lf
+from lmforms.errors import LmformsWarning
+from lmforms.inference.influence import held
+
+
+@cache
+def fit_of(name: str):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LmformsWarning)
+        return MODELS[name][0]()
+
+
+def values_of(fit, by):
+    """The values of the rows that make cases, one for each row."""
+    if by == "observation":
+        return np.arange(fit.nobs)
+    group = next((g for g in fit.state.design.groups if by in (g.name, g.factor)), None)
+    if group is not None:
+        return group.codes
+    return pd.factorize(column(fit, by), sort=True)[0]
+
+
+def column(fit, by):
+    table = fit.state.design.frame.table
+    if by in table:
+        return table[by]
+    return next(data[by] for data in (animals(), field(), trial()) if by in data)
+
+
+def asked(fit, by):
+    """`by`, or its values where the model does not use the column."""
+    groups = [g.name for g in fit.state.design.groups]
+    known = by == "observation" or by in groups or by in fit.state.design.frame.table
+    return by if known else column(fit, by).to_numpy()
+
+
+def pairs():
+    return [(name, by) for name, (_, bys) in MODELS.items() for by in (*bys, "observation")]
+
+
+@pytest.mark.parametrize(("name", "by"), pairs(), ids=str)
+def test_deletions_at_held_theta(name, by):
+    """β, its covariance, σ and all measures, without each case in turn."""
+    fit = fit_of(name)
+    dense, codes = DenseModel.of(fit), values_of(fit, by)
+    found = fit.influence(asked(fit, by))
+    cases = np.unique(codes)
+    assert len(found.table) == len(cases)
+    size = np.sqrt(np.diag(fit.state.estimate.cov_beta))
+    for case in cases[:: max(len(cases) // 8, 1)]:
+        wanted = measures(fit, dense, np.flatnonzero(codes == case))
+        beta = wanted.pop("params")
+        at = list(cases).index(case)
+        np.testing.assert_allclose(found.params.iloc[at] / size, beta / size, rtol=1e-9, atol=1e-8)
+        for what, value in wanted.items():
+            own = getattr(found, what).iloc[at]
+            np.testing.assert_allclose(own, value, rtol=1e-6, atol=1e-9, err_msg=what)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_leverages_and_residuals(name):
+    fit = fit_of(name)
+    dense, sigma = DenseModel.of(fit), fit.sigma
+    P, e = dense.P, fit.resid.to_numpy()
+    np.testing.assert_allclose(dense.R @ P @ dense.y, e, atol=1e-8 * np.abs(dense.y).max())
+    np.testing.assert_allclose(fit.leverage, 1.0 - np.diag(dense.R @ P), atol=1e-9)
+    sd = sigma * np.sqrt(np.diag(dense.R @ P @ dense.R))
+    np.testing.assert_allclose(fit.residuals("standardized"), e / sd, rtol=1e-7, atol=1e-9)
+    marginal = dense.y - dense.X @ fit.params
+    np.testing.assert_allclose(fit.residuals("marginal"), marginal, atol=1e-9 * np.abs(e).max())
+    sd = sigma * np.sqrt(np.diag(dense.V @ P @ dense.V))
+    np.testing.assert_allclose(
+        fit.residuals("marginal-standardized"), marginal / sd, rtol=1e-7, atol=1e-8
+    )
+    t = fit.residuals("studentized").to_numpy()
+    for i in range(0, fit.nobs, fit.nobs // 6):
+        predicted, variance = dense.prediction_without(i)
+        own = dense.without(np.array([i]))[2]
+        np.testing.assert_allclose(
+            t[i], (dense.y[i] - predicted) / (own * np.sqrt(variance)), rtol=1e-6, atol=1e-9
+        )
+
+
+@pytest.mark.parametrize("name", ["slopes", "series and crossed levels", "known covariance"])
+def test_deletions_by_rows_are_the_same(name, monkeypatch):
+    """Cases too large for a block of V₀⁻¹ are evaluated by the rows that are left."""
+    fit = fit_of(name)
+    by = np.arange(fit.nobs) % 4
+    blocks = fit.influence(by)
+    monkeypatch.setattr(held, "MOST_BLOCK_ROWS", 1)
+    by_rows = fit.influence(by)
+    np.testing.assert_allclose(by_rows.table, blocks.table, rtol=1e-8)
+    np.testing.assert_allclose(by_rows.params, blocks.params, rtol=1e-8)
+
+
+def test_a_row_that_carries_nearly_all_of_a_column():
+    """What is left of it is 1e-12 of its squares: no difference of sums."""
+    data = animals().assign(z=lambda d: np.where(d.index == 7, 1e6, np.sin(d.index)))
+    fit = lf.lmer("y ~ x + z + (1 | herd)", data)
+    found = fit.influence().params.loc[7]
+    other = lf.lmer("y ~ x + z + (1 | herd)", data.drop(index=7)).at(fit.theta).params
+    np.testing.assert_allclose(found, other, rtol=1e-7)
+
+
+def test_order_of_rows_and_labels_do_not_matter():
+    data = animals().set_index(pd.Index([f"r{i}" for i in range(60)]))
+    fit = lf.lmer("y ~ x + (1 | animal) + (1 | herd)", data)
+    mixed = data.sample(frac=1.0, random_state=3)
+    other = lf.lmer("y ~ x + (1 | animal) + (1 | herd)", mixed)
+    for by in ("herd", "observation"):
+        a, b = fit.influence(by).table, other.influence(by).table
+        np.testing.assert_allclose(b.loc[a.index], a, rtol=1e-5)
+    values = mixed["x"] > 0
+    a, b = fit.influence(values).table, other.influence(values).table
+    assert list(a.index) == [False, True]
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_units_do_not_matter():
+    """A slope in other units and with another origin is the same deletion."""
+    sleep = lf.datasets.load("sleepstudy")
+    one = fit_of("slopes").influence()
+    moved = sleep.assign(Days=1e-3 * sleep["Days"] + 5.0)
+    other = lf.lmer("Reaction ~ Days + (Days | Subject)", moved).influence()
+    np.testing.assert_allclose(other.cooks_distance, one.cooks_distance, rtol=1e-4, atol=1e-8)
+    np.testing.assert_allclose(other.dfbetas["Days"], one.dfbetas["Days"], rtol=1e-4, atol=1e-6)
