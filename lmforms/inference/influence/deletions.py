@@ -90,7 +90,9 @@ class Deletions:
     @cached_property
     def covratio(self) -> FloatArray:
         """det Var(β₍S₎) / det Var(β̂), (m,)."""
-        return np.asarray(np.linalg.det(self.covariances))
+        out = np.full(len(self.sigma), np.nan)
+        out[self._known] = np.linalg.det(self.covariances[self._known])
+        return out
 
     @cached_property
     def covtrace(self) -> FloatArray:
@@ -101,9 +103,13 @@ class Deletions:
     @cached_property
     def _inverses(self) -> FloatArray:
         out = np.full(self.covariances.shape, np.nan)
-        known = np.isfinite(self.covariances).all(axis=(1, 2)) & (self.sigma > 0)
-        out[known] = np.linalg.inv(self.covariances[known])
+        regular = self._known & (self.sigma > 0)
+        out[regular] = np.linalg.inv(self.covariances[regular])
         return out
+
+    @property
+    def _known(self) -> BoolArray:
+        return np.isfinite(self.sigma)
 
 
 def deleted(lost: Lost, counts: IndexArray, r2: float, nu: int, sigma: float) -> Deletions:
