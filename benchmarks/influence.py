@@ -59,7 +59,9 @@ def main() -> None:
         times = [best(model.fit), *(best(lambda b=b: measured(b)) for b in (by, "observation"))]
         fitting, of_groups, of_rows = (1e3 * t for t in times)
         ratio = of_groups / fitting
-        print(f"| {name} | {fitting:.1f} ms | {of_groups:.1f} ms | {ratio:.2f} | {of_rows:.1f} ms |")
+        print(
+            f"| {name} | {fitting:.1f} ms | {of_groups:.1f} ms | {ratio:.2f} | {of_rows:.1f} ms |"
+        )
 
 
 if __name__ == "__main__":

@@ -20,10 +20,6 @@ from ...support.arrays import BoolArray, FloatArray, IndexArray
 
 OBSERVATION = "observation"
 
-RANK_TOLERANCE = 1e-12
-"""Least share of the sum of squares in a direction of X for the rows that are left. Rounding is
-1e-15; if one row is a thousand times larger than the others, these have 1e-6."""
-
 
 @dataclass(frozen=True, eq=False)
 class Cases:
@@ -188,18 +184,6 @@ def check_cases(state: FitState, cases: Cases) -> None:
                 f"of the data (by='observation'), or leave the term of `{group.factor}` out of "
                 "the model."
             )
-
-
-def keeps_rank(X: FloatArray, cases: Cases) -> BoolArray:
-    """Cases (m,) without which the columns of X (n, p), of similar size, stay independent."""
-    Q = np.linalg.qr(X)[0]
-    if cases.are_single:
-        return np.square(Q).sum(axis=1)[cases.order] < 1.0 - RANK_TOLERANCE
-    p = Q.shape[1]
-    lost = np.empty((len(cases), p, p))
-    for j in range(p):
-        lost[:, j] = cases.sums(Q[:, j, None] * Q)
-    return np.asarray(np.linalg.eigvalsh(lost)[:, -1] < 1.0 - RANK_TOLERANCE)
 
 
 def are_closed(state: FitState, cases: Cases) -> bool:

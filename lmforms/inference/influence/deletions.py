@@ -24,6 +24,7 @@ import numpy as np
 
 from ...support.arrays import BoolArray, FloatArray, IndexArray
 from .cases import Cases
+from .information_left import largest_eigenvalue_below
 from .marginal_rows import MarginalRows
 
 
@@ -43,13 +44,9 @@ class Lost:
     m: FloatArray
     squares: FloatArray
 
-    @cached_property
-    def left(self) -> FloatArray:
-        """Least share of the information on a direction of β without each case, (m,)."""
-        out = np.full(len(self.m), np.nan)
-        known = np.isfinite(self.squares)
-        out[known] = 1.0 - np.linalg.eigvalsh(self.N[known])[:, -1]
-        return out
+    def leaves(self, least: float) -> BoolArray:
+        """Whether every direction of β keeps this share of its information, (m,)."""
+        return largest_eigenvalue_below(self.N, 1.0 - least)
 
     def of(self, chosen: BoolArray) -> Lost:
         """Some of the cases."""

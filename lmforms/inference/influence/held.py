@@ -39,7 +39,7 @@ def held_deletions(state: FitState, cases: Cases, estimable: BoolArray) -> Delet
     is_closed = are_closed(state, cases)
     chosen = estimable & (is_closed | (cases.counts <= MOST_BLOCK_ROWS))
     lost = lost_by_cases(rows, cases, is_closed, chosen)
-    chosen &= lost.left >= LEAST_LEFT
+    chosen &= lost.leaves(LEAST_LEFT)
     some = deleted(lost.of(chosen), cases.counts[chosen], rows.r2, fit.problem.nu, fit.sigma)
     out = Deletions.missing(len(cases), rows.X.shape[1])
     out.shifts[chosen], out.covariances[chosen] = some.shifts, some.covariances

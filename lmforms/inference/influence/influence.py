@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...engine.linalg.threads import limited_blas_threads
 from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arrays import FloatArray
 from ..model_parameters import model_parameters, parameter_values
-from .cases import Cases, cases_of, check_cases, keeps_rank
+from .cases import Cases, cases_of, check_cases
 from .deletions import Deletions
 from .held import held_deletions
-from .refits import Refits, coordinates, refits, warn_of_rank
+from .information_left import keeps_rank, warn_of_rank
+from .refits import Refits, coordinates, refits
 
 
 class Influence:
@@ -167,9 +169,10 @@ def influence(state: FitState, by: Any, *, refit: bool, progress: bool) -> Influ
     """See :meth:`lmforms.MixedModelResults.influence`."""
     cases = cases_of(state, by)
     check_cases(state, cases)
-    estimable = keeps_rank(state.estimate.scaling.units.x(state.design.X), cases)
-    warn_of_rank(cases, estimable)
-    if refit:
-        fitted = refits(state, cases, estimable, progress)
-        return Influence(state, cases, fitted.deletions, fitted)
-    return Influence(state, cases, held_deletions(state, cases, estimable), None)
+    with limited_blas_threads(1):  # many small matrices
+        estimable = keeps_rank(state.estimate.scaling.units.x(state.design.X), cases)
+        warn_of_rank(cases, estimable)
+        if refit:
+            fitted = refits(state, cases, estimable, progress)
+            return Influence(state, cases, fitted.deletions, fitted)
+        return Influence(state, cases, held_deletions(state, cases, estimable), None)

@@ -109,7 +109,11 @@ class MarginalRows:
 
     def block(self, rows: IndexArray) -> FloatArray:
         """V₀⁻¹ between some rows, (m, m)."""
-        return np.asarray(self.precision[rows][:, rows].toarray() - self.random.block(rows))
+        if is_diagonal(self.residual):
+            own = np.diag(self.precision.diagonal()[rows])
+        else:
+            own = self.precision[rows][:, rows].toarray()
+        return np.asarray(own - self.random.block(rows))
 
 
 def marginal_rows(state: FitState, what: str) -> MarginalRows:

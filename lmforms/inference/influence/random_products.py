@@ -1,7 +1,8 @@
 """Products of rows of Z and of R⁻¹Z with M = ΛA⁻¹Λ', σ²M the covariance of b given y and β.
 
 With one grouping factor whose levels the residuals do not connect, rows of one level need one
-block of M only. Otherwise each row is a solve with the factor.
+block of M only. With several and a dense Schur complement the largest of them is eliminated row by
+row. Otherwise each row is a solve with the factor.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from ...engine.factor import Factorization
+from ...engine.factor.eliminated_rows import EliminatedRows
 from ...engine.linalg.batched import multiply
 from ...engine.rows import FactorRows
 from ...results.state import FitState
@@ -116,7 +119,7 @@ class SolvedProducts:
         if (left, right) not in self._kept:
             n = self.sides[left].shape[0]
             out = np.empty(n)
-            for rows in self._chunks(n):
+            for rows in _chunks(n, self.sides[left].shape[1]):
                 solved = self._solved(self.sides[right][rows])
                 out[rows] = self.sides[left][rows].multiply(solved.T).sum(axis=1)
             self._kept[left, right] = out
@@ -126,13 +129,9 @@ class SolvedProducts:
         """See :class:`RandomProducts`."""
         own = self.sides["weighted"][rows]
         out = np.empty((len(rows), len(rows)))
-        for some in self._chunks(len(rows)):
+        for some in _chunks(len(rows), own.shape[1]):
             out[:, some] = own @ self._solved(own[some])
         return 0.5 * (out + out.T)
-
-    def _chunks(self, n: int) -> Iterator[slice]:
-        size = max(MOST_NUMBERS // max(sum(q * k for q, k in self.shapes), 1), 1)
-        return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
     def _solved(self, rows: Any) -> FloatArray:
         """M times rows (r, m), transposed: (m, r)."""
@@ -145,6 +144,89 @@ class SolvedProducts:
             )
         ]
         return np.concatenate([x.reshape(-1, x.shape[-1]) for x in self.factor.solve(parts)])
+
+
+@dataclass(frozen=True, eq=False)
+class EliminatedProducts:
+    """Of several grouping factors with a dense Schur complement, row by row.
+
+    Attributes
+    ----------
+    eliminated : EliminatedRows
+    codes : ndarray of int (n,)
+        Of the leading factor.
+    lead : dict of str to ndarray (n, k)
+        Rows of ZΛ and of R⁻¹ZΛ in the columns of their level of the leading factor.
+    rest : dict of str to ndarray or sparse (n, m)
+        The same in all columns of the others.
+    """
+
+    eliminated: EliminatedRows
+    codes: IndexArray
+    lead: dict[Side, FloatArray]
+    rest: dict[Side, Any]
+
+    def _reduced(self, side: Side, rows: Any) -> tuple[FloatArray, FloatArray]:
+        rest = self.rest[side][rows]
+        rest = rest if isinstance(rest, np.ndarray) else rest.toarray()
+        return self.eliminated.reduced(self.codes[rows], self.lead[side][rows], rest)
+
+    def diagonal(self, left: Side, right: Side) -> FloatArray:
+        """See :class:`RandomProducts`."""
+        n = len(self.codes)
+        out = np.empty(n)
+        for rows in _chunks(n, self.eliminated.coupling.shape[2]):
+            c, t = self._reduced(left, rows)
+            d, u = (c, t) if left == right else self._reduced(right, rows)
+            solved = self.eliminated.solve(u)
+            out[rows] = np.einsum("ia,ia->i", c, d) + np.einsum("ij,ij->i", t, solved)
+        return out
+
+    def block(self, rows: IndexArray) -> FloatArray:
+        """See :class:`RandomProducts`."""
+        c, t = self._reduced("weighted", rows)
+        own = self.codes[rows]
+        product = t @ self.eliminated.solve(t).T
+        product += np.where(own[:, None] == own, c @ c.T, 0.0)
+        return 0.5 * (product + product.T)
+
+
+def _chunks(n: int, width: int) -> Iterator[slice]:
+    """Parts of n rows of so many numbers each that are solved together."""
+    size = max(MOST_NUMBERS // max(width, 1), 1)
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def _eliminated_products(state: FitState, bases: Sequence[FloatArray]) -> EliminatedProducts | None:
+    """Products by elimination, where the model allows it."""
+    import scipy.sparse as sp
+
+    design, residual = state.design, state.residual
+    factor, system = state.estimate.optimum.evaluation.factor, state.estimate.problem.system
+    if state.relationship or not isinstance(factor, Factorization):
+        return None
+    codes = design.groups[system.lead].codes
+    eliminated = factor.eliminated_rows() if residual.is_within(codes) else None
+    if eliminated is None:
+        return None
+    scaled = [basis @ lam for basis, lam in zip(bases, factor.lams, strict=True)]
+    parts = [
+        sp.csr_array(
+            FactorRows(design.groups[i].codes, len(design.groups[i].levels), scaled[i]).matrix()
+        )
+        for i in system.rest
+    ]
+    rest = sp.csr_array(sp.hstack(parts))
+    weighted = sp.csr_array(residual_precision(residual, design.n) @ rest)
+    lead = scaled[system.lead]
+    if design.n * system.m <= MOST_NUMBERS:
+        rest, weighted = rest.toarray(), weighted.toarray()
+    return EliminatedProducts(
+        eliminated,
+        codes,
+        {"design": lead, "weighted": np.asarray(residual.solve(lead))},
+        {"design": rest, "weighted": weighted},
+    )
 
 
 def random_products(state: FitState, bases: Sequence[FloatArray]) -> RandomProducts:
@@ -162,6 +244,9 @@ def random_products(state: FitState, bases: Sequence[FloatArray]) -> RandomProdu
             "weighted": np.asarray(residual.solve(bases[0])),
         }
         return LevelProducts(groups[0].codes, sides, evaluation.factor.level_blocks()[0])
+    eliminated = _eliminated_products(state, bases)
+    if eliminated is not None:
+        return eliminated
     parts, shapes = [], []
     for group, basis, root in zip(groups, bases, system.roots, strict=True):
         k = basis.shape[1]

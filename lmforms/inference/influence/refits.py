@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,16 +14,15 @@ from ...errors import (
     LmformsError,
     MissingPackageError,
     ModelError,
-    NotEstimableWarning,
     NumericalError,
 )
 from ...relationship.priors import priors_of
 from ...results.state import FitState
 from ...support.arrays import BoolArray, FloatArray, IndexArray
-from ...support.caller import caller_depth
 from ..model_parameters import model_parameters, parameter_values
 from .cases import Cases
 from .deletions import Deletions
+from .information_left import warn
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,40 +148,14 @@ def refits(state: FitState, cases: Cases, estimable: BoolArray, progress: bool) 
     except KeyboardInterrupt:
         if not done:
             raise
-        _warn(f"interrupted after {done} of {int(estimable.sum())} refits: the others are NaN.")
+        warn(f"interrupted after {done} of {int(estimable.sum())} refits: the others are NaN.")
     if len(failures) == done:
         raise ModelError(f"influence: the model cannot be refitted. {failures[0][1]}")
     if failures:
         which = cases.described(np.array([i for i, _ in failures]))
-        _warn(f"the model cannot be fitted without {which}: NaN. {failures[0][1]}")
+        warn(f"the model cannot be fitted without {which}: NaN. {failures[0][1]}")
     names = [parameter.name for parameter in parameters]
     return Refits(out, pd.DataFrame(values, index=cases.labels, columns=names), converged)
-
-
-def warn_of_rank(cases: Cases, estimable: BoolArray) -> None:
-    """Say that some coefficients are not defined without some of the cases.
-
-    Raises
-    ------
-    ModelError
-        So it is for each case.
-    """
-    lost = np.flatnonzero(~estimable)
-    if not len(lost):
-        return
-    if len(lost) == len(cases):
-        raise ModelError(
-            f"influence: without any {cases.by} some of the fixed effects cannot be estimated, as "
-            "they are differences between these parts of the data. Delete smaller parts, or leave "
-            "these effects out of the model."
-        )
-    _warn(
-        f"without {cases.described(lost)} some of the fixed effects cannot be estimated: NaN there."
-    )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(f"influence: {message}", NotEstimableWarning, stacklevel=caller_depth())
 
 
 def _shown(indices: IndexArray, progress: bool) -> Iterable[Any]:
