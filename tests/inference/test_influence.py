@@ -138,3 +138,21 @@ def test_units_do_not_matter():
     other = lf.lmer("Reaction ~ Days + (Days | Subject)", moved).influence()
     np.testing.assert_allclose(other.cooks_distance, one.cooks_distance, rtol=1e-4, atol=1e-8)
     np.testing.assert_allclose(other.dfbetas["Days"], one.dfbetas["Days"], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("terms", "size"), [("(1 | herd)", 1e6), ("(1 | herd) + (1 | animal)", 1e4)]
+)
+def test_very_wide_effects(terms, size):
+    """Far wider than the residuals: digits are not lost in differences."""
+    wide = size * np.random.default_rng(2).normal(size=5)
+    data = animals().assign(y=lambda d: d["y"] + wide[d["herd"].astype(int)])
+    fit = lf.lmer(f"y ~ x + {terms}", data)
+    for by, chosen in (("herd", ["0", "3"]), ("observation", [0, 31])):
+        found = fit.influence(by)
+        for case in chosen:
+            left = data[data["herd"] != case] if by == "herd" else data.drop(index=case)
+            other = lf.lmer(f"y ~ x + {terms}", left).at(fit.theta)
+            error = (found.params.loc[case] - other.params) / fit.bse
+            np.testing.assert_allclose(error, 0.0, atol=1e-7)
+            np.testing.assert_allclose(found.sigma[case], other.sigma, rtol=1e-7)

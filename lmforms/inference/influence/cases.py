@@ -16,7 +16,7 @@ from ...data.random_terms import is_told_within_levels
 from ...errors import ArgumentError, DataError, ModelError, listed, near_matches
 from ...results.state import FitState
 from ...support.arguments import short_repr
-from ...support.arrays import BoolArray, FloatArray, IndexArray
+from ...support.arrays import FloatArray, IndexArray
 
 OBSERVATION = "observation"
 
@@ -65,13 +65,15 @@ class Cases:
         starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
         return np.asarray(np.add.reduceat(values[self.order], starts, axis=0))
 
-    def within(self, codes: IndexArray) -> BoolArray:
-        """Levels (q,) with rows all of which are in one case."""
-        first = np.full(int(codes.max()) + 1, len(self.labels), dtype=np.intp)
-        last = np.full(len(first), -1, dtype=np.intp)
+    def of_levels(self, codes: IndexArray) -> tuple[IndexArray, IndexArray]:
+        """Levels that have all their rows in one case: these cases, and the levels."""
+        q = int(codes.max()) + 1
+        first = np.full(q, len(self.labels), dtype=np.intp)
+        last = np.full(q, -1, dtype=np.intp)
         np.minimum.at(first, codes, self.codes)
         np.maximum.at(last, codes, self.codes)
-        return first == last
+        levels = np.flatnonzero(first == last)
+        return first[levels], levels
 
     def described(self, chosen: IndexArray) -> str:
         """Some of the cases for a message."""
@@ -171,12 +173,9 @@ def check_cases(state: FitState, cases: Cases) -> None:
         told_within = all(is_told_within_levels(design.terms[t]) for t in group.terms)
         if told_within or group.name in state.relationship:
             continue
-        levels = np.unique(group.codes)
-        own = levels[cases.within(group.codes)[levels]]
-        of_case = np.full(int(levels.max()) + 1, -1, dtype=np.intp)
-        of_case[group.codes] = cases.codes
-        gone = np.bincount(of_case[own], minlength=len(cases))
-        bad = np.flatnonzero(len(levels) - gone < 2)
+        present = len(np.unique(group.codes))
+        gone = np.bincount(cases.of_levels(group.codes)[0], minlength=len(cases))
+        bad = np.flatnonzero(present - gone < 2)
         if len(bad):
             raise ModelError(
                 f"influence: without {cases.described(bad)} the grouping factor `{group.factor}` "
@@ -190,4 +189,5 @@ def are_closed(state: FitState, cases: Cases) -> bool:
     """Whether nothing connects the rows of a case with those of others: V is block-diagonal."""
     if state.relationship or not state.residual.is_within(cases.codes):
         return False
-    return all(bool(cases.within(g.codes)[np.unique(g.codes)].all()) for g in state.design.groups)
+    groups = state.design.groups
+    return all(len(cases.of_levels(g.codes)[0]) == len(np.unique(g.codes)) for g in groups)

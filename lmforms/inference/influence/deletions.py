@@ -7,7 +7,7 @@ With Q = (V₀⁻¹)_SS, F = (V₀⁻¹X)_S, f = (V₀⁻¹(y − Xβ̂))_S and 
     r² without S = r² − f'Q⁻¹f − m'(I − N)⁻¹m.
 
 Where no random effect or residual connects S with other rows, Q is the inverse of V₀'s own block
-and N, m and f'Q⁻¹f are sums over the rows of S.
+and N, m and f'Q⁻¹f are sums over the rows and levels of S.
 
 References
 ----------
@@ -27,10 +27,14 @@ from .cases import Cases
 from .information_left import largest_eigenvalue_below
 from .marginal_rows import MarginalRows
 
+LEAST_PIVOT = 1e-4
+"""Blocks of V₀⁻¹ whose pivots differ by more have lost more than half of their digits: so for a
+level with very wide effects, all of whose rows are deleted."""
+
 
 @dataclass(frozen=True, eq=False)
 class Lost:
-    """What the rows of each case take away.
+    """What the rows of each case take away; NaN where that would have few digits.
 
     Attributes
     ----------
@@ -165,12 +169,16 @@ def lost_by_cases(rows: MarginalRows, cases: Cases, is_closed: bool, chosen: Boo
 
 
 def _sums_by_case(rows: MarginalRows, cases: Cases) -> Lost:
-    left = np.column_stack([rows.X, rows.marginal])
+    left = np.column_stack([rows.remainders, rows.conditional])
     right = np.column_stack([rows.weighted, rows.weighted_residuals])
     width = left.shape[1]
     total = np.empty((len(cases), width, width))
     for j in range(width):
         total[:, j] = cases.sums(left[:, j, None] * right)
+    for codes, effects in rows.levels:
+        case, levels = cases.of_levels(codes)
+        own = effects[levels]
+        np.add.at(total, case, own.swapaxes(1, 2) @ own)
     return _lost(0.5 * (total + total.swapaxes(1, 2)))
 
 
@@ -183,10 +191,17 @@ def _of_single_rows(rows: MarginalRows, cases: Cases) -> Lost:
 
 def _of_blocks(rows: MarginalRows, cases: Cases, chosen: BoolArray) -> Lost:
     both = np.column_stack([rows.weighted, rows.weighted_residuals])
-    total = np.empty((len(cases), both.shape[1], both.shape[1]))
+    total = np.full((len(cases), both.shape[1], both.shape[1]), np.nan)
     for i, own in enumerate(cases.rows()):
-        if chosen[i]:
-            half = np.linalg.solve(np.linalg.cholesky(rows.block(own)), both[own])
+        if not chosen[i]:
+            continue
+        try:
+            lower = np.linalg.cholesky(rows.block(own))
+        except np.linalg.LinAlgError:
+            continue
+        pivots = lower.diagonal()
+        if pivots.min() > LEAST_PIVOT * pivots.max():
+            half = np.linalg.solve(lower, both[own])
             total[i] = half.T @ half
     return _lost(total)
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from ...data.random_design import random_part
 from ...engine.criterion.evaluate import Evaluation
+from ...engine.linalg.batched import multiply
 from ...errors import ModelError
 from ...residual import Residual
 from ...results.state import FitState
@@ -45,7 +46,7 @@ class MarginalRows:
     weighted : ndarray (n, p)
         V₀⁻¹X.
     marginal : ndarray (n,)
-        y − Xβ̂.
+        y − Xβ̂, less the offset.
     conditional : ndarray (n,)
         y − Xβ̂ − Zb̂.
     weighted_residuals : ndarray (n,)
@@ -58,6 +59,10 @@ class MarginalRows:
     residual : Residual
     random : RandomProducts
         Products with M.
+    levels : tuple of (ndarray of int (n,), ndarray (q, k, p + 1))
+        For each grouping factor its codes, and Λ'Z'V₀⁻¹[X y−Xβ̂]. With independent levels
+        [X y−Xβ̂]'V₀⁻¹[X y−Xβ̂] is the sum of its squares and of those of the remainders: no
+        difference, however wide the effects are.
     """
 
     X: FloatArray
@@ -70,6 +75,7 @@ class MarginalRows:
     r2: float
     residual: Residual
     random: RandomProducts
+    levels: tuple[tuple[IndexArray, FloatArray], ...]
 
     @property
     def n(self) -> int:
@@ -163,4 +169,17 @@ def marginal_rows(state: FitState, what: str) -> MarginalRows:
         r2=float(evaluation.gls.r2 * scaling.pilot.y_scale**2),
         residual=state.residual,
         random=random_products(state, bases),
+        levels=tuple(
+            (group.codes, _spherical(evaluation, i, scaling.pilot.y_scale))
+            for i, group in enumerate(design.groups)
+        ),
     )
+
+
+def _spherical(evaluation: Evaluation, i: int, y_scale: float) -> FloatArray:
+    """Λ'Z'V₀⁻¹[X y−Xβ̂] of a grouping factor, in the coordinates of :class:`MarginalRows`."""
+    gls, own = evaluation.gls, evaluation.marginal[i]
+    both = np.concatenate(
+        [own[..., :-1] @ gls.inverse_root_x, y_scale * (own @ gls.to_residual)], axis=-1
+    )
+    return multiply(evaluation.factor.lams[i].T, both)
