@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..errors import ModelError
+from ..errors import ArgumentError, ModelError
 from ..support.arguments import flag, named_arguments, one_of
 from .estimates import ModelEstimates
 from .residual_kinds import RESIDUAL_KINDS, ResidualKind, residuals_of_kind
@@ -145,7 +145,7 @@ class InfluenceMethods(ModelEstimates):
         Raises
         ------
         ArgumentError, DataError
-            `by` is no part of the model, or has another length.
+            `by` is no part of the model, or has another length; `progress` without `refit`.
         ModelError
             Without some part a grouping factor has one level or too few rows are left; or without
             any part the same fixed effects cannot be estimated. The model has no fixed effects,
@@ -174,6 +174,7 @@ class InfluenceMethods(ModelEstimates):
         """
         from ..inference.influence.influence import influence
 
-        return influence(
-            self.state, by, refit=flag("refit", refit), progress=flag("progress", progress)
-        )
+        refit, progress = flag("refit", refit), flag("progress", progress)
+        if progress and not refit:
+            raise ArgumentError("influence: progress=True is for refit=True.")
+        return influence(self.state, by, refit=refit, progress=progress)

@@ -68,8 +68,13 @@ def _animals(terms: str, **options: Any) -> Any:
     return lf.lmer(f"y ~ x + {terms}", animals(), **options)
 
 
-def _weighted() -> Any:
-    data = animals().assign(twice=lambda d: 2.0 * d["x"], o=lambda d: np.sin(d["w"]))
+@cache
+def weighted_animals() -> pd.DataFrame:
+    return animals().assign(twice=lambda d: 2.0 * d["x"], o=lambda d: np.sin(d["w"]))
+
+
+def weighted(data: pd.DataFrame) -> Any:
+    """With weights, an offset and a column of X that is dropped."""
     formula = "y ~ x + twice + offset(o) + (x || herd) + (1 | animal)"
     return lf.lmer(formula, data, weights="w", reml=False)
 
@@ -87,7 +92,7 @@ MODELS: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
         lambda: lf.lmer("strength ~ 1 + (1 | batch/cask)", lf.datasets.load("Pastes")),
         ("batch", "batch:cask"),
     ),
-    "weights, offset, dropped column": (_weighted, ("herd", "animal")),
+    "weights, offset, dropped column": (lambda: weighted(weighted_animals()), ("herd", "animal")),
     "known covariance": (
         lambda: _animals("(1 | animal)", relationship={"animal": known()}),
         ("animal", "herd"),

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense_influence import DenseModel, measures
-from influence_models import MODELS, animals, field
+from influence_models import MODELS, animals, field, known, weighted, weighted_animals
 from residual_cases import trial
 
 import lmforms as lf
 from lmforms.errors import LmformsWarning
 from lmforms.inference.influence import held
+from lmforms.inference.model_parameters import parameter_values
 
 
 @cache
@@ -160,3 +161,36 @@ def test_very_wide_effects(terms, size, tolerance):
             error = (found.params.loc[case] - other.params) / fit.bse
             np.testing.assert_allclose(error, 0.0, atol=tolerance)
             np.testing.assert_allclose(found.sigma[case], other.sigma, rtol=tolerance)
+
+
+REFITTED = {
+    "weights, offset, dropped column": (weighted_animals, weighted),
+    "known covariance": (
+        animals,
+        lambda d: lf.lmer("y ~ x + (1 | animal)", d, relationship={"animal": known()}),
+    ),
+    "series and levels": (
+        trial,
+        lambda d: lf.lmer(
+            "y ~ visit + arm + (1 | subject)", d, residual="har1(visit | subject)", reml=False
+        ),
+    ),
+    "grid": (field, lambda d: lf.lmer("y ~ x", d, residual="ar1(row):ar1(column)")),
+    "no random terms": (animals, lambda d: lf.lmer("y ~ x + herd", d)),
+}
+
+
+@pytest.mark.parametrize("name", REFITTED)
+@pytest.mark.filterwarnings("ignore::lmforms.errors.LmformsWarning")
+def test_refits_are_fits_to_the_other_rows(name):
+    fit, (data, fitted) = fit_of(name), REFITTED[name]
+    number = np.arange(fit.nobs)
+    parts = np.where(number % 7 == 3, "few", np.where(number < 20, "first", "rest"))
+    found = fit.influence(parts, refit=True)
+    for part in ("few", "first"):
+        other = fitted(data()[parts != part].reset_index(drop=True))
+        error = (found.params.loc[part] - other.params) / fit.bse
+        np.testing.assert_allclose(error, 0.0, atol=1e-5)
+        np.testing.assert_allclose(found.bse.loc[part], other.bse, rtol=1e-5)
+        own = parameter_values(other.state)[len(other.params) :]
+        np.testing.assert_allclose(found.vcomp.loc[part], own, rtol=1e-4, atol=1e-5)

@@ -92,6 +92,8 @@ def test_names_and_values(fit):
         fit.influence(animals()["herd"].where(animals().index != 3))
     with pytest.raises(ArgumentError, match="refit='yes'"):
         fit.influence(refit="yes")
+    with pytest.raises(ArgumentError, match="progress=True is for refit=True"):
+        fit.influence(progress=True)
     with pytest.raises(ArgumentError, match="has no argument `group`"):
         fit.influence(group="animal")
     with pytest.raises(ArgumentError, match="kind='pearsn'"):

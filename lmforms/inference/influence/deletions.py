@@ -3,11 +3,11 @@ r"""Fixed effects and σ without some rows, at held θ, and how far a deletion m
 Leaving out rows S is the same as giving each of them a parameter of its own (mean-shift outliers).
 With Q = (V₀⁻¹)_SS, F = (V₀⁻¹X)_S, f = (V₀⁻¹(y − Xβ̂))_S and X in coordinates with X'V₀⁻¹X = I,
 
-    X'V₀⁻¹X without S = I − N,  N = F'Q⁻¹F,      β₍S₎ − β̂ = −(I − N)⁻¹m,  m = F'Q⁻¹f,
-    r² without S = r² − f'Q⁻¹f − m'(I − N)⁻¹m.
+    X'V₀⁻¹X without S = I − N,  N = F'Q⁻¹F,      β₍S₎ − β̂ = −(I − N)⁻¹v,  v = F'Q⁻¹f,
+    r² without S = r² − f'Q⁻¹f − v'(I − N)⁻¹v.
 
 Where no random effect or residual connects S with other rows, Q is the inverse of V₀'s own block
-and N, m and f'Q⁻¹f are sums over the rows and levels of S.
+and N, v and f'Q⁻¹f are sums over the rows and levels of S.
 
 References
 ----------
@@ -39,13 +39,13 @@ class Lost:
     Attributes
     ----------
     N : ndarray (m, p, p)
-    m : ndarray (m, p)
+    v : ndarray (m, p)
     squares : ndarray (m,)
         f'Q⁻¹f.
     """
 
     N: FloatArray
-    m: FloatArray
+    v: FloatArray
     squares: FloatArray
 
     def leaves(self, least: float) -> BoolArray:
@@ -54,7 +54,7 @@ class Lost:
 
     def of(self, chosen: BoolArray) -> Lost:
         """Some of the cases."""
-        return Lost(self.N[chosen], self.m[chosen], self.squares[chosen])
+        return Lost(self.N[chosen], self.v[chosen], self.squares[chosen])
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,16 +137,16 @@ def deleted(lost: Lost, counts: IndexArray, r2: float, nu: int, sigma: float) ->
     >>> found.shifts / 2, found.sigma.round(6)  # the mean becomes 2, the variance 1
     (array([[-0.5]]), array([1.]))
     """
-    p = lost.m.shape[1]
+    p = lost.v.shape[1]
     inverses = np.linalg.inv(np.eye(p) - lost.N)
-    shifts = -np.einsum("mij,mj->mi", inverses, lost.m)
-    left = r2 - lost.squares + np.einsum("mi,mi->m", lost.m, shifts)
+    shifts = -np.einsum("mij,mj->mi", inverses, lost.v)
+    left = r2 - lost.squares + np.einsum("mi,mi->m", lost.v, shifts)
     ratios = np.maximum(left, 0.0) / (nu - counts) / (r2 / nu)
     return Deletions(shifts, ratios[:, None, None] * inverses, sigma * np.sqrt(ratios))
 
 
 def lost_by_cases(rows: MarginalRows, cases: Cases, is_closed: bool, chosen: BoolArray) -> Lost:
-    """N, m and f'Q⁻¹f of each case.
+    """N, v and f'Q⁻¹f of each case.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def lost_by_cases(rows: MarginalRows, cases: Cases, is_closed: bool, chosen: Boo
         lost = _of_single_rows(rows, cases)
     else:
         lost = _of_blocks(rows, cases, chosen)
-    for part in (lost.N, lost.m, lost.squares):
+    for part in (lost.N, lost.v, lost.squares):
         part[~chosen] = np.nan
     return lost
 

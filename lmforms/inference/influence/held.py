@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...relationship.priors import priors_of
 from ...results.state import FitState
 from ...support.arrays import BoolArray
 from .cases import Cases, are_closed
+from .coordinates import relative_to_fit
 from .deletions import Deletions, deleted, lost_by_cases
 from .marginal_rows import marginal_rows
-from .refits import coordinates, estimate_without, relative_to_fit
+from .refits import estimate_without
 
 MOST_BLOCK_ROWS = 1_000
 """Cases of more rows are evaluated by the rows that are left: the block of V₀⁻¹ is too large."""
@@ -46,9 +48,9 @@ def held_deletions(state: FitState, cases: Cases, estimable: BoolArray) -> Delet
     out.sigma[chosen] = some.sigma
     remaining = np.flatnonzero(estimable & ~chosen)
     if len(remaining):
-        every, to_coordinates = list(cases.rows()), coordinates(fit)
+        every, priors = list(cases.rows()), priors_of(state.design, state.relationship)
         for i in remaining:
-            found = estimate_without(state, every[i], optimize=False)
-            out.shifts[i], out.covariances[i] = relative_to_fit(found, fit, to_coordinates)
+            found = estimate_without(state, every[i], priors, optimize=False)
+            out.shifts[i], out.covariances[i] = relative_to_fit(found, fit)
             out.sigma[i] = found.sigma
     return out

@@ -12,12 +12,13 @@ from ...engine.linalg.threads import limited_blas_threads
 from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arrays import FloatArray
-from ..model_parameters import model_parameters, parameter_values
+from ..model_parameters import parameter_values
 from .cases import Cases, cases_of, check_cases
+from .coordinates import coefficients_from_coordinates
 from .deletions import Deletions
 from .held import held_deletions
 from .information_left import keeps_rank, warn_of_rank
-from .refits import Refits, coordinates, refits
+from .refits import Refits, refits
 
 
 class Influence:
@@ -55,7 +56,7 @@ class Influence:
         self.sigma = self._series(deletions.sigma, "sigma")
         done = np.ones(len(cases), dtype=bool) if fitted is None else fitted.converged
         self.converged = self._series(done, "converged")
-        self.vcomp = None if fitted is None else fitted.parameters.drop(columns=self._names)
+        self.vcomp = None if fitted is None else fitted.vcomp
 
     def _series(self, values: Any, name: str) -> pd.Series:
         return pd.Series(values, index=self._labels, name=name)
@@ -74,7 +75,7 @@ class Influence:
     @cached_property
     def _root(self) -> FloatArray:
         """Coefficients of the user's columns are this times those of the deletions."""
-        return np.asarray(np.linalg.inv(coordinates(self._state.estimate)))
+        return coefficients_from_coordinates(self._state.estimate)
 
     @cached_property
     def params(self) -> pd.DataFrame:
@@ -131,9 +132,7 @@ class Influence:
         """`vcomp` less the estimates of the fit; None without refits."""
         if self.vcomp is None:
             return None
-        names = [parameter.name for parameter in model_parameters(self._state)]
-        own = pd.Series(parameter_values(self._state), index=names)
-        return self.vcomp - own[self.vcomp.columns]
+        return self.vcomp - parameter_values(self._state)[len(self._names) :]
 
     @cached_property
     def table(self) -> ResultTable:

@@ -51,9 +51,6 @@ class MarginalRows:
         y − Xβ̂ − Zb̂.
     weighted_residuals : ndarray (n,)
         V₀⁻¹(y − Xβ̂) = P₀y.
-    root : ndarray (p, p)
-        Coefficients of the user's columns are this times those of `X`; β̂ has covariance σ²root
-        root'.
     r2 : float
         (y − Xβ̂)'V₀⁻¹(y − Xβ̂).
     residual : Residual
@@ -71,7 +68,6 @@ class MarginalRows:
     marginal: FloatArray
     conditional: FloatArray
     weighted_residuals: FloatArray
-    root: FloatArray
     r2: float
     residual: Residual
     random: RandomProducts
@@ -165,7 +161,6 @@ def marginal_rows(state: FitState, what: str) -> MarginalRows:
         marginal=marginal,
         conditional=conditional,
         weighted_residuals=np.asarray(state.residual.solve(conditional)),
-        root=scaling.units.x.linear @ inner,
         r2=float(evaluation.gls.r2 * scaling.pilot.y_scale**2),
         residual=state.residual,
         random=random_products(state, bases),

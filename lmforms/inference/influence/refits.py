@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,17 +10,14 @@ import numpy as np
 import pandas as pd
 
 from ...engine.estimate import Estimate, estimate
-from ...errors import (
-    LmformsError,
-    MissingPackageError,
-    ModelError,
-    NumericalError,
-)
+from ...engine.prior import Prior
+from ...errors import LmformsError, MissingPackageError, ModelError, NumericalError
 from ...relationship.priors import priors_of
 from ...results.state import FitState
-from ...support.arrays import BoolArray, FloatArray, IndexArray
+from ...support.arrays import BoolArray, IndexArray
 from ..model_parameters import model_parameters, parameter_values
 from .cases import Cases
+from .coordinates import relative_to_fit
 from .deletions import Deletions
 from .information_left import warn
 
@@ -32,17 +29,19 @@ class Refits:
     Attributes
     ----------
     deletions : Deletions
-    parameters : DataFrame (m, parameters)
-        All of :func:`.model_parameters`.
+    vcomp : DataFrame (m, parameters)
+        Those of :func:`.model_parameters` that follow the fixed effects.
     converged : ndarray of bool (m,)
     """
 
     deletions: Deletions
-    parameters: pd.DataFrame
+    vcomp: pd.DataFrame
     converged: BoolArray
 
 
-def estimate_without(state: FitState, rows: IndexArray, *, optimize: bool) -> Estimate:
+def estimate_without(
+    state: FitState, rows: IndexArray, priors: Sequence[Prior], *, optimize: bool
+) -> Estimate:
     """The estimate from all rows but some, at the fit's own θ or searched from there."""
     design, fitted = state.design, state.estimate
     kept = np.ones(design.n, dtype=bool)
@@ -54,25 +53,10 @@ def estimate_without(state: FitState, rows: IndexArray, *, optimize: bool) -> Es
         [g.covariance for g in design.groups],
         reml=fitted.reml,
         control=state.control,
-        priors=priors_of(design, state.relationship),
+        priors=priors,
         start=start if optimize else None,
         at=None if optimize else start,
     )
-
-
-def relative_to_fit(
-    found: Estimate, fit: Estimate, to_coordinates: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """β₍S₎ − β̂ and Var(β₍S₎)/σ² in the coordinates of :class:`.Deletions`."""
-    shift = to_coordinates @ (found.beta - fit.beta)
-    covariance = to_coordinates @ found.cov_beta @ to_coordinates.T / fit.sigma**2
-    return shift, covariance
-
-
-def coordinates(fit: Estimate) -> FloatArray:
-    """T with Tβ of covariance σ²I."""
-    root_x = np.linalg.inv(fit.optimum.evaluation.gls.inverse_root_x)
-    return np.asarray(root_x @ fit.scaling.units.x.inverse)
 
 
 def refuse_refits(state: FitState) -> None:
@@ -126,22 +110,22 @@ def refits(state: FitState, cases: Cases, estimable: BoolArray, progress: bool) 
         No case can be fitted.
     """
     refuse_refits(state)
-    parameters = model_parameters(state)
-    m = len(cases)
-    out = Deletions.missing(m, len(state.estimate.beta))
-    values = np.full((m, len(parameters)), np.nan)
+    m, p = len(cases), len(state.estimate.beta)
+    names = [parameter.name for parameter in model_parameters(state)[p:]]
+    out = Deletions.missing(m, p)
+    values = np.full((m, len(names)), np.nan)
     converged = np.zeros(m, dtype=bool)
-    T = coordinates(state.estimate)
+    priors = priors_of(state.design, state.relationship)
     failures: list[tuple[int, LmformsError]] = []
     every = list(cases.rows())
     done = 0
     try:
         for i in _shown(np.flatnonzero(estimable), progress):
             try:
-                found = estimate_without(state, every[i], optimize=True)
-                out.shifts[i], out.covariances[i] = relative_to_fit(found, state.estimate, T)
+                found = estimate_without(state, every[i], priors, optimize=True)
+                out.shifts[i], out.covariances[i] = relative_to_fit(found, state.estimate)
                 out.sigma[i], converged[i] = found.sigma, found.converged
-                values[i] = parameter_values(replace(state, estimate=found))
+                values[i] = parameter_values(replace(state, estimate=found))[p:]
             except (ModelError, NumericalError) as exc:
                 failures.append((int(i), exc))
             done += 1
@@ -154,7 +138,6 @@ def refits(state: FitState, cases: Cases, estimable: BoolArray, progress: bool) 
     if failures:
         which = cases.described(np.array([i for i, _ in failures]))
         warn(f"the model cannot be fitted without {which}: NaN. {failures[0][1]}")
-    names = [parameter.name for parameter in parameters]
     return Refits(out, pd.DataFrame(values, index=cases.labels, columns=names), converged)
 
 
