@@ -180,7 +180,12 @@ REFITTED = {
 }
 
 
-@pytest.mark.parametrize("name", REFITTED)
+SLOW = ("weights, offset, dropped column", "series and levels")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in REFITTED]
+)
 @pytest.mark.filterwarnings("ignore::lmforms.errors.LmformsWarning")
 def test_refits_are_fits_to_the_other_rows(name):
     fit, (data, fitted) = fit_of(name), REFITTED[name]
