@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,10 @@ from influence_models import MODELS, animals, field, known, weighted, weighted_a
 from residual_cases import trial
 
 import lmforms as lf
-from lmforms.errors import LmformsWarning
+from lmforms.errors import LmformsWarning, ModelError, NotEstimableWarning
 from lmforms.inference.influence import held
+from lmforms.inference.influence.cases import Cases, cases_of
+from lmforms.inference.influence.variances_left import keeps_variances
 from lmforms.inference.model_parameters import parameter_values
 
 
@@ -161,6 +164,62 @@ def test_very_wide_effects(terms, size, tolerance):
             error = (found.params.loc[case] - other.params) / fit.bse
             np.testing.assert_allclose(error, 0.0, atol=tolerance)
             np.testing.assert_allclose(found.sigma[case], other.sigma, rtol=tolerance)
+
+
+STRUCTURES = [
+    *(
+        "us(visit | subject)",
+        "toep(visit | subject)",
+        "ante(visit | subject)",
+        "cs(visit | subject)",
+    ),
+    *("arma(visit | subject)", "exp(place | subject)", "ar1(visit | subject) + units"),
+    *("gau(place + x | subject, per_axis=True)", "har1(visit | subject) * power(z)"),
+]
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "strata"])
+def test_variances_that_are_left(name):
+    """Nothing is refused where a refit knows all parameters."""
+    fit = fit_of(name)
+    for by in (*MODELS[name][1], "observation"):
+        state = fit.state
+        cases = cases_of(state, asked(fit, by))
+        assert keeps_variances(state, cases).all()
+
+
+@pytest.mark.parametrize("residual", STRUCTURES)
+def test_correlations_that_are_left(residual):
+    """Any subject may go, but not all pairs of rows that a correlation is told by."""
+    data = trial()
+    model = lf.MixedModel("y ~ arm", data, residual=residual)
+    state = SimpleNamespace(design=model.design, residual=model.design.residual)
+    subjects = pd.factorize(data["subject"])[0]
+    cases = Cases("subject", pd.RangeIndex(subjects.max() + 1), subjects)
+    assert keeps_variances(state, cases).all()
+    first = ~data.duplicated("subject")  # all rows but one of each subject are a part
+    alone = Cases("part", pd.Index(["others", "first"]), np.where(first, 1, 0))
+    assert not keeps_variances(state, alone)[0]
+
+
+@pytest.mark.filterwarnings("ignore::lmforms.errors.SingularWarning")
+def test_visits_with_parameters_of_their_own():
+    data = trial()
+    fit = lf.lmer("y ~ arm", data, residual="idh(visit)")
+    part = np.where(data["visit"] == 2, "third", np.where(data["subject"] < 3, "few", "others"))
+    with pytest.warns(NotEstimableWarning, match="without part third some of the variance"):
+        found = fit.influence(part, refit=True)
+    assert found.vcomp.isna().all(axis=1).to_dict() == {"few": 0, "others": 0, "third": 1}
+    assert fit.influence(part).table.notna().all(axis=None)
+    for formula, residual, by in (
+        ("y ~ arm", "us(visit | subject)", "visit"),
+        ("y ~ arm + (1 | subject)", "idh(visit)", "visit"),
+        ("y ~ 1 + (0 + arm | item)", None, "arm"),
+    ):
+        fit = lf.lmer(formula, data, residual=residual)
+        with pytest.raises(ModelError, match=r"variance parameters .* Use refit=False"):
+            fit.influence(by, refit=True)
+        fit.influence(by)
 
 
 REFITTED = {

@@ -17,7 +17,7 @@ from .cases import Cases, cases_of, check_cases
 from .coordinates import coefficients_from_coordinates
 from .deletions import Deletions
 from .held import held_deletions
-from .information_left import keeps_rank, warn_of_rank
+from .information_left import keeps_rank, warn_of_lost
 from .refits import Refits, refits
 
 
@@ -170,7 +170,8 @@ def influence(state: FitState, by: Any, *, refit: bool, progress: bool) -> Influ
     check_cases(state, cases)
     with limited_blas_threads(1):  # many small matrices
         estimable = keeps_rank(state.estimate.scaling.units.x(state.design.X), cases)
-        warn_of_rank(cases, estimable)
+        way = "Delete smaller parts, or leave these effects out of the model."
+        warn_of_lost(cases, estimable, "fixed effects", way)
         if refit:
             fitted = refits(state, cases, estimable, progress)
             return Influence(state, cases, fitted.deletions, fitted)

@@ -39,8 +39,17 @@ def largest_eigenvalue_below(matrices: FloatArray, bound: float) -> BoolArray:
     return np.asarray(out)
 
 
-def warn_of_rank(cases: Cases, estimable: BoolArray) -> None:
-    """Say that some coefficients are not defined without some of the cases.
+def warn_of_lost(cases: Cases, estimable: BoolArray, what: str, way: str) -> None:
+    """Say that some parameters are not defined without some of the cases.
+
+    Parameters
+    ----------
+    cases : Cases
+    estimable : ndarray of bool (m,)
+    what : str
+        Which parameters.
+    way : str
+        What to do about it.
 
     Raises
     ------
@@ -52,13 +61,10 @@ def warn_of_rank(cases: Cases, estimable: BoolArray) -> None:
         return
     if len(lost) == len(cases):
         raise ModelError(
-            f"influence: without any {cases.by} some of the fixed effects cannot be estimated, as "
-            "they are differences between these parts of the data. Delete smaller parts, or leave "
-            "these effects out of the model."
+            f"influence: without any {cases.by} some of the {what} cannot be estimated, as they "
+            f"belong to one of these parts of the data or compare them. {way}"
         )
-    warn(
-        f"without {cases.described(lost)} some of the fixed effects cannot be estimated: NaN there."
-    )
+    warn(f"without {cases.described(lost)} some of the {what} cannot be estimated: NaN there.")
 
 
 def warn(message: str) -> None:

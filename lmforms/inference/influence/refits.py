@@ -19,7 +19,8 @@ from ..model_parameters import model_parameters, parameter_values
 from .cases import Cases
 from .coordinates import relative_to_fit
 from .deletions import Deletions
-from .information_left import warn
+from .information_left import warn, warn_of_lost
+from .variances_left import keeps_variances
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,14 @@ def refits(state: FitState, cases: Cases, estimable: BoolArray, progress: bool) 
         No case can be fitted.
     """
     refuse_refits(state)
+    keeps = keeps_variances(state, cases)
+    warn_of_lost(cases, keeps, "variance parameters", "Use refit=False, which holds them.")
+    estimable = estimable & keeps
+    if not estimable.any():
+        raise ModelError(
+            f"influence: without any {cases.by} some of the parameters cannot be estimated. Delete "
+            "smaller parts."
+        )
     m, p = len(cases), len(state.estimate.beta)
     names = [parameter.name for parameter in model_parameters(state)[p:]]
     out = Deletions.missing(m, p)
