@@ -239,7 +239,7 @@ REFITTED = {
 }
 
 
-SLOW = ("weights, offset, dropped column", "series and levels")
+SLOW = ("weights, offset, dropped column", "series and levels", "grid")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,13 @@ import pytest
 from influence_models import animals
 
 import lmforms as lf
-from lmforms.errors import ArgumentError, DataError, ModelError, NotEstimableWarning
+from lmforms.errors import (
+    ArgumentError,
+    DataError,
+    MemoryLimitError,
+    ModelError,
+    NotEstimableWarning,
+)
 from lmforms.inference.influence import refits
 
 FORMULA = "y ~ x + (1 | animal)"
@@ -98,6 +104,13 @@ def test_names_and_values(fit):
         fit.influence(group="animal")
     with pytest.raises(ArgumentError, match="kind='pearsn'"):
         fit.residuals("pearsn")
+
+
+def test_too_many_covariances():
+    small = lf.lmer(FORMULA, animals(), control=lf.Control(memory=15_000))
+    with pytest.raises(MemoryLimitError, match="levels of a grouping factor"):
+        small.influence()
+    assert len(small.influence("animal").table) == 12
 
 
 def test_no_fixed_effects():

@@ -13,12 +13,22 @@ import pandas as pd
 from ...data.align import in_row_order
 from ...data.design import Design, GroupingFactor
 from ...data.random_terms import is_told_within_levels
-from ...errors import ArgumentError, DataError, ModelError, listed, near_matches
+from ...errors import (
+    ArgumentError,
+    DataError,
+    MemoryLimitError,
+    ModelError,
+    listed,
+    near_matches,
+)
 from ...results.state import FitState
 from ...support.arguments import short_repr
 from ...support.arrays import FloatArray, IndexArray
 
 OBSERVATION = "observation"
+
+COPIES = 5
+"""Arrays of a covariance for each case that are in memory together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,12 +167,22 @@ def check_cases(state: FitState, cases: Cases) -> None:
     ModelError
         Without a case no rows would be left, too few rows for the fixed effects, or one level of a
         grouping factor.
+    MemoryLimitError
+        A covariance for each case takes too much memory.
     """
     design = state.design
     p = design.X.shape[1]
     left = design.n - cases.counts
     if not p:
         raise ModelError("influence is that on the fixed effects, and the model has none.")
+    needed = 8.0 * COPIES * len(cases) * (p + 1) ** 2
+    if needed > state.control.memory:
+        raise MemoryLimitError(
+            f"influence: covariances of {p} fixed effects without each of {len(cases):,} parts would "
+            f"take about {needed / 2**30:.2g} GiB; {state.control.memory / 2**30:.2g} GiB are "
+            "allowed. Delete larger parts, such as the levels of a grouping factor, or raise "
+            "Control(memory=…)."
+        )
     bad = np.flatnonzero(left <= p)
     if len(bad):
         raise ModelError(
