@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense_influence import DenseModel, measures
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from influence_models import MODELS, animals, field, known, weighted, weighted_animals
 from residual_cases import trial
 
@@ -19,6 +21,7 @@ from lmforms.inference.influence import held
 from lmforms.inference.influence.cases import Cases, cases_of
 from lmforms.inference.influence.variances_left import keeps_variances
 from lmforms.inference.model_parameters import parameter_values
+from lmforms.model import state_at
 
 
 @cache
@@ -258,3 +261,40 @@ def test_refits_are_fits_to_the_other_rows(name):
         np.testing.assert_allclose(found.bse.loc[part], other.bse, rtol=1e-5)
         own = parameter_values(other.state)[len(other.params) :]
         np.testing.assert_allclose(found.vcomp.loc[part], own, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=15)
+@given(
+    st.integers(0, 10_000),
+    st.floats(0.01, 100.0),
+    st.floats(-50.0, 50.0),
+    st.sampled_from(["(1 | g)", "(x | g)", "(1 | g) + (1 | h)"]),
+)
+def test_invariances(seed, scale, shift, terms):
+    """Units of y and x, the order of rows and names of levels change no measure."""
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"x": rng.normal(size=40), "g": np.arange(40) % 6, "h": np.arange(40) // 8})
+    data["y"] = rng.normal(size=6)[data["g"]] + data["x"] + rng.normal(size=40)
+    order = rng.permutation(40)
+    moved = data.assign(
+        y=scale * data["y"] + shift, x=data["x"] / scale, g="level " + data["g"].astype(str)
+    ).iloc[order]
+    theta = np.array([0.8, 0.1, 0.6] if "x" in terms else [0.8, 0.5][: terms.count("|")])
+    one = at_theta(f"y ~ x + {terms}", data, theta)
+    if "x" in terms:  # slopes of x/scale are `scale` times larger
+        theta = np.array([0.8, 0.1 * scale, 0.6 * scale])
+    other = at_theta(f"y ~ x + {terms}", moved, theta)
+    np.testing.assert_allclose(other.leverage.sort_index(), one.leverage, rtol=1e-7)
+    for by in ("g", "observation"):
+        a, b = one.influence(by).table, other.influence(by).table
+        if by == "observation":
+            b = b.loc[a.index]
+        for measure in ("cooks_distance", "mdffits", "covratio", "covtrace"):
+            np.testing.assert_allclose(b[measure], a[measure], rtol=1e-6, atol=1e-9)
+
+
+def at_theta(formula, data, theta):
+    """The model at a θ, for a property that does not depend on a search."""
+    model = lf.MixedModel(formula, data)
+    options = {"reml": True, "control": lf.Control(), "method": "auto"}
+    return lf.MixedModelResults(model, state_at(model, theta, model.design.y, **options))

@@ -178,9 +178,9 @@ def check_cases(state: FitState, cases: Cases) -> None:
     needed = 8.0 * COPIES * len(cases) * (p + 1) ** 2
     if needed > state.control.memory:
         raise MemoryLimitError(
-            f"influence: covariances of {p} fixed effects without each of {len(cases):,} parts would "
-            f"take about {needed / 2**30:.2g} GiB; {state.control.memory / 2**30:.2g} GiB are "
-            "allowed. Delete larger parts, such as the levels of a grouping factor, or raise "
+            f"influence: covariances of {p} fixed effects without each of {len(cases):,} parts "
+            f"would take about {needed / 2**30:.2g} GiB, and {state.control.memory / 2**30:.2g} GiB "
+            "are allowed. Delete larger parts, such as the levels of a grouping factor, or raise "
             "Control(memory=…)."
         )
     bad = np.flatnonzero(left <= p)
