@@ -176,11 +176,12 @@ def check_cases(state: FitState, cases: Cases) -> None:
     if not p:
         raise ModelError("influence is that on the fixed effects, and the model has none.")
     needed = 8.0 * COPIES * len(cases) * (p + 1) ** 2
-    if needed > state.control.memory:
+    memory = state.control.memory
+    if needed > memory:
         raise MemoryLimitError(
             f"influence: covariances of {p} fixed effects without each of {len(cases):,} parts "
-            f"would take about {needed / 2**30:.2g} GiB, and {state.control.memory / 2**30:.2g} GiB "
-            "are allowed. Delete larger parts, such as the levels of a grouping factor, or raise "
+            f"would take about {needed / 2**30:.2g} GiB, and {memory / 2**30:.2g} GiB are allowed. "
+            "Delete larger parts, such as the levels of a grouping factor, or raise "
             "Control(memory=…)."
         )
     bad = np.flatnonzero(left <= p)
