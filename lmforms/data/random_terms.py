@@ -196,7 +196,7 @@ def check_sizes(
     """
     for group in groups:
         q = len(group.levels)
-        if q < 2 and not all(_is_told_within_levels(terms[t]) for t in group.terms):
+        if q < 2 and not all(is_told_within_levels(terms[t]) for t in group.terms):
             raise ModelError(
                 f"the grouping factor `{group.factor}` has one level; a variance between levels "
                 "needs at least two. Leave the term out."
@@ -239,7 +239,7 @@ def _is_correlated(term: RandomTerm) -> bool:
     return not free or own.n_deviations > 1
 
 
-def _is_told_within_levels(term: RandomTerm) -> bool:
+def is_told_within_levels(term: RandomTerm) -> bool:
     """Whether one level is enough: several effects of one variance, correlated by distance."""
     own = term.covariance
     one_variance = isinstance(own, Structured) and own.n_deviations == 1

@@ -10,6 +10,7 @@ from .field_plot import residual_field
 from .fit_plots import coefficients, random_effects
 from .form_comparison import companion
 from .form_plots import codes, covariance, loadings
+from .influence_plot import influence
 from .means_plot import means
 from .rank_and_objective import objective, rank
 
@@ -20,6 +21,7 @@ __all__ = [
     "companion",
     "correlation_heatmap",
     "covariance",
+    "influence",
     "loadings",
     "means",
     "objective",

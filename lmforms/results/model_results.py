@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,10 @@ from ..control import METHODS_WITHOUT_START
 from ..data.align import in_row_order
 from ..data.frame import real_array
 from ..errors import DataError
-from ..support.arguments import flag, named_arguments, one_of
+from ..support.arguments import flag, named_arguments
 from ..support.arrays import FloatArray
-from . import quantities
 from .inference_methods import InferenceMethods
+from .influence_methods import InfluenceMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
 from .prediction_methods import PredictionMethods
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from .matrices import ModelMatrices
     from .summary_tables import ModelSummary
 
-RESIDUAL_KINDS = ("response", "pearson", "scaled", "normalized")
-
 
 class MixedModelResults(
     PredictionMethods,
@@ -40,6 +38,7 @@ class MixedModelResults(
     MeansMethods,
     ModelComparisons,
     ResidualMethods,
+    InfluenceMethods,
 ):
     """A fitted linear mixed model.
 
@@ -61,28 +60,6 @@ class MixedModelResults(
     0  oven_block  Intercept        0.000210  0.014484
     1    Residual                   0.000063  0.007951
     """
-
-    @property
-    def resid(self) -> pd.Series:
-        """Response less fitted values."""
-        return self.residuals()
-
-    @named_arguments
-    def residuals(
-        self, kind: Literal["response", "pearson", "scaled", "normalized"] = "response"
-    ) -> pd.Series:
-        """Residuals on the index of the data.
-
-        Parameters
-        ----------
-        kind : {"response", "pearson", "scaled", "normalized"}
-            y − ŷ; divided by their standard deviations relative to σ (times √w with weights alone);
-            that divided by σ̂; and R^(−1/2)(y − ŷ)/σ̂, which are uncorrelated under the model: each
-            row less its prediction from the earlier rows of its series. The two last are the same
-            without correlations.
-        """
-        values = quantities.residuals(self.state, one_of("kind", kind, RESIDUAL_KINDS))
-        return pd.Series(values, index=self.state.design.index, name="resid")
 
     @named_arguments
     def at(self, theta: npt.ArrayLike) -> MixedModelResults:

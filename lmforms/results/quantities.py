@@ -133,6 +133,12 @@ def fitted_values(state: FitState) -> FloatArray:
     return np.asarray(fixed + random_part(design, estimate.b))
 
 
+def marginal_residuals(state: FitState) -> FloatArray:
+    """y − Xβ̂ − offset, (n,)."""
+    design = state.design
+    return np.asarray(state.response - design.X @ state.estimate.beta - design.offset)
+
+
 def residuals(state: FitState, kind: str) -> FloatArray:
     """y − ŷ, divided by standard deviations or whitened: see `MixedModelResults.residuals`."""
     values = state.response - fitted_values(state)

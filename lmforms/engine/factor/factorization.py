@@ -13,9 +13,13 @@ from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import inverse_cholesky, mirrored, multiply, transposed
 from .assembly import dense_gram
 from .coupling import STRIP_NUMBERS
+from .eliminated_rows import EliminatedRows
 from .marginal import MarginalAlgebra, regularised_lambda
 from .schur import DenseFactored, FactoredSchur
 from .system import System
+
+MOST_COUPLING_NUMBERS = 20_000_000
+"""Numbers in the blocks between the leading and the other factors that are written out."""
 
 
 class Factorization(MarginalAlgebra):
@@ -96,6 +100,17 @@ class Factorization(MarginalAlgebra):
         effects = self._lambda_times(flat)
         above = self._scaled_coupling.transposed_times(flat if system.solver is None else effects)
         return system.unflatten(multiply(self._m_root, c - above), effects)
+
+    def eliminated_rows(self) -> EliminatedRows | None:
+        """Products of single rows, where S is dense and its blocks with the leading factor few."""
+        system = self.system
+        if system.coupling is None or system.solver is not None:
+            return None
+        q, k = system.shapes[system.lead]
+        if q * k * system.m > MOST_COUPLING_NUMBERS:
+            return None
+        coupling = self._scaled_coupling.transposed_times(np.eye(system.m))
+        return EliminatedRows(self._lead_inverse_root, coupling, self._schur)
 
     # --- parts of inverses ----------------------------------------------------------------
 
