@@ -68,6 +68,10 @@ class DfMethod(ABC):
         """Notes for a table of tests."""
         return (f"Degrees of freedom: {self.label}.", *self.remarks)
 
+    def variances(self, L: FloatArray) -> FloatArray:
+        """Variance of each row of L (r, p), (r,)."""
+        return np.asarray(np.einsum("rp,pq,rq->r", L, self.covariance, L))
+
     @abstractmethod
     def df(self, L: FloatArray) -> FloatArray:
         """Degrees of freedom of each row of L (r, p) by itself, (r,)."""

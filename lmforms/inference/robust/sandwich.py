@@ -1,0 +1,106 @@
+"""The cluster-robust covariance and the distribution of tests with it under the working model.
+
+With scores s_i = F_i'e_i, the variance of ℓ'β̂ is Σt_i² with t_i = ℓ'Ms_i. The residuals have the
+covariance V − XMX' under the working model, so that
+
+    cov(t_i, t_j) = P_ij = δ_ij ℓ'MF_i'V_iF_iMℓ − u_i'Mu_j,    u_i = X_i'F_iMℓ.
+
+A sum of squares of normal variables with this covariance has the degrees of freedom
+
+    ν = (Σ_i P_ii)² / Σ_ij P_ij²
+
+(Bell and McCaffrey). For q rows P_ij is a q × q matrix. With Ω = ΣP_ii, the robust covariance D of
+the rows in the basis where Ω = I is approximated by a Wishart matrix with η degrees of freedom that
+has the same total variance,
+
+    η = q(q + 1) / Σ_st var(D_st),  Σ_st var(D_st) = Σ_ij {(tr P_ij)² + tr(P_ijP_ij)},
+
+and (η − q + 1)/(ηq) times Wald's statistic is taken as F(q, η − q + 1): the approximate Hotelling
+test of Pustejovsky and Tipton (2018), section 3.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...support.arrays import FloatArray
+from .cluster_scores import ClusterScores
+
+UNDEFINED = 1e-8
+"""A robust variance whose expectation is below this share of the model's own is undefined: one
+cluster alone determines the function of β."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sandwich:
+    """A cluster-robust covariance.
+
+    Attributes
+    ----------
+    half : ndarray (p, p)
+        H with M = HH'; scores are in the basis XH.
+    clusters : ClusterScores
+    """
+
+    half: FloatArray
+    clusters: ClusterScores
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Of β̂, (p, p)."""
+        moved = self.clusters.scores @ self.half.T
+        return np.asarray(moved.T @ moved)
+
+    def is_defined(self, L: FloatArray) -> FloatArray:
+        """Whether each row of L (r, p) has a robust variance, (r,)."""
+        rows = L @ self.half
+        own, through = self._single(rows)
+        expected = (own - np.square(through).sum(axis=2)).sum(axis=0)
+        return np.asarray(expected > UNDEFINED * np.square(rows).sum(axis=1))
+
+    def degrees_of_freedom(self, L: FloatArray) -> FloatArray:
+        """ν of each row of L (r, p) by itself, (r,); NaN where there is no robust variance."""
+        own, through = self._single(L @ self.half)
+        sizes = np.square(through).sum(axis=2)
+        mean = (own - sizes).sum(axis=0)
+        products = through.transpose(1, 2, 0) @ through.transpose(1, 0, 2)  # (r, p, p)
+        squares = np.square(own).sum(axis=0) - 2.0 * (own * sizes).sum(axis=0)
+        squares += np.square(products).sum(axis=(1, 2))
+        defined = self.is_defined(L)
+        return np.asarray(np.where(defined, mean**2 / np.where(defined, squares, 1.0), np.nan))
+
+    def _single(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """ℓ'F_i'V_iF_iℓ (k, r) and u_i (k, r, p) of rows that are multiplied by H."""
+        own = ((rows @ self.clusters.spread) * rows).sum(axis=2)
+        return own, rows @ self.clusters.cross
+
+    def wishart_degrees_of_freedom(self, L: FloatArray) -> float:
+        """η of q independent rows L (q, p) with robust variances."""
+        rows = L @ self.half
+        own = rows @ self.clusters.spread @ rows.T  # (k, q, q)
+        through = rows @ self.clusters.cross  # (k, q, p)
+        between = through @ through.swapaxes(1, 2)
+        values, vectors = np.linalg.eigh((own - between).sum(axis=0))
+        to_identity = vectors / np.sqrt(values)
+        own = to_identity.T @ own @ to_identity
+        between = to_identity.T @ between @ to_identity
+        through = to_identity.T @ through
+        traces = np.einsum("kss->k", own)
+        total = np.square(traces).sum() + np.square(own).sum()
+        total -= 2.0 * (traces * np.einsum("kss->k", between)).sum() + 2.0 * (own * between).sum()
+        total += _pairs(through)
+        q = len(rows)
+        return float(q * (q + 1) / total)
+
+
+def _pairs(through: FloatArray) -> float:
+    """Σ_ij {(tr N_ij)² + tr(N_ijN_ij)} for N_ij = U_iU_j', U (k, q, p)."""
+    k, q, p = through.shape
+    flat = through.reshape(k, q * p)
+    total = 0.0
+    for own in through.transpose(1, 0, 2):  # one row at a time: (q p)² numbers would be many
+        products = (own.T @ flat).reshape(p, q, p)
+        total += np.square(products).sum() + np.einsum("atb,bta->", products, products)
+    return total
