@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,9 @@ from ..degrees_of_freedom.methods import DfName, df_method
 from .pooled_fits import PooledFits
 from .pooled_method import PooledDf
 
-if TYPE_CHECKING:
-    from ...results.model_results import MixedModelResults
-
 
 @named_arguments
-def pool(
-    fits: Iterable[MixedModelResults], *, level: float = 0.95, ddf: DfName = "satterthwaite"
-) -> PooledFits:
+def pool(fits: Iterable[Any], *, level: float = 0.95, ddf: DfName = "satterthwaite") -> PooledFits:
     """Pool the fits of one model to multiply imputed data, by Rubin's rules.
 
     Parameters

@@ -17,7 +17,8 @@ For k functions D₁ = q̄'Ū⁻¹q̄/(k(1 + r)), r = (1 + 1/m)tr(BŪ⁻¹)/k, h
                         + 16a²c₂/c₄³ + 8a²/c₄²}/(t − 4),    c_j = ν* − j(1 + a)
 
 (Reiter 2007), and for infinite ν_com ν = 4 + (t − 4)(1 + (1 − 2/t)/r)² (Li, Raghunathan and Rubin
-1991). For t ≤ 4 theirs is ν = ½t(1 + 1/k)(1 + 1/r)², taken as at most ν_com here.
+1991). For t ≤ 4 theirs is ½(k + 1) times Rubin's degrees of freedom with λ = r/(1 + r); with those
+of Barnard and Rubin in their place, and at most ν_com, it takes account of ν_com here.
 
 References
 ----------
@@ -78,9 +79,9 @@ def joint_df(increase: float, k: int, m: int, complete: float) -> float:
     """
     t = float(k * (m - 1))
     if t <= 4.0:
-        with np.errstate(divide="ignore"):
-            large = 0.5 * t * (1.0 + 1.0 / k) * float(1.0 + np.divide(1.0, increase)) ** 2
-        return float(min(large, complete))
+        share = np.array([increase / (1.0 + increase)])
+        single = float(pooled_df(share, m, np.array([complete]))[0])
+        return min(0.5 * (k + 1.0) * single, complete)
     if np.isinf(complete):
         if increase == 0:
             return np.inf

@@ -79,7 +79,7 @@ def sandwich(
     """
     design, estimate = state.design, state.estimate
     p, largest = design.X.shape[1], int(np.bincount(codes).max())
-    needed = 8 * (DENSE_COPIES * largest**2 + 3 * count * p**2)
+    needed = 8 * (DENSE_COPIES * largest**2 + 4 * count * p**2)
     if needed > state.control.memory:
         raise MemoryLimitError(
             f"{kind}: {count:,} clusters of up to {largest:,} rows and {p} coefficients would take "
@@ -91,12 +91,12 @@ def sandwich(
     XH = design.X @ half
     error = state.response - design.offset - design.X @ estimate.beta
     scale = scale_of(kind, count, design.n, p)
-    out = ClusterScores(np.empty((count, p)), np.empty((count, p, p)), np.empty((count, p, p)))
+    out = ClusterScores(*(np.empty((count, *shape)) for shape in ((p,), (p, p), (p, p), (p, p))))
     try:
         for own, rows in _clusters_by_size(codes):
             found = scores_of_blocks(blocks.values(rows), XH[rows], error[rows], kind, scale)
             out.scores[own], out.spread[own] = found.scores, found.spread
-            out.cross[own] = found.cross
+            out.cross[own], out.alone[own] = found.cross, found.alone
     except np.linalg.LinAlgError:
         raise NumericalError(
             f"{kind}: the covariance of the response is singular at the estimates."

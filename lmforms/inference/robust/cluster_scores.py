@@ -9,8 +9,8 @@ residuals e_i = y_i − X_iβ̂, all types are MΣs_is_i'M with scores s_i = F_i
     CR3  A_i = (I − X_iMX_i'W_i)⁻¹
 
 CR2 is unbiased if the working model holds. Where B_i or I − X_iMX_i'W_i is singular, a generalised
-inverse stands for the inverse: along those directions cluster i alone determines a function of β,
-and its residuals are zero.
+inverse stands for the inverse: cluster i alone determines some functions of β, which have no robust
+variance.
 
 Rows come with columns XH for which M = I; then X_i'W_i(I − X_iX_i'W_i)⁻¹ = (I − S_i)⁻¹X_i'W_i with
 S_i = X_i'W_iX_i, so that CR3 needs no inverse of the size of a cluster.
@@ -31,7 +31,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ...support.arrays import FloatArray
+from ...support.arrays import BoolArray, FloatArray, IndexArray
 
 RobustType = Literal["CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"]
 """Names of the types."""
@@ -54,11 +54,14 @@ class ClusterScores:
         F_i'V_iF_i.
     cross : ndarray (k, p, p)
         F_i'X_i.
+    alone : ndarray (k, p, p)
+        Projections on the functions of β that cluster i alone determines.
     """
 
     scores: FloatArray
     spread: FloatArray
     cross: FloatArray
+    alone: FloatArray
 
 
 def scores_of_blocks(
@@ -88,42 +91,46 @@ def scores_of_blocks(
     whitened = np.linalg.solve(root, np.concatenate([X, e[..., None]], axis=2))
     Xw, ew = whitened[..., :-1], whitened[..., -1:]
     S = np.asarray(Xw.swapaxes(1, 2) @ Xw, dtype=np.float64)
+    shares, axes = np.linalg.eigh(S)
+    left = 1.0 - shares
+    single = left < ALONE
+    alone = np.asarray((axes * single[:, None, :]) @ axes.swapaxes(1, 2))
     if kind == "CR2":
-        transposed = _bias_reduced(root, Xw, S).swapaxes(1, 2)
+        transposed = _bias_reduced(root, Xw, single.sum(axis=1)).swapaxes(1, 2)
         return ClusterScores(
             scores=(transposed @ ew)[..., 0],
             spread=transposed @ transposed.swapaxes(1, 2),
             cross=transposed @ Xw,
+            alone=alone,
         )
     scores = (Xw.swapaxes(1, 2) @ ew)[..., 0]
     if kind == "CR3":
-        inverse = _inverse_complement(S)
+        inverse = _inverse(left, axes, ~single)
         cross = inverse @ S
-        return ClusterScores((inverse @ scores[..., None])[..., 0], cross @ inverse, cross)
-    return ClusterScores(np.sqrt(scale) * scores, scale * S, np.sqrt(scale) * S)
+        return ClusterScores((inverse @ scores[..., None])[..., 0], cross @ inverse, cross, alone)
+    return ClusterScores(np.sqrt(scale) * scores, scale * S, np.sqrt(scale) * S, alone)
 
 
-def _bias_reduced(root: FloatArray, Xw: FloatArray, S: FloatArray) -> FloatArray:
-    """L'F for CR2, (k, m, p): L'L B^(−1/2) Xw with B = L'L(I − XwXw')L'L."""
+def _inverse(values: FloatArray, axes: FloatArray, used: BoolArray) -> FloatArray:
+    """Inverses of symmetric matrices (k, p, p) along the axes `used`, zero along the others."""
+    inverse = np.where(used, 1.0 / np.where(used, values, 1.0), 0.0)
+    return np.asarray((axes * inverse[:, None, :]) @ axes.swapaxes(1, 2))
+
+
+def _bias_reduced(root: FloatArray, Xw: FloatArray, zero: IndexArray) -> FloatArray:
+    """L'F for CR2, (k, m, p): L'L B^(−1/2) Xw with B = L'L(I − XwXw')L'L.
+
+    `zero` (k,) eigenvalues of each B are zero. Their number is that of the eigenvalues 1 of S_i,
+    whose scale is known; B has the scale of V².
+    """
     m = root.shape[1]
     C = root.swapaxes(1, 2) @ root
     B = C @ (np.eye(m) - Xw @ Xw.swapaxes(1, 2)) @ C
     values, vectors = np.linalg.eigh(0.5 * (B + B.swapaxes(1, 2)))
-    # how many eigenvalues are zero is told by S_i, whose scale is known; B has that of V²
-    zero = (1.0 - np.linalg.eigvalsh(S) < ALONE).sum(axis=1)
     used = np.arange(m) >= zero[:, None]
     inverse_roots = np.where(used, np.where(used, values, 1.0) ** -0.5, 0.0)
     inner = vectors.swapaxes(1, 2) @ Xw
     return np.asarray(C @ vectors @ (inverse_roots[..., None] * inner))
-
-
-def _inverse_complement(S: FloatArray) -> FloatArray:
-    """(I − S)⁻¹ of symmetric S (k, p, p), zero where S has the eigenvalue 1."""
-    values, vectors = np.linalg.eigh(S)
-    left = 1.0 - values
-    used = left >= ALONE
-    inverse = np.where(used, 1.0 / np.where(used, left, 1.0), 0.0)
-    return np.asarray((vectors * inverse[:, None, :]) @ vectors.swapaxes(1, 2))
 
 
 def scale_of(kind: str, k: int, n: int, p: int) -> float:

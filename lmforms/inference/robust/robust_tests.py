@@ -44,8 +44,13 @@ class RobustTests:
 
     @named_arguments
     def cov_params(self) -> pd.DataFrame:
-        """The cluster-robust covariance of the fixed effects."""
-        return pd.DataFrame(self._method.covariance, index=self._names, columns=self._names)
+        """The cluster-robust covariance of the fixed effects.
+
+        NaN for coefficients that one cluster alone determines.
+        """
+        found = pd.DataFrame(self._method.covariance, index=self._names, columns=self._names)
+        defined = self._method.sandwich.is_defined(np.eye(len(found)))
+        return found.where(np.outer(defined, defined))
 
     @property
     def table(self) -> ResultTable:

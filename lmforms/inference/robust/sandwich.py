@@ -28,9 +28,9 @@ import numpy as np
 from ...support.arrays import FloatArray
 from .cluster_scores import ClusterScores
 
-UNDEFINED = 1e-8
-"""A robust variance whose expectation is below this share of the model's own is undefined: one
-cluster alone determines the function of β."""
+UNDEFINED = 1e-6
+"""A function of β of which one cluster alone determines more than this share has no robust
+variance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +56,9 @@ class Sandwich:
     def is_defined(self, L: FloatArray) -> FloatArray:
         """Whether each row of L (r, p) has a robust variance, (r,)."""
         rows = L @ self.half
-        own, through = self._single(rows)
-        expected = (own - np.square(through).sum(axis=2)).sum(axis=0)
-        return np.asarray(expected > UNDEFINED * np.square(rows).sum(axis=1))
+        alone = rows @ self.clusters.alone.sum(axis=0)
+        sizes = np.square(rows).sum(axis=1)
+        return np.asarray(np.square(alone).sum(axis=1) <= UNDEFINED**2 * sizes)
 
     def degrees_of_freedom(self, L: FloatArray) -> FloatArray:
         """ν of each row of L (r, p) by itself, (r,); NaN where there is no robust variance."""
