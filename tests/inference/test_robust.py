@@ -22,7 +22,10 @@ from lmforms.errors import (
     MemoryLimitError,
     ModelError,
 )
+from lmforms.inference.degrees_of_freedom.connected_rows import random_rows
+from lmforms.inference.robust.cluster_blocks import ClusterBlocks
 from lmforms.inference.robust.cluster_scores import ROBUST_TYPES
+from lmforms.inference.robust.compressed_rows import compressed_rows
 
 # -- clubSandwich ---------------------------------------------------------------------------------
 
@@ -163,6 +166,48 @@ def test_dense_matrices(name, kind):
     table = found.contrast({"all": row}).iloc[0]
     assert_allclose(table["std_error"] ** 2, row @ twin.covariance @ row, rtol=1e-7)
     assert_allclose(table["df"], twin.df(row), rtol=1e-7)
+
+
+@cache
+def large_clusters() -> pd.DataFrame:
+    """Six clusters of 60 to 85 rows, two of a size, with four groups in each."""
+    rng = np.random.default_rng(8)
+    cluster = np.repeat(np.arange(6), [60, 60, 70, 75, 80, 85])
+    n = len(cluster)
+    group = 4 * cluster + rng.integers(0, 4, n)
+    table = pd.DataFrame({"cluster": cluster, "group": group, "x": rng.normal(size=n)})
+    table["w"] = rng.uniform(0.5, 2.0, n)
+    table["y"] = table["x"] * rng.normal(1, 1, 24)[group] + rng.normal(size=n) + cluster
+    return table.sample(frac=1.0, random_state=2)
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR2", "CR3"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"weights": "w"}, {"residual": "idh(cluster)"}, {"relationship": {"group": None}}],
+    ids=lambda options: ", ".join(options) or "plain",
+)
+def test_large_clusters_by_fewer_rows(kind, options):
+    if "relationship" in options:
+        within = np.subtract.outer(np.arange(24) // 4, np.arange(24) // 4) == 0
+        K = pd.DataFrame(0.4 * within + 0.6 * np.eye(24), index=range(24), columns=range(24))
+        options = {"relationship": {"group": K}}
+    table = large_clusters()
+    if "residual" in options:
+        table = table.assign(cluster=table["cluster"].astype(str))
+    fit = lf.lmer("y ~ x + (x | group)", table, **options)
+    found = fit.robust(kind, cluster=table["cluster"])
+    twin = DenseRobust.of(fit, table["cluster"].to_numpy(), kind)
+    assert_allclose(found.cov_params(), twin.covariance, rtol=1e-7)
+    assert_allclose(found.table["df"], [twin.df(row) for row in np.eye(2)], rtol=1e-7)
+    state = fit.state
+    blocks = ClusterBlocks.of(state, random_rows(state))
+    rows = np.flatnonzero(table["cluster"] == table["cluster"].iloc[0])
+    fewer = compressed_rows(blocks, rows, state.design.X[rows], state.response[rows], kind)
+    if kind == "CR2" and "weights" in options:
+        assert fewer is None
+    else:
+        assert len(fewer.V) == 2 + 4 * 2 + 1
 
 
 def test_cr2_is_unbiased_under_the_model():
@@ -326,15 +371,35 @@ def test_refusals():
     with pytest.raises(ModelError, match="name them by cluster="):
         plain.robust("CR2")
     small = lf.lmer("y ~ x", data(), control=lf.Control(memory=1000))
-    with pytest.raises(MemoryLimitError, match=r"12 clusters of up to"):
+    with pytest.raises(MemoryLimitError, match="CR2 with 12 clusters and 2 coef"):
         small.robust("CR2", cluster=data()["family"])
 
 
-def test_other_kinds_of_fits():
-    """At a given θ, and by conjugate gradients."""
+def test_at_a_given_theta():
     fit = case_fit("nested")
-    held = fit.at(fit.theta).robust("CR2")
-    assert_allclose(held.cov_params(), fit.robust("CR2").cov_params(), rtol=1e-7)
+    other = fit.at(2.0 * fit.theta)
+    twin = DenseRobust.of(other, lf.datasets.load("Pastes")["batch"], "CR2")
+    assert_allclose(other.robust("CR2").cov_params(), twin.covariance, rtol=1e-8)
+
+
+def test_conjugate_gradients():
+    """Crossed factors within schools: the cluster is none of the model's factors."""
+    rng = np.random.default_rng(1)
+    n = 300
+    school = rng.integers(0, 8, n)
+    pupil, teacher = 20 * school + rng.integers(0, 20, n), 5 * school + rng.integers(0, 5, n)
+    table = pd.DataFrame({"pupil": pupil, "teacher": teacher, "x": rng.normal(size=n)})
+    table["y"] = table["x"] + rng.normal(size=160)[pupil] + rng.normal(size=(n, 40))[0][teacher]
+    table["y"] += rng.normal(size=n)
+    formula = "y ~ x + (1 | pupil) + (1 | teacher)"
+    fit = lf.lmer(formula, table, control=lf.Control(factor="cg"))
+    assert not fit.state.estimate.is_factored
+    twin = DenseRobust.of(lf.lmer(formula, table).at(fit.theta), school, "CR2")
+    found = fit.robust("CR2", cluster=school)
+    assert_allclose(found.cov_params(), twin.covariance, rtol=1e-5)
+    assert_allclose(found.table["df"], [twin.df(row) for row in np.eye(2)], rtol=1e-5)
+    with pytest.raises(ModelError, match="Give a coarser factor as cluster="):
+        fit.robust("CR2")
 
 
 def test_saved_and_loaded(tmp_path):

@@ -15,9 +15,9 @@ from ...support.arrays import FloatArray
 from ..degrees_of_freedom.connected_rows import random_rows
 from ..degrees_of_freedom.f_statistic import JointTest, f_p_value, principal_rows
 from ..degrees_of_freedom.methods import DfMethod
-from .cluster_blocks import sandwich
 from .cluster_scores import ROBUST_TYPES
 from .clusters import Clusters, clusters_of
+from .fit_sandwich import sandwich
 from .sandwich import Sandwich
 
 SINGULAR = 1e-8
