@@ -97,7 +97,7 @@ def _outermost(state: FitState, random: Sequence[RandomRows]) -> Clusters:
     for found in candidates:
         if not _why_correlated(state, random, found.codes):
             return found
-    raise ModelError(f"which rows are independent of each other? {_advice(state, random)}")
+    raise ModelError(_advice(state, random))
 
 
 def _advice(state: FitState, random: Sequence[RandomRows]) -> str:
@@ -109,7 +109,7 @@ def _advice(state: FitState, random: Sequence[RandomRows]) -> str:
         f"not by `{c.name}`, since {_why_correlated(state, random, c.codes)}" for c in candidates
     ]
     return (
-        f"There are no independent clusters by a factor of the model: {'; '.join(reasons)}. "
+        f"No factor of the model makes independent clusters: {'; '.join(reasons)}. "
         "Give a coarser factor as cluster=, which all of these are nested in, if there is one; "
         "else use the model's own covariance, with ddf='satterthwaite'."
     )
