@@ -68,5 +68,5 @@ def table_of_joint_test(
         },
         index=["joint"],
         title=f"F test of {', '.join(tested.labels)}",
-        notes=method.notes,
+        notes=method.joint_notes,
     )

@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import lmforms as lf
-from lmforms.errors import ArgumentError, ColumnError, ModelError
+from lmforms.errors import ArgumentError, ColumnError, ModelError, RankWarning
 from lmforms.inference.pooling.rubin import joint_df, pooled_df
 
 FOLDER = Path(__file__).parents[1] / "reference"
@@ -124,6 +124,39 @@ def test_a_joint_test_does_not_depend_on_the_rows():
     first = pooled.contrast("dose[T.b], dose[T.c]", joint=True)
     second = pooled.contrast("dose[T.b] - dose[T.c], 3 * dose[T.c], dose[T.b]", joint=True)
     assert_allclose(first[["statistic", "num_df"]], second[["statistic", "num_df"]], rtol=1e-8)
+
+
+def test_terms():
+    """Without interactions a Type III test of a factor is that of its columns."""
+    pooled = lf.pool(case_fits("intercepts"), ddf="residual")
+    table = pooled.anova()
+    assert list(table) == ["num_df", "den_df", "statistic", "p_value"]
+    joint = pooled.contrast("dose[T.b], dose[T.c]", joint=True).iloc[0]
+    assert_allclose(table.loc["dose"], joint[list(table)], rtol=1e-8)
+    single = pooled.table.loc["x", ["df", "p_value"]]
+    assert_allclose(table.loc["x", ["den_df", "p_value"]], single)
+
+
+def test_coefficients_of_one_name_and_different_meaning_are_refused():
+    """The same column is dropped, since another combination of levels has no rows."""
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame({"a": np.repeat(list("pqr"), 20), "b": np.tile(list("stuv"), 15)})
+    table["y"] = rng.normal(size=60)
+    fits = []
+    for level in "prr":
+        moved = (table["a"] == level) & (table["b"] == "t")
+        with pytest.warns(RankWarning, match=r"dropped: `a\[T.r\]:b\[T.t\]`"):
+            fits.append(lf.lmer("y ~ a * b", table.assign(b=table["b"].mask(moved, "s"))))
+    assert len(lf.pool(fits[1:]).params) == 11
+    with pytest.raises(ModelError, match=r"dropped from all fits, but in fits\[1\]"):
+        lf.pool(fits)
+
+
+def test_a_column_dropped_alike_from_all_fits():
+    with pytest.warns(RankWarning):
+        fits = [lf.lmer("y ~ x + I(2 * x + 1) + dose", data) for data in imputed()[:5]]
+    expected = lf.pool(fits_of("y ~ x + dose", 5))
+    assert_allclose(lf.pool(fits).table, expected.table, rtol=1e-8)
 
 
 def test_levels():

@@ -26,6 +26,7 @@ from lmforms.inference.degrees_of_freedom.connected_rows import random_rows
 from lmforms.inference.robust.cluster_blocks import ClusterBlocks
 from lmforms.inference.robust.cluster_scores import ROBUST_TYPES
 from lmforms.inference.robust.compressed_rows import compressed_rows
+from lmforms.inference.terms.term_contrasts import term_contrasts
 
 # -- clubSandwich ---------------------------------------------------------------------------------
 
@@ -284,6 +285,18 @@ def test_joint_test_of_one_row_is_the_square_of_t():
     single, joint = found.contrast("x - z").iloc[0], found.contrast("x - z", joint=True).iloc[0]
     assert_allclose(joint["statistic"], single["statistic"] ** 2)
     assert_allclose(joint[["den_df", "p_value"]], single[["df", "p_value"]])
+
+
+@pytest.mark.parametrize("type", [1, 2, 3])
+def test_terms(type):
+    fit, _ = dense_case("weights and offset")
+    found = fit.robust("CR2")
+    table = found.anova(type)
+    assert list(table.index) == ["x", "arm", "x:arm"]
+    for term, L in term_contrasts(fit.state.design, type).items():
+        test = found.contrast(L, joint=True).iloc[0]
+        assert_allclose(table.loc[term], test[list(table)], rtol=1e-9)
+    assert "Approximate Hotelling test" in str(table)
 
 
 def test_dependent_rows_are_counted_once():

@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...errors import ArgumentError, ModelError
+from ...data.design import Design
+from ...errors import ArgumentError, ModelError, listed
 from ...results.state import FitState
 from ...support.arguments import named_arguments, proportion, sequence, short_repr
 from ..degrees_of_freedom.methods import DfName, df_method
 from .pooled_fits import PooledFits
 from .pooled_method import PooledDf
+
+SAME_DEPENDENCE = 1e-6
+"""Largest relative difference of the coefficients by which dropped columns depend on others."""
 
 
 @named_arguments
@@ -77,19 +81,12 @@ def pool(fits: Iterable[Any], *, level: float = 0.95, ddf: DfName = "satterthwai
     _check_alike(states)
     complete = tuple(df_method(state, ddf) for state in states)
     estimates = np.array([state.estimate.beta for state in states])
-    design = states[0].design
     remarks = dict.fromkeys(remark for method in complete for remark in method.remarks)
     method = PooledDf.of(
         estimates, complete, (f"Pooled from {len(states)} fits of imputed data.", *remarks)
     )
-    return PooledFits(
-        method,
-        design.x_names,
-        formula=str(design.bound.formula),
-        nobs=design.n,
-        level=level,
-        vcomp=_mean_variances([fit.vcomp for fit in found]),
-    )
+    vcomp = _mean_variances([fit.vcomp for fit in found])
+    return PooledFits(method, states[0].design, level, vcomp)
 
 
 def _state(i: int, fit: Any) -> FitState:
@@ -107,6 +104,7 @@ def _check_alike(states: Sequence[FitState]) -> None:
     _refuse_odd("the formula {}", [str(design.bound.formula) for design in designs])
     _refuse_odd("the residual structure {}", [str(d.residual_spec or "iid") for d in designs])
     _refuse_odd("the coefficients {}", [", ".join(design.x_names) for design in designs])
+    _refuse_other_dependencies(designs)
     _refuse_odd("{} rows", [design.n for design in designs])
     _refuse_odd("the criterion {}", ["REML" if s.estimate.reml else "ML" for s in states])
 
@@ -119,6 +117,27 @@ def _refuse_odd(what: str, values: Sequence[Hashable]) -> None:
             f"pool: fits[{odd}] has {what.format(values[odd])}; others have {what.format(usual)}. "
             "All fits must be of one model, to data sets that differ in imputed values alone."
         )
+
+
+def _refuse_other_dependencies(designs: Sequence[Design]) -> None:
+    """Refuse fits whose coefficients have one name and different meanings.
+
+    That is so where columns were dropped that depend on the others in different ways, as when
+    imputed values decide which combinations of levels have rows.
+    """
+    usual, size = None, np.abs(designs[0].X).max(axis=0)
+    for i, design in enumerate(designs):
+        dropped = np.delete(design.fixed.values, design.x_kept, axis=1)
+        if not dropped.shape[1]:
+            return
+        combined = np.linalg.lstsq(design.X / size, dropped, rcond=None)[0]
+        usual = combined if usual is None else usual
+        if np.abs(combined - usual).max() > SAME_DEPENDENCE * np.abs(usual).max(initial=1.0):
+            raise ModelError(
+                f"pool: the columns {listed(design.x_dropped)} were dropped from all fits, but in "
+                f"fits[{i}] they depend on the others in another way than in fits[0], so that "
+                "coefficients of one name mean different things: leave them out of the formula."
+            )
 
 
 def _mean_variances(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from ...data.design import Design
 from ...errors import ArgumentError
 from ...results.result_table import ResultTable
 from ...support.arguments import flag, named_arguments, one_of, proportion
@@ -18,6 +18,7 @@ from ..method_tables import (
     table_of_limits,
     table_of_tests,
 )
+from ..terms.term_tests import term_table
 from .pooled_method import PooledDf
 from .rubin import fraction_missing
 
@@ -42,18 +43,11 @@ class PooledFits:
         residuals: ``group, name1, name2, variance, sdcor``, where ``sdcor`` is computed from them.
     """
 
-    def __init__(
-        self,
-        method: PooledDf,
-        names: Sequence[str],
-        formula: str,
-        nobs: int,
-        level: float,
-        vcomp: pd.DataFrame,
-    ) -> None:
-        self._method, self._names = method, list(names)
+    def __init__(self, method: PooledDf, design: Design, level: float, vcomp: pd.DataFrame) -> None:
+        self._method, self._design, self._names = method, design, design.x_names
         self._beta = method.estimates.mean(axis=0)
-        self.formula, self.nobs, self.n_fits = formula, nobs, method.m
+        self.formula = str(design.bound.formula)
+        self.n_fits, self.nobs = method.m, design.n
         self.level = level
         self.vcomp = vcomp
 
@@ -165,6 +159,26 @@ class PooledFits:
             return table_of_joint_test(self._method, self._beta, self._names, L)
         level = self.level if level is None else proportion("level", level)
         return table_of_contrasts(self._method, self._beta, self._names, L, level)
+
+    @named_arguments
+    def anova(self) -> ResultTable:
+        """The test D₁ of each term of the fixed part, of Type III hypotheses.
+
+        Returns
+        -------
+        ResultTable
+            One row a term: ``num_df, den_df, statistic, p_value``.
+
+        Raises
+        ------
+        ModelError
+            Too few degrees of freedom for the hypotheses of a term.
+
+        Notes
+        -----
+        There are no tests of Types I and II: their hypotheses depend on the imputed values.
+        """
+        return term_table(self._design, self._method, self._beta, 3)
 
     def _tests(self) -> LinearFunctions:
         return linear_functions_by(self._method, self._beta, np.eye(len(self._beta)))

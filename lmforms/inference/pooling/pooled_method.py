@@ -56,6 +56,12 @@ class PooledDf(DfMethod):
         """Number of fits."""
         return len(self.estimates)
 
+    @property
+    def joint_notes(self) -> tuple[str, ...]:
+        """Notes for a table of joint tests."""
+        label = f"Reiter; of complete data: {self.complete[0].label}"
+        return (f"Test D1. Degrees of freedom: {label}.", *self.remarks)
+
     def within_and_between(self, L: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Ū and (1 + 1/m)B of each row of L (r, p), (r,) each."""
         within = np.einsum("rp,pq,rq->r", L, self.within, L)

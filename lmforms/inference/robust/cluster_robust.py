@@ -40,6 +40,11 @@ class ClusterRobust(DfMethod):
     clusters: Clusters
     sandwich: Sandwich
 
+    @property
+    def joint_notes(self) -> tuple[str, ...]:
+        """Notes for a table of joint tests."""
+        return ("Approximate Hotelling test, under the working model.", *self.remarks)
+
     def variances(self, L: FloatArray) -> FloatArray:
         """Variance of each row of L (r, p), NaN where one cluster alone determines it, (r,)."""
         return np.where(self.sandwich.is_defined(L), super().variances(L), np.nan)

@@ -122,8 +122,7 @@ def _why_correlated(state: FitState, random: Sequence[RandomRows], codes: IndexA
             return f"levels of `{group.factor}` are in several of them"
         if rows.K is not None and _relates(rows, codes):
             return f"the relationship of `{group.name}` relates levels of different ones"
-    residual = state.residual
-    if not residual.is_within(codes) and not _keeps_apart(residual, codes):
+    if not state.residual.is_within(codes):
         return "the residuals of different ones are correlated"
     return None
 
@@ -142,15 +141,6 @@ def _relates(rows: RandomRows, codes: IndexArray) -> bool:
     of_level = codes[first]
     a, b = np.nonzero(rows.K[np.ix_(levels, levels)])
     return bool((of_level[a] != of_level[b]).any())
-
-
-def _keeps_apart(residual: Any, codes: IndexArray) -> bool:
-    """Whether a known R has no entries between clusters."""
-    if isinstance(residual, ParametricResidual):
-        return False
-    entries = residual.matrix(len(codes)).tocoo()
-    linked = entries.data != 0
-    return bool((codes[entries.row[linked]] == codes[entries.col[linked]]).all())
 
 
 def _labels(state: FitState, cluster: Any) -> tuple[str, IndexArray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,14 @@ from ...errors import ArgumentError
 from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arguments import flag, named_arguments, proportion
-from ..degrees_of_freedom.linear_functions import linear_functions_by
+from ..degrees_of_freedom.linear_functions import LinearFunctions, linear_functions_by
 from ..method_tables import (
     table_of_contrasts,
     table_of_joint_test,
     table_of_limits,
     table_of_tests,
 )
+from ..terms.term_tests import term_table
 from .cluster_robust import cluster_robust
 
 
@@ -37,7 +38,8 @@ class RobustTests:
 
     def __init__(self, state: FitState, type: str, cluster: Any) -> None:
         self._method = cluster_robust(state, type, cluster)
-        self._beta, self._names = state.estimate.beta, state.design.x_names
+        self._design, self._names = state.design, state.design.x_names
+        self._beta = state.estimate.beta
         self.type = self._method.kind
         self.cluster = self._method.clusters.name
         self.n_clusters = self._method.clusters.count
@@ -73,7 +75,7 @@ class RobustTests:
         """
         return table_of_limits(self._tests(), self._names, proportion("level", level))
 
-    def _tests(self) -> Any:
+    def _tests(self) -> LinearFunctions:
         return linear_functions_by(self._method, self._beta, np.eye(len(self._beta)))
 
     @named_arguments
@@ -111,7 +113,7 @@ class RobustTests:
         F test of Machine[T.B], Machine[T.C]
                statistic  num_df  den_df  p_value
         joint     32.803       2       4   0.0033
-        Degrees of freedom: Satterthwaite, under the working model.
+        Approximate Hotelling test, under the working model.
         Covariance: CR2, 6 clusters of Worker.
         """
         if flag("joint", joint):
@@ -120,6 +122,40 @@ class RobustTests:
             return table_of_joint_test(self._method, self._beta, self._names, L)
         level = proportion("level", 0.95 if level is None else level)
         return table_of_contrasts(self._method, self._beta, self._names, L, level)
+
+    @named_arguments
+    def anova(self, type: Literal[3, 2, 1] = 3) -> ResultTable:
+        """The approximate Hotelling test of each term of the fixed part.
+
+        Parameters
+        ----------
+        type : {3, 2, 1}
+            Hypotheses as for :meth:`lmforms.MixedModelResults.anova`.
+
+        Returns
+        -------
+        ResultTable
+            One row a term: ``num_df, den_df, statistic, p_value``.
+
+        Raises
+        ------
+        ArgumentError
+        ModelError
+            Too few clusters for the hypotheses of a term.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> machines = lf.lmer("score ~ Machine + (1 | Worker)", lf.datasets.load("Machines"))
+        >>> machines.robust("CR2").anova()
+        Type III tests of terms
+                 num_df  den_df  statistic  p_value
+        Machine       2       4     32.803   0.0033
+        Type III: each term averaged over the levels of the terms that contain it.
+        Approximate Hotelling test, under the working model.
+        Covariance: CR2, 6 clusters of Worker.
+        """
+        return term_table(self._design, self._method, self._beta, type)
 
     def __repr__(self) -> str:
         return repr(self.table)
