@@ -136,7 +136,7 @@ def _refuse_other_dependencies(designs: Sequence[Design]) -> None:
             raise ModelError(
                 f"pool: the columns {listed(design.x_dropped)} were dropped from all fits, but in "
                 f"fits[{i}] they depend on the others in another way than in fits[0], so that "
-                "coefficients of one name mean different things: leave them out of the formula."
+                "coefficients of one name mean different things: leave their terms out."
             )
 
 

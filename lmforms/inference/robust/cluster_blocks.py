@@ -60,14 +60,17 @@ class ClusterBlocks:
         return self.residual.sigma2 * (np.ones(len(rows)) if variances is None else variances[rows])
 
 
-def clusters_by_size(codes: IndexArray) -> Iterator[tuple[IndexArray, IndexArray]]:
-    """Clusters (s,) of one size and their rows (s, m), some at a time, the largest first."""
+def clusters_by_size(codes: IndexArray, p: int) -> Iterator[tuple[IndexArray, IndexArray]]:
+    """Clusters (s,) of one size and their rows (s, m), some at a time, the largest first.
+
+    Matrices (m, m) and (p, p) of as many fit in a chunk.
+    """
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
     starts = np.cumsum(sizes) - sizes
     for m in np.unique(sizes)[::-1]:
         same = np.flatnonzero(sizes == m)
-        step = max(1, CHUNK_NUMBERS // int(m) ** 2)
+        step = max(1, CHUNK_NUMBERS // max(int(m), p) ** 2)
         for first in range(0, len(same), step):
             own = same[first : first + step]
             yield own, order[starts[own][:, None] + np.arange(m)]

@@ -51,7 +51,8 @@ class ClusterRobust(DfMethod):
 
     def df(self, L: FloatArray) -> FloatArray:
         """Degrees of freedom of each row of L (r, p), (r,)."""
-        return self.sandwich.degrees_of_freedom(L)
+        with limited_blas_threads(1):  # for many small products
+            return self.sandwich.degrees_of_freedom(L)
 
     def joint(self, L: FloatArray, estimate: FloatArray) -> JointTest:
         """The approximate Hotelling test that all rows of L (r, p) are zero together."""
@@ -63,7 +64,8 @@ class ClusterRobust(DfMethod):
         robust = rows @ self.covariance @ rows.T
         if np.linalg.eigvalsh(robust)[0] <= SINGULAR or not self.sandwich.is_defined(rows).all():
             raise self._too_few(q)
-        eta = self.sandwich.wishart_degrees_of_freedom(rows)
+        with limited_blas_threads(1):
+            eta = self.sandwich.wishart_degrees_of_freedom(rows)
         den_df = eta - q + 1.0
         if not den_df > 0:
             raise self._too_few(q)
@@ -104,7 +106,7 @@ def cluster_robust(state: FitState, kind: str, cluster: Any = None) -> ClusterRo
             f"CR1p needs more clusters than coefficients; there are {clusters.count} clusters and "
             f"{p} coefficients. Use CR2."
         )
-    with limited_blas_threads(1):  # the blocks are small
+    with limited_blas_threads(1):
         found = sandwich(state, random, clusters.codes, clusters.count, kind)
     remarks = [f"Covariance: {kind}, {clusters.count} clusters of {clusters.name}."]
     defined = found.is_defined(np.eye(p))

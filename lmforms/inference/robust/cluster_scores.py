@@ -54,8 +54,8 @@ class ClusterScores:
         F_i'V_iF_i.
     cross : ndarray (k, p, p)
         F_i'X_i.
-    alone : ndarray (k, p, p)
-        Projections on the functions of β that cluster i alone determines.
+    alone : ndarray (p, p)
+        Projection on the functions of β that one of the clusters alone determines.
     """
 
     scores: FloatArray
@@ -91,10 +91,11 @@ def scores_of_blocks(
     whitened = np.linalg.solve(root, np.concatenate([X, e[..., None]], axis=2))
     Xw, ew = whitened[..., :-1], whitened[..., -1:]
     S = np.asarray(Xw.swapaxes(1, 2) @ Xw, dtype=np.float64)
-    shares, axes = np.linalg.eigh(S)
-    left = 1.0 - shares
-    single = left < ALONE
-    alone = np.asarray((axes * single[:, None, :]) @ axes.swapaxes(1, 2))
+    _, roots, axes = np.linalg.svd(Xw, full_matrices=False)  # S_i = axes' diag(roots²) axes
+    shares = np.square(roots)
+    single = 1.0 - shares < ALONE
+    # such functions of different clusters are orthogonal: S_iv = v and ΣS_i = I
+    alone = np.asarray(axes[single].T @ axes[single])
     if kind == "CR2":
         transposed = _bias_reduced(root, Xw, single.sum(axis=1)).swapaxes(1, 2)
         return ClusterScores(
@@ -105,16 +106,16 @@ def scores_of_blocks(
         )
     scores = (Xw.swapaxes(1, 2) @ ew)[..., 0]
     if kind == "CR3":
-        inverse = _inverse(left, axes, ~single)
+        inverse = _inverse_complement(shares, axes, single)
         cross = inverse @ S
         return ClusterScores((inverse @ scores[..., None])[..., 0], cross @ inverse, cross, alone)
     return ClusterScores(np.sqrt(scale) * scores, scale * S, np.sqrt(scale) * S, alone)
 
 
-def _inverse(values: FloatArray, axes: FloatArray, used: BoolArray) -> FloatArray:
-    """Inverses of symmetric matrices (k, p, p) along the axes `used`, zero along the others."""
-    inverse = np.where(used, 1.0 / np.where(used, values, 1.0), 0.0)
-    return np.asarray((axes * inverse[:, None, :]) @ axes.swapaxes(1, 2))
+def _inverse_complement(shares: FloatArray, axes: FloatArray, single: BoolArray) -> FloatArray:
+    """(I − S)⁻¹ (k, p, p), zero along the axes where S has the eigenvalue 1."""
+    added = np.where(single, -1.0, shares / np.where(single, 1.0, 1.0 - shares))
+    return np.asarray(np.eye(axes.shape[2]) + axes.swapaxes(1, 2) @ (added[..., None] * axes))
 
 
 def _bias_reduced(root: FloatArray, Xw: FloatArray, zero: IndexArray) -> FloatArray:

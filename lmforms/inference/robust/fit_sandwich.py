@@ -54,12 +54,18 @@ def sandwich(
     XH = design.X @ half
     error = state.response - design.offset - design.X @ estimate.beta
     scale = scale_of(kind, count, design.n, p)
-    out = ClusterScores(*(np.empty((count, *shape)) for shape in ((p,), (p, p), (p, p), (p, p))))
+    out = ClusterScores(
+        scores=np.empty((count, p)),
+        spread=np.empty((count, p, p)),
+        cross=np.empty((count, p, p)),
+        alone=np.zeros((p, p)),
+    )
     try:
         for own, V, X, e in _blocks(blocks, codes, XH, error, kind, state.control.memory):
             found = scores_of_blocks(V, X, e, kind, scale)
             out.scores[own], out.spread[own] = found.scores, found.spread
-            out.cross[own], out.alone[own] = found.cross, found.alone
+            out.cross[own] = found.cross
+            out.alone[...] += found.alone
     except np.linalg.LinAlgError:
         raise NumericalError(
             f"{kind}: the covariance of the response is singular at the estimates."
@@ -76,7 +82,7 @@ def _blocks(
     memory: int,
 ) -> Iterator[tuple[IndexArray, FloatArray, FloatArray, FloatArray]]:
     """Clusters (s,) with their V (s, m, m), X (s, m, p) and e (s, m)."""
-    for own, rows in clusters_by_size(codes):
+    for own, rows in clusters_by_size(codes, X.shape[1]):
         m, left = rows.shape[1], np.ones(len(rows), dtype=bool)
         for i, of_one in enumerate(rows if m >= WORTH_COMPRESSING else []):
             fewer = compressed_rows(blocks, of_one, X[of_one], e[of_one], kind)

@@ -32,6 +32,9 @@ UNDEFINED = 1e-6
 """A function of β of which one cluster alone determines more than this share has no robust
 variance."""
 
+CHUNK_NUMBERS = 4_000_000
+"""Of functions of β by clusters and coefficients that are worked on at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sandwich:
@@ -56,25 +59,28 @@ class Sandwich:
     def is_defined(self, L: FloatArray) -> FloatArray:
         """Whether each row of L (r, p) has a robust variance, (r,)."""
         rows = L @ self.half
-        alone = rows @ self.clusters.alone.sum(axis=0)
+        alone = rows @ self.clusters.alone
         sizes = np.square(rows).sum(axis=1)
         return np.asarray(np.square(alone).sum(axis=1) <= UNDEFINED**2 * sizes)
 
     def degrees_of_freedom(self, L: FloatArray) -> FloatArray:
         """ν of each row of L (r, p) by itself, (r,); NaN where there is no robust variance."""
-        own, through = self._single(L @ self.half)
-        sizes = np.square(through).sum(axis=2)
-        mean = (own - sizes).sum(axis=0)
-        products = through.transpose(1, 2, 0) @ through.transpose(1, 0, 2)  # (r, p, p)
-        squares = np.square(own).sum(axis=0) - 2.0 * (own * sizes).sum(axis=0)
-        squares += np.square(products).sum(axis=(1, 2))
+        step = max(1, CHUNK_NUMBERS // max(1, self.clusters.scores.size))
+        chunks = [L[start : start + step] for start in range(0, len(L), step)]
+        found = [self._mean_and_squares(rows @ self.half) for rows in chunks]
+        mean, squares = np.concatenate(found, axis=1) if found else np.empty((2, 0))
         defined = self.is_defined(L)
         return np.asarray(np.where(defined, mean**2 / np.where(defined, squares, 1.0), np.nan))
 
-    def _single(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """ℓ'F_i'V_iF_iℓ (k, r) and u_i (k, r, p) of rows that are multiplied by H."""
-        own = ((rows @ self.clusters.spread) * rows).sum(axis=2)
-        return own, rows @ self.clusters.cross
+    def _mean_and_squares(self, rows: FloatArray) -> FloatArray:
+        """Σ_i P_ii and Σ_ij P_ij² of rows that are multiplied by H, (2, r)."""
+        own = ((rows @ self.clusters.spread) * rows).sum(axis=2)  # (k, r)
+        through = rows @ self.clusters.cross  # (k, r, p)
+        sizes = np.square(through).sum(axis=2)
+        squares = np.square(own).sum(axis=0) - 2.0 * (own * sizes).sum(axis=0)
+        for r, u in enumerate(np.ascontiguousarray(through.swapaxes(0, 1))):
+            squares[r] += np.square(u.T @ u).sum()
+        return np.stack([(own - sizes).sum(axis=0), squares])
 
     def wishart_degrees_of_freedom(self, L: FloatArray) -> float:
         """η of q independent rows L (q, p) with robust variances."""
