@@ -53,6 +53,8 @@ def test_clubsandwich(name):
             if joint["den_df"] <= 0:  # as clubSandwich has it; it gives no p-value
                 with pytest.raises(ModelError, match="clusters of group say too little"):
                     found.contrast(eye[joint["rows"]], joint=True)
+                advised = fit.contrast(eye[joint["rows"]], joint=True)
+                assert advised["p_value"].between(0, 1).all()
                 continue
             test = found.contrast(eye[joint["rows"]], joint=True).iloc[0]
             assert test["num_df"] == joint["num_df"]
@@ -148,6 +150,7 @@ def test_dense_matrices(name, kind):
     if kind == "CR1p" and codes.nunique() <= len(fit.params):
         with pytest.raises(ModelError, match=r"CR1p needs more clusters.*Use CR2"):
             fit.robust(kind, cluster=cluster)
+        assert len(fit.robust("CR2", cluster=cluster).table)
         return
     twin, found = DenseRobust.of(fit, codes, kind), fit.robust(kind, cluster=cluster)
     shared = [name for name in fit.params.index if not name.startswith("C(")]
@@ -323,6 +326,14 @@ def test_clusters_by_name_column_and_labels():
     assert_allclose(fit.cov_params("CR2", cluster="family"), default.cov_params())
 
 
+@pytest.mark.parametrize("make", [list, pd.Categorical, pd.Index, "Int64"])
+def test_kinds_of_labels(make):
+    fit, _ = dense_case("ML")
+    family = data()["family"]
+    labels = family.astype(make) if make == "Int64" else make(family.to_numpy())
+    assert_allclose(fit.robust("CR2", cluster=labels).table, fit.robust("CR2").table)
+
+
 def test_labels_for_all_rows_given_where_some_were_dropped():
     table = data().copy()
     table.loc[table.index[:4], "x"] = np.nan
@@ -348,9 +359,11 @@ def test_correlated_clusters_are_refused_with_a_way_out():
     fit, _ = dense_case("weights and offset")
     with pytest.raises(ModelError, match=r"levels of `family` are in several.*cluster='family'"):
         fit.robust("CR2", cluster="family:person")
+    assert fit.robust("CR2", cluster="family").n_clusters == 12
     fit, _ = dense_case("series")
     with pytest.raises(ModelError, match="Use cluster='family'"):
         fit.robust("CR2", cluster=np.arange(len(data())))
+    assert fit.robust("CR2", cluster="family").n_clusters == 12
     fit, _ = dense_case("related")
     with pytest.raises(ModelError, match="relates levels of different ones"):
         fit.robust("CR2")
@@ -374,13 +387,14 @@ def test_refusals():
         fit.cov_params("CR2", information="observed")
     with pytest.raises(ColumnError, match=r"cluster=data\['person'\]"):
         fit.robust("CR2", cluster="person")
+    plain = lf.lmer("y ~ x", data())
+    assert plain.robust("CR2", cluster=data()["person"]).cluster == "person"
     with pytest.raises(DataError, match="one label for each of the"):
         fit.robust("CR2", cluster=np.arange(5))
     with pytest.raises(DataError, match="2 labels are missing"):
         fit.robust("CR2", cluster=data()["family"].where(np.arange(len(data())) > 1))
     with pytest.raises(ModelError, match="all rows are one cluster"):
         fit.robust("CR2", cluster=np.zeros(len(data())))
-    plain = lf.lmer("y ~ x", data())
     with pytest.raises(ModelError, match="name them by cluster="):
         plain.robust("CR2")
     small = lf.lmer("y ~ x", data(), control=lf.Control(memory=1000))

@@ -59,8 +59,11 @@ class PooledDf(DfMethod):
     @property
     def joint_notes(self) -> tuple[str, ...]:
         """Notes for a table of joint tests."""
-        label = f"Reiter; of complete data: {self.complete[0].label}"
-        return (f"Test D1. Degrees of freedom: {label}.", *self.remarks)
+        return (
+            "Test D1 with Reiter's degrees of freedom; one hypothesis: Barnard and Rubin's.",
+            f"Degrees of freedom of complete data: {self.complete[0].label}.",
+            *self.remarks,
+        )
 
     def within_and_between(self, L: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Ū and (1 + 1/m)B of each row of L (r, p), (r,) each."""
