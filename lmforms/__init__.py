@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .control import Control as Control
     from .inference.model_comparison.model_tests import anova as anova
     from .inference.model_comparison.model_weights import compare as compare
+    from .inference.pooling.pool import pool as pool
     from .many import ManyFits as ManyFits
     from .many import gwas as gwas
     from .many import lmer_many as lmer_many
@@ -45,6 +46,7 @@ _HOME = {
     "lmer": "model",
     "lmer_many": "many",
     "load": "storage.load",
+    "pool": "inference.pooling.pool",
 }
 _MODULES = ("datasets", "errors", "latent", "mme", "plot", "relationship", "residual", "varcomp")
 
@@ -65,6 +67,7 @@ __all__ = [
     "load",
     "mme",
     "plot",
+    "pool",
     "relationship",
     "residual",
     "varcomp",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,14 @@ import pandas as pd
 
 from ..results.result_table import ResultTable
 from ..results.state import FitState
-from ..support.arrays import FloatArray
 from .degrees_of_freedom.linear_functions import LinearFunctions, linear_functions
 from .degrees_of_freedom.methods import df_method
-from .hypotheses import check_consistent, read_hypotheses
+from .method_tables import (
+    table_of_contrasts,
+    table_of_joint_test,
+    table_of_limits,
+    table_of_tests,
+)
 
 
 def coefficient_tests(
@@ -28,7 +31,7 @@ def coefficient_table(
 ) -> ResultTable:
     """estimate, std_error, df, statistic and p_value of every coefficient."""
     found = coefficient_tests(state, ddf, information)
-    return _table(found, state.design.x_names, title="Coefficients")
+    return table_of_tests(found, state.design.x_names, title="Coefficients")
 
 
 def coefficient_intervals(
@@ -36,13 +39,7 @@ def coefficient_intervals(
 ) -> ResultTable:
     """lower and upper limits: estimate ± t quantile × standard error."""
     found = coefficient_tests(state, ddf, information)
-    lower, upper = found.intervals(level)
-    return ResultTable(
-        {"lower": lower, "upper": upper},
-        index=pd.Index(state.design.x_names),
-        title=f"{100 * level:g} % confidence intervals",
-        notes=found.method.notes,
-    )
+    return table_of_limits(found, state.design.x_names, level)
 
 
 def covariance_of_coefficients(
@@ -58,46 +55,11 @@ def contrast_table(
     state: FitState, L: Any, ddf: str, information: str | None, level: float
 ) -> ResultTable:
     """Each hypothesis by itself, with its interval."""
-    tested = read_hypotheses(L, state.design.x_names)
-    found = linear_functions(state, tested.L, ddf, information, tested.rhs)
-    lower, upper = found.intervals(level)
-    table = _table(found, tested.labels, title="Contrasts", limits=(lower, upper))
-    table.notes += (f"Limits: {100 * level:g} %.",)
-    return table
+    method = df_method(state, ddf, information)
+    return table_of_contrasts(method, state.estimate.beta, state.design.x_names, L, level)
 
 
 def joint_table(state: FitState, L: Any, ddf: str, information: str | None) -> ResultTable:
     """All hypotheses together: an F test."""
-    tested = read_hypotheses(L, state.design.x_names)
-    check_consistent(tested)
     method = df_method(state, ddf, information)
-    test = method.joint(tested.L, tested.L @ state.estimate.beta - tested.rhs)
-    return ResultTable(
-        {
-            "statistic": [test.statistic],
-            "num_df": [test.num_df],
-            "den_df": [test.den_df],
-            "p_value": [test.p_value],
-        },
-        index=["joint"],
-        title=f"F test of {', '.join(tested.labels)}",
-        notes=method.notes,
-    )
-
-
-def _table(
-    found: LinearFunctions,
-    labels: Sequence[str],
-    title: str,
-    limits: tuple[FloatArray, FloatArray] | None = None,
-) -> ResultTable:
-    columns = {
-        "estimate": found.estimate,
-        "std_error": found.std_error,
-        "df": found.df,
-        "statistic": found.statistic,
-        "p_value": found.p_value,
-    }
-    if limits is not None:
-        columns["lower"], columns["upper"] = limits
-    return ResultTable(columns, index=pd.Index(labels), title=title, notes=found.method.notes)
+    return table_of_joint_test(method, state.estimate.beta, state.design.x_names, L)

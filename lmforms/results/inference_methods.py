@@ -13,6 +13,7 @@ from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
     from ..inference.degrees_of_freedom.methods import DfName, Information
+    from ..inference.robust.cluster_scores import RobustType
     from .result_table import ResultTable
 
 
@@ -38,24 +39,38 @@ class InferenceMethods(ModelEstimates):
     @named_arguments
     def cov_params(
         self,
-        type: Literal["kenward-roger"] | None = None,
+        type: Literal["kenward-roger"] | RobustType | None = None,
         *,
         information: Information | None = None,
+        cluster: Any = None,
     ) -> pd.DataFrame:
         """Covariance matrix of the fixed effects.
 
         Parameters
         ----------
-        type : {None, "kenward-roger"}
-            σ̂²(X'V̂₀⁻¹X)⁻¹, or Kenward and Roger's, which adds what the estimation of V costs.
+        type : {None, "kenward-roger", "CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"}
+            σ̂²(X'V̂₀⁻¹X)⁻¹; Kenward and Roger's, which adds what the estimation of V costs; or a
+            cluster-robust one, for which see :meth:`~lmforms.MixedModelResults.robust`.
         information : {None, "expected", "observed"}
             For Kenward and Roger; None is the expected one.
+        cluster : str or array, optional
+            For the cluster-robust types: a grouping factor, a column, or a label for each row;
+            the outermost grouping factor by default.
         """
         from ..inference.coefficients import covariance_of_coefficients
+        from ..inference.robust.cluster_scores import ROBUST_TYPES
 
-        if type is None and information is not None:
+        if type is not None:
+            one_of("type", type, ("kenward-roger", *ROBUST_TYPES))
+        if type != "kenward-roger" and information is not None:
             raise ArgumentError("information= is for type='kenward-roger'.")
-        ddf = "none" if type is None else one_of("type", type, ("kenward-roger",))
+        if type in ROBUST_TYPES:
+            from ..inference.robust.robust_tests import RobustTests
+
+            return RobustTests(self.state, type, cluster).cov_params()
+        if cluster is not None:
+            raise ArgumentError("cluster= is for the cluster-robust types, such as type='CR2'.")
+        ddf = "none" if type is None else type
         return covariance_of_coefficients(self.state, ddf, information)
 
     @named_arguments

@@ -22,6 +22,7 @@ from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
 from .prediction_methods import PredictionMethods
 from .residual_methods import ResidualMethods
+from .robust_methods import RobustMethods
 from .tidy_methods import TidyMethods
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class MixedModelResults(
     ModelComparisons,
     ResidualMethods,
     InfluenceMethods,
+    RobustMethods,
 ):
     """A fitted linear mixed model.
 

@@ -56,8 +56,15 @@ def linear_functions(
         A number, or one for each row.
     """
     method = df_method(state, ddf, information)
-    estimate = L @ state.estimate.beta
-    std_error = np.sqrt(np.einsum("rp,pq,rq->r", L, method.covariance, L))
+    return linear_functions_by(method, state.estimate.beta, L, rhs)
+
+
+def linear_functions_by(
+    method: DfMethod, beta: FloatArray, L: FloatArray, rhs: npt.ArrayLike = 0.0
+) -> LinearFunctions:
+    """The same for estimates β̂ (p,) whose covariance and degrees of freedom `method` has."""
+    estimate = L @ beta
+    std_error = np.sqrt(method.variances(L))
     df = method.df(L)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = (estimate - np.asarray(rhs, dtype=np.float64)) / std_error

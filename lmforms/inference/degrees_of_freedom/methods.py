@@ -68,6 +68,15 @@ class DfMethod(ABC):
         """Notes for a table of tests."""
         return (f"Degrees of freedom: {self.label}.", *self.remarks)
 
+    @property
+    def joint_notes(self) -> tuple[str, ...]:
+        """Notes for a table of joint tests."""
+        return self.notes
+
+    def variances(self, L: FloatArray) -> FloatArray:
+        """Variance of each row of L (r, p), (r,)."""
+        return np.asarray(np.einsum("rp,pq,rq->r", L, self.covariance, L))
+
     @abstractmethod
     def df(self, L: FloatArray) -> FloatArray:
         """Degrees of freedom of each row of L (r, p) by itself, (r,)."""

@@ -62,6 +62,10 @@ class ResidualBlocks:
         """σ²R of sets of rows (P, m), (P, m, m)."""
         if isinstance(self.residual, ParametricResidual):
             return self.sigma2 * _relative(self.residual, rows)
+        if self.residual.by_row:
+            variances = self.residual.variances()
+            diagonal = np.ones(rows.shape) if variances is None else variances[rows]
+            return self.sigma2 * diagonal[:, :, None] * np.eye(rows.shape[1])
         matrix = self.residual.matrix(int(rows.max()) + 1).tocsr()
         return self.sigma2 * np.stack([matrix[own][:, own].toarray() for own in rows])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -15,8 +15,8 @@ from ...results.state import FitState
 from ...support.arguments import short_repr
 from ...support.arrays import FloatArray
 from ..degrees_of_freedom.f_statistic import JointTest, principal_rows
-from ..degrees_of_freedom.methods import df_method
-from .term_contrasts import TYPES, contrasts_of
+from ..degrees_of_freedom.methods import DfMethod, df_method
+from .term_contrasts import TYPES, TermContrasts, contrasts_of
 
 ROMAN = {1: "I", 2: "II", 3: "III"}
 
@@ -68,11 +68,32 @@ def anova_table(
         variance * float((principal_rows(L, L @ beta, method.covariance)[1] ** 2).sum())
         for L in hypotheses.values()
     ]
-    notes = [f"Type {ROMAN[type]}: {HYPOTHESES[type]}.", *method.notes]
-    notes += _rank_notes(state.design, tests)
-    if type == 3:
-        notes += [_empty_cells(term, *counts) for term, counts in contrasts.empty.items()]
-    return _table(tests, np.array(sums), f"Type {ROMAN[type]} tests of terms", notes)
+    table = _table(tests, type, _notes(state.design, type, contrasts, tests, method.notes))
+    tested = table["num_df"].to_numpy() > 0
+    sum_sq = np.where(tested, sums, np.nan)
+    table.insert(0, "sum_sq", sum_sq)
+    table.insert(1, "mean_sq", sum_sq / np.where(tested, table["num_df"], 1))
+    return table
+
+
+def term_table(design: Design, method: DfMethod, beta: FloatArray, type: int) -> ResultTable:
+    """The same tests for estimates β̂ (p,) whose covariance `method` has, without sums of squares.
+
+    Parameters
+    ----------
+    design : Design
+    method : DfMethod
+    beta : ndarray (p,)
+    type : {3, 2, 1}
+
+    Raises
+    ------
+    ArgumentError, ModelError
+    """
+    type = checked_type(type)
+    contrasts = contrasts_of(design, type)
+    tests = {term: method.joint(L, L @ beta) for term, L in contrasts.L.items()}
+    return _table(tests, type, _notes(design, type, contrasts, tests, method.joint_notes))
 
 
 def checked_type(type: Any) -> int:
@@ -98,29 +119,35 @@ def checked_type(type: Any) -> int:
     raise ArgumentError(f"type={short_repr(type)}: use one of {choices}.{hint}")
 
 
-def _table(
-    tests: Mapping[str, JointTest], sum_sq: FloatArray, title: str, notes: list[str]
-) -> ResultTable:
+def _table(tests: Mapping[str, JointTest], type: int, notes: Sequence[str]) -> ResultTable:
     def column(name: str) -> FloatArray:
         return np.array([getattr(test, name) for test in tests.values()], dtype=np.float64)
 
-    num_df = column("num_df")
-    tested = num_df > 0
-    mean_sq = np.full(len(tests), np.nan)
-    mean_sq[tested] = sum_sq[tested] / num_df[tested]
     return ResultTable(
         {
-            "sum_sq": np.where(tested, sum_sq, np.nan),
-            "mean_sq": mean_sq,
-            "num_df": num_df.astype(np.int64),
+            "num_df": column("num_df").astype(np.int64),
             "den_df": column("den_df"),
             "statistic": column("statistic"),
             "p_value": column("p_value"),
         },
         index=list(tests),
-        title=title,
+        title=f"Type {ROMAN[type]} tests of terms",
         notes=notes,
     )
+
+
+def _notes(
+    design: Design,
+    type: int,
+    contrasts: TermContrasts,
+    tests: Mapping[str, JointTest],
+    method_notes: Sequence[str],
+) -> list[str]:
+    notes = [f"Type {ROMAN[type]}: {HYPOTHESES[type]}.", *method_notes]
+    notes += _rank_notes(design, tests)
+    if type == 3:
+        notes += [_empty_cells(term, *counts) for term, counts in contrasts.empty.items()]
+    return notes
 
 
 def _rank_notes(design: Design, tests: Mapping[str, JointTest]) -> list[str]:
