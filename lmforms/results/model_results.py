@@ -17,6 +17,7 @@ from ..errors import DataError
 from ..support.arguments import flag, named_arguments, one_of
 from ..support.arrays import FloatArray
 from . import quantities
+from .diagnostic_methods import DiagnosticMethods
 from .inference_methods import InferenceMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
@@ -40,6 +41,7 @@ class MixedModelResults(
     MeansMethods,
     ModelComparisons,
     ResidualMethods,
+    DiagnosticMethods,
 ):
     """A fitted linear mixed model.
 
