@@ -110,7 +110,7 @@ class SimulatedResiduals:
         >>> list(found.index)
         ['A', 'B', 'C', 'equal variances (Levene)']
         """
-        codes, names, what = factor_of(self._state, by)
+        codes, names, what = self.levels(by)
         tests, counts, spread = tests_by_level(self.scaled.to_numpy(), codes, names)
         columns = {
             "n": [*counts.tolist(), len(codes)],
@@ -123,6 +123,10 @@ class SimulatedResiduals:
             title=f"Tests of residuals by {what}",
             notes=["p-values of the levels: Holm's adjustment.", *self._notes],
         )
+
+    def levels(self, by: Any) -> tuple[IndexArray, list[str], str]:
+        """Level of each row, names of the levels, and that of the factor; see `level_tests`."""
+        return factor_of(self._state, by)
 
     @property
     def _notes(self) -> list[str]:

@@ -33,8 +33,8 @@ def intraclass_correlations(state: FitState) -> ResultTable:
     parts = variance_parts(state)
     if not parts.shared:
         raise ModelError(
-            "icc: an intraclass correlation is of rows that share random effects, and in this model "
-            "none do. fit.r2() is defined."
+            "icc: an intraclass correlation is of rows that share random effects, and in this "
+            "model none do. fit.r2() is defined."
         )
     variances = {**parts.shared, ALL_GROUPS: parts.random}
     adjusted = parts.random + parts.within

@@ -1,0 +1,309 @@
+"""The same model fitted in other ways: starts, optimisers, factorisations, estimators."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ..control import METHODS_WITH_START, Solver
+from ..data.theta_order import theta_in_formula_order
+from ..engine.criterion.problem import Problem
+from ..engine.linalg.threads import limited_blas_threads
+from ..errors import (
+    ArgumentError,
+    LmformsError,
+    LmformsWarning,
+    MissingPackageError,
+    ModelError,
+    listed,
+)
+from ..inference.diagnostics.searches import (
+    Found,
+    newton_from_random_start,
+    scipy_optimizers,
+    scipy_search,
+)
+from ..inference.model_parameters import model_parameters, parameter_values
+from ..relationship.priors import priors_of
+from .result_table import ResultTable
+from .state import FitState
+
+KINDS = ("starts", "optimizers", "factors", "methods")
+
+FACTORS: tuple[Solver, ...] = ("dense", "sparse", "superlu", "cg")
+"""Values of ``Control(factor=…)`` that need no other package."""
+
+CONJUGATE = "factor=cg"
+"""Label of the fit whose optimum is estimated."""
+
+AGREE = 1e-4
+"""Criteria that differ by less are one optimum: far below what any test or standard error shows,
+and above the tolerance of searches without derivatives."""
+
+
+@dataclass(frozen=True, eq=False)
+class OtherFit:
+    """A way to fit a model, and what it found.
+
+    Attributes
+    ----------
+    label, kind : str
+    state : FitState or None
+        None if the way failed.
+    evaluations : int
+    converged : bool
+    seconds : float
+    """
+
+    label: str
+    kind: str
+    state: FitState | None
+    evaluations: int
+    converged: bool
+    seconds: float
+
+
+def all_fits(
+    state: FitState, kinds: Sequence[str], starts: int, seed: np.random.Generator, progress: bool
+) -> ResultTable:
+    """See :meth:`lmforms.MixedModelResults.all_fit`.
+
+    Raises
+    ------
+    ModelError
+        There is nothing to optimise, or the fit has no exact criterion.
+    MissingPackageError
+        `progress` without tqdm.
+    """
+    problem = state.estimate.problem
+    if not isinstance(problem, Problem):
+        raise ModelError(
+            "all_fit compares likelihoods, and after conjugate gradients there are estimates of "
+            "them only: fit with Control(factor='sparse')."
+        )
+    if problem.n_parameters == 0:
+        raise ModelError("all_fit: the model has no variance parameters to search for.")
+    ways = list(_ways(state, problem, kinds, starts, seed))
+    found, refused = [], []
+    if state.optimized:
+        report = state.estimate.optimum
+        found.append(
+            OtherFit("this fit", "fit", state, report.n_evaluations, report.converged, np.nan)
+        )
+    interrupted = False
+    try:
+        for way in _bar(ways) if progress else ways:
+            one = way.run(state)
+            refused += [way.label] if one is None else []
+            found += [] if one is None else [one]
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        interrupted = True
+    return _table(state, found, refused, interrupted)
+
+
+# --- ways ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """A way that has not been gone yet; `fit` raises ArgumentError where it does not apply."""
+
+    label: str
+    kind: str
+    fit: Callable[[], tuple[FitState, int, bool]]
+
+    def run(self, state: FitState) -> OtherFit | None:
+        """What it finds; None where it does not suit the model."""
+        start = perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LmformsWarning)
+            try:
+                found, evaluations, converged = self.fit()
+            except (ArgumentError, ModelError):
+                return None
+            except LmformsError:
+                return OtherFit(self.label, self.kind, None, 0, False, perf_counter() - start)
+        seconds = perf_counter() - start
+        return OtherFit(self.label, self.kind, found, evaluations, converged, seconds)
+
+
+def _ways(
+    state: FitState,
+    problem: Problem,
+    kinds: Sequence[str],
+    starts: int,
+    generator: np.random.Generator,
+) -> Iterator[_Way]:
+    if "starts" in kinds:
+        for i in range(starts):
+            yield _Way(f"start {i + 1}", "start", _newton(state, problem, generator, i))
+    if "optimizers" in kinds:
+        for name in scipy_optimizers():
+            yield _Way(name, "optimizer", _scipy(state, problem, name))
+    if "factors" in kinds and len(state.design.groups) > 1:
+        for factor in FACTORS:
+            yield _Way(f"factor={factor}", "factor", _refitted(state, factor=factor))
+    if "methods" in kinds:
+        for method in (*METHODS_WITH_START, "emma"):
+            yield _Way(f"method={method}", "method", _refitted(state, method=method))
+
+
+def _newton(state: FitState, problem: Problem, generator: np.random.Generator, i: int) -> Any:
+    def fit() -> tuple[FitState, int, bool]:
+        with limited_blas_threads(problem.largest):
+            found = newton_from_random_start(problem, state.control, generator, i)
+        return _at(state, problem, found), found.evaluations, found.converged
+
+    return fit
+
+
+def _scipy(state: FitState, problem: Problem, name: str) -> Any:
+    def fit() -> tuple[FitState, int, bool]:
+        with limited_blas_threads(problem.largest):
+            found = scipy_search(problem, name)
+        return _at(state, problem, found), found.evaluations, found.converged
+
+    return fit
+
+
+def _refitted(state: FitState, *, factor: Solver | None = None, method: str = "auto") -> Any:
+    control = state.control if factor is None else replace(state.control, factor=factor)
+
+    def fit() -> tuple[FitState, int, bool]:
+        options: dict[str, Any] = {"reml": state.estimate.reml, "method": method}
+        found = state.refit(state.response, start=None, control=control, **options)
+        optimum = found.state.estimate.optimum
+        end: FitState = found.state
+        if not end.estimate.is_factored:  # the exact criterion where it ended
+            options["method"] = "auto"
+            end = state.refit(
+                state.response,
+                start=found.theta,
+                control=state.control,
+                optimize=False,
+                **options,
+            ).state
+        return end, optimum.n_evaluations, optimum.converged
+
+    return fit
+
+
+def _at(state: FitState, problem: Problem, found: Found) -> FitState:
+    """The model at the parameters that a search found, in the user's units."""
+    theta = problem.canonical(found.parameters, problem)
+    priors = priors_of(state.design, state.relationship)
+    sizes = [1.0 / np.sqrt(prior.size) for prior in priors] or [1.0] * len(problem.covariances)
+    by_group = [
+        covariance.scaled(covariance.transform(theta[own], basis.linear), size)
+        for covariance, own, basis, size in zip(
+            problem.covariances,
+            problem.theta_slices(),
+            problem.system.cp.scaling.units.bases,
+            sizes,
+            strict=True,
+        )
+    ]
+    at: FitState = state.refit(
+        state.response,
+        reml=state.estimate.reml,
+        start=theta_in_formula_order(state.design, by_group),
+        control=state.control,
+        method="auto",
+        phi=theta[problem.n_theta :] if problem.n_phi else None,
+        optimize=False,
+    ).state
+    return at
+
+
+# --- the table -------------------------------------------------------------------------------
+
+
+def _table(
+    state: FitState, found: Sequence[OtherFit], refused: Sequence[str], interrupted: bool
+) -> ResultTable:
+    chosen = [p for p in model_parameters(state) if p.kind != "fixed"]
+    fixed = len(model_parameters(state)) - len(chosen)
+    criteria = np.array([np.nan if x.state is None else x.state.estimate.criterion for x in found])
+    values = np.full((len(found), len(chosen)), np.nan)
+    for i, one in enumerate(found):
+        if one.state is not None:
+            values[i] = parameter_values(one.state)[fixed:]
+    lowest = np.nanmin(criteria) if np.isfinite(criteria).any() else np.nan
+    columns: dict[str, Any] = {
+        "kind": [x.kind for x in found],
+        "loglik": -0.5 * criteria,
+        "difference": criteria - lowest,
+        "converged": [x.converged for x in found],
+        "evaluations": [x.evaluations for x in found],
+        "seconds": [x.seconds for x in found],
+    }
+    columns |= {p.name: values[:, j] for j, p in enumerate(chosen)}
+    notes = _notes(found, criteria - lowest, values, [p.name for p in chosen])
+    if any(one.label == CONJUGATE for one in found):
+        notes.append(f"{CONJUGATE} estimates the optimum: a small difference is its noise.")
+    if refused:
+        notes.append(f"Not for this model: {', '.join(refused)}.")
+    if interrupted:
+        notes.append("Interrupted: other ways were not tried.")
+    title = "The same model fitted in several ways"
+    return ResultTable(columns, index=[x.label for x in found], title=title, notes=notes)
+
+
+def _notes(
+    found: Sequence[OtherFit], difference: Any, values: Any, names: Sequence[str]
+) -> list[str]:
+    """What the fits say together."""
+    ended = np.isfinite(difference)
+    exact = np.array([one.label != CONJUGATE for one in found])
+    found = [one for one in found if one.label != CONJUGATE]
+    ended, difference, values = ended[exact], difference[exact], values[exact]
+    same = ended & (difference <= AGREE)
+    notes = ["difference: of −2 log-likelihood from the lowest."]
+    if same.all():
+        notes.append(
+            f"All {len(found)} ways agree: −2 log-likelihood within {difference.max():.1g}."
+        )
+    elif ended.any():
+        higher = [
+            f"{one.label} (by {difference[i]:.2g})"
+            for i, one in enumerate(found)
+            if ended[i] and not same[i]
+        ]
+        failed = [one.label for i, one in enumerate(found) if not ended[i]]
+        notes.append(f"{same.sum()} of {len(found)} ways end at the lowest criterion.")
+        notes += [f"Higher: {listed(higher)}."] if higher else []
+        notes += [f"Failed: {listed(failed)}."] if failed else []
+        if found[0].kind == "fit" and not same[0]:
+            lowest = found[int(np.nanargmin(difference))].label
+            notes.append(
+                f"This fit is not at the optimum: {lowest} is lower. Fit again from its θ, with "
+                "start=."
+            )
+    if same.sum() > 1:
+        spreads = np.ptp(values[same], axis=0)
+        sizes = np.abs(values[same]).max(axis=0)
+        relative = np.divide(spreads, sizes, out=np.zeros_like(spreads), where=sizes > 0)
+        if np.isfinite(relative).any():
+            worst = int(np.nanargmax(relative))
+            notes.append(
+                f"Where they agree, parameters differ by at most {relative[worst]:.1g} of their "
+                f"size ({names[worst]})."
+            )
+    return notes
+
+
+def _bar(ways: Sequence[_Way]) -> Any:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        raise MissingPackageError(
+            "progress=True needs tqdm: pip install 'lmforms[bayes]', or leave `progress` out."
+        ) from None
+    return tqdm(ways, desc="all_fit")
