@@ -11,6 +11,9 @@ QUARTILES = (0.25, 0.5, 0.75)
 ROWS_PER_BIN, MOST_BINS = 20, 20
 """Least number of rows whose quartiles are a point of a line, and most points."""
 
+FEWEST_AT_PLACE = 8
+"""Rows at one place that make quartiles of their own."""
+
 BAND = 0.95
 """Share of independent uniform order statistics that lie in their band."""
 
@@ -64,7 +67,7 @@ def rank_places(predicted: np.ndarray) -> np.ndarray:
 def binned_quartiles(places: np.ndarray, scaled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean places and quartiles of residuals in bins of about as many rows each.
 
-    Rows at one place stay together.
+    Rows at one place stay together, and are a bin of their own where there are few places.
 
     Returns
     -------
@@ -78,12 +81,13 @@ def binned_quartiles(places: np.ndarray, scaled: np.ndarray) -> tuple[np.ndarray
     >>> centres.round(3), quartiles[1].round(3)
     (array([0.238, 0.738]), array([0.238, 0.738]))
     """
-    count = int(np.clip(len(places) // ROWS_PER_BIN, 1, MOST_BINS))
-    distinct, which = np.unique(places, return_inverse=True)
-    # a place belongs to the bin in which the middle of its rows falls
+    which = np.unique(places, return_inverse=True)[1]
     sizes = np.bincount(which)
-    middle = (np.cumsum(sizes) - 0.5 * sizes) / len(places)
-    bins = np.minimum((middle * count).astype(np.intp), count - 1)[which]
+    bins = which
+    if len(sizes) > MOST_BINS or sizes.min() < FEWEST_AT_PLACE:
+        count = int(np.clip(len(places) // ROWS_PER_BIN, 1, MOST_BINS))
+        middle = (np.cumsum(sizes) - 0.5 * sizes) / len(places)
+        bins = np.minimum((middle * count).astype(np.intp), count - 1)[which]
     used = np.unique(bins)
     centres = np.array([places[bins == b].mean() for b in used])
     quartiles = np.array([np.quantile(scaled[bins == b], QUARTILES) for b in used]).T

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PANEL_INCHES = (4.2, 3.6)
 """Width and height of a panel."""
 
+UNIT = (-0.03, 1.03)
+"""Limits of an axis from 0 to 1, with room for points at its ends."""
+
 LABELLED = 2
 """Levels that are named in a picture of random effects: the farthest from the line."""
 
@@ -95,7 +98,7 @@ def _quantile_panel(ax: Axes, residuals: Any) -> None:
         f"{name}: p = {p:.2g}" for name, p in zip(tests.index, tests["p_value"], strict=True)
     )
     ax.text(0.03, 0.97, text, transform=ax.transAxes, va="top", fontsize="small")
-    ax.set(xlabel="expected", ylabel="residual", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    ax.set(xlabel="expected", ylabel="residual", xlim=UNIT, ylim=UNIT)
     ax.set_title("uniform quantiles", loc="left", fontsize="medium")
 
 
@@ -116,7 +119,7 @@ def _prediction_panel(ax: Axes, residuals: Any) -> None:
         for line in quartiles:
             ax.plot(centres, line, color=second, lw=1.6)
     what = "rank of the prediction" if varies else "row (all predictions are the same)"
-    ax.set(xlabel=what, ylabel="residual", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    ax.set(xlabel=what, ylabel="residual", xlim=UNIT, ylim=UNIT)
     ax.set_title("quartiles by prediction", loc="left", fontsize="medium")
 
 
@@ -141,7 +144,7 @@ def _level_panel(
     places, texts = thinned_labels(names, MOST_TICK_LABELS // 2)
     crowded = sum(map(len, texts)) > MOST_TICK_LABELS
     ax.set_xticks(places, texts, rotation=90 if crowded else 0, fontsize="small")
-    ax.set(xlabel=what, ylabel="residual", ylim=(-0.02, 1.02))
+    ax.set(xlabel=what, ylabel="residual", ylim=UNIT)
     ax.set_title("by level", loc="left", fontsize="medium")
 
 

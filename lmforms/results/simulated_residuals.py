@@ -35,6 +35,11 @@ SHRUNK = (
     "than uniform ones, the more so the fewer rows a level has."
 )
 
+GROUPING = (
+    "Rows of a level share its random effects, so that the levels differ under the model too: use "
+    "random='fitted' or rotate=True."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class SimulatedResiduals:
@@ -117,12 +122,11 @@ class SimulatedResiduals:
             "statistic": [*(test.statistic for test in tests), spread.statistic],
             "p_value": [*(test.p_value for test in tests), spread.p_value],
         }
-        return ResultTable(
-            columns,
-            index=[*names, spread.name],
-            title=f"Tests of residuals by {what}",
-            notes=["p-values of the levels: Holm's adjustment.", *self._notes],
-        )
+        notes = ["p-values of the levels: Holm's adjustment.", *self._notes]
+        if self.random == "new" and not self.rotated and _is_grouping(self._state, codes):
+            notes.append(GROUPING)
+        title = f"Tests of residuals by {what}"
+        return ResultTable(columns, index=[*names, spread.name], title=title, notes=notes)
 
     def levels(self, by: Any) -> tuple[IndexArray, list[str], str]:
         """Level of each row, names of the levels, and that of the factor; see `level_tests`."""
@@ -204,6 +208,14 @@ def row_variances(state: FitState, *, new_effects: bool) -> FloatArray:
     """Variance of the response of each row, or of its residual given the random effects, (n,)."""
     total = residual_variances(state)
     return sum(random_variances(state).values(), start=total) if new_effects else total
+
+
+def _is_grouping(state: FitState, codes: IndexArray) -> bool:
+    """Whether rows of a level always share a level of a grouping factor."""
+    return any(
+        len(np.unique(np.column_stack([codes, group.codes]), axis=0)) == len(np.unique(codes))
+        for group in state.design.groups
+    )
 
 
 def factor_of(state: FitState, by: Any) -> tuple[IndexArray, list[str], str]:
