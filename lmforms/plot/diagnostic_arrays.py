@@ -76,10 +76,10 @@ def binned_quartiles(places: np.ndarray, scaled: np.ndarray) -> tuple[np.ndarray
 
     Examples
     --------
-    >>> x = np.arange(40) / 40
-    >>> centres, quartiles = binned_quartiles(x, x)
-    >>> centres.round(3), quartiles[1].round(3)
-    (array([0.238, 0.738]), array([0.238, 0.738]))
+    >>> x = np.arange(40.0)
+    >>> centres, quartiles = binned_quartiles(x, 2 * x)
+    >>> centres, quartiles[1]
+    (array([ 9.5, 29.5]), array([19., 59.]))
     """
     which = np.unique(places, return_inverse=True)[1]
     sizes = np.bincount(which)
@@ -101,7 +101,7 @@ def normal_quantiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[
     --------
     >>> x, order, (level, slope) = normal_quantiles(np.array([3.0, 1.0, 2.0]))
     >>> x.round(3), order, round(level, 3)
-    (array([-0.819,  0.   ,  0.819]), array([1, 2, 0]), 2.0)
+    (array([-0.869,  0.   ,  0.869]), array([1, 2, 0]), 2.0)
     """
     from scipy.stats import norm
 

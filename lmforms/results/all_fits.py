@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..control import METHODS_WITH_START, Solver
+from ..control import METHODS_WITH_START, Control, Solver
 from ..data.theta_order import theta_in_formula_order
 from ..engine.criterion.problem import Problem
 from ..engine.linalg.threads import limited_blas_threads
@@ -88,7 +88,9 @@ def all_fits(
         )
     if problem.n_parameters == 0:
         raise ModelError("all_fit: the model has no variance parameters to search for.")
-    ways = list(_ways(state, problem, kinds, starts, seed))
+    most = max(state.control.max_evaluations, Control().max_evaluations)
+    searched = replace(state, control=replace(state.control, max_evaluations=most))
+    ways = list(_ways(searched, problem, kinds, starts, seed))
     found, refused = [], []
     if state.optimized:
         report = state.estimate.optimum
@@ -98,7 +100,7 @@ def all_fits(
     interrupted = False
     try:
         for way in _bar(ways) if progress else ways:
-            one = way.run(state)
+            one = way.run()
             refused += [way.label] if one is None else []
             found += [] if one is None else [one]
     except KeyboardInterrupt:
@@ -119,7 +121,7 @@ class _Way:
     kind: str
     fit: Callable[[], tuple[FitState, int, bool]]
 
-    def run(self, state: FitState) -> OtherFit | None:
+    def run(self) -> OtherFit | None:
         """What it finds; None where it does not suit the model."""
         start = perf_counter()
         with warnings.catch_warnings():
@@ -281,10 +283,9 @@ def _notes(
         notes += [f"Higher: {listed(higher)}."] if higher else []
         notes += [f"Failed: {listed(failed)}."] if failed else []
         if found[0].kind == "fit" and not same[0]:
-            lowest = found[int(np.nanargmin(difference))].label
+            lowest = found[int(np.nanargmin(difference))]
             notes.append(
-                f"This fit is not at the optimum: {lowest} is lower. Fit again from its θ, with "
-                "start=."
+                f"This fit is not at the optimum: {lowest.label} is lower.{_again(lowest)}"
             )
     if same.sum() > 1:
         spreads = np.ptp(values[same], axis=0)
@@ -297,6 +298,16 @@ def _notes(
                 f"size ({names[worst]})."
             )
     return notes
+
+
+def _again(found: OtherFit) -> str:
+    """How to fit from where another search ended."""
+    assert found.state is not None
+    theta = theta_in_formula_order(found.state.design, found.state.estimate.theta)
+    if not len(theta):
+        return ""
+    start = ", ".join(f"{value:.6g}" for value in theta)
+    return f" Fit from there: fit.update(start=[{start}], control=lf.Control())."
 
 
 def _bar(ways: Sequence[_Way]) -> Any:

@@ -17,7 +17,7 @@ from ..inference.diagnostics.quantile_residuals import (
     quantile_residuals,
     rotation,
 )
-from ..inference.diagnostics.residual_tests import residual_tests, tests_by_level
+from ..inference.diagnostics.residual_tests import residual_tests, uniformity_by_level
 from ..inference.diagnostics.variance_parts import random_variances, residual_variances
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray, IndexArray
@@ -116,7 +116,7 @@ class SimulatedResiduals:
         ['A', 'B', 'C', 'equal variances (Levene)']
         """
         codes, names, what = self.levels(by)
-        tests, counts, spread = tests_by_level(self.scaled.to_numpy(), codes, names)
+        tests, counts, spread = uniformity_by_level(self.scaled.to_numpy(), codes, names)
         columns = {
             "n": [*counts.tolist(), len(codes)],
             "statistic": [*(test.statistic for test in tests), spread.statistic],

@@ -86,7 +86,7 @@ def quantile_residuals(
     >>> normal = lambda c: rng.standard_normal((3, c))
     >>> found = quantile_residuals(np.array([-9.0, 0.0, 9.0]), normal, 999, rng)
     >>> found.scaled.round(2), found.outside
-    (array([0.  , 0.52, 1.  ]), array([ True, False,  True]))
+    (array([0.  , 0.51, 1.  ]), array([ True, False,  True]))
     """
     below = np.zeros(len(observed), dtype=np.intp)
     equal = np.zeros(len(observed), dtype=np.intp)

@@ -82,7 +82,7 @@ def outliers(count: int, rows: int, draws: int) -> ResidualTest:
     return ResidualTest("outliers", float(count), float(p_value))
 
 
-def tests_by_level(
+def uniformity_by_level(
     scaled: FloatArray, codes: IndexArray, names: Sequence[str]
 ) -> tuple[list[ResidualTest], IndexArray, ResidualTest]:
     """Uniformity within each level of a factor, and equality of their variances.

@@ -17,7 +17,7 @@ def spread_by_prediction(residuals: FloatArray, predicted: FloatArray) -> Residu
     Examples
     --------
     >>> x = np.arange(1.0, 9.0)
-    >>> spread_by_prediction(x * [1, -1] * 4, x).statistic
+    >>> round(spread_by_prediction(x * np.tile([1, -1], 4), x).statistic, 6)
     1.0
     """
     from scipy.stats import spearmanr

@@ -62,8 +62,8 @@ def variance_inflation(
     Examples
     --------
     >>> C = np.array([[1.0, 0.6], [0.6, 1.0]])
-    >>> variance_inflation(C, {"a": np.array([0]), "b": np.array([1])})[0].gvif.round(4)
-    np.float64(1.5625)
+    >>> round(variance_inflation(C, {"a": np.array([0]), "b": np.array([1])})[0].gvif, 4)
+    1.5625
     """
     used = np.concatenate([np.empty(0, dtype=np.intp), *terms.values()])
     sd = np.sqrt(np.diag(covariance))
