@@ -20,7 +20,6 @@ from ..errors import (
     LmformsWarning,
     MissingPackageError,
     ModelError,
-    listed,
 )
 from ..inference.diagnostics.searches import (
     Found,
@@ -28,8 +27,8 @@ from ..inference.diagnostics.searches import (
     scipy_optimizers,
     scipy_search,
 )
-from ..inference.model_parameters import model_parameters, parameter_values
 from ..relationship.priors import priors_of
+from .all_fit_table import OtherFit, table_of_fits
 from .result_table import ResultTable
 from .state import FitState
 
@@ -37,35 +36,6 @@ KINDS = ("starts", "optimizers", "factors", "methods")
 
 FACTORS: tuple[Solver, ...] = ("dense", "sparse", "superlu", "cg")
 """Values of ``Control(factor=…)`` that need no other package."""
-
-CONJUGATE = "factor=cg"
-"""Label of the fit whose optimum is estimated."""
-
-AGREE = 1e-4
-"""Criteria that differ by less are one optimum: far below what any test or standard error shows,
-and above the tolerance of searches without derivatives."""
-
-
-@dataclass(frozen=True, eq=False)
-class OtherFit:
-    """A way to fit a model, and what it found.
-
-    Attributes
-    ----------
-    label, kind : str
-    state : FitState or None
-        None if the way failed.
-    evaluations : int
-    converged : bool
-    seconds : float
-    """
-
-    label: str
-    kind: str
-    state: FitState | None
-    evaluations: int
-    converged: bool
-    seconds: float
 
 
 def all_fits(
@@ -91,7 +61,8 @@ def all_fits(
     most = max(state.control.max_evaluations, Control().max_evaluations)
     searched = replace(state, control=replace(state.control, max_evaluations=most))
     ways = list(_ways(searched, problem, kinds, starts, seed))
-    found, refused = [], []
+    found: list[OtherFit] = []
+    refused: list[_Way] = []
     if state.optimized:
         report = state.estimate.optimum
         found.append(
@@ -101,16 +72,13 @@ def all_fits(
     try:
         for way in _bar(ways) if progress else ways:
             one = way.run()
-            refused += [way.label] if one is None else []
+            refused += [way] if one is None else []
             found += [] if one is None else [one]
     except KeyboardInterrupt:
         if not found:
             raise
         interrupted = True
-    return _table(state, found, refused, interrupted)
-
-
-# --- ways ------------------------------------------------------------------------------------
+    return table_of_fits(state, found, [(way.label, way.kind) for way in refused], interrupted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,92 +190,6 @@ def _at(state: FitState, problem: Problem, found: Found) -> FitState:
         optimize=False,
     ).state
     return at
-
-
-# --- the table -------------------------------------------------------------------------------
-
-
-def _table(
-    state: FitState, found: Sequence[OtherFit], refused: Sequence[str], interrupted: bool
-) -> ResultTable:
-    chosen = [p for p in model_parameters(state) if p.kind != "fixed"]
-    fixed = len(model_parameters(state)) - len(chosen)
-    criteria = np.array([np.nan if x.state is None else x.state.estimate.criterion for x in found])
-    values = np.full((len(found), len(chosen)), np.nan)
-    for i, one in enumerate(found):
-        if one.state is not None:
-            values[i] = parameter_values(one.state)[fixed:]
-    lowest = np.nanmin(criteria) if np.isfinite(criteria).any() else np.nan
-    columns: dict[str, Any] = {
-        "kind": [x.kind for x in found],
-        "loglik": -0.5 * criteria,
-        "difference": criteria - lowest,
-        "converged": [x.converged for x in found],
-        "evaluations": [x.evaluations for x in found],
-        "seconds": [x.seconds for x in found],
-    }
-    columns |= {p.name: values[:, j] for j, p in enumerate(chosen)}
-    notes = _notes(found, criteria - lowest, values, [p.name for p in chosen])
-    if any(one.label == CONJUGATE for one in found):
-        notes.append(f"{CONJUGATE} estimates the optimum: a small difference is its noise.")
-    if refused:
-        notes.append(f"Not for this model: {', '.join(refused)}.")
-    if interrupted:
-        notes.append("Interrupted: other ways were not tried.")
-    title = "The same model fitted in several ways"
-    return ResultTable(columns, index=[x.label for x in found], title=title, notes=notes)
-
-
-def _notes(
-    found: Sequence[OtherFit], difference: Any, values: Any, names: Sequence[str]
-) -> list[str]:
-    """What the fits say together."""
-    ended = np.isfinite(difference)
-    exact = np.array([one.label != CONJUGATE for one in found])
-    found = [one for one in found if one.label != CONJUGATE]
-    ended, difference, values = ended[exact], difference[exact], values[exact]
-    same = ended & (difference <= AGREE)
-    notes = ["difference: of −2 log-likelihood from the lowest."]
-    if same.all():
-        notes.append(
-            f"All {len(found)} ways agree: −2 log-likelihood within {difference.max():.1g}."
-        )
-    elif ended.any():
-        higher = [
-            f"{one.label} (by {difference[i]:.2g})"
-            for i, one in enumerate(found)
-            if ended[i] and not same[i]
-        ]
-        failed = [one.label for i, one in enumerate(found) if not ended[i]]
-        notes.append(f"{same.sum()} of {len(found)} ways end at the lowest criterion.")
-        notes += [f"Higher: {listed(higher)}."] if higher else []
-        notes += [f"Failed: {listed(failed)}."] if failed else []
-        if found[0].kind == "fit" and not same[0]:
-            lowest = found[int(np.nanargmin(difference))]
-            notes.append(
-                f"This fit is not at the optimum: {lowest.label} is lower.{_again(lowest)}"
-            )
-    if same.sum() > 1:
-        spreads = np.ptp(values[same], axis=0)
-        sizes = np.abs(values[same]).max(axis=0)
-        relative = np.divide(spreads, sizes, out=np.zeros_like(spreads), where=sizes > 0)
-        if np.isfinite(relative).any():
-            worst = int(np.nanargmax(relative))
-            notes.append(
-                f"Where they agree, parameters differ by at most {relative[worst]:.1g} of their "
-                f"size ({names[worst]})."
-            )
-    return notes
-
-
-def _again(found: OtherFit) -> str:
-    """How to fit from where another search ended."""
-    assert found.state is not None
-    theta = theta_in_formula_order(found.state.design, found.state.estimate.theta)
-    if not len(theta):
-        return ""
-    start = ", ".join(f"{value:.6g}" for value in theta)
-    return f" Fit from there: fit.update(start=[{start}], control=lf.Control())."
 
 
 def _bar(ways: Sequence[_Way]) -> Any:

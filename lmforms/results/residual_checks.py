@@ -18,6 +18,11 @@ from .state import FitState
 SIGNIFICANT = 0.01
 """Level of the tests of a report: there are several, and they are approximate."""
 
+LEAST_DISTANCE, LEAST_RATIO, LEAST_TREND, LARGEST_STRAIGHT = 0.05, 1.25, 0.1, 0.98
+"""What is too small to matter, though significant in many rows: the distance from the uniform
+distribution, the ratio of standard deviations (also of the dispersion), the rank correlation of
+residuals and predictions, and, above it, Shapiro and Wilk's statistic."""
+
 OUTLYING = 0.05
 """Level, for all rows together, at which a residual is an outlier."""
 
@@ -63,11 +68,11 @@ def outliers(state: FitState) -> Check:
 
 
 def simulated_checks(state: FitState, n: int, generator: np.random.Generator) -> list[Check]:
-    """Tests of simulated residuals: made independent if they can be, else of fitted effects."""
+    """Tests of simulated residuals, made independent if they can be."""
     try:
         found = simulated_residuals(state, n, generator, "new", True)
     except (ModelError, NumericalError):
-        found = simulated_residuals(state, n, generator, "fitted", False)
+        found = simulated_residuals(state, n, generator, "new", False)
     return [_distribution(state, found)]
 
 
@@ -75,8 +80,15 @@ def _distribution(state: FitState, found: SimulatedResiduals) -> Check:
     topic = "simulated residuals"
     tests = found.tests
     texts = [f"{name} p = {p:.3g}" for name, p in zip(tests.index, tests["p_value"], strict=True)]
-    how = f"of {found.n} responses" + (", rotated" if found.rotated else ", fitted random effects")
-    failed = tests.index[tests["p_value"] < SIGNIFICANT].tolist()
+    how = f"{found.n} responses, " + ("rotated" if found.rotated else "not rotated: approximate")
+    ratio = float(np.sqrt(tests.loc["dispersion", "statistic"]))
+    expected = 2 * len(found.scaled) / (found.n + 1)
+    matters = {
+        "uniformity": tests.loc["uniformity", "statistic"] > LEAST_DISTANCE,
+        "dispersion": max(ratio, 1 / ratio) > LEAST_RATIO,
+        "outliers": tests.loc["outliers", "statistic"] > expected,
+    }
+    failed = [name for name in tests.index[tests["p_value"] < SIGNIFICANT] if matters[name]]
     if not failed:
         return Check(topic, "ok", f"{'; '.join(texts)} ({how}).")
     positive = bool((state.response > 0).all())
@@ -111,10 +123,9 @@ def variances_by_factor(state: FitState) -> Check:
     if not names:
         return Check(topic, "ok", f"no factor has {FEWEST_PER_LEVEL} rows in each level.")
     adjusted = adjusted_p_values(np.array(p_values), "holm")
-    differing = [i for i, p in enumerate(adjusted) if p < SIGNIFICANT]
+    differing = [i for i, p in enumerate(adjusted) if p < SIGNIFICANT and ratios[i] > LEAST_RATIO]
     if not differing:
-        smallest = np.nanmin(adjusted, initial=1.0)
-        return Check(topic, "ok", f"{listed(names)}: no difference (Levene, p ≥ {smallest:.2g}).")
+        return Check(topic, "ok", f"no difference that matters by {listed(names)} (Levene).")
     worst = min(differing, key=lambda i: adjusted[i])
     shown = listed(
         [f"{names[i]} (ratio of sd {ratios[i]:.2g}, p = {adjusted[i]:.2g})" for i in differing]
@@ -144,8 +155,9 @@ def variances_by_prediction(state: FitState) -> Check:
     topic = "variances by prediction"
     fitted = quantities.fitted_values(state)
     test = spread_by_prediction(quantities.residuals(state, "scaled"), fitted)
-    if not test.p_value < SIGNIFICANT:
-        shown = "" if np.isnan(test.p_value) else f" (Spearman, p = {test.p_value:.2g})"
+    if not (test.p_value < SIGNIFICANT and abs(test.statistic) > LEAST_TREND):
+        known = not np.isnan(test.p_value)
+        shown = f" (rank correlation {test.statistic:.2g})" if known else ""
         return Check(topic, "ok", f"no trend of the absolute residuals{shown}.")
     word = "larger" if test.statistic > 0 else "smaller"
     one_sign = bool((fitted > 0).all() or (fitted < 0).all())
@@ -178,7 +190,7 @@ def random_normality(state: FitState) -> Check:
     for group, values in effects_by_group(state).items():
         for effect, own in values.items():
             test = normality(own.to_numpy(), f"{effect} | {group}")
-            if test.p_value < SIGNIFICANT:
+            if test.p_value < SIGNIFICANT and test.statistic < LARGEST_STRAIGHT:
                 found.append(f"{test.name} (Shapiro–Wilk, p = {test.p_value:.2g})")
                 far.append(f"{own.abs().idxmax()!r} of {group}")
     if not found:

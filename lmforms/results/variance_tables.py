@@ -36,17 +36,19 @@ def intraclass_correlations(state: FitState) -> ResultTable:
             "icc: an intraclass correlation is of rows that share random effects, and in this "
             "model none do. fit.r2() is defined."
         )
-    variances = {**parts.shared, ALL_GROUPS: parts.random}
+    variances = [*parts.shared.values(), parts.random]
     adjusted = parts.random + parts.within
     columns = {
-        "variance": list(variances.values()),
-        "adjusted": [value / adjusted for value in variances.values()],
-        "unadjusted": [value / (adjusted + parts.fixed) for value in variances.values()],
+        "variance": variances,
+        "adjusted": [value / adjusted for value in variances],
+        "unadjusted": [value / (adjusted + parts.fixed) for value in variances],
     }
     notes = ["adjusted: of the variance that the fixed effects leave; unadjusted: of all of it."]
     if parts.rows:
         notes.append(f"{', '.join(parts.rows)}: a level for each row, counted as residuals.")
-    return ResultTable(columns, index=list(variances), title="Intraclass correlations", notes=notes)
+    return ResultTable(
+        columns, index=[*parts.shared, ALL_GROUPS], title="Intraclass correlations", notes=notes
+    )
 
 
 def random_pca(state: FitState) -> ResultTable:
@@ -73,14 +75,14 @@ def random_pca(state: FitState) -> ResultTable:
                     "relative_sd": sd,
                     "share": shares[j],
                     "cumulative": shares[: j + 1].sum(),
-                    **{name: loadings.get(name, float("nan")) for name in effects},
+                    **{f"loading[{name}]": loadings.get(name, float("nan")) for name in effects},
                 }
             )
     return ResultTable(
         rows,
         index=pd.MultiIndex.from_tuples(index, names=["group", "component"]),
         title="Principal components of the random effects",
-        notes=["relative_sd is in units of σ; the last columns are the directions."],
+        notes=["relative_sd is in units of σ; loadings are the direction of each component."],
     )
 
 

@@ -161,6 +161,8 @@ def rotation(state: FitState, *, new_effects: bool) -> Rotation:
     NumericalError
         V is singular.
     """
+    if new_effects:
+        _refuse_many_related_levels(state)
     random = random_rows(state) if new_effects else []
     try:
         sets = connected_rows(state, random)
@@ -191,3 +193,12 @@ def rotation(state: FitState, *, new_effects: bool) -> Rotation:
             a, b = np.searchsorted(found.which, [start, start + step])
             out.append(RotatedSets(found.rows[a:b], found.which[a:b] - start, root))
     return Rotation(tuple(out))
+
+
+def _refuse_many_related_levels(state: FitState) -> None:
+    for name, known in state.relationship.items():
+        if 8.0 * len(known) ** 2 > state.control.memory:
+            raise ModelError(
+                f"rotate=True takes the covariance of all {len(known):,} related levels of "
+                f"`{name}`, which does not fit into Control(memory=…). Use rotate=False."
+            )
