@@ -196,3 +196,16 @@ def test_a_component_without_variance():
     table = fit_of("singular").random_effects_pca()
     assert table["sd"].tolist() == [0.0]
     assert table["share"].isna().all()
+
+
+@pytest.mark.parametrize("name", ["weights_offset", "related"])
+def test_the_order_of_rows_does_not_matter(name):
+    formula, data, options = MODELS[name]
+    fit = fit_of(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LmformsWarning)
+        other = lf.lmer(formula, data.sample(frac=1, random_state=2), **options)
+    assert_allclose(other.r2(), fit.r2(), rtol=1e-7)
+    assert_allclose(other.icc(), fit.icc(), rtol=1e-7)
+    found, expected = other.random_effects_pca(), fit.random_effects_pca()
+    assert_allclose(found["sd"] / fit.sigma, expected["sd"] / fit.sigma, atol=1e-6)
