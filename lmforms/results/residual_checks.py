@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ModelError, NumericalError, listed
-from ..inference.diagnostics.residual_tests import equal_spread
+from ..inference.diagnostics.residual_tests import equal_spread, holm
 from ..inference.diagnostics.spread import normality, outlying, spread_by_prediction
-from ..inference.multiple_tests import adjusted_p_values
 from ..support.arrays import FloatArray
 from . import quantities
 from .fit_report import Check
@@ -122,7 +121,7 @@ def variances_by_factor(state: FitState) -> Check:
         ratios.append(sds.max() / sds.min() if sds.min() > 0 else np.inf)
     if not names:
         return Check(topic, "ok", f"no factor has {FEWEST_PER_LEVEL} rows in each level.")
-    adjusted = adjusted_p_values(np.array(p_values), "holm")
+    adjusted = holm(np.array(p_values))
     differing = [i for i, p in enumerate(adjusted) if p < SIGNIFICANT and ratios[i] > LEAST_RATIO]
     if not differing:
         return Check(topic, "ok", f"no difference that matters by {listed(names)} (Levene).")

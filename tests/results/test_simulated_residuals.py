@@ -16,6 +16,8 @@ import lmforms as lf
 from lmforms.errors import ArgumentError, DataError, LmformsWarning, ModelError
 from lmforms.inference.diagnostics import quantile_residuals as module
 from lmforms.inference.diagnostics.quantile_residuals import quantile_residuals, rotation
+from lmforms.inference.diagnostics.residual_tests import holm
+from lmforms.inference.multiple_tests import adjusted_p_values
 
 
 @pytest.mark.parametrize("random", ["new", "fitted"])
@@ -114,6 +116,11 @@ def test_tests_of_residuals_are_those_of_scipy():
     assert levels.loc["308", "p_value"] <= 1.0
     groups = [u[(SLEEP["Subject"] == s).to_numpy()] for s in levels.index[:-1]]
     assert levels["p_value"].iloc[-1] == stats.levene(*groups).pvalue
+
+
+def test_holm_is_that_of_statsmodels():
+    p_values = np.array([0.2, 0.001, np.nan, 0.04, 0.04, 0.9])
+    assert_allclose(holm(p_values), adjusted_p_values(p_values, "holm"))
 
 
 def test_factors_by_name_and_by_values():
