@@ -167,9 +167,10 @@ def levels(state: FitState) -> Check:
         shown = listed([f"{name} {count}" for name, count in counts.items()])
         return Check(topic, "ok", f"{shown}.")
     refit = "" if state.estimate.reml else ".refit(reml=True)"
+    ddf = "kenward-roger" if state.estimate.is_factored else "satterthwaite"
     return Check(
         topic,
         "note",
         f"few levels, so that variances between them are poorly estimated: {', '.join(few)}.",
-        f'Test by fit{refit}.summary(ddf="kenward-roger"), or make the factor a fixed effect.',
+        f'Test by fit{refit}.summary(ddf="{ddf}"), or make the factor a fixed effect.',
     )

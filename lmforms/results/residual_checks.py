@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -24,6 +26,9 @@ residuals and predictions, and, above it, Shapiro and Wilk's statistic."""
 
 OUTLYING = 0.05
 """Level, for all rows together, at which a residual is an outlier."""
+
+MOST_SHOWN = 5
+"""Rows that a report names."""
 
 FEWEST_PER_LEVEL = 5
 """Rows of each level that a comparison of variances needs."""
@@ -55,15 +60,29 @@ def outliers(state: FitState) -> Check:
         largest = np.abs(values).max()
         return Check(topic, "ok", f"largest normalized residual {largest:.3g} in absolute value.")
     index = state.design.index
-    shown = listed([f"{index[i]!r} ({values[i]:.1f})" for i in found], 5)
-    labels = ", ".join(repr(index[i]) for i in found[:5])
+    labels = [_label_text(index[i]) for i in found]
+    shown = listed([f"{label} ({values[i]:.1f})" for label, i in zip(labels, found)], MOST_SHOWN)
     advice = "Are these rows right? "
     advice += (
-        f"What depends on them: fit.update(data=data.drop(index=[{labels}]))."
-        if index.is_unique
+        "What depends on them: fit.update(data=data.drop(index=["
+        f"{', '.join(labels[:MOST_SHOWN])}]))."
+        if index.is_unique and not _has_arrays(state)
         else "See what depends on them by a fit to the other rows."
     )
     return Check(topic, "note", f"rows with large normalized residuals: {shown}.", advice)
+
+
+def _label_text(label: Any) -> str:
+    """A label as Python reads it."""
+    return repr(label.item() if isinstance(label, np.generic) else label)
+
+
+def _has_arrays(state: FitState) -> bool:
+    """Whether weights or an offset came as an array, which no other table has the rows of."""
+    given, extra = state.design.formula_data, state.design.frame.extra
+    return ("weights" in extra and given.weights_column is None) or (
+        "offset" in extra and given.offset_column is None
+    )
 
 
 def simulated_checks(state: FitState, n: int, generator: np.random.Generator) -> list[Check]:
@@ -173,8 +192,9 @@ def variances_by_prediction(state: FitState) -> Check:
 def _updated(state: FitState, function: str) -> str:
     """The call that adds a variance function to a fit."""
     spec = state.design.residual_spec
+    method = "" if state.method == "auto" else ', method="auto"'  # others take no structure
     if spec is None:
-        return f'fit.update(residual="{function}")'
+        return f'fit.update(residual="{function}"{method})'
     return f'fit.update(residual="{spec} * {function}"), if {spec} has no such variances itself'
 
 
@@ -191,7 +211,7 @@ def random_normality(state: FitState) -> Check:
             test = normality(own.to_numpy(), f"{effect} | {group}")
             if test.p_value < SIGNIFICANT and test.statistic < LARGEST_STRAIGHT:
                 found.append(f"{test.name} (Shapiro–Wilk, p = {test.p_value:.2g})")
-                far.append(f"{own.abs().idxmax()!r} of {group}")
+                far.append(f"{_label_text(own.abs().idxmax())} of {group}")
     if not found:
         return Check(topic, "ok", "no sign against normal ones; shrinkage hides much of it.")
     return Check(

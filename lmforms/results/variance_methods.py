@@ -23,11 +23,6 @@ class VarianceMethods(ModelEstimates):
             ``marginal``, by the fixed effects, and ``conditional``, by fixed and random effects.
             Without random effects both are the same.
 
-        Raises
-        ------
-        MemoryLimitError
-            The variances of related levels need the inverse of too large a matrix.
-
         Notes
         -----
         :math:`R^2_m = \sigma^2_f/(\sigma^2_f + \sigma^2_r + \sigma^2_e)` and
@@ -71,8 +66,6 @@ class VarianceMethods(ModelEstimates):
         ------
         ModelError
             No rows share random effects.
-        MemoryLimitError
-            As for :meth:`r2`.
 
         Notes
         -----

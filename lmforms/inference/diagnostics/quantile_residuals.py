@@ -29,6 +29,10 @@ from ...results.state import FitState
 from ...support.arrays import FloatArray, IndexArray
 from ..degrees_of_freedom.connected_rows import MOST_ROWS, connected_rows, random_rows
 from ..degrees_of_freedom.residual_blocks import ResidualBlocks
+from .variance_parts import residual_variances
+
+MOST_RELATED = 10_000
+"""Levels whose known covariance is made as a dense matrix of 800 MB."""
 
 MOST_NUMBERS = 4_000_000
 """Simulated responses that are in memory together."""
@@ -172,7 +176,8 @@ def rotation(state: FitState, *, new_effects: bool) -> Rotation:
             "this model has a larger one. Use rotate=False."
         ) from None
     sigma2 = state.estimate.sigma**2
-    residual = ResidualBlocks(state.residual, sigma2)
+    blocks = ResidualBlocks(state.residual, sigma2)
+    variances = residual_variances(state) if state.residual.by_row else None
     covariances = [sigma2 * lam @ lam.T for lam in state.estimate.lams]
     out = []
     for found in sets:
@@ -180,7 +185,10 @@ def rotation(state: FitState, *, new_effects: bool) -> Rotation:
         step = max(1, MOST_NUMBERS // m**2)
         for start in range(0, P, step):
             patterns = found.first[start : start + step]
-            V = residual.values(patterns)
+            if variances is None:
+                V = blocks.values(patterns)
+            else:
+                V = variances[patterns][:, :, None] * np.eye(m)
             for r, covariance in zip(random, covariances):
                 Z = r.basis[patterns]
                 V += (Z @ covariance @ Z.swapaxes(1, 2)) * r.shared(patterns)
@@ -197,8 +205,8 @@ def rotation(state: FitState, *, new_effects: bool) -> Rotation:
 
 def _refuse_many_related_levels(state: FitState) -> None:
     for name, known in state.relationship.items():
-        if 8.0 * len(known) ** 2 > state.control.memory:
+        if len(known) > MOST_RELATED:
             raise ModelError(
-                f"rotate=True takes the covariance of all {len(known):,} related levels of "
-                f"`{name}`, which does not fit into Control(memory=…). Use rotate=False."
+                f"rotate=True takes up to {MOST_RELATED:,} related levels, and `{name}` has "
+                f"{len(known):,}. Use rotate=False."
             )

@@ -21,14 +21,17 @@ Nakagawa & Schielzeth's R²GLMM to random slopes models*, ibid. 5(9); Nakagawa, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import MemoryLimitError
 from ...relationship import Relationship
 from ...results.state import FitState
 from ...support.arrays import FloatArray
+
+BLOCK_NUMBERS = 4_000_000
+"""Entries of the columns of a root that are in memory together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +84,6 @@ class VarianceParts:
 def variance_parts(state: FitState) -> VarianceParts:
     """Parts of the variance of the response of a fit.
 
-    Raises
-    ------
-    MemoryLimitError
-        A known covariance of the levels is too large for its variances.
-
     Examples
     --------
     >>> import lmforms as lf
@@ -116,7 +114,7 @@ def random_variances(state: FitState) -> dict[str, FloatArray]:
         values = state.estimate.sigma**2 * np.einsum("ij,ij->i", effects, effects)
         known = state.relationship.get(group.name)
         if known is not None:
-            values *= level_variances(known, state.control.memory)[group.codes]
+            values *= level_variances(known)[group.codes]
         out[group.name] = values
     return out
 
@@ -128,21 +126,21 @@ def residual_variances(state: FitState) -> FloatArray:
     return state.estimate.sigma**2 * (ones if relative is None else relative)
 
 
-def level_variances(known: Relationship, memory: int) -> FloatArray:
-    """The diagonal of a known covariance K, (q,).
-
-    Raises
-    ------
-    MemoryLimitError
-        Its root has too many entries.
-    """
-    q = len(known)
-    if 8.0 * q * q > memory and known.form.keeps_all_levels:  # the root of an inverse is dense
-        raise MemoryLimitError(
-            f"the variances of {q:,} related levels would take {8.0 * q * q / 2**30:.2g} GiB; "
-            f"{memory / 2**30:.2g} GiB are allowed: raise Control(memory=…)."
-        )
-    root = known.form.root()
+def level_variances(known: Relationship) -> FloatArray:
+    """The diagonal of a known covariance K, (q,)."""
+    form = known.form
+    if form.keeps_all_levels:  # an inverse, whose root is dense
+        return _sums_of_squares(*form.root_operator())
+    root = form.root()
     if isinstance(root, np.ndarray):
         return np.asarray(np.einsum("ij,ij->i", root, root))
     return np.asarray(root.multiply(root).sum(axis=1)).ravel()
+
+
+def _sums_of_squares(rank: int, times: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """Σ_j L_ij² of a root L (q, rank) that is known by its products, a few columns at a time."""
+    total, step = 0.0, max(1, BLOCK_NUMBERS // max(rank, 1))
+    for start in range(0, rank, step):
+        columns = np.eye(rank, min(step, rank - start), -start)
+        total = total + np.square(times(columns)).sum(axis=1)
+    return np.asarray(total)
