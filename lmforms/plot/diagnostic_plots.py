@@ -28,6 +28,9 @@ PANEL_INCHES = (4.2, 3.6)
 UNIT = (-0.03, 1.03)
 """Limits of an axis from 0 to 1, with room for points at its ends."""
 
+MOST_LEVELS = 60
+"""Boxes that can be told apart in a panel."""
+
 LABELLED = 2
 """Levels that are named in a picture of random effects: the farthest from the line."""
 
@@ -60,6 +63,7 @@ def simulated_residuals(residuals: Any, by: Any = None, ax: Any = None) -> Any:
     Raises
     ------
     ArgumentError, DataError
+        `by` is no factor of these rows, or has more than 60 levels.
     MissingPackageError
         matplotlib is not there.
 
@@ -77,6 +81,11 @@ def simulated_residuals(residuals: Any, by: Any = None, ax: Any = None) -> Any:
             f"{short_repr(residuals)}."
         )
     levels = None if by is None else residuals.levels(by)
+    if levels is not None and len(levels[1]) > MOST_LEVELS:
+        raise ArgumentError(
+            f"by= has {len(levels[1])} levels, and {MOST_LEVELS} can be drawn: "
+            "residuals.level_tests(by) has them all."
+        )
     count = 2 if levels is None else 3
     axes = several_axes(ax, count, (PANEL_INCHES[0] * count, PANEL_INCHES[1]), MOST_ACROSS)
     _quantile_panel(axes[0], residuals)

@@ -98,6 +98,8 @@ def test_refusals(fit):
         lf.plot.random_effects_qq(3)
     with pytest.raises(ModelError, match="no random effects"):
         lf.plot.random_effects_qq(lf.lmer("Reaction ~ Days", SLEEP))
+    with pytest.raises(ArgumentError, match=r"180 levels.*level_tests\(by\) has them all"):
+        lf.plot.simulated_residuals(fit.simulated_residuals(5, seed=1), by=np.arange(180))
     with pytest.raises(ArgumentError, match="is no column"):
         lf.plot.simulated_residuals(fit.simulated_residuals(5, seed=1), by="Daze")
 

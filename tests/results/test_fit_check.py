@@ -149,6 +149,9 @@ def test_few_levels():
         assert (call[1] is None) == reml
         tested = fit if reml else fit.refit(reml=True)
         assert np.isfinite(tested.summary(ddf="kenward-roger").tables["fixed"]["df"]).all()
+    rough = quiet("y ~ x + (1 | g) + (1 | h)", data, control=lf.Control(factor="cg"))
+    assert 'fit.summary(ddf="satterthwaite")' in checked(rough, "levels")["advice"]
+    assert np.isfinite(rough.summary(ddf="satterthwaite").tables["fixed"]["df"]).all()
 
 
 def test_outliers_by_label():
@@ -163,6 +166,11 @@ def test_outliers_by_label():
     assert "row 77" in rows
     without = fit.update(data=data.drop(index=rows))
     assert without.nobs == 180 - len(rows)
+    numbered = data.set_axis(3 * np.arange(180))
+    found = checked(lf.lmer(MODELS["slopes"][0], numbered), "outliers")
+    assert "data.drop(index=[231" in found["advice"]
+    weighted = lf.lmer(MODELS["slopes"][0], data, weights=np.linspace(1.0, 1.1, 180))
+    assert "data.drop" not in checked(weighted, "outliers")["advice"]
     repeated = data.set_axis(["a"] * 180)
     found = checked(lf.lmer(MODELS["slopes"][0], repeated), "outliers")
     assert "data.drop" not in found["advice"]
@@ -200,6 +208,12 @@ def test_variances_by_factor():
     assert better.residual == "idh(Sex)"
     assert lf.anova(fit, better)["p_value"].iloc[-1] < 0.001
     assert checked(better, "variances by factor")["status"] == "ok"
+    estimated = fit.update(method="ai")
+    assert (
+        'fit.update(residual="idh(Sex)", method="auto")'
+        in checked(estimated, "variances by factor")["advice"]
+    )
+    assert estimated.update(residual="idh(Sex)", method="auto").llf == pytest.approx(better.llf)
 
 
 def test_variances_by_factor_beside_a_structure():

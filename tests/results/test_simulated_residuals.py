@@ -169,6 +169,17 @@ def test_large_sets_of_dependent_rows_are_refused_with_the_way_out():
     assert len(fit.simulated_residuals(20, rotate=False, seed=0).tests) == 3
 
 
+def test_many_related_levels_are_refused_with_the_way_out(monkeypatch):
+    fit = fit_of("related")
+    monkeypatch.setattr(module, "MOST_RELATED", 7)
+    with pytest.raises(
+        ModelError, match=r"up to 7 related levels, and `g` has 8\. Use rotate=False"
+    ):
+        fit.simulated_residuals(20, rotate=True)
+    assert len(fit.simulated_residuals(20, seed=0, rotate=False).tests) == 3
+    assert len(fit.simulated_residuals(20, seed=0, rotate=True, random="fitted").tests) == 3
+
+
 def test_conjugate_gradients_given_parameters_and_a_saved_fit(tmp_path):
     formula = "diameter ~ 1 + (1 | plate) + (1 | sample)"
     fit = lf.lmer(formula, PENICILLIN)
