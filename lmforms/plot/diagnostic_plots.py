@@ -97,7 +97,7 @@ def simulated_residuals(residuals: Any, by: Any = None, ax: Any = None) -> Any:
 
 def _quantile_panel(ax: Axes, residuals: Any) -> None:
     shown = uniform_quantiles(residuals.scaled.to_numpy())
-    (colour,) = series_colours(1, ax)
+    colour = series_colours(2, ax)[0]
     line = reference_style()
     ax.fill_between(shown.expected, shown.lower, shown.upper, color=line["color"], alpha=0.12, lw=0)
     ax.plot([0, 1], [0, 1], **line)
