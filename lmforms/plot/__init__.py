@@ -6,6 +6,7 @@ matplotlib is imported when something is drawn: ``pip install 'lmforms[plot]'``.
 from __future__ import annotations
 
 from .correlation_plots import autocorrelation, correlation_heatmap, semivariogram
+from .diagnostic_plots import random_effects_qq, simulated_residuals
 from .field_plot import residual_field
 from .fit_plots import coefficients, random_effects
 from .form_comparison import companion
@@ -26,7 +27,9 @@ __all__ = [
     "means",
     "objective",
     "random_effects",
+    "random_effects_qq",
     "rank",
     "residual_field",
     "semivariogram",
+    "simulated_residuals",
 ]

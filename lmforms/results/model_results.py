@@ -16,6 +16,8 @@ from ..data.frame import real_array
 from ..errors import DataError
 from ..support.arguments import flag, named_arguments
 from ..support.arrays import FloatArray
+from . import quantities
+from .diagnostic_methods import DiagnosticMethods
 from .inference_methods import InferenceMethods
 from .influence_methods import InfluenceMethods
 from .means_methods import MeansMethods
@@ -41,6 +43,7 @@ class MixedModelResults(
     ResidualMethods,
     InfluenceMethods,
     RobustMethods,
+    DiagnosticMethods,
 ):
     """A fitted linear mixed model.
 

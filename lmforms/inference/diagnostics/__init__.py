@@ -1,0 +1,1 @@
+"""Numbers behind the diagnostics of a fit, as pure functions."""

@@ -1,0 +1,122 @@
+"""`FitReport`: what a check of a fit found, to be read or taken as a table."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+import pandas as pd
+
+Status = Literal["ok", "note", "problem"]
+
+WIDTH = 92
+"""Characters of a line of the report as text."""
+
+_MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked.
+
+    Attributes
+    ----------
+    topic : str
+    status : {"ok", "note", "problem"}
+        A problem makes results wrong or unreliable; a note is worth a look.
+    finding : str
+        What was found.
+    advice : str
+        What to do; empty where nothing is needed.
+    """
+
+    topic: str
+    status: Status
+    finding: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class FitReport:
+    """What :meth:`lmforms.MixedModelResults.check` returns; print it, or let a notebook.
+
+    Attributes
+    ----------
+    title : str
+    checks : tuple of Check
+    """
+
+    title: str
+    checks: tuple[Check, ...]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """All checks: ``status``, ``finding`` and ``advice`` by topic."""
+        rows = [(c.status, c.finding, c.advice) for c in self.checks]
+        topics = pd.Index([c.topic for c in self.checks], name="topic")
+        return pd.DataFrame(rows, index=topics, columns=["status", "finding", "advice"])
+
+    @property
+    def problems(self) -> list[Check]:
+        """Checks that found a problem."""
+        return [c for c in self.checks if c.status == "problem"]
+
+    @property
+    def notes(self) -> list[Check]:
+        """Checks that found something worth a look."""
+        return [c for c in self.checks if c.status == "note"]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no problem was found."""
+        return not self.problems
+
+    @property
+    def _headline(self) -> str:
+        return f"{_counted(self.problems, 'problem')}, {_counted(self.notes, 'note')}"
+
+    def __str__(self) -> str:
+        lines = [self.title, "=" * len(self.title), self._headline]
+        for check in self.checks:
+            lines.append("")
+            lines += _wrapped(f"[{_MARKS[check.status]}] {check.topic}: {check.finding}", "  ")
+            lines += _wrapped(f"→ {check.advice}", "    ", "  ") if check.advice else []
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for check in self.checks:
+            weight = "normal" if check.status == "ok" else "bold"
+            advice = f"<br><em>→ {escape(check.advice)}</em>" if check.advice else ""
+            cells = (
+                f"<td style='{_CELL};font-weight:{weight}'>{_MARKS[check.status]}</td>"
+                f"<td style='{_CELL}'>{escape(check.topic)}</td>"
+                f"<td style='{_CELL}'>{escape(check.finding)}{advice}</td>"
+            )
+            rows.append(f"<tr>{cells}</tr>")
+        head = f"<p><strong>{escape(self.title)}</strong><br>{self._headline}</p>"
+        table = f"<table style='border-collapse:collapse'>{''.join(rows)}</table>"
+        return f"<div class='lmforms-report'>{head}{table}</div>"
+
+
+_CELL = "text-align:left;vertical-align:top;padding:2px 8px"
+
+
+def _wrapped(text: str, indent: str, first: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _counted(found: Sequence[Check], word: str) -> str:
+    return f"{len(found) or 'no'} {word}{'' if len(found) == 1 else 's'}"
