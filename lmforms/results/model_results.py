@@ -16,7 +16,6 @@ from ..data.frame import real_array
 from ..errors import DataError
 from ..support.arguments import flag, named_arguments
 from ..support.arrays import FloatArray
-from . import quantities
 from .diagnostic_methods import DiagnosticMethods
 from .inference_methods import InferenceMethods
 from .influence_methods import InfluenceMethods
