@@ -95,7 +95,12 @@ def test_what_is_no_response_or_offset_is_refused(formula):
 
 
 def test_methods_of_columns():
-    quiet("y ~ x.clip(0) + (1 | g)")
+    fit = quiet("y ~ x.clip(0) + (1 | g)")
+    clipped = DATA.assign(clipped=DATA["x"].clip(0))
+    plain = quiet("y ~ clipped + (1 | g)", clipped)
+    assert_allclose(fit.params, plain.params, rtol=1e-10)
+    assert_allclose(fit.criterion, plain.criterion, rtol=1e-12)
+    assert_allclose(fit.predict(DATA[::2]), plain.predict(clipped[::2]), rtol=1e-10)
 
 
 def test_column_called_dot():
