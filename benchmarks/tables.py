@@ -21,7 +21,7 @@ run. *Peak memory* is that of the process, *fit memory* what it adds to the peer
 data. *Evaluations* are the peer's own count (gpboost: iterations). The *criterion* is −2
 log-likelihood, restricted or not as the job says; gpboost has no REML, so its criterion is ML's.
 ² marks models without the correlations of the random effects, which gpboost does not have.
-README.md says how to run all this. What else is compared stands on [pages of its own](#other-pages).
+README.md says how to run all this. What else is compared has [pages of its own](#other-pages).
 """
 OTHER_PAGES = {
     "residual_structures.md": "residual covariance structures beside nlme, glmmTMB and statsmodels",
@@ -286,7 +286,7 @@ def many(found: Results) -> str:
     text += (
         f"`python benchmarks/many.py`, {dates}. *Times faster* is against `lmer` on one "
         "of them (of two factors on 50), times their number; for markers `lmer(relationship=)` "
-        "decomposes K each time. *p-values*: of all responses, after the fit (– where not measured).\n\n"
+        "decomposes K each time. *p-values*: of all responses, after the fit (–: not measured).\n\n"
     )
     lines = []
     for name, what in MANY.items():
