@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from slow_cases import one_in, slow
 
 import lmforms as lf
 from lmforms.errors import (
@@ -138,7 +139,7 @@ def test_booleans_are_factors_everywhere(fixed, random):
             assert_allclose(fit.predict(given), fit.fittedvalues[rows.index], atol=1e-10)
 
 
-@pytest.mark.parametrize("contrast", ["sum", "contr.helmert", "poly", "diff", "SAS"])
+@pytest.mark.parametrize("contrast", one_in(2, ["sum", "contr.helmert", "poly", "diff", "SAS"]))
 @pytest.mark.parametrize("column", ["f", "t"])
 def test_contrasts_hold_at_prediction_and_after_loading(contrast, column, tmp_path):
     fit = quiet(f"y ~ {column}*x + ({column} | g)", contrasts={column: contrast})
@@ -314,17 +315,17 @@ def test_responses_centred_by_group_are_no_false_alarm():
     assert not fit.unidentified_terms
 
 
-def test_groups_far_apart_beside_a_variance_of_zero_converge():
-    for seed in (13, 23, 37, 48):
-        rng = np.random.default_rng(seed)
-        levels, per = int(rng.integers(3, 9)), int(rng.integers(4, 10))
-        n, sd = levels * per, 10.0 ** rng.uniform(0, 5)
-        data = pd.DataFrame({"g": np.repeat(np.arange(levels), per), "x": rng.normal(size=n)})
-        data["h"] = rng.integers(0, 4, n)
-        data["y"] = rng.normal(size=n) + sd * rng.normal(size=levels)[data["g"]]
-        for formula in ("y ~ x + (x | g)", "y ~ x + (1 | g/h)"):
-            for reml in (True, False):
-                assert quiet(formula, data, reml=reml).converged
+@pytest.mark.parametrize("seed", [13, slow(23), slow(37), slow(48)])
+def test_groups_far_apart_beside_a_variance_of_zero_converge(seed):
+    rng = np.random.default_rng(seed)
+    levels, per = int(rng.integers(3, 9)), int(rng.integers(4, 10))
+    n, sd = levels * per, 10.0 ** rng.uniform(0, 5)
+    data = pd.DataFrame({"g": np.repeat(np.arange(levels), per), "x": rng.normal(size=n)})
+    data["h"] = rng.integers(0, 4, n)
+    data["y"] = rng.normal(size=n) + sd * rng.normal(size=levels)[data["g"]]
+    for formula in ("y ~ x + (x | g)", "y ~ x + (1 | g/h)"):
+        for reml in (True, False):
+            assert quiet(formula, data, reml=reml).converged
 
 
 def test_slopes_on_predictors_of_very_different_spread():

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from slow_cases import slow_if
 
 import lmforms as lf
 
@@ -39,7 +40,7 @@ def term_covariances(fit) -> list[np.ndarray]:
     return out
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("name", slow_if(lambda name: not FITS[name]["reml"], FITS))
 def test_the_optimum_is_the_same(name):
     wanted = FITS[name]
     with warnings.catch_warnings():
