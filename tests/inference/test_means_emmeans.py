@@ -2,22 +2,15 @@
 
 import numpy as np
 import pytest
-from mean_references import MeanCall, fit_of, mean_calls, mean_models
+from mean_references import (
+    SIMULATED,
+    TOLERANCES,
+    MeanCall,
+    fit_of,
+    mean_calls,
+    mean_models,
+)
 from slow_cases import one_in
-
-TOLERANCES = {
-    "estimate": (1e-6, 1e-7),
-    "std_error": (1e-6, 0.0),
-    "df": (1e-4, 0.0),
-    "statistic": (1e-5, 1e-6),
-    "p_value": (0.0, 1e-4),
-    "lower": (1e-4, 1e-5),
-    "upper": (1e-4, 1e-5),
-}
-"""Relative and absolute."""
-
-SIMULATED = (2e-3, 2e-3)
-"""mvtnorm integrates by simulation, to about 1e-3."""
 
 DIFFERENCES = (1e-3, 1e-5)
 """emmeans takes the slopes of curves by one-sided differences."""

@@ -2,21 +2,9 @@
 
 import numpy as np
 import pytest
+from mean_references import SIMULATED, TOLERANCES
 from references import content, reference
 from slow_cases import one_in
-
-TOLERANCES = {
-    "estimate": (1e-6, 1e-7),
-    "std_error": (1e-6, 0.0),
-    "df": (1e-4, 0.0),
-    "statistic": (1e-5, 1e-6),
-    "p_value": (0.0, 1e-4),
-    "lower": (1e-4, 1e-5),
-    "upper": (1e-4, 1e-5),
-}
-
-SIMULATED = (2e-3, 2e-3)
-"""mvtnorm integrates by simulation."""
 
 CURVES = {"sleep_poly", "sleep_quadratic"}
 """emmeans takes the slopes of curves by one-sided differences, to a thousandth."""
