@@ -270,7 +270,9 @@ def small(seed):
     return data
 
 
-@pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (x | g)", "y ~ x + (x || g)"])
+@pytest.mark.parametrize(
+    "formula", ["y ~ x + (1 | g)", "y ~ x + (x | g)", slow("y ~ x + (x || g)")]
+)
 def test_no_false_alarm_with_few_groups(formula):
     for seed in range(25):
         for reml in (True, False):
@@ -309,7 +311,8 @@ def test_single_directions_among_the_fixed_effects_are_told(formula):
 
 def test_responses_centred_by_group_are_no_false_alarm():
     data = lf.datasets.load("sleepstudy")
-    data["y"] = data["Reaction"] - data.groupby("Subject")["Reaction"].transform("mean")
+    by_subject = data.groupby("Subject", observed=True)["Reaction"]
+    data["y"] = data["Reaction"] - by_subject.transform("mean")
     fit = quiet("y ~ Days + (Days | Subject)", data)
     assert fit.is_singular
     assert not fit.unidentified_terms

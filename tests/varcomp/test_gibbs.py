@@ -125,6 +125,7 @@ def test_joint_mode_is_reml_crossed():
     assert (np.abs(mode - reml) <= ERRORS * error + 2e-3).all()
 
 
+@pytest.mark.slow
 def test_joint_mode_with_a_prior():
     # dung: three blocks have no flat posterior; the mode is of likelihood times prior
     model = one_way("dung")
