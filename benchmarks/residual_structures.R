@@ -2,15 +2,9 @@
 # Rscript residual_structures.R FOLDER JOB PEER REPEATS   prints one object of seconds
 args <- commandArgs(trailingOnly = TRUE)
 suppressMessages({library(nlme); library(glmmTMB); library(jsonlite)})
-about <- fromJSON(file.path(args[1], "columns.json"))
-columns <- lapply(seq_len(nrow(about$columns)), function(i) {
-  path <- function(ending) file.path(args[1], paste0(i - 1, ending))
-  if (about$columns$kind[i] == "number") return(readBin(path(".bin"), "double", about$rows))
-  codes <- readBin(path(".bin"), "integer", about$rows, size = 4) + 1L
-  structure(codes, levels = readLines(path(".levels"), encoding = "UTF-8"), class = "factor")
-})
-names(columns) <- about$columns$name
-data <- as.data.frame(columns)
+script <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))
+source(file.path(dirname(gsub("~+~", " ", script, fixed = TRUE)), "exchange.R"))  # R's spaces
+data <- read_frame(args[1])
 if ("time" %in% names(data)) data$occasion <- factor(data$time)
 repeats <- as.integer(args[4])
 

@@ -21,8 +21,16 @@ run. *Peak memory* is that of the process, *fit memory* what it adds to the peer
 data. *Evaluations* are the peer's own count (gpboost: iterations). The *criterion* is −2
 log-likelihood, restricted or not as the job says; gpboost has no REML, so its criterion is ML's.
 ² marks models without the correlations of the random effects, which gpboost does not have.
-README.md says how to run all this.
+README.md says how to run all this. What else is compared has [pages of its own](#other-pages).
 """
+OTHER_PAGES = {
+    "residual_structures.md": "residual covariance structures beside nlme, glmmTMB and statsmodels",
+    "inference.md": "degrees of freedom after a fit, beside lmerTest and pbkrtest",
+    "type1_error.md": "how often each test rejects a true hypothesis",
+    "forms.md": "linear mixed forms on tall data, beside partial least squares",
+    "modalities.md": "one modality from others, held out: linear mixed forms beside PLS and CCA",
+    "network.md": "the PyTorch layer behind a convolutional front end",
+}
 UNITS = {"n": "rows", "q": "levels", "theta": "parameters"}
 
 
@@ -37,6 +45,7 @@ def document(results: Results, growth: Results) -> str:
     parts += [growth_section(growth)] if growth.get("curves") else []
     parts += [stress(results["stress"])] if "stress" in results else []
     parts += [many(results["many"])] if "many" in results else []
+    parts += [other_pages()]
     return "\n".join(parts)
 
 
@@ -277,7 +286,7 @@ def many(found: Results) -> str:
     text += (
         f"`python benchmarks/many.py`, {dates}. *Times faster* is against `lmer` on one "
         "of them (of two factors on 50), times their number; for markers `lmer(relationship=)` "
-        "decomposes K each time. *p-values*: of all responses, after the fit.\n\n"
+        "decomposes K each time. *p-values*: of all responses, after the fit (–: not measured).\n\n"
     )
     lines = []
     for name, what in MANY.items():
@@ -300,6 +309,12 @@ def many(found: Results) -> str:
         )
     heads = ["job", "time", "per second", "times faster", "p-values", "peak memory"]
     return text + table(heads, lines)
+
+
+def other_pages() -> str:
+    """Where the comparisons are that scripts of their own make."""
+    lines = [f"- [{page}]({page}): {what}\n" for page, what in OTHER_PAGES.items()]
+    return "## Other pages\n\n" + "".join(lines)
 
 
 def write(folder: Path, results: Results, growth: Results) -> None:

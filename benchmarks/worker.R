@@ -4,18 +4,8 @@ args <- commandArgs(trailingOnly = TRUE)
 peer <- args[1]
 suppressMessages({library(peer, character.only = TRUE); library(jsonlite)})
 
-read <- function(folder) {
-  about <- fromJSON(file.path(folder, "columns.json"))
-  n <- about$rows
-  columns <- lapply(seq_len(nrow(about$columns)), function(i) {
-    path <- function(ending) file.path(folder, paste0(i - 1, ending))
-    if (about$columns$kind[i] == "number") return(readBin(path(".bin"), "double", n))
-    codes <- readBin(path(".bin"), "integer", n, size = 4) + 1L
-    structure(codes, levels = readLines(path(".levels"), encoding = "UTF-8"), class = "factor")
-  })
-  names(columns) <- about$columns$name
-  as.data.frame(columns)
-}
+script <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))
+source(file.path(dirname(gsub("~+~", " ", script, fixed = TRUE)), "exchange.R"))  # R's spaces
 tell <- function(...) {
   cat(toJSON(list(...), auto_unbox = TRUE, digits = NA, null = "null", na = "null"), "\n", sep = "")
   flush(stdout())
@@ -38,7 +28,7 @@ fit <- list(
   }
 )[[peer]]
 
-data <- read(args[2])
+data <- read_frame(args[2])
 formula <- as.formula(args[3])
 reml <- args[4] == "TRUE"
 invisible(gc())

@@ -47,8 +47,11 @@ class Control:
         (``"cholmod"``, only when asked for; needs scikit-sparse).
         ``fit.optimizer.blocks`` shows what was chosen.
     max_evaluations : int
-        Evaluations of the criterion before the optimiser gives up. Left at its default, an
-        estimator of :mod:`lmforms.varcomp` keeps its own limit.
+        Evaluations of the criterion before the optimiser gives up. The rough searches over the
+        parameters of a residual structure that come before have a limit of their own: each takes
+        60 evaluations at most, and none begins after this number of them.
+        ``optimizer.n_evaluations`` counts all. Left at its default, an estimator of
+        :mod:`lmforms.varcomp` keeps its own limit.
     tolerance : float
         When a Newton step promises to lower the criterion by less than this it is the last.
         Left at its default, an estimator of :mod:`lmforms.varcomp` keeps its own tolerance.

@@ -159,6 +159,16 @@ def dense_criterion(
     return value + n * np.log(2 * np.pi)
 
 
+def profiled_criterion(V0: np.ndarray, X: np.ndarray, y: np.ndarray, reml: bool) -> float:
+    """−2 × (restricted) log-likelihood at the best σ² and β, for V = σ²V₀."""
+    Vi = np.linalg.inv(V0)
+    XVX = X.T @ Vi @ X
+    left = y - X @ np.linalg.solve(XVX, X.T @ Vi @ y)
+    nu = len(y) - X.shape[1] * reml
+    value = np.linalg.slogdet(V0)[1] + reml * np.linalg.slogdet(XVX)[1]
+    return float(value + nu * (1 + np.log(2 * np.pi * (left @ Vi @ left) / nu)))
+
+
 def second_differences(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
     """The Hessian of a function, by central differences extrapolated once."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from slow_cases import slow_if
 
 import lmforms as lf
 from lmforms.residual import parse_residual
@@ -93,7 +94,12 @@ def model_of(code: str) -> tuple[str, pd.DataFrame, str | None]:
     return "fev ~ arm * visit", data, residual
 
 
-@pytest.mark.parametrize(("code", "figure"), mapped_calls(), ids=str)
+def takes_long(call: tuple[str, float | None]) -> bool:
+    """Unstructured traits or visits of several arms: a second and more."""
+    return "us(trait)" in call[0] or "* idh(arm)" in call[0]
+
+
+@pytest.mark.parametrize(("code", "figure"), slow_if(takes_long, mapped_calls()), ids=str)
 def test_mapped_calls_are_fitted_and_as_likely(code: str, figure: float | None) -> None:
     formula, data, residual = model_of(code)
     with warnings.catch_warnings():

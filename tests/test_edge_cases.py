@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from slow_cases import one_in, slow
 
 import lmforms as lf
 from lmforms.errors import (
@@ -95,7 +96,12 @@ def test_what_is_no_response_or_offset_is_refused(formula):
 
 
 def test_methods_of_columns():
-    quiet("y ~ x.clip(0) + (1 | g)")
+    fit = quiet("y ~ x.clip(0) + (1 | g)")
+    clipped = DATA.assign(clipped=DATA["x"].clip(0))
+    plain = quiet("y ~ clipped + (1 | g)", clipped)
+    assert_allclose(fit.params, plain.params, rtol=1e-10)
+    assert_allclose(fit.criterion, plain.criterion, rtol=1e-12)
+    assert_allclose(fit.predict(DATA[::2]), plain.predict(clipped[::2]), rtol=1e-10)
 
 
 def test_column_called_dot():
@@ -133,7 +139,7 @@ def test_booleans_are_factors_everywhere(fixed, random):
             assert_allclose(fit.predict(given), fit.fittedvalues[rows.index], atol=1e-10)
 
 
-@pytest.mark.parametrize("contrast", ["sum", "contr.helmert", "poly", "diff", "SAS"])
+@pytest.mark.parametrize("contrast", one_in(2, ["sum", "contr.helmert", "poly", "diff", "SAS"]))
 @pytest.mark.parametrize("column", ["f", "t"])
 def test_contrasts_hold_at_prediction_and_after_loading(contrast, column, tmp_path):
     fit = quiet(f"y ~ {column}*x + ({column} | g)", contrasts={column: contrast})
@@ -264,7 +270,9 @@ def small(seed):
     return data
 
 
-@pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (x | g)", "y ~ x + (x || g)"])
+@pytest.mark.parametrize(
+    "formula", ["y ~ x + (1 | g)", "y ~ x + (x | g)", slow("y ~ x + (x || g)")]
+)
 def test_no_false_alarm_with_few_groups(formula):
     for seed in range(25):
         for reml in (True, False):
@@ -303,23 +311,24 @@ def test_single_directions_among_the_fixed_effects_are_told(formula):
 
 def test_responses_centred_by_group_are_no_false_alarm():
     data = lf.datasets.load("sleepstudy")
-    data["y"] = data["Reaction"] - data.groupby("Subject")["Reaction"].transform("mean")
+    by_subject = data.groupby("Subject", observed=True)["Reaction"]
+    data["y"] = data["Reaction"] - by_subject.transform("mean")
     fit = quiet("y ~ Days + (Days | Subject)", data)
     assert fit.is_singular
     assert not fit.unidentified_terms
 
 
-def test_groups_far_apart_beside_a_variance_of_zero_converge():
-    for seed in (13, 23, 37, 48):
-        rng = np.random.default_rng(seed)
-        levels, per = int(rng.integers(3, 9)), int(rng.integers(4, 10))
-        n, sd = levels * per, 10.0 ** rng.uniform(0, 5)
-        data = pd.DataFrame({"g": np.repeat(np.arange(levels), per), "x": rng.normal(size=n)})
-        data["h"] = rng.integers(0, 4, n)
-        data["y"] = rng.normal(size=n) + sd * rng.normal(size=levels)[data["g"]]
-        for formula in ("y ~ x + (x | g)", "y ~ x + (1 | g/h)"):
-            for reml in (True, False):
-                assert quiet(formula, data, reml=reml).converged
+@pytest.mark.parametrize("seed", [13, slow(23), slow(37), slow(48)])
+def test_groups_far_apart_beside_a_variance_of_zero_converge(seed):
+    rng = np.random.default_rng(seed)
+    levels, per = int(rng.integers(3, 9)), int(rng.integers(4, 10))
+    n, sd = levels * per, 10.0 ** rng.uniform(0, 5)
+    data = pd.DataFrame({"g": np.repeat(np.arange(levels), per), "x": rng.normal(size=n)})
+    data["h"] = rng.integers(0, 4, n)
+    data["y"] = rng.normal(size=n) + sd * rng.normal(size=levels)[data["g"]]
+    for formula in ("y ~ x + (x | g)", "y ~ x + (1 | g/h)"):
+        for reml in (True, False):
+            assert quiet(formula, data, reml=reml).converged
 
 
 def test_slopes_on_predictors_of_very_different_spread():

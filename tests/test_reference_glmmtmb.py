@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from slow_cases import slow_if
 
 import lmforms as lf
 
@@ -39,7 +40,12 @@ def term_covariances(fit) -> list[np.ndarray]:
     return out
 
 
-@pytest.mark.parametrize("name", FITS)
+def takes_long(name: str) -> bool:
+    """Those by ML, which differ from REML in one term, and Matérn correlations of places."""
+    return not FITS[name]["reml"] or name == "places_mat_reml"
+
+
+@pytest.mark.parametrize("name", slow_if(takes_long, FITS))
 def test_the_optimum_is_the_same(name):
     wanted = FITS[name]
     with warnings.catch_warnings():

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from slow_cases import slow_if
 
 import lmforms
 from lmforms.errors import ConvergenceWarning, MissingDataWarning, RankWarning
@@ -77,7 +78,7 @@ def _frame(entry: Entry) -> pd.DataFrame:
     return frame if entry["rows"] is None else frame.iloc[entry["rows"]]
 
 
-@pytest.fixture(scope="module", params=_entries())
+@pytest.fixture(scope="module", params=slow_if(lambda name: name == "insteval_ml", _entries()))
 def case(request: pytest.FixtureRequest) -> Case:
     entry = _entries()[request.param]
     with warnings.catch_warnings(record=True) as caught:

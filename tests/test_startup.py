@@ -54,6 +54,7 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = lmforms.nonsense
 
 
+@pytest.mark.slow
 def test_loops_compile_where_nothing_can_be_written(tmp_path):
     """A read-only install and home: files stand where folders of the cache would be."""
     copy = tmp_path / "lmforms"

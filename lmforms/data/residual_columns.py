@@ -152,7 +152,17 @@ def _way(column: pd.Series) -> str:
         return f" Make it days: (data[{name!r}] - data[{name!r}].min()).dt.days."
     if column.dtype.kind == "m":
         return f" Make it days: data[{name!r}].dt.days."
-    return ""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return ""
+    if _are_numerals(column.cat.categories):
+        return f" Make numbers of them: pandas.to_numeric(data[{name!r}])."
+    first = column.cat.categories[0]
+    return f" Put numbers in their place: data[{name!r}].map({{{first!r}: 0.0, …}}).astype(float)."
+
+
+def _are_numerals(labels: pd.Index) -> bool:
+    """Whether the labels are texts that are numbers."""
+    return bool(np.isfinite(pd.to_numeric(pd.Series(labels, dtype=object), errors="coerce")).all())
 
 
 # --- times ----------------------------------------------------------------------------------
@@ -245,8 +255,11 @@ def _refuse_alphabetical(column: pd.Series, term: CorrelationTerm) -> None:
     if list(labels) != sorted(labels):  # somebody has put them in this order
         return
     name = str(column.name)
+    way = (
+        f" Say their order by data[{name!r}] = pandas.Categorical(data[{name!r}], "
+        "[first, second, …], ordered=True), or number them."
+    )
     raise DataError(
         f"residual: {term.structure}({name}) needs the order of `{name}`, whose labels are in that "
-        f"of the alphabet: {named(list(labels))}. Say their order by data[{name!r}] = "
-        f"pandas.Categorical(data[{name!r}], [first, second, …], ordered=True), or number them."
+        f"of the alphabet: {named(list(labels))}.{_way(column) if _are_numerals(labels) else way}"
     )

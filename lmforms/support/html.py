@@ -18,7 +18,7 @@ def html_table(
 
     def cell(tag: str, value: str, align: str) -> str:
         rule = ";border-bottom:1px solid currentColor" if tag == "th" else ""
-        text = escape(value.replace("-", "\N{MINUS SIGN}") if _is_number(value) else value)
+        text = escape(_with_minus_signs(value))
         return f'<{tag} style="text-align:{word[align]};{CELL_PADDING}{rule}">{text}</{tag}>'
 
     head = ""
@@ -34,6 +34,14 @@ def html_table(
     )
     style = "border-collapse:collapse;font-variant-numeric:tabular-nums"
     return f'<table style="{style}">{head}<tbody>{body}</tbody></table>'
+
+
+def _with_minus_signs(text: str) -> str:
+    """Minus signs in a number, or in numbers with commas between and a remark behind."""
+    numbers, bracket, remark = text.partition(" (")
+    if not all(_is_number(part) for part in numbers.split(", ")):
+        return text
+    return numbers.replace("-", "\N{MINUS SIGN}") + bracket + remark
 
 
 def _is_number(text: str) -> bool:

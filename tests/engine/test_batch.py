@@ -125,7 +125,7 @@ def test_several_starts_end_at_one_minimum():
     assert np.nanmax(np.array(ends) - lowest) < 1e-7
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(model=small_models())
 def test_accepted_minima_are_those_of_a_search(model):
     problem = problem_of(model.rows, model.covariances, model.reml)

@@ -30,7 +30,7 @@ def close(found, wanted, tolerance=1e-6):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(model=small_models())
 def test_anywhere(model):
     problem, inner = problem_of(model)
@@ -59,7 +59,7 @@ def test_at_the_optimum(levels, columns, structures, reml, weighted):
     close(profiled, at.information, 1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(drawn=related_models())
 def test_with_related_levels(drawn):
     """Observed, and as the average information, whose row of ln σ² is observed too."""

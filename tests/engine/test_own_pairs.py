@@ -108,7 +108,7 @@ def fitted(model: SmallModel, priors: list[Prior], factor: str = "auto") -> Esti
 
 
 @pytest.mark.parametrize("factor", ["auto", "sparse"])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(drawn=models())
 def test_against_the_dense_twin(factor, drawn):
     model, priors, relations = drawn
@@ -130,7 +130,7 @@ def test_against_the_dense_twin(factor, drawn):
 
 
 @pytest.mark.parametrize("factor", ["auto", "sparse"])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(drawn=models())
 def test_derivatives_are_those_of_the_criterion(factor, drawn):
     model, priors, _ = drawn

@@ -22,7 +22,7 @@ def regular(problem: Problem, theta: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize("method", ["dense", "sparse", "superlu"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(drawn=related_models())
 def test_against_the_dense_twin(method, drawn):
     model, precisions = drawn

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from simulated_crossed import crossed_frame
+from slow_cases import slow
 
 import lmforms as lf
 from lmforms.control import Control
@@ -47,7 +48,7 @@ FITS = [
 
 
 @pytest.mark.parametrize("formula, reml, factor", FITS)
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [slow(False), True])
 def test_the_same_optimum_in_no_more_evaluations(formula, reml, factor, weighted, monkeypatch):
     frame = crossed_frame(6000, 300, 250)
     frame["y"] += 0.4 * np.random.default_rng(9).normal(size=250)[frame["b"]] * frame["x"]

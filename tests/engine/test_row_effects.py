@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize
+from slow_cases import slow
 
 import lmforms as lf
 from lmforms.covariance import Diagonal, Unstructured
@@ -65,7 +66,7 @@ def dense_minimum(table: pd.DataFrame, patterns: list[np.ndarray], reml: bool):
 
 
 @pytest.mark.filterwarnings("ignore::lmforms.errors.SingularWarning")
-@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("reml", [True, slow(False)])
 @pytest.mark.parametrize(
     ("term", "column", "more"),
     [("(1 | unit)", None, ""), ("(0 + z | unit)", "z", ""), ("(1 | unit)", None, " + (1 | g)")],

@@ -252,6 +252,7 @@ def test_the_fill_is_counted_until_it_is_too_much(compiled):
     assert SparseCholesky(indptr, rows, "superlu", 100.0).nnz > 100
 
 
+@pytest.mark.slow
 def test_a_factor_that_would_be_enormous_is_ordered_and_counted(monkeypatch):
     monkeypatch.setattr(compiled_module, "COMPILED_WORK", 0.0)
     rng = np.random.default_rng(0)

@@ -10,6 +10,7 @@ from dense import dense_criterion, dense_fit, second_differences
 from models import SmallModel, problem_of
 from related import problem_of as related_problem_of
 from related import random_precision
+from slow_cases import one_in, slow
 from structured import STRUCTURES, K
 
 from lmforms.covariance import (
@@ -75,14 +76,14 @@ def check(problem, inner, model, relations=None) -> None:
     np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6 * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("reml", [True, slow(False)])
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_independent_levels(name, reml):
     model = structured_model(name, reml)
     check(*problem_of(model), model)
 
 
-@pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.parametrize("name", one_in(2, STRUCTURES))
 def test_related_levels(name):
     model = structured_model(name, True)
     precision = random_precision(np.random.default_rng(4), 7)
@@ -90,7 +91,9 @@ def test_related_levels(name):
     check(problem, inner, model, [np.linalg.inv(precision), None])
 
 
-@pytest.mark.parametrize("name", ["cs", "hcs", "ar1", "toep", "exp", "us:ar1", "rr", "fa"])
+@pytest.mark.parametrize(
+    "name", one_in(2, ["cs", "hcs", "ar1", "toep", "exp", "us:ar1", "rr", "fa"])
+)
 def test_where_a_standard_deviation_is_zero(name):
     model = structured_model(name, True, zero=True)
     check(*problem_of(model), model)

@@ -23,7 +23,7 @@ PATHS = ["dense", "sparse", "superlu", *(["cholmod"] if have_cholmod() else [])]
 
 
 @pytest.mark.parametrize("path", PATHS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(model=small_models())
 def test_criterion_beta_and_modes(path, model):
     problem, inner = problem_of(model, path)
@@ -63,7 +63,7 @@ def test_parts_of_the_criterion_in_the_units_of_the_user(model):
 
 
 @pytest.mark.parametrize("path", PATHS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(model=small_models())
 def test_derivatives(path, model):
     problem, inner = problem_of(model, path)
@@ -77,7 +77,7 @@ def test_derivatives(path, model):
     np.testing.assert_allclose(exact, slow.hessian, rtol=1e-7, atol=1e-7 * scale)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(model=small_models())
 def test_derivatives_are_those_of_the_dense_criterion(model):
     problem, inner = problem_of(model)
@@ -97,7 +97,7 @@ def test_derivatives_are_those_of_the_dense_criterion(model):
 
 
 @pytest.mark.parametrize("path", PATHS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(model=small_models())
 def test_conditional_covariances(path, model):
     problem, inner = problem_of(model, path)

@@ -16,6 +16,7 @@ from fuzz import formulas as fuzz_formulas
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from slow_cases import slow
 
 import lmforms as lf
 from lmforms.errors import (
@@ -122,12 +123,12 @@ def test_criterion_of_lme4(name, formula, expected):
         ("y ~ x + (x || g)", "y ~ x + (1 | g) + (0 + x | g)"),
         ("y ~ x + (x || g)", "y ~ x + diag(x | g)"),
         ("y ~ x + us(x | g)", "y ~ x + (x | g)"),
-        ("y ~ x + (x || g/s)", "y ~ x + (1|g) + (0+x|g) + (1|g:s) + (0+x|g:s)"),
+        slow("y ~ x + (x || g/s)", "y ~ x + (1|g) + (0+x|g) + (1|g:s) + (0+x|g:s)"),
         ("y ~ f + (f | g)", "y ~ f + (0 + f | g)"),
         ("y ~ x + (f*x | h)", "y ~ x + (1 + f + x + f:x | h)"),
         ("y ~ x + (z + x | g)", "y ~ x + (x + z | g)"),
         ("y ~ x + (1 | g/s)", "y ~ x + (1 | g) + (1 | g:s)"),
-        ("y ~ x + (1 | g/s/f)", "y ~ x + (1|g) + (1|g:s) + (1|g:s:f)"),
+        slow("y ~ x + (1 | g/s/f)", "y ~ x + (1|g) + (1|g:s) + (1|g:s:f)"),
         ("y ~ x + (1 | h*s)", "y ~ x + (1 | h) + (1 | s) + (1 | h:s)"),
         ("y ~ x + (1 | (h + s)^2)", "y ~ x + (1 | h*s)"),
         ("y ~ x + (1 | h + s)", "y ~ x + (1 | h) + (1 | s)"),

@@ -17,6 +17,20 @@ from lmforms.errors import RankWarning, SingularWarning
 
 FOLDER = Path(__file__).parents[1] / "reference"
 
+TOLERANCES = {
+    "estimate": (1e-6, 1e-7),
+    "std_error": (1e-6, 0.0),
+    "df": (1e-4, 0.0),
+    "statistic": (1e-5, 1e-6),
+    "p_value": (0.0, 1e-4),
+    "lower": (1e-4, 1e-5),
+    "upper": (1e-4, 1e-5),
+}
+"""Relative and absolute, of the columns of emmeans."""
+
+SIMULATED = (2e-3, 2e-3)
+"""mvtnorm integrates by simulation, to about 1e-3."""
+
 
 @dataclass(frozen=True, eq=False)
 class MeanCall:

@@ -12,6 +12,7 @@ from dense_inference import dense_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from slow_cases import slow
 
 import lmforms as lf
 from lmforms.engine.criterion import curvature
@@ -87,7 +88,7 @@ def against_twin(fit, kinds=("observed", "expected"), tolerance=1e-6):
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
-@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("reml", [True, slow(False)])
 @pytest.mark.parametrize("weighted", [True, False])
 def test_twin(formula, reml, weighted):
     data = simulated(5)

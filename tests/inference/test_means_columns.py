@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from slow_cases import slow
 
 import lmforms as lf
 from lmforms.errors import ArgumentError
@@ -38,7 +39,7 @@ TABLES = {
 
 @pytest.mark.parametrize("kind", TABLES)
 @pytest.mark.parametrize("of", [{}, {"slope": "x"}, {"comparison": "x"}, {"at": {"x": [0, 1]}}])
-@pytest.mark.parametrize("with_data", [False, True])
+@pytest.mark.parametrize("with_data", [slow(False), True])
 def test_groups_have_the_names_of_by(data, kind, of, with_data):
     table = TABLES[kind](data)
     expected = lf.lmer("y ~ f*e*x + (1|g)", data).average(by=["f", "e"], **of)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import warnings
-from pathlib import Path
-
 import numpy as np
 import pytest
+from growth_fits import FORMULA, NLME, growth_fit
 
 import lmforms as lf
 from lmforms.correlation import (
@@ -23,13 +20,11 @@ from lmforms.correlation import (
     Toeplitz,
     UnstructuredCorrelation,
 )
-from lmforms.errors import BoundWarning, DataError
+from lmforms.errors import DataError
 from lmforms.inference.model_comparison.fits_compared import compared_fits
 from lmforms.inference.model_comparison.nested_models import why_not_nested
 from lmforms.inference.model_comparison.nested_residuals import WITHIN, residual_nesting
 
-NLME = json.loads((Path(__file__).parents[1] / "reference/residual_intervals.json").read_text())
-FORMULA = "distance ~ age * Sex"
 TIMES = np.array([0.0, 1.0, 2.0, 4.0])[:, None]
 VISITS = np.arange(4.0)[:, None]
 RHO, RANGE = 0.37, 1.7
@@ -52,21 +47,6 @@ SMALL = {
 @pytest.fixture(scope="module")
 def data():
     return lf.datasets.load("Orthodont")
-
-
-@pytest.fixture(scope="module")
-def fits(data):
-    made = {}
-
-    def fit(residual, formula=FORMULA, **options):
-        key = (residual, formula, *sorted(options.items()))
-        if key not in made:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", BoundWarning)
-                made[key] = lf.lmer(formula, data, residual=residual, **options)
-        return made[key]
-
-    return fit
 
 
 def nested(small, large):
@@ -148,8 +128,8 @@ NOT_NESTED = [
 
 
 @pytest.mark.parametrize(("small", "large"), PAIRS)
-def test_within(fits, small, large):
-    small, large = fits(small), fits(large)
+def test_within(small, large):
+    small, large = growth_fit(small), growth_fit(large)
     assert nested(small, large)
     assert not nested(large, small)
     assert large.criterion <= small.criterion + 1e-6  # as it must be
@@ -159,8 +139,8 @@ def test_within(fits, small, large):
 
 
 @pytest.mark.parametrize(("small", "large"), NOT_NESTED)
-def test_not_within(fits, small, large):
-    small, large = fits(small), fits(large)
+def test_not_within(small, large):
+    small, large = growth_fit(small), growth_fit(large)
     assert not nested(small, large)
     if small.npar < large.npar:
         table = lf.anova(small, large, names=["small", "large"], refit=False)
@@ -168,19 +148,19 @@ def test_not_within(fits, small, large):
         assert any("not within it, by its residuals" in note for note in table.notes)
 
 
-def test_bounds_are_noted(fits):
-    iid, exp = fits("iid"), fits("exp(age | Subject)")
+def test_bounds_are_noted():
+    iid, exp = growth_fit("iid"), growth_fit("exp(age | Subject)")
     assert bounds(iid, exp) == ("range",)
-    assert bounds(iid, fits("ar1(age | Subject)")) == ()
-    assert bounds(exp, fits("exp(age | Subject) + units")) == ("nugget",)
+    assert bounds(iid, growth_fit("ar1(age | Subject)")) == ()
+    assert bounds(exp, growth_fit("exp(age | Subject) + units")) == ("nugget",)
     table = lf.anova(iid=iid, exp=exp, refit=False)
     assert any("range of exp is at its bound" in note for note in table.notes)
 
 
 @pytest.mark.parametrize("method", ["REML", "ML"])
-def test_likelihood_ratios_of_nlme(fits, method):
+def test_likelihood_ratios_of_nlme(method):
     for theirs in NLME[f"{method}_tests"]:
-        own = [fits(name, reml=method == "REML") for name in theirs["names"]]
+        own = [growth_fit(name, reml=method == "REML") for name in theirs["names"]]
         table = lf.anova(*own, names=theirs["names"], refit=False)
         np.testing.assert_allclose(table["statistic"].iloc[1:], theirs["statistic"], atol=2e-6)
         np.testing.assert_allclose(table["p_value"].iloc[1:], theirs["p_value"], rtol=1e-4)
@@ -200,32 +180,32 @@ def test_products_and_lines(data):
     assert not nested(both, rows)
 
 
-def test_random_effects_beside_residuals(fits, data):
+def test_random_effects_beside_residuals(data):
     """A random intercept is a uniform correlation, but one is not written as the other."""
     mixed = f"{FORMULA} + (1 | Subject)"
-    intercept, ar1 = fits("iid", mixed), fits("ar1(age | Subject)", mixed)
+    intercept, ar1 = growth_fit("iid", mixed), growth_fit("ar1(age | Subject)", mixed)
     assert nested(intercept, ar1)
-    assert nested(fits("ar1(age | Subject)"), ar1)
-    assert not nested(intercept, fits("us(age | Subject)"))
+    assert nested(growth_fit("ar1(age | Subject)"), ar1)
+    assert not nested(intercept, growth_fit("us(age | Subject)"))
     table = lf.anova(
-        none=fits("ar1(age | Subject)"), intercept=ar1, refit=False
+        none=growth_fit("ar1(age | Subject)"), intercept=ar1, refit=False
     )  # one variance, the same residuals
     assert table.loc["intercept", "p_value_mixture"] == pytest.approx(
         table.loc["intercept", "p_value"] / 2
     )
-    both = lf.anova(none=fits("iid"), all=ar1, refit=False)
+    both = lf.anova(none=growth_fit("iid"), all=ar1, refit=False)
     assert np.isnan(both.loc["all", "p_value_mixture"])
     ranova = ar1.ranova()
-    expected = fits("ar1(age | Subject)").criterion - ar1.criterion
+    expected = growth_fit("ar1(age | Subject)").criterion - ar1.criterion
     assert ranova.loc["(1 | Subject)", "statistic"] == pytest.approx(expected, abs=1e-6)
     dropped = ar1.drop1()
     assert dropped.loc["age:Sex", "df"] == 1
     short = lf.lmer("distance ~ age + Sex", data, residual="ar1(age | Subject)", reml=False)
-    alone = fits("ar1(age | Subject)").drop1()
+    alone = growth_fit("ar1(age | Subject)").drop1()
     assert alone.loc["age:Sex", "criterion"] == pytest.approx(short.criterion, abs=1e-6)
 
 
-def test_other_columns_of_the_same_name(fits, data):
+def test_other_columns_of_the_same_name(data):
     """`age` of one fit is not that of the other."""
     other = data.assign(age=24 - data["age"].to_numpy() ** 1.0)
     one = lf.lmer("distance ~ Sex", data, residual="ar1(age | Subject)")
@@ -246,19 +226,19 @@ def test_weights(data):
 # --- tables --------------------------------------------------------------------------------------
 
 
-def test_table_of_structures(fits):
+def test_table_of_structures():
     names = ["iid", "cs(age | Subject)", "ar1(age | Subject)", "us(age | Subject)"]
-    table = lf.compare(*[fits(name) for name in names])
+    table = lf.compare(*[growth_fit(name) for name in names])
     assert table["residual"].tolist() == [names[i] for i in (1, 3, 2, 0)]
     assert table.index[0] == f"{FORMULA}, cs(age | Subject)"
     for name in names:
         row = table[table["residual"] == name].iloc[0]
         assert row["aic"] == pytest.approx(NLME["REML"][name]["aic"], abs=1e-5)
         assert row["npar"] == NLME["REML"][name]["npar"]
-    plain = lf.compare(fits("iid"), fits("iid", f"{FORMULA} + (1 | Subject)"))
+    plain = lf.compare(growth_fit("iid"), growth_fit("iid", f"{FORMULA} + (1 | Subject)"))
     assert "residual" not in plain.columns
 
 
-def test_bounds_in_the_notes_of_comparisons(fits):
-    table = lf.compare(fits("ma(age | Subject, q=2)"), fits("cs(age | Subject)"))
+def test_bounds_in_the_notes_of_comparisons():
+    table = lf.compare(growth_fit("ma(age | Subject, q=2)"), growth_fit("cs(age | Subject)"))
     assert any("theta2" in note for note in table.notes)

@@ -11,6 +11,7 @@ from dense_inference import CurvedModel
 from numpy.testing import assert_allclose
 from references import FOLDER
 from residual_cases import CASES, long_trial, trial
+from slow_cases import one_in
 
 import lmforms as lf
 from lmforms.errors import BoundWarning, ModelError
@@ -44,7 +45,7 @@ def test_twin_is_at_the_optimum_of_the_same_model(name):
 
 
 @pytest.mark.parametrize("kind", ["expected", "observed"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", one_in(2, NAMES))
 def test_kenward_roger_as_dense_matrices_have_it(name, kind):
     model, fit = dense(name), fitted(name)
     L = np.eye(len(model.beta))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from dense_inference import CurvedModel
 from numpy.testing import assert_allclose
+from slow_cases import slow
 
 import lmforms as lf
 from lmforms.inference.degrees_of_freedom.methods import df_method
@@ -107,7 +108,7 @@ def both(name):
     return fit, CurvedModel.of(data()["y"], fit.state.design.X, function, values)
 
 
-@pytest.mark.parametrize("kind", ["expected", "observed"])
+@pytest.mark.parametrize("kind", ["expected", slow("observed")])
 @pytest.mark.parametrize("name", CASES)
 def test_as_dense_matrices_have_it(name, kind):
     fit, model = both(name)

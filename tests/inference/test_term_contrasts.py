@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense_terms import Term, f_statistic, hypotheses
+from slow_cases import one_in, slow
 from term_models import data, fitted
 
 import lmforms as lf
@@ -140,7 +141,7 @@ CODINGS = [
 
 
 @pytest.mark.parametrize("type", TYPES)
-@pytest.mark.parametrize("rows", ["all", "one empty cell"])
+@pytest.mark.parametrize("rows", [slow("all"), "one empty cell"])
 @pytest.mark.parametrize("contrasts", CODINGS, ids=str)
 def test_contrasts_do_not_matter(frame, contrasts, rows, type):
     table = frame if rows == "all" else frame[~((frame["a"] == "a3") & (frame["b"] == "b3"))]
@@ -215,7 +216,7 @@ FORMULAS = {
 
 
 @pytest.mark.parametrize("type", TYPES)
-@pytest.mark.parametrize("missing", ["none", "some cells"])
+@pytest.mark.parametrize("missing", [slow("none"), "some cells"])
 @pytest.mark.parametrize("fixed", FORMULAS)
 def test_formulas_against_dense_matrices(frame, fixed, missing, type):
     table = frame
@@ -280,7 +281,7 @@ def test_three_way_with_one_row_cells(type):
     as_dense(design_of("y ~ a * b * c + (1 | g)", table), type, table, abc)
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", one_in(4, range(16)))
 def test_random_designs(seed):
     """Few rows, empty cells, nested levels, covariates that are constant in a level, any terms."""
     rng = np.random.default_rng(seed)

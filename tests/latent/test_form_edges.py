@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from slow_cases import one_in
 
 import lmforms as lf
 from lmforms.errors import ArgumentError, DataError
@@ -203,7 +204,7 @@ def test_changed_responses_are_noticed_and_zero_ones_refused():
         zero.forms()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", one_in(2, range(4)))
 def test_columns_that_hardly_vary_do_not_stop_likelihood(seed):
     """A column of zeros has no noise to estimate, and changes nothing, in whatever order and unit.
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from scipy.optimize import minimize_scalar
+from slow_cases import slow
 
 import lmforms as lf
 from lmforms.errors import (
@@ -94,7 +95,7 @@ class Dense:
 
 
 @pytest.mark.parametrize("kind", ["one each", "repeated", "intercept"])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [slow(False), True])
 @pytest.mark.parametrize(
     "test, refit",
     [("wald", "each"), ("wald", "null"), ("lrt", "each"), ("lrt", "null"), ("score", None)],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import numpy as np
@@ -66,14 +65,6 @@ def table(shares, **columns):
     rows = [(k, fold, s) for k, own in shares.items() for fold, s in enumerate(own)]
     found = pd.DataFrame(rows, columns=["rank", "fold", "share"])
     return found.assign(**{"converged": True, **columns})
-
-
-def test_nothing_heavy_is_imported_before_a_picture_is_drawn():
-    code = (
-        "import sys, lmforms as lf; lf.plot.loadings; lf.latent.LinearMixedForm\n"
-        "assert not {'matplotlib', 'sklearn'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_without_matplotlib_the_extra_is_named(form, monkeypatch):

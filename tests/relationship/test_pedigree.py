@@ -56,7 +56,7 @@ def test_tabular_method_is_the_definition(pair):
     np.testing.assert_allclose(tabular_relationship(*pair), by_gene_dropping(*pair), atol=1e-14)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(parents(most=30))
 def test_inverse_factor_and_inbreeding(pair):
     p = pedigree(*pair)

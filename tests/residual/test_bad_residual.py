@@ -75,6 +75,21 @@ def test_labels_are_no_places():
     refused("exp(t | Subject)", "`t`", text, error=DataError)
 
 
+def test_numbers_as_text_and_labels_become_numbers():
+    for dtype in (object, "category"):
+        text = ORTHODONT.assign(t=ORTHODONT["age"].map("{:g}".format).astype(dtype))
+        for name in ("ar1", "exp"):
+            said = "Make numbers of them: pandas.to_numeric(data['t'])."
+            refused(f"{name}(t | Subject)", said, text, error=DataError)
+            assert bound(f"{name}(t | Subject)", text.assign(t=pd.to_numeric(text["t"])))
+        weeks = ORTHODONT.assign(t=ORTHODONT["age"].map("week {:02.0f}".format).astype(dtype))
+        said = "Put numbers in their place: data['t'].map({'week 08': 0.0, …}).astype(float)."
+        refused("exp(t | Subject)", said, weeks, error=DataError)
+        days = {f"week {week:02}": 7.0 * week for week in (8, 10, 12, 14)}
+        numbered = weeks.assign(t=weeks["t"].map(days).astype(float))
+        assert bound("exp(t | Subject)", numbered)
+
+
 def test_infinite_places():
     data = ORTHODONT.assign(t=ORTHODONT["age"].astype(float).where(ORTHODONT.index != 4, np.inf))
     refused("exp(t | Subject)", "`t` is infinite in 1 rows", data, error=DataError)

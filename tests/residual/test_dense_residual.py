@@ -22,6 +22,7 @@ from dense_residual import (
 )
 from formulaic import model_matrix
 from numpy.testing import assert_allclose
+from slow_cases import one_in
 from structure_references import FOLDER, StructureCase, structure_case, structure_cases
 
 # Log-likelihoods that the witnesses miss by more than this are listed below.
@@ -129,7 +130,7 @@ def _twin(case: StructureCase) -> Estimates:
     return estimates(X, y, _covariance(case, _natural(case)), case.reml)
 
 
-@pytest.mark.parametrize("case", structure_cases(), ids=str)
+@pytest.mark.parametrize("case", one_in(2, structure_cases()), ids=str)
 def test_figures_are_those_of_the_twin(case: StructureCase) -> None:
     twin = _twin(case)
     assert -0.5 * twin.value == pytest.approx(case.loglik, abs=2e-9)
@@ -138,7 +139,7 @@ def test_figures_are_those_of_the_twin(case: StructureCase) -> None:
     assert twin.sigma == pytest.approx(case.sigma, rel=1e-8)
 
 
-@pytest.mark.parametrize("case", [c for c in structure_cases() if c.parameters], ids=str)
+@pytest.mark.parametrize("case", one_in(2, [c for c in structure_cases() if c.parameters]), ids=str)
 def test_figures_are_optima(case: StructureCase) -> None:
     """No slope is left in the natural parameters; at a bound, none that leads inside."""
     _, X, y = _columns(case)

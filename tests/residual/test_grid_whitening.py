@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slow_cases import slow
 from test_parameters_in_engine import differences, problem_of
 
 from lmforms import Control, lmer
@@ -125,7 +126,7 @@ def test_rows_in_any_order():
 
 @pytest.mark.parametrize("missing", [0.0, 0.15])
 @pytest.mark.parametrize("random", ["none", "varieties", "varieties and blocks", "slopes"])
-@pytest.mark.parametrize("many_columns", [False, True])
+@pytest.mark.parametrize("many_columns", [slow(False), True])
 def test_sums_over_grids_are_the_rows(missing, random, many_columns, monkeypatch):
     """Free of n, with latent cells, two fields, weights and random effects."""
     rng = np.random.default_rng(2)

@@ -139,6 +139,13 @@ def test_an_end_without_convergence_names_the_residual_structure():
         lf.lmer("y ~ x", series(0), residual="toep(t | g)", control=control)
 
 
+def test_the_limit_of_evaluations_is_of_the_search_that_follows_the_rough_ones():
+    control = lf.Control(max_evaluations=5)
+    fit = quiet_fit("y ~ x", series(0), residual="ar1(t | g)", control=control)
+    assert fit.converged
+    assert 5 < fit.optimizer.n_evaluations <= 2 * 5
+
+
 def test_a_likelihood_without_a_maximum_is_told():
     """More covariances than so few series can give: R becomes singular, and the advice works."""
     rng = np.random.default_rng(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from slow_cases import slow_if
 from structure_references import StructureCase, structure_cases
 
 LOGLIK_TOL = 1e-6
@@ -61,7 +62,7 @@ def check_number_of_parameters(case: StructureCase) -> None:
     assert case.fit().npar == len(case.beta) + 1 + len(case.parameters) + triangles
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", slow_if(lambda case: not case.entry["reml"], CASES), ids=str)
 def test_fit(case: StructureCase) -> None:
     """All figures in one test, so that each model is fitted once."""
     check_log_likelihood(case)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from slow_cases import slow
 
 import lmforms as lf
 from lmforms.errors import DataError, FormulaError, LmformsError, ModelError
@@ -165,6 +166,7 @@ def test_an_unstructured_factor_of_a_product_carries_the_variances():
         lf.lmer("y ~ item + (us(item):har1(factor(time)) | group)", items)
 
 
+@pytest.mark.slow
 def test_a_known_covariance_of_the_levels():
     groups = sorted(SERIES["group"].unique())
     A = np.random.default_rng(1).normal(size=(30, 60))
@@ -182,7 +184,7 @@ def test_a_known_covariance_of_the_levels():
 # --- what is done with a fit -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["ar1", "spatial", "product"])
+@pytest.mark.parametrize("name", ["ar1", "spatial", slow("product")])
 def test_saved_updated_and_evaluated_again(name, request, tmp_path):
     fit = request.getfixturevalue(name)
     fit.save(tmp_path / "fit.lmf")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from growth_fits import FORMULA, NLME, growth_fit
 
 import lmforms as lf
 from lmforms.cli import main
@@ -16,8 +15,6 @@ from lmforms.data.residual_names import correlation_names, own_strata, variance_
 from lmforms.errors import ArgumentError, BoundWarning, ModelError
 from lmforms.results import residual_tables
 
-NLME = json.loads((Path(__file__).parents[1] / "reference/residual_intervals.json").read_text())
-FORMULA = "distance ~ age * Sex"
 SAS_ROW = [5.1192, 2.4409, 3.6105, 2.5222]
 """First row of R of the growth data of Potthoff and Roy, in SAS's page on PROC MIXED (ML, type=un,
 model y = Gender Age Gender*Age), which also has −2 log L 419.477."""
@@ -28,27 +25,11 @@ def data():
     return lf.datasets.load("Orthodont")
 
 
-@pytest.fixture(scope="module")
-def fits(data):
-    """Fits by REML, made once each."""
-    made = {}
-
-    def fit(residual, formula=FORMULA, **options):
-        key = (residual, formula, *sorted(options.items()))
-        if key not in made:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", BoundWarning)
-                made[key] = lf.lmer(formula, data, residual=residual, **options)
-        return made[key]
-
-    return fit
-
-
 # --- parameters --------------------------------------------------------------------------------
 
 
-def test_unstructured_variances_are_read_off(fits):
-    fit = fits("us(age | Subject)")
+def test_unstructured_variances_are_read_off():
+    fit = growth_fit("us(age | Subject)")
     R = fit.residual_covariance()
     assert R.index.tolist() == R.columns.tolist() == [8, 10, 12, 14]
     assert R.index.name == "age"
@@ -63,18 +44,18 @@ def test_unstructured_variances_are_read_off(fits):
     assert correlations.loc[10, 14] == pytest.approx(fit.residual_params["rho[10,14]"], abs=1e-12)
 
 
-def test_growth_data_as_sas_prints_them(fits):
-    fit = fits("us(age | Subject)", reml=False)
+def test_growth_data_as_sas_prints_them():
+    fit = growth_fit("us(age | Subject)", reml=False)
     assert fit.criterion == pytest.approx(419.477, abs=5e-4)
     np.testing.assert_allclose(fit.residual_covariance().loc[8], SAS_ROW, atol=5e-5)
 
 
 @pytest.mark.parametrize("method", ["REML", "ML"])
 @pytest.mark.parametrize("residual", [name for name in NLME["REML"] if name != "iid"])
-def test_intervals_of_nlme(fits, method, residual):
+def test_intervals_of_nlme(method, residual):
     """nlme differentiates numerically, so that its limits have three digits or so."""
     theirs = NLME[method][residual]
-    fit = fits(residual, reml=method == "REML")
+    fit = growth_fit(residual, reml=method == "REML")
     assert fit.llf == pytest.approx(theirs["loglik"], abs=1e-6)
     assert fit.npar == theirs["npar"]
     assert fit.aic == pytest.approx(theirs["aic"], abs=1e-5)
@@ -107,9 +88,9 @@ def _order(names):
     return sorted(range(len(pairs)), key=lambda k: pairs[k][::-1])
 
 
-def test_standard_error_is_that_of_the_profile(data, fits):
+def test_standard_error_is_that_of_the_profile(data):
     """Twice the inverse curvature of the criterion with δ held by known weights."""
-    fit = fits("power(age)")
+    fit = growth_fit("power(age)")
     delta, h = fit.residual_params["power"], 0.02
     age = data["age"].to_numpy()
     values = [
@@ -120,17 +101,17 @@ def test_standard_error_is_that_of_the_profile(data, fits):
     assert error == pytest.approx(np.sqrt(2 / curvature), rel=1e-3)
 
 
-def test_strata_and_combinations(fits):
-    fit = fits("ar1(age | Subject) * idh(Sex)", f"{FORMULA} + (1 | Subject)")
+def test_strata_and_combinations():
+    fit = growth_fit("ar1(age | Subject) * idh(Sex)", f"{FORMULA} + (1 | Subject)")
     assert fit.residual_params.index.tolist() == ["rho", "sd[Male]", "sd[Female]"]
     assert fit.vcomp["name1"].tolist() == ["Intercept", "Male", "Female"]
     assert fit.sigma == pytest.approx(fit.residual_params["sd[Male]"])
     own = fit.residual_covariance("F01")
     assert own.iloc[0, 0] == pytest.approx(fit.residual_params["sd[Female]"] ** 2)
-    both = fits("idh(Sex) * power(age)")
+    both = growth_fit("idh(Sex) * power(age)")
     assert both.residual_params.index.tolist() == ["ratio[Female]", "power"]
     assert any("sigma: standard deviation where" in note for note in both.residual_table().notes)
-    iid = fits("iid")
+    iid = growth_fit("iid")
     assert iid.residual == "iid"
     assert not len(iid.residual_params)
     assert not len(iid.residual_table())
@@ -148,14 +129,16 @@ def test_names_have_the_labels_of_visits(data):
     np.testing.assert_allclose(ante.residual_covariance("M07"), expected, rtol=1e-12)
 
 
-def test_unit_of_time_is_said(fits):
-    fit = fits("ar1(age | Subject)")
+def test_unit_of_time_is_said():
+    fit = growth_fit("ar1(age | Subject)")
     assert "One step of time is 2 of age." in fit.residual_table().notes
-    assert not any("step of time" in note for note in fits("us(age | Subject)").summary().notes)
+    assert not any(
+        "step of time" in note for note in growth_fit("us(age | Subject)").summary().notes
+    )
 
 
-def test_level_of_limits(fits):
-    fit = fits("ar1(age | Subject)")
+def test_level_of_limits():
+    fit = growth_fit("ar1(age | Subject)")
     wide, narrow = fit.residual_table(0.99), fit.residual_table(level=0.5)
     assert (wide["lower"] < narrow["lower"]).all()
     assert (wide["upper"] > narrow["upper"]).all()
@@ -163,8 +146,8 @@ def test_level_of_limits(fits):
         fit.residual_table(95)
 
 
-def test_without_an_estimate_there_is_no_standard_error(fits):
-    fit = fits("ar1(age | Subject)")
+def test_without_an_estimate_there_is_no_standard_error():
+    fit = growth_fit("ar1(age | Subject)")
     held = fit.at(fit.theta)
     assert held.residual_table()["std_error"].isna().all()
     assert held.criterion == pytest.approx(fit.criterion, abs=1e-9)
@@ -200,40 +183,40 @@ def test_inside_nothing_is_said(data):
 # --- summary, optimizer, tidy tables -------------------------------------------------------------
 
 
-def test_summary_names_the_structure(fits):
-    fit = fits("ar1(age | Subject)", f"{FORMULA} + (1 | Subject)")
+def test_summary_names_the_structure():
+    fit = growth_fit("ar1(age | Subject)", f"{FORMULA} + (1 | Subject)")
     summary = fit.summary()
     assert ("Residuals", "ar1(age | Subject), 27 series") in summary.facts
     assert summary.tables["residual"]["name"].tolist() == ["rho", "sigma"]
-    alone = fits("us(age | Subject)").summary()
+    alone = growth_fit("us(age | Subject)").summary()
     assert ("Groups", "none: generalised least squares") in alone.facts
     for text in (str(alone), alone._repr_html_(), alone.to_latex(), alone.to_markdown()):
         assert "rho[8,10]" in text
         assert "sd[14]" in text
         assert "std. error" in text
-    assert "residual 'us(age | Subject)'" in repr(fits("us(age | Subject)"))
-    assert "ordinary least squares" in str(fits("iid").summary())
-    assert ("Residuals", "idh(Sex), 2 strata") in fits("idh(Sex)").summary().facts
+    assert "residual 'us(age | Subject)'" in repr(growth_fit("us(age | Subject)"))
+    assert "ordinary least squares" in str(growth_fit("iid").summary())
+    assert ("Residuals", "idh(Sex), 2 strata") in growth_fit("idh(Sex)").summary().facts
 
 
-def test_optimizer_says_how_sums_are_made(fits):
-    alone = fits("ar1(age | Subject)").optimizer
+def test_optimizer_says_how_sums_are_made():
+    alone = growth_fit("ar1(age | Subject)").optimizer
     assert "free of n" in alone.sums
     assert "free of n" in str(alone)
-    chain = fits("ar1(age | Subject)", f"{FORMULA} + (1 | Subject)").optimizer
+    chain = growth_fit("ar1(age | Subject)", f"{FORMULA} + (1 | Subject)").optimizer
     assert "free of n" in chain.sums
-    mixed = fits("gau(age | Subject)", f"{FORMULA} + (1 | Subject)").optimizer
+    mixed = growth_fit("gau(age | Subject)", f"{FORMULA} + (1 | Subject)").optimizer
     assert mixed.sums == "by rows"
     assert "by rows" in str(mixed)
-    assert fits("iid", f"{FORMULA} + (1 | Subject)").optimizer.sums == ""
+    assert growth_fit("iid", f"{FORMULA} + (1 | Subject)").optimizer.sums == ""
 
 
-def test_tidy_glance_augment(data, fits):
-    fit = fits("har1(age | Subject)")
+def test_tidy_glance_augment(data):
+    fit = growth_fit("har1(age | Subject)")
     table = fit.tidy("ran_pars").set_index("term")["estimate"]
     assert table.index.tolist() == ["sd__8", "sd__10", "sd__12", "sd__14", "rho"]
     assert table["sd__10"] == pytest.approx(fit.residual_params["sd[10]"])
-    ar1 = fits("ar1(age | Subject)")
+    ar1 = growth_fit("ar1(age | Subject)")
     assert ar1.tidy("ran_pars")["term"].tolist() == ["sd__Observation", "rho"]
     assert ar1.glance()["AIC"].iloc[0] == pytest.approx(ar1.aic)
     assert ar1.glance()["df.residual"].iloc[0] == 108 - 6
@@ -316,15 +299,15 @@ def _dense_correlations(data, fit):
 # --- covariance of a series: bad input and shapes ------------------------------------------------
 
 
-def test_series_that_are_not_there(fits):
-    fit = fits("ar1(age | Subject)")
+def test_series_that_are_not_there():
+    fit = growth_fit("ar1(age | Subject)")
     with pytest.raises(ArgumentError, match="Did you mean `M01`"):
         fit.residual_covariance("m01")
     with pytest.raises(ModelError, match="independent") as caught:
-        fits("iid").residual_covariance()
+        growth_fit("iid").residual_covariance()
     assert "vcomp" in str(caught.value)
     with pytest.raises(ModelError, match="idh"):
-        fits("idh(Sex)").residual_covariance()
+        growth_fit("idh(Sex)").residual_covariance()
 
 
 def test_series_of_two_columns_and_of_none(data):
@@ -367,9 +350,9 @@ def test_incomplete_series(data):
 # --- what a structure does not go with ------------------------------------------------------------
 
 
-def test_refused_with_advice_that_works(data, fits):
+def test_refused_with_advice_that_works(data):
     mixed = f"{FORMULA} + (1 | Subject)"
-    fit = fits("ar1(age | Subject)", mixed)
+    fit = growth_fit("ar1(age | Subject)", mixed)
     with pytest.raises(ModelError, match="residual=None"):
         fit.forms(rank=2)
     plain = fit.update(residual=None)
@@ -391,8 +374,8 @@ def test_refused_with_advice_that_works(data, fits):
         lf.lmer_many("~ age + (1 | Subject)", data[["distance"]], data, residual="idh(Sex)")
 
 
-def test_update_changes_the_structure(data, fits):
-    fit = fits("cs(age | Subject)")
+def test_update_changes_the_structure(data):
+    fit = growth_fit("cs(age | Subject)")
     other = fit.update(residual="toep(age | Subject)")
     assert other.llf == pytest.approx(-214.6957694, abs=1e-6)
     assert other.residual == "toep(age | Subject)"
@@ -442,8 +425,8 @@ def test_names(residual):
     assert found == NAMES[residual]
 
 
-def test_saved_fits_say_the_same(fits, tmp_path):
-    fit = fits("us(age | Subject)")
+def test_saved_fits_say_the_same(tmp_path):
+    fit = growth_fit("us(age | Subject)")
     fit.save(tmp_path / "fit.lmf")
     loaded = lf.load(tmp_path / "fit.lmf")
     pd.testing.assert_series_equal(loaded.residual_params, fit.residual_params)
@@ -465,9 +448,9 @@ def test_command_line(data, tmp_path, capsys):
     assert "cs" in capsys.readouterr().err
 
 
-def test_long_series_are_not_made_dense(fits, monkeypatch):
+def test_long_series_are_not_made_dense(monkeypatch):
     monkeypatch.setattr(residual_tables, "MOST_ROWS", 3)
-    fit = fits("ar1(age | Subject)")
+    fit = growth_fit("ar1(age | Subject)")
     with pytest.raises(ModelError, match=r"fit\.matrices\.R times fit\.scale"):
         fit.residual_covariance()
     assert (fit.matrices.R * fit.scale).shape == (108, 108)

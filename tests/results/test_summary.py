@@ -77,6 +77,15 @@ def test_formats_show_the_same_figures(render):
         assert figure in text
 
 
+def test_numbers_in_html_have_minus_signs_and_formulas_have_not():
+    html = quiet("Reaction/1000 ~ Days - 1 + (Days | Subject)", SLEEP)._repr_html_()
+    [aic, bic] = re.search(r"AIC, BIC</th><td[^>]*>([^,]*), ([^<]*)<", html).groups()
+    quantiles = re.search(r"Scaled residuals</th><td[^>]*>([^<]*)<", html)[1]
+    assert aic[0] == bic[0] == quantiles[0] == "\N{MINUS SIGN}"
+    assert "-" not in quantiles
+    assert "Days - 1 +" in html
+
+
 def test_html_is_balanced_and_escaped():
     data = SLEEP.rename(columns={"Days": "a<b>&c"})
     html = quiet("Reaction ~ `a<b>&c` + (1 | Subject)", data)._repr_html_()

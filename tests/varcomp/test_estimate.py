@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense_components import DenseModel
+from slow_cases import slow, slow_if
 
 import lmforms as lf
 from lmforms.control import METHODS_WITH_START as METHODS
@@ -29,7 +30,7 @@ CLASSICS = {
 }
 
 
-@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("reml", [True, slow(False)])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", CLASSICS)
 def test_every_method_reaches_the_engines_optimum(name, method, reml):
@@ -60,7 +61,7 @@ def test_a_variance_of_zero_is_found(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("seed", [3, 5, 7])
+@pytest.mark.parametrize("seed", [3, slow(5), slow(7)])
 def test_no_heritability_from_a_far_start(seed, method):
     rng = np.random.default_rng(seed)
     n = 90
@@ -156,7 +157,7 @@ def test_pedigree_model_against_direct_maximisation(animals):
     )
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", slow_if(lambda name: name.startswith("em"), METHODS))
 def test_every_method_on_the_pedigree_model(animals, method):
     pedigree, data = animals
     known = {"animal": pedigree.as_relationship()}
@@ -186,7 +187,7 @@ def test_forms_of_one_covariance_give_one_fit(animals):
     assert by_frame.predict(new)[0] == pytest.approx(by_precision.predict(new)[0], abs=1e-6)
 
 
-@pytest.mark.parametrize("rank", ["full", "low"])
+@pytest.mark.parametrize("rank", [slow("full"), "low"])
 def test_genomic_model_against_direct_maximisation(rank):
     rng = np.random.default_rng(5)
     n, m = 60, 300 if rank == "full" else 30
@@ -395,7 +396,7 @@ def grouped(seed: int = 1) -> pd.DataFrame:
     return pd.DataFrame({"g": rng.permutation(list("abcdef"))[g], "x": g % 2 + 0.1 * y, "y": y})
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, slow(2)])
 @pytest.mark.parametrize("method", EVERY_METHOD)
 def test_a_term_that_the_fixed_effects_explain_is_said_by_every_method(method, seed):
     formula, data = "y ~ g + (1 | g)", grouped(seed)

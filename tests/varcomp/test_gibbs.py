@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy.optimize import minimize
+from slow_cases import slow
 from test_emma import ONE_WAY, genomic, pedigree_like
 
 import lmforms as lf
@@ -52,7 +53,7 @@ def within_error(draws, exact):
 
 
 @pytest.mark.parametrize("name", ["Dyestuff", "Dyestuff2", "Rail"])
-@pytest.mark.parametrize("prior", [None, InverseChiSquared(4, 0.5)])
+@pytest.mark.parametrize("prior", [None, slow(InverseChiSquared(4, 0.5))])
 def test_ratio_of_one_way(name, prior):
     # flat: p(γ | y) ∝ ∫ L_R(γσ², σ²) σ² dσ², and σ² integrates in closed form. With a prior on
     # both variances its density at (γσ², σ²) goes under the integral, which is then numerical.
@@ -100,7 +101,7 @@ def mode_and_error(model, **options):
     return np.log(fit.joint_mode.to_numpy()), np.std(own, axis=0, ddof=1) / np.sqrt(len(own))
 
 
-@pytest.mark.parametrize("name", ["Dyestuff", "Rail"])
+@pytest.mark.parametrize("name", ["Dyestuff", slow("Rail")])
 def test_joint_mode_is_reml(name):
     model = one_way(name)
     reml = np.log(emma(model).variances.to_numpy())
@@ -115,6 +116,7 @@ def test_joint_mode_at_the_boundary():
     assert mode["Residual"] == pytest.approx(13.806, rel=0.05)
 
 
+@pytest.mark.slow
 def test_joint_mode_is_reml_crossed():
     model = penicillin()
     reml = np.log(estimate(model).variances.to_numpy())
@@ -123,6 +125,7 @@ def test_joint_mode_is_reml_crossed():
     assert (np.abs(mode - reml) <= ERRORS * error + 2e-3).all()
 
 
+@pytest.mark.slow
 def test_joint_mode_with_a_prior():
     # dung: three blocks have no flat posterior; the mode is of likelihood times prior
     model = one_way("dung")
@@ -225,7 +228,7 @@ def check_moments(draws, mean, cov, rows):
     assert (np.abs(np.cov(x.T) - exact_cov) <= ERRORS * bound).all()
 
 
-@pytest.mark.parametrize("kind", ["dense", "sparse", "dense root"])
+@pytest.mark.parametrize("kind", ["dense", "sparse", slow("dense root")])
 def test_block_draws(kind, monkeypatch):
     model = crossed(precision=kind != "dense root")
     force(monkeypatch, kind.split()[0])
@@ -269,7 +272,7 @@ def test_squares(kind, monkeypatch):
     np.testing.assert_allclose(got, exact, rtol=1e-9)
 
 
-@pytest.mark.parametrize("make", [lambda: genomic(1), lambda: pedigree_like(40, 70, 4)])
+@pytest.mark.parametrize("make", [slow(lambda: genomic(1)), lambda: pedigree_like(40, 70, 4)])
 def test_diagonal_and_dense_agree(make, monkeypatch):
     model = make()
     prior = InverseChiSquared(4, 0.5)
@@ -285,6 +288,7 @@ def test_diagonal_and_dense_agree(make, monkeypatch):
     assert np.corrcoef(u, w)[0, 1] > 0.995
 
 
+@pytest.mark.slow
 def test_sparse_posterior(monkeypatch):
     model = penicillin()
     dense = gibbs(model, draws=400, warmup=100, seed=1)

@@ -51,7 +51,7 @@ def random_model(seed: int, kinds: tuple[str, ...]) -> ComponentModel:
     return ComponentModel.of_matrices(y, X, Z, K, weights=weights)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=3).map(tuple),

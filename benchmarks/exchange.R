@@ -1,0 +1,12 @@
+# A frame as exchange.py writes it.
+read_frame <- function(folder) {
+  about <- fromJSON(file.path(folder, "columns.json"))
+  columns <- lapply(seq_len(nrow(about$columns)), function(i) {
+    path <- function(ending) file.path(folder, paste0(i - 1, ending))
+    if (about$columns$kind[i] == "number") return(readBin(path(".bin"), "double", about$rows))
+    codes <- readBin(path(".bin"), "integer", about$rows, size = 4) + 1L
+    structure(codes, levels = readLines(path(".levels"), encoding = "UTF-8"), class = "factor")
+  })
+  names(columns) <- about$columns$name
+  as.data.frame(columns)
+}
