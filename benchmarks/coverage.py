@@ -25,8 +25,11 @@ from lmforms.errors import LmformsError
 
 HERE = Path(__file__).parent
 LEVEL = 0.95
-CHUNK = 40
-"""Replicates of one task."""
+CHUNK, SLOW_CHUNK = 40, 10
+"""Replicates of one task, of the quick kinds of intervals and of the slow ones."""
+
+SLOW_SHARE = 0.05
+"""Of the study's replicates that slow kinds are made for."""
 
 WALD, KR, PROFILE = "Wald", "Kenward–Roger", "profile"
 PERCENTILE, BASIC, BCA = "bootstrap, percentile", "bootstrap, basic", "case bootstrap, BCa"
@@ -44,20 +47,22 @@ class Design:
     model : {"intercepts", "slopes", "AR(1)"}
     bootstraps : int
         Replicates of each bootstrap.
-    share, case_share : float
-        Of the study's replicates for which parametric and case bootstraps are made: less than 1
-        where these are slow.
     """
 
     groups: int
     model: str
     bootstraps: int = 499
-    share: float = 1.0
-    case_share: float = 0.05
 
     @property
     def name(self) -> str:
         return f"{self.groups} groups, {self.model}"
+
+    @property
+    def kinds(self) -> tuple[list[str], list[str]]:
+        """Quick and slow kinds of intervals: residuals of AR(1) are refitted one by one."""
+        quick = [WALD, KR, PROFILE]
+        drawn = [PERCENTILE, BASIC]
+        return (quick, drawn) if self.model == "AR(1)" else (quick + drawn, [BCA])
 
     @property
     def formula(self) -> dict[str, str]:
@@ -99,7 +104,7 @@ class Design:
 
 
 DESIGNS = [Design(groups, model) for groups in (6, 18) for model in ("intercepts", "slopes")] + [
-    Design(groups, "AR(1)", bootstraps=199, share=0.05, case_share=0.0) for groups in (6, 18)
+    Design(groups, "AR(1)", bootstraps=199) for groups in (6, 18)
 ]
 
 
@@ -129,20 +134,18 @@ def intervals(fit: Any, design: Design, seed: int, kinds: Collection[str]) -> di
     return found
 
 
-def chunk(task: tuple[int, int, int, int]) -> dict[str, dict[str, list[float]]]:
+def chunk(task: tuple[int, int, bool, int]) -> dict[str, dict[str, list[float]]]:
     """Of each kind and parameter: held, too high, too low, without limits, made, total length."""
-    place, number, size, seed = task
+    place, number, is_slow, seed = task
     design = DESIGNS[place]
+    kinds, size = design.kinds[is_slow], SLOW_CHUNK if is_slow else CHUNK
     warnings.simplefilter("ignore")
-    rng = np.random.default_rng([seed, place, number])
+    rng = np.random.default_rng([seed, place, number, is_slow])
     data, truth = design.data(), design.truth
     first = lf.lmer(data=data.assign(y=design.draw(data, rng)), **design.formula)
     counts: dict[str, dict[str, list[float]]] = {}
     for i in range(size):
         fit = first.refit(design.draw(data, rng))
-        kinds = [WALD, KR, PROFILE]
-        kinds += [PERCENTILE, BASIC] if i < round(design.share * size) else []
-        kinds += [BCA] if i < round(design.case_share * size) else []
         found = intervals(fit, design, i, kinds)
         for kind in kinds:
             for name, true in truth.items():
@@ -185,10 +188,12 @@ def main() -> None:
     if stored.get("seed") != options.seed:
         stored = {"seed": options.seed, "level": LEVEL, "chunk": CHUNK, "parts": {}}
     if not options.only_table:
-        chunks = range(-(-options.replicates // CHUNK))
+        quick = range(-(-options.replicates // CHUNK))
+        slow = range(-(-round(SLOW_SHARE * options.replicates) // SLOW_CHUNK))
         tasks = {
-            f"{design.name} #{number}": (place, number, CHUNK, options.seed)
-            for number in chunks
+            f"{design.name} {'slow ' * is_slow}#{number}": (place, number, is_slow, options.seed)
+            for is_slow, numbers in ((False, quick), (True, slow))
+            for number in numbers
             for place, design in enumerate(DESIGNS)
         }
         missing = {key: task for key, task in tasks.items() if key not in stored["parts"]}
@@ -209,7 +214,7 @@ def as_markdown(stored: dict[str, Any]) -> str:
     lines.append("| ---: | --- | --- |" + " ---: |" * len(KINDS))
     made: dict[str, set[int]] = {}
     for design in DESIGNS:
-        parts = [v for k, v in stored["parts"].items() if k.startswith(f"{design.name} #")]
+        parts = [v for k, v in stored["parts"].items() if k.startswith(f"{design.name} ")]
         counts = total(parts)
         for name in design.truth:
             cells = []
