@@ -131,7 +131,8 @@ ORDER = [
         "datasets",
     ),
     *("formula", "engine", "data", "relationship", "varcomp", "mme", "latent", "plot"),
-    *("results.state", "results.number_format", "results.result_table", "inference", "storage"),
+    *("results.state", "results.number_format", "results.result_table"),
+    *("results.singular", "results.quantities", "results.simulate", "inference", "storage"),
     *("companion", "results"),
     *("model", "storage.load", "many", "cli"),
 ]

@@ -17,6 +17,7 @@ from ..errors import DataError
 from ..support.arguments import flag, named_arguments, one_of
 from ..support.arrays import FloatArray
 from . import quantities
+from .bootstrap_methods import BootstrapMethods
 from .inference_methods import InferenceMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
@@ -37,6 +38,7 @@ class MixedModelResults(
     PredictionMethods,
     TidyMethods,
     InferenceMethods,
+    BootstrapMethods,
     MeansMethods,
     ModelComparisons,
     ResidualMethods,
