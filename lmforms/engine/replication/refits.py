@@ -19,10 +19,14 @@ from ..criterion.problem import Problem
 from ..estimate import estimate_by_factor
 from ..factor import System
 from ..linalg.threads import limited_blas_threads
+from ..residual_variance import has_wide_effects
 from ..sums.units import Pilot
 from ..user_units import Estimate
 from .draws import Draws
 from .replicates import Replicates
+
+NEAR_BOUNDARY = 0.2
+"""Standard deviations, relative to σ, below which a search does not begin."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +80,7 @@ class BatchRefitter:
         units : sequence of float
         """
         system = problem.system
-        if not isinstance(system, System) or problem.n_phi:
+        if not isinstance(system, System) or has_wide_effects(start):
             return None
         cp, covariances = system.cp, problem.covariances
         if not is_suited_to_batches(cp, covariances, system):
@@ -106,7 +110,7 @@ class BatchRefitter:
 
     def fit(self, draws: Draws) -> Replicates:
         """Refit responses; those without a minimum beyond doubt one by one."""
-        begin = np.tile(self.start, (len(draws), 1))
+        begin = np.tile(inner_point(self.problem, self.start), (len(draws), 1))
         with limited_blas_threads(1):  # thousands of small matrices
             found = find_minima(
                 self.problem,
@@ -120,7 +124,7 @@ class BatchRefitter:
         self._fill(out, found)
         usable = np.isfinite(found.point.value)
         for j in np.flatnonzero(out.failed).tolist():
-            start = found.point.theta[j] if usable[j] else self.start
+            start = found.point.theta[j] if usable[j] else begin[j]
             try:
                 out.put(j, self._single(draws, j, start))
             except (ModelError, NumericalError):
@@ -156,3 +160,14 @@ class BatchRefitter:
         for i, part in shared.by_factor():
             roots = canonical_factor(scaling.units.bases[i].linear @ part.lam(at.theta))
             out.put_factors(i, some, roots / self.units[i], part.slopes)
+
+
+def inner_point(problem: Problem, theta: FloatArray) -> FloatArray:
+    """θ, or a point near it if λ is nearly singular there: on the boundary slopes are zero."""
+    out = theta.copy()
+    for lam, c, s in zip(
+        problem.lams(theta), problem.covariances, problem.theta_slices(), strict=True
+    ):
+        if np.linalg.svd(lam, compute_uv=False)[-1] < NEAR_BOUNDARY:
+            out[s] = c.nearest(lam @ lam.T + NEAR_BOUNDARY**2 * np.eye(len(lam)))
+    return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ...errors import InterruptedWarning, MissingPackageError
 from ...support.caller import caller_depth
@@ -57,7 +57,7 @@ def collected(source: Source[T_co], n: int, progress: bool) -> list[T_co]:
     return parts
 
 
-def _bar(n: int):  # type: ignore[no-untyped-def]
+def _bar(n: int) -> Any:
     """A bar of tqdm's.
 
     Raises

@@ -142,7 +142,7 @@ class Bootstrap:
             {"lower": limits[:, 0], "upper": limits[:, 1]},
             index=self.table.columns,
             title=self._title(f"bootstrap, {'BCa' if chosen == 'bca' else chosen} intervals"),
-            notes=[f"Limits: {100 * level:g} %.", *self._notes()],
+            notes=[f"Limits: {100 * level:g} %.", *self._notes(), *_absent(limits)],
         )
 
     def _limits(self, j: int, level: float, kind: str) -> FloatArray:
@@ -186,3 +186,10 @@ class Bootstrap:
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def _absent(limits: FloatArray) -> list[str]:
+    """What a missing limit means."""
+    if not np.isnan(limits).any():
+        return []
+    return ["A limit that is missing lies beyond all replicates: it needs a larger n."]
