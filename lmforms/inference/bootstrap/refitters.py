@@ -29,10 +29,13 @@ class RowRefitter:
     Parameters
     ----------
     state : FitState
+    nearby : bool
+        Whether parameters of the residuals are searched from the estimate alone: responses were
+        drawn from it.
     """
 
-    def __init__(self, state: FitState) -> None:
-        self.state = state
+    def __init__(self, state: FitState, nearby: bool = True) -> None:
+        self.state, self._nearby = state, nearby
         self.priors = priors_of(state.design, state.relationship)
         spec = state.design.residual_spec
         self._as_a_whole = spec is not None and spec.depends_on_fitted
@@ -61,7 +64,7 @@ class RowRefitter:
                 control=state.control,
                 priors=self.priors,
                 start=None if at.singular else at.theta,
-                nearby=phi is not None,
+                nearby=self._nearby and phi is not None,
             )
         except (ModelError, NumericalError):
             return None

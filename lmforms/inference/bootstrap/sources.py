@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ...data.design import Design
-from ...engine.batch.shared_sums import ResponseSums
 from ...engine.replication.draws import Drawer, Draws
 from ...engine.replication.refits import BatchRefitter
 from ...engine.replication.replicates import Replicates
@@ -18,9 +17,7 @@ from ...support.arrays import FloatArray, IndexArray
 from .case_resampling import CasePlan
 from .refitters import RowRefitter
 from .residual_resampling import ResidualDraws
-
-MOST_DRAWN_NUMBERS = 4_000_000
-"""Numbers of the responses that are in memory together."""
+from .row_sums import MOST_DRAWN_NUMBERS, RowSums
 
 Case = tuple[FloatArray, Design | None]
 """A response and its design, None for that of the fit."""
@@ -50,37 +47,24 @@ class ResidualSumsSource:
     def __init__(
         self, state: FitState, refitter: BatchRefitter, generator: np.random.Generator
     ) -> None:
-        self._refitter, self._draws = refitter, ResidualDraws(state, generator)
-        self._sigma, self._whiten = state.estimate.sigma, state.residual.whiten
-        units, rows = refitter.problem.system.cp.scaling.units, state.design.rows()
-        self._inverses = [basis.inverse for basis in units.bases]
-        self._right = self._whiten(units.x(rows.X))
-        self._bases = [
-            f.matrix(self._whiten(scale(f.basis)))
-            for f, scale in zip(rows.level_factors, units.bases, strict=True)
-        ]
+        self._sums, self._draws = RowSums(state, refitter), ResidualDraws(state, generator)
+        bases = refitter.problem.system.cp.scaling.units.bases
+        self._inverses = [basis.inverse / state.estimate.sigma for basis in bases]
 
     @property
     def step(self) -> int:
         """As many as are refitted side by side and are in memory as rows."""
-        return max(1, min(self._refitter.batch_size, MOST_DRAWN_NUMBERS // len(self._right)))
+        return self._sums.step
 
     def next(self, count: int) -> Replicates:
         """The next ones."""
         drawn = [self._draws.next() for _ in range(count)]
         effects = [
-            np.stack([own[g] for own, _ in drawn]) @ inverse.T / self._sigma
+            np.stack([own[g] for own, _ in drawn]) @ inverse.T
             for g, inverse in enumerate(self._inverses)
         ]
-        rows = self._whiten(np.stack([e for _, e in drawn], axis=1) / self._sigma)
-        shared = self._refitter.shared
-        zy = [
-            np.asarray(Z.T @ rows).T.reshape(b.shape)
-            for Z, b in zip(self._bases, effects, strict=True)
-        ]
-        yy = np.einsum("ij,ij->j", rows, rows)
-        noise = ResponseSums.of_products(shared, zy, rows.T @ self._right, yy)
-        return self._refitter.fit(Draws(effects, noise))
+        noise = self._sums.of(np.stack([rows for _, rows in drawn], axis=1))
+        return self._sums.refitter.fit(Draws(effects, noise))
 
 
 class RowsSource:
