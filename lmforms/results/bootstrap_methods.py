@@ -75,6 +75,8 @@ class BootstrapMethods(ModelEstimates):
         Without a `statistic`, parametric replicates of models that are fitted through sums of
         products are drawn as these sums, not as rows, and refitted side by side: their cost does
         not depend on the number of rows. A `statistic` needs a fit with rows for each replicate.
+        Structures with parameters of their own (``ar1(…)``, residual structures) are searched from
+        the estimates of this fit alone; other models are searched for other optima as any fit is.
         Refits that fail or do not converge are rows of NaN and are counted; singular ones are
         counted too.
 

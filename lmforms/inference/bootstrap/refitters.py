@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ...engine.criterion.problem import Problem
 from ...engine.estimate import estimate
 from ...engine.iterative import IterativeSystem
 from ...engine.prior import Prior
-from ...engine.replication.refits import BatchRefitter
+from ...engine.replication.refits import BatchRefitter, inner_point
 from ...engine.solver_choice import analyse
 from ...engine.sums.sums_of_rows import sums_of_rows
 from ...engine.user_units import Estimate, engine_theta
@@ -30,8 +31,8 @@ class RowRefitter:
     ----------
     state : FitState
     nearby : bool
-        Whether parameters of the residuals are searched from the estimate alone: responses were
-        drawn from it.
+        Whether structures with parameters of their own are searched from the estimate alone, as
+        responses were drawn from it, and not for other optima.
     """
 
     def __init__(self, state: FitState, nearby: bool = True) -> None:
@@ -40,6 +41,9 @@ class RowRefitter:
         spec = state.design.residual_spec
         self._as_a_whole = spec is not None and spec.depends_on_fitted
         self._covariances = [g.covariance for g in state.design.groups]
+        is_linear = all(covariance.is_linear for covariance in self._covariances)
+        self._globally = is_linear or not nearby
+        self._start = interior_theta(state, self.priors)
 
     def estimate(self, y: FloatArray, design: Design | None = None) -> Estimate | None:
         """The estimate, None if the model cannot be fitted.
@@ -63,8 +67,9 @@ class RowRefitter:
                 reml=at.reml,
                 control=state.control,
                 priors=self.priors,
-                start=None if at.singular else at.theta,
+                start=self._start,
                 nearby=self._nearby and phi is not None,
+                globally=self._globally,
             )
         except (ModelError, NumericalError):
             return None
@@ -73,8 +78,8 @@ class RowRefitter:
         """The same as results with all their methods."""
         state, at = self.state, self.state.estimate
         start = None
-        if not at.singular and not self._as_a_whole:
-            start = theta_in_formula_order(state.design, at.theta)
+        if not self._as_a_whole:
+            start = theta_in_formula_order(state.design, self._start)
         try:
             with quietly():
                 return state.refit(
@@ -88,6 +93,25 @@ class RowRefitter:
                 )
         except (ModelError, NumericalError):
             return None
+
+
+def interior_theta(state: FitState, priors: Sequence[Prior]) -> list[FloatArray]:
+    """θ of each grouping factor, or one near it where the fit is singular.
+
+    On the boundary slopes are zero by symmetry, and a search may not leave it.
+    """
+    found, problem = state.estimate, state.estimate.problem
+    if not found.singular or not isinstance(problem, Problem):
+        return list(found.theta)
+    inner = inner_point(problem, found.optimum.evaluation.theta)
+    sizes = [prior.size for prior in priors] or [1.0] * len(found.theta)
+    each = zip(
+        problem.covariances, problem.theta_slices(), found.scaling.units.bases, sizes, strict=True
+    )
+    return [
+        c.scaled(c.transform(inner[s], basis.linear), float(size**-0.5))
+        for c, s, basis, size in each
+    ]
 
 
 def batch_refitter(state: FitState) -> BatchRefitter | None:
