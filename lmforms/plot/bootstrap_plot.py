@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError, near_matches
 from ..support.arguments import named_arguments, proportion, sequence, short_repr
-from .axes import REFERENCE_GREY, several_axes, short_label
+from .axes import REFERENCE_GREY, several_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +18,9 @@ PANEL = (3.2, 2.6)
 
 ACROSS = 3
 """Panels in a row."""
+
+LONGEST_TITLE = 44
+"""Characters of a title that fit above a panel."""
 
 MOST_BINS = 60
 """Bins of a histogram at most."""
@@ -79,7 +82,7 @@ def bootstrap(
         ends = limits.loc[name]
         for end in ends[np.isfinite(ends)]:
             panel.axvline(end, color="C1", lw=1.2, ls="--")
-        panel.set_title(short_label(name), loc="left", fontsize="medium")
+        panel.set_title(name[:LONGEST_TITLE], loc="left", fontsize="small")
         panel.set_yticks([])
         for side in ("top", "right", "left"):
             panel.spines[side].set_visible(False)
