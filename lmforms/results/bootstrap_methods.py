@@ -101,13 +101,15 @@ class BootstrapMethods(ModelEstimates):
         (['Intercept', 'Days'], 'Subject')
         """
         from ..inference.bootstrap.run import bootstrap
+        from ..inference.bootstrap.statistics import Statistic
 
+        n, progress = whole_number("n", n, least=1), flag("progress", progress)
         return bootstrap(
-            self,
-            whole_number("n", n, least=1),
+            self.state,
+            n,
             seed=seed,
-            statistic=statistic,
+            statistic=None if statistic is None else Statistic(statistic, self),
             kind=kind,
             by=by,
-            progress=flag("progress", progress),
+            progress=progress,
         )

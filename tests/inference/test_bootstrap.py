@@ -396,6 +396,16 @@ def test_progress(capsys):
     assert "3/3" in capsys.readouterr().err
 
 
+def test_units_of_response_and_predictor():
+    """The same draws: estimates change as the units do."""
+    made = data().assign(y=1e3 * data()["y"], x=1e5 * data()["x"] + 1e6)
+    found = lf.lmer("y ~ x + (1 | g)", made).bootstrap(20, seed=1).table
+    expected = lf.lmer("y ~ x + (1 | g)", data()).bootstrap(20, seed=1).table
+    assert_allclose(found["x"] * 1e2, expected["x"], rtol=1e-6)
+    for name in ("sd(Intercept | g)", "sigma"):
+        assert_allclose(found[name] / 1e3, expected[name], rtol=1e-5)
+
+
 # --- tables -----------------------------------------------------------------------------------
 
 
@@ -426,12 +436,14 @@ def test_undefined_correlations_are_left_out_and_said():
 
 def test_intervals_for_conf_int():
     fit = sleepstudy()
-    every = bootstrap_intervals(fit, 0.9, "all", 99, 1)
-    fixed = bootstrap_intervals(fit, 0.9, "fixed", 99, 1)
+    every = bootstrap_intervals(fit.state, 0.9, "all", 99, 1)
+    fixed = bootstrap_intervals(fit.state, 0.9, "fixed", 99, 1)
     assert list(fixed.index) == ["Intercept", "Days"]
     assert len(every) == 6
     assert_allclose(fixed, every.loc[fixed.index])
     assert_allclose(every, fit.bootstrap(99, seed=1).conf_int(0.9))
+    with pytest.raises(lf.errors.ArgumentError, match="at least 39"):
+        bootstrap_intervals(fit.state, 0.95, "all", 38, 1)
 
 
 # --- bad input --------------------------------------------------------------------------------

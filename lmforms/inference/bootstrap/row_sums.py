@@ -14,6 +14,9 @@ from ...support.arrays import FloatArray
 MOST_DRAWN_NUMBERS = 4_000_000
 """Numbers of the responses that are in memory together."""
 
+MOST_AT_A_TIME = 1000
+"""Responses refitted side by side: more of them gain little, and an interrupt loses them."""
+
 MOST_CANCELLED = 1e4
 """Mean square of y − Xβ̂ over σ̂² up to which r² is computed from sums of these squares: it may lose
 four digits of sixteen."""
@@ -45,7 +48,8 @@ class RowSums:
     @property
     def step(self) -> int:
         """As many as are refitted side by side and are in memory as rows."""
-        return max(1, min(self.refitter.batch_size, MOST_DRAWN_NUMBERS // len(self._mean)))
+        in_memory = MOST_DRAWN_NUMBERS // len(self._mean)
+        return max(1, min(self.refitter.batch_size, MOST_AT_A_TIME, in_memory))
 
     def of(self, residuals: FloatArray) -> ResponseSums:
         """Sums of rows (n, c) less Xβ̂."""

@@ -12,12 +12,13 @@ from ...engine.replication.replicates import Replicates
 from ...errors import ArgumentError, ModelError
 from ...results.result_table import ResultTable
 from ...results.state import FitState
-from ...support.arguments import generator, one_of
+from ...support.arguments import generator, one_of, whole_number
 from ...support.arrays import FloatArray
 from ..model_parameters import model_parameters, parameter_values
 from .case_resampling import CasePlan
 from .checks import check_fit
 from .collect import Source, collected
+from .intervals import fewest_replicates
 from .parameter_columns import parameter_columns
 from .refitters import RowRefitter, batch_refitter
 from .replicate_table import Bootstrap
@@ -39,17 +40,17 @@ KINDS = ("parametric", "residual", "case")
 
 
 def bootstrap(
-    fit: Any,
+    state: FitState,
     n: int,
     *,
     seed: Any,
-    statistic: Any = None,
+    statistic: Statistic | None = None,
     kind: str = "parametric",
     by: Any = None,
     progress: bool = False,
 ) -> Bootstrap:
     """Replicates of a fit (see :meth:`MixedModelResults.bootstrap`)."""
-    state, kind = fit.state, one_of("kind", kind, KINDS)
+    kind = one_of("kind", kind, KINDS)
     if by is not None and kind != "case":
         raise ArgumentError(
             f"by= names the levels that a case bootstrap draws; this is kind={kind!r}."
@@ -59,7 +60,7 @@ def bootstrap(
     plan = CasePlan.of(state, by) if kind == "case" else None
     refitter = RowRefitter(state)
     if statistic is not None:
-        return _of_statistic(Statistic(statistic, fit), state, kind, n, rng, plan, progress)
+        return _of_statistic(statistic, state, kind, n, rng, plan, progress)
     source = replicate_source(state, kind, n, rng, plan)
     found = Replicates.joined(collected(source, n, progress))
     names = [parameter.name for parameter in model_parameters(state)]
@@ -201,21 +202,31 @@ def _made(
     )
 
 
-def bootstrap_intervals(fit: Any, level: float, which: str, n: int, seed: Any) -> ResultTable:
+def bootstrap_intervals(
+    state: FitState, level: float, which: str, n: int, seed: Any
+) -> ResultTable:
     """Percentile intervals of the parametric bootstrap, for `conf_int(method="bootstrap")`.
 
     Parameters
     ----------
-    fit : MixedModelResults
+    state : FitState
     level : float
     which : {"fixed", "all"}
         Rows of the table.
     n : int
         Number of replicates.
     seed : int or anything else :func:`numpy.random.default_rng` takes
+
+    Raises
+    ------
+    ArgumentError
+        Too few replicates for the level.
+    ModelError
+        The fit cannot be bootstrapped.
     """
-    table = bootstrap(fit, n, seed=seed).conf_int(level)
+    n = whole_number("n", n, least=fewest_replicates(level))
+    table = bootstrap(state, n, seed=seed).conf_int(level)
     if which == "all":
         return table
-    fixed = np.array([p.kind == "fixed" for p in model_parameters(fit.state)])
+    fixed = np.array([p.kind == "fixed" for p in model_parameters(state)])
     return ResultTable(table[fixed], title=table.title, notes=table.notes)

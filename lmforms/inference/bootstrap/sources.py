@@ -17,7 +17,7 @@ from ...support.arrays import FloatArray, IndexArray
 from .case_resampling import CasePlan
 from .refitters import RowRefitter
 from .residual_resampling import ResidualDraws
-from .row_sums import MOST_DRAWN_NUMBERS, RowSums
+from .row_sums import MOST_AT_A_TIME, MOST_DRAWN_NUMBERS, RowSums
 
 Case = tuple[FloatArray, Design | None]
 """A response and its design, None for that of the fit."""
@@ -33,8 +33,8 @@ class SumsSource:
 
     @property
     def step(self) -> int:
-        """As many as are refitted side by side."""
-        return self._refitter.batch_size
+        """As many as are refitted side by side before an interrupt is heeded."""
+        return min(self._refitter.batch_size, MOST_AT_A_TIME)
 
     def next(self, count: int) -> Replicates:
         """The next ones."""
