@@ -136,6 +136,8 @@ class BatchRefitter:
         problem = replace(self.problem, system=self.problem.system.with_sums(cp))
         with limited_blas_threads(problem.largest):
             found = estimate_by_factor(problem, self.control, start)
+        if has_wide_effects(found.optimum.evaluation.theta):
+            raise ModelError("no residual variance is left that sums could show.")
         pairs = list(zip(found.lams, found.theta, self.units, strict=True))
         return replace(
             found,

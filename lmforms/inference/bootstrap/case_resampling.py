@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ...data.design import Design, GroupingFactor
+from ...engine.linalg.independent_columns import independent_columns
 from ...errors import ArgumentError, ModelError, near_matches
 from ...residual.parametric import ParametricResidual
 from ...results.state import FitState
@@ -172,8 +173,7 @@ def _renumbered(drawn: IndexArray, codes: IndexArray) -> IndexArray:
 
 
 def _has_full_rank(X: FloatArray) -> bool:
-    from ...engine.linalg.independent_columns import independent_columns
-
+    """Whether there are more rows than columns, and these are independent."""
     return len(X) > X.shape[1] and len(independent_columns(X)) == X.shape[1]
 
 

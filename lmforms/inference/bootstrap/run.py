@@ -58,7 +58,6 @@ def bootstrap(
     rng = generator("seed", seed)
     check_fit(state)
     plan = CasePlan.of(state, by) if kind == "case" else None
-    refitter = RowRefitter(state)
     if statistic is not None:
         return _of_statistic(statistic, state, kind, n, rng, plan, progress)
     source = replicate_source(state, kind, n, rng, plan)
@@ -67,7 +66,7 @@ def bootstrap(
 
     def without_each() -> FloatArray:
         assert plan is not None
-        each = RowsSource(_without_each(plan), refitter).next(plan.n_levels)
+        each = RowsSource(_without_each(plan), RowRefitter(state)).next(plan.n_levels)
         _refuse_failed(each.failed, plan)
         return parameter_columns(state, each)
 

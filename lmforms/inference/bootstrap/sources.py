@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...data.design import Design
+from ...data.random_design import random_part
 from ...engine.replication.draws import Drawer, Draws
 from ...engine.replication.refits import BatchRefitter
 from ...engine.replication.replicates import Replicates
@@ -121,8 +122,6 @@ def parametric_cases(state: FitState, n: int, generator: np.random.Generator) ->
 
 def residual_cases(state: FitState, draws: ResidualDraws) -> Iterator[Case]:
     """Responses Xβ̂ + Zb* + e* + offset, without end."""
-    from ...data.random_design import random_part
-
     design = state.design
     mean = design.X @ state.estimate.beta + design.offset
     while True:
