@@ -107,7 +107,7 @@ def sleepstudy():
 def test_every_kind_of_fit(name):
     """Names and estimates are those of the fit, replicates scatter about them."""
     fit = fitted(name)
-    found = fit.bootstrap(12, seed=1)
+    found = fit.bootstrap(6, seed=1)
     assert list(found.table.columns) == [p.name for p in model_parameters(fit.state)]
     assert_allclose(found.estimate, parameter_values(fit.state))
     assert found.n_failed == 0
