@@ -5,6 +5,7 @@ matplotlib is imported when something is drawn: ``pip install 'lmforms[plot]'``.
 
 from __future__ import annotations
 
+from .bootstrap_plot import bootstrap
 from .correlation_plots import autocorrelation, correlation_heatmap, semivariogram
 from .diagnostic_plots import random_effects_qq, simulated_residuals
 from .field_plot import residual_field
@@ -17,6 +18,7 @@ from .rank_and_objective import objective, rank
 
 __all__ = [
     "autocorrelation",
+    "bootstrap",
     "codes",
     "coefficients",
     "companion",

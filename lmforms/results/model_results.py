@@ -16,6 +16,7 @@ from ..data.frame import real_array
 from ..errors import DataError
 from ..support.arguments import flag, named_arguments
 from ..support.arrays import FloatArray
+from .bootstrap_methods import BootstrapMethods
 from .diagnostic_methods import DiagnosticMethods
 from .inference_methods import InferenceMethods
 from .influence_methods import InfluenceMethods
@@ -37,6 +38,7 @@ class MixedModelResults(
     PredictionMethods,
     TidyMethods,
     InferenceMethods,
+    BootstrapMethods,
     MeansMethods,
     ModelComparisons,
     ResidualMethods,
