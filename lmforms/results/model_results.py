@@ -21,6 +21,7 @@ from .inference_methods import InferenceMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
 from .prediction_methods import PredictionMethods
+from .profile_methods import ProfileMethods
 from .residual_methods import ResidualMethods
 from .tidy_methods import TidyMethods
 
@@ -40,6 +41,7 @@ class MixedModelResults(
     MeansMethods,
     ModelComparisons,
     ResidualMethods,
+    ProfileMethods,
 ):
     """A fitted linear mixed model.
 
