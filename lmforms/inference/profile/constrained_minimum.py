@@ -15,9 +15,13 @@ from .held import FreeDerivatives, Held
 FIRST_RADIUS = 5.0
 """First trust radius, in units where the information has a unit diagonal."""
 
-TOLERANCE = 1e-7
-"""A search ends at a smaller predicted decrease, which is then taken into account. The value is
-off by a small part of it, and ζ by that over 2ζ."""
+TOLERANCE, COARSE_TOLERANCE = 1e-5, 1e-3
+"""A search ends at a smaller predicted decrease d, which is then taken as made. By the Hessian the
+value is off by a tenth of d^(3/2), or less, and ζ by that over 2ζ: 3e-9, or 3e-6 where it is coarse.
+"""
+
+APPROXIMATE = 1e-2
+"""Where the curvature is approximate, the value is off by a part of d, which has to be smaller."""
 
 MOST_EVALUATIONS = 200
 """Evaluations of one search at most."""
@@ -54,7 +58,9 @@ class ProfilePoint:
     converged: bool = True
 
 
-def constrained_minimum(held: Held, tau: float, start: FloatArray) -> ProfilePoint:
+def constrained_minimum(
+    held: Held, tau: float, start: FloatArray, tolerance: float = TOLERANCE
+) -> ProfilePoint:
     """The minimum over all but the held parameter.
 
     Parameters
@@ -63,6 +69,8 @@ def constrained_minimum(held: Held, tau: float, start: FloatArray) -> ProfilePoi
     tau : float
     start : ndarray
         x from which to search; the held parameter itself is moved to τ.
+    tolerance : float
+        Of the predicted decrease, by the Hessian.
 
     Raises
     ------
@@ -79,7 +87,8 @@ def constrained_minimum(held: Held, tau: float, start: FloatArray) -> ProfilePoi
     radius, secant = FIRST_RADIUS, np.zeros((len(z), len(z)))
     converged = False
     model = QuadraticModel.of(local)
-    least = max(TOLERANCE, 64 * np.finfo(float).eps * abs(at.value))
+    least = tolerance if search.exact else APPROXIMATE * min(tolerance, TOLERANCE)
+    least = max(least, 64 * np.finfo(float).eps * abs(at.value))
     while search.count < MOST_EVALUATIONS and radius > LEAST_RADIUS:
         decrement = model.decrement
         if decrement <= least:
@@ -111,12 +120,19 @@ def constrained_minimum(held: Held, tau: float, start: FloatArray) -> ProfilePoi
         (at, x), z, local = found, moved, new
         model = QuadraticModel.of(local, secant)
     if converged and model.decrement > 0 and not (model.values < 0).any():
+        step = model.step(FIRST_RADIUS)[0]
         try:
-            x = held.place(tau, z + model.step(FIRST_RADIUS)[0])
+            x = held.place(tau, z + step)
         except NumericalError:
             return ProfilePoint(tau, x, at.value, local.slope)
-        return ProfilePoint(tau, x, at.value - model.decrement, local.slope)
+        slope = local.slope + float(local.cross @ step)
+        return ProfilePoint(tau, x, at.value - model.decrement, slope)
     return ProfilePoint(tau, x, at.value, local.slope, converged)
+
+
+def has_cheap_hessian(held: Held) -> bool:
+    """Whether the Hessian is used; for φ the average information has differences, not it."""
+    return held.problem.hessian_is_cheap and not held.problem.n_phi
 
 
 class _Search:
@@ -124,7 +140,7 @@ class _Search:
 
     def __init__(self, held: Held, tau: float) -> None:
         self.held, self.tau, self.count = held, tau, 0
-        self.exact = held.problem.hessian_is_cheap
+        self.exact = has_cheap_hessian(held)
 
     def evaluate(self, z: FloatArray) -> tuple[Evaluation, FloatArray]:
         self.count += 1

@@ -16,9 +16,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...engine.criterion.problem import Problem
+from ...engine.optimize.other_optima import may_have_several_optima
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
-from .constrained_minimum import ProfilePoint, constrained_minimum
+from .constrained_minimum import (
+    COARSE_TOLERANCE,
+    TOLERANCE,
+    ProfilePoint,
+    constrained_minimum,
+    has_cheap_hessian,
+)
 from .held import Held
 
 STEPS = 4
@@ -37,11 +45,20 @@ LOWER = 1e-6
 """The criterion at a point that is lower than the minimum by more than this, and than rounding,
 shows that the minimum was none."""
 
-OTHER_BRANCH = 1e-5
+OTHER_BRANCH = 1e-3
 """So much lower is another local minimum at the same value of the held parameter."""
+
+ROUGH_TOLERANCE = 1e-2
+"""Predicted decrease at which a search for it ends."""
 
 FLAT = 1e-5
 """ζ has come to its end if it changes by less than this over a doubled step."""
+
+NEAREST = 5
+"""Points that x is predicted from, by a polynomial."""
+
+FALL = 1e-3
+"""A smaller fall of ζ from point to point is rounding beside a minimum."""
 
 SETTLED, EXACT = 1e-3, 1e-9
 """A root is found if ζ is within the first; a last step along its slope leaves about its square."""
@@ -113,8 +130,8 @@ class ProfileCurve:
 
     @property
     def is_monotone(self) -> bool:
-        """Whether ζ rises from point to point."""
-        return bool((np.diff(self.zeta) > 0).all())
+        """Whether ζ rises from point to point, but for rounding."""
+        return bool((np.diff(self.zeta) > -FALL).all())
 
     @property
     def converged(self) -> bool:
@@ -146,8 +163,9 @@ def profile_curve(
     z = own.free(x)
     x = own.place(tau, z)
     at = own.evaluate(tau, x)
-    local = own.derivatives(at, tau, x, z, held.problem.hessian_is_cheap)
-    spread = float(np.sqrt(2.0 / local.held)) if local.held > 0 else float("nan")
+    local = own.derivatives(at, tau, x, z, has_cheap_hessian(held))
+    bend = local.of_minimum
+    spread = float(np.sqrt(2.0 / bend)) if bend > 0 else float("nan")
     centre = CurvePoint(tau, x, value, 0.0, True, 0.0, 1.0 / spread)
     curve = ProfileCurve(held, (centre,), centre)
     follow = _Follower(curve, rounding, limit)
@@ -237,7 +255,9 @@ class _Follower:
             return min(self.planned / rate, 4.0 * step)
         return 2.0 * step if change < 0.5 * self.planned else step
 
-    def point(self, tau: float, *starts: FloatArray) -> CurvePoint:
+    def point(
+        self, tau: float, *starts: FloatArray, tolerance: float = COARSE_TOLERANCE
+    ) -> CurvePoint:
         """The profile at τ, from the first start that can be evaluated.
 
         Raises
@@ -249,7 +269,7 @@ class _Follower:
         """
         for i, start in enumerate(starts):
             try:
-                return self.with_zeta(constrained_minimum(self.held, tau, start))
+                return self.with_zeta(constrained_minimum(self.held, tau, start, tolerance))
             except NumericalError:
                 if i == len(starts) - 1:
                     raise
@@ -270,23 +290,30 @@ class _Follower:
         self, points: list[CurvePoint], before: int, centre: CurvePoint, side: int
     ) -> list[CurvePoint]:
         """The points, on a lower branch where a search from the estimate finds one."""
-        if len(points) == before:
+        if len(points) == before or not may_have_other_branches(self.held.problem):
             return points
         start = centre.x
         for i in range(len(points) - 1, before - 1, -1):
             try:
-                other = self.point(points[i].tau, start)
+                other = self.point(points[i].tau, start, tolerance=ROUGH_TOLERANCE)
+                if not other.value < points[i].value - OTHER_BRANCH:
+                    break
+                points[i] = self.point(points[i].tau, other.x)
             except NumericalError:
                 break
-            if not other.value < points[i].value - OTHER_BRANCH:
-                break
-            points[i], start = other, other.x
+            start = points[i].x
         return points
 
 
+def may_have_other_branches(problem: Problem) -> bool:
+    """Whether the criterion may have several minima where one parameter is held."""
+    linear = all(c.is_linear for c in problem.covariances)
+    return not linear or problem.n_phi > 0 or may_have_several_optima(problem)
+
+
 def predicted(points: list[CurvePoint], tau: float) -> FloatArray:
-    """x at τ by a polynomial through up to three points that are nearest."""
-    nearest = sorted(points, key=lambda p: abs(p.tau - tau))[:3]
+    """x at τ by a polynomial through the nearest points."""
+    nearest = sorted(points, key=lambda p: abs(p.tau - tau))[:NEAREST]
     at = [p.tau for p in nearest]
     out = np.zeros_like(nearest[0].x)
     for i, point in enumerate(nearest):
@@ -326,11 +353,11 @@ def root(curve: ProfileCurve, target: float, rounding: float) -> tuple[float, Pr
     near = list(curve.points)
     for _ in range(MOST_STEPS):
         tau = _between(a, b, target)
-        found = follow.point(tau, predicted(near, tau), a.x)
+        found = follow.point(tau, predicted(near, tau), a.x, tolerance=TOLERANCE)
         if abs(found.zeta - _cubic(a, b, tau)) > DOUBTFUL:
             for start in (a.x, b.x):
                 try:
-                    other = follow.point(tau, start)
+                    other = follow.point(tau, start, tolerance=TOLERANCE)
                 except NumericalError:
                     continue
                 found = min(found, other, key=lambda p: p.value)

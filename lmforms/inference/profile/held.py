@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -37,15 +36,26 @@ class FreeDerivatives:
         As of :class:`~lmforms.engine.criterion.information.LocalDerivatives`.
     slope : float
         In τ.
-    held : float
-        Second derivative in τ of the criterion minimised over z, where the gradient is zero.
+    cross : ndarray (m,)
+        In τ and z, where the gradient is zero.
+    own : float
+        Second derivative in τ, where it is.
     """
 
     gradient: FloatArray
     information: FloatArray
     curvature_scale: FloatArray
     slope: float
-    held: float
+    cross: FloatArray
+    own: float
+
+    @property
+    def of_minimum(self) -> float:
+        """Second derivative in τ of the criterion minimised over z."""
+        if not self.cross.any():
+            return self.own
+        inner = np.linalg.lstsq(self.information, self.cross, rcond=None)[0]
+        return self.own - float(self.cross @ inner)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,18 +191,12 @@ class Held(ABC):
             gradient = factor * gradient
             size[own] *= np.maximum(np.abs(factor[own]), 1.0)
             HJ = HJ * factor
-        curvature = self._curvature(found, float(along @ H @ along), along @ HJ, information)
-        return FreeDerivatives(gradient, information, size, self._slope(found, g, along), curvature)
+        slope, own = self._along(found, float(g @ along), float(along @ H @ along))
+        return FreeDerivatives(gradient, information, size, slope, along @ HJ, own)
 
-    def _slope(self, at: Evaluation, gradient: FloatArray, along: FloatArray) -> float:
-        return float(gradient @ along)
-
-    def _curvature(
-        self, at: Evaluation, own: float, cross: FloatArray, information: FloatArray
-    ) -> float:
-        if not len(cross):
-            return own
-        return own - float(cross @ np.linalg.lstsq(information, cross, rcond=None)[0])
+    def _along(self, at: Evaluation, slope: float, own: float) -> tuple[float, float]:
+        """First and second derivative in τ, with what is not by way of x."""
+        return slope, own
 
 
 class Nothing(Held):
@@ -241,16 +245,10 @@ class HeldCoefficient(Nothing):
     def given(self, tau: float, x: FloatArray) -> Given:
         return Given(constraint=Constraint(self.row, (tau - self.offset) / self.unit))
 
-    def _slope(self, at: Evaluation, gradient: FloatArray, along: FloatArray) -> float:
+    def _along(self, at: Evaluation, slope: float, own: float) -> tuple[float, float]:
         assert isinstance(at.gls, ConstrainedFit)
-        return at.gls.slope / (at.sigma2 * self.unit)
-
-    def _curvature(
-        self, at: Evaluation, own: float, cross: FloatArray, information: FloatArray
-    ) -> float:
-        """At given θ, which is a little more."""
-        assert isinstance(at.gls, ConstrainedFit)
-        return at.gls.bend / (at.sigma2 * self.unit**2)
+        unit = at.sigma2 * self.unit
+        return at.gls.slope / unit, at.gls.bend / (unit * self.unit)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
