@@ -17,8 +17,7 @@ FIRST_RADIUS = 5.0
 
 TOLERANCE, COARSE_TOLERANCE = 1e-5, 1e-3
 """A search ends at a smaller predicted decrease d, which is then taken as made. By the Hessian the
-value is off by a tenth of d^(3/2), or less, and ζ by that over 2ζ: 3e-9, or 3e-6 where it is coarse.
-"""
+value is off by a tenth of d^(3/2) or less, 3e-9 or 3e-6, and ζ by that over 2ζ."""
 
 APPROXIMATE = 1e-2
 """Where the curvature is approximate, the value is off by a part of d, which has to be smaller."""
@@ -87,7 +86,7 @@ def constrained_minimum(
     radius, secant = FIRST_RADIUS, np.zeros((len(z), len(z)))
     converged = False
     model = QuadraticModel.of(local)
-    least = tolerance if search.exact else APPROXIMATE * min(tolerance, TOLERANCE)
+    least = tolerance if search.exact else APPROXIMATE * tolerance
     least = max(least, 64 * np.finfo(float).eps * abs(at.value))
     while search.count < MOST_EVALUATIONS and radius > LEAST_RADIUS:
         decrement = model.decrement

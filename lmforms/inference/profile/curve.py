@@ -214,7 +214,8 @@ class _Follower:
             change = abs(found.zeta - last.zeta)
             ended = found.tau == bound or (change < FLAT and len(points) - before > STEPS)
             step = self._next_step(found, last, side, step, change)
-        points = self._other_branch(points, before, curve.centre, side)
+        points = self._lower_from_outside(points, before)
+        points = self._other_branch(points, before, curve.centre)
         end = list(curve.ended)
         end[1 if side > 0 else 0] = ended
         ordered = tuple(points if side > 0 else points[::-1])
@@ -286,8 +287,19 @@ class _Follower:
             point.tau, point.x, point.value, point.slope, point.converged, zeta, slope
         )
 
+    def _lower_from_outside(self, points: list[CurvePoint], before: int) -> list[CurvePoint]:
+        """The points; those above one further out are sought again from there."""
+        for i in range(len(points) - 2, max(before - 1, 0), -1):
+            if points[i].value > points[i + 1].value:
+                try:
+                    other = self.point(points[i].tau, points[i + 1].x)
+                except NumericalError:
+                    continue
+                points[i] = min(points[i], other, key=lambda p: p.value)
+        return points
+
     def _other_branch(
-        self, points: list[CurvePoint], before: int, centre: CurvePoint, side: int
+        self, points: list[CurvePoint], before: int, centre: CurvePoint
     ) -> list[CurvePoint]:
         """The points, on a lower branch where a search from the estimate finds one."""
         if len(points) == before or not may_have_other_branches(self.held.problem):

@@ -191,8 +191,8 @@ class Held(ABC):
             gradient = factor * gradient
             size[own] *= np.maximum(np.abs(factor[own]), 1.0)
             HJ = HJ * factor
-        slope, own = self._along(found, float(g @ along), float(along @ H @ along))
-        return FreeDerivatives(gradient, information, size, slope, along @ HJ, own)
+        slope, bend_along = self._along(found, float(g @ along), float(along @ H @ along))
+        return FreeDerivatives(gradient, information, size, slope, along @ HJ, bend_along)
 
     def _along(self, at: Evaluation, slope: float, own: float) -> tuple[float, float]:
         """First and second derivative in τ, with what is not by way of x."""
