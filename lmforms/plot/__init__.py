@@ -11,6 +11,7 @@ from .fit_plots import coefficients, random_effects
 from .form_comparison import companion
 from .form_plots import codes, covariance, loadings
 from .means_plot import means
+from .profile_plots import profile_density, profile_pairs, profile_zeta
 from .rank_and_objective import objective, rank
 
 __all__ = [
@@ -23,6 +24,9 @@ __all__ = [
     "loadings",
     "means",
     "objective",
+    "profile_density",
+    "profile_pairs",
+    "profile_zeta",
     "random_effects",
     "rank",
     "residual_field",

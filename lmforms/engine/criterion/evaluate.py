@@ -229,7 +229,7 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         pairs,
     )
     if problem.n_phi:
-        curvature = _with_residual_curvature(at, first.slope, curvature, hessian)
+        curvature = _with_residual_curvature(at, first, curvature, hessian)
         mixed = np.append(mixed, first.mixed_phi)
         own_scale = np.sqrt(np.abs(curvature.diagonal()[problem.n_theta :]))
         scale = np.append(scale, own_scale)
@@ -294,17 +294,20 @@ def gradient_at(problem: Problem, parameters: FloatArray, given: Given = NOTHING
 
 
 def _with_residual_curvature(
-    at: Evaluation, slope: FloatArray, of_theta: FloatArray, hessian: bool
+    at: Evaluation, first: _FirstDerivatives, of_theta: FloatArray, hessian: bool
 ) -> FloatArray:
     """The curvature in (θ, φ): differences of the gradient for φ.
 
     One evaluation for each φ, or two for the Hessian.
     """
+    slope = first.slope
     problem, m, size = at.problem, at.problem.n_theta, len(slope)
-    if isinstance(problem, ResidualProblem) and not hessian and at.given is NOTHING:
+    if isinstance(problem, ResidualProblem) and not hessian:
         expected = problem.expected_information()
         if expected is not None:
-            return expected
+            if at.given.sigma2 is None:
+                return expected
+            return expected + np.outer(first.mixed_phi, first.mixed_phi) / at.gls.nu
     H = np.zeros((size, size))
     H[:m, :m] = of_theta
     for i in range(m, size):

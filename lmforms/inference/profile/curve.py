@@ -403,7 +403,7 @@ def _cubic(a: CurvePoint, b: CurvePoint, tau: float) -> float:
     s = (tau - a.tau) / h
     slopes = a.zeta_slope, b.zeta_slope
     mean = (b.zeta - a.zeta) / h
-    if not all(np.isfinite(x) and 0.0 < x / mean < 10.0 for x in slopes):
+    if not all(np.isfinite(x) and 0.0 <= x / mean < 10.0 for x in slopes):
         return a.zeta + s * (b.zeta - a.zeta)
     bend = (slopes[0] - mean) * (1.0 - s) - (slopes[1] - mean) * s
     return a.zeta + s * (b.zeta - a.zeta) + h * s * (1.0 - s) * bend

@@ -38,5 +38,5 @@ def _spline(curve: ProfileCurve) -> Any:
     slopes = np.array([p.zeta_slope for p in curve.points])
     chords = np.diff(zeta) / np.diff(tau)
     means = np.append(chords[0], chords) + np.append(chords, chords[-1])
-    usable = np.isfinite(slopes) & (slopes > 0)
+    usable = np.isfinite(slopes)
     return CubicHermiteSpline(tau, zeta, np.where(usable, slopes, 0.5 * means), extrapolate=False)

@@ -247,6 +247,24 @@ class Profile:
         return table
 
     @named_arguments
+    def points(self, parameter: str) -> pd.DataFrame:
+        """Where the profile of a parameter was computed.
+
+        Parameters
+        ----------
+        parameter : str
+            One of `names`.
+
+        Returns
+        -------
+        DataFrame
+            Its ``value`` and ``zeta``, in ascending order.
+        """
+        profile = self._profile(parameter)
+        values = [profile.value(point.tau) for point in profile.curve.points]
+        return pd.DataFrame({"value": values, "zeta": profile.curve.zeta})
+
+    @named_arguments
     def zeta(self, parameter: str, values: npt.ArrayLike) -> FloatArray:
         """ζ at values of a parameter, interpolated between the points; NaN outside of them.
 
@@ -279,7 +297,29 @@ class Profile:
         with np.errstate(all="ignore"):
             rates = np.array([_derivative(profile, t) for t in tau])
             found = np.exp(-0.5 * zeta**2) / np.sqrt(2.0 * np.pi) * slopes / rates
-        return np.asarray(found).reshape(np.shape(values))
+        return np.asarray(np.maximum(found, 0.0)).reshape(np.shape(values))
+
+    @named_arguments
+    def trace(self, parameter: str, other: str) -> pd.DataFrame:
+        """How another parameter moves along a profile: ζ of both at its points.
+
+        Parameters
+        ----------
+        parameter : str
+            Whose profile it is.
+        other : str
+            Whose value at the minimum is given.
+
+        Returns
+        -------
+        DataFrame
+            ``zeta`` of the parameter and ``other``, that of the other one; NaN beyond its points.
+        """
+        along, moved = self._profile(parameter), self._profile(other)
+        rows = self.table.loc[self.table["parameter"] == along.name]
+        values = rows[moved.parameter.name].to_numpy()
+        zeta = self.zeta(other, values**2 if moved.is_variance else values)
+        return pd.DataFrame({"zeta": rows["zeta"].to_numpy(), "other": zeta})
 
     @named_arguments
     def variances(self) -> Profile:
