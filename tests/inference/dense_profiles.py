@@ -46,6 +46,8 @@ class DenseModel:
             j = self.names.index(held[0])
             X, y = np.delete(X, j, axis=1), y - held[1] * X[:, j]
         V = self.covariance(values)
+        if not np.isfinite(V).all():
+            return 1e10
         try:
             lower = np.linalg.cholesky(V)
         except np.linalg.LinAlgError:
@@ -87,6 +89,7 @@ class DenseModel:
 
 
 def _bounded(u: float, low: float, high: float) -> float:
+    u = float(np.clip(u, -30.0, 30.0))
     if np.isinf(high):
         return float(low + np.exp(u)) if np.isfinite(low) else float(u)
     return float(low + (high - low) / (1.0 + np.exp(-u)))
@@ -99,7 +102,9 @@ def _unbounded(value: float, low: float, high: float) -> float:
     return float(np.log(share / (1.0 - share)))
 
 
-def zeta_errors(model: DenseModel, table: pd.DataFrame, estimates: Values, z: float) -> pd.DataFrame:
+def zeta_errors(
+    model: DenseModel, table: pd.DataFrame, estimates: Values, z: float
+) -> pd.DataFrame:
     """|ζ| − z of the twin at each limit of a table, NaN for infinite ones."""
     lowest = model.minimum(estimates)
     out = table.copy().astype(float)

@@ -86,12 +86,12 @@ least <- function(criterion, start, fixed = NULL, value = NULL, held = NULL) {
     if (is.finite(out)) out else 1e10
   }
   best <- list(value = Inf)
-  for (factor in c(1, 0.7, 1.3)) {
+  for (factor in c(1, 0.7)) {
     first <- start
     first[seq_len(criterion$n_sd)] <- pmax(start[seq_len(criterion$n_sd)], 0.05) * factor
     u <- mapply(from, first[free], kinds[free])
     if (!length(free)) return(list(value = f(u), x = place(u)))
-    for (round in 1:3) {
+    for (round in 1:2) {
       u <- nlminb(u, f, control = list(rel.tol = 1e-15, x.tol = 1e-12, eval.max = 5000, iter.max = 5000))$par
       if (length(u) > 1) u <- optim(u, f, control = list(reltol = 1e-15, maxit = 5000))$par
     }

@@ -50,9 +50,11 @@ class ParameterProfile:
         value = self.curve.held.value(tau)
         return value**2 if self.is_variance else value
 
-    def coordinate(self, value: float) -> float:
-        """The coordinate of a value."""
-        return self.curve.held.coordinate(np.sqrt(value) if self.is_variance else value)
+    def coordinates(self, values: FloatArray) -> FloatArray:
+        """The coordinates of values, NaN of those beyond the bounds."""
+        with np.errstate(all="ignore"):
+            roots = np.sqrt(values) if self.is_variance else values
+            return np.array([self.curve.held.coordinate(float(value)) for value in roots])
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -279,8 +281,8 @@ class Profile:
         ndarray
         """
         profile = self._profile(parameter)
-        tau = [profile.coordinate(float(v)) for v in np.ravel(np.asarray(values, dtype=np.float64))]
-        return interpolated_zeta(profile.curve, np.array(tau)).reshape(np.shape(values))
+        flat = np.ravel(np.asarray(values, dtype=np.float64))
+        return interpolated_zeta(profile.curve, profile.coordinates(flat)).reshape(np.shape(values))
 
     @named_arguments
     def density(self, parameter: str, values: npt.ArrayLike) -> FloatArray:
@@ -291,7 +293,7 @@ class Profile:
         """
         profile = self._profile(parameter)
         flat = np.ravel(np.asarray(values, dtype=np.float64))
-        tau = np.array([profile.coordinate(float(v)) for v in flat])
+        tau = profile.coordinates(flat)
         zeta = interpolated_zeta(profile.curve, tau)
         slopes = zeta_slopes(profile.curve, tau)
         with np.errstate(all="ignore"):
