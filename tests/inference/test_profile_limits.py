@@ -99,7 +99,7 @@ def _order(name, index, kinds):
     }
     if name == "Pastes":  # lme4: the term with more levels first
         own["sd"] = own["sd"][::-1]
-    fixed = [i for i, x in enumerate(labels) if i not in sum(own.values(), [])]
+    fixed = [i for i, x in enumerate(labels) if x != "sigma" and not x.startswith(("sd(", "cor("))]
     return np.array([*fixed, *own["sd"], *own["cor"], *own["sigma"]])
 
 

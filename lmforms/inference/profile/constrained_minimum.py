@@ -28,8 +28,11 @@ MOST_EVALUATIONS = 200
 SADDLE_STEPS = (0.01, 0.1, 1.0)
 """Steps along a direction of negative curvature, in standard errors."""
 
-SADDLE_DECREASE = 1e-8
-"""What such a step has to lower the criterion by."""
+SADDLE_DECREASE = 0.1
+"""What such a step has to lower the criterion by, in tolerances."""
+
+MOST_SADDLES = 5
+"""Saddles that are left in one search: later ones are nearly flat."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,7 @@ def constrained_minimum(
     while search.count < MOST_EVALUATIONS and radius > LEAST_RADIUS:
         decrement = model.decrement
         if decrement <= least:
-            lower = search.leave_saddle(model, at, z)
+            lower = search.leave_saddle(model, at, z, SADDLE_DECREASE * least)
             if lower is None:
                 converged = True
                 break
@@ -138,7 +141,7 @@ class _Search:
     """Evaluates the criterion at one value of the held parameter."""
 
     def __init__(self, held: Held, tau: float) -> None:
-        self.held, self.tau, self.count = held, tau, 0
+        self.held, self.tau, self.count, self.saddles = held, tau, 0, 0
         self.exact = has_cheap_hessian(held)
 
     def evaluate(self, z: FloatArray) -> tuple[Evaluation, FloatArray]:
@@ -156,11 +159,14 @@ class _Search:
         return self.held.derivatives(at, self.tau, x, z, self.exact)
 
     def leave_saddle(
-        self, model: QuadraticModel, at: Evaluation, z: FloatArray
+        self, model: QuadraticModel, at: Evaluation, z: FloatArray, least: float
     ) -> tuple[Evaluation, FloatArray, FloatArray, FreeDerivatives] | None:
-        """A lower point along a direction of negative curvature, or None."""
+        """A point along a direction of negative curvature that is lower by `least`, or None."""
+        self.saddles += 1
+        if self.saddles > MOST_SADDLES:
+            return None
         best: tuple[Evaluation, FloatArray, FloatArray] | None = None
-        lowest = at.value - max(SADDLE_DECREASE, at.rounding)
+        lowest = at.value - max(least, at.rounding)
         for direction in model.negative_curvature_directions():
             for size in SADDLE_STEPS:
                 for sign in (1.0, -1.0):
