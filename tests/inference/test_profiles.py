@@ -181,7 +181,7 @@ def test_a_correlation_estimated_at_one():
     assert found.estimates[name] == pytest.approx(1.0, abs=1e-9)
     assert found.conf_int().loc[name, "upper"] == 1.0
     assert found.at_bound().loc[name].tolist() == [False, True]
-    assert found.conf_int().loc[name, "lower"] < 0.0
+    assert 0.8 < found.conf_int().loc[name, "lower"] < 0.99
 
 
 @pytest.mark.filterwarnings("ignore::lmforms.errors.SingularWarning")
@@ -274,13 +274,13 @@ def test_a_lower_criterion_is_reported(sleep, profile, monkeypatch):
 
 
 def test_a_fit_that_stopped_early():
-    data = lf.datasets.load("Penicillin")
+    data, formula = lf.datasets.load("Machines"), "score ~ Machine + (0 + Machine | Worker)"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = lf.lmer(PENICILLIN, data, reml=False, control=lf.Control(max_evaluations=1))
+        fit = lf.lmer(formula, data, reml=False, control=lf.Control(max_evaluations=2))
     with pytest.warns(ConvergenceWarning, match="had not stopped at the lowest"):
         found = fit.profile(["sigma"])
-    whole = lf.lmer(PENICILLIN, data).profile(["sigma"])
+    whole = lf.lmer(formula, data).profile(["sigma"])
     np.testing.assert_allclose(found.conf_int(), whole.conf_int(), rtol=1e-5)
 
 
