@@ -1,4 +1,4 @@
-"""The profile of one parameter: points from the optimum outwards, and the roots of ζ = ±z.
+"""The profile of one parameter: points from the optimum outwards.
 
 ζ is the signed root of the profile's rise over the minimum. Its slope is known at every point, from
 the derivative of the criterion in the held parameter.
@@ -22,7 +22,6 @@ from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from .constrained_minimum import (
     COARSE_TOLERANCE,
-    TOLERANCE,
     ProfilePoint,
     constrained_minimum,
     has_cheap_hessian,
@@ -34,6 +33,10 @@ STEPS = 4
 
 MOST_POINTS = 60
 """Points of one side at most."""
+
+OVERSHOOT, EXTRA_STEP = 1.01, 0.25
+"""The last point is to be beyond the limit by this factor, and steps longer than planned by up to
+this share of one in the place of another step."""
 
 LONG_STEP = 2.0
 """A step across which ζ changes by more than this many times the planned change is shortened."""
@@ -59,15 +62,6 @@ NEAREST = 5
 
 FALL = 1e-3
 """A smaller fall of ζ from point to point is rounding beside a minimum."""
-
-SETTLED, EXACT = 1e-3, 1e-9
-"""A root is found if ζ is within the first; a last step along its slope leaves about its square."""
-
-MOST_STEPS = 40
-"""Evaluations of the profile for one root at most."""
-
-DOUBTFUL = 0.02
-"""If ζ differs from its prediction between points by more, the minimum is sought from both."""
 
 
 class LowerCriterionError(Exception):
@@ -168,7 +162,7 @@ def profile_curve(
     spread = float(np.sqrt(2.0 / bend)) if bend > 0 else float("nan")
     centre = CurvePoint(tau, x, value, 0.0, True, 0.0, 1.0 / spread)
     curve = ProfileCurve(held, (centre,), centre)
-    follow = _Follower(curve, rounding, limit)
+    follow = ProfileSearch(curve, rounding, limit)
     for side in (1, -1):
         curve = follow.extended(curve, side)
     return curve
@@ -176,10 +170,10 @@ def profile_curve(
 
 def extended_curve(curve: ProfileCurve, side: int, rounding: float, limit: float) -> ProfileCurve:
     """The curve with more points on one side, to |ζ| = `limit`."""
-    return _Follower(curve, rounding, limit).extended(curve, side)
+    return ProfileSearch(curve, rounding, limit).extended(curve, side)
 
 
-class _Follower:
+class ProfileSearch:
     """Follows a profile from point to point."""
 
     def __init__(self, curve: ProfileCurve, rounding: float, limit: float) -> None:
@@ -188,6 +182,7 @@ class _Follower:
         self.rounding, self.planned = rounding, limit / STEPS
 
     def extended(self, curve: ProfileCurve, side: int) -> ProfileCurve:
+        """The curve with points up to the limit on one side."""
         points = list(curve.points if side > 0 else curve.points[::-1])
         before, ended = len(points), curve.has_ended(side)
         bound = self.held.high if side > 0 else self.held.low
@@ -213,7 +208,7 @@ class _Follower:
             points.append(found)
             change = abs(found.zeta - last.zeta)
             ended = found.tau == bound or (change < FLAT and len(points) - before > STEPS)
-            step = self._next_step(found, last, side, step, change)
+            step = self._next_step(found, last, step)
         points = self._lower_from_outside(points, before)
         points = self._other_branch(points, before, curve.centre)
         end = list(curve.ended)
@@ -222,8 +217,26 @@ class _Follower:
         return replace(curve, points=ordered, ended=(end[0], end[1]))
 
     def _first_step(self, last: CurvePoint) -> float:
-        step = self.planned / abs(last.zeta_slope) if last.zeta_slope else np.nan
+        step = self._advance(last) / abs(last.zeta_slope) if last.zeta_slope else np.nan
         return float(step) if np.isfinite(step) and step > 0 else 0.1 * max(1.0, abs(last.tau))
+
+    def _advance(self, last: CurvePoint) -> float:
+        """By how much ζ should change in the next step, so that the last one ends at the limit."""
+        left = OVERSHOOT * self.limit - abs(last.zeta)
+        return left / max(np.ceil(left / self.planned - EXTRA_STEP), 1.0)
+
+    def _next_step(self, found: CurvePoint, last: CurvePoint, step: float) -> float:
+        """From the slope of ζ and its change over the last step."""
+        rate = found.zeta_slope
+        if not (np.isfinite(rate) and rate > 0):
+            change = abs(found.zeta - last.zeta)
+            return 2.0 * step if change < 0.5 * self.planned else step
+        wanted = self._advance(found)
+        simple = wanted / rate
+        bend = (rate - last.zeta_slope) / step  # per unit outwards
+        if np.isfinite(bend) and rate**2 + 2.0 * bend * wanted > 0:
+            simple = 2.0 * wanted / (rate + np.sqrt(rate**2 + 2.0 * bend * wanted))
+        return min(simple, 4.0 * step)
 
     def _next(
         self, points: list[CurvePoint], side: int, step: float, bound: float, closed: bool
@@ -248,14 +261,6 @@ class _Follower:
             step *= max(0.2, self.planned / change)
         return None, step
 
-    def _next_step(
-        self, found: CurvePoint, last: CurvePoint, side: int, step: float, change: float
-    ) -> float:
-        rate = found.zeta_slope
-        if np.isfinite(rate) and rate > 0:
-            return min(self.planned / rate, 4.0 * step)
-        return 2.0 * step if change < 0.5 * self.planned else step
-
     def point(
         self, tau: float, *starts: FloatArray, tolerance: float = COARSE_TOLERANCE
     ) -> CurvePoint:
@@ -277,6 +282,13 @@ class _Follower:
         raise NumericalError("no start.")
 
     def with_zeta(self, point: ProfilePoint) -> CurvePoint:
+        """A minimum with its ζ.
+
+        Raises
+        ------
+        LowerCriterionError
+            It is below the minimum of the fit.
+        """
         rise = point.value - self.lowest
         if rise < -max(LOWER, 16.0 * self.rounding):
             raise LowerCriterionError(self.held, point, -rise)
@@ -335,75 +347,3 @@ def predicted(points: list[CurvePoint], tau: float) -> FloatArray:
                 weight *= (tau - other) / (at[i] - other)
         out += weight * point.x
     return out
-
-
-# --- roots --------------------------------------------------------------------------------------
-
-
-def root(curve: ProfileCurve, target: float, rounding: float) -> tuple[float, ProfileCurve]:
-    """τ at which ζ equals `target`, NaN if the profile ends before; and the curve, maybe longer.
-
-    Parameters
-    ----------
-    curve : ProfileCurve
-    target : float
-        Not zero.
-    rounding : float
-        Of the criterion.
-    """
-    side = 1 if target > 0 else -1
-    if side * curve.end(side).zeta < abs(target) and not curve.has_ended(side):
-        curve = extended_curve(curve, side, rounding, abs(target))
-    if side * curve.end(side).zeta < abs(target):
-        return float("nan"), curve
-    points = list(curve.points if side > 0 else curve.points[::-1])
-    outer = next(  # the outermost crossing
-        i for i in range(len(points) - 1, 0, -1) if side * points[i - 1].zeta < abs(target)
-    )
-    a, b = points[outer - 1], points[outer]
-    follow = _Follower(curve, rounding, abs(target))
-    near = list(curve.points)
-    for _ in range(MOST_STEPS):
-        tau = _between(a, b, target)
-        found = follow.point(tau, predicted(near, tau), a.x, tolerance=TOLERANCE)
-        if abs(found.zeta - _cubic(a, b, tau)) > DOUBTFUL:
-            for start in (a.x, b.x):
-                try:
-                    other = follow.point(tau, start, tolerance=TOLERANCE)
-                except NumericalError:
-                    continue
-                found = min(found, other, key=lambda p: p.value)
-        near.append(found)
-        miss = target - found.zeta
-        if abs(miss) < SETTLED and np.isfinite(found.zeta_slope) and found.zeta_slope > 0:
-            return found.tau + miss / found.zeta_slope, curve
-        if abs(b.tau - a.tau) < EXACT * max(1.0, abs(b.tau)):
-            break
-        if side * found.zeta < abs(target):
-            a = found
-        else:
-            b = found
-    return found.tau, curve
-
-
-def _between(a: CurvePoint, b: CurvePoint, target: float) -> float:
-    """Where the cubic of ζ between two points has the target, well inside."""
-    low, high = 0.0, 1.0
-    for _ in range(50):
-        middle = 0.5 * (low + high)
-        below = (_cubic(a, b, a.tau + middle * (b.tau - a.tau)) - target) * (a.zeta - target) > 0
-        low, high = (middle, high) if below else (low, middle)
-    share = float(np.clip(0.5 * (low + high), 0.02, 0.98))
-    return a.tau + share * (b.tau - a.tau)
-
-
-def _cubic(a: CurvePoint, b: CurvePoint, tau: float) -> float:
-    """ζ at τ: Hermite's cubic, or a line where a slope is not known."""
-    h = b.tau - a.tau
-    s = (tau - a.tau) / h
-    slopes = a.zeta_slope, b.zeta_slope
-    mean = (b.zeta - a.zeta) / h
-    if not all(np.isfinite(x) and 0.0 <= x / mean < 10.0 for x in slopes):
-        return a.zeta + s * (b.zeta - a.zeta)
-    bend = (slopes[0] - mean) * (1.0 - s) - (slopes[1] - mean) * s
-    return a.zeta + s * (b.zeta - a.zeta) + h * s * (1.0 - s) * bend

@@ -13,6 +13,16 @@ from ...support.arrays import FloatArray
 from .held import Held
 
 
+def without(x: FloatArray, entry: int) -> FloatArray:
+    """A copy of x without an entry (np.delete takes ten times as long)."""
+    return np.concatenate((x[:entry], x[entry + 1 :]))
+
+
+def with_entry(z: FloatArray, entry: int, value: float) -> FloatArray:
+    """A copy of z with a number put before an entry."""
+    return np.concatenate((z[:entry], (value,), z[entry:]))
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HeldEntry(Held):
     """A parameter that is one entry of x: τ is this entry.
@@ -25,10 +35,10 @@ class HeldEntry(Held):
     entry: int
 
     def _free(self, x: FloatArray) -> FloatArray:
-        return np.delete(x, self.entry)
+        return without(x, self.entry)
 
     def _place(self, tau: float, z: FloatArray) -> FloatArray:
-        return np.insert(z, self.entry, tau)
+        return with_entry(z, self.entry, tau)
 
     @cached_property
     def _unit(self) -> tuple[FloatArray, FloatArray]:
@@ -66,7 +76,7 @@ class HeldDeviation(HeldEntry):
         return abs(tau) if self.low == 0.0 else tau
 
     def _place(self, tau: float, z: FloatArray) -> FloatArray:
-        return np.insert(z, self.entry, tau * np.exp(-0.5 * z[-1] / self.power))
+        return with_entry(z, self.entry, tau * np.exp(-0.5 * z[-1] / self.power))
 
     def _jacobian(self, tau: float, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         along, J = self._unit
@@ -103,7 +113,7 @@ class HeldStratum(HeldEntry):
         return float(x[self.entry] + 0.5 * x[-1])
 
     def _place(self, tau: float, z: FloatArray) -> FloatArray:
-        return np.insert(z, self.entry, tau - 0.5 * z[-1])
+        return with_entry(z, self.entry, tau - 0.5 * z[-1])
 
     def _jacobian(self, tau: float, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         along, J = self._unit
@@ -138,13 +148,13 @@ class HeldCorrelation(Held):
         return float(np.arctan2(x[self.first], abs(x[self.second])))
 
     def _free(self, x: FloatArray) -> FloatArray:
-        z = np.delete(x, self.second)
+        z = without(x, self.second)
         z[self.first] = np.hypot(x[self.first], x[self.second])
         return z
 
     def _place(self, tau: float, z: FloatArray) -> FloatArray:
         r = z[self.first]
-        x = np.insert(z, self.second, r * np.cos(tau))
+        x = with_entry(z, self.second, r * np.cos(tau))
         x[self.first] = r * np.sin(tau)
         return x
 

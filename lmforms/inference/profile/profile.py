@@ -17,9 +17,10 @@ from ...results.state import FitState
 from ...support.arguments import named_arguments, proportion, short_repr
 from ...support.arrays import FloatArray
 from ..model_parameters import ModelParameter, model_parameters
-from .curve import ProfileCurve, root
+from .curve import ProfileCurve
 from .interpolation import interpolated_zeta, zeta_slopes
 from .profiled_fit import ProfiledFit
+from .roots import root
 
 
 @dataclass(frozen=True, eq=False)

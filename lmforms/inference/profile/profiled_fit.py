@@ -11,6 +11,7 @@ from ...control import METHODS_WITHOUT_START
 from ...data.theta_order import theta_in_formula_order
 from ...engine.criterion.evaluate import Differentiated, evaluate
 from ...engine.criterion.problem import Problem
+from ...engine.optimize.newton import QuadraticModel
 from ...errors import ConvergenceWarning, LmformsWarning, ModelError
 from ...results.state import FitState
 from ...support.arrays import FloatArray
@@ -20,6 +21,9 @@ from .constrained_minimum import constrained_minimum
 from .curve import LOWER
 from .held import Held, Nothing
 from .held_of_fit import level_sizes
+
+AT_OPTIMUM = 1e-9
+"""No search is made where a step promises a smaller decrease."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +104,11 @@ def at_optimum(state: FitState) -> ProfiledFit:
     optimum, problem = state.estimate.optimum.evaluation, state.estimate.problem
     assert isinstance(problem, Problem)
     assert isinstance(optimum, Differentiated)
-    found = constrained_minimum(Nothing(problem), 0.0, optimum.theta)
     rounding = optimum.rounding
+    if QuadraticModel.of(optimum).decrement < AT_OPTIMUM:
+        log_scale = float(np.log(optimum.sigma2))
+        return ProfiledFit(state, optimum.theta, log_scale, optimum.value, rounding)
+    found = constrained_minimum(Nothing(problem), 0.0, optimum.theta)
     if found.value < optimum.value - max(LOWER, rounding):
         warn_of_lower("a search from the estimate", optimum.value - found.value)
     if not found.value < optimum.value:
