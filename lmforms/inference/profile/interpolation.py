@@ -10,6 +10,10 @@ from ...support.arrays import FloatArray
 from .curve import ProfileCurve
 
 
+ROUNDING = 1e-9
+"""Share of the range by which a value may be beyond it."""
+
+
 def interpolated_zeta(curve: ProfileCurve, tau: FloatArray) -> FloatArray:
     """ζ at coordinates, NaN outside of the points.
 
@@ -19,13 +23,25 @@ def interpolated_zeta(curve: ProfileCurve, tau: FloatArray) -> FloatArray:
     tau : ndarray (n,)
     """
     spline = _spline(curve)
-    return np.full(len(tau), np.nan) if spline is None else np.asarray(spline(tau))
+    if spline is None:
+        return np.full(len(tau), np.nan)
+    return np.asarray(spline(_within(curve, tau)))
 
 
 def zeta_slopes(curve: ProfileCurve, tau: FloatArray) -> FloatArray:
     """dζ/dτ there."""
     spline = _spline(curve)
-    return np.full(len(tau), np.nan) if spline is None else np.asarray(spline(tau, 1))
+    if spline is None:
+        return np.full(len(tau), np.nan)
+    return np.asarray(spline(_within(curve, tau), 1))
+
+
+def _within(curve: ProfileCurve, tau: FloatArray) -> FloatArray:
+    """Coordinates that are beyond the ends by rounding, at the ends."""
+    low, high = curve.tau[0], curve.tau[-1]
+    inside = np.clip(tau, low, high)
+    near = np.abs(tau - inside) <= ROUNDING * (high - low)
+    return np.where(near, inside, tau)
 
 
 def _spline(curve: ProfileCurve) -> Any:
