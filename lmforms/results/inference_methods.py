@@ -103,9 +103,9 @@ class InferenceMethods(ModelEstimates):
         >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", sleep)
         >>> fit.conf_int(method="profile")
         95 % profile-likelihood intervals
-                     lower    upper
-        Intercept  237.681  265.130
-        Days         7.359   13.576
+                     lower   upper
+        Intercept  237.681  265.13
+        Days         7.359   13.58
         Profiles of the likelihood (ML), not of the restricted likelihood of the fit.
         """
         from ..inference.intervals import INTERVALS, IntervalOptions

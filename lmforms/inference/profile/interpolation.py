@@ -9,7 +9,6 @@ import numpy as np
 from ...support.arrays import FloatArray
 from .curve import ProfileCurve
 
-
 ROUNDING = 1e-9
 """Share of the range by which a value may be beyond it."""
 
