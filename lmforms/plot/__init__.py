@@ -14,6 +14,7 @@ from .form_comparison import companion
 from .form_plots import codes, covariance, loadings
 from .influence_plot import influence
 from .means_plot import means
+from .profile_plots import profile_density, profile_pairs, profile_zeta
 from .rank_and_objective import objective, rank
 
 __all__ = [
@@ -28,6 +29,9 @@ __all__ = [
     "loadings",
     "means",
     "objective",
+    "profile_density",
+    "profile_pairs",
+    "profile_zeta",
     "random_effects",
     "random_effects_qq",
     "rank",

@@ -23,6 +23,7 @@ from .influence_methods import InfluenceMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
 from .prediction_methods import PredictionMethods
+from .profile_methods import ProfileMethods
 from .residual_methods import ResidualMethods
 from .robust_methods import RobustMethods
 from .tidy_methods import TidyMethods
@@ -45,6 +46,7 @@ class MixedModelResults(
     InfluenceMethods,
     RobustMethods,
     DiagnosticMethods,
+    ProfileMethods,
 ):
     """A fitted linear mixed model.
 
