@@ -26,6 +26,16 @@ def _triangle(k: int) -> tuple[IndexArray, IndexArray]:
 
 
 @lru_cache(maxsize=64)
+def _unit_triangles(k: int) -> FloatArray:
+    """∂λ/∂θ, the same at every θ."""
+    rows, columns = _triangle(k)
+    out = np.zeros((len(rows), k, k))
+    out[np.arange(len(rows)), rows, columns] = 1.0
+    out.setflags(write=False)
+    return out
+
+
+@lru_cache(maxsize=64)
 def _pairs(k: int) -> tuple[IndexArray, IndexArray]:
     """All i < j."""
     i, j = np.triu_indices(k, 1)
@@ -60,9 +70,7 @@ class Unstructured(Covariance):
         return lam
 
     def derivative(self, theta: FloatArray) -> FloatArray:
-        out = np.zeros((self.n_theta, self.k, self.k))
-        out[(np.arange(self.n_theta), *_triangle(self.k))] = 1.0
-        return out
+        return _unit_triangles(self.k)
 
     def theta(self, factor: FloatArray) -> FloatArray:
         return np.asarray(factor[_triangle(self.k)])

@@ -7,13 +7,14 @@ import pytest
 from profile_models import MODELS
 
 from lmforms.inference.model_parameters import model_parameters, parameter_values
+from lmforms.inference.profile.constrained_minimum import has_cheap_hessian
 from lmforms.inference.profile.held_of_fit import held_parameter
 from lmforms.inference.profile.profiled_fit import profiled_fit
 
 STEP = 1e-4
 
 
-SLOW = ("us",)
+SLOW = ("us", "har1", "random toep")
 """Many parameters of residuals, whose curvature is differences."""
 
 
@@ -21,7 +22,7 @@ SLOW = ("us",)
     "name", [pytest.param(x, marks=pytest.mark.slow) if x in SLOW else x for x in MODELS]
 )
 def test_derivatives_are_differences(name):
-    """Gradient and Hessian in the free coordinates, slope in τ, away from the optimum."""
+    """Gradient and Hessian in the free coordinates, slope and cross in τ, off the optimum."""
     fit = profiled_fit(MODELS[name].fit.state, reml=False)
     for own in model_parameters(fit.state):
         _check_derivatives(fit, held_parameter(fit.state, own))
@@ -37,7 +38,7 @@ def _check_derivatives(fit, held):
     def value(tau, z):
         return held.evaluate(tau, held.place(tau, z)).value
 
-    def derivatives(z, exact=False):
+    def derivatives(z, exact=False, tau=tau):
         x = held.place(tau, z)
         return held.derivatives(held.evaluate(tau, x), tau, x, z, exact)
 
@@ -54,6 +55,12 @@ def _check_derivatives(fit, held):
     ]
     size = max(1.0, np.abs(found.information).max())
     np.testing.assert_allclose(found.information, hessian, atol=2e-5 * size)
+    if has_cheap_hessian(held):  # which tangents need
+        ends = [derivatives(z, tau=tau + h).gradient for h in (step, -step)]
+        cross = (ends[0] - ends[1]) / (2.0 * step)
+        np.testing.assert_allclose(
+            found.cross, cross, rtol=1e-5, atol=2e-5 * max(1.0, np.abs(cross).max())
+        )
 
 
 @pytest.mark.parametrize("name", list(MODELS))

@@ -50,7 +50,10 @@ def check_against_twin(model, reml=False):
                 assert abs(error) < TOLERANCE, (name, side, error)
 
 
-SLOW = ("random toep", "har1", "us", "exp", "power", "residual ar1")
+SLOW = (
+    *("slopes", "weights", "random ar1", "random toep"),
+    *("har1", "us", "exp", "power", "residual ar1"),
+)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,11 @@ def test_limits_are_roots_of_the_dense_likelihood(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["weights", *(pytest.param(x, marks=pytest.mark.slow) for x in ("random ar1", "us"))]
+    "name",
+    [
+        "related",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ("weights", "random ar1", "us")),
+    ],
 )
 def test_limits_of_the_restricted_likelihood(name):
     check_against_twin(MODELS[name], reml=True)

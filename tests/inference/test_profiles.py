@@ -132,6 +132,7 @@ def test_units_shifts_and_order_of_rows(profile):
     assert gap.max() < 1e-5
 
 
+@pytest.mark.slow
 def test_effects_in_another_order():
     """Three effects: any of them, and any two, come first where they are profiled."""
     data = DATA.assign(u=np.tile([-1.0, 0.0, 1.0], 15))

@@ -36,11 +36,11 @@ import numpy as np
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, JointFactorization, factorize
-from ..linalg.batched import multiply
+from ..linalg.batched import multiply, outer_sum
 from .criterion_parts import CriterionParts
 from .curvature import pair_traces
 from .given import NOTHING, Given
-from .gls import GLSFit, gls_fit, marginal_moments
+from .gls import ConstrainedFit, GLSFit, gls_fit, marginal_moments
 from .information import (
     LocalDerivatives,
     covariance_gradients,
@@ -212,12 +212,12 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     problem, gls = at.problem, at.gls
     first = _first_derivatives(at)
     scale = first.curvature_scale
-    lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
-    c = directions(first.kt, lams, derivatives)
+    changes = root_changes(first.lams, first.lam_derivatives)
+    c = directions(first.kt, changes)
     marginal_c = at.factor.marginal_of_effects(c)
     pairs = None
     if hessian:
-        pairs = pair_traces(at.factor, first.v, root_changes(lams, derivatives), problem.reml)
+        pairs = pair_traces(at.factor, first.v, changes, problem.reml)
     curvature, mixed = information(
         c,
         marginal_c,
@@ -265,6 +265,8 @@ class _FirstDerivatives:
     t: Blocks
     kt: Blocks
     v: Blocks
+    lams: Blocks
+    lam_derivatives: Blocks
 
 
 def _first_derivatives(at: Evaluation) -> _FirstDerivatives:
@@ -282,7 +284,9 @@ def _first_derivatives(at: Evaluation) -> _FirstDerivatives:
             problem.residual, problem.sums, at.factor, at.effects, gls, at.sigma2, problem.reml
         )
         slope = np.append(slope, own)
-    return _FirstDerivatives(slope, mixed_phi, curvature_scale, gradients, t, kt, v)
+    return _FirstDerivatives(
+        slope, mixed_phi, curvature_scale, gradients, t, kt, v, lams, derivatives
+    )
 
 
 def gradient_at(problem: Problem, parameters: FloatArray, given: Given = NOTHING) -> FloatArray:
@@ -291,6 +295,25 @@ def gradient_at(problem: Problem, parameters: FloatArray, given: Given = NOTHING
     if not np.isfinite(slope).all():
         raise NumericalError("the gradient is not finite.")
     return slope
+
+
+def constraint_cross(at: Evaluation) -> FloatArray:
+    """∂²d/∂θ∂v where c'β = v is given, zero for φ.
+
+    With ∂β/∂v = u and w = Z'V₀⁻¹Xu, ∂²r²/∂θ_i∂v = 2c_i'w, and d has ν ln r².
+    """
+    problem, gls, out = at.problem, at.gls, np.zeros(at.problem.n_parameters)
+    assert isinstance(gls, ConstrainedFit)
+    lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
+    t = [x @ gls.to_residual for x in at.marginal]
+    w = [x[..., :-1] @ gls.along[:, None] for x in at.marginal]
+    changes = root_changes(lams, derivatives)
+    kt = problem.system.covariance_times(t)
+    share = gls.slope / (gls.nu * at.sigma2)
+    for d, s, w_i, t_i, kt_i in zip(changes, problem.theta_slices(), w, t, kt, strict=True):
+        moved = outer_sum(2.0 * w_i + share * t_i, kt_i)
+        out[s] = d.reshape(len(d), moved.size) @ moved.ravel() / at.sigma2
+    return out
 
 
 def _with_residual_curvature(

@@ -66,14 +66,16 @@ class GLSFit:
         size = float(h @ h)
         miss = float(constraint.row @ self.beta - constraint.value)
         left = np.linalg.qr(h[:, None], mode="complete")[0][:, 1:]
+        along = self.inverse_root_x @ h / size
         return ConstrainedFit(
-            beta=self.beta - self.inverse_root_x @ h * (miss / size),
+            beta=self.beta - along * miss,
             r2=self.r2 + miss**2 / size,
             nu=self.nu,
             inverse_root_x=self.inverse_root_x @ left,
             log_det_x=self.log_det_x,
             slope=-2.0 * miss / size,
             bend=2.0 / size,
+            along=along,
         )
 
 
@@ -87,10 +89,13 @@ class ConstrainedFit(GLSFit):
         W with WW' the covariance of β relative to σ².
     slope, bend : float
         Derivatives of r² with respect to the given value, first and second.
+    along : ndarray (p,)
+        Derivative of β.
     """
 
     slope: float
     bend: float
+    along: FloatArray
 
 
 def gls_fit(moments: FloatArray, nu: int) -> GLSFit:

@@ -134,11 +134,11 @@ def root_changes(lams: Blocks, derivatives: Blocks) -> list[FloatArray]:
     return [d @ lam.T + lam @ d.swapaxes(1, 2) for lam, d in pairs]
 
 
-def directions(kt: Blocks, lams: Blocks, derivatives: Blocks) -> list[FloatArray]:
-    """c_i = (∂Λ_iΛ' + Λ∂Λ_i')Kt, in the columns of arrays (q, k, n_theta)."""
-    size = sum(len(d) for d in derivatives)
+def directions(kt: Blocks, changes: Blocks) -> list[FloatArray]:
+    """c_i = D_iKt of :func:`root_changes`, in the columns of arrays (q, k, n_theta)."""
+    size = sum(len(d) for d in changes)
     out, start = [], 0
-    for t_i, d in zip(kt, root_changes(lams, derivatives), strict=True):
+    for t_i, d in zip(kt, changes, strict=True):
         c = np.zeros((*t_i.shape[:2], size))
         across = d.transpose(1, 2, 0).reshape(d.shape[1], -1)  # symmetric: either index
         c[..., start : start + len(d)] = (t_i[..., 0] @ across).reshape(*t_i.shape[:2], -1)

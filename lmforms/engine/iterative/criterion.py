@@ -31,6 +31,7 @@ from ..criterion.information import (
     directions,
     gradient,
     information,
+    root_changes,
 )
 from ..criterion.problem import StructuredProblem
 from ..linalg.batched import multiply
@@ -164,7 +165,7 @@ def evaluate(
     )
     levels = covariance_gradients(traces.sums, (t, t), (fixed, fixed), nu / fit.r2, problem.reml)
     slope, curvature_scale = gradient(levels, traces.sums, lams, derivatives)
-    c = directions(t, lams, derivatives)
+    c = directions(t, root_changes(lams, derivatives))
     marginal_c = operator.marginal(
         [np.zeros_like(x) for x in c],
         c,

@@ -15,7 +15,7 @@ from .held import FreeDerivatives, Held
 FIRST_RADIUS = 5.0
 """First trust radius, in units where the information has a unit diagonal."""
 
-TOLERANCE, COARSE_TOLERANCE = 1e-5, 1e-3
+TOLERANCE, COARSE_TOLERANCE = 1e-5, 4e-3
 """A search ends at a smaller predicted decrease d, which is then taken as made. By the Hessian the
 value is off by a tenth of d^(3/2) or less, 3e-9 or 3e-6, and ζ by that over 2ζ."""
 
@@ -51,6 +51,8 @@ class ProfilePoint:
         Its derivative in τ.
     converged : bool
         Whether the search ended at a minimum.
+    tangent : ndarray or None
+        dx/dτ along the profile, where the Hessian was computed.
     """
 
     tau: float
@@ -58,6 +60,7 @@ class ProfilePoint:
     value: float
     slope: float
     converged: bool = True
+    tangent: FloatArray | None = None
 
 
 def constrained_minimum(
@@ -128,7 +131,8 @@ def constrained_minimum(
         except NumericalError:
             return ProfilePoint(tau, x, at.value, local.slope)
         slope = local.slope + float(local.cross @ step)
-        return ProfilePoint(tau, x, at.value - model.decrement, slope)
+        tangent = local.tangent if search.exact else None
+        return ProfilePoint(tau, x, at.value - model.decrement, slope, tangent=tangent)
     return ProfilePoint(tau, x, at.value, local.slope, converged)
 
 

@@ -57,8 +57,8 @@ ROUGH_TOLERANCE = 1e-2
 FLAT = 1e-5
 """ζ has come to its end if it changes by less than this over a doubled step."""
 
-NEAREST = 5
-"""Points that x is predicted from, by a polynomial."""
+NEAREST, WITH_TANGENTS = 3, 2
+"""Points that x is predicted from, and how many of their tangents."""
 
 FALL = 1e-3
 """A smaller fall of ζ from point to point is rounding beside a minimum."""
@@ -160,7 +160,8 @@ def profile_curve(
     local = own.derivatives(at, tau, x, z, has_cheap_hessian(held))
     bend = local.of_minimum
     spread = float(np.sqrt(2.0 / bend)) if bend > 0 else float("nan")
-    centre = CurvePoint(tau, x, value, 0.0, True, 0.0, 1.0 / spread)
+    tangent = local.tangent if has_cheap_hessian(held) else None
+    centre = CurvePoint(tau, x, value, 0.0, True, tangent, 0.0, 1.0 / spread)
     curve = ProfileCurve(held, (centre,), centre)
     follow = ProfileSearch(curve, rounding, limit)
     for side in (1, -1):
@@ -295,9 +296,7 @@ class ProfileSearch:
         side = np.sign(point.tau - self.centre_tau)
         zeta = float(side * np.sqrt(max(rise, 0.0)))
         slope = point.slope / (2.0 * zeta) if zeta else float("nan")
-        return CurvePoint(
-            point.tau, point.x, point.value, point.slope, point.converged, zeta, slope
-        )
+        return CurvePoint(**vars(point), zeta=zeta, zeta_slope=slope)
 
     def _lower_from_outside(self, points: list[CurvePoint], before: int) -> list[CurvePoint]:
         """The points; those above one further out are sought again from there."""
@@ -336,14 +335,13 @@ def may_have_other_branches(problem: Problem) -> bool:
 
 
 def predicted(points: list[CurvePoint], tau: float) -> FloatArray:
-    """x at τ by a polynomial through the nearest points."""
+    """x at τ by the polynomial that has x and, where they are known, its tangents nearby."""
     nearest = sorted(points, key=lambda p: abs(p.tau - tau))[:NEAREST]
-    at = [p.tau for p in nearest]
-    out = np.zeros_like(nearest[0].x)
-    for i, point in enumerate(nearest):
-        weight = 1.0
-        for j, other in enumerate(at):
-            if j != i:
-                weight *= (tau - other) / (at[i] - other)
-        out += weight * point.x
-    return out
+    tangents = [(p.tau, p.tangent) for p in nearest if p.tangent is not None][:WITH_TANGENTS]
+    unit = max(abs(p.tau - tau) for p in nearest) or 1.0
+    powers = np.arange(len(nearest) + len(tangents))
+    values = [((p.tau - tau) / unit) ** powers for p in nearest]
+    slopes = [powers * ((t - tau) / unit) ** np.maximum(powers - 1, 0) for t, _ in tangents]
+    weights = np.linalg.inv(np.array(values + slopes))[0]  # of the value at τ itself
+    given = [p.x for p in nearest] + [unit * tangent for _, tangent in tangents]
+    return np.asarray(weights @ np.array(given), dtype=np.float64)

@@ -10,16 +10,14 @@ chain rule gives the derivatives in z,
 and, at a minimum over z, the slope of the profile, g'∂x/∂τ.
 """
 
-# methods that the base class documents
-# ruff: noqa: D102
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...engine.criterion.evaluate import Evaluation, differentiate, evaluate
+from ...engine.criterion.evaluate import Evaluation, constraint_cross, differentiate, evaluate
 from ...engine.criterion.given import NOTHING, Constraint, Given
 from ...engine.criterion.gls import ConstrainedFit
 from ...engine.criterion.problem import Problem
@@ -37,9 +35,11 @@ class FreeDerivatives:
     slope : float
         In τ.
     cross : ndarray (m,)
-        In τ and z, where the gradient is zero.
+        In τ and z.
     own : float
-        Second derivative in τ, where it is.
+        Second derivative in τ, where the gradient is zero.
+    along, jacobian : ndarray (n,), (n, m)
+        ∂x/∂τ and ∂x/∂z.
     """
 
     gradient: FloatArray
@@ -48,14 +48,24 @@ class FreeDerivatives:
     slope: float
     cross: FloatArray
     own: float
+    along: FloatArray
+    jacobian: FloatArray
+
+    @property
+    def response(self) -> FloatArray:
+        """dz/dτ of the minimum over z, where the information is the Hessian."""
+        found = np.linalg.lstsq(self.information, self.cross, rcond=None)[0]
+        return np.asarray(-found, dtype=np.float64)
 
     @property
     def of_minimum(self) -> float:
         """Second derivative in τ of the criterion minimised over z."""
-        if not self.cross.any():
-            return self.own
-        inner = np.linalg.lstsq(self.information, self.cross, rcond=None)[0]
-        return self.own - float(self.cross @ inner)
+        return self.own + float(self.cross @ self.response)
+
+    @property
+    def tangent(self) -> FloatArray:
+        """dx/dτ of the minimum over z."""
+        return self.along + self.jacobian @ self.response
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +121,10 @@ class Held(ABC):
     def _bend(self, tau: float, x: FloatArray, gradient: FloatArray) -> FloatArray | None:
         """Σ_k g_k ∂²x_k/∂z², None for zero."""
         return None
+
+    def _cross_bend(self, tau: float, x: FloatArray, gradient: FloatArray) -> FloatArray | float:
+        """Σ_k g_k ∂²x_k/∂τ∂z."""
+        return 0.0
 
     # --- what follows from it -----------------------------------------------------------------
 
@@ -178,7 +192,7 @@ class Held(ABC):
         along, J = self._jacobian(tau, x)
         bend = self._bend(tau, x, g)
         gradient, HJ = J.T @ g, H @ J
-        information = J.T @ HJ
+        information, cross = J.T @ HJ, along @ HJ + self._cross_bend(tau, x, g)
         if bend is not None:
             information = information + bend
         size = np.sqrt((J**2).T @ scale**2)
@@ -190,13 +204,9 @@ class Held(ABC):
             information[own, own] += 2.0 * gradient[own]
             gradient = factor * gradient
             size[own] *= np.maximum(np.abs(factor[own]), 1.0)
-            HJ = HJ * factor
-        slope, bend_along = self._along(found, float(g @ along), float(along @ H @ along))
-        return FreeDerivatives(gradient, information, size, slope, along @ HJ, bend_along)
-
-    def _along(self, at: Evaluation, slope: float, own: float) -> tuple[float, float]:
-        """First and second derivative in τ, with what is not by way of x."""
-        return slope, own
+            cross, J = cross * factor, J * factor
+        slope, own_bend = float(g @ along), float(along @ H @ along)
+        return FreeDerivatives(gradient, information, size, slope, cross, own_bend, along, J)
 
 
 class Nothing(Held):
@@ -245,10 +255,18 @@ class HeldCoefficient(Nothing):
     def given(self, tau: float, x: FloatArray) -> Given:
         return Given(constraint=Constraint(self.row, (tau - self.offset) / self.unit))
 
-    def _along(self, at: Evaluation, slope: float, own: float) -> tuple[float, float]:
+    def derivatives(
+        self, at: Evaluation, tau: float, x: FloatArray, z: FloatArray, exact: bool
+    ) -> FreeDerivatives:
+        found = super().derivatives(at, tau, x, z, exact)
         assert isinstance(at.gls, ConstrainedFit)
         unit = at.sigma2 * self.unit
-        return at.gls.slope / unit, at.gls.bend / (unit * self.unit)
+        return replace(
+            found,
+            slope=at.gls.slope / unit,
+            own=at.gls.bend / (unit * self.unit),
+            cross=constraint_cross(at) / self.unit,
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

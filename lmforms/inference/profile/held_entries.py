@@ -1,7 +1,5 @@
 """Parameters of random effects and residuals held at a value: maps of few entries of x."""
 
-# methods that the base class documents
-# ruff: noqa: D102
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -89,6 +87,11 @@ class HeldDeviation(HeldEntry):
         out[-1, -1] = gradient[self.entry] * (0.5 / self.power) ** 2 * x[self.entry]
         return out
 
+    def _cross_bend(self, tau: float, x: FloatArray, gradient: FloatArray) -> FloatArray:
+        out = np.zeros(len(x) - 1)
+        out[-1] = -0.5 / self.power * np.exp(-0.5 * x[-1] / self.power) * gradient[self.entry]
+        return out
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HeldStratum(HeldEntry):
@@ -164,3 +167,8 @@ class HeldCorrelation(Held):
         r = x[self.first] * np.sin(tau) + x[self.second] * np.cos(tau)
         along[self.first], along[self.second] = r * np.cos(tau), -r * np.sin(tau)
         return along, J
+
+    def _cross_bend(self, tau: float, x: FloatArray, gradient: FloatArray) -> FloatArray:
+        out = np.zeros(len(x) - 1)
+        out[self.first] = gradient[self.first] * np.cos(tau) - gradient[self.second] * np.sin(tau)
+        return out
