@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from kinds_of_fits import trial
 from profile_models import DATA, MODELS
 
 import lmforms as lf
@@ -355,3 +356,12 @@ def test_wald_at_a_bound_and_structures():
     np.testing.assert_allclose(
         rows.to_numpy(), residual.residual_table()[["lower", "upper"]].to_numpy(), rtol=1e-9
     )
+
+
+def test_sigma_goes_to_zero_beside_as_many_effects_as_rows():
+    """ζ levels off, and is not followed into rounding."""
+    data = trial().astype({"t": str})
+    profile = lf.lmer("y ~ x + ar1(0 + t | g)", data, reml=False).profile("sigma")
+    points = profile.points("sigma")
+    assert (np.diff(points["zeta"]) > -1e-4).all()
+    assert profile.conf_int().loc["sigma", "lower"] == 0.0

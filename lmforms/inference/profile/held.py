@@ -21,7 +21,12 @@ from ...engine.criterion.evaluate import Evaluation, constraint_cross, different
 from ...engine.criterion.given import NOTHING, Constraint, Given
 from ...engine.criterion.gls import ConstrainedFit
 from ...engine.criterion.problem import Problem
+from ...errors import NumericalError
 from ...support.arrays import FloatArray
+
+MOST_ROUNDING = 1e-10
+"""Share of the criterion by which rounding may move it: as σ goes to zero beside as many random
+effects as rows, digits are lost, and ζ would follow rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,10 +166,13 @@ class Held(ABC):
         Raises
         ------
         NumericalError
-            It cannot be evaluated there.
+            It cannot be evaluated there, or not to enough digits.
         """
         parameters = x[: self.problem.n_parameters]
-        return evaluate(self.problem, parameters, self.given(tau, x))
+        at = evaluate(self.problem, parameters, self.given(tau, x))
+        if at.rounding > MOST_ROUNDING * max(1.0, abs(at.value)):
+            raise NumericalError("the criterion has too few digits.")
+        return at
 
     def derivatives(
         self, at: Evaluation, tau: float, x: FloatArray, z: FloatArray, exact: bool
