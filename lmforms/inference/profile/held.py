@@ -11,7 +11,6 @@ and, at a minimum over z, the slope of the profile, g'∂x/∂τ.
 """
 
 # methods that the base class documents
-# ruff: noqa: D102
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

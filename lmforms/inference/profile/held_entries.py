@@ -1,7 +1,6 @@
 """Parameters of random effects and residuals held at a value: maps of few entries of x."""
 
 # methods that the base class documents
-# ruff: noqa: D102
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,7 +1,6 @@
 """Parameters of correlation and variance functions held at a value: functions of some φ."""
 
 # methods that the base class documents
-# ruff: noqa: D102
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
