@@ -206,8 +206,14 @@ def test_saved_fits_pool(tmp_path):
 def test_odd_fits_are_named():
     fits = case_fits("intercepts")[:3]
     first = imputed()[0]
-    formula = "y ~ x + dose + (1 | g)"
+    formula, half = "y ~ x + dose + (1 | g)", np.full(len(first), 0.5)
+    K = pd.DataFrame(np.eye(first["g"].nunique()), *[sorted(set(first["g"]))] * 2)
     other = {
+        r"fits\[3\] has weights; others have no weights": lf.lmer(formula, first, weights=half),
+        r"fits\[3\] has offset; others have no weights": lf.lmer(formula, first, offset=half),
+        r"fits\[3\] has a known covariance of g; others": lf.lmer(
+            formula, first, relationship={"g": K}
+        ),
         r"fits\[3\] has the formula y ~ x \+ \(1 \| g\)": lf.lmer("y ~ x + (1 | g)", first),
         r"fits\[3\] has 80 rows; others have 90 rows": lf.lmer(formula, first[:80]),
         r"fits\[3\] has the criterion ML; others have the criterion REML": lf.lmer(
@@ -223,6 +229,29 @@ def test_odd_fits_are_named():
             lf.pool([*fits, fit])
     with pytest.raises(ModelError, match=r"fits\[0\] has 80 rows"):
         lf.pool([lf.lmer(formula, first[:80]), *fits])
+
+
+def test_polynomials_of_levels_in_another_order_are_refused():
+    """Their names, .L and .Q, are the same."""
+    formula = "y ~ C(dose, contr.poly) + (1 | g)"
+    fits = [
+        lf.lmer(formula, data.assign(dose=pd.Categorical(data["dose"], list(order))))
+        for data, order in zip(imputed(), ("abc", "abc", "acb"), strict=False)
+    ]
+    assert fits[0].params.index.equals(fits[2].params.index)
+    with pytest.raises(
+        ModelError, match=r"fits\[2\] has the levels .*a, c, b; others have .*a, b, c"
+    ):
+        lf.pool(fits)
+
+
+def test_transforms_that_depend_on_imputed_values_are_noted():
+    fits = [
+        lf.lmer("y ~ scale(x) + (1 | g)", d.assign(x=d["x"] * s))
+        for d, s in zip(imputed()[:2], (1, 2), strict=True)
+    ]
+    assert "may differ in meaning: scale(x)." in str(lf.pool(fits))
+    assert "meaning" not in str(lf.pool([fits[0], fits[0]]))
 
 
 def test_refusals():
