@@ -21,6 +21,7 @@ from lmforms.errors import (
     LmformsWarning,
     MemoryLimitError,
     ModelError,
+    NumericalError,
 )
 from lmforms.inference.degrees_of_freedom.connected_rows import random_rows
 from lmforms.inference.robust.cluster_blocks import ClusterBlocks
@@ -334,6 +335,33 @@ def test_kinds_of_labels(make):
     assert_allclose(fit.robust("CR2", cluster=labels).table, fit.robust("CR2").table)
 
 
+def test_lists_keep_missing_values_and_types():
+    """NumPy would make text of both: "nan", and "1" of 1."""
+    fit, _ = dense_case("no random effects")
+    person = data()["person"].tolist()
+    with pytest.raises(DataError, match="cluster has 3 missing labels"):
+        fit.robust("CR2", cluster=[np.nan] * 3 + person[3:])
+    masked = np.ma.array(data()["family"].to_numpy(), mask=np.arange(len(person)) < 2)
+    with pytest.raises(DataError, match="cluster has 2 missing labels"):
+        fit.robust("CR2", cluster=masked)
+    plain = lf.lmer("y ~ x", data())
+    mixed = [1, "1", *person[2:]]
+    expected = plain.robust("CR2", cluster=["one", "text", *person[2:]]).table
+    assert_allclose(plain.robust("CR2", cluster=mixed).table, expected)
+    pairs = [(p, p) for p in person]
+    assert plain.robust("CR2", cluster=pairs).n_clusters == len(set(person))
+
+
+def test_row_labels_that_are_there_twice():
+    table = data().set_axis(np.arange(len(data())) // 2)
+    table["x"] = table["x"].where(np.arange(len(table)) > 2)
+    with pytest.warns(LmformsWarning):
+        fit = lf.lmer("y ~ x + (1 | person)", table)
+    with pytest.raises(DataError, match=r"labels are there twice: give .* `.to_numpy\(\)`"):
+        fit.robust("CR2", cluster=table["family"])
+    assert fit.robust("CR2", cluster=table["family"].to_numpy()).n_clusters == 12
+
+
 def test_labels_for_all_rows_given_where_some_were_dropped():
     table = data().copy()
     table.loc[table.index[:4], "x"] = np.nan
@@ -377,6 +405,38 @@ def test_crossed_factors_are_refused():
             fit.robust("CR2", cluster=cluster)
 
 
+def test_residuals_that_are_all_correlated():
+    """The rows of a grid have no series to take clusters from."""
+    grid = pd.DataFrame({"a": np.repeat(range(4), 5), "b": np.tile(range(5), 4)})
+    grid["y"] = np.random.default_rng(1).normal(size=20) + grid["a"]
+    fit = lf.lmer("y ~ 1", grid, residual="ar1(a):ar1(b)")
+    with pytest.raises(ModelError, match="has no grouping factor: use the model's own covariance"):
+        fit.robust("CR2", cluster=grid["a"])
+
+
+def test_digits_lost_to_rounding_are_no_result():
+    """CR2 has the fourth powers of the standard deviations; the other types the squares."""
+    wide = data()["family"].map(dict(enumerate(np.random.default_rng(3).normal(size=12))))
+    fit = lf.lmer("y ~ x + (1 | family)", data().assign(y=data()["y"] + 1e6 * wide))
+    with pytest.raises(NumericalError, match=r"CR2: digits are lost .* CR0 and CR3 need fewer"):
+        fit.robust("CR2")
+    less = lf.lmer("y ~ x + (1 | family)", data().assign(y=data()["y"] + 1e4 * wide))
+    limit = lf.lmer("y ~ 0 + C(family) + x", data())  # infinitely wide
+    expected = limit.robust("CR2", cluster=data()["family"]).table.loc["x"]
+    assert_allclose(
+        less.robust("CR2").table.loc["x", "std_error"], expected["std_error"], rtol=1e-4
+    )
+
+
+def test_extreme_units():
+    """The fourth powers of 1e100 are no floats."""
+    expected, _ = dense_case("ML")
+    fit = lf.lmer("y ~ x + arm + (1 | family)", data().assign(x=1e100 * data()["x"]), reml=False)
+    found, usual = fit.robust("CR2").table, expected.robust("CR2").table
+    assert_allclose(found["df"], usual["df"], rtol=1e-6)
+    assert_allclose(fit.df_denom, expected.df_denom, rtol=1e-6)
+
+
 def test_refusals():
     fit, _ = dense_case("ML")
     with pytest.raises(ArgumentError, match="use one of"):
@@ -391,7 +451,7 @@ def test_refusals():
     assert plain.robust("CR2", cluster=data()["person"]).cluster == "person"
     with pytest.raises(DataError, match="one label for each of the"):
         fit.robust("CR2", cluster=np.arange(5))
-    with pytest.raises(DataError, match="2 labels are missing"):
+    with pytest.raises(DataError, match="2 missing labels"):
         fit.robust("CR2", cluster=data()["family"].where(np.arange(len(data())) > 1))
     with pytest.raises(ModelError, match="all rows are one cluster"):
         fit.robust("CR2", cluster=np.zeros(len(data())))
