@@ -73,7 +73,7 @@ def test_mean_variances(name):
 @pytest.mark.parametrize("ddf", ["residual", "none"])
 @pytest.mark.parametrize("name", CASES)
 def test_joint_tests(name, ddf):
-    """mitml's D1; where k(m − 1) is 4 it has 4 degrees of freedom for any data."""
+    """mitml's D1, but for k(m − 1) = 4, where it has 4 degrees of freedom for any data."""
     pooled, case = lf.pool(case_fits(name), ddf=ddf), CASES[name]
     expected = case[f"joint_{ddf}"]
     tested = [name for name in pooled.params.index if "dose" in name]
