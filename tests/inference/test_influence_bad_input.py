@@ -88,13 +88,13 @@ def test_names_and_values(fit):
     with pytest.raises(ArgumentError, match=r"by=data\['herd'\]"):
         fit.influence("herd")
     assert len(fit.influence(animals()["herd"]).table) == 5
-    with pytest.raises(ArgumentError, match="one value for each row"):
+    with pytest.raises(ArgumentError, match="one label for each row"):
         fit.influence(3)
-    with pytest.raises(DataError, match="rows"):
+    with pytest.raises(DataError, match=r"shape \(7,\): one label for each of the 60"):
         fit.influence(np.arange(7))
     with pytest.raises(DataError, match="shape"):
         fit.influence(np.ones((60, 2)))
-    with pytest.raises(DataError, match="1 missing values"):
+    with pytest.raises(DataError, match="1 missing labels"):
         fit.influence(animals()["herd"].where(animals().index != 3))
     with pytest.raises(ArgumentError, match="refit='yes'"):
         fit.influence(refit="yes")
