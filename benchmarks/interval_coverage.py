@@ -1,9 +1,9 @@
 """How often 95 % intervals of each kind hold the truth, in small samples.
 
-    python benchmarks/coverage.py [--replicates 2000] [--processes 2]
+    python benchmarks/interval_coverage.py [--replicates 2000] [--processes 2]
 
-writes coverage.json and coverage.md. Responses are drawn from the models that are fitted. Finished
-parts are kept in coverage.json, so that an interrupted study goes on where it ended.
+writes interval_coverage.json and interval_coverage.md. Responses are drawn from the models that are fitted. Finished
+parts are kept in interval_coverage.json, so that an interrupted study goes on where it ended.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=16)
     parser.add_argument("--only-table", action="store_true", help="from the stored figures")
     options = parser.parse_args()
-    path = HERE / "coverage.json"
+    path = HERE / "interval_coverage.json"
     stored = json.loads(path.read_text()) if path.exists() else {}
     if stored.get("seed") != options.seed:
         stored = {"seed": options.seed, "level": LEVEL, "chunk": CHUNK, "parts": {}}
@@ -206,7 +206,7 @@ def main() -> None:
             for done in as_completed(running):
                 stored["parts"][running[done]] = done.result()
                 path.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
-    (HERE / "coverage.md").write_text(as_markdown(stored))
+    (HERE / "interval_coverage.md").write_text(as_markdown(stored))
     print(as_markdown(stored))
 
 
