@@ -2,8 +2,9 @@
 
     python benchmarks/interval_coverage.py [--replicates 2000] [--processes 2]
 
-writes interval_coverage.json and interval_coverage.md. Responses are drawn from the models that are fitted. Finished
-parts are kept in interval_coverage.json, so that an interrupted study goes on where it ended.
+writes interval_coverage.json and interval_coverage.md. Responses are drawn from the models that
+are fitted. Finished parts are kept in interval_coverage.json, so that an interrupted study goes on
+where it ended.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...engine.criterion.problem import Problem
 from ...engine.estimate import Estimate, estimate_sums
+from ...engine.optimize.minimize import Optimum
 from ...engine.optimize.other_optima import may_have_several_optima
 from ...engine.residual_variance import has_wide_effects
 from ...engine.sums.cross_products import cross_products
@@ -34,9 +35,11 @@ def are_small_parts(state: FitState, cases: Cases) -> BoolArray:
     """Cases (m,) that may be refitted so."""
     design, fit = state.design, state.estimate
     none = np.zeros(len(cases), dtype=bool)
-    if len(design.groups) != 1 or not isinstance(fit.problem, Problem) or fit.problem.n_phi:
-        return none
     optimum = fit.optimum
+    if len(design.groups) != 1 or not isinstance(optimum, Optimum):
+        return none
+    if not isinstance(fit.problem, Problem) or fit.problem.n_phi:
+        return none
     widths = np.array([np.abs(lam).max() for lam in fit.problem.lams(optimum.evaluation.theta)])
     is_simple = fit.converged and not fit.singular and not optimum.other_optima
     if not is_simple or has_wide_effects(widths) or may_have_several_optima(fit.problem):
