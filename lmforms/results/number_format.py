@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ MOST_DIGITS = 9
 
 LEAST_P = 1e-4
 """p-values below this are written with an exponent."""
+
+NO_P = 1e-16
+"""p-values below this are all called smaller than it in a sentence."""
 
 WHOLE_DF = 1000.0
 """Degrees of freedom above this are rounded to whole numbers."""
@@ -62,6 +66,17 @@ def _p_text(p: float) -> str:
     return "<1e-300" if p < 1e-300 else f"{p:.1e}"
 
 
+def p_phrase(p: float) -> str:
+    """A p-value within a sentence.
+
+    Examples
+    --------
+    >>> p_phrase(0.0312), p_phrase(0.0)
+    ('p = 0.031', 'p < 1e-16')
+    """
+    return f"p = {p:.2g}" if p >= NO_P else f"p < {NO_P:g}"
+
+
 def df_texts(values: Any) -> list[str]:
     """Degrees of freedom: whole if all are, else two decimals, none where they are large.
 
@@ -105,6 +120,7 @@ TEXTS = {
     **dict.fromkeys(("logLik", "AIC", "BIC", "REMLcrit", "deviance"), criterion_texts),
     "statistic": statistic_texts,
     "weight": weight_texts,
+    "seconds": partial(fixed_decimals, decimals=2),
 }
 """How columns are written that are not aligned by their decimals."""
 

@@ -15,7 +15,7 @@ from scipy import stats
 import lmforms as lf
 from lmforms.errors import ArgumentError, DataError, LmformsWarning, ModelError
 from lmforms.inference.diagnostics import quantile_residuals as module
-from lmforms.inference.diagnostics.quantile_residuals import quantile_residuals, rotation
+from lmforms.inference.diagnostics.quantile_residuals import quantile_residuals, rotated
 from lmforms.inference.diagnostics.residual_tests import holm
 from lmforms.inference.multiple_tests import adjusted_p_values
 
@@ -41,8 +41,7 @@ def test_the_rotation_is_that_of_the_dense_covariance(name, random):
     fit = fit_of(name)
     random_parts, residual = parts_of(fit)
     V = sum(random_parts.values(), start=residual) if random == "new" else residual
-    turn = rotation(fit.state, new_effects=random == "new")
-    root = turn(np.eye(fit.nobs))
+    root = rotated(fit.state, np.eye(fit.nobs), new_effects=random == "new")
     assert_allclose(root @ V @ root.T, np.eye(fit.nobs), atol=1e-8)
 
 
@@ -76,20 +75,34 @@ def test_ranks_are_among_the_draws_of_simulate():
     assert_allclose(found.predicted, fit.predict(random="none"))
 
 
-def test_chunks_of_draws_change_nothing(monkeypatch):
+@pytest.mark.parametrize("rotate", [False, True])
+def test_chunks_of_draws_change_nothing(monkeypatch, rotate):
     fit = fit_of("slopes")
-    whole = fit.simulated_residuals(50, seed=1)
+    whole = fit.simulated_residuals(50, seed=1, rotate=rotate)
     monkeypatch.setattr(module, "MOST_NUMBERS", 7 * fit.nobs)
-    parts = fit.simulated_residuals(50, seed=1)
+    parts = fit.simulated_residuals(50, seed=1, rotate=rotate)
     assert parts.scaled.equals(whole.scaled)
     assert parts.tests.equals(whole.tests)
 
 
 def test_chunks_of_sets_change_nothing(monkeypatch):
     state = fit_of("weights_offset").state
-    whole = rotation(state, new_effects=True)(np.eye(96))
+    whole = rotated(state, np.eye(96), new_effects=True)
     monkeypatch.setattr(module, "MOST_NUMBERS", 300)
-    assert_allclose(rotation(state, new_effects=True)(np.eye(96)), whole)
+    assert_allclose(rotated(state, np.eye(96), new_effects=True), whole)
+
+
+def test_rotated_residuals_are_compared_with_standard_normal_numbers():
+    """What the rotation makes of responses that the model draws."""
+    fit = fit_of("weights_offset")
+    found = fit.simulated_residuals(20_000, seed=2, rotate=True)
+    errors = (fit.state.response - found.predicted).to_numpy()
+    exact = stats.norm.cdf(rotated(fit.state, errors[:, None], new_effects=True)[:, 0])
+    error = np.sqrt(exact * (1 - exact) / 20_000) + 1e-4
+    assert (np.abs(found.scaled - exact) / error).max() < 5
+    draws = fit.simulate(2_000, seed=3).to_numpy() - found.predicted.to_numpy()[:, None]
+    turned = rotated(fit.state, draws, new_effects=True)
+    assert stats.kstest(turned.ravel(), "norm").statistic < 0.01
 
 
 def test_quantiles_tend_to_the_normal_ones():
