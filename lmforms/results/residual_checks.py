@@ -221,7 +221,7 @@ def _updated(state: FitState, function: str) -> str:
     method = "" if state.method == "auto" else ', method="auto"'  # others take no structure
     if spec is None:
         return f'fit.update(residual="{function}"{method})'
-    return f'fit.update(residual="{spec} * {function}"), if {spec} has no such variances itself'
+    return f'fit.update(residual="{spec} * {function}"), unless {spec} has such variances itself'
 
 
 def _written(name: str) -> str:

@@ -33,7 +33,7 @@ def residual_advised(advice: str) -> str:
 @pytest.mark.parametrize("name", MODELS)
 def test_every_kind_of_model_has_a_report(name):
     fit = fit_of(name)
-    report = fit.check(40)
+    report = fit.check(20)
     table = report.table
     assert table.index.is_unique
     assert set(table["status"]) <= {"ok", "note", "problem"}
@@ -45,7 +45,6 @@ def test_every_kind_of_model_has_a_report(name):
         assert f"] {topic}: " in text
         assert topic in html
     assert max(map(len, text.splitlines()[3:])) <= 92
-    assert fit.check(40).table.equals(table)
 
 
 def test_a_good_fit_has_nothing_to_say():
@@ -56,6 +55,7 @@ def test_a_good_fit_has_nothing_to_say():
     report = lf.lmer("y ~ x + (1 | g)", data).check()
     assert report.table["status"].eq("ok").all(), str(report)
     assert "no problems, no notes" in str(report)
+    assert lf.lmer("y ~ x + (1 | g)", data).check().table.equals(report.table)
 
 
 def test_a_stopped_search():
@@ -88,8 +88,8 @@ def test_a_singular_fit():
 
 def test_residual_parameters_at_a_bound():
     rng = np.random.default_rng(0)
-    data = pd.DataFrame({"s": np.repeat(np.arange(12), 6), "t": np.tile(np.arange(6), 12)})
-    data["y"] = rng.normal(size=72)
+    data = pd.DataFrame({"s": np.repeat(np.arange(10), 4), "t": np.tile(np.arange(4), 10)})
+    data["y"] = rng.normal(size=40)
     fit = quiet("y ~ 1", data, residual="exp(t | s) + units")
     assert fit.parameters_at_bound
     found = checked(fit, "residual parameters")

@@ -164,9 +164,10 @@ def rotated(state: FitState, values: FloatArray, *, new_effects: bool) -> FloatA
                 raise NumericalError(
                     "the covariance of the response is singular at the estimates: use rotate=False."
                 ) from None
-            a, b = np.searchsorted(found.which, [start, start + step])
-            rows = found.rows[a:b]
-            out[rows] = inverse_root[found.which[a:b] - start] @ values[rows]
+            ends = np.searchsorted(found.which, start + np.arange(len(patterns) + 1))
+            for root, a, b in zip(inverse_root, ends[:-1], ends[1:], strict=True):
+                rows = found.rows[a:b]
+                out[rows] = root @ values[rows]
     return out
 
 
