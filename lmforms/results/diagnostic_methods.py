@@ -113,11 +113,11 @@ class DiagnosticMethods(VarianceMethods):
         Returns
         -------
         ResultTable
-            A row for each way: ``loglik``, the ``difference`` of −2 log-likelihood from the lowest,
-            to 8 decimals,
-            whether its own test of convergence was met, ``evaluations`` (iterations of estimators),
-            ``seconds``, and the parameters of random effects and residuals by their names. Notes
-            say whether all agree. Ways that do not suit the model are named there.
+            A row for each way: ``loglik``, the ``difference`` of −2 log-likelihood from the lowest
+            (to 8 decimals), whether its own test of convergence was met, ``evaluations``
+            (iterations of estimators), ``seconds``, and the parameters of random effects and
+            residuals by their names. Notes say whether all agree. Ways that do not suit the model
+            are named there.
 
         Raises
         ------

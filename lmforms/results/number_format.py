@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,7 +92,7 @@ def df_texts(values: Any) -> list[str]:
 
 
 def criterion_texts(values: Any) -> list[str]:
-    """Criteria, of which differences matter and not sizes: two decimals.
+    """Criteria, of which differences matter and not sizes, and seconds: two decimals.
 
     Examples
     --------
@@ -120,7 +119,7 @@ TEXTS = {
     **dict.fromkeys(("logLik", "AIC", "BIC", "REMLcrit", "deviance"), criterion_texts),
     "statistic": statistic_texts,
     "weight": weight_texts,
-    "seconds": partial(fixed_decimals, decimals=2),
+    "seconds": criterion_texts,
 }
 """How columns are written that are not aligned by their decimals."""
 

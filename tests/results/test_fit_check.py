@@ -88,8 +88,8 @@ def test_a_singular_fit():
 
 def test_residual_parameters_at_a_bound():
     rng = np.random.default_rng(0)
-    data = pd.DataFrame({"s": np.repeat(np.arange(10), 4), "t": np.tile(np.arange(4), 10)})
-    data["y"] = rng.normal(size=40)
+    data = pd.DataFrame({"s": np.repeat(np.arange(12), 6), "t": np.tile(np.arange(6), 12)})
+    data["y"] = rng.normal(size=72)
     fit = quiet("y ~ 1", data, residual="exp(t | s) + units")
     assert fit.parameters_at_bound
     found = checked(fit, "residual parameters")
