@@ -118,6 +118,10 @@ class NotEstimableWarning(LmformsWarning):
     """Among many responses or markers some cannot be fitted: their rows are NaN."""
 
 
+class InterruptedWarning(LmformsWarning):
+    """Long work was interrupted from the keyboard; what had been done is kept."""
+
+
 class ContextWarning(LmformsWarning):
     """A saved formula calls functions of yours, which :func:`lmforms.load` must be given."""
 

@@ -249,13 +249,15 @@ class MixedModel:
         method: str,
         phi: FloatArray | None = None,
         optimize: bool = True,
+        design: Design | None = None,
     ) -> MixedModelResults:
         """See :class:`lmforms.results.state.Refit`."""
+        model = self if design is None else self._of_design(design)
         options: dict[str, Any] = {"reml": reml, "control": control, "method": method, "phi": phi}
         if optimize:
-            return self._fit(response, start=start, **options)
-        state = state_at(self, start, response, **options)
-        return MixedModelResults(self, state)
+            return model._fit(response, start=start, **options)
+        state = state_at(model, start, response, **options)
+        return MixedModelResults(model, state)
 
     def _update(
         self,

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ..support.arrays import FloatArray
-from .natural_parameters import NaturalParameter
+from .natural_parameters import NaturalParameter, RelativeCoordinate
 
 Invariance = Literal["linear", "scale", "common", "none"]
 
@@ -129,6 +129,10 @@ class Covariance(ABC):
 
     def at_bound(self, theta: FloatArray) -> list[bool]:
         """Which of them are at a bound."""
+        return []
+
+    def relative_coordinates(self) -> list[RelativeCoordinate]:
+        """Where those in units of σ are in θ: the first of the parameters."""
         return []
 
     # --- what it may define, to be fitted better ------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 from ..support.arrays import FloatArray, IndexArray
 from .base import Covariance, Invariance, canonical_factor
 from .matrix_roots import root_derivatives, semidefinite_cholesky
-from .natural_parameters import NaturalParameter
+from .natural_parameters import NaturalParameter, RelativeCoordinate
 from .unstructured import principal_axes
 
 MOST_AXES, RANDOM_STARTS = 3, 6
@@ -117,6 +117,17 @@ class ReducedRank(Covariance):
 
     def at_bound(self, theta: FloatArray) -> list[bool]:
         return [False] * len(theta)
+
+    def relative_coordinates(self) -> list[RelativeCoordinate]:
+        """The first loading of each factor is positive and fixes the signs of the others."""
+        rows, columns = loading_places(self.k, self.d)
+        first = {
+            int(j): entry for entry, (i, j) in enumerate(zip(rows, columns, strict=True)) if i == j
+        }
+        return [
+            RelativeCoordinate(entry, int(i), 1, i != j, (first[int(j)],) if i != j else ())
+            for entry, (i, j) in enumerate(zip(rows, columns, strict=True))
+        ]
 
 
 @dataclass(frozen=True)
@@ -283,6 +294,10 @@ class FactorAnalytic(Covariance):
     def at_bound(self, theta: FloatArray) -> list[bool]:
         m = self.n_loadings
         return [False] * m + [bool(psi == 0.0) for psi in theta[m:]]
+
+    def relative_coordinates(self) -> list[RelativeCoordinate]:
+        own = [RelativeCoordinate(self.n_loadings + i, i) for i in range(self.k)]
+        return [*ReducedRank(self.k, self.d).relative_coordinates(), *own]
 
 
 def loadings_theta(covariance: FloatArray, d: int) -> FloatArray:

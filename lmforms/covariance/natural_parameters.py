@@ -23,3 +23,28 @@ class NaturalParameter:
     low: float
     high: float
     relative: bool
+
+
+@dataclass(frozen=True)
+class RelativeCoordinate:
+    """How a parameter in units of σ depends on θ: unit × θ_entry^power, up to its sign.
+
+    Attributes
+    ----------
+    entry : int
+        Of θ.
+    effect : int
+        Place of the effect in whose units it is.
+    power : int
+        1 or 2.
+    is_signed : bool
+        Whether it may be negative.
+    positive : tuple of int
+        Other entries of θ that fix its sign: they are positive by convention.
+    """
+
+    entry: int
+    effect: int
+    power: int = 1
+    is_signed: bool = False
+    positive: tuple[int, ...] = ()

@@ -11,7 +11,7 @@ from ..correlation import Correlation
 from ..support.arrays import FloatArray, IndexArray
 from .base import Covariance, Invariance
 from .matrix_roots import root_derivatives, semidefinite_cholesky
-from .natural_parameters import NaturalParameter
+from .natural_parameters import NaturalParameter, RelativeCoordinate
 
 SECOND_DERIVATIVE_STEP = 1e-3
 """Step of second derivatives in φ, by differences of exact first ones that are extrapolated once:
@@ -261,6 +261,10 @@ class Structured(Covariance):
             names = self.correlation.names
             out += [NaturalParameter(*own, False) for own in zip(names, low, high, strict=True)]
         return out
+
+    def relative_coordinates(self) -> list[RelativeCoordinate]:
+        first = np.unique(self.deviation, return_index=True)[1]
+        return [RelativeCoordinate(i, int(j), self._power) for i, j in enumerate(first)]
 
     def natural(self, theta: FloatArray) -> FloatArray:
         n = self.n_deviations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -155,6 +155,28 @@ class Rotated(Covariance):
 
     def spanning_directions(self, lam: FloatArray) -> FloatArray:
         return self.inner.spanning_directions(lam)
+
+
+@dataclass(frozen=True, eq=False)
+class InBasis(Rotated):
+    """λ = BL with any invertible B, so that the rows of L = B⁻¹λ are effects of choice.
+
+    With a lower-triangular L, the standard deviation of the first of them is |L₁₁|, and the
+    correlation of the first two is a function of L₂₁ and L₂₂.
+    """
+
+    @cached_property
+    def _inverse(self) -> FloatArray:
+        return np.asarray(np.linalg.inv(self.axes), dtype=np.float64)
+
+    def theta(self, factor: FloatArray) -> FloatArray:
+        return self.inner.theta(self._inverse @ factor)
+
+    def root_theta(self, root: FloatArray) -> FloatArray:
+        return self.inner.root_theta(self._inverse @ root)
+
+    def nearest(self, covariance: FloatArray) -> FloatArray:
+        return self.inner.nearest(self._inverse @ covariance @ self._inverse.T)
 
 
 def principal_axes(

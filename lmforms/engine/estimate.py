@@ -51,6 +51,7 @@ def estimate(
     start: Sequence[FloatArray] | None = None,
     at: Sequence[FloatArray] | None = None,
     nearby: bool = False,
+    globally: bool = True,
 ) -> Estimate:
     """Fit a model to rows in memory.
 
@@ -69,6 +70,8 @@ def estimate(
         θ at which to evaluate instead of optimising.
     nearby : bool
         With parameters φ of the residuals, search from `start` and their φ alone.
+    globally : bool
+        Without φ, search for other optima as well.
 
     Raises
     ------
@@ -104,7 +107,7 @@ def estimate(
             )
             rows = replace(rows, residual=found.residual or rows.residual)
         else:
-            found = _from_sums(cp, covariances, reml, control, start, at, priors)
+            found = _from_sums(cp, covariances, reml, control, start, at, priors, globally)
     except NumericalError:
         if least_squares is None:  # beside very wide effects all digits may be lost
             explained_or_raise(rows, roots)
@@ -156,9 +159,13 @@ def estimate_sums(
     control: Control,
     start: Sequence[FloatArray] | None = None,
     at: Sequence[FloatArray] | None = None,
+    nearby: bool = False,
 ) -> Estimate:
-    """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
-    found = _from_sums(cp, covariances, reml, control, start, at)
+    """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`).
+
+    With `nearby` no other optima are searched for than the one that a search from `start` finds.
+    """
+    found = _from_sums(cp, covariances, reml, control, start, at, nearby=nearby)
     refuse_zero_sigma(found.sigma, cp.scaling.pilot.resolution)
     return found
 
@@ -169,10 +176,18 @@ def estimate_by_factor(
     start: FloatArray | None = None,
     rough: RoughOptimum | None = None,
     guess: FloatArray | None = None,
+    globally: bool = True,
 ) -> Estimate:
     """Fit an analysed problem, from θ in the engine's units (see :func:`estimate`)."""
+<<<<<<< HEAD
+    begin = guess if rough is None else rough.theta
     try:
-        optimum = minimize(problem, control, start, guess=guess if rough is None else rough.theta)
+        optimum = minimize(problem, control, start, globally, guess=begin)
+=======
+    guess = guess if rough is None else rough.theta
+    try:
+        optimum = minimize(problem, control, start, globally, guess)
+>>>>>>> wt-hostile1
     except NumericalError as exc:
         if problem.n_phi:  # it may be a later one: derivatives are differences
             raise
@@ -191,6 +206,11 @@ def _from_sums(
     start: Sequence[FloatArray] | None,
     at: Sequence[FloatArray] | None,
     priors: Sequence[Prior] = (),
+<<<<<<< HEAD
+    globally: bool = True,
+=======
+    nearby: bool = False,
+>>>>>>> wt-hostile1
 ) -> Estimate:
     system, structures = analyse(cp, control, priors), tuple(covariances)
     first = None if start is None else engine_theta(start, structures, cp.scaling)
@@ -200,7 +220,11 @@ def _from_sums(
             problem = Problem(system, structures, reml)
             if at_theta is None:
                 rough = _rough_optimum(problem, control.seed) if first is None else None
-                return estimate_by_factor(problem, control, first, rough)
+<<<<<<< HEAD
+                return estimate_by_factor(problem, control, first, rough, globally=globally)
+=======
+                return estimate_by_factor(problem, control, first, rough, globally=not nearby)
+>>>>>>> wt-hostile1
             return in_user_units(problem, evaluate_at(problem, at_theta), control, [])
         estimated = IterativeProblem(system, structures, reml, control.seed)
         if at_theta is not None:

@@ -5,6 +5,7 @@ matplotlib is imported when something is drawn: ``pip install 'lmforms[plot]'``.
 
 from __future__ import annotations
 
+from .bootstrap_plot import bootstrap
 from .correlation_plots import autocorrelation, correlation_heatmap, semivariogram
 from .diagnostic_plots import random_effects_qq, simulated_residuals
 from .field_plot import residual_field
@@ -13,10 +14,12 @@ from .form_comparison import companion
 from .form_plots import codes, covariance, loadings
 from .influence_plot import influence
 from .means_plot import means
+from .profile_plots import profile_density, profile_pairs, profile_zeta
 from .rank_and_objective import objective, rank
 
 __all__ = [
     "autocorrelation",
+    "bootstrap",
     "codes",
     "coefficients",
     "companion",
@@ -26,6 +29,9 @@ __all__ = [
     "loadings",
     "means",
     "objective",
+    "profile_density",
+    "profile_pairs",
+    "profile_zeta",
     "random_effects",
     "random_effects_qq",
     "rank",

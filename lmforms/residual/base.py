@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..support.arrays import BoolArray, FloatArray
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 
 
 class Residual(ABC):
@@ -52,7 +52,7 @@ class Residual(ABC):
         """The diagonal of R (None: all ones)."""
 
     @abstractmethod
-    def subset(self, rows: slice | BoolArray) -> Residual:
+    def subset(self, rows: slice | BoolArray | IndexArray) -> Residual:
         """The structure of some of the rows."""
 
     @property

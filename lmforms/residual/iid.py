@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..support.arrays import BoolArray
+from ..support.arrays import BoolArray, IndexArray
 from .base import Residual
 
 
@@ -30,5 +30,5 @@ class Independent(Residual):
     def variances(self) -> None:
         return None
 
-    def subset(self, rows: slice | BoolArray) -> Independent:
+    def subset(self, rows: slice | BoolArray | IndexArray) -> Independent:
         return self

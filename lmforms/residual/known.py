@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..support.arrays import BoolArray, FloatArray
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .base import Residual
 
 
@@ -85,5 +85,5 @@ class Known(Residual):
     def variances(self) -> FloatArray:
         return np.asarray(self.R.diagonal())
 
-    def subset(self, rows: slice | BoolArray) -> Known:
+    def subset(self, rows: slice | BoolArray | IndexArray) -> Known:
         return Known(self.R[rows][:, rows])

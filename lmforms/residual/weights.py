@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..support.arrays import BoolArray, FloatArray
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .base import Residual
 
 
@@ -63,5 +63,5 @@ class Weighted(Residual):
     def variances(self) -> FloatArray:
         return 1.0 / self.weights
 
-    def subset(self, rows: slice | BoolArray) -> Weighted:
+    def subset(self, rows: slice | BoolArray | IndexArray) -> Weighted:
         return Weighted(self.weights[rows])

@@ -77,32 +77,63 @@ class InferenceMethods(ModelEstimates):
     def conf_int(
         self,
         level: float = 0.95,
-        method: Literal["wald"] = "wald",
+        method: Literal["wald", "profile", "bootstrap"] = "wald",
         *,
-        ddf: DfName = "satterthwaite",
+        which: Literal["fixed", "all"] = "fixed",
+        ddf: DfName | None = None,
         information: Information | None = None,
+        n: int | None = None,
+        seed: Any = None,
     ) -> ResultTable:
-        """Confidence intervals of the fixed effects.
+        """Confidence intervals of the fixed effects, or of all parameters.
 
         Parameters
         ----------
         level : float
             Between 0 and 1.
-        method : {"wald"}
-            Estimate ± t quantile × standard error.
+        method : {"wald", "profile", "bootstrap"}
+            Estimate ± t quantile × standard error, for variance parameters by the normal
+            distribution on the scale of the logarithm or the logit; by profile likelihood, see
+            :meth:`profile`; or percentiles of a parametric bootstrap, see :meth:`bootstrap`.
+        which : {"fixed", "all"}
+            ``"all"`` has standard deviations, correlations, σ and the parameters of structures too.
         ddf, information
-            Degrees of freedom of t, see :meth:`contrast`; ``ddf="none"`` takes normal quantiles, as
-            ``confint(method="Wald")`` of lme4.
+            Degrees of freedom of t for ``method="wald"``, see :meth:`contrast`: Satterthwaite's by
+            default; ``ddf="none"`` takes normal quantiles, as ``confint(method="Wald")`` of lme4.
+        n, seed
+            For ``method="bootstrap"``: number of replicates, 1,000 by default, and what
+            :func:`numpy.random.default_rng` takes.
 
         Returns
         -------
         ResultTable
             Columns ``lower`` and ``upper``.
-        """
-        from ..inference.coefficients import coefficient_intervals
 
-        one_of("method", method, ("wald",))
-        return coefficient_intervals(self.state, proportion("level", level), ddf, information)
+        Raises
+        ------
+        ArgumentError
+            An option of another method.
+        ModelError
+            The method is not defined for this fit; the message says which is.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> sleep = lf.datasets.load("sleepstudy")
+        >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> fit.conf_int(method="profile")
+        95 % profile-likelihood intervals
+                     lower   upper
+        Intercept  237.681  265.13
+        Days         7.359   13.58
+        Profiles of the likelihood (ML), not of the restricted likelihood of the fit.
+        """
+        from ..inference.intervals import INTERVALS, IntervalOptions
+
+        one_of("method", method, tuple(INTERVALS))
+        one_of("which", which, ("fixed", "all"))
+        options = IntervalOptions(proportion("level", level), which, ddf, information, n, seed)
+        return INTERVALS[method](self.state, options)
 
     @named_arguments
     def contrast(

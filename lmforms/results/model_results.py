@@ -16,12 +16,14 @@ from ..data.frame import real_array
 from ..errors import DataError
 from ..support.arguments import flag, named_arguments
 from ..support.arrays import FloatArray
+from .bootstrap_methods import BootstrapMethods
 from .diagnostic_methods import DiagnosticMethods
 from .inference_methods import InferenceMethods
 from .influence_methods import InfluenceMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
 from .prediction_methods import PredictionMethods
+from .profile_methods import ProfileMethods
 from .residual_methods import ResidualMethods
 from .robust_methods import RobustMethods
 from .tidy_methods import TidyMethods
@@ -37,12 +39,14 @@ class MixedModelResults(
     PredictionMethods,
     TidyMethods,
     InferenceMethods,
+    BootstrapMethods,
     MeansMethods,
     ModelComparisons,
     ResidualMethods,
     InfluenceMethods,
     RobustMethods,
     DiagnosticMethods,
+    ProfileMethods,
 ):
     """A fitted linear mixed model.
 

@@ -32,10 +32,12 @@ class Refit(Protocol):
         method: str,
         phi: FloatArray | None = None,
         optimize: bool = True,
+        design: Design | None = None,
     ) -> Any:
         """Results for another response or criterion, or at θ = `start` without optimising.
 
         `phi` are parameters of the residuals: those to start from, with `start`, or to hold.
+        `design` has the same columns on other rows.
         """
 
 

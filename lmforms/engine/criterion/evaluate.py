@@ -17,7 +17,8 @@ of which a grouping factor needs only G, the sum of its diagonal blocks over lev
     H_ij = w_i'P₀w_j/s² − (c_i't)(c_j't)/(ν s⁴) + ⟨G, ∂²(λλ')/∂θ_i∂θ_j⟩,
     w_i = Z c_i,  c_i = (∂Λ_i Λ' + Λ ∂Λ_i')t,  s² = r²/ν.
 
-Where λ is linear in θ, the last part of H is 2⟨G ∂λ_i, ∂λ_j⟩.
+Where λ is linear in θ, the last part of H is 2⟨G ∂λ_i, ∂λ_j⟩. Where σ² is given it takes the
+place of s², in M too, and the second part of H is absent.
 
 References
 ----------
@@ -38,6 +39,7 @@ from ..factor import Factorization, JointFactorization, factorize
 from ..linalg.batched import multiply
 from .criterion_parts import CriterionParts
 from .curvature import pair_traces
+from .given import NOTHING, Given
 from .gls import GLSFit, gls_fit, marginal_moments
 from .information import (
     LocalDerivatives,
@@ -76,6 +78,8 @@ class Evaluation:
         Best linear predictors of the random effects of [X y] as responses, and Z'V₀⁻¹[X y].
     gls : GLSFit
         β, r² and R_X.
+    given : Given
+        σ² or a linear function of β, if it is not profiled out.
     """
 
     problem: Problem
@@ -85,6 +89,7 @@ class Evaluation:
     effects: Blocks
     marginal: Blocks
     gls: GLSFit
+    given: Given = NOTHING
 
     def reparametrised(self, problem: Problem, theta: FloatArray) -> Evaluation:
         """The same λλ' as another parametrisation writes it.
@@ -93,18 +98,26 @@ class Evaluation:
         """
         problem = problem.sharing(self.problem)
         return Evaluation(
-            problem, theta, self.parts, self.factor, self.effects, self.marginal, self.gls
+            problem,
+            theta,
+            self.parts,
+            self.factor,
+            self.effects,
+            self.marginal,
+            self.gls,
+            self.given,
         )
 
     @property
     def value(self) -> float:
-        """−2 × (restricted) log-likelihood, profiled over β and σ."""
-        return self.parts.value
+        """−2 × (restricted) log-likelihood, profiled over what is not given of β and σ."""
+        sigma2 = self.given.sigma2
+        return self.parts.value if sigma2 is None else self.parts.value_at(sigma2)
 
     @property
     def sigma2(self) -> float:
-        """Residual variance, r²/ν."""
-        return self.parts.sigma2
+        """Residual variance, r²/ν unless it is given."""
+        return self.parts.sigma2 if self.given.sigma2 is None else self.given.sigma2
 
     @property
     def b(self) -> tuple[FloatArray, ...]:
@@ -137,7 +150,7 @@ class Differentiated(Evaluation, LocalDerivatives):
     """The criterion at one θ with its derivatives."""
 
 
-def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
+def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Evaluation:
     """The criterion at `theta`; :func:`differentiate` adds derivatives.
 
     Parameters
@@ -146,6 +159,8 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
     theta : ndarray (m,)
         Any real numbers: the sign of a column of Λ does not matter. Parameters φ of the residuals,
         if there are any, follow those of the random effects.
+    given : Given
+        σ² or a linear function of β, which are profiled out otherwise.
 
     Raises
     ------
@@ -166,6 +181,8 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
     u = system.covariance_times(qu)
     moments = marginal_moments(cp.rr, zr, v, marginal, u, qu)  # [X y]'V₀⁻¹[X y]
     gls = gls_fit(moments, nu)
+    if given.constraint is not None:
+        gls = gls.constrained(given.constraint)
     return Evaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
@@ -174,6 +191,7 @@ def evaluate(problem: Problem, theta: FloatArray) -> Evaluation:
         effects=[x + y for x, y in zip(b0, v, strict=True)],
         marginal=marginal,
         gls=gls,
+        given=given,
     )
 
 
@@ -206,12 +224,12 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         first.v,
         first.t,
         problem.curvatures(at.theta, first.gradients),
-        gls.r2,
-        gls.nu,
+        at.sigma2,
+        gls.nu if at.given.sigma2 is None else None,
         pairs,
     )
     if problem.n_phi:
-        curvature = _with_residual_curvature(at, first.slope, curvature, hessian)
+        curvature = _with_residual_curvature(at, first, curvature, hessian)
         mixed = np.append(mixed, first.mixed_phi)
         own_scale = np.sqrt(np.abs(curvature.diagonal()[problem.n_theta :]))
         scale = np.append(scale, own_scale)
@@ -225,6 +243,7 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         effects=at.effects,
         marginal=at.marginal,
         gls=gls,
+        given=at.given,
         gradient=first.slope,
         information=curvature,
         curvature_scale=scale,
@@ -260,32 +279,35 @@ def _first_derivatives(at: Evaluation) -> _FirstDerivatives:
     mixed_phi = np.empty(0)
     if isinstance(problem, ResidualProblem):
         own, mixed_phi = residual_slopes(
-            problem.residual, problem.sums, at.factor, at.effects, gls, problem.reml
+            problem.residual, problem.sums, at.factor, at.effects, gls, at.sigma2, problem.reml
         )
         slope = np.append(slope, own)
     return _FirstDerivatives(slope, mixed_phi, curvature_scale, gradients, t, kt, v)
 
 
-def gradient_at(problem: Problem, parameters: FloatArray) -> FloatArray:
+def gradient_at(problem: Problem, parameters: FloatArray, given: Given = NOTHING) -> FloatArray:
     """The gradient in (θ, φ) without curvature."""
-    slope = _first_derivatives(evaluate(problem, parameters)).slope
+    slope = _first_derivatives(evaluate(problem, parameters, given)).slope
     if not np.isfinite(slope).all():
         raise NumericalError("the gradient is not finite.")
     return slope
 
 
 def _with_residual_curvature(
-    at: Evaluation, slope: FloatArray, of_theta: FloatArray, hessian: bool
+    at: Evaluation, first: _FirstDerivatives, of_theta: FloatArray, hessian: bool
 ) -> FloatArray:
     """The curvature in (θ, φ): differences of the gradient for φ.
 
     One evaluation for each φ, or two for the Hessian.
     """
+    slope = first.slope
     problem, m, size = at.problem, at.problem.n_theta, len(slope)
     if isinstance(problem, ResidualProblem) and not hessian:
         expected = problem.expected_information()
         if expected is not None:
-            return expected
+            if at.given.sigma2 is None:
+                return expected
+            return expected + np.outer(first.mixed_phi, first.mixed_phi) / at.gls.nu
     H = np.zeros((size, size))
     H[:m, :m] = of_theta
     for i in range(m, size):
@@ -300,7 +322,7 @@ def _central_change(at: Evaluation, i: int, slope: FloatArray) -> FloatArray:
     step = np.zeros(len(at.theta))
     step[i] = CENTRAL_STEP
     try:
-        up, down = (gradient_at(at.problem, at.theta + s) for s in (step, -step))
+        up, down = (gradient_at(at.problem, at.theta + s, at.given) for s in (step, -step))
     except NumericalError:
         return _gradient_change(at, i, slope)
     return (up - down) / (2.0 * CENTRAL_STEP)
@@ -312,7 +334,7 @@ def _gradient_change(at: Evaluation, i: int, slope: FloatArray) -> FloatArray:
         moved = at.theta.copy()
         moved[i] += step
         try:
-            return (gradient_at(at.problem, moved) - slope) / step
+            return (gradient_at(at.problem, moved, at.given) - slope) / step
         except NumericalError:
             continue
     raise NumericalError("the criterion cannot be evaluated beside this φ.")

@@ -11,6 +11,7 @@ from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import cross
 from .criterion_parts import CriterionParts
+from .given import Constraint
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +27,15 @@ class GLSFit:
         n or n − p.
     inverse_root_x : ndarray (p, p)
         R_X⁻¹ with upper triangular R_X, R_X'R_X = X'V₀⁻¹X.
+    log_det_x : float
+        ln|X'V₀⁻¹X|.
     """
 
     beta: FloatArray
     r2: float
     nu: int
     inverse_root_x: FloatArray
+    log_det_x: float
 
     @property
     def to_residual(self) -> FloatArray:
@@ -46,11 +50,47 @@ class GLSFit:
         NumericalError
             It is not finite.
         """
-        log_det_x = -2.0 * float(np.log(self.inverse_root_x.diagonal()).sum())
-        parts = CriterionParts(log_det, log_det_x, log_det_residual, self.r2, self.nu, reml)
+        parts = CriterionParts(log_det, self.log_det_x, log_det_residual, self.r2, self.nu, reml)
         if not isfinite(parts.value):
             raise NumericalError("the criterion is not finite.")
         return parts
+
+    def constrained(self, constraint: Constraint) -> ConstrainedFit:
+        """The fit with c'β = d.
+
+        With h = R_X⁻ᵀc and N an orthonormal basis of what is orthogonal to h,
+
+        β = β̂ − R_X⁻¹h(c'β̂ − d)/h'h,    r² + (c'β̂ − d)²/h'h,    R_X⁻¹N in the place of R_X⁻¹.
+        """
+        h = constraint.row @ self.inverse_root_x
+        size = float(h @ h)
+        miss = float(constraint.row @ self.beta - constraint.value)
+        left = np.linalg.qr(h[:, None], mode="complete")[0][:, 1:]
+        return ConstrainedFit(
+            beta=self.beta - self.inverse_root_x @ h * (miss / size),
+            r2=self.r2 + miss**2 / size,
+            nu=self.nu,
+            inverse_root_x=self.inverse_root_x @ left,
+            log_det_x=self.log_det_x,
+            slope=-2.0 * miss / size,
+            bend=2.0 / size,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ConstrainedFit(GLSFit):
+    """The least-squares fit under V₀ with one linear function of β given.
+
+    Attributes
+    ----------
+    inverse_root_x : ndarray (p, p − 1)
+        W with WW' the covariance of β relative to σ².
+    slope, bend : float
+        Derivatives of r² with respect to the given value, first and second.
+    """
+
+    slope: float
+    bend: float
 
 
 def gls_fit(moments: FloatArray, nu: int) -> GLSFit:
@@ -71,7 +111,8 @@ def gls_fit(moments: FloatArray, nu: int) -> GLSFit:
     r2 = float(moments[p, p] - half @ half)
     if not (isfinite(r2) and r2 > 0):
         raise NumericalError("the penalised residual sum of squares is not positive.")
-    return GLSFit(inverse_root_x @ half, r2, nu, inverse_root_x)
+    log_det_x = -2.0 * float(np.log(inverse_root_x.diagonal()).sum())
+    return GLSFit(inverse_root_x @ half, r2, nu, inverse_root_x, log_det_x)
 
 
 def marginal_moments(

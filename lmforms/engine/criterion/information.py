@@ -153,8 +153,8 @@ def information(
     v: Blocks,
     t: Blocks,
     curvatures: Blocks,
-    r2: float,
-    nu: int,
+    s2: float,
+    nu: int | None,
     pairs: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """H of :mod:`lmforms.engine.criterion.evaluate`, and h = c't/s² (see `LocalDerivatives`).
@@ -172,17 +172,20 @@ def information(
         As above.
     curvatures : sequence of ndarray (n_theta, n_theta)
         ⟨G, ∂²(λλ')⟩ of each grouping factor; 2⟨G ∂λ_i, ∂λ_j⟩ where λ is linear in θ.
-    r2, nu : float, int
+    s2 : float
+        Residual variance.
+    nu : int or None
+        n or n − p; None if σ² is given, not profiled out.
     """
     if not c or c[0].shape[-1] == 0:
         return np.empty((0, 0)), np.empty(0)
     quadratic, vc, ct = inner(c, marginal_c), inner(v, c), inner(c, t)
-    s2 = r2 / nu
     H = (quadratic - vc.T @ vc) / s2
     if pairs is not None:
         H = 2.0 * H - pairs
     mixed = ct / s2
-    H -= (mixed @ mixed.T) / nu
+    if nu is not None:
+        H -= (mixed @ mixed.T) / nu
     start = 0
     for own in curvatures:
         s = slice(start, start + len(own))

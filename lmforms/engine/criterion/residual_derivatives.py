@@ -28,6 +28,7 @@ def residual_slopes(
     factor: Factorization | JointFactorization,
     effects: Blocks,
     gls: GLSFit,
+    s2: float,
     reml: bool,
 ) -> tuple[FloatArray, FloatArray]:
     """∂d/∂φ, and h = −(∂r²/∂φ)/s², (n_phi,) each.
@@ -42,9 +43,11 @@ def residual_slopes(
     effects : sequence of ndarray (q, k, p + 1)
         B.
     gls : GLSFit
+    s2 : float
+        Residual variance.
     reml : bool
     """
-    s2, p = gls.r2 / gls.nu, len(gls.beta)
+    p = len(gls.beta)
     slopes = sums.slopes(residual, effects)
     r2_slope = slopes.of_squares(gls.to_residual)
     slope = slopes.log_det + r2_slope / s2

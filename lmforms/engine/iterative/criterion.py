@@ -172,7 +172,7 @@ def evaluate(
         guess=None if nearby is None else nearby.directions,
     )
     curvatures = problem.curvatures(theta, levels)
-    curvature, mixed = information(c, marginal_c.q, fixed, t, curvatures, fit.r2, nu)
+    curvature, mixed = information(c, marginal_c.q, fixed, t, curvatures, fit.r2 / nu, nu)
     return IterativeEvaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),

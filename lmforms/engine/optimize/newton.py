@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from ...support.arrays import FloatArray
-from ..criterion.information import LocalDerivatives
 
 LEAST_EIGENVALUE = 1e-7
 """Smallest |eigenvalue| of the scaled information that a Newton step divides by."""
@@ -37,6 +37,22 @@ LEAST_RADIUS = 1e-9
 """A search ends when the trust radius is below this: no step lowers the criterion."""
 
 
+class Derivatives(Protocol):
+    """First and second derivatives at a point, of a criterion in any parameters."""
+
+    @property
+    def gradient(self) -> FloatArray:
+        """(m,)."""
+
+    @property
+    def information(self) -> FloatArray:
+        """The curvature, (m, m)."""
+
+    @property
+    def curvature_scale(self) -> FloatArray:
+        """√ of the diagonal of the curvature without data, (m,)."""
+
+
 @dataclass(frozen=True, eq=False)
 class QuadraticModel:
     """Slope and curvature in the axes of the scaled information.
@@ -57,12 +73,12 @@ class QuadraticModel:
     slope: FloatArray
 
     @classmethod
-    def of(cls, at: LocalDerivatives, secant: FloatArray | None = None) -> QuadraticModel:
+    def of(cls, at: Derivatives, secant: FloatArray | None = None) -> QuadraticModel:
         """The model at a point.
 
         Parameters
         ----------
-        at : LocalDerivatives
+        at : Derivatives
         secant : ndarray (m, m), optional
             What is known to be missing in the information.
         """

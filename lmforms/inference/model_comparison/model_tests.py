@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from ...errors import ArgumentError
 from ...results.result_table import ResultTable
-from ...support.arguments import flag
+from ...support.arguments import flag, generator, whole_number
+from ..bootstrap.likelihood_ratios import bootstrap_p_values
 from .criteria import npar
 from .fits_compared import (
     ComparedFit,
@@ -35,7 +37,13 @@ from .refits import by_criterion
 
 
 def anova(
-    *fits: Any, names: Sequence[str] | None = None, refit: bool = True, **named: Any
+    *fits: Any,
+    names: Sequence[str] | None = None,
+    refit: bool = True,
+    bootstrap: int | None = None,
+    seed: Any = None,
+    progress: bool = False,
+    **named: Any,
 ) -> ResultTable:
     """Likelihood-ratio tests between models, each against the next smaller one.
 
@@ -49,6 +57,13 @@ def anova(
     refit : bool
         Refit REML fits by maximum likelihood, as lme4 does. Without it REML fits must have the
         same fixed effects: only random effects and residual structures can be tested by REML.
+    bootstrap : int, optional
+        Number of responses that are drawn under the smaller model of each test and fitted by both
+        models: `p_value_bootstrap` needs no distribution of the statistic.
+    seed : int or anything else :func:`numpy.random.default_rng` takes
+        For `bootstrap`: the same seed gives the same p-values.
+    progress : bool
+        For `bootstrap`: whether tqdm shows a bar.
 
     Returns
     -------
@@ -63,7 +78,8 @@ def anova(
         nested by :data:`lmforms.inference.model_comparison.nested_residuals.WITHIN`: independent
         ones within all, ``cs`` within ``toep`` within ``corsymm`` within ``us``, and so on. Where
         a parameter of the larger one is at a bound in the smaller, such as a range of 0, a note
-        says that χ² is not the distribution.
+        says that χ² is not the distribution. With `bootstrap`, ``p_value_bootstrap`` is
+        (1 + m)/(1 + b), m the number of b drawn statistics that are at least the observed one.
 
     Raises
     ------
@@ -72,10 +88,15 @@ def anova(
     DataError
         Different rows, responses or weights.
     ModelError
-        With ``refit=False``: REML fits with different fixed effects, or among ML fits.
+        With ``refit=False``: REML fits with different fixed effects, or among ML fits. With
+        `bootstrap`: a fit that did not converge, or was made by conjugate gradients.
 
     References
     ----------
+    Halekoh, Højsgaard (2014), *A Kenward–Roger Approximation and Parametric Bootstrap Methods for
+    Tests in Linear Mixed Models – The R Package pbkrtest*, J. Stat. Software 59(9), for
+    `bootstrap`.
+
     Self, Liang (1987), *Asymptotic Properties of Maximum Likelihood Estimators and Likelihood Ratio
     Tests Under Nonstandard Conditions*, JASA 82(398).
 
@@ -98,10 +119,16 @@ def anova(
         fits,
         named,
         names,
-        options=("refit",),
+        options=("refit", "bootstrap", "seed", "progress"),
         alone="F tests of the terms of one fit are fit.anova().",
     )
-    refit = flag("refit", refit)
+    refit, progress = flag("refit", refit), flag("progress", progress)
+    if bootstrap is None:
+        if seed is not None or progress:
+            raise ArgumentError("anova: `seed` and `progress` are for bootstrap=, which is absent.")
+    else:
+        bootstrap = whole_number("bootstrap", bootstrap, least=1)
+    rng = generator("seed", seed)
     check_weights("anova", compared)
     notes = []
     if refit:
@@ -116,10 +143,15 @@ def anova(
         test, note = _test(small, large)
         tests.append(test)
         notes += note
+    columns = dict(likelihood_columns([fit.state for fit in compared], tests))
+    if bootstrap is not None:
+        found, more = bootstrap_p_values(compared, tests, bootstrap, rng, progress)
+        columns["p_value_bootstrap"] = found.tolist()
+        notes += more
     kind = "REML" if compared[0].state.estimate.reml else "maximum likelihood"
     mixture = [MIXTURE_NOTE] if any(t.p_value_mixture >= 0 for t in tests) else []
     return ResultTable(
-        likelihood_columns([fit.state for fit in compared], tests),
+        columns,
         index=pd.Index([fit.name for fit in compared]),
         title=f"Likelihood-ratio tests, {kind}",
         notes=[

@@ -1,9 +1,9 @@
 """How often 95 % intervals of each kind hold the truth, in small samples.
 
-    python benchmarks/coverage.py [--replicates 2000] [--processes 2]
+    python benchmarks/interval_coverage.py [--replicates 2000] [--processes 2]
 
-writes coverage.json and coverage.md. Responses are drawn from the models that are fitted. Finished
-parts are kept in coverage.json, so that an interrupted study goes on where it ended.
+writes interval_coverage.json and interval_coverage.md. Responses are drawn from the models that are fitted. Finished
+parts are kept in interval_coverage.json, so that an interrupted study goes on where it ended.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ from lmforms.errors import LmformsError
 
 HERE = Path(__file__).parent
 LEVEL = 0.95
-CHUNK = 40
-"""Replicates of one task."""
+CHUNK, SLOW_CHUNK = 40, 10
+"""Replicates of one task, of the quick kinds of intervals and of the slow ones."""
 
-WALD, KR, PROFILE = "Wald", "Kenward–Roger", "profile"
+SLOW_SHARE = 0.05
+"""Of the study's replicates that slow kinds are made for."""
+
+WALD, KR, PROFILE, REML_PROFILE = "Wald", "Kenward–Roger", "profile", "profile, REML"
 PERCENTILE, BASIC, BCA = "bootstrap, percentile", "bootstrap, basic", "case bootstrap, BCa"
-KINDS = (WALD, KR, PROFILE, PERCENTILE, BASIC, BCA)
+KINDS = (WALD, KR, PROFILE, REML_PROFILE, PERCENTILE, BASIC, BCA)
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,23 @@ class Design:
     model : {"intercepts", "slopes", "AR(1)"}
     bootstraps : int
         Replicates of each bootstrap.
-    share, case_share : float
-        Of the study's replicates for which parametric and case bootstraps are made: less than 1
-        where these are slow.
     """
 
     groups: int
     model: str
     bootstraps: int = 499
-    share: float = 1.0
-    case_share: float = 0.05
 
     @property
     def name(self) -> str:
         return f"{self.groups} groups, {self.model}"
+
+    @property
+    def stages(self) -> dict[str, list[str]]:
+        """Kinds of intervals that are made together: residuals of AR(1) are refitted one by one."""
+        quick, drawn = [WALD, KR, PROFILE], [PERCENTILE, BASIC]
+        if self.model == "AR(1)":
+            return {"": quick, "REML ": [REML_PROFILE], "slow ": drawn}
+        return {"": quick + drawn, "REML ": [REML_PROFILE], "slow ": [BCA]}
 
     @property
     def formula(self) -> dict[str, str]:
@@ -99,7 +105,7 @@ class Design:
 
 
 DESIGNS = [Design(groups, model) for groups in (6, 18) for model in ("intercepts", "slopes")] + [
-    Design(groups, "AR(1)", bootstraps=199, share=0.05, case_share=0.0) for groups in (6, 18)
+    Design(groups, "AR(1)", bootstraps=199) for groups in (6, 18)
 ]
 
 
@@ -109,6 +115,7 @@ def intervals(fit: Any, design: Design, seed: int, kinds: Collection[str]) -> di
         WALD: lambda: fit.conf_int(which="all"),
         KR: lambda: fit.conf_int(ddf="kenward-roger"),
         PROFILE: lambda: fit.conf_int(method="profile", which="all"),
+        REML_PROFILE: lambda: fit.profile("random", reml=True, limit=2.0).conf_int(LEVEL),
     }
     drawn: dict[str, Any] = {}
 
@@ -129,24 +136,23 @@ def intervals(fit: Any, design: Design, seed: int, kinds: Collection[str]) -> di
     return found
 
 
-def chunk(task: tuple[int, int, int, int]) -> dict[str, dict[str, list[float]]]:
+def chunk(task: tuple[int, int, str, int]) -> dict[str, dict[str, list[float]]]:
     """Of each kind and parameter: held, too high, too low, without limits, made, total length."""
-    place, number, size, seed = task
-    design = DESIGNS[place]
+    place, number, stage, seed = task
+    design, is_slow = DESIGNS[place], stage == "slow "
+    kinds, size = design.stages[stage], SLOW_CHUNK if is_slow else CHUNK
     warnings.simplefilter("ignore")
-    rng = np.random.default_rng([seed, place, number])
+    rng = np.random.default_rng([seed, place, number, is_slow])
     data, truth = design.data(), design.truth
     first = lf.lmer(data=data.assign(y=design.draw(data, rng)), **design.formula)
     counts: dict[str, dict[str, list[float]]] = {}
     for i in range(size):
         fit = first.refit(design.draw(data, rng))
-        kinds = [WALD, KR, PROFILE]
-        kinds += [PERCENTILE, BASIC] if i < round(design.share * size) else []
-        kinds += [BCA] if i < round(design.case_share * size) else []
         found = intervals(fit, design, i, kinds)
         for kind in kinds:
             for name, true in truth.items():
-                if kind == KR and name not in ("Intercept", "x"):
+                is_fixed = name in ("Intercept", "x")
+                if kind == (REML_PROFILE if is_fixed else KR):
                     continue
                 count = counts.setdefault(kind, {}).setdefault(name, [0.0] * 6)
                 count[4] += 1
@@ -180,15 +186,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=16)
     parser.add_argument("--only-table", action="store_true", help="from the stored figures")
     options = parser.parse_args()
-    path = HERE / "coverage.json"
+    path = HERE / "interval_coverage.json"
     stored = json.loads(path.read_text()) if path.exists() else {}
     if stored.get("seed") != options.seed:
         stored = {"seed": options.seed, "level": LEVEL, "chunk": CHUNK, "parts": {}}
     if not options.only_table:
-        chunks = range(-(-options.replicates // CHUNK))
+        quick = range(-(-options.replicates // CHUNK))
+        slow = range(-(-round(SLOW_SHARE * options.replicates) // SLOW_CHUNK))
         tasks = {
-            f"{design.name} #{number}": (place, number, CHUNK, options.seed)
-            for number in chunks
+            f"{design.name} {stage}#{number}": (place, number, stage, options.seed)
+            for stages, numbers in ((("", "REML "), quick), (("slow ",), slow))
+            for number in numbers
+            for stage in stages
             for place, design in enumerate(DESIGNS)
         }
         missing = {key: task for key, task in tasks.items() if key not in stored["parts"]}
@@ -197,7 +206,7 @@ def main() -> None:
             for done in as_completed(running):
                 stored["parts"][running[done]] = done.result()
                 path.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
-    (HERE / "coverage.md").write_text(as_markdown(stored))
+    (HERE / "interval_coverage.md").write_text(as_markdown(stored))
     print(as_markdown(stored))
 
 
@@ -209,7 +218,7 @@ def as_markdown(stored: dict[str, Any]) -> str:
     lines.append("| ---: | --- | --- |" + " ---: |" * len(KINDS))
     made: dict[str, set[int]] = {}
     for design in DESIGNS:
-        parts = [v for k, v in stored["parts"].items() if k.startswith(f"{design.name} #")]
+        parts = [v for k, v in stored["parts"].items() if k.startswith(f"{design.name} ")]
         counts = total(parts)
         for name in design.truth:
             cells = []

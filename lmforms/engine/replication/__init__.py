@@ -1,0 +1,1 @@
+"""Replicates of a response drawn from a fitted model, and their refits."""

@@ -1,0 +1,1 @@
+"""Bootstraps of a fit: replicates, their refits, intervals and tests."""

@@ -1,0 +1,231 @@
+"""`bootstrap`: replicates of a fit, and intervals from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...engine.replication.replicates import Replicates
+from ...errors import ArgumentError, ModelError
+from ...results.result_table import ResultTable
+from ...results.state import FitState
+from ...support.arguments import generator, one_of, whole_number
+from ...support.arrays import FloatArray
+from ..model_parameters import model_parameters, parameter_values
+from .case_resampling import CasePlan
+from .checks import check_fit
+from .collect import Source, collected
+from .intervals import fewest_replicates
+from .parameter_columns import parameter_columns
+from .refitters import RowRefitter, batch_refitter
+from .replicate_table import Bootstrap
+from .residual_resampling import ResidualDraws
+from .sources import (
+    Case,
+    FitSource,
+    ResidualSumsSource,
+    RowsSource,
+    SumsSource,
+    case_of,
+    parametric_cases,
+    resampled_cases,
+    residual_cases,
+)
+from .statistics import Statistic
+
+KINDS = ("parametric", "residual", "case")
+
+
+def bootstrap(
+    state: FitState,
+    n: int,
+    *,
+    seed: Any,
+    statistic: Statistic | None = None,
+    kind: str = "parametric",
+    by: Any = None,
+    progress: bool = False,
+) -> Bootstrap:
+    """Replicates of a fit (see :meth:`MixedModelResults.bootstrap`)."""
+    kind = one_of("kind", kind, KINDS)
+    if by is not None and kind != "case":
+        raise ArgumentError(
+            f"by= names the levels that a case bootstrap draws; this is kind={kind!r}."
+        )
+    rng = generator("seed", seed)
+    check_fit(state)
+    plan = CasePlan.of(state, by) if kind == "case" else None
+    if statistic is not None:
+        return _of_statistic(statistic, state, kind, n, rng, plan, progress)
+    source = replicate_source(state, kind, n, rng, plan)
+    found = Replicates.joined(collected(source, n, progress))
+    names = [parameter.name for parameter in model_parameters(state)]
+
+    def without_each() -> FloatArray:
+        assert plan is not None
+        each = RowsSource(_without_each(plan), RowRefitter(state)).next(plan.n_levels)
+        _refuse_failed(each.failed, plan)
+        return parameter_columns(state, each)
+
+    return _made(
+        kind,
+        pd.Series(parameter_values(state), index=names, name="estimate"),
+        parameter_columns(state, found),
+        found.failed,
+        found.singular,
+        plan,
+        without_each,
+    )
+
+
+def replicate_source(
+    state: FitState,
+    kind: str,
+    n: int,
+    rng: np.random.Generator,
+    plan: CasePlan | None = None,
+) -> Source[Replicates]:
+    """Refits of replicates, by the quickest way that the model allows."""
+    if plan is None:
+        together = batch_refitter(state)
+        if together is not None:
+            if kind == "parametric":
+                return SumsSource(together, rng)
+            return ResidualSumsSource(state, together, rng)
+    return RowsSource(_cases(state, kind, n, rng, plan), RowRefitter(state))
+
+
+def _cases(
+    state: FitState, kind: str, n: int, rng: np.random.Generator, plan: CasePlan | None
+) -> Iterator[Case | None]:
+    if plan is not None:
+        return resampled_cases(plan, rng)
+    if kind == "parametric":
+        return parametric_cases(state, n, rng)
+    return residual_cases(state, ResidualDraws(state, rng))
+
+
+def _of_statistic(
+    statistic: Statistic,
+    state: FitState,
+    kind: str,
+    n: int,
+    rng: np.random.Generator,
+    plan: CasePlan | None,
+    progress: bool,
+) -> Bootstrap:
+    refitter = RowRefitter(state)
+    source = StatisticSource(FitSource(_cases(state, kind, n, rng, plan), refitter), statistic)
+    parts = collected(source, n, progress)
+
+    def without_each() -> FloatArray:
+        assert plan is not None
+        fits = FitSource(_without_each(plan), refitter).next(plan.n_levels)
+        _refuse_failed(np.array([fit is None for fit in fits]), plan)
+        return np.stack([statistic(fit, j) for j, fit in enumerate(fits)])
+
+    return _made(
+        kind,
+        pd.Series(statistic.values, index=statistic.names, name="estimate"),
+        np.concatenate([values for values, _, _ in parts]),
+        np.concatenate([failed for _, failed, _ in parts]),
+        np.concatenate([singular for _, _, singular in parts]),
+        plan,
+        without_each,
+    )
+
+
+class StatisticSource:
+    """Values of a statistic of fits, with what failed and what is singular."""
+
+    step = 1
+
+    def __init__(self, fits: FitSource, statistic: Statistic) -> None:
+        self._fits, self._statistic, self._done = fits, statistic, 0
+
+    def next(self, count: int) -> tuple[FloatArray, Any, Any]:
+        """The next ones."""
+        fits = self._fits.next(count)
+        values = np.full((count, len(self._statistic.names)), np.nan)
+        for j, fit in enumerate(fits):
+            if fit is not None:
+                values[j] = self._statistic(fit, self._done + j)
+        self._done += count
+        failed = np.array([fit is None for fit in fits])
+        singular = np.array([fit is not None and bool(fit.is_singular) for fit in fits])
+        return values, failed, singular
+
+
+def _without_each(plan: CasePlan) -> Iterator[Case | None]:
+    levels = np.arange(plan.n_levels)
+    return (case_of(plan, np.delete(levels, j)) for j in range(plan.n_levels))
+
+
+def _refuse_failed(failed: Any, plan: CasePlan) -> None:
+    if failed.any():
+        group = next(g for g in plan.state.design.groups if g.name == plan.by)
+        level = group.levels[int(np.flatnonzero(failed)[0])]
+        raise ModelError(
+            f"BCa: the model cannot be fitted without level {level!r} of `{plan.by}` (a factor is "
+            "left with one level, columns of X depend on each other, or the fit does not "
+            "converge). Use kind='percentile' or 'basic'."
+        )
+
+
+def _made(
+    kind: str,
+    estimate: pd.Series,
+    values: FloatArray,
+    failed: Any,
+    singular: Any,
+    plan: CasePlan | None,
+    without_each: Callable[[], FloatArray],
+) -> Bootstrap:
+    if failed.all():
+        raise ModelError(
+            f"bootstrap: none of {len(failed)} replicates could be refitted. The model has too "
+            "many parameters for data of this size: fit it with fewer random effects."
+        )
+    index = pd.RangeIndex(len(values), name="replicate")
+    return Bootstrap(
+        kind=kind,
+        estimate=estimate,
+        table=pd.DataFrame(values, index=index, columns=estimate.index),
+        failed=failed,
+        singular=singular,
+        by=None if plan is None else plan.by,
+        _without_each=None if plan is None else without_each,
+    )
+
+
+def bootstrap_intervals(
+    state: FitState, level: float, which: str, n: int, seed: Any
+) -> ResultTable:
+    """Percentile intervals of the parametric bootstrap, for `conf_int(method="bootstrap")`.
+
+    Parameters
+    ----------
+    state : FitState
+    level : float
+    which : {"fixed", "all"}
+        Rows of the table.
+    n : int
+        Number of replicates.
+    seed : int or anything else :func:`numpy.random.default_rng` takes
+
+    Raises
+    ------
+    ArgumentError
+        Too few replicates for the level.
+    ModelError
+        The fit cannot be bootstrapped.
+    """
+    n = whole_number("n", n, least=fewest_replicates(level))
+    table = bootstrap(state, n, seed=seed).conf_int(level)
+    if which == "all":
+        return table
+    fixed = np.array([p.kind == "fixed" for p in model_parameters(state)])
+    return ResultTable(table[fixed], title=table.title, notes=table.notes)

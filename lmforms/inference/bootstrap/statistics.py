@@ -1,0 +1,117 @@
+"""A user's function of a fit: its numbers and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...errors import ArgumentError
+from ...support.arrays import FloatArray
+
+
+class Statistic:
+    """A function of a results object that gives numbers, always the same ones.
+
+    Parameters
+    ----------
+    function : callable
+        Gives a number, an array, a Series or a mapping of numbers.
+    fit : MixedModelResults
+        On which it is tried.
+
+    Attributes
+    ----------
+    names : list of str
+    values : ndarray
+        Of the fit.
+
+    Raises
+    ------
+    ArgumentError
+        It is no function, fails, or gives something else.
+    """
+
+    def __init__(self, function: Any, fit: Any) -> None:
+        if not callable(function):
+            raise ArgumentError(
+                "statistic must be a function of a fit, such as lambda fit: fit.params, not "
+                f"{type(function).__name__}."
+            )
+        self.function: Callable[[Any], Any] = function
+        self.label = getattr(function, "__name__", type(function).__name__)
+        self.names, self.values = self._of(fit, "the fit itself")
+        if not len(self.values):
+            raise ArgumentError(f"statistic: {self.label} gave no numbers for the fit itself.")
+
+    def __call__(self, fit: Any, replicate: int) -> FloatArray:
+        """Its numbers for a replicate.
+
+        Raises
+        ------
+        ArgumentError
+            It fails, or gives other numbers than for the fit.
+        """
+        where = f"replicate {replicate}"
+        names, values = self._of(fit, where)
+        if names != self.names:
+            raise ArgumentError(
+                f"statistic: {self.label} gave {_shape(names)} for {where} and "
+                f"{_shape(self.names)} for the fit itself: it must give the same numbers each "
+                "time, NaN where there is none."
+            )
+        return values
+
+    def _of(self, fit: Any, where: str) -> tuple[list[str], FloatArray]:
+        try:
+            found = self.function(fit)
+        except Exception as exc:
+            raise ArgumentError(
+                f"statistic: {self.label} raised {type(exc).__name__} for {where}: {exc}"
+            ) from exc
+        try:
+            return _read(found)
+        except (TypeError, ValueError):
+            raise ArgumentError(
+                f"statistic: {self.label} gave {type(found).__name__} for {where}; a real number, "
+                "an array, a Series or a mapping of numbers is needed."
+            ) from None
+
+
+def _shape(names: list[str]) -> str:
+    shown = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+    return f"{len(names)} numbers ({shown})"
+
+
+def _read(found: Any) -> tuple[list[str], FloatArray]:
+    """Names and values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is not made of real numbers.
+    """
+    if isinstance(found, Mapping):
+        found = pd.Series(dict(found))
+    if isinstance(found, pd.DataFrame):
+        raise TypeError
+    if isinstance(found, pd.Series):
+        names = [
+            " ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+            for label in found.index
+        ]
+        return names, _real(found.to_numpy())
+    array = np.asarray(found)
+    if array.ndim == 0:
+        return ["statistic"], _real(array[None])
+    places = np.ndindex(*array.shape)
+    return [", ".join(map(str, place)) for place in places], _real(array.ravel())
+
+
+def _real(values: Any) -> FloatArray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biufO" or any(value is None for value in array.tolist()):
+        raise TypeError
+    return np.asarray(array, dtype=np.float64)

@@ -1,0 +1,134 @@
+"""Wald intervals of all parameters of a fit.
+
+Fixed effects by t. The others by the normal distribution on a scale without bounds, mapped back:
+standard deviations on that of the logarithm, correlations on that of the inverse hyperbolic
+tangent, parameters of structures as their tables have them. Standard errors are those of the
+observed information of (θ, φ, ln σ²), by the delta method; what is at its bound has none.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ModelError
+from ..results.result_table import ResultTable
+from ..results.state import FitState
+from ..support.arrays import FloatArray
+from .coefficients import coefficient_intervals
+from .degrees_of_freedom.variance_information import information_of_theta
+from .model_parameters import ModelParameter, model_parameters, parameter_values
+from .residual_estimates import has_parameters, residual_estimates
+from .residual_parameters import unbounded_limits
+from .structure_parameters import structure_parameters
+from .unidentified import refuse_unidentified
+
+NEAR_ONE = 1e-9
+"""A correlation this near to ±1 is at its bound."""
+
+
+def all_wald_intervals(
+    state: FitState, level: float, ddf: str, information: str | None
+) -> ResultTable:
+    """lower and upper of every parameter.
+
+    Raises
+    ------
+    ModelError
+        The fit is at a given θ, or the data do not determine a variance.
+    """
+    from scipy.special import ndtri
+
+    if not state.optimized:
+        raise ModelError(
+            "intervals of the variance parameters need their estimates, and this is the model at a "
+            "given θ: take them from the fit."
+        )
+    parameters = model_parameters(state)
+    refuse_unidentified(state, parameters)
+    quantile = float(ndtri(0.5 + 0.5 * level))
+    fixed = coefficient_intervals(state, level, ddf, information)
+    limits = {p.name: (np.nan, np.nan) for p in parameters}
+    names = [p.name for p in parameters if p.kind == "fixed"]
+    limits.update(zip(names, zip(fixed["lower"], fixed["upper"], strict=True), strict=True))
+    limits.update(_of_deviations(state, parameters, quantile))
+    _add_structures(state, parameters, limits, quantile)
+    if has_parameters(state):
+        found = residual_estimates(state, level)
+        own = [p for p in parameters if p.kind in ("residual", "sigma")]
+        for p, lower, upper in zip(own, found.lower, found.upper, strict=True):
+            limits[p.name] = float(lower), float(upper)
+    table = np.array(list(limits.values()), dtype=np.float64).reshape(len(limits), 2)
+    notes = [
+        *fixed.notes,
+        "Variance parameters: normal, on the scale of the logarithm or the logit.",
+    ]
+    missing = [name for name, pair in limits.items() if np.isnan(pair[0])]
+    if missing:
+        notes.append(f"At a bound, without a standard error: {', '.join(missing)}.")
+    return ResultTable(
+        {"lower": table[:, 0], "upper": table[:, 1]},
+        index=pd.Index(list(limits)),
+        title=f"{100 * level:g} % confidence intervals",
+        notes=notes,
+    )
+
+
+def _add_structures(
+    state: FitState,
+    parameters: tuple[ModelParameter, ...],
+    limits: dict[str, tuple[float, float]],
+    quantile: float,
+) -> None:
+    own = [p for p in parameters if p.kind == "structure"]
+    for p, found in zip(own, structure_parameters(state, quantile), strict=True):
+        limits[p.name] = found.lower, found.upper
+
+
+def _of_deviations(
+    state: FitState, parameters: tuple[ModelParameter, ...], quantile: float
+) -> dict[str, tuple[float, float]]:
+    """Limits of standard deviations and correlations of random effects, and of σ."""
+    values = parameter_values(state)
+    joint = information_of_theta(state.estimate).covariance
+    out = {}
+    for p, value in zip(parameters, values, strict=True):
+        if p.kind not in ("sd", "cor", "sigma") or (p.kind == "sigma" and has_parameters(state)):
+            continue
+        if p.kind == "sigma":
+            slope = np.zeros(len(joint))
+            slope[-1] = 0.5 * value
+        else:
+            slope = _slope(state, p, value, len(joint))
+        error = float(np.sqrt(np.maximum(slope @ joint @ slope, 0.0)))
+        if not error > 0 or not p.low + NEAR_ONE < value < p.high - NEAR_ONE:
+            out[p.name] = float("nan"), float("nan")
+            continue
+        estimate, spread, low, high = (np.array([x]) for x in (value, error, p.low, p.high))
+        lower, upper = unbounded_limits(estimate, spread, low, high, quantile)
+        out[p.name] = float(lower[0]), float(upper[0])
+    return out
+
+
+def _slope(state: FitState, parameter: ModelParameter, value: float, size: int) -> FloatArray:
+    """Derivatives of a standard deviation or correlation in (θ, φ, ln σ²) of the engine."""
+    problem, at = state.estimate.problem, state.estimate.optimum.evaluation
+    group = state.design.terms[parameter.term].group
+    part = list(state.design.groups[group].terms).index(parameter.term)
+    columns = problem.covariances[group].column_slices()[part]
+    basis = state.estimate.scaling.units.bases[group].linear[columns, columns]
+    rows = basis @ problem.lams(at.theta)[group][columns, columns]
+    moves = basis @ problem.derivatives(at.theta)[group][:, columns, columns]
+    out = np.zeros(size)
+    places = problem.theta_slices()[group]
+    first, second = parameter.first, parameter.second
+    with np.errstate(all="ignore"):
+        lengths = np.linalg.norm(rows, axis=1)
+        logs = np.einsum("ijk,jk->ij", moves, rows) / lengths**2  # ∂ln length
+        if parameter.kind == "sd":
+            out[places], out[-1] = value * logs[:, first], 0.5 * value
+        else:
+            product = moves[:, first] @ rows[second] + moves[:, second] @ rows[first]
+            both = lengths[first] * lengths[second]
+            out[places] = product / both - value * (logs[:, first] + logs[:, second])
+    return np.nan_to_num(out)

@@ -1,0 +1,29 @@
+"""The bar that long work shows with ``progress=True``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from ..errors import MissingPackageError
+
+T = TypeVar("T")
+
+
+def with_bar(items: Iterable[T], shown: bool, name: str) -> Iterable[T]:
+    """The same items, with a bar of tqdm's while they are gone through.
+
+    Raises
+    ------
+    MissingPackageError
+        tqdm is not there.
+    """
+    if not shown:
+        return items
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        raise MissingPackageError(
+            "progress=True needs tqdm: pip install 'lmforms[bayes]', or leave `progress` out."
+        ) from None
+    return tqdm(items, desc=name)  # type: ignore[no-any-return]
