@@ -159,13 +159,10 @@ def estimate_sums(
     control: Control,
     start: Sequence[FloatArray] | None = None,
     at: Sequence[FloatArray] | None = None,
-    nearby: bool = False,
+    globally: bool = True,
 ) -> Estimate:
-    """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`).
-
-    With `nearby` no other optima are searched for than the one that a search from `start` finds.
-    """
-    found = _from_sums(cp, covariances, reml, control, start, at, nearby=nearby)
+    """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
+    found = _from_sums(cp, covariances, reml, control, start, at, globally=globally)
     refuse_zero_sigma(found.sigma, cp.scaling.pilot.resolution)
     return found
 
@@ -179,15 +176,9 @@ def estimate_by_factor(
     globally: bool = True,
 ) -> Estimate:
     """Fit an analysed problem, from θ in the engine's units (see :func:`estimate`)."""
-<<<<<<< HEAD
     begin = guess if rough is None else rough.theta
     try:
         optimum = minimize(problem, control, start, globally, guess=begin)
-=======
-    guess = guess if rough is None else rough.theta
-    try:
-        optimum = minimize(problem, control, start, globally, guess)
->>>>>>> wt-hostile1
     except NumericalError as exc:
         if problem.n_phi:  # it may be a later one: derivatives are differences
             raise
@@ -206,11 +197,7 @@ def _from_sums(
     start: Sequence[FloatArray] | None,
     at: Sequence[FloatArray] | None,
     priors: Sequence[Prior] = (),
-<<<<<<< HEAD
     globally: bool = True,
-=======
-    nearby: bool = False,
->>>>>>> wt-hostile1
 ) -> Estimate:
     system, structures = analyse(cp, control, priors), tuple(covariances)
     first = None if start is None else engine_theta(start, structures, cp.scaling)
@@ -220,11 +207,7 @@ def _from_sums(
             problem = Problem(system, structures, reml)
             if at_theta is None:
                 rough = _rough_optimum(problem, control.seed) if first is None else None
-<<<<<<< HEAD
                 return estimate_by_factor(problem, control, first, rough, globally=globally)
-=======
-                return estimate_by_factor(problem, control, first, rough, globally=not nearby)
->>>>>>> wt-hostile1
             return in_user_units(problem, evaluate_at(problem, at_theta), control, [])
         estimated = IterativeProblem(system, structures, reml, control.seed)
         if at_theta is not None:

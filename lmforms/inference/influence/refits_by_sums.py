@@ -63,7 +63,7 @@ def estimate_by_sums(state: FitState, rows: IndexArray) -> Estimate | None:
             reml=fit.reml,
             control=state.control,
             start=fit.theta,
-            nearby=True,
+            globally=False,
         )
     except NumericalError:
         return None
