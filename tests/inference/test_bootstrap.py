@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from functools import cache
 
 import numpy as np
@@ -11,12 +12,13 @@ from numpy.testing import assert_allclose
 from scipy.stats import ks_2samp
 
 import lmforms as lf
+from lmforms.engine.replication.refits import BatchRefitter
 from lmforms.engine.replication.replicates import Replicates
 from lmforms.inference.bootstrap.case_resampling import CasePlan
 from lmforms.inference.bootstrap.parameter_columns import parameter_columns
 from lmforms.inference.bootstrap.refitters import RowRefitter, batch_refitter
 from lmforms.inference.bootstrap.residual_resampling import inflated_effects, inflated_residuals
-from lmforms.inference.bootstrap.row_sums import RowSums
+from lmforms.inference.bootstrap.row_sums import MOST_AT_A_TIME, RowSums
 from lmforms.inference.bootstrap.run import bootstrap_intervals
 from lmforms.inference.model_parameters import model_parameters, parameter_values
 from lmforms.relationship import Pedigree
@@ -332,6 +334,31 @@ def test_acceleration_is_from_deletion_of_levels():
     assert found.by == "g"
 
 
+def mean_of_response(fit):
+    return {"mean": fit.state.response.mean()}
+
+
+@pytest.mark.parametrize("statistic", [None, mean_of_response])
+def test_case_bootstraps_are_pickled_with_what_bca_needs(statistic):
+    found = fitted("weights").bootstrap(20, seed=1, kind="case", statistic=statistic)
+    again = pickle.loads(pickle.dumps(found))
+    expected = found.conf_int(0.9, kind="bca")
+    pd.testing.assert_frame_equal(again.conf_int(0.9, kind="bca"), expected, rtol=1e-6)
+
+
+def test_labels_that_are_numbers_and_statistics_that_fail_without_a_level():
+    """Messages name the level as it is written, not a replicate or NumPy's type."""
+    frame = data().assign(g=data()["g"].str[1:].astype(int) * 10)
+    fit = lf.lmer("y ~ x + (1 | g)", frame)
+
+    def statistic(fit):
+        return fit.params if len(fit.state.response) == len(frame) else fit.params.iloc[:1]
+
+    found = fit.bootstrap(20, seed=1, kind="case", statistic=statistic)
+    with pytest.raises(lf.errors.ArgumentError, match="for the fit without level 0 of `g`"):
+        found.conf_int(0.9, kind="bca")
+
+
 def test_a_resample_without_a_column_fails_and_is_counted():
     """`arm` differs in one level of three: drawn without it, X loses a column."""
     frame = data()[data()["g"].isin(NAMES[:3])]
@@ -376,6 +403,22 @@ def test_an_interrupt_keeps_what_is_done():
         found = fitted("offset").bootstrap(50, seed=1, statistic=statistic)
     assert found.n == 3
     assert found.table["statistic"].notna().all()
+
+
+def test_an_interrupt_keeps_the_batches_that_are_done(monkeypatch):
+    """The first replicates of one seed, whatever was asked for."""
+    fit, fitted_batch, calls = fitted("offset"), BatchRefitter.fit, iter(range(9))
+
+    def interrupted(self, draws):
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return fitted_batch(self, draws)
+
+    expected = fit.bootstrap(MOST_AT_A_TIME, seed=1).table
+    monkeypatch.setattr(BatchRefitter, "fit", interrupted)
+    with pytest.warns(lf.errors.InterruptedWarning, match=f"{MOST_AT_A_TIME} of 2000"):
+        found = fit.bootstrap(2000, seed=1)
+    assert_allclose(found.table, expected, atol=1e-6)
 
 
 def test_an_interrupt_before_the_first_replicate_is_one():
@@ -500,6 +543,10 @@ def test_fits_that_are_no_estimates():
         fit.at(fit.theta).bootstrap(2)
     unfinished = lf.lmer("y ~ x + (x | g)", data(), control=lf.Control(max_evaluations=1))
     assert not unfinished.converged
+    calls = []
+    with pytest.raises(lf.errors.ModelError, match="did not converge"):
+        unfinished.bootstrap(2, statistic=lambda fit: calls.append(fit) or 1.0)
+    assert not calls  # refused before the statistic is tried
     with pytest.raises(lf.errors.ModelError, match="did not converge"):
         unfinished.bootstrap(2)
     lf.lmer("y ~ x + (x | g)", data(), start=unfinished).bootstrap(2)  # the way out

@@ -96,6 +96,12 @@ class CasePlan:
         """Number of levels."""
         return len(self.ends) - 1
 
+    def label(self, j: int) -> str:
+        """The j-th level as it is written in Python."""
+        group = next(g for g in self.state.design.groups if g.name == self.by)
+        level = group.levels[j]
+        return repr(level.item() if isinstance(level, np.generic) else level)
+
     def design(self, levels: IndexArray) -> Design | None:
         """The design of some levels, each time as a new one.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -14,6 +13,7 @@ from ...errors import ArgumentError
 from ...results.result_table import ResultTable
 from ...support.arguments import named_arguments, one_of, proportion
 from ...support.arrays import BoolArray, FloatArray
+from .deletions import Deletions
 from .intervals import (
     acceleration,
     basic_limits,
@@ -52,7 +52,7 @@ class Bootstrap:
     failed: BoolArray
     singular: BoolArray
     by: str | None = None
-    _without_each: Callable[[], FloatArray] | None = field(default=None)
+    _deletions: Deletions | None = None
 
     @property
     def n(self) -> int:
@@ -132,7 +132,7 @@ class Bootstrap:
                 f"level={level:g}: its limits lie beyond {self.n - self.n_failed} replicates. "
                 f"Use n={fewest} or more."
             )
-        if chosen == "bca" and self._without_each is None:
+        if chosen == "bca" and self._deletions is None:
             raise ArgumentError(
                 f"kind='bca' is for case bootstraps: without a group the {self.kind} bootstrap has "
                 "no acceleration. Use kind='percentile' or 'basic', or bootstrap(kind='case')."
@@ -159,9 +159,9 @@ class Bootstrap:
     @cached_property
     def acceleration(self) -> pd.Series:
         """Acceleration of each parameter, from refits without one level each (case bootstraps)."""
-        if self._without_each is None:
+        if self._deletions is None:
             raise ArgumentError("acceleration: only case bootstraps have one.")
-        values = acceleration(self._without_each())
+        values = acceleration(self._deletions.values())
         return pd.Series(values, index=self.table.columns, name="acceleration")
 
     def _title(self, what: str) -> str:

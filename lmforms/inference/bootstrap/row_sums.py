@@ -14,7 +14,7 @@ from ...support.arrays import FloatArray
 MOST_DRAWN_NUMBERS = 4_000_000
 """Numbers of the responses that are in memory together."""
 
-MOST_AT_A_TIME = 1000
+MOST_AT_A_TIME = 250
 """Responses refitted side by side: more of them gain little, and an interrupt loses them."""
 
 MOST_CANCELLED = 1e4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..model_parameters import model_parameters, parameter_values
 from .case_resampling import CasePlan
 from .checks import check_fit
 from .collect import Source, collected
+from .deletions import Deletions
 from .intervals import fewest_replicates
 from .parameter_columns import parameter_columns
 from .refitters import RowRefitter, batch_refitter
@@ -29,7 +30,6 @@ from .sources import (
     ResidualSumsSource,
     RowsSource,
     SumsSource,
-    case_of,
     parametric_cases,
     resampled_cases,
     residual_cases,
@@ -63,21 +63,13 @@ def bootstrap(
     source = replicate_source(state, kind, n, rng, plan)
     found = Replicates.joined(collected(source, n, progress))
     names = [parameter.name for parameter in model_parameters(state)]
-
-    def without_each() -> FloatArray:
-        assert plan is not None
-        each = RowsSource(_without_each(plan), RowRefitter(state)).next(plan.n_levels)
-        _refuse_failed(each.failed, plan)
-        return parameter_columns(state, each)
-
     return _made(
         kind,
         pd.Series(parameter_values(state), index=names, name="estimate"),
         parameter_columns(state, found),
         found.failed,
         found.singular,
-        plan,
-        without_each,
+        None if plan is None else Deletions(plan),
     )
 
 
@@ -117,24 +109,16 @@ def _of_statistic(
     plan: CasePlan | None,
     progress: bool,
 ) -> Bootstrap:
-    refitter = RowRefitter(state)
-    source = StatisticSource(FitSource(_cases(state, kind, n, rng, plan), refitter), statistic)
-    parts = collected(source, n, progress)
-
-    def without_each() -> FloatArray:
-        assert plan is not None
-        fits = FitSource(_without_each(plan), refitter).next(plan.n_levels)
-        _refuse_failed(np.array([fit is None for fit in fits]), plan)
-        return np.stack([statistic(fit, j) for j, fit in enumerate(fits)])
-
+    fits = FitSource(_cases(state, kind, n, rng, plan), RowRefitter(state))
+    names, of_fit = statistic.of_fit  # tried before any replicate is made
+    parts = collected(StatisticSource(fits, statistic), n, progress)
     return _made(
         kind,
-        pd.Series(statistic.values, index=statistic.names, name="estimate"),
+        pd.Series(of_fit, index=names, name="estimate"),
         np.concatenate([values for values, _, _ in parts]),
         np.concatenate([failed for _, failed, _ in parts]),
         np.concatenate([singular for _, _, singular in parts]),
-        plan,
-        without_each,
+        None if plan is None else Deletions(plan, statistic),
     )
 
 
@@ -149,30 +133,14 @@ class StatisticSource:
     def next(self, count: int) -> tuple[FloatArray, Any, Any]:
         """The next ones."""
         fits = self._fits.next(count)
-        values = np.full((count, len(self._statistic.names)), np.nan)
+        values = np.full((count, len(self._statistic.of_fit[0])), np.nan)
         for j, fit in enumerate(fits):
             if fit is not None:
-                values[j] = self._statistic(fit, self._done + j)
+                values[j] = self._statistic(fit, f"replicate {self._done + j}")
         self._done += count
         failed = np.array([fit is None for fit in fits])
         singular = np.array([fit is not None and bool(fit.is_singular) for fit in fits])
         return values, failed, singular
-
-
-def _without_each(plan: CasePlan) -> Iterator[Case | None]:
-    levels = np.arange(plan.n_levels)
-    return (case_of(plan, np.delete(levels, j)) for j in range(plan.n_levels))
-
-
-def _refuse_failed(failed: Any, plan: CasePlan) -> None:
-    if failed.any():
-        group = next(g for g in plan.state.design.groups if g.name == plan.by)
-        level = group.levels[int(np.flatnonzero(failed)[0])]
-        raise ModelError(
-            f"BCa: the model cannot be fitted without level {level!r} of `{plan.by}` (a factor is "
-            "left with one level, columns of X depend on each other, or the fit does not "
-            "converge). Use kind='percentile' or 'basic'."
-        )
 
 
 def _made(
@@ -181,8 +149,7 @@ def _made(
     values: FloatArray,
     failed: Any,
     singular: Any,
-    plan: CasePlan | None,
-    without_each: Callable[[], FloatArray],
+    deletions: Deletions | None,
 ) -> Bootstrap:
     if failed.all():
         raise ModelError(
@@ -196,8 +163,8 @@ def _made(
         table=pd.DataFrame(values, index=index, columns=estimate.index),
         failed=failed,
         singular=singular,
-        by=None if plan is None else plan.by,
-        _without_each=None if plan is None else without_each,
+        by=None if deletions is None else deletions.plan.by,
+        _deletions=deletions,
     )
 
 
