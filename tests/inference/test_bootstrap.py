@@ -19,7 +19,8 @@ from lmforms.inference.bootstrap.parameter_columns import parameter_columns
 from lmforms.inference.bootstrap.refitters import RowRefitter, batch_refitter
 from lmforms.inference.bootstrap.residual_resampling import inflated_effects, inflated_residuals
 from lmforms.inference.bootstrap.row_sums import MOST_AT_A_TIME, RowSums
-from lmforms.inference.bootstrap.run import bootstrap_intervals
+from lmforms.inference.bootstrap.run import bootstrap_intervals, replicate_source
+from lmforms.inference.bootstrap.sources import MatchingCasesSource, RowsSource, resampled_cases
 from lmforms.inference.model_parameters import model_parameters, parameter_values
 from lmforms.relationship import Pedigree
 
@@ -332,6 +333,36 @@ def test_acceleration_is_from_deletion_of_levels():
     assert_allclose(found.acceleration, expected, atol=1e-6)
     assert found.conf_int(kind="bca").shape == (2, 2)
     assert found.by == "g"
+
+
+@cache
+def alike(reml=True):
+    """Levels that differ in the response and an offset alone, with rows in any order."""
+    frame = data().assign(w=1.0 + data()["t"] % 3).sample(frac=1, random_state=1)
+    formula = "y ~ t + offset(2 * x) + (t | g)"
+    return lf.lmer(formula, frame.reset_index(drop=True), weights="w", reml=reml)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_levels_of_one_design_are_refitted_side_by_side(reml):
+    """To the same minima as resampled rows one by one."""
+    state, n = alike(reml).state, 20
+    plan = CasePlan.of(state, None)
+    source = replicate_source(state, "case", n, np.random.default_rng(3), plan)
+    assert isinstance(source, MatchingCasesSource)
+    cases = resampled_cases(plan, np.random.default_rng(3))
+    found, expected = source.next(n), RowsSource(cases, RowRefitter(state)).next(n)
+    assert_allclose(found.criterion, expected.criterion, atol=1e-8)
+    assert_allclose(found.beta, expected.beta, atol=1e-8)
+    assert_allclose(found.sigma, expected.sigma, rtol=1e-5)
+    assert (found.failed == expected.failed).all()
+
+
+def test_levels_of_other_designs_are_drawn_as_rows():
+    """Other values of x, other weights, or fewer rows in one level."""
+    unequal = lf.lmer("y ~ t + (1 | g)", data().iloc[:-1])
+    for fit in (fitted("slopes"), lf.lmer("y ~ t + (1 | g)", data(), weights="w"), unequal):
+        assert CasePlan.of(fit.state, None).matching_rows() is None
 
 
 def mean_of_response(fit):

@@ -24,9 +24,11 @@ from .parameter_columns import parameter_columns
 from .refitters import RowRefitter, batch_refitter
 from .replicate_table import Bootstrap
 from .residual_resampling import ResidualDraws
+from .row_sums import RowSums
 from .sources import (
     Case,
     FitSource,
+    MatchingCasesSource,
     ResidualSumsSource,
     RowsSource,
     SumsSource,
@@ -81,12 +83,16 @@ def replicate_source(
     plan: CasePlan | None = None,
 ) -> Source[Replicates]:
     """Refits of replicates, by the quickest way that the model allows."""
+    together = batch_refitter(state)
+    if together is None:
+        return RowsSource(_cases(state, kind, n, rng, plan), RowRefitter(state))
     if plan is None:
-        together = batch_refitter(state)
-        if together is not None:
-            if kind == "parametric":
-                return SumsSource(together, rng)
-            return ResidualSumsSource(state, together, rng)
+        if kind == "parametric":
+            return SumsSource(together, rng)
+        return ResidualSumsSource(state, together, rng)
+    rows, sums = plan.matching_rows(), RowSums(state, together)
+    if rows is not None and sums.is_accurate:
+        return MatchingCasesSource(plan, rows, sums, rng)
     return RowsSource(_cases(state, kind, n, rng, plan), RowRefitter(state))
 
 
