@@ -15,6 +15,7 @@ import lmforms as lf
 from lmforms.engine.replication.refits import BatchRefitter
 from lmforms.engine.replication.replicates import Replicates
 from lmforms.inference.bootstrap.case_resampling import CasePlan
+from lmforms.inference.bootstrap.intervals import percentile_limits
 from lmforms.inference.bootstrap.parameter_columns import parameter_columns
 from lmforms.inference.bootstrap.refitters import RowRefitter, batch_refitter
 from lmforms.inference.bootstrap.residual_resampling import inflated_effects, inflated_residuals
@@ -126,14 +127,16 @@ def test_refits_side_by_side_are_those_of_single_fits(name):
     state, Y = fit.state, fit.simulate(8, seed=4).to_numpy()
     refitter = batch_refitter(state)
     assert refitter is not None
-    found = parameter_columns(state, RowSums(state, refitter).fit(Y)) if name != "root" else None
+    together = RowSums(state, refitter).fit(Y)
+    found = parameter_columns(state, together)
+    assert not together.failed.any()
     single = RowRefitter(state)
     for j in range(8):
         other = fit.refit(Y[:, j])
         estimate = single.estimate(Y[:, j])
         assert_allclose(estimate.criterion, other.criterion, atol=1e-6)
-        if found is not None:
-            assert_allclose(found[j], parameter_values(other.state), atol=2e-4)
+        assert_allclose(together.criterion[j], other.criterion, atol=1e-6)
+        assert_allclose(found[j], parameter_values(other.state), atol=2e-4)
 
 
 @pytest.mark.parametrize("kind", ["parametric", "residual", "case"])
@@ -422,6 +425,17 @@ def test_seeds(kind):
     assert not np.allclose(fit.bootstrap(5, seed=8, kind=kind).table["x"], first["x"])
 
 
+def test_generators_are_seeds():
+    """One state of a generator gives one set of replicates, old NumPy's generators too."""
+    rng = np.random.default_rng(5)
+    state = rng.bit_generator.state
+    first = fitted("offset").bootstrap(3, seed=rng).table
+    assert not np.allclose(fitted("offset").bootstrap(3, seed=rng).table, first)
+    rng.bit_generator.state = state
+    assert_allclose(fitted("offset").bootstrap(3, seed=rng).table, first)
+    fitted("offset").bootstrap(3, seed=np.random.RandomState(1))
+
+
 def test_an_interrupt_keeps_what_is_done():
     calls = iter(range(100))
 
@@ -508,6 +522,17 @@ def test_undefined_correlations_are_left_out_and_said():
     assert 0 < found.singular_share <= 1
 
 
+def test_numbers_that_are_not_finite_are_left_out_and_said():
+    values = iter([1.0, *np.arange(50.0), np.nan, np.inf])
+    found = fitted("offset").bootstrap(52, seed=1, statistic=lambda fit: next(values))
+    assert_allclose(found.conf_int().to_numpy()[0], percentile_limits(np.arange(50.0), 0.95))
+    assert "statistic is undefined in 2 replicates" in str(found)
+    assert_allclose(found.bias, np.arange(50.0).mean() - 1.0)
+    undefined = fitted("offset").bootstrap(39, seed=1, statistic=lambda fit: np.nan).conf_int()
+    assert undefined.isna().all(axis=None)
+    assert "lies beyond all defined replicates" in str(undefined)
+
+
 def test_intervals_for_conf_int():
     fit = sleepstudy()
     every = bootstrap_intervals(fit.state, 0.9, "all", 99, 1)
@@ -538,6 +563,9 @@ def shape_changes():
         (lambda fit: 1j, "gave complex"),
         (lambda fit: [], "gave no numbers"),
         (lambda fit: pd.DataFrame({"a": [1.0]}), "gave DataFrame"),
+        (lambda fit: pd.Series(["1", "2"]), "gave Series"),
+        (lambda fit: np.array(["1", None], dtype=object), "gave ndarray"),
+        (lambda fit: pd.Series([1.0, 2.0], index=["a", "a"]), "two numbers of one name, 'a'"),
         (shape_changes(), "2 numbers .* for replicate 1 and 1 numbers"),
     ],
 )

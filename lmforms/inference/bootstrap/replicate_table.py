@@ -73,12 +73,16 @@ class Bootstrap:
     @property
     def bias(self) -> pd.Series:
         """Mean of the replicates less the estimate."""
-        return (self.table.mean() - self.estimate).rename("bias")
+        return (self._finite.mean() - self.estimate).rename("bias")
 
     @property
     def std_error(self) -> pd.Series:
         """Standard deviation of the replicates."""
-        return self.table.std().rename("std_error")
+        return self._finite.std().rename("std_error")
+
+    @property
+    def _finite(self) -> pd.DataFrame:
+        return self.table.where(np.isfinite(self.table))
 
     def summary(self) -> ResultTable:
         """Estimate, bias and standard error of each parameter.
@@ -174,7 +178,7 @@ class Bootstrap:
             notes.append(f"Refits that failed: {self.n_failed}.")
         if self.singular.any():
             notes.append(f"Singular refits: {100 * self.singular_share:.3g} %.")
-        undefined = self.table[~self.failed].isna().sum()
+        undefined = self._finite[~self.failed].isna().sum()
         notes += [
             f"{name} is undefined in {count} replicates, which are left out."
             for name, count in undefined[undefined > 0].items()
@@ -192,4 +196,4 @@ def _absent(limits: FloatArray) -> list[str]:
     """What a missing limit means."""
     if not np.isnan(limits).any():
         return []
-    return ["A limit that is missing lies beyond all replicates: it needs a larger n."]
+    return ["A limit that is missing lies beyond all defined replicates: it needs more of them."]

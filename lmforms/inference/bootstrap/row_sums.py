@@ -42,6 +42,7 @@ class RowSums:
             f.matrix(self._whiten(scale(f.basis)))
             for f, scale in zip(rows.level_factors, units.bases, strict=True)
         ]
+        self._roots = units.roots or (None,) * len(self._bases)
         left = self._whiten(state.response - self._mean) / self._sigma
         self.is_accurate = bool(np.mean(left**2) <= MOST_CANCELLED)
 
@@ -56,7 +57,10 @@ class RowSums:
         rows, shared = self._whiten(residuals / self._sigma), self.refitter.shared
         zy: list[FloatArray] = [np.empty(0)] * len(self._bases)
         for i, part in shared.by_factor():
-            zy[i] = np.asarray(self._bases[i].T @ rows).T.reshape(-1, part.q, part.k)
+            own = self._bases[i].T @ rows
+            if self._roots[i] is not None:  # the engine's levels are columns of L
+                own = self._roots[i].T @ own.reshape(len(own) // part.k, -1)
+            zy[i] = np.asarray(own).reshape(part.q * part.k, -1).T.reshape(-1, part.q, part.k)
         yy = np.einsum("ij,ij->j", rows, rows)
         return ResponseSums.of_products(shared, zy, rows.T @ self._right, yy)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,12 @@ class Statistic:
         names, values = self._of(self.fit, "the fit itself")
         if not len(values):
             raise ArgumentError(f"statistic: {self.label} gave no numbers for the fit itself.")
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ArgumentError(
+                f"statistic: {self.label} gave two numbers of one name, {twice!r}. Give "
+                "each its own."
+            )
         return names, values
 
     def __call__(self, fit: Any, where: str) -> FloatArray:
@@ -119,6 +126,9 @@ def _read(found: Any) -> tuple[list[str], FloatArray]:
 
 def _real(values: Any) -> FloatArray:
     array = np.asarray(values)
-    if array.dtype.kind not in "biufO" or any(value is None for value in array.tolist()):
+    is_real = array.dtype.kind in "biuf"
+    if array.dtype.kind == "O":  # not strings that look like numbers
+        is_real = all(isinstance(value, Real) for value in array)
+    if not is_real:
         raise TypeError
     return np.asarray(array, dtype=np.float64)
