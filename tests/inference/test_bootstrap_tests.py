@@ -58,6 +58,7 @@ def test_statistics_are_those_of_refits(name):
     assert_allclose(found, np.maximum(expected, 0.0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_residual_structures():
     small, large = fitted("y ~ x + (1 | g)"), fitted("y ~ x + (1 | g)", residual="ar1(t | g)")
     compared = compared_fits("anova", (small, large), {}, None)

@@ -57,9 +57,9 @@ class RowSums:
         rows, shared = self._whiten(residuals / self._sigma), self.refitter.shared
         zy: list[FloatArray] = [np.empty(0)] * len(self._bases)
         for i, part in shared.by_factor():
-            own = self._bases[i].T @ rows
-            if self._roots[i] is not None:  # the engine's levels are columns of L
-                own = self._roots[i].T @ own.reshape(len(own) // part.k, -1)
+            own, root = self._bases[i].T @ rows, self._roots[i]
+            if root is not None:  # the engine's levels are columns of L
+                own = root.T @ own.reshape(len(own) // part.k, -1)
             zy[i] = np.asarray(own).reshape(part.q * part.k, -1).T.reshape(-1, part.q, part.k)
         yy = np.einsum("ij,ij->j", rows, rows)
         return ResponseSums.of_products(shared, zy, rows.T @ self._right, yy)

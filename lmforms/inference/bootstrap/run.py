@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,10 @@ def bootstrap(
     rng = generator("seed", seed)
     check_fit(state)
     plan = CasePlan.of(state, by) if kind == "case" else None
+    spec = state.design.residual_spec
+    if statistic is None and spec is not None and spec.depends_on_fitted:
+        # φ of a refit is in units of its own fitted values: its parameters are read from itself
+        statistic = Statistic(_parameters, SimpleNamespace(state=state))
     if statistic is not None:
         return _of_statistic(statistic, state, kind, n, rng, plan, progress)
     source = replicate_source(state, kind, n, rng, plan)
@@ -73,6 +78,12 @@ def bootstrap(
         found.singular,
         None if plan is None else Deletions(plan),
     )
+
+
+def _parameters(fit: Any) -> pd.Series:
+    """All parameters of a fit."""
+    names = [parameter.name for parameter in model_parameters(fit.state)]
+    return pd.Series(parameter_values(fit.state), index=names)
 
 
 def replicate_source(
