@@ -258,7 +258,7 @@ def test_same_distribution_as_single_refits():
 @pytest.mark.slow
 def test_same_distribution_of_related_levels():
     fit = fitted("root")
-    check_same(columns_of(fit, 5000, 11), one_by_one(fit, 5000, 12), 5000)
+    check_same(columns_of(fit, 2000, 11), one_by_one(fit, 2000, 12), 2000)
 
 
 # --- residual bootstrap -----------------------------------------------------------------------
