@@ -50,6 +50,8 @@ def row_positions(
     lost = rows[at < 0].tolist() if known else []
     if len(labels) != len(rows) and not (allow_more and known):
         way = " Select them by `.loc[data.index]`." if known and not lost else ""
+        if not known and allow_more:
+            way = " Some row labels are there twice: give one value for each row by `.to_numpy()`."
         raise DataError(f"{what} has {len(labels)} rows; the data have {len(rows)} rows.{way}")
     way = "Give `.to_numpy()` if its rows are those of the data one by one."
     if not known:

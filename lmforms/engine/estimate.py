@@ -159,9 +159,10 @@ def estimate_sums(
     control: Control,
     start: Sequence[FloatArray] | None = None,
     at: Sequence[FloatArray] | None = None,
+    globally: bool = True,
 ) -> Estimate:
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
-    found = _from_sums(cp, covariances, reml, control, start, at)
+    found = _from_sums(cp, covariances, reml, control, start, at, globally=globally)
     refuse_zero_sigma(found.sigma, cp.scaling.pilot.resolution)
     return found
 

@@ -113,4 +113,4 @@ def _histogram(ax: Axes, values: np.ndarray) -> None:
     if spread > 0:
         width = 2.0 * np.subtract(*np.quantile(values, [0.75, 0.25])) / len(values) ** (1 / 3)
         bins = int(np.clip(np.ceil(spread / width) if width > 0 else MOST_BINS, 1, MOST_BINS))
-    ax.hist(values, bins=bins, color=REFERENCE_GREY)
+    ax.hist(values, bins=bins, color=REFERENCE_GREY, alpha=0.6)  # lines show on dark grounds too

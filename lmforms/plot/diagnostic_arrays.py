@@ -14,6 +14,11 @@ ROWS_PER_BIN, MOST_BINS = 20, 20
 FEWEST_AT_PLACE = 8
 """Rows at one place that make quartiles of their own."""
 
+LEAST_APART = 0.08
+"""Of an axis: points nearer to each other cannot both be named."""
+
+TINY = np.finfo(float).tiny
+
 BAND = 0.95
 """Share of independent uniform order statistics that lie in their band."""
 
@@ -112,3 +117,23 @@ def normal_quantiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[
     low, high = np.quantile(values, [0.25, 0.75])
     slope = (high - low) / (norm.ppf(0.75) - norm.ppf(0.25))
     return np.asarray(x), order, (float(low - slope * norm.ppf(0.25)), float(slope))
+
+
+def farthest_points(x: np.ndarray, y: np.ndarray, line: np.ndarray, most: int) -> list[int]:
+    """Points farthest from a line, farthest first, whose names do not lie on each other.
+
+    Examples
+    --------
+    >>> x, y = np.array([0.0, 0.01, 5.0, 10.0]), np.array([9.0, 9.01, 5.0, 3.0])
+    >>> farthest_points(x, y, x, 2)
+    [0, 3]
+    """
+    distance = np.abs(y - line)
+    places = np.column_stack([x / max(np.ptp(x), TINY), y / max(np.ptp(y), TINY)])
+    found: list[int] = []
+    for i in np.argsort(-distance, kind="stable"):
+        if len(found) == most or distance[i] == 0:
+            break
+        if all(np.abs(places[i] - places[j]).max() > LEAST_APART for j in found):
+            found.append(int(i))
+    return found

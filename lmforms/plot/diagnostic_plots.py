@@ -12,6 +12,7 @@ from .axes import MOST_TICK_LABELS, point_style, several_axes, short_label, thin
 from .diagnostic_arrays import (
     QUARTILES,
     binned_quartiles,
+    farthest_points,
     normal_quantiles,
     rank_places,
     uniform_quantiles,
@@ -33,6 +34,9 @@ MOST_LEVELS = 60
 
 LABELLED = 2
 """Levels that are named in a picture of random effects: the farthest from the line."""
+
+NEAR_END = 0.8
+"""Of the largest quantile: names of points beyond are written towards the middle."""
 
 MOST_ACROSS = 3
 """Panels in a row."""
@@ -102,10 +106,7 @@ def _quantile_panel(ax: Axes, residuals: Any) -> None:
     ax.fill_between(shown.expected, shown.lower, shown.upper, color=line["color"], alpha=0.12, lw=0)
     ax.plot([0, 1], [0, 1], **line)
     ax.scatter(shown.expected, shown.observed, color=colour, **point_style(len(shown.expected)))
-    tests = residuals.tests
-    text = "\n".join(
-        f"{name}: p = {p:.2g}" for name, p in zip(tests.index, tests["p_value"], strict=True)
-    )
+    text = "\n".join(residuals.test_texts)
     ax.text(0.03, 0.97, text, transform=ax.transAxes, va="top", fontsize="small")
     ax.set(xlabel="expected", ylabel="residual", xlim=UNIT, ylim=UNIT)
     ax.set_title("uniform quantiles", loc="left", fontsize="medium")
@@ -213,18 +214,18 @@ def _normal_panel(ax: Axes, effects: Any) -> None:
     ends = np.array([x[0], x[-1]])
     ax.plot(ends, level + slope * ends, **reference_style())
     ax.scatter(x, y, color=colour, **point_style(len(x)))
-    distance = np.abs(y - level - slope * x)
-    for i in np.argsort(-distance, kind="stable")[: LABELLED if distance.max() > 0 else 0]:
+    for i in farthest_points(x, y, level + slope * x, LABELLED):
         label = effects.index[order[i]]
         text = ":".join(map(str, label)) if isinstance(label, tuple) else str(label)
-        right = x[i] > 0
+        above = y[i] > level + slope * x[i]  # and away from the points beside it
         ax.annotate(
             short_label(text),
             (x[i], y[i]),
-            (-5 if right else 5, 0),
+            (0, 6 if above else -6),
             textcoords="offset points",
-            ha="right" if right else "left",
-            va="center",
+            ha="right" if (above or x[i] > NEAR_END * x[-1]) and x[i] > NEAR_END * x[0] else "left",
+            va="bottom" if above else "top",
             fontsize="small",
         )
+    ax.margins(y=0.12)
     ax.set(xlabel="normal quantile", ylabel="random effect")

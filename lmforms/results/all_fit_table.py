@@ -22,6 +22,9 @@ AGREE = 1e-3
 """Criteria that differ by less are one optimum: far below what any test or standard error shows,
 and above what searches without derivatives leave."""
 
+DECIMALS = 8
+"""Of differences of criteria: less is rounding."""
+
 UNDETERMINED = 0.01
 """Parameters that differ by more of their size at one criterion are hardly determined."""
 
@@ -77,17 +80,18 @@ def table_of_fits(
         if one.state is not None:
             values[i] = parameter_values(one.state)[fixed:]
     lowest = np.nanmin(criteria) if np.isfinite(criteria).any() else np.nan
+    differences = np.round(criteria - lowest, DECIMALS)
     columns: dict[str, Any] = {
         "kind": [x.kind for x in found],
         "loglik": -0.5 * criteria,
-        "difference": criteria - lowest,
+        "difference": differences,
         "converged": [x.converged for x in found],
         "evaluations": [x.evaluations for x in found],
         "seconds": [x.seconds for x in found],
     }
     columns |= {p.name: values[:, j] for j, p in enumerate(chosen)}
-    notes = _notes(found, criteria - lowest)
-    same = (criteria - lowest <= AGREE) & [one.label != CONJUGATE for one in found]
+    notes = _notes(found, differences)
+    same = (differences <= AGREE) & [one.label != CONJUGATE for one in found]
     notes += _spread_notes(values[same], chosen, state.estimate.sigma) if same.sum() > 1 else []
     if any(one.label == CONJUGATE for one in found):
         notes.append(f"{CONJUGATE} estimates the optimum: a small difference is its noise.")
@@ -115,9 +119,8 @@ def _notes(found: Sequence[OtherFit], difference: Any) -> list[str]:
     same = ended & (difference <= AGREE)
     notes = ["difference: of −2 log-likelihood from the lowest."]
     if same.all():
-        notes.append(
-            f"All {len(found)} ways agree: −2 log-likelihood within {difference.max():.1g}."
-        )
+        most = max(difference.max(), 10.0**-DECIMALS)
+        notes.append(f"All {len(found)} ways agree: −2 log-likelihood within {most:.1g}.")
     elif ended.any():
         higher = [
             f"{one.label} (by {difference[i]:.2g})"

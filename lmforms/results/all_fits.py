@@ -18,7 +18,6 @@ from ..errors import (
     ArgumentError,
     LmformsError,
     LmformsWarning,
-    MissingPackageError,
     ModelError,
 )
 from ..inference.diagnostics.searches import (
@@ -28,6 +27,7 @@ from ..inference.diagnostics.searches import (
     scipy_search,
 )
 from ..relationship.priors import priors_of
+from ..support.progress import with_bar
 from .all_fit_table import OtherFit, table_of_fits
 from .result_table import ResultTable
 from .state import FitState
@@ -70,7 +70,7 @@ def all_fits(
         )
     interrupted = False
     try:
-        for way in _bar(ways) if progress else ways:
+        for way in with_bar(ways, progress, "all_fit"):
             one = way.run()
             refused += [way] if one is None else []
             found += [] if one is None else [one]
@@ -190,13 +190,3 @@ def _at(state: FitState, problem: Problem, found: Found) -> FitState:
         optimize=False,
     ).state
     return at
-
-
-def _bar(ways: Sequence[_Way]) -> Any:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        raise MissingPackageError(
-            "progress=True needs tqdm: pip install 'lmforms[bayes]', or leave `progress` out."
-        ) from None
-    return tqdm(ways, desc="all_fit")

@@ -74,7 +74,10 @@ class BootstrapMethods(ModelEstimates):
         -----
         Without a `statistic`, parametric replicates of models that are fitted through sums of
         products are drawn as these sums, not as rows, and refitted side by side: their cost does
-        not depend on the number of rows. A `statistic` needs a fit with rows for each replicate.
+        not depend on the number of rows. A `statistic` needs a fit with rows for each replicate, so
+        that parametric replicates with one are others than those without, of one distribution;
+        those of the other kinds are the same. Case bootstraps are refitted side by side if levels
+        of a single factor differ in the response (and offset) alone, and one by one otherwise.
         Structures with parameters of their own (``ar1(…)``, residual structures) are searched from
         the estimates of this fit alone; other models are searched for other optima as any fit is.
         Refits that fail or do not converge are rows of NaN and are counted; singular ones are
@@ -95,7 +98,7 @@ class BootstrapMethods(ModelEstimates):
         >>> found.table.shape
         (500, 6)
         >>> found.conf_int(0.9).loc["Days"].round(1).tolist()
-        [7.8, 12.8]
+        [8.0, 13.1]
         >>> by_subject = fit.bootstrap(20, seed=1, kind="case", statistic=lambda f: f.params)
         >>> list(by_subject.table.columns), by_subject.by
         (['Intercept', 'Days'], 'Subject')

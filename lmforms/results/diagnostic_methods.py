@@ -46,9 +46,8 @@ class DiagnosticMethods(VarianceMethods):
             Random effects of the simulated responses, see :meth:`simulate`. With new ones all of
             the model is checked, with the fitted ones the residuals alone.
         rotate : bool
-            Multiply y less its mean, and simulated ones, by the inverse Cholesky factor of their
-            covariance: residuals are then independent, and each is of a row given the earlier ones
-            that it depends on.
+            Multiply y less its mean by the inverse Cholesky factor of its covariance: residuals
+            are then independent, and each is of a row given the earlier ones that it depends on.
 
         Returns
         -------
@@ -114,10 +113,11 @@ class DiagnosticMethods(VarianceMethods):
         Returns
         -------
         ResultTable
-            A row for each way: ``loglik``, the ``difference`` of −2 log-likelihood from the lowest,
-            whether its own test of convergence was met, ``evaluations`` (iterations of estimators),
-            ``seconds``, and the parameters of random effects and residuals by their names. Notes
-            say whether all agree. Ways that do not suit the model are named there.
+            A row for each way: ``loglik``, the ``difference`` of −2 log-likelihood from the lowest
+            (to 8 decimals), whether its own test of convergence was met, ``evaluations``
+            (iterations of estimators), ``seconds``, and the parameters of random effects and
+            residuals by their names. Notes say whether all agree. Ways that do not suit the model
+            are named there.
 
         Raises
         ------
@@ -156,8 +156,8 @@ class DiagnosticMethods(VarianceMethods):
         """What to look at before this fit is used, and what to do about it.
 
         Convergence, singular and unidentified variances, parameters at bounds, dropped and
-        collinear columns, few levels, outliers, the distribution of simulated residuals, variances
-        by factor and by prediction, and the distribution of random effects.
+        collinear columns, few levels, outliers, the distribution of simulated residuals, means by
+        predictor, variances by factor and by prediction, and the distribution of random effects.
 
         Parameters
         ----------

@@ -8,6 +8,7 @@ from ..errors import listed
 from ..inference.residual_estimates import names_at_bound
 from . import quantities, residual_tables
 from .fit_report import Check, FitReport
+from .random_effect_checks import random_normality
 from .residual_checks import residual_checks
 from .state import FitState
 from .variance_tables import fixed_inflation
@@ -22,6 +23,8 @@ MOST_INFLATION = 10.0
 def checked_fit(state: FitState, n: int, generator: np.random.Generator) -> FitReport:
     """See :meth:`lmforms.MixedModelResults.check`."""
     checks = [*status_checks(state), *design_checks(state), *residual_checks(state, n, generator)]
+    if state.design.groups:
+        checks.append(random_normality(state))
     return FitReport(f"Check of {state.design.bound.formula}", tuple(checks))
 
 

@@ -6,11 +6,15 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 Status = Literal["ok", "note", "problem"]
+
+SIGNIFICANT = 0.01
+"""Level of the tests of a report: there are several, and they are approximate."""
 
 WIDTH = 92
 """Characters of a line of the report as text."""
@@ -116,6 +120,15 @@ def _wrapped(text: str, indent: str, first: str = "") -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def label_text(label: Any) -> str:
+    """A label as Python reads it."""
+    if isinstance(label, tuple):
+        return f"({', '.join(map(label_text, label))})"
+    if type(label).__module__.partition(".")[0] == "pandas":  # a time, a period
+        return f"pd.{label!r}"
+    return repr(label.item() if isinstance(label, np.generic) else label)
 
 
 def _counted(found: Sequence[Check], word: str) -> str:

@@ -77,11 +77,13 @@ class InferenceMethods(ModelEstimates):
     def conf_int(
         self,
         level: float = 0.95,
-        method: Literal["wald", "profile"] = "wald",
+        method: Literal["wald", "profile", "bootstrap"] = "wald",
         *,
         which: Literal["fixed", "all"] = "fixed",
         ddf: DfName | None = None,
         information: Information | None = None,
+        n: int | None = None,
+        seed: Any = None,
     ) -> ResultTable:
         """Confidence intervals of the fixed effects, or of all parameters.
 
@@ -89,15 +91,18 @@ class InferenceMethods(ModelEstimates):
         ----------
         level : float
             Between 0 and 1.
-        method : {"wald", "profile"}
+        method : {"wald", "profile", "bootstrap"}
             Estimate ± t quantile × standard error, for variance parameters by the normal
-            distribution on the scale of the logarithm or the logit; or by profile likelihood, see
-            :meth:`profile`.
+            distribution on the scale of the logarithm or the logit; by profile likelihood, see
+            :meth:`profile`; or percentiles of a parametric bootstrap, see :meth:`bootstrap`.
         which : {"fixed", "all"}
             ``"all"`` has standard deviations, correlations, σ and the parameters of structures too.
         ddf, information
             Degrees of freedom of t for ``method="wald"``, see :meth:`contrast`: Satterthwaite's by
             default; ``ddf="none"`` takes normal quantiles, as ``confint(method="Wald")`` of lme4.
+        n, seed
+            For ``method="bootstrap"``: number of replicates, 1,000 by default, and what
+            :func:`numpy.random.default_rng` takes.
 
         Returns
         -------
@@ -107,7 +112,7 @@ class InferenceMethods(ModelEstimates):
         Raises
         ------
         ArgumentError
-            Degrees of freedom for a profile.
+            An option of another method.
         ModelError
             The method is not defined for this fit; the message says which is.
 
@@ -127,7 +132,7 @@ class InferenceMethods(ModelEstimates):
 
         one_of("method", method, tuple(INTERVALS))
         one_of("which", which, ("fixed", "all"))
-        options = IntervalOptions(proportion("level", level), which, ddf, information)
+        options = IntervalOptions(proportion("level", level), which, ddf, information, n, seed)
         return INTERVALS[method](self.state, options)
 
     @named_arguments

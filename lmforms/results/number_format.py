@@ -17,6 +17,9 @@ MOST_DIGITS = 9
 LEAST_P = 1e-4
 """p-values below this are written with an exponent."""
 
+NO_P = 1e-16
+"""p-values below this are all called smaller than it in a sentence."""
+
 WHOLE_DF = 1000.0
 """Degrees of freedom above this are rounded to whole numbers."""
 
@@ -62,6 +65,17 @@ def _p_text(p: float) -> str:
     return "<1e-300" if p < 1e-300 else f"{p:.1e}"
 
 
+def p_phrase(p: float) -> str:
+    """A p-value within a sentence.
+
+    Examples
+    --------
+    >>> p_phrase(0.0312), p_phrase(0.0)
+    ('p = 0.031', 'p < 1e-16')
+    """
+    return f"p = {p:.2g}" if p >= NO_P else f"p < {NO_P:g}"
+
+
 def df_texts(values: Any) -> list[str]:
     """Degrees of freedom: whole if all are, else two decimals, none where they are large.
 
@@ -78,7 +92,7 @@ def df_texts(values: Any) -> list[str]:
 
 
 def criterion_texts(values: Any) -> list[str]:
-    """Criteria, of which differences matter and not sizes: two decimals.
+    """Criteria, of which differences matter and not sizes, and seconds: two decimals.
 
     Examples
     --------
@@ -105,6 +119,7 @@ TEXTS = {
     **dict.fromkeys(("logLik", "AIC", "BIC", "REMLcrit", "deviance"), criterion_texts),
     "statistic": statistic_texts,
     "weight": weight_texts,
+    "seconds": criterion_texts,
 }
 """How columns are written that are not aligned by their decimals."""
 

@@ -1,28 +1,25 @@
-"""Checks of the residuals and random effects of a fit, in words, with what to do."""
+"""Checks of the residuals of a fit, in words, with what to do."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from ..errors import ModelError, NumericalError, listed
+from ..formula.formulaic_factors import columns_of
 from ..inference.diagnostics.residual_tests import equal_spread, holm
-from ..inference.diagnostics.spread import normality, outlying, spread_by_prediction
+from ..inference.diagnostics.spread import means_by_bin, outlying, spread_by_prediction
 from ..support.arrays import FloatArray
 from . import quantities
-from .fit_report import Check
-from .simulated_residuals import SimulatedResiduals, factor_of, simulated_residuals
+from .fit_report import SIGNIFICANT, Check, label_text
+from .number_format import p_phrase
+from .simulated_residuals import factor_of, simulated_residuals
 from .state import FitState
 
-SIGNIFICANT = 0.01
-"""Level of the tests of a report: there are several, and they are approximate."""
-
-LEAST_DISTANCE, LEAST_RATIO, LEAST_TREND, LARGEST_STRAIGHT = 0.05, 1.25, 0.1, 0.98
+LEAST_DISTANCE, LEAST_RATIO, LEAST_TREND, LEAST_SHARE = 0.05, 1.25, 0.1, 0.01
 """What is too small to matter, though significant in many rows: the distance from the uniform
 distribution, the ratio of standard deviations (also of the dispersion), the rank correlation of
-residuals and predictions, and, above it, Shapiro and Wilk's statistic."""
+residuals and predictions, and the share of the variance of ranks that is between bins."""
 
 OUTLYING = 0.05
 """Level, for all rows together, at which a residual is an outlier."""
@@ -36,18 +33,15 @@ FEWEST_PER_LEVEL = 5
 MOST_LEVELS = 30
 """Levels of a factor up to which a variance for each is advised."""
 
-FEWEST_EFFECTS = 8
-"""Levels from which the distribution of random effects is looked at."""
-
 
 def residual_checks(state: FitState, n: int, generator: np.random.Generator) -> list[Check]:
-    """Outliers, simulated residuals, variances, and the distribution of random effects."""
+    """Outliers, simulated residuals, and means and variances of residuals."""
     return [
         outliers(state),
-        *simulated_checks(state, n, generator),
+        distribution(state, n, generator),
+        means_by_predictor(state),
         variances_by_factor(state),
         variances_by_prediction(state),
-        *([random_normality(state)] if state.design.groups else []),
     ]
 
 
@@ -60,21 +54,15 @@ def outliers(state: FitState) -> Check:
         largest = np.abs(values).max()
         return Check(topic, "ok", f"largest normalized residual {largest:.3g} in absolute value.")
     index = state.design.index
-    labels = [_label_text(index[i]) for i in found]
+    labels = [label_text(index[i]) for i in found]
     shown = listed([f"{label} ({values[i]:.1f})" for label, i in zip(labels, found)], MOST_SHOWN)
-    advice = "Are these rows right? "
-    advice += (
-        "What depends on them: fit.update(data=data.drop(index=["
-        f"{', '.join(labels[:MOST_SHOWN])}]))."
+    others = (
+        f"fit.update(data=data.drop(index=[{', '.join(labels[:MOST_SHOWN])}]))"
         if index.is_unique and not _has_arrays(state)
-        else "See what depends on them by a fit to the other rows."
+        else "a fit to the other rows"
     )
+    advice = f"Look at these rows. To see what depends on them, compare {others}."
     return Check(topic, "note", f"rows with large normalized residuals: {shown}.", advice)
-
-
-def _label_text(label: Any) -> str:
-    """A label as Python reads it."""
-    return repr(label.item() if isinstance(label, np.generic) else label)
 
 
 def _has_arrays(state: FitState) -> bool:
@@ -85,19 +73,15 @@ def _has_arrays(state: FitState) -> bool:
     )
 
 
-def simulated_checks(state: FitState, n: int, generator: np.random.Generator) -> list[Check]:
-    """Tests of simulated residuals, made independent if they can be."""
+def distribution(state: FitState, n: int, generator: np.random.Generator) -> Check:
+    """Tests of simulated residuals, which are made independent if they can be."""
+    topic = "simulated residuals"
     try:
         found = simulated_residuals(state, n, generator, "new", True)
     except (ModelError, NumericalError):
         found = simulated_residuals(state, n, generator, "new", False)
-    return [_distribution(state, found)]
-
-
-def _distribution(state: FitState, found: SimulatedResiduals) -> Check:
-    topic = "simulated residuals"
     tests = found.tests
-    texts = [f"{name} p = {p:.3g}" for name, p in zip(tests.index, tests["p_value"], strict=True)]
+    texts = "; ".join(found.test_texts)
     how = f"{found.n} responses, " + ("rotated" if found.rotated else "not rotated: approximate")
     ratio = float(np.sqrt(tests.loc["dispersion", "statistic"]))
     expected = 2 * len(found.scaled) / (found.n + 1)
@@ -108,7 +92,7 @@ def _distribution(state: FitState, found: SimulatedResiduals) -> Check:
     }
     failed = [name for name in tests.index[tests["p_value"] < SIGNIFICANT] if matters[name]]
     if not failed:
-        return Check(topic, "ok", f"{'; '.join(texts)} ({how}).")
+        return Check(topic, "ok", f"{texts} ({how}).")
     positive = bool((state.response > 0).all())
     way = (
         "try the logarithm of the response, np.log(…)" if positive else "try another response scale"
@@ -117,10 +101,50 @@ def _distribution(state: FitState, found: SimulatedResiduals) -> Check:
         topic,
         "note",
         f"the responses are not distributed as the model says, by {' and '.join(failed)}: "
-        f"{'; '.join(texts)} ({how}).",
+        f"{texts} ({how}).",
         f"Look at lf.plot.simulated_residuals(fit.simulated_residuals(rotate={found.rotated})). If "
         f"no predictor or random effect is missing and the variances are right, {way}.",
     )
+
+
+def means_by_predictor(state: FitState) -> Check:
+    """Whether residuals have mean zero along each numeric predictor, or its curve is missing."""
+    topic, table = "means by predictor", state.design.frame.table
+    residuals = quantities.residuals(state, "normalized")
+    names = [
+        name
+        for name, column in table.columns.items()
+        if name in columns_of(state.design.bound.fixed) and is_numeric_dtype(column)
+    ]
+    tests = [means_by_bin(residuals, _values(state, name), name) for name in names]
+    tests = [test for test in tests if not np.isnan(test.p_value)]
+    if not tests:
+        return Check(topic, "ok", "no numeric predictors of more than two values.")
+    adjusted = holm(np.array([test.p_value for test in tests]))
+    bent = [
+        (p, test.name)
+        for p, test in zip(adjusted, tests, strict=True)
+        if p < SIGNIFICANT and test.statistic > LEAST_SHARE
+    ]
+    if not bent:
+        return Check(topic, "ok", f"no sign of a curve by {listed([t.name for t in tests])}.")
+    shown = listed([f"{name} ({p_phrase(p)})" for p, name in bent])
+    worst = min(bent)[1]
+    curved = any("(" in term and worst in term for term in state.design.fixed_terms)
+    return Check(
+        topic,
+        "note",
+        f"residuals do not have mean zero throughout by {shown} (Kruskal–Wallis).",
+        f"Give {worst} a more flexible curve, such as bs({_written(worst)}, df=5)."
+        if curved
+        else "If the scale of the response is right, let the mean bend: "
+        f'fit.update(". ~ . + I(center({_written(worst)})**2)").',
+    )
+
+
+def _values(state: FitState, name: str) -> FloatArray:
+    column = state.design.frame.table[name][state.design.in_model]
+    return np.asarray(column, dtype=np.float64)
 
 
 def variances_by_factor(state: FitState) -> Check:
@@ -145,14 +169,16 @@ def variances_by_factor(state: FitState) -> Check:
     if not differing:
         return Check(topic, "ok", f"no difference that matters by {listed(names)} (Levene).")
     worst = min(differing, key=lambda i: adjusted[i])
+    is_grouping = names[worst] in {group.factor for group in state.design.groups}
+    slopes = " A random slope that is missing looks like this, too." if is_grouping else ""
     shown = listed(
-        [f"{names[i]} (ratio of sd {ratios[i]:.2g}, p = {adjusted[i]:.2g})" for i in differing]
+        [f"{names[i]} (ratio of sd {ratios[i]:.2g}, {p_phrase(adjusted[i])})" for i in differing]
     )
     return Check(
         topic,
         "note",
         f"residuals have different variances by {shown}.",
-        f"Give each level its own: {_updated(state, f'idh({_written(names[worst])})')}.",
+        f"Give each level its own: {_updated(state, f'idh({_written(names[worst])})')}.{slopes}",
     )
 
 
@@ -164,7 +190,7 @@ def _factors(state: FitState) -> list[str]:
     return [
         name
         for name, column in design.frame.table.columns.items()
-        if name not in known and (name in grouping or not pd.api.types.is_numeric_dtype(column))
+        if name not in known and (name in grouping or not is_numeric_dtype(column))
     ]
 
 
@@ -184,7 +210,7 @@ def variances_by_prediction(state: FitState) -> Check:
         topic,
         "note",
         f"residuals are {word} where the fitted values are larger (rank correlation "
-        f"{test.statistic:.2g}, p = {test.p_value:.2g}).",
+        f"{test.statistic:.2g}, {p_phrase(test.p_value)}).",
         f"Let the variance depend on them: {_updated(state, function)}.",
     )
 
@@ -195,61 +221,8 @@ def _updated(state: FitState, function: str) -> str:
     method = "" if state.method == "auto" else ', method="auto"'  # others take no structure
     if spec is None:
         return f'fit.update(residual="{function}"{method})'
-    return f'fit.update(residual="{spec} * {function}"), if {spec} has no such variances itself'
+    return f'fit.update(residual="{spec} * {function}"), unless {spec} has such variances itself'
 
 
 def _written(name: str) -> str:
     return name if name.isidentifier() else f"`{name}`"
-
-
-def random_normality(state: FitState) -> Check:
-    """Whether random effects look like draws of a normal distribution."""
-    topic = "distribution of random effects"
-    found, far = [], []
-    for group, values in effects_by_group(state).items():
-        for effect, own in values.items():
-            test = normality(own.to_numpy(), f"{effect} | {group}")
-            if test.p_value < SIGNIFICANT and test.statistic < LARGEST_STRAIGHT:
-                found.append(f"{test.name} (Shapiro–Wilk, p = {test.p_value:.2g})")
-                far.append(f"{_label_text(own.abs().idxmax())} of {group}")
-    if not found:
-        return Check(topic, "ok", "no sign against normal ones; shrinkage hides much of it.")
-    return Check(
-        topic,
-        "note",
-        f"not like normal ones: {'; '.join(found)}.",
-        f"Look at lf.plot.random_effects_qq(fit). Farthest: {listed(list(dict.fromkeys(far)))}. "
-        "Fixed effects suffer little, predictions of single levels more.",
-    )
-
-
-def effects_by_group(state: FitState) -> dict[str, pd.DataFrame]:
-    """Random effects divided by their standard deviations, of independent levels.
-
-    Those that are zero throughout, and grouping factors of few levels or with a known covariance,
-    are left out. Var(b̂) = Var(b) − Var(b | y) differs between levels with few and many rows; after
-    conjugate gradients it is not known, and effects are divided by that of all levels.
-    """
-    out = {}
-    estimate = state.estimate
-    conditional = estimate.conditional_covariances() if estimate.is_factored else None
-    for g, (name, effects) in enumerate(quantities.random_effects(state).items()):
-        if name in state.relationship or len(effects) < FEWEST_EFFECTS:
-            continue
-        lam = estimate.lams[g]
-        prior = estimate.sigma**2 * np.einsum("ij,ij->i", lam, lam)
-        variances = np.broadcast_to(prior, effects.shape)
-        if conditional is not None:
-            variances = variances - np.einsum("qkk->qk", conditional[g])
-        out[name] = _standardized(effects, variances, prior)
-    return out
-
-
-KNOWN_SHARE = 1e-6
-"""Of its variance that the data must tell about an effect."""
-
-
-def _standardized(effects: pd.DataFrame, variances: FloatArray, prior: FloatArray) -> pd.DataFrame:
-    kept = (prior > 0) & (variances > KNOWN_SHARE * prior).all(axis=0)
-    columns = effects.columns[kept]
-    return effects.loc[:, kept] / np.sqrt(variances[:, kept]) if len(columns) else effects[columns]

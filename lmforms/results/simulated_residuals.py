@@ -15,12 +15,13 @@ from ..errors import ArgumentError, DataError, near_matches
 from ..inference.diagnostics.quantile_residuals import (
     QuantileResiduals,
     quantile_residuals,
-    rotation,
+    rotated,
 )
 from ..inference.diagnostics.residual_tests import residual_tests, uniformity_by_level
 from ..inference.diagnostics.variance_parts import random_variances, residual_variances
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray, IndexArray
+from .number_format import p_phrase
 from .quantities import fitted_values
 from .result_table import ResultTable
 from .simulate import simulated
@@ -86,6 +87,12 @@ class SimulatedResiduals:
                 *self._notes,
             ],
         )
+
+    @property
+    def test_texts(self) -> list[str]:
+        """Each test and its p-value, in words."""
+        p_values = self.tests["p_value"]
+        return [f"{name}: {p_phrase(p)}" for name, p in p_values.items()]
 
     @named_arguments
     def level_tests(self, by: Any) -> ResultTable:
@@ -177,21 +184,20 @@ def simulated_residuals(
     """
     design, new = state.design, random == "new"
     mean = design.X @ state.estimate.beta + design.offset if new else fitted_values(state)
+    errors = state.response - mean
     if rotate:
-        turn = rotation(state, new_effects=new)
+        observed = rotated(state, errors[:, None], new_effects=new)[:, 0]
     else:
-        sd = np.sqrt(row_variances(state, new_effects=new))[:, None]
+        sd = np.sqrt(row_variances(state, new_effects=new))
+        observed = errors / sd
 
-    def standardized(responses: FloatArray) -> FloatArray:
-        residuals = responses - mean[:, None]
-        return turn(residuals) if rotate else residuals / sd
+    def draw(count: int) -> FloatArray:
+        if rotate:
+            return generator.standard_normal((count, design.n)).T
+        responses = simulated(state, count, generator, new_effects=new)
+        return (responses - mean[:, None]) / sd[:, None]
 
-    found = quantile_residuals(
-        standardized(state.response[:, None])[:, 0],
-        lambda count: standardized(simulated(state, count, generator, new_effects=new)),
-        n,
-        generator,
-    )
+    found = quantile_residuals(observed, draw, n, generator)
     return SimulatedResiduals(
         scaled=pd.Series(found.scaled, index=design.index, name="scaled"),
         outside=pd.Series(found.outside, index=design.index, name="outside"),

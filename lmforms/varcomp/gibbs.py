@@ -10,16 +10,16 @@ marginal densities of single variances are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..engine.linalg.threads import limited_blas_threads
 from ..engine.residual_variance import explained_or_raise
-from ..errors import MemoryLimitError, MissingPackageError, ModelError, NumericalError
+from ..errors import MemoryLimitError, ModelError, NumericalError
 from ..support.arguments import flag, generator, named_arguments, whole_number
 from ..support.arrays import FloatArray
+from ..support.progress import with_bar
 from .component_problem import ComponentProblem, component_problem
 from .fit import RESIDUAL
 from .model import ComponentModel, component_model_of
@@ -118,9 +118,7 @@ def gibbs(
         _refuse_lost_residual(problem)
     _check_memory(draws, chains, 2 * len(names) + problem.p)
     run = _Chains(sampler_of(problem), rng.spawn(chains), priors, draws)
-    iterations: Iterable[int] = range(warmup + draws * thin)
-    if progress:
-        iterations = _bar(iterations)
+    iterations = with_bar(range(warmup + draws * thin), progress, "gibbs")
     try:
         with limited_blas_threads(int(problem.counts.sum())):
             for i in iterations:
@@ -226,13 +224,3 @@ def _start(sampler: Sampler, rng: np.random.Generator) -> FloatArray:
     scales = sampler.problem.unit_variances
     shares = sampler.problem.given_x_variance * rng.dirichlet(np.ones(len(scales) + 1))
     return np.asarray(np.append(shares[:-1] / scales, shares[-1]))
-
-
-def _bar(iterations: Iterable[int]) -> Iterable[int]:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        raise MissingPackageError(
-            "progress=True needs tqdm: pip install 'lmforms[bayes]', or leave `progress` out."
-        ) from None
-    return tqdm(iterations, desc="gibbs")  # type: ignore[no-any-return]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -19,11 +20,11 @@ from lmforms.engine.criterion.problem import Problem
 from lmforms.engine.estimate import estimate, estimate_sums
 from lmforms.engine.factor import System
 from lmforms.engine.rows import ModelRows
-from lmforms.engine.sums.cross_products import cross_products
+from lmforms.engine.sums.cross_products import cross_products, finite_squares
 from lmforms.engine.sums.pilot import PILOT_SWEEPS, RELATIVE_RIDGE
 from lmforms.engine.sums.scaling import LEAST_WITHIN_SHARE, choose_units, with_pilot
 from lmforms.engine.sums.sums_of_rows import choose_scaling, sums_of_rows
-from lmforms.errors import ModelError
+from lmforms.errors import ModelError, NumericalError
 
 
 @settings(max_examples=50, deadline=None)
@@ -288,3 +289,11 @@ def test_nothing_is_unexplained_where_groups_explain_all():
     rows = replace(model.rows, y=np.sqrt(1.0 + f.codes) + model.rows.X[:, 1])
     cp = cross_products(rows, choose_units(rows, model.covariances))
     assert 0.0 <= cp.unexplained < 1e-12 * cp.rr[-1, -1]
+
+
+def test_squares_that_overflow_are_an_error_alone():
+    """NumPy's warning beside it is not shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(NumericalError, match="overflow"):
+            finite_squares(np.full((3, 2), 1e200))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.testing import assert_allclose
 
 import lmforms as lf
 from lmforms.data.random_design import random_part
+from lmforms.engine.batch.minima import find_minima
+from lmforms.engine.replication import refits
 from lmforms.engine.replication.draws import Drawer, Draws
 from lmforms.engine.replication.refits import inner_point
 from lmforms.inference.bootstrap.refitters import batch_refitter
@@ -138,6 +141,23 @@ def test_a_single_refit_is_that_of_a_batch(name):
         assert_allclose(together.sigma[j], single.sigma, rtol=1e-5)
         for own, lam in zip(together.lams, single.lams, strict=True):
             assert_allclose(own[j] @ own[j].T, lam @ lam.T, atol=1e-4)
+
+
+def test_a_batch_without_an_accepted_minimum(monkeypatch):
+    """All of its responses are refitted one by one."""
+    _, refitter = parts("weights")
+    draws = Drawer(refitter.shared, refitter.lams(), N, np.random.default_rng(3)).draw(2)
+    expected = refitter.fit(draws)
+
+    def none_accepted(*args, **options):
+        found = find_minima(*args, **options)
+        return replace(found, accepted=np.zeros_like(found.accepted))
+
+    monkeypatch.setattr(refits, "find_minima", none_accepted)
+    found = refitter.fit(draws)
+    assert not found.failed.any()
+    assert_allclose(found.criterion, expected.criterion, atol=1e-8)
+    assert_allclose(found.beta, expected.beta, atol=1e-5)
 
 
 def test_first_draws_do_not_depend_on_how_many_there_are():

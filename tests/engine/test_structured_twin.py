@@ -83,6 +83,18 @@ def test_independent_levels(name, reml):
     check(*problem_of(model), model)
 
 
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("name", ["exp", "cs"])
+def test_one_grouping_factor_with_fewer_parameters_than_columns(name, reml):
+    """Its pairs of levels are never written out."""
+    whole = structured_model(name, reml)
+    rows = replace(whole.rows, factors=whole.rows.factors[:1])
+    covariances = whole.covariances[:1]
+    model = SmallModel(rows, covariances, whole.theta[: covariances[0].n_theta], reml)
+    assert covariances[0].n_theta < K
+    check(*problem_of(model), model)
+
+
 @pytest.mark.parametrize("name", one_in(2, STRUCTURES))
 def test_related_levels(name):
     model = structured_model(name, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -41,6 +42,7 @@ def trial(seed: int = 0, groups: int = 12, visits: int = 5) -> pd.DataFrame:
             "arm": arm,
             "t": t,
             "g": [f"g{i:02d}" for i in g],
+            "row": g,
             "h": [f"h{i}" for i in h],
             "site": [f"s{i}" for i in g // 3],
             "w": rng.uniform(0.5, 3.0, size=len(g)),
@@ -89,9 +91,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "strata": _lmer("y ~ x + (1 | g)", residual="idh(arm)"),
     "power": _lmer("y ~ x + (1 | g)", residual="expvar(x)"),
     "power_fitted": _lmer("y ~ x + (1 | g)", residual="power(fitted)"),
-    "grid": lambda: lf.lmer(
-        "y ~ x", trial().assign(row=lambda d: d["g"].str[1:].astype(int)), residual="ar1(t):ar1(row)"
-    ),
+    "grid": _lmer("y ~ x", residual="ar1(t):ar1(row)"),
     "conjugate_gradients": _lmer("y ~ x + (1 | g) + (1 | h)", control=Control(factor="cg")),
     "given_theta": lambda: fit_of("intercepts").at([0.7]),
     "by_ai": _lmer("y ~ x + (1 | g)", method="ai"),
@@ -101,8 +101,6 @@ KINDS: dict[str, Callable[[], Any]] = {
 @cache
 def fit_of(kind: str) -> Any:
     """The fit, made once."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return KINDS[kind]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from functools import cache
 
 import numpy as np
@@ -11,13 +12,16 @@ from numpy.testing import assert_allclose
 from scipy.stats import ks_2samp
 
 import lmforms as lf
+from lmforms.engine.replication.refits import BatchRefitter
 from lmforms.engine.replication.replicates import Replicates
 from lmforms.inference.bootstrap.case_resampling import CasePlan
+from lmforms.inference.bootstrap.intervals import percentile_limits
 from lmforms.inference.bootstrap.parameter_columns import parameter_columns
 from lmforms.inference.bootstrap.refitters import RowRefitter, batch_refitter
 from lmforms.inference.bootstrap.residual_resampling import inflated_effects, inflated_residuals
-from lmforms.inference.bootstrap.row_sums import RowSums
-from lmforms.inference.bootstrap.run import bootstrap_intervals
+from lmforms.inference.bootstrap.row_sums import MOST_AT_A_TIME, RowSums
+from lmforms.inference.bootstrap.run import bootstrap_intervals, replicate_source
+from lmforms.inference.bootstrap.sources import MatchingCasesSource, RowsSource, resampled_cases
 from lmforms.inference.model_parameters import model_parameters, parameter_values
 from lmforms.relationship import Pedigree
 
@@ -89,10 +93,32 @@ KINDS = {
 }
 
 
+DEPENDS_ON_FITTED = ("y ~ x + (1 | g)", {"residual": "power(fitted)"})
+
+
 @cache
 def fitted(name):
-    formula, options = KINDS[name]
+    formula, options = KINDS.get(name, DEPENDS_ON_FITTED)
     return lf.lmer(formula, data(), **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["parametric", "case"])
+def test_variances_that_depend_on_fitted_values(kind):
+    """Each replicate is refitted as a whole, with fitted values of its own."""
+    fit = fitted("power(fitted)")
+    found = fit.bootstrap(2, seed=1, kind=kind)
+    if kind == "parametric":
+        Y = fit.simulate(2, seed=np.random.default_rng(1)).to_numpy()
+        expected = [parameter_values(fit.refit(y).state) for y in Y.T]
+    else:
+        rng = np.random.default_rng(1)
+        frames = [
+            drawn(data(), [NAMES[i] for i in rng.integers(LEVELS, size=LEVELS)]) for _ in "ab"
+        ]
+        formula, options = DEPENDS_ON_FITTED
+        expected = [parameter_values(lf.lmer(formula, f, **options).state) for f in frames]
+    assert_allclose(found.table, expected, rtol=1e-3, atol=1e-3)
 
 
 @cache
@@ -103,11 +129,11 @@ def sleepstudy():
 # --- every kind of fit ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [*KINDS, pytest.param("power(fitted)", marks=pytest.mark.slow)])
 def test_every_kind_of_fit(name):
     """Names and estimates are those of the fit, replicates scatter about them."""
     fit = fitted(name)
-    found = fit.bootstrap(6, seed=1)
+    found = fit.bootstrap(4, seed=1)
     assert list(found.table.columns) == [p.name for p in model_parameters(fit.state)]
     assert_allclose(found.estimate, parameter_values(fit.state))
     assert found.n_failed == 0
@@ -120,17 +146,19 @@ def test_every_kind_of_fit(name):
 @pytest.mark.parametrize("name", ["slopes", "weights, ML", "crossed", "nested", "singular", "root"])
 def test_refits_side_by_side_are_those_of_single_fits(name):
     fit = fitted(name)
-    state, Y = fit.state, fit.simulate(8, seed=4).to_numpy()
+    state, Y = fit.state, fit.simulate(4, seed=4).to_numpy()
     refitter = batch_refitter(state)
     assert refitter is not None
-    found = parameter_columns(state, RowSums(state, refitter).fit(Y)) if name != "root" else None
+    together = RowSums(state, refitter).fit(Y)
+    found = parameter_columns(state, together)
+    assert not together.failed.any()
     single = RowRefitter(state)
-    for j in range(8):
+    for j in range(4):
         other = fit.refit(Y[:, j])
         estimate = single.estimate(Y[:, j])
         assert_allclose(estimate.criterion, other.criterion, atol=1e-6)
-        if found is not None:
-            assert_allclose(found[j], parameter_values(other.state), atol=2e-4)
+        assert_allclose(together.criterion[j], other.criterion, atol=1e-6)
+        assert_allclose(found[j], parameter_values(other.state), atol=2e-4)
 
 
 @pytest.mark.parametrize("kind", ["parametric", "residual", "case"])
@@ -166,7 +194,7 @@ def test_ml_fits_are_refitted_by_ml():
     """ML's σ̂² has a downward bias, of a tenth or more here, that REML's lacks."""
     fit = lf.lmer("y ~ factor(t) + (1 | g)", data(), reml=False)
     ml, reml = (
-        f.bootstrap(800, seed=1).table["sigma"].pow(2).mean() / f.sigma**2
+        f.bootstrap(500, seed=1).table["sigma"].pow(2).mean() / f.sigma**2
         for f in (fit, fit.update(reml=True))
     )
     assert ml < 0.92
@@ -209,8 +237,8 @@ def check_same(first, second, n):
 
 
 def test_same_distribution_as_rows_weights():
-    fit = fitted("weights")
-    check_same(columns_of(fit, 5000, 21), by_rows(fit, 5000, 22), 5000)
+    fit, n = fitted("weights"), 2000
+    check_same(columns_of(fit, n, 21), by_rows(fit, n, 22), n)
 
 
 @pytest.mark.slow
@@ -230,7 +258,7 @@ def test_same_distribution_as_single_refits():
 @pytest.mark.slow
 def test_same_distribution_of_related_levels():
     fit = fitted("root")
-    check_same(columns_of(fit, 5000, 11), one_by_one(fit, 5000, 12), 5000)
+    check_same(columns_of(fit, 2000, 11), one_by_one(fit, 2000, 12), 2000)
 
 
 # --- residual bootstrap -----------------------------------------------------------------------
@@ -305,7 +333,7 @@ def drawn(frame, levels):
         ("y ~ x + (1 | g) + (1 | sub)", {}),
         ("y ~ x + (1 | g / sub)", {"reml": False}),
         ("y ~ x + (1 | g) + (1 | h)", {}),
-        ("y ~ x + (1 | g)", {"residual": "ar1(t | g)"}),
+        pytest.param("y ~ x + (1 | g)", {"residual": "ar1(t | g)"}, marks=pytest.mark.slow),
         ("y ~ x + (1 | g)", {"residual": "idh(sex)"}),
     ],
 )
@@ -323,13 +351,68 @@ def test_drawn_levels_are_new_levels(formula, options):
 
 def test_acceleration_is_from_deletion_of_levels():
     fit = fitted("slopes")
-    found = fit.bootstrap(40, seed=1, kind="case", statistic=lambda f: f.params)
+    found = fit.bootstrap(19, seed=1, kind="case", statistic=lambda f: f.params)
     without = np.array([fit.update(data=data()[data()["g"] != level]).params for level in NAMES])
     d = without.mean(axis=0) - without
     expected = (d**3).sum(axis=0) / (6.0 * (d**2).sum(axis=0) ** 1.5)
     assert_allclose(found.acceleration, expected, atol=1e-6)
-    assert found.conf_int(kind="bca").shape == (2, 2)
+    assert found.conf_int(0.9, kind="bca").shape == (2, 2)
     assert found.by == "g"
+
+
+@cache
+def alike(reml=True):
+    """Levels that differ in the response and an offset alone, with rows in any order."""
+    frame = data().assign(w=1.0 + data()["t"] % 3).sample(frac=1, random_state=1)
+    formula = "y ~ t + offset(2 * x) + (t | g)"
+    return lf.lmer(formula, frame.reset_index(drop=True), weights="w", reml=reml)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_levels_of_one_design_are_refitted_side_by_side(reml):
+    """To the same minima as resampled rows one by one."""
+    state, n = alike(reml).state, 20
+    plan = CasePlan.of(state, None)
+    source = replicate_source(state, "case", n, np.random.default_rng(3), plan)
+    assert isinstance(source, MatchingCasesSource)
+    cases = resampled_cases(plan, np.random.default_rng(3))
+    found, expected = source.next(n), RowsSource(cases, RowRefitter(state)).next(n)
+    assert_allclose(found.criterion, expected.criterion, atol=1e-8)
+    assert_allclose(found.beta, expected.beta, atol=1e-8)
+    assert_allclose(found.sigma, expected.sigma, rtol=1e-5)
+    assert (found.failed == expected.failed).all()
+
+
+def test_levels_of_other_designs_are_drawn_as_rows():
+    """Other values of x, other weights, or fewer rows in one level."""
+    unequal = lf.lmer("y ~ t + (1 | g)", data().iloc[:-1])
+    for fit in (fitted("slopes"), lf.lmer("y ~ t + (1 | g)", data(), weights="w"), unequal):
+        assert CasePlan.of(fit.state, None).matching_rows() is None
+
+
+def mean_of_response(fit):
+    return {"mean": fit.state.response.mean()}
+
+
+@pytest.mark.parametrize("statistic", [None, mean_of_response])
+def test_case_bootstraps_are_pickled_with_what_bca_needs(statistic):
+    found = fitted("weights").bootstrap(20, seed=1, kind="case", statistic=statistic)
+    again = pickle.loads(pickle.dumps(found))
+    expected = found.conf_int(0.9, kind="bca")
+    pd.testing.assert_frame_equal(again.conf_int(0.9, kind="bca"), expected, rtol=1e-6)
+
+
+def test_labels_that_are_numbers_and_statistics_that_fail_without_a_level():
+    """Messages name the level as it is written, not a replicate or NumPy's type."""
+    frame = data().assign(g=data()["g"].str[1:].astype(int) * 10)
+    fit = lf.lmer("y ~ x + (1 | g)", frame)
+
+    def statistic(fit):
+        return fit.params if len(fit.state.response) == len(frame) else fit.params.iloc[:1]
+
+    found = fit.bootstrap(20, seed=1, kind="case", statistic=statistic)
+    with pytest.raises(lf.errors.ArgumentError, match="for the fit without level 0 of `g`"):
+        found.conf_int(0.9, kind="bca")
 
 
 def test_a_resample_without_a_column_fails_and_is_counted():
@@ -337,12 +420,12 @@ def test_a_resample_without_a_column_fails_and_is_counted():
     frame = data()[data()["g"].isin(NAMES[:3])]
     frame = frame.assign(arm=(frame["g"] == "g0").astype(float))
     fit = lf.lmer("y ~ arm + (1 | g)", frame)
-    found = fit.bootstrap(40, seed=1, kind="case")
-    assert 5 < found.n_failed < 25
+    found = fit.bootstrap(30, seed=1, kind="case")
+    assert 3 < found.n_failed < 20
     assert found.table[found.failed].isna().all(axis=None)
     assert "Refits that failed" in str(found)
     with pytest.raises(lf.errors.ModelError, match="without level 'g0' of `g`"):
-        fit.bootstrap(60, seed=1, kind="case").conf_int(kind="bca", level=0.8)
+        found.conf_int(kind="bca", level=0.8)
 
 
 def test_outermost_factor_is_the_default():
@@ -364,6 +447,17 @@ def test_seeds(kind):
     assert not np.allclose(fit.bootstrap(5, seed=8, kind=kind).table["x"], first["x"])
 
 
+def test_generators_are_seeds():
+    """One state of a generator gives one set of replicates, old NumPy's generators too."""
+    rng = np.random.default_rng(5)
+    state = rng.bit_generator.state
+    first = fitted("offset").bootstrap(3, seed=rng).table
+    assert not np.allclose(fitted("offset").bootstrap(3, seed=rng).table, first)
+    rng.bit_generator.state = state
+    assert_allclose(fitted("offset").bootstrap(3, seed=rng).table, first)
+    fitted("offset").bootstrap(3, seed=np.random.RandomState(1))
+
+
 def test_an_interrupt_keeps_what_is_done():
     calls = iter(range(100))
 
@@ -376,6 +470,22 @@ def test_an_interrupt_keeps_what_is_done():
         found = fitted("offset").bootstrap(50, seed=1, statistic=statistic)
     assert found.n == 3
     assert found.table["statistic"].notna().all()
+
+
+def test_an_interrupt_keeps_the_batches_that_are_done(monkeypatch):
+    """The first replicates of one seed, whatever was asked for."""
+    fit, fitted_batch, calls = fitted("offset"), BatchRefitter.fit, iter(range(9))
+
+    def interrupted(self, draws):
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return fitted_batch(self, draws)
+
+    expected = fit.bootstrap(MOST_AT_A_TIME, seed=1).table
+    monkeypatch.setattr(BatchRefitter, "fit", interrupted)
+    with pytest.warns(lf.errors.InterruptedWarning, match=f"{MOST_AT_A_TIME} of 2000"):
+        found = fit.bootstrap(2000, seed=1)
+    assert_allclose(found.table, expected, atol=1e-6)
 
 
 def test_an_interrupt_before_the_first_replicate_is_one():
@@ -434,6 +544,17 @@ def test_undefined_correlations_are_left_out_and_said():
     assert 0 < found.singular_share <= 1
 
 
+def test_numbers_that_are_not_finite_are_left_out_and_said():
+    values = iter([1.0, *np.arange(20.0), np.nan, np.inf])
+    found = fitted("offset").bootstrap(22, seed=1, statistic=lambda fit: next(values))
+    assert_allclose(found.conf_int(0.9).to_numpy()[0], percentile_limits(np.arange(20.0), 0.9))
+    assert "statistic is undefined in 2 replicates" in str(found)
+    assert_allclose(found.bias, np.arange(20.0).mean() - 1.0)
+    undefined = fitted("offset").bootstrap(9, seed=1, statistic=lambda fit: np.nan).conf_int(0.8)
+    assert undefined.isna().all(axis=None)
+    assert "lies beyond all defined replicates" in str(undefined)
+
+
 def test_intervals_for_conf_int():
     fit = sleepstudy()
     every = bootstrap_intervals(fit.state, 0.9, "all", 99, 1)
@@ -464,6 +585,9 @@ def shape_changes():
         (lambda fit: 1j, "gave complex"),
         (lambda fit: [], "gave no numbers"),
         (lambda fit: pd.DataFrame({"a": [1.0]}), "gave DataFrame"),
+        (lambda fit: pd.Series(["1", "2"]), "gave Series"),
+        (lambda fit: np.array(["1", None], dtype=object), "gave ndarray"),
+        (lambda fit: pd.Series([1.0, 2.0], index=["a", "a"]), "two numbers of one name, 'a'"),
         (shape_changes(), "2 numbers .* for replicate 1 and 1 numbers"),
     ],
 )
@@ -500,6 +624,10 @@ def test_fits_that_are_no_estimates():
         fit.at(fit.theta).bootstrap(2)
     unfinished = lf.lmer("y ~ x + (x | g)", data(), control=lf.Control(max_evaluations=1))
     assert not unfinished.converged
+    calls = []
+    with pytest.raises(lf.errors.ModelError, match="did not converge"):
+        unfinished.bootstrap(2, statistic=lambda fit: calls.append(fit) or 1.0)
+    assert not calls  # refused before the statistic is tried
     with pytest.raises(lf.errors.ModelError, match="did not converge"):
         unfinished.bootstrap(2)
     lf.lmer("y ~ x + (x | g)", data(), start=unfinished).bootstrap(2)  # the way out

@@ -100,7 +100,7 @@ def fits_of(name):
 @pytest.mark.parametrize("name", ["sleepstudy", "cake"])
 def test_tests_are_those_of_pbmodcomp(name):
     """p-values and the means of the drawn statistics, within 4.5 standard errors."""
-    fits, expected, n = fits_of(name), reference()["tests"][name], 1000
+    fits, expected, n = fits_of(name), reference()["tests"][name], 400
     table = lf.anova(*fits, bootstrap=n, seed=2)
     row = table.iloc[1]
     assert_allclose(row["statistic"], expected["statistic"], atol=1e-4)

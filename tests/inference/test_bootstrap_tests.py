@@ -13,6 +13,7 @@ import lmforms as lf
 from lmforms.errors import ArgumentError, ModelError
 from lmforms.inference.bootstrap.likelihood_ratios import OneByOne, drawn_statistics
 from lmforms.inference.model_comparison.fits_compared import compared_fits
+from lmforms.relationship import Relationship
 
 pytestmark = pytest.mark.filterwarnings("ignore::lmforms.errors.LmformsWarning")
 
@@ -27,16 +28,22 @@ def data() -> pd.DataFrame:
 
 
 @cache
-def fitted(formula, reml=False, **options):
+def fitted(formula, reml=False, related=None, **options):
+    if related is not None:
+        options["relationship"] = {"g": related}
     return lf.lmer(formula, data(), reml=reml, **options)
 
 
+ROOT = np.random.default_rng(5).normal(size=(8, 15))
+RELATED = Relationship.of(ROOT @ ROOT.T / 5.0, list(range(8)))
 PAIRS = {
     "fixed": ("y ~ 1 + (1 | g)", "y ~ x + (1 | g)", {}),
     "weights": ("y ~ 1 + (1 | g)", "y ~ x + (1 | g)", {"weights": "w"}),
     "random": ("y ~ x + (1 | g)", "y ~ x + (x | g)", {}),
     "no random terms": ("y ~ x", "y ~ x + (1 | g)", {}),
     "REML": ("y ~ x + (1 | g)", "y ~ x + (x | g)", {"reml": True}),
+    "root": ("y ~ 1 + (1 | g)", "y ~ x + (1 | g)", {"related": RELATED}),
+    "related slopes": ("y ~ 1 + (x | g)", "y ~ x + (x | g)", {"related": RELATED}),
 }
 
 
@@ -51,6 +58,7 @@ def test_statistics_are_those_of_refits(name):
     assert_allclose(found, np.maximum(expected, 0.0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_residual_structures():
     small, large = fitted("y ~ x + (1 | g)"), fitted("y ~ x + (1 | g)", residual="ar1(t | g)")
     compared = compared_fits("anova", (small, large), {}, None)

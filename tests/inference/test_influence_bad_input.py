@@ -82,19 +82,26 @@ def test_a_row_with_a_coefficient_of_its_own():
     assert list(found.sigma.index[found.sigma.isna()]) == [5]
 
 
+def test_residuals_with_one_degree_of_freedom():
+    """The others are fitted exactly: they have no σ."""
+    fit = lf.lmer("y ~ x", pd.DataFrame({"y": [1.0, 2.0, 4.0], "x": [1.0, 2.0, 5.0]}))
+    assert np.isfinite(fit.residuals("standardized")).all()
+    assert fit.residuals("studentized").isna().all()
+
+
 def test_names_and_values(fit):
     with pytest.raises(ArgumentError, match=r"by='animl' is neither .* Did you mean `animal`"):
         fit.influence("animl")
     with pytest.raises(ArgumentError, match=r"by=data\['herd'\]"):
         fit.influence("herd")
     assert len(fit.influence(animals()["herd"]).table) == 5
-    with pytest.raises(ArgumentError, match="one value for each row"):
+    with pytest.raises(ArgumentError, match="one label for each row"):
         fit.influence(3)
-    with pytest.raises(DataError, match="rows"):
+    with pytest.raises(DataError, match=r"shape \(7,\): one label for each of the 60"):
         fit.influence(np.arange(7))
     with pytest.raises(DataError, match="shape"):
         fit.influence(np.ones((60, 2)))
-    with pytest.raises(DataError, match="1 missing values"):
+    with pytest.raises(DataError, match="1 missing labels"):
         fit.influence(animals()["herd"].where(animals().index != 3))
     with pytest.raises(ArgumentError, match="refit='yes'"):
         fit.influence(refit="yes")
@@ -158,10 +165,10 @@ def test_an_interrupt_keeps_what_is_done(fit, monkeypatch):
         done.append(1)
         if len(done) == 4:
             raise KeyboardInterrupt
-        return estimate(*args, **kwargs)
+        return refitted(*args, **kwargs)
 
-    estimate = refits.estimate
-    monkeypatch.setattr(refits, "estimate", interrupted)
+    refitted = refits._refitted
+    monkeypatch.setattr(refits, "_refitted", interrupted)
     with pytest.warns(NotEstimableWarning, match="interrupted after 3 of 12 refits"):
         found = fit.influence("animal", refit=True)
     assert found.sigma.notna().tolist() == [True] * 3 + [False] * 9
@@ -170,15 +177,15 @@ def test_an_interrupt_keeps_what_is_done(fit, monkeypatch):
 
 
 def test_a_refit_that_fails_is_said(fit, monkeypatch):
-    estimate, done = refits.estimate, []
+    refitted, done = refits._refitted, []
 
     def failing(*args, **kwargs):
         done.append(1)
         if len(done) == 2:
             raise ModelError("no.")
-        return estimate(*args, **kwargs)
+        return refitted(*args, **kwargs)
 
-    monkeypatch.setattr(refits, "estimate", failing)
+    monkeypatch.setattr(refits, "_refitted", failing)
     with pytest.warns(NotEstimableWarning, match="cannot be fitted without animal a01: NaN. no"):
         found = fit.influence("animal", refit=True)
     assert list(found.sigma.index[found.sigma.isna()]) == ["a01"]

@@ -78,7 +78,10 @@ def pair_traces(
     if not sizes:
         return np.empty((0, 0))
     if len(sizes) == 1 and isinstance(factor, Factorization):
-        squares = {(0, 0): _one_factor(factor, fixed[0] if reml else None)}
+        v = fixed[0] if reml else None
+        if len(changes[0]) < factor.system.shapes[0][1]:
+            return _few_parameters(factor, v, changes[0])
+        squares = {(0, 0): _one_factor(factor, v)}
     elif sum(q * k for q, k in factor.system.shapes) > MOST_WRITTEN_OUT:
         return _many_levels(factor, fixed if reml else None, changes)
     else:
@@ -93,6 +96,24 @@ def pair_traces(
         out[ends[a] : ends[a + 1], ends[b] : ends[b + 1]] = block
         out[ends[b] : ends[b + 1], ends[a] : ends[a + 1]] = block.T
     return out
+
+
+def _few_parameters(factor: Factorization, v: FloatArray | None, changes: FloatArray) -> FloatArray:
+    """T of one grouping factor with fewer parameters than columns, such as a structure's.
+
+    S_i = Σ M D_i M over pairs of levels is a matrix of k columns, where M ⊗ M has k².
+    """
+    (q, k), *_ = factor.system.shapes
+    (blocks,) = factor.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
+    sums = np.empty_like(changes)
+    for i, change in enumerate(changes):
+        changed = blocks @ change
+        sums[i] = np.tensordot(changed, blocks, axes=((0, 2), (0, 1)))
+        if v is not None:
+            mixed = np.tensordot(changed @ v, v, axes=((0, 2), (0, 2)))
+            own = np.tensordot(v, change @ v, axes=((0, 1), (0, 1)))
+            sums[i] += np.tensordot(v @ own, v, axes=((0, 2), (0, 2))) - mixed - mixed.T
+    return sums.reshape(-1, k * k) @ changes.reshape(-1, k * k).T
 
 
 def _one_factor(factor: Factorization, v: FloatArray | None) -> FloatArray:

@@ -29,6 +29,9 @@ from ..sums.units import Pilot
 LEAST_SHARE = 1e-10
 """Eigenvalues of N below this share of the size of U'U are zero."""
 
+SEED_WORDS = 4
+"""Words of 32 bits that seed a stream: as many as NumPy's own seeds from entropy have."""
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseRoot:
@@ -156,7 +159,9 @@ class Drawer:
     ) -> None:
         self.shared, self.lams = shared, list(lams)
         self.root = NoiseRoot.of(shared, n)
-        self._normal, self._square = generator.spawn(2)
+        # two streams, so that the first draws do not depend on how many are drawn at a time
+        words = generator.integers(2**32, size=(2, SEED_WORDS))
+        self._normal, self._square = (np.random.default_rng(own) for own in words)
         self._shapes = [(0, 0)] * len(self.lams)
         for i, part in shared.by_factor():
             self._shapes[i] = (part.q, part.k)

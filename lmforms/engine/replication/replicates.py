@@ -106,7 +106,7 @@ class Replicates:
         """
         self.lams[i][where] = lams
         inverse = np.linalg.pinv(slopes.reshape(len(slopes), -1))
-        self.theta[i][where] = lams.reshape(len(lams), -1) @ inverse
+        self.theta[i][where] = lams.reshape(len(lams), inverse.shape[0]) @ inverse
 
     @classmethod
     def joined(cls, parts: Sequence[Replicates]) -> Replicates:

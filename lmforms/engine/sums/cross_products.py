@@ -219,7 +219,8 @@ def finite_squares(right: FloatArray) -> FloatArray:
     NumericalError
         It is not finite.
     """
-    rr = right.T @ right
+    with np.errstate(over="ignore", invalid="ignore"):
+        rr = right.T @ right
     if not np.isfinite(rr).all():
         raise NumericalError(
             "the sums of squares overflow: rescale the response or the predictors."

@@ -96,6 +96,32 @@ class CasePlan:
         """Number of levels."""
         return len(self.ends) - 1
 
+    def label(self, j: int) -> str:
+        """The j-th level as it is written in Python."""
+        group = next(g for g in self.state.design.groups if g.name == self.by)
+        level = group.levels[j]
+        return repr(level.item() if isinstance(level, np.generic) else level)
+
+    def draw(self, generator: np.random.Generator) -> IndexArray:
+        """Levels drawn with replacement, (q,)."""
+        return generator.integers(self.n_levels, size=self.n_levels)
+
+    def matching_rows(self) -> IndexArray | None:
+        """Rows of each level (q, rows of a level) in an order in which their designs are the same.
+
+        None where levels differ in anything but the response and the offset, or another factor
+        groups them too.
+        """
+        design, sizes = self.state.design, np.diff(self.ends)
+        if len(design.groups) != 1 or (sizes != sizes[0]).any():
+            return None
+        variances = self.state.residual.variances()
+        known = np.ones(design.n) if variances is None else variances
+        columns = np.column_stack([design.X, design.basis(design.groups[0]), known])
+        order = np.lexsort([*columns.T, design.groups[0].codes])
+        rows = order.reshape(self.n_levels, -1)
+        return rows if (columns[rows] == columns[rows[0]]).all() else None
+
     def design(self, levels: IndexArray) -> Design | None:
         """The design of some levels, each time as a new one.
 

@@ -9,7 +9,8 @@ With t* the n replicates of one parameter, t̂ its estimate and α = (1 − leve
   estimates without one group less each of them.
 
 A quantile p lies at the place (n + 1)p among the sorted replicates, and between two of them is
-interpolated on the scale of normal quantiles.
+interpolated on the scale of normal quantiles. R's ``boot.ci`` does the same, but takes d from the
+estimate of all groups instead of their mean; SciPy takes the mean, as Efron does.
 
 References
 ----------

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -14,6 +13,7 @@ from ...errors import ArgumentError
 from ...results.result_table import ResultTable
 from ...support.arguments import named_arguments, one_of, proportion
 from ...support.arrays import BoolArray, FloatArray
+from .deletions import Deletions
 from .intervals import (
     acceleration,
     basic_limits,
@@ -52,7 +52,7 @@ class Bootstrap:
     failed: BoolArray
     singular: BoolArray
     by: str | None = None
-    _without_each: Callable[[], FloatArray] | None = field(default=None)
+    _deletions: Deletions | None = None
 
     @property
     def n(self) -> int:
@@ -73,12 +73,16 @@ class Bootstrap:
     @property
     def bias(self) -> pd.Series:
         """Mean of the replicates less the estimate."""
-        return (self.table.mean() - self.estimate).rename("bias")
+        return (self._finite.mean() - self.estimate).rename("bias")
 
     @property
     def std_error(self) -> pd.Series:
         """Standard deviation of the replicates."""
-        return self.table.std().rename("std_error")
+        return self._finite.std().rename("std_error")
+
+    @property
+    def _finite(self) -> pd.DataFrame:
+        return self.table.where(np.isfinite(self.table))
 
     def summary(self) -> ResultTable:
         """Estimate, bias and standard error of each parameter.
@@ -132,7 +136,7 @@ class Bootstrap:
                 f"level={level:g}: its limits lie beyond {self.n - self.n_failed} replicates. "
                 f"Use n={fewest} or more."
             )
-        if chosen == "bca" and self._without_each is None:
+        if chosen == "bca" and self._deletions is None:
             raise ArgumentError(
                 f"kind='bca' is for case bootstraps: without a group the {self.kind} bootstrap has "
                 "no acceleration. Use kind='percentile' or 'basic', or bootstrap(kind='case')."
@@ -159,9 +163,9 @@ class Bootstrap:
     @cached_property
     def acceleration(self) -> pd.Series:
         """Acceleration of each parameter, from refits without one level each (case bootstraps)."""
-        if self._without_each is None:
+        if self._deletions is None:
             raise ArgumentError("acceleration: only case bootstraps have one.")
-        values = acceleration(self._without_each())
+        values = acceleration(self._deletions.values())
         return pd.Series(values, index=self.table.columns, name="acceleration")
 
     def _title(self, what: str) -> str:
@@ -174,7 +178,7 @@ class Bootstrap:
             notes.append(f"Refits that failed: {self.n_failed}.")
         if self.singular.any():
             notes.append(f"Singular refits: {100 * self.singular_share:.3g} %.")
-        undefined = self.table[~self.failed].isna().sum()
+        undefined = self._finite[~self.failed].isna().sum()
         notes += [
             f"{name} is undefined in {count} replicates, which are left out."
             for name, count in undefined[undefined > 0].items()
@@ -192,4 +196,4 @@ def _absent(limits: FloatArray) -> list[str]:
     """What a missing limit means."""
     if not np.isnan(limits).any():
         return []
-    return ["A limit that is missing lies beyond all replicates: it needs a larger n."]
+    return ["A limit that is missing lies beyond all defined replicates: it needs more of them."]

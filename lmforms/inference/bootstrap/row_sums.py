@@ -14,7 +14,7 @@ from ...support.arrays import FloatArray
 MOST_DRAWN_NUMBERS = 4_000_000
 """Numbers of the responses that are in memory together."""
 
-MOST_AT_A_TIME = 1000
+MOST_AT_A_TIME = 250
 """Responses refitted side by side: more of them gain little, and an interrupt loses them."""
 
 MOST_CANCELLED = 1e4
@@ -42,6 +42,7 @@ class RowSums:
             f.matrix(self._whiten(scale(f.basis)))
             for f, scale in zip(rows.level_factors, units.bases, strict=True)
         ]
+        self._roots = units.roots or (None,) * len(self._bases)
         left = self._whiten(state.response - self._mean) / self._sigma
         self.is_accurate = bool(np.mean(left**2) <= MOST_CANCELLED)
 
@@ -56,7 +57,10 @@ class RowSums:
         rows, shared = self._whiten(residuals / self._sigma), self.refitter.shared
         zy: list[FloatArray] = [np.empty(0)] * len(self._bases)
         for i, part in shared.by_factor():
-            zy[i] = np.asarray(self._bases[i].T @ rows).T.reshape(-1, part.q, part.k)
+            own, root = self._bases[i].T @ rows, self._roots[i]
+            if root is not None:  # the engine's levels are columns of L
+                own = root.T @ own.reshape(len(own) // part.k, -1)
+            zy[i] = np.asarray(own).reshape(part.q * part.k, -1).T.reshape(-1, part.q, part.k)
         yy = np.einsum("ij,ij->j", rows, rows)
         return ResponseSums.of_products(shared, zy, rows.T @ self._right, yy)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,18 +19,20 @@ from ..model_parameters import model_parameters, parameter_values
 from .case_resampling import CasePlan
 from .checks import check_fit
 from .collect import Source, collected
+from .deletions import Deletions
 from .intervals import fewest_replicates
 from .parameter_columns import parameter_columns
 from .refitters import RowRefitter, batch_refitter
 from .replicate_table import Bootstrap
 from .residual_resampling import ResidualDraws
+from .row_sums import RowSums
 from .sources import (
     Case,
     FitSource,
+    MatchingCasesSource,
     ResidualSumsSource,
     RowsSource,
     SumsSource,
-    case_of,
     parametric_cases,
     resampled_cases,
     residual_cases,
@@ -58,27 +61,29 @@ def bootstrap(
     rng = generator("seed", seed)
     check_fit(state)
     plan = CasePlan.of(state, by) if kind == "case" else None
+    spec = state.design.residual_spec
+    if statistic is None and spec is not None and spec.depends_on_fitted:
+        # φ of a refit is in units of its own fitted values: its parameters are read from itself
+        statistic = Statistic(_parameters, SimpleNamespace(state=state))
     if statistic is not None:
         return _of_statistic(statistic, state, kind, n, rng, plan, progress)
     source = replicate_source(state, kind, n, rng, plan)
     found = Replicates.joined(collected(source, n, progress))
     names = [parameter.name for parameter in model_parameters(state)]
-
-    def without_each() -> FloatArray:
-        assert plan is not None
-        each = RowsSource(_without_each(plan), RowRefitter(state)).next(plan.n_levels)
-        _refuse_failed(each.failed, plan)
-        return parameter_columns(state, each)
-
     return _made(
         kind,
         pd.Series(parameter_values(state), index=names, name="estimate"),
         parameter_columns(state, found),
         found.failed,
         found.singular,
-        plan,
-        without_each,
+        None if plan is None else Deletions(plan),
     )
+
+
+def _parameters(fit: Any) -> pd.Series:
+    """All parameters of a fit."""
+    names = [parameter.name for parameter in model_parameters(fit.state)]
+    return pd.Series(parameter_values(fit.state), index=names)
 
 
 def replicate_source(
@@ -89,12 +94,16 @@ def replicate_source(
     plan: CasePlan | None = None,
 ) -> Source[Replicates]:
     """Refits of replicates, by the quickest way that the model allows."""
+    together = batch_refitter(state)
+    if together is None:
+        return RowsSource(_cases(state, kind, n, rng, plan), RowRefitter(state))
     if plan is None:
-        together = batch_refitter(state)
-        if together is not None:
-            if kind == "parametric":
-                return SumsSource(together, rng)
-            return ResidualSumsSource(state, together, rng)
+        if kind == "parametric":
+            return SumsSource(together, rng)
+        return ResidualSumsSource(state, together, rng)
+    rows, sums = plan.matching_rows(), RowSums(state, together)
+    if rows is not None and sums.is_accurate:
+        return MatchingCasesSource(plan, rows, sums, rng)
     return RowsSource(_cases(state, kind, n, rng, plan), RowRefitter(state))
 
 
@@ -117,24 +126,16 @@ def _of_statistic(
     plan: CasePlan | None,
     progress: bool,
 ) -> Bootstrap:
-    refitter = RowRefitter(state)
-    source = StatisticSource(FitSource(_cases(state, kind, n, rng, plan), refitter), statistic)
-    parts = collected(source, n, progress)
-
-    def without_each() -> FloatArray:
-        assert plan is not None
-        fits = FitSource(_without_each(plan), refitter).next(plan.n_levels)
-        _refuse_failed(np.array([fit is None for fit in fits]), plan)
-        return np.stack([statistic(fit, j) for j, fit in enumerate(fits)])
-
+    fits = FitSource(_cases(state, kind, n, rng, plan), RowRefitter(state))
+    names, of_fit = statistic.of_fit  # tried before any replicate is made
+    parts = collected(StatisticSource(fits, statistic), n, progress)
     return _made(
         kind,
-        pd.Series(statistic.values, index=statistic.names, name="estimate"),
+        pd.Series(of_fit, index=names, name="estimate"),
         np.concatenate([values for values, _, _ in parts]),
         np.concatenate([failed for _, failed, _ in parts]),
         np.concatenate([singular for _, _, singular in parts]),
-        plan,
-        without_each,
+        None if plan is None else Deletions(plan, statistic),
     )
 
 
@@ -149,30 +150,14 @@ class StatisticSource:
     def next(self, count: int) -> tuple[FloatArray, Any, Any]:
         """The next ones."""
         fits = self._fits.next(count)
-        values = np.full((count, len(self._statistic.names)), np.nan)
+        values = np.full((count, len(self._statistic.of_fit[0])), np.nan)
         for j, fit in enumerate(fits):
             if fit is not None:
-                values[j] = self._statistic(fit, self._done + j)
+                values[j] = self._statistic(fit, f"replicate {self._done + j}")
         self._done += count
         failed = np.array([fit is None for fit in fits])
         singular = np.array([fit is not None and bool(fit.is_singular) for fit in fits])
         return values, failed, singular
-
-
-def _without_each(plan: CasePlan) -> Iterator[Case | None]:
-    levels = np.arange(plan.n_levels)
-    return (case_of(plan, np.delete(levels, j)) for j in range(plan.n_levels))
-
-
-def _refuse_failed(failed: Any, plan: CasePlan) -> None:
-    if failed.any():
-        group = next(g for g in plan.state.design.groups if g.name == plan.by)
-        level = group.levels[int(np.flatnonzero(failed)[0])]
-        raise ModelError(
-            f"BCa: the model cannot be fitted without level {level!r} of `{plan.by}` (a factor is "
-            "left with one level, columns of X depend on each other, or the fit does not "
-            "converge). Use kind='percentile' or 'basic'."
-        )
 
 
 def _made(
@@ -181,8 +166,7 @@ def _made(
     values: FloatArray,
     failed: Any,
     singular: Any,
-    plan: CasePlan | None,
-    without_each: Callable[[], FloatArray],
+    deletions: Deletions | None,
 ) -> Bootstrap:
     if failed.all():
         raise ModelError(
@@ -196,8 +180,8 @@ def _made(
         table=pd.DataFrame(values, index=index, columns=estimate.index),
         failed=failed,
         singular=singular,
-        by=None if plan is None else plan.by,
-        _without_each=None if plan is None else without_each,
+        by=None if deletions is None else deletions.plan.by,
+        _deletions=deletions,
     )
 
 

@@ -68,6 +68,38 @@ class ResidualSumsSource:
         return self._sums.refitter.fit(Draws(effects, noise))
 
 
+class MatchingCasesSource:
+    """Levels of one design drawn with their responses, which are refitted side by side.
+
+    Parameters
+    ----------
+    plan : CasePlan
+    rows : ndarray of int (q, r)
+        Its matching rows.
+    sums : RowSums
+    generator : numpy.random.Generator
+    """
+
+    def __init__(
+        self, plan: CasePlan, rows: IndexArray, sums: RowSums, generator: np.random.Generator
+    ) -> None:
+        self._plan, self._rows, self._sums, self._generator = plan, rows, sums, generator
+
+    @property
+    def step(self) -> int:
+        """As many as are refitted side by side and are in memory as rows."""
+        return self._sums.step
+
+    def next(self, count: int) -> Replicates:
+        """The next ones."""
+        state, rows = self._plan.state, self._rows
+        offset = state.design.offset
+        y, drawn = state.response - offset, np.empty((len(offset), count))
+        for j in range(count):
+            drawn[rows, j] = y[rows[self._plan.draw(self._generator)]]
+        return self._sums.fit(drawn + offset[:, None])
+
+
 class RowsSource:
     """Responses or whole cases, refitted one by one from the estimate.
 
@@ -131,9 +163,8 @@ def residual_cases(state: FitState, draws: ResidualDraws) -> Iterator[Case]:
 
 def resampled_cases(plan: CasePlan, generator: np.random.Generator) -> Iterator[Case | None]:
     """Designs of levels drawn with replacement, without end."""
-    q = plan.n_levels
     while True:
-        yield case_of(plan, generator.integers(q, size=q))
+        yield case_of(plan, plan.draw(generator))
 
 
 def case_of(plan: CasePlan, levels: IndexArray) -> Case | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -22,16 +24,10 @@ class Statistic:
     fit : MixedModelResults
         On which it is tried.
 
-    Attributes
-    ----------
-    names : list of str
-    values : ndarray
-        Of the fit.
-
     Raises
     ------
     ArgumentError
-        It is no function, fails, or gives something else.
+        It is no function.
     """
 
     def __init__(self, function: Any, fit: Any) -> None:
@@ -41,25 +37,43 @@ class Statistic:
                 f"{type(function).__name__}."
             )
         self.function: Callable[[Any], Any] = function
+        self.fit = fit
         self.label = getattr(function, "__name__", type(function).__name__)
-        self.names, self.values = self._of(fit, "the fit itself")
-        if not len(self.values):
-            raise ArgumentError(f"statistic: {self.label} gave no numbers for the fit itself.")
 
-    def __call__(self, fit: Any, replicate: int) -> FloatArray:
-        """Its numbers for a replicate.
+    @cached_property
+    def of_fit(self) -> tuple[list[str], FloatArray]:
+        """Names and values of its numbers for the fit itself.
+
+        Raises
+        ------
+        ArgumentError
+            It fails, or gives something else.
+        """
+        names, values = self._of(self.fit, "the fit itself")
+        if not len(values):
+            raise ArgumentError(f"statistic: {self.label} gave no numbers for the fit itself.")
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ArgumentError(
+                f"statistic: {self.label} gave two numbers of one name, {twice!r}. Give "
+                "each its own."
+            )
+        return names, values
+
+    def __call__(self, fit: Any, where: str) -> FloatArray:
+        """Its numbers for another fit, which messages call `where`.
 
         Raises
         ------
         ArgumentError
             It fails, or gives other numbers than for the fit.
         """
-        where = f"replicate {replicate}"
         names, values = self._of(fit, where)
-        if names != self.names:
+        expected, _ = self.of_fit
+        if names != expected:
             raise ArgumentError(
                 f"statistic: {self.label} gave {_shape(names)} for {where} and "
-                f"{_shape(self.names)} for the fit itself: it must give the same numbers each "
+                f"{_shape(expected)} for the fit itself: it must give the same numbers each "
                 "time, NaN where there is none."
             )
         return values
@@ -112,6 +126,9 @@ def _read(found: Any) -> tuple[list[str], FloatArray]:
 
 def _real(values: Any) -> FloatArray:
     array = np.asarray(values)
-    if array.dtype.kind not in "biufO" or any(value is None for value in array.tolist()):
+    is_real = array.dtype.kind in "biuf"
+    if array.dtype.kind == "O":  # not strings that look like numbers
+        is_real = all(isinstance(value, Real) for value in array)
+    if not is_real:
         raise TypeError
     return np.asarray(array, dtype=np.float64)

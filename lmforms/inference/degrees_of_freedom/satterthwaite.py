@@ -31,6 +31,8 @@ def degrees_of_freedom(L: FloatArray, known: VarianceInformation) -> FloatArray:
     estimated.
     """
     half = L @ known.half
+    largest = np.abs(half).max(axis=1, keepdims=True, initial=0.0)
+    half = half / np.where(largest > 0, largest, 1.0)  # else powers of units overflow
     f = np.square(half).sum(axis=1)
     g = ((half @ known.changes) * half).sum(axis=2)  # (m, r)
     spread = ((known.covariance @ g) * g).sum(axis=0)

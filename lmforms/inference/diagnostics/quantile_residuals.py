@@ -8,8 +8,8 @@ which is uniform on (0, 1) if y_i and the simulated values have one distribution
 among all n + 1 values is uniform, and U makes it continuous (Dunn and Smyth 1996).
 
 Rotated residuals are those of L⁻¹(y − Xβ̂), with V = LL' the covariance of the response (new random
-effects) or of its residuals (fitted ones): they are independent under the model, at the true
-parameters, where the others are correlated like the response.
+effects) or of its residuals (fitted ones). Under the model, at the true parameters, L⁻¹(y − Xβ) has
+independent standard normal entries, and simulated ones are drawn as such.
 
 References
 ----------
@@ -26,7 +26,7 @@ import numpy as np
 
 from ...errors import ModelError, NumericalError
 from ...results.state import FitState
-from ...support.arrays import FloatArray, IndexArray
+from ...support.arrays import FloatArray
 from ..degrees_of_freedom.connected_rows import MOST_ROWS, connected_rows, random_rows
 from ..degrees_of_freedom.residual_blocks import ResidualBlocks
 from .variance_parts import residual_variances
@@ -110,53 +110,19 @@ def quantile_residuals(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class RotatedSets:
-    """Independent sets of m rows each, with L⁻¹ of their covariance.
-
-    Attributes
-    ----------
-    rows : ndarray of int (S, m)
-    which : ndarray of int (S,)
-        Pattern of each set.
-    inverse_root : ndarray (P, m, m)
-        L⁻¹ of each pattern.
-    """
-
-    rows: IndexArray
-    which: IndexArray
-    inverse_root: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class Rotation:
-    """L⁻¹ of the covariance V = LL' of the response or of its residuals.
-
-    Attributes
-    ----------
-    sets : tuple of RotatedSets
-    """
-
-    sets: tuple[RotatedSets, ...]
-
-    def __call__(self, values: FloatArray) -> FloatArray:
-        """L⁻¹ times values, (n, c)."""
-        out = np.empty_like(values)
-        for found in self.sets:
-            single = len(found.inverse_root) == 1
-            root = found.inverse_root if single else found.inverse_root[found.which]
-            out[found.rows] = root @ values[found.rows]
-        return out
-
-
-def rotation(state: FitState, *, new_effects: bool) -> Rotation:
-    """The rotation of a fit.
+def rotated(state: FitState, values: FloatArray, *, new_effects: bool) -> FloatArray:
+    """L⁻¹ times values, where V = LL' is the covariance of the response or of its residuals.
 
     Parameters
     ----------
     state : FitState
+    values : ndarray (n, c)
     new_effects : bool
-        Of the response; else of its residuals given the random effects.
+        V is that of the response; else that of its residuals given the random effects.
+
+    Returns
+    -------
+    ndarray (n, c)
 
     Raises
     ------
@@ -179,7 +145,7 @@ def rotation(state: FitState, *, new_effects: bool) -> Rotation:
     blocks = ResidualBlocks(state.residual, sigma2)
     variances = residual_variances(state) if state.residual.by_row else None
     covariances = [sigma2 * lam @ lam.T for lam in state.estimate.lams]
-    out = []
+    out = np.empty_like(values)
     for found in sets:
         P, m = found.first.shape
         step = max(1, MOST_NUMBERS // m**2)
@@ -193,14 +159,16 @@ def rotation(state: FitState, *, new_effects: bool) -> Rotation:
                 Z = r.basis[patterns]
                 V += (Z @ covariance @ Z.swapaxes(1, 2)) * r.shared(patterns)
             try:
-                root = np.tril(np.linalg.inv(np.linalg.cholesky(V)))
+                inverse_root = np.tril(np.linalg.inv(np.linalg.cholesky(V)))
             except np.linalg.LinAlgError:
                 raise NumericalError(
                     "the covariance of the response is singular at the estimates: use rotate=False."
                 ) from None
-            a, b = np.searchsorted(found.which, [start, start + step])
-            out.append(RotatedSets(found.rows[a:b], found.which[a:b] - start, root))
-    return Rotation(tuple(out))
+            ends = np.searchsorted(found.which, start + np.arange(len(patterns) + 1))
+            for root, a, b in zip(inverse_root, ends[:-1], ends[1:], strict=True):
+                rows = found.rows[a:b]
+                out[rows] = root @ values[rows]
+    return out
 
 
 def _refuse_many_related_levels(state: FitState) -> None:

@@ -10,6 +10,9 @@ from .residual_tests import ResidualTest
 MOST_SHAPIRO = 5_000
 """Values up to which SciPy's p-value of Shapiro and Wilk's test holds."""
 
+MOST_BINS = 10
+"""Bins of a predictor whose means are compared."""
+
 
 def spread_by_prediction(residuals: FloatArray, predicted: FloatArray) -> ResidualTest:
     """Spearman's rank correlation of absolute residuals and predictions; NaN if one is constant.
@@ -28,6 +31,32 @@ def spread_by_prediction(residuals: FloatArray, predicted: FloatArray) -> Residu
         return ResidualTest(name, float("nan"), float("nan"))
     found = spearmanr(size, predicted)
     return ResidualTest(name, float(found.statistic), float(found.pvalue))
+
+
+def means_by_bin(residuals: FloatArray, predictor: FloatArray, name: str) -> ResidualTest:
+    """Kruskal and Wallis's test of equal means of residuals in bins of a predictor.
+
+    The statistic is the share of the variance of the ranks that is between bins, which are values
+    of the predictor or, of more than `MOST_BINS`, between its quantiles. NaN for fewer than three.
+
+    Examples
+    --------
+    >>> x = np.linspace(-1.0, 1.0, 100)
+    >>> means_by_bin(x**2 - np.mean(x**2), x, "x").p_value < 1e-10
+    True
+    """
+    from scipy.stats import kruskal
+
+    values, bins = np.unique(predictor, return_inverse=True)
+    if len(values) > MOST_BINS:
+        edges = np.quantile(predictor, np.arange(1, MOST_BINS) / MOST_BINS)
+        bins = np.searchsorted(np.unique(edges), predictor)
+    groups = [residuals[bins == b] for b in np.unique(bins)]
+    if len(groups) < 3 or np.ptp(residuals) == 0:
+        return ResidualTest(name, float("nan"), float("nan"))
+    found = kruskal(*groups)
+    share = float(found.statistic) / (len(residuals) - 1)
+    return ResidualTest(name, share, float(found.pvalue))
 
 
 def normality(values: FloatArray, name: str) -> ResidualTest:

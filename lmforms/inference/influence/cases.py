@@ -10,20 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...data.align import in_row_order
-from ...data.design import Design, GroupingFactor
+from ...data.design import GroupingFactor
+from ...data.frame import group_codes
 from ...data.random_terms import is_told_within_levels
 from ...errors import (
     ArgumentError,
-    DataError,
     MemoryLimitError,
     ModelError,
     listed,
     near_matches,
 )
 from ...results.state import FitState
-from ...support.arguments import short_repr
 from ...support.arrays import FloatArray, IndexArray
+from ..row_labels import labels_of_rows
 
 OBSERVATION = "observation"
 
@@ -108,7 +107,7 @@ def cases_of(state: FitState, by: Any) -> Cases:
     """
     design = state.design
     if not isinstance(by, str):
-        values = _given_values(by, design)
+        values = labels_of_rows("influence: by", by, design)
         return _cases_of_values("part" if values.name is None else str(values.name), values)
     if by == OBSERVATION:
         return Cases(by, design.index, np.arange(design.n))
@@ -132,28 +131,9 @@ def _cases_of_group(by: str, group: GroupingFactor) -> Cases:
     return Cases(by, group.levels[present], np.searchsorted(present, group.codes))
 
 
-def _given_values(by: Any, design: Design) -> pd.Series:
-    if not isinstance(by, (pd.Series, pd.Index, np.ndarray, list, tuple)):
-        raise ArgumentError(
-            f"influence: by={short_repr(by)}: 'observation', the name of a grouping factor or a "
-            "column, or one value for each row is needed."
-        )
-    values = in_row_order("influence: by", by, design.index, allow_more=True)
-    if np.ndim(values) != 1 or len(values) != design.n:
-        raise DataError(
-            f"influence: by has the shape {np.shape(values)}; the model uses {design.n} rows."
-        )
-    return pd.Series(np.asarray(values), name=getattr(by, "name", None))
-
-
 def _cases_of_values(by: str, values: pd.Series) -> Cases:
-    codes, labels = pd.factorize(values, sort=True)
-    if (codes < 0).any():
-        raise DataError(
-            f"influence: `{by}` has {int((codes < 0).sum())} missing values among the rows of the "
-            "model. Fill them, or put these rows into a class of their own."
-        )
-    return Cases(by, pd.Index(labels), np.asarray(codes, dtype=np.intp))
+    codes, labels = group_codes(values.rename(by))
+    return Cases(by, labels, codes)
 
 
 # --- what may be deleted -----------------------------------------------------------------------

@@ -16,16 +16,19 @@ RANK_TOLERANCE = 1e-12
 1e-15; if one row is a thousand times larger than the others, these have 1e-6."""
 
 
-def keeps_rank(X: FloatArray, cases: Cases) -> BoolArray:
-    """Cases (m,) without which the columns of X (n, p), of similar size, stay independent."""
+def keeps_rank(X: FloatArray, cases: Cases, least: float = RANK_TOLERANCE) -> BoolArray:
+    """Cases (m,) without which the columns of X (n, p), of similar size, stay independent.
+
+    More is left than the share `least` of the sum of squares in every direction.
+    """
     Q = np.linalg.qr(X)[0]
     if cases.are_single:
-        return np.square(Q).sum(axis=1)[cases.order] < 1.0 - RANK_TOLERANCE
+        return np.square(Q).sum(axis=1)[cases.order] < 1.0 - least
     p = Q.shape[1]
     lost = np.empty((len(cases), p, p))
     for j in range(p):
         lost[:, j] = cases.sums(Q[:, j, None] * Q)
-    return largest_eigenvalue_below(lost, 1.0 - RANK_TOLERANCE)
+    return largest_eigenvalue_below(lost, 1.0 - least)
 
 
 def largest_eigenvalue_below(matrices: FloatArray, bound: float) -> BoolArray:

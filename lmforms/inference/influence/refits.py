@@ -20,6 +20,7 @@ from .cases import Cases
 from .coordinates import relative_to_fit
 from .deletions import Deletions
 from .information_left import warn, warn_of_lost
+from .refits_by_sums import are_small_parts, estimate_by_sums
 from .variances_left import keeps_variances
 
 
@@ -126,12 +127,12 @@ def refits(state: FitState, cases: Cases, estimable: BoolArray, progress: bool) 
     converged = np.zeros(m, dtype=bool)
     priors = priors_of(state.design, state.relationship)
     failures: list[tuple[int, LmformsError]] = []
-    every = list(cases.rows())
+    every, are_small = list(cases.rows()), are_small_parts(state, cases)
     done = 0
     try:
         for i in _shown(np.flatnonzero(estimable), progress):
             try:
-                found = estimate_without(state, every[i], priors, optimize=True)
+                found = _refitted(state, every[i], priors, bool(are_small[i]))
                 out.shifts[i], out.covariances[i] = relative_to_fit(found, state.estimate)
                 out.sigma[i], converged[i] = found.sigma, found.converged
                 values[i] = parameter_values(replace(state, estimate=found))[p:]
@@ -148,6 +149,13 @@ def refits(state: FitState, cases: Cases, estimable: BoolArray, progress: bool) 
         which = cases.described(np.array([i for i, _ in failures]))
         warn(f"the model cannot be fitted without {which}: NaN. {failures[0][1]}")
     return Refits(out, pd.DataFrame(values, index=cases.labels, columns=names), converged)
+
+
+def _refitted(
+    state: FitState, rows: IndexArray, priors: Sequence[Prior], is_small: bool
+) -> Estimate:
+    found = estimate_by_sums(state, rows) if is_small else None
+    return estimate_without(state, rows, priors, optimize=True) if found is None else found
 
 
 def _shown(indices: IndexArray, progress: bool) -> Iterable[Any]:

@@ -32,8 +32,10 @@ def studentized(rows: MarginalRows, sigma: float, nu: int) -> FloatArray:
     """Row less its prediction from all others, over its standard deviation by their σ̂, (n,).
 
     The difference is (P₀y)_i/(P₀)_ii with variance σ²/(P₀)_ii, and the others have the penalised
-    sum of squares r² − (P₀y)_i²/(P₀)_ii with one degree of freedom less.
+    sum of squares r² − (P₀y)_i²/(P₀)_ii with one degree of freedom less. NaN if none is left.
     """
+    if nu == 1:
+        return np.full(rows.n, np.nan)
     values = rows.weighted_residuals
     t = _ratio(values, rows.projected_diagonal, rows.precision.diagonal(), sigma)
     scale = rows.r2 / nu / sigma**2  # 1 at an optimum

@@ -45,8 +45,9 @@ def pool(fits: Iterable[Any], *, level: float = 0.95, ddf: DfName = "satterthwai
     ArgumentError
         Fewer than two fits, or something else than a fit.
     ModelError
-        A fit differs from the others in formula, coefficients, number of rows or criterion; the
-        message names it. Or `ddf` is not defined for the fits.
+        A fit differs from the others in formula, weights or offset, known covariances, residual
+        structure, levels, coefficients, number of rows or criterion; the message names it. Or
+        `ddf` is not defined for the fits.
 
     References
     ----------
@@ -81,9 +82,13 @@ def pool(fits: Iterable[Any], *, level: float = 0.95, ddf: DfName = "satterthwai
     _check_alike(states)
     complete = tuple(df_method(state, ddf) for state in states)
     estimates = np.array([state.estimate.beta for state in states])
-    remarks = dict.fromkeys(remark for method in complete for remark in method.remarks)
+    remarks = [f"Pooled from {len(states)} fits of imputed data."]
+    remarks += [remark for method in complete for remark in method.remarks]
+    remarks += _other_transforms([state.design for state in states])
     method = PooledDf.of(
-        estimates, complete, (f"Pooled from {len(states)} fits of imputed data.", *remarks)
+        estimates,
+        complete,
+        (f"Pooled from {len(states)} fits of imputed data.", *dict.fromkeys(remarks)),
     )
     vcomp = _mean_variances([fit.vcomp for fit in found])
     return PooledFits(method, states[0].design, level, vcomp)
@@ -103,10 +108,27 @@ def _check_alike(states: Sequence[FitState]) -> None:
     designs = [state.design for state in states]
     _refuse_odd("the formula {}", [str(design.bound.formula) for design in designs])
     _refuse_odd("the residual structure {}", [str(d.residual_spec or "iid") for d in designs])
+    _refuse_odd("{}", [" and ".join(d.frame.extra) or "no weights or offset" for d in designs])
+    _refuse_odd("{}", [_known_covariances(state) for state in states])
     _refuse_odd("the coefficients {}", [", ".join(design.x_names) for design in designs])
+    _refuse_odd("the levels {}", [_levels(design) for design in designs])
     _refuse_other_dependencies(designs)
     _refuse_odd("{} rows", [design.n for design in designs])
     _refuse_odd("the criterion {}", ["REML" if s.estimate.reml else "ML" for s in states])
+
+
+def _known_covariances(state: FitState) -> str:
+    names = " and ".join(sorted(state.relationship))
+    return f"a known covariance of {names}" if names else "no known covariance"
+
+
+def _levels(design: Design) -> str:
+    """Levels of the factors among the fixed effects, in their order."""
+    return "; ".join(
+        f"{factor}: {', '.join(map(str, learnt['categories']))}"
+        for factor, (_, learnt) in design.fixed.spec.encoder_state.items()
+        if "categories" in learnt
+    )
 
 
 def _refuse_odd(what: str, values: Sequence[Hashable]) -> None:
@@ -125,11 +147,11 @@ def _refuse_other_dependencies(designs: Sequence[Design]) -> None:
     That is so where columns were dropped that depend on the others in different ways, as when
     imputed values decide which combinations of levels have rows.
     """
+    if not designs[0].x_dropped:
+        return
     usual, size = None, np.abs(designs[0].X).max(axis=0)
     for i, design in enumerate(designs):
         dropped = np.delete(design.fixed.values, design.x_kept, axis=1)
-        if not dropped.shape[1]:
-            return
         combined = np.linalg.lstsq(design.X / size, dropped, rcond=None)[0]
         usual = combined if usual is None else usual
         if np.abs(combined - usual).max() > SAME_DEPENDENCE * np.abs(usual).max(initial=1.0):
@@ -138,6 +160,20 @@ def _refuse_other_dependencies(designs: Sequence[Design]) -> None:
                 f"fits[{i}] they depend on the others in another way than in fits[0], so that "
                 "coefficients of one name mean different things: leave their terms out."
             )
+
+
+def _other_transforms(designs: Sequence[Design]) -> list[str]:
+    """A remark on transforms that learnt different numbers from the data, such as a mean."""
+    learnt = [design.fixed.spec.transform_state for design in designs]
+    other = [
+        name
+        for name, state in learnt[0].items()
+        if any(repr(s.get(name)) != repr(state) for s in learnt)
+    ]
+    if not other:
+        return []
+    what = "Learnt from each data set by itself, so that coefficients may differ in meaning"
+    return [f"{what}: {', '.join(other)}."]
 
 
 def _mean_variances(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -85,21 +85,20 @@ class PooledDf(DfMethod):
         k = len(rows)
         if k == 0:
             return JointTest(np.nan, 0, np.nan, np.nan)
-        if k == 1:  # the square of t
-            _, between = self.within_and_between(rows)
-            statistic, den_df = float(values[0] ** 2 / (1.0 + between[0])), float(self.df(rows)[0])
-            return JointTest(statistic, 1, den_df, f_p_value(statistic, 1, den_df))
         _, between = self.within_and_between(rows)
         increase = float(between.mean())
+        den_df = float(self.df(rows)[0]) if k == 1 else self._joint_df(L, estimate, increase, k)
+        statistic = float(values @ values) / (k * (1.0 + increase))
+        return JointTest(statistic, k, den_df, f_p_value(statistic, k, den_df))
+
+    def _joint_df(self, L: FloatArray, estimate: FloatArray, increase: float, k: int) -> float:
+        """Denominator degrees of freedom of D₁ for several rows."""
         rhs = L @ self.estimates.mean(axis=0) - estimate
-        complete = float(
-            np.mean(
-                [
-                    method.joint(L, L @ beta - rhs).den_df
-                    for method, beta in zip(self.complete, self.estimates, strict=True)
-                ]
-            )
-        )
+        tests = [
+            method.joint(L, L @ beta - rhs)
+            for method, beta in zip(self.complete, self.estimates, strict=True)
+        ]
+        complete = float(np.mean([test.den_df for test in tests]))
         den_df = joint_df(increase, k, self.m, complete)
         if np.isnan(den_df):
             raise ModelError(
@@ -107,5 +106,4 @@ class PooledDf(DfMethod):
                 f"{k} hypotheses at once from imputed data. Test fewer, or pool with ddf='none' "
                 "for a test by large samples."
             )
-        statistic = float(values @ values) / (k * (1.0 + increase))
-        return JointTest(statistic, k, den_df, f_p_value(statistic, k, den_df))
+        return den_df

@@ -17,8 +17,9 @@ For k functions D₁ = q̄'Ū⁻¹q̄/(k(1 + r)), r = (1 + 1/m)tr(BŪ⁻¹)/k, h
                         + 16a²c₂/c₄³ + 8a²/c₄²}/(t − 4),    c_j = ν* − j(1 + a)
 
 (Reiter 2007), and for infinite ν_com ν = 4 + (t − 4)(1 + (1 − 2/t)/r)² (Li, Raghunathan and Rubin
-1991). For t ≤ 4 theirs is ½(k + 1) times Rubin's degrees of freedom with λ = r/(1 + r); with those
-of Barnard and Rubin in their place, and at most ν_com, it takes account of ν_com here.
+1991). For t ≤ 4 theirs is ½(k + 1) times Rubin's degrees of freedom with λ = r/(1 + r). For finite
+ν_com those of Barnard and Rubin stand in their place here, and at most ν_com: an extension of ours,
+since Reiter's formula is 4 for any data where t = 4 and may be negative where t < 4.
 
 References
 ----------

@@ -8,9 +8,9 @@ residuals e_i = y_i − X_iβ̂, all types are MΣs_is_i'M with scores s_i = F_i
     CR2  A_i = L_i B_i^(−1/2) L_i',  V_i = L_iL_i',  B_i = L_i'(V_i − X_iMX_i')L_i
     CR3  A_i = (I − X_iMX_i'W_i)⁻¹
 
-CR2 is unbiased if the working model holds. Where B_i or I − X_iMX_i'W_i is singular, a generalised
-inverse stands for the inverse: cluster i alone determines some functions of β, which have no robust
-variance.
+CR2 is unbiased if the working model holds and each B_i is regular. Where B_i or I − X_iMX_i'W_i is
+singular, a generalised inverse stands for the inverse: cluster i alone determines some functions of
+β, which have no robust variance.
 
 Rows come with columns XH for which M = I; then X_i'W_i(I − X_iX_i'W_i)⁻¹ = (I − S_i)⁻¹X_i'W_i with
 S_i = X_i'W_iX_i, so that CR3 needs no inverse of the size of a cluster.
@@ -56,12 +56,16 @@ class ClusterScores:
         F_i'X_i.
     alone : ndarray (p, p)
         Projection on the functions of β that one of the clusters alone determines.
+    information : ndarray (p, p)
+        ΣS_i, which is I over all clusters but for rounding. CR2 has F_i'(V_i − X_iX_i')F_i in the
+        place of S_i where B_i is regular: they are the same.
     """
 
     scores: FloatArray
     spread: FloatArray
     cross: FloatArray
     alone: FloatArray
+    information: FloatArray
 
 
 def scores_of_blocks(
@@ -98,18 +102,20 @@ def scores_of_blocks(
     alone = np.asarray(axes[single].T @ axes[single])
     if kind == "CR2":
         transposed = _bias_reduced(root, Xw, single.sum(axis=1)).swapaxes(1, 2)
-        return ClusterScores(
-            scores=(transposed @ ew)[..., 0],
-            spread=transposed @ transposed.swapaxes(1, 2),
-            cross=transposed @ Xw,
-            alone=alone,
-        )
+        spread, cross = transposed @ transposed.swapaxes(1, 2), transposed @ Xw
+        regular = ~single.any(axis=1)[:, None, None]
+        information = np.where(regular, spread - cross @ cross.swapaxes(1, 2), S).sum(axis=0)
+        scores = (transposed @ ew)[..., 0]
+        return ClusterScores(scores, spread, cross, alone, information)
+    information = S.sum(axis=0)
     scores = (Xw.swapaxes(1, 2) @ ew)[..., 0]
     if kind == "CR3":
         inverse = _inverse_complement(shares, axes, single)
         cross = inverse @ S
-        return ClusterScores((inverse @ scores[..., None])[..., 0], cross @ inverse, cross, alone)
-    return ClusterScores(np.sqrt(scale) * scores, scale * S, np.sqrt(scale) * S, alone)
+        scores = (inverse @ scores[..., None])[..., 0]
+        return ClusterScores(scores, cross @ inverse, cross, alone, information)
+    root_scale = np.sqrt(scale)
+    return ClusterScores(root_scale * scores, scale * S, root_scale * S, alone, information)
 
 
 def _inverse_complement(shares: FloatArray, axes: FloatArray, single: BoolArray) -> FloatArray:

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ...data.align import in_row_order
 from ...data.frame import group_codes
-from ...errors import ColumnError, DataError, ModelError, listed, near_matches
+from ...errors import ColumnError, ModelError, listed, near_matches
 from ...residual.parametric import ParametricResidual
 from ...results.state import FitState
-from ...support.arguments import short_repr
 from ...support.arrays import IndexArray
 from ..degrees_of_freedom.connected_rows import RandomRows
+from ..row_labels import labels_of_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +48,7 @@ def clusters_of(state: FitState, random: Sequence[RandomRows], cluster: Any) -> 
 
     Raises
     ------
-    ColumnError
+    ArgumentError, ColumnError
         There is no such factor or column.
     DataError
         Labels are missing, or not one for each row.
@@ -105,13 +103,16 @@ def _advice(state: FitState, random: Sequence[RandomRows]) -> str:
     working = [c.name for c in candidates if not _why_correlated(state, random, c.codes)]
     if working:
         return f"Use cluster='{working[0]}'."
+    way = "use the model's own covariance, with ddf='satterthwaite'."
+    if not candidates:
+        return f"The model has no grouping factor: {way}"
     reasons = [
         f"not by `{c.name}`, since {_why_correlated(state, random, c.codes)}" for c in candidates
     ]
     return (
         f"No factor of the model makes independent clusters: {'; '.join(reasons)}. "
         "Give a coarser factor as cluster=, which all of these are nested in, if there is one; "
-        "else use the model's own covariance, with ddf='satterthwaite'."
+        f"else {way}"
     )
 
 
@@ -155,28 +156,10 @@ def _labels(state: FitState, cluster: Any) -> tuple[str, IndexArray]:
             known = [*(c.name for c in _candidates(state)), *table]
             raise ColumnError(
                 f"cluster={cluster!r} is neither a grouping factor nor a column that the fit has."
-                f"{near_matches(cluster, known)} It has {listed(list(dict.fromkeys(known)))}. Give "
-                f"another column itself: cluster=data[{cluster!r}]."
+                f"{near_matches(cluster, known)} It has {listed(list(dict.fromkeys(known)))}. A "
+                f"column that the formula does not use is given itself: cluster=data[{cluster!r}]."
             )
         return cluster, group_codes(table[cluster][design.in_model])[0]
-    values = pd.Series(_row_values(state, cluster))
-    if values.isna().any():
-        raise DataError(f"cluster: {int(values.isna().sum())} labels are missing.")
-    name = getattr(cluster, "name", None)
-    return "the given labels" if name is None else str(name), group_codes(values)[0]
-
-
-def _row_values(state: FitState, cluster: Any) -> Any:
-    """Labels of the rows used, of labels for these or for all rows given."""
-    design = state.design
-    aligned = in_row_order("cluster", cluster, design.index, allow_more=True)
-    values = aligned.array if isinstance(aligned, pd.Series) else np.asarray(aligned)
-    complete = design.frame.complete
-    if values.ndim == 1 and len(values) == len(complete) != design.n:
-        values = values[complete][design.in_model]
-    if values.ndim != 1 or len(values) != design.n:
-        raise DataError(
-            f"cluster={short_repr(cluster)}: one label for each of the {design.n} rows used is "
-            "needed."
-        )
-    return values
+    labels = labels_of_rows("cluster", cluster, design)
+    name = "the given labels" if labels.name is None else str(labels.name)
+    return name, group_codes(labels.rename(name))[0]

@@ -19,6 +19,11 @@ from .sandwich import Sandwich
 DENSE_COPIES = 8
 """Matrices of the size of a block of V in memory at a time."""
 
+MOST_ROUNDING = 1e-5
+"""Share of the covariance that may be lost to rounding. V has squared ratios of standard
+deviations, and CR2 the squares of V: 1e-12 is usual, 1e-7 is lost where effects are 1e4 times as
+wide as residuals."""
+
 
 def sandwich(
     state: FitState, random: list[RandomRows], codes: IndexArray, count: int, kind: str
@@ -41,6 +46,8 @@ def sandwich(
     ------
     MemoryLimitError
         A cluster is too large, or there are too many clusters for so many coefficients.
+    NumericalError
+        Too many digits are lost to rounding.
     """
     design, estimate = state.design, state.estimate
     p = design.X.shape[1]
@@ -59,6 +66,7 @@ def sandwich(
         spread=np.empty((count, p, p)),
         cross=np.empty((count, p, p)),
         alone=np.zeros((p, p)),
+        information=np.zeros((p, p)),
     )
     try:
         for own, V, X, e in _blocks(blocks, codes, XH, error, kind, state.control.memory):
@@ -66,10 +74,17 @@ def sandwich(
             out.scores[own], out.spread[own] = found.scores, found.spread
             out.cross[own] = found.cross
             out.alone[...] += found.alone
+            out.information[...] += found.information
+        lost = np.abs(out.information - np.eye(p)).max(initial=0.0)
     except np.linalg.LinAlgError:
+        lost = np.inf
+    if not lost <= MOST_ROUNDING:
+        way = "CR0 and CR3 need fewer digits; else use" if kind == "CR2" else "Use"
         raise NumericalError(
-            f"{kind}: the covariance of the response is singular at the estimates."
-        ) from None
+            f"{kind}: digits are lost to rounding, since the covariance of the response is nearly "
+            f"singular, as with random effects far wider than the residuals. {way} the model's own "
+            "covariance, fit.cov_params()."
+        )
     return Sandwich(half, out)
 
 

@@ -58,7 +58,7 @@ class Sandwich:
 
     def is_defined(self, L: FloatArray) -> FloatArray:
         """Whether each row of L (r, p) has a robust variance, (r,)."""
-        rows = L @ self.half
+        rows = self._scaled(L)
         alone = rows @ self.clusters.alone
         sizes = np.square(rows).sum(axis=1)
         return np.asarray(np.square(alone).sum(axis=1) <= UNDEFINED**2 * sizes)
@@ -67,13 +67,19 @@ class Sandwich:
         """ν of each row of L (r, p) by itself, (r,); NaN where there is no robust variance."""
         step = max(1, CHUNK_NUMBERS // max(1, self.clusters.scores.size))
         chunks = [L[start : start + step] for start in range(0, len(L), step)]
-        found = [self._mean_and_squares(rows @ self.half) for rows in chunks]
+        found = [self._mean_and_squares(self._scaled(rows)) for rows in chunks]
         mean, squares = np.concatenate(found, axis=1) if found else np.empty((2, 0))
-        defined = self.is_defined(L)
-        return np.asarray(np.where(defined, mean**2 / np.where(defined, squares, 1.0), np.nan))
+        used = self.is_defined(L) & (squares > 0)
+        return np.asarray(np.where(used, mean**2 / np.where(used, squares, 1.0), np.nan))
+
+    def _scaled(self, L: FloatArray) -> FloatArray:
+        """LH with 1 as the largest entry of each row, so that no powers of units overflow."""
+        rows = L @ self.half
+        largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
+        return np.asarray(rows / np.where(largest > 0, largest, 1.0))
 
     def _mean_and_squares(self, rows: FloatArray) -> FloatArray:
-        """Σ_i P_ii and Σ_ij P_ij² of rows that are multiplied by H, (2, r)."""
+        """Σ_i P_ii and Σ_ij P_ij² of rows in the basis XH, (2, r)."""
         own = ((rows @ self.clusters.spread) * rows).sum(axis=2)  # (k, r)
         through = rows @ self.clusters.cross  # (k, r, p)
         sizes = np.square(through).sum(axis=2)

@@ -1,9 +1,10 @@
 """How often 95 % intervals of each kind hold the truth, in small samples.
 
-    python benchmarks/coverage.py [--replicates 2000] [--processes 2]
+    python benchmarks/interval_coverage.py [--replicates 2000] [--processes 2]
 
-writes coverage.json and coverage.md. Responses are drawn from the models that are fitted. Finished
-parts are kept in coverage.json, so that an interrupted study goes on where it ended.
+writes interval_coverage.json and interval_coverage.md. Responses are drawn from the models that
+are fitted. Finished parts are kept in interval_coverage.json, so that an interrupted study goes on
+where it ended.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ CHUNK, SLOW_CHUNK = 40, 10
 SLOW_SHARE = 0.05
 """Of the study's replicates that slow kinds are made for."""
 
-WALD, KR, PROFILE = "Wald", "Kenward–Roger", "profile"
+WALD, KR, PROFILE, REML_PROFILE = "Wald", "Kenward–Roger", "profile", "profile, REML"
 PERCENTILE, BASIC, BCA = "bootstrap, percentile", "bootstrap, basic", "case bootstrap, BCa"
-KINDS = (WALD, KR, PROFILE, PERCENTILE, BASIC, BCA)
+KINDS = (WALD, KR, PROFILE, REML_PROFILE, PERCENTILE, BASIC, BCA)
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,12 @@ class Design:
         return f"{self.groups} groups, {self.model}"
 
     @property
-    def kinds(self) -> tuple[list[str], list[str]]:
-        """Quick and slow kinds of intervals: residuals of AR(1) are refitted one by one."""
-        quick = [WALD, KR, PROFILE]
-        drawn = [PERCENTILE, BASIC]
-        return (quick, drawn) if self.model == "AR(1)" else (quick + drawn, [BCA])
+    def stages(self) -> dict[str, list[str]]:
+        """Kinds of intervals that are made together: residuals of AR(1) are refitted one by one."""
+        quick, drawn = [WALD, KR, PROFILE], [PERCENTILE, BASIC]
+        if self.model == "AR(1)":
+            return {"": quick, "REML ": [REML_PROFILE], "slow ": drawn}
+        return {"": quick + drawn, "REML ": [REML_PROFILE], "slow ": [BCA]}
 
     @property
     def formula(self) -> dict[str, str]:
@@ -114,6 +116,7 @@ def intervals(fit: Any, design: Design, seed: int, kinds: Collection[str]) -> di
         WALD: lambda: fit.conf_int(which="all"),
         KR: lambda: fit.conf_int(ddf="kenward-roger"),
         PROFILE: lambda: fit.conf_int(method="profile", which="all"),
+        REML_PROFILE: lambda: fit.profile("random", reml=True, limit=2.0).conf_int(LEVEL),
     }
     drawn: dict[str, Any] = {}
 
@@ -134,11 +137,11 @@ def intervals(fit: Any, design: Design, seed: int, kinds: Collection[str]) -> di
     return found
 
 
-def chunk(task: tuple[int, int, bool, int]) -> dict[str, dict[str, list[float]]]:
+def chunk(task: tuple[int, int, str, int]) -> dict[str, dict[str, list[float]]]:
     """Of each kind and parameter: held, too high, too low, without limits, made, total length."""
-    place, number, is_slow, seed = task
-    design = DESIGNS[place]
-    kinds, size = design.kinds[is_slow], SLOW_CHUNK if is_slow else CHUNK
+    place, number, stage, seed = task
+    design, is_slow = DESIGNS[place], stage == "slow "
+    kinds, size = design.stages[stage], SLOW_CHUNK if is_slow else CHUNK
     warnings.simplefilter("ignore")
     rng = np.random.default_rng([seed, place, number, is_slow])
     data, truth = design.data(), design.truth
@@ -149,7 +152,8 @@ def chunk(task: tuple[int, int, bool, int]) -> dict[str, dict[str, list[float]]]
         found = intervals(fit, design, i, kinds)
         for kind in kinds:
             for name, true in truth.items():
-                if kind == KR and name not in ("Intercept", "x"):
+                is_fixed = name in ("Intercept", "x")
+                if kind == (REML_PROFILE if is_fixed else KR):
                     continue
                 count = counts.setdefault(kind, {}).setdefault(name, [0.0] * 6)
                 count[4] += 1
@@ -183,7 +187,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=16)
     parser.add_argument("--only-table", action="store_true", help="from the stored figures")
     options = parser.parse_args()
-    path = HERE / "coverage.json"
+    path = HERE / "interval_coverage.json"
     stored = json.loads(path.read_text()) if path.exists() else {}
     if stored.get("seed") != options.seed:
         stored = {"seed": options.seed, "level": LEVEL, "chunk": CHUNK, "parts": {}}
@@ -191,9 +195,10 @@ def main() -> None:
         quick = range(-(-options.replicates // CHUNK))
         slow = range(-(-round(SLOW_SHARE * options.replicates) // SLOW_CHUNK))
         tasks = {
-            f"{design.name} {'slow ' * is_slow}#{number}": (place, number, is_slow, options.seed)
-            for is_slow, numbers in ((False, quick), (True, slow))
+            f"{design.name} {stage}#{number}": (place, number, stage, options.seed)
+            for stages, numbers in ((("", "REML "), quick), (("slow ",), slow))
             for number in numbers
+            for stage in stages
             for place, design in enumerate(DESIGNS)
         }
         missing = {key: task for key, task in tasks.items() if key not in stored["parts"]}
@@ -202,7 +207,7 @@ def main() -> None:
             for done in as_completed(running):
                 stored["parts"][running[done]] = done.result()
                 path.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
-    (HERE / "coverage.md").write_text(as_markdown(stored))
+    (HERE / "interval_coverage.md").write_text(as_markdown(stored))
     print(as_markdown(stored))
 
 
