@@ -6,11 +6,12 @@ Compound symmetry, unstructured, one per lag (Toeplitz), and antedependence.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..support.arrays import BoolArray, FloatArray
+from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .base import BoundedCorrelation, Correlation
 from .parameter_maps import (
     at_unit,
@@ -58,6 +59,12 @@ class CompoundSymmetry(BoundedCorrelation):
         return [self.parameters(np.array([rho])) for rho in (0.3, 0.8, 0.5 * low[0])]
 
 
+@lru_cache(maxsize=64)
+def below_diagonal(k: int) -> tuple[IndexArray, IndexArray]:
+    """Rows and columns of the entries below the diagonal, which every evaluation asks for."""
+    return np.tril_indices(k, -1)
+
+
 @dataclass(frozen=True)
 class UnstructuredCorrelation(Correlation):
     """A correlation of its own for every pair of k numbered points.
@@ -92,7 +99,7 @@ class UnstructuredCorrelation(Correlation):
         """The correlation matrix (k, k) of all points."""
         phi = np.asarray(phi)
         root = np.eye(self.k, dtype=np.result_type(phi.dtype, np.float64))
-        root[np.tril_indices(self.k, -1)] = phi
+        root[below_diagonal(self.k)] = phi
         root = root / np.sqrt(np.square(root).sum(axis=1))[:, None]
         return root @ root.T
 
@@ -104,13 +111,13 @@ class UnstructuredCorrelation(Correlation):
         return _entries(self.full_matrix(phi), a, b)
 
     def natural(self, phi: Any) -> Any:
-        return self.full_matrix(phi)[np.tril_indices(self.k, -1)]
+        return self.full_matrix(phi)[below_diagonal(self.k)]
 
     def parameters(self, natural: FloatArray) -> FloatArray:
         table = np.eye(self.k)
-        table[np.tril_indices(self.k, -1)] = natural
+        table[below_diagonal(self.k)] = natural
         root = np.linalg.cholesky(table + np.tril(table, -1).T)
-        return np.asarray((root / root.diagonal()[:, None])[np.tril_indices(self.k, -1)])
+        return np.asarray((root / root.diagonal()[:, None])[below_diagonal(self.k)])
 
     def bounds(self) -> tuple[FloatArray, FloatArray]:
         ones = np.ones(self.n_parameters)
@@ -119,7 +126,7 @@ class UnstructuredCorrelation(Correlation):
     def starts(self) -> list[FloatArray]:
         lags = np.abs(np.subtract.outer(np.arange(self.k), np.arange(self.k)))
         tables = [np.where(lags, 0.3, 1.0), 0.7**lags, (-0.5) ** lags]
-        starts = [self.parameters(table[np.tril_indices(self.k, -1)]) for table in tables]
+        starts = [self.parameters(table[below_diagonal(self.k)]) for table in tables]
         return [starts[0], np.zeros(self.n_parameters), *starts[1:]]
 
     def ends_reached(self, phi: FloatArray) -> BoolArray:
