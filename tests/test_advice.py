@@ -1156,7 +1156,7 @@ case(
 )
 case(
     "intervals",
-    lambda: FIT.conf_int(method="profile"),
+    lambda: FIT.conf_int(method="boot"),
     "'wald'",
     lambda: FIT.conf_int(method="wald"),
 )

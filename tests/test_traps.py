@@ -351,7 +351,7 @@ def test_arguments_that_are_not_there_raise():
     for call in (
         lambda: fit.predict(SLEEP, interval="prediction"),
         lambda: fit.summary(df="satterthwaite"),
-        lambda: fit.conf_int(method="profile"),
+        lambda: fit.conf_int(method="boot"),
         lambda: fit.cov_params(which="all"),
     ):
         with pytest.raises(TypeError):

@@ -52,7 +52,7 @@ def profile_zeta(
     levels : float or sequence of float
         Confidence levels whose limits are marked by lines from the curve to zero.
     absolute : bool
-        Draw |ζ|, with each interval as a horizontal line.
+        Draw the absolute value of ζ, with each interval as a horizontal line.
 
     Returns
     -------

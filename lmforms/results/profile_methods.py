@@ -32,8 +32,8 @@ class ProfileMethods(ModelEstimates):
             ``"random"`` are standard deviations, correlations, σ and the parameters of structures;
             names are those of ``fit.profile().names``, such as ``"sd(Days | Subject)"``.
         limit : float, optional
-            How far profiles go: to |ζ| of this size, or a bound. By default 3.03, for intervals up
-            to 99.7 %; later ones are extended when they are asked for.
+            How far profiles go: to ζ of this size, of either sign, or a bound. By default 3.03, for
+            intervals up to 99.7 %; later ones are extended when they are asked for.
         reml : bool
             The restricted likelihood, in which the fixed effects have no profile. By default the
             likelihood, of a REML fit too (as lme4): it is refitted by ML first.

@@ -468,7 +468,7 @@ def test_an_interrupt_keeps_what_is_done():
 
     with pytest.warns(lf.errors.InterruptedWarning, match="3 of 50 replicates"):
         found = fitted("offset").bootstrap(50, seed=1, statistic=statistic)
-    assert found.n == 3
+    assert found.n_replicates == 3
     assert found.table["statistic"].notna().all()
 
 

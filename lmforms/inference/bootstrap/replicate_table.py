@@ -55,7 +55,7 @@ class Bootstrap:
     _deletions: Deletions | None = None
 
     @property
-    def n(self) -> int:
+    def n_replicates(self) -> int:
         """Number of replicates, failed ones included."""
         return len(self.table)
 
@@ -67,7 +67,7 @@ class Bootstrap:
     @property
     def singular_share(self) -> float:
         """Share of singular fits among those that did not fail."""
-        there = self.n - self.n_failed
+        there = self.n_replicates - self.n_failed
         return float(self.singular.sum() / there) if there else float("nan")
 
     @property
@@ -131,9 +131,10 @@ class Bootstrap:
         """
         level, chosen = proportion("level", level), one_of("kind", kind, INTERVAL_KINDS)
         fewest = fewest_replicates(level)
-        if self.n - self.n_failed < fewest:
+        usable = self.n_replicates - self.n_failed
+        if usable < fewest:
             raise ArgumentError(
-                f"level={level:g}: its limits lie beyond {self.n - self.n_failed} replicates. "
+                f"level={level:g}: its limits lie beyond {usable} replicates. "
                 f"Use n={fewest} or more."
             )
         if chosen == "bca" and self._deletions is None:
@@ -173,7 +174,7 @@ class Bootstrap:
         return f"{self.kind.capitalize()} {what}{by}"
 
     def _notes(self) -> list[str]:
-        notes = [f"Replicates: {self.n}."]
+        notes = [f"Replicates: {self.n_replicates}."]
         if self.n_failed:
             notes.append(f"Refits that failed: {self.n_failed}.")
         if self.singular.any():

@@ -124,7 +124,7 @@ class Influence:
 
     @cached_property
     def covtrace(self) -> pd.Series:
-        """|tr(Var(β̂)⁻¹ Var(β₍S₎)) − p|: 0 where the precision does not change."""
+        """Absolute value of tr(Var(β̂)⁻¹ Var(β₍S₎)) − p: 0 where the precision does not change."""
         return self._series(self._deletions.covtrace, "covtrace")
 
     @property
