@@ -140,8 +140,8 @@ def unbounded_limits(
     --------
     >>> one = np.ones(1)
     >>> lower, upper = unbounded_limits(0.5 * one, 0.1 * one, -one, one, 1.96)
-    >>> (np.tanh(np.arctanh(0.5) - 1.96 * 0.1 / 0.75) - lower).round(12)
-    array([0.])
+    >>> np.allclose(np.tanh(np.arctanh(0.5) - 1.96 * 0.1 / 0.75), lower)
+    True
     """
     out = []
     for sign in (-1.0, 1.0):
