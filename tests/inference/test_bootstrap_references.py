@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +54,9 @@ def test_bca_is_near_that_of_scipy():
     def ratio(sample, axis=-1):
         return sample.mean(axis=axis) / sample.std(axis=axis, ddof=1)
 
-    n = 4999
-    found = stats.bootstrap(
-        (x,), ratio, n_resamples=n, confidence_level=0.9, method="BCa", rng=np.random.default_rng(1)
-    )
+    options = {"n_resamples": 4999, "confidence_level": 0.9, "method": "BCa"}
+    generator = "rng" if "rng" in signature(stats.bootstrap).parameters else "random_state"
+    found = stats.bootstrap((x,), ratio, **options, **{generator: np.random.default_rng(1)})
     without = np.array([ratio(np.delete(x, j)) for j in range(len(x))])
     assert_allclose(without, given["without_each"], rtol=1e-9)
     a = acceleration(without[:, None])[0]

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from kinds_of_fits import trial
 from profile_models import DATA, MODELS
+from scipy.integrate import trapezoid
 
 import lmforms as lf
 from lmforms.errors import ArgumentError, ConvergenceWarning, ModelError
@@ -76,7 +77,7 @@ def test_density_integrates_to_the_share_of_its_range(profile):
     for name in ("Days", "sd(Days | Subject)", "sigma"):
         points = profile.points(name)
         values = np.linspace(points["value"].iloc[0], points["value"].iloc[-1], 2001)
-        area = np.trapezoid(profile.density(name, values), values)
+        area = trapezoid(profile.density(name, values), values)
         share = np.diff(ndtr(points["zeta"].to_numpy()[[0, -1]]))[0]
         assert area == pytest.approx(share, abs=1e-4)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 import lmforms as lf
 from lmforms.errors import ArgumentError
@@ -69,7 +70,7 @@ def test_density_is_that_of_the_profile(profile):
         assert ax.get_xlabel() == name
         curve = max(lines(ax), key=len)
         np.testing.assert_allclose(curve[:, 1], profile.density(name, curve[:, 0]))
-        assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(1.0, abs=0.01)
+        assert trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(1.0, abs=0.01)
 
 
 def test_regions_touch_the_limits_of_both(profile):
