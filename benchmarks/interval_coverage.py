@@ -190,7 +190,7 @@ def main() -> None:
     path = HERE / "interval_coverage.json"
     stored = json.loads(path.read_text()) if path.exists() else {}
     if stored.get("seed") != options.seed:
-        stored = {"seed": options.seed, "level": LEVEL, "chunk": CHUNK, "parts": {}}
+        stored = {"seed": options.seed, "level": LEVEL, "done": [], "counts": {}}
     if not options.only_table:
         quick = range(-(-options.replicates // CHUNK))
         slow = range(-(-round(SLOW_SHARE * options.replicates) // SLOW_CHUNK))
@@ -201,12 +201,14 @@ def main() -> None:
             for stage in stages
             for place, design in enumerate(DESIGNS)
         }
-        missing = {key: task for key, task in tasks.items() if key not in stored["parts"]}
+        missing = {key: task for key, task in tasks.items() if key not in stored["done"]}
         with ProcessPoolExecutor(options.processes) as pool:
             running = {pool.submit(chunk, task): key for key, task in missing.items()}
             for done in as_completed(running):
-                stored["parts"][running[done]] = done.result()
-                path.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
+                name = DESIGNS[missing[running[done]][0]].name
+                stored["done"].append(running[done])
+                stored["counts"][name] = total([stored["counts"].get(name, {}), done.result()])
+                path.write_text(json.dumps(stored, ensure_ascii=False) + "\n")
     (HERE / "interval_coverage.md").write_text(as_markdown(stored))
     print(as_markdown(stored))
 
@@ -219,8 +221,7 @@ def as_markdown(stored: dict[str, Any]) -> str:
     lines.append("| ---: | --- | --- |" + " ---: |" * len(KINDS))
     made: dict[str, set[int]] = {}
     for design in DESIGNS:
-        parts = [v for k, v in stored["parts"].items() if k.startswith(f"{design.name} ")]
-        counts = total(parts)
+        counts = stored["counts"].get(design.name, {})
         for name in design.truth:
             cells = []
             for kind in KINDS:

@@ -195,6 +195,16 @@ class HeldFunction(Held):
         return along, J
 
     def _bend(self, tau: float, x: FloatArray, gradient: FloatArray) -> FloatArray:
+        J = self._jacobian(tau, x)[1][self.function.places]
+        return np.asarray(J.T @ self._pivot_curvature(x, gradient) @ J)
+
+    def _cross_bend(self, tau: float, x: FloatArray, gradient: FloatArray) -> FloatArray:
+        places = self.function.places
+        along, J = self._jacobian(tau, x)
+        return np.asarray(J[places].T @ self._pivot_curvature(x, gradient) @ along[places])
+
+    def _pivot_curvature(self, x: FloatArray, gradient: FloatArray) -> FloatArray:
+        """−(g_p/ψ_p) ∂²ψ, in the φ of the part: what the pivot's own curvature adds."""
         places = self.function.places
         n = places.stop - places.start
         second = np.empty((n, n))
@@ -203,7 +213,5 @@ class HeldFunction(Held):
             step[places.start + i] = SECOND_STEP
             difference = self.function.slopes(x + step) - self.function.slopes(x - step)
             second[i] = difference / (2.0 * SECOND_STEP)
-        second = 0.5 * (second + second.T)
-        J = self._jacobian(tau, x)[1][places]
         own = self.function.slopes(x)[self.pivot - places.start]
-        return np.asarray(-gradient[self.pivot] / own * (J.T @ second @ J))
+        return np.asarray(-0.5 * gradient[self.pivot] / own * (second + second.T))
