@@ -75,7 +75,7 @@ class InfluenceMethods(ModelEstimates):
     def _marginal_rows(self) -> MarginalRows:
         from ..inference.influence.marginal_rows import marginal_rows
 
-        return marginal_rows(self.state, "leverages")
+        return marginal_rows(self.state, "leverages and standardised residuals")
 
     @cached_property
     def leverage(self) -> pd.Series:
