@@ -36,8 +36,8 @@ BOOTSTRAPS, SLOW_BOOTSTRAPS = 499, 199
 """Replicates of each bootstrap."""
 
 WALD, KR, PROFILE, REML_PROFILE = "Wald", "Kenward–Roger", "profile", "profile, REML"
-PERCENTILE, BASIC, BCA = "bootstrap, percentile", "bootstrap, basic", "case bootstrap, BCa"
-KINDS = (WALD, KR, PROFILE, REML_PROFILE, PERCENTILE, BASIC, BCA)
+PERCENTILE, BASIC = "bootstrap, percentile", "bootstrap, basic"
+KINDS = (WALD, KR, PROFILE, REML_PROFILE, PERCENTILE, BASIC)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Design:
         quick, drawn = [WALD, KR, PROFILE], [PERCENTILE, BASIC]
         if self.model == "AR(1)":
             return {"": quick, "REML ": [REML_PROFILE], "slow ": drawn}
-        return {"": quick + drawn, "REML ": [REML_PROFILE], "slow ": [BCA]}
+        return {"": quick + drawn, "REML ": [REML_PROFILE]}
 
     @property
     def formula(self) -> dict[str, str]:
@@ -118,16 +118,15 @@ def intervals(fit: Any, seed: int, kinds: Collection[str], bootstraps: int) -> d
         PROFILE: lambda: fit.conf_int(method="profile", which="all"),
         REML_PROFILE: lambda: fit.profile("random", reml=True, limit=2.0).conf_int(LEVEL),
     }
-    drawn: dict[str, Any] = {}
+    drawn: list[Any] = []
 
-    def of_replicates(resampled: str, kind: str) -> Any:
-        if resampled not in drawn:
-            drawn[resampled] = fit.bootstrap(bootstraps, seed=seed, kind=resampled)
-        return drawn[resampled].conf_int(LEVEL, kind=kind)
+    def of_replicates(kind: str) -> Any:
+        if not drawn:
+            drawn.append(fit.bootstrap(bootstraps, seed=seed))
+        return drawn[0].conf_int(LEVEL, kind=kind)
 
-    calls[PERCENTILE] = lambda: of_replicates("parametric", "percentile")
-    calls[BASIC] = lambda: of_replicates("parametric", "basic")
-    calls[BCA] = lambda: of_replicates("case", "bca")
+    calls[PERCENTILE] = lambda: of_replicates("percentile")
+    calls[BASIC] = lambda: of_replicates("basic")
     found = {}
     for kind in kinds:
         try:
@@ -200,6 +199,7 @@ def main() -> None:
             for number in numbers
             for stage in stages
             for place, design in enumerate(DESIGNS)
+            if stage in design.stages
         }
         missing = {key: task for key, task in tasks.items() if key not in stored["done"]}
         with ProcessPoolExecutor(options.processes) as pool:
@@ -213,7 +213,7 @@ def main() -> None:
     print(as_markdown(stored))
 
 
-SHORT = {PERCENTILE: "percentile", BASIC: "basic", BCA: "case, BCa", KR: "KR"}
+SHORT = {PERCENTILE: "percentile", BASIC: "basic", KR: "KR"}
 
 
 def as_markdown(stored: dict[str, Any]) -> str:
@@ -239,7 +239,7 @@ def as_markdown(stored: dict[str, Any]) -> str:
         f"error {100 * np.sqrt(LEVEL * (1 - LEVEL) / most):.1f})"
         + (f", but {'; '.join(fewer)}. " if fewer else ". ")
         + "An interval that could not be had counts as one that does not hold it. Bootstraps have "
-        + f"{BOOTSTRAPS} replicates, {SLOW_BOOTSTRAPS} for AR(1) and cases."
+        + f"{BOOTSTRAPS} replicates, {SLOW_BOOTSTRAPS} for AR(1)."
     )
     return "\n".join([head, "", *lines]) + "\n"
 
