@@ -11,12 +11,7 @@ from ..results.result_table import ResultTable
 from ..results.state import FitState
 from .degrees_of_freedom.linear_functions import LinearFunctions, linear_functions
 from .degrees_of_freedom.methods import df_method
-from .method_tables import (
-    table_of_contrasts,
-    table_of_joint_test,
-    table_of_limits,
-    table_of_tests,
-)
+from .method_tables import table_of_hypotheses, table_of_limits, table_of_tests
 
 
 def coefficient_tests(
@@ -52,14 +47,8 @@ def covariance_of_coefficients(
 
 
 def contrast_table(
-    state: FitState, L: Any, ddf: str, information: str | None, level: float
+    state: FitState, L: Any, ddf: str, information: str | None, *, joint: Any, level: Any
 ) -> ResultTable:
-    """Each hypothesis by itself, with its interval."""
-    method = df_method(state, ddf, information)
-    return table_of_contrasts(method, state.estimate.beta, state.design.x_names, L, level)
-
-
-def joint_table(state: FitState, L: Any, ddf: str, information: str | None) -> ResultTable:
-    """All hypotheses together: an F test."""
-    method = df_method(state, ddf, information)
-    return table_of_joint_test(method, state.estimate.beta, state.design.x_names, L)
+    """Hypotheses one by one with intervals, or all together (see :func:`.table_of_hypotheses`)."""
+    method, names = df_method(state, ddf, information), state.design.x_names
+    return table_of_hypotheses(method, state.estimate.beta, names, L, joint=joint, level=level)

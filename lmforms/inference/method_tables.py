@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from ..errors import ArgumentError
 from ..results.result_table import ResultTable
+from ..support.arguments import flag, proportion
 from ..support.arrays import FloatArray
 from .degrees_of_freedom.linear_functions import LinearFunctions, linear_functions_by
 from .degrees_of_freedom.methods import DfMethod
@@ -43,7 +45,43 @@ def table_of_limits(found: LinearFunctions, labels: Sequence[str], level: float)
     )
 
 
-def table_of_contrasts(
+def table_of_hypotheses(
+    method: DfMethod,
+    beta: FloatArray,
+    names: Sequence[str],
+    L: Any,
+    *,
+    joint: Any,
+    level: Any,
+    default: float = 0.95,
+) -> ResultTable:
+    """Hypotheses about β (p,), one by one with intervals, or all together.
+
+    Parameters
+    ----------
+    method : DfMethod
+    beta : ndarray (p,)
+    names : sequence of str
+        Of the coefficients.
+    L
+        What :func:`.read_hypotheses` reads.
+    joint, level
+        As a user gave them; `level` is `default` if None.
+
+    Raises
+    ------
+    ArgumentError
+        `joint` or `level` is wrong, or a level of a joint test, which has no limits.
+    """
+    if not flag("joint", joint):
+        level = proportion("level", default if level is None else level)
+        return _contrasts(method, beta, names, L, level)
+    if level is not None:
+        raise ArgumentError("contrast: a joint test has no limits: leave `level` out.")
+    return _joint_test(method, beta, names, L)
+
+
+def _contrasts(
     method: DfMethod, beta: FloatArray, names: Sequence[str], L: Any, level: float
 ) -> ResultTable:
     """Each hypothesis about β (p,) by itself, with its interval."""
@@ -52,9 +90,7 @@ def table_of_contrasts(
     return table_of_tests(found, tested.labels, "Contrasts", level)
 
 
-def table_of_joint_test(
-    method: DfMethod, beta: FloatArray, names: Sequence[str], L: Any
-) -> ResultTable:
+def _joint_test(method: DfMethod, beta: FloatArray, names: Sequence[str], L: Any) -> ResultTable:
     """All hypotheses about β (p,) together: an F test."""
     tested = read_hypotheses(L, names)
     check_consistent(tested)

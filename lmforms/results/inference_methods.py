@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from ..errors import ArgumentError
-from ..support.arguments import flag, named_arguments, one_of, proportion
+from ..support.arguments import named_arguments, one_of, proportion
 from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
@@ -195,14 +195,9 @@ class InferenceMethods(ModelEstimates):
         joint     45.853       1      17  3.3e-06
         Degrees of freedom: Kenward–Roger, expected information.
         """
-        from ..inference.coefficients import contrast_table, joint_table
+        from ..inference.coefficients import contrast_table
 
-        if flag("joint", joint):
-            if level is not None:
-                raise ArgumentError("contrast: a joint test has no limits: leave `level` out.")
-            return joint_table(self.state, L, ddf, information)
-        level = proportion("level", 0.95 if level is None else level)
-        return contrast_table(self.state, L, ddf, information, level)
+        return contrast_table(self.state, L, ddf, information, joint=joint, level=level)
 
     @named_arguments
     def anova(

@@ -40,9 +40,12 @@ def test_own_axes_and_one_parameter(found):
     assert lf.plot.bootstrap(found, "sigma", ax=own) is own
 
 
-def test_constant_replicates(found):
+def test_constant_replicates():
+    """One bar holds them all, and every line stands at their value."""
     fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
-    lf.plot.bootstrap(fit.bootstrap(40, seed=1, statistic=lambda f: 1.0))
+    ax = lf.plot.bootstrap(fit.bootstrap(40, seed=1, statistic=lambda f: 1.0))
+    assert max(bar.get_height() for bar in ax.patches) == 40
+    assert [line.get_xdata()[0] for line in ax.lines] == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(

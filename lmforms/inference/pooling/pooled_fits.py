@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 
 from ...data.design import Design
-from ...errors import ArgumentError
 from ...results.result_table import ResultTable
-from ...support.arguments import flag, named_arguments, one_of, proportion
+from ...support.arguments import named_arguments, one_of, proportion
 from ..degrees_of_freedom.linear_functions import LinearFunctions, linear_functions_by
 from ..method_tables import (
-    table_of_contrasts,
-    table_of_joint_test,
+    table_of_hypotheses,
     table_of_limits,
     table_of_tests,
 )
@@ -153,12 +151,9 @@ class PooledFits:
         ModelError
             Too few degrees of freedom for so many hypotheses at once.
         """
-        if flag("joint", joint):
-            if level is not None:
-                raise ArgumentError("contrast: a joint test has no limits: leave `level` out.")
-            return table_of_joint_test(self._method, self._beta, self._names, L)
-        level = self.level if level is None else proportion("level", level)
-        return table_of_contrasts(self._method, self._beta, self._names, L, level)
+        return table_of_hypotheses(
+            self._method, self._beta, self._names, L, joint=joint, level=level, default=self.level
+        )
 
     @named_arguments
     def anova(self) -> ResultTable:

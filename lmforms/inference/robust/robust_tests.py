@@ -7,14 +7,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ...errors import ArgumentError
 from ...results.result_table import ResultTable
 from ...results.state import FitState
-from ...support.arguments import flag, named_arguments, proportion
+from ...support.arguments import named_arguments, proportion
 from ..degrees_of_freedom.linear_functions import LinearFunctions, linear_functions_by
 from ..method_tables import (
-    table_of_contrasts,
-    table_of_joint_test,
+    table_of_hypotheses,
     table_of_limits,
     table_of_tests,
 )
@@ -116,12 +114,9 @@ class RobustTests:
         Approximate Hotelling test, under the working model.
         Covariance: CR2, 6 clusters of Worker.
         """
-        if flag("joint", joint):
-            if level is not None:
-                raise ArgumentError("contrast: a joint test has no limits: leave `level` out.")
-            return table_of_joint_test(self._method, self._beta, self._names, L)
-        level = proportion("level", 0.95 if level is None else level)
-        return table_of_contrasts(self._method, self._beta, self._names, L, level)
+        return table_of_hypotheses(
+            self._method, self._beta, self._names, L, joint=joint, level=level
+        )
 
     @named_arguments
     def anova(self, type: Literal[3, 2, 1] = 3) -> ResultTable:
