@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..errors import MissingPackageError
 
@@ -18,12 +18,25 @@ def with_bar(items: Iterable[T], shown: bool, name: str) -> Iterable[T]:
     MissingPackageError
         tqdm is not there.
     """
-    if not shown:
-        return items
+    return _tqdm()(items, desc=name) if shown else items  # type: ignore[no-any-return]
+
+
+def bar_of(total: int, name: str) -> Any:
+    """A bar of tqdm's, to be updated by hand.
+
+    Raises
+    ------
+    MissingPackageError
+        tqdm is not there.
+    """
+    return _tqdm()(total=total, desc=name)
+
+
+def _tqdm() -> Any:
     try:
         from tqdm import tqdm
     except ImportError:
         raise MissingPackageError(
             "progress=True needs tqdm: pip install 'lmforms[bayes]', or leave `progress` out."
         ) from None
-    return tqdm(items, desc=name)  # type: ignore[no-any-return]
+    return tqdm

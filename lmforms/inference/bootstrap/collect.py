@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from ...errors import InterruptedWarning, MissingPackageError
+from ...errors import InterruptedWarning
 from ...support.caller import caller_depth
+from ...support.progress import bar_of
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -35,7 +36,7 @@ def collected(source: Source[T_co], n: int, progress: bool) -> list[T_co]:
     InterruptedWarning
     """
     parts: list[T_co] = []
-    done, bar = 0, _bar(n) if progress else None
+    done, bar = 0, bar_of(n, "bootstrap") if progress else None
     try:
         while done < n:
             count = min(source.step, n - done)
@@ -55,19 +56,3 @@ def collected(source: Source[T_co], n: int, progress: bool) -> list[T_co]:
         if bar is not None:
             bar.close()
     return parts
-
-
-def _bar(n: int) -> Any:
-    """A bar of tqdm's.
-
-    Raises
-    ------
-    MissingPackageError
-    """
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        raise MissingPackageError(
-            "progress=True needs tqdm: pip install 'lmforms[bayes]', or leave `progress` out."
-        ) from None
-    return tqdm(total=n, desc="bootstrap")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ...engine.estimate import Estimate, estimate
 from ...engine.prior import Prior
-from ...errors import LmformsError, MissingPackageError, ModelError, NumericalError
+from ...errors import LmformsError, ModelError, NumericalError
 from ...relationship.priors import priors_of
 from ...results.state import FitState
 from ...support.arrays import BoolArray, IndexArray
+from ...support.progress import with_bar
 from ..model_parameters import model_parameters, parameter_values
 from .cases import Cases
 from .coordinates import relative_to_fit
@@ -130,7 +130,7 @@ def refits(state: FitState, cases: Cases, estimable: BoolArray, progress: bool) 
     every, are_small = list(cases.rows()), are_small_parts(state, cases)
     done = 0
     try:
-        for i in _shown(np.flatnonzero(estimable), progress):
+        for i in with_bar(np.flatnonzero(estimable), progress, "refits"):
             try:
                 found = _refitted(state, every[i], priors, bool(are_small[i]))
                 out.shifts[i], out.covariances[i] = relative_to_fit(found, state.estimate)
@@ -156,15 +156,3 @@ def _refitted(
 ) -> Estimate:
     found = estimate_by_sums(state, rows) if is_small else None
     return estimate_without(state, rows, priors, optimize=True) if found is None else found
-
-
-def _shown(indices: IndexArray, progress: bool) -> Iterable[Any]:
-    if not progress:
-        return indices
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        raise MissingPackageError(
-            "progress=True needs tqdm: pip install 'lmforms[bayes]', or leave `progress` out."
-        ) from None
-    return tqdm(indices, desc="refits")  # type: ignore[no-any-return]
