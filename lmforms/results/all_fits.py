@@ -20,7 +20,7 @@ from ..errors import (
     LmformsWarning,
     ModelError,
 )
-from ..inference.diagnostics.searches import (
+from ..inference.diagnostics.alternative_searches import (
     Found,
     newton_from_random_start,
     scipy_optimizers,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import listed
-from ..inference.diagnostics.spread import normality
+from ..inference.diagnostics.distribution_tests import normality
 from . import quantities
 from .fit_report import SIGNIFICANT, Check, label_text
 from .number_format import p_phrase

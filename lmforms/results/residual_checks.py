@@ -7,8 +7,8 @@ from pandas.api.types import is_numeric_dtype
 
 from ..errors import ModelError, NumericalError, listed
 from ..formula.formulaic_factors import columns_of
+from ..inference.diagnostics.distribution_tests import means_by_bin, outlying, spread_by_prediction
 from ..inference.diagnostics.residual_tests import equal_spread, holm
-from ..inference.diagnostics.spread import means_by_bin, outlying, spread_by_prediction
 from ..support.arrays import FloatArray
 from . import quantities
 from .fit_report import SIGNIFICANT, Check, label_text

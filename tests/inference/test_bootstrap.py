@@ -18,10 +18,14 @@ from lmforms.inference.bootstrap.case_resampling import CasePlan
 from lmforms.inference.bootstrap.intervals import percentile_limits
 from lmforms.inference.bootstrap.parameter_columns import parameter_columns
 from lmforms.inference.bootstrap.refitters import RowRefitter, batch_refitter
+from lmforms.inference.bootstrap.replicate_sources import (
+    MatchingCasesSource,
+    RowsSource,
+    resampled_cases,
+)
 from lmforms.inference.bootstrap.residual_resampling import inflated_effects, inflated_residuals
 from lmforms.inference.bootstrap.row_sums import MOST_AT_A_TIME, RowSums
 from lmforms.inference.bootstrap.run import bootstrap_intervals, replicate_source
-from lmforms.inference.bootstrap.sources import MatchingCasesSource, RowsSource, resampled_cases
 from lmforms.inference.model_parameters import model_parameters, parameter_values
 from lmforms.relationship import Pedigree
 

@@ -17,7 +17,7 @@ from residual_cases import trial
 
 import lmforms as lf
 from lmforms.errors import LmformsWarning, ModelError, NotEstimableWarning
-from lmforms.inference.influence import held
+from lmforms.inference.influence import held_theta
 from lmforms.inference.influence.cases import Cases, cases_of
 from lmforms.inference.influence.variances_left import keeps_variances
 from lmforms.inference.model_parameters import parameter_values
@@ -108,7 +108,7 @@ def test_deletions_by_rows_are_the_same(name, monkeypatch):
     fit = fit_of(name)
     by = np.arange(fit.nobs) % 4
     blocks = fit.influence(by)
-    monkeypatch.setattr(held, "MOST_BLOCK_ROWS", 1)
+    monkeypatch.setattr(held_theta, "MOST_BLOCK_ROWS", 1)
     by_rows = fit.influence(by)
     np.testing.assert_allclose(by_rows.table, blocks.table, rtol=1e-8)
     np.testing.assert_allclose(by_rows.params, blocks.params, rtol=1e-8)

@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose
 
 import lmforms as lf
 from lmforms.errors import ArgumentError, LmformsWarning, ModelError
-from lmforms.inference.diagnostics import searches
+from lmforms.inference.diagnostics import alternative_searches
 from lmforms.inference.model_parameters import model_parameters, parameter_values
 from lmforms.results import all_fits as module
 
@@ -95,7 +95,7 @@ def test_an_interrupt_keeps_what_is_done(monkeypatch):
         calls.append(optimizer)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return searches.scipy_search(problem, optimizer)
+        return alternative_searches.scipy_search(problem, optimizer)
 
     monkeypatch.setattr(module, "scipy_search", interrupted)
     table = fit_of("slopes").all_fit(["optimizers"])
@@ -117,15 +117,15 @@ def test_random_starts_are_those_of_the_seed():
 
 def test_a_start_that_cannot_be_evaluated_is_drawn_again(monkeypatch):
     problem, draws = fit_of("slopes").state.estimate.problem, []
-    usual = searches.random_start
+    usual = alternative_searches.random_start
 
     def drawn(*args):
         draws.append(usual(*args))
         return draws[-1] * np.nan if len(draws) == 1 else draws[-1]
 
-    monkeypatch.setattr(searches, "random_start", drawn)
+    monkeypatch.setattr(alternative_searches, "random_start", drawn)
     control, generator = lf.Control(), np.random.default_rng(0)
-    found = searches.newton_from_random_start(problem, control, generator, 0)
+    found = alternative_searches.newton_from_random_start(problem, control, generator, 0)
     assert len(draws) == 2
     assert found.converged
 
@@ -137,9 +137,9 @@ def test_powell_without_cobyqa(monkeypatch):
         raise ValueError("Unknown method")
 
     monkeypatch.setattr(optimize, "show_options", old)
-    assert searches.scipy_optimizers()[-1] == "Powell"
+    assert alternative_searches.scipy_optimizers()[-1] == "Powell"
     problem = fit_of("slopes").state.estimate.problem
-    found = searches.scipy_search(problem, "Powell")
+    found = alternative_searches.scipy_search(problem, "Powell")
     assert found.value == pytest.approx(fit_of("slopes").state.estimate.optimum.value, abs=1e-8)
 
 

@@ -12,7 +12,7 @@ from ...support.arrays import BoolArray, FloatArray
 from .case_resampling import CasePlan
 from .parameter_columns import parameter_columns
 from .refitters import RowRefitter
-from .sources import Case, FitSource, RowsSource, case_of
+from .replicate_sources import Case, FitSource, RowsSource, case_of
 from .statistics import Statistic
 
 

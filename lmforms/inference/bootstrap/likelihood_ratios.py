@@ -18,8 +18,8 @@ from ...results.simulate import simulated
 from ...support.arrays import FloatArray
 from ..model_comparison.fits_compared import ComparedFit
 from ..model_comparison.likelihood_ratio import LEAST_STATISTIC, LikelihoodRatio
-from .checks import check_fit
-from .collect import collected
+from .batches import collected
+from .fits_refused import check_fit
 from .refitters import RowRefitter, batch_refitter
 from .row_sums import MOST_DRAWN_NUMBERS, RowSums
 

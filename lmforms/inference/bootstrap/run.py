@@ -16,17 +16,14 @@ from ...results.state import FitState
 from ...support.arguments import generator, one_of, whole_number
 from ...support.arrays import FloatArray
 from ..model_parameters import model_parameters, parameter_values
+from .batches import Source, collected
 from .case_resampling import CasePlan
-from .checks import check_fit
-from .collect import Source, collected
 from .deletions import Deletions
+from .fits_refused import check_fit
 from .intervals import fewest_replicates
 from .parameter_columns import parameter_columns
 from .refitters import RowRefitter, batch_refitter
-from .replicate_table import Bootstrap
-from .residual_resampling import ResidualDraws
-from .row_sums import RowSums
-from .sources import (
+from .replicate_sources import (
     Case,
     FitSource,
     MatchingCasesSource,
@@ -37,6 +34,9 @@ from .sources import (
     resampled_cases,
     residual_cases,
 )
+from .replicate_table import Bootstrap
+from .residual_resampling import ResidualDraws
+from .row_sums import RowSums
 from .statistics import Statistic
 
 KINDS = ("parametric", "residual", "case")

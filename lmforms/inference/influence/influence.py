@@ -14,10 +14,10 @@ from ...results.state import FitState
 from ...support.arrays import FloatArray
 from ..model_parameters import parameter_values
 from .cases import Cases, cases_of, check_cases
-from .coordinates import coefficients_from_coordinates
 from .deletions import Deletions
-from .held import held_deletions
+from .held_theta import held_deletions
 from .information_left import keeps_rank, warn_of_lost
+from .orthonormal_coefficients import coefficients_from_coordinates
 from .refits import Refits, refits
 
 

@@ -29,8 +29,8 @@ from ...errors import ModelError
 from ...residual import Residual
 from ...results.state import FitState
 from ...support.arrays import FloatArray, IndexArray
-from .precision import is_diagonal, residual_precision
 from .random_products import RandomProducts, random_products
+from .residual_precision import is_diagonal, residual_precision
 
 
 @dataclass(frozen=True, eq=False)

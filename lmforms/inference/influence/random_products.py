@@ -21,7 +21,7 @@ from ...engine.linalg.batched import multiply
 from ...engine.rows import FactorRows
 from ...results.state import FitState
 from ...support.arrays import FloatArray, IndexArray
-from .precision import residual_precision
+from .residual_precision import residual_precision
 
 Side = Literal["design", "weighted"]
 """Rows of Z, or of R⁻¹Z."""

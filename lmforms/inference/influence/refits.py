@@ -17,9 +17,9 @@ from ...support.arrays import BoolArray, IndexArray
 from ...support.progress import with_bar
 from ..model_parameters import model_parameters, parameter_values
 from .cases import Cases
-from .coordinates import relative_to_fit
 from .deletions import Deletions
 from .information_left import warn, warn_of_lost
+from .orthonormal_coefficients import relative_to_fit
 from .refits_by_sums import are_small_parts, estimate_by_sums
 from .variances_left import keeps_variances
 

@@ -8,9 +8,9 @@ from ...relationship.priors import priors_of
 from ...results.state import FitState
 from ...support.arrays import BoolArray
 from .cases import Cases, are_closed
-from .coordinates import relative_to_fit
 from .deletions import Deletions, deleted, lost_by_cases
 from .marginal_rows import marginal_rows
+from .orthonormal_coefficients import relative_to_fit
 from .refits import estimate_without
 
 MOST_BLOCK_ROWS = 1_000
