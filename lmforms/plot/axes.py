@@ -53,6 +53,15 @@ def single_axes(ax: Any, size: tuple[float, float]) -> Axes:
     return several_axes(ax, 1, size)[0]
 
 
+def shared_xlabel(axes: list[Axes], label: str, ax: Any, size: str) -> None:
+    """A label below all panels of a new figure, or below each of the Axes given as `ax`."""
+    if ax is None and len(axes) > 1:
+        axes[0].figure.supxlabel(label, fontsize=size)
+        return
+    for panel in axes:
+        panel.set_xlabel(label, fontsize=size)
+
+
 def several_axes(
     ax: Any, count: int, size: tuple[float, float], across: int | None = None
 ) -> list[Axes]:

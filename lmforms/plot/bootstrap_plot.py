@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError, near_matches
 from ..support.arguments import named_arguments, proportion, sequence, short_repr
-from .axes import REFERENCE_GREY, several_axes
+from .axes import REFERENCE_GREY, several_axes, shared_xlabel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +86,7 @@ def bootstrap(
         panel.set_yticks([])
         for side in ("top", "right", "left"):
             panel.spines[side].set_visible(False)
-    axes[0].set_xlabel(f"estimate and {100 * level:g} % limits ({kind})", fontsize="small")
+    shared_xlabel(axes, f"estimate and {100 * level:g} % limits ({kind})", ax, "small")
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)
 
 

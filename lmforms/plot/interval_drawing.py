@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .axes import MANY_POINTS, several_axes, single_axes
+from .axes import MANY_POINTS, several_axes, shared_xlabel, single_axes
 from .interval_arrays import Intervals, LevelsOfEffect
 from .series import reference_style, series_colours, series_marker
 
@@ -107,11 +107,7 @@ def panels_of_levels(panels: Sequence[LevelsOfEffect], xlabel: str, ax: Any) -> 
     for panel, one in zip(axes, panels, strict=True):
         ordered_levels(panel, one)
         panel.set_title(f"{one.group}: {one.effect}", loc="left", fontsize="medium")
-    if ax is None and count > 1:
-        axes[0].figure.supxlabel(xlabel, fontsize="medium")
-    else:
-        for panel in axes:
-            panel.set_xlabel(xlabel)
+    shared_xlabel(axes, xlabel, ax, "medium")
     return axes
 
 

@@ -29,6 +29,7 @@ def test_panels_show_replicates_estimate_and_limits(found):
     axes = lf.plot.bootstrap(found, level=0.9, kind="basic")
     limits = found.conf_int(0.9, kind="basic")
     assert [ax.get_title(loc="left") for ax in axes][:2] == ["Intercept", "Days"]
+    assert axes[0].figure.get_supxlabel() == "estimate and 90 % limits (basic)"
     for ax, name in zip(axes, found.table.columns, strict=True):
         assert sum(bar.get_height() for bar in ax.patches) == found.table[name].notna().sum()
         drawn = [line.get_xdata()[0] for line in ax.lines]
@@ -38,6 +39,7 @@ def test_panels_show_replicates_estimate_and_limits(found):
 def test_own_axes_and_one_parameter(found):
     _, own = plt.subplots()
     assert lf.plot.bootstrap(found, "sigma", ax=own) is own
+    assert own.get_xlabel() == "estimate and 95 % limits (percentile)"
 
 
 def test_constant_replicates():
