@@ -29,6 +29,7 @@ OTHER_PAGES = {
     "type1_error.md": "how often each test rejects a true hypothesis",
     "interval_coverage.md": "how often intervals of each kind hold the truth",
     "intervals.md": "profiles and their limits, beside lme4",
+    "influence.md": "influence without refits, beside the fit",
     "bootstrap_jobs.md": "bootstraps and bootstrap tests, beside lme4 and pbkrtest",
     "forms.md": "linear mixed forms on tall data, beside partial least squares",
     "modalities.md": "one modality from others, held out: linear mixed forms beside PLS and CCA",
