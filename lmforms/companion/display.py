@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from ..support.html import html_table
+from ..tables.html import html_table
 
 MOST_RESPONSES = 20
 """Responses shown in a printed table."""

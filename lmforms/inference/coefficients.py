@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..results.result_table import ResultTable
 from ..results.state import FitState
+from ..tables.result_table import ResultTable
 from .degrees_of_freedom.linear_functions import LinearFunctions, linear_functions
 from .degrees_of_freedom.methods import df_method
 from .method_tables import table_of_hypotheses, table_of_limits, table_of_tests

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ArgumentError
-from ..results.result_table import ResultTable
 from ..results.state import FitState
+from ..tables.result_table import ResultTable
 from .coefficients import coefficient_intervals
 from .wald_intervals import all_wald_intervals
 

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from ..errors import ArgumentError
-from ..results.result_table import ResultTable
 from ..support.arguments import flag, proportion
 from ..support.arrays import FloatArray
+from ..tables.result_table import ResultTable
 from .degrees_of_freedom.linear_functions import LinearFunctions, linear_functions_by
 from .degrees_of_freedom.methods import DfMethod
 from .hypotheses import check_consistent, read_hypotheses

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ModelError
-from ..results.result_table import ResultTable
 from ..results.state import FitState
 from ..support.arrays import FloatArray
+from ..tables.result_table import ResultTable
 from .coefficients import coefficient_intervals
 from .degrees_of_freedom.variance_information import information_of_theta
 from .model_parameters import ModelParameter, model_parameters, parameter_values

@@ -11,8 +11,8 @@ import pandas as pd
 
 from ..inference.degrees_of_freedom.f_statistic import t_p_values
 from ..inference.multiple_tests import NAMES, adjusted_p_values
-from ..results.result_table import ResultTable
 from ..support.arrays import BoolArray, FloatArray
+from ..tables.result_table import ResultTable
 from .degrees_of_freedom import DfPart, ResponseDf, all_degrees_of_freedom
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..inference.multiple_tests import NAMES, Adjustment
-from ..results.result_table import ResultTable
 from ..support.arguments import named_arguments, one_of
+from ..tables.result_table import ResultTable
 from .coefficients import Coefficients
 
 if TYPE_CHECKING:

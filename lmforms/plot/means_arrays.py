@@ -222,7 +222,7 @@ def limits_text(table: Any) -> str:
 
     Examples
     --------
-    >>> from lmforms.results.result_table import ResultTable
+    >>> from lmforms.tables.result_table import ResultTable
     >>> limits_text(ResultTable(notes=["Limits: 90 %."])), limits_text(pd.DataFrame())
     ('90 % interval', 'interval')
     """

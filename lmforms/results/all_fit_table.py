@@ -12,7 +12,7 @@ from ..data.theta_order import theta_in_formula_order
 from ..errors import listed
 from ..inference.model_parameters import ModelParameter, model_parameters, parameter_values
 from ..support.arrays import FloatArray
-from .result_table import ResultTable
+from ..tables.result_table import ResultTable
 from .state import FitState
 
 CONJUGATE = "factor=cg"

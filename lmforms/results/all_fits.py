@@ -28,8 +28,8 @@ from ..inference.diagnostics.alternative_searches import (
 )
 from ..relationship.priors import priors_of
 from ..support.progress import with_bar
+from ..tables.result_table import ResultTable
 from .all_fit_table import OtherFit, table_of_fits
-from .result_table import ResultTable
 from .state import FitState
 
 KINDS = ("starts", "optimizers", "factors", "methods")

@@ -15,7 +15,7 @@ from ..support.arguments import (
     sequence,
     whole_number,
 )
-from .result_table import ResultTable
+from ..tables.result_table import ResultTable
 from .variance_methods import VarianceMethods
 
 if TYPE_CHECKING:

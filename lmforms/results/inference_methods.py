@@ -14,7 +14,7 @@ from .estimates import ModelEstimates
 if TYPE_CHECKING:
     from ..inference.degrees_of_freedom.methods import DfName, Information
     from ..inference.robust.cluster_scores import RobustType
-    from .result_table import ResultTable
+    from ..tables.result_table import ResultTable
 
 
 class InferenceMethods(ModelEstimates):

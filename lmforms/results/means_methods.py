@@ -10,7 +10,7 @@ from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
     from ..inference.degrees_of_freedom.methods import DfName, Information
-    from .result_table import ResultTable
+    from ..tables.result_table import ResultTable
 
 Weights = Literal["equal", "proportional", "cells", "outer", "flat"]
 

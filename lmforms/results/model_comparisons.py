@@ -16,7 +16,7 @@ from .estimates import ModelEstimates
 if TYPE_CHECKING:
     from ..inference.degrees_of_freedom.methods import DfName, Information
     from ..inference.model_comparison.stepwise import Elimination
-    from .result_table import ResultTable
+    from ..tables.result_table import ResultTable
 
 
 class ModelComparisons(ModelEstimates):

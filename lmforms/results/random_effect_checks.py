@@ -7,9 +7,9 @@ import pandas as pd
 
 from ..errors import listed
 from ..inference.diagnostics.distribution_tests import normality
+from ..tables.number_format import p_phrase
 from . import quantities
 from .fit_report import SIGNIFICANT, Check, label_text
-from .number_format import p_phrase
 from .state import FitState
 
 FEWEST_EFFECTS = 8

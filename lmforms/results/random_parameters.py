@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..inference.structure_parameters import structure_parameters
-from .result_table import ResultTable
+from ..tables.result_table import ResultTable
 from .state import FitState
 
 QUANTILE = 1.959963984540054

@@ -10,9 +10,9 @@ from ..formula.formulaic_factors import columns_of
 from ..inference.diagnostics.distribution_tests import means_by_bin, outlying, spread_by_prediction
 from ..inference.diagnostics.residual_tests import equal_spread, holm
 from ..support.arrays import FloatArray
+from ..tables.number_format import p_phrase
 from . import quantities
 from .fit_report import SIGNIFICANT, Check, label_text
-from .number_format import p_phrase
 from .simulated_residuals import factor_of, simulated_residuals
 from .state import FitState
 

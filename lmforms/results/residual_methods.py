@@ -9,9 +9,9 @@ import pandas as pd
 
 from ..inference.residual_estimates import names_at_bound
 from ..support.arguments import flag, named_arguments, proportion
+from ..tables.result_table import ResultTable
 from . import residual_tables
 from .estimates import ModelEstimates
-from .result_table import ResultTable
 
 
 class ResidualMethods(ModelEstimates):

@@ -22,7 +22,7 @@ from ..inference.residual_estimates import (
 from ..residual.parametric import ParametricResidual
 from ..support.arguments import short_repr
 from ..support.arrays import IndexArray
-from .result_table import ResultTable
+from ..tables.result_table import ResultTable
 from .state import FitState
 
 INDEPENDENT = "iid"

@@ -21,9 +21,9 @@ from ..inference.diagnostics.residual_tests import residual_tests, uniformity_by
 from ..inference.diagnostics.variance_parts import random_variances, residual_variances
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray, IndexArray
-from .number_format import p_phrase
+from ..tables.number_format import p_phrase
+from ..tables.result_table import ResultTable
 from .quantities import fitted_values
-from .result_table import ResultTable
 from .simulate import simulated
 from .state import FitState
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..support.html import html_table
-from .number_format import aligned, column_texts, fixed_decimals
+from ..tables.html import html_table
+from ..tables.number_format import aligned, column_texts, fixed_decimals
 
 if TYPE_CHECKING:
     from statsmodels.iolib.table import SimpleTable

@@ -13,7 +13,7 @@ from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
     from ..inference.degrees_of_freedom.methods import DfName, Information
-    from .result_table import ResultTable
+    from ..tables.result_table import ResultTable
 
 
 class TidyMethods(ModelEstimates):

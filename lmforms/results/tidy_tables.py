@@ -18,9 +18,9 @@ from ..inference.degrees_of_freedom.f_statistic import t_quantiles
 from ..inference.model_comparison.criteria import aic, bic, npar
 from ..support.arguments import one_of, sequence
 from ..support.arrays import FloatArray
+from ..tables.result_table import ResultTable
 from .quantities import relative_factors, residual_deviations
 from .residual_tables import residual_params
-from .result_table import ResultTable
 from .state import FitState
 
 EffectKind = Literal["fixed", "ran_pars", "ran_vals", "ran_coefs"]

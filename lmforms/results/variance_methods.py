@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from ..support.arguments import named_arguments
+from ..tables.result_table import ResultTable
 from . import variance_tables
 from .estimates import ModelEstimates
-from .result_table import ResultTable
 
 
 class VarianceMethods(ModelEstimates):

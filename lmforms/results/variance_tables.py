@@ -8,7 +8,7 @@ from ..errors import ModelError
 from ..inference.diagnostics.principal_components import random_components
 from ..inference.diagnostics.variance_inflation import Inflation, variance_inflation
 from ..inference.diagnostics.variance_parts import variance_parts
-from .result_table import ResultTable
+from ..tables.result_table import ResultTable
 from .state import FitState
 
 ALL_GROUPS = "all"

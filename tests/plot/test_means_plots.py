@@ -11,7 +11,7 @@ import pytest
 
 import lmforms as lf
 from lmforms.errors import ArgumentError, ColumnError, MissingPackageError
-from lmforms.results.result_table import ResultTable
+from lmforms.tables.result_table import ResultTable
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError
-from ...results.result_table import ResultTable
 from ...support.arguments import named_arguments, one_of, proportion
 from ...support.arrays import BoolArray, FloatArray
+from ...tables.result_table import ResultTable
 from .deletions import Deletions
 from .intervals import (
     acceleration,

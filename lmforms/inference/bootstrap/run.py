@@ -11,10 +11,10 @@ import pandas as pd
 
 from ...engine.replication.replicates import Replicates
 from ...errors import ArgumentError, ModelError
-from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arguments import generator, one_of, whole_number
 from ...support.arrays import FloatArray
+from ...tables.result_table import ResultTable
 from ..model_parameters import model_parameters, parameter_values
 from .batches import Source, collected
 from .case_resampling import CasePlan

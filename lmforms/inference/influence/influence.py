@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from ...engine.linalg.threads import limited_blas_threads
-from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arrays import FloatArray
+from ...tables.result_table import ResultTable
 from ..model_parameters import parameter_values
 from .cases import Cases, cases_of, check_cases
 from .deletions import Deletions

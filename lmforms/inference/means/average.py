@@ -13,10 +13,10 @@ import scipy.sparse as sp
 
 from ...data.coded_as_fitted import check_row_by_row
 from ...data.design import Design
-from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arrays import FloatArray, IndexArray
 from ...support.column_table import Table
+from ...tables.result_table import ResultTable
 from ..degrees_of_freedom.f_statistic import t_p_values, t_quantiles
 from ..degrees_of_freedom.methods import df_method
 from .adjustment_names import limits_note, p_value_note

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ModelError
-from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arguments import flag, number, one_of, proportion, sequence, short_repr
+from ...tables.result_table import ResultTable
 from .average import average_table
 from .averaged_rows import averaged_rows
 from .comparisons import read_comparisons

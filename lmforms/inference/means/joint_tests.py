@@ -11,9 +11,9 @@ import pandas as pd
 
 from ...data.coded_as_fitted import check_row_by_row
 from ...data.design import Design
-from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arrays import FloatArray
+from ...tables.result_table import ResultTable
 from ..degrees_of_freedom.methods import df_method
 from .estimability import RowSpace, row_space
 from .grid import ReferenceGrid, grid_of

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError
-from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arrays import BoolArray, FloatArray, IndexArray
+from ...tables.result_table import ResultTable
 from ..degrees_of_freedom.methods import DfMethod, df_method
 from .adjustment_names import (
     PAIRWISE,

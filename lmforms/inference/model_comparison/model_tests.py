@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from ...errors import ArgumentError
-from ...results.result_table import ResultTable
 from ...support.arguments import flag, generator, whole_number
+from ...tables.result_table import ResultTable
 from ..bootstrap.likelihood_ratios import bootstrap_p_values
 from .criteria import npar
 from .fits_compared import (

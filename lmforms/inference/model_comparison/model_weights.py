@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...results.result_table import ResultTable
 from ...support.arrays import FloatArray
+from ...tables.result_table import ResultTable
 from .criteria import aic, aicc, bic, loglik, npar
 from .fits_compared import check_reml, compared_fits
 from .likelihood_ratio import fit_notes

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, ModelError
-from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arguments import one_of
+from ...tables.result_table import ResultTable
 from ..terms.term_tests import anova_table
 from .fits_compared import ComparedFit, check_estimated
 from .likelihood_ratio import (

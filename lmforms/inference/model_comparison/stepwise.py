@@ -12,9 +12,9 @@ import pandas as pd
 
 from ...errors import ArgumentError, listed, near_matches
 from ...formula.term_names import matching
-from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arguments import proportion, sequence
+from ...tables.result_table import ResultTable
 from .fits_compared import check_estimated
 from .likelihood_ratio import CHI_SQUARED_NOTE, NO_TEST, fit_notes, likelihood_columns
 from .reductions import Reduction, fixed_reductions, random_reductions

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ...data.design import Design
-from ...results.result_table import ResultTable
 from ...support.arguments import named_arguments, one_of, proportion
+from ...tables.result_table import ResultTable
 from ..degrees_of_freedom.linear_functions import LinearFunctions, linear_functions_by
 from ..method_tables import (
     table_of_hypotheses,

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from ...errors import ArgumentError, listed, near_matches
-from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arguments import named_arguments, proportion, short_repr
 from ...support.arrays import FloatArray
+from ...tables.result_table import ResultTable
 from ..model_parameters import ModelParameter, model_parameters
 from .curve import ProfileCurve
 from .interpolation import interpolated_zeta, zeta_slopes

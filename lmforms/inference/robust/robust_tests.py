@@ -7,9 +7,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arguments import named_arguments, proportion
+from ...tables.result_table import ResultTable
 from ..degrees_of_freedom.linear_functions import LinearFunctions, linear_functions_by
 from ..method_tables import (
     table_of_hypotheses,

@@ -10,10 +10,10 @@ import numpy as np
 
 from ...data.design import Design
 from ...errors import ArgumentError
-from ...results.result_table import ResultTable
 from ...results.state import FitState
 from ...support.arguments import short_repr
 from ...support.arrays import FloatArray
+from ...tables.result_table import ResultTable
 from ..degrees_of_freedom.f_statistic import JointTest, principal_rows
 from ..degrees_of_freedom.methods import DfMethod, df_method
 from .term_contrasts import TYPES, TermContrasts, contrasts_of

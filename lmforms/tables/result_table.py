@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from ..support.html import html_table
+from .html import html_table
 from .number_format import column_texts, text_table
 
 MOST_ROWS = 200

@@ -1,0 +1,1 @@
+"""Tables as a reader sees them: numbers as text, and text, HTML, LaTeX and Markdown."""
