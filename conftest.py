@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from zlib import crc32
 
 import pytest
 
@@ -38,3 +39,22 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     ]
     for process in [subprocess.Popen(command, cwd=root) for command in commands]:
         process.wait()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the parameters of a test marked `one_in(count)`, one in so many is run by default.
+
+    Which ones depends on their names alone, so that those of crossed parameters are mixed. The
+    first is always run; the others are marked slow.
+    """
+    seen: set[str] = set()
+    for item in items:
+        marker = item.get_closest_marker("one_in")
+        if marker is None or item.get_closest_marker("slow"):
+            continue
+        test, _, parameters = item.nodeid.partition("[")
+        first = test not in seen
+        seen.add(test)
+        if parameters and not first and crc32(item.nodeid.encode()) % marker.args[0]:
+            item.add_marker(pytest.mark.slow)

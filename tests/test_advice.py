@@ -20,6 +20,8 @@ from lmforms.latent import LinearMixedForm, choose_rank
 from lmforms.relationship import Pedigree, Relationship, vanraden
 from lmforms.varcomp import ComponentModel, InverseChiSquared, estimate, gibbs
 
+pytestmark = pytest.mark.one_in(4)
+
 N = 48
 RNG = np.random.default_rng(7)
 G = np.arange(N) % 8

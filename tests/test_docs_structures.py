@@ -16,6 +16,8 @@ import lmforms as lf
 from lmforms.residual import parse_residual
 from lmforms.residual.structures import ALL_NAMES
 
+pytestmark = pytest.mark.one_in(4)
+
 DOCS = Path(__file__).parents[1] / "docs"
 CELL = re.compile(r"(?<!\\)\|")
 CODE = re.compile(r"`([^`]+)`")

@@ -21,6 +21,8 @@ from lmforms.errors import (
     NumericalError,
 )
 
+pytestmark = pytest.mark.one_in(4)
+
 N = 90
 RNG = np.random.default_rng(1)
 G = np.repeat(np.arange(9), 10)
@@ -270,6 +272,7 @@ def small(seed):
     return data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "formula", ["y ~ x + (1 | g)", "y ~ x + (x | g)", slow("y ~ x + (x || g)")]
 )
@@ -292,6 +295,7 @@ def test_grouping_among_the_fixed_effects_is_told():
         assert fit.unidentified_terms == ["1 | gg"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "formula",
     [
@@ -318,6 +322,7 @@ def test_responses_centred_by_group_are_no_false_alarm():
     assert not fit.unidentified_terms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [13, slow(23), slow(37), slow(48)])
 def test_groups_far_apart_beside_a_variance_of_zero_converge(seed):
     rng = np.random.default_rng(seed)

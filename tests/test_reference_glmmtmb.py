@@ -18,6 +18,8 @@ from slow_cases import slow_if
 
 import lmforms as lf
 
+pytestmark = pytest.mark.one_in(4)
+
 REFERENCE = Path(__file__).parent / "reference"
 FITS = json.loads((REFERENCE / "random_structures.json").read_text())
 FLAT = ("fa2_items_reml", "fa2_items_ml")

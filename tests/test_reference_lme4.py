@@ -21,6 +21,8 @@ from slow_cases import slow_if
 import lmforms
 from lmforms.errors import ConvergenceWarning, MissingDataWarning, RankWarning
 
+pytestmark = pytest.mark.one_in(4)
+
 REFERENCE = Path(__file__).parent / "reference" / "lme4_fits.json"
 
 CRITERION_RTOL = 1e-7

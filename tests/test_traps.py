@@ -21,6 +21,8 @@ from lmforms.errors import (
     SingularWarning,
 )
 
+pytestmark = pytest.mark.one_in(4)
+
 SLEEP = lf.datasets.load("sleepstudy")
 CORRELATED = "Reaction ~ Days + (Days | Subject)"
 

@@ -8,6 +8,8 @@ from correlations import CASES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.one_in(4)
+
 each = pytest.mark.parametrize("name", CASES)
 
 

@@ -13,6 +13,8 @@ from lmforms.covariance import FactorAnalytic, ReducedRank, Structured
 from lmforms.covariance.matrix_roots import root_derivatives, semidefinite_cholesky
 from lmforms.errors import NumericalError
 
+pytestmark = pytest.mark.one_in(4)
+
 
 def covariance(structure, theta):
     lam = structure.factor(theta)

@@ -125,6 +125,7 @@ def test_several_starts_end_at_one_minimum():
     assert np.nanmax(np.array(ends) - lowest) < 1e-7
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(model=small_models())
 def test_accepted_minima_are_those_of_a_search(model):

@@ -24,6 +24,8 @@ from lmforms.varcomp.component_problem import component_problem
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 import exact_fits
 
+pytestmark = pytest.mark.one_in(4)
+
 METHODS = ("auto", "ai", "newton", "fisher", "em", "em-fixed-point", "quasi-newton", "emma")
 RNG = np.random.default_rng(0)
 N = 60

@@ -33,6 +33,8 @@ from lmforms.engine.sums.cross_products import cross_products
 from lmforms.errors import MemoryLimitError
 from lmforms.residual import Independent
 
+pytestmark = pytest.mark.one_in(4)
+
 KINDS = {"sparse": "sparse", "superlu": "sparse (superlu)", "cholmod": "sparse (cholmod)"}
 BACKENDS = ["sparse", "superlu", *(["cholmod"] if have_cholmod() else [])]
 CODES = {

@@ -19,6 +19,8 @@ from lmforms.engine.sums.cross_products import cross_products
 from lmforms.engine.sums.sums_of_rows import choose_scaling
 from lmforms.errors import ModelError, SingularWarning
 
+pytestmark = pytest.mark.one_in(4)
+
 
 def two_optima() -> tuple[pd.DataFrame, list[float]]:
     """Weights over five orders of magnitude: optima at θ = 0 and θ = 2.28."""
@@ -108,6 +110,7 @@ def test_an_ordinary_fit_has_one_optimum():
     assert "another" not in optimum.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", one_in(3, range(6)))
 @pytest.mark.parametrize("kind", ["single", "harsh", "benign"])
 def test_no_random_restart_ends_lower(kind, seed):
@@ -148,6 +151,7 @@ def test_ml_is_refused_where_some_of_the_terms_saturate():
         lf.lmer("y ~ x * v + I(x^2) + (1 + u | g) + (1 + v | h)", data, reml=False)
 
 
+@pytest.mark.slow
 def test_a_saturated_design_that_leaves_no_residual_is_refused():
     """Where rounding leaves a residual, the fit is not said to have converged."""
     model = optima.random_model(75, "harsh")

@@ -107,6 +107,7 @@ def fitted(model: SmallModel, priors: list[Prior], factor: str = "auto") -> Esti
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", ["auto", "sparse"])
 @settings(max_examples=30, deadline=None)
 @given(drawn=models())

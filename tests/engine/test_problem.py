@@ -48,6 +48,7 @@ models = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(model=models)
 def test_principal_axes_have_the_criterion_and_derivatives_of_their_dense_twin(model):

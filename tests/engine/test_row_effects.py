@@ -65,6 +65,7 @@ def dense_minimum(table: pd.DataFrame, patterns: list[np.ndarray], reml: bool):
     return best.fun, np.abs(best.x)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::lmforms.errors.SingularWarning")
 @pytest.mark.parametrize("reml", [True, slow(False)])
 @pytest.mark.parametrize(
@@ -182,6 +183,7 @@ def test_the_rule_is_the_rank_of_the_projected_patterns(seed):
     assert number_told_apart(X, 1 / w[:, None], patterns) == expected
 
 
+@pytest.mark.slow
 def test_residual_structures_that_leave_room_for_an_independent_part():
     rng = np.random.default_rng(4)
     series, times = 30, 8

@@ -25,6 +25,8 @@ from lmforms.engine.linalg.sparse_cholesky import (
 from lmforms.engine.linalg.takahashi import compiled_selected_inverse, plain_selected_inverse
 from lmforms.errors import ArgumentError, MemoryLimitError, NumericalError
 
+pytestmark = pytest.mark.one_in(4)
+
 pytest.importorskip("numba")
 BACKENDS = ["sparse", "superlu", *(["cholmod"] if have_cholmod() else [])]
 

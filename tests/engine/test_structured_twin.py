@@ -23,6 +23,8 @@ from lmforms.engine.criterion.information import joint_information
 from lmforms.engine.rows import FactorRows, ModelRows
 from lmforms.residual import Independent as IndependentResiduals
 
+pytestmark = pytest.mark.one_in(4)
+
 
 def structured_model(name: str, reml: bool, zero: bool = False) -> SmallModel:
     """Levels of a factor as random effects of 7 groups, beside crossed random slopes."""

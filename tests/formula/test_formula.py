@@ -33,6 +33,8 @@ from lmforms.formula.parse import parse_formula
 from lmforms.formula.term_algebra import expand
 from lmforms.formula.transforms import rounded
 
+pytestmark = pytest.mark.one_in(4)
+
 N = 96
 
 

@@ -20,6 +20,8 @@ from lmforms.errors import ArgumentError, LmformsError, ModelError
 from lmforms.inference.degrees_of_freedom.linear_functions import linear_functions
 from lmforms.inference.degrees_of_freedom.methods import df_method
 
+pytestmark = pytest.mark.one_in(4)
+
 SLEEP = lf.datasets.load("sleepstudy")
 CAKE = lf.datasets.load("cake")
 
@@ -97,6 +99,7 @@ def test_twin(formula, reml, weighted):
     against_twin(fit)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10_000), formula=st.sampled_from(FORMULAS))
 def test_twin_of_random_data(seed, formula):

@@ -23,6 +23,8 @@ from lmforms.inference.influence.variances_left import keeps_variances
 from lmforms.inference.model_parameters import parameter_values
 from lmforms.model import state_at
 
+pytestmark = pytest.mark.one_in(4)
+
 
 @cache
 def fit_of(name: str):

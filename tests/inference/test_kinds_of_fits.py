@@ -14,6 +14,8 @@ import lmforms as lf
 from lmforms.errors import ArgumentError, LmformsError, ModelError
 from lmforms.inference.model_parameters import model_parameters, parameter_values
 
+pytestmark = pytest.mark.one_in(4)
+
 QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "wald": lambda fit: fit.conf_int(which="all"),
     "profile": lambda fit: fit.conf_int(method="profile"),

@@ -24,6 +24,8 @@ from lmforms.inference.multiple_tests import NAMES, adjusted_p_values
 from lmforms.many import chunk_fitter, coefficients
 from lmforms.many import profiled_criteria as cached
 
+pytestmark = pytest.mark.one_in(4)
+
 REFERENCE = Path(__file__).parents[1] / "reference" / "many_tests.json"
 
 FORMULAS = [
@@ -126,6 +128,7 @@ def test_lmertest(case):
     assert not many.fits["singular"].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", one_in(2, reference_cases()[::5]), ids=name_of)
 def test_adjustments_of_r(case):
     p = np.array(case["p_value"]).reshape(len(case["responses"]), -1)
@@ -140,6 +143,7 @@ def test_adjustments_of_r(case):
 # --- single fits, and n×n algebra -------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**16),
@@ -279,6 +283,7 @@ def test_balanced_designs_have_whole_numbers(formula):
 # --- what has no test, and what is left out ---------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formula", ["~ x + (1 | g)", "~ x + (1 | g) + (1 | h)"])
 def test_responses_without_a_fit(formula):
     data, Y = example(9, count=5)

@@ -15,6 +15,8 @@ from lmforms.inference.means.contrasts import polynomials
 from lmforms.inference.means.letters import compact_letters
 from lmforms.inference.means.multivariate_t import largest_t
 
+pytestmark = pytest.mark.one_in(4)
+
 
 @pytest.fixture(scope="module")
 def data():

@@ -8,6 +8,8 @@ from slow_cases import slow
 import lmforms as lf
 from lmforms.errors import ArgumentError
 
+pytestmark = pytest.mark.one_in(4)
+
 
 @pytest.fixture(scope="module")
 def data():

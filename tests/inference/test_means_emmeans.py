@@ -12,6 +12,8 @@ from mean_references import (
 )
 from slow_cases import one_in
 
+pytestmark = pytest.mark.one_in(4)
+
 DIFFERENCES = (1e-3, 1e-5)
 """emmeans takes the slopes of curves by one-sided differences."""
 

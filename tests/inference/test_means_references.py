@@ -6,6 +6,8 @@ from mean_references import SIMULATED, TOLERANCES
 from references import content, reference
 from slow_cases import one_in
 
+pytestmark = pytest.mark.one_in(4)
+
 CURVES = {"sleep_poly", "sleep_quadratic"}
 """emmeans takes the slopes of curves by one-sided differences, to a thousandth."""
 

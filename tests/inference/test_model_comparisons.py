@@ -17,6 +17,8 @@ import lmforms as lf
 from lmforms.errors import ArgumentError, DataError, LmformsError, ModelError
 from lmforms.inference.model_comparison.likelihood_ratio import chi_squared_p, mixture_p
 
+pytestmark = pytest.mark.one_in(4)
+
 SLEEP = lf.datasets.load("sleepstudy")
 LARGEST_P = 1e-290
 """p-values below this are compared by their statistics alone."""
@@ -361,6 +363,7 @@ def test_anova_of_related_levels(related):
     assert np.isfinite(lf.anova(one, again)["p_value"].iloc[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ai", "emma", "gibbs"])
 def test_estimators_of_variance_components(method):
     fit = quiet("Reaction ~ Days + (1 | Subject)", SLEEP, method=method, control=lf.Control(seed=1))

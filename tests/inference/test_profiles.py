@@ -359,6 +359,7 @@ def test_wald_at_a_bound_and_structures():
     )
 
 
+@pytest.mark.slow
 def test_sigma_goes_to_zero_beside_as_many_effects_as_rows():
     """ζ levels off, and is not followed into rounding."""
     data = trial().astype({"t": str})

@@ -20,6 +20,8 @@ from lmforms.inference.degrees_of_freedom.methods import df_method
 from lmforms.inference.residual_parameters import residual_parameters
 from lmforms.relationship import Relationship
 
+pytestmark = pytest.mark.one_in(4)
+
 NAMES = sorted(CASES)
 
 

@@ -30,6 +30,8 @@ from lmforms.inference.robust.cluster_scores import ROBUST_TYPES
 from lmforms.inference.robust.compressed_rows import compressed_rows
 from lmforms.inference.terms.term_contrasts import term_contrasts
 
+pytestmark = pytest.mark.one_in(4)
+
 # -- clubSandwich ---------------------------------------------------------------------------------
 
 

@@ -17,6 +17,8 @@ from lmforms.errors import ArgumentError, RankWarning
 from lmforms.inference.terms.fixed_terms import contained_terms
 from lmforms.inference.terms.term_contrasts import contrasts_of, term_contrasts
 
+pytestmark = pytest.mark.one_in(4)
+
 TYPES = [1, 2, 3]
 
 

@@ -10,6 +10,8 @@ from term_models import cases
 
 from lmforms.errors import ModelError
 
+pytestmark = pytest.mark.one_in(4)
+
 CASES = cases()
 OTHERS = references("anova")
 

@@ -40,6 +40,7 @@ def test_no_part_of_a_plain_sweep_raises_the_objective(problem):
         before = after
 
 
+@pytest.mark.slow
 @few
 @given(problems())
 def test_accelerated_descent_never_rises_and_beats_the_plain_one(problem):

@@ -19,6 +19,8 @@ from lmforms.errors import ConstantColumnWarning, DataError, ModelError, Singula
 from lmforms.latent import LinearMixedForm, choose_rank
 from lmforms.latent.constant_columns import constant_values
 
+pytestmark = pytest.mark.one_in(4)
+
 ML = {"method": "ml", "tol": 1e-7, "max_iter": 5000}
 
 

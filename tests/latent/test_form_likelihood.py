@@ -183,6 +183,7 @@ def test_data_without_noise_are_fitted():
     assert np.isfinite(form.objective_)
 
 
+@pytest.mark.slow
 def test_rank_by_cross_validation_and_what_is_refused():
     data = form_data(np.random.default_rng(0), 150, (6, 7, 8), 2, 0.5)
     share = choose_rank(*data, ranks=[1, 2, 3], method="ml").groupby("rank")["share"].mean()

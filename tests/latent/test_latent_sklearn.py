@@ -28,6 +28,8 @@ from lmforms.latent import LinearMixedForm
 from lmforms.latent.column_sides import split_columns
 from lmforms.latent.sklearn import FormRegressor
 
+pytestmark = pytest.mark.one_in(4)
+
 Y, X, Z = form_data(np.random.default_rng(0), 80, (5, 6, 7), 2, noise=0.2)
 BOTH = np.hstack([X, Z]) + 3.0
 FRAME = pd.DataFrame(

@@ -89,6 +89,7 @@ def test_paths_are_separate_fits(samples):
             np.testing.assert_allclose(guess, alone[0], rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_held_out_rows_are_not_looked_at(samples):
     """Neither the choice nor the units depend on the rows held out."""
     from modalities import chosen, folds

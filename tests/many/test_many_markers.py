@@ -21,6 +21,8 @@ from lmforms.errors import (
 from lmforms.many.profiled_criteria import MarkerCriteria
 from lmforms.many.spectral import spectrum_of
 
+pytestmark = pytest.mark.one_in(4)
+
 N, M = 50, 14
 IDS = [f"i{k}" for k in range(N)]
 

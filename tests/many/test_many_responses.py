@@ -26,6 +26,8 @@ from lmforms.many.profiled_criteria import ResponseCriteria
 from lmforms.many.spectral import spectrum_of
 from lmforms.many.tau_search import minimize_over_tau
 
+pytestmark = pytest.mark.one_in(4)
+
 SCALAR = ("~ x + (1 | g)", "~ x + (0 + x | g)", "~ 0 + x + (1 | g)")
 GENERAL = ("~ x + (x | g)", "~ x + (1 | g) + (1 | h)", "~ x + (x || g)", "~ x")
 

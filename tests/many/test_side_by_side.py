@@ -15,6 +15,8 @@ import lmforms as lf
 from lmforms.engine.batch import arrangement, shared_sums
 from lmforms.many import shared_system
 
+pytestmark = pytest.mark.one_in(4)
+
 SLEEP = lf.datasets.load("sleepstudy")
 SLOPES = "~ Days + (Days | Subject)"
 

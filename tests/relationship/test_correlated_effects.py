@@ -336,6 +336,7 @@ def test_one_record_each_has_no_maximum_likelihood(seed, pedigree):
         lf.lmer("y ~ t + (t | animal)", records, relationship={"animal": pedigree}, reml=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", one_in(3, [3, 4, 5, 10, 8, 20]))
 def test_no_criterion_of_lost_digits(rows, data, pedigree):
     """REML without residual variance is refused; what is returned is right."""

@@ -32,6 +32,8 @@ from lmforms.errors import (
 from lmforms.model import state_at
 from lmforms.relationship import Pedigree, Relationship
 
+pytestmark = pytest.mark.one_in(4)
+
 N_ANIMALS = 40
 ADDITIVE = "y ~ t + (1 | animal) + (1 | animal)"
 SLOPES = "y ~ t + (t | animal) + (1 | animal)"
@@ -134,6 +136,7 @@ def slope_terms(data, A) -> list[Term]:
 # --- numbers -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize(
     ("formula", "key", "terms_of"),

@@ -25,6 +25,8 @@ from numpy.testing import assert_allclose
 from slow_cases import one_in
 from structure_references import FOLDER, StructureCase, structure_case, structure_cases
 
+pytestmark = pytest.mark.one_in(4)
+
 # Log-likelihoods that the witnesses miss by more than this are listed below.
 WITNESS = 1e-5
 

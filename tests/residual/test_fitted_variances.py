@@ -62,6 +62,7 @@ def test_text_and_object():
     assert lf.residual.parse_residual("power(`fitted`)") != spec
 
 
+@pytest.mark.slow
 def test_saved_refitted_and_evaluated(fit, tmp_path):
     fit.save(tmp_path / "fit.lmf")
     loaded = lf.load(tmp_path / "fit.lmf")

@@ -146,6 +146,7 @@ def test_the_limit_of_evaluations_is_of_the_search_that_follows_the_rough_ones()
     assert 5 < fit.optimizer.n_evaluations <= 2 * 5
 
 
+@pytest.mark.slow
 def test_a_likelihood_without_a_maximum_is_told():
     """More covariances than so few series can give: R becomes singular, and the advice works."""
     rng = np.random.default_rng(0)
@@ -160,6 +161,7 @@ def test_a_likelihood_without_a_maximum_is_told():
     assert lf.lmer("y ~ factor(visit)", data, residual="cs(visit | id)", reml=False).converged
 
 
+@pytest.mark.slow
 def test_series_that_do_not_fit_into_memory_are_refused_before_computing():
     """The advice of the message works."""
     rng = np.random.default_rng(0)

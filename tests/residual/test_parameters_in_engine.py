@@ -34,6 +34,8 @@ from lmforms.residual import Known
 from lmforms.residual.parametric import ParametricResidual
 from lmforms.residual.variance_functions import VarianceFunction
 
+pytestmark = pytest.mark.one_in(4)
+
 VISITS = 4
 CORRELATIONS = {
     "ar1": FirstOrder(),

@@ -11,6 +11,8 @@ from numpy.testing import assert_allclose
 from slow_cases import slow_if
 from structure_references import StructureCase, structure_cases
 
+pytestmark = pytest.mark.one_in(4)
+
 LOGLIK_TOL = 1e-6
 PARAMETER_TOL = 1e-4
 BETA_RTOL = 1e-5

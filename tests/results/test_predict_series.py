@@ -11,6 +11,8 @@ from slow_cases import one_in
 import lmforms as lf
 from lmforms.errors import ArgumentError, ColumnError, DataError
 
+pytestmark = pytest.mark.one_in(4)
+
 RNG = np.random.default_rng(12)
 SERIES, VISITS = 20, 6
 GRID = pd.DataFrame(

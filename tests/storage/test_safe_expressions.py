@@ -14,6 +14,8 @@ from fuzz.saved_fits import CANARY, PAYLOADS, STEP, formulas, members, packed
 import lmforms as lf
 from lmforms.errors import ContextWarning, DataError, FormulaError, LmformsError, MemoryLimitError
 
+pytestmark = pytest.mark.one_in(4)
+
 N = 60
 RNG = np.random.default_rng(3)
 G = RNG.integers(0, 6, N)

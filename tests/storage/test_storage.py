@@ -36,6 +36,8 @@ from lmforms.storage import archive as archive_module
 from lmforms.storage import save as save_module
 from lmforms.storage.index_json import encode_index
 
+pytestmark = pytest.mark.one_in(4)
+
 N = 60
 RNG = np.random.default_rng(9)
 DATA = columns_of_every_kind(RNG, N)

@@ -22,6 +22,8 @@ from lmforms.errors import (
 from lmforms.relationship import Pedigree, Relationship, vanraden
 from lmforms.varcomp import ComponentModel, estimate, gibbs
 
+pytestmark = pytest.mark.one_in(4)
+
 CLASSICS = {
     "dung": "pr_dung ~ flies + (1 | oven_block)",
     "Rail": "travel ~ 1 + (1 | Rail)",
@@ -157,6 +159,7 @@ def test_pedigree_model_against_direct_maximisation(animals):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", slow_if(lambda name: name.startswith("em"), METHODS))
 def test_every_method_on_the_pedigree_model(animals, method):
     pedigree, data = animals

@@ -52,6 +52,7 @@ def within_error(draws, exact):
 # --- one component, exactly ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Dyestuff", "Dyestuff2", "Rail"])
 @pytest.mark.parametrize("prior", [None, slow(InverseChiSquared(4, 0.5))])
 def test_ratio_of_one_way(name, prior):
@@ -101,6 +102,7 @@ def mode_and_error(model, **options):
     return np.log(fit.joint_mode.to_numpy()), np.std(own, axis=0, ddof=1) / np.sqrt(len(own))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Dyestuff", slow("Rail")])
 def test_joint_mode_is_reml(name):
     model = one_way(name)
@@ -228,6 +230,7 @@ def check_moments(draws, mean, cov, rows):
     assert (np.abs(np.cov(x.T) - exact_cov) <= ERRORS * bound).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dense", "sparse", slow("dense root")])
 def test_block_draws(kind, monkeypatch):
     model = crossed(precision=kind != "dense root")
@@ -272,6 +275,7 @@ def test_squares(kind, monkeypatch):
     np.testing.assert_allclose(got, exact, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [slow(lambda: genomic(1)), lambda: pedigree_like(40, 70, 4)])
 def test_diagonal_and_dense_agree(make, monkeypatch):
     model = make()

@@ -84,9 +84,14 @@ class MarginalRows:
         return residual_precision(self.residual, self.n)
 
     @cached_property
+    def precision_diagonal(self) -> FloatArray:
+        """Diagonal of R⁻¹, (n,)."""
+        return np.asarray(self.precision.diagonal())
+
+    @cached_property
     def marginal_diagonal(self) -> FloatArray:
         """Diagonal of V₀⁻¹, (n,)."""
-        return self.precision.diagonal() - self.random.diagonal("weighted", "weighted")
+        return self.precision_diagonal - self.random.diagonal("weighted", "weighted")
 
     @cached_property
     def projected_diagonal(self) -> FloatArray:
@@ -112,7 +117,7 @@ class MarginalRows:
     def block(self, rows: IndexArray) -> FloatArray:
         """V₀⁻¹ between some rows, (m, m)."""
         if is_diagonal(self.residual):
-            own = np.diag(self.precision.diagonal()[rows])
+            own = np.diag(self.precision_diagonal[rows])
         else:
             own = self.precision[rows][:, rows].toarray()
         return np.asarray(own - self.random.block(rows))

@@ -37,7 +37,7 @@ def studentized(rows: MarginalRows, sigma: float, nu: int) -> FloatArray:
     if nu == 1:
         return np.full(rows.n, np.nan)
     values = rows.weighted_residuals
-    t = _ratio(values, rows.projected_diagonal, rows.precision.diagonal(), sigma)
+    t = _ratio(values, rows.projected_diagonal, rows.precision_diagonal, sigma)
     scale = rows.r2 / nu / sigma**2  # 1 at an optimum
     left = (nu - np.square(t) / scale) / (nu - 1)
     return np.where(left > LEAST_SHARE, t / np.sqrt(np.maximum(left, LEAST_SHARE)), np.nan)
