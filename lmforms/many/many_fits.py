@@ -63,7 +63,7 @@ class ManyFits:
         Reaction  Intercept  251.40510    6.82456  17     36.838  <0.0001
         Reaction  Days        10.46729    1.54579  17      6.771  <0.0001
         speed     Intercept    3.96581    0.10866  17     36.496  <0.0001
-        speed     Days        −0.11100    0.01550  17     −7.160  <0.0001
+        speed     Days        −0.11099    0.01550  17     −7.160  <0.0001
         Degrees of freedom: Satterthwaite, observed information.
         """
         return self._coefficients.table()

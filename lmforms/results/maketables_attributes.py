@@ -36,11 +36,10 @@ class MaketablesAttributes:
     --------
     >>> import lmforms as lf
     >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
-    >>> fit.__maketables_coef_table__.round(3)
-                       b     se       t    p    ci95l    ci95u
-    Coefficient
-    Intercept    251.405  6.825  36.838  0.0  237.007  265.804
-    Days          10.467  1.546   6.771  0.0    7.206   13.729
+    >>> fit.__maketables_coef_table__.loc["Days"].round(3).to_dict()
+    {'b': 10.467, 'se': 1.546, 't': 6.771, 'p': 0.0, 'ci95l': 7.206, 'ci95u': 13.729}
+    >>> fit.__maketables_stat__("N"), round(fit.__maketables_stat__("sd(Days | Subject)"), 3)
+    (180, 5.922)
     """
 
     state: FitState

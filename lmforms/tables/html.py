@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from .shown import ShownResult, ShownTable
+from .shown import ShownResult, ShownTable, with_code
 
 CELL = "padding:2px 8px"
 RULE = "1px solid currentColor"
@@ -22,7 +22,7 @@ def html(result: ShownResult, caption: str | None = None) -> str:
             parts.append(f"<p><strong>{escape(table.title)}</strong></p>")
         parts.append(html_table(table))
     word = "Note: " if result.facts else ""
-    notes = "<br>".join(word + escape(note) for note in result.notes)
+    notes = "<br>".join(word + with_code(note, escape, _code) for note in result.notes)
     parts += [f"<p><em>{notes}</em></p>"] if notes else []
     kind = "summary" if result.facts else "table"
     return f'<div class="lmforms-{kind}">{"".join(parts)}</div>'
@@ -78,10 +78,13 @@ def _spans(table: ShownTable) -> str:
 def _facts(result: ShownResult) -> str:
     rows = []
     for fact in result.facts:
-        value = escape(fact.value)
-        shown = f"<code>{value}</code>" if fact.code else value
+        shown = _code(fact.value) if fact.code else escape(fact.value)
         rows.append(
             f'<tr><th scope="row" style="text-align:left;{CELL}">{escape(fact.name)}</th>'
             f'<td style="text-align:left;{CELL}">{shown}</td></tr>'
         )
     return f'<table style="border-collapse:collapse"><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(text)}</code>"

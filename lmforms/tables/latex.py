@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .shown import ShownResult, ShownTable
+from .shown import ShownResult, ShownTable, with_code
 
 PARAGRAPH = r"p{0.62\linewidth}"
+
+LINE = 48
+"""Characters of a table, without the space between columns, that a page of 10 pt has room for."""
+
+DENSE = r"\small\setlength{\tabcolsep}{3.5pt}"
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -112,11 +117,13 @@ def latex(
         parts.append(_facts(result))
     parts += [latex_table(table, booktabs) for table in result.tables]
     if result.notes:
-        notes = "\\par\n".join(escaped(note) for note in result.notes)
+        notes = "\\par\n".join(with_code(note, escaped, _code) for note in result.notes)
         parts.append(
             "\\begin{minipage}{0.9\\linewidth}\\footnotesize\n" + notes + "\n\\end{minipage}"
         )
     body = "\n\\par\\medskip\n".join(parts)
+    if any(_columns(table) > LINE for table in result.tables):
+        body = f"{DENSE}\n{body}"
     first = ["% needs \\usepackage{booktabs} in the preamble"] if booktabs else []
     if caption is None:
         return "\n".join([*first, r"\begin{center}", body, r"\end{center}"])
@@ -147,6 +154,13 @@ def latex_table(table: ShownTable, booktabs: bool = False) -> str:
     return "\n".join([*lines, bottom, r"\end{tabular}"])
 
 
+def _columns(table: ShownTable) -> int:
+    """Characters of the widest cells of all columns."""
+    lines = [table.line_headers, *table.lines]
+    pairs = zip(zip(*lines, strict=True), table.line_aligns, strict=True)
+    return sum(max(map(len, column)) for column, align in pairs if align != "p")
+
+
 def _spans(table: ShownTable, booktabs: bool) -> list[str]:
     cells, rules = [""] * table.has_stubs, []
     start = 1 + table.has_stubs
@@ -164,10 +178,13 @@ def _spans(table: ShownTable, booktabs: bool) -> list[str]:
 def _facts(result: ShownResult) -> str:
     lines = [rf"\begin{{tabular}}{{l{PARAGRAPH}}}"]
     for fact in result.facts:
-        value = escaped(fact.value)
-        value = rf"\texttt{{{value}}}" if fact.code else value
+        value = _code(fact.value) if fact.code else escaped(fact.value)
         lines.append(rf"{escaped(fact.name)} & {value} \\")
     return "\n".join([*lines, r"\end{tabular}"])
+
+
+def _code(text: str) -> str:
+    return rf"\texttt{{{escaped(text)}}}"
 
 
 def _row(values: tuple[str, ...]) -> str:

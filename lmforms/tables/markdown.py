@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .shown import ShownResult, ShownTable
+from .shown import ShownResult, ShownTable, with_code
 
 SPECIAL = re.compile(r"([\\`*_~|$])")
 
@@ -23,7 +23,7 @@ def markdown(result: ShownResult, caption: str | None = None) -> str:
     for table in result.tables:
         blocks += [f"**{escaped(table.title)}**"] if table.title else []
         blocks.append(markdown_table(table))
-    blocks += [f"*{escaped(note)}*" for note in result.notes]
+    blocks += [f"*{with_code(note, escaped, code)}*" for note in result.notes]
     return "\n\n".join(blocks)
 
 

@@ -21,6 +21,9 @@ FEW_DIGITS = 2
 MOST_DIGITS = 9
 """Digits shown at most, of the largest; beyond, numbers are formatted one by one."""
 
+MOST_DECIMALS = 6
+"""Decimals of a number that has its own; a smaller number has an exponent."""
+
 LEAST_P = 1e-4
 """p-values below this are called smaller than it: four decimals are shown of others."""
 
@@ -137,7 +140,8 @@ def _row_texts(row: FloatArray, scale: float, digits: int) -> list[str]:
     sizes = _sizes(row)
     if len(sizes) and np.isfinite(scale) and scale != 0:
         decimals = _decimals(abs(scale), digits)
-        if decimals + max(0, np.floor(np.log10(sizes.max()))) + 1 <= max(MOST_DIGITS, digits):
+        most = decimals + max(0, np.floor(np.log10(sizes.max()))) + 1
+        if decimals <= MOST_DECIMALS and most <= max(MOST_DIGITS, digits):
             return [signed(v, f".{decimals}f") for v in row]
     return ["0" if v == 0 else signed(v, f".{digits - 1}e") for v in row]
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 FIGURE_SPACE = "\N{FIGURE SPACE}"
 """As wide as a digit: stands where another cell of the column has a bracket or a star."""
+
+
+CODE = re.compile(r"`([^`]+)`")
+"""What stands in backticks in a note: a name or code."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,12 @@ def shown_table(
     """A table of columns of text."""
     rows = tuple(zip(*columns, strict=True)) if columns else ((),) * len(stubs)
     return ShownTable(tuple(headers), tuple(stubs), rows, aligns, title)
+
+
+def with_code(note: str, plain: Callable[[str], str], code: Callable[[str], str]) -> str:
+    """A note with its text by `plain`, and what stands in backticks by `code`."""
+    parts = CODE.split(note)
+    return "".join((code if i % 2 else plain)(part) for i, part in enumerate(parts))
 
 
 def hung(texts: Sequence[str]) -> list[str]:

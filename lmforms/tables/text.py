@@ -14,6 +14,8 @@ WIDTH = 80
 
 GAP = "  "
 
+LIMITS = (("lower", "upper"), ("conf.low", "conf.high"))
+
 LEAST_LABEL = 20
 """Characters that a row label has at least before it is broken into lines."""
 
@@ -64,7 +66,7 @@ def table_lines(table: ShownTable, width: int = WIDTH) -> list[str]:
     fixed = sum(widths[j] + len(GAP) for j in labels)
     room = width - fixed - sum(widths[j] + len(GAP) for j in columns)
     stub_width = _stub_width(max(map(_size, table.stubs), default=0), room, width)
-    blocks = _blocks(columns, widths, width - fixed - stub_width)
+    blocks = _blocks(table, widths, fixed + stub_width, width)
     lines: list[str] = []
     for block in blocks:
         if lines:
@@ -100,16 +102,18 @@ def _with_spans(table: ShownTable, widths: list[int]) -> list[int]:
     return out
 
 
-def _blocks(columns: Sequence[int], widths: Sequence[int], room: int) -> list[list[int]]:
-    """Columns side by side as far as there is room."""
+def _blocks(table: ShownTable, widths: Sequence[int], used: int, width: int) -> list[list[int]]:
+    """Columns side by side as far as there is room; a pair of limits is not parted."""
     blocks: list[list[int]] = [[]]
-    used = 0
-    for j in columns:
-        if blocks[-1] and used + widths[j] + len(GAP) > room:
+    room = width - used
+    for j in _label_columns(table)[1]:
+        with_next = table.headers[j : j + 2] in LIMITS
+        need = sum(size + len(GAP) for size in widths[j : j + 1 + with_next])
+        if blocks[-1] and need > room:
             blocks.append([])
-            used = 0
+            room = width - used
         blocks[-1].append(j)
-        used += widths[j] + len(GAP)
+        room -= widths[j] + len(GAP)
     return blocks
 
 

@@ -289,16 +289,13 @@ def _texts(
 
 
 def _union(lists: Sequence[Sequence[str]]) -> list[str]:
-    """Names of all, each where the first model that has it puts it."""
+    """Names of all: those of a further model before the next that is there, or at the end."""
     out: list[str] = []
     for names in lists:
-        place = 0
-        for name in names:
-            if name in out:
-                place = out.index(name) + 1
-            else:
-                out.insert(place, name)
-                place += 1
+        for i, name in enumerate(names):
+            if name not in out:
+                following = [out.index(other) for other in names[i:] if other in out]
+                out.insert(following[0] if following else len(out), name)
     return out
 
 
