@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from . import residual as residual
     from . import varcomp as varcomp
     from .control import Control as Control
+    from .inference.model_comparison.model_table import model_table as model_table
     from .inference.model_comparison.model_tests import anova as anova
     from .inference.model_comparison.model_weights import compare as compare
     from .inference.pooling.pool import pool as pool
@@ -46,6 +47,7 @@ _HOME = {
     "lmer": "model",
     "lmer_many": "many",
     "load": "storage.load",
+    "model_table": "inference.model_comparison.model_table",
     "pool": "inference.pooling.pool",
 }
 _MODULES = ("datasets", "errors", "latent", "mme", "plot", "relationship", "residual", "varcomp")
@@ -66,6 +68,7 @@ __all__ = [
     "lmer_many",
     "load",
     "mme",
+    "model_table",
     "plot",
     "pool",
     "relationship",

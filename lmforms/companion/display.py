@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
-from ..tables.html import html_table
+from ..tables.html import html
+from ..tables.number_format import signed
+from ..tables.shown import Fact, ShownResult, ShownTable, shown_table
+from ..tables.text import text
 
 MOST_RESPONSES = 20
 """Responses shown in a printed table."""
@@ -58,90 +60,63 @@ class ShownForms(Protocol):
 
 def as_text(forms: ShownForms) -> str:
     """Title, facts, table and notes."""
-    title, facts = _title(forms), _facts(forms)
-    width = max(len(name) for name, _ in facts) + 2
-    blocks = [title, "=" * len(title), *(f"{name + ':':<{width}}{value}" for name, value in facts)]
-    blocks += ["", HEADING, *_ruled(*_cells(forms))]
-    blocks += _more(forms)
-    for note in forms.notes:
-        blocks += ["", f"Note: {note}"]
-    return "\n".join(blocks)
+    return text(_shown(forms))
 
 
 def as_html(forms: ShownForms) -> str:
     """The same for a notebook."""
-    facts = _facts(forms)
-    parts = [f"<p><strong>{escape(_title(forms))}</strong></p>"]
-    parts.append(html_table([], [name for name, _ in facts], [[value] for _, value in facts], "l"))
-    parts.append(f"<p><strong>{HEADING}</strong></p>")
-    parts.append(html_table(*_cells(forms), "r"))
-    parts += [f"<p>{escape(line)}</p>" for line in _more(forms) if line]
-    parts += [f"<p><em>Note: {escape(note)}</em></p>" for note in forms.notes]
-    return "<div class='lmforms-summary'>" + "".join(parts) + "</div>"
+    return html(_shown(forms))
+
+
+def _shown(forms: ShownForms) -> ShownResult:
+    left = len(forms.responses) - MOST_RESPONSES
+    more = [f"… and {left} more: see `table`."] if left > 0 else []
+    return ShownResult(_title(forms), (_table(forms),), _facts(forms), (*more, *forms.notes))
 
 
 def _title(forms: ShownForms) -> str:
     return f"Linear mixed form of rank {forms.form.rank_} beside a mixed model"
 
 
-def _facts(forms: ShownForms) -> list[tuple[str, str]]:
+def _facts(forms: ShownForms) -> tuple[Fact, ...]:
     form = forms.form
     (m, _), (p, _), (q, _) = (np.shape(A) for A in (form.alpha_, form.beta_, form.u_))
     shares = ", ".join(f"{name} {share:.3f}" for name, share in form.explained_.items())
-    return [
-        ("Formula", forms.formula),
-        ("Rows", str(len(form.K_))),
-        ("Columns", f"Y {m}, X {p}, Z {q}"),
-        ("Explained", shares),
-        ("Converged", f"{'yes' if form.status_.converged else 'NO'}, {form.status_.n_iter} sweeps"),
-    ]
+    converged = f"{'yes' if form.status_.converged else 'NO'}, {form.status_.n_iter} sweeps"
+    return (
+        Fact("Formula", forms.formula, code=True),
+        Fact("Rows", str(len(form.K_))),
+        Fact("Columns", f"Y {m}, X {p}, Z {q}"),
+        Fact("Explained", shares),
+        Fact("Converged", converged),
+    )
 
 
-def _more(forms: ShownForms) -> list[str]:
-    left = len(forms.responses) - MOST_RESPONSES
-    return ["", f"… and {left} more: see `table`."] if left > 0 else []
-
-
-def _cells(forms: ShownForms) -> tuple[list[str], list[str], list[list[str]]]:
-    """Headers, stubs and cells: a line for each part, or for each of several responses."""
+def _table(forms: ShownForms) -> ShownTable:
+    """A line for each part, or for each of several responses."""
     if not forms.stacked:
-        return (list(COLUMN_LABELS.values()), *_by_part(forms.table))
-    shown = [forms.likeness(name) for name in forms.responses[:MOST_RESPONSES]]
-    headers = [f"{part} {COLUMN_LABELS[share]}" for part in PARTS_SHOWN for share in UNITLESS]
-    cells = [
-        [_share(table.loc[part, share]) for part in PARTS_SHOWN for share in UNITLESS]
-        for table in shown
-    ]
-    return headers, [str(name) for name in forms.responses[:MOST_RESPONSES]], cells
+        headers, stubs, columns = list(COLUMN_LABELS.values()), *_by_part(forms.table)
+    else:
+        named = forms.responses[:MOST_RESPONSES]
+        tables = [forms.likeness(name) for name in named]
+        pairs = [(part, share) for part in PARTS_SHOWN for share in UNITLESS]
+        headers = [f"{part} {COLUMN_LABELS[share]}" for part, share in pairs]
+        columns = [[_share(table.loc[pair]) for table in tables] for pair in pairs]
+        stubs = [str(name) for name in named]
+    return shown_table(headers, stubs, columns, "r" * len(headers), HEADING)
 
 
 def _by_part(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Stubs and cells of one response: what has a unit with common decimals."""
+    """Stubs and columns of one response: what has a unit with common decimals."""
     sizes = table.drop(columns=list(UNITLESS)).abs().max(axis=None)
     decimals = SIGNIFICANT_DIGITS - 1 - int(np.floor(np.log10(sizes))) if sizes > 0 else 0
-    columns = []
-    for name in COLUMN_LABELS:
-        places = min(max(decimals, 0), MOST_DECIMALS)
-        shares = name in UNITLESS
-        columns.append([_share(v) if shares else _plain(v, places) for v in table[name]])
-    return [PART_LABELS[str(part)] for part in table.index], [list(row) for row in zip(*columns)]
+    spec = f".{min(max(decimals, 0), MOST_DECIMALS)}f"
+    columns = [
+        [_share(v) if name in UNITLESS else signed(v, spec) for v in table[name]]
+        for name in COLUMN_LABELS
+    ]
+    return [PART_LABELS[str(part)] for part in table.index], columns
 
 
 def _share(value: float) -> str:
-    return "" if np.isnan(value) else _plain(value, 3)
-
-
-def _plain(value: float, decimals: int) -> str:
-    """Without a sign if it is rounded to zero."""
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text
-
-
-def _ruled(headers: list[str], stubs: list[str], cells: list[list[str]]) -> list[str]:
-    """Lines of a text table in the manner of a model's summary."""
-    columns = [[h, *(row[j] for row in cells)] for j, h in enumerate(headers)]
-    columns = [[v.rjust(max(map(len, column))) for v in column] for column in columns]
-    first = [v.ljust(max(map(len, stubs))) for v in ("", *stubs)]
-    lines = ["  ".join(row) for row in zip(first, *columns)]
-    rule = "-" * len(lines[0])
-    return [rule, lines[0], rule, *lines[1:], rule]
+    return "" if np.isnan(value) else signed(value, ".3f")

@@ -22,11 +22,14 @@ def coefficient_tests(
 
 
 def coefficient_table(
-    state: FitState, ddf: str = "satterthwaite", information: str | None = None
+    state: FitState,
+    ddf: str = "satterthwaite",
+    information: str | None = None,
+    level: float | None = None,
 ) -> ResultTable:
-    """estimate, std_error, df, statistic and p_value of every coefficient."""
+    """estimate, std_error, df, statistic and p_value of every coefficient; limits at a level."""
     found = coefficient_tests(state, ddf, information)
-    return table_of_tests(found, state.design.x_names, title="Coefficients")
+    return table_of_tests(found, state.design.x_names, title="Coefficients", level=level)
 
 
 def coefficient_intervals(

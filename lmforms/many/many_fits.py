@@ -58,11 +58,12 @@ class ManyFits:
         >>> Y = sleep[["Reaction"]].assign(speed=1e3 / sleep["Reaction"])
         >>> lf.lmer_many("~ Days + (Days | Subject)", sleep, Y).fixed
         Coefficients
-        response  term       estimate  std_error  df  statistic  p_value
-        Reaction  Intercept  251.4051    6.82456  17     36.838  1.2e-17
-        Reaction  Days        10.4673    1.54579  17      6.771  3.3e-06
-        speed     Intercept    3.9658    0.10866  17     36.496  1.4e-17
-        speed     Days        -0.1110    0.01550  17     -7.160  1.6e-06
+        response  term        estimate  std_error  df  statistic  p_value
+        -----------------------------------------------------------------
+        Reaction  Intercept  251.40510    6.82456  17     36.838  <0.0001
+        Reaction  Days        10.46729    1.54579  17      6.771  <0.0001
+        speed     Intercept    3.96581    0.10866  17     36.496  <0.0001
+        speed     Days        −0.11099    0.01550  17     −7.160  <0.0001
         Degrees of freedom: Satterthwaite, observed information.
         """
         return self._coefficients.table()
@@ -86,8 +87,9 @@ class ManyFits:
         >>> many.pvalues
         p-values
                   Intercept       Days
-        Reaction  1.171e-17  3.264e-06
-        speed      1.37e-17  1.596e-06
+        ------------------------------
+        Reaction  1.171e−17  3.264e−06
+        speed      1.37e−17  1.596e−06
         Degrees of freedom: Satterthwaite, observed information.
         """
         return self._coefficients.frame(self._coefficients.p_value, "p-values")

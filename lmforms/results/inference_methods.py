@@ -123,9 +123,10 @@ class InferenceMethods(ModelEstimates):
         >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", sleep)
         >>> fit.conf_int(method="profile")
         95 % profile-likelihood intervals
-                     lower   upper
-        Intercept  237.681  265.13
-        Days         7.359   13.58
+                     lower    upper
+        ---------------------------
+        Intercept  237.681  265.130
+        Days         7.359   13.576
         Profiles of the likelihood (ML), not of the restricted likelihood of the fit.
         """
         from ..inference.intervals import INTERVALS, IntervalOptions
@@ -185,14 +186,16 @@ class InferenceMethods(ModelEstimates):
         >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
         >>> fit.contrast("Days = 10")
         Contrasts
-                   estimate  std_error  df  statistic  p_value  lower  upper
-        Days = 10     10.47      1.546  17      0.302   0.7661  7.206  13.73
+                   estimate  std_error  df  statistic  p_value  lower   upper
+        ---------------------------------------------------------------------
+        Days = 10    10.467      1.546  17      0.302   0.7661  7.206  13.729
         Degrees of freedom: Satterthwaite, observed information.
         Limits: 95 %.
         >>> fit.contrast("Days", joint=True, ddf="kenward-roger")
         F test of Days
                statistic  num_df  den_df  p_value
-        joint     45.853       1      17  3.3e-06
+        -----------------------------------------
+        joint     45.853       1      17  <0.0001
         Degrees of freedom: Kenward–Roger, expected information.
         """
         from ..inference.coefficients import contrast_table
@@ -239,8 +242,9 @@ class InferenceMethods(ModelEstimates):
         >>> fit.anova()
         Type III tests of terms
                              sum_sq  mean_sq  num_df  den_df  statistic  p_value
+        ------------------------------------------------------------------------
         recipe                10.19    5.093       2      42      0.249   0.7809
-        temperature         2100.30  420.060       5     210     20.520  1.2e-16
+        temperature         2100.30  420.060       5     210     20.520  <0.0001
         recipe:temperature   205.98   20.598      10     210      1.006   0.4393
         Type III: each term averaged over the levels of the terms that contain it.
         Degrees of freedom: Satterthwaite, observed information.

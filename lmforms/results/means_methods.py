@@ -107,19 +107,21 @@ class MeansMethods(ModelEstimates):
         >>> fit = lf.lmer("angle ~ recipe + temp + (1 | recipe:replicate)", cake)
         >>> fit.emmeans("recipe")
         Marginal means of recipe
-        recipe  estimate  std_error  df  lower  upper
-        A          33.12      1.737  42  29.62  36.63
-        B          31.64      1.737  42  28.14  35.15
-        C          31.60      1.737  42  28.09  35.11
+        recipe  estimate  std_error  df   lower   upper
+        -----------------------------------------------
+        A         33.122      1.737  42  29.617  36.627
+        B         31.644      1.737  42  28.139  35.150
+        C         31.600      1.737  42  28.095  35.105
         Degrees of freedom: Satterthwaite, observed information.
         `temp` is held at its mean, 200.
         Limits: 95 %.
         >>> fit.emmeans("recipe", contrast="pairwise")
         Contrasts (pairwise) of marginal means of recipe
         contrast  estimate  std_error  df  statistic  p_value   lower  upper
-        A - B      1.47778      2.456  42      0.602   0.8200  -4.490  7.445
-        A - C      1.52222      2.456  42      0.620   0.8102  -4.445  7.490
-        B - C      0.04444      2.456  42      0.018   0.9998  -5.923  6.012
+        --------------------------------------------------------------------
+        A - B        1.478      2.456  42      0.602   0.8200  −4.490  7.445
+        A - C        1.522      2.456  42      0.620   0.8102  −4.445  7.490
+        B - C        0.044      2.456  42      0.018   0.9998  −5.923  6.012
         Degrees of freedom: Satterthwaite, observed information.
         `temp` is held at its mean, 200.
         p-values: adjusted by Tukey.
@@ -187,10 +189,11 @@ class MeansMethods(ModelEstimates):
         >>> fit = lf.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", cake)
         >>> fit.emtrends("recipe", "temp")
         Slopes of temp for recipe
-        recipe  estimate  std_error   df    lower   upper
-        A         0.1537    0.02821  222  0.09813  0.2093
-        B         0.1646    0.02821  222  0.10898  0.2202
-        C         0.1558    0.02821  222  0.10022  0.2114
+        recipe  estimate  std_error   df    lower    upper
+        --------------------------------------------------
+        A        0.15371    0.02821  222  0.09813  0.20930
+        B        0.16457    0.02821  222  0.10898  0.22016
+        C        0.15581    0.02821  222  0.10022  0.21140
         Degrees of freedom: Satterthwaite, observed information.
         `temp` is held at its mean, 200.
         Limits: 95 %.
@@ -254,8 +257,9 @@ class MeansMethods(ModelEstimates):
         >>> fit.joint_tests()
         Joint tests
         term                num_df  den_df  statistic  p_value
+        ------------------------------------------------------
         recipe                   2      42      0.249   0.7809
-        temperature              5     210     20.520  1.2e-16
+        temperature              5     210     20.520  <0.0001
         recipe:temperature      10     210      1.006   0.4393
         Degrees of freedom: Satterthwaite, observed information.
         """
@@ -325,8 +329,9 @@ class MeansMethods(ModelEstimates):
         >>> fit = lf.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", cake)
         >>> fit.average(slope="temp")
         Average slopes
-        term  estimate  std_error   df  statistic  p_value   lower   upper
-        temp    0.1580    0.01629  222      9.704  8.7e-19  0.1259  0.1901
+        term  estimate  std_error   df  statistic  p_value    lower    upper
+        --------------------------------------------------------------------
+        temp   0.15803    0.01629  222      9.704  <0.0001  0.12594  0.19013
         Degrees of freedom: Satterthwaite, observed information.
         Averaged over the 270 rows used in the fit.
         p-values: not adjusted for their number.
@@ -334,7 +339,8 @@ class MeansMethods(ModelEstimates):
         >>> fit.average(comparison={"recipe": ("A", "C")})
         Average comparisons
         term    contrast  estimate  std_error  df  statistic  p_value   lower  upper
-        recipe  C - A       -1.522      2.456  42     -0.620   0.5388  -6.479  3.435
+        ----------------------------------------------------------------------------
+        recipe  C - A       −1.522      2.456  42     −0.620   0.5388  −6.479  3.435
         Degrees of freedom: Satterthwaite, observed information.
         Averaged over the 270 rows used in the fit.
         p-values: not adjusted for their number.

@@ -78,8 +78,9 @@ class ModelComparisons(ModelEstimates):
         --------
         >>> import lmforms as lf
         >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
-        >>> fit.update(". ~ . - (Days | Subject) + (1 | Subject)", reml=False)
-        <MixedModelResults 'Reaction ~ Days + (1 | Subject)': ML criterion 1794.0786, 180 rows>
+        >>> intercepts = fit.update(". ~ . - (Days | Subject) + (1 | Subject)", reml=False)
+        >>> intercepts.formula, round(intercepts.criterion, 4)
+        ('Reaction ~ Days + (1 | Subject)', 1794.0786)
         """
         changes = ModelChanges(
             formula=formula,

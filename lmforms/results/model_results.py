@@ -14,12 +14,13 @@ from ..control import METHODS_WITHOUT_START
 from ..data.align import in_row_order
 from ..data.frame import real_array
 from ..errors import DataError
-from ..support.arguments import flag, named_arguments
+from ..support.arguments import flag, named_arguments, proportion
 from ..support.arrays import FloatArray
 from .bootstrap_methods import BootstrapMethods
 from .diagnostic_methods import DiagnosticMethods
 from .inference_methods import InferenceMethods
 from .influence_methods import InfluenceMethods
+from .maketables_attributes import MaketablesAttributes
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
 from .prediction_methods import PredictionMethods
@@ -47,6 +48,7 @@ class MixedModelResults(
     RobustMethods,
     DiagnosticMethods,
     ProfileMethods,
+    MaketablesAttributes,
 ):
     """A fitted linear mixed model.
 
@@ -138,18 +140,25 @@ class MixedModelResults(
 
     @named_arguments
     def summary(
-        self, ddf: DfName = "satterthwaite", *, information: Information | None = None
+        self,
+        ddf: DfName = "satterthwaite",
+        *,
+        information: Information | None = None,
+        level: float | None = None,
     ) -> ModelSummary:
-        """Tables of the fit: text, HTML, LaTeX, Markdown and DataFrames.
+        """Tables of the fit: text, HTML, LaTeX, Markdown, Typst and DataFrames.
 
         Parameters
         ----------
         ddf, information
             Degrees of freedom of the tests of the fixed effects, see :meth:`contrast`.
+        level : float, optional
+            Of confidence limits of the fixed effects; none are shown by default.
         """
         from .summary import summarize
 
-        return summarize(self.state, ddf, information)
+        level = None if level is None else proportion("level", level)
+        return summarize(self.state, ddf, information, level)
 
     @named_arguments
     def forms(self, rank: int | None = None, **params: Any) -> Forms:
@@ -271,16 +280,23 @@ class MixedModelResults(
 
         save(self.state, path)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython shows: a line for a fit within a list or another container."""
+        nested = len(printer.stack) > 1
+        printer.text(self._one_line() if nested or cycle else str(self))
+
+    def _one_line(self) -> str:
         kind = "REML" if self.reml else "ML"
         structure = "" if self.residual == "iid" else f", residual {self.residual!r}"
         return (
             f"<MixedModelResults {self.formula!r}{structure}: {kind} criterion "
             f"{self.criterion:.4f}, {self.nobs} rows>"
         )
-
-    def __str__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()

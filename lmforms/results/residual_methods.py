@@ -111,6 +111,7 @@ class ResidualMethods(ModelEstimates):
         >>> fit.residual_covariance()
         Covariances of the residuals, all visits
                 8     10     12     14
+        ------------------------------
         8   5.425  2.709  3.841  2.715
         10  2.709  4.191  2.975  3.314
         12  3.841  2.975  6.263  4.133

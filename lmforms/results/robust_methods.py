@@ -55,9 +55,10 @@ class RobustMethods(ModelEstimates):
         >>> fit = lf.lmer("Reaction ~ Days + (1 | Subject)", lf.datasets.load("sleepstudy"))
         >>> fit.robust("CR2")
         Coefficients
-                   estimate  std_error  df  statistic  p_value    lower   upper
-        Intercept    251.41      6.825  17     36.838  1.2e-17  237.007  265.80
-        Days          10.47      1.546  17      6.771  3.3e-06    7.206   13.73
+                   estimate  std_error  df  statistic  p_value    lower    upper
+        ------------------------------------------------------------------------
+        Intercept   251.405      6.825  17     36.838  <0.0001  237.007  265.804
+        Days         10.467      1.546  17      6.771  <0.0001    7.206   13.729
         Degrees of freedom: Satterthwaite, under the working model.
         Covariance: CR2, 18 clusters of Subject.
         Limits: 95 %.

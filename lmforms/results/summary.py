@@ -7,6 +7,7 @@ import pandas as pd
 
 from ..inference.coefficients import coefficient_table
 from ..inference.model_comparison.criteria import aic, bic
+from ..tables.number_format import fixed_decimals, signed
 from .quantities import (
     residuals,
     singular_text,
@@ -20,7 +21,10 @@ from .summary_tables import ModelSummary
 
 
 def summarize(
-    state: FitState, ddf: str = "satterthwaite", information: str | None = None
+    state: FitState,
+    ddf: str = "satterthwaite",
+    information: str | None = None,
+    level: float | None = None,
 ) -> ModelSummary:
     """Facts, tables and notes of a fit.
 
@@ -29,6 +33,8 @@ def summarize(
     state : FitState
     ddf, information
         See :func:`lmforms.inference.degrees_of_freedom.methods.df_method`.
+    level : float, optional
+        Of confidence limits of the fixed effects; none by default.
 
     Returns
     -------
@@ -50,8 +56,8 @@ def summarize(
         *([("Residuals", structure)] if structure else []),
         ("REML criterion" if estimate.reml else "Deviance", _estimated(estimate.criterion, error)),
         ("Log-likelihood", _estimated(-0.5 * estimate.criterion, 0.5 * error)),
-        ("AIC, BIC", f"{aic(state):.2f}, {bic(state):.2f}"),
-        ("Scaled residuals", ", ".join(f"{v:.3f}" for v in scaled) + " (min, quartiles, max)"),
+        ("AIC, BIC", ", ".join(fixed_decimals([aic(state), bic(state)], 2))),
+        ("Scaled residuals", ", ".join(fixed_decimals(scaled, 3)) + " (min, quartiles, max)"),
     ]
     if mixed or structure:
         word = "yes" if estimate.converged else "NO"
@@ -60,7 +66,7 @@ def summarize(
         facts.append(("Converged", end))
     fixed, notes = pd.DataFrame(), []
     if len(estimate.beta):
-        fixed = coefficient_table(state, ddf, information)
+        fixed = coefficient_table(state, ddf, information, level)
         notes += [note.removesuffix(".") + "." for note in fixed.notes]
     if design.x_dropped:
         notes.append(f"columns dropped as linearly dependent: {', '.join(design.x_dropped)}.")
@@ -97,4 +103,4 @@ def _least_squares(structure: str) -> str:
 
 def _estimated(value: float, error: float) -> str:
     """A number, with its standard error where there is one."""
-    return f"{value:.4f}" + (f" ± {error:.2g} (estimated)" if error > 0 else "")
+    return signed(value, ".4f") + (f" ± {error:.2g} (estimated)" if error > 0 else "")

@@ -1,24 +1,31 @@
-"""Tables of a fit: text, HTML, LaTeX and Markdown by statsmodels' ``SimpleTable``."""
+"""`ModelSummary`: facts, tables and notes of a fit, and how they are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from ..tables.html import html_table
-from ..tables.number_format import aligned, column_texts, fixed_decimals
+from ..errors import ArgumentError
+from ..tables.formats import TableFormats
+from ..tables.number_format import DIGITS, STARS_NOTE, aligned, frame_texts, signed, star_texts
+from ..tables.result_table import HEADERS
+from ..tables.shown import Fact, ShownResult, ShownTable, hung, shown_table
 
-if TYPE_CHECKING:
-    from statsmodels.iolib.table import SimpleTable
+AS_TYPED = ("Formula", "Residuals")
+"""Facts that are text of the call."""
+
+TITLES = {
+    "random": "Random effects",
+    "structures": "Structures of the random effects",
+    "residual": "Residuals",
+    "fixed": "Fixed effects",
+}
 
 
-@dataclass(frozen=True)
-class ModelSummary:
+@dataclass(frozen=True, repr=False)
+class ModelSummary(TableFormats):
     """What :meth:`lmforms.MixedModelResults.summary` returns; print it, or let a notebook.
 
     Attributes
@@ -29,9 +36,38 @@ class ModelSummary:
     tables : dict of str to DataFrame
         ``"random"`` (variances and correlations), ``"structures"`` (parameters of covariance
         structures: estimate, std_error, lower, upper), ``"residual"`` (those of the residuals) and
-        ``"fixed"`` (estimate, std_error, df, statistic, p_value).
+        ``"fixed"`` (estimate, std_error, df, statistic, p_value, and limits if asked for).
     notes : tuple of str
         Warnings that concern the whole fit.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
+    >>> print(fit.summary())
+    Linear mixed model fit by REML
+    ==============================
+    Formula:          Yield ~ 1 + (1 | Batch)
+    Rows:             30
+    Groups:           Batch (6)
+    REML criterion:   319.6543
+    Log-likelihood:   −159.8271
+    AIC, BIC:         325.65, 329.86
+    Scaled residuals: −1.412, −0.763, 0.142, 0.779, 1.830 (min, quartiles, max)
+    Converged:        yes, 4 evaluations
+    <BLANKLINE>
+    Random effects
+              effect     variance  std. dev.
+    ----------------------------------------
+    Batch     Intercept      1764      42.00
+    Residual                 2451      49.51
+    <BLANKLINE>
+    Fixed effects
+               estimate  std. error  df       t        p
+    ----------------------------------------------------
+    Intercept   1527.50       19.38   5  78.804  <0.0001
+    <BLANKLINE>
+    Note: Degrees of freedom: Satterthwaite, observed information.
     """
 
     title: str
@@ -40,117 +76,93 @@ class ModelSummary:
     notes: tuple[str, ...]
 
     def __str__(self) -> str:
-        blocks = [self.title, "=" * len(self.title)]
-        width = max(len(name) for name, _ in self.facts) + 2
-        blocks += [f"{name + ':':<{width}}{value}" for name, value in self.facts]
-        for name, table in self._rendered():
-            blocks += ["", name, table.as_text().rstrip()]
-        for note in self.notes:
-            blocks += ["", f"Note: {note}"]
-        return "\n".join(blocks)
+        return self.to_text()
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        parts = [f"<p><strong>{escape(self.title)}</strong></p>"]
-        facts = [[value] for _, value in self.facts]
-        parts.append(html_table([], [name for name, _ in self.facts], facts, "l"))
-        for key, name in _TITLES.items():
+        return self.to_html()
+
+    def _shown(self, stars: bool, digits: int | None) -> ShownResult:
+        digits = DIGITS if digits is None else digits
+        shown = []
+        for key, title in TITLES.items():
             if key in self.tables:
-                parts.append(f"<p><strong>{escape(name)}</strong></p>")
-                parts.append(html_table(*_cells(key, self.tables[key]), _ALIGNED[key]))
-        parts += [f"<p><em>Note: {escape(note)}</em></p>" for note in self.notes]
-        return "<div class='lmforms-summary'>" + "".join(parts) + "</div>"
-
-    def to_latex(self) -> str:
-        """LaTeX tabulars (booktabs not needed), one per table."""
-        tables = [f"% {name}\n{table.as_latex_tabular()}" for name, table in self._rendered()]
-        return "\n\n".join(tables)
-
-    def to_markdown(self) -> str:
-        """GitHub-flavoured Markdown."""
-        lines = [f"**{self.title}**", ""]
-        lines += [f"- {name}: {_code(name, value)}" for name, value in self.facts]
-        for key, title in _TITLES.items():
-            if key in self.tables:
-                lines += ["", f"**{title}**", "", _markdown(*_cells(key, self.tables[key]))]
-        for note in self.notes:
-            lines += ["", f"*Note: {_no_tags(note)}*"]
-        return "\n".join(lines)
-
-    def _rendered(self) -> list[tuple[str, SimpleTable]]:
-        from statsmodels.iolib.table import SimpleTable
-
-        out = []
-        for key, title in _TITLES.items():
-            if key not in self.tables:
-                continue
-            headers, stubs, cells = _cells(key, self.tables[key])
-            aligns = (_ALIGNED[key] + "r" * len(headers))[: len(headers)]
-            table = SimpleTable(
-                cells,
-                headers=_padded(headers, cells, aligns),
-                stubs=stubs,
-                txt_fmt={
-                    "table_dec_above": "-",
-                    "table_dec_below": "-",
-                    "header_dec_below": "-",
-                    "colsep": "  ",
-                    "data_aligns": aligns,
-                    "header_align": "r",
-                    "stub_align": "l",
-                },
-                # a LaTeX tabular has one alignment for header and data
-                ltx_fmt={"data_aligns": "r", "header_align": "r", "stub_align": "l"},
-            )
-            out.append((title, table))
-        return out
+                table = self.tables[key]
+                if key == "random":
+                    shown.append(_random(title, table, digits))
+                elif key == "fixed":
+                    shown.append(_fixed(title, table, stars, digits))
+                else:
+                    shown.append(_parameters(title, table, digits))
+        notes = self.notes
+        if stars and "fixed" not in self.tables:
+            raise ArgumentError("stars=True: there are no fixed effects, which have p-values.")
+        if stars:
+            notes = (*notes, STARS_NOTE)
+        facts = tuple(Fact(name, value, name in AS_TYPED) for name, value in self.facts)
+        return ShownResult(self.title, tuple(shown), facts, notes)
 
 
-_TITLES = {
-    "random": "Random effects",
-    "structures": "Structures of the random effects",
-    "residual": "Residuals",
-    "fixed": "Fixed effects",
-}
-_HEADERS = {"std_error": "std. error", "statistic": "t", "p_value": "p"}
-_ALIGNED = {"random": "l", "structures": "l", "residual": "r", "fixed": "r"}
-"""Alignment of the first columns; the others are numbers, to the right."""
+def _fixed(title: str, table: pd.DataFrame, stars: bool, digits: int) -> ShownTable:
+    texts = dict(zip(map(str, table.columns), frame_texts(table, digits), strict=True))
+    headers = {**HEADERS, "statistic": "t"}
+    if np.isinf(table["df"]).all():
+        del texts["df"]
+        headers["statistic"] = "z"
+    if stars:
+        marks = star_texts(table["p_value"])
+        texts["estimate"] = hung([t + m for t, m in zip(texts["estimate"], marks, strict=True)])
+    names = [headers.get(name, name) for name in texts]
+    stubs = [str(name) for name in table.index]
+    return shown_table(names, stubs, list(texts.values()), "r" * len(names), title)
 
 
-# --- cells -----------------------------------------------------------------------------------
+def _parameters(title: str, table: pd.DataFrame, digits: int) -> ShownTable:
+    """Parameters by name, of structures of the random effects below their term."""
+    texts = dict(zip(map(str, table.columns), frame_texts(table, digits), strict=True))
+    names = texts.pop("name")
+    headers = [HEADERS.get(name, name) for name in texts if name != "term"]
+    aligns = "r" * len(headers)
+    terms = texts.pop("term", [])
+    if not terms:
+        return shown_table(headers, names, list(texts.values()), aligns, title)
+    stubs = ["" if t and terms[t - 1] == name else name for t, name in enumerate(terms)]
+    columns = [names, *texts.values()]
+    return shown_table(["parameter", *headers], stubs, columns, "l" + aligns, title)
 
 
-def _cells(key: str, table: pd.DataFrame) -> tuple[list[str], list[str], list[list[str]]]:
-    """Headers, stubs and cells of one table as text."""
-    if key == "fixed":
-        columns = {name: column_texts(name, table[name]) for name in table.columns}
-        columns["statistic"] = fixed_decimals(table["statistic"], 3)
-        names = dict(_HEADERS)
-        if np.isinf(table["df"]).all():
-            del columns["df"]
-            names["statistic"] = "z"
-        rows = [list(row) for row in zip(*columns.values(), strict=True)]
-        return [names.get(c, c) for c in columns], [str(i) for i in table.index], rows
-    if key == "residual":
-        numbers = {c: column_texts(c, table[c]) for c in table.columns[1:]}
-        cells = [list(row) for row in zip(*numbers.values(), strict=True)]
-        return [_HEADERS.get(c, c) for c in numbers], table["name"].tolist(), cells
-    if key == "structures":
-        numbers = {c: column_texts(c, table[c]) for c in table.columns[2:]}
-        cells = [list(row) for row in zip(table["name"], *numbers.values(), strict=True)]
-        headers = ["parameter", *(_HEADERS.get(c, c) for c in numbers)]
-        terms = table["term"].tolist()
-        first = [t == 0 or terms[t - 1] != name for t, name in enumerate(terms)]
-        return headers, [name if new else "" for name, new in zip(terms, first)], cells
-    return _random_cells(table)
-
-
-def _random_cells(vcomp: pd.DataFrame) -> tuple[list[str], list[str], list[list[str]]]:
+def _random(title: str, vcomp: pd.DataFrame, digits: int) -> ShownTable:
     """Variances with the correlations of a term beside them, as lme4 prints them."""
     variances = vcomp[vcomp["name2"] == ""]
-    shown = zip(aligned(variances["variance"]), aligned(variances["sdcor"]), strict=True)
-    by_row = dict(zip(variances.index, shown, strict=True))
+    texts = zip(
+        aligned(variances["variance"], digits), aligned(variances["sdcor"], digits), strict=True
+    )
+    by_row = dict(zip(variances.index, texts, strict=True))
+    rows, stubs, width = [], [], 0
+    for term in _terms(vcomp):
+        effects = [i for i in term if vcomp.loc[i, "name2"] == ""]
+        names = [vcomp.loc[i, "name1"] for i in effects]
+        corr = {
+            (vcomp.loc[i, "name1"], vcomp.loc[i, "name2"]): vcomp.loc[i, "sdcor"]
+            for i in term
+            if vcomp.loc[i, "name2"] != ""
+        }
+        for place, i in enumerate(effects):
+            pairs = [(names[j], names[place]) for j in range(place)] if corr else []
+            cells = [
+                "" if np.isnan(corr[p]) else signed(corr[p], ".3f") for p in pairs if p in corr
+            ]
+            width = max(width, len(cells))
+            stubs.append(str(vcomp.loc[i, "group"]) if place == 0 else "")
+            rows.append([str(names[place]), *by_row[i], *cells])
+    full = tuple((*row, *[""] * (3 + width - len(row))) for row in rows)
+    headers = ("effect", "variance", "std. dev.", *["corr."] * width)
+    return ShownTable(headers, tuple(stubs), full, "lrr" + "r" * width, title)
+
+
+def _terms(vcomp: pd.DataFrame) -> list[list[int]]:
+    """Rows of each random term: its variances, then its covariances."""
     terms: list[list[int]] = []
     for i in vcomp.index:
         last = terms[-1] if terms else None
@@ -161,47 +173,4 @@ def _random_cells(vcomp: pd.DataFrame) -> tuple[list[str], list[str], list[list[
             terms.append([i])
         else:
             last.append(i)
-    rows, stubs = [], []
-    width = 0
-    for term in terms:
-        effects = [i for i in term if vcomp.loc[i, "name2"] == ""]
-        names = [vcomp.loc[i, "name1"] for i in effects]
-        corr = {
-            (vcomp.loc[i, "name1"], vcomp.loc[i, "name2"]): vcomp.loc[i, "sdcor"]
-            for i in term
-            if vcomp.loc[i, "name2"] != ""
-        }
-        for place, i in enumerate(effects):
-            pairs = [(names[j], names[place]) for j in range(place)] if corr else []
-            cells = ["" if np.isnan(corr[p]) else f"{corr[p]:.3f}" for p in pairs if p in corr]
-            width = max(width, len(cells))
-            stubs.append(str(vcomp.loc[i, "group"]) if place == 0 else "")
-            rows.append([str(names[place]), *by_row[i], *cells])
-    rows = [row + [""] * (3 + width - len(row)) for row in rows]
-    headers = ["effect", "variance", "std. dev."] + ["corr."] * bool(width)
-    return headers + [""] * (width - 1), stubs, rows
-
-
-def _padded(headers: list[str], cells: Sequence[Sequence[str]], aligns: str) -> list[str]:
-    """Headers as wide as their column, so that text headers stand left in a text table."""
-    widths = [max([len(h), *(len(row[j]) for row in cells)]) for j, h in enumerate(headers)]
-    return [f"{h:<{w}}" if a == "l" else h for h, w, a in zip(headers, widths, aligns, strict=True)]
-
-
-def _markdown(headers: Sequence[str], stubs: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    def line(values: Sequence[str]) -> str:
-        return "| " + " | ".join(_no_tags(v).replace("|", "\\|") for v in values) + " |"
-
-    rows = [line(["", *headers]), line(["---"] + ["---:"] * len(headers))]
-    return "\n".join(rows + [line([s, *row]) for s, row in zip(stubs, cells, strict=True)])
-
-
-def _code(name: str, value: str) -> str:
-    if name != "Formula":
-        return _no_tags(value)
-    return f"`` {value} ``" if "`" in value else f"`{value}`"
-
-
-def _no_tags(text: str) -> str:
-    """Text in which Markdown finds no HTML: labels come with the data."""
-    return text.replace("<", "&lt;")
+    return terms

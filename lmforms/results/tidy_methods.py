@@ -75,6 +75,7 @@ class TidyMethods(ModelEstimates):
         >>> fit.tidy("ran_pars")
         Standard deviations and correlations
         effect    group     term                 estimate
+        -------------------------------------------------
         ran_pars  Subject   sd__Intercept        24.74045
         ran_pars  Subject   cor__Intercept.Days   0.06555
         ran_pars  Subject   sd__Days              5.92213
@@ -118,7 +119,8 @@ class TidyMethods(ModelEstimates):
         >>> fit.glance()
         The fit in one row
         nobs  sigma   logLik      AIC      BIC  REMLcrit  df.residual
-         180  25.59  -871.81  1755.63  1774.79   1743.63          174
+        -------------------------------------------------------------
+         180  25.59  −871.81  1755.63  1774.79   1743.63          174
         """
         from .tidy_tables import glance_table
 

@@ -73,7 +73,9 @@ def named_arguments(function: F) -> F:
 
 def short_repr(value: object) -> str:
     """A value for a message: its repr on one line, and not much of it."""
-    text = " ".join(repr(value).split())
+    # a fitted model, whose repr is a page, has a line too
+    one_line = getattr(type(value), "_one_line", None)
+    text = " ".join((repr(value) if one_line is None else one_line(value)).split())
     if len(text) <= MAX_REPR_LENGTH:
         return text
     return f"{text[:MAX_REPR_LENGTH]}… ({type(value).__name__})"

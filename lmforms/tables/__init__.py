@@ -1,1 +1,1 @@
-"""Tables as a reader sees them: numbers as text, and text, HTML, LaTeX and Markdown."""
+"""Tables as a reader sees them: numbers as text, and text, HTML, LaTeX, Markdown and Typst."""

@@ -1,52 +1,90 @@
-"""HTML tables that need no style sheet."""
+"""Results as HTML that needs no style sheet, in light and dark themes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
-CELL_PADDING = "padding:2px 8px"
+from .shown import ShownResult, ShownTable, with_code
+
+CELL = "padding:2px 8px"
+RULE = "1px solid currentColor"
+WORDS = {"l": "left", "r": "right", "p": "left"}
 
 
-def html_table(
-    headers: Sequence[str], stubs: Sequence[str], cells: Sequence[Sequence[str]], aligns: str
-) -> str:
-    """An HTML table that reads well without a style sheet, in light and dark themes."""
-    width = max((len(row) for row in cells), default=len(headers))
-    aligns = (aligns + "r" * width)[:width]
-    word = {"l": "left", "r": "right"}
+def html(result: ShownResult, caption: str | None = None) -> str:
+    """Title or caption, facts, tables and notes in a ``div``."""
+    title = result.title if caption is None else caption
+    parts = [f"<p><strong>{escape(title)}</strong></p>"] if title else []
+    if result.facts:
+        parts.append(_facts(result))
+    for table in result.tables:
+        if table.title:
+            parts.append(f"<p><strong>{escape(table.title)}</strong></p>")
+        parts.append(html_table(table))
+    word = "Note: " if result.facts else ""
+    notes = "<br>".join(word + with_code(note, escape, _code) for note in result.notes)
+    parts += [f"<p><em>{notes}</em></p>"] if notes else []
+    kind = "summary" if result.facts else "table"
+    return f'<div class="lmforms-{kind}">{"".join(parts)}</div>'
 
-    def cell(tag: str, value: str, align: str) -> str:
-        rule = ";border-bottom:1px solid currentColor" if tag == "th" else ""
-        text = escape(_with_minus_signs(value))
-        return f'<{tag} style="text-align:{word[align]};{CELL_PADDING}{rule}">{text}</{tag}>'
 
-    head = ""
-    if headers:
-        shown = [cell("th", h, a) for h, a in zip(headers, aligns, strict=True)]
-        head = f"<thead><tr><td></td>{''.join(shown)}</tr></thead>"
-    body = "".join(
-        "<tr>"
-        + f'<th scope="row" style="text-align:left;{CELL_PADDING}">{escape(stub)}</th>'
-        + "".join(cell("td", value, a) for value, a in zip(row, aligns, strict=True))
-        + "</tr>"
-        for stub, row in zip(stubs, cells, strict=True)
+def html_table(table: ShownTable) -> str:
+    """One table, with a rule below its headers."""
+    aligns = table.line_aligns
+    head = "".join(
+        f"<tr>{line}</tr>"
+        for line in (
+            _spans(table) if any(header for header, _ in table.spans) else "",
+            _headers(table) if any(table.headers) else "",
+        )
+        if line
     )
+    body = []
+    for i, line in enumerate(table.lines):
+        rule = f";border-top:{RULE}" if i in table.rules else ""
+        cells = [
+            _cell("th" if j == 0 and table.has_stubs else "td", value, aligns[j], rule)
+            for j, value in enumerate(line)
+        ]
+        body.append(f"<tr>{''.join(cells)}</tr>")
     style = "border-collapse:collapse;font-variant-numeric:tabular-nums"
-    return f'<table style="{style}">{head}<tbody>{body}</tbody></table>'
+    head = f"<thead>{head}</thead>" if head else ""
+    return f'<table style="{style}">{head}<tbody>{"".join(body)}</tbody></table>'
 
 
-def _with_minus_signs(text: str) -> str:
-    """Minus signs in a number, or in numbers with commas between and a remark behind."""
-    numbers, bracket, remark = text.partition(" (")
-    if not all(_is_number(part) for part in numbers.split(", ")):
-        return text
-    return numbers.replace("-", "\N{MINUS SIGN}") + bracket + remark
+def _cell(tag: str, value: str, align: str, style: str = "") -> str:
+    scope = ' scope="row"' if tag == "th" else ""
+    top = ";vertical-align:top" if align == "p" else ""
+    style = f"text-align:{WORDS[align]};{CELL}{top}{style}"
+    return f'<{tag}{scope} style="{style}">{escape(value)}</{tag}>'
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _headers(table: ShownTable) -> str:
+    return "".join(
+        f'<th style="text-align:{WORDS[align]};{CELL};border-bottom:{RULE}">{escape(header)}</th>'
+        for header, align in zip(table.line_headers, table.line_aligns, strict=True)
+    )
+
+
+def _spans(table: ShownTable) -> str:
+    first = "<td></td>" if table.has_stubs else ""
+    return first + "".join(
+        f'<th colspan="{count}" style="text-align:center;{CELL}'
+        f'{f";border-bottom:{RULE}" if header else ""}">{escape(header)}</th>'
+        for header, count in table.spans
+    )
+
+
+def _facts(result: ShownResult) -> str:
+    rows = []
+    for fact in result.facts:
+        shown = _code(fact.value) if fact.code else escape(fact.value)
+        rows.append(
+            f'<tr><th scope="row" style="text-align:left;{CELL}">{escape(fact.name)}</th>'
+            f'<td style="text-align:left;{CELL}">{shown}</td></tr>'
+        )
+    return f'<table style="border-collapse:collapse"><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(text)}</code>"

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-LEAST_DIGITS = 4
-"""Digits shown at least, of the smallest number in a column."""
+from ..support.arrays import FloatArray
+
+MINUS = "\N{MINUS SIGN}"
+
+DIGITS = 4
+"""Significant digits shown at least, of the smallest number or standard error in a column."""
+
+FEW_DIGITS = 2
+"""Those of a number without a standard error where others of its column have one."""
 
 MOST_DIGITS = 9
 """Digits shown at most, of the largest; beyond, numbers are formatted one by one."""
 
+MOST_DECIMALS = 6
+"""Decimals of a number that has its own; a smaller number has an exponent."""
+
 LEAST_P = 1e-4
-"""p-values below this are written with an exponent."""
+"""p-values below this are called smaller than it: four decimals are shown of others."""
 
 NO_P = 1e-16
 """p-values below this are all called smaller than it in a sentence."""
@@ -23,46 +33,134 @@ NO_P = 1e-16
 WHOLE_DF = 1000.0
 """Degrees of freedom above this are rounded to whole numbers."""
 
+STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+"""Marks of p-values below a bound."""
 
-def aligned(values: Any) -> list[str]:
+STARS_NOTE = "* p < 0.05, ** p < 0.01, *** p < 0.001."
+
+ESTIMATES = frozenset(("estimate", "lower", "upper", "conf.low", "conf.high"))
+ERRORS = frozenset(("std_error", "std.error"))
+"""Columns of one unit, written with the same decimals."""
+
+P_VALUES = ("p_value", "p.value")
+
+
+def minus_signs(text: str) -> str:
+    """A number with a minus sign for each hyphen.
+
+    Examples
+    --------
+    >>> minus_signs("-1.2e-05")
+    '−1.2e−05'
+    """
+    return text.replace("-", MINUS)
+
+
+def signed(value: float, spec: str) -> str:
+    """A number by a format, with a minus sign, or none where it is rounded to zero.
+
+    Examples
+    --------
+    >>> signed(-0.02, ".3f"), signed(-0.0002, ".3f")
+    ('−0.020', '0.000')
+    """
+    text = f"{value:{spec}}"
+    if text.startswith("-") and not text.strip("-0."):
+        return text[1:]
+    return minus_signs(text)
+
+
+def _decimals(smallest: float, digits: int) -> int:
+    return int(max(0, digits - 1 - np.floor(np.log10(smallest))))
+
+
+def _sizes(numbers: FloatArray) -> FloatArray:
+    return np.abs(numbers[np.isfinite(numbers) & (numbers != 0)])
+
+
+def aligned(values: Any, digits: int = DIGITS) -> list[str]:
     """Numbers of a column with common decimals where their sizes allow it.
 
     Examples
     --------
-    >>> aligned([251.405, 10.4673])
-    ['251.41', '10.47']
+    >>> aligned([251.405, -10.4673])
+    ['251.41', '−10.47']
     """
     numbers = np.asarray(values, dtype=np.float64)
-    sizes = np.abs(numbers[np.isfinite(numbers) & (numbers != 0)])
+    sizes = _sizes(numbers)
     if not len(sizes):
-        return [f"{v:g}" for v in numbers]
-    low, high = np.floor(np.log10(sizes.min())), np.floor(np.log10(sizes.max()))
-    decimals = int(max(0, LEAST_DIGITS - 1 - low))
-    if decimals + max(0, high) + 1 > MOST_DIGITS:
-        return ["0" if v == 0 else f"{v:.{LEAST_DIGITS}g}" for v in numbers]
-    return [f"{v:.{decimals}f}" for v in numbers]
+        return [signed(v, "g") for v in numbers]
+    decimals = _decimals(sizes.min(), digits)
+    if decimals + max(0, np.floor(np.log10(sizes.max()))) + 1 > max(MOST_DIGITS, digits):
+        return ["0" if v == 0 else signed(v, f".{digits}g") for v in numbers]
+    return [signed(v, f".{decimals}f") for v in numbers]
+
+
+def estimate_texts(
+    columns: Mapping[str, Any], errors: Any = None, digits: int = DIGITS
+) -> dict[str, list[str]]:
+    """Estimates, their standard errors and limits, with the same decimals.
+
+    Parameters
+    ----------
+    columns : mapping of str to array (m,)
+        In one unit, estimates first.
+    errors : array (m,), optional
+        Standard errors, of which the smallest has so many digits; without any, the smallest number
+        of the first column.
+    digits : int
+
+    Examples
+    --------
+    >>> texts = estimate_texts({"estimate": [251.4051, -0.0213]}, [6.8246, 1.5458])
+    >>> texts["estimate"], texts["std_error"]
+    (['251.405', '−0.021'], ['6.825', '1.546'])
+    """
+    numbers = {name: np.asarray(v, dtype=np.float64) for name, v in columns.items()}
+    first = next(iter(numbers.values()))
+    scale = first
+    if errors is not None:
+        own = numbers["std_error"] = np.asarray(errors, dtype=np.float64)
+        known = np.isfinite(own) & (own != 0)
+        few = 10.0 ** (digits - min(FEW_DIGITS, digits)) if known.any() else 1.0
+        scale = np.where(known, own, few * first)
+    every = np.column_stack(list(numbers.values()))
+    sizes, largest = _sizes(scale), _sizes(every)
+    if not len(sizes):
+        return {name: aligned(v, digits) for name, v in numbers.items()}
+    decimals = _decimals(sizes.min(), digits)
+    if decimals + max(0, np.floor(np.log10(largest.max()))) + 1 <= max(MOST_DIGITS, digits):
+        return {name: [signed(x, f".{decimals}f") for x in v] for name, v in numbers.items()}
+    rows = [_row_texts(row, size, digits) for row, size in zip(every, scale, strict=True)]
+    return {name: [row[j] for row in rows] for j, name in enumerate(numbers)}
+
+
+def _row_texts(row: FloatArray, scale: float, digits: int) -> list[str]:
+    """Numbers of one row with the decimals of its standard error, or with exponents."""
+    sizes = _sizes(row)
+    if len(sizes) and np.isfinite(scale) and scale != 0:
+        decimals = _decimals(abs(scale), digits)
+        most = decimals + max(0, np.floor(np.log10(sizes.max()))) + 1
+        if decimals <= MOST_DECIMALS and most <= max(MOST_DIGITS, digits):
+            return [signed(v, f".{decimals}f") for v in row]
+    return ["0" if v == 0 else signed(v, f".{digits - 1}e") for v in row]
 
 
 def fixed_decimals(values: Any, decimals: int) -> list[str]:
     """Numbers with so many decimals."""
-    return [f"{v:.{decimals}f}" for v in np.asarray(values, dtype=np.float64)]
+    return [signed(v, f".{decimals}f") for v in np.asarray(values, dtype=np.float64)]
 
 
 def p_texts(values: Any) -> list[str]:
-    """p-values: four decimals, or an exponent where they are small.
+    """p-values: four decimals, or that they are smaller than four can show.
 
     Examples
     --------
     >>> p_texts([0.25, 3.2e-6, 0.0])
-    ['0.2500', '3.2e-06', '<1e-300']
+    ['0.2500', '<0.0001', '<0.0001']
     """
-    return [_p_text(float(p)) for p in np.asarray(values, dtype=np.float64)]
-
-
-def _p_text(p: float) -> str:
-    if np.isnan(p) or p >= LEAST_P:
-        return f"{p:.4f}"
-    return "<1e-300" if p < 1e-300 else f"{p:.1e}"
+    numbers = np.asarray(values, dtype=np.float64)
+    return [f"<{LEAST_P:.4f}" if p < LEAST_P else f"{p:.4f}" for p in numbers]
 
 
 def p_phrase(p: float) -> str:
@@ -71,9 +169,23 @@ def p_phrase(p: float) -> str:
     Examples
     --------
     >>> p_phrase(0.0312), p_phrase(0.0)
-    ('p = 0.031', 'p < 1e-16')
+    ('p = 0.031', 'p < 1e−16')
     """
-    return f"p = {p:.2g}" if p >= NO_P else f"p < {NO_P:g}"
+    return minus_signs(f"p = {p:.2g}" if p >= NO_P else f"p < {NO_P:g}")
+
+
+def star_texts(p_values: Any) -> list[str]:
+    """The marks of p-values, empty for those that are not below 0.05 or missing.
+
+    Examples
+    --------
+    >>> star_texts([0.0002, 0.03, 0.2])
+    ['***', '*', '']
+    """
+    return [
+        next((mark for bound, mark in STARS if p < bound), "")
+        for p in np.asarray(p_values, dtype=np.float64)
+    ]
 
 
 def df_texts(values: Any) -> list[str]:
@@ -87,8 +199,8 @@ def df_texts(values: Any) -> list[str]:
     numbers = np.asarray(values, dtype=np.float64)
     finite = numbers[np.isfinite(numbers)]
     if np.allclose(finite, np.round(finite), rtol=0, atol=1e-6):
-        return [f"{v:.0f}" for v in numbers]
-    return [f"{v:.2f}" if v < WHOLE_DF else f"{v:.0f}" for v in numbers]
+        return [signed(v, ".0f") for v in numbers]
+    return [signed(v, ".2f" if v < WHOLE_DF else ".0f") for v in numbers]
 
 
 def criterion_texts(values: Any) -> list[str]:
@@ -96,8 +208,8 @@ def criterion_texts(values: Any) -> list[str]:
 
     Examples
     --------
-    >>> criterion_texts([1755.628, 237733.8341])
-    ['1755.63', '237733.83']
+    >>> criterion_texts([1755.628, -237733.8341])
+    ['1755.63', '−237733.83']
     """
     return fixed_decimals(values, 2)
 
@@ -113,7 +225,7 @@ def weight_texts(values: Any) -> list[str]:
 
 
 TEXTS = {
-    **dict.fromkeys(("p_value", "p.value"), p_texts),
+    **dict.fromkeys(P_VALUES, p_texts),
     **dict.fromkeys(("df", "num_df", "den_df"), df_texts),
     **dict.fromkeys(("criterion", "loglik", "aic", "bic", "delta_aic"), criterion_texts),
     **dict.fromkeys(("logLik", "AIC", "BIC", "REMLcrit", "deviance"), criterion_texts),
@@ -124,7 +236,7 @@ TEXTS = {
 """How columns are written that are not aligned by their decimals."""
 
 
-def column_texts(name: str, values: Any) -> list[str]:
+def column_texts(name: str, values: Any, digits: int = DIGITS) -> list[str]:
     """The cells of a column of a table; what is missing is empty.
 
     Examples
@@ -134,26 +246,38 @@ def column_texts(name: str, values: Any) -> list[str]:
     """
     kind = np.asarray(values).dtype.kind
     if kind == "O":
-        return ["" if v is None or v is np.nan or v is pd.NA else str(v) for v in values]
+        return ["" if v is None or v is np.nan or v is pd.NA else _object(v) for v in values]
     if kind != "f":
-        return [str(v) for v in values]
-    texts = next((made for start, made in TEXTS.items() if name.startswith(start)), aligned)
-    return ["" if np.isnan(v) else text for v, text in zip(values, texts(values), strict=True)]
+        return [minus_signs(str(v)) if kind == "i" else str(v) for v in values]
+    made = next((made for start, made in TEXTS.items() if name.startswith(start)), None)
+    texts = aligned(values, digits) if made is None else made(values)
+    return _or_empty(values, texts)
 
 
-def text_table(
-    headers: Sequence[str], stubs: Sequence[str], columns: Sequence[Sequence[str]], aligns: str
-) -> str:
-    """Columns of text side by side; `aligns` has "l" or "r" for each."""
-    widths = [max(len(h), *map(len, c), 0) for h, c in zip(headers, columns, strict=True)]
-    stub_width = max(map(len, stubs), default=0)
+def _object(value: Any) -> str:
+    """A cell of mixed kinds: a number has a minus sign, text is as it is."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return minus_signs(str(value)) if number else str(value)
 
-    def line(stub: str, cells: Sequence[str]) -> str:
-        shown = [
-            f"{c:<{w}}" if a == "l" else f"{c:>{w}}"
-            for c, w, a in zip(cells, widths, aligns, strict=True)
-        ]
-        return "  ".join([f"{stub:<{stub_width}}"] * bool(stub_width) + shown).rstrip()
 
-    rows = [line(s, cells) for s, *cells in zip(stubs, *columns, strict=True)]
-    return "\n".join([line("", headers), *rows])
+def _or_empty(values: Any, texts: Sequence[str]) -> list[str]:
+    return ["" if np.isnan(v) else text for v, text in zip(values, texts, strict=True)]
+
+
+def frame_texts(table: pd.DataFrame, digits: int = DIGITS) -> list[list[str]]:
+    """The cells of all columns: estimates, standard errors and limits with the same decimals."""
+    columns = {j: table.iloc[:, j].to_numpy() for j in range(table.shape[1])}
+    names = [str(name) for name in table.columns]
+    numbers = {j for j, values in columns.items() if values.dtype.kind == "f"}
+    estimates = {str(j): columns[j] for j in sorted(numbers) if names[j] in ESTIMATES}
+    errors = [j for j in sorted(numbers) if names[j] in ERRORS]
+    joint: dict[int, list[str]] = {}
+    if estimates:
+        made = estimate_texts(estimates, columns[errors[0]] if errors else None, digits)
+        joint = {int(j): _or_empty(columns[int(j)], made[j]) for j in estimates}
+        if errors:
+            joint[errors[0]] = _or_empty(columns[errors[0]], made["std_error"])
+    return [
+        joint[j] if j in joint else column_texts(name, columns[j], digits)
+        for j, name in enumerate(names)
+    ]

@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from .html import html_table
-from .number_format import column_texts, text_table
+from ..errors import ArgumentError
+from .formats import TableFormats
+from .html import html
+from .number_format import DIGITS, P_VALUES, STARS_NOTE, frame_texts, star_texts
+from .shown import ShownResult, hung, shown_table
+from .text import text
 
 MOST_ROWS = 200
 """Rows shown of a longer table: the first and the last half of them."""
 
+HEADERS = {
+    **dict.fromkeys(("std_error", "std.error"), "std. error"),
+    **dict.fromkeys(P_VALUES, "p"),
+    "conf.low": "lower",
+    "conf.high": "upper",
+    "num_df": "num. df",
+    "den_df": "den. df",
+    "sum_sq": "sum of squares",
+    "mean_sq": "mean square",
+    "npar": "parameters",
+    "nobs": "N",
+    "loglik": "log-likelihood",
+    "logLik": "log-likelihood",
+    "aic": "AIC",
+    "aicc": "AICc",
+    "bic": "BIC",
+    "delta_aic": "ΔAIC",
+    "std_dev": "std. dev.",
+}
+"""What readers of a paper see for names of columns."""
 
-class ResultTable(pd.DataFrame):
+
+class ResultTable(TableFormats, pd.DataFrame):  # type: ignore[misc]  # to_html and others are ours
     """A table of results: a DataFrame with a title above and notes below where it is shown.
 
     Numbers are shown rounded; the table holds them in full. Whatever is computed from it is a
-    plain DataFrame.
+    plain DataFrame. `to_html`, `to_latex`, `to_markdown` and `to_typst` are those of
+    summaries, with headers for readers; pandas' own are those of ``pd.DataFrame(table)``.
 
     Parameters
     ----------
@@ -33,11 +59,21 @@ class ResultTable(pd.DataFrame):
 
     Examples
     --------
-    >>> ResultTable({"df": [17.0]}, index=["Days"], title="Tests", notes=["df: residual"])
+    >>> table = ResultTable({"p_value": [0.021]}, index=["Days"], title="Tests", notes=["Exact."])
+    >>> table
     Tests
-          df
-    Days  17
-    df: residual
+          p_value
+    -------------
+    Days   0.0210
+    Exact.
+    >>> print(table.to_markdown(labels={"Days": "Day"}))
+    **Tests**
+    <BLANKLINE>
+    |  | p |
+    | :--- | ---: |
+    | Day | 0.0210 |
+    <BLANKLINE>
+    *Exact.*
     """
 
     _metadata: ClassVar[list[str]] = ["title", "notes"]
@@ -54,42 +90,54 @@ class ResultTable(pd.DataFrame):
         return pd.DataFrame
 
     def __str__(self) -> str:
-        headers, stubs, columns, aligns = self._texts()
-        table = text_table(headers, stubs, columns, aligns)
-        return "\n".join([*filter(None, [self.title]), table, *self.notes])
+        return text(self._on_screen())
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        headers, stubs, columns, aligns = self._texts()
-        rows = [list(row) for row in zip(*columns, strict=True)]
-        title = f"<p><strong>{escape(self.title)}</strong></p>" if self.title else ""
-        lines = "<br>".join(escape(note) for note in self.notes)
-        notes = f"<p><em>{lines}</em></p>" if lines else ""
-        table = html_table(headers, stubs, rows, aligns)
-        return f"<div class='lmforms-table'>{title}{table}{notes}</div>"
+        return html(self._on_screen())
 
-    def _texts(self) -> tuple[list[str], list[str], list[list[str]], str]:
-        """Headers, row labels, columns as text, and how columns are aligned."""
+    def _on_screen(self) -> ShownResult:
+        """With the names of columns by which they are taken out of the table."""
+        result = self._shown(False, None)
+        table = replace(result.tables[0], headers=tuple(map(str, self.columns)))
+        return replace(result, tables=(table,))
+
+    def _shown(self, stars: bool, digits: int | None) -> ShownResult:
         kept = np.arange(len(self))
         if len(self) > MOST_ROWS:
             kept = np.r_[: MOST_ROWS // 2, len(self) - MOST_ROWS // 2 : len(self)]
-        stubs = [""] * len(self)
-        if not isinstance(self.index, pd.RangeIndex):
-            stubs = [
-                " ".join(map(str, label)) if isinstance(label, tuple) else str(label)
-                for label in self.index
-            ]
-        columns, aligns = [], ""
-        for j, name in enumerate(self.columns):
-            values = self.iloc[:, j].to_numpy()
-            texts = column_texts(str(name), values)
-            columns.append([texts[i] for i in kept])
-            aligns += "r" if values.dtype.kind in "iuf" else "l"
-        stubs = [stubs[i] for i in kept]
+        names = [str(name) for name in self.columns]
+        columns = frame_texts(self, DIGITS if digits is None else digits)
+        aligns = "".join("r" if dtype.kind in "iuf" else "l" for dtype in self.dtypes)
+        notes = self.notes
+        if stars:
+            marked, marks = self._marked(names)
+            columns[marked] = hung(
+                [t + m if t else t for t, m in zip(columns[marked], marks, strict=True)]
+            )
+            notes = (*notes, STARS_NOTE)
+        texts = [self._stubs(), *columns]
+        shown = [[column[i] for i in kept] for column in texts]
         if len(kept) < len(self):
-            middle = MOST_ROWS // 2
-            stubs.insert(middle, "…")
-            for column in columns:
-                column.insert(middle, "…")
-        return [str(c) for c in self.columns], stubs, columns, aligns
+            for column in shown:
+                column.insert(MOST_ROWS // 2, "…")
+        headers = [HEADERS.get(name, name) for name in names]
+        table = shown_table(headers, shown[0], shown[1:], aligns)
+        return ShownResult(self.title, (table,), notes=notes)
+
+    def _stubs(self) -> list[str]:
+        if isinstance(self.index, pd.RangeIndex):
+            return [""] * len(self)
+        return [
+            " ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+            for label in self.index
+        ]
+
+    def _marked(self, names: Sequence[str]) -> tuple[int, list[str]]:
+        """The column that stars stand behind, and the stars."""
+        p = next((j for j, name in enumerate(names) if name in P_VALUES), None)
+        if p is None:
+            raise ArgumentError("stars=True: this table has no p-values.")
+        marked = next((names.index(name) for name in ("estimate", "statistic") if name in names), p)
+        return marked, star_texts(self.iloc[:, p])

@@ -110,6 +110,7 @@ class RobustTests:
         >>> machines.robust("CR2").contrast("Machine[T.B], Machine[T.C]", joint=True)
         F test of Machine[T.B], Machine[T.C]
                statistic  num_df  den_df  p_value
+        -----------------------------------------
         joint     32.803       2       4   0.0033
         Approximate Hotelling test, under the working model.
         Covariance: CR2, 6 clusters of Worker.
@@ -145,6 +146,7 @@ class RobustTests:
         >>> machines.robust("CR2").anova()
         Type III tests of terms
                  num_df  den_df  statistic  p_value
+        -------------------------------------------
         Machine       2       4     32.803   0.0033
         Type III: each term averaged over the levels of the terms that contain it.
         Approximate Hotelling test, under the working model.
