@@ -125,3 +125,39 @@ def satterthwaite(fit: Any, targets: DenseTargets, step: float = 1e-4) -> np.nda
     steps = step * np.eye(len(start))
     g = np.array([(variances(start + s) - variances(start - s)) / (2 * step) for s in steps])
     return 2.0 * variances(start) ** 2 / np.einsum("ir,ij,jr->r", g, W, g)
+
+
+def added_by_estimation(fit: Any, targets: DenseTargets) -> np.ndarray:
+    """Σ W_ij ∂ℓ_i'V∂ℓ_j over variances and covariances, W from the expected information.
+
+    For unstructured terms and independent residuals; ∂ℓ_i = P(∂c_i − V_iℓ).
+    """
+    design, sigma2 = fit.state.design, fit.sigma**2
+    n, X, r = design.n, design.X, len(targets.X)
+    R = np.array(fit.state.residual.matrix(n).toarray())
+    V, c = sigma2 * R, np.zeros((r, n))
+    changes: list[tuple[np.ndarray, np.ndarray]] = []
+    lams = [fit.state.estimate.lams[g][s, s] for g, s in term_columns(design)]
+    for t, term in enumerate(design.terms):
+        K, codes = relation(fit, t), design.groups[term.group].codes
+        q, k = len(K), len(term.columns)
+        Z = np.zeros((n, q, k))
+        Z[np.arange(n), codes] = term.matrix.values
+        Z, z = Z.reshape(n, q * k), targets.z[t].reshape(r, q * k)
+        G = sigma2 * np.kron(K, lams[t] @ lams[t].T)
+        V, c = V + Z @ G @ Z.T, c + z @ G @ Z.T
+        for a in range(k):
+            for b in range(a + 1):
+                E = np.zeros((k, k))
+                E[a, b] = E[b, a] = 1.0
+                D = np.kron(K, E)
+                changes.append((Z @ D @ Z.T, z @ D @ Z.T))
+    changes.append((R, np.zeros((r, n))))
+    Vi = np.linalg.inv(V)
+    Phi = np.linalg.inv(X.T @ Vi @ X)
+    P = Vi - Vi @ X @ Phi @ X.T @ Vi
+    weights = c @ P + targets.X @ Phi @ X.T @ Vi  # ℓ
+    pv = [P @ Vi_ for Vi_, _ in changes]
+    W = np.linalg.inv([[0.5 * np.trace(a @ b) for b in pv] for a in pv])
+    moved = np.array([(c_i - weights @ V_i) @ P for V_i, c_i in changes])
+    return np.einsum("ij,irn,nm,jrm->r", W, moved, V, moved, optimize=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from dense_predictions import DenseTargets, at_estimates, satterthwaite
+from dense_predictions import DenseTargets, added_by_estimation, at_estimates, satterthwaite
 from kinds_of_fits import KINDS, fit_of, trial
 from numpy.testing import assert_allclose
 
-import lmforms as lf
 from lmforms.errors import ArgumentError, ModelError
 from lmforms.inference.degrees_of_freedom.f_statistic import t_quantiles
 
@@ -102,3 +101,87 @@ def test_new_levels_have_the_variance_between_groups(kind):
         found = asked(fit, with_new_levels(), new_levels="zero", interval=interval)
         expected = at_estimates(fit, targets(fit, "all", interval, new_levels=True))
         assert_allclose(found["std_error"], expected, rtol=1e-7)
+
+
+DF_KINDS = [
+    "intercepts",
+    "slopes",
+    "slopes_ml",
+    "crossed",
+    "nested",
+    "weights_offset",
+    "known_covariance",
+    "known_and_slopes",
+    "no_random_terms",
+    "random_ar1",
+    "residual_ar1",
+    "residual_and_crossed",
+    "strata",
+    "power",
+]
+
+
+@pytest.mark.parametrize("kind", DF_KINDS)
+def test_degrees_of_freedom_by_differences(kind):
+    fit = fit_of(kind)
+    cases = [("all", "prediction"), ("all", "confidence"), ("none", "prediction")]
+    for random, interval in cases:
+        found = asked(fit, random=random, interval=interval)
+        expected = satterthwaite(fit, targets(fit, random, interval))
+        width = (found["upper"] - found["lower"]).to_numpy() / 2 / found["std_error"]
+        assert_allclose(width, t_quantiles(expected, 0.95), rtol=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["intercepts", "slopes", "crossed", "known_covariance", "nested"])
+def test_kenward_roger_adds_what_the_estimation_of_the_variances_does(kind):
+    fit = fit_of(kind)
+    for random, interval in (("all", "confidence"), ("all", "prediction"), ("none", "confidence")):
+        asked_for = targets(fit, random, interval)
+        found = asked(fit, random=random, interval=interval, ddf="kenward-roger")["std_error"]
+        plain = at_estimates(fit, asked_for)
+        expected = np.sqrt(plain**2 + 2.0 * added_by_estimation(fit, asked_for))
+        assert_allclose(found, expected, rtol=1e-6)
+        assert (found >= plain * (1 - 1e-9)).all()
+
+
+def test_kenward_roger_of_the_mean_is_that_of_the_coefficients():
+    fit = fit_of("slopes")
+    found = asked(fit, random="none", interval="confidence", ddf="kenward-roger")
+    L = fit.design(NEW, random="none").X
+    expected = fit.contrast(L.to_numpy(), ddf="kenward-roger")
+    for column in ("estimate", "std_error", "lower", "upper"):
+        assert_allclose(found[column], expected[column], rtol=1e-7)
+
+
+@pytest.mark.parametrize("ddf", ["satterthwaite", "none"])
+@pytest.mark.parametrize("kind", ["slopes", "slopes_ml", "conjugate_gradients", "residual_us"])
+def test_the_mean_is_a_linear_function_of_the_coefficients(kind, ddf):
+    fit = fit_of(kind)
+    found = asked(fit, random="none", interval="confidence", ddf=ddf, level=0.8)
+    L = fit.design(NEW, random="none").X
+    expected = fit.contrast(L.to_numpy(), ddf=ddf, level=0.8)
+    for column in ("estimate", "std_error", "lower", "upper"):
+        assert_allclose(found[column], expected[column], rtol=1e-6)
+
+
+def test_degrees_of_freedom_of_residuals():
+    fit = fit_of("slopes")
+    found = asked(fit, interval="prediction", ddf="residual", level=0.9)
+    width = (found["upper"] - found["lower"]) / 2 / found["std_error"]
+    assert_allclose(width, t_quantiles(np.array([58.0]), 0.9)[0], rtol=1e-12)
+
+
+def test_what_is_not_defined_is_refused():
+    with pytest.raises(ModelError, match="random='none'"):
+        fit_of("conjugate_gradients").predict(NEW, interval="confidence")
+    population = asked(fit_of("conjugate_gradients"), random="none", interval="prediction")
+    exact = asked(fit_of("crossed"), random="none", interval="prediction")
+    assert_allclose(population["std_error"], exact["std_error"], rtol=0.05)
+    with pytest.raises(ModelError, match="ML fit"):
+        asked(fit_of("slopes_ml"), interval="confidence", ddf="kenward-roger")
+    with pytest.raises(ModelError, match="ddf='satterthwaite'"):
+        asked(fit_of("strata"), interval="confidence", ddf="kenward-roger")
+    with pytest.raises(ArgumentError, match="depend on the fitted values"):
+        asked(fit_of("power_fitted"), interval="prediction")
+    assert fit_of("power_fitted").predict(interval="prediction")["std_error"].gt(0).all()
+    assert asked(fit_of("power_fitted"), interval="confidence")["std_error"].gt(0).all()
