@@ -30,30 +30,55 @@ if TYPE_CHECKING:
     from formulaic.parser.types import Factor
 
 
-def needed_columns(design: Design, data: Any, terms: Sequence[int], what: str) -> Table:
-    """The columns that the right-hand side needs, as they were given."""
+def needed_columns(
+    design: Design, data: Any, terms: Sequence[int], what: str, unlabelled: Sequence[int] = ()
+) -> Table:
+    """The columns that the right-hand side needs, as they were given.
+
+    Parameters
+    ----------
+    design : Design
+    data : table
+    terms : sequence of int
+        Random terms that are needed with their grouping factors.
+    what : str
+        Method that the user called, for messages.
+    unlabelled : sequence of int
+        Random terms that are needed without them.
+    """
     bound = design.bound
-    needed = columns_of(bound.fixed).union(*(columns_of(o) for o in bound.offsets))
+    needed = predictor_columns(design, (*terms, *unlabelled))
     for t in terms:
-        needed |= columns_of(bound.random[t].expression)
-        needed |= {c for f in bound.random[t].group for c in factor_columns(f)}
+        needed |= group_columns(design, t)
     wanted = [c for c in bound.columns if c in needed]
     names = column_names(data)
     absent = [c for c in wanted if c not in names]
     if absent:
+        way = near_matches(absent[0], names) if len(absent) == 1 else ""
         raise ColumnError(
-            f"{what}: the new data lack `{absent[0]}`.{near_matches(absent[0], names)} "
+            f"{what}: the new data lack {listed([f'`{c}`' for c in absent])}.{way} "
             f"Columns needed: {listed(wanted)}."
         )
     return raw_table(data, wanted)
 
 
+def group_columns(design: Design, term: int) -> set[str]:
+    """Columns by which a random term finds its level."""
+    return {c for f in design.bound.random[term].group for c in factor_columns(f)}
+
+
+def predictor_columns(design: Design, terms: Sequence[int]) -> set[str]:
+    """Columns of the fixed part, the offsets and the left sides of random terms."""
+    bound = design.bound
+    return columns_of(bound.fixed).union(
+        *(columns_of(o) for o in bound.offsets),
+        *(columns_of(bound.random[t].expression) for t in terms),
+    )
+
+
 def as_fitted(design: Design, rows: Table, what: str) -> Table:
     """Predictors that were factors in the fit as factors with the same levels."""
-    predictors = columns_of(design.bound.fixed).union(
-        *(columns_of(t.expression) for t in design.bound.random),
-        *(columns_of(o) for o in design.bound.offsets),
-    )
+    predictors = predictor_columns(design, range(len(design.terms)))
     changed = {}
     for name, given in rows.items():
         fitted = as_used(design, name)

@@ -125,19 +125,28 @@ class DesignMatrices:
         )
 
 
-def own_rows(design: Design, terms: Sequence[int] | None = None) -> DesignRows:
-    """The rows of the fit, with all or some of the random terms."""
+def own_rows(
+    design: Design, terms: Sequence[int] | None = None, unlabelled: Sequence[int] = ()
+) -> DesignRows:
+    """The rows of the fit, with all or some of the random terms.
+
+    Those that are `unlabelled` have the code −1 in every row.
+    """
     chosen = range(len(design.terms)) if terms is None else terms
+    made = {}
+    for t in (*chosen, *unlabelled):
+        term = design.terms[t]
+        codes = design.groups[term.group].codes
+        if t not in chosen:
+            codes = np.full(design.n, -1, dtype=np.intp)
+        made[t] = TermRows(codes, term.matrix.values)
     return DesignRows(
         design=design,
         index=design.index,
         complete=np.ones(design.n, dtype=bool),
         X=design.X,
         offset=design.offset,
-        terms={
-            t: TermRows(design.groups[design.terms[t].group].codes, design.terms[t].matrix.values)
-            for t in chosen
-        },
+        terms=made,
     )
 
 

@@ -32,14 +32,15 @@ def column_names(data: Any) -> list[str]:
     elif isinstance(getattr(data, "column_names", None), list):  # Arrow allows a name twice
         names = data.column_names
     else:
-        names = list(_narwhals(data).columns)
+        names = list(native_table(data).columns)
     if len(set(names)) < len(names):
         twice = min(name for name, count in Counter(names).items() if count > 1)
         raise DataError(f"the data have two columns named `{twice}`: rename one.")
     return names
 
 
-def _narwhals(data: Any) -> Any:
+def native_table(data: Any) -> Any:
+    """A table of any library but pandas, as narwhals reads it."""
     import narwhals.stable.v1 as nw
 
     try:
@@ -89,7 +90,7 @@ def raw_table(data: Any, columns: list[str]) -> Table:
         return Table({c: exact_column(c, values) for c, values in given.items()}, rows)
     if isinstance(data, Mapping):
         return Table(_of_mapping({str(k): v for k, v in data.items()}, columns, rows), rows)
-    table = _narwhals(data)
+    table = native_table(data)
     return Table({c: from_narwhals(c, table[c]) for c in columns}, rows)
 
 

@@ -7,7 +7,7 @@ factors are found by their labels. What has no counterpart in the fit is refused
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Number
 from typing import Any
 
@@ -20,12 +20,15 @@ from ..formula.aliases import unaliased
 from ..formula.evaluator import Evaluator
 from ..formula.terms import BoundRandomTerm
 from ..support.arrays import BoolArray, IndexArray
+from ..support.column_table import Table
 from .coded_as_fitted import (
     as_fitted,
     check_row_by_row,
     given_offset,
+    group_columns,
     lost_rows,
     needed_columns,
+    predictor_columns,
 )
 from .design import Design, GroupingFactor
 from .design_rows import DesignRows, TermRows
@@ -43,6 +46,7 @@ def new_rows(
     new_levels: str,
     offset: npt.ArrayLike | None,
     what: str,
+    unlabelled: Sequence[int] = (),
 ) -> DesignRows:
     """Evaluate the design of a fit on other rows.
 
@@ -54,11 +58,14 @@ def new_rows(
     terms : sequence of int
         Random terms that are needed, by their indices in the design.
     new_levels : {"raise", "zero"}
-        Refuse levels that the fit does not have, or give them the code −1.
+        Refuse levels that the fit does not have, or give them the code −1. A missing label makes
+        a row incomplete, or is a level that the fit does not have.
     offset : array, optional
         For a model fitted with an offset array: its values for the new rows.
     what : str
         Method that the user called, for messages.
+    unlabelled : sequence of int
+        Other random terms, whose columns are evaluated without a grouping factor: all codes −1.
 
     Raises
     ------
@@ -70,13 +77,20 @@ def new_rows(
         An offset is needed, or given without need.
     """
     formula_data, bound = design.formula_data, design.bound
-    table = needed_columns(design, data, terms, what)
+    used = sorted({*terms, *unlabelled})
+    given_table = needed_columns(design, data, terms, what, unlabelled)
     given = given_offset(design, data, offset, what)
     n = len(given)
-    gaps = missing_by_column(table).values()
-    complete = ~np.logical_or.reduce([np.zeros(n, dtype=bool), *gaps])
-    table = as_fitted(design, plain_table(table.rows(complete), direct=bound.direct_columns), what)
-    check_row_by_row(design, terms, what)
+    gaps = missing_by_column(given_table)
+    labels_only: set[str] = set()
+    if new_levels == "zero":
+        labels_only = {c for t in terms for c in group_columns(design, t)}
+        labels_only -= predictor_columns(design, used)
+    complete = ~_any([own for name, own in gaps.items() if name not in labels_only], n)
+    without_gaps = [c for c in given_table if c not in labels_only or c not in gaps]
+    own_rows = _columns(given_table, without_gaps).rows(complete)
+    table = as_fitted(design, plain_table(own_rows, direct=bound.direct_columns), what)
+    check_row_by_row(design, used, what)
     contrasts = {name: c for name, c in formula_data.contrasts.items() if name in table}
     evaluator = Evaluator(table, formula_data.scope, contrasts)
     fixed = evaluator.matrix(design.fixed.spec, bound.formula.fixed, "the fixed part")
@@ -84,15 +98,24 @@ def new_rows(
     for made, part in zip(design.offsets, bound.formula.offsets, strict=True):
         total += evaluator.matrix(made.spec, part, "the offset").values[:, 0]
     found = {}
-    for t in terms:
+    for t in used:
         term, spec = design.terms[t], bound.random[t]
         where = f"the random term {spec.written}"
         basis = evaluator.matrix(term.matrix.spec, spec.part, where).values
         if term.places is not None:
             basis = place_basis(term.places, basis, spec, new_levels)
-        labels = [evaluator.factor(f, spec.group_part) for f in spec.group]
-        codes = _codes(design, design.groups[term.group], spec, labels, new_levels)
-        found[t] = TermRows(_spread(codes, complete, -1), _spread(basis, complete, 0.0))
+        codes = np.full(n, -1, dtype=np.intp)
+        if t in terms:
+            columns = sorted(group_columns(design, t))
+            labelled = complete & ~_any([gaps[c] for c in columns if c in gaps], n)
+            own = evaluator
+            if not all(c in table for c in columns):
+                labels_there = _columns(given_table, columns).rows(labelled)
+                own = Evaluator(plain_table(labels_there), formula_data.scope, {})
+            labels = [own.factor(f, spec.group_part) for f in spec.group]
+            group = design.groups[term.group]
+            codes[labelled] = _codes(design, group, spec, labels, new_levels)
+        found[t] = TermRows(codes, _spread(basis, complete, 0.0))
     return DesignRows(
         design=design,
         index=data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(n),
@@ -101,6 +124,16 @@ def new_rows(
         offset=given + _spread(total, complete, np.nan),
         terms=found,
     )
+
+
+def _any(conditions: Iterable[BoolArray], n: int) -> BoolArray:
+    """Where any of some conditions holds, (n,)."""
+    return np.asarray(np.logical_or.reduce([np.zeros(n, dtype=bool), *conditions]))
+
+
+def _columns(table: Table, names: Iterable[str]) -> Table:
+    """Some of the columns."""
+    return Table({name: table[name] for name in names}, table.index)
 
 
 def _spread(values: Any, rows: BoolArray, filler: float) -> Any:

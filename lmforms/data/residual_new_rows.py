@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,19 +10,25 @@ import pandas as pd
 
 from ..correlation import ARMA, Correlation, Product, Toeplitz
 from ..correlation.nugget import WithNugget
-from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches
+from ..errors import ColumnError, DataError, listed, near_matches
 from ..residual.specification import CorrelationTerm
-from ..residual.variance_functions import StrataVariance, VarianceFunction, VarianceProduct
+from ..residual.variance_functions import VarianceFunction
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.column_table import Table
 from .design import Design
-from .frame import column_or_array, group_codes, missing_by_column
+from .frame import group_codes, missing_by_column
 from .input_table import column_names, raw_table
 from .label_messages import named, values_of
 from .new_rows import type_mismatch
 from .plain_types import plain_table
-from .residual_checks import positive_covariate
 from .residual_columns import label_text, labelled_times, real_column, times_of_labels, whole_times
+from .residual_new_variances import (
+    codes_as_fitted,
+    found_labels,
+    new_variance,
+    new_weights,
+    refuse_fitted_values,
+)
 from .residual_structure import BoundResidual
 
 WITHOUT_SERIES = "residual='none' predicts without the part of the series."
@@ -57,7 +62,7 @@ class ResidualPlaces:
     weights: FloatArray | None
 
 
-def residual_places(design: Design, data: Any, what: str) -> ResidualPlaces:
+def residual_places(design: Design, data: Any, weights: Any, what: str) -> ResidualPlaces:
     """Find new rows in the series of a fit.
 
     Parameters
@@ -65,6 +70,8 @@ def residual_places(design: Design, data: Any, what: str) -> ResidualPlaces:
     design : Design
         With a correlation of the residuals.
     data : table
+    weights : number, array, str or None
+        Known weights of the new rows; None takes them from the column that the fit had.
     what : str
         Method that the user called, for messages.
 
@@ -82,11 +89,7 @@ def residual_places(design: Design, data: Any, what: str) -> ResidualPlaces:
     assert bound is not None
     assert bound.correlation is not None
     spec = bound.spec
-    if spec.depends_on_fitted:
-        raise ArgumentError(
-            f"{what}: the variances of residual={str(spec)!r} depend on the fitted values, which "
-            f"new rows do not have. {WITHOUT_SERIES}"
-        )
+    refuse_fitted_values(spec, what, WITHOUT_SERIES)
     names = column_names(data)
     absent = [c for c in spec.columns if c not in names]
     if absent:
@@ -120,8 +123,8 @@ def residual_places(design: Design, data: Any, what: str) -> ResidualPlaces:
         points=points,
         series=series,
         correlation=correlation,
-        variance=_variance(bound, fitted, table, what),
-        weights=_weights(design, data, rows, what),
+        variance=new_variance(bound, fitted, table, what, WITHOUT_SERIES),
+        weights=new_weights(design, data, rows, weights, what, WITHOUT_SERIES),
     )
 
 
@@ -129,34 +132,7 @@ def _series(bound: BoundResidual, fitted: Table, table: Table, what: str) -> Ind
     """Series of new rows as coded in the fit, −1 for others."""
     if not bound.spec.group:
         return np.zeros(table.n, dtype=np.intp)
-    return _codes(bound.spec.group, bound.series, fitted, table, what)
-
-
-def _codes(
-    columns: Sequence[str], known: IndexArray, fitted: Table, table: Table, what: str
-) -> IndexArray:
-    """Codes of new rows by the labels of columns, as `known` for the fitted ones; else −1."""
-    before, after = [], []
-    for name in columns:
-        codes, levels = group_codes(fitted[name])
-        before.append(codes)
-        after.append(_found(table[name], levels, what))
-    labels = np.vstack([np.column_stack(before), np.column_stack(after)])
-    which = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
-    of_labels = np.full(int(which.max(initial=0)) + 1, -1, dtype=np.intp)
-    of_labels[which[: fitted.n]] = known
-    return of_labels[which[fitted.n :]]
-
-
-def _found(column: pd.Series, levels: pd.Index, what: str) -> IndexArray:
-    """Codes of labels, −1 for those that the fit does not have, which must be of the same type."""
-    given = pd.Index(column.astype(object), dtype=object)
-    codes = levels.astype(object).get_indexer(given)
-    new = list(dict.fromkeys(given[codes < 0].tolist()))
-    way = type_mismatch(new, levels) if new else ""
-    if way:
-        raise DataError(f"{what}: `{column.name}` has labels that no row of the fit has.{way}")
-    return np.asarray(codes, dtype=np.intp)
+    return codes_as_fitted(bound.spec.group, bound.series, fitted, table, what)
 
 
 def _points(
@@ -207,7 +183,7 @@ def _points(
 def _visits(term: CorrelationTerm, column: pd.Series, before: pd.Series, what: str) -> FloatArray:
     """Numbers of visits; visits that only exchangeable rows can have are new numbers."""
     levels = group_codes(before)[1]
-    codes = _found(column, levels, what).astype(np.float64)
+    codes = found_labels(column, levels, what).astype(np.float64)
     new = codes < 0
     if not new.any():
         return codes[:, None]
@@ -276,61 +252,3 @@ def _for_lags(
             f"Fit ar1({name}), or leave the series out: {WITHOUT_SERIES}"
         )
     return correlation
-
-
-def _variance(
-    bound: BoundResidual, fitted: Table, table: Table, what: str
-) -> VarianceFunction | None:
-    """The variance function of the new rows."""
-    variance = bound.variance
-    if variance is None:
-        return None
-    factors = variance.factors if isinstance(variance, VarianceProduct) else (variance,)
-    made: list[VarianceFunction] = []
-    for term, factor in zip(bound.spec.variances, factors, strict=True):
-        if isinstance(factor, StrataVariance):
-            made.append(replace(factor, codes=_strata(term.columns, factor, fitted, table, what)))
-            continue
-        x = real_column(table[term.columns[0]], str(term))
-        if term.function != "expvar":
-            positive_covariate(term, x)
-        made.append(replace(factor, x=x))  # type: ignore[type-var, call-arg]
-    return made[0] if len(made) == 1 else VarianceProduct(tuple(made))
-
-
-def _strata(
-    columns: Sequence[str], factor: StrataVariance, fitted: Table, table: Table, what: str
-) -> IndexArray:
-    """Strata of the new rows, all of which the fit must have."""
-    strata = _codes(columns, factor.codes, fitted, table, what)
-    if (strata < 0).any():
-        row = int(np.argmax(strata < 0))
-        text = ":".join(label_text(table[name].iloc[row]) for name in columns)
-        raise DataError(
-            f"{what}: `{':'.join(columns)}` is {text} in a new row, a stratum that the fit has no "
-            f"variance of. For such rows {WITHOUT_SERIES}"
-        )
-    return strata
-
-
-def _weights(design: Design, data: Any, rows: IndexArray, what: str) -> FloatArray | None:
-    """Known weights of the new rows, from the column that the fit had."""
-    if "weights" not in design.frame.extra:
-        return None
-    column = design.formula_data.weights_column
-    if column is None:
-        raise ArgumentError(
-            f"{what}: the model was fitted with an array of weights, so that those of the new rows "
-            f"are not known: give the weights as a column in the fit. {WITHOUT_SERIES}"
-        )
-    if column not in column_names(data):
-        raise ColumnError(
-            f"{what}: the model was fitted with weights='{column}': the new data need that column. "
-            f"{WITHOUT_SERIES}"
-        )
-    weights = column_or_array("weights", column, data)
-    assert weights is not None
-    weights = weights[rows]
-    if not (np.isfinite(weights) & (weights > 0)).all():
-        raise DataError(f"{what}: weights must be positive and finite; `{column}` has others.")
-    return weights

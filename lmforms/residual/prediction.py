@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -62,9 +63,8 @@ def predicted_residuals(
     out = np.zeros(len(points))
     if correlation is None or order is None or not len(values):
         return out
-    codes = residual.series[order.rows[order.starts]]
-    which = np.minimum(np.searchsorted(codes, series), len(codes) - 1)
-    known = np.flatnonzero(codes[which] == series)
+    which = _observed_series(residual, series)
+    known = np.flatnonzero(which >= 0)
     phi = residual.phi[: correlation.n_parameters]
     if correlation.is_chain:
         standardised = residual.scaled(values)
@@ -73,21 +73,66 @@ def predicted_residuals(
         )
     else:
         weights = residual.solve(values) / residual.inverse_sd
-        lengths = order.lengths[which[known]]
-        ends = np.cumsum(lengths)
-        start = 0
-        while start < len(known):
-            before = int(ends[start - 1]) if start else 0
-            stop = max(int(np.searchsorted(ends, before + MOST_PAIRS, "right")), start + 1)
-            new = known[start:stop]
-            many = lengths[start:stop]
-            pair = np.repeat(np.arange(len(new)), many)
-            within = np.arange(len(pair)) - np.repeat(np.cumsum(many) - many, many)
-            old = order.rows[np.repeat(order.starts[which[new]], many) + within]
-            shared = correlations_between(correlation, phi, points[new[pair]], order.points[old])
-            out[new] = np.bincount(pair, shared * weights[old], len(new))
-            start = stop
+        for new, old, shared in _pairs(residual, correlation, points[known], which[known]):
+            out[known] += np.bincount(new, shared * weights[old], len(known))
     return out if sd is None else out * sd
+
+
+def covariances_with_observed(
+    residual: ParametricResidual, points: FloatArray, series: IndexArray, sd: FloatArray
+) -> Any:
+    """R_no, the covariances of new and observed rows relative to σ², sparse (m, n).
+
+    Parameters are those of :func:`predicted_residuals`.
+    """
+    import scipy.sparse as sp
+
+    n, m = len(residual.series), len(points)
+    correlation = residual.correlation
+    if correlation is None or residual.order is None or not n:
+        return sp.csr_array((m, n))
+    which = _observed_series(residual, series)
+    known = np.flatnonzero(which >= 0)
+    made = list(_pairs(residual, correlation, points[known], which[known]))
+    if not made:
+        return sp.csr_array((m, n))
+    new, old, shared = (np.concatenate(parts) for parts in zip(*made, strict=True))
+    values = shared * sd[known[new]] / residual.inverse_sd[old]
+    return sp.csr_array((values, (known[new], old)), shape=(m, n))
+
+
+def _observed_series(residual: ParametricResidual, series: IndexArray) -> IndexArray:
+    """Which series, in the order of the rows of a structure, each new row belongs to; or −1."""
+    order: Any = residual.order
+    codes = residual.series[order.rows[order.starts]]
+    which = np.minimum(np.searchsorted(codes, series), len(codes) - 1)
+    return np.asarray(np.where(codes[which] == series, which, -1))
+
+
+def _pairs(
+    residual: ParametricResidual,
+    correlation: Correlation,
+    points: FloatArray,
+    which: IndexArray,
+) -> Iterator[tuple[IndexArray, IndexArray, FloatArray]]:
+    """New rows, observed rows of their series and the correlations, a part of the rows at a time.
+
+    `which` are the series of the new rows, all of them observed.
+    """
+    order: Any = residual.order
+    phi = residual.phi[: correlation.n_parameters]
+    lengths = order.lengths[which]
+    ends = np.cumsum(lengths)
+    start = 0
+    while start < len(points):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(int(np.searchsorted(ends, before + MOST_PAIRS, "right")), start + 1)
+        many = lengths[start:stop]
+        pair = np.repeat(np.arange(start, stop), many)
+        within = np.arange(len(pair)) - np.repeat(np.cumsum(many) - many, many)
+        old = order.rows[np.repeat(order.starts[which[start:stop]], many) + within]
+        yield pair, old, correlations_between(correlation, phi, points[pair], order.points[old])
+        start = stop
 
 
 def correlations_between(
@@ -97,11 +142,16 @@ def correlations_between(
 
     Two measurements at one place have the correlation one, or one less the nugget.
     """
-    nugget = 0.0
-    if "nugget" in correlation.names:
-        nugget = float(correlation.natural(phi)[correlation.names.index("nugget")])
+    nugget = nugget_share(correlation, phi)
     same = (a == b).all(axis=-1)
     return np.where(same, 1.0 - nugget, correlation.between(phi, a, b))
+
+
+def nugget_share(correlation: Correlation, phi: FloatArray) -> float:
+    """Share of the variance that is that of a measurement alone; zero without a nugget."""
+    if "nugget" not in correlation.names:
+        return 0.0
+    return float(correlation.natural(phi)[correlation.names.index("nugget")])
 
 
 def _between_neighbours(

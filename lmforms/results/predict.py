@@ -35,6 +35,7 @@ def rows_of(
     new_levels: str,
     offset: npt.ArrayLike | None,
     what: str,
+    others: bool = False,
 ) -> DesignRows:
     """The design of new rows, or of the model's own if `data` is None.
 
@@ -45,14 +46,25 @@ def rows_of(
         See :meth:`lmforms.MixedModelResults.predict`.
     what : str
         Method that the user called, for messages.
+    others : bool
+        Whether random terms that `random` leaves out are there too, without their levels.
     """
     new_levels = one_of("new_levels", new_levels, ("raise", "zero"))
     terms = chosen_terms(design, random)
+    left_out = [t for t in range(len(design.terms)) if t not in terms] if others else []
     if data is not None:
-        return new_rows(design, data, terms, new_levels=new_levels, offset=offset, what=what)
+        return new_rows(
+            design,
+            data,
+            terms,
+            new_levels=new_levels,
+            offset=offset,
+            what=what,
+            unlabelled=left_out,
+        )
     if offset is not None:
         raise ArgumentError(f"{what}: offset needs new data.")
-    return own_rows(design, terms)
+    return own_rows(design, terms, left_out)
 
 
 def chosen_terms(design: Design, random: str | Sequence[str]) -> list[int]:
@@ -95,13 +107,15 @@ def uses_series(data: Any, random: str | Sequence[str], residual: str | None) ->
     return data is not None and not of_population
 
 
-def series_part(state: FitState, data: Any, what: str) -> FloatArray:
+def series_part(state: FitState, data: Any, weights: Any, what: str) -> FloatArray:
     """Residuals of new rows, or of the model's own if `data` is None, from those of their series.
 
     Parameters
     ----------
     state : FitState
     data : table or None
+    weights : number, array, str or None
+        Known weights of new rows.
     what : str
         Method that the user called, for messages.
 
@@ -117,7 +131,7 @@ def series_part(state: FitState, data: Any, what: str) -> FloatArray:
     if data is None:
         sd = 1.0 / observed.inverse_sd
         return predicted_residuals(observed, values, observed.points, observed.series, sd)
-    new = residual_places(state.design, data, what)
+    new = residual_places(state.design, data, weights, what)
     sd = np.ones(len(new.rows))
     if new.variance is not None:
         phi = observed.phi[new.correlation.n_parameters :]

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..support.arguments import generator, named_arguments, one_of, whole_number
+from ..support.arguments import generator, named_arguments, one_of, proportion, whole_number
 from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
     from ..data.design_rows import DesignMatrices
+    from ..inference.predictions.intervals import PredictionDf
 
 
 class PredictionMethods(ModelEstimates):
@@ -26,22 +27,37 @@ class PredictionMethods(ModelEstimates):
         *,
         random: Literal["all", "none"] | Sequence[str] = "all",
         new_levels: Literal["raise", "zero"] = "raise",
+        interval: Literal["confidence", "prediction"] | None = None,
+        level: float = 0.95,
+        ddf: PredictionDf | None = None,
         residual: Literal["series", "none"] | None = None,
         offset: npt.ArrayLike | None = None,
-    ) -> pd.Series:
-        """Predict the response.
+        weights: float | str | npt.ArrayLike | None = None,
+    ) -> Any:
+        """Predict the response, with intervals if asked for.
 
         Parameters
         ----------
         data : table, optional
             New rows, with every column that the right-hand side and the residual structure need;
-            the model's own rows by default.
+            the model's own rows by default. Of random terms that are left out the grouping
+            factors are not needed.
         random : {"all", "none"} or sequence of str
             Which random effects to add: all, none (the population's mean), or those of
             the terms or grouping factors named, such as ``["Subject"]`` or
             ``["Days | Subject"]``. A name of :attr:`random_effects` means the effects there.
         new_levels : {"raise", "zero"}
-            A level that was not in the data is refused, or has random effects 0.
+            A level that was not in the data is refused, or has random effects 0. So has a missing
+            label under ``"zero"``; under ``"raise"`` its row is missing.
+        interval : {"confidence", "prediction"}, optional
+            Limits for the mean x'β + z'b with the random effects chosen, or for a new observation
+            there, whose other random effects are those of new levels. See the notes.
+        level : float
+            Of the intervals.
+        ddf : {"satterthwaite", "kenward-roger", "residual", "none"}, optional
+            Degrees of freedom of the intervals: of the whole variance by Satterthwaite's formula
+            (the default); with standard errors that are enlarged for the estimation of the
+            variances besides; n − p; or infinite, for the normal distribution.
         residual : {"series", "none"}, optional
             With correlated residuals, whether to add what the residuals of the observed rows of
             the same series (or field) say about those of the new rows. By default they are added
@@ -50,25 +66,45 @@ class PredictionMethods(ModelEstimates):
             For a model fitted with an offset array: its values for the new rows, or a Series
             with their labels. An offset column or an ``offset()`` in the formula is taken from
             `data`.
+        weights : float, str or array, optional
+            For a model fitted with weights: those of the new observations, which have the variance
+            σ²/weight. By default the column of that name in `data`.
 
         Returns
         -------
-        Series
-            On the index of `data`; NaN where a predictor, or a column of the residual structure
-            that is used, is missing.
+        Series or DataFrame
+            Predictions, or with `interval` the columns ``estimate, std_error, lower, upper``, where
+            ``std_error`` is the standard deviation of the error of the prediction. In pandas on the
+            index of `data`; for a polars or pyarrow table a column or table of that library.
+            Missing where a predictor, or a column of the residual structure that is used, is
+            missing.
 
         Raises
         ------
         ColumnError, DataError, ArgumentError
             New rows lack a column, or have a time, visit or stratum to which the residual
             structure gives no correlation or variance.
+        ModelError
+            Intervals of random effects after conjugate gradients, or ``ddf="kenward-roger"`` where
+            it is not defined.
 
         Notes
         -----
+        The error of x'β̂ + z'b̂ has the variance σ²(x', z')C⁻¹(x', z')', with the inverse of
+        Henderson's equations: it holds the uncertainty of β̂, of b̂ and their covariance. Random
+        effects of a new level add z'Var(b)z. A prediction interval adds these for the terms left
+        out, and the residual variance. The variance parameters are held at their estimates, but
+        degrees of freedom count their uncertainty.
+
         The best linear prediction of a new residual is R_no R_oo⁻¹ê, with ê = y − Xβ̂ − Zb̂ − offset
         and R_no the covariances of new and observed rows. In space it is kriging. A series without
         observed rows has none. Without a nugget, a new row at the time or place of an observed one
         is predicted to be that observation; with a nugget it is a new measurement there.
+
+        References
+        ----------
+        Henderson (1975), *Best linear unbiased estimation and prediction under a selection model*,
+        Biometrics 31(2); Goldberger (1962), JASA 57(298).
 
         Examples
         --------
@@ -78,9 +114,22 @@ class PredictionMethods(ModelEstimates):
         >>> new = {"age": [16, 16], "Sex": ["Male", "Male"], "Subject": ["M01", "M02"]}
         >>> fit.predict(new).round(2).tolist(), fit.predict(new, random="none").round(2).tolist()
         ([31.17, 28.36], [28.91, 28.91])
-        """
-        from .predict import rows_of, series_part, uses_series
 
+        Day 10 of a subject that was observed, and of one that was not:
+
+        >>> sleep = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+        >>> new = {"Days": [10, 10], "Subject": ["308", "999"]}
+        >>> sleep.predict(new, new_levels="zero", interval="prediction", level=0.9).round(1)
+           estimate  std_error  lower  upper
+        0     450.5       31.1  398.8  502.2
+        1     356.1       74.1  228.4  483.8
+        """
+        from ..data.output_table import column_like, table_like
+        from .predict import rows_of, series_part, uses_series
+        from .prediction_intervals import INTERVALS, check_interval_arguments, interval_columns
+
+        if interval is not None:
+            one_of("interval", interval, INTERVALS)
         rows = rows_of(
             self.state.design,
             data,
@@ -88,11 +137,27 @@ class PredictionMethods(ModelEstimates):
             new_levels=new_levels,
             offset=offset,
             what="predict",
+            others=interval == "prediction",
         )
+        series = uses_series(data, random, residual)
+        check_interval_arguments(interval, ddf, weights, data, series=series)
         values = rows.linear_predictor(self.state.estimate.beta, self.state.estimate.b)
-        if uses_series(data, random, residual):
-            values = values + series_part(self.state, data, "predict")
-        return pd.Series(values, index=rows.index, name="predicted")
+        if series:
+            values = values + series_part(self.state, data, weights, "predict")
+        if interval is None:
+            return column_like(data, "predicted", values, rows.index)
+        columns = interval_columns(
+            self.state,
+            data,
+            rows,
+            values,
+            interval=interval,
+            series=series,
+            weights=weights,
+            level=proportion("level", level),
+            ddf=ddf or "satterthwaite",
+        )
+        return table_like(data, columns, rows.index)
 
     @named_arguments
     def simulate(

@@ -1,0 +1,49 @@
+"""Results for the rows of a table, as the kind of table that it is.
+
+pandas for pandas and for mappings of arrays; for any other library a column or a table of that
+library, with missing values where there is no number. Made by narwhals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..support.arrays import FloatArray
+from .input_table import native_table
+
+
+def column_like(data: Any, name: str, values: FloatArray, index: pd.Index) -> Any:
+    """One column for the rows of `data`; a pandas Series on `index` for pandas and mappings."""
+    if _is_pandas(data):
+        return pd.Series(values, index=index, name=name)
+    return table_like(data, {name: values}, index)[name]
+
+
+def table_like(data: Any, columns: Mapping[str, FloatArray], index: pd.Index) -> Any:
+    """A table for the rows of `data`; a pandas DataFrame on `index` for pandas and mappings."""
+    if _is_pandas(data):
+        return pd.DataFrame(dict(columns), index=index)
+    import narwhals.stable.v1 as nw
+
+    space = nw.get_native_namespace(native_table(data))
+    made = {
+        name: nw.new_series(name, _with_gaps(values), nw.Float64, native_namespace=space)
+        for name, values in columns.items()
+    }
+    return nw.from_dict(made, native_namespace=space).to_native()
+
+
+def _is_pandas(data: Any) -> bool:
+    return data is None or isinstance(data, (pd.DataFrame, Mapping))
+
+
+def _with_gaps(values: FloatArray) -> Any:
+    """NaN as missing values, which other libraries tell from it."""
+    absent = np.isnan(values)
+    if not absent.any():
+        return values
+    return [None if gap else value for gap, value in zip(absent, values.tolist(), strict=True)]

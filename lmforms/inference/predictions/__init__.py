@@ -1,0 +1,1 @@
+"""Errors of predictions: their variances, degrees of freedom and intervals."""

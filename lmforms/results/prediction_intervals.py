@@ -1,0 +1,147 @@
+"""Intervals of predictions: what is predicted, and the errors of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.residual_new_rows import residual_places
+from ..data.residual_new_variances import new_variances
+from ..errors import ArgumentError, DataError
+from ..inference.predictions.intervals import prediction_errors
+from ..inference.predictions.residual_rows import ResidualRows, SeriesRows
+from ..residual.parametric import ParametricResidual
+from ..support.arrays import FloatArray
+
+if TYPE_CHECKING:
+    from ..data.design_rows import DesignRows
+    from .state import FitState
+
+INTERVALS = ("confidence", "prediction")
+
+COLUMNS = ("estimate", "std_error", "lower", "upper")
+"""Columns of a table of predictions."""
+
+
+def interval_columns(
+    state: FitState,
+    data: Any,
+    rows: DesignRows,
+    estimate: FloatArray,
+    *,
+    interval: str,
+    series: bool,
+    weights: Any,
+    level: float,
+    ddf: str,
+) -> dict[str, FloatArray]:
+    """Columns of a table of predictions.
+
+    Parameters
+    ----------
+    state : FitState
+    data : table or None
+    rows : DesignRows
+        Of `data` or of the fit; for a prediction interval with all random terms.
+    estimate : ndarray (n,)
+        The predictions.
+    interval : {"confidence", "prediction"}
+    series : bool
+        Whether residuals of the series are predicted.
+    weights : number, array, str or None
+        Known weights of new rows.
+    level : float
+    ddf : str
+        See :meth:`lmforms.MixedModelResults.predict`.
+    """
+    _refuse_new_places(rows)
+    residuals, complete = None, rows.complete
+    if interval == "prediction" or (series and _has_series(state)):
+        is_new = interval == "prediction"
+        residuals = (
+            _own_residuals(state, series, is_new)
+            if data is None
+            else _new_residuals(state, data, rows, series, is_new, weights)
+        )
+        complete = np.zeros(len(complete), dtype=bool)
+        complete[residuals.rows] = True
+    errors = prediction_errors(state, rows, residuals, ddf)
+    std_error = np.where(complete, errors.std_error, np.nan)
+    half = errors.half_widths(level)
+    half = np.where(complete, half, np.nan)
+    made = (estimate, std_error, estimate - half, estimate + half)
+    return dict(zip(COLUMNS, made, strict=True))
+
+
+def _has_series(state: FitState) -> bool:
+    residual = state.residual
+    return isinstance(residual, ParametricResidual) and residual.correlation is not None
+
+
+def _own_residuals(state: FitState, series: bool, is_new: bool) -> ResidualRows:
+    """Residuals of new observations in the rows of the fit."""
+    residual, every = state.residual, np.arange(state.design.n)
+    if not isinstance(residual, ParametricResidual):
+        variances = residual.variances()
+        return ResidualRows(every, None, None if variances is None else 1.0 / variances)
+    placed = None
+    if series and residual.correlation is not None:
+        placed = SeriesRows(every, residual.points, residual.series, residual.correlation)
+    return ResidualRows(every, residual.variance, residual.weights, placed, is_new)
+
+
+def _new_residuals(
+    state: FitState, data: Any, rows: DesignRows, series: bool, is_new: bool, weights: Any
+) -> ResidualRows:
+    """Residuals of new rows."""
+    design = state.design
+    found = new_variances(design, data, rows.complete, weights, "predict")
+    there = np.flatnonzero(found.complete)
+    if not (series and _has_series(state)):
+        return ResidualRows(there, found.variance, found.weights, None, is_new)
+    places = residual_places(design, data, weights, "predict")
+    kept = places.complete[there]
+    there = there[kept]
+    inside = np.isin(places.rows, there)
+    return ResidualRows(
+        rows=there,
+        variance=None if found.variance is None else found.variance.subset(kept),
+        weights=None if found.weights is None else found.weights[kept],
+        series=SeriesRows(
+            np.searchsorted(there, places.rows[inside]),
+            places.points[inside],
+            places.series[inside],
+            places.correlation,
+        ),
+        with_nugget=is_new,
+    )
+
+
+def _refuse_new_places(rows: DesignRows) -> None:
+    """Refuse rows whose places have no random effect: its variance depends on where it is."""
+    for t, own in rows.terms.items():
+        term = rows.design.terms[t]
+        if term.places is not None and (rows.complete & ~own.basis.any(axis=1)).any():
+            raise DataError(
+                f"predict: new rows are at places where the random term {term.written} has no "
+                "random effect, and errors of predictions there are not known. Leave `interval` "
+                "out, or predict at the places of the fit."
+            )
+
+
+def check_interval_arguments(
+    interval: str | None, ddf: str | None, weights: Any, data: Any, *, series: bool
+) -> None:
+    """Refuse arguments that would have no effect."""
+    if interval is None and ddf is not None:
+        raise ArgumentError("ddf is for intervals: add interval='confidence' or 'prediction'.")
+    if weights is None:
+        return
+    if data is None:
+        raise ArgumentError("predict: weights need new data; the rows of the fit have their own.")
+    if interval != "prediction" and not series:
+        raise ArgumentError(
+            "predict: weights are those of new observations and have no effect here: add "
+            "interval='prediction'."
+        )
