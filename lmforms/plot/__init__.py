@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from .bootstrap_plot import bootstrap
 from .correlation_plots import autocorrelation, correlation_heatmap, semivariogram
+from .criterion_plots import criterion
 from .diagnostic_plots import random_effects_qq, simulated_residuals
 from .field_plot import residual_field
 from .fit_plots import coefficients, random_effects
 from .form_comparison import companion
 from .form_plots import codes, covariance, loadings
 from .influence_plot import influence
+from .matrix_plots import matrix
 from .means_plot import means
 from .profile_plots import profile_density, profile_pairs, profile_zeta
 from .rank_and_objective import objective, rank
@@ -25,8 +27,10 @@ __all__ = [
     "companion",
     "correlation_heatmap",
     "covariance",
+    "criterion",
     "influence",
     "loadings",
+    "matrix",
     "means",
     "objective",
     "profile_density",

@@ -6,28 +6,33 @@ Cholesky factor L with LL' = P(Λ'Z'R⁻¹ZΛ + Q)P'.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..covariance import Covariance
-from ..data.design_rows import own_rows
-from ..data.random_design import random_names, term_columns
 from ..engine.linalg.sparse_cholesky import cholesky_of
-from ..engine.prior import Identity, Prior
-from ..errors import ModelError
-from ..relationship.priors import precisions_of
-from ..support.arrays import FloatArray, IntArray
-from .quantities import params, relative_factors, residuals
-from .state import FitState
+from ..support.arguments import flag, named_arguments, whole_number
+from ..support.arrays import FloatArray, IndexArray
+from ..tables.result_table import ResultTable
+from .matrix_display import (
+    EQUATIONS,
+    MatrixDisplay,
+    checked_which,
+    equation,
+    single,
+    without_names,
+)
+from .matrix_rows import row_table
 
 
 @dataclass(frozen=True, eq=False)
 class ModelMatrices:
     """Matrices of a fit. Columns of Z stand term by term, within a term level by level.
+
+    It is shown as y = Xβ + Zb + e with brackets, :meth:`show` shows any of the matrices, and
+    :attr:`rows` the equation row by row.
 
     Random effects are b = Λu here; texts that call b "u" mean :attr:`b`.
 
@@ -35,6 +40,7 @@ class ModelMatrices:
     ----------
     y : Series (n,)
         Response less offset.
+    offset : Series (n,)
     X : DataFrame (n, p)
     Z : scipy.sparse.csr_array (n, q)
     Lambda : scipy.sparse.csr_array (q, q)
@@ -64,11 +70,14 @@ class ModelMatrices:
         Residuals.
     z_names : pandas.MultiIndex (q,)
         Grouping factor, level and effect of each column of Z.
+    terms : dict of str to slice
+        Columns of Z of each random term.
     relative_factors : list of ndarray (k, k)
         λ of each term; Λ repeats it for every level.
     """
 
     y: pd.Series
+    offset: pd.Series
     X: pd.DataFrame
     Z: Any
     Lambda: Any
@@ -85,6 +94,7 @@ class ModelMatrices:
     u: pd.Series
     e: pd.Series
     z_names: pd.MultiIndex
+    terms: dict[str, slice]
     relative_factors: list[FloatArray]
     sigma: float
 
@@ -99,128 +109,128 @@ class ModelMatrices:
         ZL = (self.Z @ self.Lambda).toarray()
         return np.asarray(self.sigma**2 * (ZL @ self.K @ ZL.T + self.R.toarray()))
 
+    @property
+    def rows(self) -> ResultTable:
+        """The equation row by row: y, Xβ, Zb of each random term, e (see :meth:`row_table`)."""
+        return row_table(self, by_coefficient=False)
+
+    @named_arguments
+    def row_table(self, *, by_coefficient: bool = False) -> ResultTable:
+        """The equation row by row: the columns after y add up to it.
+
+        Parameters
+        ----------
+        by_coefficient : bool
+            Each column of X times its coefficient, in the place of Xβ.
+
+        Returns
+        -------
+        DataFrame (n, …)
+            ``y``, ``offset`` if there is one, ``Xβ``, ``Zb (1 | g)`` of each random term, ``e``.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> fit = lf.lmer("pr_dung ~ flies + (1 | oven_block)", lf.datasets.load("dung"))
+        >>> fit.matrices.row_table().iloc[0].round(6).tolist()
+        [0.143375, 0.158501, -0.016208, 0.001082]
+        """
+        return row_table(self, by_coefficient=flag("by_coefficient", by_coefficient))
+
+    @named_arguments
+    def show(
+        self,
+        which: str = "model",
+        *,
+        rows: int | None = None,
+        columns: int | None = None,
+        decimals: int | None = None,
+        names: bool = True,
+    ) -> MatrixDisplay:
+        """A matrix with brackets and names, or an equation: text, HTML, LaTeX.
+
+        Parameters
+        ----------
+        which : str
+            A matrix: ``"y"``, ``"X"``, ``"beta"``, ``"Z"``, ``"b"``, ``"u"``, ``"e"``,
+            ``"Lambda"``, ``"template"`` (Λ in symbols), ``"R"``, ``"Q"``, ``"K"``, ``"A"``,
+            ``"L"``, ``"P"``, ``"R_ZX"``, ``"R_X"``, ``"V"``. Or an equation: ``"model"`` is
+            y = Xβ + Zb + e, ``"symbols"`` the same with unknowns in their places, ``"sums"`` with
+            Xβ and Zb multiplied out.
+        rows, columns : int, optional
+            More are left out in the middle of a matrix. By default 20 rows, and as many columns as
+            stand side by side: 4 to 12 in text, 12 in HTML, 10 in LaTeX.
+        decimals : int, optional
+            Of every number. By default as few as show the largest and the smallest number of a
+            matrix.
+        names : bool
+            Names of the rows and columns of a single matrix.
+
+        Returns
+        -------
+        MatrixDisplay
+
+        Raises
+        ------
+        ArgumentError
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+        >>> print(fit.matrices.show("template", rows=5, columns=5, names=False))
+        Λ: where each θ stands in Λ
+        <BLANKLINE>
+        ⎡θ₁   ·  ⋯   ·   ·⎤
+        ⎢θ₂  θ₃  ⋯   ·   ·⎥
+        ⎢ ⋮   ⋮  ⋱   ⋮   ⋮⎥
+        ⎢ ·   ·  ⋯  θ₁   ·⎥
+        ⎣ ·   ·  ⋯  θ₂  θ₃⎦
+                 Λ
+               36×36
+        """
+        which = checked_which(which)
+        made = equation(self, which) if which in EQUATIONS else single(self, which)
+        for name, value in (("rows", rows), ("columns", columns)):
+            if value is not None:
+                whole_number(name, value, least=3)
+        if decimals is not None:
+            decimals = whole_number("decimals", decimals, most=15)
+        items = made.items
+        if not flag("names", names):
+            items = tuple(i if isinstance(i, str) else without_names(i) for i in items)
+        items = tuple(i if isinstance(i, str) else replace(i, decimals=decimals) for i in items)
+        return replace(made, items=items, most_rows=rows, most_columns=columns)
+
+    def covariance_of_u(self, rows: IndexArray, columns: IndexArray) -> FloatArray:
+        """Some rows and columns of K."""
+        wanted = np.zeros((self.Q.shape[0], len(columns)))
+        wanted[columns, np.arange(len(columns))] = 1.0
+        return self._times_K(wanted)[rows]
+
+    def covariance_of_y(self, rows: IndexArray, columns: IndexArray) -> FloatArray:
+        """Some rows and columns of V, without the others."""
+        ZL = (self.Z @ self.Lambda).tocsr()
+        random = ZL[rows] @ self._times_K(ZL[columns].T.toarray())
+        return np.asarray(self.sigma**2 * (random + self.R.tocsr()[rows][:, columns].toarray()))
+
+    def _times_K(self, x: FloatArray) -> FloatArray:
+        return cholesky_of(self.Q)[1].solve(x) if x.size else x
+
     def __repr__(self) -> str:
-        (n, p), q = self.X.shape, self.Z.shape[1]
-        return (
-            f"<ModelMatrices y = X beta + Z b + e, b = Lambda u: n = {n}, p = {p}, q = {q}, "
-            f"{self.Z.nnz} nonzeros in Z, {self.L.nnz} in L>"
-        )
+        return str(equation(self, "model"))
 
+    def _repr_html_(self) -> str:
+        return equation(self, "model").to_html()
 
-def model_matrices(state: FitState) -> ModelMatrices:
-    """Assemble the matrices of a fit in the user's units.
+    def to_html(self) -> str:
+        """y = Xβ + Zb + e in HTML; of other equations and matrices ``show(…).to_html()``."""
+        return self._repr_html_()
 
-    Parameters
-    ----------
-    state : FitState
+    def to_latex(self) -> str:
+        r"""y = Xβ + Zb + e in LaTeX; it needs ``\usepackage{amsmath}``."""
+        return equation(self, "model").to_latex()
 
-    Returns
-    -------
-    ModelMatrices
-
-    Raises
-    ------
-    ModelError
-        The model was fitted by conjugate gradients: there is no L.
-
-    Examples
-    --------
-    >>> import lmforms as lf
-    >>> fit = lf.lmer("pr_dung ~ flies + (1 | oven_block)", lf.datasets.load("dung"))
-    >>> m = fit.matrices
-    >>> bool(np.allclose(m.y, m.X @ m.beta + m.Z @ m.b + m.e))
-    True
-    """
-    import scipy.sparse as sp
-
-    if not state.estimate.is_factored:
-        raise ModelError(
-            "fit.matrices holds the Cholesky factor L, which this model, fitted by conjugate "
-            "gradients, is too large for. Fit it with Control(factor='sparse') or 'dense' if "
-            "memory allows."
-        )
-    design, estimate = state.design, state.estimate
-    index, factors = design.index, relative_factors(state)
-    priors = precisions_of(design, state.relationship)
-    priors = priors or [Identity()] * len(design.groups)
-    lambdas, templates, precisions, effects = [], [], [], []
-    n_theta = 0
-    for (g, columns), term, lam in zip(term_columns(design), design.terms, factors, strict=True):
-        q, k = len(design.groups[g].levels), len(term.columns)
-        lambdas.append(sp.kron(sp.eye_array(q), sp.csr_array(lam)))
-        templates.append(sp.kron(sp.eye_array(q, dtype=int), _template(term.covariance, n_theta)))
-        precisions.append(sp.kron(priors[g].precision(q), sp.eye_array(k)))
-        effects.append(estimate.b[g][:, columns].ravel())
-        n_theta += term.covariance.n_theta
-    Z, z_names = own_rows(design).random_columns(), random_names(design)
-    empty = sp.csr_array((0, 0))
-    Lambda, template, Q = (
-        sp.block_diag(parts).tocsr() if parts else empty
-        for parts in (lambdas, templates, precisions)
-    )
-    ZL = sp.csr_array(state.residual.whiten(sp.csr_matrix(Z))) @ Lambda
-    X = state.residual.whiten(design.X)
-    A = (ZL.T @ ZL + Q).tocsr()
-    order, L = _permuted_cholesky(A)
-    P = sp.csr_array((np.ones(len(order)), (np.arange(len(order)), order)), shape=A.shape)
-    R_ZX = _lower_solve(L, np.asarray(ZL.T @ X)[order])
-    R_X = np.asarray(np.linalg.cholesky(X.T @ X - R_ZX.T @ R_ZX), dtype=np.float64).T
-    e = residuals(state, "response")
-    weighted = state.residual.solve(e)
-    qu = Lambda.T @ (Z.T @ weighted)  # Qû = Λ'Z'R⁻¹(y − Xβ̂ − Zb̂), also for a singular Λ
-    return ModelMatrices(
-        y=pd.Series(state.response - design.offset, index=index, name="y"),
-        X=pd.DataFrame(design.X, index=index, columns=design.x_names),
-        Z=Z,
-        Lambda=Lambda,
-        template=template,
-        R=state.residual.matrix(design.n),
-        Q=Q,
-        A=A,
-        L=L,
-        P=P,
-        R_ZX=R_ZX,
-        R_X=R_X,
-        beta=params(state),
-        b=pd.Series(np.concatenate([np.empty(0), *effects]), index=z_names, name="b"),
-        u=pd.Series(_precision_solve(priors, Q, qu), index=z_names, name="u"),
-        e=pd.Series(e, index=index, name="e"),
-        z_names=z_names,
-        relative_factors=factors,
-        sigma=estimate.sigma,
-    )
-
-
-def _template(covariance: Covariance, before: int) -> FloatArray:
-    """Where each entry of λ is in θ, from 1; 0 for entries that are no single θ."""
-    if not covariance.is_linear:
-        return np.zeros((covariance.k, covariance.k))
-    slopes = covariance.derivative(np.ones(covariance.n_theta))
-    single = ((slopes == 1.0).sum(axis=0) == 1) & ((slopes != 0.0).sum(axis=0) == 1)
-    return np.where(single, slopes.argmax(axis=0) + 1 + before, 0)
-
-
-def _lower_solve(L: Any, right: FloatArray) -> FloatArray:
-    """L⁻¹ times dense columns."""
-    from scipy.sparse.linalg import spsolve_triangular
-
-    if not right.size:
-        return right
-    return np.asarray(spsolve_triangular(L.tocsr(), right, lower=True))
-
-
-def _precision_solve(priors: Sequence[Prior], Q: Any, x: FloatArray) -> FloatArray:
-    """Q⁻¹x."""
-    if all(prior.is_identity for prior in priors):
-        return x
-    return cholesky_of(Q)[1].solve(x)
-
-
-def _permuted_cholesky(A: Any) -> tuple[IntArray, Any]:
-    """A fill-reducing order and L with LL' = A[order][:, order]."""
-    import scipy.sparse as sp
-
-    if A.shape[0] == 0:
-        return np.empty(0, dtype=np.intp), sp.csc_array((0, 0))
-    cholesky, factored = cholesky_of(A)
-    return cholesky.order, sp.csc_array(factored.lower)
+    def to_markdown(self) -> str:
+        """y = Xβ + Zb + e in Markdown with mathematics."""
+        return equation(self, "model").to_markdown()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...covariance import Covariance
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
@@ -44,25 +45,43 @@ FAILED_VALUE = 1e300
 
 
 class SearchRun:
-    """Evaluates the criterion up to `limit` times and keeps the values, failures as +∞."""
+    """Evaluates the criterion up to `limit` times and keeps the values, failures as +∞.
+
+    Attributes
+    ----------
+    limit : int
+    trace : list of float
+    path : list of (tuple of Covariance, ndarray)
+        Where it was evaluated, and the parametrisation.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.trace: list[float] = []
+        self.path: list[tuple[tuple[Covariance, ...], FloatArray]] = []
 
     def __call__(self, problem: Problem, theta: FloatArray) -> Evaluation | None:
         """The value at θ, or None if it cannot be evaluated."""
         try:
             return self.evaluate_or_raise(problem, theta)
         except NumericalError:
-            self.trace.append(float("inf"))
+            self._keep(problem, theta, float("inf"))
             return None
 
     def evaluate_or_raise(self, problem: Problem, theta: FloatArray) -> Evaluation:
         """The value at θ, or its error."""
         result = evaluate(problem, theta)
-        self.trace.append(result.value)
+        self._keep(problem, theta, result.value)
         return result
+
+    def add(self, other: SearchRun) -> None:
+        """Take over the evaluations of another run."""
+        self.trace += other.trace
+        self.path += other.path
+
+    def _keep(self, problem: Problem, theta: FloatArray, value: float) -> None:
+        self.trace.append(value)
+        self.path.append((problem.covariances, theta))
 
     @property
     def exhausted(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...control import Control
+from ...covariance import Covariance
 from ...support.arrays import FloatArray
 from ..criterion.criterion_parts import CriterionParts
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
@@ -61,6 +62,9 @@ class Optimum:
         The criterion at higher local optima that were found, lowest first.
     began_at_guess : bool
         Whether the search began at the guess that it was given.
+    path : tuple of (tuple of Covariance, ndarray)
+        Where the criterion was evaluated, in order, each with the structures that read it. Empty
+        where there was no search, and of a fit from a file.
     """
 
     evaluation: Differentiated
@@ -71,6 +75,7 @@ class Optimum:
     decrement: float
     other_optima: tuple[float, ...] = ()
     began_at_guess: bool = False
+    path: tuple[tuple[tuple[Covariance, ...], FloatArray], ...] = ()
 
     @property
     def parts(self) -> CriterionParts:
@@ -171,6 +176,7 @@ def minimize(
         decrement=decrement,
         other_optima=others,
         began_at_guess=guess is not None and np.array_equal(first.theta, guess),
+        path=tuple(run.path),
     )
 
 

@@ -105,7 +105,7 @@ def lowest_optimum(
         if lower is None or explore.exhausted:
             break
         best, decrement = lower
-    run.trace += explore.trace
+    run.add(explore)
     return best, decrement, _distinct_values(sorted(met), best.value)
 
 

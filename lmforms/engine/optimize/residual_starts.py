@@ -76,7 +76,7 @@ def lowest_start(
         except NumericalError:
             continue
         finally:
-            run.trace += own.trace
+            run.add(own)
         best = min(best, end, key=lambda at: at.value)
     run.limit += len(run.trace) - before  # the limit is of the search that follows
     return best
@@ -135,7 +135,7 @@ def lowest_at_phi(
     own = SearchRun(run.limit)
     start = differentiate(best.reparametrised(inner, best.theta[:m]))
     found, _, others = lowest_optimum(own, inner, start, 0.0, tolerance)
-    run.trace += own.trace
+    run.add(own)
     if found.value < best.value - max(SAME_OPTIMUM, best.rounding):
         again = run(problem, np.append(inner.canonical(found.theta, found.problem), phi))
         if again is not None:
