@@ -53,6 +53,12 @@ class ResultTable(pd.DataFrame):
     def _constructor(self) -> Callable[..., pd.DataFrame]:
         return pd.DataFrame
 
+    def __copy__(self, deep: bool = True) -> ResultTable:
+        return type(self)(self.copy(deep=deep), title=self.title, notes=self.notes)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> ResultTable:
+        return self.__copy__()
+
     def __str__(self) -> str:
         headers, stubs, columns, aligns = self._texts()
         table = text_table(headers, stubs, columns, aligns)
