@@ -5,12 +5,14 @@
     python notebooks/run.py --write DIR     # also keep the executed copies in DIR
 
 The exit status is 1 if a notebook fails, or if a committed notebook carries outputs.
-Needs nbclient and ipykernel besides ``lmforms[plot]``.
+Needs nbclient and ipykernel besides ``lmforms[plot]``. A notebook whose optional package is not
+installed is skipped.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 import time
 from pathlib import Path
@@ -21,6 +23,9 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).resolve().parent
 TIMEOUT = 600
 """Seconds that one cell may take."""
+
+OPTIONAL = {"network_coupling.ipynb": {"torch": "PyTorch"}}
+"""Notebooks that need packages which are not in ``lmforms[plot]``: modules and their names."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,9 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def check(path: Path, write: Path | None) -> bool:
-    """Execute one notebook and print one line about it."""
+    """Execute one notebook, unless its package is missing, and print one line about it."""
     notebook = nbformat.read(path, as_version=4)
     stripped = not has_outputs(notebook)
+    missing = missing_package(path.name)
+    if missing and stripped:
+        print(f"{path.name:<24}{'':>9}  skipped: {missing} is not installed", flush=True)
+        return True
     started = time.perf_counter()
     error = execute(notebook)
     seconds = time.perf_counter() - started
@@ -54,6 +63,14 @@ def check(path: Path, write: Path | None) -> bool:
         write.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, write / path.name)
     return not problems
+
+
+def missing_package(name: str) -> str | None:
+    """The optional package that a notebook needs and that is not installed."""
+    for module, package in OPTIONAL.get(name, {}).items():
+        if importlib.util.find_spec(module) is None:
+            return package
+    return None
 
 
 def has_outputs(notebook: nbformat.NotebookNode) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,22 +18,29 @@ from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
 from ..latent.input_matrices import LabelledMatrix, modalities
 from ..latent.modalities import Modalities, Side, squared_norm
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, as_dense
 
 if TYPE_CHECKING:
     from ..data.design import Design
 
 
-RELATIVE_WEIGHTS = (0.01, 100.0, 1.0)
-"""Default weights of Y, X and Z in F, each times its ‖·‖².
+RELATIVE_WEIGHTS = (0.01, 1e6, 1.0)
+"""Default weights of Y, X and Z in F, each times its ‖·‖², where K can span X.
 
 In a mixed model X is known exactly and y has noise. With equal weights the codes would fit that
-noise. With a small weight y chooses among the directions of X and Z, but hardly adds new ones."""
+noise. With a small weight y chooses among the directions of Z, but hardly adds new ones. X counts
+so much that even its smallest directions, as of a predictor that was not centred, are in K."""
+
+LOW_RANK_WEIGHTS = (0.01, 100.0, 1.0)
+"""The same where the rank is below that of X: y has to choose among the directions of X too."""
+
+LARGEST_DENSE_RANDOM_PART = 3e7
+"""Entries of Z up to which its projection on X is subtracted: it is dense then."""
 
 RESPONSE_TOLERANCE = 3e-8
 """Tolerance for one response: a share of the part of F that is due to its variation. Where levels
-have equally many rows, all directions of Z start with equal size, and F consists mostly of the part
-of Z beyond the rank. F then changes little long before H has turned to the direction of y."""
+have equally many rows, all directions of Z have equal size, and F consists mostly of the part of Z
+beyond the rank. F then changes little long before H has turned to the direction of y."""
 
 LARGEST_TOLERANCE = 1e-9
 """Default tolerance of a form that is fitted without a mixed model."""
@@ -102,6 +110,11 @@ class FormInputs:
         root = None if variances is None else 1.0 / np.sqrt(variances)
         return cls(design.X, Z, root, design.index, pd.Index(design.x_names), names)
 
+    @property
+    def random_part_is_large(self) -> bool:
+        """Whether Z stays sparse, with its projection on X."""
+        return math.prod(self.Z.shape) > LARGEST_DENSE_RANDOM_PART
+
     def weighted(self, A: Any) -> Any:
         """√w times the rows of A."""
         if self.root is None:
@@ -118,7 +131,11 @@ class FormInputs:
 def fit_form(
     Y: FloatArray, names: pd.Index, inputs: FormInputs, rank: int | None, params: Mapping[str, Any]
 ) -> LinearMixedForm:
-    """The form of rows √w·(Y, X, Z).
+    """The form of rows √w·(Y, X, Z), Z less its projection on X.
+
+    With the default rank, weights and start K spans X, and H has the leading directions of Z beside
+    the residuals of Y regressed on X. For one response this minimises F where X is exact; sweeps
+    then change hardly anything.
 
     X may be an intercept alone, which :meth:`LinearMixedForm.fit` would refuse as constant.
 
@@ -131,28 +148,63 @@ def fit_form(
     rank : int, optional
         By default the rank of X, at most that of Z, and at most `LARGEST_DEFAULT_RANK`.
     params : mapping
-        Of :class:`LinearMixedForm`; `weights` and `tol` have defaults of their own here.
+        Of :class:`LinearMixedForm`; `weights`, `start` and `tol` have defaults of their own here.
 
     Raises
     ------
     ArgumentError, DataError, ModelError
     """
+    X = inputs.weighted(inputs.X)
+    Z = inputs.weighted(inputs.Z)
+    if not inputs.random_part_is_large:
+        Z = apart_from(Z, X)
     blocks = (
         LabelledMatrix("Y", Side.RESPONSE, inputs.weighted(Y), inputs.index, names),
-        LabelledMatrix("X", Side.FIXED, inputs.weighted(inputs.X), inputs.index, inputs.x_names),
-        LabelledMatrix("Z", Side.RANDOM, inputs.weighted(inputs.Z), inputs.index, inputs.z_names),
+        LabelledMatrix("X", Side.FIXED, X, inputs.index, inputs.x_names),
+        LabelledMatrix("Z", Side.RANDOM, Z, inputs.index, inputs.z_names),
     )
     data = modalities(blocks)
     check_sizes(data, [b.name for b in blocks], 1)
-    form = LinearMixedForm(1, tol=companion_tolerance(Y, inputs)).set_params(**params)
+    form = LinearMixedForm(1, start="regression", tol=companion_tolerance(Y, inputs))
+    form.set_params(**params)
     if rank is None:
-        X, Z = (b.values for b in blocks[1:])
         rank = default_rank(_varying(X) if form.method == "ml" else X, Z)
     form.set_params(rank=rank)
     if "weights" not in params:
-        form.set_params(weights=companion_weights(data))
+        form.set_params(weights=companion_weights(data, rank))
     form._fit(blocks, data)
     return form
+
+
+def apart_from(Z: Any, X: FloatArray) -> Any:
+    """Z less its projection on X, dense.
+
+    A direction v that is in X and in Z would leave F without a minimum: Kα' + cv and Hα' − cv fit y
+    equally well, and the larger c, the less it costs to fit the noise of y.
+
+    Raises
+    ------
+    ModelError
+        Nothing is left.
+
+    Examples
+    --------
+    >>> Z = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    >>> apart_from(Z, np.ones((4, 1)))[:, 0].round(12).tolist()
+    [0.5, 0.5, -0.5, -0.5]
+    """
+    basis = np.linalg.qr(X)[0]
+    rest = as_dense(Z)
+    size = np.linalg.norm(rest)
+    for _ in range(2):  # the second time for the rounding of the first
+        rest = rest - basis @ (basis.T @ rest)
+    if np.linalg.norm(rest) < NEGLIGIBLE_SINGULAR_VALUE * size:
+        raise ModelError(
+            "forms: the fixed effects span Z, as they do with a grouping factor among them, so "
+            "that a form has no random side. Leave out the fixed or the random effects of that "
+            "factor."
+        )
+    return rest
 
 
 def _varying(X: FloatArray) -> FloatArray:
@@ -166,15 +218,17 @@ def _varying(X: FloatArray) -> FloatArray:
     return X[:, np.isnan(constants)]
 
 
-def companion_weights(data: Modalities) -> tuple[float, ...]:
-    """`RELATIVE_WEIGHTS`, each over ‖·‖² of its modality.
+def companion_weights(data: Modalities, rank: int) -> tuple[float, ...]:
+    """Relative weights of a form of this rank, each over ‖·‖² of its modality.
 
     Examples
     --------
-    >>> companion_weights(Modalities.of(np.ones((4, 1)), np.ones((4, 1)), np.ones((4, 1))))
-    (0.0025, 25.0, 0.25)
+    >>> companion_weights(Modalities.of(np.ones((4, 1)), np.ones((4, 1)), np.ones((4, 1))), 1)
+    (0.0025, 250000.0, 0.25)
     """
-    return tuple(count / part.square for count, part in zip(RELATIVE_WEIGHTS, data))
+    spans = rank >= data.parts[1].shape[1]
+    relative = RELATIVE_WEIGHTS if spans else LOW_RANK_WEIGHTS
+    return tuple(count / part.square for count, part in zip(relative, data))
 
 
 def companion_tolerance(Y: FloatArray, inputs: FormInputs) -> float:

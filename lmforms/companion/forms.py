@@ -37,9 +37,9 @@ class Forms:
     Attributes
     ----------
     form : LinearMixedForm
-        Fitted to rows √w·(y − offset, X, Z), with w the prior weights (1 without any). Columns
-        of X bear the names of their coefficients, those of Z the grouping factor, level and
-        effect.
+        Fitted to rows √w·(y − offset, X, Z), with w the prior weights (1 without any) and Z less
+        its projection on X. Columns of X bear the names of their coefficients, those of Z the
+        grouping factor, level and effect.
     table : DataFrame
         Rows `fixed` (Xβ̂ and Kα'), `random` (Zb̂ and Hα'), `fitted` (their sums) and `residual`;
         columns as described in Notes. With several responses the first level of the index is

@@ -10,7 +10,7 @@ import pandas as pd
 from ..latent import LinearMixedForm
 from ..support.arrays import FloatArray
 from .comparison import PartComparison, parts_cancel, parts_exchanged
-from .form_inputs import FormInputs, uneven_ratio
+from .form_inputs import LARGEST_DENSE_RANDOM_PART, FormInputs, uneven_ratio
 
 LITTLE_EXPLAINED = 0.5
 """A note is made if Hα' explains less than this share of Zb̂."""
@@ -48,14 +48,18 @@ def notes_of(
             f"the largest direction of X is {ratio:.0f} times the smallest, which hardly counts: "
             "centre and scale the predictors, as in scale(x)."
         )
-    lines = [(_line(t, "fixed"), _line(t, "fitted")) for t in tables]
-    if parts_cancel(inputs.weighted(K), inputs.weighted(H)) or any(
-        parts_exchanged(*pair) for pair in lines
-    ):
+    cancel = parts_cancel(inputs.weighted(K), inputs.weighted(H))
+    if inputs.random_part_is_large:
         notes.append(
-            "Kα' and Hα' take from each other: X and Z have a direction in common, such as an "
-            "intercept or a predictor that is constant within levels, and F hardly says which of "
-            "them has it. Compare their sum."
+            f"Z has more than {LARGEST_DENSE_RANDOM_PART:.0e} entries, so that its projection on X "
+            "was not subtracted: if X and Z have a direction in common, such as an intercept, F "
+            "hardly says which of Kα' and Hα' has it. Compare their sum."
+        )
+    elif cancel or any(parts_exchanged(_line(t, "fixed"), _line(t, "fitted")) for t in tables):
+        notes.append(
+            "Kα' has what X and Z could both explain, such as the part of a predictor that is "
+            "constant within levels; the mixed model divides it by its variances. Compare their "
+            "sum."
         )
     if any(t.loc["random", "explained"] < LITTLE_EXPLAINED for t in tables):
         notes.append(

@@ -15,8 +15,8 @@ them by alternating least squares, by maximum likelihood or by the paper's itera
 
 from __future__ import annotations
 
-from .derived_quantities import FormIdentity
 from .form import LinearMixedForm
+from .form_identity import FormIdentity
 from .form_status import FormStatus
 from .objective import Codes
 from .rank_choice import choose_rank

@@ -1,9 +1,8 @@
-"""Quantities of a fitted form: explained shares, residual variances, implied covariances, e."""
+"""Quantities of a fitted form: explained shares, residual variances, implied covariances."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,38 +15,6 @@ from .objective import Codes, Loadings
 LEAST_NOISE_SHARE = 1e-10
 """Least noise assumed, as a share of a column's mean square: without any noise there would be a
 division by zero, and with less the systems for the codes would be singular in floating point."""
-
-
-@dataclass(frozen=True, eq=False)
-class FormIdentity:
-    """(K+H)(α'α) = K(β'β) + H(u'u) + e, the full expression of the paper.
-
-    Attributes
-    ----------
-    e : ndarray or DataFrame (n, k)
-        The difference of the two sides.
-    share : float
-        ‖e‖²/‖(K+H)(α'α)‖²: zero if the identity holds; above one if its right side is no better
-        than zero.
-    """
-
-    e: Any
-    share: float
-
-
-def form_residual(codes: Codes, loadings: Loadings, sides: tuple[Side, ...]) -> FormIdentity:
-    """The form identity and its residual; Gram matrices of one side are added.
-
-    Examples
-    --------
-    >>> K, H = np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]])
-    >>> form_residual(Codes(K, H), (np.ones((1, 1)),) * 3, tuple(Side)).share
-    0.0
-    """
-    terms = [(side, codes.of_side(side) @ (L.T @ L)) for side, L in zip(sides, loadings)]
-    left = sum(term for side, term in terms if side is Side.RESPONSE)
-    e = left - sum(term for side, term in terms if side is not Side.RESPONSE)
-    return FormIdentity(e, squared_norm(e) / squared_norm(left))
 
 
 def residual_variances(

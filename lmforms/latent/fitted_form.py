@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..support.arguments import flag, named_arguments
 from . import derived_quantities as derived
 from .encoding import encoded
 from .form_fit import FormFit
+from .form_identity import FormIdentity, printed_identity
 from .input_matrices import check_rows, checked_matrix, matrices_by_name
 from .modalities import Side
 from .objective import Codes
@@ -169,10 +171,36 @@ class FittedForm:
         return self.decode(Codes(*(with_component_labels(A, fit.rows) for A in fit.codes)), of)
 
     @named_arguments
-    def form_identity(self) -> derived.FormIdentity:
-        """The paper's full expression, (K+H)(α'α) = K(β'β) + H(u'u) + e, and e.
+    def form_identity(self, normalised: bool = True) -> FormIdentity:
+        """The paper's full expression, Yπ(α) = Xπ(β) + Zπ(u) + e with π(L) = L(L'L)⁻¹, and e.
 
-        The decomposition does not minimise e: see the chapter on forms.
+        Each term is the least-squares code of the rows of the fit from one modality alone. They
+        agree if Y = (K+H)α', X = Kβ' and Z = Hu' hold; so e shows how far the modalities disagree
+        about the codes. Several modalities of a side have one code, with the weights of F.
+
+        Parameters
+        ----------
+        normalised : bool
+            False: as printed, (K+H)(α'α) = K(β'β) + H(u'u) + e without the inverses, where e is
+            not small and depends on the units.
+
+        Returns
+        -------
+        FormIdentity
+            Where Y has fewer columns than components, α determines as many directions of the code
+            as it has independent columns, and e is in these. Rows whose known entries of Y
+            determine fewer are NaN and not in the share.
+
+        Raises
+        ------
+        ModelError
+            β or u has less than full column rank, so that π is not defined.
+        DataError
+            No row has enough entries of Y.
+
+        References
+        ----------
+        D. Banh, "Linear Mixed Forms", section 2, the second and the last expression.
 
         Examples
         --------
@@ -181,15 +209,18 @@ class FittedForm:
         >>> K, H = rng.normal(size=(2, 40, 2))
         >>> Y, X, Z = (C @ rng.normal(size=(2, 5)) for C in (K + H, K, H))
         >>> form = lf.latent.LinearMixedForm(rank=2).fit(Y, X, Z)
-        >>> form.form_identity().e.shape
-        (40, 2)
+        >>> form.form_identity().share < 1e-20, form.form_identity(normalised=False).share > 0.1
+        (True, True)
         """
         fit = self._fitted()
-        parts = fit.parts.values()
-        found = derived.form_residual(
-            fit.codes, tuple(p.loading for p in parts), tuple(p.side for p in parts)
-        )
-        return derived.FormIdentity(with_component_labels(found.e, fit.rows), found.share)
+        if flag("normalised", normalised):
+            found = fit.separate_codes.identity()
+        else:
+            parts = fit.parts.values()
+            found = printed_identity(
+                fit.codes, tuple(p.loading for p in parts), tuple(p.side for p in parts)
+            )
+        return replace(found, e=with_component_labels(found.e, fit.rows))
 
     @named_arguments
     def implied_covariance(self, of: str = "Y") -> Any:

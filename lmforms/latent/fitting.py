@@ -24,7 +24,13 @@ from .form_likelihood import (
 from .modalities import Modalities, Side
 from .objective import Codes, Loadings, Weights, default_weights
 from .options import STARTS, Options
-from .starting_codes import LeadingVectors, aligned_codes, random_codes, side_vectors
+from .starting_codes import (
+    LeadingVectors,
+    aligned_codes,
+    random_codes,
+    response_vectors,
+    side_vectors,
+)
 
 ROUGH_TOLERANCE, ROUGH_SWEEPS = 1e-6, 500  # of the fit that likelihood starts from
 SMALLEST_SQUARE, LARGEST_SQUARE = 1e-290, 1e290  # of ‖·‖² of a modality
@@ -169,12 +175,15 @@ def _by_likelihood(start: str | PreviousFit, problem: FitProblem) -> FormEstimat
 
 
 def _starting_values(start: str, problem: FitProblem) -> tuple[Codes, Loadings]:
-    """Codes and loadings of the aligned or a random start, balanced."""
+    """Codes and loadings of an aligned or a random start, balanced."""
     core, ridge, weights = problem.core, problem.options.ridge, problem.core_weights
-    if start == "svd":
-        codes = aligned_codes(core, problem.X, problem.Z)
+    rank, X, Z = problem.options.rank, problem.X, problem.Z
+    if start == "random":
+        codes = random_codes(core, rank, problem.rng)
     else:
-        codes = random_codes(core, problem.options.rank, problem.rng)
+        if start == "regression":
+            Z = response_vectors(core, X, weights, rank, problem.rng)
+        codes = aligned_codes(core, X, Z)
     loadings = loadings_given(core, codes, weights, ridge)
     return canonical(codes, loadings, None if ridge else weights)
 
@@ -197,7 +206,8 @@ def _start(start: Any, data: Modalities, names: Sequence[str], rank: int) -> str
     previous: Mapping[str, Any] | None = getattr(start, "loadings_", None)
     if previous is None:
         raise ArgumentError(
-            f"start={start!r} is neither 'svd' nor 'random' nor a fitted LinearMixedForm."
+            f"start={start!r} is none of 'svd', 'regression', 'random' and a fitted "
+            "LinearMixedForm."
         )
     shapes = {name: (part.shape[1], rank) for name, part in zip(names, data)}
     if {name: A.shape for name, A in previous.items()} != shapes:

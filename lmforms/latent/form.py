@@ -40,9 +40,10 @@ class LinearMixedForm(FittedForm, Parameters):
         ρ of F, for "als".
     l1, l2 : float
         Elastic net on α, β, u, for "algorithm1".
-    start : {"svd", "random"}, LinearMixedForm, or a list of these
-        The aligned start, random codes, or the loadings of an earlier fit of this rank on the
-        same columns. Of a list all are tried and the fit with the least F is kept.
+    start : {"svd", "regression", "random"}, LinearMixedForm, or a list of these
+        The aligned start from the leading vectors of X and Z; the same from those of X, and of Z
+        beside what X leaves of Y; random codes; or the loadings of an earlier fit of this rank on
+        the same columns. Of a list all are tried and the fit with the least F is kept.
     tol : float, optional
         Stop once a sweep lowers F by less than this share of F, 1e-9 by default; for "ml",
         five steps each −2 log-likelihood by less than this for each entry of the data, 1e-6.

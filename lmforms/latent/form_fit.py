@@ -14,6 +14,7 @@ from . import derived_quantities as derived
 from .als import FormEstimate
 from .constant_columns import varying_columns
 from .encoding import GivenModality, second_moments
+from .form_identity import SeparateCodes
 from .input_matrices import LabelledMatrix, check_columns, modality
 from .modalities import Modalities, Side
 from .objective import Codes, Weights
@@ -86,6 +87,8 @@ class FormFit:
     rows : pandas.Index or None
     shrunken : bool
         Whether the codes are predictions, and those of new rows should be.
+    separate_codes : SeparateCodes
+        The codes of the rows from each side alone.
     """
 
     parts: dict[str, FittedModality]
@@ -94,6 +97,7 @@ class FormFit:
     ridge: float
     rows: pd.Index | None
     shrunken: bool
+    separate_codes: SeparateCodes
 
     @classmethod
     def of(
@@ -125,7 +129,8 @@ class FormFit:
             b.name: FittedModality(b.name, b.side, b.columns, *figures) for b, *figures in per_part
         }
         rows = next((b.rows for b in matrices if b.rows is not None), None)
-        return cls(parts, estimate.codes, moments, ridge, rows, estimated)
+        separate = SeparateCodes(data, estimate.loadings, weights)
+        return cls(parts, estimate.codes, moments, ridge, rows, estimated, separate)
 
     def check_same(self, matrices: tuple[LabelledMatrix, ...]) -> None:
         """Refuse to start a fit of other modalities from this one.

@@ -19,7 +19,7 @@ DEFAULTS = {
 }
 """Tolerance and largest number of sweeps of each method, unless they are given."""
 
-STARTS = ("svd", "random")
+STARTS = ("svd", "regression", "random")
 
 
 @dataclass(frozen=True)

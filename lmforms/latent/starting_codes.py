@@ -10,6 +10,11 @@ aligned start finds a common basis through Y:
 It is exact on data that a form of rank k explains without error. If the rank of C is below k, the
 other directions are those in which K₀ and H₀ explain most of X and Z. Several modalities of one
 side are put side by side, each times √w.
+
+Where many directions of Z are equally large, as those of a factor whose levels have equally many
+rows, its leading vectors are arbitrary among them. The regression start takes H₀ from Z beside the
+residuals of Y regressed on K₀ instead. If K₀ spans X and Z is orthogonal to X, this minimises F at
+K = K₀.
 """
 
 from __future__ import annotations
@@ -50,11 +55,14 @@ class LeadingVectors(NamedTuple):
         return int(np.sum(self.values > NEGLIGIBLE_SINGULAR_VALUE * self.values.max(initial=0.0)))
 
 
-def leading_vectors(A: Any, k: int, rng: np.random.Generator) -> LeadingVectors:
+def leading_vectors(
+    A: Any, k: int, rng: np.random.Generator, towards: FloatArray | None = None
+) -> LeadingVectors:
     """The k leading left singular vectors and values of a dense or sparse matrix.
 
     Large or sparse matrices are projected on a random range (Halko, Martinsson & Tropp 2011),
-    which needs products with A and A' only.
+    which needs products with A and A' only. Directions `towards` (n, d), and AA' times these, are
+    added to the range: among equal singular values chance would hardly find them.
 
     Examples
     --------
@@ -68,7 +76,10 @@ def leading_vectors(A: Any, k: int, rng: np.random.Generator) -> LeadingVectors:
     if not sp.issparse(A) and float(n) * c * min(n, c) <= EXACT_WORK:
         vectors, values, _ = sla.svd(A, full_matrices=False, check_finite=False)
         return LeadingVectors(np.ascontiguousarray(vectors[:, :k]), values[:k])
-    basis = np.linalg.qr(A @ rng.standard_normal((c, min(k + OVERSAMPLING, n, c))))[0]
+    found = A @ rng.standard_normal((c, min(k + OVERSAMPLING, n, c)))
+    if towards is not None:
+        found = np.hstack([found, towards, A @ (A.T @ towards)])
+    basis = np.linalg.qr(found)[0]
     for _ in range(POWER_ITERATIONS):
         basis = np.linalg.qr(A @ np.linalg.qr(A.T @ basis)[0])[0]
     small, values, _ = np.linalg.svd((A.T @ basis).T, full_matrices=False)
@@ -122,9 +133,39 @@ def aligned_codes(data: Modalities, X: LeadingVectors, Z: LeadingVectors) -> Cod
     return Codes(X.vectors @ at_x, Z.vectors @ at_z)
 
 
+def response_vectors(
+    data: Modalities, X: LeadingVectors, weights: Weights, k: int, rng: np.random.Generator
+) -> LeadingVectors:
+    """The leading vectors of the random side beside the residuals of Y regressed on those of X.
+
+    Examples
+    --------
+    >>> Z = np.vstack([np.eye(2), -np.eye(2)])
+    >>> data = Modalities.of(np.array([[4.0], [5.0], [2.0], [1.0]]), np.ones((4, 1)), Z)
+    >>> rng = np.random.default_rng(0)
+    >>> X = leading_vectors(data.parts[1].values, 1, rng)
+    >>> response_vectors(data, X, (1.0, 1.0, 1.0), 1, rng).vectors.round(2).ravel().tolist()
+    [-0.32, -0.63, 0.32, 0.63]
+    """
+    rest = _residuals(data.response, X.vectors)
+    pairs = [(part.values, w) for part, w in zip(data, weights) if part.side is Side.RANDOM]
+    stack = sp.hstack if any(sp.issparse(A) for A, _ in pairs) else np.hstack
+    stacked = stack([np.sqrt(w) * A for A, w in (*pairs, (rest, weights[0]))])
+    towards = leading_vectors(rest, min(k, rest.shape[1]), rng).vectors
+    return leading_vectors(stacked.tocsr() if sp.issparse(stacked) else stacked, k, rng, towards)
+
+
 def random_codes(data: Modalities, k: int, rng: np.random.Generator) -> Codes:
     """Independent standard normal codes."""
     return Codes(rng.standard_normal((data.n, k)), rng.standard_normal((data.n, k)))
+
+
+def _residuals(response: Modality, basis: FloatArray) -> FloatArray:
+    """Y less its regression on orthonormal columns; zero where not seen."""
+    if response.seen is None:
+        return response.values - basis @ (basis.T @ response.values)
+    slopes = solve_each(masked_gram(basis, response.seen), response.values.T @ basis).T
+    return np.where(response.seen, response.values - basis @ slopes, 0.0)
 
 
 def _regression(response: Modality, both: FloatArray) -> FloatArray:

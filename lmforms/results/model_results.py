@@ -165,8 +165,8 @@ class MixedModelResults(
         """A linear mixed form of this model's y, X and Z, beside the fit.
 
         Y ≈ (K+H)α', X ≈ Kβ', Z ≈ Hu' with Y the response less its offset, X the independent
-        columns, Z all random terms side by side, and every row multiplied by √w where there are
-        prior weights. It knows neither θ nor a `relationship`.
+        columns, Z all random terms side by side less their projection on X, and every row
+        multiplied by √w where there are prior weights. It knows neither θ nor a `relationship`.
 
         Parameters
         ----------
@@ -174,9 +174,10 @@ class MixedModelResults(
             All that X carries by default, at most what Z carries, and at most 20.
         **params
             Of :class:`lmforms.latent.LinearMixedForm`. By default `weights` let Y count 0.01, X
-            100 and Z 1, each over its ‖·‖², as y alone has noise in a mixed model
-            (``weights=None`` counts all alike), and `tol` is at most 1e-9, less where the variation
-            of y is a small part of F.
+            1e6 (100 if the rank is below that of X) and Z 1, each over its ‖·‖², as y alone has
+            noise in a mixed model (``weights=None`` counts all alike); `start` is
+            ``"regression"``, which F can hardly fall below with these weights; and `tol` is at most
+            1e-9, less where the variation of y is a small part of F.
 
         Returns
         -------
@@ -185,7 +186,8 @@ class MixedModelResults(
         Raises
         ------
         ModelError
-            No fixed or no random effects, or a rank above what X or Z carry.
+            No fixed or no random effects, fixed effects that span Z, or a rank above what X or Z
+            carry.
         ArgumentError
             A parameter is unknown or out of its range.
 

@@ -89,6 +89,12 @@ class ResultTable(TableFormats, pd.DataFrame):  # type: ignore[misc]  # to_html 
     def _constructor(self) -> Callable[..., pd.DataFrame]:
         return pd.DataFrame
 
+    def __copy__(self, deep: bool = True) -> ResultTable:
+        return type(self)(self.copy(deep=deep), title=self.title, notes=self.notes)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> ResultTable:
+        return self.__copy__()
+
     def __str__(self) -> str:
         return text(self._on_screen())
 

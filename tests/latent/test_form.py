@@ -100,7 +100,7 @@ def test_attributes_are_what_they_say():
     np.testing.assert_allclose(form.D_, np.mean(rests[0] ** 2, axis=0), rtol=1e-8)
     for name, A, R in zip("YXZ", data, rests):
         assert form.explained_[name] == pytest.approx(1 - np.sum(R**2) / np.sum(A**2))
-    identity = form.form_identity()
+    identity = form.form_identity(normalised=False)
     a, b, u = form.alpha_, form.beta_, form.u_
     np.testing.assert_allclose((K + H) @ (a.T @ a), K @ (b.T @ b) + H @ (u.T @ u) + identity.e)
     S = (K + H).T @ (K + H) / 60
