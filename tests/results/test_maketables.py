@@ -25,6 +25,14 @@ def test_coefficients():
     assert table["ci95u"].tolist() == summary["upper"].tolist()
 
 
+def test_degrees_of_freedom_can_be_chosen():
+    table = SLOPES.maketables(ddf="kenward-roger").__maketables_coef_table__
+    expected = SLOPES.conf_int(ddf="kenward-roger")
+    assert table["ci95l"].tolist() == expected["lower"].tolist()
+    with pytest.raises(lf.errors.ArgumentError, match="ddf"):
+        SLOPES.maketables(dff="none")
+
+
 def test_statistics():
     stat = SLOPES.__maketables_stat__
     assert stat("N") == 180
@@ -65,17 +73,18 @@ def test_models_of_every_kind():
 def test_the_package_shows_our_numbers():
     maketables = pytest.importorskip("maketables")
     keys = [*SLOPES.__maketables_default_stat_keys__, "sd(Days | Subject)"]
-    table = maketables.ETable([INTERCEPTS, SLOPES], model_stats=keys)
-    frame = pd.DataFrame(table.df)
-    shown = frame.to_string()
-    for figure in ("251.405", "10.467", "6.825", "1.546", "180", "1755.628", "0.279", "0.799"):
+    models = [INTERCEPTS.maketables(), SLOPES.maketables()]
+    table = maketables.ETable(models, model_stats=keys)
+    shown = pd.DataFrame(table.df).to_string()
+    for figure in ("251.405", "10.467", "6.825", "1.546", "180", "1,755.63", "0.279", "0.799"):
         assert figure in shown, shown
     assert "5.922" in shown
+    assert "Reaction" in shown
     assert "R², conditional" in shown
     html, tex = table.make(type="html"), table.make(type="tex")
     for made in (html, tex):
         assert "10.467" in str(made)
         assert "Days" in str(made)
-    plain = pd.DataFrame(maketables.ETable([INTERCEPTS, SLOPES]).df).to_string()
+    plain = pd.DataFrame(maketables.ETable(models).df).to_string()
     for label in ("Levels of Subject", "Method", "AIC"):
         assert label in plain
