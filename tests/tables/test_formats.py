@@ -275,8 +275,17 @@ def test_unknown_labels_name_what_is_near():
         slopes().tidy().to_markdown(labels={"zzzzzz": "Nights"})
     with pytest.raises(ArgumentError, match="mapping"):
         slopes().summary().to_html(labels="Days")
-    with pytest.raises(ArgumentError, match="no pair of texts"):
-        slopes().summary().to_html(labels={"Days": 1})
+    for labels in ({"Days": 1}, {"": "Days"}):
+        with pytest.raises(ArgumentError, match="no pair of texts"):
+            slopes().summary().to_html(labels=labels)
+
+
+def test_labels_leave_other_words_alone():
+    data = lf.datasets.load("sleepstudy").rename(columns={"Days": "min"})
+    made = lf.lmer("Reaction ~ min + (1 | Subject)", data).summary().to_text(labels={"min": "M"})
+    assert "(min, quartiles, max)" in made
+    assert "Reaction ~ min +" in made
+    assert re.search(r"^M  ", made, flags=re.M)
 
 
 def test_tables_keep_their_names_and_numbers():
