@@ -126,6 +126,9 @@ class MixedModel:
         model._set(formula_data, relationship)
         return model
 
+    def __repr__(self) -> str:
+        return f"<MixedModel {str(self.formula)!r}, {self.design.n} rows>"
+
     @named_arguments
     def fit(
         self,

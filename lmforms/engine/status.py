@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .factor import BlockInfo
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OptimizerReport:
     """How the optimiser ended.
 
@@ -58,6 +58,8 @@ class OptimizerReport:
             left = f"{name:<{widths[0]}}  {kind:<{widths[1]}}"
             lines.append(f"  {left}  {size:>{widths[2]}}  {memory:>{widths[3]}}")
         return "\n".join(lines)
+
+    __repr__ = __str__
 
 
 def _memory(size: float) -> str:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from ..tables.html import html
+from ..tables.shown import ShownResult, ShownTable
+from ..tables.text import wrapped
+
 Status = Literal["ok", "note", "problem"]
 
 SIGNIFICANT = 0.01
 """Level of the tests of a report: there are several, and they are approximate."""
-
-WIDTH = 92
-"""Characters of a line of the report as text."""
 
 _MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
 
@@ -86,40 +85,46 @@ class FitReport:
         lines = [self.title, "=" * len(self.title), self._headline]
         for check in self.checks:
             lines.append("")
-            lines += _wrapped(f"[{_MARKS[check.status]}] {check.topic}: {check.finding}", "  ")
-            lines += _wrapped(f"→ {check.advice}", "    ", "  ") if check.advice else []
+            finding = f"[{_MARKS[check.status]}] {check.topic}: {check.finding}"
+            lines += wrapped(finding, indent="  ")
+            lines += wrapped(f"→ {check.advice}", first="  ", indent="    ") * bool(check.advice)
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = []
-        for check in self.checks:
-            weight = "normal" if check.status == "ok" else "bold"
-            advice = f"<br><em>→ {escape(check.advice)}</em>" if check.advice else ""
-            cells = (
-                f"<td style='{_CELL};font-weight:{weight}'>{_MARKS[check.status]}</td>"
-                f"<td style='{_CELL}'>{escape(check.topic)}</td>"
-                f"<td style='{_CELL}'>{escape(check.finding)}{advice}</td>"
-            )
-            rows.append(f"<tr>{cells}</tr>")
-        head = f"<p><strong>{escape(self.title)}</strong><br>{self._headline}</p>"
-        table = f"<table style='border-collapse:collapse'>{''.join(rows)}</table>"
-        return f"<div class='lmforms-report'>{head}{table}</div>"
+        return html(self._shown())
 
+    def to_html(self) -> str:
+        """HTML that needs no style sheet."""
+        return html(self._shown())
 
-_CELL = "text-align:left;vertical-align:top;padding:2px 8px"
+    def to_latex(self) -> str:
+        """LaTeX, which pdflatex compiles without a package."""
+        from ..tables.latex import latex
 
+        return latex(self._shown())
 
-def _wrapped(text: str, indent: str, first: str = "") -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    def to_markdown(self) -> str:
+        """GitHub-flavoured Markdown."""
+        from ..tables.markdown import markdown
+
+        return markdown(self._shown())
+
+    def to_typst(self) -> str:
+        """Typst."""
+        from ..tables.typst import typst
+
+        return typst(self._shown())
+
+    def _shown(self) -> ShownResult:
+        stubs = tuple(_MARKS[check.status] for check in self.checks)
+        rows = tuple(
+            (check.topic, f"{check.finding} → {check.advice}" if check.advice else check.finding)
+            for check in self.checks
+        )
+        table = ShownTable(("topic", "finding"), stubs, rows, "lp")
+        return ShownResult(f"{self.title}: {self._headline}", (table,))
 
 
 def label_text(label: Any) -> str:

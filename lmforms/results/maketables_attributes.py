@@ -5,7 +5,8 @@ Its plug-in format is a set of attributes, so that neither package needs the oth
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,7 +14,11 @@ from ..inference.coefficients import coefficient_table
 from ..inference.diagnostics.variance_parts import variance_parts
 from ..inference.model_comparison.criteria import aic, bic, loglik
 from ..inference.model_parameters import model_parameters, parameter_values
+from ..support.arguments import named_arguments
 from .state import FitState
+
+if TYPE_CHECKING:
+    from ..inference.degrees_of_freedom.methods import DfName, Information
 
 LEVEL = 0.95
 
@@ -44,9 +49,12 @@ class MaketablesAttributes:
 
     state: FitState
 
+    def _tested_coefficients(self) -> pd.DataFrame:
+        return coefficient_table(self.state, level=LEVEL)
+
     @property
     def __maketables_coef_table__(self) -> pd.DataFrame:
-        table = coefficient_table(self.state, level=LEVEL)
+        table = self._tested_coefficients()
         names = {
             "estimate": "b",
             "std_error": "se",
@@ -104,3 +112,54 @@ class MaketablesAttributes:
     def __maketables_default_stat_keys__(self) -> list[str]:
         groups = [LEVELS_OF + g.name for g in self.state.design.groups]
         return ["N", *groups, "method", "ll", "aic", "bic", "r2_marginal", "r2_conditional"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MaketablesModel(MaketablesAttributes):
+    """What :meth:`lmforms.MixedModelResults.maketables` returns: the attributes alone.
+
+    maketables takes whatever has `params`, `bse` and `pvalues` for a model of statsmodels, before
+    it asks for its plug-in format: then the response, R² and the limits by t are lost.
+    """
+
+    state: FitState
+    ddf: str
+    information: str | None
+
+    def _tested_coefficients(self) -> pd.DataFrame:
+        return coefficient_table(self.state, self.ddf, self.information, LEVEL)
+
+    def __repr__(self) -> str:
+        return f"<MaketablesModel {str(self.state.design.bound.formula)!r}>"
+
+
+class MaketablesMethods(MaketablesAttributes):
+    """What :class:`lmforms.MixedModelResults` has for maketables."""
+
+    @named_arguments
+    def maketables(
+        self, ddf: DfName = "satterthwaite", *, information: Information | None = None
+    ) -> MaketablesModel:
+        """The fit for the package maketables, which makes tables for Word, Typst and HTML.
+
+        ``maketables.ETable([fit1.maketables(), fit2.maketables()])`` shows coefficients, rows,
+        levels, log-likelihood, AIC, BIC and both R². Further ``model_stats`` are ``"sigma"``,
+        ``"criterion"`` and all parameters by their names, such as ``"sd(Days | Subject)"``.
+
+        Parameters
+        ----------
+        ddf, information
+            Degrees of freedom of the tests of the fixed effects, see :meth:`contrast`.
+
+        Returns
+        -------
+        MaketablesModel
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+        >>> fit.maketables(ddf="kenward-roger")
+        <MaketablesModel 'Reaction ~ Days + (Days | Subject)'>
+        """
+        return MaketablesModel(self.state, ddf, information)

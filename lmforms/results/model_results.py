@@ -20,7 +20,7 @@ from .bootstrap_methods import BootstrapMethods
 from .diagnostic_methods import DiagnosticMethods
 from .inference_methods import InferenceMethods
 from .influence_methods import InfluenceMethods
-from .maketables_attributes import MaketablesAttributes
+from .maketables_attributes import MaketablesMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
 from .prediction_methods import PredictionMethods
@@ -48,7 +48,7 @@ class MixedModelResults(
     RobustMethods,
     DiagnosticMethods,
     ProfileMethods,
-    MaketablesAttributes,
+    MaketablesMethods,
 ):
     """A fitted linear mixed model.
 

@@ -57,7 +57,7 @@ class Update(Protocol):
         """Results of the changed model; control and method are those of the fit by default."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FitState:
     """A fitted model: design, estimate and options.
 
@@ -87,6 +87,9 @@ class FitState:
     refit: Refit
     update: Update
     optimized: bool = True
+
+    def __repr__(self) -> str:
+        return f"<FitState {str(self.design.bound.formula)!r}, {self.design.n} rows>"
 
     @property
     def residual(self) -> Residual:

@@ -16,6 +16,9 @@ from ..tables.shown import Fact, ShownResult, ShownTable, hung, shown_table
 AS_TYPED = ("Formula", "Residuals")
 """Facts that are text of the call."""
 
+WITH_NAMES = ("Groups",)
+"""Facts with names of grouping factors."""
+
 TITLES = {
     "random": "Random effects",
     "structures": "Structures of the random effects",
@@ -100,7 +103,9 @@ class ModelSummary(TableFormats):
             raise ArgumentError("stars=True: there are no fixed effects, which have p-values.")
         if stars:
             notes = (*notes, STARS_NOTE)
-        facts = tuple(Fact(name, value, name in AS_TYPED) for name, value in self.facts)
+        facts = tuple(
+            Fact(name, value, name in AS_TYPED, name in WITH_NAMES) for name, value in self.facts
+        )
         return ShownResult(self.title, tuple(shown), facts, notes)
 
 

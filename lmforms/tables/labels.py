@@ -32,14 +32,17 @@ def renamed(result: ShownResult, labels: Any) -> ShownResult:
         return result
     given = mapping("labels", labels, "names to labels")
     for name, label in given.items():
-        if not isinstance(name, str) or not isinstance(label, str):
+        if not isinstance(name, str) or not isinstance(label, str) or not name:
             raise ArgumentError(
                 f"labels: {short_repr(name)}: {short_repr(label)} is no pair of texts."
             )
     if not given:
         return result
     names = _Names(given)
-    facts = tuple(f if f.code else replace(f, value=names.replaced(f.value)) for f in result.facts)
+    facts = tuple(
+        replace(fact, value=names.replaced(fact.value)) if fact.has_names else fact
+        for fact in result.facts
+    )
     tables = tuple(_renamed_table(table, names) for table in result.tables)
     unknown = next((name for name in given if name not in names.found), None)
     if unknown is not None:

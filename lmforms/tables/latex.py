@@ -128,7 +128,13 @@ def latex(
     if caption is None:
         return "\n".join([*first, r"\begin{center}", body, r"\end{center}"])
     named = [rf"\label{{{label}}}"] if label else []
-    head = [r"\begin{table}[htbp]", r"\centering", rf"\caption{{{escaped(caption)}}}", *named]
+    head = [
+        r"\begin{table}[htbp]",
+        r"\centering",
+        rf"\caption{{{escaped(caption)}}}",
+        *named,
+        r"\medskip",
+    ]
     return "\n".join([*first, *head, body, r"\end{table}"])
 
 

@@ -31,7 +31,7 @@ def markdown_table(table: ShownTable) -> str:
     """One table; headers over several columns stand in a first row."""
 
     def line(values: tuple[str, ...]) -> str:
-        return "| " + " | ".join(escaped(v).strip() for v in values) + " |"
+        return "| " + " | ".join(escaped(v).strip(" ") for v in values) + " |"
 
     rows = table.lines
     headers = table.line_headers

@@ -23,11 +23,14 @@ class Fact:
     name, value : str
     code : bool
         Whether the value is a formula or another text as it is typed.
+    has_names : bool
+        Whether the value has names that can be replaced.
     """
 
     name: str
     value: str
     code: bool = False
+    has_names: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ def typst(result: ShownResult, caption: str | None = None, label: str | None = N
     if caption is None:
         return f"#{body}"
     named = f" <{label}>" if label else ""
-    return f"#figure(kind: table, caption: {_string(caption)},\n{body},\n){named}"
+    above = f"figure.caption(position: top, {_string(caption)})"
+    return f"#figure(kind: table, caption: {above},\n{body},\n){named}"
 
 
 def _table(table: ShownTable) -> str:

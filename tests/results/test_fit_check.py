@@ -44,7 +44,7 @@ def test_every_kind_of_model_has_a_report(name):
     for topic in table.index:
         assert f"] {topic}: " in text
         assert topic in html
-    assert max(map(len, text.splitlines()[3:])) <= 92
+    assert max(map(len, text.splitlines()[3:])) <= 80
 
 
 def test_a_good_fit_has_nothing_to_say():

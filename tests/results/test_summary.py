@@ -171,3 +171,26 @@ def test_figures_are_not_rounded_away():
     text = str(tiny.summary())
     estimates = [float(v) for v in re.findall(r"^Days +(\S+)", text, flags=re.M)]
     assert np.isclose(estimates[0], tiny.params["Days"], rtol=1e-3)
+
+
+def test_every_part_of_a_fit_has_a_repr_that_can_be_read():
+    assert repr(FIT.model) == "<MixedModel 'Reaction ~ Days + (Days | Subject)', 180 rows>"
+    assert repr(FIT.state) == "<FitState 'Reaction ~ Days + (Days | Subject)', 180 rows>"
+    assert repr(FIT.optimizer) == str(FIT.optimizer)
+    assert "4 evaluations" in repr(FIT.optimizer)
+
+
+def test_limits_are_asked_for():
+    assert "upper" not in FIT.summary().tables["fixed"]
+    summary = FIT.summary(level=0.9, ddf="kenward-roger")
+    expected = FIT.conf_int(level=0.9, ddf="kenward-roger")
+    assert summary.tables["fixed"]["upper"].tolist() == expected["upper"].tolist()
+    assert "Limits: 90 %." in summary.notes
+    with pytest.raises(lf.errors.ArgumentError, match="level"):
+        FIT.summary(level=95)
+
+
+def test_p_values_are_not_rounded_in_the_table():
+    summary = FIT.summary()
+    assert "<0.0001" in str(summary)
+    assert 3e-6 < summary.tables["fixed"]["p_value"]["Days"] < 4e-6
