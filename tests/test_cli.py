@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import subprocess
 import sys
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from command_line_runs import bad, good
 from fuzz import command_line
 
 import lmforms as lf
 from lmforms.cli import main
 from lmforms.data import table_files
 from lmforms.data.file_dialect import Dialect
-from lmforms.results.summary_tables import ModelSummary
 
 FORMULA = "pr_dung ~ flies + (1 | oven_block)"
 
@@ -26,22 +29,6 @@ def dung(tmp_path) -> str:
     path = tmp_path / "dung.csv"
     lf.datasets.load("dung").assign(w=1.5, name="a").to_csv(path, index=False)
     return str(path)
-
-
-def good(capsys, *argv: str) -> str:
-    assert main(argv) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    return out
-
-
-def bad(capsys, *argv: str, status: int = 1) -> str:
-    assert main(argv) == status
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("lmforms: ")
-    assert "Traceback" not in err
-    return err
 
 
 # --- what works ------------------------------------------------------------------------------
@@ -69,22 +56,6 @@ def test_fit_with_weights(capsys, dung):
 def test_fit_with_an_offset(capsys, dung):
     out = good(capsys, "fit", FORMULA, dung, "--offset", "w")
     assert "-1.33" in out  # the intercept, less 1.5
-
-
-SIGNS = {
-    "text": "=====",
-    "html": "<table",
-    "latex": r"\begin{tabular}",
-    "markdown": "| ---",
-    "typst": "table(",
-}
-
-
-@pytest.mark.parametrize("form, sign", SIGNS.items())
-def test_formats(capsys, dung, form, sign):
-    if form != "text" and not hasattr(ModelSummary, f"to_{form}"):
-        pytest.skip("not written yet")
-    assert sign in good(capsys, "fit", FORMULA, dung, "--format", form)
 
 
 def test_save(capsys, dung, tmp_path):
@@ -129,10 +100,38 @@ def test_datasets(capsys):
     assert "no data set 'sleepy'" in bad(capsys, "datasets", "sleepy")
 
 
+def test_export_of_datasets(capsys, tmp_path):
+    good(capsys, "datasets", "cbpp", "--export", str(tmp_path / "d.csv"))
+    good(capsys, "datasets", "cbpp", "--export", str(tmp_path / "d.tsv"))
+    expected = lf.datasets.load("cbpp")
+    for name, sep in (("d.csv", ","), ("d.tsv", "\t")):
+        read = pd.read_csv(tmp_path / name, sep=sep)
+        assert (read.astype(str) == expected.astype(str)).all(axis=None)
+    assert good(capsys, "datasets", "--export", "-", "cbpp") == (tmp_path / "d.csv").read_text()
+    target = str(tmp_path / "d.xlsx")
+    assert ".csv or .tsv" in bad(capsys, "datasets", "cbpp", "--export", target, status=2)
+    assert "NAME" in bad(capsys, "datasets", "--export", "d.csv", status=2)
+
+
 def test_versions(capsys):
-    out = good(capsys, "versions")
-    assert f"lmforms {lf.__version__}" in out
-    assert "numpy" in out
+    lines = good(capsys, "versions").splitlines()
+    assert lines[0] == f"lmforms {lf.__version__}"
+    assert lines[1].startswith(f"python {sys.version.split()[0]}")
+    assert lines[2].startswith("platform ")
+    shown = {line.split()[0] for line in lines[3:]}
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    wanted = chain(project["dependencies"], *project["optional-dependencies"].values())
+    tools = ("lmforms", "pytest", "hypothesis", "furo", "ipykernel", "myst", "sphinx", "mypy")
+    names = {re.match(r"[\w-]+", text)[0] for text in wanted}
+    names = {n for n in names if not n.startswith((*tools, "nbconvert", "pre-commit", "ruff"))}
+    assert names <= shown
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"lmforms {lf.__version__}\n"
 
 
 # --- what does not ------------------------------------------------------------------------------
@@ -233,6 +232,16 @@ def test_bad_options(capsys, dung, options, message):
         (["--encoding", "base64"], "utf-8"),
         (["--save", ""], "fit.lmf"),
         (["--save", "-"], "fit.lmf"),
+        (["--output", ""], "out.txt"),
+        (["--output", "a.pdf"], "--format"),
+        (["--output", "a.txt", "--save", "a.txt"], "two names"),
+        (["--level", "95"], "between 0 and 1"),
+        (["--table", "all"], "--format csv"),
+        (["--format", "csv", "--table", "glance", "--ddf", "none"], "--ddf"),
+        (["--format", "csv", "--table", "glance", "--level", "0.9"], "--level"),
+        (["--format", "csv", "--table", "random", "--ddf", "none"], "--table all"),
+        (["--contrast", "name"], "recipe=sum"),
+        (["--contrast", "name=sum", "--contrast", "name=poly"], "two codings"),
     ],
 )
 def test_options_that_cannot_be(capsys, dung, options, message):
@@ -240,31 +249,41 @@ def test_options_that_cannot_be(capsys, dung, options, message):
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["fit"], ["fit", FORMULA], ["fat"], ["fit", FORMULA, "d.csv", "--format", "pdf"]]
+    "argv, said",
+    [
+        ([], "COMMAND"),
+        (["fit"], "FORMULA"),
+        (["fit", FORMULA], "FILE"),
+        (["fat"], "Did you mean `fit`?"),
+        (["sumary", "fit.lmf"], "Did you mean `summary`?"),
+        (["fit", FORMULA, "d.csv", "--format", "jsn"], "Did you mean `json`?"),
+        (["fit", FORMULA, "d.csv", "--weight", "w"], "Did you mean `--weights`?"),
+        (["fit", FORMULA, "d.csv", "--level", "high"], "--level"),
+        (["fit", FORMULA, "d.csv", "--ddf", "kenward"], "Did you mean `kenward-roger`?"),
+        (["fit", FORMULA, "d.csv", "e.csv"], "too many: 'e.csv'"),
+        (["summary", "a.lmf", "b.lmf"], "too many: 'b.lmf'"),
+    ],
 )
-def test_usage_errors(capsys, argv):
-    with pytest.raises(SystemExit) as caught:
-        main(argv)
-    assert caught.value.code == 2
-    assert "usage: lmforms" in capsys.readouterr().err
+def test_usage_errors(capsys, argv, said):
+    message = bad(capsys, *argv, status=2)
+    assert said in message
+    assert "usage: lmforms" in message
 
 
 def test_formula_is_not_given_the_callers_names(capsys, dung):
     assert "`Path`" in bad(capsys, "fit", "pr_dung ~ Path(flies) + (1 | oven_block)", dung)
 
 
-def test_as_a_process(dung, tmp_path):
-    def run(*argv: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "lmforms.cli", *argv]
-        root = Path(lf.__file__).parent.parent
-        return subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
-
-    done = run("fit", FORMULA, dung)
+def test_as_a_process(dung):
+    command = [sys.executable, "-m", "lmforms.cli", "fit", FORMULA, dung]
+    root = Path(lf.__file__).parent.parent
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "-89.4292" in done.stdout
-    failed = run("fit", "pr_dung ~ fly", dung)
-    assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr.count("\n") == 3  # message, formula, carets
+
+
+def test_places_in_formulas_are_marked(capsys, dung):
+    assert bad(capsys, "fit", "pr_dung ~ fly", dung).count("\n") == 3  # message, formula, carets
 
 
 def test_types_of_columns(tmp_path):

@@ -34,6 +34,8 @@ DDF = (
 SHOWN_FORMATS = ("text", "html", "latex", "markdown", "typst")
 DATA_FORMATS = ("csv", "json")
 
+FILE_HELP = "CSV or TSV (also compressed) with a header, Parquet or Feather; - is stdin"
+
 TABLES = ("fixed", "random", "all", "glance")
 """Tidy tables of a fit."""
 
@@ -107,7 +109,10 @@ def add_fit_output(parser: Parser) -> None:
         "--table", choices=TABLES, help="which table --format csv writes (default: fixed)"
     )
     parser.add_argument(
-        "--level", metavar="NUMBER", type=float, help="of confidence limits (default: 0.95)"
+        "--level",
+        metavar="NUMBER",
+        type=float,
+        help="add confidence limits of this level (csv and json have them: 0.95)",
     )
     parser.add_argument(
         "--ddf", metavar="METHOD", choices=DDF, help=f"degrees of freedom: {', '.join(DDF)}"
@@ -135,6 +140,3 @@ def add_dialect(parser: Parser) -> None:
         default=[],
         help="column of labels: a factor, even of numbers or NA (may be repeated)",
     )
-
-
-FILE_HELP = "CSV or TSV (also compressed) with a header, Parquet or Feather; - is stdin"

@@ -28,8 +28,6 @@ def check_fit_output(args: Namespace) -> None:
         raise ArgumentError(f"--table is for --format csv, not {args.format}: leave it out.")
     if args.level is not None:
         proportion("--level", args.level)
-        if args.format in SHOWN_FORMATS:
-            raise ArgumentError("--level is for --format csv and json: leave it out.")
     for option in ("level", "ddf"):
         if args.table == "glance" and getattr(args, option) is not None:
             raise ArgumentError(f"--{option} does not concern --table glance: leave it out.")
@@ -48,9 +46,10 @@ def fit_output(fit: MixedModelResults, args: Namespace, warned: Sequence[str]) -
         Warnings about the data and the fit.
     """
     ddf = {} if args.ddf is None else {"ddf": args.ddf}
-    level = DEFAULT_LEVEL if args.level is None else args.level
     if args.format in SHOWN_FORMATS:
-        return rendered(fit.summary(**ddf), args.format)
+        limits = {} if args.level is None else {"level": args.level}
+        return rendered(fit.summary(**ddf, **limits), args.format)
+    level = DEFAULT_LEVEL if args.level is None else args.level
     if args.format == "json":
         return json_text(_facts(fit, ddf, level, warned))
     if args.table == "glance":

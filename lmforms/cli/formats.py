@@ -20,13 +20,11 @@ def csv_text(table: pd.DataFrame, *, sep: str = ",", decimal: str = ".") -> str:
     """A table without its index; numbers in full, nothing where there is none."""
     import pandas as pd
 
-    joined = {
-        name: table[name].map(lambda v: ":".join(map(str, v)) if isinstance(v, tuple) else v)
-        for name in table.columns
-        if table[name].dtype == object
-    }
-    plain = pd.DataFrame(table).assign(**joined)
-    text = plain.to_csv(index=False, sep=sep, decimal=decimal, lineterminator="\n")
+    shown = pd.DataFrame(table)
+    for name in table.select_dtypes(object).columns:
+        labels = [":".join(map(str, v)) if isinstance(v, tuple) else v for v in table[name]]
+        shown = shown.assign(**{name: pd.Series(labels, index=table.index, dtype=object)})
+    text = shown.to_csv(index=False, sep=sep, decimal=decimal, lineterminator="\n")
     return str(text).removesuffix("\n")
 
 

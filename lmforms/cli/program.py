@@ -14,6 +14,7 @@ from ..errors import ArgumentError, LmformsError, LmformsWarning
 from . import streams
 from .arguments import DATA_FORMATS, EXIT_STATUS, Parser
 from .commands import anova, datasets, fit, predict, summary, versions
+from .messages import as_options
 from .targets import check_targets, written_to
 
 
@@ -43,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return streams.INTERRUPTED
     except ArgumentError as exc:
-        return streams.failed(exc, streams.USAGE)
+        return streams.failed(as_options(str(exc)), streams.USAGE)
     except LmformsError as exc:
-        return streams.failed(exc, streams.FAILED)
+        return streams.failed(as_options(str(exc)), streams.FAILED)
     except OSError as exc:
         where = f"{exc.filename}: " if exc.filename is not None else ""
         return streams.failed(f"{where}{exc.strerror or exc}", streams.FAILED)

@@ -58,6 +58,7 @@ def data_as_fitted(path: str, dialect: Dialect, fit: MixedModelResults) -> tuple
         Besides what reading raises: labels that are no whole numbers where those of the fit are.
     """
     from ..data.delimited import DelimitedFile
+    from ..data.input_table import raw_table
     from ..data.table_files import table_file
 
     design = fit.state.design
@@ -68,7 +69,8 @@ def data_as_fitted(path: str, dialect: Dialect, fit: MixedModelResults) -> tuple
     whole = {name for name in labels - numbers if _labels_of(fitted[name]).dtype.kind in "iu"}
     file = table_file(path, dialect)
     if not isinstance(file, DelimitedFile):
-        return file, file.table()
+        # as pandas columns, so that predictions are pandas too
+        return file, dict(raw_table(file.table(), file.columns).items())
     marked = {name for name in texts if fitted[name].isin(set(MISSING) - {""}).any()}
     table = file.table(texts | whole, numbers - texts, marked)
     changed = {}

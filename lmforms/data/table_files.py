@@ -90,7 +90,9 @@ def _refuse_options(file: OpenedFile, kind: str, dialect: Dialect) -> None:
     usual = Dialect()
     for field in fields(Dialect):
         if getattr(dialect, field.name) != getattr(usual, field.name):
-            way = " Write factor(x) in the formula for labels." if field.name == "text" else ""
+            way = ""
+            if field.name == "text":
+                way = f" For labels write factor({dialect.text[0]}) in the formula."
             raise ArgumentError(
                 f"--{field.name} is for delimited text, and {file.shown} is {kind}: leave it "
                 f"out.{way}"

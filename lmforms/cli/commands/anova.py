@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ArgumentError, ModelError
+from ...errors import ArgumentError
 from ..arguments import DATA_FORMATS, DDF, SHOWN_FORMATS, add_command, add_output
 from ..formats import csv_text, json_text, records, rendered
 
@@ -51,11 +51,7 @@ def run(args: Namespace) -> str:
     fits = [load(path) for path in args.files]
     if len(fits) == 1:
         return _written(fits[0].anova(**tests), "term", args.format)
-    try:
-        table = anova(*fits, refit=not args.no_refit)
-    except ModelError as exc:
-        raise ModelError(str(exc).replace("refit=False", "--no-refit")) from None
-    return _written(table, "model", args.format)
+    return _written(anova(*fits, refit=not args.no_refit), "model", args.format)
 
 
 def _written(table: ResultTable, rows: str, form: str) -> str:

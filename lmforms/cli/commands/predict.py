@@ -9,6 +9,9 @@ from ...errors import ArgumentError
 from ..arguments import FILE_HELP, add_command, add_dialect, add_output
 from ..formats import csv_text, json_text, records
 
+PREDICTION_DDF = ("satterthwaite", "kenward-roger", "residual", "none")
+"""Methods of degrees of freedom that predictions have."""
+
 LABELS_NOTE = """\
 Labels are read as those of the fit were. The output has all columns of the new data as they
 are written, and the predictions behind them; rows with missing predictors have none.
@@ -48,6 +51,12 @@ def add(commands: Any) -> None:
         "--level", metavar="NUMBER", type=float, help="of the limits (default: 0.95)"
     )
     parser.add_argument(
+        "--ddf",
+        metavar="METHOD",
+        choices=PREDICTION_DDF,
+        help=f"degrees of freedom of the limits: {', '.join(PREDICTION_DDF)}",
+    )
+    parser.add_argument(
         "--only-predictions", action="store_true", help="leave out the columns of the new data"
     )
     add_dialect(parser)
@@ -67,10 +76,14 @@ def run(args: Namespace) -> str:
         options["residual"] = args.residual
     if args.interval is not None:
         options["interval"] = args.interval
-    if args.level is not None:
-        if args.interval is None:
-            raise ArgumentError("--level is for --interval confidence or prediction: add one.")
-        options["level"] = proportion("--level", args.level)
+    for name in ("level", "ddf"):
+        value = getattr(args, name)
+        if value is not None:
+            if args.interval is None:
+                raise ArgumentError(
+                    f"--{name} is for --interval confidence or prediction: add one."
+                )
+            options[name] = proportion("--level", value) if name == "level" else value
     dialect = dialect_of(args)
 
     from ...storage.load import load
