@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from command_line_runs import bad, good
+from documented_commands import PAGE, executed, numbers_and_text
 from fuzz import command_line
 
 import lmforms as lf
@@ -478,6 +479,17 @@ def test_standard_input(capsys, monkeypatch, written):
     assert "standard input is empty" in bad(capsys, "fit", MODEL, "-")
     monkeypatch.setattr(sys, "stdin", None)
     assert "closed" in bad(capsys, "fit", MODEL, "-")
+
+
+def test_the_commands_on_the_page():
+    count = 0
+    for command, shown, found in executed(PAGE.read_text(encoding="utf-8")):
+        numbers, text = numbers_and_text(found)
+        shown_numbers, shown_text = numbers_and_text(shown)
+        assert text == shown_text, command
+        assert numbers == pytest.approx(shown_numbers, rel=1e-5), command
+        count += 1
+    assert count > 10
 
 
 def test_hostile_files_and_arguments():
