@@ -35,9 +35,9 @@ def run(command: str) -> str:
     program, *argv = shlex.split(command)
     assert program == "lmforms"
     out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        with contextlib.suppress(SystemExit):
-            main(argv)
+    shown = contextlib.redirect_stdout(out), contextlib.redirect_stderr(out)
+    with shown[0], shown[1], contextlib.suppress(SystemExit):
+        main(argv)
     return out.getvalue()
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ArgumentError
 from ..arguments import DATA_FORMATS, DDF, SHOWN_FORMATS, add_command, add_output
-from ..formats import csv_text, json_text, records, rendered
 
 if TYPE_CHECKING:
     from ...tables.result_table import ResultTable
@@ -56,6 +55,8 @@ def run(args: Namespace) -> str:
 
 def _written(table: ResultTable, rows: str, form: str) -> str:
     """A table whose rows are called `rows`."""
+    from ..formats import csv_text, json_text, records, rendered
+
     if form in SHOWN_FORMATS:
         return rendered(table, form)
     labelled = table.rename_axis(rows).reset_index()

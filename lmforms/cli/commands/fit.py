@@ -6,7 +6,6 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...data.file_dialect import option_text
 from ...errors import ArgumentError, DataError
 from ..arguments import FILE_HELP, add_command, add_dialect, add_fit_output
 
@@ -122,8 +121,11 @@ def check_factors(contrasts: Mapping[str, str], data: Any) -> None:
     ------
     DataError
     """
+    if not contrasts:
+        return
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+    from ...data.file_dialect import option_text
     from ...data.input_table import column_names, raw_table
 
     known = column_names(data)

@@ -7,7 +7,6 @@ from typing import Any
 
 from ...errors import ArgumentError
 from ..arguments import FILE_HELP, add_command, add_dialect, add_output
-from ..formats import csv_text, json_text, records
 
 PREDICTION_DDF = ("satterthwaite", "kenward-roger", "residual", "none")
 """Methods of degrees of freedom that predictions have."""
@@ -87,6 +86,7 @@ def run(args: Namespace) -> str:
     dialect = dialect_of(args)
 
     from ...storage.load import load
+    from ..formats import csv_text, json_text, records
     from ..reading import data_as_fitted
 
     fit = load(args.fit)
