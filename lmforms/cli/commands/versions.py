@@ -44,7 +44,7 @@ def run(args: Namespace) -> str:
     lines = [
         f"lmforms {__version__}",
         f"python {platform.python_version()} ({platform.python_implementation()})",
-        f"platform {platform.platform()}",
+        f"platform {platform.system()} {platform.release()} ({platform.machine()})",
     ]
     for name in (*NEEDED, *OPTIONAL):
         try:
