@@ -20,6 +20,8 @@ SLOPES = "Reaction ~ Days + (Days | Subject)"
 INTERCEPTS = "Reaction ~ Days + (1 | Subject)"
 HAS_INTERVALS = "interval" in signature(lf.MixedModelResults.predict).parameters
 
+HAS_LIMITS = "level" in signature(lf.MixedModelResults.summary).parameters
+
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> dict[str, str]:
@@ -45,6 +47,9 @@ def test_summary(capsys, saved):
     assert good(capsys, "summary", saved["slopes"]) == f"{fit.summary()}\n"
     argv = ["--ddf", "kenward-roger", saved["slopes"]]
     assert good(capsys, "summary", *argv) == f"{fit.summary('kenward-roger')}\n"
+    if HAS_LIMITS:
+        argv = ["--level", "0.9", saved["slopes"]]
+        assert good(capsys, "summary", *argv) == f"{fit.summary(level=0.9)}\n"
     found = json.loads(good(capsys, "summary", "--format", "json", saved["slopes"]))
     assert found["formula"] == SLOPES
     assert found["criterion"] == pytest.approx(fit.criterion)

@@ -42,7 +42,8 @@ def write(text: str, *, exact: bool = False) -> int:
                     f"standard output is {exc.encoding} and has no {letter!a}: use --output FILE.",
                     FAILED,
                 )
-            sys.stdout.write(text.encode(exc.encoding, "replace").decode(exc.encoding))
+            plain = text.replace("−", "-").encode(exc.encoding, "replace")
+            sys.stdout.write(plain.decode(exc.encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_buffer(sys.stdout)

@@ -72,7 +72,7 @@ def run(argv: list[str], stdin: bytes | None = None) -> tuple[int, str, str]:
 def criterion_in(out: str) -> str:
     """The criterion that a summary shows."""
     found = re.search(r"criterion: +(\S+)", out)
-    return found.group(1) if found else ""
+    return found.group(1).replace("−", "-") if found else ""
 
 
 def a_dialect(rng: np.random.Generator, folder: Path) -> str | None:
