@@ -50,7 +50,8 @@ class MixedModel:
         As `weights`: known part of the linear predictor, added to any ``offset()`` of the formula.
     contrasts : mapping, optional
         Coding of factors in the fixed and random expressions: column name to
-        ``"contr.sum"``, ``"contr.helmert"``, ``"contr.poly"``, … or a contrast matrix.
+        ``"contr.sum"``, ``"contr.helmert"``, ``"contr.poly"``, …, ``"treatment(late)"`` with
+        another reference level, or a contrast matrix.
         The default is treatment coding, for ordered factors too.
     missing : {"drop", "raise"}
         Rows with missing values are dropped with a warning that counts them, or refused.

@@ -16,6 +16,7 @@ from ..errors import ColumnError, DataError, near_matches
 from .file_dialect import MISSING, Dialect, option_text
 from .label_messages import named
 from .numeric_text import commas_in, has_decimal_commas, is_number, non_numeric_entries
+from .opened_file import OpenedFile
 from .text_files import TextFile, is_utf8
 
 if TYPE_CHECKING:
@@ -30,21 +31,20 @@ class DelimitedFile:
 
     Parameters
     ----------
-    path : str
-        ``-`` is standard input. Compressed files are recognised.
+    file : OpenedFile
+        Compressed files are recognised.
     dialect : Dialect
 
     Raises
     ------
     DataError
-        The file is not there, is empty, is no text, has another delimiter, or two columns of
-        one name.
+        The file is empty, is no text, has another delimiter, or two columns of one name.
     """
 
-    def __init__(self, path: str, dialect: Dialect) -> None:
+    def __init__(self, file: OpenedFile, dialect: Dialect) -> None:
         self.dialect = dialect
-        self.sep = dialect.separator(Path(path).name)
-        self.file = TextFile(path, dialect.encoding)
+        self.sep = dialect.separator(Path(file.path).name)
+        self.file = TextFile(file, dialect.encoding)
         self.shown = self.file.shown
         self._check_header()
 
@@ -59,7 +59,12 @@ class DelimitedFile:
         """Names of the columns that have one."""
         return [name for name in self.header if name]
 
-    def table(self, labels: Collection[str] = (), numbers: Collection[str] = ()) -> pd.DataFrame:
+    def table(
+        self,
+        labels: Collection[str] = (),
+        numbers: Collection[str] = (),
+        text: Collection[str] = (),
+    ) -> pd.DataFrame:
         """All columns that have a name.
 
         Parameters
@@ -69,6 +74,8 @@ class DelimitedFile:
             the text that is there, so that ``01`` and ``1`` stay apart.
         numbers : collection of str
             Columns in which a few entries that are no numbers are refused.
+        text : collection of str
+            Columns that are text, besides those of the dialect.
         """
         import pandas as pd
 
@@ -78,8 +85,8 @@ class DelimitedFile:
                 raise ColumnError(
                     f"--text {name!r} is not a column of {self.shown}.{near_matches(name, known)}"
                 )
-        text = {name for name in known if name in self.dialect.text}
-        exact = text | set(labels)
+        text = {*self.dialect.text, *text}
+        exact = (text | set(labels)) & set(known)
         marks = [*MISSING, *self.dialect.na]
         names = [name or f"\x00{i}" for i, name in enumerate(self.header)]
         table = self._read(
@@ -90,7 +97,7 @@ class DelimitedFile:
             na_values={n: ["", *self.dialect.na] if n in text else marks for n in names},
         )[known]
         changed = {}
-        for name in sorted({*exact, *numbers}):
+        for name in sorted(exact | (set(numbers) & set(known))):
             column = table[name]
             if name in text:
                 changed[name] = column.astype("category")
@@ -102,6 +109,16 @@ class DelimitedFile:
             else:
                 changed[name] = _labels(column)
         return table.assign(**changed) if changed else table
+
+    @property
+    def decimal(self) -> str:
+        """The decimal point."""
+        return self.dialect.decimal
+
+    def as_written(self) -> pd.DataFrame:
+        """All columns that have a name, each field as the text that is there."""
+        names = [name or f"\x00{i}" for i, name in enumerate(self.header)]
+        return self._read(header=0, names=names, dtype=str, keep_default_na=False)[self.columns]
 
     def _read(self, *, sep: str | None = None, **how: Any) -> pd.DataFrame:
         """The file or some of its lines, by pandas."""
@@ -230,36 +247,28 @@ class DelimitedFile:
         return numbers
 
 
+def is_plain_integer(text: str) -> bool:
+    """Whether it is a whole number of 64 bits as it is printed.
+
+    Examples
+    --------
+    >>> [is_plain_integer(text) for text in ("10", "-3", "01", "1.0")]
+    [True, True, False, False]
+    """
+    return _INTEGER.fullmatch(text) is not None
+
+
 def _labels(column: pd.Series) -> pd.Series:
     """Whole numbers if each is written as it is printed, else the text itself."""
     import pandas as pd
 
     levels = column.astype("category")
     texts = levels.cat.categories
-    if not len(texts) or not all(map(_INTEGER.fullmatch, texts)):
+    if not len(texts) or not all(map(is_plain_integer, texts)):
         return levels
     codes = levels.cat.codes.to_numpy()
     values = texts.astype("int64").to_numpy()[codes]
     return pd.Series(pd.arrays.IntegerArray(values, codes < 0) if column.hasnans else values)
-
-
-def read_table(path: str, sep: str | None = None, **dialect: Any) -> pd.DataFrame:
-    """Read a delimited text file with a header.
-
-    Parameters
-    ----------
-    path : str
-    sep : str, optional
-        Delimiter; a tab for ``.tsv`` and a comma for anything else by default.
-    **dialect
-        Of :class:`Dialect`.
-
-    Raises
-    ------
-    DataError
-        See :class:`DelimitedFile`.
-    """
-    return DelimitedFile(path, Dialect(sep, **dialect)).table()
 
 
 def _exact_floats() -> dict[str, str]:

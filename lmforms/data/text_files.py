@@ -7,11 +7,11 @@ import codecs
 import gzip
 import io
 import lzma
-import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import DataError
+from .columnar_files import KINDS
+from .opened_file import OpenedFile
 
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -32,8 +32,6 @@ _ENDINGS = (".gz", ".bz2", ".zip", ".xz", ".zst", ".tar")
 """What names of compressed files end with."""
 
 _OTHER_FORMATS = {
-    b"PAR1": "a Parquet file",
-    b"ARROW1": "an Arrow file",
     b"\x89HDF": "an HDF5 file",
     b"\xd0\xcf\x11\xe0": "a spreadsheet",
     b"%PDF": "a PDF file",
@@ -45,8 +43,8 @@ class TextFile:
 
     Parameters
     ----------
-    path : str
-        ``-`` is standard input. Compressed files are recognised.
+    file : OpenedFile
+        Compressed files are recognised.
     encoding : str
 
     Attributes
@@ -61,17 +59,16 @@ class TextFile:
     Raises
     ------
     DataError
-        The file is not there, or is no text of that encoding by its first bytes.
+        It is no text of that encoding by its first bytes.
     """
 
-    def __init__(self, path: str, encoding: str) -> None:
+    def __init__(self, file: OpenedFile, encoding: str) -> None:
         self.encoding = encoding
-        self.shown = "standard input" if path == "-" else repr(path)
-        self.source, head = _opened(path, self.shown)
-        found = [name for mark, name in _COMPRESSED.items() if head.startswith(mark)]
-        by_name = "infer" if path.endswith(_ENDINGS) else None
+        self.shown, self.source = file.shown, file.source
+        found = [name for mark, name in _COMPRESSED.items() if file.head.startswith(mark)]
+        by_name = "infer" if file.path.endswith(_ENDINGS) else None
         self.compression = found[0] if found else by_name
-        self._check_start(_unpacked(self.source, self.compression, head))
+        self._check_start(_unpacked(self.source, self.compression, file.head))
 
     def _check_start(self, head: bytes) -> None:
         """Refuse what is no text by its first bytes."""
@@ -82,6 +79,9 @@ class TextFile:
                 f"{self.shown} cannot be read as {self.encoding.upper()}: it is {found.upper()}. "
                 f"Say --encoding {found}."
             )
+        for mark, kind in KINDS.items():
+            if head.startswith(mark):
+                raise DataError(f"{self.shown} is a compressed {kind} file: unpack it first.")
         for mark, what in _OTHER_FORMATS.items():
             if head.startswith(mark):
                 raise DataError(f"{self.shown} is {what}: save it as CSV.")
@@ -103,25 +103,6 @@ class TextFile:
         raise DataError(
             f"{self.shown} cannot be read as {self.encoding}: give another --encoding."
         ) from None
-
-
-def _opened(path: str, named: str) -> tuple[str | io.BytesIO, bytes]:
-    """What pandas is to read, twice if need be, and how it begins."""
-    if path == "-":
-        if sys.stdin is None:
-            raise DataError("standard input is closed.")
-        content = sys.stdin.buffer.read()
-        return io.BytesIO(content), content[:1024]
-    file = Path(path)
-    if not path or not file.exists():
-        raise DataError(f"there is no file {named}.")
-    if file.is_dir():
-        raise DataError(f"{named} is a folder: there is no file to read.")
-    if not file.is_file():  # a pipe is read once
-        content = file.read_bytes()
-        return io.BytesIO(content), content[:1024]
-    with file.open("rb") as opened:
-        return path, opened.read(1024)
 
 
 def _unpacked(source: str | io.BytesIO, compression: str | None, head: bytes) -> bytes:

@@ -92,7 +92,8 @@ class Evaluator:
         days = [name for name in data if is_dates(self.table[name])]
         data = data.astype(dict.fromkeys(days, "datetime64[s]")) if days else data
         coded = {
-            name: C(data[name], contrast_object(name, c)) for name, c in self._contrasts.items()
+            name: C(data[name], contrast_object(name, c, data[name]))
+            for name, c in self._contrasts.items()
         }
         given = {name: coded.get(name, data[name]) for name in data}
         aliases = {aliased(name): given[name] for name in given if needs_alias(name)}

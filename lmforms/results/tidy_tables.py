@@ -246,7 +246,11 @@ def _together(parts: Sequence[Rows]) -> dict[str, pd.Series]:
             labels: list[Any] = []
             for rows, count in zip(parts, counts, strict=True):
                 labels += rows.get(name, [None] * count)
-            made[name] = pd.Series(labels, dtype=object).infer_objects()
+            column = pd.Series(labels, dtype=object)
+            inferred = column.infer_objects()
+            # pandas makes floats of integers beside None
+            as_floats = inferred.dtype.kind == "f" and any(isinstance(v, int) for v in labels)
+            made[name] = column if as_floats else inferred
     return made
 
 

@@ -72,7 +72,7 @@ def run(argv: list[str], stdin: bytes | None = None) -> tuple[int, str, str]:
 def criterion_in(out: str) -> str:
     """The criterion that a summary shows."""
     found = re.search(r"criterion: +(\S+)", out)
-    return found.group(1) if found else ""
+    return found.group(1).replace("−", "-") if found else ""
 
 
 def a_dialect(rng: np.random.Generator, folder: Path) -> str | None:
@@ -155,6 +155,9 @@ WORDS = (
         "~",
         "\udcff",
     ),
+    *("summary", "predict", "anova", "--version", "fit.lmf", "--level", "0.9", "--ddf", "none"),
+    *("--contrast", "x=sum", "g=treatment(0)", "json", "csv", "--table", "all", "--output"),
+    *("--export", "--interval", "prediction", "--random", "g", "--new-levels", "zero", "o.json"),
     *("x" * 5000, "dyestuff", "y ~ nosuch(x) + (1 | g)", "y ~ x + (1 | g", "σ"),
 )
 
@@ -163,8 +166,12 @@ def random_words(rng: np.random.Generator, folder: Path) -> str | None:
     """Arguments in any order; what went wrong, or None."""
     (folder / "d.csv").write_text("y,x,g\n" + "\n".join(f"{i % 7},{i},{i % 3}" for i in range(30)))
     words = [str(w) for w in rng.choice(np.array(WORDS, dtype=object), int(rng.integers(0, 9)))]
-    if rng.random() < 0.7:
-        words = ["fit", MODEL, str(folder / "d.csv"), *words]
+    fit, data = str(folder / "fit.lmf"), str(folder / "d.csv")
+    if not (folder / "fit.lmf").exists():
+        run(["fit", MODEL, data, "--save", fit])
+    begin = (["fit", MODEL, data], ["predict", fit, data], ["summary", fit], ["anova", fit, fit])
+    if rng.random() < 0.8:
+        words = [*begin[rng.integers(len(begin))], *words]
     with contextlib.chdir(folder):
         status, _, err = run(words, b"")
     wrong = status not in DOCUMENTED or (status and not err) or "Traceback" in err
