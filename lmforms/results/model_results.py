@@ -22,6 +22,7 @@ from .inference_methods import InferenceMethods
 from .influence_methods import InfluenceMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
+from .plot_methods import PlotMethods
 from .prediction_methods import PredictionMethods
 from .profile_methods import ProfileMethods
 from .residual_methods import ResidualMethods
@@ -47,6 +48,7 @@ class MixedModelResults(
     RobustMethods,
     DiagnosticMethods,
     ProfileMethods,
+    PlotMethods,
 ):
     """A fitted linear mixed model.
 
