@@ -18,15 +18,15 @@ from .axes import (
 )
 from .diagnostic_arrays import farthest_points
 from .effects_arrays import EffectPair, Shrinkage, effect_pairs, shrinkage_of
-from .interval_drawing import height_of_levels, level_axis
+from .interval_drawing import LABEL_INCHES, height_of_levels, level_axis, row_text
 from .series import reference_style, series_colours
 from .series_of_fit import checked_fit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PANEL_INCHES = (5.4, 4.4)
-"""Width and height of a panel of two effects."""
+PANEL_INCHES = (6.2, 4.4)
+"""Width and height of a panel of two effects, with its legend."""
 
 MOST_PAIRS = 10
 """Panels of pairs."""
@@ -116,7 +116,8 @@ def _one_effect(shown: Shrinkage, ax: Any) -> Axes:
     """A row for each level, in the order of what the model says."""
     order = np.argsort(shown.shrunk[:, 0], kind="stable")
     own, shrunk = shown.own[order, 0], shown.shrunk[order, 0]
-    ax = single_axes(ax, (PANEL_INCHES[0], height_of_levels(len(order))))
+    width = PANEL_INCHES[0] + LABEL_INCHES * max(len(row_text(text)) for text in shown.labels)
+    ax = single_axes(ax, (width, height_of_levels(len(order))))
     at = np.arange(len(order))
     line = series_colours(2, ax)[1]
     ax.axvline(shown.population[0], color=line, lw=1.2, zorder=0, label="population, β̂")
@@ -179,16 +180,8 @@ def _moves(ax: Axes, own: np.ndarray, shrunk: np.ndarray, shown: Shrinkage, size
 
 
 def _legend(ax: Axes) -> None:
-    drawn: Any = ax.legend(
-        frameon=False,
-        fontsize="small",
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.06),
-        ncols=3,
-        handletextpad=0.3,
-        columnspacing=1.2,
-        handlelength=1.0,
-    )
+    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+    drawn: Any = ax.legend(frameon=False, fontsize="small", **place)
     for handle in drawn.legend_handles:
         handle.set(alpha=1.0, markersize=max(handle.get_markersize(), LEGEND_POINTS))
 

@@ -124,8 +124,10 @@ def ordered_levels(ax: Axes, shown: LevelsOfEffect) -> None:
     ax.axvline(0.0, **reference_style())
     (colour,) = series_colours(1, ax)
     size = level_axis(ax, shown.labels)
-    drawn = whiskers(ax, at, lower, upper, colour, min(1.3, 1.2 * size))
-    drawn.set(alpha=0.6, rasterized=n > MANY_POINTS)
+    row = _height(ax) / n
+    drawn = whiskers(ax, at, lower, upper, colour, min(1.3, 0.6 * row if row > size else row))
+    # many are a band without gaps, on which points can be seen
+    drawn.set(alpha=0.6 if row > size else 0.35, rasterized=n > MANY_POINTS, snap=row > size)
     style: dict[str, Any] = {"color": colour, "marker": "o", "mew": 0, "ls": "none"}
     ax.plot(estimate, at, ms=size, zorder=3, rasterized=n > MANY_POINTS, **style)
 
@@ -172,7 +174,7 @@ def row_labels(ax: Axes, labels: Sequence[str], upwards: bool = False) -> None:
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
-def row_text(label: str) -> str:
+def row_text(label: str, longest: int = LONGEST_LABEL) -> str:
     """A label cut in the middle, as names of coefficients and contrasts differ at their ends.
 
     Examples
@@ -180,10 +182,10 @@ def row_text(label: str) -> str:
     >>> row_text("poly(average_temperature_of_the_month, 2)[1]")
     'poly(average_tempe…_the_month, 2)[1]'
     """
-    if len(label) <= LONGEST_LABEL:
+    if len(label) <= longest:
         return label
-    half = (LONGEST_LABEL - 1) // 2
-    return f"{label[: LONGEST_LABEL - 1 - half]}…{label[-half:]}"
+    half = (longest - 1) // 2
+    return f"{label[: longest - 1 - half]}…{label[-half:]}"
 
 
 def fitting_font(ax: Axes, count: int) -> float | None:

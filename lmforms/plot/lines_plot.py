@@ -8,6 +8,7 @@ import numpy as np
 
 from ..support.arguments import named_arguments
 from .axes import point_style, several_axes, short_label
+from .interval_drawing import row_text
 from .lines_arrays import GroupLines, LevelLines, group_lines
 from .series import reference_style, series_colours
 from .series_of_fit import checked_fit
@@ -20,6 +21,12 @@ PANEL_INCHES = (2.1, 1.9)
 
 WIDE = 1.6
 """Panels in a row over rows of panels."""
+
+FEW_PANELS, LARGER = 4, 1.5
+"""Up to so many panels are larger by this factor."""
+
+LONGEST_TITLE = 22
+"""Characters of the title of a panel."""
 
 SLANTED = 24
 """Characters of categories in a panel that do not run into each other."""
@@ -77,13 +84,13 @@ def fitted_lines(
     count = len(found.shown)
     across = _panels_across(count)
     size = (PANEL_INCHES[0] * count, PANEL_INCHES[1])
-    if count == 1:
-        size = (2 * size[0], 2 * size[1])
+    if count <= FEW_PANELS:
+        size = (LARGER * size[0], LARGER * size[1])
     axes = several_axes(ax, count, size, across)
     rows = sum(len(one.x) for one in found.shown)
     for panel, one in zip(axes, found.shown, strict=True):
         _level(panel, one, rows, bool(found.categories))
-        panel.set_title(short_label(one.label), loc="left", fontsize="medium")
+        panel.set_title(row_text(one.label, LONGEST_TITLE), loc="left", fontsize="medium")
     _common_axes(axes, found, x, across if ax is None else 1)
     _labels(axes, found, x, ax is None and count > 1)
     return axes[0] if count == 1 else np.array(axes, dtype=object)
