@@ -26,6 +26,13 @@ MANY_POINTS = 2000
 """With more points than this they are smaller and stored as pixels."""
 
 
+CROWDED_POINTS = 20_000
+"""With more points than this they are almost transparent: where many lie shows as darker."""
+
+NAME_MARGIN = 0.1
+"""Share of the y axis that is free above and below where points are named."""
+
+
 def pyplot() -> Any:
     """`matplotlib.pyplot`, or an error that names the extra.
 
@@ -131,8 +138,56 @@ def thinned_labels(
     return places, [short_label(labels[int(i)]) for i in places]
 
 
+def named_points(
+    ax: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[Any], above: np.ndarray
+) -> None:
+    """Names of a few points, above or below them and towards the middle of the x axis."""
+    if not len(x):
+        return
+    ax.margins(y=NAME_MARGIN)
+    ax.autoscale_view()
+    middle = np.mean(ax.get_xlim())
+    for xy, label, up in zip(zip(x, y, strict=True), labels, above, strict=True):
+        ax.annotate(
+            short_label(joined_label(label)),
+            xy,
+            (0, 4 if up else -4),
+            textcoords="offset points",
+            ha="right" if xy[0] > middle else "left",
+            va="bottom" if up else "top",
+            fontsize="small",
+        )
+
+
+def joined_label(label: Any) -> str:
+    """A label of several parts as one text.
+
+    Examples
+    --------
+    >>> joined_label(("A", 3)), joined_label(308)
+    ('A:3', '308')
+    """
+    return ":".join(map(str, label)) if isinstance(label, tuple) else str(label)
+
+
+def note_in_corner(ax: Axes, text: str) -> None:
+    """A small text at the lower right, for what is not drawn."""
+    ax.text(
+        0.99,
+        0.01,
+        text,
+        transform=ax.transAxes,
+        ha="right",
+        va="bottom",
+        fontsize="x-small",
+        alpha=0.8,
+    )
+
+
 def point_style(n: int) -> dict[str, Any]:
     """Size and transparency of n points, and whether they are stored as pixels."""
+    if n > CROWDED_POINTS:
+        return {"s": 3, "alpha": 0.12, "linewidths": 0, "rasterized": True}
     if n > MANY_POINTS:
         return {"s": 6, "alpha": 0.4, "linewidths": 0, "rasterized": True}
     return {"s": 22, "alpha": 0.85, "linewidths": 0}

@@ -14,7 +14,7 @@ ROWS_PER_BIN, MOST_BINS = 20, 20
 FEWEST_AT_PLACE = 8
 """Rows at one place that make quartiles of their own."""
 
-LEAST_APART = 0.08
+LEAST_APART = 0.1
 """Of an axis: points nearer to each other cannot both be named."""
 
 TINY = np.finfo(float).tiny

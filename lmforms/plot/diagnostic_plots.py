@@ -18,7 +18,7 @@ from .diagnostic_arrays import (
     uniform_quantiles,
 )
 from .interval_arrays import named_fits
-from .series import reference_style, series_colours
+from .series import reference_style, series_colours, series_marker
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +37,9 @@ LABELLED = 2
 
 NEAR_END = 0.8
 """Of the largest quantile: names of points beyond are written towards the middle."""
+
+MOST_NAMED = 6
+"""Random effects in one panel that a legend names."""
 
 MOST_ACROSS = 3
 """Panels in a row."""
@@ -204,6 +207,30 @@ def random_effects_qq(fit: Any, group: str | None = None, ax: Any = None) -> Any
         _normal_panel(one, values)
         one.set_title(f"{name}: {column}", loc="left", fontsize="medium")
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)
+
+
+def random_effects_together(fit: Any, ax: Axes) -> None:
+    """All random effects beside normal quantiles, each over the sd of its levels."""
+    effects = {
+        f"{name}: {column}": frame[column].to_numpy()
+        for name, frame in fit.random_effects.items()
+        for column in frame
+    }
+    colours = series_colours(len(effects), ax)
+    ends = np.zeros(2)
+    for place, (name, values) in enumerate(effects.items()):
+        x, order, _ = normal_quantiles(values)
+        spread = values.std(ddof=1) if len(values) > 1 else 0.0
+        y = values[order] / (spread or 1.0)
+        style = point_style(len(x)) | {"marker": series_marker(place), "zorder": 2}
+        ax.scatter(x, y, color=colours[place], label=short_label(name), **style)
+        ends = np.array([min(ends[0], x[0]), max(ends[1], x[-1])])
+    ax.plot(ends, ends, **reference_style())
+    if len(effects) <= MOST_NAMED:
+        drawn: Any = ax.legend(frameon=False, fontsize="small", loc="upper left", handletextpad=0.1)
+        for handle in drawn.legend_handles:
+            handle.set(alpha=1.0, sizes=[22])
+    ax.set(xlabel="normal quantile", ylabel="random effect / its sd")
 
 
 def _normal_panel(ax: Axes, effects: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import ArgumentError, listed, near_matches
 from ..support.arguments import named_arguments, one_of, sequence, short_repr, whole_number
 from .axes import MANY_POINTS, MOST_TICK_LABELS, several_axes, short_label
+from .diagnostic_arrays import farthest_points
 from .series import reference_style, series_colours
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def influence(
     ax : matplotlib Axes or sequence of these, optional
         One for each panel. Default: of a new figure.
     labels : int
-        How many cases are named in each panel: those farthest from the line.
+        How many cases are named in each panel: those farthest from the line, but for names that
+        would lie on each other.
     effects : str or sequence of str, optional
         Coefficients whose DFBETAS are shown; all by default.
 
@@ -127,8 +129,8 @@ def _stems(ax: Axes, values: Any, by: str, measure: str, labels: int) -> None:
     drawn.set(alpha=0.6, rasterized=n > MANY_POINTS)
     style: dict[str, Any] = {"color": colour, "mew": 0, "rasterized": n > MANY_POINTS}
     ax.plot(at[known], heights[known], "o", ms=size, zorder=3, **style)
-    distance = np.where(known, np.abs(heights - base), -1.0)
-    for i in np.argsort(-distance, kind="stable")[: min(labels, int(known.sum()))]:
+    far = farthest_points(at[known], heights[known], np.full(known.sum(), base), labels)
+    for i in at[known][far]:
         up = heights[i] >= base
         ax.annotate(
             short_label(_text(values.index[i])),

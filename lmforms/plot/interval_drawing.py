@@ -102,7 +102,7 @@ def rows_of_intervals(
 def panels_of_levels(panels: Sequence[LevelsOfEffect], xlabel: str, ax: Any) -> list[Axes]:
     """Random effects, a panel for each."""
     count, most = len(panels), max(len(panel.labels) for panel in panels)
-    height = min(1.0 + ROW_INCHES * 0.8 * max(most, 3), PANEL_INCHES[1])
+    height = height_of_levels(most)
     axes = several_axes(ax, count, (PANEL_INCHES[0] * count + 0.6, height), MOST_ACROSS)
     for panel, one in zip(axes, panels, strict=True):
         ordered_levels(panel, one)
@@ -111,19 +111,30 @@ def panels_of_levels(panels: Sequence[LevelsOfEffect], xlabel: str, ax: Any) -> 
     return axes
 
 
+def height_of_levels(count: int) -> float:
+    """Height of a figure with a row for each level, in inches."""
+    return min(1.0 + ROW_INCHES * 0.8 * max(count, 3), PANEL_INCHES[1])
+
+
 def ordered_levels(ax: Axes, shown: LevelsOfEffect) -> None:
     """Many estimates with intervals, one above the other; the first at the bottom."""
-    labels, estimate, lower, upper = shown.labels, shown.estimate, shown.lower, shown.upper
+    estimate, lower, upper = shown.estimate, shown.lower, shown.upper
     n = len(estimate)
     at = np.arange(n)
-    height = _height(ax) / n
-    width, size = min(1.3, 0.6 * height), float(np.clip(0.5 * height, 1.2, 4.5))
     ax.axvline(0.0, **reference_style())
     (colour,) = series_colours(1, ax)
-    drawn = whiskers(ax, at, lower, upper, colour, width)
-    drawn.set(alpha=0.6, rasterized=n > MANY_POINTS)
+    size = level_axis(ax, shown.labels)
+    row = _height(ax) / n
+    drawn = whiskers(ax, at, lower, upper, colour, min(1.3, 0.6 * row if row > size else row))
+    # many are a band without gaps, on which points can be seen
+    drawn.set(alpha=0.6 if row > size else 0.35, rasterized=n > MANY_POINTS, snap=row > size)
     style: dict[str, Any] = {"color": colour, "marker": "o", "mew": 0, "ls": "none"}
     ax.plot(estimate, at, ms=size, zorder=3, rasterized=n > MANY_POINTS, **style)
+
+
+def level_axis(ax: Axes, labels: Sequence[str]) -> float:
+    """Labels of levels from the bottom up, or their number; the size of points in such rows."""
+    n = len(labels)
     if fitting_font(ax, n) is None:
         ax.set_yticks([])
         ax.set_ylim(-0.02 * n - 1, 1.02 * n)
@@ -131,6 +142,7 @@ def ordered_levels(ax: Axes, shown: LevelsOfEffect) -> None:
         ax.spines[["top", "right", "left"]].set_visible(False)
     else:
         row_labels(ax, labels, upwards=True)
+    return float(np.clip(0.5 * _height(ax) / n, 1.2, 4.5))
 
 
 def _shifts(there: np.ndarray) -> np.ndarray:
@@ -162,7 +174,7 @@ def row_labels(ax: Axes, labels: Sequence[str], upwards: bool = False) -> None:
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
-def row_text(label: str) -> str:
+def row_text(label: str, longest: int = LONGEST_LABEL) -> str:
     """A label cut in the middle, as names of coefficients and contrasts differ at their ends.
 
     Examples
@@ -170,10 +182,10 @@ def row_text(label: str) -> str:
     >>> row_text("poly(average_temperature_of_the_month, 2)[1]")
     'poly(average_tempe…_the_month, 2)[1]'
     """
-    if len(label) <= LONGEST_LABEL:
+    if len(label) <= longest:
         return label
-    half = (LONGEST_LABEL - 1) // 2
-    return f"{label[: LONGEST_LABEL - 1 - half]}…{label[-half:]}"
+    half = (longest - 1) // 2
+    return f"{label[: longest - 1 - half]}…{label[-half:]}"
 
 
 def fitting_font(ax: Axes, count: int) -> float | None:

@@ -26,6 +26,9 @@ RESULT_COLUMNS = frozenset(
 
 NEEDED_COLUMNS = ("estimate", "lower", "upper")
 
+MOST_COLOURS = 7
+"""A number with more values than this is on the x axis, unless it is named elsewhere."""
+
 ROLES = ("x", "color", "panels")
 """What may show a factor, in the order in which factors of the table get it."""
 
@@ -90,6 +93,8 @@ def means_frame(table: Any) -> pd.DataFrame:
 def layout(table: pd.DataFrame, given: dict[str, Any], roles: Sequence[str] = ROLES) -> Layout:
     """Which factor is x, colour and panels: those named, then the others in their order.
 
+    Numbers of many values come before the others.
+
     Factors with one value in the table need not be shown.
 
     Raises
@@ -109,6 +114,9 @@ def layout(table: pd.DataFrame, given: dict[str, Any], roles: Sequence[str] = RO
     varying = [f for f in factors if f not in named and table[f].nunique(dropna=False) > 1]
     if not varying and not chosen:
         varying = factors[:1]
+    varying.sort(
+        key=lambda name: not _is_scale(table[name])
+    )  # stable: numbers of many values first
     free = [role for role in roles if role not in chosen]
     if len(varying) > len(free):
         last = varying[-1]
@@ -119,6 +127,11 @@ def layout(table: pd.DataFrame, given: dict[str, Any], roles: Sequence[str] = RO
         )
     chosen |= dict(zip(free, varying, strict=False))
     return Layout(**chosen)
+
+
+def _is_scale(values: pd.Series) -> bool:
+    """Whether values are numbers, and more than could have colours."""
+    return is_numeric(values) and values.nunique() > MOST_COLOURS
 
 
 def levels_of(table: pd.DataFrame, name: str | None) -> list[Any]:
@@ -232,6 +245,24 @@ def limits_text(table: Any) -> str:
             text = level_text(float(found[1]) / 100.0)
             return f"simultaneous {text}" if found[2] else text
     return "interval"
+
+
+def estimate_text(table: Any) -> str:
+    """What the estimates of a table are, as its title says.
+
+    Examples
+    --------
+    >>> from lmforms.tables.result_table import ResultTable
+    >>> estimate_text(ResultTable(title="Slopes of temp for recipe"))
+    'slope of temp'
+    >>> estimate_text(ResultTable(title="Average slopes")), estimate_text(pd.DataFrame())
+    ('average slope', 'estimate')
+    """
+    title = str(getattr(table, "title", "") or "")
+    found = re.match(r"Slopes of (.+?) for ", title + " for ")
+    if found:
+        return f"slope of {found[1]}"
+    return "average slope" if title.startswith("Average slopes") else "estimate"
 
 
 def has_ratios(table: Any) -> bool:

@@ -49,16 +49,17 @@ def means(
     y: str | None = None,
     reference: float | None = None,
 ) -> Any:
-    """Means with their intervals, or contrasts of means against zero.
+    """Means or slopes with their intervals, or contrasts of these against zero.
 
-    The first factor of the table is on the x axis, a second has colours, a third panels. Numbers
-    are on an axis of numbers, with a band of limits where there are many. Contrasts are a row each,
-    and their ``by`` factors have colours and panels. Letters of the table stand above the limits.
+    Of means by two factors this is the interaction plot. The first factor of the table is on the x
+    axis, or a number of more than seven values; a second has colours, a third panels. Numbers are
+    on an axis of numbers, with a band of limits where there are many. Contrasts are a row each, and
+    their ``by`` factors have colours and panels. Letters of the table stand above the limits.
 
     Parameters
     ----------
     table : ResultTable
-        Of ``fit.emmeans(…)``, ``fit.emtrends(…)``, or contrasts of these.
+        Of ``fit.emmeans(…)``, ``fit.emtrends(…)``, ``fit.average(…)``, or contrasts of these.
     ax : matplotlib Axes or sequence of these, optional
         One for each panel. Default: of a new figure.
     x, color, panels : str, optional
@@ -97,7 +98,7 @@ def means(
     (['A', 'B'], 'recipe')
     """
     frame = means_arrays.means_frame(table)
-    said = means_arrays.limits_text(table)
+    said = f"{means_arrays.estimate_text(table)}, {means_arrays.limits_text(table)}"
     if reference is not None:
         reference = number("reference", reference)
     if lines is not None:
@@ -113,11 +114,11 @@ def means(
         shown = means_arrays.layout(frame, given, roles=("color", "panels"))
         if reference is None:
             reference = 1.0 if means_arrays.has_ratios(table) else 0.0
-        drawn = _draw_contrasts(frame, shown, f"estimate, {said}", reference, ax)
+        drawn = _draw_contrasts(frame, shown, said, reference, ax)
     else:
         shown = means_arrays.layout(frame, {"x": x, "color": color, "panels": panels})
         points = None if data is None else means_arrays.raw_points(data, y, frame, shown)
-        drawn = _draw_means(frame, shown, lines, points, reference, f"estimate, {said}", ax)
+        drawn = _draw_means(frame, shown, lines, points, reference, said, ax)
     return drawn[0] if len(drawn) == 1 else np.array(drawn, dtype=object)
 
 

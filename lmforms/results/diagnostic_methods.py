@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -157,7 +158,8 @@ class DiagnosticMethods(VarianceMethods):
 
         Convergence, singular and unidentified variances, parameters at bounds, dropped and
         collinear columns, few levels, outliers, the distribution of simulated residuals, means by
-        predictor, variances by factor and by prediction, and the distribution of random effects.
+        predictor, variances by factor and by prediction, the distribution of random effects,
+        influence on the fixed effects, and as facts R² and intraclass correlations.
 
         Parameters
         ----------
@@ -169,7 +171,7 @@ class DiagnosticMethods(VarianceMethods):
         FitReport
             Its text names each check, what was found, and a way out that can be followed;
             ``table`` is a DataFrame, ``problems`` and ``notes`` are lists, ``ok`` says whether
-            there are no problems.
+            there are no problems, and ``plot()`` draws a panel for each assumption.
 
         Notes
         -----
@@ -186,4 +188,5 @@ class DiagnosticMethods(VarianceMethods):
         """
         from .fit_checks import checked_fit
 
-        return checked_fit(self.state, whole_number("n", n, least=1), generator("seed", seed))
+        n = whole_number("n", n, least=1)
+        return replace(checked_fit(self.state, n, generator("seed", seed)), fit=self)

@@ -8,9 +8,11 @@ from ..errors import listed
 from ..inference.residual_estimates import names_at_bound
 from . import quantities, residual_tables
 from .fit_report import Check, FitReport
+from .influence_checks import influential
 from .random_effect_checks import random_normality
 from .residual_checks import residual_checks
 from .state import FitState
+from .variance_facts import variance_facts
 from .variance_tables import fixed_inflation
 
 FEW_LEVELS = 5
@@ -25,6 +27,7 @@ def checked_fit(state: FitState, n: int, generator: np.random.Generator) -> FitR
     checks = [*status_checks(state), *design_checks(state), *residual_checks(state, n, generator)]
     if state.design.groups:
         checks.append(random_normality(state))
+    checks += [influential(state), *variance_facts(state)]
     return FitReport(f"Check of {state.design.bound.formula}", tuple(checks))
 
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from ..errors import ModelError
+from ..inference.influence.influence import Influence
+from ..support.arguments import named_arguments
 from ..tables.html import html
 from ..tables.shown import ShownResult, ShownTable
 from ..tables.text import wrapped
+from .affordable_influence import affordable_influence
 
-Status = Literal["ok", "note", "problem"]
+Status = Literal["ok", "note", "problem", "fact"]
 
 SIGNIFICANT = 0.01
 """Level of the tests of a report: there are several, and they are approximate."""
 
-_MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+_MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM", "fact": "fact"}
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,9 @@ class Check:
     Attributes
     ----------
     topic : str
-    status : {"ok", "note", "problem"}
-        A problem makes results wrong or unreliable; a note is worth a look.
+    status : {"ok", "note", "problem", "fact"}
+        A problem makes results wrong or unreliable; a note is worth a look; a fact is neither good
+        nor bad.
     finding : str
         What was found.
     advice : str
@@ -50,10 +55,13 @@ class FitReport:
     ----------
     title : str
     checks : tuple of Check
+    fit : MixedModelResults, optional
+        What was checked, for :meth:`plot`.
     """
 
     title: str
     checks: tuple[Check, ...]
+    fit: Any = field(default=None, compare=False)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -76,6 +84,46 @@ class FitReport:
     def ok(self) -> bool:
         """Whether no problem was found."""
         return not self.problems
+
+    @named_arguments
+    def plot(self, ax: Any = None) -> Any:
+        """A panel for each assumption, with what is seen where it holds.
+
+        Linearity, equal variances, influence, collinearity, normal residuals and normal random
+        effects; without those that the model lacks, or whose influence was not computed.
+
+        Parameters
+        ----------
+        ax : sequence of matplotlib Axes, optional
+            One for each panel. Default: of a new figure.
+
+        Returns
+        -------
+        ndarray of Axes
+
+        Raises
+        ------
+        ArgumentError
+            Another number of Axes.
+        ModelError
+            The report was made without a fit.
+        MissingPackageError
+            matplotlib is not there.
+
+        Examples
+        --------
+        >>> import lmforms as lf
+        >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+        >>> [ax.get_title(loc="left").partition(":")[0] for ax in fit.check().plot()]
+        ... # doctest: +NORMALIZE_WHITESPACE
+        ['Linearity', 'Equal variances', 'Influence', 'Normal residuals', 'Normal random effects']
+        """
+        from ..plot.check_panels import assumption_panels
+
+        if self.fit is None:
+            raise ModelError("this report has no fit: draw fit.check().plot().")
+        found = affordable_influence(self.fit.state)
+        return assumption_panels(self.fit, found if isinstance(found, Influence) else None, ax)
 
     @property
     def _headline(self) -> str:

@@ -23,6 +23,7 @@ from .influence_methods import InfluenceMethods
 from .maketables_attributes import MaketablesMethods
 from .means_methods import MeansMethods
 from .model_comparisons import ModelComparisons
+from .plot_methods import PlotMethods
 from .prediction_methods import PredictionMethods
 from .profile_methods import ProfileMethods
 from .residual_methods import ResidualMethods
@@ -49,6 +50,7 @@ class MixedModelResults(
     DiagnosticMethods,
     ProfileMethods,
     MaketablesMethods,
+    PlotMethods,
 ):
     """A fitted linear mixed model.
 

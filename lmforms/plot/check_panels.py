@@ -1,0 +1,78 @@
+"""Figures of several panels that check a fit, made of the pictures of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .axes import several_axes
+from .collinearity_plot import collinearity
+from .diagnostic_plots import random_effects_together
+from .influence_plot import influence
+from .residual_plots import residuals_fitted, residuals_qq, scale_location
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PANEL_INCHES = (4.8, 3.7)
+"""Width and height of a panel."""
+
+Panel = tuple[str, Callable[[Any], Any]]
+
+
+def four_panels(fit: Any, ax: Any) -> np.ndarray:
+    """Residuals by fitted value, their size, their quantiles, and those of random effects.
+
+    Without random effects the fourth has Cook's distances, if there are fixed effects.
+    """
+    panels: list[Panel] = [
+        ("Residuals and fitted values", lambda axes: residuals_fitted(fit, ax=axes)),
+        ("Size of residuals", lambda axes: scale_location(fit, ax=axes)),
+        ("Quantiles of residuals", lambda axes: residuals_qq(fit, ax=axes)),
+    ]
+    if fit.random_effects:
+        draw = lambda axes: random_effects_together(fit, axes)  # noqa: E731
+        panels.append(("Quantiles of random effects", draw))
+    elif len(fit.params):
+        panels.append(("Influence on the fixed effects", lambda axes: influence(fit, ax=axes)))
+    return _drawn(panels, ax, 2)
+
+
+def assumption_panels(fit: Any, found: Any, ax: Any) -> np.ndarray:
+    """A panel for each assumption, with what should be seen if it holds.
+
+    Parameters
+    ----------
+    fit : MixedModelResults
+    found : Influence or None
+        Without it there is no panel of influence.
+    ax : sequence of matplotlib Axes, optional
+    """
+    panels: list[Panel] = [
+        ("Linearity: the curve is flat", lambda axes: residuals_fitted(fit, ax=axes)),
+        ("Equal variances: the curve is flat", lambda axes: scale_location(fit, ax=axes)),
+    ]
+    if found is not None:
+        title = "Influence: no row stands out"
+        panels.append((title, lambda axes: influence(found, ax=axes)))
+    if sum(name != "Intercept" for name in fit.state.design.fixed_terms) > 1:
+        title = "Collinearity: all left of the line"
+        panels.append((title, lambda axes: collinearity(fit, axes)))
+    title = "Normal residuals: points in the band"
+    panels.append((title, lambda axes: residuals_qq(fit, ax=axes)))
+    if fit.random_effects:
+        title = "Normal random effects: on the line"
+        panels.append((title, lambda axes: random_effects_together(fit, axes)))
+    return _drawn(panels, ax, 3 if len(panels) > 4 else 2)
+
+
+def _drawn(panels: list[Panel], ax: Any, across: int) -> np.ndarray:
+    count = len(panels)
+    size = (PANEL_INCHES[0] * count, PANEL_INCHES[1])
+    axes: list[Axes] = several_axes(ax, count, size, across)
+    for panel, (title, draw) in zip(axes, panels, strict=True):
+        draw(panel)
+        panel.set_title(title, loc="left", fontsize="medium")
+    return np.array(axes, dtype=object)

@@ -1,0 +1,154 @@
+"""A picture of fitted lines, a panel for each level of a grouping factor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..support.arguments import named_arguments
+from .axes import point_style, several_axes, short_label
+from .interval_drawing import row_text
+from .lines_arrays import GroupLines, LevelLines, group_lines
+from .series import reference_style, series_colours
+from .series_of_fit import checked_fit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PANEL_INCHES = (2.1, 1.9)
+"""Width and height of a panel."""
+
+WIDE = 1.6
+"""Panels in a row over rows of panels."""
+
+FEW_PANELS, LARGER = 4, 1.5
+"""Up to so many panels are larger by this factor."""
+
+LONGEST_TITLE = 22
+"""Characters of the title of a panel."""
+
+SLANTED = 24
+"""Characters of categories in a panel that do not run into each other."""
+
+
+@named_arguments
+def fitted_lines(
+    fit: Any, x: str, group: str | None = None, ax: Any = None, *, levels: Any = 12
+) -> Any:
+    """Fitted lines by a predictor, with the rows of the data: a panel for each level.
+
+    The dashed line is that of the population, without random effects. Other predictors are as in
+    the rows of the level, and the line is the mean over these.
+
+    Parameters
+    ----------
+    fit : MixedModelResults
+    x : str
+        A predictor, a number or a factor.
+    group : str, optional
+        A name of ``fit.random_effects``; the first by default.
+    ax : matplotlib Axes or sequence of these, optional
+        One for each level. Default: of a new figure.
+    levels : int or sequence
+        How many levels, evenly spaced in their order; or which, by their labels.
+
+    Returns
+    -------
+    Axes, or ndarray of Axes where there are several levels
+
+    Raises
+    ------
+    ArgumentError
+        There is no such predictor, grouping factor or level, or there are more than 60 panels.
+    ModelError
+        The model has no random effects.
+    MissingPackageError
+        matplotlib is not there.
+
+    Notes
+    -----
+    A level's line has the random effects of `group`, and of the factors that each level of it has
+    one level of, as the blocks that its plots are in; not those of factors that cross it. What is
+    drawn of the response is what the left side of the formula makes of it.
+
+    Examples
+    --------
+    >>> import lmforms as lf
+    >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    >>> axes = lf.plot.fitted_lines(fit, "Days", levels=["308", "309"])
+    >>> [ax.get_title(loc="left") for ax in axes]
+    ['308', '309']
+    """
+    found = group_lines(checked_fit(fit), x, group, levels)
+    count = len(found.shown)
+    across = _panels_across(count)
+    size = (PANEL_INCHES[0] * count, PANEL_INCHES[1])
+    if count <= FEW_PANELS:
+        size = (LARGER * size[0], LARGER * size[1])
+    axes = several_axes(ax, count, size, across)
+    rows = sum(len(one.x) for one in found.shown)
+    for panel, one in zip(axes, found.shown, strict=True):
+        _level(panel, one, rows, bool(found.categories))
+        panel.set_title(row_text(one.label, LONGEST_TITLE), loc="left", fontsize="medium")
+    _common_axes(axes, found, x, across if ax is None else 1)
+    _labels(axes, found, x, ax is None and count > 1)
+    return axes[0] if count == 1 else np.array(axes, dtype=object)
+
+
+def _panels_across(count: int) -> int:
+    """Columns of a figure that is wider than high, with few places left empty.
+
+    Examples
+    --------
+    >>> [_panels_across(count) for count in (1, 2, 6, 12, 18)]
+    [1, 2, 3, 4, 6]
+    """
+    wanted = np.sqrt(WIDE * count)
+    candidates = range(max(int(wanted) - 1, 1), int(wanted) + 3)
+    return min(candidates, key=lambda c: (-count % c / count + 0.15 * abs(c - wanted), c))
+
+
+def _level(ax: Axes, shown: LevelLines, rows: int, marked: bool) -> None:
+    first, second = series_colours(2, ax)
+    ax.scatter(shown.x, shown.y, color=first, **point_style(rows) | {"alpha": 0.6})
+    marker: dict[str, Any] = {"marker": "o" if marked else None, "ms": 4}
+    grey = reference_style() | {"ls": "--", "lw": 1.3, "alpha": 0.7, "zorder": 2}
+    ax.plot(shown.wide, shown.population, label="population", **grey, **marker)
+    ax.plot(shown.at, shown.fitted, color=second, lw=1.8, label="level", **marker)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _common_axes(axes: list[Axes], found: GroupLines, x: str, across: int) -> None:
+    """The same limits everywhere, and ticks at the left and below alone."""
+    for get, put in (("get_xlim", "set_xlim"), ("get_ylim", "set_ylim")):
+        limits = [getattr(ax, get)() for ax in axes]
+        for ax in axes:
+            getattr(ax, put)(min(low for low, _ in limits), max(high for _, high in limits))
+    for place, ax in enumerate(axes):
+        if found.categories:
+            texts = [short_label(name) for name in found.categories]
+            crowded = sum(map(len, texts)) > SLANTED
+            ax.set_xticks(range(len(texts)), texts, rotation=90 if crowded else 0)
+            ax.set_xlim(-0.5, len(texts) - 0.5)
+        if across > 1:
+            below = place + across >= len(axes)
+            ax.tick_params(labelleft=place % across == 0, labelbottom=below)
+
+
+def _labels(axes: list[Axes], found: GroupLines, x: str, new_figure: bool) -> None:
+    """What the axes are, and what the lines are, once for a figure of panels."""
+    what = found.group
+    if len(found.shown) < found.levels:
+        what = f"{len(found.shown)} of {found.levels:,} levels of {found.group}"
+    handles, names = axes[0].get_legend_handles_labels()
+    legend: dict[str, Any] = {"frameon": False, "fontsize": "small"}
+    if new_figure:
+        figure: Any = axes[0].figure
+        figure.supxlabel(x, fontsize="medium")
+        figure.supylabel(found.response, fontsize="medium")
+        figure.legend(handles, names, title=what, loc="outside upper center", ncols=2, **legend)
+        return
+    for ax in axes:
+        ax.set(xlabel=x, ylabel=found.response)
+    axes[-1].legend(handles, names, title=what, loc="best", **legend)
