@@ -59,6 +59,8 @@ class OptimizerReport:
             lines.append(f"  {left}  {size:>{widths[2]}}  {memory:>{widths[3]}}")
         return "\n".join(lines)
 
+    __repr__ = __str__
+
 
 def _memory(size: float) -> str:
     """Bytes in a unit that suits them."""

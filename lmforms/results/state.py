@@ -88,6 +88,9 @@ class FitState:
     update: Update
     optimized: bool = True
 
+    def __repr__(self) -> str:
+        return f"<FitState of {self.design!r}, {self.estimate!r}>"
+
     @property
     def residual(self) -> Residual:
         """The structure of the residuals at the estimated φ."""
