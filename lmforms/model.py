@@ -128,7 +128,9 @@ class MixedModel:
         return model
 
     def __repr__(self) -> str:
-        return f"<MixedModel {str(self.formula)!r}, {self.design.n} rows>"
+        design = self.design
+        structure = "" if design.residual_spec is None else f", residual {design.residual_spec!s}"
+        return f"<MixedModel {str(self.formula)!r}{structure}: {design.sizes}; fit it by .fit()>"
 
     @named_arguments
     def fit(

@@ -181,6 +181,16 @@ class Design:
             return self.fixed.values
         return self.fixed.values[:, self.x_kept]
 
+    @property
+    def sizes(self) -> str:
+        """Numbers of rows, of columns of X and of levels, in words."""
+        rows = f"{self.n:,} rows, {len(self.x_kept)} fixed effects"
+        levels = [f"{len(g.levels):,} levels of {g.name}" for g in self.groups]
+        return ", ".join([rows, *levels])
+
+    def __repr__(self) -> str:
+        return f"<Design of {str(self.bound.formula)!r}: {self.sizes}>"
+
     def basis(self, group: GroupingFactor) -> FloatArray:
         """Basis columns of all terms on a grouping factor, (n, k)."""
         parts = [self.terms[t].matrix.values for t in group.terms]

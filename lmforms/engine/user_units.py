@@ -65,6 +65,13 @@ class Estimate:
     unidentified: tuple[tuple[int, int], ...]
     residual: Residual | None = None
 
+    def __repr__(self) -> str:
+        kind = "REML" if self.reml else "ML"
+        return (
+            f"<Estimate: {kind} criterion {self.criterion:.4f}, {len(self.beta)} fixed effects, "
+            f"{self.n_theta} θ, {len(self.phi)} φ>"
+        )
+
     @property
     def scaling(self) -> Scaling:
         """The change of units."""

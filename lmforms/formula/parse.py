@@ -94,6 +94,9 @@ class MixedFormula:
     def __str__(self) -> str:
         return " ".join(self.source.split())
 
+    def __repr__(self) -> str:
+        return f"<MixedFormula {str(self)!r}>"
+
 
 def parse_formula(source: str) -> MixedFormula:
     """Split a mixed-model formula.

@@ -53,6 +53,12 @@ class Iterations:
         """Iterations or sweeps; 0 for a direct solution."""
         return len(self.trace) - 1
 
+    def __repr__(self) -> str:
+        return (
+            f"<Iterations by {self.method!r}: {len(self.g):,} unknowns, {self.n_iterations} "
+            f"iterations, relative residual {self.trace[-1]:.2g}>"
+        )
+
 
 def check_options(tolerance: float, most: int) -> None:
     """Refuse an invalid tolerance or number of iterations."""

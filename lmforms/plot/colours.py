@@ -10,9 +10,16 @@ import pandas as pd
 
 from ..errors import ArgumentError, DataError, listed
 from .axes import point_style, pyplot, short_label
+from .series import ON_LIGHT, is_dark, series_colours
 
 MOST_CATEGORIES = 20
 """Largest number of colours that can be distinguished."""
+
+MOST_TEXTS = 400
+"""Largest number of texts beside points."""
+
+ON_LIGHT_PAGE, ON_DARK_PAGE = (0.0, 0.9), (0.25, 1.0)
+"""Part of the scale of colours of numbers that stands out from the page."""
 
 UNKNOWN_GREY = "0.7"
 """Colour of rows without a value."""
@@ -114,6 +121,17 @@ def row_texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
     >>> row_texts(True, 2, pd.Index(["a", "b"])), row_texts(["a", None], 2, None)
     (['a', 'b'], ['a', ''])
     """
+    texts = _row_texts(labels, n, rows)
+    count = sum(map(bool, texts))
+    if count > MOST_TEXTS:
+        raise ArgumentError(
+            f"labels= has a text for {count:,} rows, and {MOST_TEXTS} can be read: pass None for "
+            "the rows that need none."
+        )
+    return texts
+
+
+def _row_texts(labels: Any, n: int, rows: pd.Index | None) -> list[str]:
     if labels is None or labels is False:
         return []
     if labels is True:
@@ -133,7 +151,7 @@ def draw(panels: list[Any], places: list[np.ndarray], colours: Points) -> None:
     if colours.values is not None:
         _numbers(panels, places, colours, style)
     elif colours.codes is not None:
-        shades = _shades(len(colours.names))
+        shades = _shades(len(colours.names), last)
         for level in range(-1, len(colours.names)):
             chosen = colours.codes == level
             name = "not known" if level < 0 else short_label(colours.names[level])
@@ -156,13 +174,23 @@ def _numbers(
     for ax, xy in zip(panels, places):
         if not known.all():
             ax.scatter(*xy[~known].T, color=UNKNOWN_GREY, label="not known", **style)
-        drawn = ax.scatter(*xy[known].T, c=values[known], cmap="viridis", **limits, **style)
+        drawn = ax.scatter(
+            *xy[known].T, c=values[known], cmap=_scale(panels[-1]), **limits, **style
+        )
     bar = panels[-1].figure.colorbar(
         drawn, ax=panels, label=colours.title or "", aspect=30, shrink=0.9
     )
     bar.solids.set_alpha(1.0)
     if not known.all():
         _legend(panels[-1], loc="lower right", bbox_to_anchor=(1.0, 1.0))
+
+
+def _scale(ax: Any) -> Any:
+    """Viridis without the end that is as dark or as light as the page."""
+    from matplotlib.colors import ListedColormap
+
+    ends = ON_DARK_PAGE if is_dark(ax) else ON_LIGHT_PAGE
+    return ListedColormap(pyplot().get_cmap("viridis")(np.linspace(*ends, 256)))
 
 
 def _legend(ax: Any, **options: Any) -> None:
@@ -195,5 +223,7 @@ def _categories(found: pd.Categorical, title: str | None) -> Points:
     return Points(codes=np.asarray(found.codes, dtype=np.intp), names=names, title=title)
 
 
-def _shades(count: int) -> list[Any]:
+def _shades(count: int, ax: Any) -> list[Any]:
+    if count <= len(ON_LIGHT):
+        return series_colours(max(count, 2), ax)
     return list(pyplot().get_cmap("tab10" if count <= 10 else "tab20").colors)

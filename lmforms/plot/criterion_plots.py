@@ -146,7 +146,7 @@ def _draw_curve(surface: Surface, name: str, steps: bool, optimized: bool, ax: A
         ax.set_ylim(finite.min() - gap, finite.max() + gap)
         low, high = surface.axes[0][[0, -1]]
         ax.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
-    _mark_estimate(surface.estimate[0], surface.least, optimized, colour, ax)
+    _mark_estimate(surface.estimate[0], surface.least, optimized, ax)
     ax.set(xlabel=surface.entries[0].label, ylabel=name)
     ax.set_title(_held(surface), loc="left", fontsize="medium")
 
@@ -164,7 +164,7 @@ def _draw_contours(surface: Surface, name: str, steps: bool, optimized: bool, ax
     for set_limits, values in ((ax.set_xlim, x), (ax.set_ylim, y)):
         room = 0.03 * (values[-1] - values[0])
         set_limits(values[0] - room, values[-1] + room)
-    _mark_estimate(surface.estimate[0], surface.estimate[1], optimized, colour, ax)
+    _mark_estimate(surface.estimate[0], surface.estimate[1], optimized, ax)
     ax.set(xlabel=surface.entries[0].label, ylabel=surface.entries[1].label)
     title = f"{name} less its minimum"
     held = _held(surface)
@@ -202,15 +202,14 @@ def _apart(x: Any, y: Any) -> list[int]:
     return kept
 
 
-def _mark_estimate(x: float, y: float, optimized: bool, colour: Any, ax: Axes) -> None:
+def _mark_estimate(x: float, y: float, optimized: bool, ax: Axes) -> None:
     ax.plot(
         [x],
         [y],
-        "D",
-        ms=7,
-        mfc="none",
+        "+",
+        ms=11,
         mec=pyplot().rcParams["text.color"],
-        mew=1.4,
+        mew=1.6,
         zorder=4,
         label="estimate" if optimized else "θ of this fit",
     )
@@ -231,4 +230,4 @@ def _held(surface: Surface) -> str:
         return ""
     values = [f"{e.name} = {v:.4g}".replace("-", "−") for e, v in surface.held[:MOST_HELD]]
     more = len(surface.held) - MOST_HELD
-    return f"held: {', '.join(values)}" + (f" and {more} others" if more > 0 else "")
+    return f"held: {', '.join(values)}" + (f" and {more} more" if more > 0 else "")

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .axes import MOST_TICK_LABELS, REFERENCE_GREY, short_label, single_axes, thinned_labels
+from .axes import MOST_TICK_LABELS, short_label, single_axes, thinned_labels
+from .series import page_colour, reference_style, series_colours, series_marker
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DIVERGING = "RdBu_r"
-MARKERS = "osD^v"
-"""Markers of components, for readers who cannot distinguish the colours."""
 
 
 def dot_plot(
@@ -25,15 +24,15 @@ def dot_plot(
     ax = single_axes(ax, (6.0, 1.1 + count * max(0.24, 0.11 * k)))
     rows = np.arange(count)
     offsets = (np.arange(k) - (k - 1) / 2) * 0.7 / k
-    ax.axvline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
-    for j, name in enumerate(names):
+    ax.axvline(0, **reference_style())
+    for j, (name, shade) in enumerate(zip(names, series_colours(k, ax), strict=True)):
         at = rows + offsets[j]
-        ax.hlines(at, 0, values[:, j], color=f"C{j}", lw=1.2, alpha=0.5, zorder=1)
-        marker = MARKERS[j % len(MARKERS)]
-        ax.plot(values[:, j], at, marker, ms=4.5, color=f"C{j}", label=name, zorder=2)
+        ax.hlines(at, 0, values[:, j], color=shade, lw=1.2, alpha=0.5, zorder=1)
+        marker = series_marker(j)
+        ax.plot(values[:, j], at, marker, ms=4.5, color=shade, label=name, zorder=2)
     ax.set_yticks(rows, [short_label(label) for label in labels])
     ax.set_ylim(count - 0.5, -0.5)
-    ax.set(xlabel=what, title=side)
+    ax.set(xlabel=what, ylabel=f"column of {side}")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax
 
@@ -48,7 +47,7 @@ def heat_map(
     ax.set_xticks(places, texts, rotation=90, fontsize="small")
     places, texts = thinned_labels(names)
     ax.set_yticks(places, texts)
-    ax.set_title(side)
+    ax.set(xlabel=f"column of {side}", ylabel="component")
     return ax
 
 
@@ -60,7 +59,7 @@ def two_triangles(
     scale = np.sqrt(np.diag(above))
     scale = np.where(scale > 0, scale, 1.0)
     both = (np.triu(above, 1) + np.tril(below)) / np.outer(scale, scale)
-    _image(ax, both, "second moment, relative", limit=1.0)
+    _image(ax, both, "second moment / rms of both columns", limit=1.0)
     places, texts = thinned_labels(labels, MOST_TICK_LABELS // 2)
     ax.set_xticks(places, texts, rotation=90, fontsize="small")
     ax.set_yticks(places, texts, fontsize="small")
@@ -70,10 +69,10 @@ def two_triangles(
 
 
 def annotate(ax: Axes, places: np.ndarray, texts: Sequence[str]) -> None:
-    """Small texts beside points, on a white halo so that they can be read over others."""
+    """Small texts beside points, on a halo of the page so that they can be read over others."""
     from matplotlib.patheffects import withStroke
 
-    halo = [withStroke(linewidth=2, foreground="white")]
+    halo = [withStroke(linewidth=2, foreground=page_colour(ax))]
     for text, at in zip(texts, places):
         if text:
             ax.annotate(text, at, (3, 3), textcoords="offset points", fontsize=7, path_effects=halo)

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..support.arguments import named_arguments, short_repr
-from .axes import REFERENCE_GREY, point_style, several_axes
+from .axes import point_style, several_axes
+from .series import reference_style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ class PlottedForms(Protocol):
 def companion(forms: PlottedForms, response: Any = None, ax: Any = None) -> list[Any]:
     """Each part of the form against its counterpart in the model, row by row.
 
-    Rows on the grey line are the same in both. The dashed line has the same slope and goes
+    Rows on the thin line are the same in both. The dashed line has the same slope and goes
     through the two means, which may differ where X and Z have a direction in common.
 
     Parameters
@@ -64,7 +65,7 @@ def companion(forms: PlottedForms, response: Any = None, ax: Any = None) -> list
     >>> import lmforms as lf
     >>> fit = lf.lmer("Reaction ~ Days + (1 | Subject)", lf.datasets.load("sleepstudy"))
     >>> [panel.get_xlabel() for panel in lf.plot.companion(fit.forms())]
-    ['Xβ̂ (model)', 'Zb̂ (model)']
+    ['Xβ̂ of the model', 'Zb̂ of the model']
     """
     if not all(hasattr(forms, name) for name in ("responses", "rows", "likeness")):
         raise ArgumentError(
@@ -88,20 +89,19 @@ def _scatter(panel: Any, rows: pd.DataFrame, part: str) -> None:
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
     low, high = _limits(x, y)
-    panel.axline((low, low), slope=1.0, color=REFERENCE_GREY, lw=1.0, zorder=1, label="equal")
+    line = {**reference_style(), "lw": 1.0, "zorder": 1}
+    panel.axline((low, low), slope=1.0, label="equal", **line)
     if len(x) and abs(y.mean() - x.mean()) > MARGIN_SHARE * (high - low):
         panel.axline(
             (x.mean(), y.mean()),
             slope=1.0,
-            color=REFERENCE_GREY,
-            lw=1.0,
             ls="--",
-            zorder=1,
             label="equal, but for the means",
+            **line,
         )
     panel.scatter(x, y, zorder=2, **point_style(len(x)))
     panel.set(xlim=(low, high), ylim=(low, high), aspect="equal", adjustable="box")
-    panel.set(xlabel=f"{model} (model)", ylabel=f"{form} (form)")
+    panel.set(xlabel=f"{model} of the model", ylabel=f"{form} of the form")
     panel.spines[["top", "right"]].set_visible(False)
     panel.locator_params(nbins=6)
 

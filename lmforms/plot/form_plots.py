@@ -11,7 +11,8 @@ import pandas as pd
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, sequence, short_repr
 from . import colours, drawing, plotted_arrays
-from .axes import MOST_TICK_LABELS, REFERENCE_GREY, several_axes
+from .axes import MOST_TICK_LABELS, several_axes
+from .series import reference_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,7 +124,8 @@ def codes(
         booleans and categories a legend. Convert numbers that name groups to text. A Series is
         matched by label where the form has row labels.
     labels : True or vector (n,), optional
-        Text beside the points: the row labels, or what is given; empty or None for no text.
+        Text beside the points: the row labels, or what is given; empty or None for no text. At
+        most 400 rows can have one.
     common : bool
         The same limits on all panels, so that a component that one of K and H lacks is seen to be
         narrow there. Otherwise each panel has its own.
@@ -137,7 +139,8 @@ def codes(
     Raises
     ------
     ArgumentError
-        Not fitted, no such component or code, more than 20 categories, another number of Axes.
+        Not fitted, no such component or code, more than 20 categories or 400 labels, another
+        number of Axes.
     DataError
         `color` or `labels` do not match the rows.
     MissingPackageError
@@ -150,7 +153,7 @@ def codes(
     >>> form = fit.forms(rank=2).form
     >>> panels = lf.plot.codes(form, color=fit.matrices.y)
     >>> [ax.get_title() for ax in panels]
-    ['K', 'H', 'K+H']
+    ['codes K', 'codes H', 'codes K+H']
     """
     form, common = plotted_arrays.fitted_form(form), flag("common", common)
     k = np.shape(form.K_)[1]
@@ -169,11 +172,11 @@ def codes(
     row_texts = colours.row_texts(labels, n, rows)
     panels = several_axes(ax, len(kinds), (PANEL_INCHES * len(kinds) + 0.8, PANEL_INCHES + 0.3))
     for panel, kind, xy in zip(panels, kinds, places):
-        panel.axhline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
-        panel.axvline(0, color=REFERENCE_GREY, lw=0.8, zorder=0)
-        panel.set(title=kind, xlabel=f"c{pair[0] + 1}")
+        panel.axhline(0, **reference_style())
+        panel.axvline(0, **reference_style())
+        panel.set(title=f"codes {kind}", xlabel=f"component {pair[0] + 1}")
         drawing.annotate(panel, xy, row_texts)
-    panels[0].set_ylabel(f"c{pair[1] + 1}")
+    panels[0].set_ylabel(f"component {pair[1] + 1}")
     colours.draw(panels, places, shades)
     drawing.square_panels(panels, places, common)
     return panels[0] if isinstance(of, str) else np.array(panels, dtype=object)

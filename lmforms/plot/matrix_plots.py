@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import ModelError
 from ..support.arguments import named_arguments, one_of
 from ..support.arrays import FloatArray
 from .axes import pyplot, short_label, single_axes
@@ -72,7 +73,7 @@ def matrix(fit: Any, which: str = "L", ax: Any = None) -> Axes:
     ------
     ArgumentError
     ModelError
-        The fit is by conjugate gradients, which have no L.
+        The fit is by conjugate gradients, which have no L; the matrix has no rows or columns.
     MissingPackageError
         matplotlib is not there.
 
@@ -97,6 +98,9 @@ def matrix(fit: Any, which: str = "L", ax: Any = None) -> Axes:
     else:
         found = getattr(matrices, which)
         pattern = pattern_of(found.to_numpy() if which == "X" else found)
+    if 0 in pattern.shape:
+        what = "fixed effects" if which in ("X", "R_X") else "random terms"
+        raise ModelError(f"matrix: this model has no {what}, and so nothing in {which} to draw.")
     ax = single_axes(ax, _inches(pattern.shape))
     kinds, shares = kind_shares(pattern)
     shades = _shades(pattern, ax)

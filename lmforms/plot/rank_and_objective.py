@@ -10,7 +10,8 @@ import pandas as pd
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, short_repr
 from . import plotted_arrays
-from .axes import MOST_TICK_LABELS, REFERENCE_GREY, single_axes
+from .axes import MOST_TICK_LABELS, pyplot, single_axes
+from .series import series_colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,29 +55,32 @@ def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
     'rank'
     """
     found = plotted_arrays.rank_comparison(table)
-    ax = single_axes(ax, (5.5, 3.6))
+    ax = single_axes(ax, (7.0, 3.6))
     fold = table["fold"].to_numpy()
     spread = np.unique(fold, return_inverse=True)[1] / max(len(np.unique(fold)) - 1, 1) - 0.5
     gap = float(np.diff(found.ranks).min()) if len(found.ranks) > 1 else 1.0
     at = table["rank"].to_numpy() + 0.3 * gap * spread
     share, met = table["share"].to_numpy(), table["converged"].to_numpy(dtype=bool)
-    folds = {"s": 14, "color": REFERENCE_GREY, "linewidths": 0, "zorder": 1}
-    ax.scatter(at[met], share[met], label="one fold", **folds)
+    folds = {"s": 14, "color": pyplot().rcParams["text.color"], "alpha": 0.35, "linewidths": 0}
+    blue, orange, green, red = series_colours(4, ax)
+    ax.scatter(at[met], share[met], label="one fold", zorder=1, **folds)
     if not met.all():
         name = "one fold, tolerance not met"
-        ax.scatter(at[~met], share[~met], s=26, color="C3", marker="x", label=name, zorder=2)
+        ax.scatter(at[~met], share[~met], s=26, color=red, marker="x", label=name, zorder=2)
     bars: dict[str, Any] = {
         "fmt": "o-",
-        "ms": 5,
+        "ms": 4,
         "lw": 1.2,
-        "capsize": 3,
-        "color": "C0",
+        "elinewidth": 1.6,
+        "capthick": 1.6,
+        "capsize": 6,  # wider than the point, so that a short bar is seen behind it
+        "color": blue,
         "zorder": 3,
     }
     has_error = np.isfinite(found.errors).any()
     said = "mean ± standard error" if has_error else "mean"
     ax.errorbar(found.ranks, found.means, found.errors if has_error else None, label=said, **bars)
-    _marked(ax, found)
+    _marked(ax, found, orange, green)
     ax.set(xlabel="rank", ylabel="share of held-out Y predicted")
     from matplotlib.ticker import MaxNLocator
 
@@ -84,7 +88,13 @@ def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
         ax.set_xticks(found.ranks)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(loc="best", markerscale=0.6, fontsize="small")
+    ax.legend(
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        markerscale=0.6,
+        fontsize="small",
+        frameon=False,
+    )
     return ax
 
 
@@ -139,7 +149,7 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
         ax.plot(at, height[at], "^", ms=6, mfc="none", color=line.get_color(), label=name)
     if excess or height.max() > 10 * height.min() > 0:
         ax.set_yscale("log")
-    name = "−2 log-likelihood" if form.method == "ml" else "F"
+    name = "−2 log-likelihood" if form.method == "ml" else "objective F"
     ax.set(xlabel="sweep", ylabel=f"{name} less its least value" if excess else name)
     ax.xaxis.get_major_locator().set_params(integer=True)
     if not form.status_.converged:
@@ -149,22 +159,22 @@ def objective(form: Any, excess: bool = False, label: str | None = None, ax: Any
     return ax
 
 
-def _marked(ax: Axes, found: plotted_arrays.RankComparison) -> None:
+def _marked(ax: Axes, found: plotted_arrays.RankComparison, of_best: Any, of_choice: Any) -> None:
     """The best rank, the simplest that is as good, and the bound between them."""
     means = dict(zip(found.ranks.tolist(), found.means))
     best = means[found.best]
     ring: dict[str, Any] = {"ls": "none", "mfc": "none", "zorder": 4}
-    ax.plot(found.best, best, "o", ms=12, mec="C1", mew=1.8, label="best mean", **ring)
+    ax.plot(found.best, best, "o", ms=15, mec=of_best, mew=1.8, label="best mean", **ring)
     if found.simplest is None:
         return
     bound = best - found.errors[found.ranks.tolist().index(found.best)]
-    ax.axhline(bound, color="C1", lw=0.9, ls=":", zorder=0)
+    ax.axhline(bound, color=of_best, lw=0.9, ls=":", zorder=0)
     ax.plot(
         found.simplest,
         means[found.simplest],
         "s",
-        ms=17,
-        mec="C2",
+        ms=20,
+        mec=of_choice,
         mew=1.8,
         label="one-standard-error choice",
         **ring,

@@ -50,14 +50,19 @@ def series_marker(j: int) -> str:
 
 def is_dark(ax: Axes) -> bool:
     """Whether `ax` has a dark background; a transparent one is that of the figure."""
+    red, green, blue = page_colour(ax)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < DARK
+
+
+def page_colour(ax: Axes) -> tuple[float, float, float]:
+    """The background of `ax`; a transparent one is that of the figure, and then white."""
     from matplotlib.colors import to_rgba
 
-    red, green, blue, alpha = to_rgba(ax.get_facecolor())
-    if alpha < DARK:
-        red, green, blue, alpha = to_rgba(ax.figure.get_facecolor())
-        if alpha < DARK:
-            return False
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < DARK
+    for ground in (ax.get_facecolor(), ax.figure.get_facecolor()):
+        red, green, blue, alpha = to_rgba(ground)
+        if alpha >= DARK:
+            return red, green, blue
+    return 1.0, 1.0, 1.0
 
 
 def reference_style() -> dict[str, Any]:

@@ -32,6 +32,9 @@ class Known(Residual):
     R: Any
     by_row = False
 
+    def __repr__(self) -> str:
+        return f"<Known residual covariance of {self.R.shape[0]:,} rows>"
+
     def __post_init__(self) -> None:
         import scipy.sparse as sp
 

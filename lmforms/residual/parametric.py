@@ -51,6 +51,11 @@ class ParametricResidual(Residual):
     order: SeriesOrder | None = field(default=None, repr=False)
     cells: GridCells | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        parts = " * ".join(repr(part) for part in self.parts)
+        phi = ", ".join(f"{value:.4g}" for value in self.phi)
+        return f"<ParametricResidual {parts}: {len(self.points):,} rows, φ = ({phi})>"
+
     def __post_init__(self) -> None:
         if self.values is None:
             object.__setattr__(self, "values", self.starts()[0])

@@ -33,6 +33,10 @@ class Weighted(Residual):
 
     weights: FloatArray
 
+    def __repr__(self) -> str:
+        low, high = self.weights.min(), self.weights.max()
+        return f"<Weighted: {len(self.weights):,} rows, weights from {low:.4g} to {high:.4g}>"
+
     def __post_init__(self) -> None:
         bad = ~(self.weights > 0) | ~np.isfinite(self.weights)
         if bad.any():

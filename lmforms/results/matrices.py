@@ -161,8 +161,8 @@ class ModelMatrices:
             More are left out in the middle of a matrix. By default 20 rows, and as many columns as
             stand side by side: 4 to 12 in text, 12 in HTML, 10 in LaTeX.
         decimals : int, optional
-            Of every number. By default as few as show the largest and the smallest number of a
-            matrix.
+            Of matrices whose numbers are not all whole. By default as few as show the largest and
+            the smallest number of a matrix.
         names : bool
             Names of the rows and columns of a single matrix.
 
@@ -181,11 +181,11 @@ class ModelMatrices:
         >>> print(fit.matrices.show("template", rows=5, columns=5, names=False))
         Λ: where each θ stands in Λ
         <BLANKLINE>
-        ⎡θ₁   ·  ⋯   ·   ·⎤
-        ⎢θ₂  θ₃  ⋯   ·   ·⎥
-        ⎢ ⋮   ⋮  ⋱   ⋮   ⋮⎥
-        ⎢ ·   ·  ⋯  θ₁   ·⎥
-        ⎣ ·   ·  ⋯  θ₂  θ₃⎦
+        ⎡θ₁   ·  …   ·   ·⎤
+        ⎢θ₂  θ₃  …   ·   ·⎥
+        ⎢ :   :  …   :   :⎥
+        ⎢ ·   ·  …  θ₁   ·⎥
+        ⎣ ·   ·  …  θ₂  θ₃⎦
                  Λ
                36×36
         """

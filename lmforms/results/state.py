@@ -89,7 +89,7 @@ class FitState:
     optimized: bool = True
 
     def __repr__(self) -> str:
-        return f"<FitState {str(self.design.bound.formula)!r}, {self.design.n} rows>"
+        return f"<FitState of {self.design!r}, {self.estimate!r}>"
 
     @property
     def residual(self) -> Residual:

@@ -50,7 +50,7 @@ class MatrixPiece:
     zero : str
         How an entry that is zero is written.
     decimals : int, optional
-        By default as few as show the largest and the smallest number.
+        Of numbers that are not all whole. By default as few as show the largest and the smallest.
     """
 
     symbol: str
@@ -149,8 +149,9 @@ def number_texts(values: Any, decimals: int | None = None, zero: str = "0") -> l
     sizes = np.abs(numbers[np.isfinite(numbers)])
     tiny = NEGLIGIBLE * sizes.max(initial=0.0)
     sizes = sizes[sizes > tiny]
-    if decimals is None:
-        decimals = _decimals(sizes)
+    needed = _decimals(sizes)
+    if decimals is None or needed == 0:  # whole numbers stay whole
+        decimals = needed
 
     def text(value: float) -> str:
         if abs(value) <= tiny:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .matrix_blocks import MatrixBlock
+from .matrix_blocks import (
+    BOTH_LEFT_OUT,
+    COLUMNS_LEFT_OUT,
+    ROWS_LEFT_OUT,
+    MatrixBlock,
+)
 
 Item = MatrixBlock | str
 """A matrix, or an operator between two."""
 
 ROW_NAME_GAP = " "
+
+MARKS = str.maketrans({ROWS_LEFT_OUT: ":", COLUMNS_LEFT_OUT: "…", BOTH_LEFT_OUT: "…"})
+"""Marks of what is left out that fonts of equal width have: others are wider in some."""
 
 
 def equation_text(items: Sequence[Item], width: int) -> str:
@@ -55,7 +63,7 @@ def _parts(items: Sequence[Item]) -> list[list[Item]]:
 
 
 def _beside(blocks: Sequence[Sequence[str]]) -> str:
-    lines = [" ".join(parts).rstrip() for parts in zip(*blocks, strict=True)]
+    lines = [" ".join(parts).rstrip().translate(MARKS) for parts in zip(*blocks, strict=True)]
     return "\n".join(line for line in lines if line)
 
 

@@ -67,6 +67,11 @@ class Component:
             return Root(self.root)
         return Identity() if self.precision is None else Precision(self.precision.tocsc())
 
+    def __repr__(self) -> str:
+        n, q = self.Z.shape
+        related = "independent" if self.prior.is_identity else "related"
+        return f"<Component {self.name!r}: {q:,} {related} effects, {n:,} rows>"
+
     @property
     def n_effects(self) -> int:
         """Number of effects a: the rank of K."""
@@ -122,6 +127,14 @@ class ComponentModel:
     x_names: tuple[str, ...]
     weights: FloatArray | None = None
     response_size: float = 0.0
+
+    def __repr__(self) -> str:
+        effects = [f"{c.Z.shape[1]:,} of {c.name}" for c in self.components]
+        weighted = ", weighted" if self.weights is not None else ""
+        random = f", random effects: {', '.join(effects)}" if effects else ""
+        return (
+            f"<ComponentModel: {self.n:,} rows, {self.X.shape[1]} fixed effects{random}{weighted}>"
+        )
 
     @property
     def row_weights(self) -> FloatArray:

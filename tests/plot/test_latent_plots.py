@@ -136,14 +136,14 @@ def test_loadings_by_name_of_a_form_that_has_them(bare):
 def test_codes_are_the_forms(form, common):
     panels = lf.plot.codes(form, components=(1, 3), common=common)
     codes = {"K": form.K_, "H": form.H_, "K+H": form.K_ + form.H_}
-    assert [ax.get_title() for ax in panels] == list(codes)
+    assert [ax.get_title() for ax in panels] == [f"codes {name}" for name in codes]
     for ax, code in zip(panels, codes.values()):
         wanted = code.to_numpy()[:, [0, 2]]
         np.testing.assert_allclose(offsets(ax), wanted)
         low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
         assert (wanted > low).all()
         assert (wanted < high).all()
-    assert (panels[0].get_xlabel(), panels[0].get_ylabel()) == ("c1", "c3")
+    assert (panels[0].get_xlabel(), panels[0].get_ylabel()) == ("component 1", "component 3")
     assert (len({ax.get_xlim() for ax in panels}) == 1) is common
 
 
@@ -220,6 +220,18 @@ def test_ranks_are_compared():
     assert abs(not_met.get_offsets()[0, 0] - 3) < 0.5
     assert "one fold, tolerance not met" in texts(ax.get_legend().get_texts())
     assert list(ax.get_xticks()) == [1, 2, 3, 4]
+
+
+def test_error_bars_are_wider_than_the_points():
+    container = lf.plot.rank(table({1: [0.3, 0.3001], 2: [0.7, 0.7001]})).containers[0]
+    assert container.lines[1][0].get_markersize() > 2 * container.lines[0].get_markersize()
+
+
+@pytest.mark.parametrize("style, ground", [("default", 1.0), ("dark_background", 0.0)])
+def test_texts_have_a_halo_of_the_page(form, style, ground):
+    with plt.style.context(style):
+        text = lf.plot.codes(form, of="K", labels=True).texts[0]
+        assert text.get_path_effects()[0]._gc["foreground"] == (ground,) * 3
 
 
 def test_the_simplest_rank_within_one_standard_error():
@@ -338,6 +350,14 @@ def test_pictures_can_be_written(form, tmp_path):
             lambda f: lf.plot.codes(f, color=[f"g{i}" for i in range(50)]),
             ArgumentError,
             "50 categories and 20",
+        ),
+        (
+            lambda f: lf.plot.codes(
+                LinearMixedForm(2, tol=1e-2).fit(*form_data(np.random.default_rng(1), 401, k=2)),
+                labels=True,
+            ),
+            ArgumentError,
+            "labels= has a text for 401 rows, and 400 can be read",
         ),
         (lambda f: lf.plot.codes(f, labels=["a"]), DataError, "labels= has 1 values"),
         (

@@ -98,6 +98,7 @@ def test_the_printed_equation(dung):
     assert "-" not in str(m)  # one minus sign
     symbols = str(m.show("symbols"))
     assert all(s in symbols for s in ("β₀", "β₁", "b₃", "ε₁₈"))
+    assert cells(m.show("X", decimals=7))[0] == ["1", "223"]  # whole numbers stay whole
     sums = str(m.show("sums", decimals=7)).splitlines()
     assert sums[2] == "⎡0.1433747⎤   ⎡0.1585009⎤   ⎡−0.0162079⎤   ⎡ 0.0010817⎤"
 
@@ -105,15 +106,15 @@ def test_the_printed_equation(dung):
 def test_large_matrices_leave_out_the_middle(sleep):
     lines = str(sleep).splitlines()
     assert max(map(len, lines)) <= 80
-    assert sum("⋱" in line for line in lines) == 1
+    assert sum("  :  …  :" in line for line in lines) == 1
     assert lines[-1].split() == ["180×1", "180×2", "2×1", "180×36", "36×1", "180×1"]
     shown = cells(sleep.show("Z", rows=5, columns=6))
     assert shown == [
-        ["1", "0", "0", "⋯", "0", "0"],
-        ["1", "1", "0", "⋯", "0", "0"],
-        ["⋮", "⋮", "⋮", "⋱", "⋮", "⋮"],
-        ["0", "0", "0", "⋯", "1", "8"],
-        ["0", "0", "0", "⋯", "1", "9"],
+        ["1", "0", "0", "…", "0", "0"],
+        ["1", "1", "0", "…", "0", "0"],
+        [":", ":", ":", "…", ":", ":"],
+        ["0", "0", "0", "…", "1", "8"],
+        ["0", "0", "0", "…", "1", "9"],
     ]
     names = str(sleep.show("Z", rows=5, columns=5)).splitlines()[2]
     assert names.split("  ")[-1] == "372 Days"
