@@ -16,12 +16,13 @@ ROOT = HERE.parent
 
 # The checkout is documented, whether or not it is installed; the kernels that run the
 # pages inherit the path.
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(HERE / "_ext")]
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 # Pages must not depend on what a reader's environment makes of warnings or colours.
 os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
 
 import lmforms  # noqa: E402
 
@@ -36,8 +37,10 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
+    "docstring_fields",
+    "offline_math",
 ]
-exclude_patterns = ["_build", "_included", "_static", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "_ext", "_included", "_static", "**.ipynb_checkpoints"]
 
 
 # --- files from elsewhere in the repository -------------------------------------------------
@@ -94,6 +97,13 @@ HAS_TORCH = importlib.util.find_spec("torch") is not None
 nb_execution_excludepatterns = [] if HAS_TORCH else ["_notebooks/network_coupling.ipynb"]
 autodoc_mock_imports = [] if HAS_TORCH else ["torch"]
 
+# --- mathematics ----------------------------------------------------------------------------
+
+mathjax_path = "mathjax/tex-chtml.js"  # put there by offline_math
+mathjax3_config = {"tex": {"inlineMath": [["\\(", "\\)"], ["$", "$"]]}}
+# in HTML that cells show, too, as Jupyter does; elsewhere $ is a plain character
+myst_mathjax_classes = "tex2jax_process|mathjax_process|math|text_html"
+
 # --- API ------------------------------------------------------------------------------------
 
 autosummary_generate = True
@@ -102,7 +112,11 @@ autodoc_typehints = "none"  # numpy-style docstrings say what types mean
 napoleon_google_docstring = False
 napoleon_use_param = False  # types in words, not as cross-references
 napoleon_use_rtype = False
-napoleon_use_ivar = True
+# One list for all attributes, in which an entry may have several names. As fields of their own
+# Sphinx takes the first of two names for a type.
+napoleon_custom_sections = [("Attributes", "params_style")]
+default_role = "literal"  # `name` in docstrings
+smartquotes = False  # Λ' is a transpose
 
 # --- HTML -----------------------------------------------------------------------------------
 
