@@ -1,7 +1,7 @@
 """MathJax with the pages, so that they show mathematics without a network.
 
-The files are those of the package ``sphinx-mathjax-offline`` (MathJax 3.2.2). Its own extension copies
-24 MB, and does not say that it may run in parallel; one script and its fonts are enough here.
+The files are those of the package ``sphinx-mathjax-offline`` (MathJax 3.2.2). Its own extension
+copies 24 MB, and does not say that it may run in parallel; one script and its fonts are enough.
 """
 
 from __future__ import annotations
