@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from functools import cached_property
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -26,18 +28,17 @@ CONSTRUCTED = {
     "lmforms.latent.torch.LinearMixedFormLayer",
     "lmforms.varcomp.InverseChiSquared",
 }
-BEFORE_NAPOLEON, AFTER_NAPOLEON = 499, 501
+AFTER_NAPOLEON = 501
 RAISES = re.compile(r"^:raises (?P<names>[^:]+): ?(?P<text>.*)$")
 
 
 def read_property(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
 ) -> None:
-    """Read the docstring of a property as one with sections, colons being only colons."""
-    if what in ("property", "attribute") and lines:
-        parsed = NumpyDocstring(lines, app.config, app, "method", name, obj, options).lines()
-        # an empty first line has no colon that napoleon could find after this
-        lines[:] = ["", *parsed]
+    """Read the docstring of a property again, with sections, and colons being only colons."""
+    if isinstance(obj, property | cached_property) and obj.__doc__:
+        original = inspect.cleandoc(obj.__doc__).splitlines()
+        lines[:] = NumpyDocstring(original, app.config, app, "method", name, obj, options).lines()
 
 
 def _exception(name: str) -> str:
@@ -70,7 +71,7 @@ def hide_constructor(
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("autodoc-process-docstring", read_property, priority=BEFORE_NAPOLEON)
-    app.connect("autodoc-process-docstring", list_exceptions, priority=AFTER_NAPOLEON)
+    app.connect("autodoc-process-docstring", read_property, priority=AFTER_NAPOLEON)
+    app.connect("autodoc-process-docstring", list_exceptions, priority=AFTER_NAPOLEON + 1)
     app.connect("autodoc-process-signature", hide_constructor)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
