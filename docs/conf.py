@@ -1,11 +1,12 @@
 """Sphinx configuration of the lmforms documentation.
 
-sphinx-build -W --keep-going -b html docs docs/_build/html
+sphinx-build -W --keep-going -j 2 -b html docs docs/_build/html
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import sys
@@ -53,14 +54,27 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+# Where notebooks/run.py --write kept executed copies: they need not be run a second time.
+EXECUTED = os.environ.get("LMFORMS_EXECUTED_NOTEBOOKS")
+# PyTorch is large: where it is not installed its pages are built without being run.
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+NEEDS_TORCH = "network_coupling.ipynb"
+NOT_RUN = "> *This page was built without PyTorch: its cells were not run, and show no results.*"
+
+
 def _stage_notebooks() -> None:
     """Copy ``notebooks/*.ipynb`` to ``docs/_notebooks`` (git-ignored)."""
     target = HERE / "_notebooks"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    notebooks = sorted((ROOT / (EXECUTED or "notebooks")).glob("*.ipynb"))
     for notebook in notebooks:
         shutil.copy2(notebook, target / notebook.name)
+    if not HAS_TORCH and (target / NEEDS_TORCH).is_file():
+        page = json.loads((target / NEEDS_TORCH).read_text(encoding="utf-8"))
+        note = {"cell_type": "markdown", "id": "not-run", "metadata": {}, "source": NOT_RUN}
+        page["cells"].insert(1, note)
+        _write(target / NEEDS_TORCH, json.dumps(page))
     if not notebooks:  # a glob without a match would be a warning
         _write(target / "none.md", "# None yet\n\nThere are no notebooks in this checkout.\n")
 
@@ -88,13 +102,13 @@ myst_dmath_double_inline = True
 
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300
+nb_execution_timeout = 600
 nb_execution_in_temp = True
 nb_merge_streams = True
 
-# PyTorch is large: where it is not installed its pages are built without being run.
-HAS_TORCH = importlib.util.find_spec("torch") is not None
-nb_execution_excludepatterns = [] if HAS_TORCH else ["_notebooks/network_coupling.ipynb"]
+nb_execution_excludepatterns = [] if HAS_TORCH else [f"_notebooks/{NEEDS_TORCH}"]
+if EXECUTED:
+    nb_execution_excludepatterns = ["_notebooks/*.ipynb"]
 autodoc_mock_imports = [] if HAS_TORCH else ["torch"]
 
 # --- mathematics ----------------------------------------------------------------------------
