@@ -27,6 +27,7 @@ from .profile_methods import ProfileMethods
 from .residual_methods import ResidualMethods
 from .robust_methods import RobustMethods
 from .tidy_methods import TidyMethods
+from .unknown_names import UnknownNames
 
 if TYPE_CHECKING:
     from ..companion import Forms
@@ -47,6 +48,7 @@ class MixedModelResults(
     RobustMethods,
     DiagnosticMethods,
     ProfileMethods,
+    UnknownNames,
 ):
     """A fitted linear mixed model.
 
