@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import datasets as datasets
     from . import errors as errors
+    from . import interop as interop
     from . import latent as latent
     from . import mme as mme
     from . import plot as plot
@@ -51,6 +52,8 @@ _HOME = {
     "pool": "inference.pooling.pool",
 }
 _MODULES = ("datasets", "errors", "latent", "mme", "plot", "relationship", "residual", "varcomp")
+# Not in __all__: they need packages that may be absent.
+_INTEROP = ("interop", "sklearn")
 
 __all__ = [
     "Control",
@@ -78,13 +81,18 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
+    if name in _MODULES or name in _INTEROP:
         return import_module(f".{name}", __name__)
     if name in _HOME:
         value = getattr(import_module(f".{_HOME[name]}", __name__), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'lmforms' has no attribute {name!r}")
+    __tracebackhide__ = True  # IPython and pytest leave this frame out
+    if name.startswith("_"):
+        raise AttributeError(f"module 'lmforms' has no attribute {name!r}")
+    from .support.foreign_names import unknown_name
+
+    raise unknown_name(import_module(__name__), "the package", name, __all__, of_package=True)
 
 
 def __dir__() -> list[str]:

@@ -64,6 +64,21 @@ class ArgumentError(LmformsError, TypeError):
     """An argument is unknown, of the wrong type, or contradicts another one."""
 
 
+class UnknownNameError(LmformsError, AttributeError):
+    """The package, or a fit, has nothing of this name; the message says what it is called here.
+
+    Parameters
+    ----------
+    message : str
+    owner : object
+        What was asked for the name.
+    """
+
+    def __init__(self, message: str, owner: object = None) -> None:
+        # with `obj` and without `name`, Python adds no guess of its own to the message
+        super().__init__(message, obj=owner)
+
+
 class NumericalError(LmformsError, ArithmeticError):
     """A factorisation failed or a non-finite number arose where none can be repaired."""
 

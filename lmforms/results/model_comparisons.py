@@ -104,6 +104,7 @@ class ModelComparisons(ModelEstimates):
 
     # --- tests of terms -----------------------------------------------------------------------
 
+    @named_arguments
     def ranova(self) -> ResultTable:
         """Likelihood-ratio tests of the random effects, each taken out by itself.
 

@@ -29,6 +29,7 @@ from .profile_methods import ProfileMethods
 from .residual_methods import ResidualMethods
 from .robust_methods import RobustMethods
 from .tidy_methods import TidyMethods
+from .unknown_names import UnknownNames
 
 if TYPE_CHECKING:
     from ..companion import Forms
@@ -51,6 +52,7 @@ class MixedModelResults(
     ProfileMethods,
     MaketablesMethods,
     PlotMethods,
+    UnknownNames,
 ):
     """A fitted linear mixed model.
 

@@ -103,6 +103,7 @@ class TidyMethods(ModelEstimates):
             return tidy_table(self.state, kinds, ddf=ddf, information=information, level=None)
         return tidy_table(self.state, kinds, ddf=ddf, information=information, level=level)
 
+    @named_arguments
     def glance(self) -> ResultTable:
         """The fit in one row, in the columns of broom.mixed.
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ..errors import ArgumentError, near_matches
+from ..errors import ArgumentError, LmformsError, near_matches
 from . import foreign_arguments
+from .tracebacks import cause_of_user, keeps_frames
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,9 @@ MAX_REPR_LENGTH = 60
 def named_arguments(function: F) -> F:
     """Refuse keywords that `function` does not have, saying which it may have meant.
 
+    Errors of the package leave it without the frames inside, so that a traceback ends where the
+    user called it: see :mod:`lmforms.support.tracebacks`.
+
     Examples
     --------
     >>> @named_arguments
@@ -48,25 +52,32 @@ def named_arguments(function: F) -> F:
         function.__init__ = named_arguments(function.__init__)  # type: ignore[misc]
         return function
     signature = inspect.signature(function)
-    if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
-        return function  # checks what is in its **params itself
+    # it checks itself what is in its **params
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     known = [name for name in signature.parameters if name not in ("self", "cls")]
     written = function.__qualname__.removesuffix(".__init__")
     is_method = "self" in signature.parameters and function.__name__ != "__init__"
 
+    def refuse(name: str, args: tuple[Any, ...]) -> None:
+        # of the object's class, not of one that it inherits the method from
+        own = f"{type(args[0]).__name__}.{function.__name__}" if is_method and args else ""
+        label = own or written
+        has = f" It has: {', '.join(known)}." if known else " It has none."
+        hint = foreign_arguments.hint(name, known, label) or near_matches(name, known) or has
+        raise ArgumentError(f"{label}() has no argument `{name}`.{hint}")
+
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        for name in kwargs:
-            if name not in known:
-                # of the object's class, not of one that it inherits the method from
-                own = f"{type(args[0]).__name__}.{function.__name__}" if is_method and args else ""
-                label = own or written
-                has = f" It has: {', '.join(known)}." if known else " It has none."
-                hint = (
-                    foreign_arguments.hint(name, known, label) or near_matches(name, known) or has
-                )
-                raise ArgumentError(f"{label}() has no argument `{name}`.{hint}")
-        return function(*args, **kwargs)
+        __tracebackhide__ = True  # IPython and pytest leave this frame out
+        try:
+            for name in kwargs:
+                if name not in known and not takes_any:
+                    refuse(name, args)
+            return function(*args, **kwargs)
+        except LmformsError as error:
+            if keeps_frames():
+                raise
+            raise error.with_traceback(None) from cause_of_user(error)
 
     return cast(F, checked)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ...errors import ArgumentError
-from ...support.arguments import flag, generator, whole_number
+from ...support.arguments import flag, generator, named_arguments, whole_number
 from ...tables.result_table import ResultTable
 from ..bootstrap.likelihood_ratios import bootstrap_p_values
 from .criteria import npar
@@ -36,6 +36,7 @@ from .nested_residuals import has_same_residuals, residual_nesting
 from .refits import by_criterion
 
 
+@named_arguments
 def anova(
     *fits: Any,
     names: Sequence[str] | None = None,

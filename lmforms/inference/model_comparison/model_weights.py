@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...support.arguments import named_arguments
 from ...support.arrays import FloatArray
 from ...tables.result_table import ResultTable
 from .criteria import aic, aicc, bic, loglik, npar
@@ -15,6 +16,7 @@ from .fits_compared import check_reml, compared_fits
 from .likelihood_ratio import fit_notes
 
 
+@named_arguments
 def compare(*fits: Any, names: Sequence[str] | None = None, **named: Any) -> ResultTable:
     """Information criteria of models, which need not be nested.
 
