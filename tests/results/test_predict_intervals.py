@@ -185,9 +185,9 @@ def test_ids_of_another_type_are_no_new_levels(new_levels):
 
 
 def test_all_missing_columns_are_named():
-    with pytest.raises(ColumnError, match="lack `Days`, `Subject`. Columns needed: Days, Subject"):
+    with pytest.raises(ColumnError, match=r"lack `Days`, `Subject`. Columns needed: Days, Subject"):
         FIT.predict({"day": [1.0]})
-    with pytest.raises(ColumnError, match="lack `Days`. Did you mean `days`"):
+    with pytest.raises(ColumnError, match=r"lack `Days`. Did you mean `days`"):
         FIT.predict({"days": [1.0], "Subject": ["308"]})
 
 
@@ -234,7 +234,7 @@ def test_weights_of_new_observations():
     own = fit.predict(interval="prediction")["std_error"] ** 2
     own -= fit.predict(interval="confidence")["std_error"] ** 2
     assert_allclose(own, fit.scale / WEIGHTED["w"], rtol=1e-9)
-    with pytest.raises(ColumnError, match="weights='w'.*give weights=1"):
+    with pytest.raises(ColumnError, match=r"weights='w'.*give weights=1"):
         fit.predict(NEW, interval="prediction")
     assert fit.predict(NEW, interval="prediction", weights=1)["std_error"].notna().all()
     with pytest.raises(DataError, match="positive"):
@@ -242,7 +242,7 @@ def test_weights_of_new_observations():
     with pytest.raises(ArgumentError, match="need new data"):
         fit.predict(interval="prediction", weights=1.0)
     other = lf.lmer("Reaction ~ Days + (1 | Subject)", SLEEP, weights=WEIGHTED["w"].to_numpy())
-    with pytest.raises(ArgumentError, match="an array of weights.*give weights=1"):
+    with pytest.raises(ArgumentError, match=r"an array of weights.*give weights=1"):
         other.predict(NEW, interval="prediction")
     again = other.predict(NEW, interval="prediction", weights=3.0)
     assert_allclose(again, column, rtol=1e-7)
