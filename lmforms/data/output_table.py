@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, IndexArray
 from .input_table import native_table
 
 
@@ -30,11 +30,25 @@ def table_like(data: Any, columns: Mapping[str, FloatArray], index: pd.Index) ->
     import narwhals.stable.v1 as nw
 
     space = nw.get_native_namespace(native_table(data))
-    made = {
+    return nw.from_dict(_as_series(space, columns), native_namespace=space).to_native()
+
+
+def with_columns_like(data: Any, rows: IndexArray, columns: Mapping[str, FloatArray]) -> Any:
+    """Some rows of a table of a library other than pandas, with more columns."""
+    import narwhals.stable.v1 as nw
+
+    table = native_table(data)
+    made = _as_series(nw.get_native_namespace(table), columns)
+    return table[rows.tolist()].with_columns(*made.values()).to_native()
+
+
+def _as_series(space: Any, columns: Mapping[str, FloatArray]) -> dict[str, Any]:
+    import narwhals.stable.v1 as nw
+
+    return {
         name: nw.new_series(name, _with_gaps(values), nw.Float64, native_namespace=space)
         for name, values in columns.items()
     }
-    return nw.from_dict(made, native_namespace=space).to_native()
 
 
 def _is_pandas(data: Any) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..data.input_table import column_names, raw_table, row_labels
+from ..data.output_table import with_columns_like
 from ..data.plain_types import plain_table
 from ..errors import ColumnError, DataError, listed, near_matches
 from ..support.arrays import FloatArray, IndexArray
@@ -16,8 +18,8 @@ from .quantities import fitted_values, residuals
 from .state import FitState
 
 
-def augmented_rows(state: FitState, data: Any = None) -> pd.DataFrame:
-    """The rows used, with columns of the fit.
+def augmented_rows(state: FitState, data: Any = None) -> Any:
+    """The rows used, with columns of the fit: a table of the kind of `data`.
 
     Parameters
     ----------
@@ -38,8 +40,14 @@ def augmented_rows(state: FitState, data: Any = None) -> pd.DataFrame:
         raise DataError(
             f"augment: the data have columns {listed(taken)} already: drop or rename them."
         )
-    own = data is None
-    rows = table.data.loc[state.design.in_model] if own else _rows_used(state, data, names)
+    if data is None:
+        rows = table.data.loc[state.design.in_model]
+    else:
+        at = _rows_used(state, data)
+        if not isinstance(data, (pd.DataFrame, Mapping)):
+            return with_columns_like(data, at, made)
+        frame = isinstance(data, pd.DataFrame)
+        rows = (data if frame else raw_table(data, names).data).iloc[at]
     return rows.assign(**{name: pd.Series(v, index=rows.index) for name, v in made.items()})
 
 
@@ -64,9 +72,9 @@ def _columns(state: FitState) -> dict[str, FloatArray]:
     return made
 
 
-def _rows_used(state: FitState, data: Any, names: list[str]) -> pd.DataFrame:
-    """The rows of `data` that the model uses, all columns."""
-    design = state.design
+def _rows_used(state: FitState, data: Any) -> IndexArray:
+    """Places of the rows of `data` that the model uses."""
+    design, names = state.design, column_names(data)
     needed = list(design.frame.table)
     absent = [name for name in needed if name not in names]
     if absent:
@@ -86,9 +94,7 @@ def _rows_used(state: FitState, data: Any, names: list[str]) -> pd.DataFrame:
                 f"augment: `{name}` is not what the model was fitted to, first in the row "
                 f"{chosen.index[first]!r}. Give the table of the fit; new rows are for predict()."
             )
-    if isinstance(data, pd.DataFrame):
-        return data.iloc[at]
-    return raw_table(data, names).data.iloc[at]
+    return at
 
 
 def _positions(state: FitState, labels: pd.Index) -> IndexArray:

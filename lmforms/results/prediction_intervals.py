@@ -57,7 +57,7 @@ def interval_columns(
     """
     _refuse_new_places(rows)
     residuals, complete = None, rows.complete
-    if interval == "prediction" or (series and _has_series(state)):
+    if interval == "prediction" or series:
         is_new = interval == "prediction"
         residuals = (
             _own_residuals(state, series, is_new)
@@ -74,7 +74,8 @@ def interval_columns(
     return dict(zip(COLUMNS, made, strict=True))
 
 
-def _has_series(state: FitState) -> bool:
+def has_series(state: FitState) -> bool:
+    """Whether residuals are correlated in series or fields."""
     residual = state.residual
     return isinstance(residual, ParametricResidual) and residual.correlation is not None
 
@@ -98,7 +99,7 @@ def _new_residuals(
     design = state.design
     found = new_variances(design, data, rows.complete, weights, "predict")
     there = np.flatnonzero(found.complete)
-    if not (series and _has_series(state)):
+    if not series:
         return ResidualRows(there, found.variance, found.weights, None, is_new)
     places = residual_places(design, data, weights, "predict")
     kept = places.complete[there]

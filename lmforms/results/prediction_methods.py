@@ -121,12 +121,17 @@ class PredictionMethods(ModelEstimates):
         >>> new = {"Days": [10, 10], "Subject": ["308", "999"]}
         >>> sleep.predict(new, new_levels="zero", interval="prediction", level=0.9).round(1)
            estimate  std_error  lower  upper
-        0     450.5       31.1  398.8  502.2
-        1     356.1       74.1  228.4  483.8
+        0     450.3       30.1  400.5  500.1
+        1     356.1       72.3  231.3  480.9
         """
         from ..data.output_table import column_like, table_like
         from .predict import rows_of, series_part, uses_series
-        from .prediction_intervals import INTERVALS, check_interval_arguments, interval_columns
+        from .prediction_intervals import (
+            INTERVALS,
+            check_interval_arguments,
+            has_series,
+            interval_columns,
+        )
 
         if interval is not None:
             one_of("interval", interval, INTERVALS)
@@ -139,7 +144,7 @@ class PredictionMethods(ModelEstimates):
             what="predict",
             others=interval == "prediction",
         )
-        series = uses_series(data, random, residual)
+        series = uses_series(data, random, residual) and has_series(self.state)
         check_interval_arguments(interval, ddf, weights, data, series=series)
         values = rows.linear_predictor(self.state.estimate.beta, self.state.estimate.b)
         if series:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, one_of, proportion
 from .estimates import ModelEstimates
@@ -128,7 +126,7 @@ class TidyMethods(ModelEstimates):
         return glance_table(self.state)
 
     @named_arguments
-    def augment(self, data: Any = None) -> pd.DataFrame:
+    def augment(self, data: Any = None) -> Any:
         """The rows of the fit with what the model says of each, in the columns of broom.mixed.
 
         Parameters
@@ -140,7 +138,8 @@ class TidyMethods(ModelEstimates):
         Returns
         -------
         DataFrame
-            The rows used, on the index of the data, with ``.fitted``, ``.resid``, ``.fixed``
+            The rows used, on the index of the data, or as a table of polars or pyarrow if `data`
+            is one, with ``.fitted``, ``.resid``, ``.fixed``
             (fitted without random effects), ``.mu`` (the same as ``.fitted`` in a linear model),
             ``.offset``, ``.sqrtXwt``, ``.sqrtrwt``, ``.weights``, and ``.wtres`` (the residual
             times √w). After ``refit(y)`` also ``.response``, the response fitted. broom's ``.hat``

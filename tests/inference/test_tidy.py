@@ -333,6 +333,9 @@ def test_rows_of_the_given_table(weighted, tmp_path):
     for f in (fit, loaded):
         for table in tables:
             found = f.augment(table)
+            if isinstance(table, pl.DataFrame):
+                assert isinstance(found, pl.DataFrame)
+                found = pd.DataFrame(found.to_dict(as_series=False), own.index)
             assert list(found.columns) == [*data.columns, *ROWS_OF_FIT]
             pd.testing.assert_frame_equal(found[ROWS_OF_FIT], own[ROWS_OF_FIT])
             close(found["other"], found.index, 0.0)

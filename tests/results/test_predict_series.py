@@ -162,10 +162,10 @@ def test_weights_of_new_rows():
     assert_allclose(fit.predict(NEW), expected, atol=1e-9)
     with pytest.raises(ColumnError, match=r"weights='w'.*residual='none'"):
         fit.predict(NEW.drop(columns="w"))
-    with pytest.raises(DataError, match="weights must be positive"):
+    with pytest.raises(DataError, match="must be positive and finite"):
         fit.predict(NEW.assign(w=0.0))
     other = quiet("y ~ x", OLD, residual="ar1(visit | subject)", weights=OLD["w"].to_numpy())
-    with pytest.raises(ArgumentError, match="as a column"):
+    with pytest.raises(ArgumentError, match="give weights=1"):
         other.predict(NEW)
     assert len(other.predict(NEW, residual="none")) == len(NEW)
 
@@ -376,3 +376,102 @@ def test_two_traits():
     places = np.column_stack([both["trait"] == "b", both["visit"]]).astype(float)
     expected = dense_prediction(fit, old, new, places, both["subject"].to_numpy())
     assert_allclose(fit.predict(new), expected, rtol=1e-8, atol=1e-8)
+
+
+# --- errors ------------------------------------------------------------------------------------
+
+
+def dense_errors(fit, old, new, both_places, group, interval, sd_of):
+    """Standard deviations of prediction errors over σ, with every matrix written out."""
+    residual = fit.state.residual
+    correlation = residual.correlation
+    phi = residual.phi[: correlation.n_parameters]
+    n, total = len(old), len(old) + len(new)
+    nugget = 0.0
+    if "nugget" in correlation.names:
+        nugget = correlation.natural(phi)[correlation.names.index("nugget")]
+    C = np.zeros((total, n))
+    for i in range(total):
+        same = np.flatnonzero(group[:n] == group[i])
+        for j in same:
+            a, b = both_places[i], both_places[j]
+            if i == j:
+                C[i, j] = 1.0
+            else:
+                at_one = (a == b).all()
+                C[i, j] = 1.0 - nugget if at_one else correlation.between(phi, a, b)
+    R = sd_of[:, None] * C * sd_of[:n]
+    design = fit.design(pd.concat([old, new]))
+    X, Z = design.X.to_numpy(), design.Z.toarray()
+    lam = fit.state.estimate.lams[0][0, 0] if fit.state.design.groups else 0.0
+    V = R[:n] + lam**2 * Z[:n] @ Z[:n].T
+    c = R[n:] + lam**2 * Z[n:] @ Z[:n].T
+    own = lam**2 * np.square(Z[n:]).sum(axis=1)
+    own = own + sd_of[n:] ** 2 * (1.0 if interval == "prediction" else 1.0 - nugget)
+    Vi = np.linalg.inv(V)
+    w = X[n:].T - X[:n].T @ Vi @ c.T
+    h = own - np.einsum("in,nm,im->i", c, Vi, c)
+    h += np.einsum("pi,pq,qi->i", w, np.linalg.inv(X[:n].T @ Vi @ X[:n]), w)
+    return np.sqrt(h)
+
+
+ERROR_STRUCTURES = {
+    "ar1(visit | subject)": "visit",
+    "ar1(visit | subject) + units": "visit",
+    "toep(visit | subject)": "visit",
+    "exp(day | subject) * power(size)": "day",
+    "us(visit | subject)": "visit",
+}
+
+
+@pytest.mark.parametrize("structure", ERROR_STRUCTURES)
+def test_errors_of_kriging_by_the_dense_formula(structure):
+    fit = quiet("y ~ x + (1 | batch)", OLD, residual=structure)
+    both = pd.concat([OLD, NEW])
+    places = both[[ERROR_STRUCTURES[structure]]].to_numpy(dtype=float)
+    residual = fit.state.residual
+    sd = np.ones(len(both))
+    for name, value in zip(residual.names, residual.natural, strict=True):
+        if name.startswith("sd["):
+            sd[(both["visit"].astype(str) == name[3:-1]).to_numpy()] *= value
+        elif name == "power":
+            sd *= both["size"].to_numpy() ** value
+    group = both["subject"].to_numpy()
+    for interval in ("confidence", "prediction"):
+        found = fit.predict(NEW, interval=interval, ddf="none")
+        expected = dense_errors(fit, OLD, NEW, places, group, interval, sd)
+        assert_allclose(found["std_error"] / fit.sigma, expected, rtol=1e-7)
+        assert_allclose(found["estimate"], fit.predict(NEW))
+
+
+def test_errors_in_series():
+    fit = lf.lmer("y ~ x", OLD, residual="ar1(visit | subject)")
+    rho = fit.state.residual.natural[0]
+    there = fit.predict(OLD, interval="prediction")
+    assert_allclose(there[["lower", "upper"]], np.column_stack([OLD["y"]] * 2), atol=1e-6)
+    last = {"subject": ["s0"] * 3, "visit": [6, 7, 400], "x": [0.0] * 3}
+    ahead = fit.predict(last, interval="prediction")["std_error"]
+    assert (np.diff(ahead) > 0).all()
+    far = fit.predict(last, interval="prediction", residual="none")["std_error"]
+    assert ahead[2] == pytest.approx(far[2], rel=1e-6)
+    assert ahead[0] / fit.sigma == pytest.approx(np.sqrt(1 - rho**2), rel=0.02)
+    unseen = fit.predict({**last, "subject": ["new"] * 3}, interval="prediction")["std_error"]
+    assert_allclose(unseen, far, rtol=1e-12)
+    with_nugget = quiet("y ~ x", OLD, residual="ar1(visit | subject) + units")
+    own = with_nugget.predict(OLD, interval="prediction")["std_error"]
+    assert (own > 0.1).all()
+    assert (own > with_nugget.predict(OLD, interval="confidence")["std_error"]).all()
+    assert_allclose(own, with_nugget.predict(interval="prediction", residual="series")["std_error"])
+
+
+def test_intervals_say_what_they_lack():
+    fit = quiet("y ~ x", OLD, residual="har1(visit | subject)")
+    with pytest.raises(ColumnError, match=r"lack `visit`.*interval='confidence'"):
+        fit.predict(NEW[["x"]], random="none", interval="prediction")
+    assert len(fit.predict(NEW[["x"]], random="none", interval="confidence")) == len(NEW)
+    with pytest.raises(DataError, match=r"a stratum.*interval='confidence'"):
+        fit.predict(NEW.assign(visit=77), random="none", interval="prediction")
+    gaps = NEW.assign(visit=NEW["visit"].where(NEW["x"] > 0))
+    found = fit.predict(gaps, random="none", interval="prediction")
+    assert found["estimate"].notna().all()
+    assert found["upper"].notna().tolist() == (NEW["x"] > 0).tolist()

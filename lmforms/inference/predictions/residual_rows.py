@@ -13,7 +13,7 @@ from ...residual.parametric import ParametricResidual
 from ...residual.prediction import covariances_with_observed, nugget_share
 from ...residual.variance_functions import VarianceFunction
 from ...support.arrays import FloatArray, IndexArray
-from .targets import Targets
+from .targets import ROUNDING, Targets
 
 MOST_NUMBERS = 4_000_000
 """Numbers in the right-hand sides of R that are solved together."""
@@ -88,7 +88,8 @@ class ResidualRows:
             variances *= 1.0 - nugget_share(correlation, phi)
         known = self.series.rows
         weights, explained = _best_weights(self.series, residual, sd[known])
-        variances[known] = np.maximum(variances[known] - explained, 0.0)
+        own, left = variances[known], variances[known] - explained
+        variances[known] = np.where(left > ROUNDING * own, left, 0.0)
         placed = _spread_rows(weights, self.rows[known], targets.n)
         return targets.less(placed, observed).with_residuals(self._of_all(variances, targets.n))
 

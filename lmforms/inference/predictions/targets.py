@@ -23,6 +23,10 @@ from ...results.state import FitState
 from ...support.arrays import FloatArray
 
 
+ROUNDING = 1e-10
+"""Differences below this share of what is subtracted are rounding."""
+
+
 @dataclass(frozen=True, eq=False)
 class Targets:
     """Targets of r rows, with variances relative to σ².
@@ -59,11 +63,21 @@ class Targets:
         return replace(self, residual=variance)
 
     def less(self, weights: Any, observed: Targets) -> Targets:
-        """T − a'y for weights a of the observed rows, sparse (r, n)."""
-        random = tuple(
-            (z - weights @ own).tocsr() for z, own in zip(self.random, observed.random, strict=True)
-        )
-        return replace(self, fixed=self.fixed - weights @ observed.fixed, random=random)
+        """T − a'y for weights a of the observed rows, sparse (r, n).
+
+        What is rounding of a difference is zero, so that a row that was observed is known exactly.
+        """
+        sizes = abs(weights)
+        fixed = self.fixed - weights @ observed.fixed
+        rounding = ROUNDING * (np.abs(self.fixed) + sizes @ np.abs(observed.fixed))
+        random = []
+        for z, own in zip(self.random, observed.random, strict=True):
+            left = (z - weights @ own).tocsr()
+            left = left.multiply(abs(left) > ROUNDING * (abs(z) + sizes @ abs(own))).tocsr()
+            left.eliminate_zeros()
+            random.append(left)
+        fixed = np.where(np.abs(fixed) <= rounding, 0.0, fixed)
+        return replace(self, fixed=fixed, random=tuple(random))
 
 
 def targets_of(state: FitState, rows: DesignRows) -> Targets:
