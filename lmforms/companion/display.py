@@ -81,8 +81,10 @@ def _title(forms: ShownForms) -> str:
 def _facts(forms: ShownForms) -> tuple[Fact, ...]:
     form = forms.form
     (m, _), (p, _), (q, _) = (np.shape(A) for A in (form.alpha_, form.beta_, form.u_))
+    status = form.status_
+    sweeps = "sweep" if status.n_iter == 1 else "sweeps"
     shares = ", ".join(f"{name} {share:.3f}" for name, share in form.explained_.items())
-    converged = f"{'yes' if form.status_.converged else 'NO'}, {form.status_.n_iter} sweeps"
+    converged = f"{'yes' if status.converged else 'NO'}, {status.n_iter} {sweeps}"
     return (
         Fact("Formula", forms.formula, code=True),
         Fact("Rows", str(len(form.K_))),

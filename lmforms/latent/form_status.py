@@ -46,7 +46,7 @@ class FormStatus:
         )
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.n_iter} sweeps)"
+        return f"{self.message} ({self.n_iter} sweep{'s' * (self.n_iter != 1)})"
 
 
 def converged_message(tol: float) -> str:

@@ -70,7 +70,7 @@ def test_rank_above_what_the_data_carry():
         ({"ridge": 0.1, "method": "algorithm1"}, "ridge belongs"),
         ({"ridge": 0.1, "method": "ml"}, "ridge belongs"),
         ({"l2": 0.1, "method": "ml"}, "l2 belongs"),
-        ({"start": "pca"}, "'svd' nor 'random'"),
+        ({"start": "pca"}, "none of 'svd', 'regression', 'random'"),
         ({"weights": (1, 2)}, "each of Y, X, Z"),
         ({"weights": {"Y": 1.0}}, "each of Y, X, Z"),
         ({"weights": (1, 0, 1)}, "positive"),
