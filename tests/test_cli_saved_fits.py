@@ -237,6 +237,8 @@ def test_other_labels(capsys, new, labelled):
     fit = lf.load(labelled / "text.lmf")
     expected = fit.predict({"x": [1.0]}, random="none")
     assert found["predicted"].tolist() == pytest.approx(expected.tolist())
+    whole = new("whole", "id,x\n10,1\n,1\n", "--text", "id")["predicted"].tolist()
+    assert whole == new("whole", "id,x\n10,1\n,1\n")["predicted"].tolist()
     message = refused(capsys, labelled, "whole", "id,x\n01,1\n2,1\n", "--new-levels", "zero")
     assert "whole numbers" in message
     assert "'01'" in message
@@ -281,10 +283,11 @@ def test_the_advice_about_names_of_columns(new):
 
 def test_parquet_for_a_fit_of_text(capsys, labelled):
     rows = pd.DataFrame({"id": ["01", "b"], "x": [1.0, 2.0], "n": pd.array([1, None], "Int64")})
+    rows["unused"] = [[1], [2, 3]]  # of a type that no model has
     rows.to_parquet(labelled / "new.parquet")
     path = str(labelled / "new.parquet")
     found = predictions(capsys, str(labelled / "text.lmf"), path, dtype=str, keep_default_na=False)
-    expected = lf.load(labelled / "text.lmf").predict(rows)
+    expected = lf.load(labelled / "text.lmf").predict(rows[["id", "x"]])
     assert found["predicted"].astype(float).tolist() == pytest.approx(expected.tolist())
     assert found[["id", "n"]].to_numpy().tolist() == [["01", "1"], ["b", ""]]
     rows.assign(id=[1, 2]).to_parquet(path)
@@ -304,6 +307,15 @@ def test_offset_of_new_rows(capsys, tmp_path):
     )
     rows.drop(columns="known").to_csv(data, index=False)
     assert "known" in bad(capsys, "predict", fit, data)
+
+
+def test_what_only_python_can_predict(capsys, tmp_path):
+    rows, path = lf.datasets.load("Dyestuff"), str(tmp_path / "f.lmf")
+    rows.to_csv(tmp_path / "d.csv", index=False)
+    formula = "Yield ~ 1 + (1 | Batch)"
+    lf.lmer(formula, rows, offset=np.ones(len(rows))).save(path)
+    message = bad(capsys, "predict", path, str(tmp_path / "d.csv"), status=2)
+    assert "in Python give predict(offset=...)" in message
 
 
 @pytest.mark.skipif(not HAS_INTERVALS, reason="predictions have no intervals yet")

@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 
 _VALUE = re.compile(r"(?<![-\w])(ddf|missing|new_levels|random|residual|interval)='([\w-]+)'")
-_WHOLE = {"refit=False": "--no-refit", "fit.refit(reml=True)": "a fit without --ml"}
+_WHOLE = {
+    "refit=False": "--no-refit",
+    "fit.refit(reml=True)": "a fit without --ml",
+    "give load(": "in Python give load(",
+    "give predict(": "in Python give predict(",
+}
 
 
 def as_options(message: str) -> str:

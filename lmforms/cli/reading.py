@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from ..data.file_dialect import MISSING, Dialect
@@ -58,7 +58,6 @@ def data_as_fitted(path: str, dialect: Dialect, fit: MixedModelResults) -> tuple
         Besides what reading raises: labels that are no whole numbers where those of the fit are.
     """
     from ..data.delimited import DelimitedFile
-    from ..data.input_table import raw_table
     from ..data.table_files import table_file
 
     design = fit.state.design
@@ -69,8 +68,8 @@ def data_as_fitted(path: str, dialect: Dialect, fit: MixedModelResults) -> tuple
     whole = {name for name in labels - numbers if _labels_of(fitted[name]).dtype.kind in "iu"}
     file = table_file(path, dialect)
     if not isinstance(file, DelimitedFile):
-        # as pandas columns, so that predictions are pandas too
-        return file, dict(raw_table(file.table(), file.columns).items())
+        table = file.table()
+        return file, {name: table[name] for name in file.columns}  # for predictions in pandas
     marked = {name for name in texts if fitted[name].isin(set(MISSING) - {""}).any()}
     table = file.table(texts | whole, numbers - texts, marked)
     changed = {}
@@ -79,7 +78,7 @@ def data_as_fitted(path: str, dialect: Dialect, fit: MixedModelResults) -> tuple
             changed[name] = table[name].astype(object).map(str, na_action="ignore")
     for name in table.columns.intersection(sorted(whole)):
         if _is_text(_labels_of(table[name])):
-            _refuse_labels(name, table[name], fitted[name])
+            changed[name] = _whole_numbers(name, table[name], fitted[name])
     return file, table.assign(**changed) if changed else table
 
 
@@ -122,12 +121,15 @@ def _is_text(labels: Any) -> bool:
     return bool(pd.api.types.infer_dtype(labels, skipna=True) == "string")
 
 
-def _refuse_labels(name: str, given: pd.Series, fitted: pd.Series) -> None:
+def _whole_numbers(name: str, given: pd.Series, fitted: pd.Series) -> pd.Series:
+    """Labels that were read as text as the whole numbers that they are in the fit."""
     from ..data.delimited import is_plain_integer
     from ..data.label_messages import named
 
-    odd: Sequence[str] = [t for t in given.dropna().unique() if not is_plain_integer(t)]
-    raise DataError(
-        f"the labels of `{name}` were whole numbers in the fit, such as {fitted.iloc[0]}, and here "
-        f"are {named(odd)} too: write them in the same way, or leave these rows out."
-    )
+    odd = [text for text in given.dropna().unique() if not is_plain_integer(text)]
+    if odd:
+        raise DataError(
+            f"the labels of `{name}` were whole numbers in the fit, such as {fitted.iloc[0]}, and "
+            f"here are {named(odd)} too: write them in the same way, or leave these rows out."
+        )
+    return given.astype(object).map(int, na_action="ignore").astype("Int64")
