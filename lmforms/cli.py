@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 from .data.delimited import DelimitedFile, read_table
 from .data.file_dialect import Dialect
 from .errors import ArgumentError, DataError, LmformsError, LmformsWarning
+from .tables.number_format import MINUS
 
 if TYPE_CHECKING:
     from .formula.terms import BoundFormula
@@ -274,7 +275,8 @@ def _write(text: str) -> int:
         try:
             sys.stdout.write(text)
         except UnicodeEncodeError as exc:  # a terminal that cannot show Greek letters
-            sys.stdout.write(text.encode(exc.encoding, "replace").decode(exc.encoding))
+            plain = text.replace(MINUS, "-")  # a number without its sign would be another one
+            sys.stdout.write(plain.encode(exc.encoding, "replace").decode(exc.encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_buffer(sys.stdout)

@@ -49,7 +49,7 @@ def test_fit(capsys, dung):
     out = good(capsys, "fit", FORMULA, dung)
     expected = lf.lmer(FORMULA, lf.datasets.load("dung")).summary()
     assert out == f"{expected}\n"
-    assert "-89.4292" in out
+    assert "−89.4292" in out
 
 
 def test_fit_by_maximum_likelihood(capsys, dung):
@@ -60,13 +60,13 @@ def test_fit_by_maximum_likelihood(capsys, dung):
 def test_fit_with_weights(capsys, dung):
     plain = good(capsys, "fit", FORMULA, dung)
     weighted = good(capsys, "fit", FORMULA, dung, "--weights", "w")
-    assert "-89.4292" in weighted
+    assert "−89.4292" in weighted
     assert plain != weighted  # σ² is 1.5 times as large
 
 
 def test_fit_with_an_offset(capsys, dung):
     out = good(capsys, "fit", FORMULA, dung, "--offset", "w")
-    assert "-1.33" in out  # the intercept, less 1.5
+    assert "−1.33" in out  # the intercept, less 1.5
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_delimiters(capsys, tmp_path, name, sep):
     path = tmp_path / name
     lf.datasets.load("dung").to_csv(path, index=False, sep=sep)
     option = [] if name == "d.tsv" else ["--sep", sep]
-    assert "-89.4292" in good(capsys, "fit", FORMULA, str(path), *option)
+    assert "−89.4292" in good(capsys, "fit", FORMULA, str(path), *option)
 
 
 def test_compressed_and_marked_files(capsys, tmp_path):
@@ -95,7 +95,7 @@ def test_compressed_and_marked_files(capsys, tmp_path):
     frame.to_csv(tmp_path / "d.csv.gz", index=False)
     frame.to_csv(tmp_path / "bom.csv", index=False, encoding="utf-8-sig")
     for name in ("d.csv.gz", "bom.csv"):
-        assert "-89.4292" in good(capsys, "fit", FORMULA, str(tmp_path / name))
+        assert "−89.4292" in good(capsys, "fit", FORMULA, str(tmp_path / name))
 
 
 def test_warnings_go_to_stderr(capsys, tmp_path):
@@ -251,7 +251,7 @@ def test_as_a_process(dung, tmp_path):
 
     done = run("fit", FORMULA, dung)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "-89.4292" in done.stdout
+    assert "−89.4292" in done.stdout
     failed = run("fit", "pr_dung ~ fly", dung)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.count("\n") == 3  # message, formula, carets
