@@ -108,7 +108,7 @@ def test_levels_without_own_estimates_are_left_out_and_counted():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit = lf.lmer("y ~ x + (x | g)", constant)
-    with pytest.raises(ArgumentError, match="no level of g has rows enough.*Intercept, x"):
+    with pytest.raises(ArgumentError, match=r"no level of g has rows enough.*Intercept, x"):
         lf.plot.shrinkage(fit)
     lf.plot.random_effects(fit)  # what the message says
 
@@ -217,5 +217,5 @@ def test_too_many_pairs():
     data["y"] += data["g"] / 3 + rng.normal(size=12)[data["g"]] * data["a"]
     with pytest.warns(lf.errors.SingularWarning):
         fit = lf.lmer("y ~ 1 + (a + b + c + d + e || g)", data)
-    with pytest.raises(ArgumentError, match="15 pairs.*effects="):
+    with pytest.raises(ArgumentError, match=r"15 pairs.*effects="):
         lf.plot.random_effects_pairs(fit)
