@@ -138,9 +138,7 @@ class MixedModel(UnknownNames):
         return model
 
     def __repr__(self) -> str:
-        design = self.design
-        structure = "" if design.residual_spec is None else f", residual {design.residual_spec!s}"
-        return f"<MixedModel {str(self.formula)!r}{structure}: {design.sizes}; fit it by .fit()>"
+        return f"<MixedModel {self.design.description}; fit it by .fit()>"
 
     @named_arguments
     def fit(
