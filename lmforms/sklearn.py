@@ -14,7 +14,7 @@ import pandas as pd
 
 from .control import Control
 from .data.frame import Missing
-from .errors import ArgumentError, ColumnError, DataError, MissingPackageError
+from .errors import ArgumentError, DataError, MissingPackageError
 from .formula.parse import parse_formula
 from .model import lmer
 from .residual.specification import ResidualSpec
