@@ -29,7 +29,8 @@ class UnknownNames:
     def _unknown(self, name: str) -> AttributeError:
         if self._fitted is not None and name in public_names(self._fitted):
             return UnknownNameError(
-                f"{self._label} has no `{name}` before it is fitted: write model.fit().{name}.", self
+                f"{self._label} has no `{name}` before it is fitted: write model.fit().{name}.",
+                self,
             )
         return unknown_name(self, self._label, name, public_names(type(self)))
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import lmforms as lf
-from lmforms.errors import LmformsError, UnknownNameError
+from lmforms.errors import ArgumentError, LmformsError, UnknownNameError
 from lmforms.results.model_results import MixedModelResults
 from lmforms.results.unknown_names import public_names
 from lmforms.support.foreign_names import FUNCTIONS, RESULTS, plain
@@ -146,6 +146,27 @@ def test_it_is_an_attribute_error_of_the_package():
         _ = FIT.fixef
     assert caught.value.name is None  # or Python adds guesses of its own
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call, answer",
+    [
+        (lambda: FIT.conf_int(alpha=0.1), "`level`"),
+        (lambda: FIT.conf_int(conf_level=0.9), "`level`"),
+        (lambda: FIT.bootstrap(nsim=9), "`n`"),
+        (lambda: FIT.simulate(use_u=True), "random='fitted'"),
+        (lambda: FIT.emmeans(specs="f"), "`spec`"),
+        (lambda: FIT.emmeans("f", lmer_df="satterthwaite"), "`ddf`"),
+        (lambda: FIT.predict(newdata=DATA), "`data`"),
+        (lambda: lf.lmer("y ~ x", DATA, REML=True), "`reml`"),
+        (lambda: lf.lmer("y ~ x", DATA, groups="g"), r"\(1 \| g\)"),
+        (lambda: lf.lmer("y ~ x", DATA, re_formula="~x"), r"\(x \| g\)"),
+        (lambda: lf.lmer("y ~ x", DATA, family="poisson"), "only linear models"),
+    ],
+)
+def test_arguments_of_other_packages(call, answer):
+    with pytest.raises(ArgumentError, match=answer):
+        call()
 
 
 PROBED = (
