@@ -22,6 +22,13 @@ RENAMED_ARGUMENTS: dict[str, tuple[str, str]] = {
     "na_action": ("missing", "missing='drop' or missing='raise'"),
     "alpha": ("level", "level=0.95 for alpha=0.05"),
     "conf_level": ("level", "level=0.95"),
+    "confidence_level": ("level", "level=0.95"),
+    "nsim": ("n", "n=1000"),
+    "nboot": ("n", "n=1000"),
+    "n_boot": ("n", "n=1000"),
+    "use_u": ("random", "random='fitted' for use.u=TRUE, in simulate()"),
+    "lmer_df": ("ddf", "ddf='kenward-roger' or ddf='satterthwaite'"),
+    "specs": ("spec", "emmeans('f')"),
     "newresp": ("y", "refit(y=new)"),
     "start_params": ("start", "start=fit.theta"),
 }
