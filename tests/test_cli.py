@@ -546,7 +546,7 @@ def test_letters_that_a_terminal_lacks(monkeypatch, dung):
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     assert main(["fit", FORMULA, dung]) == 0
-    assert b"−89.4292" in raw.getvalue()
+    assert b"-89.4292" in raw.getvalue()
 
 
 @pytest.mark.parametrize(
