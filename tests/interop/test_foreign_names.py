@@ -161,7 +161,7 @@ def test_it_is_an_attribute_error_of_the_package():
         (lambda: lf.lmer("y ~ x", DATA, REML=True), "`reml`"),
         (lambda: lf.lmer("y ~ x", DATA, groups="g"), r"\(1 \| g\)"),
         (lambda: lf.lmer("y ~ x", DATA, re_formula="~x"), r"\(x \| g\)"),
-        (lambda: lf.lmer("y ~ x", DATA, family="poisson"), "only linear models"),
+        (lambda: lf.lmer("y ~ x", DATA, family="poisson"), "Only linear models"),
     ],
 )
 def test_arguments_of_other_packages(call, answer):
