@@ -10,7 +10,7 @@ from ..inference.influence.influence import Influence, influence
 from .state import FitState
 
 MOST_WORK = 5e6
-"""Rows times random effects: beyond, deletions of all rows take more than about a second."""
+"""Rows times random effects: beyond, deletions of all rows take more than a few seconds."""
 
 
 def affordable_influence(state: FitState, by: str = OBSERVATION) -> Influence | str:
