@@ -100,7 +100,7 @@ def test_levels_without_own_estimates_are_left_out_and_counted():
     fit = lf.lmer("Reaction ~ Days + (Days | Subject)", data)
     ax = lf.plot.shrinkage(fit, labels=0)
     assert len(drawn(ax, "own rows")) == 17
-    assert texts(ax) == ["1 levels without own estimates not drawn"]
+    assert texts(ax) == ["not drawn: levels without own estimates, 1"]
     rng = np.random.default_rng(0)
     constant = pd.DataFrame({"g": np.repeat(np.arange(12), 3), "y": rng.normal(size=36)})
     constant["x"] = rng.normal(size=12)[constant["g"]]  # tells no slope within a level

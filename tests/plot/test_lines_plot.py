@@ -8,6 +8,7 @@ import pytest
 
 import lmforms as lf
 from lmforms.errors import ArgumentError, ModelError
+from lmforms.plot.lines_arrays import group_lines
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -60,11 +61,11 @@ def test_lines_and_points_of_levels(sleep):
 
 
 def test_a_sample_of_many_levels(sleep):
-    assert len(lf.plot.fitted_lines(sleep, "Days")) == 12
-    five = lf.plot.fitted_lines(sleep, "Days", levels=5)
     names = SLEEP["Subject"].unique()
-    assert titles(five) == names[np.round(np.linspace(0, 17, 5)).astype(int)].tolist()
-    everyone = lf.plot.fitted_lines(sleep, "Days", levels=50)
+    for levels, places in ((5, np.round(np.linspace(0, 17, 5)).astype(int)), (50, range(18))):
+        shown = group_lines(sleep, "Days", None, levels).shown
+        assert [one.label for one in shown] == names[list(places)].tolist()
+    everyone = lf.plot.fitted_lines(sleep, "Days", levels=18)
     assert titles(everyone) == names.tolist()
     assert everyone[0].figure.legends[0].get_title().get_text() == "Subject"
 

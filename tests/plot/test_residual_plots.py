@@ -139,7 +139,7 @@ def test_rows_without_residuals_are_counted():
         fit = lf.lmer("y ~ f + (1 | g)", data)
     ax = lf.plot.residuals_fitted(fit, "standardized", labels=0)
     assert len(scattered(ax)) == 5
-    assert names(ax) == ["1 rows with a coefficient of their own not drawn"]
+    assert names(ax) == ["not drawn: rows with a coefficient of their own, 1"]
 
 
 def test_a_constant_fit_has_no_curve():
