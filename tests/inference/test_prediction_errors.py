@@ -75,16 +75,14 @@ def asked(fit, data=NEW, **options):
     return fit.predict(data, residual="none", **options)
 
 
-FACTORED = [k for k in KINDS if k != "conjugate_gradients"]
+FACTORED = [k for k in KINDS if k not in ("conjugate_gradients", "power_fitted")]
+SEVERAL_FACTORS = ("crossed", "known_and_slopes")
+CASES = [(kind, random) for kind in FACTORED for random in ("all", "none")]
 
 
-@pytest.mark.parametrize("kind", [k for k in FACTORED if k != "power_fitted"])
-@pytest.mark.parametrize("random", ["all", "none", "h"])
+@pytest.mark.parametrize("kind, random", CASES + [(kind, "h") for kind in SEVERAL_FACTORS])
 def test_standard_errors_by_the_dense_formula(kind, random):
     fit = fit_of(kind)
-    groups = [g.name for g in fit.state.design.groups]
-    if random == "h" and ("h" not in groups or len(groups) == 1):
-        pytest.skip("one grouping factor")
     for interval in ("confidence", "prediction"):
         found = asked(fit, random=random, interval=interval)
         expected = at_estimates(fit, targets(fit, random, interval))
