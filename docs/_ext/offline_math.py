@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.fileutil import copy_asset
@@ -37,7 +38,18 @@ def copy_files(app: Sphinx) -> None:
             copy_asset(source / part, (target / part).parent if part.suffix else target / part)
 
 
+def keep_tagged_equations(app: Sphinx, doctree: nodes.document) -> None:
+    """Leave equations with a tag as they are: Sphinx puts lines into ``split``, which has none."""
+    for equation in doctree.findall(nodes.math_block):
+        text = equation.astext()
+        if r"\tag" in text and r"\\" in text:
+            equation["no-wrap"] = equation["nowrap"] = True
+            equation.clear()
+            equation += nodes.Text(rf"\[{text}\]")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     _files()
     app.connect("builder-inited", copy_files)
+    app.connect("doctree-read", keep_tagged_equations)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
