@@ -11,7 +11,11 @@ from zlib import crc32
 import pytest
 
 # doctests of modules that stand on an optional package, where it is missing
-OPTIONAL = {"sklearn": ["lmforms/latent/sklearn.py"], "torch": ["lmforms/latent/torch"]}
+OPTIONAL = {
+    "sklearn": ["lmforms/latent/sklearn.py", "lmforms/sklearn.py"],
+    "marginaleffects": ["lmforms/interop/marginal_effects.py"],
+    "torch": ["lmforms/latent/torch"],
+}
 collect_ignore = [
     path for package, paths in OPTIONAL.items() if find_spec(package) is None for path in paths
 ]
@@ -20,6 +24,9 @@ collect_ignore = [
 # each are many times slower than as many processes of one.
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+# A test that fails shows the frames inside the package too.
+os.environ.setdefault("LMFORMS_FULL_TRACEBACK", "1")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

@@ -130,7 +130,7 @@ napoleon_use_rtype = False
 # Sphinx takes the first of two names for a type.
 napoleon_custom_sections = [("Attributes", "params_style")]
 default_role = "literal"  # `name` in docstrings
-smartquotes = False  # Λ' is a transpose
+smartquotes_action = "D"  # dashes only: Λ' is a transpose
 
 # --- HTML -----------------------------------------------------------------------------------
 

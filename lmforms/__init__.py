@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -87,12 +88,12 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f".{_HOME[name]}", __name__), name)
         globals()[name] = value
         return value
-    __tracebackhide__ = True  # IPython and pytest leave this frame out
+    __tracebackhide__ = True  # pytest leaves this frame out
     if name.startswith("_"):
         raise AttributeError(f"module 'lmforms' has no attribute {name!r}")
     from .support.foreign_names import unknown_name
 
-    raise unknown_name(import_module(__name__), "the package", name, __all__, of_package=True)
+    raise unknown_name(sys.modules[__name__], "the package", name, __all__, of_package=True)
 
 
 def __dir__() -> list[str]:

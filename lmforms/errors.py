@@ -2,16 +2,52 @@
 
 Every exception derives from :class:`LmformsError` and from the built-in class a caller
 would expect; every warning from :class:`LmformsWarning`.
+
+Tracebacks of the exceptions end at the line that called the package. The environment variable
+``LMFORMS_FULL_TRACEBACK=1`` keeps the frames inside.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
+import sys
 from collections.abc import Iterable, Sequence
+from types import TracebackType
+
+PACKAGE = __name__.partition(".")[0]
 
 
 class LmformsError(Exception):
     """Base class of every exception that lmforms raises."""
+
+    def _render_traceback_(self) -> list[str]:
+        """The lines that IPython shows."""
+        shell = sys.modules["IPython"].get_ipython()
+        frames = self.__traceback__ if keeps_frames() else _up_to_user(self.__traceback__)
+        lines = shell.InteractiveTB.structured_traceback(type(self), self, frames, tb_offset=1)
+        return list(lines)
+
+
+def keeps_frames() -> bool:
+    """Whether tracebacks are to have the frames inside the package."""
+    return os.environ.get("LMFORMS_FULL_TRACEBACK", "0") not in ("", "0")
+
+
+def is_inside(traceback: TracebackType, packages: Sequence[str] = (PACKAGE,)) -> bool:
+    """Whether the first frame of a traceback is of one of some packages."""
+    name = traceback.tb_frame.f_globals.get("__name__", "")
+    return name.partition(".")[0] in packages
+
+
+def _up_to_user(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames after the last one outside the package."""
+    if traceback is None:
+        return None
+    rest = _up_to_user(traceback.tb_next)
+    if rest is None and is_inside(traceback):
+        return None
+    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
 class FormulaError(LmformsError, ValueError):

@@ -20,7 +20,7 @@ from .data.design import Design
 from .data.frame import Missing
 from .data.read import FormulaData, read_formula_data
 from .engine.estimate import Estimate, estimate
-from .errors import ArgumentError, UnknownNameError
+from .errors import ArgumentError
 from .relationship.model_relationships import kept_relationships, related_design
 from .relationship.priors import priors_of
 from .residual.specification import ResidualSpec
@@ -29,7 +29,7 @@ from .results.model_results import MixedModelResults
 from .results.settled_variances import settled
 from .results.state import FitState
 from .results.status_warnings import warn_of_status
-from .results.unknown_names import UnknownNames, public_names
+from .results.unknown_names import UnknownNames
 from .support.arguments import UNCHANGED, flag, named_arguments, one_of
 from .support.arrays import FloatArray
 from .support.foreign_arguments import refuse_method, refuse_options
@@ -120,14 +120,7 @@ class MixedModel(UnknownNames):
         self.formula = formula_data.formula
         self.design, self.relationship = related_design(formula_data, relationship)
 
-    _label = "a model"
-
-    def _unknown(self, name: str) -> AttributeError:
-        if name in public_names(MixedModelResults):
-            return UnknownNameError(
-                f"a model has no `{name}` before it is fitted: write model.fit().{name}.", self
-            )
-        return super()._unknown(name)
+    _label, _fitted = "a model", MixedModelResults
 
     @classmethod
     @named_arguments
@@ -138,9 +131,7 @@ class MixedModel(UnknownNames):
         return model
 
     def __repr__(self) -> str:
-        design = self.design
-        structure = "" if design.residual_spec is None else f", residual {design.residual_spec!s}"
-        return f"<MixedModel {str(self.formula)!r}{structure}: {design.sizes}; fit it by .fit()>"
+        return f"<MixedModel {self.design.description}; fit it by .fit()>"
 
     @named_arguments
     def fit(

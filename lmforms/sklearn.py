@@ -14,7 +14,7 @@ import pandas as pd
 
 from .control import Control
 from .data.frame import Missing
-from .errors import ArgumentError, ColumnError, DataError, MissingPackageError
+from .errors import ArgumentError, DataError, MissingPackageError
 from .formula.parse import parse_formula
 from .model import lmer
 from .residual.specification import ResidualSpec
@@ -94,13 +94,13 @@ class MixedRegressor(RegressorMixin, BaseEstimator):
     >>> from sklearn.model_selection import GroupKFold, cross_val_score
     >>> sleep = lf.datasets.load("sleepstudy")
     >>> model = MixedRegressor("Reaction ~ Days + (Days | Subject)").fit(sleep)
-    >>> model.fit_.params.round(2).tolist(), round(model.score(sleep), 3)
-    ([251.41, 10.47], 0.837)
+    >>> model.fit_.params.round(2).tolist(), round(model.score(sleep), 2)
+    ([251.41, 10.47], 0.83)
     >>> X, y = sleep[["Days", "Subject"]], sleep["Reaction"]
     >>> unnamed = MixedRegressor("~ Days + (Days | Subject)")
     >>> folds = GroupKFold(n_splits=6)
     >>> scores = cross_val_score(unnamed, X, y, groups=sleep["Subject"], cv=folds)
-    >>> bool(0 < scores.mean() < 0.837)
+    >>> bool(0 < scores.mean() < 0.8)
     True
     """
 

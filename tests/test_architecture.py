@@ -145,7 +145,7 @@ ORDER = [
         "storage",
     ),
     *("companion", "results"),
-    *("model", "storage.load", "many", "cli"),
+    *("model", "storage.load", "many", "interop", "sklearn", "cli"),
 ]
 
 

@@ -1,7 +1,7 @@
 """MathJax with the pages, so that they show mathematics without a network.
 
 The files are those of the package ``sphinx-mathjax-offline`` (MathJax 3.2.2). Its own extension
-copies 24 MB, and does not say that it may run in parallel; one script and its fonts are enough.
+copies 24 MB, and does not say that it may run in parallel; a tenth of them is enough.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.fileutil import copy_asset
 
 PACKAGE = "sphinx-mathjax-offline"
-SCRIPT = Path("tex-chtml.js")
-FONTS = Path("output", "chtml", "fonts", "woff-v2")
+PARTS = (
+    Path("tex-chtml.js"),
+    Path("input", "tex", "extensions"),  # such as \boldsymbol, loaded when a page needs them
+    Path("output", "chtml", "fonts", "woff-v2"),
+)
 
 
 def _files() -> Path:
@@ -25,16 +29,27 @@ def _files() -> Path:
     return Path(found.origin).parent / "static" / "mathjax"
 
 
-def copy_files(app: Sphinx, exception: Exception | None) -> None:
-    """Copy the script and its fonts into the static files of the pages."""
-    if exception is None and app.builder.format == "html":
+def copy_files(app: Sphinx) -> None:
+    """Copy the files into the static files of the pages, before pages note their checksums."""
+    if app.builder.format == "html":
         source, target = _files(), Path(app.outdir, "_static", "mathjax")
-        target.mkdir(parents=True, exist_ok=True)
-        copy_asset(source / SCRIPT, target)
-        copy_asset(source / FONTS, target / FONTS)
+        for part in PARTS:
+            (target / part).parent.mkdir(parents=True, exist_ok=True)
+            copy_asset(source / part, (target / part).parent if part.suffix else target / part)
+
+
+def keep_tagged_equations(app: Sphinx, doctree: nodes.document) -> None:
+    """Leave equations with a tag as they are: Sphinx puts lines into ``split``, which has none."""
+    for equation in doctree.findall(nodes.math_block):
+        text = equation.astext()
+        if r"\tag" in text and r"\\" in text:
+            equation["no-wrap"] = equation["nowrap"] = True
+            equation.clear()
+            equation += nodes.Text(rf"\[{text}\]")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     _files()
-    app.connect("build-finished", copy_files)
+    app.connect("builder-inited", copy_files)
+    app.connect("doctree-read", keep_tagged_equations)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -182,14 +182,15 @@ class Design:
         return self.fixed.values[:, self.x_kept]
 
     @property
-    def sizes(self) -> str:
-        """Numbers of rows, of columns of X and of levels, in words."""
+    def description(self) -> str:
+        """Formula, residual structure, and numbers of rows, of columns of X and of levels."""
+        structure = "" if self.residual_spec is None else f", residual {self.residual_spec!s}"
         rows = f"{self.n:,} rows, {len(self.x_kept)} fixed effects"
         levels = [f"{len(g.levels):,} levels of {g.name}" for g in self.groups]
-        return ", ".join([rows, *levels])
+        return f"{str(self.bound.formula)!r}{structure}: {', '.join([rows, *levels])}"
 
     def __repr__(self) -> str:
-        return f"<Design of {str(self.bound.formula)!r}: {self.sizes}>"
+        return f"<Design of {self.description}>"
 
     def basis(self, group: GroupingFactor) -> FloatArray:
         """Basis columns of all terms on a grouping factor, (n, k)."""

@@ -51,9 +51,10 @@ def marginaleffects_model(
 
     Notes
     -----
-    ``marginaleffects`` differentiates automatically by jax; where it cannot (with an offset, random
-    effects, or without jax) by finite differences, whose step is in proportion to each coefficient.
-    As the predictions are linear in these, ``eps_vcov=1.0`` makes such standard errors exact.
+    Pass ``eps_vcov=1.0``. ``marginaleffects`` differentiates by finite differences whose step is in
+    proportion to each coefficient (or by jax where it can), and rounding then costs standard errors
+    of slopes several per cent. Predictions are linear in the coefficients: any step is exact, and a
+    step of 1 loses nothing to rounding.
 
     ``hypotheses(…, joint=…)`` is refused: it takes names of predictors for names of coefficients.
     :meth:`~.MixedModelResults.contrast` tests jointly.

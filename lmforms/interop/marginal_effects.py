@@ -13,7 +13,7 @@ from marginaleffects.classes import (  # type: ignore[import-not-found,import-un
 )
 
 from ..errors import ArgumentError
-from ..inference.means.predictors import fixed_predictors, is_label_column
+from ..inference.means.predictors import fixed_predictors
 from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class FitModel(ModelAbstract):  # type: ignore[misc]
         design = model.state.design
         columns = design.frame.table.columns
         self._labels = {
-            name: {str(label): label for label in _levels(column)}
+            name: {str(label): label for label in column.cat.categories}
             for name, column in columns.items()
-            if is_label_column(column)
+            if isinstance(column.dtype, pd.CategoricalDtype)
         }
         data = {
             name: pl.Series(name, list(map(str, column)), dtype=pl.Enum(list(self._labels[name])))
@@ -131,9 +131,3 @@ def _kind(column: pl.Series) -> str:
     if set(column.unique().to_list()) <= {0, 1}:
         return "binary"
     return "integer" if column.dtype.is_integer() else "numeric"
-
-
-def _levels(column: pd.Series) -> list[Any]:
-    """Labels in their order: of categories, or as they are sorted in the fit."""
-    kept = pd.Categorical(column).remove_unused_categories()
-    return list(kept.categories)

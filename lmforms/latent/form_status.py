@@ -51,7 +51,7 @@ class FormStatus:
 
 def converged_message(tol: float) -> str:
     """The test of convergence was met."""
-    return f"The last sweep changed F by less than {tol:g} of its value."
+    return f"The last sweep changed F by less than {tol:.2g} of its value."
 
 
 def likelihood_converged_message(tol: float) -> str:

@@ -149,10 +149,11 @@ def response_vectors(
     """
     rest = _residuals(data.response, X.vectors)
     pairs = [(part.values, w) for part, w in zip(data, weights) if part.side is Side.RANDOM]
-    stack = sp.hstack if any(sp.issparse(A) for A, _ in pairs) else np.hstack
-    stacked = stack([np.sqrt(w) * A for A, w in (*pairs, (rest, weights[0]))])
+    blocks = [np.sqrt(w) * A for A, w in (*pairs, (rest, weights[0]))]
+    sparse = any(sp.issparse(A) for A in blocks)
+    stacked = sp.hstack(blocks, format="csr") if sparse else np.hstack(blocks)
     towards = leading_vectors(rest, min(k, rest.shape[1]), rng).vectors
-    return leading_vectors(stacked.tocsr() if sp.issparse(stacked) else stacked, k, rng, towards)
+    return leading_vectors(stacked, k, rng, towards)
 
 
 def random_codes(data: Modalities, k: int, rng: np.random.Generator) -> Codes:

@@ -18,6 +18,7 @@ from ..errors import (
     ConvergenceWarning,
     DataError,
     IdentificationWarning,
+    MissingDataWarning,
     ModelError,
     NotEstimableWarning,
     RankWarning,
@@ -86,6 +87,8 @@ class ChunkFitter:
                 f"missing values in the responses {named(culprits)}. Fill them, or use "
                 "missing='drop' to leave out the rows of each that are missing."
             )
+        text = "have missing values, whose rows are dropped for these (see `nobs`)"
+        warn_with_names([(gaps, MissingDataWarning, text)], chunk.names, "responses")
         p, n_theta = design.X.shape[1], sum(t.covariance.n_theta for t in design.terms)
         out, df_parts = ResponseEstimates.empty(len(gaps), n_theta, p), list[DfPart]()
         nobs = np.full(len(gaps), len(places))

@@ -72,7 +72,7 @@ def lmer_many(
     reml: bool = True,
     relationship: Any = None,
     weights: str | npt.ArrayLike | None = None,
-    missing: Missing = "raise",
+    missing: Missing = "drop",
     chunk: int | None = None,
     stream: bool = False,
     progress: Progress = False,
@@ -101,11 +101,11 @@ def lmer_many(
         scalar random term; the mapping is from the factor's name.
     weights : str or array (n,), optional
         Var(e_i) = σ²/w_i.
-    missing : {"raise", "drop"}
-        Missing values in predictors or responses: an error, or the row is dropped, for one
-        response only where just that is missing. Responses that miss the same rows share
-        their work. One whose rows lack a level or a column has NaN there, and is otherwise what
-        :func:`lmforms.lmer` makes of its rows.
+    missing : {"drop", "raise"}
+        Rows with missing values in predictors or responses are dropped with a warning, for one
+        response only where just that is missing; or they are refused. Responses that miss the
+        same rows share their work. One whose rows lack a level or a column has NaN there, and is
+        otherwise what :func:`lmforms.lmer` makes of its rows.
     chunk : int, optional
         Responses fitted at a time; 32 MB of them otherwise.
     stream : bool
@@ -155,7 +155,7 @@ def lmer_many(
     1    logged  0.6818  0.0452
     """
     reml, stream = flag("reml", reml), flag("stream", stream)
-    one_of("missing", missing, ("raise", "drop"))
+    one_of("missing", missing, ("drop", "raise"))
     names = _names(responses)
     source = DesignSource.of(
         formula,

@@ -189,7 +189,7 @@ def criterion_surface(
     criterion = CriterionOfTheta(state.estimate, np.sqrt(sizes))
     estimate = np.asarray(fit.theta, dtype=np.float64)
 
-    def at(values: Sequence[float]) -> float:
+    def at(values: FloatArray) -> float:
         moved = estimate.copy()
         moved[places] = values
         return criterion(theta_by_group(state.design, moved))
@@ -223,7 +223,7 @@ def criterion_surface(
 
 
 def _ends(
-    at: Callable[[Sequence[float]], float],
+    at: Callable[[FloatArray], float],
     estimate: FloatArray,
     i: int,
     has_bound: bool,

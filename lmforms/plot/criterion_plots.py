@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RISE_OF_CURVE, RISE_OF_CONTOURS = 8.0, 12.0
 """How much the criterion rises to the ends of the axes."""
 
-CONTOURS = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+CONTOURS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 """Criterion above its minimum on the contours."""
 
 MOST_HELD = 3

@@ -17,8 +17,6 @@ FEWEST_AT_PLACE = 8
 LEAST_APART = 0.1
 """Of an axis: points nearer to each other cannot both be named."""
 
-TINY = np.finfo(float).tiny
-
 BAND = 0.95
 """Share of independent uniform order statistics that lie in their band."""
 
@@ -129,7 +127,7 @@ def farthest_points(x: np.ndarray, y: np.ndarray, line: np.ndarray, most: int) -
     [0, 3]
     """
     distance = np.abs(y - line)
-    places = np.column_stack([x / max(np.ptp(x), TINY), y / max(np.ptp(y), TINY)])
+    places = np.column_stack([x / (np.ptp(x) or 1.0), y / (np.ptp(y) or 1.0)])
     found: list[int] = []
     for i in np.argsort(-distance, kind="stable"):
         if len(found) == most or distance[i] == 0:

@@ -116,23 +116,22 @@ def shrinkage_of(fit: Any, group: Any, effects: Any) -> Shrinkage:
     columns = tuple(factor.columns[j] for j in chosen)
     fixed = dict(zip(design.x_names, estimate.beta.tolist(), strict=True))
     population = np.array([fixed.get(name, 0.0) for name in columns])
-    names = tuple(
-        f"coefficient of {name}" if name != "Intercept" else "intercept" for name in columns
-    )
-    names = tuple(
-        name if column in fixed else f"random effect {column}"
-        for name, column in zip(names, columns, strict=True)
-    )
     return Shrinkage(
         factor.name,
         columns,
-        names,
+        tuple(_axis_name(name, name in fixed) for name in columns),
         [joined_label(level) for level in factor.levels[known]],
         population + own[known][:, chosen],
         population + b[known][:, chosen],
         population,
         int((~known).sum()),
     )
+
+
+def _axis_name(effect: str, is_coefficient: bool) -> str:
+    if not is_coefficient:
+        return f"random effect {effect}"
+    return "intercept" if effect == "Intercept" else f"coefficient of {effect}"
 
 
 def level_coefficients(

@@ -107,7 +107,7 @@ def shrinkage(
         raise ArgumentError("labels= is for two effects; one has a row for each level.")
     ax = _one_effect(shown, ax) if len(shown.effects) == 1 else _two_effects(shown, labels, ax)
     if shown.without:
-        note_in_corner(ax, f"{shown.without:,} levels without own estimates not drawn")
+        note_in_corner(ax, f"not drawn: levels without own estimates, {shown.without:,}")
     ax.set_title(f"{shown.group}: shrinkage", loc="left", fontsize="medium")
     return ax
 

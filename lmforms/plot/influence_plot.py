@@ -54,8 +54,8 @@ def influence(
     ax : matplotlib Axes or sequence of these, optional
         One for each panel. Default: of a new figure.
     labels : int
-        How many cases are named in each panel: those farthest from the line, but for names that
-        would lie on each other.
+        How many cases are named in each panel: those farthest from the line; of more than 40 cases
+        those whose names do not lie on each other.
     effects : str or sequence of str, optional
         Coefficients whose DFBETAS are shown; all by default.
 
@@ -129,8 +129,7 @@ def _stems(ax: Axes, values: Any, by: str, measure: str, labels: int) -> None:
     drawn.set(alpha=0.6, rasterized=n > MANY_POINTS)
     style: dict[str, Any] = {"color": colour, "mew": 0, "rasterized": n > MANY_POINTS}
     ax.plot(at[known], heights[known], "o", ms=size, zorder=3, **style)
-    far = farthest_points(at[known], heights[known], np.full(known.sum(), base), labels)
-    for i in at[known][far]:
+    for i in _named(at[known], heights[known], base, labels, n):
         up = heights[i] >= base
         ax.annotate(
             short_label(_text(values.index[i])),
@@ -148,6 +147,13 @@ def _stems(ax: Axes, values: Any, by: str, measure: str, labels: int) -> None:
         texts = [short_label(_text(label)) for label in values.index]
         ax.set_xticks(at, texts, rotation=90, fontsize="small")
     ax.set(xlabel=by, ylabel=what)
+
+
+def _named(at: Any, heights: Any, base: float, labels: int, n: int) -> Any:
+    """Cases farthest from the line; of many, those whose names do not lie on each other."""
+    if n <= MOST_TICK_LABELS:
+        return at[np.argsort(-np.abs(heights - base), kind="stable")[:labels]]
+    return at[farthest_points(at, heights, np.full(len(at), base), labels)]
 
 
 def _text(label: Any) -> str:

@@ -47,6 +47,9 @@ SQUARE_RATIO = 4.0
 WIDTH, HEIGHTS = 5.6, (2.2, 7.0)
 """Inches of a new figure."""
 
+LEGEND_WIDTH = 1.6
+"""Inches beside a matrix for the names of its colours."""
+
 
 @named_arguments
 def matrix(fit: Any, which: str = "L", ax: Any = None) -> Axes:
@@ -101,7 +104,7 @@ def matrix(fit: Any, which: str = "L", ax: Any = None) -> Axes:
     if 0 in pattern.shape:
         what = "fixed effects" if which in ("X", "R_X") else "random terms"
         raise ModelError(f"matrix: this model has no {what}, and so nothing in {which} to draw.")
-    ax = single_axes(ax, _inches(pattern.shape))
+    ax = single_axes(ax, _inches(pattern))
     kinds, shares = kind_shares(pattern)
     shades = _shades(pattern, ax)
     _draw(kinds, shares, shades, pattern.shape, ax)
@@ -117,10 +120,11 @@ def matrix(fit: Any, which: str = "L", ax: Any = None) -> Axes:
     return ax
 
 
-def _inches(shape: tuple[int, int]) -> tuple[float, float]:
-    ratio = shape[0] / max(shape[1], 1)
+def _inches(pattern: Pattern) -> tuple[float, float]:
+    ratio = pattern.shape[0] / max(pattern.shape[1], 1)
     drawn = 1.0 if ratio > SQUARE_RATIO else ratio
-    return WIDTH, float(np.clip(0.85 * WIDTH * drawn, *HEIGHTS))
+    beside = LEGEND_WIDTH if _has_legend(pattern) else 0.0
+    return WIDTH + beside, float(np.clip(0.85 * WIDTH * drawn, *HEIGHTS))
 
 
 def _shades(pattern: Pattern, ax: Axes) -> list[Any]:
@@ -176,8 +180,12 @@ def _mark_terms(axis: Any, terms: dict[str, slice]) -> None:
         line(term.start + 0.5, color=colour, alpha=0.4, lw=0.8, ls=":")
 
 
+def _has_legend(pattern: Pattern) -> bool:
+    return pattern.names != ("not zero",)
+
+
 def _legend(pattern: Pattern, shades: list[Any], ax: Axes) -> None:
-    if pattern.names == ("not zero",):
+    if not _has_legend(pattern):
         return
     if len(pattern.names) > MOST_NAMED_KINDS:
         from matplotlib.cm import ScalarMappable

@@ -185,4 +185,4 @@ def _points(
 
 def _rows_without(ax: Axes, shown: FittedResiduals) -> None:
     if shown.without:
-        note_in_corner(ax, f"{shown.without:,} rows with a coefficient of their own not drawn")
+        note_in_corner(ax, f"not drawn: rows with a coefficient of their own, {shown.without:,}")

@@ -9,8 +9,8 @@ from ..inference.influence.cases import OBSERVATION
 from ..inference.influence.influence import Influence, influence
 from .state import FitState
 
-MOST_WORK = 2e7
-"""Rows times random effects: beyond, deletions take more than a few seconds."""
+MOST_WORK = 5e6
+"""Rows times random effects: beyond, deletions of all rows take more than a few seconds."""
 
 
 def affordable_influence(state: FitState, by: str = OBSERVATION) -> Influence | str:

@@ -44,10 +44,12 @@ def augmented_rows(state: FitState, data: Any = None) -> Any:
         rows = table.data.loc[state.design.in_model]
     else:
         at = _rows_used(state, data)
-        if not isinstance(data, (pd.DataFrame, Mapping)):
+        if isinstance(data, pd.DataFrame):
+            rows = data.iloc[at]
+        elif isinstance(data, Mapping):
+            rows = raw_table(data, names).data.iloc[at]
+        else:
             return with_columns_like(data, at, made)
-        frame = isinstance(data, pd.DataFrame)
-        rows = (data if frame else raw_table(data, names).data).iloc[at]
     return rows.assign(**{name: pd.Series(v, index=rows.index) for name, v in made.items()})
 
 

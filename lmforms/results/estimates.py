@@ -170,7 +170,10 @@ class ModelEstimates:
 
     @property
     def npar(self) -> int:
-        """Number of parameters: rank of X, θ of the random effects, φ of the residuals, and σ."""
+        """Number of parameters: rank of X, θ of the random effects, φ of the residuals, and σ.
+
+        As AIC counts them; the `df_model` of statsmodels counts columns of X alone.
+        """
         return criteria.npar(self.state)
 
     @property

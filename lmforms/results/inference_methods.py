@@ -90,7 +90,7 @@ class InferenceMethods(ModelEstimates):
         Parameters
         ----------
         level : float
-            Between 0 and 1.
+            Between 0 and 1: the coverage, 1 − the alpha of statsmodels.
         method : {"wald", "profile", "bootstrap"}
             Estimate ± t quantile × standard error, for variance parameters by the normal
             distribution on the scale of the logarithm or the logit; by profile likelihood, see

@@ -199,8 +199,8 @@ class MixedModelResults(
         --------
         >>> import lmforms as lf
         >>> fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
-        >>> fit.forms(rank=2).table.loc["random", "correlation"].round(2)
-        np.float64(0.96)
+        >>> print(fit.forms(rank=2).table.loc["random", "correlation"].round(2))
+        0.96
         """
         from ..companion import companion
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UnknownNameError
 from ..support.foreign_names import unknown_name
 
 
@@ -11,11 +12,13 @@ class UnknownNames:
     """Answers names of other packages with those used here."""
 
     _label = "a fit"
+    _fitted: type | None = None
+    """What an object becomes that is not fitted yet."""
 
     if not TYPE_CHECKING:  # type checkers know all names that there are
 
         def __getattr__(self, name: str) -> Any:
-            __tracebackhide__ = True  # IPython and pytest leave this frame out
+            __tracebackhide__ = True  # pytest leaves this frame out
             if hasattr(type(self), name):
                 # a property failed by an AttributeError of its own, which is to be seen
                 return object.__getattribute__(self, name)
@@ -24,6 +27,11 @@ class UnknownNames:
             raise self._unknown(name)
 
     def _unknown(self, name: str) -> AttributeError:
+        if self._fitted is not None and name in public_names(self._fitted):
+            return UnknownNameError(
+                f"{self._label} has no `{name}` before it is fitted: write model.fit().{name}.",
+                self,
+            )
         return unknown_name(self, self._label, name, public_names(type(self)))
 
 

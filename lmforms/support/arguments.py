@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ..errors import ArgumentError, LmformsError, near_matches
+from ..errors import ArgumentError, LmformsError, keeps_frames, near_matches
 from . import foreign_arguments
-from .tracebacks import cause_of_user, keeps_frames
+from .tracebacks import cause_of_user
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +37,7 @@ def named_arguments(function: F) -> F:
     """Refuse keywords that `function` does not have, saying which it may have meant.
 
     Errors of the package leave it without the frames inside, so that a traceback ends where the
-    user called it: see :mod:`lmforms.support.tracebacks`.
+    user called it: see :mod:`lmforms.errors`.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def named_arguments(function: F) -> F:
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True  # IPython and pytest leave this frame out
+        __tracebackhide__ = True  # pytest leaves this frame out
         try:
             for name in kwargs:
                 if name not in known and not takes_any:
@@ -77,6 +77,7 @@ def named_arguments(function: F) -> F:
         except LmformsError as error:
             if keeps_frames():
                 raise
+            # the frames inside are left out: LMFORMS_FULL_TRACEBACK=1 in the environment keeps them
             raise error.with_traceback(None) from cause_of_user(error)
 
     return cast(F, checked)

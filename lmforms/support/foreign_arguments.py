@@ -22,6 +22,13 @@ RENAMED_ARGUMENTS: dict[str, tuple[str, str]] = {
     "na_action": ("missing", "missing='drop' or missing='raise'"),
     "alpha": ("level", "level=0.95 for alpha=0.05"),
     "conf_level": ("level", "level=0.95"),
+    "confidence_level": ("level", "level=0.95"),
+    "nsim": ("n", "n=1000"),
+    "nboot": ("n", "n=1000"),
+    "n_boot": ("n", "n=1000"),
+    "use_u": ("random", "random='fitted' for use.u=TRUE, in simulate()"),
+    "lmer_df": ("ddf", "ddf='kenward-roger' or ddf='satterthwaite'"),
+    "specs": ("spec", "emmeans('f')"),
     "newresp": ("y", "refit(y=new)"),
     "start_params": ("start", "start=fit.theta"),
 }
@@ -42,8 +49,8 @@ UNAVAILABLE_ARGUMENTS: dict[str, str] = {
     "nagq": "linear models need no quadrature: leave it out",
     "type": "predictions of a linear model are on the scale of the response: leave it out",
     "subset": "select the rows of the data before, as in data[data['x'] > 0]",
-    "se_fit": "standard errors of predictions are not available: leave it out",
-    "interval": "intervals of predictions are not available: leave it out",
+    "se_fit": "standard errors are a column of fit.predict(new, interval='confidence')",
+    "interval": "intervals are fit.conf_int() and fit.predict(new, interval='confidence')",
     "correlation": "correlations are residual='ar1(time | group)', say",
     "cor": "correlations are residual='ar1(time | group)', say",
     "rcov": "correlations are residual='ar1(time | group)', say",
@@ -65,7 +72,7 @@ UNAVAILABLE_ARGUMENTS: dict[str, str] = {
     "fe_pen": "no penalty is available: leave it out",
     "allow_new_levels": "new levels are a matter of predict(data, new_levels='zero')",
     "parm": "all fixed effects have a row: select them by .loc",
-    "ddf": "tests of fixed effects print t alone: leave it out",
+    "ddf": "degrees of freedom belong to results: fit.summary(ddf='kenward-roger')",
 }
 """Names of arguments that do not exist here, and how to do the same."""
 

@@ -7,6 +7,7 @@ columns are y, x, f, g and time), `new_data` and `y`; what follows ``#`` is a re
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 
@@ -24,9 +25,12 @@ RESULTS = {
     "fit.tidy()": "coeftable coef_table summary_frame broom",
     "fit.random_effects": "ranef raneff blup blups BLUP eblup b u predicted_effects raneftables",
     "fit.random_effects_cov": "condVar postVar ranef_cov",
-    "fit.vcomp": "VarCorr cov_re vcov_re ranef_var ranef_corr varest sdest variances variance_components",
+    "fit.vcomp": (
+        "VarCorr getVarCov cov_re vcov_re ranef_var ranef_corr varest sdest variances "
+        "variance_components"
+    ),
     "fit.random_params": "re_params covariance_parameters covparms",
-    "fit.residual_covariance()": "getVarCov rcov R_matrix",
+    "fit.residual_covariance()": "rcov R_matrix residual_cov",
     "fit.scale": "sigma2 mse_resid dispersion residual_variance sigma_squared",
     "fit.sigma": "get_sigma sigma_hat residual_sd rmse",
     "fit.residual_params": "corStruct modelStruct varStruct rho",
@@ -44,7 +48,9 @@ RESULTS = {
     "fit.matrices": "getME Lambdat Zt RX RZX Lind Ut",
     # covariance, tests and intervals
     "fit.cov_params()": "vcov normalized_cov_params cov_fe covb",
-    "fit.robust()": "cov_HC0 cov_HC1 cov_HC2 cov_HC3 vcovCR coef_test get_robustcov_results cov_type",
+    "fit.robust()": (
+        "cov_HC0 cov_HC1 cov_HC2 cov_HC3 vcovCR coef_test get_robustcov_results cov_type"
+    ),
     "fit.contrast('x = 0')": (
         "t_test f_test wald_test contest contest1D contestMD linearHypothesis glht hypotheses "
         "estimate esticon"
@@ -85,8 +91,10 @@ RESULTS = {
     "lf.plot.random_effects_qq(fit)": "qqnorm qqmath qqplot plot_qq",
     "lf.plot.random_effects(fit)": "plot_ranef plotREsim dotplot caterpillar plot_random_effects",
     "lf.plot.coefficients(fit)": "plot_summary plot_coef coefplot dwplot plot_model",
-    "lf.plot.autocorrelation(fit, time='time', series='g')": "ACF acf plot_acf check_autocorrelation",
-    "lf.plot.semivariogram(fit, place='time', series='g')": "Variogram",
+    "lf.plot.autocorrelation(fit, time=data['time'], series='g')": (
+        "ACF acf plot_acf check_autocorrelation"
+    ),
+    "lf.plot.semivariogram(fit, place=data['time'], series='g')": "Variogram",
     # the model and its data
     "fit.design().X": "model_matrix modelmatrix exog get_exog model_frame",
     "fit.design().Z": "exog_re Z_matrix exog_vc",
@@ -103,7 +111,7 @@ RESULTS = {
 
 FUNCTIONS = {
     "lf.lmer('y ~ x + (1 | g)', data)": (
-        "mixedlm MixedLM lmm lme lmer4 mixed LinearMixedModel fit fit_model model lmerTest "
+        "mixedlm MixedLM lmm lme lmer4 mixed LinearMixedModel fit fit_model lmerTest "
         "MixedEffects mixed_model"
     ),
     "lf.lmer('y ~ x', data)  # a formula without random terms": "lm ols wls gls",
@@ -114,7 +122,7 @@ FUNCTIONS = {
     "pandas.read_csv('data.csv')  # a table of pandas, polars or pyarrow is what lmer takes": (
         "read_csv read_table read_parquet read_excel"
     ),
-    "lf.datasets.load('dung')": "load_dataset get_dataset data dataset get_rdataset",
+    "lf.datasets.load('dung')": "load_dataset get_dataset dataset get_rdataset",
     "lf.compare(fit1, fit2)": "compare_performance aictab model_sel AICctab",
     "lf.sklearn.MixedRegressor('y ~ x + (1 | g)')": "MixedRegressor MixedLMRegressor estimator",
     "lf.latent.LinearMixedForm(rank=2)": "LinearMixedForm latent_model forms",
@@ -130,6 +138,12 @@ def _by_name() -> tuple[Mapping[str, str], Mapping[str, str]]:
     for table in (RESULTS, FUNCTIONS):
         made.append({plain(name): code for code, names in table.items() for name in names.split()})
     return made[0], made[0] | made[1]
+
+
+def _names_of_fits() -> list[str]:
+    """Names that fits have, if there can be one: nothing is imported for a message."""
+    results = sys.modules.get("lmforms.results.model_results")
+    return [] if results is None else dir(results.MixedModelResults)
 
 
 def plain(name: str) -> str:
@@ -162,6 +176,8 @@ def unknown_name(
     known, word = list(known), plain(name)
     same = [own for own in known if plain(own) == word]
     code = _by_name()[of_package].get(word)
+    if of_package and code is None and name in _names_of_fits():
+        code = f"fit.{name}"
     if same:
         return UnknownNameError(f"{said}. Did you mean `{same[0]}`?", owner)
     if code is None:

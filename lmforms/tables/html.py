@@ -41,9 +41,10 @@ def html_table(table: ShownTable) -> str:
     )
     body = []
     for i, line in enumerate(table.lines):
-        rule = f";border-top:{RULE}" if i in table.rules else ""
+        style = f";border-top:{RULE}" if i in table.rules else ""
+        style += ";vertical-align:top" * ("p" in aligns)
         cells = [
-            _cell("th" if j == 0 and table.has_stubs else "td", value, aligns[j], rule)
+            _cell("th" if j == 0 and table.has_stubs else "td", value, aligns[j], style)
             for j, value in enumerate(line)
         ]
         body.append(f"<tr>{''.join(cells)}</tr>")
@@ -54,8 +55,7 @@ def html_table(table: ShownTable) -> str:
 
 def _cell(tag: str, value: str, align: str, style: str = "") -> str:
     scope = ' scope="row"' if tag == "th" else ""
-    top = ";vertical-align:top" if align == "p" else ""
-    style = f"text-align:{WORDS[align]};{CELL}{top}{style}"
+    style = f"text-align:{WORDS[align]};{CELL}{style}"
     return f'<{tag}{scope} style="{style}">{escape(value)}</{tag}>'
 
 

@@ -149,9 +149,8 @@ def number_texts(values: Any, decimals: int | None = None, zero: str = "0") -> l
     sizes = np.abs(numbers[np.isfinite(numbers)])
     tiny = NEGLIGIBLE * sizes.max(initial=0.0)
     sizes = sizes[sizes > tiny]
-    needed = _decimals(sizes)
-    if decimals is None or needed == 0:  # whole numbers stay whole
-        decimals = needed
+    if decimals is None or _are_whole(sizes):
+        decimals = _decimals(sizes)
 
     def text(value: float) -> str:
         if abs(value) <= tiny:
@@ -165,11 +164,16 @@ def number_texts(values: Any, decimals: int | None = None, zero: str = "0") -> l
 
 def _decimals(sizes: FloatArray) -> int | None:
     """Decimals that numbers of these sizes need; None if they are written one by one."""
-    if (sizes == np.round(sizes)).all() and sizes.max(initial=0.0) < 10.0**MOST_DIGITS:
+    if _are_whole(sizes):
         return 0
     low, high = (int(np.floor(np.log10(size))) for size in (sizes.min(), sizes.max()))
     needed = max(LARGEST_DIGITS - 1 - high, min(SMALLEST_DIGITS - 1 - low, MOST_DIGITS - 1 - high))
     return None if needed > MOST_DECIMALS or high > MOST_DECIMALS else max(needed, 0)
+
+
+def _are_whole(sizes: FloatArray) -> bool:
+    whole = bool((sizes == np.round(sizes)).all())
+    return whole and float(sizes.max(initial=0.0)) < 10.0**MOST_DIGITS
 
 
 def _texts(piece: MatrixPiece, rows: IndexArray, columns: IndexArray) -> list[list[str]]:

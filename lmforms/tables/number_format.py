@@ -24,6 +24,9 @@ MOST_DIGITS = 9
 MOST_DECIMALS = 6
 """Decimals of a number that has its own; a smaller number has an exponent."""
 
+EXACT = 1e-14
+"""Relative difference of a number to a rounded one up to which it is that number."""
+
 LEAST_P = 1e-4
 """p-values below this are called smaller than it: four decimals are shown of others."""
 
@@ -74,6 +77,14 @@ def _decimals(smallest: float, digits: int) -> int:
     return int(max(0, digits - 1 - np.floor(np.log10(smallest))))
 
 
+def _fewest_decimals(sizes: FloatArray, most: int) -> int:
+    """Decimals that show numbers in full, if fewer than `most` do."""
+    for decimals in range(most):
+        if (np.abs(np.round(sizes, decimals) - sizes) <= EXACT * sizes).all():
+            return decimals
+    return most
+
+
 def _sizes(numbers: FloatArray) -> FloatArray:
     return np.abs(numbers[np.isfinite(numbers) & (numbers != 0)])
 
@@ -83,14 +94,14 @@ def aligned(values: Any, digits: int = DIGITS) -> list[str]:
 
     Examples
     --------
-    >>> aligned([251.405, -10.4673])
-    ['251.41', '−10.47']
+    >>> aligned([251.405, -10.4673]), aligned([0.0, 0.2])
+    (['251.41', '−10.47'], ['0.0', '0.2'])
     """
     numbers = np.asarray(values, dtype=np.float64)
     sizes = _sizes(numbers)
     if not len(sizes):
         return [signed(v, "g") for v in numbers]
-    decimals = _decimals(sizes.min(), digits)
+    decimals = _fewest_decimals(sizes, _decimals(sizes.min(), digits))
     if decimals + max(0, np.floor(np.log10(sizes.max()))) + 1 > max(MOST_DIGITS, digits):
         return ["0" if v == 0 else signed(v, f".{digits}g") for v in numbers]
     return [signed(v, f".{decimals}f") for v in numbers]

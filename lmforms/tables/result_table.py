@@ -106,16 +106,26 @@ class ResultTable(TableFormats, pd.DataFrame):  # type: ignore[misc]  # to_html 
     def _on_screen(self) -> ShownResult:
         """With the names of columns by which they are taken out of the table."""
         result = self._shown(False, None)
-        table = replace(result.tables[0], headers=tuple(map(str, self.columns)))
-        return replace(result, tables=(table,))
+        names = [str(name) for name in self._known().columns]
+        return replace(result, tables=(replace(result.tables[0], headers=tuple(names)),))
+
+    def _known(self) -> pd.DataFrame:
+        """Without columns of numbers that are all missing."""
+        dtypes = list(self.dtypes)
+        empty = [
+            dtypes[j].kind == "f" and len(self) > 0 and bool(self.iloc[:, j].isna().all())
+            for j in range(len(dtypes))
+        ]
+        return self.loc[:, np.logical_not(empty)] if any(empty) and not all(empty) else self
 
     def _shown(self, stars: bool, digits: int | None) -> ShownResult:
         kept = np.arange(len(self))
         if len(self) > MOST_ROWS:
             kept = np.r_[: MOST_ROWS // 2, len(self) - MOST_ROWS // 2 : len(self)]
-        names = [str(name) for name in self.columns]
-        columns = frame_texts(self, DIGITS if digits is None else digits)
-        aligns = "".join("r" if dtype.kind in "iuf" else "l" for dtype in self.dtypes)
+        known = self._known()
+        names = [str(name) for name in known.columns]
+        columns = frame_texts(known, DIGITS if digits is None else digits)
+        aligns = "".join("r" if dtype.kind in "iuf" else "l" for dtype in known.dtypes)
         notes = self.notes
         if stars:
             marked, marks = self._marked(names)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from dense import second_differences
 
 from lmforms.data.random_design import term_columns
 from lmforms.results.quantities import term_thetas
@@ -20,19 +21,14 @@ class DenseTargets:
     X : ndarray (r, p)
     z : list of ndarray (r, q, k)
     f : list of ndarray (r, k)
-    with_residual : bool
-        Whether e is independent, of the variances 1/weights.
-    weights : ndarray (r,)
+    covariances : callable, optional
+        From a residual structure to R_no (r, n) and the variances of e (r,), both over σ².
     """
 
     X: np.ndarray
     z: list[np.ndarray]
     f: list[np.ndarray]
-    with_residual: bool = False
-    weights: np.ndarray | None = None
     covariances: Any = None
-    """Function of the residual structure: R_no (r, n) and the variances (r,), both over σ²."""
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def relation(fit: Any, t: int) -> np.ndarray:
@@ -84,8 +80,6 @@ def at_estimates(fit: Any, targets: DenseTargets) -> np.ndarray:
 
 def satterthwaite(fit: Any, targets: DenseTargets, step: float = 1e-4) -> np.ndarray:
     """Degrees of freedom by differences in (θ, φ, ln σ²), with the Hessian by differences too."""
-    from dense import second_differences
-
     state, design = fit.state, fit.state.design
     thetas = term_thetas(state)
     phi = state.residual.phi

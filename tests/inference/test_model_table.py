@@ -100,12 +100,18 @@ def test_models_of_every_kind():
             "no coefficients": lf.lmer("distance ~ 0 + (1 | Subject)", data),
             "singular": lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff2")),
             "given": SLOPES.at(SLOPES.theta),
+            "gradients": lf.lmer(
+                "diameter ~ 1 + (1 | plate) + (1 | sample)",
+                lf.datasets.load("Penicillin"),
+                control=lf.Control(factor="cg"),
+            ),
         }
     table = lf.model_table(fits)
     made = table.to_text()
     assert "rho" in made
     assert "sd(cs(0 + Machine | Worker))" in made
     assert "given: θ was given, not estimated." in made
+    assert "gradients: the log-likelihood, AIC and BIC are estimates." in made
     assert "nan" not in made
     assert max(map(len, made.split("\n"))) <= 80
     assert np.isfinite(

@@ -8,12 +8,12 @@ import pickle
 import numpy as np
 import pytest
 
-me = pytest.importorskip("marginaleffects")
-pl = pytest.importorskip("polars")
-
 import lmforms as lf
 from lmforms.errors import ArgumentError
 from lmforms.interop import marginaleffects_model
+
+me = pytest.importorskip("marginaleffects")
+pl = pytest.importorskip("polars")
 
 CAKE = lf.datasets.load("cake")
 FIT = lf.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", CAKE)
@@ -55,20 +55,26 @@ def test_slopes():
 
 @pytest.mark.parametrize("vcov", [True, "CR2", "kenward-roger"])
 def test_predictions_of_rows(vcov):
-    found = me.predictions(MODEL, newdata=CAKE.iloc[::40], eps_vcov=1.0, vcov=vcov)
-    X = FIT.design(CAKE.iloc[::40]).X
+    found = me.predictions(MODEL, eps_vcov=1.0, vcov=vcov)
+    X = FIT.design().X
     V = FIT.cov_params(None if vcov is True else vcov)
     np.testing.assert_allclose(found["estimate"], X @ FIT.params, rtol=1e-12)
-    np.testing.assert_allclose(
-        found["std_error"], np.sqrt(np.sum((X @ V) * X, axis=1)), rtol=1e-7
-    )
+    np.testing.assert_allclose(found["std_error"], np.sqrt(np.sum((X @ V) * X, axis=1)), rtol=1e-7)
+
+
+@polars_1
+@pytest.mark.parametrize("kind", [lambda d: d, lambda d: d.astype({"recipe": str}), pl.DataFrame])
+def test_predictions_of_new_rows(kind):
+    new = CAKE.iloc[::40]
+    found = me.predictions(MODEL, newdata=kind(new), eps_vcov=1.0)
+    np.testing.assert_allclose(found["estimate"], FIT.predict(new, random="none"), rtol=1e-12)
 
 
 def test_a_grid_of_means():
     grid = me.datagrid(model=MODEL, recipe=["A", "B", "C"])
     found = me.predictions(MODEL, newdata=grid, eps_vcov=1.0)
     agree(found, FIT.emmeans("recipe", ddf="none"), "recipe")
-    found = me.predictions(MODEL, newdata=grid, hypothesis="b1 - b2 = 0", eps_vcov=1.0)
+    found = me.predictions(MODEL, newdata=grid, hypothesis="b0 - b1 = 0", eps_vcov=1.0)
     truth = FIT.emmeans("recipe", contrast="pairwise", adjust="none", ddf="none").iloc[:1]
     agree(found, truth)
     assert found["p_value"][0] == pytest.approx(truth["p_value"].iloc[0], rel=1e-6)
@@ -78,7 +84,7 @@ def test_hypotheses_of_coefficients():
     found = me.hypotheses(MODEL)
     assert found["term"].to_list() == FIT.params.index.to_list()
     agree(found, FIT.conf_int(ddf="none").assign(estimate=FIT.params, std_error=FIT.bse))
-    ratio = me.hypotheses(MODEL, hypothesis="b4 / b1 = 0")
+    ratio = me.hypotheses(MODEL, hypothesis="b3 / b0 = 0")
     b, V = FIT.params.to_numpy(), FIT.cov_params().to_numpy()
     gradient = np.zeros(6)
     gradient[[3, 0]] = 1 / b[0], -b[3] / b[0] ** 2
@@ -105,10 +111,12 @@ def test_degrees_of_freedom():
 
 
 def test_offsets_weights_dropped_columns_and_transforms():
-    data = CAKE.assign(o=np.sin(np.arange(270)), w=1.0 + np.arange(270) % 2, twice=2 * CAKE["temp"])
+    data = CAKE.assign(
+        o=0.05 * np.sin(np.arange(270)), w=1.0 + np.arange(270) % 2, twice=2 * CAKE["temp"]
+    )
     with pytest.warns(lf.errors.RankWarning):
         fit = lf.lmer(
-            "log(angle) ~ poly(temp, 2) + recipe + temp + twice + offset(o) + (1 | replicate)",
+            "log(angle) ~ poly(temp, 2) + recipe + twice + offset(o) + (1 | recipe:replicate)",
             data,
             weights="w",
             reml=False,
@@ -136,10 +144,17 @@ def test_labels_that_are_numbers_and_booleans():
     fit = lf.lmer("angle ~ code + hot + (1 | replicate)", data)
     model = marginaleffects_model(fit)
     agree(me.avg_predictions(model, by="code", eps_vcov=1.0), fit.average(by="code", ddf="none"))
-    agree(
-        me.avg_comparisons(model, variables="hot", eps_vcov=1.0),
-        fit.average(comparison="hot", ddf="none"),
-    )
+    found = me.avg_comparisons(model, variables="hot", by="code", eps_vcov=1.0)
+    truth = fit.contrast("hot[T.True] = 0", ddf="none", level=0.95)
+    np.testing.assert_allclose(found["std_error"], [truth["std_error"].iloc[0]] * 3, rtol=1e-9)
+
+
+@polars_1
+def test_comparisons_of_labels_that_are_numbers():
+    data = CAKE.assign(code=(CAKE["recipe"].cat.codes * 10).astype("category"))
+    fit = lf.lmer("angle ~ code + (1 | replicate)", data)
+    found = me.avg_comparisons(marginaleffects_model(fit), eps_vcov=1.0)
+    agree(found, fit.average(comparison="code", ddf="none"), "contrast")
 
 
 @pytest.mark.parametrize(

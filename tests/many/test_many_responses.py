@@ -321,8 +321,9 @@ def test_missing_responses_dropped(formula):
     data, Y = example(r=4)
     Y[3, 1] = Y[7, 1] = Y[3, 2] = Y[7, 2] = Y[0, 3] = np.nan
     with pytest.raises(DataError, match=r"missing values in the responses 1, 2, 3\. Fill"):
-        lf.lmer_many(formula, data, Y)
-    many = lf.lmer_many(formula, data, Y, missing="drop")
+        lf.lmer_many(formula, data, Y, missing="raise")
+    with pytest.warns(MissingDataWarning, match="3 of 4 responses have missing values"):
+        many = lf.lmer_many(formula, data, Y)
     assert list(many.fits["nobs"]) == [120, 118, 118, 119]
     for j in range(4):
         compare(many, j, j, single(formula, data, Y[:, j]))
@@ -332,9 +333,9 @@ def test_missing_predictors():
     data, Y = example(r=2)
     data.loc[4, "x"] = np.nan
     with pytest.raises(DataError, match="`x` "):
-        lf.lmer_many("~ x + (1 | g)", data, Y)
+        lf.lmer_many("~ x + (1 | g)", data, Y, missing="raise")
     with pytest.warns(MissingDataWarning):
-        many = lf.lmer_many("~ x + (1 | g)", data, Y, missing="drop")
+        many = lf.lmer_many("~ x + (1 | g)", data, Y)
     compare(many, 1, 1, single("~ x + (1 | g)", data, Y[:, 1]))
 
 
@@ -419,8 +420,9 @@ def test_a_response_without_a_level_is_that_of_lmer_on_its_own_rows(formula):
     y = rng.normal(size=n) + rng.normal(size=6)[data["g"]]
     Y = pd.DataFrame({lost: np.where(data["f"] == lost, np.nan, y) for lost in "abc"})
     Y["whole"] = y
-    with pytest.warns(lf.errors.NotEstimableWarning) if "f" in formula[:9] else nullcontext():
-        many = lf.lmer_many(formula, data, Y, missing="drop")
+    lost = pytest.warns(lf.errors.NotEstimableWarning) if "f" in formula[:9] else nullcontext()
+    with lost, pytest.warns(MissingDataWarning):
+        many = lf.lmer_many(formula, data, Y)
     assert many.fits["converged"].all()
     for name in Y:
         own = data[Y[name].notna()].assign(y=Y[name])

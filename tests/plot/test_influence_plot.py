@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import lmforms as lf
@@ -89,3 +91,18 @@ def test_bad_arguments(found, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(MissingPackageError):
         lf.plot.influence(found)
+
+
+def test_names_of_many_cases_do_not_lie_on_each_other():
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"x": rng.normal(size=300), "g": np.arange(300) % 10})
+    data["y"] = rng.normal(size=300)
+    data.loc[[150, 151], "y"] += 30.0  # neighbours, both far
+    data.loc[[150, 151], "x"] = 2.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = lf.lmer("y ~ x + (1 | g)", data)
+    ax = lf.plot.influence(fit, labels=2)
+    named = [int(text.get_text()) for text in ax.texts]
+    assert len(named) == 2
+    assert len({150, 151} & set(named)) == 1

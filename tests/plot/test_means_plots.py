@@ -144,6 +144,24 @@ def test_booleans_are_categories():
     assert texts(ax.get_xticklabels()) == ["False", "True"]
 
 
+def test_slopes_are_called_so():
+    cake = lf.datasets.load("cake")
+    fit = lf.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", cake)
+    slopes = fit.emtrends("recipe", "temp")
+    ax = lf.plot.means(slopes)
+    assert ax.get_ylabel() == "slope of temp, 95 % interval"
+    np.testing.assert_allclose(points(ax)[0][:, 1], slopes["estimate"])
+    average = fit.average("recipe", slope="temp", at={"temp": np.linspace(175, 225, 20)})
+    ax = lf.plot.means(average)
+    assert ax.get_ylabel() == "average slope, 95 % interval"
+    assert ax.get_xlabel() == "temp"  # a number of many values, though the second factor
+    for line, recipe in zip(ax.lines, "ABC"):
+        own = average[average["recipe"] == recipe]
+        np.testing.assert_allclose(line.get_ydata(), own["estimate"])
+    contrasts = fit.average(comparison="recipe")
+    assert texts(lf.plot.means(contrasts).get_yticklabels()) == contrasts["contrast"].tolist()
+
+
 def test_letters_stand_above_the_limits():
     t = table(recipe=list("ABC")).assign(letters=["a", "ab", "b"])
     ax = lf.plot.means(t)

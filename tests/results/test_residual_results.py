@@ -194,7 +194,7 @@ def test_summary_names_the_structure():
         assert "rho[8,10]" in text
         assert "sd[14]" in text
         assert "std. error" in text
-    assert "residual 'us(age | Subject)'" in repr(growth_fit("us(age | Subject)"))
+    assert "us(age | Subject)" in repr(growth_fit("us(age | Subject)"))
     assert "ordinary least squares" in str(growth_fit("iid").summary())
     assert ("Residuals", "idh(Sex), 2 strata") in growth_fit("idh(Sex)").summary().facts
 

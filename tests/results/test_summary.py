@@ -174,8 +174,10 @@ def test_figures_are_not_rounded_away():
 
 
 def test_every_part_of_a_fit_has_a_repr_that_can_be_read():
-    assert repr(FIT.model) == "<MixedModel 'Reaction ~ Days + (Days | Subject)', 180 rows>"
-    assert repr(FIT.state) == "<FitState 'Reaction ~ Days + (Days | Subject)', 180 rows>"
+    sizes = "'Reaction ~ Days + (Days | Subject)': 180 rows, 2 fixed effects, 18 levels of Subject"
+    assert repr(FIT.model) == f"<MixedModel {sizes}; fit it by .fit()>"
+    assert sizes in repr(FIT.state)
+    assert len(repr(FIT.state)) < 250
     assert repr(FIT.optimizer) == str(FIT.optimizer)
     assert "4 evaluations" in repr(FIT.optimizer)
 

@@ -209,6 +209,8 @@ def model_table(
             notes |= dict.fromkeys(n for n in fixed.notes if not n.startswith("Limits: "))
         if not state.optimized:
             notes[f"{name}: θ was given, not estimated."] = None
+        if not state.estimate.is_factored:
+            notes[f"{name}: the log-likelihood, AIC and BIC are estimates."] = None
         columns.append(
             ModelColumn(
                 name,

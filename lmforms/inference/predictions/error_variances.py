@@ -199,11 +199,9 @@ def _by_levels(
 
 
 def _by_solves(at: Evaluation, targets: Targets, directions: Directions | None) -> ErrorVariances:
-    shapes = at.problem.system.shapes
-    m = 0 if directions is None else len(directions.changes)
-    width = sum(q * k for q, k in shapes)
-    if directions is not None and directions.weights is not None:
-        width *= max(m, 1)
+    width = sum(q * k for q, k in at.problem.system.shapes)
+    if directions is not None:
+        width *= 1 + len(directions.changes)
     parts = [_solved(at, targets, directions, rows) for rows in _chunks(targets.n, width)]
     return ErrorVariances(
         np.concatenate([part.values for part in parts]),
@@ -236,10 +234,7 @@ def _solved(
     if directions is None:
         return ErrorVariances(values, np.empty((0, n)), np.zeros(n))
     V = [x[..., :-1] @ root for x in at.marginal]
-    d = [
-        x - g - multiply_rows(v, half)
-        for x, g, v in zip(z, system.gram_times(solved), V, strict=True)
-    ]
+    d = [x - g - v @ half.T for x, g, v in zip(z, system.gram_times(solved), V, strict=True)]
     kd = system.covariance_times(d)
     moved = [  # D_i d, (m, q, k, r)
         np.einsum("iab,qbr->iqar", D, x) for D, x in zip(directions.D, kd, strict=True)
@@ -251,11 +246,6 @@ def _solved(
     if directions.weights is not None:
         added = _added(at, V, moved, directions.weights)
     return ErrorVariances(values, changes, added)
-
-
-def multiply_rows(v: FloatArray, half: FloatArray) -> FloatArray:
-    """v (q, k, p) times rows (r, p): (q, k, r)."""
-    return np.asarray(v @ half.T)
 
 
 def _added(at: Evaluation, V: Blocks, moved: Blocks, W: FloatArray) -> FloatArray:

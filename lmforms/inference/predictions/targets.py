@@ -22,7 +22,6 @@ from ...engine.rows import FactorRows
 from ...results.state import FitState
 from ...support.arrays import FloatArray
 
-
 ROUNDING = 1e-10
 """Differences below this share of what is subtracted are rounding."""
 
