@@ -228,7 +228,7 @@ def test_new_places_have_no_errors():
     fit, elsewhere = fit_of("random_ar1"), NEW.assign(t=9)
     assert asked(fit, elsewhere, new_levels="zero").notna().all()
     for random in ("all", "none"):
+        options = {"random": random, "new_levels": "zero", "interval": "prediction"}
         with pytest.raises(DataError, match="Leave `interval` out"):
-            options = {"random": random, "new_levels": "zero", "interval": "prediction"}
             asked(fit, elsewhere, **options)
     assert asked(fit, elsewhere, random="none", interval="confidence").notna().all(axis=None)
