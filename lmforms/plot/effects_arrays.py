@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import ArgumentError, ModelError, listed
 from ..support.arguments import one_of, sequence
-from .axes import joined_label
+from ..support.label_texts import joined_label
 
 DETERMINED = 1e-10
 """Smallest eigenvalue of the cross-products of a level, of columns of length 1, with which its own

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..support.arguments import named_arguments, proportion, sequence, whole_number
+from ..tables.number_format import signed
 from .axes import (
     MANY_POINTS,
     named_points,
@@ -255,7 +256,7 @@ def random_effects_pairs(
     for panel, pair in zip(axes, pairs, strict=True):
         _pair(panel, pair, shares, labels)
         rho = pair.correlation
-        said = "no variance" if np.isnan(rho) else f"correlation {rho:.2f}".replace("-", "−")
+        said = "no variance" if np.isnan(rho) else f"correlation {signed(rho, '.2f')}"
         panel.set_title(f"{name}: {said}", loc="left", fontsize="medium")
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)
 

@@ -14,7 +14,7 @@ from ..data.design import Design, GroupingFactor
 from ..errors import ArgumentError, DataError, listed, near_matches
 from ..formula.formulaic_factors import columns_of
 from ..support.arguments import short_repr, whole_number
-from .axes import joined_label
+from ..support.label_texts import joined_label
 from .effects_arrays import chosen_group
 from .means_arrays import is_numeric
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..support.arguments import named_arguments
+from ..support.label_texts import cut_in_middle
 from .axes import point_style, several_axes, short_label
-from .interval_drawing import row_text
 from .lines_arrays import GroupLines, LevelLines, group_lines
 from .series import reference_style, series_colours
 from .series_of_fit import checked_fit
@@ -90,7 +90,7 @@ def fitted_lines(
     rows = sum(len(one.x) for one in found.shown)
     for panel, one in zip(axes, found.shown, strict=True):
         _level(panel, one, rows, bool(found.categories))
-        panel.set_title(row_text(one.label, LONGEST_TITLE), loc="left", fontsize="medium")
+        panel.set_title(cut_in_middle(one.label, LONGEST_TITLE), loc="left", fontsize="medium")
     _common_axes(axes, found, x, across if ax is None else 1)
     _labels(axes, found, x, ax is None and count > 1)
     return axes[0] if count == 1 else np.array(axes, dtype=object)

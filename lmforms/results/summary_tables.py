@@ -78,14 +78,6 @@ class ModelSummary(TableFormats):
     tables: dict[str, pd.DataFrame]
     notes: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return self.to_text()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
     def _shown(self, stars: bool, digits: int | None) -> ShownResult:
         digits = DIGITS if digits is None else digits
         shown = []

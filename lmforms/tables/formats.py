@@ -49,8 +49,18 @@ def format_arguments(method: F) -> F:
 class TableFormats:
     """Methods ``to_text``, ``to_html``, ``to_latex``, ``to_markdown`` and ``to_typst``.
 
-    All of them have the options of :meth:`to_html`.
+    All of them have the options of :meth:`to_html`. Printed, it is the plain text; a notebook shows
+    the HTML.
     """
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
     def _shown(self, stars: bool, digits: int | None) -> ShownResult:
         """What is shown, with stars or with other digits where they are asked for."""

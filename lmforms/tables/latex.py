@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .shown import ShownResult, ShownTable, with_code
+from .shown import ShownResult, ShownTable, cells_with_code, with_code
 
 PARAGRAPH = r"p{0.62\linewidth}"
 
@@ -150,13 +150,13 @@ def latex_table(table: ShownTable, booktabs: bool = False) -> str:
         title = rf"\textbf{{{escaped(table.title)}}}"
         lines.append(rf"\multicolumn{{{len(aligns)}}}{{l}}{{{title}}} \\")
     lines.append(top)
-    if any(header for header, _ in table.spans):
+    if table.has_spans:
         lines += _spans(table, booktabs)
     if any(table.headers):
-        lines += [_row(table.line_headers), middle]
+        lines += [_row(table.line_headers, aligns), middle]
     for i, line in enumerate(table.lines):
         lines += [middle] * (i in table.rules)
-        lines.append(_row(line))
+        lines.append(_row(line, aligns))
     return "\n".join([*lines, bottom, r"\end{tabular}"])
 
 
@@ -193,8 +193,8 @@ def _code(text: str) -> str:
     return rf"\texttt{{{escaped(text)}}}"
 
 
-def _row(values: tuple[str, ...]) -> str:
-    line = " & ".join(map(escaped, values)) + r" \\"
+def _row(values: tuple[str, ...], aligns: str) -> str:
+    line = " & ".join(cells_with_code(values, aligns, escaped, _code)) + r" \\"
     # behind the \\ of the row before, a bracket or a star would be read as its argument
     return "{}" + line if line[0] in "[*" else line
 

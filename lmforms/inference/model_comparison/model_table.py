@@ -94,14 +94,6 @@ class ModelTable(TableFormats):
         first = ["model", "part", "name"]
         return whole[first + [name for name in whole.columns if name not in first]]
 
-    def __str__(self) -> str:
-        return self.to_text()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
     def _shown(self, stars: bool, digits: int | None) -> ShownResult:
         digits = DIGITS if digits is None else digits
         columns = [_texts(model, self.level is not None, stars, digits) for model in self.models]
