@@ -24,7 +24,7 @@ LEAST_SIZE = 0.1
 """θ below this take steps as if they were as large."""
 
 MOST_DOUBLINGS, BISECTIONS = 9, 7
-"""Of that search: criteria that hardly rise have an end too."""
+"""Most steps of that search, out and back: a criterion that hardly rises has an end too."""
 
 
 @dataclass(frozen=True)

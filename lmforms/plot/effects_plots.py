@@ -30,10 +30,10 @@ PANEL_INCHES = (6.2, 4.4)
 """Width and height of a panel of two effects, with its legend."""
 
 MOST_PAIRS = 10
-"""Panels of pairs."""
+"""Most panels of pairs."""
 
 MOST_ACROSS = 3
-"""Panels in a row."""
+"""Most panels in a row."""
 
 FEW_LEVELS = 20
 """Up to this many levels are named by default."""
@@ -105,7 +105,9 @@ def shrinkage(
         labels = whole_number("labels", labels)
     shown = shrinkage_of(checked_fit(fit), group, effects)
     if len(shown.effects) == 1 and labels is not None:
-        raise ArgumentError("labels= is for two effects; one has a row for each level.")
+        raise ArgumentError(
+            "labels= is for two effects; one has a row for each level: leave it out."
+        )
     ax = _one_effect(shown, ax) if len(shown.effects) == 1 else _two_effects(shown, labels, ax)
     if shown.without:
         note_in_corner(ax, f"not drawn: levels without own estimates, {shown.without:,}")

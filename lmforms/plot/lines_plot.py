@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 PANEL_INCHES = (2.1, 1.9)
 """Width and height of a panel."""
 
-WIDE = 1.6
-"""Panels in a row over rows of panels."""
+ASPECT = 1.6
+"""Columns of panels over rows of panels."""
 
 FEW_PANELS, LARGER = 4, 1.5
 """Up to so many panels are larger by this factor."""
@@ -28,8 +28,8 @@ FEW_PANELS, LARGER = 4, 1.5
 LONGEST_TITLE = 22
 """Characters of the title of a panel."""
 
-SLANTED = 24
-"""Characters of categories in a panel that do not run into each other."""
+MOST_CHARACTERS = 24
+"""Characters of all categories of a panel that fit side by side; more stand upright."""
 
 
 @named_arguments
@@ -104,7 +104,7 @@ def _panels_across(count: int) -> int:
     >>> [_panels_across(count) for count in (1, 2, 6, 12, 18)]
     [1, 2, 3, 4, 6]
     """
-    wanted = np.sqrt(WIDE * count)
+    wanted = np.sqrt(ASPECT * count)
     candidates = range(max(int(wanted) - 1, 1), int(wanted) + 3)
     return min(candidates, key=lambda c: (-count % c / count + 0.15 * abs(c - wanted), c))
 
@@ -128,7 +128,7 @@ def _common_axes(axes: list[Axes], found: GroupLines, x: str, across: int) -> No
     for place, ax in enumerate(axes):
         if found.categories:
             texts = [short_label(name) for name in found.categories]
-            crowded = sum(map(len, texts)) > SLANTED
+            crowded = sum(map(len, texts)) > MOST_CHARACTERS
             ax.set_xticks(range(len(texts)), texts, rotation=90 if crowded else 0)
             ax.set_xlim(-0.5, len(texts) - 0.5)
         if across > 1:

@@ -24,7 +24,7 @@ TEXT_COLUMNS = (12, 10, 8, 6, 4)
 """Columns shown of each matrix of a text: the most with which it is not too wide."""
 
 FEW_COLUMNS = 6
-"""Rather than fewer columns than this, those of a text have no names."""
+"""A text leaves out names of columns before it shows fewer columns than this."""
 
 MOST_ROWS = 20
 """Rows shown of a matrix, those in the middle left out."""

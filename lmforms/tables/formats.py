@@ -17,16 +17,17 @@ from .shown import ShownResult
 F = TypeVar("F", bound=Callable[..., Any])
 
 LEAST_WIDTH = 40
-"""Characters of a line at least: labels of rows need some."""
+"""Fewest characters of a line."""
 
 MOST_DIGITS = 15
-"""Significant digits that numbers of double precision have."""
+"""Significant digits of a number of double precision."""
 
 
 def format_arguments(method: F) -> F:
-    """Refuse what the method has not, and say where pandas has it.
+    """Refuse arguments that the method does not have.
 
-    Tables are DataFrames, whose methods of these names have other arguments.
+    Tables are DataFrames, whose methods of these names have other arguments: the message says how
+    to call those.
     """
     known = [name for name in inspect.signature(method).parameters if name != "self"]
 

@@ -87,6 +87,9 @@ TEXT_SYMBOLS = {
 ACCENTS = {"\N{COMBINING CIRCUMFLEX ACCENT}": r"\hat", "\N{COMBINING TILDE}": r"\tilde"}
 """Above letters of formulas, as in the estimate of θ."""
 
+SMALL_LETTERS = {"omicron": "o", "epsilon": r"\varepsilon", "phi": r"\varphi"}
+"""Those whose command is not their name."""
+
 LATIN_CAPITALS = {
     "Alpha": "A",
     "Beta": "B",
@@ -238,7 +241,7 @@ def _character(c: str) -> str:
         return f"${SYMBOLS[c]}$"
     if c.isascii():
         return c
-    greek = _greek(c)
+    greek = greek_command(c)
     if greek:
         return f"${greek}$"
     kind, _, digits = unicodedata.decomposition(c).partition(" ")
@@ -250,8 +253,14 @@ def _character(c: str) -> str:
     return c
 
 
-def _greek(c: str) -> str:
-    """The command of a Greek letter, or an empty text."""
+def greek_command(c: str) -> str:
+    r"""The command of a Greek letter in formulas, or an empty text.
+
+    Examples
+    --------
+    >>> print(greek_command("θ"), greek_command("ε"), greek_command("Λ"))
+    \theta \varepsilon \Lambda
+    """
     name = unicodedata.name(c, "").split()
     if len(name) != 4 or name[0] != "GREEK" or name[2] != "LETTER":
         return ""
@@ -259,4 +268,4 @@ def _greek(c: str) -> str:
     if name[1] == "CAPITAL":
         capital = letter.capitalize()
         return LATIN_CAPITALS.get(capital, f"\\{capital}")
-    return "o" if letter == "omicron" else f"\\{letter}"
+    return SMALL_LETTERS.get(letter, f"\\{letter}")

@@ -138,12 +138,12 @@ def cells_with_code(cells: Sequence[str], aligns: str, plain: Typeset, code: Typ
     ]
 
 
-def hung(texts: Sequence[str]) -> list[str]:
+def with_space_behind(texts: Sequence[str]) -> list[str]:
     r"""Cells with space behind, so that digits stand below digits and brackets beside them.
 
     Examples
     --------
-    >>> hung(["10.47**", "(1.55)", ""])
+    >>> with_space_behind(["10.47**", "(1.55)", ""])
     ['10.47**', '(1.55)\u2007', '']
     """
     behind = [len(text) - len(text.rstrip(")]*")) for text in texts]
