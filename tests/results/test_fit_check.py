@@ -47,6 +47,10 @@ def test_every_kind_of_model_has_a_report(name):
     assert max(map(len, text.splitlines()[3:])) <= 80
 
 
+def test_negative_numbers_have_minus_signs():
+    assert "7 (−4.0)" in checked(fit_of("slopes"), "outliers")["finding"]
+
+
 def test_a_good_fit_has_nothing_to_say():
     rng = np.random.default_rng(8)
     g = np.repeat(np.arange(30), 8)
