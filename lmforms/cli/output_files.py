@@ -34,6 +34,9 @@ def check_output_files(args: Namespace) -> None:
         check_path("--output", args.output, "out.txt")
         if args.save is not None and Path(args.save).resolve() == Path(args.output).resolve():
             raise ArgumentError("--save and --output are one file: give two names.")
+    for option, path in (("--save", args.save), ("--output", args.output)):
+        if path is not None:
+            _refuse_input(option, path, args)
     if args.format is None and args.formats:
         args.format = _format(args.output, args.formats)
 
@@ -53,6 +56,16 @@ def check_path(option: str, path: str, example: str) -> None:
         raise DataError(f"{option} {path!r} is a folder: give the name of a file in it.")
     if not Path(path).parent.is_dir():
         raise DataError(f"{option} {path!r}: there is no folder {str(Path(path).parent)!r}.")
+
+
+def _refuse_input(option: str, path: str, args: Namespace) -> None:
+    """Refuse to write over a file that the command reads: the data would be lost."""
+    given = (getattr(args, "fit", None), getattr(args, "file", None), *getattr(args, "files", ()))
+    if any(Path(path).resolve() == Path(one).resolve() for one in given if one not in (None, "-")):
+        raise ArgumentError(
+            f"{option} {path!r} is a file that this command reads, which would be lost: give "
+            "another name."
+        )
 
 
 def _format(output: str | None, formats: tuple[str, ...]) -> str:

@@ -153,7 +153,7 @@ def _strata(
         text = ":".join(label_text(table[name].iloc[row]) for name in columns)
         raise DataError(
             f"{what}: `{':'.join(columns)}` is {text} in a new row, a stratum that the fit has no "
-            f"variance of. For such rows {way}"
+            f"variance of. {way}"
         )
     return strata
 

@@ -350,3 +350,10 @@ def test_bad_arguments():
         fit_of("slopes").check(0)
     with pytest.raises(ArgumentError, match="seed"):
         fit_of("slopes").check(seed="x")
+
+
+@pytest.mark.parametrize("method", ["to_html", "to_latex", "to_markdown", "to_typst"])
+def test_formats_of_a_report_have_no_arguments(method):
+    report = lf.lmer("Reaction ~ Days + (1 | Subject)", SLEEP).check()
+    with pytest.raises(ArgumentError, match=rf"{method}\(\) has no argument `digits`"):
+        getattr(report, method)(digits=2)

@@ -257,6 +257,35 @@ def test_wide_characters_count_twice():
     assert lines[-1] == "ab    2"
 
 
+def test_labels_with_line_ends_stay_on_one_line():
+    table = ResultTable({"x\ty": [1.0, 2.5]}, index=["a\nb", "c\u2028d"], title="Two\nlines")
+    assert table.to_text().split("\n") == [
+        "Two lines",
+        "     x y",
+        "--------",
+        "a b  1.0",
+        "c d  2.5",
+    ]
+
+
+def test_huge_numbers_of_fixed_decimals_have_an_exponent():
+    values = [np.nan, np.inf, -1e300, 2.5, -0.0]
+    table = ResultTable({"df": values, "statistic": values, "aic": values})
+    assert widest(table.to_text()) <= 40
+    cells = [line.split(" | ") for line in table.to_markdown().split("\n")[2:]]
+    assert cells[2] == ["| −1.00e+300", "−1.000e+300", "−1.00e+300 |"]
+    assert cells[1] == ["| inf", "inf", "inf |"]
+    assert cells[3] == ["| 2.50", "2.500", "2.50 |"]
+    assert cells[4] == ["| 0.00", "0.000", "0.00 |"]
+
+
+def test_a_covariate_held_below_zero_has_a_minus_sign():
+    data = lf.datasets.load("cake")
+    data = data.assign(below=np.linspace(-2.0, 1.0, len(data)))
+    fit = lf.lmer("angle ~ recipe + below + (1 | replicate)", data)
+    assert "mean, −0.5." in fit.emmeans("recipe").to_text()
+
+
 # --- labels --------------------------------------------------------------------------------------
 
 
