@@ -159,6 +159,26 @@ def test_output_to_a_file(capsys, sleep, tmp_path):
     assert "no folder" in bad(capsys, "fit", SLEEP, sleep, "--output", missing)
 
 
+def test_files_that_are_read_are_not_written_over(capsys, tmp_path):
+    data, saved = tmp_path / "d.csv", tmp_path / "d.lmf"
+    lf.datasets.load("Dyestuff").to_csv(data, index=False)
+    model = ("fit", "Yield ~ 1 + (1 | Batch)", str(data))
+    good(capsys, *model, "--save", str(saved))
+    before = data.read_bytes(), saved.read_bytes()
+    (tmp_path / "link.csv").symlink_to(data)
+    for argv in (
+        (*model, "--output", str(data)),
+        (*model, "--output", str(tmp_path / "link.csv")),
+        (*model, "--save", str(data)),
+        ("predict", str(saved), str(data), "--output", str(data)),
+        ("predict", str(saved), str(data), "--output", str(saved), "--format", "csv"),
+        ("summary", str(saved), "--output", str(saved), "--format", "text"),
+        ("anova", str(saved), "--output", str(saved), "--format", "text"),
+    ):
+        assert "would be lost: give another name" in bad(capsys, *argv, status=2)
+    assert (data.read_bytes(), saved.read_bytes()) == before
+
+
 def test_data_are_not_written_with_question_marks(capsys, monkeypatch, tmp_path):
     path = str(tmp_path / "d.csv")
     rows = lf.datasets.load("Dyestuff")

@@ -18,6 +18,7 @@ from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
 from ..latent.input_matrices import LabelledMatrix, modalities
 from ..latent.modalities import Modalities, Side, squared_norm
+from ..support.arguments import whole_number
 from ..support.arrays import FloatArray, as_dense
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ def fit_form(
     ------
     ArgumentError, DataError, ModelError
     """
+    if rank is not None:
+        rank = whole_number("rank", rank, least=1)
     X = inputs.weighted(inputs.X)
     Z = inputs.weighted(inputs.Z)
     if not inputs.random_part_is_large:

@@ -46,9 +46,10 @@ def native_table(data: Any) -> Any:
     try:
         table = nw.from_native(data, eager_only=True)
     except TypeError:
+        lazy = " Collect it first: data.collect()." if hasattr(data, "collect") else ""
         raise DataError(
             "data must be a pandas, polars or pyarrow table or a mapping of arrays, "
-            f"not {type(data).__name__}."
+            f"not {type(data).__name__}.{lazy}"
         ) from None
     return table
 

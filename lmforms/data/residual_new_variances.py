@@ -85,16 +85,32 @@ def new_variances(
                 f"{what}: the new data lack {listed([f'`{c}`' for c in absent])}, on which the "
                 f"variance of residual={str(bound.spec)!r} depends. {WITHOUT_VARIANCE}"
             )
-        given = raw_table(data, needed)
-        complete = complete.copy()
-        for gaps in missing_by_column(given).values():
-            complete &= ~gaps
+        table, complete = complete_rows(bound.spec, data, needed, complete)
         fitted = design.frame.rows_used(design.in_model)
-        table = plain_table(given.rows(complete), direct=bound.spec.numeric_columns)
         variance = new_variance(bound, fitted, table, what, WITHOUT_VARIANCE)
     rows = np.flatnonzero(complete)
     known = new_weights(design, data, rows, weights, what, WITHOUT_VARIANCE)
     return NewVariances(complete, variance, known)
+
+
+def complete_rows(
+    spec: ResidualSpec, data: Any, columns: list[str], wanted: BoolArray | None = None
+) -> tuple[Table, BoolArray]:
+    """Some columns in the rows where none of them is missing, and which rows these are.
+
+    Parameters
+    ----------
+    spec : ResidualSpec
+    data : table
+    columns : list of str
+    wanted : ndarray of bool (n,), optional
+        Other rows are left out.
+    """
+    given = raw_table(data, columns)
+    complete = np.ones(given.n, dtype=bool) if wanted is None else wanted.copy()
+    for gaps in missing_by_column(given).values():
+        complete &= ~gaps
+    return plain_table(given.rows(complete), direct=spec.numeric_columns), complete
 
 
 def refuse_fitted_values(spec: ResidualSpec, what: str, way: str) -> None:
@@ -137,7 +153,7 @@ def _strata(
         text = ":".join(label_text(table[name].iloc[row]) for name in columns)
         raise DataError(
             f"{what}: `{':'.join(columns)}` is {text} in a new row, a stratum that the fit has no "
-            f"variance of. For such rows {way}"
+            f"variance of. {way}"
         )
     return strata
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError, MissingPackageError
 from ..support.arguments import short_repr
+from ..support.label_texts import cut_at_end, joined_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,6 @@ REFERENCE_GREY = "0.75"
 
 MANY_POINTS = 2000
 """With more points than this they are smaller and stored as pixels."""
-
 
 CROWDED_POINTS = 20_000
 """With more points than this they are almost transparent: where many lie shows as darker."""
@@ -119,8 +119,7 @@ def short_label(label: Any) -> str:
     >>> short_label("a" * 40)
     'aaaaaaaaaaaaaaaaaaaaaaaaaaa…'
     """
-    text = str(label)
-    return text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
+    return cut_at_end(str(label), LABEL_LENGTH)
 
 
 def thinned_labels(
@@ -157,17 +156,6 @@ def named_points(
             va="bottom" if up else "top",
             fontsize="small",
         )
-
-
-def joined_label(label: Any) -> str:
-    """A label of several parts as one text.
-
-    Examples
-    --------
-    >>> joined_label(("A", 3)), joined_label(308)
-    ('A:3', '308')
-    """
-    return ":".join(map(str, label)) if isinstance(label, tuple) else str(label)
 
 
 def note_in_corner(ax: Axes, text: str) -> None:

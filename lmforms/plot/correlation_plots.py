@@ -12,6 +12,7 @@ from ..correlation.nugget import WithNugget
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, one_of, positive, proportion, whole_number
 from ..support.arrays import FloatArray
+from ..tables.number_format import signed
 from .axes import MOST_TICK_LABELS, single_axes, thinned_labels
 from .correlation_arrays import autocorrelations, pairs_of_rows, semivariances
 from .drawing import DIVERGING
@@ -380,6 +381,6 @@ def _draw_correlations(values: FloatArray, labels: list[str], fit: Any, ax: Any)
         for i in range(m):
             for j in range(m):
                 shade = "white" if abs(values[i, j]) > 0.6 else "black"
-                text = f"{values[i, j]:.2f}".replace("-", "−")
+                text = signed(values[i, j], ".2f")
                 ax.text(j, i, text, ha="center", va="center", color=shade, fontsize=8)
     return ax

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..support.arguments import named_arguments, proportion, sequence, whole_number
+from ..tables.number_format import signed
 from .axes import (
     MANY_POINTS,
     named_points,
@@ -29,10 +30,10 @@ PANEL_INCHES = (6.2, 4.4)
 """Width and height of a panel of two effects, with its legend."""
 
 MOST_PAIRS = 10
-"""Panels of pairs."""
+"""Most panels of pairs."""
 
 MOST_ACROSS = 3
-"""Panels in a row."""
+"""Most panels in a row."""
 
 FEW_LEVELS = 20
 """Up to this many levels are named by default."""
@@ -104,7 +105,9 @@ def shrinkage(
         labels = whole_number("labels", labels)
     shown = shrinkage_of(checked_fit(fit), group, effects)
     if len(shown.effects) == 1 and labels is not None:
-        raise ArgumentError("labels= is for two effects; one has a row for each level.")
+        raise ArgumentError(
+            "labels= is for two effects; one has a row for each level: leave it out."
+        )
     ax = _one_effect(shown, ax) if len(shown.effects) == 1 else _two_effects(shown, labels, ax)
     if shown.without:
         note_in_corner(ax, f"not drawn: levels without own estimates, {shown.without:,}")
@@ -255,7 +258,7 @@ def random_effects_pairs(
     for panel, pair in zip(axes, pairs, strict=True):
         _pair(panel, pair, shares, labels)
         rho = pair.correlation
-        said = "no variance" if np.isnan(rho) else f"correlation {rho:.2f}".replace("-", "−")
+        said = "no variance" if np.isnan(rho) else f"correlation {signed(rho, '.2f')}"
         panel.set_title(f"{name}: {said}", loc="left", fontsize="medium")
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..support.label_texts import cut_in_middle
 from .axes import MANY_POINTS, several_axes, shared_xlabel, single_axes
 from .interval_arrays import Intervals, LevelsOfEffect
 from .series import reference_style, series_colours, series_marker
@@ -174,18 +175,9 @@ def row_labels(ax: Axes, labels: Sequence[str], upwards: bool = False) -> None:
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
-def row_text(label: str, longest: int = LONGEST_LABEL) -> str:
-    """A label cut in the middle, as names of coefficients and contrasts differ at their ends.
-
-    Examples
-    --------
-    >>> row_text("poly(average_temperature_of_the_month, 2)[1]")
-    'poly(average_tempe…_the_month, 2)[1]'
-    """
-    if len(label) <= longest:
-        return label
-    half = (longest - 1) // 2
-    return f"{label[: longest - 1 - half]}…{label[-half:]}"
+def row_text(label: str) -> str:
+    """A label cut in the middle, as names of coefficients and contrasts differ at their ends."""
+    return cut_in_middle(label, LONGEST_LABEL)
 
 
 def fitting_font(ax: Axes, count: int) -> float | None:

@@ -143,22 +143,26 @@ class FitReport:
     def _repr_html_(self) -> str:
         return html(self._shown())
 
+    @named_arguments
     def to_html(self) -> str:
         """HTML that needs no style sheet."""
         return html(self._shown())
 
+    @named_arguments
     def to_latex(self) -> str:
         """LaTeX, which pdflatex compiles without a package."""
         from ..tables.latex import latex
 
         return latex(self._shown())
 
+    @named_arguments
     def to_markdown(self) -> str:
         """GitHub-flavoured Markdown."""
         from ..tables.markdown import markdown
 
         return markdown(self._shown())
 
+    @named_arguments
     def to_typst(self) -> str:
         """Typst."""
         from ..tables.typst import typst

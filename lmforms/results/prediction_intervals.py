@@ -12,6 +12,7 @@ from ..errors import ArgumentError, DataError
 from ..inference.predictions.intervals import prediction_errors
 from ..inference.predictions.residual_rows import ResidualRows, SeriesRows
 from ..residual.parametric import ParametricResidual
+from ..support.arguments import proportion
 from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
@@ -20,19 +21,19 @@ if TYPE_CHECKING:
 
 INTERVALS = ("confidence", "prediction")
 
+LEVEL = 0.95
+"""Of intervals, if nothing else is asked for."""
+
 COLUMNS = ("estimate", "std_error", "lower", "upper")
 """Columns of a table of predictions."""
 
 
 def interval_columns(
     state: FitState,
-    data: Any,
     rows: DesignRows,
     estimate: FloatArray,
+    residuals: ResidualRows | None,
     *,
-    interval: str,
-    series: bool,
-    weights: Any,
     level: float,
     ddf: str,
 ) -> dict[str, FloatArray]:
@@ -41,37 +42,51 @@ def interval_columns(
     Parameters
     ----------
     state : FitState
-    data : table or None
     rows : DesignRows
-        Of `data` or of the fit; for a prediction interval with all random terms.
+        New rows or those of the fit; for a prediction interval with all random terms.
     estimate : ndarray (n,)
-        The predictions.
-    interval : {"confidence", "prediction"}
-    series : bool
-        Whether residuals of the series are predicted.
-    weights : number, array, str or None
-        Known weights of new rows.
+        The predictions, NaN where they are missing.
+    residuals : ResidualRows or None
+        See :func:`residuals_of_rows`.
     level : float
     ddf : str
         See :meth:`lmforms.MixedModelResults.predict`.
     """
     _refuse_new_places(rows)
-    residuals, complete = None, rows.complete
-    if interval == "prediction" or series:
-        is_new = interval == "prediction"
-        residuals = (
-            _own_residuals(state, series, is_new)
-            if data is None
-            else _new_residuals(state, data, rows, series, is_new, weights)
-        )
-        complete = np.zeros(len(complete), dtype=bool)
-        complete[residuals.rows] = True
+    complete = rows.complete & ~np.isnan(estimate)
+    if residuals is not None:
+        complete &= np.isin(np.arange(len(complete)), residuals.rows)
     errors = prediction_errors(state, rows, residuals, ddf)
     std_error = np.where(complete, errors.std_error, np.nan)
     half = errors.half_widths(level)
     half = np.where(complete, half, np.nan)
     made = (estimate, std_error, estimate - half, estimate + half)
     return dict(zip(COLUMNS, made, strict=True))
+
+
+def residuals_of_rows(
+    state: FitState, data: Any, rows: DesignRows, *, interval: str, series: bool, weights: Any
+) -> ResidualRows | None:
+    """What of the residuals is predicted, with its variances; None for nothing.
+
+    Parameters
+    ----------
+    state : FitState
+    data : table or None
+    rows : DesignRows
+        Of `data` or of the fit.
+    interval : {"confidence", "prediction"}
+    series : bool
+        Whether residuals of the series are predicted.
+    weights : number, array, str or None
+        Known weights of new rows.
+    """
+    is_new = interval == "prediction"
+    if not is_new and not series:
+        return None
+    if data is None:
+        return _own_residuals(state, series, is_new)
+    return _new_residuals(state, data, rows, series, is_new, weights)
 
 
 def has_series(state: FitState) -> bool:
@@ -132,11 +147,12 @@ def _refuse_new_places(rows: DesignRows) -> None:
 
 
 def check_interval_arguments(
-    interval: str | None, ddf: str | None, weights: Any, data: Any, *, series: bool
+    interval: str | None, level: float, ddf: str | None, weights: Any, data: Any, *, series: bool
 ) -> None:
     """Refuse arguments that would have no effect."""
-    if interval is None and ddf is not None:
-        raise ArgumentError("ddf is for intervals: add interval='confidence' or 'prediction'.")
+    idle = "ddf" if ddf is not None else "level" if proportion("level", level) != LEVEL else None
+    if interval is None and idle is not None:
+        raise ArgumentError(f"{idle} is for intervals: add interval='confidence' or 'prediction'.")
     if weights is None:
         return
     if data is None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ..support.arguments import generator, named_arguments, one_of, proportion, whole_number
+from ..support.arguments import generator, named_arguments, one_of, whole_number
 from .estimates import ModelEstimates
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ class PredictionMethods(ModelEstimates):
             check_interval_arguments,
             has_series,
             interval_columns,
+            residuals_of_rows,
         )
 
         if interval is not None:
@@ -145,7 +146,12 @@ class PredictionMethods(ModelEstimates):
             others=interval == "prediction",
         )
         series = uses_series(data, random, residual) and has_series(self.state)
-        check_interval_arguments(interval, ddf, weights, data, series=series)
+        check_interval_arguments(interval, level, ddf, weights, data, series=series)
+        residuals = None
+        if interval is not None:  # first: its messages hold for intervals
+            residuals = residuals_of_rows(
+                self.state, data, rows, interval=interval, series=series, weights=weights
+            )
         values = rows.linear_predictor(self.state.estimate.beta, self.state.estimate.b)
         if series:
             values = values + series_part(self.state, data, weights, "predict")
@@ -153,13 +159,10 @@ class PredictionMethods(ModelEstimates):
             return column_like(data, "predicted", values, rows.index)
         columns = interval_columns(
             self.state,
-            data,
             rows,
             values,
-            interval=interval,
-            series=series,
-            weights=weights,
-            level=proportion("level", level),
+            residuals,
+            level=float(level),
             ddf=ddf or "satterthwaite",
         )
         return table_like(data, columns, rows.index)

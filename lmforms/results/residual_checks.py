@@ -10,7 +10,7 @@ from ..formula.formulaic_factors import columns_of
 from ..inference.diagnostics.distribution_tests import means_by_bin, outlying, spread_by_prediction
 from ..inference.diagnostics.residual_tests import equal_spread, holm
 from ..support.arrays import FloatArray
-from ..tables.number_format import p_phrase
+from ..tables.number_format import p_phrase, signed
 from . import quantities
 from .fit_report import SIGNIFICANT, Check, label_text
 from .simulated_residuals import factor_of, simulated_residuals
@@ -55,7 +55,9 @@ def outliers(state: FitState) -> Check:
         return Check(topic, "ok", f"largest normalized residual {largest:.3g} in absolute value.")
     index = state.design.index
     labels = [label_text(index[i]) for i in found]
-    shown = listed([f"{label} ({values[i]:.1f})" for label, i in zip(labels, found)], MOST_SHOWN)
+    shown = listed(
+        [f"{label} ({signed(values[i], '.1f')})" for label, i in zip(labels, found)], MOST_SHOWN
+    )
     others = (
         f"fit.update(data=data.drop(index=[{', '.join(labels[:MOST_SHOWN])}]))"
         if index.is_unique and not _has_arrays(state)
@@ -199,9 +201,10 @@ def variances_by_prediction(state: FitState) -> Check:
     topic = "variances by prediction"
     fitted = quantities.fitted_values(state)
     test = spread_by_prediction(quantities.residuals(state, "scaled"), fitted)
+    correlation = signed(test.statistic, ".2g")
     if not (test.p_value < SIGNIFICANT and abs(test.statistic) > LEAST_TREND):
         known = not np.isnan(test.p_value)
-        shown = f" (rank correlation {test.statistic:.2g})" if known else ""
+        shown = f" (rank correlation {correlation})" if known else ""
         return Check(topic, "ok", f"no trend of the absolute residuals{shown}.")
     word = "larger" if test.statistic > 0 else "smaller"
     one_sign = bool((fitted > 0).all() or (fitted < 0).all())
@@ -210,7 +213,7 @@ def variances_by_prediction(state: FitState) -> Check:
         topic,
         "note",
         f"residuals are {word} where the fitted values are larger (rank correlation "
-        f"{test.statistic:.2g}, {p_phrase(test.p_value)}).",
+        f"{correlation}, {p_phrase(test.p_value)}).",
         f"Let the variance depend on them: {_updated(state, function)}.",
     )
 

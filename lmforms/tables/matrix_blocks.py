@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..support.arrays import FloatArray, IndexArray
+from ..support.label_texts import cut_at_end
+from .number_format import signed
 
 LARGEST_DIGITS, SMALLEST_DIGITS = 4, 2
 """Significant digits that the largest and the smallest number of a matrix have at least."""
@@ -25,10 +27,12 @@ NEGLIGIBLE = 1e-13
 NAME_LENGTH = 14
 """Characters of the name of a row or column."""
 
-MINUS = "\N{MINUS SIGN}"
 COLUMNS_LEFT_OUT = "⋯"
 ROWS_LEFT_OUT = "⋮"
 BOTH_LEFT_OUT = "⋱"
+
+OTHER_NAMES = {"β": "beta", "Λ": "Lambda"}
+"""Symbols of matrices that have a name in code."""
 
 Entries = Callable[[IndexArray, IndexArray], Any]
 Names = Callable[[IndexArray], Sequence[str]]
@@ -135,6 +139,17 @@ def shown_places(count: int, most: int) -> tuple[IndexArray, int | None]:
     return np.r_[:head, count - tail : count], head
 
 
+def spelled_out(name: Any) -> Any:
+    """The name of a matrix in code; anything else as it is.
+
+    Examples
+    --------
+    >>> spelled_out("Λ"), spelled_out("X")
+    ('Lambda', 'X')
+    """
+    return OTHER_NAMES.get(name, name) if isinstance(name, str) else name
+
+
 def number_texts(values: Any, decimals: int | None = None, zero: str = "0") -> list[str]:
     """Numbers of one matrix with common decimals and a true minus sign.
 
@@ -155,9 +170,7 @@ def number_texts(values: Any, decimals: int | None = None, zero: str = "0") -> l
     def text(value: float) -> str:
         if abs(value) <= tiny:
             return zero
-        shown = f"{value:.{LARGEST_DIGITS}g}" if decimals is None else f"{value:.{decimals}f}"
-        is_negative = value < 0 and float(shown) != 0
-        return MINUS * is_negative + shown.removeprefix("-").replace("-", MINUS)
+        return signed(value, f".{LARGEST_DIGITS}g" if decimals is None else f".{decimals}f")
 
     return [text(value) for value in numbers.tolist()]
 
@@ -186,4 +199,4 @@ def _texts(piece: MatrixPiece, rows: IndexArray, columns: IndexArray) -> list[li
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    return [n if len(n) <= NAME_LENGTH else n[: NAME_LENGTH - 1] + "…" for n in map(str, names)]
+    return [cut_at_end(str(name), NAME_LENGTH) for name in names]

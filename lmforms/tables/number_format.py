@@ -30,6 +30,9 @@ EXACT = 1e-14
 LEAST_P = 1e-4
 """p-values below this are called smaller than it: four decimals are shown of others."""
 
+WITHOUT_DECIMALS = 1e15
+"""Numbers of fixed decimals from here on have an exponent: they have no more digits."""
+
 NO_P = 1e-16
 """p-values below this are all called smaller than it in a sentence."""
 
@@ -158,8 +161,17 @@ def _row_texts(row: FloatArray, scale: float, digits: int) -> list[str]:
 
 
 def fixed_decimals(values: Any, decimals: int) -> list[str]:
-    """Numbers with so many decimals."""
-    return [signed(v, f".{decimals}f") for v in np.asarray(values, dtype=np.float64)]
+    """Numbers with so many decimals, or with an exponent where doubles have none left.
+
+    Examples
+    --------
+    >>> fixed_decimals([2.5, -1e300], 2)
+    ['2.50', '−1.00e+300']
+    """
+    return [
+        signed(v, f".{decimals}{'f' if abs(v) < WITHOUT_DECIMALS else 'e'}")
+        for v in np.asarray(values, dtype=np.float64)
+    ]
 
 
 def p_texts(values: Any) -> list[str]:
@@ -209,9 +221,12 @@ def df_texts(values: Any) -> list[str]:
     """
     numbers = np.asarray(values, dtype=np.float64)
     finite = numbers[np.isfinite(numbers)]
-    if np.allclose(finite, np.round(finite), rtol=0, atol=1e-6):
-        return [signed(v, ".0f") for v in numbers]
-    return [signed(v, ".2f" if v < WHOLE_DF else ".0f") for v in numbers]
+    whole = np.allclose(finite, np.round(finite), rtol=0, atol=1e-6)
+    texts = []
+    for v in numbers:
+        spec = ".0f" if whole or v >= WHOLE_DF else ".2f"
+        texts.append(signed(v, spec if abs(v) < WITHOUT_DECIMALS else ".2e"))
+    return texts
 
 
 def criterion_texts(values: Any) -> list[str]:

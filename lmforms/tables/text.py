@@ -6,6 +6,7 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from .shown import FIGURE_SPACE, ShownResult, ShownTable
 
@@ -48,6 +49,11 @@ def wrapped(line: str, width: int = WIDTH, first: str = "", indent: str = "") ->
     )
 
 
+def _one_line(value: str) -> str:
+    """A cell without line ends and tabs, which labels of the data may have."""
+    return re.sub(r"[\t\n\r\v\f\x85\u2028\u2029]", " ", value)
+
+
 def _fact_lines(result: ShownResult, width: int) -> Iterator[str]:
     names = [f"{fact.name}:" for fact in result.facts]
     indent = max(map(len, names), default=0) + 1
@@ -57,6 +63,13 @@ def _fact_lines(result: ShownResult, width: int) -> Iterator[str]:
 
 def table_lines(table: ShownTable, width: int = WIDTH) -> list[str]:
     """Lines of a table; a wide one has its row labels broken, then columns in blocks."""
+    table = replace(
+        table,
+        headers=tuple(map(_one_line, table.headers)),
+        stubs=tuple(map(_one_line, table.stubs)),
+        rows=tuple(tuple(map(_one_line, row)) for row in table.rows),
+        spans=tuple((_one_line(header), count) for header, count in table.spans),
+    )
     labels, columns = _label_columns(table)
     widths = [
         max(_size(header), *(_size(row[j]) for row in table.rows), 0)
@@ -143,7 +156,7 @@ def _span_lines(
     table: ShownTable, columns: Sequence[int], widths: Sequence[int], stub_width: int
 ) -> list[str]:
     """The headers above headers, each with a rule below it; empty without any."""
-    if not any(header for header, _ in table.spans):
+    if not table.has_spans:
         return []
     owner = [k for k, (_, count) in enumerate(table.spans) for _ in range(count)]
     names, rules = [" " * stub_width] * bool(stub_width), [" " * stub_width] * bool(stub_width)

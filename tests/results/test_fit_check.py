@@ -47,6 +47,10 @@ def test_every_kind_of_model_has_a_report(name):
     assert max(map(len, text.splitlines()[3:])) <= 80
 
 
+def test_negative_numbers_have_minus_signs():
+    assert "7 (−4.0)" in checked(fit_of("slopes"), "outliers")["finding"]
+
+
 def test_a_good_fit_has_nothing_to_say():
     rng = np.random.default_rng(8)
     g = np.repeat(np.arange(30), 8)
@@ -346,3 +350,10 @@ def test_bad_arguments():
         fit_of("slopes").check(0)
     with pytest.raises(ArgumentError, match="seed"):
         fit_of("slopes").check(seed="x")
+
+
+@pytest.mark.parametrize("method", ["to_html", "to_latex", "to_markdown", "to_typst"])
+def test_formats_of_a_report_have_no_arguments(method):
+    report = lf.lmer("Reaction ~ Days + (1 | Subject)", SLEEP).check()
+    with pytest.raises(ArgumentError, match=rf"{method}\(\) has no argument `digits`"):
+        getattr(report, method)(digits=2)

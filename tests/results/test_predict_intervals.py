@@ -205,7 +205,9 @@ def test_unknown_levels_of_fixed_factors_name_column_label_and_known_ones():
         ({"interval": "predicton"}, "Did you mean `prediction`"),
         ({"interval": "prediction", "level": 95}, "level"),
         ({"interval": "prediction", "ddf": "between-within"}, "ddf"),
-        ({"ddf": "none"}, "add interval="),
+        ({"ddf": "none"}, "ddf is for intervals: add interval="),
+        ({"level": 0.9}, "level is for intervals: add interval="),
+        ({"level": 95}, "between 0 and 1"),
         ({"random": ["Subjct"], "interval": "confidence"}, "Did you mean `Subject`"),
         ({"weights": 1.0, "interval": "prediction"}, "fitted without weights"),
         ({"weights": 1.0}, "have no effect here: add interval='prediction'"),
@@ -214,6 +216,22 @@ def test_unknown_levels_of_fixed_factors_name_column_label_and_known_ones():
 def test_arguments_are_checked(options, message):
     with pytest.raises(ArgumentError, match=message):
         FIT.predict(NEW, **options)
+
+
+def test_a_missing_offset_leaves_no_error_of_its_prediction():
+    fit = lf.lmer("Reaction ~ Days + (1 | Subject)", SLEEP, offset=np.ones(len(SLEEP)))
+    for interval in ("confidence", "prediction"):
+        found = fit.predict(NEW, offset=[1.0, np.nan, 2.0], interval=interval)
+        assert found.isna().all(axis=1).tolist() == [False, True, False]
+        assert found.iloc[[0, 2]].notna().all(axis=None)
+
+
+def test_a_lazy_table_is_to_be_collected():
+    polars = pytest.importorskip("polars")
+    lazy = polars.LazyFrame({"Days": [1.0], "Subject": ["308"]})
+    with pytest.raises(DataError, match=r"LazyFrame\. Collect it first: data\.collect\(\)"):
+        FIT.predict(lazy)
+    assert len(FIT.predict(lazy.collect())) == 1
 
 
 # --- weights -----------------------------------------------------------------------------------

@@ -471,6 +471,12 @@ def test_intervals_say_what_they_lack():
     assert len(fit.predict(NEW[["x"]], random="none", interval="confidence")) == len(NEW)
     with pytest.raises(DataError, match=r"a stratum.*interval='confidence'"):
         fit.predict(NEW.assign(visit=77), random="none", interval="prediction")
+    for structure in ("har1", "us"):  # residual='none' alone would be refused too
+        other = fit if structure == "har1" else quiet("y ~ x", OLD, residual="us(visit | subject)")
+        far = NEW.assign(visit=77)
+        with pytest.raises(DataError, match=r"no variance of\. .*interval='confidence', residual="):
+            other.predict(far, interval="prediction")
+        assert len(other.predict(far, interval="confidence", residual="none")) == len(NEW)
     gaps = NEW.assign(visit=NEW["visit"].where(NEW["x"] > 0))
     found = fit.predict(gaps, random="none", interval="prediction")
     assert found["estimate"].notna().all()

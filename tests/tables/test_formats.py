@@ -16,11 +16,15 @@ import pytest
 
 import lmforms as lf
 from lmforms.errors import ArgumentError
+from lmforms.tables.html import html
 from lmforms.tables.latex import escaped as latex_escaped
+from lmforms.tables.latex import latex
 from lmforms.tables.markdown import escaped as markdown_escaped
+from lmforms.tables.markdown import markdown
 from lmforms.tables.result_table import ResultTable
 from lmforms.tables.shown import ShownResult, ShownTable
 from lmforms.tables.text import text
+from lmforms.tables.typst import typst
 
 SPECIAL = r"a_b%&#$x{y}~^\|<z>"
 UNICODE = "σ²≤χ₁−·…×é—μ̂"
@@ -180,10 +184,25 @@ def test_typst_strings_hold_any_text():
     assert made.endswith(") <t>")
 
 
+def test_backticks_are_code_in_every_format():
+    """In notes, and in cells of columns of sentences; a name of a row stays as it is."""
+    sentence = "`x` is left out"
+    table = ShownTable(("finding",), ("`a b`",), ((sentence,),), "p")
+    shown = ShownResult("", (table,), notes=(sentence,))
+    for made, code, kept in (
+        (html(shown), "<code>x</code> is left out", "`a b`"),
+        (latex(shown), r"\texttt{x} is left out", r"\textasciigrave{}a b"),
+        (markdown(shown), "`x` is left out", r"\`a b\`"),
+        (typst(shown), 'raw("x") + " is left out"', '"`a b`"'),
+    ):
+        assert made.count(code) == 2
+        assert made.count(kept) == 1
+
+
 def test_typst_compiles():
-    typst = pytest.importorskip("typst")
+    compiler = pytest.importorskip("typst")
     parts = [r.to_typst(caption=SPECIAL) for r in results().values()]
-    assert typst.compile("\n\n".join(parts).encode(), format="pdf")
+    assert compiler.compile("\n\n".join(parts).encode(), format="pdf")
 
 
 @pytest.mark.parametrize("method", FORMATS)
@@ -235,7 +254,36 @@ def test_long_row_labels_are_broken():
 def test_wide_characters_count_twice():
     lines = ResultTable({"x": [1.0, 2.0]}, index=["日本", "ab"]).to_text().split("\n")
     assert lines[-2] == "日本  1"
-    assert lines[-1] == "ab    2.000"
+    assert lines[-1] == "ab    2"
+
+
+def test_labels_with_line_ends_stay_on_one_line():
+    table = ResultTable({"x\ty": [1.0, 2.5]}, index=["a\nb", "c\u2028d"], title="Two\nlines")
+    assert table.to_text().split("\n") == [
+        "Two lines",
+        "     x y",
+        "--------",
+        "a b  1.0",
+        "c d  2.5",
+    ]
+
+
+def test_huge_numbers_of_fixed_decimals_have_an_exponent():
+    values = [np.nan, np.inf, -1e300, 2.5, -0.0]
+    table = ResultTable({"df": values, "statistic": values, "aic": values})
+    assert widest(table.to_text()) <= 40
+    cells = [line.split(" | ") for line in table.to_markdown().split("\n")[2:]]
+    assert cells[2] == ["| −1.00e+300", "−1.000e+300", "−1.00e+300 |"]
+    assert cells[1] == ["| inf", "inf", "inf |"]
+    assert cells[3] == ["| 2.50", "2.500", "2.50 |"]
+    assert cells[4] == ["| 0.00", "0.000", "0.00 |"]
+
+
+def test_a_covariate_held_below_zero_has_a_minus_sign():
+    data = lf.datasets.load("cake")
+    data = data.assign(below=np.linspace(-2.0, 1.0, len(data)))
+    fit = lf.lmer("angle ~ recipe + below + (1 | replicate)", data)
+    assert "mean, −0.5." in fit.emmeans("recipe").to_text()
 
 
 # --- labels --------------------------------------------------------------------------------------

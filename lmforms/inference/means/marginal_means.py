@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ...support.arrays import BoolArray, FloatArray, IndexArray
+from ...tables.number_format import signed
 from .contrasts import Label
 from .defined_rows import defined_columns, defined_offset
 from .grid import ReferenceGrid
@@ -103,7 +104,7 @@ class MarginalMeans:
         rest_names = [*over, *(p.name for p in held if p.name != self.slope_of)]
         touching = [name for name in rest_names if self._interacts(name)]
         if np.any(self.offset) and np.ptp(self.offset) == 0.0:
-            out.append(f"The offset is held at its mean, {self.offset[0]:.6g}.")
+            out.append(f"The offset is held at its mean, {signed(self.offset[0], '.6g')}.")
         if touching:
             verb, it = ("interacts", "it") if len(touching) == 1 else ("interact", "them")
             out.append(
@@ -128,7 +129,7 @@ def _quoted(names: Sequence[str]) -> str:
 
 def _held(p: Predictor) -> str:
     value = p.values.iloc[0]
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = signed(value, ".6g") if isinstance(value, float) else str(value)
     if p.origin != "mean":
         return f"`{p.name}` is held at {text}."
     note = f"`{p.name}` is held at its mean, {text}."

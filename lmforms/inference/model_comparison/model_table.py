@@ -21,7 +21,7 @@ from ...tables.number_format import (
     fixed_decimals,
     star_texts,
 )
-from ...tables.shown import ShownResult, ShownTable, hung
+from ...tables.shown import ShownResult, ShownTable, with_space_behind
 from ..coefficients import coefficient_table
 from ..diagnostics.variance_parts import variance_parts
 from ..model_parameters import model_parameters, parameter_values
@@ -94,14 +94,6 @@ class ModelTable(TableFormats):
         first = ["model", "part", "name"]
         return whole[first + [name for name in whole.columns if name not in first]]
 
-    def __str__(self) -> str:
-        return self.to_text()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
     def _shown(self, stars: bool, digits: int | None) -> ShownResult:
         digits = DIGITS if digits is None else digits
         columns = [_texts(model, self.level is not None, stars, digits) for model in self.models]
@@ -110,7 +102,7 @@ class ModelTable(TableFormats):
         statistics = _union([list(model.statistics) for model in self.models])
         keys = [(name, line) for name in fixed for line in ("estimate", "below")]
         keys += [(name, "random") for name in random] + [(name, "statistic") for name in statistics]
-        cells = [hung([column.get(key, "") for key in keys]) for column in columns]
+        cells = [with_space_behind([column.get(key, "") for key in keys]) for column in columns]
         stubs = tuple("" if line == "below" else name for name, line in keys)
         rules = {2 * len(fixed), 2 * len(fixed) + len(random)} - {0, len(keys)}
         table = ShownTable(
@@ -243,7 +235,7 @@ def _state(name: str, fit: Any) -> FitState:
     state = getattr(fit, "state", None)
     if isinstance(state, FitState):
         return state
-    raise ArgumentError(f"model_table: {name} is no fitted model: {short_repr(fit)}.")
+    raise ArgumentError(f"model_table: {name} is no fitted model: {short_repr(fit)}; {WAY}.")
 
 
 def _random(state: FitState) -> pd.Series:
@@ -291,7 +283,7 @@ def _texts(
 
 
 def _union(lists: Sequence[Sequence[str]]) -> list[str]:
-    """Names of all: those of a further model before the next that is there, or at the end."""
+    """All names in one order: a new one before the next of its model that is there already."""
     out: list[str] = []
     for names in lists:
         for i, name in enumerate(names):

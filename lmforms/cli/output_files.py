@@ -21,7 +21,7 @@ ENDINGS = {
 """Formats by the ending of a file."""
 
 
-def check_targets(args: Namespace) -> None:
+def check_output_files(args: Namespace) -> None:
     """Refuse files that cannot be written, and settle the format of the output.
 
     Raises
@@ -29,16 +29,19 @@ def check_targets(args: Namespace) -> None:
     ArgumentError, DataError
     """
     if args.save is not None:
-        check_target("--save", args.save, "fit.lmf")
+        check_path("--save", args.save, "fit.lmf")
     if args.output is not None:
-        check_target("--output", args.output, "out.txt")
+        check_path("--output", args.output, "out.txt")
         if args.save is not None and Path(args.save).resolve() == Path(args.output).resolve():
             raise ArgumentError("--save and --output are one file: give two names.")
+    for option, path in (("--save", args.save), ("--output", args.output)):
+        if path is not None:
+            _refuse_input(option, path, args)
     if args.format is None and args.formats:
         args.format = _format(args.output, args.formats)
 
 
-def check_target(option: str, path: str, example: str) -> None:
+def check_path(option: str, path: str, example: str) -> None:
     """Refuse what is no path of a file that could be written.
 
     Raises
@@ -53,6 +56,16 @@ def check_target(option: str, path: str, example: str) -> None:
         raise DataError(f"{option} {path!r} is a folder: give the name of a file in it.")
     if not Path(path).parent.is_dir():
         raise DataError(f"{option} {path!r}: there is no folder {str(Path(path).parent)!r}.")
+
+
+def _refuse_input(option: str, path: str, args: Namespace) -> None:
+    """Refuse to write over a file that the command reads: the data would be lost."""
+    given = (getattr(args, "fit", None), getattr(args, "file", None), *getattr(args, "files", ()))
+    if any(Path(path).resolve() == Path(one).resolve() for one in given if one not in (None, "-")):
+        raise ArgumentError(
+            f"{option} {path!r} is a file that this command reads, which would be lost: give "
+            "another name."
+        )
 
 
 def _format(output: str | None, formats: tuple[str, ...]) -> str:
