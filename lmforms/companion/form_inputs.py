@@ -172,6 +172,7 @@ def fit_form(
     form.set_params(**params)
     if rank is None:
         rank = default_rank(_varying(X) if form.method == "ml" else X, Z)
+    rank = whole_number("rank", rank, least=1)
     form.set_params(rank=rank)
     if "weights" not in params:
         form.set_params(weights=companion_weights(data, rank))

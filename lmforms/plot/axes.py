@@ -172,6 +172,11 @@ def note_in_corner(ax: Axes, text: str) -> None:
     )
 
 
+def legend_beside(ax: Axes, **options: Any) -> Any:
+    """A legend at the right of `ax`, in the middle of its height."""
+    return ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), **options)
+
+
 def point_style(n: int) -> dict[str, Any]:
     """Size and transparency of n points, and whether they are stored as pixels."""
     if n > CROWDED_POINTS:

@@ -11,6 +11,7 @@ from ..support.arguments import named_arguments, proportion, sequence, whole_num
 from ..tables.number_format import signed
 from .axes import (
     MANY_POINTS,
+    legend_beside,
     named_points,
     note_in_corner,
     point_style,
@@ -183,9 +184,7 @@ def _moves(ax: Axes, own: np.ndarray, shrunk: np.ndarray, shown: Shrinkage, size
 
 
 def _legend(ax: Axes) -> None:
-    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
-    drawn: Any = ax.legend(frameon=False, fontsize="small", **place)
-    for handle in drawn.legend_handles:
+    for handle in legend_beside(ax, fontsize="small").legend_handles:
         handle.set(alpha=1.0, markersize=max(handle.get_markersize(), LEGEND_POINTS))
 
 
@@ -276,5 +275,5 @@ def _pair(ax: Axes, pair: EffectPair, shares: list[float], labels: int) -> None:
     out = np.linalg.norm(pair.values / scale, axis=1)
     far = farthest_points(x, y, y - out, labels)
     named_points(ax, x[far], y[far], pair.labels[far], y[far] >= 0)
-    ax.legend(title="holds", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend_beside(ax, title="holds")
     ax.set(xlabel=f"random effect {pair.names[0]}", ylabel=f"random effect {pair.names[1]}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..support.label_texts import cut_in_middle
-from .axes import MANY_POINTS, several_axes, shared_xlabel, single_axes
+from .axes import MANY_POINTS, legend_beside, several_axes, shared_xlabel, single_axes
 from .interval_arrays import Intervals, LevelsOfEffect
 from .series import reference_style, series_colours, series_marker
 
@@ -95,8 +95,7 @@ def rows_of_intervals(
     row_labels(ax, intervals.labels)
     ax.set_xlabel(xlabel)
     if s > 1 and legend is not None:
-        place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
-        ax.legend(title=legend or None, frameon=False, **place)
+        legend_beside(ax, title=legend or None)
     return ax
 
 

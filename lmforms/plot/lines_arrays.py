@@ -125,7 +125,7 @@ def _check_predictor(design: Design, x: Any, table: pd.DataFrame) -> None:
     names = columns_of(design.bound.fixed).union(*random)
     known = [name for name in table if name in names]
     if x not in known:
-        way = f"Its predictors are {listed(known)}." if known else "It has none."
+        way = f"Its predictors are {listed(known)}." if known else "The model has no predictors."
         raise ArgumentError(
             f"x={short_repr(x)} is no predictor of the model.{near_matches(str(x), known)} {way}"
         )

@@ -10,7 +10,7 @@ from ..errors import ModelError
 from ..support.arguments import named_arguments, one_of
 from ..support.arrays import FloatArray
 from ..tables.matrix_blocks import spelled_out
-from .axes import pyplot, short_label, single_axes
+from .axes import legend_beside, pyplot, short_label, single_axes
 from .matrix_arrays import Pattern, factor_pattern, kind_shares, pattern_of, template_pattern
 from .series import series_colours
 from .series_of_fit import checked_fit
@@ -200,4 +200,4 @@ def _legend(pattern: Pattern, shades: list[Any], ax: Axes) -> None:
         Patch(facecolor=shade, label=f"{name} ({count:,})")
         for name, shade, count in zip(pattern.names, shades, pattern.counts, strict=True)
     ]
-    ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    legend_beside(ax, handles=handles)
