@@ -111,6 +111,17 @@ def several_axes(
     return given
 
 
+def plain_text(text: Any) -> str:
+    r"""A name or a label as it is: matplotlib reads what stands between two dollars as a formula.
+
+    Examples
+    --------
+    >>> print(plain_text("$10-$20"))
+    \$10-\$20
+    """
+    return str(text).replace("$", r"\$")
+
+
 def short_label(label: Any) -> str:
     """A label cut to fit beside an axis.
 
@@ -120,7 +131,7 @@ def short_label(label: Any) -> str:
     'aaaaaaaaaaaaaaaaaaaaaaaaaaa…'
     """
     text = str(label)
-    return text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
+    return plain_text(text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…")
 
 
 def thinned_labels(

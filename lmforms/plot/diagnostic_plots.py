@@ -8,7 +8,14 @@ import numpy as np
 
 from ..errors import ArgumentError, ModelError
 from ..support.arguments import named_arguments, one_of, short_repr
-from .axes import MOST_TICK_LABELS, point_style, several_axes, short_label, thinned_labels
+from .axes import (
+    MOST_TICK_LABELS,
+    plain_text,
+    point_style,
+    several_axes,
+    short_label,
+    thinned_labels,
+)
 from .diagnostic_arrays import (
     QUARTILES,
     binned_quartiles,
@@ -157,7 +164,7 @@ def _level_panel(
     places, texts = thinned_labels(names, MOST_TICK_LABELS // 2)
     crowded = sum(map(len, texts)) > MOST_TICK_LABELS
     ax.set_xticks(places, texts, rotation=90 if crowded else 0, fontsize="small")
-    ax.set(xlabel=what, ylabel="residual", ylim=UNIT)
+    ax.set(xlabel=plain_text(what), ylabel="residual", ylim=UNIT)
     ax.set_title("by level", loc="left", fontsize="medium")
 
 
@@ -205,7 +212,7 @@ def random_effects_qq(fit: Any, group: str | None = None, ax: Any = None) -> Any
     axes = several_axes(ax, len(panels), size, MOST_ACROSS)
     for one, (name, column, values) in zip(axes, panels, strict=True):
         _normal_panel(one, values)
-        one.set_title(f"{name}: {column}", loc="left", fontsize="medium")
+        one.set_title(plain_text(f"{name}: {column}"), loc="left", fontsize="medium")
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .axes import MANY_POINTS, several_axes, shared_xlabel, single_axes
+from .axes import MANY_POINTS, plain_text, several_axes, shared_xlabel, single_axes
 from .interval_arrays import Intervals, LevelsOfEffect
 from .series import reference_style, series_colours, series_marker
 
@@ -90,12 +90,14 @@ def rows_of_intervals(
             low, high = (limits[known, j] for limits in intervals.inner)
             whiskers(ax, at, low, high, colours[j], min(3.6, 0.65 * size))
         style: dict[str, Any] = {"color": colours[j], "marker": series_marker(j), "ls": "none"}
-        ax.plot(intervals.estimate[known, j], at, ms=size, label=name, zorder=3, **style)
+        ax.plot(
+            intervals.estimate[known, j], at, ms=size, label=plain_text(name), zorder=3, **style
+        )
     row_labels(ax, intervals.labels)
-    ax.set_xlabel(xlabel)
+    ax.set_xlabel(plain_text(xlabel))
     if s > 1 and legend is not None:
         place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
-        ax.legend(title=legend or None, frameon=False, **place)
+        ax.legend(title=plain_text(legend) or None, frameon=False, **place)
     return ax
 
 
@@ -106,7 +108,7 @@ def panels_of_levels(panels: Sequence[LevelsOfEffect], xlabel: str, ax: Any) -> 
     axes = several_axes(ax, count, (PANEL_INCHES[0] * count + 0.6, height), MOST_ACROSS)
     for panel, one in zip(axes, panels, strict=True):
         ordered_levels(panel, one)
-        panel.set_title(f"{one.group}: {one.effect}", loc="left", fontsize="medium")
+        panel.set_title(plain_text(f"{one.group}: {one.effect}"), loc="left", fontsize="medium")
     shared_xlabel(axes, xlabel, ax, "medium")
     return axes
 
@@ -182,10 +184,10 @@ def row_text(label: str, longest: int = LONGEST_LABEL) -> str:
     >>> row_text("poly(average_temperature_of_the_month, 2)[1]")
     'poly(average_tempe…_the_month, 2)[1]'
     """
-    if len(label) <= longest:
-        return label
-    half = (longest - 1) // 2
-    return f"{label[: longest - 1 - half]}…{label[-half:]}"
+    if len(label) > longest:
+        half = (longest - 1) // 2
+        label = f"{label[: longest - 1 - half]}…{label[-half:]}"
+    return plain_text(label)
 
 
 def fitting_font(ax: Axes, count: int) -> float | None:

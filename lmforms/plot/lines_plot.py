@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..support.arguments import named_arguments
-from .axes import point_style, several_axes, short_label
+from .axes import plain_text, point_style, several_axes, short_label
 from .interval_drawing import row_text
 from .lines_arrays import GroupLines, LevelLines, group_lines
 from .series import reference_style, series_colours
@@ -138,17 +138,17 @@ def _common_axes(axes: list[Axes], found: GroupLines, x: str, across: int) -> No
 
 def _labels(axes: list[Axes], found: GroupLines, x: str, new_figure: bool) -> None:
     """What the axes are, and what the lines are, once for a figure of panels."""
-    what = found.group
+    what = plain_text(found.group)
     if len(found.shown) < found.levels:
-        what = f"{len(found.shown)} of {found.levels:,} levels of {found.group}"
+        what = f"{len(found.shown)} of {found.levels:,} levels of {what}"
     handles, names = axes[0].get_legend_handles_labels()
     legend: dict[str, Any] = {"frameon": False, "fontsize": "small"}
     if new_figure:
         figure: Any = axes[0].figure
-        figure.supxlabel(x, fontsize="medium")
-        figure.supylabel(found.response, fontsize="medium")
+        figure.supxlabel(plain_text(x), fontsize="medium")
+        figure.supylabel(plain_text(found.response), fontsize="medium")
         figure.legend(handles, names, title=what, loc="outside upper center", ncols=2, **legend)
         return
     for ax in axes:
-        ax.set(xlabel=x, ylabel=found.response)
+        ax.set(xlabel=plain_text(x), ylabel=plain_text(found.response))
     axes[-1].legend(handles, names, title=what, loc="best", **legend)

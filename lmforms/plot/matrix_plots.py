@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ModelError
 from ..support.arguments import named_arguments, one_of
 from ..support.arrays import FloatArray
-from .axes import pyplot, short_label, single_axes
+from .axes import plain_text, pyplot, short_label, single_axes
 from .matrix_arrays import Pattern, factor_pattern, kind_shares, pattern_of, template_pattern
 from .series import series_colours
 from .series_of_fit import checked_fit
@@ -197,7 +197,7 @@ def _legend(pattern: Pattern, shades: list[Any], ax: Axes) -> None:
     from matplotlib.patches import Patch
 
     handles = [
-        Patch(facecolor=shade, label=f"{name} ({count:,})")
+        Patch(facecolor=shade, label=plain_text(f"{name} ({count:,})"))
         for name, shade, count in zip(pattern.names, shades, pattern.counts, strict=True)
     ]
     ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
