@@ -134,6 +134,17 @@ def short_label(label: Any) -> str:
     return plain_text(text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…")
 
 
+def in_legend(text: str) -> str:
+    """A text of a legend, from which matplotlib leaves out what begins with an underscore.
+
+    Examples
+    --------
+    >>> in_legend("a"), len(in_legend("_a"))
+    ('a', 3)
+    """
+    return f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text
+
+
 def thinned_labels(
     labels: Sequence[Any], most: int = MOST_TICK_LABELS
 ) -> tuple[np.ndarray, list[str]]:

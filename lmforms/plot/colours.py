@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError, listed
-from .axes import plain_text, point_style, pyplot, short_label
+from .axes import in_legend, plain_text, point_style, pyplot, short_label
 from .series import ON_LIGHT, is_dark, series_colours
 
 MOST_CATEGORIES = 20
@@ -154,7 +154,7 @@ def draw(panels: list[Any], places: list[np.ndarray], colours: Points) -> None:
         shades = _shades(len(colours.names), last)
         for level in range(-1, len(colours.names)):
             chosen = colours.codes == level
-            name = "not known" if level < 0 else short_label(colours.names[level])
+            name = "not known" if level < 0 else in_legend(short_label(colours.names[level]))
             shade = UNKNOWN_GREY if level < 0 else shades[level]
             for ax, xy in zip(panels, places) if chosen.any() else ():
                 ax.scatter(*xy[chosen].T, color=shade, label=name, **style)

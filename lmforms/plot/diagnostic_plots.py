@@ -10,6 +10,7 @@ from ..errors import ArgumentError, ModelError
 from ..support.arguments import named_arguments, one_of, short_repr
 from .axes import (
     MOST_TICK_LABELS,
+    in_legend,
     plain_text,
     point_style,
     several_axes,
@@ -230,7 +231,7 @@ def random_effects_together(fit: Any, ax: Axes) -> None:
         spread = values.std(ddof=1) if len(values) > 1 else 0.0
         y = values[order] / (spread or 1.0)
         style = point_style(len(x)) | {"marker": series_marker(place), "zorder": 2}
-        ax.scatter(x, y, color=colours[place], label=short_label(name), **style)
+        ax.scatter(x, y, color=colours[place], label=in_legend(short_label(name)), **style)
         ends = np.array([min(ends[0], x[0]), max(ends[1], x[-1])])
     ax.plot(ends, ends, **reference_style())
     if len(effects) <= MOST_NAMED:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .axes import MANY_POINTS, plain_text, several_axes, shared_xlabel, single_axes
+from .axes import MANY_POINTS, in_legend, plain_text, several_axes, shared_xlabel, single_axes
 from .interval_arrays import Intervals, LevelsOfEffect
 from .series import reference_style, series_colours, series_marker
 
@@ -90,9 +90,8 @@ def rows_of_intervals(
             low, high = (limits[known, j] for limits in intervals.inner)
             whiskers(ax, at, low, high, colours[j], min(3.6, 0.65 * size))
         style: dict[str, Any] = {"color": colours[j], "marker": series_marker(j), "ls": "none"}
-        ax.plot(
-            intervals.estimate[known, j], at, ms=size, label=plain_text(name), zorder=3, **style
-        )
+        shown = in_legend(plain_text(name))
+        ax.plot(intervals.estimate[known, j], at, ms=size, label=shown, zorder=3, **style)
     row_labels(ax, intervals.labels)
     ax.set_xlabel(plain_text(xlabel))
     if s > 1 and legend is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, number
 from . import interval_drawing, means_arrays
-from .axes import plain_text, point_style, several_axes, short_label
+from .axes import in_legend, plain_text, point_style, several_axes, short_label
 from .interval_arrays import Intervals
 from .means_arrays import MeansPanel
 from .series import reference_style, series_colours, series_marker
@@ -208,7 +208,7 @@ def _one_colour(
         marker = {"marker": series_marker(j), "ms": 8.0 if bold else 5.5, "ls": "none"}
     if joined:
         marker |= {"ls": "-", "lw": marker.get("lw", 1.0)}
-    name = short_label(shown.series[j])
+    name = in_legend(short_label(shown.series[j]))
     ax.plot(at, estimate, color=color, label=name, zorder=3, **marker)
     if panel.letters is not None:
         ax.margins(y=LETTER_MARGIN)

@@ -62,3 +62,16 @@ def drawn(axes) -> str:
 )
 def test_dollars_are_no_formula(fit, draw, seen):
     assert seen in drawn(draw(fit))
+
+
+def test_labels_with_an_underscore_are_in_the_legend(fit):
+    rows = lf.datasets.load("cake")
+    rows = rows.assign(recipe="_" + rows["recipe"].astype(str))
+    cake = lf.lmer("angle ~ recipe * temp + (1 | replicate)", rows)
+    by_recipe = cake.emmeans(["temp", "recipe"], at={"temp": [175, 225]})
+    ax = lf.plot.means(by_recipe, x="temp", color="recipe")
+    names = [text.get_text()[1:] for text in ax.get_legend().get_texts()]
+    assert names == ["_A", "_B", "_C"]
+    ax = lf.plot.coefficients({"_first": fit, "second": fit})
+    assert [text.get_text()[-6:] for text in ax.get_legend().get_texts()] == ["_first", "second"]
+    plt.close("all")
