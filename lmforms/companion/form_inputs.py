@@ -18,6 +18,7 @@ from ..latent.fitting import check_sizes
 from ..latent.form import LinearMixedForm
 from ..latent.input_matrices import LabelledMatrix, modalities
 from ..latent.modalities import Modalities, Side, squared_norm
+from ..support.arguments import whole_number
 from ..support.arrays import FloatArray, as_dense
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ def fit_form(
     form.set_params(**params)
     if rank is None:
         rank = default_rank(_varying(X) if form.method == "ml" else X, Z)
+    rank = whole_number("rank", rank, least=1)
     form.set_params(rank=rank)
     if "weights" not in params:
         form.set_params(weights=companion_weights(data, rank))
