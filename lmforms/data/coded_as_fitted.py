@@ -104,6 +104,8 @@ def as_fitted(design: Design, rows: Table, what: str) -> Table:
         if len(new):
             new, known = values_of(new), values_of(levels)
             way = other_type(new, known) or lost_rows(design, [name], new)
+            if is_bool(fitted.dtype) and set(new) <= {0, 1}:
+                way = " Make it boolean, by `.astype(bool)`."
             raise DataError(
                 f"{what}: `{name}` has levels that the model does not know: {named(new)}. "
                 f"It knows {named(known)}.{way}"

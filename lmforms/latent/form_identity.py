@@ -28,7 +28,7 @@ NEGLIGIBLE_EIGENVALUE = 1e-14
 CODE_NAMES = {Side.FIXED: "β of X", Side.RANDOM: "u of Z"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FormIdentity:
     """The full expression of the paper and what is left of it.
 
@@ -46,6 +46,12 @@ class FormIdentity:
     e: Any
     share: float
     normalised: bool
+
+    def __repr__(self) -> str:
+        printed = "(K+H)(α'α) = K(β'β) + H(u'u) + e"
+        expression = "Yπ(α) = Xπ(β) + Zπ(u) + e" if self.normalised else printed
+        n, k = self.e.shape
+        return f"<FormIdentity {expression}: e is {n}×{k}, with a share of {self.share:.3g}>"
 
 
 def printed_identity(codes: Codes, loadings: Loadings, sides: tuple[Side, ...]) -> FormIdentity:

@@ -111,6 +111,17 @@ def several_axes(
     return given
 
 
+def plain_text(text: Any) -> str:
+    r"""A name or a label as it is: matplotlib reads what stands between two dollars as a formula.
+
+    Examples
+    --------
+    >>> print(plain_text("$10-$20"))
+    \$10-\$20
+    """
+    return str(text).replace("$", r"\$")
+
+
 def short_label(label: Any) -> str:
     """A label cut to fit beside an axis.
 
@@ -119,7 +130,18 @@ def short_label(label: Any) -> str:
     >>> short_label("a" * 40)
     'aaaaaaaaaaaaaaaaaaaaaaaaaaa…'
     """
-    return cut_at_end(str(label), LABEL_LENGTH)
+    return plain_text(cut_at_end(str(label), LABEL_LENGTH))
+
+
+def in_legend(text: str) -> str:
+    """A text of a legend, from which matplotlib leaves out what begins with an underscore.
+
+    Examples
+    --------
+    >>> in_legend("a"), len(in_legend("_a"))
+    ('a', 3)
+    """
+    return f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text
 
 
 def thinned_labels(

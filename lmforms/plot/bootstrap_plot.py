@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError, near_matches
 from ..support.arguments import named_arguments, proportion, sequence, short_repr
-from .axes import REFERENCE_GREY, several_axes, shared_xlabel
+from .axes import REFERENCE_GREY, plain_text, several_axes, shared_xlabel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +82,7 @@ def bootstrap(
         ends = limits.loc[name]
         for end in ends[np.isfinite(ends)]:
             panel.axvline(end, color="C1", lw=1.2, ls="--")
-        panel.set_title(name[:LONGEST_TITLE], loc="left", fontsize="small")
+        panel.set_title(plain_text(name[:LONGEST_TITLE]), loc="left", fontsize="small")
         panel.set_yticks([])
         for side in ("top", "right", "left"):
             panel.spines[side].set_visible(False)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError, listed
-from .axes import point_style, pyplot, short_label
+from .axes import in_legend, plain_text, point_style, pyplot, short_label
 from .series import ON_LIGHT, is_dark, series_colours
 
 MOST_CATEGORIES = 20
@@ -154,11 +154,12 @@ def draw(panels: list[Any], places: list[np.ndarray], colours: Points) -> None:
         shades = _shades(len(colours.names), last)
         for level in range(-1, len(colours.names)):
             chosen = colours.codes == level
-            name = "not known" if level < 0 else short_label(colours.names[level])
+            name = "not known" if level < 0 else in_legend(short_label(colours.names[level]))
             shade = UNKNOWN_GREY if level < 0 else shades[level]
             for ax, xy in zip(panels, places) if chosen.any() else ():
                 ax.scatter(*xy[chosen].T, color=shade, label=name, **style)
-        _legend(last, title=colours.title, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        title = plain_text(colours.title or "")
+        _legend(last, title=title, loc="center left", bbox_to_anchor=(1.0, 0.5))
     else:
         for ax, xy in zip(panels, places):
             ax.scatter(*xy.T, color=colours.plain, **style)
@@ -178,7 +179,7 @@ def _numbers(
             *xy[known].T, c=values[known], cmap=_scale(panels[-1]), **limits, **style
         )
     bar = panels[-1].figure.colorbar(
-        drawn, ax=panels, label=colours.title or "", aspect=30, shrink=0.9
+        drawn, ax=panels, label=plain_text(colours.title or ""), aspect=30, shrink=0.9
     )
     bar.solids.set_alpha(1.0)
     if not known.all():

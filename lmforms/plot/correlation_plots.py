@@ -13,7 +13,7 @@ from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, one_of, positive, proportion, whole_number
 from ..support.arrays import FloatArray
 from ..tables.number_format import signed
-from .axes import MOST_TICK_LABELS, legend_beside, single_axes, thinned_labels
+from .axes import MOST_TICK_LABELS, legend_beside, plain_text, single_axes, thinned_labels
 from .correlation_arrays import autocorrelations, pairs_of_rows, semivariances
 from .drawing import DIVERGING
 from .series import is_dark, reference_style, series_colours
@@ -376,7 +376,7 @@ def _draw_correlations(values: FloatArray, labels: list[str], fit: Any, ax: Any)
     ax.set_xticks(places, texts, rotation=90 if max(map(len, texts)) > 3 else 0, fontsize=size)
     ax.set_yticks(places, texts, fontsize=size)
     columns = [c for term in fit.state.design.structure.spec.correlations for c in term.columns]
-    ax.set(xlabel=", ".join(columns), ylabel=", ".join(columns))
+    ax.set(xlabel=plain_text(", ".join(columns)), ylabel=plain_text(", ".join(columns)))
     if m <= MOST_NUMBERS:
         for i in range(m):
             for j in range(m):

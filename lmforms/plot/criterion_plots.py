@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, number, sequence, short_repr, whole_number
 from ..support.progress import with_bar
 from ..tables.number_format import signed
-from .axes import pyplot, single_axes
+from .axes import plain_text, pyplot, single_axes
 from .criterion_arrays import (
     Surface,
     chosen_places,
@@ -148,8 +148,8 @@ def _draw_curve(surface: Surface, name: str, steps: bool, optimized: bool, ax: A
         low, high = surface.axes[0][[0, -1]]
         ax.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
     _mark_estimate(surface.estimate[0], surface.least, optimized, ax)
-    ax.set(xlabel=surface.entries[0].label, ylabel=name)
-    ax.set_title(_held(surface), loc="left", fontsize="medium")
+    ax.set(xlabel=plain_text(surface.entries[0].label), ylabel=name)
+    ax.set_title(plain_text(_held(surface)), loc="left", fontsize="medium")
 
 
 def _draw_contours(surface: Surface, name: str, steps: bool, optimized: bool, ax: Axes) -> None:
@@ -166,9 +166,9 @@ def _draw_contours(surface: Surface, name: str, steps: bool, optimized: bool, ax
         room = 0.03 * (values[-1] - values[0])
         set_limits(values[0] - room, values[-1] + room)
     _mark_estimate(surface.estimate[0], surface.estimate[1], optimized, ax)
-    ax.set(xlabel=surface.entries[0].label, ylabel=surface.entries[1].label)
+    ax.set(xlabel=plain_text(surface.entries[0].label), ylabel=plain_text(surface.entries[1].label))
     title = f"{name} less its minimum"
-    held = _held(surface)
+    held = plain_text(_held(surface))
     ax.set_title(f"{title}\n{held}" if held else title, loc="left", fontsize="medium")
 
 

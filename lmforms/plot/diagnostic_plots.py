@@ -9,7 +9,15 @@ import numpy as np
 from ..errors import ArgumentError, ModelError
 from ..support.arguments import named_arguments, one_of, short_repr
 from ..support.label_texts import joined_label
-from .axes import MOST_TICK_LABELS, point_style, several_axes, short_label, thinned_labels
+from .axes import (
+    MOST_TICK_LABELS,
+    in_legend,
+    plain_text,
+    point_style,
+    several_axes,
+    short_label,
+    thinned_labels,
+)
 from .diagnostic_arrays import (
     QUARTILES,
     binned_quartiles,
@@ -158,7 +166,7 @@ def _level_panel(
     places, texts = thinned_labels(names, MOST_TICK_LABELS // 2)
     crowded = sum(map(len, texts)) > MOST_TICK_LABELS
     ax.set_xticks(places, texts, rotation=90 if crowded else 0, fontsize="small")
-    ax.set(xlabel=what, ylabel="residual", ylim=UNIT)
+    ax.set(xlabel=plain_text(what), ylabel="residual", ylim=UNIT)
     ax.set_title("by level", loc="left", fontsize="medium")
 
 
@@ -206,7 +214,7 @@ def random_effects_qq(fit: Any, group: str | None = None, ax: Any = None) -> Any
     axes = several_axes(ax, len(panels), size, MOST_ACROSS)
     for one, (name, column, values) in zip(axes, panels, strict=True):
         _normal_panel(one, values)
-        one.set_title(f"{name}: {column}", loc="left", fontsize="medium")
+        one.set_title(plain_text(f"{name}: {column}"), loc="left", fontsize="medium")
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)
 
 
@@ -224,7 +232,7 @@ def random_effects_together(fit: Any, ax: Axes) -> None:
         spread = values.std(ddof=1) if len(values) > 1 else 0.0
         y = values[order] / (spread or 1.0)
         style = point_style(len(x)) | {"marker": series_marker(place), "zorder": 2}
-        ax.scatter(x, y, color=colours[place], label=short_label(name), **style)
+        ax.scatter(x, y, color=colours[place], label=in_legend(short_label(name)), **style)
         ends = np.array([min(ends[0], x[0]), max(ends[1], x[-1])])
     ax.plot(ends, ends, **reference_style())
     if len(effects) <= MOST_NAMED:

@@ -14,6 +14,7 @@ from .axes import (
     legend_beside,
     named_points,
     note_in_corner,
+    plain_text,
     point_style,
     several_axes,
     single_axes,
@@ -112,7 +113,7 @@ def shrinkage(
     ax = _one_effect(shown, ax) if len(shown.effects) == 1 else _two_effects(shown, labels, ax)
     if shown.without:
         note_in_corner(ax, f"not drawn: levels without own estimates, {shown.without:,}")
-    ax.set_title(f"{shown.group}: shrinkage", loc="left", fontsize="medium")
+    ax.set_title(plain_text(f"{shown.group}: shrinkage"), loc="left", fontsize="medium")
     return ax
 
 
@@ -127,7 +128,7 @@ def _one_effect(shown: Shrinkage, ax: Any) -> Axes:
     ax.axvline(shown.population[0], color=line, lw=1.2, zorder=0, label="population, β̂")
     size = level_axis(ax, [shown.labels[i] for i in order])
     _moves(ax, np.column_stack([own, at]), np.column_stack([shrunk, at]), shown, size)
-    ax.set_xlabel(shown.names[0])
+    ax.set_xlabel(plain_text(shown.names[0]))
     _legend(ax)
     return ax
 
@@ -147,7 +148,7 @@ def _two_effects(shown: Shrinkage, labels: int | None, ax: Any) -> Axes:
     up = shown.own[far, 1] >= shown.shrunk[far, 1]
     x, y = shown.own[far].T
     named_points(ax, x, y, [shown.labels[i] for i in far], up)
-    ax.set(xlabel=shown.names[0], ylabel=shown.names[1])
+    ax.set(xlabel=plain_text(shown.names[0]), ylabel=plain_text(shown.names[1]))
     _legend(ax)
     return ax
 
@@ -258,7 +259,7 @@ def random_effects_pairs(
         _pair(panel, pair, shares, labels)
         rho = pair.correlation
         said = "no variance" if np.isnan(rho) else f"correlation {signed(rho, '.2f')}"
-        panel.set_title(f"{name}: {said}", loc="left", fontsize="medium")
+        panel.set_title(plain_text(f"{name}: {said}"), loc="left", fontsize="medium")
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)
 
 
@@ -276,4 +277,5 @@ def _pair(ax: Axes, pair: EffectPair, shares: list[float], labels: int) -> None:
     far = farthest_points(x, y, y - out, labels)
     named_points(ax, x[far], y[far], pair.labels[far], y[far] >= 0)
     legend_beside(ax, title="holds")
-    ax.set(xlabel=f"random effect {pair.names[0]}", ylabel=f"random effect {pair.names[1]}")
+    x, y = (plain_text(name) for name in pair.names)
+    ax.set(xlabel=f"random effect {x}", ylabel=f"random effect {y}")

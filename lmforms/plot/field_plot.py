@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from ..residual.prediction import predicted_residuals
 from ..support.arguments import named_arguments, one_of
 from ..support.arrays import BoolArray, FloatArray
-from .axes import several_axes, thinned_labels
+from .axes import plain_text, several_axes, thinned_labels
 from .drawing import DIVERGING
 from .field_arrays import Axis, grid_axis, has_twice, is_grid, on_grid
 from .series_of_fit import (
@@ -198,9 +198,9 @@ def _draw(cells: list[Any], texts: list[str], labels: list[str], kind: str, ax: 
         side_by_side = max(MOST_CHARACTERS // (max(map(len, texts_across)) + 1), 2)
         panel.set_xticks(*thinned_labels(texts_across, side_by_side))
         panel.set_yticks(*thinned_labels([f"{v:.6g}" for v in down.values], MOST_TICKS))
-        panel.set(xlabel=labels[1], ylabel=labels[0])
+        panel.set(xlabel=plain_text(labels[1]), ylabel=plain_text(labels[0]))
         if text:
-            panel.set_title(text, loc="left", fontsize="medium")
+            panel.set_title(plain_text(text), loc="left", fontsize="medium")
     axes[0].figure.colorbar(image, ax=axes, label=KINDS[kind], fraction=0.046, pad=0.03)
     return list(axes)
 

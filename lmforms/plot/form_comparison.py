@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..support.arguments import named_arguments, short_repr
-from .axes import point_style, several_axes
+from .axes import plain_text, point_style, several_axes
 from .series import reference_style
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def companion(forms: PlottedForms, response: Any = None, ax: Any = None) -> list
         _scatter(panel, rows, part)
         _titled(panel, part, table.loc[part])
     if ax is None:
-        name = str(forms.responses[0] if response is None else response)
+        name = plain_text(forms.responses[0] if response is None else response)
         panels[0].figure.suptitle(name, fontsize="medium")
         _legend(panels)
     return panels

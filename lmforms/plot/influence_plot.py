@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError, listed, near_matches
 from ..support.arguments import named_arguments, one_of, sequence, short_repr, whole_number
-from .axes import MANY_POINTS, MOST_TICK_LABELS, several_axes, short_label
+from .axes import MANY_POINTS, MOST_TICK_LABELS, plain_text, several_axes, short_label
 from .diagnostic_arrays import farthest_points
 from .series import reference_style, series_colours
 
@@ -93,7 +93,7 @@ def influence(
     panels = several_axes(ax, len(names), size, MOST_ACROSS)
     for panel, name in zip(panels, names, strict=True):
         _stems(panel, table[name], found.by, measure, labels)
-        panel.set_title(str(name), loc="left", fontsize="medium")
+        panel.set_title(plain_text(name), loc="left", fontsize="medium")
     return panels[0] if len(panels) == 1 else np.array(panels, dtype=object)
 
 
@@ -146,7 +146,7 @@ def _stems(ax: Axes, values: Any, by: str, measure: str, labels: int) -> None:
     if n <= MOST_TICK_LABELS:
         texts = [short_label(_text(label)) for label in values.index]
         ax.set_xticks(at, texts, rotation=90, fontsize="small")
-    ax.set(xlabel=by, ylabel=what)
+    ax.set(xlabel=plain_text(by), ylabel=what)
 
 
 def _named(at: Any, heights: Any, base: float, labels: int, n: int) -> Any:

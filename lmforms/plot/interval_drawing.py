@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..support.label_texts import cut_in_middle
-from .axes import MANY_POINTS, legend_beside, several_axes, shared_xlabel, single_axes
+from .axes import (
+    MANY_POINTS,
+    in_legend,
+    legend_beside,
+    plain_text,
+    several_axes,
+    shared_xlabel,
+    single_axes,
+)
 from .interval_arrays import Intervals, LevelsOfEffect
 from .series import reference_style, series_colours, series_marker
 
@@ -91,11 +99,12 @@ def rows_of_intervals(
             low, high = (limits[known, j] for limits in intervals.inner)
             whiskers(ax, at, low, high, colours[j], min(3.6, 0.65 * size))
         style: dict[str, Any] = {"color": colours[j], "marker": series_marker(j), "ls": "none"}
-        ax.plot(intervals.estimate[known, j], at, ms=size, label=name, zorder=3, **style)
+        shown = in_legend(plain_text(name))
+        ax.plot(intervals.estimate[known, j], at, ms=size, label=shown, zorder=3, **style)
     row_labels(ax, intervals.labels)
-    ax.set_xlabel(xlabel)
+    ax.set_xlabel(plain_text(xlabel))
     if s > 1 and legend is not None:
-        legend_beside(ax, title=legend or None)
+        legend_beside(ax, title=plain_text(legend) or None)
     return ax
 
 
@@ -106,7 +115,7 @@ def panels_of_levels(panels: Sequence[LevelsOfEffect], xlabel: str, ax: Any) -> 
     axes = several_axes(ax, count, (PANEL_INCHES[0] * count + 0.6, height), MOST_ACROSS)
     for panel, one in zip(axes, panels, strict=True):
         ordered_levels(panel, one)
-        panel.set_title(f"{one.group}: {one.effect}", loc="left", fontsize="medium")
+        panel.set_title(plain_text(f"{one.group}: {one.effect}"), loc="left", fontsize="medium")
     shared_xlabel(axes, xlabel, ax, "medium")
     return axes
 
@@ -176,7 +185,7 @@ def row_labels(ax: Axes, labels: Sequence[str], upwards: bool = False) -> None:
 
 def row_text(label: str) -> str:
     """A label cut in the middle, as names of coefficients and contrasts differ at their ends."""
-    return cut_in_middle(label, LONGEST_LABEL)
+    return plain_text(cut_in_middle(label, LONGEST_LABEL))
 
 
 def fitting_font(ax: Axes, count: int) -> float | None:

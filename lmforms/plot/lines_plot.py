@@ -8,7 +8,7 @@ import numpy as np
 
 from ..support.arguments import named_arguments
 from ..support.label_texts import cut_in_middle
-from .axes import point_style, several_axes, short_label
+from .axes import plain_text, point_style, several_axes, short_label
 from .lines_arrays import GroupLines, LevelLines, group_lines
 from .series import reference_style, series_colours
 from .series_of_fit import checked_fit
@@ -90,7 +90,9 @@ def fitted_lines(
     rows = sum(len(one.x) for one in found.shown)
     for panel, one in zip(axes, found.shown, strict=True):
         _level(panel, one, rows, bool(found.categories))
-        panel.set_title(cut_in_middle(one.label, LONGEST_TITLE), loc="left", fontsize="medium")
+        panel.set_title(
+            plain_text(cut_in_middle(one.label, LONGEST_TITLE)), loc="left", fontsize="medium"
+        )
     _common_axes(axes, found, x, across if ax is None else 1)
     _labels(axes, found, x, ax is None and count > 1)
     return axes[0] if count == 1 else np.array(axes, dtype=object)
@@ -138,17 +140,17 @@ def _common_axes(axes: list[Axes], found: GroupLines, x: str, across: int) -> No
 
 def _labels(axes: list[Axes], found: GroupLines, x: str, new_figure: bool) -> None:
     """What the axes are, and what the lines are, once for a figure of panels."""
-    what = found.group
+    what = plain_text(found.group)
     if len(found.shown) < found.levels:
-        what = f"{len(found.shown)} of {found.levels:,} levels of {found.group}"
+        what = f"{len(found.shown)} of {found.levels:,} levels of {what}"
     handles, names = axes[0].get_legend_handles_labels()
     legend: dict[str, Any] = {"frameon": False, "fontsize": "small"}
     if new_figure:
         figure: Any = axes[0].figure
-        figure.supxlabel(x, fontsize="medium")
-        figure.supylabel(found.response, fontsize="medium")
+        figure.supxlabel(plain_text(x), fontsize="medium")
+        figure.supylabel(plain_text(found.response), fontsize="medium")
         figure.legend(handles, names, title=what, loc="outside upper center", ncols=2, **legend)
         return
     for ax in axes:
-        ax.set(xlabel=x, ylabel=found.response)
+        ax.set(xlabel=plain_text(x), ylabel=plain_text(found.response))
     axes[-1].legend(handles, names, title=what, loc="best", **legend)

@@ -10,7 +10,7 @@ from ..errors import ModelError
 from ..support.arguments import named_arguments, one_of
 from ..support.arrays import FloatArray
 from ..tables.matrix_blocks import spelled_out
-from .axes import legend_beside, pyplot, short_label, single_axes
+from .axes import legend_beside, plain_text, pyplot, short_label, single_axes
 from .matrix_arrays import Pattern, factor_pattern, kind_shares, pattern_of, template_pattern
 from .series import series_colours
 from .series_of_fit import checked_fit
@@ -197,7 +197,7 @@ def _legend(pattern: Pattern, shades: list[Any], ax: Axes) -> None:
     from matplotlib.patches import Patch
 
     handles = [
-        Patch(facecolor=shade, label=f"{name} ({count:,})")
+        Patch(facecolor=shade, label=plain_text(f"{name} ({count:,})"))
         for name, shade, count in zip(pattern.names, shades, pattern.counts, strict=True)
     ]
     legend_beside(ax, handles=handles)

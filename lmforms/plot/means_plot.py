@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, number
 from . import interval_drawing, means_arrays
-from .axes import legend_beside, point_style, several_axes, short_label
+from .axes import in_legend, legend_beside, plain_text, point_style, several_axes, short_label
 from .interval_arrays import Intervals
 from .means_arrays import MeansPanel
 from .series import reference_style, series_colours, series_marker
@@ -134,7 +134,7 @@ def _draw_contrasts(
         interval_drawing.rows_of_intervals(
             intervals, xlabel, panel, reference=reference, legend=legend
         )
-        panel.set_title(title, fontsize="medium", loc="left")
+        panel.set_title(plain_text(title), fontsize="medium", loc="left")
     return axes
 
 
@@ -156,7 +156,7 @@ def _draw_means(
     across = max(int(WIDEST_INCHES / width), 1)
     axes = several_axes(ax, len(found), size, across)
     for first in axes[::across] if ax is None else axes[:1]:
-        first.set_ylabel(ylabel)
+        first.set_ylabel(plain_text(ylabel))
     colours = series_colours(s, axes[0])
     joined = (numeric or s > 1) if lines is None else lines
     for place, (panel, one) in enumerate(zip(axes, found, strict=True)):
@@ -168,14 +168,14 @@ def _draw_means(
         for j in range(s):
             style = {"color": colours[j], "bold": points is not None}
             _one_colour(panel, one, j, shifts[j], joined, numeric, **style)
-        panel.set_title(one.title, fontsize="medium", loc="left")
-        panel.set_xlabel(shown.x or "")
+        panel.set_title(plain_text(one.title), fontsize="medium", loc="left")
+        panel.set_xlabel(plain_text(shown.x or ""))
         panel.spines[["top", "right"]].set_visible(False)
         if not numeric:
             _category_ticks(panel, one.shown)
     _common_limits(axes)
     if s > 1:
-        legend_beside(axes[-1], title=shown.color)
+        legend_beside(axes[-1], title=plain_text(shown.color or ""))
     return axes
 
 
@@ -203,7 +203,7 @@ def _one_colour(
         marker = {"marker": series_marker(j), "ms": 8.0 if bold else 5.5, "ls": "none"}
     if joined:
         marker |= {"ls": "-", "lw": marker.get("lw", 1.0)}
-    name = short_label(shown.series[j])
+    name = in_legend(short_label(shown.series[j]))
     ax.plot(at, estimate, color=color, label=name, zorder=3, **marker)
     if panel.letters is not None:
         ax.margins(y=LETTER_MARGIN)

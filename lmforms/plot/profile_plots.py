@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, proportion
-from .axes import several_axes, short_label
+from .axes import plain_text, several_axes, short_label
 from .profile_arrays import Curve, checked_levels, curves, joint_region, radii
 from .series import reference_style, series_colours
 
@@ -83,7 +83,7 @@ def profile_zeta(
         panel.plot(curve.values, line, color=colour, lw=1.6)
         shown = np.abs(curve.zeta) if absolute else curve.zeta
         panel.plot(curve.points, shown, "o", color=colour, ms=3)
-        panel.set_xlabel(curve.name)
+        panel.set_xlabel(plain_text(curve.name))
         if i % ACROSS == 0:
             panel.set_ylabel("|ζ|" if absolute else "ζ")
     return _returned(panels)
@@ -148,7 +148,7 @@ def profile_density(
         panel.plot(curve.values, curve.density, color=colour, lw=1.6)
         panel.axvline(curve.estimate, **reference_style())
         panel.set_ylim(bottom=0.0)
-        panel.set_xlabel(curve.name)
+        panel.set_xlabel(plain_text(curve.name))
         if i % ACROSS == 0:
             panel.set_ylabel("density")
     return _returned(panels)

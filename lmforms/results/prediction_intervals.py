@@ -56,11 +56,15 @@ def interval_columns(
     complete = rows.complete & ~np.isnan(estimate)
     if residuals is not None:
         complete &= np.isin(np.arange(len(complete)), residuals.rows)
-    errors = prediction_errors(state, rows, residuals, ddf)
-    std_error = np.where(complete, errors.std_error, np.nan)
-    half = errors.half_widths(level)
-    half = np.where(complete, half, np.nan)
-    made = (estimate, std_error, estimate - half, estimate + half)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite predictors, and huge ones
+        errors = prediction_errors(state, rows, residuals, ddf)
+        half = np.where(complete, errors.half_widths(level), np.nan)
+        made = (
+            estimate,
+            np.where(complete, errors.std_error, np.nan),
+            estimate - half,
+            estimate + half,
+        )
     return dict(zip(COLUMNS, made, strict=True))
 
 

@@ -82,6 +82,7 @@ TEXT_SYMBOLS = {
     "\N{THIN SPACE}": r"\,",
     "\N{FIGURE SPACE}": r"\phantom{0}",
     "\N{NON-BREAKING HYPHEN}": "-",
+    "\N{ZERO WIDTH NON-JOINER}": "{}",
 }
 
 ACCENTS = {"\N{COMBINING CIRCUMFLEX ACCENT}": r"\hat", "\N{COMBINING TILDE}": r"\tilde"}
@@ -213,6 +214,7 @@ def escaped(text: str) -> str:
     >>> print(escaped("−2.5 ≤ σ², a_b"))
     $-$2.5 $\leq$ $\sigma$\textsuperscript{2}, a\_b
     """
+    text = re.sub("-(?=-)", "-\N{ZERO WIDTH NON-JOINER}", text)  # two would be a dash
     # accents of letters that have them are one character with the letter
     made = "".join(map(_character, _with_accents(unicodedata.normalize("NFC", text))))
     return re.sub(r"(\\phantom\{0\})+", lambda m: rf"\phantom{{{m[0].count('0') * '0'}}}", made)

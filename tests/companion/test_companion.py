@@ -386,6 +386,8 @@ def test_parameters_are_checked(fit):
         fit.forms(rigde=0.1)
     with pytest.raises(ArgumentError, match=r"rank=2\.5"):
         fit.forms(rank=2.5)
+    with pytest.raises(ArgumentError, match="rank='2': a whole number of at least 1"):
+        fit.forms(rank="2")
 
 
 def test_rows_that_are_gone_are_not_guessed(sleep):

@@ -44,6 +44,9 @@ def test_e_by_hand_where_there_is_noise():
     np.testing.assert_allclose(identity.e, e, atol=1e-12)
     assert identity.share == pytest.approx(np.sum(e**2) / np.sum(left**2), rel=1e-12)
     assert 0.001 < identity.share < 0.2
+    said = f"e is 60×2, with a share of {identity.share:.3g}>"
+    assert repr(identity) == f"<FormIdentity Yπ(α) = Xπ(β) + Zπ(u) + e: {said}"
+    assert "(K+H)(α'α) = K(β'β) + H(u'u) + e: e is 60×2" in repr(form.form_identity(False))
 
 
 def test_units_do_not_matter():

@@ -179,6 +179,15 @@ def test_dot_means_the_columns_of_the_fit():
     assert_allclose(fit.predict(DATA.assign(new=1.0)), fit.fittedvalues)
 
 
+def test_numbers_for_booleans_are_refused_with_a_way_that_works():
+    data = DATA.assign(yes=DATA["x"] > 0)
+    fit = quiet("y ~ yes + (1 | g)", data)
+    numbers = data.astype({"yes": int})
+    with pytest.raises(DataError, match=r"`yes` has levels.* Make it boolean, by `\.astype\(bool"):
+        fit.predict(numbers)
+    assert_allclose(fit.predict(numbers.astype({"yes": bool})), fit.predict(data))
+
+
 def test_infinite_predictor_warns_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -226,6 +226,25 @@ def test_a_missing_offset_leaves_no_error_of_its_prediction():
         assert found.iloc[[0, 2]].notna().all(axis=None)
 
 
+@pytest.mark.parametrize("formula", ["Reaction ~ Days + (Days | Subject)", None])
+@pytest.mark.parametrize("ddf", ["satterthwaite", "kenward-roger", "none"])
+def test_an_infinite_row_warns_of_nothing_and_leaves_the_others(formula, ddf):
+    if formula is None:  # two factors, by solves
+        half = np.arange(len(SLEEP)) % 7
+        data = SLEEP.assign(half=half, Reaction=SLEEP["Reaction"] + 40.0 * (half % 3))
+        fit = lf.lmer("Reaction ~ Days + (Days | Subject) + (1 | half)", data)
+    else:
+        fit = FIT
+    new = pd.DataFrame({"Days": [1.0, np.inf, 1e200, 4.0], "Subject": "308", "half": 1})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = fit.predict(new, interval="prediction", ddf=ddf)
+    assert found["estimate"][1] == np.inf
+    assert not np.isfinite(found["std_error"][1:3]).any()
+    alone = fit.predict(new.iloc[[0, 3]], interval="prediction", ddf=ddf)
+    assert_allclose(found.iloc[[0, 3]], alone, rtol=1e-10)
+
+
 def test_a_lazy_table_is_to_be_collected():
     polars = pytest.importorskip("polars")
     lazy = polars.LazyFrame({"Days": [1.0], "Subject": ["308"]})

@@ -112,6 +112,7 @@ def test_every_special_character_is_escaped_in_latex():
     )
     assert latex_escaped("θ̂, β̂₁") == r"$\hat{\theta}$, $\hat{\beta}$\textsubscript{1}"
     assert latex_escaped("e\N{COMBINING ACUTE ACCENT}") == "é"
+    assert latex_escaped("a--b - c–d") == "a-{}-b - c--d"
 
 
 def test_a_row_that_begins_with_a_bracket_is_no_argument():
