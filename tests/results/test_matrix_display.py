@@ -251,6 +251,17 @@ def test_whole_columns_have_no_decimals():
     assert cells(shown)[-1][:2] + cells(shown)[-1][-2:] == ["0", "0", "1", "9.500"]
 
 
+def test_no_negative_zeros(dung):
+    rows = dung[1].row_table(by_coefficient=True).to_numpy()
+    assert (rows == 0).any()
+    assert not np.signbit(rows[rows == 0]).any()
+    fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    at = fit.at([1, 0, 0.2])
+    np.testing.assert_allclose(at.theta, [1, 0, 0.2], atol=1e-14)
+    for given in (at.theta, at.matrices.Lambda.toarray(), at.random_effects["Subject"].to_numpy()):
+        assert not np.signbit(given[given == 0]).any()
+
+
 def test_small_coefficients_are_as_precise_as_large_ones(dung):
     m = dung[1]
     assert cells(m.show("beta")) == [["0.1662"], ["−3.467e−05"]]
