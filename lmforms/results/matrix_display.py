@@ -187,7 +187,9 @@ def matrix_piece(matrices: Any, which: str) -> MatrixPiece:
         symbol, matrix, down, across = sparse[which]
         return MatrixPiece(symbol, matrix.shape, _sparse_entries(matrix), down, across, zero="·")
     if which == "Z":
-        return MatrixPiece("Z", m.Z.shape, _sparse_entries(m.Z), rows, random)
+        units = _units(m.z_names)
+        piece = MatrixPiece("Z", m.Z.shape, _sparse_entries(m.Z), rows, random, zero="0")
+        return replace(piece, column_units=units)
     if which == "template":
         return MatrixPiece("Λ", m.Lambda.shape, _template_entries(m), random, random)
     if which in ("K", "V"):
@@ -197,10 +199,21 @@ def matrix_piece(matrices: Any, which: str) -> MatrixPiece:
     if which in ("X", "R_X", "R_ZX"):
         values = m.X.to_numpy() if which == "X" else getattr(m, which)
         down = {"X": rows, "R_X": fixed, "R_ZX": permuted}[which]
-        return MatrixPiece(which, values.shape, _dense_entries(values), down, fixed)
+        piece = MatrixPiece(which, values.shape, _dense_entries(values), down, fixed)
+        if which == "X":
+            return replace(piece, column_units=np.arange(values.shape[1]))
+        return replace(piece, zero="0")
     symbol = {"beta": "β", "y": "y − offset" if np.any(m.offset) else "y"}.get(which, which)
     down = {"beta": fixed, "b": random, "u": random}.get(which, rows)
-    return replace(_vector(symbol, getattr(m, which).to_numpy()), row_names=down)
+    piece = replace(_vector(symbol, getattr(m, which).to_numpy()), row_names=down)
+    if which == "beta":
+        return replace(piece, row_units=np.arange(len(m.beta)))
+    return replace(piece, row_units=_units(m.z_names)) if which in ("b", "u") else piece
+
+
+def _units(names: pd.MultiIndex) -> IndexArray:
+    """Which random effects are of one unit: those of one effect and grouping factor."""
+    return np.asarray(names.droplevel("level").factorize()[0], dtype=np.intp)
 
 
 def _vector(symbol: str, values: FloatArray) -> MatrixPiece:

@@ -9,7 +9,7 @@ from ..errors import ModelError, NumericalError, listed
 from ..formula.formulaic_factors import columns_of
 from ..inference.diagnostics.distribution_tests import means_by_bin, outlying, spread_by_prediction
 from ..inference.diagnostics.residual_tests import equal_spread, holm
-from ..support.arrays import FloatArray
+from ..support.arrays import FloatArray, IndexArray
 from ..tables.number_format import p_phrase, signed
 from . import quantities
 from .fit_report import SIGNIFICANT, Check, label_text
@@ -154,10 +154,12 @@ def variances_by_factor(state: FitState) -> Check:
     topic = "variances by factor"
     residuals = quantities.residuals(state, "scaled")
     names, p_values, ratios = [], [], []
+    left_out = []
     for name in _factors(state):
         codes, levels, _ = factor_of(state, name)
-        counts = np.bincount(codes)
-        if not 2 <= len(levels) <= MOST_LEVELS or counts.min() < FEWEST_PER_LEVEL:
+        reason = _not_compared(state, name, np.bincount(codes))
+        if reason:
+            left_out.append(f"{name} ({reason})")
             continue
         groups = [residuals[codes == level] for level in range(len(levels))]
         sds = np.array([own.std(ddof=1) for own in groups])
@@ -165,7 +167,8 @@ def variances_by_factor(state: FitState) -> Check:
         p_values.append(equal_spread(groups).p_value)
         ratios.append(sds.max() / sds.min() if sds.min() > 0 else np.inf)
     if not names:
-        return Check(topic, "ok", f"no factor has {FEWEST_PER_LEVEL} rows in each level.")
+        why = f"no factor was compared: {listed(left_out)}." if left_out else "no factors."
+        return Check(topic, "ok", why)
     adjusted = holm(np.array(p_values))
     differing = [i for i, p in enumerate(adjusted) if p < SIGNIFICANT and ratios[i] > LEAST_RATIO]
     if not differing:
@@ -185,15 +188,23 @@ def variances_by_factor(state: FitState) -> Check:
 
 
 def _factors(state: FitState) -> list[str]:
-    """Columns of categories or groups, without those that the residual structure has."""
-    design = state.design
-    known = () if design.residual_spec is None else design.residual_spec.columns
-    grouping = {group.factor for group in design.groups}
-    return [
-        name
-        for name, column in design.frame.table.columns.items()
-        if name not in known and (name in grouping or not is_numeric_dtype(column))
-    ]
+    """Columns of categories or groups."""
+    grouping = {group.factor for group in state.design.groups}
+    columns = state.design.frame.table.columns
+    return [n for n, column in columns.items() if n in grouping or not is_numeric_dtype(column)]
+
+
+def _not_compared(state: FitState, name: str, counts: IndexArray) -> str:
+    """Why the variances in the levels of a factor are not compared; empty if they are."""
+    spec = state.design.residual_spec
+    if spec is not None and name in spec.columns:
+        return "in the residual structure"
+    if len(counts) < 2:
+        return "one level"
+    if len(counts) > MOST_LEVELS:
+        return f"more than {MOST_LEVELS} levels"
+    few = counts.min() < FEWEST_PER_LEVEL
+    return f"fewer than {FEWEST_PER_LEVEL} rows in a level" if few else ""
 
 
 def variances_by_prediction(state: FitState) -> Check:

@@ -140,6 +140,7 @@ def _block_latex(block: MatrixBlock) -> str:
 def _latex(text: str) -> str:
     """A number, a symbol or an operator in mathematics."""
     text = text.replace(MINUS, "-")
+    text = re.sub(r"(?<=\d)e([-+]\d+)", lambda m: rf" \times 10^{{{int(m[1])}}}", text)
     for mark, command in LATEX_MARKS.items():
         text = text.replace(mark, command)
     text = re.sub("[Α-ω](?=([A-Za-z])?)", _greek, text)
