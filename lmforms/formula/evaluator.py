@@ -35,6 +35,7 @@ from .rowwise import depends_on_other_rows, is_elementwise
 from .scope import Scope
 from .term_matrix import TermMatrix
 from .transforms import built_in_names
+from .unknown_levels import unknown_levels
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
@@ -226,7 +227,9 @@ class Evaluator:
         except LmformsError as exc:
             raise type(exc)(f"{what}: {exc}\n{part.mark()}") from None
         except DataMismatchWarning as exc:
-            raise DataError(f"{what}: {first_sentence(exc)}.") from None
+            cache = self._materializer.factor_cache
+            new = unknown_levels(factors_of(formula.formula), formula, cache)
+            raise DataError(f"{what}: {new or f'{first_sentence(exc)}.'}") from None
         except Exception as exc:  # calls in a formula can raise anything
             raise self._explained(exc, factors_of(formula.formula), part, what) from exc
         spec = made.model_spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -177,6 +178,25 @@ def test_response_is_not_needed():
 def test_dot_means_the_columns_of_the_fit():
     fit = quiet("y ~ . - h + (1 | g)")
     assert_allclose(fit.predict(DATA.assign(new=1.0)), fit.fittedvalues)
+
+
+@pytest.mark.parametrize(
+    "formula, factor",
+    [
+        ("y ~ C(day) + (1 | g)", "C(day)"),
+        ("y ~ x + diag(0 + factor(day) | g)", "factor(day)"),
+        ("y ~ x + x:C(day, contr.sum) + (1 | g)", "C(day, contr.sum)"),
+    ],
+)
+def test_new_levels_of_factors_made_in_the_formula_are_named(formula, factor):
+    data = DATA.assign(day=np.arange(N) % 6)
+    fit = quiet(formula, data)
+    other = data.iloc[:3].assign(day=[1, 7, 2])
+    known = "0, 1, 2, 3, 4, … (6 in all)"
+    said = f"`{factor}` has levels that the model does not know: 7. It knows {known}."
+    with pytest.raises(DataError, match=re.escape(said)):
+        fit.predict(other)
+    assert len(fit.predict(other.iloc[[0, 2]])) == 2
 
 
 def test_numbers_for_booleans_are_refused_with_a_way_that_works():
