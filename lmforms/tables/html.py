@@ -54,7 +54,8 @@ def html_table(table: ShownTable) -> str:
 
 def _cell(tag: str, value: str, align: str, style: str = "") -> str:
     scope = ' scope="row"' if tag == "th" else ""
-    style = f"text-align:{ALIGN_WORDS[align]};{CELL}{style}"
+    wraps = ";white-space:normal" * (align == "p")  # whatever the page does with its tables
+    style = f"text-align:{ALIGN_WORDS[align]};{CELL}{style}{wraps}"
     return f'<{tag}{scope} style="{style}">{value}</{tag}>'
 
 
