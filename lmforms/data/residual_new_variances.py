@@ -91,10 +91,20 @@ def new_variances(
             complete &= ~gaps
         fitted = design.frame.rows_used(design.in_model)
         table = plain_table(given.rows(complete), direct=bound.spec.numeric_columns)
+        table = typed_as_fitted(table, fitted)
         variance = new_variance(bound, fitted, table, what, WITHOUT_VARIANCE)
     rows = np.flatnonzero(complete)
     known = new_weights(design, data, rows, weights, what, WITHOUT_VARIANCE)
     return NewVariances(complete, variance, known)
+
+
+def typed_as_fitted(table: Table, fitted: Table) -> Table:
+    """A table without rows, whose values have no type, with the types of the fit."""
+    if table.n:
+        return table
+    types = {name: fitted[name].dtype for name in table}
+    made = {name: pd.Series(index=table.index, dtype=kind) for name, kind in types.items()}
+    return table.assign(made)
 
 
 def refuse_fitted_values(spec: ResidualSpec, what: str, way: str) -> None:
