@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from zlib import crc32
 
@@ -46,6 +47,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     ]
     for process in [subprocess.Popen(command, cwd=root) for command in commands]:
         process.wait()
+
+
+@pytest.fixture(autouse=True)
+def _figures_of_a_doctest(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Close the figures of a doctest: pyplot keeps each until it is closed."""
+    yield
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if isinstance(request.node, pytest.DoctestItem) and pyplot is not None:
+        pyplot.close("all")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -67,9 +67,10 @@ def _stage_notebooks() -> None:
     target = HERE / "_notebooks"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    notebooks = sorted((ROOT / (EXECUTED or "notebooks")).glob("*.ipynb"))
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     for notebook in notebooks:
-        shutil.copy2(notebook, target / notebook.name)
+        executed = ROOT / EXECUTED / notebook.name if EXECUTED else notebook
+        shutil.copy2(executed if executed.is_file() else notebook, target / notebook.name)
     if not HAS_TORCH and (target / NEEDS_TORCH).is_file():
         page = json.loads((target / NEEDS_TORCH).read_text(encoding="utf-8"))
         note = {"cell_type": "markdown", "id": "not-run", "metadata": {}, "source": NOT_RUN}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -21,6 +21,7 @@ from .data.frame import Missing
 from .data.read import FormulaData, read_formula_data
 from .engine.estimate import Estimate, estimate
 from .errors import ArgumentError
+from .model_estimate import model_estimate
 from .relationship.model_relationships import kept_relationships, related_design
 from .relationship.priors import priors_of
 from .residual.specification import ResidualSpec
@@ -188,8 +189,16 @@ class MixedModel(UnknownNames):
         def state_of(design: Design, begin: Any, phi: FloatArray | None) -> FitState:
             model = self if design is self.design else self._of_design(design)
             nearby = model is not self  # a further round
-            found = model._estimate(
-                y, reml=reml, begin=begin, control=options, method=method, phi=phi, nearby=nearby
+            found = model_estimate(
+                design,
+                self.relationship,
+                y,
+                reml=reml,
+                start=begin,
+                control=options,
+                method=method,
+                phi=phi,
+                nearby=nearby,
             )
             return _state(model, found, y, options, method)
 
@@ -205,46 +214,6 @@ class MixedModel(UnknownNames):
         other = copy(self)
         other.design = design
         return other
-
-    def _estimate(
-        self,
-        y: FloatArray,
-        *,
-        reml: bool,
-        begin: Sequence[FloatArray] | None,
-        control: Control,
-        method: str,
-        phi: FloatArray | None,
-        nearby: bool,
-    ) -> Estimate:
-        priors = priors_of(self.design, self.relationship)
-        if method == "auto":
-            return estimate(
-                self.design.rows(y, phi),
-                [g.covariance for g in self.design.groups],
-                reml=reml,
-                control=control,
-                priors=priors,
-                start=begin,
-                nearby=nearby,
-            )
-        if len(self.design.residual.phi):
-            raise ArgumentError(
-                f"method={method!r} is for independent residuals; this model has residual "
-                "parameters. Use method='auto'."
-            )
-        from .varcomp.design_estimates import estimate_design
-
-        return estimate_design(
-            self.design,
-            self.relationship,
-            priors,
-            y,
-            reml=reml,
-            start=begin,
-            control=control,
-            method=method,
-        )
 
     def _refit(
         self,

@@ -14,13 +14,15 @@ import pandas as pd
 
 from .control import Control
 from .data.frame import Missing
+from .data.input_table import native_table
+from .data.output_table import with_columns_like
 from .errors import ArgumentError, DataError, MissingPackageError
 from .formula.parse import parse_formula
 from .model import lmer
 from .residual.specification import ResidualSpec
 from .results.model_results import MixedModelResults
 from .support.arguments import named_arguments
-from .support.arrays import FloatArray
+from .support.arrays import FloatArray, IndexArray
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
@@ -158,7 +160,7 @@ class MixedRegressor(RegressorMixin, BaseEstimator):
         if sample_weight is not None:
             values = _check_sample_weight(sample_weight, table, ensure_non_negative=True)
             weights = _unused("sample_weight", table)
-            table = _with_weights(table, weights, values)
+            table = _with_column(table, weights, values, np.flatnonzero(values > 0))
         self.fit_: MixedModelResults = lmer(
             self.formula if named else f"`{self.response_}` {self.formula.strip()}",
             table,
@@ -304,28 +306,10 @@ def _without_column(X: Any, name: str) -> Any:
         return X
     if isinstance(X, pd.DataFrame):
         return X.drop(columns=name)
-    import narwhals.stable.v1 as nw
-
-    return nw.from_native(X, eager_only=True).drop(name).to_native()
+    return native_table(X).drop(name).to_native()
 
 
-def _with_column(X: Any, name: str, values: FloatArray) -> Any:
-    if isinstance(X, pd.DataFrame):
-        return X.assign(**{name: values})
-    import narwhals.stable.v1 as nw
-
-    table = nw.from_native(X, eager_only=True)
-    column = nw.new_series(name, values, backend=table.implementation)
-    return table.with_columns(column).to_native()
-
-
-def _with_weights(X: Any, name: str, weights: FloatArray) -> Any:
-    """The rows whose weight is not 0, with their weights."""
-    table, kept = _with_column(X, name, weights), weights > 0
-    if kept.all():
-        return table
-    if isinstance(table, pd.DataFrame):
-        return table.loc[kept]
-    import narwhals.stable.v1 as nw
-
-    return nw.from_native(table, eager_only=True).filter(kept.tolist()).to_native()
+def _with_column(X: Any, name: str, values: FloatArray, rows: IndexArray | None = None) -> Any:
+    """A table with one more column, or some rows of it."""
+    rows = np.arange(len(values)) if rows is None else rows
+    return with_columns_like(X, rows, {name: values[rows]})

@@ -3,6 +3,7 @@
 
     python notebooks/run.py                 # check only; the files stay as they are
     python notebooks/run.py --write DIR     # also keep the executed copies in DIR
+    python notebooks/run.py machines        # only this one; several names may be given
 
 The exit status is 1 if a notebook fails, or if a committed notebook carries outputs.
 Needs nbclient and ipykernel besides ``lmforms[plot]``. A notebook whose optional package is not
@@ -31,6 +32,7 @@ OPTIONAL = {"network_coupling.ipynb": {"torch": "PyTorch"}}
 def main(arguments: list[str] | None = None) -> int:
     """Run the notebooks; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", metavar="NAME", nargs="*", help="only these, such as machines")
     parser.add_argument("--write", metavar="DIR", type=Path, help="keep the executed copies here")
     options = parser.parse_args(arguments)
     if options.write and options.write.resolve() == FOLDER:
@@ -40,6 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
     if not paths:
         print("no notebooks found", file=sys.stderr)
         return 1
+    if options.names:
+        wanted = {Path(name).stem for name in options.names}
+        unknown = wanted - {path.stem for path in paths}
+        if unknown:
+            parser.error(f"no notebook of this name: {', '.join(sorted(unknown))}")
+        paths = [path for path in paths if path.stem in wanted]
     passed = [check(path, options.write) for path in paths]
     return 0 if all(passed) else 1
 
@@ -50,13 +58,13 @@ def check(path: Path, write: Path | None) -> bool:
     stripped = not has_outputs(notebook)
     missing = missing_package(path.name)
     if missing and stripped:
-        print(f"{path.name:<24}{'':>9}  skipped: {missing} is not installed", flush=True)
+        print(f"{path.name:<31}{'':>9}  skipped: {missing} is not installed", flush=True)
         return True
     started = time.perf_counter()
     error = execute(notebook)
     seconds = time.perf_counter() - started
     problems = ["failed"] * (error is not None) + ["carries outputs"] * (not stripped)
-    print(f"{path.name:<24}{seconds:7.1f} s  {', '.join(problems) or 'ok'}", flush=True)
+    print(f"{path.name:<31}{seconds:7.1f} s  {', '.join(problems) or 'ok'}", flush=True)
     if error is not None:
         print(error, file=sys.stderr)
     if write:

@@ -145,7 +145,7 @@ ORDER = [
         "storage",
     ),
     *("companion", "results"),
-    *("model", "storage.load", "many", "interop", "sklearn", "cli"),
+    *("model_estimate", "model", "storage.load", "many", "interop", "sklearn", "cli"),
 ]
 
 

@@ -18,8 +18,10 @@ from pyarrow import feather, parquet
 import lmforms as lf
 from lmforms.cli import main
 from lmforms.cli.arguments import DDF
+from lmforms.cli.commands.predict import PREDICTION_DDF
 from lmforms.cli.formats import plain
 from lmforms.inference.degrees_of_freedom.methods import DF_METHODS
+from lmforms.inference.predictions.intervals import PREDICTION_DF
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 CAKE = "angle ~ recipe + temp + (1 | recipe:replicate)"
@@ -193,6 +195,7 @@ def test_data_are_not_written_with_question_marks(capsys, monkeypatch, tmp_path)
 
 def test_methods_of_degrees_of_freedom():
     assert DDF == DF_METHODS
+    assert PREDICTION_DDF == PREDICTION_DF
 
 
 # --- codings of factors ----------------------------------------------------------------------

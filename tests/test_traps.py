@@ -351,7 +351,7 @@ def test_options_that_are_not_there_raise():
 def test_arguments_that_are_not_there_raise():
     fit = lf.lmer(CORRELATED, SLEEP)
     for call in (
-        lambda: fit.predict(SLEEP, interval="prediction"),
+        lambda: fit.predict(SLEEP, se_fit=True),
         lambda: fit.summary(df="satterthwaite"),
         lambda: fit.conf_int(method="boot"),
         lambda: fit.cov_params(which="all"),

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..support.label_texts import joined_label
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -22,7 +24,7 @@ def csv_text(table: pd.DataFrame, *, sep: str = ",", decimal: str = ".") -> str:
 
     shown = pd.DataFrame(table)
     for name in table.select_dtypes(object).columns:
-        labels = [":".join(map(str, v)) if isinstance(v, tuple) else v for v in table[name]]
+        labels = [joined_label(v) if isinstance(v, tuple) else v for v in table[name]]
         shown = shown.assign(**{name: pd.Series(labels, index=table.index, dtype=object)})
     text = shown.to_csv(index=False, sep=sep, decimal=decimal, lineterminator="\n")
     return str(text).removesuffix("\n")

@@ -15,7 +15,7 @@ from . import streams
 from .arguments import DATA_FORMATS, EXIT_STATUS, Parser
 from .commands import anova, datasets, fit, predict, summary, versions
 from .messages import as_options
-from .targets import check_targets, written_to
+from .output_files import check_output_files, written_to
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = _parsed(argv)
-        check_targets(args)
+        check_output_files(args)
         with warnings.catch_warnings():
             warnings.simplefilter("always", LmformsWarning)
             warnings.showwarning = args.warned = streams.ShownWarnings()

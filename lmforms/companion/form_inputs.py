@@ -155,6 +155,8 @@ def fit_form(
     ------
     ArgumentError, DataError, ModelError
     """
+    if rank is not None:
+        rank = whole_number("rank", rank, least=1)
     X = inputs.weighted(inputs.X)
     Z = inputs.weighted(inputs.Z)
     if not inputs.random_part_is_large:

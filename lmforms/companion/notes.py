@@ -51,8 +51,8 @@ def notes_of(
     cancel = parts_cancel(inputs.weighted(K), inputs.weighted(H))
     if inputs.random_part_is_large:
         notes.append(
-            f"Z has more than {LARGEST_DENSE_RANDOM_PART:.0e} entries, so that its projection on X "
-            "was not subtracted: if X and Z have a direction in common, such as an intercept, F "
+            f"Z has more than {LARGEST_DENSE_RANDOM_PART:,.0f} entries, so that its projection on "
+            "X was not subtracted: if X and Z have a direction in common, such as an intercept, F "
             "hardly says which of Kα' and Hα' has it. Compare their sum."
         )
     elif cancel or any(parts_exchanged(_line(t, "fixed"), _line(t, "fitted")) for t in tables):

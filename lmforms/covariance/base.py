@@ -207,7 +207,7 @@ def canonical_factor(root: FloatArray) -> FloatArray:
     upper = np.asarray(np.linalg.qr(root.swapaxes(-1, -2), mode="r"))
     lower = upper.swapaxes(-1, -2)
     signs = np.where(np.einsum("...ii->...i", lower) < 0, -1.0, 1.0)
-    return np.asarray(np.tril(lower * signs[..., None, :]))
+    return np.asarray(np.tril(lower * signs[..., None, :]) + 0.0)  # no negative zeros
 
 
 def symmetric_root(covariance: FloatArray) -> FloatArray:

@@ -34,7 +34,9 @@ def table_like(data: Any, columns: Mapping[str, FloatArray], index: pd.Index) ->
 
 
 def with_columns_like(data: Any, rows: IndexArray, columns: Mapping[str, FloatArray]) -> Any:
-    """Some rows of a table of a library other than pandas, with more columns."""
+    """Some rows of a table of any library, with more columns for these rows."""
+    if isinstance(data, pd.DataFrame):
+        return data.iloc[rows].assign(**columns)
     import narwhals.stable.v1 as nw
 
     table = native_table(data)

@@ -16,14 +16,14 @@ from ..residual.variance_functions import VarianceFunction
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.column_table import Table
 from .design import Design
-from .frame import group_codes, missing_by_column
-from .input_table import column_names, raw_table
+from .frame import group_codes
+from .input_table import column_names
 from .label_messages import named, values_of
 from .new_rows import type_mismatch
-from .plain_types import plain_table
 from .residual_columns import label_text, labelled_times, real_column, times_of_labels, whole_times
 from .residual_new_variances import (
     codes_as_fitted,
+    complete_rows,
     found_labels,
     new_variance,
     new_weights,
@@ -99,12 +99,8 @@ def residual_places(design: Design, data: Any, weights: Any, what: str) -> Resid
             f"observed rows of the same series.{near_matches(absent[0], names)} Columns needed: "
             f"{listed(spec.columns)}. Add it, or leave that part out: {WITHOUT_SERIES}"
         )
-    given = raw_table(data, list(spec.columns))
-    complete = np.ones(given.n, dtype=bool)
-    for gaps in missing_by_column(given).values():
-        complete &= ~gaps
+    table, complete = complete_rows(spec, data, list(spec.columns))
     fitted = design.frame.rows_used(design.in_model)
-    table = plain_table(given.rows(complete), direct=spec.numeric_columns)
     table = typed_as_fitted(table, fitted)
     series = _series(bound, fitted, table, what)
     known = series >= 0

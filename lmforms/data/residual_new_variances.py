@@ -85,12 +85,8 @@ def new_variances(
                 f"{what}: the new data lack {listed([f'`{c}`' for c in absent])}, on which the "
                 f"variance of residual={str(bound.spec)!r} depends. {WITHOUT_VARIANCE}"
             )
-        given = raw_table(data, needed)
-        complete = complete.copy()
-        for gaps in missing_by_column(given).values():
-            complete &= ~gaps
+        table, complete = complete_rows(bound.spec, data, needed, complete)
         fitted = design.frame.rows_used(design.in_model)
-        table = plain_table(given.rows(complete), direct=bound.spec.numeric_columns)
         table = typed_as_fitted(table, fitted)
         variance = new_variance(bound, fitted, table, what, WITHOUT_VARIANCE)
     rows = np.flatnonzero(complete)
@@ -105,6 +101,26 @@ def typed_as_fitted(table: Table, fitted: Table) -> Table:
     types = {name: fitted[name].dtype for name in table}
     made = {name: pd.Series(index=table.index, dtype=kind) for name, kind in types.items()}
     return table.assign(made)
+
+
+def complete_rows(
+    spec: ResidualSpec, data: Any, columns: list[str], wanted: BoolArray | None = None
+) -> tuple[Table, BoolArray]:
+    """Some columns in the rows where none of them is missing, and which rows these are.
+
+    Parameters
+    ----------
+    spec : ResidualSpec
+    data : table
+    columns : list of str
+    wanted : ndarray of bool (n,), optional
+        Other rows are left out.
+    """
+    given = raw_table(data, columns)
+    complete = np.ones(given.n, dtype=bool) if wanted is None else wanted.copy()
+    for gaps in missing_by_column(given).values():
+        complete &= ~gaps
+    return plain_table(given.rows(complete), direct=spec.numeric_columns), complete
 
 
 def refuse_fitted_values(spec: ResidualSpec, what: str, way: str) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import ConvergenceWarning
 from ..support.arguments import proportion, whole_number
 from ..support.arrays import FloatArray
+from ..support.caller import caller_depth
 
 TOLERANCE = 1e-12
 """Of the residual of the equations: ill-conditioning may cost four digits without being visible."""
@@ -88,5 +89,5 @@ def finished(
             f"{tolerance:.1e}. Raise `tolerance`, or use method='direct'."
         )
     if not converged:
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+        warnings.warn(message, ConvergenceWarning, stacklevel=caller_depth())
     return Iterations(g, method, converged, np.array(trace), message)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError, MissingPackageError
 from ..support.arguments import short_repr
+from ..support.label_texts import cut_at_end, joined_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,6 @@ REFERENCE_GREY = "0.75"
 
 MANY_POINTS = 2000
 """With more points than this they are smaller and stored as pixels."""
-
 
 CROWDED_POINTS = 20_000
 """With more points than this they are almost transparent: where many lie shows as darker."""
@@ -130,8 +130,7 @@ def short_label(label: Any) -> str:
     >>> short_label("a" * 40)
     'aaaaaaaaaaaaaaaaaaaaaaaaaaa…'
     """
-    text = str(label)
-    return plain_text(text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…")
+    return plain_text(cut_at_end(str(label), LABEL_LENGTH))
 
 
 def in_legend(text: str) -> str:
@@ -181,17 +180,6 @@ def named_points(
         )
 
 
-def joined_label(label: Any) -> str:
-    """A label of several parts as one text.
-
-    Examples
-    --------
-    >>> joined_label(("A", 3)), joined_label(308)
-    ('A:3', '308')
-    """
-    return ":".join(map(str, label)) if isinstance(label, tuple) else str(label)
-
-
 def note_in_corner(ax: Axes, text: str) -> None:
     """A small text at the lower right, for what is not drawn."""
     ax.text(
@@ -204,6 +192,11 @@ def note_in_corner(ax: Axes, text: str) -> None:
         fontsize="x-small",
         alpha=0.8,
     )
+
+
+def legend_beside(ax: Axes, **options: Any) -> Any:
+    """A legend at the right of `ax`, in the middle of its height."""
+    return ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), **options)
 
 
 def point_style(n: int) -> dict[str, Any]:

@@ -51,19 +51,19 @@ def assumption_panels(fit: Any, found: Any, ax: Any) -> np.ndarray:
     ax : sequence of matplotlib Axes, optional
     """
     panels: list[Panel] = [
-        ("Linearity: the curve is flat", lambda axes: residuals_fitted(fit, ax=axes)),
-        ("Equal variances: the curve is flat", lambda axes: scale_location(fit, ax=axes)),
+        ("Linearity: the curve should be flat", lambda axes: residuals_fitted(fit, ax=axes)),
+        ("Equal variances: the curve should be flat", lambda axes: scale_location(fit, ax=axes)),
     ]
     if found is not None:
-        title = "Influence: no row stands out"
+        title = "Influence: no row should stand out"
         panels.append((title, lambda axes: influence(found, ax=axes)))
     if sum(name != "Intercept" for name in fit.state.design.fixed_terms) > 1:
-        title = "Collinearity: all left of the line"
+        title = "Collinearity: all should be left of the line"
         panels.append((title, lambda axes: collinearity(fit, axes)))
-    title = "Normal residuals: points in the band"
+    title = "Normal residuals: points should be in the band"
     panels.append((title, lambda axes: residuals_qq(fit, ax=axes)))
     if fit.random_effects:
-        title = "Normal random effects: on the line"
+        title = "Normal random effects: should be on the line"
         panels.append((title, lambda axes: random_effects_together(fit, axes)))
     return _drawn(panels, ax, 3 if len(panels) > 4 else 2)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..support.arguments import named_arguments, number
+from ..support.conventions import MOST_INFLATION
 from .axes import single_axes
 from .interval_drawing import ROW_INCHES, row_labels
 from .series import reference_style, series_colours
@@ -21,7 +22,7 @@ TICKS = (1, 2, 5, 10, 20, 50, 100, 1000, 10_000, 100_000, 1_000_000)
 
 
 @named_arguments
-def collinearity(fit: Any, ax: Any = None, *, limit: float = 10.0) -> Axes:
+def collinearity(fit: Any, ax: Any = None, *, limit: float = MOST_INFLATION) -> Axes:
     """Variance inflation of the fixed effects, a row for each term.
 
     Parameters
@@ -30,7 +31,7 @@ def collinearity(fit: Any, ax: Any = None, *, limit: float = 10.0) -> Axes:
     ax : matplotlib Axes, optional
         Default: of a new figure.
     limit : float
-        A line, and another colour of what is beyond it. The default is a convention.
+        A line, and another colour of what is beyond it. The default, 10, is a convention.
 
     Returns
     -------

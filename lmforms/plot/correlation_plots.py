@@ -12,7 +12,8 @@ from ..correlation.nugget import WithNugget
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, one_of, positive, proportion, whole_number
 from ..support.arrays import FloatArray
-from .axes import MOST_TICK_LABELS, plain_text, single_axes, thinned_labels
+from ..tables.number_format import signed
+from .axes import MOST_TICK_LABELS, legend_beside, plain_text, single_axes, thinned_labels
 from .correlation_arrays import autocorrelations, pairs_of_rows, semivariances
 from .drawing import DIVERGING
 from .series import is_dark, reference_style, series_colours
@@ -145,7 +146,7 @@ def _draw_autocorrelation(found: Any, kind: str, level: float, has_model: bool, 
         ax.plot(lags, found.fitted[later], "D-", ms=4, lw=1.2, color=model, label="fitted")
     ax.set(xlabel="lag", ylabel=f"autocorrelation of {KINDS[kind]}")
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend_beside(ax)
     return ax
 
 
@@ -282,7 +283,7 @@ def _draw_semivariogram(found: Any, kind: str, line: Any, ax: Any) -> Axes:
     ax.set_xlim(left=0.0)
     sampled = " (a sample of the pairs)" if found.sampled else ""
     ax.set(xlabel=f"distance{sampled}", ylabel=f"semivariance of {KINDS[kind]}")
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend_beside(ax)
     return ax
 
 
@@ -380,6 +381,6 @@ def _draw_correlations(values: FloatArray, labels: list[str], fit: Any, ax: Any)
         for i in range(m):
             for j in range(m):
                 shade = "white" if abs(values[i, j]) > 0.6 else "black"
-                text = f"{values[i, j]:.2f}".replace("-", "−")
+                text = signed(values[i, j], ".2f")
                 ax.text(j, i, text, ha="center", va="center", color=shade, fontsize=8)
     return ax

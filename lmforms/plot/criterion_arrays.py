@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..errors import ArgumentError, ModelError, near_matches
 from ..relationship.priors import priors_of
 from ..support.arguments import sequence, short_repr
 from ..support.arrays import FloatArray
-from .matrix_arrays import theta_name
+from ..support.label_texts import with_subscript
 
 FIRST_STEP = 0.05
 """First step of the search for the ends of an axis, as a share of θ."""
@@ -24,7 +24,7 @@ LEAST_SIZE = 0.1
 """θ below this take steps as if they were as large."""
 
 MOST_DOUBLINGS, BISECTIONS = 9, 7
-"""Of that search: criteria that hardly rise have an end too."""
+"""Most steps of that search, out and back: a criterion that hardly rises has an end too."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def theta_entries(design: Any) -> list[ThetaEntry]:
             slopes = covariance.derivative(np.ones(covariance.n_theta))
             in_row = (np.abs(slopes).sum(axis=0) > 0).sum(axis=1)
             own = [_linear_entry(slope, in_row, names, group) for slope in slopes]
-        start = len(out)
         out += [
-            ThetaEntry(theta_name(start + i), e.meaning, e.has_bound) for i, e in enumerate(own)
+            replace(entry, name=with_subscript("θ", place))
+            for place, entry in enumerate(own, len(out) + 1)
         ]
     return out
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, number, sequence, short_repr, whole_number
 from ..support.progress import with_bar
+from ..tables.number_format import signed
 from .axes import plain_text, pyplot, single_axes
 from .criterion_arrays import (
     Surface,
@@ -228,6 +229,6 @@ def _mark_bounds(surface: Surface, ax: Axes) -> None:
 def _held(surface: Surface) -> str:
     if not surface.held:
         return ""
-    values = [f"{e.name} = {v:.4g}".replace("-", "−") for e, v in surface.held[:MOST_HELD]]
+    values = [f"{e.name} = {signed(v, '.4g')}" for e, v in surface.held[:MOST_HELD]]
     more = len(surface.held) - MOST_HELD
     return f"held: {', '.join(values)}" + (f" and {more} more" if more > 0 else "")

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError, ModelError
 from ..support.arguments import named_arguments, one_of, short_repr
+from ..support.label_texts import joined_label
 from .axes import (
     MOST_TICK_LABELS,
     in_legend,
@@ -251,10 +252,9 @@ def _normal_panel(ax: Axes, effects: Any) -> None:
     ax.scatter(x, y, color=colour, **point_style(len(x)))
     for i in farthest_points(x, y, level + slope * x, LABELLED):
         label = effects.index[order[i]]
-        text = ":".join(map(str, label)) if isinstance(label, tuple) else str(label)
         above = y[i] > level + slope * x[i]  # and away from the points beside it
         ax.annotate(
-            short_label(text),
+            short_label(joined_label(label)),
             (x[i], y[i]),
             (0, 6 if above else -6),
             textcoords="offset points",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .axes import MOST_TICK_LABELS, short_label, single_axes, thinned_labels
+from .axes import MOST_TICK_LABELS, legend_beside, short_label, single_axes, thinned_labels
 from .series import page_colour, reference_style, series_colours, series_marker
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def dot_plot(
     ax.set_yticks(rows, [short_label(label) for label in labels])
     ax.set_ylim(count - 0.5, -0.5)
     ax.set(xlabel=what, ylabel=f"column of {side}")
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    legend_beside(ax)
     return ax
 
 

@@ -11,11 +11,11 @@ import pandas as pd
 
 from ..errors import ArgumentError, ModelError, listed
 from ..support.arguments import one_of, sequence
-from .axes import joined_label
+from ..support.label_texts import joined_label
 
 DETERMINED = 1e-10
-"""Smallest eigenvalue of the cross-products of a level, of columns of length 1, with which its own
-coefficients are determined."""
+"""The rows of a level determine its coefficients if all eigenvalues of the cross-products of its
+columns, scaled to length 1, are above this."""
 
 CIRCLE_POINTS = 181
 """Points of an ellipse."""

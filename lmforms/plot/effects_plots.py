@@ -8,8 +8,10 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..support.arguments import named_arguments, proportion, sequence, whole_number
+from ..tables.number_format import signed
 from .axes import (
     MANY_POINTS,
+    legend_beside,
     named_points,
     note_in_corner,
     plain_text,
@@ -30,10 +32,10 @@ PANEL_INCHES = (6.2, 4.4)
 """Width and height of a panel of two effects, with its legend."""
 
 MOST_PAIRS = 10
-"""Panels of pairs."""
+"""Most panels of pairs."""
 
 MOST_ACROSS = 3
-"""Panels in a row."""
+"""Most panels in a row."""
 
 FEW_LEVELS = 20
 """Up to this many levels are named by default."""
@@ -105,7 +107,9 @@ def shrinkage(
         labels = whole_number("labels", labels)
     shown = shrinkage_of(checked_fit(fit), group, effects)
     if len(shown.effects) == 1 and labels is not None:
-        raise ArgumentError("labels= is for two effects; one has a row for each level.")
+        raise ArgumentError(
+            "labels= is for two effects; one has a row for each level: leave it out."
+        )
     ax = _one_effect(shown, ax) if len(shown.effects) == 1 else _two_effects(shown, labels, ax)
     if shown.without:
         note_in_corner(ax, f"not drawn: levels without own estimates, {shown.without:,}")
@@ -181,9 +185,7 @@ def _moves(ax: Axes, own: np.ndarray, shrunk: np.ndarray, shown: Shrinkage, size
 
 
 def _legend(ax: Axes) -> None:
-    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
-    drawn: Any = ax.legend(frameon=False, fontsize="small", **place)
-    for handle in drawn.legend_handles:
+    for handle in legend_beside(ax, fontsize="small").legend_handles:
         handle.set(alpha=1.0, markersize=max(handle.get_markersize(), LEGEND_POINTS))
 
 
@@ -256,7 +258,7 @@ def random_effects_pairs(
     for panel, pair in zip(axes, pairs, strict=True):
         _pair(panel, pair, shares, labels)
         rho = pair.correlation
-        said = "no variance" if np.isnan(rho) else f"correlation {rho:.2f}".replace("-", "−")
+        said = "no variance" if np.isnan(rho) else f"correlation {signed(rho, '.2f')}"
         panel.set_title(plain_text(f"{name}: {said}"), loc="left", fontsize="medium")
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)
 
@@ -274,6 +276,6 @@ def _pair(ax: Axes, pair: EffectPair, shares: list[float], labels: int) -> None:
     out = np.linalg.norm(pair.values / scale, axis=1)
     far = farthest_points(x, y, y - out, labels)
     named_points(ax, x[far], y[far], pair.labels[far], y[far] >= 0)
-    ax.legend(title="holds", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend_beside(ax, title="holds")
     x, y = (plain_text(name) for name in pair.names)
     ax.set(xlabel=f"random effect {x}", ylabel=f"random effect {y}")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..errors import ArgumentError, listed, near_matches
 from ..support.arguments import flag, mapping, one_of, sequence, short_repr
+from ..support.label_texts import joined_label
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,11 +193,7 @@ def random_effect_panels(
 
 def _levels_of_effect(group: str, effect: str, rows: pd.DataFrame) -> LevelsOfEffect:
     limits = (rows[column].to_numpy() for column in ("estimate", "conf.low", "conf.high"))
-    return LevelsOfEffect(group, effect, [_level_text(level) for level in rows["level"]], *limits)
-
-
-def _level_text(level: Any) -> str:
-    return ":".join(map(str, level)) if isinstance(level, tuple) else str(level)
+    return LevelsOfEffect(group, effect, [joined_label(level) for level in rows["level"]], *limits)
 
 
 def level_text(level: float, inner_level: float | None = None) -> str:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .axes import MANY_POINTS, in_legend, plain_text, several_axes, shared_xlabel, single_axes
+from ..support.label_texts import cut_in_middle
+from .axes import (
+    MANY_POINTS,
+    in_legend,
+    legend_beside,
+    plain_text,
+    several_axes,
+    shared_xlabel,
+    single_axes,
+)
 from .interval_arrays import Intervals, LevelsOfEffect
 from .series import reference_style, series_colours, series_marker
 
@@ -95,8 +104,7 @@ def rows_of_intervals(
     row_labels(ax, intervals.labels)
     ax.set_xlabel(plain_text(xlabel))
     if s > 1 and legend is not None:
-        place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
-        ax.legend(title=plain_text(legend) or None, frameon=False, **place)
+        legend_beside(ax, title=plain_text(legend) or None)
     return ax
 
 
@@ -175,18 +183,9 @@ def row_labels(ax: Axes, labels: Sequence[str], upwards: bool = False) -> None:
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
-def row_text(label: str, longest: int = LONGEST_LABEL) -> str:
-    """A label cut in the middle, as names of coefficients and contrasts differ at their ends.
-
-    Examples
-    --------
-    >>> row_text("poly(average_temperature_of_the_month, 2)[1]")
-    'poly(average_tempe…_the_month, 2)[1]'
-    """
-    if len(label) > longest:
-        half = (longest - 1) // 2
-        label = f"{label[: longest - 1 - half]}…{label[-half:]}"
-    return plain_text(label)
+def row_text(label: str) -> str:
+    """A label cut in the middle, as names of coefficients and contrasts differ at their ends."""
+    return plain_text(cut_in_middle(label, LONGEST_LABEL))
 
 
 def fitting_font(ax: Axes, count: int) -> float | None:

@@ -14,7 +14,7 @@ from ..data.design import Design, GroupingFactor
 from ..errors import ArgumentError, DataError, listed, near_matches
 from ..formula.formulaic_factors import columns_of
 from ..support.arguments import short_repr, whole_number
-from .axes import joined_label
+from ..support.label_texts import joined_label
 from .effects_arrays import chosen_group
 from .means_arrays import is_numeric
 
@@ -22,13 +22,13 @@ GRID = 41
 """Points of a line."""
 
 OFF_GRID = 0.0123
-"""Of the range of a predictor: how far a value is from those of the data."""
+"""How far a trial value lies from those of the data, as a share of the range of the predictor."""
 
 MOST_AVERAGED = 50
-"""Rows of a level over whose other predictors a line is averaged; of more they are a sample."""
+"""Most rows of a level over which a line is averaged; of more rows a sample is taken."""
 
 MOST_LEVELS = 60
-"""Panels of a figure."""
+"""Most panels of a figure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,13 +125,14 @@ def _check_predictor(design: Design, x: Any, table: pd.DataFrame) -> None:
     names = columns_of(design.bound.fixed).union(*random)
     known = [name for name in table if name in names]
     if x not in known:
-        slope = "" if known else " The model has no predictors."
+        way = f"Its predictors are {listed(known)}." if known else "The model has no predictors."
         raise ArgumentError(
-            f"x={short_repr(x)} is no predictor of the model.{near_matches(str(x), known)} "
-            f"Its predictors are {listed(known)}.{slope}"
+            f"x={short_repr(x)} is no predictor of the model.{near_matches(str(x), known)} {way}"
         )
     if any(x == group.factor for group in design.groups):
-        raise ArgumentError(f"x={x!r} is a grouping factor: lines are along a predictor.")
+        raise ArgumentError(
+            f"x={x!r} is a grouping factor: name a predictor as x, and the factor as group=."
+        )
 
 
 def _places(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..support.arguments import named_arguments
+from ..support.label_texts import cut_in_middle
 from .axes import plain_text, point_style, several_axes, short_label
-from .interval_drawing import row_text
 from .lines_arrays import GroupLines, LevelLines, group_lines
 from .series import reference_style, series_colours
 from .series_of_fit import checked_fit
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 PANEL_INCHES = (2.1, 1.9)
 """Width and height of a panel."""
 
-WIDE = 1.6
-"""Panels in a row over rows of panels."""
+ASPECT = 1.6
+"""Columns of panels over rows of panels."""
 
 FEW_PANELS, LARGER = 4, 1.5
 """Up to so many panels are larger by this factor."""
@@ -28,8 +28,8 @@ FEW_PANELS, LARGER = 4, 1.5
 LONGEST_TITLE = 22
 """Characters of the title of a panel."""
 
-SLANTED = 24
-"""Characters of categories in a panel that do not run into each other."""
+MOST_CHARACTERS = 24
+"""Characters of all categories of a panel that fit side by side; more stand upright."""
 
 
 @named_arguments
@@ -90,7 +90,9 @@ def fitted_lines(
     rows = sum(len(one.x) for one in found.shown)
     for panel, one in zip(axes, found.shown, strict=True):
         _level(panel, one, rows, bool(found.categories))
-        panel.set_title(row_text(one.label, LONGEST_TITLE), loc="left", fontsize="medium")
+        panel.set_title(
+            plain_text(cut_in_middle(one.label, LONGEST_TITLE)), loc="left", fontsize="medium"
+        )
     _common_axes(axes, found, x, across if ax is None else 1)
     _labels(axes, found, x, ax is None and count > 1)
     return axes[0] if count == 1 else np.array(axes, dtype=object)
@@ -104,7 +106,7 @@ def _panels_across(count: int) -> int:
     >>> [_panels_across(count) for count in (1, 2, 6, 12, 18)]
     [1, 2, 3, 4, 6]
     """
-    wanted = np.sqrt(WIDE * count)
+    wanted = np.sqrt(ASPECT * count)
     candidates = range(max(int(wanted) - 1, 1), int(wanted) + 3)
     return min(candidates, key=lambda c: (-count % c / count + 0.15 * abs(c - wanted), c))
 
@@ -128,7 +130,7 @@ def _common_axes(axes: list[Axes], found: GroupLines, x: str, across: int) -> No
     for place, ax in enumerate(axes):
         if found.categories:
             texts = [short_label(name) for name in found.categories]
-            crowded = sum(map(len, texts)) > SLANTED
+            crowded = sum(map(len, texts)) > MOST_CHARACTERS
             ax.set_xticks(range(len(texts)), texts, rotation=90 if crowded else 0)
             ax.set_xlim(-0.5, len(texts) - 0.5)
         if across > 1:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..support.arrays import FloatArray, IndexArray
+from ..support.label_texts import with_subscript
 
 MOST_PIXELS = 400
 """Rows and columns of an image; of a larger matrix several entries share a pixel."""
@@ -62,7 +63,7 @@ def template_pattern(matrices: Any) -> Pattern:
     taken = np.isin(_keys(factor, factor.shape), rows.astype(np.int64) * factor.shape[1] + columns)
     others = ~taken & (factor.data != 0)
     known = np.unique(places)
-    names = tuple(theta_name(int(p) - 1) for p in known) + ("function of θ",) * bool(others.any())
+    names = tuple(with_subscript("θ", p) for p in known) + ("function of θ",) * bool(others.any())
     return Pattern(
         factor.shape,
         np.concatenate([rows, factor.row[others]]),
@@ -88,17 +89,6 @@ def factor_pattern(matrices: Any) -> Pattern:
 
 def _keys(matrix: Any, shape: tuple[int, int]) -> IndexArray:
     return matrix.row.astype(np.int64) * shape[1] + matrix.col
-
-
-def theta_name(place: int) -> str:
-    """What the entry of θ at a place is called.
-
-    Examples
-    --------
-    >>> theta_name(0), theta_name(11)
-    ('θ₁', 'θ₁₂')
-    """
-    return "θ" + str(place + 1).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
 def kind_shares(pattern: Pattern, most: int = MOST_PIXELS) -> tuple[FloatArray, FloatArray]:

@@ -9,7 +9,8 @@ import numpy as np
 from ..errors import ModelError
 from ..support.arguments import named_arguments, one_of
 from ..support.arrays import FloatArray
-from .axes import plain_text, pyplot, short_label, single_axes
+from ..tables.matrix_blocks import spelled_out
+from .axes import legend_beside, plain_text, pyplot, short_label, single_axes
 from .matrix_arrays import Pattern, factor_pattern, kind_shares, pattern_of, template_pattern
 from .series import series_colours
 from .series_of_fit import checked_fit
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 SYMBOLS = {"Lambda": "Λ", "R_ZX": "$R_{ZX}$", "R_X": "$R_X$"}
 MATRICES = ("Z", "Lambda", "A", "L", "X", "P", "Q", "R", "R_ZX", "R_X")
-OTHER_NAMES = {"Λ": "Lambda"}
 
 ROWS = "row of the data"
 EFFECTS = "random effect, by term and level"
@@ -92,7 +92,7 @@ def matrix(fit: Any, which: str = "L", ax: Any = None) -> Axes:
     'L: 40×40, 70 nonzeros, 0 of them fill-in'
     """
     fit = checked_fit(fit)
-    which = one_of("which", OTHER_NAMES.get(which, which), MATRICES)
+    which = one_of("which", spelled_out(which), MATRICES)
     matrices = fit.matrices
     if which == "L":
         pattern = factor_pattern(matrices)
@@ -200,4 +200,4 @@ def _legend(pattern: Pattern, shades: list[Any], ax: Axes) -> None:
         Patch(facecolor=shade, label=plain_text(f"{name} ({count:,})"))
         for name, shade, count in zip(pattern.names, shades, pattern.counts, strict=True)
     ]
-    ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    legend_beside(ax, handles=handles)

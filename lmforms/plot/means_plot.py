@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, number
 from . import interval_drawing, means_arrays
-from .axes import in_legend, plain_text, point_style, several_axes, short_label
+from .axes import in_legend, legend_beside, plain_text, point_style, several_axes, short_label
 from .interval_arrays import Intervals
 from .means_arrays import MeansPanel
 from .series import reference_style, series_colours, series_marker
@@ -175,12 +175,7 @@ def _draw_means(
             _category_ticks(panel, one.shown)
     _common_limits(axes)
     if s > 1:
-        axes[-1].legend(
-            title=plain_text(shown.color or ""),
-            loc="center left",
-            bbox_to_anchor=(1.0, 0.5),
-            frameon=False,
-        )
+        legend_beside(axes[-1], title=plain_text(shown.color or ""))
     return axes
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, short_repr
 from . import plotted_arrays
-from .axes import MOST_TICK_LABELS, pyplot, single_axes
+from .axes import MOST_TICK_LABELS, legend_beside, pyplot, single_axes
 from .series import series_colours
 
 if TYPE_CHECKING:
@@ -88,13 +88,7 @@ def rank(table: pd.DataFrame, ax: Any = None) -> Axes:
         ax.set_xticks(found.ranks)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(
-        loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
-        markerscale=0.6,
-        fontsize="small",
-        frameon=False,
-    )
+    legend_beside(ax, markerscale=0.6, fontsize="small")
     return ax
 
 

@@ -12,6 +12,7 @@ from ..data.theta_order import theta_in_formula_order
 from ..errors import listed
 from ..inference.model_parameters import ModelParameter, model_parameters, parameter_values
 from ..support.arrays import FloatArray
+from ..tables.number_format import signed
 from ..tables.result_table import ResultTable
 from .state import FitState
 
@@ -120,7 +121,9 @@ def _notes(found: Sequence[OtherFit], difference: Any) -> list[str]:
     notes = ["difference: of −2 log-likelihood from the lowest."]
     if same.all():
         most = max(difference.max(), 10.0**-DECIMALS)
-        notes.append(f"All {len(found)} ways agree: −2 log-likelihood within {most:.1g}.")
+        notes.append(
+            f"All {len(found)} ways agree: −2 log-likelihood within {signed(most, '.1g')}."
+        )
     elif ended.any():
         higher = [
             f"{one.label} (by {difference[i]:.2g})"

@@ -44,13 +44,10 @@ def augmented_rows(state: FitState, data: Any = None) -> Any:
         rows = table.data.loc[state.design.in_model]
     else:
         at = _rows_used(state, data)
-        if isinstance(data, pd.DataFrame):
-            rows = data.iloc[at]
-        elif isinstance(data, Mapping):
-            rows = raw_table(data, names).data.iloc[at]
-        else:
+        if not isinstance(data, Mapping):
             return with_columns_like(data, at, made)
-    return rows.assign(**{name: pd.Series(v, index=rows.index) for name, v in made.items()})
+        rows = raw_table(data, names).data.iloc[at]
+    return rows.assign(**made)
 
 
 def _columns(state: FitState) -> dict[str, FloatArray]:

@@ -6,6 +6,8 @@ import numpy as np
 
 from ..errors import listed
 from ..inference.residual_estimates import names_at_bound
+from ..support.conventions import MOST_INFLATION
+from ..tables.number_format import signed
 from . import quantities, residual_tables
 from .fit_report import Check, FitReport
 from .influence_checks import influential
@@ -17,9 +19,6 @@ from .variance_tables import fixed_inflation
 
 FEW_LEVELS = 5
 """With fewer levels the variance of a grouping factor is hardly known."""
-
-MOST_INFLATION = 10.0
-"""Variance inflation beyond which a coefficient is called hardly determined (a convention)."""
 
 
 def checked_fit(state: FitState, n: int, generator: np.random.Generator) -> FitReport:
@@ -53,7 +52,8 @@ def convergence(state: FitState) -> Check:
         )
     size = (
         f"{report.n_evaluations} evaluations, largest entry of the gradient "
-        f"{report.gradient_norm:.1g}, predicted decrease {report.decrement:.1g}"
+        f"{signed(report.gradient_norm, '.1g')}, predicted decrease "
+        f"{signed(report.decrement, '.1g')}"
     )
     if not report.converged:
         return Check(

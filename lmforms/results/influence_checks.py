@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import listed
 from ..inference.influence.cases import OBSERVATION
+from ..tables.number_format import signed
 from .affordable_influence import affordable_influence
 from .fit_report import Check, label_text
 from .state import FitState
@@ -37,11 +38,11 @@ def influential(state: FitState) -> Check:
         largest[by] = float(distances.max())
         beyond = distances[distances > limit].sort_values(ascending=False)
         if len(beyond):
-            far[by] = [f"{label_text(label)} ({d:.2g})" for label, d in beyond.items()]
+            far[by] = [f"{label_text(label)} ({signed(d, '.2g')})" for label, d in beyond.items()]
     if not largest:
         return Check(topic, "ok", f"not looked at: {reason.rstrip('.')}.")
     if not far:
-        shown = ", ".join(f"{by} {value:.2g}" for by, value in largest.items())
+        shown = ", ".join(f"{by} {signed(value, '.2g')}" for by, value in largest.items())
         return Check(
             topic, "ok", f"no case moves the fixed effects far; largest Cook's distance: {shown}."
         )

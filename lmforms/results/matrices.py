@@ -161,8 +161,9 @@ class ModelMatrices:
             More are left out in the middle of a matrix. By default 20 rows, and as many columns as
             stand side by side: 4 to 12 in text, 12 in HTML, 10 in LaTeX.
         decimals : int, optional
-            Of matrices whose numbers are not all whole. By default as few as show the largest and
-            the smallest number of a matrix.
+            Of numbers that are not all whole; columns of X and Z that are whole have none. By
+            default as few as show the largest and the smallest number of a matrix, and four digits
+            of each coefficient: with an exponent, where sizes differ much.
         names : bool
             Names of the rows and columns of a single matrix.
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import ArgumentError, near_matches
-from ..support.arguments import short_repr
+from ..support.arguments import one_of
 from ..support.arrays import FloatArray, IndexArray
-from ..tables.matrix_blocks import MatrixPiece, Names, matrix_block
+from ..support.label_texts import joined_label, with_subscript
+from ..tables.matrix_blocks import MatrixPiece, Names, matrix_block, spelled_out
 from ..tables.matrix_markup import equation_html, equation_latex
 from ..tables.matrix_text import Item, equation_text, text_width
 
@@ -24,14 +24,12 @@ TEXT_COLUMNS = (12, 10, 8, 6, 4)
 """Columns shown of each matrix of a text: the most with which it is not too wide."""
 
 FEW_COLUMNS = 6
-"""Rather than fewer columns than this, those of a text have no names."""
+"""A text leaves out names of columns before it shows fewer columns than this."""
 
 MOST_ROWS = 20
 """Rows shown of a matrix, those in the middle left out."""
 
 HTML_COLUMNS, LATEX_COLUMNS = 12, 10
-
-OTHER_NAMES = {"β": "beta", "Λ": "Lambda"}
 
 EQUATIONS = ("model", "symbols", "sums")
 
@@ -164,14 +162,7 @@ def checked_which(which: Any) -> str:
     ------
     ArgumentError
     """
-    name = OTHER_NAMES.get(which, which) if isinstance(which, str) else which
-    if isinstance(name, str) and (name in MEANINGS or name in EQUATIONS):
-        return name
-    known = [*EQUATIONS, *MEANINGS]
-    hint = near_matches(which, known) if isinstance(which, str) else ""
-    raise ArgumentError(
-        f"which={short_repr(which)}: use one of {', '.join(map(repr, known))}.{hint}"
-    )
+    return one_of("which", spelled_out(which), (*EQUATIONS, *MEANINGS))
 
 
 def matrix_piece(matrices: Any, which: str) -> MatrixPiece:
@@ -196,7 +187,9 @@ def matrix_piece(matrices: Any, which: str) -> MatrixPiece:
         symbol, matrix, down, across = sparse[which]
         return MatrixPiece(symbol, matrix.shape, _sparse_entries(matrix), down, across, zero="·")
     if which == "Z":
-        return MatrixPiece("Z", m.Z.shape, _sparse_entries(m.Z), rows, random)
+        units = _units(m.z_names)
+        piece = MatrixPiece("Z", m.Z.shape, _sparse_entries(m.Z), rows, random, zero="0")
+        return replace(piece, column_units=units)
     if which == "template":
         return MatrixPiece("Λ", m.Lambda.shape, _template_entries(m), random, random)
     if which in ("K", "V"):
@@ -206,10 +199,21 @@ def matrix_piece(matrices: Any, which: str) -> MatrixPiece:
     if which in ("X", "R_X", "R_ZX"):
         values = m.X.to_numpy() if which == "X" else getattr(m, which)
         down = {"X": rows, "R_X": fixed, "R_ZX": permuted}[which]
-        return MatrixPiece(which, values.shape, _dense_entries(values), down, fixed)
+        piece = MatrixPiece(which, values.shape, _dense_entries(values), down, fixed)
+        if which == "X":
+            return replace(piece, column_units=np.arange(values.shape[1]))
+        return replace(piece, zero="0")
     symbol = {"beta": "β", "y": "y − offset" if np.any(m.offset) else "y"}.get(which, which)
     down = {"beta": fixed, "b": random, "u": random}.get(which, rows)
-    return replace(_vector(symbol, getattr(m, which).to_numpy()), row_names=down)
+    piece = replace(_vector(symbol, getattr(m, which).to_numpy()), row_names=down)
+    if which == "beta":
+        return replace(piece, row_units=np.arange(len(m.beta)))
+    return replace(piece, row_units=_units(m.z_names)) if which in ("b", "u") else piece
+
+
+def _units(names: pd.MultiIndex) -> IndexArray:
+    """Which random effects are of one unit: those of one effect and grouping factor."""
+    return np.asarray(names.droplevel("level").factorize()[0], dtype=np.intp)
 
 
 def _vector(symbol: str, values: FloatArray) -> MatrixPiece:
@@ -218,10 +222,9 @@ def _vector(symbol: str, values: FloatArray) -> MatrixPiece:
 
 def _symbols(symbol: str, count: int, first: int = 1, letter: str = "") -> MatrixPiece:
     """A vector of unknowns, with numbers from `first`."""
-    digits = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
     def entries(rows: IndexArray, _: IndexArray) -> Any:
-        texts = [(letter or symbol) + str(i + first).translate(digits) for i in rows]
+        texts = [with_subscript(letter or symbol, i + first) for i in rows]
         return np.array(texts, dtype=object)[:, None]
 
     return MatrixPiece(symbol, (count, 1), entries)
@@ -236,14 +239,13 @@ def _sparse_entries(matrix: Any) -> Callable[[IndexArray, IndexArray], Any]:
 
 
 def _template_entries(matrices: Any) -> Callable[[IndexArray, IndexArray], Any]:
-    digits = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
     place, value = _sparse_entries(matrices.template), _sparse_entries(matrices.Lambda)
 
     def entries(rows: IndexArray, columns: IndexArray) -> Any:
         texts = np.where(value(rows, columns) != 0, "f(θ)", "·").astype(object)
         places = place(rows, columns)
         for i, j in zip(*np.nonzero(places), strict=True):
-            texts[i, j] = "θ" + str(int(places[i, j])).translate(digits)
+            texts[i, j] = with_subscript("θ", int(places[i, j]))
         return texts
 
     return entries
@@ -261,8 +263,7 @@ def _random_names(names: pd.MultiIndex) -> Names:
     def of(places: IndexArray) -> list[str]:
         out = []
         for group, level, effect in names[places]:
-            written = ":".join(map(str, level)) if isinstance(level, tuple) else str(level)
-            parts = [str(group)] * has_groups + [written] + [str(effect)] * has_effects
+            parts = [str(group)] * has_groups + [joined_label(level)] + [str(effect)] * has_effects
             out.append(" ".join(parts))
         return out
 

@@ -34,5 +34,6 @@ def row_table(matrices: Any, by_coefficient: bool) -> ResultTable:
         parts[f"Zb {name}"] = m.Z[:, columns] @ b[columns]
     parts["e"] = m.e.to_numpy()
     y = (m.y + m.offset).to_numpy()
+    parts = {name: part + 0.0 for name, part in parts.items()}  # no negative zeros
     note = f"y = {' + '.join(parts)}"
     return ResultTable({"y": y, **parts}, index=m.y.index, title=TITLE, notes=[note])

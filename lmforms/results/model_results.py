@@ -138,7 +138,7 @@ class MixedModelResults(
     @cached_property
     def matrices(self) -> ModelMatrices:
         """The fitted y, X, Z, Λ, L and P, shown as y = Xβ + Zb + e (Bates et al. 2015)."""
-        from .model_matrices import model_matrices
+        from .assembled_matrices import model_matrices
 
         return model_matrices(self.state)
 

@@ -9,8 +9,8 @@ from ..errors import ModelError, NumericalError, listed
 from ..formula.formulaic_factors import columns_of
 from ..inference.diagnostics.distribution_tests import means_by_bin, outlying, spread_by_prediction
 from ..inference.diagnostics.residual_tests import equal_spread, holm
-from ..support.arrays import FloatArray
-from ..tables.number_format import p_phrase
+from ..support.arrays import FloatArray, IndexArray
+from ..tables.number_format import p_phrase, signed
 from . import quantities
 from .fit_report import SIGNIFICANT, Check, label_text
 from .simulated_residuals import factor_of, simulated_residuals
@@ -55,7 +55,9 @@ def outliers(state: FitState) -> Check:
         return Check(topic, "ok", f"largest normalized residual {largest:.3g} in absolute value.")
     index = state.design.index
     labels = [label_text(index[i]) for i in found]
-    shown = listed([f"{label} ({values[i]:.1f})" for label, i in zip(labels, found)], MOST_SHOWN)
+    shown = listed(
+        [f"{label} ({signed(values[i], '.1f')})" for label, i in zip(labels, found)], MOST_SHOWN
+    )
     others = (
         f"fit.update(data=data.drop(index=[{', '.join(labels[:MOST_SHOWN])}]))"
         if index.is_unique and not _has_arrays(state)
@@ -152,10 +154,12 @@ def variances_by_factor(state: FitState) -> Check:
     topic = "variances by factor"
     residuals = quantities.residuals(state, "scaled")
     names, p_values, ratios = [], [], []
+    left_out = []
     for name in _factors(state):
         codes, levels, _ = factor_of(state, name)
-        counts = np.bincount(codes)
-        if not 2 <= len(levels) <= MOST_LEVELS or counts.min() < FEWEST_PER_LEVEL:
+        reason = _not_compared(state, name, np.bincount(codes))
+        if reason:
+            left_out.append(f"{name} ({reason})")
             continue
         groups = [residuals[codes == level] for level in range(len(levels))]
         sds = np.array([own.std(ddof=1) for own in groups])
@@ -163,7 +167,8 @@ def variances_by_factor(state: FitState) -> Check:
         p_values.append(equal_spread(groups).p_value)
         ratios.append(sds.max() / sds.min() if sds.min() > 0 else np.inf)
     if not names:
-        return Check(topic, "ok", f"no factor has {FEWEST_PER_LEVEL} rows in each level.")
+        why = f"no factor was compared: {listed(left_out)}." if left_out else "no factors."
+        return Check(topic, "ok", why)
     adjusted = holm(np.array(p_values))
     differing = [i for i, p in enumerate(adjusted) if p < SIGNIFICANT and ratios[i] > LEAST_RATIO]
     if not differing:
@@ -183,15 +188,23 @@ def variances_by_factor(state: FitState) -> Check:
 
 
 def _factors(state: FitState) -> list[str]:
-    """Columns of categories or groups, without those that the residual structure has."""
-    design = state.design
-    known = () if design.residual_spec is None else design.residual_spec.columns
-    grouping = {group.factor for group in design.groups}
-    return [
-        name
-        for name, column in design.frame.table.columns.items()
-        if name not in known and (name in grouping or not is_numeric_dtype(column))
-    ]
+    """Columns of categories or groups."""
+    grouping = {group.factor for group in state.design.groups}
+    columns = state.design.frame.table.columns
+    return [n for n, column in columns.items() if n in grouping or not is_numeric_dtype(column)]
+
+
+def _not_compared(state: FitState, name: str, counts: IndexArray) -> str:
+    """Why the variances in the levels of a factor are not compared; empty if they are."""
+    spec = state.design.residual_spec
+    if spec is not None and name in spec.columns:
+        return "in the residual structure"
+    if len(counts) < 2:
+        return "one level"
+    if len(counts) > MOST_LEVELS:
+        return f"more than {MOST_LEVELS} levels"
+    few = counts.min() < FEWEST_PER_LEVEL
+    return f"fewer than {FEWEST_PER_LEVEL} rows in a level" if few else ""
 
 
 def variances_by_prediction(state: FitState) -> Check:
@@ -199,9 +212,10 @@ def variances_by_prediction(state: FitState) -> Check:
     topic = "variances by prediction"
     fitted = quantities.fitted_values(state)
     test = spread_by_prediction(quantities.residuals(state, "scaled"), fitted)
+    correlation = signed(test.statistic, ".2g")
     if not (test.p_value < SIGNIFICANT and abs(test.statistic) > LEAST_TREND):
         known = not np.isnan(test.p_value)
-        shown = f" (rank correlation {test.statistic:.2g})" if known else ""
+        shown = f" (rank correlation {correlation})" if known else ""
         return Check(topic, "ok", f"no trend of the absolute residuals{shown}.")
     word = "larger" if test.statistic > 0 else "smaller"
     one_sign = bool((fitted > 0).all() or (fitted < 0).all())
@@ -210,7 +224,7 @@ def variances_by_prediction(state: FitState) -> Check:
         topic,
         "note",
         f"residuals are {word} where the fitted values are larger (rank correlation "
-        f"{test.statistic:.2g}, {p_phrase(test.p_value)}).",
+        f"{correlation}, {p_phrase(test.p_value)}).",
         f"Let the variance depend on them: {_updated(state, function)}.",
     )
 

@@ -21,6 +21,7 @@ from ..inference.diagnostics.residual_tests import residual_tests, uniformity_by
 from ..inference.diagnostics.variance_parts import random_variances, residual_variances
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray, IndexArray
+from ..support.label_texts import joined_label
 from ..tables.number_format import p_phrase
 from ..tables.result_table import ResultTable
 from .quantities import fitted_values
@@ -252,5 +253,5 @@ def factor_of(state: FitState, by: Any) -> tuple[IndexArray, list[str], str]:
         if values.isna().any():
             raise DataError("by has missing values: give these rows a label of their own.")
         codes, levels = group_codes(values)
-    names = [":".join(map(str, x)) if isinstance(x, tuple) else str(x) for x in levels]
+    names = [joined_label(level) for level in levels]
     return codes, names, by if isinstance(by, str) else str(getattr(by, "name", None) or "by")

@@ -11,7 +11,7 @@ from ..errors import ArgumentError
 from ..tables.formats import TableFormats
 from ..tables.number_format import DIGITS, STARS_NOTE, aligned, frame_texts, signed, star_texts
 from ..tables.result_table import HEADERS
-from ..tables.shown import Fact, ShownResult, ShownTable, hung, shown_table
+from ..tables.shown import Fact, ShownResult, ShownTable, shown_table, with_space_behind
 
 AS_TYPED = ("Formula", "Residuals")
 """Facts that are text of the call."""
@@ -78,14 +78,6 @@ class ModelSummary(TableFormats):
     tables: dict[str, pd.DataFrame]
     notes: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return self.to_text()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
     def _shown(self, stars: bool, digits: int | None) -> ShownResult:
         digits = DIGITS if digits is None else digits
         shown = []
@@ -100,7 +92,7 @@ class ModelSummary(TableFormats):
                     shown.append(_parameters(title, table, digits))
         notes = self.notes
         if stars and "fixed" not in self.tables:
-            raise ArgumentError("stars=True: there are no fixed effects, which have p-values.")
+            raise ArgumentError("stars=True: there are no fixed effects to test; leave it out.")
         if stars:
             notes = (*notes, STARS_NOTE)
         facts = tuple(
@@ -117,7 +109,9 @@ def _fixed(title: str, table: pd.DataFrame, stars: bool, digits: int) -> ShownTa
         headers["statistic"] = "z"
     if stars:
         marks = star_texts(table["p_value"])
-        texts["estimate"] = hung([t + m for t, m in zip(texts["estimate"], marks, strict=True)])
+        texts["estimate"] = with_space_behind(
+            [t + m for t, m in zip(texts["estimate"], marks, strict=True)]
+        )
     names = [headers.get(name, name) for name in texts]
     stubs = [str(name) for name in table.index]
     return shown_table(names, stubs, list(texts.values()), "r" * len(names), title)

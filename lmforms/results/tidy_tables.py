@@ -7,7 +7,7 @@ Columns have the names that broom gives them, with dots; everywhere else the pac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,6 @@ from ..tables.result_table import ResultTable
 from .quantities import relative_factors, residual_deviations
 from .residual_tables import residual_params
 from .state import FitState
-
-EffectKind = Literal["fixed", "ran_pars", "ran_vals", "ran_coefs"]
-"""What a row may be about, by broom's names."""
 
 EFFECT_KINDS: dict[str, str] = {
     "fixed": "Fixed effects",

@@ -17,16 +17,17 @@ from .shown import ShownResult
 F = TypeVar("F", bound=Callable[..., Any])
 
 LEAST_WIDTH = 40
-"""Characters of a line at least: labels of rows need some."""
+"""Fewest characters of a line."""
 
 MOST_DIGITS = 15
-"""Significant digits that numbers of double precision have."""
+"""Significant digits of a number of double precision."""
 
 
 def format_arguments(method: F) -> F:
-    """Refuse what the method has not, and say where pandas has it.
+    """Refuse arguments that the method does not have.
 
-    Tables are DataFrames, whose methods of these names have other arguments.
+    Tables are DataFrames, whose methods of these names have other arguments: the message says how
+    to call those.
     """
     known = [name for name in inspect.signature(method).parameters if name != "self"]
 
@@ -49,8 +50,18 @@ def format_arguments(method: F) -> F:
 class TableFormats:
     """Methods ``to_text``, ``to_html``, ``to_latex``, ``to_markdown`` and ``to_typst``.
 
-    All of them have the options of :meth:`to_html`.
+    All of them have the options of :meth:`to_html`. Printed, it is the plain text; a notebook shows
+    the HTML.
     """
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
     def _shown(self, stars: bool, digits: int | None) -> ShownResult:
         """What is shown, with stars or with other digits where they are asked for."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from .shown import ShownResult, ShownTable, with_code
+from .shown import ALIGN_WORDS, ShownResult, ShownTable, cells_with_code, with_code
 
 CELL = "padding:2px 8px"
 RULE = "1px solid currentColor"
-WORDS = {"l": "left", "r": "right", "p": "left"}
 
 
 def html(result: ShownResult, caption: str | None = None) -> str:
@@ -34,7 +33,7 @@ def html_table(table: ShownTable) -> str:
     head = "".join(
         f"<tr>{line}</tr>"
         for line in (
-            _spans(table) if any(header for header, _ in table.spans) else "",
+            _spans(table) if table.has_spans else "",
             _headers(table) if any(table.headers) else "",
         )
         if line
@@ -45,7 +44,7 @@ def html_table(table: ShownTable) -> str:
         style += ";vertical-align:top" * ("p" in aligns)
         cells = [
             _cell("th" if j == 0 and table.has_stubs else "td", value, aligns[j], style)
-            for j, value in enumerate(line)
+            for j, value in enumerate(cells_with_code(line, aligns, escape, _code))
         ]
         body.append(f"<tr>{''.join(cells)}</tr>")
     style = "border-collapse:collapse;font-variant-numeric:tabular-nums"
@@ -55,13 +54,14 @@ def html_table(table: ShownTable) -> str:
 
 def _cell(tag: str, value: str, align: str, style: str = "") -> str:
     scope = ' scope="row"' if tag == "th" else ""
-    style = f"text-align:{WORDS[align]};{CELL}{style}"
-    return f'<{tag}{scope} style="{style}">{escape(value)}</{tag}>'
+    style = f"text-align:{ALIGN_WORDS[align]};{CELL}{style}"
+    return f'<{tag}{scope} style="{style}">{value}</{tag}>'
 
 
 def _headers(table: ShownTable) -> str:
+    style = f"{CELL};border-bottom:{RULE}"
     return "".join(
-        f'<th style="text-align:{WORDS[align]};{CELL};border-bottom:{RULE}">{escape(header)}</th>'
+        f'<th style="text-align:{ALIGN_WORDS[align]};{style}">{escape(header)}</th>'
         for header, align in zip(table.line_headers, table.line_aligns, strict=True)
     )
 

@@ -26,7 +26,7 @@ def renamed(result: ShownResult, labels: Any) -> ShownResult:
     Raises
     ------
     ArgumentError
-        It is no such mapping, or has a name that the result has not.
+        It is no such mapping, or has a name that does not occur in the result.
     """
     if labels is None:
         return result
@@ -34,7 +34,8 @@ def renamed(result: ShownResult, labels: Any) -> ShownResult:
     for name, label in given.items():
         if not isinstance(name, str) or not isinstance(label, str) or not name:
             raise ArgumentError(
-                f"labels: {short_repr(name)}: {short_repr(label)} is no pair of texts."
+                f"labels: {short_repr(name)}: {short_repr(label)} is no pair of texts. "
+                'Write labels={"x": "Age"}.'
             )
     if not given:
         return result
@@ -87,7 +88,7 @@ class _Names:
         self.found: set[str] = set()
         longest = sorted(labels, key=len, reverse=True)
         alternatives = "|".join(map(re.escape, longest))
-        # a name ends where letters, digits and brackets that belong to it end
+        # not within a longer name: what stands beside it is no letter, digit, dot or bracket
         self.pattern = re.compile(rf"(?<![\w.])({alternatives})(?![\w.\[(])")
 
     def replaced(self, text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .shown import ShownResult, ShownTable, with_code
+from .shown import ShownResult, ShownTable, cells_with_code, with_code
 
 PARAGRAPH = r"p{0.62\linewidth}"
 
@@ -88,6 +88,9 @@ TEXT_SYMBOLS = {
 ACCENTS = {"\N{COMBINING CIRCUMFLEX ACCENT}": r"\hat", "\N{COMBINING TILDE}": r"\tilde"}
 """Above letters of formulas, as in the estimate of θ."""
 
+SMALL_LETTERS = {"omicron": "o", "epsilon": r"\varepsilon", "phi": r"\varphi"}
+"""Those whose command is not their name."""
+
 LATIN_CAPITALS = {
     "Alpha": "A",
     "Beta": "B",
@@ -151,13 +154,13 @@ def latex_table(table: ShownTable, booktabs: bool = False) -> str:
         title = rf"\textbf{{{escaped(table.title)}}}"
         lines.append(rf"\multicolumn{{{len(aligns)}}}{{l}}{{{title}}} \\")
     lines.append(top)
-    if any(header for header, _ in table.spans):
+    if table.has_spans:
         lines += _spans(table, booktabs)
     if any(table.headers):
-        lines += [_row(table.line_headers), middle]
+        lines += [_row(table.line_headers, aligns), middle]
     for i, line in enumerate(table.lines):
         lines += [middle] * (i in table.rules)
-        lines.append(_row(line))
+        lines.append(_row(line, aligns))
     return "\n".join([*lines, bottom, r"\end{tabular}"])
 
 
@@ -194,8 +197,8 @@ def _code(text: str) -> str:
     return rf"\texttt{{{escaped(text)}}}"
 
 
-def _row(values: tuple[str, ...]) -> str:
-    line = " & ".join(map(escaped, values)) + r" \\"
+def _row(values: tuple[str, ...], aligns: str) -> str:
+    line = " & ".join(cells_with_code(values, aligns, escaped, _code)) + r" \\"
     # behind the \\ of the row before, a bracket or a star would be read as its argument
     return "{}" + line if line[0] in "[*" else line
 
@@ -240,7 +243,7 @@ def _character(c: str) -> str:
         return f"${SYMBOLS[c]}$"
     if c.isascii():
         return c
-    greek = _greek(c)
+    greek = greek_command(c)
     if greek:
         return f"${greek}$"
     kind, _, digits = unicodedata.decomposition(c).partition(" ")
@@ -252,8 +255,14 @@ def _character(c: str) -> str:
     return c
 
 
-def _greek(c: str) -> str:
-    """The command of a Greek letter, or an empty text."""
+def greek_command(c: str) -> str:
+    r"""The command of a Greek letter in formulas, or an empty text.
+
+    Examples
+    --------
+    >>> print(greek_command("θ"), greek_command("ε"), greek_command("Λ"))
+    \theta \varepsilon \Lambda
+    """
     name = unicodedata.name(c, "").split()
     if len(name) != 4 or name[0] != "GREEK" or name[2] != "LETTER":
         return ""
@@ -261,4 +270,4 @@ def _greek(c: str) -> str:
     if name[1] == "CAPITAL":
         capital = letter.capitalize()
         return LATIN_CAPITALS.get(capital, f"\\{capital}")
-    return "o" if letter == "omicron" else f"\\{letter}"
+    return SMALL_LETTERS.get(letter, f"\\{letter}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .shown import ShownResult, ShownTable, with_code
+from .shown import ShownResult, ShownTable, cells_with_code, with_code
 
 SPECIAL = re.compile(r"([\\`*_~|$])")
 
@@ -31,11 +31,12 @@ def markdown_table(table: ShownTable) -> str:
     """One table; headers over several columns stand in a first row."""
 
     def line(values: tuple[str, ...]) -> str:
-        return "| " + " | ".join(escaped(v).strip(" ") for v in values) + " |"
+        cells = cells_with_code(values, table.line_aligns, escaped, code)
+        return "| " + " | ".join(cell.strip(" ") for cell in cells) + " |"
 
     rows = table.lines
     headers = table.line_headers
-    if any(header for header, _ in table.spans):
+    if table.has_spans:
         above = [""] * table.has_stubs
         for header, count in table.spans:
             above += [header, *[""] * (count - 1)]

@@ -8,27 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from ..support.arrays import FloatArray, IndexArray
-
-LARGEST_DIGITS, SMALLEST_DIGITS = 4, 2
-"""Significant digits that the largest and the smallest number of a matrix have at least."""
-
-MOST_DIGITS = 6
-"""Digits of the largest number, beyond which the smallest is not considered."""
-
-MOST_DECIMALS = 12
-"""Beyond, numbers have exponents."""
-
-NEGLIGIBLE = 1e-13
-"""Numbers of a smaller share of the largest are zero but for rounding."""
+from ..support.arrays import IndexArray
+from ..support.label_texts import cut_at_end
+from .matrix_numbers import are_whole, number_texts
 
 NAME_LENGTH = 14
 """Characters of the name of a row or column."""
 
-MINUS = "\N{MINUS SIGN}"
 COLUMNS_LEFT_OUT = "⋯"
 ROWS_LEFT_OUT = "⋮"
 BOTH_LEFT_OUT = "⋱"
+
+OTHER_NAMES = {"β": "beta", "Λ": "Lambda"}
+"""Symbols of matrices that have a name in code."""
 
 Entries = Callable[[IndexArray, IndexArray], Any]
 Names = Callable[[IndexArray], Sequence[str]]
@@ -47,10 +39,14 @@ class MatrixPiece:
         Some rows and columns of it, dense: numbers, or text.
     row_names, column_names : callable, optional
         Names of some rows or columns.
-    zero : str
-        How an entry that is zero is written.
+    zero : str, optional
+        How an entry that is zero is written where zeros are many; by default as other numbers.
     decimals : int, optional
         Of numbers that are not all whole. By default as few as show the largest and the smallest.
+    row_units, column_units : ndarray of int, optional
+        Which rows, or columns, are of one unit, so that others may have other decimals. Columns of
+        a unit whose numbers are all whole have none. In rows of several units, which are those
+        of coefficients, very small numbers have an exponent.
     """
 
     symbol: str
@@ -58,8 +54,10 @@ class MatrixPiece:
     entries: Entries
     row_names: Names | None = None
     column_names: Names | None = None
-    zero: str = "0"
+    zero: str | None = None
     decimals: int | None = None
+    row_units: IndexArray | None = None
+    column_units: IndexArray | None = None
 
 
 @dataclass(frozen=True)
@@ -135,55 +133,34 @@ def shown_places(count: int, most: int) -> tuple[IndexArray, int | None]:
     return np.r_[:head, count - tail : count], head
 
 
-def number_texts(values: Any, decimals: int | None = None, zero: str = "0") -> list[str]:
-    """Numbers of one matrix with common decimals and a true minus sign.
+def spelled_out(name: Any) -> Any:
+    """The name of a matrix in code; anything else as it is.
 
     Examples
     --------
-    >>> number_texts([0.1662317, -3.466743e-05, 0.0])
-    ['0.166232', '−0.000035', '0']
-    >>> number_texts([1.0, -12.0])
-    ['1', '−12']
+    >>> spelled_out("Λ"), spelled_out("X")
+    ('Lambda', 'X')
     """
-    numbers = np.asarray(values, dtype=np.float64).ravel()
-    sizes = np.abs(numbers[np.isfinite(numbers)])
-    tiny = NEGLIGIBLE * sizes.max(initial=0.0)
-    sizes = sizes[sizes > tiny]
-    if decimals is None or _are_whole(sizes):
-        decimals = _decimals(sizes)
-
-    def text(value: float) -> str:
-        if abs(value) <= tiny:
-            return zero
-        shown = f"{value:.{LARGEST_DIGITS}g}" if decimals is None else f"{value:.{decimals}f}"
-        is_negative = value < 0 and float(shown) != 0
-        return MINUS * is_negative + shown.removeprefix("-").replace("-", MINUS)
-
-    return [text(value) for value in numbers.tolist()]
-
-
-def _decimals(sizes: FloatArray) -> int | None:
-    """Decimals that numbers of these sizes need; None if they are written one by one."""
-    if _are_whole(sizes):
-        return 0
-    low, high = (int(np.floor(np.log10(size))) for size in (sizes.min(), sizes.max()))
-    needed = max(LARGEST_DIGITS - 1 - high, min(SMALLEST_DIGITS - 1 - low, MOST_DIGITS - 1 - high))
-    return None if needed > MOST_DECIMALS or high > MOST_DECIMALS else max(needed, 0)
-
-
-def _are_whole(sizes: FloatArray) -> bool:
-    whole = bool((sizes == np.round(sizes)).all())
-    return whole and float(sizes.max(initial=0.0)) < 10.0**MOST_DIGITS
+    return OTHER_NAMES.get(name, name) if isinstance(name, str) else name
 
 
 def _texts(piece: MatrixPiece, rows: IndexArray, columns: IndexArray) -> list[list[str]]:
     values = np.asarray(piece.entries(rows, columns))
     if values.dtype.kind in "OU":
         return [[str(v) for v in row] for row in values]
-    texts = number_texts(values, piece.decimals, piece.zero)
-    width = len(columns)
-    return [texts[i * width : (i + 1) * width] for i in range(len(rows))]
+    down = None if piece.row_units is None else piece.row_units[rows]
+    across = np.zeros(len(columns), dtype=np.intp)
+    if piece.column_units is not None:
+        across = piece.column_units[columns]
+    whole = np.array([are_whole(np.abs(values[:, across == unit])) for unit in across], dtype=bool)
+    texts = np.empty(values.shape, dtype=object)
+    for part in (whole, ~whole):
+        own = values[:, part]
+        units = np.broadcast_to(across[part] if down is None else down[:, None], own.shape)
+        given = number_texts(own, piece.decimals, piece.zero, units, exponents=down is not None)
+        texts[:, part] = np.array(given, dtype=object).reshape(own.shape)
+    return [list(row) for row in texts]
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    return [n if len(n) <= NAME_LENGTH else n[: NAME_LENGTH - 1] + "…" for n in map(str, names)]
+    return [cut_at_end(str(name), NAME_LENGTH) for name in names]

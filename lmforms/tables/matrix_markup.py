@@ -6,21 +6,21 @@ import re
 from collections.abc import Sequence
 from html import escape
 
+from ..support.label_texts import SUBSCRIPTS
+from .latex import greek_command
 from .matrix_blocks import (
     BOTH_LEFT_OUT,
     COLUMNS_LEFT_OUT,
-    MINUS,
     ROWS_LEFT_OUT,
     MatrixBlock,
 )
 from .matrix_text import Item
+from .number_format import MINUS
 
 LATEX_COLUMNS = 10
 """Columns of a bmatrix, beyond which a counter has to be set."""
 
-SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-
-GREEK = {"θ": "theta", "β": "beta", "ε": "varepsilon", "Λ": "Lambda"}
+PLAIN_DIGITS = str.maketrans(SUBSCRIPTS, "0123456789")
 
 LATEX_MARKS = {
     COLUMNS_LEFT_OUT: r"\cdots",
@@ -140,9 +140,14 @@ def _block_latex(block: MatrixBlock) -> str:
 def _latex(text: str) -> str:
     """A number, a symbol or an operator in mathematics."""
     text = text.replace(MINUS, "-")
+    text = re.sub(r"(?<=\d)e([-+]\d+)", lambda m: rf" \times 10^{{{int(m[1])}}}", text)
     for mark, command in LATEX_MARKS.items():
         text = text.replace(mark, command)
-    for letter, name in GREEK.items():
-        text = re.sub(rf"{letter}(?=[A-Za-z])", rf"\\{name} ", text).replace(letter, rf"\{name}")
-    text = re.sub(r"[₀-₉]+", lambda m: f"_{{{m[0].translate(SUBSCRIPTS)}}}", text)
+    text = re.sub("[Α-ω](?=([A-Za-z])?)", _greek, text)
+    text = re.sub(r"[₀-₉]+", lambda m: f"_{{{m[0].translate(PLAIN_DIGITS)}}}", text)
     return re.sub(r"_([A-Z]+)", r"_{\1}", text)
+
+
+def _greek(found: re.Match[str]) -> str:
+    """A letter as a command, with a space where another letter follows."""
+    return greek_command(found[0]) + " " * (found[1] is not None)

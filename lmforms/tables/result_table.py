@@ -13,7 +13,7 @@ from ..errors import ArgumentError
 from .formats import TableFormats
 from .html import html
 from .number_format import DIGITS, P_VALUES, STARS_NOTE, frame_texts, star_texts
-from .shown import ShownResult, hung, shown_table
+from .shown import ShownResult, shown_table, with_space_behind
 from .text import text
 
 MOST_ROWS = 200
@@ -129,7 +129,7 @@ class ResultTable(TableFormats, pd.DataFrame):  # type: ignore[misc]  # to_html 
         notes = self.notes
         if stars:
             marked, marks = self._marked(names)
-            columns[marked] = hung(
+            columns[marked] = with_space_behind(
                 [t + m if t else t for t, m in zip(columns[marked], marks, strict=True)]
             )
             notes = (*notes, STARS_NOTE)
@@ -154,6 +154,6 @@ class ResultTable(TableFormats, pd.DataFrame):  # type: ignore[misc]  # to_html 
         """The column that stars stand behind, and the stars."""
         p = next((j for j, name in enumerate(names) if name in P_VALUES), None)
         if p is None:
-            raise ArgumentError("stars=True: this table has no p-values.")
+            raise ArgumentError("stars=True: this table has no p-values; leave it out.")
         marked = next((names.index(name) for name in ("estimate", "statistic") if name in names), p)
         return marked, star_texts(self.iloc[:, p])

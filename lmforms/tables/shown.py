@@ -9,9 +9,11 @@ from dataclasses import dataclass
 FIGURE_SPACE = "\N{FIGURE SPACE}"
 """As wide as a digit: stands where another cell of the column has a bracket or a star."""
 
+ALIGN_WORDS = {"l": "left", "r": "right", "p": "left"}
+"""Alignments of columns in words."""
 
 CODE = re.compile(r"`([^`]+)`")
-"""What stands in backticks in a note: a name or code."""
+"""What stands in backticks in a sentence: a name or code."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class ShownTable:
         return any(self.stubs)
 
     @property
+    def has_spans(self) -> bool:
+        """Whether there are headers above the headers."""
+        return any(header for header, _ in self.spans)
+
+    @property
     def lines(self) -> list[tuple[str, ...]]:
         """Rows with their labels in front, where there are any."""
         if not self.has_stubs:
@@ -114,18 +121,29 @@ def shown_table(
     return ShownTable(tuple(headers), tuple(stubs), rows, aligns, title)
 
 
-def with_code(note: str, plain: Callable[[str], str], code: Callable[[str], str]) -> str:
-    """A note with its text by `plain`, and what stands in backticks by `code`."""
-    parts = CODE.split(note)
+Typeset = Callable[[str], str]
+
+
+def with_code(sentence: str, plain: Typeset, code: Typeset) -> str:
+    """A sentence with its text by `plain`, and what stands in backticks by `code`."""
+    parts = CODE.split(sentence)
     return "".join((code if i % 2 else plain)(part) for i, part in enumerate(parts))
 
 
-def hung(texts: Sequence[str]) -> list[str]:
+def cells_with_code(cells: Sequence[str], aligns: str, plain: Typeset, code: Typeset) -> list[str]:
+    """The cells of a row, those of columns of sentences by :func:`with_code`."""
+    return [
+        with_code(cell, plain, code) if align == "p" else plain(cell)
+        for cell, align in zip(cells, aligns, strict=True)
+    ]
+
+
+def with_space_behind(texts: Sequence[str]) -> list[str]:
     r"""Cells with space behind, so that digits stand below digits and brackets beside them.
 
     Examples
     --------
-    >>> hung(["10.47**", "(1.55)", ""])
+    >>> with_space_behind(["10.47**", "(1.55)", ""])
     ['10.47**', '(1.55)\u2007', '']
     """
     behind = [len(text) - len(text.rstrip(")]*")) for text in texts]

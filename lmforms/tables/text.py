@@ -156,7 +156,7 @@ def _span_lines(
     table: ShownTable, columns: Sequence[int], widths: Sequence[int], stub_width: int
 ) -> list[str]:
     """The headers above headers, each with a rule below it; empty without any."""
-    if not any(header for header, _ in table.spans):
+    if not table.has_spans:
         return []
     owner = [k for k, (_, count) in enumerate(table.spans) for _ in range(count)]
     names, rules = [" " * stub_width] * bool(stub_width), [" " * stub_width] * bool(stub_width)

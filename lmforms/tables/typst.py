@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from .shown import ShownResult, ShownTable
-
-WORDS = {"l": "left", "r": "right", "p": "left"}
+from .shown import ALIGN_WORDS, CODE, ShownResult, ShownTable
 
 
 def typst(result: ShownResult, caption: str | None = None, label: str | None = None) -> str:
@@ -16,7 +14,7 @@ def typst(result: ShownResult, caption: str | None = None, label: str | None = N
     for table in result.tables:
         parts += [f"strong({_string(table.title)})"] if table.title else []
         parts.append(_table(table))
-    parts += [f"text(size: 0.85em, {_string(note)})" for note in result.notes]
+    parts += [f"text(size: 0.85em, {_sentence(note)})" for note in result.notes]
     body = "stack(dir: ttb, spacing: 0.8em,\n" + "".join(f"{part},\n" for part in parts) + ")"
     if caption is None:
         return f"#{body}"
@@ -26,22 +24,25 @@ def typst(result: ShownResult, caption: str | None = None, label: str | None = N
 
 
 def _table(table: ShownTable) -> str:
-    aligns = ", ".join(WORDS[align] for align in table.line_aligns)
+    aligns = ", ".join(ALIGN_WORDS[align] for align in table.line_aligns)
     lines = [
         f"table(columns: {len(table.line_aligns)}, stroke: none, align: ({aligns},),",
         "table.hline(),",
     ]
-    if any(header for header, _ in table.spans):
+    if table.has_spans:
         cells = ['""'] * table.has_stubs + [
             f"table.cell(colspan: {count}, align: center, {_string(header)})"
             for header, count in table.spans
         ]
         lines.append(f"{', '.join(cells)},")
     if any(table.headers):
-        lines += [f"table.header({_row(table.line_headers)}),", "table.hline(stroke: 0.5pt),"]
+        lines += [
+            f"table.header({', '.join(map(_string, table.line_headers))}),",
+            "table.hline(stroke: 0.5pt),",
+        ]
     for i, line in enumerate(table.lines):
         lines += ["table.hline(stroke: 0.5pt),"] * (i in table.rules)
-        lines.append(f"{_row(line)},")
+        lines.append(f"{_row(line, table.line_aligns)},")
     return "\n".join([*lines, "table.hline())"])
 
 
@@ -53,8 +54,17 @@ def _facts(result: ShownResult) -> str:
     return "\n".join(["table(columns: 2, stroke: none, align: left,", *rows, ")"])
 
 
-def _row(values: tuple[str, ...]) -> str:
-    return ", ".join(map(_string, values))
+def _row(values: tuple[str, ...], aligns: str) -> str:
+    return ", ".join(
+        _sentence(value) if align == "p" else _string(value)
+        for value, align in zip(values, aligns, strict=True)
+    )
+
+
+def _sentence(text: str) -> str:
+    """A sum of strings, with what stands in backticks as code."""
+    parts = [_string(part) for part in CODE.split(text)]
+    return " + ".join(f"raw({part})" if i % 2 else part for i, part in enumerate(parts))
 
 
 def _string(text: str) -> str:

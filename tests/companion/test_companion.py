@@ -292,6 +292,7 @@ def test_all_responses_share_one_form(sleep):
     assert found.form.alpha_.index.tolist() == list(Y.columns)
 
 
+@pytest.mark.filterwarnings("ignore::lmforms.errors.MissingDataWarning")
 def test_each_response_is_beside_its_own_fit(sleep):
     Y = simulated(sleep)
     Y = Y.mask(np.random.default_rng(2).random(Y.shape) < 0.2)

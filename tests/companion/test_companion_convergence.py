@@ -77,6 +77,7 @@ def test_equal_weights_have_a_minimum_too():
     np.testing.assert_allclose(found[1].table, found[0].table, rtol=0.01, atol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::lmforms.errors.MissingDataWarning")
 def test_many_responses_converge():
     sleep = lf.datasets.load("sleepstudy")
     rng = np.random.default_rng(0)

@@ -24,6 +24,7 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "leverage": lambda fit: fit.leverage,
     "studentized": lambda fit: fit.residuals("studentized"),
     "robust": lambda fit: fit.robust().table,
+    "predict": lambda fit: fit.predict(interval="prediction"),
     "r2": lambda fit: fit.r2(),
     "simulated": lambda fit: fit.simulated_residuals(9, seed=1).scaled,
 }
@@ -36,6 +37,7 @@ REFUSED: dict[str, set[str]] = {
     "influence": {"conjugate_gradients"},
     "leverage": {"conjugate_gradients"},
     "studentized": {"conjugate_gradients"},
+    "predict": {"conjugate_gradients"},
     "robust": DEPENDENT | NO_CLUSTERS | {"conjugate_gradients"},
 }
 SLOW = {

@@ -10,7 +10,8 @@ from kinds_of_fits import KINDS, fit_of, trial
 from numpy.testing import assert_allclose
 from slow_cases import one_in
 
-from lmforms.errors import ArgumentError, ModelError
+import lmforms as lf
+from lmforms.errors import ArgumentError, DataError, ModelError
 from lmforms.inference.degrees_of_freedom.f_statistic import t_quantiles
 
 ROWS = [3, 11, 24, 40, 55]
@@ -200,3 +201,34 @@ def test_degrees_of_freedom_ahead_of_a_series():
     assert_allclose(found["std_error"], at_estimates(fit, asked_for), rtol=1e-7)
     width = (found["upper"] - found["lower"]).to_numpy() / 2 / found["std_error"]
     assert_allclose(width, t_quantiles(satterthwaite(fit, asked_for), 0.95), rtol=2e-4)
+
+
+def test_levels_of_a_pedigree_without_data_are_predicted_from_their_relatives():
+    labels = [f"g{i:02d}" for i in range(14)]
+    sires = [None, None, *("g00", "g00", "g02", "g02", "g03") * 2, "g04", "g05"]
+    dams = [None, None, *("g01", None, "g01", "g03", "g01") * 2, "g03", "g02"]
+    pedigree = lf.relationship.Pedigree.of(labels, sires, dams)
+    fit = lf.lmer("y ~ x + (1 | g) + (1 | h)", trial(), relationship={"g": pedigree})
+    assert len(fit.random_effects["g"]) == 14
+    unseen = NEW.assign(g=["g12", "g13", "g00", "g13", "g05"])
+    design = fit.design(unseen)
+    z = np.split(design.Z.toarray(), [14], axis=1)
+    asked_for = DenseTargets(
+        design.X.to_numpy(), [part[:, :, None] for part in z], [np.zeros((5, 1))] * 2
+    )
+    for ddf in ("satterthwaite", "kenward-roger"):
+        found = fit.predict(unseen, interval="confidence", ddf=ddf)
+        expected = at_estimates(fit, asked_for)
+        if ddf == "kenward-roger":
+            expected = np.sqrt(expected**2 + 2.0 * added_by_estimation(fit, asked_for))
+        assert_allclose(found["std_error"], expected, rtol=1e-6)
+
+
+def test_new_places_have_no_errors():
+    fit, elsewhere = fit_of("random_ar1"), NEW.assign(t=9)
+    assert asked(fit, elsewhere, new_levels="zero").notna().all()
+    for random in ("all", "none"):
+        options = {"random": random, "new_levels": "zero", "interval": "prediction"}
+        with pytest.raises(DataError, match="Leave `interval` out"):
+            asked(fit, elsewhere, **options)
+    assert asked(fit, elsewhere, random="none", interval="confidence").notna().all(axis=None)

@@ -102,6 +102,7 @@ def test_a_panel_for_each_assumption(cake):
         "Normal residuals",
         "Normal random effects",
     ]
+    assert all(" should " in ax.get_title(loc="left") for ax in axes)  # no findings
 
 
 def test_panels_that_a_model_lacks():

@@ -47,6 +47,10 @@ def test_every_kind_of_model_has_a_report(name):
     assert max(map(len, text.splitlines()[3:])) <= 80
 
 
+def test_negative_numbers_have_minus_signs():
+    assert "7 (−4.0)" in checked(fit_of("slopes"), "outliers")["finding"]
+
+
 def test_a_good_fit_has_nothing_to_say():
     rng = np.random.default_rng(8)
     g = np.repeat(np.arange(30), 8)
@@ -241,12 +245,34 @@ def test_variances_by_factor():
     assert better.residual == "idh(Sex)"
     assert lf.anova(fit, better)["p_value"].iloc[-1] < 0.001
     assert checked(better, "variances by factor")["status"] == "ok"
+    assert checked(better, "variances by factor")["finding"] == (
+        "no factor was compared: Subject (fewer than 5 rows in a level), "
+        "Sex (in the residual structure)."
+    )
     estimated = fit.update(method="ai")
     assert (
         'fit.update(residual="idh(Sex)", method="auto")'
         in checked(estimated, "variances by factor")["advice"]
     )
     assert estimated.update(residual="idh(Sex)", method="auto").llf == pytest.approx(better.llf)
+
+
+@pytest.mark.parametrize(
+    "formula, finding",
+    [
+        ("y ~ t", "no factors."),
+        ("y ~ t + one", "no factor was compared: one (one level)."),
+        ("y ~ t + (1 | g)", "no factor was compared: g (more than 30 levels)."),
+        ("y ~ t + few", "no factor was compared: few (fewer than 5 rows in a level)."),
+    ],
+)
+def test_why_no_factor_is_compared(formula, finding):
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"g": np.repeat(np.arange(31), 6), "t": np.tile(np.arange(6.0), 31)})
+    data["few"] = np.where(np.arange(186) < 4, "u", "v")
+    data["one"] = "u"
+    data["y"] = rng.normal(size=186) + rng.normal(size=31)[data["g"]]
+    assert checked(quiet(formula, data), "variances by factor")["finding"] == finding
 
 
 def test_variances_by_factor_beside_a_structure():

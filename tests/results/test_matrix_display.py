@@ -12,7 +12,7 @@ import pytest
 
 import lmforms as lf
 from lmforms.errors import ArgumentError, ModelError, SingularWarning
-from lmforms.tables.matrix_blocks import number_texts
+from lmforms.tables.matrix_numbers import number_texts
 
 # As printed in Duthie (2024), with 168 in row 15 of X, which is misprinted once. Effects and
 # residuals computed from the printed data differ from the printed ones by up to 5e-8.
@@ -210,6 +210,7 @@ def test_latex_compiles_alone(dung, sleep, tmp_path):
     [
         ([0.0, -0.0], ["0", "0"]),
         ([1e-300, 1.0], ["0", "1"]),
+        ([0.0, -0.5], ["0.0000", "−0.5000"]),
         ([1.0, 2.5], ["1.000", "2.500"]),
         ([-0.0004, 1000.5], ["0.00", "1000.50"]),
         ([1.5e20, -1.0], ["1.5e+20", "0"]),
@@ -219,6 +220,57 @@ def test_latex_compiles_alone(dung, sleep, tmp_path):
 )
 def test_numbers_of_one_matrix(values, texts):
     assert number_texts(values) == texts
+
+
+@pytest.mark.parametrize(
+    "values, units, texts",
+    [
+        ([251.405, 10.4673], [0, 1], ["251.41", "10.47"]),
+        ([0.1662317, -3.466743e-05], [0, 1], ["0.1662", "−3.467e−05"]),
+        ([2e5, 0.0, 0.5, 1e-20], [0, 1, 2, 3], ["200000", "0", "0.5000", "1.000e−20"]),
+        ([1.5, 2e-9, 0.0, 1e-20], [0] * 4, ["1.50000", "2.000e−09", "0.00000", "0.00000"]),
+        ([40.39, 2.1, 0.01234], [0, 0, 1], ["40.39000", "2.10000", "0.01234"]),
+    ],
+)
+def test_coefficients_have_four_digits(values, units, texts):
+    assert number_texts(values, units=units, exponents=True) == texts
+
+
+def test_whole_columns_have_no_decimals():
+    data = lf.datasets.load("six_points").assign(s=list("abcabc"))
+    data["x"] -= 4.76  # holds zeros, which are numbers as others
+    m = lf.lmer("y ~ x + s", data).matrices
+    shown = cells(m.show("X", names=False))
+    assert shown[1] == ["1", "0.000", "1", "0"]
+    assert shown[2] == ["1", "1.090", "0", "1"]
+    assert cells(m.show("X", decimals=2, names=False))[1] == ["1", "0.00", "1", "0"]
+    assert r"\phantom{-}0.00 & \phantom{-}1 & \phantom{-}0 " in m.show("X", decimals=2).to_latex()
+    halves = lf.datasets.load("sleepstudy").assign(Days=lambda d: d["Days"] + 0.5)
+    shown = lf.lmer("Reaction ~ Days + (Days || Subject)", halves).matrices.show("Z", rows=3)
+    assert cells(shown)[0][:2] + cells(shown)[0][-2:] == ["1", "0.500", "0", "0"]
+    assert cells(shown)[-1][:2] + cells(shown)[-1][-2:] == ["0", "0", "1", "9.500"]
+
+
+def test_no_negative_zeros(dung):
+    rows = dung[1].row_table(by_coefficient=True).to_numpy()
+    assert (rows == 0).any()
+    assert not np.signbit(rows[rows == 0]).any()
+    fit = lf.lmer("Reaction ~ Days + (Days | Subject)", lf.datasets.load("sleepstudy"))
+    at = fit.at([1, 0, 0.2])
+    np.testing.assert_allclose(at.theta, [1, 0, 0.2], atol=1e-14)
+    for given in (at.theta, at.matrices.Lambda.toarray(), at.random_effects["Subject"].to_numpy()):
+        assert not np.signbit(given[given == 0]).any()
+
+
+def test_small_coefficients_are_as_precise_as_large_ones(dung):
+    m = dung[1]
+    assert cells(m.show("beta")) == [["0.1662"], ["−3.467e−05"]]
+    assert cells(m.show("beta", decimals=6)) == [["0.166232"], ["−0.000035"]]
+    assert r"-3.467 \times 10^{-5}" in m.to_latex()
+    assert "−3.467e−05" in m.to_html()
+    units = lf.datasets.load("sleepstudy").assign(Days=lambda d: 1e6 * d["Days"])
+    shown = lf.lmer("Reaction ~ Days + (Days | Subject)", units).matrices.show("b")
+    assert [row[0] for row in cells(shown)][:2] == ["2.26", "9.199e−06"]
 
 
 @pytest.mark.parametrize(

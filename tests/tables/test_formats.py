@@ -16,11 +16,15 @@ import pytest
 
 import lmforms as lf
 from lmforms.errors import ArgumentError
+from lmforms.tables.html import html
 from lmforms.tables.latex import escaped as latex_escaped
+from lmforms.tables.latex import latex
 from lmforms.tables.markdown import escaped as markdown_escaped
+from lmforms.tables.markdown import markdown
 from lmforms.tables.result_table import ResultTable
 from lmforms.tables.shown import ShownResult, ShownTable
 from lmforms.tables.text import text
+from lmforms.tables.typst import typst
 
 SPECIAL = r"a_b%&#$x{y}~^\|<z>"
 UNICODE = "σ²≤χ₁−·…×é—μ̂"
@@ -181,10 +185,25 @@ def test_typst_strings_hold_any_text():
     assert made.endswith(") <t>")
 
 
+def test_backticks_are_code_in_every_format():
+    """In notes, and in cells of columns of sentences; a name of a row stays as it is."""
+    sentence = "`x` is left out"
+    table = ShownTable(("finding",), ("`a b`",), ((sentence,),), "p")
+    shown = ShownResult("", (table,), notes=(sentence,))
+    for made, code, kept in (
+        (html(shown), "<code>x</code> is left out", "`a b`"),
+        (latex(shown), r"\texttt{x} is left out", r"\textasciigrave{}a b"),
+        (markdown(shown), "`x` is left out", r"\`a b\`"),
+        (typst(shown), 'raw("x") + " is left out"', '"`a b`"'),
+    ):
+        assert made.count(code) == 2
+        assert made.count(kept) == 1
+
+
 def test_typst_compiles():
-    typst = pytest.importorskip("typst")
+    compiler = pytest.importorskip("typst")
     parts = [r.to_typst(caption=SPECIAL) for r in results().values()]
-    assert typst.compile("\n\n".join(parts).encode(), format="pdf")
+    assert compiler.compile("\n\n".join(parts).encode(), format="pdf")
 
 
 @pytest.mark.parametrize("method", FORMATS)

@@ -38,14 +38,14 @@ def run(args: Namespace) -> str:
 def _exported(args: Namespace) -> str:
     from ... import datasets
     from ..formats import csv_text
-    from ..targets import check_target
+    from ..output_files import check_path
 
     if args.name is None:
         raise ArgumentError("--export needs the name of a data set: lmforms datasets NAME --export")
     if args.export == "-":
         args.format = "csv"
         return csv_text(datasets.load(args.name))
-    check_target("--export", args.export, "data.csv")
+    check_path("--export", args.export, "data.csv")
     sep = DELIMITERS.get(Path(args.export).suffix.lower())
     if sep is None:
         raise ArgumentError(f"--export {args.export!r}: end it in {' or '.join(DELIMITERS)}.")

@@ -21,7 +21,7 @@ ENDINGS = {
 """Formats by the ending of a file."""
 
 
-def check_targets(args: Namespace) -> None:
+def check_output_files(args: Namespace) -> None:
     """Refuse files that cannot be written, and settle the format of the output.
 
     Raises
@@ -29,9 +29,9 @@ def check_targets(args: Namespace) -> None:
     ArgumentError, DataError
     """
     if args.save is not None:
-        check_target("--save", args.save, "fit.lmf")
+        check_path("--save", args.save, "fit.lmf")
     if args.output is not None:
-        check_target("--output", args.output, "out.txt")
+        check_path("--output", args.output, "out.txt")
         if args.save is not None and Path(args.save).resolve() == Path(args.output).resolve():
             raise ArgumentError("--save and --output are one file: give two names.")
     for option, path in (("--save", args.save), ("--output", args.output)):
@@ -41,7 +41,7 @@ def check_targets(args: Namespace) -> None:
         args.format = _format(args.output, args.formats)
 
 
-def check_target(option: str, path: str, example: str) -> None:
+def check_path(option: str, path: str, example: str) -> None:
     """Refuse what is no path of a file that could be written.
 
     Raises
