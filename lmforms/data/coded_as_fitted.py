@@ -89,6 +89,9 @@ def as_fitted(design: Design, rows: Table, what: str) -> Table:
             levels = fitted.cat.categories
         elif is_bool(fitted.dtype):
             levels = pd.Index([False, True], dtype=object)
+        elif not len(given):  # no values, which have no type: all are missing
+            changed[name] = given.astype(object).astype(fitted.dtype)
+            continue
         elif isinstance(given.dtype, pd.CategoricalDtype) or is_bool(given.dtype):
             raise DataError(
                 f"{what}: `{name}` was a number in the fit and is a factor now: make it numbers, "

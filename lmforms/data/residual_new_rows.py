@@ -28,6 +28,7 @@ from .residual_new_variances import (
     new_variance,
     new_weights,
     refuse_fitted_values,
+    typed_as_fitted,
 )
 from .residual_structure import BoundResidual
 
@@ -100,6 +101,7 @@ def residual_places(design: Design, data: Any, weights: Any, what: str) -> Resid
         )
     table, complete = complete_rows(spec, data, list(spec.columns))
     fitted = design.frame.rows_used(design.in_model)
+    table = typed_as_fitted(table, fitted)
     series = _series(bound, fitted, table, what)
     known = series >= 0
     rows = np.flatnonzero(complete)[known]

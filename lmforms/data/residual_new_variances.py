@@ -87,10 +87,20 @@ def new_variances(
             )
         table, complete = complete_rows(bound.spec, data, needed, complete)
         fitted = design.frame.rows_used(design.in_model)
+        table = typed_as_fitted(table, fitted)
         variance = new_variance(bound, fitted, table, what, WITHOUT_VARIANCE)
     rows = np.flatnonzero(complete)
     known = new_weights(design, data, rows, weights, what, WITHOUT_VARIANCE)
     return NewVariances(complete, variance, known)
+
+
+def typed_as_fitted(table: Table, fitted: Table) -> Table:
+    """A table without rows, whose values have no type, with the types of the fit."""
+    if table.n:
+        return table
+    types = {name: fitted[name].dtype for name in table}
+    made = {name: pd.Series(index=table.index, dtype=kind) for name, kind in types.items()}
+    return table.assign(made)
 
 
 def complete_rows(

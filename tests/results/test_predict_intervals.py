@@ -245,6 +245,20 @@ def test_an_infinite_row_warns_of_nothing_and_leaves_the_others(formula, ddf):
     assert_allclose(found.iloc[[0, 3]], alone, rtol=1e-10)
 
 
+@pytest.mark.parametrize("interval", [None, "confidence", "prediction"])
+def test_columns_without_a_value_have_no_type(interval):
+    """As pandas reads rows of None, and a table of which only the columns are there."""
+    gaps = pd.DataFrame({"Days": [None, None], "Subject": ["308", "309"]})
+    found = FIT.predict(gaps, interval=interval)
+    assert len(found) == 2
+    assert np.isnan(found.to_numpy()).all()
+    none = FIT.predict(pd.DataFrame(columns=["Days", "Subject"]), interval=interval)
+    assert len(none) == 0
+    polars = pytest.importorskip("polars")
+    found = FIT.predict(polars.DataFrame(gaps.to_dict("list")), interval=interval)
+    assert found.null_count().sum_horizontal()[0] == 8 if interval else found.null_count() == 2
+
+
 def test_a_lazy_table_is_to_be_collected():
     polars = pytest.importorskip("polars")
     lazy = polars.LazyFrame({"Days": [1.0], "Subject": ["308"]})

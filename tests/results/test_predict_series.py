@@ -464,6 +464,17 @@ def test_errors_in_series():
     assert_allclose(own, with_nugget.predict(interval="prediction", residual="series")["std_error"])
 
 
+@pytest.mark.parametrize("structure", ["ar1(visit | subject)", "har1(visit | subject)", "power(x)"])
+def test_columns_without_a_value_have_no_type(structure):
+    old = OLD.assign(x=OLD["x"].abs() + 1.0)
+    fit = quiet("y ~ x", old, residual=structure)
+    names = ["x", "visit", "subject"]
+    for interval in (None, "confidence", "prediction"):
+        found = fit.predict(pd.DataFrame({name: [None, None] for name in names}), interval=interval)
+        assert np.isnan(found.to_numpy()).all()
+        assert len(fit.predict(pd.DataFrame(columns=names), interval=interval)) == 0
+
+
 def test_intervals_say_what_they_lack():
     fit = quiet("y ~ x", OLD, residual="har1(visit | subject)")
     with pytest.raises(ColumnError, match=r"lack `visit`.*interval='confidence'"):
