@@ -443,6 +443,21 @@ def test_response_of_a_refit_that_only_looks_like_numbers():
 # --- every public call ------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda fit: fit.emtrends(var="x"), r"MixedModelResults.emtrends\(\) needs .* `spec`"),
+        (lambda fit: lf.lmer("y ~ x"), r"lmer\(\) needs the argument `data`"),
+        (lambda fit: fit.summary("none", 0.9), r"summary\(\) takes only ddf without a name"),
+        (lambda fit: lf.Control("sparse"), r"Control\(\) takes named arguments only"),
+    ],
+)
+def test_missing_and_unnamed_arguments_are_told(call, message):
+    sleep = lf.datasets.load("sleepstudy").rename(columns={"Reaction": "y", "Days": "x"})
+    with pytest.raises(lf.errors.ArgumentError, match=message):
+        call(lf.lmer("y ~ x + (1 | Subject)", sleep))
+
+
 def test_wrong_arguments_of_the_whole_api_are_named():
     """A few of the cases of the fuzzer, which knows them all."""
     tries, faults = calls.run(tries=250, seed=20)

@@ -55,13 +55,27 @@ def named_arguments(function: F) -> F:
     # it checks itself what is in its **params
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     known = [name for name in signature.parameters if name not in ("self", "cls")]
+    required = [
+        (place, name)
+        for place, (name, p) in enumerate(signature.parameters.items())
+        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
+    by_position = [
+        name
+        for name, p in signature.parameters.items()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    takes_any_number = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
     written = function.__qualname__.removesuffix(".__init__")
     is_method = "self" in signature.parameters and function.__name__ != "__init__"
 
-    def refuse(name: str, args: tuple[Any, ...]) -> None:
+    def label_of(args: tuple[Any, ...]) -> str:
         # of the object's class, not of one that it inherits the method from
         own = f"{type(args[0]).__name__}.{function.__name__}" if is_method and args else ""
-        label = own or written
+        return own or written
+
+    def refuse(name: str, args: tuple[Any, ...]) -> None:
+        label = label_of(args)
         has = f" It has: {', '.join(known)}." if known else " It has none."
         hint = foreign_arguments.hint(name, known, label) or near_matches(name, known) or has
         raise ArgumentError(f"{label}() has no argument `{name}`.{hint}")
@@ -73,6 +87,15 @@ def named_arguments(function: F) -> F:
             for name in kwargs:
                 if name not in known and not takes_any:
                     refuse(name, args)
+            if len(args) > len(by_position) and not takes_any_number:
+                allowed = ", ".join(name for name in by_position if name in known)
+                without = f"only {allowed} without a name" if allowed else "named arguments only"
+                raise ArgumentError(
+                    f"{label_of(args)}() takes {without}: write the others as name=value."
+                )
+            for place, name in required:
+                if place >= len(args) and name not in kwargs:
+                    raise ArgumentError(f"{label_of(args)}() needs the argument `{name}`.")
             return function(*args, **kwargs)
         except LmformsError as error:
             if keeps_frames():
