@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -287,3 +290,31 @@ def test_conjugate_gradients_are_refused():
 def test_the_pattern_of_a_factor_counts_structural_entries(crossed):
     found = factor_pattern(crossed.matrices)
     assert found.counts.sum() == crossed.matrices.L.nnz
+
+
+def test_names_of_terms_do_not_overlap_in_narrow_panels(nested):
+    formula = "score ~ Machine + (1 | Worker) + (1 | Machine) + (1 | Worker:Machine)"
+    data = lf.datasets.load("Machines")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = lf.lmer(formula, data)
+    figure, axes = plt.subplots(1, 4, figsize=(10, 4), layout="constrained")
+    for ax, which in zip(axes, ("Z", "Lambda", "A", "L"), strict=True):
+        lf.plot.matrix(fit, which, ax=ax)
+    figure.draw_without_rendering()
+    for ax in axes[:3]:
+        for axis in (ax.xaxis, ax.yaxis) if ax is not axes[0] else (ax.xaxis,):
+            labels = [t for t in axis.get_ticklabels() if t.get_text().strip()]
+            assert len(labels) == 3
+            x = axis is ax.xaxis
+            lines = [label.get_text().count("\n") for label in labels]
+            boxes = [label.get_window_extent() for label in labels]
+            ends = [(b.x0, b.x1) if x else (-b.y1, -b.y0) for b in boxes]
+            for i in range(3):
+                for j in range(i):
+                    assert lines[i] != lines[j] or ends[i][0] > ends[j][1]
+    tight = [ax._left_title.get_window_extent() for ax in axes]
+    assert all(a.x1 < b.x0 for a, b in pairwise(tight))
+    wide = lf.plot.matrix(nested, "A")
+    texts = [t.get_text() for t in wide.get_xticklabels()]
+    assert sorted(texts) == sorted(nested.matrices.terms)  # in full, on one line
