@@ -221,6 +221,30 @@ def test_contours_with_held_theta(slopes):
     assert by_meaning.get_xlabel().startswith("θ₂")
 
 
+def test_axes_reach_as_far_as_the_steps_within_reason():
+    data = lf.datasets.load("Dyestuff")
+    near = lf.lmer("Yield ~ 1 + (1 | Batch)", data, start=[4.0])
+    far = lf.lmer("Yield ~ 1 + (1 | Batch)", data, start=[60.0])
+    ends = [lf.plot.criterion(near, points=5, steps=steps).get_xlim()[1] for steps in (True, False)]
+    assert ends[0] > 4.0 > ends[1]
+    ax = lf.plot.criterion(near, points=5)
+    assert "beyond" not in "".join(text.get_text() for text in ax.texts)
+    ax = lf.plot.criterion(far, points=5)
+    assert ax.get_xlim()[1] < 8
+    assert ax.texts[-1].get_text() == "1 step beyond the axes"
+    ax = lf.plot.criterion(near, points=5, limits=(0.5, 1.0))
+    assert ax.get_xlim()[1] < 1.1
+    assert "steps beyond the axes" in ax.texts[-1].get_text()
+
+
+def test_contours_reach_as_far_as_the_steps():
+    formula, start = "Reaction ~ Days + (Days | Subject)", [2.2, 0.2, 0.6]
+    fit = lf.lmer(formula, lf.datasets.load("sleepstudy"), start=start)
+    ax = lf.plot.criterion(fit, ("θ₁", "θ₃"), points=5)
+    assert ax.get_xlim()[1] > 2.2
+    assert ax.get_ylim()[1] > 0.6
+
+
 def test_a_fit_at_the_boundary():
     with pytest.warns(lf.errors.SingularWarning):
         fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff2"))
