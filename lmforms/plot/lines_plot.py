@@ -173,8 +173,8 @@ def _legend(axes: list[Axes], title: str) -> None:
     handles, names = axes[0].get_legend_handles_labels()
     style: dict[str, Any] = {"frameon": False, "fontsize": "small"}
     if not set(figure.axes) <= set(axes):
-        place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-        axes[-1].legend(handles, names, title=title, **place, **style)
+        style |= {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+        axes[-1].legend(handles, names, title=title, **style)
     elif isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
         figure.legend(handles, names, title=title, loc="outside upper center", ncols=2, **style)
     else:  # one line, in the margin
