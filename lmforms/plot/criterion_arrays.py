@@ -166,8 +166,9 @@ def criterion_surface(
     points: int | None,
     rise: float,
     with_bar: Callable[[list[Any]], Any],
+    with_steps: bool = False,
 ) -> Surface:
-    """Evaluate the criterion of a fit over one or two θ.
+    """Evaluate the criterion of a fit over one or two θ, by default as far as the steps went.
 
     Raises
     ------
@@ -199,14 +200,17 @@ def criterion_surface(
         for by_group, value in criterion.steps()
     ]
     visited = np.array([s for s, _ in steps]).reshape(len(steps), len(places))
-    axes = []
-    for i, place in enumerate(places):
-        if limits is not None:
-            low, high = limits[i]
-        else:
-            low, high = _ends(at, estimate[places], i, entries[place].has_bound, rise)
-        count = points or (61 if len(places) == 1 else 25)
-        axes.append(np.linspace(low, high, count))
+    heights = np.array([value for _, value in steps])
+    ends = limits
+    if ends is None:
+        ends = [
+            _ends(at, estimate[places], i, entries[place].has_bound, rise)
+            for i, place in enumerate(places)
+        ]
+        if with_steps:
+            ends = _with_steps(np.array(ends), visited[lowest_so_far(heights)])
+    count = points or (61 if len(places) == 1 else 25)
+    axes = [np.linspace(low, high, count) for low, high in ends]
     grid = np.stack(np.meshgrid(*axes), axis=-1)
     flat = grid.reshape(-1, len(places))
     values = np.array([at(point) for point in with_bar(list(flat))]).reshape(grid.shape[:-1])
@@ -218,7 +222,7 @@ def criterion_surface(
         estimate=estimate[places],
         least=at(estimate[places]),
         steps=visited,
-        heights=np.array([value for _, value in steps]),
+        heights=heights,
     )
 
 
@@ -254,6 +258,20 @@ def _ends(
                 inside, outside = (inside, middle) if higher(middle) > rise else (middle, outside)
         ends.append(outside)
     return ends[0], ends[1]
+
+
+def _with_steps(ends: FloatArray, steps: FloatArray) -> FloatArray:
+    """Ends (m, 2) that take in steps (k, m) up to the length of each axis beyond it.
+
+    Examples
+    --------
+    >>> _with_steps(np.array([[0.0, 2.0]]), np.array([[3.5], [9.0]]))
+    array([[0. , 3.5]])
+    """
+    low, high = ends.T
+    near = ((steps >= 2 * low - high) & (steps <= 2 * high - low)).all(axis=1)
+    every = np.vstack([low, high, steps[near]])
+    return np.column_stack([every.min(axis=0), every.max(axis=0)])
 
 
 def lowest_so_far(heights: FloatArray) -> Any:

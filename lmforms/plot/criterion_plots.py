@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, number, sequence, short_repr, whole_number
 from ..support.progress import with_bar
 from ..tables.number_format import signed
-from .axes import plain_text, pyplot, single_axes
+from .axes import note_in_corner, plain_text, pyplot, single_axes
 from .criterion_arrays import (
     Surface,
     chosen_places,
@@ -64,13 +64,15 @@ def criterion(
         Default: of a new figure.
     limits : (low, high) or two of these, optional
         Ends of the axes. By default where the criterion is 8 (curve) or 12 (contours) above the
-        minimum, and not below 0 for a θ whose sign does not matter.
+        minimum, and not below 0 for a θ whose sign does not matter; wider by up to their length on
+        each side, if steps lie there.
     points : int, optional
         Values of each θ: 61 for a curve, 25 for contours, that is 625 evaluations.
     steps : bool
         Draw where the optimiser evaluated the criterion, and join those that were lower than all
-        before. A fit from a file, or at a given θ, has no steps. Where other θ were not yet at
-        their estimates a step may lie off the curve.
+        before. A note counts those of them that lie beyond the axes. A fit from a file, or at a
+        given θ, has no steps. Where other θ were not yet at their estimates a step may lie off the
+        curve.
     progress : bool
         Show a bar of the evaluations.
 
@@ -110,11 +112,14 @@ def criterion(
         points,
         rise,
         lambda items: with_bar(items, progress, "criterion"),
+        steps,
     )
     ax = single_axes(ax, (6.0, 3.8) if count == 1 else (6.0, 4.8))
     name = "REML criterion" if fit.reml else "−2 log-likelihood"
     draw = _draw_curve if count == 1 else _draw_contours
     draw(surface, name, steps, fit.state.optimized, ax)
+    if steps:
+        _count_beyond(surface, ax)
     _mark_bounds(surface, ax)
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
@@ -190,6 +195,16 @@ def _draw_steps(x: Any, y: Any, heights: Any, colour: Any, ax: Axes) -> None:
                 color=colour,
                 annotation_clip=True,
             )
+
+
+def _count_beyond(surface: Surface, ax: Axes) -> None:
+    """Note how many of the steps that are joined lie beyond the axes."""
+    lower = lowest_so_far(surface.heights)
+    drawn = np.column_stack([surface.steps, surface.heights])[lower, :2]
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    beyond = int(((drawn < (left, bottom)) | (drawn > (right, top))).any(axis=1).sum())
+    if beyond:
+        note_in_corner(ax, f"{beyond} step{'s' * (beyond > 1)} beyond the axes")
 
 
 def _apart(x: Any, y: Any) -> list[int]:

@@ -143,14 +143,42 @@ def _labels(axes: list[Axes], found: GroupLines, x: str, new_figure: bool) -> No
     what = plain_text(found.group)
     if len(found.shown) < found.levels:
         what = f"{len(found.shown)} of {found.levels:,} levels of {what}"
-    handles, names = axes[0].get_legend_handles_labels()
-    legend: dict[str, Any] = {"frameon": False, "fontsize": "small"}
+    _legend(axes, what)
     if new_figure:
         figure: Any = axes[0].figure
         figure.supxlabel(plain_text(x), fontsize="medium")
         figure.supylabel(plain_text(found.response), fontsize="medium")
-        figure.legend(handles, names, title=what, loc="outside upper center", ncols=2, **legend)
         return
     for ax in axes:
-        ax.set(xlabel=plain_text(x), ylabel=plain_text(found.response))
-    axes[-1].legend(handles, names, title=what, loc="best", **legend)
+        is_left, is_lowest = _at_edges(ax, axes)
+        if is_left:
+            ax.set_ylabel(plain_text(found.response))
+        if is_lowest:
+            ax.set_xlabel(plain_text(x))
+
+
+def _at_edges(ax: Axes, axes: list[Axes]) -> tuple[bool, bool]:
+    """Whether none of the Axes stands to the left in the same row, and none below."""
+    own = ax.get_position()
+    others = [other.get_position() for other in axes if other.figure is ax.figure]
+    x, y = (own.x0 + own.x1) / 2, (own.y0 + own.y1) / 2
+    left = any(other.x1 <= own.x0 and other.y0 < y < other.y1 for other in others)
+    below = any(other.y1 <= own.y0 and other.x0 < x < other.x1 for other in others)
+    return not left, not below
+
+
+def _legend(axes: list[Axes], title: str) -> None:
+    """What the lines are: above all panels of a figure, else beside the last."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    figure: Any = axes[0].figure
+    handles, names = axes[0].get_legend_handles_labels()
+    style: dict[str, Any] = {"frameon": False, "fontsize": "small"}
+    if not set(figure.axes) <= set(axes):
+        style |= {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+        axes[-1].legend(handles, names, title=title, **style)
+    elif isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        figure.legend(handles, names, title=title, loc="outside upper center", ncols=2, **style)
+    else:  # one line, in the margin
+        names = [title if name == "level" else name for name in names]
+        figure.legend(handles, names, loc="upper center", ncols=2, borderaxespad=0.1, **style)

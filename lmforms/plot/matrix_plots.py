@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import ModelError
 from ..support.arguments import named_arguments, one_of
 from ..support.arrays import FloatArray
+from ..support.label_texts import cut_in_middle
 from ..tables.matrix_blocks import spelled_out
 from .axes import legend_beside, plain_text, pyplot, short_label, single_axes
 from .matrix_arrays import Pattern, factor_pattern, kind_shares, pattern_of, template_pattern
@@ -46,6 +47,15 @@ SQUARE_RATIO = 4.0
 
 WIDTH, HEIGHTS = 5.6, (2.2, 7.0)
 """Inches of a new figure."""
+
+LEFT_OVER = 0.75
+"""Share of the sides of an Axes that tick labels and a legend leave to the matrix, about."""
+
+CHARACTER_WIDTH = 0.55
+"""Of text, about, in its font size."""
+
+MOST_LINES, FEWEST_CHARACTERS = 3, 8
+"""Lines of names of terms, and characters of a name, in narrow Axes."""
 
 LEGEND_WIDTH = 1.6
 """Inches beside a matrix for the names of its colours."""
@@ -108,12 +118,16 @@ def matrix(fit: Any, which: str = "L", ax: Any = None) -> Axes:
     kinds, shares = kind_shares(pattern)
     shades = _shades(pattern, ax)
     _draw(kinds, shares, shades, pattern.shape, ax)
-    ax.set_title(_title(which, pattern), loc="left", fontsize="medium")
+    width, height = _points(ax)
+    title = ax.set_title(_title(which, pattern), loc="left", fontsize="medium")
+    _broken(title, width)
     down, across = LABELS.get(which, (EFFECTS, EFFECTS))
-    ax.set(xlabel=across, ylabel=down)
-    for axis, label in ((ax.xaxis, across), (ax.yaxis, down)):
+    rooms = _sides(pattern.shape, width, height)
+    for axis, label, room in zip((ax.xaxis, ax.yaxis), (across, down), rooms, strict=True):
+        axis.set_label_text(label)
+        _broken(axis.label, room)
         if label == EFFECTS:
-            _mark_terms(axis, matrices.terms)
+            _mark_terms(axis, matrices.terms, room)
         else:
             axis.get_major_locator().set_params(integer=True)
     _legend(pattern, shades, ax)
@@ -147,12 +161,10 @@ def _draw(
     colours = np.array([to_rgba(shade) for shade in shades]).reshape(-1, 4)
     image[filled] = colours[kinds[filled].astype(np.intp)]
     image[filled, 3] = LEAST_OPACITY + (1.0 - LEAST_OPACITY) * shares[filled]
-    ratio = shape[0] / max(shape[1], 1)
-    equal = 1.0 / SQUARE_RATIO <= ratio <= SQUARE_RATIO
     ax.imshow(
         image,
         extent=(0.5, shape[1] + 0.5, shape[0] + 0.5, 0.5),  # counted from 1
-        aspect="equal" if equal else "auto",
+        aspect="equal" if _is_equal(shape) else "auto",
         interpolation="nearest",
     )
 
@@ -165,19 +177,82 @@ def _title(which: str, pattern: Pattern) -> str:
     return said
 
 
-def _mark_terms(axis: Any, terms: dict[str, slice]) -> None:
-    """Names of random terms in the middle of their columns, with lines between terms."""
-    axis.set_ticks(
-        [(s.start + s.stop + 1) / 2 for s in terms.values()], [short_label(t) for t in terms]
-    )
+def _is_equal(shape: tuple[int, int]) -> bool:
+    """Whether entries are squares."""
+    return 1.0 / SQUARE_RATIO <= shape[0] / max(shape[1], 1) <= SQUARE_RATIO
+
+
+def _points(ax: Axes) -> tuple[float, float]:
+    """Width and height that an Axes will have, about, in points: a layout may change them."""
+    box = ax.get_window_extent()
+    points = 72.0 / ax.figure.dpi * LEFT_OVER
+    return points * box.width, points * box.height
+
+
+def _sides(shape: tuple[int, int], width: float, height: float) -> tuple[float, float]:
+    """Those of the matrix in an Axes of this width and height."""
+    if not _is_equal(shape):
+        return width, height
+    ratio = shape[0] / shape[1]
+    return min(width, height / ratio), min(height, width * ratio)
+
+
+def _width(text: str, size: float) -> float:
+    return CHARACTER_WIDTH * size * len(text)
+
+
+def _broken(text: Any, room: float) -> None:
+    """Break a text at commas if it is longer than `room` points."""
+    if _width(text.get_text(), text.get_fontsize()) > room:
+        text.set_text(text.get_text().replace(", ", ",\n"))
+
+
+def _mark_terms(axis: Any, terms: dict[str, slice], room: float) -> None:
+    """Names of random terms in the middle of their columns, with lines between terms.
+
+    They stand on several lines where they do not fit side by side into `room` points.
+    """
+    size = axis.get_major_ticks(1)[0].label1.get_fontsize()
+    middles = np.array([(s.start + s.stop + 1) / 2 for s in terms.values()])
+    most = max(int(room / (CHARACTER_WIDTH * size)), FEWEST_CHARACTERS)
+    names = [cut_in_middle(short_label(term), most) for term in terms]
+    widths = np.array([_width(name, size) for name in names])
+    scale = room / max(s.stop for s in terms.values())
+    half = np.minimum(widths, room) / 2
+    places = np.clip(middles * scale, half, room - half)  # not beyond the corners
+    lines = _lines(places, widths, size)
+    shown = [i for i, line in enumerate(lines) if line is not None]
+    is_x = axis.axis_name == "x"
+    texts = [names[i] for i in shown]
+    away = ["\n" * (lines[i] or 0) for i in shown]
+    texts = [gap + t if is_x else t + gap for gap, t in zip(away, texts, strict=True)]
+    axis.set_ticks(places[shown] / scale, texts)
     axis.set_tick_params(length=0)
-    line = axis.axes.axvline if axis.axis_name == "x" else axis.axes.axhline
-    if axis.axis_name == "y":
+    if not is_x:
         for label in axis.get_ticklabels():
             label.set(rotation=90, verticalalignment="center")
+    draw = axis.axes.axvline if is_x else axis.axes.axhline
     for term in list(terms.values())[1:]:
         colour = pyplot().rcParams["text.color"]
-        line(term.start + 0.5, color=colour, alpha=0.4, lw=0.8, ls=":")
+        draw(term.start + 0.5, color=colour, alpha=0.4, lw=0.8, ls=":")
+
+
+def _lines(places: FloatArray, widths: FloatArray, gap: float) -> list[int | None]:
+    """The line that each of some texts has room on; None if it has none on MOST_LINES.
+
+    Examples
+    --------
+    >>> _lines(np.array([0.0, 10.0, 20.0, 50.0]), np.array([15.0, 15.0, 15.0, 15.0]), 2.0)
+    [0, 1, 0, 0]
+    """
+    ends = [-np.inf] * MOST_LINES
+    out: list[int | None] = []
+    for place, width in zip(places, widths, strict=True):
+        free = [i for i, end in enumerate(ends) if place - width / 2 > end]
+        out.append(free[0] if free else None)
+        if free:
+            ends[free[0]] = place + width / 2 + gap
+    return out
 
 
 def _has_legend(pattern: Pattern) -> bool:

@@ -60,6 +60,27 @@ def test_lines_and_points_of_levels(sleep):
     assert axes[0].figure.legends[0].get_title().get_text() == "2 of 18 levels of Subject"
 
 
+@pytest.mark.parametrize("layout", ["constrained", "none"])
+def test_the_legend_is_on_no_panel(sleep, layout):
+    figure, given = plt.subplots(2, 3, layout=layout, sharex=True, sharey=True)
+    lf.plot.fitted_lines(sleep, "Days", ax=given, levels=6)
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert not any(legend.overlaps(ax.bbox) for ax in given.ravel())
+    assert [bool(ax.get_ylabel()) for ax in given.ravel()] == [True, False, False] * 2
+    assert [bool(ax.get_xlabel()) for ax in given.ravel()] == [False] * 3 + [True] * 3
+    shown = figure.legends[0].get_title().get_text() + figure.legends[0].get_texts()[-1].get_text()
+    assert "6 of 18 levels of Subject" in shown
+
+
+def test_the_legend_beside_panels_of_others(sleep):
+    figure, given = plt.subplots(1, 3, layout="constrained")
+    lf.plot.fitted_lines(sleep, "Days", ax=given[:2], levels=2)
+    figure.draw_without_rendering()
+    legend = given[1].get_legend().get_window_extent()
+    assert not any(legend.overlaps(ax.bbox) for ax in given)
+
+
 def test_a_sample_of_many_levels(sleep):
     names = SLEEP["Subject"].unique()
     for levels, places in ((5, np.round(np.linspace(0, 17, 5)).astype(int)), (50, range(18))):
@@ -127,7 +148,7 @@ def test_a_given_axes(sleep):
     axes = lf.plot.fitted_lines(sleep, "Days", ax=given, levels=2)
     assert list(axes) == list(given)
     assert given[0].get_ylabel() == "Reaction"
-    assert given[1].get_legend() is not None
+    assert given[1].get_ylabel() == ""
 
 
 def test_interactions_of_grouping_factors():
@@ -161,5 +182,5 @@ def test_what_a_model_lacks():
     with pytest.raises(ModelError, match="no random effects"):
         lf.plot.fitted_lines(lf.lmer("angle ~ temp", CAKE), "temp")
     dye = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff"))
-    with pytest.raises(ArgumentError, match="The model has no predictors"):
+    with pytest.raises(ArgumentError, match="is no predictor of the model"):
         lf.plot.fitted_lines(dye, "Batch")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -218,6 +221,30 @@ def test_contours_with_held_theta(slopes):
     assert by_meaning.get_xlabel().startswith("θ₂")
 
 
+def test_axes_reach_as_far_as_the_steps_within_reason():
+    data = lf.datasets.load("Dyestuff")
+    near = lf.lmer("Yield ~ 1 + (1 | Batch)", data, start=[4.0])
+    far = lf.lmer("Yield ~ 1 + (1 | Batch)", data, start=[60.0])
+    ends = [lf.plot.criterion(near, points=5, steps=steps).get_xlim()[1] for steps in (True, False)]
+    assert ends[0] > 4.0 > ends[1]
+    ax = lf.plot.criterion(near, points=5)
+    assert "beyond" not in "".join(text.get_text() for text in ax.texts)
+    ax = lf.plot.criterion(far, points=5)
+    assert ax.get_xlim()[1] < 8
+    assert ax.texts[-1].get_text() == "1 step beyond the axes"
+    ax = lf.plot.criterion(near, points=5, limits=(0.5, 1.0))
+    assert ax.get_xlim()[1] < 1.1
+    assert "steps beyond the axes" in ax.texts[-1].get_text()
+
+
+def test_contours_reach_as_far_as_the_steps():
+    formula, start = "Reaction ~ Days + (Days | Subject)", [2.2, 0.2, 0.6]
+    fit = lf.lmer(formula, lf.datasets.load("sleepstudy"), start=start)
+    ax = lf.plot.criterion(fit, ("θ₁", "θ₃"), points=5)
+    assert ax.get_xlim()[1] > 2.2
+    assert ax.get_ylim()[1] > 0.6
+
+
 def test_a_fit_at_the_boundary():
     with pytest.warns(lf.errors.SingularWarning):
         fit = lf.lmer("Yield ~ 1 + (1 | Batch)", lf.datasets.load("Dyestuff2"))
@@ -287,3 +314,31 @@ def test_conjugate_gradients_are_refused():
 def test_the_pattern_of_a_factor_counts_structural_entries(crossed):
     found = factor_pattern(crossed.matrices)
     assert found.counts.sum() == crossed.matrices.L.nnz
+
+
+def test_names_of_terms_do_not_overlap_in_narrow_panels(nested):
+    formula = "score ~ Machine + (1 | Worker) + (1 | Machine) + (1 | Worker:Machine)"
+    data = lf.datasets.load("Machines")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = lf.lmer(formula, data)
+    figure, axes = plt.subplots(1, 4, figsize=(10, 4), layout="constrained")
+    for ax, which in zip(axes, ("Z", "Lambda", "A", "L"), strict=True):
+        lf.plot.matrix(fit, which, ax=ax)
+    figure.draw_without_rendering()
+    for ax in axes[:3]:
+        for axis in (ax.xaxis, ax.yaxis) if ax is not axes[0] else (ax.xaxis,):
+            labels = [t for t in axis.get_ticklabels() if t.get_text().strip()]
+            assert len(labels) == 3
+            x = axis is ax.xaxis
+            lines = [label.get_text().count("\n") for label in labels]
+            boxes = [label.get_window_extent() for label in labels]
+            ends = [(b.x0, b.x1) if x else (-b.y1, -b.y0) for b in boxes]
+            for i in range(3):
+                for j in range(i):
+                    assert lines[i] != lines[j] or ends[i][0] > ends[j][1]
+    tight = [ax._left_title.get_window_extent() for ax in axes]
+    assert all(a.x1 < b.x0 for a, b in pairwise(tight))
+    wide = lf.plot.matrix(nested, "A")
+    texts = [t.get_text() for t in wide.get_xticklabels()]
+    assert sorted(texts) == sorted(nested.matrices.terms)  # in full, on one line
