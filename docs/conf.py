@@ -54,8 +54,6 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-# Where notebooks/run.py --write kept executed copies: they need not be run a second time.
-EXECUTED = os.environ.get("LMFORMS_EXECUTED_NOTEBOOKS")
 # PyTorch is large: where it is not installed its pages are built without being run.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 NEEDS_TORCH = "network_coupling.ipynb"
@@ -69,8 +67,7 @@ def _stage_notebooks() -> None:
     target.mkdir()
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     for notebook in notebooks:
-        executed = ROOT / EXECUTED / notebook.name if EXECUTED else notebook
-        shutil.copy2(executed if executed.is_file() else notebook, target / notebook.name)
+        shutil.copy2(notebook, target / notebook.name)
     if not HAS_TORCH and (target / NEEDS_TORCH).is_file():
         page = json.loads((target / NEEDS_TORCH).read_text(encoding="utf-8"))
         note = {"cell_type": "markdown", "id": "not-run", "metadata": {}, "source": NOT_RUN}
@@ -108,8 +105,6 @@ nb_execution_in_temp = True
 nb_merge_streams = True
 
 nb_execution_excludepatterns = [] if HAS_TORCH else [f"_notebooks/{NEEDS_TORCH}"]
-if EXECUTED:
-    nb_execution_excludepatterns = ["_notebooks/*.ipynb"]
 autodoc_mock_imports = [] if HAS_TORCH else ["torch"]
 
 # --- mathematics ----------------------------------------------------------------------------

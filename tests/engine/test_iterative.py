@@ -27,6 +27,8 @@ from lmforms.engine.iterative.schur_operator import SchurOperator
 from lmforms.engine.linalg.batched import mirrored
 from lmforms.errors import ArgumentError, MemoryLimitError, ModelError, NumericalError
 
+pytestmark = pytest.mark.one_in(4)
+
 
 @st.composite
 def crossed_models(draw: st.DrawFn) -> SmallModel:

@@ -22,6 +22,8 @@ from lmforms.engine.sums.cross_products import cross_products
 from lmforms.engine.sums.sums_of_rows import choose_scaling
 from lmforms.engine.sums.units import Scaling
 
+pytestmark = pytest.mark.one_in(4)
+
 
 def simulated(seed: int) -> Problem:
     """A model with effects of very different sizes, many of them zero."""

@@ -11,6 +11,8 @@ from lmforms.inference.profile.constrained_minimum import has_cheap_hessian
 from lmforms.inference.profile.held_of_fit import held_parameter
 from lmforms.inference.profile.profiled_fit import profiled_fit
 
+pytestmark = pytest.mark.one_in(4)
+
 STEP = 1e-4
 
 

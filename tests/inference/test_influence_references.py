@@ -11,6 +11,8 @@ import pytest
 
 import lmforms as lf
 
+pytestmark = pytest.mark.one_in(4)
+
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "influence.json").read_text())
 
 

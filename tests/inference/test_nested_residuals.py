@@ -25,6 +25,8 @@ from lmforms.inference.model_comparison.fits_compared import compared_fits
 from lmforms.inference.model_comparison.nested_models import why_not_nested
 from lmforms.inference.model_comparison.nested_residuals import WITHIN, residual_nesting
 
+pytestmark = pytest.mark.one_in(4)
+
 TIMES = np.array([0.0, 1.0, 2.0, 4.0])[:, None]
 VISITS = np.arange(4.0)[:, None]
 RHO, RANGE = 0.37, 1.7

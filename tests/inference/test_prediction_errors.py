@@ -14,6 +14,8 @@ import lmforms as lf
 from lmforms.errors import ArgumentError, DataError, ModelError
 from lmforms.inference.degrees_of_freedom.f_statistic import t_quantiles
 
+pytestmark = pytest.mark.one_in(4)
+
 ROWS = [3, 11, 24, 40, 55]
 NEW = trial().iloc[ROWS].assign(x=[0.3, -1.0, 2.0, 0.0, 1.5])
 LOST = [0, 3]

@@ -17,6 +17,8 @@ from lmforms.errors import ModelError
 from lmforms.inference.degrees_of_freedom.linear_functions import linear_functions
 from lmforms.inference.degrees_of_freedom.methods import df_method
 
+pytestmark = pytest.mark.one_in(4)
+
 
 def coefficient_tests(case: Reference, ddf: str, information: str | None = None):
     state = case.fit().state

@@ -14,6 +14,8 @@ from slow_cases import slow
 import lmforms as lf
 from lmforms.inference.degrees_of_freedom.methods import df_method
 
+pytestmark = pytest.mark.one_in(4)
+
 VISITS = 5
 
 

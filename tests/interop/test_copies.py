@@ -12,6 +12,8 @@ import pytest
 
 import lmforms as lf
 
+pytestmark = pytest.mark.one_in(4)
+
 SLEEP = lf.datasets.load("sleepstudy")
 SLEEP["half"] = np.where(SLEEP["Days"] < 5, "first", "second")
 PENICILLIN = lf.datasets.load("Penicillin")

@@ -20,6 +20,8 @@ from lmforms.results.model_results import MixedModelResults
 from lmforms.results.unknown_names import public_names
 from lmforms.support.foreign_names import FUNCTIONS, RESULTS, plain
 
+pytestmark = pytest.mark.one_in(4)
+
 RNG = np.random.default_rng(5)
 N = 120
 DATA = pd.DataFrame(

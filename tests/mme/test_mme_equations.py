@@ -17,6 +17,8 @@ from lmforms.varcomp import ComponentModel
 from lmforms.varcomp.component_problem import component_problem
 from lmforms.varcomp.likelihood import likelihood
 
+pytestmark = pytest.mark.one_in(4)
+
 close = np.testing.assert_allclose
 
 ALWAYS_WRONG = {"PVP = V", "|V|: announced, not printed", "W'W + Σ = W'y"}

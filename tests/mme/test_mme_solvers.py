@@ -12,6 +12,8 @@ from lmforms.mme import MixedModelEquations, gauss_seidel
 from lmforms.mme.kernel_spectrum import kernel_spectrum
 from lmforms.varcomp.model import Component
 
+pytestmark = pytest.mark.one_in(4)
+
 close = np.testing.assert_allclose
 
 

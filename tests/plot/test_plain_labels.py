@@ -13,6 +13,8 @@ from matplotlib.text import Text
 
 import lmforms as lf
 
+pytestmark = pytest.mark.one_in(4)
+
 INCOMES = ["$0-$10", "$10-$20", "over $20 {"]
 BROKEN = "x_{$2$"
 """Within dollars this is no formula, and drawing it as one fails."""

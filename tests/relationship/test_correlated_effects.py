@@ -26,6 +26,8 @@ from lmforms.errors import (
 from lmforms.relationship import Pedigree, Relationship
 from lmforms.relationship.priors import precisions_of, priors_of
 
+pytestmark = pytest.mark.one_in(4)
+
 FORMULA = "y ~ t + (t | animal) + (1 | herd)"
 
 

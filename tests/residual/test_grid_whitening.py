@@ -20,6 +20,8 @@ from lmforms.engine.sums import grid_sums
 from lmforms.residual.grid_whitening import GridWhitening
 from lmforms.residual.parametric import ParametricResidual
 
+pytestmark = pytest.mark.one_in(4)
+
 
 def field(seed, *, missing=0.15, fields=2, correlation=None):
     """Two fields of 6 × 5 plots without one row and one column, in any order."""

@@ -13,6 +13,8 @@ from numpy.testing import assert_allclose
 import lmforms as lf
 from lmforms.errors import ColumnError, DataError
 
+pytestmark = pytest.mark.one_in(4)
+
 N = 120
 RNG = np.random.default_rng(4)
 DATA = pd.DataFrame(

@@ -15,6 +15,8 @@ from lmforms.data.residual_names import correlation_names, own_strata, variance_
 from lmforms.errors import ArgumentError, BoundWarning, ModelError
 from lmforms.results import residual_tables
 
+pytestmark = pytest.mark.one_in(4)
+
 SAS_ROW = [5.1192, 2.4409, 3.6105, 2.5222]
 """First row of R of the growth data of Potthoff and Roy, in SAS's page on PROC MIXED (ML, type=un,
 model y = Gender Age Gender*Age), which also has −2 log L 419.477."""

@@ -1,8 +1,9 @@
-"""``notebooks/run.py NAME`` runs the notebooks that are named, and refuses other names."""
+"""The notebooks: their outputs are not committed, and ``notebooks/run.py`` runs those named."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,13 @@ def test_unknown_name(run, capsys):
     with pytest.raises(SystemExit):
         run.main(["no_such"])
     assert "no notebook of this name: no_such" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted(RUN.parent.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_no_outputs_are_committed(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert code
+    for cell in code:
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
