@@ -29,8 +29,9 @@ def table_like(data: Any, columns: Mapping[str, FloatArray], index: pd.Index) ->
         return pd.DataFrame(dict(columns), index=index)
     import narwhals.stable.v1 as nw
 
-    space = nw.get_native_namespace(native_table(data))
-    return nw.from_dict(_as_series(space, columns), native_namespace=space).to_native()
+    first, *others = _as_series(nw.get_native_namespace(native_table(data)), columns).values()
+    table = first.to_frame()
+    return (table.with_columns(*others) if others else table).to_native()
 
 
 def with_columns_like(data: Any, rows: IndexArray, columns: Mapping[str, FloatArray]) -> Any:

@@ -213,6 +213,8 @@ def matrix_piece(matrices: Any, which: str) -> MatrixPiece:
 
 def _units(names: pd.MultiIndex) -> IndexArray:
     """Which random effects are of one unit: those of one effect and grouping factor."""
+    if not len(names):  # of which no level can be dropped
+        return np.empty(0, dtype=np.intp)
     return np.asarray(names.droplevel("level").factorize()[0], dtype=np.intp)
 
 
