@@ -147,7 +147,7 @@ for _word, _says, _options in [
     ("exog", "Did you mean `data`", {"data": DATA}),
     ("allow.new.levels", "new_levels='zero'", {"new_levels": "zero"}),
     ("type", "leave it out", {}),
-    ("se.fit", "leave it out", {}),
+    ("se.fit", "interval='confidence'", {"interval": "confidence"}),
 ]:
     case(
         f"predict({_word}=)",
@@ -883,13 +883,13 @@ case(
 )
 case(
     "many: missing responses",
-    lambda: lf.lmer_many("~ x + (1 | g)", DATA, _YGAP),
+    lambda: lf.lmer_many("~ x + (1 | g)", DATA, _YGAP, missing="raise"),
     "missing='drop'",
     lambda: lf.lmer_many("~ x + (1 | g)", DATA, _YGAP, missing="drop"),
 )
 case(
     "many: missing predictors",
-    lambda: lf.lmer_many("~ x + (1 | g)", _GAPS, _Y),
+    lambda: lf.lmer_many("~ x + (1 | g)", _GAPS, _Y, missing="raise"),
     "missing='drop'",
     lambda: lf.lmer_many("~ x + (1 | g)", _GAPS, _Y, missing="drop"),
 )
