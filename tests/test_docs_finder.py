@@ -55,6 +55,7 @@ def failures(text: str, namespace: dict[str, Any]) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_call_runs_and_every_comparison_holds(tmp_path, monkeypatch):
     plt = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.chdir(tmp_path)  # some calls save

@@ -21,6 +21,7 @@ def regular(problem: Problem, theta: np.ndarray) -> bool:
     return min(np.linalg.svd(lam, compute_uv=False).min() for lam in problem.lams(theta)) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["dense", "sparse", "superlu"])
 @settings(max_examples=25, deadline=None)
 @given(drawn=related_models())

@@ -1117,6 +1117,7 @@ def test_what_a_transform_learnt_serves_every_part_that_uses_it(formula, random)
 # --- the fuzzer --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_random_formulas():
     assert fuzz_formulas.run(150, seed=5)["faults"] == 0
 

@@ -110,6 +110,7 @@ def both(name):
     return fit, CurvedModel.of(data()["y"], fit.state.design.X, function, values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["expected", slow("observed")])
 @pytest.mark.parametrize("name", CASES)
 def test_as_dense_matrices_have_it(name, kind):

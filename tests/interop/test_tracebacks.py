@@ -90,6 +90,7 @@ lf.lmer("Reaction ~ Day + (1 | Subject)", lf.datasets.load("sleepstudy"))
 """
 
 
+@pytest.mark.slow
 def test_what_a_script_prints(tmp_path):
     path = tmp_path / "script.py"
     path.write_text(SCRIPT)

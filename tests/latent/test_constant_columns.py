@@ -377,6 +377,7 @@ def test_the_layer_does_what_the_form_does(shrink):
     torch.testing.assert_close(twin(X=rows["X"], to="X"), layer(X=rows["X"], to="X"))
 
 
+@pytest.mark.slow
 def test_a_companion_by_likelihood_names_the_intercept():
     sleep = lf.datasets.load("sleepstudy")
     fit = lf.lmer("Reaction ~ Days + (1 | Subject)", sleep)

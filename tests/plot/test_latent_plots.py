@@ -300,6 +300,7 @@ def test_a_regressor_that_holds_a_form_is_taken(form):
     assert texts(lf.plot.loadings(Holder()).get_yticklabels()) == list(form.alpha_.index)
 
 
+@pytest.mark.slow
 def test_pictures_can_be_written(form, tmp_path):
     """Layout, legends and colour bars survive a real drawing."""
     _, axes = plt.subplots(2, 3, layout="constrained")

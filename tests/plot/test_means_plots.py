@@ -290,6 +290,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
         lf.plot.means(table(recipe=list("AB")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["default", "dark_background"])
 def test_pictures_can_be_written(style, tmp_path):
     with plt.style.context(style):

@@ -247,6 +247,7 @@ def test_witnesses() -> None:
 NLME_STOPS_EARLY = {"places_sph_nugget_ml"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind", "residual", "starts"),
     [

@@ -53,6 +53,7 @@ def test_a_search_that_comes_beside_a_singular_matrix_goes_on():
     assert fit.criterion < 72.4
 
 
+@pytest.mark.slow
 def test_unstructured_correlations_start_from_negative_ones_too():
     options = {"residual": "corsymm(t | g)", "reml": False, "offset": "o"}
     fit = quiet_fit("y ~ x + (1 | k)", series(0), **options)

@@ -236,6 +236,7 @@ def _deviations(data, fit):
 # --- one model, densely --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "residual"),
     [
