@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..support.arrays import BoolArray, FloatArray
+from ..support.row_chunks import row_chunks
 from .accelerated_descent import descend
 from .canonical import canonical
 from .form_status import ROUNDING_MESSAGE, FormStatus, converged_message, limit_message
-from .modalities import Modalities, row_chunks
+from .modalities import CHUNK_ENTRIES, Modalities
 from .normal_equations import masked_gram, solve_each, solve_symmetric
 from .objective import Codes, Loadings, Weights, objective
 
@@ -156,7 +157,9 @@ def _solve_rows(
         if part.seen is not None
     ]
     gaps = np.flatnonzero(np.any([~seen.all(axis=1) for *_, seen in masked], axis=0))
-    for chosen in row_chunks(len(gaps), own.size + sum(len(L) for _, _, L, _ in masked)):
+    for chosen in row_chunks(
+        len(gaps), own.size + sum(len(L) for _, _, L, _ in masked), CHUNK_ENTRIES
+    ):
         rows = gaps[chosen]
         systems = np.tile(own, (len(rows), 1, 1))
         for side, w, L, seen in masked:

@@ -18,7 +18,8 @@ import numpy as np
 
 from ..errors import DataError, ModelError
 from ..support.arrays import FloatArray
-from .modalities import Modalities, Modality, Side, row_chunks, squared_norm
+from ..support.row_chunks import row_chunks
+from .modalities import CHUNK_ENTRIES, Modalities, Modality, Side, squared_norm
 from .normal_equations import masked_gram
 from .objective import Codes, Loadings, Weights
 
@@ -145,7 +146,7 @@ def _response_codes(response: Modality, alpha: FloatArray) -> tuple[FloatArray, 
         return found, basis
     gaps = np.flatnonzero(~response.seen.all(axis=1))
     reduced = alpha @ basis
-    for chosen in row_chunks(len(gaps), reduced.size + inverse.size):
+    for chosen in row_chunks(len(gaps), reduced.size + inverse.size, CHUNK_ENTRIES):
         rows = gaps[chosen]
         grams = masked_gram(reduced, response.seen[rows].T)
         values, vectors = np.linalg.eigh(grams)

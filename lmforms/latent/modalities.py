@@ -158,10 +158,3 @@ def squared_norm(A: Any) -> float:
     """
     values = A.data if sp.issparse(A) else A
     return float(np.vdot(values, values))
-
-
-def row_chunks(n: int, width: int) -> Iterator[slice]:
-    """Slices of rows with about `CHUNK_ENTRIES` entries each."""
-    step = max(1, CHUNK_ENTRIES // max(width, 1))
-    for first in range(0, n, step):
-        yield slice(first, min(first + step, n))

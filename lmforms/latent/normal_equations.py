@@ -6,7 +6,8 @@ import numpy as np
 import scipy.linalg as sla
 
 from ..support.arrays import BoolArray, FloatArray
-from .modalities import row_chunks
+from ..support.row_chunks import row_chunks
+from .modalities import CHUNK_ENTRIES
 
 SINGULAR_PIVOT = 1e-14
 """A pivot or eigenvalue below this share of the largest is rounding, not information."""
@@ -60,7 +61,7 @@ def masked_gram(code: FloatArray, seen: BoolArray) -> FloatArray:
     """
     n, k = code.shape
     total = np.zeros((seen.shape[1], k * k))
-    for part in row_chunks(n, max(k * k, seen.shape[1])):
+    for part in row_chunks(n, max(k * k, seen.shape[1]), CHUNK_ENTRIES):
         outer = (code[part, :, None] * code[part, None, :]).reshape(-1, k * k)
         total += seen[part].T.astype(np.float64) @ outer
     return total.reshape(-1, k, k)

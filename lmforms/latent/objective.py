@@ -20,7 +20,8 @@ import scipy.sparse as sp
 
 from ..support.arguments import named_arguments
 from ..support.arrays import FloatArray
-from .modalities import Modalities, Modality, Side, row_chunks, squared_norm
+from ..support.row_chunks import row_chunks
+from .modalities import CHUNK_ENTRIES, Modalities, Modality, Side, squared_norm
 
 EXPANDED_SHARE = 1e-2
 """The expanded square is a difference of larger numbers. Below this share of the largest of them,
@@ -103,7 +104,7 @@ def _in_orthonormal_basis(part: Modality, code: FloatArray, loading: FloatArray)
 def _formed(part: Modality, code: FloatArray, loading: FloatArray) -> float:
     """The sum of squared residuals, a few rows at a time."""
     total = 0.0
-    for rows in row_chunks(*part.shape):
+    for rows in row_chunks(*part.shape, CHUNK_ENTRIES):
         rest = part.values[rows] - code[rows] @ loading.T
         if part.seen is not None:
             rest *= part.seen[rows]

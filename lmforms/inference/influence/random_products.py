@@ -7,7 +7,7 @@ row. Otherwise each row is a solve with the factor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -21,13 +21,11 @@ from ...engine.linalg.batched import multiply
 from ...engine.rows import FactorRows
 from ...results.state import FitState
 from ...support.arrays import FloatArray, IndexArray
+from ...support.row_chunks import MOST_NUMBERS, row_chunks
 from .residual_precision import residual_precision
 
 Side = Literal["design", "weighted"]
 """Rows of Z, or of R⁻¹Z."""
-
-MOST_NUMBERS = 4_000_000
-"""Numbers in the right-hand sides that are solved together."""
 
 
 class RandomProducts(Protocol):
@@ -119,7 +117,7 @@ class SolvedProducts:
         if (left, right) not in self._kept:
             n = self.sides[left].shape[0]
             out = np.empty(n)
-            for rows in _chunks(n, self.sides[left].shape[1]):
+            for rows in row_chunks(n, self.sides[left].shape[1]):
                 solved = self._solved(self.sides[right][rows])
                 out[rows] = self.sides[left][rows].multiply(solved.T).sum(axis=1)
             self._kept[left, right] = out
@@ -129,7 +127,7 @@ class SolvedProducts:
         """See :class:`RandomProducts`."""
         own = self.sides["weighted"][rows]
         out = np.empty((len(rows), len(rows)))
-        for some in _chunks(len(rows), own.shape[1]):
+        for some in row_chunks(len(rows), own.shape[1]):
             out[:, some] = own @ self._solved(own[some])
         return 0.5 * (out + out.T)
 
@@ -175,7 +173,7 @@ class EliminatedProducts:
         """See :class:`RandomProducts`."""
         n = len(self.codes)
         out = np.empty(n)
-        for rows in _chunks(n, self.eliminated.coupling.shape[2]):
+        for rows in row_chunks(n, self.eliminated.coupling.shape[2]):
             c, t = self._reduced(left, rows)
             d, u = (c, t) if left == right else self._reduced(right, rows)
             solved = self.eliminated.solve(u)
@@ -189,12 +187,6 @@ class EliminatedProducts:
         product = t @ self.eliminated.solve(t).T
         product += np.where(own[:, None] == own, c @ c.T, 0.0)
         return 0.5 * (product + product.T)
-
-
-def _chunks(n: int, width: int) -> Iterator[slice]:
-    """Parts of n rows of so many numbers each that are solved together."""
-    size = max(MOST_NUMBERS // max(width, 1), 1)
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
 def _eliminated_products(state: FitState, bases: Sequence[FloatArray]) -> EliminatedProducts | None:

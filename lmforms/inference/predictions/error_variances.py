@@ -26,7 +26,6 @@ squared error of estimation or prediction under a general linear model*, JASA 87
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +35,8 @@ from ...engine.criterion.evaluate import Evaluation
 from ...engine.factor import Factorization
 from ...engine.linalg.batched import multiply
 from ...support.arrays import Blocks, FloatArray, IndexArray
+from ...support.row_chunks import row_chunks
 from .targets import Targets
-
-MOST_NUMBERS = 4_000_000
-"""Numbers in the arrays over random effects and rows that are in memory together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,18 +199,12 @@ def _by_solves(at: Evaluation, targets: Targets, directions: Directions | None) 
     width = sum(q * k for q, k in at.problem.system.shapes)
     if directions is not None:
         width *= 1 + len(directions.changes)
-    parts = [_solved(at, targets, directions, rows) for rows in _chunks(targets.n, width)]
+    parts = [_solved(at, targets, directions, rows) for rows in row_chunks(targets.n, width)]
     return ErrorVariances(
         np.concatenate([part.values for part in parts]),
         np.concatenate([part.changes for part in parts], axis=1),
         np.concatenate([part.added for part in parts]),
     )
-
-
-def _chunks(n: int, width: int) -> Iterator[slice]:
-    """Parts of n rows of so many numbers each."""
-    size = max(MOST_NUMBERS // max(width, 1), 1)
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
 def _solved(

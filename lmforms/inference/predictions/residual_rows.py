@@ -13,10 +13,8 @@ from ...residual.parametric import ParametricResidual
 from ...residual.prediction import covariances_with_observed, nugget_share
 from ...residual.variance_functions import VarianceFunction
 from ...support.arrays import FloatArray, IndexArray
+from ...support.row_chunks import row_chunks
 from .targets import ROUNDING, Targets
-
-MOST_NUMBERS = 4_000_000
-"""Numbers in the right-hand sides of R that are solved together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +114,7 @@ def _best_weights(
     there = replace(residual, correlation=new.correlation)
     n, count = len(residual.series), len(new.rows)
     parts, explained = [sp.csr_array((0, n))], np.zeros(count)
-    step = max(MOST_NUMBERS // max(n, 1), 1)
-    for start in range(0, count, step):
-        some = slice(start, start + step)
+    for some in row_chunks(count, n):
         R = covariances_with_observed(there, new.points[some], new.series[some], sd[some])
         solved = residual.solve(R.toarray().T).T
         explained[some] = R.multiply(solved).sum(axis=1)
