@@ -28,6 +28,7 @@ OTHER_PAGES = {
     "inference.md": "degrees of freedom after a fit, beside lmerTest and pbkrtest",
     "type1_error.md": "how often each test rejects a true hypothesis",
     "interval_coverage.md": "how often intervals of each kind hold the truth",
+    "first_summary.md": "from import to the first HTML summary, in a new process",
     "prediction_coverage.md": "how often intervals of predictions hold the truth",
     "intervals.md": "profiles and their limits, beside lme4",
     "influence.md": "influence without refits, beside the fit",
