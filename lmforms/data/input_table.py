@@ -86,13 +86,20 @@ def raw_table(data: Any, columns: list[str]) -> Table:
     """The named columns of any table, each value as it stood there."""
     rows = row_labels(data)
     if isinstance(data, pd.DataFrame):
-        names = [c if isinstance(c, str) else str(c) for c in data.columns]
-        given = {c: data.iloc[:, names.index(c)] for c in columns}
-        return Table({c: exact_column(c, values) for c, values in given.items()}, rows)
+        return Table({c: exact_column(c, v) for c, v in _of_frame(data, columns).items()}, rows)
     if isinstance(data, Mapping):
         return Table(_of_mapping({str(k): v for k, v in data.items()}, columns, rows), rows)
     table = native_table(data)
     return Table({c: from_narwhals(c, table[c]) for c in columns}, rows)
+
+
+def _of_frame(data: pd.DataFrame, columns: list[str]) -> dict[str, pd.Series]:
+    """Columns of a frame of pandas, whose names may be other than text."""
+    labels = data.columns
+    if type(labels) is pd.Index and all(c in labels for c in columns):
+        return {c: data[c] for c in columns}
+    names = [str(label) for label in labels]
+    return {c: data.iloc[:, names.index(c)] for c in columns}
 
 
 def _of_mapping(

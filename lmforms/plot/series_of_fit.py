@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..correlation import Correlation
-from ..data.frame import group_codes, real_array
+from ..data.frame import real_array
+from ..data.group_codes import group_codes
 from ..data.residual_columns import label_text, labelled_times
 from ..errors import ArgumentError, DataError, listed, near_matches
 from ..residual.prediction import correlations_between

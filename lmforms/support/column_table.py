@@ -47,6 +47,11 @@ class Table(Mapping[str, pd.Series]):
         """The same table with other columns under some of the names."""
         return Table({**self.columns, **changed}, self.index) if changed else self
 
+    def named(self, name: str) -> pd.Series:
+        """A column that is called as in the table, also where its own name is another."""
+        column = self.columns[name]
+        return column if column.name == name else column.rename(name)
+
     def __getitem__(self, name: str) -> pd.Series:
         return self.columns[name]
 

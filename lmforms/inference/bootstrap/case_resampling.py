@@ -137,7 +137,7 @@ class CasePlan:
             codes = group.codes[rows]
             if inner:
                 codes = _renumbered(drawn, codes)
-                group = replace(group, levels=pd.RangeIndex(codes.max() + 1))
+                group = group.with_levels(pd.RangeIndex(codes.max() + 1))
             if len(np.unique(codes)) < FEWEST_LEVELS:
                 return None
             groups.append(replace(group, codes=codes))

@@ -1,0 +1,256 @@
+"""Products of columns as they are: numbers and factors without calls, made without formulaic.
+
+Small models spend most of their time in formulaic otherwise. Which columns of a factor a term
+gets is formulaic's rule, asked once for terms of the same kind and remembered by their names.
+
+References
+----------
+Chambers, Hastie (1992), *Statistical Models in S*, section 2.4, for the coding of factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, reduce
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ..errors import LmformsError
+from ..support.arrays import BoolArray, FloatArray, IndexArray
+from ..support.column_table import Table
+from .aliases import RESERVED, unaliased
+from .formulaic_factors import term_label
+from .formulaic_materializer import scoped_terms
+from .interaction_sizes import MAX_COLUMN_BYTES
+
+if TYPE_CHECKING:
+    from formulaic import SimpleFormula
+
+REMEMBERED_CODINGS = 256
+"""Lists of terms whose coding is remembered, by names of columns."""
+
+Product = tuple[str, ...]
+"""Columns that a term multiplies; none for the intercept."""
+
+Coded = tuple[tuple[str, bool], ...]
+"""The same with the columns of each factor: all of its levels, or one less (True)."""
+
+
+@dataclass(frozen=True)
+class PlainTerms:
+    """A part of a formula whose terms are products of columns as they are.
+
+    Attributes
+    ----------
+    products : tuple of tuple of str
+        The columns of each term, in the order of the formula.
+    labels : tuple of str
+        Such as ``x:f``.
+    """
+
+    products: tuple[Product, ...]
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, formula: SimpleFormula) -> PlainTerms | None:
+        """The terms of a parsed part; None if one of them is a call."""
+        products = []
+        for term in formula:
+            methods = {factor.eval_method.value for factor in term.factors}
+            if methods == {"lookup"}:
+                products.append(tuple(unaliased(factor.expr) for factor in term.factors))
+            elif [factor.expr for factor in term.factors] == ["1"]:
+                products.append(())
+            else:
+                return None
+        return cls(tuple(products), tuple(term_label(term) for term in formula))
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """A factor.
+
+    Attributes
+    ----------
+    codes : ndarray of int (n,)
+    names : list of str
+        Its levels.
+    """
+
+    codes: IndexArray
+    names: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class PlainColumns:
+    """The columns of a table as numbers and levels, each made once.
+
+    Attributes
+    ----------
+    table : Table
+    contrasts : mapping
+        Columns that have a coding of their own, and are not plain.
+    """
+
+    table: Table
+    contrasts: Mapping[str, object]
+    _made: dict[str, FloatArray | Levels | None] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> FloatArray | Levels | None:
+        """Numbers as float64 (n,), or levels of a factor; None for anything else."""
+        if name not in self._made:
+            plain = name in self.table and name not in self.contrasts
+            self._made[name] = _plain_column(self.table[name]) if plain else None
+        return self._made[name]
+
+
+@dataclass(frozen=True, eq=False)
+class PlainMatrix:
+    """Columns of terms.
+
+    Attributes
+    ----------
+    values : ndarray (n, k)
+    names : tuple of str
+    counts : tuple of int
+        Columns of each term.
+    is_categorical : bool
+        Whether there is a factor among them.
+    """
+
+    values: FloatArray
+    names: tuple[str, ...]
+    counts: tuple[int, ...]
+    is_categorical: bool
+
+
+def _plain_column(column: pd.Series) -> FloatArray | Levels | None:
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype):
+        return column.to_numpy(dtype=np.float64) if dtype.kind in "fiu" else None
+    if not isinstance(dtype, pd.CategoricalDtype):
+        return None
+    names = _level_names(dtype.categories)
+    return None if names is None else Levels(column.array.codes, names)
+
+
+def _level_names(categories: pd.Index) -> list[str] | None:
+    """Levels that are text or whole numbers, as formulaic writes them; None for others."""
+    levels = categories.tolist()
+    if isinstance(categories.dtype, np.dtype) and categories.dtype.kind in "iu":
+        return [str(level) for level in levels]
+    # formulaic passes over names with two underscores in front
+    plain = all(type(level) is str and not level.startswith("__") for level in levels)
+    return levels if plain and not any(c in level for level in levels for c in RESERVED) else None
+
+
+def plain_matrix(terms: PlainTerms, columns: PlainColumns) -> PlainMatrix | None:
+    """The columns of terms; None if they are not all of plain columns, or are too many.
+
+    Parameters
+    ----------
+    terms : PlainTerms
+    columns : PlainColumns
+    """
+    used = {name: columns[name] for product in terms.products for name in product}
+    if any(column is None for column in used.values()):
+        return None
+    levels = {name: c for name, c in used.items() if isinstance(c, Levels)}
+    numbers = {name: c for name, c in used.items() if isinstance(c, np.ndarray)}
+    coded = coded_terms(terms.products, frozenset(levels))
+    if coded is None:
+        return None
+    widths = [[_width(own, levels) for own in term] for term in coded]
+    k = sum(map(sum, widths))
+    n = columns.table.n
+    if levels and 8.0 * n * k > MAX_COLUMN_BYTES:
+        return None
+    values = np.empty((n, k))
+    names: list[str] = []
+    with np.errstate(all="ignore"):  # what is not finite is refused later
+        for own in (own for term in coded for own in term):
+            at = len(names)
+            names += _names(own, levels)
+            _fill(values[:, at : len(names)], own, numbers, levels)
+    return PlainMatrix(values, tuple(names), tuple(map(sum, widths)), bool(levels))
+
+
+def _fill(
+    columns: FloatArray,
+    own: Coded,
+    numbers: Mapping[str, FloatArray],
+    levels: Mapping[str, Levels],
+) -> None:
+    """The columns of a product of numbers and indicators of levels."""
+    factors = [numbers[name] for name, _ in own if name in numbers]
+    product = reduce(np.multiply, factors) if factors else None
+    if len(factors) == len(own):
+        columns[:, 0] = 1.0 if product is None else product
+        return
+    np.equal(_combined(own, levels)[:, None], np.arange(columns.shape[1]), out=columns)
+    if product is not None:
+        columns *= product[:, None]
+
+
+def _width(own: Coded, levels: Mapping[str, Levels]) -> int:
+    return prod(len(levels[name].names) - reduced for name, reduced in own if name in levels)
+
+
+def _names(own: Coded, levels: Mapping[str, Levels]) -> list[str]:
+    """Names of the columns of a product, those of the first factor changing fastest."""
+    if not own:
+        return ["Intercept"]
+    names = [""]
+    for name, reduced in reversed(own):
+        if name in levels:
+            mark = "T." if reduced else ""
+            pieces = [f"{name}[{mark}{level}]" for level in levels[name].names[reduced:]]
+        else:
+            pieces = [name]
+        names = [f"{piece}:{rest}" if rest else piece for rest in names for piece in pieces]
+    return names
+
+
+def _combined(own: Coded, levels: Mapping[str, Levels]) -> IndexArray:
+    """Which column of a product each row has a one in; -1 for none."""
+    combined: IndexArray | int = 0
+    none: BoolArray | bool = False
+    size = 1
+    for name, reduced in own:
+        if name not in levels:
+            continue
+        codes = levels[name].codes.astype(np.intp) - reduced
+        combined = combined + size * codes
+        none = none | (codes < 0)
+        size *= len(levels[name].names) - reduced
+    return np.where(none, -1, combined)
+
+
+@lru_cache(maxsize=REMEMBERED_CODINGS)
+def coded_terms(
+    products: tuple[Product, ...], factors: frozenset[str]
+) -> tuple[tuple[Coded, ...], ...] | None:
+    """The products that the columns of each term come from; None if formulaic refuses.
+
+    Parameters
+    ----------
+    products : tuple of tuple of str
+        The columns of each term.
+    factors : frozenset of str
+        Those of them that are factors.
+
+    Examples
+    --------
+    >>> coded_terms(((), ("f",), ("f", "x")), frozenset("f"))
+    (((),), ((('f', True),),), ((('f', False), ('x', False)),))
+    """
+    if not factors:
+        return tuple((tuple((name, False) for name in product),) for product in products)
+    try:
+        return scoped_terms(products, factors)
+    except LmformsError:
+        return None
