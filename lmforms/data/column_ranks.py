@@ -49,12 +49,14 @@ def clearly_independent(columns: FloatArray) -> bool:
         return p == 0
     with np.errstate(all="ignore"):
         moments = columns.T @ columns
-        squares = np.diagonal(moments)
-        low, high = SAFE_MEAN_SQUARES
-        if not low * n < squares.min() <= squares.max() < high:
-            return False
-        try:
-            root = np.linalg.cholesky(moments)
-        except np.linalg.LinAlgError:
-            return False
-        return bool((np.diagonal(root) > INDEPENDENT_SHARE * np.sqrt(squares)).all())
+    squares = moments.diagonal()
+    low, high = SAFE_MEAN_SQUARES
+    if not all(low * n < square < high for square in squares.tolist()):
+        return False
+    if p == 1:
+        return True
+    try:
+        pivots = np.linalg.cholesky(moments).diagonal()
+    except np.linalg.LinAlgError:
+        return False
+    return bool((pivots * pivots > INDEPENDENT_SHARE**2 * squares).all())

@@ -134,11 +134,14 @@ def missing_by_column(table: Table) -> dict[str, BoolArray]:
 
 def _missing(column: pd.Series) -> BoolArray | None:
     """Where a column is missing; None if its type has no missing values."""
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iub":
         return None
-    if pd.api.types.is_float_dtype(column.dtype):  # nullable ones may hold NaN beside NA
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        return np.isnan(column.to_numpy())
+    if pd.api.types.is_float_dtype(dtype):  # nullable ones may hold NaN beside NA
         return np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    if isinstance(column.dtype, pd.CategoricalDtype):
+    if isinstance(dtype, pd.CategoricalDtype):
         return np.asarray(column.array.codes) < 0
     return column.isna().to_numpy(dtype=bool)
 

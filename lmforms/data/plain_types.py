@@ -112,6 +112,8 @@ def plain_objects(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
 def used_categories(series: pd.Series) -> pd.Series:
     """Without categories that no row has (the same object if there are none)."""
     values = series.array
-    codes, count = np.asarray(values.codes), len(values.categories)
-    seen = np.bincount(codes[codes >= 0], minlength=count)
+    codes, count = values.codes, len(values.categories)
+    if codes.min(initial=0) < 0:
+        codes = codes[codes >= 0]
+    seen = np.bincount(codes, minlength=count)
     return series if seen.all() else series.cat.remove_unused_categories()

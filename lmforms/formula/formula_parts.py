@@ -190,7 +190,7 @@ def _plain_parts(
         if terms not in made:
             made[terms] = plain_matrix(terms, columns)
         found = made[terms]
-        if found is None:
+        if found is None or len(set(found.names)) < len(found.names):
             return None
         how = DirectTerms(terms.labels, found.counts, found.is_categorical, late, place)
         matrices.append(TermMatrix(found.values, found.names, how))

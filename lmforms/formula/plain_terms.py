@@ -171,11 +171,10 @@ def plain_matrix(terms: PlainTerms, columns: PlainColumns) -> PlainMatrix | None
         return None
     values = np.empty((n, k))
     names: list[str] = []
-    with np.errstate(all="ignore"):  # what is not finite is refused later
-        for own in (own for term in coded for own in term):
-            at = len(names)
-            names += _names(own, levels)
-            _fill(values[:, at : len(names)], own, numbers, levels)
+    for own in (own for term in coded for own in term):
+        at = len(names)
+        names += _names(own, levels)
+        _fill(values[:, at : len(names)], own, numbers, levels)
     return PlainMatrix(values, tuple(names), tuple(map(sum, widths)), bool(levels))
 
 
@@ -187,13 +186,17 @@ def _fill(
 ) -> None:
     """The columns of a product of numbers and indicators of levels."""
     factors = [numbers[name] for name, _ in own if name in numbers]
-    product = reduce(np.multiply, factors) if factors else None
-    if len(factors) == len(own):
-        columns[:, 0] = 1.0 if product is None else product
+    if len(own) < 2 and len(factors) == len(own):
+        columns[:, 0] = factors[0] if factors else 1.0
         return
-    np.equal(_combined(own, levels)[:, None], np.arange(columns.shape[1]), out=columns)
-    if product is not None:
-        columns *= product[:, None]
+    with np.errstate(all="ignore"):  # what is not finite is refused later
+        product = reduce(np.multiply, factors) if factors else None
+        if len(factors) == len(own):
+            columns[:, 0] = product
+            return
+        np.equal(_combined(own, levels)[:, None], np.arange(columns.shape[1]), out=columns)
+        if product is not None:
+            columns *= product[:, None]
 
 
 def _width(own: Coded, levels: Mapping[str, Levels]) -> int:

@@ -14,6 +14,9 @@ from .arrays import BoolArray
 MAX_EXACT_INTEGER = 2**53
 """Whole numbers up to this are exact in double precision."""
 
+NO_ROWS = pd.RangeIndex(0)
+"""The index of a table without rows."""
+
 
 @dataclass(frozen=True, eq=False)
 class Table(Mapping[str, pd.Series]):
@@ -26,7 +29,7 @@ class Table(Mapping[str, pd.Series]):
     """
 
     columns: dict[str, pd.Series] = field(default_factory=dict)
-    index: pd.Index = field(default_factory=lambda: pd.RangeIndex(0))
+    index: pd.Index = field(default_factory=lambda: NO_ROWS)
 
     @property
     def n(self) -> int:
