@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine.linalg.independent_columns import independent_columns
 from ..engine.linalg.stable_columns import INDEPENDENT_SHARE, SAFE_MEAN_SQUARES
-from ..support.arrays import BoolArray, FloatArray, IndexArray
+from ..support.arrays import FloatArray, IndexArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ is text. Rows with missing values are dropped and counted.
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,13 +22,13 @@ from ..errors import (
     near_matches,
 )
 from ..support.arguments import one_of
-from ..support.arrays import BoolArray, FloatArray, IndexArray
+from ..support.arrays import BoolArray, FloatArray
 from ..support.caller import caller_depth
-from ..support.column_table import MAX_EXACT_INTEGER, Table
+from ..support.column_table import Table
 from .align import in_row_order
 from .exact_columns import exact_column
 from .input_table import column_names, raw_table, row_labels
-from .plain_types import plain_objects, plain_table, used_categories
+from .plain_types import PLAIN_DTYPES, plain_table
 
 Missing = Literal["drop", "raise"]
 
@@ -142,7 +141,8 @@ def _missing(column: pd.Series) -> BoolArray | None:
     if pd.api.types.is_float_dtype(dtype):  # nullable ones may hold NaN beside NA
         return np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
     if isinstance(dtype, pd.CategoricalDtype):
-        return np.asarray(column.array.codes) < 0
+        codes = column.array.codes
+        return None if codes.min(initial=0) >= 0 else codes < 0
     return column.isna().to_numpy(dtype=bool)
 
 
@@ -196,6 +196,8 @@ def real_array(name: str, values: Any) -> FloatArray:
     DataError
         Text, labels, complex numbers or other objects.
     """
+    if type(values) is np.ndarray and values.dtype in PLAIN_DTYPES:
+        return values.astype(np.float64)
     try:
         shape = np.shape(values)
     except ValueError:

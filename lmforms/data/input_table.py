@@ -96,7 +96,7 @@ def raw_table(data: Any, columns: list[str]) -> Table:
 def _of_frame(data: pd.DataFrame, columns: list[str]) -> dict[str, pd.Series]:
     """Columns of a frame of pandas, whose names may be other than text."""
     labels = data.columns
-    if type(labels) is pd.Index and all(c in labels for c in columns):
+    if type(labels) is pd.Index and labels.inferred_type == "string":
         return {c: data[c] for c in columns}
     names = [str(label) for label in labels]
     return {c: data.iloc[:, names.index(c)] for c in columns}

@@ -1,4 +1,4 @@
-"""Levels of grouping factors: codes of the rows, and labels that are made when they are asked for."""
+"""Levels of grouping factors: codes of the rows, and labels made when they are asked for."""
 
 from __future__ import annotations
 

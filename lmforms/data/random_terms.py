@@ -16,8 +16,8 @@ from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula, BoundRandomTerm
 from ..residual import Residual
 from ..support.arrays import FloatArray
-from .design import GroupingFactor, RandomTerm
 from .column_ranks import ColumnRanks
+from .design import GroupingFactor, RandomTerm
 from .level_labels import level_codes
 from .random_structures import structured_effects
 

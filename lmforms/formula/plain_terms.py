@@ -10,9 +10,9 @@ Chambers, Hastie (1992), *Statistical Models in S*, section 2.4, for the coding 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, reduce
+from functools import cached_property, lru_cache, reduce
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,16 @@ class PlainTerms:
             else:
                 return None
         return cls(tuple(products), tuple(term_label(term) for term in formula))
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """All columns, each once."""
+        return tuple(dict.fromkeys(name for product in self.products for name in product))
+
+    @cached_property
+    def of_numbers(self) -> tuple[str, ...]:
+        """What the columns are called where all are numbers."""
+        return tuple(":".join(product) or "Intercept" for product in self.products)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,47 +166,57 @@ def plain_matrix(terms: PlainTerms, columns: PlainColumns) -> PlainMatrix | None
     terms : PlainTerms
     columns : PlainColumns
     """
-    used = {name: columns[name] for product in terms.products for name in product}
-    if any(column is None for column in used.values()):
-        return None
-    levels = {name: c for name, c in used.items() if isinstance(c, Levels)}
-    numbers = {name: c for name, c in used.items() if isinstance(c, np.ndarray)}
+    numbers: dict[str, FloatArray] = {}
+    levels: dict[str, Levels] = {}
+    for name in terms.columns:
+        column = columns[name]
+        if column is None:
+            return None
+        if isinstance(column, Levels):
+            levels[name] = column
+        else:
+            numbers[name] = column
+    n = columns.table.n
+    if not levels:
+        return _of_numbers(terms, numbers, n)
     coded = coded_terms(terms.products, frozenset(levels))
     if coded is None:
         return None
     widths = [[_width(own, levels) for own in term] for term in coded]
     k = sum(map(sum, widths))
-    n = columns.table.n
-    if levels and 8.0 * n * k > MAX_COLUMN_BYTES:
+    if 8.0 * n * k > MAX_COLUMN_BYTES:
         return None
     values = np.empty((n, k))
     names: list[str] = []
     for own in (own for term in coded for own in term):
         at = len(names)
         names += _names(own, levels)
-        _fill(values[:, at : len(names)], own, numbers, levels)
-    return PlainMatrix(values, tuple(names), tuple(map(sum, widths)), bool(levels))
+        product = _product([numbers[name] for name, _ in own if name in numbers])
+        if not any(name in levels for name, _ in own):
+            values[:, at] = product
+            continue
+        block = values[:, at : len(names)]
+        np.equal(_combined(own, levels)[:, None], np.arange(block.shape[1]), out=block)
+        if isinstance(product, np.ndarray):
+            with np.errstate(all="ignore"):
+                block *= product[:, None]
+    return PlainMatrix(values, tuple(names), tuple(map(sum, widths)), is_categorical=True)
 
 
-def _fill(
-    columns: FloatArray,
-    own: Coded,
-    numbers: Mapping[str, FloatArray],
-    levels: Mapping[str, Levels],
-) -> None:
-    """The columns of a product of numbers and indicators of levels."""
-    factors = [numbers[name] for name, _ in own if name in numbers]
-    if len(own) < 2 and len(factors) == len(own):
-        columns[:, 0] = factors[0] if factors else 1.0
-        return
-    with np.errstate(all="ignore"):  # what is not finite is refused later
-        product = reduce(np.multiply, factors) if factors else None
-        if len(factors) == len(own):
-            columns[:, 0] = product
-            return
-        np.equal(_combined(own, levels)[:, None], np.arange(columns.shape[1]), out=columns)
-        if product is not None:
-            columns *= product[:, None]
+def _of_numbers(terms: PlainTerms, numbers: Mapping[str, FloatArray], n: int) -> PlainMatrix:
+    k = len(terms.products)
+    values = np.empty((n, k))
+    for j, product in enumerate(terms.products):
+        values[:, j] = _product([numbers[name] for name in product])
+    return PlainMatrix(values, terms.of_numbers, (1,) * k, is_categorical=False)
+
+
+def _product(factors: Sequence[FloatArray]) -> FloatArray | float:
+    """The product of columns, 1 for none; what is not finite is refused later."""
+    if len(factors) < 2:
+        return factors[0] if factors else 1.0
+    with np.errstate(all="ignore"):
+        return reduce(np.multiply, factors)
 
 
 def _width(own: Coded, levels: Mapping[str, Levels]) -> int:
@@ -244,15 +264,13 @@ def coded_terms(
     products : tuple of tuple of str
         The columns of each term.
     factors : frozenset of str
-        Those of them that are factors.
+        Those of them that are factors; at least one.
 
     Examples
     --------
     >>> coded_terms(((), ("f",), ("f", "x")), frozenset("f"))
     (((),), ((('f', True),),), ((('f', False), ('x', False)),))
     """
-    if not factors:
-        return tuple((tuple((name, False) for name in product),) for product in products)
     try:
         return scoped_terms(products, factors)
     except LmformsError:

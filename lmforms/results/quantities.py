@@ -162,6 +162,8 @@ def terms_of(state: FitState, parts: Iterable[tuple[int, int]]) -> list[int]:
 
 def singular_text(state: FitState) -> str:
     """What is singular, and what to do about it; empty for a regular fit."""
+    if not state.estimate.singular:
+        return ""
     related = {name: known.form for name, known in state.relationship.items()}
     groups = [state.design.groups[term.group].name for term in state.design.terms]
     thetas = term_thetas(state)

@@ -7,15 +7,11 @@ independent columns are found by elimination.
 from __future__ import annotations
 
 import datetime as dt
-import pickle
-import threading
 import warnings
-from dataclasses import fields
 from unittest import mock
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -24,7 +20,6 @@ import lmforms as lf
 from lmforms.data import column_ranks, group_codes
 from lmforms.errors import LmformsError
 from lmforms.formula import formula_parts
-from lmforms.formula.plain_terms import coded_terms
 
 FORMULAS = [
     "y ~ x",
@@ -173,7 +168,9 @@ def assert_same(fast, slow):
             assert (one.label, one.written, one.group, one.columns) == (
                 *(other.label, other.written, other.group, other.columns),
             )
-            assert one.covariance == other.covariance or type(one.covariance).__name__ == "Structured"
+            assert (
+                one.covariance == other.covariance or type(one.covariance).__name__ == "Structured"
+            )
             one, other = one.matrix, other.matrix
         if one.values.shape[1] == len(one.spec.formula) or one.spec.structure is not None:
             assert_same_matrix(one, other)
