@@ -49,12 +49,13 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     n = frame.table.n
     in_model = np.ones(n, dtype=bool) if formula_data.rows is None else formula_data.rows
     absent = _undefined(parts, in_model)
+    takes_all = not absent and (formula_data.rows is None or in_model.all())
     if absent:
         undefined = np.logical_or.reduce(list(absent.values()))
         report_dropped(undefined, absent, formula_data.missing)
         in_model = in_model.copy()
         in_model[in_model] = ~undefined
-    if not in_model.all():
+    if not takes_all:
         settled = frame.with_categories_of(in_model)
         if settled is not frame:  # a level that only these rows had has no column
             parts = _parts(formula_data, settled.table)
@@ -62,8 +63,8 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     offset = np.zeros(len(parts.response.values))
     if "offset" in frame.extra:
         offset = frame.extra["offset"][in_model]
-    if not np.isfinite(offset).all():
-        raise DataError("offset is infinite in some rows: correct or drop them.")
+        if not np.isfinite(offset).all():
+            raise DataError("offset is infinite in some rows: correct or drop them.")
     for matrix in parts.offsets:
         offset = offset + matrix.values[:, 0]
     weights = frame.extra.get("weights")
@@ -99,7 +100,7 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     )
     if structure is not None:
         refuse_too_many(structure, len(y), design.X.shape[1])
-    if design.x_dropped:
+    if len(design.x_kept) < len(design.fixed.names):
         dropped = ", ".join(f"`{c}`" for c in design.x_dropped)
         warnings.warn(
             f"the fixed-effects columns are linearly dependent; dropped: {dropped}.",

@@ -112,13 +112,13 @@ def build_frame(
     arrays = dict(extra or {})
 
     absent = missing_by_column(table)
-    if "offset" in arrays:
+    if "offset" in arrays and np.isnan(arrays["offset"]).any():
         absent["offset"] = np.isnan(arrays["offset"])
     complete = np.ones(n, dtype=bool)
-    for gaps in absent.values():
-        complete &= ~gaps
     incomplete = Table()
-    if not complete.all():
+    if absent:
+        for gaps in absent.values():
+            complete &= ~gaps
         report_dropped(~complete, absent, missing)
         incomplete, table = table.rows(~complete), table.rows(complete)
         arrays = {name: values[complete] for name, values in arrays.items()}

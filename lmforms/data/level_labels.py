@@ -20,6 +20,8 @@ class LevelLabels:
 
     Attributes
     ----------
+    size : int
+        Number of levels.
     name : str
         Of the grouping factor.
     parts : tuple of pandas.Index
@@ -29,19 +31,20 @@ class LevelLabels:
         number of the combination before times the size of the component, plus the own number.
     """
 
+    size: int
     name: str
     parts: tuple[pd.Index, ...]
     pairs: tuple[IndexArray, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.pairs[-1]) if self.pairs else len(self.parts[0])
+        return self.size
 
     @cached_property
     def index(self) -> pd.Index:
         """All labels; a MultiIndex for several components."""
         if not self.pairs:
             return self.parts[0].rename(self.name)
-        at: IndexArray = np.arange(len(self))
+        at: IndexArray = np.arange(self.size)
         columns = []
         for labels, pairs in zip(self.parts[:0:-1], self.pairs[::-1], strict=True):
             at, own = np.divmod(pairs[at], len(labels))
@@ -68,7 +71,13 @@ class GivenLabels:
         return len(self.index)
 
 
-def level_codes(components: Sequence[pd.Series], name: str) -> tuple[IndexArray, LevelLabels]:
+CodedLabels = tuple[IndexArray, pd.Index]
+"""Codes of the rows, and the labels that they stand for."""
+
+
+def level_codes(
+    components: Sequence[pd.Series], name: str, known: dict[int, CodedLabels] | None = None
+) -> tuple[IndexArray, LevelLabels]:
     """Codes and labels of the combinations of levels that occur.
 
     Parameters
@@ -77,6 +86,8 @@ def level_codes(components: Sequence[pd.Series], name: str) -> tuple[IndexArray,
         Columns of labels, whose interaction is the grouping factor.
     name : str
         Its name.
+    known : dict, optional
+        Codes of columns by their identity, for factors that share them; it is added to.
 
     Raises
     ------
@@ -90,15 +101,20 @@ def level_codes(components: Sequence[pd.Series], name: str) -> tuple[IndexArray,
     >>> codes, labels.index.tolist()
     (array([1, 2, 0]), [('u', 1), ('u', 2), ('v', 1)])
     """
-    coded = [group_codes(component) for component in components]
+    known = {} if known is None else known
+    for component in components:
+        if id(component) not in known:
+            known[id(component)] = group_codes(component)
+    coded = [known[id(component)] for component in components]
     for (codes, _), part in zip(coded, name.split(":"), strict=False):
         if codes.min(initial=0) < 0:
             raise DataError(f"the grouping factor `{part}` has missing labels after evaluation.")
     where = coded[0][0]
+    size = len(coded[0][1])
     pairs: list[IndexArray] = []
     for codes, levels in coded[1:]:  # recoded at each step, so that no product overflows
-        before = len(pairs[-1]) if pairs else len(coded[0][1])
-        size = len(levels)
-        present, where = distinct_numbers(where * size + codes, before * size)
+        own = len(levels)
+        present, where = distinct_numbers(where * own + codes, size * own)
         pairs.append(present)
-    return where, LevelLabels(name, tuple(levels for _, levels in coded), tuple(pairs))
+        size = len(present)
+    return where, LevelLabels(size, name, tuple(levels for _, levels in coded), tuple(pairs))

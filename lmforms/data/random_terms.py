@@ -18,7 +18,7 @@ from ..residual import Residual
 from ..support.arrays import FloatArray
 from .column_ranks import ColumnRanks
 from .design import GroupingFactor, RandomTerm
-from .level_labels import level_codes
+from .level_labels import CodedLabels, level_codes
 from .random_structures import structured_effects
 
 
@@ -75,13 +75,14 @@ def random_parts(
                 places=made.places,
             )
         )
-    groups = []
+    groups: list[GroupingFactor] = []
+    coded: dict[int, CodedLabels] = {}
     for indices in members:
         spec = bound.random[indices[0]]
-        codes, level_labels = level_codes(labels[indices[0]], spec.group_name)
+        codes, level_labels = level_codes(labels[indices[0]], spec.group_name, coded)
         columns = [c for i in indices for c in terms[i].columns]
-        twice = next((c for c in columns if columns.count(c) > 1), None)
-        if twice is not None:
+        if len(set(columns)) < len(columns):
+            twice = next(c for c in columns if columns.count(c) > 1)
             both = [terms[i].written for i in indices if twice in terms[i].columns]
             raise ModelError(
                 f"`{twice}` is a random effect of `{spec.group_name}` in {' and in '.join(both)}: "
