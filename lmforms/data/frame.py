@@ -28,6 +28,7 @@ from ..support.column_table import Table
 from .align import in_row_order
 from .exact_columns import exact_column
 from .input_table import column_names, raw_table, row_labels
+from .plain_frame import complete_plain_table
 from .plain_types import PLAIN_DTYPES, plain_table
 
 Missing = Literal["drop", "raise"]
@@ -105,15 +106,19 @@ def build_frame(
         Empty table, no complete row, or a type that cannot enter a model.
     """
     one_of("missing", missing, ("drop", "raise"))
-    table = raw_table(data, list(columns))
+    arrays = dict(extra or {})
+    gaps_of_offset = np.isnan(arrays["offset"]) if "offset" in arrays else np.zeros(0, dtype=bool)
+    names = list(columns)
+    plain = None if gaps_of_offset.any() else complete_plain_table(data, names)
+    if plain is not None:
+        return Frame(plain, np.ones(plain.n, dtype=bool), arrays)
+    table = raw_table(data, names)
     n = table.n
     if n == 0:
         raise DataError("the data have no rows.")
-    arrays = dict(extra or {})
-
     absent = missing_by_column(table)
-    if "offset" in arrays and np.isnan(arrays["offset"]).any():
-        absent["offset"] = np.isnan(arrays["offset"])
+    if gaps_of_offset.any():
+        absent["offset"] = gaps_of_offset
     complete = np.ones(n, dtype=bool)
     incomplete = Table()
     if absent:
@@ -141,8 +146,7 @@ def _missing(column: pd.Series) -> BoolArray | None:
     if pd.api.types.is_float_dtype(dtype):  # nullable ones may hold NaN beside NA
         return np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
     if isinstance(dtype, pd.CategoricalDtype):
-        codes = column.array.codes
-        return None if codes.min(initial=0) >= 0 else codes < 0
+        return np.asarray(column.array.codes) < 0
     return column.isna().to_numpy(dtype=bool)
 
 

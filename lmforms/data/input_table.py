@@ -95,11 +95,16 @@ def raw_table(data: Any, columns: list[str]) -> Table:
 
 def _of_frame(data: pd.DataFrame, columns: list[str]) -> dict[str, pd.Series]:
     """Columns of a frame of pandas, whose names may be other than text."""
-    labels = data.columns
-    if type(labels) is pd.Index and labels.inferred_type == "string":
+    if has_plain_names(data):
         return {c: data[c] for c in columns}
-    names = [str(label) for label in labels]
+    names = [str(label) for label in data.columns]
     return {c: data.iloc[:, names.index(c)] for c in columns}
+
+
+def has_plain_names(data: pd.DataFrame) -> bool:
+    """Whether the names of the columns are text."""
+    labels = data.columns
+    return type(labels) is pd.Index and labels.inferred_type == "string"
 
 
 def _of_mapping(

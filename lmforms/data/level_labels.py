@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..errors import DataError
 from ..support.arrays import IndexArray
+from ..support.column_table import Levels
 from .group_codes import distinct_numbers, group_codes
 
 
@@ -76,13 +77,13 @@ CodedLabels = tuple[IndexArray, pd.Index]
 
 
 def level_codes(
-    components: Sequence[pd.Series], name: str, known: dict[int, CodedLabels] | None = None
+    components: Sequence[pd.Series | Levels], name: str, known: dict[int, CodedLabels] | None = None
 ) -> tuple[IndexArray, LevelLabels]:
     """Codes and labels of the combinations of levels that occur.
 
     Parameters
     ----------
-    components : sequence of Series
+    components : sequence of Series or Levels
         Columns of labels, whose interaction is the grouping factor.
     name : str
         Its name.
@@ -104,7 +105,7 @@ def level_codes(
     known = {} if known is None else known
     for component in components:
         if id(component) not in known:
-            known[id(component)] = group_codes(component)
+            known[id(component)] = _codes_of(component)
     coded = [known[id(component)] for component in components]
     for (codes, _), part in zip(coded, name.split(":"), strict=False):
         if codes.min(initial=0) < 0:
@@ -118,3 +119,14 @@ def level_codes(
         pairs.append(present)
         size = len(present)
     return where, LevelLabels(size, name, tuple(levels for _, levels in coded), tuple(pairs))
+
+
+def _codes_of(column: pd.Series | Levels) -> CodedLabels:
+    """Codes of the levels that occur, and their labels."""
+    if isinstance(column, pd.Series):
+        return group_codes(column)
+    codes, labels = column.codes.astype(np.intp), column.categories
+    if column.all_occur:
+        return codes, labels
+    present, codes = distinct_numbers(codes, len(labels))
+    return codes, labels if len(present) == len(labels) else labels[present]

@@ -16,6 +16,7 @@ from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula, BoundRandomTerm
 from ..residual import Residual
 from ..support.arrays import FloatArray
+from ..support.column_table import Levels
 from .column_ranks import ColumnRanks
 from .design import GroupingFactor, RandomTerm
 from .level_labels import CodedLabels, level_codes
@@ -25,7 +26,7 @@ from .random_structures import structured_effects
 def random_parts(
     bound: BoundFormula,
     matrices: Sequence[TermMatrix],
-    labels: Sequence[Sequence[pd.Series]],
+    labels: Sequence[Sequence[pd.Series | Levels]],
     related: Collection[str],
     ranks: ColumnRanks,
 ) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...]]:
@@ -36,7 +37,7 @@ def random_parts(
     bound : BoundFormula
     matrices : sequence of TermMatrix
         The basis of each random term.
-    labels : sequence of sequence of Series
+    labels : sequence of sequence of Series or Levels
         The columns of labels whose interaction groups the rows, for each random term.
     related : collection of str
         Grouping factors and terms whose levels have a known covariance. A term that is named

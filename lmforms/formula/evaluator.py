@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, FormulaError, LmformsError
-from ..support.column_table import MAX_EXACT_INTEGER, Table, is_dates
+from ..support.column_table import MAX_EXACT_INTEGER, Levels, Table, is_dates
 from .aliases import aliased, needs_alias, unaliased, without_dots
 from .contrasts import contrast_object
 from .elementwise_code import evaluable, stateful_calls
@@ -30,7 +30,7 @@ from .formula_part import FormulaPart
 from .formulaic_factors import factor_columns, factors_of
 from .formulaic_materializer import materializer_class, without_warnings
 from .operators import HELPERS
-from .plain_terms import PlainColumns, PlainMatrix, PlainTerms, plain_matrix
+from .plain_terms import PlainMatrix, PlainTerms, plain_matrix
 from .rowwise import depends_on_other_rows, is_elementwise
 from .scope import Scope
 from .term_matrix import EvaluatedTerms, TermMatrix
@@ -64,7 +64,6 @@ class Evaluator:
         self.table = table
         self._scope = scope
         self._contrasts = contrasts or {}
-        self._plain = PlainColumns(table, self._contrasts)
         self._learnt: dict[str, dict[str, Any]] = {"transform_state": {}, "encoder_state": {}}
 
     @cached_property
@@ -152,10 +151,11 @@ class Evaluator:
         formulaic would give the same; small models spend most of their time in it.
         """
         terms = PlainTerms.of(formula)
-        names = set() if terms is None else {name for own in terms.products for name in own}
-        if terms is None or not all(isinstance(self._plain[name], np.ndarray) for name in names):
+        if terms is None or any(name not in self.table for name in terms.columns):
             return None
-        return plain_matrix(terms, self._plain)
+        if any(isinstance(self.table.plain(name), Levels) for name in terms.columns):
+            return None
+        return plain_matrix(terms, self.table, self._contrasts)
 
     def matrix(
         self, formula: SimpleFormula | ModelSpec, part: FormulaPart, what: str

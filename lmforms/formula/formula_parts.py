@@ -6,7 +6,7 @@ formulaic, part by part, since the parts share what they learn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from ..support.arrays import BoolArray, IndexArray
-from ..support.column_table import Table
+from ..support.column_table import Levels, Table
 from .evaluator import Evaluator
-from .plain_terms import PlainColumns, PlainMatrix, PlainTerms, plain_matrix
+from .plain_terms import PlainMatrix, plain_matrix
 from .scope import Scope
 from .term_matrix import TermMatrix
 from .terms import BoundFormula
@@ -40,7 +40,7 @@ class FormulaParts:
     random : tuple of TermMatrix
         The basis of each random term. Parts with the same terms may share their values.
     offsets : tuple of TermMatrix
-    labels : tuple of tuple of Series
+    labels : tuple of tuple of Series or Levels
         Columns whose interaction groups the rows, for each random term.
     """
 
@@ -48,7 +48,7 @@ class FormulaParts:
     fixed: TermMatrix
     random: tuple[TermMatrix, ...]
     offsets: tuple[TermMatrix, ...]
-    labels: tuple[tuple[pd.Series, ...], ...]
+    labels: tuple[tuple[pd.Series | Levels, ...], ...]
 
     @property
     def matrices(self) -> tuple[TermMatrix, ...]:
@@ -62,8 +62,14 @@ class FormulaParts:
             fixed=self.fixed.subset(rows),
             random=tuple(m.subset(rows) for m in self.random),
             offsets=tuple(m.subset(rows) for m in self.offsets),
-            labels=tuple(tuple(s.loc[rows] for s in term) for term in self.labels),
+            labels=tuple(tuple(_rows_of(column, rows) for column in term) for term in self.labels),
         )
+
+
+def _rows_of(column: pd.Series | Levels, rows: BoolArray) -> pd.Series | Levels:
+    if isinstance(column, Levels):
+        return Levels(column.codes[rows], column.categories)
+    return column.loc[rows]
 
 
 def formula_parts(
@@ -177,29 +183,42 @@ class DirectTerms:
 
 
 def _plain_parts(
-    bound: BoundFormula, table: Table, contrasts: Mapping[str, Any]
+    bound: BoundFormula, table: Table, contrasts: Collection[str]
 ) -> FormulaParts | None:
     """The parts of a formula of columns as they are; None where anything else is there."""
     plain = bound.plain
     if plain is None:
         return None
-    columns, late = PlainColumns(table, contrasts), LateSpecs(bound, table)
-    made: dict[PlainTerms, PlainMatrix | None] = {}
-    matrices = []
-    for place, terms in enumerate(plain.parts):
-        if terms not in made:
-            made[terms] = plain_matrix(terms, columns)
-        found = made[terms]
+    late = LateSpecs(bound, table)
+    made: list[PlainMatrix] = []
+    for terms in plain.distinct:
+        found = plain_matrix(terms, table, contrasts)
         if found is None or len(set(found.names)) < len(found.names):
             return None
-        how = DirectTerms(terms.labels, found.counts, found.is_categorical, late, place)
-        matrices.append(TermMatrix(found.values, found.names, how))
+        made.append(found)
+    matrices = [
+        TermMatrix(
+            (own := made[kind]).values,
+            own.names,
+            DirectTerms(
+                plain.distinct[kind].labels, own.counts, own.is_categorical, late, place
+            ),
+        )
+        for place, kind in enumerate(plain.places)
+    ]
     response, fixed, *others = matrices
     random, offsets = others[: len(bound.random)], others[len(bound.random) :]
     if any(not _is_one_column(matrix) for matrix in offsets):
         return None
-    labels = tuple(tuple(table.named(name) for name in group) for group in plain.groups)
+    labels = tuple(tuple(_labels(table, name) for name in group) for group in plain.groups)
     return FormulaParts(response, fixed, tuple(random), tuple(offsets), labels)
+
+
+def _labels(table: Table, name: str) -> pd.Series | Levels:
+    """A column of labels; floats are checked by their name."""
+    column = table.plain(name)
+    is_plain = isinstance(column, Levels) and column.categories.dtype.kind != "f"
+    return column if is_plain else table.named(name)
 
 
 def _is_one_column(matrix: TermMatrix) -> bool:

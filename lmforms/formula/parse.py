@@ -91,6 +91,9 @@ class MixedFormula:
     random: tuple[RandomTermSpec, ...]
     offsets: tuple[FormulaPart, ...]
 
+    def __hash__(self) -> int:
+        return hash(self.source)  # what all else follows from
+
     def __str__(self) -> str:
         return " ".join(self.source.split())
 

@@ -10,18 +10,18 @@ Chambers, Hastie (1992), *Statistical Models in S*, section 2.4, for the coding 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ..errors import LmformsError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from ..support.column_table import Table
+from ..support.column_table import Levels, Table
 from .aliases import RESERVED, unaliased
 from .formulaic_factors import term_label
 from .formulaic_materializer import scoped_terms
@@ -81,44 +81,6 @@ class PlainTerms:
 
 
 @dataclass(frozen=True, eq=False)
-class Levels:
-    """A factor.
-
-    Attributes
-    ----------
-    codes : ndarray of int (n,)
-    names : list of str
-        Its levels.
-    """
-
-    codes: IndexArray
-    names: list[str]
-
-
-@dataclass(frozen=True, eq=False)
-class PlainColumns:
-    """The columns of a table as numbers and levels, each made once.
-
-    Attributes
-    ----------
-    table : Table
-    contrasts : mapping
-        Columns that have a coding of their own, and are not plain.
-    """
-
-    table: Table
-    contrasts: Mapping[str, object]
-    _made: dict[str, FloatArray | Levels | None] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> FloatArray | Levels | None:
-        """Numbers as float64 (n,), or levels of a factor; None for anything else."""
-        if name not in self._made:
-            plain = name in self.table and name not in self.contrasts
-            self._made[name] = _plain_column(self.table[name]) if plain else None
-        return self._made[name]
-
-
-@dataclass(frozen=True, eq=False)
 class PlainMatrix:
     """Columns of terms.
 
@@ -138,14 +100,11 @@ class PlainMatrix:
     is_categorical: bool
 
 
-def _plain_column(column: pd.Series) -> FloatArray | Levels | None:
-    dtype = column.dtype
-    if isinstance(dtype, np.dtype):
-        return column.to_numpy(dtype=np.float64) if dtype.kind in "fiu" else None
-    if not isinstance(dtype, pd.CategoricalDtype):
-        return None
-    names = _level_names(dtype.categories)
-    return None if names is None else Levels(column.array.codes, names)
+class _Factor(NamedTuple):
+    """Codes of the rows, and what the levels are called."""
+
+    codes: IndexArray
+    names: list[str]
 
 
 def _level_names(categories: pd.Index) -> list[str] | None:
@@ -158,25 +117,32 @@ def _level_names(categories: pd.Index) -> list[str] | None:
     return levels if plain and not any(c in level for level in levels for c in RESERVED) else None
 
 
-def plain_matrix(terms: PlainTerms, columns: PlainColumns) -> PlainMatrix | None:
+def plain_matrix(
+    terms: PlainTerms, table: Table, contrasts: Collection[str] = ()
+) -> PlainMatrix | None:
     """The columns of terms; None if they are not all of plain columns, or are too many.
 
     Parameters
     ----------
     terms : PlainTerms
-    columns : PlainColumns
+    table : Table
+    contrasts : collection of str
+        Columns that have a coding of their own, and are not plain.
     """
     numbers: dict[str, FloatArray] = {}
-    levels: dict[str, Levels] = {}
+    levels: dict[str, _Factor] = {}
     for name in terms.columns:
-        column = columns[name]
+        column = None if name in contrasts or name not in table else table.plain(name)
         if column is None:
             return None
         if isinstance(column, Levels):
-            levels[name] = column
+            names = _level_names(column.categories)
+            if names is None:
+                return None
+            levels[name] = _Factor(column.codes, names)
         else:
-            numbers[name] = column
-    n = columns.table.n
+            numbers[name] = np.asarray(column, dtype=np.float64)
+    n = table.n
     if not levels:
         return _of_numbers(terms, numbers, n)
     coded = coded_terms(terms.products, frozenset(levels))
@@ -219,11 +185,11 @@ def _product(factors: Sequence[FloatArray]) -> FloatArray | float:
         return reduce(np.multiply, factors)
 
 
-def _width(own: Coded, levels: Mapping[str, Levels]) -> int:
+def _width(own: Coded, levels: Mapping[str, _Factor]) -> int:
     return prod(len(levels[name].names) - reduced for name, reduced in own if name in levels)
 
 
-def _names(own: Coded, levels: Mapping[str, Levels]) -> list[str]:
+def _names(own: Coded, levels: Mapping[str, _Factor]) -> list[str]:
     """Names of the columns of a product, those of the first factor changing fastest."""
     if not own:
         return ["Intercept"]
@@ -238,7 +204,7 @@ def _names(own: Coded, levels: Mapping[str, Levels]) -> list[str]:
     return names
 
 
-def _combined(own: Coded, levels: Mapping[str, Levels]) -> IndexArray:
+def _combined(own: Coded, levels: Mapping[str, _Factor]) -> IndexArray:
     """Which column of a product each row has a one in; -1 for none."""
     combined: IndexArray | int = 0
     none: BoolArray | bool = False

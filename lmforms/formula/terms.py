@@ -103,13 +103,16 @@ class PlainFormula:
 
     Attributes
     ----------
-    parts : tuple of PlainTerms
-        Response, fixed part, random terms and offsets.
+    distinct : tuple of PlainTerms
+        The different parts.
+    places : tuple of int
+        Which of them are response, fixed part, random terms and offsets.
     groups : tuple of tuple of str
         Columns of the grouping factor of each random term.
     """
 
-    parts: tuple[PlainTerms, ...]
+    distinct: tuple[PlainTerms, ...]
+    places: tuple[int, ...]
     groups: tuple[tuple[str, ...], ...]
 
 
@@ -150,10 +153,11 @@ class BoundFormula:
         """The formula as one of columns as they are; None if there is a call in it."""
         random = [term.expression for term in self.random]
         found = map(PlainTerms.of, (self.response, self.fixed, *random, *self.offsets))
-        parts = tuple(terms for terms in found if terms is not None)
+        parts = [terms for terms in found if terms is not None]
         factors = [factor for term in self.random for factor in term.group]
         is_plain = all(factor.eval_method.value == "lookup" for factor in factors)
         if not is_plain or len(parts) < 2 + len(random) + len(self.offsets):
             return None
+        distinct = list(dict.fromkeys(parts))
         groups = (tuple(unaliased(f.expr) for f in term.group) for term in self.random)
-        return PlainFormula(parts, tuple(groups))
+        return PlainFormula(tuple(distinct), tuple(map(distinct.index, parts)), tuple(groups))

@@ -5,17 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .arrays import BoolArray
+from .arrays import BoolArray, FloatArray, IndexArray
 
 MAX_EXACT_INTEGER = 2**53
 """Whole numbers up to this are exact in double precision."""
 
 NO_ROWS = pd.RangeIndex(0)
 """The index of a table without rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """A column of categories.
+
+    Attributes
+    ----------
+    codes : ndarray of int (n,)
+        Of any width; -1 where the value is missing.
+    categories : pandas.Index
+    all_occur : bool
+        Whether it is known that each of them is there, and no value is missing.
+    """
+
+    codes: IndexArray
+    categories: pd.Index
+    all_occur: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +49,7 @@ class Table(Mapping[str, pd.Series]):
 
     columns: dict[str, pd.Series] = field(default_factory=dict)
     index: pd.Index = field(default_factory=lambda: NO_ROWS)
+    _plain: dict[str, FloatArray | Levels | None] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -50,10 +70,20 @@ class Table(Mapping[str, pd.Series]):
         """The same table with other columns under some of the names."""
         return Table({**self.columns, **changed}, self.index) if changed else self
 
+    def plain(self, name: str) -> FloatArray | Levels | None:
+        """A column of numbers or categories without pandas; None for other types."""
+        if name not in self._plain:
+            self._plain[name] = plain_array(self.columns[name])
+        return self._plain[name]
+
     def named(self, name: str) -> pd.Series:
         """A column that is called as in the table, also where its own name is another."""
         column = self.columns[name]
         return column if column.name == name else column.rename(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: what is made of the columns is not written beside them."""
+        return Table, (self.columns, self.index)
 
     def __getitem__(self, name: str) -> pd.Series:
         return self.columns[name]
@@ -63,6 +93,17 @@ class Table(Mapping[str, pd.Series]):
 
     def __len__(self) -> int:
         return len(self.columns)
+
+
+def plain_array(column: pd.Series) -> FloatArray | Levels | None:
+    """A column of numbers or categories as it is in memory; None for other types."""
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype):
+        return column.to_numpy() if dtype.kind in "fiu" else None
+    if not isinstance(dtype, pd.CategoricalDtype):
+        return None
+    values = column.array
+    return Levels(values.codes, values.categories)
 
 
 def is_dates(column: pd.Series) -> bool:
