@@ -38,7 +38,7 @@ def group_codes(values: pd.Series) -> tuple[IndexArray, pd.Index]:
         if isinstance(values.dtype, pd.CategoricalDtype):
             return group_codes(values)
     if isinstance(dtype, np.dtype) and dtype.kind == "i" and len(values):
-        found = _codes_of_integers(values.to_numpy())
+        found = codes_of_integers(values.to_numpy())
         if found is not None:
             return found
     try:
@@ -54,8 +54,8 @@ def group_codes(values: pd.Series) -> tuple[IndexArray, pd.Index]:
     return codes.astype(np.intp), pd.Index(levels, tupleize_cols=False)
 
 
-def _codes_of_integers(values: IndexArray) -> tuple[IndexArray, pd.Index] | None:
-    """Codes and labels of whole numbers; None if they are far apart."""
+def codes_of_integers(values: IndexArray) -> tuple[IndexArray, pd.Index] | None:
+    """Codes and labels of whole numbers in order; None if they are far apart."""
     low, high = int(values.min()), int(values.max())
     size = high - low + 1
     if size > MOST_NUMBERS_PER_ROW * len(values):

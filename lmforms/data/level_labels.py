@@ -11,8 +11,8 @@ import pandas as pd
 
 from ..errors import DataError
 from ..support.arrays import IndexArray
-from ..support.column_table import Levels
-from .group_codes import distinct_numbers, group_codes
+from ..support.column_table import Labels, Levels
+from .group_codes import codes_of_integers, distinct_numbers, group_codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +77,13 @@ CodedLabels = tuple[IndexArray, pd.Index]
 
 
 def level_codes(
-    components: Sequence[pd.Series | Levels], name: str, known: dict[int, CodedLabels] | None = None
+    components: Sequence[Labels], name: str, known: dict[int, CodedLabels] | None = None
 ) -> tuple[IndexArray, LevelLabels]:
     """Codes and labels of the combinations of levels that occur.
 
     Parameters
     ----------
-    components : sequence of Series or Levels
+    components : sequence of Series, Levels or ndarray of int
         Columns of labels, whose interaction is the grouping factor.
     name : str
         Its name.
@@ -121,9 +121,11 @@ def level_codes(
     return where, LevelLabels(size, name, tuple(levels for _, levels in coded), tuple(pairs))
 
 
-def _codes_of(column: pd.Series | Levels) -> CodedLabels:
+def _codes_of(column: Labels) -> CodedLabels:
     """Codes of the levels that occur, and their labels."""
-    if isinstance(column, pd.Series):
+    if isinstance(column, np.ndarray):
+        return codes_of_integers(column) or group_codes(pd.Series(column))
+    if not isinstance(column, Levels):
         return group_codes(column)
     codes, labels = column.codes.astype(np.intp), column.categories
     if column.all_occur:

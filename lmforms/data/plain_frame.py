@@ -12,11 +12,14 @@ import numpy as np
 import pandas as pd
 
 from ..support.arrays import FloatArray
-from ..support.column_table import Levels, Table
+from ..support.column_table import LateColumns, Levels, Table
 from .input_table import has_plain_names
 
 NUMBERS = (np.dtype(np.float64), np.dtype(np.int64))
 """Types of numbers that stay as they are."""
+
+MOST_COPIED_ROWS = 10_000
+"""Shorter columns are copied: that is faster than to have pandas watch over a view of them."""
 
 
 def complete_plain_table(data: Any, columns: Sequence[str]) -> Table | None:
@@ -31,29 +34,31 @@ def complete_plain_table(data: Any, columns: Sequence[str]) -> Table | None:
     """
     if not isinstance(data, pd.DataFrame) or not len(data) or not has_plain_names(data):
         return None
+    short = len(data) <= MOST_COPIED_ROWS and hasattr(data, "_get_column_array")
     series: dict[str, pd.Series] = {}
-    plain: dict[str, FloatArray | Levels | None] = {}
+    arrays: dict[str, FloatArray | Levels | None] = {}
     for name in columns:
-        column = series[name] = data[name]
-        found = _complete(column)
-        if found is None:
+        if short:
+            values = data._get_column_array(data.columns.get_loc(name)).copy()
+        else:
+            column = series[name] = data[name]
+            values = column.to_numpy() if isinstance(column.dtype, np.dtype) else column.array
+        arrays[name] = _complete(values)
+        if arrays[name] is None:
             return None
-        plain[name] = found
-    return Table(series, data.index, plain)
+    return Table(LateColumns(arrays, data.index) if short else series, data.index, arrays)
 
 
-def _complete(column: pd.Series) -> FloatArray | Levels | None:
-    """Numbers or levels without gaps, None for all else."""
-    dtype = column.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        values, kind = column.array, dtype.categories.dtype
-        codes, categories = values.codes, values.categories
-        # text of pandas' other types is read as objects
-        held = isinstance(kind, np.dtype) or kind == "str"
-        if not held or codes.min() < 0 or not np.bincount(codes, minlength=len(categories)).all():
-            return None
-        return Levels(codes, categories, all_occur=True)
-    if not isinstance(dtype, np.dtype) or dtype not in NUMBERS:
+def _complete(values: Any) -> FloatArray | Levels | None:
+    """Numbers or levels of a column; None if it is of another type, or one is missing or unused."""
+    if isinstance(values, np.ndarray):
+        incomplete = values.dtype.kind == "f" and np.isnan(values).any()
+        return values if values.dtype in NUMBERS and not incomplete else None
+    if not isinstance(values, pd.Categorical):
         return None
-    numbers = column.to_numpy()
-    return None if dtype.kind == "f" and np.isnan(numbers).any() else numbers
+    codes, categories = values.codes, values.categories
+    # text of pandas' other types is read as objects
+    held = isinstance(categories.dtype, np.dtype) or categories.dtype == "str"
+    if not held or codes.min() < 0 or not np.bincount(codes, minlength=len(categories)).all():
+        return None
+    return Levels(codes, values.dtype, all_occur=True)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 import numpy as np
-import pandas as pd
 
 from ..correlation import CompoundSymmetry, MovingAverage, Toeplitz
 from ..covariance import Stacked, Structured
@@ -16,7 +15,7 @@ from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula, BoundRandomTerm
 from ..residual import Residual
 from ..support.arrays import FloatArray
-from ..support.column_table import Levels
+from ..support.column_table import Labels
 from .column_ranks import ColumnRanks
 from .design import GroupingFactor, RandomTerm
 from .level_labels import CodedLabels, level_codes
@@ -26,7 +25,7 @@ from .random_structures import structured_effects
 def random_parts(
     bound: BoundFormula,
     matrices: Sequence[TermMatrix],
-    labels: Sequence[Sequence[pd.Series | Levels]],
+    labels: Sequence[Sequence[Labels]],
     related: Collection[str],
     ranks: ColumnRanks,
 ) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...]]:
@@ -37,7 +36,7 @@ def random_parts(
     bound : BoundFormula
     matrices : sequence of TermMatrix
         The basis of each random term.
-    labels : sequence of sequence of Series or Levels
+    labels : sequence of sequence of Series, Levels or ndarray of int
         The columns of labels whose interaction groups the rows, for each random term.
     related : collection of str
         Grouping factors and terms whose levels have a known covariance. A term that is named

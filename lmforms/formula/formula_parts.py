@@ -13,10 +13,9 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ..support.arrays import BoolArray, IndexArray
-from ..support.column_table import Levels, Table
+from ..support.column_table import Labels, Levels, Table
 from .evaluator import Evaluator
 from .plain_terms import PlainMatrix, plain_matrix
 from .scope import Scope
@@ -40,7 +39,7 @@ class FormulaParts:
     random : tuple of TermMatrix
         The basis of each random term. Parts with the same terms may share their values.
     offsets : tuple of TermMatrix
-    labels : tuple of tuple of Series or Levels
+    labels : tuple of tuple of Series, Levels or ndarray of int
         Columns whose interaction groups the rows, for each random term.
     """
 
@@ -48,7 +47,7 @@ class FormulaParts:
     fixed: TermMatrix
     random: tuple[TermMatrix, ...]
     offsets: tuple[TermMatrix, ...]
-    labels: tuple[tuple[pd.Series | Levels, ...], ...]
+    labels: tuple[tuple[Labels, ...], ...]
 
     @property
     def matrices(self) -> tuple[TermMatrix, ...]:
@@ -66,10 +65,8 @@ class FormulaParts:
         )
 
 
-def _rows_of(column: pd.Series | Levels, rows: BoolArray) -> pd.Series | Levels:
-    if isinstance(column, Levels):
-        return Levels(column.codes[rows], column.categories)
-    return column.loc[rows]
+def _rows_of(column: Labels, rows: BoolArray) -> Labels:
+    return Levels(column.codes[rows], column.dtype) if isinstance(column, Levels) else column[rows]
 
 
 def formula_parts(
@@ -200,9 +197,7 @@ def _plain_parts(
         TermMatrix(
             (own := made[kind]).values,
             own.names,
-            DirectTerms(
-                plain.distinct[kind].labels, own.counts, own.is_categorical, late, place
-            ),
+            DirectTerms(plain.distinct[kind].labels, own.counts, own.is_categorical, late, place),
         )
         for place, kind in enumerate(plain.places)
     ]
@@ -214,11 +209,13 @@ def _plain_parts(
     return FormulaParts(response, fixed, tuple(random), tuple(offsets), labels)
 
 
-def _labels(table: Table, name: str) -> pd.Series | Levels:
-    """A column of labels; floats are checked by their name."""
+def _labels(table: Table, name: str) -> Labels:
+    """A column of labels; floats are checked under their name."""
     column = table.plain(name)
-    is_plain = isinstance(column, Levels) and column.categories.dtype.kind != "f"
-    return column if is_plain else table.named(name)
+    kind = column.categories.dtype.kind if isinstance(column, Levels) else ""
+    if isinstance(column, np.ndarray):
+        kind = column.dtype.kind if column.dtype.kind == "i" else "f"
+    return table.named(name) if column is None or kind == "f" else column
 
 
 def _is_one_column(matrix: TermMatrix) -> bool:

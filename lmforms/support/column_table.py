@@ -27,14 +27,54 @@ class Levels:
     ----------
     codes : ndarray of int (n,)
         Of any width; -1 where the value is missing.
-    categories : pandas.Index
+    dtype : pandas.CategoricalDtype
     all_occur : bool
-        Whether it is known that each of them is there, and no value is missing.
+        Whether it is known that each category is there, and no value is missing.
     """
 
     codes: IndexArray
-    categories: pd.Index
+    dtype: pd.CategoricalDtype
     all_occur: bool = False
+
+    @property
+    def categories(self) -> pd.Index:
+        """What the codes stand for."""
+        return self.dtype.categories
+
+
+Labels = pd.Series | Levels | IndexArray
+"""What a grouping factor is made of."""
+
+
+class LateColumns(Mapping[str, pd.Series]):
+    """Arrays as columns of pandas, each made when it is asked for.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray or Levels
+    index : pandas.Index
+    """
+
+    def __init__(self, arrays: Mapping[str, Any], index: pd.Index) -> None:
+        self._arrays, self._index = arrays, index
+        self._made: dict[str, pd.Series] = {}
+
+    def __getitem__(self, name: str) -> pd.Series:
+        if name not in self._made:
+            values: Any = self._arrays[name]
+            if isinstance(values, Levels):
+                values = pd.Categorical.from_codes(values.codes, dtype=values.dtype)
+            self._made[name] = pd.Series(values, index=self._index, name=name, copy=False)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +83,11 @@ class Table(Mapping[str, pd.Series]):
 
     Attributes
     ----------
-    columns : dict of str to Series
+    columns : mapping of str to Series
     index : pandas.Index
     """
 
-    columns: dict[str, pd.Series] = field(default_factory=dict)
+    columns: Mapping[str, pd.Series] = field(default_factory=dict)
     index: pd.Index = field(default_factory=lambda: NO_ROWS)
     _plain: dict[str, FloatArray | Levels | None] = field(default_factory=dict)
 
@@ -59,7 +99,7 @@ class Table(Mapping[str, pd.Series]):
     @cached_property
     def data(self) -> pd.DataFrame:
         """All of it as one frame."""
-        return pd.DataFrame(self.columns, index=self.index)
+        return pd.DataFrame(dict(self.columns), index=self.index)
 
     def rows(self, chosen: BoolArray) -> Table:
         """Some of the rows."""
@@ -83,10 +123,13 @@ class Table(Mapping[str, pd.Series]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle: what is made of the columns is not written beside them."""
-        return Table, (self.columns, self.index)
+        return Table, (dict(self.columns), self.index)
 
     def __getitem__(self, name: str) -> pd.Series:
         return self.columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.columns)
@@ -102,8 +145,7 @@ def plain_array(column: pd.Series) -> FloatArray | Levels | None:
         return column.to_numpy() if dtype.kind in "fiu" else None
     if not isinstance(dtype, pd.CategoricalDtype):
         return None
-    values = column.array
-    return Levels(values.codes, values.categories)
+    return Levels(column.array.codes, dtype)
 
 
 def is_dates(column: pd.Series) -> bool:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import lmforms as lf
-from lmforms.data import column_ranks, group_codes
+from lmforms.data import column_ranks, frame, group_codes
 from lmforms.errors import LmformsError
 from lmforms.formula import formula_parts
 
@@ -127,8 +127,9 @@ def design(formula, table, **options):
 def slow_design(formula, table, **options):
     """The same without any shortcut."""
     with (
-        mock.patch.object(formula_parts, "_plain_parts", lambda *_: None),
-        mock.patch.object(column_ranks, "clearly_independent", lambda _: False),
+        mock.patch.object(frame, "complete_plain_table", return_value=None),
+        mock.patch.object(formula_parts, "_plain_parts", return_value=None),
+        mock.patch.object(column_ranks, "clearly_independent", return_value=False),
         mock.patch.object(group_codes, "MOST_NUMBERS_PER_ROW", 0),
     ):
         return design(formula, table, **options)
