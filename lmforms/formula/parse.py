@@ -34,6 +34,9 @@ from .token_groups import (
     token_error,
 )
 
+REMEMBERED_FORMULAS = 256
+"""Formulas that are remembered as they were parsed, by their text."""
+
 
 @dataclass(frozen=True)
 class RandomTermSpec:
@@ -141,7 +144,7 @@ def parse_formula(source: str) -> MixedFormula:
     return _parsed(source)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=REMEMBERED_FORMULAS)
 def _parsed(source: str) -> MixedFormula:
     tokens = tokens_of(source, lambda text, i, j: formula_error(text, source, i, j))
     check_parentheses(tokens, source)

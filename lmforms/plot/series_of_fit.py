@@ -132,7 +132,7 @@ def series_codes_of(fit: Any, given: Any) -> tuple[IndexArray, str]:
         return model.series, ":".join(design.structure.spec.group)
     if not design.groups:
         return np.zeros(design.n, dtype=np.intp), ""
-    group = max(design.groups, key=lambda g: len(g.levels))
+    group = max(design.groups, key=lambda g: len(g.labels))
     return group.codes, group.factor
 
 

@@ -111,7 +111,7 @@ def random_effects_cov(state: FitState) -> dict[str, pd.DataFrame]:
     for group, blocks in zip(
         state.design.groups, state.estimate.conditional_covariances(), strict=True
     ):
-        q, k = len(group.levels), len(group.columns)
+        q, k = len(group.labels), len(group.columns)
         levels = group.levels.repeat(k)
         labels = [levels.get_level_values(i) for i in range(levels.nlevels)]
         index = pd.MultiIndex.from_arrays(

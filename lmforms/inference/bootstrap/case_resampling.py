@@ -65,7 +65,7 @@ class CasePlan:
             Rows, effects or residuals of different levels are not independent.
         """
         group = _factor_drawn(state, by)
-        q = len(group.levels)
+        q = len(group.labels)
         if q < FEWEST_LEVELS + 1:
             raise ModelError(
                 f"bootstrap: `{group.name}` has {q} levels, and a case bootstrap draws levels. Use "
