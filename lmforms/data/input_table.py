@@ -26,7 +26,7 @@ def column_names(data: Any) -> list[str]:
         `data` is no table, or has two columns of one name.
     """
     if isinstance(data, pd.DataFrame):
-        names = [c if isinstance(c, str) else str(c) for c in data.columns]
+        names = [c if isinstance(c, str) else str(c) for c in data.columns.tolist()]
     elif isinstance(data, Mapping):
         names = [str(k) for k in data]
     elif isinstance(getattr(data, "column_names", None), list):  # Arrow allows a name twice
@@ -97,7 +97,7 @@ def _of_frame(data: pd.DataFrame, columns: list[str]) -> dict[str, pd.Series]:
     """Columns of a frame of pandas, whose names may be other than text."""
     if has_plain_names(data):
         return {c: data[c] for c in columns}
-    names = [str(label) for label in data.columns]
+    names = column_names(data)
     return {c: data.iloc[:, names.index(c)] for c in columns}
 
 
