@@ -151,11 +151,13 @@ class Evaluator:
         formulaic would give the same; small models spend most of their time in it.
         """
         terms = PlainTerms.of(formula)
-        if terms is None or any(name not in self.table for name in terms.columns):
-            return None
-        if any(isinstance(self.table.plain(name), Levels) for name in terms.columns):
+        if terms is None or any(self._has_levels(name) for name in terms.columns):
             return None
         return plain_matrix(terms, self.table, self._contrasts)
+
+    def _has_levels(self, name: str) -> bool:
+        """Whether a column is one of categories."""
+        return name in self.table and isinstance(self.table.plain(name), Levels)
 
     def matrix(
         self, formula: SimpleFormula | ModelSpec, part: FormulaPart, what: str

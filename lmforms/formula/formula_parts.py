@@ -212,10 +212,11 @@ def _plain_parts(
 def _labels(table: Table, name: str) -> Labels:
     """A column of labels; floats are checked under their name."""
     column = table.plain(name)
-    kind = column.categories.dtype.kind if isinstance(column, Levels) else ""
-    if isinstance(column, np.ndarray):
-        kind = column.dtype.kind if column.dtype.kind == "i" else "f"
-    return table.named(name) if column is None or kind == "f" else column
+    if isinstance(column, Levels):
+        is_plain = column.categories.dtype.kind != "f"
+    else:
+        is_plain = column is not None and column.dtype.kind == "i"
+    return column if is_plain else table.named(name)
 
 
 def _is_one_column(matrix: TermMatrix) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
+from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -136,27 +137,25 @@ def plain_matrix(
         if column is None:
             return None
         if isinstance(column, Levels):
-            names = _level_names(column.categories)
-            if names is None:
+            called = _level_names(column.categories)
+            if called is None:
                 return None
-            levels[name] = _Factor(column.codes, names)
+            levels[name] = _Factor(column.codes, called)
         else:
             numbers[name] = np.asarray(column, dtype=np.float64)
     n = table.n
     if not levels:
         return _of_numbers(terms, numbers, n)
     coded = coded_terms(terms.products, frozenset(levels))
-    if coded is None:
+    if coded is None or 8.0 * n * _most_columns(terms, levels) > MAX_COLUMN_BYTES:
         return None
-    widths = [[_width(own, levels) for own in term] for term in coded]
-    k = sum(map(sum, widths))
-    if 8.0 * n * k > MAX_COLUMN_BYTES:
-        return None
-    values = np.empty((n, k))
+    named = [[_names(own, levels) for own in term] for term in coded]
+    counts = tuple(sum(map(len, term)) for term in named)
+    values = np.empty((n, sum(counts)))
     names: list[str] = []
-    for own in (own for term in coded for own in term):
+    for own, own_names in zip(chain(*coded), chain(*named), strict=True):
         at = len(names)
-        names += _names(own, levels)
+        names += own_names
         product = _product([numbers[name] for name, _ in own if name in numbers])
         if not any(name in levels for name, _ in own):
             values[:, at] = product
@@ -166,7 +165,7 @@ def plain_matrix(
         if isinstance(product, np.ndarray):
             with np.errstate(all="ignore"):
                 block *= product[:, None]
-    return PlainMatrix(values, tuple(names), tuple(map(sum, widths)), is_categorical=True)
+    return PlainMatrix(values, tuple(names), counts, is_categorical=True)
 
 
 def _of_numbers(terms: PlainTerms, numbers: Mapping[str, FloatArray], n: int) -> PlainMatrix:
@@ -185,8 +184,13 @@ def _product(factors: Sequence[FloatArray]) -> FloatArray | float:
         return reduce(np.multiply, factors)
 
 
-def _width(own: Coded, levels: Mapping[str, _Factor]) -> int:
-    return prod(len(levels[name].names) - reduced for name, reduced in own if name in levels)
+def _most_columns(terms: PlainTerms, levels: Mapping[str, _Factor]) -> int:
+    """Columns that interactions have at most, as :mod:`.interaction_sizes` counts them."""
+    return sum(
+        prod(len(levels[name].names) for name in product if name in levels)
+        for product in terms.products
+        if len(product) > 1
+    )
 
 
 def _names(own: Coded, levels: Mapping[str, _Factor]) -> list[str]:
