@@ -108,8 +108,8 @@ def build_frame(
     one_of("missing", missing, ("drop", "raise"))
     arrays = dict(extra or {})
     gaps_of_offset = np.isnan(arrays["offset"]) if "offset" in arrays else np.zeros(0, dtype=bool)
-    names = list(columns)
-    plain = None if gaps_of_offset.any() else complete_plain_table(data, names)
+    names, as_is = list(columns), frozenset(direct)
+    plain = None if gaps_of_offset.any() else complete_plain_table(data, names, as_is)
     if plain is not None:
         return Frame(plain, np.ones(plain.n, dtype=bool), arrays)
     table = raw_table(data, names)
@@ -127,7 +127,7 @@ def build_frame(
         report_dropped(~complete, absent, missing)
         incomplete, table = table.rows(~complete), table.rows(complete)
         arrays = {name: values[complete] for name, values in arrays.items()}
-    return Frame(plain_table(table, direct=direct), complete, arrays, incomplete)
+    return Frame(plain_table(table, direct=as_is), complete, arrays, incomplete)
 
 
 def missing_by_column(table: Table) -> dict[str, BoolArray]:

@@ -102,6 +102,28 @@ def has_decimal_commas(texts: Collection[str]) -> bool:
     return commas_in(texts) in ("decimal", "either")
 
 
+def are_surely_labels(texts: Collection[str], *, as_is: bool) -> bool:
+    """Whether neither function below can refuse a column of these entries.
+
+    Parameters
+    ----------
+    texts : collection of str
+        The different entries.
+    as_is : bool
+        Whether they are a predictor or response, not labels of groups.
+
+    Examples
+    --------
+    >>> are_surely_labels(["10 mg", "20 mg"], as_is=True), are_surely_labels(["1,5"], as_is=True)
+    (True, False)
+    """
+    if not as_is:
+        return not any(map(is_missing_mark, texts))
+    numbers = sum(map(is_number, texts))
+    whole = numbers == len(texts) and not any("." in text for text in texts)
+    return (whole or not numbers) and not any("," in text for text in texts)
+
+
 def refuse_numbers_as_text(name: str, column: pd.Series) -> None:
     """Refuse a predictor or response, a column of text, that is meant as numbers.
 

@@ -5,7 +5,7 @@ Most tables are of such columns. Each is looked at once; :mod:`.frame` does the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,16 @@ import pandas as pd
 from ..support.arrays import FloatArray
 from ..support.column_table import LateColumns, Levels, Table
 from .input_table import has_plain_names
+from .numeric_text import are_surely_labels
 
 NUMBERS = (np.dtype(np.float64), np.dtype(np.int64))
 """Types of numbers that stay as they are."""
 
 MOST_COPIED_ROWS = 10_000
-"""Shorter columns are copied: that is faster than to have pandas watch over a view of them."""
+"""Shorter columns are copied, and text is coded in Python: pandas has a fixed cost that is more."""
 
 
-def complete_plain_table(data: Any, columns: Sequence[str]) -> Table | None:
+def complete_plain_table(data: Any, columns: Sequence[str], direct: Iterable[str]) -> Table | None:
     """The named columns as a table; None where one has gaps, unused categories or another type.
 
     Parameters
@@ -31,6 +32,8 @@ def complete_plain_table(data: Any, columns: Sequence[str]) -> Table | None:
         Only frames of pandas have such columns.
     columns : sequence of str
         Names of columns that are there.
+    direct : iterable of str
+        Columns that enter the model as they are.
     """
     if not isinstance(data, pd.DataFrame) or not len(data) or not has_plain_names(data):
         return None
@@ -43,9 +46,12 @@ def complete_plain_table(data: Any, columns: Sequence[str]) -> Table | None:
         else:
             column = series[name] = data[name]
             values = column.to_numpy() if isinstance(column.dtype, np.dtype) else column.array
-        arrays[name] = _complete(values)
-        if arrays[name] is None:
+        found = _complete(values)
+        if found is None and short:
+            found = _levels_of_text(values, as_is=name in direct)
+        if found is None:
             return None
+        arrays[name] = found
     return Table(LateColumns(arrays, data.index) if short else series, data.index, arrays)
 
 
@@ -62,3 +68,21 @@ def _complete(values: Any) -> FloatArray | Levels | None:
     if not held or codes.min() < 0 or not np.bincount(codes, minlength=len(categories)).all():
         return None
     return Levels(codes, values.dtype, all_occur=True)
+
+
+def _levels_of_text(values: Any, *, as_is: bool) -> Levels | None:
+    """Text as levels in the order of the alphabet; None for other objects, or if it is refused."""
+    if values.dtype != (object if isinstance(values, np.ndarray) else "str"):
+        return None
+    texts = values.tolist()
+    if set(map(type, texts)) != {str}:
+        return None
+    levels = sorted(set(texts))
+    if not are_surely_labels(levels, as_is=as_is):
+        return None
+    try:
+        dtype = pd.CategoricalDtype(pd.Index(levels))
+    except UnicodeEncodeError:
+        return None
+    place = {level: code for code, level in enumerate(levels)}
+    return Levels(np.array([place[text] for text in texts], dtype=np.intp), dtype, all_occur=True)

@@ -398,6 +398,23 @@ def test_text_becomes_the_same_categories_by_runs(texts, kind):
             assert found.cat.categories.tolist() == sorted(set(texts))
 
 
+@given(texts=st.lists(TEXTS, min_size=6, max_size=40), kind=st.sampled_from(["str", "string", "O"]))
+@settings(max_examples=40)
+def test_text_is_refused_alike(texts, kind):
+    column = pd.Series(np.array(texts, dtype=object)).astype(kind)
+    table = pd.DataFrame({"s": column, "y": np.arange(len(texts)) ** 2.0})
+    for formula in ("y ~ s", "y ~ 1 + (1 | s)"):
+        assert_same(design(formula, table), slow_design(formula, table))
+
+
+@pytest.mark.parametrize("entry", ["\ud800", None, np.nan, 1, b"a", ["a"]])
+def test_objects_that_are_no_text(entry):
+    entries = ["a", "b", "c"] * 3 + ["a", "b", entry]
+    table = small().assign(s=pd.Series(entries, dtype=object))
+    for formula in ("y ~ s", "y ~ 1 + (1 | s)"):
+        assert_same(design(formula, table), slow_design(formula, table))
+
+
 def outcome(column, direct):
     """Categories, or why they are refused."""
     try:
