@@ -32,7 +32,7 @@ class Scope(Mapping[str, Any]):
 
     @cached_property
     def _layers(self) -> list[Mapping[str, Any]]:
-        layers = [self.given, built_in_names(), FALLBACKS]
+        layers: list[Mapping[str, Any]] = [self.given, built_in_names(), FALLBACKS]
         if self._python:
             layers.append({k: v for k, v in vars(builtins).items() if k[0] != "_"})
         return layers
