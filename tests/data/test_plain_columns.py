@@ -263,7 +263,11 @@ def test_a_changed_table_is_read_anew(formula, change):
     assert_same(design(formula, changed), slow_design(formula, changed))
 
 
-@pytest.mark.parametrize("copied", [0, 10_000])
+# before version 3, a column of pandas was a view of the table
+VIEWS = pytest.mark.skipif(int(pd.__version__.partition(".")[0]) < 3, reason="no copy on write")
+
+
+@pytest.mark.parametrize("copied", [pytest.param(0, marks=VIEWS), 10_000])
 def test_a_design_keeps_its_values_where_the_table_changes(copied):
     table, formula = small(), "y ~ x * f + (1 | g)"
     with mock.patch.object(plain_frame, "MOST_COPIED_ROWS", copied):
