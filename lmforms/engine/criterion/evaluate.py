@@ -35,14 +35,21 @@ import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
-from ..factor import Factorization, JointFactorization, factorize
-from ..linalg.batched import multiply, outer_sum
+from ..factor import (
+    DirectFactorization,
+    Factorization,
+    JointFactorization,
+    LevelFactorization,
+    factorize,
+)
+from ..linalg.batched import outer_sum
 from .criterion_parts import CriterionParts
 from .curvature import pair_traces
 from .given import NOTHING, Given
-from .gls import ConstrainedFit, GLSFit, gls_fit, marginal_moments
+from .gls import ConstrainedFit, GLSFit, gls_fit, gls_of
 from .information import (
     LocalDerivatives,
+    assembled_information,
     covariance_gradients,
     directions,
     gradient,
@@ -74,8 +81,9 @@ class Evaluation:
         The terms of −2 × (restricted) log-likelihood.
     factor : Factorization
         The factored A.
-    effects, marginal : list of ndarray (q, k, p + 1)
-        Best linear predictors of the random effects of [X y] as responses, and Z'V₀⁻¹[X y].
+    predicted, marginal : list of ndarray (q, k, p + 1)
+        Best linear predictors of the random effects of [X y] as responses, less pilot effects, and
+        Z'V₀⁻¹[X y].
     gls : GLSFit
         β, r² and R_X.
     given : Given
@@ -86,7 +94,7 @@ class Evaluation:
     theta: FloatArray
     parts: CriterionParts
     factor: Factorization | JointFactorization
-    effects: Blocks
+    predicted: Blocks
     marginal: Blocks
     gls: GLSFit
     given: Given = NOTHING
@@ -102,7 +110,7 @@ class Evaluation:
             theta,
             self.parts,
             self.factor,
-            self.effects,
+            self.predicted,
             self.marginal,
             self.gls,
             self.given,
@@ -118,6 +126,17 @@ class Evaluation:
     def sigma2(self) -> float:
         """Residual variance, r²/ν unless it is given."""
         return self.parts.sigma2 if self.given.sigma2 is None else self.given.sigma2
+
+    @cached_property
+    def effects(self) -> Blocks:
+        """Best linear predictors of the random effects of [X y] as responses."""
+        pilot = self.problem.system.cp.scaling.pilot.effects
+        return [x + y for x, y in zip(pilot, self.predicted, strict=True)]
+
+    @cached_property
+    def fixed(self) -> Blocks:
+        """V = Z'V₀⁻¹X R_X⁻¹, (q, k, p) of each grouping factor."""
+        return [x[..., :-1] @ self.gls.inverse_root_x for x in self.marginal]
 
     @property
     def b(self) -> tuple[FloatArray, ...]:
@@ -174,13 +193,11 @@ def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Eva
     lams = problem.lams(theta)
     factor = factorize(system, lams)
 
-    zr = [f.zr for f in cp.factors]
-    b0 = cp.scaling.pilot.effects
-    v, marginal = factor.marginal(zr, b0)
-    qu = [multiply(lam.T, x) for lam, x in zip(lams, marginal, strict=True)]
-    u = system.covariance_times(qu)
-    moments = marginal_moments(cp.rr, zr, v, marginal, u, qu)  # [X y]'V₀⁻¹[X y]
-    gls = gls_fit(moments, nu)
+    v, marginal, moments = factor.response_products(cp)  # moments: [X y]'V₀⁻¹[X y]
+    if isinstance(factor, LevelFactorization):
+        gls = gls_of(nu, *factor.least_squares(moments))
+    else:
+        gls = gls_fit(moments, nu)
     if given.constraint is not None:
         gls = gls.constrained(given.constraint)
     return Evaluation(
@@ -188,7 +205,7 @@ def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Eva
         theta=np.array(theta, dtype=np.float64),
         parts=gls.parts(factor.log_det, cp.log_det_residual, problem.reml),
         factor=factor,
-        effects=[x + y for x, y in zip(b0, v, strict=True)],
+        predicted=v,
         marginal=marginal,
         gls=gls,
         given=given,
@@ -210,6 +227,8 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         (see :mod:`lmforms.engine.criterion.curvature`).
     """
     problem, gls = at.problem, at.gls
+    if isinstance(at.factor, DirectFactorization) and not problem.n_phi:
+        return _from_sums(at, at.factor, hessian)
     first = _first_derivatives(at)
     scale = first.curvature_scale
     changes = root_changes(first.lams, first.lam_derivatives)
@@ -235,22 +254,72 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         scale = np.append(scale, own_scale)
         if not (np.isfinite(first.slope).all() and np.isfinite(curvature).all()):
             raise NumericalError("the derivatives in φ are not finite.")
+    return _differentiated(
+        at, first.slope, curvature, scale, first.gradients, mixed, pairs is not None
+    )
+
+
+def _from_sums(at: Evaluation, factor: DirectFactorization, hessian: bool) -> Differentiated:
+    """The same from the sums that a factor makes in few passes."""
+    problem, gls, s2 = at.problem, at.gls, at.sigma2
+    lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
+    if isinstance(factor, LevelFactorization) and problem.is_linear:
+        nu = gls.nu if at.given.sigma2 is None else np.inf
+        g, out = factor.linear_derivatives(
+            gls.to_residual,
+            gls.inverse_root_x,
+            lams[0],
+            derivatives[0],
+            s2,
+            nu,
+            reml=problem.reml,
+            exact=hessian,
+        )
+        curvature, slope, scale, mixed = out[:-3], out[-3], out[-2], out[-1]
+        return _differentiated(at, slope, curvature, scale, [g], mixed, hessian)
+    changes = root_changes(lams, derivatives)
+    sums = factor.derivative_sums(
+        gls.to_residual, gls.inverse_root_x, changes, reml=problem.reml, exact=hessian
+    )
+    parts = zip(sums.traces, sums.residual, sums.fixed, strict=True)
+    gradients = [trace - tt / s2 - vv for trace, tt, vv in parts]
+    slope, scale = gradient(gradients, sums.traces, lams, derivatives)
+    curvature, mixed = assembled_information(
+        sums.quadratic,
+        sums.along_fixed,
+        sums.along_residual,
+        problem.curvatures(at.theta, gradients),
+        s2,
+        gls.nu if at.given.sigma2 is None else None,
+        sums.pairs,
+    )
+    return _differentiated(at, slope, curvature, scale, gradients, mixed, hessian)
+
+
+def _differentiated(
+    at: Evaluation,
+    slope: FloatArray,
+    curvature: FloatArray,
+    scale: FloatArray,
+    gradients: Blocks,
+    mixed: FloatArray,
+    is_observed: bool,
+) -> Differentiated:
     return Differentiated(
-        problem=problem,
+        problem=at.problem,
         theta=at.theta,
         parts=at.parts,
         factor=at.factor,
-        effects=at.effects,
+        predicted=at.predicted,
         marginal=at.marginal,
-        gls=gls,
+        gls=at.gls,
         given=at.given,
-        gradient=first.slope,
+        gradient=slope,
         information=curvature,
         curvature_scale=scale,
-        covariance_gradients=tuple(first.gradients),
+        covariance_gradients=tuple(gradients),
         mixed=mixed,
-        is_observed=pairs is not None,
-        fixed=first.v,
+        is_observed=is_observed,
     )
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 
 import numpy as np
 
 from ...errors import NumericalError
-from ...support.arrays import Blocks, FloatArray
-from ..linalg.batched import cross
+from ...support.arrays import FloatArray
 from .criterion_parts import CriterionParts
 from .given import Constraint
+
+
+INDEFINITE_X = "X'V₀⁻¹X is not positive definite at this θ."
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +40,12 @@ class GLSFit:
     inverse_root_x: FloatArray
     log_det_x: float
 
-    @property
+    @cached_property
     def to_residual(self) -> FloatArray:
         """(p + 1, 1): [X y] times it is y − Xβ̂."""
-        return np.append(-self.beta, 1.0)[:, None]
+        out = np.ones((len(self.beta) + 1, 1))
+        out[:-1, 0] = -self.beta
+        return out
 
     def parts(self, log_det: float, log_det_residual: float, reml: bool) -> CriterionParts:
         """The criterion, given ln|A| and ln|R|.
@@ -110,32 +115,25 @@ def gls_fit(moments: FloatArray, nu: int) -> GLSFit:
     try:
         lower = np.linalg.cholesky(moments[:p, :p])
     except np.linalg.LinAlgError:
-        raise NumericalError("X'V₀⁻¹X is not positive definite at this θ.") from None
-    inverse_root_x = np.asarray(np.linalg.inv(lower), dtype=np.float64).T
-    half = moments[p, :p] @ inverse_root_x
-    r2 = float(moments[p, p] - half @ half)
+        raise NumericalError(INDEFINITE_X) from None
+    root_x = np.asarray(np.linalg.inv(lower), dtype=np.float64).T
+    half = moments[p, :p] @ root_x
+    log_det_x = -2.0 * float(np.log(root_x.diagonal()).sum())
+    return gls_of(nu, root_x @ half, root_x, float(moments[p, p] - half @ half), log_det_x)
+
+
+def gls_of(
+    nu: int, beta: FloatArray, root_x: FloatArray, r2: float, log_det_x: float
+) -> GLSFit:
+    """The fit that these numbers are.
+
+    Raises
+    ------
+    NumericalError
+        X'V₀⁻¹X is not positive definite (r² is NaN), or nothing is left of y.
+    """
+    if r2 != r2:
+        raise NumericalError(INDEFINITE_X)
     if not (isfinite(r2) and r2 > 0):
         raise NumericalError("the penalised residual sum of squares is not positive.")
-    log_det_x = -2.0 * float(np.log(inverse_root_x.diagonal()).sum())
-    return GLSFit(inverse_root_x @ half, r2, nu, inverse_root_x, log_det_x)
-
-
-def marginal_moments(
-    rr: FloatArray, zr: Blocks, v: Blocks, marginal: Blocks, u: Blocks, qu: Blocks
-) -> FloatArray:
-    """R'V₀⁻¹R = E'E + U'QU with E = R* − Zv and QU = Λ'Z'E: sums of squares, no difference.
-
-    It is least for the exact U, so that an error in U counts squared.
-
-    Parameters
-    ----------
-    rr : ndarray (r, r)
-        R*'R*.
-    zr, v, marginal : sequence of ndarray (q, k, r)
-        Z'R*, v, and Z'E = Z'V₀⁻¹R.
-    u, qu : sequence of ndarray (q, k, r)
-    """
-    total = rr.copy()
-    for z, x, e, y, w in zip(zr, v, marginal, u, qu, strict=True):
-        total += cross(y, w) - cross(z, x) - cross(x, e)
-    return np.asarray(0.5 * (total + total.T))
+    return GLSFit(beta, r2, nu, root_x, log_det_x)

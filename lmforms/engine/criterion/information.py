@@ -36,8 +36,6 @@ class LocalDerivatives:
         h = −(∂r²/∂θ)/s²: derivative in θ and ln σ² where σ is not profiled out, at σ² = s².
     is_observed : bool
         Whether `information` is the Hessian ∂²d itself, not the average information.
-    fixed : sequence of ndarray (q, k, p)
-        V = Z'V₀⁻¹X R_X⁻¹.
     """
 
     gradient: FloatArray
@@ -46,7 +44,6 @@ class LocalDerivatives:
     covariance_gradients: tuple[FloatArray, ...]
     mixed: FloatArray
     is_observed: bool
-    fixed: Blocks
 
 
 def joint_information(at: LocalDerivatives, nu: int) -> FloatArray:
@@ -179,19 +176,32 @@ def information(
     """
     if not c or c[0].shape[-1] == 0:
         return np.empty((0, 0)), np.empty(0)
-    quadratic, vc, ct = inner(c, marginal_c), inner(v, c), inner(c, t)
+    quadratic, vc, ct = inner(c, marginal_c), inner(v, c), inner(c, t)[:, 0]
+    return assembled_information(quadratic, vc, ct, curvatures, s2, nu, pairs)
+
+
+def assembled_information(
+    quadratic: FloatArray,
+    vc: FloatArray,
+    ct: FloatArray,
+    curvatures: Blocks,
+    s2: float,
+    nu: int | None,
+    pairs: FloatArray | None = None,
+) -> tuple[FloatArray, FloatArray]:
+    """The same from c'Z'V₀⁻¹Zc (m, m), V'c (p, m) and c't (m,)."""
     H = (quadratic - vc.T @ vc) / s2
     if pairs is not None:
         H = 2.0 * H - pairs
     mixed = ct / s2
     if nu is not None:
-        H -= (mixed @ mixed.T) / nu
+        H -= mixed[:, None] * (mixed / nu)
     start = 0
     for own in curvatures:
-        s = slice(start, start + len(own))
-        H[s, s] += own
-        start = s.stop
-    return np.asarray(0.5 * (H + H.T)), mixed[:, 0]
+        stop = start + len(own)
+        H[start:stop, start:stop] += own
+        start = stop
+    return np.asarray(0.5 * (H + H.T)), mixed
 
 
 def inner(a: Blocks, b: Blocks) -> FloatArray:

@@ -6,17 +6,22 @@ from collections.abc import Sequence
 
 from ...support.arrays import FloatArray
 from .block_info import BlockInfo
+from .direct_factorization import DirectFactorization
 from .factorization import Factorization
 from .joint_factorization import JointFactorization
 from .joint_system import JointSystem
+from .level_factorization import LevelFactorization
+from .small_factorization import SmallFactorization
 from .system import FactorMethod, System
 
 __all__ = [
     "BlockInfo",
+    "DirectFactorization",
     "FactorMethod",
     "Factorization",
     "JointFactorization",
     "JointSystem",
+    "LevelFactorization",
     "System",
     "factorize",
 ]
@@ -35,4 +40,8 @@ def factorize(
     """
     if isinstance(system, JointSystem):
         return JointFactorization(system, lams)
+    if system.kernels is not None and system.is_by_level:
+        return LevelFactorization(system, lams)
+    if system.is_small:
+        return SmallFactorization(system, lams)
     return Factorization(system, lams)

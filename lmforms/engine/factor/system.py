@@ -68,6 +68,14 @@ DENSE_COPIES = 5
 THREADED_MOMENTS = 20_000
 """With more numbers than this in one factor's Z'Z, BLAS would use threads, which do not help."""
 
+MOST_EFFECTS_BY_LEVEL = 8
+"""Compiled passes over the levels of one factor are for up to so many effects per level; larger
+blocks are left to BLAS."""
+
+SMALL_MATRIX = 100
+"""With up to so many effects of several grouping factors, one dense matrix takes less time than
+elimination of the largest factor."""
+
 MOST_SPARSE_WORK = 2e10
 """A sparse factorisation with more multiplications than this is slower than iterative solves."""
 
@@ -109,6 +117,8 @@ class System(Layout):
         dense_up_to: int | None = None,
     ) -> None:
         super().__init__(cp)
+        self.is_small = method == "auto" and 1 < len(self.shapes) and self.count <= SMALL_MATRIX
+        """Whether A is one dense matrix."""
         self.memory = memory
         self.dense_up_to = dense_up_to
         self.coupling: Any = None  # a Coupling
@@ -116,6 +126,16 @@ class System(Layout):
         self.solver: SchurSolver | None = None
         if self.rest:
             self._analyse(method)
+
+    @property
+    def count(self) -> int:
+        """Random effects of all factors."""
+        return sum(q * k for q, k in self.shapes)
+
+    @property
+    def is_by_level(self) -> bool:
+        """Whether there is one grouping factor, whose levels have few effects each."""
+        return len(self.shapes) == 1 and self.shapes[0][1] <= MOST_EFFECTS_BY_LEVEL
 
     # --- analysis -------------------------------------------------------------------------
 

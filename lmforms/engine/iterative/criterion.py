@@ -22,9 +22,9 @@ import numpy as np
 
 from ...covariance import canonical_factor
 from ...errors import NumericalError
-from ...support.arrays import FloatArray
+from ...support.arrays import Blocks, FloatArray
 from ..criterion.criterion_parts import CriterionParts
-from ..criterion.gls import GLSFit, gls_fit, marginal_moments
+from ..criterion.gls import GLSFit, gls_fit
 from ..criterion.information import (
     LocalDerivatives,
     covariance_gradients,
@@ -34,6 +34,7 @@ from ..criterion.information import (
     root_changes,
 )
 from ..criterion.problem import StructuredProblem
+from ..factor.marginal import marginal_moments
 from ..linalg.batched import multiply
 from .conjugate import MOST_ITERATIONS
 from .lanczos import log_determinant
@@ -92,6 +93,8 @@ class IterativeEvaluation(LocalDerivatives):
     gls : GLSFit
         β, r² and R_X.
     b : tuple of ndarray (q, k)
+    marginal : list of ndarray (q, k, p + 1)
+        Z'V₀⁻¹[X y].
     factor : SchurOperator
         In place of the exact engine's factor.
     solutions : NearbySolutions
@@ -104,6 +107,7 @@ class IterativeEvaluation(LocalDerivatives):
     noise: FloatArray
     gls: GLSFit
     b: tuple[FloatArray, ...]
+    marginal: Blocks
     factor: SchurOperator
     solutions: NearbySolutions
     iterations: int
@@ -112,6 +116,11 @@ class IterativeEvaluation(LocalDerivatives):
     def sigma2(self) -> float:
         """Residual variance, r²/ν."""
         return self.gls.r2 / self.gls.nu
+
+    @property
+    def fixed(self) -> Blocks:
+        """V = Z'V₀⁻¹X R_X⁻¹, (q, k, p) of each grouping factor."""
+        return [x[..., :-1] @ self.gls.inverse_root_x for x in self.marginal]
 
 
 def evaluate(
@@ -184,9 +193,9 @@ def evaluate(
         covariance_gradients=tuple(levels),
         mixed=mixed,
         is_observed=False,
-        fixed=fixed,
         gls=fit,
         b=tuple(((x + y) @ fit.to_residual)[..., 0] for x, y in zip(b0, at.v, strict=True)),
+        marginal=at.q,
         factor=operator,
         solutions=NearbySolutions(at.flat, traces.solution, marginal_c.flat),
         iterations=max(at.iterations, traces.iterations, marginal_c.iterations),

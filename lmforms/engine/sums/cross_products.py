@@ -67,6 +67,11 @@ class CrossProducts:
         return len(self.rr) - 1
 
     @cached_property
+    def sorted_sizes(self) -> list[FloatArray]:
+        """Sums of squares of each effect's column by level, ascending, (k, q) by grouping factor."""
+        return [np.sort(f.zz.diagonal(axis1=1, axis2=2).T, axis=1) for f in self.factors]
+
+    @cached_property
     def unexplained(self) -> float:
         """The part of y'R⁻¹y that X and all effects, fitted in turn to the moments, leave.
 
