@@ -36,19 +36,20 @@ import numpy as np
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..factor import Factorization, JointFactorization, factorize
-from ..linalg.batched import multiply, outer_sum
+from ..linalg.batched import outer_sum
 from .criterion_parts import CriterionParts
 from .curvature import pair_traces
 from .given import NOTHING, Given
-from .gls import ConstrainedFit, GLSFit, gls_fit, marginal_moments
+from .gls import ConstrainedFit, GLSFit, gls_fit
 from .information import (
+    GradientSums,
     LocalDerivatives,
     covariance_gradients,
-    directions,
     gradient,
     information,
     root_changes,
 )
+from .level_sums import LevelSums, RightSide
 from .problem import Problem
 from .residual_derivatives import residual_slopes
 from .residual_problem import ResidualProblem
@@ -170,17 +171,10 @@ def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Eva
     if not np.isfinite(theta).all():
         raise NumericalError("θ is not finite.")
     problem = problem.at(theta)
-    system, cp, nu = problem.system, problem.system.cp, problem.nu
-    lams = problem.lams(theta)
-    factor = factorize(system, lams)
-
-    zr = [f.zr for f in cp.factors]
-    b0 = cp.scaling.pilot.effects
-    v, marginal = factor.marginal(zr, b0)
-    qu = [multiply(lam.T, x) for lam, x in zip(lams, marginal, strict=True)]
-    u = system.covariance_times(qu)
-    moments = marginal_moments(cp.rr, zr, v, marginal, u, qu)  # [X y]'V₀⁻¹[X y]
-    gls = gls_fit(moments, nu)
+    cp = problem.system.cp
+    factor = factorize(problem.system, problem.lams(theta))
+    right = RightSide.of(factor)
+    gls = gls_fit(right.moments, problem.nu)
     if given.constraint is not None:
         gls = gls.constrained(given.constraint)
     return Evaluation(
@@ -188,8 +182,8 @@ def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Eva
         theta=np.array(theta, dtype=np.float64),
         parts=gls.parts(factor.log_det, cp.log_det_residual, problem.reml),
         factor=factor,
-        effects=[x + y for x, y in zip(b0, v, strict=True)],
-        marginal=marginal,
+        effects=right.effects,
+        marginal=right.marginal,
         gls=gls,
         given=given,
     )
@@ -209,23 +203,18 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         The information is the Hessian ∂²d itself
         (see :mod:`lmforms.engine.criterion.curvature`).
     """
-    problem, gls = at.problem, at.gls
-    first = _first_derivatives(at)
+    problem = at.problem
+    changes = root_changes(problem.lams(at.theta), problem.derivatives(at.theta))
+    levels = LevelSums(at.factor, at.marginal, at.gls)
+    sums, directions = levels.for_information(changes)
+    first = _first_derivatives(at, sums)
     scale = first.curvature_scale
-    changes = root_changes(first.lams, first.lam_derivatives)
-    c = directions(first.kt, changes)
-    marginal_c = at.factor.marginal_of_effects(c)
-    pairs = None
-    if hessian:
-        pairs = pair_traces(at.factor, first.v, changes, problem.reml)
+    pairs = pair_traces(at.factor, levels.fixed, changes, problem.reml) if hessian else None
     curvature, mixed = information(
-        c,
-        marginal_c,
-        first.v,
-        first.t,
+        directions,
         problem.curvatures(at.theta, first.gradients),
         at.sigma2,
-        gls.nu if at.given.sigma2 is None else None,
+        at.gls.nu if at.given.sigma2 is None else None,
         pairs,
     )
     if problem.n_phi:
@@ -242,7 +231,7 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         factor=at.factor,
         effects=at.effects,
         marginal=at.marginal,
-        gls=gls,
+        gls=at.gls,
         given=at.given,
         gradient=first.slope,
         information=curvature,
@@ -250,7 +239,7 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         covariance_gradients=tuple(first.gradients),
         mixed=mixed,
         is_observed=pairs is not None,
-        fixed=first.v,
+        fixed=levels.fixed,
     )
 
 
@@ -262,36 +251,28 @@ class _FirstDerivatives:
     mixed_phi: FloatArray
     curvature_scale: FloatArray
     gradients: list[FloatArray]
-    t: Blocks
-    kt: Blocks
-    v: Blocks
-    lams: Blocks
-    lam_derivatives: Blocks
 
 
-def _first_derivatives(at: Evaluation) -> _FirstDerivatives:
+def _first_derivatives(at: Evaluation, sums: GradientSums) -> _FirstDerivatives:
     problem, gls = at.problem, at.gls
-    lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
-    t = [x @ gls.to_residual for x in at.marginal]
-    v = [x[..., :-1] @ gls.inverse_root_x for x in at.marginal]
-    traces = at.factor.diagonal_sums()
-    kt, kv = problem.system.covariance_times(t), problem.system.covariance_times(v)
-    gradients = covariance_gradients(traces, (t, kt), (v, kv), 1.0 / at.sigma2, problem.reml)
-    slope, curvature_scale = gradient(gradients, traces, lams, derivatives)
+    gradients = covariance_gradients(sums, 1.0 / at.sigma2, problem.reml)
+    slope, curvature_scale = gradient(
+        gradients, sums.traces, problem.lams(at.theta), problem.derivatives(at.theta)
+    )
     mixed_phi = np.empty(0)
     if isinstance(problem, ResidualProblem):
         own, mixed_phi = residual_slopes(
             problem.residual, problem.sums, at.factor, at.effects, gls, at.sigma2, problem.reml
         )
         slope = np.append(slope, own)
-    return _FirstDerivatives(
-        slope, mixed_phi, curvature_scale, gradients, t, kt, v, lams, derivatives
-    )
+    return _FirstDerivatives(slope, mixed_phi, curvature_scale, gradients)
 
 
 def gradient_at(problem: Problem, parameters: FloatArray, given: Given = NOTHING) -> FloatArray:
     """The gradient in (θ, φ) without curvature."""
-    slope = _first_derivatives(evaluate(problem, parameters, given)).slope
+    at = evaluate(problem, parameters, given)
+    sums = LevelSums(at.factor, at.marginal, at.gls).for_gradient()
+    slope = _first_derivatives(at, sums).slope
     if not np.isfinite(slope).all():
         raise NumericalError("the gradient is not finite.")
     return slope

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ...support.arrays import FloatArray
 from .block_info import BlockInfo
+from .chain_factorization import ChainFactorization, can_be_passed
 from .factorization import Factorization
 from .joint_factorization import JointFactorization
 from .joint_system import JointSystem
@@ -13,6 +14,7 @@ from .system import FactorMethod, System
 
 __all__ = [
     "BlockInfo",
+    "ChainFactorization",
     "FactorMethod",
     "Factorization",
     "JointFactorization",
@@ -35,4 +37,6 @@ def factorize(
     """
     if isinstance(system, JointSystem):
         return JointFactorization(system, lams)
+    if can_be_passed(system, lams):
+        return ChainFactorization(system, lams)
     return Factorization(system, lams)

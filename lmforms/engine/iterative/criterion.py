@@ -26,6 +26,8 @@ from ...support.arrays import FloatArray
 from ..criterion.criterion_parts import CriterionParts
 from ..criterion.gls import GLSFit, gls_fit, marginal_moments
 from ..criterion.information import (
+    DirectionSums,
+    GradientSums,
     LocalDerivatives,
     covariance_gradients,
     directions,
@@ -163,7 +165,8 @@ def evaluate(
     traces = diagonal_sums(
         operator, probes, tolerance=tolerance, guess=None if nearby is None else nearby.probes
     )
-    levels = covariance_gradients(traces.sums, (t, t), (fixed, fixed), nu / fit.r2, problem.reml)
+    sums = GradientSums.of(traces.sums, (t, t), (fixed, fixed))
+    levels = covariance_gradients(sums, nu / fit.r2, problem.reml)
     slope, curvature_scale = gradient(levels, traces.sums, lams, derivatives)
     c = directions(t, root_changes(lams, derivatives))
     marginal_c = operator.marginal(
@@ -173,7 +176,8 @@ def evaluate(
         guess=None if nearby is None else nearby.directions,
     )
     curvatures = problem.curvatures(theta, levels)
-    curvature, mixed = information(c, marginal_c.q, fixed, t, curvatures, fit.r2 / nu, nu)
+    products = DirectionSums.of(c, marginal_c.q, fixed, t)
+    curvature, mixed = information(products, curvatures, fit.r2 / nu, nu)
     return IterativeEvaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
