@@ -49,7 +49,7 @@ from .information import (
     information,
     root_changes,
 )
-from .level_sums import LevelSums, RightSide
+from .sums_over_levels import LevelSums, RightSide
 from .problem import Problem
 from .residual_derivatives import residual_slopes
 from .residual_problem import ResidualProblem

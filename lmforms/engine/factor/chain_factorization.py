@@ -38,7 +38,7 @@ from .chain_operations import (
 )
 from .factorization import Factorization
 from .level_operations import OperationList
-from .level_passes import carry_out
+from .level_passes import carry_out, level_kernels
 from .system import System
 
 CHAIN_LEVELS = 2_000
@@ -69,8 +69,8 @@ def can_be_passed(system: System, lams: Sequence[FloatArray]) -> bool:
     """Whether this is a chain of enough levels, and no λ without inverse has pilot effects."""
     if system.chain is None or system.chain.levels < CHAIN_LEVELS:
         return False
-    pairs = zip(lams, system.cp.scaling.pilot.effects, strict=True)
-    return not any(b.any() and regular_inverse(lam) is None for lam, b in pairs)
+    pairs = zip(lams, system.cp.scaling.pilot.has_effects, strict=True)
+    return not any(used and regular_inverse(lam) is None for lam, used in pairs)
 
 
 class ChainFactorization(Factorization):
@@ -89,10 +89,15 @@ class ChainFactorization(Factorization):
         self._links, self._r = system.chain.links, len(cp.rr)
         self._inverses = [self._lam_inverses[link.factor] for link in self._links]
         self._right = [table(cp.factors[link.factor].zr) for link in self._links]
-        b0 = [cp.scaling.pilot.effects[link.factor] for link in self._links]
-        self._effects = [table(b) if b.any() else NO_TABLE for b in b0]
+        pilot = cp.scaling.pilot
+        self._effects = [
+            table(pilot.effects[link.factor]) if pilot.has_effects[link.factor] else NO_TABLE
+            for link in self._links
+        ]
         self._fronts = [self._for_descendants(n, True) for n in range(len(self._links))]
         self._reduced = [self._for_descendants(n, False) for n in range(len(self._links))]
+        longest = substitution(self._kind(0), self._r)
+        self._kernels = level_kernels(float(len(longest.codes) * self._links[0].levels))
         for n in range(len(self._links) - 1):
             self._run(n, elimination(self._kind(n), self._r), self._tables(n))
         self._substitute()
@@ -137,7 +142,9 @@ class ChainFactorization(Factorization):
         link, lam, inverse = self._links[n], self._lam(n), self._inverses[n]
         values = parameters(lam, lam if inverse is None else inverse, *more)
         exponent = link.k * log10(2.0 + link.most_information * float(np.square(lam).sum()))
-        return carry_out(operations, values, tables, link.parents, link.levels, exponent)
+        return carry_out(
+            operations, values, tables, link.parents, link.levels, exponent, self._kernels
+        )
 
     def _substitute(self) -> None:
         self.moments = self.system.cp.rr.copy()
@@ -184,8 +191,9 @@ class ChainFactorization(Factorization):
             else:
                 found = np.empty((link.levels, link.k * self._r))
                 self._run(n, effects(self._kind(n), self._r), self._tables(n) | {OUT: found})
-            pilot = self.system.cp.scaling.pilot.effects[link.factor]
-            out[link.factor] = pilot + found.reshape(shape)
+            out[link.factor] = found.reshape(shape)
+            if len(self._effects[n]):
+                out[link.factor] = out[link.factor] + self._effects[n].reshape(shape)
         return out
 
     def diagonal_sums(self) -> list[FloatArray]:
@@ -228,5 +236,5 @@ class ChainFactorization(Factorization):
 
 
 def _symmetric(lower: FloatArray) -> FloatArray:
-    """A symmetric matrix from its lower triangle."""
-    return np.asarray(np.tril(lower) + np.tril(lower, -1).T)
+    """A symmetric matrix from its lower triangle; the upper one is zero."""
+    return np.asarray(lower + lower.T - np.diag(lower.diagonal()))

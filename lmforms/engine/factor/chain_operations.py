@@ -33,15 +33,8 @@ from functools import lru_cache
 import numpy as np
 
 from ...support.arrays import FloatArray, IntArray
-from .level_operations import (
-    ONE,
-    TABLES,
-    ZERO,
-    LevelOperations,
-    OperationList,
-    Places,
-    Rows,
-)
+from .level_operations import ONE, ZERO, LevelOperations, OperationList, Places, Rows
+from .operation_kinds_kernels import TABLES
 
 ZZ, COUPLING, RIGHT, EFFECTS, FRONT, REDUCED, PARENT_FRONT, PARENT_RIGHT, OUT, COVARIANCE = range(
     TABLES

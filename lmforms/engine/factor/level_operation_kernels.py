@@ -6,7 +6,7 @@ from math import log, nan, sqrt
 from typing import Any
 
 from ..linalg.compiled import compiled
-from .level_operations import (
+from .operation_kinds_kernels import (
     GATHER,
     LOAD,
     LOAD_MORE,

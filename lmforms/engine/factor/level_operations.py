@@ -16,16 +16,22 @@ from math import prod
 import numpy as np
 
 from ...support.arrays import FloatArray, IntArray
-
-NUMBER, SCALED, MORE_SCALED, PRODUCT, MORE_PRODUCT, ROOT = range(6)
-LOAD, LOAD_MORE, GATHER, STORE, SCATTER = range(6, 11)
-"""Kinds of operations, in the words of the methods of :class:`LevelOperations`."""
+from .operation_kinds_kernels import (
+    GATHER,
+    LOAD,
+    LOAD_MORE,
+    MORE_PRODUCT,
+    MORE_SCALED,
+    NUMBER,
+    PRODUCT,
+    ROOT,
+    SCALED,
+    SCATTER,
+    STORE,
+)
 
 PIVOTS, LEAST_PIVOT, FIRST_SUM = range(3)
 """Rows of the product of all pivots, of the least pivot, and of the first sum over levels."""
-
-TABLES = 10
-"""Tables that a list of operations can use."""
 
 ONE, ZERO = 0, -1
 """The parameter that is 1, and the place of a parameter that is zero."""
