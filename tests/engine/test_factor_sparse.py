@@ -21,7 +21,7 @@ from lmforms.engine.factor import System, sparse
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.factor.coupling import SparseCoupling
 from lmforms.engine.factor.coupling_pattern import SparsityPattern, ranges
-from lmforms.engine.factor.nested import BlockSolver
+from lmforms.engine.factor.nested import NestedSolver
 from lmforms.engine.factor.sparse import SparseSolver
 from lmforms.engine.linalg import batched, threads
 from lmforms.engine.linalg import compiled as compiled_module
@@ -130,7 +130,7 @@ def test_all_paths_agree(kind, k, compiled, monkeypatch):
 def test_nested_factors_against_the_dense_twin(kind, seed, k, zero):
     model = model_of(kind, seed, k, n=40, zero=zero)
     problem, inner = problem_of(model)
-    assert isinstance(problem.system.solver, BlockSolver)
+    assert isinstance(problem.system.solver, NestedSolver)
     assert problem.system.blocks("ab")[-1].kind == "block diagonal"
     fast = differentiate(evaluate(problem, model.theta))
     slow = dense_fit(inner, model.covariances, model.theta, model.reml)

@@ -48,10 +48,10 @@ from .curvature import pair_traces
 from .given import NOTHING, Given
 from .gls import ConstrainedFit, GLSFit, gls_fit, gls_of
 from .information import (
+    DirectionSums,
+    GradientSums,
     LocalDerivatives,
-    assembled_information,
     covariance_gradients,
-    directions,
     gradient,
     information,
     root_changes,
@@ -59,6 +59,7 @@ from .information import (
 from .problem import Problem
 from .residual_derivatives import residual_slopes
 from .residual_problem import ResidualProblem
+from .sums_over_levels import LevelSums, RightSide
 
 FORWARD_STEP = 1e-5
 """Step in φ for the curvature in a search. φ are angles and logarithms; gradients have about
@@ -81,9 +82,8 @@ class Evaluation:
         The terms of −2 × (restricted) log-likelihood.
     factor : Factorization
         The factored A.
-    predicted, marginal : list of ndarray (q, k, p + 1)
-        Best linear predictors of the random effects of [X y] as responses, less pilot effects, and
-        Z'V₀⁻¹[X y].
+    effects, marginal : list of ndarray (q, k, p + 1)
+        Best linear predictors of the random effects of [X y] as responses, and Z'V₀⁻¹[X y].
     gls : GLSFit
         β, r² and R_X.
     given : Given
@@ -94,7 +94,7 @@ class Evaluation:
     theta: FloatArray
     parts: CriterionParts
     factor: Factorization | JointFactorization
-    predicted: Blocks
+    effects: Blocks
     marginal: Blocks
     gls: GLSFit
     given: Given = NOTHING
@@ -110,7 +110,7 @@ class Evaluation:
             theta,
             self.parts,
             self.factor,
-            self.predicted,
+            self.effects,
             self.marginal,
             self.gls,
             self.given,
@@ -128,15 +128,9 @@ class Evaluation:
         return self.parts.sigma2 if self.given.sigma2 is None else self.given.sigma2
 
     @cached_property
-    def effects(self) -> Blocks:
-        """Best linear predictors of the random effects of [X y] as responses."""
-        pilot = self.problem.system.cp.scaling.pilot.effects
-        return [x + y for x, y in zip(pilot, self.predicted, strict=True)]
-
-    @cached_property
     def fixed(self) -> Blocks:
         """V = Z'V₀⁻¹X R_X⁻¹, (q, k, p) of each grouping factor."""
-        return [x[..., :-1] @ self.gls.inverse_root_x for x in self.marginal]
+        return LevelSums(self.factor, self.marginal, self.gls).fixed
 
     @property
     def b(self) -> tuple[FloatArray, ...]:
@@ -189,15 +183,13 @@ def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Eva
     if not np.isfinite(theta).all():
         raise NumericalError("θ is not finite.")
     problem = problem.at(theta)
-    system, cp, nu = problem.system, problem.system.cp, problem.nu
-    lams = problem.lams(theta)
-    factor = factorize(system, lams)
-
-    v, marginal, moments = factor.response_products(cp)  # moments: [X y]'V₀⁻¹[X y]
+    cp = problem.system.cp
+    factor = factorize(problem.system, problem.lams(theta))
+    right = RightSide.of(factor)
     if isinstance(factor, LevelFactorization):
-        gls = gls_of(nu, *factor.least_squares(moments))
+        gls = gls_of(problem.nu, *factor.least_squares(right.moments))
     else:
-        gls = gls_fit(moments, nu)
+        gls = gls_fit(right.moments, problem.nu)
     if given.constraint is not None:
         gls = gls.constrained(given.constraint)
     return Evaluation(
@@ -205,8 +197,8 @@ def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Eva
         theta=np.array(theta, dtype=np.float64),
         parts=gls.parts(factor.log_det, cp.log_det_residual, problem.reml),
         factor=factor,
-        predicted=v,
-        marginal=marginal,
+        effects=right.effects,
+        marginal=right.marginal,
         gls=gls,
         given=given,
     )
@@ -226,27 +218,16 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         The information is the Hessian ∂²d itself
         (see :mod:`lmforms.engine.criterion.curvature`).
     """
-    problem, gls = at.problem, at.gls
+    problem = at.problem
     if isinstance(at.factor, DirectFactorization) and not problem.n_phi:
-        return _from_sums(at, at.factor, hessian)
-    first = _first_derivatives(at)
+        return _directly_differentiated(at, at.factor, hessian)
+    changes = root_changes(problem.lams(at.theta), problem.derivatives(at.theta))
+    levels = LevelSums(at.factor, at.marginal, at.gls)
+    sums, directions = levels.for_information(changes)
+    first = _first_derivatives(at, sums)
     scale = first.curvature_scale
-    changes = root_changes(first.lams, first.lam_derivatives)
-    c = directions(first.kt, changes)
-    marginal_c = at.factor.marginal_of_effects(c)
-    pairs = None
-    if hessian:
-        pairs = pair_traces(at.factor, first.v, changes, problem.reml)
-    curvature, mixed = information(
-        c,
-        marginal_c,
-        first.v,
-        first.t,
-        problem.curvatures(at.theta, first.gradients),
-        at.sigma2,
-        gls.nu if at.given.sigma2 is None else None,
-        pairs,
-    )
+    pairs = pair_traces(at.factor, levels.fixed, changes, problem.reml) if hessian else None
+    curvature, mixed = _information(at, directions, first.gradients, pairs)
     if problem.n_phi:
         curvature = _with_residual_curvature(at, first, curvature, hessian)
         mixed = np.append(mixed, first.mixed_phi)
@@ -259,40 +240,46 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     )
 
 
-def _from_sums(at: Evaluation, factor: DirectFactorization, hessian: bool) -> Differentiated:
-    """The same from the sums that a factor makes in few passes."""
+def _information(
+    at: Evaluation, directions: DirectionSums, gradients: Blocks, pairs: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """The curvature in θ, and h."""
+    nu = at.gls.nu if at.given.sigma2 is None else None
+    return information(
+        directions, at.problem.curvatures(at.theta, gradients), at.sigma2, nu, pairs
+    )
+
+
+def _directly_differentiated(
+    at: Evaluation, factor: DirectFactorization, hessian: bool
+) -> Differentiated:
+    """The same by the sums that a factor makes in few passes."""
     problem, gls, s2 = at.problem, at.gls, at.sigma2
     lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
     if isinstance(factor, LevelFactorization) and problem.is_linear:
-        nu = gls.nu if at.given.sigma2 is None else np.inf
         g, out = factor.linear_derivatives(
             gls.to_residual,
             gls.inverse_root_x,
             lams[0],
             derivatives[0],
             s2,
-            nu,
+            gls.nu if at.given.sigma2 is None else np.inf,
             reml=problem.reml,
             exact=hessian,
         )
-        curvature, slope, scale, mixed = out[:-3], out[-3], out[-2], out[-1]
-        return _differentiated(at, slope, curvature, scale, [g], mixed, hessian)
-    changes = root_changes(lams, derivatives)
+        return _differentiated(at, out[-3], out[:-3], out[-2], [g], out[-1], hessian)
     sums = factor.derivative_sums(
-        gls.to_residual, gls.inverse_root_x, changes, reml=problem.reml, exact=hessian
+        gls.to_residual,
+        gls.inverse_root_x,
+        root_changes(lams, derivatives),
+        reml=problem.reml,
+        exact=hessian,
     )
-    parts = zip(sums.traces, sums.residual, sums.fixed, strict=True)
-    gradients = [trace - tt / s2 - vv for trace, tt, vv in parts]
+    own = GradientSums(sums.traces, sums.residual, sums.fixed)
+    gradients = covariance_gradients(own, 1.0 / s2, problem.reml)
     slope, scale = gradient(gradients, sums.traces, lams, derivatives)
-    curvature, mixed = assembled_information(
-        sums.quadratic,
-        sums.along_fixed,
-        sums.along_residual,
-        problem.curvatures(at.theta, gradients),
-        s2,
-        gls.nu if at.given.sigma2 is None else None,
-        sums.pairs,
-    )
+    along = DirectionSums(sums.quadratic, sums.along_fixed, sums.along_residual[:, None])
+    curvature, mixed = _information(at, along, gradients, sums.pairs)
     return _differentiated(at, slope, curvature, scale, gradients, mixed, hessian)
 
 
@@ -310,7 +297,7 @@ def _differentiated(
         theta=at.theta,
         parts=at.parts,
         factor=at.factor,
-        predicted=at.predicted,
+        effects=at.effects,
         marginal=at.marginal,
         gls=at.gls,
         given=at.given,
@@ -331,36 +318,28 @@ class _FirstDerivatives:
     mixed_phi: FloatArray
     curvature_scale: FloatArray
     gradients: list[FloatArray]
-    t: Blocks
-    kt: Blocks
-    v: Blocks
-    lams: Blocks
-    lam_derivatives: Blocks
 
 
-def _first_derivatives(at: Evaluation) -> _FirstDerivatives:
+def _first_derivatives(at: Evaluation, sums: GradientSums) -> _FirstDerivatives:
     problem, gls = at.problem, at.gls
-    lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
-    t = [x @ gls.to_residual for x in at.marginal]
-    v = [x[..., :-1] @ gls.inverse_root_x for x in at.marginal]
-    traces = at.factor.diagonal_sums()
-    kt, kv = problem.system.covariance_times(t), problem.system.covariance_times(v)
-    gradients = covariance_gradients(traces, (t, kt), (v, kv), 1.0 / at.sigma2, problem.reml)
-    slope, curvature_scale = gradient(gradients, traces, lams, derivatives)
+    gradients = covariance_gradients(sums, 1.0 / at.sigma2, problem.reml)
+    slope, curvature_scale = gradient(
+        gradients, sums.traces, problem.lams(at.theta), problem.derivatives(at.theta)
+    )
     mixed_phi = np.empty(0)
     if isinstance(problem, ResidualProblem):
         own, mixed_phi = residual_slopes(
             problem.residual, problem.sums, at.factor, at.effects, gls, at.sigma2, problem.reml
         )
         slope = np.append(slope, own)
-    return _FirstDerivatives(
-        slope, mixed_phi, curvature_scale, gradients, t, kt, v, lams, derivatives
-    )
+    return _FirstDerivatives(slope, mixed_phi, curvature_scale, gradients)
 
 
 def gradient_at(problem: Problem, parameters: FloatArray, given: Given = NOTHING) -> FloatArray:
     """The gradient in (θ, φ) without curvature."""
-    slope = _first_derivatives(evaluate(problem, parameters, given)).slope
+    at = evaluate(problem, parameters, given)
+    sums = LevelSums(at.factor, at.marginal, at.gls).for_gradient()
+    slope = _first_derivatives(at, sums).slope
     if not np.isfinite(slope).all():
         raise NumericalError("the gradient is not finite.")
     return slope

@@ -9,7 +9,8 @@ from math import isfinite
 import numpy as np
 
 from ...errors import NumericalError
-from ...support.arrays import FloatArray
+from ...support.arrays import Blocks, FloatArray
+from ..linalg.batched import cross
 from .criterion_parts import CriterionParts
 from .given import Constraint
 
@@ -137,3 +138,24 @@ def gls_of(
     if not (isfinite(r2) and r2 > 0):
         raise NumericalError("the penalised residual sum of squares is not positive.")
     return GLSFit(beta, r2, nu, root_x, log_det_x)
+
+
+def marginal_moments(
+    rr: FloatArray, zr: Blocks, v: Blocks, marginal: Blocks, u: Blocks, qu: Blocks
+) -> FloatArray:
+    """R'V₀⁻¹R = E'E + U'QU with E = R* − Zv and QU = Λ'Z'E: sums of squares, no difference.
+
+    It is least for the exact U, so that an error in U counts squared.
+
+    Parameters
+    ----------
+    rr : ndarray (r, r)
+        R*'R*.
+    zr, v, marginal : sequence of ndarray (q, k, r)
+        Z'R*, v, and Z'E = Z'V₀⁻¹R.
+    u, qu : sequence of ndarray (q, k, r)
+    """
+    total = rr.copy()
+    for z, x, e, y, w in zip(zr, v, marginal, u, qu, strict=True):
+        total += cross(y, w) - cross(z, x) - cross(x, e)
+    return np.asarray(0.5 * (total + total.T))

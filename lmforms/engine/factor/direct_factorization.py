@@ -50,9 +50,9 @@ class DerivativeSums:
 class DirectFactorization(Factorization):
     """A factored for the criterion and its derivatives."""
 
-    def __init__(self, system: System, lams: Sequence[FloatArray]) -> None:
-        self.system = system
-        self.lams = list(lams)
+    @abstractmethod
+    def response_products(self) -> tuple[Blocks, Blocks, FloatArray]:
+        """v with V₀⁻¹R = R* − Zv, Z'V₀⁻¹R and R'V₀⁻¹R, for the columns R = [X y] of the sums."""
 
     @abstractmethod
     def derivative_sums(

@@ -168,10 +168,10 @@ class Layout:
         """Z'R* and B₀ written out, (m, r); None for pilot effects of zero."""
         r = self.cp.p + 1
         right = np.concatenate([f.zr.reshape(-1, r) for f in self.cp.factors])
-        pilot = self.cp.scaling.pilot.effects
-        if not any(b.any() for b in pilot):
+        pilot = self.cp.scaling.pilot
+        if not any(pilot.has_effects):
             return right, None
-        return right, np.concatenate([b.reshape(-1, r) for b in pilot])
+        return right, np.concatenate([b.reshape(-1, r) for b in pilot.effects])
 
     @property
     def factor_work(self) -> float:

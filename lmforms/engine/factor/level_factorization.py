@@ -10,7 +10,6 @@ import numpy as np
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import INDEFINITE, multiply
-from ..sums.cross_products import CrossProducts
 from .direct_factorization import DerivativeSums, DirectFactorization
 from .system import System
 
@@ -35,7 +34,7 @@ class LevelFactorization(DirectFactorization):
         super().__init__(system, lams)
         lam, cp = self.lams[0], system.cp
         sums, pilot = cp.factors[0], cp.scaling.pilot.effects[0]
-        inverse, has_pilot = _NO_MATRIX, bool(pilot.any())
+        inverse, (has_pilot,) = _NO_MATRIX, cp.scaling.pilot.has_effects
         if has_pilot and (root := self._lam_inverses[0]) is not None:
             inverse = root.T @ root
         q, k, r = sums.zr.shape
@@ -60,10 +59,8 @@ class LevelFactorization(DirectFactorization):
         self.log_det = float(log_det)
         self._moments = cp.rr + 0.5 * (moments + moments.T)
 
-    def response_products(self, cp: CrossProducts) -> tuple[Blocks, Blocks, FloatArray]:
-        """See :meth:`MarginalAlgebra.response_products`: known for the system's own sums."""
-        if cp is not self.system.cp:
-            return super().response_products(cp)
+    def response_products(self) -> tuple[Blocks, Blocks, FloatArray]:
+        """See :meth:`DirectFactorization.response_products`."""
         return [self._v], [self._marginal], self._moments
 
     def marginal_of_effects(self, b: Blocks) -> Blocks:

@@ -11,8 +11,7 @@ import numpy as np
 
 from ...covariance import regular_inverse
 from ...support.arrays import Blocks, FloatArray
-from ..linalg.batched import cross, multiply
-from ..sums.cross_products import CrossProducts
+from ..linalg.batched import multiply
 
 LEAST_RELATIVE_LAMBDA = 1e-4
 """Smallest singular value that replaces zero in a singular λ of many levels, relative to the
@@ -27,9 +26,6 @@ class AnalysedSystem(Protocol):
 
     def precision_times(self, i: int, x: FloatArray) -> FloatArray:
         """(Q ⊗ I)x of factor i."""
-
-    def covariance_times(self, x: Blocks) -> Blocks:
-        """(K ⊗ I)x."""
 
 
 class MarginalAlgebra(ABC):
@@ -83,19 +79,6 @@ class MarginalAlgebra(ABC):
         v = self._marginal_effects(w, b0)
         return v, [r - g for r, g in zip(zr, self.system.gram_times(v), strict=True)]
 
-    def response_products(self, cp: CrossProducts) -> tuple[Blocks, Blocks, FloatArray]:
-        """v and Z'V₀⁻¹R of :meth:`marginal`, and R'V₀⁻¹R, for the columns R = [X y] of sums.
-
-        Parameters
-        ----------
-        cp : CrossProducts
-        """
-        zr = [f.zr for f in cp.factors]
-        v, marginal = self.marginal(zr, cp.scaling.pilot.effects)
-        qu = [multiply(lam.T, x) for lam, x in zip(self.lams, marginal, strict=True)]
-        u = self.system.covariance_times(qu)
-        return v, marginal, marginal_moments(cp.rr, zr, v, marginal, u, qu)
-
     def marginal_of_effects(self, b: Blocks) -> Blocks:
         """Z'V₀⁻¹Zb for effects b: :meth:`marginal` of R = ZB₀."""
         if not self.lams:
@@ -136,24 +119,3 @@ def regularised_lambda(lam: FloatArray, information: FloatArray) -> FloatArray:
     u, d, vt = np.linalg.svd(lam)
     least = LEAST_RELATIVE_LAMBDA / np.sqrt(max(size, np.finfo(float).tiny))
     return np.asarray((u * np.maximum(d, least)) @ vt) if d.min() < least else lam
-
-
-def marginal_moments(
-    rr: FloatArray, zr: Blocks, v: Blocks, marginal: Blocks, u: Blocks, qu: Blocks
-) -> FloatArray:
-    """R'V₀⁻¹R = E'E + U'QU with E = R* − Zv and QU = Λ'Z'E: sums of squares, no difference.
-
-    It is least for the exact U, so that an error in U counts squared.
-
-    Parameters
-    ----------
-    rr : ndarray (r, r)
-        R*'R*.
-    zr, v, marginal : sequence of ndarray (q, k, r)
-        Z'R*, v, and Z'E = Z'V₀⁻¹R.
-    u, qu : sequence of ndarray (q, k, r)
-    """
-    total = rr.copy()
-    for z, x, e, y, w in zip(zr, v, marginal, u, qu, strict=True):
-        total += cross(y, w) - cross(z, x) - cross(x, e)
-    return np.asarray(0.5 * (total + total.T))

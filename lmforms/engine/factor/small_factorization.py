@@ -9,7 +9,6 @@ import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
-from ..sums.cross_products import CrossProducts
 from .direct_factorization import DerivativeSums, DirectFactorization
 from .system import System
 
@@ -59,10 +58,8 @@ class SmallFactorization(DirectFactorization):
 
     # --- columns of the sums ----------------------------------------------------------------
 
-    def response_products(self, cp: CrossProducts) -> tuple[Blocks, Blocks, FloatArray]:
-        """See :meth:`MarginalAlgebra.response_products`."""
-        if cp is not self.system.cp:
-            return super().response_products(cp)
+    def response_products(self) -> tuple[Blocks, Blocks, FloatArray]:
+        """See :meth:`DirectFactorization.response_products`."""
         gram, (zr, b0) = self.system.whole_gram, self.system.whole_right
         w, kept = zr, None
         if b0 is not None:
@@ -84,7 +81,7 @@ class SmallFactorization(DirectFactorization):
         marginal = zr - gram @ v
         qu = self._times_lambda(marginal, transpose=True)
         cross = zr.T @ v + v.T @ marginal
-        moments = cp.rr + qu.T @ qu - 0.5 * (cross + cross.T)
+        moments = self.system.cp.rr + qu.T @ qu - 0.5 * (cross + cross.T)
         self._marginal = marginal
         return self._split(v), self._split(marginal), moments
 

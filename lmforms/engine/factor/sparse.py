@@ -87,7 +87,12 @@ class SparseSolver:
         return values[self._cholesky.where[places]]
 
     def singular_level_sum(
-        self, b: PatternMatrix, factored: SparseFactored, shrink: LinearMap, i: int
+        self,
+        b: PatternMatrix,
+        factored: SparseFactored,
+        lams: Sequence[FloatArray],
+        shrink: LinearMap,
+        i: int,
     ) -> FloatArray | None:
         m = self.pattern.m
         if m > STRIPS:

@@ -19,7 +19,7 @@ import numpy as np
 from ...control import DEFAULT_MEMORY
 from ...errors import MemoryLimitError
 from ...support.arrays import FloatArray
-from ..linalg.batched import mirrored, multiply, transposed
+from ..linalg.batched import mirrored, multiply
 from ..linalg.sparse_cholesky import FACTOR_BYTES, SparseCholesky, check_backend
 from ..sums.cross_products import CrossProducts
 from .assembly import (
@@ -31,9 +31,10 @@ from .assembly import (
     sparse_gram,
 )
 from .block_info import BlockInfo
+from .chain import Chain
 from .coupling import DenseCoupling, SparseCoupling
 from .layout import Blocks, Layout
-from .nested import BlockSolver, NestedCoupling, Parents
+from .nested import NestedCoupling, NestedSolver, Nesting
 from .pattern import node_pattern, scalar_pattern
 from .schur import SchurSolver
 from .sparse import SparseSolver
@@ -42,6 +43,10 @@ FactorMethod = Literal["auto", "dense", "sparse", "cholmod", "superlu"]
 
 DENSE_SCHUR = 1_500
 """A Schur complement up to this size is dense: LAPACK is faster than any sparse code there."""
+
+DENSE_CHAIN = 200
+"""With up to so many random effects of three nested factors or more, one dense factor costs less
+than the arithmetic on blocks, factor by factor."""
 
 DENSE_FILL = 0.2
 """Above this share of nonzeros in S, a dense factor is faster and smaller."""
@@ -124,6 +129,7 @@ class System(Layout):
         self.coupling: Any = None  # a Coupling
         self.gram: Any = None
         self.solver: SchurSolver | None = None
+        self.chain: Chain | None = None
         if self.rest:
             self._analyse(method)
 
@@ -187,20 +193,18 @@ class System(Layout):
         return self.dense_up_to is not None and self.m > self.dense_up_to
 
     def _nested(self) -> bool:
-        """Whether the factors are nested, so that S is block-diagonal; if so, set up its solver."""
-        if len(self.rest) != 1:
+        """Whether the factors are nested, so that nothing is filled; if so, set up the solver."""
+        chain = Chain.of(self)
+        if chain is None or chain.factors[0] != self.lead:
             return False
-        i, (q1, k1) = self.rest[0], self.shapes[self.lead]
-        pair, (q, k) = self.pair(self.lead, i), self.shapes[i]
-        if len(pair.rows) > q1 or (np.diff(pair.rows) == 0).any():
+        few = sum(q * k for q, k in self.shapes) <= DENSE_CHAIN
+        if few and len(chain.factors) > 2:
             return False
-        parents, blocks = pair.cols, transposed(pair.blocks)
-        if len(pair.rows) < q1:  # levels without rows may belong to any level
-            parents, blocks = np.zeros(q1, dtype=pair.cols.dtype), np.zeros((q1, k, k1))
-            parents[pair.rows] = pair.cols
-            blocks[pair.rows] = transposed(pair.blocks)
-        self.coupling = NestedCoupling(blocks, Parents(parents, q))
-        self.solver = BlockSolver(self.cp.factors[i].zz, i)
+        places = range(1, len(chain.factors))
+        nesting = Nesting(chain, {n: self.spans[chain.factors[n]] for n in places})
+        self.coupling = NestedCoupling({n: chain.blocks[0, n] for n in places}, nesting)
+        self.solver = NestedSolver(nesting)
+        self.chain = chain
         return True
 
     def _sparse_solver(self, method: FactorMethod) -> SparseSolver | None:
@@ -246,7 +250,7 @@ class System(Layout):
     @property
     def factor_work(self) -> float:
         """Multiplications that factoring and inverting S take, as many as if LAPACK did them."""
-        if not self.rest or isinstance(self.solver, BlockSolver):
+        if not self.rest or isinstance(self.solver, NestedSolver):
             return 0.0
         if isinstance(self.solver, SparseSolver):
             return SPARSE_COST_RATIO * self.solver.work
@@ -281,7 +285,7 @@ class System(Layout):
                 table.append(BlockInfo(rest, "dense", self.m, self.m**2, 8 * self.m**2))
             else:
                 nnz = self.solver.nnz
-                each = 8 if isinstance(self.solver, BlockSolver) else 12
+                each = 8 if isinstance(self.solver, NestedSolver) else 12
                 table.append(BlockInfo(rest, self.solver.kind, self.m, nnz, each * nnz))
         return table
 

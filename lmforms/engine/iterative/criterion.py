@@ -24,8 +24,10 @@ from ...covariance import canonical_factor
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..criterion.criterion_parts import CriterionParts
-from ..criterion.gls import GLSFit, gls_fit
+from ..criterion.gls import GLSFit, gls_fit, marginal_moments
 from ..criterion.information import (
+    DirectionSums,
+    GradientSums,
     LocalDerivatives,
     covariance_gradients,
     directions,
@@ -34,7 +36,6 @@ from ..criterion.information import (
     root_changes,
 )
 from ..criterion.problem import StructuredProblem
-from ..factor.marginal import marginal_moments
 from ..linalg.batched import multiply
 from .conjugate import MOST_ITERATIONS
 from .lanczos import log_determinant
@@ -172,7 +173,8 @@ def evaluate(
     traces = diagonal_sums(
         operator, probes, tolerance=tolerance, guess=None if nearby is None else nearby.probes
     )
-    levels = covariance_gradients(traces.sums, (t, t), (fixed, fixed), nu / fit.r2, problem.reml)
+    sums = GradientSums.of(traces.sums, (t, t), (fixed, fixed))
+    levels = covariance_gradients(sums, nu / fit.r2, problem.reml)
     slope, curvature_scale = gradient(levels, traces.sums, lams, derivatives)
     c = directions(t, root_changes(lams, derivatives))
     marginal_c = operator.marginal(
@@ -182,7 +184,8 @@ def evaluate(
         guess=None if nearby is None else nearby.directions,
     )
     curvatures = problem.curvatures(theta, levels)
-    curvature, mixed = information(c, marginal_c.q, fixed, t, curvatures, fit.r2 / nu, nu)
+    products = DirectionSums.of(c, marginal_c.q, fixed, t)
+    curvature, mixed = information(products, curvatures, fit.r2 / nu, nu)
     return IterativeEvaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),

@@ -13,10 +13,11 @@ from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
 from ..criterion.problem import Problem
-from .newton import LEAST_RADIUS, POOR_AGREEMENT, QuadraticModel, next_radius
+from .newton import LEAST_RADIUS, POOR_AGREEMENT, QuadraticModel, first_radius, next_radius
 
-FIRST_RADIUS = 20.0
-"""First trust radius, in units where the information has a unit diagonal."""
+LEAST_FIRST_RADIUS = 20.0
+"""Smallest first trust radius, in units where the information has a unit diagonal (see
+:func:`~lmforms.engine.optimize.newton.first_radius`)."""
 
 QUADRATIC_DECREMENT = 0.1
 """Below this decrement the criterion is nearly quadratic: the exact Hessian or secants are used."""
@@ -148,9 +149,9 @@ def _newton(
     When the decrement is below the tolerance, one more step still improves θ. It is returned,
     not taken, so that it can be evaluated together with the boundary.
     """
-    radius, exact = FIRST_RADIUS, best.problem.hessian_is_cheap
+    model, exact = _model(best), best.problem.hessian_is_cheap
+    radius = first_radius(model, best.theta[: best.problem.n_theta], LEAST_FIRST_RADIUS)
     secant = None if exact else np.zeros((len(best.theta),) * 2)
-    model = _model(best)
     while (decrement := model.decrement) > value_tolerance(best, tolerance):
         if run.exhausted or radius < LEAST_RADIUS:
             return best, decrement, np.zeros_like(best.theta)

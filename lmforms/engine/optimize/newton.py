@@ -149,6 +149,21 @@ def _levenberg_shift(slope: FloatArray, curvature: FloatArray, radius: float) ->
     return float(np.exp(high))
 
 
+def first_radius(model: QuadraticModel, theta: FloatArray, least: float) -> float:
+    """First trust radius: half the distance to λ = 0, and no less than `least`.
+
+    With many levels even a good start is hundreds of standard errors from the optimum.
+
+    Parameters
+    ----------
+    model : QuadraticModel
+        At θ, and φ if there are any.
+    theta : ndarray (n_theta,)
+    least : float
+    """
+    return max(least, 0.5 * float(np.linalg.norm(theta * model.scale[: len(theta)])))
+
+
 def next_radius(radius: float, length: float, ratio: float) -> float:
     """Trust radius after a step whose decrease was `ratio` times the predicted one."""
     if ratio < POOR_AGREEMENT:

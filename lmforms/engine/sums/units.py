@@ -126,6 +126,11 @@ class Pilot:
     resolution: float
 
     @cached_property
+    def has_effects(self) -> tuple[bool, ...]:
+        """Whether there are pilot effects of each grouping factor other than zero."""
+        return tuple(bool(b.any()) for b in self.effects)
+
+    @cached_property
     def digest(self) -> str:
         """Equal for equal numbers, also after pickling."""
         numbers = [self.y_scale, self.shift, self.resolution]
