@@ -79,7 +79,7 @@ class StructuredProblem:
         """∂λ/∂θ_i of each grouping factor if all λ are linear in θ."""
         if not all(c.is_linear for c in self.covariances):
             return None
-        return [c.derivative(np.zeros(c.n_theta)) for c in self.covariances]
+        return [np.array(c.derivative(np.zeros(c.n_theta))) for c in self.covariances]
 
     @property
     def is_linear(self) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "JointFactorization",
     "JointSystem",
     "LevelFactorization",
+    "SmallFactorization",
     "System",
     "factorize",
 ]
