@@ -18,41 +18,14 @@ from typing import Any
 import numpy as np
 
 from .clique_kernels import PATTERN, group_places
-from .compiled import compiled, inner
+from .compiled import compiled
 
 _PLACES, _INDEX, _ENTRIES = "int64[::1]", "int32[::1]", "float64[::1]"
 
 
-@inner
-def _products(start: Any, values: Any, first: Any, columns: Any, row: Any, out: Any) -> None:
-    """``out[b] = Σ_c L[row, c] L[row + b, c]`` over columns of a panel, for b < len(out).
-
-    Rows are counted from the panel's first. Four columns are taken at a time, since what is
-    written is read and written again for each pass.
-    """
-    for b in range(len(out)):
-        out[b] = 0.0
-    c = 0
-    while c + 4 <= columns:
-        # unsigned: no check for negative places
-        p = np.uint64(start[first + c] + row - c)
-        q = np.uint64(start[first + c + 1] + row - c - 1)
-        r = np.uint64(start[first + c + 2] + row - c - 2)
-        s = np.uint64(start[first + c + 3] + row - c - 3)
-        w, x, y, z = values[p], values[q], values[r], values[s]
-        for b in range(np.uint64(len(out))):
-            pair = w * values[p + b] + x * values[q + b]
-            out[b] += pair + (y * values[r + b] + z * values[s + b])
-        c += 4
-    while c < columns:
-        p = np.uint64(start[first + c] + row - c)
-        w = values[p]
-        for b in range(np.uint64(len(out))):
-            out[b] += w * values[p + b]
-        c += 1
-
-
-@compiled(f"int64({PATTERN}, int64, int64, float64, {_ENTRIES}, {_PLACES}, {_ENTRIES})")
+@compiled(
+    f"int64({PATTERN}, int64, int64, float64, {_ENTRIES}, {_ENTRIES}, {_PLACES}, {_ENTRIES})"
+)
 def factor_panels(
     start: Any,
     index: Any,
@@ -62,49 +35,87 @@ def factor_panels(
     finish: Any,
     least: Any,
     values: Any,
+    square: Any,
     near: Any,
     line: Any,
 ) -> Any:
     """Factor some panels, and subtract what they contribute to later ones.
 
-    Returns the first column whose pivot is not above `least`, or −1. The arrays `near` and
-    `line` are as long as the longest column.
+    Parameters
+    ----------
+    start, index, panels, owner : ndarray
+        See :class:`.factor_pattern.FactorPattern`.
+    begin, finish : int
+        Panels.
+    least : float
+        Pivots must be above this.
+    values : ndarray
+    square : ndarray (h·h,)
+        Empty; or the products of the numbers below a panel's diagonal block, by rows: its upper
+        triangle is subtracted, and nothing else is done.
+    near : ndarray of int64 (h,)
+    line : ndarray (w + h,)
+        For the loop, with h rows below a panel of w columns.
+
+    Returns
+    -------
+    int
+        −1, or the first column whose pivot is not above `least`.
     """
     for n in range(begin, finish):
         own, width = panels[n], panels[n + 1] - panels[n]
         top = start[own] + width
         height = start[own + 1] - top
-        for c in range(width):
-            p, count = start[own + c], width - c + height
-            if c:
-                products = line[:count]
-                _products(start, values, own, c, c, products)
+        first = end = np.int64(0)
+        for row in range(width if len(square) else 0, width + height):
+            # line[b] = Σ_c L[row, c] L[row + b, c] over columns c before the row
+            count = np.uint64(width + height - row)  # unsigned: no check for negative places
+            a = row - width
+            if len(square):
                 for b in range(count):
-                    values[p + b] -= products[b]
-            if not values[p] > least:  # not a number, too
-                return own + c
-            values[p] = math.sqrt(values[p])
-            inverse = 1.0 / values[p]
-            for b in range(1, count):
-                values[p + b] *= inverse
-        if width == 1 and height == 1:
-            values[start[index[top]]] -= values[top] * values[top]
-            continue
-        a = np.int64(0)
-        while a < height:
-            first, end = group_places(start, index, panels, owner, top, height, a, near)
-            for c in range(a, end):
-                base = start[first + near[c]] - near[c]
-                if width == 1:
-                    left = values[top + c]
-                    for b in range(c, height):
-                        values[base + near[b]] -= left * values[top + b]
-                else:
-                    products = line[: height - c]
-                    _products(start, values, own, width, width + c, products)
-                    for b in range(c, height):
-                        values[base + near[b]] -= products[b - c]
-            a = end
+                    line[b] = square[np.uint64(a * height + a) + b]
+            elif width > 1:
+                for b in range(count):
+                    line[b] = 0.0
+                columns = min(row, width)
+                # four at a time, as what is written is read and written again for each pass
+                for c in range(0, columns - 3, 4):
+                    p = np.uint64(start[own + c] + row - c)
+                    q = np.uint64(start[own + c + 1] + row - c - 1)
+                    r = np.uint64(start[own + c + 2] + row - c - 2)
+                    s = np.uint64(start[own + c + 3] + row - c - 3)
+                    w, x, y, z = values[p], values[q], values[r], values[s]
+                    for b in range(count):
+                        pair = w * values[p + b] + x * values[q + b]
+                        line[b] += pair + (y * values[r + b] + z * values[s + b])
+                for c in range(columns & ~3, columns):
+                    p = np.uint64(start[own + c] + row - c)
+                    w = values[p]
+                    for b in range(count):
+                        line[b] += w * values[p + b]
+            if row < width:
+                p = np.uint64(start[own + row])
+                if width > 1:
+                    values[p] -= line[0]
+                if not values[p] > least:  # not a number, too
+                    return own + row
+                values[p] = math.sqrt(values[p])
+                inverse = 1.0 / values[p]
+                for b in range(np.uint64(1), count):
+                    if width > 1:
+                        values[p + b] -= line[b]
+                    values[p + b] *= inverse
+                continue
+            if a == end:
+                first, end = group_places(start, index, panels, owner, top, height, a, near)
+            base = start[first + near[a]] - near[a]
+            if width > 1:
+                for b in range(a, height):
+                    values[base + near[b]] -= line[b - a]
+            else:
+                left = values[top + a]
+                for b in range(a, height):
+                    values[base + near[b]] -= left * values[top + b]
     return -1
 
 
@@ -112,22 +123,22 @@ def factor_panels(
 def solve_both(start: Any, index: Any, values: Any, x: Any) -> None:
     """``x ← (LL')⁻¹x`` for x (m, r)."""
     m, r = x.shape
-    for j in range(m):
-        top = start[j]
-        for c in range(r):
-            x[j, c] /= values[top]
-        for p in range(top + 1, start[j + 1]):
-            i, left = index[p], values[p]
+    for n in range(2 * m):
+        # L from its first column to its last, and L' from its last row to its first
+        back = n >= m
+        j = 2 * m - 1 - n if back else n
+        top, count = start[j], start[j + 1] - start[j]
+        for k in range(count):
+            p = top + count - 1 - k if back else top + k  # the diagonal is last, or first
+            value = values[p]
+            if p == top:
+                for c in range(r):
+                    x[j, c] /= value
+                continue
+            i = np.int64(index[p])
+            to, of = (j, i) if back else (i, j)
             for c in range(r):
-                x[i, c] -= left * x[j, c]
-    for j in range(m - 1, -1, -1):
-        top = start[j]
-        for p in range(top + 1, start[j + 1]):
-            i, left = index[p], values[p]
-            for c in range(r):
-                x[j, c] -= left * x[i, c]
-        for c in range(r):
-            x[j, c] /= values[top]
+                x[to, c] -= value * x[of, c]
 
 
 @compiled(f"void({_PLACES}, {_INDEX}, {_PLACES}, {_PLACES}, {_PLACES})")

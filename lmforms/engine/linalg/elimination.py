@@ -87,9 +87,9 @@ def elimination_tree(
         counts = np.array([len(c) for c in columns], dtype=np.int64)
     else:
         m = len(order)
-        parent, seen = np.full(m, -1, dtype=np.int64), np.full(m, -1, dtype=np.int64)
+        parent, seen = np.full((2, m), -1, dtype=np.int64)
         counts = np.ones(m, dtype=np.int64)
-        kernels.tree_and_counts(start, index, most, parent, counts, seen)
+        kernels.eliminate(start, index, most, parent, counts, np.empty(0, np.int32), seen)
     return EliminationTree(parent, counts, bool(counts.sum() <= most))
 
 
@@ -111,7 +111,7 @@ def pattern_of_factor(
         columns = plain_elimination(start, index, np.inf)[1]
         return FactorPattern(ends, np.fromiter(chain(*columns), np.int32, ends[-1]))
     rows, seen = np.empty(ends[-1], dtype=np.int32), np.full(len(order), -1, dtype=np.int64)
-    kernels.factor_rows(start, index, tree.parent, ends[:-1].copy(), rows, seen)
+    kernels.eliminate(start, index, np.inf, tree.parent, ends[:-1].copy(), rows, seen)
     return FactorPattern(ends, rows)
 
 

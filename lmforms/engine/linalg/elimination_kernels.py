@@ -14,11 +14,11 @@ from .compiled import compiled
 _PLACES, _INDEX = "int64[::1]", "int32[::1]"
 
 
-@compiled(f"void({_PLACES}, {_INDEX}, float64, {_PLACES}, {_PLACES}, {_PLACES})")
-def tree_and_counts(
-    start: Any, index: Any, most: Any, parent: Any, counts: Any, seen: Any
+@compiled(f"void({_PLACES}, {_INDEX}, float64, {_PLACES}, {_PLACES}, {_INDEX}, {_PLACES})")
+def eliminate(
+    start: Any, index: Any, most: Any, parent: Any, free: Any, rows: Any, seen: Any
 ) -> None:
-    """Parents in the elimination tree, and the entries of every column of L.
+    """The elimination tree and the size of every column of L, or its rows.
 
     Parameters
     ----------
@@ -26,51 +26,34 @@ def tree_and_counts(
         Entries left of the diagonal, by rows.
     most : float
         Counting stops soon after so many entries.
-    parent, counts : ndarray of int64 (m,)
-        Written. All −1, and all 1.
+    parent : ndarray of int64 (m,)
+        −1 where it is to be found.
+    free : ndarray of int64 (m,)
+        Where the columns of `rows` start, or all 1: then the sizes of the columns, afterwards.
+    rows : ndarray of int32
+        Empty, or the rows of L, ascending in every column, from `free` on.
     seen : ndarray of int64 (m,)
-        For the loop. All −1.
+        For the loop: all −1.
     """
     total = len(parent)
     for i in range(len(parent)):
         seen[i] = i
+        if len(rows):
+            rows[free[i]] = i
+            free[i] += 1
         for p in range(start[i], start[i + 1]):
             k = np.int64(index[p])
             while seen[k] != i:
-                if parent[k] < 0:
+                if len(rows):
+                    rows[free[k]] = i
+                elif parent[k] < 0:
                     parent[k] = i
-                counts[k] += 1
+                free[k] += 1
                 total += 1
                 seen[k] = i
                 k = parent[k]
         if total > most:
             break
-
-
-@compiled(f"void({_PLACES}, {_INDEX}, {_PLACES}, {_PLACES}, {_INDEX}, {_PLACES})")
-def factor_rows(start: Any, index: Any, parent: Any, free: Any, rows: Any, seen: Any) -> None:
-    """Rows of every column of L, ascending.
-
-    Parameters
-    ----------
-    start, index, parent, seen : ndarray
-        See :func:`tree_and_counts`.
-    free : ndarray of int64 (m,)
-        Where columns start; where they end, afterwards.
-    rows : ndarray of int32
-        Written.
-    """
-    for i in range(len(parent)):
-        seen[i] = i
-        rows[free[i]] = i
-        free[i] += 1
-        for p in range(start[i], start[i + 1]):
-            k = np.int64(index[p])
-            while seen[k] != i:
-                rows[free[k]] = i
-                free[k] += 1
-                seen[k] = i
-                k = parent[k]
 
 
 @compiled(f"void({_PLACES}, {_PLACES}, {_PLACES}, {_PLACES}, {_PLACES}, {_PLACES})")

@@ -19,54 +19,9 @@ from typing import Any
 import numpy as np
 
 from .compiled import compiled, inner
+from .elimination_kernels import by_rows
 
 _PLACES, _INDEX = "int64[::1]", "int32[::1]"
-
-
-@compiled(f"void({_PLACES}, {_INDEX}, {_PLACES}, {_INDEX})")
-def _both_triangles(start: Any, index: Any, free: Any, out: Any) -> None:
-    m = len(start) - 1
-    for j in range(m):
-        for p in range(start[j], start[j + 1]):
-            i = index[p]
-            if i != j:
-                out[free[i]] = j
-                free[i] += 1
-                out[free[j]] = i
-                free[j] += 1
-
-
-def adjacency(indptr: Any, indices: Any) -> Any:
-    """Both triangles without the diagonal, by columns, of a lower triangle with it."""
-    m = len(indptr) - 1
-    counts = np.bincount(indices, minlength=m) + np.diff(indptr) - 2
-    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    out = np.empty(start[-1], dtype=np.int32)
-    _both_triangles(indptr, indices, start[:-1].copy(), out)  # type: ignore[call-arg]
-    return start, out
-
-
-@inner
-def _insert(first: Any, after: Any, before: Any, i: Any, degree: Any) -> None:
-    """Put i at the head of the list of its degree."""
-    j = first[degree]
-    after[i] = j
-    before[i] = -1
-    if j >= 0:
-        before[j] = i
-    first[degree] = i
-
-
-@inner
-def _remove(first: Any, after: Any, before: Any, i: Any, degree: Any) -> None:
-    """Take i out of the list of its degree."""
-    a, b = before[i], after[i]
-    if b >= 0:
-        before[b] = a
-    if a >= 0:
-        after[a] = b
-    else:
-        first[degree] = b
 
 
 @inner
@@ -162,16 +117,14 @@ def _eliminate(
 ) -> None:
     m = len(at)
     free = at[m - 1] + size[m - 1]
-    for i in range(m - 1, -1, -1):
-        if weight[i] > 0:
-            degree[i] = min(size[i], count)
-            _insert(first, after, before, i, degree[i])
     done, lowest, tag = 0, 0, np.int64(1)
     while done < count:
         while first[lowest] < 0:
             lowest += 1
         p = first[lowest]
-        _remove(first, after, before, p, lowest)
+        first[lowest] = after[p]
+        if after[p] >= 0:
+            before[after[p]] = -1
         pivots = weight[p]
         weight[p] = -pivots
         need = size[p] - elements[p]
@@ -199,7 +152,13 @@ def _eliminate(
                     free += 1
                     total += weight[i]
                     weight[i] = -weight[i]
-                    _remove(first, after, before, i, degree[i])
+                    # no longer in the list of its degree
+                    if after[i] >= 0:
+                        before[after[i]] = before[i]
+                    if before[i] >= 0:
+                        after[before[i]] = after[i]
+                    else:
+                        first[degree[i]] = after[i]
         # what every other element has beside the new one: mark − tag
         for q in range(top, free):
             i = space[q]
@@ -268,7 +227,12 @@ def _eliminate(
                 weight[i] = -weight[i]
                 rest = total - weight[i]
                 degree[i] = min(degree[i] + rest, count - done - weight[i])
-                _insert(first, after, before, i, degree[i])
+                j = first[degree[i]]  # i comes before it in the list of its degree
+                after[i] = j
+                before[i] = -1
+                if j >= 0:
+                    before[j] = i
+                first[degree[i]] = i
                 lowest = min(lowest, degree[i])
                 space[out] = i
                 out += 1
@@ -293,7 +257,7 @@ def minimum_degree(indptr: Any, indices: Any, dense: int) -> Any:
     dense : int
         Rows with more neighbours come last, in their own order.
     """
-    start, index = adjacency(indptr, indices)
+    start, index = _both_triangles(indptr, indices)
     m, entries = len(start) - 1, len(index)
     size = np.diff(start)
     weight = (size <= dense).astype(np.int64)  # 0: no variable; negative: in the new element
@@ -305,10 +269,10 @@ def minimum_degree(indptr: Any, indices: Any, dense: int) -> Any:
     # lists never grow in all, so that compaction always makes room for one more
     space = np.empty(2 * entries + m + 1, dtype=np.int32)
     space[:entries] = index
-    elements, mark = np.zeros((2, m), dtype=np.int64)  # of the list of a variable; tags
-    degree, hashed = np.empty((2, m), dtype=np.int64)
-    first = np.full(m + 1, -1, dtype=np.int32)  # lists of variables of one degree
-    after, before, bucket = np.full((3, m), -1, dtype=np.int32)  # and of variables of one hash
+    elements, hashed, mark = np.zeros((3, m), dtype=np.int64)  # elements in a variable's list
+    degree = np.minimum(size, count)
+    first, after, before = _lists(degree, np.flatnonzero(weight))
+    bucket = np.full(m, -1, dtype=np.int32)  # the first variable of each hash; then in a chain
     chain = np.empty(m, dtype=np.int32)
     member = np.full(m, -1, dtype=np.int32)  # chains of what is eliminated together
     last = np.arange(m, dtype=np.int32)
@@ -316,3 +280,29 @@ def minimum_degree(indptr: Any, indices: Any, dense: int) -> Any:
     numbers = (start[:-1], size, weight, elements, degree, hashed, mark, live)
     _eliminate(count, space, *numbers, first, after, before, member, last, bucket, chain, order)  # type: ignore[call-arg]
     return order
+
+
+def _both_triangles(indptr: Any, indices: Any) -> Any:
+    """Both triangles without the diagonal, by columns, of a lower triangle with it."""
+    m = len(indptr) - 1
+    counts = np.bincount(indices, minlength=m) + np.diff(indptr) - 2
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    rows, cols = indices.astype(np.int64), np.repeat(np.arange(m), np.diff(indptr))
+    free, out = start[:-1].copy(), np.empty(start[-1], dtype=np.int32)
+    by_rows(rows, cols, free, out)  # type: ignore[call-arg]
+    by_rows(cols, rows, free, out)  # type: ignore[call-arg]
+    return start, out
+
+
+def _lists(degree: Any, variables: Any) -> Any:
+    """Lists of variables of one degree: the first, and those after and before each."""
+    m = len(degree)
+    first = np.full(m + 1, -1, dtype=np.int32)
+    after, before = np.full((2, m), -1, dtype=np.int32)
+    in_order = variables[np.argsort(degree[variables], kind="stable")]
+    same = degree[in_order[1:]] == degree[in_order[:-1]]
+    after[in_order[:-1][same]] = in_order[1:][same]
+    before[in_order[1:][same]] = in_order[:-1][same]
+    heads = in_order[before[in_order] < 0]
+    first[degree[heads]] = heads
+    return first, after, before

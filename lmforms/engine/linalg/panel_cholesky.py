@@ -26,27 +26,21 @@ def factor_in_place(pattern: FactorPattern, values: FloatArray, least: float) ->
     int
         −1, or the first column whose pivot was not; what is written is then of no use.
     """
-    from . import cholesky_kernels as kernels
+    from .cholesky_kernels import factor_panels
 
     widths, heights = pattern.shapes
-    near = np.empty(pattern.largest(heights), dtype=np.int64)
-    line = np.empty(pattern.largest(widths + heights))
+    near = np.empty(int(heights.max(initial=0)), dtype=np.int64)
+    line = np.empty(int((widths + heights).max(initial=0)))
+    where = (pattern.indptr, pattern.indices, pattern.panels, pattern.owner)
     for begin, end, large in pattern.runs():
+        products = np.empty(0)
         if large:
-            bad = _large_panel(pattern, begin, values, least)
-        else:
-            bad = kernels.factor_panels(
-                pattern.indptr,
-                pattern.indices,
-                pattern.panels,
-                pattern.owner,
-                begin,
-                end,
-                least,
-                values,
-                near,
-                line,
-            )
+            bad, products = _large_panel(pattern, begin, values, least)
+            if bad >= 0:
+                return bad
+            if not len(products):
+                continue
+        bad = factor_panels(*where, begin, end, least, values, products, near, line)
         if bad >= 0:
             return int(bad)
     return -1
@@ -85,25 +79,23 @@ def _columns(pattern: FactorPattern, n: int) -> tuple[int, int, list[tuple[int, 
     return last - first, h, [(a, b - h, b) for a, b in zip(bounds, bounds[1:], strict=False)]
 
 
-def _large_panel(pattern: FactorPattern, n: int, values: FloatArray, least: float) -> int:
+def _large_panel(
+    pattern: FactorPattern, n: int, values: FloatArray, least: float
+) -> tuple[int, FloatArray]:
+    """Factor a panel: −1 or the bad column, and the products of its numbers below, (h·h,)."""
     from scipy.linalg import blas, lapack
 
-    from .clique_kernels import copy_clique
-
-    first = int(pattern.panels[n])
+    first, none = int(pattern.panels[n]), np.empty(0)
     own, below = panel_arrays(pattern, n, values)
     own, info = lapack.dpotrf(own, lower=1, overwrite_a=1, clean=0)
     if info > 0:
-        return first + int(info) - 1
+        return first + int(info) - 1, none
     pivots = np.diagonal(own) ** 2
     if not (pivots > least).all():
-        return first + int(np.argmin(pivots > least))
+        return first + int(np.argmin(pivots > least)), none
     if not len(below):
         write_panel(pattern, n, own, below, values)
-        return -1
+        return -1, none
     below = blas.dtrsm(1.0, own, below, side=1, lower=1, trans_a=1, overwrite_b=1)
     write_panel(pattern, n, own, below, values)
-    square = blas.dsyrk(1.0, below, lower=1).T.reshape(-1)
-    where = (pattern.indptr, pattern.indices, pattern.panels, pattern.owner)
-    copy_clique(*where, n, values, square, True, np.empty(len(below), dtype=np.int64))
-    return -1
+    return -1, blas.dsyrk(1.0, below, lower=1).T.reshape(-1)

@@ -10,28 +10,9 @@ from typing import Any
 import numpy as np
 
 from .clique_kernels import PATTERN, group_places
-from .compiled import compiled, inner, inner_sum
+from .compiled import compiled, inner_sum
 
 _ENTRIES = "float64[::1]"
-
-
-@inner
-def _subtract_product(
-    start: Any, own: Any, width: Any, height: Any, full: Any, block: Any, y: Any, z: Any
-) -> None:
-    """``Z[I, J] −= B Y`` for a symmetric B (h, h), four of its rows at a time."""
-    for i in range(height * height, height * full):
-        block[i] = 0.0
-    count = np.uint64(height)  # unsigned: no check for negative places
-    for b in range(0, height, 4):
-        p = np.uint64(b * height)
-        q, r, s = p + count, p + count + count, p + count + count + count
-        for c in range(width):
-            to, at = np.uint64(start[own + c] + width - c), c * full + b
-            u, v, w, x = y[at], y[at + 1], y[at + 2], y[at + 3]
-            for a in range(count):
-                pair = u * block[p + a] + v * block[q + a]
-                z[to + a] -= pair + (w * block[r + a] + x * block[s + a])
 
 
 @inner_sum
@@ -43,7 +24,10 @@ def _dot(a: Any, at: Any, b: Any, to: Any, count: Any) -> Any:
     return s
 
 
-@compiled(f"void({PATTERN}, int64, int64, {_ENTRIES}, {_ENTRIES}, int64[::1], {_ENTRIES}, {_ENTRIES})")
+@compiled(
+    f"void({PATTERN}, int64, int64, {_ENTRIES}, {_ENTRIES}, boolean, int64[::1], {_ENTRIES}, "
+    f"{_ENTRIES})"
+)
 def selected_panels(
     start: Any,
     index: Any,
@@ -53,28 +37,36 @@ def selected_panels(
     finish: Any,
     values: Any,
     z: Any,
+    copy: Any,
     near: Any,
     y: Any,
     block: Any,
 ) -> None:
     """Z in the columns of some panels, from last to first.
 
-    With h rows below a panel of w columns, and h rounded up to a multiple of four as h₄, `near`
-    has room for h numbers, `y` for wh₄ and `block`, if w > 1, for hh₄.
+    Parameters
+    ----------
+    start, index, panels, owner : ndarray
+        See :class:`.factor_pattern.FactorPattern`.
+    begin, finish : int
+        Panels.
+    values, z : ndarray
+        L and Z.
+    copy : bool
+        Nothing but to write Z[I, I] to `block`, for the rows I below a panel.
+    near : ndarray of int64 (h,)
+    y : ndarray (w·h₄,)
+    block : ndarray (h·h₄,)
+        For the loop, with h rows below a panel of w columns and h₄ the next multiple of four;
+        `block` is not used for a single column.
     """
     for n in range(finish - 1, begin - 1, -1):
         own, width = panels[n], panels[n + 1] - panels[n]
         top = start[own] + width
         height = start[own + 1] - top
-        if width == 1 and height == 1:
-            inverse = 1.0 / values[top - 1]
-            left = values[top] * inverse
-            z[top] = -z[start[index[top]]] * left
-            z[top - 1] = inverse * inverse - left * z[top]
-            continue
-        # Y, and zeros where Z[I, J] will be; rows are filled up to a multiple of four
         full = (height + 3) & ~3
-        for c in range(width - 1, -1, -1):
+        # Y, and zeros where Z[I, J] will be
+        for c in range(-1 if copy else width - 1, -1, -1):
             p, at = start[own + c], c * full
             below, inverse = p + width - c, 1.0 / values[p]
             for a in range(height):
@@ -89,27 +81,41 @@ def selected_panels(
             for a in range(height, full):
                 y[at + a] = 0.0
         # −Z[I, I]Y: of one column at once, of several from a copy of Z[I, I]
-        a = np.int64(0)
-        while a < height:
-            first, end = group_places(start, index, panels, owner, top, height, a, near)
-            for b in range(a, end):
-                base = start[first + near[b]] - near[b]
-                if width > 1:
-                    for i in range(b, height):
-                        entry = z[base + near[i]]
-                        block[b * height + i] = entry
-                        block[i * height + b] = entry
-                    continue
-                left = y[b]
-                s = z[base + near[b]] * left
-                for i in range(b + 1, height):
+        first = end = np.int64(0)
+        for b in range(height):
+            if b == end:
+                first, end = group_places(start, index, panels, owner, top, height, b, near)
+            base = start[first + near[b]] - near[b]
+            if width > 1:
+                for i in range(b, height):
                     entry = z[base + near[i]]
-                    s += entry * y[i]
-                    z[top + i] -= entry * left
-                z[top + b] -= s
-            a = end
+                    block[b * height + i] = entry
+                    block[i * height + b] = entry
+                continue
+            left = y[b]
+            s = z[base + near[b]] * left
+            for i in range(b + 1, height):
+                entry = z[base + near[i]]
+                s += entry * y[i]
+                z[top + i] -= entry * left
+            z[top + b] -= s
+        if copy:
+            continue
         if width > 1:
-            _subtract_product(start, own, width, height, full, block, y, z)
+            for i in range(height * height, height * full):
+                block[i] = 0.0
+            count = np.uint64(height)  # unsigned: no check for negative places
+            for b in range(0, height, 4):
+                p = np.uint64(b * height)
+                q = p + count
+                r = q + count
+                t = r + count
+                for c in range(width):
+                    to, at = np.uint64(start[own + c] + width - c), c * full + b
+                    u, v, w, x = y[at], y[at + 1], y[at + 2], y[at + 3]
+                    for a in range(count):
+                        pair = u * block[p + a] + v * block[q + a]
+                        z[to + a] -= pair + (w * block[r + a] + x * block[t + a])
         for c in range(width - 1, -1, -1):
             p = start[own + c]
             below, inverse = p + width - c, 1.0 / values[p]
