@@ -55,7 +55,7 @@ class SparseSolver:
 
     def remaining(self, k: SparseCoupling) -> PatternMatrix:
         values = self._gram.copy()
-        compiled = compiled_kernels("factor.sparse_kernels", k.places.work)
+        compiled = compiled_kernels("factor.coupling_kernels", k.places.work)
         if compiled is not None:
             compiled.subtract_gram(self.pattern, values, k)
         else:
