@@ -75,7 +75,7 @@ def test_a_coefficient_that_is_held(model):
 def test_moments_that_are_not_positive_are_refused():
     model = make_model(1, (7,), (2,), ("us",), n=45)
     problem, _ = problem_of(model, "compiled")
-    problem.system.cp.factors[0].zz[3] *= -50.0
+    problem.system.cp.factors[0].zz[3, 0, 0] *= -50.0
     with pytest.raises(NumericalError, match="positive"):
         evaluate(problem, 3.0 * model.theta)
 

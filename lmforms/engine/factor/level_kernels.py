@@ -151,8 +151,8 @@ def level_derivatives(
         From :func:`level_values`.
     to_residual : ndarray (r,)
         [X y] times it is y − Xβ̂.
-    root_x : ndarray (p, p)
-        R_X⁻¹.
+    root_x : ndarray (fixed, p)
+        R_X⁻¹, square unless a coefficient is given.
     changes : ndarray (n_theta, k, k)
         D_i = ∂(λλ')/∂θ_i.
     reml, exact : bool
@@ -168,17 +168,17 @@ def level_derivatives(
     room : ndarray (k, p + 1 + n_theta + k)
         V, t, c and VV'.
     """
-    k, p, n = matrices.shape[1], len(root_x), len(changes)
+    k, p, n, fixed = matrices.shape[1], root_x.shape[1], len(changes), len(root_x)
     at, vv = p + 1, p + 1 + n
     for level in range(begin, end):
         for a in range(k):
             s = 0.0
-            for j in range(p + 1):
+            for j in range(fixed + 1):
                 s += marginal[level, a, j] * to_residual[j]
             room[a, p] = s
             for j in range(p):
                 s = 0.0
-                for i in range(j + 1):
+                for i in range(fixed):
                     s += marginal[level, a, i] * root_x[i, j]
                 room[a, j] = s
         for a in range(k):
