@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, get_args
 
 from .errors import ArgumentError
@@ -110,8 +111,14 @@ class Control:
             object.__setattr__(self, name, value)
 
 
+@cache
+def _default() -> Control:
+    """The default options, checked once."""
+    return Control()
+
+
 def control_of(value: Any) -> Control:
     """The options, or the default ones."""
     if value is None or isinstance(value, Control):
-        return value or Control()
+        return value or _default()
     raise ArgumentError(f"control must be a lmforms.Control, not {short_repr(value)}.")

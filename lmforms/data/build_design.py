@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from ..engine.linalg.independent_columns import independent_columns
 from ..errors import DataError, ModelError, RankWarning
-from ..formula.evaluator import Evaluator
+from ..formula.formula_parts import FormulaParts, formula_parts
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula
 from ..residual import Independent, Residual, Weighted
 from ..support.arrays import BoolArray, FloatArray
 from ..support.caller import caller_depth
 from ..support.column_table import Table
+from .column_ranks import ColumnRanks
 from .design import Design
 from .fitted_variances import table_with_fitted
 from .frame import report_dropped
@@ -47,29 +45,33 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     MissingDataWarning, RankWarning
     """
     bound, frame = formula_data.bound, formula_data.frame
-    parts = _evaluate(formula_data, frame.table)
+    parts = _parts(formula_data, frame.table)
     n = frame.table.n
     in_model = np.ones(n, dtype=bool) if formula_data.rows is None else formula_data.rows
     absent = _undefined(parts, in_model)
+    takes_all = not absent and (formula_data.rows is None or in_model.all())
     if absent:
         undefined = np.logical_or.reduce(list(absent.values()))
         report_dropped(undefined, absent, formula_data.missing)
         in_model = in_model.copy()
         in_model[in_model] = ~undefined
-    if not in_model.all():
+    if not takes_all:
         settled = frame.with_categories_of(in_model)
         if settled is not frame:  # a level that only these rows had has no column
-            parts = _evaluate(formula_data, settled.table)
+            parts = _parts(formula_data, settled.table)
         parts = parts.subset(in_model)
-    offset = frame.extra.get("offset", np.zeros(n))[in_model]
-    if not np.isfinite(offset).all():
-        raise DataError("offset is infinite in some rows: correct or drop them.")
+    offset = np.zeros(len(parts.response.values))
+    if "offset" in frame.extra:
+        offset = frame.extra["offset"][in_model]
+        if not np.isfinite(offset).all():
+            raise DataError("offset is infinite in some rows: correct or drop them.")
     for matrix in parts.offsets:
         offset = offset + matrix.values[:, 0]
     weights = frame.extra.get("weights")
     weights = None if weights is None else weights[in_model]
     y = _check_response(parts.response, bound)
-    groups, terms = random_parts(bound, parts.random, parts.labels, related)
+    ranks = ColumnRanks()
+    groups, terms = random_parts(bound, parts.random, parts.labels, related, ranks)
     residual: Residual = Independent() if weights is None else Weighted(weights)
     structure, with_nugget = None, False
     if formula_data.residual is not None:
@@ -90,7 +92,7 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
         offset=offset,
         residual=residual,
         fixed=parts.fixed,
-        x_kept=independent_columns(parts.fixed.values),
+        x_kept=ranks.independent(parts.fixed.values),
         offsets=parts.offsets,
         terms=terms,
         groups=groups,
@@ -98,7 +100,7 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     )
     if structure is not None:
         refuse_too_many(structure, len(y), design.X.shape[1])
-    if design.x_dropped:
+    if len(design.x_kept) < len(design.fixed.names):
         dropped = ", ".join(f"`{c}`" for c in design.x_dropped)
         warnings.warn(
             f"the fixed-effects columns are linearly dependent; dropped: {dropped}.",
@@ -108,54 +110,15 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     return design
 
 
-@dataclass(frozen=True, eq=False)
-class _Parts:
-    """The evaluated parts of a formula."""
-
-    response: TermMatrix
-    fixed: TermMatrix
-    random: tuple[TermMatrix, ...]
-    offsets: tuple[TermMatrix, ...]
-    labels: tuple[tuple[pd.Series, ...], ...]
-
-    def subset(self, rows: BoolArray) -> _Parts:
-        return _Parts(
-            response=self.response.subset(rows),
-            fixed=self.fixed.subset(rows),
-            random=tuple(m.subset(rows) for m in self.random),
-            offsets=tuple(m.subset(rows) for m in self.offsets),
-            labels=tuple(tuple(s.loc[rows] for s in term) for term in self.labels),
-        )
+def _parts(formula_data: FormulaData, table: Table) -> FormulaParts:
+    return formula_parts(formula_data.bound, table, formula_data.scope, formula_data.contrasts)
 
 
-def _evaluate(formula_data: FormulaData, table: Table) -> _Parts:
-    evaluator = Evaluator(table, formula_data.scope, formula_data.contrasts)
-    bound, formula = formula_data.bound, formula_data.bound.formula
-    offsets = [
-        evaluator.matrix(parsed, part, "the offset")
-        for parsed, part in zip(bound.offsets, formula.offsets, strict=True)
-    ]
-    for matrix, part in zip(offsets, formula.offsets, strict=True):
-        if matrix.is_categorical or len(matrix.names) != 1:
-            raise part.error(f"offset({part.label}) is not one column of numbers.")
-    return _Parts(
-        response=evaluator.matrix(bound.response, formula.response, "the response"),
-        fixed=evaluator.matrix(bound.fixed, formula.fixed, "the fixed part"),
-        random=tuple(
-            evaluator.matrix(t.expression, t.part, f"the random term {t.written}")
-            for t in bound.random
-        ),
-        offsets=tuple(offsets),
-        labels=tuple(
-            tuple(evaluator.factor(f, t.group_part) for f in t.group) for t in bound.random
-        ),
-    )
-
-
-def _undefined(parts: _Parts, rows: BoolArray) -> dict[str, BoolArray]:
+def _undefined(parts: FormulaParts, rows: BoolArray) -> dict[str, BoolArray]:
     """Where among `rows` a transformation gave NaN, by what gave it; infinities are refused."""
     absent: dict[str, BoolArray] = {}
-    for matrix in (parts.response, parts.fixed, *parts.random, *parts.offsets):
+    distinct = {id(matrix.values): matrix for matrix in parts.matrices}
+    for matrix in distinct.values():
         if np.isfinite(matrix.values).all():
             continue
         values = matrix.values[rows]
@@ -177,6 +140,6 @@ def _check_response(response: TermMatrix, bound: BoundFormula) -> FloatArray:
         kind = "is not numeric" if response.is_categorical else "has several columns"
         raise part.error(f"the response `{part.label}` {kind}; one numeric column is needed.")
     y = np.ascontiguousarray(response.values[:, 0])
-    if len(y) > 1 and (y == y[0]).all():
+    if len(y) > 1 and y[-1] == y[0] and (y == y[0]).all():
         raise ModelError(f"the response `{part.label}` is constant ({y[0]:g}): nothing to model.")
     return y

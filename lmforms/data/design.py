@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from ..formula.terms import BoundFormula
 from ..residual import Residual, ResidualSpec
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from .frame import Frame
+from .level_labels import GivenLabels, LevelLabels
 from .random_structures import Places
 from .read import FormulaData
 from .residual_structure import BoundResidual
@@ -61,8 +62,8 @@ class GroupingFactor:
         ``1 | animal``.
     factor : str
         Name of the grouping factor.
-    levels : pandas.Index
-        Labels of the levels (a MultiIndex for an interaction).
+    labels : LevelLabels or GivenLabels
+        Labels of the levels.
     codes : ndarray of int (n,)
     terms : tuple of int
         Indices of its random terms, in the order of the formula.
@@ -74,11 +75,20 @@ class GroupingFactor:
 
     name: str
     factor: str
-    levels: pd.Index
+    labels: LevelLabels | GivenLabels
     codes: IndexArray
     terms: tuple[int, ...]
     covariance: Stacked
     columns: tuple[str, ...]
+
+    @property
+    def levels(self) -> pd.Index:
+        """Labels of the levels (a MultiIndex for an interaction)."""
+        return self.labels.index
+
+    def with_levels(self, levels: pd.Index) -> GroupingFactor:
+        """The same factor with other labels of its levels."""
+        return replace(self, labels=GivenLabels(levels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +153,8 @@ class Design:
     @property
     def index(self) -> pd.Index:
         """Labels of the rows used."""
-        return self.frame.table.index[self.in_model]
+        index = self.frame.table.index
+        return index if self.in_model.all() else index[self.in_model]
 
     @property
     def x_names(self) -> list[str]:
@@ -186,7 +197,7 @@ class Design:
         """Formula, residual structure, and numbers of rows, of columns of X and of levels."""
         structure = "" if self.residual_spec is None else f", residual {self.residual_spec!s}"
         rows = f"{self.n:,} rows, {len(self.x_kept)} fixed effects"
-        levels = [f"{len(g.levels):,} levels of {g.name}" for g in self.groups]
+        levels = [f"{len(g.labels):,} levels of {g.name}" for g in self.groups]
         return f"{str(self.bound.formula)!r}{structure}: {', '.join([rows, *levels])}"
 
     def __repr__(self) -> str:
@@ -203,7 +214,7 @@ class Design:
         return ModelRows(
             y=response - self.offset,
             X=self.X,
-            factors=tuple(FactorRows(g.codes, len(g.levels), self.basis(g)) for g in self.groups),
+            factors=tuple(FactorRows(g.codes, len(g.labels), self.basis(g)) for g in self.groups),
             residual=self.residual if phi is None else self.residual.at(phi),
             size=self.response_size(response),
         )

@@ -81,7 +81,7 @@ class DesignRows:
         n = len(self.index)
         blocks = []
         for t, term in enumerate(self.design.terms):
-            q, k = len(self.design.groups[term.group].levels), len(term.columns)
+            q, k = len(self.design.groups[term.group].labels), len(term.columns)
             if t not in self.terms:
                 blocks.append(sp.csr_array((n, q * k)))
                 continue

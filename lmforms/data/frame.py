@@ -6,7 +6,6 @@ is text. Rows with missing values are dropped and counted.
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,13 +22,14 @@ from ..errors import (
     near_matches,
 )
 from ..support.arguments import one_of
-from ..support.arrays import BoolArray, FloatArray, IndexArray
+from ..support.arrays import BoolArray, FloatArray
 from ..support.caller import caller_depth
-from ..support.column_table import MAX_EXACT_INTEGER, Table
+from ..support.column_table import Table
 from .align import in_row_order
 from .exact_columns import exact_column
 from .input_table import column_names, raw_table, row_labels
-from .plain_types import plain_objects, plain_table, used_categories
+from .plain_frame import complete_plain_table
+from .plain_types import PLAIN_DTYPES, plain_table
 
 Missing = Literal["drop", "raise"]
 
@@ -106,20 +106,24 @@ def build_frame(
         Empty table, no complete row, or a type that cannot enter a model.
     """
     one_of("missing", missing, ("drop", "raise"))
-    table = raw_table(data, list(columns))
+    arrays = dict(extra or {})
+    gaps_of_offset = np.isnan(arrays["offset"]) if "offset" in arrays else np.zeros(0, dtype=bool)
+    names = list(columns)
+    plain = None if gaps_of_offset.any() else complete_plain_table(data, names)
+    if plain is not None:
+        return Frame(plain, np.ones(plain.n, dtype=bool), arrays)
+    table = raw_table(data, names)
     n = table.n
     if n == 0:
         raise DataError("the data have no rows.")
-    arrays = dict(extra or {})
-
     absent = missing_by_column(table)
-    if "offset" in arrays:
-        absent["offset"] = np.isnan(arrays["offset"])
+    if gaps_of_offset.any():
+        absent["offset"] = gaps_of_offset
     complete = np.ones(n, dtype=bool)
-    for gaps in absent.values():
-        complete &= ~gaps
     incomplete = Table()
-    if not complete.all():
+    if absent:
+        for gaps in absent.values():
+            complete &= ~gaps
         report_dropped(~complete, absent, missing)
         incomplete, table = table.rows(~complete), table.rows(complete)
         arrays = {name: values[complete] for name, values in arrays.items()}
@@ -134,11 +138,14 @@ def missing_by_column(table: Table) -> dict[str, BoolArray]:
 
 def _missing(column: pd.Series) -> BoolArray | None:
     """Where a column is missing; None if its type has no missing values."""
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iub":
         return None
-    if pd.api.types.is_float_dtype(column.dtype):  # nullable ones may hold NaN beside NA
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        return np.isnan(column.to_numpy())
+    if pd.api.types.is_float_dtype(dtype):  # nullable ones may hold NaN beside NA
         return np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    if isinstance(column.dtype, pd.CategoricalDtype):
+    if isinstance(dtype, pd.CategoricalDtype):
         return np.asarray(column.array.codes) < 0
     return column.isna().to_numpy(dtype=bool)
 
@@ -193,6 +200,8 @@ def real_array(name: str, values: Any) -> FloatArray:
     DataError
         Text, labels, complex numbers or other objects.
     """
+    if type(values) is np.ndarray and values.dtype in PLAIN_DTYPES:
+        return values.astype(np.float64)
     try:
         shape = np.shape(values)
     except ValueError:
@@ -212,48 +221,3 @@ def _floats(name: str, series: pd.Series) -> pd.Series:
         return series.astype("Float64")
     except OverflowError:
         raise DataError(f"{name}: numbers too large for double precision.") from None
-
-
-def group_codes(values: pd.Series) -> tuple[IndexArray, pd.Index]:
-    """Integer codes and level labels of a grouping variable, unused levels left out.
-
-    Categories keep their order; other labels are sorted.
-
-    Raises
-    ------
-    DataError
-        Labels that are not hashable, or whole numbers that floats cannot tell apart.
-    """
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        used = used_categories(values).array
-        _refuse_rounded(values.name, used.categories)
-        return used.codes.astype(np.intp), used.categories
-    if values.dtype.kind == "O":  # of a call, say
-        values = plain_objects(values, str(values.name), as_is=False)
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            return group_codes(values)
-    try:
-        codes, levels = pd.factorize(values)
-    except TypeError:
-        raise DataError(
-            f"the labels of `{values.name}` are {type(values.iloc[0]).__name__} objects; "
-            "labels must be hashable, such as text or numbers."
-        ) from None
-    with contextlib.suppress(TypeError):  # labels of mixed types have no order
-        codes, levels = pd.factorize(values, sort=True)
-    _refuse_rounded(values.name, levels)
-    return codes.astype(np.intp), pd.Index(levels, tupleize_cols=False)
-
-
-def _refuse_rounded(name: Any, levels: Any) -> None:
-    """Whole numbers as floats so large that other numbers may have been rounded to them."""
-    if levels.dtype.kind != "f":
-        return
-    levels = np.asarray(levels)
-    rounded = levels[np.isfinite(levels) & (np.abs(levels) >= MAX_EXACT_INTEGER)]
-    if len(rounded):
-        raise DataError(
-            f"the labels of `{name}` are floats as large as {rounded[-1]:.17g}, where neighbouring "
-            "whole numbers are the same float: read them as whole numbers (Int64 where some are "
-            "missing) or as text."
-        )

@@ -26,7 +26,7 @@ def column_names(data: Any) -> list[str]:
         `data` is no table, or has two columns of one name.
     """
     if isinstance(data, pd.DataFrame):
-        names = [c if isinstance(c, str) else str(c) for c in data.columns]
+        names = [c if isinstance(c, str) else str(c) for c in data.columns.tolist()]
     elif isinstance(data, Mapping):
         names = [str(k) for k in data]
     elif isinstance(getattr(data, "column_names", None), list):  # Arrow allows a name twice
@@ -86,13 +86,25 @@ def raw_table(data: Any, columns: list[str]) -> Table:
     """The named columns of any table, each value as it stood there."""
     rows = row_labels(data)
     if isinstance(data, pd.DataFrame):
-        names = [c if isinstance(c, str) else str(c) for c in data.columns]
-        given = {c: data.iloc[:, names.index(c)] for c in columns}
-        return Table({c: exact_column(c, values) for c, values in given.items()}, rows)
+        return Table({c: exact_column(c, v) for c, v in _of_frame(data, columns).items()}, rows)
     if isinstance(data, Mapping):
         return Table(_of_mapping({str(k): v for k, v in data.items()}, columns, rows), rows)
     table = native_table(data)
     return Table({c: from_narwhals(c, table[c]) for c in columns}, rows)
+
+
+def _of_frame(data: pd.DataFrame, columns: list[str]) -> dict[str, pd.Series]:
+    """Columns of a frame of pandas, whose names may be other than text."""
+    if has_plain_names(data):
+        return {c: data[c] for c in columns}
+    names = column_names(data)
+    return {c: data.iloc[:, names.index(c)] for c in columns}
+
+
+def has_plain_names(data: pd.DataFrame) -> bool:
+    """Whether the names of the columns are text."""
+    labels = data.columns
+    return type(labels) is pd.Index and labels.inferred_type == "string"
 
 
 def _of_mapping(

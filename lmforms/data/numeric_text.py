@@ -116,6 +116,8 @@ def refuse_numbers_as_text(name: str, column: pd.Series) -> None:
     DataError
         It names the entries that are no numbers.
     """
+    if column.dtype == "category" and not _may_be_numbers(column):
+        return
     entries = column.astype(str).value_counts()
     counts = {str(text): int(count) for text, count in entries.items()}
     labels = f"If these are labels, make it a category: {_CATEGORY.format(name)}."
@@ -142,6 +144,12 @@ def refuse_numbers_as_text(name: str, column: pd.Series) -> None:
         )
 
 
+def _may_be_numbers(labels: pd.Series) -> bool:
+    """Whether some of the levels may be meant as numbers: the counts alone take most time."""
+    counts = dict(zip(labels.cat.categories.tolist(), labels.array.value_counts().tolist()))
+    return bool(commas_in(counts) or all(map(is_number, counts)) or non_numeric_entries(counts))
+
+
 def refuse_missing_marks(name: str, column: pd.Series) -> None:
     """Refuse labels, a column of categories that were text, with a mark of a missing value.
 
@@ -154,8 +162,10 @@ def refuse_missing_marks(name: str, column: pd.Series) -> None:
     """
     levels = column.cat.categories
     marks = levels[levels.isin([*MISSING_MARKS, *map(str.upper, MISSING_MARKS)])]
+    if not len(marks):
+        return
     others = levels.difference(marks)
-    if len(marks) and len(others) and all(map(is_number, others)):
+    if len(others) and all(map(is_number, others)):
         raise DataError(
             f"the labels of `{name}` are numbers but for {named(marks)}. If that is a missing "
             f"value, replace it: data[{name!r}].replace({marks[0]!r}, None). If it is a label, "

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
+from ..support.arrays import BoolArray
 from ..support.column_table import MAX_EXACT_INTEGER, Table
 from .numeric_text import refuse_missing_marks, refuse_numbers_as_text
 
@@ -73,7 +74,7 @@ def plain_objects(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     held = pd.api.types.infer_dtype(series, skipna=True)
     if held in ("string", "empty"):
         try:
-            labels = series.astype(object).astype("category")
+            labels = _text_categories(series)
         except UnicodeEncodeError:
             raise DataError(f"`{name}` holds text that is no valid Unicode.") from None
         if as_is:
@@ -109,9 +110,32 @@ def plain_objects(series: pd.Series, name: str, *, as_is: bool) -> pd.Series:
     raise DataError(f"`{name}` holds objects ({held}): convert it to numbers or to a category.")
 
 
+def _text_categories(series: pd.Series) -> pd.Series:
+    """Text as categories, in the order of the alphabet; equal rows that follow are one entry."""
+    values, n = series.array, len(series)
+    starts = np.ones(n, dtype=bool)
+    starts[1:] = _differ(values[1:], values[:-1])
+    first = series[starts] if 2 * np.count_nonzero(starts) <= n else series
+    # of other types, the categories would be of these types too
+    text = first if first.dtype == "str" else first.astype(object)
+    labels = text.astype("category")
+    if first is series:
+        return labels
+    codes = labels.array.codes[np.cumsum(starts) - 1]
+    made = pd.Categorical.from_codes(codes, dtype=labels.dtype)
+    return pd.Series(made, index=series.index, name=series.name)
+
+
+def _differ(a: Any, b: Any) -> BoolArray:
+    """Where two arrays of pandas differ; a missing value differs from everything."""
+    return pd.Series(a != b).to_numpy(dtype=bool, na_value=True)
+
+
 def used_categories(series: pd.Series) -> pd.Series:
     """Without categories that no row has (the same object if there are none)."""
     values = series.array
-    codes, count = np.asarray(values.codes), len(values.categories)
-    seen = np.bincount(codes[codes >= 0], minlength=count)
+    codes, count = values.codes, len(values.categories)
+    if codes.min(initial=0) < 0:
+        codes = codes[codes >= 0]
+    seen = np.bincount(codes, minlength=count)
     return series if seen.all() else series.cat.remove_unused_categories()

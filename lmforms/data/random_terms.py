@@ -6,27 +6,28 @@ from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 import numpy as np
-import pandas as pd
 
 from ..correlation import CompoundSymmetry, MovingAverage, Toeplitz
 from ..covariance import Stacked, Structured
-from ..engine.linalg.independent_columns import independent_columns
 from ..engine.row_variances import number_told_apart, residual_patterns, variance_patterns
-from ..errors import DataError, ModelError
+from ..errors import ModelError
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula, BoundRandomTerm
 from ..residual import Residual
-from ..support.arrays import FloatArray, IndexArray
+from ..support.arrays import FloatArray
+from ..support.column_table import Labels
+from .column_ranks import ColumnRanks
 from .design import GroupingFactor, RandomTerm
-from .frame import group_codes
+from .level_labels import CodedLabels, level_codes
 from .random_structures import structured_effects
 
 
 def random_parts(
     bound: BoundFormula,
     matrices: Sequence[TermMatrix],
-    labels: Sequence[Sequence[pd.Series]],
+    labels: Sequence[Sequence[Labels]],
     related: Collection[str],
+    ranks: ColumnRanks,
 ) -> tuple[tuple[GroupingFactor, ...], tuple[RandomTerm, ...]]:
     """Grouping factors and random terms from the evaluated parts of a formula.
 
@@ -35,11 +36,12 @@ def random_parts(
     bound : BoundFormula
     matrices : sequence of TermMatrix
         The basis of each random term.
-    labels : sequence of sequence of Series
+    labels : sequence of sequence of Series, Levels or ndarray of int
         The columns of labels whose interaction groups the rows, for each random term.
     related : collection of str
         Grouping factors and terms whose levels have a known covariance. A term that is named
         itself, by its `text`, is apart from others on its grouping factor.
+    ranks : ColumnRanks
 
     Raises
     ------
@@ -53,28 +55,15 @@ def random_parts(
     members: list[list[int]] = []
     terms: list[RandomTerm] = []
     for i, (spec, matrix) in enumerate(zip(bound.random, matrices, strict=True)):
-        key = i if i in apart else frozenset(f.expr for f in spec.group)
+        key = i if i in apart else spec.identity[1]
         group = order.setdefault(key, len(order))
         if group == len(members):
             members.append([])
         members[group].append(i)
         made = structured_effects(spec, matrix)
         matrix = made.matrix
-        dependent = set(range(len(matrix.names))) - set(independent_columns(matrix.values).tolist())
-        zero = ~matrix.values.any(axis=0)
-        if made.has_levels:  # a level without rows is correlated with those that have some
-            zero, dependent = np.zeros_like(zero), set()
-        if zero.any():
-            name = matrix.names[int(np.flatnonzero(zero)[0])]
-            raise ModelError(
-                f"the random term {spec.written}: its column `{name}` is all zero. Leave it out."
-            )
-        if dependent:
-            name = matrix.names[min(dependent)]
-            raise ModelError(
-                f"the random term {spec.written}: its column `{name}` depends linearly on the "
-                "earlier ones, so their variances cannot be told apart. Leave it out."
-            )
+        if not made.has_levels:  # a level without rows is correlated with those that have some
+            _refuse_dependent(matrix, spec, ranks)
         terms.append(
             RandomTerm(
                 label=term_labels[i][0],
@@ -86,13 +75,14 @@ def random_parts(
                 places=made.places,
             )
         )
-    groups = []
+    groups: list[GroupingFactor] = []
+    coded: dict[int, CodedLabels] = {}
     for indices in members:
         spec = bound.random[indices[0]]
-        codes, levels = _interaction(labels[indices[0]], spec.group_name)
+        codes, level_labels = level_codes(labels[indices[0]], spec.group_name, coded)
         columns = [c for i in indices for c in terms[i].columns]
-        twice = next((c for c in columns if columns.count(c) > 1), None)
-        if twice is not None:
+        if len(set(columns)) < len(columns):
+            twice = next(c for c in columns if columns.count(c) > 1)
             both = [terms[i].written for i in indices if twice in terms[i].columns]
             raise ModelError(
                 f"`{twice}` is a random effect of `{spec.group_name}` in {' and in '.join(both)}: "
@@ -102,7 +92,7 @@ def random_parts(
             GroupingFactor(
                 name=spec.text if indices[0] in apart else spec.group_name,
                 factor=spec.group_name,
-                levels=levels,
+                labels=level_labels,
                 codes=codes,
                 terms=tuple(indices),
                 covariance=Stacked.of([terms[i].covariance for i in indices]),
@@ -110,6 +100,25 @@ def random_parts(
             )
         )
     return tuple(groups), tuple(terms)
+
+
+def _refuse_dependent(matrix: TermMatrix, spec: BoundRandomTerm, ranks: ColumnRanks) -> None:
+    """Refuse columns that are zero, or depend linearly on earlier ones."""
+    independent = ranks.independent(matrix.values)
+    if len(independent) == len(matrix.names):
+        return
+    zero = ~matrix.values.any(axis=0)
+    if zero.any():
+        name = matrix.names[int(np.flatnonzero(zero)[0])]
+        raise ModelError(
+            f"the random term {spec.written}: its column `{name}` is all zero. Leave it out."
+        )
+    dependent = set(range(len(matrix.names))) - set(independent.tolist())
+    name = matrix.names[min(dependent)]
+    raise ModelError(
+        f"the random term {spec.written}: its column `{name}` depends linearly on the "
+        "earlier ones, so their variances cannot be told apart. Leave it out."
+    )
 
 
 def _terms_apart(random: Sequence[BoundRandomTerm], related: Collection[str]) -> set[int]:
@@ -140,34 +149,12 @@ def _refuse_duplicates(random: Sequence[BoundRandomTerm], apart: Collection[int]
     for i, term in enumerate(random):
         if i in apart:
             continue
-        key = (str(term.expression), frozenset(f.expr for f in term.group))
-        if key in seen:
+        if term.identity in seen:
             raise term.part.error(
                 f"the random term {term.written} is there twice: leave one out, or give the levels "
                 f"of one a known covariance K, by relationship={{{term.text!r}: K}}."
             )
-        seen.add(key)
-
-
-def _interaction(components: Sequence[pd.Series], name: str) -> tuple[IndexArray, pd.Index]:
-    """Codes and labels of the combinations of levels that occur."""
-    coded = [group_codes(c) for c in components]
-    for (codes, _), part in zip(coded, name.split(":"), strict=False):
-        if (codes < 0).any():
-            raise DataError(f"the grouping factor `{part}` has missing labels after evaluation.")
-    if len(coded) == 1:
-        codes, levels = coded[0]
-        return codes, levels.rename(name)
-    where, present = coded[0][0], coded[0][1]
-    for codes, levels in coded[1:]:  # recoded at each step, so that no product overflows
-        present, where = np.unique(where * len(levels) + codes, return_inverse=True)
-    first = np.empty(len(present), dtype=np.intp)
-    first[where[::-1]] = np.arange(len(where))[::-1]
-    labels = pd.MultiIndex.from_arrays(
-        [levels[codes[first]] for codes, levels in coded],
-        names=name.split(":") if name.count(":") == len(coded) - 1 else None,
-    )
-    return where.astype(np.intp), labels
+        seen.add(term.identity)
 
 
 def check_sizes(
@@ -195,17 +182,17 @@ def check_sizes(
         Whether the correlations of the residuals leave room for an independent part of each row.
     """
     for group in groups:
-        q = len(group.levels)
+        q = len(group.labels)
         if q < 2 and not all(is_told_within_levels(terms[t]) for t in group.terms):
             raise ModelError(
                 f"the grouping factor `{group.factor}` has one level; a variance between levels "
                 "needs at least two. Leave the term out."
             )
     n = len(X)
-    wide = [t for t in terms if len(groups[t.group].levels) * t.covariance.rank >= n]
+    wide = [t for t in terms if len(groups[t.group].labels) * t.covariance.rank >= n]
     wide = [t for t in wide if groups[t.group].name not in related and not _is_correlated(t)]
     for term in wide:
-        if len(groups[term.group].levels) < n or isinstance(term.covariance, Structured):
+        if len(groups[term.group].labels) < n or isinstance(term.covariance, Structured):
             _refuse_as_many_as_rows(term, groups, n)
     if not wide or with_nugget:
         return
@@ -216,7 +203,7 @@ def check_sizes(
 
 
 def _refuse_as_many_as_rows(term: RandomTerm, groups: Sequence[GroupingFactor], n: int) -> NoReturn:
-    q, k = len(groups[term.group].levels), term.covariance.rank
+    q, k = len(groups[term.group].labels), term.covariance.rank
     way = "Use fewer columns or a coarser grouping factor."
     if isinstance(term.covariance, Structured) and term.covariance.correlation is not None:
         way = "Structures such as `ar1` and `exp`, whose correlations decay, can."

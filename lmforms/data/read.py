@@ -115,11 +115,13 @@ def read_formula_data(
     check_residual_columns(structure, names)
     taken += [] if structure is None else structure.group
     bound = bind(parsed, tuple(names), reserved=(*reserved, *taken))
-    if context is None:
+    if context is not None:
+        scope = context if isinstance(context, Scope) else Scope(context)
+    elif bound.free_names:
         known = caller_variables() if variables is None else variables
         scope = Scope.implicit(known, bound.free_names)
     else:
-        scope = context if isinstance(context, Scope) else Scope(context)
+        scope = Scope()
     codings = checked_contrasts(contrasts, bound.columns, names)
     extra = {
         "weights": column_or_array("weights", weights, data),

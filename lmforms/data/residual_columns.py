@@ -14,7 +14,7 @@ from ..errors import DataError
 from ..residual.specification import CorrelationTerm
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.column_table import Table
-from .frame import group_codes
+from .group_codes import group_codes
 from .label_messages import named
 
 _NUMBERED = re.compile(r"(?P<before>\D*)(?P<number>\d+)(?P<after>\D*)", re.ASCII)

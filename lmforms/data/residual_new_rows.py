@@ -16,7 +16,7 @@ from ..residual.variance_functions import VarianceFunction
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.column_table import Table
 from .design import Design
-from .frame import group_codes
+from .group_codes import group_codes
 from .input_table import column_names
 from .label_messages import named, values_of
 from .new_rows import type_mismatch

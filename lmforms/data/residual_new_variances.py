@@ -16,7 +16,8 @@ from ..residual.variance_functions import StrataVariance, VarianceFunction, Vari
 from ..support.arrays import BoolArray, FloatArray, IndexArray
 from ..support.column_table import Table
 from .design import Design
-from .frame import column_or_array, group_codes, missing_by_column
+from .frame import column_or_array, missing_by_column
+from .group_codes import group_codes
 from .input_table import column_names, raw_table, row_count
 from .new_rows import type_mismatch
 from .plain_types import plain_table

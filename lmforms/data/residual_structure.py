@@ -38,7 +38,7 @@ from ..residual.variance_functions import (
 )
 from ..support.arrays import FloatArray, IndexArray
 from ..support.column_table import Table
-from .frame import group_codes
+from .group_codes import group_codes
 from .residual_checks import (
     check_lags,
     check_places,

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from formulaic.parser.types import Factor
 
 
-@lru_cache(maxsize=64)
+REMEMBERED_BINDINGS = 64
+"""Formulas that are remembered with their terms, by their text and the names of all columns."""
+
+MOST_REMEMBERED_COLUMNS = 2_000
+"""Names of more columns are not remembered: they take more memory than time is saved."""
+
+
 def bind(
     formula: MixedFormula, columns: tuple[str, ...], *, reserved: tuple[str, ...] = ()
 ) -> BoundFormula:
@@ -53,6 +59,14 @@ def bind(
     ColumnError
         A name is not a column (with near matches).
     """
+    make = _bound if len(columns) <= MOST_REMEMBERED_COLUMNS else _bound.__wrapped__
+    return make(formula, columns, reserved)
+
+
+@lru_cache(maxsize=REMEMBERED_BINDINGS)
+def _bound(
+    formula: MixedFormula, columns: tuple[str, ...], reserved: tuple[str, ...]
+) -> BoundFormula:
     formula = _with_function_aliases(formula, (*columns, *FALLBACKS))
     response = _parse(formula.response, intercept=False)
     groups = [_parse_group(spec.group) for spec in formula.random]

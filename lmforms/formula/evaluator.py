@@ -20,8 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, FormulaError, LmformsError
-from ..support.arrays import FloatArray
-from ..support.column_table import MAX_EXACT_INTEGER, Table, is_dates
+from ..support.column_table import MAX_EXACT_INTEGER, Levels, Table, is_dates
 from .aliases import aliased, needs_alias, unaliased, without_dots
 from .contrasts import contrast_object
 from .elementwise_code import evaluable, stateful_calls
@@ -31,15 +30,16 @@ from .formula_part import FormulaPart
 from .formulaic_factors import factor_columns, factors_of
 from .formulaic_materializer import materializer_class, without_warnings
 from .operators import HELPERS
+from .plain_terms import PlainMatrix, PlainTerms, plain_matrix
 from .rowwise import depends_on_other_rows, is_elementwise
 from .scope import Scope
-from .term_matrix import TermMatrix
+from .term_matrix import EvaluatedTerms, TermMatrix
 from .transforms import built_in_names
 from .unknown_levels import unknown_levels
 
 if TYPE_CHECKING:
     from formulaic import ModelSpec, SimpleFormula
-    from formulaic.parser.types import Factor, Term
+    from formulaic.parser.types import Factor
 
 
 class Evaluator:
@@ -64,7 +64,6 @@ class Evaluator:
         self.table = table
         self._scope = scope
         self._contrasts = contrasts or {}
-        self._columns: dict[str, FloatArray | None] = {}
         self._learnt: dict[str, dict[str, Any]] = {"transform_state": {}, "encoder_state": {}}
 
     @cached_property
@@ -146,43 +145,19 @@ class Evaluator:
                 return getattr(owner, node.attr, None)
         return None
 
-    def _numbers(self, name: str) -> FloatArray | None:
-        """A column of numbers as float64; None for anything else."""
-        if name not in self._columns:
-            values = None
-            if name in self.table and name not in self._contrasts:
-                dtype = self.table[name].dtype
-                if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
-                    values = self.table[name].to_numpy(dtype=np.float64)
-            self._columns[name] = values
-        return self._columns[name]
-
-    def _products(self, terms: Iterable[Term]) -> tuple[list[str], list[FloatArray]] | None:
-        """Names and values when every term is 1 or a product of columns of numbers.
+    def _products(self, formula: SimpleFormula) -> PlainMatrix | None:
+        """The columns of a formula if every term is 1 or a product of columns of numbers.
 
         formulaic would give the same; small models spend most of their time in it.
         """
-        names, columns = [], []
-        for term in terms:
-            product: FloatArray | None = None
-            parts = []
-            for factor in term.factors:
-                if factor.eval_method.value == "literal" and len(term.factors) == 1:
-                    product = np.ones(self.table.n) if factor.expr == "1" else None
-                    parts.append("Intercept")
-                    break
-                if factor.eval_method.value != "lookup":
-                    return None
-                values = self._numbers(unaliased(factor.expr))
-                if values is None:
-                    return None
-                product = values if product is None else product * values
-                parts.append(unaliased(factor.expr))
-            if product is None:
-                return None
-            names.append(":".join(parts))
-            columns.append(product)
-        return names, columns
+        terms = PlainTerms.of(formula)
+        if terms is None or any(self._has_levels(name) for name in terms.columns):
+            return None
+        return plain_matrix(terms, self.table, self._contrasts)
+
+    def _has_levels(self, name: str) -> bool:
+        """Whether a column is one of categories."""
+        return name in self.table and isinstance(self.table.plain(name), Levels)
 
     def matrix(
         self, formula: SimpleFormula | ModelSpec, part: FormulaPart, what: str
@@ -213,12 +188,11 @@ class Evaluator:
             formula = formula.update(materializer_params={})
         n = self.table.n
         if not len(formula.formula):
-            return TermMatrix(np.empty((n, 0)), (), formula)
+            return TermMatrix(np.empty((n, 0)), (), EvaluatedTerms(formula))
         products = self._products(formula.formula)
         if products is not None:
-            names, columns = products
-            _refuse_same_names(names, part, what)
-            return TermMatrix(np.column_stack(columns), tuple(names), formula)
+            _refuse_same_names(products.names, part, what)
+            return TermMatrix(products.values, products.names, EvaluatedTerms(formula))
         try:
             with without_warnings(), warnings.catch_warnings():
                 warnings.simplefilter("error", DataMismatchWarning)
@@ -243,7 +217,8 @@ class Evaluator:
             problem = self._unusable(factor)
             if problem:
                 raise self._explained(TypeError(problem), [factor], part, what)
-        return TermMatrix(np.ascontiguousarray(values, dtype=np.float64), tuple(names), spec)
+        columns = np.ascontiguousarray(values, dtype=np.float64)
+        return TermMatrix(columns, tuple(names), EvaluatedTerms(spec))
 
     def _unusable(self, factor: Factor) -> str:
         """What is wrong with the evaluated factor that formulaic would pass over in silence."""
@@ -262,8 +237,7 @@ class Evaluator:
     def factor(self, factor: Factor, part: FormulaPart) -> pd.Series:
         """The values of one component of a grouping factor."""
         if factor.eval_method.value == "lookup":
-            name = unaliased(factor.expr)
-            return self.table[name].rename(name)
+            return self.table.named(unaliased(factor.expr))
         what = "the grouping factor"
         try:
             value = self.value(factor, labels=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,48 @@ def materializer_class() -> Any:
             return super()._get_scoped_terms(terms, ensure_full_rank)
 
     return Materializer
+
+
+def scoped_terms(
+    products: Sequence[Sequence[str]], factors: Collection[str]
+) -> tuple[tuple[tuple[tuple[str, bool], ...], ...], ...]:
+    """For each term the products that its columns come from, before there are any data.
+
+    Parameters
+    ----------
+    products : sequence of sequence of str
+        The columns of each term; none for the intercept.
+    factors : collection of str
+        Which of the columns are factors; the others are numbers.
+
+    Returns
+    -------
+    tuple
+        For each product its columns, and whether a factor has one level less there.
+
+    Raises
+    ------
+    FormulaError
+        Interactions that would take too long to code.
+    """
+    from formulaic.materializers.types import EvaluatedFactor, FactorValues
+    from formulaic.parser.types import Factor, Term
+
+    def evaluated(factor: Factor) -> EvaluatedFactor:
+        if factor.eval_method.value == "literal":
+            return EvaluatedFactor(factor, FactorValues(1, kind="constant"))
+        coded = factor.expr in factors
+        kind = "categorical" if coded else "numerical"
+        return EvaluatedFactor(factor, FactorValues(np.empty(0), kind=kind, spans_intercept=coded))
+
+    one = Factor("", eval_method="literal")  # no column is called so
+    terms = [Term([Factor(name, eval_method="lookup") for name in p] or [one]) for p in products]
+    made = materializer_class()(pd.DataFrame())
+    made.factor_cache = {f.expr: evaluated(f) for term in terms for f in term.factors}
+    return tuple(
+        tuple(tuple((f.factor.expr, f.reduced) for f in own.factors) for own in scoped)
+        for _, scoped in made._get_scoped_terms(terms)
+    )
 
 
 @contextmanager

@@ -34,6 +34,9 @@ from .token_groups import (
     token_error,
 )
 
+REMEMBERED_FORMULAS = 256
+"""Formulas that are remembered as they were parsed, by their text."""
+
 
 @dataclass(frozen=True)
 class RandomTermSpec:
@@ -91,6 +94,9 @@ class MixedFormula:
     random: tuple[RandomTermSpec, ...]
     offsets: tuple[FormulaPart, ...]
 
+    def __hash__(self) -> int:
+        return hash(self.source)  # what all else follows from
+
     def __str__(self) -> str:
         return " ".join(self.source.split())
 
@@ -138,7 +144,7 @@ def parse_formula(source: str) -> MixedFormula:
     return _parsed(source)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=REMEMBERED_FORMULAS)
 def _parsed(source: str) -> MixedFormula:
     tokens = tokens_of(source, lambda text, i, j: formula_error(text, source, i, j))
     check_parentheses(tokens, source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -28,9 +29,13 @@ class Scope(Mapping[str, Any]):
     def __init__(self, given: Mapping[str, Any] | None = None, *, python: bool = True) -> None:
         self.given = {} if given is None else dict(given)
         self._python = python
-        self._layers = [self.given, built_in_names(), FALLBACKS]
-        if python:
-            self._layers.append({k: v for k, v in vars(builtins).items() if k[0] != "_"})
+
+    @cached_property
+    def _layers(self) -> list[Mapping[str, Any]]:
+        layers = [self.given, built_in_names(), FALLBACKS]
+        if self._python:
+            layers.append({k: v for k, v in vars(builtins).items() if k[0] != "_"})
+        return layers
 
     @classmethod
     def implicit(cls, variables: Mapping[str, Any], names: Iterable[str]) -> Scope:
@@ -39,8 +44,9 @@ class Scope(Mapping[str, Any]):
         So a ``from math import log``, or a variable called ``C``, breaks no formula; to
         replace a transform, give it by ``context=``.
         """
-        taken = built_in_names()
-        return cls({n: variables[n] for n in names if n in variables and n not in taken})
+        found = {n: variables[n] for n in names if n in variables}
+        taken = built_in_names() if found else {}
+        return cls({n: value for n, value in found.items() if n not in taken})
 
     def extended(self, more: Mapping[str, Any], *, before: bool = False) -> Scope:
         """With more names, which stand behind those of the caller unless `before`."""

@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from .aliases import unaliased
 from .formula_part import FormulaPart
 from .formulaic_factors import group_name
 from .parse import MixedFormula
+from .plain_terms import PlainTerms
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
@@ -49,6 +52,11 @@ class BoundRandomTerm:
     number: int | None = None
     options: str = ""
 
+    @cached_property
+    def identity(self) -> tuple[str, frozenset[str]]:
+        """Expression and grouping factor: the same for equal terms."""
+        return str(self.expression), frozenset(f.expr for f in self.group)
+
     @property
     def is_product(self) -> bool:
         """Whether it is a product of two structures, ``(us(a):ar1(b) | g)``."""
@@ -59,12 +67,12 @@ class BoundRandomTerm:
         """What stands left of the bar."""
         return self.part.written() if self.is_product else self.part.label
 
-    @property
+    @cached_property
     def group_name(self) -> str:
         """Name of the grouping factor, such as ``batch:cask``."""
         return group_name(self.group)
 
-    @property
+    @cached_property
     def written(self) -> str:
         """The term as the user wrote it, such as ``(Days || Subject)``, for messages."""
         return self.as_written_by(self.group_name)
@@ -74,19 +82,38 @@ class BoundRandomTerm:
         bar, structure = self.bar_and_structure
         return f"{structure}({self.left} {bar} {group}{self.options})"
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The term without its parentheses, such as ``Days || Subject``."""
         bar, structure = self.bar_and_structure
         return self.written if structure else f"{self.left} {bar} {self.group_name}"
 
-    @property
+    @cached_property
     def bar_and_structure(self) -> tuple[str, str]:
         """The bar, and the name in front of the parentheses, if one is written there."""
         between = self.part.source[max(self.part.origin) + 1 : min(self.group_part.origin)]
         bar = "||" if "||" in between else "|"
         plain = bar == "||" or self.structure == "us" or self.is_product
         return bar, "" if plain else self.structure
+
+
+@dataclass(frozen=True)
+class PlainFormula:
+    """A formula of columns as they are.
+
+    Attributes
+    ----------
+    distinct : tuple of PlainTerms
+        The different parts.
+    places : tuple of int
+        Which of them are response, fixed part, random terms and offsets.
+    groups : tuple of tuple of str
+        Columns of the grouping factor of each random term.
+    """
+
+    distinct: tuple[PlainTerms, ...]
+    places: tuple[int, ...]
+    groups: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -120,3 +147,17 @@ class BoundFormula:
     columns: tuple[str, ...]
     direct_columns: frozenset[str]
     free_names: frozenset[str]
+
+    @cached_property
+    def plain(self) -> PlainFormula | None:
+        """The formula as one of columns as they are; None if there is a call in it."""
+        random = [term.expression for term in self.random]
+        found = map(PlainTerms.of, (self.response, self.fixed, *random, *self.offsets))
+        parts = [terms for terms in found if terms is not None]
+        factors = [factor for term in self.random for factor in term.group]
+        is_plain = all(factor.eval_method.value == "lookup" for factor in factors)
+        if not is_plain or len(parts) < 2 + len(random) + len(self.offsets):
+            return None
+        distinct = list(dict.fromkeys(parts))
+        groups = (tuple(unaliased(f.expr) for f in term.group) for term in self.random)
+        return PlainFormula(tuple(distinct), tuple(map(distinct.index, parts)), tuple(groups))

@@ -182,7 +182,7 @@ def spectrum(design: Design, relationship: Any, control: Control, reml: bool) ->
             f"formula has {', '.join(f'({t.label})' for t in design.terms) or 'none'}."
         )
     group = design.groups[0]
-    n, width, root, K = design.n, len(group.levels), None, None
+    n, width, root, K = design.n, len(group.labels), None, None
     if known is not None:
         known = known.subset(list(group.levels))
         if known.given_root is not None:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..correlation import Correlation
-from ..data.frame import group_codes, real_array
+from ..data.frame import real_array
+from ..data.group_codes import group_codes
 from ..data.residual_columns import label_text, labelled_times
 from ..errors import ArgumentError, DataError, listed, near_matches
 from ..residual.prediction import correlations_between
@@ -131,7 +132,7 @@ def series_codes_of(fit: Any, given: Any) -> tuple[IndexArray, str]:
         return model.series, ":".join(design.structure.spec.group)
     if not design.groups:
         return np.zeros(design.n, dtype=np.intp), ""
-    group = max(design.groups, key=lambda g: len(g.levels))
+    group = max(design.groups, key=lambda g: len(g.labels))
     return group.codes, group.factor
 
 

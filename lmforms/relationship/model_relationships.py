@@ -200,7 +200,7 @@ def _labelled(group: GroupingFactor, given: Any) -> tuple[GroupingFactor, Relati
         raise RelationshipError(f"relationship of `{group.name}`: {exc}{hint}") from None
     present = set(levels)
     labels = levels + [x for x in known.labels if x not in present]
-    return replace(group, levels=_extended(group.levels, labels)), known.aligned(labels)
+    return group.with_levels(_extended(group.levels, labels)), known.aligned(labels)
 
 
 def _extended(levels: pd.Index, labels: list[Any]) -> pd.Index:

@@ -23,7 +23,7 @@ def affordable_influence(state: FitState, by: str = OBSERVATION) -> Influence | 
         ``"observation"`` or a grouping factor.
     """
     design = state.design
-    effects = sum(len(group.levels) * len(group.columns) for group in design.groups)
+    effects = sum(len(group.labels) * len(group.columns) for group in design.groups)
     if design.n * effects > MOST_WORK:
         return f"{design.n:,} rows and {effects:,} random effects take long"
     try:

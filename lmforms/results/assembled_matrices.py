@@ -61,7 +61,7 @@ def model_matrices(state: FitState) -> ModelMatrices:
     lambdas, templates, precisions, effects = [], [], [], []
     n_theta = 0
     for (g, columns), term, lam in zip(term_columns(design), design.terms, factors, strict=True):
-        q, k = len(design.groups[g].levels), len(term.columns)
+        q, k = len(design.groups[g].labels), len(term.columns)
         lambdas.append(sp.kron(sp.eye_array(q), sp.csr_array(lam)))
         templates.append(sp.kron(sp.eye_array(q, dtype=int), _template(term.covariance, n_theta)))
         precisions.append(sp.kron(priors[g].precision(q), sp.eye_array(k)))
@@ -113,7 +113,7 @@ def _term_slices(design: Design) -> dict[str, slice]:
     out: dict[str, slice] = {}
     start = 0
     for t, term in enumerate(design.terms):
-        stop = start + len(design.groups[term.group].levels) * len(term.columns)
+        stop = start + len(design.groups[term.group].labels) * len(term.columns)
         name = f"{term.written} #{t + 1}" if term.written in out else term.written
         out[name] = slice(start, stop)
         start = stop

@@ -51,7 +51,7 @@ class ModelEstimates:
     @property
     def ngroups(self) -> dict[str, int]:
         """Number of levels of each grouping factor."""
-        return {g.name: len(g.levels) for g in self.state.design.groups}
+        return {g.name: len(g.labels) for g in self.state.design.groups}
 
     @property
     def dropped(self) -> list[str]:

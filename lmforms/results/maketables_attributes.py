@@ -79,7 +79,7 @@ class MaketablesAttributes:
             "criterion": float(state.estimate.criterion),
             "sigma": float(state.estimate.sigma),
             "method": "REML" if state.estimate.reml else "ML",
-            **{LEVELS_OF + g.name: len(g.levels) for g in state.design.groups},
+            **{LEVELS_OF + g.name: len(g.labels) for g in state.design.groups},
         }
         if key in statistics:
             return statistics[key]

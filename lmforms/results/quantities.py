@@ -111,7 +111,7 @@ def random_effects_cov(state: FitState) -> dict[str, pd.DataFrame]:
     for group, blocks in zip(
         state.design.groups, state.estimate.conditional_covariances(), strict=True
     ):
-        q, k = len(group.levels), len(group.columns)
+        q, k = len(group.labels), len(group.columns)
         levels = group.levels.repeat(k)
         labels = [levels.get_level_values(i) for i in range(levels.nlevels)]
         index = pd.MultiIndex.from_arrays(
@@ -162,6 +162,8 @@ def terms_of(state: FitState, parts: Iterable[tuple[int, int]]) -> list[int]:
 
 def singular_text(state: FitState) -> str:
     """What is singular, and what to do about it; empty for a regular fit."""
+    if not state.estimate.singular:
+        return ""
     related = {name: known.form for name, known in state.relationship.items()}
     groups = [state.design.groups[term.group].name for term in state.design.terms]
     thetas = term_thetas(state)

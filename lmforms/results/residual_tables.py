@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.frame import group_codes
+from ..data.group_codes import group_codes
 from ..data.residual_columns import label_text
 from ..data.residual_structure import BoundResidual
 from ..errors import ArgumentError, ModelError, listed, near_matches

@@ -80,7 +80,7 @@ class EffectDraws:
     def of(cls, state: FitState, g: int) -> EffectDraws:
         """Those of the g-th grouping factor of a fit."""
         group = state.design.groups[g]
-        rank, root = len(group.levels), None
+        rank, root = len(group.labels), None
         if group.name in state.relationship:
             rank, root = state.relationship[group.name].form.root_operator()
         basis = state.design.basis(group)

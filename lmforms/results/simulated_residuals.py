@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.align import in_row_order
-from ..data.frame import group_codes
+from ..data.group_codes import group_codes
 from ..errors import ArgumentError, DataError, near_matches
 from ..inference.diagnostics.quantile_residuals import (
     QuantileResiduals,

@@ -46,7 +46,7 @@ def summarize(
     report = estimate.report([g.name for g in design.groups])
     structure = residual_heading(state)
     title = f"Linear {'mixed ' if mixed else ''}model fit by {method}"
-    groups = ", ".join(f"{g.name} ({len(g.levels)})" for g in design.groups)
+    groups = ", ".join(f"{g.name} ({len(g.labels)})" for g in design.groups)
     scaled = np.quantile(residuals(state, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0])
     error = estimate.criterion_se
     facts = [

@@ -200,7 +200,7 @@ def _coefficients_by_level(state: FitState) -> Rows:
     names, values = [], []
     for group, b in zip(state.design.groups, state.estimate.b, strict=True):
         both = list(dict.fromkeys([*fixed, *group.columns]))
-        total = np.tile([fixed.get(name, 0.0) for name in both], (len(group.levels), 1))
+        total = np.tile([fixed.get(name, 0.0) for name in both], (len(group.labels), 1))
         total[:, [both.index(name) for name in group.columns]] += b
         names.append(both)
         values.append(total)
@@ -215,7 +215,7 @@ def _by_level(
     levels: list[Any] = []
     terms: list[str] = []
     for group, own in zip(state.design.groups, names, strict=True):
-        q, k = len(group.levels), len(own)
+        q, k = len(group.labels), len(own)
         groups += [group.name] * (q * k)
         levels += group.levels.tolist() * k
         terms += [name for name in own for _ in range(q)]

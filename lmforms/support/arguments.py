@@ -55,6 +55,7 @@ def named_arguments(function: F) -> F:
     # it checks itself what is in its **params
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     known = [name for name in signature.parameters if name not in ("self", "cls")]
+    keywords = frozenset(known)
     required = [
         (place, name)
         for place, (name, p) in enumerate(signature.parameters.items())
@@ -84,9 +85,8 @@ def named_arguments(function: F) -> F:
     def checked(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True  # pytest leaves this frame out
         try:
-            for name in kwargs:
-                if name not in known and not takes_any:
-                    refuse(name, args)
+            if not (takes_any or kwargs.keys() <= keywords):
+                refuse(next(name for name in kwargs if name not in keywords), args)
             if len(args) > len(by_position) and not takes_any_number:
                 allowed = ", ".join(name for name in by_position if name in known)
                 without = f"only {allowed} without a name" if allowed else "named arguments only"

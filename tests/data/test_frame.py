@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 import lmforms as lf
 from lmforms.data.exact_columns import exact_column
-from lmforms.data.frame import group_codes
+from lmforms.data.group_codes import group_codes
 from lmforms.errors import DataError, LmformsError, MissingDataWarning
 
 pl = pytest.importorskip("polars")

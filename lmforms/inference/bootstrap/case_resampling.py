@@ -65,7 +65,7 @@ class CasePlan:
             Rows, effects or residuals of different levels are not independent.
         """
         group = _factor_drawn(state, by)
-        q = len(group.levels)
+        q = len(group.labels)
         if q < FEWEST_LEVELS + 1:
             raise ModelError(
                 f"bootstrap: `{group.name}` has {q} levels, and a case bootstrap draws levels. Use "
@@ -137,7 +137,7 @@ class CasePlan:
             codes = group.codes[rows]
             if inner:
                 codes = _renumbered(drawn, codes)
-                group = replace(group, levels=pd.RangeIndex(codes.max() + 1))
+                group = group.with_levels(pd.RangeIndex(codes.max() + 1))
             if len(np.unique(codes)) < FEWEST_LEVELS:
                 return None
             groups.append(replace(group, codes=codes))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ...data.design import GroupingFactor
-from ...data.frame import group_codes
+from ...data.group_codes import group_codes
 from ...data.random_terms import is_told_within_levels
 from ...errors import (
     ArgumentError,

@@ -204,7 +204,7 @@ def _eliminated_products(state: FitState, bases: Sequence[FloatArray]) -> Elimin
     scaled = [basis @ lam for basis, lam in zip(bases, factor.lams, strict=True)]
     parts = [
         sp.csr_array(
-            FactorRows(design.groups[i].codes, len(design.groups[i].levels), scaled[i]).matrix()
+            FactorRows(design.groups[i].codes, len(design.groups[i].labels), scaled[i]).matrix()
         )
         for i in system.rest
     ]
@@ -242,7 +242,7 @@ def random_products(state: FitState, bases: Sequence[FloatArray]) -> RandomProdu
     parts, shapes = [], []
     for group, basis, root in zip(groups, bases, system.roots, strict=True):
         k = basis.shape[1]
-        own = sp.csr_array(FactorRows(group.codes, len(group.levels), basis).matrix())
+        own = sp.csr_array(FactorRows(group.codes, len(group.labels), basis).matrix())
         if root is not None:
             own = own @ sp.kron(sp.csr_array(root), sp.eye_array(k), format="csr")
         parts.append(own)

@@ -12,7 +12,8 @@ import pandas as pd
 from ...data.coded_as_fitted import as_fitted, given_offset, needed_columns
 from ...data.design import Design
 from ...data.fixed_rows import formula_offset
-from ...data.frame import group_codes, missing_by_column
+from ...data.frame import missing_by_column
+from ...data.group_codes import group_codes
 from ...data.input_table import column_names, raw_table
 from ...data.plain_types import plain_table
 from ...errors import ArgumentError, ColumnError, DataError, listed, near_matches

@@ -155,7 +155,7 @@ def _statistics(state: FitState, r2: bool) -> dict[str, tuple[Any, str]]:
     numbers = {"log-likelihood": loglik(state), "AIC": aic(state), "BIC": bic(state)}
     out: dict[str, tuple[Any, str]] = {"N": (design.n, str(design.n))}
     for group in design.groups:
-        out[f"levels of {group.name}"] = (len(group.levels), str(len(group.levels)))
+        out[f"levels of {group.name}"] = (len(group.labels), str(len(group.labels)))
     method = "REML" if state.estimate.reml else "ML"
     out["method"] = (method, method)
     texts = criterion_texts(list(numbers.values()))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...data.frame import group_codes
+from ...data.group_codes import group_codes
 from ...residual.parametric import ParametricResidual
 from ...residual.specification import CorrelationTerm, ResidualSpec, VarianceTerm
 from ...support.arrays import IndexArray

@@ -96,7 +96,7 @@ def targets_of(state: FitState, rows: DesignRows) -> Targets:
     scaling = state.estimate.scaling
     random, unknown = [], []
     for g, group in enumerate(state.design.groups):
-        q, k, n = len(group.levels), len(group.columns), len(rows.index)
+        q, k, n = len(group.labels), len(group.columns), len(rows.index)
         basis, codes = np.zeros((n, k)), np.zeros(n, dtype=np.intp)
         there, known = np.zeros((n, k), dtype=bool), np.zeros((n, k), dtype=bool)
         for t, columns in zip(group.terms, group.covariance.column_slices(), strict=True):

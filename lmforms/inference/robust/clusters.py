@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...data.frame import group_codes
+from ...data.group_codes import group_codes
 from ...errors import ColumnError, ModelError, listed, near_matches
 from ...residual.parametric import ParametricResidual
 from ...results.state import FitState

@@ -1,0 +1,224 @@
+"""All parts of a formula on a table: response, fixed and random columns, offsets, labels.
+
+A formula of columns as they are is evaluated directly (:mod:`.plain_terms`). Any other goes to
+formulaic, part by part, since the parts share what they learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..support.arrays import BoolArray, IndexArray
+from ..support.column_table import Labels, Levels, Table
+from .evaluator import Evaluator
+from .plain_terms import PlainMatrix, plain_matrix
+from .scope import Scope
+from .term_matrix import TermMatrix
+from .terms import BoundFormula
+
+if TYPE_CHECKING:
+    from formulaic import ModelSpec
+
+RESPONSE, FIXED = "the response", "the fixed part"
+"""What messages call them."""
+
+
+@dataclass(frozen=True, eq=False)
+class FormulaParts:
+    """The evaluated parts of a formula.
+
+    Attributes
+    ----------
+    response, fixed : TermMatrix
+    random : tuple of TermMatrix
+        The basis of each random term. Parts with the same terms may share their values.
+    offsets : tuple of TermMatrix
+    labels : tuple of tuple of Series, Levels or ndarray of int
+        Columns whose interaction groups the rows, for each random term.
+    """
+
+    response: TermMatrix
+    fixed: TermMatrix
+    random: tuple[TermMatrix, ...]
+    offsets: tuple[TermMatrix, ...]
+    labels: tuple[tuple[Labels, ...], ...]
+
+    @property
+    def matrices(self) -> tuple[TermMatrix, ...]:
+        """Response, fixed part, random terms and offsets."""
+        return (self.response, self.fixed, *self.random, *self.offsets)
+
+    def subset(self, rows: BoolArray) -> FormulaParts:
+        """Some of the rows."""
+        return FormulaParts(
+            response=self.response.subset(rows),
+            fixed=self.fixed.subset(rows),
+            random=tuple(m.subset(rows) for m in self.random),
+            offsets=tuple(m.subset(rows) for m in self.offsets),
+            labels=tuple(tuple(_rows_of(column, rows) for column in term) for term in self.labels),
+        )
+
+
+def _rows_of(column: Labels, rows: BoolArray) -> Labels:
+    return Levels(column.codes[rows], column.dtype) if isinstance(column, Levels) else column[rows]
+
+
+def formula_parts(
+    bound: BoundFormula, table: Table, scope: Scope, contrasts: Mapping[str, Any]
+) -> FormulaParts:
+    """Evaluate every part of a formula.
+
+    Parameters
+    ----------
+    bound : BoundFormula
+    table : Table
+        Columns of plain types (see :mod:`lmforms.data.frame`).
+    scope : Scope
+        Functions and variables that calls may use.
+    contrasts : mapping
+        Coding of factors by column name.
+
+    Raises
+    ------
+    DataError, FormulaError
+        An expression fails, or gives something else than numbers.
+    """
+    plain = _plain_parts(bound, table, contrasts)
+    return _evaluated_parts(bound, Evaluator(table, scope, contrasts)) if plain is None else plain
+
+
+def _evaluated_parts(bound: BoundFormula, evaluator: Evaluator) -> FormulaParts:
+    """Every part as formulaic evaluates it."""
+    formula = bound.formula
+    offsets = [
+        evaluator.matrix(parsed, part, "the offset")
+        for parsed, part in zip(bound.offsets, formula.offsets, strict=True)
+    ]
+    for matrix, part in zip(offsets, formula.offsets, strict=True):
+        if not _is_one_column(matrix):
+            raise part.error(f"offset({part.label}) is not one column of numbers.")
+    return FormulaParts(
+        response=evaluator.matrix(bound.response, formula.response, RESPONSE),
+        fixed=evaluator.matrix(bound.fixed, formula.fixed, FIXED),
+        random=tuple(
+            evaluator.matrix(t.expression, t.part, f"the random term {t.written}")
+            for t in bound.random
+        ),
+        offsets=tuple(offsets),
+        labels=tuple(
+            tuple(evaluator.factor(f, t.group_part) for f in t.group) for t in bound.random
+        ),
+    )
+
+
+# --- columns as they are -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class LateSpecs:
+    """What formulaic would have learnt, found when it is asked for.
+
+    Of plain columns it learns the levels of factors, which one row of a table has too.
+
+    Attributes
+    ----------
+    bound : BoundFormula
+    table : Table
+    """
+
+    bound: BoundFormula
+    table: Table
+
+    @cached_property
+    def matrices(self) -> tuple[TermMatrix, ...]:
+        """The parts on the first row."""
+        first = {name: column.iloc[:1] for name, column in self.table.items()}
+        table = Table(first, self.table.index[:1])
+        return _evaluated_parts(self.bound, Evaluator(table, Scope())).matrices
+
+
+@dataclass(frozen=True, eq=False)
+class DirectTerms:
+    """Terms of columns as they are.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    counts : tuple of int
+        Columns of each term.
+    is_categorical : bool
+    late : LateSpecs
+    place : int
+        Of the part among all.
+    """
+
+    labels: tuple[str, ...]
+    counts: tuple[int, ...]
+    is_categorical: bool
+    late: LateSpecs
+    place: int
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the transforms learnt: of plain columns, levels alone."""
+        return self.late.matrices[self.place].spec
+
+    @property
+    def columns_by_term(self) -> dict[str, IndexArray]:
+        """Positions of the columns of each term, in the order of the formula."""
+        ends = pairwise(accumulate(self.counts, initial=0))
+        return {
+            label: np.arange(start, stop, dtype=np.intp)
+            for label, (start, stop) in zip(self.labels, ends, strict=True)
+        }
+
+
+def _plain_parts(
+    bound: BoundFormula, table: Table, contrasts: Collection[str]
+) -> FormulaParts | None:
+    """The parts of a formula of columns as they are; None where anything else is there."""
+    plain = bound.plain
+    if plain is None:
+        return None
+    late = LateSpecs(bound, table)
+    made: list[PlainMatrix] = []
+    for terms in plain.distinct:
+        found = plain_matrix(terms, table, contrasts)
+        if found is None or len(set(found.names)) < len(found.names):
+            return None
+        made.append(found)
+    matrices = [
+        TermMatrix(
+            (own := made[kind]).values,
+            own.names,
+            DirectTerms(plain.distinct[kind].labels, own.counts, own.is_categorical, late, place),
+        )
+        for place, kind in enumerate(plain.places)
+    ]
+    response, fixed, *others = matrices
+    random, offsets = others[: len(bound.random)], others[len(bound.random) :]
+    if any(not _is_one_column(matrix) for matrix in offsets):
+        return None
+    labels = tuple(tuple(_labels(table, name) for name in group) for group in plain.groups)
+    return FormulaParts(response, fixed, tuple(random), tuple(offsets), labels)
+
+
+def _labels(table: Table, name: str) -> Labels:
+    """A column of labels; floats are checked under their name."""
+    column = table.plain(name)
+    if isinstance(column, Levels):
+        is_plain = column.categories.dtype.kind != "f"
+    else:
+        is_plain = column is not None and column.dtype.kind == "i"
+    return column if is_plain else table.named(name)
+
+
+def _is_one_column(matrix: TermMatrix) -> bool:
+    """Whether it is one column of numbers."""
+    return len(matrix.names) == 1 and not matrix.is_categorical
