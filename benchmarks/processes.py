@@ -29,11 +29,16 @@ NO_MEMORY = re.compile(
 Cell = dict[str, Any]
 
 
-def environment(threads: int) -> dict[str, str]:
-    """The same number of threads for every library, and this checkout's lmforms."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    path = os.pathsep.join(p for p in (str(HERE.parent), os.environ.get("PYTHONPATH")) if p)
-    return {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path}
+THREADS = ("OMP", "OPENBLAS", "MKL", "NUMBA", "RAYON")
+"""Libraries that read their number of threads from a variable of this name and _NUM_THREADS."""
+
+
+def environment(threads: int, root: Path = HERE.parent) -> dict[str, str]:
+    """The same number of threads for every library, and the lmforms that is in `root`."""
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    numbers = {f"{name}_NUM_THREADS": str(threads) for name in THREADS}
+    path = os.pathsep.join(p for p in (str(root), kept.get("PYTHONPATH")) if p)
+    return {**kept, **numbers, "PYTHONPATH": path}
 
 
 def leave_nothing_running() -> None:
@@ -80,18 +85,23 @@ def cell(
     if evaluation and peer.name != "lmforms":
         raise ValueError("only lmforms tells the time of one evaluation")
     command = peer.command(job, folder, python, evaluation)
-    memory = memory or total_memory() * 3 // 4
-    limited = ["sh", "-c", 'ulimit -v "$0" && exec "$@"', str(memory // 1024), *command]
-    events, stderr, code, timed_out = _listen(limited, job.limit, environment(threads))
+    command = limited(command, memory)
+    events, stderr, code, timed_out = _listen(command, job.limit, environment(threads))
     found = summary(events)
     if not found:
         if timed_out:
             found = {"over": job.limit if events else PATIENCE}
         else:
-            found = {"error": _last_words(stderr, code)}
+            found = {"error": last_words(stderr, code)}
     said = found.pop("remark", None)
     remarks = peer.remarks(job) + ([said] if said else [])
     return {**found, "remarks": remarks, "date": date.today().isoformat()}
+
+
+def limited(command: list[str], memory: int = 0) -> list[str]:
+    """The command with so many bytes of address space; 0: three quarters of the memory."""
+    memory = memory or total_memory() * 3 // 4
+    return ["sh", "-c", 'ulimit -v "$0" && exec "$@"', str(memory // 1024), *command]
 
 
 def summary(events: list[dict[str, Any]]) -> Cell:
@@ -162,7 +172,7 @@ def _listen(
         return events, errors.read(), process.returncode, stopped.is_set()
 
 
-def _last_words(stderr: str, code: int) -> str:
+def last_words(stderr: str, code: int) -> str:
     """The line that says what went wrong."""
     if NO_MEMORY.search(stderr):
         return "out of memory"
