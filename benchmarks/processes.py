@@ -26,6 +26,9 @@ NO_MEMORY = re.compile(
 )
 """How programs say that they could not have what they asked for."""
 
+NAMED_ERROR = re.compile(r"(\w+\.)*\w+(Error|Exception): ")
+"""The line of a Python traceback that says what was raised."""
+
 Cell = dict[str, Any]
 
 
@@ -182,5 +185,6 @@ def last_words(stderr: str, code: int) -> str:
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "killed: out of memory?"
     lines = [x for x in lines if not x.startswith(("Calls:", "Execution halted"))]
-    last = lines[-1] if lines else f"exit code {code}"
+    named = [x for x in lines if NAMED_ERROR.match(x)]  # an excerpt of a formula may follow it
+    last = (named or lines or [f"exit code {code}"])[-1]
     return re.sub(r"^(\w+\.)+(?=\w+: )", "", last)

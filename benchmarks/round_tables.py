@@ -83,6 +83,16 @@ def first(jobs: Found) -> str:
     return "\n".join(parts)
 
 
+def stored(jobs: Found, seconds: dict[str, float], earlier: str) -> str:
+    """What an earlier revision took on another day, beside its time in this run."""
+    lines = []
+    for name, found in jobs.items():
+        cells = [one["cells"].get(earlier) for one in found["threads"].values()]
+        now = ", ".join(time_of(cell, "wall") for cell in cells)
+        lines.append([name, tables.time(seconds[name]), now])
+    return tables.table(["job", "stored", "in this run"], lines)
+
+
 def startup(found: Found, before: str | None) -> str:
     """Whole processes, and those of the earlier revision."""
     head = ["process", *TITLES.values()]
@@ -118,7 +128,7 @@ def job(name: str, found: Found) -> str:
         times = [time_of(cell, measure) for cell in cells for measure in MEASURES]
         lines.append([runner, *times, *outcome(cells, lowest)])
     about = f"`{found['formula']}`, {found['rows']:,} rows: {found['about']}. "
-    about += f"Run on {found['date']}.\n\n"
+    about += f"Run on {found['date']}, {found['rounds']} rounds.\n\n"
     return f"## {name}\n\n{about}" + tables.table(head, lines)
 
 

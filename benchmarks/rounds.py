@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from peers import LONG
-from workers import Cell, Failed, Runner, Task, Worker
+from workers import Cell, Runner, Task, Worker, WorkerError
 
 MOST_CALLS = 25
 """Calls of one program in a round, at most."""
@@ -41,7 +41,7 @@ def in_rounds(runners: Sequence[Runner], task: Task, rounds: int, seconds: float
                 pace[runner.name] = warm_up(worker, seconds)
                 workers[runner.name] = worker
                 found[runner.name] = []
-            except Failed as failure:
+            except WorkerError as failure:
                 cells[runner.name] = failure.cell
         for i in range(rounds):
             # there and back, so that nobody always calls after the same neighbour
@@ -50,7 +50,7 @@ def in_rounds(runners: Sequence[Runner], task: Task, rounds: int, seconds: float
                     continue
                 try:
                     found[name].append(workers[name].calls(pace[name]))
-                except Failed as failure:
+                except WorkerError as failure:
                     cells[name] = failure.cell
         for name, worker in workers.items():
             if name not in cells:
@@ -59,7 +59,9 @@ def in_rounds(runners: Sequence[Runner], task: Task, rounds: int, seconds: float
     ours = [runner.name for runner in runners if runner.is_ours and runner.name in found]
     return {
         "cells": {runner.name: cells[runner.name] for runner in runners},
-        "ratios": {own: {peer: quotients(found[peer], found[own]) for peer in found} for own in ours},
+        "ratios": {
+            own: {peer: quotients(found[peer], found[own]) for peer in found} for own in ours
+        },
     }
 
 
@@ -90,9 +92,7 @@ def cell(answers: list[dict[str, Any]], baseline: int, calls: int) -> Cell:
 
 def values(answers: list[dict[str, Any]], measure: str) -> list[float]:
     """One number for each round."""
-    return [
-        statistics.median(a["wall"]) if measure == "wall" else a["cpu"] for a in answers
-    ]
+    return [statistics.median(a["wall"]) if measure == "wall" else a["cpu"] for a in answers]
 
 
 def quotients(theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str, float]:
@@ -119,7 +119,7 @@ def first_calls(runners: Sequence[Runner], task: Task, runs: int) -> dict[str, C
             try:
                 with Worker(runner, task) as worker:
                     answer = worker.calls(1)
-            except Failed as failure:
+            except WorkerError as failure:
                 cells[runner.name] = failure.cell
                 continue
             if i:

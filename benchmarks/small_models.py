@@ -1,8 +1,8 @@
 """Small models and many levels, beside the packages that are fast there, in one run.
 
-    python benchmarks/small_models.py                       # small_models.json and .md: half an hour
-    python benchmarks/small_models.py --before 8f66f91      # with that revision as a peer
-    python benchmarks/small_models.py --jobs dung oats      # these jobs again, merged into the rest
+    python benchmarks/small_models.py                    # small_models.json and .md, an hour
+    python benchmarks/small_models.py --before 8f66f91   # with that revision as a peer
+    python benchmarks/small_models.py --jobs dung oats   # these again, merged into the rest
     python benchmarks/small_models.py --only-tables
 
 Whole calls in a warm loop, by the clock and of the processor, with one thread and with two; the
@@ -65,11 +65,11 @@ LIMIT = 60.0
 """Seconds for a worker to answer."""
 
 ABOUT = """\
-Every program waits in a process of its own, and all programs of a job call in turn, {rounds}
-rounds of about {seconds:g} s each: other work of the machine meets all alike. Times are medians
-over the rounds, ratios the medians of the quotients within a round (more than 1: lmforms is
-faster). *CPU* is processor time of all threads. `lmforms (compiled)` and `lmforms (not compiled)`
-are `Control(compiled=True)` and `False`, measured where lmforms has that option; `(df)` is with
+Every program waits in a process of its own, and all programs of a job call in turn, in rounds of
+about {seconds:g} s each: other work of the machine meets all alike. Times are medians over the
+rounds, ratios the medians of the quotients within a round (more than 1: lmforms is faster). *CPU*
+is processor time of all threads. `lmforms (compiled)` and `lmforms (not compiled)` are
+`Control(compiled=True)` and `False`, measured where lmforms has that option; `(df)` is with
 Satterthwaite's degrees of freedom; `lmforms (before)` is an earlier revision in the same rounds.
 The formula, the data and REML are the same for all.
 """
@@ -116,7 +116,6 @@ def measure(
     found["about"] = {
         **machine.about(PEERS, args.python, args.threads),
         "before": revision.name_of(args.before),
-        "rounds": args.rounds,
         "seconds": args.seconds,
         "first": args.first,
     }
@@ -134,7 +133,7 @@ def run_job(name: str, args: argparse.Namespace, runners: list[Runner]) -> dict[
     job = JOBS[name]
     data = job.data()
     out: dict[str, Any] = {"formula": job.formula, "rows": len(data), "about": job.about}
-    out["date"] = date.today().isoformat()
+    out.update(date=date.today().isoformat(), rounds=args.rounds)
     with tempfile.TemporaryDirectory() as folder:
         exchange.write(data, Path(folder))
         for threads in args.threads:

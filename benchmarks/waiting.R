@@ -8,17 +8,27 @@ here <- dirname(gsub("~+~", " ", script, fixed = TRUE))  # R's spaces
 source(file.path(here, "exchange.R"))
 source(file.path(here, "fits.R"))
 
-# variancePartition's control of its fits (vpcontrol), which dream() has as its default
+# what variancePartition's dream() has as its default (vpcontrol)
 dream <- lmerControl(calc.derivs = FALSE, check.rankX = "stop.deficient",
   check.conv.singular = .makeCC("ignore", tol = 1e-4))
-criterion <- function(model) -2 * as.numeric(logLik(model))
-# lmer on each response, in turn; the criterion is their sum
-lmer_loop <- function(formula, data, reml, control) {
+# lmer's criterion at the theta that a fit reached. Not logLik(): refit() of lme4 1.1-31 hands REML = TRUE
+# on as the number 1 where lmer has the number of coefficients, so it minimises, and tells, another one.
+criterion <- function(model) {
+  parts <- model@devcomp$cmp
+  dof <- nobs(model) - if (isREML(model)) length(fixef(model)) else 0
+  determinants <- parts[["ldL2"]] + if (isREML(model)) parts[["ldRX2"]] else 0
+  determinants + dof * (1 + log(2 * pi * parts[["pwrss"]] / dof))
+}
+# lmer on each response, in turn; the criterion is their sum. With tests: Satterthwaite's, by lmerTest
+lmer_loop <- function(formula, data, reml, control, tests = FALSE) {
   frame <- data$frame
   formula <- update(formula, response_of_loop ~ .)
   each <- apply(data$responses, 2, function(y) {
     frame$response_of_loop <- y
-    criterion(quietly(lmer(formula, frame, REML = reml, control = control)))
+    if (!tests) return(criterion(quietly(lmer(formula, frame, REML = reml, control = control))))
+    model <- quietly(lmerTest::lmer(formula, frame, REML = reml, control = control))
+    quietly(coef(summary(model)))
+    criterion(model)
   })
   list(sum(each), NULL, NULL)
 }
@@ -35,6 +45,7 @@ programs <- list(
   "lme4" = fit$lme4,
   "lmer loop" = function(formula, data, reml) lmer_loop(formula, data, reml, lmerControl()),
   "lmer loop (dream's control)" = function(formula, data, reml) lmer_loop(formula, data, reml, dream),
+  "lmer loop (dream's control, tests)" = function(formula, data, reml) lmer_loop(formula, data, reml, dream, TRUE),
   "refit loop" = function(formula, data, reml) refit_loop(formula, data, reml, lmerControl()),
   "refit loop (dream's control)" = function(formula, data, reml) refit_loop(formula, data, reml, dream)
 )

@@ -71,7 +71,7 @@ class Task:
     limit: float
 
 
-class Failed(Exception):
+class WorkerError(Exception):
     """A worker ended, or was stopped at its limit; `cell` says which."""
 
     def __init__(self, cell: Cell) -> None:
@@ -84,7 +84,7 @@ class Worker:
 
     Raises
     ------
-    Failed
+    WorkerError
         When it ends or is stopped instead of answering.
     """
 
@@ -142,9 +142,9 @@ class Worker:
             return dict(json.loads(line))
         code = self.process.wait()
         if stopped.is_set():
-            raise Failed({"over": limit})
+            raise WorkerError({"over": limit})
         self.errors.seek(0)
-        raise Failed({"error": last_words(self.errors.read(), code)})
+        raise WorkerError({"error": last_words(self.errors.read(), code)})
 
     def _end(self) -> None:
         self.process.kill()
