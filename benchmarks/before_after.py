@@ -99,13 +99,14 @@ def as_markdown(found: dict[str, Any]) -> str:
     parts = [
         "# Large models beside an earlier revision",
         round_tables.header(found["about"]) + ABOUT,
+        round_tables.busy(jobs),
         round_tables.asked(before_asks(found)),
         round_tables.ratios(jobs),
         "## Stored",
         round_tables.stored(jobs, STORED, "lmforms (before)"),
     ]
     parts += [round_tables.job(name, job) for name, job in jobs.items()]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 if __name__ == "__main__":

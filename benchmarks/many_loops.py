@@ -207,10 +207,11 @@ def as_markdown(found: dict[str, Any]) -> str:
     parts = [
         "# Many responses beside loops over them",
         round_tables.header(found["about"]) + ABOUT.format(rounds=rounds, **found["about"]),
+        round_tables.busy(found["jobs"]),
         round_tables.asked(many_asks(found)),
     ]
     parts += [section(name, job) for name, job in found["jobs"].items()]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def section(name: str, found: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,34 @@ def header(about: Found) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     before = f"; before: revision {about['before']}" if about.get("before") else ""
     return f"{about['machine']}; {versions}{before}; {about['date']}.\n\n"
+
+
+BUSY = 1.2
+"""Time by the clock over processor time from which others had the processor meanwhile."""
+
+
+def busy(jobs: Found) -> str:
+    """A warning of jobs while which the machine had other work, or nothing.
+
+    A call of one process takes no longer by the clock than of the processor, unless it waits for
+    one. Long calls are interrupted more often than short ones, so that rounds do not help.
+    """
+    found = {}
+    for name, job in jobs.items():
+        few = job["threads"][min(job["threads"], key=int)]
+        waits = [cell["wall"] / cell["cpu"] for cell in few["cells"].values() if "wall" in cell]
+        if waits and statistics.median(waits) > BUSY:
+            found[name] = statistics.median(waits)
+    if not found:
+        return ""
+    names = ", ".join(f"{name} ({factor:.1f})" for name, factor in found.items())
+    text = (
+        f"**The machine was busy**: time by the clock over processor time was {names}. Other work"
+    )
+    return text + (
+        " stretches long calls more than short ones, in rounds too: here time by the clock, its "
+        "ratios and what is asked of it say little. Run these jobs again on a machine at rest.\n"
+    )
 
 
 def asked(found: Iterable[Ask]) -> str:

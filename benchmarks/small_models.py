@@ -169,6 +169,7 @@ def as_markdown(found: dict[str, Any]) -> str:
     parts = [
         "# Small models and many levels",
         round_tables.header(about) + ABOUT.format(**about),
+        round_tables.busy(jobs),
         round_tables.asked(small_asks(found)),
         round_tables.ratios(jobs),
         "## First call",
@@ -177,7 +178,7 @@ def as_markdown(found: dict[str, Any]) -> str:
     ]
     parts += [round_tables.startup(found["startup"], about["before"])] if "startup" in found else []
     parts += [round_tables.job(name, job) for name, job in jobs.items()]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 if __name__ == "__main__":

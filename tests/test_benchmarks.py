@@ -419,3 +419,15 @@ def test_nested_factors_have_a_code_for_each_pair():
     outer, inner = fits.nested_codes(data, "batch/cask")
     assert (outer.nunique(), inner.nunique()) == (10, 30)
     assert data.groupby(inner)["sample"].nunique().eq(1).all()
+
+
+def test_a_busy_machine_is_told_of():
+    import round_tables
+
+    def job(*cells):
+        return {"threads": {"2": {"cells": {}}, "1": {"cells": dict(enumerate(cells))}}}
+
+    quiet = job({"wall": 1.0, "cpu": 1.0}, {"over": 5.0}, {"wall": 1.1, "cpu": 1.0})
+    waited = job({"wall": 3.0, "cpu": 1.0}, {"wall": 1.0, "cpu": 1.0}, {"wall": 3.0, "cpu": 1.0})
+    assert round_tables.busy({"dung": quiet}) == ""
+    assert "was dung (3.0)." in round_tables.busy({"dung": waited, "oats": quiet})
