@@ -21,7 +21,7 @@ import machine
 import revision
 import round_tables
 import store
-from asks import THAN_BEFORE, before_asks
+from asks import NOISE, THAN_BEFORE, before_asks
 from jobs import JOBS
 from peers import HERE
 from processes import leave_nothing_running
@@ -30,9 +30,10 @@ from workers import Runner, Task
 
 NAMES = [name for name, _ in THAN_BEFORE]
 ABOUT = """\
-Both revisions wait in processes of their own and fit the same data in turn. Times are
+Both revisions, and the checkout once more, wait in processes of their own and fit the same data in turn. Times are
 medians over the rounds, ratios the medians of the quotients within a round (more than 1: the
-checkout is faster than before). *Stored* is the time of the earlier revision in RESULTS.md, on
+checkout is faster than before), limits for 95 %. Where `lmforms (again)`, the same code, is off 1 by
+more than {noise:.0%}, the run cannot tell, and what is asked is not measured. *Stored* is the time of the earlier revision in RESULTS.md, on
 another day.
 """
 STORED = {
@@ -77,7 +78,11 @@ def measure(args: argparse.Namespace, before: Path, found: dict[str, Any], path:
     """Each job, stored when it is done."""
     about = machine.about(["lmforms"], sys.executable, args.threads)
     found["about"] = {**about, "before": revision.name_of(args.before)}
-    runners = [Runner("lmforms", "lmforms"), Runner("lmforms (before)", "lmforms", root=before)]
+    runners = [
+        Runner("lmforms", "lmforms"),
+        Runner("lmforms (again)", "lmforms"),
+        Runner("lmforms (before)", "lmforms", root=before),
+    ]
     for name in args.jobs:
         job = JOBS[name]
         data = job.data()
@@ -98,7 +103,7 @@ def as_markdown(found: dict[str, Any]) -> str:
     jobs = {name: found["jobs"][name] for name in NAMES if name in found["jobs"]}
     parts = [
         "# Large models beside an earlier revision",
-        round_tables.header(found["about"]) + ABOUT,
+        round_tables.header(found["about"]) + ABOUT.format(noise=NOISE),
         round_tables.busy(jobs),
         round_tables.asked(before_asks(found)),
         round_tables.ratios(jobs),

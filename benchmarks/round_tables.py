@@ -92,7 +92,10 @@ def time_of(cell: Found | None, measure: str) -> str:
 def ratio_of(found: Found, own: str, peer: str, measure: str) -> str:
     """A ratio, or why there is none."""
     got = found["ratios"].get(own, {}).get(peer)
-    return time_of(found["cells"].get(peer), measure) if got is None else number(got[measure])
+    if got is None:
+        return time_of(found["cells"].get(peer), measure)
+    low, high = got["limits"][measure]
+    return f"{number(got[measure])} ({number(low)}–{number(high)})"
 
 
 def number(ratio: float) -> str:

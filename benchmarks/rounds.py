@@ -1,22 +1,31 @@
-"""Programs on one job in one run: they call in rounds, one after the other.
+"""Programs on one job in one run: they call in rounds, one after the other, in an order drawn anew.
 
 So whatever else the machine does meets all of them alike. A round gives each program the median
 of its calls by the clock and their mean of processor time; a cell has the medians over the
-rounds, and a ratio is the median of the quotients within a round.
+rounds, and a ratio is the median of the quotients within a round, with 95 % limits that are
+quotients, too (those of a sign test). On a machine with other work a quotient of the same code
+with itself varies by a tenth or more from round to round.
 """
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from peers import LONG
+from scipy.stats import binom
 from workers import Cell, Runner, Task, Worker, WorkerError
 
 MOST_CALLS = 25
 """Calls of one program in a round, at most."""
+
+SEED = 1
+"""Of the orders of the programs in rounds."""
+
+CONFIDENCE = 0.95
 
 MEASURES = ("wall", "cpu")
 """Seconds by the clock, and of the processor in all threads."""
@@ -38,23 +47,24 @@ def in_rounds(runners: Sequence[Runner], task: Task, rounds: int, seconds: float
         for runner in runners:
             try:
                 worker = stack.enter_context(Worker(runner, task))
-                pace[runner.name] = warm_up(worker, seconds)
+                pace.setdefault(runner.program, warm_up(worker, seconds))
                 workers[runner.name] = worker
                 found[runner.name] = []
             except WorkerError as failure:
                 cells[runner.name] = failure.cell
-        for i in range(rounds):
-            # there and back, so that nobody always calls after the same neighbour
-            for name in list(workers) if i % 2 == 0 else reversed(list(workers)):
+        calls = {r.name: pace[r.program] for r in runners if r.name in workers}
+        order = random.Random(SEED)
+        for _ in range(rounds):
+            for name in order.sample(list(workers), len(workers)):
                 if name in cells:
                     continue
                 try:
-                    found[name].append(workers[name].calls(pace[name]))
+                    found[name].append(workers[name].calls(calls[name]))
                 except WorkerError as failure:
                     cells[name] = failure.cell
         for name, worker in workers.items():
             if name not in cells:
-                cells[name] = cell(found[name], worker.baseline, pace[name])
+                cells[name] = cell(found[name], worker.baseline, calls[name])
     found = {name: answers for name, answers in found.items() if "wall" in cells[name]}
     ours = [runner.name for runner in runners if runner.is_ours and runner.name in found]
     return {
@@ -95,14 +105,22 @@ def values(answers: list[dict[str, Any]], measure: str) -> list[float]:
     return [statistics.median(a["wall"]) if measure == "wall" else a["cpu"] for a in answers]
 
 
-def quotients(theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str, float]:
-    """Their time in units of ours: the median over rounds, by the clock and the processor."""
-    return {
-        measure: statistics.median(
-            a / b for a, b in zip(values(theirs, measure), values(ours, measure), strict=True)
-        )
-        for measure in MEASURES
-    }
+def quotients(theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str, Any]:
+    """Their time in units of ours: medians over rounds by the clock and the processor, and limits."""
+    found: dict[str, Any] = {"limits": {}}
+    for measure in MEASURES:
+        pairs = zip(values(theirs, measure), values(ours, measure), strict=True)
+        each = sorted(a / b for a, b in pairs)
+        found[measure] = statistics.median(each)
+        found["limits"][measure] = limits(each)
+    return found
+
+
+def limits(ordered: list[float]) -> list[float]:
+    """Between which values of a sample the median lies; the whole of a sample of less than six."""
+    n = len(ordered)
+    k = max(int(binom.ppf((1.0 - CONFIDENCE) / 2.0, n, 0.5)), 1)
+    return [ordered[k - 1], ordered[n - k]]
 
 
 def first_calls(runners: Sequence[Runner], task: Task, runs: int) -> dict[str, Cell]:

@@ -45,6 +45,7 @@ SMALL = (
 )
 RUNNERS = (
     Runner("lmforms", "lmforms"),
+    Runner("lmforms (again)", "lmforms"),
     Runner("lmforms (compiled)", "lmforms (compiled)"),
     Runner("lmforms (not compiled)", "lmforms (not compiled)"),
     Runner("lmforms (df)", "lmforms (df)"),
@@ -71,6 +72,8 @@ rounds, ratios the medians of the quotients within a round (more than 1: lmforms
 is processor time of all threads. `lmforms (compiled)` and `lmforms (not compiled)` are
 `Control(compiled=True)` and `False`, measured where lmforms has that option; `(df)` is with
 Satterthwaite's degrees of freedom; `lmforms (before)` is an earlier revision in the same rounds.
+`lmforms (again)` is lmforms in a second process: as far as its ratio is from 1, and as wide as its
+limits are, no other difference of this size means anything. Limits of ratios are for 95 %.
 The formula, the data and REML are the same for all.
 """
 FIRST = """\

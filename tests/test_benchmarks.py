@@ -330,7 +330,8 @@ def test_a_ratio_is_that_within_rounds(monkeypatch):
     assert found["cells"]["glmm"]["wall"] == 6.0
     assert found["cells"]["glmm"]["cpu"] == 12.0
     assert found["cells"]["glmm"]["calls"] == 3
-    assert found["ratios"]["lmforms"]["glmm"] == {"wall": 3.0, "cpu": 3.0}
+    ratio = found["ratios"]["lmforms"]["glmm"]
+    assert ratio == {"wall": 3.0, "cpu": 3.0, "limits": {"wall": [3.0, 3.0], "cpu": [3.0, 3.0]}}
     assert set(found["ratios"]) == {"lmforms"}  # only ours are units
 
 
@@ -360,6 +361,27 @@ def test_workers_answer_and_say_why_they_end(tmp_path):
         pytest.raises(WorkerError, match="nothing"),
     ):
         worker.calls(1)
+
+
+def test_limits_of_a_median_are_those_of_a_sign_test():
+    import rounds
+
+    assert rounds.limits([1.0, 2.0, 3.0]) == [1.0, 3.0]
+    # tables of the binomial distribution: the fourth and the twelfth of fifteen
+    assert rounds.limits([float(i) for i in range(1, 16)]) == [4.0, 12.0]
+
+
+def test_a_run_that_is_too_noisy_does_not_tell_revisions_apart():
+    import asks
+
+    def measured(again):
+        ratios = {"lmforms (again)": {"wall": again}, "lmforms (before)": {"wall": 1.4}}
+        one = {"cells": {}, "ratios": {"lmforms": ratios}}
+        return next(asks.before_asks({"jobs": {"nested": {"threads": {"2": one}}}})).measured
+
+    assert measured(1.03) == 1.4
+    assert measured(0.94) is None
+    assert measured(1.06) is None
 
 
 def small_found(**ratios):
