@@ -30,11 +30,11 @@ from workers import Runner, Task
 
 NAMES = [name for name, _ in THAN_BEFORE]
 ABOUT = """\
-Both revisions, and the checkout once more, wait in processes of their own and fit the same data in turn. Times are
-medians over the rounds, ratios the medians of the quotients within a round (more than 1: the
-checkout is faster than before), limits for 95 %. Where `lmforms (again)`, the same code, is off 1 by
-more than {noise:.0%}, the run cannot tell, and what is asked is not measured. *Stored* is the time of the earlier revision in RESULTS.md, on
-another day.
+Both revisions, and the checkout once more, wait in processes of their own and fit the same data in
+turn. Times are medians over the rounds, ratios the medians of the quotients within a round (more
+than 1: the checkout is faster than before), limits for 95 %. Where `lmforms (again)`, the same code,
+is off 1 by more than {noise:.0%}, the run cannot tell, and what is asked is not measured. *Stored*
+is the time of the earlier revision in RESULTS.md, on another day.
 """
 STORED = {
     "nested": 2.487,
@@ -69,7 +69,7 @@ def arguments() -> argparse.Namespace:
     what.add_argument("--only-tables", action="store_true")
     parser.add_argument("--jobs", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--threads", nargs="+", type=int, default=[2])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="of a revision in a round")
     return parser.parse_args()
 

@@ -106,7 +106,7 @@ def values(answers: list[dict[str, Any]], measure: str) -> list[float]:
 
 
 def quotients(theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str, Any]:
-    """Their time in units of ours: medians over rounds by the clock and the processor, and limits."""
+    """Their time in units of ours: medians over rounds for each measure, and limits."""
     found: dict[str, Any] = {"limits": {}}
     for measure in MEASURES:
         pairs = zip(values(theirs, measure), values(ours, measure), strict=True)
