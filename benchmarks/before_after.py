@@ -33,8 +33,8 @@ ABOUT = """\
 Both revisions, and the checkout once more, wait in processes of their own and fit the same data in
 turn. Times are medians over the rounds, ratios the medians of the quotients within a round (more
 than 1: the checkout is faster than before), limits for 95 %. Where `lmforms (again)`, the same
-code, is off 1 by more than {noise:.0%}, the run cannot tell, and what is asked is not measured. *Stored*
-is the time of the earlier revision in RESULTS.md, on another day.
+code, is off 1 by more than {noise:.0%}, the run cannot tell, and what is asked is not measured.
+*Stored* is the time of the earlier revision in RESULTS.md, on another day.
 """
 STORED = {
     "nested": 2.487,
