@@ -46,7 +46,7 @@ def compiled(signature: str, *, parallel: bool = False) -> Callable[[F], F]:
 
     def compile_it(function: F) -> F:
         try:
-            cached = numba.njit([signature], cache=True, parallel=parallel, nogil=True, error_model="numpy")
+            cached = numba.njit([signature], cache=True, parallel=parallel)
             return cast(F, cached(function))
         except Exception:  # an error of the loop itself comes again
             return cast(F, numba.njit([signature], parallel=parallel)(function))
