@@ -13,92 +13,93 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from ..linalg.compiled import compiled
-from ..linalg.threads import loop_threads
+from ..linalg.threads import in_threads, loop_threads
 from .coupling_pattern import ranges
 
-# rows of C and, in the innermost loops, its entries are unsigned: no check for negative ones
-_INDEX, _VALUES, _BOUNDS = "int32[::1]", "float64[:, ::1]", "int64[::1]"
+# rows of C are unsigned: no check for negative ones in the innermost loops
+_INDEX, _VALUES = "int32[::1]", "float64[:, ::1]"
 _ENTRIES = f"{_INDEX}, {_INDEX}, {_INDEX}, uint32[::1], {_VALUES}"
-_RUN = "float64[::1], uint32[::1], float64[:, ::1], uint64, uint64"
 
 
-@compiled(f"void({_RUN}, float64)")
-def _subtract_run(row: Any, rows: Any, values: Any, start: Any, stop: Any, v: Any) -> None:
-    for f in range(start, stop):
-        row[rows[f]] -= v * values[f, 0]
-
-
-@compiled(f"float64({_RUN})")
-def _run_product(row: Any, rows: Any, values: Any, start: Any, stop: Any) -> Any:
-    s = 0.0
-    for f in range(start, stop):
-        s += row[rows[f]] * values[f, 0]
-    return s
-
-
-@compiled(f"void({_ENTRIES}, {_VALUES}, {_BOUNDS})", parallel=True)
+@compiled(f"void(int64, int64, {_ENTRIES}, {_VALUES})")
 def _rank_update(
-    by_row: Any, row_start: Any, first: Any, rows: Any, values: Any, out: Any, bounds: Any
+    begin: Any, end: Any, by_row: Any, row_start: Any, first: Any, rows: Any, values: Any, out: Any
 ) -> None:
     k = values.shape[1]
-    for part in numba.prange(len(bounds) - 1):
-        for i in range(bounds[part], bounds[part + 1]):
-            row = out[i]
-            for n in range(row_start[i], row_start[i + 1]):
-                e = by_row[n]
-                if k == 1:
-                    _subtract_run(row, rows, values, first[e], e + 1, values[e, 0])
-                    continue
-                for f in range(first[e], e + 1):
-                    s = 0.0
-                    for a in range(k):
-                        s += values[e, a] * values[f, a]
-                    row[rows[f]] -= s
-
-
-@compiled(f"float64[:, :, ::1]({_ENTRIES}, {_VALUES}, {_BOUNDS})", parallel=True)
-def _dense_contracted_sum(
-    by_row: Any, row_start: Any, first: Any, rows: Any, values: Any, q: Any, bounds: Any
-) -> Any:
-    k = values.shape[1]
-    total = np.zeros((len(bounds) - 1, k, k))
-    for part in numba.prange(len(bounds) - 1):
-        right = np.empty(k)
-        for i in range(bounds[part], bounds[part + 1]):
-            row, half = q[i], 0.5 * q[i, i]
-            for n in range(row_start[i], row_start[i + 1]):
-                e = by_row[n]
-                if k == 1:
-                    s = _run_product(row, rows, values, first[e], e) + half * values[e, 0]
-                    total[part, 0, 0] += values[e, 0] * s
-                    continue
-                for b in range(k):
-                    right[b] = half * values[e, b]
-                for f in range(first[e], e):
-                    w = row[rows[f]]
-                    for b in range(k):
-                        right[b] += w * values[f, b]
+    for i in range(begin, end):
+        row = out[i]
+        for n in range(row_start[i], row_start[i + 1]):
+            e = by_row[n]
+            if k == 1:
+                v = values[e, 0]
+                for f in range(np.uint64(first[e]), np.uint64(e) + np.uint64(1)):
+                    row[rows[f]] -= v * values[f, 0]
+                continue
+            for f in range(first[e], e + 1):
+                s = 0.0
                 for a in range(k):
-                    for b in range(k):
-                        total[part, a, b] += values[e, a] * right[b]
-    return total
+                    s += values[e, a] * values[f, a]
+                row[rows[f]] -= s
+
+
+@compiled(f"void(int64, int64, {_ENTRIES}, {_VALUES}, {_VALUES}, float64[::1])")
+def _contract(
+    begin: Any,
+    end: Any,
+    by_row: Any,
+    row_start: Any,
+    first: Any,
+    rows: Any,
+    values: Any,
+    q: Any,
+    total: Any,
+    right: Any,
+) -> None:
+    k = values.shape[1]
+    for i in range(begin, end):
+        row, half = q[i], 0.5 * q[i, i]
+        for n in range(row_start[i], row_start[i + 1]):
+            e = by_row[n]
+            if k == 1:
+                s = half * values[e, 0]
+                for f in range(np.uint64(first[e]), np.uint64(e)):
+                    s += row[rows[f]] * values[f, 0]
+                total[0, 0] += values[e, 0] * s
+                continue
+            for b in range(k):
+                right[b] = half * values[e, b]
+            for f in range(first[e], e):
+                w = row[rows[f]]
+                for b in range(k):
+                    right[b] += w * values[f, b]
+            for a in range(k):
+                for b in range(k):
+                    total[a, b] += values[e, a] * right[b]
 
 
 def rank_update(places: Any, values: Any, out: Any) -> None:
     """Take CC' from the lower triangle of `out`, (m, m)."""
-    with loop_threads(places.work) as threads:
-        _rank_update(*_by_rows(places), values, out, ranges(places.row_work, threads))  # type: ignore[call-arg]
+    entries = _by_rows(places)
+
+    def loop(part: int, begin: int, end: int) -> None:
+        _rank_update(begin, end, *entries, values, out)
+
+    in_threads(loop, ranges(places.row_work, loop_threads(places.work)))
 
 
 def dense_contracted_sum(places: Any, values: Any, q: Any) -> Any:
     """Σ over levels of C_l'Q C_l, (k, k), for a symmetric Q of which the lower triangle is read."""
-    with loop_threads(places.work) as threads:
-        bounds = ranges(places.row_work, threads)
-        parts = _dense_contracted_sum(*_by_rows(places), values, q, bounds)  # type: ignore[call-arg]
+    entries, k = _by_rows(places), values.shape[1]
+    threads = loop_threads(places.work)
+    parts = np.zeros((threads, k, k))
+
+    def loop(part: int, begin: int, end: int) -> None:
+        _contract(begin, end, *entries, values, q, parts[part], np.empty(k))
+
+    in_threads(loop, ranges(places.row_work, threads))
     total = parts.sum(axis=0)
     return total + total.T
 

@@ -13,108 +13,111 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from ..linalg.compiled import compiled
-from ..linalg.threads import loop_threads
+from ..linalg.threads import in_threads, loop_threads
 from .coupling_pattern import ranges
 
 _INDEX, _VALUES = "int32[::1]", "float64[:, ::1]"
 _PLACES, _ENTRIES = "int64[::1]", "float64[::1]"
+_COUPLING = f"{_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, {_VALUES}"
 
 
-@compiled(
-    f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, "
-    f"{_VALUES}, {_PLACES})",
-    parallel=True,
-)
+@compiled(f"void(int64, int64, {_COUPLING}, {_PLACES}, {_INDEX}, {_ENTRIES}, {_ENTRIES})")
 def _subtract(
-    start: Any,
-    index: Any,
-    out: Any,
+    begin: Any,
+    end: Any,
     by_row: Any,
     row_start: Any,
     ends: Any,
     rows: Any,
     values: Any,
-    bounds: Any,
+    start: Any,
+    index: Any,
+    out: Any,
+    spread: Any,
 ) -> None:
     k = values.shape[1]
-    for part in numba.prange(len(bounds) - 1):
-        spread = np.zeros(len(start) - 1)
-        for i in range(bounds[part], bounds[part + 1]):
-            for n in range(row_start[i], row_start[i + 1]):
-                e = by_row[n]
-                if k == 1:
-                    v = values[e, 0]
-                    for f in range(e, ends[e]):
-                        spread[rows[f]] += v * values[f, 0]
-                    continue
+    for i in range(begin, end):
+        for n in range(row_start[i], row_start[i + 1]):
+            e = by_row[n]
+            if k == 1:
+                v = values[e, 0]
                 for f in range(e, ends[e]):
-                    s = 0.0
-                    for a in range(k):
-                        s += values[e, a] * values[f, a]
-                    spread[rows[f]] += s
-            for p in range(start[i], start[i + 1]):
-                out[p] -= spread[index[p]]
-                spread[index[p]] = 0.0
+                    spread[rows[f]] += v * values[f, 0]
+                continue
+            for f in range(e, ends[e]):
+                s = 0.0
+                for a in range(k):
+                    s += values[e, a] * values[f, a]
+                spread[rows[f]] += s
+        for p in range(start[i], start[i + 1]):
+            out[p] -= spread[index[p]]
+            spread[index[p]] = 0.0
 
 
 @compiled(
-    f"void({_PLACES}, {_INDEX}, {_ENTRIES}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, "
-    f"{_VALUES}, {_PLACES}, {_INDEX}, float64[:, :, ::1])",
-    parallel=True,
+    f"void(int64, int64, {_COUPLING}, {_PLACES}, {_INDEX}, {_ENTRIES}, {_ENTRIES}, "
+    f"{_ENTRIES}, {_INDEX}, float64[:, :, ::1])"
 )
 def _contract(
+    begin: Any,
+    end: Any,
+    by_row: Any,
+    row_start: Any,
+    ends: Any,
+    rows: Any,
+    values: Any,
     start: Any,
     index: Any,
     q: Any,
+    spread: Any,
+    right: Any,
+    level: Any,
+    out: Any,
+) -> None:
+    # `level` is empty: one sum; else a sum for each level
+    k = values.shape[1]
+    at = np.int64(0)
+    for i in range(begin, end):
+        for p in range(start[i], start[i + 1]):
+            spread[index[p]] = q[p]
+        spread[i] *= 0.5
+        for n in range(row_start[i], row_start[i + 1]):
+            e = by_row[n]
+            if len(level):
+                at = np.int64(level[e])
+            if k == 1:
+                s = 0.0
+                for f in range(e, ends[e]):
+                    s += spread[rows[f]] * values[f, 0]
+                out[at, 0, 0] += values[e, 0] * s
+                continue
+            for b in range(k):
+                right[b] = 0.0
+            for f in range(e, ends[e]):
+                w = spread[rows[f]]
+                for b in range(k):
+                    right[b] += w * values[f, b]
+            for a in range(k):
+                for b in range(k):
+                    out[at, a, b] += values[e, a] * right[b]
+
+
+@compiled(f"int64({_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, {_PLACES}, {_INDEX}, boolean, {_INDEX})")
+def _neighbours(
     by_row: Any,
     row_start: Any,
     ends: Any,
     rows: Any,
-    values: Any,
-    bounds: Any,
-    level: Any,
-    out: Any,
-) -> None:
-    # `level` is empty: one sum for each part; else one part, and a sum for each level
-    k = values.shape[1]
-    for part in numba.prange(len(bounds) - 1):
-        spread = np.zeros(len(start) - 1)
-        right = np.empty(k)
-        for i in range(bounds[part], bounds[part + 1]):
-            for p in range(start[i], start[i + 1]):
-                spread[index[p]] = q[p]
-            spread[i] *= 0.5
-            for n in range(row_start[i], row_start[i + 1]):
-                e = by_row[n]
-                at = np.int64(level[e]) if len(level) else np.int64(part)
-                if k == 1:
-                    s = 0.0
-                    for f in range(e, ends[e]):
-                        s += spread[rows[f]] * values[f, 0]
-                    out[at, 0, 0] += values[e, 0] * s
-                    continue
-                right[:] = 0.0
-                for f in range(e, ends[e]):
-                    w = spread[rows[f]]
-                    for b in range(k):
-                        right[b] += w * values[f, b]
-                for a in range(k):
-                    for b in range(k):
-                        out[at, a, b] += values[e, a] * right[b]
-
-
-@compiled(f"int64({_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, {_PLACES}, {_INDEX}, boolean)")
-def _neighbours(
-    by_row: Any, row_start: Any, ends: Any, rows: Any, start: Any, index: Any, fill: Any
+    start: Any,
+    index: Any,
+    fill: Any,
+    seen: Any,
 ) -> Any:
-    m = len(row_start) - 1
-    seen = np.full(m, -1, np.int32)
     total = 0
-    for i in range(m):
+    for i in range(len(seen)):
         start[i] = total
         seen[i] = i
         if fill:
@@ -129,53 +132,73 @@ def _neighbours(
                     if fill:
                         index[total] = j
                     total += 1
-        if fill:
-            index[start[i] : total].sort()
-    start[m] = total
+    start[len(seen)] = total
     return total
 
 
 def neighbours(places: Any, check: Any) -> Any:
     """The pattern of PP' + I (lower triangle): counted, checked, then filled."""
     start, none = np.empty(places.m + 1, dtype=np.int64), np.empty(0, dtype=np.int32)
-    total = _neighbours(*places.by_row, places.rows, start, none, False)  # type: ignore[call-arg]
+    entries = (*places.by_row, places.rows, start)
+    total = _neighbours(*entries, none, False, np.full(places.m, -1, dtype=np.int32))
     check(float(total))
     index = np.empty(total, dtype=np.int32)
-    _neighbours(*places.by_row, places.rows, start, index, True)  # type: ignore[call-arg]
-    return start, index
+    _neighbours(*entries, index, True, np.full(places.m, -1, dtype=np.int32))
+    return start, _sorted(start, index)
+
+
+def _sorted(start: Any, index: Any) -> Any:
+    """Rows of every column in ascending order: SciPy has a compiled loop for that."""
+    import scipy.sparse as sp
+
+    m = len(start) - 1
+    columns = sp.csc_matrix((np.zeros(len(index), dtype=np.int8), index, start), shape=(m, m))
+    columns.sort_indices()
+    return columns.indices.astype(np.int32, copy=False)
 
 
 def subtract_gram(pattern: Any, out: Any, coupling: Any) -> None:
     """``out −= CC'`` on the pattern."""
-    with loop_threads(coupling.places.work) as parts:
-        _subtract(pattern.indptr, pattern.indices, out, *_by_rows(coupling, parts))
+    entries, m = (*_entries(coupling), pattern.indptr, pattern.indices, out), pattern.m
+
+    def loop(part: int, begin: int, end: int) -> None:
+        _subtract(begin, end, *entries, np.zeros(m))
+
+    _by_columns(coupling, loop_threads(coupling.places.work), loop)
 
 
 def contracted_sum(coupling: Any, q: Any) -> Any:
     """Σ over levels of C_l'Q C_l for Q on a pattern, (k, k)."""
-    k = coupling.values.shape[1]
-    with loop_threads(coupling.places.work) as parts:
-        out = np.zeros((parts, k, k))
-        _contract_into(out, coupling, q, parts, np.empty(0, dtype=np.int32))
-    total = out.sum(axis=0)
+    k, threads = coupling.values.shape[1], loop_threads(coupling.places.work)
+    out = np.zeros((threads, 1, k, k))
+    _contract_into(out, coupling, q, np.empty(0, dtype=np.int32))
+    total = out.sum(axis=(0, 1))
     return total + total.T
 
 
 def contracted(coupling: Any, q: Any) -> Any:
     """C_l'Q C_l of every level for Q on a pattern, (q₁, k, k)."""
     places, k = coupling.places, coupling.values.shape[1]
-    out = np.zeros((len(places.indptr) - 1, k, k))
-    with loop_threads(0.0):  # rows add to the same levels
-        _contract_into(out, coupling, q, 1, places.level)
-    return out + out.swapaxes(1, 2)
+    # one thread: rows add to the same levels
+    out = np.zeros((1, len(places.indptr) - 1, k, k))
+    _contract_into(out, coupling, q, places.level)
+    return out[0] + out[0].swapaxes(1, 2)
 
 
-def _contract_into(out: Any, coupling: Any, q: Any, parts: int, level: Any) -> None:
-    pattern, entries = q.pattern, _by_rows(coupling, parts)
-    _contract(pattern.indptr, pattern.indices, q.values, *entries, level, out)  # type: ignore[call-arg]
+def _contract_into(out: Any, coupling: Any, q: Any, level: Any) -> None:
+    entries, m, k = _entries(coupling), q.pattern.m, out.shape[-1]
+    pattern = (q.pattern.indptr, q.pattern.indices, q.values)
+
+    def loop(part: int, begin: int, end: int) -> None:
+        _contract(begin, end, *entries, *pattern, np.zeros(m), np.empty(k), level, out[part])
+
+    _by_columns(coupling, len(out), loop)
 
 
-def _by_rows(coupling: Any, parts: int) -> tuple[Any, ...]:
-    """C as the loops take it: its entries by rows, and the ranges of rows."""
-    places = coupling.places
-    return *places.by_row, places.rows, coupling.values, ranges(places.column_work, parts)
+def _entries(coupling: Any) -> tuple[Any, ...]:
+    """C as the loops take it: its entries by rows."""
+    return *coupling.places.by_row, coupling.places.rows, coupling.values
+
+
+def _by_columns(coupling: Any, threads: int, loop: Any) -> None:
+    in_threads(loop, ranges(coupling.places.column_work, threads))

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
+import numpy as np
+
+from .compiled import compiled, inner
+
+PATTERN = "int64[::1], int32[::1], int64[::1], int32[::1]"
+"""Types of `start`, `index`, `panels` and `owner` in :func:`group_places`."""
 
 FAR = 8
 """Rows are searched by halves in columns that hold this many times more than are sought."""
 
 
-@numba.njit
+@inner
 def group_places(
     start: Any,
     index: Any,
@@ -71,3 +76,43 @@ def group_places(
         near[b] = p - base
         p += 1
     return first, end
+
+
+@compiled(f"void({PATTERN}, int64, float64[::1], float64[::1], boolean, int64[::1])")
+def copy_clique(
+    start: Any,
+    index: Any,
+    panels: Any,
+    owner: Any,
+    n: Any,
+    values: Any,
+    square: Any,
+    subtract: Any,
+    near: Any,
+) -> None:
+    """Numbers of (I, I) for the rows I below panel n: to an array, or subtracted by one.
+
+    Parameters
+    ----------
+    values : ndarray
+        Numbers on the pattern.
+    square : ndarray (h·h,)
+        One triangle of the array: row by row, what is right of its diagonal.
+    subtract : bool
+        ``values[I, I] −= square`` instead of ``square = values[I, I]``.
+    near : ndarray of int64 (h,)
+        For the loop.
+    """
+    top = start[panels[n]] + panels[n + 1] - panels[n]
+    height = start[panels[n] + 1] - top
+    a = np.int64(0)
+    while a < height:
+        first, end = group_places(start, index, panels, owner, top, height, a, near)
+        for c in range(a, end):
+            base = start[first + near[c]] - near[c]
+            for b in range(c, height):
+                if subtract:
+                    values[base + near[b]] -= square[c * height + b]
+                else:
+                    square[c * height + b] = values[base + near[b]]
+        a = end

@@ -14,15 +14,25 @@ from .compiled import compiled
 _PLACES, _INDEX = "int64[::1]", "int32[::1]"
 
 
-@compiled(f"Tuple(({_PLACES}, {_PLACES}))({_PLACES}, {_INDEX}, float64)")
-def tree_and_counts(start: Any, index: Any, most: Any) -> Any:
-    """Parents in the elimination tree, and the entries of every column of L."""
-    m = len(start) - 1
-    parent = np.full(m, -1, np.int64)
-    counts = np.ones(m, np.int64)
-    seen = np.full(m, -1, np.int64)
-    total = m
-    for i in range(m):
+@compiled(f"void({_PLACES}, {_INDEX}, float64, {_PLACES}, {_PLACES}, {_PLACES})")
+def tree_and_counts(
+    start: Any, index: Any, most: Any, parent: Any, counts: Any, seen: Any
+) -> None:
+    """Parents in the elimination tree, and the entries of every column of L.
+
+    Parameters
+    ----------
+    start, index : ndarray of int64 (m + 1,), ndarray of int32
+        Entries left of the diagonal, by rows.
+    most : float
+        Counting stops soon after so many entries.
+    parent, counts : ndarray of int64 (m,)
+        Written. All −1, and all 1.
+    seen : ndarray of int64 (m,)
+        For the loop. All −1.
+    """
+    total = len(parent)
+    for i in range(len(parent)):
         seen[i] = i
         for p in range(start[i], start[i + 1]):
             k = np.int64(index[p])
@@ -35,17 +45,22 @@ def tree_and_counts(start: Any, index: Any, most: Any) -> Any:
                 k = parent[k]
         if total > most:
             break
-    return parent, counts
 
 
-@compiled(f"{_INDEX}({_PLACES}, {_INDEX}, {_PLACES}, {_PLACES})")
-def factor_rows(start: Any, index: Any, parent: Any, ends: Any) -> Any:
-    """Rows of every column of L, ascending, whose columns start at `ends`."""
-    m = len(start) - 1
-    free = ends[:-1].copy()
-    rows = np.empty(ends[m], np.int32)
-    seen = np.full(m, -1, np.int64)
-    for i in range(m):
+@compiled(f"void({_PLACES}, {_INDEX}, {_PLACES}, {_PLACES}, {_INDEX}, {_PLACES})")
+def factor_rows(start: Any, index: Any, parent: Any, free: Any, rows: Any, seen: Any) -> None:
+    """Rows of every column of L, ascending.
+
+    Parameters
+    ----------
+    start, index, parent, seen : ndarray
+        See :func:`tree_and_counts`.
+    free : ndarray of int64 (m,)
+        Where columns start; where they end, afterwards.
+    rows : ndarray of int32
+        Written.
+    """
+    for i in range(len(parent)):
         seen[i] = i
         rows[free[i]] = i
         free[i] += 1
@@ -56,11 +71,12 @@ def factor_rows(start: Any, index: Any, parent: Any, ends: Any) -> Any:
                 free[k] += 1
                 seen[k] = i
                 k = parent[k]
-    return rows
 
 
-@compiled(f"{_PLACES}({_PLACES}, {_PLACES})")
-def tree_postorder(parent: Any, by_count: Any) -> Any:
+@compiled(f"void({_PLACES}, {_PLACES}, {_PLACES}, {_PLACES}, {_PLACES}, {_PLACES})")
+def tree_postorder(
+    parent: Any, by_count: Any, child: Any, sibling: Any, stack: Any, order: Any
+) -> None:
     """Columns with every subtree in one piece, its children in the order of `by_count`.
 
     Parameters
@@ -69,32 +85,29 @@ def tree_postorder(parent: Any, by_count: Any) -> Any:
     by_count : ndarray of int64 (m,)
         All columns, those with few entries first: the child with most entries then comes
         immediately before its parent, and can be taken together with it.
+    child, sibling, stack : ndarray of int64 (m + 1,)
+        For the loop. `child` is all −1.
+    order : ndarray of int64 (m,)
+        Written.
     """
     m = len(parent)
-    child = np.full(m + 1, -1, np.int64)
-    sibling = np.full(m, -1, np.int64)
     for n in range(m - 1, -1, -1):
         j = by_count[n]
         above = parent[j] if parent[j] >= 0 else m
         sibling[j] = child[above]
         child[above] = j
-    order = np.empty(m, np.int64)
-    stack = np.empty(m + 1, np.int64)
     depth, done = 0, 0
     j = child[m]
-    while True:
+    while done < m:
         while j >= 0:
             stack[depth] = j
             depth += 1
             j = child[j]
-        if depth == 0:
-            break
         depth -= 1
         j = stack[depth]
         order[done] = j
         done += 1
         j = sibling[j]
-    return order
 
 
 @compiled(f"void({_PLACES}, {_PLACES}, {_PLACES}, {_INDEX})")

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from .compiled import compiled
+from .compiled import compiled, inner
 
 _PLACES, _INDEX = "int64[::1]", "int32[::1]"
 
@@ -47,7 +46,7 @@ def adjacency(indptr: Any, indices: Any) -> Any:
     return start, out
 
 
-@numba.njit
+@inner
 def _insert(first: Any, after: Any, before: Any, i: Any, degree: Any) -> None:
     """Put i at the head of the list of its degree."""
     j = first[degree]
@@ -58,7 +57,7 @@ def _insert(first: Any, after: Any, before: Any, i: Any, degree: Any) -> None:
     first[degree] = i
 
 
-@numba.njit
+@inner
 def _remove(first: Any, after: Any, before: Any, i: Any, degree: Any) -> None:
     """Take i out of the list of its degree."""
     a, b = before[i], after[i]
@@ -70,22 +69,31 @@ def _remove(first: Any, after: Any, before: Any, i: Any, degree: Any) -> None:
         first[degree] = b
 
 
-@numba.njit
-def _compacted(space: Any, at: Any, size: Any, weight: Any, live: Any) -> Any:
-    """Lists that are still needed, one after the other in a new space, and where it is free."""
-    fresh = np.empty_like(space)
-    free = 0
+@inner
+def _compact(space: Any, free: Any, at: Any, size: Any, weight: Any, live: Any) -> Any:
+    """Move lists that are still needed to the beginning; returns where space is free."""
     for i in range(len(at)):
-        if live[i] or weight[i] != 0:
-            a = at[i]
-            at[i] = free
-            for k in range(a, a + size[i]):
-                fresh[free] = space[k]
-                free += 1
-    return fresh, free
+        if (live[i] or weight[i] != 0) and size[i] > 0:
+            # the place of the first entry tells whose list begins here
+            first = at[i]
+            at[i] = space[first]
+            space[first] = -i - 1
+    p, out = 0, 0
+    while p < free:
+        i = -np.int64(space[p]) - 1
+        if i < 0:
+            p += 1
+            continue
+        space[out] = at[i]
+        at[i] = out
+        for k in range(1, size[i]):
+            space[out + k] = space[p + k]
+        out += size[i]
+        p += size[i]
+    return out
 
 
-@numba.njit
+@inner
 def _merge_equal(
     head: Any,
     chain: Any,
@@ -127,50 +135,33 @@ def _merge_equal(
     return tag
 
 
-@compiled(f"{_PLACES}({_PLACES}, {_INDEX}, int64)")
-def minimum_degree(start: Any, index: Any, dense: Any) -> Any:
-    """An order of elimination with little fill.
-
-    Parameters
-    ----------
-    start, index : ndarray of int64 (m + 1,), ndarray of int32
-        :func:`adjacency`.
-    dense : int
-        Rows with more neighbours come last, in their own order.
-    """
-    m = len(start) - 1
-    # lists never grow in all, so that compaction always makes room for one more
-    space = np.empty(2 * len(index) + m + 1, np.int32)
-    space[: len(index)] = index
-    free = len(index)
-    at = start[:-1].copy()
-    size = np.empty(m, np.int64)
-    elements = np.zeros(m, np.int64)  # of the list of a variable
-    weight = np.ones(m, np.int64)  # 0: no variable; negative: in the new element
-    degree = np.empty(m, np.int64)
-    live = np.zeros(m, np.bool_)  # elements
-    first = np.full(m + 1, -1, np.int32)  # lists of variables of one degree
-    after = np.full(m, -1, np.int32)
-    before = np.full(m, -1, np.int32)
-    member = np.full(m, -1, np.int32)  # chains of what is eliminated together
-    last = np.arange(m).astype(np.int32)
-    bucket = np.full(m, -1, np.int32)  # lists of variables of one hash
-    chain = np.empty(m, np.int32)
-    hashed = np.empty(m, np.int64)
-    mark = np.zeros(m, np.int64)
-    order = np.empty(m, np.int64)
-    count = 0
-    for i in range(m):
-        size[i] = start[i + 1] - start[i]
-        if size[i] > dense:
-            weight[i] = 0
-        else:
-            count += 1
-    behind = count
-    for i in range(m):
-        if weight[i] == 0:
-            order[behind] = i
-            behind += 1
+@compiled(
+    f"void(int64, {_INDEX}, {_PLACES}, {_PLACES}, {_PLACES}, {_PLACES}, {_PLACES}, {_PLACES}, "
+    f"{_PLACES}, boolean[::1], {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, "
+    f"{_INDEX}, {_PLACES})"
+)
+def _eliminate(
+    count: Any,
+    space: Any,
+    at: Any,
+    size: Any,
+    weight: Any,
+    elements: Any,
+    degree: Any,
+    hashed: Any,
+    mark: Any,
+    live: Any,
+    first: Any,
+    after: Any,
+    before: Any,
+    member: Any,
+    last: Any,
+    bucket: Any,
+    chain: Any,
+    order: Any,
+) -> None:
+    m = len(at)
+    free = at[m - 1] + size[m - 1]
     for i in range(m - 1, -1, -1):
         if weight[i] > 0:
             degree[i] = min(size[i], count)
@@ -188,7 +179,7 @@ def minimum_degree(start: Any, index: Any, dense: Any) -> Any:
             if live[space[k]]:
                 need += size[space[k]]
         if free + need > len(space):
-            space, free = _compacted(space, at, size, weight, live)
+            free = _compact(space, free, at, size, weight, live)
         # the new element: neighbours of p, and the variables of its elements
         top, total = free, np.int64(0)
         own = elements[p]
@@ -290,4 +281,38 @@ def minimum_degree(start: Any, index: Any, dense: Any) -> Any:
             order[k] = i
             k += 1
             i = member[i]
+
+
+def minimum_degree(indptr: Any, indices: Any, dense: int) -> Any:
+    """An order of elimination with little fill.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray of int64 (m + 1,), ndarray of int32
+        Lower triangle by columns with the whole diagonal.
+    dense : int
+        Rows with more neighbours come last, in their own order.
+    """
+    start, index = adjacency(indptr, indices)
+    m, entries = len(start) - 1, len(index)
+    size = np.diff(start)
+    weight = (size <= dense).astype(np.int64)  # 0: no variable; negative: in the new element
+    count = int(weight.sum())
+    order = np.empty(m, dtype=np.int64)
+    order[count:] = np.flatnonzero(weight == 0)
+    if not count:
+        return order
+    # lists never grow in all, so that compaction always makes room for one more
+    space = np.empty(2 * entries + m + 1, dtype=np.int32)
+    space[:entries] = index
+    elements, mark = np.zeros((2, m), dtype=np.int64)  # of the list of a variable; tags
+    degree, hashed = np.empty((2, m), dtype=np.int64)
+    first = np.full(m + 1, -1, dtype=np.int32)  # lists of variables of one degree
+    after, before, bucket = np.full((3, m), -1, dtype=np.int32)  # and of variables of one hash
+    chain = np.empty(m, dtype=np.int32)
+    member = np.full(m, -1, dtype=np.int32)  # chains of what is eliminated together
+    last = np.arange(m, dtype=np.int32)
+    live = np.zeros(m, dtype=bool)  # elements
+    numbers = (start[:-1], size, weight, elements, degree, hashed, mark, live)
+    _eliminate(count, space, *numbers, first, after, before, member, last, bucket, chain, order)  # type: ignore[call-arg]
     return order
