@@ -60,7 +60,12 @@ def compiled(signature: str, *, allocates: bool = False) -> Callable[[F], F]:
     import numba
 
     def compile_it(function: F) -> F:
-        options = {"nogil": True, "no_cfunc_wrapper": True, "_nrt": allocates}
+        options = {
+            "nogil": True,
+            "no_cfunc_wrapper": True,
+            "_nrt": allocates,
+            "error_model": "numpy",  # no test before a division: loops with one are vectorised
+        }
         loop = numba.njit(**options)(function)
         if loop is not function:  # which it is where users have disabled numba
             loop._cache = KernelCache(function)
