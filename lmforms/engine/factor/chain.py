@@ -77,6 +77,11 @@ class ChainLink:
         """Number of levels q."""
         return len(self.zz)
 
+    @cached_property
+    def parents_ascend(self) -> bool:
+        """Whether levels of one parent follow each other, in the order of the parents."""
+        return bool((self.parents[1:] >= self.parents[:-1]).all())
+
 
 @dataclass(frozen=True, eq=False)
 class Chain:

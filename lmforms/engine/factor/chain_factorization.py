@@ -142,9 +142,7 @@ class ChainFactorization(Factorization):
         link, lam, inverse = self._links[n], self._lam(n), self._inverses[n]
         values = parameters(lam, lam if inverse is None else inverse, *more)
         exponent = link.k * log10(2.0 + link.most_information * float(np.square(lam).sum()))
-        return carry_out(
-            operations, values, tables, link.parents, link.levels, exponent, self._kernels
-        )
+        return carry_out(operations, values, tables, link, exponent, self._kernels)
 
     def _substitute(self) -> None:
         self.moments = self.system.cp.rr.copy()

@@ -61,11 +61,10 @@ def carry_out(
                     work[out, i] = s
             elif code == ROOT:
                 for i in range(n):
-                    work[out, i] = 1.0 / sqrt(work[x, i])
-                for i in range(n):
-                    work[0, i] *= work[x, i]
-                for i in range(n):
-                    work[1, i] = work[x, i] if work[x, i] < work[1, i] else work[1, i]
+                    pivot = work[x, i]
+                    work[out, i] = 1.0 / sqrt(pivot)
+                    work[0, i] *= pivot
+                    work[1, i] = pivot if pivot < work[1, i] else work[1, i]
             else:
                 table = tables[x]
                 if code == GATHER:

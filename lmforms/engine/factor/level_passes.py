@@ -13,6 +13,8 @@ from ...errors import NumericalError
 from ...support.arrays import FloatArray, IntArray
 from ..linalg.batched import INDEFINITE
 from ..linalg.compiled import compiled_kernels
+from ..linalg.threads import in_threads, loop_threads
+from .chain import NO_TABLE, ChainLink
 from .level_operations import FIRST_SUM, LEAST_PIVOT, OperationList
 from .operation_kinds_kernels import (
     GATHER,
@@ -44,7 +46,8 @@ PAIRS_OF_AN_OPERATION = 0.1
 """Pairs of entries (:data:`~lmforms.engine.linalg.compiled.COMPILED_WORK`) that an operation on one
 level counts for: it takes a third of a nanosecond, and NumPy four times as long."""
 
-NO_TABLE = np.empty((0, 0))
+THREADED_OPERATIONS = 5e6
+"""Operations times levels, some two milliseconds, from which a second thread is worthwhile."""
 
 
 def level_kernels(work: float) -> Any:
@@ -56,8 +59,7 @@ def carry_out(
     operations: OperationList,
     parameters: FloatArray,
     tables: Mapping[int, FloatArray],
-    parents: IntArray,
-    levels: int,
+    link: ChainLink,
     exponent: float,
     kernels: Any,
 ) -> tuple[float, list[FloatArray]]:
@@ -69,8 +71,8 @@ def carry_out(
     parameters : ndarray
         The first is 1.
     tables : dict of int to ndarray (levels or parents, columns)
-    parents : ndarray of uint32 (levels,)
-    levels : int
+    link : ChainLink
+        The levels.
     exponent : float
         Bound of log₁₀ of the product of one level's pivots.
     kernels : module or None
@@ -92,23 +94,40 @@ def carry_out(
     arrays = tuple(tables.get(t, NO_TABLE) for t in range(TABLES))
     fit = TILE_BYTES // (8 * operations.rows) // 8 * 8
     width = NUMPY_WIDTH if kernels is None else min(max(fit, LEAST_WIDTH), MOST_WIDTH)
-    work = np.zeros((operations.rows, width))
-    work[: LEAST_PIVOT + 1] = 1.0
-    if kernels is None:
-        log_det = _by_numpy(operations.codes, numbers, arrays, parents, work, levels)
-    else:
+    bounds = _ranges(link, 1 if kernels is None else _threads(link.levels * len(numbers)))
+    work = np.zeros((len(bounds) - 1, operations.rows, width))
+    work[:, : LEAST_PIVOT + 1] = 1.0
+    log_dets = np.empty(len(work))
+
+    def loop(part: int, begin: int, end: int) -> None:
+        given = operations.codes, numbers, arrays, link.parents, work[part], begin, end
         tiles = max(1, int(LARGEST_EXPONENT / exponent))
-        log_det = kernels.carry_out(
-            operations.codes, numbers, arrays, parents, work, 0, levels, tiles
-        )
-    if np.isnan(log_det):
+        log_dets[part] = _by_numpy(*given) if kernels is None else kernels.carry_out(*given, tiles)
+
+    in_threads(loop, bounds)
+    if np.isnan(log_dets).any():
         raise NumericalError(INDEFINITE)
     ends = accumulate((prod(shape) for shape in operations.shapes), initial=FIRST_SUM)
-    sums = work.sum(axis=1)
-    return log_det, [
+    sums = work.sum(axis=(0, 2))
+    return float(log_dets.sum()), [
         sums[a:b].reshape(shape)
         for (a, b), shape in zip(pairwise(ends), operations.shapes, strict=True)
     ]
+
+
+def _threads(operations: float) -> int:
+    return loop_threads(np.inf) if operations >= THREADED_OPERATIONS else 1
+
+
+def _ranges(link: ChainLink, parts: int) -> IntArray:
+    """Bounds of ranges of levels without a parent in common, `parts` of them at most."""
+    bounds = np.linspace(0, link.levels, parts + 1).astype(np.int64)
+    if parts == 1 or not len(link.parents):
+        return bounds
+    if not link.parents_ascend:
+        return bounds[[0, -1]]
+    bounds[1:-1] = np.searchsorted(link.parents, link.parents[bounds[1:-1]])
+    return bounds
 
 
 def _by_numpy(
@@ -117,13 +136,14 @@ def _by_numpy(
     tables: tuple[FloatArray, ...],
     parents: IntArray,
     work: FloatArray,
-    levels: int,
+    begin: int,
+    end: int,
 ) -> float:
     """What the compiled loop does."""
     total, width = 0.0, work.shape[1]
     listed = list(zip(codes.tolist(), numbers.tolist(), strict=True))
-    for first in range(0, levels, width):
-        here = slice(first, min(first + width, levels))
+    for first in range(begin, end, width):
+        here = slice(first, min(first + width, end))
         rows, of = list(work[:, : here.stop - first]), parents[here]
         spare = np.empty(here.stop - first)
         for (kind, out, x, y), s in listed:
