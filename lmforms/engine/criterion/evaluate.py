@@ -46,7 +46,7 @@ from ..linalg.batched import outer_sum
 from .criterion_parts import CriterionParts
 from .curvature import pair_traces
 from .given import NOTHING, Given
-from .gls import ConstrainedFit, GLSFit, gls_fit, gls_of
+from .gls import ConstrainedFit, GLSFit, gls_fit
 from .information import (
     DirectionSums,
     GradientSums,
@@ -186,10 +186,7 @@ def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Eva
     cp = problem.system.cp
     factor = factorize(problem.system, problem.lams(theta))
     right = RightSide.of(factor)
-    if isinstance(factor, LevelFactorization):
-        gls = gls_of(problem.nu, *factor.least_squares(right.moments))
-    else:
-        gls = gls_fit(right.moments, problem.nu)
+    gls = gls_fit(right.moments, problem.nu, problem.system.kernels)
     if given.constraint is not None:
         gls = gls.constrained(given.constraint)
     return Evaluation(
@@ -245,9 +242,7 @@ def _information(
 ) -> tuple[FloatArray, FloatArray]:
     """The curvature in θ, and h."""
     nu = at.gls.nu if at.given.sigma2 is None else None
-    return information(
-        directions, at.problem.curvatures(at.theta, gradients), at.sigma2, nu, pairs
-    )
+    return information(directions, at.problem.curvatures(at.theta, gradients), at.sigma2, nu, pairs)
 
 
 def _directly_differentiated(

@@ -10,10 +10,14 @@ import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
+from ..kernel_choice import FitKernels
 from ..linalg.batched import cross
 from .criterion_parts import CriterionParts
 from .given import Constraint
 
+
+MOST_COMPILED = 30
+"""Fixed columns up to which a compiled loop is faster than calls of LAPACK."""
 
 INDEFINITE_X = "X'V₀⁻¹X is not positive definite at this θ."
 
@@ -104,8 +108,15 @@ class ConstrainedFit(GLSFit):
     along: FloatArray
 
 
-def gls_fit(moments: FloatArray, nu: int) -> GLSFit:
+def gls_fit(moments: FloatArray, nu: int, kernels: FitKernels | None = None) -> GLSFit:
     """Least squares from [X y]'V₀⁻¹[X y].
+
+    Parameters
+    ----------
+    moments : ndarray (p + 1, p + 1)
+    nu : int
+    kernels : FitKernels, optional
+        Compiled loops, where they are loaded.
 
     Raises
     ------
@@ -113,6 +124,10 @@ def gls_fit(moments: FloatArray, nu: int) -> GLSFit:
         X'V₀⁻¹X is not positive definite, or nothing is left of y.
     """
     p = len(moments) - 1
+    if kernels is not None and p <= MOST_COMPILED:
+        beta, root_x = np.empty(p), np.zeros((p, p))
+        r2, log_det_x = kernels.levels.least_squares(moments, beta, root_x)
+        return gls_of(nu, beta, root_x, r2, log_det_x)
     try:
         lower = np.linalg.cholesky(moments[:p, :p])
     except np.linalg.LinAlgError:
@@ -123,9 +138,7 @@ def gls_fit(moments: FloatArray, nu: int) -> GLSFit:
     return gls_of(nu, root_x @ half, root_x, float(moments[p, p] - half @ half), log_det_x)
 
 
-def gls_of(
-    nu: int, beta: FloatArray, root_x: FloatArray, r2: float, log_det_x: float
-) -> GLSFit:
+def gls_of(nu: int, beta: FloatArray, root_x: FloatArray, r2: float, log_det_x: float) -> GLSFit:
     """The fit that these numbers are.
 
     Raises

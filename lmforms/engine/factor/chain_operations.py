@@ -218,9 +218,7 @@ def substitution(kind: LevelKind, r: int) -> OperationList:
     return ops.finished()
 
 
-def _add_moments(
-    ops: LevelOperations, sums: Rows, z: Rows, v: Rows, m: Rows, u: Rows
-) -> None:
+def _add_moments(ops: LevelOperations, sums: Rows, z: Rows, v: Rows, m: Rows, u: Rows) -> None:
     """u'u − (z'v + v'm), made symmetric."""
     for i in range(len(z)):
         both = [ops.combined([ONE, ONE], [z[i, s], m[i, s]]) for s in range(z.shape[1])]

@@ -142,6 +142,16 @@ class Layout:
         return [slice(a, b) for a, b in pairwise(ends)]
 
     @cached_property
+    def column_starts(self) -> list[int]:
+        """The first column of each grouping factor."""
+        return [span.start for span in self.column_spans]
+
+    def split(self, x: FloatArray) -> list[FloatArray]:
+        """Rows (m, r) of all columns by grouping factor, (q, k, r) each."""
+        pairs = zip(self.column_spans, self.shapes, strict=True)
+        return [x[span].reshape(q, k, -1) for span, (q, k) in pairs]
+
+    @cached_property
     def factor_of_column(self) -> IndexArray:
         """The grouping factor of each column."""
         return np.repeat(np.arange(len(self.shapes)), [q * k for q, k in self.shapes])

@@ -71,13 +71,6 @@ class LevelFactorization(DirectFactorization):
         """Σ over levels of Z_l'V₀⁻¹Z_l."""
         return [self.matrices.sum(axis=0)]
 
-    def least_squares(self, moments: FloatArray) -> tuple[FloatArray, FloatArray, float, float]:
-        """β̂, R_X⁻¹, r² and ln|X'V₀⁻¹X| from [X y]'V₀⁻¹[X y]; NaN if it is not positive definite."""
-        p = len(moments) - 1
-        beta, root_x = np.empty(p), np.zeros((p, p))
-        r2, log_det = _kernels(self.system).least_squares(moments, beta, root_x)
-        return beta, root_x, r2, log_det
-
     def _pass(
         self,
         to_residual: FloatArray,
@@ -170,7 +163,5 @@ class LevelFactorization(DirectFactorization):
         parts = self._pass(to_residual, root_x, changes, reml, exact)
         g, out = np.empty(lam.shape), np.empty((len(slopes) + 3, len(slopes)))
         p = root_x.shape[1]
-        _kernels(self.system).derivatives_of_sums(
-            p, *parts, slopes, lam, s2, nu, exact, g, out
-        )
+        _kernels(self.system).derivatives_of_sums(p, *parts, slopes, lam, s2, nu, exact, g, out)
         return g, out

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,13 @@ from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from .direct_factorization import DerivativeSums, DirectFactorization
 from .system import System
+
+
+@cache
+def _lapack() -> Any:
+    from scipy.linalg import lapack
+
+    return lapack
 
 
 class SmallFactorization(DirectFactorization):
@@ -24,10 +32,8 @@ class SmallFactorization(DirectFactorization):
     def __init__(self, system: System, lams: Sequence[FloatArray]) -> None:
         super().__init__(system, lams)
         a = self._times_lambda(self._times_lambda(system.whole_gram, transpose=True).T, True)
-        from scipy.linalg import lapack
-
         a.flat[:: len(a) + 1] += 1.0
-        self._root, info = lapack.dpotrf(a, lower=1, clean=0, overwrite_a=1)
+        self._root, info = _lapack().dpotrf(a, lower=1, clean=0, overwrite_a=1)
         if info or not np.isfinite(self._root[-1, -1]):
             raise NumericalError("Λ'Z'ZΛ + I is not positive definite.")
         self.log_det = 2.0 * float(np.log(self._root.diagonal()).sum())
@@ -60,40 +66,36 @@ class SmallFactorization(DirectFactorization):
 
     def response_products(self) -> tuple[Blocks, Blocks, FloatArray]:
         """See :meth:`DirectFactorization.response_products`."""
-        gram, (zr, b0) = self.system.whole_gram, self.system.whole_right
-        w, kept = zr, None
-        if b0 is not None:
-            kept = np.zeros_like(b0)
-            for root, span in zip(self._lam_inverses, self.system.column_spans, strict=True):
-                if root is None:
-                    kept[span] = b0[span]
-            w = zr + gram @ kept
-        w = self._times_lambda(w, transpose=True)
-        if b0 is not None:
-            roots = [np.zeros_like(lam) if root is None else root for lam, root in self._pairs()]
-            w = w - self._by_level(roots, b0)
-        from scipy.linalg import lapack
-
-        x = lapack.dpotrs(self._root, w, lower=1)[0]
+        system = self.system
+        gram, (zr, b0) = system.whole_gram, system.whole_right
+        if b0 is None:
+            w, kept = self._times_lambda(zr, transpose=True), None
+        else:
+            w, kept = self._with_pilot(gram, zr, b0)
+        x = _lapack().dpotrs(self._root, w, lower=1)[0]
         v = self._times_lambda(x)
         if kept is not None:
             v -= kept
         marginal = zr - gram @ v
         qu = self._times_lambda(marginal, transpose=True)
-        cross = zr.T @ v + v.T @ marginal
-        moments = self.system.cp.rr + qu.T @ qu - 0.5 * (cross + cross.T)
+        cross = qu.T @ qu - v.T @ (zr + marginal)
         self._marginal = marginal
-        return self._split(v), self._split(marginal), moments
+        return system.split(v), system.split(marginal), system.cp.rr + 0.5 * (cross + cross.T)
 
-    def _pairs(self) -> Sequence[tuple[FloatArray, FloatArray | None]]:
-        return list(zip(self.lams, self._lam_inverses, strict=True))
-
-    def _split(self, x: FloatArray) -> list[FloatArray]:
-        r = x.shape[1]
-        return [
-            x[span].reshape(q, k, r)
-            for span, (q, k) in zip(self.system.column_spans, self.system.shapes, strict=True)
-        ]
+    def _with_pilot(
+        self, gram: FloatArray, zr: FloatArray, b0: FloatArray
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Right sides with pilot effects, and those of the factors with a singular λ."""
+        if self._sizes is not None and all(root is not None for root in self._lam_inverses):
+            return self._sizes * zr - b0 / self._sizes, None
+        kept = np.zeros_like(b0)
+        for root, span in zip(self._lam_inverses, self.system.column_spans, strict=True):
+            if root is None:
+                kept[span] = b0[span]
+        pairs = zip(self.lams, self._lam_inverses, strict=True)
+        roots = [np.zeros_like(lam) if root is None else root for lam, root in pairs]
+        w = self._times_lambda(zr + gram @ kept, transpose=True) - self._by_level(roots, b0)
+        return w, kept
 
     # --- Z'V₀⁻¹Z ----------------------------------------------------------------------------
 
@@ -101,9 +103,7 @@ class SmallFactorization(DirectFactorization):
     def matrix(self) -> FloatArray:
         """Z'V₀⁻¹Z, (m, m)."""
         gram, spans = self.system.whole_gram, self.system.column_spans
-        from scipy.linalg import lapack
-
-        inverse, _ = lapack.dpotri(self._root, lower=1, overwrite_c=0)
+        inverse, _ = _lapack().dpotri(self._root, lower=1, overwrite_c=0)
         inverse = np.tril(inverse)
         inverse = inverse + inverse.T
         inverse.flat[:: len(inverse) + 1] *= 0.5
@@ -132,7 +132,7 @@ class SmallFactorization(DirectFactorization):
     def marginal_of_effects(self, b: Blocks) -> Blocks:
         """Z'V₀⁻¹Zb."""
         flat = np.concatenate([x.reshape(-1, x.shape[2]) for x in b])
-        return self._split(self.matrix @ flat)
+        return self.system.split(self.matrix @ flat)
 
     def diagonal_sums(self) -> list[FloatArray]:
         """Σ over levels of the diagonal blocks of Z'V₀⁻¹Z."""
@@ -162,6 +162,8 @@ class SmallFactorization(DirectFactorization):
         m, system = self.matrix, self.system
         t = self._marginal @ to_residual
         v = self._marginal[:, :-1] @ root_x
+        if self._sizes is not None:
+            return self._scalar_sums(m, t, v, changes, reml, exact)
         c = self._directions(changes, t)
         outer = [_outer_sum(t[span], k) for span, k in self._spans()]
         fixed = [_outer_sum(v[span], k) for span, k in self._spans()] if reml else None
@@ -178,6 +180,40 @@ class SmallFactorization(DirectFactorization):
             pairs=pairs,
         )
 
+    def _scalar_sums(
+        self,
+        m: FloatArray,
+        t: FloatArray,
+        v: FloatArray,
+        changes: Blocks,
+        reml: bool,
+        exact: bool,
+    ) -> DerivativeSums:
+        """With one effect per level of every factor D_i is a number, of one factor each."""
+        system, sizes = self.system, np.concatenate([d[:, 0, 0] for d in changes])
+        starts, which = system.column_starts, system.factor_of_column
+        c = np.zeros((len(t), len(sizes)))
+        c[np.arange(len(t)), which] = t[:, 0] * sizes[which]
+        columns = np.zeros((len(t), 3))
+        columns[:, 0], columns[:, 1] = m.diagonal(), t[:, 0] ** 2
+        if reml:
+            columns[:, 2] = np.einsum("ij,ij->i", v, v)
+        sums = np.add.reduceat(columns, starts)[:, :, None, None]
+        pairs = None
+        if exact:
+            less = m - v @ v.T if reml else m
+            squares = np.add.reduceat(np.add.reduceat(less * less, starts, axis=0), starts, axis=1)
+            pairs = squares * sizes[:, None] * sizes
+        return DerivativeSums(
+            traces=list(sums[:, 0]),
+            residual=list(sums[:, 1]),
+            fixed=list(sums[:, 2]),
+            quadratic=c.T @ (m @ c),
+            along_fixed=v.T @ c,
+            along_residual=t[:, 0] @ c,
+            pairs=pairs,
+        )
+
     def _spans(self) -> list[tuple[slice, int]]:
         shapes = self.system.shapes
         return [(s, k) for s, (_, k) in zip(self.system.column_spans, shapes, strict=True)]
@@ -187,18 +223,17 @@ class SmallFactorization(DirectFactorization):
         out = np.zeros((len(t), sum(len(d) for d in changes)))
         start = 0
         for d, (span, k) in zip(changes, self._spans(), strict=True):
-            own = np.einsum("iab,lb->lai", d, t[span].reshape(-1, k)) if k > 1 else t[span] * d[:, 0, 0]
+            own = (
+                np.einsum("iab,lb->lai", d, t[span].reshape(-1, k))
+                if k > 1
+                else t[span] * d[:, 0, 0]
+            )
             out[span, start : start + len(d)] = own.reshape(-1, len(d))
             start += len(d)
         return out
 
     def _pair_traces(self, m: FloatArray, changes: Blocks) -> FloatArray:
         """T from Z'V₀⁻¹Z, less VV' under REML."""
-        if self._sizes is not None:
-            starts = [span.start for span in self.system.column_spans]
-            squares = np.add.reduceat(np.add.reduceat(m * m, starts, axis=0), starts, axis=1)
-            sizes = np.concatenate([d[:, 0, 0] for d in changes])
-            return squares * sizes[:, None] * sizes
         ends = np.cumsum([0, *(len(d) for d in changes)])
         out = np.empty((ends[-1], ends[-1]))
         for a, (left, k) in enumerate(self._spans()):

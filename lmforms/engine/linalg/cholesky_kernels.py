@@ -23,9 +23,7 @@ from .compiled import compiled
 _PLACES, _INDEX, _ENTRIES = "int64[::1]", "int32[::1]", "float64[::1]"
 
 
-@compiled(
-    f"int64({PATTERN}, int64, int64, float64, {_ENTRIES}, {_ENTRIES}, {_PLACES}, {_ENTRIES})"
-)
+@compiled(f"int64({PATTERN}, int64, int64, float64, {_ENTRIES}, {_ENTRIES}, {_PLACES}, {_ENTRIES})")
 def factor_panels(
     start: Any,
     index: Any,

@@ -104,7 +104,9 @@ def _flat_directions(at: LocalDerivatives, kernels: FitKernels | None = None) ->
 
 def _starts(problem: Problem, at: Differentiated, converged: bool) -> Iterator[FloatArray]:
     """θ elsewhere, where the criterion may be the same."""
-    for direction in _flat_directions(at, problem.system.kernels) / np.maximum(at.curvature_scale, SMALLEST_SCALE):
+    for direction in _flat_directions(at, problem.system.kernels) / np.maximum(
+        at.curvature_scale, SMALLEST_SCALE
+    ):
         direction = direction / np.abs(direction).max()
         size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > FOUND_AGAIN_SHARE]).max())
         yield at.theta + np.copysign(size, direction @ at.theta) * direction  # −θ is the same

@@ -100,7 +100,14 @@ class QuadraticModel:
         if kernels is not None and secant is None and m <= MOST_COMPILED:
             room, (unit, values, slope) = np.empty((2, m, m)), np.empty((3, m))
             decrement = kernels.newton.quadratic_model(
-                at.gradient, at.information, at.curvature_scale, room[0], unit, values, room[1], slope
+                at.gradient,
+                at.information,
+                at.curvature_scale,
+                room[0],
+                unit,
+                values,
+                room[1],
+                slope,
             )
             return cls(unit, values, room[1], slope, decrement)
         d = np.maximum(np.sqrt(np.abs(at.information.diagonal())), LEAST_SCALE * at.curvature_scale)
