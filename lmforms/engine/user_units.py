@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -112,6 +113,12 @@ class Estimate:
             f"<Estimate: {kind} criterion {self.criterion:.4f}, {len(self.beta)} fixed effects, "
             f"{self.n_theta} θ, {len(self.phi)} φ>"
         )
+
+    def with_values(self, **values: Any) -> Estimate:
+        """A copy in which other values take the place of those that would be computed."""
+        out = replace(self)
+        out.__dict__.update(values)
+        return out
 
     @property
     def scaling(self) -> Scaling:
