@@ -21,7 +21,8 @@ from lmforms.engine.estimate import estimate, estimate_sums
 from lmforms.engine.factor import System
 from lmforms.engine.rows import ModelRows
 from lmforms.engine.sums.cross_products import cross_products, finite_squares
-from lmforms.engine.sums.pilot import PILOT_SWEEPS, RELATIVE_RIDGE
+from lmforms.engine.sums.level_sums import RELATIVE_RIDGE
+from lmforms.engine.sums.pilot import PILOT_SWEEPS
 from lmforms.engine.sums.scaling import LEAST_WITHIN_SHARE, choose_units, with_pilot
 from lmforms.engine.sums.sums_of_rows import choose_scaling, sums_of_rows
 from lmforms.errors import ModelError, NumericalError

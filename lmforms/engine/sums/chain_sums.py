@@ -27,8 +27,8 @@ from ...residual.whitening import ChainWhitening
 from ...support.arrays import Blocks, FloatArray, IndexArray
 from ..rows import FactorRows, ModelRows
 from .cross_products import CrossProducts, finite_squares
+from .level_sums import row_values, sums_by_level
 from .moments import FactorMoments
-from .pilot import row_values, sums_by_level
 from .units import Scaling
 
 MOST_GAPS = 50

@@ -17,16 +17,13 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelError, NumericalError
-from ...support.arrays import FloatArray, IndexArray
-from ..rows import FactorRows, ModelRows
+from ...support.arrays import FloatArray
+from ..rows import ModelRows
 from .joint_least_squares import joint_effects
 from .moments import FactorMoments, PairMoments, merged, symmetric_matrix
-from .pilot import row_values, sums_by_level
 from .unexplained import unexplained_by_columns, unexplained_in_turn
+from .unit_rows import UnitRows
 from .units import Pilot, Scaling
-
-MOST_TABULATED_PAIRS = 1 << 22
-"""With up to so many pairs of levels, those that occur are found by a table, else by sorting."""
 
 FEW_RIGHT_COLUMNS = 16
 """Up to so many columns are multiplied by pairs of levels one after the other."""
@@ -220,7 +217,11 @@ def finite_squares(right: FloatArray) -> FloatArray:
         It is not finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        rr = right.T @ right
+        return finite(right.T @ right)
+
+
+def finite(rr: FloatArray) -> FloatArray:
+    """R'R as it is (see :func:`finite_squares`)."""
     if not np.isfinite(rr).all():
         raise NumericalError(
             "the sums of squares overflow: rescale the response or the predictors."
@@ -243,72 +244,20 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     NumericalError
         A sum is not finite.
     """
-    right, bases = scaling.whitened(rows)
-    factors = rows.level_factors
-    for f, basis, effects in zip(factors, bases, scaling.pilot.effects, strict=True):
-        if effects.any():
-            right -= row_values(f, basis, effects)
-    rr = finite_squares(right)
-    moments = tuple(
-        FactorMoments(
-            zz=sums_by_level(f, basis, basis, symmetric=True),
-            zr=sums_by_level(f, basis, right),
-        )
-        for f, basis in zip(factors, bases, strict=True)
-    )
-    pairs = {
-        (a, b): _pair(factors[a], factors[b], bases[a], bases[b])
-        for a in range(len(bases))
-        for b in range(a + 1, len(bases))
-    }
+    return summed(UnitRows.of(rows, scaling))
+
+
+def summed(unit: UnitRows) -> CrossProducts:
+    """The cross-products of rows in units (see :func:`cross_products`)."""
+    random, right = unit.random, unit.right
+    each = zip(random.factors, random.bases, random.zz, strict=True)
     return CrossProducts(
-        scaling=scaling,
-        n=rows.n,
-        log_det_residual=rows.residual.log_determinant(),
-        rr=rr,
-        factors=moments,
-        pairs=pairs,
+        scaling=unit.scaling,
+        n=unit.rows.n,
+        log_det_residual=unit.rows.residual.log_determinant(),
+        rr=finite(unit.passes.moments(right)),
+        factors=tuple(
+            FactorMoments(zz, unit.passes.sums_by_level(f, w, right)) for f, w, zz in each
+        ),
+        pairs=random.pairs,
     )
-
-
-def _pair(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> PairMoments:
-    present, where = _pair_keys(a, b)
-    blocks = np.empty((len(present), left.shape[1], right.shape[1]))
-    for i in range(left.shape[1]):
-        for j in range(right.shape[1]):
-            blocks[:, i, j] = np.bincount(where, left[:, i] * right[:, j], len(present))
-    return PairMoments(present // b.n_levels, present % b.n_levels, blocks)
-
-
-def _pair_keys(a: FactorRows, b: FactorRows) -> tuple[IndexArray, IndexArray]:
-    """Keys (level of a) × levels of b + (level of b) that occur, ascending; each row's place."""
-    keys, limit = a.codes * b.n_levels + b.codes, a.n_levels * b.n_levels
-    if limit > MOST_TABULATED_PAIRS:  # nested factors need no sorting of rows
-        if (keys_of := _one_each(a, keys)) is not None and keys_of.min() >= 0:
-            return keys_of, a.codes
-        if (keys_of := _one_each(b, keys)) is not None and keys_of.min() >= 0:
-            order = np.argsort(keys_of)
-            place = np.empty(b.n_levels, dtype=np.intp)
-            place[order] = np.arange(b.n_levels)
-            return keys_of[order], place[b.codes]
-    return _distinct_keys(keys, limit)
-
-
-def _one_each(factor: FactorRows, keys: IndexArray) -> IndexArray | None:
-    """The key that all rows of a level have (−1 without rows), if they have one."""
-    found = np.full(factor.n_levels, -1, dtype=np.intp)
-    found[factor.codes] = keys
-    return found if (found[factor.codes] == keys).all() else None
-
-
-def _distinct_keys(keys: IndexArray, limit: int) -> tuple[IndexArray, IndexArray]:
-    """Sorted distinct keys, and the place of each key among them."""
-    if limit > MOST_TABULATED_PAIRS:
-        present, where = np.unique(keys, return_inverse=True)
-        return present, where.astype(np.intp)
-    found = np.zeros(limit, dtype=bool)
-    found[keys] = True
-    present = np.flatnonzero(found)
-    place = np.empty(limit, dtype=np.intp)
-    place[present] = np.arange(len(present))
-    return present, place[keys]

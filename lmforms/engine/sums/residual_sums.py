@@ -25,9 +25,9 @@ from ..rows import ModelRows
 from .chain_sums import ChainSums, chain_sums
 from .cross_products import CrossProducts, cross_products
 from .grid_sums import GridSums, grid_sums
+from .level_sums import row_values
 from .matrix_products import matrix_cross_products, projected
 from .moments import PairMoments
-from .pilot import row_values
 from .series_moments import MomentSums, moment_sums
 from .units import Scaling
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...support.arrays import FloatArray
-from .pilot import PILOT_SWEEPS, SLOW_SWEEP, level_fit
+from .level_sums import level_fit
+from .pilot import PILOT_SWEEPS, SLOW_SWEEP
 from .scaling import LEAST_WITHIN_SHARE
 
 

@@ -1,0 +1,124 @@
+"""Maps of the columns of X and of the bases of random effects to units that suit the rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...covariance import Covariance, Invariance
+from ...errors import NumericalError
+from ...support.arrays import FloatArray
+from ..linalg.stable_columns import (
+    by_column,
+    root_mean_squares,
+    triangular_root,
+)
+from ..rows import FactorRows, MatrixRows, RandomRows
+from .row_passes import RowPasses
+from .units import AffineMap
+
+ILL_CONDITIONED = 1e-9
+"""Below this ratio of diagonal entries of R a basis is only rescaled, not orthogonalised."""
+
+LARGEST_SQUARABLE = 1e145
+"""Numbers above this, or below its inverse, cannot be squared and summed."""
+
+FIXED, RANDOM = "predictors", "random effects' predictors"
+"""How messages name the columns of X and of the bases."""
+
+
+def refuse_extreme(what: str, sizes: FloatArray) -> None:
+    """Refuse numbers whose squares are beyond floating point.
+
+    Raises
+    ------
+    NumericalError
+    """
+    least = 1.0 / LARGEST_SQUARABLE
+    if any(size > LARGEST_SQUARABLE or 0.0 < size < least for size in sizes.tolist()):
+        raise NumericalError(
+            f"the sizes of the {what} are between {sizes[sizes > 0].min():.3g} and "
+            f"{sizes.max():.3g}: squares are beyond floating point. Choose other units."
+        )
+
+
+def fixed_map(X: FloatArray, passes: RowPasses) -> AffineMap:
+    """The map of X to columns with unit mean squares and no correlation once whitened."""
+    return _orthonormal(X, passes, FIXED)
+
+
+def basis_map(
+    factor: RandomRows, covariance: Covariance, X: FloatArray, x: AffineMap, passes: RowPasses
+) -> AffineMap:
+    """The map to a basis of unit mean squares, as far as the structure allows it.
+
+    `x` is the map of X.
+    """
+    basis = factor.basis if isinstance(factor, FactorRows) else _mean_basis(factor)
+    parts = covariance.invariances()
+    if len(parts) == 1 and parts[0][1] == "linear" and np.array_equal(basis, X):
+        return x
+    maps = [(c, _standardising(basis[:, c], kind, passes)) for c, kind in parts]
+    if len(maps) == 1:
+        return maps[0][1]
+    matrix = np.eye(basis.shape[1])
+    for c, block in maps:
+        matrix[c, c] = block.linear
+    return AffineMap(np.zeros(len(matrix)), matrix, None)
+
+
+def _mean_basis(factor: MatrixRows) -> FloatArray:
+    """Rows (n, k) with the sums of squares and products of all entries of Z."""
+    k, n = factor.k, factor.Z.shape[0]
+    refuse_extreme(RANDOM, root_mean_squares(factor.Z.data[:, None]))
+    columns = [factor.Z[:, a::k] for a in range(k)]
+    gram = np.array([[float(a.multiply(b).sum()) for b in columns] for a in columns])
+    values, vectors = np.linalg.eigh(gram)
+    basis = np.zeros((n, k))
+    half = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    basis[: min(n, k)] = half[: min(n, k)]
+    return basis
+
+
+def _standardising(columns: FloatArray, invariance: Invariance, passes: RowPasses) -> AffineMap:
+    if invariance == "linear":
+        return _orthonormal(columns, passes, RANDOM)
+    refuse_extreme(RANDOM, root_mean_squares(columns))
+    k, matrix = columns.shape[1], np.eye(columns.shape[1])
+    if invariance == "scale":
+        matrix = np.diag(1.0 / column_sizes(passes.residual.whiten(columns)))
+    elif invariance == "common":
+        sizes = column_sizes(passes.residual.whiten(columns))
+        matrix = matrix / np.sqrt(np.mean(sizes**2))
+    return AffineMap(np.zeros(k), matrix, None)
+
+
+def column_sizes(columns: FloatArray) -> FloatArray:
+    """Root mean square of each column, 1 for a column of zeros."""
+    rms = root_mean_squares(columns)
+    return np.where(rms > 0, rms, 1.0)
+
+
+def _orthonormal(columns: FloatArray, passes: RowPasses, what: str) -> AffineMap:
+    """The map to columns with unit mean squares and no correlation once whitened."""
+    n, p = columns.shape
+    if p == 0:
+        return AffineMap(np.zeros(0), np.eye(0), None)
+    facts = passes.column_facts(columns)
+    refuse_extreme(what, facts.sizes)
+    matrix = passes.orthonormalising(passes.moments(columns, facts.center), n)
+    if matrix is None:
+        matrix = _orthonormal_by_rows(columns, facts.center, passes)
+    return AffineMap(facts.center, matrix, facts.constant)
+
+
+def _orthonormal_by_rows(columns: FloatArray, center: FloatArray, passes: RowPasses) -> FloatArray:
+    """The same from the columns, or a diagonal matrix where they are nearly dependent."""
+    n, p = columns.shape
+    columns = passes.residual.whiten(by_column(np.subtract, columns, center))
+    sizes = column_sizes(columns)
+    r = triangular_root(by_column(np.divide, columns, sizes))
+    d = np.diag(r)
+    matrix = np.diag(1.0 / sizes)
+    if len(d) == p and d.min() > ILL_CONDITIONED * d.max():
+        matrix = matrix @ np.linalg.inv(r) * np.sqrt(n)
+    return matrix

@@ -1,0 +1,55 @@
+"""Sums over the rows of each pair of levels, of two grouping factors, that occur together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...support.arrays import FloatArray, IndexArray
+from ..rows import FactorRows
+from .level_sums import sums_by_level
+from .moments import PairMoments
+
+MOST_TABULATED_PAIRS = 1 << 22
+"""With up to so many pairs of levels, those that occur are found by a table, else by sorting."""
+
+
+def pair_moments(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> PairMoments:
+    """Z_a'Z_b of whitened bases (n, k_a) and (n, k_b)."""
+    present, where = _pair_keys(a, b)
+    pairs = FactorRows(where, len(present), left)
+    blocks = sums_by_level(pairs, left, right)
+    return PairMoments(present // b.n_levels, present % b.n_levels, blocks)
+
+
+def _pair_keys(a: FactorRows, b: FactorRows) -> tuple[IndexArray, IndexArray]:
+    """Keys (level of a) × levels of b + (level of b) that occur, ascending; each row's place."""
+    keys, limit = a.codes * b.n_levels + b.codes, a.n_levels * b.n_levels
+    if limit > MOST_TABULATED_PAIRS:  # nested factors need no sorting of rows
+        if (keys_of := _one_each(a, keys)) is not None and keys_of.min() >= 0:
+            return keys_of, a.codes
+        if (keys_of := _one_each(b, keys)) is not None and keys_of.min() >= 0:
+            order = np.argsort(keys_of)
+            place = np.empty(b.n_levels, dtype=np.intp)
+            place[order] = np.arange(b.n_levels)
+            return keys_of[order], place[b.codes]
+    return _distinct_keys(keys, limit)
+
+
+def _one_each(factor: FactorRows, keys: IndexArray) -> IndexArray | None:
+    """The key that all rows of a level have (−1 without rows), if they have one."""
+    found = np.full(factor.n_levels, -1, dtype=np.intp)
+    found[factor.codes] = keys
+    return found if (found[factor.codes] == keys).all() else None
+
+
+def _distinct_keys(keys: IndexArray, limit: int) -> tuple[IndexArray, IndexArray]:
+    """Sorted distinct keys, and the place of each key among them."""
+    if limit > MOST_TABULATED_PAIRS:
+        present, where = np.unique(keys, return_inverse=True)
+        return present, where.astype(np.intp)
+    found = np.zeros(limit, dtype=bool)
+    found[keys] = True
+    present = np.flatnonzero(found)
+    place = np.empty(limit, dtype=np.intp)
+    place[present] = np.arange(len(present))
+    return present, place[keys]
