@@ -6,7 +6,7 @@ import numpy as np
 
 from ...covariance import Covariance, Invariance
 from ...errors import NumericalError
-from ...support.arrays import FloatArray
+from ...support.arrays import FloatArray, LinearMap
 from ..linalg.stable_columns import (
     by_column,
     root_mean_squares,
@@ -39,11 +39,6 @@ def refuse_extreme(what: str, sizes: FloatArray) -> None:
             f"the sizes of the {what} are between {sizes[sizes > 0].min():.3g} and "
             f"{sizes.max():.3g}: squares are beyond floating point. Choose other units."
         )
-
-
-def fixed_map(X: FloatArray, passes: RowPasses) -> AffineMap:
-    """The map of X to columns with unit mean squares and no correlation once whitened."""
-    return _orthonormal(X, passes, FIXED)
 
 
 def basis_map(
@@ -81,7 +76,7 @@ def _mean_basis(factor: MatrixRows) -> FloatArray:
 
 def _standardising(columns: FloatArray, invariance: Invariance, passes: RowPasses) -> AffineMap:
     if invariance == "linear":
-        return _orthonormal(columns, passes, RANDOM)
+        return _orthonormal(columns, passes)
     refuse_extreme(RANDOM, root_mean_squares(columns))
     k, matrix = columns.shape[1], np.eye(columns.shape[1])
     if invariance == "scale":
@@ -92,29 +87,24 @@ def _standardising(columns: FloatArray, invariance: Invariance, passes: RowPasse
     return AffineMap(np.zeros(k), matrix, None)
 
 
-def column_sizes(columns: FloatArray) -> FloatArray:
-    """Root mean square of each column, 1 for a column of zeros."""
-    rms = root_mean_squares(columns)
-    return np.where(rms > 0, rms, 1.0)
-
-
-def _orthonormal(columns: FloatArray, passes: RowPasses, what: str) -> AffineMap:
+def _orthonormal(columns: FloatArray, passes: RowPasses) -> AffineMap:
     """The map to columns with unit mean squares and no correlation once whitened."""
-    n, p = columns.shape
-    if p == 0:
-        return AffineMap(np.zeros(0), np.eye(0), None)
     facts = passes.column_facts(columns)
-    refuse_extreme(what, facts.sizes)
-    matrix = passes.orthonormalising(passes.moments(columns, facts.center), n)
+    refuse_extreme(RANDOM, facts.sizes)
+    moments = passes.column_moments(columns, facts.center)
+    matrix = passes.orthonormalising(moments, len(columns))
     if matrix is None:
-        matrix = _orthonormal_by_rows(columns, facts.center, passes)
+        matrix = orthonormal_by_rows(columns, facts.center, passes.residual.whiten)
     return AffineMap(facts.center, matrix, facts.constant)
 
 
-def _orthonormal_by_rows(columns: FloatArray, center: FloatArray, passes: RowPasses) -> FloatArray:
-    """The same from the columns, or a diagonal matrix where they are nearly dependent."""
+def orthonormal_by_rows(columns: FloatArray, center: FloatArray, whiten: LinearMap) -> FloatArray:
+    """T of whitened columns (n, p) less their centre with unit mean squares, uncorrelated.
+
+    Diagonal where the columns are nearly dependent.
+    """
     n, p = columns.shape
-    columns = passes.residual.whiten(by_column(np.subtract, columns, center))
+    columns = whiten(by_column(np.subtract, columns, center))
     sizes = column_sizes(columns)
     r = triangular_root(by_column(np.divide, columns, sizes))
     d = np.diag(r)
@@ -122,3 +112,9 @@ def _orthonormal_by_rows(columns: FloatArray, center: FloatArray, passes: RowPas
     if len(d) == p and d.min() > ILL_CONDITIONED * d.max():
         matrix = matrix @ np.linalg.inv(r) * np.sqrt(n)
     return matrix
+
+
+def column_sizes(columns: FloatArray) -> FloatArray:
+    """Root mean square of each column, 1 for a column of zeros."""
+    rms = root_mean_squares(columns)
+    return np.where(rms > 0, rms, 1.0)

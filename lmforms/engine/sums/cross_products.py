@@ -25,6 +25,8 @@ from .unexplained import unexplained_by_columns, unexplained_in_turn
 from .unit_rows import UnitRows
 from .units import Pilot, Scaling
 
+OVERFLOW = "the sums of squares overflow: rescale the response or the predictors."
+
 FEW_RIGHT_COLUMNS = 16
 """Up to so many columns are multiplied by pairs of levels one after the other."""
 
@@ -94,7 +96,7 @@ class CrossProducts:
         """
         xx = self.rr[: self.p, : self.p]
         blocks = [f.zz for f in self.factors]
-        return unexplained_in_turn(blocks, list(zr), (xx, xy, yy), self._across)
+        return unexplained_in_turn(blocks, zr, (xx, xy, yy), self.across)
 
     @cached_property
     def joint_effects(self) -> list[FloatArray]:
@@ -127,7 +129,7 @@ class CrossProducts:
         explained = flat.T @ (2.0 * right - self.gram() @ flat)
         return np.asarray(self.rr - 0.5 * (explained + explained.T))
 
-    def _across(self, j: int, i: int, x: FloatArray) -> FloatArray:
+    def across(self, j: int, i: int, x: FloatArray) -> FloatArray:
         """Z_j'R⁻¹Z_i x."""
         levels = len(self.factors[j].zz)
         if x.shape[2] > FEW_RIGHT_COLUMNS:
@@ -217,15 +219,9 @@ def finite_squares(right: FloatArray) -> FloatArray:
         It is not finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        return finite(right.T @ right)
-
-
-def finite(rr: FloatArray) -> FloatArray:
-    """R'R as it is (see :func:`finite_squares`)."""
+        rr = right.T @ right
     if not np.isfinite(rr).all():
-        raise NumericalError(
-            "the sums of squares overflow: rescale the response or the predictors."
-        )
+        raise NumericalError(OVERFLOW)
     return np.asarray(rr)
 
 
@@ -247,17 +243,19 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     return summed(UnitRows.of(rows, scaling))
 
 
-def summed(unit: UnitRows) -> CrossProducts:
-    """The cross-products of rows in units (see :func:`cross_products`)."""
-    random, right = unit.random, unit.right
-    each = zip(random.factors, random.bases, random.zz, strict=True)
+def summed(unit: UnitRows, known: CrossProducts | None = None) -> CrossProducts:
+    """The cross-products of rows in units (see :func:`cross_products`).
+
+    `known` are those of the same rows and units with other pilot effects.
+    """
+    found = unit.products(known)
+    if not np.isfinite(found.rr).all():
+        raise NumericalError(OVERFLOW)
     return CrossProducts(
         scaling=unit.scaling,
         n=unit.rows.n,
         log_det_residual=unit.rows.residual.log_determinant(),
-        rr=finite(unit.passes.moments(right)),
-        factors=tuple(
-            FactorMoments(zz, unit.passes.sums_by_level(f, w, right)) for f, w, zz in each
-        ),
-        pairs=random.pairs,
+        rr=found.rr,
+        factors=found.factors,
+        pairs=found.pairs,
     )

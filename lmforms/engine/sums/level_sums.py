@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...support.arrays import FloatArray
-from ..linalg.batched import MOST_LAPACK_BLOCKS, inverse_cholesky, multiply, transposed
+from ..linalg.batched import MOST_LAPACK_BLOCKS
 from ..rows import FactorRows
 
 RELATIVE_RIDGE = 1e-3
@@ -41,13 +41,64 @@ def row_values(factor: FactorRows, basis: FloatArray, effects: FloatArray) -> Fl
 
 def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
     """Least squares within every level, (q, k, r), with a ridge against empty directions."""
-    if zz.shape[-1] == 1:
-        return np.asarray(zr / np.where(zz > 0, zz, 1.0))
-    k = zz.shape[-1]
-    size = np.einsum("qii->q", zz) / k
+    return levels_first(fit_and_rest(levels_last(zz), levels_last(zr))[0])
+
+
+def levels_last(blocks: FloatArray) -> FloatArray:
+    """(q, a, b) as (a, b, q): operations then run along the levels."""
+    return np.ascontiguousarray(blocks.transpose(1, 2, 0))
+
+
+def levels_first(blocks: FloatArray) -> FloatArray:
+    """(a, b, q) as (q, a, b)."""
+    return blocks.transpose(2, 0, 1)
+
+
+def fit_and_rest(zz: FloatArray, zr: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Least squares b within every level and what they leave, zr − zz b: the ridge times b.
+
+    Parameters
+    ----------
+    zz : ndarray (k, k, q)
+    zr : ndarray (k, r, q)
+
+    Returns
+    -------
+    b, rest : ndarray (k, r, q)
+    """
+    k, q = len(zz), zz.shape[-1]
+    if k == 1:
+        empty = ~(zz[0] > 0)
+        return zr / np.where(empty, 1.0, zz[0]), zr * empty
+    size = np.einsum("iiq->q", zz) / k
     ridge = RELATIVE_RIDGE * np.where(size > 0, size, 1.0)
-    regular = zz + ridge[:, None, None] * np.eye(k)
-    if len(zz) < MOST_LAPACK_BLOCKS:
-        return np.linalg.solve(regular, zr)
-    root, _ = inverse_cholesky(regular)
-    return np.asarray(multiply(transposed(root), multiply(root, zr)))
+    regular = zz.copy()
+    for i in range(k):
+        regular[i, i] += ridge
+    if k > 2 and q < MOST_LAPACK_BLOCKS:
+        solved = np.linalg.solve(levels_first(regular), levels_first(zr))
+        fit = solved.transpose(1, 2, 0)
+    else:
+        fit = _solved(regular, zr)
+    return fit, ridge * fit
+
+
+def _solved(a: FloatArray, b: FloatArray) -> FloatArray:
+    """a⁻¹b of positive definite blocks (k, k, q) and (k, r, q), by loops over k alone."""
+    k, x = len(a), b.copy()
+    root: list[list[FloatArray]] = [[] for _ in range(k)]  # L with a = LL', but 1/L_ii
+    for i in range(k):
+        for j in range(i + 1):
+            entry = a[i, j]
+            for m in range(j):
+                entry = entry - root[i][m] * root[j][m]
+            root[i].append(1.0 / np.sqrt(entry) if i == j else entry * root[j][j])
+    for i in range(k):
+        for j in range(i):
+            x[i] -= root[i][j] * x[j]
+        x[i] *= root[i][i]
+    for i in reversed(range(k)):
+        for j in range(i + 1, k):
+            x[i] -= root[j][i] * x[j]
+        x[i] *= root[i][i]
+    return x

@@ -1,8 +1,11 @@
-"""What is computed by passes over the rows: sizes, moments, columns in units, sums by level."""
+"""What is computed by passes over the rows: facts of columns, moments, sums by level."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,10 +19,10 @@ from ..linalg.stable_columns import (
     root_mean_squares,
 )
 from ..rows import FactorRows
-from .level_sums import level_fit, row_values, sums_by_level
-from .moments import PairMoments
+from .level_sums import row_values, sums_by_level
+from .moments import FactorMoments, PairMoments
 from .pair_sums import pair_moments
-from .units import AffineMap
+from .units import Scaling
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,39 @@ class ColumnFacts:
     constant : int or None
         The first column of ones.
     center : ndarray (p,)
-        Means where there is one, but zero for columns of one value, else zeros.
+        Means where there is one, but zero for columns of one value; else zeros.
     """
 
     sizes: FloatArray
     constant: int | None
     center: FloatArray
+
+
+class KnownProducts(Protocol):
+    """Products of which those of Z̃ are used."""
+
+    @property
+    def factors(self) -> tuple[FactorMoments, ...]: ...
+
+    @property
+    def pairs(self) -> dict[tuple[int, int], PairMoments]: ...
+
+
+@dataclass(frozen=True)
+class Products:
+    """Sums of products of whitened rows in units (see :class:`.cross_products.CrossProducts`).
+
+    Attributes
+    ----------
+    rr : ndarray (p + 1, p + 1)
+        May not be finite.
+    factors : tuple of FactorMoments
+    pairs : dict of (a, b), a < b, to PairMoments
+    """
+
+    rr: FloatArray
+    factors: tuple[FactorMoments, ...]
+    pairs: dict[tuple[int, int], PairMoments]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +91,12 @@ class RowPasses:
 
     def column_facts(self, columns: FloatArray) -> ColumnFacts:
         """Facts of columns (n, p)."""
-        flat = constant_columns(columns)
+        sizes, flat = root_mean_squares(columns), constant_columns(columns)
         ones = np.flatnonzero(flat & (columns[0] == 1.0)) if flat.any() else ()
         center = np.zeros(len(flat))
         if len(ones) and not flat.all():
             center = means(columns)
             center[flat] = 0.0
-        sizes = root_mean_squares(columns)
         return ColumnFacts(sizes, int(ones[0]) if len(ones) else None, center)
 
     def weight_size(self, n: int) -> float:
@@ -76,54 +105,81 @@ class RowPasses:
             return 1.0
         return float(root_mean_squares(self.residual.whiten(np.ones(n))[:, None])[0])
 
-    def transformed(self, columns: FloatArray, scale: AffineMap) -> FloatArray:
-        """Columns (n, p) in units, whitened."""
-        return np.asarray(self.residual.whiten(scale(columns)))
-
-    def right(self, X: FloatArray, y: FloatArray, scale: AffineMap, shift: float) -> FloatArray:
-        """[X̃ y − c], whitened, (n, p + 1)."""
-        columns = scale(X)
-        out = np.empty((columns.shape[1] + 1, len(y))).T
-        out[:, :-1] = columns
+    def centered(self, X: FloatArray, y: FloatArray, center: FloatArray, shift: float) -> Any:
+        """R^(−1/2)[X − c y − shift], (n, p + 1), as the other passes take it."""
+        out = np.empty((X.shape[1] + 1, len(y))).T
+        np.subtract(X.T, center[:, None], out=out[:, :-1].T)
         np.subtract(y, shift, out=out[:, -1])
-        return np.asarray(self.residual.whiten(out))
+        return self.residual.whiten(out)
 
-    def moments(self, columns: FloatArray, center: FloatArray | None = None) -> FloatArray:
-        """Sums of products of whitened columns (n, p) less numbers, which may overflow."""
-        if center is not None:
-            centered = by_column(np.subtract, columns, center) if center.any() else columns
-            columns = self.residual.whiten(centered)
+    def moments(self, centered: Any) -> FloatArray:
+        """Sums of products of centred columns, (p + 1, p + 1), which may overflow."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.asarray(columns.T @ columns)
+            return np.asarray(centered.T @ centered)
+
+    def column_moments(self, columns: FloatArray, center: FloatArray) -> FloatArray:
+        """Sums of products of R^(−1/2)(columns − c), (k, k), which may overflow."""
+        centered = by_column(np.subtract, columns, center) if center.any() else columns
+        return self.moments(self.residual.whiten(centered))
 
     def orthonormalising(self, moments: FloatArray, n: int) -> FloatArray | None:
         """T with T'MT = nI (see :func:`.stable_columns.orthonormalising`)."""
         return orthonormalising(moments, n)
 
-    def less_fitted(self, right: FloatArray, gamma: FloatArray) -> float:
-        """Take X̃γ from the last column of [X̃ y]; its sum of squares."""
-        left = right[:, -1]
-        left -= right[:, :-1] @ gamma
-        return float(np.dot(left, left))
+    def products(
+        self,
+        factors: Sequence[FactorRows],
+        scaling: Scaling,
+        centered: Any,
+        effects: Sequence[FloatArray] | None,
+        known: KnownProducts | None,
+    ) -> Products:
+        """Sums of products of R^(−1/2)[Z̃ R*].
 
-    def sums_by_level(
-        self, factor: FactorRows, left: FloatArray, right: FloatArray, symmetric: bool = False
-    ) -> FloatArray:
-        """Σ over the rows of each level of ``left[i]' right[i]``, shape (q, k, m)."""
-        return sums_by_level(factor, left, right, symmetric)
+        Parameters
+        ----------
+        factors : sequence of FactorRows
+        scaling : Scaling
+        centered : object
+            From :meth:`centered`, with the numbers of `scaling`.
+        effects : sequence of ndarray (q, k, p + 1), optional
+            Pilot effects; None if they are zero.
+        known : object with `factors` and `pairs`, optional
+            Of the same rows and units with other pilot effects.
+        """
+        units, pilot = scaling.units, scaling.pilot
+        right = _in_units(centered, units.x.matrix, pilot.gamma, pilot.y_scale)
+        pairs = list(zip(factors, units.bases, strict=True))
+        bases = [self.residual.whiten(scale(f.basis)) for f, scale in pairs]
+        for f, basis, own in zip(factors, bases, effects or (), strict=effects is not None):
+            right -= row_values(f, basis, own)
+        if known is None:
+            zz = [
+                sums_by_level(f, w, w, symmetric=True) for f, w in zip(factors, bases, strict=True)
+            ]
+            across = _pairs(factors, bases)
+        else:
+            zz, across = [own.zz for own in known.factors], known.pairs
+        zr = [sums_by_level(f, w, right) for f, w in zip(factors, bases, strict=True)]
+        moments = tuple(FactorMoments(*own) for own in zip(zz, zr, strict=True))
+        return Products(self.moments(right), moments, across)
 
-    def less_effects(
-        self, factor: FactorRows, basis: FloatArray, effects: FloatArray, right: FloatArray
-    ) -> None:
-        """Take Z times effects (q, k, r) from `right` (n, r)."""
-        right -= row_values(factor, basis, effects)
 
-    def level_fit(self, zz: FloatArray, zr: FloatArray) -> FloatArray:
-        """Least squares within every level (see :func:`.level_sums.level_fit`)."""
-        return level_fit(zz, zr)
+def _in_units(
+    centered: FloatArray, matrix: FloatArray, gamma: FloatArray, y_scale: float
+) -> FloatArray:
+    """R^(−1/2)[X̃ ỹ], (n, p + 1), from centred columns: X̃ = XT, ỹ = (y − X̃γ)/s."""
+    out = np.empty(centered.shape[::-1]).T
+    np.matmul(matrix.T, centered[:, :-1].T, out=out[:, :-1].T)
+    np.subtract(centered[:, -1], out[:, :-1] @ gamma, out=out[:, -1])
+    out[:, -1] /= y_scale
+    return out
 
-    def pair_moments(
-        self, a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray
-    ) -> PairMoments:
-        """Z_a'Z_b of whitened bases (n, k_a) and (n, k_b)."""
-        return pair_moments(a, b, left, right)
+
+def _pairs(
+    factors: Sequence[FactorRows], bases: Sequence[FloatArray]
+) -> dict[tuple[int, int], PairMoments]:
+    return {
+        (a, b): pair_moments(factors[a], factors[b], bases[a], bases[b])
+        for a, b in combinations(range(len(factors)), 2)
+    }

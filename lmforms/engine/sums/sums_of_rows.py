@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...covariance import Covariance
@@ -14,7 +15,8 @@ from .matrix_products import (
     projected,
     with_projected_pilot,
 )
-from .scaling import choose_units, rows_in_chosen_units, rows_with_pilot
+from .pilot import pilot_scaling
+from .scaling import choose_units, rows_in_chosen_units
 from .units import Scaling
 
 CANCELLATION_RATIO = 30.0
@@ -56,7 +58,8 @@ def sums_of_rows(
         sums = summed(unit)
         if not pilot or not _cancels(sums):
             return sums
-        return summed(rows_with_pilot(unit))
+        piloted = replace(unit, scaling=pilot_scaling(sums), has_effects=True)
+        return summed(piloted, sums)
     units = choose_units(rows, covariances)
     products = cross_products if rows.by_level else matrix_cross_products
     sums = projected(products(rows, units), list(roots) or [None] * len(rows.factors))
