@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ SAFE_MEAN_SQUARES = 1e-280, 1e280
 LONG_COLUMN, FEW_COLUMNS = 1_000, 16
 """Columns of so many rows, where they are so few, are squared one by one: NumPy's loops over both
 would run over the few columns inside."""
+
+FEW_MOMENTS = 4
+"""Up to so many columns are made orthonormal by scalars."""
 
 SHIFTED_SPREAD = 1.0 / 16.0
 """A number is subtracted from a response if its range is less than this share of its size. All
@@ -111,7 +115,7 @@ def subtract_shift(y: FloatArray, X: FloatArray) -> tuple[Any, FloatArray]:
 def shift_between(low: Any, high: Any, first: Any, X: FloatArray) -> tuple[Any, FloatArray]:
     """The same, from the least, the largest and the first value of each response."""
     gains = high - low < SHIFTED_SPREAD * np.maximum(-low, high)  # the largest absolute value
-    w = _constant_combination(X) if X.shape[1] and np.any(gains) else None
+    w = _constant_combination(X) if X.shape[1] and gains.any() else None
     if w is None:
         return 0.0 * first, np.zeros(X.shape[1])
     return np.where(gains, first, 0.0)[()], w
@@ -190,14 +194,32 @@ def orthonormalising(moments: FloatArray, n: int) -> FloatArray | None:
     array([[ 0.5 , -0.25],
            [ 0.  ,  0.5 ]])
     """
+    if len(moments) <= FEW_MOMENTS:
+        return _orthonormalising_few(moments.tolist(), n)
     squares = moments.diagonal()
     low, high = SAFE_MEAN_SQUARES
     if not all(low < square < high for square in squares.tolist()):
         return None
     inverse_sizes = np.sqrt(n / squares)
-    if len(squares) == 1:
-        return inverse_sizes[:, None]
     root = root_of_moments(moments * inverse_sizes * inverse_sizes[:, None])
     if root is None:
         return None
-    return np.asarray((np.sqrt(n) * inverse_sizes)[:, None] * np.linalg.inv(root))
+    return np.asarray((sqrt(n) * inverse_sizes)[:, None] * np.linalg.inv(root))
+
+
+def _orthonormalising_few(moments: list[list[float]], n: int) -> FloatArray | None:
+    """The same by Gram-Schmidt: a few numbers take less time than calls of LAPACK."""
+    p, (low, high) = len(moments), SAFE_MEAN_SQUARES
+    found: list[list[float]] = []
+    for j, row in enumerate(moments):
+        if not low < row[j] < high:
+            return None
+        shares = [sum(a * b for a, b in zip(t, row, strict=True)) / n for t in found]
+        left = row[j] / n - sum(share * share for share in shares)
+        if not left > INDEPENDENT_SHARE**2 * row[j] / n:
+            return None
+        column = [float(i == j) for i in range(p)]
+        for share, t in zip(shares, found, strict=True):
+            column = [a - share * b for a, b in zip(column, t, strict=True)]
+        found.append([a / sqrt(left) for a in column])
+    return np.array(found).reshape(p, p).T

@@ -21,7 +21,7 @@ from ...support.arrays import FloatArray
 from ..rows import ModelRows
 from .joint_least_squares import joint_effects
 from .moments import FactorMoments, PairMoments, merged, symmetric_matrix
-from .unexplained import unexplained_by_columns, unexplained_in_turn
+from .unexplained import unexplained_by_columns, unexplained_in_turn, unexplained_of_one
 from .unit_rows import UnitRows
 from .units import Pilot, Scaling
 
@@ -77,10 +77,8 @@ class CrossProducts:
             p, rr = self.p, self._less_effects(self.joint_effects)
             left = unexplained_by_columns(self.rr[:p, :p], rr[:p, :p], rr[:p, p:], rr[p:, p])
             return float(left[0])
-        p = self.p
-        right = [f.zr for f in self.factors]
-        rr = self.rr
-        return float(self.unexplained_of(right, rr[:p, p:], np.diag(rr)[p:])[0])
+        zz, zr = [f.zz for f in self.factors], [f.zr for f in self.factors]
+        return unexplained_of_one(zz, zr, self.rr, self.across)
 
     def unexplained_of(
         self, zr: Sequence[FloatArray], xy: FloatArray, yy: FloatArray

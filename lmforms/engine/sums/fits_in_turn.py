@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from ...support.arrays import FloatArray
-from .level_sums import fit_and_rest, levels_first, levels_last
+from .level_sums import LevelFits, levels_first, levels_last
 
 MOST_SWEEPS = 3
 """Sweeps over the grouping factors at most."""
@@ -35,7 +34,7 @@ class FitsInTurn:
     """
 
     def __init__(self, zz: Sequence[FloatArray], zr: Sequence[FloatArray], across: Across) -> None:
-        self._zz = [levels_last(block) for block in zz]
+        self._fits = [LevelFits(block) for block in zz]
         self._left = [levels_last(block) for block in zr]
         self._across = across
         self._order = sorted(range(len(zz)), key=lambda i: -zz[i].size)
@@ -43,27 +42,35 @@ class FitsInTurn:
         self.most_sweeps = 1 if single else MOST_SWEEPS
         """One is least squares where there is no other factor and no ridge."""
 
-    def sweep(self, products: Callable[[FloatArray, FloatArray], Any]) -> list[FloatArray]:
-        """One sweep over all factors, the largest first: steps of effects b, (q, k, m).
+    def sweep(self) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+        """Fit all factors, the largest first.
 
-        ``products`` is called with b and a for each factor, (k, m, q): R'R is left less ½ of the
-        sum of b_l'a_l + a_l'b_l over levels l.
+        Yields
+        ------
+        factor : int
+        b, a : ndarray (m, k, q)
+            Its step of effects, and a so that ½(b'a + a'b), summed over effects and levels, is
+            what they take from R'R.
         """
-        left, steps = self._left, list(self._left)
         for i in self._order:
-            step, rest = fit_and_rest(self._zz[i], left[i])
-            products(step, left[i] + rest)
-            left[i], steps[i] = rest, levels_first(step)
+            before = self._left[i]
+            step, rest = self._fits[i].fit(before)
+            self._left[i] = rest
             for j in self._order:
                 if j != i:
-                    left[j] -= levels_last(self._across(j, i, steps[i]))
-        return steps
+                    self._left[j] -= levels_last(self._across(j, i, levels_first(step)))
+            yield i, step, before + rest
 
     def subtract_from_last(self, delta: FloatArray) -> None:
         """Take the other columns times `delta` (m − 1,) from the last one."""
         for left in self._left:
             for j in np.flatnonzero(delta):
-                left[:, -1] -= delta[j] * left[:, j]
+                left[-1] -= delta[j] * left[j]
+
+
+def summed_products(b: FloatArray, a: FloatArray) -> FloatArray:
+    """b'a over effects and levels, (m, r), of (m, k, q) and (r, k, q)."""
+    return b.reshape(len(b), -1) @ a.reshape(len(a), -1).T
 
 
 def within_slopes(whole: FloatArray, xx: FloatArray, xy: FloatArray) -> FloatArray:

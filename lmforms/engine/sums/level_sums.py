@@ -41,64 +41,73 @@ def row_values(factor: FactorRows, basis: FloatArray, effects: FloatArray) -> Fl
 
 def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
     """Least squares within every level, (q, k, r), with a ridge against empty directions."""
-    return levels_first(fit_and_rest(levels_last(zz), levels_last(zr))[0])
+    return levels_first(LevelFits(zz).fit(levels_last(zr))[0])
 
 
 def levels_last(blocks: FloatArray) -> FloatArray:
-    """(q, a, b) as (a, b, q): operations then run along the levels."""
-    return np.ascontiguousarray(blocks.transpose(1, 2, 0))
+    """(q, k, r) as (r, k, q): operations then run along the levels."""
+    return np.ascontiguousarray(blocks.transpose(2, 1, 0))
 
 
 def levels_first(blocks: FloatArray) -> FloatArray:
-    """(a, b, q) as (q, a, b)."""
-    return blocks.transpose(2, 0, 1)
+    """(r, k, q) as (q, k, r)."""
+    return blocks.transpose(2, 1, 0)
 
 
-def fit_and_rest(zz: FloatArray, zr: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Least squares b within every level and what they leave, zr − zz b: the ridge times b.
+class LevelFits:
+    """Least squares within every level, with a ridge against empty directions.
 
     Parameters
     ----------
-    zz : ndarray (k, k, q)
-    zr : ndarray (k, r, q)
-
-    Returns
-    -------
-    b, rest : ndarray (k, r, q)
+    zz : ndarray (q, k, k)
     """
-    k, q = len(zz), zz.shape[-1]
-    if k == 1:
-        empty = ~(zz[0] > 0)
-        return zr / np.where(empty, 1.0, zz[0]), zr * empty
-    size = np.einsum("iiq->q", zz) / k
-    ridge = RELATIVE_RIDGE * np.where(size > 0, size, 1.0)
-    regular = zz.copy()
-    for i in range(k):
-        regular[i, i] += ridge
-    if k > 2 and q < MOST_LAPACK_BLOCKS:
-        solved = np.linalg.solve(levels_first(regular), levels_first(zr))
-        fit = solved.transpose(1, 2, 0)
-    else:
-        fit = _solved(regular, zr)
-    return fit, ridge * fit
+
+    def __init__(self, zz: FloatArray) -> None:
+        q, k, _ = zz.shape
+        moments = levels_last(zz)
+        self._inverse: FloatArray | None = None
+        if k == 1:
+            empty = ~(moments[0] > 0)
+            self._ridge = empty.astype(np.float64)  # all that is there remains
+            self._root = [[1.0 / np.sqrt(np.where(empty, 1.0, moments[0, 0]))]]
+            return
+        size = np.einsum("iiq->q", moments) / k
+        self._ridge = RELATIVE_RIDGE * np.where(size > 0, size, 1.0)
+        for i in range(k):
+            moments[i, i] += self._ridge
+        if k > 2 and q < MOST_LAPACK_BLOCKS:
+            self._inverse = np.linalg.inv(moments.transpose(2, 1, 0))
+        else:
+            self._root = _cholesky(moments)
+
+    def fit(self, zr: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Effects b, and what they leave of zr: zr − zz b, which is the ridge times b.
+
+        All are (r, k, q).
+        """
+        if self._inverse is not None:
+            x = levels_last(self._inverse @ zr.transpose(2, 1, 0))
+            return x, self._ridge * x
+        x, root = zr.copy(), self._root
+        k = len(root)
+        for i in range(k):
+            for j in range(i):
+                x[:, i] -= root[i][j] * x[:, j]
+            x[:, i] *= root[i][i]
+        for i in reversed(range(k)):
+            for j in range(i + 1, k):
+                x[:, i] -= root[j][i] * x[:, j]
+            x[:, i] *= root[i][i]
+        return x, self._ridge * x
 
 
-def _solved(a: FloatArray, b: FloatArray) -> FloatArray:
-    """a⁻¹b of positive definite blocks (k, k, q) and (k, r, q), by loops over k alone."""
-    k, x = len(a), b.copy()
-    root: list[list[FloatArray]] = [[] for _ in range(k)]  # L with a = LL', but 1/L_ii
-    for i in range(k):
+def _cholesky(a: FloatArray) -> list[list[FloatArray]]:
+    """L of positive definite blocks (k, k, q), a = LL', but with the inverse diagonal."""
+    root: list[list[FloatArray]] = [[] for _ in range(len(a))]
+    for i, own in enumerate(root):
         for j in range(i + 1):
             entry = a[i, j]
             for m in range(j):
-                entry = entry - root[i][m] * root[j][m]
-            root[i].append(1.0 / np.sqrt(entry) if i == j else entry * root[j][j])
-    for i in range(k):
-        for j in range(i):
-            x[i] -= root[i][j] * x[j]
-        x[i] *= root[i][i]
-    for i in reversed(range(k)):
-        for j in range(i + 1, k):
-            x[i] -= root[j][i] * x[j]
-        x[i] *= root[i][i]
-    return x
+                entry = entry - own[m] * root[j][m]
+            own.append(1.0 / np.sqrt(entry) if i == j else entry * root[j][j])
+    return root

@@ -13,7 +13,8 @@ import numpy as np
 
 from ...support.arrays import FloatArray
 from .cross_products import CrossProducts
-from .fits_in_turn import SLOW_SWEEP, FitsInTurn, within_slopes
+from .fits_in_turn import SLOW_SWEEP, FitsInTurn, summed_products, within_slopes
+from .level_sums import levels_first
 from .units import Scaling
 
 NEGLIGIBLE_COLUMN = 1e-8
@@ -30,7 +31,7 @@ def pilot_scaling(cp: CrossProducts) -> Scaling:
     """
     fits = FitsInTurn([f.zz for f in cp.factors], [f.zr for f in cp.factors], cp.across)
     effects = [own.copy() for own in cp.scaling.pilot.effects]
-    rr = _sweeps(fits, cp.rr.copy(), effects)
+    rr = _sweeps(fits, cp.rr, effects)
     # γ is fitted between groups as well; what effects leave of X may give a better fit
     p = cp.p
     delta = within_slopes(cp.rr[:p, :p], rr[:p, :p], rr[:p, p:])[:, 0]
@@ -48,16 +49,12 @@ def pilot_scaling(cp: CrossProducts) -> Scaling:
 
 def _sweeps(fits: FitsInTurn, rr: FloatArray, effects: list[FloatArray]) -> FloatArray:
     """Add steps to effects as long as they leave much less; R'R that is left."""
-
-    def subtract(b: FloatArray, a: FloatArray) -> None:
-        nonlocal rr
-        product = sum(x @ y.T for x, y in zip(b, a, strict=True))
-        rr = rr - 0.5 * (product + product.T)
-
     first = size = rr.diagonal()
     for _ in range(fits.most_sweeps):
-        for own, step in zip(effects, fits.sweep(subtract), strict=True):
-            own += step
+        for i, b, a in fits.sweep():
+            effects[i] += levels_first(b)
+            product = summed_products(b, a)
+            rr = rr - 0.5 * (product + product.T)
         before, size = size, rr.diagonal()
         if not ((size < SLOW_SWEEP * before) & (size > NEGLIGIBLE_COLUMN * first)).any():
             break

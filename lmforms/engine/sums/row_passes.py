@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import sqrt
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from ...residual import Residual
 from ...support.arrays import FloatArray
 from ..linalg.stable_columns import (
+    SAFE_MEAN_SQUARES,
     by_column,
     constant_columns,
     means,
@@ -48,10 +50,12 @@ class KnownProducts(Protocol):
     """Products of which those of Z̃ are used."""
 
     @property
-    def factors(self) -> tuple[FactorMoments, ...]: ...
+    def factors(self) -> tuple[FactorMoments, ...]:
+        """Of each grouping factor."""
 
     @property
-    def pairs(self) -> dict[tuple[int, int], PairMoments]: ...
+    def pairs(self) -> dict[tuple[int, int], PairMoments]:
+        """Of two grouping factors."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,10 @@ class RowPasses:
 
     def response_facts(self, y: FloatArray) -> tuple[float, float, float]:
         """Root mean square, least and largest value of y (n,)."""
-        size = root_mean_squares(y[:, None])[0]
-        return float(size), float(y.min()), float(y.max())
+        square, low, high = float(np.einsum("i,i->", y, y)), float(y.min()), float(y.max())
+        if SAFE_MEAN_SQUARES[0] < square < SAFE_MEAN_SQUARES[1]:
+            return sqrt(square / len(y)), low, high
+        return float(root_mean_squares(y[:, None])[0]), low, high
 
     def column_facts(self, columns: FloatArray) -> ColumnFacts:
         """Facts of columns (n, p)."""

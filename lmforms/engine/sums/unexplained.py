@@ -7,7 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...support.arrays import FloatArray
-from .fits_in_turn import SLOW_SWEEP, Across, FitsInTurn, within_slopes
+from .fits_in_turn import SLOW_SWEEP, Across, FitsInTurn, summed_products, within_slopes
+
+
+def unexplained_of_one(
+    zz: Sequence[FloatArray], zr: Sequence[FloatArray], rr: FloatArray, across: Across
+) -> float:
+    """:func:`unexplained_in_turn` of one response, from all products R'R of R = [X y]."""
+    fits, p, left = FitsInTurn(zz, zr, across), len(rr) - 1, rr
+    for _ in range(fits.most_sweeps):
+        before = left[p, p]
+        for _, b, a in fits.sweep():
+            product = summed_products(b, a)
+            left = left - 0.5 * (product + product.T)
+        if left[p, p] > SLOW_SWEEP * before:
+            break
+    return float(unexplained_by_columns(rr[:p, :p], left[:p, :p], left[:p, p:], left[p, p:])[0])
 
 
 def unexplained_in_turn(
@@ -31,41 +46,22 @@ def unexplained_in_turn(
     """
     xx, xy, yy = (part.copy() for part in rr)
     p, whole = len(xx), rr[0]
-
-    def subtract(b: FloatArray, a: FloatArray) -> None:
-        changes = _symmetric_products(b, a, p)
-        for part, change in zip((xx, xy, yy), changes, strict=True):
-            part -= 0.5 * change
-
     fits = FitsInTurn(zz, zr, across)
-    out, open_ = np.full(len(yy), np.nan), np.ones(len(yy), dtype=bool)
+    out, going_on = np.full(len(yy), np.nan), np.ones(len(yy), dtype=bool)
     for last in range(1 - fits.most_sweeps, 1):
         before = yy.copy()
-        fits.sweep(subtract)
-        ends = open_ & (yy > SLOW_SWEEP * before) if last else open_
+        for _, b, a in fits.sweep():
+            first, fixed = summed_products(b[:p], a), summed_products(b[p:], a[:p])
+            xx -= 0.5 * (first[:, :p] + first[:, :p].T)
+            xy -= 0.5 * (first[:, p:] + fixed.T)
+            yy -= np.einsum("ckq,ckq->c", b[p:], a[p:])
+        ends = going_on & (yy > SLOW_SWEEP * before) if last else going_on
         if ends.any():
             out[ends] = unexplained_by_columns(whole, xx, xy[:, ends], yy[ends])
-            open_ = open_ & ~ends
-        if not open_.any():
+            going_on = going_on & ~ends
+        if not going_on.any():
             break
     return out
-
-
-def _symmetric_products(
-    a: FloatArray, b: FloatArray, p: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """a'b + b'a of the first p columns, of them with the others, and of each other with itself.
-
-    Of blocks (k, m, q): the rows of a are those of all effects and levels.
-    """
-    if a.shape[1] == p + 1:
-        product = sum(x @ y.T for x, y in zip(a, b, strict=True))
-        whole = product + product.T
-        return whole[:p, :p], whole[:p, p:], whole.diagonal()[p:]
-    first = sum(x[:p] @ y.T for x, y in zip(a, b, strict=True))
-    across = first[:, p:] + sum(y[:p] @ x[p:].T for x, y in zip(a, b, strict=True))
-    own = 2.0 * np.einsum("kmq,kmq->m", a[:, p:], b[:, p:])
-    return first[:, :p] + first[:, :p].T, across, own
 
 
 def unexplained_by_columns(
