@@ -89,6 +89,8 @@ def _standardising(columns: FloatArray, invariance: Invariance, passes: RowPasse
 
 def _orthonormal(columns: FloatArray, passes: RowPasses) -> AffineMap:
     """The map to columns with unit mean squares and no correlation once whitened."""
+    if columns.shape[1] == 1 and (columns == 1.0).all():
+        return AffineMap(np.zeros(1), np.array([[1.0 / passes.weight_size(len(columns))]]), 0)
     facts = passes.column_facts(columns)
     refuse_extreme(RANDOM, facts.sizes)
     moments = passes.column_moments(columns, facts.center)

@@ -25,6 +25,10 @@ from .unexplained import unexplained_by_columns, unexplained_in_turn, unexplaine
 from .unit_rows import UnitRows
 from .units import Pilot, Scaling
 
+FEW_PAIR_NUMBERS = 1 << 13
+"""Two factors with at most so many pairs of effects have them in an array where it is multiplied
+by: fewer calls of NumPy."""
+
 OVERFLOW = "the sums of squares overflow: rescale the response or the predictors."
 
 FEW_RIGHT_COLUMNS = 16
@@ -128,17 +132,26 @@ class CrossProducts:
         return np.asarray(self.rr - 0.5 * (explained + explained.T))
 
     def across(self, j: int, i: int, x: FloatArray) -> FloatArray:
-        """Z_j'R⁻¹Z_i x."""
-        levels = len(self.factors[j].zz)
-        if x.shape[2] > FEW_RIGHT_COLUMNS:
-            key = (j, i) if (j, i) in self.pairs else (i, j)
+        """Z_j'R⁻¹Z_i x, (q_j, k_j, m), of x (q_i, k_i, m)."""
+        levels, key = len(self.factors[j].zz), (min(i, j), max(i, j))
+        matrix = self._pair_arrays.get(key)
+        if matrix is None and x.shape[2] > FEW_RIGHT_COLUMNS:
             matrix = self.pairs[key].matrix(*(len(self.factors[a].zz) for a in key))
+        if matrix is not None:
             flat = x.reshape(-1, x.shape[2])
             product = (matrix if key == (j, i) else matrix.T) @ flat
             return np.asarray(product).reshape(levels, -1, x.shape[2])
-        if (j, i) in self.pairs:
-            return self.pairs[j, i].times(x, levels)
-        return self.pairs[i, j].transposed_times(x, levels)
+        if key == (j, i):
+            return self.pairs[key].times(x, levels)
+        return self.pairs[key].transposed_times(x, levels)
+
+    @cached_property
+    def _pair_arrays(self) -> dict[tuple[int, int], FloatArray]:
+        """Z_a'R⁻¹Z_b of factors with few effects."""
+        levels = [len(f.zz) for f in self.factors]
+        sizes = [f.zz.shape[0] * f.zz.shape[1] for f in self.factors]
+        few = (key for key in self.pairs if sizes[key[0]] * sizes[key[1]] <= FEW_PAIR_NUMBERS)
+        return {(a, b): self.pairs[a, b].array(levels[a], levels[b]) for a, b in few}
 
     def __add__(self, other: CrossProducts) -> CrossProducts:
         if not self.scaling.is_same(other.scaling):

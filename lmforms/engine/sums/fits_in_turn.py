@@ -84,7 +84,9 @@ def within_slopes(whole: FloatArray, xx: FloatArray, xy: FloatArray) -> FloatArr
     """
     slopes = np.zeros(xy.shape)
     used = np.flatnonzero(xx.diagonal() > LEAST_WITHIN_SHARE**2 * whole.diagonal())
-    if len(used):
+    if len(used) == 1:
+        slopes[used] = xy[used] / xx[used, used]
+    elif len(used):
         fixed = xx[np.ix_(used, used)]
         slopes[used] = np.linalg.lstsq(fixed, xy[used], rcond=LEAST_WITHIN_SHARE)[0]
     return slopes
