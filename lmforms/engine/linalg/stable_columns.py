@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -109,11 +110,7 @@ def subtract_shift(y: FloatArray, X: FloatArray) -> tuple[Any, FloatArray]:
     >>> float(c), w
     (1000000000000.5, array([1.]))
     """
-    return shift_between(y.min(axis=0), y.max(axis=0), y[0], X)
-
-
-def shift_between(low: Any, high: Any, first: Any, X: FloatArray) -> tuple[Any, FloatArray]:
-    """The same, from the least, the largest and the first value of each response."""
+    low, high, first = y.min(axis=0), y.max(axis=0), y[0]
     gains = high - low < SHIFTED_SPREAD * np.maximum(-low, high)  # the largest absolute value
     w = _constant_combination(X) if X.shape[1] and gains.any() else None
     if w is None:
@@ -209,17 +206,20 @@ def orthonormalising(moments: FloatArray, n: int) -> FloatArray | None:
 
 def _orthonormalising_few(moments: list[list[float]], n: int) -> FloatArray | None:
     """The same by Gram-Schmidt: a few numbers take less time than calls of LAPACK."""
-    p, (low, high) = len(moments), SAFE_MEAN_SQUARES
+    low, high = SAFE_MEAN_SQUARES
     found: list[list[float]] = []
     for j, row in enumerate(moments):
         if not low < row[j] < high:
             return None
-        shares = [sum(a * b for a, b in zip(t, row, strict=True)) / n for t in found]
-        left = row[j] / n - sum(share * share for share in shares)
-        if not left > INDEPENDENT_SHARE**2 * row[j] / n:
-            return None
-        column = [float(i == j) for i in range(p)]
-        for share, t in zip(shares, found, strict=True):
+        column, left = [0.0] * len(moments), row[j] / n
+        least = INDEPENDENT_SHARE**2 * left
+        column[j] = 1.0
+        for t in found:
+            share = sum(map(mul, t, row)) / n
+            left -= share * share
             column = [a - share * b for a, b in zip(column, t, strict=True)]
-        found.append([a / sqrt(left) for a in column])
-    return np.array(found).reshape(p, p).T
+        if not left > least:
+            return None
+        scale = 1.0 / sqrt(left)
+        found.append([scale * a for a in column])
+    return np.array(found).reshape(len(moments), -1).T

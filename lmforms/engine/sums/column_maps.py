@@ -5,40 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from ...covariance import Covariance, Invariance
-from ...errors import NumericalError
 from ...support.arrays import FloatArray, LinearMap
 from ..linalg.stable_columns import (
     by_column,
+    orthonormalising,
     root_mean_squares,
     triangular_root,
 )
 from ..rows import FactorRows, MatrixRows, RandomRows
+from .column_facts import RANDOM, column_facts, refuse_extreme
 from .row_passes import RowPasses
 from .units import AffineMap
 
 ILL_CONDITIONED = 1e-9
 """Below this ratio of diagonal entries of R a basis is only rescaled, not orthogonalised."""
-
-LARGEST_SQUARABLE = 1e145
-"""Numbers above this, or below its inverse, cannot be squared and summed."""
-
-FIXED, RANDOM = "predictors", "random effects' predictors"
-"""How messages name the columns of X and of the bases."""
-
-
-def refuse_extreme(what: str, sizes: FloatArray) -> None:
-    """Refuse numbers whose squares are beyond floating point.
-
-    Raises
-    ------
-    NumericalError
-    """
-    least = 1.0 / LARGEST_SQUARABLE
-    if any(size > LARGEST_SQUARABLE or 0.0 < size < least for size in sizes.tolist()):
-        raise NumericalError(
-            f"the sizes of the {what} are between {sizes[sizes > 0].min():.3g} and "
-            f"{sizes.max():.3g}: squares are beyond floating point. Choose other units."
-        )
 
 
 def basis_map(
@@ -64,7 +44,7 @@ def basis_map(
 def _mean_basis(factor: MatrixRows) -> FloatArray:
     """Rows (n, k) with the sums of squares and products of all entries of Z."""
     k, n = factor.k, factor.Z.shape[0]
-    refuse_extreme(RANDOM, root_mean_squares(factor.Z.data[:, None]))
+    refuse_extreme(RANDOM, root_mean_squares(factor.Z.data[:, None]).tolist())
     columns = [factor.Z[:, a::k] for a in range(k)]
     gram = np.array([[float(a.multiply(b).sum()) for b in columns] for a in columns])
     values, vectors = np.linalg.eigh(gram)
@@ -77,7 +57,7 @@ def _mean_basis(factor: MatrixRows) -> FloatArray:
 def _standardising(columns: FloatArray, invariance: Invariance, passes: RowPasses) -> AffineMap:
     if invariance == "linear":
         return _orthonormal(columns, passes)
-    refuse_extreme(RANDOM, root_mean_squares(columns))
+    refuse_extreme(RANDOM, root_mean_squares(columns).tolist())
     k, matrix = columns.shape[1], np.eye(columns.shape[1])
     if invariance == "scale":
         matrix = np.diag(1.0 / column_sizes(passes.residual.whiten(columns)))
@@ -90,11 +70,10 @@ def _standardising(columns: FloatArray, invariance: Invariance, passes: RowPasse
 def _orthonormal(columns: FloatArray, passes: RowPasses) -> AffineMap:
     """The map to columns with unit mean squares and no correlation once whitened."""
     if columns.shape[1] == 1 and (columns == 1.0).all():
-        return AffineMap(np.zeros(1), np.array([[1.0 / passes.weight_size(len(columns))]]), 0)
-    facts = passes.column_facts(columns)
+        return AffineMap(np.zeros(1), np.array([[1.0 / passes.weight_size()]]), 0)
+    facts = column_facts(columns, passes.kernels)
     refuse_extreme(RANDOM, facts.sizes)
-    moments = passes.column_moments(columns, facts.center)
-    matrix = passes.orthonormalising(moments, len(columns))
+    matrix = orthonormalising(passes.moments(columns, facts.center), len(columns))
     if matrix is None:
         matrix = orthonormal_by_rows(columns, facts.center, passes.residual.whiten)
     return AffineMap(facts.center, matrix, facts.constant)

@@ -18,11 +18,14 @@ import numpy as np
 
 from ...errors import ModelError, NumericalError
 from ...support.arrays import FloatArray
+from ..compiled_choice import kernels_for
 from ..rows import ModelRows
+from .compiled_fits import MOST_COLUMNS, CompiledFits
+from .fits_in_turn import PART, FitsInTurn, FitsOfParts
 from .joint_least_squares import joint_effects
 from .moments import FactorMoments, PairMoments, merged, symmetric_matrix
+from .row_passes import RowPasses
 from .unexplained import unexplained_by_columns, unexplained_in_turn, unexplained_of_one
-from .unit_rows import UnitRows
 from .units import Pilot, Scaling
 
 FEW_PAIR_NUMBERS = 1 << 13
@@ -81,8 +84,18 @@ class CrossProducts:
             p, rr = self.p, self._less_effects(self.joint_effects)
             left = unexplained_by_columns(self.rr[:p, :p], rr[:p, :p], rr[:p, p:], rr[p:, p])
             return float(left[0])
+        if len(self.factors) == 1 and len(self.factors[0].zz) > PART:
+            fits = FitsOfParts(self.factors[0].zz, self.factors[0].zr)
+            return unexplained_of_one(fits, self.rr)
+        return unexplained_of_one(self.fits_in_turn(), self.rr)
+
+    def fits_in_turn(self) -> FitsInTurn | CompiledFits:
+        """Least squares of R* on one grouping factor after the other."""
+        kernels = kernels_for("sums.row_kernels", self.n)
+        if kernels is not None and self.p <= MOST_COLUMNS:
+            return CompiledFits(kernels, self.factors, self.pairs)
         zz, zr = [f.zz for f in self.factors], [f.zr for f in self.factors]
-        return unexplained_of_one(zz, zr, self.rr, self.across)
+        return FitsInTurn(zz, zr, self.across)
 
     def unexplained_of(
         self, zr: Sequence[FloatArray], xy: FloatArray, yy: FloatArray
@@ -251,21 +264,30 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     NumericalError
         A sum is not finite.
     """
-    return summed(UnitRows.of(rows, scaling))
+    effects = scaling.pilot.effects
+    return summed(
+        rows, scaling, RowPasses.over(rows), effects if any(e.any() for e in effects) else None
+    )
 
 
-def summed(unit: UnitRows, known: CrossProducts | None = None) -> CrossProducts:
-    """The cross-products of rows in units (see :func:`cross_products`).
+def summed(
+    rows: ModelRows,
+    scaling: Scaling,
+    passes: RowPasses,
+    effects: Sequence[FloatArray] | None = None,
+    known: CrossProducts | None = None,
+) -> CrossProducts:
+    """:func:`cross_products` with the pilot effects of `scaling`, None if these are zero.
 
     `known` are those of the same rows and units with other pilot effects.
     """
-    found = unit.products(known)
+    found = passes.products(rows, scaling, effects, known)
     if not np.isfinite(found.rr).all():
         raise NumericalError(OVERFLOW)
     return CrossProducts(
-        scaling=unit.scaling,
-        n=unit.rows.n,
-        log_det_residual=unit.rows.residual.log_determinant(),
+        scaling=scaling,
+        n=rows.n,
+        log_det_residual=rows.residual.log_determinant(),
         rr=found.rr,
         factors=found.factors,
         pairs=found.pairs,

@@ -12,6 +12,9 @@ from .level_sums import LevelFits, levels_first, levels_last
 MOST_SWEEPS = 3
 """Sweeps over the grouping factors at most."""
 
+PART = 4_096
+"""Levels of one part."""
+
 SLOW_SWEEP = 0.5
 """A sweep that leaves more than this share of a column's sum of squares is its last."""
 
@@ -31,9 +34,15 @@ class FitsInTurn:
     zz : sequence of ndarray (q, k, k)
     zr : sequence of ndarray (q, k, m)
     across : callable
+        Not needed for one factor.
     """
 
-    def __init__(self, zz: Sequence[FloatArray], zr: Sequence[FloatArray], across: Across) -> None:
+    def __init__(
+        self,
+        zz: Sequence[FloatArray],
+        zr: Sequence[FloatArray],
+        across: Across | None = None,
+    ) -> None:
         self._fits = [LevelFits(block) for block in zz]
         self._left = [levels_last(block) for block in zr]
         self._across = across
@@ -57,15 +66,46 @@ class FitsInTurn:
             step, rest = self._fits[i].fit(before)
             self._left[i] = rest
             for j in self._order:
-                if j != i:
+                if j != i and self._across is not None:
                     self._left[j] -= levels_last(self._across(j, i, levels_first(step)))
             yield i, step, before + rest
+
+    def taken_by_sweep(self, effects: list[FloatArray] | None = None) -> FloatArray:
+        """What one sweep takes from R'R, (m, m); its steps are added to `effects`, (q, k, m)."""
+        taken = np.zeros((self._left[0].shape[0],) * 2) if self._left else np.zeros(())
+        for i, b, a in self.sweep():
+            product = summed_products(b, a)
+            taken += 0.5 * (product + product.T)
+            if effects is not None:
+                effects[i] += levels_first(b)
+        return taken
 
     def subtract_from_last(self, delta: FloatArray) -> None:
         """Take the other columns times `delta` (m − 1,) from the last one."""
         for left in self._left:
             for j in np.flatnonzero(delta):
                 left[-1] -= delta[j] * left[j]
+
+
+class FitsOfParts:
+    """:class:`FitsInTurn` of many levels of one factor, whose effects are not kept.
+
+    All sweeps are made of some levels after the other: their numbers stay in the cache.
+    """
+
+    def __init__(self, zz: FloatArray, zr: FloatArray) -> None:
+        self.most_sweeps = 1 if zz.shape[-1] == 1 else MOST_SWEEPS
+        self._taken = np.zeros((self.most_sweeps, zr.shape[2], zr.shape[2]))
+        for start in range(0, len(zz), PART):
+            part = slice(start, start + PART)
+            fits = FitsInTurn([zz[part]], [zr[part]])
+            for taken in self._taken:
+                taken += fits.taken_by_sweep()
+        self._sweeps = iter(self._taken)
+
+    def taken_by_sweep(self) -> FloatArray:
+        """What one sweep takes from R'R, (m, m)."""
+        return next(self._sweeps)
 
 
 def summed_products(b: FloatArray, a: FloatArray) -> FloatArray:
@@ -83,10 +123,11 @@ def within_slopes(whole: FloatArray, xx: FloatArray, xy: FloatArray) -> FloatArr
     xy : ndarray (p, c)
     """
     slopes = np.zeros(xy.shape)
-    used = np.flatnonzero(xx.diagonal() > LEAST_WITHIN_SHARE**2 * whole.diagonal())
+    shares = zip(xx.diagonal().tolist(), whole.diagonal().tolist(), strict=True)
+    used = [j for j, (left, all_) in enumerate(shares) if left > LEAST_WITHIN_SHARE**2 * all_]
     if len(used) == 1:
-        slopes[used] = xy[used] / xx[used, used]
-    elif len(used):
+        slopes[used] = xy[used] / xx[used[0], used[0]]
+    elif used:
         fixed = xx[np.ix_(used, used)]
         slopes[used] = np.linalg.lstsq(fixed, xy[used], rcond=LEAST_WITHIN_SHARE)[0]
     return slopes

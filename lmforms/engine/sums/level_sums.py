@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...support.arrays import FloatArray
+from ...support.arrays import FloatArray, IndexArray
 from ..linalg.batched import MOST_LAPACK_BLOCKS
-from ..rows import FactorRows
 
 RELATIVE_RIDGE = 1e-3
 """Added to a level's moments, relative to their size. A level with too few or nearly dependent
@@ -14,28 +13,27 @@ rows would have enormous effects, and cause the cancellation that pilot effects 
 
 
 def sums_by_level(
-    factor: FactorRows, left: FloatArray, right: FloatArray, symmetric: bool = False
+    codes: IndexArray, left: FloatArray, right: FloatArray, out: FloatArray
 ) -> FloatArray:
-    """Σ over the rows of each level of ``left[i]' right[i]``, shape (q, k, m)."""
-    out = np.empty((factor.n_levels, left.shape[1], right.shape[1]))
+    """Σ over the rows of each level of ``left[i]' right[i]``, to `out` (q, k, m)."""
     for i in range(left.shape[1]):
-        for j in range(i if symmetric else 0, right.shape[1]):
-            product = left[:, i] * right[:, j]
-            out[:, i, j] = np.bincount(factor.codes, product, factor.n_levels)
-            if symmetric and j > i:
-                out[:, j, i] = out[:, i, j]
+        for j in range(right.shape[1]):
+            if right is left and j < i:
+                out[:, i, j] = out[:, j, i]
+            else:
+                out[:, i, j] = np.bincount(codes, left[:, i] * right[:, j], len(out))
     return out
 
 
-def row_values(factor: FactorRows, basis: FloatArray, effects: FloatArray) -> FloatArray:
+def row_values(codes: IndexArray, basis: FloatArray, effects: FloatArray) -> FloatArray:
     """Z times effects (q, k, r), row by row: (n, r)."""
     n, k = basis.shape
     out = np.empty((effects.shape[2], n)).T  # loops run along the columns
     for c in range(effects.shape[2]):
         column = out[:, c]
-        np.multiply(basis[:, 0], effects[:, 0, c][factor.codes], out=column)
+        np.multiply(basis[:, 0], effects[:, 0, c][codes], out=column)
         for a in range(1, k):
-            column += basis[:, a] * effects[:, a, c][factor.codes]
+            column += basis[:, a] * effects[:, a, c][codes]
     return out
 
 
@@ -71,8 +69,8 @@ class LevelFits:
             self._ridge = empty.astype(np.float64)  # all that is there remains
             self._root = [[1.0 / np.sqrt(np.where(empty, 1.0, moments[0, 0]))]]
             return
-        size = np.einsum("iiq->q", moments) / k
-        self._ridge = RELATIVE_RIDGE * np.where(size > 0, size, 1.0)
+        size = np.einsum("iiq->q", moments)
+        self._ridge = np.where(size > 0, RELATIVE_RIDGE / k * size, 1.0)
         for i in range(k):
             moments[i, i] += self._ridge
         if k > 2 and q < MOST_LAPACK_BLOCKS:

@@ -1,24 +1,34 @@
-"""Sums over the rows of each pair of levels, of two grouping factors, that occur together."""
+"""Pairs of levels, of two grouping factors, that occur together in rows."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ...support.arrays import FloatArray, IndexArray
+from ...support.arrays import IndexArray
 from ..rows import FactorRows
-from .level_sums import sums_by_level
-from .moments import PairMoments
 
 MOST_TABULATED_PAIRS = 1 << 22
 """With up to so many pairs of levels, those that occur are found by a table, else by sorting."""
 
 
-def pair_moments(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> PairMoments:
-    """Z_a'Z_b of whitened bases (n, k_a) and (n, k_b)."""
-    present, where = _pair_keys(a, b)
-    pairs = FactorRows(where, len(present), left)
-    blocks = sums_by_level(pairs, left, right)
-    return PairMoments(present // b.n_levels, present % b.n_levels, blocks)
+def pair_places(
+    a: FactorRows, b: FactorRows, kernels: Any = None
+) -> tuple[IndexArray, IndexArray, IndexArray]:
+    """Levels of a and of b that occur together, sorted, (m,) each; the place of each row's pair.
+
+    With `kernels` (:mod:`.row_kernels`) by compiled loops.
+    """
+    if kernels is None:
+        present, where = _pair_keys(a, b)
+        return present // b.n_levels, present % b.n_levels, where
+    codes = [np.ascontiguousarray(f.codes, dtype=np.int64) for f in (a, b)]
+    counts = [np.bincount(f.codes, minlength=f.n_levels) for f in (a, b)]
+    starts = [np.cumsum(count) - count for count in counts]
+    order, place, rows, cols = (np.empty(len(a.codes), dtype=np.int64) for _ in range(4))
+    m = kernels.place_pairs(*codes, *starts, order, place, rows, cols)
+    return rows[:m].copy(), cols[:m].copy(), place
 
 
 def _pair_keys(a: FactorRows, b: FactorRows) -> tuple[IndexArray, IndexArray]:

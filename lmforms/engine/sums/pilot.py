@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from ...support.arrays import FloatArray
+from .compiled_fits import CompiledFits
 from .cross_products import CrossProducts
-from .fits_in_turn import SLOW_SWEEP, FitsInTurn, summed_products, within_slopes
-from .level_sums import levels_first
+from .fits_in_turn import SLOW_SWEEP, FitsInTurn, within_slopes
 from .units import Scaling
 
 NEGLIGIBLE_COLUMN = 1e-8
@@ -29,7 +29,7 @@ def pilot_scaling(cp: CrossProducts) -> Scaling:
     cp : CrossProducts
         In which each row belongs to one level of every grouping factor.
     """
-    fits = FitsInTurn([f.zz for f in cp.factors], [f.zr for f in cp.factors], cp.across)
+    fits = cp.fits_in_turn()
     effects = [own.copy() for own in cp.scaling.pilot.effects]
     rr = _sweeps(fits, cp.rr, effects)
     # γ is fitted between groups as well; what effects leave of X may give a better fit
@@ -47,14 +47,13 @@ def pilot_scaling(cp: CrossProducts) -> Scaling:
     return replace(cp.scaling, pilot=replace(pilot, effects=tuple(effects)))
 
 
-def _sweeps(fits: FitsInTurn, rr: FloatArray, effects: list[FloatArray]) -> FloatArray:
+def _sweeps(
+    fits: FitsInTurn | CompiledFits, rr: FloatArray, effects: list[FloatArray]
+) -> FloatArray:
     """Add steps to effects as long as they leave much less; R'R that is left."""
     first = size = rr.diagonal()
     for _ in range(fits.most_sweeps):
-        for i, b, a in fits.sweep():
-            effects[i] += levels_first(b)
-            product = summed_products(b, a)
-            rr = rr - 0.5 * (product + product.T)
+        rr = rr - fits.taken_by_sweep(effects)
         before, size = size, rr.diagonal()
         if not ((size < SLOW_SWEEP * before) & (size > NEGLIGIBLE_COLUMN * first)).any():
             break

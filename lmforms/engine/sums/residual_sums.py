@@ -121,7 +121,7 @@ class RowSums:
             of_levels = (
                 b if L is None else np.asarray(L @ b.reshape(len(b), -1)).reshape(-1, *b.shape[1:])
             )
-            out -= row_values(f, basis, of_levels)
+            out -= row_values(f.codes, basis, of_levels)
         return out
 
     @cached_property

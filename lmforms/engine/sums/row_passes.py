@@ -1,49 +1,26 @@
-"""What is computed by passes over the rows: facts of columns, moments, sums by level."""
+"""Sums over rows in units: in NumPy, or by compiled loops part by part (:mod:`.row_kernels`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
 from typing import Any, Protocol
 
 import numpy as np
 
 from ...residual import Residual
-from ...support.arrays import FloatArray
-from ..linalg.stable_columns import (
-    SAFE_MEAN_SQUARES,
-    by_column,
-    constant_columns,
-    means,
-    orthonormalising,
-    root_mean_squares,
-)
-from ..rows import FactorRows
+from ...support.arrays import FloatArray, IndexArray
+from ..compiled_choice import kernels_for
+from ..linalg.stable_columns import root_mean_squares
+from ..rows import FactorRows, ModelRows
 from .level_sums import row_values, sums_by_level
 from .moments import FactorMoments, PairMoments
-from .pair_sums import pair_moments
-from .units import Scaling
+from .pair_sums import pair_places
+from .units import AffineMap, Scaling
 
-
-@dataclass(frozen=True)
-class ColumnFacts:
-    """Of columns as they are given.
-
-    Attributes
-    ----------
-    sizes : ndarray (p,)
-        Root mean squares.
-    constant : int or None
-        The first column of ones.
-    center : ndarray (p,)
-        Means where there is one, but zero for columns of one value; else zeros.
-    """
-
-    sizes: FloatArray
-    constant: int | None
-    center: FloatArray
+PART = 8_192
+"""Rows of one part: its columns stay in the cache, and its calls cost little."""
 
 
 class KnownProducts(Protocol):
@@ -77,115 +54,170 @@ class Products:
 
 @dataclass(frozen=True, eq=False)
 class RowPasses:
-    """Passes in NumPy over rows whose residuals have any structure.
-
-    Columns that are made have Fortran order: NumPy's loops run along them.
+    """Passes over rows. Columns that are made have Fortran order: loops run along them.
 
     Attributes
     ----------
     residual : Residual
+    n : int
+        Number of rows.
+    kernels : module or None
+        :mod:`.row_kernels`, where they are used.
+    root : ndarray (n,) or None
+        What whitening multiplies each row by, if it does no more than that.
     """
 
     residual: Residual
+    n: int
+    kernels: Any
+    root: FloatArray | None
 
-    def response_facts(self, y: FloatArray) -> tuple[float, float, float]:
-        """Root mean square, least and largest value of y (n,)."""
-        square, low, high = float(np.einsum("i,i->", y, y)), float(y.min()), float(y.max())
-        if SAFE_MEAN_SQUARES[0] < square < SAFE_MEAN_SQUARES[1]:
-            return sqrt(square / len(y)), low, high
-        return float(root_mean_squares(y[:, None])[0]), low, high
+    @classmethod
+    def over(cls, rows: ModelRows) -> RowPasses:
+        """Passes over given rows, by compiled loops where these are loaded or worth it."""
+        residual, n = rows.residual, rows.n
+        kernels = kernels_for("sums.row_kernels", n) if residual.by_row and n else None
+        weighted = residual.by_row and residual.variances() is not None
+        return cls(residual, n, kernels, residual.whiten(np.ones(n)) if weighted else None)
 
-    def column_facts(self, columns: FloatArray) -> ColumnFacts:
-        """Facts of columns (n, p)."""
-        sizes, flat = root_mean_squares(columns), constant_columns(columns)
-        ones = np.flatnonzero(flat & (columns[0] == 1.0)) if flat.any() else ()
-        center = np.zeros(len(flat))
-        if len(ones) and not flat.all():
-            center = means(columns)
-            center[flat] = 0.0
-        return ColumnFacts(sizes, int(ones[0]) if len(ones) else None, center)
-
-    def weight_size(self, n: int) -> float:
+    def weight_size(self) -> float:
         """Root mean square of what whitening multiplies rows by."""
-        if self.residual.variances() is None:
+        if self.root is None and self.residual.by_row:
             return 1.0
-        return float(root_mean_squares(self.residual.whiten(np.ones(n))[:, None])[0])
+        root = self.residual.whiten(np.ones(self.n)) if self.root is None else self.root
+        return float(root_mean_squares(root[:, None])[0])
 
-    def centered(self, X: FloatArray, y: FloatArray, center: FloatArray, shift: float) -> Any:
-        """R^(−1/2)[X − c y − shift], (n, p + 1), as the other passes take it."""
-        out = np.empty((X.shape[1] + 1, len(y))).T
-        np.subtract(X.T, center[:, None], out=out[:, :-1].T)
-        np.subtract(y, shift, out=out[:, -1])
-        return self.residual.whiten(out)
-
-    def moments(self, centered: Any) -> FloatArray:
-        """Sums of products of centred columns, (p + 1, p + 1), which may overflow."""
+    def moments(
+        self, columns: FloatArray, center: FloatArray, y: FloatArray | None = None, shift: float = 0
+    ) -> FloatArray:
+        """Sums of products of R^(−1/2)[columns − c, y − shift], which may overflow."""
+        total = 0.0
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.asarray(centered.T @ centered)
-
-    def column_moments(self, columns: FloatArray, center: FloatArray) -> FloatArray:
-        """Sums of products of R^(−1/2)(columns − c), (k, k), which may overflow."""
-        centered = by_column(np.subtract, columns, center) if center.any() else columns
-        return self.moments(self.residual.whiten(centered))
-
-    def orthonormalising(self, moments: FloatArray, n: int) -> FloatArray | None:
-        """T with T'MT = nI (see :func:`.stable_columns.orthonormalising`)."""
-        return orthonormalising(moments, n)
+            for part in self._parts(self.residual.by_row):
+                own = None if y is None else y[part]
+                centered = self._centered(columns[part], center, own, shift, part)
+                total = total + centered.T @ centered
+        return np.asarray(total)
 
     def products(
         self,
-        factors: Sequence[FactorRows],
+        rows: ModelRows,
         scaling: Scaling,
-        centered: Any,
-        effects: Sequence[FloatArray] | None,
-        known: KnownProducts | None,
+        effects: Sequence[FloatArray] | None = None,
+        known: KnownProducts | None = None,
     ) -> Products:
         """Sums of products of R^(−1/2)[Z̃ R*].
 
         Parameters
         ----------
-        factors : sequence of FactorRows
+        rows : ModelRows
+            Each belongs to one level of every grouping factor.
         scaling : Scaling
-        centered : object
-            From :meth:`centered`, with the numbers of `scaling`.
         effects : sequence of ndarray (q, k, p + 1), optional
-            Pilot effects; None if they are zero.
+            Pilot effects, if they are not zero.
         known : object with `factors` and `pairs`, optional
-            Of the same rows and units with other pilot effects.
+            Products of the same rows and units with other pilot effects.
         """
-        units, pilot = scaling.units, scaling.pilot
-        right = _in_units(centered, units.x.matrix, pilot.gamma, pilot.y_scale)
-        pairs = list(zip(factors, units.bases, strict=True))
-        bases = [self.residual.whiten(scale(f.basis)) for f, scale in pairs]
-        for f, basis, own in zip(factors, bases, effects or (), strict=effects is not None):
-            right -= row_values(f, basis, own)
-        if known is None:
-            zz = [
-                sums_by_level(f, w, w, symmetric=True) for f, w in zip(factors, bases, strict=True)
-            ]
-            across = _pairs(factors, bases)
+        factors, maps, m = rows.level_factors, scaling.units.bases, rows.X.shape[1] + 1
+        zr = [np.zeros((f.n_levels, f.k, m)) for f in factors]
+        zz = [np.zeros((f.n_levels, f.k, f.k)) for f in factors] if known is None else []
+        rr, bases, units = np.zeros((m, m)), list[FloatArray](), _right_units(scaling)
+        for part in self._parts(self.kernels is not None):
+            bases = [self._basis(f, scale, part) for f, scale in zip(factors, maps, strict=True)]
+            right = self._right(rows, scaling, units, part)
+            if effects is not None:
+                for f, w, b in zip(factors, bases, effects, strict=True):
+                    right -= row_values(f.codes[part], w, b)
+            with np.errstate(over="ignore", invalid="ignore"):
+                rr += right.T @ right
+            for i, (f, w) in enumerate(zip(factors, bases, strict=True)):
+                self._add(f.codes[part], w, right, zr[i])
+                if known is None:
+                    self._add(f.codes[part], w, w, zz[i])
+        if known is not None:
+            zz, pairs = [f.zz for f in known.factors], known.pairs
         else:
-            zz, across = [own.zz for own in known.factors], known.pairs
-        zr = [sums_by_level(f, w, right) for f, w in zip(factors, bases, strict=True)]
+            pairs = self._pairs(factors, maps, bases if self.kernels is None else None)
         moments = tuple(FactorMoments(*own) for own in zip(zz, zr, strict=True))
-        return Products(self.moments(right), moments, across)
+        return Products(rr, moments, pairs)
+
+    # --- a part of the rows ---------------------------------------------------------------
+
+    def _parts(self, several: bool) -> Iterator[slice]:
+        step = PART if several else max(self.n, 1)
+        return (slice(i, min(i + step, self.n)) for i in range(0, self.n, step))
+
+    def _whitened(self, columns: FloatArray, part: slice) -> FloatArray:
+        if self.root is not None:
+            return columns * self.root[part, None]
+        return columns if self.residual.by_row else np.asarray(self.residual.whiten(columns))
+
+    def _centered(
+        self,
+        columns: FloatArray,
+        center: FloatArray,
+        y: FloatArray | None,
+        shift: float,
+        part: slice,
+    ) -> FloatArray:
+        """R^(−1/2)[columns − c, y − shift]."""
+        p = len(center)
+        out = np.empty((p if y is None else p + 1, len(columns)))
+        np.subtract(columns.T, center[:, None], out=out[:p])
+        if y is not None:
+            np.subtract(y, shift, out=out[p])
+        return self._whitened(out.T, part)
+
+    def _right(
+        self, rows: ModelRows, scaling: Scaling, units: FloatArray, part: slice
+    ) -> FloatArray:
+        """R^(−1/2)[X̃ ỹ]."""
+        x, shift = scaling.units.x, scaling.pilot.shift
+        centered = self._centered(rows.X[part], x.center, rows.y[part], shift, part)
+        return np.asarray((units.T @ centered.T).T)
+
+    def _basis(self, factor: FactorRows, scale: AffineMap, part: slice) -> FloatArray:
+        """R^(−1/2)W̃."""
+        centered = self._centered(factor.basis[part], scale.center, None, 0.0, part)
+        return np.asarray((scale.matrix.T @ centered.T).T)
+
+    def _add(self, codes: IndexArray, left: FloatArray, right: FloatArray, out: FloatArray) -> None:
+        """Add Σ over the rows of each code of ``left[i]' right[i]`` to `out` (q, k, m)."""
+        if self.kernels is None:
+            sums_by_level(codes, left, right, out)
+            return
+        both = (np.ascontiguousarray(columns.T) for columns in (left, right))
+        self.kernels.add_by_code(np.ascontiguousarray(codes, dtype=np.int64), *both, out)
+
+    # --- pairs of levels ------------------------------------------------------------------
+
+    def _pairs(
+        self,
+        factors: Sequence[FactorRows],
+        maps: Sequence[AffineMap],
+        bases: Sequence[FloatArray] | None,
+    ) -> dict[tuple[int, int], PairMoments]:
+        """Z_a'Z_b of all pairs of factors, from bases of all rows if there are any."""
+        pairs = {}
+        for a, b in combinations(range(len(factors)), 2):
+            rows, cols, place = pair_places(factors[a], factors[b], self.kernels)
+            blocks = np.zeros((len(rows), factors[a].k, factors[b].k))
+            for part in self._parts(bases is None):
+                left, right = (
+                    self._basis(factors[i], maps[i], part) if bases is None else bases[i]
+                    for i in (a, b)
+                )
+                self._add(place[part], left, right, blocks)
+            pairs[a, b] = PairMoments(rows, cols, blocks)
+        return pairs
 
 
-def _in_units(
-    centered: FloatArray, matrix: FloatArray, gamma: FloatArray, y_scale: float
-) -> FloatArray:
-    """R^(−1/2)[X̃ ỹ], (n, p + 1), from centred columns: X̃ = XT, ỹ = (y − X̃γ)/s."""
-    out = np.empty(centered.shape[::-1]).T
-    np.matmul(matrix.T, centered[:, :-1].T, out=out[:, :-1].T)
-    np.subtract(centered[:, -1], out[:, :-1] @ gamma, out=out[:, -1])
-    out[:, -1] /= y_scale
+def _right_units(scaling: Scaling) -> FloatArray:
+    """U with [X̃ ỹ] = [X − c y − shift] U: X̃ = (X − c)T, ỹ = (y − shift − X̃γ)/s."""
+    matrix, pilot = scaling.units.x.matrix, scaling.pilot
+    p = len(matrix)
+    out = np.zeros((p + 1, p + 1))
+    out[:p, :p] = matrix
+    out[:p, p] = matrix @ (pilot.gamma * (-1.0 / pilot.y_scale))
+    out[p, p] = 1.0 / pilot.y_scale
     return out
-
-
-def _pairs(
-    factors: Sequence[FactorRows], bases: Sequence[FloatArray]
-) -> dict[tuple[int, int], PairMoments]:
-    return {
-        (a, b): pair_moments(factors[a], factors[b], bases[a], bases[b])
-        for a, b in combinations(range(len(factors)), 2)
-    }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ...covariance import Covariance
@@ -11,14 +9,16 @@ from ...support.arrays import FloatArray
 from ..exact_fit import resolution
 from ..linalg.stable_columns import (
     SAFE_MEAN_SQUARES,
+    SHIFTED_SPREAD,
     least_squares,
+    orthonormalising,
     root_mean_squares,
-    shift_between,
+    subtract_shift,
 )
 from ..rows import ModelRows
-from .column_maps import FIXED, basis_map, orthonormal_by_rows, refuse_extreme
+from .column_facts import FIXED, column_facts, refuse_extreme, response_facts
+from .column_maps import basis_map, orthonormal_by_rows
 from .row_passes import RowPasses
-from .unit_rows import UnitRows
 from .units import AffineMap, Pilot, Scaling, Units
 
 LEAST_UNIT_SHARE = 1e-12
@@ -29,7 +29,9 @@ LEAST_UNEXPLAINED = 1e-8
 sums it would lose half of its digits."""
 
 
-def choose_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scaling:
+def choose_units(
+    rows: ModelRows, covariances: tuple[Covariance, ...], passes: RowPasses | None = None
+) -> Scaling:
     """Units in which X and the bases are orthonormal and the response is of size one.
 
     Parameters
@@ -37,6 +39,8 @@ def choose_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scalin
     rows : ModelRows
     covariances : tuple of Covariance
         Structure of each grouping factor; it determines how its basis may be transformed.
+    passes : RowPasses, optional
+        How these rows are passed over.
 
     Returns
     -------
@@ -48,40 +52,28 @@ def choose_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scalin
     NumericalError
         Squares of the numbers are beyond floating point.
     """
-    return _chosen(rows, covariances, RowPasses(rows.residual))[0]
-
-
-def rows_in_chosen_units(rows: ModelRows, covariances: tuple[Covariance, ...]) -> UnitRows:
-    """The rows in the units of :func:`choose_units`."""
-    passes = RowPasses(rows.residual)
-    scaling, centered = _chosen(rows, covariances, passes)
-    return UnitRows(rows, scaling, passes, centered, has_effects=False)
-
-
-def _chosen(
-    rows: ModelRows, covariances: tuple[Covariance, ...], passes: RowPasses
-) -> tuple[Scaling, Any]:
-    """Units, and the rows less their centre."""
     X, y = rows.X, rows.y
-    size, low, high = passes.response_facts(y)
-    refuse_extreme("response", np.array([size]))
-    facts = passes.column_facts(X)
+    passes = passes or RowPasses.over(rows)
+    size, low, high = response_facts(y, passes.kernels)
+    refuse_extreme("response", [size])
+    facts = column_facts(X, passes.kernels)
     refuse_extreme(FIXED, facts.sizes)
-    shift, w = shift_between(low, high, y[0], X)
-    centered = passes.centered(X, y, facts.center, float(shift))
-    moments = passes.moments(centered)
-    matrix = passes.orthonormalising(moments[:-1, :-1], rows.n)
+    shift, w = 0.0, np.zeros(X.shape[1])
+    if high - low < SHIFTED_SPREAD * max(-low, high):
+        shift, w = subtract_shift(y, X)
+    moments = passes.moments(X, facts.center, y, shift)
+    matrix = orthonormalising(moments[:-1, :-1], rows.n)
     fit = None if matrix is None else _fit_by_moments(moments, matrix, rows.n)
     if matrix is None:
         matrix = orthonormal_by_rows(X, facts.center, rows.residual.whiten)
     x = AffineMap(facts.center, matrix, facts.constant)
-    gamma, y_scale = fit or _fit_by_rows(rows, x, float(shift))
+    gamma, y_scale = fit or _fit_by_rows(rows, x, shift)
     each = zip(rows.factors, covariances, strict=True)
     bases = tuple(basis_map(f, c, X, x, passes) for f, c in each)
     effects = tuple(np.zeros((f.n_levels, f.k, X.shape[1] + 1)) for f in rows.factors)
-    least = float(resolution(max(rows.size, -low, high))) * passes.weight_size(rows.n)
+    least = float(resolution(max(rows.size, -low, high))) * passes.weight_size()
     pilot = Pilot(gamma, y_scale, effects, float(shift), shift * w, least)
-    return Scaling(Units(x, bases), pilot), centered
+    return Scaling(Units(x, bases), pilot)
 
 
 def _fit_by_moments(
@@ -90,7 +82,7 @@ def _fit_by_moments(
     """γ and s from moments of [X y], if X leaves enough of y."""
     gamma = matrix.T @ moments[:-1, -1] / n
     whole = float(moments[-1, -1])
-    left = whole - n * float(np.dot(gamma, gamma))
+    left = whole - n * float(gamma.dot(gamma))
     if not (left > LEAST_UNEXPLAINED * whole and SAFE_MEAN_SQUARES[0] < left < whole):
         return None
     return gamma, float(np.sqrt(left / n))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from ...covariance import Covariance
@@ -16,7 +15,8 @@ from .matrix_products import (
     with_projected_pilot,
 )
 from .pilot import pilot_scaling
-from .scaling import choose_units, rows_in_chosen_units
+from .row_passes import RowPasses
+from .scaling import choose_units
 from .units import Scaling
 
 CANCELLATION_RATIO = 30.0
@@ -53,14 +53,14 @@ def sums_of_rows(
     NumericalError
         Squares of the numbers, or their sums, are beyond floating point.
     """
+    passes = RowPasses.over(rows)
+    units = choose_units(rows, covariances, passes)
     if rows.by_level and all(L is None for L in roots):
-        unit = rows_in_chosen_units(rows, covariances)
-        sums = summed(unit)
+        sums = summed(rows, units, passes)
         if not pilot or not _cancels(sums):
             return sums
-        piloted = replace(unit, scaling=pilot_scaling(sums), has_effects=True)
-        return summed(piloted, sums)
-    units = choose_units(rows, covariances)
+        piloted = pilot_scaling(sums)
+        return summed(rows, piloted, passes, piloted.pilot.effects, sums)
     products = cross_products if rows.by_level else matrix_cross_products
     sums = projected(products(rows, units), list(roots) or [None] * len(rows.factors))
     if rotate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -10,19 +11,25 @@ from ...support.arrays import FloatArray
 from .fits_in_turn import SLOW_SWEEP, Across, FitsInTurn, summed_products, within_slopes
 
 
-def unexplained_of_one(
-    zz: Sequence[FloatArray], zr: Sequence[FloatArray], rr: FloatArray, across: Across
-) -> float:
+class SingleFits(Protocol):
+    """Least squares of one response."""
+
+    most_sweeps: int
+
+    def taken_by_sweep(self) -> FloatArray:
+        """What one sweep takes from R'R, (m, m)."""
+
+
+def unexplained_of_one(fits: SingleFits, rr: FloatArray) -> float:
     """:func:`unexplained_in_turn` of one response, from all products R'R of R = [X y]."""
-    fits, p, left = FitsInTurn(zz, zr, across), len(rr) - 1, rr
+    p, left = len(rr) - 1, rr
     for _ in range(fits.most_sweeps):
-        before = left[p, p]
-        for _, b, a in fits.sweep():
-            product = summed_products(b, a)
-            left = left - 0.5 * (product + product.T)
+        before, left = left[p, p], left - fits.taken_by_sweep()
         if left[p, p] > SLOW_SWEEP * before:
             break
-    return float(unexplained_by_columns(rr[:p, :p], left[:p, :p], left[:p, p:], left[p, p:])[0])
+    xy = left[:p, p]
+    slopes = within_slopes(rr[:p, :p], left[:p, :p], xy[:, None])[:, 0]
+    return max(float(left[p, p] - xy @ slopes), 0.0)
 
 
 def unexplained_in_turn(
