@@ -27,7 +27,7 @@ from ...residual.whitening import ChainWhitening
 from ...support.arrays import Blocks, FloatArray, IndexArray
 from ..rows import FactorRows, ModelRows
 from .cross_products import CrossProducts, finite_squares
-from .level_sums import row_values, sums_by_level
+from .level_sums import add_by_level, row_values
 from .moments import FactorMoments
 from .units import Scaling
 
@@ -227,8 +227,10 @@ class _Part:
         zz, zr = [], []
         for f, basis in zip(factors, bases, strict=True):
             z, codes = self._of(basis), f.codes[self.rows]
-            zz.append(sums_by_level(codes, z, z, np.empty((f.n_levels, f.k, f.k))))
-            zr.append(sums_by_level(codes, z, own, np.empty((f.n_levels, f.k, own.shape[1]))))
+            zz.append(np.zeros((f.n_levels, f.k, f.k)))
+            zr.append(np.zeros((f.n_levels, f.k, own.shape[1])))
+            add_by_level(codes, z, z, zz[-1])
+            add_by_level(codes, z, own, zr[-1])
         return finite_squares(own), zz, zr
 
     def _of(self, values: FloatArray) -> FloatArray:

@@ -12,17 +12,14 @@ RELATIVE_RIDGE = 1e-3
 rows would have enormous effects, and cause the cancellation that pilot effects are to prevent."""
 
 
-def sums_by_level(
-    codes: IndexArray, left: FloatArray, right: FloatArray, out: FloatArray
-) -> FloatArray:
-    """Σ over the rows of each level of ``left[i]' right[i]``, to `out` (q, k, m)."""
+def add_by_level(codes: IndexArray, left: FloatArray, right: FloatArray, out: FloatArray) -> None:
+    """Add Σ over the rows of each level of ``left[i]' right[i]`` to `out` (q, k, m)."""
     for i in range(left.shape[1]):
         for j in range(right.shape[1]):
             if right is left and j < i:
                 out[:, i, j] = out[:, j, i]
             else:
-                out[:, i, j] = np.bincount(codes, left[:, i] * right[:, j], len(out))
-    return out
+                out[:, i, j] += np.bincount(codes, left[:, i] * right[:, j], len(out))
 
 
 def row_values(codes: IndexArray, basis: FloatArray, effects: FloatArray) -> FloatArray:

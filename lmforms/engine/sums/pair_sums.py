@@ -2,15 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...support.arrays import IndexArray
+from ...support.arrays import BoolArray, FloatArray, IndexArray
 from ..rows import FactorRows
+from .moments import PairMoments
+
+DENSE_ROWS, DENSE_PAIRS = 2.0, 1 << 12
+"""Sums of all pairs of levels are stored while rows are added up if there are no more than so many
+for each row, or so many in all."""
 
 MOST_TABULATED_PAIRS = 1 << 22
 """With up to so many pairs of levels, those that occur are found by a table, else by sorting."""
+
+
+def has_few_pairs(a: FactorRows, b: FactorRows) -> bool:
+    """Whether sums of all pairs of levels of two factors may be stored."""
+    pairs = a.n_levels * b.n_levels
+    return pairs <= min(max(DENSE_ROWS * len(a.codes), DENSE_PAIRS), MOST_TABULATED_PAIRS)
+
+
+@dataclass(frozen=True, eq=False)
+class PairTable:
+    """Sums over rows of all pairs of levels of two factors, as rows are added.
+
+    Attributes
+    ----------
+    a, b : FactorRows
+    found : ndarray of bool (q_a q_b,)
+        Pairs that have occurred.
+    blocks : ndarray (q_a q_b, k_a, k_b)
+    """
+
+    a: FactorRows
+    b: FactorRows
+    found: BoolArray
+    blocks: FloatArray
+
+    @classmethod
+    def of(cls, a: FactorRows, b: FactorRows) -> PairTable:
+        """Without rows."""
+        pairs = a.n_levels * b.n_levels
+        return cls(a, b, np.zeros(pairs, dtype=bool), np.zeros((pairs, a.k, b.k)))
+
+    def keys(self, part: slice) -> IndexArray:
+        """Which pair some rows have; it has occurred then."""
+        keys = self.a.codes[part] * self.b.n_levels + self.b.codes[part]
+        self.found[keys] = True
+        return keys
+
+    def moments(self) -> PairMoments:
+        """Of pairs that have occurred."""
+        present = np.flatnonzero(self.found)
+        q = self.b.n_levels
+        return PairMoments(present // q, present % q, self.blocks[present])
 
 
 def pair_places(

@@ -14,9 +14,9 @@ from ...support.arrays import FloatArray, IndexArray
 from ..compiled_choice import kernels_for
 from ..linalg.stable_columns import root_mean_squares
 from ..rows import FactorRows, ModelRows
-from .level_sums import row_values, sums_by_level
+from .level_sums import add_by_level, row_values
 from .moments import FactorMoments, PairMoments
-from .pair_sums import pair_places
+from .pair_sums import PairTable, has_few_pairs, pair_places
 from .units import AffineMap, Scaling
 
 PART = 8_192
@@ -121,8 +121,12 @@ class RowPasses:
         factors, maps, m = rows.level_factors, scaling.units.bases, rows.X.shape[1] + 1
         zr = [np.zeros((f.n_levels, f.k, m)) for f in factors]
         zz = [np.zeros((f.n_levels, f.k, f.k)) for f in factors] if known is None else []
+        tables = _tables(factors) if known is None else {}
         rr, bases, units = np.zeros((m, m)), list[FloatArray](), _right_units(scaling)
-        for part in self._parts(self.kernels is not None):
+        several = self.kernels is not None or (
+            self.residual.by_row and all(map(_suits_parts, factors))
+        )
+        for part in self._parts(several):
             bases = [self._basis(f, scale, part) for f, scale in zip(factors, maps, strict=True)]
             right = self._right(rows, scaling, units, part)
             if effects is not None:
@@ -134,10 +138,18 @@ class RowPasses:
                 self._add(f.codes[part], w, right, zr[i])
                 if known is None:
                     self._add(f.codes[part], w, w, zz[i])
+            for (a, b), table in tables.items():
+                self._add(table.keys(part), bases[a], bases[b], table.blocks)
         if known is not None:
             zz, pairs = [f.zz for f in known.factors], known.pairs
         else:
-            pairs = self._pairs(factors, maps, bases if self.kernels is None else None)
+            whole = None if several else bases
+            pairs = {
+                (a, b): tables[a, b].moments()
+                if (a, b) in tables
+                else self._pair(a, b, factors, maps, whole)
+                for a, b in combinations(range(len(factors)), 2)
+            }
         moments = tuple(FactorMoments(*own) for own in zip(zz, zr, strict=True))
         return Products(rr, moments, pairs)
 
@@ -184,32 +196,47 @@ class RowPasses:
     def _add(self, codes: IndexArray, left: FloatArray, right: FloatArray, out: FloatArray) -> None:
         """Add Σ over the rows of each code of ``left[i]' right[i]`` to `out` (q, k, m)."""
         if self.kernels is None:
-            sums_by_level(codes, left, right, out)
+            if len(codes) < self.n:  # of the levels that occur in a part
+                low = codes.min()
+                codes, out = codes - low, out[low : codes.max() + 1]
+            add_by_level(codes, left, right, out)
             return
         both = (np.ascontiguousarray(columns.T) for columns in (left, right))
         self.kernels.add_by_code(np.ascontiguousarray(codes, dtype=np.int64), *both, out)
 
     # --- pairs of levels ------------------------------------------------------------------
 
-    def _pairs(
+    def _pair(
         self,
+        a: int,
+        b: int,
         factors: Sequence[FactorRows],
         maps: Sequence[AffineMap],
         bases: Sequence[FloatArray] | None,
-    ) -> dict[tuple[int, int], PairMoments]:
-        """Z_a'Z_b of all pairs of factors, from bases of all rows if there are any."""
-        pairs = {}
-        for a, b in combinations(range(len(factors)), 2):
-            rows, cols, place = pair_places(factors[a], factors[b], self.kernels)
-            blocks = np.zeros((len(rows), factors[a].k, factors[b].k))
-            for part in self._parts(bases is None):
-                left, right = (
-                    self._basis(factors[i], maps[i], part) if bases is None else bases[i]
-                    for i in (a, b)
-                )
-                self._add(place[part], left, right, blocks)
-            pairs[a, b] = PairMoments(rows, cols, blocks)
-        return pairs
+    ) -> PairMoments:
+        """Z_a'Z_b of two factors, from bases of all rows if there are any."""
+        rows, cols, place = pair_places(factors[a], factors[b], self.kernels)
+        blocks = np.zeros((len(rows), factors[a].k, factors[b].k))
+        for part in self._parts(bases is None):
+            left, right = (
+                self._basis(factors[i], maps[i], part) if bases is None else bases[i]
+                for i in (a, b)
+            )
+            self._add(place[part], left, right, blocks)
+        return PairMoments(rows, cols, blocks)
+
+
+def _suits_parts(factor: FactorRows) -> bool:
+    """Whether the levels of a part of the rows are no more than twice as many as the rows."""
+    codes = factor.codes
+    return factor.n_levels <= 2 * PART or bool((codes[1:] >= codes[:-1]).all())
+
+
+def _tables(factors: Sequence[FactorRows]) -> dict[tuple[int, int], PairTable]:
+    """Of two factors each, where they have few pairs of levels."""
+    places = combinations(range(len(factors)), 2)
+    few = ((a, b) for a, b in places if has_few_pairs(factors[a], factors[b]))
+    return {(a, b): PairTable.of(factors[a], factors[b]) for a, b in few}
 
 
 def _right_units(scaling: Scaling) -> FloatArray:
