@@ -13,9 +13,9 @@ from ...support.arrays import BoolArray, FloatArray
 SAFE_MEAN_SQUARES = 1e-280, 1e280
 """Mean squares between these have been computed without over- or underflow."""
 
-LONG_COLUMN, FEW_COLUMNS = 1_000, 16
-"""Columns of so many rows, where they are so few, are squared one by one: NumPy's loops over both
-would run over the few columns inside."""
+LONG_COLUMN, FEW_COLUMNS = 1_000, 8
+"""Columns of so many rows, where they are so few, are taken one by one: NumPy's loops over both
+would run over the few columns inside. More do not share a line of the cache."""
 
 FEW_MOMENTS = 4
 """Up to so many columns are made orthonormal by scalars."""
@@ -61,13 +61,28 @@ def _sums_of_squares(columns: FloatArray) -> FloatArray:
 
 
 def by_column(operation: np.ufunc, columns: FloatArray, numbers: FloatArray) -> FloatArray:
-    """``operation(columns, numbers)``, with a number for each column, in Fortran order.
+    """``operation(columns, numbers)``, with a number for each column.
 
-    Loops then run along the columns; for two columns that is ten times as fast.
+    Few columns have Fortran order then: loops run along them, which is ten times as fast for two.
     """
-    out = np.empty(columns.shape[::-1])
-    operation(columns.T, numbers[:, None], out=out)
-    return out.T
+    out = columns_to_fill(*columns.shape)
+    fill_by_column(operation, columns, numbers, out)
+    return out
+
+
+def columns_to_fill(n: int, p: int) -> FloatArray:
+    """An empty array (n, p), in Fortran order if columns are few."""
+    return np.empty((p, n)).T if p <= FEW_COLUMNS else np.empty((n, p))
+
+
+def fill_by_column(
+    operation: np.ufunc, columns: FloatArray, numbers: FloatArray, out: FloatArray
+) -> None:
+    """:func:`by_column` into an array of :func:`columns_to_fill`."""
+    if out.strides[0] > out.strides[1]:
+        operation(columns, numbers, out=out)
+    else:  # the order in which NumPy runs through both depends on how it is asked
+        operation(columns.T, numbers[:, None], out=out.T)
 
 
 def means(columns: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ import numpy as np
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from ..linalg.stable_columns import (
+    FEW_COLUMNS,
     SAFE_MEAN_SQUARES,
     constant_columns,
     means,
@@ -45,7 +46,8 @@ class ColumnFacts:
 
 def column_facts(columns: FloatArray, kernels: Any = None) -> ColumnFacts:
     """Facts of columns (n, p), by compiled loops (:mod:`.row_kernels`) if given."""
-    found = None if kernels is None else _by_loops(columns, kernels)
+    by_loops = kernels is not None and columns.shape[1] <= FEW_COLUMNS
+    found = _by_loops(columns, kernels) if by_loops else None
     if found is None:
         sizes = root_mean_squares(columns).tolist()
         flat = constant_columns(columns).tolist()
@@ -66,7 +68,7 @@ def column_facts(columns: FloatArray, kernels: Any = None) -> ColumnFacts:
 
 def response_facts(y: FloatArray, kernels: Any = None) -> tuple[float, float, float]:
     """Root mean square, least and largest value of y (n,)."""
-    found = None if kernels is None else _by_loops(y[:, None], kernels)
+    found = _by_loops(y[:, None], kernels) if kernels is not None else None
     if found is not None:
         square, _, low, high = found[:, 0].tolist()
         return sqrt(square), low, high

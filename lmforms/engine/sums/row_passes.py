@@ -12,7 +12,7 @@ import numpy as np
 from ...residual import Residual
 from ...support.arrays import FloatArray, IndexArray
 from ..compiled_choice import kernels_for
-from ..linalg.stable_columns import root_mean_squares
+from ..linalg.stable_columns import by_column, columns_to_fill, fill_by_column, root_mean_squares
 from ..rows import FactorRows, ModelRows
 from .level_sums import add_by_level, row_values
 from .moments import FactorMoments, PairMoments
@@ -54,7 +54,7 @@ class Products:
 
 @dataclass(frozen=True, eq=False)
 class RowPasses:
-    """Passes over rows. Columns that are made have Fortran order: loops run along them.
+    """Passes over rows.
 
     Attributes
     ----------
@@ -173,12 +173,13 @@ class RowPasses:
         part: slice,
     ) -> FloatArray:
         """R^(−1/2)[columns − c, y − shift]."""
+        if y is None:
+            return self._whitened(by_column(np.subtract, columns, center), part)
         p = len(center)
-        out = np.empty((p if y is None else p + 1, len(columns)))
-        np.subtract(columns.T, center[:, None], out=out[:p])
-        if y is not None:
-            np.subtract(y, shift, out=out[p])
-        return self._whitened(out.T, part)
+        out = columns_to_fill(len(columns), p + 1)
+        fill_by_column(np.subtract, columns, center, out[:, :p])
+        np.subtract(y, shift, out=out[:, p])
+        return self._whitened(out, part)
 
     def _right(
         self, rows: ModelRows, scaling: Scaling, units: FloatArray, part: slice
