@@ -28,7 +28,7 @@ from lmforms.engine.linalg import compiled as compiled_module
 from lmforms.engine.linalg.batched import multiply
 from lmforms.engine.linalg.cholmod import have_cholmod
 from lmforms.engine.rows import FactorRows, ModelRows
-from lmforms.engine.sums import cross_products as cross_products_module
+from lmforms.engine.sums import pair_sums
 from lmforms.engine.sums.cross_products import cross_products
 from lmforms.errors import MemoryLimitError
 from lmforms.residual import Independent
@@ -245,7 +245,7 @@ def test_compiled_loops_of_a_sparse_coupling(k, threaded, monkeypatch):
 def test_pairs_of_many_levels(kind, monkeypatch):
     model = model_of(kind, 5, 2)
     plain = problem_of(model)[0].system.cp
-    monkeypatch.setattr(cross_products_module, "MOST_TABULATED_PAIRS", 0)
+    monkeypatch.setattr(pair_sums, "MOST_TABULATED_PAIRS", 0)
     sorted_ = problem_of(model)[0].system.cp
     for key, pair in plain.pairs.items():
         other = sorted_.pairs[key]

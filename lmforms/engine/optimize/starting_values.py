@@ -8,7 +8,7 @@ from ...support.arrays import FloatArray
 from ..criterion.problem import StructuredProblem
 from ..linalg.batched import inverse_cholesky, outer_sum, transposed
 from ..sums.cross_products import CrossProducts
-from ..sums.pilot import level_fit
+from ..sums.level_sums import level_fit
 
 SMALLEST_START = 0.05
 """Smallest standard deviation of a start, relative to σ: a smaller optimum is near enough."""
