@@ -18,6 +18,7 @@ from .criterion.problem import Problem
 from .criterion.residual_problem import ResidualProblem, loses_digits, residual_problem
 from .exact_fit import CHECKED_RATIO
 from .iterative import IterativeProblem, IterativeSystem, RoughOptimum
+from .kernel_choice import compiled_as
 from .linalg.threads import limited_blas_threads
 from .optimize.identifiability import suspicious_parts, unidentified_parts
 from .optimize.minimize import evaluate_at, minimize
@@ -80,6 +81,21 @@ def estimate(
     MemoryLimitError
         Series of residuals are too long for their correlation matrices.
     """
+    with compiled_as(control.compiled):
+        return _estimate(rows, covariances, reml, control, priors, start, at, nearby, globally)
+
+
+def _estimate(
+    rows: ModelRows,
+    covariances: Sequence[Covariance],
+    reml: bool,
+    control: Control,
+    priors: Sequence[Prior],
+    start: Sequence[FloatArray] | None,
+    at: Sequence[FloatArray] | None,
+    nearby: bool,
+    globally: bool,
+) -> Estimate:
     n, p = rows.X.shape
     if n <= p:
         raise ModelError(
@@ -148,7 +164,8 @@ def estimate_sums(
     globally: bool = True,
 ) -> Estimate:
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
-    found = _from_sums(cp, covariances, reml, control, start, at, globally=globally)
+    with compiled_as(control.compiled):
+        found = _from_sums(cp, covariances, reml, control, start, at, globally=globally)
     refuse_zero_sigma(found.sigma, cp.scaling.pilot.resolution)
     return found
 

@@ -59,7 +59,7 @@ def analyse(
     """
     system = _analyse(cp, control, priors)
     if isinstance(system, System) and (system.is_small or system.is_by_level):
-        system.kernels = kernels_of_fit(system.count, control.compiled)
+        system.kernels = kernels_of_fit(system.count)
     return system
 
 

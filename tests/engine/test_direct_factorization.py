@@ -90,7 +90,8 @@ def test_the_quadratic_model_is_that_of_lapack(size):
         information = root @ root.T - 0.3 * np.eye(size)
         curvature_scale = np.ones(size)
 
-    fast = QuadraticModel.of(At, kernels=kernel_choice.kernels_of_fit(1, True))
+    with kernel_choice.compiled_as(True):
+        fast = QuadraticModel.of(At, kernels=kernel_choice.kernels_of_fit(1))
     slow = QuadraticModel.of(At)
     assert fast.decrement == pytest.approx(slow.decrement, rel=1e-10)
     np.testing.assert_allclose(np.sort(fast.values), slow.values, rtol=1e-10, atol=1e-12)
@@ -128,32 +129,34 @@ def test_fits_with_and_without_kernels(formula, name, reml):
 
 
 def test_a_process_loads_kernels_when_it_has_fitted_enough(monkeypatch):
-    monkeypatch.setattr(kernel_choice._Count, "passed", 0)
-    monkeypatch.setattr(kernel_choice._Count, "loaded", None)
+    monkeypatch.setattr(kernel_choice._Process, "passed", 0)
+    monkeypatch.setattr(kernel_choice._Process, "loaded", None)
     few = kernel_choice.LOADING_COST // kernel_choice.SMALL_FIT
-    found = [kernel_choice.kernels_of_fit(30, "auto") for _ in range(few)]
+    found = [kernel_choice.kernels_of_fit(30) for _ in range(few)]
     assert found[:-1] == [None] * (few - 1)
     assert found[-1] is not None
-    assert kernel_choice.kernels_of_fit(30, False) is None
-    assert kernel_choice.kernels_of_fit(30, "auto") is found[-1]
+    with kernel_choice.compiled_as(False):
+        assert kernel_choice.kernels_of_fit(30) is None
+        assert kernel_choice.kernels_of_rows(10**7) is None
+    assert kernel_choice.kernels_of_fit(30) is found[-1]
 
 
 def test_a_large_model_loads_them_at_once(monkeypatch):
-    monkeypatch.setattr(kernel_choice._Count, "passed", 0)
-    monkeypatch.setattr(kernel_choice._Count, "loaded", None)
-    assert kernel_choice.kernels_of_fit(kernel_choice.LOADING_COST, "auto") is not None
+    monkeypatch.setattr(kernel_choice._Process, "passed", 0)
+    monkeypatch.setattr(kernel_choice._Process, "loaded", None)
+    assert kernel_choice.kernels_of_fit(kernel_choice.LOADING_COST) is not None
 
 
 def test_without_numba_kernels_are_only_missed_where_they_are_demanded(monkeypatch):
     def missing(*args):
         raise ImportError
 
-    monkeypatch.setattr(kernel_choice._Count, "passed", kernel_choice.LOADING_COST)
-    monkeypatch.setattr(kernel_choice._Count, "loaded", None)
+    monkeypatch.setattr(kernel_choice._Process, "passed", kernel_choice.LOADING_COST)
+    monkeypatch.setattr(kernel_choice._Process, "loaded", None)
     monkeypatch.setattr(kernel_choice, "import_module", missing)
-    assert kernel_choice.kernels_of_fit(30, "auto") is None
-    with pytest.raises(ArgumentError, match="numba"):
-        kernel_choice.kernels_of_fit(30, True)
+    assert kernel_choice.kernels_of_fit(30) is None
+    with kernel_choice.compiled_as(True), pytest.raises(ArgumentError, match="numba"):
+        kernel_choice.kernels_of_fit(30)
 
 
 def test_control_refuses_other_values():

@@ -15,7 +15,6 @@ from ..linalg.batched import cross
 from .criterion_parts import CriterionParts
 from .given import Constraint
 
-
 MOST_COMPILED = 30
 """Fixed columns up to which a compiled loop is faster than calls of LAPACK."""
 

@@ -12,8 +12,8 @@ from math import log10
 
 import numpy as np
 
-from ...errors import NumericalError
 from ...covariance import regular_inverse
+from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from .chain import NO_TABLE, table
 from .chain_operations import (

@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from ...support.arrays import Blocks, FloatArray
 from .eliminated_rows import EliminatedRows
 from .factorization import Factorization
-from .system import System
 
 
 @dataclass(frozen=True, eq=False)

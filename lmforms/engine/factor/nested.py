@@ -212,7 +212,8 @@ class NestedSolver:
         i: int,
     ) -> FloatArray:
         """With S and C of what is left of b once all inner levels are eliminated, and the
-        covariances Σ = Λ₂S⁻¹Λ₂' of a level and its ancestors: S − [S C']Σ[S C']'."""
+        covariances Σ = Λ₂S⁻¹Λ₂' of a level and its ancestors: S − [S C']Σ[S C']'.
+        """
         nesting, last, left = self._nesting, self._factors.index(i), dict(b)
         across: Blocks = {}
         for n in nesting:

@@ -122,7 +122,7 @@ class System(Layout):
         dense_up_to: int | None = None,
     ) -> None:
         super().__init__(cp)
-        self.is_small = method == "auto" and 1 < len(self.shapes) and self.count <= SMALL_MATRIX
+        self.is_small = method == "auto" and len(self.shapes) > 1 and self.count <= SMALL_MATRIX
         """Whether A is one dense matrix."""
         self.memory = memory
         self.dense_up_to = dense_up_to

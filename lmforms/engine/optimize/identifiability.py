@@ -96,7 +96,7 @@ def _flat_directions(at: LocalDerivatives, kernels: FitKernels | None = None) ->
     scale = np.maximum(at.curvature_scale, SMALLEST_SCALE)
     model = QuadraticModel.of(at, kernels=kernels)
     # H/ss' = D(H/uu')D with D = u/s: its eigenvalues are at least those of H/uu' times min D²
-    if LOW_CURVATURE < model.values.min() * (model.scale / scale).min() ** 2:
+    if model.values.min() * (model.scale / scale).min() ** 2 > LOW_CURVATURE:
         return np.empty((0, len(scale)))
     values, vectors = np.linalg.eigh(at.information / np.outer(scale, scale))
     return np.asarray(vectors[:, np.abs(values) < LOW_CURVATURE].T)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...errors import ModelError, NumericalError
 from ...support.arrays import FloatArray
-from ..compiled_choice import kernels_for
+from ..kernel_choice import kernels_of_rows
 from ..rows import ModelRows
 from .compiled_fits import MOST_COLUMNS, CompiledFits
 from .fits_in_turn import PART, FitsInTurn, FitsOfParts
@@ -96,7 +96,7 @@ class CrossProducts:
 
     def fits_in_turn(self) -> FitsInTurn | CompiledFits:
         """Least squares of R* on one grouping factor after the other."""
-        kernels = kernels_for("sums.row_kernels", self.n)
+        kernels = kernels_of_rows(self.n)
         if kernels is not None and self.p <= MOST_COLUMNS:
             return CompiledFits(kernels, self.factors, self.pairs)
         zz, zr = [f.zz for f in self.factors], [f.zr for f in self.factors]

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...residual import Residual
 from ...support.arrays import FloatArray, IndexArray
-from ..compiled_choice import kernels_for
+from ..kernel_choice import kernels_of_rows
 from ..linalg.stable_columns import by_column, columns_to_fill, fill_by_column, root_mean_squares
 from ..rows import FactorRows, ModelRows
 from .level_sums import add_by_level, row_values
@@ -76,7 +76,7 @@ class RowPasses:
     def over(cls, rows: ModelRows) -> RowPasses:
         """Passes over given rows, by compiled loops where these are loaded or worth it."""
         residual, n = rows.residual, rows.n
-        kernels = kernels_for("sums.row_kernels", n) if residual.by_row and n else None
+        kernels = kernels_of_rows(n) if residual.by_row and n else None
         weighted = residual.by_row and residual.variances() is not None
         return cls(residual, n, kernels, residual.whiten(np.ones(n)) if weighted else None)
 
