@@ -30,6 +30,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
+from typing import cast
 
 import numpy as np
 
@@ -180,7 +182,7 @@ def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Eva
     NumericalError
         Λ'Z'ZΛ + I or X'V₀⁻¹X is not positive definite, or a number is not finite.
     """
-    if not np.isfinite(theta).all():
+    if not isfinite(float(np.abs(theta).sum())):
         raise NumericalError("θ is not finite.")
     problem = problem.at(theta)
     cp = problem.system.cp
@@ -216,8 +218,8 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         (see :mod:`lmforms.engine.criterion.curvature`).
     """
     problem = at.problem
-    if isinstance(at.factor, DirectFactorization) and not problem.n_phi:
-        return _directly_differentiated(at, at.factor, hessian)
+    if at.factor.is_direct and not problem.n_phi:
+        return _directly_differentiated(at, cast(DirectFactorization, at.factor), hessian)
     changes = root_changes(problem.lams(at.theta), problem.derivatives(at.theta))
     levels = LevelSums(at.factor, at.marginal, at.gls)
     sums, directions = levels.for_information(changes)
@@ -251,7 +253,7 @@ def _directly_differentiated(
     """The same by the sums that a factor makes in few passes."""
     problem, gls, s2 = at.problem, at.gls, at.sigma2
     lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
-    if isinstance(factor, LevelFactorization) and problem.is_linear:
+    if type(factor) is LevelFactorization and problem.is_linear:
         g, out = factor.linear_derivatives(
             gls.to_residual,
             gls.inverse_root_x,

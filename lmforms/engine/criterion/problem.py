@@ -81,6 +81,12 @@ class StructuredProblem:
             return None
         return [np.array(c.derivative(np.zeros(c.n_theta))) for c in self.covariances]
 
+    @cached_property
+    def _flat_slopes(self) -> list[tuple[FloatArray, int, slice]]:
+        """∂λ/∂θ_i as rows, the size of λ, and the entries of θ."""
+        pairs = zip(self._slopes or [], self._slices, strict=True)
+        return [(d.reshape(len(d), -1), d.shape[1], s) for d, s in pairs]
+
     @property
     def is_linear(self) -> bool:
         """Whether all λ are linear in θ."""
@@ -90,10 +96,7 @@ class StructuredProblem:
         """Relative factors λ, one for each grouping factor."""
         if self._slopes is None:
             return [c.factor(theta[s]) for c, s in zip(self.covariances, self._slices, strict=True)]
-        return [
-            (theta[s] @ d.reshape(len(d), -1)).reshape(d.shape[1:])
-            for d, s in zip(self._slopes, self._slices, strict=True)
-        ]
+        return [(theta[s] @ flat).reshape(k, k) for flat, k, s in self._flat_slopes]
 
     def derivatives(self, theta: FloatArray) -> list[FloatArray]:
         """∂λ/∂θ_i of each grouping factor, (n_theta, k, k)."""

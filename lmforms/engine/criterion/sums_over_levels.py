@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import cast
 
 import numpy as np
 
@@ -39,15 +40,15 @@ class RightSide:
     @classmethod
     def of(cls, factor: Factorization | JointFactorization) -> RightSide:
         """Under the V₀ of a factored A."""
-        if isinstance(factor, ChainFactorization):
-            effects = DeferredBlocks(factor.right_effects)
-            return cls(factor.moments, effects, factor.right_marginal)
-        if isinstance(factor, DirectFactorization):
-            v, marginal, moments = factor.response_products()
+        if factor.is_direct:
+            v, marginal, moments = cast(DirectFactorization, factor).response_products()
             pilot = factor.system.cp.scaling.pilot
             if any(pilot.has_effects):
                 v = DeferredBlocks(partial(_sums, pilot.effects, v))
             return cls(moments, v, marginal)
+        if isinstance(factor, ChainFactorization):
+            effects = DeferredBlocks(factor.right_effects)
+            return cls(factor.moments, effects, factor.right_marginal)
         cp = factor.system.cp
         zr, b0 = [f.zr for f in cp.factors], cp.scaling.pilot.effects
         v, marginal = factor.marginal(zr, b0)

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from ...support.arrays import Blocks, FloatArray
 from .eliminated_rows import EliminatedRows
@@ -46,6 +47,8 @@ class DerivativeSums:
 
 class DirectFactorization(Factorization):
     """A factored for the criterion and its derivatives."""
+
+    is_direct: ClassVar[bool] = True
 
     @abstractmethod
     def response_products(self) -> tuple[Blocks, Blocks, FloatArray]:
