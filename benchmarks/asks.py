@@ -37,6 +37,27 @@ LIMITS = [
 SEEDS = 0.01
 """How far θ may move between seeds of the conjugate gradients, in standard errors."""
 
+TEXTBOOK = ("dung", "sleepstudy", "penicillin", "machines", "oats", "pastes")
+"""Jobs that take as long as glmm at most, and are faster than mixedlm."""
+
+AS_GLMM, THAN_MIXEDLM = 1.0, 3.0
+"""Time in units of glmm's without degrees of freedom, at most; times faster than mixedlm."""
+
+MANY_LEVELS = [("slopes-20k", "glmm", 1.5), ("small-groups", "glmm", 2.0)]
+"""Job, than whom, how many times."""
+
+MANY_RESPONSES = [("sleepstudy", 1_000, 0.15), ("penicillin", 1_000, 0.3)]
+"""Job of `many_loops.py`, how many responses, seconds at most."""
+
+NOISE = 0.05
+"""How far the same code in a second process may be off in a run that can tell revisions apart."""
+
+THAN_BEFORE = [
+    *((name, 1.3) for name in ("nested", "nested-slopes", "three-levels")),
+    *((name, 1.0 - NOISE) for name in ("insteval", "factorial", "ratings", "crossed-50k")),
+]
+"""Job of `before_after.py`, times faster than the earlier revision, or not slower but for noise."""
+
 Results = dict[str, Any]
 
 
@@ -88,6 +109,57 @@ def asks(results: Results) -> Iterator[Ask]:
     gaps = [gap for job in jobs.values() if (gap := excess(job["cells"])) is not None]
     text = "−2 log-likelihood above the lowest of any peer, worst job"
     yield Ask(text, max(gaps, default=None), EXCESS)
+
+
+def small_asks(found: Results) -> Iterator[Ask]:
+    """What is asked of small models and of many levels: `small_models.json`."""
+    for name in TEXTBOOK:
+        own = loaded(found, name)
+        for measure, what in (("wall", "by the clock"), ("cpu", "of the processor")):
+            times = worst(found, name, own, "glmm", measure)
+            text = f"{name}: {own}, in units of glmm's time, {what}"
+            yield Ask(text, 1.0 / times if times else None, AS_GLMM)
+        times = worst(found, name, own, "mixedlm", "wall")
+        yield Ask(f"{name}: {own} faster than mixedlm, times", times, THAN_MIXEDLM, at_least=True)
+    for name, peer, bound in MANY_LEVELS:
+        own = loaded(found, name)
+        times = worst(found, name, own, peer, "wall")
+        yield Ask(f"{name}: {own} faster than {peer}, times", times, bound, at_least=True)
+
+
+def many_asks(found: Results) -> Iterator[Ask]:
+    """What is asked of many responses: `many_loops.json`."""
+    for name, count, bound in MANY_RESPONSES:
+        job = found["jobs"].get(name, {})
+        whole = job.get("responses") == count  # a trial with fewer says nothing
+        per_threads = job["threads"] if whole else {}
+        cells = [one["cells"].get("lmer_many", {}) for one in per_threads.values()]
+        times = [cell["wall"] for cell in cells if "wall" in cell]
+        yield Ask(f"{name}: {count:,} responses, s", max(times, default=None), bound)
+
+
+def before_asks(found: Results) -> Iterator[Ask]:
+    """What is asked of large models: `before_after.json`."""
+    for name, bound in THAN_BEFORE:
+        again = worst(found, name, "lmforms", "lmforms (again)", "wall")
+        times = worst(found, name, "lmforms", "lmforms (before)", "wall")
+        if again is None or abs(again - 1.0) > NOISE:
+            times = None
+        yield Ask(f"{name}: times faster than before", times, bound, at_least=True)
+
+
+def loaded(found: Results, name: str) -> str:
+    """The runner whose compiled loops are loaded for certain, where it was measured."""
+    per_threads = found["jobs"].get(name, {}).get("threads", {})
+    asked = "lmforms (compiled)"
+    return asked if any(asked in one["ratios"] for one in per_threads.values()) else "lmforms"
+
+
+def worst(found: Results, name: str, own: str, peer: str, measure: str) -> float | None:
+    """How many times faster than a peer, with the number of threads that suits us least."""
+    per_threads = found["jobs"].get(name, {}).get("threads", {})
+    ratios = [one["ratios"].get(own, {}).get(peer) for one in per_threads.values()]
+    return min((ratio[measure] for ratio in ratios if ratio), default=None)
 
 
 def seconds(cell: dict[str, Any]) -> float | None:

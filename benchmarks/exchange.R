@@ -10,3 +10,9 @@ read_frame <- function(folder) {
   names(columns) <- about$columns$name
   as.data.frame(columns)
 }
+# The first of many responses, those that a loop fits: a matrix with a column for each.
+read_responses <- function(folder) {
+  about <- fromJSON(file.path(folder, "responses.json"))
+  values <- readBin(file.path(folder, "responses.bin"), "double", about$rows * about$loop)
+  matrix(values, about$rows, about$loop)
+}

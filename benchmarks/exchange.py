@@ -26,6 +26,21 @@ def write(frame: pd.DataFrame, folder: Path) -> None:
     (folder / "columns.json").write_text(json.dumps(about), encoding="utf-8")
 
 
+def write_responses(responses: np.ndarray, loop: int, folder: Path) -> None:
+    """Columns of float64, one after the other, and how many of them a loop fits."""
+    rows, count = responses.shape
+    responses.T.astype("<f8").tofile(folder / "responses.bin")
+    about = {"rows": rows, "count": count, "loop": loop}
+    (folder / "responses.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def read_responses(folder: Path) -> tuple[np.ndarray, int]:
+    """The responses (rows, count) that were written, and the length of the loop."""
+    about = json.loads((folder / "responses.json").read_text(encoding="utf-8"))
+    flat = np.fromfile(folder / "responses.bin", "<f8")
+    return flat.reshape(about["count"], about["rows"]).T, about["loop"]
+
+
 def read(folder: Path) -> pd.DataFrame:
     """The frame that was written: float columns and unordered categories."""
     about = json.loads((folder / "columns.json").read_text(encoding="utf-8"))

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import exchange
 import numpy as np
 import pandas as pd
 
@@ -20,10 +22,11 @@ Fit = Callable[[str, pd.DataFrame, bool], Outcome]
 
 @dataclass(frozen=True)
 class Program:
-    """A peer: what is imported before the clock starts, and what is timed."""
+    """A peer: what is imported and read before the clock starts, and what is timed."""
 
     module: str
     fit: Fit
+    read: Callable[[Path], Any] = exchange.read
 
 
 def lmforms(formula: str, data: pd.DataFrame, reml: bool, **options: Any) -> Outcome:
@@ -31,6 +34,39 @@ def lmforms(formula: str, data: pd.DataFrame, reml: bool, **options: Any) -> Out
 
     fit = lf.lmer(formula, data, reml=reml, control=lf.Control(**options))
     return fit.criterion, fit.optimizer.n_evaluations
+
+
+def lmforms_with_df(formula: str, data: pd.DataFrame, reml: bool) -> Outcome:
+    """With Satterthwaite's degrees of freedom, which a fit finds when they are asked for."""
+    import lmforms as lf
+
+    fit = lf.lmer(formula, data, reml=reml)
+    _ = fit.pvalues
+    return fit.criterion, fit.optimizer.n_evaluations
+
+
+def lmforms_many(formula: str, data: Any, reml: bool, tests: bool = False) -> Outcome:
+    """All responses at once; the criterion is the sum over those that R's loops fit, too."""
+    import lmforms as lf
+
+    frame, responses, loop = data
+    many = lf.lmer_many(formula, frame, responses, reml=reml)
+    if tests:
+        _ = many.pvalues
+    return float(np.sum(many.fits["criterion"][:loop])), None
+
+
+def read_many(folder: Path) -> tuple[pd.DataFrame, np.ndarray, int]:
+    """A frame with many responses, and how many of them R's loops fit."""
+    return (exchange.read(folder), *exchange.read_responses(folder))
+
+
+def glmm(formula: str, data: pd.DataFrame, reml: bool, **options: Any) -> Outcome:
+    """Its degrees of freedom, which it finds with every fit, only when they are asked for."""
+    import glmm
+
+    fit = glmm.fit(data, formula, reml=reml, **options)
+    return -2.0 * float(fit.loglik), fit.n_eval
 
 
 def mixedlm(formula: str, data: pd.DataFrame, reml: bool) -> Outcome:
@@ -55,31 +91,51 @@ def gpboost(formula: str, data: pd.DataFrame, reml: bool, **options: Any) -> Out
     from formulaic import model_matrix
 
     left, _, right = formula.partition("~")
-    terms = re.findall(r"\(([^|()]+)\|\s*(\w+)\s*\)", right)
+    terms = re.findall(r"\(([^|()]+)\|\s*([\w/]+)\s*\)", right)
     fixed = re.sub(r"\+?\s*\([^()]*\|[^()]*\)", "", right).strip() or "1"
+    groups: list[Any] = []
     slopes, owners = [], []
-    for i, (expression, _) in enumerate(terms):
+    for expression, names in terms:
         basis = np.asarray(model_matrix(expression, data), dtype=np.float64)
-        slopes.append(basis[:, 1:])
-        owners += [i + 1] * (basis.shape[1] - 1)
+        for codes in nested_codes(data, names):
+            groups.append(codes)
+            slopes.append(basis[:, 1:])
+            owners += [len(groups)] * (basis.shape[1] - 1)
     extra = {}
     if owners:
         extra = {
             "group_rand_coef_data": np.column_stack(slopes),
             "ind_effect_group_rand_coef": owners,
         }
-    groups = np.column_stack([data[group].cat.codes for _, group in terms])
-    model = gpb.GPModel(group_data=groups, likelihood="gaussian", **extra, **options)
+    group_data = np.column_stack(groups)
+    model = gpb.GPModel(group_data=group_data, likelihood="gaussian", **extra, **options)
     X = np.asarray(model_matrix(fixed, data), dtype=np.float64)
     model.fit(y=data[left.strip()].to_numpy(), X=X)
     return 2.0 * float(model.get_current_neg_log_likelihood()), model._get_num_optim_iter()
+
+
+def nested_codes(data: pd.DataFrame, names: str) -> list[Any]:
+    """A number per row for the level of a factor, or of each of nested ones: ``a/b``."""
+    outer, *inner = names.split("/")
+    codes = [data[outer].cat.codes]
+    for name in inner:
+        factor = data[name].cat
+        codes.append(codes[-1].astype(np.int64) * len(factor.categories) + factor.codes)
+    return codes
 
 
 PROGRAMS = {
     "lmforms": Program("lmforms.model", lmforms),
     "lmforms (cg)": Program("lmforms.model", partial(lmforms, factor="cg")),
     "lmforms (cholmod)": Program("lmforms.model", partial(lmforms, factor="cholmod")),
+    "lmforms (df)": Program("lmforms.model", lmforms_with_df),
+    "lmforms (compiled)": Program("lmforms.model", partial(lmforms, compiled=True)),
+    "lmforms (not compiled)": Program("lmforms.model", partial(lmforms, compiled=False)),
+    "lmer_many": Program("lmforms.many", lmforms_many, read_many),
+    "lmer_many (p-values)": Program("lmforms.many", partial(lmforms_many, tests=True), read_many),
     "mixedlm": Program("mixedlm", mixedlm),
+    "glmm": Program("glmm", partial(glmm, satterthwaite=False)),
+    "glmm (df)": Program("glmm", partial(glmm, satterthwaite=True)),
     "gpboost": Program("gpboost", gpboost),
     "gpboost (Cholesky)": Program("gpboost", partial(gpboost, matrix_inversion_method="cholesky")),
     "statsmodels": Program("statsmodels.formula.api", statsmodels),

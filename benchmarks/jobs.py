@@ -60,6 +60,9 @@ _CHOLESKY, _CG = "gpboost (Cholesky)", "lmforms (cg)"
 _SPARSE = ("lmforms (cholmod)",)
 """Variants of jobs whose Schur complement is sparse."""
 
+_SMALL = ("glmm (df)",)
+"""Variants of jobs so small that degrees of freedom are asked for with every fit."""
+
 JOBS = {
     job.name: job
     for job in [
@@ -69,6 +72,7 @@ JOBS = {
             partial(lf.datasets.load, "dung"),
             "what a call costs at least",
             repeats=51,
+            variants=_SMALL,
         ),
         Job(
             "sleepstudy",
@@ -76,6 +80,7 @@ JOBS = {
             partial(lf.datasets.load, "sleepstudy"),
             "the textbook's intercept and slope",
             repeats=51,
+            variants=_SMALL,
         ),
         Job(
             "penicillin",
@@ -84,6 +89,7 @@ JOBS = {
             "two small crossed factors",
             repeats=51,
             without=_CROSSED,
+            variants=_SMALL,
         ),
         Job(
             "machines",
@@ -91,6 +97,25 @@ JOBS = {
             partial(lf.datasets.load, "Machines"),
             "three correlated effects on six workers",
             repeats=51,
+            variants=_SMALL,
+        ),
+        Job(
+            "oats",
+            "yield ~ nitro + (1 | Block/Variety)",
+            partial(lf.datasets.load, "Oats"),
+            "18 plots in six blocks",
+            repeats=51,
+            without=_NESTED,
+            variants=_SMALL,
+        ),
+        Job(
+            "pastes",
+            "strength ~ 1 + (1 | batch/cask)",
+            partial(lf.datasets.load, "Pastes"),
+            "30 casks in ten batches",
+            repeats=51,
+            without=_NESTED,
+            variants=_SMALL,
         ),
         Job(
             "insteval",
@@ -105,6 +130,14 @@ JOBS = {
             "y ~ x + (1 | g)",
             frames.small_groups,
             "125,000 groups of three rows",
+        ),
+        Job(
+            "slopes-20k",
+            "y ~ x + (x | g)",
+            partial(frames.slopes, 20_000, 5),
+            "20,000 groups of five rows with a slope each",
+            repeats=11,
+            variants=_SMALL,
         ),
         Job(
             "slopes",

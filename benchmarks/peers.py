@@ -105,6 +105,8 @@ PEERS = {
         Peer("lme4", "lme4", "R"),
         Peer("glmmTMB", "glmmTMB", "R"),
         Peer("mixedlm", "mixedlm"),
+        Peer("glmm", "glmm"),
+        Peer("glmm (df)", "glmm", variant=True),
         Peer("gpboost", "gpboost", only_ml=True, only_diagonal=True),
         Peer("gpboost (Cholesky)", "gpboost", variant=True, only_ml=True, only_diagonal=True),
         Peer("statsmodels", "statsmodels"),

@@ -26,14 +26,22 @@ NO_MEMORY = re.compile(
 )
 """How programs say that they could not have what they asked for."""
 
+NAMED_ERROR = re.compile(r"(\w+\.)*\w+(Error|Exception): ")
+"""The line of a Python traceback that says what was raised."""
+
 Cell = dict[str, Any]
 
 
-def environment(threads: int) -> dict[str, str]:
-    """The same number of threads for every library, and this checkout's lmforms."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    path = os.pathsep.join(p for p in (str(HERE.parent), os.environ.get("PYTHONPATH")) if p)
-    return {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path}
+THREADS = ("OMP", "OPENBLAS", "MKL", "NUMBA", "RAYON")
+"""Libraries that read their number of threads from a variable of this name and _NUM_THREADS."""
+
+
+def environment(threads: int, root: Path = HERE.parent) -> dict[str, str]:
+    """The same number of threads for every library, and the lmforms that is in `root`."""
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    numbers = {f"{name}_NUM_THREADS": str(threads) for name in THREADS}
+    path = os.pathsep.join(p for p in (str(root), kept.get("PYTHONPATH")) if p)
+    return {**kept, **numbers, "PYTHONPATH": path}
 
 
 def leave_nothing_running() -> None:
@@ -80,18 +88,23 @@ def cell(
     if evaluation and peer.name != "lmforms":
         raise ValueError("only lmforms tells the time of one evaluation")
     command = peer.command(job, folder, python, evaluation)
-    memory = memory or total_memory() * 3 // 4
-    limited = ["sh", "-c", 'ulimit -v "$0" && exec "$@"', str(memory // 1024), *command]
-    events, stderr, code, timed_out = _listen(limited, job.limit, environment(threads))
+    command = limited(command, memory)
+    events, stderr, code, timed_out = _listen(command, job.limit, environment(threads))
     found = summary(events)
     if not found:
         if timed_out:
             found = {"over": job.limit if events else PATIENCE}
         else:
-            found = {"error": _last_words(stderr, code)}
+            found = {"error": last_words(stderr, code)}
     said = found.pop("remark", None)
     remarks = peer.remarks(job) + ([said] if said else [])
     return {**found, "remarks": remarks, "date": date.today().isoformat()}
+
+
+def limited(command: list[str], memory: int = 0) -> list[str]:
+    """The command with so many bytes of address space; 0: three quarters of the memory."""
+    memory = memory or total_memory() * 3 // 4
+    return ["sh", "-c", 'ulimit -v "$0" && exec "$@"', str(memory // 1024), *command]
 
 
 def summary(events: list[dict[str, Any]]) -> Cell:
@@ -162,7 +175,7 @@ def _listen(
         return events, errors.read(), process.returncode, stopped.is_set()
 
 
-def _last_words(stderr: str, code: int) -> str:
+def last_words(stderr: str, code: int) -> str:
     """The line that says what went wrong."""
     if NO_MEMORY.search(stderr):
         return "out of memory"
@@ -172,5 +185,6 @@ def _last_words(stderr: str, code: int) -> str:
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return "killed: out of memory?"
     lines = [x for x in lines if not x.startswith(("Calls:", "Execution halted"))]
-    last = lines[-1] if lines else f"exit code {code}"
+    named = [x for x in lines if NAMED_ERROR.match(x)]  # an excerpt of a formula may follow it
+    last = (named or lines or [f"exit code {code}"])[-1]
     return re.sub(r"^(\w+\.)+(?=\w+: )", "", last)

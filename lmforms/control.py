@@ -7,7 +7,15 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 from .errors import ArgumentError
-from .support.arguments import named_arguments, number, one_of, positive, short_repr, whole_number
+from .support.arguments import (
+    flag_or_auto,
+    named_arguments,
+    number,
+    one_of,
+    positive,
+    short_repr,
+    whole_number,
+)
 
 Solver = Literal["auto", "dense", "sparse", "cholmod", "superlu", "cg"]
 
@@ -64,6 +72,10 @@ class Control:
         Bytes that the factor of crossed grouping factors may take; a model that would need
         more is fitted by conjugate gradients if ``factor="auto"``, and refused otherwise,
         before anything is allocated.
+    compiled : bool or "auto"
+        Whether small and one-factor models are fitted by compiled kernels. Loading these takes longer
+        than a small fit, so that ``"auto"`` loads them when a process has fitted about 200 small
+        models, or a few with very many groups. Results differ by rounding only.
     seed : int
         Of the random signs with which ``"cg"`` estimates traces: the same seed gives the
         same fit. Exact fits of large crossed models begin at such an estimate; where they end does
@@ -81,6 +93,7 @@ class Control:
     singular: float = 1e-4
     memory: int = DEFAULT_MEMORY
     seed: int = 0
+    compiled: bool | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         checked = {
@@ -92,6 +105,7 @@ class Control:
             "singular": number("Control: singular", self.singular, least=0.0),
             "memory": int(positive("Control: memory", self.memory)),
             "seed": whole_number("Control: seed", self.seed),
+            "compiled": flag_or_auto("Control: compiled", self.compiled),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)

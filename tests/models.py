@@ -12,6 +12,7 @@ from lmforms import Control, MixedModelResults
 from lmforms.covariance import Covariance, Diagonal, Stacked, Unstructured
 from lmforms.engine.criterion.problem import Problem
 from lmforms.engine.factor import System
+from lmforms.engine.kernel_choice import compiled_as, kernels_of_fit
 from lmforms.engine.rows import FactorRows, ModelRows
 from lmforms.engine.sums.cross_products import cross_products
 from lmforms.engine.sums.sums_of_rows import choose_scaling
@@ -119,8 +120,12 @@ def scaled_rows(model: SmallModel) -> tuple[ModelRows, object]:
 
 
 def problem_of(model: SmallModel, path: str = "auto") -> tuple[Problem, ModelRows]:
+    """`path` is a method of :class:`System`, or ``"compiled"``: ``"auto"`` with the kernels of fits."""
     inner, scaling = scaled_rows(model)
-    system = System(cross_products(model.rows, scaling), path)
+    system = System(cross_products(model.rows, scaling), "auto" if path == "compiled" else path)
+    if path == "compiled":
+        with compiled_as(True):
+            system.kernels = kernels_of_fit(system.count)
     return Problem(system, model.covariances, model.reml), inner
 
 

@@ -104,7 +104,8 @@ def test_the_page_tells_every_cell(tmp_path):
 
     tables.write(tmp_path, results(), growth())
     page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
-    assert "| [sleepstudy](#sleepstudy) | 4.00 ms | – | – | 3.00 | > 300 s | 0.50 | 0.25² |" in page
+    line = "| [sleepstudy](#sleepstudy) | 4.00 ms | – | – | 3.00 | > 300 s | 0.50 | – | – | 0.25² |"
+    assert line in page
     assert "| lme4 | 12 ms¹ | 3.00 | 300 MiB | 100 MiB | 7 | 1743.6282720 |" in page
     assert "failed: a \\| b" in page
     assert "Run on 2026-01-02 and 2026-01-03." in page
@@ -121,15 +122,20 @@ def test_the_page_tells_every_cell(tmp_path):
 
 
 def test_the_pages_are_those_of_the_stored_figures():
+    import before_after
+    import many_loops
     import residual_structures
+    import small_models
     import store
     import tables
 
     stored = {p.stem: store.load(p) for p in BENCHMARKS.glob("*.json")}
     page = (BENCHMARKS / "RESULTS.md").read_text(encoding="utf-8")
     assert page == tables.document(stored["results"], stored["growth"])
-    page = (BENCHMARKS / "residual_structures.md").read_text(encoding="utf-8")
-    assert page == residual_structures.as_markdown(stored["residual_structures"])
+    for script in (residual_structures, small_models, many_loops, before_after):
+        name = script.__name__
+        page = (BENCHMARKS / f"{name}.md").read_text(encoding="utf-8")
+        assert page == script.as_markdown(stored[name])
 
 
 def test_no_page_is_left_out():
@@ -182,6 +188,7 @@ def test_frames_survive_the_exchange(tmp_path):
     [
         ("small-groups", {"groups": 30}),
         ("slopes", {"groups": 30}),
+        ("slopes-20k", {"groups": 30}),
         ("nested", {"outer": 20, "inner": 3}),
         ("nested-slopes", {"outer": 20, "inner": 3}),
         ("three-levels", {"a": 10, "b": 3, "c": 3}),
@@ -276,3 +283,173 @@ def test_modules_do_not_shadow_installed_ones():
     ours = {path.stem for path in BENCHMARKS.glob("*.py")}
     assert not ours & set(sys.stdlib_module_names)
     assert not ours & set(importlib.metadata.packages_distributions())
+
+
+class Told:
+    """A worker whose calls take what is written here."""
+
+    baseline = 1
+
+    def __init__(self, *seconds):
+        self.seconds = list(seconds)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def calls(self, count):
+        import workers
+
+        taken = self.seconds.pop(0)
+        if taken is None:
+            raise workers.WorkerError({"over": 5.0})
+        return {
+            "wall": [taken] * count,
+            "cpu": 2 * taken,
+            "memory": 3,
+            "criterion": 4.0,
+            "evaluations": 5,
+        }
+
+
+def in_told_rounds(monkeypatch, told, rounds_asked=3):
+    import rounds
+    from workers import Runner
+
+    monkeypatch.setattr(rounds, "Worker", lambda runner, task: told[runner.name])
+    runners = [Runner("lmforms", "lmforms"), Runner("glmm", "glmm")]
+    return rounds.in_rounds(runners, None, rounds_asked, 0.5)
+
+
+def test_a_ratio_is_that_within_rounds(monkeypatch):
+    # the machine is four times slower in the second round, for both; two calls warm up
+    told = {"lmforms": Told(9.0, 1.0, 1.0, 4.0, 2.0), "glmm": Told(9.0, 3.0, 3.0, 12.0, 6.0)}
+    found = in_told_rounds(monkeypatch, told)
+    assert found["cells"]["glmm"]["wall"] == 6.0
+    assert found["cells"]["glmm"]["cpu"] == 12.0
+    assert found["cells"]["glmm"]["calls"] == 3
+    ratio = found["ratios"]["lmforms"]["glmm"]
+    assert ratio == {"wall": 3.0, "cpu": 3.0, "limits": {"wall": [3.0, 3.0], "cpu": [3.0, 3.0]}}
+    assert set(found["ratios"]) == {"lmforms"}  # only ours are units
+
+
+def test_a_worker_that_is_stopped_leaves_the_others(monkeypatch):
+    told = {"lmforms": Told(9.0, 1.0, 1.0, 4.0, 2.0), "glmm": Told(9.0, 3.0, 3.0, None)}
+    found = in_told_rounds(monkeypatch, told)
+    assert found["cells"]["glmm"] == {"over": 5.0}
+    assert found["cells"]["lmforms"]["wall"] == 2.0
+    assert set(found["ratios"]["lmforms"]) == {"lmforms"}
+
+
+def test_workers_answer_and_say_why_they_end(tmp_path):
+    import exchange
+    from workers import Runner, Task, Worker, WorkerError
+
+    data = lf.datasets.load("dung")
+    exchange.write(data, tmp_path)
+    formula = "pr_dung ~ flies + (1 | oven_block)"
+    task = Task(tmp_path, formula, True, 1, sys.executable, 60.0)
+    with Worker(Runner("lmforms", "lmforms"), task) as worker:
+        answer = worker.calls(2)
+    assert len(answer["wall"]) == 2
+    assert answer["criterion"] == pytest.approx(lf.lmer(formula, data).criterion)
+    wrong = Task(tmp_path, "pr_dung ~ nothing + (1 | oven_block)", True, 1, sys.executable, 60.0)
+    with (
+        Worker(Runner("lmforms", "lmforms"), wrong) as worker,
+        pytest.raises(WorkerError, match="nothing"),
+    ):
+        worker.calls(1)
+
+
+def test_limits_of_a_median_are_those_of_a_sign_test():
+    import rounds
+
+    assert rounds.limits([1.0, 2.0, 3.0]) == [1.0, 3.0]
+    # tables of the binomial distribution: the fourth and the twelfth of fifteen
+    assert rounds.limits([float(i) for i in range(1, 16)]) == [4.0, 12.0]
+
+
+def test_a_run_that_is_too_noisy_does_not_tell_revisions_apart():
+    import asks
+
+    def measured(again):
+        ratios = {"lmforms (again)": {"wall": again}, "lmforms (before)": {"wall": 1.4}}
+        one = {"cells": {}, "ratios": {"lmforms": ratios}}
+        return next(asks.before_asks({"jobs": {"nested": {"threads": {"2": one}}}})).measured
+
+    assert measured(1.03) == 1.4
+    assert measured(0.94) is None
+    assert measured(1.06) is None
+
+
+def small_found(**ratios):
+    one = {"cells": {}, "ratios": ratios}
+    return {"jobs": {"dung": {"threads": {"1": one}}}}
+
+
+def test_small_models_are_asked_for_with_loaded_loops():
+    import asks
+
+    default = {"glmm": {"wall": 0.5, "cpu": 0.8}, "mixedlm": {"wall": 2.0, "cpu": 2.0}}
+    [wall, cpu, mixedlm, *others] = asks.small_asks(small_found(lmforms=default))
+    assert (wall.measured, cpu.measured, mixedlm.measured) == (2.0, 1.25, 2.0)
+    assert not wall.met
+    assert all(ask.measured is None for ask in others)
+    compiled = {"glmm": {"wall": 1.25, "cpu": 1.0}, "mixedlm": {"wall": 4.0, "cpu": 4.0}}
+    found = small_found(**{"lmforms": default, "lmforms (compiled)": compiled})
+    [wall, _, mixedlm, *_] = asks.small_asks(found)
+    assert (wall.measured, wall.met, mixedlm.met) == (0.8, True, True)
+    slower = {"cells": {}, "ratios": {"lmforms (compiled)": {"glmm": {"wall": 0.9, "cpu": 1.0}}}}
+    found["jobs"]["dung"]["threads"]["2"] = slower
+    assert not next(asks.small_asks(found)).met  # the number of threads that suits us least
+
+
+def test_a_trial_with_fewer_responses_answers_nothing():
+    import asks
+
+    one = {"cells": {"lmer_many": {"wall": 0.1}}, "ratios": {}}
+    jobs = {"sleepstudy": {"responses": 50, "threads": {"1": one}}}
+    assert next(asks.many_asks({"jobs": jobs})).measured is None
+    jobs["sleepstudy"]["responses"] = 1_000
+    assert next(asks.many_asks({"jobs": jobs})).met
+
+
+@pytest.mark.filterwarnings("ignore::lmforms.errors.SingularWarning")  # some slopes are small
+def test_genes_can_be_fitted_and_responses_survive_the_exchange(tmp_path):
+    import exchange
+    import fits
+    import many_loops
+
+    job = many_loops.JOBS["genes"]
+    frame, responses = job.data(30)
+    assert responses.shape == (60, 30)
+    exchange.write(frame, tmp_path)
+    exchange.write_responses(responses, 3, tmp_path)
+    read = fits.read_many(tmp_path)
+    np.testing.assert_array_equal(read[1], responses)
+    total, _ = fits.lmforms_many(job.formula, read, True)
+    each = [lf.lmer("y" + job.formula, frame.assign(y=responses[:, j])) for j in range(3)]
+    assert total == pytest.approx(sum(fit.criterion for fit in each), abs=1e-6)
+
+
+def test_nested_factors_have_a_code_for_each_pair():
+    import fits
+
+    data = lf.datasets.load("Pastes")
+    outer, inner = fits.nested_codes(data, "batch/cask")
+    assert (outer.nunique(), inner.nunique()) == (10, 30)
+    assert data.groupby(inner)["sample"].nunique().eq(1).all()
+
+
+def test_a_busy_machine_is_told_of():
+    import round_tables
+
+    def job(*cells):
+        return {"threads": {"2": {"cells": {}}, "1": {"cells": dict(enumerate(cells))}}}
+
+    quiet = job({"wall": 1.0, "cpu": 1.0}, {"over": 5.0}, {"wall": 1.1, "cpu": 1.0})
+    waited = job({"wall": 3.0, "cpu": 1.0}, {"wall": 1.0, "cpu": 1.0}, {"wall": 3.0, "cpu": 1.0})
+    assert round_tables.busy({"dung": quiet}) == ""
+    assert "was dung (3.0)." in round_tables.busy({"dung": waited, "oats": quiet})

@@ -226,6 +226,8 @@ def regular_inverse(lam: FloatArray) -> FloatArray | None:
     >>> regular_inverse(np.diag([1.0, 1e-6])) is None
     True
     """
+    if len(lam) == 1:
+        return 1.0 / lam if abs(lam[0, 0]) > SMALLEST_REGULAR else None
     try:
         inverse = np.asarray(np.linalg.inv(lam), dtype=np.float64)
     except np.linalg.LinAlgError:

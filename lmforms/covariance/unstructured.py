@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -33,6 +34,20 @@ def _unit_triangles(k: int) -> FloatArray:
     out[np.arange(len(rows)), rows, columns] = 1.0
     out.setflags(write=False)
     return out
+
+
+@lru_cache(maxsize=64)
+def _diagonal(k: int) -> IndexArray:
+    """Places of the diagonal in θ."""
+    rows, columns = _triangle(k)
+    return np.flatnonzero(rows == columns)
+
+
+def _least_singular_value(lam: FloatArray) -> float:
+    """A bound from below of the singular values of a triangular λ, |det λ|/‖λ‖^(k − 1)."""
+    det = abs(prod(lam.diagonal().tolist()))
+    k = len(lam)
+    return det if k == 1 or det == 0.0 else det / float(np.vdot(lam, lam)) ** (0.5 * (k - 1))
 
 
 @lru_cache(maxsize=64)
@@ -85,7 +100,19 @@ class Unstructured(Covariance):
     def covariances(self) -> list[tuple[int, int]]:
         return [(i, j) for i in range(self.k) for j in range(i + 1, self.k)]
 
+    def canonical(self, theta: FloatArray, of: Covariance) -> FloatArray:
+        if type(of) is Unstructured and (theta[_diagonal(self.k)] >= 0.0).all():
+            return theta + 0.0  # no negative zeros
+        return super().canonical(theta, of)
+
+    def is_singular(self, theta: FloatArray, tolerance: float) -> list[bool]:
+        if _least_singular_value(self.factor(theta)) >= tolerance:
+            return [False]
+        return super().is_singular(theta, tolerance)
+
     def with_zeros(self, theta: FloatArray, bound: float) -> FloatArray:
+        if _least_singular_value(self.factor(theta)) >= bound:
+            return theta
         u, d, _ = np.linalg.svd(self.factor(theta))
         if d.min() >= bound:
             return theta
@@ -193,7 +220,12 @@ def principal_axes(
     """`inner` in the principal axes of λλ' as `current` has it at θ, unless it is regular."""
     if inner.k == 1:
         return current, theta
-    axes, d, _ = np.linalg.svd(current.factor(theta))
+    lam = current.factor(theta)
+    if type(current) is Unstructured:
+        least, size = _least_singular_value(lam), float(np.vdot(lam, lam)) ** 0.5
+        if least > WELL_CONDITIONED * size:
+            return current, theta
+    axes, d, _ = np.linalg.svd(lam)
     if d[inner.rank - 1] > WELL_CONDITIONED * d[0]:
         return current, theta
     return Rotated(k=inner.k, inner=inner, axes=axes), inner.theta(np.diag(d))

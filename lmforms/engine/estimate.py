@@ -18,6 +18,7 @@ from .criterion.problem import Problem
 from .criterion.residual_problem import ResidualProblem, loses_digits, residual_problem
 from .exact_fit import CHECKED_RATIO
 from .iterative import IterativeProblem, IterativeSystem, RoughOptimum
+from .kernel_choice import compiled_as
 from .linalg.threads import limited_blas_threads
 from .optimize.identifiability import suspicious_parts, unidentified_parts
 from .optimize.minimize import evaluate_at, minimize
@@ -31,7 +32,7 @@ from .sums.cross_products import CrossProducts
 from .sums.residual_sums import residual_sums
 from .sums.sums_of_rows import sums_of_rows
 from .sums.units import Scaling
-from .user_units import Estimate, engine_theta, in_user_units
+from .user_units import Estimate, engine_theta, times
 
 DENSE_COPIES = 6
 """Matrices of the size of a series' correlations in memory, beside a derivative for each φ."""
@@ -80,6 +81,21 @@ def estimate(
     MemoryLimitError
         Series of residuals are too long for their correlation matrices.
     """
+    with compiled_as(control.compiled):
+        return _estimate(rows, covariances, reml, control, priors, start, at, nearby, globally)
+
+
+def _estimate(
+    rows: ModelRows,
+    covariances: Sequence[Covariance],
+    reml: bool,
+    control: Control,
+    priors: Sequence[Prior],
+    start: Sequence[FloatArray] | None,
+    at: Sequence[FloatArray] | None,
+    nearby: bool,
+    globally: bool,
+) -> Estimate:
     n, p = rows.X.shape
     if n <= p:
         raise ModelError(
@@ -88,7 +104,7 @@ def estimate(
     _refuse_large_series(rows.residual, control.memory)
     # the engine's search is made for levels of unit variance: λ times the root of K's size
     sizes = np.sqrt([prior.size for prior in priors])
-    start, at = (_times(theta, covariances, sizes) for theta in (start, at))
+    start, at = (times(theta, covariances, sizes) for theta in (start, at))
     priors = [prior.normalised() for prior in priors]
     roots = [prior.root for prior in priors]
     if not reml and at is None:
@@ -119,11 +135,7 @@ def estimate(
         least = least_squares or explained_or_raise(rows, roots)
         check_sigma(evaluation, found.sigma, found.lams, rows, least, at is None, not len(sizes))
     refuse_zero_sigma(found.sigma, scaling.pilot.resolution)
-    if not len(sizes):
-        return found
-    theta = _times(found.theta, covariances, 1.0 / sizes) or ()
-    lams = [c.factor(t) for c, t in zip(covariances, theta, strict=True)]
-    return replace(found, theta=tuple(theta), lams=tuple(lams))
+    return replace(found, sizes=sizes) if len(sizes) else found
 
 
 def _refuse_large_series(residual: Residual, memory: int) -> None:
@@ -141,16 +153,6 @@ def _refuse_large_series(residual: Residual, memory: int) -> None:
         )
 
 
-def _times(
-    theta: Sequence[FloatArray] | None, covariances: Sequence[Covariance], sizes: FloatArray
-) -> Sequence[FloatArray] | None:
-    """θ of cλ for a number c of each grouping factor; as it is without numbers."""
-    if theta is None or not len(sizes):
-        return theta
-    each = zip(covariances, theta, sizes, strict=True)
-    return [c.scaled(np.asarray(t, dtype=np.float64), float(r)) for c, t, r in each]
-
-
 def estimate_sums(
     cp: CrossProducts,
     covariances: Sequence[Covariance],
@@ -162,7 +164,8 @@ def estimate_sums(
     globally: bool = True,
 ) -> Estimate:
     """Fit a model to cross-products, wherever their rows came from (see :func:`estimate`)."""
-    found = _from_sums(cp, covariances, reml, control, start, at, globally=globally)
+    with compiled_as(control.compiled):
+        found = _from_sums(cp, covariances, reml, control, start, at, globally=globally)
     refuse_zero_sigma(found.sigma, cp.scaling.pilot.resolution)
     return found
 
@@ -186,7 +189,8 @@ def estimate_by_factor(
     if rough is not None and optimum.began_at_guess:
         message = optimum.message + rough_start_message(rough.n_evaluations)
         optimum = replace(optimum, message=message)
-    return in_user_units(problem, optimum, control, unidentified_parts(problem, optimum))
+    unidentified = tuple(unidentified_parts(problem, optimum))
+    return Estimate(problem, optimum, control.singular, unidentified)
 
 
 def _from_sums(
@@ -208,14 +212,14 @@ def _from_sums(
             if at_theta is None:
                 rough = _rough_optimum(problem, control.seed) if first is None else None
                 return estimate_by_factor(problem, control, first, rough, globally=globally)
-            return in_user_units(problem, evaluate_at(problem, at_theta), control, [])
+            return Estimate(problem, evaluate_at(problem, at_theta), control.singular, ())
         estimated = IterativeProblem(system, structures, reml, control.seed)
         if at_theta is not None:
             found = iterative.evaluate_at(estimated, at_theta)
-            return in_user_units(estimated, found, control, [])
+            return Estimate(estimated, found, control.singular, ())
         found = iterative.minimize(estimated, control, first)
         unidentified = suspicious_parts(estimated, found.evaluation.theta, found.evaluation)
-        return in_user_units(estimated, found, control, unidentified)
+        return Estimate(estimated, found, control.singular, tuple(unidentified))
 
 
 def _with_phi(
@@ -247,7 +251,7 @@ def _with_phi(
     with limited_blas_threads(problem.largest):
         if at is not None:
             optimum = evaluate_at(problem, parameters(at))
-            found = in_user_units(problem, optimum, control, [])
+            found = Estimate(problem, optimum, control.singular, ())
         else:
             first = None if start is None else parameters(start)
             start_at, guess = (first, None) if nearby else (None, first)

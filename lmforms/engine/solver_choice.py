@@ -16,6 +16,7 @@ from .criterion.problem import Problem
 from .factor import FactorMethod, JointSystem, System
 from .iterative import IterativeSystem
 from .iterative.probes import PROBE_COUNT
+from .kernel_choice import kernels_of_fit
 from .prior import Identity, Prior
 from .sums.cross_products import CrossProducts
 
@@ -39,7 +40,7 @@ PRODUCT_COST_RATIO = 40.0
 def analyse(
     cp: CrossProducts, control: Control, priors: Sequence[Prior] = ()
 ) -> System | JointSystem | IterativeSystem:
-    """The system to be solved, by the engine of `control` or the one that suits the sizes.
+    """The system to be solved, with compiled passes over its levels where these suit it.
 
     Parameters
     ----------
@@ -51,10 +52,21 @@ def analyse(
     Raises
     ------
     ArgumentError
-        Conjugate gradients were requested for a model that they do not suit.
+        Conjugate gradients were requested for a model that they do not suit, or kernels without
+        numba.
     MemoryLimitError
         No engine fits into memory.
     """
+    system = _analyse(cp, control, priors)
+    if isinstance(system, System) and (system.is_small or system.is_by_level):
+        system.kernels = kernels_of_fit(system.count)
+    return system
+
+
+def _analyse(
+    cp: CrossProducts, control: Control, priors: Sequence[Prior]
+) -> System | JointSystem | IterativeSystem:
+    """By the engine of `control` or the one that suits the sizes."""
     if control.factor == "cg":
         if _has_related_levels(cp, priors):
             _refuse_conjugate_gradients(any(not prior.is_identity for prior in priors))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from ..control import Control
 from ..covariance import Covariance
 from ..residual import Residual
 from ..support.arrays import FloatArray
@@ -21,7 +22,7 @@ from .sums.units import Scaling
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A fit in the user's units, by grouping factor, without labels.
+    """A fit in the user's units, by grouping factor, without labels; computed when asked for.
 
     Attributes
     ----------
@@ -29,41 +30,82 @@ class Estimate:
         The criterion that was minimised (engine's units), exactly or by its estimated score.
     optimum : Optimum or IterativeOptimum
         The end of the search, and why it ended.
-    theta : tuple of ndarray
-        θ of each grouping factor.
-    lams : tuple of ndarray (k, k)
-        Relative factors λ.
-    beta, cov_beta : ndarray (p,), (p, p)
-        Fixed effects and σ²(X'V₀⁻¹X)⁻¹.
-    sigma : float
-        Residual standard deviation.
-    b : tuple of ndarray (q, k)
-        Conditional modes of the random effects.
-    criterion : float
-        −2 × (restricted) log-likelihood.
-    criterion_se : float
-        Its standard error where it is an estimate, 0 where it is exact.
-    singular : tuple of (int, int)
-        Random terms whose covariance is singular, as indices (factor, part).
+    tolerance : float
+        Standard deviation relative to σ below which a direction of random effects is singular.
     unidentified : tuple of (int, int)
         Random terms along whose variances the criterion does not change.
     residual : Residual or None
         Structure of the residuals at the estimated φ, if it has parameters.
+    sizes : ndarray (factors,) or None
+        By which λ of the optimum is divided, of levels whose covariances were normalised.
     """
 
     problem: Problem | IterativeProblem
     optimum: Optimum | IterativeOptimum
-    theta: tuple[FloatArray, ...]
-    lams: tuple[FloatArray, ...]
-    beta: FloatArray
-    cov_beta: FloatArray
-    sigma: float
-    b: tuple[FloatArray, ...]
-    criterion: float
-    criterion_se: float
-    singular: tuple[tuple[int, int], ...]
+    tolerance: float
     unidentified: tuple[tuple[int, int], ...]
     residual: Residual | None = None
+    sizes: FloatArray | None = None
+
+    @cached_property
+    def theta(self) -> tuple[FloatArray, ...]:
+        """θ of each grouping factor."""
+        problem, at = self.problem, self.optimum.evaluation.theta
+        bases = self.scaling.units.bases
+        parts = zip(problem.covariances, problem.theta_slices(), bases, strict=True)
+        found = [c.transform(at[s], basis.linear) for c, s, basis in parts]
+        return tuple(times(found, problem.covariances, self._shares) or ())
+
+    @property
+    def _shares(self) -> FloatArray:
+        return np.empty(0) if self.sizes is None else 1.0 / self.sizes
+
+    @cached_property
+    def lams(self) -> tuple[FloatArray, ...]:
+        """Relative factors λ, (k, k) of each grouping factor."""
+        return tuple(c.factor(t) for c, t in zip(self.problem.covariances, self.theta, strict=True))
+
+    @cached_property
+    def beta(self) -> FloatArray:
+        """Fixed effects, (p,)."""
+        return self.scaling.beta(self.optimum.evaluation.gls.beta)
+
+    @cached_property
+    def cov_beta(self) -> FloatArray:
+        """σ²(X'V₀⁻¹X)⁻¹, (p, p)."""
+        root = self.scaling.units.x.linear @ self.optimum.evaluation.gls.inverse_root_x
+        return np.asarray(self.sigma**2 * (root @ root.T))
+
+    @cached_property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return self.scaling.pilot.y_scale * float(self.optimum.evaluation.sigma2) ** 0.5
+
+    @cached_property
+    def b(self) -> tuple[FloatArray, ...]:
+        """Conditional modes of the random effects, (q, k) of each grouping factor."""
+        scaling, problem = self.scaling, self.problem
+        levels = problem.system.level_effects(self.optimum.evaluation.b)
+        return tuple(
+            scaling.pilot.y_scale * (b @ m.linear.T)
+            for b, m in zip(levels, scaling.units.bases, strict=True)
+        )
+
+    @cached_property
+    def criterion(self) -> float:
+        """−2 × (restricted) log-likelihood."""
+        problem = self.problem
+        return self.optimum.value + self.scaling.criterion_shift(problem.nu, problem.reml)
+
+    @property
+    def criterion_se(self) -> float:
+        """Its standard error where it is an estimate, 0 where it is exact."""
+        return self.optimum.value_se
+
+    @cached_property
+    def singular(self) -> tuple[tuple[int, int], ...]:
+        """Random terms whose covariance is singular, as indices (factor, part)."""
+        return tuple(_singular_parts(self.problem, self.optimum.evaluation.theta, self.tolerance))
 
     def __repr__(self) -> str:
         kind = "REML" if self.reml else "ML"
@@ -71,6 +113,12 @@ class Estimate:
             f"<Estimate: {kind} criterion {self.criterion:.4f}, {len(self.beta)} fixed effects, "
             f"{self.n_theta} θ, {len(self.phi)} φ>"
         )
+
+    def with_values(self, **values: Any) -> Estimate:
+        """A copy in which other values take the place of those that would be computed."""
+        out = replace(self)
+        out.__dict__.update(values)
+        return out
 
     @property
     def scaling(self) -> Scaling:
@@ -147,40 +195,14 @@ class Estimate:
         ]
 
 
-def in_user_units(
-    problem: Problem | IterativeProblem,
-    optimum: Optimum | IterativeOptimum,
-    control: Control,
-    unidentified: Sequence[tuple[int, int]],
-) -> Estimate:
-    """The estimate that an optimum is."""
-    at, scaling = optimum.evaluation, problem.system.cp.scaling
-    sigma = float(scaling.pilot.y_scale * np.sqrt(at.sigma2))
-    thetas, lams = [], []
-    for covariance, s, basis in zip(
-        problem.covariances, problem.theta_slices(), scaling.units.bases, strict=True
-    ):
-        thetas.append(covariance.transform(at.theta[s], basis.linear))
-        lams.append(covariance.factor(thetas[-1]))
-    linear = scaling.units.x.linear
-    root = linear @ at.gls.inverse_root_x
-    return Estimate(
-        problem=problem,
-        optimum=optimum,
-        theta=tuple(thetas),
-        lams=tuple(lams),
-        beta=scaling.beta(at.gls.beta),
-        cov_beta=sigma**2 * (root @ root.T),
-        sigma=sigma,
-        b=tuple(
-            scaling.pilot.y_scale * (b @ m.linear.T)
-            for b, m in zip(problem.system.level_effects(at.b), scaling.units.bases, strict=True)
-        ),
-        criterion=optimum.value + scaling.criterion_shift(problem.nu, problem.reml),
-        criterion_se=optimum.value_se,
-        singular=tuple(_singular_parts(problem, at.theta, control.singular)),
-        unidentified=tuple(unidentified),
-    )
+def times(
+    theta: Sequence[FloatArray] | None, covariances: Sequence[Covariance], sizes: FloatArray
+) -> Sequence[FloatArray] | None:
+    """θ of cλ for a number c of each grouping factor; as it is without numbers."""
+    if theta is None or not len(sizes):
+        return theta
+    each = zip(covariances, theta, sizes, strict=True)
+    return [c.scaled(np.asarray(t, dtype=np.float64), float(r)) for c, t, r in each]
 
 
 def engine_theta(

@@ -81,9 +81,7 @@ def inbreeding_by_families(sire: IntArray, dam: IntArray) -> FloatArray:
         offspring = animals[g]
         own[offspring] = mendelian_variances(sire[offspring], dam[offspring], F)
         if mine is not None:
-            out = np.empty(len(mine))
-            inherited_variance(sire, dam, own, first[mine], second[mine], out)
-            variance[mine] = out
+            variance[mine] = inherited_variance(sire, dam, own, first[mine], second[mine])
             inner = offspring[of_animal[offspring] >= 0]
             F[inner] = np.maximum(variance[of_animal[inner]] + own[inner] - 1.0, 0.0)
     return F

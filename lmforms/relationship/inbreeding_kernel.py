@@ -14,53 +14,41 @@ FAMILIES_AT_A_TIME = 64
 BLOCK_BITS = 6
 """Ancestors are searched in blocks of 2⁶ animals, as most animals may be none."""
 
-
-@compiled("void(float64[::1], float64[::1], float64)")
-def _add_squares(total: Any, share: Any, d: Any) -> None:
-    for c in range(len(share)):
-        total[c] += share[c] * share[c] * d
+_PLACES, _NUMBERS = "int64[::1]", "float64[::1]"
 
 
-@compiled("void(float64[::1], float64[::1])")
-def _add_half(to: Any, share: Any) -> None:
-    for c in range(len(to)):
-        to[c] += 0.5 * share[c]
-
-
-@compiled("void(float64[::1], float64[::1])")
-def _set_half(to: Any, share: Any) -> None:
-    for c in range(len(to)):
-        to[c] = 0.5 * share[c]
-
-
-@compiled("void(int64[::1], int64[::1], float64[::1], int64[::1], int64[::1], float64[::1])")
-def inherited_variance(sire: Any, dam: Any, own: Any, first: Any, second: Any, out: Any) -> None:
-    """Σ_k t_k² own_k with t the mean of the rows of T of the parents `first` and `second`.
-
-    From the youngest ancestor to the oldest, half of the share of each is added to its parents.
-    Shares are stored in slots that are reused at once, so that they stay in the cache.
-    """
-    n = len(sire)
-    width = min(FAMILIES_AT_A_TIME, len(first))
-    share = np.empty((n, width))
-    free = np.arange(n)[::-1].copy()  # the last `left` slots of this stack are free
-    left = n
-    slot = np.full(n, -1)
-    waiting = np.zeros((n >> BLOCK_BITS) + 1, dtype=np.uint8)
-    total = np.empty(width)
+@compiled(
+    f"void({_PLACES}, {_PLACES}, {_NUMBERS}, {_PLACES}, {_PLACES}, {_NUMBERS}, "
+    f"float64[:, ::1], {_PLACES}, {_PLACES}, uint8[::1])"
+)
+def _inherited_variance(
+    sire: Any,
+    dam: Any,
+    own: Any,
+    first: Any,
+    second: Any,
+    out: Any,
+    share: Any,
+    free: Any,
+    slot: Any,
+    waiting: Any,
+) -> None:
+    n, width = share.shape
+    left = n  # the last slots of the stack `free`
     for start in range(0, len(first), width):
-        stop = min(start + width, len(first))
+        count = min(width, len(first) - start)
+        total = out[start : start + count]
         youngest = 0
-        for f in range(start, stop):
-            for p in (first[f], second[f]):
+        for f in range(count):
+            for p in (first[start + f], second[start + f]):
                 if slot[p] < 0:
                     left -= 1
                     slot[p] = free[left]
-                    share[slot[p]] = 0.0
+                    for c in range(count):
+                        share[slot[p], c] = 0.0
                     waiting[p >> BLOCK_BITS] = 1
-                share[slot[p], f - start] += 0.5
+                share[slot[p], f] += 0.5
                 youngest = max(youngest, p)
-        total[:] = 0.0
         for block in range(youngest >> BLOCK_BITS, -1, -1):
             if waiting[block] == 0:
                 continue
@@ -71,19 +59,36 @@ def inherited_variance(sire: Any, dam: Any, own: Any, first: Any, second: Any, o
                 if slot[j] < 0:
                     continue
                 mine = share[slot[j]]
-                _add_squares(total, mine, own[j])
+                for c in range(count):
+                    total[c] += mine[c] * mine[c] * own[j]
                 for p in (sire[j], dam[j]):
                     if p < 0:
                         continue
+                    kept = 1.0
                     if slot[p] < 0:
                         left -= 1
                         slot[p] = free[left]
                         waiting[p >> BLOCK_BITS] = 1
-                        _set_half(share[slot[p]], mine)
-                    else:
-                        _add_half(share[slot[p]], mine)
+                        kept = 0.0
+                    theirs = share[slot[p]]
+                    for c in range(count):
+                        theirs[c] = kept * theirs[c] + 0.5 * mine[c]
                 free[left] = slot[j]
                 left += 1
                 slot[j] = -1
-        for f in range(start, stop):
-            out[f] = total[f - start]
+
+
+def inherited_variance(sire: Any, dam: Any, own: Any, first: Any, second: Any) -> Any:
+    """Σ_k t_k² own_k with t the mean of the rows of T of the parents `first` and `second`.
+
+    From the youngest ancestor to the oldest, half of the share of each is added to its parents.
+    Shares are stored in slots that are reused at once, so that they stay in the cache.
+    """
+    n, families = len(sire), len(first)
+    out = np.zeros(families)
+    share = np.zeros((n, min(FAMILIES_AT_A_TIME, families)))
+    free = np.arange(n)[::-1].copy()
+    slot = np.full(n, -1)
+    waiting = np.zeros((n >> BLOCK_BITS) + 1, dtype=np.uint8)
+    _inherited_variance(sire, dam, own, first, second, out, share, free, slot, waiting)
+    return out

@@ -230,7 +230,8 @@ def _with_status(state: FitState, header: FitHeader, archive: Archive) -> Estima
         if any(group >= len(parts) or part >= parts[group] for group, part in pairs):
             raise archive.damaged(f"{name} names random terms that are not there")
         found[attribute] = pairs
-    return replace(estimate, optimum=optimum, **found)
+    ended = replace(estimate, optimum=optimum, unidentified=found.pop("unidentified", ()))
+    return ended.with_values(**found)
 
 
 def _check_figures(state: FitState, header: FitHeader, beta: FloatArray) -> None:

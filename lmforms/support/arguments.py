@@ -157,6 +157,23 @@ def flag(name: str, value: Any) -> bool:
     raise ArgumentError(f"{name}={short_repr(value)}: True or False is needed.")
 
 
+def flag_or_auto(name: str, value: Any) -> Any:
+    """True, False or ``"auto"``.
+
+    Examples
+    --------
+    >>> flag_or_auto("compiled", "yes")
+    Traceback (most recent call last):
+    ...
+    lmforms.errors.ArgumentError: compiled='yes': True, False or 'auto' is needed.
+    """
+    if _is_flag(value):
+        return bool(value)
+    if isinstance(value, str) and value == "auto":
+        return value
+    raise ArgumentError(f"{name}={short_repr(value)}: True, False or 'auto' is needed.")
+
+
 def whole_number(name: str, value: Any, *, least: int = 0, most: int | None = None) -> int:
     """A whole number of at least `least`, and at most `most` if there is such a bound.
 

@@ -21,9 +21,12 @@ from lmforms.engine.estimate import estimate, estimate_sums
 from lmforms.engine.factor import System
 from lmforms.engine.rows import ModelRows
 from lmforms.engine.sums.cross_products import cross_products, finite_squares
-from lmforms.engine.sums.pilot import PILOT_SWEEPS, RELATIVE_RIDGE
-from lmforms.engine.sums.scaling import LEAST_WITHIN_SHARE, choose_units, with_pilot
+from lmforms.engine.sums.fits_in_turn import LEAST_WITHIN_SHARE, MOST_SWEEPS
+from lmforms.engine.sums.level_sums import RELATIVE_RIDGE
+from lmforms.engine.sums.pilot import pilot_scaling
+from lmforms.engine.sums.scaling import choose_units
 from lmforms.engine.sums.sums_of_rows import choose_scaling, sums_of_rows
+from lmforms.engine.sums.units import Scaling
 from lmforms.errors import ModelError, NumericalError
 
 
@@ -205,6 +208,11 @@ def far_apart(model, far: float) -> ModelRows:
     return replace(model.rows, y=y, X=X)
 
 
+def with_pilot(rows: ModelRows, scaling: Scaling) -> Scaling:
+    """The same units with pilot effects from the rows."""
+    return pilot_scaling(cross_products(rows, scaling))
+
+
 def answers(rows, model, scaling):
     """Criterion, β and random effects in the user's units."""
     problem = Problem(System(cross_products(rows, scaling)), model.covariances, model.reml)
@@ -255,7 +263,7 @@ def dense_rest(rows: ModelRows, scaling) -> tuple[np.ndarray, list[np.ndarray]]:
             size = np.diag(zz).reshape(-1, f.k).mean(axis=1)
             zz += np.diag(np.repeat(RELATIVE_RIDGE * np.where(size > 0, size, 1.0), f.k))
         fits.append(z @ np.linalg.pinv(zz, rcond=1e-14) @ z.T)
-    for _ in range(PILOT_SWEEPS):
+    for _ in range(MOST_SWEEPS):
         before = right[:, -1] @ right[:, -1]
         for fit in fits:
             right = right - fit @ right

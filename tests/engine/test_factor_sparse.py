@@ -21,14 +21,14 @@ from lmforms.engine.factor import System, sparse
 from lmforms.engine.factor import system as system_module
 from lmforms.engine.factor.coupling import SparseCoupling
 from lmforms.engine.factor.coupling_pattern import SparsityPattern, ranges
-from lmforms.engine.factor.nested import BlockSolver
+from lmforms.engine.factor.nested import NestedSolver
 from lmforms.engine.factor.sparse import SparseSolver
 from lmforms.engine.linalg import batched, threads
 from lmforms.engine.linalg import compiled as compiled_module
 from lmforms.engine.linalg.batched import multiply
 from lmforms.engine.linalg.cholmod import have_cholmod
 from lmforms.engine.rows import FactorRows, ModelRows
-from lmforms.engine.sums import cross_products as cross_products_module
+from lmforms.engine.sums import pair_sums
 from lmforms.engine.sums.cross_products import cross_products
 from lmforms.errors import MemoryLimitError
 from lmforms.residual import Independent
@@ -130,7 +130,7 @@ def test_all_paths_agree(kind, k, compiled, monkeypatch):
 def test_nested_factors_against_the_dense_twin(kind, seed, k, zero):
     model = model_of(kind, seed, k, n=40, zero=zero)
     problem, inner = problem_of(model)
-    assert isinstance(problem.system.solver, BlockSolver)
+    assert isinstance(problem.system.solver, NestedSolver)
     assert problem.system.blocks("ab")[-1].kind == "block diagonal"
     fast = differentiate(evaluate(problem, model.theta))
     slow = dense_fit(inner, model.covariances, model.theta, model.reml)
@@ -245,7 +245,7 @@ def test_compiled_loops_of_a_sparse_coupling(k, threaded, monkeypatch):
 def test_pairs_of_many_levels(kind, monkeypatch):
     model = model_of(kind, 5, 2)
     plain = problem_of(model)[0].system.cp
-    monkeypatch.setattr(cross_products_module, "MOST_TABULATED_PAIRS", 0)
+    monkeypatch.setattr(pair_sums, "MOST_TABULATED_PAIRS", 0)
     sorted_ = problem_of(model)[0].system.cp
     for key, pair in plain.pairs.items():
         other = sorted_.pairs[key]

@@ -31,7 +31,7 @@ def point(
     gradient: np.ndarray, information: np.ndarray, curvature_scale: np.ndarray
 ) -> LocalDerivatives:
     mixed = np.zeros(len(gradient))
-    return LocalDerivatives(gradient, information, curvature_scale, (), mixed, False, ())
+    return LocalDerivatives(gradient, information, curvature_scale, (), mixed, False)
 
 
 def model_of(gradient: np.ndarray, information: np.ndarray, **options) -> QuadraticModel:

@@ -19,7 +19,7 @@ from lmforms.engine.linalg import compiled as compiled_module
 from lmforms.engine.linalg.cholmod import have_cholmod
 from lmforms.errors import MemoryLimitError
 
-PATHS = ["dense", "sparse", "superlu", *(["cholmod"] if have_cholmod() else [])]
+PATHS = ["auto", "compiled", "dense", "sparse", "superlu", *(["cholmod"] if have_cholmod() else [])]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -79,15 +79,16 @@ def test_families_against_the_table_on_many(back):
     np.testing.assert_allclose(inbreeding(sire, dam), F, atol=1e-12)
 
 
-def test_the_loop_without_numba():
-    from lmforms.relationship.inbreeding_kernel import inherited_variance
+def test_the_loop_without_numba(monkeypatch):
+    from lmforms.relationship import inbreeding_kernel as kernel
 
     sire, dam = random_parents(np.random.default_rng(4), 150)
     own = mendelian_variances(sire, dam, inbreeding(sire, dam))
     crossed = np.flatnonzero((sire >= 0) & (dam >= 0))
-    fast, slow = np.empty(len(crossed)), np.empty(len(crossed))
-    for loop, out in ((inherited_variance, fast), (inherited_variance.py_func, slow)):
-        loop(sire, dam, own, sire[crossed], dam[crossed], out)
+    parents = (sire, dam, own, sire[crossed], dam[crossed])
+    fast = kernel.inherited_variance(*parents)
+    monkeypatch.setattr(kernel, "_inherited_variance", kernel._inherited_variance.py_func)
+    slow = kernel.inherited_variance(*parents)
     np.testing.assert_allclose(fast, slow, rtol=1e-14)
 
 

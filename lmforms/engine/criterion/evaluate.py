@@ -30,21 +30,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
+from typing import cast
 
 import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
-from ..factor import Factorization, JointFactorization, factorize
-from ..linalg.batched import multiply, outer_sum
+from ..factor import (
+    DirectFactorization,
+    Factorization,
+    JointFactorization,
+    LevelFactorization,
+    factorize,
+)
+from ..linalg.batched import outer_sum
 from .criterion_parts import CriterionParts
 from .curvature import pair_traces
 from .given import NOTHING, Given
-from .gls import ConstrainedFit, GLSFit, gls_fit, marginal_moments
+from .gls import ConstrainedFit, GLSFit, gls_fit
 from .information import (
+    DirectionSums,
+    GradientSums,
     LocalDerivatives,
     covariance_gradients,
-    directions,
     gradient,
     information,
     root_changes,
@@ -52,6 +61,7 @@ from .information import (
 from .problem import Problem
 from .residual_derivatives import residual_slopes
 from .residual_problem import ResidualProblem
+from .sums_over_levels import LevelSums, RightSide
 
 FORWARD_STEP = 1e-5
 """Step in φ for the curvature in a search. φ are angles and logarithms; gradients have about
@@ -119,6 +129,11 @@ class Evaluation:
         """Residual variance, r²/ν unless it is given."""
         return self.parts.sigma2 if self.given.sigma2 is None else self.given.sigma2
 
+    @cached_property
+    def fixed(self) -> Blocks:
+        """V = Z'V₀⁻¹X R_X⁻¹, (q, k, p) of each grouping factor."""
+        return LevelSums(self.factor, self.marginal, self.gls).fixed
+
     @property
     def b(self) -> tuple[FloatArray, ...]:
         """Conditional modes of the random effects, (q, k) for each grouping factor."""
@@ -167,20 +182,13 @@ def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Eva
     NumericalError
         Λ'Z'ZΛ + I or X'V₀⁻¹X is not positive definite, or a number is not finite.
     """
-    if not np.isfinite(theta).all():
+    if not isfinite(float(np.abs(theta).sum())):
         raise NumericalError("θ is not finite.")
     problem = problem.at(theta)
-    system, cp, nu = problem.system, problem.system.cp, problem.nu
-    lams = problem.lams(theta)
-    factor = factorize(system, lams)
-
-    zr = [f.zr for f in cp.factors]
-    b0 = cp.scaling.pilot.effects
-    v, marginal = factor.marginal(zr, b0)
-    qu = [multiply(lam.T, x) for lam, x in zip(lams, marginal, strict=True)]
-    u = system.covariance_times(qu)
-    moments = marginal_moments(cp.rr, zr, v, marginal, u, qu)  # [X y]'V₀⁻¹[X y]
-    gls = gls_fit(moments, nu)
+    cp = problem.system.cp
+    factor = factorize(problem.system, problem.lams(theta))
+    right = RightSide.of(factor)
+    gls = gls_fit(right.moments, problem.nu, problem.system.kernels)
     if given.constraint is not None:
         gls = gls.constrained(given.constraint)
     return Evaluation(
@@ -188,8 +196,8 @@ def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Eva
         theta=np.array(theta, dtype=np.float64),
         parts=gls.parts(factor.log_det, cp.log_det_residual, problem.reml),
         factor=factor,
-        effects=[x + y for x, y in zip(b0, v, strict=True)],
-        marginal=marginal,
+        effects=right.effects,
+        marginal=right.marginal,
         gls=gls,
         given=given,
     )
@@ -209,25 +217,16 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         The information is the Hessian ∂²d itself
         (see :mod:`lmforms.engine.criterion.curvature`).
     """
-    problem, gls = at.problem, at.gls
-    first = _first_derivatives(at)
+    problem = at.problem
+    if at.factor.is_direct and not problem.n_phi:
+        return _directly_differentiated(at, cast(DirectFactorization, at.factor), hessian)
+    changes = root_changes(problem.lams(at.theta), problem.derivatives(at.theta))
+    levels = LevelSums(at.factor, at.marginal, at.gls)
+    sums, directions = levels.for_information(changes)
+    first = _first_derivatives(at, sums)
     scale = first.curvature_scale
-    changes = root_changes(first.lams, first.lam_derivatives)
-    c = directions(first.kt, changes)
-    marginal_c = at.factor.marginal_of_effects(c)
-    pairs = None
-    if hessian:
-        pairs = pair_traces(at.factor, first.v, changes, problem.reml)
-    curvature, mixed = information(
-        c,
-        marginal_c,
-        first.v,
-        first.t,
-        problem.curvatures(at.theta, first.gradients),
-        at.sigma2,
-        gls.nu if at.given.sigma2 is None else None,
-        pairs,
-    )
+    pairs = pair_traces(at.factor, levels.fixed, changes, problem.reml) if hessian else None
+    curvature, mixed = _information(at, directions, first.gradients, pairs)
     if problem.n_phi:
         curvature = _with_residual_curvature(at, first, curvature, hessian)
         mixed = np.append(mixed, first.mixed_phi)
@@ -235,22 +234,76 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
         scale = np.append(scale, own_scale)
         if not (np.isfinite(first.slope).all() and np.isfinite(curvature).all()):
             raise NumericalError("the derivatives in φ are not finite.")
+    return _differentiated(
+        at, first.slope, curvature, scale, first.gradients, mixed, pairs is not None
+    )
+
+
+def _information(
+    at: Evaluation, directions: DirectionSums, gradients: Blocks, pairs: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """The curvature in θ, and h."""
+    nu = at.gls.nu if at.given.sigma2 is None else None
+    return information(directions, at.problem.curvatures(at.theta, gradients), at.sigma2, nu, pairs)
+
+
+def _directly_differentiated(
+    at: Evaluation, factor: DirectFactorization, hessian: bool
+) -> Differentiated:
+    """The same by the sums that a factor makes in few passes."""
+    problem, gls, s2 = at.problem, at.gls, at.sigma2
+    lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
+    if type(factor) is LevelFactorization and problem.is_linear:
+        g, out = factor.linear_derivatives(
+            gls.to_residual,
+            gls.inverse_root_x,
+            lams[0],
+            derivatives[0],
+            s2,
+            gls.nu if at.given.sigma2 is None else np.inf,
+            reml=problem.reml,
+            exact=hessian,
+        )
+        return _differentiated(at, out[-3], out[:-3], out[-2], [g], out[-1], hessian)
+    sums = factor.derivative_sums(
+        gls.to_residual,
+        gls.inverse_root_x,
+        root_changes(lams, derivatives),
+        reml=problem.reml,
+        exact=hessian,
+    )
+    own = GradientSums(sums.traces, sums.residual, sums.fixed)
+    gradients = covariance_gradients(own, 1.0 / s2, problem.reml)
+    slope, scale = gradient(gradients, sums.traces, lams, derivatives)
+    along = DirectionSums(sums.quadratic, sums.along_fixed, sums.along_residual[:, None])
+    curvature, mixed = _information(at, along, gradients, sums.pairs)
+    return _differentiated(at, slope, curvature, scale, gradients, mixed, hessian)
+
+
+def _differentiated(
+    at: Evaluation,
+    slope: FloatArray,
+    curvature: FloatArray,
+    scale: FloatArray,
+    gradients: Blocks,
+    mixed: FloatArray,
+    is_observed: bool,
+) -> Differentiated:
     return Differentiated(
-        problem=problem,
+        problem=at.problem,
         theta=at.theta,
         parts=at.parts,
         factor=at.factor,
         effects=at.effects,
         marginal=at.marginal,
-        gls=gls,
+        gls=at.gls,
         given=at.given,
-        gradient=first.slope,
+        gradient=slope,
         information=curvature,
         curvature_scale=scale,
-        covariance_gradients=tuple(first.gradients),
+        covariance_gradients=tuple(gradients),
         mixed=mixed,
-        is_observed=pairs is not None,
-        fixed=first.v,
+        is_observed=is_observed,
     )
 
 
@@ -262,36 +315,28 @@ class _FirstDerivatives:
     mixed_phi: FloatArray
     curvature_scale: FloatArray
     gradients: list[FloatArray]
-    t: Blocks
-    kt: Blocks
-    v: Blocks
-    lams: Blocks
-    lam_derivatives: Blocks
 
 
-def _first_derivatives(at: Evaluation) -> _FirstDerivatives:
+def _first_derivatives(at: Evaluation, sums: GradientSums) -> _FirstDerivatives:
     problem, gls = at.problem, at.gls
-    lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
-    t = [x @ gls.to_residual for x in at.marginal]
-    v = [x[..., :-1] @ gls.inverse_root_x for x in at.marginal]
-    traces = at.factor.diagonal_sums()
-    kt, kv = problem.system.covariance_times(t), problem.system.covariance_times(v)
-    gradients = covariance_gradients(traces, (t, kt), (v, kv), 1.0 / at.sigma2, problem.reml)
-    slope, curvature_scale = gradient(gradients, traces, lams, derivatives)
+    gradients = covariance_gradients(sums, 1.0 / at.sigma2, problem.reml)
+    slope, curvature_scale = gradient(
+        gradients, sums.traces, problem.lams(at.theta), problem.derivatives(at.theta)
+    )
     mixed_phi = np.empty(0)
     if isinstance(problem, ResidualProblem):
         own, mixed_phi = residual_slopes(
             problem.residual, problem.sums, at.factor, at.effects, gls, at.sigma2, problem.reml
         )
         slope = np.append(slope, own)
-    return _FirstDerivatives(
-        slope, mixed_phi, curvature_scale, gradients, t, kt, v, lams, derivatives
-    )
+    return _FirstDerivatives(slope, mixed_phi, curvature_scale, gradients)
 
 
 def gradient_at(problem: Problem, parameters: FloatArray, given: Given = NOTHING) -> FloatArray:
     """The gradient in (θ, φ) without curvature."""
-    slope = _first_derivatives(evaluate(problem, parameters, given)).slope
+    at = evaluate(problem, parameters, given)
+    sums = LevelSums(at.factor, at.marginal, at.gls).for_gradient()
+    slope = _first_derivatives(at, sums).slope
     if not np.isfinite(slope).all():
         raise NumericalError("the gradient is not finite.")
     return slope

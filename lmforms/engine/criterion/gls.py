@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 
 import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
+from ..kernel_choice import FitKernels
 from ..linalg.batched import cross
 from .criterion_parts import CriterionParts
 from .given import Constraint
+
+MOST_COMPILED = 30
+"""Fixed columns up to which a compiled loop is faster than calls of LAPACK."""
+
+INDEFINITE_X = "X'V₀⁻¹X is not positive definite at this θ."
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +44,12 @@ class GLSFit:
     inverse_root_x: FloatArray
     log_det_x: float
 
-    @property
+    @cached_property
     def to_residual(self) -> FloatArray:
         """(p + 1, 1): [X y] times it is y − Xβ̂."""
-        return np.append(-self.beta, 1.0)[:, None]
+        out = np.ones((len(self.beta) + 1, 1))
+        out[:-1, 0] = -self.beta
+        return out
 
     def parts(self, log_det: float, log_det_residual: float, reml: bool) -> CriterionParts:
         """The criterion, given ln|A| and ln|R|.
@@ -98,8 +107,15 @@ class ConstrainedFit(GLSFit):
     along: FloatArray
 
 
-def gls_fit(moments: FloatArray, nu: int) -> GLSFit:
+def gls_fit(moments: FloatArray, nu: int, kernels: FitKernels | None = None) -> GLSFit:
     """Least squares from [X y]'V₀⁻¹[X y].
+
+    Parameters
+    ----------
+    moments : ndarray (p + 1, p + 1)
+    nu : int
+    kernels : FitKernels, optional
+        Compiled loops, where they are loaded.
 
     Raises
     ------
@@ -107,17 +123,33 @@ def gls_fit(moments: FloatArray, nu: int) -> GLSFit:
         X'V₀⁻¹X is not positive definite, or nothing is left of y.
     """
     p = len(moments) - 1
+    if kernels is not None and p <= MOST_COMPILED:
+        beta, root_x = np.empty(p), np.zeros((p, p))
+        r2, log_det_x = kernels.levels.least_squares(moments, beta, root_x)
+        return gls_of(nu, beta, root_x, r2, log_det_x)
     try:
         lower = np.linalg.cholesky(moments[:p, :p])
     except np.linalg.LinAlgError:
-        raise NumericalError("X'V₀⁻¹X is not positive definite at this θ.") from None
-    inverse_root_x = np.asarray(np.linalg.inv(lower), dtype=np.float64).T
-    half = moments[p, :p] @ inverse_root_x
-    r2 = float(moments[p, p] - half @ half)
+        raise NumericalError(INDEFINITE_X) from None
+    root_x = np.asarray(np.linalg.inv(lower), dtype=np.float64).T
+    half = moments[p, :p] @ root_x
+    log_det_x = -2.0 * float(np.log(root_x.diagonal()).sum())
+    return gls_of(nu, root_x @ half, root_x, float(moments[p, p] - half @ half), log_det_x)
+
+
+def gls_of(nu: int, beta: FloatArray, root_x: FloatArray, r2: float, log_det_x: float) -> GLSFit:
+    """The fit that these numbers are.
+
+    Raises
+    ------
+    NumericalError
+        X'V₀⁻¹X is not positive definite (r² is NaN), or nothing is left of y.
+    """
+    if r2 != r2:
+        raise NumericalError(INDEFINITE_X)
     if not (isfinite(r2) and r2 > 0):
         raise NumericalError("the penalised residual sum of squares is not positive.")
-    log_det_x = -2.0 * float(np.log(inverse_root_x.diagonal()).sum())
-    return GLSFit(inverse_root_x @ half, r2, nu, inverse_root_x, log_det_x)
+    return GLSFit(beta, r2, nu, root_x, log_det_x)
 
 
 def marginal_moments(

@@ -36,8 +36,6 @@ class LocalDerivatives:
         h = −(∂r²/∂θ)/s²: derivative in θ and ln σ² where σ is not profiled out, at σ² = s².
     is_observed : bool
         Whether `information` is the Hessian ∂²d itself, not the average information.
-    fixed : sequence of ndarray (q, k, p)
-        V = Z'V₀⁻¹X R_X⁻¹.
     """
 
     gradient: FloatArray
@@ -46,7 +44,6 @@ class LocalDerivatives:
     covariance_gradients: tuple[FloatArray, ...]
     mixed: FloatArray
     is_observed: bool
-    fixed: Blocks
 
 
 def joint_information(at: LocalDerivatives, nu: int) -> FloatArray:
@@ -85,33 +82,73 @@ def with_scale(information: FloatArray, mixed: FloatArray, nu: int) -> FloatArra
     return out
 
 
-def covariance_gradients(
-    traces: Blocks,
-    t: tuple[Blocks, Blocks],
-    v: tuple[Blocks, Blocks],
-    weight: float,
-    reml: bool,
-) -> list[FloatArray]:
+@dataclass(frozen=True, eq=False)
+class GradientSums:
+    """Sums over levels for the gradient, (k, k) for each grouping factor.
+
+    Attributes
+    ----------
+    traces : sequence of ndarray
+        The part of Z'V₀⁻¹Z in ∂d/∂(λλ').
+    squares, fixed_squares : sequence of ndarray
+        Σ t(Kt)' and Σ V(KV)'.
+    """
+
+    traces: Blocks
+    squares: Blocks
+    fixed_squares: Blocks
+
+    @classmethod
+    def of(cls, traces: Blocks, t: tuple[Blocks, Blocks], v: tuple[Blocks, Blocks]) -> GradientSums:
+        """From t and (K ⊗ I)t, (q, k, 1) each, and V and (K ⊗ I)V, (q, k, p)."""
+        squares, fixed = (
+            [outer_sum(x, kx) for x, kx in zip(*pair, strict=True)] for pair in (t, v)
+        )
+        return cls(traces, squares, fixed)
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionSums:
+    """Products of the directions c_i of :func:`directions`, for the information.
+
+    Attributes
+    ----------
+    quadratic : ndarray (n_theta, n_theta)
+        c'Z'V₀⁻¹Zc.
+    fixed : ndarray (p, n_theta)
+        V'c.
+    along : ndarray (n_theta, 1)
+        c't.
+    """
+
+    quadratic: FloatArray
+    fixed: FloatArray
+    along: FloatArray
+
+    @classmethod
+    def of(cls, c: Blocks, marginal_c: Blocks, v: Blocks, t: Blocks) -> DirectionSums:
+        """From c and Z'V₀⁻¹Zc, (q, k, n_theta) each, V and t."""
+        if not c:
+            return cls(np.empty((0, 0)), np.empty((0, 0)), np.empty((0, 1)))
+        return cls(inner(c, marginal_c), inner(v, c), inner(c, t))
+
+
+def covariance_gradients(sums: GradientSums, weight: float, reml: bool) -> list[FloatArray]:
     """G = Σ over pairs of levels of K_lm M_lm, (k, k) for each grouping factor.
 
     With independent levels, K = I, the sum of M's diagonal blocks.
 
     Parameters
     ----------
-    traces : sequence of ndarray (k, k)
-        The part of Z'V₀⁻¹Z.
-    t : pair of sequences of ndarray (q, k, 1)
-        t, and (K ⊗ I)t.
-    v : pair of sequences of ndarray (q, k, p)
-        V = Z'V₀⁻¹X R_X⁻¹, and (K ⊗ I)V.
+    sums : GradientSums
     weight : float
         ν/r².
     reml : bool
     """
     out = []
-    for trace, t_i, kt_i, v_i, kv_i in zip(traces, *t, *v, strict=True):
-        g = trace - weight * outer_sum(t_i, kt_i)
-        out.append(g - outer_sum(v_i, kv_i) if reml else g)
+    for trace, square, fixed in zip(sums.traces, sums.squares, sums.fixed_squares, strict=True):
+        g = trace - weight * square
+        out.append(g - fixed if reml else g)
     return out
 
 
@@ -148,10 +185,7 @@ def directions(kt: Blocks, changes: Blocks) -> list[FloatArray]:
 
 
 def information(
-    c: Blocks,
-    marginal_c: Blocks,
-    v: Blocks,
-    t: Blocks,
+    sums: DirectionSums,
     curvatures: Blocks,
     s2: float,
     nu: int | None,
@@ -164,12 +198,7 @@ def information(
 
     Parameters
     ----------
-    c : sequence of ndarray (q, k, n_theta)
-        From :func:`directions`.
-    marginal_c : sequence of ndarray (q, k, n_theta)
-        Z'V₀⁻¹Zc.
-    v, t
-        As above.
+    sums : DirectionSums
     curvatures : sequence of ndarray (n_theta, n_theta)
         ⟨G, ∂²(λλ')⟩ of each grouping factor; 2⟨G ∂λ_i, ∂λ_j⟩ where λ is linear in θ.
     s2 : float
@@ -177,13 +206,12 @@ def information(
     nu : int or None
         n or n − p; None if σ² is given, not profiled out.
     """
-    if not c or c[0].shape[-1] == 0:
+    if not len(sums.along):
         return np.empty((0, 0)), np.empty(0)
-    quadratic, vc, ct = inner(c, marginal_c), inner(v, c), inner(c, t)
-    H = (quadratic - vc.T @ vc) / s2
+    H = (sums.quadratic - sums.fixed.T @ sums.fixed) / s2
     if pairs is not None:
         H = 2.0 * H - pairs
-    mixed = ct / s2
+    mixed = sums.along / s2
     if nu is not None:
         H -= (mixed @ mixed.T) / nu
     start = 0

@@ -74,12 +74,34 @@ class StructuredProblem:
         ends = accumulate((c.n_theta for c in self.covariances), initial=0)
         return [slice(a, b) for a, b in pairwise(ends)]
 
+    @cached_property
+    def _slopes(self) -> list[FloatArray] | None:
+        """∂λ/∂θ_i of each grouping factor if all λ are linear in θ."""
+        if not all(c.is_linear for c in self.covariances):
+            return None
+        return [np.array(c.derivative(np.zeros(c.n_theta))) for c in self.covariances]
+
+    @cached_property
+    def _flat_slopes(self) -> list[tuple[FloatArray, int, slice]]:
+        """∂λ/∂θ_i as rows, the size of λ, and the entries of θ."""
+        pairs = zip(self._slopes or [], self._slices, strict=True)
+        return [(d.reshape(len(d), -1), d.shape[1], s) for d, s in pairs]
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether all λ are linear in θ."""
+        return self._slopes is not None
+
     def lams(self, theta: FloatArray) -> list[FloatArray]:
         """Relative factors λ, one for each grouping factor."""
-        return [c.factor(theta[s]) for c, s in zip(self.covariances, self._slices, strict=True)]
+        if self._slopes is None:
+            return [c.factor(theta[s]) for c, s in zip(self.covariances, self._slices, strict=True)]
+        return [(theta[s] @ flat).reshape(k, k) for flat, k, s in self._flat_slopes]
 
     def derivatives(self, theta: FloatArray) -> list[FloatArray]:
         """∂λ/∂θ_i of each grouping factor, (n_theta, k, k)."""
+        if self._slopes is not None:
+            return self._slopes
         return [c.derivative(theta[s]) for c, s in zip(self.covariances, self._slices, strict=True)]
 
     def curvatures(self, theta: FloatArray, gradients: Blocks) -> list[FloatArray]:

@@ -192,9 +192,7 @@ class SparseCoupling:
 
     def contracted_sum(self, q: Any) -> FloatArray:
         dense = isinstance(q, np.ndarray)
-        compiled = compiled_kernels(
-            "factor.coupling_kernels" if dense else "factor.sparse_kernels", self.places.work
-        )
+        compiled = compiled_kernels("factor.coupling_kernels", self.places.work)
         if compiled is not None and dense:
             return np.asarray(compiled.dense_contracted_sum(self.places, self.values, q))
         if compiled is not None:
@@ -210,7 +208,7 @@ class SparseCoupling:
 
     def contracted(self, q: Any) -> FloatArray:
         if not isinstance(q, np.ndarray):
-            compiled = compiled_kernels("factor.sparse_kernels", self.places.work)
+            compiled = compiled_kernels("factor.coupling_kernels", self.places.work)
             if compiled is not None:
                 return np.asarray(compiled.contracted(self, q))
         q = mirrored(q) if isinstance(q, np.ndarray) else q.full()

@@ -30,11 +30,6 @@ class Factorization(MarginalAlgebra):
     system : System
     lams : sequence of ndarray (k, k)
         Relative factors λ of each grouping factor.
-
-    Attributes
-    ----------
-    log_det : float
-        ln|A|.
     """
 
     system: System
@@ -42,31 +37,53 @@ class Factorization(MarginalAlgebra):
     def __init__(self, system: System, lams: Sequence[FloatArray]) -> None:
         self.system = system
         self.lams = list(lams)
-        self.log_det = 0.0
-        if system.lead < 0:
-            return
-        lam, zz = self.lams[system.lead], system.cp.factors[system.lead].zz
-        k = lam.shape[0]
-        a = multiply(multiply(lam.T, zz), lam) + np.eye(k)
-        self._lead_inverse_root, self.log_det = inverse_cholesky(a)
-        # M = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁' is this times its transpose
-        self._m_root = multiply(lam, transposed(self._lead_inverse_root))
-        if system.coupling is None:
-            return
-        if system.solver is None:  # C and S include Λ₂, so that S is formed without copies
-            rest = [(self.lams[i], system.spans[i]) for i in system.rest]
-            self._coupling = system.coupling.left_scaled(rest)
-            self._scaled_coupling = self._coupling.scaled(self._m_root)
-            schur = dense_gram(system, self.lams)
-            self._scaled_coupling.subtract_gram(schur)
-            self._schur: FactoredSchur = DenseFactored(schur)
-        else:
-            self._coupling = system.coupling
-            self._scaled_coupling = self._coupling.scaled(self._m_root)
-            self._schur = system.solver.factor(self._rest_gram, self.lams)
-        self.log_det += self._schur.log_det
-        if not np.isfinite(self.log_det):
+
+    @cached_property
+    def log_det(self) -> float:
+        """ln|A|."""
+        if self.system.lead < 0:
+            return 0.0
+        total = self._lead_factored[1]
+        if self.system.coupling is not None:
+            total += self._schur.log_det
+        if not np.isfinite(total):
             raise NumericalError("ln|Λ'Z'ZΛ + I| is not finite.")
+        return total
+
+    @cached_property
+    def _lead_factored(self) -> tuple[FloatArray, float]:
+        """Inverse roots of the blocks of the leading factor, and ln of their determinants."""
+        lam, zz = self.lams[self.system.lead], self.system.cp.factors[self.system.lead].zz
+        return inverse_cholesky(multiply(multiply(lam.T, zz), lam) + np.eye(len(lam)))
+
+    @property
+    def _lead_inverse_root(self) -> FloatArray:
+        return self._lead_factored[0]
+
+    @cached_property
+    def _m_root(self) -> FloatArray:
+        """M = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁' is this times its transpose."""
+        return multiply(self.lams[self.system.lead], transposed(self._lead_inverse_root))
+
+    @cached_property
+    def _coupling(self) -> Any:
+        """C; Λ₂'C where S is dense, so that S is formed without copies."""
+        system = self.system
+        if system.solver is not None:
+            return system.coupling
+        return system.coupling.left_scaled([(self.lams[i], system.spans[i]) for i in system.rest])
+
+    @cached_property
+    def _scaled_coupling(self) -> Any:
+        return self._coupling.scaled(self._m_root)
+
+    @cached_property
+    def _schur(self) -> FactoredSchur:
+        if self.system.solver is None:
+            schur = dense_gram(self.system, self.lams)
+            self._scaled_coupling.subtract_gram(schur)
+            return DenseFactored(schur)
+        return self.system.solver.factor(self._rest_gram, self.lams)  # type: ignore[no-any-return]
 
     @cached_property
     def _rest_gram(self) -> Any:
@@ -165,7 +182,9 @@ class Factorization(MarginalAlgebra):
         if self.system.solver is None:
             return self._singular_rest_sum(i)
         shrink = partial(self._lambda_times, transpose=True)
-        few = self.system.solver.singular_level_sum(self._rest_gram, self._schur, shrink, i)
+        few = self.system.solver.singular_level_sum(
+            self._rest_gram, self._schur, self.lams, shrink, i
+        )
         if few is not None:
             return few
         near = self._regularised

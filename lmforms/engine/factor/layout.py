@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 
 from ...errors import ModelError
-from ...support.arrays import Blocks, FloatArray
+from ...support.arrays import Blocks, FloatArray, IndexArray
+from ..kernel_choice import FitKernels
 from ..linalg.batched import multiply, transposed
 from ..sums.cross_products import CrossProducts
 from ..sums.moments import PairMoments
@@ -47,6 +50,8 @@ class Layout:
 
     def __init__(self, cp: CrossProducts, leads: bool = True, like: Layout | None = None) -> None:
         self.cp = cp
+        self.kernels: FitKernels | None = None
+        """Compiled loops; None to do without."""
         self.shapes = [f.zz.shape[:2] for f in cp.factors]
         sizes = [q * k for q, k in self.shapes]
         self.lead = int(np.argmax(sizes)) if sizes and leads else -1
@@ -80,7 +85,9 @@ class Layout:
             )
         other = copy(self)
         other.cp = cp
+        other.__dict__.pop("whole_right", None)
         if not _same_numbers(self.cp, cp):
+            other.__dict__.pop("whole_gram", None)
             other._transposed_pairs = {}
             other._set_numbers()
         return other
@@ -125,6 +132,56 @@ class Layout:
         for i in self.rest:
             out[i] = flat[self.spans[i]].reshape(*self.shapes[i], -1)
         return out
+
+    # --- all columns at once, for few --------------------------------------------------------
+
+    @cached_property
+    def column_spans(self) -> list[slice]:
+        """Columns of each grouping factor, in the order of the formula."""
+        ends = np.cumsum([0, *(q * k for q, k in self.shapes)]).tolist()
+        return [slice(a, b) for a, b in pairwise(ends)]
+
+    @cached_property
+    def column_starts(self) -> list[int]:
+        """The first column of each grouping factor."""
+        return [span.start for span in self.column_spans]
+
+    def split(self, x: FloatArray) -> list[FloatArray]:
+        """Rows (m, r) of all columns by grouping factor, (q, k, r) each."""
+        pairs = zip(self.column_spans, self.shapes, strict=True)
+        return [x[span].reshape(q, k, -1) for span, (q, k) in pairs]
+
+    @cached_property
+    def factor_of_column(self) -> IndexArray:
+        """The grouping factor of each column."""
+        return np.repeat(np.arange(len(self.shapes)), [q * k for q, k in self.shapes])
+
+    @cached_property
+    def whole_gram(self) -> FloatArray:
+        """Z'Z written out."""
+        size = self.column_spans[-1].stop if self.shapes else 0
+        out = np.zeros((size, size))
+        for f, span, (q, k) in zip(self.cp.factors, self.column_spans, self.shapes, strict=True):
+            levels = np.arange(q)
+            out[span, span].reshape(q, k, q, k)[levels, :, levels, :] = f.zz
+        for (a, b), pair in self.cp.pairs.items():
+            (qa, ka), (qb, kb) = self.shapes[a], self.shapes[b]
+            block = np.zeros((qa, ka, qb, kb))
+            block[pair.rows, :, pair.cols, :] = pair.blocks
+            rows, columns = self.column_spans[a], self.column_spans[b]
+            out[rows, columns] = block.reshape(qa * ka, qb * kb)
+            out[columns, rows] = out[rows, columns].T
+        return out
+
+    @cached_property
+    def whole_right(self) -> tuple[FloatArray, FloatArray | None]:
+        """Z'R* and B₀ written out, (m, r); None for pilot effects of zero."""
+        r = self.cp.p + 1
+        right = np.concatenate([f.zr.reshape(-1, r) for f in self.cp.factors])
+        pilot = self.cp.scaling.pilot
+        if not any(pilot.has_effects):
+            return right, None
+        return right, np.concatenate([b.reshape(-1, r) for b in pilot.effects])
 
     @property
     def factor_work(self) -> float:

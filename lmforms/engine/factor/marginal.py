@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -40,6 +40,9 @@ class MarginalAlgebra(ABC):
 
     system: AnalysedSystem
     lams: list[FloatArray]
+
+    is_direct: ClassVar[bool] = False
+    """Whether it comes with the sums of the criterion (:mod:`.direct_factorization`)."""
 
     @abstractmethod
     def solve(self, w: Blocks) -> Blocks:

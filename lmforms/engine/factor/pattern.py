@@ -113,7 +113,7 @@ def node_pattern(
     `check` is called with the number of entries before they are allocated (or with an upper
     bound, without compiled loops).
     """
-    compiled = compiled_kernels("factor.sparse_kernels", places.work)
+    compiled = compiled_kernels("factor.pattern_kernels", places.work)
     if compiled is not None:
         return compiled.neighbours(places, check)  # type: ignore[no-any-return]
     import scipy.sparse as sp

@@ -64,7 +64,7 @@ class SchurSolver(Protocol):
         """Diagonal blocks of factor i, (q, k, k)."""
 
     def singular_level_sum(
-        self, b: Any, factored: Any, shrink: LinearMap, i: int
+        self, b: Any, factored: Any, lams: Sequence[FloatArray], shrink: LinearMap, i: int
     ) -> FloatArray | None:
         """Σ over levels of factor i of the blocks of B − BΛ₂S⁻¹Λ₂'B; None if too many.
 

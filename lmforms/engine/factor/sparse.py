@@ -55,7 +55,7 @@ class SparseSolver:
 
     def remaining(self, k: SparseCoupling) -> PatternMatrix:
         values = self._gram.copy()
-        compiled = compiled_kernels("factor.sparse_kernels", k.places.work)
+        compiled = compiled_kernels("factor.coupling_kernels", k.places.work)
         if compiled is not None:
             compiled.subtract_gram(self.pattern, values, k)
         else:
@@ -87,7 +87,12 @@ class SparseSolver:
         return values[self._cholesky.where[places]]
 
     def singular_level_sum(
-        self, b: PatternMatrix, factored: SparseFactored, shrink: LinearMap, i: int
+        self,
+        b: PatternMatrix,
+        factored: SparseFactored,
+        lams: Sequence[FloatArray],
+        shrink: LinearMap,
+        i: int,
     ) -> FloatArray | None:
         m = self.pattern.m
         if m > STRIPS:

@@ -19,7 +19,7 @@ import numpy as np
 from ...control import DEFAULT_MEMORY
 from ...errors import MemoryLimitError
 from ...support.arrays import FloatArray
-from ..linalg.batched import mirrored, multiply, transposed
+from ..linalg.batched import mirrored, multiply
 from ..linalg.sparse_cholesky import FACTOR_BYTES, SparseCholesky, check_backend
 from ..sums.cross_products import CrossProducts
 from .assembly import (
@@ -31,9 +31,10 @@ from .assembly import (
     sparse_gram,
 )
 from .block_info import BlockInfo
+from .chain import Chain
 from .coupling import DenseCoupling, SparseCoupling
 from .layout import Blocks, Layout
-from .nested import BlockSolver, NestedCoupling, Parents
+from .nested import NestedCoupling, NestedSolver, Nesting
 from .pattern import node_pattern, scalar_pattern
 from .schur import SchurSolver
 from .sparse import SparseSolver
@@ -42,6 +43,10 @@ FactorMethod = Literal["auto", "dense", "sparse", "cholmod", "superlu"]
 
 DENSE_SCHUR = 1_500
 """A Schur complement up to this size is dense: LAPACK is faster than any sparse code there."""
+
+DENSE_CHAIN = 200
+"""With up to so many random effects of three nested factors or more, one dense factor costs less
+than the arithmetic on blocks, factor by factor."""
 
 DENSE_FILL = 0.2
 """Above this share of nonzeros in S, a dense factor is faster and smaller."""
@@ -67,6 +72,14 @@ DENSE_COPIES = 5
 
 THREADED_MOMENTS = 20_000
 """With more numbers than this in one factor's Z'Z, BLAS would use threads, which do not help."""
+
+MOST_EFFECTS_BY_LEVEL = 8
+"""Compiled passes over the levels of one factor are for up to so many effects per level; larger
+blocks are left to BLAS."""
+
+SMALL_MATRIX = 100
+"""With up to so many effects of several grouping factors, one dense matrix takes less time than
+elimination of the largest factor."""
 
 MOST_SPARSE_WORK = 2e10
 """A sparse factorisation with more multiplications than this is slower than iterative solves."""
@@ -109,13 +122,26 @@ class System(Layout):
         dense_up_to: int | None = None,
     ) -> None:
         super().__init__(cp)
+        self.is_small = method == "auto" and len(self.shapes) > 1 and self.count <= SMALL_MATRIX
+        """Whether A is one dense matrix."""
         self.memory = memory
         self.dense_up_to = dense_up_to
         self.coupling: Any = None  # a Coupling
         self.gram: Any = None
         self.solver: SchurSolver | None = None
+        self.chain: Chain | None = None
         if self.rest:
             self._analyse(method)
+
+    @property
+    def count(self) -> int:
+        """Random effects of all factors."""
+        return sum(q * k for q, k in self.shapes)
+
+    @property
+    def is_by_level(self) -> bool:
+        """Whether there is one grouping factor, whose levels have few effects each."""
+        return len(self.shapes) == 1 and self.shapes[0][1] <= MOST_EFFECTS_BY_LEVEL
 
     # --- analysis -------------------------------------------------------------------------
 
@@ -167,20 +193,18 @@ class System(Layout):
         return self.dense_up_to is not None and self.m > self.dense_up_to
 
     def _nested(self) -> bool:
-        """Whether the factors are nested, so that S is block-diagonal; if so, set up its solver."""
-        if len(self.rest) != 1:
+        """Whether the factors are nested, so that nothing is filled; if so, set up the solver."""
+        chain = Chain.of(self)
+        if chain is None or chain.factors[0] != self.lead:
             return False
-        i, (q1, k1) = self.rest[0], self.shapes[self.lead]
-        pair, (q, k) = self.pair(self.lead, i), self.shapes[i]
-        if len(pair.rows) > q1 or (np.diff(pair.rows) == 0).any():
+        few = sum(q * k for q, k in self.shapes) <= DENSE_CHAIN
+        if few and len(chain.factors) > 2:
             return False
-        parents, blocks = pair.cols, transposed(pair.blocks)
-        if len(pair.rows) < q1:  # levels without rows may belong to any level
-            parents, blocks = np.zeros(q1, dtype=pair.cols.dtype), np.zeros((q1, k, k1))
-            parents[pair.rows] = pair.cols
-            blocks[pair.rows] = transposed(pair.blocks)
-        self.coupling = NestedCoupling(blocks, Parents(parents, q))
-        self.solver = BlockSolver(self.cp.factors[i].zz, i)
+        places = range(1, len(chain.factors))
+        nesting = Nesting(chain, {n: self.spans[chain.factors[n]] for n in places})
+        self.coupling = NestedCoupling({n: chain.blocks[0, n] for n in places}, nesting)
+        self.solver = NestedSolver(nesting)
+        self.chain = chain
         return True
 
     def _sparse_solver(self, method: FactorMethod) -> SparseSolver | None:
@@ -226,7 +250,7 @@ class System(Layout):
     @property
     def factor_work(self) -> float:
         """Multiplications that factoring and inverting S take, as many as if LAPACK did them."""
-        if not self.rest or isinstance(self.solver, BlockSolver):
+        if not self.rest or isinstance(self.solver, NestedSolver):
             return 0.0
         if isinstance(self.solver, SparseSolver):
             return SPARSE_COST_RATIO * self.solver.work
@@ -261,7 +285,7 @@ class System(Layout):
                 table.append(BlockInfo(rest, "dense", self.m, self.m**2, 8 * self.m**2))
             else:
                 nnz = self.solver.nnz
-                each = 8 if isinstance(self.solver, BlockSolver) else 12
+                each = 8 if isinstance(self.solver, NestedSolver) else 12
                 table.append(BlockInfo(rest, self.solver.kind, self.m, nnz, each * nnz))
         return table
 
@@ -269,6 +293,9 @@ class System(Layout):
 
     def gram_times(self, v: Blocks) -> Blocks:
         """Z'Z v."""
+        if self.is_small:
+            flat = np.concatenate([x.reshape(-1, x.shape[2]) for x in v])
+            return self.split(self.whole_gram @ flat)
         out = [multiply(f.zz, x) for f, x in zip(self.cp.factors, v, strict=True)]
         if self.coupling is None:
             return out

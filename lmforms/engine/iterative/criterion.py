@@ -22,10 +22,12 @@ import numpy as np
 
 from ...covariance import canonical_factor
 from ...errors import NumericalError
-from ...support.arrays import FloatArray
+from ...support.arrays import Blocks, FloatArray
 from ..criterion.criterion_parts import CriterionParts
 from ..criterion.gls import GLSFit, gls_fit, marginal_moments
 from ..criterion.information import (
+    DirectionSums,
+    GradientSums,
     LocalDerivatives,
     covariance_gradients,
     directions,
@@ -92,6 +94,8 @@ class IterativeEvaluation(LocalDerivatives):
     gls : GLSFit
         β, r² and R_X.
     b : tuple of ndarray (q, k)
+    marginal : list of ndarray (q, k, p + 1)
+        Z'V₀⁻¹[X y].
     factor : SchurOperator
         In place of the exact engine's factor.
     solutions : NearbySolutions
@@ -104,6 +108,7 @@ class IterativeEvaluation(LocalDerivatives):
     noise: FloatArray
     gls: GLSFit
     b: tuple[FloatArray, ...]
+    marginal: Blocks
     factor: SchurOperator
     solutions: NearbySolutions
     iterations: int
@@ -112,6 +117,11 @@ class IterativeEvaluation(LocalDerivatives):
     def sigma2(self) -> float:
         """Residual variance, r²/ν."""
         return self.gls.r2 / self.gls.nu
+
+    @property
+    def fixed(self) -> Blocks:
+        """V = Z'V₀⁻¹X R_X⁻¹, (q, k, p) of each grouping factor."""
+        return [x[..., :-1] @ self.gls.inverse_root_x for x in self.marginal]
 
 
 def evaluate(
@@ -163,7 +173,8 @@ def evaluate(
     traces = diagonal_sums(
         operator, probes, tolerance=tolerance, guess=None if nearby is None else nearby.probes
     )
-    levels = covariance_gradients(traces.sums, (t, t), (fixed, fixed), nu / fit.r2, problem.reml)
+    sums = GradientSums.of(traces.sums, (t, t), (fixed, fixed))
+    levels = covariance_gradients(sums, nu / fit.r2, problem.reml)
     slope, curvature_scale = gradient(levels, traces.sums, lams, derivatives)
     c = directions(t, root_changes(lams, derivatives))
     marginal_c = operator.marginal(
@@ -173,7 +184,8 @@ def evaluate(
         guess=None if nearby is None else nearby.directions,
     )
     curvatures = problem.curvatures(theta, levels)
-    curvature, mixed = information(c, marginal_c.q, fixed, t, curvatures, fit.r2 / nu, nu)
+    products = DirectionSums.of(c, marginal_c.q, fixed, t)
+    curvature, mixed = information(products, curvatures, fit.r2 / nu, nu)
     return IterativeEvaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
@@ -184,9 +196,9 @@ def evaluate(
         covariance_gradients=tuple(levels),
         mixed=mixed,
         is_observed=False,
-        fixed=fixed,
         gls=fit,
         b=tuple(((x + y) @ fit.to_residual)[..., 0] for x, y in zip(b0, at.v, strict=True)),
+        marginal=at.q,
         factor=operator,
         solutions=NearbySolutions(at.flat, traces.solution, marginal_c.flat),
         iterations=max(at.iterations, traces.iterations, marginal_c.iterations),

@@ -14,7 +14,13 @@ from ...control import Control
 from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from ..criterion.criterion_parts import CriterionParts
-from ..optimize.newton import LEAST_RADIUS, NEGATIVE_CURVATURE, QuadraticModel, next_radius
+from ..optimize.newton import (
+    LEAST_RADIUS,
+    NEGATIVE_CURVATURE,
+    QuadraticModel,
+    first_radius,
+    next_radius,
+)
 from ..optimize.starting_values import moment_start
 from ..status import exhausted_message
 from .criterion import (
@@ -28,7 +34,8 @@ from .criterion import (
 from .probes import sign_probes
 
 LEAST_FIRST_RADIUS = 10.0
-"""Smallest first trust radius, in about standard errors (see :func:`_first_radius`)."""
+"""Smallest first trust radius, in about standard errors (see
+:func:`~lmforms.engine.optimize.newton.first_radius`)."""
 
 LEAST_TOLERANCE = 1e-9
 """Smallest decrement to search for: it is 3e-5 standard errors, far below the probes' noise."""
@@ -224,9 +231,9 @@ def _change_between(old: IterativeEvaluation, new: IterativeEvaluation) -> float
 
 def newton(run: ScoreRun, best: ScorePoint, tolerance: float) -> ScorePoint:
     """Trust-region Newton from `best`."""
-    radius = _first_radius(best.at)
+    model = QuadraticModel.of(best.at)
+    radius = first_radius(model, best.at.theta, LEAST_FIRST_RADIUS)
     while True:
-        model = QuadraticModel.of(best.at)
         if model.decrement <= tolerance or run.exhausted or radius < LEAST_RADIUS:
             return best
         step, length, predicted = model.step(radius)
@@ -236,16 +243,7 @@ def newton(run: ScoreRun, best: ScorePoint, tolerance: float) -> ScorePoint:
         radius = next_radius(radius, length, ratio)
         if trial is not None and actual > 0:
             best = trial
-
-
-def _first_radius(at: IterativeEvaluation) -> float:
-    """First trust radius: half the distance to λ = 0, at least `LEAST_FIRST_RADIUS`.
-
-    With many levels even a good start is hundreds of standard errors from the optimum.
-    """
-    return max(
-        LEAST_FIRST_RADIUS, 0.5 * float(np.linalg.norm(at.theta * QuadraticModel.of(at).scale))
-    )
+            model = QuadraticModel.of(best.at)
 
 
 def _leave_saddle(run: ScoreRun, best: ScorePoint, tolerance: float) -> ScorePoint | None:

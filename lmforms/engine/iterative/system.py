@@ -9,6 +9,7 @@ entries as there are pairs of levels that occur together.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,19 +40,26 @@ class IterativeSystem(Layout):
 
     def __init__(self, cp: CrossProducts, like: Layout | None = None) -> None:
         super().__init__(cp, like=like)
-        self._set_numbers()
 
     def _set_numbers(self) -> None:
-        if not self.rest:
-            return
+        for name in ("_coupling", "_coupling_transposed", "_between_rest"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def _coupling(self) -> Any:
         import scipy.sparse as sp
 
-        self._coupling = sp.vstack([self.matrix(i, self.lead).tocsr() for i in self.rest]).tocsr()
-        self._coupling_transposed = self._coupling.T.tocsr()
-        self._between_rest = self._between_rest_gram() if len(self.rest) > 1 else None
+        return sp.vstack([self.matrix(i, self.lead).tocsr() for i in self.rest]).tocsr()
 
-    def _between_rest_gram(self) -> Any:
-        """Z₂'Z₂ without the blocks of a factor with itself."""
+    @cached_property
+    def _coupling_transposed(self) -> Any:
+        return self._coupling.T.tocsr()
+
+    @cached_property
+    def _between_rest(self) -> Any:
+        """Z₂'Z₂ without the blocks of a factor with itself; None if there is one factor."""
+        if len(self.rest) == 1:
+            return None
         import scipy.sparse as sp
 
         def block(i: int, j: int) -> Any:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
+from .compiled import inner
+
+PATTERN = "int64[::1], int32[::1], int64[::1], int32[::1]"
+"""Types of `start`, `index`, `panels` and `owner` in :func:`group_places`."""
 
 FAR = 8
 """Rows are searched by halves in columns that hold this many times more than are sought."""
 
 
-@numba.njit
+@inner
 def group_places(
     start: Any,
     index: Any,

@@ -1,12 +1,29 @@
-"""Which loops run compiled, and how: numba is imported only where their work repays it."""
+"""Which loops run compiled, and how: numba is imported only where their work repays it.
+
+What takes numba long to compile, and what replaces it:
+
+- ``parallel=True``: a loop over a range, and :func:`.threads.in_threads`;
+- functions of NumPy other than ``np.empty``, array expressions, assignments of slices, products of
+  matrices: each is Python code that is compiled, too. Write the loop;
+- functions that are called by others, with :func:`numba.njit`: :func:`inner` leaves out what only
+  calls from Python need;
+- one function for several types: cast with ``np.int64`` before the call.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
+from .kernel_cache import KernelCache
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+OPTIONS: dict[str, Any] = {"no_cfunc_wrapper": True, "error_model": "numpy"}
+"""Of all compiled functions. A division by zero gives infinity or NaN, which the callers check."""
 
 COMPILED_WORK = 1e6
 """Pairs of entries above which compiled loops repay the import of numba."""
@@ -29,26 +46,59 @@ def compiled_kernels(module: str, work: float) -> Any:
         return None
 
 
-def compiled(signature: str, *, parallel: bool = False) -> Callable[[F], F]:
-    """Compile a loop when it is defined, and keep it on disk where there is a place for it.
+def compiled(signature: str, *, allocates: bool = False) -> Callable[[F], F]:
+    """Compile a loop when it is defined, or load it from disk: see :mod:`.kernel_cache`.
 
-    The package and the home directory may both be read-only, the disk full, or a file of the
-    cache damaged: the loop is then compiled for this process alone.
+    It stands in a module whose name ends with ``_kernels`` or ``_kernel``, and so do the
+    functions and constants that it uses. Other threads run while it does.
 
     Parameters
     ----------
     signature : str
         Types of the arguments and of the result.
-    parallel : bool
-        Whether it has loops of ``numba.prange``.
+    allocates : bool
+        Whether it makes arrays. Without numba's management of memory, compiling takes a quarter
+        less time.
     """
     import numba
 
     def compile_it(function: F) -> F:
-        try:
-            cached = numba.njit([signature], cache=True, parallel=parallel)
-            return cast(F, cached(function))
-        except Exception:  # an error of the loop itself comes again
-            return cast(F, numba.njit([signature], parallel=parallel)(function))
+        options = OPTIONS | {"nogil": True, "_nrt": allocates}
+        loop = numba.njit(**options)(function)
+        if loop is not function:  # which it is where users have disabled numba
+            loop._cache = KernelCache(function)
+            with _no_collection():
+                loop.compile(signature)
+            loop.disable_compile()
+        return cast(F, loop)
 
     return compile_it
+
+
+def inner(function: F) -> F:
+    """Compile a function that only compiled loops call, once for all types it is called with."""
+    return _inner(function)
+
+
+def inner_sum(function: F) -> F:
+    """The same for a function whose sums may be taken in any order, which is faster."""
+    return _inner(function, fastmath={"reassoc"})
+
+
+def _inner(function: F, **options: Any) -> F:
+    import numba
+
+    options |= OPTIONS | {"no_cpython_wrapper": True, "_nrt": False}
+    return cast(F, numba.njit(**options)(function))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python's collector walks through all that numba makes, and finds nothing to free."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -86,7 +86,10 @@ def elimination_tree(
         parent, columns = plain_elimination(start, index, most)
         counts = np.array([len(c) for c in columns], dtype=np.int64)
     else:
-        parent, counts = kernels.tree_and_counts(start, index, most)
+        m = len(order)
+        parent, seen = np.full((2, m), -1, dtype=np.int64)
+        counts = np.ones(m, dtype=np.int64)
+        kernels.eliminate(start, index, most, parent, counts, np.empty(0, np.int32), seen)
     return EliminationTree(parent, counts, bool(counts.sum() <= most))
 
 
@@ -107,7 +110,21 @@ def pattern_of_factor(
     if kernels is None:
         columns = plain_elimination(start, index, np.inf)[1]
         return FactorPattern(ends, np.fromiter(chain(*columns), np.int32, ends[-1]))
-    return FactorPattern(ends, kernels.factor_rows(start, index, tree.parent, ends))
+    rows, seen = np.empty(ends[-1], dtype=np.int32), np.full(len(order), -1, dtype=np.int64)
+    kernels.eliminate(start, index, np.inf, tree.parent, ends[:-1].copy(), rows, seen)
+    return FactorPattern(ends, rows)
+
+
+def tree_postorder(tree: EliminationTree) -> IntArray:
+    """Columns with every subtree in one piece, and of children that with most entries last."""
+    from . import elimination_kernels
+
+    m = len(tree.parent)
+    order = np.empty(m, dtype=np.int64)
+    child, sibling, stack = np.full((3, m + 1), -1, dtype=np.int64)
+    by_count = np.argsort(tree.counts, kind="stable")
+    elimination_kernels.tree_postorder(tree.parent, by_count, child, sibling, stack, order)
+    return order
 
 
 def left_of_diagonal(

@@ -67,11 +67,21 @@ class FactorPattern:
         return np.repeat(np.arange(len(widths), dtype=np.int32), widths)
 
     @cached_property
+    def shapes(self) -> tuple[IntArray, IntArray]:
+        """Columns of every panel, and its rows below these columns' own."""
+        widths = np.diff(self.panels)
+        return widths, np.diff(self.indptr)[self.panels[:-1]] - widths
+
+    @cached_property
     def large(self) -> IntArray:
         """Panels that are dense matrices for LAPACK."""
-        widths = np.diff(self.panels)
-        heights = np.diff(self.indptr)[self.panels[:-1]].astype(np.float64)
-        return np.flatnonzero((widths > NARROW) & (widths * heights**2 > LARGE_PANEL))
+        widths, below = self.shapes
+        work = widths * (widths + below).astype(np.float64) ** 2
+        return np.flatnonzero((widths > NARROW) & (work > LARGE_PANEL))
+
+    def largest(self, sizes: IntArray) -> int:
+        """The largest of these sizes of panels, without those for LAPACK."""
+        return int(np.delete(sizes, self.large).max(initial=0))
 
     def runs(self) -> list[tuple[int, int, bool]]:
         """All panels in order: large ones alone, the others in runs.

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ...support.arrays import FloatArray, IndexArray
-from .stable_columns import constant_columns, root_mean_squares, triangular_root
+from .stable_columns import (
+    SAFE_MEAN_SQUARES,
+    by_column,
+    constant_columns,
+    means,
+    root_mean_squares,
+    root_of_moments,
+    triangular_root,
+)
 
 RANK_TOLERANCE = 1e-7
 """A column whose part outside the earlier ones is smaller than this share is dropped (as R)."""
@@ -42,16 +50,16 @@ def independent_columns(X: FloatArray) -> IndexArray:
     array([0, 1, 3])
     """
     n, p = X.shape
+    if p <= n and _are_independent(X):
+        return np.arange(p)
     sizes = root_mean_squares(X)
     flat = constant_columns(X)
-    work = X / np.where(sizes > 0, sizes, 1.0)
+    work = by_column(np.divide, X, np.where(sizes > 0, sizes, 1.0))
     if flat.any():
         keep = int(np.flatnonzero(flat)[0])
-        center = work.mean(axis=0)
-        center[keep] = 0.0
-        before = np.arange(p) < keep  # columns before the constant cannot be centred by it
-        center[before] = 0.0
-        work = work - center
+        center = means(work)
+        center[: keep + 1] = 0.0  # columns before the constant cannot be centred by it
+        work = by_column(np.subtract, work, center)
     r = triangular_root(work)
     norms = np.sqrt(np.einsum("ij,ij->j", r, r))
     pivots = np.abs(np.diagonal(r))
@@ -59,6 +67,18 @@ def independent_columns(X: FloatArray) -> IndexArray:
     if len(pivots) == p and (pivots > least).all():
         return np.arange(p)
     return _columns_above(r, least)
+
+
+def _are_independent(X: FloatArray) -> bool:
+    """Whether a share of each column lies outside the earlier ones that moments can show.
+
+    It is larger than both tolerances then, however the columns are centred. False says nothing.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        moments = X.T @ X
+    low, high = SAFE_MEAN_SQUARES
+    safe = all(low < size < high for size in moments.diagonal().tolist())
+    return safe and root_of_moments(moments) is not None
 
 
 def _columns_above(r: FloatArray, least: FloatArray) -> IndexArray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...support.arrays import IntArray
 from .compiled import compiled_kernels
-from .elimination import EliminationTree, elimination_tree
+from .elimination import EliminationTree, elimination_tree, tree_postorder
 from .factor_pattern import PER_COLUMN
 
 DENSE_ROW, DENSE_ROWS = 16, 10.0
@@ -42,14 +42,12 @@ def fill_reducing_order(
     if compiled is None:
         order = _superlu_order(indptr, indices)
         return order, elimination_tree(indptr, indices, order, most)
-    from .elimination_kernels import tree_postorder
-
     dense = max(DENSE_ROW, int(DENSE_ROWS * (len(indptr) - 1) ** 0.5))
-    order = compiled.minimum_degree(*compiled.adjacency(indptr, indices), dense)
+    order = compiled.minimum_degree(indptr, indices, dense)
     tree = elimination_tree(indptr, indices, order, most)
     if not tree.complete:
         return order, tree
-    within = tree_postorder(tree.parent, np.argsort(tree.counts, kind="stable"))
+    within = tree_postorder(tree)
     return order[within], tree.permuted(within)
 
 

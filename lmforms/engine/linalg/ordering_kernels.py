@@ -16,76 +16,39 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from .compiled import compiled
+from .compiled import compiled, inner
+from .elimination_kernels import by_rows
 
 _PLACES, _INDEX = "int64[::1]", "int32[::1]"
 
 
-@compiled(f"void({_PLACES}, {_INDEX}, {_PLACES}, {_INDEX})")
-def _both_triangles(start: Any, index: Any, free: Any, out: Any) -> None:
-    m = len(start) - 1
-    for j in range(m):
-        for p in range(start[j], start[j + 1]):
-            i = index[p]
-            if i != j:
-                out[free[i]] = j
-                free[i] += 1
-                out[free[j]] = i
-                free[j] += 1
-
-
-def adjacency(indptr: Any, indices: Any) -> Any:
-    """Both triangles without the diagonal, by columns, of a lower triangle with it."""
-    m = len(indptr) - 1
-    counts = np.bincount(indices, minlength=m) + np.diff(indptr) - 2
-    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    out = np.empty(start[-1], dtype=np.int32)
-    _both_triangles(indptr, indices, start[:-1].copy(), out)  # type: ignore[call-arg]
-    return start, out
-
-
-@numba.njit
-def _insert(first: Any, after: Any, before: Any, i: Any, degree: Any) -> None:
-    """Put i at the head of the list of its degree."""
-    j = first[degree]
-    after[i] = j
-    before[i] = -1
-    if j >= 0:
-        before[j] = i
-    first[degree] = i
-
-
-@numba.njit
-def _remove(first: Any, after: Any, before: Any, i: Any, degree: Any) -> None:
-    """Take i out of the list of its degree."""
-    a, b = before[i], after[i]
-    if b >= 0:
-        before[b] = a
-    if a >= 0:
-        after[a] = b
-    else:
-        first[degree] = b
-
-
-@numba.njit
-def _compacted(space: Any, at: Any, size: Any, weight: Any, live: Any) -> Any:
-    """Lists that are still needed, one after the other in a new space, and where it is free."""
-    fresh = np.empty_like(space)
-    free = 0
+@inner
+def _compact(space: Any, free: Any, at: Any, size: Any, weight: Any, live: Any) -> Any:
+    """Move lists that are still needed to the beginning; returns where space is free."""
     for i in range(len(at)):
-        if live[i] or weight[i] != 0:
-            a = at[i]
-            at[i] = free
-            for k in range(a, a + size[i]):
-                fresh[free] = space[k]
-                free += 1
-    return fresh, free
+        if (live[i] or weight[i] != 0) and size[i] > 0:
+            # the place of the first entry tells whose list begins here
+            first = at[i]
+            at[i] = space[first]
+            space[first] = -i - 1
+    p, out = 0, 0
+    while p < free:
+        i = -np.int64(space[p]) - 1
+        if i < 0:
+            p += 1
+            continue
+        space[out] = at[i]
+        at[i] = out
+        for k in range(1, size[i]):
+            space[out + k] = space[p + k]
+        out += size[i]
+        p += size[i]
+    return out
 
 
-@numba.njit
+@inner
 def _merge_equal(
     head: Any,
     chain: Any,
@@ -127,60 +90,41 @@ def _merge_equal(
     return tag
 
 
-@compiled(f"{_PLACES}({_PLACES}, {_INDEX}, int64)")
-def minimum_degree(start: Any, index: Any, dense: Any) -> Any:
-    """An order of elimination with little fill.
-
-    Parameters
-    ----------
-    start, index : ndarray of int64 (m + 1,), ndarray of int32
-        :func:`adjacency`.
-    dense : int
-        Rows with more neighbours come last, in their own order.
-    """
-    m = len(start) - 1
-    # lists never grow in all, so that compaction always makes room for one more
-    space = np.empty(2 * len(index) + m + 1, np.int32)
-    space[: len(index)] = index
-    free = len(index)
-    at = start[:-1].copy()
-    size = np.empty(m, np.int64)
-    elements = np.zeros(m, np.int64)  # of the list of a variable
-    weight = np.ones(m, np.int64)  # 0: no variable; negative: in the new element
-    degree = np.empty(m, np.int64)
-    live = np.zeros(m, np.bool_)  # elements
-    first = np.full(m + 1, -1, np.int32)  # lists of variables of one degree
-    after = np.full(m, -1, np.int32)
-    before = np.full(m, -1, np.int32)
-    member = np.full(m, -1, np.int32)  # chains of what is eliminated together
-    last = np.arange(m).astype(np.int32)
-    bucket = np.full(m, -1, np.int32)  # lists of variables of one hash
-    chain = np.empty(m, np.int32)
-    hashed = np.empty(m, np.int64)
-    mark = np.zeros(m, np.int64)
-    order = np.empty(m, np.int64)
-    count = 0
-    for i in range(m):
-        size[i] = start[i + 1] - start[i]
-        if size[i] > dense:
-            weight[i] = 0
-        else:
-            count += 1
-    behind = count
-    for i in range(m):
-        if weight[i] == 0:
-            order[behind] = i
-            behind += 1
-    for i in range(m - 1, -1, -1):
-        if weight[i] > 0:
-            degree[i] = min(size[i], count)
-            _insert(first, after, before, i, degree[i])
+@compiled(
+    f"void(int64, {_INDEX}, {_PLACES}, {_PLACES}, {_PLACES}, {_PLACES}, {_PLACES}, {_PLACES}, "
+    f"{_PLACES}, boolean[::1], {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, {_INDEX}, "
+    f"{_INDEX}, {_PLACES})"
+)
+def _eliminate(
+    count: Any,
+    space: Any,
+    at: Any,
+    size: Any,
+    weight: Any,
+    elements: Any,
+    degree: Any,
+    hashed: Any,
+    mark: Any,
+    live: Any,
+    first: Any,
+    after: Any,
+    before: Any,
+    member: Any,
+    last: Any,
+    bucket: Any,
+    chain: Any,
+    order: Any,
+) -> None:
+    m = len(at)
+    free = at[m - 1] + size[m - 1]
     done, lowest, tag = 0, 0, np.int64(1)
     while done < count:
         while first[lowest] < 0:
             lowest += 1
         p = first[lowest]
-        _remove(first, after, before, p, lowest)
+        first[lowest] = after[p]
+        if after[p] >= 0:
+            before[after[p]] = -1
         pivots = weight[p]
         weight[p] = -pivots
         need = size[p] - elements[p]
@@ -188,7 +132,7 @@ def minimum_degree(start: Any, index: Any, dense: Any) -> Any:
             if live[space[k]]:
                 need += size[space[k]]
         if free + need > len(space):
-            space, free = _compacted(space, at, size, weight, live)
+            free = _compact(space, free, at, size, weight, live)
         # the new element: neighbours of p, and the variables of its elements
         top, total = free, np.int64(0)
         own = elements[p]
@@ -208,7 +152,13 @@ def minimum_degree(start: Any, index: Any, dense: Any) -> Any:
                     free += 1
                     total += weight[i]
                     weight[i] = -weight[i]
-                    _remove(first, after, before, i, degree[i])
+                    # no longer in the list of its degree
+                    if after[i] >= 0:
+                        before[after[i]] = before[i]
+                    if before[i] >= 0:
+                        after[before[i]] = after[i]
+                    else:
+                        first[degree[i]] = after[i]
         # what every other element has beside the new one: mark − tag
         for q in range(top, free):
             i = space[q]
@@ -277,7 +227,12 @@ def minimum_degree(start: Any, index: Any, dense: Any) -> Any:
                 weight[i] = -weight[i]
                 rest = total - weight[i]
                 degree[i] = min(degree[i] + rest, count - done - weight[i])
-                _insert(first, after, before, i, degree[i])
+                j = first[degree[i]]  # i comes before it in the list of its degree
+                after[i] = j
+                before[i] = -1
+                if j >= 0:
+                    before[j] = i
+                first[degree[i]] = i
                 lowest = min(lowest, degree[i])
                 space[out] = i
                 out += 1
@@ -290,4 +245,64 @@ def minimum_degree(start: Any, index: Any, dense: Any) -> Any:
             order[k] = i
             k += 1
             i = member[i]
+
+
+def minimum_degree(indptr: Any, indices: Any, dense: int) -> Any:
+    """An order of elimination with little fill.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray of int64 (m + 1,), ndarray of int32
+        Lower triangle by columns with the whole diagonal.
+    dense : int
+        Rows with more neighbours come last, in their own order.
+    """
+    start, index = _both_triangles(indptr, indices)
+    m, entries = len(start) - 1, len(index)
+    size = np.diff(start)
+    weight = (size <= dense).astype(np.int64)  # 0: no variable; negative: in the new element
+    count = int(weight.sum())
+    order = np.empty(m, dtype=np.int64)
+    order[count:] = np.flatnonzero(weight == 0)
+    if not count:
+        return order
+    # lists never grow in all, so that compaction always makes room for one more
+    space = np.empty(2 * entries + m + 1, dtype=np.int32)
+    space[:entries] = index
+    elements, hashed, mark = np.zeros((3, m), dtype=np.int64)  # elements in a variable's list
+    degree = np.minimum(size, count)
+    first, after, before = _lists(degree, np.flatnonzero(weight))
+    bucket = np.full(m, -1, dtype=np.int32)  # the first variable of each hash; then in a chain
+    chain = np.empty(m, dtype=np.int32)
+    member = np.full(m, -1, dtype=np.int32)  # chains of what is eliminated together
+    last = np.arange(m, dtype=np.int32)
+    live = np.zeros(m, dtype=bool)  # elements
+    numbers = (start[:-1], size, weight, elements, degree, hashed, mark, live)
+    _eliminate(count, space, *numbers, first, after, before, member, last, bucket, chain, order)  # type: ignore[call-arg]
     return order
+
+
+def _both_triangles(indptr: Any, indices: Any) -> Any:
+    """Both triangles without the diagonal, by columns, of a lower triangle with it."""
+    m = len(indptr) - 1
+    counts = np.bincount(indices, minlength=m) + np.diff(indptr) - 2
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    rows, cols = indices.astype(np.int64), np.repeat(np.arange(m), np.diff(indptr))
+    free, out = start[:-1].copy(), np.empty(start[-1], dtype=np.int32)
+    by_rows(rows, cols, free, out)  # type: ignore[call-arg]
+    by_rows(cols, rows, free, out)  # type: ignore[call-arg]
+    return start, out
+
+
+def _lists(degree: Any, variables: Any) -> Any:
+    """Lists of variables of one degree: the first, and those after and before each."""
+    m = len(degree)
+    first = np.full(m + 1, -1, dtype=np.int32)
+    after, before = np.full((2, m), -1, dtype=np.int32)
+    in_order = variables[np.argsort(degree[variables], kind="stable")]
+    same = degree[in_order[1:]] == degree[in_order[:-1]]
+    after[in_order[:-1][same]] = in_order[1:][same]
+    before[in_order[1:][same]] = in_order[:-1][same]
+    heads = in_order[before[in_order] < 0]
+    first[degree[heads]] = heads
+    return first, after, before

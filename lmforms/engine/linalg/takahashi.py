@@ -67,25 +67,30 @@ def compiled_selected_inverse(
     """The recursion in compiled loops, with LAPACK for large panels."""
     z = np.empty_like(values)
     where = (pattern.indptr, pattern.indices, pattern.panels, pattern.owner)
+    widths, heights = pattern.shapes
+    full = heights + 3  # a multiple of four is among the last four
+    near = np.empty(int(heights.max(initial=0)), dtype=np.int64)
+    y = np.empty(pattern.largest(widths * full))
+    block = np.empty(pattern.largest(np.where(widths > 1, heights * full, 0)))
     for begin, end, large in reversed(pattern.runs()):
-        if large:
-            _large_panel(kernels, pattern, begin, values, z)
-        else:
-            kernels.selected_panels(*where, begin, end, values, z)
+        if not large:
+            kernels.selected_panels(*where, begin, end, values, z, False, near, y, block)
+            continue
+        square = np.empty(int(heights[begin]) ** 2)
+        kernels.selected_panels(*where, begin, end, values, z, True, near, y, square)
+        _large_panel(pattern, begin, values, square, z)
     return z
 
 
 def _large_panel(
-    kernels: Any, pattern: FactorPattern, n: int, values: FloatArray, z: FloatArray
+    pattern: FactorPattern, n: int, values: FloatArray, square: FloatArray, z: FloatArray
 ) -> None:
+    """Z in the columns of a panel, from Z[I, I] for the rows I below it, (h·h,)."""
     from scipy.linalg import blas, lapack
 
-    own, below = panel_arrays(kernels, pattern, n, values)
-    if len(below):
-        h = len(below)
-        square = np.empty(h * h)
-        where = (pattern.indptr, pattern.indices, pattern.panels, pattern.owner)
-        kernels.gather_below(*where, n, z, square)
+    own, below = panel_arrays(pattern, n, values)
+    h = len(below)
+    if h:
         y = blas.dtrsm(1.0, own, below, side=1, lower=1, overwrite_b=1)
         x = blas.dsymm(-1.0, square.reshape(h, h).T, y, lower=1)
         inverse, _ = lapack.dpotri(own, lower=1, overwrite_c=1)
@@ -93,4 +98,4 @@ def _large_panel(
     else:
         x = below
         inverse, _ = lapack.dpotri(own, lower=1, overwrite_c=1)
-    write_panel(kernels, pattern, n, inverse, x, z)
+    write_panel(pattern, n, inverse, x, z)

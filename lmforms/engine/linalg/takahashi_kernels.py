@@ -7,117 +7,27 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-# the loops between columns and arrays serve here too
-from .cholesky_kernels import copy_panel  # noqa: F401
-from .clique_kernels import group_places
-from .compiled import compiled
+from .clique_kernels import PATTERN, group_places
+from .compiled import compiled, inner_sum
 
-_PLACES, _INDEX, _ENTRIES = "int64[::1]", "int32[::1]", "float64[::1]"
-_PATTERN = f"{_PLACES}, {_INDEX}, {_PLACES}, {_INDEX}"
+_ENTRIES = "float64[::1]"
 
 
-@numba.njit
-def _times_column(
-    start: Any,
-    index: Any,
-    panels: Any,
-    owner: Any,
-    top: Any,
-    height: Any,
-    y: Any,
-    near: Any,
-    z: Any,
-) -> None:
-    """``z ← −Z[I, I] y`` for the rows I of a column below its diagonal, at z[top:]."""
-    if height == 1:
-        z[top] = -z[start[index[top]]] * y[0]
-        return
-    for b in range(height):
-        z[top + b] = 0.0
-    a = 0
-    while a < height:
-        first, end = group_places(start, index, panels, owner, top, height, a, near)
-        for c in range(a, end):
-            base = start[first + near[c]] - near[c]
-            left = y[c]
-            s = z[base + near[c]] * left
-            for b in range(c + 1, height):
-                entry = z[base + near[b]]
-                s += entry * y[b]
-                z[top + b] -= entry * left
-            z[top + c] -= s
-        a = end
+@inner_sum
+def _dot(a: Any, at: Any, b: Any, to: Any, count: Any) -> Any:
+    i, j = np.uint64(at), np.uint64(to)  # unsigned: no check for negative places
+    s = 0.0
+    for n in range(np.uint64(count)):
+        s += a[i + n] * b[j + n]
+    return s
 
 
-@numba.njit
-def _gather(
-    start: Any,
-    index: Any,
-    panels: Any,
-    owner: Any,
-    top: Any,
-    height: Any,
-    near: Any,
-    z: Any,
-    out: Any,
-) -> None:
-    """The upper triangle of Z[I, I]."""
-    a = 0
-    while a < height:
-        first, end = group_places(start, index, panels, owner, top, height, a, near)
-        for c in range(a, end):
-            base = start[first + near[c]] - near[c]
-            for b in range(c, height):
-                out[c, b] = z[base + near[b]]
-        a = end
-
-
-@numba.njit
-def _inverse_root(start: Any, values: Any, first: Any, width: Any) -> Any:
-    """L[J, J]⁻¹."""
-    root = np.zeros((width, width))
-    for c in range(width):
-        root[c, c] = 1.0 / values[start[first + c]]
-        for r in range(c + 1, width):
-            s = 0.0
-            for d in range(c, r):
-                s += values[start[first + d] + r - d] * root[d, c]
-            root[r, c] = -s / values[start[first + r]]
-    return root
-
-
-@numba.njit
-def _panel(start: Any, values: Any, first: Any, width: Any, block: Any, z: Any) -> None:
-    """Columns of one pattern, from the upper triangle of Z[I, I]: products of matrices."""
-    height = len(block)
-    root = _inverse_root(start, values, first, width)
-    own = np.dot(root.T, root)
-    if height:
-        for a in range(height):
-            for b in range(a):
-                block[a, b] = block[b, a]
-        below = np.empty((height, width))
-        for c in range(width):
-            p = start[first + c] + width - c
-            for a in range(height):
-                below[a, c] = values[p + a]
-        y = np.dot(below, root)
-        x = np.dot(block, y)
-        own += np.dot(y.T, x)
-        for c in range(width):
-            p = start[first + c] + width - c
-            for a in range(height):
-                z[p + a] = -x[a, c]
-    for c in range(width):
-        p = start[first + c]
-        for r in range(c, width):
-            z[p + r - c] = own[r, c]
-
-
-@compiled(f"void({_PATTERN}, int64, int64, {_ENTRIES}, {_ENTRIES})")
+@compiled(
+    f"void({PATTERN}, int64, int64, {_ENTRIES}, {_ENTRIES}, boolean, int64[::1], {_ENTRIES}, "
+    f"{_ENTRIES})"
+)
 def selected_panels(
     start: Any,
     index: Any,
@@ -127,44 +37,93 @@ def selected_panels(
     finish: Any,
     values: Any,
     z: Any,
+    copy: Any,
+    near: Any,
+    y: Any,
+    block: Any,
 ) -> None:
-    """Z in the columns of some panels, from last to first."""
-    tallest, largest = 0, 0
-    for n in range(begin, finish):
-        width = panels[n + 1] - panels[n]
-        height = start[panels[n] + 1] - start[panels[n]] - width
-        tallest = max(tallest, height)
-        if width > 1:
-            largest = max(largest, height)
-    near, y = np.empty(tallest, np.int64), np.empty(tallest)
-    space = np.empty(largest * largest)
+    """Z in the columns of some panels, from last to first.
+
+    Parameters
+    ----------
+    start, index, panels, owner : ndarray
+        See :class:`.factor_pattern.FactorPattern`.
+    begin, finish : int
+        Panels.
+    values, z : ndarray
+        L and Z.
+    copy : bool
+        Nothing but to write Z[I, I] to `block`, for the rows I below a panel.
+    near : ndarray of int64 (h,)
+    y : ndarray (w·h₄,)
+    block : ndarray (h·h₄,)
+        For the loop, with h rows below a panel of w columns and h₄ the next multiple of four;
+        `block` is not used for a single column.
+    """
     for n in range(finish - 1, begin - 1, -1):
-        first, width = panels[n], panels[n + 1] - panels[n]
-        top = start[first] + width
-        height = start[first + 1] - top
-        if width > 1:
-            block = space[: height * height].reshape(height, height)
-            _gather(start, index, panels, owner, top, height, near, z, block)
-            _panel(start, values, first, width, block, z)
+        own, width = panels[n], panels[n + 1] - panels[n]
+        top = start[own] + width
+        height = start[own + 1] - top
+        full = (height + 3) & ~3
+        # Y, and zeros where Z[I, J] will be
+        for c in range(-1 if copy else width - 1, -1, -1):
+            p, at = start[own + c], c * full
+            below, inverse = p + width - c, 1.0 / values[p]
+            for a in range(height):
+                y[at + a] = values[below + a]
+                z[below + a] = 0.0
+            for d in range(c + 1, width):
+                left = values[p + d - c]
+                for a in range(height):
+                    y[at + a] -= left * y[d * full + a]
+            for a in range(height):
+                y[at + a] *= inverse
+            for a in range(height, full):
+                y[at + a] = 0.0
+        # −Z[I, I]Y: of one column at once, of several from a copy of Z[I, I]
+        first = end = np.int64(0)
+        for b in range(height):
+            if b == end:
+                first, end = group_places(start, index, panels, owner, top, height, b, near)
+            base = start[first + near[b]] - near[b]
+            if width > 1:
+                for i in range(b, height):
+                    entry = z[base + near[i]]
+                    block[b * height + i] = entry
+                    block[i * height + b] = entry
+                continue
+            left = y[b]
+            s = z[base + near[b]] * left
+            for i in range(b + 1, height):
+                entry = z[base + near[i]]
+                s += entry * y[i]
+                z[top + i] -= entry * left
+            z[top + b] -= s
+        if copy:
             continue
-        inverse = 1.0 / values[top - 1]
-        for a in range(height):
-            y[a] = values[top + a] * inverse
-        if height:
-            _times_column(start, index, panels, owner, top, height, y, near, z)
-        own = inverse * inverse
-        for a in range(height):
-            own -= y[a] * z[top + a]
-        z[top - 1] = own
-
-
-@compiled(f"void({_PATTERN}, int64, {_ENTRIES}, {_ENTRIES})")
-def gather_below(
-    start: Any, index: Any, panels: Any, owner: Any, n: Any, z: Any, square: Any
-) -> None:
-    """Z[I, I] for the rows I below a large panel, (h·h,); one triangle of it."""
-    first, width = panels[n], panels[n + 1] - panels[n]
-    top = start[first] + width
-    height = start[first + 1] - top
-    near, out = np.empty(height, np.int64), square.reshape(height, height)
-    _gather(start, index, panels, owner, top, height, near, z, out)
+        if width > 1:
+            for i in range(height * height, height * full):
+                block[i] = 0.0
+            count = np.uint64(height)  # unsigned: no check for negative places
+            for b in range(0, height, 4):
+                p = np.uint64(b * height)
+                q = p + count
+                r = q + count
+                t = r + count
+                for c in range(width):
+                    to, at = np.uint64(start[own + c] + width - c), c * full + b
+                    u, v, w, x = y[at], y[at + 1], y[at + 2], y[at + 3]
+                    for a in range(count):
+                        pair = u * block[p + a] + v * block[q + a]
+                        z[to + a] -= pair + (w * block[r + a] + x * block[t + a])
+        for c in range(width - 1, -1, -1):
+            p = start[own + c]
+            below, inverse = p + width - c, 1.0 / values[p]
+            for r in range(width - 1, c - 1, -1):
+                s = _dot(z, start[own + r] + width - r, values, below, height)
+                for d in range(c + 1, width):
+                    low, high = min(d, r), max(d, r)
+                    s += z[start[own + low] + high - low] * values[p + d - c]
+                if r == c:
+                    s -= inverse
+                z[p + r - c] = -s * inverse

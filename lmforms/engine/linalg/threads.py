@@ -8,11 +8,15 @@ compiled loop.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
+
+from ...support.arrays import IntArray
 
 THREADED_SCHUR = 1_000
 """From this size on SciPy's LAPACK may use threads; NumPy's BLAS never does."""
@@ -44,15 +48,33 @@ def limited_blas_threads(largest: int) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def loop_threads(work: float) -> Iterator[int]:
-    """Set the threads of a compiled loop over so many pairs of entries; gives their number."""
+def loop_threads(work: float) -> int:
+    """Threads for a compiled loop over so many pairs of entries.
+
+    numba's number (``NUMBA_NUM_THREADS``, ``numba.set_num_threads``, or as many as the process
+    has processors), and where that is not set no more than ``OMP_NUM_THREADS``.
+    """
+    if work < THREADED_WORK:
+        return 1
     import numba
 
-    before = numba.get_num_threads()
-    threads = before if work >= THREADED_WORK else 1
-    numba.set_num_threads(threads)
-    try:
-        yield threads
-    finally:
-        numba.set_num_threads(before)
+    threads = int(numba.get_num_threads())
+    most = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if most.strip().isdecimal() and "NUMBA_NUM_THREADS" not in os.environ:
+        threads = min(threads, max(1, int(most)))
+    return threads
+
+
+def in_threads(loop: Callable[[int, int, int], None], bounds: IntArray) -> None:
+    """Call ``loop(part, begin, end)`` for every range of `bounds`, each in a thread of its own.
+
+    The loop is compiled, so that it runs without the interpreter's lock. There is no pool of
+    threads: to start one takes 0.1 ms, and what waits in a pool does not survive a fork.
+    """
+    parts = list(enumerate(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)))
+    if len(parts) == 1:
+        loop(0, *parts[0][1])
+        return
+    with ThreadPoolExecutor(len(parts)) as pool:
+        for done in [pool.submit(loop, part, *ends) for part, ends in parts]:
+            done.result()

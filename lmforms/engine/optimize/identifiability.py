@@ -16,7 +16,9 @@ from ...support.arrays import FloatArray
 from ..criterion.evaluate import Differentiated, evaluate
 from ..criterion.information import LocalDerivatives
 from ..criterion.problem import Problem, StructuredProblem
+from ..kernel_choice import FitKernels
 from .minimize import Optimum, minimize
+from .newton import QuadraticModel
 
 Part = tuple[int, int]  # grouping factor, and random term within it
 
@@ -89,16 +91,22 @@ def suspicious_parts(
     return [part for part, _, s in problem.parts() if part in wide or in_flat_direction[s].any()]
 
 
-def _flat_directions(at: LocalDerivatives) -> FloatArray:
+def _flat_directions(at: LocalDerivatives, kernels: FitKernels | None = None) -> FloatArray:
     """Directions of θ with almost no curvature, (m, n_theta), in units of the curvature scale."""
     scale = np.maximum(at.curvature_scale, SMALLEST_SCALE)
+    model = QuadraticModel.of(at, kernels=kernels)
+    # H/ss' = D(H/uu')D with D = u/s: its eigenvalues are at least those of H/uu' times min D²
+    if model.values.min() * (model.scale / scale).min() ** 2 > LOW_CURVATURE:
+        return np.empty((0, len(scale)))
     values, vectors = np.linalg.eigh(at.information / np.outer(scale, scale))
     return np.asarray(vectors[:, np.abs(values) < LOW_CURVATURE].T)
 
 
 def _starts(problem: Problem, at: Differentiated, converged: bool) -> Iterator[FloatArray]:
     """θ elsewhere, where the criterion may be the same."""
-    for direction in _flat_directions(at) / np.maximum(at.curvature_scale, SMALLEST_SCALE):
+    for direction in _flat_directions(at, problem.system.kernels) / np.maximum(
+        at.curvature_scale, SMALLEST_SCALE
+    ):
         direction = direction / np.abs(direction).max()
         size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > FOUND_AGAIN_SHARE]).max())
         yield at.theta + np.copysign(size, direction @ at.theta) * direction  # −θ is the same

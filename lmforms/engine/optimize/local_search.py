@@ -13,10 +13,11 @@ from ...errors import NumericalError
 from ...support.arrays import FloatArray
 from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
 from ..criterion.problem import Problem
-from .newton import LEAST_RADIUS, POOR_AGREEMENT, QuadraticModel, next_radius
+from .newton import LEAST_RADIUS, POOR_AGREEMENT, QuadraticModel, first_radius, next_radius
 
-FIRST_RADIUS = 20.0
-"""First trust radius, in units where the information has a unit diagonal."""
+LEAST_FIRST_RADIUS = 20.0
+"""Smallest first trust radius, in units where the information has a unit diagonal (see
+:func:`~lmforms.engine.optimize.newton.first_radius`)."""
 
 QUADRATIC_DECREMENT = 0.1
 """Below this decrement the criterion is nearly quadratic: the exact Hessian or secants are used."""
@@ -39,6 +40,9 @@ SADDLE_STEPS = (0.001, 0.01, 0.1, 1.0)
 
 SADDLE_DECREASE = 1e-9
 """Tolerance of the criterion that a step away from a saddle point has to exceed."""
+
+RELATIVE_TOLERANCE = 64 * float(np.finfo(float).eps)
+"""Rounding of the criterion, relative to its size."""
 
 FAILED_VALUE = 1e300
 """The criterion where it cannot be evaluated, for SciPy's search."""
@@ -131,7 +135,7 @@ def rough_minimum(
 
 def value_tolerance(best: Evaluation, tolerance: float) -> float:
     """The requested tolerance, but not below the criterion's own rounding."""
-    return float(max(tolerance, 64 * np.finfo(float).eps * abs(best.value)))
+    return max(tolerance, RELATIVE_TOLERANCE * abs(best.value))
 
 
 # --- Newton -------------------------------------------------------------------------------
@@ -145,9 +149,9 @@ def _newton(
     When the decrement is below the tolerance, one more step still improves θ. It is returned,
     not taken, so that it can be evaluated together with the boundary.
     """
-    radius, exact = FIRST_RADIUS, best.problem.hessian_is_cheap
-    secant = np.zeros((len(best.theta),) * 2)
-    model = QuadraticModel.of(best)
+    model, exact = _model(best), best.problem.hessian_is_cheap
+    radius = first_radius(model, best.theta[: best.problem.n_theta], LEAST_FIRST_RADIUS)
+    secant = None if exact else np.zeros((len(best.theta),) * 2)
     while (decrement := model.decrement) > value_tolerance(best, tolerance):
         if run.exhausted or radius < LEAST_RADIUS:
             return best, decrement, np.zeros_like(best.theta)
@@ -164,12 +168,14 @@ def _newton(
         except NumericalError:  # beside a singular matrix: a shorter step
             radius = next_radius(min(radius, length), length, -np.inf)
             continue
-        if not is_quadratic:
+        if secant is None:
+            pass
+        elif not is_quadratic:
             secant = np.zeros_like(secant)
-        elif not exact:
+        else:
             secant = secant_update(secant, best, found)
         best = found
-        model = QuadraticModel.of(best, secant)
+        model = _model(best, secant)
     return best, decrement, model.step(radius)[0]
 
 
@@ -192,6 +198,10 @@ def secant_update(secant: FloatArray, old: Differentiated, new: Differentiated) 
     return secant + np.outer(miss, miss) / along
 
 
+def _model(at: Differentiated, secant: FloatArray | None = None) -> QuadraticModel:
+    return QuadraticModel.of(at, secant, at.problem.system.kernels)
+
+
 # --- saddles, fallback, boundary ----------------------------------------------------------
 
 
@@ -199,7 +209,7 @@ def _leave_saddle(run: SearchRun, best: Differentiated) -> Differentiated | None
     """A lower point along a direction of negative curvature, or None."""
     found: Evaluation = best
     tolerance = value_tolerance(best, SADDLE_DECREASE)
-    for direction in QuadraticModel.of(best).negative_curvature_directions():
+    for direction in _model(best).negative_curvature_directions():
         for size in SADDLE_STEPS:
             for sign in (1.0, -1.0):
                 if run.exhausted:
@@ -214,7 +224,7 @@ def _quasi_newton(run: SearchRun, best: Differentiated) -> Differentiated | None
     """BFGS on the exact gradient, for the rare criterion on which Newton's model stalls."""
     from scipy.optimize import minimize as scipy_minimize
 
-    scale = QuadraticModel.of(best).scale
+    scale = _model(best).scale
 
     def objective(z: FloatArray) -> tuple[float, FloatArray]:
         at = run(best.problem, z / scale)
@@ -278,4 +288,4 @@ def _canonical_theta(
 def _with_decrement(at: Evaluation) -> tuple[Differentiated, float]:
     """A point with its derivatives, and the decrement there."""
     found = differentiate(at)
-    return found, QuadraticModel.of(found).decrement
+    return found, _model(found).decrement

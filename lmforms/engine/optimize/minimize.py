@@ -202,9 +202,10 @@ def _first_evaluation(run: SearchRun, problem: Problem, guess: FloatArray | None
 
 def _has_uneven_slopes(problem: Problem) -> bool:
     """Whether a slope's predictor varies far more in one level than in most."""
-    for f in problem.system.cp.factors:
-        if f.zz.shape[-1] > 1:
-            sizes = np.einsum("qkk->qk", f.zz)
-            if (sizes.max(axis=0) > UNEVEN_SLOPE_RATIO * np.median(sizes, axis=0)).any():
+    for sizes in problem.system.cp.sorted_sizes:
+        k, q = sizes.shape
+        if k > 1:
+            median = 0.5 * (sizes[:, (q - 1) // 2] + sizes[:, q // 2])
+            if (sizes[:, -1] > UNEVEN_SLOPE_RATIO * median).any():
                 return True
     return False

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from ...support.arrays import FloatArray
+from ..kernel_choice import FitKernels
 
 LEAST_EIGENVALUE = 1e-7
 """Smallest |eigenvalue| of the scaled information that a Newton step divides by."""
@@ -32,6 +33,9 @@ which it may grow."""
 
 FULL_STEP = 0.99
 """A step of at least this share of the trust radius was limited by it."""
+
+MOST_COMPILED = 30
+"""Jacobi's method in compiled code is faster than LAPACK up to about this size."""
 
 LEAST_RADIUS = 1e-9
 """A search ends when the trust radius is below this: no step lowers the criterion."""
@@ -65,15 +69,23 @@ class QuadraticModel:
         Its eigenvalues and axes there.
     slope : ndarray (m,)
         The gradient along these axes.
+    decrement : float
+        Decrease of the criterion that the model predicts for a full Newton step.
     """
 
     scale: FloatArray
     values: FloatArray
     vectors: FloatArray
     slope: FloatArray
+    decrement: float
 
     @classmethod
-    def of(cls, at: Derivatives, secant: FloatArray | None = None) -> QuadraticModel:
+    def of(
+        cls,
+        at: Derivatives,
+        secant: FloatArray | None = None,
+        kernels: FitKernels | None = None,
+    ) -> QuadraticModel:
         """The model at a point.
 
         Parameters
@@ -81,23 +93,36 @@ class QuadraticModel:
         at : Derivatives
         secant : ndarray (m, m), optional
             What is known to be missing in the information.
+        kernels : FitKernels, optional
+            Compiled loops, where they are loaded.
         """
+        m = len(at.information)
+        if kernels is not None and secant is None and m <= MOST_COMPILED:
+            room, (unit, values, slope) = np.empty((2, m, m)), np.empty((3, m))
+            decrement = kernels.newton.quadratic_model(
+                at.gradient,
+                at.information,
+                at.curvature_scale,
+                room[0],
+                unit,
+                values,
+                room[1],
+                slope,
+            )
+            return cls(unit, values, room[1], slope, decrement)
         d = np.maximum(np.sqrt(np.abs(at.information.diagonal())), LEAST_SCALE * at.curvature_scale)
         largest = d.max(initial=0.0)
         scale = np.maximum(d, LEAST_RELATIVE_SCALE * largest) if largest > 0 else np.ones_like(d)
         hessian = at.information if secant is None else at.information + secant
         values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
-        return cls(scale, values, vectors, vectors.T @ (at.gradient / scale))
+        slope = vectors.T @ (at.gradient / scale)
+        decrement = 0.5 * float(slope**2 @ (1.0 / _floored(values)))
+        return cls(scale, values, vectors, slope, decrement)
 
     @property
     def curvature(self) -> FloatArray:
         """|eigenvalues|, not below the floor."""
-        return np.maximum(np.abs(self.values), LEAST_EIGENVALUE)
-
-    @property
-    def decrement(self) -> float:
-        """Decrease of the criterion that the model predicts for a full Newton step."""
-        return 0.5 * float(self.slope**2 @ (1.0 / self.curvature))
+        return _floored(self.values)
 
     def step(self, radius: float) -> tuple[FloatArray, float, float]:
         """A Newton step within `radius`, its scaled length, and the predicted decrease."""
@@ -112,8 +137,13 @@ class QuadraticModel:
 
     def negative_curvature_directions(self) -> Iterator[FloatArray]:
         """Directions of negative curvature, one standard error long."""
-        for j in np.flatnonzero(self.values < NEGATIVE_CURVATURE):
-            yield self.vectors[:, j] / self.scale
+        for j, value in enumerate(self.values.tolist()):
+            if value < NEGATIVE_CURVATURE:
+                yield self.vectors[:, j] / self.scale
+
+
+def _floored(values: FloatArray) -> FloatArray:
+    return np.maximum(np.abs(values), LEAST_EIGENVALUE)
 
 
 def _levenberg_shift(slope: FloatArray, curvature: FloatArray, radius: float) -> float:
@@ -124,6 +154,21 @@ def _levenberg_shift(slope: FloatArray, curvature: FloatArray, radius: float) ->
         too_long = np.linalg.norm(slope / (curvature + np.exp(middle))) > radius
         low, high = (middle, high) if too_long else (low, middle)
     return float(np.exp(high))
+
+
+def first_radius(model: QuadraticModel, theta: FloatArray, least: float) -> float:
+    """First trust radius: half the distance to λ = 0, and no less than `least`.
+
+    With many levels even a good start is hundreds of standard errors from the optimum.
+
+    Parameters
+    ----------
+    model : QuadraticModel
+        At θ, and φ if there are any.
+    theta : ndarray (n_theta,)
+    least : float
+    """
+    return max(least, 0.5 * float(np.linalg.norm(theta * model.scale[: len(theta)])))
 
 
 def next_radius(radius: float, length: float, ratio: float) -> float:

@@ -190,8 +190,7 @@ def may_have_several_optima(problem: Problem) -> bool:
 
 def _is_uneven(problem: Problem, bound: float) -> bool:
     """Whether a level has this many times the median sum of squares."""
-    for f in problem.system.cp.factors:
-        sizes = np.sort(np.einsum("qkk->kq", f.zz), axis=1)
+    for sizes in problem.system.cp.sorted_sizes:
         if (sizes[:, -1] > bound * sizes[:, sizes.shape[1] // 2]).any():
             return True
     return False

@@ -6,8 +6,9 @@ import numpy as np
 
 from ...support.arrays import FloatArray
 from ..criterion.problem import StructuredProblem
+from ..linalg.batched import inverse_cholesky, outer_sum, transposed
 from ..sums.cross_products import CrossProducts
-from ..sums.pilot import level_fit
+from ..sums.level_sums import level_fit
 
 SMALLEST_START = 0.05
 """Smallest standard deviation of a start, relative to σ: a smaller optimum is near enough."""
@@ -53,25 +54,39 @@ def moment_start(problem: StructuredProblem) -> FloatArray:
     if cp.own or with_root or of_rows or (system.lead < 0 and _columns(cp) >= cp.n):
         return _equal_shares(problem)
     y = slice(cp.p, cp.p + 1)
-    pilot = [b[..., y] for b in cp.scaling.pilot.effects]
-    gram = system.gram_times(pilot)
+    right = [f.zr[..., y] for f in cp.factors]
+    if any(cp.scaling.pilot.has_effects):
+        gram = system.gram_times([b[..., y] for b in cp.scaling.pilot.effects])
+        right = [z + g for z, g in zip(right, gram, strict=True)]
     s2 = _residual_variance(problem)
     parts = []
-    for covariance, f, g in zip(problem.covariances, cp.factors, gram, strict=True):
-        k = f.zz.shape[-1]
-        eigen = np.linalg.eigvalsh(f.zz)
-        useful = eigen[:, 0] > SINGULAR_MOMENTS * eigen[:, -1].max()
+    for covariance, f, own in zip(problem.covariances, cp.factors, right, strict=True):
+        zz, k = f.zz, f.zz.shape[-1]
+        least, largest = _extreme_eigenvalues(zz)
+        useful = least > SINGULAR_MOMENTS * largest.max()
         if useful.sum() < 2:
             parts.append(covariance.start())
             continue
-        zz = f.zz[useful]
-        b = level_fit(zz, f.zr[useful][..., y] + g[useful])[..., 0]
-        spread = b.T @ b / len(b)
-        noise = np.linalg.inv(zz).mean(axis=0)
-        d, u = np.linalg.eigh(spread / s2 - noise)
+        if not useful.all():
+            zz, own = zz[useful], own[useful]
+        b = level_fit(zz, own)[..., 0]
+        root, _ = inverse_cholesky(zz)
+        noise = outer_sum(transposed(root), transposed(root)) / len(zz)
+        d, u = np.linalg.eigh(b.T @ b / len(b) / s2 - noise)
         d = np.clip(d, SMALLEST_START**2, LARGEST_START**2)
         parts.append(covariance.nearest((u * d) @ u.T if k > 1 else np.diag(d)))
     return np.concatenate(parts)
+
+
+def _extreme_eigenvalues(zz: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The least and the largest of every block, (q,) each."""
+    if zz.shape[-1] > 2:
+        eigen = np.linalg.eigvalsh(zz)
+        return eigen[:, 0], eigen[:, -1]
+    first, last = zz[:, 0, 0], zz[:, -1, -1]
+    half = np.hypot(0.5 * (first - last), zz[:, -1, 0]) if zz.shape[-1] == 2 else 0.0
+    middle = 0.5 * (first + last)
+    return middle - half, middle + half
 
 
 def _equal_shares(problem: StructuredProblem) -> FloatArray:

@@ -138,12 +138,8 @@ class BatchRefitter:
             found = estimate_by_factor(problem, self.control, start)
         if has_wide_effects(found.optimum.evaluation.theta):
             raise ModelError("no residual variance is left that sums could show.")
-        pairs = list(zip(found.lams, found.theta, self.units, strict=True))
-        return replace(
-            found,
-            lams=tuple(lam / unit for lam, _, unit in pairs),
-            theta=tuple(theta / unit for _, theta, unit in pairs),  # λ is linear in θ
-        )
+        pairs = zip(found.theta, self.units, strict=True)
+        return found.with_values(theta=tuple(theta / unit for theta, unit in pairs))
 
     def _fill(self, out: Replicates, found: Minima) -> None:
         """Accepted minima in the user's units."""

@@ -27,8 +27,8 @@ from ...residual.whitening import ChainWhitening
 from ...support.arrays import Blocks, FloatArray, IndexArray
 from ..rows import FactorRows, ModelRows
 from .cross_products import CrossProducts, finite_squares
+from .level_sums import add_by_level, row_values
 from .moments import FactorMoments
-from .pilot import row_values, sums_by_level
 from .units import Scaling
 
 MOST_GAPS = 50
@@ -184,7 +184,7 @@ def chain_sums(rows: ModelRows, scaling: Scaling) -> ChainSums | None:
     bases = [scale(f.basis) for f, scale in zip(factors, scaling.units.bases, strict=True)]
     for f, basis, effects in zip(factors, bases, scaling.pilot.effects, strict=True):
         if effects.any():
-            right = right - row_values(f, basis, effects)
+            right = right - row_values(f.codes, basis, effects)
     right, bases = residual.scaled(right), [residual.scaled(b) for b in bases]
     first = np.setdiff1d(np.arange(rows.n), later, assume_unique=True)
     chosen = [_Part(first, None, 0.0)]
@@ -226,9 +226,11 @@ class _Part:
         own = self._of(right)
         zz, zr = [], []
         for f, basis in zip(factors, bases, strict=True):
-            z, some = self._of(basis), FactorRows(f.codes[self.rows], f.n_levels, basis[:0])
-            zz.append(sums_by_level(some, z, z, symmetric=True))
-            zr.append(sums_by_level(some, z, own))
+            z, codes = self._of(basis), f.codes[self.rows]
+            zz.append(np.zeros((f.n_levels, f.k, f.k)))
+            zr.append(np.zeros((f.n_levels, f.k, own.shape[1])))
+            add_by_level(codes, z, z, zz[-1])
+            add_by_level(codes, z, own, zr[-1])
         return finite_squares(own), zz, zr
 
     def _of(self, values: FloatArray) -> FloatArray:

@@ -17,16 +17,22 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelError, NumericalError
-from ...support.arrays import FloatArray, IndexArray
-from ..rows import FactorRows, ModelRows
+from ...support.arrays import FloatArray
+from ..kernel_choice import kernels_of_rows
+from ..rows import ModelRows
+from .compiled_fits import MOST_COLUMNS, CompiledFits
+from .fits_in_turn import PART, FitsInTurn, FitsOfParts
 from .joint_least_squares import joint_effects
 from .moments import FactorMoments, PairMoments, merged, symmetric_matrix
-from .pilot import row_values, sums_by_level
-from .unexplained import unexplained_by_columns, unexplained_in_turn
+from .row_passes import RowPasses
+from .unexplained import unexplained_by_columns, unexplained_in_turn, unexplained_of_one
 from .units import Pilot, Scaling
 
-MOST_TABULATED_PAIRS = 1 << 22
-"""With up to so many pairs of levels, those that occur are found by a table, else by sorting."""
+FEW_PAIR_NUMBERS = 1 << 13
+"""Two factors with at most so many pairs of effects have them in an array where it is multiplied
+by: fewer calls of NumPy."""
+
+OVERFLOW = "the sums of squares overflow: rescale the response or the predictors."
 
 FEW_RIGHT_COLUMNS = 16
 """Up to so many columns are multiplied by pairs of levels one after the other."""
@@ -67,6 +73,11 @@ class CrossProducts:
         return len(self.rr) - 1
 
     @cached_property
+    def sorted_sizes(self) -> list[FloatArray]:
+        """Sums of squares of each effect's column by level, ascending, (k, q) by grouping factor."""
+        return [np.sort(f.zz.diagonal(axis1=1, axis2=2).T, axis=1) for f in self.factors]
+
+    @cached_property
     def unexplained(self) -> float:
         """The part of y'R⁻¹y that X and all effects, fitted in turn to the moments, leave.
 
@@ -78,10 +89,18 @@ class CrossProducts:
             p, rr = self.p, self._less_effects(self.joint_effects)
             left = unexplained_by_columns(self.rr[:p, :p], rr[:p, :p], rr[:p, p:], rr[p:, p])
             return float(left[0])
-        p = self.p
-        right = [f.zr for f in self.factors]
-        rr = self.rr
-        return float(self.unexplained_of(right, rr[:p, p:], np.diag(rr)[p:])[0])
+        if len(self.factors) == 1 and len(self.factors[0].zz) > PART:
+            fits = FitsOfParts(self.factors[0].zz, self.factors[0].zr)
+            return unexplained_of_one(fits, self.rr)
+        return unexplained_of_one(self.fits_in_turn(), self.rr)
+
+    def fits_in_turn(self) -> FitsInTurn | CompiledFits:
+        """Least squares of R* on one grouping factor after the other."""
+        kernels = kernels_of_rows(self.n)
+        if kernels is not None and self.p <= MOST_COLUMNS:
+            return CompiledFits(kernels, self.factors, self.pairs)
+        zz, zr = [f.zz for f in self.factors], [f.zr for f in self.factors]
+        return FitsInTurn(zz, zr, self.across)
 
     def unexplained_of(
         self, zr: Sequence[FloatArray], xy: FloatArray, yy: FloatArray
@@ -97,7 +116,7 @@ class CrossProducts:
         """
         xx = self.rr[: self.p, : self.p]
         blocks = [f.zz for f in self.factors]
-        return unexplained_in_turn(blocks, list(zr), (xx, xy, yy), self._across)
+        return unexplained_in_turn(blocks, zr, (xx, xy, yy), self.across)
 
     @cached_property
     def joint_effects(self) -> list[FloatArray]:
@@ -130,18 +149,27 @@ class CrossProducts:
         explained = flat.T @ (2.0 * right - self.gram() @ flat)
         return np.asarray(self.rr - 0.5 * (explained + explained.T))
 
-    def _across(self, j: int, i: int, x: FloatArray) -> FloatArray:
-        """Z_j'R⁻¹Z_i x."""
-        levels = len(self.factors[j].zz)
-        if x.shape[2] > FEW_RIGHT_COLUMNS:
-            key = (j, i) if (j, i) in self.pairs else (i, j)
+    def across(self, j: int, i: int, x: FloatArray) -> FloatArray:
+        """Z_j'R⁻¹Z_i x, (q_j, k_j, m), of x (q_i, k_i, m)."""
+        levels, key = len(self.factors[j].zz), (min(i, j), max(i, j))
+        matrix = self._pair_arrays.get(key)
+        if matrix is None and x.shape[2] > FEW_RIGHT_COLUMNS:
             matrix = self.pairs[key].matrix(*(len(self.factors[a].zz) for a in key))
+        if matrix is not None:
             flat = x.reshape(-1, x.shape[2])
             product = (matrix if key == (j, i) else matrix.T) @ flat
             return np.asarray(product).reshape(levels, -1, x.shape[2])
-        if (j, i) in self.pairs:
-            return self.pairs[j, i].times(x, levels)
-        return self.pairs[i, j].transposed_times(x, levels)
+        if key == (j, i):
+            return self.pairs[key].times(x, levels)
+        return self.pairs[key].transposed_times(x, levels)
+
+    @cached_property
+    def _pair_arrays(self) -> dict[tuple[int, int], FloatArray]:
+        """Z_a'R⁻¹Z_b of factors with few effects."""
+        levels = [len(f.zz) for f in self.factors]
+        sizes = [f.zz.shape[0] * f.zz.shape[1] for f in self.factors]
+        few = (key for key in self.pairs if sizes[key[0]] * sizes[key[1]] <= FEW_PAIR_NUMBERS)
+        return {(a, b): self.pairs[a, b].array(levels[a], levels[b]) for a, b in few}
 
     def __add__(self, other: CrossProducts) -> CrossProducts:
         if not self.scaling.is_same(other.scaling):
@@ -222,9 +250,7 @@ def finite_squares(right: FloatArray) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):
         rr = right.T @ right
     if not np.isfinite(rr).all():
-        raise NumericalError(
-            "the sums of squares overflow: rescale the response or the predictors."
-        )
+        raise NumericalError(OVERFLOW)
     return np.asarray(rr)
 
 
@@ -243,72 +269,31 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     NumericalError
         A sum is not finite.
     """
-    right, bases = scaling.whitened(rows)
-    factors = rows.level_factors
-    for f, basis, effects in zip(factors, bases, scaling.pilot.effects, strict=True):
-        if effects.any():
-            right -= row_values(f, basis, effects)
-    rr = finite_squares(right)
-    moments = tuple(
-        FactorMoments(
-            zz=sums_by_level(f, basis, basis, symmetric=True),
-            zr=sums_by_level(f, basis, right),
-        )
-        for f, basis in zip(factors, bases, strict=True)
+    effects = scaling.pilot.effects
+    return summed(
+        rows, scaling, RowPasses.over(rows), effects if any(e.any() for e in effects) else None
     )
-    pairs = {
-        (a, b): _pair(factors[a], factors[b], bases[a], bases[b])
-        for a in range(len(bases))
-        for b in range(a + 1, len(bases))
-    }
+
+
+def summed(
+    rows: ModelRows,
+    scaling: Scaling,
+    passes: RowPasses,
+    effects: Sequence[FloatArray] | None = None,
+    known: CrossProducts | None = None,
+) -> CrossProducts:
+    """:func:`cross_products` with the pilot effects of `scaling`, None if these are zero.
+
+    `known` are those of the same rows and units with other pilot effects.
+    """
+    found = passes.products(rows, scaling, effects, known)
+    if not np.isfinite(found.rr).all():
+        raise NumericalError(OVERFLOW)
     return CrossProducts(
         scaling=scaling,
         n=rows.n,
         log_det_residual=rows.residual.log_determinant(),
-        rr=rr,
-        factors=moments,
-        pairs=pairs,
+        rr=found.rr,
+        factors=found.factors,
+        pairs=found.pairs,
     )
-
-
-def _pair(a: FactorRows, b: FactorRows, left: FloatArray, right: FloatArray) -> PairMoments:
-    present, where = _pair_keys(a, b)
-    blocks = np.empty((len(present), left.shape[1], right.shape[1]))
-    for i in range(left.shape[1]):
-        for j in range(right.shape[1]):
-            blocks[:, i, j] = np.bincount(where, left[:, i] * right[:, j], len(present))
-    return PairMoments(present // b.n_levels, present % b.n_levels, blocks)
-
-
-def _pair_keys(a: FactorRows, b: FactorRows) -> tuple[IndexArray, IndexArray]:
-    """Keys (level of a) × levels of b + (level of b) that occur, ascending; each row's place."""
-    keys, limit = a.codes * b.n_levels + b.codes, a.n_levels * b.n_levels
-    if limit > MOST_TABULATED_PAIRS:  # nested factors need no sorting of rows
-        if (keys_of := _one_each(a, keys)) is not None and keys_of.min() >= 0:
-            return keys_of, a.codes
-        if (keys_of := _one_each(b, keys)) is not None and keys_of.min() >= 0:
-            order = np.argsort(keys_of)
-            place = np.empty(b.n_levels, dtype=np.intp)
-            place[order] = np.arange(b.n_levels)
-            return keys_of[order], place[b.codes]
-    return _distinct_keys(keys, limit)
-
-
-def _one_each(factor: FactorRows, keys: IndexArray) -> IndexArray | None:
-    """The key that all rows of a level have (−1 without rows), if they have one."""
-    found = np.full(factor.n_levels, -1, dtype=np.intp)
-    found[factor.codes] = keys
-    return found if (found[factor.codes] == keys).all() else None
-
-
-def _distinct_keys(keys: IndexArray, limit: int) -> tuple[IndexArray, IndexArray]:
-    """Sorted distinct keys, and the place of each key among them."""
-    if limit > MOST_TABULATED_PAIRS:
-        present, where = np.unique(keys, return_inverse=True)
-        return present, where.astype(np.intp)
-    found = np.zeros(limit, dtype=bool)
-    found[keys] = True
-    present = np.flatnonzero(found)
-    place = np.empty(limit, dtype=np.intp)
-    place[present] = np.arange(len(present))
-    return present, place[keys]

@@ -54,6 +54,13 @@ class PairMoments:
         blocks = np.ascontiguousarray(self.blocks)
         return sp.bsr_matrix((blocks, self.cols, indptr), shape=(levels_a * ka, levels_b * kb))
 
+    def array(self, levels_a: int, levels_b: int) -> FloatArray:
+        """Z_a'Z_b as an array (levels_a × k_a, levels_b × k_b)."""
+        ka, kb = self.blocks.shape[1:]
+        out = np.zeros((levels_a, ka, levels_b, kb))
+        out[self.rows, :, self.cols] = self.blocks
+        return out.reshape(levels_a * ka, levels_b * kb)
+
     def transposed_times(self, x: FloatArray, levels: int) -> FloatArray:
         """Z_b'Z_a x, for x of shape (q_a, k_a, r); gives (levels, k_b, r)."""
         return _block_sums(self.blocks.swapaxes(1, 2), self.cols, x[self.rows], levels)

@@ -25,9 +25,9 @@ from ..rows import ModelRows
 from .chain_sums import ChainSums, chain_sums
 from .cross_products import CrossProducts, cross_products
 from .grid_sums import GridSums, grid_sums
+from .level_sums import row_values
 from .matrix_products import matrix_cross_products, projected
 from .moments import PairMoments
-from .pilot import row_values
 from .series_moments import MomentSums, moment_sums
 from .units import Scaling
 
@@ -121,7 +121,7 @@ class RowSums:
             of_levels = (
                 b if L is None else np.asarray(L @ b.reshape(len(b), -1)).reshape(-1, *b.shape[1:])
             )
-            out -= row_values(f, basis, of_levels)
+            out -= row_values(f.codes, basis, of_levels)
         return out
 
     @cached_property

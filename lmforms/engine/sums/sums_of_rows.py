@@ -7,14 +7,16 @@ from typing import Any
 
 from ...covariance import Covariance
 from ..rows import ModelRows
-from .cross_products import CrossProducts, cross_products
+from .cross_products import CrossProducts, cross_products, summed
 from .matrix_products import (
     in_principal_directions,
     matrix_cross_products,
     projected,
     with_projected_pilot,
 )
-from .scaling import choose_units, with_pilot
+from .pilot import pilot_scaling
+from .row_passes import RowPasses
+from .scaling import choose_units
 from .units import Scaling
 
 CANCELLATION_RATIO = 30.0
@@ -51,25 +53,32 @@ def sums_of_rows(
     NumericalError
         Squares of the numbers, or their sums, are beyond floating point.
     """
-    units = choose_units(rows, covariances)
-    by_level = rows.by_level and all(L is None for L in roots)
-    summed = cross_products if rows.by_level else matrix_cross_products
-    sums = summed(rows, units)
-    if not by_level:
-        sums = projected(sums, list(roots) or [None] * len(rows.factors))
-        if rotate:
-            sums = in_principal_directions(sums)
-    if not pilot or sums.rr[-1, -1] <= CANCELLATION_RATIO * sums.unexplained:
+    passes = RowPasses.over(rows)
+    units = choose_units(rows, covariances, passes)
+    if rows.by_level and all(L is None for L in roots):
+        sums = summed(rows, units, passes)
+        if not pilot or not _cancels(sums):
+            return sums
+        piloted = pilot_scaling(sums)
+        return summed(rows, piloted, passes, piloted.pilot.effects, sums)
+    products = cross_products if rows.by_level else matrix_cross_products
+    sums = projected(products(rows, units), list(roots) or [None] * len(rows.factors))
+    if rotate:
+        sums = in_principal_directions(sums)
+    if not pilot or not _cancels(sums):
         return sums
-    if by_level:
-        return cross_products(rows, with_pilot(rows, units))
     effects = sums.joint_effects
     of_levels = tuple(
         a if L is None else (L @ a.reshape(len(a), -1)).reshape(-1, *a.shape[1:])
         for a, L in zip(effects, sums.scaling.units.roots, strict=True)
     )
-    again = summed(rows, units.with_effects(of_levels))
+    again = products(rows, units.with_effects(of_levels))
     return with_projected_pilot(sums, again, effects)
+
+
+def _cancels(sums: CrossProducts) -> bool:
+    """Whether y'R⁻¹y is much more than what X and the effects leave."""
+    return not sums.rr[-1, -1] <= CANCELLATION_RATIO * sums.unexplained
 
 
 def choose_scaling(rows: ModelRows, covariances: tuple[Covariance, ...]) -> Scaling:

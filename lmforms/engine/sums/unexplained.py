@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from ...support.arrays import FloatArray
-from .pilot import PILOT_SWEEPS, SLOW_SWEEP, level_fit
-from .scaling import LEAST_WITHIN_SHARE
+from .fits_in_turn import SLOW_SWEEP, Across, FitsInTurn, summed_products, within_slopes
+
+
+class SingleFits(Protocol):
+    """Least squares of one response."""
+
+    most_sweeps: int
+
+    def taken_by_sweep(self) -> FloatArray:
+        """What one sweep takes from R'R, (m, m)."""
+
+
+def unexplained_of_one(fits: SingleFits, rr: FloatArray) -> float:
+    """:func:`unexplained_in_turn` of one response, from all products R'R of R = [X y]."""
+    p, left = len(rr) - 1, rr
+    for _ in range(fits.most_sweeps):
+        before, left = left[p, p], left - fits.taken_by_sweep()
+        if left[p, p] > SLOW_SWEEP * before:
+            break
+    xy = left[:p, p]
+    slopes = within_slopes(rr[:p, :p], left[:p, :p], xy[:, None])[:, 0]
+    return max(float(left[p, p] - xy @ slopes), 0.0)
 
 
 def unexplained_in_turn(
     zz: Sequence[FloatArray],
-    zr: list[FloatArray],
+    zr: Sequence[FloatArray],
     rr: tuple[FloatArray, FloatArray, FloatArray],
-    across: Callable[[int, int, FloatArray], FloatArray],
+    across: Across,
 ) -> FloatArray:
     """Least squares on one grouping factor after the other, then on X, (c,).
 
@@ -23,7 +44,7 @@ def unexplained_in_turn(
     ----------
     zz : sequence of ndarray (q, k, k)
         Z'Z of each grouping factor.
-    zr : list of ndarray (q, k, p + c)
+    zr : sequence of ndarray (q, k, p + c)
         Z'[X y].
     rr : (ndarray (p, p), ndarray (p, c), ndarray (c,))
         X'X, X'y and y'y.
@@ -32,43 +53,22 @@ def unexplained_in_turn(
     """
     xx, xy, yy = (part.copy() for part in rr)
     p, whole = len(xx), rr[0]
-    order = sorted(range(len(zz)), key=lambda i: -zz[i].size)
-    single = len(zz) == 1 and zz[0].shape[-1] == 1
-    out = np.full(len(yy), np.nan)
-    for _ in range(1 if single else PILOT_SWEEPS):
+    fits = FitsInTurn(zz, zr, across)
+    out, going_on = np.full(len(yy), np.nan), np.ones(len(yy), dtype=bool)
+    for last in range(1 - fits.most_sweeps, 1):
         before = yy.copy()
-        for i in order:
-            step = level_fit(zz[i], zr[i])
-            left = zr[i] - (zz[i] * step if zz[i].shape[-1] == 1 else zz[i] @ step)
-            flat, both = (x.reshape(-1, x.shape[2]) for x in (step, zr[i] + left))
-            for part, change in zip((xx, xy, yy), _symmetric_products(flat, both, p), strict=True):
-                part -= 0.5 * change
-            zr[i] = left
-            for j in order:
-                if j != i:
-                    zr[j] = zr[j] - across(j, i, step)
-        last = np.isnan(out) & (yy > SLOW_SWEEP * before)
-        if last.any():
-            out[last] = unexplained_by_columns(whole, xx, xy[:, last], yy[last])
-        if not np.isnan(out).any():
-            return out
-    rest = np.isnan(out)
-    out[rest] = unexplained_by_columns(whole, xx, xy[:, rest], yy[rest])
+        for _, b, a in fits.sweep():
+            first, fixed = summed_products(b[:p], a), summed_products(b[p:], a[:p])
+            xx -= 0.5 * (first[:, :p] + first[:, :p].T)
+            xy -= 0.5 * (first[:, p:] + fixed.T)
+            yy -= np.einsum("ckq,ckq->c", b[p:], a[p:])
+        ends = going_on & (yy > SLOW_SWEEP * before) if last else going_on
+        if ends.any():
+            out[ends] = unexplained_by_columns(whole, xx, xy[:, ends], yy[ends])
+            going_on = going_on & ~ends
+        if not going_on.any():
+            break
     return out
-
-
-def _symmetric_products(
-    a: FloatArray, b: FloatArray, p: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """a'b + b'a of the first p columns, of them with the others, and of each other with itself."""
-    if a.shape[1] == p + 1:
-        product = a.T @ b
-        whole = product + product.T
-        return whole[:p, :p], whole[:p, p:], np.diag(whole)[p:]
-    first = a[:, :p].T @ b
-    across = first[:, p:] + b[:, :p].T @ a[:, p:]
-    own = 2.0 * np.einsum("ij,ij->j", a[:, p:], b[:, p:])
-    return first[:, :p] + first[:, :p].T, across, own
 
 
 def unexplained_by_columns(
@@ -82,7 +82,5 @@ def unexplained_by_columns(
         X'X before and after: columns of which nothing is left are not used.
     xy, yy : ndarray (p, c), (c,)
     """
-    used = np.flatnonzero(np.diag(xx) > LEAST_WITHIN_SHARE**2 * np.diag(whole))
-    fixed, right = xx[np.ix_(used, used)], xy[used]
-    solved = np.linalg.lstsq(fixed, right, rcond=LEAST_WITHIN_SHARE)[0]
-    return np.asarray(np.maximum(yy - np.einsum("ij,ij->j", right, solved), 0.0))
+    slopes = within_slopes(whole, xx, xy)
+    return np.asarray(np.maximum(yy - np.einsum("ij,ij->j", xy, slopes), 0.0))

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...support.arrays import FloatArray, as_dense
+from ..linalg.stable_columns import FEW_COLUMNS, by_column
 from ..rows import FactorRows, ModelRows, RandomRows
 
 
@@ -38,12 +39,14 @@ class AffineMap:
     constant: int | None
 
     def __call__(self, columns: FloatArray) -> FloatArray:
-        """Map rows of columns."""
+        """Map rows of columns; few columns of the result have Fortran order."""
         if self.constant is not None and self.center.any():
-            columns = columns - self.center
+            columns = by_column(np.subtract, columns, self.center)
         if self.matrix.shape == (1, 1):  # BLAS would share a product with a number among threads
             return np.asarray(columns * self.matrix[0])
-        return np.asarray(columns @ self.matrix)
+        if len(self.matrix) > FEW_COLUMNS:
+            return np.asarray(columns @ self.matrix)
+        return np.asarray((self.matrix.T @ columns.T).T)
 
     @property
     def linear(self) -> FloatArray:
@@ -124,6 +127,11 @@ class Pilot:
     shift: float
     shift_beta: FloatArray
     resolution: float
+
+    @cached_property
+    def has_effects(self) -> tuple[bool, ...]:
+        """Whether there are pilot effects of each grouping factor other than zero."""
+        return tuple(bool(b.any()) for b in self.effects)
 
     @cached_property
     def digest(self) -> str:

@@ -20,6 +20,7 @@ def residual_columns(state: FitState, found: Replicates) -> FloatArray:
     out = np.full((len(found), len(names)), np.nan)
     for j in np.flatnonzero(~found.failed):
         residual = state.residual.at(found.phi[j])
-        estimate = replace(state.estimate, sigma=float(found.sigma[j]), residual=residual)
+        estimate = replace(state.estimate, residual=residual)
+        estimate = estimate.with_values(sigma=float(found.sigma[j]))
         out[j] = residual_values(replace(state, estimate=estimate))[1]
     return out

@@ -73,13 +73,10 @@ class ProfiledFit:
         residual = estimate.residual
         if residual is not None and self.problem.n_phi:
             residual = residual.at(canonical[self.problem.n_theta :])
-        moved = replace(
-            estimate,
+        moved = replace(estimate, residual=residual).with_values(
             theta=theta,
-            lams=tuple(c.factor(t) for c, t in zip(covariances, theta, strict=True)),
             beta=scaling.beta(at.gls.beta),
             sigma=float(scaling.pilot.y_scale * np.sqrt(at.sigma2)),
-            residual=residual,
         )
         return parameter_values(replace(self.state, estimate=moved))
 

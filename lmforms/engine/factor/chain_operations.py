@@ -1,0 +1,319 @@
+"""What is computed at every level of a chain of nested factors, as lists of operations.
+
+Every level i of a factor belongs to one level of the next one, and so to one level of each factor
+further out: its ancestors. Levels are eliminated from the innermost factor outwards. With V of
+what has been eliminated before, S = Z_i'V⁻¹Z_i, C = Z_a'V⁻¹Z_i for the ancestors' columns Z_a,
+ρ = Z_i'V⁻¹R* and λ of the factor,
+
+    A = λ'Sλ + I = LL',   J = L⁻¹,   P = λJ',   Q = CP,   c = P'ρ − Jλ⁻¹B₀,
+
+and QQ' and Qc are what the level takes from S, C and ρ of its ancestors
+(:func:`elimination`). Then, from the outermost factor inwards, v of the ancestors gives
+
+    v = P(c − Q'v_a),   m = Z_i'V₀⁻¹R = ρ − Sv − C'v_a
+
+of the level, and Σ = ΛA⁻¹Λ' of the ancestors gives what the gradient needs (:func:`substitution`):
+
+    (A⁻¹)_ii = J'BJ = J'(I + Q'ΣQ)J,   Σ_ii = PBP',   Σ_ai = −ΣQP',
+
+or, where λ has no inverse, Z_i'V₀⁻¹Z_i = S − [S C']Σ[S C']' with Σ of the level and its ancestors.
+For directions c_j of effects, with x_j = λ⁻¹c_j of their factor,
+
+    c_j'Z'V₀⁻¹Zc_h = x_j'x_h − (L⁻¹x_j)'(L⁻¹x_h)
+
+takes an elimination alone (:func:`differentiation`). Where λ has no inverse Zc_j is eliminated
+like R*: c_j'Sc_h takes the place of x_j'x_h, −P'Sc_j that of L⁻¹x_j.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ...support.arrays import FloatArray, IntArray
+from .level_operations import ONE, ZERO, LevelOperations, OperationList, Places, Rows
+from .operation_kinds_kernels import TABLES
+
+ZZ, COUPLING, RIGHT, EFFECTS, FRONT, REDUCED, PARENT_FRONT, PARENT_RIGHT, OUT, COVARIANCE = range(
+    TABLES
+)
+"""Tables: Z_i'Z_i, Z_a'Z_i, Z_i'R*, B₀; what descendants take from S and C of the level and its
+ancestors, and from ρ (on return of :func:`substitution`, v in its place); both, or Σ, of the
+parents; m; Σ."""
+
+Pattern = tuple[tuple[bool, ...], ...]
+"""Which entries of a matrix are not zero."""
+
+
+@dataclass(frozen=True)
+class LevelKind:
+    """What the operations at a level depend on.
+
+    Attributes
+    ----------
+    k : int
+        Effects of the level.
+    above : int
+        Effects of its ancestors.
+    is_innermost : bool
+    has_effects : bool
+        Whether B₀ is not zero.
+    lam : tuple of tuple of bool
+        Which entries of λ are not zero.
+    inverse : tuple of tuple of bool, optional
+        Of λ⁻¹; None if λ has none.
+    """
+
+    k: int
+    above: int
+    is_innermost: bool
+    has_effects: bool
+    lam: Pattern
+    inverse: Pattern | None
+
+
+def pattern_of(matrix: FloatArray) -> Pattern:
+    """Which entries are not zero."""
+    return tuple(tuple(row) for row in (matrix != 0.0).tolist())
+
+
+def parameters(*matrices: FloatArray) -> FloatArray:
+    """The parameters of a list of operations: 1, and the entries of its matrices in order."""
+    return np.concatenate([[1.0], *(matrix.ravel() for matrix in matrices)])
+
+
+def triangle(n: int) -> IntArray:
+    """Columns of the lower triangle of a symmetric n×n matrix in a table, (n, n)."""
+    i, j = np.indices((n, n))
+    i, j = np.maximum(i, j), np.minimum(i, j)
+    return np.asarray(i * (i + 1) // 2 + j)
+
+
+def triangle_size(n: int) -> int:
+    """Number of these columns."""
+    return n * (n + 1) // 2
+
+
+def grid(rows: int, columns: int, first: int = 0) -> IntArray:
+    """Columns of a matrix in a table, from `first` on."""
+    return first + np.arange(rows * columns).reshape(rows, columns)
+
+
+def _places(patterns: tuple[Pattern, ...]) -> list[Places]:
+    """Places of the entries of the matrices of :func:`parameters`."""
+    out, first = [], ONE + 1
+    for pattern in patterns:
+        used = np.array(pattern, dtype=bool).reshape(len(pattern), -1)
+        out.append(np.where(used, grid(*used.shape, first), ZERO))
+        first += used.size
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Eliminated:
+    """Blocks of a level while it is eliminated."""
+
+    lam: Places
+    inverse: Places
+    S: Rows
+    C: Rows
+    J: Rows
+    P: Rows
+    Q: Rows
+
+
+def _eliminated(ops: LevelOperations, kind: LevelKind) -> _Eliminated:
+    k, above = kind.k, kind.above
+    lam, inverse = _places((kind.lam, kind.lam if kind.inverse is None else kind.inverse))
+    S, low = np.empty((k, k), dtype=np.intp), np.tril_indices(k)
+    S[low] = S.T[low] = ops.load(ZZ, grid(k, k)[low])
+    C = ops.load(COUPLING, grid(above, k))
+    if not kind.is_innermost:
+        places = triangle(k + above)
+        ops.load_more(S[low], FRONT, places[:k, :k][low])
+        ops.load_more(C, FRONT, places[k:, :k])
+    half = ops.left(lam.T, S).T  # Sλ
+    A = np.empty((k, k), dtype=np.intp)
+    for i, j in zip(*low, strict=True):
+        identity = ops.numbers(np.array(ONE if i == j else ZERO))
+        A[i, j] = A[j, i] = ops.combined(lam[:, i], half[:, j], int(identity))
+    J = ops.inverse_root(A)
+    P = np.empty((k, k), dtype=np.intp)
+    for i in range(k):
+        for j in range(k):
+            P[i, j] = ops.combined(lam[i, : j + 1], J[j, : j + 1])
+    return _Eliminated(lam, inverse, S, C, J, P, ops.product(C, P))
+
+
+def _reduced_right(
+    ops: LevelOperations, kind: LevelKind, e: _Eliminated, r: int
+) -> tuple[Rows, Rows]:
+    """ρ and c."""
+    k = kind.k
+    rho = ops.load(RIGHT, grid(k, r))
+    if not kind.is_innermost:
+        ops.load_more(rho, REDUCED, grid(k, r))
+    c = ops.product(e.P.T, rho)
+    if kind.has_effects:
+        scaled = ops.left(e.inverse, ops.load(EFFECTS, grid(k, r)))
+        for i in range(k):
+            for s in range(r):
+                ops.inner(e.J[i, : i + 1], scaled[: i + 1, s], c[i, s], -1.0)
+    return rho, c
+
+
+@lru_cache
+def elimination(kind: LevelKind, r: int) -> OperationList:
+    """What a level takes from its ancestors; parameters λ, λ⁻¹."""
+    ops = LevelOperations()
+    k, above = kind.k, kind.above
+    e = _eliminated(ops, kind)
+    _, c = _reduced_right(ops, kind, e, r)
+    front = right = None
+    if not kind.is_innermost:
+        front = ops.load(FRONT, triangle(k + above)[k:, k:])
+        right = ops.load(REDUCED, grid(above, r, k * r))
+    low = np.tril_indices(above)
+    front = ops.symmetric_product(e.Q, e.Q.T, front, -1.0)
+    ops.scatter(front[low], PARENT_FRONT, triangle(above)[low])
+    ops.scatter(ops.product(e.Q, c, right, -1.0), PARENT_RIGHT, grid(above, r))
+    return ops.finished()
+
+
+@lru_cache
+def effects(kind: LevelKind, r: int) -> OperationList:
+    """v of a level alone, in the place of m; parameters λ, λ⁻¹."""
+    ops = LevelOperations()
+    e = _eliminated(ops, kind)
+    _, c = _reduced_right(ops, kind, e, r)
+    outer = ops.gather(PARENT_RIGHT, grid(kind.above, r))
+    ops.store(ops.product(e.P, ops.product(e.Q.T, outer, c, -1.0)), OUT, grid(kind.k, r))
+    return ops.finished()
+
+
+@lru_cache
+def substitution(kind: LevelKind, r: int) -> OperationList:
+    """m and Σ of a level; parameters λ, λ⁻¹.
+
+    Sums are the part of R'V₀⁻¹R that :func:`~lmforms.engine.criterion.gls.marginal_moments`
+    adds, and (A⁻¹)_ii, or Z_i'V₀⁻¹Z_i where λ has no inverse: lower triangles.
+    """
+    ops = LevelOperations()
+    k, above = kind.k, kind.above
+    moments, traces = ops.sums(r, r), ops.sums(k, k)
+    e = _eliminated(ops, kind)
+    m, c = _reduced_right(ops, kind, e, r)
+    outer = ops.gather(PARENT_RIGHT, grid(above, r))
+    v = ops.product(e.P, ops.product(e.Q.T, outer, c, -1.0))
+    ops.product(e.S, v, m, -1.0)
+    ops.product(e.C.T, outer, m, -1.0)
+    ops.store(m, OUT, grid(k, r))
+    if not kind.is_innermost:
+        ops.store(v, REDUCED, grid(k, r))
+        ops.store(outer, REDUCED, grid(above, r, k * r))
+    _add_moments(ops, moments, ops.load(RIGHT, grid(k, r)), v, m, ops.left(e.lam.T, m))
+    _covariances(ops, kind, e, traces)
+    return ops.finished()
+
+
+def _add_moments(ops: LevelOperations, sums: Rows, z: Rows, v: Rows, m: Rows, u: Rows) -> None:
+    """u'u − (z'v + v'm), made symmetric."""
+    for i in range(len(z)):
+        both = [ops.combined([ONE, ONE], [z[i, s], m[i, s]]) for s in range(z.shape[1])]
+        for s, t in zip(*np.tril_indices(z.shape[1]), strict=True):
+            ops.inner([u[i, s]], [u[i, t]], sums[s, t])
+            ops.inner([both[s], both[t]], [v[i, t], v[i, s]], sums[s, t], -0.5)
+
+
+def _covariances(ops: LevelOperations, kind: LevelKind, e: _Eliminated, traces: Rows) -> None:
+    """Add to the traces, and store Σ of the level and its ancestors."""
+    k, above = kind.k, kind.above
+    low, low_above = np.tril_indices(k), np.tril_indices(above)
+    outer = np.empty((above, above), dtype=np.intp)
+    outer[low_above] = outer.T[low_above] = ops.gather(PARENT_FRONT, triangle(above)[low_above])
+    W = np.empty((above, k), dtype=np.intp)  # QJ
+    for g in range(above):
+        for i in range(k):
+            W[g, i] = ops.inner(e.Q[g, i:], e.J[i:, i])
+    Y = ops.product(outer, W)
+    inverse = np.empty((k, k), dtype=np.intp)  # (A⁻¹)_ii
+    for i, j in zip(*low, strict=True):
+        x, y = [*e.J[i:, i], *W[:, i]], [*e.J[i:, j], *Y[:, j]]
+        inverse[i, j] = inverse[j, i] = ops.inner(x, y)
+    if kind.inverse is not None:
+        for i, j in zip(*low, strict=True):
+            ops.combined([ONE], [inverse[i, j]], traces[i, j])
+        if kind.is_innermost:
+            return
+    half = ops.left(e.lam, inverse)
+    own = np.empty((k, k), dtype=np.intp)
+    for i, j in zip(*low, strict=True):
+        own[i, j] = own[j, i] = ops.combined(e.lam[j], half[i])
+    across = ops.left(e.lam, Y.T, -1.0)  # Σ_ia
+    if not kind.is_innermost:
+        places = triangle(k + above)
+        ops.store(own[low], COVARIANCE, places[:k, :k][low])
+        ops.store(across, COVARIANCE, places[:k, k:])
+        ops.store(outer[low_above], COVARIANCE, places[k:, k:][low_above])
+    if kind.inverse is None:
+        sigma = np.block([[own, across], [across.T, outer]])
+        both = np.hstack([e.S, e.C.T])
+        right = ops.product(sigma, both.T)
+        for i, j in zip(*low, strict=True):
+            ops.combined([ONE], [e.S[i, j]], traces[i, j])
+            ops.inner(both[i], right[:, j], traces[i, j], -1.0)
+
+
+@lru_cache
+def differentiation(
+    kind: LevelKind, r: int, before: int, directions: tuple[Pattern, ...], right: Pattern
+) -> OperationList:
+    """Sums of products of t and V, and L⁻¹x; parameters λ, λ⁻¹, [t V] of m, and each direction.
+
+    `directions` are λ⁻¹D_j, or D_j where λ has no inverse, of the factor's own θ; there are
+    `before` others, of inner factors. Sums are tt', t ⊗ V, VV' and what is taken from
+    c_j'Z'V₀⁻¹Zc_h, lower triangles.
+    """
+    ops = LevelOperations()
+    k, above, p, n = kind.k, kind.above, len(right[0]) - 1, before + len(directions)
+    tt, tv, vv, taken = ops.sums(k, k), ops.sums(k, k * p), ops.sums(k, k), ops.sums(n, n)
+    e = _eliminated(ops, kind)
+    patterns = kind.lam, kind.lam if kind.inverse is None else kind.inverse, right, *directions
+    _, _, to_right, *to_directions = _places(patterns)
+    both = ops.left(to_right.T, ops.load(RIGHT, grid(k, r)).T).T
+    t, v = both[:, :1], both[:, 1:]
+    for i, j in zip(*np.tril_indices(k), strict=True):
+        ops.inner(t[i], t[j], tt[i, j])
+        ops.inner(v[i], v[j], vv[i, j])
+    for i in range(k):
+        for j in range(k * p):
+            ops.inner(t[i], [v[j // p, j % p]], tv[i, j])
+    rho = ops.load(REDUCED, grid(k, before)) if before else np.empty((k, 0), dtype=np.intp)
+    x = [ops.left(places, t)[:, 0] for places in to_directions]
+    own = np.array(x, dtype=np.intp).reshape(-1, k).T
+    c = np.empty((k, n), dtype=np.intp)
+    c[:, :before] = ops.product(e.P.T, rho)
+    if kind.inverse is None:
+        weighted = ops.product(e.S, own)
+        c[:, before:] = ops.product(e.P.T, weighted)
+        for j in range(len(directions)):
+            for h in range(before):
+                ops.inner(own[:, j], rho[:, h], taken[before + j, h], -1.0)
+            for h in range(j + 1):
+                ops.inner(own[:, j], weighted[:, h], taken[before + j, before + h], -1.0)
+    else:
+        for i in range(k):
+            for j in range(len(directions)):
+                c[i, before + j] = ops.inner(e.J[i, : i + 1], own[: i + 1, j], sign=-1.0)
+    for j, h in zip(*np.tril_indices(n), strict=True):
+        ops.inner(c[:, j], c[:, h], taken[j, h])
+    if above:
+        left = np.empty((above, n), dtype=np.intp)
+        reduced = ops.load(REDUCED, grid(above, before, k * before)) if before else None
+        left[:, :before] = ops.product(e.Q, c[:, :before], reduced, -1.0)
+        outer = ops.product(e.C, own) if kind.inverse is None else None
+        left[:, before:] = ops.product(e.Q, c[:, before:], outer, -1.0)
+        ops.scatter(left, PARENT_RIGHT, grid(above, n))
+    return ops.finished()

@@ -1,0 +1,256 @@
+"""A of several grouping factors with few effects in all, as one dense matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from ...errors import NumericalError
+from ...support.arrays import Blocks, FloatArray
+from .direct_factorization import DerivativeSums, DirectFactorization
+from .system import System
+
+
+@cache
+def _lapack() -> Any:
+    from scipy.linalg import lapack
+
+    return lapack
+
+
+class SmallFactorization(DirectFactorization):
+    """As :class:`Factorization` with several grouping factors, for few effects.
+
+    Columns are in the order of the grouping factors, level by level. Z'V₀⁻¹Z is written out for the
+    derivatives: columns of a regular λ are Z'ZΛA⁻¹Λ⁻¹, which loses no digits where λ is small, those
+    of a singular λ are Z'Z(I − ΛA⁻¹Λ'Z'Z).
+    """
+
+    def __init__(self, system: System, lams: Sequence[FloatArray]) -> None:
+        super().__init__(system, lams)
+        a = self._times_lambda(self._times_lambda(system.whole_gram, transpose=True).T, True)
+        a.flat[:: len(a) + 1] += 1.0
+        self._root, info = _lapack().dpotrf(a, lower=1, clean=0, overwrite_a=1)
+        if info or not np.isfinite(self._root[-1, -1]):
+            raise NumericalError("Λ'Z'ZΛ + I is not positive definite.")
+        self.log_det = 2.0 * float(np.log(self._root.diagonal()).sum())
+
+    # --- Λ ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _sizes(self) -> FloatArray | None:
+        """The diagonal of Λ (m, 1), if every term has one effect per level."""
+        system = self.system
+        if any(k > 1 for _, k in system.shapes):
+            return None
+        return np.array([lam[0, 0] for lam in self.lams])[system.factor_of_column][:, None]
+
+    def _times_lambda(self, x: FloatArray, transpose: bool = False) -> FloatArray:
+        """Λx or Λ'x, for x (m, r)."""
+        if self._sizes is not None:
+            return self._sizes * x
+        lams = [lam.T for lam in self.lams] if transpose else self.lams
+        return self._by_level(lams, x)
+
+    def _by_level(self, lams: Sequence[FloatArray], x: FloatArray) -> FloatArray:
+        out = np.empty((len(x), x.shape[1]))
+        for lam, span in zip(lams, self.system.column_spans, strict=True):
+            k = len(lam)
+            out[span] = (lam @ x[span].reshape(-1, k, x.shape[1])).reshape(-1, x.shape[1])
+        return out
+
+    # --- columns of the sums ----------------------------------------------------------------
+
+    def response_products(self) -> tuple[Blocks, Blocks, FloatArray]:
+        """See :meth:`DirectFactorization.response_products`."""
+        system = self.system
+        gram, (zr, b0) = system.whole_gram, system.whole_right
+        if b0 is None:
+            w, kept = self._times_lambda(zr, transpose=True), None
+        else:
+            w, kept = self._with_pilot(gram, zr, b0)
+        x = _lapack().dpotrs(self._root, w, lower=1)[0]
+        v = self._times_lambda(x)
+        if kept is not None:
+            v -= kept
+        marginal = zr - gram @ v
+        qu = self._times_lambda(marginal, transpose=True)
+        cross = qu.T @ qu - v.T @ (zr + marginal)
+        self._marginal = marginal
+        return system.split(v), system.split(marginal), system.cp.rr + 0.5 * (cross + cross.T)
+
+    def _with_pilot(
+        self, gram: FloatArray, zr: FloatArray, b0: FloatArray
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Right sides with pilot effects, and those of the factors with a singular λ."""
+        if self._sizes is not None and all(root is not None for root in self._lam_inverses):
+            return self._sizes * zr - b0 / self._sizes, None
+        kept = np.zeros_like(b0)
+        for root, span in zip(self._lam_inverses, self.system.column_spans, strict=True):
+            if root is None:
+                kept[span] = b0[span]
+        pairs = zip(self.lams, self._lam_inverses, strict=True)
+        roots = [np.zeros_like(lam) if root is None else root for lam, root in pairs]
+        w = self._times_lambda(zr + gram @ kept, transpose=True) - self._by_level(roots, b0)
+        return w, kept
+
+    # --- Z'V₀⁻¹Z ----------------------------------------------------------------------------
+
+    @cached_property
+    def matrix(self) -> FloatArray:
+        """Z'V₀⁻¹Z, (m, m)."""
+        gram, spans = self.system.whole_gram, self.system.column_spans
+        inverse, _ = _lapack().dpotri(self._root, lower=1, overwrite_c=0)
+        inverse = np.tril(inverse)
+        inverse = inverse + inverse.T
+        inverse.flat[:: len(inverse) + 1] *= 0.5
+        regular = [root is not None for root in self._lam_inverses]
+        if all(regular):
+            if self._sizes is not None:
+                inner = self._sizes * inverse / self._sizes.T
+            else:
+                right = self._by_level([root.T for root in self._lam_inverses], inverse)
+                inner = self._times_lambda(right.T)
+        else:
+            inner = np.empty_like(inverse)
+            for root, span in zip(self._lam_inverses, spans, strict=True):
+                if root is None:
+                    column = inverse @ self._times_lambda(gram[:, span], transpose=True)
+                    inner[:, span] = -self._times_lambda(column)
+                    own = np.arange(span.start, span.stop)
+                    inner[own, own] += 1.0
+                else:
+                    k = len(root)
+                    right = inverse[:, span].reshape(len(inverse), -1, k) @ root
+                    inner[:, span] = self._times_lambda(right.reshape(len(inverse), -1))
+        m = gram @ inner
+        return np.asarray(0.5 * (m + m.T))
+
+    def marginal_of_effects(self, b: Blocks) -> Blocks:
+        """Z'V₀⁻¹Zb."""
+        flat = np.concatenate([x.reshape(-1, x.shape[2]) for x in b])
+        return self.system.split(self.matrix @ flat)
+
+    def diagonal_sums(self) -> list[FloatArray]:
+        """Σ over levels of the diagonal blocks of Z'V₀⁻¹Z."""
+        return self._level_sums(self.matrix)
+
+    def _level_sums(self, m: FloatArray) -> list[FloatArray]:
+        out = []
+        for span, (q, k) in zip(self.system.column_spans, self.system.shapes, strict=True):
+            own = m[span, span]
+            if k == 1:
+                out.append(np.array([[own.trace()]]))
+            else:
+                blocks = own.reshape(q, k, q, k)
+                out.append(np.einsum("lalb->ab", blocks))
+        return out
+
+    def derivative_sums(
+        self,
+        to_residual: FloatArray,
+        root_x: FloatArray,
+        changes: Blocks,
+        *,
+        reml: bool,
+        exact: bool,
+    ) -> DerivativeSums:
+        """See :meth:`DirectFactorization.derivative_sums`."""
+        m, system = self.matrix, self.system
+        t = self._marginal @ to_residual
+        v = self._marginal[:, :-1] @ root_x
+        if self._sizes is not None:
+            return self._scalar_sums(m, t, v, changes, reml, exact)
+        c = self._directions(changes, t)
+        outer = [_outer_sum(t[span], k) for span, k in self._spans()]
+        fixed = [_outer_sum(v[span], k) for span, k in self._spans()] if reml else None
+        pairs = None
+        if exact:
+            pairs = self._pair_traces(m - v @ v.T if reml else m, changes)
+        return DerivativeSums(
+            traces=self._level_sums(m),
+            residual=outer,
+            fixed=fixed or [np.zeros((k, k)) for _, k in system.shapes],
+            quadratic=c.T @ (m @ c),
+            along_fixed=v.T @ c,
+            along_residual=(t.T @ c)[0],
+            pairs=pairs,
+        )
+
+    def _scalar_sums(
+        self,
+        m: FloatArray,
+        t: FloatArray,
+        v: FloatArray,
+        changes: Blocks,
+        reml: bool,
+        exact: bool,
+    ) -> DerivativeSums:
+        """With one effect per level of every factor D_i is a number, of one factor each."""
+        system, sizes = self.system, np.concatenate([d[:, 0, 0] for d in changes])
+        starts, which = system.column_starts, system.factor_of_column
+        c = np.zeros((len(t), len(sizes)))
+        c[np.arange(len(t)), which] = t[:, 0] * sizes[which]
+        columns = np.zeros((len(t), 3))
+        columns[:, 0], columns[:, 1] = m.diagonal(), t[:, 0] ** 2
+        if reml:
+            columns[:, 2] = np.einsum("ij,ij->i", v, v)
+        sums = np.add.reduceat(columns, starts)[:, :, None, None]
+        pairs = None
+        if exact:
+            less = m - v @ v.T if reml else m
+            squares = np.add.reduceat(np.add.reduceat(less * less, starts, axis=0), starts, axis=1)
+            pairs = squares * sizes[:, None] * sizes
+        return DerivativeSums(
+            traces=list(sums[:, 0]),
+            residual=list(sums[:, 1]),
+            fixed=list(sums[:, 2]),
+            quadratic=c.T @ (m @ c),
+            along_fixed=v.T @ c,
+            along_residual=t[:, 0] @ c,
+            pairs=pairs,
+        )
+
+    def _spans(self) -> list[tuple[slice, int]]:
+        shapes = self.system.shapes
+        return [(s, k) for s, (_, k) in zip(self.system.column_spans, shapes, strict=True)]
+
+    def _directions(self, changes: Blocks, t: FloatArray) -> FloatArray:
+        """c_i = D_i t, (m, n_theta)."""
+        out = np.zeros((len(t), sum(len(d) for d in changes)))
+        start = 0
+        for d, (span, k) in zip(changes, self._spans(), strict=True):
+            own = (
+                np.einsum("iab,lb->lai", d, t[span].reshape(-1, k))
+                if k > 1
+                else t[span] * d[:, 0, 0]
+            )
+            out[span, start : start + len(d)] = own.reshape(-1, len(d))
+            start += len(d)
+        return out
+
+    def _pair_traces(self, m: FloatArray, changes: Blocks) -> FloatArray:
+        """T from Z'V₀⁻¹Z, less VV' under REML."""
+        ends = np.cumsum([0, *(len(d) for d in changes)])
+        out = np.empty((ends[-1], ends[-1]))
+        for a, (left, k) in enumerate(self._spans()):
+            for b, (right, j) in list(enumerate(self._spans()))[a:]:
+                block = m[left, right].reshape(-1, k, m[left, right].shape[1] // j, j)
+                flat = block.transpose(1, 3, 0, 2).reshape(k * j, -1)
+                square = (flat @ flat.T).reshape(k, j, k, j).transpose(0, 2, 1, 3)
+                own = changes[a].reshape(-1, k * k) @ square.reshape(k * k, j * j)
+                part = own @ changes[b].reshape(-1, j * j).T
+                out[ends[a] : ends[a + 1], ends[b] : ends[b + 1]] = part
+                out[ends[b] : ends[b + 1], ends[a] : ends[a + 1]] = part.T
+        return out
+
+
+def _outer_sum(x: FloatArray, k: int) -> FloatArray:
+    """Σ over levels of x_l x_l' for rows (levels × k, r)."""
+    if k == 1:
+        return np.array([[np.vdot(x, x)]])
+    rows = x.reshape(-1, k, x.shape[1])
+    return np.tensordot(rows, rows, axes=((0, 2), (0, 2)))

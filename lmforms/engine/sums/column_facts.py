@@ -1,0 +1,98 @@
+"""Sizes, means and constancy of columns as they are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from ...errors import NumericalError
+from ...support.arrays import FloatArray
+from ..linalg.stable_columns import (
+    FEW_COLUMNS,
+    SAFE_MEAN_SQUARES,
+    constant_columns,
+    means,
+    root_mean_squares,
+)
+
+LARGEST_SQUARABLE = 1e145
+"""Numbers above this, or below its inverse, cannot be squared and summed."""
+
+FIXED, RANDOM = "predictors", "random effects' predictors"
+"""How messages name the columns of X and of the bases."""
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """Of columns (n, p).
+
+    Attributes
+    ----------
+    sizes : list of float
+        Root mean squares.
+    constant : int or None
+        The first column of ones.
+    center : ndarray (p,)
+        Means where there is one, but zero for columns of one value; else zeros.
+    """
+
+    sizes: list[float]
+    constant: int | None
+    center: FloatArray
+
+
+def column_facts(columns: FloatArray, kernels: Any = None) -> ColumnFacts:
+    """Facts of columns (n, p), by compiled loops (:mod:`.row_kernels`) if given."""
+    by_loops = kernels is not None and columns.shape[1] <= FEW_COLUMNS
+    found = _by_loops(columns, kernels) if by_loops else None
+    if found is None:
+        sizes = root_mean_squares(columns).tolist()
+        flat = constant_columns(columns).tolist()
+        center = means(columns) if any(flat) and not all(flat) else np.zeros(len(flat))
+    else:
+        squares, _, lows, highs = found.tolist()
+        sizes = [sqrt(square) for square in squares]
+        flat = [low == high for low, high in zip(lows, highs, strict=True)]
+        center = found[1]
+    ones = [j for j, same in enumerate(flat) if same and columns[0, j] == 1.0]
+    if not ones:
+        return ColumnFacts(sizes, None, np.zeros(len(sizes)))
+    for j, same in enumerate(flat):
+        if same:
+            center[j] = 0.0
+    return ColumnFacts(sizes, ones[0], center)
+
+
+def response_facts(y: FloatArray, kernels: Any = None) -> tuple[float, float, float]:
+    """Root mean square, least and largest value of y (n,)."""
+    found = _by_loops(y[:, None], kernels) if kernels is not None else None
+    if found is not None:
+        square, _, low, high = found[:, 0].tolist()
+        return sqrt(square), low, high
+    return float(root_mean_squares(y[:, None])[0]), float(y.min()), float(y.max())
+
+
+def _by_loops(columns: FloatArray, kernels: Any) -> FloatArray | None:
+    """Mean squares, means, least and largest values, (4, p); None where squares may overflow."""
+    facts = np.empty((4, columns.shape[1]))
+    kernels.column_facts(np.ascontiguousarray(columns), facts)
+    low, high = SAFE_MEAN_SQUARES
+    return facts if all(low < square < high for square in facts[0].tolist()) else None
+
+
+def refuse_extreme(what: str, sizes: list[float]) -> None:
+    """Refuse numbers whose squares are beyond floating point.
+
+    Raises
+    ------
+    NumericalError
+    """
+    least = 1.0 / LARGEST_SQUARABLE
+    if any(size > LARGEST_SQUARABLE or 0.0 < size < least for size in sizes):
+        raise NumericalError(
+            f"the sizes of the {what} are between {min(s for s in sizes if s > 0):.3g} and "
+            f"{max(sizes):.3g}: squares are beyond floating point. Choose other units."
+        )

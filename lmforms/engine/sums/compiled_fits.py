@@ -1,0 +1,77 @@
+"""Least squares on one grouping factor after the other by compiled loops, of one response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...support.arrays import FloatArray
+from .fits_in_turn import MOST_SWEEPS
+from .level_sums import RELATIVE_RIDGE
+from .moments import FactorMoments, PairMoments
+
+MOST_COLUMNS = 16
+"""With more columns of X, products of matrices by BLAS are faster."""
+
+
+class CompiledFits:
+    """:class:`.fits_in_turn.FitsInTurn` for one response.
+
+    Parameters
+    ----------
+    kernels : module
+        :mod:`.row_kernels`.
+    factors : sequence of FactorMoments
+    pairs : mapping of (a, b), a < b, to PairMoments
+    """
+
+    def __init__(
+        self,
+        kernels: Any,
+        factors: Sequence[FactorMoments],
+        pairs: Mapping[tuple[int, int], PairMoments],
+    ) -> None:
+        self._kernels = kernels
+        self._zz = [np.ascontiguousarray(f.zz) for f in factors]
+        self._left = [np.array(f.zr, order="C") for f in factors]
+        self._steps = [np.empty(zr.shape) for zr in self._left]
+        self._across = _both_ways(pairs)
+        self._order = sorted(range(len(factors)), key=lambda i: -factors[i].zz.size)
+        single = len(factors) == 1 and factors[0].zz.shape[-1] == 1
+        self.most_sweeps = 1 if single else MOST_SWEEPS
+
+    def taken_by_sweep(self, effects: list[FloatArray] | None = None) -> FloatArray:
+        """What one sweep takes from R'R, (m, m); its steps are added to `effects`."""
+        m = self._left[0].shape[2]
+        taken = np.zeros((m, m))
+        for i in self._order:
+            left, step = self._left[i], self._steps[i]
+            k = left.shape[1]
+            share, work = RELATIVE_RIDGE / k if k > 1 else 0.0, np.empty((k, k + m))
+            self._kernels.fit_levels(self._zz[i], left, share, work, step, taken)
+            for j in self._order:
+                if j != i:
+                    self._kernels.subtract_blocks(*self._across[j, i], step, self._left[j])
+            if effects is not None:
+                effects[i] += step
+        return 0.5 * (taken + taken.T)
+
+    def subtract_from_last(self, delta: FloatArray) -> None:
+        """Take the other columns times `delta` (m − 1,) from the last one."""
+        for left in self._left:
+            left[..., -1] -= left[..., :-1] @ delta
+
+
+def _both_ways(
+    pairs: Mapping[tuple[int, int], PairMoments],
+) -> dict[tuple[int, int], tuple[Any, Any, FloatArray]]:
+    """Levels to which, and of which, and blocks of Z_a'Z_b and Z_b'Z_a."""
+    out = {}
+    for (a, b), pair in pairs.items():
+        rows, cols = (np.ascontiguousarray(c, dtype=np.int64) for c in (pair.rows, pair.cols))
+        blocks = np.ascontiguousarray(pair.blocks)
+        out[a, b] = rows, cols, blocks
+        out[b, a] = cols, rows, np.ascontiguousarray(blocks.swapaxes(1, 2))
+    return out
