@@ -35,6 +35,19 @@ def as_dense(matrix: Any) -> FloatArray:
     return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
 
 
+def for_loops(array: Any, dtype: type = np.float64) -> AnyArray:
+    """An array as compiled loops take it: contiguous, and not marked as read-only.
+
+    Examples
+    --------
+    >>> fixed = np.broadcast_to(0.5, 3)
+    >>> for_loops(fixed).flags.writeable, for_loops(np.ones((2, 3)).T).flags.c_contiguous
+    (True, True)
+    """
+    array = np.ascontiguousarray(array, dtype=dtype)
+    return array if array.flags.writeable else array.copy()
+
+
 def real_values(values: Any) -> FloatArray:
     """Real numbers in double precision, NaN where they are masked.
 

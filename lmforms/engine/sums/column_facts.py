@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import NumericalError
-from ...support.arrays import FloatArray
+from ...support.arrays import FloatArray, for_loops
 from ..linalg.stable_columns import (
     FEW_COLUMNS,
     SAFE_MEAN_SQUARES,
@@ -78,7 +78,7 @@ def response_facts(y: FloatArray, kernels: Any = None) -> tuple[float, float, fl
 def _by_loops(columns: FloatArray, kernels: Any) -> FloatArray | None:
     """Mean squares, means, least and largest values, (4, p); None where squares may overflow."""
     facts = np.empty((4, columns.shape[1]))
-    kernels.column_facts(np.ascontiguousarray(columns), facts)
+    kernels.column_facts(for_loops(columns), facts)
     low, high = SAFE_MEAN_SQUARES
     return facts if all(low < square < high for square in facts[0].tolist()) else None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...support.arrays import FloatArray
+from ...support.arrays import FloatArray, for_loops
 from .fits_in_turn import MOST_SWEEPS
 from .level_sums import RELATIVE_RIDGE
 from .moments import FactorMoments, PairMoments
@@ -34,7 +34,7 @@ class CompiledFits:
         pairs: Mapping[tuple[int, int], PairMoments],
     ) -> None:
         self._kernels = kernels
-        self._zz = [np.ascontiguousarray(f.zz) for f in factors]
+        self._zz = [for_loops(f.zz) for f in factors]
         self._left = [np.array(f.zr, order="C") for f in factors]
         self._steps = [np.empty(zr.shape) for zr in self._left]
         self._across = _both_ways(pairs)
@@ -70,8 +70,8 @@ def _both_ways(
     """Levels to which, and of which, and blocks of Z_a'Z_b and Z_b'Z_a."""
     out = {}
     for (a, b), pair in pairs.items():
-        rows, cols = (np.ascontiguousarray(c, dtype=np.int64) for c in (pair.rows, pair.cols))
-        blocks = np.ascontiguousarray(pair.blocks)
+        rows, cols = (for_loops(c, np.int64) for c in (pair.rows, pair.cols))
+        blocks = for_loops(pair.blocks)
         out[a, b] = rows, cols, blocks
         out[b, a] = cols, rows, np.ascontiguousarray(blocks.swapaxes(1, 2))
     return out

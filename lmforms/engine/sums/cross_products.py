@@ -97,7 +97,7 @@ class CrossProducts:
     def fits_in_turn(self) -> FitsInTurn | CompiledFits:
         """Least squares of R* on one grouping factor after the other."""
         kernels = kernels_of_rows(self.n)
-        if kernels is not None and self.p <= MOST_COLUMNS:
+        if kernels is not None and self.factors and self.p <= MOST_COLUMNS:
             return CompiledFits(kernels, self.factors, self.pairs)
         zz, zr = [f.zz for f in self.factors], [f.zr for f in self.factors]
         return FitsInTurn(zz, zr, self.across)

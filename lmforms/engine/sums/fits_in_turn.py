@@ -72,10 +72,10 @@ class FitsInTurn:
 
     def taken_by_sweep(self, effects: list[FloatArray] | None = None) -> FloatArray:
         """What one sweep takes from R'R, (m, m); its steps are added to `effects`, (q, k, m)."""
-        taken = np.zeros((self._left[0].shape[0],) * 2) if self._left else np.zeros(())
+        taken = np.zeros(())
         for i, b, a in self.sweep():
             product = summed_products(b, a)
-            taken += 0.5 * (product + product.T)
+            taken = taken + 0.5 * (product + product.T)
             if effects is not None:
                 effects[i] += levels_first(b)
         return taken

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...support.arrays import BoolArray, FloatArray, IndexArray
+from ...support.arrays import BoolArray, FloatArray, IndexArray, for_loops
 from ..rows import FactorRows
 from .moments import PairMoments
 
@@ -71,7 +71,7 @@ def pair_places(
     if kernels is None:
         present, where = _pair_keys(a, b)
         return present // b.n_levels, present % b.n_levels, where
-    codes = [np.ascontiguousarray(f.codes, dtype=np.int64) for f in (a, b)]
+    codes = [for_loops(f.codes, np.int64) for f in (a, b)]
     counts = [np.bincount(f.codes, minlength=f.n_levels) for f in (a, b)]
     starts = [np.cumsum(count) - count for count in counts]
     order, place, rows, cols = (np.empty(len(a.codes), dtype=np.int64) for _ in range(4))

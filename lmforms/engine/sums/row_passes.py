@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...residual import Residual
-from ...support.arrays import FloatArray, IndexArray
+from ...support.arrays import FloatArray, IndexArray, for_loops
 from ..kernel_choice import kernels_of_rows
 from ..linalg.stable_columns import by_column, columns_to_fill, fill_by_column, root_mean_squares
 from ..rows import FactorRows, ModelRows
@@ -202,8 +202,8 @@ class RowPasses:
                 codes, out = codes - low, out[low : codes.max() + 1]
             add_by_level(codes, left, right, out)
             return
-        both = (np.ascontiguousarray(columns.T) for columns in (left, right))
-        self.kernels.add_by_code(np.ascontiguousarray(codes, dtype=np.int64), *both, out)
+        both = (for_loops(columns.T) for columns in (left, right))
+        self.kernels.add_by_code(for_loops(codes, np.int64), *both, out)
 
     # --- pairs of levels ------------------------------------------------------------------
 
