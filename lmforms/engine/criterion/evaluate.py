@@ -49,10 +49,10 @@ from .information import (
     information,
     root_changes,
 )
-from .sums_over_levels import LevelSums, RightSide
 from .problem import Problem
 from .residual_derivatives import residual_slopes
 from .residual_problem import ResidualProblem
+from .sums_over_levels import LevelSums, RightSide
 
 FORWARD_STEP = 1e-5
 """Step in φ for the curvature in a search. φ are angles and logarithms; gradients have about

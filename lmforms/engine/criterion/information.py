@@ -102,9 +102,7 @@ class GradientSums:
     fixed_squares: Blocks
 
     @classmethod
-    def of(
-        cls, traces: Blocks, t: tuple[Blocks, Blocks], v: tuple[Blocks, Blocks]
-    ) -> GradientSums:
+    def of(cls, traces: Blocks, t: tuple[Blocks, Blocks], v: tuple[Blocks, Blocks]) -> GradientSums:
         """From t and (K ⊗ I)t, (q, k, 1) each, and V and (K ⊗ I)V, (q, k, p)."""
         squares, fixed = (
             [outer_sum(x, kx) for x, kx in zip(*pair, strict=True)] for pair in (t, v)

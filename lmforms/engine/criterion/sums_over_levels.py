@@ -112,9 +112,7 @@ def _passed(
     right = np.hstack([gls.to_residual, np.zeros((p + 1, gls.inverse_root_x.shape[1]))])
     right[:p, 1:] = gls.inverse_root_x
     found = factor.direction_products(right, changes)
-    fixed = [
-        np.einsum("jab,bap->pj", d, tv) for d, tv in zip(changes, found.tv, strict=True)
-    ]
+    fixed = [np.einsum("jab,bap->pj", d, tv) for d, tv in zip(changes, found.tv, strict=True)]
     along = [np.einsum("jab,ab->j", d, tt) for d, tt in zip(changes, found.tt, strict=True)]
     return (
         GradientSums(factor.diagonal_sums(), found.tt, found.vv),
