@@ -16,7 +16,7 @@ from ...covariance import regular_inverse
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from .chain import NO_TABLE, table
-from .chain_operations import (
+from .chain_blocks import (
     COUPLING,
     COVARIANCE,
     EFFECTS,
@@ -28,14 +28,11 @@ from .chain_operations import (
     RIGHT,
     ZZ,
     LevelKind,
-    differentiation,
-    effects,
-    elimination,
     parameters,
     pattern_of,
-    substitution,
     triangle_size,
 )
+from .chain_operations import differentiation, effects, elimination, substitution
 from .factorization import Factorization
 from .level_operations import OperationList
 from .level_passes import carry_out, level_kernels
@@ -43,6 +40,9 @@ from .system import System
 
 CHAIN_LEVELS = 2_000
 """From this many levels on passes over them cost less than NumPy's stacks of blocks."""
+
+MOST_COLUMNS = 20
+"""With more columns of [X y] BLAS multiplies the stacks as fast."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,8 @@ class DirectionProducts:
 
 def can_be_passed(system: System, lams: Sequence[FloatArray]) -> bool:
     """Whether this is a chain of enough levels, and no λ without inverse has pilot effects."""
-    if system.chain is None or system.chain.levels < CHAIN_LEVELS:
+    chain = system.chain
+    if chain is None or chain.levels < CHAIN_LEVELS or len(system.cp.rr) > MOST_COLUMNS:
         return False
     pairs = zip(lams, system.cp.scaling.pilot.has_effects, strict=True)
     return not any(used and regular_inverse(lam) is None for lam, used in pairs)
@@ -96,10 +97,11 @@ class ChainFactorization(Factorization):
         ]
         self._fronts = [self._for_descendants(n, True) for n in range(len(self._links))]
         self._reduced = [self._for_descendants(n, False) for n in range(len(self._links))]
-        longest = substitution(self._kind(0), self._r)
-        self._kernels = level_kernels(float(len(longest.codes) * self._links[0].levels))
+        self._kinds = [self._kind(n) for n in range(len(self._links))]
+        longest = substitution(self._kinds[0], self._r)
+        self._work = float(len(longest.codes) * self._links[0].levels)
         for n in range(len(self._links) - 1):
-            self._run(n, elimination(self._kind(n), self._r), self._tables(n))
+            self._run(n, elimination(self._kinds[n], self._r), self._tables(n))
         self._substitute()
 
     def _for_descendants(self, n: int, symmetric: bool) -> FloatArray:
@@ -142,7 +144,8 @@ class ChainFactorization(Factorization):
         link, lam, inverse = self._links[n], self._lam(n), self._inverses[n]
         values = parameters(lam, lam if inverse is None else inverse, *more)
         exponent = link.k * log10(2.0 + link.most_information * float(np.square(lam).sum()))
-        return carry_out(operations, values, tables, link, exponent, self._kernels)
+        kernels = level_kernels(self._work)
+        return carry_out(operations, values, tables, link, exponent, kernels)
 
     def _substitute(self) -> None:
         self.moments = self.system.cp.rr.copy()
@@ -156,7 +159,7 @@ class ChainFactorization(Factorization):
             if n:
                 covariances = np.empty_like(self._fronts[n])
                 tables[COVARIANCE] = covariances
-            own, (moments, traces) = self._run(n, substitution(self._kind(n), self._r), tables)
+            own, (moments, traces) = self._run(n, substitution(self._kinds[n], self._r), tables)
             log_det += own
             self.moments += _symmetric(moments)
             self._marginal[link.factor] = marginal.reshape(link.levels, link.k, self._r)
@@ -188,7 +191,7 @@ class ChainFactorization(Factorization):
                 found = self._reduced[n][:, : link.k * self._r]
             else:
                 found = np.empty((link.levels, link.k * self._r))
-                self._run(n, effects(self._kind(n), self._r), self._tables(n) | {OUT: found})
+                self._run(n, effects(self._kinds[n], self._r), self._tables(n) | {OUT: found})
             out[link.factor] = found.reshape(shape)
             if len(self._effects[n]):
                 out[link.factor] = out[link.factor] + self._effects[n].reshape(shape)
@@ -217,7 +220,7 @@ class ChainFactorization(Factorization):
             own = changes[i] if root is None else root @ changes[i]
             order = np.append(order, np.arange(ends[i], ends[i + 1]))
             patterns = tuple(pattern_of(d) for d in own)
-            todo = differentiation(self._kind(n), self._r, before, patterns, pattern_of(right))
+            todo = differentiation(self._kinds[n], self._r, before, patterns, pattern_of(right))
             tables = self._tables(n) | {RIGHT: table(self._marginal[i]), REDUCED: reduced}
             if link.above:
                 outer = self._links[n + 1]

@@ -27,150 +27,40 @@ like R*: c_j'Sc_h takes the place of x_j'x_h, −P'Sc_j that of L⁻¹x_j.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from ...support.arrays import FloatArray, IntArray
-from .level_operations import ONE, ZERO, LevelOperations, OperationList, Places, Rows
-from .operation_kinds_kernels import TABLES
-
-ZZ, COUPLING, RIGHT, EFFECTS, FRONT, REDUCED, PARENT_FRONT, PARENT_RIGHT, OUT, COVARIANCE = range(
-    TABLES
+from .chain_blocks import (
+    COVARIANCE,
+    FRONT,
+    OUT,
+    PARENT_FRONT,
+    PARENT_RIGHT,
+    REDUCED,
+    RIGHT,
+    Eliminated,
+    LevelKind,
+    Pattern,
+    eliminated,
+    grid,
+    places_of,
+    reduced_right,
+    triangle,
 )
-"""Tables: Z_i'Z_i, Z_a'Z_i, Z_i'R*, B₀; what descendants take from S and C of the level and its
-ancestors, and from ρ (on return of :func:`substitution`, v in its place); both, or Σ, of the
-parents; m; Σ."""
+from .level_operations import ONE, LevelOperations, OperationList, Rows
 
-Pattern = tuple[tuple[bool, ...], ...]
-"""Which entries of a matrix are not zero."""
+MOST_LISTS = 50
+"""Lists of each kind that are kept: a search has a few, of up to half a million bytes each."""
 
 
-@dataclass(frozen=True)
-class LevelKind:
-    """What the operations at a level depend on.
-
-    Attributes
-    ----------
-    k : int
-        Effects of the level.
-    above : int
-        Effects of its ancestors.
-    is_innermost : bool
-    has_effects : bool
-        Whether B₀ is not zero.
-    lam : tuple of tuple of bool
-        Which entries of λ are not zero.
-    inverse : tuple of tuple of bool, optional
-        Of λ⁻¹; None if λ has none.
-    """
-
-    k: int
-    above: int
-    is_innermost: bool
-    has_effects: bool
-    lam: Pattern
-    inverse: Pattern | None
-
-
-def pattern_of(matrix: FloatArray) -> Pattern:
-    """Which entries are not zero."""
-    return tuple(tuple(row) for row in (matrix != 0.0).tolist())
-
-
-def parameters(*matrices: FloatArray) -> FloatArray:
-    """The parameters of a list of operations: 1, and the entries of its matrices in order."""
-    return np.concatenate([[1.0], *(matrix.ravel() for matrix in matrices)])
-
-
-def triangle(n: int) -> IntArray:
-    """Columns of the lower triangle of a symmetric n×n matrix in a table, (n, n)."""
-    i, j = np.indices((n, n))
-    i, j = np.maximum(i, j), np.minimum(i, j)
-    return np.asarray(i * (i + 1) // 2 + j)
-
-
-def triangle_size(n: int) -> int:
-    """Number of these columns."""
-    return n * (n + 1) // 2
-
-
-def grid(rows: int, columns: int, first: int = 0) -> IntArray:
-    """Columns of a matrix in a table, from `first` on."""
-    return first + np.arange(rows * columns).reshape(rows, columns)
-
-
-def _places(patterns: tuple[Pattern, ...]) -> list[Places]:
-    """Places of the entries of the matrices of :func:`parameters`."""
-    out, first = [], ONE + 1
-    for pattern in patterns:
-        used = np.array(pattern, dtype=bool).reshape(len(pattern), -1)
-        out.append(np.where(used, grid(*used.shape, first), ZERO))
-        first += used.size
-    return out
-
-
-@dataclass(frozen=True, eq=False)
-class _Eliminated:
-    """Blocks of a level while it is eliminated."""
-
-    lam: Places
-    inverse: Places
-    S: Rows
-    C: Rows
-    J: Rows
-    P: Rows
-    Q: Rows
-
-
-def _eliminated(ops: LevelOperations, kind: LevelKind) -> _Eliminated:
-    k, above = kind.k, kind.above
-    lam, inverse = _places((kind.lam, kind.lam if kind.inverse is None else kind.inverse))
-    S, low = np.empty((k, k), dtype=np.intp), np.tril_indices(k)
-    S[low] = S.T[low] = ops.load(ZZ, grid(k, k)[low])
-    C = ops.load(COUPLING, grid(above, k))
-    if not kind.is_innermost:
-        places = triangle(k + above)
-        ops.load_more(S[low], FRONT, places[:k, :k][low])
-        ops.load_more(C, FRONT, places[k:, :k])
-    half = ops.left(lam.T, S).T  # Sλ
-    A = np.empty((k, k), dtype=np.intp)
-    for i, j in zip(*low, strict=True):
-        identity = ops.numbers(np.array(ONE if i == j else ZERO))
-        A[i, j] = A[j, i] = ops.combined(lam[:, i], half[:, j], int(identity))
-    J = ops.inverse_root(A)
-    P = np.empty((k, k), dtype=np.intp)
-    for i in range(k):
-        for j in range(k):
-            P[i, j] = ops.combined(lam[i, : j + 1], J[j, : j + 1])
-    return _Eliminated(lam, inverse, S, C, J, P, ops.product(C, P))
-
-
-def _reduced_right(
-    ops: LevelOperations, kind: LevelKind, e: _Eliminated, r: int
-) -> tuple[Rows, Rows]:
-    """ρ and c."""
-    k = kind.k
-    rho = ops.load(RIGHT, grid(k, r))
-    if not kind.is_innermost:
-        ops.load_more(rho, REDUCED, grid(k, r))
-    c = ops.product(e.P.T, rho)
-    if kind.has_effects:
-        scaled = ops.left(e.inverse, ops.load(EFFECTS, grid(k, r)))
-        for i in range(k):
-            for s in range(r):
-                ops.inner(e.J[i, : i + 1], scaled[: i + 1, s], c[i, s], -1.0)
-    return rho, c
-
-
-@lru_cache
+@lru_cache(maxsize=MOST_LISTS)
 def elimination(kind: LevelKind, r: int) -> OperationList:
     """What a level takes from its ancestors; parameters λ, λ⁻¹."""
     ops = LevelOperations()
     k, above = kind.k, kind.above
-    e = _eliminated(ops, kind)
-    _, c = _reduced_right(ops, kind, e, r)
+    e = eliminated(ops, kind)
+    _, c = reduced_right(ops, kind, e, r)
     front = right = None
     if not kind.is_innermost:
         front = ops.load(FRONT, triangle(k + above)[k:, k:])
@@ -182,18 +72,18 @@ def elimination(kind: LevelKind, r: int) -> OperationList:
     return ops.finished()
 
 
-@lru_cache
+@lru_cache(maxsize=MOST_LISTS)
 def effects(kind: LevelKind, r: int) -> OperationList:
     """v of a level alone, in the place of m; parameters λ, λ⁻¹."""
     ops = LevelOperations()
-    e = _eliminated(ops, kind)
-    _, c = _reduced_right(ops, kind, e, r)
+    e = eliminated(ops, kind)
+    _, c = reduced_right(ops, kind, e, r)
     outer = ops.gather(PARENT_RIGHT, grid(kind.above, r))
     ops.store(ops.product(e.P, ops.product(e.Q.T, outer, c, -1.0)), OUT, grid(kind.k, r))
     return ops.finished()
 
 
-@lru_cache
+@lru_cache(maxsize=MOST_LISTS)
 def substitution(kind: LevelKind, r: int) -> OperationList:
     """m and Σ of a level; parameters λ, λ⁻¹.
 
@@ -203,8 +93,8 @@ def substitution(kind: LevelKind, r: int) -> OperationList:
     ops = LevelOperations()
     k, above = kind.k, kind.above
     moments, traces = ops.sums(r, r), ops.sums(k, k)
-    e = _eliminated(ops, kind)
-    m, c = _reduced_right(ops, kind, e, r)
+    e = eliminated(ops, kind)
+    m, c = reduced_right(ops, kind, e, r)
     outer = ops.gather(PARENT_RIGHT, grid(above, r))
     v = ops.product(e.P, ops.product(e.Q.T, outer, c, -1.0))
     ops.product(e.S, v, m, -1.0)
@@ -227,7 +117,7 @@ def _add_moments(ops: LevelOperations, sums: Rows, z: Rows, v: Rows, m: Rows, u:
             ops.inner([both[s], both[t]], [v[i, t], v[i, s]], sums[s, t], -0.5)
 
 
-def _covariances(ops: LevelOperations, kind: LevelKind, e: _Eliminated, traces: Rows) -> None:
+def _covariances(ops: LevelOperations, kind: LevelKind, e: Eliminated, traces: Rows) -> None:
     """Add to the traces, and store Σ of the level and its ancestors."""
     k, above = kind.k, kind.above
     low, low_above = np.tril_indices(k), np.tril_indices(above)
@@ -266,7 +156,7 @@ def _covariances(ops: LevelOperations, kind: LevelKind, e: _Eliminated, traces: 
             ops.inner(both[i], right[:, j], traces[i, j], -1.0)
 
 
-@lru_cache
+@lru_cache(maxsize=MOST_LISTS)
 def differentiation(
     kind: LevelKind, r: int, before: int, directions: tuple[Pattern, ...], right: Pattern
 ) -> OperationList:
@@ -279,9 +169,9 @@ def differentiation(
     ops = LevelOperations()
     k, above, p, n = kind.k, kind.above, len(right[0]) - 1, before + len(directions)
     tt, tv, vv, taken = ops.sums(k, k), ops.sums(k, k * p), ops.sums(k, k), ops.sums(n, n)
-    e = _eliminated(ops, kind)
+    e = eliminated(ops, kind)
     patterns = kind.lam, kind.lam if kind.inverse is None else kind.inverse, right, *directions
-    _, _, to_right, *to_directions = _places(patterns)
+    _, _, to_right, *to_directions = places_of(patterns)
     both = ops.left(to_right.T, ops.load(RIGHT, grid(k, r)).T).T
     t, v = both[:, :1], both[:, 1:]
     for i, j in zip(*np.tril_indices(k), strict=True):

@@ -1,4 +1,4 @@
-"""How Z'Z is split: the grouping factor with most columns is eliminated first, then the others."""
+"""How Z'Z is split: one grouping factor is eliminated first, then the others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from copy import copy
 from functools import cached_property
 from itertools import pairwise
+from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -54,16 +55,19 @@ class Layout:
         """Compiled loops; None to do without."""
         self.shapes = [f.zz.shape[:2] for f in cp.factors]
         sizes = [q * k for q, k in self.shapes]
-        self.lead = int(np.argmax(sizes)) if sizes and leads else -1
-        self.rest = [i for i in range(len(sizes)) if i != self.lead]
-        ends = np.cumsum([0, *(sizes[i] for i in self.rest)])
+        self._set_lead(int(np.argmax(sizes)) if sizes and leads else -1)
+        self._transposed_pairs: dict[tuple[int, int], PairMoments] = (
+            {} if like is None else like._transposed_pairs
+        )
+
+    def _set_lead(self, lead: int) -> None:
+        self.lead = lead
+        self.rest = [i for i in range(len(self.shapes)) if i != lead]
+        ends = np.cumsum([0, *(prod(self.shapes[i]) for i in self.rest)])
         self.m = int(ends[-1])
         self.spans = {
             i: slice(int(a), int(b)) for i, a, b in zip(self.rest, ends[:-1], ends[1:], strict=True)
         }
-        self._transposed_pairs: dict[tuple[int, int], PairMoments] = (
-            {} if like is None else like._transposed_pairs
-        )
 
     def with_sums(self, cp: CrossProducts) -> Self:
         """The same analysis, order and patterns, for other numbers.

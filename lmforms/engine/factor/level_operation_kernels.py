@@ -16,7 +16,7 @@ from .operation_kinds_kernels import (
     PRODUCT,
     ROOT,
     SCALED,
-    STORE,
+    SCATTER,
     TABLES,
 )
 
@@ -70,7 +70,10 @@ def carry_out(
                 if code == GATHER:
                     for i in range(n):
                         work[out, i] = table[of[i], y]
-                elif code == LOAD or code == LOAD_MORE or code == STORE:
+                elif code == SCATTER:
+                    for i in range(n):
+                        table[of[i], y] += work[out, i]
+                else:
                     own = table[first : first + n]
                     if code == LOAD:
                         for i in range(n):
@@ -81,9 +84,6 @@ def carry_out(
                     else:
                         for i in range(n):
                             own[i, y] = work[out, i]
-                else:
-                    for i in range(n):
-                        table[of[i], y] += work[out, i]
         first += n
         filled += 1
         if filled == tiles or first == end:

@@ -20,7 +20,7 @@ from .chain import Ancestors, Chain, Pair
 
 @dataclass(frozen=True, eq=False)
 class Nesting:
-    """The remaining factors of a chain, by their places in it, which are 1, 2, …
+    """The remaining factors of a chain, by their places in it: 1, 2 and so on.
 
     Attributes
     ----------
@@ -211,8 +211,9 @@ class NestedSolver:
         shrink: LinearMap,
         i: int,
     ) -> FloatArray:
-        """With S and C of what is left of b once all inner levels are eliminated, and the
-        covariances Σ = Λ₂S⁻¹Λ₂' of a level and its ancestors: S − [S C']Σ[S C']'.
+        """S − [S C']Σ[S C']' of what is left of b once all inner levels are eliminated.
+
+        Σ = Λ₂S⁻¹Λ₂' are the covariances of a level and its ancestors.
         """
         nesting, last, left = self._nesting, self._factors.index(i), dict(b)
         across: Blocks = {}

@@ -1,6 +1,6 @@
 """The matrix A = Λ'Z'ZΛ + I analysed once, for all θ: which blocks it has and how to factor them.
 
-The grouping factor with most columns is the leading one: its block of A is block-diagonal for any
+The grouping factor with most columns, or the innermost of nested ones, is the leading one: its block of A is block-diagonal for any
 data, and is eliminated exactly. What remains is the Schur complement
 
     S = I + Λ₂'BΛ₂,   B = Z₂'Z₂ − C M C',   C = Z₂'Z₁,   M = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁',
@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Literal
-
-import numpy as np
 
 from ...control import DEFAULT_MEMORY
 from ...errors import MemoryLimitError
@@ -45,8 +43,8 @@ DENSE_SCHUR = 1_500
 """A Schur complement up to this size is dense: LAPACK is faster than any sparse code there."""
 
 DENSE_CHAIN = 200
-"""With up to so many random effects of three nested factors or more, one dense factor costs less
-than the arithmetic on blocks, factor by factor."""
+"""With up to so many random effects of three nested factors or more, or most of them of the outer
+factor, one dense factor costs less than the arithmetic on blocks, factor by factor."""
 
 DENSE_FILL = 0.2
 """Above this share of nonzeros in S, a dense factor is faster and smaller."""
@@ -195,11 +193,12 @@ class System(Layout):
     def _nested(self) -> bool:
         """Whether the factors are nested, so that nothing is filled; if so, set up the solver."""
         chain = Chain.of(self)
-        if chain is None or chain.factors[0] != self.lead:
+        if chain is None:
             return False
         few = sum(q * k for q, k in self.shapes) <= DENSE_CHAIN
-        if few and len(chain.factors) > 2:
+        if few and (len(chain.factors) > 2 or chain.factors[0] != self.lead):
             return False
+        self._set_lead(chain.factors[0])
         places = range(1, len(chain.factors))
         nesting = Nesting(chain, {n: self.spans[chain.factors[n]] for n in places})
         self.coupling = NestedCoupling({n: chain.blocks[0, n] for n in places}, nesting)
