@@ -73,9 +73,9 @@ class Control:
         more is fitted by conjugate gradients if ``factor="auto"``, and refused otherwise,
         before anything is allocated.
     compiled : bool or "auto"
-        Whether small and one-factor models are fitted by compiled kernels. Loading these takes longer
-        than a small fit, so that ``"auto"`` loads them when a process has fitted about 200 small
-        models, or a few with very many groups. Results differ by rounding only.
+        Whether small and one-factor models are fitted by compiled kernels. Loading these takes
+        longer than a small fit, so that ``"auto"`` loads them when a process has fitted about 200
+        small models, or a few with very many groups. Results differ by rounding only.
     seed : int
         Of the random signs with which ``"cg"`` estimates traces: the same seed gives the
         same fit. Exact fits of large crossed models begin at such an estimate; where they end does

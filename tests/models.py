@@ -120,7 +120,7 @@ def scaled_rows(model: SmallModel) -> tuple[ModelRows, object]:
 
 
 def problem_of(model: SmallModel, path: str = "auto") -> tuple[Problem, ModelRows]:
-    """`path` is a method of :class:`System`, or ``"compiled"``: ``"auto"`` with the kernels of fits."""
+    """`path` is a method of `System`, or ``"compiled"``: ``"auto"`` with the kernels of fits."""
     inner, scaling = scaled_rows(model)
     system = System(cross_products(model.rows, scaling), "auto" if path == "compiled" else path)
     if path == "compiled":

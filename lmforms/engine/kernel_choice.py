@@ -1,9 +1,9 @@
 """When the compiled kernels of fits are loaded: once a process has fitted so much that it pays.
 
-Loading numba and the kernels takes more time than the fit of a small model, and compiling them where
-nothing is cached takes seconds. Nobody who fits once pays for that. Every fit that kernels would
-speed up counts, by the random effects that it passes over; beyond a bound they are loaded, all
-together. So they are for a model of very many rows.
+Loading numba and the kernels takes more time than the fit of a small model, and compiling them
+where nothing is cached takes seconds. Nobody who fits once pays for that. Every fit that kernels
+would speed up counts, by the random effects that it passes over; beyond a bound they are loaded,
+all together. So they are for a model of very many rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOADING_COST = 400_000
 the cache, which is 0.6 s: 200 small fits, or two of 100,000 groups with slopes."""
 
 SMALL_FIT = 2_000
-"""A small fit counts as so many random effects: its arrays are small, and its calls are what costs."""
+"""A small fit counts as so many random effects: its calls are what costs."""
 
 ROWS_WORTH_LOADING = 1_000_000
 """Rows of which the sums repay the import of numba: it takes as long as NumPy's sums of so many."""
@@ -79,7 +79,8 @@ def kernels_of_fit(effects: int) -> FitKernels | None:
 def kernels_of_rows(rows: int) -> Any:
     """Compiled sums over rows, if so many rows should use them; see :func:`kernels_of_fit`."""
     if _demanded.get() == "auto" and _Process.loaded is None:
-        if rows < (ROWS_WITH_NUMBA if "numba" in sys.modules else ROWS_WORTH_LOADING):
+        least = ROWS_WITH_NUMBA if "numba" in sys.modules else ROWS_WORTH_LOADING
+        if rows < least:
             return None
     found = _kernels()
     return None if found is None else found.rows

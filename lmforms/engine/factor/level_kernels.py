@@ -1,9 +1,10 @@
 """The criterion and its derivatives for one grouping factor: passes over its levels, compiled.
 
-With Σ = λλ' and B_l = I + Z_l'Z_lΣ, elimination of [B_l | right sides | Z_l'Z_l] gives ln|A| = Σ_l
-ln|B_l|, the effects and M_l = Z_l'V₀⁻¹Z_l = B_l⁻¹Z_l'Z_l of a level at once, whether Σ is singular or
-not. Symbols are those of :mod:`lmforms.engine.criterion.evaluate`. Twins: the methods of
-:class:`lmforms.engine.factor.Factorization`, and :mod:`lmforms.engine.criterion.information`.
+With Σ = λλ' and B_l = I + Z_l'Z_lΣ, elimination of [B_l | right sides | Z_l'Z_l] gives a level's
+ln|B_l|, which add up to ln|A|, its effects and M_l = Z_l'V₀⁻¹Z_l = B_l⁻¹Z_l'Z_l at once, whether Σ
+is singular or not. Symbols are those of :mod:`lmforms.engine.criterion.evaluate`. Twins: the
+methods of :class:`lmforms.engine.factor.Factorization`, and
+:mod:`lmforms.engine.criterion.information`.
 """
 
 from __future__ import annotations
@@ -266,8 +267,8 @@ def least_squares(moments: Any, beta: Any, root_x: Any) -> Any:
 
 
 @compiled(
-    f"void(int64, {_MATRIX}, {_MATRIX}, {_MATRIX}, {_MATRIX}, {_STACK}, {_MATRIX}, float64, float64, "
-    f"boolean, {_MATRIX}, {_MATRIX})"
+    f"void(int64, {_MATRIX}, {_MATRIX}, {_MATRIX}, {_MATRIX}, {_STACK}, {_MATRIX}, float64, "
+    f"float64, boolean, {_MATRIX}, {_MATRIX})"
 )
 def derivatives_of_sums(
     p: Any,

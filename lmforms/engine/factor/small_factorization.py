@@ -24,9 +24,9 @@ def _lapack() -> Any:
 class SmallFactorization(DirectFactorization):
     """As :class:`Factorization` with several grouping factors, for few effects.
 
-    Columns are in the order of the grouping factors, level by level. Z'V₀⁻¹Z is written out for the
-    derivatives: columns of a regular λ are Z'ZΛA⁻¹Λ⁻¹, which loses no digits where λ is small, those
-    of a singular λ are Z'Z(I − ΛA⁻¹Λ'Z'Z).
+    Columns are in the order of the grouping factors, level by level. For the derivatives Z'V₀⁻¹Z is
+    written out: columns of a regular λ are Z'ZΛA⁻¹Λ⁻¹, which loses no digits where λ is small;
+    columns of a singular λ are Z'Z(I − ΛA⁻¹Λ'Z'Z).
     """
 
     def __init__(self, system: System, lams: Sequence[FloatArray]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def _columns(pattern: FactorPattern, n: int) -> tuple[int, int, list[tuple[int, 
     first, last = int(pattern.panels[n]), int(pattern.panels[n + 1])
     bounds = pattern.indptr[first : last + 1].tolist()
     h = bounds[1] - bounds[0] - (last - first)
-    return last - first, h, [(a, b - h, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return last - first, h, [(a, b - h, b) for a, b in pairwise(bounds)]
 
 
 def _large_panel(

@@ -20,7 +20,8 @@ EPS = 2.220446049250313e-16
 
 
 @compiled(
-    f"float64({_VECTOR}, {_MATRIX}, {_VECTOR}, {_MATRIX}, {_VECTOR}, {_VECTOR}, {_MATRIX}, {_VECTOR})"
+    f"float64({_VECTOR}, {_MATRIX}, {_VECTOR}, {_MATRIX}, {_VECTOR}, {_VECTOR}, {_MATRIX}, "
+    f"{_VECTOR})"
 )
 def quadratic_model(
     gradient: Any,

@@ -74,7 +74,7 @@ class CrossProducts:
 
     @cached_property
     def sorted_sizes(self) -> list[FloatArray]:
-        """Sums of squares of each effect's column by level, ascending, (k, q) by grouping factor."""
+        """Sums of squares of each effect by level, ascending, (k, q) by grouping factor."""
         return [np.sort(f.zz.diagonal(axis1=1, axis2=2).T, axis=1) for f in self.factors]
 
     @cached_property
