@@ -18,8 +18,12 @@ from .criterion.problem import Problem
 from .criterion.residual_problem import ResidualProblem, loses_digits, residual_problem
 from .exact_fit import CHECKED_RATIO
 from .iterative import IterativeProblem, IterativeSystem, RoughOptimum
+<<<<<<< .merge_file_MqBwJK
 from .kernel_choice import compiled_as
 from .linalg.threads import limited_blas_threads
+=======
+from .linalg.threads import limited_blas_threads, threads_of_rows
+>>>>>>> .merge_file_hphIGK
 from .optimize.identifiability import suspicious_parts, unidentified_parts
 from .optimize.minimize import evaluate_at, minimize
 from .prior import Prior
@@ -36,10 +40,6 @@ from .user_units import Estimate, engine_theta, times
 
 DENSE_COPIES = 6
 """Matrices of the size of a series' correlations in memory, beside a derivative for each φ."""
-
-MANY_ROWS, FEW_COLUMNS = 50_000, 16
-"""Products of at least so many rows and at most so many columns are not faster with threads, and
-slower where cores are shared."""
 
 
 def estimate(
@@ -110,7 +110,8 @@ def _estimate(
     if not reml and at is None:
         refuse_unbounded_likelihood(rows, covariances, roots)
     has_phi = len(rows.residual.phi) > 0
-    with limited_blas_threads(1 if n >= MANY_ROWS and p <= FEW_COLUMNS else 0):
+    in_parts = rows.residual.by_row and rows.by_level and all(L is None for L in roots)
+    with limited_blas_threads(0 if in_parts else threads_of_rows(n, p)):
         cp = sums_of_rows(rows, tuple(covariances), roots, rotate=not has_phi)
     scaling = cp.scaling
     residual_size = scaling.pilot.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))

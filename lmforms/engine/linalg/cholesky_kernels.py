@@ -75,22 +75,11 @@ def factor_panels(
             elif width > 1:
                 for b in range(count):
                     line[b] = 0.0
-                columns = min(row, width)
-                # four at a time, as what is written is read and written again for each pass
-                for c in range(0, columns - 3, 4):
+                for c in range(min(row, width)):
                     p = np.uint64(start[own + c] + row - c)
-                    q = np.uint64(start[own + c + 1] + row - c - 1)
-                    r = np.uint64(start[own + c + 2] + row - c - 2)
-                    s = np.uint64(start[own + c + 3] + row - c - 3)
-                    w, x, y, z = values[p], values[q], values[r], values[s]
+                    left = values[p]
                     for b in range(count):
-                        pair = w * values[p + b] + x * values[q + b]
-                        line[b] += pair + (y * values[r + b] + z * values[s + b])
-                for c in range(columns & ~3, columns):
-                    p = np.uint64(start[own + c] + row - c)
-                    w = values[p]
-                    for b in range(count):
-                        line[b] += w * values[p + b]
+                        line[b] += left * values[p + b]
             if row < width:
                 p = np.uint64(start[own + row])
                 if width > 1:

@@ -12,6 +12,7 @@ from .stable_columns import (
     means,
     root_mean_squares,
     root_of_moments,
+    sums_of_products,
     triangular_root,
 )
 
@@ -75,7 +76,7 @@ def _are_independent(X: FloatArray) -> bool:
     It is larger than both tolerances then, however the columns are centred. False says nothing.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        moments = X.T @ X
+        moments = sums_of_products(X)
     low, high = SAFE_MEAN_SQUARES
     safe = all(low < size < high for size in moments.diagonal().tolist())
     return safe and root_of_moments(moments) is not None

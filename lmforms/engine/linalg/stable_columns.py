@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...support.arrays import BoolArray, FloatArray
+from .threads import LONGEST_PART, rows_of_part
 
 SAFE_MEAN_SQUARES = 1e-280, 1e280
 """Mean squares between these have been computed without over- or underflow."""
@@ -56,8 +57,19 @@ def _sums_of_squares(columns: FloatArray) -> FloatArray:
     n, p = columns.shape
     if n < LONG_COLUMN or p > FEW_COLUMNS:
         return np.einsum("ij,ij->j", columns, columns)
+    parts = [columns[i : i + LONGEST_PART] for i in range(0, n, LONGEST_PART)]
     with np.errstate(over="ignore"):
-        return np.array([np.dot(c, c) for c in columns.T])
+        return np.array([sum(np.dot(part[:, j], part[:, j]) for part in parts) for j in range(p)])
+
+
+def sums_of_products(columns: FloatArray) -> FloatArray:
+    """X'X of columns (n, p), by parts of the rows: see :func:`.threads.rows_of_part`."""
+    n, p = columns.shape
+    step = rows_of_part(p)
+    if n <= step or p > FEW_COLUMNS:
+        return columns.T @ columns
+    parts = (columns[i : i + step] for i in range(0, n, step))
+    return np.asarray(sum(part.T @ part for part in parts))
 
 
 def by_column(operation: np.ufunc, columns: FloatArray, numbers: FloatArray) -> FloatArray:
@@ -86,9 +98,10 @@ def fill_by_column(
 
 
 def means(columns: FloatArray) -> FloatArray:
-    """Mean of each column of (n, p): NumPy's own takes twenty times as long for few columns."""
-    n = len(columns)
-    return np.asarray(columns.T @ np.ones(n) / n)
+    """Mean of each column of (n, p)."""
+    if columns.shape[1] > FEW_COLUMNS:
+        return columns.mean(axis=0)
+    return np.array([column.mean() for column in columns.T])
 
 
 def constant_columns(columns: FloatArray) -> BoolArray:
@@ -159,7 +172,7 @@ def triangular_root(columns: FloatArray) -> FloatArray:
     array([[5. , 1.4],
            [0. , 0.2]])
     """
-    root = root_of_moments(columns.T @ columns)
+    root = root_of_moments(sums_of_products(columns))
     if root is None:
         root = np.asarray(np.linalg.qr(columns, mode="r"))
         signs = np.where(np.diagonal(root) < 0, -1.0, 1.0)

@@ -25,6 +25,24 @@ THREADED_WORK = 1e8
 """Pairs of entries from which a second thread is worthwhile in a compiled loop: with fewer it slows
 the LAPACK call that follows by as much."""
 
+MANY_ROWS, FEW_COLUMNS = 50_000, 16
+"""Products of at least so many rows and at most so many columns are not faster with threads, and
+slower where cores are shared."""
+
+ONE_THREAD_PRODUCT, LONGEST_PART = 1 << 18, 8_192
+"""OpenBLAS does not share a product of matrices of so many multiplications among threads, nor one
+of vectors of a length below 10,000."""
+
+
+def threads_of_rows(n: int, p: int) -> int:
+    """What :func:`limited_blas_threads` takes for products of columns (n, p)."""
+    return int(n >= MANY_ROWS and p <= FEW_COLUMNS)
+
+
+def rows_of_part(p: int) -> int:
+    """Rows of p columns whose products one thread computes; they stay in the cache."""
+    return min(LONGEST_PART, max(ONE_THREAD_PRODUCT // max(p, 1) ** 2, 512))
+
 
 @lru_cache(maxsize=2)
 def _pools(cholmod: bool) -> tuple[Any, Any]:

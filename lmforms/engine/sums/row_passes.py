@@ -13,14 +13,17 @@ from ...residual import Residual
 from ...support.arrays import FloatArray, IndexArray, for_loops
 from ..kernel_choice import kernels_of_rows
 from ..linalg.stable_columns import by_column, columns_to_fill, fill_by_column, root_mean_squares
+from ..linalg.threads import (
+    LONGEST_PART,
+    limited_blas_threads,
+    rows_of_part,
+    threads_of_rows,
+)
 from ..rows import FactorRows, ModelRows
 from .level_sums import add_by_level, row_values
 from .moments import FactorMoments, PairMoments
 from .pair_sums import PairTable, has_few_pairs, pair_places
 from .units import AffineMap, Scaling
-
-PART = 8_192
-"""Rows of one part: its columns stay in the cache, and its calls cost little."""
 
 
 class KnownProducts(Protocol):
@@ -93,7 +96,7 @@ class RowPasses:
         """Sums of products of R^(−1/2)[columns − c, y − shift], which may overflow."""
         total = 0.0
         with np.errstate(over="ignore", invalid="ignore"):
-            for part in self._parts(self.residual.by_row):
+            for part in self._parts(self.residual.by_row, len(center) + 1):
                 own = None if y is None else y[part]
                 centered = self._centered(columns[part], center, own, shift, part)
                 total = total + centered.T @ centered
@@ -122,41 +125,41 @@ class RowPasses:
         zr = [np.zeros((f.n_levels, f.k, m)) for f in factors]
         zz = [np.zeros((f.n_levels, f.k, f.k)) for f in factors] if known is None else []
         tables = _tables(factors) if known is None else {}
-        rr, bases, units = np.zeros((m, m)), list[FloatArray](), _right_units(scaling)
-        several = self.kernels is not None or (
-            self.residual.by_row and all(map(_suits_parts, factors))
-        )
-        for part in self._parts(several):
-            bases = [self._basis(f, scale, part) for f, scale in zip(factors, maps, strict=True)]
-            right = self._right(rows, scaling, units, part)
-            if effects is not None:
-                for f, w, b in zip(factors, bases, effects, strict=True):
-                    right -= row_values(f.codes[part], w, b)
-            with np.errstate(over="ignore", invalid="ignore"):
-                rr += right.T @ right
-            for i, (f, w) in enumerate(zip(factors, bases, strict=True)):
-                self._add(f.codes[part], w, right, zr[i])
-                if known is None:
-                    self._add(f.codes[part], w, w, zz[i])
-            for (a, b), table in tables.items():
-                self._add(table.keys(part), bases[a], bases[b], table.blocks)
-        if known is not None:
-            zz, pairs = [f.zz for f in known.factors], known.pairs
-        else:
+        rr, units, bases = np.zeros((m, m)), _right_units(scaling), list[FloatArray]()
+        several = self._in_several_parts(factors)
+        with limited_blas_threads(0 if several else threads_of_rows(self.n, m - 1)):
+            for part in self._parts(several, m):
+                bases = [self._basis(f, s, part) for f, s in zip(factors, maps, strict=True)]
+                right = self._right(rows, scaling, units, part)
+                if effects is not None:
+                    for f, w, b in zip(factors, bases, effects, strict=True):
+                        right -= row_values(f.codes[part], w, b)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    rr += right.T @ right
+                for i, (f, w) in enumerate(zip(factors, bases, strict=True)):
+                    self._add(f.codes[part], w, right, zr[i])
+                    if known is None:
+                        self._add(f.codes[part], w, w, zz[i])
+                for (i, j), table in tables.items():
+                    self._add(table.keys(part), bases[i], bases[j], table.blocks)
+        if known is None:
             whole = None if several else bases
-            pairs = {
-                (a, b): tables[a, b].moments()
-                if (a, b) in tables
-                else self._pair(a, b, factors, maps, whole)
-                for a, b in combinations(range(len(factors)), 2)
-            }
+            pairs = self._pairs(factors, maps, tables, whole)
+        else:
+            zz, pairs = [f.zz for f in known.factors], known.pairs
         moments = tuple(FactorMoments(*own) for own in zip(zz, zr, strict=True))
         return Products(rr, moments, pairs)
 
     # --- a part of the rows ---------------------------------------------------------------
 
-    def _parts(self, several: bool) -> Iterator[slice]:
-        step = PART if several else max(self.n, 1)
+    def _in_several_parts(self, factors: Sequence[FactorRows]) -> bool:
+        if self.kernels is not None:
+            return True
+        return self.residual.by_row and all(map(_suits_parts, factors))
+
+    def _parts(self, several: bool, width: int) -> Iterator[slice]:
+        """All rows, or parts of rows of so many columns."""
+        step = rows_of_part(width) if several else max(self.n, 1)
         return (slice(i, min(i + step, self.n)) for i in range(0, self.n, step))
 
     def _whitened(self, columns: FloatArray, part: slice) -> FloatArray:
@@ -207,30 +210,35 @@ class RowPasses:
 
     # --- pairs of levels ------------------------------------------------------------------
 
-    def _pair(
+    def _pairs(
         self,
-        a: int,
-        b: int,
         factors: Sequence[FactorRows],
         maps: Sequence[AffineMap],
+        tables: dict[tuple[int, int], PairTable],
         bases: Sequence[FloatArray] | None,
-    ) -> PairMoments:
-        """Z_a'Z_b of two factors, from bases of all rows if there are any."""
-        rows, cols, place = pair_places(factors[a], factors[b], self.kernels)
-        blocks = np.zeros((len(rows), factors[a].k, factors[b].k))
-        for part in self._parts(bases is None):
-            left, right = (
-                self._basis(factors[i], maps[i], part) if bases is None else bases[i]
-                for i in (a, b)
-            )
-            self._add(place[part], left, right, blocks)
-        return PairMoments(rows, cols, blocks)
+    ) -> dict[tuple[int, int], PairMoments]:
+        """Z_a'Z_b of all pairs of factors: from tables, or from bases, of all rows if given."""
+        pairs = {}
+        for a, b in combinations(range(len(factors)), 2):
+            if (a, b) in tables:
+                pairs[a, b] = tables[a, b].moments()
+                continue
+            rows, cols, place = pair_places(factors[a], factors[b], self.kernels)
+            blocks = np.zeros((len(rows), factors[a].k, factors[b].k))
+            for part in self._parts(bases is None, 1):
+                left, right = (
+                    self._basis(factors[i], maps[i], part) if bases is None else bases[i]
+                    for i in (a, b)
+                )
+                self._add(place[part], left, right, blocks)
+            pairs[a, b] = PairMoments(rows, cols, blocks)
+        return pairs
 
 
 def _suits_parts(factor: FactorRows) -> bool:
     """Whether the levels of a part of the rows are no more than twice as many as the rows."""
     codes = factor.codes
-    return factor.n_levels <= 2 * PART or bool((codes[1:] >= codes[:-1]).all())
+    return factor.n_levels <= 2 * LONGEST_PART or bool((codes[1:] >= codes[:-1]).all())
 
 
 def _tables(factors: Sequence[FactorRows]) -> dict[tuple[int, int], PairTable]:

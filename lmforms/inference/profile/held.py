@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...engine.criterion.evaluate import Evaluation, constraint_cross, differentiate, evaluate
+from ...engine.criterion.constraint_cross import constraint_cross
+from ...engine.criterion.evaluate import Evaluation, differentiate, evaluate
 from ...engine.criterion.given import NOTHING, Constraint, Given
 from ...engine.criterion.gls import ConstrainedFit
 from ...engine.criterion.problem import Problem
