@@ -18,12 +18,8 @@ from .criterion.problem import Problem
 from .criterion.residual_problem import ResidualProblem, loses_digits, residual_problem
 from .exact_fit import CHECKED_RATIO
 from .iterative import IterativeProblem, IterativeSystem, RoughOptimum
-<<<<<<< .merge_file_MqBwJK
 from .kernel_choice import compiled_as
-from .linalg.threads import limited_blas_threads
-=======
 from .linalg.threads import limited_blas_threads, threads_of_rows
->>>>>>> .merge_file_hphIGK
 from .optimize.identifiability import suspicious_parts, unidentified_parts
 from .optimize.minimize import evaluate_at, minimize
 from .prior import Prior
