@@ -1,7 +1,8 @@
 """The matrix A = Λ'Z'ZΛ + I analysed once, for all θ: which blocks it has and how to factor them.
 
-The grouping factor with most columns, or the innermost of nested ones, is the leading one: its block of A is block-diagonal for any
-data, and is eliminated exactly. What remains is the Schur complement
+The grouping factor with most columns, or the innermost of nested ones, is the leading one: its
+block of A is block-diagonal for any data, and is eliminated exactly. What remains is the Schur
+complement
 
     S = I + Λ₂'BΛ₂,   B = Z₂'Z₂ − C M C',   C = Z₂'Z₁,   M = Λ₁(Λ₁'Z₁'Z₁Λ₁ + I)⁻¹Λ₁',
 
