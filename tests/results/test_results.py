@@ -234,7 +234,7 @@ def test_the_criterion_of_machines_term_by_term(machines):
         "ln|L|²": 79.53742,
         "ln|R_X|²": -4.58512,
         "‖e‖²": 33.50432,
-        "‖u‖²": 13.65180,
+        "‖u‖²": 13.65179,
         "r²": 47.15611,
     }
     for name, number in wanted.items():
