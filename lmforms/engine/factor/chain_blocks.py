@@ -113,16 +113,22 @@ def eliminated(ops: LevelOperations, kind: LevelKind) -> Eliminated:
         ops.load_more(S[low], FRONT, places[:k, :k][low])
         ops.load_more(C, FRONT, places[k:, :k])
     half = ops.left(lam.T, S).T  # Sλ
-    A = np.empty((k, k), dtype=np.intp)
-    for i, j in zip(*low, strict=True):
+    A: Rows = np.empty((k, k), dtype=np.intp)
+    for i, j in pairs_of(low):
         identity = ops.numbers(np.array(ONE if i == j else ZERO))
         A[i, j] = A[j, i] = ops.combined(lam[:, i], half[:, j], int(identity))
     J = ops.inverse_root(A)
-    P = np.empty((k, k), dtype=np.intp)
+    P: Rows = np.empty((k, k), dtype=np.intp)
     for i in range(k):
         for j in range(k):
             P[i, j] = ops.combined(lam[i, : j + 1], J[j, : j + 1])
     return Eliminated(lam, inverse, S, C, J, P, ops.product(C, P))
+
+
+def pairs_of(indices: tuple[IntArray, IntArray]) -> list[tuple[int, int]]:
+    """Rows and columns, one pair after the other."""
+    rows, columns = indices
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 def reduced_right(

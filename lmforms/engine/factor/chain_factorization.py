@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10
+from typing import Any
 
 import numpy as np
 
@@ -212,7 +213,8 @@ class ChainFactorization(Factorization):
         """
         count, size, p = len(self.lams), sum(len(d) for d in changes), right.shape[1] - 1
         ends = np.cumsum([0, *(len(d) for d in changes)])
-        tt, vv, tv = ([NO_TABLE] * count for _ in range(3))
+        tt, vv = ([NO_TABLE] * count for _ in range(2))
+        tv: list[Any] = [NO_TABLE] * count
         quadratic, order = np.zeros((size, size)), np.empty(0, dtype=np.intp)
         reduced = NO_TABLE
         for n, link in enumerate(self._links):

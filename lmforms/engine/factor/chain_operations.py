@@ -44,6 +44,7 @@ from .chain_blocks import (
     Pattern,
     eliminated,
     grid,
+    pairs_of,
     places_of,
     reduced_right,
     triangle,
@@ -121,25 +122,25 @@ def _covariances(ops: LevelOperations, kind: LevelKind, e: Eliminated, traces: R
     """Add to the traces, and store Σ of the level and its ancestors."""
     k, above = kind.k, kind.above
     low, low_above = np.tril_indices(k), np.tril_indices(above)
-    outer = np.empty((above, above), dtype=np.intp)
+    outer: Rows = np.empty((above, above), dtype=np.intp)
     outer[low_above] = outer.T[low_above] = ops.gather(PARENT_FRONT, triangle(above)[low_above])
-    W = np.empty((above, k), dtype=np.intp)  # QJ
+    W: Rows = np.empty((above, k), dtype=np.intp)  # QJ
     for g in range(above):
         for i in range(k):
             W[g, i] = ops.inner(e.Q[g, i:], e.J[i:, i])
     Y = ops.product(outer, W)
-    inverse = np.empty((k, k), dtype=np.intp)  # (A⁻¹)_ii
-    for i, j in zip(*low, strict=True):
+    inverse: Rows = np.empty((k, k), dtype=np.intp)  # (A⁻¹)_ii
+    for i, j in pairs_of(low):
         x, y = [*e.J[i:, i], *W[:, i]], [*e.J[i:, j], *Y[:, j]]
         inverse[i, j] = inverse[j, i] = ops.inner(x, y)
     if kind.inverse is not None:
-        for i, j in zip(*low, strict=True):
+        for i, j in pairs_of(low):
             ops.combined([ONE], [inverse[i, j]], traces[i, j])
         if kind.is_innermost:
             return
     half = ops.left(e.lam, inverse)
-    own = np.empty((k, k), dtype=np.intp)
-    for i, j in zip(*low, strict=True):
+    own: Rows = np.empty((k, k), dtype=np.intp)
+    for i, j in pairs_of(low):
         own[i, j] = own[j, i] = ops.combined(e.lam[j], half[i])
     across = ops.left(e.lam, Y.T, -1.0)  # Σ_ia
     if not kind.is_innermost:
@@ -148,10 +149,10 @@ def _covariances(ops: LevelOperations, kind: LevelKind, e: Eliminated, traces: R
         ops.store(across, COVARIANCE, places[:k, k:])
         ops.store(outer[low_above], COVARIANCE, places[k:, k:][low_above])
     if kind.inverse is None:
-        sigma = np.block([[own, across], [across.T, outer]])
-        both = np.hstack([e.S, e.C.T])
+        sigma: Rows = np.block([[own, across], [across.T, outer]])
+        both: Rows = np.hstack([e.S, e.C.T])
         right = ops.product(sigma, both.T)
-        for i, j in zip(*low, strict=True):
+        for i, j in pairs_of(low):
             ops.combined([ONE], [e.S[i, j]], traces[i, j])
             ops.inner(both[i], right[:, j], traces[i, j], -1.0)
 
@@ -174,7 +175,7 @@ def differentiation(
     _, _, to_right, *to_directions = places_of(patterns)
     both = ops.left(to_right.T, ops.load(RIGHT, grid(k, r)).T).T
     t, v = both[:, :1], both[:, 1:]
-    for i, j in zip(*np.tril_indices(k), strict=True):
+    for i, j in pairs_of(np.tril_indices(k)):
         ops.inner(t[i], t[j], tt[i, j])
         ops.inner(v[i], v[j], vv[i, j])
     for i in range(k):
@@ -182,8 +183,8 @@ def differentiation(
             ops.inner(t[i], [v[j // p, j % p]], tv[i, j])
     rho = ops.load(REDUCED, grid(k, before)) if before else np.empty((k, 0), dtype=np.intp)
     x = [ops.left(places, t)[:, 0] for places in to_directions]
-    own = np.array(x, dtype=np.intp).reshape(-1, k).T
-    c = np.empty((k, n), dtype=np.intp)
+    own: Rows = np.array(x, dtype=np.intp).reshape(-1, k).T
+    c: Rows = np.empty((k, n), dtype=np.intp)
     c[:, :before] = ops.product(e.P.T, rho)
     if kind.inverse is None:
         weighted = ops.product(e.S, own)
@@ -197,10 +198,10 @@ def differentiation(
         for i in range(k):
             for j in range(len(directions)):
                 c[i, before + j] = ops.inner(e.J[i, : i + 1], own[: i + 1, j], sign=-1.0)
-    for j, h in zip(*np.tril_indices(n), strict=True):
+    for j, h in pairs_of(np.tril_indices(n)):
         ops.inner(c[:, j], c[:, h], taken[j, h])
     if above:
-        left = np.empty((above, n), dtype=np.intp)
+        left: Rows = np.empty((above, n), dtype=np.intp)
         reduced = ops.load(REDUCED, grid(above, before, k * before)) if before else None
         left[:, :before] = ops.product(e.Q, c[:, :before], reduced, -1.0)
         outer = ops.product(e.C, own) if kind.inverse is None else None

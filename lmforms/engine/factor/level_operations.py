@@ -9,9 +9,9 @@ all levels share are parameters. :mod:`.level_passes` carries it out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -36,10 +36,10 @@ PIVOTS, LEAST_PIVOT, FIRST_SUM = range(3)
 ONE, ZERO = 0, -1
 """The parameter that is 1, and the place of a parameter that is zero."""
 
-Rows = IntArray
+Rows = Any  # an IntArray, or a row of one
 """Numbers of rows of the work array, in the shape of the block whose entries they hold."""
 
-Places = IntArray
+Places = Any  # an IntArray
 """Places among the parameters, in the shape of a matrix of them; `ZERO` for a zero."""
 
 
@@ -115,7 +115,7 @@ class LevelOperations:
         return out
 
     def combined(
-        self, places: Sequence[int], rows: Sequence[int], onto: int | None = None, sign: float = 1.0
+        self, places: Places, rows: Rows, onto: int | None = None, sign: float = 1.0
     ) -> int:
         """Rows times parameters, summed, and added to `onto` if it is given."""
         terms = [(p, x) for p, x in zip(places, rows, strict=True) if p != ZERO]
@@ -125,9 +125,7 @@ class LevelOperations:
             kind = MORE_SCALED
         return out
 
-    def inner(
-        self, x: Sequence[int], y: Sequence[int], onto: int | None = None, sign: float = 1.0
-    ) -> int:
+    def inner(self, x: Rows, y: Rows, onto: int | None = None, sign: float = 1.0) -> int:
         """Rows times rows, summed, and added to `onto` if it is given."""
         kind, out = self._target(PRODUCT, onto, len(x))
         for a, b in zip(x, y, strict=True):
@@ -137,7 +135,7 @@ class LevelOperations:
 
     def left(self, places: Places, x: Rows, sign: float = 1.0) -> Rows:
         """A matrix of parameters times a block."""
-        out = np.empty((len(places), x.shape[1]), dtype=np.intp)
+        out: Rows = np.empty((len(places), x.shape[1]), dtype=np.intp)
         for i, row in enumerate(places.tolist()):
             for j, column in enumerate(x.T.tolist()):
                 out[i, j] = self.combined(row, column, sign=sign)
@@ -145,7 +143,7 @@ class LevelOperations:
 
     def product(self, x: Rows, y: Rows, onto: Rows | None = None, sign: float = 1.0) -> Rows:
         """x y, added to `onto` if it is given."""
-        out = np.empty((x.shape[0], y.shape[1]), dtype=np.intp)
+        out: Rows = np.empty((x.shape[0], y.shape[1]), dtype=np.intp)
         for i, row in enumerate(x.tolist()):
             for j, column in enumerate(y.T.tolist()):
                 out[i, j] = self.inner(row, column, None if onto is None else onto[i, j], sign)
@@ -155,7 +153,7 @@ class LevelOperations:
         self, x: Rows, y: Rows, onto: Rows | None = None, sign: float = 1.0
     ) -> Rows:
         """The same where it is symmetric: entries (i, j) and (j, i) are one row."""
-        out = np.empty((x.shape[0], y.shape[1]), dtype=np.intp)
+        out: Rows = np.empty((x.shape[0], y.shape[1]), dtype=np.intp)
         for i, row in enumerate(x.tolist()):
             for j in range(i + 1):
                 before = None if onto is None else onto[i, j]
@@ -217,7 +215,7 @@ class LevelOperations:
         place = {row: row for row in range(first)}
         free: list[int] = []
         count = first
-        codes = np.empty((len(self._codes), 4), dtype=np.int64)
+        codes: Rows = np.empty((len(self._codes), 4), dtype=np.int64)
         for at, (kind, out, x, y) in enumerate(self._codes):
             for row in used[at]:
                 if row not in place:
@@ -227,7 +225,7 @@ class LevelOperations:
                 x, y = place.get(x, 0), place.get(y, 0)
             codes[at] = kind, place[out], x, y
             free += [place[row] for row in set(used[at]) if last[row] == at and row >= first]
-        signs = np.array(self._signs)
+        signs: Rows = np.array(self._signs)
         return OperationList(codes, np.array(self._places), signs, count, tuple(self._shapes))
 
 

@@ -49,10 +49,10 @@ def neighbours(places: Any, check: Any) -> Any:
     """The pattern of PP' + I (lower triangle): counted, checked, then filled."""
     start, none = np.empty(places.m + 1, dtype=np.int64), np.empty(0, dtype=np.int32)
     entries = (*places.by_row, places.rows, start)
-    total = _neighbours(*entries, none, False, np.full(places.m, -1, dtype=np.int32))
+    total = _neighbours(*entries, none, False, np.full(places.m, -1, dtype=np.int32))  # type: ignore[call-arg]
     check(float(total))
     index = np.empty(total, dtype=np.int32)
-    _neighbours(*entries, index, True, np.full(places.m, -1, dtype=np.int32))
+    _neighbours(*entries, index, True, np.full(places.m, -1, dtype=np.int32))  # type: ignore[call-arg]
     return start, _sorted(start, index)
 
 

@@ -107,12 +107,12 @@ class SmallFactorization(DirectFactorization):
         inverse = np.tril(inverse)
         inverse = inverse + inverse.T
         inverse.flat[:: len(inverse) + 1] *= 0.5
-        regular = [root is not None for root in self._lam_inverses]
-        if all(regular):
+        roots = [root for root in self._lam_inverses if root is not None]
+        if len(roots) == len(spans):
             if self._sizes is not None:
                 inner = self._sizes * inverse / self._sizes.T
             else:
-                right = self._by_level([root.T for root in self._lam_inverses], inverse)
+                right = self._by_level([root.T for root in roots], inverse)
                 inner = self._times_lambda(right.T)
         else:
             inner = np.empty_like(inverse)

@@ -35,7 +35,7 @@ def _compact(space: Any, free: Any, at: Any, size: Any, weight: Any, live: Any) 
             space[first] = -i - 1
     p, out = 0, 0
     while p < free:
-        i = -np.int64(space[p]) - 1
+        i = -np.int64(space[p]) - 1  # type: ignore[assignment]
         if i < 0:
             p += 1
             continue

@@ -198,7 +198,7 @@ def solved_moments(moments: FloatArray, right: FloatArray) -> FloatArray | None:
 def root_of_moments(moments: FloatArray) -> FloatArray | None:
     """R of columns = QR from their moments, or None where these are not nearly orthogonal."""
     try:
-        root = np.linalg.cholesky(moments)
+        root = np.asarray(np.linalg.cholesky(moments), dtype=np.float64)
     except np.linalg.LinAlgError:
         return None
     pairs = zip(root.diagonal().tolist(), moments.diagonal().tolist(), strict=True)

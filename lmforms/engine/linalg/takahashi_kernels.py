@@ -119,7 +119,7 @@ def selected_panels(
         for c in range(width - 1, -1, -1):
             p = start[own + c]
             below, inverse = p + width - c, 1.0 / values[p]
-            for r in range(width - 1, c - 1, -1):
+            for r in range(width - 1, c - 1, -1):  # type: ignore[assignment]
                 s = _dot(z, start[own + r] + width - r, values, below, height)
                 for d in range(c + 1, width):
                     low, high = min(d, r), max(d, r)

@@ -81,7 +81,7 @@ def moment_start(problem: StructuredProblem) -> FloatArray:
 def _extreme_eigenvalues(zz: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The least and the largest of every block, (q,) each."""
     if zz.shape[-1] > 2:
-        eigen = np.linalg.eigvalsh(zz)
+        eigen = np.asarray(np.linalg.eigvalsh(zz), dtype=np.float64)
         return eigen[:, 0], eigen[:, -1]
     first, last = zz[:, 0, 0], zz[:, -1, -1]
     half = np.hypot(0.5 * (first - last), zz[:, -1, 0]) if zz.shape[-1] == 2 else 0.0

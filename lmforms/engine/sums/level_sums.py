@@ -71,7 +71,8 @@ class LevelFits:
         for i in range(k):
             moments[i, i] += self._ridge
         if k > 2 and q < MOST_LAPACK_BLOCKS:
-            self._inverse = np.linalg.inv(moments.transpose(2, 1, 0))
+            inverse = np.linalg.inv(moments.transpose(2, 1, 0))
+            self._inverse = np.asarray(inverse, dtype=np.float64)
         else:
             self._root = _cholesky(moments)
 

@@ -94,7 +94,7 @@ class RowPasses:
         self, columns: FloatArray, center: FloatArray, y: FloatArray | None = None, shift: float = 0
     ) -> FloatArray:
         """Sums of products of R^(−1/2)[columns − c, y − shift], which may overflow."""
-        total = 0.0
+        total: Any = 0.0
         with np.errstate(over="ignore", invalid="ignore"):
             for part in self._parts(self.residual.by_row, len(center) + 1):
                 own = None if y is None else y[part]
