@@ -40,6 +40,14 @@ class FitKernels:
     newton: Any
     rows: Any
 
+    def __reduce__(self) -> Any:
+        """Modules are not pickled: another process has its own kernels, or none."""
+        return _loaded_kernels, ()
+
+
+def _loaded_kernels() -> FitKernels | None:
+    return _Process.loaded
+
 
 class _Process:
     """Random effects that this process has passed over, and what it has loaded."""

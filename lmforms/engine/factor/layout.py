@@ -153,7 +153,7 @@ class Layout:
     def split(self, x: FloatArray) -> list[FloatArray]:
         """Rows (m, r) of all columns by grouping factor, (q, k, r) each."""
         pairs = zip(self.column_spans, self.shapes, strict=True)
-        return [x[span].reshape(q, k, -1) for span, (q, k) in pairs]
+        return [x[span].reshape(q, k, x.shape[1]) for span, (q, k) in pairs]
 
     @cached_property
     def factor_of_column(self) -> IndexArray:

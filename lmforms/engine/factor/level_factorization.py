@@ -59,6 +59,11 @@ class LevelFactorization(DirectFactorization):
         self.log_det = float(log_det)
         self._moments = cp.rr + 0.5 * (moments + moments.T)
 
+    @property
+    def is_direct(self) -> bool:  # type: ignore[override]
+        """Not in a process that has unpickled it and loaded no kernels."""
+        return self.system.kernels is not None
+
     def response_products(self) -> tuple[Blocks, Blocks, FloatArray]:
         """See :meth:`DirectFactorization.response_products`."""
         return [self._v], [self._marginal], self._moments

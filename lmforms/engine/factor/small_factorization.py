@@ -131,7 +131,7 @@ class SmallFactorization(DirectFactorization):
 
     def marginal_of_effects(self, b: Blocks) -> Blocks:
         """Z'V₀⁻¹Zb."""
-        flat = np.concatenate([x.reshape(-1, x.shape[2]) for x in b])
+        flat = np.concatenate([x.reshape(len(x) * x.shape[1], x.shape[2]) for x in b])
         return self.system.split(self.matrix @ flat)
 
     def diagonal_sums(self) -> list[FloatArray]:

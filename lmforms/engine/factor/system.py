@@ -296,7 +296,7 @@ class System(Layout):
     def gram_times(self, v: Blocks) -> Blocks:
         """Z'Z v."""
         if self.is_small:
-            flat = np.concatenate([x.reshape(-1, x.shape[2]) for x in v])
+            flat = np.concatenate([x.reshape(len(x) * x.shape[1], x.shape[2]) for x in v])
             return self.split(self.whole_gram @ flat)
         out = [multiply(f.zz, x) for f, x in zip(self.cp.factors, v, strict=True)]
         if self.coupling is None:
