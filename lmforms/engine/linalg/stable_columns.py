@@ -250,4 +250,4 @@ def _orthonormalising_few(moments: list[list[float]], n: int) -> FloatArray | No
             return None
         scale = 1.0 / sqrt(left)
         found.append([scale * a for a in column])
-    return np.array(found).reshape(len(moments), -1).T
+    return np.array(found).reshape(len(moments), len(moments)).T

@@ -81,9 +81,8 @@ class CrossProducts:
     def unexplained(self) -> float:
         """The part of y'R⁻¹y that X and all effects, fitted in turn to the moments, leave.
 
-        Least squares on one grouping factor after the other, as
-        :mod:`lmforms.engine.sums.pilot` does with rows. It is a difference of sums, with a few
-        correct digits.
+        Least squares on one grouping factor after the other, as :mod:`.pilot` has them. It is a
+        difference of sums, with a few correct digits.
         """
         if self.own:
             p, rr = self.p, self._less_effects(self.joint_effects)

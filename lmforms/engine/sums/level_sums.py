@@ -40,8 +40,8 @@ def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
 
 
 def levels_last(blocks: FloatArray) -> FloatArray:
-    """(q, k, r) as (r, k, q): operations then run along the levels."""
-    return np.ascontiguousarray(blocks.transpose(2, 1, 0))
+    """A copy of (q, k, r) as (r, k, q): operations then run along the levels."""
+    return np.array(blocks.transpose(2, 1, 0), order="C")
 
 
 def levels_first(blocks: FloatArray) -> FloatArray:
