@@ -37,16 +37,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile Numba's loops into its cache, so that the workers need not do so each."""
+    """Compile the loops, so that the workers find them on disk and need not do so each."""
     if not session.config.getoption("numprocesses", None) or session.config.option.collectonly:
         return
     root = session.config.rootpath
-    kernels = [path.relative_to(root) for path in root.glob("lmforms/**/*kernel*.py")]
-    commands = [
-        [sys.executable, "-c", f"import {'.'.join(k.with_suffix('').parts)}"] for k in kernels
-    ]
-    for process in [subprocess.Popen(command, cwd=root) for command in commands]:
-        process.wait()
+    found = [path for end in ("", "s") for path in root.glob(f"lmforms/**/*_kernel{end}.py")]
+    names = [".".join(path.relative_to(root).with_suffix("").parts) for path in found]
+    subprocess.run([sys.executable, "-c", f"import {', '.join(names)}"], cwd=root, check=False)
 
 
 @pytest.fixture(autouse=True)

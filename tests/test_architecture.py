@@ -181,3 +181,45 @@ def test_paths_on_pages_exist(page):
         candidates = [CHECKOUT / name, ROOT / name]
         candidates += [path.with_name(path.name + ".py") for path in candidates]
         assert any(path.exists() for path in candidates), name
+
+
+# --- compiled loops -----------------------------------------------------------------------
+
+
+def _decorators(function: ast.FunctionDef) -> set[str]:
+    named = [d.func if isinstance(d, ast.Call) else d for d in function.decorator_list]
+    return {d.id for d in named if isinstance(d, ast.Name)}
+
+
+def _compiled_functions(path: Path) -> list[ast.FunctionDef]:
+    functions = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+    return [f for f in functions if _decorators(f) & {"compiled", "inner", "inner_sum"}]
+
+
+def _holds_kernels(module: str) -> bool:
+    return module.endswith(("_kernel", "_kernels"))
+
+
+def test_compiled_loops_stand_where_the_cache_looks():
+    """What is compiled is kept under a digest of these modules."""
+    with_loops = {module for module, path in MODULES.items() if _compiled_functions(path)}
+    assert with_loops == {module for module in MODULES if _holds_kernels(module)}
+
+
+@pytest.mark.parametrize("module", sorted(filter(_holds_kernels, MODULES)))
+def test_compiled_loops_use_only_what_the_cache_knows(module):
+    """What they take from elsewhere, such as a constant, could change without its noticing."""
+    foreign = {
+        alias.asname or alias.name
+        for node in ast.walk(ast.parse(MODULES[module].read_text()))
+        if isinstance(node, ast.ImportFrom) and not _holds_kernels(str(node.module))
+        for alias in node.names
+    }
+    for function in _compiled_functions(MODULES[module]):
+        used = {
+            n.id
+            for statement in function.body
+            for n in ast.walk(statement)
+            if isinstance(n, ast.Name)
+        }
+        assert not used & foreign, function.name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from models import make_model
 
 from lmforms.covariance import Diagonal, Unstructured
-from lmforms.engine import compiled_choice
+from lmforms.engine import kernel_choice
 from lmforms.engine.linalg import stable_columns, threads
 from lmforms.engine.linalg.stable_columns import orthonormalising
 from lmforms.engine.rows import FactorRows, ModelRows
@@ -31,32 +30,27 @@ from lmforms.residual import Independent, Weighted
 
 row_kernels = pytest.importorskip("lmforms.engine.sums.row_kernels")
 
-KERNELS = "lmforms.engine.sums.row_kernels"
-
 EPS = np.finfo(float).eps
 
 
 @contextmanager
 def numpy_alone() -> Iterator[None]:
     """As if the compiled loops had not been loaded."""
-    with (
-        mock.patch.dict(sys.modules),
-        mock.patch.object(compiled_choice, "ROWS_WORTH_LOADING", np.inf),
-    ):
-        del sys.modules[KERNELS]
+    with kernel_choice.compiled_as(False):
         yield
 
 
 @contextmanager
 def short_parts() -> Iterator[None]:
     """Parts of seven rows."""
-    with mock.patch.object(threads, "LONGEST_PART", 7):
+    with mock.patch.object(threads, "LONGEST_PART", 7), kernel_choice.compiled_as(True):
         yield
 
 
 @contextmanager
 def as_it_is() -> Iterator[None]:
-    yield
+    with kernel_choice.compiled_as(True):
+        yield
 
 
 @st.composite
@@ -333,14 +327,7 @@ def test_a_map_to_orthonormal_columns(seed, p, share):
 
 
 def test_loops_are_used_where_they_are_loaded_or_worth_it():
-    choice = compiled_choice.kernels_for
-    assert choice("sums.row_kernels", 1) is row_kernels
-    with mock.patch.dict(sys.modules):
-        del sys.modules[KERNELS]
-        assert choice("sums.row_kernels", compiled_choice.ROWS_WORTH_LOADING - 1) is None
-        assert KERNELS not in sys.modules
-        with mock.patch.dict(sys.modules, {"numba": None}):
-            assert choice("sums.row_kernels", compiled_choice.ROWS_WORTH_LOADING) is None
-        sys.modules.pop(KERNELS, None)
-        with mock.patch.object(compiled_choice, "import_module", return_value="loaded"):
-            assert choice("sums.row_kernels", compiled_choice.ROWS_WORTH_LOADING) == "loaded"
+    least = kernel_choice.ROWS_WITH_NUMBA  # numba has been imported by this test
+    assert kernel_choice.kernels_of_rows(least - 1) is None
+    assert kernel_choice.kernels_of_rows(least) is row_kernels
+    assert kernel_choice.kernels_of_rows(1) is row_kernels

@@ -2,12 +2,17 @@
 
 What takes numba long to compile, and what replaces it:
 
+- arrays that are made in a loop: they are handed to it;
 - ``parallel=True``: a loop over a range, and :func:`.threads.in_threads`;
-- functions of NumPy other than ``np.empty``, array expressions, assignments of slices, products of
-  matrices: each is Python code that is compiled, too. Write the loop;
-- functions that are called by others, with :func:`numba.njit`: :func:`inner` leaves out what only
-  calls from Python need;
-- one function for several types: cast with ``np.int64`` before the call.
+- functions of NumPy, array expressions, assignments to slices and products of matrices, each of
+  which is Python code that is compiled, too: plain loops;
+- a function that others call, with :func:`numba.njit`: :func:`inner` leaves out what only calls
+  from Python need. It is compiled for itself and once more in each caller;
+- one function for several types. ``a = 0`` is of a type of its own until it is assigned again:
+  ``np.int64(0)``, where `a` is an argument of another function.
+
+A place in an array that may be negative takes a check, which keeps LLVM from using vectors: in the
+innermost loops places are unsigned, or the index of a loop in a row or slice.
 """
 
 from __future__ import annotations

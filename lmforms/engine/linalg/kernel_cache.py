@@ -34,12 +34,13 @@ _LOOP = re.compile(r"^@compiled\(.*?^def (\w+)", re.MULTILINE | re.DOTALL)
 class KernelCache:
     """What a dispatcher of numba asks for the machine code of its function, and hands it to.
 
-    It has the methods of ``numba.core.caching.NullCache``.
+    It has the methods of ``numba.core.caching.NullCache`` that a dispatcher calls.
     """
 
     cache_path = None
 
     def __init__(self, function: Any) -> None:
+        self._module = function.__module__
         self._name = f"{function.__module__}.{function.__qualname__}"
 
     def load_overload(self, signature: Any, context: Any) -> Any:
@@ -66,29 +67,27 @@ class KernelCache:
 
             content = dumps(result._reduce())
             file = self._file(result.library.codegen)
+            if any(path.read_bytes() != source for path, source in _sources().items()):
+                return  # an upgrade while this process runs: the code may be older or newer
         except Exception:  # the loop is compiled: it serves without a file
             return
         for folder in _folders():
             if _written(folder / file, sha256(content).digest() + content):
-                prefix = file.rpartition("-")[0]
-                for old in folder.glob(f"{prefix}-*.bin"):
-                    if old.name != file:
+                kind, _, stamp = file[len(self._name) :].rpartition("-")
+                for old in folder.glob(f"{PACKAGE.name}.*{kind}-*.bin"):
+                    if not old.name.endswith(stamp):
                         with suppress(OSError):
                             old.unlink()
                 return
 
-    def enable(self) -> None:
-        """Nothing to do: there is no state."""
-
-    def disable(self) -> None:
-        """Nothing to do: there is no state."""
-
     def flush(self) -> None:
-        """Nothing to do: files of older sources are never read."""
+        """For numba's ``recompile``: nothing to do, as there is no state."""
 
     def _file(self, codegen: Any) -> str:
-        cpu = sha256(repr(codegen.magic_tuple()).encode()).hexdigest()[:8]
-        return f"{self._name}-{_environment()}-{cpu}-{_stamp()}.bin"
+        if _path(self._module) not in _sources():
+            raise LookupError(self._module)  # nobody would notice that its source has changed
+        processor = sha256(repr(codegen.magic_tuple()).encode()).hexdigest()[:8]
+        return f"{self._name}-{_environment()}-{processor}-{_stamp()}.bin"
 
 
 def is_cached(module: str) -> bool:
@@ -105,34 +104,35 @@ def is_cached(module: str) -> bool:
     one's.
     """
     try:
-        source = _sources()[module].decode()
-        pattern = f"{_environment()}-*-{_stamp()}.bin"
+        source = _sources()[_path(module)].decode()
+        kind = f"{_environment()}-*-{_stamp()}.bin"
     except (KeyError, PackageNotFoundError):
         return False
     return all(
-        any(next(folder.glob(f"{module}.{name}-{pattern}"), None) for folder in _folders())
+        any(next(folder.glob(f"{module}.{name}-{kind}"), None) for folder in _folders())
         for name in _LOOP.findall(source)
     )
 
 
+def _path(module: str) -> Path:
+    return PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
+
+
 @cache
-def _sources() -> dict[str, bytes]:
-    """The sources of all compiled loops, by module: none where the package is in an archive."""
-    found = {}
-    for pattern in ("*/*_kernel.py", "*/*_kernels.py", "*/*/*_kernel.py", "*/*/*_kernels.py"):
-        for path in PACKAGE.glob(pattern):
-            parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-            found[".".join(parts)] = path.read_bytes()
-    return found
+def _sources() -> dict[Path, bytes]:
+    """The sources of all compiled loops: none of them where the package is in an archive."""
+    patterns = [f"{at}*_{name}.py" for at in ("*/", "*/*/") for name in ("kernel", "kernels")]
+    paths = [path for pattern in patterns for path in PACKAGE.glob(pattern)]
+    options = Path(__file__).with_name("compiled.py")  # of numba
+    return {path: path.read_bytes() for path in sorted([options, *paths]) if path.exists()}
 
 
 @cache
 def _stamp() -> str:
     """A digest of everything that the machine code is made of, but numba and the processor."""
-    sources = _sources()
     digest = sha256(__version__.encode())
-    for module in sorted(sources):
-        digest.update(sha256(sources[module]).digest())
+    for source in _sources().values():
+        digest.update(sha256(source).digest())
     return digest.hexdigest()[:16]
 
 
@@ -143,7 +143,7 @@ def _environment() -> str:
 
 
 def _folders() -> Iterator[Path]:
-    """Where files may be: first where numba is told to, or in the package; then at home."""
+    """Where files may be: where numba is told to, or in the package and at home."""
     own = f"lmforms-{sha256(str(PACKAGE).encode()).hexdigest()[:16]}"
     told = os.environ.get("NUMBA_CACHE_DIR")
     if told:

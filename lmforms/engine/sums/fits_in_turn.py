@@ -110,7 +110,8 @@ class FitsOfParts:
 
 def summed_products(b: FloatArray, a: FloatArray) -> FloatArray:
     """b'a over effects and levels, (m, r), of (m, k, q) and (r, k, q)."""
-    return b.reshape(len(b), -1) @ a.reshape(len(a), -1).T
+    size = b.shape[1] * b.shape[2]
+    return b.reshape(len(b), size) @ a.reshape(len(a), size).T
 
 
 def within_slopes(whole: FloatArray, xx: FloatArray, xy: FloatArray) -> FloatArray:

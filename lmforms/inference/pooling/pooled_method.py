@@ -39,7 +39,8 @@ class PooledDf(DfMethod):
         """Pool the estimates (m, p) of m fits, whose covariances are those of `complete`."""
         m = len(estimates)
         within = np.mean([method.covariance for method in complete], axis=0)
-        deviations = estimates - estimates.mean(axis=0)
+        from_first = estimates - estimates[0]  # exactly zero for equal fits
+        deviations = from_first - from_first.mean(axis=0)
         between = deviations.T @ deviations / (m - 1)
         return cls(
             covariance=within + (1.0 + 1.0 / m) * between,
