@@ -13,6 +13,7 @@ from lmforms.engine.optimize.newton import (
     LEAST_SCALE,
     NEGATIVE_CURVATURE,
     QuadraticModel,
+    first_radius,
     next_radius,
 )
 
@@ -127,3 +128,13 @@ def test_a_flat_criterion_is_measured_by_its_reference():
 )
 def test_the_next_radius(length, ratio, expected):
     assert next_radius(8.0, length, ratio) == expected
+
+
+def test_the_first_radius_grows_with_the_information():
+    gradient, information = quadratic(1, [1.0, 2.0, 3.0])
+    few, many = (model_of(gradient, c * information) for c in (1.0, 1e8))
+    theta = np.array([0.5, 2.0])
+    assert first_radius(few, theta, 1e9) == 1e9
+    assert first_radius(many, theta, 0.0) == pytest.approx(1e4 * first_radius(few, theta, 0.0))
+    expected = 0.5 * np.hypot(0.5 * few.scale[0], 2.0 * few.scale[1])
+    assert first_radius(few, theta, 0.0) == pytest.approx(expected)
