@@ -203,7 +203,7 @@ def _holds_kernels(module: str) -> bool:
 def test_compiled_loops_stand_where_the_cache_looks():
     """What is compiled is kept under a digest of these modules."""
     with_loops = {module for module, path in MODULES.items() if _compiled_functions(path)}
-    assert with_loops == {module for module in MODULES if _holds_kernels(module)}
+    assert with_loops <= {module for module in MODULES if _holds_kernels(module)}
 
 
 @pytest.mark.parametrize("module", sorted(filter(_holds_kernels, MODULES)))
@@ -212,7 +212,8 @@ def test_compiled_loops_use_only_what_the_cache_knows(module):
     foreign = {
         alias.asname or alias.name
         for node in ast.walk(ast.parse(MODULES[module].read_text()))
-        if isinstance(node, ast.ImportFrom) and not _holds_kernels(str(node.module))
+        if isinstance(node, ast.ImportFrom) and node.module != "math"
+        if not _holds_kernels(str(node.module))
         for alias in node.names
     }
     for function in _compiled_functions(MODULES[module]):

@@ -108,6 +108,9 @@ class QuadraticModel:
                 values,
                 room[1],
                 slope,
+                LEAST_EIGENVALUE,
+                LEAST_SCALE,
+                LEAST_RELATIVE_SCALE,
             )
             return cls(unit, values, room[1], slope, decrement)
         d = np.maximum(np.sqrt(np.abs(at.information.diagonal())), LEAST_SCALE * at.curvature_scale)

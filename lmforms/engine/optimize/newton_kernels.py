@@ -9,7 +9,6 @@ from math import sqrt
 from typing import Any
 
 from ..linalg.compiled import compiled
-from .newton import LEAST_EIGENVALUE, LEAST_RELATIVE_SCALE, LEAST_SCALE
 
 _VECTOR, _MATRIX = "float64[::1]", "float64[:, ::1]"
 
@@ -21,7 +20,7 @@ EPS = 2.220446049250313e-16
 
 @compiled(
     f"float64({_VECTOR}, {_MATRIX}, {_VECTOR}, {_MATRIX}, {_VECTOR}, {_VECTOR}, {_MATRIX}, "
-    f"{_VECTOR})"
+    f"{_VECTOR}, float64, float64, float64)"
 )
 def quadratic_model(
     gradient: Any,
@@ -32,6 +31,9 @@ def quadratic_model(
     values: Any,
     vectors: Any,
     slope: Any,
+    least_eigenvalue: Any,
+    least_scale: Any,
+    least_relative_scale: Any,
 ) -> Any:
     """Fill the attributes of :class:`.newton.QuadraticModel`; returns the decrement.
 
@@ -42,20 +44,22 @@ def quadratic_model(
         Room.
     unit, values, vectors, slope : ndarray (m,), (m,), (m, m), (m,)
         Are filled.
+    least_eigenvalue, least_scale, least_relative_scale : float
+        See :mod:`.newton`.
     """
     n, largest = len(gradient), 0.0
     for i in range(n):
         d = sqrt(abs(information[i, i]))
-        if d < LEAST_SCALE * curvature_scale[i]:
-            d = LEAST_SCALE * curvature_scale[i]
+        if d < least_scale * curvature_scale[i]:
+            d = least_scale * curvature_scale[i]
         unit[i] = d
         if d > largest:
             largest = d
     for i in range(n):
         if not largest > 0.0:
             unit[i] = 1.0
-        elif unit[i] < LEAST_RELATIVE_SCALE * largest:
-            unit[i] = LEAST_RELATIVE_SCALE * largest
+        elif unit[i] < least_relative_scale * largest:
+            unit[i] = least_relative_scale * largest
     for i in range(n):
         for j in range(n):
             matrix[i, j] = information[i, j] / (unit[i] * unit[j])
@@ -99,5 +103,5 @@ def quadratic_model(
             s += vectors[i, j] * gradient[i] / unit[i]
         slope[j] = s
         curvature = abs(values[j])
-        decrement += 0.5 * s * s / (curvature if curvature > LEAST_EIGENVALUE else LEAST_EIGENVALUE)
+        decrement += 0.5 * s * s / (curvature if curvature > least_eigenvalue else least_eigenvalue)
     return decrement
