@@ -24,9 +24,6 @@ log-likelihood, restricted or not as the job says; gpboost has no REML, so its c
 README.md says how to run all this. What else is compared has [pages of its own](#other-pages).
 """
 OTHER_PAGES = {
-    "small_models.md": "small models and many levels beside glmm, mixedlm and lme4, in rounds",
-    "many_loops.md": "many responses at once, beside R's loops over them",
-    "before_after.md": "large models beside an earlier revision, in rounds",
     "residual_structures.md": "residual covariance structures beside nlme, glmmTMB and statsmodels",
     "inference.md": "degrees of freedom after a fit, beside lmerTest and pbkrtest",
     "type1_error.md": "how often each test rejects a true hypothesis",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import NumericalError
-from ...support.arrays import Blocks, FloatArray
+from ...support.arrays import Blocks, FloatArray, for_loops
 from ..linalg.batched import INDEFINITE, multiply
 from .direct_factorization import DerivativeSums, DirectFactorization
 from .system import System
@@ -43,9 +43,9 @@ class LevelFactorization(DirectFactorization):
         log_det = _kernels(system).level_values(
             0,
             q,
-            np.ascontiguousarray(sums.zz),
-            np.ascontiguousarray(sums.zr),
-            np.ascontiguousarray(pilot) if has_pilot else _NO_STACK,
+            for_loops(sums.zz),
+            for_loops(sums.zr),
+            for_loops(pilot) if has_pilot else _NO_STACK,
             lam @ lam.T,
             inverse,
             self._v,
