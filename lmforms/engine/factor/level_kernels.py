@@ -9,7 +9,7 @@ methods of :class:`lmforms.engine.factor.Factorization`, and
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import log, nan, sqrt
 from typing import Any
 
 from ..linalg.compiled import compiled
@@ -93,7 +93,7 @@ def level_values(
                     for j in range(c, 2 * k + r):
                         room[a, j] -= s * room[c, j]
         if not det > 0.0:
-            return float("nan")
+            return nan
         product *= det
         if product > MOST_PRODUCT:
             log_det += log(product)
@@ -247,7 +247,7 @@ def least_squares(moments: Any, beta: Any, root_x: Any) -> Any:
                 root_x[i, i] = sqrt(s)
                 log_det += log(s)
             else:
-                return float("nan"), 0.0
+                return nan, 0.0
     for i in range(p - 1, -1, -1):  # R_X⁻¹, last column first, from below
         root_x[i, i] = 1.0 / root_x[i, i]
         for j in range(i - 1, -1, -1):
