@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,11 @@ from .criterion.residual_problem import ResidualProblem, loses_digits, residual_
 from .exact_fit import CHECKED_RATIO
 from .iterative import IterativeProblem, IterativeSystem, RoughOptimum
 from .kernel_choice import compiled_as
-from .linalg.threads import limited_blas_threads, threads_of_rows
-from .optimize.identifiability import suspicious_parts, unidentified_parts
+from .linalg.threads import limited_blas_threads
+from .optimize.identifiability import suspicious_parts, unidentified_parts, widest
 from .optimize.minimize import evaluate_at, minimize
 from .prior import Prior
-from .residual_variance import check_sigma, explained_or_raise, has_wide_effects, refuse_zero_sigma
+from .residual_variance import WIDE_EFFECTS, check_sigma, explained_or_raise, refuse_zero_sigma
 from .rows import ModelRows
 from .saturation import refuse_unbounded_likelihood
 from .solver_choice import analyse, rough_system
@@ -97,18 +98,18 @@ def _estimate(
         raise ModelError(
             f"{n} rows and {p} independent fixed-effects columns leave nothing for the residuals."
         )
-    _refuse_large_series(rows.residual, control.memory)
+    if not rows.residual.by_row:
+        _refuse_large_series(rows.residual, control.memory)
     # the engine's search is made for levels of unit variance: λ times the root of K's size
-    sizes = np.sqrt([prior.size for prior in priors])
-    start, at = (times(theta, covariances, sizes) for theta in (start, at))
-    priors = [prior.normalised() for prior in priors]
-    roots = [prior.root for prior in priors]
+    sizes, roots = np.sqrt([prior.size for prior in priors]), list[Any]()
+    if priors:
+        start, at = times(start, covariances, sizes), times(at, covariances, sizes)
+        priors = [prior.normalised() for prior in priors]
+        roots = [prior.root for prior in priors]
     if not reml and at is None:
         refuse_unbounded_likelihood(rows, covariances, roots)
     has_phi = len(rows.residual.phi) > 0
-    in_parts = rows.residual.by_row and rows.by_level and all(L is None for L in roots)
-    with limited_blas_threads(0 if in_parts else threads_of_rows(n, p)):
-        cp = sums_of_rows(rows, tuple(covariances), roots, rotate=not has_phi)
+    cp = sums_of_rows(rows, tuple(covariances), roots, rotate=not has_phi)
     scaling = cp.scaling
     residual_size = scaling.pilot.y_scale * float(np.sqrt(cp.rr[-1, -1] / cp.n))
     is_small = residual_size <= CHECKED_RATIO * scaling.pilot.resolution
@@ -126,9 +127,7 @@ def _estimate(
             explained_or_raise(rows, roots)
         raise
     evaluation = found.optimum.evaluation
-    scaling = found.scaling
-    widths = [np.abs(lam).max(initial=0.0) for lam in found.problem.lams(evaluation.theta)]
-    if has_wide_effects(np.array(widths)):
+    if widest(found.problem.lams(evaluation.theta)) > WIDE_EFFECTS:
         least = least_squares or explained_or_raise(rows, roots)
         check_sigma(evaluation, found.sigma, found.lams, rows, least, at is None, not len(sizes))
     refuse_zero_sigma(found.sigma, scaling.pilot.resolution)

@@ -77,25 +77,26 @@ def kernels_of_fit(effects: int) -> FitKernels | None:
     ArgumentError
         Kernels are demanded and numba cannot be imported.
     """
-    if _demanded.get() == "auto" and _Process.loaded is None:
+    demanded = _demanded.get()
+    if demanded == "auto" and _Process.loaded is None:
         _Process.passed += max(effects, SMALL_FIT)
         if _Process.passed < LOADING_COST:
             return None
-    return _kernels()
+    return _kernels(demanded)
 
 
 def kernels_of_rows(rows: int) -> Any:
     """Compiled sums over rows, if so many rows should use them; see :func:`kernels_of_fit`."""
-    if _demanded.get() == "auto" and _Process.loaded is None:
+    demanded = _demanded.get()
+    if demanded == "auto" and _Process.loaded is None:
         least = ROWS_WITH_NUMBA if "numba" in sys.modules else ROWS_WORTH_LOADING
         if rows < least:
             return None
-    found = _kernels()
+    found = _kernels(demanded)
     return None if found is None else found.rows
 
 
-def _kernels() -> FitKernels | None:
-    demanded = _demanded.get()
+def _kernels(demanded: bool | str) -> FitKernels | None:
     if demanded is False:
         return None
     if _Process.loaded is None:

@@ -112,17 +112,18 @@ class ModelRows:
     @property
     def level_factors(self) -> tuple[FactorRows, ...]:
         """The factors of rows that each belong to one level."""
-        factors = tuple(f for f in self.factors if isinstance(f, FactorRows))
+        factors = [f for f in self.factors if isinstance(f, FactorRows)]
         if len(factors) < len(self.factors):
             raise TypeError("rows that belong to several levels have no codes and basis.")
-        return factors
+        return tuple(factors)
 
     @property
     def by_level(self) -> bool:
         """Whether each whitened row of Z belongs to one level of every grouping factor."""
-        if not all(isinstance(f, FactorRows) for f in self.factors):
-            return False
-        return all(self.residual.is_within(f.codes) for f in self.level_factors)
+        for f in self.factors:
+            if not isinstance(f, FactorRows) or not self.residual.is_within(f.codes):
+                return False
+        return True
 
     def subset(self, rows: slice | BoolArray) -> ModelRows:
         """Some of the rows, with the levels of all."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
-import numpy as np
-
 from ..control import Control
 from ..errors import ArgumentError, MemoryLimitError
 from .criterion.problem import Problem
@@ -73,7 +71,8 @@ def _analyse(
         return _iterative_on_request(cp)
     if _has_related_levels(cp, priors):
         return exact_system(cp, control.factor, control.memory, priors)
-    if control.factor != "auto" or _columns_beside_largest(cp) <= ALWAYS_EXACT_COLUMNS:
+    is_exact = control.factor != "auto" or len(cp.factors) == 1
+    if is_exact or _columns_beside_largest(cp) <= ALWAYS_EXACT_COLUMNS:
         return _by_factor_if_it_fits(cp, control.factor, control.memory)
     iterative = IterativeSystem(cp)
     if iterative.is_separate():
@@ -102,7 +101,9 @@ def exact_system(
 
 
 def _has_related_levels(cp: CrossProducts, priors: Sequence[Prior]) -> bool:
-    return bool(cp.own) or any(not prior.is_identity for prior in priors)
+    if not priors:
+        return bool(cp.own)
+    return bool(cp.own) or not all(prior.is_identity for prior in priors)
 
 
 def _is_one_factor_with_root(cp: CrossProducts, priors: Sequence[Prior]) -> bool:
@@ -169,4 +170,4 @@ def _iterative_on_request(cp: CrossProducts) -> IterativeSystem:
 def _columns_beside_largest(cp: CrossProducts) -> int:
     """Columns of all factors but the largest."""
     sizes = [f.zz.shape[0] * f.zz.shape[1] for f in cp.factors]
-    return int(np.sum(sizes) - max(sizes, default=0))
+    return sum(sizes) - max(sizes, default=0)

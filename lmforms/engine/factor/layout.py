@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from copy import copy
 from functools import cached_property
 from itertools import pairwise
-from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -41,6 +40,8 @@ class Layout:
     ----------
     shapes : list of (int, int)
         Levels q and effects k of every grouping factor.
+    count : int
+        Random effects of all factors.
     lead : int
         The factor that is eliminated (−1 without any).
     rest : list of int
@@ -55,7 +56,8 @@ class Layout:
         """Compiled loops; None to do without."""
         self.shapes = [f.zz.shape[:2] for f in cp.factors]
         sizes = [q * k for q, k in self.shapes]
-        self._set_lead(int(np.argmax(sizes)) if sizes and leads else -1)
+        self.count = sum(sizes)
+        self._set_lead(sizes.index(max(sizes)) if sizes and leads else -1)
         self._transposed_pairs: dict[tuple[int, int], PairMoments] = (
             {} if like is None else like._transposed_pairs
         )
@@ -63,11 +65,11 @@ class Layout:
     def _set_lead(self, lead: int) -> None:
         self.lead = lead
         self.rest = [i for i in range(len(self.shapes)) if i != lead]
-        ends = np.cumsum([0, *(prod(self.shapes[i]) for i in self.rest)])
-        self.m = int(ends[-1])
-        self.spans = {
-            i: slice(int(a), int(b)) for i, a, b in zip(self.rest, ends[:-1], ends[1:], strict=True)
-        }
+        self.m, self.spans = 0, dict[int, slice]()
+        for i in self.rest:
+            q, k = self.shapes[i]
+            self.spans[i] = slice(self.m, self.m + q * k)
+            self.m += q * k
 
     def with_sums(self, cp: CrossProducts) -> Self:
         """The same analysis, order and patterns, for other numbers.

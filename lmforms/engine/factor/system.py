@@ -13,6 +13,7 @@ are lists of arrays (q, k, r), one for each grouping factor in the order of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -33,7 +34,7 @@ from .assembly import (
 )
 from .block_info import BlockInfo
 from .chain import Chain
-from .coupling import DenseCoupling, SparseCoupling
+from .coupling import SparseCoupling
 from .layout import Blocks, Layout
 from .nested import NestedCoupling, NestedSolver, Nesting
 from .pattern import node_pattern, scalar_pattern
@@ -127,17 +128,20 @@ class System(Layout):
         """Whether A is one dense matrix."""
         self.memory = memory
         self.dense_up_to = dense_up_to
-        self.coupling: Any = None  # a Coupling
-        self.gram: Any = None
         self.solver: SchurSolver | None = None
         self.chain: Chain | None = None
         if self.rest:
             self._analyse(method)
 
-    @property
-    def count(self) -> int:
-        """Random effects of all factors."""
-        return sum(q * k for q, k in self.shapes)
+    @cached_property
+    def coupling(self) -> Any:
+        """C as the analysis has stored it, or written out now; None for one factor."""
+        return dense_coupling(self) if self.rest else None
+
+    @cached_property
+    def gram(self) -> Any:
+        """Z₂'Z₂ likewise, where no solver stores it."""
+        return mirrored(dense_gram(self)) if self.rest else None
 
     @property
     def is_by_level(self) -> bool:
@@ -150,15 +154,16 @@ class System(Layout):
         q1, k1 = self.shapes[self.lead]
         if method == "auto" and self._nested():
             return
-        met = sum(len(self.pair(i, self.lead).rows) * self.shapes[i][1] for i in self.rest)
-        entries = self.m * q1
-        small = entries * k1 <= DENSE_COUPLING
-        full = met >= DENSE_COUPLING_SHARE * entries and entries * k1 <= LARGEST_DENSE_COUPLING
-        if method in ("auto", "dense") and (small or full):
-            self._check_memory("blocks between the factors", entries * k1, DENSE_COUPLING_BYTES)
+        may_be_dense, numbers = method in ("auto", "dense"), self.m * q1 * k1
+        is_dense, met = may_be_dense and numbers <= DENSE_COUPLING, 0
+        if not is_dense:
+            met = sum(len(self.pair(i, self.lead).rows) * self.shapes[i][1] for i in self.rest)
+            full = met >= DENSE_COUPLING_SHARE * self.m * q1 and numbers <= LARGEST_DENSE_COUPLING
+            is_dense = may_be_dense and full
+        if is_dense:
+            self._check_memory("blocks between the factors", numbers, DENSE_COUPLING_BYTES)
             self._check_memory("dense factor", float(self.m) ** 2, DENSE_COPIES * 8)
-            self.coupling = dense_coupling(self)
-            self.gram = mirrored(dense_gram(self))
+            self._write_out()
             return
         self._check_memory("blocks between the factors", met * k1, COUPLING_NUMBER_BYTES)
         self.coupling = sparse_coupling(self)
@@ -171,17 +176,24 @@ class System(Layout):
             self._make_dense()
 
     def _set_numbers(self) -> None:
-        if isinstance(self.coupling, NestedCoupling):
+        stored = self.__dict__.get("coupling")
+        if isinstance(stored, NestedCoupling):
             self._nested()
-        elif isinstance(self.coupling, DenseCoupling):
-            self.coupling = dense_coupling(self)
-            self.gram = mirrored(dense_gram(self))
-        elif isinstance(self.coupling, SparseCoupling):
-            self.coupling = SparseCoupling(sparse_coupling(self).values, self.coupling.places)
+        elif not isinstance(stored, SparseCoupling):
+            self._write_out()
+        else:
+            self.coupling = SparseCoupling(sparse_coupling(self).values, stored.places)
             if isinstance(self.solver, SparseSolver):
                 self.solver = self.solver.with_gram(gram_on(self, self.solver.pattern))
             else:
                 self.gram = sparse_gram(self)
+
+    def _write_out(self) -> None:
+        """Store C and Z₂'Z₂ as arrays; those of few effects, which hardly anything asks for, later."""
+        self.__dict__.pop("coupling", None)
+        self.__dict__.pop("gram", None)
+        if not self.is_small and self.rest:
+            self.coupling, self.gram = dense_coupling(self), mirrored(dense_gram(self))
 
     def _make_dense(self) -> None:
         if self._too_large:
@@ -195,11 +207,9 @@ class System(Layout):
 
     def _nested(self) -> bool:
         """Whether the factors are nested, so that nothing is filled; if so, set up the solver."""
-        chain = Chain.of(self)
-        if chain is None:
-            return False
-        few = sum(q * k for q, k in self.shapes) <= DENSE_CHAIN
-        if few and (len(chain.factors) > 2 or chain.factors[0] != self.lead):
+        few = self.count <= DENSE_CHAIN
+        chain = None if few and len(self.shapes) > 2 else Chain.of(self)
+        if chain is None or (few and chain.factors[0] != self.lead):
             return False
         self._set_lead(chain.factors[0])
         places = range(1, len(chain.factors))

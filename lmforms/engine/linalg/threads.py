@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -41,7 +41,8 @@ def threads_of_rows(n: int, p: int) -> int:
 
 def rows_of_part(p: int) -> int:
     """Rows of p columns whose products one thread computes; they stay in the cache."""
-    return min(LONGEST_PART, max(ONE_THREAD_PRODUCT // max(p, 1) ** 2, 512))
+    rows = ONE_THREAD_PRODUCT // (p or 1) ** 2
+    return LONGEST_PART if rows >= LONGEST_PART else max(rows, 512)
 
 
 @lru_cache(maxsize=2)
@@ -55,15 +56,18 @@ def _pools(cholmod: bool) -> tuple[Any, Any]:
     return every, every.select(filepath=others)
 
 
-@contextmanager
-def limited_blas_threads(largest: int) -> Iterator[None]:
+_AS_THEY_ARE = nullcontext()
+
+
+def limited_blas_threads(largest: int) -> AbstractContextManager[Any]:
     """Limit BLAS threads while a model with dense blocks up to this size is fitted."""
     if largest == 0:  # NumPy alone, on small blocks
-        yield
-        return
+        return _AS_THEY_ARE
     every, others = _pools("sksparse" in sys.modules)
-    with (every if largest < THREADED_SCHUR else others).limit(limits=1):
-        yield
+    limits: AbstractContextManager[Any] = (every if largest < THREADED_SCHUR else others).limit(
+        limits=1
+    )
+    return limits
 
 
 def loop_threads(work: float) -> int:

@@ -6,7 +6,7 @@ Suspicious are directions of θ with almost no curvature, measured against that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -94,24 +94,25 @@ def suspicious_parts(
 def _flat_directions(at: LocalDerivatives, kernels: FitKernels | None = None) -> FloatArray:
     """Directions of θ with almost no curvature, (m, n_theta), in units of the curvature scale."""
     scale = np.maximum(at.curvature_scale, SMALLEST_SCALE)
-    model = QuadraticModel.of(at, kernels=kernels)
-    # H/ss' = D(H/uu')D with D = u/s: its eigenvalues are at least those of H/uu' times min D²
-    if model.values.min() * (model.scale / scale).min() ** 2 > LOW_CURVATURE:
-        return np.empty((0, len(scale)))
-    values, vectors = np.linalg.eigh(at.information / np.outer(scale, scale))
+    if kernels is not None:
+        model = QuadraticModel.of(at, kernels=kernels)
+        # H/ss' = D(H/uu')D with D = u/s: its eigenvalues are at least those of H/uu' times min D²
+        shares = (model.scale / scale).tolist()
+        if min(model.values.tolist()) * min(shares) ** 2 > LOW_CURVATURE:
+            return np.empty((0, len(shares)))
+    values, vectors = np.linalg.eigh(at.information / (scale * scale[:, None]))
     return np.asarray(vectors[:, np.abs(values) < LOW_CURVATURE].T)
 
 
 def _starts(problem: Problem, at: Differentiated, converged: bool) -> Iterator[FloatArray]:
     """θ elsewhere, where the criterion may be the same."""
-    for direction in _flat_directions(at, problem.system.kernels) / np.maximum(
-        at.curvature_scale, SMALLEST_SCALE
-    ):
+    for direction in _flat_directions(at, problem.system.kernels):
+        direction = direction / np.maximum(at.curvature_scale, SMALLEST_SCALE)
         direction = direction / np.abs(direction).max()
         size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > FOUND_AGAIN_SHARE]).max())
         yield at.theta + np.copysign(size, direction @ at.theta) * direction  # −θ is the same
     wide = _wide_parts(problem, at.theta)
-    for part, _, _ in problem.parts():
+    for part, _, _ in () if converged and not wide else problem.parts():
         if part in wide or not converged:
             yield problem.shrunk_part(at.theta, part, WIDE_SHRINKAGE)
 
@@ -119,11 +120,18 @@ def _starts(problem: Problem, at: Differentiated, converged: bool) -> Iterator[F
 def _wide_parts(problem: StructuredProblem, theta: FloatArray) -> set[Part]:
     """Terms with very wide random effects."""
     lams = problem.lams(theta)
+    if widest(lams) <= VERY_WIDE_EFFECTS:
+        return set()
     return {
         (i, j)
         for (i, j), c, _ in problem.parts()
         if np.abs(lams[i][c, c]).max(initial=0.0) > VERY_WIDE_EFFECTS
     }
+
+
+def widest(lams: Sequence[FloatArray]) -> float:
+    """The largest entry of any λ, as it stands for standard deviations in units of σ."""
+    return max([np.maximum.reduce(np.abs(lam), axis=None, initial=0.0) for lam in lams], default=0)
 
 
 def _not_found_again(problem: Problem, at: Differentiated, start: FloatArray) -> set[Part]:
