@@ -189,7 +189,7 @@ class System(Layout):
                 self.gram = sparse_gram(self)
 
     def _write_out(self) -> None:
-        """Store C and Z₂'Z₂ as arrays; those of few effects, which hardly anything asks for, later."""
+        """Store C and Z₂'Z₂ as arrays; those of few effects when something asks for them."""
         self.__dict__.pop("coupling", None)
         self.__dict__.pop("gram", None)
         if not self.is_small and self.rest:

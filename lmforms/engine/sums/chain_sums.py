@@ -226,11 +226,11 @@ class _Part:
         own = self._of(right)
         zz, zr = [], []
         for f, basis in zip(factors, bases, strict=True):
-            z, codes = self._of(basis), f.codes[self.rows]
+            z, codes = self._of(basis).T, f.codes[self.rows]
             zz.append(np.zeros((f.n_levels, f.k, f.k)))
             zr.append(np.zeros((f.n_levels, f.k, own.shape[1])))
             add_by_level(codes, z, z, zz[-1])
-            add_by_level(codes, z, own, zr[-1])
+            add_by_level(codes, z, own.T, zr[-1])
         return finite_squares(own), zz, zr
 
     def _of(self, values: FloatArray) -> FloatArray:

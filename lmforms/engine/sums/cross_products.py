@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -268,10 +269,9 @@ def cross_products(rows: ModelRows, scaling: Scaling) -> CrossProducts:
     NumericalError
         A sum is not finite.
     """
-    effects = scaling.pilot.effects
-    return summed(
-        rows, scaling, RowPasses.over(rows), effects if any(e.any() for e in effects) else None
-    )
+    effects = scaling.pilot.effects if any(scaling.pilot.has_effects) else None
+    with np.errstate(over="ignore", invalid="ignore"):
+        return summed(rows, scaling, RowPasses.over(rows), effects)
 
 
 def summed(
@@ -283,14 +283,15 @@ def summed(
 ) -> CrossProducts:
     """:func:`cross_products` with the pilot effects of `scaling`, None if these are zero.
 
-    `known` are those of the same rows and units with other pilot effects.
+    `known` are those of the same rows and units with other pilot effects. Sums in units that were
+    chosen for other rows may overflow, which is an error that need not be a warning as well.
     """
     found = passes.products(rows, scaling, effects, known)
-    if not np.isfinite(found.rr).all():
+    if not isfinite(found.rr.trace()):  # no product is larger than both squares
         raise NumericalError(OVERFLOW)
     return CrossProducts(
         scaling=scaling,
-        n=rows.n,
+        n=passes.n,
         log_det_residual=rows.residual.log_determinant(),
         rr=found.rr,
         factors=found.factors,

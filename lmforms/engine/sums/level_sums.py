@@ -13,13 +13,17 @@ rows would have enormous effects, and cause the cancellation that pilot effects 
 
 
 def add_by_level(codes: IndexArray, left: FloatArray, right: FloatArray, out: FloatArray) -> None:
-    """Add Σ over the rows of each level of ``left[i]' right[i]`` to `out` (q, k, m)."""
-    for i in range(left.shape[1]):
-        for j in range(right.shape[1]):
+    """Add Σ over the rows of each level of products to `out` (q, k, m).
+
+    Of every column of `left` (k, n) and of `right` (m, n).
+    """
+    levels = out.shape[0]
+    for i, x in enumerate(left):
+        for j, y in enumerate(right):
             if right is left and j < i:
                 out[:, i, j] = out[:, j, i]
             else:
-                out[:, i, j] += np.bincount(codes, left[:, i] * right[:, j], len(out))
+                out[:, i, j] += np.bincount(codes, x * y, levels)
 
 
 def row_values(codes: IndexArray, basis: FloatArray, effects: FloatArray) -> FloatArray:
@@ -41,12 +45,12 @@ def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
 
 def levels_last(blocks: FloatArray) -> FloatArray:
     """A copy of (q, k, r) as (r, k, q): operations then run along the levels."""
-    return np.array(blocks.transpose(2, 1, 0), order="C")
+    return blocks.T.copy()
 
 
 def levels_first(blocks: FloatArray) -> FloatArray:
     """(r, k, q) as (q, k, r)."""
-    return blocks.transpose(2, 1, 0)
+    return blocks.T
 
 
 class LevelFits:

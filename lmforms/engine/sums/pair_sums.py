@@ -21,8 +21,9 @@ MOST_TABULATED_PAIRS = 1 << 22
 
 def has_few_pairs(a: FactorRows, b: FactorRows) -> bool:
     """Whether sums of all pairs of levels of two factors may be stored."""
-    pairs = a.n_levels * b.n_levels
-    return pairs <= min(max(DENSE_ROWS * len(a.codes), DENSE_PAIRS), MOST_TABULATED_PAIRS)
+    pairs, rows = a.n_levels * b.n_levels, a.codes.shape[0]
+    few = pairs <= DENSE_PAIRS or pairs <= DENSE_ROWS * rows
+    return few and pairs <= MOST_TABULATED_PAIRS
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +32,13 @@ class PairTable:
 
     Attributes
     ----------
-    a, b : FactorRows
+    levels_b : int
     found : ndarray of bool (q_a q_b,)
         Pairs that have occurred.
     blocks : ndarray (q_a q_b, k_a, k_b)
     """
 
-    a: FactorRows
-    b: FactorRows
+    levels_b: int
     found: BoolArray
     blocks: FloatArray
 
@@ -46,18 +46,18 @@ class PairTable:
     def of(cls, a: FactorRows, b: FactorRows) -> PairTable:
         """Without rows."""
         pairs = a.n_levels * b.n_levels
-        return cls(a, b, np.zeros(pairs, dtype=bool), np.zeros((pairs, a.k, b.k)))
+        blocks = np.zeros((pairs, a.basis.shape[1], b.basis.shape[1]))
+        return cls(b.n_levels, np.zeros(pairs, dtype=bool), blocks)
 
-    def keys(self, part: slice) -> IndexArray:
-        """Which pair some rows have; it has occurred then."""
-        keys = self.a.codes[part] * self.b.n_levels + self.b.codes[part]
+    def keys(self, a: IndexArray, b: IndexArray) -> IndexArray:
+        """Which pair some rows of these codes have; it has occurred then."""
+        keys = a * self.levels_b + b
         self.found[keys] = True
         return keys
 
     def moments(self) -> PairMoments:
         """Of pairs that have occurred."""
-        present = np.flatnonzero(self.found)
-        q = self.b.n_levels
+        (present,), q = self.found.nonzero(), self.levels_b
         return PairMoments(present // q, present % q, self.blocks[present])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ import numpy as np
 from ...residual import Residual
 from ...support.arrays import FloatArray, IndexArray, for_loops
 from ..kernel_choice import kernels_of_rows
-from ..linalg.stable_columns import by_column, columns_to_fill, fill_by_column, root_mean_squares
+from ..linalg.stable_columns import columns_to_fill, fill_by_column, root_mean_squares
 from ..linalg.threads import (
     LONGEST_PART,
     limited_blas_threads,
@@ -93,13 +93,23 @@ class RowPasses:
     def moments(
         self, columns: FloatArray, center: FloatArray, y: FloatArray | None = None, shift: float = 0
     ) -> FloatArray:
-        """Sums of products of R^(−1/2)[columns − c, y − shift], which may overflow."""
-        total: Any = 0.0
+        """Sums of products of R^(−1/2)[columns − c, y − shift], which may overflow.
+
+        Those of numbers that :func:`.column_facts.refuse_extreme` lets pass do only if weighted.
+        """
+        if self.root is None and self.residual.by_row:
+            return self._moments(columns, center, y, shift)
         with np.errstate(over="ignore", invalid="ignore"):
-            for part in self._parts(self.residual.by_row, len(center) + 1):
-                own = None if y is None else y[part]
-                centered = self._centered(columns[part], center, own, shift, part)
-                total = total + centered.T @ centered
+            return self._moments(columns, center, y, shift)
+
+    def _moments(
+        self, columns: FloatArray, center: FloatArray, y: FloatArray | None, shift: float
+    ) -> FloatArray:
+        total: Any = 0.0
+        for part in self._parts(self.residual.by_row, columns.shape[1] + 1):
+            own = None if y is None else y[part]
+            centered = self._centered(columns[part], center, own, shift, part)
+            total = total + centered @ centered.T
         return np.asarray(total)
 
     def products(
@@ -122,50 +132,48 @@ class RowPasses:
             Products of the same rows and units with other pilot effects.
         """
         factors, maps, m = rows.level_factors, scaling.units.bases, rows.X.shape[1] + 1
-        zr = [np.zeros((f.n_levels, f.k, m)) for f in factors]
-        zz = [np.zeros((f.n_levels, f.k, f.k)) for f in factors] if known is None else []
+        codes = [self._codes(f.codes) for f in factors]
+        zr = [np.zeros((f.n_levels, f.basis.shape[1], m)) for f in factors]
+        zz = [_empty_squares(f) for f in factors] if known is None else []
         tables = _tables(factors) if known is None else {}
         rr, units, bases = np.zeros((m, m)), _right_units(scaling), list[FloatArray]()
         several = self._in_several_parts(factors)
         with limited_blas_threads(0 if several else threads_of_rows(self.n, m - 1)):
             for part in self._parts(several, m):
+                own = [c[part] for c in codes]
                 bases = [self._basis(f, s, part) for f, s in zip(factors, maps, strict=True)]
                 right = self._right(rows, scaling, units, part)
                 if effects is not None:
-                    for f, w, b in zip(factors, bases, effects, strict=True):
-                        right -= row_values(f.codes[part], w, b)
-                with np.errstate(over="ignore", invalid="ignore"):
-                    rr += right.T @ right
-                for i, (f, w) in enumerate(zip(factors, bases, strict=True)):
-                    self._add(f.codes[part], w, right, zr[i])
+                    for c, w, b in zip(own, bases, effects, strict=True):
+                        right -= row_values(c, w.T, b).T
+                rr += right @ right.T
+                for i, (c, w) in enumerate(zip(own, bases, strict=True)):
+                    self._add(c, w, right, zr[i])
                     if known is None:
-                        self._add(f.codes[part], w, w, zz[i])
+                        self._add(c, w, w, zz[i])
                 for (i, j), table in tables.items():
-                    self._add(table.keys(part), bases[i], bases[j], table.blocks)
+                    self._add(table.keys(own[i], own[j]), bases[i], bases[j], table.blocks)
         if known is None:
-            whole = None if several else bases
-            pairs = self._pairs(factors, maps, tables, whole)
+            pairs = self._pairs(factors, maps, tables, None if several else bases)
         else:
             zz, pairs = [f.zz for f in known.factors], known.pairs
-        moments = tuple(FactorMoments(*own) for own in zip(zz, zr, strict=True))
-        return Products(rr, moments, pairs)
+        moments = [FactorMoments(*own) for own in zip(zz, zr, strict=True)]
+        return Products(rr, tuple(moments), pairs)
 
-    # --- a part of the rows ---------------------------------------------------------------
+    # --- a part of the rows: columns come first, (m, n) -------------------------------------
 
     def _in_several_parts(self, factors: Sequence[FactorRows]) -> bool:
         if self.kernels is not None:
             return True
         return self.residual.by_row and all(map(_suits_parts, factors))
 
-    def _parts(self, several: bool, width: int) -> Iterator[slice]:
+    def _parts(self, several: bool, width: int) -> list[slice]:
         """All rows, or parts of rows of so many columns."""
-        step = rows_of_part(width) if several else max(self.n, 1)
-        return (slice(i, min(i + step, self.n)) for i in range(0, self.n, step))
+        step = rows_of_part(width) if several else self.n or 1
+        return [slice(i, i + step) for i in range(0, self.n, step)]
 
-    def _whitened(self, columns: FloatArray, part: slice) -> FloatArray:
-        if self.root is not None:
-            return columns * self.root[part, None]
-        return columns if self.residual.by_row else np.asarray(self.residual.whiten(columns))
+    def _codes(self, codes: IndexArray) -> IndexArray:
+        return codes if self.kernels is None else for_loops(codes, np.int64)
 
     def _centered(
         self,
@@ -175,38 +183,38 @@ class RowPasses:
         shift: float,
         part: slice,
     ) -> FloatArray:
-        """R^(−1/2)[columns − c, y − shift]."""
-        if y is None:
-            return self._whitened(by_column(np.subtract, columns, center), part)
-        p = len(center)
-        out = columns_to_fill(len(columns), p + 1)
+        """R^(−1/2)[columns − c, y − shift], transposed."""
+        n, p = columns.shape
+        out = columns_to_fill(n, p if y is None else p + 1)
         fill_by_column(np.subtract, columns, center, out[:, :p])
-        np.subtract(y, shift, out=out[:, p])
-        return self._whitened(out, part)
+        if y is not None:
+            np.subtract(y, shift, out=out[:, p])
+        if self.root is not None:
+            out *= self.root[part, None]
+        elif not self.residual.by_row:
+            out = np.asarray(self.residual.whiten(out))
+        return out.T
 
     def _right(
         self, rows: ModelRows, scaling: Scaling, units: FloatArray, part: slice
     ) -> FloatArray:
-        """R^(−1/2)[X̃ ỹ]."""
+        """R^(−1/2)[X̃ ỹ], transposed."""
         x, shift = scaling.units.x, scaling.pilot.shift
-        centered = self._centered(rows.X[part], x.center, rows.y[part], shift, part)
-        return np.asarray((units.T @ centered.T).T)
+        return units.T @ self._centered(rows.X[part], x.center, rows.y[part], shift, part)
 
     def _basis(self, factor: FactorRows, scale: AffineMap, part: slice) -> FloatArray:
-        """R^(−1/2)W̃."""
-        centered = self._centered(factor.basis[part], scale.center, None, 0.0, part)
-        return np.asarray((scale.matrix.T @ centered.T).T)
+        """R^(−1/2)W̃, transposed."""
+        return scale.matrix.T @ self._centered(factor.basis[part], scale.center, None, 0.0, part)
 
     def _add(self, codes: IndexArray, left: FloatArray, right: FloatArray, out: FloatArray) -> None:
-        """Add Σ over the rows of each code of ``left[i]' right[i]`` to `out` (q, k, m)."""
-        if self.kernels is None:
-            if len(codes) < self.n:  # of the levels that occur in a part
-                low = codes.min()
-                codes, out = codes - low, out[low : codes.max() + 1]
-            add_by_level(codes, left, right, out)
+        """Add Σ over the rows of each code of ``left[:, i] right[:, i]'`` to `out` (q, k, m)."""
+        if self.kernels is not None:
+            self.kernels.add_by_code(codes, left, right, out)
             return
-        both = (for_loops(columns.T) for columns in (left, right))
-        self.kernels.add_by_code(for_loops(codes, np.int64), *both, out)
+        if len(codes) < self.n:  # of the levels that occur in a part
+            low = codes.min()
+            codes, out = codes - low, out[low : codes.max() + 1]
+        add_by_level(codes, left, right, out)
 
     # --- pairs of levels ------------------------------------------------------------------
 
@@ -235,6 +243,12 @@ class RowPasses:
         return pairs
 
 
+def _empty_squares(factor: FactorRows) -> FloatArray:
+    """Of Z'Z, (q, k, k)."""
+    k = factor.basis.shape[1]
+    return np.zeros((factor.n_levels, k, k))
+
+
 def _suits_parts(factor: FactorRows) -> bool:
     """Whether the levels of a part of the rows are no more than twice as many as the rows."""
     codes = factor.codes
@@ -243,15 +257,17 @@ def _suits_parts(factor: FactorRows) -> bool:
 
 def _tables(factors: Sequence[FactorRows]) -> dict[tuple[int, int], PairTable]:
     """Of two factors each, where they have few pairs of levels."""
-    places = combinations(range(len(factors)), 2)
-    few = ((a, b) for a, b in places if has_few_pairs(factors[a], factors[b]))
-    return {(a, b): PairTable.of(factors[a], factors[b]) for a, b in few}
+    return {
+        (a, b): PairTable.of(factors[a], factors[b])
+        for a, b in combinations(range(len(factors)), 2)
+        if has_few_pairs(factors[a], factors[b])
+    }
 
 
 def _right_units(scaling: Scaling) -> FloatArray:
     """U with [X̃ ỹ] = [X − c y − shift] U: X̃ = (X − c)T, ỹ = (y − shift − X̃γ)/s."""
     matrix, pilot = scaling.units.x.matrix, scaling.pilot
-    p = len(matrix)
+    p = matrix.shape[0]
     out = np.zeros((p + 1, p + 1))
     out[:p, :p] = matrix
     out[:p, p] = matrix @ (pilot.gamma * (-1.0 / pilot.y_scale))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...covariance import Covariance
+from ..linalg.threads import limited_blas_threads, threads_of_rows
 from ..rows import ModelRows
 from .cross_products import CrossProducts, cross_products, summed
 from .matrix_products import (
@@ -53,15 +54,40 @@ def sums_of_rows(
     NumericalError
         Squares of the numbers, or their sums, are beyond floating point.
     """
+    by_level = rows.by_level
+    if by_level and all(L is None for L in roots):
+        if rows.residual.by_row:
+            return _sums_by_level(rows, covariances, pilot)
+        with limited_blas_threads(threads_of_rows(*rows.X.shape)):
+            return _sums_by_level(rows, covariances, pilot)
+    with limited_blas_threads(threads_of_rows(*rows.X.shape)):
+        products = cross_products if by_level else matrix_cross_products
+        return _projected_sums(rows, covariances, roots, products, pilot, rotate)
+
+
+def _sums_by_level(
+    rows: ModelRows, covariances: tuple[Covariance, ...], pilot: bool
+) -> CrossProducts:
+    """Of independent levels, one of every grouping factor for each row."""
     passes = RowPasses.over(rows)
     units = choose_units(rows, covariances, passes)
-    if rows.by_level and all(L is None for L in roots):
-        sums = summed(rows, units, passes)
-        if not pilot or not _cancels(sums):
-            return sums
-        piloted = pilot_scaling(sums)
-        return summed(rows, piloted, passes, piloted.pilot.effects, sums)
-    products = cross_products if rows.by_level else matrix_cross_products
+    sums = summed(rows, units, passes)
+    if not pilot or not _cancels(sums):
+        return sums
+    piloted = pilot_scaling(sums)
+    return summed(rows, piloted, passes, piloted.pilot.effects, sums)
+
+
+def _projected_sums(
+    rows: ModelRows,
+    covariances: tuple[Covariance, ...],
+    roots: Sequence[Any],
+    products: Callable[[ModelRows, Scaling], CrossProducts],
+    pilot: bool,
+    rotate: bool,
+) -> CrossProducts:
+    """Of levels that meet in rows, or whose effects are L times others."""
+    units = choose_units(rows, covariances)
     sums = projected(products(rows, units), list(roots) or [None] * len(rows.factors))
     if rotate:
         sums = in_principal_directions(sums)
