@@ -21,6 +21,8 @@ from ..support.arrays import BoolArray, FloatArray, IndexArray, LinearMap
 from .linalg.stable_columns import root_mean_squares, subtract_shift
 from .rows import ModelRows
 
+EPSILON = float(np.finfo(np.float64).eps)
+
 ROUNDING_UNITS = 16.0
 """Residuals of so many units in the last place of the largest value are rounding. An exact fit
 leaves 0.3, or 1 or 2 after some arithmetic; data with three decimals at 10¹² leave hundreds."""
@@ -62,7 +64,7 @@ def resolution(size: Any, root: FloatArray | None = None) -> Any:
         Square roots of the weights.
     """
     weight = 1.0 if root is None else float(root_mean_squares(root[:, None])[0])
-    return ROUNDING_UNITS * np.finfo(np.float64).eps * weight * size
+    return ROUNDING_UNITS * EPSILON * weight * size
 
 
 @dataclass(frozen=True, eq=False)

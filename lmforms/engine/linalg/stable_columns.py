@@ -235,11 +235,11 @@ def orthonormalising(moments: FloatArray, n: int) -> FloatArray | None:
 def _orthonormalising_few(moments: list[list[float]], n: int) -> FloatArray | None:
     """The same by Gram-Schmidt: a few numbers take less time than calls of LAPACK."""
     low, high = SAFE_MEAN_SQUARES
-    found: list[list[float]] = []
+    found, none = list[list[float]](), [0.0] * len(moments)
     for j, row in enumerate(moments):
         if not low < row[j] < high:
             return None
-        column, left = [0.0] * len(moments), row[j] / n
+        column, left = none[:], row[j] / n
         least = INDEPENDENT_SHARE**2 * left
         column[j] = 1.0
         for t in found:
@@ -250,4 +250,4 @@ def _orthonormalising_few(moments: list[list[float]], n: int) -> FloatArray | No
             return None
         scale = 1.0 / sqrt(left)
         found.append([scale * a for a in column])
-    return np.array(found).reshape(len(moments), len(moments)).T
+    return np.array(found).T if found else np.empty((0, 0))

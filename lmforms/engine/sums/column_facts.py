@@ -53,17 +53,15 @@ def column_facts(columns: FloatArray, kernels: Any = None) -> ColumnFacts:
         flat = constant_columns(columns).tolist()
         center = means(columns) if any(flat) and not all(flat) else np.zeros(len(flat))
     else:
-        squares, _, lows, highs = found.tolist()
-        sizes = [sqrt(square) for square in squares]
-        flat = [low == high for low, high in zip(lows, highs, strict=True)]
+        sizes = np.sqrt(found[0]).tolist()
+        flat = (found[2] == found[3]).tolist()
         center = found[1]
-    ones = [j for j, same in enumerate(flat) if same and columns[0, j] == 1.0]
-    if not ones:
-        return ColumnFacts(sizes, None, np.zeros(len(sizes)))
+    ones = None
     for j, same in enumerate(flat):
         if same:
             center[j] = 0.0
-    return ColumnFacts(sizes, ones[0], center)
+            ones = j if ones is None and columns[0, j] == 1.0 else ones
+    return ColumnFacts(sizes, ones, center if ones is not None else np.zeros(center.shape))
 
 
 def response_facts(y: FloatArray, kernels: Any = None) -> tuple[float, float, float]:
@@ -72,7 +70,8 @@ def response_facts(y: FloatArray, kernels: Any = None) -> tuple[float, float, fl
     if found is not None:
         square, _, low, high = found[:, 0].tolist()
         return sqrt(square), low, high
-    return float(root_mean_squares(y[:, None])[0]), float(y.min()), float(y.max())
+    size = float(root_mean_squares(y[:, None])[0])
+    return size, float(np.minimum.reduce(y)), float(np.maximum.reduce(y))
 
 
 def _by_loops(columns: FloatArray, kernels: Any) -> FloatArray | None:
@@ -80,7 +79,10 @@ def _by_loops(columns: FloatArray, kernels: Any) -> FloatArray | None:
     facts = np.empty((4, columns.shape[1]))
     kernels.column_facts(for_loops(columns), facts)
     low, high = SAFE_MEAN_SQUARES
-    return facts if all(low < square < high for square in facts[0].tolist()) else None
+    for square in facts[0].tolist():
+        if not low < square < high:
+            return None
+    return facts
 
 
 def refuse_extreme(what: str, sizes: list[float]) -> None:
@@ -91,8 +93,9 @@ def refuse_extreme(what: str, sizes: list[float]) -> None:
     NumericalError
     """
     least = 1.0 / LARGEST_SQUARABLE
-    if any(size > LARGEST_SQUARABLE or 0.0 < size < least for size in sizes):
-        raise NumericalError(
-            f"the sizes of the {what} are between {min(s for s in sizes if s > 0):.3g} and "
-            f"{max(sizes):.3g}: squares are beyond floating point. Choose other units."
-        )
+    for size in sizes:
+        if size > LARGEST_SQUARABLE or 0.0 < size < least:
+            raise NumericalError(
+                f"the sizes of the {what} are between {min(s for s in sizes if s > 0):.3g} and "
+                f"{max(sizes):.3g}: squares are beyond floating point. Choose other units."
+            )

@@ -62,18 +62,18 @@ def choose_units(
     if high - low < SHIFTED_SPREAD * max(-low, high):
         shift, w = subtract_shift(y, X)
     moments = passes.moments(X, facts.center, y, shift)
-    matrix = orthonormalising(moments[:-1, :-1], rows.n)
-    fit = None if matrix is None else _fit_by_moments(moments, matrix, rows.n)
+    matrix = orthonormalising(moments[:-1, :-1], passes.n)
+    fit = None if matrix is None else _fit_by_moments(moments, matrix, passes.n)
     if matrix is None:
         matrix = orthonormal_by_rows(X, facts.center, rows.residual.whiten)
     x = AffineMap(facts.center, matrix, facts.constant)
     gamma, y_scale = fit or _fit_by_rows(rows, x, shift)
     each = zip(rows.factors, covariances, strict=True)
-    bases = tuple(basis_map(f, c, X, x, passes) for f, c in each)
-    effects = tuple(np.zeros((f.n_levels, f.k, X.shape[1] + 1)) for f in rows.factors)
+    bases = [basis_map(f, c, X, x, passes) for f, c in each]
+    effects = [np.zeros((f.n_levels, f.k, X.shape[1] + 1)) for f in rows.factors]
     least = float(resolution(max(rows.size, -low, high))) * passes.weight_size()
-    pilot = Pilot(gamma, y_scale, effects, float(shift), shift * w, least)
-    return Scaling(Units(x, bases), pilot)
+    pilot = Pilot(gamma, y_scale, tuple(effects), float(shift), shift * w, least)
+    return Scaling(Units(x, tuple(bases)), pilot)
 
 
 def _fit_by_moments(
@@ -82,7 +82,7 @@ def _fit_by_moments(
     """γ and s from moments of [X y], if X leaves enough of y."""
     gamma = matrix.T @ moments[:-1, -1] / n
     whole = float(moments[-1, -1])
-    left = whole - n * float(gamma.dot(gamma))
+    left = whole - n * float(gamma @ gamma)
     if not (left > LEAST_UNEXPLAINED * whole and SAFE_MEAN_SQUARES[0] < left < whole):
         return None
     return gamma, float(np.sqrt(left / n))
