@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...support.arrays import FloatArray, for_loops
-from .fits_in_turn import MOST_SWEEPS
+from .fits_in_turn import MOST_SWEEPS, largest_first
 from .level_sums import RELATIVE_RIDGE
 from .moments import FactorMoments, PairMoments
 
@@ -38,7 +38,7 @@ class CompiledFits:
         self._left = [np.array(f.zr, order="C") for f in factors]
         self._steps = [np.empty(zr.shape) for zr in self._left]
         self._across = _both_ways(pairs)
-        self._order = sorted(range(len(factors)), key=lambda i: -factors[i].zz.size)
+        self._order = largest_first(self._zz)
         single = len(factors) == 1 and factors[0].zz.shape[-1] == 1
         self.most_sweeps = 1 if single else MOST_SWEEPS
 
@@ -70,8 +70,8 @@ def _both_ways(
     """Levels to which, and of which, and blocks of Z_a'Z_b and Z_b'Z_a."""
     out = {}
     for (a, b), pair in pairs.items():
-        rows, cols = (for_loops(c, np.int64) for c in (pair.rows, pair.cols))
+        rows, cols = for_loops(pair.rows, np.int64), for_loops(pair.cols, np.int64)
         blocks = for_loops(pair.blocks)
         out[a, b] = rows, cols, blocks
-        out[b, a] = cols, rows, np.ascontiguousarray(blocks.swapaxes(1, 2))
+        out[b, a] = cols, rows, blocks.swapaxes(1, 2)
     return out

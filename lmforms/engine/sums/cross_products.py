@@ -71,7 +71,7 @@ class CrossProducts:
     @property
     def p(self) -> int:
         """Number of fixed-effects columns."""
-        return len(self.rr) - 1
+        return self.rr.shape[0] - 1
 
     @cached_property
     def sorted_sizes(self) -> list[FloatArray]:

@@ -46,7 +46,7 @@ class FitsInTurn:
         self._fits = [LevelFits(block) for block in zz]
         self._left = [levels_last(block) for block in zr]
         self._across = across
-        self._order = sorted(range(len(zz)), key=lambda i: -zz[i].size)
+        self._order = largest_first(zz)
         single = len(zz) == 1 and zz[0].shape[-1] == 1
         self.most_sweeps = 1 if single else MOST_SWEEPS
         """One is least squares where there is no other factor and no ridge."""
@@ -67,7 +67,7 @@ class FitsInTurn:
             self._left[i] = rest
             for j in self._order:
                 if j != i and self._across is not None:
-                    self._left[j] -= levels_last(self._across(j, i, levels_first(step)))
+                    self._left[j] -= levels_first(self._across(j, i, levels_first(step)))
             yield i, step, before + rest
 
     def taken_by_sweep(self, effects: list[FloatArray] | None = None) -> FloatArray:
@@ -108,6 +108,13 @@ class FitsOfParts:
         return next(self._sweeps)
 
 
+def largest_first(zz: Sequence[FloatArray]) -> list[int]:
+    """Grouping factors by the numbers in their Z'Z."""
+    if len(zz) == 1:
+        return [0]
+    return sorted(range(len(zz)), key=lambda i: -zz[i].size)
+
+
 def summed_products(b: FloatArray, a: FloatArray) -> FloatArray:
     """b'a over effects and levels, (m, r), of (m, k, q) and (r, k, q)."""
     size = b.shape[1] * b.shape[2]
@@ -124,11 +131,10 @@ def within_slopes(whole: FloatArray, xx: FloatArray, xy: FloatArray) -> FloatArr
     xy : ndarray (p, c)
     """
     slopes = np.zeros(xy.shape)
-    shares = zip(xx.diagonal().tolist(), whole.diagonal().tolist(), strict=True)
-    used = [j for j, (left, all_) in enumerate(shares) if left > LEAST_WITHIN_SHARE**2 * all_]
-    if len(used) == 1:
+    (used,) = (xx.diagonal() > LEAST_WITHIN_SHARE**2 * whole.diagonal()).nonzero()
+    if used.size == 1:
         slopes[used] = xy[used] / xx[used[0], used[0]]
-    elif used:
+    elif used.size:
         fixed = xx[np.ix_(used, used)]
         slopes[used] = np.linalg.lstsq(fixed, xy[used], rcond=LEAST_WITHIN_SHARE)[0]
     return slopes

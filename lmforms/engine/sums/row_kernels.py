@@ -116,7 +116,7 @@ def place_pairs(
     return count + 1
 
 
-@compiled(f"void({_INDEX}, {_INDEX}, {_BLOCKS}, {_BLOCKS}, {_BLOCKS})")
+@compiled(f"void({_INDEX}, {_INDEX}, float64[:, :, :], {_BLOCKS}, {_BLOCKS})")
 def subtract_blocks(to: Any, of: Any, blocks: Any, x: Any, out: Any) -> None:
     """Take blocks (k, k' or more) times those of x (q', k', m) from those of `out` (q, k, m).
 

@@ -22,7 +22,7 @@ class SingleFits(Protocol):
 
 def unexplained_of_one(fits: SingleFits, rr: FloatArray) -> float:
     """:func:`unexplained_in_turn` of one response, from all products R'R of R = [X y]."""
-    p, left = len(rr) - 1, rr
+    p, left = rr.shape[0] - 1, rr
     for _ in range(fits.most_sweeps):
         before, left = left[p, p], left - fits.taken_by_sweep()
         if left[p, p] > SLOW_SWEEP * before:
