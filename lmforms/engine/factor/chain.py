@@ -149,7 +149,7 @@ def table(*blocks: FloatArray) -> FloatArray:
 def _is_nested(layout: Layout, inner: int, outer: int) -> bool:
     """Whether each level of one factor occurs with one level of the other."""
     rows = layout.pair(inner, outer).rows
-    return len(rows) <= layout.shapes[inner][0] and not (np.diff(rows) == 0).any()
+    return len(rows) <= layout.shapes[inner][0] and not (rows[1:] == rows[:-1]).any()
 
 
 def _by_inner_level(layout: Layout, inner: int, outer: int) -> tuple[IndexArray, FloatArray]:

@@ -34,11 +34,10 @@ class CompiledFits:
         pairs: Mapping[tuple[int, int], PairMoments],
     ) -> None:
         self._kernels = kernels
-        self._zz = [for_loops(f.zz) for f in factors]
         self._left = [np.array(f.zr, order="C") for f in factors]
-        self._steps = [np.empty(zr.shape) for zr in self._left]
-        self._across = _both_ways(pairs)
-        self._order = largest_first(self._zz)
+        self._fits = [_arguments(f.zz, zr) for f, zr in zip(factors, self._left, strict=True)]
+        self._across = _both_ways(pairs) if pairs else {}
+        self._order = largest_first([f.zz for f in factors])
         single = len(factors) == 1 and factors[0].zz.shape[-1] == 1
         self.most_sweeps = 1 if single else MOST_SWEEPS
 
@@ -47,10 +46,8 @@ class CompiledFits:
         m = self._left[0].shape[2]
         taken = np.zeros((m, m))
         for i in self._order:
-            left, step = self._left[i], self._steps[i]
-            k = left.shape[1]
-            share, work = RELATIVE_RIDGE / k if k > 1 else 0.0, np.empty((k, k + m))
-            self._kernels.fit_levels(self._zz[i], left, share, work, step, taken)
+            zz, share, work, step = self._fits[i]
+            self._kernels.fit_levels(zz, self._left[i], share, work, step, taken)
             for j in self._order:
                 if j != i:
                     self._kernels.subtract_blocks(*self._across[j, i], step, self._left[j])
@@ -62,6 +59,13 @@ class CompiledFits:
         """Take the other columns times `delta` (m − 1,) from the last one."""
         for left in self._left:
             left[..., -1] -= left[..., :-1] @ delta
+
+
+def _arguments(zz: FloatArray, zr: FloatArray) -> tuple[Any, float, FloatArray, FloatArray]:
+    """Z'Z, the ridge's share, and arrays to work in, of the loop that fits zr (q, k, m)."""
+    _, k, m = zr.shape
+    share = RELATIVE_RIDGE / k if k > 1 else 0.0
+    return for_loops(zz), share, np.empty((k, k + m)), np.empty(zr.shape)
 
 
 def _both_ways(

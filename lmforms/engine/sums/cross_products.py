@@ -151,15 +151,14 @@ class CrossProducts:
 
     def across(self, j: int, i: int, x: FloatArray) -> FloatArray:
         """Z_j'R⁻¹Z_i x, (q_j, k_j, m), of x (q_i, k_i, m)."""
-        levels, key = len(self.factors[j].zz), (min(i, j), max(i, j))
+        levels, key = len(self.factors[j].zz), (i, j) if i < j else (j, i)
         matrix = self._pair_arrays.get(key)
         if matrix is None and x.shape[2] > FEW_RIGHT_COLUMNS:
             matrix = self.pairs[key].matrix(*(len(self.factors[a].zz) for a in key))
         if matrix is not None:
-            flat = x.reshape(-1, x.shape[2])
-            product = (matrix if key == (j, i) else matrix.T) @ flat
-            return np.asarray(product).reshape(levels, -1, x.shape[2])
-        if key == (j, i):
+            product: Any = (matrix if j < i else matrix.T) @ x.reshape(-1, x.shape[2])
+            return np.asarray(product.reshape(levels, -1, x.shape[2]))
+        if j < i:
             return self.pairs[key].times(x, levels)
         return self.pairs[key].transposed_times(x, levels)
 

@@ -118,7 +118,7 @@ def largest_first(zz: Sequence[FloatArray]) -> list[int]:
 def summed_products(b: FloatArray, a: FloatArray) -> FloatArray:
     """b'a over effects and levels, (m, r), of (m, k, q) and (r, k, q)."""
     size = b.shape[1] * b.shape[2]
-    return b.reshape(len(b), size) @ a.reshape(len(a), size).T
+    return b.reshape(b.shape[0], size) @ a.reshape(a.shape[0], size).T
 
 
 def within_slopes(whole: FloatArray, xx: FloatArray, xy: FloatArray) -> FloatArray:

@@ -11,13 +11,23 @@ RELATIVE_RIDGE = 1e-3
 """Added to a level's moments, relative to their size. A level with too few or nearly dependent
 rows would have enormous effects, and cause the cancellation that pilot effects are to prevent."""
 
+FEW_PRODUCTS = 1 << 15
+"""Up to so many products are added up by one call of NumPy, else each pair of columns by its own:
+what is large should not be written down twice."""
+
 
 def add_by_level(codes: IndexArray, left: FloatArray, right: FloatArray, out: FloatArray) -> None:
     """Add Σ over the rows of each level of products to `out` (q, k, m).
 
     Of every column of `left` (k, n) and of `right` (m, n).
     """
-    levels = out.shape[0]
+    levels, k, m = out.shape
+    if k * m > 2 and codes.shape[0] * k * m <= FEW_PRODUCTS:
+        keys = codes + (levels * np.arange(k * m))[:, None]
+        products = left[:, None] * right
+        sums = np.bincount(keys.ravel(), products.ravel(), levels * k * m)
+        out += sums.reshape(k, m, levels).transpose(2, 0, 1)
+        return
     for i, x in enumerate(left):
         for j, y in enumerate(right):
             if right is left and j < i:

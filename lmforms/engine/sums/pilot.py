@@ -7,15 +7,13 @@ with a relative error of 10⁻¹² still leave residuals that are small enough.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ...support.arrays import FloatArray
 from .compiled_fits import CompiledFits
 from .cross_products import CrossProducts
 from .fits_in_turn import SLOW_SWEEP, FitsInTurn, within_slopes
-from .units import Scaling
+from .units import Pilot, Scaling
 
 NEGLIGIBLE_COLUMN = 1e-8
 """Columns of which less than this share is left do not ask for another sweep."""
@@ -36,6 +34,7 @@ def pilot_scaling(cp: CrossProducts) -> Scaling:
     p = cp.p
     delta = within_slopes(cp.rr[:p, :p], rr[:p, :p], rr[:p, p:])[:, 0]
     pilot = cp.scaling.pilot
+    gamma = pilot.gamma
     if delta.any():
         fits.subtract_from_last(delta)
         for own in effects:
@@ -43,8 +42,9 @@ def pilot_scaling(cp: CrossProducts) -> Scaling:
         change = np.eye(p + 1)
         change[:p, p] -= delta
         _sweeps(fits, change.T @ rr @ change, effects)
-        pilot = replace(pilot, gamma=pilot.gamma + pilot.y_scale * delta)
-    return replace(cp.scaling, pilot=replace(pilot, effects=tuple(effects)))
+        gamma = gamma + pilot.y_scale * delta
+    more = pilot.shift, pilot.shift_beta, pilot.resolution
+    return Scaling(cp.scaling.units, Pilot(gamma, pilot.y_scale, tuple(effects), *more))
 
 
 def _sweeps(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ import numpy as np
 from ...residual import Residual
 from ...support.arrays import FloatArray, IndexArray, for_loops
 from ..kernel_choice import kernels_of_rows
-from ..linalg.stable_columns import columns_to_fill, fill_by_column, root_mean_squares
+from ..linalg.stable_columns import FEW_COLUMNS, root_mean_squares
 from ..linalg.threads import (
     LONGEST_PART,
     limited_blas_threads,
@@ -132,12 +132,12 @@ class RowPasses:
             Products of the same rows and units with other pilot effects.
         """
         factors, maps, m = rows.level_factors, scaling.units.bases, rows.X.shape[1] + 1
-        codes = [self._codes(f.codes) for f in factors]
+        codes = [for_loops(f.codes, np.int64) for f in factors]
         zr = [np.zeros((f.n_levels, f.basis.shape[1], m)) for f in factors]
-        zz = [_empty_squares(f) for f in factors] if known is None else []
+        zz = [] if known is not None else [np.zeros((len(z), z.shape[1], z.shape[1])) for z in zr]
         tables = _tables(factors) if known is None else {}
         rr, units, bases = np.zeros((m, m)), _right_units(scaling), list[FloatArray]()
-        several = self._in_several_parts(factors)
+        several, add = self._in_several_parts(factors), self._add
         with limited_blas_threads(0 if several else threads_of_rows(self.n, m - 1)):
             for part in self._parts(several, m):
                 own = [c[part] for c in codes]
@@ -148,11 +148,11 @@ class RowPasses:
                         right -= row_values(c, w.T, b).T
                 rr += right @ right.T
                 for i, (c, w) in enumerate(zip(own, bases, strict=True)):
-                    self._add(c, w, right, zr[i])
+                    add(c, w, right, zr[i])
                     if known is None:
-                        self._add(c, w, w, zz[i])
+                        add(c, w, w, zz[i])
                 for (i, j), table in tables.items():
-                    self._add(table.keys(own[i], own[j]), bases[i], bases[j], table.blocks)
+                    add(table.keys(own[i], own[j]), bases[i], bases[j], table.blocks)
         if known is None:
             pairs = self._pairs(factors, maps, tables, None if several else bases)
         else:
@@ -172,9 +172,6 @@ class RowPasses:
         step = rows_of_part(width) if several else self.n or 1
         return [slice(i, i + step) for i in range(0, self.n, step)]
 
-    def _codes(self, codes: IndexArray) -> IndexArray:
-        return codes if self.kernels is None else for_loops(codes, np.int64)
-
     def _centered(
         self,
         columns: FloatArray,
@@ -185,15 +182,20 @@ class RowPasses:
     ) -> FloatArray:
         """R^(−1/2)[columns − c, y − shift], transposed."""
         n, p = columns.shape
-        out = columns_to_fill(n, p if y is None else p + 1)
-        fill_by_column(np.subtract, columns, center, out[:, :p])
+        m = p if y is None else p + 1
+        if m <= FEW_COLUMNS:
+            out = np.empty((m, n))
+            np.subtract(columns.T, center[:, None], out=out[:p])
+        else:
+            out = np.empty((n, m)).T
+            np.subtract(columns, center, out=out[:p].T)
         if y is not None:
-            np.subtract(y, shift, out=out[:, p])
+            np.subtract(y, shift, out=out[p])
         if self.root is not None:
-            out *= self.root[part, None]
+            out *= self.root[part]
         elif not self.residual.by_row:
-            out = np.asarray(self.residual.whiten(out))
-        return out.T
+            out = np.asarray(self.residual.whiten(out.T)).T
+        return out
 
     def _right(
         self, rows: ModelRows, scaling: Scaling, units: FloatArray, part: slice
@@ -206,11 +208,14 @@ class RowPasses:
         """R^(−1/2)W̃, transposed."""
         return scale.matrix.T @ self._centered(factor.basis[part], scale.center, None, 0.0, part)
 
-    def _add(self, codes: IndexArray, left: FloatArray, right: FloatArray, out: FloatArray) -> None:
-        """Add Σ over the rows of each code of ``left[:, i] right[:, i]'`` to `out` (q, k, m)."""
-        if self.kernels is not None:
-            self.kernels.add_by_code(codes, left, right, out)
-            return
+    @property
+    def _add(self) -> Callable[[IndexArray, FloatArray, FloatArray, FloatArray], None]:
+        """``add(codes, left, right, out)``: Σ over each code of ``left[:, i] right[:, i]'``."""
+        return self._add_by_level if self.kernels is None else self.kernels.add_by_code
+
+    def _add_by_level(
+        self, codes: IndexArray, left: FloatArray, right: FloatArray, out: FloatArray
+    ) -> None:
         if len(codes) < self.n:  # of the levels that occur in a part
             low = codes.min()
             codes, out = codes - low, out[low : codes.max() + 1]
@@ -241,12 +246,6 @@ class RowPasses:
                 self._add(place[part], left, right, blocks)
             pairs[a, b] = PairMoments(rows, cols, blocks)
         return pairs
-
-
-def _empty_squares(factor: FactorRows) -> FloatArray:
-    """Of Z'Z, (q, k, k)."""
-    k = factor.basis.shape[1]
-    return np.zeros((factor.n_levels, k, k))
 
 
 def _suits_parts(factor: FactorRows) -> bool:
