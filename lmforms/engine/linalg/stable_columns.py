@@ -101,7 +101,7 @@ def means(columns: FloatArray) -> FloatArray:
     """Mean of each column of (n, p)."""
     if columns.shape[1] > FEW_COLUMNS:
         return columns.mean(axis=0)
-    return np.array([column.mean() for column in columns.T])
+    return np.array([np.add.reduce(column) for column in columns.T]) / len(columns)
 
 
 def constant_columns(columns: FloatArray) -> BoolArray:
@@ -110,8 +110,8 @@ def constant_columns(columns: FloatArray) -> BoolArray:
     flat = np.zeros(p, dtype=bool)
     if n == 0:
         return flat
-    some = zip(*(columns[i].tolist() for i in (0, n // 2, -1)), strict=True)
-    for j, (first, middle, last) in enumerate(some):
+    ends = columns[0].tolist(), columns[n // 2].tolist(), columns[-1].tolist()
+    for j, (first, middle, last) in enumerate(zip(*ends, strict=True)):
         if first == middle == last != 0:
             flat[j] = bool((columns[:, j] == first).all())
     return flat

@@ -94,13 +94,18 @@ def suspicious_parts(
 def _flat_directions(at: LocalDerivatives, kernels: FitKernels | None = None) -> FloatArray:
     """Directions of θ with almost no curvature, (m, n_theta), in units of the curvature scale."""
     scale = np.maximum(at.curvature_scale, SMALLEST_SCALE)
+    scaled = at.information / (scale * scale[:, None])
+    # an eigenvalue is no less than some diagonal entry less the others of its row (Gershgorin)
+    bounds = 2.0 * scaled.diagonal() - np.add.reduce(np.abs(scaled), axis=1)
+    if min(bounds.tolist()) > LOW_CURVATURE:
+        return np.empty((0, bounds.size))
     if kernels is not None:
         model = QuadraticModel.of(at, kernels=kernels)
         # H/ss' = D(H/uu')D with D = u/s: its eigenvalues are at least those of H/uu' times min D²
         shares = (model.scale / scale).tolist()
         if min(model.values.tolist()) * min(shares) ** 2 > LOW_CURVATURE:
             return np.empty((0, len(shares)))
-    values, vectors = np.linalg.eigh(at.information / (scale * scale[:, None]))
+    values, vectors = np.linalg.eigh(scaled)
     return np.asarray(vectors[:, np.abs(values) < LOW_CURVATURE].T)
 
 

@@ -80,7 +80,7 @@ class LevelFits:
             self._ridge = empty.astype(np.float64)  # all that is there remains
             self._root = [[1.0 / np.sqrt(np.where(empty, 1.0, moments[0, 0]))]]
             return
-        size = np.einsum("iiq->q", moments)
+        size = moments.trace()
         self._ridge = np.where(size > 0, RELATIVE_RIDGE / k * size, 1.0)
         for i in range(k):
             moments[i, i] += self._ridge
