@@ -109,7 +109,7 @@ class Layout:
             pair = self.cp.pairs[b, a]
             few = self.shapes[a][0] <= FEW_LEVELS
             cols = pair.cols.astype(np.uint16) if few else pair.cols
-            order = np.argsort(cols, kind="stable")
+            order = cols.argsort(kind="stable")
             self._transposed_pairs[a, b] = PairMoments(
                 pair.cols[order], pair.rows[order], transposed(pair.blocks[order])
             )

@@ -163,7 +163,8 @@ class System(Layout):
         if is_dense:
             self._check_memory("blocks between the factors", numbers, DENSE_COUPLING_BYTES)
             self._check_memory("dense factor", float(self.m) ** 2, DENSE_COPIES * 8)
-            self._write_out()
+            if not self.is_small:
+                self._write_out()
             return
         self._check_memory("blocks between the factors", met * k1, COUPLING_NUMBER_BYTES)
         self.coupling = sparse_coupling(self)

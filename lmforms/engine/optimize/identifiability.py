@@ -16,9 +16,7 @@ from ...support.arrays import FloatArray
 from ..criterion.evaluate import Differentiated, evaluate
 from ..criterion.information import LocalDerivatives
 from ..criterion.problem import Problem, StructuredProblem
-from ..kernel_choice import FitKernels
 from .minimize import Optimum, minimize
-from .newton import QuadraticModel
 
 Part = tuple[int, int]  # grouping factor, and random term within it
 
@@ -91,7 +89,7 @@ def suspicious_parts(
     return [part for part, _, s in problem.parts() if part in wide or in_flat_direction[s].any()]
 
 
-def _flat_directions(at: LocalDerivatives, kernels: FitKernels | None = None) -> FloatArray:
+def _flat_directions(at: LocalDerivatives) -> FloatArray:
     """Directions of θ with almost no curvature, (m, n_theta), in units of the curvature scale."""
     scale = np.maximum(at.curvature_scale, SMALLEST_SCALE)
     scaled = at.information / (scale * scale[:, None])
@@ -99,19 +97,13 @@ def _flat_directions(at: LocalDerivatives, kernels: FitKernels | None = None) ->
     bounds = 2.0 * scaled.diagonal() - np.add.reduce(np.abs(scaled), axis=1)
     if min(bounds.tolist()) > LOW_CURVATURE:
         return np.empty((0, bounds.size))
-    if kernels is not None:
-        model = QuadraticModel.of(at, kernels=kernels)
-        # H/ss' = D(H/uu')D with D = u/s: its eigenvalues are at least those of H/uu' times min D²
-        shares = (model.scale / scale).tolist()
-        if min(model.values.tolist()) * min(shares) ** 2 > LOW_CURVATURE:
-            return np.empty((0, len(shares)))
     values, vectors = np.linalg.eigh(scaled)
     return np.asarray(vectors[:, np.abs(values) < LOW_CURVATURE].T)
 
 
 def _starts(problem: Problem, at: Differentiated, converged: bool) -> Iterator[FloatArray]:
     """θ elsewhere, where the criterion may be the same."""
-    for direction in _flat_directions(at, problem.system.kernels):
+    for direction in _flat_directions(at):
         direction = direction / np.maximum(at.curvature_scale, SMALLEST_SCALE)
         direction = direction / np.abs(direction).max()
         size = STEP * max(1.0, np.abs(at.theta[np.abs(direction) > FOUND_AGAIN_SHARE]).max())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -31,47 +30,55 @@ class ColumnFacts:
 
     Attributes
     ----------
-    sizes : list of float
-        Root mean squares.
     constant : int or None
         The first column of ones.
     center : ndarray (p,)
         Means where there is one, but zero for columns of one value; else zeros.
     """
 
-    sizes: list[float]
     constant: int | None
     center: FloatArray
 
 
-def column_facts(columns: FloatArray, kernels: Any = None) -> ColumnFacts:
-    """Facts of columns (n, p), by compiled loops (:mod:`.row_kernels`) if given."""
+def column_facts(what: str, columns: FloatArray, kernels: Any = None) -> ColumnFacts:
+    """Facts of columns (n, p), by compiled loops (:mod:`.row_kernels`) if given.
+
+    Parameters
+    ----------
+    what : str
+        How a message names the columns.
+    columns : ndarray (n, p)
+    kernels : module, optional
+
+    Raises
+    ------
+    NumericalError
+        Squares are beyond floating point.
+    """
     by_loops = kernels is not None and columns.shape[1] <= FEW_COLUMNS
     found = _by_loops(columns, kernels) if by_loops else None
     if found is None:
-        sizes = root_mean_squares(columns).tolist()
+        refuse_extreme(what, root_mean_squares(columns).tolist())
         flat = constant_columns(columns).tolist()
         center = means(columns) if any(flat) and not all(flat) else np.zeros(len(flat))
     else:
-        sizes = np.sqrt(found[0]).tolist()
-        flat = (found[2] == found[3]).tolist()
-        center = found[1]
+        _, center, lows, highs = found
+        flat = (lows == highs).tolist()
     ones = None
     for j, same in enumerate(flat):
         if same:
             center[j] = 0.0
             ones = j if ones is None and columns[0, j] == 1.0 else ones
-    return ColumnFacts(sizes, ones, center if ones is not None else np.zeros(center.shape))
+    return ColumnFacts(ones, center if ones is not None else np.zeros(center.shape))
 
 
-def response_facts(y: FloatArray, kernels: Any = None) -> tuple[float, float, float]:
-    """Root mean square, least and largest value of y (n,)."""
+def response_range(y: FloatArray, kernels: Any = None) -> tuple[float, float]:
+    """The least and the largest value of y (n,); see :func:`column_facts`."""
     found = _by_loops(y[:, None], kernels) if kernels is not None else None
     if found is not None:
-        square, _, low, high = found[:, 0].tolist()
-        return sqrt(square), low, high
-    size = float(root_mean_squares(y[:, None])[0])
-    return size, float(np.minimum.reduce(y)), float(np.maximum.reduce(y))
+        return float(found[2, 0]), float(found[3, 0])
+    refuse_extreme("response", root_mean_squares(y[:, None]).tolist())
+    return float(np.minimum.reduce(y)), float(np.maximum.reduce(y))
 
 
 def _by_loops(columns: FloatArray, kernels: Any) -> FloatArray | None:

@@ -30,9 +30,9 @@ def basis_map(
     """
     basis = factor.basis if isinstance(factor, FactorRows) else _mean_basis(factor)
     parts = covariance.invariances()
-    if len(parts) == 1 and parts[0][1] == "linear" and basis.shape == X.shape:
-        if not (basis != X).any():
-            return x
+    is_linear = len(parts) == 1 and parts[0][1] == "linear"
+    if is_linear and basis.shape == X.shape and not (basis != X).any():
+        return x
     maps = [(c, _standardising(basis[:, c], kind, passes)) for c, kind in parts]
     if len(maps) == 1:
         return maps[0][1]
@@ -72,8 +72,7 @@ def _orthonormal(columns: FloatArray, passes: RowPasses) -> AffineMap:
     """The map to columns with unit mean squares and no correlation once whitened."""
     if columns.shape[1] == 1 and (columns == 1.0).all():
         return AffineMap(np.zeros(1), np.array([[1.0 / passes.weight_size()]]), 0)
-    facts = column_facts(columns, passes.kernels)
-    refuse_extreme(RANDOM, facts.sizes)
+    facts = column_facts(RANDOM, columns, passes.kernels)
     matrix = orthonormalising(passes.moments(columns, facts.center), len(columns))
     if matrix is None:
         matrix = orthonormal_by_rows(columns, facts.center, passes.residual.whiten)

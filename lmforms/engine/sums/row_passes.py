@@ -110,7 +110,7 @@ class RowPasses:
             own = None if y is None else y[part]
             centered = self._centered(columns[part], center, own, shift, part)
             total = total + centered @ centered.T
-        return np.asarray(total)
+        return total  # type: ignore[no-any-return]
 
     def products(
         self,
@@ -135,7 +135,7 @@ class RowPasses:
         codes = [for_loops(f.codes, np.int64) for f in factors]
         zr = [np.zeros((f.n_levels, f.basis.shape[1], m)) for f in factors]
         zz = [] if known is not None else [np.zeros((len(z), z.shape[1], z.shape[1])) for z in zr]
-        tables = _tables(factors) if known is None else {}
+        tables = _tables(factors) if known is None and len(factors) > 1 else {}
         rr, units, bases = np.zeros((m, m)), _right_units(scaling), list[FloatArray]()
         several, add = self._in_several_parts(factors), self._add
         with limited_blas_threads(0 if several else threads_of_rows(self.n, m - 1)):
@@ -169,7 +169,9 @@ class RowPasses:
 
     def _parts(self, several: bool, width: int) -> list[slice]:
         """All rows, or parts of rows of so many columns."""
-        step = rows_of_part(width) if several else self.n or 1
+        step = rows_of_part(width) if several else self.n
+        if 0 < self.n <= step:
+            return [slice(0, self.n)]
         return [slice(i, i + step) for i in range(0, self.n, step)]
 
     def _centered(

@@ -16,7 +16,7 @@ from ..linalg.stable_columns import (
     subtract_shift,
 )
 from ..rows import ModelRows
-from .column_facts import FIXED, column_facts, refuse_extreme, response_facts
+from .column_facts import FIXED, column_facts, response_range
 from .column_maps import basis_map, orthonormal_by_rows
 from .row_passes import RowPasses
 from .units import AffineMap, Pilot, Scaling, Units
@@ -54,10 +54,8 @@ def choose_units(
     """
     X, y = rows.X, rows.y
     passes = passes or RowPasses.over(rows)
-    size, low, high = response_facts(y, passes.kernels)
-    refuse_extreme("response", [size])
-    facts = column_facts(X, passes.kernels)
-    refuse_extreme(FIXED, facts.sizes)
+    low, high = response_range(y, passes.kernels)
+    facts = column_facts(FIXED, X, passes.kernels)
     shift, w = 0.0, np.zeros(X.shape[1])
     if high - low < SHIFTED_SPREAD * max(-low, high):
         shift, w = subtract_shift(y, X)
