@@ -112,10 +112,10 @@ class ModelRows:
     @property
     def level_factors(self) -> tuple[FactorRows, ...]:
         """The factors of rows that each belong to one level."""
-        factors = [f for f in self.factors if isinstance(f, FactorRows)]
-        if len(factors) < len(self.factors):
-            raise TypeError("rows that belong to several levels have no codes and basis.")
-        return tuple(factors)
+        for f in self.factors:
+            if not isinstance(f, FactorRows):
+                raise TypeError("rows that belong to several levels have no codes and basis.")
+        return self.factors  # type: ignore[return-value]
 
     @property
     def by_level(self) -> bool:

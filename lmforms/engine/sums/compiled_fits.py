@@ -34,10 +34,10 @@ class CompiledFits:
         pairs: Mapping[tuple[int, int], PairMoments],
     ) -> None:
         self._kernels = kernels
-        self._left = [np.array(f.zr, order="C") for f in factors]
-        self._fits = [_arguments(f.zz, zr) for f, zr in zip(factors, self._left, strict=True)]
+        self._fits = [_arguments(f) for f in factors]
+        self._left = [left for _, left, *_ in self._fits]
         self._across = _both_ways(pairs) if pairs else {}
-        self._order = largest_first([f.zz for f in factors])
+        self._order = largest_first([zz for zz, *_ in self._fits])
         single = len(factors) == 1 and factors[0].zz.shape[-1] == 1
         self.most_sweeps = 1 if single else MOST_SWEEPS
 
@@ -46,8 +46,8 @@ class CompiledFits:
         m = self._left[0].shape[2]
         taken = np.zeros((m, m))
         for i in self._order:
-            zz, share, work, step = self._fits[i]
-            self._kernels.fit_levels(zz, self._left[i], share, work, step, taken)
+            step = self._fits[i][-1]
+            self._kernels.fit_levels(*self._fits[i], taken)
             for j in self._order:
                 if j != i:
                     self._kernels.subtract_blocks(*self._across[j, i], step, self._left[j])
@@ -61,11 +61,11 @@ class CompiledFits:
             left[..., -1] -= left[..., :-1] @ delta
 
 
-def _arguments(zz: FloatArray, zr: FloatArray) -> tuple[Any, float, FloatArray, FloatArray]:
-    """Z'Z, the ridge's share, and arrays to work in, of the loop that fits zr (q, k, m)."""
-    _, k, m = zr.shape
-    share = RELATIVE_RIDGE / k if k > 1 else 0.0
-    return for_loops(zz), share, np.empty((k, k + m)), np.empty(zr.shape)
+def _arguments(f: FactorMoments) -> tuple[Any, FloatArray, float, FloatArray, FloatArray]:
+    """What the loop takes that fits one factor: Z'Z, a copy of Z'R, the ridge's share, and room."""
+    _, k, m = f.zr.shape
+    left, share = np.array(f.zr, order="C"), RELATIVE_RIDGE / k if k > 1 else 0.0
+    return for_loops(f.zz), left, share, np.empty((k, k + m)), np.empty(left.shape)
 
 
 def _both_ways(

@@ -151,7 +151,7 @@ class CrossProducts:
 
     def across(self, j: int, i: int, x: FloatArray) -> FloatArray:
         """Z_j'R⁻¹Z_i x, (q_j, k_j, m), of x (q_i, k_i, m)."""
-        levels, key = len(self.factors[j].zz), (i, j) if i < j else (j, i)
+        levels, key = self.factors[j].zz.shape[0], (i, j) if i < j else (j, i)
         matrix = self._pair_arrays.get(key)
         if matrix is None and x.shape[2] > FEW_RIGHT_COLUMNS:
             matrix = self.pairs[key].matrix(*(len(self.factors[a].zz) for a in key))

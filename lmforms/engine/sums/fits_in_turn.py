@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ...support.arrays import FloatArray
-from .level_sums import LevelFits, levels_first, levels_last
+from .level_sums import LevelFits
 
 MOST_SWEEPS = 3
 """Sweeps over the grouping factors at most."""
@@ -44,7 +44,7 @@ class FitsInTurn:
         across: Across | None = None,
     ) -> None:
         self._fits = [LevelFits(block) for block in zz]
-        self._left = [levels_last(block) for block in zr]
+        self._left = [block.T.copy() for block in zr]
         self._across = across
         self._order = largest_first(zz)
         single = len(zz) == 1 and zz[0].shape[-1] == 1
@@ -67,7 +67,7 @@ class FitsInTurn:
             self._left[i] = rest
             for j in self._order:
                 if j != i and self._across is not None:
-                    self._left[j] -= levels_first(self._across(j, i, levels_first(step)))
+                    self._left[j] -= self._across(j, i, step.T).T
             yield i, step, before + rest
 
     def taken_by_sweep(self, effects: list[FloatArray] | None = None) -> FloatArray:
@@ -77,7 +77,7 @@ class FitsInTurn:
             product = summed_products(b, a)
             taken = taken + 0.5 * (product + product.T)
             if effects is not None:
-                effects[i] += levels_first(b)
+                effects[i] += b.T
         return taken
 
     def subtract_from_last(self, delta: FloatArray) -> None:

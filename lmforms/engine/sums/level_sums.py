@@ -50,21 +50,13 @@ def row_values(codes: IndexArray, basis: FloatArray, effects: FloatArray) -> Flo
 
 def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
     """Least squares within every level, (q, k, r), with a ridge against empty directions."""
-    return levels_first(LevelFits(zz).fit(levels_last(zr))[0])
-
-
-def levels_last(blocks: FloatArray) -> FloatArray:
-    """A copy of (q, k, r) as (r, k, q): operations then run along the levels."""
-    return blocks.T.copy()
-
-
-def levels_first(blocks: FloatArray) -> FloatArray:
-    """(r, k, q) as (q, k, r)."""
-    return blocks.T
+    return LevelFits(zz).fit(zr.T)[0].T
 
 
 class LevelFits:
     """Least squares within every level, with a ridge against empty directions.
+
+    Levels come last, so that operations run along them.
 
     Parameters
     ----------
@@ -73,7 +65,7 @@ class LevelFits:
 
     def __init__(self, zz: FloatArray) -> None:
         q, k, _ = zz.shape
-        moments = levels_last(zz)
+        moments = zz.T.copy()
         self._inverse: FloatArray | None = None
         if k == 1:
             empty = ~(moments[0] > 0)
@@ -85,7 +77,7 @@ class LevelFits:
         for i in range(k):
             moments[i, i] += self._ridge
         if k > 2 and q < MOST_LAPACK_BLOCKS:
-            inverse = np.linalg.inv(moments.transpose(2, 1, 0))
+            inverse = np.linalg.inv(moments.T)
             self._inverse = np.asarray(inverse, dtype=np.float64)
         else:
             self._root = _cholesky(moments)
@@ -96,10 +88,9 @@ class LevelFits:
         All are (r, k, q).
         """
         if self._inverse is not None:
-            x = levels_last(self._inverse @ zr.transpose(2, 1, 0))
+            x = (self._inverse @ zr.T).T.copy()
             return x, self._ridge * x
-        x, root = zr.copy(), self._root
-        k = len(root)
+        x, root, k = zr.copy(), self._root, zr.shape[1]
         for i in range(k):
             for j in range(i):
                 x[:, i] -= root[i][j] * x[:, j]

@@ -218,7 +218,7 @@ class RowPasses:
     def _add_by_level(
         self, codes: IndexArray, left: FloatArray, right: FloatArray, out: FloatArray
     ) -> None:
-        if len(codes) < self.n:  # of the levels that occur in a part
+        if codes.shape[0] < self.n:  # of the levels that occur in a part
             low = codes.min()
             codes, out = codes - low, out[low : codes.max() + 1]
         add_by_level(codes, left, right, out)
