@@ -31,6 +31,13 @@ ROWS_WORTH_LOADING = 1_000_000
 ROWS_WITH_NUMBA = 20_000
 """The same where numba has been imported for something else."""
 
+KERNELS_OF_FITS = (
+    "factor.level_kernels",
+    "optimize.newton_kernels",
+    "optimize.curve_kernels",
+    "sums.row_kernels",
+)
+
 
 @dataclass(frozen=True)
 class FitKernels:
@@ -38,6 +45,7 @@ class FitKernels:
 
     levels: Any
     newton: Any
+    curves: Any
     rows: Any
 
     def __reduce__(self) -> Any:
@@ -99,9 +107,8 @@ def _kernels() -> FitKernels | None:
     if demanded is False:
         return None
     if _Process.loaded is None:
-        names = ("factor.level_kernels", "optimize.newton_kernels", "sums.row_kernels")
         try:
-            modules = [import_module(f".{name}", __package__) for name in names]
+            modules = [import_module(f".{name}", __package__) for name in KERNELS_OF_FITS]
         except ImportError:
             if demanded == "auto":
                 return None

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...errors import ModelError
-from ...support.arrays import Blocks, FloatArray, IndexArray
+from ...support.arrays import Blocks, FloatArray, IndexArray, for_loops
 from ..kernel_choice import FitKernels
 from ..linalg.batched import multiply, transposed
 from ..sums.cross_products import CrossProducts
@@ -89,7 +89,8 @@ class Layout:
             )
         other = copy(self)
         other.cp = cp
-        other.__dict__.pop("whole_right", None)
+        for numbers in ("whole_right", "level_arrays"):
+            other.__dict__.pop(numbers, None)
         if not _same_numbers(self.cp, cp):
             other.__dict__.pop("whole_gram", None)
             other._transposed_pairs = {}
@@ -136,6 +137,13 @@ class Layout:
         for i in self.rest:
             out[i] = flat[self.spans[i]].reshape(*self.shapes[i], -1)
         return out
+
+    @cached_property
+    def level_arrays(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Z'Z, Z'R* and B₀ of one grouping factor for compiled loops; no B₀ if it is zero."""
+        sums, pilot = self.cp.factors[0], self.cp.scaling.pilot
+        effects = for_loops(pilot.effects[0]) if any(pilot.has_effects) else np.empty((0, 0, 0))
+        return for_loops(sums.zz), for_loops(sums.zr), effects
 
     # --- all columns at once, for few --------------------------------------------------------
 
