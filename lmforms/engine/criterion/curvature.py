@@ -103,7 +103,7 @@ def _few_parameters(factor: Factorization, v: FloatArray | None, changes: FloatA
 
     S_i = Σ M D_i M over pairs of levels is a matrix of k columns, where M ⊗ M has k².
     """
-    (q, k), *_ = factor.system.shapes
+    k = factor.system.shapes[0][1]
     blocks = factor.own_products()
     sums = np.empty_like(changes)
     for i, change in enumerate(changes):

@@ -40,7 +40,6 @@ from ...support.arrays import Blocks, FloatArray
 from ..factor import (
     Factorization,
     JointFactorization,
-    LevelFactorization,
     factorize,
 )
 from .criterion_parts import CriterionParts
@@ -251,18 +250,15 @@ def _directly_differentiated(at: Evaluation, factor: Any, hessian: bool) -> Diff
     """The same by the sums that a factor, a `DirectFactorization`, makes in few passes."""
     problem, gls, s2 = at.problem, at.gls, at.sigma2
     lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
-    if type(factor) is LevelFactorization and problem.is_linear:
-        g, out = factor.linear_derivatives(
-            gls.to_residual,
-            gls.inverse_root_x,
-            lams[0],
-            derivatives[0],
-            s2,
-            gls.nu if at.given.sigma2 is None else np.inf,
-            reml=problem.reml,
-            exact=hessian,
+    if problem.is_linear:
+        nu = gls.nu if at.given.sigma2 is None else np.inf
+        right = gls.to_residual, gls.inverse_root_x
+        found = factor.linear_derivatives(
+            *right, lams, derivatives, s2, nu, reml=problem.reml, exact=hessian
         )
-        return _differentiated(at, out[-3], out[:-3], out[-2], [g], out[-1], hessian)
+        if found is not None:
+            gradients, out = found
+            return _differentiated(at, out[-3], out[:-3], out[-2], gradients, out[-1], hessian)
     sums = factor.derivative_sums(
         gls.to_residual,
         gls.inverse_root_x,

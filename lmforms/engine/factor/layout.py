@@ -154,9 +154,14 @@ class Layout:
         return [slice(a, b) for a, b in pairwise(ends)]
 
     @cached_property
-    def column_starts(self) -> list[int]:
-        """The first column of each grouping factor."""
-        return [span.start for span in self.column_spans]
+    def is_scalar(self) -> bool:
+        """Whether every grouping factor has one effect per level."""
+        return all(k == 1 for _, k in self.shapes)
+
+    @cached_property
+    def factor_indicators(self) -> FloatArray:
+        """Which columns belong to each grouping factor, (m, factors): one or zero."""
+        return np.asarray(self.factor_of_column[:, None] == np.arange(len(self.shapes)), float)
 
     def split(self, x: FloatArray) -> list[FloatArray]:
         """Rows (m, r) of all columns by grouping factor, (q, k, r) each."""

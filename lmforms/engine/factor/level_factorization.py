@@ -141,36 +141,21 @@ class LevelFactorization(DirectFactorization):
         self,
         to_residual: FloatArray,
         root_x: FloatArray,
-        lam: FloatArray,
-        slopes: FloatArray,
+        lams: Blocks,
+        slopes: Blocks,
         s2: float,
         nu: float,
         *,
         reml: bool,
         exact: bool,
-    ) -> tuple[FloatArray, FloatArray]:
-        """G, and curvature, gradient, its scale and h in rows, for λ linear in θ.
-
-        Parameters
-        ----------
-        to_residual, root_x, reml, exact
-            As for :meth:`derivative_sums`.
-        lam, slopes : ndarray (k, k), (n_theta, k, k)
-            λ and ∂λ/∂θ_i, with the λλ' that was factored.
-        s2, nu : float
-            σ², and ν, or infinity where σ² is given.
-
-        Returns
-        -------
-        ndarray (k, k), ndarray (n_theta + 3, n_theta)
-        """
-        turned = slopes @ lam.T
+    ) -> tuple[Blocks, FloatArray]:
+        """See :meth:`DirectFactorization.linear_derivatives`."""
+        (lam,), (slope,) = lams, slopes
+        turned = slope @ lam.T
         changes = turned + turned.transpose(0, 2, 1)
         parts = self._pass(to_residual, root_x, changes, reml, exact)
-        g, (n, p) = np.empty(lam.shape), (len(slopes), root_x.shape[1])
+        g, (n, p) = np.empty(lam.shape), (len(slope), root_x.shape[1])
         out = np.empty((n + 3, n))
         kernels: Any = self.system.kernels
-        kernels.levels.derivatives_of_sums(
-            p, *parts, changes, slopes, lam, s2, nu, exact, g, out
-        )
-        return g, out
+        kernels.levels.derivatives_of_sums(p, *parts, changes, slope, lam, s2, nu, exact, g, out)
+        return [g], out

@@ -107,4 +107,3 @@ def _equal_shares(problem: StructuredProblem) -> FloatArray:
         size = np.einsum("qii->", f.zz) / (k * cp.n)
         parts.append(covariance.nearest(np.eye(k) / (size if size > 0 else 1.0)))
     return np.concatenate(parts)
-

@@ -158,10 +158,10 @@ def other_minima(at: Evaluation) -> list[Candidate]:
     """
     found = []
     kernels = at.problem.system.kernels
-    for i, vectors, along in _along_variances(at):
-        if kernels is not None and along.d.shape[1] <= MOST_SINGLE_LEVELS:
-            if not along.may_have_other_minima(kernels):
-                continue
+    for i, vectors, along in along_variances(at):
+        is_short = along.d.shape[1] <= MOST_SINGLE_LEVELS
+        if kernels is not None and is_short and not along.may_have_other_minima(kernels):
+            continue
         curves = along.curves()
         for j, variance, change in curves.other_minima():
             more = variance - curves.variances[j]
@@ -177,12 +177,12 @@ def has_curves(system: System | JointSystem) -> bool:
 
 def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
     """Of each grouping factor: its index, directions u (k, s), and the curves along them."""
-    for i, u, along in _along_variances(at):
+    for i, u, along in along_variances(at):
         yield i, u, along.curves()
 
 
 @dataclass(frozen=True, eq=False)
-class _AlongVariances:
+class AlongVariances:
     """What the curves of one grouping factor are made of.
 
     Attributes
@@ -201,6 +201,7 @@ class _AlongVariances:
     is_grouped: bool
 
     def curves(self) -> Curves:
+        """The curves, for NumPy."""
         if self.is_grouped:
             moments = grouped_levels(self.d, self.c, self.variances)
         else:
@@ -209,6 +210,7 @@ class _AlongVariances:
         return Curves(fit.r2, fit.nu, self.at.problem.reml, self.variances, *moments)
 
     def may_have_other_minima(self, kernels: FitKernels) -> bool:
+        """Whether a curve has several turns, or is lower somewhere, by compiled loops."""
         fit, r = self.at.gls, self.c.shape[2]
         found = kernels.curves.may_have_other_minima(
             self.d,
@@ -227,7 +229,8 @@ class _AlongVariances:
         return bool(found)
 
 
-def _along_variances(at: Evaluation) -> Iterator[tuple[int, FloatArray, _AlongVariances]]:
+def along_variances(at: Evaluation) -> Iterator[tuple[int, FloatArray, AlongVariances]]:
+    """Of each grouping factor: its index, directions u (k, s), and what their curves need."""
     problem, cp = at.problem, at.problem.system.cp
     if not has_curves(problem.system):
         return
@@ -252,7 +255,7 @@ def _along_variances(at: Evaluation) -> Iterator[tuple[int, FloatArray, _AlongVa
             d, vectors = _eigen(blocks, at, i)
             d, c = np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c
         d, c = np.ascontiguousarray(d), np.ascontiguousarray(c)
-        yield i, u, _AlongVariances(at, variances, d, c, matrix is None)
+        yield i, u, AlongVariances(at, variances, d, c, matrix is None)
 
 
 def _eigen(matrices: FloatArray, at: Evaluation, i: int) -> tuple[FloatArray, FloatArray]:

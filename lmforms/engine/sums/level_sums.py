@@ -34,11 +34,6 @@ def row_values(codes: IndexArray, basis: FloatArray, effects: FloatArray) -> Flo
     return out
 
 
-def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
-    """Least squares within every level, (q, k, r), with a ridge against empty directions."""
-    return levels_first(LevelFits(zz).fit(levels_last(zr))[0])
-
-
 def levels_last(blocks: FloatArray) -> FloatArray:
     """A copy of (q, k, r) as (r, k, q): operations then run along the levels."""
     return np.array(blocks.transpose(2, 1, 0), order="C")
