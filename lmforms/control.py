@@ -75,7 +75,8 @@ class Control:
     compiled : bool or "auto"
         Whether small and one-factor models are fitted by compiled kernels. Loading these takes
         longer than a small fit, so that ``"auto"`` loads them when a process has fitted about 200
-        small models, or a few with very many groups. Results differ by rounding only.
+        small models, or a few with very many groups, and ten times as many where they have to be
+        compiled. Results differ by rounding only.
     seed : int
         Of the random signs with which ``"cg"`` estimates traces: the same seed gives the
         same fit. Exact fits of large crossed models begin at such an estimate; where they end does

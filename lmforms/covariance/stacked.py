@@ -36,8 +36,10 @@ class Stacked(Covariance):
         return all(p.spans_covariances for p in self.parts)
 
     @classmethod
-    def of(cls, parts: Sequence[Covariance]) -> Stacked:
-        """Stack `parts` in order."""
+    def of(cls, parts: Sequence[Covariance]) -> Covariance:
+        """Stack `parts` in order; one alone is what is returned."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(k=sum(p.k for p in parts), parts=tuple(parts))
 
     @cached_property
@@ -158,14 +160,12 @@ class Stacked(Covariance):
         return self if same else Stacked.of(parts), np.concatenate([t for _, t in found])
 
     def variance_directions(self, lam: FloatArray) -> tuple[FloatArray, FloatArray]:
-        if len(self.parts) == 1:
-            return self.parts[0].variance_directions(lam)
         own = [p.variance_directions(lam[c, c]) for p, c, _ in self._each()]
         return _block_diagonal([u for u, _ in own]), np.concatenate([v for _, v in own])
 
     def spanning_directions(self, lam: FloatArray) -> FloatArray:
         own = [p.spanning_directions(lam[c, c]) for p, c, _ in self._each()]
-        return own[0] if len(own) == 1 else _block_diagonal(own)
+        return _block_diagonal(own)
 
     def column_spaces(self, rng: np.random.Generator) -> list[FloatArray]:
         spaces = (p.column_spaces(rng) for p in self.parts)

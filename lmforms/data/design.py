@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from ..covariance import Covariance, Stacked
+from ..covariance import Covariance
 from ..engine.rows import FactorRows, ModelRows
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula
@@ -67,8 +67,8 @@ class GroupingFactor:
     codes : ndarray of int (n,)
     terms : tuple of int
         Indices of its random terms, in the order of the formula.
-    covariance : Stacked
-        Their structures, stacked.
+    covariance : Covariance
+        Their structures, stacked if there are several.
     columns : tuple of str
         Names of all its random effects.
     """
@@ -78,7 +78,7 @@ class GroupingFactor:
     labels: LevelLabels | GivenLabels
     codes: IndexArray
     terms: tuple[int, ...]
-    covariance: Stacked
+    covariance: Covariance
     columns: tuple[str, ...]
 
     @property

@@ -2,8 +2,8 @@
 
 Loading numba and the kernels takes more time than the fit of a small model, and compiling them
 where nothing is cached takes seconds. Nobody who fits once pays for that. Every fit that kernels
-would speed up counts, by the random effects that it passes over; beyond a bound they are loaded,
-all together. So they are for a model of very many rows.
+would speed up counts, by the random effects that it passes over; beyond a bound, which is higher
+where they are not cached, they are loaded, all together. So they are for a model of very many rows.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any
 
 from ..errors import ArgumentError
+from .linalg.kernel_cache import is_cached
 
 LOADING_COST = 400_000
 """Random effects whose passes without kernels take about the time of loading numba and kernels from
 the cache, which is 0.6 s: 200 small fits, or two of 100,000 groups with slopes."""
+
+COMPILING_RATIO = 10
+"""Compiling them takes so many times as long as loading them."""
 
 SMALL_FIT = 2_000
 """A small fit counts as so many random effects: its calls are what costs."""
@@ -31,6 +36,13 @@ ROWS_WORTH_LOADING = 1_000_000
 ROWS_WITH_NUMBA = 20_000
 """The same where numba has been imported for something else."""
 
+KERNELS_OF_FITS = (
+    "factor.level_kernels",
+    "optimize.newton_kernels",
+    "optimize.curve_kernels",
+    "sums.row_kernels",
+)
+
 
 @dataclass(frozen=True)
 class FitKernels:
@@ -38,6 +50,7 @@ class FitKernels:
 
     levels: Any
     newton: Any
+    curves: Any
     rows: Any
 
     def __reduce__(self) -> Any:
@@ -80,7 +93,7 @@ def kernels_of_fit(effects: int) -> FitKernels | None:
     demanded = _demanded.get()
     if demanded == "auto" and _Process.loaded is None:
         _Process.passed += max(effects, SMALL_FIT)
-        if _Process.passed < LOADING_COST:
+        if not _is_worth_loading(_Process.passed, LOADING_COST):
             return None
     return _kernels(demanded)
 
@@ -90,19 +103,30 @@ def kernels_of_rows(rows: int) -> Any:
     demanded = _demanded.get()
     if demanded == "auto" and _Process.loaded is None:
         least = ROWS_WITH_NUMBA if "numba" in sys.modules else ROWS_WORTH_LOADING
-        if rows < least:
+        if not _is_worth_loading(rows, least):
             return None
     found = _kernels(demanded)
     return None if found is None else found.rows
+
+
+def _is_worth_loading(work: int, least: int) -> bool:
+    if work < least:
+        return False
+    return work >= COMPILING_RATIO * least or _are_cached()
+
+
+@cache
+def _are_cached() -> bool:
+    """Whether this process has found the kernels compiled when it asked first."""
+    return all(is_cached(f"{__package__}.{name}") for name in KERNELS_OF_FITS)
 
 
 def _kernels(demanded: bool | str) -> FitKernels | None:
     if demanded is False:
         return None
     if _Process.loaded is None:
-        names = ("factor.level_kernels", "optimize.newton_kernels", "sums.row_kernels")
         try:
-            modules = [import_module(f".{name}", __package__) for name in names]
+            modules = [import_module(f".{name}", __package__) for name in KERNELS_OF_FITS]
         except ImportError:
             if demanded == "auto":
                 return None

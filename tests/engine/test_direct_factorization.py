@@ -128,10 +128,13 @@ def test_fits_with_and_without_kernels(formula, name, reml):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8 * np.abs(b).to_numpy().max())
 
 
-def test_a_process_loads_kernels_when_it_has_fitted_enough(monkeypatch):
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_process_loads_kernels_when_it_has_fitted_enough(monkeypatch, cached):
     monkeypatch.setattr(kernel_choice._Process, "passed", 0)
     monkeypatch.setattr(kernel_choice._Process, "loaded", None)
+    monkeypatch.setattr(kernel_choice, "_are_cached", lambda: cached)
     few = kernel_choice.LOADING_COST // kernel_choice.SMALL_FIT
+    few *= 1 if cached else kernel_choice.COMPILING_RATIO
     found = [kernel_choice.kernels_of_fit(30) for _ in range(few)]
     assert found[:-1] == [None] * (few - 1)
     assert found[-1] is not None
@@ -144,7 +147,8 @@ def test_a_process_loads_kernels_when_it_has_fitted_enough(monkeypatch):
 def test_a_large_model_loads_them_at_once(monkeypatch):
     monkeypatch.setattr(kernel_choice._Process, "passed", 0)
     monkeypatch.setattr(kernel_choice._Process, "loaded", None)
-    assert kernel_choice.kernels_of_fit(kernel_choice.LOADING_COST) is not None
+    work = kernel_choice.LOADING_COST * kernel_choice.COMPILING_RATIO
+    assert kernel_choice.kernels_of_fit(work) is not None
 
 
 def test_without_numba_kernels_are_only_missed_where_they_are_demanded(monkeypatch):
@@ -154,6 +158,7 @@ def test_without_numba_kernels_are_only_missed_where_they_are_demanded(monkeypat
     monkeypatch.setattr(kernel_choice._Process, "passed", kernel_choice.LOADING_COST)
     monkeypatch.setattr(kernel_choice._Process, "loaded", None)
     monkeypatch.setattr(kernel_choice, "import_module", missing)
+    monkeypatch.setattr(kernel_choice, "_are_cached", lambda: True)
     assert kernel_choice.kernels_of_fit(30) is None
     with kernel_choice.compiled_as(True), pytest.raises(ArgumentError, match="numba"):
         kernel_choice.kernels_of_fit(30)

@@ -6,15 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from fuzz import optima
-from hypothesis import given, settings
-from models import small_models
+from hypothesis import assume, given, settings
+from models import problem_of, small_models
 from slow_cases import one_in
 
 import lmforms as lf
 from lmforms.engine.criterion.evaluate import evaluate
 from lmforms.engine.criterion.problem import Problem
 from lmforms.engine.factor import System
-from lmforms.engine.optimize.variance_curves import other_minima, theta_with, variance_curves
+from lmforms.engine.optimize.variance_curves import (
+    SEPARATING_RISE,
+    along_variances,
+    other_minima,
+    theta_with,
+    variance_curves,
+)
 from lmforms.engine.sums.cross_products import cross_products
 from lmforms.engine.sums.sums_of_rows import choose_scaling
 from lmforms.errors import ModelError, SingularWarning
@@ -57,6 +63,32 @@ def test_curves_are_the_criterion_at_other_variances(model):
                 theta = theta_with(at, i, vectors[:, j], variance - curves.variances[j])
                 exact = evaluate(problem, theta).value - at.value
                 assert change == pytest.approx(exact, abs=1e-6 * (1 + abs(exact)))
+
+
+@given(small_models())
+@settings(max_examples=60)
+def test_compiled_curves_find_the_same_turns(model):
+    problem, _ = problem_of(model, "compiled")
+    for along in along_variances(evaluate(problem, model.theta)):
+        curves = along[2].curves()
+        changes = curves.changes(curves.grid())
+        steps = np.diff(changes)
+        assume(not (np.abs(steps) < 1e-9 * (1.0 + np.abs(changes[:, 1:]))).any())
+        assume(not (np.abs(changes.min(axis=1) + SEPARATING_RISE) < 1e-8).any())
+        rises = steps > 0
+        turns = (~rises[:, :-1] & rises[:, 1:]).sum(axis=1) + rises[:, 0]
+        expected = (turns > 1) | (changes.min(axis=1) < -SEPARATING_RISE)
+        assert along[2].may_have_other_minima(problem.system.kernels) == expected.any()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_both_ways_leave_a_local_optimum(compiled):
+    data, weights = two_optima()
+    start = np.array([0.0])
+    control = lf.Control(compiled=compiled)
+    fit = lf.lmer("y ~ 1 + (1 | g)", data, weights=weights, start=start, control=control)
+    best = lf.lmer("y ~ 1 + (1 | g)", data, weights=weights)
+    assert fit.criterion == pytest.approx(best.criterion, abs=1e-8)
 
 
 def test_levels_taken_together_draw_the_same_curve():

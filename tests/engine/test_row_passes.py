@@ -327,8 +327,11 @@ def test_a_map_to_orthonormal_columns(seed, p, share):
     np.testing.assert_allclose(*found, rtol=1e-8)
 
 
-def test_loops_are_used_where_they_are_loaded_or_worth_it():
+def test_loops_are_used_where_they_are_loaded_or_worth_it(monkeypatch):
+    monkeypatch.setattr(kernel_choice, "_are_cached", lambda: False)
     least = kernel_choice.ROWS_WITH_NUMBA  # numba has been imported by this test
+    assert kernel_choice.kernels_of_rows(least) is None  # compiling takes longer
+    monkeypatch.setattr(kernel_choice, "_are_cached", lambda: True)
     assert kernel_choice.kernels_of_rows(least - 1) is None
     assert kernel_choice.kernels_of_rows(least) is row_kernels
     assert kernel_choice.kernels_of_rows(1) is row_kernels

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import log, pi
 
 
@@ -47,7 +46,7 @@ class CriterionParts:
         """ν(1 + ln(2πr²/ν)), the term of σ² = r²/ν."""
         return self.nu * (1.0 + log(2.0 * pi * self.r2 / self.nu))
 
-    @cached_property
+    @property
     def value(self) -> float:
         """The criterion at σ² = r²/ν."""
         return self._with(self.scaled_residual)

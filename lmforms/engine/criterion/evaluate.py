@@ -31,17 +31,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
-from typing import cast
+from typing import Any
 
 import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..factor import (
-    DirectFactorization,
     Factorization,
     JointFactorization,
-    LevelFactorization,
     factorize,
 )
 from .criterion_parts import CriterionParts
@@ -79,8 +77,10 @@ class Evaluation:
     problem : Problem
         What was evaluated.
     theta : ndarray
+    value : float
+        −2 × (restricted) log-likelihood, profiled over what is not given of β and σ.
     parts : CriterionParts
-        The terms of −2 × (restricted) log-likelihood.
+        Its terms.
     factor : Factorization
         The factored A.
     effects, marginal : list of ndarray (q, k, p + 1)
@@ -93,6 +93,7 @@ class Evaluation:
 
     problem: Problem
     theta: FloatArray
+    value: float
     parts: CriterionParts
     factor: Factorization | JointFactorization
     effects: Blocks
@@ -109,6 +110,7 @@ class Evaluation:
         return Evaluation(
             problem,
             theta,
+            self.value,
             self.parts,
             self.factor,
             self.effects,
@@ -116,12 +118,6 @@ class Evaluation:
             self.gls,
             self.given,
         )
-
-    @property
-    def value(self) -> float:
-        """−2 × (restricted) log-likelihood, profiled over what is not given of β and σ."""
-        sigma2 = self.given.sigma2
-        return self.parts.value if sigma2 is None else self.parts.value_at(sigma2)
 
     @property
     def sigma2(self) -> float:
@@ -181,19 +177,23 @@ def evaluate(problem: Problem, theta: FloatArray, given: Given = NOTHING) -> Eva
     NumericalError
         Λ'Z'ZΛ + I or X'V₀⁻¹X is not positive definite, or a number is not finite.
     """
-    if not isfinite(float(np.abs(theta).sum())):
+    if not isfinite(sum(theta.tolist())):
         raise NumericalError("θ is not finite.")
     problem = problem.at(theta)
-    cp = problem.system.cp
     factor = factorize(problem.system, problem.lams(theta))
     right = RightSide.of(factor)
     gls = gls_fit(right.moments, problem.nu, problem.system.kernels)
     if given.constraint is not None:
         gls = gls.constrained(given.constraint)
+    parts = gls.parts(factor.log_det, problem.system.cp.log_det_residual, problem.reml)
+    value = parts.value if given.sigma2 is None else parts.value_at(given.sigma2)
+    if not isfinite(value):
+        raise NumericalError("the criterion is not finite.")
     return Evaluation(
         problem=problem,
         theta=np.array(theta, dtype=np.float64),
-        parts=gls.parts(factor.log_det, cp.log_det_residual, problem.reml),
+        value=value,
+        parts=parts,
         factor=factor,
         effects=right.effects,
         marginal=right.marginal,
@@ -218,7 +218,7 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     """
     problem = at.problem
     if at.factor.is_direct and not problem.n_phi:
-        return _directly_differentiated(at, cast(DirectFactorization, at.factor), hessian)
+        return _directly_differentiated(at, at.factor, hessian)
     changes = root_changes(problem.lams(at.theta), problem.derivatives(at.theta))
     levels = LevelSums(at.factor, at.marginal, at.gls)
     sums, directions = levels.for_information(changes)
@@ -246,24 +246,19 @@ def _information(
     return information(directions, at.problem.curvatures(at.theta, gradients), at.sigma2, nu, pairs)
 
 
-def _directly_differentiated(
-    at: Evaluation, factor: DirectFactorization, hessian: bool
-) -> Differentiated:
-    """The same by the sums that a factor makes in few passes."""
+def _directly_differentiated(at: Evaluation, factor: Any, hessian: bool) -> Differentiated:
+    """The same by the sums that a factor, a `DirectFactorization`, makes in few passes."""
     problem, gls, s2 = at.problem, at.gls, at.sigma2
     lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
-    if type(factor) is LevelFactorization and problem.is_linear:
-        g, out = factor.linear_derivatives(
-            gls.to_residual,
-            gls.inverse_root_x,
-            lams[0],
-            derivatives[0],
-            s2,
-            gls.nu if at.given.sigma2 is None else np.inf,
-            reml=problem.reml,
-            exact=hessian,
+    if problem.is_linear:
+        nu = gls.nu if at.given.sigma2 is None else np.inf
+        right = gls.to_residual, gls.inverse_root_x
+        found = factor.linear_derivatives(
+            *right, lams, derivatives, s2, nu, reml=problem.reml, exact=hessian
         )
-        return _differentiated(at, out[-3], out[:-3], out[-2], [g], out[-1], hessian)
+        if found is not None:
+            gradients, out = found
+            return _differentiated(at, out[-3], out[:-3], out[-2], gradients, out[-1], hessian)
     sums = factor.derivative_sums(
         gls.to_residual,
         gls.inverse_root_x,
@@ -291,6 +286,7 @@ def _differentiated(
     return Differentiated(
         problem=at.problem,
         theta=at.theta,
+        value=at.value,
         parts=at.parts,
         factor=at.factor,
         effects=at.effects,

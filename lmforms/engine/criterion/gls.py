@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
+from math import inf
 
 import numpy as np
 
@@ -47,22 +47,14 @@ class GLSFit:
     @cached_property
     def to_residual(self) -> FloatArray:
         """(p + 1, 1): [X y] times it is y − Xβ̂."""
-        out = np.ones((len(self.beta) + 1, 1))
+        out = np.empty((len(self.beta) + 1, 1))
         out[:-1, 0] = -self.beta
+        out[-1] = 1.0
         return out
 
     def parts(self, log_det: float, log_det_residual: float, reml: bool) -> CriterionParts:
-        """The criterion, given ln|A| and ln|R|.
-
-        Raises
-        ------
-        NumericalError
-            It is not finite.
-        """
-        parts = CriterionParts(log_det, self.log_det_x, log_det_residual, self.r2, self.nu, reml)
-        if not isfinite(parts.value):
-            raise NumericalError("the criterion is not finite.")
-        return parts
+        """The terms of the criterion, given ln|A| and ln|R|."""
+        return CriterionParts(log_det, self.log_det_x, log_det_residual, self.r2, self.nu, reml)
 
     def constrained(self, constraint: Constraint) -> ConstrainedFit:
         """The fit with c'β = d.
@@ -145,10 +137,9 @@ def gls_of(nu: int, beta: FloatArray, root_x: FloatArray, r2: float, log_det_x: 
     NumericalError
         X'V₀⁻¹X is not positive definite (r² is NaN), or nothing is left of y.
     """
-    if r2 != r2:
-        raise NumericalError(INDEFINITE_X)
-    if not (isfinite(r2) and r2 > 0):
-        raise NumericalError("the penalised residual sum of squares is not positive.")
+    if not 0.0 < r2 < inf:
+        nothing = "the penalised residual sum of squares is not positive."
+        raise NumericalError(INDEFINITE_X if r2 != r2 else nothing)
     return GLSFit(beta, r2, nu, root_x, log_det_x)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import cast
+from typing import Any
 
 import numpy as np
 
 from ...support.arrays import Blocks, FloatArray
 from ..factor import (
     ChainFactorization,
-    DirectFactorization,
     Factorization,
     JointFactorization,
 )
@@ -41,8 +40,9 @@ class RightSide:
     def of(cls, factor: Factorization | JointFactorization) -> RightSide:
         """Under the V₀ of a factored A."""
         if factor.is_direct:
-            v, marginal, moments = cast(DirectFactorization, factor).response_products()
-            pilot = factor.system.cp.scaling.pilot
+            direct: Any = factor  # a DirectFactorization
+            v, marginal, moments = direct.response_products()
+            pilot = direct.system.cp.scaling.pilot
             if any(pilot.has_effects):
                 v = DeferredBlocks(partial(_sums, pilot.effects, v))
             return cls(moments, v, marginal)

@@ -79,6 +79,37 @@ class DirectFactorization(Factorization):
             Whether T is asked for.
         """
 
+    def linear_derivatives(
+        self,
+        to_residual: FloatArray,
+        root_x: FloatArray,
+        lams: Blocks,
+        slopes: Blocks,
+        s2: float,
+        nu: float,
+        *,
+        reml: bool,
+        exact: bool,
+    ) -> tuple[Blocks, FloatArray] | None:
+        """G, and curvature, gradient, its scale and h in rows, for λ linear in θ.
+
+        None where it has no way of its own, beside :meth:`derivative_sums`.
+
+        Parameters
+        ----------
+        to_residual, root_x, reml, exact
+            As for :meth:`derivative_sums`.
+        lams, slopes : sequence of ndarray (k, k), (n_theta, k, k)
+            λ and ∂λ/∂θ_i of each grouping factor, with the λλ' that was factored.
+        s2, nu : float
+            σ², and ν, or infinity where σ² is given.
+
+        Returns
+        -------
+        sequence of ndarray (k, k), ndarray (n_theta + 3, n_theta)
+        """
+        return None
+
     @cached_property
     def _by_blocks(self) -> Factorization:
         return Factorization(self.system, self.lams)

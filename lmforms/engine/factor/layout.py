@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...errors import ModelError
-from ...support.arrays import Blocks, FloatArray, IndexArray
+from ...support.arrays import Blocks, FloatArray, IndexArray, for_loops
 from ..kernel_choice import FitKernels
 from ..linalg.batched import multiply, transposed
 from ..sums.cross_products import CrossProducts
@@ -91,7 +91,8 @@ class Layout:
             )
         other = copy(self)
         other.cp = cp
-        other.__dict__.pop("whole_right", None)
+        for numbers in ("whole_right", "level_arrays"):
+            other.__dict__.pop(numbers, None)
         if not _same_numbers(self.cp, cp):
             other.__dict__.pop("whole_gram", None)
             other._transposed_pairs = {}
@@ -139,6 +140,13 @@ class Layout:
             out[i] = flat[self.spans[i]].reshape(*self.shapes[i], -1)
         return out
 
+    @cached_property
+    def level_arrays(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Z'Z, Z'R* and B₀ of one grouping factor for compiled loops; no B₀ if it is zero."""
+        sums, pilot = self.cp.factors[0], self.cp.scaling.pilot
+        effects = for_loops(pilot.effects[0]) if any(pilot.has_effects) else np.empty((0, 0, 0))
+        return for_loops(sums.zz), for_loops(sums.zr), effects
+
     # --- all columns at once, for few --------------------------------------------------------
 
     @cached_property
@@ -148,9 +156,14 @@ class Layout:
         return [slice(a, b) for a, b in pairwise(ends)]
 
     @cached_property
-    def column_starts(self) -> list[int]:
-        """The first column of each grouping factor."""
-        return [span.start for span in self.column_spans]
+    def is_scalar(self) -> bool:
+        """Whether every grouping factor has one effect per level."""
+        return all(k == 1 for _, k in self.shapes)
+
+    @cached_property
+    def factor_indicators(self) -> FloatArray:
+        """Which columns belong to each grouping factor, (m, factors): one or zero."""
+        return np.asarray(self.factor_of_column[:, None] == np.arange(len(self.shapes)), float)
 
     def split(self, x: FloatArray) -> list[FloatArray]:
         """Rows (m, r) of all columns by grouping factor, (q, k, r) each."""

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from ...errors import NumericalError
-from ...support.arrays import Blocks, FloatArray, for_loops
+from ...support.arrays import Blocks, FloatArray
 from ..linalg.batched import INDEFINITE, multiply
 from .direct_factorization import DerivativeSums, DirectFactorization
 from .system import System
 
-_NO_MATRIX, _NO_STACK = np.empty((0, 0)), np.empty((0, 0, 0))
-
-
-def _kernels(system: System) -> Any:
-    assert system.kernels is not None
-    return system.kernels.levels
+_NO_MATRIX = np.empty((0, 0))
 
 
 class LevelFactorization(DirectFactorization):
@@ -32,20 +28,20 @@ class LevelFactorization(DirectFactorization):
 
     def __init__(self, system: System, lams: Sequence[FloatArray]) -> None:
         super().__init__(system, lams)
-        lam, cp = self.lams[0], system.cp
-        sums, pilot = cp.factors[0], cp.scaling.pilot.effects[0]
-        inverse, (has_pilot,) = _NO_MATRIX, cp.scaling.pilot.has_effects
-        if has_pilot and (root := self._lam_inverses[0]) is not None:
+        (lam,), inverse = self.lams, _NO_MATRIX
+        zz, zr, pilot = system.level_arrays
+        if len(pilot) and (root := self._lam_inverses[0]) is not None:
             inverse = root.T @ root
-        q, k, r = sums.zr.shape
+        q, k, r = zr.shape
         self._v, self._marginal = np.empty((q, k, r)), np.empty((q, k, r))
         self.matrices, moments = np.empty((q, k, k)), np.zeros((r, r))
-        log_det = _kernels(system).level_values(
+        kernels: Any = system.kernels
+        log_det = kernels.levels.level_values(
             0,
             q,
-            for_loops(sums.zz),
-            for_loops(sums.zr),
-            for_loops(pilot) if has_pilot else _NO_STACK,
+            zz,
+            zr,
+            pilot,
             lam @ lam.T,
             inverse,
             self._v,
@@ -54,10 +50,10 @@ class LevelFactorization(DirectFactorization):
             moments,
             np.empty((k, 2 * k + r)),
         )
-        if not np.isfinite(log_det):
+        if not isfinite(log_det):
             raise NumericalError(INDEFINITE)
-        self.log_det = float(log_det)
-        self._moments = cp.rr + 0.5 * (moments + moments.T)
+        self.log_det = log_det
+        self._moments = system.cp.rr + 0.5 * (moments + moments.T)
 
     @property
     def is_direct(self) -> bool:  # type: ignore[override]
@@ -67,6 +63,10 @@ class LevelFactorization(DirectFactorization):
     def response_products(self) -> tuple[Blocks, Blocks, FloatArray]:
         """See :meth:`DirectFactorization.response_products`."""
         return [self._v], [self._marginal], self._moments
+
+    def own_products(self) -> FloatArray:
+        """See :meth:`MarginalAlgebra.own_products`."""
+        return self.matrices
 
     def marginal_of_effects(self, b: Blocks) -> Blocks:
         """Z'V₀⁻¹Zb."""
@@ -89,14 +89,15 @@ class LevelFactorization(DirectFactorization):
         sums, lines = np.zeros((k, 3 * k)), np.zeros((p + n + 1, n))
         products = np.zeros((k * k, k * k)) if exact else _NO_MATRIX
         gram = np.zeros((k * p, k * p)) if exact and reml else _NO_MATRIX
-        _kernels(self.system).level_derivatives(
+        kernels: Any = self.system.kernels
+        kernels.levels.level_derivatives(
             0,
             q,
             self.matrices,
             self._marginal,
             to_residual[:, 0],
-            np.ascontiguousarray(root_x),
-            np.ascontiguousarray(changes),
+            root_x if root_x.flags.c_contiguous else np.ascontiguousarray(root_x),
+            changes,
             reml,
             exact,
             sums,
@@ -140,33 +141,21 @@ class LevelFactorization(DirectFactorization):
         self,
         to_residual: FloatArray,
         root_x: FloatArray,
-        lam: FloatArray,
-        slopes: FloatArray,
+        lams: Blocks,
+        slopes: Blocks,
         s2: float,
         nu: float,
         *,
         reml: bool,
         exact: bool,
-    ) -> tuple[FloatArray, FloatArray]:
-        """G, and curvature, gradient, its scale and h in rows, for λ linear in θ.
-
-        Parameters
-        ----------
-        to_residual, root_x, reml, exact
-            As for :meth:`derivative_sums`.
-        lam, slopes : ndarray (k, k), (n_theta, k, k)
-            λ and ∂λ/∂θ_i, with the λλ' that was factored.
-        s2, nu : float
-            σ², and ν, or infinity where σ² is given.
-
-        Returns
-        -------
-        ndarray (k, k), ndarray (n_theta + 3, n_theta)
-        """
-        turned = slopes @ lam.T
+    ) -> tuple[Blocks, FloatArray]:
+        """See :meth:`DirectFactorization.linear_derivatives`."""
+        (lam,), (slope,) = lams, slopes
+        turned = slope @ lam.T
         changes = turned + turned.transpose(0, 2, 1)
         parts = self._pass(to_residual, root_x, changes, reml, exact)
-        g, out = np.empty(lam.shape), np.empty((len(slopes) + 3, len(slopes)))
-        p = root_x.shape[1]
-        _kernels(self.system).derivatives_of_sums(p, *parts, slopes, lam, s2, nu, exact, g, out)
-        return g, out
+        g, (n, p) = np.empty(lam.shape), (len(slope), root_x.shape[1])
+        out = np.empty((n + 3, n))
+        kernels: Any = self.system.kernels
+        kernels.levels.derivatives_of_sums(p, *parts, changes, slope, lam, s2, nu, exact, g, out)
+        return [g], out

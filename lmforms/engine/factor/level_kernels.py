@@ -267,8 +267,8 @@ def least_squares(moments: Any, beta: Any, root_x: Any) -> Any:
 
 
 @compiled(
-    f"void(int64, {_MATRIX}, {_MATRIX}, {_MATRIX}, {_MATRIX}, {_STACK}, {_MATRIX}, float64, "
-    f"float64, boolean, {_MATRIX}, {_MATRIX})"
+    f"void(int64, {_MATRIX}, {_MATRIX}, {_MATRIX}, {_MATRIX}, {_STACK}, {_STACK}, {_MATRIX}, "
+    f"float64, float64, boolean, {_MATRIX}, {_MATRIX})"
 )
 def derivatives_of_sums(
     p: Any,
@@ -276,6 +276,7 @@ def derivatives_of_sums(
     lines: Any,
     products: Any,
     gram: Any,
+    changes: Any,
     slopes: Any,
     lam: Any,
     s2: Any,
@@ -291,6 +292,8 @@ def derivatives_of_sums(
     p : int
     sums, lines, products, gram
         See there. `products` is added to.
+    changes : ndarray (n_theta, k, k)
+        ∂(λλ')/∂θ_i.
     slopes : ndarray (n_theta, k, k)
         ∂λ/∂θ_i.
     lam : ndarray (k, k)
@@ -339,17 +342,11 @@ def derivatives_of_sums(
                 h *= 2.0
                 for a in range(k):
                     for b in range(k):
-                        s = 0.0  # D_i[a, b]
+                        s = 0.0
                         for c in range(k):
-                            s += slopes[i, a, c] * lam[b, c] + lam[a, c] * slopes[i, b, c]
-                        if s != 0.0:
-                            for c in range(k):
-                                for d in range(k):
-                                    t = 0.0
-                                    for e in range(k):
-                                        t += slopes[j, c, e] * lam[d, e]
-                                        t += lam[c, e] * slopes[j, d, e]
-                                    h -= s * t * products[a * k + b, c * k + d]
+                            for d in range(k):
+                                s += changes[j, c, d] * products[a * k + b, c * k + d]
+                        h -= changes[i, a, b] * s
             h -= out[n + 2, i] * out[n + 2, j] / nu
             for a in range(k):
                 for b in range(k):

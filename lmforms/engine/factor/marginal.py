@@ -21,6 +21,8 @@ inverse root of a level's information (see :func:`regularised_lambda`)."""
 class AnalysedSystem(Protocol):
     """What the products need of an analysed A."""
 
+    shapes: list[tuple[int, int]]
+
     def gram_times(self, v: Blocks) -> Blocks:
         """Z'Z v."""
 
@@ -88,6 +90,12 @@ class MarginalAlgebra(ABC):
             return []
         v = self._marginal_effects([0.0] * len(b), b)
         return [-g for g in self.system.gram_times(v)]
+
+    def own_products(self) -> FloatArray:
+        """Z_l'V₀⁻¹Z_l of each level of one grouping factor, (q, k, k)."""
+        q, k = self.system.shapes[0]
+        (found,) = self.marginal_of_effects([np.broadcast_to(np.eye(k), (q, k, k))])
+        return found
 
     def _marginal_effects(self, w: Sequence[Any], b0: Sequence[FloatArray]) -> Blocks:
         """ΛA⁻¹w − (I + ΛKΛ'Z'Z)⁻¹B₀ (see :meth:`marginal`); zeros in w may be 0.0."""

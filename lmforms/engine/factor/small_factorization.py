@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, cached_property
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,8 @@ class SmallFactorization(DirectFactorization):
         super().__init__(system, lams)
         a = self._times_lambda(self._times_lambda(system.whole_gram, transpose=True).T, True)
         a.flat[:: len(a) + 1] += 1.0
-        self._root, info = _lapack().dpotrf(a, lower=1, clean=0, overwrite_a=1)
-        if info or not np.isfinite(self._root[-1, -1]):
+        self._root, info = _lapack().dpotrf(a, lower=1, clean=1, overwrite_a=1)
+        if info or not isfinite(self._root[-1, -1]):
             raise NumericalError("Λ'Z'ZΛ + I is not positive definite.")
         self.log_det = 2.0 * float(np.log(self._root.diagonal()).sum())
 
@@ -44,7 +45,7 @@ class SmallFactorization(DirectFactorization):
     def _sizes(self) -> FloatArray | None:
         """The diagonal of Λ (m, 1), if every term has one effect per level."""
         system = self.system
-        if any(k > 1 for _, k in system.shapes):
+        if not system.is_scalar:
             return None
         return np.array([lam[0, 0] for lam in self.lams])[system.factor_of_column][:, None]
 
@@ -103,17 +104,16 @@ class SmallFactorization(DirectFactorization):
     def matrix(self) -> FloatArray:
         """Z'V₀⁻¹Z, (m, m)."""
         gram, spans = self.system.whole_gram, self.system.column_spans
-        inverse, _ = _lapack().dpotri(self._root, lower=1, overwrite_c=0)
-        inverse = np.tril(inverse)
-        inverse = inverse + inverse.T
-        inverse.flat[:: len(inverse) + 1] *= 0.5
+        lower, _ = _lapack().dtrtri(self._root, lower=1)  # L⁻¹
         roots = [root for root in self._lam_inverses if root is not None]
+        if len(roots) == len(spans) and self._sizes is not None:
+            half = lower * self._sizes.T
+            m = (gram @ half.T) @ (lower / self._sizes.T)
+            return np.asarray(0.5 * (m + m.T))
+        inverse = lower.T @ lower
         if len(roots) == len(spans):
-            if self._sizes is not None:
-                inner = self._sizes * inverse / self._sizes.T
-            else:
-                right = self._by_level([root.T for root in roots], inverse)
-                inner = self._times_lambda(right.T)
+            right = self._by_level([root.T for root in roots], inverse)
+            inner = self._times_lambda(right.T)
         else:
             inner = np.empty_like(inverse)
             for root, span in zip(self._lam_inverses, spans, strict=True):
@@ -162,8 +162,6 @@ class SmallFactorization(DirectFactorization):
         m, system = self.matrix, self.system
         t = self._marginal @ to_residual
         v = self._marginal[:, :-1] @ root_x
-        if self._sizes is not None:
-            return self._scalar_sums(m, t, v, changes, reml, exact)
         c = self._directions(changes, t)
         outer = [_outer_sum(t[span], k) for span, k in self._spans()]
         fixed = [_outer_sum(v[span], k) for span, k in self._spans()] if reml else None
@@ -180,39 +178,45 @@ class SmallFactorization(DirectFactorization):
             pairs=pairs,
         )
 
-    def _scalar_sums(
+    def linear_derivatives(
         self,
-        m: FloatArray,
-        t: FloatArray,
-        v: FloatArray,
-        changes: Blocks,
+        to_residual: FloatArray,
+        root_x: FloatArray,
+        lams: Blocks,
+        slopes: Blocks,
+        s2: float,
+        nu: float,
+        *,
         reml: bool,
         exact: bool,
-    ) -> DerivativeSums:
-        """With one effect per level of every factor D_i is a number, of one factor each."""
-        system, sizes = self.system, np.concatenate([d[:, 0, 0] for d in changes])
-        starts, which = system.column_starts, system.factor_of_column
-        c = np.zeros((len(t), len(sizes)))
-        c[np.arange(len(t)), which] = t[:, 0] * sizes[which]
-        columns = np.zeros((len(t), 3))
-        columns[:, 0], columns[:, 1] = m.diagonal(), t[:, 0] ** 2
-        if reml:
-            columns[:, 2] = np.einsum("ij,ij->i", v, v)
-        sums = np.add.reduceat(columns, starts)[:, :, None, None]
-        pairs = None
+    ) -> tuple[Blocks, FloatArray] | None:
+        """For one effect and one parameter per factor; D_i is a number, of one factor each."""
+        if self._sizes is None or any(len(slope) != 1 for slope in slopes):
+            return None
+        m, indicators = self.matrix, self.system.factor_indicators
+        t = self._marginal @ to_residual
+        v = self._marginal[:, :-1] @ root_x
+        sizes, units = (np.array([x.item() for x in each]) for each in (lams, slopes))
+        columns = np.empty((len(t), 3))
+        columns[:, 0], columns[:, 1] = m.diagonal(), (t * t)[:, 0]
+        columns[:, 2] = (v * v).sum(axis=1) if reml else 0.0
+        traces, residual, fixed = columns.T @ indicators
+        g = traces - residual / s2 - fixed
+        along = t * indicators
+        fixed_along = v.T @ along
+        curvature = (along.T @ (m @ along) - fixed_along.T @ fixed_along) / s2
         if exact:
             less = m - v @ v.T if reml else m
-            squares = np.add.reduceat(np.add.reduceat(less * less, starts, axis=0), starts, axis=1)
-            pairs = squares * sizes[:, None] * sizes
-        return DerivativeSums(
-            traces=list(sums[:, 0]),
-            residual=list(sums[:, 1]),
-            fixed=list(sums[:, 2]),
-            quadratic=c.T @ (m @ c),
-            along_fixed=v.T @ c,
-            along_residual=t[:, 0] @ c,
-            pairs=pairs,
-        )
+            curvature = 2.0 * curvature - indicators.T @ ((less * less) @ indicators)
+        curvature -= residual[:, None] * residual / (nu * s2 * s2)
+        n, changes = len(g), 2.0 * sizes * units
+        out = np.empty((n + 3, n))
+        out[:n] = changes[:, None] * (0.5 * (curvature + curvature.T)) * changes
+        out[range(n), range(n)] += 2.0 * g * units * units
+        out[n] = g * changes
+        out[n + 1] = np.sqrt(2.0 * np.abs(traces)) * np.abs(units)
+        out[n + 2] = residual * changes / s2
+        return list(g[:, None, None]), out
 
     def _spans(self) -> list[tuple[slice, int]]:
         shapes = self.system.shapes

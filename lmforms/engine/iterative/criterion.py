@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
@@ -215,7 +216,10 @@ def log_likelihood(at: IterativeEvaluation) -> tuple[CriterionParts, float]:
     probes = sign_probes(problem.system.m, problem.seed)
     log_det, error = log_determinant(at.factor, probes)
     residual = problem.system.cp.log_det_residual
-    return at.gls.parts(log_det, residual, problem.reml), error
+    parts = at.gls.parts(log_det, residual, problem.reml)
+    if not isfinite(parts.value):
+        raise NumericalError("the criterion is not finite.")
+    return parts, error
 
 
 def _noise(

@@ -127,6 +127,14 @@ def inverse_roots(a: FloatArray) -> tuple[FloatArray, FloatArray]:
     return out, pivots
 
 
+def symmetric_inverses(a: FloatArray) -> FloatArray:
+    """The inverse of every block (q, k, k) of symmetric positive definite ones."""
+    if len(a) < MOST_LAPACK_BLOCKS:
+        return np.asarray(np.linalg.inv(a), dtype=np.float64)
+    root, _ = inverse_roots(a)
+    return transposed(root) @ root
+
+
 def _by_block(a: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The same by one LAPACK call per block, for few and larger blocks."""
     try:

@@ -263,7 +263,7 @@ def _final_point(
     """
     theta = _canonical_theta(problem, best, last)
     bound = problem.on_boundary(theta)
-    if not np.array_equal(bound, theta):
+    if (bound != theta).any():
         trial = run(problem, bound)
         if trial is not None and trial.value <= best.value + best.rounding:
             return _with_decrement(trial)
@@ -273,7 +273,7 @@ def _final_point(
             return _with_decrement(trial)
         theta = _canonical_theta(problem, best)
     same = best.problem.covariances is problem.covariances
-    if same and np.array_equal(theta, best.theta):
+    if same and (theta == best.theta).all():
         return best, decrement
     return differentiate(best.reparametrised(problem, theta)), decrement
 

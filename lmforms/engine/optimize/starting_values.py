@@ -6,9 +6,7 @@ import numpy as np
 
 from ...support.arrays import FloatArray
 from ..criterion.problem import StructuredProblem
-from ..linalg.batched import inverse_cholesky, outer_sum, transposed
-from ..sums.cross_products import CrossProducts
-from ..sums.level_sums import level_fit
+from ..linalg.batched import symmetric_inverses
 
 SMALLEST_START = 0.05
 """Smallest standard deviation of a start, relative to σ: a smaller optimum is near enough."""
@@ -24,8 +22,8 @@ of all levels: it has no information on λ."""
 LEAST_RESIDUAL_DF = 0.1
 """Residual degrees of freedom are taken as at least this share of the rows."""
 
-SMALLEST_RESIDUAL_VARIANCE = 1e-14
-"""In the engine's units, so that nothing is divided by zero."""
+LEAST_VARIANCE = 1e-14
+"""Of the residuals, in the engine's units, so that nothing is divided by zero."""
 
 
 def moment_start(problem: StructuredProblem) -> FloatArray:
@@ -50,32 +48,40 @@ def moment_start(problem: StructuredProblem) -> FloatArray:
     if not cp.factors:
         return np.empty(0)
     with_root = any(L is not None for L in cp.scaling.units.roots)
-    of_rows = any(f.zz.shape[0] * f.zz.shape[1] >= cp.n for f in cp.factors)
-    if cp.own or with_root or of_rows or (system.lead < 0 and _columns(cp) >= cp.n):
+    sizes = [q * k for q, k, _ in (f.zz.shape for f in cp.factors)]
+    columns = cp.p + sum(sizes)
+    if cp.own or with_root or max(sizes) >= cp.n or (system.lead < 0 and columns >= cp.n):
         return _equal_shares(problem)
-    y = slice(cp.p, cp.p + 1)
-    right = [f.zr[..., y] for f in cp.factors]
+    right = [f.zr[..., cp.p :] for f in cp.factors]
     if any(cp.scaling.pilot.has_effects):
-        gram = system.gram_times([b[..., y] for b in cp.scaling.pilot.effects])
+        gram = system.gram_times([b[..., cp.p :] for b in cp.scaling.pilot.effects])
         right = [z + g for z, g in zip(right, gram, strict=True)]
-    s2 = _residual_variance(problem)
+    s2 = max(cp.unexplained / max(cp.n - columns, LEAST_RESIDUAL_DF * cp.n), LEAST_VARIANCE)
     parts = []
     for covariance, f, own in zip(problem.covariances, cp.factors, right, strict=True):
-        zz, k = f.zz, f.zz.shape[-1]
-        least, largest = _extreme_eigenvalues(zz)
-        useful = least > SINGULAR_MOMENTS * largest.max()
-        if useful.sum() < 2:
-            parts.append(covariance.start())
-            continue
-        if not useful.all():
-            zz, own = zz[useful], own[useful]
-        b = level_fit(zz, own)[..., 0]
-        root, _ = inverse_cholesky(zz)
-        noise = outer_sum(transposed(root), transposed(root)) / len(zz)
-        d, u = np.linalg.eigh(b.T @ b / len(b) / s2 - noise)
-        d = np.clip(d, SMALLEST_START**2, LARGEST_START**2)
-        parts.append(covariance.nearest((u * d) @ u.T if k > 1 else np.diag(d)))
-    return np.concatenate(parts)
+        moments = _effect_moments(f.zz, own, s2)
+        parts.append(covariance.start() if moments is None else covariance.nearest(moments))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _effect_moments(zz: FloatArray, right: FloatArray, s2: float) -> FloatArray | None:
+    """λλ' by moments, or None if fewer than two levels have information on it."""
+    least, largest = _extreme_eigenvalues(zz)
+    useful = least > SINGULAR_MOMENTS * largest.max()
+    count = np.count_nonzero(useful)
+    if count < 2:
+        return None
+    if count < len(zz):
+        zz, right = zz[useful], right[useful]
+    if zz.shape[-1] == 1:
+        inverse = 1.0 / zz[:, 0, 0]
+        b = inverse * right[:, 0, 0]
+        size = (float(b @ b) / s2 - float(inverse.sum())) / count
+        return np.array([[min(max(size, SMALLEST_START**2), LARGEST_START**2)]])
+    inverse = symmetric_inverses(zz)
+    b = (inverse @ right)[..., 0]
+    d, u = np.linalg.eigh((b.T @ b / s2 - inverse.sum(axis=0)) / count)
+    return np.asarray((u * np.clip(d, SMALLEST_START**2, LARGEST_START**2)) @ u.T)
 
 
 def _extreme_eigenvalues(zz: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -101,15 +107,3 @@ def _equal_shares(problem: StructuredProblem) -> FloatArray:
         size = np.einsum("qii->", f.zz) / (k * cp.n)
         parts.append(covariance.nearest(np.eye(k) / (size if size > 0 else 1.0)))
     return np.concatenate(parts)
-
-
-def _columns(cp: CrossProducts) -> int:
-    """Columns of X and Z."""
-    return cp.p + sum(f.zz.shape[0] * f.zz.shape[1] for f in cp.factors)
-
-
-def _residual_variance(problem: StructuredProblem) -> float:
-    """Of what fixed and random effects leave, per degree of freedom."""
-    cp = problem.system.cp
-    s2 = cp.unexplained / max(cp.n - _columns(cp), LEAST_RESIDUAL_DF * cp.n)
-    return max(s2, SMALLEST_RESIDUAL_VARIANCE)

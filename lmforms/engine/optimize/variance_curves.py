@@ -30,6 +30,7 @@ from ...support.arrays import FloatArray
 from ..criterion.curvature import has_few_effects, marginal_matrix
 from ..criterion.evaluate import Evaluation
 from ..factor import Factorization, JointFactorization, JointSystem, System
+from ..kernel_choice import FitKernels
 
 GRID = np.linspace(0.0, 1.0, 36)
 """Where a curve is evaluated, from the logarithm of the smallest variance to that of the largest.
@@ -156,7 +157,12 @@ def other_minima(at: Evaluation) -> list[Candidate]:
     at : Evaluation
     """
     found = []
-    for i, vectors, curves in variance_curves(at):
+    kernels = at.problem.system.kernels
+    for i, vectors, along in along_variances(at):
+        is_short = along.d.shape[1] <= MOST_SINGLE_LEVELS
+        if kernels is not None and is_short and not along.may_have_other_minima(kernels):
+            continue
+        curves = along.curves()
         for j, variance, change in curves.other_minima():
             more = variance - curves.variances[j]
             found.append(Candidate(change, theta_with(at, i, vectors[:, j], more)))
@@ -171,6 +177,60 @@ def has_curves(system: System | JointSystem) -> bool:
 
 def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
     """Of each grouping factor: its index, directions u (k, s), and the curves along them."""
+    for i, u, along in along_variances(at):
+        yield i, u, along.curves()
+
+
+@dataclass(frozen=True, eq=False)
+class AlongVariances:
+    """What the curves of one grouping factor are made of.
+
+    Attributes
+    ----------
+    at : Evaluation
+    variances : ndarray (s,)
+    d, c : ndarray (s, m), (s, m, r)
+    is_grouped : bool
+        Whether many levels may be grouped by d.
+    """
+
+    at: Evaluation
+    variances: FloatArray
+    d: FloatArray
+    c: FloatArray
+    is_grouped: bool
+
+    def curves(self) -> Curves:
+        """The curves, for NumPy."""
+        if self.is_grouped:
+            moments = grouped_levels(self.d, self.c, self.variances)
+        else:
+            moments = single_levels(self.d, self.c)
+        fit = self.at.gls
+        return Curves(fit.r2, fit.nu, self.at.problem.reml, self.variances, *moments)
+
+    def may_have_other_minima(self, kernels: FitKernels) -> bool:
+        """Whether a curve has several turns, or is lower somewhere, by compiled loops."""
+        fit, r = self.at.gls, self.c.shape[2]
+        found = kernels.curves.may_have_other_minima(
+            self.d,
+            self.c,
+            self.variances,
+            fit.r2,
+            fit.nu,
+            self.at.problem.reml,
+            GRID,
+            SMALLEST_VARIANCE,
+            LARGEST_VARIANCE,
+            LEAST_INFORMATION,
+            SEPARATING_RISE,
+            np.empty((r, r)),
+        )
+        return bool(found)
+
+
+def along_variances(at: Evaluation) -> Iterator[tuple[int, FloatArray, AlongVariances]]:
+    """Of each grouping factor: its index, directions u (k, s), and what their curves need."""
     problem, cp = at.problem, at.problem.system.cp
     if not has_curves(problem.system):
         return
@@ -183,15 +243,19 @@ def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
         u, variances = problem.covariances[i].variance_directions(at.factor.lams[i])
         if not len(variances):
             continue
-        c = np.einsum("ks,qkr->sqr", u, _residualised(at, i))
+        c = (u.T @ _residualised(at, i)).transpose(1, 0, 2)
         if matrix is None:
-            (zz,) = at.factor.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
-            moments = grouped_levels(np.einsum("ks,qkl,ls->sq", u, zz, u), c, variances)
+            d = ((at.factor.own_products() @ u) * u).sum(axis=1).T
         else:
-            block = matrix[own, own].reshape(q, k, q, k)
-            d, vectors = _eigen(np.einsum("ks,akbl,ls->sab", u, block, u), at, i)
-            moments = single_levels(np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c)
-        yield i, u, Curves(at.gls.r2, at.gls.nu, problem.reml, variances, *moments)
+            if k == 1:
+                blocks = matrix[None, own, own] * (u[0, 0] * u[0, 0])
+            else:
+                block = matrix[own, own].reshape(q, k, q, k)
+                blocks = np.einsum("ks,akbl,ls->sab", u, block, u)
+            d, vectors = _eigen(blocks, at, i)
+            d, c = np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c
+        d, c = np.ascontiguousarray(d), np.ascontiguousarray(c)
+        yield i, u, AlongVariances(at, variances, d, c, matrix is None)
 
 
 def _eigen(matrices: FloatArray, at: Evaluation, i: int) -> tuple[FloatArray, FloatArray]:
@@ -214,9 +278,10 @@ def theta_with(at: Evaluation, i: int, u: FloatArray, more: float) -> FloatArray
 
 def _residualised(at: Evaluation, i: int) -> FloatArray:
     """Z'V₀⁻¹[XR_X⁻¹, y − Xβ̂] of a grouping factor, (q, k, p + 1)."""
-    marginal, fit = at.marginal[i], at.gls
-    fixed = marginal[..., :-1] @ fit.inverse_root_x
-    return np.concatenate([fixed, marginal @ fit.to_residual], axis=-1)
+    root, to_residual = at.gls.inverse_root_x, at.gls.to_residual
+    right = np.zeros((len(to_residual), root.shape[1] + 1))
+    right[:-1, :-1], right[:, -1:] = root, to_residual
+    return np.asarray(at.marginal[i] @ right)
 
 
 Moments = tuple[FloatArray, FloatArray, FloatArray]
@@ -260,7 +325,7 @@ def _separate_minima(
 ) -> Iterator[tuple[int, int]]:
     """Local minima (direction, point) beyond a rise from the present variance."""
     falls, rises = changes[:, 1:] <= changes[:, :-1], changes[:, 1:] > changes[:, :-1]
-    turns = np.count_nonzero(falls[:, :-1] & rises[:, 1:], axis=1) + rises[:, 0]
+    turns = (falls[:, :-1] & rises[:, 1:]).sum(axis=1) + rises[:, 0]
     for j in np.flatnonzero((turns > 1) | (changes.min(axis=1) < -SEPARATING_RISE)):
         f, here = changes[j], int(np.searchsorted(grid[j], variances[j]))
         lowest = np.append(rises[j], f[-1] < -SEPARATING_RISE)  # it may become flat at the end

@@ -48,11 +48,6 @@ def row_values(codes: IndexArray, basis: FloatArray, effects: FloatArray) -> Flo
     return out
 
 
-def level_fit(zz: FloatArray, zr: FloatArray) -> FloatArray:
-    """Least squares within every level, (q, k, r), with a ridge against empty directions."""
-    return LevelFits(zz).fit(zr.T)[0].T
-
-
 class LevelFits:
     """Least squares within every level, with a ridge against empty directions.
 
