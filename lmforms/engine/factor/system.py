@@ -45,6 +45,10 @@ FactorMethod = Literal["auto", "dense", "sparse", "cholmod", "superlu"]
 DENSE_SCHUR = 1_500
 """A Schur complement up to this size is dense: LAPACK is faster than any sparse code there."""
 
+CHAIN_LEVELS = 2_000
+"""From so many levels of nested factors, or of one, on passes over them cost less than stacks of
+blocks."""
+
 DENSE_CHAIN = 200
 """With up to so many random effects of three nested factors or more, or most of them of the outer
 factor, one dense factor costs less than the arithmetic on blocks, factor by factor."""
@@ -131,8 +135,11 @@ class System(Layout):
         self.gram: Any = None
         self.solver: SchurSolver | None = None
         self.chain: Chain | None = None
+        """Of nested factors, or of one with very many levels."""
         if self.rest:
             self._analyse(method)
+        elif method == "auto" and self.is_by_level and self.shapes[0][0] >= CHAIN_LEVELS:
+            self.chain = Chain.of(self)
 
     @property
     def count(self) -> int:
@@ -171,7 +178,9 @@ class System(Layout):
             self._make_dense()
 
     def _set_numbers(self) -> None:
-        if isinstance(self.coupling, NestedCoupling):
+        if self.chain is not None and not self.rest:
+            self.chain = Chain.of(self)
+        elif isinstance(self.coupling, NestedCoupling):
             self._nested()
         elif isinstance(self.coupling, DenseCoupling):
             self.coupling = dense_coupling(self)
