@@ -38,6 +38,7 @@ ROWS_WITH_NUMBA = 20_000
 
 KERNELS_OF_FITS = (
     "factor.level_kernels",
+    "factor.level_operation_kernels",
     "optimize.newton_kernels",
     "optimize.curve_kernels",
     "sums.row_kernels",
@@ -49,6 +50,7 @@ class FitKernels:
     """Modules of compiled loops."""
 
     levels: Any
+    operations: Any
     newton: Any
     curves: Any
     rows: Any

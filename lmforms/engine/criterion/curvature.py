@@ -40,8 +40,9 @@ MOST_WRITTEN_OUT = 1_500
 
 def curvature_is_cheap(system: System | JointSystem) -> bool:
     """Whether the traces cost less than the evaluations that they save in a search."""
-    one_factor = isinstance(system, System) and len(system.shapes) == 1
-    return one_factor or has_few_effects(system)
+    if isinstance(system, System) and len(system.shapes) == 1:
+        return system.chain is None
+    return has_few_effects(system)
 
 
 def has_few_effects(system: System | JointSystem) -> bool:

@@ -43,10 +43,10 @@ def factorize(
     """
     if isinstance(system, JointSystem):
         return JointFactorization(system, lams)
-    if system.is_by_level and system.kernels is not None:
-        return LevelFactorization(system, lams)
     if can_be_passed(system, lams):
         return ChainFactorization(system, lams)
+    if system.is_by_level and system.kernels is not None:
+        return LevelFactorization(system, lams)
     if system.is_small:
         return SmallFactorization(system, lams)
     return Factorization(system, lams)

@@ -37,10 +37,7 @@ from .chain_operations import differentiation, effects, elimination, substitutio
 from .factorization import Factorization
 from .level_operations import OperationList
 from .level_passes import carry_out, level_kernels
-from .system import System
-
-CHAIN_LEVELS = 2_000
-"""From this many levels on passes over them cost less than NumPy's stacks of blocks."""
+from .system import CHAIN_LEVELS, System
 
 MOST_COLUMNS = 20
 """With more columns of [X y] BLAS multiplies the stacks as fast."""
@@ -145,7 +142,8 @@ class ChainFactorization(Factorization):
         link, lam, inverse = self._links[n], self._lam(n), self._inverses[n]
         values = parameters(lam, lam if inverse is None else inverse, *more)
         exponent = link.k * log10(2.0 + link.most_information * float(np.square(lam).sum()))
-        kernels = level_kernels(self._work)
+        fits = self.system.kernels
+        kernels = level_kernels(self._work) if fits is None else fits.operations
         return carry_out(operations, values, tables, link, exponent, kernels)
 
     def _substitute(self) -> None:

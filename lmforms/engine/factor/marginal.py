@@ -94,7 +94,7 @@ class MarginalAlgebra(ABC):
     def own_products(self) -> FloatArray:
         """Z_l'V₀⁻¹Z_l of each level of one grouping factor, (q, k, k)."""
         q, k = self.system.shapes[0]
-        (found,) = self.marginal_of_effects([np.broadcast_to(np.eye(k), (q, k, k))])
+        (found,) = self.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])
         return found
 
     def _marginal_effects(self, w: Sequence[Any], b0: Sequence[FloatArray]) -> Blocks:

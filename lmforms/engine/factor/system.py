@@ -46,6 +46,10 @@ FactorMethod = Literal["auto", "dense", "sparse", "cholmod", "superlu"]
 DENSE_SCHUR = 1_500
 """A Schur complement up to this size is dense: LAPACK is faster than any sparse code there."""
 
+CHAIN_LEVELS = 2_000
+"""From so many levels of nested factors, or of one, on passes over them cost less than stacks of
+blocks."""
+
 DENSE_CHAIN = 200
 """With up to so many random effects of three nested factors or more, or most of them of the outer
 factor, one dense factor costs less than the arithmetic on blocks, factor by factor."""
@@ -130,8 +134,11 @@ class System(Layout):
         self.dense_up_to = dense_up_to
         self.solver: SchurSolver | None = None
         self.chain: Chain | None = None
+        """Of nested factors, or of one with very many levels."""
         if self.rest:
             self._analyse(method)
+        elif method == "auto" and self.is_by_level and self.shapes[0][0] >= CHAIN_LEVELS:
+            self.chain = Chain.of(self)
 
     @cached_property
     def coupling(self) -> Any:
@@ -178,7 +185,9 @@ class System(Layout):
 
     def _set_numbers(self) -> None:
         stored = self.__dict__.get("coupling")
-        if isinstance(stored, NestedCoupling):
+        if self.chain is not None and not self.rest:
+            self.chain = Chain.of(self)
+        elif isinstance(stored, NestedCoupling):
             self._nested()
         elif not isinstance(stored, SparseCoupling):
             self._write_out()

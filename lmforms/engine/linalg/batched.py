@@ -131,8 +131,15 @@ def symmetric_inverses(a: FloatArray) -> FloatArray:
     """The inverse of every block (q, k, k) of symmetric positive definite ones."""
     if len(a) < MOST_LAPACK_BLOCKS:
         return np.asarray(np.linalg.inv(a), dtype=np.float64)
+    if a.shape[1] == 2:
+        out = np.empty_like(a)
+        first, other, last = a[:, 0, 0], a[:, 1, 0], a[:, 1, 1]
+        scale = 1.0 / (first * last - other * other)
+        out[:, 0, 0], out[:, 1, 1] = last * scale, first * scale
+        out[:, 0, 1] = out[:, 1, 0] = -other * scale
+        return out
     root, _ = inverse_roots(a)
-    return transposed(root) @ root
+    return multiply(transposed(root), root)
 
 
 def _by_block(a: FloatArray) -> tuple[FloatArray, FloatArray]:

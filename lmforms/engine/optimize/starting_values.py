@@ -79,7 +79,7 @@ def _effect_moments(zz: FloatArray, right: FloatArray, s2: float) -> FloatArray 
         size = (float(b @ b) / s2 - float(inverse.sum())) / count
         return np.array([[min(max(size, SMALLEST_START**2), LARGEST_START**2)]])
     inverse = symmetric_inverses(zz)
-    b = (inverse @ right)[..., 0]
+    b = np.einsum("qij,qj->qi", inverse, right[..., 0])
     d, u = np.linalg.eigh((b.T @ b / s2 - inverse.sum(axis=0)) / count)
     return np.asarray((u * np.clip(d, SMALLEST_START**2, LARGEST_START**2)) @ u.T)
 
