@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...support.arrays import Blocks, FloatArray
-from ..factor import Factorization, JointFactorization, JointSystem, System
+from ..factor import Factorization, JointFactorization, JointSystem, SmallFactorization, System
 from .information import inner
 from .trace_differences import differenced_traces
 
@@ -53,6 +53,8 @@ def has_few_effects(system: System | JointSystem) -> bool:
 
 def marginal_matrix(factor: Factorization | JointFactorization) -> FloatArray:
     """Z'V₀⁻¹Z written out, grouping factors one after the other, levels before columns."""
+    if isinstance(factor, SmallFactorization):
+        return factor.matrix
     shapes = factor.system.shapes
     size = sum(q * k for q, k in shapes)
     return _stack(factor.marginal_of_effects(_split(np.eye(size), shapes)))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from math import exp, inf, log
+from math import exp, inf, log, nan
 from typing import Any
 
 from ..linalg.compiled import compiled
 
 _VECTOR, _MATRIX, _STACK = "float64[::1]", "float64[:, ::1]", "float64[:, :, ::1]"
 
-MOST_PRODUCT, LEAST_PRODUCT = 1e100, 1e-100
-"""Factors are multiplied within these bounds, so that many levels need one logarithm."""
+BETWEEN_LOGARITHMS = 8
+"""So many factors are multiplied before a logarithm: each is at most the product of the range of
+the levels' d, 1e12, and of 1e4."""
 
 
 @compiled(
@@ -43,9 +44,10 @@ def may_have_other_minima(
     grid : ndarray (points,)
     smallest, largest, least_information, rise : float
         The constants of :mod:`.variance_curves`.
-    room : ndarray (r, r)
+    room : ndarray (4 + r², points + 1)
     """
-    m, r = c.shape[1], c.shape[2]
+    m, r, points = c.shape[1], c.shape[2], len(grid) + 1
+    product, value, more, weight = room[0], room[1], room[2], room[3]
     for direction in range(len(d)):
         most = 0.0
         for j in range(m):
@@ -62,49 +64,51 @@ def may_have_other_minima(
         if least < least_information * most:
             least = least_information * most
         low, high = log(smallest / most), log(largest / least)
-        turns, before, fell = 0, inf, True
-        for point in range(-1, len(grid)):
-            more = -variances[direction]
-            if point >= 0:
-                more += exp(low + (high - low) * grid[point])
+        for g in range(points):
+            variance = exp(low + (high - low) * grid[g - 1]) if g > 0 else 0.0
+            more[g] = variance - variances[direction]
+            product[g], value[g] = 1.0, 0.0
             for a in range(r):
-                for b in range(a):
-                    room[a, b] = 0.0
-                room[a, a] = 1.0 if a < r - 1 else r2
-            value, product = 0.0, 1.0
-            for j in range(m):
-                scale = 1.0 + more * d[direction, j]
-                if not scale > 0.0:
-                    value = inf
-                product *= scale
-                if not LEAST_PRODUCT < product < MOST_PRODUCT:
-                    value += log(product)
-                    product = 1.0
-                weight = more / scale
-                for a in range(r):
-                    for b in range(a + 1):
-                        room[a, b] -= weight * c[direction, j, a] * c[direction, j, b]
-            value += log(product)
+                for b in range(a + 1):
+                    one = 1.0 if a < r - 1 else r2
+                    room[4 + a * r + b, g] = one if a == b else 0.0
+        for j in range(m):
+            for g in range(points):
+                scale = 1.0 + more[g] * d[direction, j]
+                product[g] *= scale if scale > 0.0 else nan
+                weight[g] = more[g] / scale
+            if j % BETWEEN_LOGARITHMS == 0:
+                for g in range(points):
+                    value[g] += log(product[g])
+                    product[g] = 1.0
+            for a in range(r):
+                for b in range(a + 1):
+                    square = c[direction, j, a] * c[direction, j, b]
+                    left_over = room[4 + a * r + b]
+                    for g in range(points):
+                        left_over[g] -= weight[g] * square
+        turns, before, fell = 0, inf, True
+        for g in range(points):
+            found = value[g] + log(product[g])
             for e in range(r - 1):  # Gaussian elimination of the columns of X
-                if not room[e, e] > 0.0:
-                    value = inf
-                elif reml:
-                    value += log(room[e, e])
+                pivot = room[4 + e * r + e, g]
+                if reml:
+                    found += log(pivot)
                 for a in range(e + 1, r):
                     for b in range(e + 1, a + 1):
-                        room[a, b] -= room[a, e] * room[b, e] / room[e, e]
-            ratio = room[r - 1, r - 1] / r2
-            value = value + nu * log(ratio) if ratio > 0.0 else inf
-            if not value < inf:
-                value = inf
-            if value < -rise:
+                        taken = room[4 + a * r + e, g] * room[4 + b * r + e, g] / pivot
+                        room[4 + a * r + b, g] -= taken
+            found += nu * log(room[4 + r * r - 1, g] / r2)
+            if not found < inf:
+                found = inf
+            if found < -rise:
                 return True
-            if point >= 0:
-                falls = value <= before
+            if g > 0:
+                falls = found <= before
                 if not falls and fell:
                     turns += 1
                 fell = falls
-            before = value
+            before = found
         if turns > 1:
             return True
     return False

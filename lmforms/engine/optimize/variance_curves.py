@@ -224,7 +224,7 @@ class AlongVariances:
             LARGEST_VARIANCE,
             LEAST_INFORMATION,
             SEPARATING_RISE,
-            np.empty((r, r)),
+            np.empty((4 + r * r, len(GRID) + 1)),
         )
         return bool(found)
 
