@@ -19,7 +19,7 @@ from lmforms.engine import kernel_choice
 from lmforms.engine.linalg import stable_columns, threads
 from lmforms.engine.linalg.stable_columns import orthonormalising
 from lmforms.engine.rows import FactorRows, ModelRows
-from lmforms.engine.sums import pair_sums
+from lmforms.engine.sums import level_sums, pair_sums
 from lmforms.engine.sums.compiled_fits import CompiledFits
 from lmforms.engine.sums.cross_products import CrossProducts, cross_products
 from lmforms.engine.sums.fits_in_turn import FitsInTurn, FitsOfParts
@@ -325,6 +325,22 @@ def test_a_map_to_orthonormal_columns(seed, p, share):
         unit = columns @ matrix
         np.testing.assert_allclose(unit.T @ unit, 50 * np.eye(p), atol=1e-8)
     np.testing.assert_allclose(*found, rtol=1e-8)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**16), st.integers(1, 3), st.integers(1, 4))
+def test_products_at_once_and_pair_by_pair(seed, k, m):
+    rng = np.random.default_rng(seed)
+    codes, left, right = rng.integers(0, 6, 40), rng.normal(size=(k, 40)), rng.normal(size=(m, 40))
+    for other in (right, left):
+        found = np.zeros((2, 7, k, len(other)))
+        level_sums.add_by_level(codes, left, other, found[0])
+        with mock.patch.object(level_sums, "FEW_PRODUCTS", 0):
+            level_sums.add_by_level(codes, left, other, found[1])
+        np.testing.assert_array_equal(found[0], found[1])
+        each = left[:, None] * other
+        wanted = [each[..., codes == level].sum(axis=-1) for level in range(7)]
+        np.testing.assert_allclose(found[0], wanted, rtol=1e-12, atol=1e-14)
 
 
 def test_loops_are_used_where_they_are_loaded_or_worth_it(monkeypatch):

@@ -110,6 +110,17 @@ def test_conjugate_gradients():
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
+def test_few_effects_are_written_out_when_they_are_asked_for():
+    model = make_model(5, (9, 5), (2, 1), ("us", "us"), n=90)
+    first, second = sums(model, 1), sums(model, 2)
+    system = System(first)
+    assert system.is_small
+    assert "coupling" not in vars(system)
+    np.testing.assert_array_equal(system.coupling.c, System(first, "dense").coupling.c)
+    np.testing.assert_array_equal(system.gram, System(first, "dense").gram)
+    np.testing.assert_array_equal(system.with_sums(second).gram, System(second, "dense").gram)
+
+
 def test_levels_that_meet_elsewhere_are_refused():
     model = make_model(5, (9, 5), (1, 1), ("us", "us"), n=40)
     cp = sums(model, 1)
