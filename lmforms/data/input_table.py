@@ -26,7 +26,10 @@ def column_names(data: Any) -> list[str]:
         `data` is no table, or has two columns of one name.
     """
     if isinstance(data, pd.DataFrame):
-        names = [c if isinstance(c, str) else str(c) for c in data.columns.tolist()]
+        if has_plain_names(data):
+            names = data.columns.array.to_numpy(dtype=object).tolist()
+        else:
+            names = [str(c) for c in data.columns.tolist()]
     elif isinstance(data, Mapping):
         names = [str(k) for k in data]
     elif isinstance(getattr(data, "column_names", None), list):  # Arrow allows a name twice

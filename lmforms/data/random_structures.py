@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product as combinations
 from typing import Any
 
@@ -28,6 +29,12 @@ EVEN_SPACING = 1e-9
 
 MOST_PLACES = 2_000
 """Places of one term: matrices of all pairs of them are factored at each step."""
+
+UNLABELLED = ("us", "diag")
+"""Structures of any number of effects, whatever these are."""
+
+REMEMBERED_SIZES = 64
+"""Structures that are remembered, by their name and number of effects."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +108,8 @@ def structured_effects(spec: BoundRandomTerm, matrix: TermMatrix) -> StructuredE
     FormulaError, ModelError
         Columns that the structure cannot have, or too few of them.
     """
+    if spec.structure in UNLABELLED:
+        return StructuredEffects(matrix, _unlabelled(spec.structure, len(matrix.names)))
     if spec.is_product:
         return _product(spec, matrix)
     kind = STRUCTURES[spec.structure]
@@ -124,14 +133,18 @@ def structured_effects(spec: BoundRandomTerm, matrix: TermMatrix) -> StructuredE
     return StructuredEffects(matrix, covariance, has_levels=True)
 
 
+@lru_cache(maxsize=REMEMBERED_SIZES)
+def _unlabelled(structure: str, k: int) -> Covariance:
+    """A structure that is the same for all terms of k effects."""
+    return STRUCTURES[structure].make(np.arange(float(k))[:, None])
+
+
 # --- sizes -----------------------------------------------------------------------------------
 
 
 def _check_size(spec: BoundRandomTerm, k: int) -> None:
     """Refuse structures of too few random effects."""
     name, number = spec.structure, spec.number
-    if name in ("us", "diag"):
-        return
     if k < 2:
         raise spec.part.error(
             f"`{name}` is a structure of several random effects, and there is one here: write "

@@ -10,7 +10,8 @@ Chambers, Hastie (1992), *Statistical Models in S*, section 2.4, for the coding 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import operator
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
 from itertools import chain
@@ -76,9 +77,10 @@ class PlainTerms:
         return tuple(dict.fromkeys(name for product in self.products for name in product))
 
     @cached_property
-    def of_numbers(self) -> tuple[str, ...]:
-        """What the columns are called where all are numbers."""
-        return tuple(":".join(product) or "Intercept" for product in self.products)
+    def of_numbers(self) -> tuple[str, ...] | None:
+        """What the columns are called where all are numbers; None if two have one name."""
+        names = tuple(":".join(product) or "Intercept" for product in self.products)
+        return names if len(set(names)) == len(names) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +123,7 @@ def _level_names(categories: pd.Index) -> list[str] | None:
 def plain_matrix(
     terms: PlainTerms, table: Table, contrasts: Collection[str] = ()
 ) -> PlainMatrix | None:
-    """The columns of terms; None if they are not all of plain columns, or are too many.
+    """The columns of terms; None if they are not all of plain columns, too many or of one name.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ def plain_matrix(
     numbers: dict[str, FloatArray] = {}
     levels: dict[str, _Factor] = {}
     for name in terms.columns:
-        column = None if name in contrasts or name not in table else table.plain(name)
+        column = None if name in contrasts else table.plain(name)
         if column is None:
             return None
         if isinstance(column, Levels):
@@ -142,10 +144,14 @@ def plain_matrix(
                 return None
             levels[name] = _Factor(column.codes, called)
         else:
-            numbers[name] = np.asarray(column, dtype=np.float64)
+            numbers[name] = column
     n = table.n
     if not levels:
-        return _of_numbers(terms, numbers, n)
+        return (
+            None
+            if terms.of_numbers is None
+            else _of_numbers(terms.of_numbers, terms.products, numbers, n)
+        )
     coded = coded_terms(terms.products, frozenset(levels))
     if coded is None or 8.0 * n * _most_columns(terms, levels) > MAX_COLUMN_BYTES:
         return None
@@ -156,7 +162,7 @@ def plain_matrix(
     for own, own_names in zip(chain(*coded), chain(*named), strict=True):
         at = len(names)
         names += own_names
-        product = _product([numbers[name] for name, _ in own if name in numbers])
+        product = _product([name for name, _ in own], numbers)
         if not any(name in levels for name, _ in own):
             values[:, at] = product
             continue
@@ -165,23 +171,32 @@ def plain_matrix(
         if isinstance(product, np.ndarray):
             with np.errstate(all="ignore"):
                 block *= product[:, None]
+    if len(set(names)) < len(names):
+        return None
     return PlainMatrix(values, tuple(names), counts, is_categorical=True)
 
 
-def _of_numbers(terms: PlainTerms, numbers: Mapping[str, FloatArray], n: int) -> PlainMatrix:
-    k = len(terms.products)
+def _of_numbers(
+    names: tuple[str, ...],
+    products: Sequence[Product],
+    numbers: Mapping[str, FloatArray],
+    n: int,
+) -> PlainMatrix:
+    k = len(names)
     values = np.empty((n, k))
-    for j, product in enumerate(terms.products):
-        values[:, j] = _product([numbers[name] for name in product])
-    return PlainMatrix(values, terms.of_numbers, (1,) * k, is_categorical=False)
+    for j, product in enumerate(products):
+        one = len(product) == 1
+        values[:, j] = numbers[product[0]] if one else _product(product, numbers)
+    return PlainMatrix(values, names, (1,) * k, is_categorical=False)
 
 
-def _product(factors: Sequence[FloatArray]) -> FloatArray | float:
-    """The product of columns, 1 for none; what is not finite is refused later."""
+def _product(product: Iterable[str], numbers: Mapping[str, FloatArray]) -> FloatArray | float:
+    """The product of the columns of numbers, 1 for none; what is not finite is refused later."""
+    factors = [numbers[name] for name in product if name in numbers]
     if len(factors) < 2:
         return factors[0] if factors else 1.0
     with np.errstate(all="ignore"):
-        return reduce(np.multiply, factors)
+        return np.asarray(reduce(operator.mul, factors, 1.0))
 
 
 def _most_columns(terms: PlainTerms, levels: Mapping[str, _Factor]) -> int:
