@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import DataError, listed
-from ..support.column_table import Table
+from ..support.column_table import Table, texts_of
 from .align import in_row_order
 from .exact_columns import exact_column, from_narwhals
 
@@ -27,7 +27,7 @@ def column_names(data: Any) -> list[str]:
     """
     if isinstance(data, pd.DataFrame):
         if has_plain_names(data):
-            names = data.columns.array.to_numpy(dtype=object).tolist()
+            names = texts_of(data.columns)
         else:
             names = [str(c) for c in data.columns.tolist()]
     elif isinstance(data, Mapping):

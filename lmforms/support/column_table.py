@@ -139,6 +139,11 @@ class Table(Mapping[str, pd.Series]):
         return len(self.columns)
 
 
+def texts_of(index: pd.Index) -> list[Any]:
+    """The labels of an index of text as a list."""
+    return index.array.to_numpy(dtype=object).tolist()  # pandas' tolist asks for types first
+
+
 def plain_array(column: pd.Series) -> FloatArray | Levels | None:
     """A column of numbers or categories as it is in memory; None for other types."""
     dtype = column.dtype

@@ -28,7 +28,7 @@ from lmforms.data.level_labels import level_codes
 from lmforms.engine.linalg.independent_columns import independent_columns
 from lmforms.errors import LmformsError
 from lmforms.formula import bind, evaluator, formula_parts
-from lmforms.formula.plain_terms import REMEMBERED_CODINGS, coded_terms
+from lmforms.formula.coded_columns import REMEMBERED_CODINGS, coded_terms
 
 FORMULAS = [
     "y ~ x",
