@@ -72,7 +72,8 @@ def _of_long_frame(data: pd.DataFrame, columns: Sequence[str]) -> Table | None:
     for name, column in series.items():
         found: FloatArray | Levels | None = None
         if column.dtype in NUMBERS:
-            found = _complete_numbers(column.to_numpy())
+            values = column.to_numpy()
+            found = None if _has_gaps(values) else values
         elif isinstance(column.dtype, pd.CategoricalDtype):
             found = _complete_levels(column.array)
         if found is None:
@@ -110,11 +111,11 @@ def _of_mapping(
 
 def _copied(values: Any, as_is: bool) -> FloatArray | Levels | None:
     """Numbers, levels or text, copied; None for other types, or if one is missing or unused."""
-    if isinstance(values, np.ndarray):
+    if type(values) is np.ndarray:
         if values.dtype in NUMBERS:
-            return _complete_numbers(values.copy())
+            return None if _has_gaps(values) else values.copy()
         return _of_text(values.tolist(), as_is) if values.dtype.kind in "OU" else None
-    if isinstance(values, pd.Categorical):
+    if type(values) is pd.Categorical:
         return _complete_levels(values.copy())
     if values.dtype.name == "str":
         return _of_text(values.to_numpy(dtype=object).tolist(), as_is)
@@ -125,7 +126,8 @@ def _of_list(values: list[Any], as_is: bool) -> FloatArray | Levels | None:
     """Numbers or text; None for other objects."""
     kinds = set(map(type, values))
     if kinds == {float}:
-        return _complete_numbers(np.array(values))
+        numbers = np.array(values)
+        return None if _has_gaps(numbers) else numbers
     if kinds == {int}:
         try:
             return np.array(values, dtype=np.int64)
@@ -134,9 +136,8 @@ def _of_list(values: list[Any], as_is: bool) -> FloatArray | Levels | None:
     return _of_text(values, as_is)
 
 
-def _complete_numbers(values: FloatArray) -> FloatArray | None:
-    """Numbers of a plain type; None if one is missing."""
-    return None if values.dtype.kind == "f" and np.logical_or.reduce(np.isnan(values)) else values
+def _has_gaps(numbers: FloatArray) -> bool:
+    return numbers.dtype.kind == "f" and bool(np.logical_or.reduce(np.isnan(numbers)))
 
 
 def _complete_levels(values: pd.Categorical) -> Levels | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import product as combinations
 from typing import Any
 
@@ -23,18 +22,13 @@ from ..formula.formulaic_factors import factors_of
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundRandomTerm
 from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .shared_structures import UNLABELLED, unlabelled
 
 EVEN_SPACING = 1e-9
 """Numbers are equally spaced if their gaps differ by less than this share."""
 
 MOST_PLACES = 2_000
 """Places of one term: matrices of all pairs of them are factored at each step."""
-
-UNLABELLED = ("us", "diag")
-"""Structures of any number of effects, whatever these are."""
-
-REMEMBERED_SIZES = 64
-"""Structures that are remembered, by their name and number of effects."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +103,7 @@ def structured_effects(spec: BoundRandomTerm, matrix: TermMatrix) -> StructuredE
         Columns that the structure cannot have, or too few of them.
     """
     if spec.structure in UNLABELLED:
-        return StructuredEffects(matrix, _unlabelled(spec.structure, len(matrix.names)))
+        return StructuredEffects(matrix, unlabelled(spec.structure, len(matrix.names)))
     if spec.is_product:
         return _product(spec, matrix)
     kind = STRUCTURES[spec.structure]
@@ -131,12 +125,6 @@ def structured_effects(spec: BoundRandomTerm, matrix: TermMatrix) -> StructuredE
     points = _steps([level for (level,) in levels], spec.structure, spec)
     covariance = kind.make(points, spec.number, matrix.names)
     return StructuredEffects(matrix, covariance, has_levels=True)
-
-
-@lru_cache(maxsize=REMEMBERED_SIZES)
-def _unlabelled(structure: str, k: int) -> Covariance:
-    """A structure that is the same for all terms of k effects."""
-    return STRUCTURES[structure].make(np.arange(float(k))[:, None])
 
 
 # --- sizes -----------------------------------------------------------------------------------

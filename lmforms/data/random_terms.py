@@ -8,7 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from ..correlation import CompoundSymmetry, MovingAverage, Toeplitz
-from ..covariance import Stacked, Structured
+from ..covariance import Structured
 from ..engine.row_variances import number_told_apart, residual_patterns, variance_patterns
 from ..errors import ModelError
 from ..formula.term_matrix import TermMatrix
@@ -20,6 +20,7 @@ from .column_ranks import ColumnRanks
 from .design import GroupingFactor, RandomTerm
 from .level_labels import CodedLabels, level_codes
 from .random_structures import structured_effects
+from .shared_structures import stacked
 
 
 def random_parts(
@@ -80,7 +81,7 @@ def random_parts(
                 labels=level_labels,
                 codes=codes,
                 terms=indices,
-                covariance=Stacked.of([term.covariance for term in own]),
+                covariance=stacked([term.covariance for term in own]),
                 columns=_columns_of_factor(own, spec.group_name),
             )
         )
