@@ -109,10 +109,10 @@ def level_codes(
     """
     known = {} if known is None else known
     coded: list[CodedLabels] = []
-    for component, part in zip(components, name.split(":"), strict=False):
+    for place, component in enumerate(components):
         key = id(component)
         if key not in known:
-            known[key] = _codes_of(component, part)
+            known[key] = _codes_of(component, name, place)
         coded.append(known[key])
     where, labels, size = coded[0]
     if len(coded) == 1:
@@ -125,8 +125,8 @@ def level_codes(
     return where, LevelLabels(size, name, tuple([labels for _, labels, _ in coded]), tuple(pairs))
 
 
-def _codes_of(column: Labels, name: str) -> CodedLabels:
-    """Codes of the levels that occur, and their labels."""
+def _codes_of(column: Labels, name: str, place: int) -> CodedLabels:
+    """Codes of the levels that occur, and their labels; of a component at its place in the name."""
     if isinstance(column, Levels):
         codes, labels = column.codes.astype(np.intp), column.dtype.categories
         if column.size is not None:
@@ -138,5 +138,6 @@ def _codes_of(column: Labels, name: str) -> CodedLabels:
     else:
         codes, labels = group_codes(column)
     if codes.min(initial=0) < 0:
-        raise DataError(f"the grouping factor `{name}` has missing labels after evaluation.")
+        part = name.split(":")[place]
+        raise DataError(f"the grouping factor `{part}` has missing labels after evaluation.")
     return codes, labels, len(labels)

@@ -113,7 +113,7 @@ def read_formula_data(
     weights_column = weights if isinstance(weights, str) else None
     offset_column = offset if isinstance(offset, str) else None
     taken = [column for column in (weights_column, offset_column) if column is not None]
-    structure = residual_spec(residual)
+    structure = None if residual is None else residual_spec(residual)
     if structure is not None:
         check_residual_columns(structure, names)
         taken += structure.group

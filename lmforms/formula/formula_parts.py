@@ -195,6 +195,7 @@ def _plain_parts(
         own = DirectTerms(terms.labels, found.counts, found.is_categorical, late, place)
         made.append(TermMatrix(found.values, found.names, own))
     matrices = [made[kind] for kind in plain.places]
+    labels = {name: _labels(table, name) for name in plain.label_columns}
     first_offset = 2 + len(bound.random)
     offsets = matrices[first_offset:]
     for matrix in offsets:
@@ -205,7 +206,7 @@ def _plain_parts(
         fixed=matrices[1],
         random=tuple(matrices[2:first_offset]),
         offsets=tuple(offsets),
-        labels=tuple([tuple([_labels(table, name) for name in group]) for group in plain.groups]),
+        labels=tuple([tuple([labels[name] for name in group]) for group in plain.groups]),
     )
 
 

@@ -119,6 +119,11 @@ class PlainFormula:
     first: tuple[int, ...]
     groups: tuple[tuple[str, ...], ...]
 
+    @cached_property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of all grouping factors, each once."""
+        return tuple(dict.fromkeys(name for group in self.groups for name in group))
+
 
 @dataclass(frozen=True)
 class RandomLayout:
