@@ -26,7 +26,7 @@ MOST_COPIED_ROWS = 10_000
 HAS_ARRAYS = hasattr(pd.DataFrame, "_get_column_array")
 """Whether a frame gives the array of a column, without a Series around it."""
 
-REMEMBERED_LEVELS = 256
+REMEMBERED_LEVELS = 64
 """Sets of texts that are remembered as categories."""
 
 MOST_REMEMBERED_LEVELS = 1_000
@@ -67,9 +67,10 @@ def complete_plain_table(
 
 def _of_long_frame(data: pd.DataFrame, columns: Sequence[str]) -> Table | None:
     """The same where columns are not copied, and text is left to pandas."""
-    series = {name: data[name] for name in columns}
+    series: dict[str, pd.Series] = {}
     arrays: dict[str, FloatArray | Levels | None] = {}
-    for name, column in series.items():
+    for name in columns:
+        column = series[name] = data[name]
         found: FloatArray | Levels | None = None
         if column.dtype in NUMBERS:
             values = column.to_numpy()

@@ -21,7 +21,10 @@ from .aliases import RESERVED
 from .formulaic_materializer import scoped_terms
 
 REMEMBERED_CODINGS = 256
-"""Lists of terms whose coding is remembered, by names of columns, and of levels."""
+"""Lists of terms whose coding is remembered, by names of columns."""
+
+REMEMBERED_NAMES = 64
+"""Lists of terms whose columns are remembered, by names of columns and levels."""
 
 MOST_REMEMBERED_COLUMNS = 1_000
 """Names of more columns are not remembered: they take more memory than time is saved."""
@@ -95,7 +98,7 @@ def coded_columns(
     return make(products, tuple(levels.items()))
 
 
-@lru_cache(maxsize=REMEMBERED_CODINGS)
+@lru_cache(maxsize=REMEMBERED_NAMES)
 def _coded(
     products: tuple[Product, ...], named: tuple[tuple[str, tuple[str, ...]], ...]
 ) -> CodedColumns | None:
