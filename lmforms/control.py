@@ -16,6 +16,7 @@ from .support.arguments import (
     short_repr,
     whole_number,
 )
+from .support.foreign_arguments import refuse_method, refuse_options
 
 Solver = Literal["auto", "dense", "sparse", "cholmod", "superlu", "cg"]
 
@@ -112,6 +113,14 @@ class Control:
             object.__setattr__(self, name, value)
 
 
+def method_of(value: Any) -> str:
+    """The `method` of a fit."""
+    if isinstance(value, str) and value in METHODS:
+        return str(value)
+    refuse_method(value)
+    return one_of("method", value, METHODS)
+
+
 @cache
 def _default() -> Control:
     """The default options, checked once."""
@@ -120,6 +129,9 @@ def _default() -> Control:
 
 def control_of(value: Any) -> Control:
     """The options, or the default ones."""
-    if value is None or isinstance(value, Control):
-        return value or _default()
+    if value is None:
+        return _default()
+    if isinstance(value, Control):
+        return value
+    refuse_options(value)
     raise ArgumentError(f"control must be a lmforms.Control, not {short_repr(value)}.")

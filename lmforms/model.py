@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from .control import METHODS, Control, control_of
+from .control import Control, control_of, method_of
 from .data.changed_formula import (
     ModelChanges,
     changed_formula_data,
@@ -31,9 +31,8 @@ from .results.settled_variances import settled
 from .results.state import FitState
 from .results.status_warnings import warn_of_status
 from .results.unknown_names import UnknownNames
-from .support.arguments import UNCHANGED, flag, named_arguments, one_of
+from .support.arguments import UNCHANGED, flag, named_arguments
 from .support.arrays import FloatArray
-from .support.foreign_arguments import refuse_method, refuse_options
 
 
 class MixedModel(UnknownNames):
@@ -180,10 +179,7 @@ class MixedModel(UnknownNames):
         method: str,
         phi: FloatArray | None = None,
     ) -> MixedModelResults:
-        refuse_method(method)
-        refuse_options(control)
-        reml, options = flag("reml", reml), control_of(control)
-        method = one_of("method", method, METHODS)
+        method, options, reml = method_of(method), control_of(control), flag("reml", reml)
         begin = None if start is None else checked_theta(self.design, start)
 
         def state_of(design: Design, begin: Any, phi: FloatArray | None) -> FitState:

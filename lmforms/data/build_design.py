@@ -46,8 +46,10 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
     """
     bound, frame = formula_data.bound, formula_data.frame
     parts = _parts(formula_data, frame.table)
-    n = frame.table.n
-    in_model = np.ones(n, dtype=bool) if formula_data.rows is None else formula_data.rows
+    n = len(parts.response.values)
+    in_model = formula_data.rows
+    if in_model is None:  # where no row was dropped, all are marked as complete
+        in_model = frame.complete if len(frame.complete) == n else np.ones(n, dtype=bool)
     absent = _undefined(parts, in_model)
     takes_all = not absent and (formula_data.rows is None or in_model.all())
     if absent:
@@ -117,9 +119,8 @@ def _parts(formula_data: FormulaData, table: Table) -> FormulaParts:
 def _undefined(parts: FormulaParts, rows: BoolArray) -> dict[str, BoolArray]:
     """Where among `rows` a transformation gave NaN, by what gave it; infinities are refused."""
     absent: dict[str, BoolArray] = {}
-    distinct = {id(matrix.values): matrix for matrix in parts.matrices}
-    for matrix in distinct.values():
-        if np.isfinite(matrix.values).all():
+    for matrix in dict.fromkeys(parts.matrices):
+        if np.logical_and.reduce(np.isfinite(matrix.values), axis=None):
             continue
         values = matrix.values[rows]
         infinite = np.isinf(values)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -47,16 +49,25 @@ def clearly_independent(columns: FloatArray) -> bool:
     n, p = columns.shape
     if p == 0 or n < p:
         return p == 0
-    with np.errstate(all="ignore"):
-        moments = columns.T @ columns
-    squares = moments.diagonal()
+    dsyrk, dpotrf = _routines()  # NumPy would warn of overflow
+    moments = dsyrk(1.0, columns.T, lower=1)
+    squares = moments.diagonal().tolist()
     low, high = SAFE_MEAN_SQUARES
-    if not all(low * n < square < high for square in squares.tolist()):
+    if not (low * n < min(squares) and max(squares) < high):
         return False
     if p == 1:
         return True
-    try:
-        pivots = np.linalg.cholesky(moments).diagonal()
-    except np.linalg.LinAlgError:
+    root, failed = dpotrf(moments, lower=1, clean=0, overwrite_a=1)
+    if failed:
         return False
-    return bool((pivots * pivots > INDEPENDENT_SHARE**2 * squares).all())
+    for pivot, square in zip(root.diagonal().tolist(), squares, strict=True):
+        if not pivot * pivot > INDEPENDENT_SHARE**2 * square:
+            return False
+    return True
+
+
+@cache
+def _routines() -> tuple[Any, Any]:
+    from scipy.linalg import blas, lapack
+
+    return blas.dsyrk, lapack.dpotrf

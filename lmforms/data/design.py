@@ -205,20 +205,24 @@ class Design:
 
     def basis(self, group: GroupingFactor) -> FloatArray:
         """Basis columns of all terms on a grouping factor, (n, k)."""
-        parts = [self.terms[t].matrix.values for t in group.terms]
-        return parts[0] if len(parts) == 1 else np.hstack(parts)
+        first, *others = group.terms
+        if not others:
+            return self.terms[first].matrix.values
+        return np.hstack([self.terms[t].matrix.values for t in group.terms])
 
     def rows(self, y: FloatArray | None = None, phi: FloatArray | None = None) -> ModelRows:
         """The rows as the engine takes them, with another response or φ if given."""
         response = self.y if y is None else y
+        factors = [FactorRows(g.codes, g.labels.size, self.basis(g)) for g in self.groups]
         return ModelRows(
             y=response - self.offset,
             X=self.X,
-            factors=tuple(FactorRows(g.codes, len(g.labels), self.basis(g)) for g in self.groups),
+            factors=tuple(factors),
             residual=self.residual if phi is None else self.residual.at(phi),
             size=self.response_size(response),
         )
 
     def response_size(self, y: FloatArray) -> float:
         """Largest absolute value among a response and the offset."""
-        return float(max(np.abs(y).max(initial=0.0), np.abs(self.offset).max(initial=0.0)))
+        largest = [np.maximum.reduce(np.abs(x), initial=0.0) for x in (y, self.offset)]
+        return float(max(largest))

@@ -33,6 +33,8 @@ from .plain_types import PLAIN_DTYPES, plain_table
 
 Missing = Literal["drop", "raise"]
 
+MISSING = ("drop", "raise")
+"""What `missing` may be."""
 NUMERIC_KINDS = ("integer", "floating", "mixed-integer-float", "boolean", "empty")
 """What pandas calls objects that are all numbers."""
 
@@ -105,19 +107,23 @@ def build_frame(
     DataError
         Empty table, no complete row, or a type that cannot enter a model.
     """
-    one_of("missing", missing, ("drop", "raise"))
+    one_of("missing", missing, MISSING)
     arrays = dict(extra or {})
-    gaps_of_offset = np.isnan(arrays["offset"]) if "offset" in arrays else np.zeros(0, dtype=bool)
     names, as_is = list(columns), frozenset(direct)
-    plain = None if gaps_of_offset.any() else complete_plain_table(data, names, as_is)
+    gaps_of_offset = np.isnan(arrays["offset"]) if "offset" in arrays else None
+    if gaps_of_offset is not None and not gaps_of_offset.any():
+        gaps_of_offset = None
+    plain = complete_plain_table(data, names, as_is) if gaps_of_offset is None else None
     if plain is not None:
-        return Frame(plain, np.ones(plain.n, dtype=bool), arrays)
+        complete = np.empty(plain.n, dtype=bool)
+        complete[:] = True  # np.ones takes longer
+        return Frame(plain, complete, arrays)
     table = raw_table(data, names)
     n = table.n
     if n == 0:
         raise DataError("the data have no rows.")
     absent = missing_by_column(table)
-    if gaps_of_offset.any():
+    if gaps_of_offset is not None:
         absent["offset"] = gaps_of_offset
     complete = np.ones(n, dtype=bool)
     incomplete = Table()

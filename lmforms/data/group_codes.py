@@ -77,7 +77,7 @@ def distinct_numbers(numbers: IndexArray, size: int) -> tuple[IndexArray, IndexA
         return present, codes.astype(np.intp)
     occurs = np.zeros(size, dtype=bool)
     occurs[numbers] = True
-    present = np.flatnonzero(occurs)
+    (present,) = occurs.nonzero()
     if len(present) == size:
         return present, numbers
     return present, (np.cumsum(occurs) - 1)[numbers]

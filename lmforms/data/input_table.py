@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import DataError, listed
-from ..support.column_table import Table
+from ..support.column_table import Table, texts_of
 from .align import in_row_order
 from .exact_columns import exact_column, from_narwhals
 
@@ -26,7 +26,10 @@ def column_names(data: Any) -> list[str]:
         `data` is no table, or has two columns of one name.
     """
     if isinstance(data, pd.DataFrame):
-        names = [c if isinstance(c, str) else str(c) for c in data.columns.tolist()]
+        if has_plain_names(data):
+            names = texts_of(data.columns)
+        else:
+            names = [str(c) for c in data.columns.tolist()]
     elif isinstance(data, Mapping):
         names = [str(k) for k in data]
     elif isinstance(getattr(data, "column_names", None), list):  # Arrow allows a name twice

@@ -71,9 +71,14 @@ class GivenLabels:
     def __len__(self) -> int:
         return len(self.index)
 
+    @property
+    def size(self) -> int:
+        """Number of levels."""
+        return len(self.index)
 
-CodedLabels = tuple[IndexArray, pd.Index]
-"""Codes of the rows, and the labels that they stand for."""
+
+CodedLabels = tuple[IndexArray, pd.Index, int]
+"""Codes of the rows, the labels that they stand for, and their number."""
 
 
 def level_codes(
@@ -103,32 +108,36 @@ def level_codes(
     (array([1, 2, 0]), [('u', 1), ('u', 2), ('v', 1)])
     """
     known = {} if known is None else known
-    for component in components:
-        if id(component) not in known:
-            known[id(component)] = _codes_of(component)
-    coded = [known[id(component)] for component in components]
-    for (codes, _), part in zip(coded, name.split(":"), strict=False):
-        if codes.min(initial=0) < 0:
-            raise DataError(f"the grouping factor `{part}` has missing labels after evaluation.")
-    where = coded[0][0]
-    size = len(coded[0][1])
+    coded: list[CodedLabels] = []
+    for place, component in enumerate(components):
+        key = id(component)
+        if key not in known:
+            known[key] = _codes_of(component, name, place)
+        coded.append(known[key])
+    where, labels, size = coded[0]
+    if len(coded) == 1:
+        return where, LevelLabels(size, name, (labels,))
     pairs: list[IndexArray] = []
-    for codes, levels in coded[1:]:  # recoded at each step, so that no product overflows
-        own = len(levels)
+    for codes, _, own in coded[1:]:  # recoded at each step, so that no product overflows
         present, where = distinct_numbers(where * own + codes, size * own)
         pairs.append(present)
         size = len(present)
-    return where, LevelLabels(size, name, tuple(levels for _, levels in coded), tuple(pairs))
+    return where, LevelLabels(size, name, tuple([labels for _, labels, _ in coded]), tuple(pairs))
 
 
-def _codes_of(column: Labels) -> CodedLabels:
-    """Codes of the levels that occur, and their labels."""
-    if isinstance(column, np.ndarray):
-        return codes_of_integers(column) or group_codes(pd.Series(column))
-    if not isinstance(column, Levels):
-        return group_codes(column)
-    codes, labels = column.codes.astype(np.intp), column.categories
-    if column.all_occur:
-        return codes, labels
-    present, codes = distinct_numbers(codes, len(labels))
-    return codes, labels if len(present) == len(labels) else labels[present]
+def _codes_of(column: Labels, name: str, place: int) -> CodedLabels:
+    """Codes of the levels that occur, and their labels; of a component at its place in the name."""
+    if isinstance(column, Levels):
+        codes, labels = column.codes.astype(np.intp), column.dtype.categories
+        if column.size is not None:
+            return codes, labels, column.size
+        present, codes = distinct_numbers(codes, len(labels))
+        labels = labels if len(present) == len(labels) else labels[present]
+    elif isinstance(column, np.ndarray):
+        codes, labels = codes_of_integers(column) or group_codes(pd.Series(column))
+    else:
+        codes, labels = group_codes(column)
+    if codes.min(initial=0) < 0:
+        part = name.split(":")[place]
+        raise DataError(f"the grouping factor `{part}` has missing labels after evaluation.")
+    return codes, labels, len(labels)

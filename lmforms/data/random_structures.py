@@ -22,6 +22,7 @@ from ..formula.formulaic_factors import factors_of
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundRandomTerm
 from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .shared_structures import UNLABELLED, unlabelled
 
 EVEN_SPACING = 1e-9
 """Numbers are equally spaced if their gaps differ by less than this share."""
@@ -101,6 +102,8 @@ def structured_effects(spec: BoundRandomTerm, matrix: TermMatrix) -> StructuredE
     FormulaError, ModelError
         Columns that the structure cannot have, or too few of them.
     """
+    if spec.structure in UNLABELLED:
+        return StructuredEffects(matrix, unlabelled(spec.structure, len(matrix.names)))
     if spec.is_product:
         return _product(spec, matrix)
     kind = STRUCTURES[spec.structure]
@@ -130,8 +133,6 @@ def structured_effects(spec: BoundRandomTerm, matrix: TermMatrix) -> StructuredE
 def _check_size(spec: BoundRandomTerm, k: int) -> None:
     """Refuse structures of too few random effects."""
     name, number = spec.structure, spec.number
-    if name in ("us", "diag"):
-        return
     if k < 2:
         raise spec.part.error(
             f"`{name}` is a structure of several random effects, and there is one here: write "

@@ -8,7 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from ..correlation import CompoundSymmetry, MovingAverage, Toeplitz
-from ..covariance import Stacked, Structured
+from ..covariance import Structured
 from ..engine.row_variances import number_told_apart, residual_patterns, variance_patterns
 from ..errors import ModelError
 from ..formula.term_matrix import TermMatrix
@@ -20,6 +20,7 @@ from .column_ranks import ColumnRanks
 from .design import GroupingFactor, RandomTerm
 from .level_labels import CodedLabels, level_codes
 from .random_structures import structured_effects
+from .shared_structures import stacked
 
 
 def random_parts(
@@ -48,27 +49,19 @@ def random_parts(
     DataError, FormulaError, ModelError
         Missing labels; basis columns that are zero, dependent or there twice.
     """
-    apart = _terms_apart(bound.random, related)
-    _refuse_duplicates(bound.random, apart)
-    term_labels = _labels(bound.random, apart)
-    order: dict[object, int] = {}
-    members: list[list[int]] = []
+    layout = bound.layout(related)
     terms: list[RandomTerm] = []
     for i, (spec, matrix) in enumerate(zip(bound.random, matrices, strict=True)):
-        key = i if i in apart else spec.identity[1]
-        group = order.setdefault(key, len(order))
-        if group == len(members):
-            members.append([])
-        members[group].append(i)
         made = structured_effects(spec, matrix)
         matrix = made.matrix
         if not made.has_levels:  # a level without rows is correlated with those that have some
             _refuse_dependent(matrix, spec, ranks)
+        label, written = layout.labels[i]
         terms.append(
             RandomTerm(
-                label=term_labels[i][0],
-                written=term_labels[i][1],
-                group=group,
+                label=label,
+                written=written,
+                group=layout.groups[i],
                 columns=matrix.names,
                 matrix=matrix,
                 covariance=made.covariance,
@@ -77,35 +70,43 @@ def random_parts(
         )
     groups: list[GroupingFactor] = []
     coded: dict[int, CodedLabels] = {}
-    for indices in members:
-        spec = bound.random[indices[0]]
-        codes, level_labels = level_codes(labels[indices[0]], spec.group_name, coded)
-        columns = [c for i in indices for c in terms[i].columns]
-        if len(set(columns)) < len(columns):
-            twice = next(c for c in columns if columns.count(c) > 1)
-            both = [terms[i].written for i in indices if twice in terms[i].columns]
-            raise ModelError(
-                f"`{twice}` is a random effect of `{spec.group_name}` in {' and in '.join(both)}: "
-                "their variances cannot be told apart. Leave it out of one, as in (0 + x | g)."
-            )
+    for indices in layout.members:
+        first = indices[0]
+        spec, own = bound.random[first], [terms[i] for i in indices]
+        codes, level_labels = level_codes(labels[first], spec.group_name, coded)
         groups.append(
             GroupingFactor(
-                name=spec.text if indices[0] in apart else spec.group_name,
+                name=spec.text if first in layout.apart else spec.group_name,
                 factor=spec.group_name,
                 labels=level_labels,
                 codes=codes,
-                terms=tuple(indices),
-                covariance=Stacked.of([terms[i].covariance for i in indices]),
-                columns=tuple(columns),
+                terms=indices,
+                covariance=stacked([term.covariance for term in own]),
+                columns=_columns_of_factor(own, spec.group_name),
             )
         )
     return tuple(groups), tuple(terms)
 
 
+def _columns_of_factor(terms: Sequence[RandomTerm], factor: str) -> tuple[str, ...]:
+    """Random effects of all terms on one grouping factor, none of them twice."""
+    columns = terms[0].columns
+    if len(terms) > 1:
+        columns = tuple(column for term in terms for column in term.columns)
+    if len(set(columns)) < len(columns):
+        twice = next(c for c in columns if columns.count(c) > 1)
+        both = [term.written for term in terms if twice in term.columns]
+        raise ModelError(
+            f"`{twice}` is a random effect of `{factor}` in {' and in '.join(both)}: "
+            "their variances cannot be told apart. Leave it out of one, as in (0 + x | g)."
+        )
+    return columns
+
+
 def _refuse_dependent(matrix: TermMatrix, spec: BoundRandomTerm, ranks: ColumnRanks) -> None:
     """Refuse columns that are zero, or depend linearly on earlier ones."""
     independent = ranks.independent(matrix.values)
-    if len(independent) == len(matrix.names):
+    if len(independent) == matrix.values.shape[1]:
         return
     zero = ~matrix.values.any(axis=0)
     if zero.any():
@@ -119,42 +120,6 @@ def _refuse_dependent(matrix: TermMatrix, spec: BoundRandomTerm, ranks: ColumnRa
         f"the random term {spec.written}: its column `{name}` depends linearly on the "
         "earlier ones, so their variances cannot be told apart. Leave it out."
     )
-
-
-def _terms_apart(random: Sequence[BoundRandomTerm], related: Collection[str]) -> set[int]:
-    """Places of the terms that `related` names themselves: of equal ones the first."""
-    first: dict[str, int] = {}
-    for i, term in enumerate(random):
-        first.setdefault(term.text, i)
-    return {i for text, i in first.items() if text in related}
-
-
-def _labels(random: Sequence[BoundRandomTerm], apart: Collection[int]) -> list[tuple[str, str]]:
-    """Label of each term, and what messages call it: no others are called like those in `apart`."""
-    taken = {text for i in apart for text in (random[i].text, random[i].label)}
-    out = []
-    for i, term in enumerate(random):
-        if i in apart:
-            out.append((term.text, term.written))
-        elif term.label in taken:
-            out.append((f"{term.label} (unrelated)", f"unrelated {term.written}"))
-        else:
-            out.append((term.label, term.written))
-    return out
-
-
-def _refuse_duplicates(random: Sequence[BoundRandomTerm], apart: Collection[int]) -> None:
-    """Refuse equal terms, unless their levels have different covariances."""
-    seen: set[tuple[str, frozenset[str]]] = set()
-    for i, term in enumerate(random):
-        if i in apart:
-            continue
-        if term.identity in seen:
-            raise term.part.error(
-                f"the random term {term.written} is there twice: leave one out, or give the levels "
-                f"of one a known covariance K, by relationship={{{term.text!r}: K}}."
-            )
-        seen.add(term.identity)
 
 
 def check_sizes(
@@ -181,18 +146,21 @@ def check_sizes(
     with_nugget : bool
         Whether the correlations of the residuals leave room for an independent part of each row.
     """
-    for group in groups:
-        q = len(group.labels)
+    sizes = [group.labels.size for group in groups]
+    for group, q in zip(groups, sizes, strict=True):
         if q < 2 and not all(is_told_within_levels(terms[t]) for t in group.terms):
             raise ModelError(
                 f"the grouping factor `{group.factor}` has one level; a variance between levels "
                 "needs at least two. Leave the term out."
             )
-    n = len(X)
-    wide = [t for t in terms if len(groups[t.group].labels) * t.covariance.rank >= n]
-    wide = [t for t in wide if groups[t.group].name not in related and not _is_correlated(t)]
+    n, wide = len(X), []
+    for term in terms:
+        if sizes[term.group] * term.covariance.rank < n or groups[term.group].name in related:
+            continue
+        if not _is_correlated(term):
+            wide.append(term)
     for term in wide:
-        if len(groups[term.group].labels) < n or isinstance(term.covariance, Structured):
+        if sizes[term.group] < n or isinstance(term.covariance, Structured):
             _refuse_as_many_as_rows(term, groups, n)
     if not wide or with_nugget:
         return

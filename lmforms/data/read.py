@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,10 +110,13 @@ def read_formula_data(
     if context is not None and not isinstance(context, Mapping):
         raise ArgumentError(f"context must be a mapping, not {type(context).__name__}.")
     names = column_names(data)
-    taken = [column for column in (weights, offset) if isinstance(column, str)]
-    structure = residual_spec(residual)
-    check_residual_columns(structure, names)
-    taken += [] if structure is None else structure.group
+    weights_column = weights if isinstance(weights, str) else None
+    offset_column = offset if isinstance(offset, str) else None
+    taken = [column for column in (weights_column, offset_column) if column is not None]
+    structure = None if residual is None else residual_spec(residual)
+    if structure is not None:
+        check_residual_columns(structure, names)
+        taken += structure.group
     bound = bind(parsed, tuple(names), reserved=(*reserved, *taken))
     if context is not None:
         scope = context if isinstance(context, Scope) else Scope(context)
@@ -122,29 +125,28 @@ def read_formula_data(
         scope = Scope.implicit(known, bound.free_names)
     else:
         scope = Scope()
-    codings = checked_contrasts(contrasts, bound.columns, names)
-    extra = {
-        "weights": column_or_array("weights", weights, data),
-        "offset": column_or_array("offset", offset, data),
-    }
-    more = () if structure is None else structure.columns
+    codings = {} if contrasts is None else checked_contrasts(contrasts, bound.columns, names)
+    extra = {}
+    for name, values in (("weights", weights), ("offset", offset)):
+        if values is not None and (array := column_or_array(name, values, data)) is not None:
+            extra[name] = array
+    used: Iterable[str] = bound.columns
+    if structure is not None:
+        used = dict.fromkeys([*used, *structure.columns])
     frame = build_frame(
-        data,
-        dict.fromkeys([*bound.columns, *more]),
-        direct=direct_columns(bound, structure),
-        extra={name: values for name, values in extra.items() if values is not None},
-        missing=missing,
+        data, used, direct=direct_columns(bound, structure), extra=extra, missing=missing
     )
-    check_contrasts(codings, frame.table)
+    if codings:
+        check_contrasts(codings, frame.table)
     return FormulaData(
         formula=parsed,
         bound=bound,
         frame=frame,
         scope=scope,
         contrasts=codings,
-        offset_column=offset if isinstance(offset, str) else None,
+        offset_column=offset_column,
         missing=missing,
-        weights_column=weights if isinstance(weights, str) else None,
+        weights_column=weights_column,
         residual=structure,
     )
 

@@ -20,7 +20,7 @@ from .formulaic_factors import (
     mark_factor,
 )
 from .lexer import Token
-from .parse import MixedFormula
+from .parse import MixedFormula, parse_formula
 from .term_algebra import expand
 from .terms import BoundFormula, BoundRandomTerm
 from .transforms import FALLBACKS
@@ -60,14 +60,12 @@ def bind(
         A name is not a column (with near matches).
     """
     make = _bound if len(columns) <= MOST_REMEMBERED_COLUMNS else _bound.__wrapped__
-    return make(formula, columns, reserved)
+    return make(formula.source, columns, reserved)
 
 
 @lru_cache(maxsize=REMEMBERED_BINDINGS)
-def _bound(
-    formula: MixedFormula, columns: tuple[str, ...], reserved: tuple[str, ...]
-) -> BoundFormula:
-    formula = _with_function_aliases(formula, (*columns, *FALLBACKS))
+def _bound(source: str, columns: tuple[str, ...], reserved: tuple[str, ...]) -> BoundFormula:
+    formula = _with_function_aliases(parse_formula(source), (*columns, *FALLBACKS))
     response = _parse(formula.response, intercept=False)
     groups = [_parse_group(spec.group) for spec in formula.random]
     offsets = tuple(_parse(part, intercept=False) for part in formula.offsets)

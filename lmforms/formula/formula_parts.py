@@ -17,7 +17,7 @@ import numpy as np
 from ..support.arrays import BoolArray, IndexArray
 from ..support.column_table import Labels, Levels, Table
 from .evaluator import Evaluator
-from .plain_terms import PlainMatrix, plain_matrix
+from .plain_terms import plain_matrix
 from .scope import Scope
 from .term_matrix import TermMatrix
 from .terms import BoundFormula
@@ -37,7 +37,7 @@ class FormulaParts:
     ----------
     response, fixed : TermMatrix
     random : tuple of TermMatrix
-        The basis of each random term. Parts with the same terms may share their values.
+        The basis of each random term. Parts with the same terms may be the same.
     offsets : tuple of TermMatrix
     labels : tuple of tuple of Series, Levels or ndarray of int
         Columns whose interaction groups the rows, for each random term.
@@ -187,33 +187,34 @@ def _plain_parts(
     if plain is None:
         return None
     late = LateSpecs(bound, table)
-    made: list[PlainMatrix] = []
-    for terms in plain.distinct:
+    made: list[TermMatrix] = []
+    for terms, place in zip(plain.distinct, plain.first, strict=True):
         found = plain_matrix(terms, table, contrasts)
-        if found is None or len(set(found.names)) < len(found.names):
+        if found is None:
             return None
-        made.append(found)
-    matrices = [
-        TermMatrix(
-            (own := made[kind]).values,
-            own.names,
-            DirectTerms(plain.distinct[kind].labels, own.counts, own.is_categorical, late, place),
-        )
-        for place, kind in enumerate(plain.places)
-    ]
-    response, fixed, *others = matrices
-    random, offsets = others[: len(bound.random)], others[len(bound.random) :]
-    if any(not _is_one_column(matrix) for matrix in offsets):
-        return None
-    labels = tuple(tuple(_labels(table, name) for name in group) for group in plain.groups)
-    return FormulaParts(response, fixed, tuple(random), tuple(offsets), labels)
+        own = DirectTerms(terms.labels, found.counts, found.is_categorical, late, place)
+        made.append(TermMatrix(found.values, found.names, own))
+    matrices = [made[kind] for kind in plain.places]
+    labels = {name: _labels(table, name) for name in plain.label_columns}
+    first_offset = 2 + len(bound.random)
+    offsets = matrices[first_offset:]
+    for matrix in offsets:
+        if not _is_one_column(matrix):
+            return None
+    return FormulaParts(
+        response=matrices[0],
+        fixed=matrices[1],
+        random=tuple(matrices[2:first_offset]),
+        offsets=tuple(offsets),
+        labels=tuple([tuple([labels[name] for name in group]) for group in plain.groups]),
+    )
 
 
 def _labels(table: Table, name: str) -> Labels:
     """A column of labels; floats are checked under their name."""
     column = table.plain(name)
     if isinstance(column, Levels):
-        is_plain = column.categories.dtype.kind != "f"
+        is_plain = column.dtype.categories.dtype.kind != "f"
     else:
         is_plain = column is not None and column.dtype.kind == "i"
     return column if is_plain else table.named(name)

@@ -131,6 +131,11 @@ def parse_formula(source: str) -> MixedFormula:
         raise FormulaError(
             f"a formula is a string such as 'y ~ x + (1 | g)', not {type(source).__name__}."
         )
+    return _parsed(source)
+
+
+@lru_cache(maxsize=REMEMBERED_FORMULAS)
+def _parsed(source: str) -> MixedFormula:
     if any(mark in source for mark in RESERVED):
         found = next(mark for mark in RESERVED if mark in source)
         raise formula_error(
@@ -141,11 +146,6 @@ def parse_formula(source: str) -> MixedFormula:
         )
     if not source.strip():
         raise FormulaError("the formula is empty; write for example 'y ~ x + (1 | g)'.")
-    return _parsed(source)
-
-
-@lru_cache(maxsize=REMEMBERED_FORMULAS)
-def _parsed(source: str) -> MixedFormula:
     tokens = tokens_of(source, lambda text, i, j: formula_error(text, source, i, j))
     check_parentheses(tokens, source)
     left, right = _split_sides(tokens, source)

@@ -1,44 +1,28 @@
 """Products of columns as they are: numbers and factors without calls, made without formulaic.
 
-Small models spend most of their time in formulaic otherwise. Which columns of a factor a term
-gets is formulaic's rule, asked once for terms of the same kind and remembered by their names.
-
-References
-----------
-Chambers, Hastie (1992), *Statistical Models in S*, section 2.4, for the coding of factors.
+Small models spend most of their time in formulaic otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import operator
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, reduce
-from itertools import chain
-from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property, reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from ..errors import LmformsError
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from ..support.column_table import Levels, Table
-from .aliases import RESERVED, unaliased
+from ..support.column_table import Levels, Table, texts_of
+from .aliases import unaliased
+from .coded_columns import CodedColumns, CodedFactor, Product, coded_columns
 from .formulaic_factors import term_label
-from .formulaic_materializer import scoped_terms
 from .interaction_sizes import MAX_COLUMN_BYTES
 
 if TYPE_CHECKING:
     from formulaic import SimpleFormula
-
-REMEMBERED_CODINGS = 256
-"""Lists of terms whose coding is remembered, by names of columns."""
-
-Product = tuple[str, ...]
-"""Columns that a term multiplies; none for the intercept."""
-
-Coded = tuple[tuple[str, bool], ...]
-"""The same with the columns of each factor: all of its levels, or one less (True)."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +60,15 @@ class PlainTerms:
         return tuple(dict.fromkeys(name for product in self.products for name in product))
 
     @cached_property
-    def of_numbers(self) -> tuple[str, ...]:
-        """What the columns are called where all are numbers."""
-        return tuple(":".join(product) or "Intercept" for product in self.products)
+    def interactions(self) -> tuple[Product, ...]:
+        """Terms of several columns."""
+        return tuple(product for product in self.products if len(product) > 1)
+
+    @cached_property
+    def of_numbers(self) -> tuple[str, ...] | None:
+        """What the columns are called where all are numbers; None if two have one name."""
+        names = tuple(":".join(product) or "Intercept" for product in self.products)
+        return names if len(set(names)) == len(names) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,27 +91,19 @@ class PlainMatrix:
     is_categorical: bool
 
 
-class _Factor(NamedTuple):
-    """Codes of the rows, and what the levels are called."""
-
-    codes: IndexArray
-    names: list[str]
-
-
-def _level_names(categories: pd.Index) -> list[str] | None:
+def _level_names(categories: pd.Index) -> tuple[str, ...] | None:
     """Levels that are text or whole numbers, as formulaic writes them; None for others."""
-    levels = categories.tolist()
-    if isinstance(categories.dtype, np.dtype) and categories.dtype.kind in "iu":
-        return [str(level) for level in levels]
-    # formulaic passes over names with two underscores in front
-    plain = all(type(level) is str and not level.startswith("__") for level in levels)
-    return levels if plain and not any(c in level for level in levels for c in RESERVED) else None
+    dtype = categories.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iu":
+        return tuple(map(str, categories.tolist()))
+    levels = texts_of(categories)
+    return tuple(levels) if set(map(type, levels)) == {str} else None
 
 
 def plain_matrix(
     terms: PlainTerms, table: Table, contrasts: Collection[str] = ()
 ) -> PlainMatrix | None:
-    """The columns of terms; None if they are not all of plain columns, or are too many.
+    """The columns of terms; None if they are not all of plain columns, too many or of one name.
 
     Parameters
     ----------
@@ -131,117 +113,98 @@ def plain_matrix(
         Columns that have a coding of their own, and are not plain.
     """
     numbers: dict[str, FloatArray] = {}
-    levels: dict[str, _Factor] = {}
+    codes: dict[str, IndexArray] = {}
+    levels: dict[str, tuple[str, ...]] = {}
     for name in terms.columns:
-        column = None if name in contrasts or name not in table else table.plain(name)
+        column = None if name in contrasts else table.plain(name)
         if column is None:
             return None
         if isinstance(column, Levels):
-            called = _level_names(column.categories)
+            called = _level_names(column.dtype.categories)
             if called is None:
                 return None
-            levels[name] = _Factor(column.codes, called)
+            codes[name], levels[name] = column.codes, called
         else:
-            numbers[name] = np.asarray(column, dtype=np.float64)
+            numbers[name] = column
     n = table.n
     if not levels:
-        return _of_numbers(terms, numbers, n)
-    coded = coded_terms(terms.products, frozenset(levels))
-    if coded is None or 8.0 * n * _most_columns(terms, levels) > MAX_COLUMN_BYTES:
+        if terms.of_numbers is None:
+            return None
+        return _of_numbers(terms.of_numbers, terms.products, numbers, n)
+    most = _most_columns(terms.interactions, levels)
+    if 8.0 * n * most > MAX_COLUMN_BYTES:
         return None
-    named = [[_names(own, levels) for own in term] for term in coded]
-    counts = tuple(sum(map(len, term)) for term in named)
-    values = np.empty((n, sum(counts)))
-    names: list[str] = []
-    for own, own_names in zip(chain(*coded), chain(*named), strict=True):
-        at = len(names)
-        names += own_names
-        product = _product([numbers[name] for name, _ in own if name in numbers])
-        if not any(name in levels for name, _ in own):
-            values[:, at] = product
-            continue
-        block = values[:, at : len(names)]
-        np.equal(_combined(own, levels)[:, None], np.arange(block.shape[1]), out=block)
-        if isinstance(product, np.ndarray):
-            with np.errstate(all="ignore"):
-                block *= product[:, None]
-    return PlainMatrix(values, tuple(names), counts, is_categorical=True)
+    coded = coded_columns(terms.products, levels, most + sum(map(len, levels.values())))
+    return None if coded is None else _of_factors(coded, codes, numbers, n)
 
 
-def _of_numbers(terms: PlainTerms, numbers: Mapping[str, FloatArray], n: int) -> PlainMatrix:
-    k = len(terms.products)
+def _of_numbers(
+    names: tuple[str, ...],
+    products: Sequence[Product],
+    numbers: Mapping[str, FloatArray],
+    n: int,
+) -> PlainMatrix:
+    k = len(names)
     values = np.empty((n, k))
-    for j, product in enumerate(terms.products):
-        values[:, j] = _product([numbers[name] for name in product])
-    return PlainMatrix(values, terms.of_numbers, (1,) * k, is_categorical=False)
+    for j, product in enumerate(products):
+        values[:, j] = _product(product, numbers) if product else 1.0
+    return PlainMatrix(values, names, (1,) * k, is_categorical=False)
 
 
-def _product(factors: Sequence[FloatArray]) -> FloatArray | float:
-    """The product of columns, 1 for none; what is not finite is refused later."""
-    if len(factors) < 2:
-        return factors[0] if factors else 1.0
+def _product(names: Product, numbers: Mapping[str, FloatArray]) -> FloatArray:
+    """The product of columns of numbers; what is not finite is refused later."""
+    first, *others = [numbers[name] for name in names]
+    if not others:
+        return first
     with np.errstate(all="ignore"):
-        return reduce(np.multiply, factors)
+        return reduce(operator.mul, others, first.astype(np.float64))
 
 
-def _most_columns(terms: PlainTerms, levels: Mapping[str, _Factor]) -> int:
+def _of_factors(
+    coded: CodedColumns,
+    codes: Mapping[str, IndexArray],
+    numbers: Mapping[str, FloatArray],
+    n: int,
+) -> PlainMatrix:
+    values = np.empty((n, len(coded.names)))
+    for own, factors, start, stop in coded.blocks:
+        if not factors:
+            values[:, start] = _product(own, numbers) if own else 1.0
+            continue
+        block = values[:, start:stop]
+        _fill_indicators(block, factors, codes)
+        if own:
+            with np.errstate(all="ignore"):
+                block *= _product(own, numbers)[:, None]
+    return PlainMatrix(values, coded.names, coded.counts, is_categorical=True)
+
+
+def _most_columns(products: Iterable[Product], levels: Mapping[str, Sequence[str]]) -> int:
     """Columns that interactions have at most, as :mod:`.interaction_sizes` counts them."""
-    return sum(
-        prod(len(levels[name].names) for name in product if name in levels)
-        for product in terms.products
-        if len(product) > 1
-    )
+    most = 0
+    for product in products:
+        own = 1
+        for name in product:
+            if name in levels:
+                own *= len(levels[name])
+        most += own
+    return most
 
 
-def _names(own: Coded, levels: Mapping[str, _Factor]) -> list[str]:
-    """Names of the columns of a product, those of the first factor changing fastest."""
-    if not own:
-        return ["Intercept"]
-    names = [""]
-    for name, reduced in reversed(own):
-        if name in levels:
-            mark = "T." if reduced else ""
-            pieces = [f"{name}[{mark}{level}]" for level in levels[name].names[reduced:]]
-        else:
-            pieces = [name]
-        names = [f"{piece}:{rest}" if rest else piece for rest in names for piece in pieces]
-    return names
-
-
-def _combined(own: Coded, levels: Mapping[str, _Factor]) -> IndexArray:
-    """Which column of a product each row has a one in; -1 for none."""
+def _fill_indicators(
+    block: FloatArray, factors: Sequence[CodedFactor], codes: Mapping[str, IndexArray]
+) -> None:
+    """Write a one where a row has the combination of levels of a column, and else a zero."""
+    (name, first, size), *others = factors
+    if not others:
+        np.equal(codes[name][:, None], np.arange(first, first + size), out=block)
+        return
     combined: IndexArray | int = 0
     none: BoolArray | bool = False
-    size = 1
-    for name, reduced in own:
-        if name not in levels:
-            continue
-        codes = levels[name].codes.astype(np.intp) - reduced
-        combined = combined + size * codes
-        none = none | (codes < 0)
-        size *= len(levels[name].names) - reduced
-    return np.where(none, -1, combined)
-
-
-@lru_cache(maxsize=REMEMBERED_CODINGS)
-def coded_terms(
-    products: tuple[Product, ...], factors: frozenset[str]
-) -> tuple[tuple[Coded, ...], ...] | None:
-    """The products that the columns of each term come from; None if formulaic refuses.
-
-    Parameters
-    ----------
-    products : tuple of tuple of str
-        The columns of each term.
-    factors : frozenset of str
-        Those of them that are factors; at least one.
-
-    Examples
-    --------
-    >>> coded_terms(((), ("f",), ("f", "x")), frozenset("f"))
-    (((),), ((('f', True),),), ((('f', False), ('x', False)),))
-    """
-    try:
-        return scoped_terms(products, factors)
-    except LmformsError:
-        return None
+    before = 1
+    for name, first, size in factors:
+        own = codes[name].astype(np.intp) - first
+        combined = combined + before * own
+        none = none | (own < 0)
+        before *= size
+    np.equal(np.where(none, -1, combined)[:, None], np.arange(before), out=block)

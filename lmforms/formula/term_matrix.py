@@ -30,7 +30,7 @@ class Terms(Protocol):
         """Positions of the columns of each term, such as ``x:f``, in the order of the formula."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TermMatrix:
     """Columns that a part of the formula gives on some data.
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -107,13 +108,43 @@ class PlainFormula:
         The different parts.
     places : tuple of int
         Which of them are response, fixed part, random terms and offsets.
+    first : tuple of int
+        Where in `places` each of them is first.
     groups : tuple of tuple of str
         Columns of the grouping factor of each random term.
     """
 
     distinct: tuple[PlainTerms, ...]
     places: tuple[int, ...]
+    first: tuple[int, ...]
     groups: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of all grouping factors, each once."""
+        return tuple(dict.fromkeys(name for group in self.groups for name in group))
+
+
+@dataclass(frozen=True)
+class RandomLayout:
+    """The random terms of a formula by grouping factors.
+
+    Attributes
+    ----------
+    apart : frozenset of int
+        Places of the terms that have a grouping factor to themselves.
+    labels : tuple of (str, str)
+        Label of each term, and what messages call it.
+    groups : tuple of int
+        Grouping factor of each term.
+    members : tuple of tuple of int
+        Terms of each grouping factor.
+    """
+
+    apart: frozenset[int]
+    labels: tuple[tuple[str, str], ...]
+    groups: tuple[int, ...]
+    members: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -148,6 +179,14 @@ class BoundFormula:
     direct_columns: frozenset[str]
     free_names: frozenset[str]
 
+    def layout(self, related: Collection[str] = ()) -> RandomLayout:
+        """The random terms by grouping factors: see :func:`random_layout`."""
+        return random_layout(self.random, related) if related else self._unrelated_layout
+
+    @cached_property
+    def _unrelated_layout(self) -> RandomLayout:
+        return random_layout(self.random)
+
     @cached_property
     def plain(self) -> PlainFormula | None:
         """The formula as one of columns as they are; None if there is a call in it."""
@@ -159,5 +198,80 @@ class BoundFormula:
         if not is_plain or len(parts) < 2 + len(random) + len(self.offsets):
             return None
         distinct = list(dict.fromkeys(parts))
-        groups = (tuple(unaliased(f.expr) for f in term.group) for term in self.random)
-        return PlainFormula(tuple(distinct), tuple(map(distinct.index, parts)), tuple(groups))
+        return PlainFormula(
+            distinct=tuple(distinct),
+            places=tuple(map(distinct.index, parts)),
+            first=tuple(map(parts.index, distinct)),
+            groups=tuple(tuple(unaliased(f.expr) for f in term.group) for term in self.random),
+        )
+
+
+# --- random terms by grouping factors -----------------------------------------------------------
+
+
+def random_layout(random: Sequence[BoundRandomTerm], related: Collection[str] = ()) -> RandomLayout:
+    """Group the terms of a formula.
+
+    Parameters
+    ----------
+    random : sequence of BoundRandomTerm
+    related : collection of str
+        Grouping factors and terms whose levels have a known covariance. A term that is named
+        itself, by its `text`, is apart from others on its grouping factor.
+
+    Raises
+    ------
+    FormulaError
+        A term is there twice.
+    """
+    apart = _terms_apart(random, related)
+    _refuse_duplicates(random, apart)
+    order: dict[object, int] = {}
+    groups: list[int] = []
+    members: list[list[int]] = []
+    for i, term in enumerate(random):
+        group = order.setdefault(i if i in apart else term.identity[1], len(order))
+        if group == len(members):
+            members.append([])
+        members[group].append(i)
+        groups.append(group)
+    labels = _labels(random, apart)
+    return RandomLayout(apart, labels, tuple(groups), tuple(map(tuple, members)))
+
+
+def _terms_apart(random: Sequence[BoundRandomTerm], related: Collection[str]) -> frozenset[int]:
+    """Places of the terms that `related` names themselves: of equal ones the first."""
+    first: dict[str, int] = {}
+    for i, term in enumerate(random):
+        first.setdefault(term.text, i)
+    return frozenset(i for text, i in first.items() if text in related)
+
+
+def _refuse_duplicates(random: Sequence[BoundRandomTerm], apart: Collection[int]) -> None:
+    """Refuse equal terms, unless their levels have different covariances."""
+    seen: set[tuple[str, frozenset[str]]] = set()
+    for i, term in enumerate(random):
+        if i in apart:
+            continue
+        if term.identity in seen:
+            raise term.part.error(
+                f"the random term {term.written} is there twice: leave one out, or give the levels "
+                f"of one a known covariance K, by relationship={{{term.text!r}: K}}."
+            )
+        seen.add(term.identity)
+
+
+def _labels(
+    random: Sequence[BoundRandomTerm], apart: Collection[int]
+) -> tuple[tuple[str, str], ...]:
+    """Label of each term, and what messages call it: no others are called like those in `apart`."""
+    taken = {text for i in apart for text in (random[i].text, random[i].label)}
+    out = []
+    for i, term in enumerate(random):
+        if i in apart:
+            out.append((term.text, term.written))
+        elif term.label in taken:
+            out.append((f"{term.label} (unrelated)", f"unrelated {term.written}"))
+        else:
+            out.append((term.label, term.written))
+    return tuple(out)

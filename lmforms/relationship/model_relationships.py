@@ -164,9 +164,10 @@ def related_design(
     ------
     ArgumentError, DataError, FormulaError, ModelError, RelationshipError
     """
+    if relationship is None:
+        return build_design(formula_data), {}
     given = relationship_by_name(relationship, formula_data.bound.random)
-    design = build_design(formula_data, related=given)
-    return align_relationships(design, given) if given else (design, {})
+    return align_relationships(build_design(formula_data, related=given), given)
 
 
 def align_relationships(

@@ -187,5 +187,7 @@ def singular_text(state: FitState) -> str:
 
 def unidentified_text(state: FitState) -> str:
     """Which variances the data cannot tell; empty where they can."""
+    if not state.estimate.unidentified:
+        return ""
     places = terms_of(state, state.estimate.unidentified)
     return unidentified_message([state.design.terms[t].written for t in places])

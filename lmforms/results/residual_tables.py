@@ -107,7 +107,7 @@ def structure_notes(state: FitState) -> list[str]:
 
 def bound_message(state: FitState) -> str:
     """Which parameters are at a bound, and what it means; empty for none."""
-    names = names_at_bound(state)
+    names = () if state.design.structure is None else names_at_bound(state)
     if not names:
         return ""
     several = len(names) > 1

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 def warn_of_status(results: MixedModelResults, message: str) -> None:
     """What the user should know of how the fit ended."""
-    said = {
-        ConvergenceWarning: "" if results.converged else f"not converged: {message}.",
-        IdentificationWarning: results.unidentified_message,
-        SingularWarning: results.singular_message,
-        BoundWarning: results.bound_message,
-    }
-    for category in filter(said.get, said):
-        warnings.warn(said[category], category, stacklevel=caller_depth())
+    for text, category in (
+        ("" if results.converged else f"not converged: {message}.", ConvergenceWarning),
+        (results.unidentified_message, IdentificationWarning),
+        (results.singular_message, SingularWarning),
+        (results.bound_message, BoundWarning),
+    ):
+        if text:
+            warnings.warn(text, category, stacklevel=caller_depth())

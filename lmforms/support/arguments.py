@@ -67,6 +67,7 @@ def named_arguments(function: F) -> F:
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]
     takes_any_number = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
+    most_by_position = math.inf if takes_any_number else len(by_position)
     written = function.__qualname__.removesuffix(".__init__")
     is_method = "self" in signature.parameters and function.__name__ != "__init__"
 
@@ -87,14 +88,15 @@ def named_arguments(function: F) -> F:
         try:
             if not (takes_any or kwargs.keys() <= keywords):
                 refuse(next(name for name in kwargs if name not in keywords), args)
-            if len(args) > len(by_position) and not takes_any_number:
+            given = len(args)
+            if given > most_by_position:
                 allowed = ", ".join(name for name in by_position if name in known)
                 without = f"only {allowed} without a name" if allowed else "named arguments only"
                 raise ArgumentError(
                     f"{label_of(args)}() takes {without}: write the others as name=value."
                 )
             for place, name in required:
-                if place >= len(args) and name not in kwargs:
+                if place >= given and name not in kwargs:
                     raise ArgumentError(f"{label_of(args)}() needs the argument `{name}`.")
             return function(*args, **kwargs)
         except LmformsError as error:
@@ -152,7 +154,7 @@ def flag(name: str, value: Any) -> bool:
     ...
     lmforms.errors.ArgumentError: reml='yes': True or False is needed.
     """
-    if _is_flag(value):
+    if value is True or value is False or _is_flag(value):
         return bool(value)
     raise ArgumentError(f"{name}={short_repr(value)}: True or False is needed.")
 

@@ -28,13 +28,13 @@ class Levels:
     codes : ndarray of int (n,)
         Of any width; -1 where the value is missing.
     dtype : pandas.CategoricalDtype
-    all_occur : bool
-        Whether it is known that each category is there, and no value is missing.
+    size : int or None
+        Number of categories, if it is known that each is there and no value is missing.
     """
 
     codes: IndexArray
     dtype: pd.CategoricalDtype
-    all_occur: bool = False
+    size: int | None = None
 
     @property
     def categories(self) -> pd.Index:
@@ -91,7 +91,7 @@ class Table(Mapping[str, pd.Series]):
     index: pd.Index = field(default_factory=lambda: NO_ROWS)
     _plain: dict[str, FloatArray | Levels | None] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Number of rows."""
         return len(self.index)
@@ -111,9 +111,10 @@ class Table(Mapping[str, pd.Series]):
         return Table({**self.columns, **changed}, self.index) if changed else self
 
     def plain(self, name: str) -> FloatArray | Levels | None:
-        """A column of numbers or categories without pandas; None for other types."""
+        """A column of numbers or categories without pandas; None for other types or names."""
         if name not in self._plain:
-            self._plain[name] = plain_array(self.columns[name])
+            there = name in self.columns
+            self._plain[name] = plain_array(self.columns[name]) if there else None
         return self._plain[name]
 
     def named(self, name: str) -> pd.Series:
@@ -136,6 +137,11 @@ class Table(Mapping[str, pd.Series]):
 
     def __len__(self) -> int:
         return len(self.columns)
+
+
+def texts_of(index: pd.Index) -> list[Any]:
+    """The labels of an index of text as a list."""
+    return index.array.to_numpy(dtype=object).tolist()  # pandas' tolist asks for types first
 
 
 def plain_array(column: pd.Series) -> FloatArray | Levels | None:

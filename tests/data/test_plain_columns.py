@@ -27,8 +27,8 @@ from lmforms.data import column_ranks, frame, group_codes, plain_frame, plain_ty
 from lmforms.data.level_labels import level_codes
 from lmforms.engine.linalg.independent_columns import independent_columns
 from lmforms.errors import LmformsError
-from lmforms.formula import bind, evaluator, formula_parts
-from lmforms.formula.plain_terms import REMEMBERED_CODINGS, coded_terms
+from lmforms.formula import bind, coded_columns, evaluator, formula_parts
+from lmforms.formula.coded_columns import REMEMBERED_CODINGS, coded_terms
 
 FORMULAS = [
     "y ~ x",
@@ -446,3 +446,66 @@ def test_other_names_of_columns_are_read():
     both.columns = pd.MultiIndex.from_tuples([("y", ""), ("g", ""), ("w", "")])
     with pytest.raises(lf.errors.ColumnError):
         lf.MixedModel("y ~ 1 + (1 | g)", both)
+
+
+# --- mappings, and what is remembered of labels --------------------------------------------------
+
+
+def as_mapping(table, *, lists):
+    """The columns of a table without pandas."""
+    found = {}
+    for name, column in table.items():
+        values = column.astype(str) if column.dtype == "category" else column
+        found[name] = values.tolist() if lists else values.to_numpy()
+    return found
+
+
+@pytest.mark.parametrize("lists", [True, False])
+@pytest.mark.parametrize(
+    "formula", ["y ~ x * f + (1 | g)", "y ~ 0 + f:x + (x || f)", "y ~ . + (1 | f)"]
+)
+def test_mappings_give_the_same_designs(formula, lists):
+    data = as_mapping(small(), lists=lists)
+    assert_same(design(formula, data), slow_design(formula, pd.DataFrame(data)))
+    assert_array_equal(design(formula, data)[0].X, slow_design(formula, data)[0].X)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [0.5] * 11 + [float("nan")],
+        [2**70] * 11 + [0],
+        [*"aabbccddeef", None],
+        ["1.5"] * 11 + ["."],
+        np.ones((12, 1)),
+        [1] * 11,
+        3.0,
+        np.ma.masked_array(np.arange(12.0), [1] + [0] * 11),
+    ],
+)
+def test_mappings_of_other_columns_are_read_as_before(column):
+    data = {**as_mapping(small(), lists=True), "x": column}
+    for formula in ("y ~ x + (1 | g)", "y ~ 1 + (1 | x)"):
+        assert_same(design(formula, data), slow_design(formula, data))
+
+
+def test_labels_of_text_are_remembered_by_value():
+    table = small().assign(s=np.resize(["u", "v", "w"], 12))
+    first, _ = design("y ~ s + (1 | s)", table)
+    table.loc[table["s"] == "u", "s"] = "other"
+    second, _ = design("y ~ s + (1 | s)", table)
+    assert list(first.groups[0].levels) == ["u", "v", "w"]
+    assert list(second.groups[0].levels) == ["other", "v", "w"]
+    assert second.x_names == ["Intercept", "s[T.v]", "s[T.w]"]
+    for remembered in (plain_frame._labels, coded_columns._coded):
+        assert 0 < remembered.cache_info().currsize <= remembered.cache_info().maxsize
+
+
+def test_many_labels_are_not_remembered():
+    n = plain_frame.MOST_REMEMBERED_LEVELS + 1
+    table = pd.DataFrame({"y": np.arange(2.0 * n) % 7, "s": [f"s{i % n}" for i in range(2 * n)]})
+    before = plain_frame._labels.cache_info().currsize, coded_columns._coded.cache_info().currsize
+    made = lf.MixedModel("y ~ s", table).design
+    assert made.X.shape == (2 * n, n)
+    after = plain_frame._labels.cache_info().currsize, coded_columns._coded.cache_info().currsize
+    assert before == after
