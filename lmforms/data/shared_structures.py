@@ -28,7 +28,7 @@ def unlabelled(structure: str, k: int) -> Covariance:
     return STRUCTURES[structure].make(np.arange(float(k))[:, None])
 
 
-def stacked(parts: Sequence[Covariance]) -> Stacked:
+def stacked(parts: Sequence[Covariance]) -> Covariance:
     """Structures of the terms on one grouping factor.
 
     Examples
@@ -40,5 +40,5 @@ def stacked(parts: Sequence[Covariance]) -> Stacked:
 
 
 @lru_cache(maxsize=REMEMBERED_STRUCTURES)
-def _stacked(parts: tuple[Covariance, ...]) -> Stacked:
+def _stacked(parts: tuple[Covariance, ...]) -> Covariance:
     return Stacked.of(parts)
