@@ -78,6 +78,11 @@ class SearchRun:
         self._keep(problem, theta, result.value)
         return result
 
+    def add_points(self, problem: Problem, points: list[tuple[FloatArray, float]]) -> None:
+        """Take over θ and values of another search."""
+        for theta, value in points:
+            self._keep(problem, theta, value)
+
     def add(self, other: SearchRun) -> None:
         """Take over the evaluations of another run."""
         self.trace += other.trace

@@ -10,12 +10,13 @@ from ...control import Control
 from ...covariance import Covariance
 from ...support.arrays import FloatArray
 from ..criterion.criterion_parts import CriterionParts
-from ..criterion.evaluate import Differentiated, Evaluation, differentiate, evaluate
+from ..criterion.evaluate import Differentiated, differentiate, evaluate
 from ..criterion.problem import Problem
 from ..criterion.residual_problem import ResidualProblem
 from ..status import SIMPLER_RESIDUALS, SIMPLER_TERMS, exhausted_message, other_optima_message
 from .local_search import SearchRun, local_minimum, value_tolerance
 from .other_optima import lowest_optimum
+from .plain_search import plain_minimum
 from .residual_starts import lowest_at_phi, lowest_start, sharpened
 from .starting_values import moment_start
 
@@ -131,23 +132,23 @@ def minimize(
         message = "no variance parameters: nothing to optimise"
         return Optimum(best, True, message, 1, (best.value,), 0.0)
 
-    if start is not None:
-        first = run.evaluate_or_raise(problem, np.asarray(start))
-    elif isinstance(problem, ResidualProblem):
+    if isinstance(problem, ResidualProblem) and start is None:
         first = lowest_start(run, problem, guess)
+        begin, found = first.theta, local_minimum(run, problem, first, control.tolerance)
     else:
-        first = _first_evaluation(run, problem, guess)
-    best, decrement = local_minimum(run, problem, first, control.tolerance)
+        tries = _starts(problem, guess) if start is None else [np.asarray(start)]
+        begin, found = _search_from(run, problem, tries, control.tolerance, start)
+    best, decrement = found
     exhausted = run.exhausted  # the searches for other optima have a limit of their own
     others: tuple[float, ...] = ()
     if globally and not exhausted:
         if isinstance(problem, ResidualProblem):
-            found = lowest_at_phi(run, problem, best, decrement, control.tolerance)
+            lowest = lowest_at_phi(run, problem, best, decrement, control.tolerance)
             if not problem.hessian_is_cheap:
-                found = *sharpened(run, *found[:2]), found[2]
+                lowest = *sharpened(run, *lowest[:2]), lowest[2]
         else:
-            found = lowest_optimum(run, problem, best, decrement, control.tolerance)
-        best, decrement, others = found
+            lowest = lowest_optimum(run, problem, best, decrement, control.tolerance)
+        best, decrement, others = lowest
 
     # a decrease below rounding cannot be searched for
     small = max(value_tolerance(best, control.tolerance), best.rounding)
@@ -175,7 +176,7 @@ def minimize(
         trace=tuple(run.trace),
         decrement=decrement,
         other_optima=others,
-        began_at_guess=guess is not None and np.array_equal(first.theta, guess),
+        began_at_guess=guess is not None and np.array_equal(begin, guess),
         path=tuple(run.path),
     )
 
@@ -187,17 +188,34 @@ def _residuals_become_singular(problem: Problem) -> bool:
     return problem.residual.least_innovation < BECOMING_SINGULAR
 
 
-def _first_evaluation(run: SearchRun, problem: Problem, guess: FloatArray | None) -> Evaluation:
-    """At moments or a guess, or the lowest of several where slopes may cause several minima."""
+def _starts(problem: Problem, guess: FloatArray | None) -> list[FloatArray]:
+    """Moments or a guess, and others where slopes may cause several minima."""
     tries = [moment_start(problem) if guess is None else guess]
     tries += problem.alternatives(tries[0])
     if _has_uneven_slopes(problem):
         unit = np.concatenate([c.start() for c in problem.covariances])
         tries += [size * unit for size in START_SIZES]
+    return tries
+
+
+def _search_from(
+    run: SearchRun,
+    problem: Problem,
+    tries: list[FloatArray],
+    tolerance: float,
+    start: FloatArray | None,
+) -> tuple[FloatArray, tuple[Differentiated, float]]:
+    """The best of some starts, and the minimum and decrement that a search from it finds."""
+    if len(tries) == 1:
+        plain = plain_minimum(run, problem, tries[0], tolerance)
+        if plain is not None:
+            return tries[0], plain
     found = [at for theta in tries[: run.limit] if (at := run(problem, theta)) is not None]
     if not found:
-        return run.evaluate_or_raise(problem, moment_start(problem))
-    return min(found, key=lambda at: at.value)
+        last = moment_start(problem) if start is None else np.asarray(start)
+        found = [run.evaluate_or_raise(problem, last)]
+    first = min(found, key=lambda at: at.value)
+    return first.theta, local_minimum(run, problem, first, tolerance)
 
 
 def _has_uneven_slopes(problem: Problem) -> bool:
