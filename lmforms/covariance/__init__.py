@@ -7,7 +7,7 @@ formulas are in :mod:`lmforms.covariance.structure_kinds`.
 
 from __future__ import annotations
 
-from .base import Covariance, Invariance, canonical_factor, regular_inverse
+from .base import SMALLEST_REGULAR, Covariance, Invariance, canonical_factor, regular_inverse
 from .diagonal import Diagonal
 from .loadings import FactorAnalytic, ReducedRank
 from .natural_parameters import NaturalParameter
@@ -17,6 +17,7 @@ from .structured import Structured
 from .unstructured import Rotated, Unstructured
 
 __all__ = [
+    "SMALLEST_REGULAR",
     "STRUCTURES",
     "Covariance",
     "Diagonal",

@@ -16,7 +16,8 @@ from .system import System
 
 
 @cache
-def _lapack() -> Any:
+def lapack() -> Any:
+    """SciPy's LAPACK, imported when it is needed."""
     from scipy.linalg import lapack
 
     return lapack
@@ -34,7 +35,7 @@ class SmallFactorization(DirectFactorization):
         super().__init__(system, lams)
         a = self._times_lambda(self._times_lambda(system.whole_gram, transpose=True).T, True)
         a.flat[:: len(a) + 1] += 1.0
-        self._root, info = _lapack().dpotrf(a, lower=1, clean=1, overwrite_a=1)
+        self._root, info = lapack().dpotrf(a, lower=1, clean=1, overwrite_a=1)
         if info or not isfinite(self._root[-1, -1]):
             raise NumericalError("Λ'Z'ZΛ + I is not positive definite.")
         self.log_det = 2.0 * float(np.log(self._root.diagonal()).sum())
@@ -73,7 +74,7 @@ class SmallFactorization(DirectFactorization):
             w, kept = self._times_lambda(zr, transpose=True), None
         else:
             w, kept = self._with_pilot(gram, zr, b0)
-        x = _lapack().dpotrs(self._root, w, lower=1)[0]
+        x = lapack().dpotrs(self._root, w, lower=1)[0]
         v = self._times_lambda(x)
         if kept is not None:
             v -= kept
@@ -104,12 +105,10 @@ class SmallFactorization(DirectFactorization):
     def matrix(self) -> FloatArray:
         """Z'V₀⁻¹Z, (m, m)."""
         gram, spans = self.system.whole_gram, self.system.column_spans
-        lower, _ = _lapack().dtrtri(self._root, lower=1)  # L⁻¹
         roots = [root for root in self._lam_inverses if root is not None]
         if len(roots) == len(spans) and self._sizes is not None:
-            half = lower * self._sizes.T
-            m = (gram @ half.T) @ (lower / self._sizes.T)
-            return np.asarray(0.5 * (m + m.T))
+            return scalar_products(self._root, self._sizes, gram)
+        lower, _ = lapack().dtrtri(self._root, lower=1)  # L⁻¹
         inverse = lower.T @ lower
         if len(roots) == len(spans):
             right = self._by_level([root.T for root in roots], inverse)
@@ -193,29 +192,21 @@ class SmallFactorization(DirectFactorization):
         """For one effect and one parameter per factor; D_i is a number, of one factor each."""
         if self._sizes is None or any(len(slope) != 1 for slope in slopes):
             return None
-        m, indicators = self.matrix, self.system.factor_indicators
-        t = self._marginal @ to_residual
-        v = self._marginal[:, :-1] @ root_x
+        indicators = self.system.factor_indicators
         sizes, units = (np.array([x.item() for x in each]) for each in (lams, slopes))
-        columns = np.empty((len(t), 3))
-        columns[:, 0], columns[:, 1] = m.diagonal(), (t * t)[:, 0]
-        columns[:, 2] = (v * v).sum(axis=1) if reml else 0.0
-        traces, residual, fixed = columns.T @ indicators
-        g = traces - residual / s2 - fixed
-        along = t * indicators
-        fixed_along = v.T @ along
-        curvature = (along.T @ (m @ along) - fixed_along.T @ fixed_along) / s2
-        if exact:
-            less = m - v @ v.T if reml else m
-            curvature = 2.0 * curvature - indicators.T @ ((less * less) @ indicators)
-        curvature -= residual[:, None] * residual / (nu * s2 * s2)
-        n, changes = len(g), 2.0 * sizes * units
-        out = np.empty((n + 3, n))
-        out[:n] = changes[:, None] * (0.5 * (curvature + curvature.T)) * changes
-        out[range(n), range(n)] += 2.0 * g * units * units
-        out[n] = g * changes
-        out[n + 1] = np.sqrt(2.0 * np.abs(traces)) * np.abs(units)
-        out[n + 2] = residual * changes / s2
+        g, out = scalar_derivatives(
+            self.matrix,
+            self._marginal,
+            to_residual,
+            root_x,
+            indicators,
+            sizes,
+            units,
+            s2,
+            nu,
+            reml=reml,
+            exact=exact,
+        )
         return list(g[:, None, None]), out
 
     def _spans(self) -> list[tuple[slice, int]]:
@@ -250,6 +241,80 @@ class SmallFactorization(DirectFactorization):
                 out[ends[a] : ends[a + 1], ends[b] : ends[b + 1]] = part
                 out[ends[b] : ends[b + 1], ends[a] : ends[a + 1]] = part.T
         return out
+
+
+def scalar_products(root: FloatArray, scales: FloatArray, gram: FloatArray) -> FloatArray:
+    """Z'V₀⁻¹Z = Z'ZΛA⁻¹Λ⁻¹ for a diagonal, regular Λ.
+
+    Parameters
+    ----------
+    root : ndarray (m, m)
+        Cholesky factor of A, from LAPACK.
+    scales : ndarray (m, 1)
+        The diagonal of Λ.
+    gram : ndarray (m, m)
+        Z'Z.
+    """
+    lower, _ = lapack().dtrtri(root, lower=1)  # L⁻¹
+    m = (gram @ (lower * scales.T).T) @ (lower / scales.T)
+    return np.asarray(0.5 * (m + m.T))
+
+
+def scalar_derivatives(
+    m: FloatArray,
+    marginal: FloatArray,
+    to_residual: FloatArray,
+    root_x: FloatArray,
+    indicators: FloatArray,
+    sizes: FloatArray,
+    units: FloatArray,
+    s2: float,
+    nu: float,
+    *,
+    reml: bool,
+    exact: bool,
+) -> tuple[FloatArray, FloatArray]:
+    """G, and curvature, gradient, its scale and h in rows, of factors with one parameter each.
+
+    See :meth:`DirectFactorization.linear_derivatives`. D_i is a number, of one factor each.
+
+    Parameters
+    ----------
+    m, marginal : ndarray (m, m), (m, p + 1)
+        Z'V₀⁻¹Z and Z'V₀⁻¹[X y].
+    to_residual, root_x : ndarray (p + 1, 1), (p, c)
+    indicators : ndarray (m, factors)
+        Which columns belong to each factor.
+    sizes, units : ndarray (factors,)
+        λ and ∂λ/∂θ.
+    s2, nu : float
+    reml, exact : bool
+
+    Returns
+    -------
+    ndarray (factors,), ndarray (factors + 3, factors)
+    """
+    t, v = marginal @ to_residual, marginal[:, :-1] @ root_x
+    columns = np.empty((len(t), 3))
+    columns[:, 0], columns[:, 1] = m.diagonal(), (t * t)[:, 0]
+    columns[:, 2] = (v * v).sum(axis=1) if reml else 0.0
+    traces, residual, fixed = columns.T @ indicators
+    g = traces - residual / s2 - fixed
+    along = t * indicators
+    fixed_along = v.T @ along
+    curvature = (along.T @ (m @ along) - fixed_along.T @ fixed_along) / s2
+    if exact:
+        less = m - v @ v.T if reml else m
+        curvature = 2.0 * curvature - indicators.T @ ((less * less) @ indicators)
+    curvature -= residual[:, None] * residual / (nu * s2 * s2)
+    n, changes = len(g), 2.0 * sizes * units
+    out = np.empty((n + 3, n))
+    out[:n] = changes[:, None] * (0.5 * (curvature + curvature.T)) * changes
+    out.flat[: n * n : n + 1] += 2.0 * g * units * units
+    out[n] = g * changes
+    out[n + 1] = np.sqrt(2.0 * np.abs(traces)) * np.abs(units)
+    out[n + 2] = residual * changes / s2
+    return g, out
 
 
 def _outer_sum(x: FloatArray, k: int) -> FloatArray:
