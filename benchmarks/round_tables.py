@@ -102,6 +102,14 @@ def number(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"
 
 
+def calls(jobs: Found) -> str:
+    """Calls of a fit by part: parts by jobs."""
+    found = {name: job["calls"] for name, job in jobs.items() if "calls" in job}
+    parts = names_of(found.values())
+    lines = [[part, *(f"{counts[part]:,}" for counts in found.values())] for part in parts]
+    return tables.table(["calls", *found], lines) if found else ""
+
+
 def first(jobs: Found) -> str:
     """First calls: runners by jobs."""
     found = {name: job["first"] for name, job in jobs.items() if "first" in job}

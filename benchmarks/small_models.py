@@ -25,6 +25,7 @@ import revision
 import round_tables
 import store
 from asks import small_asks
+from calls import calls_by_part
 from jobs import JOBS
 from peers import HERE
 from processes import leave_nothing_running
@@ -62,6 +63,9 @@ OPTION = "compiled"
 EMPTY_CACHE = ("lmforms", "lmforms (compiled)")
 """Runners whose first call is also made with an empty cache of compiled loops."""
 
+COUNTED = ("dung", "sleepstudy", "penicillin", "machines", "oats", "pastes")
+"""Jobs whose calls are counted."""
+
 LIMIT = 60.0
 """Seconds for a worker to answer."""
 
@@ -75,6 +79,12 @@ Satterthwaite's degrees of freedom; `lmforms (before)` is an earlier revision in
 `lmforms (again)` is lmforms in a second process: as far as its ratio is from 1, and as wide as its
 limits are, no other difference of this size means anything. Limits of ratios are for 95 %.
 The formula, the data and REML are the same for all.
+"""
+CALLS = """\
+Calls of Python and C functions in a fit by compiled kernels, after others of the same model. The
+search is what is left of it without starting values and the look for other minima. A call takes
+about a microsecond, and they are the time of a small fit: its arithmetic is a small part. So a
+package whose whole fit is one call of compiled code is faster here.
 """
 FIRST = """\
 One call in a new process, the package imported and the data read; medians of {runs} runs in turn,
@@ -144,6 +154,8 @@ def run_job(name: str, args: argparse.Namespace, runners: list[Runner]) -> dict[
             out.setdefault("threads", {})[str(threads)] = in_rounds(
                 runners, task, args.rounds, args.seconds
             )
+        if name in COUNTED:
+            out["calls"] = calls_by_part(job, data)
         if args.first:
             out["first"] = first_calls(with_empty_caches(runners), task, args.first)
     return out
@@ -175,6 +187,9 @@ def as_markdown(found: dict[str, Any]) -> str:
         round_tables.busy(jobs),
         round_tables.asked(small_asks(found)),
         round_tables.ratios(jobs),
+        "## Where the time of a small fit goes",
+        CALLS,
+        round_tables.calls(jobs),
         "## First call",
         FIRST.format(runs=about["first"], threads=max(about["threads"])),
         round_tables.first(jobs),

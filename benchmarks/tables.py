@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from asks import Ask, asks, base
+from asks import TEXTBOOK, Ask, asks, base
 from jobs import JOBS
 from peers import LONG, PEERS
 
@@ -37,6 +37,17 @@ OTHER_PAGES = {
     "modalities.md": "one modality from others, held out: linear mixed forms beside PLS and CCA",
     "network.md": "the PyTorch layer behind a convolutional front end",
 }
+OF_CALLS = (
+    "the time of a small fit is that of its calls of Python, which a fit in one call of compiled "
+    "code does not have; [small_models.md](small_models.md) counts them part by part, and has "
+    "warm loops with compiled kernels beside glmm's and mixedlm's"
+)
+WHY_FASTER = {
+    **dict.fromkeys(TEXTBOOK, OF_CALLS),
+    "ratings": "an exact fit beside approximate ones: lmforms (cg) is the fit of the same kind",
+}
+"""Of jobs in which a peer is faster than lmforms."""
+
 UNITS = {"n": "rows", "q": "levels", "theta": "parameters"}
 
 
@@ -96,7 +107,27 @@ def summary(results: Results) -> str:
     )
     text += "fails with its defaults, its variant is the unit. Why a peer has no figure (–) stands "
     text += "in the job's own table.\n\n"
-    return text + table(["job", "lmforms", *(f"{p} ×" for p in peers)], lines)
+    text += table(["job", "lmforms", *(f"{p} ×" for p in peers)], lines)
+    return text + faster_peers({name: cells[name] for name in done})
+
+
+def faster_peers(cells: dict[str, Results]) -> str:
+    """Who is faster than lmforms, and why."""
+    reasons: dict[str, list[str]] = {}
+    for name, found in cells.items():
+        own = base(found)
+        if own is None:
+            continue
+        seconds = found[own]["seconds"]
+        others = {p: c for p, c in found.items() if PEERS[p].package != "lmforms"}
+        quicker = [p for p, c in others.items() if c.get("seconds", seconds) < seconds]
+        if quicker:
+            reason = WHY_FASTER.get(name, "not known")
+            reasons.setdefault(reason, []).append(f"{name} ({', '.join(quicker)})")
+    if not reasons:
+        return "\nNo peer is faster than lmforms.\n"
+    lines = [f"- {', '.join(who)}: {reason}" for reason, who in reasons.items()]
+    return "\n### Where a peer is faster\n\n" + "\n".join(lines) + "\n"
 
 
 def asked(found: list[Ask]) -> str:

@@ -116,7 +116,7 @@ def dense_model(fit) -> DenseModel:
         Z = np.zeros((n, q, k))
         Z[np.arange(n), group.codes] = basis
         for c in group.covariance.column_slices():
-            part = group.covariance.parts[group.covariance.column_slices().index(c)]
+            part = group.covariance.structures()[group.covariance.column_slices().index(c)]
             entries = [(a, a) for a in range(part.k)] + part.covariances()
             for a, b in entries:
                 a, b = a + c.start, b + c.start
