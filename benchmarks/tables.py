@@ -24,6 +24,8 @@ log-likelihood, restricted or not as the job says; gpboost has no REML, so its c
 README.md says how to run all this. What else is compared has [pages of its own](#other-pages).
 """
 OTHER_PAGES = {
+    "small_models.md": "small models and many levels in warm loops, beside glmm and mixedlm",
+    "before_after.md": "every model before and after compiled loops for small models",
     "residual_structures.md": "residual covariance structures beside nlme, glmmTMB and statsmodels",
     "inference.md": "degrees of freedom after a fit, beside lmerTest and pbkrtest",
     "type1_error.md": "how often each test rejects a true hypothesis",

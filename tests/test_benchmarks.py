@@ -122,14 +122,16 @@ def test_the_page_tells_every_cell(tmp_path):
 
 
 def test_the_pages_are_those_of_the_stored_figures():
+    import before_after
     import residual_structures
+    import small_models
     import store
     import tables
 
     stored = {p.stem: store.load(p) for p in BENCHMARKS.glob("*.json")}
     page = (BENCHMARKS / "RESULTS.md").read_text(encoding="utf-8")
     assert page == tables.document(stored["results"], stored["growth"])
-    for script in (residual_structures,):
+    for script in (residual_structures, small_models, before_after):
         name = script.__name__
         page = (BENCHMARKS / f"{name}.md").read_text(encoding="utf-8")
         assert page == script.as_markdown(stored[name])
