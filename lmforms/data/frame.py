@@ -33,7 +33,7 @@ from .plain_types import PLAIN_DTYPES, plain_table
 
 Missing = Literal["drop", "raise"]
 
-MISSING = ("drop", "raise")
+MISSING_ROWS = ("drop", "raise")
 """What `missing` may be."""
 NUMERIC_KINDS = ("integer", "floating", "mixed-integer-float", "boolean", "empty")
 """What pandas calls objects that are all numbers."""
@@ -107,7 +107,7 @@ def build_frame(
     DataError
         Empty table, no complete row, or a type that cannot enter a model.
     """
-    one_of("missing", missing, MISSING)
+    one_of("missing", missing, MISSING_ROWS)
     arrays = dict(extra or {})
     names, as_is = list(columns), frozenset(direct)
     gaps_of_offset = np.isnan(arrays["offset"]) if "offset" in arrays else None

@@ -129,8 +129,8 @@ def _codes_of(column: Labels, name: str, place: int) -> CodedLabels:
     """Codes of the levels that occur, and their labels; of a component at its place in the name."""
     if isinstance(column, Levels):
         codes, labels = column.codes.astype(np.intp), column.dtype.categories
-        if column.size is not None:
-            return codes, labels, column.size
+        if column.count_if_complete is not None:
+            return codes, labels, column.count_if_complete
         present, codes = distinct_numbers(codes, len(labels))
         labels = labels if len(present) == len(labels) else labels[present]
     elif isinstance(column, np.ndarray):

@@ -23,7 +23,7 @@ NUMBERS = (np.dtype(np.float64), np.dtype(np.int64))
 MOST_COPIED_ROWS = 10_000
 """Shorter columns are copied, and text is coded in Python: pandas has a fixed cost that is more."""
 
-HAS_ARRAYS = hasattr(pd.DataFrame, "_get_column_array")
+FRAMES_GIVE_ARRAYS = hasattr(pd.DataFrame, "_get_column_array")
 """Whether a frame gives the array of a column, without a Series around it."""
 
 REMEMBERED_LEVELS = 64
@@ -53,7 +53,7 @@ def complete_plain_table(
     n = len(index)
     if not n or not has_plain_names(data):
         return None
-    if n > MOST_COPIED_ROWS or not HAS_ARRAYS:
+    if n > MOST_COPIED_ROWS or not FRAMES_GIVE_ARRAYS:
         return _of_long_frame(data, columns)
     place = data.columns.get_loc
     arrays: dict[str, FloatArray | Levels | None] = {}

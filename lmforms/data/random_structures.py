@@ -22,7 +22,7 @@ from ..formula.formulaic_factors import factors_of
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundRandomTerm
 from ..support.arrays import BoolArray, FloatArray, IndexArray
-from .shared_structures import UNLABELLED, unlabelled
+from .shared_structures import STRUCTURES_BY_SIZE, structure_of_size
 
 EVEN_SPACING = 1e-9
 """Numbers are equally spaced if their gaps differ by less than this share."""
@@ -102,8 +102,8 @@ def structured_effects(spec: BoundRandomTerm, matrix: TermMatrix) -> StructuredE
     FormulaError, ModelError
         Columns that the structure cannot have, or too few of them.
     """
-    if spec.structure in UNLABELLED:
-        return StructuredEffects(matrix, unlabelled(spec.structure, len(matrix.names)))
+    if spec.structure in STRUCTURES_BY_SIZE:
+        return StructuredEffects(matrix, structure_of_size(spec.structure, len(matrix.names)))
     if spec.is_product:
         return _product(spec, matrix)
     kind = STRUCTURES[spec.structure]

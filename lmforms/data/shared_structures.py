@@ -12,10 +12,10 @@ import numpy as np
 
 from ..covariance import STRUCTURES, Covariance, Diagonal, Stacked, Unstructured
 
-UNLABELLED = ("us", "diag")
+STRUCTURES_BY_SIZE = ("us", "diag")
 """Names of the structures that depend on the number of effects alone, of any number."""
 
-CLASSES = frozenset((Unstructured, Diagonal))
+CLASSES_BY_SIZE = frozenset((Unstructured, Diagonal))
 """Their classes."""
 
 REMEMBERED_STRUCTURES = 64
@@ -23,8 +23,8 @@ REMEMBERED_STRUCTURES = 64
 
 
 @lru_cache(maxsize=REMEMBERED_STRUCTURES)
-def unlabelled(structure: str, k: int) -> Covariance:
-    """The structure of `UNLABELLED` for k effects."""
+def structure_of_size(structure: str, k: int) -> Covariance:
+    """The structure of `STRUCTURES_BY_SIZE` for k effects."""
     return STRUCTURES[structure].make(np.arange(float(k))[:, None])
 
 
@@ -33,10 +33,12 @@ def stacked(parts: Sequence[Covariance]) -> Covariance:
 
     Examples
     --------
-    >>> stacked([unlabelled("us", 2)]) is stacked([unlabelled("us", 2)])
+    >>> stacked([structure_of_size("us", 2)]) is stacked([structure_of_size("us", 2)])
     True
     """
-    return _stacked(tuple(parts)) if CLASSES.issuperset(map(type, parts)) else Stacked.of(parts)
+    if CLASSES_BY_SIZE.issuperset(map(type, parts)):
+        return _stacked(tuple(parts))
+    return Stacked.of(parts)
 
 
 @lru_cache(maxsize=REMEMBERED_STRUCTURES)

@@ -21,7 +21,7 @@ from .exact_fit import CHECKED_RATIO
 from .iterative import IterativeProblem, IterativeSystem, RoughOptimum
 from .kernel_choice import compiled_as
 from .linalg.threads import limited_blas_threads
-from .optimize.identifiability import suspicious_parts, unidentified_parts, widest
+from .optimize.identifiability import largest_factor_entry, suspicious_parts, unidentified_parts
 from .optimize.minimize import evaluate_at, minimize
 from .prior import Prior
 from .residual_variance import WIDE_EFFECTS, check_sigma, explained_or_raise, refuse_zero_sigma
@@ -127,7 +127,7 @@ def _estimate(
             explained_or_raise(rows, roots)
         raise
     evaluation = found.optimum.evaluation
-    if widest(found.problem.lams(evaluation.theta)) > WIDE_EFFECTS:
+    if largest_factor_entry(found.problem.lams(evaluation.theta)) > WIDE_EFFECTS:
         least = least_squares or explained_or_raise(rows, roots)
         check_sigma(evaluation, found.sigma, found.lams, rows, least, at is None, not len(sizes))
     refuse_zero_sigma(found.sigma, scaling.pilot.resolution)

@@ -44,7 +44,7 @@ class CodedFactor(NamedTuple):
     size: int
 
 
-class Block(NamedTuple):
+class ColumnBlock(NamedTuple):
     """Columns from `start` to `stop`: a product of numbers and of the levels of factors."""
 
     numbers: tuple[str, ...]
@@ -62,12 +62,12 @@ class CodedColumns:
     names : tuple of str
     counts : tuple of int
         Columns of each term.
-    blocks : tuple of Block
+    blocks : tuple of ColumnBlock
     """
 
     names: tuple[str, ...]
     counts: tuple[int, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[ColumnBlock, ...]
 
 
 def coded_columns(
@@ -121,7 +121,7 @@ def _coded(
                 if name in levels
             ]
             numbers = [name for name, _ in own if name not in levels]
-            blocks.append(Block(tuple(numbers), tuple(factors), start, len(names)))
+            blocks.append(ColumnBlock(tuple(numbers), tuple(factors), start, len(names)))
         counts.append(len(names) - before)
     if len(set(names)) < len(names):
         return None

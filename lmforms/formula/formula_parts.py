@@ -195,7 +195,7 @@ def _plain_parts(
         own = DirectTerms(terms.labels, found.counts, found.is_categorical, late, place)
         made.append(TermMatrix(found.values, found.names, own))
     matrices = [made[kind] for kind in plain.places]
-    labels = {name: _labels(table, name) for name in plain.label_columns}
+    labels = {name: _labels(table, name) for name in plain.grouping_columns}
     first_offset = 2 + len(bound.random)
     offsets = matrices[first_offset:]
     for matrix in offsets:

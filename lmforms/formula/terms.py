@@ -120,7 +120,7 @@ class PlainFormula:
     groups: tuple[tuple[str, ...], ...]
 
     @cached_property
-    def label_columns(self) -> tuple[str, ...]:
+    def grouping_columns(self) -> tuple[str, ...]:
         """The columns of all grouping factors, each once."""
         return tuple(dict.fromkeys(name for group in self.groups for name in group))
 

@@ -28,13 +28,13 @@ class Levels:
     codes : ndarray of int (n,)
         Of any width; -1 where the value is missing.
     dtype : pandas.CategoricalDtype
-    size : int or None
+    count_if_complete : int or None
         Number of categories, if it is known that each is there and no value is missing.
     """
 
     codes: IndexArray
     dtype: pd.CategoricalDtype
-    size: int | None = None
+    count_if_complete: int | None = None
 
     @property
     def categories(self) -> pd.Index:

@@ -16,7 +16,7 @@ from lmforms.engine.criterion.problem import Problem
 from lmforms.engine.factor import System
 from lmforms.engine.optimize.variance_curves import (
     SEPARATING_RISE,
-    along_variances,
+    curve_inputs,
     other_minima,
     theta_with,
     variance_curves,
@@ -69,7 +69,7 @@ def test_curves_are_the_criterion_at_other_variances(model):
 @settings(max_examples=60)
 def test_compiled_curves_find_the_same_turns(model):
     problem, _ = problem_of(model, "compiled")
-    for along in along_variances(evaluate(problem, model.theta)):
+    for along in curve_inputs(evaluate(problem, model.theta)):
         curves = along[2].curves()
         changes = curves.changes(curves.grid())
         steps = np.diff(changes)

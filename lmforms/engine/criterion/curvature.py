@@ -107,7 +107,7 @@ def _few_parameters(factor: Factorization, v: FloatArray | None, changes: FloatA
     S_i = Σ M D_i M over pairs of levels is a matrix of k columns, where M ⊗ M has k².
     """
     k = factor.system.shapes[0][1]
-    blocks = factor.own_products()
+    blocks = factor.marginal_blocks()
     sums = np.empty_like(changes)
     for i, change in enumerate(changes):
         changed = blocks @ change
@@ -122,7 +122,7 @@ def _few_parameters(factor: Factorization, v: FloatArray | None, changes: FloatA
 def _one_factor(factor: Factorization, v: FloatArray | None) -> FloatArray:
     """Σ over pairs of levels of M ⊗ M, where M = blocks − VV'."""
     (q, k), *_ = factor.system.shapes
-    blocks = factor.own_products()
+    blocks = factor.marginal_blocks()
     flat = blocks.reshape(q, k * k)
     square = flat.T @ flat
     if v is not None:

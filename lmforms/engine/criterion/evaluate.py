@@ -31,13 +31,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
-from typing import Any
 
 import numpy as np
 
 from ...errors import NumericalError
 from ...support.arrays import Blocks, FloatArray
 from ..factor import (
+    DirectFactorization,
     Factorization,
     JointFactorization,
     factorize,
@@ -218,7 +218,8 @@ def differentiate(at: Evaluation, hessian: bool = False) -> Differentiated:
     """
     problem = at.problem
     if at.factor.is_direct and not problem.n_phi:
-        return _directly_differentiated(at, at.factor, hessian)
+        factor: DirectFactorization = at.factor  # type: ignore[assignment]
+        return _directly_differentiated(at, factor, hessian)
     changes = root_changes(problem.lams(at.theta), problem.derivatives(at.theta))
     levels = LevelSums(at.factor, at.marginal, at.gls)
     sums, directions = levels.for_information(changes)
@@ -246,8 +247,10 @@ def _information(
     return information(directions, at.problem.curvatures(at.theta, gradients), at.sigma2, nu, pairs)
 
 
-def _directly_differentiated(at: Evaluation, factor: Any, hessian: bool) -> Differentiated:
-    """The same by the sums that a factor, a `DirectFactorization`, makes in few passes."""
+def _directly_differentiated(
+    at: Evaluation, factor: DirectFactorization, hessian: bool
+) -> Differentiated:
+    """The same by the sums that a factor makes in few passes."""
     problem, gls, s2 = at.problem, at.gls, at.sigma2
     lams, derivatives = problem.lams(at.theta), problem.derivatives(at.theta)
     if problem.is_linear:

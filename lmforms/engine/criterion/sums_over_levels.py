@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
 
 from ...support.arrays import Blocks, FloatArray
 from ..factor import (
     ChainFactorization,
+    DirectFactorization,
     Factorization,
     JointFactorization,
 )
@@ -40,7 +40,7 @@ class RightSide:
     def of(cls, factor: Factorization | JointFactorization) -> RightSide:
         """Under the V₀ of a factored A."""
         if factor.is_direct:
-            direct: Any = factor  # a DirectFactorization
+            direct: DirectFactorization = factor  # type: ignore[assignment]
             v, marginal, moments = direct.response_products()
             pilot = direct.system.cp.scaling.pilot
             if any(pilot.has_effects):

@@ -91,7 +91,7 @@ class Layout:
             )
         other = copy(self)
         other.cp = cp
-        for numbers in ("whole_right", "level_arrays"):
+        for numbers in ("whole_right", "one_factor_arrays"):
             other.__dict__.pop(numbers, None)
         if not _same_numbers(self.cp, cp):
             other.__dict__.pop("whole_gram", None)
@@ -141,7 +141,7 @@ class Layout:
         return out
 
     @cached_property
-    def level_arrays(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def one_factor_arrays(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Z'Z, Z'R* and B₀ of one grouping factor for compiled loops; no B₀ if it is zero."""
         sums, pilot = self.cp.factors[0], self.cp.scaling.pilot
         effects = for_loops(pilot.effects[0]) if any(pilot.has_effects) else np.empty((0, 0, 0))
@@ -156,7 +156,7 @@ class Layout:
         return [slice(a, b) for a, b in pairwise(ends)]
 
     @cached_property
-    def is_scalar(self) -> bool:
+    def has_scalar_effects(self) -> bool:
         """Whether every grouping factor has one effect per level."""
         return all(k == 1 for _, k in self.shapes)
 

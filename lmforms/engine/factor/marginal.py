@@ -91,7 +91,7 @@ class MarginalAlgebra(ABC):
         v = self._marginal_effects([0.0] * len(b), b)
         return [-g for g in self.system.gram_times(v)]
 
-    def own_products(self) -> FloatArray:
+    def marginal_blocks(self) -> FloatArray:
         """Z_l'V₀⁻¹Z_l of each level of one grouping factor, (q, k, k)."""
         q, k = self.system.shapes[0]
         (found,) = self.marginal_of_effects([np.tile(np.eye(k), (q, 1, 1))])

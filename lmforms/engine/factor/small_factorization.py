@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, cached_property
-from math import isfinite
+from functools import cache, cached_property, partial
+from math import isfinite, nan
 from typing import Any
 
 import numpy as np
 
 from ...errors import NumericalError
-from ...support.arrays import Blocks, FloatArray
+from ...support.arrays import Blocks, FloatArray, LinearMap
 from .direct_factorization import DerivativeSums, DirectFactorization
 from .system import System
 
@@ -34,11 +34,9 @@ class SmallFactorization(DirectFactorization):
     def __init__(self, system: System, lams: Sequence[FloatArray]) -> None:
         super().__init__(system, lams)
         a = self._times_lambda(self._times_lambda(system.whole_gram, transpose=True).T, True)
-        a.flat[:: len(a) + 1] += 1.0
-        self._root, info = lapack().dpotrf(a, lower=1, clean=1, overwrite_a=1)
-        if info or not isfinite(self._root[-1, -1]):
+        self._root, self.log_det = factored_with_identity(a)
+        if not isfinite(self.log_det):
             raise NumericalError("Λ'Z'ZΛ + I is not positive definite.")
-        self.log_det = 2.0 * float(np.log(self._root.diagonal()).sum())
 
     # --- Λ ----------------------------------------------------------------------------------
 
@@ -46,7 +44,7 @@ class SmallFactorization(DirectFactorization):
     def _sizes(self) -> FloatArray | None:
         """The diagonal of Λ (m, 1), if every term has one effect per level."""
         system = self.system
-        if not system.is_scalar:
+        if not system.has_scalar_effects:
             return None
         return np.array([lam[0, 0] for lam in self.lams])[system.factor_of_column][:, None]
 
@@ -74,15 +72,9 @@ class SmallFactorization(DirectFactorization):
             w, kept = self._times_lambda(zr, transpose=True), None
         else:
             w, kept = self._with_pilot(gram, zr, b0)
-        x = lapack().dpotrs(self._root, w, lower=1)[0]
-        v = self._times_lambda(x)
-        if kept is not None:
-            v -= kept
-        marginal = zr - gram @ v
-        qu = self._times_lambda(marginal, transpose=True)
-        cross = qu.T @ qu - v.T @ (zr + marginal)
-        self._marginal = marginal
-        return system.split(v), system.split(marginal), system.cp.rr + 0.5 * (cross + cross.T)
+        times, back = self._times_lambda, partial(self._times_lambda, transpose=True)
+        v, self._marginal, cross = marginal_responses(self._root, gram, zr, w, kept, times, back)
+        return system.split(v), system.split(self._marginal), system.cp.rr + cross
 
     def _with_pilot(
         self, gram: FloatArray, zr: FloatArray, b0: FloatArray
@@ -107,7 +99,7 @@ class SmallFactorization(DirectFactorization):
         gram, spans = self.system.whole_gram, self.system.column_spans
         roots = [root for root in self._lam_inverses if root is not None]
         if len(roots) == len(spans) and self._sizes is not None:
-            return scalar_products(self._root, self._sizes, gram)
+            return scalar_marginal_matrix(self._root, self._sizes, gram)
         lower, _ = lapack().dtrtri(self._root, lower=1)  # L⁻¹
         inverse = lower.T @ lower
         if len(roots) == len(spans):
@@ -243,7 +235,51 @@ class SmallFactorization(DirectFactorization):
         return out
 
 
-def scalar_products(root: FloatArray, scales: FloatArray, gram: FloatArray) -> FloatArray:
+def factored_with_identity(a: FloatArray) -> tuple[FloatArray, float]:
+    """The Cholesky factor of A = a + I and ln|A|, NaN if it is not positive definite.
+
+    Parameters
+    ----------
+    a : ndarray (m, m)
+        Λ'Z'ZΛ, which is overwritten.
+    """
+    a.flat[:: len(a) + 1] += 1.0
+    root, failed = lapack().dpotrf(a.T, lower=1, clean=1, overwrite_a=1)
+    return root, nan if failed else 2.0 * float(np.log(root.diagonal()).sum())
+
+
+def marginal_responses(
+    root: FloatArray,
+    gram: FloatArray,
+    zr: FloatArray,
+    w: FloatArray,
+    kept: FloatArray | None,
+    times: LinearMap,
+    transposed_times: LinearMap,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """v with V₀⁻¹R = R* − Zv, Z'V₀⁻¹R, and R'V₀⁻¹R less R*'R*.
+
+    Parameters
+    ----------
+    root, gram : ndarray (m, m)
+        Cholesky factor of A, and Z'Z.
+    zr, w : ndarray (m, r)
+        Z'R*, and the right sides of A.
+    kept : ndarray (m, r) or None
+        Pilot effects of the factors with a singular λ.
+    times, transposed_times : callable
+        Λx and Λ'x.
+    """
+    v = times(lapack().dpotrs(root, w, lower=1)[0])
+    if kept is not None:
+        v -= kept
+    marginal = zr - gram @ v
+    qu = transposed_times(marginal)
+    cross = qu.T @ qu - v.T @ (zr + marginal)
+    return v, marginal, 0.5 * (cross + cross.T)
+
+
+def scalar_marginal_matrix(root: FloatArray, scales: FloatArray, gram: FloatArray) -> FloatArray:
     """Z'V₀⁻¹Z = Z'ZΛA⁻¹Λ⁻¹ for a diagonal, regular Λ.
 
     Parameters

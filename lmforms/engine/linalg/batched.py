@@ -128,7 +128,10 @@ def inverse_roots(a: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def symmetric_inverses(a: FloatArray) -> FloatArray:
-    """The inverse of every block (q, k, k) of symmetric positive definite ones."""
+    """The inverse of every block (q, k, k) of symmetric positive definite ones.
+
+    For starting values: of many blocks of two by two it loses twice the digits of a factor.
+    """
     if len(a) < MOST_LAPACK_BLOCKS:
         return np.asarray(np.linalg.inv(a), dtype=np.float64)
     if a.shape[1] == 2:

@@ -9,7 +9,7 @@ from ..linalg.compiled import compiled
 
 _VECTOR, _MATRIX, _STACK = "float64[::1]", "float64[:, ::1]", "float64[:, :, ::1]"
 
-BETWEEN_LOGARITHMS = 8
+FACTORS_PER_LOGARITHM = 8
 """So many factors are multiplied before a logarithm: each is at most the product of the range of
 the levels' d, 1e12, and of 1e4."""
 
@@ -77,7 +77,7 @@ def may_have_other_minima(
                 scale = 1.0 + more[g] * d[direction, j]
                 product[g] *= scale if scale > 0.0 else nan
                 weight[g] = more[g] / scale
-            if j % BETWEEN_LOGARITHMS == 0:
+            if j % FACTORS_PER_LOGARITHM == 0:
                 for g in range(points):
                     value[g] += log(product[g])
                     product[g] = 1.0

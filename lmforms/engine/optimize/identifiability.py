@@ -117,7 +117,7 @@ def _starts(problem: Problem, at: Differentiated, converged: bool) -> Iterator[F
 def _wide_parts(problem: StructuredProblem, theta: FloatArray) -> set[Part]:
     """Terms with very wide random effects."""
     lams = problem.lams(theta)
-    if widest(lams) <= VERY_WIDE_EFFECTS:
+    if largest_factor_entry(lams) <= VERY_WIDE_EFFECTS:
         return set()
     return {
         (i, j)
@@ -126,7 +126,7 @@ def _wide_parts(problem: StructuredProblem, theta: FloatArray) -> set[Part]:
     }
 
 
-def widest(lams: Sequence[FloatArray]) -> float:
+def largest_factor_entry(lams: Sequence[FloatArray]) -> float:
     """The largest entry of any λ, as it stands for standard deviations in units of σ."""
     return max([np.maximum.reduce(np.abs(lam), axis=None, initial=0.0) for lam in lams], default=0)
 

@@ -32,6 +32,10 @@ NEGLIGIBLE_DECREMENT = 1e-14
 """No last step is taken below this decrement: it would change θ by less than 10⁻⁷ of its standard
 error. Where evaluations are expensive the bound is `LEAST_DECREMENT_SHARE` of the tolerance."""
 
+CLEAR_RISE = 100.0
+"""Bounds of the rounding error of the criterion by which it has to rise for a last step to be left
+out: its decrease is often below rounding, which must not decide about it."""
+
 LEAST_SECANT_COSINE = 1e-8
 """The secant update is skipped if what the model misses is nearly orthogonal to the step."""
 
@@ -78,7 +82,7 @@ class SearchRun:
         self._keep(problem, theta, result.value)
         return result
 
-    def add_points(self, problem: Problem, points: list[tuple[FloatArray, float]]) -> None:
+    def add_evaluations(self, problem: Problem, points: list[tuple[FloatArray, float]]) -> None:
         """Take over θ and values of another search."""
         for theta, value in points:
             self._keep(problem, theta, value)
@@ -136,6 +140,11 @@ def rough_minimum(
         if other is None:
             break
     return best.reparametrised(problem, _canonical_theta(problem, best))
+
+
+def is_no_rise(trial: Evaluation, before: float) -> bool:
+    """Whether the criterion does not rise by a last step, as far as its rounding lets one see."""
+    return trial.value <= before + CLEAR_RISE * trial.rounding
 
 
 def value_tolerance(best: Evaluation, tolerance: float) -> float:
@@ -264,7 +273,8 @@ def _final_point(
 ) -> tuple[Differentiated, float]:
     """The best point after its last step and its decrement, with the canonical θ of `problem`.
 
-    Nearly singular directions are put exactly on the boundary unless the criterion rises.
+    Nearly singular directions are put exactly on the boundary unless the criterion rises, and the
+    last step is taken unless it clearly rises.
     """
     theta = _canonical_theta(problem, best, last)
     bound = problem.on_boundary(theta)
@@ -274,7 +284,7 @@ def _final_point(
             return _with_decrement(trial)
     if last.any():
         trial = run(problem, theta)
-        if trial is not None and trial.value <= best.value:
+        if trial is not None and is_no_rise(trial, best.value):
             return _with_decrement(trial)
         theta = _canonical_theta(problem, best)
     same = best.problem.covariances is problem.covariances

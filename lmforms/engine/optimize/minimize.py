@@ -16,8 +16,8 @@ from ..criterion.residual_problem import ResidualProblem
 from ..status import SIMPLER_RESIDUALS, SIMPLER_TERMS, exhausted_message, other_optima_message
 from .local_search import SearchRun, local_minimum, value_tolerance
 from .other_optima import lowest_optimum
-from .plain_search import plain_minimum
 from .residual_starts import lowest_at_phi, lowest_start, sharpened
+from .small_model_search import small_model_minimum
 from .starting_values import moment_start
 
 START_SIZES = (0.1, 1.0, 10.0, 100.0)
@@ -207,7 +207,7 @@ def _search_from(
 ) -> tuple[FloatArray, tuple[Differentiated, float]]:
     """The best of some starts, and the minimum and decrement that a search from it finds."""
     if len(tries) == 1:
-        plain = plain_minimum(run, problem, tries[0], tolerance)
+        plain = small_model_minimum(run, problem, tries[0], tolerance)
         if plain is not None:
             return tries[0], plain
     found = [at for theta in tries[: run.limit] if (at := run(problem, theta)) is not None]

@@ -27,7 +27,7 @@ LEAST_SCALE = 1e-4
 LEAST_RELATIVE_SCALE = 1e-6
 """Smallest scale of a parameter relative to the largest."""
 
-BOUNDS = LEAST_EIGENVALUE, LEAST_SCALE, LEAST_RELATIVE_SCALE
+MODEL_BOUNDS = LEAST_EIGENVALUE, LEAST_SCALE, LEAST_RELATIVE_SCALE
 """For the compiled loops."""
 
 POOR_AGREEMENT, GOOD_AGREEMENT = 0.25, 0.75
@@ -111,7 +111,7 @@ class QuadraticModel:
                 values,
                 room[1],
                 slope,
-                *BOUNDS,
+                *MODEL_BOUNDS,
             )
             return cls(unit, values, room[1], slope, decrement)
         d = np.maximum(np.sqrt(np.abs(at.information.diagonal())), LEAST_SCALE * at.curvature_scale)
@@ -120,13 +120,13 @@ class QuadraticModel:
         hessian = at.information if secant is None else at.information + secant
         values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
         slope = vectors.T @ (at.gradient / scale)
-        decrement = 0.5 * float(slope**2 @ (1.0 / floored(values)))
+        decrement = 0.5 * float(slope**2 @ (1.0 / floored_curvature(values)))
         return cls(scale, values, vectors, slope, decrement)
 
     @property
     def curvature(self) -> FloatArray:
         """|eigenvalues|, not below the floor."""
-        return floored(self.values)
+        return floored_curvature(self.values)
 
     def step(self, radius: float) -> tuple[FloatArray, float, float]:
         """A Newton step within `radius`, its scaled length, and the predicted decrease."""
@@ -146,7 +146,7 @@ class QuadraticModel:
                 yield self.vectors[:, j] / self.scale
 
 
-def floored(values: FloatArray) -> FloatArray:
+def floored_curvature(values: FloatArray) -> FloatArray:
     """|eigenvalues|, not below `LEAST_EIGENVALUE`."""
     return np.maximum(np.abs(values), LEAST_EIGENVALUE)
 

@@ -22,7 +22,7 @@ of all levels: it has no information on λ."""
 LEAST_RESIDUAL_DF = 0.1
 """Residual degrees of freedom are taken as at least this share of the rows."""
 
-LEAST_VARIANCE = 1e-14
+SMALLEST_RESIDUAL_VARIANCE = 1e-14
 """Of the residuals, in the engine's units, so that nothing is divided by zero."""
 
 
@@ -56,7 +56,9 @@ def moment_start(problem: StructuredProblem) -> FloatArray:
     if any(cp.scaling.pilot.has_effects):
         gram = system.gram_times([b[..., cp.p :] for b in cp.scaling.pilot.effects])
         right = [z + g for z, g in zip(right, gram, strict=True)]
-    s2 = max(cp.unexplained / max(cp.n - columns, LEAST_RESIDUAL_DF * cp.n), LEAST_VARIANCE)
+    s2 = max(
+        cp.unexplained / max(cp.n - columns, LEAST_RESIDUAL_DF * cp.n), SMALLEST_RESIDUAL_VARIANCE
+    )
     parts = []
     for covariance, f, own in zip(problem.covariances, cp.factors, right, strict=True):
         moments = _effect_moments(f.zz, own, s2)

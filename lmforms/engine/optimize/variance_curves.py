@@ -158,7 +158,7 @@ def other_minima(at: Evaluation) -> list[Candidate]:
     """
     found = []
     kernels = at.problem.system.kernels
-    for i, vectors, along in along_variances(at):
+    for i, vectors, along in curve_inputs(at):
         is_short = along.d.shape[1] <= MOST_SINGLE_LEVELS
         if kernels is not None and is_short and not along.may_have_other_minima(kernels):
             continue
@@ -177,12 +177,12 @@ def has_curves(system: System | JointSystem) -> bool:
 
 def variance_curves(at: Evaluation) -> Iterator[tuple[int, FloatArray, Curves]]:
     """Of each grouping factor: its index, directions u (k, s), and the curves along them."""
-    for i, u, along in along_variances(at):
+    for i, u, along in curve_inputs(at):
         yield i, u, along.curves()
 
 
 @dataclass(frozen=True, eq=False)
-class AlongVariances:
+class CurveInputs:
     """What the curves of one grouping factor are made of.
 
     Attributes
@@ -229,7 +229,7 @@ class AlongVariances:
         return bool(found)
 
 
-def along_variances(at: Evaluation) -> Iterator[tuple[int, FloatArray, AlongVariances]]:
+def curve_inputs(at: Evaluation) -> Iterator[tuple[int, FloatArray, CurveInputs]]:
     """Of each grouping factor: its index, directions u (k, s), and what their curves need."""
     problem, cp = at.problem, at.problem.system.cp
     if not has_curves(problem.system):
@@ -245,7 +245,7 @@ def along_variances(at: Evaluation) -> Iterator[tuple[int, FloatArray, AlongVari
             continue
         c = (u.T @ _residualised(at, i)).transpose(1, 0, 2)
         if matrix is None:
-            d = ((at.factor.own_products() @ u) * u).sum(axis=1).T
+            d = ((at.factor.marginal_blocks() @ u) * u).sum(axis=1).T
         else:
             if k == 1:
                 blocks = matrix[None, own, own] * (u[0, 0] * u[0, 0])
@@ -255,7 +255,7 @@ def along_variances(at: Evaluation) -> Iterator[tuple[int, FloatArray, AlongVari
             d, vectors = _eigen(blocks, at, i)
             d, c = np.maximum(d, 0.0), vectors.swapaxes(1, 2) @ c
         d, c = np.ascontiguousarray(d), np.ascontiguousarray(c)
-        yield i, u, AlongVariances(at, variances, d, c, matrix is None)
+        yield i, u, CurveInputs(at, variances, d, c, matrix is None)
 
 
 def _eigen(matrices: FloatArray, at: Evaluation, i: int) -> tuple[FloatArray, FloatArray]:

@@ -1,4 +1,4 @@
-"""Plain Newton searches for small models.
+"""Newton searches for small models.
 
 A small model is fitted in the time of its calls. This is :func:`.local_search.local_minimum` with a
 fraction of them: the same steps, by the same arithmetic, from the same start. Where more is needed
@@ -23,18 +23,19 @@ from .local_search import (
     QUADRATIC_DECREMENT,
     RELATIVE_TOLERANCE,
     SearchRun,
+    is_no_rise,
 )
 from .newton import (
-    BOUNDS,
+    MODEL_BOUNDS,
     NEGATIVE_CURVATURE,
     POOR_AGREEMENT,
     QuadraticModel,
-    floored,
+    floored_curvature,
 )
-from .plain_criteria import PlainCriterion, plain_criterion
+from .small_model_criteria import SmallModelCriterion, small_model_criterion
 
 
-def plain_minimum(
+def small_model_minimum(
     run: SearchRun, problem: Problem, theta: FloatArray, tolerance: float
 ) -> tuple[Differentiated, float] | None:
     """The minimum and the decrement there, or None where the general search is needed.
@@ -48,23 +49,21 @@ def plain_minimum(
         Where to begin.
     tolerance : float
     """
-    criterion = plain_criterion(problem)
+    criterion = small_model_criterion(problem)
     if criterion is None:
         return None
     search = _Search(problem, criterion, tolerance, run.limit - len(run.trace))
-    end = search.minimum(theta)
-    if end is None:
-        return None
-    best = differentiate(evaluate(problem, end), search.is_exact)
-    run.add_points(problem, search.path)
-    return best, QuadraticModel.of(best, None, problem.system.kernels).decrement
+    found = search.minimum(theta)
+    if found is not None:
+        run.add_evaluations(problem, search.path)
+    return found
 
 
 class _Search:
     """One search."""
 
     def __init__(
-        self, problem: Problem, criterion: PlainCriterion, tolerance: float, limit: int
+        self, problem: Problem, criterion: SmallModelCriterion, tolerance: float, limit: int
     ) -> None:
         self.problem, self.criterion = problem, criterion
         self.tolerance, self.limit = tolerance, limit
@@ -74,8 +73,8 @@ class _Search:
         n = problem.n_theta
         self.axes, self.sizes = np.empty((2, n, n)), np.empty((3, n))
 
-    def minimum(self, theta: FloatArray) -> FloatArray | None:
-        """θ of the minimum, or None."""
+    def minimum(self, theta: FloatArray) -> tuple[Differentiated, float] | None:
+        """The minimum and the decrement there, or None."""
         value = self._value(theta)
         if not (value < inf and self._suits(theta)):
             return None
@@ -100,22 +99,28 @@ class _Search:
             return None
         return self._end(theta, value, decrement)
 
-    def _end(self, theta: FloatArray, value: float, decrement: float) -> FloatArray | None:
+    def _end(
+        self, theta: FloatArray, value: float, decrement: float
+    ) -> tuple[Differentiated, float] | None:
         """After a last step, unless the boundary is near."""
         last = decrement > NEGLIGIBLE_DECREMENT
         end = self.problem.canonical(theta + self._step()[0] if last else theta, self.problem)
         if (self.problem.on_boundary(end) != end).any():
             return None
         if not last:
-            return theta if (end == theta).all() else None
-        before, value = value, self._value(end)
-        self.is_exact = False
-        if not value <= before:
+            if (end != theta).any():
+                return None
+            return differentiate(evaluate(self.problem, end), self.is_exact), decrement
+        if len(self.path) >= self.limit:
             return None
-        is_there = value == before or self._differentiate(False) <= (
-            LEAST_DECREMENT_SHARE * self._least(value)
-        )
-        return end if is_there else None
+        at = evaluate(self.problem, end)
+        self.path.append((end, at.value))
+        if not is_no_rise(at, value):
+            return None
+        best = differentiate(at)
+        left = QuadraticModel.of(best, None, self.problem.system.kernels).decrement
+        is_there = left <= LEAST_DECREMENT_SHARE * self._least(value) or not at.value < value
+        return (best, left) if is_there else None
 
     def _value(self, theta: FloatArray) -> float:
         """The criterion, NaN where it cannot be evaluated or may not any more."""
@@ -131,15 +136,14 @@ class _Search:
         self.criterion.differentiate(exact)
         found, (matrix, axes) = self.criterion.curvature, self.axes
         unit, values, slope = self.sizes
-        first = found[n], found[:n], found[n + 1]
-        return float(
-            self.kernels.newton.quadratic_model(*first, matrix, unit, values, axes, slope, *BOUNDS)
-        )
+        given = found[n], found[:n], found[n + 1], matrix
+        filled = unit, values, axes, slope
+        return float(self.kernels.newton.quadratic_model(*given, *filled, *MODEL_BOUNDS))
 
     def _step(self) -> tuple[FloatArray, float]:
         """A Newton step and its scaled length."""
         unit, values, slope = self.sizes
-        z = -slope / floored(values)
+        z = -slope / floored_curvature(values)
         return self.axes[1] @ z / unit, float(z @ z) ** 0.5
 
     def _least(self, value: float) -> float:

@@ -1,4 +1,4 @@
-"""The criterion of small models on arrays that are used again, with as few calls as possible.
+"""The criterion of small models on arrays that are used again, with few calls.
 
 The formulas are those of :mod:`lmforms.engine.criterion.evaluate`, the arithmetic that of the
 factors: :class:`.LevelFactorization` for one grouping factor, and :class:`.SmallFactorization` for
@@ -13,19 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from ...covariance import SMALLEST_REGULAR, regular_inverse
+from ...covariance import SMALLEST_REGULAR
 from ...support.arrays import FloatArray
 from ..criterion import gls
 from ..criterion.criterion_parts import CriterionParts
 from ..criterion.problem import Problem
 from ..factor import System
-from ..factor.small_factorization import lapack, scalar_derivatives, scalar_products
+from ..factor.level_factorization import LevelPasses
+from ..factor.small_factorization import (
+    factored_with_identity,
+    marginal_responses,
+    scalar_derivatives,
+    scalar_marginal_matrix,
+)
 from .newton import MOST_COMPILED
 
-_NO_MATRIX = np.empty((0, 0))
 
-
-def plain_criterion(problem: Problem) -> PlainCriterion | None:
+def small_model_criterion(problem: Problem) -> SmallModelCriterion | None:
     """The criterion in this form, or None where there is none."""
     system = problem.system
     if system.kernels is None or type(problem) is not Problem or type(system) is not System:
@@ -36,12 +40,12 @@ def plain_criterion(problem: Problem) -> PlainCriterion | None:
         return None
     if system.is_by_level:
         return LevelCriterion(problem)
-    if system.is_small and system.is_scalar and problem.n_theta == len(system.shapes):
+    if system.is_small and system.has_scalar_effects and problem.n_theta == len(system.shapes):
         return ScalarCriterion(problem)
     return None
 
 
-class PlainCriterion(ABC):
+class SmallModelCriterion(ABC):
     """The criterion at the last θ that it was evaluated at.
 
     Attributes
@@ -88,68 +92,25 @@ class PlainCriterion(ABC):
     def _differentiate(self, exact: bool) -> None: ...
 
 
-class LevelCriterion(PlainCriterion):
-    """With one grouping factor. Arrays are those of :mod:`lmforms.engine.factor.level_kernels`."""
+class LevelCriterion(SmallModelCriterion):
+    """With one grouping factor."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self._levels = problem.system.level_arrays
-        (n, k, _), (q, _, r) = self._slopes[0].shape, self._levels[1].shape
-        self._sizes = n, k, q, r
-        self._effects, self._marginal = np.empty((2, q, k, r))
-        self._matrices = np.empty((q, k, k))
-        self._room = np.empty((k, max(2 * k + r, r + n + k)))
-        self._g, self.curvature = np.empty((k, k)), np.empty((n + 3, n))
+        assert isinstance(problem.system, System)
+        self._passes = LevelPasses(problem.system)
 
     def _factored(self) -> tuple[float, FloatArray]:
-        (lam,), (zz, zr, pilot), (_, _, q, r) = self._lams, self._levels, self._sizes
-        inverse, moments = _NO_MATRIX, np.zeros((r, r))
-        if len(pilot) and (root := regular_inverse(lam)) is not None:
-            inverse = root.T @ root
-        log_det = self._kernels.levels.level_values(
-            0,
-            q,
-            zz,
-            zr,
-            pilot,
-            lam @ lam.T,
-            inverse,
-            self._effects,
-            self._marginal,
-            self._matrices,
-            moments,
-            self._room,
-        )
-        return log_det, self._cp.rr + 0.5 * (moments + moments.T)
+        return self._passes.values(self._lams[0])
 
     def _differentiate(self, exact: bool) -> None:
-        (lam,), (slopes,), (n, k, q, r) = self._lams, self._slopes, self._sizes
-        p, reml, levels = r - 1, self.problem.reml, self._kernels.levels
-        turned = slopes @ lam.T
-        changes = turned + turned.transpose(0, 2, 1)
-        products = np.zeros((k * k, k * k)) if exact else _NO_MATRIX
-        gram = np.zeros((k * p, k * p)) if exact and reml else _NO_MATRIX
-        sums = np.zeros((k, 3 * k)), np.zeros((r + n, n)), products, gram
-        levels.level_derivatives(
-            0,
-            q,
-            self._matrices,
-            self._marginal,
-            self._to_residual[:, 0],
-            self._root_x,
-            changes,
-            reml,
-            exact,
-            *sums,
-            self._room,
-        )
-        scales = self._s2, float(self._nu)
-        levels.derivatives_of_sums(
-            p, *sums, changes, slopes, lam, *scales, exact, self._g, self.curvature
+        here = self._to_residual, self._root_x, self._lams[0], self._slopes[0], self._s2
+        _, self.curvature = self._passes.linear_derivatives(
+            *here, float(self._nu), self.problem.reml, exact
         )
 
 
-class ScalarCriterion(PlainCriterion):
+class ScalarCriterion(SmallModelCriterion):
     """With several grouping factors of one effect per level and few effects in all.
 
     It cannot be evaluated here where λ is so small that it counts as singular.
@@ -169,23 +130,18 @@ class ScalarCriterion(PlainCriterion):
             return nan, zr
         self._own = np.array(own)
         scales = (self._indicators @ self._own)[:, None]
-        a = scales * gram * scales.T
-        a.flat[:: len(a) + 1] += 1.0
-        root, info = lapack().dpotrf(a.T, lower=1, clean=1, overwrite_a=1)
-        if info:
+        root, log_det = factored_with_identity(scales * gram * scales.T)
+        if log_det != log_det:
             return nan, zr
         w = scales * zr if b0 is None else scales * zr - b0 / scales
-        v = scales * lapack().dpotrs(root, w, lower=1)[0]
-        marginal = zr - gram @ v
-        qu = scales * marginal
-        cross = qu.T @ qu - v.T @ (zr + marginal)
-        self._root, self._scales, self._marginal = root, scales, marginal
-        log_det = 2.0 * float(np.log(root.diagonal()).sum())
-        return log_det, self._cp.rr + 0.5 * (cross + cross.T)
+        times = scales.__mul__  # of Λ and of Λ'
+        found = marginal_responses(root, gram, zr, w, None, times, times)
+        self._root, self._scales, self._marginal = root, scales, found[1]
+        return log_det, self._cp.rr + found[2]
 
     def _differentiate(self, exact: bool) -> None:
         _, self.curvature = scalar_derivatives(
-            scalar_products(self._root, self._scales, self._gram),
+            scalar_marginal_matrix(self._root, self._scales, self._gram),
             self._marginal,
             self._to_residual,
             self._root_x,

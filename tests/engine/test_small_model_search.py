@@ -12,7 +12,7 @@ import lmforms as lf
 from lmforms.engine.optimize import minimize as minimize_module
 from lmforms.engine.optimize.local_search import SearchRun
 from lmforms.engine.optimize.minimize import minimize
-from lmforms.engine.optimize.plain_search import plain_minimum
+from lmforms.engine.optimize.small_model_search import small_model_minimum
 from lmforms.errors import NumericalError
 
 pytest.importorskip("numba")
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.one_in(4)
 
 def by_the_general_search(problem, control, **options):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(minimize_module, "plain_minimum", lambda *args: None)
+        patch.setattr(minimize_module, "small_model_minimum", lambda *args: None)
         return minimize(problem, control, **options)
 
 
@@ -64,7 +64,7 @@ def plain(formula: str, data, start=None, limit: int = 100, compiled: bool = Tru
     problem = fit.state.estimate.problem
     begin = fit.state.estimate.optimum.path[0][1] if start is None else np.asarray(start)
     run = SearchRun(limit)
-    return plain_minimum(run, problem, begin, 1e-10), run
+    return small_model_minimum(run, problem, begin, 1e-10), run
 
 
 def test_where_it_gives_up():
