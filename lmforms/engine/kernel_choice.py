@@ -25,7 +25,7 @@ LOADING_COST = 400_000
 the cache, which is 0.6 s: 200 small fits, or two of 100,000 groups with slopes."""
 
 COMPILING_RATIO = 10
-"""Compiling them takes so many times as long as loading them."""
+"""Compiling them takes at least so many times as long as loading them."""
 
 SMALL_FIT = 2_000
 """A small fit counts as so many random effects: its calls are what costs."""
