@@ -123,6 +123,7 @@ def test_the_page_tells_every_cell(tmp_path):
 
 def test_the_pages_are_those_of_the_stored_figures():
     import before_after
+    import many_loops
     import residual_structures
     import small_models
     import store
@@ -131,7 +132,7 @@ def test_the_pages_are_those_of_the_stored_figures():
     stored = {p.stem: store.load(p) for p in BENCHMARKS.glob("*.json")}
     page = (BENCHMARKS / "RESULTS.md").read_text(encoding="utf-8")
     assert page == tables.document(stored["results"], stored["growth"])
-    for script in (residual_structures, small_models, before_after):
+    for script in (residual_structures, small_models, before_after, many_loops):
         name = script.__name__
         page = (BENCHMARKS / f"{name}.md").read_text(encoding="utf-8")
         assert page == script.as_markdown(stored[name])
