@@ -135,7 +135,7 @@ ORDER = [
         "control",
         "datasets",
     ),
-    *("formula", "engine", "data", "relationship", "varcomp", "mme", "latent", "plot"),
+    *("formula", "engine", "data", "relationship", "glmm", "varcomp", "mme", "latent", "plot"),
     *(
         "results.state",
         "results.singular",
@@ -145,7 +145,8 @@ ORDER = [
         "storage",
     ),
     *("companion", "results"),
-    *("model_estimate", "model", "storage.load", "many", "interop", "sklearn", "cli"),
+    *("model_estimate", "model", "generalized_model", "storage.load"),
+    *("many", "interop", "sklearn", "cli"),
 ]
 
 

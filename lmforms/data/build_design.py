@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -15,14 +15,16 @@ from ..residual import Independent, Residual, Weighted
 from ..support.arrays import BoolArray, FloatArray
 from ..support.caller import caller_depth
 from ..support.column_table import Table
+from .auxiliary_part import AuxiliaryPart
 from .column_ranks import ColumnRanks
 from .design import Design
 from .fitted_variances import table_with_fitted
 from .frame import report_dropped
-from .random_terms import check_sizes, random_parts
+from .random_terms import check_sizes, random_parts, refuse_one_level
 from .read import FormulaData
 from .residual_confounding import refuse_confounded, refuse_too_many
 from .residual_structure import bind_residual
+from .response_reader import observed_response
 
 
 def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) -> Design:
@@ -71,10 +73,17 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
         offset = offset + matrix.values[:, 0]
     weights = frame.extra.get("weights")
     weights = None if weights is None else weights[in_model]
-    y = _check_response(parts.response, bound)
+    observed = None
+    residual: Residual = Independent()
+    if formula_data.response_kind is None:
+        y = _check_response(parts.response, bound)
+        residual = residual if weights is None else Weighted(weights)
+    else:
+        kind, index = formula_data.response_kind, frame.table.index[in_model]
+        observed = observed_response(kind, parts.response, bound, weights, frame.table, index)
+        y = observed.proportions
     ranks = ColumnRanks()
     groups, terms = random_parts(bound, parts.random, parts.labels, related, ranks)
-    residual: Residual = Independent() if weights is None else Weighted(weights)
     structure, with_nugget = None, False
     if formula_data.residual is not None:
         rows = frame.rows_used(in_model)
@@ -86,7 +95,10 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
         spec = structure.spec
         with_nugget = not spec.nugget and any(c.facts.takes_nugget for c in spec.correlations)
         refuse_confounded(structure, groups, terms, weighted=weighted, related=related)
-    check_sizes(groups, terms, parts.fixed.values, residual, related, with_nugget)
+    if observed is None:
+        check_sizes(groups, terms, parts.fixed.values, residual, related, with_nugget)
+    else:  # random effects of single rows are told from a family's own variance
+        refuse_one_level(groups, terms)
     design = Design(
         formula_data=formula_data,
         in_model=in_model,
@@ -99,21 +111,41 @@ def build_design(formula_data: FormulaData, *, related: Collection[str] = ()) ->
         terms=terms,
         groups=groups,
         structure=structure,
+        observed=observed,
+        auxiliary=_auxiliary(formula_data, parts, ranks) if parts.auxiliary else {},
     )
     if structure is not None:
         refuse_too_many(structure, len(y), design.X.shape[1])
     if len(design.x_kept) < len(design.fixed.names):
-        dropped = ", ".join(f"`{c}`" for c in design.x_dropped)
-        warnings.warn(
-            f"the fixed-effects columns are linearly dependent; dropped: {dropped}.",
-            RankWarning,
-            stacklevel=caller_depth(),
-        )
+        _warn_of_dropped("the fixed-effects columns", design.x_dropped)
     return design
 
 
+def _auxiliary(
+    formula_data: FormulaData, parts: FormulaParts, ranks: ColumnRanks
+) -> dict[str, AuxiliaryPart]:
+    """Columns of the parameters beside the mean; of those that are dropped it warns."""
+    made = {}
+    for name, matrix in parts.auxiliary.items():
+        kept = ranks.independent(matrix.values)
+        part = made[name] = AuxiliaryPart(formula_data.auxiliary[name], matrix, kept)
+        if part.dropped:
+            _warn_of_dropped(f"{name}: the columns", part.dropped)
+    return made
+
+
+def _warn_of_dropped(what: str, names: Sequence[str]) -> None:
+    dropped = ", ".join(f"`{c}`" for c in names)
+    warnings.warn(
+        f"{what} are linearly dependent; dropped: {dropped}.",
+        RankWarning,
+        stacklevel=caller_depth(),
+    )
+
+
 def _parts(formula_data: FormulaData, table: Table) -> FormulaParts:
-    return formula_parts(formula_data.bound, table, formula_data.scope, formula_data.contrasts)
+    bound, auxiliary = formula_data.bound, formula_data.auxiliary
+    return formula_parts(bound, table, formula_data.scope, formula_data.contrasts, auxiliary)
 
 
 def _undefined(parts: FormulaParts, rows: BoolArray) -> dict[str, BoolArray]:
@@ -137,6 +169,11 @@ def _undefined(parts: FormulaParts, rows: BoolArray) -> dict[str, BoolArray]:
 
 def _check_response(response: TermMatrix, bound: BoundFormula) -> FloatArray:
     part = bound.formula.response
+    if bound.formula.counts:
+        raise part.error(
+            "cbind(successes, failures) is a response of binomial models: fit it by lf.glmer(…, "
+            "family='binomial'). A linear model has one numeric column on the left of `~`."
+        )
     if response.is_categorical or len(response.names) != 1:
         kind = "is not numeric" if response.is_categorical else "has several columns"
         raise part.error(f"the response `{part.label}` {kind}; one numeric column is needed.")

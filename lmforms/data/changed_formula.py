@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ColumnError, DataError, near_matches
+from ..formula.auxiliary import AuxiliaryFormula
 from ..formula.bind import bind
 from ..formula.contrasts import check_contrasts
 from ..formula.parse import parse_formula
@@ -28,6 +29,9 @@ from .input_table import column_names
 from .plain_types import plain_table
 from .read import (
     FormulaData,
+    all_columns,
+    all_free_names,
+    bound_auxiliary,
     check_residual_columns,
     checked_contrasts,
     direct_columns,
@@ -47,6 +51,8 @@ class ModelChanges:
         Other rows than those of the fit.
     weights, offset, contrasts, residual, relationship, context
         As for :class:`lmforms.MixedModel`.
+    auxiliary : mapping of str to str or None
+        Formulas of parameters beside the mean that are to be others, or no longer there.
     """
 
     formula: Any = UNCHANGED
@@ -57,6 +63,7 @@ class ModelChanges:
     residual: Any = UNCHANGED
     relationship: Any = UNCHANGED
     context: Any = UNCHANGED
+    auxiliary: Any = UNCHANGED
 
     @property
     def is_nothing(self) -> bool:
@@ -101,9 +108,11 @@ def changed_formula_data(design: Design, changes: ModelChanges) -> FormulaData:
     if changes.formula is not UNCHANGED:
         formula = parse_formula(update_formula(bound, changes.formula, tuple(table)))
         bound = bind(formula, tuple(table))
+    auxiliary = _auxiliary(old, bound, changes, list(table))
     codings = dict(old.contrasts)
     if changes.contrasts is not UNCHANGED:
-        codings = checked_contrasts(changes.contrasts, bound.columns, list(table))
+        used = all_columns(bound, None, auxiliary)
+        codings = checked_contrasts(changes.contrasts, used, list(table))
         check_contrasts(codings, table)
     extra = {name: values for name, values in old.frame.extra.items() if name != EXTRA_NAME}
     named = {"weights": old.weights_column, "offset": old.offset_column}
@@ -118,26 +127,40 @@ def changed_formula_data(design: Design, changes: ModelChanges) -> FormulaData:
     if changes.residual is not UNCHANGED:
         structure = residual_spec(changes.residual)
         check_residual_columns(structure, list(table), "fit")
-    plain = plain_table(table, direct=direct_columns(bound, structure))
+    plain = plain_table(table, direct=direct_columns(bound, structure, auxiliary))
     return FormulaData(
         formula=formula,
         bound=bound,
         frame=replace(old.frame, table=plain, extra=extra),
-        scope=_scope(old.scope, bound, changes.context),
+        scope=_scope(old.scope, all_free_names(bound, auxiliary), changes.context),
         contrasts=codings,
         offset_column=named["offset"],
         missing=old.missing,
         weights_column=named["weights"],
         rows=None if design.in_model.all() else design.in_model,
         residual=structure,
+        response_kind=old.response_kind,
+        auxiliary=auxiliary,
     )
 
 
-def _scope(scope: Scope, bound: BoundFormula, context: Any) -> Scope:
+def _auxiliary(
+    old: FormulaData, bound: BoundFormula, changes: ModelChanges, columns: list[str]
+) -> Mapping[str, AuxiliaryFormula]:
+    """Formulas of parameters beside the mean, of a changed model on the same rows."""
+    changed = {} if changes.auxiliary is UNCHANGED else dict(changes.auxiliary)
+    kept = {name: formula for name, formula in old.auxiliary.items() if name not in changed}
+    if bound is not old.bound:
+        for formula in kept.values():
+            formula.check_response(bound)
+    return {**kept, **bound_auxiliary(changed, bound, columns, ())} if changed else kept
+
+
+def _scope(scope: Scope, names: Collection[str], context: Any) -> Scope:
     """The names of the fit, and of what it does not know those in `context` or of the caller."""
     if context is not UNCHANGED:
         return scope.extended(context, before=True)
-    unknown = [name for name in bound.free_names if name not in scope]
+    unknown = [name for name in names if name not in scope]
     if not unknown:
         return scope
     return scope.extended(Scope.implicit(caller_variables(), unknown).given)
@@ -180,9 +203,14 @@ def _of_other_data(old: FormulaData, changes: ModelChanges) -> FormulaData:
                 "the new table, or None for none."
             )
         given[name] = columns[name] if values is UNCHANGED else values
+    auxiliary = {name: formula.part.source for name, formula in old.auxiliary.items()}
+    if changes.auxiliary is not UNCHANGED:
+        auxiliary |= changes.auxiliary
+    beside = bound_auxiliary(auxiliary, bound, names, ())
     contrasts = changes.contrasts
     if contrasts is UNCHANGED:
-        contrasts = {name: c for name, c in old.contrasts.items() if name in bound.columns}
+        used = all_columns(bound, None, beside)
+        contrasts = {name: c for name, c in old.contrasts.items() if name in used}
     return read_formula_data(
         source,
         changes.data,
@@ -190,7 +218,9 @@ def _of_other_data(old: FormulaData, changes: ModelChanges) -> FormulaData:
         contrasts=contrasts,
         missing=old.missing,
         residual=old.residual if changes.residual is UNCHANGED else changes.residual,
-        context=_scope(old.scope, bound, changes.context),
+        context=_scope(old.scope, all_free_names(bound, beside), changes.context),
+        response=old.response_kind,
+        auxiliary=auxiliary,
     )
 
 

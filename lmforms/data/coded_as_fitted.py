@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 
 
 def needed_columns(
-    design: Design, data: Any, terms: Sequence[int], what: str, unlabelled: Sequence[int] = ()
+    design: Design,
+    data: Any,
+    terms: Sequence[int],
+    what: str,
+    unlabelled: Sequence[int] = (),
+    auxiliary: Sequence[str] = (),
 ) -> Table:
     """The columns that the right-hand side needs, as they were given.
 
@@ -45,12 +50,13 @@ def needed_columns(
         Method that the user called, for messages.
     unlabelled : sequence of int
         Random terms that are needed without them.
+    auxiliary : sequence of str
+        Parameters beside the mean that are needed.
     """
-    bound = design.bound
-    needed = predictor_columns(design, (*terms, *unlabelled))
+    needed = predictor_columns(design, (*terms, *unlabelled), auxiliary)
     for t in terms:
         needed |= group_columns(design, t)
-    wanted = [c for c in bound.columns if c in needed]
+    wanted = [c for c in design.formula_data.columns if c in needed]
     names = column_names(data)
     absent = [c for c in wanted if c not in names]
     if absent:
@@ -67,18 +73,21 @@ def group_columns(design: Design, term: int) -> set[str]:
     return {c for f in design.bound.random[term].group for c in factor_columns(f)}
 
 
-def predictor_columns(design: Design, terms: Sequence[int]) -> set[str]:
-    """Columns of the fixed part, the offsets and the left sides of random terms."""
+def predictor_columns(
+    design: Design, terms: Sequence[int], auxiliary: Iterable[str] = ()
+) -> set[str]:
+    """Columns of the fixed part, the offsets, left sides of random terms and other parameters."""
     bound = design.bound
     return columns_of(bound.fixed).union(
         *(columns_of(o) for o in bound.offsets),
         *(columns_of(bound.random[t].expression) for t in terms),
+        *(design.auxiliary[name].formula.columns for name in auxiliary),
     )
 
 
 def as_fitted(design: Design, rows: Table, what: str) -> Table:
     """Predictors that were factors in the fit as factors with the same levels."""
-    predictors = predictor_columns(design, range(len(design.terms)))
+    predictors = predictor_columns(design, range(len(design.terms)), design.auxiliary)
     changed = {}
     for name, given in rows.items():
         fitted = as_used(design, name)
@@ -126,7 +135,9 @@ def as_used(design: Design, name: str) -> pd.Series:
     return column[design.in_model].cat.remove_unused_categories()
 
 
-def check_row_by_row(design: Design, terms: Sequence[int], what: str) -> None:
+def check_row_by_row(
+    design: Design, terms: Sequence[int], what: str, auxiliary: Sequence[str] = ()
+) -> None:
     """Refuse expressions that mean something else on other rows than those of the fit."""
     formula_data, bound = design.formula_data, design.bound
     evaluator = Evaluator(formula_data.frame.table, formula_data.scope, formula_data.contrasts)
@@ -141,6 +152,9 @@ def check_row_by_row(design: Design, terms: Sequence[int], what: str) -> None:
         spec = bound.random[t]
         used.append((factors_of(spec.expression), design.terms[t].matrix.spec, spec.part))
         used.append((spec.group, None, spec.group_part))
+    for name in auxiliary:
+        own = design.auxiliary[name]
+        used.append((factors_of(own.formula.terms), own.matrix.spec, own.formula.part))
     for factors, learnt, part in used:
         for factor in factors:
             if evaluator.depends_on_other_rows(factor, learnt):

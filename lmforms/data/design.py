@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,10 @@ from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula
 from ..residual import Residual, ResidualSpec
 from ..support.arrays import BoolArray, FloatArray, IndexArray
+from .auxiliary_part import AuxiliaryPart
 from .frame import Frame
 from .level_labels import GivenLabels, LevelLabels
+from .observed_response import ObservedResponse
 from .random_structures import Places
 from .read import FormulaData
 from .residual_structure import BoundResidual
@@ -102,7 +105,7 @@ class Design:
     in_model : ndarray of bool
         Rows of its frame that are in the model: all but those a transformation made NaN.
     y : ndarray (n,)
-        The response as evaluated.
+        The response as evaluated; proportions of successes, and codes of ordered classes.
     offset : ndarray (n,)
         Sum of all offsets.
     residual : Residual
@@ -116,6 +119,10 @@ class Design:
     groups : tuple of GroupingFactor
     structure : BoundResidual or None
         Correlations and variances of the residuals that are estimated.
+    observed : ObservedResponse or None
+        The response as a family takes it, with trials and weights; None in a linear model.
+    auxiliary : mapping of str to AuxiliaryPart
+        Columns of the parameters beside the mean, by the names of their formulas.
     """
 
     formula_data: FormulaData
@@ -129,6 +136,8 @@ class Design:
     terms: tuple[RandomTerm, ...]
     groups: tuple[GroupingFactor, ...]
     structure: BoundResidual | None = None
+    observed: ObservedResponse | None = None
+    auxiliary: Mapping[str, AuxiliaryPart] = field(default_factory=dict)
 
     @property
     def residual_spec(self) -> ResidualSpec | None:

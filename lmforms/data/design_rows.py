@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class DesignRows:
     offset : ndarray (n,)
     terms : dict of int to TermRows
         Random terms, by their indices in the design.
+    auxiliary : mapping of str to ndarray (n, k)
+        Columns of the parameters beside the mean that were asked for; NaN in incomplete rows.
     """
 
     design: Design
@@ -52,6 +54,7 @@ class DesignRows:
     X: FloatArray
     offset: FloatArray
     terms: dict[int, TermRows]
+    auxiliary: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def linear_predictor(self, beta: FloatArray, b: Sequence[FloatArray]) -> FloatArray:
         """Xβ + Zb + offset.
@@ -147,6 +150,7 @@ def own_rows(
         X=design.X,
         offset=design.offset,
         terms=made,
+        auxiliary={name: part.X for name, part in design.auxiliary.items()},
     )
 
 

@@ -199,7 +199,8 @@ def _from_polars(name: str, series: Any) -> pd.Series:
         return integer_column(series.fill_null(0).to_numpy(), series.is_null().to_numpy())
     if dtype in (nw.Categorical, nw.Enum):
         levels = series.cat.get_categories().to_list()
-        return pd.Series(pd.Categorical(series.cast(nw.String).to_list(), categories=levels))
+        texts = series.cast(nw.String).to_list()
+        return pd.Series(pd.Categorical(texts, categories=levels, ordered=dtype == nw.Enum))
     if dtype == nw.Boolean and not series.null_count():
         return pd.Series(np.asarray(series.to_list(), dtype=bool))
     if dtype in (nw.Datetime, nw.Duration):

@@ -41,6 +41,34 @@ def named(values: Collection[Any]) -> str:
     return shown + (f", … ({len(values):,} in all)" if len(values) > MAX_VALUES_SHOWN else "")
 
 
+def row_of(index: Any, place: int) -> str:
+    """A row for a message: by its label in the user's table, or by its place where that is unclear.
+
+    Parameters
+    ----------
+    index : pandas.Index (n,)
+        Labels of the rows used.
+    place : int
+        Among them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> row_of(pd.Index([3, 17]), 1), row_of(pd.Index(["a", "a"]), 1)
+    ('row 17', "row 'a' (the 2nd of the rows used)")
+    """
+    label = index[place : place + 1].tolist()[0]
+    text = repr(label) if isinstance(label, (str, int, float, tuple)) else str(label)
+    if index.is_unique:
+        return f"row {text}"
+    number = place + 1
+    ending = "th" if number % 100 in (11, 12, 13) else _ENDINGS.get(number % 10, "th")
+    return f"row {text} (the {number:,}{ending} of the rows used)"
+
+
+_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
+
+
 def other_type(missing: Sequence[Any], known: Iterable[Any]) -> str:
     """What to do if what is missing is there as text, or as a number; or an empty string.
 

@@ -47,6 +47,7 @@ def new_rows(
     offset: npt.ArrayLike | None,
     what: str,
     unlabelled: Sequence[int] = (),
+    auxiliary: Sequence[str] = (),
 ) -> DesignRows:
     """Evaluate the design of a fit on other rows.
 
@@ -66,6 +67,8 @@ def new_rows(
         Method that the user called, for messages.
     unlabelled : sequence of int
         Other random terms, whose columns are evaluated without a grouping factor: all codes −1.
+    auxiliary : sequence of str
+        Parameters beside the mean whose columns are needed, by the names of their formulas.
 
     Raises
     ------
@@ -78,25 +81,34 @@ def new_rows(
     """
     formula_data, bound = design.formula_data, design.bound
     used = sorted({*terms, *unlabelled})
-    given_table = needed_columns(design, data, terms, what, unlabelled)
+    given_table = needed_columns(design, data, terms, what, unlabelled, auxiliary)
     given = given_offset(design, data, offset, what)
     n = len(given)
     gaps = missing_by_column(given_table)
     labels_only: set[str] = set()
     if new_levels == "zero":
         labels_only = {c for t in terms for c in group_columns(design, t)}
-        labels_only -= predictor_columns(design, used)
+        labels_only -= predictor_columns(design, used, auxiliary)
     complete = ~_any([own for name, own in gaps.items() if name not in labels_only], n)
     without_gaps = [c for c in given_table if c not in labels_only or c not in gaps]
     own_rows = _columns(given_table, without_gaps).rows(complete)
-    table = as_fitted(design, plain_table(own_rows, direct=bound.direct_columns), what)
-    check_row_by_row(design, used, what)
+    direct = bound.direct_columns.union(
+        *(design.auxiliary[name].formula.direct_columns for name in auxiliary)
+    )
+    table = as_fitted(design, plain_table(own_rows, direct=direct), what)
+    check_row_by_row(design, used, what, auxiliary)
     contrasts = {name: c for name, c in formula_data.contrasts.items() if name in table}
     evaluator = Evaluator(table, formula_data.scope, contrasts)
     fixed = evaluator.matrix(design.fixed.spec, bound.formula.fixed, "the fixed part")
     total = np.zeros(table.n)
-    for made, part in zip(design.offsets, bound.formula.offsets, strict=True):
-        total += evaluator.matrix(made.spec, part, "the offset").values[:, 0]
+    for fitted, part in zip(design.offsets, bound.formula.offsets, strict=True):
+        total += evaluator.matrix(fitted.spec, part, "the offset").values[:, 0]
+    beside = {}
+    for name in auxiliary:
+        own_part = design.auxiliary[name]
+        formula = own_part.formula
+        made = evaluator.matrix(own_part.matrix.spec, formula.part, formula.what)
+        beside[name] = _spread(own_part.chosen(made.values), complete, np.nan)
     found = {}
     for t in used:
         term, spec = design.terms[t], bound.random[t]
@@ -123,6 +135,7 @@ def new_rows(
         X=_spread(fixed.values[:, design.x_kept], complete, np.nan),
         offset=given + _spread(total, complete, np.nan),
         terms=found,
+        auxiliary=beside,
     )
 
 

@@ -146,13 +146,7 @@ def check_sizes(
     with_nugget : bool
         Whether the correlations of the residuals leave room for an independent part of each row.
     """
-    sizes = [group.labels.size for group in groups]
-    for group, q in zip(groups, sizes, strict=True):
-        if q < 2 and not all(is_told_within_levels(terms[t]) for t in group.terms):
-            raise ModelError(
-                f"the grouping factor `{group.factor}` has one level; a variance between levels "
-                "needs at least two. Leave the term out."
-            )
+    sizes = refuse_one_level(groups, terms)
     n, wide = len(X), []
     for term in terms:
         if sizes[term.group] * term.covariance.rank < n or groups[term.group].name in related:
@@ -168,6 +162,23 @@ def check_sizes(
     apart = number_told_apart(X, residual_patterns(residual, n), patterns)
     if apart < len(wide):
         _refuse_as_many_as_rows(wide[apart], groups, n)
+
+
+def refuse_one_level(groups: Sequence[GroupingFactor], terms: Sequence[RandomTerm]) -> list[int]:
+    """Numbers of levels; grouping factors that have one are refused.
+
+    Raises
+    ------
+    ModelError
+    """
+    sizes = [group.labels.size for group in groups]
+    for group, q in zip(groups, sizes, strict=True):
+        if q < 2 and not all(is_told_within_levels(terms[t]) for t in group.terms):
+            raise ModelError(
+                f"the grouping factor `{group.factor}` has one level; a variance between levels "
+                "needs at least two. Leave the term out."
+            )
+    return sizes
 
 
 def _refuse_as_many_as_rows(term: RandomTerm, groups: Sequence[GroupingFactor], n: int) -> NoReturn:

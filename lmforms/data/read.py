@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
 
 from ..errors import ArgumentError, ColumnError, DataError, listed, near_matches
+from ..formula.auxiliary import AuxiliaryFormula, bind_auxiliary
 from ..formula.bind import bind
 from ..formula.contrasts import check_contrasts
 from ..formula.parse import MixedFormula, parse_formula
@@ -20,6 +21,7 @@ from ..support.arrays import BoolArray
 from ..support.caller import caller_variables
 from .frame import Frame, Missing, build_frame, column_or_array
 from .input_table import column_names
+from .observed_response import ResponseKind
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,10 @@ class FormulaData:
         Rows of the frame that the model may use; None for all.
     residual : ResidualSpec or None
         Structure of the residuals; None for independent ones.
+    response_kind : ResponseKind or None
+        What the family of a generalised model takes; None for a linear model.
+    auxiliary : mapping of str to AuxiliaryFormula
+        Formulas of parameters beside the mean, by their names.
     """
 
     formula: MixedFormula
@@ -61,12 +67,13 @@ class FormulaData:
     weights_column: str | None = None
     rows: BoolArray | None = None
     residual: ResidualSpec | None = None
+    response_kind: ResponseKind | None = None
+    auxiliary: Mapping[str, AuxiliaryFormula] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that the formula and the residual structure use."""
-        more = () if self.residual is None else self.residual.columns
-        return tuple(dict.fromkeys([*self.bound.columns, *more]))
+        """Columns that the formulas and the residual structure use."""
+        return all_columns(self.bound, self.residual, self.auxiliary)
 
 
 def read_formula_data(
@@ -81,6 +88,8 @@ def read_formula_data(
     context: Mapping[str, Any] | None = None,
     variables: Mapping[str, Any] | None = None,
     reserved: Sequence[str] = (),
+    response: ResponseKind | None = None,
+    auxiliary: Mapping[str, str | None] | None = None,
 ) -> FormulaData:
     """Parse a formula, find its names, and take what it needs from a table.
 
@@ -93,6 +102,13 @@ def read_formula_data(
     reserved : sequence of str
         Columns that ``.`` does not stand for, besides those of `weights` and `offset` and the
         group of `residual`.
+    response : {"counts", "continuous", "trials", "ordinal"}, optional
+        What the family of a generalised model takes; None for a linear model. It says what the
+        left-hand side may be and what `weights` are: see
+        :func:`.response_reader.observed_response`.
+    auxiliary : mapping of str to str, optional
+        Right-hand sides of parameters beside the mean, such as ``{"dispersion": "~ x"}``: fixed
+        effects only. None stands for no formula.
 
     Raises
     ------
@@ -118,24 +134,32 @@ def read_formula_data(
         check_residual_columns(structure, names)
         taken += structure.group
     bound = bind(parsed, tuple(names), reserved=(*reserved, *taken))
+    beside: dict[str, AuxiliaryFormula] = {}
+    if auxiliary:
+        beside = bound_auxiliary(auxiliary, bound, names, (*reserved, *taken))
+    if response is not None and structure is not None:
+        raise ArgumentError(
+            "residual= is for linear models: the variances of a generalised model follow from its "
+            "family. Leave it out, or use a random term such as ar1(0 + f | g)."
+        )
+    free_names = all_free_names(bound, beside) if beside else bound.free_names
     if context is not None:
         scope = context if isinstance(context, Scope) else Scope(context)
-    elif bound.free_names:
+    elif free_names:
         known = caller_variables() if variables is None else variables
-        scope = Scope.implicit(known, bound.free_names)
+        scope = Scope.implicit(known, free_names)
     else:
         scope = Scope()
-    codings = {} if contrasts is None else checked_contrasts(contrasts, bound.columns, names)
+    codings = {}
+    if contrasts is not None:
+        codings = checked_contrasts(contrasts, all_columns(bound, None, beside), names)
     extra = {}
     for name, values in (("weights", weights), ("offset", offset)):
         if values is not None and (array := column_or_array(name, values, data)) is not None:
             extra[name] = array
-    used: Iterable[str] = bound.columns
-    if structure is not None:
-        used = dict.fromkeys([*used, *structure.columns])
-    frame = build_frame(
-        data, used, direct=direct_columns(bound, structure), extra=extra, missing=missing
-    )
+    used = all_columns(bound, structure, beside)
+    direct = direct_columns(bound, structure, beside)
+    frame = build_frame(data, used, direct=direct, extra=extra, missing=missing)
     if codings:
         check_contrasts(codings, frame.table)
     return FormulaData(
@@ -148,7 +172,44 @@ def read_formula_data(
         missing=missing,
         weights_column=weights_column,
         residual=structure,
+        response_kind=response,
+        auxiliary=beside,
     )
+
+
+def bound_auxiliary(
+    given: Mapping[str, str | None],
+    bound: BoundFormula,
+    columns: Sequence[str],
+    reserved: Sequence[str],
+) -> dict[str, AuxiliaryFormula]:
+    """Formulas of parameters beside the mean, parsed; names without a formula are left out."""
+    return {
+        name: bind_auxiliary(name, source, bound, columns, reserved=reserved)
+        for name, source in given.items()
+        if source is not None
+    }
+
+
+def all_columns(
+    bound: BoundFormula,
+    spec: ResidualSpec | None,
+    auxiliary: Mapping[str, AuxiliaryFormula],
+) -> tuple[str, ...]:
+    """Columns that a formula, a residual structure and other parameters use, each once."""
+    if spec is None and not auxiliary:
+        return bound.columns
+    more = [] if spec is None else [*spec.columns]
+    for formula in auxiliary.values():
+        more += formula.columns
+    return tuple(dict.fromkeys([*bound.columns, *more]))
+
+
+def all_free_names(
+    bound: BoundFormula, auxiliary: Mapping[str, AuxiliaryFormula]
+) -> frozenset[str]:
+    """Names in the calls of all formulas that are no columns."""
+    return bound.free_names.union(*(formula.free_names for formula in auxiliary.values()))
 
 
 def check_residual_columns(
@@ -168,9 +229,16 @@ def check_residual_columns(
         )
 
 
-def direct_columns(bound: BoundFormula, spec: ResidualSpec | None) -> frozenset[str]:
+def direct_columns(
+    bound: BoundFormula,
+    spec: ResidualSpec | None,
+    auxiliary: Mapping[str, AuxiliaryFormula],
+) -> frozenset[str]:
     """Columns that enter the model as they are, or as numbers of the residual structure."""
-    return bound.direct_columns | (frozenset() if spec is None else spec.numeric_columns)
+    direct = bound.direct_columns | (frozenset() if spec is None else spec.numeric_columns)
+    if not auxiliary:
+        return direct
+    return direct.union(*(formula.direct_columns for formula in auxiliary.values()))
 
 
 def checked_contrasts(

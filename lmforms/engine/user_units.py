@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,9 @@ class Estimate:
     unidentified: tuple[tuple[int, int], ...]
     residual: Residual | None = None
     sizes: FloatArray | None = None
+
+    family: ClassVar[None] = None
+    """Linear models have no family of distributions."""
 
     @cached_property
     def theta(self) -> tuple[FloatArray, ...]:
@@ -105,7 +108,7 @@ class Estimate:
     @cached_property
     def singular(self) -> tuple[tuple[int, int], ...]:
         """Random terms whose covariance is singular, as indices (factor, part)."""
-        return tuple(_singular_parts(self.problem, self.optimum.evaluation.theta, self.tolerance))
+        return tuple(singular_parts(self.problem, self.optimum.evaluation.theta, self.tolerance))
 
     def __repr__(self) -> str:
         kind = "REML" if self.reml else "ML"
@@ -162,6 +165,11 @@ class Estimate:
         """Parameters φ of the residuals."""
         return np.empty(0) if self.residual is None else self.residual.phi
 
+    @property
+    def n_of_rows(self) -> int:
+        """Number of parameters of single rows: φ and σ."""
+        return len(self.phi) + 1
+
     def report(self, names: Sequence[str]) -> OptimizerReport:
         """How the optimiser ended.
 
@@ -216,7 +224,7 @@ def engine_theta(
     return np.concatenate([np.empty(0), *parts])
 
 
-def _singular_parts(
+def singular_parts(
     problem: StructuredProblem, theta: FloatArray, tolerance: float
 ) -> list[tuple[int, int]]:
     """Parts whose λ has a singular value below `tolerance` that the structure does not imply."""

@@ -66,18 +66,18 @@ def bind(
 @lru_cache(maxsize=REMEMBERED_BINDINGS)
 def _bound(source: str, columns: tuple[str, ...], reserved: tuple[str, ...]) -> BoundFormula:
     formula = _with_function_aliases(parse_formula(source), (*columns, *FALLBACKS))
-    response = _parse(formula.response, intercept=False)
+    response = _parse_response(formula)
     groups = [_parse_group(spec.group) for spec in formula.random]
-    offsets = tuple(_parse(part, intercept=False) for part in formula.offsets)
+    offsets = tuple(parse_terms(part, intercept=False) for part in formula.offsets)
 
     every_group = {f for alternatives in groups for factors in alternatives for f in factors}
     group_names = {name for factor in every_group for name in factor_columns(factor)}
     taken = columns_of(response) | group_names | set(reserved)
     available = [c for c in columns if c not in taken]
-    fixed = _parse(formula.fixed, intercept=True, available=available)
+    fixed = parse_terms(formula.fixed, intercept=True, available=available)
     random: list[BoundRandomTerm] = []
     for spec, alternatives in zip(formula.random, groups, strict=True):
-        expression = _parse(spec.expression, intercept=True, available=available)
+        expression = parse_terms(spec.expression, intercept=True, available=available)
         if not len(expression):
             raise spec.expression.error("no column on the left of the bar; write `1` or `0 + x`.")
         for factors in alternatives:
@@ -108,18 +108,18 @@ def _bound(source: str, columns: tuple[str, ...], reserved: tuple[str, ...]) -> 
     texts: dict[str, str] = {}
     for parsed, part in sides:
         for factor in factors_of(parsed):
-            _refuse_ambiguous_name(factor, part, texts, predictor=parsed is not response)
-            _check_columns(factor, part, columns)
+            refuse_ambiguous_name(factor, part, texts, predictor=parsed is not response)
+            check_columns(factor, part, columns)
             if parsed is not response:
-                _refuse_response(factor, part, response)
+                refuse_response(factor, part, response)
             used |= factor_columns(factor) & set(columns)
             names_in_calls |= factor_columns(factor) | called_names(factor)
             if factor.eval_method.value == "lookup":
                 direct.add(unaliased(factor.expr))
     for spec, alternatives in zip(formula.random, groups, strict=True):
         for factor in {f for fs in alternatives for f in fs}:
-            _check_columns(factor, spec.group, columns)
-            _refuse_response(factor, spec.group, response)
+            check_columns(factor, spec.group, columns)
+            refuse_response(factor, spec.group, response)
     return BoundFormula(
         formula=formula,
         response=response,
@@ -147,13 +147,39 @@ def _with_function_aliases(formula: MixedFormula, values: Sequence[str]) -> Mixe
             for spec in formula.random
         ),
         offsets=tuple(with_function_aliases(part, values) for part in formula.offsets),
+        counts=tuple(with_function_aliases(part, values) for part in formula.counts),
     )
 
 
 # --- parsing ----------------------------------------------------------------------------
 
 
-def _parse(part: FormulaPart, *, intercept: bool, available: Sequence[str] = ()) -> SimpleFormula:
+def _parse_response(formula: MixedFormula) -> SimpleFormula:
+    """The response as formulaic's terms: one, or those of ``cbind(successes, failures)``."""
+    if not formula.counts:
+        return parse_terms(formula.response, intercept=False)
+    from formulaic import SimpleFormula
+    from formulaic.parser.types import Factor, Term
+    from formulaic.parser.types import Token as Place
+
+    whole = formula.response
+    found: dict[str, Factor] = {}
+    for part in formula.counts:
+        for factor in factors_of(parse_terms(part, intercept=False)):
+            if factor.expr in found:
+                raise whole.error(f"`{part.label}` is there twice: write successes and failures.")
+            # its place in the whole response, which messages mark
+            first = whole.origin.index(min(part.origin))
+            last = max(i for i, at in enumerate(whole.origin) if at == max(part.origin))
+            place = Place(factor.expr, source_start=first, source_end=last)
+            method = factor.eval_method.value
+            found[factor.expr] = Factor(factor.expr, eval_method=method, token=place)
+    return SimpleFormula([Term([factor]) for factor in found.values()])
+
+
+def parse_terms(
+    part: FormulaPart, *, intercept: bool, available: Sequence[str] = ()
+) -> SimpleFormula:
     """A part as formulaic's terms."""
     from formulaic import SimpleFormula
     from formulaic.parser.types import Factor, Term
@@ -199,7 +225,7 @@ def _parse_group(part: FormulaPart) -> list[tuple[Factor, ...]]:
     return groups
 
 
-def _check_columns(factor: Factor, part: FormulaPart, columns: Sequence[str]) -> None:
+def check_columns(factor: Factor, part: FormulaPart, columns: Sequence[str]) -> None:
     """A bare name must be a column; names inside calls may come from the caller's scope."""
     name = unaliased(factor.expr)
     if factor.eval_method.value != "lookup" or name in columns:
@@ -210,17 +236,18 @@ def _check_columns(factor: Factor, part: FormulaPart, columns: Sequence[str]) ->
     )
 
 
-def _refuse_response(factor: Factor, part: FormulaPart, response: SimpleFormula) -> None:
+def refuse_response(factor: Factor, part: FormulaPart, response: SimpleFormula) -> None:
     """Refuse the response as a predictor."""
-    own = list(factors_of(response))
-    if len(own) == 1 and factor.expr == own[0].expr:
+    own = [known.expr for known in factors_of(response)]
+    if factor.expr in own:
+        what = "the response" if len(own) == 1 else "a part of the response"
         raise FormulaError(
-            f"`{unaliased(factor.expr)}` is the response: leave it out on the right of `~`.\n"
+            f"`{unaliased(factor.expr)}` is {what}: leave it out on the right of `~`.\n"
             f"{mark_factor(factor, part)}"
         )
 
 
-def _refuse_ambiguous_name(
+def refuse_ambiguous_name(
     factor: Factor, part: FormulaPart, texts: dict[str, str], *, predictor: bool
 ) -> None:
     """Refuse names with two meanings; `texts` records the meaning of each name so far."""

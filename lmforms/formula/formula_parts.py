@@ -7,7 +7,7 @@ formulaic, part by part, since the parts share what they learn.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from ..support.arrays import BoolArray, IndexArray
 from ..support.column_table import Labels, Levels, Table
+from .auxiliary import AuxiliaryFormula
 from .evaluator import Evaluator
 from .plain_terms import plain_matrix
 from .scope import Scope
@@ -41,6 +42,8 @@ class FormulaParts:
     offsets : tuple of TermMatrix
     labels : tuple of tuple of Series, Levels or ndarray of int
         Columns whose interaction groups the rows, for each random term.
+    auxiliary : mapping of str to TermMatrix
+        Columns of the parameters beside the mean, by the names of their formulas.
     """
 
     response: TermMatrix
@@ -48,11 +51,13 @@ class FormulaParts:
     random: tuple[TermMatrix, ...]
     offsets: tuple[TermMatrix, ...]
     labels: tuple[tuple[Labels, ...], ...]
+    auxiliary: Mapping[str, TermMatrix] = field(default_factory=dict)
 
     @property
     def matrices(self) -> tuple[TermMatrix, ...]:
-        """Response, fixed part, random terms and offsets."""
-        return (self.response, self.fixed, *self.random, *self.offsets)
+        """Response, fixed part, random terms, offsets and those of other parameters."""
+        auxiliary = self.auxiliary.values()
+        return (self.response, self.fixed, *self.random, *self.offsets, *auxiliary)
 
     def subset(self, rows: BoolArray) -> FormulaParts:
         """Some of the rows."""
@@ -62,6 +67,7 @@ class FormulaParts:
             random=tuple(m.subset(rows) for m in self.random),
             offsets=tuple(m.subset(rows) for m in self.offsets),
             labels=tuple(tuple(_rows_of(column, rows) for column in term) for term in self.labels),
+            auxiliary={name: m.subset(rows) for name, m in self.auxiliary.items()},
         )
 
 
@@ -70,7 +76,11 @@ def _rows_of(column: Labels, rows: BoolArray) -> Labels:
 
 
 def formula_parts(
-    bound: BoundFormula, table: Table, scope: Scope, contrasts: Mapping[str, Any]
+    bound: BoundFormula,
+    table: Table,
+    scope: Scope,
+    contrasts: Mapping[str, Any],
+    auxiliary: Mapping[str, AuxiliaryFormula] | None = None,
 ) -> FormulaParts:
     """Evaluate every part of a formula.
 
@@ -83,6 +93,8 @@ def formula_parts(
         Functions and variables that calls may use.
     contrasts : mapping
         Coding of factors by column name.
+    auxiliary : mapping of str to AuxiliaryFormula, optional
+        Formulas of parameters beside the mean, by their names.
 
     Raises
     ------
@@ -90,7 +102,17 @@ def formula_parts(
         An expression fails, or gives something else than numbers.
     """
     plain = _plain_parts(bound, table, contrasts)
-    return _evaluated_parts(bound, Evaluator(table, scope, contrasts)) if plain is None else plain
+    if plain is not None and not auxiliary:
+        return plain
+    evaluator = Evaluator(table, scope, contrasts)
+    parts = _evaluated_parts(bound, evaluator) if plain is None else plain
+    if not auxiliary:
+        return parts
+    made = {
+        name: evaluator.matrix(formula.terms, formula.part, formula.what)
+        for name, formula in auxiliary.items()
+    }
+    return replace(parts, auxiliary=made)
 
 
 def _evaluated_parts(bound: BoundFormula, evaluator: Evaluator) -> FormulaParts:

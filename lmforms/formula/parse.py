@@ -22,6 +22,7 @@ from functools import lru_cache
 
 from ..errors import FormulaError, formula_error
 from .aliases import RESERVED
+from .arithmetic import arithmetic, counts_of
 from .formula_part import FormulaPart, translated
 from .lexer import Token, tokens_of
 from .structure_calls import called, check_structure, is_structure_like, product_of, split_number
@@ -86,6 +87,8 @@ class MixedFormula:
         In the order of the formula; empty for an ordinary linear model.
     offsets : tuple of FormulaPart
         The arguments of each ``offset(...)``.
+    counts : tuple of FormulaPart
+        The parts of a response ``cbind(successes, failures)``; none of any other.
     """
 
     source: str
@@ -93,6 +96,7 @@ class MixedFormula:
     fixed: FormulaPart
     random: tuple[RandomTermSpec, ...]
     offsets: tuple[FormulaPart, ...]
+    counts: tuple[FormulaPart, ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.source)  # what all else follows from
@@ -149,15 +153,16 @@ def _parsed(source: str) -> MixedFormula:
     tokens = tokens_of(source, lambda text, i, j: formula_error(text, source, i, j))
     check_parentheses(tokens, source)
     left, right = _split_sides(tokens, source)
-    sorter = _TermSorter(source)
+    sorter = TermSorter(source)
     for sign, term in additive_terms(right):
         sorter.add(sign, term)
     return MixedFormula(
         source=source,
-        response=_arithmetic(source, left),
+        response=arithmetic(source, left),
         fixed=translated(source, sorter.fixed),
         random=tuple(sorter.random),
         offsets=tuple(sorter.offsets),
+        counts=counts_of(source, left),
     )
 
 
@@ -191,7 +196,7 @@ def _split_sides(tokens: Sequence[Token], source: str) -> tuple[list[Token], lis
 
 
 @dataclass
-class _TermSorter:
+class TermSorter:
     """Collects the terms of the right-hand side: fixed part, random terms and offsets."""
 
     source: str
@@ -240,7 +245,7 @@ class _TermSorter:
             self._refuse_minus(sign, [token], "an offset")
             if not inner:
                 raise token_error("offset() needs a column or an expression.", self.source, token)
-            self.offsets.append(_arithmetic(self.source, inner))
+            self.offsets.append(arithmetic(self.source, inner))
             return True
         if name == "offset" or not bars:
             return False
@@ -302,9 +307,3 @@ def _random_term(
         structure = "diag"
     expression = translated(source, [span_of(left)])
     return RandomTermSpec(expression, group, structure, number, " ".join(options.split()))
-
-
-def _arithmetic(source: str, tokens: Sequence[Token]) -> FormulaPart:
-    """A side of the formula that is arithmetic, not a sum of terms: one Python expression."""
-    is_one = len(tokens) == 1 and tokens[0].kind != "operator"
-    return translated(source, [span_of(tokens)], quoted=not is_one)

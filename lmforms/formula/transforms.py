@@ -262,6 +262,7 @@ HINTS = {
     "s": "smooths are splines here: write cr(x, df=5, constraints='center')",
     "rcs": "write ns(x, df=4)",
     "paste": "write f:g",
+    "cbind": "cbind(successes, failures) is the whole left side of a binomial model",
     "seq": "write a list of numbers",
 }
 """What to write instead of words of R that are not available."""

@@ -119,8 +119,11 @@ def gram_on(layout: Layout, pattern: SymmetricPattern) -> FloatArray:
                 values[b.at[np.searchsorted(b.keys, keys)]] = below.blocks
         else:
             pair = layout.pair(b.col, b.row)
-            at = np.searchsorted(b.keys, pair.rows * layout.shapes[b.row][0] + pair.cols)
-            values[b.at[at]] = transposed(pair.blocks)
+            at = b.at
+            if len(pair.rows) < len(at):  # else they are all of the pattern, in the same order
+                keys = pair.rows * layout.shapes[b.row][0] + pair.cols
+                at = at[np.searchsorted(b.keys, keys)]
+            values[at] = transposed(pair.blocks)
     return values
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import NumericalError
-from ...support.arrays import Blocks, FloatArray
+from ...support.arrays import Blocks, FloatArray, IndexArray
 from ..linalg.batched import inverse_cholesky, mirrored, multiply, transposed
 from .assembly import dense_gram
 from .coupling import STRIP_NUMBERS
@@ -258,6 +258,50 @@ class Factorization(MarginalAlgebra):
                     own = multiply(multiply(self.lams[i], own), self.lams[i].T)
                 out[i] = own
         return out
+
+    def pair_blocks(self, a: int, b: int, rows: IndexArray, cols: IndexArray) -> FloatArray:
+        """Blocks of ΛA⁻¹Λ' for pairs of levels of two factors that meet, (pairs, k_a, k_b).
+
+        Parameters
+        ----------
+        a, b : int
+            Grouping factors, a < b. S is dense.
+        rows, cols : ndarray of int (pairs,)
+            Their levels: all that meet, sorted.
+        """
+        system = self.system
+        if a == system.lead:
+            return self._lead_pairs(b, rows, cols)
+        if b == system.lead:
+            return transposed(self._lead_pairs(a, cols, rows))
+        (i, k_a), (j, k_b) = ((system.spans[f].start, system.shapes[f][1]) for f in (a, b))
+        at_a = i + rows[:, None] * k_a + np.arange(k_a)
+        at_b = j + cols[:, None] * k_b + np.arange(k_b)
+        blocks = self._schur_inverse[at_b[:, None, :], at_a[:, :, None]]  # the lower triangle
+        return multiply(multiply(self.lams[a], blocks), self.lams[b].T)
+
+    def _lead_pairs(self, i: int, lead: IndexArray, others: IndexArray) -> FloatArray:
+        """Blocks of ΛA⁻¹Λ' = −M C'Λ₂S⁻¹Λ₂', some levels of factor i at a time."""
+        system, span = self.system, self.system.spans[i]
+        (q, k), (q1, k1) = system.shapes[i], system.shapes[system.lead]
+        inverse = self._whole_schur_inverse
+        out = np.empty((len(lead), k1, k))
+        step = max(1, STRIP_NUMBERS // max(1, q1 * k1 * k))
+        order = np.argsort(others, kind="stable") if step < q else np.arange(len(others))
+        ends = np.searchsorted(others[order], np.arange(0, q, step)) if step < q else [0]
+        for first, start, stop in zip(
+            range(0, q, step), ends, [*ends[1:], len(others)], strict=True
+        ):
+            own = slice(span.start + first * k, min(span.stop, span.start + (first + step) * k))
+            product = self._scaled_coupling.transposed_times(np.ascontiguousarray(inverse[:, own]))
+            product = product.reshape(q1, k1, -1, k)
+            at = order[start:stop]
+            out[at] = product[lead[at], :, others[at] - first]
+        return -multiply(multiply(self._m_root[lead], out), self.lams[i].T)
+
+    @cached_property
+    def _whole_schur_inverse(self) -> FloatArray:
+        return mirrored(np.array(self._schur_inverse))
 
 
 def _through_root(root: Any, blocks: FloatArray) -> FloatArray:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import NumericalError
-from ...support.arrays import Blocks, FloatArray
-from ..linalg.batched import mirrored, transposed
+from ...support.arrays import Blocks, FloatArray, IndexArray
+from ..linalg.batched import mirrored, multiply, transposed
 from .joint_system import JointSystem
 from .marginal import MarginalAlgebra, regularised_lambda
 from .pattern import PatternMatrix
@@ -165,6 +165,26 @@ class JointFactorization(MarginalAlgebra):
                 own = _through_root(root, self._own_inverse(i).reshape(q, k, q, k))
             out.append(np.asarray(lam @ (0.5 * (own + transposed(own))) @ lam.T))
         return out
+
+    def pair_blocks(self, a: int, b: int, rows: IndexArray, cols: IndexArray) -> FloatArray:
+        """Blocks of ΛA⁻¹Λ' for pairs of levels of two factors that meet, (pairs, k_a, k_b).
+
+        Parameters
+        ----------
+        a, b : int
+            Grouping factors, a < b.
+        rows, cols : ndarray of int (pairs,)
+            Their levels: all that meet, sorted.
+        """
+        system, (q_a, k_a), (q_b, k_b) = self.system, self.system.shapes[a], self.system.shapes[b]
+        if system.pattern is None:
+            i = system.spans[a].start + rows[:, None] * k_a + np.arange(k_a)
+            j = system.spans[b].start + cols[:, None] * k_b + np.arange(k_b)
+            blocks = self._inverse[j[:, None, :], i[:, :, None]]  # the lower triangle
+        else:
+            own = next(x for x in system.pattern.blocks if (x.row, x.col) == (b, a))
+            blocks = transposed(self._inverse[own.at])
+        return np.asarray(multiply(multiply(self.lams[a], blocks), self.lams[b].T))
 
     def conditional_matrix(self) -> Any:
         """ΛA⁻¹Λ' at the places of Z'Z, sparse (m, m): covariances between levels that meet."""

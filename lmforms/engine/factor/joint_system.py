@@ -99,13 +99,18 @@ class JointSystem(Layout):
         self.prior_values = self._prior_on(pattern)
 
     def _set_numbers(self) -> None:
+        self.__dict__.pop("_full", None)
+        pattern = self.pattern
+        self.gram = mirrored(dense_gram(self)) if pattern is None else gram_on(self, pattern)
+
+    @cached_property
+    def _full(self) -> Any:
+        """Z'Z, with both triangles."""
         if self.pattern is None:
-            self.gram = mirrored(dense_gram(self))
-            self._full: Any = self.gram
-            return
-        self.gram = gram_on(self, self.pattern)
-        self._full = PatternMatrix(self.gram, self.pattern).full()
-        self._full.eliminate_zeros()
+            return self.gram
+        full = PatternMatrix(self.gram, self.pattern).full()
+        full.eliminate_zeros()
+        return full
 
     def _node_pattern(self) -> tuple[IntArray, IntArray]:
         """Levels that meet in rows or are related: lower triangle by columns."""

@@ -1,0 +1,290 @@
+r"""The mode of the random effects given everything else: penalised iteratively reweighted least
+squares with step halving.
+
+With b = Λu and u ~ N(0, Q⁻¹), û minimises −2ℓ(η) + u'Qu at η = offset + Xβ + ZΛu. A Newton step
+solves A δu = Λ'Z'ℓ' − Qu with A = Λ'Z'WZΛ + Q and the observed weights W = −ℓ''. Where β is
+profiled out jointly (lme4's ``nAGQ = 0``), the step is that of (β, u). Solves give δb = Λδu, also
+for a singular λ, and Q δu = Λ'Z'ℓ' − Qu − Λ'Z'W(Xδβ + Zδb).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..engine.linalg.batched import multiply
+from ..errors import NumericalError
+from ..support.arrays import Blocks, FloatArray
+from .likelihood import ConditionalLikelihood, RowDerivatives
+from .weighted_rows import Factored, WeightedRows, shrunk
+
+MODE_TOLERANCE = 1e-10
+"""A step that lowers −2ℓ + u'Qu by no more than this is the last one: convergence is quadratic, so
+what remains after it is about the square of it."""
+
+MOST_ITERATIONS = 100
+
+MOST_HALVINGS = 40
+
+LONGEST_EXPECTED = 1.0
+"""Squared length, in units of A, of a step by the derivative of û that is still believed."""
+
+ROUNDING = 1e-13
+"""Relative rise of the objective that is rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionalModel:
+    """Rows, their likelihood and their known part of η.
+
+    Attributes
+    ----------
+    rows : WeightedRows
+    likelihood : ConditionalLikelihood
+    offset : ndarray (n,)
+    """
+
+    rows: WeightedRows
+    likelihood: ConditionalLikelihood
+    offset: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Mode:
+    """The mode, and what was computed there.
+
+    Attributes
+    ----------
+    lams : list of ndarray (k, k)
+    beta : ndarray (p,)
+    coefficients : ndarray
+        Of ω.
+    u, b : list of ndarray (q, k)
+    eta : ndarray (n,)
+    derivatives : RowDerivatives
+        Of order 3.
+    factor : Factorization
+        Of A with the observed weights.
+    penalty : float
+        u'Qu.
+    """
+
+    lams: Blocks
+    beta: FloatArray
+    coefficients: FloatArray
+    u: list[FloatArray]
+    b: list[FloatArray]
+    eta: FloatArray
+    derivatives: RowDerivatives
+    factor: Factored
+    penalty: float
+
+    @property
+    def weights(self) -> FloatArray:
+        """W = −ℓ''."""
+        return -self.derivatives.values[2]
+
+
+@dataclass(frozen=True, eq=False)
+class FixedEquations:
+    """What eliminating u leaves of the equations for β.
+
+    Attributes
+    ----------
+    cross : list of ndarray (q, k, p)
+        Z'WX.
+    effects : list of ndarray (q, k, p)
+        ΛA⁻¹Λ'Z'WX.
+    information : ndarray (p, p)
+        X'WX − X'WZΛA⁻¹Λ'Z'WX.
+    """
+
+    cross: list[FloatArray]
+    effects: list[FloatArray]
+    information: FloatArray
+
+    @classmethod
+    def of(
+        cls, rows: WeightedRows, lams: Blocks, weights: FloatArray, factor: Factored
+    ) -> FixedEquations:
+        """At given W, with A factored."""
+        weighted, p = weights * rows.X.T, rows.X.shape[1]
+        cross = rows.z_transposed(weighted)
+        effects = list(factor.solve(shrunk(lams, cross)))
+        information = weighted @ rows.X
+        for left, right in zip(cross, effects, strict=True):
+            information = information - left.reshape(-1, p).T @ right.reshape(-1, p)
+        return cls(cross, effects, 0.5 * (information + information.T))
+
+    def solve(self, slope: FloatArray, effects: Blocks) -> tuple[FloatArray, list[FloatArray]]:
+        """β and Λu of the equations for both.
+
+        Parameters
+        ----------
+        slope : ndarray (p,)
+            Right-hand side of β.
+        effects : list of ndarray (q, k)
+            ΛA⁻¹ times the right-hand side of u.
+
+        Raises
+        ------
+        NumericalError
+            The information is singular.
+        """
+        p = len(slope)
+        for z, b in zip(self.cross, effects, strict=True):
+            slope = slope - z.reshape(-1, p).T @ b.ravel()
+        try:
+            beta = np.asarray(np.linalg.solve(self.information, slope), dtype=np.float64)
+        except np.linalg.LinAlgError:
+            raise NumericalError("X'V⁻¹X is singular.") from None
+        both = zip(effects, self.effects, strict=True)
+        return beta, [b - multiply(e, beta[:, None])[..., 0] for b, e in both]
+
+
+def find_mode(
+    model: ConditionalModel,
+    lams: Blocks,
+    beta: FloatArray,
+    coefficients: FloatArray,
+    u: Sequence[FloatArray],
+    *,
+    joint: bool = False,
+    tolerance: float = MODE_TOLERANCE,
+) -> Mode:
+    """Search for û from `u`, jointly with β̂ from `beta` if asked.
+
+    Raises
+    ------
+    NumericalError
+        There is none near: η leaves the range of the link, or A is not positive definite there.
+    """
+    rows = model.rows
+    joint = joint and len(beta) > 0
+    here = _first_state(model, lams, beta, coefficients, u)
+    for _ in range(MOST_ITERATIONS):
+        now = here.derivatives
+        weights, factor = _factored(rows, -now.values[2], lams)
+        slopes = shrunk(lams, rows.z_transposed(now.values[1:2]))
+        right = [z[..., 0] - q for z, q in zip(slopes, rows.prior_times(here.u), strict=True)]
+        d_b = [x[..., 0] for x in factor.solve([x[..., None] for x in right])]
+        d_beta, change, decrement = np.zeros_like(beta), np.zeros(rows.n), 0.0
+        if joint:
+            slope = rows.X.T @ now.values[1]
+            d_beta, d_b = FixedEquations.of(rows, lams, weights, factor).solve(slope, d_b)
+            change, decrement = rows.X @ d_beta, float(slope @ d_beta)
+        change = change + rows.z_times(d_b)
+        pulled = shrunk(lams, rows.z_transposed((weights * change)[None]))
+        d_u = rows.covariance_times([x - z[..., 0] for x, z in zip(right, pulled, strict=True)])
+        decrement += sum(float(np.vdot(x, d)) for x, d in zip(right, d_u, strict=True))
+        there = _stepped(model, here, (d_beta, d_u, change), coefficients)
+        if there is None:
+            break
+        here, share = there
+        if share * decrement <= tolerance:
+            break
+    else:
+        raise NumericalError("the search for the modes of the random effects did not end.")
+    last = here.derivatives
+    factor = rows.factored(-last.values[2], lams)
+    b = [x @ lam.T for x, lam in zip(here.u, lams, strict=True)]
+    return Mode(lams, here.beta, coefficients, here.u, b, here.eta, last, factor, here.penalty)
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Where the search is."""
+
+    beta: FloatArray
+    u: list[FloatArray]
+    eta: FloatArray
+    derivatives: RowDerivatives
+    penalty: float
+
+    @property
+    def objective(self) -> float:
+        return self.penalty - 2.0 * self.derivatives.total
+
+
+def _first_state(
+    model: ConditionalModel,
+    lams: Blocks,
+    beta: FloatArray,
+    coefficients: FloatArray,
+    u: Sequence[FloatArray],
+) -> _State:
+    """At `u`, or at u = 0 where the likelihood of that is not finite."""
+    rows, fixed = model.rows, model.offset + model.rows.X @ beta
+    for own in (list(u), [np.zeros_like(x) for x in u]):
+        eta = fixed + rows.z_times([x @ lam.T for x, lam in zip(own, lams, strict=True)])
+        found = model.likelihood.at(eta, coefficients, 3)
+        if np.isfinite(found.total):
+            return _State(beta, own, eta, found, _penalty(rows, own))
+    raise NumericalError("the likelihood of the rows is not finite.")
+
+
+def _factored(rows: WeightedRows, weights: FloatArray, lams: Blocks) -> tuple[FloatArray, Factored]:
+    """A with these weights, or without the negative ones where it is not positive definite."""
+    try:
+        return weights, rows.factored(weights, lams)
+    except NumericalError:
+        weights = np.maximum(weights, 0.0)
+        return weights, rows.factored(weights, lams)
+
+
+def _stepped(
+    model: ConditionalModel,
+    here: _State,
+    step: tuple[FloatArray, list[FloatArray], FloatArray],
+    coefficients: FloatArray,
+) -> tuple[_State, float] | None:
+    """The state after a step in (β, u, η), halved until it is no higher, and the share taken."""
+    (d_beta, d_u, change), share = step, 1.0
+    most = here.objective + ROUNDING * (1.0 + abs(here.objective))
+    for _ in range(MOST_HALVINGS):
+        u = [x + share * d for x, d in zip(here.u, d_u, strict=True)]
+        eta = here.eta + share * change
+        found = model.likelihood.at(eta, coefficients, 3)
+        there = _State(here.beta + share * d_beta, u, eta, found, _penalty(model.rows, u))
+        if there.objective <= most:
+            return there, share
+        share *= 0.5
+    return None
+
+
+def expected_effects(
+    model: ConditionalModel,
+    at: Mode,
+    lams: Blocks,
+    beta: FloatArray,
+    coefficients: FloatArray,
+) -> list[FloatArray]:
+    """û of other parameters by its derivative at a mode, or û itself where that leads far away."""
+    rows, found = model.rows, at.derivatives
+    change = [new - old for new, old in zip(lams, at.lams, strict=True)]
+    explicit = rows.X @ (beta - at.beta)
+    explicit += rows.z_times([u @ d.T for u, d in zip(at.u, change, strict=True)])
+    pull = -at.weights * explicit
+    likelihood = model.likelihood
+    if len(coefficients):
+        before, after = (likelihood.omega(c) for c in (at.coefficients, coefficients))
+        for new, old, slopes in zip(after, before, found.parameters, strict=True):
+            pull = pull + slopes[1] * (new - old)
+    moved = shrunk(change, rows.z_transposed(found.values[1:2]))
+    right = [
+        x[..., 0] + d[..., 0]
+        for x, d in zip(shrunk(at.lams, rows.z_transposed(pull[None])), moved, strict=True)
+    ]
+    d_b = [x[..., 0] for x in at.factor.solve([x[..., None] for x in right])]
+    pulled = shrunk(at.lams, rows.z_transposed((at.weights * rows.z_times(d_b))[None]))
+    d_u = rows.covariance_times([x - z[..., 0] for x, z in zip(right, pulled, strict=True)])
+    if not sum(float(np.vdot(x, d)) for x, d in zip(right, d_u, strict=True)) < LONGEST_EXPECTED:
+        return at.u
+    return [u + d for u, d in zip(at.u, d_u, strict=True)]
+
+
+def _penalty(rows: WeightedRows, u: Sequence[FloatArray]) -> float:
+    """u'Qu."""
+    return sum(float(np.vdot(x, q)) for x, q in zip(u, rows.prior_times(u), strict=True))

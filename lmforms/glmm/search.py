@@ -1,0 +1,283 @@
+"""The search for the maximum of the likelihood: a fast profile first, then all parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..control import Control
+from ..errors import NumericalError
+from ..support.arrays import FloatArray
+from .conditional_mode import Mode
+from .laplace import fixed_information
+from .problem import GeneralizedProblem, profile_point
+from .quasi_newton import Point, SearchEnd, quasi_newton
+from .start import em_rounds, fixed_effects_fit, start_theta
+
+Objective = Callable[[GeneralizedProblem, FloatArray, Mode], Point]
+
+TOLERANCE_SHARE = 1e-2
+"""Of the tolerance of a fit: the curvature here is an approximation, that of `lmer` is exact."""
+
+CURVATURE_STEP = 1e-4
+"""Of forward differences for the first curvature, relative to a parameter's usual size."""
+
+HESSIAN_STEP = 1e-4
+"""Of forward differences for the Hessian, in standard errors: gradients have ten digits, and a
+standard error is off by less than 10⁻⁴ of it."""
+
+NOT_LOWER = 1e-7
+"""A singular λ is taken if it raises the criterion by no more than this."""
+
+NEGATIVE_CURVATURE = -1e-3
+"""Relative curvature below which a stationary point at a singular λ is no minimum."""
+
+MOST_RESTARTS = 4
+"""Searches that begin beside a saddle point or on the boundary."""
+
+CONVERGED = "converged"
+STOPPED = "stopped after {} evaluations before converging: raise Control(max_evaluations=…)"
+STALLED = (
+    "no step lowers the criterion, but its gradient is not zero: rescale the predictors, or "
+    "simplify the random effects"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class GeneralizedOptimum:
+    """Where the search ended.
+
+    Attributes
+    ----------
+    psi : ndarray
+        (θ, β, ω) in the engine's units.
+    value : float
+    mode : Mode
+    gradient : ndarray
+    information : ndarray
+        Curvature as far as the search knows it.
+    converged : bool
+    message : str
+    decrement : float
+    n_evaluations : int
+    trace : tuple of float
+    joint : bool
+        Whether β was profiled out with u.
+    """
+
+    psi: FloatArray
+    value: float
+    mode: Mode
+    gradient: FloatArray
+    information: FloatArray
+    converged: bool
+    message: str
+    decrement: float
+    n_evaluations: int
+    trace: tuple[float, ...]
+    joint: bool = False
+
+
+def search(
+    problem: GeneralizedProblem,
+    objective: Objective | None,
+    control: Control,
+    start: FloatArray | None = None,
+) -> GeneralizedOptimum:
+    """Minimise the criterion.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    objective : callable or None
+        The criterion in (θ, β, ω); None for that with β profiled out with u.
+    control : Control
+    start : ndarray, optional
+        θ to start from.
+
+    Raises
+    ------
+    NumericalError
+        The criterion cannot be evaluated at the start.
+    """
+    mode, coefficients = fixed_effects_fit(problem)
+    sizes = _usual_sizes(problem, mode)
+    if start is None:
+        theta, coefficients, mode = em_rounds(
+            problem, start_theta(problem, mode), coefficients, mode
+        )
+    else:
+        theta = start
+    last, most = control.tolerance * TOLERANCE_SHARE, control.max_evaluations
+    others = np.ones(len(coefficients))
+    if objective is None:
+        run = _Search(problem, profile_point, np.append(sizes, others))
+        first = run.first(theta, coefficients, mode)
+        return _optimum(problem, run, run.minimum(first, last, most), joint=True)
+    m, p = problem.n_theta, problem.p
+    run = _Search(problem, objective, np.concatenate([sizes, np.ones(p), others]))
+    begin = run.first(theta, np.append(mode.beta, coefficients), mode)
+    found = begin.state
+    assert isinstance(found, Mode)
+    known = np.zeros((len(begin.psi), len(begin.psi)))
+    known[m : m + p, m : m + p] = 2.0 * fixed_information(problem.model.rows, found)
+    return _optimum(problem, run, run.minimum(begin, last, most, known))
+
+
+class _Search:
+    """One criterion, with the evaluations that it has taken."""
+
+    def __init__(
+        self, problem: GeneralizedProblem, objective: Objective, sizes: FloatArray
+    ) -> None:
+        self.problem, self.objective, self.sizes = problem, objective, sizes
+        self.count, self.trace = 0, tuple[float, ...]()
+
+    def evaluate(self, psi: FloatArray, near: Point) -> Point:
+        self.count += 1
+        mode = near.state
+        assert isinstance(mode, Mode)
+        found = self.objective(self.problem, psi, mode)
+        self.trace = (*self.trace, found.value)
+        return found
+
+    def first(self, theta: FloatArray, others: FloatArray, mode: Mode) -> Point:
+        """The criterion at the start, with smaller variances where it cannot be evaluated."""
+        for share in (1.0, 0.1, 0.01, 0.0):
+            own = self.problem.scaled(theta, share) if share else 0.0 * theta
+            near = Point(np.empty(0), 0.0, np.empty(0), mode)
+            try:
+                return self.evaluate(np.append(own, others), near)
+            except NumericalError:
+                if not share:
+                    raise
+        raise AssertionError
+
+    def minimum(
+        self, begin: Point, tolerance: float, most: int, known: FloatArray | None = None
+    ) -> SearchEnd:
+        """A minimum, on the boundary if that is no higher."""
+        evaluate = self.evaluate
+        information = self._first_curvature(begin, known)
+        for _ in range(MOST_RESTARTS):
+            end = quasi_newton(
+                evaluate,
+                begin,
+                information,
+                tolerance=tolerance,
+                most_evaluations=max(1, most - self.count),
+            )
+            bounded = self._on_boundary(end.point)
+            if bounded is None:
+                break
+            begin, information = bounded, self._first_curvature(bounded, known)
+            down = self._below_saddle(begin, information)
+            if down is not None:
+                begin = down
+        return replace(end, evaluations=self.count)
+
+    def _on_boundary(self, at: Point) -> Point | None:
+        """The point with small standard deviations at zero, if it is another and no higher."""
+        problem, m = self.problem, self.problem.n_theta
+        size = self.sizes[0] if m else 1.0
+        theta = problem.scaled(at.psi[:m], 1.0 / size)
+        zeroed = problem.scaled(problem.on_boundary(theta), size)
+        if np.allclose(zeroed, at.psi[:m], rtol=0.0, atol=1e-12 * size):
+            return None
+        try:
+            there = self.evaluate(np.append(zeroed, at.psi[m:]), at)
+        except NumericalError:
+            return None
+        return there if there.value <= at.value + NOT_LOWER else None
+
+    def _below_saddle(self, at: Point, information: FloatArray) -> Point | None:
+        """A lower point along a direction of negative curvature of θ."""
+        m = self.problem.n_theta
+        own = information[:m, :m]
+        scale = np.sqrt(np.maximum(np.abs(own.diagonal()), 1e-300))
+        values, vectors = np.linalg.eigh(own / np.outer(scale, scale))
+        for value, direction in zip(values, vectors.T, strict=True):
+            if value > NEGATIVE_CURVATURE:
+                break
+            for share in (1.0, 0.1):
+                psi = at.psi.copy()
+                psi[:m] += share * direction / scale
+                try:
+                    there = self.evaluate(psi, at)
+                except NumericalError:
+                    continue
+                if there.value < at.value:
+                    return there
+        return None
+
+    def _first_curvature(self, at: Point, known: FloatArray | None) -> FloatArray:
+        """Curvature by forward differences of the gradient, but for the known block of β."""
+        size, m = len(at.psi), self.problem.n_theta
+        H = np.zeros((size, size)) if known is None else known.copy()
+        p = 0 if known is None else self.problem.p
+        for i in [*range(m), *range(m + p, size)]:
+            step = CURVATURE_STEP * self.sizes[i]
+            H[i] = H[:, i] = self._slope_change(at, i, step)
+        return H
+
+    def _slope_change(self, at: Point, i: int, step: float) -> FloatArray:
+        for own in (step, -step):
+            psi = at.psi.copy()
+            psi[i] += own
+            try:
+                return (self.evaluate(psi, at).gradient - at.gradient) / own
+            except NumericalError:
+                continue
+        raise NumericalError("the criterion cannot be evaluated beside these parameters.")
+
+
+def hessian(
+    problem: GeneralizedProblem, objective: Objective, at: GeneralizedOptimum
+) -> FloatArray:
+    """∂²d at an optimum in (θ, β, ω), by differences of the exact gradient.
+
+    Raises
+    ------
+    NumericalError
+    """
+    H = np.empty((len(at.psi), len(at.psi)))
+    spread = np.sqrt(2.0 / np.maximum(at.information.diagonal(), 1e-300))
+    for i, size in enumerate(spread):
+        psi = at.psi.copy()
+        psi[i] += HESSIAN_STEP * size
+        H[i] = (objective(problem, psi, at.mode).gradient - at.gradient) / (HESSIAN_STEP * size)
+    return 0.5 * (H + H.T)
+
+
+def _usual_sizes(problem: GeneralizedProblem, mode: Mode) -> FloatArray:
+    """Of each θ, from a single row's working response."""
+    return np.full(problem.n_theta, 1.0 / np.sqrt(np.mean(np.abs(mode.weights))))
+
+
+def _optimum(
+    problem: GeneralizedProblem, search: _Search, end: SearchEnd, joint: bool = False
+) -> GeneralizedOptimum:
+    point, mode = end.point, end.point.state
+    assert isinstance(mode, Mode)
+    message = CONVERGED
+    if not end.converged:
+        message = STOPPED.format(search.count) if search.count else STALLED
+    m = problem.n_theta
+    psi = point.psi
+    if joint:
+        psi = np.concatenate([psi[:m], mode.beta, psi[m:]])
+    return GeneralizedOptimum(
+        psi=psi,
+        value=point.value,
+        mode=mode,
+        gradient=point.gradient,
+        information=end.information,
+        converged=end.converged,
+        message=message,
+        decrement=end.decrement,
+        n_evaluations=search.count,
+        trace=search.trace,
+        joint=joint,
+    )

@@ -1,0 +1,90 @@
+"""Where a search begins: a fit without random effects, and standard deviations of a usual size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import NumericalError
+from ..support.arrays import FloatArray
+from .conditional_mode import Mode, find_mode
+from .problem import GeneralizedProblem, start_predictors
+
+START_SHARE = 0.5
+"""Standard deviations of random effects to start from, relative to that of a single row's working
+response."""
+
+PARAMETER_ROUNDS = 3
+"""Rounds of fixed effects and parameters of the family before the search, which improves both."""
+
+ROUGH_MODE = 1e-3
+"""Where a mode is only a start, its search ends when a step lowers the objective by less."""
+
+EM_ROUNDS = 3
+"""Steps of the EM algorithm before the search."""
+
+
+def fixed_effects_fit(problem: GeneralizedProblem) -> tuple[Mode, FloatArray]:
+    """β without random effects, and coefficients of ω by moments.
+
+    Raises
+    ------
+    NumericalError
+        The likelihood cannot be evaluated anywhere that was tried.
+    """
+    model = problem.model
+    likelihood, X = model.likelihood, model.rows.X
+    zero = [np.zeros((f.k, f.k)) for f in model.rows.factors]
+    coefficients = likelihood.start_coefficients(likelihood.family.start_mean(likelihood.response))
+    failed: NumericalError | None = None
+    for eta in start_predictors(problem):
+        beta = np.asarray(np.linalg.lstsq(X, eta, rcond=None)[0], dtype=np.float64)
+        try:
+            for _ in range(PARAMETER_ROUNDS):
+                u = problem.no_effects()
+                mode = find_mode(model, zero, beta, coefficients, u, joint=True)
+                if not len(coefficients):
+                    break
+                beta = mode.beta
+                coefficients = likelihood.start_coefficients(likelihood.link.mean(mode.eta))
+            return mode, coefficients
+        except NumericalError as error:
+            failed = error
+    assert failed is not None
+    raise failed
+
+
+def em_rounds(
+    problem: GeneralizedProblem, theta: FloatArray, coefficients: FloatArray, mode: Mode
+) -> tuple[FloatArray, FloatArray, Mode]:
+    """θ, ω and the mode after some steps of the EM algorithm with β and u at their joint modes.
+
+    λλ' becomes the mean over levels of b̂b̂' + Var(b | y). Levels with much information are near
+    the end after one step. With related levels the relation is left out: it is only a start.
+    """
+    near = mode
+    for _ in range(EM_ROUNDS):
+        near = find_mode(
+            problem.model,
+            problem.lams(theta),
+            near.beta,
+            coefficients,
+            near.u,
+            joint=True,
+            tolerance=ROUGH_MODE,
+        )
+        parts = []
+        each = zip(problem.covariances, near.b, near.factor.level_blocks(), strict=True)
+        for c, b, blocks in each:
+            parts.append(c.nearest(b.T @ b / len(b) + blocks.mean(axis=0)))
+        theta = np.concatenate([np.empty(0), *parts])
+        if len(coefficients):
+            mean = problem.model.likelihood.link.mean(near.eta)
+            coefficients = problem.model.likelihood.start_coefficients(mean)
+    return theta, coefficients, near
+
+
+def start_theta(problem: GeneralizedProblem, mode: Mode) -> FloatArray:
+    """θ with a common standard deviation in bases of unit mean squares."""
+    size = START_SHARE / np.sqrt(np.mean(np.abs(mode.weights)))
+    theta = np.concatenate([np.empty(0), *(c.start() for c in problem.covariances)])
+    return problem.scaled(theta, float(size))

@@ -1,0 +1,59 @@
+"""Draws have the moments that a family promises, and parameters can be told from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from family_cases import CASES
+
+from lmforms.glmm.families.base import Response
+from lmforms.glmm.families.scales import natural
+
+DRAWS = 40_000
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_moments_of_draws(name):
+    case = CASES[name]
+    share = 0.35 if case.family.inner == "logit" else 2.3
+    trials = np.full(DRAWS, 6.0) if case.family.takes_trials else None
+    mean = np.full(DRAWS, share)
+    omega = [np.array([w]) for w in case.omega]
+    drawn = case.family.simulate(np.random.default_rng(8), mean, omega, trials)
+    assert drawn.shape == (DRAWS,)
+    assert drawn.dtype == np.float64
+    assert not case.family.outside(Response(drawn, trials))[0].any()
+    shares = drawn if trials is None else drawn / trials
+    expected = case.family.expectation(mean, omega, trials)[0]
+    variance = case.family.variance(mean, omega, trials)[0]
+    error = np.sqrt(variance / DRAWS)
+    assert abs(shares.mean() - expected) < 4.5 * error
+    squares = (shares - expected) ** 2
+    if not name.startswith("StudentT"):  # whose fourth moment is infinite, or nearly so
+        assert abs(squares.mean() - variance) < 4.5 * squares.std() / np.sqrt(DRAWS)
+    below, upto = case.family.cumulative(Response(drawn, trials), mean, omega)
+    uniform = below + (upto - below) * np.random.default_rng(9).random(DRAWS)
+    counts = np.histogram(uniform, 20, (0.0, 1.0))[0]
+    assert counts.sum() == DRAWS
+    assert np.sum((counts - DRAWS / 20) ** 2) / (DRAWS / 20) < 55.0  # χ² of 19: p < 2e-5
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_starts_are_near_what_was_drawn(name):
+    case = CASES[name]
+    share = 0.35 if case.family.inner == "logit" else 2.3
+    trials = np.full(DRAWS, 6.0) if case.family.takes_trials else None
+    mean = np.full(DRAWS, share)
+    omega = [np.array([w]) for w in case.omega]
+    drawn = case.family.simulate(np.random.default_rng(8), mean, omega, trials)
+    found = case.family.start_parameters(Response(drawn, trials), mean)
+    for name, w, start in zip(case.family.parameter_names, case.omega, found):
+        ratio = natural(name, start) / natural(name, w)
+        assert 0.3 < ratio < 3.5, name
+
+
+def test_truncated_draws_of_tiny_means():
+    """Nearly all are 1, where waiting for one would take for ever."""
+    family = CASES["Truncated(Poisson())"].family
+    drawn = family.simulate(np.random.default_rng(1), np.full(1000, 1e-9), [])
+    assert (drawn == 1.0).all()
