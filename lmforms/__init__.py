@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import datasets as datasets
     from . import errors as errors
+    from . import families as families
     from . import interop as interop
     from . import latent as latent
     from . import mme as mme
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from . import residual as residual
     from . import varcomp as varcomp
     from .control import Control as Control
+    from .generalized_model import GeneralizedMixedModel as GeneralizedMixedModel
+    from .generalized_model import glmer as glmer
     from .inference.model_comparison.model_table import model_table as model_table
     from .inference.model_comparison.model_tests import anova as anova
     from .inference.model_comparison.model_weights import compare as compare
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from .many import lmer_many as lmer_many
     from .model import MixedModel as MixedModel
     from .model import lmer as lmer
+    from .results.generalized_results import GeneralizedResults as GeneralizedResults
     from .results.model_results import MixedModelResults as MixedModelResults
     from .storage.load import load as load
 
@@ -40,11 +44,14 @@ from ._version import __version__
 # Names are imported when first used, so that `import lmforms` costs next to nothing.
 _HOME = {
     "Control": "control",
+    "GeneralizedMixedModel": "generalized_model",
+    "GeneralizedResults": "results.generalized_results",
     "ManyFits": "many",
     "MixedModel": "model",
     "MixedModelResults": "results.model_results",
     "anova": "inference.model_comparison.model_tests",
     "compare": "inference.model_comparison.model_weights",
+    "glmer": "generalized_model",
     "gwas": "many",
     "lmer": "model",
     "lmer_many": "many",
@@ -52,12 +59,17 @@ _HOME = {
     "model_table": "inference.model_comparison.model_table",
     "pool": "inference.pooling.pool",
 }
-_MODULES = ("datasets", "errors", "latent", "mme", "plot", "relationship", "residual", "varcomp")
+_MODULES = (
+    *("datasets", "errors", "families", "latent", "mme", "plot"),
+    *("relationship", "residual", "varcomp"),
+)
 # Not in __all__: they need packages that may be absent.
 _INTEROP = ("interop", "sklearn")
 
 __all__ = [
     "Control",
+    "GeneralizedMixedModel",
+    "GeneralizedResults",
     "ManyFits",
     "MixedModel",
     "MixedModelResults",
@@ -66,6 +78,8 @@ __all__ = [
     "compare",
     "datasets",
     "errors",
+    "families",
+    "glmer",
     "gwas",
     "latent",
     "lmer",

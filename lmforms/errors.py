@@ -161,6 +161,10 @@ class BoundWarning(LmformsWarning):
     """A parameter of the residuals' structure is estimated at one of its bounds."""
 
 
+class SeparationWarning(LmformsWarning):
+    """The likelihood of a generalised model grows without end along some coefficients."""
+
+
 class ConstantColumnWarning(LmformsWarning):
     """Columns that do not vary over the rows were left out of a likelihood."""
 

@@ -135,7 +135,7 @@ ORDER = [
         "control",
         "datasets",
     ),
-    *("formula", "engine", "data", "relationship", "glmm", "varcomp", "mme", "latent", "plot"),
+    *("formula", "engine", "data", "relationship", "glmm", "families", "varcomp", "mme", "latent", "plot"),
     *(
         "results.state",
         "results.singular",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..covariance import Covariance
 from ..engine.rows import FactorRows, ModelRows
+from ..errors import ModelError
 from ..formula.term_matrix import TermMatrix
 from ..formula.terms import BoundFormula
 from ..residual import Residual, ResidualSpec
@@ -21,6 +22,9 @@ from .observed_response import ObservedResponse
 from .random_structures import Places
 from .read import FormulaData
 from .residual_structure import BoundResidual
+
+INTERCEPT = "Intercept"
+"""Name of the column of ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +127,8 @@ class Design:
         The response as a family takes it, with trials and weights; None in a linear model.
     auxiliary : mapping of str to AuxiliaryPart
         Columns of the parameters beside the mean, by the names of their formulas.
+    thresholds : bool
+        Whether parameters of the family are in the place of the intercept, which is not kept.
     """
 
     formula_data: FormulaData
@@ -138,6 +144,7 @@ class Design:
     structure: BoundResidual | None = None
     observed: ObservedResponse | None = None
     auxiliary: Mapping[str, AuxiliaryPart] = field(default_factory=dict)
+    thresholds: bool = False
 
     @property
     def residual_spec(self) -> ResidualSpec | None:
@@ -174,7 +181,24 @@ class Design:
     def x_dropped(self) -> list[str]:
         """Names of the columns left out because they depend on earlier ones."""
         kept = set(self.x_kept.tolist())
-        return [name for j, name in enumerate(self.fixed.names) if j not in kept]
+        left_out = [name for j, name in enumerate(self.fixed.names) if j not in kept]
+        return [name for name in left_out if not (self.thresholds and name == INTERCEPT)]
+
+    def with_thresholds(self) -> Design:
+        """The same without the intercept.
+
+        Raises
+        ------
+        ModelError
+            The formula has none: its other columns may have the place of one.
+        """
+        if INTERCEPT not in self.fixed.names:
+            raise ModelError(
+                "an ordinal model has thresholds in the place of the intercept: write the formula "
+                "with it, that is without `0 +` and `- 1`."
+            )
+        place = self.fixed.names.index(INTERCEPT)
+        return replace(self, x_kept=self.x_kept[self.x_kept != place], thresholds=True)
 
     @property
     def fixed_terms(self) -> dict[str, IndexArray]:

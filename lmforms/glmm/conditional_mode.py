@@ -115,7 +115,8 @@ class FixedEquations:
         effects = list(factor.solve(shrunk(lams, cross)))
         information = weighted @ rows.X
         for left, right in zip(cross, effects, strict=True):
-            information = information - left.reshape(-1, p).T @ right.reshape(-1, p)
+            count = left.shape[0] * left.shape[1]
+            information = information - left.reshape(count, p).T @ right.reshape(count, p)
         return cls(cross, effects, 0.5 * (information + information.T))
 
     def solve(self, slope: FloatArray, effects: Blocks) -> tuple[FloatArray, list[FloatArray]]:
@@ -133,9 +134,8 @@ class FixedEquations:
         NumericalError
             The information is singular.
         """
-        p = len(slope)
         for z, b in zip(self.cross, effects, strict=True):
-            slope = slope - z.reshape(-1, p).T @ b.ravel()
+            slope = slope - z.reshape(b.size, len(slope)).T @ b.ravel()
         try:
             beta = np.asarray(np.linalg.solve(self.information, slope), dtype=np.float64)
         except np.linalg.LinAlgError:

@@ -21,6 +21,7 @@ from ..support.arrays import FloatArray
 from .estimate import GeneralizedEstimate, estimate_generalized
 from .families.base import Family, Response
 from .families.links import Link
+from .families.ordinal import Ordinal
 from .likelihood import ConditionalLikelihood
 from .problem import GeneralizedProblem, problem_of_rows
 
@@ -36,9 +37,24 @@ AUXILIARY = ("dispersion", "zero_inflation")
 
 def response_kind(family: Family) -> ResponseKind:
     """What the response of a family is read as."""
+    if isinstance(family, Ordinal):
+        return "ordinal"
     if family.takes_trials:
         return "trials"
     return "counts" if family.has_zero else "continuous"
+
+
+def family_of_design(design: Design, family: Family, link: Link) -> tuple[Design, Family]:
+    """The design and the family, which both depend on the classes of an ordinal response.
+
+    Raises
+    ------
+    ModelError
+    """
+    if not isinstance(family, Ordinal):
+        return design, family
+    assert design.observed is not None
+    return design.with_thresholds(), Ordinal(design.observed.levels or (), link.name)
 
 
 def likelihood_of(

@@ -119,4 +119,6 @@ def theta_gradient(
 
 def fixed_information(rows: WeightedRows, mode: Mode) -> FloatArray:
     """X'V⁻¹X at a mode, (p, p): half of the curvature in β as far as W is constant."""
+    if not rows.X.shape[1]:
+        return np.zeros((0, 0))
     return FixedEquations.of(rows, mode.lams, mode.weights, mode.factor).information

@@ -18,7 +18,9 @@ from .quantities import fitted_values, residuals
 from .state import FitState
 
 
-def augmented_rows(state: FitState, data: Any = None) -> Any:
+def augmented_rows(
+    state: FitState, data: Any = None, columns: Mapping[str, FloatArray] | None = None
+) -> Any:
     """The rows used, with columns of the fit: a table of the kind of `data`.
 
     Parameters
@@ -26,13 +28,15 @@ def augmented_rows(state: FitState, data: Any = None) -> Any:
     state : FitState
     data : pandas, polars or pyarrow table, or mapping of arrays, optional
         The table that the model was fitted to; by default the columns that the model uses.
+    columns : mapping of str to ndarray (n,), optional
+        Those of the fit; by default those of a linear model.
 
     Raises
     ------
     ColumnError, DataError
         The table is another one, or has columns of these names.
     """
-    made = _columns(state)
+    made = _columns(state) if columns is None else columns
     table = state.design.frame.table
     names = list(table) if data is None else column_names(data)
     taken = [name for name in made if name in names]

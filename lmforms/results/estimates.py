@@ -1,4 +1,4 @@
-"""`ModelEstimates`: the stored values of a fit, as labelled attributes."""
+"""`CommonEstimates` and `ModelEstimates`: the stored values of a fit, as labelled attributes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .random_parameters import random_parameters
 from .state import FitState
 
 
-class ModelEstimates:
-    """What :class:`lmforms.MixedModelResults` has as attributes.
+class CommonEstimates:
+    """What fits of linear and of generalised models have as attributes.
 
     Parameters
     ----------
@@ -37,11 +37,6 @@ class ModelEstimates:
     def formula(self) -> str:
         """The formula."""
         return str(self.state.design.bound.formula)
-
-    @property
-    def reml(self) -> bool:
-        """Whether the fit is by restricted maximum likelihood."""
-        return self.state.estimate.reml
 
     @property
     def nobs(self) -> int:
@@ -70,27 +65,12 @@ class ModelEstimates:
         """Standard errors of the fixed effects."""
         return quantities.standard_errors(self.state)
 
-    @property
-    def tvalues(self) -> pd.Series:
-        """Fixed effects divided by their standard errors."""
-        return self.params / self.bse
-
     # --- variance components --------------------------------------------------------------
 
     @cached_property
     def theta(self) -> FloatArray:
         """Covariance parameters θ: per term in formula order, lower triangle by columns."""
         return theta_in_formula_order(self.state.design, self.state.estimate.theta)
-
-    @property
-    def sigma(self) -> float:
-        """Residual standard deviation σ."""
-        return self.state.estimate.sigma
-
-    @property
-    def scale(self) -> float:
-        """Residual variance σ²."""
-        return self.state.estimate.sigma**2
 
     @cached_property
     def vcomp(self) -> pd.DataFrame:
@@ -140,28 +120,12 @@ class ModelEstimates:
         """
         return quantities.random_effects_cov(self.state)
 
-    # --- rows -----------------------------------------------------------------------------
-
-    @property
-    def fittedvalues(self) -> pd.Series:
-        """Xβ̂ + Zb̂ + offset, on the index of the data."""
-        values = quantities.fitted_values(self.state)
-        return pd.Series(values, index=self.state.design.index, name="fitted")
-
     # --- likelihood -----------------------------------------------------------------------
 
     @property
     def criterion(self) -> float:
         """−2 × log-likelihood (ML) or restricted log-likelihood (REML)."""
         return self.state.estimate.criterion
-
-    @property
-    def criterion_se(self) -> float:
-        """Standard error of `criterion`: 0 unless it was estimated (``factor="cg"``).
-
-        θ, β and the random effects are not concerned, see the page on large models.
-        """
-        return self.state.estimate.criterion_se
 
     @property
     def llf(self) -> float:
@@ -172,7 +136,8 @@ class ModelEstimates:
     def npar(self) -> int:
         """Number of parameters: rank of X, θ of the random effects, φ of the residuals, and σ.
 
-        As AIC counts them; the `df_model` of statsmodels counts columns of X alone.
+        Of a generalised model the coefficients of its family's parameters are in the place of φ
+        and σ. As AIC counts them; the `df_model` of statsmodels counts columns of X alone.
         """
         return criteria.npar(self.state)
 
@@ -239,3 +204,43 @@ class ModelEstimates:
             sums=quantities.kind_of_sums(self.state),
             at_bound=tuple(names_at_bound(self.state)),
         )
+
+
+class ModelEstimates(CommonEstimates):
+    """What :class:`lmforms.MixedModelResults` has besides."""
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fit is by restricted maximum likelihood."""
+        return self.state.estimate.reml
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Fixed effects divided by their standard errors."""
+        return self.params / self.bse
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation σ."""
+        return self.state.estimate.sigma
+
+    @property
+    def scale(self) -> float:
+        """Residual variance σ²."""
+        return self.state.estimate.sigma**2
+
+    @property
+    def criterion_se(self) -> float:
+        """Standard error of `criterion`: 0 unless it was estimated (``factor="cg"``).
+
+        θ, β and the random effects are not concerned, see the page on large models.
+        """
+        return self.state.estimate.criterion_se
+
+    # --- rows -----------------------------------------------------------------------------
+
+    @property
+    def fittedvalues(self) -> pd.Series:
+        """Xβ̂ + Zb̂ + offset, on the index of the data."""
+        values = quantities.fitted_values(self.state)
+        return pd.Series(values, index=self.state.design.index, name="fitted")

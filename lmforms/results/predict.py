@@ -36,6 +36,7 @@ def rows_of(
     offset: npt.ArrayLike | None,
     what: str,
     others: bool = False,
+    auxiliary: Sequence[str] = (),
 ) -> DesignRows:
     """The design of new rows, or of the model's own if `data` is None.
 
@@ -48,6 +49,8 @@ def rows_of(
         Method that the user called, for messages.
     others : bool
         Whether random terms that `random` leaves out are there too, without their levels.
+    auxiliary : sequence of str
+        Parameters beside the mean whose columns are needed, by the names of their formulas.
     """
     new_levels = one_of("new_levels", new_levels, ("raise", "zero"))
     terms = chosen_terms(design, random)
@@ -61,6 +64,7 @@ def rows_of(
             offset=offset,
             what=what,
             unlabelled=left_out,
+            auxiliary=auxiliary,
         )
     if offset is not None:
         raise ArgumentError(f"{what}: offset needs new data.")

@@ -52,7 +52,7 @@ def interval_columns(
     ddf : str
         See :meth:`lmforms.MixedModelResults.predict`.
     """
-    _refuse_new_places(rows)
+    refuse_new_places(rows)
     complete = rows.complete & ~np.isnan(estimate)
     if residuals is not None:
         complete &= np.isin(np.arange(len(complete)), residuals.rows)
@@ -138,7 +138,7 @@ def _new_residuals(
     )
 
 
-def _refuse_new_places(rows: DesignRows) -> None:
+def refuse_new_places(rows: DesignRows) -> None:
     """Refuse rows whose places have no random effect: its variance depends on where it is."""
     for t, own in rows.terms.items():
         term = rows.design.terms[t]

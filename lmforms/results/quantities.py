@@ -82,7 +82,12 @@ def variance_components(state: FitState, brief: bool = False) -> pd.DataFrame:
 
 
 def residual_deviations(state: FitState) -> list[tuple[str, float]]:
-    """Standard deviations of the residuals by strata, or σ under an empty name."""
+    """Standard deviations of the residuals by strata, or σ under an empty name.
+
+    None of a family, whose variance is that of a response given its mean.
+    """
+    if state.family is not None:
+        return []
     sigma, bound = state.estimate.sigma, state.design.structure
     strata = () if bound is None else own_strata(bound)
     if not strata or not isinstance(state.residual, ParametricResidual):

@@ -16,6 +16,7 @@ from ..residual import Residual
 from ..support.arrays import FloatArray
 
 if TYPE_CHECKING:
+    from ..glmm.families.base import Family
     from ..relationship import Relationship
 
 
@@ -90,6 +91,11 @@ class FitState:
 
     def __repr__(self) -> str:
         return f"<FitState of {self.design!r}, {self.estimate!r}>"
+
+    @property
+    def family(self) -> Family | None:
+        """The family of a generalised model."""
+        return self.estimate.family
 
     @property
     def residual(self) -> Residual:

@@ -9,21 +9,38 @@ from ..errors import (
     BoundWarning,
     ConvergenceWarning,
     IdentificationWarning,
+    SeparationWarning,
     SingularWarning,
 )
 from ..support.caller import caller_depth
+from .separated_columns import separation_text
 
 if TYPE_CHECKING:
+    from .generalized_results import GeneralizedResults
     from .model_results import MixedModelResults
 
 
 def warn_of_status(results: MixedModelResults, message: str) -> None:
     """What the user should know of how the fit ended."""
-    for text, category in (
+    _warn(
         ("" if results.converged else f"not converged: {message}.", ConvergenceWarning),
         (results.unidentified_message, IdentificationWarning),
         (results.singular_message, SingularWarning),
         (results.bound_message, BoundWarning),
-    ):
+    )
+
+
+def warn_of_generalized(results: GeneralizedResults) -> None:
+    """The same for a generalised model."""
+    message = results.state.estimate.message
+    _warn(
+        ("" if results.converged else f"not converged: {message}.", ConvergenceWarning),
+        (results.singular_message, SingularWarning),
+        (separation_text(results.state), SeparationWarning),
+    )
+
+
+def _warn(*said: tuple[str, type[Warning]]) -> None:
+    for text, category in said:
         if text:
             warnings.warn(text, category, stacklevel=caller_depth())

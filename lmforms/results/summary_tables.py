@@ -23,6 +23,7 @@ TITLES = {
     "random": "Random effects",
     "structures": "Structures of the random effects",
     "residual": "Residuals",
+    "family": "Parameters of the family",
     "fixed": "Fixed effects",
 }
 
@@ -38,7 +39,8 @@ class ModelSummary(TableFormats):
         Name and value of each line of the head.
     tables : dict of str to DataFrame
         ``"random"`` (variances and correlations), ``"structures"`` (parameters of covariance
-        structures: estimate, std_error, lower, upper), ``"residual"`` (those of the residuals) and
+        structures: estimate, std_error, lower, upper), ``"residual"`` (those of the residuals),
+        ``"family"`` (parameters of the family of a generalised model) and
         ``"fixed"`` (estimate, std_error, df, statistic, p_value, and limits if asked for).
     notes : tuple of str
         Warnings that concern the whole fit.
@@ -88,6 +90,8 @@ class ModelSummary(TableFormats):
                     shown.append(_random(title, table, digits))
                 elif key == "fixed":
                     shown.append(_fixed(title, table, stars, digits))
+                elif key == "family":
+                    shown.append(_family(title, table, digits))
                 else:
                     shown.append(_parameters(title, table, digits))
         notes = self.notes
@@ -129,6 +133,19 @@ def _parameters(title: str, table: pd.DataFrame, digits: int) -> ShownTable:
     stubs = ["" if t and terms[t - 1] == name else name for t, name in enumerate(terms)]
     columns = [names, *texts.values()]
     return shown_table(["parameter", *headers], stubs, columns, "l" + aligns, title)
+
+
+def _family(title: str, table: pd.DataFrame, digits: int) -> ShownTable:
+    """Parameters of a family, each with its coefficients where it has a formula."""
+    texts = dict(zip(map(str, table.columns), frame_texts(table, digits), strict=True))
+    parameters = [name.replace("_", " ") for name in texts.pop("parameter")]
+    stubs = ["" if i and parameters[i - 1] == name else name for i, name in enumerate(parameters)]
+    coefficients = texts.pop("name")
+    headers = [HEADERS.get(name, name) for name in texts]
+    columns, aligns = list(texts.values()), "r" * len(headers)
+    if any(coefficients):
+        headers, columns, aligns = ["coefficient", *headers], [coefficients, *columns], "l" + aligns
+    return shown_table(headers, stubs, columns, aligns, title)
 
 
 def _random(title: str, vcomp: pd.DataFrame, digits: int) -> ShownTable:

@@ -134,9 +134,10 @@ def _fixed_effects(
         "estimate": found.estimate,
         "std.error": found.std_error,
         "statistic": found.statistic,
-        "df": found.df,
         "p.value": found.p_value,
     }
+    if state.family is None:
+        rows["df"] = found.df
     if level is not None:
         rows["conf.low"], rows["conf.high"] = found.intervals(level)
     return rows, list(found.method.notes)

@@ -14,11 +14,16 @@ from ..control import Control
 from ..errors import DataError
 from ..support.arrays import FloatArray
 from .archive import DIGEST
+from .generalized import GeneralizedFacts, are_generalized, decode_generalized
 from .index_json import decode_index
 from .relationships import are_relationships
 
 FORMAT = "lmforms-fit"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
+"""Of fits of generalised models, and the newest that is read."""
+
+LINEAR_VERSION = 5
+"""Of fits of linear models, which earlier versions of lmforms read too."""
 
 MAX_FORMULA_LENGTH = 20_000
 """Characters. The time that reading a formula takes grows with their square."""
@@ -34,6 +39,9 @@ _VERSION_3_DEFAULTS: dict[str, Any] = {"weights_column": None}
 
 _VERSION_4_DEFAULTS: dict[str, Any] = {"residual": None}
 """Likewise version 4."""
+
+_VERSION_5_DEFAULTS: dict[str, Any] = {"generalized": None}
+"""Likewise version 5."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class FitHeader:
         Known covariances by grouping factor or term, see :mod:`.relationships`.
     residual : str or None
         Residual structure as text.
+    generalized : GeneralizedFacts or None
+        Family, link and more of a generalised model.
     has_digest : bool
         Whether the file says what its content must add up to.
     """
@@ -82,6 +92,7 @@ class FitHeader:
     flat: tuple[tuple[int, int], ...] | None
     relationships: list[dict[str, Any]]
     residual: str | None
+    generalized: GeneralizedFacts | None
     has_digest: bool
 
 
@@ -120,13 +131,15 @@ def checked_header(meta: Mapping[str, Any], damaged: Callable[[str], DataError])
         meta = {**_VERSION_3_DEFAULTS, **meta}
     if version <= 4:
         meta = {**_VERSION_4_DEFAULTS, **meta}
+    if version <= 5:
+        meta = {**_VERSION_5_DEFAULTS, **meta}
     for name in meta:
         if name not in _CHECKS and name != DIGEST:
             raise damaged(f"the field {name!r} is unknown")
     for name, is_right in _CHECKS.items():
         if name not in meta or not is_right(meta[name]):
             raise damaged(f"the field {name!r} is gone or not what it must be")
-    optimum = meta["optimum"]
+    optimum, generalized = meta["optimum"], meta["generalized"]
     return FitHeader(
         formula=meta["formula"],
         reml=meta["reml"],
@@ -147,6 +160,7 @@ def checked_header(meta: Mapping[str, Any], damaged: Callable[[str], DataError])
         flat=_pairs(meta["flat"]),
         relationships=meta["relationships"],
         residual=meta["residual"],
+        generalized=None if generalized is None else decode_generalized(generalized),
         has_digest=version > 1 or DIGEST in meta,
     )
 
@@ -261,5 +275,6 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "flat": _is_pairs,
     "relationships": are_relationships,
     "residual": lambda value: value is None or _is_text(value),
+    "generalized": are_generalized,
 }
 """What each field must be."""

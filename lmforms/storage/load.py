@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data.design import Design
 from ..data.fitted_variances import EXTRA_NAME
 from ..data.frame import Frame
 from ..data.input_table import raw_table
-from ..data.read import read_formula_data
+from ..data.read import FormulaData, read_formula_data
 from ..engine.estimate import Estimate
 from ..errors import (
     ArgumentError,
@@ -30,10 +31,14 @@ from ..errors import (
     MemoryLimitError,
     NumericalError,
 )
+from ..formula.auxiliary import bind_auxiliary
 from ..formula.bind import bind
 from ..formula.parse import parse_formula
 from ..formula.scope import Scope
+from ..generalized_model import GeneralizedMixedModel, state_of
+from ..glmm.fit import response_kind
 from ..model import MixedModel, state_at
+from ..results.generalized_results import GeneralizedResults
 from ..results.model_results import MixedModelResults
 from ..results.state import FitState
 from ..support.arguments import named_arguments
@@ -42,9 +47,12 @@ from ..support.column_table import Table
 from .archive import Archive, opened
 from .atomic import checked_path, file_error
 from .columns import decode_column
+from .generalized import decode_estimate
 from .header import FitHeader, checked_header
 from .relationships import decode_relationships
 from .safe_formula import load_with, names_from_context
+
+Pairs = tuple[tuple[int, int], ...]
 
 FIGURE_TOLERANCE = 1e-6
 """Relative difference between stored and recomputed figures that counts as damage. Another
@@ -54,8 +62,8 @@ processor's rounding stays below 1e-8; figures of other data or another function
 @named_arguments
 def load(
     path: str | PathLike[str], *, context: Mapping[str, Any] | None = None
-) -> MixedModelResults:
-    """Read a fit written by :meth:`lmforms.MixedModelResults.save`.
+) -> MixedModelResults | GeneralizedResults:
+    """Read a fit written by its method ``save``.
 
     Parameters
     ----------
@@ -67,7 +75,7 @@ def load(
 
     Returns
     -------
-    MixedModelResults
+    MixedModelResults or GeneralizedResults
 
     Raises
     ------
@@ -121,7 +129,9 @@ def load(
     return fit
 
 
-def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResults:
+def _fit_from_archive(
+    archive: Archive, given: dict[str, Any]
+) -> MixedModelResults | GeneralizedResults:
     """The fit of a file: the model anew, the criterion at the stored θ."""
     header = checked_header(archive.meta, archive.damaged)
     n = len(header.index)
@@ -136,7 +146,9 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
         }
     )
     data.index = header.index
-    _check_expressions(header.formula, raw_table(data, list(data)), given)
+    own = header.generalized
+    reserved = [c for c in (header.weights_column, header.offset_column) if c is not None]
+    _check_expressions(header, raw_table(data, list(data)), given, reserved)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LmformsWarning)  # said when the model was fitted
         formula_data = read_formula_data(
@@ -146,8 +158,10 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
             offset=offset,
             contrasts=header.contrasts,
             residual=header.residual,
-            reserved=[c for c in (header.weights_column, header.offset_column) if c is not None],
+            reserved=reserved,
             context=Scope(given, python=False),
+            response=None if own is None else response_kind(own.family),
+            auxiliary=None if own is None else own.auxiliary,
         )
         formula_data = replace(
             formula_data,
@@ -156,7 +170,10 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
             rows=_rows(archive, formula_data.frame.table.n),
             frame=_with_fitted_values(archive, formula_data.frame),
         )
-        model = MixedModel.of(formula_data, decode_relationships(header.relationships, archive))
+        known = decode_relationships(header.relationships, archive)
+        if own is not None:
+            return _generalized(archive, header, formula_data, known)
+        model = MixedModel.of(formula_data, known)
     theta = archive.array("theta", sum(g.covariance.n_theta for g in model.design.groups))
     count = len(model.design.residual.phi)
     phi = archive.array("phi", count) if count else None
@@ -179,6 +196,21 @@ def _fit_from_archive(archive: Archive, given: dict[str, Any]) -> MixedModelResu
     return MixedModelResults(model, state)
 
 
+def _generalized(
+    archive: Archive, header: FitHeader, formula_data: FormulaData, known: Any
+) -> GeneralizedResults:
+    """The fit of a generalised model, at the stored parameters and modes."""
+    own = header.generalized
+    assert own is not None
+    model = GeneralizedMixedModel.of(formula_data, own.family, own.link, known)
+    parts = (model.family, model.design, model.relationship)
+    estimate, observed = decode_estimate(archive, header, *parts)
+    singular = _parts(archive, model.design, "singular", header.singular or ())
+    estimate = estimate.with_values(singular=singular)
+    archive.check_digest()
+    return GeneralizedResults(model, state_of(model, estimate, observed, header.control))
+
+
 def _with_fitted_values(archive: Archive, frame: Frame) -> Frame:
     """The frame with the fitted values that variances of residuals depend on, if they do."""
     name = f"extra/{EXTRA_NAME}"
@@ -198,13 +230,20 @@ def _rows(archive: Archive, n: int) -> BoolArray | None:
     return rows
 
 
-def _check_expressions(formula: str, table: Table, given: Mapping[str, Any]) -> None:
-    """Refuse a formula that holds more than the whitelist, or names that are not given."""
+def _check_expressions(
+    header: FitHeader, table: Table, given: Mapping[str, Any], reserved: list[str]
+) -> None:
+    """Refuse formulas that hold more than the whitelist, or names that are not given."""
+    formula, own = header.formula, header.generalized
     try:
         bound = bind(parse_formula(formula), tuple(table))
+        beside = {
+            name: bind_auxiliary(name, source, bound, tuple(table), reserved=reserved)
+            for name, source in (own.auxiliary if own is not None else {}).items()
+        }
     except (RecursionError, MemoryError):
         raise FormulaError("load: the formula is nested too deeply.") from None
-    names = names_from_context(bound, table, given, "load")
+    names = names_from_context(bound, table, given, "load", beside)
     lacking = [name for name in names if name not in given]
     if lacking:
         raise DataError(
@@ -221,17 +260,22 @@ def _with_status(state: FitState, header: FitHeader, archive: Archive) -> Estima
     if "gradient" in archive:
         gradient = archive.array("gradient", len(at.gradient))
         optimum = replace(optimum, evaluation=replace(at, gradient=gradient))
-    parts = [len(group.terms) for group in state.design.groups]
     found = {}
     for name, attribute in (("singular", "singular"), ("flat", "unidentified")):
         pairs = getattr(header, name)
         if pairs is None:
             continue
-        if any(group >= len(parts) or part >= parts[group] for group, part in pairs):
-            raise archive.damaged(f"{name} names random terms that are not there")
-        found[attribute] = pairs
+        found[attribute] = _parts(archive, state.design, name, pairs)
     ended = replace(estimate, optimum=optimum, unidentified=found.pop("unidentified", ()))
     return ended.with_values(**found)
+
+
+def _parts(archive: Archive, design: Design, name: str, pairs: Pairs) -> Pairs:
+    """Random terms of a header, which must be there."""
+    counts = [len(group.terms) for group in design.groups]
+    if any(group >= len(counts) or part >= counts[group] for group, part in pairs):
+        raise archive.damaged(f"{name} names random terms that are not there")
+    return pairs
 
 
 def _check_figures(state: FitState, header: FitHeader, beta: FloatArray) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from formulaic import SimpleFormula
     from formulaic.parser.types import Factor
 
+    from ..formula.auxiliary import AuxiliaryFormula
     from ..formula.formula_part import FormulaPart
     from ..formula.terms import BoundFormula
     from ..support.column_table import Table
@@ -35,7 +36,11 @@ SAVE_ADVICE = (
 
 
 def names_from_context(
-    bound: BoundFormula, table: Table, given: Mapping[str, Any], what: str
+    bound: BoundFormula,
+    table: Table,
+    given: Mapping[str, Any],
+    what: str,
+    auxiliary: Mapping[str, AuxiliaryFormula] | None = None,
 ) -> list[str]:
     """Check a formula; return the names that it needs from ``context=``.
 
@@ -48,6 +53,8 @@ def names_from_context(
         What ``context=`` holds.
     what : str
         ``"save"`` or ``"load"``, for messages.
+    auxiliary : mapping of str to AuxiliaryFormula, optional
+        Formulas of parameters beside the mean.
 
     Raises
     ------
@@ -65,7 +72,9 @@ def names_from_context(
     def distinct(names: Collection[str]) -> int:
         return min(table.n, prod(levels(name) for name in names))
 
-    checker = ExpressionChecker(bound.columns, objects, given, distinct)
+    others = tuple((auxiliary or {}).values())
+    used = dict.fromkeys([*bound.columns, *(c for formula in others for c in formula.columns)])
+    checker = ExpressionChecker(tuple(used), objects, given, distinct)
 
     def width(factor: Factor, part: FormulaPart) -> int:
         if factor.eval_method.value == "literal":
@@ -81,7 +90,8 @@ def names_from_context(
             raise FormulaError(f"{what}: {exc}. {hint}\n{mark_factor(factor, part)}") from None
 
     columns = 0
-    for parsed, part in _column_parts(bound):
+    parts = [*_column_parts(bound), *((own.terms, own.part) for own in others)]
+    for parsed, part in parts:
         columns += sum(prod(width(f, part) for f in term.factors) for term in parsed)
     for term in bound.random:
         for factor in term.group:

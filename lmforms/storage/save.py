@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
+from ..data.read import all_columns
 from ..data.theta_order import theta_in_formula_order
 from ..errors import ContextWarning, DataError, ModelError
 from ..results.state import FitState
@@ -19,7 +20,14 @@ from ..support.column_table import Table
 from .archive import write_archive
 from .atomic import checked_path
 from .columns import encode_column
-from .header import FORMAT, FORMAT_VERSION, MAX_FORMULA_LENGTH, checked_header
+from .generalized import encode_generalized
+from .header import (
+    FORMAT,
+    FORMAT_VERSION,
+    LINEAR_VERSION,
+    MAX_FORMULA_LENGTH,
+    checked_header,
+)
 from .index_json import encode_index
 from .relationships import encode_relationships
 from .safe_formula import load_with, names_from_context
@@ -52,7 +60,7 @@ def _contents_of(
     if not state.optimized:
         raise ModelError("save: θ of this model was given, not estimated: save the fit itself.")
     formula_data = design.formula_data
-    used = formula_data.bound.columns
+    used = all_columns(formula_data.bound, None, formula_data.auxiliary)
     contrasts = {name: c for name, c in formula_data.contrasts.items() if name in used}
     for name, contrast in contrasts.items():
         if not isinstance(contrast, (str, np.ndarray, list, tuple)):
@@ -62,12 +70,14 @@ def _contents_of(
             )
     source, kept = formula_data.formula.source, formula_data.frame.table
     table = Table({name: kept[name] for name in formula_data.columns}, kept.index)
-    if len(source) > MAX_FORMULA_LENGTH:
+    beside = formula_data.auxiliary
+    longest = max(len(source), *(len(own.part.source) for own in beside.values()), 0)
+    if longest > MAX_FORMULA_LENGTH:
         raise DataError(
-            f"save: the formula has {len(source)} characters, and {MAX_FORMULA_LENGTH} can be read "
+            f"save: the formula has {longest} characters, and {MAX_FORMULA_LENGTH} can be read "
             "back: use shorter names of columns, or `.`."
         )
-    names = names_from_context(formula_data.bound, table, formula_data.scope.given, "save")
+    names = names_from_context(formula_data.bound, table, formula_data.scope.given, "save", beside)
     arrays: dict[str, AnyArray] = {
         "response": state.response,
         "theta": theta_in_formula_order(design, estimate.theta),
@@ -89,12 +99,17 @@ def _contents_of(
             f"save: the index of the data: {exc} Use data.reset_index(drop=True)."
         ) from None
     optimum = estimate.optimum
-    arrays["gradient"] = optimum.evaluation.gradient
+    generalized = None
+    if state.family is None:
+        arrays["gradient"] = optimum.evaluation.gradient
+    else:
+        generalized, own = encode_generalized(state)
+        arrays |= own
     relationships, matrices = encode_relationships(state.relationship)
     arrays |= matrices
     meta = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": LINEAR_VERSION if generalized is None else FORMAT_VERSION,
         "lmforms": __version__,
         "formula": source,
         "reml": estimate.reml,
@@ -122,4 +137,6 @@ def _contents_of(
         "relationships": relationships,
         "residual": None if formula_data.residual is None else str(formula_data.residual),
     }
+    if generalized is not None:
+        meta["generalized"] = generalized
     return meta, arrays, names

@@ -34,11 +34,12 @@ def arguments(fit: dict[str, Any]) -> dict[str, Any]:
     """What `lf.glmer` is called with."""
     data = table(fit["data"]).assign(**fit["extra_columns"])
     formula = fit["formula"]
+    if fit["family"] == "cumulative":
+        response = formula.split()[0]
+        data[response] = data[response].cat.as_ordered()
     out = {"formula": formula, "data": data, "family": fit["family"], "nagq": fit["nagq"]}
     if fit["link"] is not None:
         out["link"] = fit["link"]
-    if fit["family"].startswith("truncated") and fit["zi_formula"] != "~0":
-        out["family"] = "hurdle" + fit["family"].removeprefix("truncated")
     for name in ("weights", "offset"):
         if fit.get(name) is not None:
             out[name] = fit[name]

@@ -13,10 +13,12 @@ from .binomial import BetaBinomial, Binomial
 from .counts import NegativeBinomial, NegativeBinomial1, Poisson
 from .gaussian import Gaussian
 from .links import LINKS, Link
+from .ordinal import Ordinal
 from .positive import Gamma, InverseGaussian
 from .student_t import StudentT
 from .truncation import Truncated
 from .tweedie import Tweedie
+from .zeros import Hurdle
 
 FAMILIES: dict[str, type[Family]] = {
     family.name: family
@@ -51,6 +53,13 @@ _FAMILY_ALIASES: dict[str, Callable[[], Family]] = {
     "truncatedpoisson": lambda: Truncated(Poisson()),
     "truncatednbinom1": lambda: Truncated(NegativeBinomial1()),
     "truncatednbinom2": lambda: Truncated(NegativeBinomial()),
+    "ordinal": Ordinal,
+    "cumulative": Ordinal,
+    "clm": Ordinal,
+    "hurdlepoisson": lambda: Hurdle(Poisson()),
+    "hurdlenbinom1": lambda: Hurdle(NegativeBinomial1()),
+    "hurdlenbinom2": lambda: Hurdle(NegativeBinomial()),
+    "hurdlegamma": lambda: Hurdle(Gamma()),
 }
 _LINK_ALIASES = {
     "cauchy": "cauchit",
@@ -149,7 +158,7 @@ def _named_family(name: str) -> Family:
         )
     raise ArgumentError(
         f"There is no family {name!r}.{near_matches(name, [*FAMILIES, *_FAMILY_ALIASES])} "
-        f"Families: {listed(list(FAMILIES))}."
+        f"Families: {listed([*FAMILIES, Ordinal.name])}."
     )
 
 

@@ -15,6 +15,7 @@ from ...errors import ArgumentError, ModelError, NumericalError
 from ...results.state import FitState
 from ...support.arguments import one_of
 from ...support.arrays import FloatArray
+from ..generalized import refuse_generalized
 from ..residual_estimates import names_at_bound
 from .between_within import between_within_df
 from .block_information import information_by_blocks, needs_blocks
@@ -182,9 +183,14 @@ def df_method(
     ArgumentError
         An unknown method, or `information` for a method that has none.
     ModelError
-        Kenward–Roger for an ML fit or after conjugate gradients.
+        Kenward–Roger for an ML fit or after conjugate gradients; any but "none" for a generalised
+        model.
     """
     name = one_of("ddf", ddf, DF_METHODS)
+    if name != "none":
+        refuse_generalized(
+            state, f"ddf={name!r}", "Generalised ones have normal tests: ddf='none'."
+        )
     if information is not None:
         one_of("information", information, ("observed", "expected"))
         if name not in ("satterthwaite", "kenward-roger", "kenward-roger-linear"):

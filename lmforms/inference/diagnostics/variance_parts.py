@@ -95,14 +95,18 @@ def variance_parts(state: FitState) -> VarianceParts:
     design, estimate = state.design, state.estimate
     fixed = np.var(design.X @ estimate.beta, ddof=1) if len(estimate.beta) else 0.0
     by_row = random_variances(state)
-    single = tuple(
-        group.name for group in design.groups if np.bincount(group.codes).max(initial=0) <= 1
-    )
     return VarianceParts(
         fixed=float(fixed),
         groups={name: float(values.mean()) for name, values in by_row.items()},
-        rows=single,
+        rows=single_row_groups(state),
         residual=float(residual_variances(state).mean()),
+    )
+
+
+def single_row_groups(state: FitState) -> tuple[str, ...]:
+    """Grouping factors in which each row has a level of its own."""
+    return tuple(
+        group.name for group in state.design.groups if np.bincount(group.codes).max(initial=0) <= 1
     )
 
 

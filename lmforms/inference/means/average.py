@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from ...data.coded_as_fitted import check_row_by_row
 from ...data.design import Design
 from ...results.state import FitState
-from ...support.arrays import FloatArray, IndexArray
+from ...support.arrays import BoolArray, FloatArray, IndexArray
 from ...support.column_table import Table
 from ...tables.result_table import ResultTable
 from ..degrees_of_freedom.f_statistic import t_p_values, t_quantiles
@@ -80,26 +80,51 @@ def average_table(
     parts: list[pd.DataFrame] = []
     functions, offsets = [], []
     for quantity in quantities:
-        for values in product(*(range(len(p.chosen)) for p in at)):
-            given = {p.name: p.values.iloc[[v]] for p, v in zip(at, values, strict=True)}
+        for given in given_values(at):
             functions.append(_averaged(design, rows, given, quantity))
             offsets.append(rows.mean_offset() if predicting else np.zeros(rows.n_groups))
-            part = rows.groups.copy()
-            for name, value in given.items():
-                part[name] = value.iloc[np.zeros(len(part), dtype=np.intp)].to_numpy()
-                part[name] = part[name].astype(value.dtype)
-            for place, (name, text) in enumerate(quantity.labels.items()):
-                part.insert(place, name, text)
-            parts.append(part)
+            parts.append(label_columns(rows, given, quantity.labels))
     beta = state.estimate.beta
     found = estimates(beta, method, space, np.vstack(functions), np.concatenate(offsets))
-    table = pd.concat(parts, ignore_index=True).assign(
-        **_columns(found, level, tests=not predicting)
-    )
-    kind = "predictions" if predicting else "slopes" if slopes else "comparisons"
     notes = [*method.notes, rows.note()]
     if design.terms and predicting:
         notes.append("Random effects are zero.")
+    return finished_table(parts, found, slopes, comparisons, level, notes)
+
+
+def given_values(at: Sequence[Predictor]) -> Iterator[dict[str, pd.Series]]:
+    """Each combination of the values that all rows get."""
+    for values in product(*(range(len(p.chosen)) for p in at)):
+        yield {p.name: p.values.iloc[[v]] for p, v in zip(at, values, strict=True)}
+
+
+def label_columns(
+    rows: AveragedRows, given: Mapping[str, pd.Series], labels: Mapping[str, str]
+) -> pd.DataFrame:
+    """What is averaged, groups of rows, and values given: a row for each group."""
+    part = rows.groups.copy()
+    for name, value in given.items():
+        part[name] = value.iloc[np.zeros(len(part), dtype=np.intp)].to_numpy()
+        part[name] = part[name].astype(value.dtype)
+    for place, (name, text) in enumerate(labels.items()):
+        part.insert(place, name, text)
+    return part
+
+
+def finished_table(
+    parts: Sequence[pd.DataFrame],
+    found: Estimates,
+    slopes: Sequence[str],
+    comparisons: Sequence[Comparison],
+    level: float,
+    notes: Sequence[str],
+) -> ResultTable:
+    """The table of averages, with what is to be said of those that there are not."""
+    predicting = not slopes and not comparisons
+    columns = _columns(found, level, tests=not predicting)
+    table = pd.concat(parts, ignore_index=True).assign(**columns)
+    kind = "predictions" if predicting else "slopes" if slopes else "comparisons"
+    notes = list(notes)
     lost = int((~found.estimable).sum())
     if lost:
         notes.append(f"{lost} of {len(found.estimable)} averages are not estimable: NaN.")
@@ -146,21 +171,28 @@ def _averaged(
     design: Design, rows: AveragedRows, given: dict[str, pd.Series], quantity: _Quantity
 ) -> FloatArray:
     """Mean of linear functions over the rows of each group, (groups, k)."""
-    n, k = rows.table.n, design.fixed.values.shape[1]
+    k = design.fixed.values.shape[1]
     total, sizes = np.zeros((2, rows.n_groups, k))
-    size = max(1, ENTRIES_AT_A_TIME // max(1, k))
-    for start in range(0, n, size):
-        chosen = np.zeros(n, dtype=bool)
-        chosen[start : start + size] = True
-        table = rows.table.rows(chosen)
-        table = table.assign({name: _repeated(v, table) for name, v in given.items()})
+    for chosen, table in blocks_of_rows(rows, given, k):
         values, parts = quantity.functions(table)
-        total += _sums(rows.codes[chosen], rows.n_groups, values)
-        sizes += _sums(rows.codes[chosen], rows.n_groups, parts)
+        total += sums(rows.codes[chosen], rows.n_groups, values)
+        sizes += sums(rows.codes[chosen], rows.n_groups, parts)
     mean, size, name = total / rows.counts[:, None], sizes / rows.counts[:, None], quantity.slope_of
     if name is None:
         return without_rounding(mean, rounding_of_means(design, size))
     return without_rounding(mean, rounding_of_slopes(design, size, data_range(design, name)))
+
+
+def blocks_of_rows(
+    rows: AveragedRows, given: Mapping[str, pd.Series], k: int
+) -> Iterator[tuple[BoolArray, Table]]:
+    """The rows with given values, some at a time, as their columns of X (k) take memory."""
+    n, size = rows.table.n, max(1, ENTRIES_AT_A_TIME // max(1, k))
+    for start in range(0, n, size):
+        chosen = np.zeros(n, dtype=bool)
+        chosen[start : start + size] = True
+        table = rows.table.rows(chosen)
+        yield chosen, table.assign({name: _repeated(v, table) for name, v in given.items()})
 
 
 def _repeated(value: pd.Series, table: Table) -> pd.Series:
@@ -169,7 +201,8 @@ def _repeated(value: pd.Series, table: Table) -> pd.Series:
     return column.set_axis(table.index)
 
 
-def _sums(codes: IndexArray, groups: int, values: FloatArray) -> FloatArray:
+def sums(codes: IndexArray, groups: int, values: FloatArray) -> FloatArray:
+    """Sums of rows of values (n, k) in each group, (groups, k)."""
     where = np.arange(len(codes))
     chosen = sp.csr_array((np.ones(len(codes)), (codes, where)), shape=(groups, len(codes)))
     return np.asarray(chosen @ values)

@@ -11,13 +11,16 @@ from ...errors import ArgumentError, ModelError
 from ...results.state import FitState
 from ...support.arguments import flag, number, one_of, proportion, sequence, short_repr
 from ...tables.result_table import ResultTable
+from ..diagnostics.variance_parts import random_variances
 from .average import average_table
+from .average_responses import average_response_table
 from .averaged_rows import averaged_rows
 from .comparisons import read_comparisons
 from .contrasts import check_contrast
 from .grid import reference_grid
 from .grid_weights import WEIGHTS
 from .joint_tests import joint_test_table
+from .link_scale import link_scale
 from .marginal_means import MarginalMeans, marginal_means
 from .options import Options
 from .predictors import chosen_names, fixed_predictors, given_predictors
@@ -125,10 +128,15 @@ def average(
     ddf: str,
     information: str | None,
     level: float,
+    kind: str = "link",
 ) -> ResultTable:
-    """Averages over rows: see :meth:`lmforms.MixedModelResults.average`."""
+    """Averages over rows: see :meth:`lmforms.MixedModelResults.average`.
+
+    `kind` is for generalised models: averages of linear predictors or of means.
+    """
     what, design = "average", state.design
     _check_fixed(state, what)
+    on_response = one_of(f"{what}: kind", kind, ("link", "response")) == "response"
     level = proportion(f"{what}: level", level)
     if slope is not None and comparison is not None:
         raise ArgumentError(f"{what}: give either slope= or comparison=, not both.")
@@ -150,7 +158,10 @@ def average(
                 f"{what}: {argument}={short_repr(value)} names nothing: name a predictor, or leave "
                 "it out for predictions."
             )
-    rows = averaged_rows(design, data, names, with_offset=predicting, what=what)
+    with_offset = predicting or on_response
+    rows = averaged_rows(design, data, names, with_offset=with_offset, what=what)
+    if on_response:
+        return average_response_table(state, rows, given, slopes, compared, level=level, what=what)
     return average_table(
         state,
         rows,
@@ -211,13 +222,24 @@ def _scale(
     sigma = None
     if not isinstance(bias_adjust, (bool, np.bool_)):
         sigma = number(f"{what}: bias_adjust", bias_adjust, least=0.0)
-    elif bias_adjust:
+    elif bias_adjust and state.family is None:
         sigma = state.estimate.sigma
+    elif bias_adjust:
+        sigma = _random_deviation(state)
     if sigma is not None and kind == "link":
         raise ArgumentError(f"{what}: bias_adjust is for kind='response'.")
     if sigma is not None and contrast is not None:
         raise ArgumentError(f"{what}: bias_adjust is for means: leave it out with contrast=.")
-    return (None if kind == "link" else response_scale(state.design, what)), sigma
+    if kind == "link":
+        return None, sigma
+    of_link = state.family is not None
+    return (link_scale(state) if of_link else response_scale(state.design, what)), sigma
+
+
+def _random_deviation(state: FitState) -> float:
+    """Root of the variance of the random effects' part of η, its mean over the rows."""
+    total = sum(float(values.mean()) for values in random_variances(state).values())
+    return float(np.sqrt(total))
 
 
 def _table(state: FitState, means: MarginalMeans, of: str, options: Options) -> ResultTable:

@@ -78,9 +78,14 @@ def fixed_predictors(design: Design) -> list[str]:
     return [name for name in design.bound.columns if name in needed]
 
 
+def offset_names(design: Design) -> set[str]:
+    """Columns of the formula's ``offset()`` terms."""
+    return set().union(*(columns_of(o) for o in design.bound.offsets))
+
+
 def offset_columns(design: Design) -> list[str]:
     """Columns of the formula's ``offset()`` terms that the fixed part does not have."""
-    needed = set().union(*(columns_of(o) for o in design.bound.offsets))
+    needed = offset_names(design)
     return [c for c in design.bound.columns if c in needed - columns_of(design.bound.fixed)]
 
 

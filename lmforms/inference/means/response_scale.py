@@ -34,6 +34,10 @@ class ResponseScale:
         0 otherwise.
     factor : float
         What the logarithm is multiplied by.
+    ratio : str
+        What exponentials of differences are called, if not ratios of the response.
+    notes : tuple of str
+        What tables of means say besides.
     """
 
     label: str
@@ -43,6 +47,8 @@ class ResponseScale:
     most: float
     base: float = 0.0
     factor: float = 1.0
+    ratio: str = ""
+    notes: tuple[str, ...] = ()
 
     def inverse(self, eta: FloatArray) -> Derivatives:
         """h(η) and its first three derivatives; NaN beyond the range."""

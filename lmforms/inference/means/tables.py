@@ -117,6 +117,8 @@ def contrast_table(
     check_family_size(adjust, max(len(c.labels) for c in made), what)
     options, more = _ratios(options, made)
     notes += more
+    if options.response is not None and options.response.ratio:
+        title = options.response.ratio.capitalize() + title.removeprefix("Contrasts")
     tables, errors, estimable, zeros = [], [0.0], [], []
     for rows, chosen in zip(groups, made, strict=True):
         found = fit.contrasts(means, rows, chosen.coefficients)
@@ -207,7 +209,9 @@ def _on_response(
     estimate, std_error = response.means(found.estimate, found.std_error, sigma)
     lower, upper = response.limits(lower, upper, sigma)
     notes = [
-        f"Back-transformed from the scale of {response.label}; standard errors by the delta method."
+        f"Back-transformed from the scale of {response.label}; standard errors by the delta "
+        "method.",
+        *response.notes,
     ]
     beyond = np.isnan(estimate) & found.estimable
     if beyond.any():
@@ -227,9 +231,8 @@ def _ratios(options: Options, made: Sequence[Contrasts]) -> tuple[Options, list[
     if response is None:
         return options, []
     if response.base and all(c.sum_to_zero for c in made):
-        return options, [
-            f"Estimates are ratios of {response.response}; tests on the scale of {response.label}."
-        ]
+        ratios = response.ratio or f"ratios of {response.response}"
+        return options, [f"Estimates are {ratios}; tests on the scale of {response.label}."]
     return replace(options, response=None), [f"Contrasts are on the scale of {response.label}."]
 
 

@@ -8,9 +8,11 @@ from ...results.state import FitState
 
 
 def npar(state: FitState) -> int:
-    """Number of parameters: rank of X, θ of the random effects, φ of the residuals, and σ."""
-    estimate = state.estimate
-    return len(estimate.beta) + estimate.n_theta + len(estimate.phi) + 1
+    """Number of parameters: rank of X, θ of the random effects, φ of the residuals, and σ.
+
+    Of a generalised model the coefficients of its family's parameters take the place of φ and σ.
+    """
+    return len(state.estimate.beta) + state.estimate.n_theta + state.estimate.n_of_rows
 
 
 def loglik(state: FitState) -> float:

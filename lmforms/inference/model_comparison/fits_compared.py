@@ -13,6 +13,7 @@ from ...residual.parametric import ParametricResidual
 from ...results.state import FitState
 from ...support.arguments import sequence, short_repr
 from ...support.arrays import FloatArray, IndexArray
+from ..generalized import generalized_estimate
 
 SAME_NUMBERS = 1e-10
 """Relative difference up to which two responses, weights or columns are the same: a logarithm may
@@ -123,9 +124,9 @@ def _state(what: str, where: str, fit: Any, hint: str = "") -> FitState:
 
 
 def _names_of(states: Sequence[FitState]) -> list[str]:
-    """Formulas, with the residual structures where formulas are the same."""
+    """Formulas, with the residual structures or families where formulas are the same."""
     formulas = [str(state.design.bound.formula) for state in states]
-    residuals = [str(state.design.residual_spec or "iid") for state in states]
+    residuals = [family_text(state) or str(state.design.residual_spec or "iid") for state in states]
     named = [
         f"{formula}, {residual}" if _differ(formula, formulas, residuals) else formula
         for formula, residual in zip(formulas, residuals, strict=True)
@@ -133,8 +134,15 @@ def _names_of(states: Sequence[FitState]) -> list[str]:
     return _distinct(named)
 
 
+def family_text(state: FitState) -> str:
+    """Family and link of a generalised fit; nothing for a linear one."""
+    if state.family is None:
+        return ""
+    return f"{state.family.name}, {generalized_estimate(state).likelihood.link.name} link"
+
+
 def _differ(formula: str, formulas: Sequence[str], residuals: Sequence[str]) -> bool:
-    """Whether models of one formula have different residual structures."""
+    """Whether models of one formula have different residual structures or families."""
     return len({r for f, r in zip(formulas, residuals, strict=True) if f == formula}) > 1
 
 

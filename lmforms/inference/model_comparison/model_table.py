@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, ModelError
+from ...glmm.fit import parameter_of
 from ...results.state import FitState
 from ...support.arguments import flag, named_arguments, proportion, short_repr
 from ...tables.number_format import criterion_texts, fixed_decimals
 from ..coefficients import coefficient_table
 from ..diagnostics.variance_parts import variance_parts
+from ..generalized import generalized_estimate
 from ..model_parameters import model_parameters, parameter_values
 from .criteria import aic, bic, loglik
+from .fits_compared import family_text
 from .model_display import ModelTable, ShownModel
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ def model_table(
     models: Mapping[str, Any] | Sequence[Any],
     *,
     level: float | None = None,
-    ddf: DfName = "satterthwaite",
+    ddf: DfName | None = None,
     information: Information | None = None,
     r2: bool = False,
 ) -> ModelTable:
@@ -42,15 +45,16 @@ def model_table(
 
     Parameters
     ----------
-    models : dict of str to MixedModelResults, or sequence
+    models : dict of str to MixedModelResults or GeneralizedResults, or sequence
         With the headers of their columns; (1), (2), … for a sequence.
     level : float, optional
         Of confidence limits, which then take the place of the standard errors.
     ddf, information
-        Degrees of freedom, and standard errors with them: see
-        :meth:`lmforms.MixedModelResults.contrast`.
+        Degrees of freedom of linear models, and standard errors with them: see
+        :meth:`lmforms.MixedModelResults.contrast`; Satterthwaite by default. Generalised models
+        have normal tests.
     r2 : bool
-        Add the marginal and the conditional R².
+        Add the marginal and the conditional R² of linear models.
 
     Returns
     -------
@@ -62,6 +66,8 @@ def model_table(
     ------
     ArgumentError
         Something is no fit, or there is none.
+    ModelError
+        `ddf`, `information` or `r2` where all models, or one, are generalised.
 
     Examples
     --------
@@ -97,12 +103,16 @@ def model_table(
     level = None if level is None else proportion("level", level)
     r2 = flag("r2", r2)
     states = {name: _state(name, fit) for name, fit in named.items()}
+    _check_options(states, ddf, information, r2)
     columns = []
     notes: dict[str, None] = {}
     for name, state in states.items():
         fixed = pd.DataFrame()
         if len(state.estimate.beta):
-            fixed = coefficient_table(state, ddf, information, level)
+            if state.family is not None:
+                fixed = coefficient_table(state, "none", None, level)
+            else:
+                fixed = coefficient_table(state, ddf or "satterthwaite", information, level)
             notes |= dict.fromkeys(n for n in fixed.notes if not n.startswith("Limits: "))
         if not state.optimized:
             notes[f"{name}: θ was given, not estimated."] = None
@@ -118,6 +128,21 @@ def model_table(
             )
         )
     return ModelTable(tuple(columns), tuple(notes), level)
+
+
+def _check_options(states: Mapping[str, FitState], ddf: Any, information: Any, r2: bool) -> None:
+    """Refuse options of linear models where they would have no meaning."""
+    general = [name for name, state in states.items() if state.family is not None]
+    if general and r2:
+        raise ModelError(
+            f"model_table: r2= is there for linear mixed models alone, and {general[0]!r} is a "
+            "generalised one: leave it out."
+        )
+    if len(general) == len(states) and (information is not None or ddf not in (None, "none")):
+        raise ModelError(
+            "model_table: ddf= and information= are for linear mixed models; tests of generalised "
+            "ones are normal: leave them out."
+        )
 
 
 def _named(models: Any) -> dict[str, Any]:
@@ -146,7 +171,29 @@ def _state(name: str, fit: Any) -> FitState:
 def _random(state: FitState) -> pd.Series:
     """Parameters but for the fixed effects, by the names that intervals and profiles have."""
     values = dict(zip(model_parameters(state), parameter_values(state), strict=True))
-    return pd.Series({p.name: v for p, v in values.items() if p.kind != "fixed"}, dtype=np.float64)
+    general = state.family is not None
+    left_out = ("fixed", "sigma") if general else ("fixed",)
+    out = {p.name: v for p, v in values.items() if p.kind not in left_out}
+    return pd.Series(out | (_of_family(state) if general else {}), dtype=np.float64)
+
+
+def _of_family(state: FitState) -> dict[str, float]:
+    """Parameters of the family, natural values; coefficients where they have a formula."""
+    estimate = generalized_estimate(state)
+    family, likelihood = estimate.family, estimate.likelihood
+    parts = state.design.auxiliary.items()
+    formulas = {parameter_of(family, argument): part.names for argument, part in parts}
+    out: dict[str, float] = {}
+    for j, (name, s) in enumerate(zip(family.parameter_names, likelihood.slices, strict=True)):
+        own = estimate.coefficients[s]
+        if name in formulas:
+            each = zip(formulas[name], own.tolist(), strict=True)
+            out |= {f"{name}: {column}": value for column, value in each}
+        else:
+            omega = np.zeros((len(family.parameter_names), 1))
+            omega[j] = own
+            out[name] = float(family.natural(omega)[j, 0])
+    return out
 
 
 def _statistics(state: FitState, r2: bool) -> dict[str, tuple[Any, str]]:
@@ -156,6 +203,9 @@ def _statistics(state: FitState, r2: bool) -> dict[str, tuple[Any, str]]:
     out: dict[str, tuple[Any, str]] = {"N": (design.n, str(design.n))}
     for group in design.groups:
         out[f"levels of {group.name}"] = (len(group.labels), str(len(group.labels)))
+    if state.family is not None:
+        text = family_text(state)
+        out["family"] = (text, text)
     method = "REML" if state.estimate.reml else "ML"
     out["method"] = (method, method)
     texts = criterion_texts(list(numbers.values()))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, ModelError
 from ...support.arguments import flag, generator, named_arguments, whole_number
 from ...tables.result_table import ResultTable
 from ..bootstrap.likelihood_ratios import bootstrap_p_values
@@ -20,6 +20,14 @@ from .fits_compared import (
     check_weights,
     compared_fits,
     same_fixed_columns,
+)
+from .generalized_fits import (
+    bound_notes,
+    check_families,
+    check_generalized,
+    family_nesting,
+    has_same_family,
+    quadrature_notes,
 )
 from .likelihood_ratio import (
     CHI_SQUARED_NOTE,
@@ -50,7 +58,7 @@ def anova(
 
     Parameters
     ----------
-    *fits, **named : MixedModelResults
+    *fits, **named : MixedModelResults or GeneralizedResults
         Two or more, of one response on the same rows. Keywords are their names in the table:
         ``lf.anova(intercepts=fit1, slopes=fit2)``.
     names : sequence of str, optional
@@ -90,7 +98,9 @@ def anova(
         Different rows, responses or weights.
     ModelError
         With ``refit=False``: REML fits with different fixed effects, or among ML fits. With
-        `bootstrap`: a fit that did not converge, or was made by conjugate gradients.
+        `bootstrap`: a fit that did not converge, or was made by conjugate gradients. Linear with
+        generalised models; generalised ones with different ``nagq``, or with links or families
+        neither of which is within the other.
 
     References
     ----------
@@ -130,8 +140,11 @@ def anova(
     else:
         bootstrap = whole_number("bootstrap", bootstrap, least=1)
     rng = generator("seed", seed)
+    general = check_generalized("anova", compared)
+    if general and bootstrap is not None:
+        raise ModelError("anova: bootstrap= is there for linear mixed models alone: leave it out.")
     check_weights("anova", compared)
-    notes = []
+    notes = quadrature_notes(compared) if general else []
     if refit:
         restricted = [fit for fit in compared if fit.state.estimate.reml]
         compared = [replace(fit, state=by_criterion(fit.state, reml=False)) for fit in compared]
@@ -168,10 +181,17 @@ def _test(small: ComparedFit, large: ComparedFit) -> tuple[LikelihoodRatio, list
     """The test of two models, and what is to be said of it."""
     notes = []
     if npar(small.state) == npar(large.state):
+        if small.state.family is not None:
+            check_families("anova", small, large)
         return likelihood_ratio(small.state, large.state), [
             f"No test of {large.name}: it has as many parameters as {small.name}."
         ]
+    general = small.state.family is not None
     outside = why_not_nested(small, large)
+    if general:
+        check_families("anova", small, large)
+        if not outside and not family_nesting(small, large).within:
+            outside = "its family"
     if outside:
         notes.append(f"No test of {large.name}: {small.name} is not within it, by {outside}.")
     first, second = small.state.estimate, large.state.estimate
@@ -185,11 +205,11 @@ def _test(small: ComparedFit, large: ComparedFit) -> tuple[LikelihoodRatio, list
     one_variance = (
         not outside
         and same_fixed_columns(small, large)
-        and has_same_residuals(small, large)
+        and (has_same_family if general else has_same_residuals)(small, large)
         and one_variance_more(small, large)
     )
     if not outside:
-        notes += _bound_notes(small, large)
+        notes += (bound_notes if general else _bound_notes)(small, large)
     test = likelihood_ratio(small.state, large.state, nested=not outside, one_variance=one_variance)
     return test, notes
 

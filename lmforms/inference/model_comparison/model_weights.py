@@ -12,7 +12,8 @@ from ...support.arguments import named_arguments
 from ...support.arrays import FloatArray
 from ...tables.result_table import ResultTable
 from .criteria import aic, aicc, bic, loglik, npar
-from .fits_compared import check_reml, compared_fits
+from .fits_compared import check_reml, compared_fits, family_text
+from .generalized_fits import check_generalized
 from .likelihood_ratio import fit_notes
 
 
@@ -22,7 +23,7 @@ def compare(*fits: Any, names: Sequence[str] | None = None, **named: Any) -> Res
 
     Parameters
     ----------
-    *fits, **named : MixedModelResults
+    *fits, **named : MixedModelResults or GeneralizedResults
         Two or more, of one response on the same rows; all by ML, or all by REML with the same
         fixed effects. Keywords are their names in the table.
     names : sequence of str, optional
@@ -35,7 +36,7 @@ def compare(*fits: Any, names: Sequence[str] | None = None, **named: Any) -> Res
         (−2 × log-likelihood), ``loglik``, ``aic``, ``aicc`` (with n the number of rows), ``bic``,
         ``delta_aic`` (less the lowest) and ``weight``, the Akaike weight
         exp(−Δ/2) / Σ exp(−Δ/2); first ``residual``, the structure of the residuals, if a model
-        has one.
+        has one, and ``family``, with the link, if there are several.
 
     Raises
     ------
@@ -44,7 +45,8 @@ def compare(*fits: Any, names: Sequence[str] | None = None, **named: Any) -> Res
     DataError
         Different rows or responses.
     ModelError
-        REML fits with different fixed effects, or among ML fits.
+        REML fits with different fixed effects, or among ML fits; linear with generalised models;
+        generalised ones with different ``nagq``, or of counts and of densities.
 
     References
     ----------
@@ -76,6 +78,7 @@ def compare(*fits: Any, names: Sequence[str] | None = None, **named: Any) -> Res
     iid                                iid     5  493.56
     """
     compared = compared_fits("compare", fits, named, names)
+    check_generalized("compare", compared)
     check_reml("compare", compared, "Compare ML fits: fit.refit(reml=False) of each.")
     compared = sorted(compared, key=lambda fit: aic(fit.state))
     states = [fit.state for fit in compared]
@@ -83,6 +86,9 @@ def compare(*fits: Any, names: Sequence[str] | None = None, **named: Any) -> Res
     kind = "REML" if states[0].estimate.reml else "maximum likelihood"
     structures = [str(state.design.residual_spec or "iid") for state in states]
     first = {"residual": structures} if set(structures) != {"iid"} else {}
+    families = [family_text(state) for state in states]
+    if len(set(families)) > 1:
+        first["family"] = families
     return ResultTable(
         {
             **first,

@@ -106,8 +106,9 @@ def random_is_within(small: ComparedFit, large: ComparedFit) -> bool:
     n_outer = 1 + sum(len(block.pairs) for block in outer)
     size = np.sqrt(np.diagonal(gram))
     gram = gram / np.outer(size, size)
-    # the residuals' matrix is none of those that V is linear in where it has parameters
-    first = 1 if len(large.state.estimate.phi) else 0
+    # the residuals' matrix is none of those that V is linear in where it has parameters, and
+    # generalised models have none
+    first = 1 if len(large.state.estimate.phi) or large.state.family is not None else 0
     G, C = gram[first:n_outer, first:n_outer], gram[first:n_outer, n_outer:]
     values, vectors = np.linalg.eigh(G)
     kept = values > INDEPENDENT * len(values)

@@ -26,11 +26,14 @@ class Reduction:
     term : str
         The term that it belongs to, as it is written.
     changes : ModelChanges
+    is_whole : bool
+        Whether nothing is left of the term.
     """
 
     label: str
     term: str
     changes: ModelChanges
+    is_whole: bool = True
 
 
 # --- fixed effects ---------------------------------------------------------------------------
@@ -87,7 +90,8 @@ def random_reductions(state: FitState) -> list[Reduction]:
     for i, term in enumerate(design.terms):
         for effect, reduced in _reduced_terms(design, terms, i):
             label = f"{effect} in {term.written}" if effect else term.written
-            found.append(Reduction(label, term.written, _with_term(state, terms, i, reduced)))
+            changes = _with_term(state, terms, i, reduced)
+            found.append(Reduction(label, term.written, changes, reduced is None))
     return found
 
 

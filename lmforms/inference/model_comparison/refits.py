@@ -12,6 +12,7 @@ from ...data.changed_formula import ModelChanges
 from ...data.theta_order import theta_in_formula_order
 from ...errors import LmformsWarning
 from ...results.state import FitState
+from ..generalized import generalized_estimate
 
 SAMPLED = "gibbs"
 """The method whose estimates are not at the maximum of the likelihood."""
@@ -27,6 +28,8 @@ def quietly() -> Iterator[None]:
 
 def by_criterion(state: FitState, reml: bool) -> FitState:
     """The fit by ML or REML: the same if it is, a refit otherwise."""
+    if state.family is not None:
+        return state
     if state.estimate.reml == reml and state.method != SAMPLED:
         return state
     method = "auto" if state.method == SAMPLED else state.method
@@ -42,6 +45,10 @@ def by_criterion(state: FitState, reml: bool) -> FitState:
 
 def changed_fit(state: FitState, changes: ModelChanges, reml: bool) -> Any:
     """Results of a changed model on the same rows, by the method of the fit if it maximises."""
+    if state.family is not None:
+        update: Any = state.update
+        with quietly():
+            return update(state, changes, nagq=generalized_estimate(state).nagq)
     method = "auto" if state.method == SAMPLED else state.method
     with quietly():
         return state.update(state, changes, reml=reml, method=method)

@@ -14,7 +14,9 @@ from ...results.state import FitState
 from ...support.arguments import one_of
 from ...tables.result_table import ResultTable
 from ..terms.term_tests import anova_table
+from ..terms.wald_tests import wald_table
 from .fits_compared import ComparedFit, check_estimated
+from .fits_without_effects import fit_without_effects
 from .likelihood_ratio import (
     CHI_SQUARED_NOTE,
     MIXTURE_NOTE,
@@ -29,6 +31,7 @@ from .reductions import Reduction, fixed_reductions, random_reductions
 from .refits import by_criterion, changed_fit
 
 DROP1_TESTS = ("lrt", "F")
+GENERALIZED_DROP1_TESTS = ("lrt", "wald")
 
 NOTHING = "<none>"
 """Label of the row of the model from which nothing is taken out, as in R."""
@@ -44,7 +47,7 @@ class ReducedFit:
     Attributes
     ----------
     reduction : Reduction
-    fit : MixedModelResults
+    fit : MixedModelResults, or what has a state
     test : LikelihoodRatio
     """
 
@@ -68,7 +71,10 @@ def reduced_random_fits(full: FitState, reductions: Sequence[Reduction]) -> list
     large = ComparedFit(NOTHING, full, rows)
     out = []
     for reduction in reductions:
-        fit = changed_fit(full, reduction.changes, full.estimate.reml)
+        if full.family is not None and len(full.design.terms) == 1 and reduction.is_whole:
+            fit: Any = fit_without_effects(full)
+        else:
+            fit = changed_fit(full, reduction.changes, full.estimate.reml)
         small = ComparedFit(reduction.label, fit.state, rows)
         test = likelihood_ratio(
             fit.state,
@@ -127,8 +133,9 @@ def test_notes(reduced: Sequence[ReducedFit]) -> list[str]:
 def drop1(
     state: FitState, test: str, ddf: str | None = None, information: str | None = None
 ) -> ResultTable:
-    """See :meth:`lmforms.MixedModelResults.drop1`."""
-    if one_of("test", test, DROP1_TESTS) == "lrt":
+    """See :meth:`lmforms.MixedModelResults.drop1`, and of generalised models that there."""
+    general = state.family is not None
+    if one_of("test", test, GENERALIZED_DROP1_TESTS if general else DROP1_TESTS) == "lrt":
         given = [n for n, v in (("ddf", ddf), ("information", information)) if v is not None]
         if given:
             raise ArgumentError(
@@ -141,6 +148,8 @@ def drop1(
         raise ModelError("drop1: the fixed part has no term that can be dropped.")
     if test == "F":
         return f_table(state, reductions, ddf or "satterthwaite", information)
+    if test == "wald":
+        return wald_drops(state, reductions)
     full = by_criterion(state, reml=False)
     reduced = []
     for reduction in reductions:
@@ -155,6 +164,14 @@ def drop1(
     if state.estimate.reml:
         out.notes += ("Refitted by maximum likelihood.",)
     return out
+
+
+def wald_drops(state: FitState, reductions: Sequence[Reduction]) -> ResultTable:
+    """Wald χ² tests of the fixed terms of reductions, each after all other terms."""
+    table = wald_table(state, 2, [reduction.label for reduction in reductions])
+    table.title = "Wald χ² tests of the fixed terms that can be dropped"
+    table.notes = table.notes[1:]
+    return table
 
 
 def f_table(

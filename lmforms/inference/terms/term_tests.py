@@ -68,7 +68,7 @@ def anova_table(
         variance * float((principal_rows(L, L @ beta, method.covariance)[1] ** 2).sum())
         for L in hypotheses.values()
     ]
-    table = _table(tests, type, _notes(state.design, type, contrasts, tests, method.notes))
+    table = _table(tests, type, notes_of_tests(state.design, type, contrasts, tests, method.notes))
     tested = table["num_df"].to_numpy() > 0
     sum_sq = np.where(tested, sums, np.nan)
     table.insert(0, "sum_sq", sum_sq)
@@ -93,7 +93,7 @@ def term_table(design: Design, method: DfMethod, beta: FloatArray, type: int) ->
     type = checked_type(type)
     contrasts = contrasts_of(design, type)
     tests = {term: method.joint(L, L @ beta) for term, L in contrasts.L.items()}
-    return _table(tests, type, _notes(design, type, contrasts, tests, method.joint_notes))
+    return _table(tests, type, notes_of_tests(design, type, contrasts, tests, method.joint_notes))
 
 
 def checked_type(type: Any) -> int:
@@ -136,13 +136,14 @@ def _table(tests: Mapping[str, JointTest], type: int, notes: Sequence[str]) -> R
     )
 
 
-def _notes(
+def notes_of_tests(
     design: Design,
     type: int,
     contrasts: TermContrasts,
     tests: Mapping[str, JointTest],
     method_notes: Sequence[str],
 ) -> list[str]:
+    """What the types are, how the tests were made, and where hypotheses are missing."""
     notes = [f"Type {ROMAN[type]}: {HYPOTHESES[type]}.", *method_notes]
     notes += _rank_notes(design, tests)
     if type == 3:

@@ -1,0 +1,310 @@
+"""Checks of a generalised fit, in words, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import ModelError, NumericalError, listed
+from ..inference.diagnostics.laplace_accuracy import LaplaceAccuracy, laplace_accuracy
+from ..inference.diagnostics.residual_tests import dispersion
+from ..support.arrays import FloatArray
+from ..tables.number_format import p_phrase, signed
+from . import fit_checks
+from .family_checks import at_bound
+from .fit_report import SIGNIFICANT, Check, FitReport, Status
+from .generalized_rows import estimate_of
+from .generalized_shares import share_facts
+from .generalized_simulations import (
+    SimulatedSums,
+    generalized_residuals,
+    shaped_effects,
+    simulated_sums,
+)
+from .residual_checks import LEAST_DISTANCE
+from .separated_columns import separation_text
+from .state import FitState
+
+LEAST_RATIO = 1.2
+"""Of observed and expected dispersion or zeros, below which a difference is too small to matter."""
+
+RANKED_DRAWS, FEWEST_DRAWS = 199, 20
+"""Simulated responses from which ranks can be significant, and below which nothing is tested."""
+
+LEAST_SHIFT = 0.2
+"""Of an estimate, in standard errors, that the Laplace approximation may be off by."""
+
+FEW_ROWS, LARGE_DEVIATION = 10, 1.5
+"""Rows of a level, and a standard deviation on the link, where the Laplace approximation of several
+grouping factors is doubted."""
+
+
+def checked_generalized(state: FitState, n: int, rng: np.random.Generator) -> FitReport:
+    """See :meth:`lmforms.GeneralizedResults.check`."""
+    checks = [
+        convergence(state),
+        fit_checks.singularity(state),
+        separated(state),
+        at_bound(state),
+        approximation(state),
+        *simulation_checks(state, n, rng),
+        fit_checks.dropped_columns(state),
+        _or_unknown("collinearity", lambda: fit_checks.collinearity(state)),
+        levels(state),
+        *share_facts(state),
+    ]
+    return FitReport(f"Check of {state.design.bound.formula}", tuple(checks))
+
+
+def _or_unknown(topic: str, check: Callable[[], Check]) -> Check:
+    """A check, or that it needs standard errors which the fit has not."""
+    try:
+        return check()
+    except NumericalError as error:
+        return Check(topic, "problem", f"not known: {error}", "Do what the message says.")
+
+
+def convergence(state: FitState) -> Check:
+    """Whether the optimiser's test was met."""
+    found = fit_checks.convergence(state)
+    if found.status != "problem":
+        return found
+    return replace(found, advice="Do what the message says, and compare other starts.")
+
+
+def separated(state: FitState) -> Check:
+    """Whether coefficients are infinite."""
+    said = separation_text(state)
+    if not said:
+        return Check("separation", "ok", "no sign of infinite coefficients.")
+    finding, _, advice = said.partition(" Drop the column")
+    return Check("separation", "problem", finding, f"Drop the column{advice}")
+
+
+def levels(state: FitState) -> Check:
+    """Grouping factors with few levels."""
+    found = fit_checks.levels(state)
+    if found.status == "ok":
+        return found
+    advice = "Make the factor a fixed effect, or test by a bootstrap of the likelihood ratio."
+    return replace(found, advice=advice)
+
+
+# --- the Laplace approximation ----------------------------------------------------------------
+
+
+def approximation(state: FitState) -> Check:
+    """Whether the Laplace approximation is near the likelihood."""
+    topic, estimate = "Laplace approximation", estimate_of(state)
+    if estimate.nagq > 1:
+        return Check(topic, "ok", f"not used: quadrature with {estimate.nagq} nodes.")
+    if estimate.nagq == 0:
+        return Check(
+            topic,
+            "note",
+            "the fixed effects were profiled out with the random effects (nagq=0), which shrinks "
+            "both.",
+            "Use fit.refit(nagq=1), or more nodes.",
+        )
+    try:
+        found = laplace_accuracy(estimate)
+    except NumericalError as error:
+        return Check(topic, "problem", f"not compared with quadrature: {error}")
+    return _several_factors(state) if found is None else _compared(state, found)
+
+
+def _compared(state: FitState, found: LaplaceAccuracy) -> Check:
+    topic = "Laplace approximation"
+    group, lam = state.design.groups[0], estimate_of(state).lams[0]
+    names = ["the variances"] * len(found.theta) + [f"`{x}`" for x in state.design.x_names]
+    names += ["the family's parameters"] * len(found.coefficients)
+    shifts = np.abs(np.concatenate([found.theta, found.beta, found.coefficients]))
+    worst = int(np.argmax(shifts))
+    rows = float(np.median(np.bincount(group.codes)[np.unique(group.codes)]))
+    sd = float(np.sqrt(np.max(np.square(lam).sum(axis=1))))
+    said = (
+        f"with {found.nodes} nodes of quadrature −2 log-likelihood differs by "
+        f"{signed(found.difference, '.2g')} at the same estimates, and the estimate that would "
+        f"move most, of {names[worst]}, by about {shifts[worst]:.2g} standard errors ({rows:.3g} "
+        f"rows per level of {group.name}, standard deviation {sd:.2g})."
+    )
+    if shifts[worst] < LEAST_SHIFT:
+        return Check(topic, "ok", said)
+    status: Status = "problem" if shifts[worst] >= 1.0 else "note"
+    nodes = 11 if len(lam) == 1 else found.nodes
+    return Check(topic, status, said, f"Try fit.refit(nagq={nodes}).")
+
+
+def _several_factors(state: FitState) -> Check:
+    topic = "Laplace approximation"
+    doubtful = []
+    for group, lam in zip(state.design.groups, estimate_of(state).lams, strict=True):
+        rows = float(np.median(np.bincount(group.codes)[np.unique(group.codes)]))
+        sd = float(np.sqrt(np.max(np.square(lam).sum(axis=1))))
+        if rows < FEW_ROWS and sd > LARGE_DEVIATION:
+            doubtful.append(
+                f"{group.name} ({rows:.3g} rows per level, standard deviation {sd:.2g})"
+            )
+    how = "not compared with quadrature, which is for one grouping factor of independent levels"
+    if not doubtful:
+        return Check(topic, "ok", f"{how}; no grouping factor has few rows and a large variance.")
+    return Check(
+        topic,
+        "note",
+        f"{how}; doubtful for {listed(doubtful)}.",
+        "Simulate from the fit, refit, and see whether the estimates come back.",
+    )
+
+
+# --- simulated responses ------------------------------------------------------------------------
+
+
+def simulation_checks(state: FitState, n: int, rng: np.random.Generator) -> list[Check]:
+    """Dispersion, zeros, and quantile residuals."""
+    try:
+        sums = simulated_sums(state, n, rng)
+    except (NumericalError, ModelError) as error:
+        finding = f"responses could not be simulated and fitted: {error}"
+        return [Check("dispersion", "problem", finding)]
+    return [
+        overdispersion(state, sums),
+        zeros(state, sums),
+        distribution(state, n, rng),
+        random_shapes(state, sums),
+    ]
+
+
+def compared(observed: float, simulated: FloatArray) -> float:
+    """Two-sided p-value of an observed number among simulated ones.
+
+    By its rank, or with few of them by the t distribution of a further number.
+    """
+    from scipy.stats import t
+
+    m = len(simulated)
+    if m >= RANKED_DRAWS:
+        return dispersion(observed, simulated).p_value
+    spread = float(np.std(simulated, ddof=1)) * np.sqrt(1.0 + 1.0 / m)
+    if spread == 0.0:
+        return 1.0 if observed == simulated[0] else 0.0
+    return float(2.0 * t.sf(abs(observed - simulated.mean()) / spread, m - 1))
+
+
+def overdispersion(state: FitState, sums: SimulatedSums) -> Check:
+    """Pearson's χ² beside that of simulated responses."""
+    topic, estimate = "dispersion", estimate_of(state)
+    response, family = estimate.likelihood.response, estimate.family
+    if family.takes_trials and not (response.of_trials() > 1.0).any():
+        return Check(topic, "ok", "single trials cannot be overdispersed.")
+    weights = estimate.likelihood.weights
+    if weights is not None and np.ptp(weights) > 0.0:
+        return Check(topic, "ok", "not tested, as log-likelihoods of rows have weights.")
+    df = max(state.design.n - len(estimate.beta) - estimate.n_theta - estimate.n_of_rows, 1)
+    ratio = sums.pearson / df
+    if not np.isfinite(ratio) or len(sums.simulated_pearson) < FEWEST_DRAWS:
+        return Check(
+            topic,
+            "ok",
+            f"Pearson's χ² divided by its degrees of freedom {ratio:.3g}; not tested, as too few "
+            "responses could be simulated.",
+        )
+    times = sums.pearson / float(sums.simulated_pearson.mean())
+    p_value = compared(sums.pearson, sums.simulated_pearson)
+    said = (
+        f"Pearson's χ² divided by its degrees of freedom {ratio:.3g}; {times:.3g} times "
+        f"that of {len(sums.simulated_pearson)} simulated responses ({p_phrase(p_value)})."
+    )
+    if p_value >= SIGNIFICANT or 1.0 / LEAST_RATIO < times < LEAST_RATIO:
+        return Check(topic, "ok", said)
+    if times < 1.0:
+        advice = "Standard errors are too large rather than too small."
+        return Check(topic, "note", f"less than the family's: {said}", advice)
+    others = {
+        "poisson": 'family="negative_binomial"',
+        "binomial": 'family="beta_binomial"',
+        "zero_inflated_poisson": 'family="negative_binomial"',
+    }
+    way = others.get(family.name, "a formula of the dispersion")
+    return Check(
+        topic,
+        "problem",
+        f"more than the family's, so that standard errors are too small: {said}",
+        f"Look for a predictor that is missing; else try {way} or a random effect for each row.",
+    )
+
+
+def zeros(state: FitState, sums: SimulatedSums) -> Check:
+    """The number of zeros beside that of simulated responses."""
+    topic, family = "zeros", estimate_of(state).family
+    if family.takes_trials or not family.has_zero:
+        return Check(topic, "ok", "not a response with zeros of its own.")
+    usual = float(np.mean(sums.simulated_zeros))
+    said = f"{sums.zeros} observed, {usual:.4g} in the mean of simulated responses"
+    if len(sums.simulated_zeros) < FEWEST_DRAWS or usual == sums.zeros:
+        return Check(topic, "ok", f"{said}.")
+    p_value = compared(sums.zeros, sums.simulated_zeros)
+    said = f"{said} ({p_phrase(p_value)})."
+    ratio = (sums.zeros + 1.0) / (usual + 1.0)
+    if p_value >= SIGNIFICANT or 1.0 / LEAST_RATIO < ratio < LEAST_RATIO:
+        return Check(topic, "ok", said)
+    if ratio < 1.0:
+        return Check(topic, "note", f"too few: {said}", "Try a hurdle family.")
+    return Check(
+        topic,
+        "note",
+        f"too many: {said}",
+        "Look at the dispersion first; then try zero_inflation='~ 1' and compare by lf.anova.",
+    )
+
+
+def distribution(state: FitState, n: int, rng: np.random.Generator) -> Check:
+    """Uniformity of quantile residuals."""
+    topic = "simulated residuals"
+    try:
+        found = generalized_residuals(state, n, rng, "new")
+    except ModelError as error:
+        return Check(topic, "ok", f"not computed: {error}")
+    test = found.tests.loc["uniformity"]
+    said = (
+        f"largest distance from uniform ones {test['statistic']:.2g} "
+        f"({p_phrase(float(test['p_value']))}, approximate, {found.n} responses)."
+    )
+    if test["p_value"] >= SIGNIFICANT or test["statistic"] < LEAST_DISTANCE:
+        return Check(topic, "ok", said)
+    return Check(
+        topic,
+        "note",
+        f"the responses are not distributed as the model says: {said}",
+        "Look at fit.simulated_residuals() against predictors: a term, the link or the family may "
+        "be wrong.",
+    )
+
+
+def random_shapes(state: FitState, sums: SimulatedSums) -> Check:
+    """Whether modes of random effects look like those of simulated responses."""
+    topic, effects = "distribution of random effects", shaped_effects(state)
+    m = len(sums.simulated_shapes)
+    if not effects or m < FEWEST_DRAWS:
+        return Check(topic, "ok", "not tested: few independent levels, or few simulated responses.")
+    found = []
+    for (g, j), own, others in zip(effects, sums.shapes, sums.simulated_shapes.T, strict=True):
+        if not np.isfinite(own) or not np.isfinite(others).all():
+            continue  # a variance of zero
+        p_value = (1 + np.count_nonzero(others <= own)) / (m + 1)
+        if p_value < SIGNIFICANT:
+            group = state.design.groups[g]
+            name = f"{group.columns[j]} | {group.name}"
+            found.append(
+                f"{name} (Shapiro–Wilk {own:.3g}, in simulated responses {p_phrase(p_value)})"
+            )
+    if not found:
+        return Check(topic, "ok", "no sign against normal ones, among simulated responses.")
+    return Check(
+        topic,
+        "note",
+        f"not like normal ones: {'; '.join(found)}.",
+        "Look at fit.random_effects for levels that lie apart. Fixed effects suffer little, "
+        "predictions of single levels and means of the population more.",
+    )
