@@ -105,6 +105,7 @@ context
     _label, _fitted = "a model", GeneralizedResults
 
     @classmethod
+    @named_arguments
     def of(
         cls, formula_data: FormulaData, family: Family, link: Link, relationship: Any = None
     ) -> GeneralizedMixedModel:

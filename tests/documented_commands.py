@@ -24,6 +24,7 @@ LONG_NUMBER = re.compile(r"-?\d*\.\d{6,}(e-?\d+)?")
 
 FILES = {
     "new.csv": "Subject,Days\n308,10\n309,10\n",
+    "herds.csv": "period\n1\n4\n",
     "trial.csv": "y,dose,id\n" + "".join(f"{i % 7},{i}.5,{i % 4}\n" for i in range(30)) + "1,.,2\n",
     "export.csv": "y;dose;id\n1,5;2,5;3\n2,5;3,5;4\n",
 }

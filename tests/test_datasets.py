@@ -22,7 +22,7 @@ SUM_TOLERANCE = 1e-12  # relative to the sum of absolute values; R adds in exten
 EXPECTED_NAMES = {
     "sleepstudy", "Dyestuff", "Dyestuff2", "Penicillin", "Pastes", "cake", "InstEval", "cbpp",
     "grouseticks", "VerbAgg", "Machines", "Orthodont", "Oats", "Ovary", "Oxboys", "Rail", "dung",
-    "six_points", "visit_trial",
+    "Salamanders", "six_points", "visit_trial",
 }  # fmt: skip
 
 

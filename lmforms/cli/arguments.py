@@ -31,6 +31,12 @@ DDF = (
 )
 """Methods of degrees of freedom; written here, as the module that has them takes long to import."""
 
+NO_DDF = (
+    "--ddf is for linear models; tests of generalised ones are by the normal distribution: leave "
+    "it out."
+)
+"""Of a generalised model."""
+
 SHOWN_FORMATS = ("text", "html", "latex", "markdown", "typst")
 DATA_FORMATS = ("csv", "json")
 

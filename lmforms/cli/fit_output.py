@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError
 from ..support.arguments import proportion
-from .arguments import SHOWN_FORMATS
+from .arguments import NO_DDF, SHOWN_FORMATS
 from .formats import csv_text, json_text, records, rendered
 
 if TYPE_CHECKING:
+    from ..results.generalized_results import GeneralizedResults
     from ..results.model_results import MixedModelResults
 
 DEFAULT_LEVEL = 0.95
@@ -35,17 +36,26 @@ def check_fit_output(args: Namespace) -> None:
         raise ArgumentError("--ddf concerns fixed effects: leave it out, or use --table all.")
 
 
-def fit_output(fit: MixedModelResults, args: Namespace, warned: Sequence[str]) -> str:
+def fit_output(
+    fit: MixedModelResults | GeneralizedResults, args: Namespace, warned: Sequence[str]
+) -> str:
     """A fit in the format that was asked for.
 
     Parameters
     ----------
-    fit : MixedModelResults
+    fit : MixedModelResults or GeneralizedResults
     args : Namespace
     warned : sequence of str
         Warnings about the data and the fit.
+
+    Raises
+    ------
+    ArgumentError
+        Degrees of freedom of a generalised model.
     """
-    ddf = {} if args.ddf is None else {"ddf": args.ddf}
+    if args.ddf is not None and fit.state.family is not None:
+        raise ArgumentError(NO_DDF)
+    ddf: dict[str, Any] = {} if args.ddf is None else {"ddf": args.ddf}
     if args.format in SHOWN_FORMATS:
         limits = {} if args.level is None else {"level": args.level}
         return rendered(fit.summary(**ddf, **limits), args.format)
@@ -59,7 +69,10 @@ def fit_output(fit: MixedModelResults, args: Namespace, warned: Sequence[str]) -
 
 
 def _facts(
-    fit: MixedModelResults, ddf: dict[str, Any], level: float, warned: Sequence[str]
+    fit: MixedModelResults | GeneralizedResults,
+    ddf: dict[str, Any],
+    level: float,
+    warned: Sequence[str],
 ) -> dict[str, Any]:
     """All about a fit, in plain values and lists of rows."""
     fixed = fit.tidy("fixed", conf_int=True, conf_level=level, **ddf)
@@ -67,8 +80,7 @@ def _facts(
     report = fit.optimizer
     return {
         "formula": fit.formula,
-        "residual": fit.residual,
-        "reml": fit.reml,
+        **_kind_of_model(fit),
         "nobs": fit.nobs,
         "groups": fit.ngroups,
         "npar": fit.npar,
@@ -76,14 +88,12 @@ def _facts(
         "loglik": fit.llf,
         "aic": fit.aic,
         "bic": fit.bic,
-        "sigma": fit.sigma,
         "level": level,
         "fixed": records(fixed),
         "fixed_notes": fixed.notes,
         "dropped": fit.dropped,
         "vcomp": records(fit.vcomp),
         "random_params": records(fit.random_params),
-        "residual_params": fit.residual_params.to_dict(),
         "random": modes,
         "optimizer": {
             "converged": fit.converged,
@@ -96,3 +106,30 @@ def _facts(
         },
         "warnings": warned,
     }
+
+
+def _kind_of_model(fit: MixedModelResults | GeneralizedResults) -> dict[str, Any]:
+    """What only linear models have, or only generalised ones."""
+    from ..results.generalized_results import GeneralizedResults
+
+    if isinstance(fit, GeneralizedResults):
+        return {
+            "family": fit.family,
+            "link": fit.link,
+            "nagq": fit.nagq,
+            "dispersion": _formula(fit, "dispersion"),
+            "zero_inflation": _formula(fit, "zero_inflation"),
+            "family_params": records(fit.family_params),
+        }
+    return {
+        "residual": fit.residual,
+        "reml": fit.reml,
+        "sigma": fit.sigma,
+        "residual_params": fit.residual_params.to_dict(),
+    }
+
+
+def _formula(fit: GeneralizedResults, name: str) -> str | None:
+    """The formula of a parameter beside the mean, if it has one."""
+    part = fit.state.design.auxiliary.get(name)
+    return None if part is None else str(part.formula)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..data.file_dialect import MISSING, Dialect
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..data.table_files import TableFile
+    from ..formula.auxiliary import AuxiliaryFormula
     from ..formula.terms import BoundFormula
     from ..residual.specification import ResidualSpec
+    from ..results.generalized_results import GeneralizedResults
     from ..results.model_results import MixedModelResults
 
 
@@ -28,6 +30,7 @@ def data_for(
     bound: BoundFormula,
     structure: ResidualSpec | None,
     numeric: Collection[str],
+    auxiliary: Sequence[AuxiliaryFormula] = (),
 ) -> Any:
     """A table for a formula that is to be fitted.
 
@@ -38,19 +41,23 @@ def data_for(
     structure : ResidualSpec or None
     numeric : collection of str
         Columns of numbers besides those of the formula: weights and offset.
+    auxiliary : sequence of AuxiliaryFormula
+        Formulas of parameters beside the mean.
     """
-    labels, numbers = _roles(bound, structure, with_response=True)
+    labels, numbers = _roles(bound, structure, auxiliary, with_response=True)
     return file.table(labels, numbers | (set(numeric) & set(file.columns)))
 
 
-def data_as_fitted(path: str, dialect: Dialect, fit: MixedModelResults) -> tuple[TableFile, Any]:
+def data_as_fitted(
+    path: str, dialect: Dialect, fit: MixedModelResults | GeneralizedResults
+) -> tuple[TableFile, Any]:
     """A file and its table for predictions, with labels read as those of the fit were.
 
     Parameters
     ----------
     path : str
     dialect : Dialect
-    fit : MixedModelResults
+    fit : MixedModelResults or GeneralizedResults
 
     Raises
     ------
@@ -62,7 +69,9 @@ def data_as_fitted(path: str, dialect: Dialect, fit: MixedModelResults) -> tuple
 
     design = fit.state.design
     formula_data, fitted = design.formula_data, design.frame.table
-    labels, numbers = _roles(formula_data.bound, formula_data.residual, with_response=False)
+    auxiliary = tuple(formula_data.auxiliary.values())
+    bound, structure = formula_data.bound, formula_data.residual
+    labels, numbers = _roles(bound, structure, auxiliary, with_response=False)
     numbers |= {c for c in (formula_data.weights_column, formula_data.offset_column) if c}
     texts = {name for name in fitted if _is_text(_labels_of(fitted[name]))}
     whole = {name for name in labels - numbers if _labels_of(fitted[name]).dtype.kind in "iu"}
@@ -83,7 +92,11 @@ def data_as_fitted(path: str, dialect: Dialect, fit: MixedModelResults) -> tuple
 
 
 def _roles(
-    bound: BoundFormula, structure: ResidualSpec | None, *, with_response: bool
+    bound: BoundFormula,
+    structure: ResidualSpec | None,
+    auxiliary: Sequence[AuxiliaryFormula],
+    *,
+    with_response: bool,
 ) -> tuple[set[str], set[str]]:
     """Columns that are labels in a model, and columns that may be numbers (or both)."""
     from ..formula.formulaic_factors import (
@@ -94,6 +107,9 @@ def _roles(
     )
 
     sides = [bound.fixed, *bound.offsets, *(t.expression for t in bound.random)]
+    sides += [formula.terms for formula in auxiliary]
+    known = set(bound.columns).union(*(formula.columns for formula in auxiliary))
+    direct = bound.direct_columns.union(*(formula.direct_columns for formula in auxiliary))
     if with_response:
         sides.append(bound.response)
     grouping = {f for term in bound.random for f in term.group}
@@ -102,8 +118,8 @@ def _roles(
         coded = label_columns(factor, grouping=factor in grouping)
         labels |= coded
         numbers |= factor_columns(factor) - coded
-    used = set(bound.columns) & set().union(*map(columns_of, sides))
-    labels, numbers = labels & set(bound.columns), (numbers | bound.direct_columns) & used
+    used = known & set().union(*map(columns_of, sides))
+    labels, numbers = labels & known, (numbers | direct) & used
     if structure is not None:
         labels |= set(structure.group)
         numbers |= structure.numeric_columns

@@ -170,13 +170,18 @@ def find_mode(
         slopes = shrunk(lams, rows.z_transposed(now.values[1:2]))
         right = [z[..., 0] - q for z, q in zip(slopes, rows.prior_times(here.u), strict=True)]
         d_b = [x[..., 0] for x in factor.solve([x[..., None] for x in right])]
-        d_beta, change, decrement = np.zeros_like(beta), np.zeros(rows.n), 0.0
+        d_beta, decrement = np.zeros_like(beta), 0.0
         if joint:
             slope = rows.X.T @ now.values[1]
-            d_beta, d_b = FixedEquations.of(rows, lams, weights, factor).solve(slope, d_b)
-            change, decrement = rows.X @ d_beta, float(slope @ d_beta)
-        change = change + rows.z_times(d_b)
-        pulled = shrunk(lams, rows.z_transposed((weights * change)[None]))
+            equations = FixedEquations.of(rows, lams, weights, factor)
+            d_beta, d_b = equations.solve(slope, d_b)
+            decrement = float(slope @ d_beta)
+        change = rows.z_times(d_b)
+        pulled = rows.gram_times(factor, weights, d_b)
+        if joint:
+            change += rows.X @ d_beta
+            pulled = [x + z @ d_beta[:, None] for x, z in zip(pulled, equations.cross, strict=True)]
+        pulled = shrunk(lams, pulled)
         d_u = rows.covariance_times([x - z[..., 0] for x, z in zip(right, pulled, strict=True)])
         decrement += sum(float(np.vdot(x, d)) for x, d in zip(right, d_u, strict=True))
         there = _stepped(model, here, (d_beta, d_u, change), coefficients)
@@ -278,7 +283,7 @@ def expected_effects(
         for x, d in zip(shrunk(at.lams, rows.z_transposed(pull[None])), moved, strict=True)
     ]
     d_b = [x[..., 0] for x in at.factor.solve([x[..., None] for x in right])]
-    pulled = shrunk(at.lams, rows.z_transposed((at.weights * rows.z_times(d_b))[None]))
+    pulled = shrunk(at.lams, rows.gram_times(at.factor, at.weights, d_b))
     d_u = rows.covariance_times([x - z[..., 0] for x, z in zip(right, pulled, strict=True)])
     if not sum(float(np.vdot(x, d)) for x, d in zip(right, d_u, strict=True)) < LONGEST_EXPECTED:
         return at.u

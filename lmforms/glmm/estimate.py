@@ -15,15 +15,15 @@ from ..engine.linalg.threads import limited_blas_threads
 from ..engine.prior import Prior
 from ..engine.rows import ModelRows
 from ..engine.status import OptimizerReport
+from ..engine.sums.units import Scaling
 from ..engine.user_units import engine_theta, singular_parts, times
-from ..errors import NumericalError
 from ..support.arrays import BoolArray, FloatArray
 from .families.base import Family
-from .laplace import fixed_information
 from .likelihood import ConditionalLikelihood
 from .problem import GeneralizedProblem, laplace_point, problem_of_rows
 from .quadrature import quadrature_point
-from .search import GeneralizedOptimum, Objective, hessian, search
+from .search import GeneralizedOptimum, Objective, search
+from .uncertainty import joint_covariance, profiled_covariance
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +112,16 @@ class GeneralizedEstimate:
         found = [c.transform(at[s], basis.linear) for c, s, basis in parts]
         return tuple(times(found, problem.covariances, 1.0 / self.sizes) or ())
 
+    @property
+    def engine_theta(self) -> FloatArray:
+        """θ of all grouping factors in the engine's units."""
+        return self.problem.split(self.optimum.psi)[0]
+
+    @property
+    def scaling(self) -> Scaling:
+        """The change of units."""
+        return self.problem.model.rows.scaling
+
     @cached_property
     def lams(self) -> tuple[FloatArray, ...]:
         """Roots λ of the covariances, (k, k) of each grouping factor."""
@@ -145,25 +155,17 @@ class GeneralizedEstimate:
         NumericalError
             The second derivatives are not those of a minimum.
         """
-        problem, optimum = self.problem, self.optimum
-        with limited_blas_threads(problem.model.rows.system.largest):
-            H = hessian(problem, objective_of(self.nagq) or laplace_point, optimum)
-        m = problem.n_theta
-        known = np.zeros(len(H), dtype=bool)
-        known[:m] = self._known_theta()
-        free = np.flatnonzero(~known)
-        out = np.zeros_like(H)
-        own = H[np.ix_(free, free)]
-        scale = np.sqrt(np.abs(own.diagonal()))
-        values, vectors = np.linalg.eigh(own / np.outer(scale, scale))
-        if not values.min(initial=1.0) > LEAST_EIGENVALUE:
-            raise NumericalError(
-                "the second derivatives of the log-likelihood are not those of a maximum: "
-                "standard errors cannot be computed. Simplify the model."
-            )
-        half = vectors / np.sqrt(values) / scale[:, None]
-        out[np.ix_(free, free)] = 2.0 * half @ half.T
-        return out
+        known, objective = self._known_theta(), objective_of(self.nagq)
+        with limited_blas_threads(self.problem.model.rows.system.largest):
+            if objective is None:
+                return profiled_covariance(self.problem, self.optimum, known)
+            return joint_covariance(self.problem, self.optimum, objective, known)
+
+    @property
+    def theta_covariance(self) -> FloatArray:
+        """Covariance of θ in the engine's units, (n_theta, n_theta)."""
+        m = self.problem.n_theta
+        return self.joint_covariance[:m, :m]
 
     def _known_theta(self) -> BoolArray:
         """θ that are zero in a singular λ: the criterion is even in them."""
@@ -188,11 +190,7 @@ class GeneralizedEstimate:
         """
         linear = self.problem.model.rows.scaling.units.x.linear
         m, p = self.problem.n_theta, self.problem.p
-        if self.nagq == 0:
-            information = fixed_information(self.problem.model.rows, self.optimum.mode)
-            own = np.asarray(np.linalg.inv(information))
-        else:
-            own = self.joint_covariance[m : m + p, m : m + p]
+        own = self.joint_covariance[m : m + p, m : m + p]
         return np.asarray(linear @ own @ linear.T)
 
     @cached_property
@@ -238,10 +236,6 @@ class GeneralizedEstimate:
             f"<GeneralizedEstimate: criterion {self.criterion:.4f}, {len(self.beta)} fixed "
             f"effects, {self.n_theta} θ>"
         )
-
-
-LEAST_EIGENVALUE = 1e-9
-"""Smallest eigenvalue of the scaled second derivatives that counts as positive."""
 
 
 def objective_of(nagq: int) -> Objective | None:

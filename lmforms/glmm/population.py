@@ -38,6 +38,10 @@ MOST_OUTSIDE = 1e-6
 """Probability of linear predictors without a mean, above which the population has none."""
 
 
+UNBOUNDED_LINKS = ("logit", "probit", "cloglog", "cauchit")
+"""Links for which every predictor has a mean."""
+
+
 def _nodes() -> tuple[FloatArray, FloatArray]:
     z = np.arange(-LAST_NODE, LAST_NODE + 0.5 * NODE_DISTANCE, NODE_DISTANCE)
     weights = np.exp(-0.5 * z**2)
@@ -90,8 +94,19 @@ class MeanFunction:
         return type(self.family).expectation is not Family.expectation
 
     def at_predictor(self, eta: FloatArray, omega: Sequence[FloatArray]) -> FloatArray:
-        """Given the linear predictor itself."""
-        return np.asarray(self.family.expectation(self.link.mean(eta), omega))
+        """Given the linear predictor itself; NaN where the family has no such mean.
+
+        Examples
+        --------
+        >>> from lmforms.glmm.families.counts import Poisson
+        >>> from lmforms.glmm.families.links import LINKS
+        >>> MeanFunction(Poisson(), LINKS["identity"]).at_predictor(np.array([2.0, -1.0]), [])
+        array([ 2., nan])
+        """
+        found = np.asarray(self.family.expectation(self.link.mean(eta), omega))
+        if self.link.name in UNBOUNDED_LINKS:
+            return found
+        return np.where(self.link.valid(self.family.inner, eta), found, np.nan)
 
     def averaged(
         self, eta: FloatArray, variance: FloatArray, omega: Sequence[FloatArray]

@@ -96,7 +96,8 @@ def _distance(
     """Of nodes that see each step of the distribution function."""
     centre, slope = mean.link.inner("identity", eta, 1)
     own = np.sqrt(mean.family.variance(centre, omega, trials))
-    ratio = own / np.maximum(np.abs(slope) * sd, np.finfo(float).tiny)
+    with np.errstate(all="ignore"):
+        ratio = own / (np.abs(slope) * sd)
     ratio = ratio[np.isfinite(ratio)]
     return float(np.clip(ratio.min(initial=COARSEST), FINEST, COARSEST))
 

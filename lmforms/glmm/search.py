@@ -24,10 +24,6 @@ TOLERANCE_SHARE = 1e-2
 CURVATURE_STEP = 1e-4
 """Of forward differences for the first curvature, relative to a parameter's usual size."""
 
-HESSIAN_STEP = 1e-4
-"""Of forward differences for the Hessian, in standard errors: gradients have ten digits, and a
-standard error is off by less than 10⁻⁴ of it."""
-
 NOT_LOWER = 1e-7
 """A singular λ is taken if it raises the criterion by no more than this."""
 
@@ -231,24 +227,6 @@ class _Search:
             except NumericalError:
                 continue
         raise NumericalError("the criterion cannot be evaluated beside these parameters.")
-
-
-def hessian(
-    problem: GeneralizedProblem, objective: Objective, at: GeneralizedOptimum
-) -> FloatArray:
-    """∂²d at an optimum in (θ, β, ω), by differences of the exact gradient.
-
-    Raises
-    ------
-    NumericalError
-    """
-    H = np.empty((len(at.psi), len(at.psi)))
-    spread = np.sqrt(2.0 / np.maximum(at.information.diagonal(), 1e-300))
-    for i, size in enumerate(spread):
-        psi = at.psi.copy()
-        psi[i] += HESSIAN_STEP * size
-        H[i] = (objective(problem, psi, at.mode).gradient - at.gradient) / (HESSIAN_STEP * size)
-    return 0.5 * (H + H.T)
 
 
 def _usual_sizes(problem: GeneralizedProblem, mode: Mode) -> FloatArray:

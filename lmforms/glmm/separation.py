@@ -2,9 +2,9 @@ r"""Separation: coefficients for which the likelihood has no maximum, by a linea
 
 For successes the likelihood of a row grows in η if all its trials succeeded, and falls if none did;
 for counts it falls where the count is 0. Let a direction δ have s_i x_i'δ ≥ 0 in all such rows,
-with s_i = ±1, x_i'δ = 0 in all others, and be above 0 in some: then the likelihood grows without end
-along it, and β̂ is infinite, whatever the random effects are. Separation is complete if some δ is
-above 0 in all rows.
+with s_i = ±1, x_i'δ = 0 in all others, and be above 0 in some: the likelihood then grows without
+end along it, and β̂ is infinite, whatever the random effects are. Separation is complete if some δ
+is above 0 in all rows.
 
 Normed by Σ s_i x_i'δ = 1, a direction with the least Σ|δ_j| shows the columns that do it.
 

@@ -151,6 +151,20 @@ class WeightedRows:
             out.append(sums)
         return out
 
+    def gram_times(self, factor: Factored, weights: FloatArray, effects: Blocks) -> list[FloatArray]:
+        """Z'WZb, (q, k, 1) of each grouping factor, for effects b (q, k).
+
+        Parameters
+        ----------
+        factor : Factorization
+            Of A at these weights.
+        weights : ndarray (n,)
+        effects : list of ndarray (q, k)
+        """
+        if len(self.factors) == 1:
+            return [multiply(factor.system.cp.factors[0].zz, effects[0][..., None])]
+        return self.z_transposed((weights * self.z_times(effects))[None])
+
     def leverages(self, factor: Factored) -> FloatArray:
         """z_i'Λ(Λ'Z'WZΛ + Q)⁻¹Λ'z_i of every row."""
         out = np.zeros(self.n)

@@ -50,11 +50,9 @@ def scale_of(name: str) -> str:
 
 
 def coefficient_errors(estimate: GeneralizedEstimate) -> FloatArray:
-    """Standard errors of the coefficients of ω; NaN where β was profiled out."""
+    """Standard errors of the coefficients of ω."""
     if not len(estimate.coefficients):
         return np.empty(0)
-    if estimate.nagq == 0:
-        return np.full(len(estimate.coefficients), np.nan)
     return np.asarray(np.sqrt(np.diag(estimate.cov_coefficients)))
 
 

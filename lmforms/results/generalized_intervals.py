@@ -115,23 +115,17 @@ def _means(
         on_link = error / np.abs((up - down) / (2.0 * FIRST_STEP))
     else:  # that of η itself, as slopes of the mean vanish in the tails
         at, on_link = eta, np.sqrt(errors.known_variance + errors.unknown)
-    half = quantile * on_link
-    ends = mean.link.mean(np.stack([at - half, at + half]))
-    lower, upper = _ordered(ends, expected, estimate.family.inner)
+    half = np.where(of_eta < 0.0, -quantile, quantile) * on_link
+    lower = _mean_or_end(mean, at - half, 0.0)
+    upper = _mean_or_end(mean, at + half, 1.0 if mean.family.inner == "logit" else np.inf)
+    lower, upper = (np.where(np.isfinite(expected), x, np.nan) for x in (lower, upper))
     return dict(zip(COLUMNS, (expected, error, lower, upper), strict=True))
 
 
-def _ordered(ends: FloatArray, expected: FloatArray, inner: str) -> tuple[FloatArray, FloatArray]:
-    """Limits in ascending order, at the ends of the range of means where a predictor has none."""
-    known = np.isfinite(expected)
-    first, second = ends
-    falls = (first > expected) | (second < expected)
-    lower, upper = np.where(falls, second, first), np.where(falls, first, second)
-    if inner == "identity":
-        return lower, upper
-    lower = np.where(known & ~(lower > 0.0), 0.0, lower)
-    top = 1.0 if inner == "logit" else np.inf
-    return lower, np.where(known & ~(upper < top), top, upper)
+def _mean_or_end(mean: MeanFunction, eta: FloatArray, end: float) -> FloatArray:
+    """Means, and the end of their range where a predictor is beyond that of the link."""
+    inside = mean.family.inner == "identity" or mean.link.valid(mean.family.inner, eta)
+    return np.asarray(np.where(inside, mean.link.mean(eta), end))
 
 
 def _auxiliary_columns(predicted: PredictedRows) -> list[FloatArray]:

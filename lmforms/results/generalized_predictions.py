@@ -14,9 +14,10 @@ from ..data.output_table import column_like, table_like
 from ..errors import ArgumentError, DataError
 from ..glmm.families.base import Family
 from ..glmm.fit import parameter_of
+from ..glmm.population import MeanFunction
 from ..support.arrays import FloatArray
 from .generalized_intervals import PredictedRows, confidence_columns, prediction_columns
-from .generalized_rows import estimate_of, expected
+from .generalized_rows import estimate_of
 from .predict import chosen_terms, rows_of
 from .prediction_intervals import LEVEL
 from .state import FitState
@@ -56,7 +57,8 @@ def predicted(
         return column_like(data, "predicted", eta, rows.index)
     omega = omega_of_rows(state, rows)
     if interval is None and not average:
-        values = expected(estimate, eta, omega)
+        mean = MeanFunction(estimate.family, estimate.likelihood.link)
+        values = mean.at_predictor(eta, omega)
         return column_like(data, "predicted", values, rows.index)
     are_own = data is None and len(chosen_terms(state.design, random)) == len(state.design.terms)
     chosen = PredictedRows(state, rows, eta, omega, average, are_own)

@@ -229,7 +229,7 @@ def test_new_rows():
 
 def test_ordered_classes():
     """They have thresholds in the place of a mean."""
-    wine = table("glmm_wine.csv")
+    wine = table("glmm_wine.csv").assign(rating=lambda d: d["rating"].astype(int))
     fit = lf.glmer("rating ~ temp + contact + (1 | judge)", wine, family="ordinal", link="probit")
     assert list(fit.glance()) == ["nobs", "logLik", "AIC", "BIC", "df.residual"]
     rows = fit.augment()

@@ -74,21 +74,24 @@ for (link in c("logit", "probit", "cloglog")) {
 }
 
 salamanders <- read_data("glmm_salamanders.csv")
+owls <- read_data("glmm_owls.csv")
 crossed <- count ~ mined + (1 | site) + (mined | spp)
+calls <- SiblingNegotiation ~ FoodTreatment * SexParent + (1 | Nest)
 models <- list(
-  salamanders_poisson = list(count ~ spp * mined + (1 | site), poisson(), ~0),
-  salamanders_zip = list(count ~ mined + (1 | site), poisson(), ~mined),
-  salamanders_zinb2 = list(count ~ spp + mined + (1 | site), nbinom2(), ~1),
-  salamanders_crossed = list(crossed, nbinom2(), ~0)
+  salamanders_poisson = list(count ~ spp * mined + (1 | site), poisson(), ~0, salamanders),
+  salamanders_zip = list(count ~ mined + (1 | site), poisson(), ~mined, salamanders),
+  salamanders_crossed = list(crossed, nbinom2(), ~0, salamanders),
+  owls_zinb2 = list(calls, nbinom2(), ~1, owls)
 )
 for (id in names(models)) {
   model <- models[[id]]
-  fit <- fit_to_optimum(model[[1]], salamanders, model[[2]], model[[3]])
-  at <- seq(1, nrow(salamanders), by = 7)
+  data <- model[[4]]
+  fit <- fit_to_optimum(model[[1]], data, model[[2]], model[[3]])
+  at <- seq(1, nrow(data), by = 7)
   every <- predictions(fit)
   out[[id]] <- list(
     loglik = one(-fit$fit$objective), at = at - 1, rows = lapply(every, function(x) x[at]),
-    middle = predictions(fit, salamanders[at, ], re.form = NA)
+    middle = predictions(fit, data[at, ], re.form = NA)
   )
 }
 

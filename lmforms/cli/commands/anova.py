@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ArgumentError
-from ..arguments import DATA_FORMATS, DDF, SHOWN_FORMATS, add_command, add_output
+from ..arguments import DATA_FORMATS, DDF, NO_DDF, SHOWN_FORMATS, add_command, add_output
 
 if TYPE_CHECKING:
     from ...tables.result_table import ResultTable
@@ -47,7 +47,9 @@ def run(args: Namespace) -> str:
     from ...inference.model_comparison.model_tests import anova
     from ...storage.load import load
 
-    fits = [load(path) for path in args.files]
+    fits: list[Any] = [load(path) for path in args.files]
+    if args.ddf is not None and fits[0].state.family is not None:
+        raise ArgumentError(NO_DDF)
     if len(fits) == 1:
         return _written(fits[0].anova(**tests), "term", args.format)
     return _written(anova(*fits, refit=not args.no_refit), "model", args.format)

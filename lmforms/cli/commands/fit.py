@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import ArgumentError, DataError
-from ..arguments import FILE_HELP, add_command, add_dialect, add_fit_output
+from ..arguments import (
+    FILE_HELP,
+    NO_DDF,
+    Parser,
+    add_command,
+    add_dialect,
+    add_fit_output,
+)
+
+AUXILIARY = ("dispersion", "zero_inflation")
+"""Options that are formulas of parameters beside the mean."""
 
 LABELS_NOTE = """\
 Grouping factors keep their labels as they are written: 01 and 1 are two levels.
@@ -37,6 +47,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--residual", metavar="TEXT", help='structure of the residuals: "ar1(time | subject)"'
     )
+    add_family(parser)
     parser.add_argument(
         "--missing", choices=("drop", "raise"), default="drop", help="rows with missing values"
     )
@@ -45,16 +56,39 @@ def add(commands: Any) -> None:
     parser.add_argument("--save", metavar="PATH", help="also save the fit, for other commands")
 
 
+def add_family(parser: Parser) -> None:
+    """Options of generalised models."""
+    parser.add_argument(
+        "--family",
+        metavar="NAME",
+        help="fit a generalised model: binomial, poisson, gamma, negative_binomial, …",
+    )
+    parser.add_argument("--link", metavar="NAME", help="link (default: the family's own)")
+    parser.add_argument(
+        "--nagq",
+        metavar="NUMBER",
+        type=int,
+        help="nodes of adaptive quadrature (default: 1, the Laplace approximation)",
+    )
+    parser.add_argument(
+        "--dispersion", metavar="FORMULA", help='predictors of the dispersion, such as "~ x"'
+    )
+    parser.add_argument(
+        "--zero-inflation", metavar="FORMULA", help='predictors of added zeros, such as "~ 1"'
+    )
+
+
 def run(args: Namespace) -> str:
     """The output of the command."""
     from ..fit_output import check_fit_output, fit_output
     from ..reading import data_for, dialect_of
 
     check_fit_output(args)
+    check_family(args)
     dialect = dialect_of(args)
     contrasts = contrasts_of(args.contrast)
 
-    from ...data.read import check_residual_columns
+    from ...data.read import bound_auxiliary, check_residual_columns
     from ...data.table_files import table_file
     from ...formula.bind import bind
     from ...formula.parse import parse_formula
@@ -67,25 +101,52 @@ def run(args: Namespace) -> str:
     check_residual_columns(structure, file.columns)
     series = () if structure is None else structure.group
     bound = bind(formula, tuple(file.columns), reserved=(*reserved, *series))
-    data = data_for(file, bound, structure, reserved)
+    auxiliary = {name: getattr(args, name) for name in AUXILIARY}
+    beside = bound_auxiliary(auxiliary, bound, file.columns, reserved)
+    data = data_for(file, bound, structure, reserved, tuple(beside.values()))
     check_factors(contrasts, data)
+    options = {
+        "weights": args.weights,
+        "offset": args.offset,
+        "contrasts": contrasts or None,
+        "missing": args.missing,
+        "context": {},
+    }
+    fit: Any
+    if args.family is None:
+        from ...model import lmer
 
-    from ...model import lmer
+        fit = lmer(args.formula, data, reml=not args.ml, residual=structure, **options)
+    else:
+        from ...generalized_model import glmer
 
-    fit = lmer(
-        args.formula,
-        data,
-        reml=not args.ml,
-        weights=args.weights,
-        offset=args.offset,
-        contrasts=contrasts or None,
-        missing=args.missing,
-        residual=structure,
-        context={},
-    )
+        nagq = 1 if args.nagq is None else args.nagq
+        own = {"family": args.family, "link": args.link, "nagq": nagq, **auxiliary}
+        fit = glmer(args.formula, data, **own, **options)
     if args.save is not None:
         fit.save(args.save)
     return fit_output(fit, args, args.warned.messages)
+
+
+def check_family(args: Namespace) -> None:
+    """Refuse options of generalised models without a family, and those of linear ones with one.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if args.family is None:
+        for name in ("link", "nagq", *AUXILIARY):
+            if getattr(args, name) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise ArgumentError(f"{option} is for generalised models: add --family.")
+        return
+    if args.ml:
+        raise ArgumentError("--ml: models with a family are fitted by it always; leave it out.")
+    if args.residual is not None:
+        raise ArgumentError("--residual is for linear models: leave out it or --family.")
+    if args.ddf is not None:
+        raise ArgumentError(NO_DDF)
 
 
 def contrasts_of(given: Sequence[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from ...errors import ArgumentError
-from ..arguments import FILE_HELP, add_command, add_dialect, add_output
+from ..arguments import FILE_HELP, NO_DDF, add_command, add_dialect, add_output
 
 PREDICTION_DDF = ("satterthwaite", "kenward-roger", "residual", "none")
 """Methods of degrees of freedom that predictions have."""
@@ -42,6 +42,11 @@ def add(commands: Any) -> None:
         "--residual",
         choices=("series", "none"),
         help="whether residuals of the same series are predicted (default: unless --random none)",
+    )
+    parser.add_argument(
+        "--kind",
+        choices=("response", "link"),
+        help="of a generalised model: means (default), or linear predictors",
     )
     parser.add_argument(
         "--interval", choices=("confidence", "prediction"), help="add standard errors and limits"
@@ -89,7 +94,10 @@ def run(args: Namespace) -> str:
     from ..formats import csv_text, json_text, records
     from ..reading import data_as_fitted
 
-    fit = load(args.fit)
+    fit: Any = load(args.fit)
+    check_model(args, is_generalized=fit.state.family is not None)
+    if args.kind is not None:
+        options["kind"] = args.kind
     file, data = data_as_fitted(args.file, dialect, fit)
     found = fit.predict(data, **options)
     predicted = found.to_frame() if found.ndim == 1 else found
@@ -100,6 +108,23 @@ def run(args: Namespace) -> str:
         return json_text({"formula": fit.formula, "predictions": records(table)})
     sep = file.sep if len(file.sep) == 1 else ","
     return csv_text(table, sep=sep, decimal=file.decimal)
+
+
+def check_model(args: Namespace, *, is_generalized: bool) -> None:
+    """Refuse options that the fit has no use for.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if not is_generalized:
+        if args.kind is not None:
+            raise ArgumentError("--kind is for generalised models: leave it out.")
+        return
+    if args.residual is not None:
+        raise ArgumentError("--residual is for linear models: leave it out.")
+    if args.ddf is not None:
+        raise ArgumentError(NO_DDF)
 
 
 def _beside(given: Any, predicted: Any) -> Any:

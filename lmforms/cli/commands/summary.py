@@ -22,11 +22,15 @@ def run(args: Namespace) -> str:
 
     check_fit_output(args)
 
-    from ...results.status_warnings import warn_of_status
+    from ...results.generalized_results import GeneralizedResults
+    from ...results.status_warnings import warn_of_generalized, warn_of_status
     from ...storage.load import load
 
     fit = load(args.file)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warn_of_status(fit, fit.optimizer.message)
+        if isinstance(fit, GeneralizedResults):
+            warn_of_generalized(fit)
+        else:
+            warn_of_status(fit, fit.optimizer.message)
     return fit_output(fit, args, [str(warning.message) for warning in caught])

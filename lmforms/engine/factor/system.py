@@ -199,11 +199,11 @@ class System(Layout):
                 self.gram = sparse_gram(self)
 
     def _write_out(self) -> None:
-        """Store C and Z₂'Z₂ as arrays; those of few effects when something asks for them."""
+        """Store C as an array; that of few effects, and Z₂'Z₂, when something asks for them."""
         self.__dict__.pop("coupling", None)
         self.__dict__.pop("gram", None)
         if not self.is_small and self.rest:
-            self.coupling, self.gram = dense_coupling(self), mirrored(dense_gram(self))
+            self.coupling = dense_coupling(self)
 
     def _make_dense(self) -> None:
         if self._too_large:
