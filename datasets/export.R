@@ -1,11 +1,11 @@
-# Exports the bundled data sets from the R packages lme4 and nlme (and the two
+# Exports the bundled data sets from the R packages lme4, nlme and glmmTMB (and the two
 # small tables of Duthie's notes, typed in below) to CSV, each with a JSON
 # sidecar that says what it is and carries checks computed here, by R, from the
 # original objects.
 #
 #   Rscript datasets/export.R          (from the repository root)
 #
-# Needs: R >= 4.0, lme4, nlme, jsonlite, and the command sha256sum.
+# Needs: R >= 4.0, lme4, nlme, glmmTMB, jsonlite, and the command sha256sum.
 
 suppressPackageStartupMessages({
   library(jsonlite)
@@ -487,9 +487,42 @@ sets$Rail <- list(
   )
 )
 
+sets$Salamanders <- list(
+  package = "glmmTMB",
+  title = "Salamanders in streams below mines",
+  description = paste(
+    "Numbers of salamanders of seven species or life stages found in four visits to each of 23",
+    "streams in Kentucky, some of them below mountaintop removal mines. Covariates were scaled by",
+    "the authors of glmmTMB."
+  ),
+  citation = paste(
+    "Price, S. J., Muncy, B. L., Bonner, S. J., Drayer, A. N. and Barton, C. D. (2016). Effects of",
+    "mountaintop removal mining and valley filling on the occupancy and abundance of stream",
+    "salamanders. Journal of Applied Ecology 53, 459-468. Data: Dryad Digital Repository,",
+    "doi:10.5061/dryad.5m8f6."
+  ),
+  licence = paste(
+    "The original data are in the Dryad Digital Repository, which publishes under CC0. They are",
+    "here as the R package glmmTMB (AGPL-3) arranges them; the values are facts from the cited",
+    "publication, republished with attribution."
+  ),
+  example = "np.log(count + 1) ~ spp + mined + (1 | site)",
+  columns = list(
+    site = column("ordered", "stream; the order is that of the names"),
+    mined = column("category", "whether the stream is below a mine"),
+    cover = column("float", "objects that give cover in the stream, scaled"),
+    sample = column("int", "visit, 1 to 4"),
+    DOP = column("float", "days since precipitation, scaled"),
+    Wtemp = column("float", "water temperature, scaled"),
+    DOY = column("float", "day of the year, scaled"),
+    spp = column("category", "species, with the life stage of some"),
+    count = column("int", "number of salamanders found", "salamander")
+  )
+)
+
 for (name in names(sets)) {
   sets[[name]]$data <- from_package(name, sets[[name]]$package)
-  sets[[name]]$licence <- licence_of(sets[[name]]$package)
+  if (is.null(sets[[name]]$licence)) sets[[name]]$licence <- licence_of(sets[[name]]$package)
 }
 
 sets$dung <- list(

@@ -13,6 +13,7 @@ from .data.changed_formula import UNCHANGED, ModelChanges, changed_formula_data,
 from .data.frame import Missing
 from .data.observed_response import ObservedResponse
 from .data.read import FormulaData, read_formula_data
+from .errors import ModelError, NumericalError
 from .glmm.families.base import Family
 from .glmm.families.links import Link
 from .glmm.families.lookup import family_of
@@ -20,15 +21,16 @@ from .glmm.families.truncation import Truncated
 from .glmm.families.zeros import Hurdle, ZeroInflated
 from .glmm.fit import (
     checked_nagq,
-    family_of_design,
     fit_generalized,
     likelihood_of,
     parameter_of,
     response_kind,
+    settled_family,
 )
 from .relationship.model_relationships import kept_relationships, related_design
 from .results.generalized_results import GeneralizedResults
 from .results.given_theta import checked_theta
+from .results.separated_columns import separation_message
 from .results.state import FitState
 from .results.unknown_names import UnknownNames
 from .support.arguments import named_arguments
@@ -81,10 +83,10 @@ context
     ) -> None:
         self.family, self.link = family_of(family, link)
         if zero_inflation is not None and "zero_inflation" not in self.family.parameter_names:
-            is_truncated = isinstance(self.family, Truncated)
-            self.family = (
-                Hurdle(self.family.family) if is_truncated else ZeroInflated(self.family)
-            )
+            if isinstance(self.family, Truncated):
+                self.family = Hurdle(self.family.family)
+            else:
+                self.family = ZeroInflated(self.family)
         auxiliary = {"dispersion": dispersion, "zero_inflation": zero_inflation}
         for name, text in auxiliary.items():
             if text is not None:
@@ -118,7 +120,8 @@ context
     def _set(self, formula_data: FormulaData, relationship: Any) -> None:
         self.formula = formula_data.formula
         design, self.relationship = related_design(formula_data, relationship)
-        self.design, self.family = family_of_design(design, self.family, self.link)
+        found = settled_family(design, self.family, self.link)
+        self.design, self.family, self.link = found
         self._likelihood = likelihood_of(self.design, self.family, self.link)
 
     def __repr__(self) -> str:
@@ -172,9 +175,14 @@ context
         likelihood = self._likelihood
         if observed is not None:
             likelihood = likelihood_of(self.design, self.family, self.link, observed)
-        estimate: Any = fit_generalized(  # has what results ask of an Estimate
-            self.design, self.relationship, likelihood, nagq=number, control=options, start=begin
-        )
+        estimate: Any  # has what results ask of an Estimate
+        try:
+            estimate = fit_generalized(
+                self.design, self.relationship, likelihood, nagq=number, control=options, start=begin
+            )
+        except NumericalError as error:
+            reason = separation_message(self.design, likelihood)
+            raise ModelError(reason) if reason else error from None
         seen = self.design.observed if observed is None else observed
         assert seen is not None
         results = GeneralizedResults(self, state_of(self, estimate, seen, options))
@@ -219,6 +227,8 @@ def state_of(
     control: Control,
 ) -> FitState:
     """A model with its estimate from a response."""
+    refit: Any = model._refit  # these take other options than those of a linear model
+    update: Any = model._update
     return FitState(
         design=model.design,
         relationship=model.relationship,
@@ -226,8 +236,8 @@ def state_of(
         response=observed.proportions,
         control=control,
         method=f"nagq={estimate.nagq}",
-        refit=model._refit,
-        update=model._update,
+        refit=refit,
+        update=update,
     )
 
 
@@ -300,7 +310,7 @@ def glmer(
     >>> formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
     >>> fit = lf.glmer(formula, lf.datasets.load("cbpp"), family="binomial")
     >>> fit.params.round(3).tolist(), fit.bse.round(3).tolist()
-    ([-1.398, -0.992, -1.128, -1.58], [0.232, 0.307, 0.327, 0.427])
+    ([-1.399, -0.992, -1.129, -1.58], [0.232, 0.307, 0.327, 0.427])
     """
     model = GeneralizedMixedModel(
         formula,

@@ -123,6 +123,7 @@ def test_the_page_tells_every_cell(tmp_path):
 
 def test_the_pages_are_those_of_the_stored_figures():
     import before_after
+    import generalized
     import many_loops
     import residual_structures
     import small_models
@@ -136,6 +137,9 @@ def test_the_pages_are_those_of_the_stored_figures():
         name = script.__name__
         page = (BENCHMARKS / f"{name}.md").read_text(encoding="utf-8")
         assert page == script.as_markdown(stored[name])
+    figures = stored.get("generalized", {}), stored.get("glmm_stress")
+    page = (BENCHMARKS / "generalized.md").read_text(encoding="utf-8")
+    assert page == generalized.as_markdown(*figures)
 
 
 def test_no_page_is_left_out():
@@ -314,13 +318,13 @@ class Told:
         }
 
 
-def in_told_rounds(monkeypatch, told, rounds_asked=3):
+def in_told_rounds(monkeypatch, told, rounds_asked=3, budget=None):
     import rounds
     from workers import Runner
 
     monkeypatch.setattr(rounds, "Worker", lambda runner, task: told[runner.name])
     runners = [Runner("lmforms", "lmforms"), Runner("glmm", "glmm")]
-    return rounds.in_rounds(runners, None, rounds_asked, 0.5)
+    return rounds.in_rounds(runners, None, rounds_asked, 0.5, budget)
 
 
 def test_a_ratio_is_that_within_rounds(monkeypatch):
@@ -341,6 +345,22 @@ def test_a_worker_that_is_stopped_leaves_the_others(monkeypatch):
     assert found["cells"]["glmm"] == {"over": 5.0}
     assert found["cells"]["lmforms"]["wall"] == 2.0
     assert set(found["ratios"]["lmforms"]) == {"lmforms"}
+
+
+def test_slow_programs_call_in_the_first_rounds_only(monkeypatch):
+    # of six seconds: the first call leaves time for another that does not count, then for two
+    told = {"lmforms": Told(1.5, 1.0, 1.0, 4.0, 2.0), "glmm": Told(2.9, 3.0, 3.0, 16.0)}
+    found = in_told_rounds(monkeypatch, told, budget=6.0)
+    assert found["cells"]["lmforms"]["calls"] == 3
+    assert found["cells"]["glmm"]["calls"] == 2
+    assert found["ratios"]["lmforms"]["glmm"]["wall"] == 3.5  # of 3 / 1 and 16 / 4
+    told = {"lmforms": Told(1.5, 1.0, 1.0, 4.0, 2.0), "glmm": Told(30.0)}
+    found = in_told_rounds(monkeypatch, told, budget=6.0)
+    assert found["cells"]["glmm"]["calls"] == 1  # too long to be repeated
+    assert found["ratios"]["lmforms"]["glmm"]["wall"] == 30.0
+    told = {"lmforms": Told(1.5, 1.0, 1.0, 4.0, 2.0), "glmm": Told(7.0, 8.0)}
+    found = in_told_rounds(monkeypatch, told, budget=6.0)
+    assert found["cells"]["glmm"]["wall"] == 8.0  # at least once
 
 
 def test_workers_answer_and_say_why_they_end(tmp_path):
@@ -453,3 +473,82 @@ def test_a_busy_machine_is_told_of():
     waited = job({"wall": 3.0, "cpu": 1.0}, {"wall": 1.0, "cpu": 1.0}, {"wall": 3.0, "cpu": 1.0})
     assert round_tables.busy({"dung": quiet}) == ""
     assert "was dung (3.0)." in round_tables.busy({"dung": waited, "oats": quiet})
+
+
+def generalized_found():
+    def cell(seconds, loglik):
+        cell = {"wall": seconds, "cpu": seconds, "calls": 4, "memory": 3 * 2**20, "baseline": 2**20}
+        return {**cell, "evaluations": 7, "criterion": -2.0 * loglik}
+
+    def ratios(**others):
+        limits = {"limits": {"wall": [0.9, 1.1], "cpu": [0.9, 1.1]}}
+        return {who: {"wall": times, "cpu": times, **limits} for who, times in others.items()}
+
+    cells = {
+        "lmforms (bse)": cell(0.1, -50.0),
+        "lmforms (nagq=0)": cell(0.05, -50.2),
+        "glmm": cell(0.1, -50.0 + 2e-6),
+        "glmmTMB": {"error": "a | b"},
+        "glmer": cell(2.5, -50.5),
+        "glmer (nAGQ=0)": cell(0.5, -40.0),
+    }
+    units = {
+        "lmforms (bse)": ratios(glmm=1.0, glmer=25.0),
+        "lmforms (nagq=0)": ratios(**{"glmer (nAGQ=0)": 10.0}),
+    }
+    job = {"formula": "y ~ x + (1 | g)", "family": "binomial", "rows": 9, "about": "a job"}
+    job.update(others=["lmforms (nagq=0)", "glmer (nAGQ=0)"], date="2026-01-02", rounds=5)
+    job["threads"] = {"1": {"cells": cells, "ratios": units}}
+    about = {"machine": "a machine", "versions": {"lme4": "1.1"}, "date": "2026-01-02"}
+    return {"about": {**about, "seconds": 0.2, "budget": 8, "long": 20}, "jobs": {"verbagg": job}}
+
+
+def test_generalised_models_are_compared_at_the_same_maximum():
+    import asks
+    import generalized
+
+    found = generalized_found()
+    [glmer, tmb, glmm, *_, excess] = asks.generalized_asks(found)
+    assert (glmer.measured, glmer.met) == (25.0, True)
+    assert tmb.measured is None
+    assert (glmm.measured, glmm.met) == (1.0, True)
+    assert excess.measured == pytest.approx(2e-6, abs=1e-9)  # nAGQ=0 has another criterion
+    stress = {
+        **{"date": "2026-01-02", "models": 9, "restarts": 6, "converged": 7},
+        "evaluations": [7.0, 9.0, 12.0],
+        "beaten": [
+            {"seed": 3, "family": "poisson", "parameters": 4, "converged": True, "gap": 2e-3}
+            | {"error": ""}
+        ],
+        "not_converged": [
+            {"seed": 4, "family": "gamma", "parameters": 5, "converged": False, "gap": None}
+            | {"error": "overflow"}
+        ],
+    }
+    page = generalized.as_markdown(found, stress)
+    assert "| [verbagg](#verbagg) | 50 ms | 10 (0.90–1.10) |" in page
+    assert "| 7 | (-40.000000) | – |" in page
+    assert "| 7 | -50.500000 | 5.0e-01 |" in page
+    assert "| a \\| b | – |" in page
+    assert "| 9 | 6 | 7 | 1 | 7, 9, 12 |" in page
+    assert "- seed 3, poisson, 4 parameters: a restart ends 2.0e-03 lower\n" in page
+    assert "- seed 4, gamma, 5 parameters: not fitted: overflow\n" in page
+    assert generalized.as_markdown({}).startswith("# Generalised models\n\nNot measured yet")
+
+
+@pytest.mark.parametrize("name", ["contraception", "salamanders", "quadrature-cbpp"])
+def test_generalised_jobs_can_be_fitted(name, tmp_path):
+    import exchange
+    import generalized
+    import generalized_fits
+
+    job = generalized.JOBS[name]
+    exchange.write(job.data(), tmp_path)
+    model = {"family": job.family, "link": job.link, "nagq": job.nagq, "zeros": job.zeros}
+    generalized_fits.write_model(tmp_path, **model)
+    data = generalized_fits.read_model(tmp_path)
+    found = generalized_fits.fitted(job.formula, data)
+    assert found.converged
+    same = generalized_fits.lmforms(job.formula, data, False, bse=True)
+    assert same[0] == pytest.approx(-2.0 * found.llf)
+    assert set(job.runners) <= set(generalized.RUNNERS)

@@ -17,6 +17,7 @@ from ..engine.rows import ModelRows
 from ..engine.status import OptimizerReport
 from ..engine.sums.units import Scaling
 from ..engine.user_units import engine_theta, singular_parts, times
+from ..errors import NumericalError
 from ..support.arrays import BoolArray, FloatArray
 from .families.base import Family
 from .likelihood import ConditionalLikelihood
@@ -144,17 +145,27 @@ class GeneralizedEstimate:
         """The linear predictor at the modes, (n,)."""
         return self.optimum.mode.eta
 
-    @cached_property
+    @property
     def joint_covariance(self) -> FloatArray:
         """Covariance of (θ, β, ω) in the engine's units: 2 (∂²d)⁻¹.
 
-        θ that are zero in a singular λ count as known.
-
-        Raises
-        ------
-        NumericalError
-            The second derivatives are not those of a minimum.
+        θ that are zero in a singular λ count as known. NaN where `no_standard_errors` says why.
         """
+        return self._joint_covariance[0]
+
+    @property
+    def no_standard_errors(self) -> str:
+        """Why there are no standard errors; empty where there are."""
+        return self._joint_covariance[1]
+
+    @cached_property
+    def _joint_covariance(self) -> tuple[FloatArray, str]:
+        try:
+            return self._computed_covariance(), ""
+        except NumericalError as error:
+            return np.full((len(self.optimum.psi),) * 2, np.nan), str(error)
+
+    def _computed_covariance(self) -> FloatArray:
         known, objective = self._known_theta(), objective_of(self.nagq)
         with limited_blas_threads(self.problem.model.rows.system.largest):
             if objective is None:

@@ -21,7 +21,7 @@ from ..support.arrays import FloatArray
 from .estimate import GeneralizedEstimate, estimate_generalized
 from .families.base import Family, Response
 from .families.links import Link
-from .families.ordinal import Ordinal
+from .families.ordinal import LatentLink, Ordinal
 from .likelihood import ConditionalLikelihood
 from .problem import GeneralizedProblem, problem_of_rows
 
@@ -44,17 +44,18 @@ def response_kind(family: Family) -> ResponseKind:
     return "counts" if family.has_zero else "continuous"
 
 
-def family_of_design(design: Design, family: Family, link: Link) -> tuple[Design, Family]:
-    """The design and the family, which both depend on the classes of an ordinal response.
+def settled_family(design: Design, family: Family, link: Link) -> tuple[Design, Family, Link]:
+    """The design, the family and the link, which know the classes of an ordinal response.
 
     Raises
     ------
     ModelError
     """
     if not isinstance(family, Ordinal):
-        return design, family
+        return design, family, link
     assert design.observed is not None
-    return design.with_thresholds(), Ordinal(design.observed.levels or (), link.name)
+    classes = design.observed.levels or ()
+    return design.with_thresholds(), Ordinal(classes, link.name), LatentLink(link.name)
 
 
 def likelihood_of(

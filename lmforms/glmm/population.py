@@ -182,14 +182,18 @@ class MeanFunction:
         self, eta: FloatArray, variance: FloatArray, omega: Sequence[FloatArray]
     ) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
         """Derivatives of the mean in η, in s² and in each ω_j, by central differences."""
+        # predictors of other links have sizes of their own, far from 1
+        size = 1.0 if self.link.name in (*UNBOUNDED_LINKS, "log") else np.abs(eta)
 
         def at(change: float) -> FloatArray:
-            return self.averaged(eta + change, variance, omega)
+            return self.averaged(eta + change * size, variance, omega)
 
-        first = (at(FIRST_STEP) - at(-FIRST_STEP)) / (2.0 * FIRST_STEP)
+        first = (at(FIRST_STEP) - at(-FIRST_STEP)) / (2.0 * FIRST_STEP * size)
         second = np.zeros_like(first)
         if np.any(variance > 0.0):
-            second = (at(SECOND_STEP) - 2.0 * at(0.0) + at(-SECOND_STEP)) / SECOND_STEP**2
+            second = (at(SECOND_STEP) - 2.0 * at(0.0) + at(-SECOND_STEP)) / (
+                SECOND_STEP * size
+            ) ** 2
         of_omega = []
         for j in range(len(omega) if self.needs_omega else 0):
             both = []

@@ -42,6 +42,11 @@ class GeneralizedProblem(StructuredProblem):
         """Number of coefficients of the family's parameters ω."""
         return self.model.likelihood.n_coefficients
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of all parameters ψ."""
+        return self.n_theta + self.p + self.n_coefficients
+
     def no_effects(self) -> list[FloatArray]:
         """u = 0."""
         return [np.zeros((f.n_levels, f.k)) for f in self.model.rows.factors]

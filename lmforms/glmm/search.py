@@ -10,11 +10,11 @@ import numpy as np
 from ..control import Control
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
-from .conditional_mode import Mode
+from .conditional_mode import Mode, find_mode
 from .laplace import fixed_information
 from .problem import GeneralizedProblem, profile_point
 from .quasi_newton import Point, SearchEnd, quasi_newton
-from .start import em_rounds, fixed_effects_fit, start_theta
+from .start import ROUGH_MODE, em_rounds, fixed_effects_fit, start_theta
 
 Objective = Callable[[GeneralizedProblem, FloatArray, Mode], Point]
 
@@ -122,6 +122,51 @@ def search(
     return _optimum(problem, run, run.minimum(begin, last, most, known))
 
 
+def search_near(
+    problem: GeneralizedProblem,
+    objective: Objective | None,
+    control: Control,
+    at: GeneralizedOptimum,
+) -> GeneralizedOptimum:
+    """Minimise the criterion of another response of the same rows, from the optimum of the first.
+
+    Parameters
+    ----------
+    problem : GeneralizedProblem
+    objective : callable or None
+        As for :func:`search`.
+    control : Control
+    at : GeneralizedOptimum
+        Whose parameters and curvature are the first ones.
+
+    Raises
+    ------
+    NumericalError
+        The criterion cannot be evaluated at the start.
+    """
+    theta, beta, coefficients = problem.split(at.psi)
+    mode = find_mode(
+        problem.model,
+        problem.lams(theta),
+        beta,
+        coefficients,
+        problem.no_effects(),
+        tolerance=ROUGH_MODE,
+    )
+    sizes = _usual_sizes(problem, mode)
+    last, most = control.tolerance * TOLERANCE_SHARE, control.max_evaluations
+    joint = objective is None
+    p = 0 if joint else problem.p
+    run = _Search(
+        problem,
+        objective or profile_point,
+        np.concatenate([sizes, np.ones(p), np.ones(len(coefficients))]),
+    )
+    begin = run.first(theta, coefficients if joint else np.append(beta, coefficients), mode)
+    end = run.minimum(begin, last, most, curvature=at.information)
+    return _optimum(problem, run, end, joint=joint)
+
+
 class _Search:
     """One criterion, with the evaluations that it has taken."""
 
@@ -152,11 +197,21 @@ class _Search:
         raise AssertionError
 
     def minimum(
-        self, begin: Point, tolerance: float, most: int, known: FloatArray | None = None
+        self,
+        begin: Point,
+        tolerance: float,
+        most: int,
+        known: FloatArray | None = None,
+        curvature: FloatArray | None = None,
     ) -> SearchEnd:
-        """A minimum, on the boundary if that is no higher."""
+        """A minimum, on the boundary if that is no higher.
+
+        `known` holds the block of β of the curvature, and `curvature` all of it as far as known.
+        """
         evaluate = self.evaluate
-        information = self._first_curvature(begin, known)
+        information = curvature
+        if information is None:
+            information = self._first_curvature(begin, known)
         for _ in range(MOST_RESTARTS):
             end = quasi_newton(
                 evaluate,

@@ -85,8 +85,9 @@ def _inverse_of_free(H: FloatArray, known: BoolArray) -> FloatArray:
     values, vectors = np.linalg.eigh(own / np.outer(scale, scale))
     if not values.min(initial=1.0) > LEAST_EIGENVALUE:
         raise NumericalError(
-            "the second derivatives of the log-likelihood are not those of a maximum: "
-            "standard errors cannot be computed. Simplify the model."
+            "no standard errors: the second derivatives of the log-likelihood are not those of a "
+            "maximum. Some parameter has no finite estimate, or cannot be told from others: "
+            "simplify the model"
         )
     half = vectors / np.sqrt(values) / scale[:, None]
     out[np.ix_(free, free)] = 2.0 * half @ half.T

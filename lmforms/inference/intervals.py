@@ -50,7 +50,8 @@ REPLICATES = 1000
 
 def _wald(state: FitState, options: IntervalOptions) -> ResultTable:
     options.refuse("n", "seed")
-    ddf = "satterthwaite" if options.ddf is None else options.ddf
+    usual = "satterthwaite" if state.family is None else "none"
+    ddf = usual if options.ddf is None else options.ddf
     intervals = coefficient_intervals if options.which == "fixed" else all_wald_intervals
     return intervals(state, options.level, ddf, options.information)
 

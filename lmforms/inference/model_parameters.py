@@ -2,7 +2,8 @@
 
 Fixed effects by their coefficient; ``sd(Days | Subject)`` and ``cor(Intercept, Days | Subject)`` of
 random terms; ``rho(ar1(0 + visit | Subject))`` of terms whose structure has parameters of its own;
-parameters of the residuals under the names of ``residual_params``; and ``sigma``.
+parameters of the residuals under the names of ``residual_params``; and ``sigma``. Fits of families
+have their parameters in the place of those of the residuals (see :mod:`.family_parameters`).
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import numpy as np
 from ..residual.parametric import ParametricResidual
 from ..results.state import FitState
 from ..support.arrays import FloatArray
+from .family_parameters import family_parameters
+from .generalized import generalized_estimate
 from .residual_estimates import has_parameters, residual_values
 
 SIGMA = "sigma"
 
-Kind = Literal["fixed", "sd", "cor", "structure", "residual", "sigma"]
+Kind = Literal["fixed", "sd", "cor", "structure", "residual", "sigma", "family"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class ModelParameter:
     ----------
     name : str
         Unique in the fit.
-    kind : {"fixed", "sd", "cor", "structure", "residual", "sigma"}
+    kind : {"fixed", "sd", "cor", "structure", "residual", "sigma", "family"}
         ``residual`` are all parameters of a structure of the residuals, standard deviations
         included; ``sigma`` is σ where the residuals have one variance or ratios to it.
     low, high : float
@@ -40,7 +43,7 @@ class ModelParameter:
     first, second : int
         Of a standard deviation its effect within the term, of a correlation both; of others
         `first` is the place among those of their kind (coefficients, natural parameters of the
-        term, or :func:`.residual_values`).
+        term, :func:`.residual_values`, or :func:`.family_parameters`).
     """
 
     name: str
@@ -58,7 +61,7 @@ class ModelParameter:
 
 
 def model_parameters(state: FitState) -> tuple[ModelParameter, ...]:
-    """Parameters: fixed effects, random terms in the order of the formula, residuals.
+    """Parameters: fixed effects, random terms in the order of the formula, residuals or family.
 
     Examples
     --------
@@ -79,7 +82,14 @@ def model_parameters(state: FitState) -> tuple[ModelParameter, ...]:
     ]
     for t in range(len(state.design.terms)):
         out += _term_parameters(state, t)
+    if state.family is not None:
+        return _unique(out + _family_parameters(state))
     return _unique(out + _residual_parameters(state))
+
+
+def _family_parameters(state: FitState) -> list[ModelParameter]:
+    found = enumerate(family_parameters(state))
+    return [ModelParameter(p.name, "family", *p.bounds, first=i) for i, p in found]
 
 
 def _term_parameters(state: FitState, t: int) -> list[ModelParameter]:
@@ -146,7 +156,7 @@ def parameter_values(state: FitState) -> FloatArray:
     from ..results.quantities import relative_factors, term_thetas
 
     sigma, lams, thetas = state.estimate.sigma, relative_factors(state), term_thetas(state)
-    residual = residual_values(state)[1]
+    residual = np.empty(0) if state.family is not None else residual_values(state)[1]
     out = []
     for parameter in model_parameters(state):
         first, second = parameter.first, parameter.second
@@ -165,6 +175,9 @@ def parameter_values(state: FitState) -> FloatArray:
             both = size[first] * size[second]
             product = float(rows[first] @ rows[second])
             out.append(product / both if both > 0 else float("nan"))
+        elif parameter.kind == "family":
+            own = family_parameters(state)[first]
+            out.append(own.value(float(generalized_estimate(state).coefficients[own.entry])))
         else:
             out.append(float(residual[first]) if len(residual) else sigma)
     return np.array(out)

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..covariance import Covariance, NaturalParameter
+from ..engine.sums.units import AffineMap
 from ..results.state import FitState
 from ..support.arrays import FloatArray
 from .degrees_of_freedom.variance_information import information_of_theta
+from .generalized import generalized_estimate
 
 STEP = 1e-3
 """Relative step of the derivatives of natural parameters, by differences extrapolated once."""
@@ -69,7 +71,7 @@ def structure_parameters(state: FitState, quantile: float) -> list[ParameterEsti
         problem.covariances,
         problem.theta_slices(),
         estimate.theta,
-        estimate.scaling.units.bases,
+        bases,
         strict=True,
     )
     for group, covariance, entries, user, basis in groups:
@@ -89,12 +91,27 @@ def structure_parameters(state: FitState, quantile: float) -> list[ParameterEsti
             scale = np.where(relative, estimate.sigma, 1.0)
             J = np.zeros((len(names), len(joint)))
             J[:, places] = scale[:, None] * slopes
-            J[:, -1] = np.where(relative, 0.5 * scale * values, 0.0)  # in ln σ²
+            if state.family is None:
+                J[:, -1] = np.where(relative, 0.5 * scale * values, 0.0)  # in ln σ²
             errors = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, joint, J), 0.0))
             bounds = structure.at_bound(user[own])
             each = zip(names, scale * values, errors, bounds, strict=True)
             found[t] = [_made(t, *one, quantile) for one in each]
     return [one for t in sorted(found) for one in found[t]]
+
+
+def engine_state(state: FitState) -> tuple[FloatArray, tuple[AffineMap, ...], FloatArray]:
+    """Parameters in the engine's units, θ first; changes of bases; covariance of the parameters.
+
+    These are (θ, φ, ln σ²), or (θ, β, ω) of a family.
+    """
+    if state.family is None:
+        estimate = state.estimate
+        joint = information_of_theta(estimate).covariance
+        return estimate.optimum.evaluation.theta, estimate.scaling.units.bases, joint
+    found = generalized_estimate(state)
+    bases = found.problem.model.rows.scaling.units.bases
+    return found.optimum.psi, bases, found.joint_covariance
 
 
 def _natural(

@@ -11,16 +11,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ..engine.sums.units import AffineMap
 from ..errors import ModelError
 from ..results.state import FitState
 from ..support.arrays import FloatArray
 from ..tables.result_table import ResultTable
 from .coefficients import coefficient_intervals
-from .degrees_of_freedom.variance_information import information_of_theta
+from .family_parameters import family_parameters
+from .generalized import generalized_estimate
 from .model_parameters import ModelParameter, model_parameters, parameter_values
 from .residual_estimates import has_parameters, residual_estimates
 from .residual_parameters import unbounded_limits
-from .structure_parameters import structure_parameters
+from .structure_parameters import engine_state, structure_parameters
 from .unidentified import refuse_unidentified
 
 NEAR_ONE = 1e-9
@@ -53,7 +55,9 @@ def all_wald_intervals(
     limits.update(zip(names, zip(fixed["lower"], fixed["upper"], strict=True), strict=True))
     limits.update(_of_deviations(state, parameters, quantile))
     _add_structures(state, parameters, limits, quantile)
-    if has_parameters(state):
+    if state.family is not None:
+        _add_family(state, parameters, limits, quantile)
+    elif has_parameters(state):
         found = residual_estimates(state, level)
         own = [p for p in parameters if p.kind in ("residual", "sigma")]
         for p, lower, upper in zip(own, found.lower, found.upper, strict=True):
@@ -64,7 +68,9 @@ def all_wald_intervals(
         "Variance parameters: normal, on the scale of the logarithm or the logit.",
     ]
     missing = [name for name, pair in limits.items() if np.isnan(pair[0])]
-    if missing:
+    if state.family is not None and (why := generalized_estimate(state).no_standard_errors):
+        notes.append(f"{why[0].upper()}{why[1:]}.")
+    elif missing:
         notes.append(f"At a bound, without a standard error: {', '.join(missing)}.")
     return ResultTable(
         {"lower": table[:, 0], "upper": table[:, 1]},
@@ -85,12 +91,26 @@ def _add_structures(
         limits[p.name] = found.lower, found.upper
 
 
+def _add_family(
+    state: FitState,
+    parameters: tuple[ModelParameter, ...],
+    limits: dict[str, tuple[float, float]],
+    quantile: float,
+) -> None:
+    estimate = generalized_estimate(state)
+    errors = np.sqrt(np.diag(estimate.cov_coefficients))
+    own = [p for p in parameters if p.kind == "family"]
+    for p, found in zip(own, family_parameters(state), strict=True):
+        omega, spread = estimate.coefficients[found.entry], quantile * errors[found.entry]
+        limits[p.name] = found.value(omega - spread), found.value(omega + spread)
+
+
 def _of_deviations(
     state: FitState, parameters: tuple[ModelParameter, ...], quantile: float
 ) -> dict[str, tuple[float, float]]:
     """Limits of standard deviations and correlations of random effects, and of σ."""
     values = parameter_values(state)
-    joint = information_of_theta(state.estimate).covariance
+    at, bases, joint = engine_state(state)
     out = {}
     for p, value in zip(parameters, values, strict=True):
         if p.kind not in ("sd", "cor", "sigma") or (p.kind == "sigma" and has_parameters(state)):
@@ -99,7 +119,10 @@ def _of_deviations(
             slope = np.zeros(len(joint))
             slope[-1] = 0.5 * value
         else:
-            slope = _slope(state, p, value, len(joint))
+            slope = _slope(state, p, value, at, bases)
+            slope = np.append(slope, np.zeros(len(joint) - len(slope)))
+            if p.kind == "sd" and state.family is None:
+                slope[-1] = 0.5 * value
         error = float(np.sqrt(np.maximum(slope @ joint @ slope, 0.0)))
         if not error > 0 or not p.low + NEAR_ONE < value < p.high - NEAR_ONE:
             out[p.name] = float("nan"), float("nan")
@@ -110,23 +133,30 @@ def _of_deviations(
     return out
 
 
-def _slope(state: FitState, parameter: ModelParameter, value: float, size: int) -> FloatArray:
-    """Derivatives of a standard deviation or correlation in (θ, φ, ln σ²) of the engine."""
-    problem, at = state.estimate.problem, state.estimate.optimum.evaluation
+def _slope(
+    state: FitState,
+    parameter: ModelParameter,
+    value: float,
+    at: FloatArray,
+    bases: tuple[AffineMap, ...],
+) -> FloatArray:
+    """Derivatives of a standard deviation or correlation in the parameters of the engine."""
+    problem = state.estimate.problem
     group = state.design.terms[parameter.term].group
     part = list(state.design.groups[group].terms).index(parameter.term)
     columns = problem.covariances[group].column_slices()[part]
-    basis = state.estimate.scaling.units.bases[group].linear[columns, columns]
-    rows = basis @ problem.lams(at.theta)[group][columns, columns]
-    moves = basis @ problem.derivatives(at.theta)[group][:, columns, columns]
-    out = np.zeros(size)
+    basis = bases[group].linear[columns, columns]
+    theta = at[: problem.n_theta]
+    rows = basis @ problem.lams(theta)[group][columns, columns]
+    moves = basis @ problem.derivatives(theta)[group][:, columns, columns]
+    out = np.zeros(len(at))
     places = problem.theta_slices()[group]
     first, second = parameter.first, parameter.second
     with np.errstate(all="ignore"):
         lengths = np.linalg.norm(rows, axis=1)
         logs = np.einsum("ijk,jk->ij", moves, rows) / lengths**2  # ∂ln length
         if parameter.kind == "sd":
-            out[places], out[-1] = value * logs[:, first], 0.5 * value
+            out[places] = value * logs[:, first]
         else:
             product = moves[:, first] @ rows[second] + moves[:, second] @ rows[first]
             both = lengths[first] * lengths[second]

@@ -106,7 +106,7 @@ class FitReport:
         ArgumentError
             Another number of Axes.
         ModelError
-            The report was made without a fit.
+            The report was made without a fit, or of a generalised model.
         MissingPackageError
             matplotlib is not there.
 
@@ -121,7 +121,10 @@ class FitReport:
         from ..plot.check_panels import assumption_panels
 
         if self.fit is None:
-            raise ModelError("this report has no fit: draw fit.check().plot().")
+            raise ModelError(
+                "this report has no panels: fit.check().plot() draws those of a linear model. Of a "
+                "generalised one look at fit.simulated_residuals() and fit.residuals('quantile')."
+            )
         found = affordable_influence(self.fit.state)
         return assumption_panels(self.fit, found if isinstance(found, Influence) else None, ax)
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from ..errors import ModelError, NumericalError, listed
-from ..inference.diagnostics.laplace_accuracy import LaplaceAccuracy, laplace_accuracy
+from ..errors import ModelError, NumericalError
+from ..glmm.families.ordinal import Ordinal
 from ..inference.diagnostics.residual_tests import dispersion
 from ..support.arrays import FloatArray
-from ..tables.number_format import p_phrase, signed
+from ..tables.number_format import p_phrase
 from . import fit_checks
 from .family_checks import at_bound
-from .fit_report import SIGNIFICANT, Check, FitReport, Status
+from .fit_report import SIGNIFICANT, Check, FitReport
 from .generalized_rows import estimate_of
 from .generalized_shares import share_facts
 from .generalized_simulations import (
@@ -23,6 +22,7 @@ from .generalized_simulations import (
     shaped_effects,
     simulated_sums,
 )
+from .laplace_checks import approximation
 from .residual_checks import LEAST_DISTANCE
 from .separated_columns import separation_text
 from .state import FitState
@@ -33,37 +33,33 @@ LEAST_RATIO = 1.2
 RANKED_DRAWS, FEWEST_DRAWS = 199, 20
 """Simulated responses from which ranks can be significant, and below which nothing is tested."""
 
-LEAST_SHIFT = 0.2
-"""Of an estimate, in standard errors, that the Laplace approximation may be off by."""
-
-FEW_ROWS, LARGE_DEVIATION = 10, 1.5
-"""Rows of a level, and a standard deviation on the link, where the Laplace approximation of several
-grouping factors is doubted."""
-
 
 def checked_generalized(state: FitState, n: int, rng: np.random.Generator) -> FitReport:
     """See :meth:`lmforms.GeneralizedResults.check`."""
+    infinite = separated(state)
     checks = [
         convergence(state),
         fit_checks.singularity(state),
-        separated(state),
+        infinite,
         at_bound(state),
         approximation(state),
         *simulation_checks(state, n, rng),
         fit_checks.dropped_columns(state),
-        _or_unknown("collinearity", lambda: fit_checks.collinearity(state)),
+        collinearity(state, infinite),
         levels(state),
         *share_facts(state),
     ]
     return FitReport(f"Check of {state.design.bound.formula}", tuple(checks))
 
 
-def _or_unknown(topic: str, check: Callable[[], Check]) -> Check:
-    """A check, or that it needs standard errors which the fit has not."""
+def collinearity(state: FitState, infinite: Check) -> Check:
+    """Terms whose coefficients are inflated by others, where these are finite and have errors."""
+    if infinite.status != "ok":
+        return Check("collinearity", "ok", "not computed, as coefficients are infinite.")
     try:
-        return check()
+        return fit_checks.collinearity(state)
     except NumericalError as error:
-        return Check(topic, "problem", f"not known: {error}", "Do what the message says.")
+        return Check("collinearity", "problem", f"not known: {error}", "Do what the message says.")
 
 
 def convergence(state: FitState) -> Check:
@@ -90,72 +86,6 @@ def levels(state: FitState) -> Check:
         return found
     advice = "Make the factor a fixed effect, or test by a bootstrap of the likelihood ratio."
     return replace(found, advice=advice)
-
-
-# --- the Laplace approximation ----------------------------------------------------------------
-
-
-def approximation(state: FitState) -> Check:
-    """Whether the Laplace approximation is near the likelihood."""
-    topic, estimate = "Laplace approximation", estimate_of(state)
-    if estimate.nagq > 1:
-        return Check(topic, "ok", f"not used: quadrature with {estimate.nagq} nodes.")
-    if estimate.nagq == 0:
-        return Check(
-            topic,
-            "note",
-            "the fixed effects were profiled out with the random effects (nagq=0), which shrinks "
-            "both.",
-            "Use fit.refit(nagq=1), or more nodes.",
-        )
-    try:
-        found = laplace_accuracy(estimate)
-    except NumericalError as error:
-        return Check(topic, "problem", f"not compared with quadrature: {error}")
-    return _several_factors(state) if found is None else _compared(state, found)
-
-
-def _compared(state: FitState, found: LaplaceAccuracy) -> Check:
-    topic = "Laplace approximation"
-    group, lam = state.design.groups[0], estimate_of(state).lams[0]
-    names = ["the variances"] * len(found.theta) + [f"`{x}`" for x in state.design.x_names]
-    names += ["the family's parameters"] * len(found.coefficients)
-    shifts = np.abs(np.concatenate([found.theta, found.beta, found.coefficients]))
-    worst = int(np.argmax(shifts))
-    rows = float(np.median(np.bincount(group.codes)[np.unique(group.codes)]))
-    sd = float(np.sqrt(np.max(np.square(lam).sum(axis=1))))
-    said = (
-        f"with {found.nodes} nodes of quadrature −2 log-likelihood differs by "
-        f"{signed(found.difference, '.2g')} at the same estimates, and the estimate that would "
-        f"move most, of {names[worst]}, by about {shifts[worst]:.2g} standard errors ({rows:.3g} "
-        f"rows per level of {group.name}, standard deviation {sd:.2g})."
-    )
-    if shifts[worst] < LEAST_SHIFT:
-        return Check(topic, "ok", said)
-    status: Status = "problem" if shifts[worst] >= 1.0 else "note"
-    nodes = 11 if len(lam) == 1 else found.nodes
-    return Check(topic, status, said, f"Try fit.refit(nagq={nodes}).")
-
-
-def _several_factors(state: FitState) -> Check:
-    topic = "Laplace approximation"
-    doubtful = []
-    for group, lam in zip(state.design.groups, estimate_of(state).lams, strict=True):
-        rows = float(np.median(np.bincount(group.codes)[np.unique(group.codes)]))
-        sd = float(np.sqrt(np.max(np.square(lam).sum(axis=1))))
-        if rows < FEW_ROWS and sd > LARGE_DEVIATION:
-            doubtful.append(
-                f"{group.name} ({rows:.3g} rows per level, standard deviation {sd:.2g})"
-            )
-    how = "not compared with quadrature, which is for one grouping factor of independent levels"
-    if not doubtful:
-        return Check(topic, "ok", f"{how}; no grouping factor has few rows and a large variance.")
-    return Check(
-        topic,
-        "note",
-        f"{how}; doubtful for {listed(doubtful)}.",
-        "Simulate from the fit, refit, and see whether the estimates come back.",
-    )
 
 
 # --- simulated responses ------------------------------------------------------------------------
@@ -198,6 +128,8 @@ def overdispersion(state: FitState, sums: SimulatedSums) -> Check:
     response, family = estimate.likelihood.response, estimate.family
     if family.takes_trials and not (response.of_trials() > 1.0).any():
         return Check(topic, "ok", "single trials cannot be overdispersed.")
+    if isinstance(family, Ordinal):
+        return Check(topic, "ok", "ordered classes have no dispersion.")
     weights = estimate.likelihood.weights
     if weights is not None and np.ptp(weights) > 0.0:
         return Check(topic, "ok", "not tested, as log-likelihoods of rows have weights.")

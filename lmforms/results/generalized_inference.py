@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..errors import ModelError
 from ..support.arguments import named_arguments
 from .estimates import CommonEstimates
 from .means_methods import Names, Weights
 
 if TYPE_CHECKING:
     from ..tables.result_table import ResultTable
+    from .state import FitState
 
 
 class GeneralizedInference(CommonEstimates):
     """Tests by the normal and the χ² distribution; the numbers are in :mod:`lmforms.inference`."""
+
+    @cached_property
+    def _with_intercept(self) -> FitState:
+        """What means are made of: of an ordinal fit with an intercept for its thresholds."""
+        from ..inference.latent_scale import with_intercept
+
+        return with_intercept(self.state)
+
+    def _refuse_means_of_classes(self, kind: str) -> None:
+        if kind == "response" and self.state.design.thresholds:
+            raise ModelError(
+                "ordered classes have probabilities, not a mean: kind='link' gives means of the "
+                "latent variable, and predict() the probabilities of new rows."
+            )
 
     @named_arguments
     def anova(self, type: Literal[3, 2, 1] = 3) -> ResultTable:
@@ -131,8 +148,9 @@ class GeneralizedInference(CommonEstimates):
         """
         from ..inference.means.emmeans import emmeans
 
+        self._refuse_means_of_classes(kind)
         return emmeans(
-            self.state,
+            self._with_intercept,
             spec,
             by,
             at=at,
@@ -184,7 +202,7 @@ class GeneralizedInference(CommonEstimates):
         from ..inference.means.emmeans import emtrends
 
         return emtrends(
-            self.state,
+            self._with_intercept,
             spec,
             var,
             by,
@@ -226,7 +244,7 @@ class GeneralizedInference(CommonEstimates):
         """
         from ..inference.means.emmeans import joint_tests
 
-        return joint_tests(self.state, by, at=at, weights=weights, ddf="none", information=None)
+        return joint_tests(self._with_intercept, by, at=at, weights=weights, ddf="none", information=None)
 
     @named_arguments
     def average(
@@ -279,8 +297,9 @@ class GeneralizedInference(CommonEstimates):
         """
         from ..inference.means.emmeans import average
 
+        self._refuse_means_of_classes(kind)
         return average(
-            self.state,
+            self._with_intercept,
             by,
             at=at,
             slope=slope,

@@ -20,7 +20,7 @@ from scipy.special import ndtri
 
 from ..data.design_rows import DesignRows
 from ..glmm.fit import parameter_of
-from ..glmm.population import FIRST_STEP, MeanFunction
+from ..glmm.population import MeanFunction
 from ..glmm.predictive import predictive_quantiles
 from ..inference.predictions.predictor_errors import (
     PredictorErrors,
@@ -111,8 +111,7 @@ def _means(
     error = np.sqrt(np.maximum(variance, 0.0))
     if mean.needs_omega or predicted.average:
         at = mean.link.of_mean(expected)
-        up, down = mean.link.mean(at + FIRST_STEP), mean.link.mean(at - FIRST_STEP)
-        on_link = error / np.abs((up - down) / (2.0 * FIRST_STEP))
+        on_link = error / np.abs(mean.link.inner("identity", at, 1)[1])
     else:  # that of η itself, as slopes of the mean vanish in the tails
         at, on_link = eta, np.sqrt(errors.known_variance + errors.unknown)
     half = np.where(of_eta < 0.0, -quantile, quantile) * on_link

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from ..data.align import in_row_order
 from ..data.design_rows import DesignRows
 from ..data.output_table import column_like, table_like
-from ..errors import ArgumentError, DataError
+from ..errors import ArgumentError, DataError, ModelError
 from ..glmm.families.base import Family
+from ..glmm.families.ordinal import Ordinal
 from ..glmm.fit import parameter_of
 from ..glmm.population import MeanFunction
 from ..support.arrays import FloatArray
@@ -56,6 +57,11 @@ def predicted(
     if kind == "link" and interval is None:
         return column_like(data, "predicted", eta, rows.index)
     omega = omega_of_rows(state, rows)
+    family = estimate.family
+    if isinstance(family, Ordinal) and kind == "response":
+        shares = np.where(np.isnan(eta)[:, None], np.nan, family.probabilities(eta, omega))
+        by_class = dict(zip(family.classes, shares.T, strict=True))
+        return table_like(data, by_class, rows.index)
     if interval is None and not average:
         mean = MeanFunction(estimate.family, estimate.likelihood.link)
         values = mean.at_predictor(eta, omega)
@@ -83,6 +89,13 @@ def _check(
     """Refuse arguments that contradict each other or would have no effect."""
     if interval is None and level != LEVEL:
         raise ArgumentError("level is for intervals: add interval='confidence' or 'prediction'.")
+    if isinstance(estimate_of(state).family, Ordinal) and (
+        average or interval == "prediction" or (interval is not None and kind == "response")
+    ):
+        raise ModelError(
+            "predict: ordered classes have probabilities, not a mean: intervals are there for the linear predictor, "
+            "kind='link' and interval='confidence'."
+        )
     if kind == "link" and interval == "prediction":
         raise ArgumentError(
             "predict: a prediction interval is one of a new response, which the link has no scale "

@@ -19,6 +19,7 @@ from . import generalized_rows
 from .generalized_comparisons import GeneralizedComparisons
 from .generalized_diagnostics import GeneralizedDiagnostics
 from .generalized_inference import GeneralizedInference
+from .generalized_interval_methods import GeneralizedIntervals
 from .generalized_rows import RESIDUAL_KINDS, estimate_of
 from .generalized_tables import GeneralizedTables
 from .prediction_intervals import INTERVALS
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 class GeneralizedResults(
     GeneralizedTables,
     GeneralizedInference,
+    GeneralizedIntervals,
     GeneralizedComparisons,
     GeneralizedDiagnostics,
     UnknownNames,
@@ -55,7 +57,7 @@ class GeneralizedResults(
     >>> fit = lf.glmer(formula, lf.datasets.load("cbpp"), family="binomial")
     >>> fit.vcomp.round(4)
       group      name1 name2  variance   sdcor
-    0  herd  Intercept          0.4123  0.6421
+    0  herd  Intercept          0.4125  0.6423
     """
 
     # --- fixed effects --------------------------------------------------------------------
@@ -76,6 +78,7 @@ class GeneralizedResults(
 
         return coefficient_table(self.state, "none")
 
+    @named_arguments
     def cov_params(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects.
 
@@ -84,23 +87,6 @@ class GeneralizedResults(
         """
         names = self.state.design.x_names
         return pd.DataFrame(self.state.estimate.cov_beta, index=names, columns=names)
-
-    @named_arguments
-    def conf_int(self, level: float = 0.95) -> ResultTable:
-        """Confidence intervals of the fixed effects: estimate ± normal quantile × standard error.
-
-        Parameters
-        ----------
-        level : float
-
-        Returns
-        -------
-        ResultTable
-            Columns ``lower`` and ``upper``.
-        """
-        from ..inference.coefficients import coefficient_intervals
-
-        return coefficient_intervals(self.state, proportion("level", level), "none", None)
 
     @named_arguments
     def contrast(self, L: Any, *, joint: bool = False, level: float | None = None) -> ResultTable:
@@ -244,7 +230,8 @@ class GeneralizedResults(
         ColumnError, DataError, ArgumentError
             New rows lack a column, or arguments contradict each other.
         ModelError
-            The population has no mean, as normal random effects with the inverse link.
+            The population has no mean, as normal random effects with the inverse link; or ordered
+            classes, which have none either.
         NumericalError
             There are no standard errors.
 
@@ -339,9 +326,10 @@ class GeneralizedResults(
             As before by default.
         """
         state = self.state
-        observed = state.design.observed if y is None else self._observed(y)
-        return state.refit(
-            observed,
+        kept = estimate_of(state).likelihood.response.y
+        refit: Any = state.refit
+        return refit(
+            self._observed(kept if y is None else y),
             nagq=self.nagq if nagq is None else nagq,
             start=None if self.is_singular else self.theta,
             control=state.control,

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ModelError
 from ..glmm.estimate import GeneralizedEstimate
+from ..glmm.families.ordinal import Ordinal
+from ..inference.generalized_draws import ResponseDraws
 from ..support.arrays import FloatArray
-from .simulate import EffectDraws
 from .state import FitState
 
 RESIDUAL_KINDS = ("response", "pearson", "deviance", "working", "quantile")
@@ -27,22 +29,32 @@ def estimate_of(state: FitState) -> GeneralizedEstimate:
 def fitted_means(state: FitState) -> FloatArray:
     """Means at the modes of the random effects, (n,): of one trial if binomial."""
     estimate = estimate_of(state)
-    return expected(estimate, estimate.eta, _omega(estimate))
+    trials = estimate.likelihood.response.trials
+    return expected(estimate, estimate.eta, _omega(estimate), trials)
 
 
-def expected(estimate: GeneralizedEstimate, eta: FloatArray, omega: list[FloatArray]) -> FloatArray:
+def expected(
+    estimate: GeneralizedEstimate,
+    eta: FloatArray,
+    omega: list[FloatArray],
+    trials: FloatArray | None = None,
+) -> FloatArray:
     """Expected responses at given linear predictors, with zeros that are added or left out."""
     mean = estimate.likelihood.link.mean(eta)
-    return np.asarray(estimate.family.expectation(mean, omega))
+    return np.asarray(estimate.family.expectation(mean, omega, trials))
 
 
 def residuals(state: FitState, kind: str, rng: np.random.Generator) -> FloatArray:
     """Residuals of the rows, see :meth:`lmforms.GeneralizedResults.residuals`."""
     estimate = estimate_of(state)
     likelihood, family = estimate.likelihood, estimate.family
+    if isinstance(family, Ordinal) and kind != "quantile":
+        raise ModelError(
+            f"residuals of kind={kind!r} are not defined for ordered classes: use kind='quantile'."
+        )
     response, omega = likelihood.response, _omega(estimate)
     mean = likelihood.link.mean(estimate.eta)
-    fitted = family.expectation(mean, omega)
+    fitted = family.expectation(mean, omega, response.trials)
     left = state.response - fitted
     weights = 1.0 if likelihood.weights is None else likelihood.weights
     if kind == "response":
@@ -55,7 +67,7 @@ def residuals(state: FitState, kind: str, rng: np.random.Generator) -> FloatArra
         return np.asarray(np.sign(left) * np.sqrt(np.maximum(weights * unit, 0.0)))
     if kind == "working":
         _, first, second = likelihood.at(estimate.eta, estimate.coefficients, 2).values
-        return np.asarray(first / -second)
+        return np.divide(first, -second, out=np.zeros_like(first), where=second != 0.0)
     from scipy.special import ndtri
 
     below, upto = family.cumulative(response, mean, omega)
@@ -67,19 +79,10 @@ def simulated(
     state: FitState, count: int, rng: np.random.Generator, *, new_effects: bool
 ) -> FloatArray:
     """Draws of the response, (n, count): of successes if binomial."""
-    design, estimate = state.design, estimate_of(state)
-    likelihood, omega = estimate.likelihood, _omega(estimate)
-    effects = [EffectDraws.of(state, g) for g in range(len(design.groups))] if new_effects else []
-    out = np.empty((design.n, count))
+    draws = ResponseDraws(state, new_effects=new_effects)
+    out = np.empty((state.design.n, count))
     for i, own in enumerate(rng.spawn(count)):  # the first draws do not depend on their number
-        eta = estimate.eta
-        if new_effects:
-            total = np.zeros((design.n, 1))
-            for effect in effects:
-                effect.add(total, own.standard_normal((1, effect.count)))
-            eta = design.X @ estimate.beta + design.offset + total[:, 0]
-        mean = likelihood.link.mean(eta)
-        out[:, i] = estimate.family.simulate(own, mean, omega, likelihood.response.trials)
+        out[:, i] = draws.draw(own)
     return out
 
 

@@ -60,6 +60,8 @@ def summarize_generalized(state: FitState, level: float | None = None) -> ModelS
         notes.append(f"columns dropped as linearly dependent: {', '.join(design.x_dropped)}.")
     if estimate.singular:
         notes.append(singular_text(state))
+    if estimate.no_standard_errors:
+        notes.append(f"{estimate.no_standard_errors}.")
     if not estimate.converged:
         notes.append(f"not converged: {report.message}.")
     return ModelSummary(TITLE, tuple(facts), tables, tuple(notes))

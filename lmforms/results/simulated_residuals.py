@@ -30,8 +30,9 @@ from .state import FitState
 
 APPROXIMATE = (
     "Residuals of rows that share random effects or a series are correlated, so that p-values are "
-    "approximate; rotate=True makes them independent."
+    "approximate"
 )
+ROTATE = "; rotate=True makes them independent"
 SHRUNK = (
     "The random effects were fitted to the same data, so that residuals lie closer to the middle "
     "than uniform ones, the more so the fewer rows a level has."
@@ -39,7 +40,7 @@ SHRUNK = (
 
 GROUPING = (
     "Rows of a level share its random effects, so that the levels differ under the model too: use "
-    "random='fitted' or rotate=True."
+    "random='fitted'"
 )
 
 
@@ -132,7 +133,8 @@ class SimulatedResiduals:
         }
         notes = ["p-values of the levels: Holm's adjustment.", *self._notes]
         if self.random == "new" and not self.rotated and _is_grouping(self._state, codes):
-            notes.append(GROUPING)
+            way = " or rotate=True" if self._state.family is None else ""
+            notes.append(f"{GROUPING}{way}.")
         title = f"Tests of residuals by {what}"
         return ResultTable(columns, index=[*names, spread.name], title=title, notes=notes)
 
@@ -146,7 +148,10 @@ class SimulatedResiduals:
         notes = [SHRUNK] if self.random == "fitted" and state.design.groups else []
         has_shared = self.random == "new" and bool(state.design.groups)
         correlated = has_shared or getattr(state.residual, "correlation", None) is not None
-        return notes + [APPROXIMATE] * (correlated and not self.rotated)
+        if correlated and not self.rotated:
+            way = ROTATE if state.family is None else ""  # which only linear models have
+            notes.append(f"{APPROXIMATE}{way}.")
+        return notes
 
     def __repr__(self) -> str:
         how = ", rotated" if self.rotated else ""

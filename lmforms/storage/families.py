@@ -10,7 +10,7 @@ from ..errors import DataError
 from ..glmm.families.base import Family
 from ..glmm.families.links import LINKS, Link
 from ..glmm.families.lookup import FAMILIES
-from ..glmm.families.ordinal import Ordinal
+from ..glmm.families.ordinal import LatentLink, Ordinal
 from ..glmm.families.truncation import Adapted, Truncated
 from ..glmm.families.zeros import Hurdle, ZeroInflated
 
@@ -66,7 +66,7 @@ def link_name(link: Link) -> str:
     DataError
         It is none of the links that can be named.
     """
-    if LINKS.get(link.name) != link:
+    if not isinstance(link, LatentLink) and LINKS.get(link.name) != link:
         raise DataError(
             f"save: the link {link!r} cannot be written: only those that lmforms has can be named "
             "in a file."

@@ -116,6 +116,7 @@ def decode_estimate(
     archive: Archive,
     header: Any,
     family: Family,
+    link: Link,
     design: Design,
     relationship: dict[str, Relationship],
 ) -> tuple[GeneralizedEstimate, ObservedResponse]:
@@ -125,7 +126,7 @@ def decode_estimate(
     ----------
     archive : Archive
     header : FitHeader
-    family : Family
+    family, link
         Of the model: an ordinal one knows its classes.
     design : Design
     relationship : dict of str to Relationship
@@ -144,7 +145,7 @@ def decode_estimate(
         raise archive.damaged("the response is not finite")
     observed = replace(observed, y=response)
     facts: GeneralizedFacts = header.generalized
-    likelihood = likelihood_of(design, family, facts.link, observed)
+    likelihood = likelihood_of(design, family, link, observed)
     numbers: dict[str, Any] = {name: archive.array(name) for name in ARRAYS}
     stored = StoredOptimum(**numbers, value=header.criterion, **header.optimum)
     nagq = checked_nagq(facts.nagq, design)

@@ -203,7 +203,7 @@ def _generalized(
     own = header.generalized
     assert own is not None
     model = GeneralizedMixedModel.of(formula_data, own.family, own.link, known)
-    parts = (model.family, model.design, model.relationship)
+    parts = (model.family, model.link, model.design, model.relationship)
     estimate, observed = decode_estimate(archive, header, *parts)
     singular = _parts(archive, model.design, "singular", header.singular or ())
     estimate = estimate.with_values(singular=singular)

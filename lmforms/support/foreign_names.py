@@ -7,11 +7,21 @@ columns are y, x, f, g and time), `new_data` and `y`; what follows ``#`` is a re
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 
 from ..errors import UnknownNameError, near_matches
+
+OF_GENERALIZED = {
+    **dict.fromkeys(("tvalues", "tvalue", "tstat"), "fit.zvalues"),
+    **dict.fromkeys(
+        ("sigma", "scale", "sigma2", "dispersion", "getsigma", "size", "precision"),
+        "fit.family_params",
+    ),
+}
+"""Code for fits of generalised models, where that of linear ones does not do."""
 
 RESULTS = {
     # estimates
@@ -178,6 +188,10 @@ def unknown_name(
     code = _by_name()[of_package].get(word)
     if of_package and code is None and name in _names_of_fits():
         code = f"fit.{name}"
+    if not of_package and "zvalues" in known:  # a fit of a generalised model
+        attribute = re.match(r"fit\.(\w+)", code or "")
+        has_not = attribute is not None and attribute[1] not in known
+        code = OF_GENERALIZED.get(word, None if has_not else code)
     if same:
         return UnknownNameError(f"{said}. Did you mean `{same[0]}`?", owner)
     if code is None:

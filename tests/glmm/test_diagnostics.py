@@ -269,3 +269,21 @@ def test_p_values_among_few_and_many_simulated_numbers():
 def test_variance_inflation():
     frame = pd.DataFrame(herds().vif())
     assert frame.loc["period", "df"] == 3
+
+
+def test_ordered_classes():
+    data = table("glmm_wine.csv")
+    data = data.assign(rating=data["rating"].astype(int))
+    fit = lf.glmer("rating ~ temp + contact + (1 | judge)", data, family="ordinal")
+    variance = fit.vcomp["variance"][0]
+    assert fit.icc().loc["judge", "adjusted"] == pytest.approx(variance / (variance + np.pi**2 / 3))
+    assert fit.check(n=20).table.loc["dispersion", "status"] == "ok"
+    assert fit.predict(kind="link", interval="confidence").notna().all(axis=None)
+    for refused in (
+        lambda: fit.r2("observation"),
+        lambda: fit.predict(interval="confidence"),
+        lambda: fit.predict(interval="prediction"),
+        lambda: fit.predict(average=True),
+    ):
+        with pytest.raises(ModelError, match="ordered classes"):
+            refused()

@@ -165,6 +165,19 @@ def test_limits_of_decreasing_links_and_at_the_ends_of_the_range():
     assert (wide["upper"] == np.inf).all()
 
 
+def test_errors_of_means_whatever_the_size_of_predictors():
+    """Predictors of the link 1/μ are near 0.003 here."""
+    data = table("glmm_simulated.csv")
+    wait = 300.0 * data["wait"] / data["wait"].mean()
+    fit = lf.glmer("wait ~ x + (1 | group)", data.assign(wait=wait), family="gamma")
+    eta = fit.predict(random="none", kind="link", interval="confidence")
+    mean = fit.predict(random="none", interval="confidence")
+    assert eta["estimate"].max() < 0.01
+    np.testing.assert_allclose(
+        mean["std_error"], eta["std_error"] / eta["estimate"] ** 2, rtol=1e-8
+    )
+
+
 # --- averages over the random effects -----------------------------------------------------------
 
 

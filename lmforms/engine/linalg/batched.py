@@ -17,6 +17,9 @@ COMPILED_LEVELS = 50_000
 COMPILED_SIZE = 6
 """Blocks above this size are multiplied by BLAS, which is faster for them."""
 
+MANY_BLOCKS = 500
+"""From so many blocks on, a few operations over all of them cost less than a product for each."""
+
 MIRRORED_ROWS = 128
 """Rows mirrored at a time, so that blocks stay in the cache."""
 
@@ -27,9 +30,17 @@ INDEFINITE = "a diagonal block of Λ'Z'ZΛ + I is not positive definite."
 
 
 def multiply(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Blockwise ``a @ b`` for (q, k, k) or (k, k) times (q, k, m)."""
+    """Blockwise ``a @ b`` for (q, k, k) or (k, k) times (q, k, m) or (k, m)."""
     if a.shape[-1] == 1:
         return a * b
+    if a.ndim == 2 and b.ndim == 3 and (b.shape[2] == 1 or len(b) >= MANY_BLOCKS):
+        columns = b.swapaxes(1, 2).reshape(-1, b.shape[1])  # one product instead of many
+        return np.asarray((columns @ a.T).reshape(len(b), -1, len(a)).swapaxes(1, 2))
+    if b.ndim == 2 and a.ndim == 3:
+        return np.asarray((a.reshape(-1, len(b)) @ b).reshape(*a.shape[:2], -1))
+    if a.shape[-2:] == (2, 2) and b.shape[2] == 1 and len(b) >= MANY_BLOCKS:
+        first, second = b[:, 0], b[:, 1]
+        return a[:, :, 0, None] * first[:, None] + a[:, :, 1, None] * second[:, None]
     if len(b) >= COMPILED_LEVELS and a.shape[-1] <= COMPILED_SIZE and b.ndim == 3:
         try:
             from . import batched_kernels

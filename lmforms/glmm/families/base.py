@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, listed
 from ...support.arrays import BoolArray, FloatArray
 from .response import Response
 from .scales import Inner, inner_of, natural, range_of, unbounded
@@ -116,6 +116,10 @@ class Family(ABC):
 
     def __init__(self, **given: float | None) -> None:
         self.given = {name: float(v) for name, v in given.items() if v is not None}
+        for name in self.given:
+            if name not in self.own_parameters:
+                own = f"it has {listed(self.own_parameters)}" if self.own_parameters else "none"
+                raise ArgumentError(f"the {self.name} family has no parameter `{name}`: {own}.")
         for name, value in self.given.items():
             with np.errstate(all="ignore"):
                 usable = np.isfinite(unbounded(name, value))

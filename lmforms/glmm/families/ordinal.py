@@ -25,7 +25,9 @@ from scipy.special import log_expit, log_ndtr
 
 from ...support.arrays import BoolArray, FloatArray
 from .base import Family, LogDensity, Response, Rows
+from .link_base import Link
 from .links import LINKS
+from .scales import Inner
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,37 @@ DISTRIBUTIONS = {
 """Of ε, by the link that it stands for."""
 
 
+@dataclass(frozen=True)
+class LatentLink(Link):
+    """Of ordered classes: their "mean" is η itself, which the family's thresholds cut.
+
+    Parameters
+    ----------
+    name : str
+        Of the link whose distribution ε has.
+    """
+
+    name: str  # type: ignore[misc]
+    exact = "identity"
+
+    def of_mean(self, mean: FloatArray) -> FloatArray:
+        return np.asarray(mean, dtype=np.float64)
+
+    def mean(self, eta: FloatArray) -> FloatArray:
+        return np.asarray(eta, dtype=np.float64)
+
+    def _inner(self, kind: Inner, eta: FloatArray, order: int) -> list[FloatArray]:
+        return self._exact(eta, order)
+
+    def _exact(self, eta: FloatArray, order: int) -> list[FloatArray]:
+        zero = np.zeros_like(eta)
+        return [eta, np.ones_like(eta), zero, zero][: order + 1]
+
+
 class Ordinal(Family):
     """Ordered classes, with thresholds as parameters.
+
+    What other families call a mean is η here (:class:`LatentLink`).
 
     Parameters
     ----------
@@ -144,12 +175,12 @@ class Ordinal(Family):
         return ~inside, f"codes 0 to {len(self.classes) - 1} of classes"
 
     def start_mean(self, response: Response) -> FloatArray:
-        return np.full(len(response.y), 0.5)
+        return np.zeros(len(response.y))
 
     def start_parameters(self, response: Response, mean: FloatArray) -> FloatArray:
         counts = np.bincount(response.y.astype(int), minlength=len(self.classes)) + 0.5
         share = np.cumsum(counts)[:-1] / counts.sum()
-        return np.asarray(LINKS[self.inner].of_mean(share) - LINKS[self.inner].of_mean(mean).mean())
+        return np.asarray(LINKS[self.inner].of_mean(share) + np.mean(mean))
 
     def bounds(
         self, response: Response, eta: FloatArray, omega: Sequence[FloatArray]
@@ -215,14 +246,13 @@ class Ordinal(Family):
         self, mean: FloatArray, omega: Sequence[FloatArray], trials: FloatArray | None = None
     ) -> FloatArray:
         """Mean code of the class."""
-        eta = LINKS[self.inner].of_mean(mean)
-        return np.asarray(self.probabilities(eta, omega) @ np.arange(float(len(self.classes))))
+        return np.asarray(self.probabilities(mean, omega) @ np.arange(float(len(self.classes))))
 
     def variance(
         self, mean: FloatArray, omega: Sequence[FloatArray], trials: FloatArray | None = None
     ) -> FloatArray:
         """Of the code of the class."""
-        shares = self.probabilities(LINKS[self.inner].of_mean(mean), omega)
+        shares = self.probabilities(mean, omega)
         codes = np.arange(float(len(self.classes)))
         return np.asarray(shares @ codes**2 - (shares @ codes) ** 2)
 
@@ -233,14 +263,14 @@ class Ordinal(Family):
         omega: Sequence[FloatArray],
         trials: FloatArray | None = None,
     ) -> FloatArray:
-        shares = self.probabilities(LINKS[self.inner].of_mean(mean), omega)
+        shares = self.probabilities(mean, omega)
         below = np.cumsum(shares[:, :-1], axis=1)
         return np.asarray((rng.random(len(shares))[:, None] > below).sum(axis=1), dtype=np.float64)
 
     def cumulative(
         self, response: Response, mean: FloatArray, omega: Sequence[FloatArray]
     ) -> tuple[FloatArray, FloatArray]:
-        a, b = self.bounds(response, LINKS[self.inner].of_mean(mean), omega)
+        a, b = self.bounds(response, mean, omega)
         with np.errstate(all="ignore"):
             below = self.distribution.log_below
             return np.exp(below(b)), np.exp(below(a))

@@ -16,10 +16,12 @@ from ...engine.replication.replicates import Replicates
 from ...errors import ModelError
 from ...results.simulate import simulated
 from ...support.arrays import FloatArray
+from ..generalized_draws import ResponseDraws
 from ..model_comparison.fits_compared import ComparedFit
 from ..model_comparison.likelihood_ratio import LEAST_STATISTIC, LikelihoodRatio
 from .batches import collected
 from .fits_refused import check_fit
+from .generalized_replicates import GeneralizedRefits
 from .refitters import RowRefitter, batch_refitter
 from .row_sums import MOST_DRAWN_NUMBERS, RowSums
 
@@ -90,6 +92,9 @@ class StatisticsSource:
     ) -> None:
         self._small, self._large, self._generator = small, large, generator
         self._refitters = [responses_refitter(fit) for fit in (small, large)]
+        self._draws: ResponseDraws | None = None
+        if small.state.family is not None:
+            self._draws = ResponseDraws(small.state, new_effects=True)
 
     @property
     def step(self) -> int:
@@ -99,7 +104,7 @@ class StatisticsSource:
     def next(self, count: int) -> FloatArray:
         """The next ones."""
         small, large = self._small, self._large
-        drawn = simulated(small.state, count, self._generator, new_effects=True)
+        drawn = self._drawn(count)
         other = np.empty_like(drawn)
         other[large.order] = drawn[small.order]
         first, second = (
@@ -109,9 +114,17 @@ class StatisticsSource:
         difference = first - second
         return np.where(difference <= LEAST_STATISTIC, 0.0, difference)
 
+    def _drawn(self, count: int) -> FloatArray:
+        """Responses under the smaller model, (n, count)."""
+        if self._draws is None:
+            return simulated(self._small.state, count, self._generator, new_effects=True)
+        return np.stack([self._draws.draw(rng) for rng in self._generator.spawn(count)], axis=1)
 
-def responses_refitter(fit: ComparedFit) -> RowSums | OneByOne:
+
+def responses_refitter(fit: ComparedFit) -> RowSums | OneByOne | GeneralizedRefits:
     """What refits responses given as rows, by the quickest way that the model allows."""
+    if fit.state.family is not None:
+        return GeneralizedRefits(fit.state)
     together = batch_refitter(fit.state)
     if together is not None:
         sums = RowSums(fit.state, together)

@@ -20,6 +20,7 @@ from .batches import Source, collected
 from .case_resampling import CasePlan
 from .deletions import Deletions
 from .fits_refused import check_fit
+from .generalized_replicates import GeneralizedSource
 from .intervals import fewest_replicates
 from .parameter_columns import parameter_columns
 from .refitters import RowRefitter, batch_refitter
@@ -52,7 +53,10 @@ def bootstrap(
     by: Any = None,
     progress: bool = False,
 ) -> Bootstrap:
-    """Replicates of a fit (see :meth:`MixedModelResults.bootstrap`)."""
+    """Replicates of a fit (see :meth:`MixedModelResults.bootstrap`).
+
+    Those of a generalised fit are parametric.
+    """
     kind = one_of("kind", kind, KINDS)
     if by is not None and kind != "case":
         raise ArgumentError(
@@ -60,6 +64,8 @@ def bootstrap(
         )
     rng = generator("seed", seed)
     check_fit(state)
+    if state.family is not None:
+        return _of_generalized(state, n, rng, statistic, progress)
     plan = CasePlan.of(state, by) if kind == "case" else None
     spec = state.design.residual_spec
     if statistic is None and spec is not None and spec.depends_on_fitted:
@@ -77,6 +83,29 @@ def bootstrap(
         found.failed,
         found.singular,
         None if plan is None else Deletions(plan),
+    )
+
+
+def _of_generalized(
+    state: FitState,
+    n: int,
+    rng: np.random.Generator,
+    statistic: Statistic | None,
+    progress: bool,
+) -> Bootstrap:
+    if statistic is None:
+        names = [parameter.name for parameter in model_parameters(state)]
+        of_fit = parameter_values(state)
+    else:
+        names, of_fit = statistic.of_fit
+    parts = collected(GeneralizedSource(state, rng, statistic), n, progress)
+    return _made(
+        "parametric",
+        pd.Series(of_fit, index=names, name="estimate"),
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.failed for part in parts]),
+        np.concatenate([part.singular for part in parts]),
+        None,
     )
 
 

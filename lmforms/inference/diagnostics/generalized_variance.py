@@ -40,6 +40,7 @@ from scipy.special import polygamma
 from ...errors import ModelError
 from ...glmm.estimate import GeneralizedEstimate
 from ...glmm.families.base import Family
+from ...glmm.families.ordinal import Ordinal
 from ...glmm.families.truncation import Adapted
 from ...glmm.population import MeanFunction
 from ...results.state import FitState
@@ -114,6 +115,8 @@ def generalized_parts(
     omega = estimate.likelihood.omega(estimate.coefficients)
     shared = {name: values for name, values in by_row.items() if name not in single}
     if scale == "observation":
+        if isinstance(estimate.family, Ordinal):
+            raise ModelError("ordered classes have no variance: use scale='latent'.")
         return _observed_parts(mean, eta, by_row, shared, single, omega)
     total = sum(by_row.values(), start=np.zeros(design.n))
     variance, method = _latent_variance(mean, eta, total, omega)
@@ -133,9 +136,11 @@ def _latent_variance(
             f"the {family.name} family has no variance on the latent scale: zeros that are added "
             "or left out are no part of the linear predictor. Use scale='observation'."
         )
-    if family.takes_trials and link.name in THRESHOLDS:
-        return THRESHOLDS[link.name], f"of single trials with the {link.name} link"
-    if family.takes_trials and link.name == "cauchit":
+    is_ordinal = isinstance(family, Ordinal)
+    if (family.takes_trials or is_ordinal) and link.name in THRESHOLDS:
+        what = "of the latent variable" if is_ordinal else "of single trials"
+        return THRESHOLDS[link.name], f"{what} with the {link.name} link"
+    if link.name == "cauchit":
         raise ModelError(
             "the latent thresholds of the cauchit link have no variance. Use scale='observation'."
         )

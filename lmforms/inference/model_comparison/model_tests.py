@@ -141,8 +141,6 @@ def anova(
         bootstrap = whole_number("bootstrap", bootstrap, least=1)
     rng = generator("seed", seed)
     general = check_generalized("anova", compared)
-    if general and bootstrap is not None:
-        raise ModelError("anova: bootstrap= is there for linear mixed models alone: leave it out.")
     check_weights("anova", compared)
     notes = quadrature_notes(compared) if general else []
     if refit:

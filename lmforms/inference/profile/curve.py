@@ -132,6 +132,25 @@ class ProfileCurve:
         """Whether all searches did."""
         return all(p.converged for p in self.points)
 
+    # --- how it is followed: curves of another criterion have their own ways ---------------------
+
+    @property
+    def may_have_other_branches(self) -> bool:
+        """Whether the criterion may have several minima where one parameter is held."""
+        return may_have_other_branches(self.held.problem)
+
+    def minimum(self, tau: float, start: FloatArray, tolerance: float) -> ProfilePoint:
+        """The minimum at τ, from x.
+
+        Raises
+        ------
+        NumericalError
+        """
+        return constrained_minimum(self.held, tau, start, tolerance)
+
+    def break_off(self, side: int, last: CurvePoint) -> None:
+        """Called where no point can be found beyond the last one: it is taken as the end."""
+
 
 def profile_curve(
     held: Held, x: FloatArray, value: float, rounding: float, limit: float
@@ -178,7 +197,7 @@ class ProfileSearch:
     """Follows a profile from point to point."""
 
     def __init__(self, curve: ProfileCurve, rounding: float, limit: float) -> None:
-        self.held, self.lowest = curve.held, curve.centre.value
+        self.curve, self.held, self.lowest = curve, curve.held, curve.centre.value
         self.centre_tau, self.limit = curve.centre.tau, limit
         self.rounding, self.planned = rounding, limit / STEPS
 
@@ -204,6 +223,7 @@ class ProfileSearch:
                     step = min(step, 0.5 * left)
             found, step = self._next(points, side, step, bound, closed)
             if found is None:
+                self.curve.break_off(side, last)
                 ended = True
                 break
             points.append(found)
@@ -276,7 +296,7 @@ class ProfileSearch:
         """
         for i, start in enumerate(starts):
             try:
-                return self.with_zeta(constrained_minimum(self.held, tau, start, tolerance))
+                return self.with_zeta(self.curve.minimum(tau, start, tolerance))
             except NumericalError:
                 if i == len(starts) - 1:
                     raise
@@ -313,7 +333,7 @@ class ProfileSearch:
         self, points: list[CurvePoint], before: int, centre: CurvePoint
     ) -> list[CurvePoint]:
         """The points, on a lower branch where a search from the estimate finds one."""
-        if len(points) == before or not may_have_other_branches(self.held.problem):
+        if len(points) == before or not self.curve.may_have_other_branches:
             return points
         start = centre.x
         for i in range(len(points) - 1, before - 1, -1):

@@ -157,6 +157,16 @@ class Held(ABC):
             z[own] = z[own] ** 2
         return self._place(tau, z)
 
+    def jacobian(
+        self, tau: float, x: FloatArray, z: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """∂x/∂τ and ∂x/∂z."""
+        along, J = self._jacobian(tau, x)
+        if self.positive:
+            own, J = list(self.positive), J.copy()
+            J[:, own] *= 2.0 * z[own]
+        return along, J
+
     def given(self, tau: float, x: FloatArray) -> Given:
         """What is given to the criterion."""
         return Given(sigma2=float(np.exp(x[-1]))) if self.with_scale else NOTHING

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,7 +13,8 @@ from ...covariance.stacked import Stacked
 from ...covariance.structured import Structured
 from ...covariance.unstructured import InBasis, Unstructured
 from ...data.residual_names import correlation_names, own_strata
-from ...engine.criterion.problem import Problem
+from ...engine.criterion.problem import Problem, StructuredProblem
+from ...engine.sums.units import AffineMap
 from ...residual.parametric import ParametricResidual
 from ...results.state import FitState
 from ...support.arrays import FloatArray
@@ -21,6 +24,8 @@ from .held_entries import HeldCorrelation, HeldDeviation, HeldStratum
 from .held_functions import HeldFunction, HeldNatural, NaturalFunction
 
 RIGHT_ANGLE = 0.5 * np.pi
+
+AnyProblem = TypeVar("AnyProblem", bound=StructuredProblem)
 
 
 def held_parameter(state: FitState, parameter: ModelParameter) -> Held:
@@ -62,16 +67,16 @@ def _coefficient(state: FitState, problem: Problem, j: int) -> Held:
 
 def _of_unstructured(state: FitState, problem: Problem, parameter: ModelParameter) -> Held:
     """Standard deviations and correlations of terms without other parameters."""
-    group, part, structure, start, basis = _term(state, problem, parameter.term)
+    bases = state.estimate.scaling.units.bases
+    group, part, structure, start, basis = place_of_term(state, problem, bases, parameter.term)
     first, second = parameter.first, parameter.second
     unit = _unit(state, group) * float(np.linalg.norm(basis[first]))
     if not isinstance(structure, Unstructured):  # independent effects
         return HeldDeviation(problem, 0.0, closed=(True, False), entry=start + first, unit=unit)
     chosen = [first] if parameter.kind == "sd" else [first, second]
     if structure.k > 1:
-        problem = _with_part(
-            problem, group, part, InBasis(structure.k, structure, _axes(basis, chosen))
-        )
+        rotated = InBasis(structure.k, structure, axes(basis, chosen))
+        problem = with_part(problem, group, part, rotated)
     if parameter.kind == "sd":
         return HeldDeviation(problem, 0.0, closed=(True, False), entry=start, unit=unit)
     return HeldCorrelation(
@@ -85,7 +90,7 @@ def _of_unstructured(state: FitState, problem: Problem, parameter: ModelParamete
     )
 
 
-def _axes(basis: FloatArray, chosen: list[int]) -> FloatArray:
+def axes(basis: FloatArray, chosen: list[int]) -> FloatArray:
     """B for which the chosen rows of TB are unit vectors, up to their sizes."""
     rows = basis[chosen] / np.linalg.norm(basis[chosen], axis=1)[:, None]
     left = np.linalg.qr(rows.T, mode="complete")[0][:, len(chosen) :]
@@ -94,7 +99,8 @@ def _axes(basis: FloatArray, chosen: list[int]) -> FloatArray:
 
 def _of_structure(state: FitState, problem: Problem, parameter: ModelParameter) -> Held:
     """Parameters of structures: standard deviations, loadings, correlations, ranges."""
-    group, _, structure, start, basis = _term(state, problem, parameter.term)
+    bases = state.estimate.scaling.units.bases
+    group, _, structure, start, basis = place_of_term(state, problem, bases, parameter.term)
     relative = structure.relative_coordinates()
     if parameter.first < len(relative):
         own = relative[parameter.first]
@@ -113,8 +119,8 @@ def _of_structure(state: FitState, problem: Problem, parameter: ModelParameter) 
     return _natural(state, problem, function)
 
 
-def _term(
-    state: FitState, problem: Problem, term: int
+def place_of_term(
+    state: FitState, problem: StructuredProblem, bases: Sequence[AffineMap], term: int
 ) -> tuple[int, int, Covariance, int, FloatArray]:
     """Group and part of a term, its structure, the first of its θ, and its change of basis."""
     group = state.design.terms[term].group
@@ -122,11 +128,11 @@ def _term(
     covariance = problem.covariances[group]
     columns = covariance.column_slices()[part]
     start = problem.theta_slices()[group].start + covariance.theta_slices()[part].start
-    basis = state.estimate.scaling.units.bases[group].linear[columns, columns]
+    basis = bases[group].linear[columns, columns]
     return group, part, covariance.structures()[part], start, basis
 
 
-def _with_part(problem: Problem, group: int, part: int, structure: Covariance) -> Problem:
+def with_part(problem: AnyProblem, group: int, part: int, structure: Covariance) -> AnyProblem:
     """The problem with another parametrisation of one term."""
     covariance = problem.covariances[group]
     if isinstance(covariance, Stacked):

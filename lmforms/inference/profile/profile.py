@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,30 @@ from ...support.arrays import FloatArray
 from ...tables.result_table import ResultTable
 from ..model_parameters import ModelParameter, model_parameters
 from .curve import ProfileCurve
+from .held import Held
 from .interpolation import interpolated_zeta, zeta_slopes
-from .profiled_fit import ProfiledFit
 from .roots import root
+
+
+class ProfiledModel(Protocol):
+    """A fit at the minimum of the criterion that is profiled."""
+
+    @property
+    def state(self) -> FitState:
+        """The fit."""
+
+    @property
+    def rounding(self) -> float:
+        """Error of the criterion."""
+
+    def curve(self, parameter: ModelParameter, limit: float) -> ProfileCurve:
+        """The profile of a parameter, to |ζ| = `limit` or a bound."""
+
+    def refitted_from(self, held: Held, x: FloatArray) -> ProfiledModel:
+        """The fit that a search from x leads to, where a profile was lower."""
+
+    def values(self, held: Held, tau: float, x: FloatArray) -> FloatArray:
+        """All parameters of the fit, in the user's units, at x."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +122,7 @@ class Profile:
 
     def __init__(
         self,
-        fit: ProfiledFit,
+        fit: ProfiledModel,
         profiles: Sequence[ParameterProfile],
         undefined: Sequence[str] = (),
         notes: Sequence[str] = (),

@@ -16,11 +16,11 @@ from ...errors import ConvergenceWarning, LmformsWarning, ModelError
 from ...results.state import FitState
 from ...support.arrays import FloatArray
 from ...support.caller import caller_depth
-from ..model_parameters import model_parameters, parameter_values
+from ..model_parameters import ModelParameter, model_parameters, parameter_values
 from .constrained_minimum import constrained_minimum
-from .curve import LOWER
+from .curve import LOWER, ProfileCurve, profile_curve
 from .held import Held, Nothing
-from .held_of_fit import level_sizes
+from .held_of_fit import held_parameter, level_sizes
 
 AT_OPTIMUM = 1e-9
 """No search is made where a step promises a smaller decrease."""
@@ -28,7 +28,7 @@ AT_OPTIMUM = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class ProfiledFit:
-    """A fit at the minimum of the criterion that is profiled.
+    """A linear fit at the minimum of the criterion that is profiled.
 
     Attributes
     ----------
@@ -54,10 +54,30 @@ class ProfiledFit:
         assert isinstance(problem, Problem)
         return problem
 
+    def curve(self, parameter: ModelParameter, limit: float) -> ProfileCurve:
+        """The profile of a parameter, to |ζ| = `limit` or a bound.
+
+        Raises
+        ------
+        LowerCriterionError
+        """
+        held = held_parameter(self.state, parameter)
+        return profile_curve(held, self.start(held), self.value, self.rounding, limit)
+
     def start(self, held: Held) -> FloatArray:
         """The optimum in the coordinates of a held parameter."""
         x = held.problem.canonical(self.x, self.problem)
         return np.append(x, self.log_scale) if held.with_scale else x
+
+    def refitted_from(self, held: Held, x: FloatArray) -> ProfiledFit:
+        """The fit that a search from x leads to, where a profile was lower."""
+        state, problem = self.state, self.problem
+        canonical = problem.canonical(x[: problem.n_parameters], held.problem)
+        found = constrained_minimum(Nothing(problem), 0.0, canonical)
+        at = evaluate(problem, found.x)
+        return ProfiledFit(
+            state, found.x, float(np.log(at.sigma2)), min(found.value, at.value), self.rounding
+        )
 
     def values(self, held: Held, tau: float, x: FloatArray) -> FloatArray:
         """All parameters of the fit, in the user's units, at x."""
@@ -116,17 +136,6 @@ def at_optimum(state: FitState) -> ProfiledFit:
     )
 
 
-def refitted_from(fit: ProfiledFit, held: Held, x: FloatArray) -> ProfiledFit:
-    """The fit that a search from x leads to, where a profile was lower."""
-    state, problem = fit.state, fit.problem
-    canonical = problem.canonical(x[: problem.n_parameters], held.problem)
-    found = constrained_minimum(Nothing(problem), 0.0, canonical)
-    at = evaluate(problem, found.x)
-    return ProfiledFit(
-        state, found.x, float(np.log(at.sigma2)), min(found.value, at.value), fit.rounding
-    )
-
-
 def warn_of_lower(where: str, decrease: float) -> None:
     """Say that the fit was not at the minimum."""
     warnings.warn(
@@ -175,8 +184,7 @@ def _refitted(state: FitState, reml: bool) -> FitState:
     return refitted
 
 
-def undefined_correlations(fit: ProfiledFit) -> set[str]:
+def undefined_correlations(state: FitState) -> set[str]:
     """Names of correlations of effects whose estimated variance is zero."""
-    values = parameter_values(fit.state)
-    each = zip(model_parameters(fit.state), values, strict=True)
+    each = zip(model_parameters(state), parameter_values(state), strict=True)
     return {p.name for p, value in each if p.kind == "cor" and np.isnan(value)}

@@ -13,16 +13,10 @@ from ...support.caller import caller_depth
 from ...support.progress import with_bar
 from ..model_parameters import ModelParameter, model_parameters
 from ..unidentified import refuse_unidentified
-from .curve import LowerCriterionError, profile_curve
-from .held_of_fit import held_parameter
-from .profile import ParameterProfile, Profile
-from .profiled_fit import (
-    ProfiledFit,
-    profiled_fit,
-    refitted_from,
-    undefined_correlations,
-    warn_of_lower,
-)
+from .curve import LowerCriterionError
+from .generalized_curve import profiled_generalized
+from .profile import ParameterProfile, Profile, ProfiledModel
+from .profiled_fit import profiled_fit, undefined_correlations, warn_of_lower
 
 LIMIT = 3.0348542587702925
 """√χ² at 0.99 with two degrees of freedom: intervals up to 99.7 %, and joint regions up to 99 %."""
@@ -53,10 +47,11 @@ def profile_of(
                 "Leave out reml=True, or take which='random'."
             )
         chosen = [p for p in chosen if p.kind != "fixed"]
-    fit = profiled_fit(state, reml)
+    fit: ProfiledModel
+    fit = profiled_fit(state, reml) if state.family is None else profiled_generalized(state)
     refuse_unidentified(fit.state, chosen)
     for _ in range(MOST_RESTARTS):
-        undefined = undefined_correlations(fit)
+        undefined = undefined_correlations(fit.state)
         if by_name and (named := [p.name for p in chosen if p.name in undefined]):
             raise ModelError(
                 f"{listed(named)}: a standard deviation is estimated at zero, where the "
@@ -67,7 +62,7 @@ def profile_of(
             break
         except LowerCriterionError as lower:
             warn_of_lower("a profile", lower.decrease)
-            fit = refitted_from(fit, lower.held, lower.point.x)
+            fit = fit.refitted_from(lower.held, lower.point.x)
     else:
         raise ModelError(
             "profiles found a lower criterion again and again: refit with another start."
@@ -85,14 +80,12 @@ def profile_of(
 
 
 def _profiles(
-    fit: ProfiledFit, chosen: Sequence[ModelParameter], limit: float, progress: bool
+    fit: ProfiledModel, chosen: Sequence[ModelParameter], limit: float, progress: bool
 ) -> list[ParameterProfile]:
     found = []
     try:
         for parameter in with_bar(chosen, progress, "profile"):
-            held = held_parameter(fit.state, parameter)
-            curve = profile_curve(held, fit.start(held), fit.value, fit.rounding, limit)
-            found.append(ParameterProfile(parameter, curve))
+            found.append(ParameterProfile(parameter, fit.curve(parameter, limit)))
     except KeyboardInterrupt:
         if not found:
             raise

@@ -26,6 +26,7 @@ from ...data.design import Design
 from ...results.state import FitState
 from ...support.arrays import FloatArray
 from ...tables.result_table import ResultTable
+from ..latent_scale import with_intercept
 from ..degrees_of_freedom.f_statistic import JointTest, f_p_value
 from ..degrees_of_freedom.methods import DfMethod, df_method
 from .fixed_terms import contained_terms
@@ -59,6 +60,7 @@ def wald_table(state: FitState, type: Any = 3, terms: Collection[str] | None = N
     ------
     ArgumentError
     """
+    state = with_intercept(state)
     type, design = checked_type(type), state.design
     method, beta = df_method(state, "none"), state.estimate.beta
     containing = contained_terms(design)
