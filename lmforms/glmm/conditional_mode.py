@@ -20,7 +20,7 @@ from ..support.arrays import Blocks, FloatArray
 from .likelihood import ConditionalLikelihood, RowDerivatives
 from .weighted_rows import Factored, WeightedRows, shrunk
 
-MODE_TOLERANCE = 1e-10
+MODE_TOLERANCE = 1e-9
 """A step that lowers −2ℓ + u'Qu by no more than this is the last one: convergence is quadratic, so
 what remains after it is about the square of it."""
 
