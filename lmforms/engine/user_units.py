@@ -63,11 +63,6 @@ class Estimate:
     def _shares(self) -> FloatArray:
         return np.empty(0) if self.sizes is None else 1.0 / self.sizes
 
-    @property
-    def engine_theta(self) -> FloatArray:
-        """θ of all grouping factors in the engine's units, and φ."""
-        return self.optimum.evaluation.theta
-
     @cached_property
     def lams(self) -> tuple[FloatArray, ...]:
         """Relative factors λ, (k, k) of each grouping factor."""

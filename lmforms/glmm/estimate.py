@@ -114,11 +114,6 @@ class GeneralizedEstimate:
         return tuple(times(found, problem.covariances, 1.0 / self.sizes) or ())
 
     @property
-    def engine_theta(self) -> FloatArray:
-        """θ of all grouping factors in the engine's units."""
-        return self.problem.split(self.optimum.psi)[0]
-
-    @property
     def scaling(self) -> Scaling:
         """The change of units."""
         return self.problem.model.rows.scaling
@@ -171,12 +166,6 @@ class GeneralizedEstimate:
             if objective is None:
                 return profiled_covariance(self.problem, self.optimum, known)
             return joint_covariance(self.problem, self.optimum, objective, known)
-
-    @property
-    def theta_covariance(self) -> FloatArray:
-        """Covariance of θ in the engine's units, (n_theta, n_theta)."""
-        m = self.problem.n_theta
-        return self.joint_covariance[:m, :m]
 
     def _known_theta(self) -> BoolArray:
         """θ that are zero in a singular λ: the criterion is even in them."""

@@ -60,11 +60,7 @@ def structure_parameters(state: FitState, quantile: float) -> list[ParameterEsti
     if not any(term.covariance.parameters() for term in design.terms):
         return []
     problem = estimate.problem
-    engine = estimate.engine_theta
-    if state.family is None:
-        joint = information_of_theta(estimate).covariance
-    else:  # there is no σ
-        joint = np.pad(estimate.theta_covariance, (0, 1))
+    engine, bases, joint = engine_state(state)
     found: dict[int, list[ParameterEstimate]] = {}
     groups = zip(
         design.groups,
