@@ -58,6 +58,21 @@ THAN_BEFORE = [
 ]
 """Job of `before_after.py`, times faster than the earlier revision, or not slower but for noise."""
 
+GENERALIZED_FASTER = ("verbagg", "contraception", "grouseticks")
+"""Jobs of `generalized.py` that are asked to be fast."""
+
+THAN_R = [("glmer", 20.0), ("glmmTMB", 10.0)]
+"""Than whom by the clock, how many times."""
+
+AS_GENERALIZED_GLMM = 1.1
+"""Processor time in units of the package glmm's, at most: both with standard errors."""
+
+CROSSED_SECONDS = 10.0
+"""For 10⁵ rows with three crossed factors, at most."""
+
+REPLICATES_FASTER = 20.0
+"""A bootstrap of 200 replicates of cbpp than lme4's, times."""
+
 Results = dict[str, Any]
 
 
@@ -148,6 +163,41 @@ def before_asks(found: Results) -> Iterator[Ask]:
         yield Ask(f"{name}: times faster than before", times, bound, at_least=True)
 
 
+WITH_BSE, BOOTSTRAP = "lmforms (bse)", "lmforms (bootstrap)"
+"""Runners of `generalized.py` that are asked for."""
+
+
+def generalized_asks(found: Results) -> Iterator[Ask]:
+    """What is asked of generalised models: `generalized.json`."""
+    for name in GENERALIZED_FASTER:
+        for peer, bound in THAN_R:
+            times = worst(found, name, WITH_BSE, peer, "wall")
+            yield Ask(f"{name}: faster than {peer}, times", times, bound, at_least=True)
+        times = worst(found, name, WITH_BSE, "glmm", "cpu")
+        text = f"{name}: in units of glmm's time, of the processor"
+        yield Ask(text, 1.0 / times if times else None, AS_GENERALIZED_GLMM)
+    per_threads = found.get("jobs", {}).get("crossed", {}).get("threads", {})
+    cells = [one["cells"].get(WITH_BSE, {}) for one in per_threads.values()]
+    taken = [cell["wall"] for cell in cells if "wall" in cell]
+    text = "crossed: 100,000 rows with three crossed factors, s"
+    yield Ask(text, max(taken, default=None), CROSSED_SECONDS)
+    times = worst(found, "bootstrap", BOOTSTRAP, "bootMer", "wall")
+    text = "bootstrap: 200 replicates of cbpp faster than bootMer's, times"
+    yield Ask(text, times, REPLICATES_FASTER, at_least=True)
+    gaps = [gap for job in found.get("jobs", {}).values() for gap in below_best(job)]
+    text = "log-likelihood below the highest of any program, worst job"
+    yield Ask(text, max(gaps, default=None), EXCESS)
+
+
+def below_best(job: Results) -> Iterator[float]:
+    """How far our log-likelihood is below the highest of all that maximise the same."""
+    for one in job["threads"].values():
+        same = {who: cell for who, cell in one["cells"].items() if who not in job["others"]}
+        values = {who: -cell["criterion"] / 2.0 for who, cell in same.items() if "wall" in cell}
+        if WITH_BSE in values:
+            yield max(values.values()) - values[WITH_BSE]
+
+
 def loaded(found: Results, name: str) -> str:
     """The runner whose compiled loops are loaded for certain, where it was measured."""
     per_threads = found["jobs"].get(name, {}).get("threads", {})
@@ -157,7 +207,7 @@ def loaded(found: Results, name: str) -> str:
 
 def worst(found: Results, name: str, own: str, peer: str, measure: str) -> float | None:
     """How many times faster than a peer, with the number of threads that suits us least."""
-    per_threads = found["jobs"].get(name, {}).get("threads", {})
+    per_threads = found.get("jobs", {}).get(name, {}).get("threads", {})
     ratios = [one["ratios"].get(own, {}).get(peer) for one in per_threads.values()]
     return min((ratio[measure] for ratio in ratios if ratio), default=None)
 

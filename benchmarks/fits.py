@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import exchange
+import generalized_fits as generalized
 import numpy as np
 import pandas as pd
 
@@ -124,6 +125,7 @@ def nested_codes(data: pd.DataFrame, names: str) -> list[Any]:
     return codes
 
 
+GENERALIZED = "lmforms.generalized_model"
 PROGRAMS = {
     "lmforms": Program("lmforms.model", lmforms),
     "lmforms (cg)": Program("lmforms.model", partial(lmforms, factor="cg")),
@@ -133,6 +135,17 @@ PROGRAMS = {
     "lmforms (not compiled)": Program("lmforms.model", partial(lmforms, compiled=False)),
     "lmer_many": Program("lmforms.many", lmforms_many, read_many),
     "lmer_many (p-values)": Program("lmforms.many", partial(lmforms_many, tests=True), read_many),
+    "lmforms (generalized)": Program(
+        GENERALIZED, partial(generalized.lmforms, bse=False), generalized.read_model
+    ),
+    "lmforms (generalized, bse)": Program(
+        GENERALIZED, partial(generalized.lmforms, bse=True), generalized.read_model
+    ),
+    "lmforms (generalized, nagq=0)": Program(
+        GENERALIZED, partial(generalized.lmforms, bse=False, nagq=0), generalized.read_model
+    ),
+    "lmforms (bootstrap)": Program(GENERALIZED, generalized.bootstrap, generalized.read_fit),
+    "glmm (generalized)": Program("glmm", generalized.glmm, generalized.read_model),
     "mixedlm": Program("mixedlm", mixedlm),
     "glmm": Program("glmm", partial(glmm, satterthwaite=False)),
     "glmm (df)": Program("glmm", partial(glmm, satterthwaite=True)),

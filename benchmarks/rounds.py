@@ -13,6 +13,7 @@ import random
 import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from peers import LONG
@@ -31,8 +32,40 @@ MEASURES = ("wall", "cpu")
 """Seconds by the clock, and of the processor in all threads."""
 
 
-def in_rounds(runners: Sequence[Runner], task: Task, rounds: int, seconds: float) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Pace:
+    """How often a program calls.
+
+    Attributes
+    ----------
+    calls : int
+        In a round.
+    rounds : int
+        The first so many of all.
+    answer : dict, optional
+        Of a call that counts although it was the first.
+    """
+
+    calls: int
+    rounds: int
+    answer: dict[str, Any] | None = None
+
+
+def in_rounds(
+    runners: Sequence[Runner],
+    task: Task,
+    rounds: int,
+    seconds: float,
+    budget: float | None = None,
+) -> dict[str, Any]:
     """Warm calls of all runners, in so many rounds of about so many seconds for each.
+
+    Parameters
+    ----------
+    budget : float, optional
+        Seconds that a program may take in all rounds: a slow one calls in the first of them only,
+        at least in one. A call of more than `peers.LONG` seconds is not repeated, and counts
+        although it is the first. None: all call in all rounds.
 
     Returns
     -------
@@ -41,30 +74,33 @@ def in_rounds(runners: Sequence[Runner], task: Task, rounds: int, seconds: float
     """
     cells: dict[str, Cell] = {}
     found: dict[str, list[dict[str, Any]]] = {}
-    pace: dict[str, int] = {}
+    shared: dict[str, Pace] = {}
+    paces: dict[str, Pace] = {}
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
         for runner in runners:
             try:
                 worker = stack.enter_context(Worker(runner, task))
-                pace.setdefault(runner.program, warm_up(worker, seconds))
+                pace = warm_up(worker, rounds, seconds, budget)
+                if pace.answer is None:
+                    pace = shared.setdefault(runner.program, pace)
                 workers[runner.name] = worker
-                found[runner.name] = []
+                paces[runner.name] = pace
+                found[runner.name] = [] if pace.answer is None else [pace.answer]
             except WorkerError as failure:
                 cells[runner.name] = failure.cell
-        calls = {r.name: pace[r.program] for r in runners if r.name in workers}
         order = random.Random(SEED)
-        for _ in range(rounds):
+        for i in range(rounds):
             for name in order.sample(list(workers), len(workers)):
-                if name in cells:
+                if name in cells or i >= paces[name].rounds:
                     continue
                 try:
-                    found[name].append(workers[name].calls(calls[name]))
+                    found[name].append(workers[name].calls(paces[name].calls))
                 except WorkerError as failure:
                     cells[name] = failure.cell
         for name, worker in workers.items():
             if name not in cells:
-                cells[name] = cell(found[name], worker.baseline, calls[name])
+                cells[name] = cell(found[name], worker.baseline, paces[name].calls)
     found = {name: answers for name, answers in found.items() if "wall" in cells[name]}
     ours = [runner.name for runner in runners if runner.is_ours and runner.name in found]
     return {
@@ -75,16 +111,20 @@ def in_rounds(runners: Sequence[Runner], task: Task, rounds: int, seconds: float
     }
 
 
-def warm_up(worker: Worker, seconds: float) -> int:
-    """Calls that do not count, and how many make a round."""
-    took = worker.calls(1)["wall"][0]
+def warm_up(worker: Worker, rounds: int, seconds: float, budget: float | None) -> Pace:
+    """Calls that do not count, but for one that took very long; and how often it will call."""
+    answer = worker.calls(1)
+    took = answer["wall"][0]
     if took > LONG:
-        return 1
-    took = worker.calls(1)["wall"][0]
+        return Pace(1, rounds) if budget is None else Pace(1, 0, answer)
+    if budget is None or took < budget / 2:  # the first call reads and compiles what it needs
+        took = worker.calls(1)["wall"][0]
     count = max(1, min(MOST_CALLS, round(seconds / took)))
     if count > 1:
         worker.calls(count)
-    return count
+    if budget is not None:
+        rounds = max(1, min(rounds, int(budget / (count * took))))
+    return Pace(count, rounds)
 
 
 def cell(answers: list[dict[str, Any]], baseline: int, calls: int) -> Cell:
@@ -106,10 +146,14 @@ def values(answers: list[dict[str, Any]], measure: str) -> list[float]:
 
 
 def quotients(theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str, Any]:
-    """Their time in units of ours: medians over rounds for each measure, and limits."""
+    """Their time in units of ours: medians over rounds for each measure, and limits.
+
+    Who does not call in all rounds calls in the first.
+    """
     found: dict[str, Any] = {"limits": {}}
+    both = min(len(theirs), len(ours))
     for measure in MEASURES:
-        pairs = zip(values(theirs, measure), values(ours, measure), strict=True)
+        pairs = zip(values(theirs[:both], measure), values(ours[:both], measure), strict=True)
         each = sorted(a / b for a, b in pairs)
         found[measure] = statistics.median(each)
         found["limits"][measure] = limits(each)

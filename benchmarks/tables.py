@@ -26,6 +26,7 @@ README.md says how to run all this. What else is compared has [pages of its own]
 OTHER_PAGES = {
     "small_models.md": "small models and many levels in warm loops, beside glmm and mixedlm",
     "many_loops.md": "many responses at once, beside R's loops over them",
+    "generalized.md": "generalised models beside glmer, glmmTMB and glmm",
     "before_after.md": "every model before and after compiled loops for small models",
     "residual_structures.md": "residual covariance structures beside nlme, glmmTMB and statsmodels",
     "inference.md": "degrees of freedom after a fit, beside lmerTest and pbkrtest",

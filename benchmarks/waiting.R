@@ -1,4 +1,4 @@
-# lme4 on one job, in a process that waits; speaks as waiting.py does.
+# lme4 or glmmTMB on one job, in a process that waits; speaks as waiting.py does.
 # Rscript waiting.R PROGRAM FOLDER FORMULA REML
 args <- commandArgs(trailingOnly = TRUE)
 suppressMessages({library(lme4); library(jsonlite)})
@@ -7,6 +7,7 @@ script <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))
 here <- dirname(gsub("~+~", " ", script, fixed = TRUE))  # R's spaces
 source(file.path(here, "exchange.R"))
 source(file.path(here, "fits.R"))
+source(file.path(here, "generalized.R"))
 
 # what variancePartition's dream() has as its default (vpcontrol)
 dream <- lmerControl(calc.derivs = FALSE, check.rankX = "stop.deficient",
@@ -50,8 +51,10 @@ programs <- list(
   "refit loop (dream's control)" = function(formula, data, reml) refit_loop(formula, data, reml, dream)
 )
 
-call <- programs[[args[1]]]
-data <- read_frame(args[2])
+is_generalized <- args[1] %in% names(generalized)
+if (grepl("^glmmTMB", args[1])) suppressMessages(library(glmmTMB))
+call <- c(programs, generalized)[[args[1]]]
+data <- if (is_generalized) read_model(args[2]) else read_frame(args[2])
 if (grepl("loop", args[1])) data <- list(frame = data, responses = read_responses(args[2]))
 formula <- as.formula(args[3])
 reml <- args[4] == "TRUE"
