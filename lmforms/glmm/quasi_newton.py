@@ -11,8 +11,9 @@ from ..engine.optimize.newton import LEAST_RADIUS, QuadraticModel, next_radius
 from ..errors import NumericalError
 from ..support.arrays import FloatArray
 
-FIRST_RADIUS = 2.0
-"""Standard errors that the first step may go, at least."""
+LEAST_RADIUS_AT_FIRST = 2.0
+"""Standard errors that the first step may go, at least; with many levels even a good start is
+hundreds of them from the optimum."""
 
 LEAST_CURVATURE_ALONG_STEP = 1e-8
 """Relative curvature along a step below which the matrix is not updated."""
@@ -87,6 +88,7 @@ def quasi_newton(
     *,
     tolerance: float,
     most_evaluations: int,
+    radius: float = LEAST_RADIUS_AT_FIRST,
 ) -> SearchEnd:
     """Minimise from a start.
 
@@ -99,8 +101,10 @@ def quasi_newton(
     tolerance : float
         The search ends when a full step promises a decrease below this.
     most_evaluations : int
+    radius : float
+        Standard errors that the first step may go.
     """
-    here, H, radius = start, information.copy(), FIRST_RADIUS
+    here, H = start, information.copy()
     count, trace = 0, [start.value]
     while True:
         scale = np.sqrt(np.abs(H.diagonal()))

@@ -13,7 +13,7 @@ from ..support.arrays import FloatArray
 from .conditional_mode import Mode, find_mode
 from .laplace import fixed_information
 from .problem import GeneralizedProblem, profile_point
-from .quasi_newton import Point, SearchEnd, quasi_newton
+from .quasi_newton import LEAST_RADIUS_AT_FIRST, Point, SearchEnd, quasi_newton
 from .start import ROUGH_MODE, em_rounds, fixed_effects_fit, start_theta
 
 Objective = Callable[[GeneralizedProblem, FloatArray, Mode], Point]
@@ -219,6 +219,7 @@ class _Search:
                 information,
                 tolerance=tolerance,
                 most_evaluations=max(1, most - self.count),
+                radius=self._first_radius(begin, information),
             )
             bounded = self._on_boundary(end.point)
             if bounded is None:
@@ -228,6 +229,12 @@ class _Search:
             if down is not None:
                 begin = down
         return replace(end, evaluations=self.count)
+
+    def _first_radius(self, at: Point, information: FloatArray) -> float:
+        """Half the distance to λ = 0 in standard errors, or the usual radius."""
+        m = self.problem.n_theta
+        errors = np.sqrt(np.abs(information.diagonal()[:m]))
+        return max(LEAST_RADIUS_AT_FIRST, 0.5 * float(np.linalg.norm(at.psi[:m] * errors)))
 
     def _on_boundary(self, at: Point) -> Point | None:
         """The point with small standard deviations at zero, if it is another and no higher."""

@@ -17,6 +17,7 @@ from ..covariance import Covariance
 from ..engine.factor import JointSystem, System
 from ..engine.factor.factorization import Factorization
 from ..engine.factor.joint_factorization import JointFactorization
+from ..engine.factor.nested import NestedCoupling
 from ..engine.linalg.batched import multiply
 from ..engine.prior import Identity, Prior
 from ..engine.rows import FactorRows, ModelRows
@@ -200,6 +201,10 @@ def _analysed(
     if all(prior.has_unit_precision for prior in priors):
         if len(priors) == 1:
             return System(sums, method, memory)
+        if method == "auto":
+            nested = System(sums, method, memory)
+            if isinstance(nested.coupling, NestedCoupling):
+                return nested
         sizes = [f.zz.shape[0] * f.zz.shape[1] for f in sums.factors]
         rest = sum(sizes) - max(sizes)
         if method == "dense" or (method == "auto" and rest**2 * max(sizes) <= MOST_DENSE_WORK):

@@ -33,6 +33,10 @@ NAME_MARGIN = 0.1
 """Share of the y axis that is free above and below where points are named."""
 
 
+MOST_RATIO_TICKS, FEWEST_RATIO_TICKS = 9, 3
+"""Numbers on an axis of logarithms."""
+
+
 def pyplot() -> Any:
     """`matplotlib.pyplot`, or an error that names the extra.
 
@@ -178,6 +182,42 @@ def named_points(
             va="bottom" if up else "top",
             fontsize="small",
         )
+
+
+def logarithmic_x(ax: Axes) -> None:
+    """An x axis of logarithms, whose numbers are written out."""
+    ax.set_xscale("log")
+    ax.autoscale_view()
+    low, high = ax.get_xlim()
+    ticks = logarithmic_ticks(low, high)
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.set_xlim(low, high)
+
+
+def logarithmic_ticks(low: float, high: float) -> list[float]:
+    """At most nine round numbers between two positive ones.
+
+    Examples
+    --------
+    >>> logarithmic_ticks(0.2, 6.0), logarithmic_ticks(0.9, 1.3)
+    ([0.2, 0.5, 1.0, 2.0, 5.0], [0.9, 1.0, 1.1, 1.2, 1.3])
+    """
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [float(f"{s}e{k}") for k in decades for s in steps]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) <= MOST_RATIO_TICKS:
+            break
+    if len(ticks) > MOST_RATIO_TICKS:
+        apart = -(-len(ticks) // MOST_RATIO_TICKS)
+        ticks = [tick for tick in ticks if round(np.log10(tick)) % apart == 0]
+    if len(ticks) < FEWEST_RATIO_TICKS:
+        from matplotlib.ticker import MaxNLocator
+
+        found = MaxNLocator(5).tick_values(low, high).round(12)
+        ticks = [float(tick) for tick in found if low <= tick <= high]
+    return ticks
 
 
 def note_in_corner(ax: Axes, text: str) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from ..errors import ModelError
 from ..support.arguments import named_arguments, number
 from ..support.conventions import MOST_INFLATION
+from .accepted_fits import any_fit
 from .axes import single_axes
 from .interval_drawing import ROW_INCHES, row_labels
 from .series import reference_style, series_colours
-from .series_of_fit import checked_fit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def collinearity(fit: Any, ax: Any = None, *, limit: float = MOST_INFLATION) -> 
     ['recipe', 'temp', 'recipe:temp']
     """
     limit = number("limit", limit, least=1.0)
-    fit = checked_fit(fit)
+    fit = any_fit(fit)
     names = [name for name, c in fit.state.design.fixed_terms.items() if len(c)]
     if len([name for name in names if name != "Intercept"]) < 2:
         raise ModelError(

@@ -13,13 +13,13 @@ from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, one_of, positive, proportion, whole_number
 from ..support.arrays import FloatArray
 from ..tables.number_format import signed
+from .accepted_fits import linear_fit
 from .axes import MOST_TICK_LABELS, legend_beside, plain_text, single_axes, thinned_labels
 from .correlation_arrays import autocorrelations, pairs_of_rows, semivariances
 from .drawing import DIVERGING
 from .series import is_dark, reference_style, series_colours
 from .series_of_fit import (
     Model,
-    checked_fit,
     column_of,
     model_of,
     needed_model,
@@ -96,7 +96,7 @@ def autocorrelation(
     >>> lf.plot.autocorrelation(fit, kind="scaled").get_ylabel()
     'autocorrelation of scaled residuals'
     """
-    fit, kind = checked_fit(fit), one_of("kind", kind, tuple(KINDS))
+    fit, kind = linear_fit(fit, "autocorrelation"), one_of("kind", kind, tuple(KINDS))
     level = proportion("level", level)
     if most is not None:
         most = whole_number("most", most, least=1)
@@ -236,7 +236,7 @@ def semivariogram(
     >>> lf.plot.semivariogram(fit).get_xlabel()
     'distance'
     """
-    fit, kind = checked_fit(fit), one_of("kind", kind, tuple(KINDS))
+    fit, kind = linear_fit(fit, "semivariogram"), one_of("kind", kind, tuple(KINDS))
     bins = whole_number("bins", bins, least=2)
     robust = flag("robust", robust)
     model = model_of(fit)
@@ -353,7 +353,7 @@ def correlation_heatmap(fit: Any, ax: Any = None) -> Axes:
     >>> [t.get_text() for t in lf.plot.correlation_heatmap(fit).get_xticklabels()]
     ['8', '10', '12', '14']
     """
-    fit = checked_fit(fit)
+    fit = linear_fit(fit, "correlation_heatmap")
     model = needed_model(fit, "correlation_heatmap")
     points = np.unique(model.points, axis=0)
     if len(points) > MOST_PLACES:

@@ -10,6 +10,7 @@ from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, number, sequence, short_repr, whole_number
 from ..support.progress import with_bar
 from ..tables.number_format import signed
+from .accepted_fits import linear_fit
 from .axes import note_in_corner, plain_text, pyplot, single_axes
 from .criterion_arrays import (
     Surface,
@@ -19,7 +20,6 @@ from .criterion_arrays import (
     theta_entries,
 )
 from .series import reference_style, series_colours
-from .series_of_fit import checked_fit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +99,7 @@ def criterion(
     >>> lf.plot.criterion(fit).get_xlabel()
     'θ₁ = sd(Intercept | Batch)/σ'
     """
-    fit = checked_fit(fit)
+    fit = linear_fit(fit, "criterion", "it is drawn with β and σ profiled out")
     count = len(chosen_places(theta_entries(fit.state.design), theta))
     if points is not None:
         points = whole_number("points", points, least=3)

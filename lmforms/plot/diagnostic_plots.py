@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import ArgumentError, ModelError
 from ..support.arguments import named_arguments, one_of, short_repr
 from ..support.label_texts import joined_label
+from .accepted_fits import any_fit, is_generalized
 from .axes import (
     MOST_TICK_LABELS,
     in_legend,
@@ -26,7 +27,6 @@ from .diagnostic_arrays import (
     rank_places,
     uniform_quantiles,
 )
-from .interval_arrays import named_fits
 from .series import reference_style, series_colours, series_marker
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def random_effects_qq(fit: Any, group: str | None = None, ax: Any = None) -> Any
     >>> [ax.get_title(loc="left") for ax in lf.plot.random_effects_qq(fit)]
     ['Subject: Intercept', 'Subject: Days']
     """
-    effects = named_fits({"": fit}, "fit")[""].random_effects
+    effects = any_fit(fit).random_effects
     if not effects:
         raise ModelError("random_effects_qq: the model has no random effects.")
     if group is not None:

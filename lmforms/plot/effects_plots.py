@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..support.arguments import named_arguments, proportion, sequence, whole_number
 from ..tables.number_format import signed
+from .accepted_fits import any_fit, linear_fit
 from .axes import (
     MANY_POINTS,
     legend_beside,
@@ -23,10 +24,12 @@ from .diagnostic_arrays import farthest_points
 from .effects_arrays import EffectPair, Shrinkage, effect_pairs, shrinkage_of
 from .interval_drawing import LABEL_INCHES, height_of_levels, level_axis, row_text
 from .series import reference_style, series_colours
-from .series_of_fit import checked_fit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+LEAST_SQUARES = "estimates of a level by itself are those of least squares"
+"""Why shrinkage is of linear fits."""
 
 PANEL_INCHES = (6.2, 4.4)
 """Width and height of a panel of two effects, with its legend."""
@@ -105,7 +108,7 @@ def shrinkage(
     """
     if labels is not None:
         labels = whole_number("labels", labels)
-    shown = shrinkage_of(checked_fit(fit), group, effects)
+    shown = shrinkage_of(linear_fit(fit, "shrinkage", LEAST_SQUARES), group, effects)
     if len(shown.effects) == 1 and labels is not None:
         raise ArgumentError(
             "labels= is for two effects; one has a row for each level: leave it out."
@@ -246,7 +249,7 @@ def random_effects_pairs(
     labels = whole_number("labels", labels)
     given = sequence("levels", levels, "shares") if np.iterable(levels) else [levels]
     shares = sorted(proportion("levels", level) for level in given)
-    name, pairs = effect_pairs(checked_fit(fit), group, effects)
+    name, pairs = effect_pairs(any_fit(fit), group, effects)
     if len(pairs) > MOST_PAIRS:
         raise ArgumentError(
             f"{name} has {len(pairs)} pairs of effects, and {MOST_PAIRS} are drawn: name some of "

@@ -10,11 +10,11 @@ from ..errors import ArgumentError
 from ..residual.prediction import predicted_residuals
 from ..support.arguments import named_arguments, one_of
 from ..support.arrays import BoolArray, FloatArray
+from .accepted_fits import linear_fit
 from .axes import plain_text, several_axes, thinned_labels
 from .drawing import DIVERGING
 from .field_arrays import Axis, grid_axis, has_twice, is_grid, on_grid
 from .series_of_fit import (
-    checked_fit,
     column_of,
     model_of,
     needed_model,
@@ -84,7 +84,7 @@ def residual_field(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('col', 'row')
     """
-    fit, kind = checked_fit(fit), one_of("kind", kind, tuple(KINDS))
+    fit, kind = linear_fit(fit, "residual_field"), one_of("kind", kind, tuple(KINDS))
     model = needed_model(fit, "residual_field(kind='trend')") if kind == "trend" else model_of(fit)
     names = _names(fit, row, column, kind)
     coordinates = [

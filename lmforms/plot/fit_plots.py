@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..support.arguments import flag, named_arguments, proportion
 from . import interval_arrays, interval_drawing
+from .accepted_fits import is_generalized, named_fits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +26,7 @@ def coefficients(
     information: str | None = None,
     intercept: bool = False,
     standardize: bool = False,
+    exponentiate: bool = False,
     labels: Any = None,
     sort: bool = False,
 ) -> Axes:
@@ -32,21 +34,27 @@ def coefficients(
 
     Parameters
     ----------
-    fits : MixedModelResults, or mapping of str to these
+    fits : MixedModelResults or GeneralizedResults, or mapping of str to these
         With several fits the names are in the legend.
     ax : matplotlib Axes, optional
         Default: of a new figure.
     level : float
-        Of the intervals: estimate ± t quantile × standard error.
+        Of the intervals: estimate ± t quantile × standard error; of generalised fits ± normal
+        quantile × standard error, on the scale of the link.
     inner_level : float, optional
         A lower level, whose interval is drawn as a thicker line.
     ddf, information
-        Degrees of freedom of t, see :meth:`lmforms.MixedModelResults.contrast`.
+        Degrees of freedom of t, see :meth:`lmforms.MixedModelResults.contrast`. Generalised fits
+        have none.
     intercept : bool
         Draw the intercept too.
     standardize : bool
         Multiply each coefficient by the standard deviation of its column of X: all are then in
-        units of the response, where predictors have very different ones. The intercept has none.
+        units of the response (of the link), where predictors have very different ones. The
+        intercept has none.
+    exponentiate : bool
+        Draw ratios, on an axis of logarithms: of odds for the logit link, of means for the log
+        link, of hazards for ``cloglog``.
     labels : mapping of str to str, optional
         Other texts for some of the coefficients.
     sort : bool
@@ -74,7 +82,13 @@ def coefficients(
     >>> [t.get_text() for t in ax.get_yticklabels()]
     ['recipe[T.B]', 'recipe[T.C]', 'temperature']
     """
-    named = interval_arrays.named_fits(fits)
+    named = named_fits(fits)
+    generalized = any(map(is_generalized, named.values()))
+    if generalized and (ddf != "satterthwaite" or information is not None):
+        raise ArgumentError(
+            "ddf= and information= are for fits of lmer: intervals of generalised fits are by the "
+            "normal distribution."
+        )
     level = proportion("level", level)
     if inner_level is not None:
         inner_level = proportion("inner_level", inner_level)
@@ -93,14 +107,17 @@ def coefficients(
         found = found.rows([i for i, name in enumerate(found.labels) if name != "Intercept"])
     if not found.labels:
         raise ArgumentError("there is no coefficient but the intercept: use intercept=True.")
-    estimate = "estimate"
+    estimate, ratios = interval_arrays.scale_text(named, standardize), False
     if standardize:
         found = interval_arrays.scaled(found, interval_arrays.column_spreads(named, found.labels))
-        estimate = "estimate × sd of its column"
+    if flag("exponentiate", exponentiate):
+        estimate, ratios = interval_arrays.ratio_text(named), True
+        estimate += " for one sd of the column" * standardize
+        found = interval_arrays.exponentiated(found)
     if flag("sort", sort):
         found = found.descending()
     xlabel = f"{estimate}, {interval_arrays.level_text(level, inner_level)}"
-    return interval_drawing.rows_of_intervals(found.labelled(labels), xlabel, ax)
+    return interval_drawing.rows_of_intervals(found.labelled(labels), xlabel, ax, ratios=ratios)
 
 
 @named_arguments
@@ -116,11 +133,12 @@ def random_effects(
     """Random effects of each level with their conditional intervals: a panel for each effect.
 
     The intervals are b̂ ± normal quantile × √Var(b | y), at the estimated variances and fixed
-    effects. They are for a look at one level; two of them that overlap are no test.
+    effects, on the scale of the link. They are for a look at one level; two of them that overlap
+    are no test.
 
     Parameters
     ----------
-    fit : MixedModelResults
+    fit : MixedModelResults or GeneralizedResults
     group : str, optional
         A name of ``fit.random_effects``; all by default.
     ax : matplotlib Axes or sequence of these, optional
@@ -162,5 +180,8 @@ def random_effects(
     )
     has_limits = any(np.isfinite(panel.lower).any() for panel in panels)
     said = interval_arrays.level_text(level) if has_limits else "no intervals"
-    axes = interval_drawing.panels_of_levels(panels, f"random effect, {said}", ax)
+    scale = ""
+    if is_generalized(fit) and fit.link != "identity":
+        scale = f" ({fit.link} link)"
+    axes = interval_drawing.panels_of_levels(panels, f"random effect{scale}, {said}", ax)
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)

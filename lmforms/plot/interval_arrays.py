@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, listed, near_matches
-from ..support.arguments import flag, mapping, one_of, sequence, short_repr
+from ..support.arguments import flag, mapping, one_of, sequence
 from ..support.label_texts import joined_label
+from .accepted_fits import any_fit, is_generalized
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,26 +75,6 @@ class Intervals:
         return replace(self, labels=tuple(str(new.get(name, name)) for name in self.labels))
 
 
-def named_fits(fits: Any, argument: str = "fits") -> dict[str, Any]:
-    """Fits by name, from one fit or a mapping.
-
-    Raises
-    ------
-    ArgumentError
-        It is something else.
-    """
-    given = dict(fits) if isinstance(fits, Mapping) else {"": fits}
-    if not given:
-        raise ArgumentError(f"{argument}: there are no fits in the mapping.")
-    for fit in given.values():
-        if not all(hasattr(fit, name) for name in ("tidy", "design")):
-            several = ", or several as {'a name': fit, 'another': fit}" * (argument == "fits")
-            raise ArgumentError(
-                f"{argument}: a fit of lmer is needed{several}, not {short_repr(fit)}."
-            )
-    return {str(name): fit for name, fit in given.items()}
-
-
 def coefficient_intervals(
     fits: Mapping[str, Any],
     level: float,
@@ -102,26 +83,75 @@ def coefficient_intervals(
     information: str | None,
 ) -> Intervals:
     """Fixed effects of several fits, each coefficient in the row where the first fit has it."""
-    options = {"ddf": ddf, "information": information, "conf_int": True}
-    tables = [_by_term(fit.tidy("fixed", conf_level=level, **options)) for fit in fits.values()]
+    options = {"ddf": ddf, "information": information}
+    tables = [_fixed(fit, level, options) for fit in fits.values()]
     names = list(dict.fromkeys(name for table in tables for name in table.index))
     estimate, lower, upper = (
         _side_by_side(tables, names, column) for column in ("estimate", "conf.low", "conf.high")
     )
     inner = None
     if inner_level is not None:
-        narrow = [
-            _by_term(fit.tidy("fixed", conf_level=inner_level, **options)) for fit in fits.values()
-        ]
+        narrow = [_fixed(fit, inner_level, options) for fit in fits.values()]
         low, high = (_side_by_side(narrow, names, c) for c in ("conf.low", "conf.high"))
         inner = low, high
     return Intervals(tuple(names), tuple(fits), estimate, lower, upper, inner)
 
 
+def _fixed(fit: Any, level: float, options: Mapping[str, Any]) -> pd.DataFrame:
+    """Fixed effects with their limits, which are normal ones of generalised fits."""
+    given = {} if is_generalized(fit) else options
+    return _by_term(fit.tidy("fixed", conf_int=True, conf_level=level, **given))
+
+
 def column_spreads(fits: Mapping[str, Any], names: Sequence[str]) -> np.ndarray:
     """Standard deviations (coefficients, fits) of the columns of X; NaN where there is none."""
-    spreads = [fit.design().X.std() for fit in fits.values()]
+    designs = [fit.state.design for fit in fits.values()]
+    spreads = [pd.DataFrame(design.X, columns=design.x_names).std() for design in designs]
     return np.column_stack([spread.reindex(list(names)).to_numpy() for spread in spreads])
+
+
+def exponentiated(intervals: Intervals) -> Intervals:
+    """Ratios, of estimates and limits that are logarithms; infinite where they overflow."""
+    inner = intervals.inner
+    with np.errstate(over="ignore"):
+        return replace(
+            intervals,
+            estimate=np.exp(intervals.estimate),
+            lower=np.exp(intervals.lower),
+            upper=np.exp(intervals.upper),
+            inner=None if inner is None else (np.exp(inner[0]), np.exp(inner[1])),
+        )
+
+
+def scale_text(fits: Mapping[str, Any], standardize: bool) -> str:
+    """What coefficients of these fits are, for an axis."""
+    links = {fit.link if is_generalized(fit) else "identity" for fit in fits.values()}
+    text = "estimate × sd of its column" if standardize else "estimate"
+    if len(links) > 1:
+        return f"{text}, on the scale of each link"
+    return text if links == {"identity"} else f"{text} ({links.pop()} link)"
+
+
+RATIOS = {"logit": "odds ratio", "log": "ratio of means", "cloglog": "hazard ratio"}
+"""What the exponential of a coefficient is, by the name of the link."""
+
+
+def ratio_text(fits: Mapping[str, Any]) -> str:
+    """What exponentials of the coefficients of these fits are, for an axis.
+
+    Raises
+    ------
+    ArgumentError
+        They are no ratios.
+    """
+    for fit in fits.values():
+        if not is_generalized(fit) or fit.link not in RATIOS:
+            what = f"of the {fit.link} link" if is_generalized(fit) else "of a fit of lmer"
+            raise ArgumentError(
+                f"exponentiate=True: coefficients {what} are no logarithms of ratios. Leave it out."
+            )
+    found = {RATIOS[fit.link] for fit in fits.values()}
+    return found.pop() if len(found) == 1 else "ratio"
 
 
 def scaled(intervals: Intervals, factors: np.ndarray) -> Intervals:
@@ -165,7 +195,7 @@ def random_effect_panels(
     ------
     ArgumentError, ModelError
     """
-    named_fits({"": fit}, "fit")
+    any_fit(fit)
     table = pd.DataFrame(fit.tidy("ran_vals", conf_int=True, conf_level=level))
     if group is not None:
         table = table[table["group"] == one_of("group", group, list(dict.fromkeys(table["group"])))]

@@ -12,6 +12,7 @@ from .axes import (
     MANY_POINTS,
     in_legend,
     legend_beside,
+    logarithmic_x,
     plain_text,
     several_axes,
     shared_xlabel,
@@ -69,8 +70,9 @@ def rows_of_intervals(
     xlabel: str,
     ax: Any,
     *,
-    reference: float = 0.0,
+    reference: float | None = None,
     legend: str | None = "",
+    ratios: bool = False,
 ) -> Axes:
     """Dot and whiskers: a row for each label, the series above each other, and a line.
 
@@ -79,11 +81,15 @@ def rows_of_intervals(
     intervals : Intervals
     xlabel : str
     ax : matplotlib Axes, optional
-    reference : float
-        Where the line is.
+    reference : float, optional
+        Where the line is: by default at 0, or at 1 for ratios.
     legend : str, optional
         Title of the legend of several series; None for no legend.
+    ratios : bool
+        Draw on an axis of logarithms.
     """
+    if reference is None:
+        reference = 1.0 if ratios else 0.0
     r, s = intervals.estimate.shape
     ax = single_axes(ax, size_of_rows(intervals))
     ax.axvline(reference, **reference_style())
@@ -101,6 +107,8 @@ def rows_of_intervals(
         style: dict[str, Any] = {"color": colours[j], "marker": series_marker(j), "ls": "none"}
         shown = in_legend(plain_text(name))
         ax.plot(intervals.estimate[known, j], at, ms=size, label=shown, zorder=3, **style)
+    if ratios:
+        logarithmic_x(ax)
     row_labels(ax, intervals.labels)
     ax.set_xlabel(plain_text(xlabel))
     if s > 1 and legend is not None:

@@ -8,10 +8,10 @@ import numpy as np
 
 from ..support.arguments import named_arguments
 from ..support.label_texts import cut_in_middle
+from .accepted_fits import any_fit
 from .axes import plain_text, point_style, several_axes, short_label
 from .lines_arrays import GroupLines, LevelLines, group_lines
 from .series import reference_style, series_colours
-from .series_of_fit import checked_fit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +80,7 @@ def fitted_lines(
     >>> [ax.get_title(loc="left") for ax in axes]
     ['308', '309']
     """
-    found = group_lines(checked_fit(fit), x, group, levels)
+    found = group_lines(any_fit(fit), x, group, levels)
     count = len(found.shown)
     across = _panels_across(count)
     size = (PANEL_INCHES[0] * count, PANEL_INCHES[1])

@@ -11,10 +11,10 @@ from ..support.arguments import named_arguments, one_of
 from ..support.arrays import FloatArray
 from ..support.label_texts import cut_in_middle
 from ..tables.matrix_blocks import spelled_out
+from .accepted_fits import linear_fit
 from .axes import legend_beside, plain_text, pyplot, short_label, single_axes
 from .matrix_arrays import Pattern, factor_pattern, kind_shares, pattern_of, template_pattern
 from .series import series_colours
-from .series_of_fit import checked_fit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,7 +101,7 @@ def matrix(fit: Any, which: str = "L", ax: Any = None) -> Axes:
     >>> lf.plot.matrix(fit).get_title(loc="left")
     'L: 40×40, 70 nonzeros, 0 of them fill-in'
     """
-    fit = checked_fit(fit)
+    fit = linear_fit(fit, "matrix", "it draws the matrices of linear models")
     which = one_of("which", spelled_out(which), MATRICES)
     matrices = fit.matrices
     if which == "L":

@@ -257,17 +257,34 @@ def estimate_text(table: Any) -> str:
     'slope of temp'
     >>> estimate_text(ResultTable(title="Average slopes")), estimate_text(pd.DataFrame())
     ('average slope', 'estimate')
+    >>> estimate_text(ResultTable(notes=["Estimates are odds ratios; tests on …"]))
+    'odds ratio'
     """
     title = str(getattr(table, "title", "") or "")
+    ratios = _ratios(table)
+    if ratios is not None:
+        return ratios.replace("ratios", "ratio", 1)
     found = re.match(r"Slopes of (.+?) for ", title + " for ")
     if found:
         return f"slope of {found[1]}"
-    return "average slope" if title.startswith("Average slopes") else "estimate"
+    if title.startswith("Average slopes"):
+        return "average slope"
+    back = any(note.startswith("Back-transformed") for note in getattr(table, "notes", ()))
+    return "estimate, response scale" if back else "estimate"
 
 
 def has_ratios(table: Any) -> bool:
     """Whether the estimates are ratios, as the notes of their table say."""
-    return any(note.startswith("Estimates are ratios") for note in getattr(table, "notes", ()))
+    return _ratios(table) is not None
+
+
+def _ratios(table: Any) -> str | None:
+    """Such as ``"odds ratios"``; None of a table without."""
+    for note in getattr(table, "notes", ()):
+        found = re.match(r"Estimates are ((?:\w+ )?ratios(?: of [^;]+)?)", note)
+        if found:
+            return found[1]
+    return None
 
 
 # --- raw data -----------------------------------------------------------------------------------

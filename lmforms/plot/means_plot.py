@@ -54,7 +54,8 @@ def means(
     Of means by two factors this is the interaction plot. The first factor of the table is on the x
     axis, or a number of more than seven values; a second has colours, a third panels. Numbers are
     on an axis of numbers, with a band of limits where there are many. Contrasts are a row each, and
-    their ``by`` factors have colours and panels. Letters of the table stand above the limits.
+    their ``by`` factors have colours and panels; ratios, such as those of odds, are on an axis of
+    logarithms. Letters of the table stand above the limits.
 
     Parameters
     ----------
@@ -112,9 +113,9 @@ def means(
             )
         given = {"color": color, "panels": panels}
         shown = means_arrays.layout(frame, given, roles=("color", "panels"))
-        if reference is None:
-            reference = 1.0 if means_arrays.has_ratios(table) else 0.0
-        drawn = _draw_contrasts(frame, shown, said, reference, ax)
+        drawn = _draw_contrasts(
+            frame, shown, said, reference, ax, ratios=means_arrays.has_ratios(table)
+        )
     else:
         shown = means_arrays.layout(frame, {"x": x, "color": color, "panels": panels})
         points = None if data is None else means_arrays.raw_points(data, y, frame, shown)
@@ -123,7 +124,13 @@ def means(
 
 
 def _draw_contrasts(
-    frame: Any, shown: means_arrays.Layout, xlabel: str, reference: float, ax: Any
+    frame: Any,
+    shown: means_arrays.Layout,
+    xlabel: str,
+    reference: float | None,
+    ax: Any,
+    *,
+    ratios: bool,
 ) -> list[Axes]:
     found = means_arrays.contrast_panels(frame, shown)
     size = interval_drawing.size_of_rows(found[0][1])
@@ -132,7 +139,7 @@ def _draw_contrasts(
     for place, (panel, (title, intervals)) in enumerate(zip(axes, found, strict=True)):
         legend = shown.color if place == len(found) - 1 else None
         interval_drawing.rows_of_intervals(
-            intervals, xlabel, panel, reference=reference, legend=legend
+            intervals, xlabel, panel, reference=reference, legend=legend, ratios=ratios
         )
         panel.set_title(plain_text(title), fontsize="medium", loc="left")
     return axes

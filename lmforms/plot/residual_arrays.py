@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
-from ..support.arguments import one_of
+from ..support.arguments import generator, one_of
+from .accepted_fits import is_generalized
 from .diagnostic_arrays import BAND, normal_quantiles
 
 KINDS = {
@@ -23,6 +24,15 @@ KINDS = {
     "marginal-standardized": "standardised marginal residual",
 }
 """What an axis says of each kind of residuals."""
+
+GENERALIZED_KINDS = {
+    "quantile": "quantile residual",
+    "deviance": "deviance residual",
+    "pearson": "Pearson residual",
+    "working": "working residual",
+    "response": "residual",
+}
+"""The same of generalised fits; the first is drawn by default."""
 
 SHARE = 2.0 / 3.0
 """Of the rows that each point of the smoother takes."""
@@ -51,8 +61,8 @@ class FittedResiduals:
     ----------
     fitted, residuals : ndarray (m,)
     labels : pandas.Index (m,)
-    name : str
-        What an axis says.
+    name, against : str
+        What the axes say of residuals and of fitted values.
     without : int
         Rows that have a coefficient of their own, and no residual.
     """
@@ -61,14 +71,15 @@ class FittedResiduals:
     residuals: np.ndarray
     labels: pd.Index
     name: str
+    against: str
     without: int
 
 
-def fitted_residuals(fit: Any, kind: str | None) -> FittedResiduals:
+def fitted_residuals(fit: Any, kind: str | None, seed: Any = 0) -> FittedResiduals:
     """Residuals of one kind beside the fitted values that they are residuals of.
 
     By default normalized ones where residuals have a structure, else scaled ones, which are then
-    the same.
+    the same. Of generalised fits quantile residuals, beside linear predictors.
 
     Raises
     ------
@@ -77,12 +88,15 @@ def fitted_residuals(fit: Any, kind: str | None) -> FittedResiduals:
     ModelError
         The kind is not known for this fit.
     """
+    if is_generalized(fit):
+        return _generalized_residuals(fit, kind, generator("seed", seed))
     if kind is None:
         kind = "scaled" if fit.residual == "iid" else "normalized"
     kind = one_of("kind", kind, KINDS)
     values = fit.residuals(kind)
-    residuals, fitted = values.to_numpy(), fit.fittedvalues.to_numpy()
+    residuals, fitted, against = values.to_numpy(), fit.fittedvalues.to_numpy(), "fitted value"
     if kind.startswith("marginal"):
+        against = "fitted value, fixed part"
         fitted = fitted + (fit.resid - fit.residuals("marginal")).to_numpy()
     known = np.isfinite(residuals)
     if not known.any():
@@ -90,8 +104,29 @@ def fitted_residuals(fit: Any, kind: str | None) -> FittedResiduals:
             f"kind={kind!r}: each row has a coefficient of its own. Use kind='response'."
         )
     return FittedResiduals(
-        fitted[known], residuals[known], values.index[known], KINDS[kind], int((~known).sum())
+        fitted[known],
+        residuals[known],
+        values.index[known],
+        KINDS[kind],
+        against,
+        int((~known).sum()),
     )
+
+
+def _generalized_residuals(
+    fit: Any, kind: str | None, rng: np.random.Generator
+) -> FittedResiduals:
+    """Residuals of a generalised fit; those that are infinite are an error."""
+    kind = one_of("kind", next(iter(GENERALIZED_KINDS)) if kind is None else kind, GENERALIZED_KINDS)
+    values = fit.residuals(kind, seed=rng)
+    residuals, eta = values.to_numpy(), fit.linear_predictor.to_numpy()
+    infinite = ~(np.isfinite(residuals) & np.isfinite(eta))
+    if infinite.any():
+        raise ArgumentError(
+            f"kind={kind!r}: {infinite.sum():,} rows have no finite residual. Use kind='quantile'."
+        )
+    name = GENERALIZED_KINDS[kind]
+    return FittedResiduals(eta, residuals, values.index, name, "linear predictor", 0)
 
 
 def smoothed(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

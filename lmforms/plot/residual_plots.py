@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..support.arguments import flag, named_arguments, whole_number
+from ..errors import ArgumentError
+from ..support.arguments import flag, named_arguments, one_of, whole_number
+from .accepted_fits import any_fit, is_generalized
 from .axes import named_points, note_in_corner, point_style, single_axes
 from .diagnostic_arrays import farthest_points
-from .residual_arrays import FittedResiduals, fitted_residuals, quantiles_with_limits, smoothed
+from .residual_arrays import (
+    GENERALIZED_KINDS,
+    FittedResiduals,
+    fitted_residuals,
+    quantiles_with_limits,
+    smoothed,
+)
 from .series import reference_style, series_colours
-from .series_of_fit import checked_fit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +35,7 @@ def residuals_fitted(
     *,
     labels: int = 3,
     smoother: bool = True,
+    seed: Any = 0,
 ) -> Axes:
     """Residuals by fitted value, with a smooth curve of their mean.
 
@@ -36,10 +44,12 @@ def residuals_fitted(
 
     Parameters
     ----------
-    fit : MixedModelResults
+    fit : MixedModelResults or GeneralizedResults
     kind : str, optional
         Of :meth:`lmforms.MixedModelResults.residuals`. Default: ``"normalized"`` where residuals
         have a structure, else ``"scaled"``. Marginal residuals are drawn by Xβ̂ + offset.
+        Residuals of a generalised fit, by default ``"quantile"``, are drawn by the linear
+        predictor; see :meth:`lmforms.GeneralizedResults.residuals`.
     ax : matplotlib Axes, optional
         Default: of a new figure.
     labels : int
@@ -47,6 +57,8 @@ def residuals_fitted(
     smoother : bool
         Draw the curve: robust local lines over two thirds of the rows, or the mean at each fitted
         value where there are fewer than eight.
+    seed : int or numpy.random.Generator, optional
+        Of the random part of quantile residuals; the same picture each time by default.
 
     Returns
     -------
@@ -70,7 +82,7 @@ def residuals_fitted(
     ('fitted value', 'scaled residual', ['56', '7'])
     """
     labels, with_curve = whole_number("labels", labels), flag("smoother", smoother)
-    shown = fitted_residuals(checked_fit(fit), kind)
+    shown = fitted_residuals(any_fit(fit), kind, seed)
     ax = single_axes(ax, PANEL_INCHES)
     ax.axhline(0.0, **reference_style())
     _points(ax, shown, shown.residuals, labels, with_curve)
@@ -86,6 +98,7 @@ def scale_location(
     *,
     labels: int = 3,
     smoother: bool = True,
+    seed: Any = 0,
 ) -> Axes:
     """Size of residuals by fitted value: the square root of the absolute residual, and its curve.
 
@@ -93,7 +106,7 @@ def scale_location(
 
     Parameters
     ----------
-    fit, kind, ax, labels, smoother
+    fit, kind, ax, labels, smoother, seed
         As of :func:`residuals_fitted`.
 
     Returns
@@ -113,7 +126,7 @@ def scale_location(
     '√|scaled residual|'
     """
     labels, with_curve = whole_number("labels", labels), flag("smoother", smoother)
-    shown = fitted_residuals(checked_fit(fit), kind)
+    shown = fitted_residuals(any_fit(fit), kind, seed)
     ax = single_axes(ax, PANEL_INCHES)
     _points(ax, shown, np.sqrt(np.abs(shown.residuals)), labels, with_curve)
     ax.set_ylim(bottom=0.0)
@@ -122,14 +135,17 @@ def scale_location(
 
 
 @named_arguments
-def residuals_qq(fit: Any, kind: str | None = None, ax: Any = None, *, labels: int = 3) -> Axes:
+def residuals_qq(
+    fit: Any, kind: str | None = None, ax: Any = None, *, labels: int = 3, seed: Any = 0
+) -> Axes:
     """Residuals beside normal quantiles, with the limits that 95 % of normal ones keep.
 
-    The line goes through the quartiles. The limits hold at each rank, for independent values.
+    The line goes through the quartiles. The limits hold at each rank, for independent values. Of a
+    generalised fit these are quantile residuals, as the others are not normal under the model.
 
     Parameters
     ----------
-    fit, kind, ax
+    fit, kind, ax, seed
         As of :func:`residuals_fitted`.
     labels : int
         How many rows are named: those farthest from the line.
@@ -152,7 +168,13 @@ def residuals_qq(fit: Any, kind: str | None = None, ax: Any = None, *, labels: i
     'normalized residual'
     """
     labels = whole_number("labels", labels)
-    shown = fitted_residuals(checked_fit(fit), kind)
+    if is_generalized(fit) and kind not in (None, "quantile"):
+        one_of("kind", kind, GENERALIZED_KINDS)
+        raise ArgumentError(
+            f"kind={kind!r}: these residuals of a generalised fit are not normal under the model. "
+            "Leave kind= out for quantile residuals, which are."
+        )
+    shown = fitted_residuals(any_fit(fit), kind, seed)
     found = quantiles_with_limits(shown.residuals)
     ax = single_axes(ax, PANEL_INCHES)
     line = reference_style()
@@ -180,7 +202,7 @@ def _points(
     if with_curve:
         ax.plot(*smoothed(x, heights), color=series_colours(2, ax)[1], lw=2.0, zorder=3)
     _rows_without(ax, shown)
-    ax.set_xlabel("fitted value" if "marginal" not in shown.name else "fitted value, fixed part")
+    ax.set_xlabel(shown.against)
 
 
 def _rows_without(ax: Axes, shown: FittedResiduals) -> None:

@@ -16,7 +16,6 @@ from ..data.residual_columns import label_text, labelled_times
 from ..errors import ArgumentError, DataError, listed, near_matches
 from ..residual.prediction import correlations_between
 from ..support.arrays import FloatArray, IndexArray
-from .interval_arrays import named_fits
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +65,6 @@ def needed_model(fit: Any, what: str) -> Model:
             "residual='ar1(time | subject)'."
         )
     return found
-
-
-def checked_fit(fit: Any) -> Any:
-    """One fit of lmer.
-
-    Raises
-    ------
-    ArgumentError
-    """
-    return next(iter(named_fits({"": fit}, "fit").values()))
 
 
 def column_of(fit: Any, given: Any, argument: str) -> pd.Series:

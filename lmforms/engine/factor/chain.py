@@ -16,6 +16,9 @@ from .layout import Layout
 NO_TABLE = np.empty((0, 0))
 """A table without levels."""
 
+FEW_SUMS = 4
+"""Up to so many sums for each level are made one after the other: a sparse product costs more."""
+
 Pair = tuple[int, int]
 """Places in a chain of a factor and of one further out, or twice the same."""
 
@@ -39,7 +42,12 @@ class Ancestors:
     def sums(self, x: FloatArray) -> FloatArray:
         """Sums of x (inner levels, …) over the inner levels of every outer level."""
         flat = x.reshape(len(x), -1)
-        return np.asarray(self._indicators @ flat).reshape(self.count, *x.shape[1:])
+        if flat.shape[1] > FEW_SUMS:
+            return np.asarray(self._indicators @ flat).reshape(self.count, *x.shape[1:])
+        out = np.empty((self.count, flat.shape[1]))
+        for j, column in enumerate(flat.T):
+            out[:, j] = np.bincount(self.of, column, self.count)
+        return out.reshape(self.count, *x.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from .assembly import dense_gram
 from .coupling import STRIP_NUMBERS
 from .eliminated_rows import EliminatedRows
 from .marginal import MarginalAlgebra, regularised_lambda
+from .nested import NestedCoupling
 from .schur import DenseFactored, FactoredSchur
 from .system import System
 
@@ -265,11 +266,13 @@ class Factorization(MarginalAlgebra):
         Parameters
         ----------
         a, b : int
-            Grouping factors, a < b. S is dense.
+            Grouping factors, a < b. S is dense, or the factors are nested.
         rows, cols : ndarray of int (pairs,)
             Their levels: all that meet, sorted.
         """
         system = self.system
+        if isinstance(system.coupling, NestedCoupling):
+            return self._nested_pairs(a, b, rows, cols)
         if a == system.lead:
             return self._lead_pairs(b, rows, cols)
         if b == system.lead:
@@ -279,6 +282,18 @@ class Factorization(MarginalAlgebra):
         at_b = j + cols[:, None] * k_b + np.arange(k_b)
         blocks = self._schur_inverse[at_b[:, None, :], at_a[:, :, None]]  # the lower triangle
         return multiply(multiply(self.lams[a], blocks), self.lams[b].T)
+
+    def _nested_pairs(self, a: int, b: int, rows: IndexArray, cols: IndexArray) -> FloatArray:
+        """The same for nested factors, whose pairs are the levels of the inner one."""
+        places = self.system.coupling.nesting.chain.factors
+        n, outer = places.index(a), places.index(b)
+        if n > outer:
+            return transposed(self._nested_pairs(b, a, cols, rows))
+        inverse = self._inner_inverse()
+        if n:
+            return transposed(inverse[n, outer])[rows]
+        m = multiply(self._m_root, transposed(self._m_root))
+        return -multiply(m, self.system.coupling.times_ancestors(inverse, outer))[rows]
 
     def _lead_pairs(self, i: int, lead: IndexArray, others: IndexArray) -> FloatArray:
         """Blocks of ΛA⁻¹Λ' = −M C'Λ₂S⁻¹Λ₂', some levels of factor i at a time."""

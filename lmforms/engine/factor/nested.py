@@ -125,6 +125,16 @@ class NestedCoupling:
             return np.reshape(np.asarray(total, dtype=np.float64), (1, 1))
         return np.asarray(self.contracted(q).sum(axis=0))
 
+    def times_ancestors(self, q: Blocks, a: int) -> FloatArray:
+        """C'Q at every level and its ancestor in a, (q₁, k₁, k_a)."""
+        total: FloatArray | None = None
+        for b, block in self.blocks.items():
+            middle = _at_level(self.nesting, q, 0, min(a, b), max(a, b))
+            product = multiply(transposed(block), middle if b >= a else transposed(middle))
+            total = product if total is None else total + product
+        assert total is not None
+        return total
+
     def contracted(self, q: Blocks) -> FloatArray:
         total: FloatArray | None = None
         for a, b in self.nesting.pairs_beyond(0):
